@@ -1,0 +1,44 @@
+/** Size of a mounted filesystem in bytes, as statfs tells it. */
+export interface Space {
+  readonly size: number;
+  readonly free: number;
+  /** What an unprivileged user may still write. */
+  readonly available: number;
+}
+
+/** One address of one network interface. */
+export interface Address {
+  readonly nic: string;
+  readonly address: string;
+  readonly family: 4 | 6;
+  readonly loopback: boolean;
+}
+
+/**
+ * The one door to what a machine says of itself. Three kinds: this machine ("/" or a prefix such as /host), one that
+ * is being written down (`hmonitor capture`), and a captured folder that is played back.
+ */
+export interface Machine {
+  /** Prefix of /proc, /sys and /etc; "/" on the machine itself. */
+  readonly root: string;
+  /** Text of a file ("/proc/stat"), or undefined when it is not there or may not be read. Only for files that cannot hang. */
+  read(path: string): string | undefined;
+  /** Names in a folder; empty when it is not there or may not be read. */
+  list(path: string): string[];
+  /** Target of a symbolic link, or undefined. */
+  link(path: string): string | undefined;
+  /**
+   * Space on a mount. A network filesystem whose server is away blocks for ever, so those are asked in a process of
+   * their own, which is given up at the deadline.
+   * @throws Error when the deadline passed or the filesystem refused.
+   */
+  space(mount: string, options: { network: boolean; deadline: number }): Promise<Space>;
+  addresses(): Address[];
+  hostname(): string;
+  /** Names of users, as the machine's name service (files, LDAP, SSSD) knows them; unknown ones are left out. */
+  users(uids: readonly number[]): Promise<ReadonlyMap<number, string>>;
+  /** Unix milliseconds. */
+  now(): number;
+  /** Milliseconds that never go back; for rates. */
+  ticks(): number;
+}

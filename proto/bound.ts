@@ -1,0 +1,48 @@
+import { type DescMessage, fromBinary, type MessageShape, ScalarType } from "@bufbuild/protobuf";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+
+/** Limits of one message. */
+export interface Bound {
+  /** Bytes of the whole message. */
+  readonly bytes: number;
+  /** Submessages and repeated elements in it, counted over all levels. */
+  readonly elements: number;
+}
+
+/** 1 MiB holds a host with 5,000 GPU processes several times over. */
+export const hostBound: Bound = { bytes: 1024 * 1024, elements: 20_000 };
+
+/**
+ * Decodes a message from a peer that is not trusted, counting on the raw bytes first: 4 MB of empty submessages would
+ * decode to two million objects.
+ * @throws Error that says which limit was passed, or what the decoder could not read.
+ */
+export function decode<D extends DescMessage>(schema: D, bytes: Uint8Array, bound: Bound): MessageShape<D> {
+  if (bytes.length > bound.bytes) {
+    throw new Error(`message of ${bytes.length} bytes is over the limit of ${bound.bytes}`);
+  }
+  count(schema, new BinaryReader(bytes), bytes.length, { left: bound.elements, limit: bound.elements });
+  return fromBinary(schema, bytes);
+}
+
+function count(schema: DescMessage, reader: BinaryReader, end: number, budget: { left: number; limit: number }): void {
+  while (reader.pos < end) {
+    const [number, wire] = reader.tag();
+    if (--budget.left < 0) throw new Error(`message has more than ${budget.limit} elements`);
+    if (wire !== WireType.LengthDelimited) {
+      reader.skip(wire, number);
+      continue;
+    }
+    const length = reader.uint32();
+    const stop = reader.pos + length;
+    if (stop > end) throw new Error("message is cut short");
+    const field = schema.fields.find((f) => f.number === number);
+    if (field?.message) count(field.message, reader, stop, budget);
+    else if (field?.fieldKind === "list") {
+      // A packed list of varints has at most one element a byte.
+      budget.left -= field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES ? 0 : length;
+      if (budget.left < 0) throw new Error(`message has more than ${budget.limit} elements`);
+    }
+    reader.pos = stop;
+  }
+}

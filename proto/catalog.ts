@@ -1,0 +1,79 @@
+import { type DescField, type DescMessage, getOption, hasOption, ScalarType } from "@bufbuild/protobuf";
+import { type GPUInfo, type HostInfo, HostInfoSchema } from "./gen/host_pb.js";
+import { type Kind, metric as option, type Unit } from "./gen/metric_pb.js";
+
+/** What a metric is measured on. */
+export type Level = "host" | "gpu" | "disk" | "nic";
+
+/** One measured quantity, as its field in host.proto declares it. */
+export interface Metric {
+  /** Catalogue name: series, CSV column, `type` of History.GetHistory. */
+  readonly name: string;
+  readonly level: Level;
+  readonly unit: Unit;
+  readonly kind: Kind;
+  readonly help: string;
+  readonly keep: boolean;
+  /** Prometheus name without prefix; empty when it has none. */
+  readonly prometheus: string;
+  /** Factor from the wire value to the unit of the Prometheus name. */
+  readonly factor: number;
+  /** The first GOHM's name for this series, or "". */
+  readonly legacy: string;
+  /** Wire field is a fraction (float or double) rather than an integer. */
+  readonly fraction: boolean;
+  /** Fields to follow from the level's message down to the scalar. */
+  readonly path: readonly DescField[];
+}
+
+/** A thing on a host that metrics are measured on. `key` is "" for the host itself, else lasting: uuid, mount, NIC name. */
+export interface Device {
+  readonly level: Level;
+  readonly key: string;
+  readonly message: object;
+}
+
+const repeated: Readonly<Record<string, Level>> = { gpus: "gpu", disks: "disk", nics: "nic" };
+
+function* walk(message: DescMessage, level: Level, path: readonly DescField[]): Generator<Metric> {
+  for (const field of message.fields) {
+    const here = [...path, field];
+    if (field.fieldKind === "message") yield* walk(field.message, level, here);
+    else if (field.fieldKind === "list" && field.listKind === "message" && path.length === 0) {
+      const inner = repeated[field.localName];
+      if (inner !== undefined) yield* walk(field.message, inner, []);
+    } else if (field.fieldKind === "scalar" && hasOption(field, option)) {
+      const { name, unit, kind, help, keep, prometheus, factor, legacy } = getOption(field, option);
+      const fraction = field.scalar === ScalarType.DOUBLE || field.scalar === ScalarType.FLOAT;
+      yield { name, level, unit, kind, help, keep, prometheus, factor: factor || 1, legacy, fraction, path: here };
+    }
+  }
+}
+
+/** Every metric there is, in the order host.proto declares them. */
+export const catalog: readonly Metric[] = [...walk(HostInfoSchema, "host", [])];
+
+/** Reads a metric off the message of its level. Absent is undefined, never 0. 64-bit integers beyond 2^53 lose their last digits. */
+export function value(metric: Metric, message: object): number | undefined {
+  let at: unknown = message;
+  for (const field of metric.path) {
+    if (at === undefined) return undefined;
+    at = (at as Record<string, unknown>)[field.localName];
+  }
+  return at === undefined ? undefined : Number(at);
+}
+
+/** Lasting name of a GPU: its uuid, or its index where the driver gives none. */
+export function gpuKey(gpu: GPUInfo): string {
+  return gpu.uuid ? gpu.uuid : `#${gpu.id ?? 0}`;
+}
+
+/** The host itself, then its GPUs, disks and NICs, each with the key its series are kept under. */
+export function devices(info: HostInfo): Device[] {
+  return [
+    { level: "host", key: "", message: info },
+    ...info.gpus.map((gpu): Device => ({ level: "gpu", key: gpuKey(gpu), message: gpu })),
+    ...info.disks.map((disk): Device => ({ level: "disk", key: disk.mount ?? disk.device ?? "", message: disk })),
+    ...info.nics.map((nic): Device => ({ level: "nic", key: nic.name ?? "", message: nic })),
+  ];
+}

@@ -1,0 +1,223 @@
+/** How a setting's value is read and described, whichever door it came through. */
+export interface Reader<T> {
+  /** What is wanted, after "must be": "seconds from 1 to 3600". */
+  readonly wanted: string;
+  /** JSON Schema of the value in the settings file. */
+  readonly schema: object;
+  /** Undefined when the value is not what is wanted. Flags and environment give strings. */
+  parse(value: unknown): T | undefined;
+}
+
+/** One setting. Flag, environment variable, file key, --help, JSON Schema and docs/settings.md come from this row. */
+export interface Row<T> {
+  /** Dotted key in the settings file; also the flag: "poll.interval" is --poll-interval unless `flag` says otherwise. */
+  readonly name: string;
+  readonly env: string;
+  readonly flag?: string;
+  readonly default: T;
+  readonly help: string;
+  readonly reader: Reader<T>;
+  /** Never printed; may be given as <env>_FILE, a file that holds it. */
+  readonly secret?: boolean;
+  /** Where it may stand: "file" only makes sense for a settings file, "start" is fixed when the program starts. */
+  readonly only?: "file" | "start";
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a table holds rows of every type; Values<> gives each its own back
+export type Table = Readonly<Record<string, Row<any>>>;
+export type Values<T extends Table> = { readonly [K in keyof T]: T[K]["default"] };
+
+/** Where values come from; the first that has one wins: flags, environment, file, default. */
+export interface Doors {
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Content of the settings file, or {}. */
+  readonly file: unknown;
+  /** Reads a secret's file. */
+  readonly secret?: (path: string) => string;
+}
+
+/** A setting that cannot be used. The message names the setting, the door, the value and what was wanted. */
+export class SettingError extends Error {
+  override name = "SettingError";
+}
+
+export const flagOf = (row: Row<unknown>): string => row.flag ?? row.name.replaceAll(".", "-");
+
+/** @throws SettingError on the first value that is not what its row wants, or a file key no row has. */
+export function load<T extends Table>(table: T, doors: Doors): Values<T> {
+  checkKeys(table, doors.file);
+  const values: Record<string, unknown> = {};
+  for (const [key, row] of Object.entries(table)) values[key] = pick(row, doors);
+  return values as Values<T>;
+}
+
+function pick(row: Row<unknown>, doors: Doors): unknown {
+  const flag = doors.flags[flagOf(row)];
+  if (flag !== undefined) return read(row, flag, `--${flagOf(row)}`);
+  const path = row.secret ? doors.env[`${row.env}_FILE`] : undefined;
+  if (path !== undefined && doors.secret) return read(row, doors.secret(path), `${row.env}_FILE`);
+  const env = doors.env[row.env];
+  // An empty variable means "not set": compose files and systemd units pass them on that way.
+  if (row.only !== "file" && env !== undefined && env !== "") return read(row, env, row.env);
+  const held = row.only === "start" ? undefined : lookUp(doors.file, row.name);
+  return held === undefined ? row.default : read(row, held, "settings file");
+}
+
+function read(row: Row<unknown>, value: unknown, door: string): unknown {
+  const got = row.reader.parse(value);
+  if (got !== undefined) return got;
+  const shown = row.secret ? "(secret)" : JSON.stringify(value);
+  throw new SettingError(
+    `Cannot read setting "${row.name}" (${door}): must be ${row.reader.wanted}: current value is ${shown}`,
+  );
+}
+
+function lookUp(file: unknown, name: string): unknown {
+  let at: unknown = file;
+  for (const part of name.split(".")) {
+    if (typeof at !== "object" || at === null) return undefined;
+    at = (at as Record<string, unknown>)[part];
+  }
+  return at;
+}
+
+function checkKeys(table: Table, file: unknown): void {
+  if (typeof file !== "object" || file === null || Array.isArray(file)) {
+    throw new SettingError("The settings file must hold one JSON object");
+  }
+  const names = Object.values(table)
+    .filter((row) => row.only !== "start")
+    .map((row) => row.name);
+  const visit = (held: object, prefix: string): void => {
+    for (const [key, inner] of Object.entries(held)) {
+      const name = prefix + key;
+      if (name === "$schema" || names.includes(name)) continue;
+      const group = names.some((n) => n.startsWith(`${name}.`));
+      if (group && typeof inner === "object" && inner !== null && !Array.isArray(inner)) visit(inner, `${name}.`);
+      else if (group) throw new SettingError(`Cannot read setting "${name}" (settings file): must be an object`);
+      else {
+        const hint = nearest(name, names);
+        throw new SettingError(
+          `Unknown setting "${name}" in the settings file${hint ? `: did you mean "${hint}"?` : ""}`,
+        );
+      }
+    }
+  };
+  visit(file, "");
+}
+
+/** The known name closest to a mistyped one, or undefined when none is near. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  const last = (s: string): string => s.slice(s.lastIndexOf(".") + 1);
+  let best: { name: string; distance: number } | undefined;
+  for (const candidate of known) {
+    const distance = Math.min(edits(name, candidate), edits(last(name), last(candidate)) + 1);
+    if (best === undefined || distance < best.distance) best = { name: candidate, distance };
+  }
+  return best && best.distance <= Math.max(2, Math.floor(name.length / 3)) ? best.name : undefined;
+}
+
+/** Levenshtein distance. */
+function edits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** JSON Schema (draft 2020-12) of the settings file. */
+export function jsonSchema(table: Table, title: string): object {
+  const root: Branch = { type: "object", additionalProperties: false, properties: { $schema: { type: "string" } } };
+  for (const row of Object.values(table)) {
+    if (row.only === "start") continue;
+    const parts = row.name.split(".");
+    const leaf = parts.pop() ?? row.name;
+    let at = root;
+    for (const part of parts) {
+      at = at.properties[part] ??= { type: "object", additionalProperties: false, properties: {} };
+    }
+    at.properties[leaf] = { description: row.help, default: row.default, ...row.reader.schema };
+  }
+  return { $schema: "https://json-schema.org/draft/2020-12/schema", title, ...root };
+}
+
+interface Branch {
+  type: string;
+  additionalProperties: boolean;
+  // biome-ignore lint/suspicious/noExplicitAny: JSON Schema nests without bound
+  properties: Record<string, any>;
+}
+
+/** Rows as lines for --help. */
+export function helpLines(table: Table): string[] {
+  return Object.values(table)
+    .filter((row) => row.only !== "file")
+    .map((row) => `  --${flagOf(row)} VALUE\n      ${row.help} (${row.env}; default ${shown(row)})`);
+}
+
+/** Rows as a Markdown table for docs/settings.md. */
+export function markdown(table: Table): string {
+  const lines = Object.values(table).map((row) => {
+    const file = row.only === "start" ? "–" : `\`${row.name}\``;
+    const flag = row.only === "file" ? "–" : `\`--${flagOf(row)}\``;
+    const env = row.only === "file" ? "–" : `\`${row.env}\``;
+    return `| ${file} | ${env} | ${flag} | \`${shown(row)}\` | ${row.help} Wants ${row.reader.wanted}. |`;
+  });
+  return ["| File | Environment | Flag | Default | What it does |", "|---|---|---|---|---|", ...lines].join("\n");
+}
+
+function shown(row: Row<unknown>): string {
+  return typeof row.default === "string" ? row.default || "(none)" : JSON.stringify(row.default);
+}
+
+const numeric = (value: unknown): number =>
+  typeof value === "string" && value.trim() !== "" ? Number(value) : Number.NaN;
+
+/** A number within bounds; `what` names it with its unit: "seconds". */
+export function number(what: string, min: number, max: number): Reader<number> {
+  return {
+    wanted: `${what} from ${min} to ${max}`,
+    schema: { type: "number", minimum: min, maximum: max },
+    parse(value) {
+      const n = typeof value === "number" ? value : numeric(value);
+      return n >= min && n <= max ? n : undefined;
+    },
+  };
+}
+
+export function text(wanted: string, fits: (value: string) => boolean = () => true): Reader<string> {
+  return {
+    wanted,
+    schema: { type: "string" },
+    parse: (value) => (typeof value === "string" && fits(value) ? value : undefined),
+  };
+}
+
+export const yes: Reader<boolean> = {
+  wanted: "true or false",
+  schema: { type: "boolean" },
+  parse(value) {
+    if (typeof value === "boolean") return value;
+    if (value === "true" || value === "1") return true;
+    return value === "false" || value === "0" ? false : undefined;
+  },
+};
+
+/** "host:port"; IPv6 addresses in brackets: "[::1]:9203". */
+export const address: Reader<string> = text('an address with its port, like "0.0.0.0:9203" or "[::]:9203"', (value) => {
+  const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(value)?.[1];
+  return port !== undefined && Number(port) <= 65_535;
+});
+
+/** Splits what `address` accepted. */
+export function hostPort(value: string): { host: string; port: number } {
+  const colon = value.lastIndexOf(":");
+  return { host: value.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(value.slice(colon + 1)) };
+}

@@ -1,0 +1,127 @@
+// Builds everything into dist/: the agent (one executable file), the hub, and the page.
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants } from "node:zlib";
+import { build, type Plugin } from "esbuild";
+
+const top = fileURLToPath(new URL("..", import.meta.url));
+const bin = join(top, "node_modules", ".bin");
+const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as { version: string };
+
+/** Types and descriptors of proto/, written to proto/gen/. Needs no network. */
+export function generate(): void {
+  execFileSync(join(bin, "buf"), ["generate"], {
+    cwd: top,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, PATH: `${bin}:${process.env.PATH ?? ""}` },
+  });
+}
+
+/** koffi's native part goes into the bundle: the agent is one file, and koffi's own loader does not survive bundling. */
+const embedKoffi: Plugin = {
+  name: "embed-koffi",
+  setup(build) {
+    build.onLoad({ filter: /agent\/source\/nvml\/native\.ts$/ }, () => {
+      const natives = ["linux-x64", "linux-arm64"].flatMap((platform) => {
+        const file = join(
+          top,
+          "node_modules",
+          "@koromix",
+          `koffi-${platform}`,
+          platform.replace("-", "_"),
+          "koffi.node",
+        );
+        if (!existsSync(file)) return [];
+        const bytes = readFileSync(file);
+        const packed = brotliCompressSync(bytes, {
+          params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 },
+        });
+        const sha256 = createHash("sha256").update(bytes).digest("hex");
+        return [[platform, { sha256, brotli: packed.toString("base64") }]];
+      });
+      if (natives.length === 0) throw new Error("koffi's native part is not under node_modules/@koromix: run npm ci");
+      return { contents: `export const natives = ${JSON.stringify(Object.fromEntries(natives))};`, loader: "ts" };
+    });
+  },
+};
+
+async function buildAgent(): Promise<void> {
+  const out = join(top, "dist", "hmonitor");
+  await build({
+    entryPoints: [join(top, "agent", "main.ts")],
+    outfile: out,
+    bundle: true,
+    platform: "node",
+    target: "node18",
+    format: "cjs",
+    minify: true,
+    // One uncaught error would otherwise print the whole bundle.
+    lineLimit: 160,
+    legalComments: "none",
+    banner: { js: "#!/usr/bin/env node" },
+    define: { "process.env.GOHM_VERSION": JSON.stringify(version) },
+    plugins: [embedKoffi],
+    logLevel: "warning",
+  });
+  chmodSync(out, 0o755);
+}
+
+async function buildHub(): Promise<void> {
+  await build({
+    entryPoints: [join(top, "hub", "main.ts")],
+    outfile: join(top, "dist", "gohm.mjs"),
+    bundle: true,
+    platform: "node",
+    target: "node22",
+    format: "esm",
+    minify: false,
+    sourcemap: false,
+    // Native code: loaded from node_modules beside dist/.
+    external: ["better-sqlite3"],
+    banner: {
+      js: '#!/usr/bin/env node\nimport { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+    },
+    define: { "process.env.GOHM_VERSION": JSON.stringify(version) },
+    logLevel: "warning",
+  });
+  chmodSync(join(top, "dist", "gohm.mjs"), 0o755);
+}
+
+async function buildPage(): Promise<void> {
+  const out = join(top, "dist", "web");
+  rmSync(out, { recursive: true, force: true });
+  const result = await build({
+    entryPoints: { app: join(top, "web", "main.tsx") },
+    outdir: out,
+    bundle: true,
+    format: "esm",
+    splitting: true,
+    target: "es2022",
+    minify: true,
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    entryNames: "[name]-[hash]",
+    chunkNames: "[name]-[hash]",
+    metafile: true,
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  const files = Object.keys(result.metafile.outputs).map((path) => path.slice(path.lastIndexOf("/") + 1));
+  const named = (pattern: RegExp): string => files.find((file) => pattern.test(file)) ?? "";
+  const html = readFileSync(join(top, "web", "index.html"), "utf8")
+    .replace("%SCRIPT%", named(/^app-.*\.js$/))
+    .replace("%STYLE%", named(/^app-.*\.css$/));
+  writeFileSync(join(out, "index.html"), html);
+}
+
+/** Builds the named parts, or all of them. */
+export async function buildAll(): Promise<void> {
+  mkdirSync(join(top, "dist"), { recursive: true });
+  generate();
+  await Promise.all([buildAgent(), buildHub(), buildPage()]);
+}
+
+if (import.meta.main) await buildAll();
