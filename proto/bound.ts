@@ -30,6 +30,8 @@ function count(schema: DescMessage, reader: BinaryReader, end: number, budget: {
     const [number, wire] = reader.tag();
     if (--budget.left < 0) throw new Error(`message has more than ${budget.limit} elements`);
     if (wire !== WireType.LengthDelimited) {
+      // Nothing of ours uses groups, and nested ones would make the decoder recurse as deep as the sender likes.
+      if (wire === WireType.StartGroup || wire === WireType.EndGroup) throw new Error("message holds a group");
       reader.skip(wire, number);
       continue;
     }

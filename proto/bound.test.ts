@@ -1,0 +1,71 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { decode, hostBound } from "./bound.ts";
+import { HistRespSchema } from "./gen/history_pb.js";
+import { HostInfoSchema } from "./gen/host_pb.js";
+
+const host = toBinary(
+  HostInfoSchema,
+  create(HostInfoSchema, {
+    id: "7",
+    gpus: Array.from({ length: 8 }, (_, id) => ({
+      id,
+      name: "H100",
+      procs: [{ pid: 4, username: "li" }],
+      throttle: [1, 3],
+    })),
+    nics: [{ name: "eth0", addresses: ["10.0.0.7", "fe80::1"] }],
+  }),
+);
+
+test("a message within the limits decodes as it would without them", () => {
+  expect(decode(HostInfoSchema, host, hostBound)).toEqual(fromBinary(HostInfoSchema, host));
+});
+
+test("a message over the byte limit is refused with both sizes", () => {
+  expect(() => decode(HostInfoSchema, host, { bytes: 10, elements: 1000 })).toThrow(
+    `message of ${host.length} bytes is over the limit of 10`,
+  );
+});
+
+test("a megabyte of empty submessages is refused by count, before any is made", () => {
+  const flood = new Uint8Array(1024 * 1024).map((_, i) => (i % 2 === 0 ? 0x12 : 0x00));
+  expect(() => decode(HostInfoSchema, flood, hostBound)).toThrow("message has more than 20000 elements");
+});
+
+test("packed numbers count as one element a byte", () => {
+  const packed = toBinary(HistRespSchema, create(HistRespSchema, { t: Array.from({ length: 100 }, () => 1n) }));
+  expect(() => decode(HistRespSchema, packed, { bytes: 1e6, elements: 50 })).toThrow("more than 50 elements");
+  expect(decode(HistRespSchema, packed, { bytes: 1e6, elements: 101 }).t).toHaveLength(100);
+});
+
+test("groups nested without end are refused instead of recursed into", () => {
+  expect(() => decode(HostInfoSchema, new Uint8Array(100_000).fill(0x0b), { bytes: 1e6, elements: 1e6 })).toThrow(
+    "group",
+  );
+});
+
+test("any bytes either decode or throw an Error", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      try {
+        decode(HostInfoSchema, bytes, hostBound);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+      }
+    }),
+  );
+});
+
+test("a message cut short anywhere is refused or decodes to fewer fields, never hangs", () => {
+  fc.assert(
+    fc.property(fc.nat(host.length), (length) => {
+      try {
+        decode(HostInfoSchema, host.subarray(0, length), hostBound);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+      }
+    }),
+  );
+});

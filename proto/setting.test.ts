@@ -1,0 +1,126 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { address, hostPort, jsonSchema, load, markdown, nearest, number, type Table, text, yes } from "./setting.ts";
+
+const table = {
+  interval: {
+    name: "poll.interval",
+    env: "GOHM_POLL_INTERVAL",
+    default: 10,
+    help: "Seconds between polls.",
+    reader: number("seconds", 1, 3600),
+  },
+  token: {
+    name: "token",
+    env: "GOHM_TOKEN",
+    default: "",
+    help: "Shared secret.",
+    secret: true,
+    reader: text("at least 8 characters", (t) => t.length >= 8),
+  },
+  data: { name: "data", env: "GOHM_DATA", default: "./data", help: "Folder.", only: "start", reader: text("a folder") },
+  verbose: { name: "verbose", env: "GOHM_VERBOSE", default: false, help: "Says more.", reader: yes },
+} as const satisfies Table;
+
+const doors = { flags: {}, env: {}, file: {} };
+
+describe("load()", () => {
+  test("a flag wins over the environment, that over the file, that over the default", () => {
+    const file = { poll: { interval: 4 } };
+    const env = { GOHM_POLL_INTERVAL: "3" };
+    expect(load(table, { ...doors, flags: { "poll-interval": "2" }, env, file }).interval).toBe(2);
+    expect(load(table, { ...doors, env, file }).interval).toBe(3);
+    expect(load(table, { ...doors, file }).interval).toBe(4);
+    expect(load(table, doors).interval).toBe(10);
+  });
+
+  test("a bad value is named with its door, what was wanted and what was given", () => {
+    expect(() => load(table, { ...doors, env: { GOHM_POLL_INTERVAL: "0" } })).toThrow(
+      'Cannot read setting "poll.interval" (GOHM_POLL_INTERVAL): must be seconds from 1 to 3600: current value is "0"',
+    );
+    expect(() => load(table, { ...doors, file: { poll: { interval: "fast" } } })).toThrow(
+      '(settings file): must be seconds from 1 to 3600: current value is "fast"',
+    );
+  });
+
+  test.each(["", " "])("an environment variable of %j is not a number by accident", (given) => {
+    const read = () => load(table, { ...doors, env: { GOHM_POLL_INTERVAL: given } }).interval;
+    if (given === "") expect(read()).toBe(10);
+    else expect(read).toThrow("must be seconds");
+  });
+
+  test("an unknown key names the nearest known one", () => {
+    expect(() => load(table, { ...doors, file: { poll: { intervall: 5 } } })).toThrow(
+      'Unknown setting "poll.intervall" in the settings file: did you mean "poll.interval"?',
+    );
+    expect(() => load(table, { ...doors, file: { interval: 5 } })).toThrow('did you mean "poll.interval"?');
+    expect(() => load(table, { ...doors, file: { qqqqqqqq: 5 } })).toThrow(
+      /^Unknown setting "qqqqqqqq" in the settings file$/,
+    );
+  });
+
+  test("a group that is not an object, and a file that is not one, are refused", () => {
+    expect(() => load(table, { ...doors, file: { poll: 5 } })).toThrow(
+      'Cannot read setting "poll" (settings file): must be an object',
+    );
+    expect(() => load(table, { ...doors, file: [] })).toThrow("must hold one JSON object");
+  });
+
+  test("a setting fixed at start is not taken from the file", () => {
+    expect(() => load(table, { ...doors, file: { data: "/x" } })).toThrow('Unknown setting "data"');
+  });
+
+  test("a secret can come from a file and never shows in an error", () => {
+    const env = { GOHM_TOKEN_FILE: "/run/secret" };
+    expect(load(table, { ...doors, env, secret: () => "correct horse" }).token).toBe("correct horse");
+    expect(() => load(table, { ...doors, env, secret: () => "short" })).toThrow("current value is (secret)");
+  });
+
+  test("no JSON value in the file does anything but load or throw a SettingError", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), (whole, interval) => {
+        for (const file of [whole, { poll: { interval } }]) {
+          try {
+            const n = load(table, { ...doors, file }).interval;
+            expect(n >= 1 && n <= 3600).toBe(true);
+          } catch (error) {
+            expect(error).toMatchObject({ name: "SettingError" });
+          }
+        }
+      }),
+    );
+  });
+});
+
+test.each([
+  ["0.0.0.0:9203", "0.0.0.0", 9203],
+  ["[::1]:80", "::1", 80],
+  ["node7.lab:65535", "node7.lab", 65_535],
+])("address %s is host %s and port %d", (value, host, port) => {
+  expect(address.parse(value)).toBe(value);
+  expect(hostPort(value)).toEqual({ host, port });
+});
+
+test.each(["", "9203", "host", "host:", "host:65536", "::1:80", "a b:1", "[::1]", 9203])(
+  "%j is no address",
+  (value) => {
+    expect(address.parse(value)).toBeUndefined();
+  },
+);
+
+test("nearest() finds a swapped letter and refuses a stranger", () => {
+  expect(nearest("servres", ["servers", "poll.interval"])).toBe("servers");
+  expect(nearest("colour", ["servers", "poll.interval"])).toBeUndefined();
+});
+
+test("the JSON Schema nests as the file does and leaves out what is fixed at start", () => {
+  expect(jsonSchema(table, "Settings")).toMatchObject({
+    additionalProperties: false,
+    properties: { poll: { properties: { interval: { minimum: 1, maximum: 3600, default: 10 } } } },
+  });
+  expect(JSON.stringify(jsonSchema(table, "Settings"))).not.toContain('"data"');
+});
+
+test("the Markdown table has a row for every setting", () => {
+  for (const row of Object.values(table)) expect(markdown(table)).toContain(`\`${row.env}\``);
+});
