@@ -1,0 +1,154 @@
+// The house rules of docs/architecture.md, checked on the import statements themselves, type imports included.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const top = fileURLToPath(new URL("..", import.meta.url));
+const houses = ["proto", "agent", "hub", "web"] as const;
+
+/** Files by floor, lowest first; a folder stands for all in it. A file must be matched by exactly one entry of its house. */
+const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  agent: [
+    ["agent/machine.ts", "agent/machine/"],
+    ["agent/source/"],
+    ["agent/snapshot.ts"],
+    ["agent/allow.ts", "agent/capture.ts", "agent/serve/"],
+    ["agent/settings.ts"],
+    ["agent/main.ts"],
+  ],
+  hub: [
+    ["hub/fault.ts", "hub/live.ts", "hub/history/", "hub/ledger/"],
+    ["hub/ingest.ts"],
+    ["hub/input/", "hub/view/"],
+    ["hub/settings.ts"],
+    ["hub/main.ts"],
+  ],
+  web: [["web/text/", "web/feed.ts"], ["web/store.ts"], ["web/part/"], ["web/page/"], ["web/main.tsx"]],
+};
+
+/** What stands in a folder for its siblings to import. */
+const contracts = new Set([
+  "agent/source/source.ts",
+  "hub/history/store.ts",
+  "hub/input/input.ts",
+  "hub/view/view.ts",
+  "hub/fault.ts",
+]);
+
+/** The one file (or pair) that may name each outside thing. */
+const outside: readonly (readonly [RegExp, RegExp])[] = [
+  [/^koffi|koromix/, /^agent\/source\/nvml\//],
+  [/^better-sqlite3$/, /^hub\/history\/sqlite\/[a-z]+\.ts$/],
+  [/^uplot/, /^web\/part\/chart\.tsx?$/],
+  [/^@grpc\//, /^(agent\/serve\/|hub\/(input|view)\/)/],
+];
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+const sources = houses.flatMap((house) =>
+  readdirSync(join(top, house), { recursive: true, encoding: "utf8" })
+    .map((file) => `${house}/${file.split(sep).join("/")}`)
+    .filter((file) => /\.tsx?$/.test(file) && !file.includes("/gen/") && !file.endsWith(".d.ts")),
+);
+
+const isTest = (file: string): boolean => /\.test\.tsx?$/.test(file);
+
+const imports: readonly Import[] = sources.flatMap((from) =>
+  [...readFileSync(join(top, from), "utf8").matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(([, spec = ""]) => ({
+    from,
+    to: spec.startsWith(".")
+      ? relative(top, normalize(join(top, dirname(from), spec)))
+          .split(sep)
+          .join("/")
+      : spec,
+  })),
+);
+
+const inner = imports.filter(({ from, to }) => !isTest(from) && houses.some((house) => to.startsWith(`${house}/`)));
+const houseOf = (file: string): string => file.slice(0, file.indexOf("/"));
+
+function floorOf(file: string): number {
+  const house = floors[houseOf(file)] ?? [];
+  const at = house.flatMap((entries, floor) =>
+    entries.some((e) => (e.endsWith("/") ? file.startsWith(e) : e === file)) ? [floor] : [],
+  );
+  // A style sheet or other file beside the entry point belongs to no floor.
+  return at.length === 1 ? (at[0] ?? -1) : -1;
+}
+
+/** The folder of a floor that a file lives in: "hub/view/" for "hub/view/report/csv.ts". */
+function roomOf(file: string): string {
+  const entry = (floors[houseOf(file)] ?? []).flat().find((e) => e.endsWith("/") && file.startsWith(e));
+  return entry ?? file;
+}
+
+/** First path segment inside the room: the sibling a file belongs to, whether a file or a private subfolder. */
+function siblingOf(file: string): string {
+  const rest = file.slice(roomOf(file).length);
+  const name = rest.includes("/") ? rest.slice(0, rest.indexOf("/")) : rest.replace(/\.tsx?$/, "");
+  return name;
+}
+
+test("there is something to check", () => {
+  expect(sources.length).toBeGreaterThan(20);
+  expect(inner.length).toBeGreaterThan(20);
+});
+
+test("every source file stands on exactly one floor", () => {
+  const lost = sources.filter((f) => houseOf(f) !== "proto" && !isTest(f) && floorOf(f) < 0);
+  expect(lost).toEqual([]);
+});
+
+test("agent, hub and web never import one another, and proto imports none of them", () => {
+  const bad = inner.filter(({ from, to }) => houseOf(from) !== houseOf(to) && houseOf(to) !== "proto");
+  expect(bad).toEqual([]);
+});
+
+test("imports go down, never up", () => {
+  const bad = inner.filter(({ from, to }) => houseOf(from) === houseOf(to) && floorOf(to) > floorOf(from));
+  expect(bad).toEqual([]);
+});
+
+test("siblings never import each other; only all.ts lists them", () => {
+  const bad = inner.filter(({ from, to }) => {
+    if (houseOf(from) !== houseOf(to) || houseOf(from) === "proto" || floorOf(from) !== floorOf(to)) return false;
+    if (contracts.has(to) || from.endsWith("/all.ts")) return false;
+    return roomOf(from) !== roomOf(to) || siblingOf(from) !== siblingOf(to);
+  });
+  expect(bad).toEqual([]);
+});
+
+test("no import runs in a circle, not even of types", () => {
+  const next = Map.groupBy(inner, ({ from }) => from);
+  const state = new Map<string, "open" | "done">();
+  const circles: string[] = [];
+  const visit = (file: string, path: readonly string[]): void => {
+    if (state.get(file) === "open") circles.push([...path.slice(path.indexOf(file)), file].join(" → "));
+    if (state.has(file)) return;
+    state.set(file, "open");
+    for (const { to } of next.get(file) ?? []) visit(to, [...path, file]);
+    state.set(file, "done");
+  };
+  for (const file of sources) visit(file, []);
+  expect(circles).toEqual([]);
+});
+
+test("each outside thing is named where it belongs and nowhere else", () => {
+  const bad = imports.filter(
+    ({ from, to }) => !isTest(from) && outside.some(([what, where]) => what.test(to) && !where.test(from)),
+  );
+  expect(bad).toEqual([]);
+});
+
+test("no barrels, no dumping grounds, no file over 400 lines", () => {
+  const bad = sources.filter(
+    (file) =>
+      /(^|\/)(index|utils?|helpers?|common|shared|misc|types)(\.tsx?$|\/)/.test(file) ||
+      readFileSync(join(top, file), "utf8").split("\n").length > 400,
+  );
+  expect(bad).toEqual([]);
+});
