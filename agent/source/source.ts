@@ -36,3 +36,13 @@ export interface Reader {
   read(signal: AbortSignal): Promise<Part>;
   close(): Promise<void>;
 }
+
+/** This machine has no such device or no driver for it: normal, shown as STATE_UNSUPPORTED, tried again later. */
+export class Unsupported extends Error {
+  override name = "Unsupported";
+}
+
+/** The device or its driver did not answer in time; shown as STATE_HUNG. */
+export class Hung extends Error {
+  override name = "Hung";
+}
