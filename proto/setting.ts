@@ -143,7 +143,7 @@ export function jsonSchema(table: Table, title: string): object {
     for (const part of parts) {
       at = at.properties[part] ??= { type: "object", additionalProperties: false, properties: {} };
     }
-    at.properties[leaf] = { description: row.help, default: row.default, ...row.reader.schema };
+    at.properties[leaf] = { description: row.help, default: plain(row.default), ...row.reader.schema };
   }
   return { $schema: "https://json-schema.org/draft/2020-12/schema", title, ...root };
 }
@@ -174,7 +174,12 @@ export function markdown(table: Table): string {
 }
 
 function shown(row: Row<unknown>): string {
-  return typeof row.default === "string" ? row.default || "(none)" : JSON.stringify(row.default);
+  return typeof row.default === "string" ? row.default || "(none)" : JSON.stringify(plain(row.default));
+}
+
+/** A default as the settings file would hold it. */
+function plain(value: unknown): unknown {
+  return value instanceof Map ? Object.fromEntries(value) : value;
 }
 
 const numeric = (value: unknown): number =>
