@@ -43,7 +43,8 @@ const embedKoffi: Plugin = {
         return [[platform, { sha256, brotli: packed.toString("base64") }]];
       });
       if (natives.length === 0) throw new Error("koffi's native part is not under node_modules/@koromix: run npm ci");
-      return { contents: `export const natives = ${JSON.stringify(Object.fromEntries(natives))};`, loader: "ts" };
+      const contents = `export const natives = ${JSON.stringify(Object.fromEntries(natives))};\nexport const tree = undefined;`;
+      return { contents, loader: "ts" };
     });
   },
 };
@@ -81,6 +82,8 @@ async function buildHub(): Promise<void> {
     sourcemap: false,
     // Native code: loaded from node_modules beside dist/.
     external: ["better-sqlite3"],
+    // jsonc-parser's main is UMD, which hides its parts from the bundler.
+    mainFields: ["module", "main"],
     banner: {
       js: '#!/usr/bin/env node\nimport { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
     },

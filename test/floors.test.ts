@@ -18,11 +18,12 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["agent/main.ts"],
   ],
   hub: [
-    ["hub/clock.ts", "hub/fault.ts", "hub/log.ts"],
+    ["hub/clean.ts", "hub/clock.ts", "hub/fault.ts", "hub/log.ts"],
     ["hub/live.ts", "hub/history/", "hub/ledger/"],
     ["hub/ingest.ts"],
     ["hub/input/", "hub/view/"],
     ["hub/settings.ts"],
+    ["hub/hub.ts"],
     ["hub/main.ts"],
   ],
   web: [["web/text/", "web/feed.ts"], ["web/store.ts"], ["web/part/"], ["web/page/"], ["web/main.tsx"]],

@@ -1,0 +1,38 @@
+/** Every way the hub refuses, with what it means for whoever asked. docs/faults.md says the same, and a test compares. */
+export const faults = {
+  host_unknown: "No host of that name is in the settings or in history.",
+  device_unknown: "The host is known, but has no such GPU, disk or network interface.",
+  series_unknown: "History has no series of that name.",
+  metric_unknown: "The catalogue (docs/metrics.md) has no kept metric of that name for this kind of device.",
+  bad_request: "A parameter of the request cannot be read; the message names it and what was wanted.",
+  page_unknown: "There is nothing at that path.",
+  page_missing: "The page was not built; dist/web holds no index.html.",
+  setting_bad: "The settings file, a flag or an environment variable cannot be used; the message names it.",
+  data_folder_unusable: "The data folder cannot be made or written to.",
+  data_folder_busy: "Another hub is using the data folder.",
+  data_newer: "The history was written by a newer version of the hub.",
+  sample_bad: "A measurement carries a time or a name that history does not take.",
+  history_unwritable: "History cannot be written at the moment (disk full or read-only); the live view goes on.",
+  port_in_use: "Another program listens on an address that the hub was told to use.",
+  address_unusable: "The hub cannot listen on an address it was told to use.",
+  internal: "The hub itself is at fault; its log has the details.",
+} as const;
+
+export type Code = keyof typeof faults;
+
+/** The hub's one error for what it expects to go wrong. Views map the code to their own status, each once. */
+export class Fault extends Error {
+  override name = "Fault";
+  readonly code: Code;
+
+  constructor(code: Code, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Anything thrown, as a Fault: what was not expected is `internal`. */
+export function asFault(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  return new Fault("internal", "The hub failed to answer; its log has the details.", { cause: error });
+}

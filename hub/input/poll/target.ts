@@ -1,0 +1,121 @@
+import type { Intake, Plan } from "../input.ts";
+import type { Channel, Outcome } from "./channel.ts";
+import type { Gate } from "./gate.ts";
+
+export type Dial = (address: string) => Channel;
+
+export interface Course {
+  readonly name: string;
+  readonly address: string;
+  readonly intake: Intake;
+  readonly gate: Gate;
+  readonly dial: Dial;
+  readonly plan: () => Plan;
+}
+
+/** First pause after a failure, doubled with each further one. Milliseconds. */
+const firstPause = 1000;
+/** A host that is silent costs a place for a whole deadline: it is asked this often at least. Milliseconds. */
+const longestPause = 60_000;
+
+/** One host that is polled: its channel, its pace, and how often it failed. */
+export class Target {
+  readonly address: string;
+  readonly #course: Course;
+  #channel: Channel | undefined;
+  #cancel: () => void = () => {};
+  #closed = false;
+  #asking = false;
+  #answered = false;
+  /** Failures in a row, and missed deadlines in a row on this channel. */
+  #failures = 0;
+  #missed = 0;
+  /** When the poll under way was to begin: the next one is counted from it, so that late polls do not shift the rest. */
+  #due: number;
+
+  constructor(course: Course) {
+    this.#course = course;
+    this.address = course.address;
+    this.#due = course.intake.clock.now();
+    this.#wait(0);
+  }
+
+  /** Asks now and goes on from there: the pace has changed. */
+  again(): void {
+    if (!this.#asking) this.#wait(0);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancel();
+    this.#channel?.close();
+  }
+
+  #wait(pause: number): void {
+    this.#cancel();
+    const { clock } = this.#course.intake;
+    this.#due = clock.now() + pause;
+    this.#cancel = clock.after(pause, () => this.#enter());
+  }
+
+  #enter(): void {
+    if (this.#asking) return;
+    this.#asking = true;
+    const { gate, intake, name } = this.#course;
+    const sure = this.#failures === 0 && this.#channel !== undefined;
+    gate.enter(sure, () => {
+      if (this.#closed) return gate.leave(sure);
+      intake.ingest.dialling(name);
+      this.#channel ??= this.#course.dial(this.address);
+      this.#channel
+        .ask(this.#course.plan().deadline * 1000)
+        .then((outcome) => this.#settle(outcome))
+        .catch((error: unknown) => intake.log.error(`poll of ${name}: ${String(error)}`))
+        .finally(() => gate.leave(sure));
+    });
+  }
+
+  #settle(outcome: Outcome): void {
+    this.#asking = false;
+    if (this.#closed) return;
+    const { intake, name } = this.#course;
+    this.#watch(outcome);
+    if (outcome.kind === "answer") {
+      if (this.#failures > 0) intake.log.info(`${name} answers again`);
+      this.#failures = 0;
+      this.#wait(this.#next());
+      this.#answered = true;
+      intake.ingest.received(name, outcome.info);
+      return;
+    }
+    if (this.#failures === 0) intake.log.warn(`${name} cannot be reached: ${outcome.reason}`);
+    this.#failures++;
+    this.#wait(this.#pause(outcome));
+    intake.ingest.failed(name, outcome.reason);
+  }
+
+  /** A channel that lost its connection, or missed two deadlines, is not used again: some never recover by themselves. */
+  #watch(outcome: Outcome): void {
+    this.#missed = outcome.kind === "silence" ? this.#missed + 1 : 0;
+    if (outcome.kind !== "lost" && this.#missed < 2) return;
+    this.#missed = 0;
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
+
+  /** Milliseconds to the next poll of a host that answers, kept to the pace however long the answer took. */
+  #next(): number {
+    const interval = this.#course.plan().interval * 1000;
+    // All hosts are asked at once when the hub starts; from then on each has its own place within the interval.
+    if (!this.#answered) return interval * (0.5 + 0.5 * this.#course.intake.random());
+    const late = this.#course.intake.clock.now() - this.#due;
+    return Math.max(0, late >= interval ? interval - (late % interval) : interval - late);
+  }
+
+  #pause(outcome: Outcome): number {
+    const interval = this.#course.plan().interval * 1000;
+    const longest = outcome.kind === "silence" ? Math.max(interval, longestPause) : Math.max(interval, firstPause);
+    const doubled = firstPause * 2 ** Math.min(this.#failures - 1, 20);
+    return Math.min(doubled, longest) * (0.75 + 0.25 * this.#course.intake.random());
+  }
+}

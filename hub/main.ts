@@ -1,0 +1,118 @@
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { flagOf, helpLines, jsonSchema } from "../proto/setting.ts";
+import { systemClock } from "./clock.ts";
+import { Fault } from "./fault.ts";
+import { type Hub, start } from "./hub.ts";
+import { type Log, lineLog } from "./log.ts";
+import { type Given, readSettings, settle, table, watch } from "./settings.ts";
+
+const version = process.env.GOHM_VERSION ?? "0";
+const here = dirname(fileURLToPath(import.meta.url));
+
+const help = `gohm ${version}: watches GPU machines
+
+Usage: gohm [OPTIONS]          run the hub
+       gohm schema             print the JSON Schema of the settings file
+       gohm --help | --version
+
+Options, each with its environment variable; a flag comes before the environment, that before the settings file:
+${helpLines(table).join("\n")}`;
+
+/** @throws Fault setting_bad for a flag that does not exist. */
+function given(): { given: Given; words: string[]; wants: { help: boolean; version: boolean } } {
+  const named = Object.values(table).filter((row) => row.only !== "file");
+  const options = Object.fromEntries(named.map((row) => [flagOf(row), { type: "string" as const }]));
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { ...options, help: { type: "boolean", short: "h" }, version: { type: "boolean", short: "v" } },
+    });
+    const { help: wantsHelp, version: wantsVersion, ...flags } = values as Record<string, string | boolean | undefined>;
+    return {
+      given: { flags, env: process.env },
+      words: positionals,
+      wants: { help: wantsHelp === true, version: wantsVersion === true },
+    };
+  } catch (error) {
+    throw new Fault("setting_bad", `${(error as Error).message}. See gohm --help.`, { cause: error });
+  }
+}
+
+async function main(): Promise<void> {
+  const log = lineLog((line) => process.stdout.write(line), systemClock.now);
+  const { given: from, words, wants } = given();
+  if (wants.help) return void console.log(help);
+  if (wants.version) return void console.log(version);
+  if (words[0] === "schema" && words.length === 1) {
+    return void console.log(JSON.stringify(jsonSchema(table, "Settings of the GOHM hub"), null, 2));
+  }
+  if (words.length > 0) throw new Fault("setting_bad", `Unknown command "${words.join(" ")}". See gohm --help.`);
+  await run(from, log);
+}
+
+async function run(from: Given, log: Log): Promise<void> {
+  const settings = settle(from, readSettings);
+  const hub = await start({
+    settings,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    version,
+    web: join(here, "web"),
+  });
+  const unwatch = watch(from, systemClock, {
+    good: (next) => {
+      hub.change(next);
+      hub.live.notice("settings", undefined);
+      log.info(`settings read again: ${Object.keys(next.servers).length} servers`);
+    },
+    bad: (fault) => {
+      hub.live.notice("settings", `${fault.message}. The settings before stay in force.`);
+      log.error(`settings not taken, the ones before stay in force: ${fault.message}`);
+    },
+  });
+  stopOnSignal(log, async () => {
+    unwatch();
+    await hub.close();
+  });
+  log.info(readyLine(hub));
+  if (process.send) process.send("ready");
+}
+
+/** What to open, and where it listens: an address that stands for all of a machine's is no address to open. */
+function readyLine(hub: Hub): string {
+  const open = hub.host === "0.0.0.0" || hub.host === "::" ? "127.0.0.1" : hub.host;
+  const bracket = (host: string): string => (host.includes(":") ? `[${host}]` : host);
+  const at = `listening on ${bracket(hub.host)}:${hub.port}`;
+  return [`GOHM hub ready: http://${bracket(open)}:${hub.port} (${at})`, ...hub.places].join(", ");
+}
+
+function stopOnSignal(log: Log, stop: () => Promise<void>): void {
+  let stopping = false;
+  const end = (why: string): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.info(`stopping: ${why}`);
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error(`could not stop cleanly: ${String(error)}`);
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGINT", () => end("interrupted"));
+  process.on("SIGTERM", () => end("told to end"));
+  // Started by a program that is gone: nobody is left to stop this one.
+  process.on("disconnect", () => end("the program that started it is gone"));
+}
+
+try {
+  await main();
+} catch (error) {
+  const known = error instanceof Fault;
+  process.stderr.write(`gohm: ${known ? error.message : ((error as Error).stack ?? String(error))}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,252 @@
+import { readFileSync, statSync } from "node:fs";
+import { type JSONVisitor, type ParseErrorCode, parse, printParseErrorCode, visit } from "jsonc-parser";
+import {
+  address,
+  type Doors,
+  flagOf,
+  load,
+  number,
+  type Reader,
+  type Row,
+  SettingError,
+  type Table,
+  text,
+  type Values,
+} from "../proto/setting.ts";
+import type { Clock } from "./clock.ts";
+import { Fault } from "./fault.ts";
+
+/** Server name → "host:port", in the order of the file. */
+export type Servers = Readonly<Record<string, string>>;
+
+const serverName = /^[A-Za-z0-9._-]{1,64}$/;
+
+const servers: Reader<Servers> = {
+  wanted: 'an object of name → "host:port", names of 1 to 64 letters, digits, dots, underscores and hyphens',
+  schema: {
+    type: "object",
+    propertyNames: { pattern: serverName.source },
+    additionalProperties: { type: "string", pattern: "^(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5}$" },
+  },
+  parse(value) {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    for (const [name, at] of Object.entries(value)) {
+      if (!serverName.test(name)) {
+        throw new SettingError(
+          `Cannot read setting "servers": a name must be 1 to 64 letters, digits, dots, underscores and hyphens: current value is ${JSON.stringify(name)}`,
+        );
+      }
+      if (address.parse(at) === undefined) {
+        throw new SettingError(
+          `Cannot read setting "servers.${name}": must be ${address.wanted}: current value is ${JSON.stringify(at)}`,
+        );
+      }
+    }
+    return value as Servers;
+  },
+};
+
+const row = <T>(held: Row<T>): Row<T> => held;
+
+/** The hub's settings. Everything said about them elsewhere (flags, --help, JSON Schema, docs/settings.md) comes from here. */
+export const table = {
+  servers: row({
+    name: "servers",
+    env: "",
+    only: "file",
+    default: { local: "127.0.0.1:9203" },
+    help: "The machines to watch, each with the address its hmonitor listens on.",
+    reader: servers,
+  }),
+  name: row({
+    name: "hub.name",
+    env: "GOHM_HUB_NAME",
+    default: "",
+    help: "What this hub calls itself, for people who run several.",
+    reader: text("a text of at most 64 characters", (value) => value.length <= 64),
+  }),
+  interval: row({
+    name: "poll.interval",
+    env: "GOHM_POLL_INTERVAL",
+    default: 10,
+    help: "Seconds between two polls of a machine.",
+    reader: number("seconds", 1, 3600),
+  }),
+  deadline: row({
+    name: "poll.deadline",
+    env: "GOHM_POLL_DEADLINE",
+    default: 5,
+    help: "Seconds a machine may take to answer.",
+    reader: number("seconds", 0.1, 60),
+  }),
+  concurrency: row({
+    name: "poll.concurrency",
+    env: "GOHM_POLL_CONCURRENCY",
+    default: 256,
+    help: "Polls under way at the same time; machines that do not answer take up half of them at most.",
+    reader: number("polls", 2, 10_000),
+  }),
+  keepDays: row({
+    name: "history.keep_days",
+    env: "GOHM_HISTORY_KEEP_DAYS",
+    default: 15,
+    help: "Days that samples are kept.",
+    reader: number("days", 10, 3650),
+  }),
+  settings: row({
+    name: "settings",
+    env: "GOHM_SETTINGS",
+    only: "start",
+    default: "./settings.json",
+    help: "The settings file, JSON with comments; it need not exist.",
+    reader: text("a path"),
+  }),
+  data: row({
+    name: "data",
+    env: "GOHM_DATA",
+    only: "start",
+    default: "./data",
+    help: "Folder that holds the history.",
+    reader: text("a path", (value) => value !== ""),
+  }),
+  hubAddress: row({
+    name: "hub-addr",
+    env: "GOHM_HUB_ADDR",
+    only: "start",
+    default: "0.0.0.0:5000",
+    help: "Where the page and the HTTP interfaces listen.",
+    reader: address,
+  }),
+  historyAddress: row({
+    name: "history-addr",
+    env: "GOHM_HISTORY_ADDR",
+    only: "start",
+    default: "0.0.0.0:9204",
+    help: "Where the gRPC service gpu.History listens.",
+    reader: address,
+  }),
+} satisfies Table;
+
+export type Settings = Values<typeof table>;
+
+/**
+ * Text of a settings file (JSON, comments and trailing commas allowed) as a value; empty text is {}.
+ * @throws SettingError with line and column.
+ */
+export function parseFile(content: string, path: string): unknown {
+  const body = content.replace(/^\uFEFF/, "");
+  if (body.trim() === "") return {};
+  const names: Set<string>[] = [];
+  const refuse = (what: string, line: number, column: number): never => {
+    throw new SettingError(`Cannot read ${path}: line ${line + 1}, column ${column + 1}: ${what}`);
+  };
+  const visitor: JSONVisitor = {
+    onError: (code, _offset, _length, line, column) => refuse(words(code), line, column),
+    onObjectBegin: () => {
+      names.push(new Set());
+    },
+    onObjectEnd: () => {
+      names.pop();
+    },
+    onObjectProperty: (key, _offset, _length, line, column) => {
+      const seen = names.at(-1);
+      if (seen?.has(key)) refuse(`the key "${key}" is there twice`, line, column);
+      if (key === "__proto__") refuse(`the key "${key}" cannot be used`, line, column);
+      seen?.add(key);
+    },
+  };
+  visit(body, visitor, { allowTrailingComma: true });
+  return parse(body, [], { allowTrailingComma: true });
+}
+
+/** "CommaExpected" as "comma expected". */
+function words(code: ParseErrorCode): string {
+  return printParseErrorCode(code)
+    .replaceAll(/(?<=[a-z])(?=[A-Z])/g, " ")
+    .toLowerCase();
+}
+
+/** Flags and environment the hub was started with; the file is read again and again. */
+export interface Given {
+  readonly flags: Doors["flags"];
+  readonly env: Doors["env"];
+}
+
+/**
+ * Everything in force, the settings file included. Without the file at the default path the defaults hold.
+ * @throws Fault setting_bad
+ */
+export function settle(given: Given, read: (path: string) => string | undefined): Settings {
+  try {
+    const start = load(table, { ...given, file: {} });
+    const content = read(start.settings);
+    const named = given.flags[flagOf(table.settings)] ?? given.env[table.settings.env];
+    if (content === undefined && named) {
+      throw new SettingError(
+        `Cannot read setting "settings" (${table.settings.env}): there is no file ${start.settings}; write one or leave the setting out`,
+      );
+    }
+    return load(table, { ...given, file: parseFile(content ?? "", start.settings) });
+  } catch (error) {
+    if (error instanceof SettingError) throw new Fault("setting_bad", error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** Text of a file; undefined when there is none. @throws Fault setting_bad when it is there and cannot be read. */
+export function readSettings(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new Fault("setting_bad", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Milliseconds between two looks at the settings file. */
+const look = 2000;
+
+/** Told when the settings file has changed. */
+export interface Changed {
+  good(settings: Settings): void;
+  bad(fault: Fault): void;
+}
+
+/**
+ * Looks at the file every two seconds; the returned function ends that. Notifications of the kernel miss what editors
+ * that rename, ConfigMaps that swap a symbolic link, and network filesystems do.
+ */
+export function watch(given: Given, clock: Clock, changed: Changed): () => void {
+  const path = load(table, { ...given, file: {} }).settings;
+  let before = mark(path);
+  let cancel = (): void => {};
+  const check = (): void => {
+    const now = mark(path);
+    if (now !== before) {
+      before = now;
+      attempt(given, changed);
+    }
+    cancel = clock.after(look, check);
+  };
+  cancel = clock.after(look, check);
+  return () => cancel();
+}
+
+function attempt(given: Given, changed: Changed): void {
+  try {
+    changed.good(settle(given, readSettings));
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    changed.bad(error);
+  }
+}
+
+/** Changes when the file is written, replaced, or another file stands behind a link. */
+function mark(path: string): string {
+  try {
+    const { ino, size, mtimeMs } = statSync(path);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? "unreadable";
+  }
+}

@@ -1,0 +1,94 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { diff } from "../../../proto/delta.ts";
+import {
+  type Delta,
+  EventSchema,
+  type EventSchema as EventType,
+  type HostSchema,
+  Link as WireLink,
+} from "../../../proto/gen/feed_pb.js";
+import type { Host, Link } from "../../live.ts";
+import type { Sight } from "../view.ts";
+
+/** What the encoder needs to see. */
+export type Scene = Pick<Sight, "live" | "clock" | "hub" | "interval">;
+
+/** Turns the live state into events. What it has told is what viewers know; each step tells what has changed since. */
+export class Encoder {
+  readonly #scene: Scene;
+  readonly #told = new Map<number, Host>();
+  #sequence = 0n;
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+  }
+
+  /** Everything as of the last step, for a viewer that knows nothing. */
+  whole(): Uint8Array {
+    return this.#event({ whole: true, hosts: [...this.#told.values()].map(wire) });
+  }
+
+  /** What changed since the step before; an event with nothing in it says that the hub is there. */
+  step(): Uint8Array {
+    const hosts: MessageInitShape<typeof HostSchema>[] = [];
+    const deltas: Delta[] = [];
+    const gone = new Set(this.#told.keys());
+    for (const host of this.#scene.live.hosts()) {
+      const before = this.#told.get(host.number);
+      gone.delete(host.number);
+      if (before === host) continue;
+      this.#told.set(host.number, host);
+      const delta = before && change(before, host);
+      if (delta) deltas.push(delta);
+      else hosts.push(wire(host));
+    }
+    for (const number of gone) this.#told.delete(number);
+    this.#sequence++;
+    return this.#event({ hosts, deltas, removed: [...gone] });
+  }
+
+  #event(init: MessageInitShape<typeof EventType>): Uint8Array {
+    const { live, clock, hub, interval } = this.#scene;
+    const event = create(EventSchema, {
+      ...init,
+      sequence: this.#sequence,
+      now: BigInt(clock.now()),
+      notices: live.notices(),
+      hub,
+      interval: interval(),
+    });
+    return toBinary(EventSchema, event);
+  }
+}
+
+/** The new numbers of a host of which nothing else changed, or undefined. */
+function change(before: Host, after: Host): Delta | undefined {
+  if (before.info === undefined || after.info === undefined || after.seen === undefined) return undefined;
+  if (before.link !== after.link || before.address !== after.address || before.name !== after.name) return undefined;
+  const delta = diff(before.info, after.info);
+  if (delta === undefined) return undefined;
+  delta.number = after.number;
+  delta.seen = BigInt(after.seen);
+  return delta;
+}
+
+const links: Readonly<Record<Link["state"], WireLink>> = {
+  idle: WireLink.IDLE,
+  dialling: WireLink.DIALLING,
+  open: WireLink.OPEN,
+  waiting: WireLink.WAITING,
+};
+
+function wire(host: Host): MessageInitShape<typeof HostSchema> {
+  const { number, name, address, link, seen, info } = host;
+  return {
+    number,
+    name,
+    address,
+    link: links[link.state],
+    since: BigInt(link.since),
+    reason: link.state === "waiting" ? link.reason : "",
+    ...(seen === undefined ? {} : { seen: BigInt(seen) }),
+    ...(info === undefined ? {} : { info }),
+  };
+}

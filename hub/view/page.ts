@@ -1,0 +1,140 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { extname, join } from "node:path";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import type { Context } from "hono";
+import { Fault } from "../fault.ts";
+import type { View } from "./view.ts";
+
+/** No other host is ever asked for anything: labs are often offline, and a page that names one leaks who watches. */
+const policy = [
+  "default-src 'self'",
+  "img-src 'self' data:",
+  "style-src 'self' 'unsafe-inline'",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'self'",
+].join("; ");
+
+const kinds: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".png": "image/png",
+  ".ico": "image/x-icon",
+  ".json": "application/json; charset=utf-8",
+  ".webmanifest": "application/manifest+json; charset=utf-8",
+  ".woff2": "font/woff2",
+  ".txt": "text/plain; charset=utf-8",
+};
+
+interface Held {
+  readonly type: string;
+  readonly etag: string;
+  readonly plain: Buffer<ArrayBuffer>;
+  readonly gzip: Buffer<ArrayBuffer>;
+  readonly br: Buffer<ArrayBuffer>;
+  /** Its name carries its hash: it never changes. */
+  readonly lasting: boolean;
+}
+
+/** The page at `/` and its files. */
+export const page: View = {
+  name: "page",
+  async open({ web, version }) {
+    const shelf = new Shelf(web);
+    const serve = (c: Context): Response => shelf.serve(c, c.req.path.slice(1));
+    return {
+      routes: (app) => {
+        app.get("/", (c) => {
+          c.header("Vary", "Accept");
+          if (wantsJson(c.req.header("accept"))) return c.json({ message: "GOHM", version, docs_url: "/docs" });
+          return shelf.serve(c, "index.html");
+        });
+        app.get("/host/*", (c) => shelf.serve(c, "index.html"));
+        app.get("/:file{[A-Za-z0-9._-]+\\.[a-z0-9]+}", serve);
+      },
+      close: async () => {},
+    };
+  },
+};
+
+/** A browser names text/html; a program that asks for JSON names it and not HTML. */
+function wantsJson(accept = ""): boolean {
+  return /application\/json/i.test(accept) && !/text\/html/i.test(accept);
+}
+
+/** Files of one folder, each read and packed once. */
+class Shelf {
+  readonly #folder: string;
+  #held = new Map<string, Held>();
+  #stamp = "";
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  serve(c: Context, name: string): Response {
+    this.#refresh();
+    const held = this.#held.get(name);
+    if (held === undefined) {
+      if (name === "index.html") return missing();
+      throw new Fault("page_unknown", "There is nothing at this path.");
+    }
+    const accepted = c.req.header("accept-encoding") ?? "";
+    const encoding = /\bbr\b/.test(accepted) ? "br" : /\bgzip\b/.test(accepted) ? "gzip" : "plain";
+    const headers: Record<string, string> = {
+      "Content-Type": held.type,
+      "Content-Security-Policy": policy,
+      "Cache-Control": held.lasting ? "public, max-age=31536000, immutable" : "no-cache",
+      ETag: held.etag,
+      Vary: "Accept, Accept-Encoding",
+    };
+    if (c.req.header("if-none-match")?.includes(held.etag)) return new Response(null, { status: 304, headers });
+    if (encoding !== "plain") headers["Content-Encoding"] = encoding;
+    return new Response(held[encoding], { headers });
+  }
+
+  /** Reads the folder when index.html is another one than before: the page was built again while the hub ran. */
+  #refresh(): void {
+    let stamp = "";
+    try {
+      const { ino, size, mtimeMs } = statSync(join(this.#folder, "index.html"));
+      stamp = `${ino} ${size} ${mtimeMs}`;
+    } catch {
+      // Not built: said to whoever asks for the page.
+    }
+    if (stamp === this.#stamp) return;
+    this.#stamp = stamp;
+    this.#held = new Map();
+    if (stamp === "") return;
+    for (const entry of readdirSync(this.#folder, { withFileTypes: true })) {
+      const type = kinds[extname(entry.name)];
+      if (entry.isFile() && type !== undefined) this.#held.set(entry.name, hold(join(this.#folder, entry.name), type));
+    }
+  }
+}
+
+function hold(path: string, type: string): Held {
+  const plain = readFileSync(path);
+  return {
+    type,
+    plain,
+    etag: `"${createHash("sha256").update(plain).digest("base64url").slice(0, 22)}"`,
+    gzip: gzipSync(plain, { level: 9 }),
+    br: brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }),
+    lasting: /-[A-Z0-9]{8}\.[a-z0-9]+$/.test(path),
+  };
+}
+
+function missing(): Response {
+  const body =
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>GOHM</title><h1>The page was not built</h1>' +
+    "<p>The hub runs, but its page is not there. Run <code>npm run build</code>, then load this page again.</p></html>";
+  return new Response(body, {
+    status: 503,
+    headers: { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy, "Retry-After": "5" },
+  });
+}

@@ -1,0 +1,40 @@
+import type { Hono } from "hono";
+import type { Clock } from "../clock.ts";
+import type { Store } from "../history/store.ts";
+import type { Live } from "../live.ts";
+import type { Log } from "../log.ts";
+
+/** What a view may look at. It never writes. */
+export interface Sight {
+  readonly live: Live;
+  readonly history: Pick<Store, "read" | "known">;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly version: string;
+  /** Random per start of the hub. */
+  readonly hub: string;
+  /** Seconds between two polls, as set now. */
+  readonly interval: () => number;
+  /** Days that history goes back, as set now. */
+  readonly keepDays: () => number;
+  /** Folder with the built page. */
+  readonly web: string;
+  /** "host:port" for the gRPC service. */
+  readonly historyAddress: string;
+}
+
+/** One way to look at the hub. */
+export interface View {
+  readonly name: string;
+  /** @throws Fault when it cannot be offered (a port in use). */
+  open(sight: Sight): Promise<Open>;
+}
+
+export interface Open {
+  /** Adds its paths to the hub's HTTP server. */
+  readonly routes?: (app: Hono) => void;
+  /** Where else it listens, in words, for the log: "history gRPC on 0.0.0.0:9204". */
+  readonly place?: string;
+  /** Ends what it keeps open, connections of viewers included. */
+  close(): Promise<void>;
+}
