@@ -24,6 +24,8 @@ export interface Log {
 /** Reads one kind of thing. It knows no network, no other source, and keeps no values: the snapshot remembers. */
 export interface Source {
   readonly name: string;
+  /** Reads GPUs: while the machine shows none, this source's error is the host's `err`. */
+  readonly gpus?: true;
   /** Undefined: this machine has no such thing, which is normal and said once. */
   open(machine: Machine, options: Options): Promise<Reader | undefined>;
 }
@@ -35,6 +37,42 @@ export interface Reader {
    */
   read(signal: AbortSignal): Promise<Part>;
   close(): Promise<void>;
+}
+
+interface Mark<T> {
+  readonly at: number;
+  readonly value: T;
+}
+
+/**
+ * What a rate is counted from. Polls of several hubs may follow each other within milliseconds, where counters that
+ * step 100 times a second tell nothing: a reading younger than `least` is not counted from, the one before it is.
+ */
+export class Baseline<T> {
+  readonly #least: number;
+  #older: Mark<T> | undefined;
+  #newer: Mark<T> | undefined;
+
+  /** @param least Shortest span of a rate in milliseconds. */
+  constructor(least = 1000) {
+    this.#least = least;
+  }
+
+  /** Takes a reading; returns the one to count from and the milliseconds since, or undefined when there is none yet. */
+  take(at: number, value: T): { from: T; span: number } | undefined {
+    const mark = { at, value };
+    const newer = this.#newer;
+    if (newer === undefined) {
+      this.#newer = mark;
+      return undefined;
+    }
+    if (at - newer.at >= this.#least) {
+      this.#older = newer;
+      this.#newer = mark;
+    }
+    const from = this.#older;
+    return from && { from: from.value, span: at - from.at };
+  }
 }
 
 /** This machine has no such device or no driver for it: normal, shown as STATE_UNSUPPORTED, tried again later. */

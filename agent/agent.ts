@@ -1,0 +1,183 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import { toJsonString } from "@bufbuild/protobuf";
+import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setting.ts";
+import { parseAllow } from "./allow.ts";
+import { withoutPeople, writeCapture } from "./capture.ts";
+import { capturedMachine, isCapture, recordingMachine } from "./machine/capture.ts";
+import { liveMachine } from "./machine/live.ts";
+import type { Machine } from "./machine.ts";
+import { type GrpcServer, serveGrpc } from "./serve/grpc.ts";
+import { parseLine, type Settings, table, UsageError } from "./settings.ts";
+import { Snapshot } from "./snapshot.ts";
+import { sources } from "./source/all.ts";
+import type { Log } from "./source/source.ts";
+
+const version = process.env.GOHM_VERSION ?? "dev";
+
+const log: Log = {
+  info: (message) => process.stdout.write(`${message}\n`),
+  warn: (message) => process.stderr.write(`${message}\n`),
+};
+/** For commands whose output is something else than a log. */
+const errorsOnly: Log = { info: () => undefined, warn: log.warn };
+
+const help = `hmonitor ${version}: tells a GOHM hub what this machine's GPUs, CPUs, memory, disks and network are doing.
+
+  hmonitor [OPTIONS]               serve until stopped
+  hmonitor info [OPTIONS]          print one reading as JSON
+  hmonitor capture DIR [--users]   write this machine into a folder that can be played back: GOHM_ROOT=DIR hmonitor
+                                   (names of people are left out unless --users is given)
+
+Options, each also an environment variable:
+${helpLines(table).join("\n")}
+  --help
+  --version`;
+
+const commands = ["serve", "info", "capture", "help", "version"];
+
+/**
+ * The program, given its arguments.
+ * @returns Exit status, or undefined while it goes on serving.
+ */
+export async function run(args: readonly string[]): Promise<number | undefined> {
+  try {
+    const { flags, words } = parseLine(args);
+    const [command = flags.help ? "help" : flags.version ? "version" : "serve", ...rest] = words;
+    if (!commands.includes(command)) {
+      const near = nearest(command, commands);
+      throw new UsageError(`There is no command "${command}"${near ? `: did you mean "${near}"?` : ""}`);
+    }
+    if (command === "help" || flags.help) return print(help);
+    if (command === "version" || flags.version) return print(`hmonitor ${version}`);
+    const folder = command === "capture" ? rest.shift() : undefined;
+    if (command === "capture" && folder === undefined) throw new UsageError("capture needs the folder to write");
+    if (rest[0] !== undefined) throw new UsageError(`"${rest[0]}" is one word too many`);
+    const settings = load(table, { flags, env: process.env, file: {} });
+    if (command === "info") return await info(settings);
+    if (folder !== undefined) return await capture(settings, folder, flags.users === true);
+    return await serve(settings);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      log.warn(`${error.message}\nhmonitor --help lists what there is.`);
+      return 2;
+    }
+    if (error instanceof SettingError) {
+      log.warn(error.message);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+function print(text: string): number {
+  log.info(text);
+  return 0;
+}
+
+/** @throws SettingError when there is no such folder. */
+function machineAt(root: string): Machine {
+  const folder = resolve(root);
+  if (!existsSync(folder)) {
+    throw new SettingError(`Cannot read setting "root" (GOHM_ROOT): there is no folder ${JSON.stringify(folder)}`);
+  }
+  if (folder === "/" || !isCapture(folder)) return liveMachine(folder);
+  return capturedMachine(folder, { now: () => Date.now(), ticks: () => performance.now() });
+}
+
+function snapshotOf(settings: Settings, machine: Machine, told: Log): Snapshot {
+  const { nvml, network, deadline } = settings;
+  return new Snapshot({ sources, machine, version, nvml, network, deadline: deadline * 1000, log: told });
+}
+
+const json = (info: HostInfo): string =>
+  `${toJsonString(HostInfoSchema, info, { prettySpaces: 2, useProtoFieldName: true })}\n`;
+
+async function info(settings: Settings): Promise<number> {
+  const snapshot = snapshotOf(settings, machineAt(settings.root), errorsOnly);
+  process.stdout.write(json(await snapshot.collect()));
+  await snapshot.close();
+  return 0;
+}
+
+async function capture(settings: Settings, folder: string, users: boolean): Promise<number> {
+  const machine = recordingMachine(machineAt(settings.root));
+  const snapshot = snapshotOf(settings, machine, errorsOnly);
+  const answer = await snapshot.collect();
+  await snapshot.close();
+  const recorded = machine.recorded();
+  if (!users) for (const gpu of answer.gpus) for (const proc of gpu.procs) delete proc.username;
+  writeCapture(folder, users ? recorded : withoutPeople(recorded), json(answer));
+  log.info(
+    `This machine is written down in ${folder}. Look through it before you give it away: host name, addresses, ` +
+      "mounts and the names of GPU programs are in it.",
+  );
+  return 0;
+}
+
+async function serve(settings: Settings): Promise<undefined> {
+  const allow = parseAllow(settings.allow);
+  const machine = machineAt(settings.root);
+  const snapshot = snapshotOf(settings, machine, log);
+  const { host, port } = hostPort(settings.addr);
+  const opened = snapshot.open();
+  let server: GrpcServer;
+  try {
+    server = await serveGrpc({
+      host,
+      port,
+      allow,
+      collect: () => snapshot.collect(),
+      log: (line) => log.warn(line),
+      ticks: () => machine.ticks(),
+    });
+  } catch (error) {
+    throw new SettingError(unlistenable(settings.addr, error));
+  }
+  stopOnSignals(server, snapshot);
+  log.info(
+    `hmonitor ${version} listens on ${settings.addr.replace(/\d+$/, String(server.port))}, allows ${allow.text}`,
+  );
+  await opened;
+  log.info(gpuLine(await snapshot.collect()));
+  return undefined;
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program uses that port; stop it or give another port",
+  EADDRNOTAVAIL: "this machine does not have that address",
+  EACCES: "ports below 1024 need administrator rights; give a higher one",
+  ENOTFOUND: "no such host name is known",
+};
+
+function unlistenable(addr: string, error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code ?? "";
+  return `Cannot listen on ${addr} (GOHM_ADDR): ${reasons[code] ?? (error instanceof Error ? error.message : String(error))}`;
+}
+
+/** "GPUs: 8 × NVIDIA H200", or why there are none. */
+export function gpuLine({ gpus, err }: HostInfo): string {
+  if (gpus.length === 0) return `GPUs: none${err ? ` (${err})` : ""}`;
+  const counts = new Map<string, number>();
+  for (const { name = "unnamed" } of gpus) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return `GPUs: ${[...counts].map(([name, count]) => `${count} × ${name}`).join(", ")}`;
+}
+
+/** Ends with status 0 on SIGTERM, SIGINT, or when the parent that forked us is gone. */
+function stopOnSignals(server: GrpcServer, snapshot: Snapshot): void {
+  let stopping = false;
+  const stop = (): void => {
+    // Whoever asks twice does not want to wait.
+    if (stopping) process.exit(0);
+    stopping = true;
+    setTimeout(() => process.exit(0), 2000).unref();
+    Promise.allSettled([server.close(1000), snapshot.close()]).then(() => process.exit(0));
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  if (process.connected) process.on("disconnect", stop);
+  // A log that nobody reads any more must not end the agent.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+}

@@ -1,0 +1,156 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, normalize } from "node:path";
+import type { Address, Machine, Space } from "../machine.ts";
+
+/** capture.json: what a machine said that was not the text of a file. */
+export interface Capture {
+  /** Version of this layout. */
+  readonly format: 1;
+  /** Unix milliseconds at which the machine was written down. */
+  readonly time: number;
+  /** Prefix it was read under; paths in the folder are without it. */
+  readonly root: string;
+  readonly hostname: string;
+  readonly addresses: readonly Address[];
+  /** By mount; null where the mount did not answer. */
+  readonly spaces: Readonly<Record<string, Space | null>>;
+  /** Names of users by uid. */
+  readonly users: Readonly<Record<string, string>>;
+  /** Folders whose names were asked for. */
+  readonly lists: Readonly<Record<string, readonly string[]>>;
+  readonly links: Readonly<Record<string, string>>;
+}
+
+/** What was read so far, ready to be written into a folder. */
+export interface Recorded {
+  readonly capture: Capture;
+  /** Path on the machine → text. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** A machine that notes down every answer it passes on. */
+export interface RecordingMachine extends Machine {
+  recorded(): Recorded;
+}
+
+export function recordingMachine(machine: Machine): RecordingMachine {
+  const files = new Map<string, string>();
+  const lists: Record<string, string[]> = {};
+  const links: Record<string, string> = {};
+  const spaces: Record<string, Space | null> = {};
+  const users: Record<string, string> = {};
+  return {
+    root: machine.root,
+    read(path) {
+      const text = machine.read(path);
+      if (text !== undefined) files.set(path, text);
+      return text;
+    },
+    list(path) {
+      const names = machine.list(path);
+      if (names.length > 0) lists[path] = names;
+      return names;
+    },
+    link(path) {
+      const target = machine.link(path);
+      if (target !== undefined) links[path] = target;
+      return target;
+    },
+    async space(mount, options) {
+      spaces[mount] = null;
+      const space = await machine.space(mount, options);
+      spaces[mount] = space;
+      return space;
+    },
+    addresses: () => machine.addresses(),
+    hostname: () => machine.hostname(),
+    async users(uids) {
+      const names = await machine.users(uids);
+      for (const [uid, name] of names) users[uid] = name;
+      return names;
+    },
+    now: () => machine.now(),
+    ticks: () => machine.ticks(),
+    recorded: () => ({
+      files,
+      capture: {
+        format: 1,
+        time: machine.now(),
+        root: machine.root,
+        hostname: machine.hostname(),
+        addresses: machine.addresses(),
+        spaces,
+        users,
+        lists,
+        links,
+      },
+    }),
+  };
+}
+
+/** Clock of a machine that is played back. */
+export interface Clock {
+  now(): number;
+  ticks(): number;
+}
+
+/** True when the folder is one that `hmonitor capture` wrote. */
+export function isCapture(folder: string): boolean {
+  return loadCapture(folder) !== undefined;
+}
+
+function loadCapture(folder: string): Capture | undefined {
+  let text: string;
+  try {
+    text = readFileSync(join(folder, "capture.json"), "utf8");
+  } catch {
+    return undefined; // no such file: the folder is something else
+  }
+  const capture = JSON.parse(text) as Capture;
+  if (capture.format !== 1) {
+    throw new Error(`${folder}/capture.json has format ${JSON.stringify(capture.format)}: this version reads 1`);
+  }
+  return capture;
+}
+
+/**
+ * Plays a machine that was written down. Time stands still at the moment of writing unless a clock is given.
+ * @throws Error when the folder is no capture or one of a later version.
+ */
+export function capturedMachine(folder: string, clock?: Clock): Machine {
+  const capture = loadCapture(folder);
+  if (capture === undefined) throw new Error(`${folder} holds no capture.json: it is no captured machine`);
+  const at = (path: string): string => join(folder, normalize(join("/", path)));
+  return {
+    root: capture.root,
+    read(path) {
+      try {
+        return readFileSync(at(path), "utf8");
+      } catch {
+        return undefined; // was not there on the machine either
+      }
+    },
+    list(path) {
+      const noted = capture.lists[path];
+      if (noted !== undefined) return [...noted];
+      try {
+        return readdirSync(at(path));
+      } catch {
+        return []; // was not there on the machine either
+      }
+    },
+    link: (path) => capture.links[path],
+    async space(mount) {
+      const space = capture.spaces[mount];
+      if (!space) throw Object.assign(new Error(`${mount}: did not answer when captured`), { name: "SpaceTimeout" });
+      return space;
+    },
+    addresses: () => [...capture.addresses],
+    hostname: () => capture.hostname,
+    async users(uids) {
+      return new Map(uids.flatMap((uid) => (capture.users[uid] === undefined ? [] : [[uid, capture.users[uid]]])));
+    },
+    now: clock ? () => clock.now() : () => capture.time,
+    ticks: clock ? () => clock.ticks() : () => 0,
+  };
+}

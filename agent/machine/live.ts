@@ -1,0 +1,53 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { hostname, networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import type { Address, Machine } from "../machine.ts";
+import { spaces } from "./live/space.ts";
+import { userNames } from "./live/user.ts";
+
+/** Undefined for what is not there, may not be read, or vanished meanwhile: all of them mean "not known". */
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined; // absence is the answer: a sensor or process that is not there is normal
+  }
+}
+
+function addresses(): Address[] {
+  return Object.entries(networkInterfaces()).flatMap(([nic, list]) =>
+    (list ?? []).map(({ address, family, internal }) => ({
+      nic,
+      address,
+      family: family === "IPv4" ? (4 as const) : (6 as const),
+      loopback: internal,
+    })),
+  );
+}
+
+/** This machine, or the one whose root is mounted at `root` (a container with the host's root at /host). */
+export function liveMachine(root: string): Machine {
+  const at = (path: string): string => join(root, path);
+  const prefixed = root !== "/";
+  const read = (path: string): string | undefined => attempt(() => readFileSync(at(path), "utf8"));
+  const names = userNames({
+    own: () => attempt(() => readFileSync("/etc/passwd", "utf8")),
+    host: () => (prefixed ? read("/etc/passwd") : undefined),
+    ticks: () => performance.now(),
+  });
+  const space = spaces();
+  return {
+    root,
+    read,
+    list: (path) => attempt(() => readdirSync(at(path))) ?? [],
+    link: (path) => attempt(() => readlinkSync(at(path))),
+    space: (mount, options) => space(at(mount), options),
+    addresses,
+    // A container has a name of its own; the host's is told by its kernel's file.
+    hostname: () => (prefixed ? read("/etc/hostname")?.trim() || hostname() : hostname()),
+    users: names,
+    now: () => Date.now(),
+    ticks: () => performance.now(),
+  };
+}

@@ -1,0 +1,142 @@
+import type { Server as Listener } from "node:net";
+import { create, type DescMethod, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import * as grpc from "@grpc/grpc-js";
+import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
+import { type HostInfo, HostMonitor } from "../../proto/gen/host_pb.js";
+import { ServerReflection } from "../../proto/gen/reflection_pb.js";
+import type { Allow } from "../allow.ts";
+import { gate } from "./grpc/gate.ts";
+import { Health } from "./grpc/health.ts";
+import { Reflection } from "./grpc/reflection.ts";
+
+export interface GrpcOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly allow: Allow;
+  readonly collect: () => Promise<HostInfo>;
+  readonly log: (line: string) => void;
+  readonly ticks: () => number;
+}
+
+export interface GrpcServer {
+  readonly host: string;
+  readonly port: number;
+  /** Lets calls under way finish, up to `grace` milliseconds. */
+  close(grace: number): Promise<void>;
+}
+
+const limits: grpc.ServerOptions = {
+  // A request holds a token and a word.
+  "grpc.max_receive_message_length": 64 * 1024,
+  "grpc.max_connection_idle_ms": 300_000,
+  "grpc.max_concurrent_streams": 64,
+  "grpc.enable_channelz": 0,
+};
+
+/** How grpc-js wants a method that protobuf-es describes. */
+function definition(service: string, method: DescMethod): grpc.MethodDefinition<Message, Message> {
+  return {
+    path: `/${service}/${method.name}`,
+    requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
+    responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+    requestSerialize: (message) => Buffer.from(toBinary(method.input, message)),
+    requestDeserialize: (bytes) => fromBinary(method.input, bytes),
+    responseSerialize: (message) => Buffer.from(toBinary(method.output, message)),
+    responseDeserialize: (bytes) => fromBinary(method.output, bytes),
+  };
+}
+
+function add(
+  server: grpc.Server,
+  service: DescService,
+  handlers: grpc.UntypedServiceImplementation,
+  name = service.typeName,
+): void {
+  const methods = service.methods.map((method) => [method.localName, definition(name, method)] as const);
+  server.addService(Object.fromEntries(methods), handlers);
+}
+
+function addHealth(server: grpc.Server, health: Health): void {
+  const response = (status: number): Message => create(HealthCheckResponseSchema, { status });
+  add(server, HealthService, {
+    check(call: grpc.ServerUnaryCall<{ service: string }, Message>, done: grpc.sendUnaryData<Message>) {
+      const status = health.status(call.request.service);
+      if (status === undefined) {
+        done({ code: grpc.status.NOT_FOUND, details: `service "${call.request.service}" is not served here` });
+      } else done(null, response(status));
+    },
+    watch(call: grpc.ServerWritableStream<{ service: string }, Message>) {
+      const stop = health.watch(call.request.service, (status) => call.write(response(status)));
+      call.on("cancelled", stop);
+      call.on("close", stop);
+    },
+  });
+}
+
+const alpha = "grpc.reflection.v1alpha.ServerReflection";
+
+function addReflection(server: grpc.Server, reflection: Reflection): void {
+  const handlers = {
+    serverReflectionInfo(call: grpc.ServerDuplexStream<Parameters<Reflection["answer"]>[0], Message>) {
+      call.on("data", (request) => call.write(reflection.answer(request)));
+      call.on("end", () => call.end());
+    },
+  };
+  add(server, ServerReflection, handlers);
+  add(server, ServerReflection, handlers, alpha);
+}
+
+function listen(listener: Listener, { host, port }: { host: string; port: number }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    listener.once("error", reject);
+    listener.listen({ host, port }, () => {
+      listener.off("error", reject);
+      const bound = listener.address();
+      resolve(typeof bound === "object" && bound !== null ? bound.port : port);
+    });
+  });
+}
+
+/**
+ * Serves gpu.HostMonitor, reflection and health.
+ * @throws Error of node:net (EADDRINUSE and such) when it cannot listen.
+ */
+export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
+  const { allow, collect, log, ticks } = options;
+  const server = new grpc.Server(limits);
+  const health = new Health([HostMonitor.typeName]);
+  add(server, HostMonitor, {
+    getInfo(_call: unknown, done: grpc.sendUnaryData<HostInfo>) {
+      collect().then(
+        (info) => done(null, info),
+        (error: unknown) => done({ code: grpc.status.INTERNAL, details: String(error) }),
+      );
+    },
+  });
+  addHealth(server, health);
+  const files = [HostMonitor.file, HealthService.file, ServerReflection.file];
+  const services = [HostMonitor.typeName, HealthService.typeName, ServerReflection.typeName, alpha];
+  addReflection(server, new Reflection(files, services));
+
+  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  const listener = gate({ allow, log, ticks, enter: (socket) => injector.injectConnection(socket) });
+  const port = await listen(listener, options);
+  return {
+    host: options.host,
+    port,
+    close(grace) {
+      health.leave();
+      listener.close();
+      injector.drain(grace);
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => server.forceShutdown(), grace);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          injector.destroy();
+          resolve();
+        });
+      });
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import { createServer, type Server, type Socket } from "node:net";
+import type { Allow } from "../../allow.ts";
+
+export interface GateOptions {
+  readonly allow: Allow;
+  /** Takes a connection that may come in. */
+  readonly enter: (socket: Socket) => void;
+  readonly log: (line: string) => void;
+  /** Milliseconds, never going back. */
+  readonly ticks: () => number;
+}
+
+const quiet = 60_000;
+/** Addresses whose last refusal is remembered; a scan from many addresses must not fill the memory. */
+const addresses = 1000;
+
+/** Says once a minute and address that it was refused, and how often since the last time. */
+export function refusals(log: (line: string) => void, ticks: () => number): (address: string) => void {
+  const seen = new Map<string, { at: number; silent: number }>();
+  return (address) => {
+    const now = ticks();
+    const held = seen.get(address);
+    if (held !== undefined && now - held.at < quiet) {
+      held.silent++;
+      return;
+    }
+    log(
+      held && held.silent > 0 ? `Reject: ${address} (${held.silent} more since the last time)` : `Reject: ${address}`,
+    );
+    seen.delete(address);
+    seen.set(address, { at: now, silent: 0 });
+    const oldest = seen.keys().next();
+    if (seen.size > addresses && !oldest.done) seen.delete(oldest.value);
+  };
+}
+
+/** A listener that cuts off peers outside the allowed networks before a byte of theirs is read. */
+export function gate({ allow, enter, log, ticks }: GateOptions): Server {
+  const refused = refusals(log, ticks);
+  const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+    // A peer that is gone already has no address any more.
+    const peer = socket.remoteAddress;
+    if (peer === undefined || !allow.allows(peer)) {
+      socket.on("error", () => undefined); // the reset may meet one from the other side; both mean gone
+      socket.resetAndDestroy();
+      refused(peer?.replace(/^::ffff:(?=\d+\.)/, "") ?? "unknown");
+      return;
+    }
+    enter(socket);
+    socket.resume();
+  });
+  // Far above what hubs need, far below what a descriptor leak costs.
+  server.maxConnections = 512;
+  return server;
+}

@@ -1,0 +1,115 @@
+import { create, type DescFile, type DescMessage, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import {
+  type ServerReflectionRequest,
+  type ServerReflectionResponse,
+  ServerReflectionResponseSchema,
+} from "../../../proto/gen/reflection_pb.js";
+
+type Answer = ServerReflectionResponse["messageResponse"];
+
+const notFound = 5;
+const invalid = 3;
+
+/** Answers the standard reflection service for some files and all they import. */
+export class Reflection {
+  readonly #services: readonly string[];
+  readonly #files = new Map<string, DescFile>();
+  /** Full name of every message, enum, service, method, field and extension → its file. */
+  readonly #symbols = new Map<string, DescFile>();
+  /** Message type → number of each extension of it → its file. */
+  readonly #extensions = new Map<string, Map<number, DescFile>>();
+
+  constructor(files: readonly DescFile[], services: readonly string[]) {
+    this.#services = services;
+    for (const file of files) this.#add(file);
+  }
+
+  #add(file: DescFile): void {
+    const name = file.proto.name;
+    if (this.#files.has(name)) return;
+    this.#files.set(name, file);
+    for (const service of file.services) {
+      this.#symbols.set(service.typeName, file);
+      for (const method of service.methods) this.#symbols.set(`${service.typeName}.${method.name}`, file);
+    }
+    for (const held of file.enums) this.#symbols.set(held.typeName, file);
+    for (const message of file.messages) this.#addMessage(message, file);
+    for (const extension of file.extensions) {
+      this.#symbols.set(extension.typeName, file);
+      const numbers = this.#extensions.get(extension.extendee.typeName) ?? new Map<number, DescFile>();
+      this.#extensions.set(extension.extendee.typeName, numbers.set(extension.number, file));
+    }
+    for (const dependency of file.dependencies) this.#add(dependency);
+  }
+
+  #addMessage(message: DescMessage, file: DescFile): void {
+    this.#symbols.set(message.typeName, file);
+    for (const field of message.fields) this.#symbols.set(`${message.typeName}.${field.name}`, file);
+    for (const held of message.nestedEnums) this.#symbols.set(held.typeName, file);
+    for (const nested of message.nestedMessages) this.#addMessage(nested, file);
+  }
+
+  answer(request: ServerReflectionRequest): ServerReflectionResponse {
+    return create(ServerReflectionResponseSchema, {
+      validHost: request.host,
+      originalRequest: request,
+      messageResponse: this.#answer(request.messageRequest),
+    });
+  }
+
+  #answer(asked: ServerReflectionRequest["messageRequest"]): Answer {
+    switch (asked.case) {
+      case "listServices":
+        return init({
+          case: "listServicesResponse",
+          value: { service: this.#services.map((name) => ({ name })) },
+        });
+      case "fileByFilename":
+        return withImports(this.#files.get(asked.value), `file "${asked.value}"`);
+      case "fileContainingSymbol":
+        return withImports(this.#symbols.get(asked.value.replace(/^\./, "")), `symbol "${asked.value}"`);
+      case "fileContainingExtension": {
+        const { containingType, extensionNumber } = asked.value;
+        const file = this.#extensions.get(containingType)?.get(extensionNumber);
+        return withImports(file, `extension ${extensionNumber} of "${containingType}"`);
+      }
+      case "allExtensionNumbersOfType":
+        return this.#numbers(asked.value);
+      case undefined:
+        return failure(invalid, "the request asks for nothing");
+      default:
+        return asked satisfies never;
+    }
+  }
+
+  #numbers(type: string): Answer {
+    if (!this.#symbols.has(type)) return failure(notFound, `type "${type}" is not served here`);
+    const extensionNumber = [...(this.#extensions.get(type)?.keys() ?? [])];
+    return init({ case: "allExtensionNumbersResponse", value: { baseTypeName: type, extensionNumber } });
+  }
+}
+
+type Init = NonNullable<
+  NonNullable<Parameters<typeof create<typeof ServerReflectionResponseSchema>>[1]>["messageResponse"]
+>;
+
+const init = (messageResponse: Init): Answer =>
+  create(ServerReflectionResponseSchema, { messageResponse }).messageResponse;
+
+const failure = (errorCode: number, errorMessage: string): Answer =>
+  init({ case: "errorResponse", value: { errorCode, errorMessage } });
+
+/** The file and everything it imports, so that a client needs to ask but once. */
+function withImports(file: DescFile | undefined, what: string): Answer {
+  if (file === undefined) return failure(notFound, `${what} is not served here`);
+  const files = new Set<DescFile>();
+  const visit = (at: DescFile): void => {
+    if (files.has(at)) return;
+    files.add(at);
+    for (const dependency of at.dependencies) visit(dependency);
+  };
+  visit(file);
+  const fileDescriptorProto = [...files].map((at) => toBinary(FileDescriptorProtoSchema, at.proto));
+  return init({ case: "fileDescriptorResponse", value: { fileDescriptorProto } });
+}

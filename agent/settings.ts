@@ -1,0 +1,97 @@
+import { isIP } from "node:net";
+import { address, flagOf, nearest, number, type Table, text, type Values } from "../proto/setting.ts";
+
+/** Every setting of the agent. */
+export const table = {
+  addr: {
+    name: "addr",
+    env: "GOHM_ADDR",
+    default: "0.0.0.0:9203",
+    help: "Address and port the agent answers on.",
+    reader: address,
+    only: "start",
+  },
+  allow: {
+    name: "allow",
+    env: "GOHM_ALLOW",
+    default: "127.0.0.1/32",
+    help: "Who may connect: networks and addresses, separated by commas. Others are cut off before a byte is read.",
+    reader: text("networks or addresses separated by commas"),
+    only: "start",
+  },
+  root: {
+    name: "root",
+    env: "GOHM_ROOT",
+    default: "/",
+    help: "Where the machine's /proc, /sys and /etc stand: /host in a container, or a folder that `hmonitor capture` wrote.",
+    reader: text("a folder"),
+    only: "start",
+  },
+  nvml: {
+    name: "nvml",
+    env: "GOHM_NVML",
+    default: "",
+    help: "Path or name of the NVIDIA driver library; the system's own search when empty.",
+    reader: text("a path or a library's name"),
+    only: "start",
+  },
+  network: {
+    name: "network",
+    env: "GOHM_NETWORK",
+    default: "10.0.0.0/8",
+    help: "Network whose address the host goes by; the default route's address where none is in it.",
+    reader: text('an IPv4 network like "10.0.0.0/8"', (value) => {
+      const [base = "", bits = ""] = value.split("/");
+      return isIP(base) === 4 && /^\d{1,2}$/.test(bits) && Number(bits) <= 32;
+    }),
+    only: "start",
+  },
+  deadline: {
+    name: "read.deadline",
+    env: "GOHM_READ_DEADLINE",
+    default: 5,
+    help: "Seconds one reading of the machine may take before the last good values are shown instead.",
+    reader: number("seconds", 0.1, 60),
+    only: "start",
+  },
+} satisfies Table;
+
+export type Settings = Values<typeof table>;
+
+/** The command line cannot be understood. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+/** A command line, taken apart. */
+export interface Line {
+  readonly flags: Readonly<Record<string, string | boolean>>;
+  readonly words: readonly string[];
+}
+
+const switches = ["help", "version", "users"];
+
+/** @throws UsageError that names the argument, and the nearest known one. */
+export function parseLine(args: readonly string[]): Line {
+  const valued = Object.values(table).map((row) => flagOf(row));
+  const flags: Record<string, string | boolean> = {};
+  const words: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? "";
+    if (!arg.startsWith("-")) {
+      words.push(arg);
+      continue;
+    }
+    const [, name = "", inline] = /^--?([^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (name === "h" || switches.includes(name)) flags[name === "h" ? "help" : name] = true;
+    else if (valued.includes(name)) {
+      const value = inline ?? args[++i];
+      if (value === undefined) throw new UsageError(`--${name} needs a value after it`);
+      flags[name] = value;
+    } else {
+      const near = nearest(name, [...valued, ...switches]);
+      throw new UsageError(`There is no option --${name}${near ? `: did you mean --${near}?` : ""}`);
+    }
+  }
+  return { flags, words };
+}

@@ -1,0 +1,255 @@
+import { clone, create } from "@bufbuild/protobuf";
+import {
+  DiskInfoSchema,
+  GPUInfoSchema,
+  type HostInfo,
+  HostInfoSchema,
+  type SourceInfo,
+  SourceInfoSchema,
+  State,
+} from "../proto/gen/host_pb.js";
+import { cleanAll } from "./clean.ts";
+import type { Machine } from "./machine.ts";
+import { describe } from "./source/process.ts";
+import type { Options, Reader, Source } from "./source/source.ts";
+
+/** Milliseconds for which values that can no longer be read are still shown, with their age. */
+export const remembered = 300_000;
+/** Milliseconds until a source that could not be opened is tried again. */
+const retry = 60_000;
+
+export interface SnapshotOptions extends Options {
+  readonly sources: readonly Source[];
+  readonly machine: Machine;
+  readonly version: string;
+}
+
+/** What one source last told. */
+interface Good {
+  readonly part: HostInfo;
+  /** Unix milliseconds. */
+  readonly sampled: number;
+  /** Machine ticks: ages are counted by them, for clocks may be set back. */
+  readonly at: number;
+}
+
+class Late extends Error {}
+
+/** One source over time: opened once, read when asked, never twice at once, its last good part remembered. */
+class Watch {
+  readonly source: Source;
+  readonly #all: SnapshotOptions;
+  #reader: Reader | undefined;
+  #opened: Promise<void> | undefined;
+  #triedAt = Number.NEGATIVE_INFINITY;
+  #absent = false;
+  #reading: Promise<void> | undefined;
+  #good: Good | undefined;
+  #state = State.UNSPECIFIED;
+  #err: string | undefined;
+  /** Microseconds. */
+  #duration = 0;
+
+  constructor(source: Source, all: SnapshotOptions) {
+    this.source = source;
+    this.#all = all;
+  }
+
+  open(): Promise<void> {
+    this.#opened ??= this.#open();
+    return this.#opened;
+  }
+
+  async #open(): Promise<void> {
+    const { machine, log } = this.#all;
+    this.#triedAt = machine.ticks();
+    try {
+      this.#reader = await this.source.open(machine, this.#all);
+      this.#absent = this.#reader === undefined;
+      if (this.#absent) log.info(`${this.source.name}: not on this machine`);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Reads anew, or finds out that it cannot; never throws, never takes longer than the deadline. */
+  async refresh(): Promise<void> {
+    const { machine, deadline } = this.#all;
+    // A read that did not come back is not waited for a second time: its source stays hung until it does.
+    if (this.#reading !== undefined) return;
+    if (this.#reader === undefined && !this.#absent && machine.ticks() - this.#triedAt >= retry)
+      this.#opened = undefined;
+    const abort = new AbortController();
+    let late = false;
+    const reading = this.#read(abort.signal).finally(() => {
+      if (this.#reading === reading) this.#reading = undefined;
+    });
+    this.#reading = reading;
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        late = true;
+        resolve();
+      }, deadline);
+    });
+    await Promise.race([reading, limit]);
+    clearTimeout(timer);
+    if (!late || this.#reading !== reading) return;
+    this.#fail(new Late(`${this.source.name} did not answer in ${deadline / 1000} s`));
+    abort.abort();
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
+    await this.open();
+    if (this.#reader === undefined) return;
+    const { machine } = this.#all;
+    const begun = machine.ticks();
+    try {
+      const part = create(HostInfoSchema, await this.#reader.read(signal));
+      if (part.gpus.length > 0) await describe(machine, part);
+      cleanAll(HostInfoSchema, part);
+      this.#succeed(part);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#duration = Math.round((machine.ticks() - begun) * 1000);
+    }
+  }
+
+  #succeed(part: HostInfo): void {
+    const { machine, log } = this.#all;
+    const sampled = machine.now();
+    for (const device of [...part.gpus, ...part.disks]) {
+      device.state ??= State.OK;
+      // A device that was not read keeps its silence about when it was.
+      if (device.state === State.OK) device.sampled ??= BigInt(sampled);
+    }
+    if (this.#err !== undefined && this.#good !== undefined) log.info(`${this.source.name}: reads again`);
+    this.#good = { part, sampled, at: machine.ticks() };
+    this.#state = State.OK;
+    this.#err = undefined;
+  }
+
+  #fail(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    if (text !== this.#err) this.#all.log.warn(`${this.source.name}: ${text}`);
+    this.#err = text;
+    const named = error instanceof Error ? error.name : "";
+    this.#state =
+      error instanceof Late || named === "Hung"
+        ? State.HUNG
+        : named === "Unsupported"
+          ? State.UNSUPPORTED
+          : State.STALE;
+  }
+
+  /** What may be shown now: the part read last, marked where it is not from this collection. */
+  shown(): HostInfo | undefined {
+    if (this.#good === undefined) return undefined;
+    if (this.#state === State.OK) return this.#good.part;
+    if (this.#all.machine.ticks() - this.#good.at >= remembered) {
+      this.#good = undefined;
+      return undefined;
+    }
+    return stale(this.#good.part, this.#err ?? "");
+  }
+
+  info(): SourceInfo | undefined {
+    if (this.#absent) return undefined;
+    return create(SourceInfoSchema, {
+      name: this.source.name,
+      state: this.#state,
+      duration: this.#duration,
+      ...(this.#good !== undefined && { sampled: BigInt(this.#good.sampled) }),
+      ...(this.#err !== undefined && { err: this.#err }),
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#reader?.close();
+  }
+}
+
+/** The same values, every device saying that they are old. */
+function stale(part: HostInfo, err: string): HostInfo {
+  return create(HostInfoSchema, {
+    ...part,
+    gpus: part.gpus.map((gpu) => {
+      const old = clone(GPUInfoSchema, gpu);
+      if (old.state === State.OK) old.state = State.STALE;
+      old.err ??= err;
+      return old;
+    }),
+    disks: part.disks.map((disk) => {
+      const old = clone(DiskInfoSchema, disk);
+      if (old.state === State.OK) old.state = State.STALE;
+      return old;
+    }),
+  });
+}
+
+/** Collects the machine when asked. Nothing runs between two collections. */
+export class Snapshot {
+  readonly #all: SnapshotOptions;
+  readonly #watches: readonly Watch[];
+  #running: Promise<HostInfo> | undefined;
+
+  constructor(all: SnapshotOptions) {
+    this.#all = all;
+    this.#watches = all.sources.map((source) => new Watch(source, all));
+  }
+
+  /** Finds out what this machine has. Not needed before collect(), but the first poll then finds the rates begun. */
+  async open(): Promise<void> {
+    await Promise.all(this.#watches.map((watch) => watch.open()));
+  }
+
+  /** One collection of everything; callers that come while one is under way share it. Never throws. */
+  collect(): Promise<HostInfo> {
+    this.#running ??= this.#collect().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #collect(): Promise<HostInfo> {
+    await Promise.all(this.#watches.map((watch) => watch.refresh()));
+    const answer = create(HostInfoSchema);
+    for (const watch of this.#watches) {
+      merge(answer, watch.shown());
+      const info = watch.info();
+      if (info !== undefined) answer.sources.push(info);
+    }
+    if (answer.gpus.length === 0) answer.err ??= this.#gpuError();
+    answer.agentVersion = this.#all.version;
+    answer.sampled = BigInt(this.#all.machine.now());
+    cleanAll(HostInfoSchema, answer);
+    return answer;
+  }
+
+  /** Why there are no GPUs, in the words of whoever looked for them. */
+  #gpuError(): string | undefined {
+    const errors = this.#watches.flatMap((watch) => (watch.source.gpus && watch.info()?.err) || []);
+    return errors.length > 0 ? errors.join("; ") : undefined;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#watches.map((watch) => watch.close()));
+  }
+}
+
+/** Lists are joined, submessages completed, the rest taken over. */
+function merge(answer: HostInfo, part: HostInfo | undefined): void {
+  if (part === undefined) return;
+  const { gpus, disks, nics, sources, cpu, memory, system, $typeName: _, $unknown: __, ...rest } = part;
+  answer.gpus.push(...gpus);
+  answer.disks.push(...disks);
+  answer.nics.push(...nics);
+  answer.sources.push(...sources);
+  if (cpu) answer.cpu = answer.cpu ? Object.assign(answer.cpu, cpu) : { ...cpu };
+  if (memory) answer.memory = { ...answer.memory, ...memory };
+  if (system) answer.system = { ...answer.system, ...system };
+  for (const [key, value] of Object.entries(rest)) {
+    if (value !== undefined) (answer as unknown as Record<string, unknown>)[key] = value;
+  }
+}

@@ -1,0 +1,63 @@
+import type { Machine } from "../machine.ts";
+import type { Part, Source } from "./source.ts";
+
+/** NAME and VERSION_ID of os-release(5). */
+export function parseRelease(text: string): { os?: string; osVersion?: string } {
+  const value = (key: string): string | undefined => {
+    const raw = new RegExp(`^${key}=(.*)$`, "m").exec(text)?.[1]?.trim();
+    const quoted = raw === undefined ? null : /^(["'])(.*)\1$/.exec(raw);
+    return (quoted ? quoted[2]?.replace(/\\(["'`$\\])/g, "$1") : raw) || undefined;
+  };
+  const os = value("NAME");
+  const osVersion = value("VERSION_ID");
+  return { ...(os !== undefined && { os }), ...(osVersion !== undefined && { osVersion }) };
+}
+
+/** /proc/loadavg: the three averages. */
+export function parseLoad(text: string): { load1?: number; load5?: number; load15?: number } {
+  const [load1, load5, load15] = text.split(" ", 3).map(Number);
+  const sane = [load1, load5, load15].every((load) => load !== undefined && Number.isFinite(load) && load >= 0);
+  return sane && load1 !== undefined && load5 !== undefined && load15 !== undefined ? { load1, load5, load15 } : {};
+}
+
+/** /proc/uptime: whole seconds since the machine was started. */
+export function parseUptime(text: string): bigint | undefined {
+  const seconds = /^(\d+)(?:\.\d+)? /.exec(text)?.[1];
+  return seconds === undefined ? undefined : BigInt(seconds);
+}
+
+/** Processes among the names in /proc. */
+export function countProcesses(names: readonly string[]): number {
+  let count = 0;
+  for (const name of names) {
+    const first = name.charCodeAt(0);
+    if (first >= 48 && first <= 57) count++;
+  }
+  return count;
+}
+
+function fixed(machine: Machine): NonNullable<Part["system"]> {
+  const release = machine.read("/etc/os-release") ?? machine.read("/usr/lib/os-release") ?? "";
+  const kernel = machine.read("/proc/sys/kernel/osrelease")?.trim();
+  const bootId = machine.read("/proc/sys/kernel/random/boot_id")?.trim();
+  return { ...parseRelease(release), ...(kernel && { kernel }), ...(bootId && { bootId }) };
+}
+
+export const system: Source = {
+  name: "system",
+  async open(machine) {
+    const still = fixed(machine);
+    return {
+      async read() {
+        const uptime = parseUptime(machine.read("/proc/uptime") ?? "");
+        const load = parseLoad(machine.read("/proc/loadavg") ?? "");
+        const processes = countProcesses(machine.list("/proc"));
+        return {
+          hostname: machine.hostname(),
+          system: { ...still, ...load, ...(uptime !== undefined && { uptime }), ...(processes > 0 && { processes }) },
+        };
+      },
+      async close() {},
+    };
+  },
+};
