@@ -10,11 +10,12 @@ const houses = ["proto", "agent", "hub", "web"] as const;
 /** Files by floor, lowest first; a folder stands for all in it. A file must be matched by exactly one entry of its house. */
 const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
   agent: [
-    ["agent/machine.ts", "agent/machine/"],
+    ["agent/allow.ts", "agent/clean.ts", "agent/machine.ts", "agent/machine/"],
     ["agent/source/"],
     ["agent/snapshot.ts"],
-    ["agent/allow.ts", "agent/capture.ts", "agent/serve/"],
+    ["agent/capture.ts", "agent/serve/"],
     ["agent/settings.ts"],
+    ["agent/agent.ts"],
     ["agent/main.ts"],
   ],
   hub: [
@@ -30,7 +31,13 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
 };
 
 /** What stands in a folder for its siblings to import. */
-const contracts = new Set(["agent/source/source.ts", "hub/history/store.ts", "hub/input/input.ts", "hub/view/view.ts"]);
+const contracts = new Set([
+  "agent/machine.ts",
+  "agent/source/source.ts",
+  "hub/history/store.ts",
+  "hub/input/input.ts",
+  "hub/view/view.ts",
+]);
 
 /** The one file (or pair) that may name each outside thing. */
 const outside: readonly (readonly [RegExp, RegExp])[] = [
