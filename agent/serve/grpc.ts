@@ -4,10 +4,10 @@ import * as grpc from "@grpc/grpc-js";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
 import { type HostInfo, HostMonitor } from "../../proto/gen/host_pb.js";
 import { ServerReflection } from "../../proto/gen/reflection_pb.js";
+import { Health } from "../../proto/health.ts";
+import { Reflection } from "../../proto/reflection.ts";
 import type { Allow } from "../allow.ts";
 import { gate } from "./grpc/gate.ts";
-import { Health } from "./grpc/health.ts";
-import { Reflection } from "./grpc/reflection.ts";
 
 export interface GrpcOptions {
   readonly host: string;
