@@ -22,6 +22,8 @@ export interface Metric {
   readonly legacy: string;
   /** Wire field is a fraction (float or double) rather than an integer. */
   readonly fraction: boolean;
+  /** History.GetHistory gives integers: the wire value times this, rounded. Fractions keep two decimals that way. */
+  readonly scale: number;
   /** Fields to follow from the level's message down to the scalar. */
   readonly path: readonly DescField[];
 }
@@ -45,7 +47,21 @@ function* walk(message: DescMessage, level: Level, path: readonly DescField[]): 
     } else if (field.fieldKind === "scalar" && hasOption(field, option)) {
       const { name, unit, kind, help, keep, prometheus, factor, legacy } = getOption(field, option);
       const fraction = field.scalar === ScalarType.DOUBLE || field.scalar === ScalarType.FLOAT;
-      yield { name, level, unit, kind, help, keep, prometheus, factor: factor || 1, legacy, fraction, path: here };
+      const scale = fraction ? 100 : 1;
+      yield {
+        name,
+        level,
+        unit,
+        kind,
+        help,
+        keep,
+        prometheus,
+        factor: factor || 1,
+        legacy,
+        fraction,
+        scale,
+        path: here,
+      };
     }
   }
 }

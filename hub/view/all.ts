@@ -1,5 +1,7 @@
 import { feed } from "./feed.ts";
+import { history } from "./grpc.ts";
 import { page } from "./page.ts";
+import { rest } from "./rest.ts";
 import type { View } from "./view.ts";
 
-export const views: readonly View[] = [feed, page];
+export const views: readonly View[] = [feed, rest, page, history];

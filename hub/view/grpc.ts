@@ -1,0 +1,171 @@
+import { create, type DescMethod, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import * as grpc from "@grpc/grpc-js";
+import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
+import { History, type HistReq, type HistResp, HistRespSchema } from "../../proto/gen/history_pb.js";
+import { ServerReflection } from "../../proto/gen/reflection_pb.js";
+import { Health } from "../../proto/health.ts";
+import { Reflection } from "../../proto/reflection.ts";
+import { hostPort } from "../../proto/setting.ts";
+import { asFault, type Code, Fault } from "../fault.ts";
+import { find, integers, type Present } from "../history/series.ts";
+import type { Sight, View } from "./view.ts";
+
+/** gRPC status of each fault. */
+export const statusOf: Readonly<Record<Code, grpc.status>> = {
+  host_unknown: grpc.status.NOT_FOUND,
+  device_unknown: grpc.status.NOT_FOUND,
+  series_unknown: grpc.status.NOT_FOUND,
+  metric_unknown: grpc.status.INVALID_ARGUMENT,
+  bad_request: grpc.status.INVALID_ARGUMENT,
+  page_unknown: grpc.status.NOT_FOUND,
+  page_missing: grpc.status.UNAVAILABLE,
+  setting_bad: grpc.status.INTERNAL,
+  data_folder_unusable: grpc.status.INTERNAL,
+  data_folder_busy: grpc.status.INTERNAL,
+  data_newer: grpc.status.INTERNAL,
+  sample_bad: grpc.status.INVALID_ARGUMENT,
+  history_unwritable: grpc.status.UNAVAILABLE,
+  port_in_use: grpc.status.INTERNAL,
+  address_unusable: grpc.status.INTERNAL,
+  internal: grpc.status.INTERNAL,
+};
+
+/** Samples in one answer: more than 15 days at one every ten seconds, and less than the 4 MiB that clients take. */
+const samples = 200_000;
+
+const limits: grpc.ServerOptions = {
+  "grpc.max_receive_message_length": 64 * 1024,
+  "grpc.max_concurrent_streams": 64,
+  "grpc.max_connection_idle_ms": 300_000,
+  "grpc.enable_channelz": 0,
+};
+
+/** gpu.History, with reflection and health, on a port of its own. */
+export const history: View = {
+  name: "grpc",
+  async open(sight) {
+    const server = new grpc.Server(limits);
+    const health = new Health([History.typeName]);
+    addHistory(server, sight);
+    addHealth(server, health);
+    addReflection(server);
+    const { host } = hostPort(sight.historyAddress);
+    const port = await bind(server, sight.historyAddress);
+    return {
+      place: `history gRPC on ${host.includes(":") ? `[${host}]` : host}:${port}`,
+      close() {
+        health.leave();
+        return new Promise((resolve) => {
+          // Whoever reads a long history may finish; whoever just watches the health service may not hold the hub up.
+          const cancel = sight.clock.after(1000, () => server.forceShutdown());
+          server.tryShutdown(() => {
+            cancel();
+            resolve();
+          });
+        });
+      },
+    };
+  },
+};
+
+function addHistory(server: grpc.Server, sight: Sight): void {
+  add(server, History, {
+    getHistory(call: grpc.ServerUnaryCall<HistReq, HistResp>, done: grpc.sendUnaryData<HistResp>) {
+      try {
+        done(null, answer(sight, call.request));
+      } catch (error) {
+        const fault = asFault(error);
+        if (fault.code === "internal") sight.log.error(`History.GetHistory failed: ${String(error)}`);
+        done({ code: statusOf[fault.code], details: fault.message });
+      }
+    },
+  });
+}
+
+function answer({ live, history, clock, interval }: Sight, { id, type, timestamp }: HistReq): HistResp {
+  const present: Present = new Map(
+    live.hosts().map(({ name, info }) => [name, (info?.gpus ?? []).map((gpu) => gpu.id ?? 0)]),
+  );
+  const wanted = find({ id, type }, history.known(), present);
+  // Rounded up: a sample a millisecond before the time asked for is not at or after it.
+  const asked = Number((timestamp + 999_999n) / 1_000_000n);
+  const now = clock.now();
+  const from = Math.max(asked, now - samples * interval() * 1000);
+  return create(HistRespSchema, integers(history, wanted, { from, to: now + 1, step: 0 }));
+}
+
+function addHealth(server: grpc.Server, health: Health): void {
+  const response = (status: number): Message => create(HealthCheckResponseSchema, { status });
+  add(server, HealthService, {
+    check(call: grpc.ServerUnaryCall<{ service: string }, Message>, done: grpc.sendUnaryData<Message>) {
+      const status = health.status(call.request.service);
+      if (status !== undefined) return done(null, response(status));
+      done({ code: grpc.status.NOT_FOUND, details: `There is no service "${call.request.service}" here` });
+    },
+    watch(call: grpc.ServerWritableStream<{ service: string }, Message>) {
+      const stop = health.watch(call.request.service, (status) => call.write(response(status)));
+      call.on("cancelled", stop);
+      call.on("close", stop);
+    },
+  });
+}
+
+function addReflection(server: grpc.Server): void {
+  const alpha = "grpc.reflection.v1alpha.ServerReflection";
+  const files = [History.file, HealthService.file, ServerReflection.file];
+  const reflection = new Reflection(files, [
+    History.typeName,
+    HealthService.typeName,
+    ServerReflection.typeName,
+    alpha,
+  ]);
+  const handlers = {
+    serverReflectionInfo(call: grpc.ServerDuplexStream<Parameters<Reflection["answer"]>[0], Message>) {
+      call.on("data", (request) => call.write(reflection.answer(request)));
+      call.on("end", () => call.end());
+    },
+  };
+  add(server, ServerReflection, handlers);
+  add(server, ServerReflection, handlers, alpha);
+}
+
+function add(
+  server: grpc.Server,
+  service: DescService,
+  handlers: grpc.UntypedServiceImplementation,
+  name = service.typeName,
+): void {
+  const methods = service.methods.map((method) => [method.localName, definition(name, method)] as const);
+  server.addService(Object.fromEntries(methods), handlers);
+}
+
+function definition(service: string, method: DescMethod): grpc.MethodDefinition<Message, Message> {
+  return {
+    path: `/${service}/${method.name}`,
+    requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
+    responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+    requestSerialize: (message) => Buffer.from(toBinary(method.input, message)),
+    requestDeserialize: (bytes) => fromBinary(method.input, bytes),
+    responseSerialize: (message) => Buffer.from(toBinary(method.output, message)),
+    responseDeserialize: (bytes) => fromBinary(method.output, bytes),
+  };
+}
+
+function bind(server: grpc.Server, address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port) => {
+      if (error === null) return resolve(port);
+      reject(cannotListen(error, address));
+    });
+  });
+}
+
+function cannotListen(error: Error, address: string): Fault {
+  const taken = /EADDRINUSE/.test(error.message);
+  return new Fault(
+    taken ? "port_in_use" : "address_unusable",
+    taken
+      ? `Cannot listen on ${address} (GOHM_HISTORY_ADDR): another program, perhaps another hub, listens there already; end it or set GOHM_HISTORY_ADDR to another address`
+      : `Cannot listen on ${address} (GOHM_HISTORY_ADDR): ${error.message}; set GOHM_HISTORY_ADDR to an address of this machine and a free port`,
+  );
+}
