@@ -1,0 +1,99 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { type GPUInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
+import type { Machine } from "../machine.ts";
+import { Link } from "./nvml/link.ts";
+import { libraries } from "./nvml/search.ts";
+import { startReader } from "./nvml/start.ts";
+import { type Options, type Part, type Reader, type Source, Unsupported } from "./source.ts";
+
+/**
+ * NVIDIA GPUs, through the driver's own library in a process of its own (docs/decisions/0001). Always gives a reader:
+ * a driver may be loaded later, and until then the reason why there are no GPUs belongs into the answer.
+ */
+export const nvidia: Source = {
+  name: "nvidia",
+  gpus: true,
+  open: (machine, options) => Promise.resolve(new Nvidia(machine, options)),
+};
+
+/** Critical events of one GPU since the agent started. */
+interface Xids {
+  count: bigint;
+  last: number | undefined;
+  time: bigint | undefined;
+}
+
+class Nvidia implements Reader {
+  readonly #machine: Machine;
+  readonly #options: Options;
+  readonly #link: Link;
+  readonly #xids = new Map<string, Xids>();
+
+  constructor(machine: Machine, options: Options) {
+    this.#machine = machine;
+    this.#options = options;
+    this.#link = new Link({
+      start: startReader,
+      ticks: () => machine.ticks(),
+      // Ours ends first, so that its text says what happened.
+      deadline: options.deadline * 0.9,
+    });
+  }
+
+  async read(signal: AbortSignal): Promise<Part> {
+    const bytes = await this.#link.read(this.#libraries(), signal);
+    const { gpus, system } = fromBinary(HostInfoSchema, bytes);
+    const now = BigInt(this.#machine.now());
+    for (const gpu of gpus) {
+      if (gpu.state === State.OK) gpu.sampled = now;
+      this.#count(gpu, now);
+    }
+    return { gpus, ...(system === undefined ? {} : { system }) };
+  }
+
+  close(): Promise<void> {
+    this.#link.close();
+    return Promise.resolve();
+  }
+
+  /**
+   * Libraries to try. Without a driver none is: started by root, the library would load the kernel module or make
+   * device files by itself, and looking must not change the machine.
+   * @throws Unsupported when there is nothing to try.
+   */
+  #libraries(): string[] {
+    const { nvml } = this.#options;
+    if (nvml === "" && !hasDriver(this.#machine)) throw new Unsupported("NVML: no NVIDIA driver is loaded");
+    const found = libraries(nvml);
+    if (found.length === 0) {
+      const wanted = nvml === "" ? "libnvidia-ml.so.1 was not found" : `${nvml} (GOHM_NVML) is not there`;
+      throw new Unsupported(`NVML: Shared Library Not Found: ${wanted}`);
+    }
+    return found;
+  }
+
+  /** The reader counts from answer to answer, and may be started anew at any time: the sum is kept here. */
+  #count(gpu: GPUInfo, now: bigint): void {
+    if (gpu.uuid === undefined) return;
+    const sum = this.#xids.get(gpu.uuid) ?? { count: 0n, last: undefined, time: undefined };
+    if (gpu.xidCount !== undefined) {
+      sum.count += gpu.xidCount;
+      this.#xids.set(gpu.uuid, sum);
+      gpu.xidCount = sum.count;
+    }
+    if (gpu.xidLast !== undefined) {
+      sum.last = gpu.xidLast;
+      sum.time = now;
+    } else if (sum.last !== undefined && sum.time !== undefined) {
+      gpu.xidLast = sum.last;
+    }
+    if (sum.time !== undefined) gpu.xidTime = sum.time;
+  }
+}
+
+/** The kernel module is loaded; under WSL the host's driver stands behind /dev/dxg instead. */
+function hasDriver(machine: Machine): boolean {
+  if (machine.read("/proc/driver/nvidia/version") !== undefined) return true;
+  const devices = machine.list("/dev");
+  return devices.includes("nvidiactl") || devices.includes("dxg");
+}

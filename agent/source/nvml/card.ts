@@ -1,0 +1,192 @@
+import { type GPUInfo, type ProcInfo, State, type Throttle, Vendor } from "../../../proto/gen/host_pb.js";
+import type { Memory, Pci, Process, Sample } from "./layout.ts";
+import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
+import { ProcessList, SampleList } from "./process.ts";
+
+type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
+type Proc = Fields<ProcInfo>;
+
+/** GPUInfo in the making. */
+export interface Gpu extends Omit<Fields<GPUInfo>, "procs"> {
+  procs?: Proc[];
+}
+
+/** What a device is called; it does not change while the driver is loaded. */
+export type Identity = Pick<Gpu, "id" | "vendor" | "name" | "uuid" | "pciBusId">;
+
+/** The whole library is unusable: it must be opened again. */
+export const broken: ReadonlySet<number> = new Set([code.uninitialized, code.driverNotLoaded, code.versionMismatch]);
+
+const lost: ReadonlySet<number> = new Set([code.gpuIsLost, code.resetRequired]);
+
+/** Asks for fields one by one: one that fails is left out and noted, and does not hide the others. */
+class Asker {
+  readonly #nvml: Nvml;
+  readonly #device: Device;
+  answers = 0;
+  failure: NvmlError | undefined;
+
+  constructor(nvml: Nvml, device: Device) {
+    this.#nvml = nvml;
+    this.#device = device;
+  }
+
+  ask<T>(
+    query: Parameters<Nvml["ask"]>[0] & { readonly forms: readonly { read(b: Buffer): T }[] },
+    ...numbers: number[]
+  ) {
+    return this.take(() => this.#nvml.ask(query, this.#device, ...numbers) as T | undefined);
+  }
+
+  /** @throws NvmlError when the device or the library is gone. */
+  take<T>(read: () => T | undefined): T | undefined {
+    try {
+      const value = read();
+      if (value !== undefined) this.answers++;
+      return value;
+    } catch (error) {
+      if (!(error instanceof NvmlError) || broken.has(error.code) || lost.has(error.code)) throw error;
+      this.failure ??= error;
+      return undefined;
+    }
+  }
+}
+
+/** Reads devices; holds the buffers that the calls fill. */
+export class Cards {
+  readonly #nvml: Nvml;
+  readonly #compute: ProcessList;
+  readonly #graphics: ProcessList;
+  readonly #samples: SampleList;
+
+  constructor(nvml: Nvml) {
+    this.#nvml = nvml;
+    this.#compute = new ProcessList(nvml, "nvmlDeviceGetComputeRunningProcesses");
+    this.#graphics = new ProcessList(nvml, "nvmlDeviceGetGraphicsRunningProcesses");
+    this.#samples = new SampleList(nvml);
+  }
+
+  /** @throws NvmlError when the device is lost. */
+  identify(device: Device): Identity {
+    const asker = new Asker(this.#nvml, device);
+    const pci = asker.ask(queries.pci);
+    return {
+      id: device.index,
+      vendor: Vendor.NVIDIA,
+      ...given("name", asker.ask(queries.name)),
+      ...given("uuid", asker.ask(queries.uuid)),
+      ...given("pciBusId", pci && busId(pci)),
+    };
+  }
+
+  /**
+   * @param now Unix milliseconds.
+   * @throws NvmlError when the library is unusable; a lost device is an answer.
+   */
+  read(device: Device, identity: Identity, now: number): Gpu {
+    const asker = new Asker(this.#nvml, device);
+    try {
+      const values = this.#values(asker);
+      const procs = this.#procs(asker, device, now);
+      const { failure } = asker;
+      const state = asker.answers === 0 && failure !== undefined ? State.LOST : State.OK;
+      return { ...identity, ...values, procs, state, ...given("err", failure?.message) };
+    } catch (error) {
+      if (!(error instanceof NvmlError) || broken.has(error.code)) throw error;
+      return missing(identity, error);
+    }
+  }
+
+  #values(asker: Asker): Gpu {
+    const memory = sound(asker.ask(queries.memory));
+    const rates = asker.ask(queries.utilization);
+    return {
+      ...given("memUsed", memory && memory.total - memory.free),
+      ...given("memTotal", memory?.total),
+      ...given("memReserved", memory?.reserved),
+      ...given("utilization", within(rates?.gpu, 100)),
+      ...given("memUtilization", within(rates?.memory, 100)),
+      ...given("temp", within(asker.ask(queries.temperature, 0), 200)),
+      // May exceed 100, NVIDIA says.
+      ...given("fanspeed", within(asker.ask(queries.fan), 200)),
+      ...given("power", within(asker.ask(queries.power), 10_000_000)),
+      ...given("powerLimit", within(asker.ask(queries.powerLimit), 10_000_000)),
+      ...given("clockSm", within(asker.ask(queries.clock, 1), 20_000)),
+      ...given("clockMem", within(asker.ask(queries.clock, 2), 50_000)),
+      throttle: throttles(asker.ask(queries.throttle)),
+      ...given("eccCorrected", asker.ask(queries.ecc, 0, 0)),
+      ...given("eccUncorrected", asker.ask(queries.ecc, 1, 0)),
+    };
+  }
+
+  #procs(asker: Asker, device: Device, now: number): Proc[] {
+    const compute = asker.take(() => this.#compute.read(device)) ?? [];
+    const graphics = asker.take(() => this.#graphics.read(device)) ?? [];
+    if (compute.length + graphics.length === 0) return [];
+    return merge(compute, graphics, asker.take(() => this.#samples.read(device, now)) ?? new Map());
+  }
+}
+
+/** A device that is known but cannot be read: it stays listed, without values. */
+export function missing(identity: Identity, error: NvmlError): Gpu {
+  const state = error.code === code.noPermission ? State.UNSUPPORTED : State.LOST;
+  return { ...identity, state, err: error.message };
+}
+
+/** One entry per process, whatever lists it is on; a process with several GPU instances holds their sum. */
+export function merge(
+  compute: readonly Process[],
+  graphics: readonly Process[],
+  samples: ReadonlyMap<number, Pick<Sample, "sm">>,
+): Proc[] {
+  const procs = new Map<number, { compute: boolean; graphics: boolean; mem: bigint | undefined }>();
+  for (const [list, kind] of [[compute, "compute"] as const, [graphics, "graphics"] as const]) {
+    const sums = new Map<number, bigint | undefined>();
+    for (const { pid, memory } of list) {
+      const sum = sums.get(pid);
+      sums.set(pid, memory === undefined ? sum : (sum ?? 0n) + memory);
+    }
+    for (const [pid, mem] of sums) {
+      const proc = procs.get(pid) ?? { compute: false, graphics: false, mem: undefined };
+      // Both lists tell all the memory of a process that does both.
+      procs.set(pid, {
+        ...proc,
+        [kind]: true,
+        mem: mem !== undefined && (proc.mem ?? 0n) < mem ? mem : (proc.mem ?? mem),
+      });
+    }
+  }
+  return [...procs].map(([pid, { mem, ...kinds }]) => ({
+    pid,
+    ...kinds,
+    ...given("mem", mem),
+    ...given("utilization", within(samples.get(pid)?.sm, 100)),
+  }));
+}
+
+/** The reasons of nvmlClocksEventReasons, one bit each, are numbered here in the same order. */
+export function throttles(reasons: bigint | undefined): Throttle[] {
+  const found: Throttle[] = [];
+  for (let bit = 0; bit < 9; bit++) if (((reasons ?? 0n) >> BigInt(bit)) & 1n) found.push((bit + 1) as Throttle);
+  return found;
+}
+
+/** As lspci writes it: "0000:1b:00.0". */
+export function busId(pci: Pick<Pci, "domain" | "bus" | "device">): string {
+  const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0");
+  return `${hex(pci.domain, 4)}:${hex(pci.bus, 2)}:${hex(pci.device, 2)}.0`;
+}
+
+/** Memory whose parts do not fit its total is garbage. */
+function sound(memory: Memory | undefined): Memory | undefined {
+  return memory !== undefined && memory.total > 0n && memory.free <= memory.total ? memory : undefined;
+}
+
+/** A reading beyond what such a thing can be is garbage, not a reading. */
+const within = (value: number | undefined, most: number): number | undefined =>
+  value !== undefined && value >= 0 && value <= most ? value : undefined;
+
+/** A field only where there is a value: absent is not 0. */
+function given<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [name]: value }) as { [P in K]?: V };
+}

@@ -1,0 +1,85 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { HostInfoSchema } from "../../../proto/gen/host_pb.js";
+import { loadLibrary } from "./koffi.ts";
+import { code, Nvml, NvmlError, type Tap } from "./library.ts";
+import type { Answer, Request } from "./message.ts";
+import { type Clock, GpuReader } from "./reader.ts";
+
+const clock: Clock = { now: () => Date.now(), ticks: () => performance.now() };
+
+/**
+ * The process that holds NVML: answers the parent's requests until the parent is gone. Main.ts runs it for the hidden
+ * command, and should load nothing else for it, since every loaded module is memory in a process that stays.
+ */
+export function runNvmlReader(): void {
+  if (process.send === undefined) throw new Error("nvml-reader is started by the agent, not by hand");
+  let reader: GpuReader | undefined;
+  process.on("message", (request: Request) => {
+    const answer = guarded(() => {
+      switch (request.kind) {
+        case "open":
+          reader = new GpuReader(openLibrary(request.libraries), clock);
+          return { kind: "opened" };
+        case "read":
+          if (reader === undefined) throw new Error("NVML was not opened");
+          return { kind: "part", bytes: toBinary(HostInfoSchema, create(HostInfoSchema, reader.read())) };
+        case "record":
+          return { kind: "recording", text: recording(request.libraries) };
+        default:
+          return request satisfies never;
+      }
+    });
+    process.send?.(answer);
+  });
+  process.on("disconnect", () => process.exit(0));
+  dieWithParent();
+}
+
+function guarded(act: () => Answer): Answer {
+  try {
+    return act();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const unsupported =
+      error instanceof NvmlError && (error.code === code.driverNotLoaded || error.code === code.libraryNotFound);
+    return { kind: "failed", message, unsupported };
+  }
+}
+
+/** The first of the libraries that can be loaded. */
+function openLibrary(paths: readonly string[], tap?: Tap): Nvml {
+  const failures: string[] = [];
+  for (const path of paths) {
+    try {
+      return new Nvml(loadLibrary(path), tap);
+    } catch (error) {
+      failures.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  throw new NvmlError(`Shared Library Not Found: ${failures.join("; ")}`, code.libraryNotFound);
+}
+
+/** One read with every call written down. */
+function recording(paths: readonly string[]): string {
+  const lines = new Set<string>();
+  const reader = new GpuReader(
+    openLibrary(paths, (line) => lines.add(line)),
+    clock,
+  );
+  reader.read();
+  return `${[...lines].join("\n")}\n`;
+}
+
+const setParentDeathSignal = 1;
+const sigkill = 9;
+
+/** A process inside a hung driver call does not see its parent go: the kernel ends it (PR_SET_PDEATHSIG of prctl(2)). */
+function dieWithParent(): void {
+  if (process.platform !== "linux") return;
+  try {
+    const prctl = loadLibrary(null).find("prctl", ["uint32", "uint64", "uint64", "uint64", "uint64"]);
+    prctl?.(setParentDeathSignal, sigkill, 0, 0, 0);
+  } catch {
+    // Where nothing can be loaded, nothing can hang either; the request to open says what is wrong.
+  }
+}

@@ -1,0 +1,91 @@
+import { createHash, randomBytes } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { brotliDecompressSync } from "node:zlib";
+import type { Native } from "./native.ts";
+
+/**
+ * Folders of our own in which a native part may be written, best first. The cache of the user survives a restart; the
+ * others are for services without a home, and for machines whose temporary folder forbids execution.
+ */
+export function places(env: Readonly<Record<string, string | undefined>>, uid = process.getuid?.() ?? 0): string[] {
+  const absolute = (path: string | undefined): string[] => (path?.startsWith("/") ? [path] : []);
+  const cache = absolute(env.XDG_CACHE_HOME)[0] ?? absolute(env.HOME).map((home) => join(home, ".cache"))[0];
+  const bases = [cache, ...absolute(env.XDG_RUNTIME_DIR), tmpdir(), "/var/tmp", "/dev/shm"];
+  return [...new Set(bases.filter((base) => base !== undefined))].map((base) => join(base, `hmonitor-${uid}`));
+}
+
+/**
+ * Writes a native part into `place` (made with mode 0700) unless a good copy is there, and returns its path. What is
+ * loaded runs with our rights, so only a folder that nobody else can write to is used, and the copy is checked against its
+ * hash each time: a corrupted one is replaced. Any number of processes may do so at once.
+ * @throws Error when the folder is not safe or cannot be written.
+ */
+export function extract(part: Native, place: string, uid = process.getuid?.() ?? 0): string {
+  mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(place, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  checkFolder(place, uid);
+  const file = join(place, `koffi-${part.sha256.slice(0, 32)}.node`);
+  if (isGood(file, part.sha256, uid)) return file;
+  const bytes = brotliDecompressSync(Buffer.from(part.brotli, "base64"));
+  if (hash(bytes) !== part.sha256) throw new Error("koffi's native part is damaged in this file: install it again");
+  const draft = join(place, `.${process.pid}-${randomBytes(6).toString("hex")}`);
+  try {
+    writeFileSync(draft, bytes, { flag: "wx", mode: 0o500 });
+    // Whoever is last wins, with the same bytes; a process that has the older file mapped keeps it.
+    renameSync(draft, file);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  return file;
+}
+
+/** The folder must be ours alone, and nobody may be able to put another in its place. */
+function checkFolder(place: string, uid: number): void {
+  const own = lstatSync(place);
+  if (!own.isDirectory()) throw new Error(`${place} is not a folder`);
+  if (own.uid !== uid) throw new Error(`${place} belongs to another user`);
+  if ((own.mode & 0o077) !== 0) throw new Error(`${place} is open to other users`);
+  const above = statSync(dirname(place));
+  const sticky = (above.mode & 0o1000) !== 0;
+  if ((above.mode & 0o022) !== 0 && !sticky) throw new Error(`${dirname(place)} may be changed by other users`);
+  if (above.uid !== uid && above.uid !== 0 && !sticky) throw new Error(`${dirname(place)} belongs to another user`);
+}
+
+function isGood(file: string, sha256: string, uid: number): boolean {
+  let handle: number;
+  try {
+    handle = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch {
+    // Not there, or a link: a fresh copy takes its place.
+    return false;
+  }
+  try {
+    const found = fstatSync(handle);
+    return found.isFile() && found.uid === uid && hash(readFileSync(handle)) === sha256;
+  } catch {
+    // Unreadable counts as damaged: a fresh copy takes its place.
+    return false;
+  } finally {
+    closeSync(handle);
+  }
+}
+
+const hash = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");

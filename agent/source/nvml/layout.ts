@@ -1,0 +1,160 @@
+// Structs of NVML as they lie in memory on 64-bit Linux, which is the same on x86-64 and arm64.
+// Source: nvml.h and https://docs.nvidia.com/deploy/nvml-api/.
+
+/** NVML_VALUE_NOT_AVAILABLE: the driver has a place for the value, but no value. */
+const notAvailable = 0xffff_ffff_ffff_ffffn;
+
+/** A 64-bit value, or undefined where the driver says that it has none. */
+export function value64(buffer: Buffer, at: number): bigint | undefined {
+  const value = buffer.readBigUInt64LE(at);
+  return value === notAvailable ? undefined : value;
+}
+
+/** A C string in a buffer that need not end with a NUL. */
+export function text(buffer: Buffer): string {
+  const end = buffer.indexOf(0);
+  return buffer.toString("utf8", 0, end < 0 ? buffer.length : end);
+}
+
+/** NVML_STRUCT_VERSION: the size of a struct and its version, which a versioned call wants in the first word. */
+export const versionWord = (size: number, version: number): number => size | (version << 24);
+
+/** Bytes of device memory. total = used + free; what the driver reserves counts as used. */
+export interface Memory {
+  readonly total: bigint;
+  readonly free: bigint;
+  /** Part of the used memory that the driver and the firmware keep for themselves; version 2 only. */
+  readonly reserved: bigint | undefined;
+}
+
+/** nvmlMemory_t: total, free, used. */
+export const memory1 = {
+  size: 24,
+  read: (b: Buffer): Memory => ({ total: b.readBigUInt64LE(0), free: b.readBigUInt64LE(8), reserved: undefined }),
+};
+
+/** nvmlMemory_v2_t: version, total, reserved, free, used. */
+export const memory2 = {
+  size: 40,
+  prepare: (b: Buffer): void => void b.writeUInt32LE(versionWord(40, 2), 0),
+  read: (b: Buffer): Memory => ({
+    total: b.readBigUInt64LE(8),
+    reserved: value64(b, 16),
+    free: b.readBigUInt64LE(24),
+  }),
+};
+
+/** Percent of the last sample period. */
+export interface Utilization {
+  readonly gpu: number;
+  readonly memory: number;
+}
+
+/** nvmlUtilization_t. */
+export const utilization = {
+  size: 8,
+  read: (b: Buffer): Utilization => ({ gpu: b.readUInt32LE(0), memory: b.readUInt32LE(4) }),
+};
+
+export interface Pci {
+  readonly domain: number;
+  readonly bus: number;
+  readonly device: number;
+  /** Device and vendor, 16 bits each. */
+  readonly id: number;
+  readonly subsystem: number;
+}
+
+/** nvmlPciInfo_t and its older form (52 bytes), which share their beginning. */
+export const pci = {
+  size: 68,
+  read: (b: Buffer): Pci => ({
+    domain: b.readUInt32LE(16),
+    bus: b.readUInt32LE(20),
+    device: b.readUInt32LE(24),
+    id: b.readUInt32LE(28),
+    subsystem: b.readUInt32LE(32),
+  }),
+};
+
+/** nvmlTemperature_v1_t: version, sensor (0 is the die), degrees. */
+export const temperature = {
+  size: 12,
+  prepare: (b: Buffer): void => {
+    b.writeUInt32LE(versionWord(12, 1), 0);
+    b.writeUInt32LE(0, 4);
+  },
+  read: (b: Buffer): number => b.readInt32LE(8),
+};
+
+/** One process on one device. */
+export interface Process {
+  readonly pid: number;
+  readonly memory: bigint | undefined;
+}
+
+/** nvmlProcessInfo_v1_t, _v2_t, and the one with usedGpuCcProtectedMemory. */
+export const strides = [16, 24, 32] as const;
+export const widest = 32;
+
+/** What a process list is filled with before a call, to see afterwards how far the driver wrote. */
+export const pattern = 0xa5;
+
+/**
+ * Distance between two entries of a process list. The symbol does not fix it: `…RunningProcesses_v3` of the drivers
+ * 535.43 to 535.86 writes entries of 32 bytes, that of later ones 24. So it is inferred from how far `count` entries reach.
+ * @returns Undefined when no known stride fits.
+ */
+export function stride(buffer: Buffer, count: number): number | undefined {
+  let reach = Math.min(buffer.length, (count + 1) * widest);
+  while (reach > 0 && buffer[reach - 1] === pattern) reach--;
+  return strides.find((step) => count * step >= reach);
+}
+
+/** @returns Undefined when the buffer does not hold `count` entries of a known form. */
+export function processes(buffer: Buffer, count: number): Process[] | undefined {
+  const step = stride(buffer, count);
+  if (step === undefined || count * step > buffer.length) return undefined;
+  return Array.from({ length: count }, (_, i) => ({
+    pid: buffer.readUInt32LE(i * step),
+    memory: value64(buffer, i * step + 8),
+  }));
+}
+
+/** What one process did in one sample period. */
+export interface Sample {
+  readonly pid: number;
+  /** Microseconds since 1970 on this machine's clock. */
+  readonly time: bigint;
+  /** Percent. */
+  readonly sm: number;
+  readonly memory: number;
+  readonly encoder: number;
+  readonly decoder: number;
+}
+
+/** nvmlProcessUtilizationSample_t. */
+export const sampleSize = 32;
+
+export function samples(buffer: Buffer, count: number): Sample[] {
+  return Array.from({ length: Math.min(count, Math.floor(buffer.length / sampleSize)) }, (_, i) => {
+    const at = i * sampleSize;
+    return {
+      pid: buffer.readUInt32LE(at),
+      time: buffer.readBigUInt64LE(at + 8),
+      sm: buffer.readUInt32LE(at + 16),
+      memory: buffer.readUInt32LE(at + 20),
+      encoder: buffer.readUInt32LE(at + 24),
+      decoder: buffer.readUInt32LE(at + 28),
+    };
+  });
+}
+
+/** nvmlEventData_t: device, type, data (the Xid code), GPU instance, compute instance. */
+export const eventSize = 32;
+
+export const event = (b: Buffer): { device: bigint; type: bigint; data: number } => ({
+  device: b.readBigUInt64LE(0),
+  type: b.readBigUInt64LE(8),
+  data: Number(b.readBigUInt64LE(16)),
+});

@@ -1,0 +1,267 @@
+import type { Argument, Foreign, SharedLibrary } from "./koffi.ts";
+import { memory1, memory2, type Pci, pci, temperature, text, utilization, value64 } from "./layout.ts";
+
+/** nvmlReturn_t, as far as it decides anything here. */
+export const code = {
+  success: 0,
+  uninitialized: 1,
+  invalidArgument: 2,
+  notSupported: 3,
+  noPermission: 4,
+  notFound: 6,
+  insufficientSize: 7,
+  driverNotLoaded: 9,
+  timeout: 10,
+  libraryNotFound: 12,
+  functionNotFound: 13,
+  gpuIsLost: 15,
+  resetRequired: 16,
+  versionMismatch: 18,
+  noData: 21,
+  argumentVersionMismatch: 25,
+} as const;
+
+/** Answers that mean "this device does not have that": the field stays absent, and nothing is wrong. */
+const absent: ReadonlySet<number> = new Set([
+  code.invalidArgument,
+  code.notSupported,
+  code.noPermission,
+  code.notFound,
+  code.functionNotFound,
+  code.noData,
+  code.argumentVersionMismatch,
+]);
+
+/** The symbol is there, but the driver behind it does not know this version of the call. */
+const tooNew: ReadonlySet<number> = new Set([code.functionNotFound, code.argumentVersionMismatch]);
+
+/** A call that failed, in NVML's own words: "NVML: Driver Not Loaded (9)". */
+export class NvmlError extends Error {
+  override name = "NvmlError";
+  readonly code: number;
+  constructor(message: string, code: number) {
+    super(`NVML: ${message} (${code})`);
+    this.code = code;
+  }
+}
+
+/** A GPU as NVML handles it. */
+export interface Device {
+  readonly index: number;
+  readonly handle: bigint;
+}
+
+/** One version of a call: its symbol, what it takes, and the struct it fills. */
+export interface Form<T> {
+  readonly symbol: string;
+  /** Numbers and handles before the buffer. */
+  readonly lead: readonly Argument[];
+  /** Bytes of the buffer. */
+  readonly size: number;
+  /** The buffer's length follows it. */
+  readonly sized?: true;
+  readonly prepare?: (buffer: Buffer) => void;
+  readonly read: (buffer: Buffer) => T;
+}
+
+/** A question with one answer. */
+export interface Query<T> {
+  /** The symbol without its version: the name in a recording. */
+  readonly stem: string;
+  /** Newest first. */
+  readonly forms: readonly Form<T>[];
+  /** The values as they stand in a recording. */
+  show(value: T): string;
+}
+
+const device: readonly Argument[] = ["uint64"];
+const number32 = { size: 4, read: (b: Buffer): number => b.readUInt32LE(0) };
+const number64 = { size: 8, read: (b: Buffer): bigint | undefined => value64(b, 0) };
+
+function query<T>(stem: string, forms: readonly Form<T>[], show: (value: T) => string = String): Query<T> {
+  return { stem, forms, show };
+}
+const words = (stem: string, lead: readonly Argument[]): Query<string> =>
+  query(stem, [{ symbol: stem, lead, size: 96, sized: true, read: text }]);
+const plain = (stem: string, lead: readonly Argument[] = device): Query<number> =>
+  query(stem, [{ symbol: stem, lead, ...number32 }]);
+const showPci = (p: Pci): string => [p.domain, p.bus, p.device, p.id, p.subsystem].join(" ");
+
+/** Every question with one answer that is put to the driver. */
+export const queries = {
+  driverVersion: words("nvmlSystemGetDriverVersion", []),
+  cudaVersion: query("nvmlSystemGetCudaDriverVersion", [
+    { symbol: "nvmlSystemGetCudaDriverVersion_v2", lead: [], ...number32 },
+    { symbol: "nvmlSystemGetCudaDriverVersion", lead: [], ...number32 },
+  ]),
+  count: query("nvmlDeviceGetCount", [
+    { symbol: "nvmlDeviceGetCount_v2", lead: [], ...number32 },
+    { symbol: "nvmlDeviceGetCount", lead: [], ...number32 },
+  ]),
+  handle: query<bigint>(
+    "nvmlDeviceGetHandleByIndex",
+    ["nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetHandleByIndex"].map((symbol) => ({
+      symbol,
+      lead: ["uint32"],
+      size: 8,
+      read: (b) => b.readBigUInt64LE(0),
+    })),
+    () => "",
+  ),
+  name: words("nvmlDeviceGetName", device),
+  uuid: words("nvmlDeviceGetUUID", device),
+  pci: query(
+    "nvmlDeviceGetPciInfo",
+    ["nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetPciInfo_v2", "nvmlDeviceGetPciInfo"].map((symbol) => ({
+      symbol,
+      lead: device,
+      ...pci,
+    })),
+    showPci,
+  ),
+  memory: query(
+    "nvmlDeviceGetMemoryInfo",
+    [
+      { symbol: "nvmlDeviceGetMemoryInfo_v2", lead: device, ...memory2 },
+      { symbol: "nvmlDeviceGetMemoryInfo", lead: device, ...memory1 },
+    ],
+    ({ total, free, reserved = 0n }) => [total, reserved, free, total - free - reserved].join(" "),
+  ),
+  utilization: query(
+    "nvmlDeviceGetUtilizationRates",
+    [{ symbol: "nvmlDeviceGetUtilizationRates", lead: device, ...utilization }],
+    (u) => `${u.gpu} ${u.memory}`,
+  ),
+  temperature: query("nvmlDeviceGetTemperature", [
+    { symbol: "nvmlDeviceGetTemperatureV", lead: device, ...temperature },
+    { symbol: "nvmlDeviceGetTemperature", lead: ["uint64", "uint32"], ...number32 },
+  ]),
+  fan: plain("nvmlDeviceGetFanSpeed"),
+  power: plain("nvmlDeviceGetPowerUsage"),
+  powerLimit: plain("nvmlDeviceGetEnforcedPowerLimit"),
+  /** Takes the clock: 1 is SM, 2 is memory. */
+  clock: plain("nvmlDeviceGetClockInfo", ["uint64", "uint32"]),
+  throttle: query("nvmlDeviceGetCurrentClocksEventReasons", [
+    { symbol: "nvmlDeviceGetCurrentClocksEventReasons", lead: device, ...number64 },
+    // Its name up to driver 535.
+    { symbol: "nvmlDeviceGetCurrentClocksThrottleReasons", lead: device, ...number64 },
+  ]),
+  /** Takes the type (0 corrected, 1 uncorrected) and the counter (0 volatile: since the driver was loaded). */
+  ecc: query("nvmlDeviceGetTotalEccErrors", [
+    { symbol: "nvmlDeviceGetTotalEccErrors", lead: ["uint64", "uint32", "uint32"], ...number64 },
+  ]),
+  events: query("nvmlDeviceGetSupportedEventTypes", [
+    { symbol: "nvmlDeviceGetSupportedEventTypes", lead: device, ...number64 },
+  ]),
+} as const;
+
+/** Takes one line of a recording: "nvmlDeviceGetName 0 : 0 NVIDIA A100". */
+export type Tap = (line: string) => void;
+
+interface Bound {
+  readonly call: Foreign;
+  readonly form: Form<unknown>;
+  /** Lives as long as the library: C writes into it. */
+  readonly buffer: Buffer;
+}
+
+/** The driver library, opened. Calls block until the driver answers, which may be never: only a process of its own may use it. */
+export class Nvml {
+  readonly #library: SharedLibrary;
+  readonly #tap: Tap | undefined;
+  readonly #bound = new Map<Query<unknown>, Bound[]>();
+  readonly #words: ReturnType<SharedLibrary["findText"]>;
+
+  constructor(library: SharedLibrary, tap?: Tap) {
+    this.#library = library;
+    this.#tap = tap;
+    this.#words = library.findText("nvmlErrorString", ["uint32"]);
+  }
+
+  /** @throws NvmlError when there is no driver, or it refuses. */
+  init(): void {
+    this.#start(["nvmlInit_v2", "nvmlInit"], "nvmlInit");
+  }
+
+  shutdown(): void {
+    this.#library.find("nvmlShutdown", [])?.();
+  }
+
+  #start(symbols: readonly string[], stem: string): void {
+    const call = symbols.map((symbol) => this.#library.find(symbol, [])).find((found) => found !== undefined);
+    if (call === undefined) throw new NvmlError("Function Not Found: this is no NVML library", code.functionNotFound);
+    const result = call();
+    this.#tap?.(`${stem} : ${result}`);
+    if (result !== code.success) throw this.error(result);
+  }
+
+  /** NVML's own text for a return code. */
+  error(result: number): NvmlError {
+    return new NvmlError(this.#words?.(result) ?? "Unknown Error", result);
+  }
+
+  /** A symbol as a function, for calls of another shape than Query; the first that the library has. */
+  newest(symbols: readonly string[], args: readonly Argument[]): Foreign | undefined {
+    for (const symbol of symbols) {
+      const found = this.#library.find(symbol, args);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Writes a call of another shape into the recording. */
+  record(stem: string, index: number, result: number, values: string): void {
+    this.#tap?.(`${stem} ${index} : ${result} ${values}`.trimEnd());
+  }
+
+  /**
+   * Asks one question. `from` is the device, or undefined for the system; `numbers` are further arguments.
+   * @returns Undefined where the driver or the device does not offer it.
+   * @throws NvmlError for every other failure (a lost GPU among them).
+   */
+  ask<T>(asked: Query<T>, from: Device | undefined, ...numbers: number[]): T | undefined {
+    const forms = this.#forms(asked);
+    let result: number = code.functionNotFound;
+    while (forms.length > 0) {
+      const [bound] = forms as [Bound];
+      const { form, buffer } = bound;
+      form.prepare?.(buffer);
+      const lead = from === undefined ? numbers : [from.handle, ...numbers.slice(0, form.lead.length - 1)];
+      result = form.sized ? bound.call(...lead, buffer, buffer.length) : bound.call(...lead, buffer);
+      if (tooNew.has(result) && forms.length > 1) {
+        forms.shift();
+        continue;
+      }
+      if (result === code.success) {
+        const value = form.read(buffer) as T;
+        this.#write(asked, from, numbers, value);
+        return value;
+      }
+      break;
+    }
+    this.#tap?.(`${key(asked.stem, from, numbers)} : ${result}`);
+    if (absent.has(result)) return undefined;
+    throw this.error(result);
+  }
+
+  #write<T>(asked: Query<T>, from: Device | undefined, numbers: readonly number[], value: T): void {
+    if (this.#tap === undefined) return;
+    this.#tap(`${key(asked.stem, from, numbers)} : 0 ${value === undefined ? "-" : asked.show(value)}`.trimEnd());
+  }
+
+  #forms(asked: Query<unknown>): Bound[] {
+    let bound = this.#bound.get(asked);
+    if (bound === undefined) {
+      bound = asked.forms.flatMap((form) => {
+        const args: Argument[] = [...form.lead, "pointer", ...(form.sized ? (["uint32"] as const) : [])];
+        const call = this.#library.find(form.symbol, args);
+        return call === undefined ? [] : [{ call, form, buffer: Buffer.alloc(form.size) }];
+      });
+      this.#bound.set(asked, bound);
+    }
+    return bound;
+  }
+}
+
+const key = (stem: string, from: Device | undefined, numbers: readonly number[]): string =>
+  [stem, ...(from === undefined ? [] : [from.index]), ...numbers].join(" ");

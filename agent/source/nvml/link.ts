@@ -1,0 +1,199 @@
+import type { ChildProcess } from "node:child_process";
+import { Hung, Unsupported } from "../source.ts";
+import type { Answer, Request } from "./message.ts";
+
+/** Opening the driver wakes every sleeping GPU, which takes seconds each where nothing keeps them awake. */
+const openWithin = 60_000;
+
+const shortestPause = 1000;
+const longestPause = 300_000;
+
+/** A machine without a driver is looked at again after this long (ms). */
+const unsupportedPause = 60_000;
+
+/** Processes that not even SIGKILL ends (they wait inside the kernel); with this many, no more are started. */
+const mostAbandoned = 2;
+
+export interface LinkOptions {
+  start(): ChildProcess;
+  /** Milliseconds that never go back. */
+  ticks(): number;
+  /** Milliseconds a read may take. */
+  readonly deadline: number;
+}
+
+interface Held {
+  readonly child: ChildProcess;
+  readonly since: number;
+  /** Settles when the library is open, or could not be opened. */
+  readonly opened: Promise<void>;
+}
+
+type State =
+  | { readonly state: "idle" }
+  | { readonly state: "held"; readonly held: Held }
+  | { readonly state: "waiting"; readonly until: number; readonly error: Error };
+
+/**
+ * The parent's end of the process that holds NVML. A call into the driver may never return, so a reader that misses its
+ * deadline is killed, and after a pause that doubles with each failure another one is started.
+ */
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #abandoned = new Set<ChildProcess>();
+  #state: State = { state: "idle" };
+  #pause = 0;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * One read: a HostInfo on the wire.
+   * @throws Unsupported when there is no driver, Hung when it does not answer, Error for the rest; within a pause the
+   *   failure that led to it, at once.
+   */
+  async read(libraries: readonly string[], signal?: AbortSignal): Promise<Uint8Array> {
+    const held = this.#hold(libraries);
+    try {
+      await this.#opening(held, signal);
+      const answer = await ask(held.child, { kind: "read" }, this.#options.deadline, signal);
+      if (answer.kind !== "part") throw new Error(`NVML's reader answered "${answer.kind}" to a read`);
+      this.#pause = 0;
+      return answer.bytes;
+    } catch (error) {
+      if (!(error instanceof StillOpening))
+        this.#fail(held.child, error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
+  }
+
+  close(): void {
+    if (this.#state.state === "held") this.#abandon(this.#state.held.child);
+    this.#state = { state: "idle" };
+  }
+
+  #hold(libraries: readonly string[]): Held {
+    const now = this.#options.ticks();
+    if (this.#state.state === "held") return this.#state.held;
+    if (this.#state.state === "waiting" && now < this.#state.until) throw this.#state.error;
+    if (this.#abandoned.size >= mostAbandoned) {
+      throw new Hung(`NVML hangs in the kernel: ${mostAbandoned} of its readers cannot be killed; restart the machine`);
+    }
+    const child = this.#options.start();
+    const opened = ask(child, { kind: "open", libraries }, openWithin).then(() => undefined);
+    // Looked at by the reads; without one under way its failure is not an unhandled one.
+    opened.catch(() => undefined);
+    const held = { child, since: now, opened };
+    this.#state = { state: "held", held };
+    return held;
+  }
+
+  /** Waits for the library, but no longer than a read may take: it goes on opening behind that. */
+  async #opening(held: Held, signal: AbortSignal | undefined): Promise<void> {
+    const { deadline, ticks } = this.#options;
+    const late = (): Error => new StillOpening(Math.round((ticks() - held.since) / 1000));
+    await within(held.opened, { deadline, signal, late });
+  }
+
+  #fail(child: ChildProcess, error: Error): void {
+    if (this.#state.state !== "held" || this.#state.held.child !== child) return;
+    this.#abandon(child);
+    this.#pause = Math.min(Math.max(this.#pause * 2, shortestPause), longestPause);
+    const pause = error instanceof Unsupported ? unsupportedPause : this.#pause;
+    this.#state = { state: "waiting", until: this.#options.ticks() + pause, error };
+  }
+
+  #abandon(child: ChildProcess): void {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    this.#abandoned.add(child);
+    child.once("exit", () => this.#abandoned.delete(child));
+    child.kill("SIGKILL");
+  }
+}
+
+/** The driver is being opened for longer than a read may take; nothing is wrong yet. */
+class StillOpening extends Hung {
+  constructor(seconds: number) {
+    super(`NVML is still starting after ${seconds} s: GPUs that sleep are being woken`);
+  }
+}
+
+interface Limit {
+  readonly deadline: number;
+  readonly signal?: AbortSignal | undefined;
+  late(): Error;
+}
+
+/** Settles as the promise does, or fails with `late` at the deadline or when the signal fires. */
+function within<T>(promise: Promise<T>, { deadline, signal, late }: Limit): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", give);
+    };
+    const give = (): void => {
+      end();
+      reject(late());
+    };
+    const timer = setTimeout(give, deadline);
+    signal?.addEventListener("abort", give, { once: true });
+    if (signal?.aborted) give();
+    promise.finally(end).then(resolve, reject);
+  });
+}
+
+/** Sends one request and waits for its answer. */
+async function ask(child: ChildProcess, request: Request, deadline: number, signal?: AbortSignal): Promise<Answer> {
+  const late = (): Error =>
+    new Hung(`NVML did not answer within ${Number((deadline / 1000).toFixed(1))} s: its reader was stopped`);
+  const exchange = answered(child);
+  try {
+    child.send(request, (error) => error && exchange.fail(error));
+    const answer = await within(exchange.answer, { deadline, signal, late });
+    if (answer.kind === "failed")
+      throw answer.unsupported ? new Unsupported(answer.message) : new Error(answer.message);
+    return answer;
+  } finally {
+    exchange.end();
+  }
+}
+
+/** The next answer of a child, or its end. */
+function answered(child: ChildProcess): { answer: Promise<Answer>; fail(error: Error): void; end(): void } {
+  let complaint = "";
+  let fail: (error: Error) => void = () => undefined;
+  const hear = (text: Buffer): void => {
+    complaint = (complaint + text.toString()).slice(-2000);
+  };
+  let end = (): void => undefined;
+  const answer = new Promise<Answer>((resolve, reject) => {
+    const ended = (status: number | null, killer: NodeJS.Signals | null): void =>
+      reject(died(status, killer, complaint));
+    fail = reject;
+    child.on("message", resolve);
+    child.on("error", reject);
+    child.on("exit", ended);
+    child.stderr?.on("data", hear);
+    end = () => {
+      child.off("message", resolve);
+      child.off("error", reject);
+      child.off("exit", ended);
+      child.stderr?.off("data", hear);
+      // Left to flow, so that a chatty library does not fill the pipe and block.
+      child.stderr?.resume();
+    };
+  });
+  return { answer, fail: (error) => fail(error), end: () => end() };
+}
+
+function died(status: number | null, killer: NodeJS.Signals | null, complaint: string): Error {
+  const how = killer === null ? `with status ${status}` : `by ${killer}`;
+  const why = killer === "SIGBUS" ? " (the driver's files changed under it)" : "";
+  const last = complaint
+    .trim()
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .at(-1);
+  return new Error(`NVML's reader was ended ${how}${why}${last === undefined ? "" : `: ${last.trim()}`}`);
+}

@@ -1,0 +1,18 @@
+/** What the parent asks of the process that holds NVML. `open` must have been answered before the others. */
+export type Request =
+  | { readonly kind: "open"; readonly libraries: readonly string[] }
+  | { readonly kind: "read" }
+  | { readonly kind: "record"; readonly libraries: readonly string[] };
+
+/** The answer; one per request, in order. After a failure the parent ends the process. */
+export type Answer =
+  | { readonly kind: "opened" }
+  /** A HostInfo on the wire. */
+  | { readonly kind: "part"; readonly bytes: Uint8Array }
+  /** Lines of nvml.txt. */
+  | { readonly kind: "recording"; readonly text: string }
+  /** `unsupported`: there is no driver here, which is normal. */
+  | { readonly kind: "failed"; readonly message: string; readonly unsupported: boolean };
+
+/** The hidden command of the agent's program that runs the process. */
+export const command = "nvml-reader";

@@ -1,0 +1,125 @@
+import type { Argument, Foreign } from "./koffi.ts";
+import { type Process, pattern, processes, type Sample, sampleSize, samples, widest } from "./layout.ts";
+import { code, type Device, type Nvml } from "./library.ts";
+
+/** No machine runs more on one GPU: a driver that asks for more is not to be believed. */
+const mostEntries = 65_536;
+
+/** The list grows between two calls when processes start; more often than this it is not growth. */
+const mostTries = 5;
+
+/** A list that the driver writes into a buffer of ours, of which it tells how large it must be. */
+class List {
+  readonly #nvml: Nvml;
+  readonly #size: number;
+  readonly count = Buffer.alloc(4);
+  buffer: Buffer;
+
+  constructor(nvml: Nvml, size: number) {
+    this.#nvml = nvml;
+    this.#size = size;
+    this.buffer = Buffer.alloc(64 * size);
+  }
+
+  /**
+   * @returns The number of entries in `buffer` with the return code; undefined entries when the driver's size makes no sense.
+   */
+  fill(call: () => number): { result: number; entries: number | undefined } {
+    for (let tries = 0; tries < mostTries; tries++) {
+      const room = this.buffer.length / this.#size;
+      this.buffer.fill(pattern);
+      this.count.writeUInt32LE(room, 0);
+      const result = call();
+      const told = this.count.readUInt32LE(0);
+      if (result !== code.insufficientSize) return { result, entries: told <= room ? told : undefined };
+      if (told > mostEntries) break;
+      // Some room to spare: processes may start before the next try.
+      this.buffer = Buffer.alloc((Math.max(told, room) + 16) * this.#size);
+    }
+    return { result: code.success, entries: undefined };
+  }
+
+  fail(result: number): undefined {
+    if (result === code.notFound || result === code.notSupported || result === code.noPermission) return undefined;
+    if (result === code.functionNotFound || result === code.invalidArgument) return undefined;
+    throw this.#nvml.error(result);
+  }
+}
+
+/** Processes of one kind on a device: those that compute, or those that draw. */
+export class ProcessList {
+  readonly #nvml: Nvml;
+  readonly #stem: string;
+  readonly #call: Foreign | undefined;
+  readonly #list: List;
+
+  /** @param stem The symbol without its version. */
+  constructor(nvml: Nvml, stem: string) {
+    const args: Argument[] = ["uint64", "pointer", "pointer"];
+    this.#nvml = nvml;
+    this.#stem = stem;
+    this.#call = nvml.newest([`${stem}_v3`, `${stem}_v2`, stem], args);
+    this.#list = new List(nvml, widest);
+  }
+
+  /**
+   * @returns Undefined when the device does not tell.
+   * @throws NvmlError
+   */
+  read(device: Device): Process[] | undefined {
+    const call = this.#call;
+    const list = this.#list;
+    if (call === undefined) return undefined;
+    const { result, entries } = list.fill(() => call(device.handle, list.count, list.buffer));
+    const whole = result === code.success && entries !== undefined;
+    const found = whole ? processes(list.buffer, entries) : undefined;
+    this.#nvml.record(this.#stem, device.index, result, (found ?? []).map(shown).join(" "));
+    if (result !== code.success) return list.fail(result);
+    return found?.filter(({ pid }) => pid !== 0);
+  }
+}
+
+const shown = ({ pid, memory }: Process): string => `${pid}:${memory ?? "-"}:-:-`;
+
+/** How long a process that stopped working still counts with what it did last, in microseconds. */
+const recent = 5_000_000n;
+
+/** What each process on a device did lately. */
+export class SampleList {
+  readonly #nvml: Nvml;
+  readonly #call: Foreign | undefined;
+  readonly #list: List;
+
+  constructor(nvml: Nvml) {
+    this.#nvml = nvml;
+    this.#call = nvml.newest(["nvmlDeviceGetProcessUtilization"], ["uint64", "pointer", "pointer", "uint64"]);
+    this.#list = new List(nvml, sampleSize);
+  }
+
+  /**
+   * The newest sample of each process in the last five seconds. The driver lists only processes that did something in
+   * a sample period, so a process that is missing here was not measured.
+   * @param now Unix milliseconds.
+   * @throws NvmlError
+   */
+  read(device: Device, now: number): ReadonlyMap<number, Sample> {
+    const newest = new Map<number, Sample>();
+    const call = this.#call;
+    if (call === undefined) return newest;
+    const list = this.#list;
+    const time = BigInt(now) * 1000n;
+    const { result, entries } = list.fill(() => call(device.handle, list.buffer, list.count, time - recent));
+    const found = result === code.success ? samples(list.buffer, entries ?? 0) : [];
+    const shown = found.map((s) =>
+      [s.pid, s.time < time ? time - s.time : 0, s.sm, s.memory, s.encoder, s.decoder].join(":"),
+    );
+    this.#nvml.record("nvmlDeviceGetProcessUtilization", device.index, result, shown.join(" "));
+    if (result !== code.success) list.fail(result);
+    for (const sample of found) {
+      const held = newest.get(sample.pid);
+      if (sample.time > time - recent && (held === undefined || sample.time > held.time))
+        newest.set(sample.pid, sample);
+    }
+    return newest;
+  }
+}

@@ -1,0 +1,58 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const name = "libnvidia-ml.so.1";
+
+/** Where drivers and containers put the library when the system's loader does not know it. */
+const usual = [
+  "/usr/lib/x86_64-linux-gnu",
+  "/usr/lib/aarch64-linux-gnu",
+  "/usr/lib64",
+  "/usr/lib/nvidia/current",
+  "/usr/lib",
+  "/usr/local/nvidia/lib64",
+  "/usr/lib/wsl/lib",
+  "/run/opengl-driver/lib",
+  "/run/nvidia/driver/usr/lib/x86_64-linux-gnu",
+  "/run/nvidia/driver/usr/lib/aarch64-linux-gnu",
+  "/run/nvidia/driver/usr/lib64",
+  "/home/kubernetes/bin/nvidia/lib64",
+  "/opt/nvidia/lib64",
+];
+
+/** What the search looks at; the real file system unless a test says otherwise. */
+export interface Files {
+  exists(path: string): boolean;
+  /** Undefined when it cannot be read. */
+  bytes(path: string): Buffer | undefined;
+}
+
+const real: Files = {
+  exists: existsSync,
+  bytes: (path) => {
+    try {
+      return readFileSync(path);
+    } catch {
+      // No cache is an ordinary state (musl, minimal images): the usual places are looked at instead.
+      return undefined;
+    }
+  },
+};
+
+/**
+ * Libraries worth a try, best first: what was asked for, else what the system's loader knows, else the usual places. Loads
+ * nothing, so it is cheap enough to be asked again and again on a machine that has none.
+ * @param wanted A path, a name for the loader, or "" for a search.
+ */
+export function libraries(
+  wanted: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+  files: Files = real,
+): string[] {
+  if (wanted !== "") return wanted.includes("/") && !files.exists(wanted) ? [] : [wanted];
+  const folders = (env.LD_LIBRARY_PATH ?? "").split(":").filter((folder) => folder.startsWith("/"));
+  const own = folders.map((folder) => join(folder, name)).filter(files.exists);
+  // The loader's cache holds every name it knows as plain text.
+  const cached = files.bytes("/etc/ld.so.cache")?.includes(name) ? [name] : [];
+  return [...own, ...cached, ...usual.map((folder) => join(folder, name)).filter(files.exists)];
+}

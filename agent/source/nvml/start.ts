@@ -1,0 +1,29 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { Socket } from "node:net";
+import { join } from "node:path";
+import { command } from "./message.ts";
+import { tree } from "./native.ts";
+
+/** Keeps the reader small: it holds next to nothing, and without these V8 lets garbage pile up. */
+const flags = ["--max-semi-space-size=1", "--max-old-space-size=32"];
+
+/** How the agent's own program is started again with a hidden command. The only place that knows in which form it runs. */
+function invocation(): string[] {
+  // In the source tree the program is a file that Node reads as it is; else it is the one file that runs now.
+  const program = tree === undefined ? process.argv[1] : join(tree, "agent", "main.ts");
+  // A single executable gives itself as its own script, and takes its flags from within.
+  if (program === undefined || program === process.execPath) return [command];
+  return [...flags, program, command];
+}
+
+/** Starts the process that holds NVML. It keeps nobody from ending: the parent's end is its own. */
+export function startReader(): ChildProcess {
+  const child = spawn(process.execPath, invocation(), {
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    serialization: "advanced",
+  });
+  child.unref();
+  child.channel?.unref();
+  if (child.stderr instanceof Socket) child.stderr.unref();
+  return child;
+}
