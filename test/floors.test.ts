@@ -89,11 +89,14 @@ function roomOf(file: string): string {
   return entry ?? file;
 }
 
+/** Private subfolders that do not bear their owner's name: NVML is NVIDIA's library, and the word everybody knows it by. */
+const owners: Readonly<Record<string, string>> = { "agent/source/nvml": "nvidia" };
+
 /** First path segment inside the room: the sibling a file belongs to, whether a file or a private subfolder. */
 function siblingOf(file: string): string {
   const rest = file.slice(roomOf(file).length);
   const name = rest.includes("/") ? rest.slice(0, rest.indexOf("/")) : rest.replace(/\.tsx?$/, "");
-  return name;
+  return owners[roomOf(file) + name] ?? name;
 }
 
 test("there is something to check", () => {
