@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { flagOf, helpLines, jsonSchema } from "../proto/setting.ts";
 import { systemClock } from "./clock.ts";
 import { Fault } from "./fault.ts";
-import { type Hub, start } from "./hub.ts";
+import { start } from "./hub.ts";
 import { type Log, lineLog } from "./log.ts";
 import { type Given, readSettings, settle, table, watch } from "./settings.ts";
 
@@ -77,17 +77,13 @@ async function run(from: Given, log: Log): Promise<void> {
     unwatch();
     await hub.close();
   });
-  log.info(readyLine(hub));
-  if (process.send) process.send("ready");
+  // An address that stands for all of a machine's is none to open.
+  const url = `http://${bracket(hub.host === "0.0.0.0" || hub.host === "::" ? "127.0.0.1" : hub.host)}:${hub.port}`;
+  log.info([`GOHM hub ready: ${url} (listening on ${bracket(hub.host)}:${hub.port})`, ...hub.places].join(", "));
+  if (process.send) process.send({ url });
 }
 
-/** What to open, and where it listens: an address that stands for all of a machine's is no address to open. */
-function readyLine(hub: Hub): string {
-  const open = hub.host === "0.0.0.0" || hub.host === "::" ? "127.0.0.1" : hub.host;
-  const bracket = (host: string): string => (host.includes(":") ? `[${host}]` : host);
-  const at = `listening on ${bracket(hub.host)}:${hub.port}`;
-  return [`GOHM hub ready: http://${bracket(open)}:${hub.port} (${at})`, ...hub.places].join(", ");
-}
+const bracket = (host: string): string => (host.includes(":") ? `[${host}]` : host);
 
 function stopOnSignal(log: Log, stop: () => Promise<void>): void {
   let stopping = false;
@@ -103,6 +99,8 @@ function stopOnSignal(log: Log, stop: () => Promise<void>): void {
       },
     );
   };
+  // A log that nobody reads any more must not end the hub.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   process.on("SIGINT", () => end("interrupted"));
   process.on("SIGTERM", () => end("told to end"));
   // Started by a program that is gone: nobody is left to stop this one.

@@ -5,6 +5,7 @@ import { HistMapSchema } from "../../proto/gen/history_pb.js";
 import { Unit } from "../../proto/gen/metric_pb.js";
 import { Fault } from "../fault.ts";
 import { gpusOf, type Integers, integers } from "../history/series.ts";
+import type { Columns } from "../history/store.ts";
 import type { Sight, View } from "./view.ts";
 
 /** Samples in one answer of /pk or /hist, over all GPUs: the newest ones of each. */
@@ -92,15 +93,34 @@ type Query = (name: string) => string | undefined;
 /** `{host, level, key, from, to, step, series: [{metric, unit, t, min, avg, max}]}`; times in Unix ms, values in wire units. */
 async function charts(sight: Sight, query: Query): Promise<object> {
   const asked = ask(sight, query);
-  const { host, level, key, from, to, step, metrics } = asked;
-  const series: object[] = [];
-  for (const { name, unit } of metrics) {
-    const { t, min, avg, max } = sight.history.read({ host, level, key, metric: name }, { from, to, step });
-    const columns = { t: [...t], min: [...min], avg: [...avg], max: [...max] };
-    series.push({ metric: name, unit: Unit[unit].toLowerCase(), ...columns });
+  const { host, level, key, from, to, metrics } = asked;
+  const least = round((to - from) / points);
+  // Every sample as it is, where the pace of the polls promises few enough; where they were faster before, buckets.
+  const few = asked.step === 0 && (to - from) / (1000 * sight.interval()) <= points;
+  let step = few ? 0 : Math.max(asked.step, least);
+  let columns = await read(sight, { ...asked, step });
+  if (columns.some(({ t }) => t.length > points + 1)) {
+    step = least;
+    columns = await read(sight, { ...asked, step });
+  }
+  const series = metrics.map(({ name, unit }, i) => ({
+    metric: name,
+    unit: Unit[unit].toLowerCase(),
+    t: [...(columns[i]?.t ?? [])],
+    min: [...(columns[i]?.min ?? [])],
+    avg: [...(columns[i]?.avg ?? [])],
+    max: [...(columns[i]?.max ?? [])],
+  }));
+  return { host, level, key, from, to, step, series };
+}
+
+async function read({ history }: Sight, { host, level, key, metrics, from, to, step }: Asked): Promise<Columns[]> {
+  const columns: Columns[] = [];
+  for (const { name } of metrics) {
+    columns.push(history.read({ host, level, key, metric: name }, { from, to, step }));
     await new Promise((resolve) => setImmediate(resolve));
   }
-  return { host, level, key, from, to, step, series };
+  return columns;
 }
 
 /** @throws Fault bad_request, host_unknown, device_unknown, metric_unknown */
@@ -117,7 +137,7 @@ function ask(sight: Sight, query: Query): Asked {
   const to = number(query, "to") ?? sight.clock.now();
   const from = number(query, "from") ?? to - hour;
   if (!(from < to)) throw new Fault("bad_request", `"from" must be before "to": they are ${from} and ${to}.`);
-  const step = Math.max(number(query, "step") ?? 0, round((to - from) / points));
+  const step = number(query, "step") ?? 0;
   return { host, level, key, metrics: names.map((name) => metricOf(level, name)), from, to, step };
 }
 

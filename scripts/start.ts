@@ -1,0 +1,147 @@
+// npm start: builds everything, starts the hub, and an agent for this machine where the settings name no other.
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { hostPort } from "../proto/setting.ts";
+import { buildAll } from "./build.ts";
+
+const top = fileURLToPath(new URL("..", import.meta.url));
+
+/** Said to the user in one sentence, with exit status 1. */
+class Refusal extends Error {}
+
+/** What runs, in the order in which it was started. */
+const running: { name: string; child: ChildProcess }[] = [];
+let stopping: Promise<void> | undefined;
+
+/** Ends every part, last started first; resolves when none is left. */
+function stop(): Promise<void> {
+  stopping ??= (async () => {
+    for (const { child } of running.toReversed()) await end(child);
+  })();
+  return stopping;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const closed = once(child, "close");
+  child.kill("SIGTERM");
+  const late = setTimeout(() => child.kill("SIGKILL"), 10_000);
+  await closed;
+  clearTimeout(late);
+}
+
+function stopOnSignals(): void {
+  const started = performance.now();
+  let first = Number.POSITIVE_INFINITY;
+  const told = (): void => {
+    const now = performance.now() - started;
+    // A terminal's Ctrl-C and npm's passing it on arrive together: that is one request. A later one is impatience.
+    if (now - first > 1000) {
+      for (const { child } of running) child.kill("SIGKILL");
+      process.exit(1);
+    }
+    first = Math.min(first, now);
+    stop().then(() => process.exit(0));
+  };
+  process.on("SIGINT", told);
+  process.on("SIGTERM", told);
+  process.on("SIGHUP", told);
+}
+
+/** Starts a file of dist/. Its own process group keeps a terminal's Ctrl-C from it: it is stopped in its turn. */
+function begin(name: string, file: string, env: Readonly<Record<string, string>>): ChildProcess {
+  const child = fork(join(top, "dist", file), { env: { ...process.env, ...env }, detached: true, stdio: "inherit" });
+  running.push({ name, child });
+  child.once("exit", (code, signal) => {
+    if (stopping) return;
+    process.stderr.write(
+      `The ${name} ended${signal ? ` by ${signal}` : code ? ` with status ${code}` : ""}; stopping.\n`,
+    );
+    stop().then(() => process.exit(1));
+  });
+  return child;
+}
+
+/** @throws Refusal when another program listens there. */
+async function checkFree(address: string, name: string): Promise<void> {
+  const { host, port } = hostPort(address);
+  const probe = createServer();
+  const listening = once(probe, "listening");
+  probe.listen({ host, port });
+  try {
+    await listening;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === "EADDRINUSE" ? "another program, perhaps GOHM itself, listens there already" : message;
+    throw new Refusal(`Cannot listen on ${address} (${name}): ${why}; end it or set ${name} to another address`);
+  }
+  probe.close();
+  await once(probe, "close");
+}
+
+const loopback = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+$/;
+
+/** Address of this machine's own agent, when the settings name that and nothing else. */
+function ownAgent(servers: Readonly<Record<string, string>>): string | undefined {
+  const [[name, address] = ["", ""], ...others] = Object.entries(servers);
+  return others.length === 0 && name === "local" && loopback.test(address) ? address : undefined;
+}
+
+/** Starts an agent, unless one answers at that address already. */
+async function startAgent(address: string): Promise<void> {
+  const { dial } = await import("../hub/input/poll/channel.ts");
+  const ask = async (): Promise<"answer" | "nothing" | string> => {
+    const channel = dial(address);
+    const outcome = await channel.ask(3000);
+    channel.close();
+    if (outcome.kind === "answer") return "answer";
+    return /connection refused/.test(outcome.reason) ? "nothing" : outcome.reason;
+  };
+  const there = await ask();
+  if (there === "answer") {
+    process.stdout.write(`An agent answers at ${address} already and is used.\n`);
+    return;
+  }
+  if (there !== "nothing") {
+    throw new Refusal(
+      `Cannot start an agent at ${address}: another program is there (${there}); end it or name other servers in the settings`,
+    );
+  }
+  const child = begin("agent", "hmonitor", { GOHM_ADDR: process.env.GOHM_ADDR || address });
+  while (child.exitCode === null && child.signalCode === null) {
+    if ((await ask()) === "answer") return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await new Promise(() => {});
+}
+
+async function main(): Promise<void> {
+  const { readSettings, settle } = await import("../hub/settings.ts");
+  const settings = settle({ flags: {}, env: process.env }, readSettings);
+  await checkFree(settings.hubAddress, "GOHM_HUB_ADDR");
+  await checkFree(settings.historyAddress, "GOHM_HISTORY_ADDR");
+  process.stdout.write("Building …\n");
+  await buildAll();
+  if (stopping) return;
+  const own = ownAgent(settings.servers);
+  if (own !== undefined) await startAgent(own);
+  if (stopping) return;
+  const hub = begin("hub", "gohm.mjs", {});
+  hub.once("message", (ready) => {
+    const { url } = ready as { url: string };
+    process.stdout.write(`\nOpen ${url} in a browser. Ctrl-C stops everything.\n`);
+  });
+}
+
+stopOnSignals();
+try {
+  await main();
+} catch (error) {
+  const known = error instanceof Refusal || (error as Error).name === "Fault";
+  process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`);
+  await stop();
+  process.exit(1);
+}
