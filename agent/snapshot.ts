@@ -107,10 +107,10 @@ class Watch {
     try {
       const part = create(HostInfoSchema, await this.#reader.read(signal));
       if (part.gpus.length > 0) await describe(machine, part);
-      cleanAll(HostInfoSchema, part);
       this.#succeed(part);
     } catch (error) {
-      this.#fail(error);
+      // A read that was given up has been reported as late already.
+      if (!signal.aborted) this.#fail(error);
     } finally {
       this.#duration = Math.round((machine.ticks() - begun) * 1000);
     }

@@ -3,6 +3,7 @@ import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import type { Address, Machine } from "../machine.ts";
+import { hostAddresses } from "./live/address.ts";
 import { spaces } from "./live/space.ts";
 import { userNames } from "./live/user.ts";
 
@@ -15,7 +16,7 @@ function attempt<T>(read: () => T): T | undefined {
   }
 }
 
-function addresses(): Address[] {
+function ownAddresses(): Address[] {
   return Object.entries(networkInterfaces()).flatMap(([nic, list]) =>
     (list ?? []).map(({ address, family, internal }) => ({
       nic,
@@ -43,7 +44,8 @@ export function liveMachine(root: string): Machine {
     list: (path) => attempt(() => readdirSync(at(path))) ?? [],
     link: (path) => attempt(() => readlinkSync(at(path))),
     space: (mount, options) => space(at(mount), options),
-    addresses,
+    // In a container with a network of its own, our interfaces are not the host's; its first process sees those.
+    addresses: () => (prefixed ? hostAddresses((name) => read(`/proc/1/net/${name}`)) : undefined) ?? ownAddresses(),
     // A container has a name of its own; the host's is told by its kernel's file.
     hostname: () => (prefixed ? read("/etc/hostname")?.trim() || hostname() : hostname()),
     users: names,

@@ -17,10 +17,11 @@ export function spaces(): Ask {
   const outstanding = new Set<string>();
   return async (path, { network, deadline }) => {
     if (outstanding.has(path)) throw new SpaceTimeout(`${path}: still no answer`);
+    const question = network ? byChild(path, deadline) : bySelf(path);
     outstanding.add(path);
-    const asked = (network ? byChild(path, deadline) : bySelf(path)) satisfies Question;
-    asked.ended.finally(() => outstanding.delete(path)).catch(() => undefined); // the answer's own error is reported below
-    return await within(asked, deadline, path);
+    const forget = (): boolean => outstanding.delete(path);
+    question.ended.then(forget, forget);
+    return await within(question, deadline, path);
   };
 }
 

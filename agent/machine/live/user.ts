@@ -15,6 +15,7 @@ export interface UserDoors {
   patience?: number;
 }
 
+/** Milliseconds for which a name, and the lack of one, are believed. */
 const known = 600_000;
 const missed = 60_000;
 
@@ -62,6 +63,9 @@ export function userNames(doors: UserDoors): (uids: readonly number[]) => Promis
         const name = found.get(uid);
         cache.set(uid, { name, until: now + (name === undefined ? missed : known) });
       }
+    } catch {
+      // No process to be had: the names stay unknown for a minute, the numbers are shown.
+      for (const uid of uids) cache.set(uid, { name: cache.get(uid)?.name, until: ticks() + missed });
     } finally {
       for (const uid of uids) asking.delete(uid);
     }
