@@ -43,8 +43,8 @@ export function parseRoute(text: string): string | undefined {
 
 /** Bytes per second; undefined when a counter went back: the interface came up anew and starts from 0. */
 export function rate(from: Counters, to: Counters, span: number): { rx: bigint; tx: bigint } | undefined {
-  if (to.rx < from.rx || to.tx < from.tx || span <= 0) return undefined;
-  const per = (bytes: bigint): bigint => BigInt(Math.round((Number(bytes) / span) * 1000));
+  if (to.rx < from.rx || to.tx < from.tx || span < 1) return undefined;
+  const per = (bytes: bigint): bigint => (bytes * 1000n) / BigInt(Math.round(span));
   return { rx: per(to.rx - from.rx), tx: per(to.tx - from.tx) };
 }
 

@@ -1,0 +1,76 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { machineOf } from "../../test/machine.ts";
+import { describe, parseOwner, parseStart } from "./process.ts";
+
+const stat = (name: string, start: number): string =>
+  `77 (${name}) S 1 77 77 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 ${start} 999 888\n`;
+
+test.each(["python", "a b", "x) S 1 (y", ")"])("finds the start of a process called %j", (name) => {
+  expect(parseStart(stat(name, 4242))).toBe(4242);
+});
+
+test("what is cut short has no start", () => {
+  expect(parseStart("77 (python) S 1")).toBeUndefined();
+});
+
+test("the owner is who started the program, not whose rights it took", () => {
+  expect(parseOwner("Name:\tping\nUid:\t1000\t0\t0\t0\nGid:\t1000\t0\t0\t0\n")).toBe(1000);
+});
+
+const files: Record<string, string> = {
+  "/proc/stat": "cpu 1 2 3 4\nbtime 1700000000\n",
+  "/proc/77/stat": stat("python", 250),
+  "/proc/77/comm": "python\n",
+  "/proc/77/status": "Uid:\t1000\t1000\t1000\t1000\n",
+  "/proc/88/stat": stat("top", 1),
+  "/proc/88/comm": "top\n",
+  "/proc/88/status": "Uid:\t4294967294\t0\t0\t0\n",
+  // 99 ended between two reads: its first file was still there.
+  "/proc/99/stat": stat("gone", 1),
+};
+
+const users = async (): Promise<Map<number, string>> => new Map([[1000, "alice"]]);
+
+test("says who runs a process, what it is called and since when", async () => {
+  const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 77, mem: 5n }] }] });
+  await describe(machineOf({ files, users }), info);
+  expect(info.gpus[0]?.procs[0]).toMatchObject({
+    pid: 77,
+    mem: 5n,
+    uid: 1000,
+    username: "alice",
+    basename: "python",
+    started: 1_700_000_002_500n,
+  });
+});
+
+test("a process that ended between two reads keeps its pid and memory, and is no error", async () => {
+  const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 99, mem: 5n }, { pid: 100 }] }] });
+  await describe(machineOf({ files, users }), info);
+  expect(info.gpus[0]?.procs).toEqual(
+    create(HostInfoSchema, { gpus: [{ procs: [{ pid: 99, mem: 5n }, { pid: 100 }] }] }).gpus[0]?.procs,
+  );
+});
+
+test("a user id above 2^31 keeps its bits, a user without a name has none", async () => {
+  const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 88 }] }] });
+  await describe(machineOf({ files, users }), info);
+  expect(info.gpus[0]?.procs[0]?.uid).toBe(-2);
+  expect(info.gpus[0]?.procs[0]?.username).toBeUndefined();
+});
+
+test("users of all GPUs are asked for at once", async () => {
+  const asked: number[][] = [];
+  const machine = machineOf({
+    files,
+    users: async (uids) => {
+      asked.push([...uids]);
+      return new Map();
+    },
+  });
+  const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 77 }] }, { procs: [{ pid: 77 }, { pid: 88 }] }] });
+  await describe(machine, info);
+  expect(asked).toEqual([[1000, 4_294_967_294]]);
+});

@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+import { machineOf, never, options } from "../../test/machine.ts";
+import { countProcesses, parseLoad, parseRelease, parseUptime, system } from "./system.ts";
+
+test.each([
+  ['PRETTY_NAME="Debian GNU/Linux 12"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\n', "Debian GNU/Linux", "12"],
+  ["NAME=Fedora\nVERSION_ID=42\n", "Fedora", "42"],
+  ["NAME='Arch Linux'\nBUILD_ID=rolling\n", "Arch Linux", undefined],
+  ['NAME="A \\"B\\" \\$C"\n', 'A "B" $C', undefined],
+])("os-release %j is %s %s", (text, os, osVersion) => {
+  expect(parseRelease(text)).toEqual({ os, ...(osVersion && { osVersion }) });
+});
+
+test("an empty os-release names nothing", () => {
+  expect(parseRelease('NAME=""\n')).toEqual({});
+});
+
+test("reads the load", () => {
+  expect(parseLoad("0.52 0.58 12.03 3/1234 5678\n")).toEqual({ load1: 0.52, load5: 0.58, load15: 12.03 });
+});
+
+test.each(["", "a b c", "1 2"])("%j is no load", (text) => {
+  expect(parseLoad(text)).toEqual({});
+});
+
+test("uptime is in whole seconds", () => {
+  expect(parseUptime("350735.47 234388.90\n")).toBe(350_735n);
+  expect(parseUptime("")).toBeUndefined();
+});
+
+test("only the numbers in /proc are processes", () => {
+  expect(countProcesses(["1", "4242", "self", "sys", "17", "acpi"])).toBe(3);
+});
+
+test("what cannot be read is absent, the rest is there", async () => {
+  const files = { "/proc/uptime": "5.01 4.00\n", "/etc/os-release": "NAME=X\n" };
+  const reader = await system.open(machineOf({ files }), options);
+  expect(await reader?.read(never)).toEqual({ hostname: "box", system: { os: "X", uptime: 5n } });
+});
+
+test("tells kernel and boot id without their line ends", async () => {
+  const files = { "/proc/sys/kernel/osrelease": "6.1.0-40\n", "/proc/sys/kernel/random/boot_id": "dd34-6de6\n" };
+  const reader = await system.open(machineOf({ files }), options);
+  expect((await reader?.read(never))?.system).toEqual({ kernel: "6.1.0-40", bootId: "dd34-6de6" });
+});
