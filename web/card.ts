@@ -1,0 +1,90 @@
+import { type GPUInfo, State, Throttle, Vendor } from "../proto/gen/host_pb.js";
+
+/** What one card is to somebody who looks for one. */
+export type Verdict = "free" | "busy" | "held" | "fault" | "unknown";
+
+export const verdicts: readonly Verdict[] = ["free", "held", "busy", "fault", "unknown"];
+
+/** What is wrong with a card, in the order in which it matters. */
+export type Fault =
+  | { readonly kind: "lost" | "hung" | "stale" | "ecc-uncorrected"; readonly count: number }
+  | { readonly kind: "xid"; readonly count: number; readonly code: number; readonly at: number };
+
+const MiB = 1024 * 1024;
+
+/** The rule by which a card counts as free; shown to the reader as it stands here. */
+export const freeRule = { utilization: 5, memoryShare: 0.02, memoryFloor: 600 * MiB } as const;
+
+/** Xid events that a faulty program causes on a sound card (NVIDIA's Xid catalogue: "user application fault"). */
+const programXids: ReadonlySet<number> = new Set([13, 31, 43, 45, 66, 68, 69]);
+
+/** Reasons that mean the machine around the card is at fault: heat, or too little power. */
+export const harmful: ReadonlySet<Throttle> = new Set([
+  Throttle.HW_SLOWDOWN,
+  Throttle.HW_THERMAL,
+  Throttle.SW_THERMAL,
+  Throttle.HW_POWER_BRAKE,
+]);
+
+/** Bytes in use above which somebody holds the card even where no process is visible (containers, other name spaces). */
+export function heldAbove(total: number): number {
+  return Math.max(total * freeRule.memoryShare, freeRule.memoryFloor);
+}
+
+/** What is broken about a card. An agent of the first GOHM names no state; its cards count as read. */
+export function faults(gpu: GPUInfo): Fault[] {
+  const found: Fault[] = [];
+  if (gpu.state === State.LOST) found.push({ kind: "lost", count: 1 });
+  if (gpu.state === State.HUNG) found.push({ kind: "hung", count: 1 });
+  if (gpu.state === State.STALE) found.push({ kind: "stale", count: 1 });
+  const uncorrected = Number(gpu.eccUncorrected ?? 0n);
+  if (uncorrected > 0) found.push({ kind: "ecc-uncorrected", count: uncorrected });
+  const xids = Number(gpu.xidCount ?? 0n);
+  const code = gpu.xidLast ?? 0;
+  if (xids > 0 && !programXids.has(code)) found.push({ kind: "xid", count: xids, code, at: Number(gpu.xidTime ?? 0n) });
+  return found;
+}
+
+/** True while nobody computes on it: below the rule's share of the last sample period. Undefined when not measured. */
+export function idle(gpu: GPUInfo): boolean | undefined {
+  return gpu.utilization === undefined ? undefined : gpu.utilization < freeRule.utilization;
+}
+
+/**
+ * What a card is. `fresh`: its host answered lately. A reading that is missing never makes a card free: a dead sensor
+ * must not look like an idle card.
+ */
+export function verdict(gpu: GPUInfo, fresh: boolean): Verdict {
+  if (gpu.state === State.LOST || gpu.state === State.HUNG) return "fault";
+  if (!fresh || gpu.state === State.STALE || gpu.state === State.UNSUPPORTED) return "unknown";
+  const resting = idle(gpu);
+  // What the driver keeps for itself is nobody's.
+  const used = gpu.memUsed === undefined ? undefined : Number(gpu.memUsed) - Number(gpu.memReserved ?? 0n);
+  const held = gpu.procs.length > 0 || (used !== undefined && used >= heldAbove(Number(gpu.memTotal ?? 0n)));
+  if (resting === false) return "busy";
+  if (held) return resting ? "held" : "busy";
+  if (resting === undefined || used === undefined) return "unknown";
+  return faults(gpu).length > 0 ? "fault" : "free";
+}
+
+/** "NVIDIA H100 80GB HBM3" → "H100 80GB HBM3": the maker is told by the rest. */
+export function modelOf(gpu: GPUInfo): string {
+  const name = (gpu.name ?? "")
+    .replace(/^(NVIDIA|AMD|Intel(\(R\))?)\s+/i, "")
+    .replace(/^(GeForce|Instinct|Radeon)\s+/i, "");
+  return name || "GPU";
+}
+
+/** What to put before a command so that it sees these cards and no others. */
+export function environment(vendor: Vendor | undefined, ids: readonly number[]): string {
+  const list = ids.join(",");
+  if (vendor === Vendor.AMD) return `HIP_VISIBLE_DEVICES=${list}`;
+  // Without the order CUDA numbers the fastest card 0; what the driver numbers 2 may be another one then.
+  return `CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=${list}`;
+}
+
+/** Whole percent of used in total, or undefined when either is not known. */
+export function share(used: bigint | undefined, total: bigint | undefined): number | undefined {
+  if (used === undefined || total === undefined || total === 0n) return undefined;
+  return (Number(used) / Number(total)) * 100;
+}

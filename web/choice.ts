@@ -1,0 +1,52 @@
+import { effect, type Signal, signal } from "@preact/signals";
+
+// What the viewer chose, kept in this browser. Storage may be forbidden (private windows): then it lasts as long as the page.
+
+export type Theme = "auto" | "light" | "dark";
+export type Show = "all" | "free" | "held" | "busy" | "trouble" | "mine";
+export type Order = "name" | "free";
+export type View = "rows" | "heat";
+
+function load(key: string): string | undefined {
+  try {
+    return localStorage.getItem(`gohm.${key}`) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function keep(key: string, value: string): void {
+  try {
+    localStorage.setItem(`gohm.${key}`, value);
+  } catch {
+    // Nothing is lost but the memory of it.
+  }
+}
+
+function kept<T extends string>(key: string, first: T, fits: (value: string) => value is T): Signal<T> {
+  const held = load(key);
+  const chosen = signal<T>(held !== undefined && fits(held) ? held : first);
+  effect(() => keep(key, chosen.value));
+  return chosen;
+}
+
+const among =
+  <T extends string>(...allowed: readonly T[]) =>
+  (value: string): value is T =>
+    (allowed as readonly string[]).includes(value);
+
+const any = (value: string): value is string => value !== "";
+
+/** "" means: as the browser asks. */
+export const language = kept<string>("language", "", any);
+export const theme = kept<Theme>("theme", "auto", among("auto", "light", "dark"));
+export const order = kept<Order>("order", "name", among("name", "free"));
+export const view = kept<View>("view", "rows", among("rows", "heat"));
+/** The viewer's own user name on the machines; "" while not said. */
+export const me = kept<string>("me", "", any);
+
+// These last as long as the page: a filter that survived would hide hosts from somebody who forgot it.
+export const show = signal<Show>("all");
+export const query = signal("");
+/** Only cards that this user holds; "" is everybody. */
+export const user = signal("");

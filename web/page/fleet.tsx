@@ -1,0 +1,102 @@
+import { computed } from "@preact/signals";
+import type { JSX } from "preact";
+import { me, order, query, show, user, view } from "../choice.ts";
+import { text } from "../language.ts";
+import { RowHead } from "../part/row.tsx";
+import { type Entry, fleet } from "../store.ts";
+import { Answer } from "./fleet/answer.tsx";
+import { Block } from "./fleet/block.tsx";
+import { compare, type Picked, picked, type Wish } from "./fleet/filter.ts";
+import { HeatMap } from "./fleet/heat.tsx";
+import { Tools } from "./fleet/tools.tsx";
+
+interface Listed {
+  readonly entry: Entry;
+  readonly picked: Picked;
+}
+
+const same = (a: Picked, b: Picked): boolean =>
+  a === b || (a !== "all" && b !== "all" && a.length === b.length && a.every((place, i) => place === b[i]));
+
+let before: readonly Listed[] = [];
+
+/** Hosts to show, in order. The same array again while nothing about it changed, so that a tick draws no list. */
+const listed = computed((): readonly Listed[] => {
+  fleet.summary.value;
+  const wish: Wish = { show: show.value, query: query.value, user: user.value, me: me.value };
+  const order_ = compare(order.value);
+  const next = fleet.entries.value
+    .map((entry) => ({ entry, standing: { host: entry.host.value, fresh: entry.fresh.value } }))
+    .sort((a, b) => order_(a.standing, b.standing))
+    .flatMap(({ entry, standing }): Listed[] => {
+      const fits = picked(standing, wish);
+      return fits === undefined ? [] : [{ entry, picked: fits }];
+    });
+  const unchanged =
+    next.length === before.length &&
+    next.every((item, i) => {
+      const old = before[i];
+      return old !== undefined && old.entry === item.entry && same(old.picked, item.picked);
+    });
+  if (!unchanged) before = next;
+  return before;
+});
+
+/** Every host and card at once. */
+export function FleetPage(): JSX.Element {
+  const t = text.value;
+  if (!fleet.known.value) return <p class="empty">{t.loading}</p>;
+  if (fleet.entries.value.length === 0) {
+    return (
+      <div class="empty">
+        <h1>{t.noHosts}</h1>
+        <p>
+          <code>{t.noHostsHint}</code>
+        </p>
+      </div>
+    );
+  }
+  const items = listed.value;
+  return (
+    <>
+      <Answer />
+      <Tools shown={t.hostsShown(items.length, fleet.entries.value.length)} />
+      {items.length === 0 ? <Nothing /> : null}
+      {view.value === "heat" ? <HeatMap items={items} /> : <Rows items={items} />}
+    </>
+  );
+}
+
+function Rows({ items }: { items: readonly Listed[] }): JSX.Element {
+  return (
+    <div class="hosts" id="hosts">
+      {items.length === 0 ? null : (
+        <table class="columns" aria-hidden="true">
+          <thead>
+            <RowHead />
+          </thead>
+        </table>
+      )}
+      {items.map(({ entry, picked }) => (
+        <Block entry={entry} picked={picked} key={entry.number} />
+      ))}
+    </div>
+  );
+}
+
+function Nothing(): JSX.Element {
+  const t = text.value;
+  const clear = (): void => {
+    show.value = "all";
+    query.value = "";
+    user.value = "";
+  };
+  return (
+    <div class="empty">
+      <p>{t.nothingFits}</p>
+      <button type="button" class="button" onClick={clear}>
+        {t.clearFilter}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,213 @@
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren, JSX } from "preact";
+import { environment, freeRule, type Verdict, verdicts } from "../../card.ts";
+import { user } from "../../choice.ts";
+import { text, timeOf } from "../../language.ts";
+import { copy } from "../../part/clipboard.ts";
+import { Mark, Spoken, size } from "../../part/part.tsx";
+import { TroubleLine } from "../../part/trouble.tsx";
+import { hostPath } from "../../route.ts";
+import { fleet } from "../../store.ts";
+import type { Offer, Place, Summary } from "../../summary.ts";
+
+/** The first thing to see: how many cards are free and where, who holds the others, and what is broken. */
+export function Answer(): JSX.Element {
+  const t = text.value;
+  const summary = fleet.summary.value;
+  const lost = fleet.connection.value.state === "lost";
+  return (
+    <section class="answer" aria-label={t.freeCards}>
+      <div class="answer-head">
+        <h1 title={t.freeRule(freeRule.utilization, freeRule.memoryShare * 100, size(freeRule.memoryFloor))}>
+          <strong>{summary.count.free}</strong> {lost ? t.freeWere(summary.cards) : t.freeOf(summary.cards)}
+          {lost ? (
+            <span class="tag">
+              {t.lastKnownFrom(t.span(0)) && `${t.lastKnown} ${timeOf(fleet.now.value, Date.now())}`}
+            </span>
+          ) : null}
+        </h1>
+        <Mix summary={summary} />
+      </div>
+      <div class="answer-body">
+        <Offers offers={summary.offers} />
+        <Holders summary={summary} />
+        <Troubles summary={summary} />
+      </div>
+    </section>
+  );
+}
+
+/** All cards as one strip, each state as wide as its share. */
+function Mix({ summary }: { summary: Summary }): JSX.Element {
+  return (
+    <div class="mix" aria-hidden="true">
+      {verdicts.map((state) =>
+        summary.count[state] === 0 ? null : <i class={state} key={state} style={{ flexGrow: summary.count[state] }} />,
+      )}
+    </div>
+  );
+}
+
+interface ListProps<T> {
+  readonly items: readonly T[];
+  readonly first: number;
+  readonly children: (item: T) => JSX.Element;
+}
+
+/** The first few of a list, and a button for the rest. */
+function Folded<T>({ items, first, children }: ListProps<T>): JSX.Element {
+  const open = useSignal(false);
+  const t = text.value;
+  const shown = open.value || items.length <= first + 1 ? items : items.slice(0, first);
+  return (
+    <ul>
+      {shown.map(children)}
+      {items.length > first + 1 ? (
+        <li>
+          <button type="button" class="more" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
+            {open.value ? t.fewer : t.more(items.length - first)}
+          </button>
+        </li>
+      ) : null}
+    </ul>
+  );
+}
+
+function Column({
+  kind,
+  title,
+  count,
+  children,
+}: {
+  kind: Verdict | "";
+  title: string;
+  count?: number;
+  children: ComponentChildren;
+}): JSX.Element {
+  return (
+    <div class={`column ${kind}`}>
+      <h2>
+        {title}
+        {count === undefined ? null : <span class="count">{count}</span>}
+      </h2>
+      {children}
+    </div>
+  );
+}
+
+function Offers({ offers }: { offers: readonly Offer[] }): JSX.Element {
+  const t = text.value;
+  return (
+    <Column kind="free" title={t.freeCards}>
+      <Folded items={offers} first={5}>
+        {(offer) => (
+          <li class="offer" key={offer.model}>
+            <span class="offer-model">{offer.model}</span>
+            {offer.free === 0 ? (
+              <span class="quiet">{t.noneFree(offer.total)}</span>
+            ) : (
+              <span class="offer-count">
+                <b>{offer.free}</b> <small>{t.ofTotal(offer.total)}</small>
+              </span>
+            )}
+            <Places places={offer.places} />
+          </li>
+        )}
+      </Folded>
+    </Column>
+  );
+}
+
+const placesShown = 8;
+
+function Places({ places }: { places: readonly Place[] }): JSX.Element | null {
+  const open = useSignal(false);
+  const t = text.value;
+  if (places.length === 0) return null;
+  const shown = open.value || places.length <= placesShown + 1 ? places : places.slice(0, placesShown);
+  return (
+    <span class="places">
+      {shown.map((place) => (
+        <PlaceButton place={place} key={place.host} />
+      ))}
+      {places.length > shown.length ? (
+        <button type="button" class="more" onClick={() => (open.value = true)}>
+          {t.more(places.length - shown.length)}
+        </button>
+      ) : null}
+    </span>
+  );
+}
+
+/** One tap copies what to put before a command. */
+function PlaceButton({ place }: { place: Place }): JSX.Element {
+  const done = useSignal(false);
+  const t = text.value;
+  const command = environment(place.vendor, place.ids);
+  const press = async (): Promise<void> => {
+    if (!(await copy(command))) return;
+    done.value = true;
+    setTimeout(() => {
+      done.value = false;
+    }, 1500);
+  };
+  return (
+    <span class="place">
+      <a href={hostPath(place.host)}>{place.host}</a>
+      <button type="button" title={t.copy(command)} onClick={press}>
+        {done.value ? <output>✓ {t.copied}</output> : place.ids.map((id) => <b key={id}>{id}</b>)}
+        <Spoken>{t.copy(command)}</Spoken>
+      </button>
+    </span>
+  );
+}
+
+function Holders({ summary }: { summary: Summary }): JSX.Element {
+  const t = text.value;
+  const most = Math.max(1, ...summary.holders.map((holder) => holder.cards));
+  return (
+    <Column kind="busy" title={t.heldBy} count={summary.holders.length}>
+      {summary.holders.length === 0 ? <p class="quiet">{t.noHolders}</p> : null}
+      <Folded items={summary.holders} first={6}>
+        {(holder) => (
+          <li class="holder" key={holder.user}>
+            <button
+              type="button"
+              aria-pressed={user.value === holder.user}
+              title={t.onlyUser(holder.user)}
+              onClick={() => (user.value = user.value === holder.user ? "" : holder.user)}
+            >
+              {holder.user}
+            </button>
+            <span class="tally" aria-hidden="true">
+              <i class="busy" style={{ flexGrow: holder.cards - holder.idle }} />
+              <i class="held" style={{ flexGrow: holder.idle }} />
+              <i style={{ flexGrow: most - holder.cards }} />
+            </span>
+            <span class="holder-cards">{t.cards(holder.cards)}</span>
+            <span class="holder-memory">{size(holder.memory)}</span>
+            <span class="holder-idle">
+              {holder.idle > 0 ? (
+                <>
+                  <Mark of="held" /> {t.idleCards(holder.idle)}
+                </>
+              ) : null}
+            </span>
+          </li>
+        )}
+      </Folded>
+    </Column>
+  );
+}
+
+function Troubles({ summary }: { summary: Summary }): JSX.Element {
+  const t = text.value;
+  return (
+    <Column kind={summary.troubles.length > 0 ? "fault" : ""} title={t.trouble} count={summary.troubles.length}>
+      {summary.troubles.length === 0 ? <p class="quiet">{t.noTrouble}</p> : null}
+      <Folded items={summary.troubles} first={6}>
+        {(trouble) => <TroubleLine trouble={trouble} now={fleet.now.value} key={JSON.stringify(trouble)} />}
+      </Folded>
+    </Column>
+  );
+}

@@ -1,0 +1,109 @@
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import type { JSX } from "preact";
+import { type Host, Link } from "../../../proto/gen/feed_pb.js";
+import { type Verdict, verdict } from "../../card.ts";
+import { user } from "../../choice.ts";
+import { text } from "../../language.ts";
+import { Mark } from "../../part/part.tsx";
+import { CardRow, RowHead } from "../../part/row.tsx";
+import { useSight } from "../../part/sight.ts";
+import { Standing } from "../../part/standing.tsx";
+import { Vitals } from "../../part/vitals.tsx";
+import { hostPath } from "../../route.ts";
+import { type Entry, fleet } from "../../store.ts";
+import type { Picked } from "./filter.ts";
+
+export interface BlockProps {
+  readonly entry: Entry;
+  readonly picked: Picked;
+}
+
+/** One host with its cards. Drawn again when its numbers change and it is on the screen or near it. */
+export function Block({ entry, picked }: BlockProps): JSX.Element {
+  const { ref, inSight } = useSight<HTMLElement>();
+  const drawn = useSignal(0);
+  useSignalEffect(() => {
+    const tick = entry.tick.value;
+    if (inSight.value) drawn.value = tick;
+  });
+  drawn.value;
+  const host = entry.host.value;
+  const fresh = entry.fresh.value;
+  const gpus = host.info?.gpus ?? [];
+  const places = picked === "all" ? gpus.map((_, i) => i) : picked;
+  const now = fleet.now.peek();
+  return (
+    <section ref={ref} class={`host ${fresh ? "" : "old"}`} id={`host-${entry.number}`} aria-label={host.name}>
+      <Head entry={entry} host={host} fresh={fresh} />
+      <Standing entry={entry} />
+      {places.length === 0 ? null : (
+        <table class="cards" aria-label={host.name}>
+          <thead class="spoken">
+            <RowHead />
+          </thead>
+          <tbody>
+            {places.map((i) => {
+              const gpu = gpus[i];
+              if (gpu === undefined) return null;
+              const since = entry.restingSince.get(i);
+              return (
+                <CardRow
+                  key={i}
+                  gpu={gpu}
+                  verdict={verdict(gpu, fresh)}
+                  resting={since === undefined ? undefined : (now - since) / 1000}
+                  user={user.value}
+                  onUser={(name) => (user.value = user.peek() === name ? "" : name)}
+                />
+              );
+            })}
+          </tbody>
+        </table>
+      )}
+    </section>
+  );
+}
+
+function Head({ entry, host, fresh }: { entry: Entry; host: Host; fresh: boolean }): JSX.Element {
+  const t = text.value;
+  const { info } = host;
+  const age = useComputed(() => {
+    entry.tick.value;
+    const { seen } = entry.host.value;
+    const seconds = (fleet.now.value - Number(seen ?? 0n)) / 1000;
+    return seen === undefined || fleet.connection.value.state === "lost"
+      ? ""
+      : text.value.seen(text.value.span(seconds));
+  });
+  const system = info?.system;
+  const facts = [
+    host.address,
+    system?.os === undefined ? undefined : `${system.os} ${system.osVersion ?? ""}`.trim(),
+    system?.driverVersion === undefined ? undefined : t.driver(system.driverVersion),
+    system?.uptime === undefined ? undefined : t.up(t.span(Number(system.uptime))),
+  ].filter((fact) => fact !== undefined && fact !== "");
+  return (
+    <header class="host-head">
+      <div class="host-name">
+        <h2>
+          <Mark of={stateOf(host, fresh)} />
+          <a href={hostPath(host.name)}>{host.name}</a>
+          <span class="age">{age}</span>
+        </h2>
+        <p class="facts">
+          {facts.map((fact) => (
+            <span key={fact}>{fact}</span>
+          ))}
+        </p>
+      </div>
+      {info === undefined ? null : <Vitals info={info} />}
+    </header>
+  );
+}
+
+function stateOf(host: Host, fresh: boolean): Verdict {
+  if (host.link === Link.WAITING) return "fault";
+  if (!fresh) return "unknown";
+  const gpus = host.info?.gpus ?? [];
+  return gpus.some((gpu) => verdict(gpu, fresh) === "free") ? "free" : "busy";
+}

@@ -1,0 +1,72 @@
+import type { GPUInfo } from "../../../proto/gen/host_pb.js";
+import { faults, harmful, modelOf, verdict } from "../../card.ts";
+import type { Order, Show } from "../../choice.ts";
+import { byName, type Standing, troublesOf, userOf } from "../../summary.ts";
+
+/** What the viewer wants to see. */
+export interface Wish {
+  readonly show: Show;
+  readonly query: string;
+  /** Only cards that this user holds; "" is everybody. */
+  readonly user: string;
+  /** The viewer's own user name; "" while not said. */
+  readonly me: string;
+}
+
+/** Places of the cards to show, or "all" of them. */
+export type Picked = readonly number[] | "all";
+
+const holds = (gpu: GPUInfo, user: string): boolean => gpu.procs.some((proc) => userOf(proc) === user);
+
+function says(gpu: GPUInfo, query: string): boolean {
+  const words = [modelOf(gpu), gpu.name, ...gpu.procs.flatMap((proc) => [userOf(proc), proc.basename])];
+  return words.some((word) => word?.toLowerCase().includes(query));
+}
+
+function shows(gpu: GPUInfo, fresh: boolean, wish: Wish): boolean {
+  switch (wish.show) {
+    case "all":
+      return true;
+    case "mine":
+      return wish.me !== "" && holds(gpu, wish.me);
+    case "trouble":
+      return faults(gpu).length > 0 || gpu.throttle.some((reason) => harmful.has(reason));
+    case "free":
+    case "held":
+    case "busy":
+      return verdict(gpu, fresh) === wish.show;
+    default:
+      return wish.show satisfies never;
+  }
+}
+
+/** The cards of one host that fit, or undefined when the host is not to be shown at all. */
+export function picked({ host, fresh }: Standing, wish: Wish): Picked | undefined {
+  const query = wish.query.trim().toLowerCase();
+  const named = [host.name, host.address, host.info?.hostname, host.info?.ip].some((word) =>
+    word?.toLowerCase().includes(query),
+  );
+  const gpus = host.info?.gpus ?? [];
+  const whole = wish.show === "all" || (wish.show === "trouble" && hostTrouble({ host, fresh }));
+  if (named && whole && wish.user === "") return "all";
+  const fits = (gpu: GPUInfo): boolean =>
+    (whole || shows(gpu, fresh, wish)) && (named || says(gpu, query)) && (wish.user === "" || holds(gpu, wish.user));
+  const places = gpus.flatMap((gpu, i) => (fits(gpu) ? [i] : []));
+  if (places.length === 0) return undefined;
+  return places.length === gpus.length ? "all" : places;
+}
+
+/** Trouble of the host as a whole, not of one of its cards. */
+function hostTrouble(standing: Standing): boolean {
+  return troublesOf(standing).some((trouble) => trouble.kind !== "card" && trouble.kind !== "slowed");
+}
+
+export function free({ host, fresh }: Standing): number {
+  return (host.info?.gpus ?? []).filter((gpu) => verdict(gpu, fresh) === "free").length;
+}
+
+/** Comparison of hosts for an order. */
+export function compare(order: Order): (a: Standing, b: Standing) => number {
+  const names = (a: Standing, b: Standing): number => byName(a.host.name, b.host.name);
+  return order === "name" ? names : (a, b) => free(b) - free(a) || names(a, b);
+}

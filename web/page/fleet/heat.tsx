@@ -1,0 +1,176 @@
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { modelOf, verdict, verdicts } from "../../card.ts";
+import { text } from "../../language.ts";
+import { draw, type HeatRow, hit, layOut, type Paint } from "../../part/heat.ts";
+import { Mark, size } from "../../part/part.tsx";
+import { groups } from "../../part/row.tsx";
+import { hostPath } from "../../route.ts";
+import { type Entry, fleet } from "../../store.ts";
+import { painted } from "../../theme.ts";
+import type { Picked } from "./filter.ts";
+
+interface Item {
+  readonly entry: Entry;
+  readonly picked: Picked;
+}
+
+interface Spot {
+  readonly row: number;
+  readonly card: number;
+}
+
+/** Every card as one cell of a canvas: the whole fleet at a glance. */
+export function HeatMap({ items }: { items: readonly Item[] }): JSX.Element {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const width = useSignal(0);
+  const spot = useSignal<Spot | undefined>(undefined);
+  const t = text.value;
+  fleet.summary.value;
+  painted.value;
+  const rows = items.map(rowOf);
+  const layout = layOut(rows, width.value || 320);
+  useLayoutEffect(() => {
+    const element = canvas.current;
+    const context = element?.getContext("2d");
+    if (element === null || !context || width.value === 0) return;
+    const scale = devicePixelRatio;
+    const pixels = [Math.round(layout.width * scale), Math.round(layout.height * scale)] as const;
+    if (element.width !== pixels[0] || element.height !== pixels[1]) [element.width, element.height] = pixels;
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    draw(context, { rows, layout, paint: paintOf(element), chosen: spot.value });
+  });
+  useEffect(() => {
+    const frame = canvas.current?.parentElement;
+    if (!frame) return;
+    const watch = new ResizeObserver(() => (width.value = frame.clientWidth));
+    watch.observe(frame);
+    return () => watch.disconnect();
+  }, []);
+  const open = (at: Spot | undefined): void => {
+    const name = at === undefined ? undefined : rows[at.row]?.name;
+    if (name !== undefined) location.hash = hostPath(name);
+  };
+  const under = (event: PointerEvent | MouseEvent): Spot | undefined => hit(layout, rows, event.offsetX, event.offsetY);
+  const press = (event: KeyboardEvent): void => {
+    const next = moved(spot.peek() ?? { row: 0, card: -1 }, event.key, rows, layout.perColumn);
+    if (event.key === "Enter") open(spot.peek());
+    else if (next !== undefined) {
+      event.preventDefault();
+      spot.value = next;
+    }
+  };
+  return (
+    <div class="heat" id="hosts">
+      <p class="heat-keys">
+        {verdicts.map((state) => (
+          <span key={state}>
+            <Mark of={state} /> {t.verdict[state]}
+          </span>
+        ))}
+        <span class="quiet">{t.heatHint}</span>
+      </p>
+      <div class="heat-frame">
+        {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: arrow keys and Enter belong to the map */}
+        <canvas
+          ref={canvas}
+          style={{ width: `${layout.width}px`, height: `${layout.height}px` }}
+          tabIndex={0}
+          role="application"
+          aria-label={`${t.heat}. ${t.heatHint}`}
+          onPointerMove={(event) => (spot.value = under(event))}
+          onPointerLeave={() => (spot.value = undefined)}
+          onClick={(event) => open(under(event))}
+          onKeyDown={press}
+        />
+        <Detail items={items} spot={spot.value} />
+      </div>
+    </div>
+  );
+}
+
+function rowOf({ entry, picked }: Item): HeatRow {
+  const host = entry.host.value;
+  const fresh = entry.fresh.value;
+  const gpus = host.info?.gpus ?? [];
+  const places = picked === "all" ? gpus.map((_, i) => i) : picked;
+  const cells = places.flatMap((i) => {
+    const gpu = gpus[i];
+    return gpu === undefined ? [] : [{ verdict: verdict(gpu, fresh), utilization: gpu.utilization }];
+  });
+  return { name: host.name, cells };
+}
+
+/** Where an arrow key leads. */
+function moved(from: Spot, key: string, rows: readonly HeatRow[], perColumn: number): Spot | undefined {
+  const cards = rows[from.row]?.cells.length ?? 0;
+  const to = (row: number, card: number): Spot | undefined => {
+    const count = rows[row]?.cells.length;
+    return count === undefined ? undefined : { row, card: Math.max(0, Math.min(count - 1, card)) };
+  };
+  switch (key) {
+    case "ArrowRight":
+      return from.card + 1 < cards ? to(from.row, from.card + 1) : to(from.row + perColumn, 0);
+    case "ArrowLeft":
+      return from.card > 0 ? to(from.row, from.card - 1) : to(from.row - perColumn, 99);
+    case "ArrowDown":
+      return to(from.row + 1, from.card);
+    case "ArrowUp":
+      return to(from.row - 1, from.card);
+    default:
+      return undefined;
+  }
+}
+
+/** The card under the pointer or the arrow keys, in words. It has its own line, so that nothing jumps. */
+function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefined }): JSX.Element {
+  const t = text.value;
+  const item = spot === undefined ? undefined : items[spot.row];
+  const host = item?.entry.host.value;
+  const place =
+    item === undefined || spot === undefined ? -1 : item.picked === "all" ? spot.card : (item.picked[spot.card] ?? -1);
+  const gpu = host?.info?.gpus[place];
+  return (
+    <output class="heat-detail">
+      {host === undefined ? null : <b>{host.name}</b>}
+      {gpu === undefined || item === undefined ? null : (
+        <>
+          <span>
+            {t.card(gpu.id ?? place)} · {modelOf(gpu)}
+          </span>
+          <span>
+            <Mark of={verdict(gpu, item.entry.fresh.value)} /> {t.verdict[verdict(gpu, item.entry.fresh.value)]}
+          </span>
+          <span>
+            {gpu.utilization ?? "–"}% · {gpu.memUsed === undefined ? "–" : size(Number(gpu.memUsed))} ·{" "}
+            {gpu.temp ?? "–"} °C
+          </span>
+          <span>
+            {groups(gpu.procs)
+              .map((group) => `${group.user} ${group.command}`)
+              .join(", ")}
+          </span>
+        </>
+      )}
+    </output>
+  );
+}
+
+function paintOf(element: Element): Paint {
+  const style = getComputedStyle(element);
+  const of = (name: string): string => style.getPropertyValue(name).trim();
+  return {
+    ink: of("--ink"),
+    quiet: of("--quiet"),
+    line: of("--line"),
+    font: `12px ${style.fontFamily}`,
+    states: {
+      free: of("--free"),
+      held: of("--held"),
+      busy: of("--busy"),
+      fault: of("--fault"),
+      unknown: of("--unknown"),
+    },
+  };
+}

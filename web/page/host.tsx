@@ -1,0 +1,72 @@
+import { useSignal, useSignalEffect } from "@preact/signals";
+import type { JSX } from "preact";
+import { text } from "../language.ts";
+import { Mark } from "../part/part.tsx";
+import { Standing } from "../part/standing.tsx";
+import { TroubleLine } from "../part/trouble.tsx";
+import { Vitals } from "../part/vitals.tsx";
+import { fleetPath } from "../route.ts";
+import { type Entry, fleet } from "../store.ts";
+import { troublesOf } from "../summary.ts";
+import { Cards } from "./host/cards.tsx";
+import { Charts } from "./host/charts.tsx";
+import { Facts } from "./host/facts.tsx";
+import { Disks, Nics, Sources } from "./host/tables.tsx";
+
+/** Everything about one host. */
+export function HostPage({ name }: { name: string }): JSX.Element {
+  const t = text.value;
+  if (!fleet.known.value) return <p class="empty">{t.loading}</p>;
+  const entry = fleet.entries.value.find((one) => one.host.value.name === name);
+  return (
+    <>
+      <nav class="crumbs">
+        <a href={fleetPath}>← {t.back}</a>
+      </nav>
+      {entry === undefined ? <p class="empty">{t.unknownHost(name)}</p> : <Whole entry={entry} />}
+    </>
+  );
+}
+
+function Whole({ entry }: { entry: Entry }): JSX.Element {
+  const drawn = useSignal(0);
+  useSignalEffect(() => {
+    drawn.value = entry.tick.value;
+  });
+  drawn.value;
+  const host = entry.host.value;
+  const fresh = entry.fresh.value;
+  const { info } = host;
+  const troubles = troublesOf({ host, fresh }).filter((one) => one.kind !== "unreachable" && one.kind !== "late");
+  return (
+    <div class={`one ${fresh ? "" : "old"}`}>
+      <header class="host-head">
+        <h1>
+          <Mark of={fresh ? "busy" : "fault"} />
+          {host.name}
+        </h1>
+        {info === undefined ? null : <Vitals info={info} />}
+      </header>
+      <Standing entry={entry} />
+      {troubles.length === 0 ? null : (
+        <ul class="troubles">
+          {troubles.map((one) => (
+            <TroubleLine trouble={one} now={fleet.now.value} key={JSON.stringify(one)} />
+          ))}
+        </ul>
+      )}
+      {info === undefined ? null : (
+        <>
+          <Facts host={host} info={info} />
+          <Cards entry={entry} info={info} fresh={fresh} />
+          <Charts entry={entry} />
+          <div class="tables">
+            <Disks disks={info.disks} />
+            <Nics nics={info.nics} />
+            <Sources info={info} />
+          </div>
+        </>
+      )}
+    </div>
+  );
+}

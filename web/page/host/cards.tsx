@@ -1,0 +1,130 @@
+import type { JSX } from "preact";
+import { type GPUInfo, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
+import { verdict } from "../../card.ts";
+import { user } from "../../choice.ts";
+import { text, timeOf } from "../../language.ts";
+import { Figure, size } from "../../part/part.tsx";
+import { CardRow, RowHead } from "../../part/row.tsx";
+import { type Entry, fleet } from "../../store.ts";
+import { userOf } from "../../summary.ts";
+
+/** Every card of the host: its line, what stands behind it, and its processes. */
+export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fresh: boolean }): JSX.Element {
+  const t = text.value;
+  if (info.gpus.length === 0) return <p class="quiet no-cards">{info.err || t.noCards}</p>;
+  return (
+    <section class="card-list" aria-label={t.freeCards}>
+      <table class="columns" aria-hidden="true">
+        <thead>
+          <RowHead />
+        </thead>
+      </table>
+      {info.gpus.map((gpu, i) => {
+        const since = entry.restingSince.get(i);
+        return (
+          <article class="whole-card" key={i} aria-label={t.card(gpu.id ?? i)}>
+            <table class="cards" aria-label={t.card(gpu.id ?? i)}>
+              <thead class="spoken">
+                <RowHead />
+              </thead>
+              <tbody>
+                <CardRow
+                  gpu={gpu}
+                  verdict={verdict(gpu, fresh)}
+                  resting={since === undefined ? undefined : (fleet.now.peek() - since) / 1000}
+                  user={user.value}
+                  onUser={() => {}}
+                />
+              </tbody>
+            </table>
+            <Behind gpu={gpu} />
+            {gpu.procs.length === 0 ? null : <Processes procs={gpu.procs} />}
+          </article>
+        );
+      })}
+    </section>
+  );
+}
+
+function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
+  const t = text.value;
+  const megahertz = (value: number | undefined): string => (value === undefined ? "–" : `${value} MHz`);
+  const reasons = gpu.throttle.filter((reason) => reason !== Throttle.IDLE);
+  const xids = Number(gpu.xidCount ?? 0n);
+  const facts: readonly (readonly [string, string | undefined])[] = [
+    ["UUID", gpu.uuid],
+    ["PCI", gpu.pciBusId],
+    [
+      t.clocks,
+      gpu.clockSm === undefined && gpu.clockMem === undefined
+        ? undefined
+        : `${t.clockSm} ${megahertz(gpu.clockSm)} · ${t.clockMemory} ${megahertz(gpu.clockMem)}`,
+    ],
+    [t.memoryUse, gpu.memUtilization === undefined ? undefined : `${gpu.memUtilization}%`],
+    [t.limits, gpu.throttle.length === 0 ? undefined : reasons.map((r) => t.throttle[r]).join(", ") || t.noLimits],
+    [
+      t.ecc,
+      gpu.eccCorrected === undefined && gpu.eccUncorrected === undefined
+        ? undefined
+        : t.eccCount(String(gpu.eccCorrected ?? "–"), String(gpu.eccUncorrected ?? "–")),
+    ],
+    [
+      t.xid,
+      xids === 0 ? undefined : t.xidCount(xids, gpu.xidLast ?? 0, timeOf(Number(gpu.xidTime ?? 0n), fleet.now.peek())),
+    ],
+    [t.state, gpu.err],
+  ];
+  return (
+    <dl class="behind">
+      {facts.map(([name, words]) =>
+        words === undefined || words === "" ? null : (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{words}</dd>
+          </div>
+        ),
+      )}
+    </dl>
+  );
+}
+
+function Processes({ procs }: { procs: readonly ProcInfo[] }): JSX.Element {
+  const t = text.value;
+  const sorted = [...procs].sort((a, b) => Number((b.mem ?? 0n) - (a.mem ?? 0n)));
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th class="number">{t.pid}</th>
+            <th>{t.user}</th>
+            <th>{t.command}</th>
+            <th class="number">{t.memory}</th>
+            <th class="number">{t.utilization}</th>
+            <th class="number">{t.started}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {sorted.map((proc) => (
+            <tr key={proc.pid}>
+              <td class="number">{proc.pid}</td>
+              <td>{userOf(proc)}</td>
+              <td class="command">{proc.basename}</td>
+              <td class="number">
+                <Figure>{proc.mem === undefined ? undefined : size(Number(proc.mem))}</Figure>
+              </td>
+              <td class="number">
+                <Figure unit="%">{proc.utilization}</Figure>
+              </td>
+              <td class="number">
+                <Figure>
+                  {proc.started === undefined ? undefined : t.span((fleet.now.peek() - Number(proc.started)) / 1000)}
+                </Figure>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,46 @@
+import type { JSX } from "preact";
+import type { Host } from "../../../proto/gen/feed_pb.js";
+import type { HostInfo } from "../../../proto/gen/host_pb.js";
+import { text, timeOf } from "../../language.ts";
+import { pair } from "../../part/part.tsx";
+import { fleet } from "../../store.ts";
+
+/** What a host is, as opposed to what it does. */
+export function Facts({ host, info }: { host: Host; info: HostInfo }): JSX.Element {
+  const t = text.value;
+  const { cpu, memory, system } = info;
+  const swap = memory?.swapTotal ? pair(Number(memory.swapUsed ?? 0n), Number(memory.swapTotal)) : undefined;
+  const facts: readonly (readonly [string, string | undefined])[] = [
+    [
+      t.address,
+      [host.address, info.hostname, info.ip].filter((word, i, all) => word && all.indexOf(word) === i).join(" · "),
+    ],
+    [t.os, [system?.os, system?.osVersion].filter(Boolean).join(" ")],
+    [t.kernel, system?.kernel],
+    ["NVIDIA", drivers(system?.driverVersion, system?.cudaVersion)],
+    [t.cpu, [cpu?.model, cpu?.threads === undefined ? undefined : t.threads(cpu.threads)].filter(Boolean).join(" · ")],
+    [t.swap, swap && `${swap.used}/${swap.total} ${swap.unit}`],
+    [t.load, [system?.load1, system?.load5, system?.load15].map((load) => load?.toFixed(2) ?? "–").join("  ")],
+    [t.processes, system?.processes?.toString()],
+    [t.uptime, system?.uptime === undefined ? undefined : t.span(Number(system.uptime))],
+    [t.agent, info.agentVersion],
+    [t.answered, host.seen === undefined ? undefined : timeOf(Number(host.seen), fleet.now.value)],
+  ];
+  return (
+    <dl class="fact-list">
+      {facts.map(([name, words]) =>
+        words === undefined || words === "" ? null : (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{words}</dd>
+          </div>
+        ),
+      )}
+    </dl>
+  );
+}
+
+function drivers(driver: string | undefined, cuda: string | undefined): string | undefined {
+  const t = text.value;
+  return [driver && t.driver(driver), cuda && t.cuda(cuda)].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,119 @@
+import { gpuKey } from "../../../proto/catalog.ts";
+import type { HostInfo } from "../../../proto/gen/host_pb.js";
+import type { Question } from "../../history.ts";
+import { size } from "../../part/part.tsx";
+import type { Text } from "../../text/text.ts";
+
+/** One line of a chart: whose series it is, and how it is named. */
+export interface Track {
+  readonly device: string;
+  readonly metric: string;
+  readonly name: string;
+  readonly colour: number;
+  readonly dashed?: boolean;
+  /** Card whose legend button shows and hides it. */
+  readonly card?: number;
+}
+
+/** One chart. */
+export interface Panel {
+  readonly id: string;
+  readonly title: string;
+  readonly tracks: readonly Track[];
+  /** From the wire's unit to the one written. */
+  readonly factor: number;
+  readonly top?: number;
+  readonly write: (value: number) => string;
+}
+
+/** A thing whose series are asked for together. */
+export type Device = Pick<Question, "level" | "key" | "metrics">;
+
+export const idOf = ({ level, key }: Pick<Device, "level" | "key">): string => `${level} ${key}`;
+
+const gpuMetrics = ["gpu_utilization", "gpu_memory_used", "gpu_temperature", "gpu_power"] as const;
+const hostMetrics = ["cpu_utilization", "cpu_iowait", "memory_used", "swap_used", "load1"] as const;
+const nicMetrics = ["network_receive", "network_transmit"] as const;
+/** A host with dozens of virtual interfaces would drown the chart. */
+const nicsShown = 4;
+
+const nicsOf = (info: HostInfo): readonly string[] =>
+  info.nics
+    .filter((nic) => nic.up !== false)
+    .slice(0, nicsShown)
+    .map((nic) => nic.name ?? "");
+
+/** What to ask history for. */
+export function devicesOf(info: HostInfo): Device[] {
+  return [
+    ...info.gpus.map((gpu): Device => ({ level: "gpu", key: gpuKey(gpu), metrics: gpuMetrics })),
+    { level: "host", key: "", metrics: hostMetrics },
+    ...nicsOf(info).map((key): Device => ({ level: "nic", key, metrics: nicMetrics })),
+  ];
+}
+
+const percent = (value: number): string => `${Math.round(value)}%`;
+const one = (value: number): string => String(Number(value.toFixed(1)));
+
+/** The charts of a host, in the order in which they are looked at. */
+export function panelsOf(info: HostInfo, t: Text): Panel[] {
+  const cards = (metric: string): Track[] =>
+    info.gpus.map((gpu, card) => ({
+      device: idOf({ level: "gpu", key: gpuKey(gpu) }),
+      metric,
+      name: t.card(gpu.id ?? card),
+      colour: card,
+      card,
+    }));
+  const host = (...named: readonly (readonly [string, string])[]): Track[] =>
+    named.map(([metric, name], colour) => ({ device: idOf({ level: "host", key: "" }), metric, name, colour }));
+  const gpus: Panel[] = [
+    { id: "utilization", title: t.utilization, tracks: cards("gpu_utilization"), factor: 1, top: 100, write: percent },
+    { id: "memory", title: t.memory, tracks: cards("gpu_memory_used"), factor: 1, ...topOf(info), write: size },
+    {
+      id: "temperature",
+      title: t.temperature,
+      tracks: cards("gpu_temperature"),
+      factor: 1,
+      write: (v) => `${Math.round(v)} °C`,
+    },
+    { id: "power", title: t.power, tracks: cards("gpu_power"), factor: 0.001, write: (v) => `${Math.round(v)} W` },
+  ];
+  const memory = info.memory?.total === undefined ? {} : { top: Number(info.memory.total) };
+  return [
+    ...(info.gpus.length === 0 ? [] : gpus),
+    {
+      id: "cpu",
+      title: t.cpu,
+      tracks: host(["cpu_utilization", t.cpu], ["cpu_iowait", t.iowait]),
+      factor: 1,
+      top: 100,
+      write: percent,
+    },
+    {
+      id: "host-memory",
+      title: t.hostMemory,
+      tracks: host(["memory_used", t.hostMemory], ["swap_used", t.swap]),
+      factor: 1,
+      ...memory,
+      write: size,
+    },
+    { id: "load", title: t.load, tracks: host(["load1", t.load]), factor: 1, write: one },
+    { id: "network", title: t.network, tracks: nicTracks(info, t), factor: 1, write: (v) => `${size(v)}/s` },
+  ];
+}
+
+function topOf(info: HostInfo): { top?: number } {
+  const top = Math.max(0, ...info.gpus.map((gpu) => Number(gpu.memTotal ?? 0n)));
+  return top > 0 ? { top } : {};
+}
+
+function nicTracks(info: HostInfo, t: Text): Track[] {
+  return nicsOf(info).flatMap((key, colour) => {
+    const device = idOf({ level: "nic", key });
+    return [
+      { device, metric: "network_receive", name: `${key} ${t.receive}`, colour },
+      { device, metric: "network_transmit", name: `${key} ${t.transmit}`, colour, dashed: true },
+    ];
+  });
+}

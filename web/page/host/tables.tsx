@@ -1,0 +1,144 @@
+import type { ComponentChildren, JSX } from "preact";
+import { type DiskInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
+import { share } from "../../card.ts";
+import { text } from "../../language.ts";
+import { Bar, Figure, size } from "../../part/part.tsx";
+import { diskLimit } from "../../summary.ts";
+
+function Table({
+  title,
+  head,
+  children,
+}: {
+  title: string;
+  head: readonly JSX.Element[];
+  children: ComponentChildren;
+}): JSX.Element {
+  return (
+    <section class="table">
+      <h2>{title}</h2>
+      <div class="scroll">
+        <table>
+          <thead>
+            <tr>{head}</tr>
+          </thead>
+          <tbody>{children}</tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+const heads = (names: readonly string[], numbers: readonly number[]): JSX.Element[] =>
+  names.map((name, i) => (
+    <th class={numbers.includes(i) ? "number" : ""} key={name}>
+      {name}
+    </th>
+  ));
+
+const bytes = (value: bigint | undefined): string | undefined =>
+  value === undefined ? undefined : size(Number(value));
+
+export function Disks({ disks }: { disks: readonly DiskInfo[] }): JSX.Element | null {
+  const t = text.value;
+  if (disks.length === 0) return null;
+  return (
+    <Table title={t.disks} head={heads([t.mount, t.fileSystem, t.used, t.size, t.available], [2, 3, 4])}>
+      {disks.map((disk) => {
+        const used = share(disk.used, disk.total);
+        return (
+          <tr key={disk.mount ?? disk.device}>
+            <td title={disk.device}>{disk.mount}</td>
+            <td>
+              {disk.fstype} {disk.readOnly ? <span class="quiet">{t.readOnly}</span> : null}
+              {disk.state === State.HUNG || disk.state === State.STALE ? (
+                <span class="word fault">{t.sourceStates.hung}</span>
+              ) : null}
+            </td>
+            <td class="number with-bar">
+              <Bar percent={used} tone={used !== undefined && used > diskLimit && !disk.readOnly ? "fault" : "plain"} />
+              <Figure unit="%">{used === undefined ? undefined : Math.round(used)}</Figure>
+            </td>
+            <td class="number">
+              <Figure>{bytes(disk.total)}</Figure>
+            </td>
+            <td class="number">
+              <Figure>{bytes(disk.available)}</Figure>
+            </td>
+          </tr>
+        );
+      })}
+    </Table>
+  );
+}
+
+export function Nics({ nics }: { nics: readonly NicInfo[] }): JSX.Element | null {
+  const t = text.value;
+  if (nics.length === 0) return null;
+  const rate = (value: bigint | undefined): string | undefined =>
+    value === undefined ? undefined : `${bytes(value)}/s`;
+  return (
+    <Table title={t.network} head={heads([t.nic, t.addresses, t.receive, t.transmit, t.speed], [2, 3, 4])}>
+      {nics.map((nic) => (
+        <tr key={nic.name}>
+          <td>
+            {nic.name} {nic.up === false ? <span class="quiet">{t.down}</span> : null}
+          </td>
+          <td class="addresses">{nic.addresses.join(" ")}</td>
+          <td class="number">
+            <Figure>{rate(nic.rxRate)}</Figure>
+          </td>
+          <td class="number">
+            <Figure>{rate(nic.txRate)}</Figure>
+          </td>
+          <td class="number">
+            <Figure>{nic.speed === undefined ? undefined : gigabits(nic.speed)}</Figure>
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+/** Links are sold by the bit. */
+function gigabits(bytesPerSecond: bigint): string {
+  const megabits = (Number(bytesPerSecond) * 8) / 1e6;
+  return megabits >= 1000 ? `${Number((megabits / 1000).toFixed(1))} Gbit/s` : `${Math.round(megabits)} Mbit/s`;
+}
+
+export function Sources({ info }: { info: HostInfo }): JSX.Element | null {
+  const t = text.value;
+  if (info.sources.length === 0) return null;
+  return (
+    <Table title={t.sources} head={heads([t.nic && t.agent, t.state, t.took], [2])}>
+      {info.sources.map((source) => (
+        <tr key={source.name}>
+          <td>{source.name}</td>
+          <td>
+            {t.sourceStates[stateName(source.state)]} <span class="quiet">{source.err}</span>
+          </td>
+          <td class="number">
+            <Figure>{source.duration === undefined ? undefined : `${(source.duration / 1000).toFixed(1)} ms`}</Figure>
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+function stateName(state: State | undefined): "ok" | "stale" | "hung" | "lost" | "unsupported" | "unknown" {
+  switch (state) {
+    case State.OK:
+      return "ok";
+    case State.STALE:
+      return "stale";
+    case State.HUNG:
+      return "hung";
+    case State.LOST:
+      return "lost";
+    case State.UNSUPPORTED:
+      return "unsupported";
+    default:
+      return "unknown";
+  }
+}

@@ -1,0 +1,85 @@
+import type { ComponentChildren, JSX } from "preact";
+import type { Verdict } from "../card.ts";
+
+// The marks every part is made of.
+
+/** A verdict as a shape, so that colour is never the only sign: ring, half, disc, triangle, broken ring. */
+export function Mark({ of }: { of: Verdict }): JSX.Element {
+  return (
+    <svg class={`mark ${of}`} viewBox="0 0 12 12" aria-hidden="true">
+      {shapes[of]}
+    </svg>
+  );
+}
+
+const shapes: Readonly<Record<Verdict, JSX.Element>> = {
+  free: <circle cx="6" cy="6" r="4.5" fill="none" stroke="currentColor" stroke-width="2" />,
+  held: (
+    <g>
+      <circle cx="6" cy="6" r="4.75" fill="none" stroke="currentColor" stroke-width="1.5" />
+      <path d="M6 1.25a4.75 4.75 0 0 1 0 9.5z" fill="currentColor" />
+    </g>
+  ),
+  busy: <circle cx="6" cy="6" r="5.5" fill="currentColor" />,
+  fault: <path d="M6 .4 11.9 11H.1zM5.2 4v3.6h1.6V4zm0 4.6v1.5h1.6V8.6z" fill="currentColor" fill-rule="evenodd" />,
+  unknown: (
+    <circle cx="6" cy="6" r="4.75" fill="none" stroke="currentColor" stroke-width="1.5" stroke-dasharray="2.5 2.5" />
+  ),
+};
+
+/** A share of a whole as a bar; the figure beside it says the same in words. `percent` undefined: not read. */
+export function Bar({ percent, tone }: { percent: number | undefined; tone?: string }): JSX.Element {
+  const filled = Math.min(100, Math.max(0, percent ?? 0));
+  return (
+    <span class={`bar ${percent === undefined ? "unread" : (tone ?? "")}`} aria-hidden="true">
+      <i style={{ transform: `scaleX(${filled / 100})` }} />
+    </span>
+  );
+}
+
+/** What was not read is a dash, never a nought. */
+export function Figure({ children, unit }: { children: string | number | undefined; unit?: string }): JSX.Element {
+  if (children === undefined) return <span class="absent">–</span>;
+  return (
+    <span class="figure">
+      {children}
+      {unit === undefined ? null : <small>{unit}</small>}
+    </span>
+  );
+}
+
+/** Words for those who hear the page. */
+export function Spoken({ children }: { children: ComponentChildren }): JSX.Element {
+  return <span class="spoken">{children}</span>;
+}
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/** Used and total bytes in the unit of the total: ["45.2", "80", "GiB"]. */
+export function pair(
+  used: number | undefined,
+  total: number,
+): { used: string | undefined; total: string; unit: string } {
+  let step = 0;
+  let base = 1;
+  while (total / base >= 1024 && step < units.length - 1) {
+    base *= 1024;
+    step++;
+  }
+  const write = (value: number): string => {
+    const scaled = value / base;
+    return scaled >= 100 || Number.isInteger(scaled) ? String(Math.round(scaled)) : scaled.toFixed(1);
+  };
+  return { used: used === undefined ? undefined : write(used), total: write(total), unit: units[step] ?? "B" };
+}
+
+/** Bytes with as few digits as tell them apart: "512 MiB", "1.4 GiB". */
+export function size(bytes: number): string {
+  let rest = bytes;
+  let step = 0;
+  while (rest >= 1000 && step < units.length - 1) {
+    rest /= 1024;
+    step++;
+  }
+  return `${step === 0 || rest >= 10 ? Math.round(rest) : rest.toFixed(1)} ${units[step]}`;
+}

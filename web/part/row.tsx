@@ -1,0 +1,184 @@
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import type { GPUInfo, ProcInfo } from "../../proto/gen/host_pb.js";
+import { type Fault, faults, harmful, modelOf, share, type Verdict } from "../card.ts";
+import { text } from "../language.ts";
+import { userOf } from "../summary.ts";
+import { Bar, Figure, Mark, pair, Spoken, size } from "./part.tsx";
+
+export interface RowProps {
+  readonly gpu: GPUInfo;
+  readonly verdict: Verdict;
+  /** Seconds for which the card has been held without computing; undefined when it computes. */
+  readonly resting?: number | undefined;
+  /** The user that the page is filtered by, "" for nobody. */
+  readonly user: string;
+  onUser(user: string): void;
+}
+
+/** Temperature in °C from which a card slows itself down or soon will. */
+const hot = 85;
+
+/** One card as one line: what it is, how hard it works, and who holds it. */
+export function CardRow(props: RowProps): JSX.Element {
+  const { gpu, verdict } = props;
+  const t = text.value;
+  const slow = gpu.throttle.some((reason) => harmful.has(reason));
+  return (
+    <tr class={`card ${verdict}`}>
+      <th class="id" scope="row" title={`${t.verdict[verdict]}: ${t.verdictHint[verdict]}`}>
+        <Mark of={verdict} />
+        {gpu.id ?? "?"}
+        <Spoken>{t.verdict[verdict]}</Spoken>
+      </th>
+      <td class="model" title={gpu.name}>
+        {modelOf(gpu)}
+      </td>
+      <td class="util">
+        <Bar percent={gpu.utilization} tone={verdict} />
+        <Figure unit="%">{gpu.utilization}</Figure>
+      </td>
+      <Memory gpu={gpu} verdict={verdict} />
+      <td class={`temp ${(gpu.temp ?? 0) >= hot || slow ? "hot" : ""}`}>
+        <Figure unit="°C">{gpu.temp}</Figure>
+      </td>
+      <Power gpu={gpu} />
+      <td class="fan">{gpu.fanspeed === undefined ? null : <Figure unit="%">{gpu.fanspeed}</Figure>}</td>
+      <Who {...props} />
+    </tr>
+  );
+}
+
+function Memory({ gpu, verdict }: { gpu: GPUInfo; verdict: Verdict }): JSX.Element {
+  const used = gpu.memUsed === undefined ? undefined : Number(gpu.memUsed);
+  const shown = gpu.memTotal === undefined ? undefined : pair(used, Number(gpu.memTotal));
+  return (
+    <td class="mem">
+      <Bar percent={share(gpu.memUsed, gpu.memTotal)} tone={`memory ${verdict}`} />
+      <span class="pair">
+        <Figure>{shown?.used}</Figure>
+        <small>
+          /{shown?.total ?? "–"} {shown?.unit}
+        </small>
+      </span>
+    </td>
+  );
+}
+
+function Power({ gpu }: { gpu: GPUInfo }): JSX.Element {
+  return (
+    <td class="power">
+      <Figure>{gpu.power === undefined ? undefined : Math.round(gpu.power / 1000)}</Figure>
+      <small>{gpu.powerLimit === undefined ? " W" : `/${Math.round(gpu.powerLimit / 1000)} W`}</small>
+    </td>
+  );
+}
+
+interface Group {
+  readonly user: string;
+  readonly command: string;
+  count: number;
+  memory: number;
+  utilization: number | undefined;
+}
+
+/** Processes of one user and command together, the largest first: eight workers of one training are one line. */
+export function groups(procs: readonly ProcInfo[]): Group[] {
+  const found = new Map<string, Group>();
+  for (const proc of procs) {
+    const user = userOf(proc);
+    const command = proc.basename ?? "";
+    const key = `${user}\0${command}`;
+    const group = found.get(key) ?? { user, command, count: 0, memory: 0, utilization: undefined };
+    group.count++;
+    group.memory += Number(proc.mem ?? 0n);
+    if (proc.utilization !== undefined) group.utilization = (group.utilization ?? 0) + proc.utilization;
+    found.set(key, group);
+  }
+  return [...found.values()].sort((a, b) => b.memory - a.memory);
+}
+
+const folded = 3;
+
+function Who({ gpu, verdict, resting, user, onUser }: RowProps): JSX.Element {
+  const open = useSignal(false);
+  const t = text.value;
+  const all = groups(gpu.procs);
+  const shown = open.value ? all : all.slice(0, folded);
+  const rest = all.length - shown.length;
+  return (
+    <td class="who">
+      <Words gpu={gpu} verdict={verdict} resting={resting} />
+      {shown.map((group) => (
+        <button
+          type="button"
+          class={`chip ${group.user === user ? "chosen" : ""}`}
+          key={`${group.user} ${group.command}`}
+          title={`${group.user} · ${group.command} · ${t.onlyUser(group.user)}`}
+          onClick={() => onUser(group.user)}
+        >
+          <b>{group.user}</b> {group.command}
+          {group.count > 1 ? ` ${t.times(group.count)}` : ""} <small>{size(group.memory)}</small>
+          {group.utilization === undefined ? null : <small> {group.utilization}%</small>}
+        </button>
+      ))}
+      {all.length > folded ? (
+        <button type="button" class="fold" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
+          {open.value ? "−" : `+${rest}`}
+          <Spoken>{open.value ? t.fewer : t.more(rest)}</Spoken>
+        </button>
+      ) : null}
+    </td>
+  );
+}
+
+function Words({ gpu, verdict, resting }: Pick<RowProps, "gpu" | "verdict" | "resting">): JSX.Element {
+  const t = text.value;
+  const broken: Fault[] = faults(gpu);
+  const slowed = gpu.throttle.filter((reason) => harmful.has(reason));
+  const minutes = resting !== undefined && resting >= 60;
+  return (
+    <>
+      {verdict === "free" ? <span class="word free">{t.verdict.free}</span> : null}
+      {verdict === "held" ? (
+        <span class="word held">{minutes ? t.idleFor(t.span(resting)) : t.verdict.held}</span>
+      ) : null}
+      {verdict === "unknown" && broken.length === 0 ? <span class="word unknown">{t.lastKnown}</span> : null}
+      {broken.map((fault) => (
+        <span class="word fault" key={fault.kind} title={gpu.err ?? ""}>
+          {t.fault(fault)}
+        </span>
+      ))}
+      {slowed.length > 0 ? (
+        <span class="word fault">{t.slowed(slowed.map((reason) => t.throttle[reason]).join(", "))}</span>
+      ) : null}
+      {gpu.procs.length === 0 && (verdict === "held" || verdict === "busy") ? (
+        <span class="quiet">{t.noProcess}</span>
+      ) : null}
+    </>
+  );
+}
+
+/** Names of the columns: seen once above the list, heard with every table. */
+export function RowHead(): JSX.Element {
+  const t = text.value;
+  const names = [
+    ["id", t.state],
+    ["model", t.model],
+    ["util", t.utilization],
+    ["mem", t.memory],
+    ["temp", t.temperature],
+    ["power", t.power],
+    ["fan", t.fan],
+    ["who", t.processes],
+  ] as const;
+  return (
+    <tr class="card head">
+      {names.map(([place, name]) => (
+        <th class={place} scope="col" key={place}>
+          {name}
+        </th>
+      ))}
+    </tr>
+  );
+}

@@ -1,0 +1,25 @@
+import type { JSX } from "preact";
+import { Link } from "../../proto/gen/feed_pb.js";
+import { text } from "../language.ts";
+import { type Entry, fleet } from "../store.ts";
+import { Mark } from "./part.tsx";
+
+/** Why a host's values are not live, and how old they are; nothing while they are. */
+export function Standing({ entry }: { entry: Entry }): JSX.Element | null {
+  const t = text.value;
+  const host = entry.host.value;
+  if (entry.fresh.value) return null;
+  const seen = host.seen === undefined ? undefined : Number(host.seen);
+  const age = seen === undefined ? undefined : t.span((fleet.now.value - seen) / 1000);
+  const away = host.link === Link.WAITING;
+  if (!away && host.info === undefined) return <p class="standing connecting">{t.connecting}</p>;
+  const headline = away ? (age === undefined ? t.neverReached : t.unreachableSince(age)) : t.late(age ?? "");
+  return (
+    <output class="standing">
+      <Mark of="fault" />
+      <b>{headline}</b>
+      {host.reason === "" ? null : <span>{host.reason}</span>}
+      {age === undefined || host.info === undefined ? null : <em>{t.lastKnownFrom(age)}</em>}
+    </output>
+  );
+}

@@ -1,0 +1,40 @@
+import type { JSX } from "preact";
+import { text } from "../language.ts";
+import { hostPath } from "../route.ts";
+import type { Trouble } from "../summary.ts";
+import type { Text } from "../text/text.ts";
+import { Mark } from "./part.tsx";
+
+/** One thing that is wrong, in words. `now` is the hub's clock in milliseconds. */
+export function wordsOf(trouble: Trouble, now: number, t: Text): string {
+  switch (trouble.kind) {
+    case "unreachable":
+      return t.unreachableSince(t.span((now - trouble.since) / 1000));
+    case "late":
+      return t.late(t.span((now - trouble.since) / 1000));
+    case "card":
+      return `${t.card(trouble.card)}: ${t.fault(trouble.fault)}`;
+    case "slowed":
+      return `${t.card(trouble.card)}: ${t.slowed(trouble.reasons.map((r) => t.throttle[r as keyof typeof t.throttle]).join(", "))}`;
+    case "source":
+      return t.sourceFault(trouble.source);
+    case "disk":
+      return t.diskFull(trouble.mount, Math.floor(trouble.used));
+    case "mount":
+      return t.mountHangs(trouble.mount);
+    default:
+      return trouble satisfies never;
+  }
+}
+
+export function TroubleLine({ trouble, now }: { trouble: Trouble; now: number }): JSX.Element {
+  const grave = trouble.kind === "unreachable" || trouble.kind === "late" ? "unknown" : "fault";
+  const reason = "reason" in trouble ? trouble.reason : "";
+  return (
+    <li class="trouble-line" title={reason}>
+      <Mark of={grave} />
+      <a href={hostPath(trouble.host)}>{trouble.host}</a>
+      <span>{wordsOf(trouble, now, text.value)}</span>
+    </li>
+  );
+}

@@ -1,0 +1,104 @@
+import type { ComponentChildren, JSX } from "preact";
+import type { DiskInfo, HostInfo } from "../../proto/gen/host_pb.js";
+import { share } from "../card.ts";
+import { text } from "../language.ts";
+import { byName, diskLimit } from "../summary.ts";
+import { Bar, Figure, pair, size } from "./part.tsx";
+
+/** What a host itself does: CPU, memory, load, network, disks; one column each, the same on every host. */
+export function Vitals({ info }: { info: HostInfo }): JSX.Element {
+  const t = text.value;
+  const { cpu, memory, system } = info;
+  const mem = memory?.total === undefined ? undefined : pair(Number(memory.used ?? 0n), Number(memory.total));
+  return (
+    <dl class="vitals">
+      <Vital name={t.cpu} percent={cpu?.busy}>
+        <Figure unit="%">{cpu?.busy === undefined ? undefined : Math.round(cpu.busy)}</Figure>
+      </Vital>
+      <Vital name={t.hostMemory} percent={share(memory?.used, memory?.total)}>
+        <Figure>{memory?.used === undefined ? undefined : mem?.used}</Figure>
+        <small>
+          /{mem?.total ?? "–"} {mem?.unit}
+        </small>
+      </Vital>
+      <Vital name={t.load} percent={loadShare(info)}>
+        <Figure>{system?.load1?.toFixed(system.load1 < 100 ? 1 : 0)}</Figure>
+        <small>{cpu?.threads === undefined ? "" : `/${cpu.threads}`}</small>
+      </Vital>
+      <Network info={info} />
+      <Disk disks={info.disks} />
+    </dl>
+  );
+}
+
+function loadShare({ cpu, system }: HostInfo): number | undefined {
+  return system?.load1 === undefined || !cpu?.threads ? undefined : (system.load1 / cpu.threads) * 100;
+}
+
+interface VitalProps {
+  readonly name: string;
+  readonly percent?: number | undefined;
+  readonly plain?: boolean;
+  readonly tone?: string;
+  readonly children: ComponentChildren;
+}
+
+function Vital({ name, percent, plain, tone, children }: VitalProps): JSX.Element {
+  return (
+    <div class="vital">
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+      {plain ? null : <Bar percent={percent} tone={tone ?? ((percent ?? 0) >= 90 ? "high" : "plain")} />}
+    </div>
+  );
+}
+
+/** Sum over the interfaces that carry the host's own traffic; undefined where none was measured. */
+export function rates(info: HostInfo): { rx: number | undefined; tx: number | undefined } {
+  let rx: number | undefined;
+  let tx: number | undefined;
+  for (const nic of info.nics) {
+    if (nic.rxRate !== undefined) rx = (rx ?? 0) + Number(nic.rxRate);
+    if (nic.txRate !== undefined) tx = (tx ?? 0) + Number(nic.txRate);
+  }
+  return { rx, tx };
+}
+
+function Network({ info }: { info: HostInfo }): JSX.Element {
+  const t = text.value;
+  const { rx, tx } = rates(info);
+  return (
+    <Vital name={t.network} plain>
+      <span class="rate" title={t.receive}>
+        ↓<Figure>{rx === undefined ? undefined : size(rx)}</Figure>
+      </span>
+      <span class="rate" title={t.transmit}>
+        ↑<Figure>{tx === undefined ? undefined : size(tx)}</Figure>
+      </span>
+    </Vital>
+  );
+}
+
+/** The fullest disk stands for all; the host page lists them. */
+export function fullest(disks: readonly DiskInfo[]): DiskInfo | undefined {
+  const counted = disks.filter((disk) => share(disk.used, disk.total) !== undefined && disk.readOnly !== true);
+  return counted.sort(
+    (a, b) => (share(b.used, b.total) ?? 0) - (share(a.used, a.total) ?? 0) || byName(a.mount ?? "", b.mount ?? ""),
+  )[0];
+}
+
+function Disk({ disks }: { disks: readonly DiskInfo[] }): JSX.Element {
+  const t = text.value;
+  const disk = fullest(disks);
+  const used = disk === undefined ? undefined : share(disk.used, disk.total);
+  const all = disks.map((d) => `${d.mount} ${Math.round(share(d.used, d.total) ?? 0)}%`).join("\n");
+  const full = used !== undefined && used > diskLimit;
+  return (
+    <Vital name={t.disk} percent={used} tone={full ? "fault" : "plain"}>
+      <span class={full ? "hot" : ""} title={all}>
+        <Figure unit="%">{used === undefined ? undefined : Math.round(used)}</Figure>{" "}
+        <small class="mount">{disk?.mount}</small>
+      </span>
+    </Vital>
+  );
+}

@@ -1,0 +1,167 @@
+import { type Host, Link } from "../proto/gen/feed_pb.js";
+import { type DiskInfo, type GPUInfo, type ProcInfo, State, type Vendor } from "../proto/gen/host_pb.js";
+import { type Fault, faults, harmful, modelOf, share, type Verdict, verdict } from "./card.ts";
+
+/** One host as it stands: its last answer, and whether that may be shown as live. */
+export interface Standing {
+  readonly host: Host;
+  readonly fresh: boolean;
+}
+
+/** Free cards of one model, by host. */
+export interface Offer {
+  readonly model: string;
+  readonly total: number;
+  readonly free: number;
+  readonly places: readonly Place[];
+}
+
+export interface Place {
+  readonly host: string;
+  readonly vendor: Vendor | undefined;
+  readonly ids: readonly number[];
+}
+
+/** What one user has on all cards. A card that two users share counts for both. */
+export interface Holder {
+  readonly user: string;
+  readonly cards: number;
+  /** Of those, cards on which nobody computes. */
+  readonly idle: number;
+  /** Bytes of device memory. */
+  readonly memory: number;
+}
+
+export type Trouble = { readonly host: string } & (
+  | { readonly kind: "unreachable"; readonly reason: string; readonly since: number }
+  | { readonly kind: "late"; readonly since: number }
+  | { readonly kind: "card"; readonly card: number; readonly fault: Fault }
+  | { readonly kind: "slowed"; readonly card: number; readonly reasons: readonly number[] }
+  | { readonly kind: "source"; readonly source: string; readonly reason: string }
+  | { readonly kind: "disk"; readonly mount: string; readonly used: number }
+  | { readonly kind: "mount"; readonly mount: string }
+);
+
+export interface Summary {
+  readonly hosts: number;
+  readonly cards: number;
+  readonly count: Readonly<Record<Verdict, number>>;
+  readonly offers: readonly Offer[];
+  readonly holders: readonly Holder[];
+  readonly troubles: readonly Trouble[];
+}
+
+/** Percent of a disk in use above which it is trouble. */
+export const diskLimit = 95;
+
+/** Name of a process's user, as the page shows and filters it. */
+export function userOf(proc: Pick<ProcInfo, "username" | "uid">): string {
+  return proc.username || (proc.uid === undefined ? "?" : `uid ${proc.uid}`);
+}
+
+export const byName = new Intl.Collator("en", { numeric: true, sensitivity: "base" }).compare;
+
+function diskTroubles(host: string, disk: DiskInfo): Trouble[] {
+  const mount = disk.mount ?? disk.device ?? "";
+  if (disk.state === State.HUNG || disk.state === State.STALE) return [{ host, kind: "mount", mount }];
+  const used = share(disk.used, disk.total);
+  // A read-only filesystem (an image, a CD) is full by nature.
+  return used !== undefined && used > diskLimit && disk.readOnly !== true ? [{ host, kind: "disk", mount, used }] : [];
+}
+
+function cardTroubles(host: string, gpu: GPUInfo): Trouble[] {
+  const card = gpu.id ?? 0;
+  const reasons = gpu.throttle.filter((reason) => harmful.has(reason));
+  return [
+    ...faults(gpu).map((fault): Trouble => ({ host, kind: "card", card, fault })),
+    ...(reasons.length > 0 ? [{ host, kind: "slowed" as const, card, reasons }] : []),
+  ];
+}
+
+/** What is wrong with one host, gravest first. */
+export function troublesOf({ host, fresh }: Standing): Trouble[] {
+  const { name } = host;
+  if (host.link === Link.WAITING) {
+    return [{ host: name, kind: "unreachable", reason: host.reason, since: Number(host.seen ?? host.since) }];
+  }
+  const { info } = host;
+  if (info === undefined) return [];
+  if (!fresh) return [{ host: name, kind: "late", since: Number(host.seen ?? host.since) }];
+  const broken = info.sources.filter(
+    (s) => s.state === State.STALE || s.state === State.HUNG || s.state === State.LOST,
+  );
+  return [
+    ...info.gpus.flatMap((gpu) => cardTroubles(name, gpu)),
+    ...broken.map((s): Trouble => ({ host: name, kind: "source", source: s.name ?? "", reason: s.err ?? "" })),
+    ...info.disks.flatMap((disk) => diskTroubles(name, disk)),
+  ];
+}
+
+interface Draft {
+  model: string;
+  total: number;
+  places: Map<string, { host: string; vendor: Vendor | undefined; ids: number[] }>;
+}
+
+function addOffer(offers: Map<string, Draft>, host: string, gpu: GPUInfo, state: Verdict): void {
+  const model = modelOf(gpu);
+  const offer = offers.get(model) ?? { model, total: 0, places: new Map() };
+  offers.set(model, offer);
+  offer.total++;
+  if (state !== "free") return;
+  const place = offer.places.get(host) ?? { host, vendor: gpu.vendor, ids: [] };
+  offer.places.set(host, place);
+  place.ids.push(gpu.id ?? 0);
+}
+
+function addHolders(
+  holders: Map<string, { cards: number; idle: number; memory: number }>,
+  gpu: GPUInfo,
+  state: Verdict,
+): void {
+  const here = new Map<string, number>();
+  for (const proc of gpu.procs) {
+    const user = userOf(proc);
+    here.set(user, (here.get(user) ?? 0) + Number(proc.mem ?? 0n));
+  }
+  for (const [user, memory] of here) {
+    const held = holders.get(user) ?? { cards: 0, idle: 0, memory: 0 };
+    holders.set(user, {
+      cards: held.cards + 1,
+      idle: held.idle + (state === "held" ? 1 : 0),
+      memory: held.memory + memory,
+    });
+  }
+}
+
+/** The answer to: which card is free, who holds the others, which machine is broken. */
+export function summarize(standings: readonly Standing[]): Summary {
+  const count: Record<Verdict, number> = { free: 0, held: 0, busy: 0, fault: 0, unknown: 0 };
+  const offers = new Map<string, Draft>();
+  const holders = new Map<string, { cards: number; idle: number; memory: number }>();
+  let cards = 0;
+  for (const { host, fresh } of standings) {
+    for (const gpu of host.info?.gpus ?? []) {
+      const state = verdict(gpu, fresh);
+      count[state]++;
+      cards++;
+      addOffer(offers, host.name, gpu, state);
+      if (fresh) addHolders(holders, gpu, state);
+    }
+  }
+  return {
+    hosts: standings.length,
+    cards,
+    count,
+    offers: [...offers.values()].map(finish).sort((a, b) => b.free - a.free || byName(a.model, b.model)),
+    holders: [...holders]
+      .map(([user, held]) => ({ user, ...held }))
+      .sort((a, b) => b.cards - a.cards || b.memory - a.memory || byName(a.user, b.user)),
+    troubles: standings.flatMap(troublesOf),
+  };
+}
+
+function finish({ model, total, places }: Draft): Offer {
+  const sorted = [...places.values()].sort((a, b) => b.ids.length - a.ids.length || byName(a.host, b.host));
+  return { model, total, free: sorted.reduce((sum, place) => sum + place.ids.length, 0), places: sorted };
+}

@@ -1,0 +1,171 @@
+import type { Throttle } from "../../proto/gen/host_pb.js";
+import type { Fault, Verdict } from "../card.ts";
+import type { Loss } from "../feed.ts";
+
+/** Every word the page says, in one language. A language that lacks one does not compile. */
+export interface Text {
+  /** BCP 47 tag, also the page's lang attribute. */
+  readonly tag: string;
+  /** The language's name in itself. */
+  readonly name: string;
+
+  readonly verdict: Readonly<Record<Verdict, string>>;
+  readonly verdictHint: Readonly<Record<Verdict, string>>;
+  readonly freeRule: (percent: number, share: number, floor: string) => string;
+  readonly freeOf: (cards: number) => string;
+  readonly freeWere: (cards: number) => string;
+  readonly none: string;
+  readonly noneFree: (total: number) => string;
+  readonly ofTotal: (total: number) => string;
+  readonly freeCards: string;
+  readonly heldBy: string;
+  readonly trouble: string;
+  readonly noTrouble: string;
+  readonly noHolders: string;
+  readonly more: (n: number) => string;
+  readonly fewer: string;
+  readonly copy: (command: string) => string;
+  readonly copied: string;
+  readonly cards: (n: number) => string;
+  readonly idleCards: (n: number) => string;
+  readonly hostsShown: (shown: number, all: number) => string;
+  readonly cardsShown: (shown: number, all: number) => string;
+  readonly nothingFits: string;
+  readonly clearFilter: string;
+
+  readonly all: string;
+  readonly mine: string;
+  readonly whoAmI: string;
+  readonly choose: string;
+  readonly search: string;
+  readonly searchHint: string;
+  readonly show: string;
+  readonly sort: string;
+  readonly byName: string;
+  readonly byFree: string;
+  readonly view: string;
+  readonly rows: string;
+  readonly heat: string;
+  readonly heatHint: string;
+  readonly onlyUser: (user: string) => string;
+
+  readonly theme: string;
+  readonly themes: Readonly<Record<"auto" | "light" | "dark", string>>;
+  readonly language: string;
+  readonly overview: string;
+  readonly skip: string;
+  readonly version: (version: string) => string;
+
+  readonly loading: string;
+  readonly noHosts: string;
+  readonly noHostsHint: string;
+  readonly live: string;
+  readonly lost: (time: string, age: string) => string;
+  readonly lostHint: Readonly<Record<Loss, string>>;
+  readonly opening: string;
+  readonly notice: string;
+
+  readonly unreachable: string;
+  readonly unreachableSince: (age: string) => string;
+  readonly neverReached: string;
+  readonly late: (age: string) => string;
+  readonly connecting: string;
+  readonly lastKnown: string;
+  readonly lastKnownFrom: (age: string) => string;
+  readonly seen: (age: string) => string;
+  readonly ago: (age: string) => string;
+  readonly up: (age: string) => string;
+  readonly driver: (version: string) => string;
+  readonly cuda: (version: string) => string;
+  readonly span: (seconds: number) => string;
+  readonly idleFor: (age: string) => string;
+  readonly notRead: string;
+  readonly noProcess: string;
+  readonly times: (n: number) => string;
+
+  readonly fault: (fault: Fault) => string;
+  readonly slowed: (reasons: string) => string;
+  readonly throttle: Readonly<Record<Throttle, string>>;
+  readonly sourceFault: (source: string) => string;
+  readonly diskFull: (mount: string, percent: number) => string;
+  readonly mountHangs: (mount: string) => string;
+  readonly card: (id: number) => string;
+
+  readonly model: string;
+  readonly state: string;
+  readonly utilization: string;
+  readonly memory: string;
+  /** Of the host, where a language tells the two apart. */
+  readonly hostMemory: string;
+  readonly temperature: string;
+  readonly power: string;
+  readonly fan: string;
+  readonly processes: string;
+  readonly cpu: string;
+  readonly load: string;
+  readonly network: string;
+  readonly disks: string;
+  readonly disk: string;
+  readonly iowait: string;
+  readonly swap: string;
+  readonly threads: (n: number) => string;
+  readonly receive: string;
+  readonly transmit: string;
+
+  readonly back: string;
+  readonly unknownHost: (name: string) => string;
+  readonly details: string;
+  readonly address: string;
+  readonly os: string;
+  readonly kernel: string;
+  readonly uptime: string;
+  readonly agent: string;
+  readonly answered: string;
+  readonly clocks: string;
+  readonly clockSm: string;
+  readonly clockMemory: string;
+  readonly memoryUse: string;
+  readonly limits: string;
+  readonly noLimits: string;
+  readonly ecc: string;
+  readonly eccCount: (corrected: string, uncorrected: string) => string;
+  readonly xid: string;
+  readonly xidCount: (count: number, code: number, time: string) => string;
+  readonly pid: string;
+  readonly user: string;
+  readonly command: string;
+  readonly started: string;
+  readonly noProcesses: string;
+  readonly mount: string;
+  readonly fileSystem: string;
+  readonly used: string;
+  readonly size: string;
+  readonly available: string;
+  readonly readOnly: string;
+  readonly nic: string;
+  readonly down: string;
+  readonly addresses: string;
+  readonly speed: string;
+  readonly sources: string;
+  readonly sourceStates: Readonly<Record<"ok" | "stale" | "hung" | "lost" | "unsupported" | "unknown", string>>;
+  readonly took: string;
+  readonly noCards: string;
+
+  readonly history: string;
+  readonly range: string;
+  readonly ranges: Readonly<Record<"15m" | "1h" | "6h" | "24h" | "3d" | "10d", string>>;
+  readonly noHistory: string;
+  readonly historyFault: (reason: string) => string;
+  readonly band: string;
+  readonly toggle: (name: string) => string;
+}
+
+/** Whole numbers of the two largest units that matter, written with a language's own unit words. */
+export function spanWith(words: { d: string; h: string; min: string; s: string }, seconds: number): string {
+  const s = Math.max(0, Math.round(seconds));
+  const join = (a: number, ua: string, b: number, ub: string): string => (b > 0 ? `${a}${ua} ${b}${ub}` : `${a}${ua}`);
+  if (s < 60) return `${s}${words.s}`;
+  if (s < 3600) return `${Math.floor(s / 60)}${words.min}`;
+  if (s < 86_400) return join(Math.floor(s / 3600), words.h, Math.floor((s % 3600) / 60), words.min);
+  return join(Math.floor(s / 86_400), words.d, Math.floor((s % 86_400) / 3600), words.h);
+}
