@@ -1,7 +1,7 @@
 // Builds everything into dist/: the agent (one executable file), the hub, and the page.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
@@ -124,6 +124,7 @@ async function buildPage(): Promise<void> {
     chunkNames: "[name]-[hash]",
     metafile: true,
     legalComments: "none",
+    define: { "process.env.GOHM_VERSION": JSON.stringify(version) },
     logLevel: "warning",
   });
   const files = Object.keys(result.metafile.outputs).map((path) => path.slice(path.lastIndexOf("/") + 1));
@@ -131,6 +132,7 @@ async function buildPage(): Promise<void> {
   const html = readFileSync(join(top, "web", "index.html"), "utf8")
     .replace("%SCRIPT%", named(/^app-.*\.js$/))
     .replace("%STYLE%", named(/^app-.*\.css$/));
+  copyFileSync(join(top, "web", "favicon.svg"), join(out, "favicon.svg"));
   writeFileSync(join(out, "index.html"), html);
 }
 
