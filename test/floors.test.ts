@@ -27,7 +27,14 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["hub/hub.ts"],
     ["hub/main.ts"],
   ],
-  web: [["web/text/", "web/feed.ts"], ["web/store.ts"], ["web/part/"], ["web/page/"], ["web/main.tsx"]],
+  web: [
+    ["web/card.ts", "web/choice.ts", "web/feed.ts", "web/history.ts", "web/route.ts", "web/wall.ts"],
+    ["web/summary.ts", "web/text/", "web/theme.ts"],
+    ["web/language.ts", "web/store.ts"],
+    ["web/part/"],
+    ["web/page/"],
+    ["web/main.tsx"],
+  ],
 };
 
 /** What stands in a folder for its siblings to import. */
@@ -37,6 +44,8 @@ const contracts = new Set([
   "hub/history/store.ts",
   "hub/input/input.ts",
   "hub/view/view.ts",
+  "web/part/part.tsx",
+  "web/text/text.ts",
 ]);
 
 /** The one file (or pair) that may name each outside thing. */
