@@ -2,8 +2,9 @@ import { cpu } from "./cpu.ts";
 import { disk } from "./disk.ts";
 import { memory } from "./memory.ts";
 import { net } from "./net.ts";
+import { nvidia } from "./nvidia.ts";
 import type { Source } from "./source.ts";
 import { system } from "./system.ts";
 
 /** Every source there is. One that finds nothing on this machine to read costs nothing. */
-export const sources: readonly Source[] = [cpu, memory, disk, net, system];
+export const sources: readonly Source[] = [nvidia, cpu, memory, disk, net, system];

@@ -75,7 +75,7 @@ export function userNames(doors: UserDoors): (uids: readonly number[]) => Promis
     const now = ticks();
     const wanted = [...new Set(uids)];
     const due = wanted.filter((uid) => !asking.has(uid) && (cache.get(uid)?.until ?? Number.NEGATIVE_INFINITY) <= now);
-    const unknown = due.some((uid) => !cache.has(uid));
+    const unknown = due.some((uid) => cache.get(uid)?.name === undefined);
     if (due.length > 0) {
       const asked = ask(due);
       // A name that has merely grown old is shown while it is asked for again.

@@ -1,0 +1,88 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { machineOf } from "../../test/machine.ts";
+import { withoutPeople, writeCapture } from "../capture.ts";
+import { capturedMachine, isCapture, recordingMachine } from "./capture.ts";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "capture-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const said = () =>
+  machineOf({
+    files: { "/proc/stat": "cpu 1\n", "/etc/passwd": "alice:x:1000:\n", "/proc/secret": "no\n" },
+    lists: { "/proc": ["1", "2", "stat"] },
+    link: (path) => (path === "/a" ? "b" : undefined),
+    space: (mount) =>
+      mount === "/" ? Promise.resolve({ size: 9, free: 5, available: 4 }) : Promise.reject(new Error("x")),
+    addresses: () => [{ nic: "eth0", address: "10.0.0.1", family: 4, loopback: false }],
+    users: async () =>
+      new Map([
+        [0, "root"],
+        [1000, "alice"],
+      ]),
+  });
+
+async function record() {
+  const machine = recordingMachine(said());
+  machine.read("/proc/stat");
+  machine.read("/etc/passwd");
+  machine.read("/nothing");
+  machine.list("/proc");
+  machine.link("/a");
+  await machine.space("/", { network: false, deadline: 1 });
+  await machine.space("/hung", { network: true, deadline: 1 }).catch(() => undefined);
+  await machine.users([0, 1000]);
+  return machine.recorded();
+}
+
+test("what was read comes back, what was not read is not in the folder", async () => {
+  writeCapture(folder, await record(), "{}\n");
+  const played = capturedMachine(folder);
+  expect(isCapture(folder)).toBe(true);
+  expect(played.read("/proc/stat")).toBe("cpu 1\n");
+  expect(played.read("/proc/secret")).toBeUndefined();
+  expect(played.list("/proc")).toEqual(["1", "2", "stat"]);
+  expect(played.link("/a")).toBe("b");
+  expect(await played.space("/", { network: false, deadline: 1 })).toEqual({ size: 9, free: 5, available: 4 });
+  expect(played.addresses()).toEqual(said().addresses());
+  expect([played.hostname(), played.now(), played.ticks()]).toEqual(["box", 1_700_000_000_000, 0]);
+  expect((await played.users([0, 1000, 5])).get(1000)).toBe("alice");
+});
+
+test("a mount that did not answer does not answer when played either", async () => {
+  writeCapture(folder, await record(), "{}\n");
+  const asked = capturedMachine(folder).space("/hung", { network: true, deadline: 1 });
+  await expect(asked).rejects.toMatchObject({ name: "SpaceTimeout" });
+});
+
+test("names of people stay out unless asked for, the system's own stay", async () => {
+  const { capture, files } = withoutPeople(await record());
+  expect(capture.users).toEqual({ "0": "root" });
+  expect([...files.keys()]).toEqual(["/proc/stat"]);
+});
+
+test("a folder with something in it is refused and left as it was", async () => {
+  writeCapture(folder, await record(), "{}\n");
+  const recorded = await record();
+  expect(() => writeCapture(folder, recorded, "{}\n")).toThrow("is not empty");
+});
+
+test("a path cannot leave the folder", async () => {
+  writeCapture(folder, await record(), "{}\n");
+  expect(capturedMachine(folder).read("/../../../../../proc/version")).toBeUndefined();
+});
+
+test("a capture of a later version is refused by its number", async () => {
+  writeCapture(folder, await record(), "{}\n");
+  writeFileSync(join(folder, "capture.json"), '{"format": 2}');
+  expect(() => capturedMachine(folder)).toThrow("format 2");
+});
+
+test("a folder without capture.json is no capture", () => {
+  expect(isCapture(tmpdir())).toBe(false);
+});

@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+import { load } from "../proto/setting.ts";
+import { parseLine, table, UsageError } from "./settings.ts";
+
+const given = (args: string[], env: Record<string, string> = {}) =>
+  load(table, { flags: parseLine(args).flags, env, file: {} });
+
+test("the defaults are those of the first GOHM", () => {
+  expect(given([])).toMatchObject({ addr: "0.0.0.0:9203", allow: "127.0.0.1/32", root: "/", network: "10.0.0.0/8" });
+});
+
+test("a flag wins over the environment", () => {
+  expect(given(["--addr", "127.0.0.1:1"], { GOHM_ADDR: "127.0.0.1:2" }).addr).toBe("127.0.0.1:1");
+  expect(given([], { GOHM_ADDR: "127.0.0.1:2" }).addr).toBe("127.0.0.1:2");
+});
+
+test("a value may stand after a blank or after =", () => {
+  expect(parseLine(["--allow=::1", "--addr", "[::]:1"]).flags).toEqual({ allow: "::1", addr: "[::]:1" });
+});
+
+test("words and flags may stand in any order", () => {
+  expect(parseLine(["capture", "--users", "DIR"])).toEqual({ flags: { users: true }, words: ["capture", "DIR"] });
+});
+
+test.each([
+  ["--alow", "There is no option --alow: did you mean --allow?"],
+  ["--hlep", "There is no option --hlep: did you mean --help?"],
+  ["-x", "There is no option --x"],
+  ["--allow", "--allow needs a value after it"],
+])("%s is refused: %s", (arg, message) => {
+  expect(() => parseLine([arg])).toThrow(UsageError);
+  expect(() => parseLine([arg])).toThrow(message);
+});
+
+test.each([
+  ["GOHM_ADDR", "9203"],
+  ["GOHM_ADDR", "0.0.0.0:70000"],
+  ["GOHM_NETWORK", "10/8"],
+  ["GOHM_NETWORK", "fd00::/8"],
+  ["GOHM_NETWORK", "10.0.0.0/33"],
+  ["GOHM_READ_DEADLINE", "0"],
+  ["GOHM_READ_DEADLINE", "soon"],
+])("%s=%s is refused by name", (env, value) => {
+  expect(() => given([], { [env]: value })).toThrow(env);
+});
