@@ -54,6 +54,9 @@ async function main(): Promise<void> {
 
 async function run(from: Given, log: Log): Promise<void> {
   const settings = settle(from, readSettings);
+  if (readSettings(settings.settings) === undefined) {
+    log.info(`there is no settings file ${settings.settings} (GOHM_SETTINGS): the defaults hold until there is one`);
+  }
   const hub = await start({
     settings,
     clock: systemClock,

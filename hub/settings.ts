@@ -3,7 +3,6 @@ import { type JSONVisitor, type ParseErrorCode, parse, printParseErrorCode, visi
 import {
   address,
   type Doors,
-  flagOf,
   load,
   number,
   type Reader,
@@ -173,19 +172,13 @@ export interface Given {
 }
 
 /**
- * Everything in force, the settings file included. Without the file at the default path the defaults hold.
+ * Everything in force, the settings file included. Without that file the defaults hold.
  * @throws Fault setting_bad
  */
 export function settle(given: Given, read: (path: string) => string | undefined): Settings {
   try {
     const start = load(table, { ...given, file: {} });
     const content = read(start.settings);
-    const named = given.flags[flagOf(table.settings)] ?? given.env[table.settings.env];
-    if (content === undefined && named) {
-      throw new SettingError(
-        `Cannot read setting "settings" (${table.settings.env}): there is no file ${start.settings}; write one or leave the setting out`,
-      );
-    }
     return load(table, { ...given, file: parseFile(content ?? "", start.settings) });
   } catch (error) {
     if (error instanceof SettingError) throw new Fault("setting_bad", error.message, { cause: error });
@@ -224,7 +217,7 @@ export function watch(given: Given, clock: Clock, changed: Changed): () => void 
     const now = mark(path);
     if (now !== before) {
       before = now;
-      attempt(given, changed);
+      attempt(given, path, changed);
     }
     cancel = clock.after(look, check);
   };
@@ -232,9 +225,15 @@ export function watch(given: Given, clock: Clock, changed: Changed): () => void 
   return () => cancel();
 }
 
-function attempt(given: Given, changed: Changed): void {
+function attempt(given: Given, path: string, changed: Changed): void {
   try {
-    changed.good(settle(given, readSettings));
+    const read = (): string => {
+      const content = readSettings(path);
+      // An editor that renames leaves a moment without the file: every server would be forgotten and learnt again.
+      if (content === undefined) throw new Fault("setting_bad", `Cannot read ${path}: the file is gone`);
+      return content;
+    };
+    changed.good(settle(given, read));
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     changed.bad(error);

@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer, type Server } from "node:net";
 import { create, type DescMethod, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
@@ -33,6 +34,9 @@ export const statusOf: Readonly<Record<Code, grpc.status>> = {
 /** Samples in one answer: more than 15 days at one every ten seconds, and less than the 4 MiB that clients take. */
 const samples = 200_000;
 
+/** Milliseconds for calls under way when the hub stops. */
+const grace = 1000;
+
 const limits: grpc.ServerOptions = {
   "grpc.max_receive_message_length": 64 * 1024,
   "grpc.max_concurrent_streams": 64,
@@ -49,17 +53,21 @@ export const history: View = {
     addHistory(server, sight);
     addHealth(server, health);
     addReflection(server);
-    const { host } = hostPort(sight.historyAddress);
-    const port = await bind(server, sight.historyAddress);
+    const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+    const listener = createServer({ noDelay: true }, (socket) => injector.injectConnection(socket));
+    const { host, port } = await listen(listener, sight.historyAddress);
     return {
       place: `history gRPC on ${host.includes(":") ? `[${host}]` : host}:${port}`,
       close() {
         health.leave();
+        listener.close();
+        // Whoever reads a long history may finish; whoever just watches the health service may not hold the hub up.
+        injector.drain(grace);
         return new Promise((resolve) => {
-          // Whoever reads a long history may finish; whoever just watches the health service may not hold the hub up.
-          const cancel = sight.clock.after(1000, () => server.forceShutdown());
+          const cancel = sight.clock.after(grace, () => server.forceShutdown());
           server.tryShutdown(() => {
             cancel();
+            injector.destroy();
             resolve();
           });
         });
@@ -151,21 +159,24 @@ function definition(service: string, method: DescMethod): grpc.MethodDefinition<
   };
 }
 
-function bind(server: grpc.Server, address: string): Promise<number> {
+/** @throws Fault port_in_use, address_unusable */
+function listen(listener: Server, address: string): Promise<{ host: string; port: number }> {
+  const { host, port } = hostPort(address);
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port) => {
-      if (error === null) return resolve(port);
-      reject(cannotListen(error, address));
-    });
+    listener.once("error", (error: NodeJS.ErrnoException) => reject(cannotListen(error, address)));
+    listener.listen({ host, port }, () => resolve({ host, port: (listener.address() as AddressInfo).port }));
   });
 }
 
-function cannotListen(error: Error, address: string): Fault {
-  const taken = /EADDRINUSE/.test(error.message);
+function cannotListen({ code, message }: NodeJS.ErrnoException, address: string): Fault {
+  if (code === "EADDRINUSE") {
+    return new Fault(
+      "port_in_use",
+      `Cannot listen on ${address} (GOHM_HISTORY_ADDR): another program, perhaps another hub, listens there already; end it or set GOHM_HISTORY_ADDR to another address`,
+    );
+  }
   return new Fault(
-    taken ? "port_in_use" : "address_unusable",
-    taken
-      ? `Cannot listen on ${address} (GOHM_HISTORY_ADDR): another program, perhaps another hub, listens there already; end it or set GOHM_HISTORY_ADDR to another address`
-      : `Cannot listen on ${address} (GOHM_HISTORY_ADDR): ${error.message}; set GOHM_HISTORY_ADDR to an address of this machine and a free port`,
+    "address_unusable",
+    `Cannot listen on ${address} (GOHM_HISTORY_ADDR): ${message}; set GOHM_HISTORY_ADDR to an address of this machine and a free port`,
   );
 }
