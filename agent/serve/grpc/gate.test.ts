@@ -1,0 +1,67 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, type Server } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { parseAllow } from "../../allow.ts";
+import { gate, refusals } from "./gate.ts";
+
+const said = () => {
+  const lines: string[] = [];
+  return { lines, log: (line: string) => lines.push(line) };
+};
+
+test("a refused address is named once a minute, with how often it came since", () => {
+  const { lines, log } = said();
+  let now = 0;
+  const refused = refusals(log, () => now);
+  refused("192.0.2.1");
+  refused("192.0.2.2");
+  for (now = 1; now < 60_000; now += 1000) refused("192.0.2.1");
+  now = 60_000;
+  refused("192.0.2.1");
+  expect(lines).toEqual(["Reject: 192.0.2.1", "Reject: 192.0.2.2", "Reject: 192.0.2.1 (60 more since the last time)"]);
+});
+
+test("a scan from many addresses is remembered no further than a thousand", () => {
+  const { lines, log } = said();
+  const refused = refusals(log, () => 0);
+  for (let i = 0; i < 1001; i++) refused(`fd00::${i}`);
+  refused("fd00::0");
+  refused("fd00::1000");
+  expect(lines.length).toBe(1002);
+});
+
+let server: Server | undefined;
+afterEach(() => server?.close());
+
+async function open(allow: string): Promise<{ port: number; lines: string[]; entered: string[] }> {
+  const { lines, log } = said();
+  const entered: string[] = [];
+  const enter = (socket: { remoteAddress?: string | undefined; end(): void }): void => {
+    entered.push(socket.remoteAddress ?? "");
+    socket.end();
+  };
+  server = gate({ allow: parseAllow(allow), enter, log, ticks: () => 0 });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { port: (server.address() as AddressInfo).port, lines, entered };
+}
+
+test("a refused peer is reset before a byte of its is read, and logged", async () => {
+  const { port, lines, entered } = await open("127.0.0.2");
+  const socket = connect(port, "127.0.0.1");
+  socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+  const [error] = await once(socket, "error");
+  expect(error.code).toBe("ECONNRESET");
+  expect(socket.bytesRead).toBe(0);
+  expect(lines).toEqual(["Reject: 127.0.0.1"]);
+  expect(entered).toEqual([]);
+});
+
+test("an allowed peer comes in", async () => {
+  const { port, lines, entered } = await open("127.0.0.2");
+  const socket = connect({ port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+  socket.resume();
+  await once(socket, "close");
+  expect(entered).toEqual(["127.0.0.2"]);
+  expect(lines).toEqual([]);
+});
