@@ -2,9 +2,9 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type GPUInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import type { Machine } from "../machine.ts";
 import { Link } from "./nvml/link.ts";
-import { libraries } from "./nvml/search.ts";
+import { findLibraries } from "./nvml/search.ts";
 import { startReader } from "./nvml/start.ts";
-import { type Options, type Part, type Reader, type Source, Unsupported } from "./source.ts";
+import type { Options, Part, Reader, Source } from "./source.ts";
 
 /**
  * NVIDIA GPUs, through the driver's own library in a process of its own (docs/decisions/0001). Always gives a reader:
@@ -41,7 +41,7 @@ class Nvidia implements Reader {
   }
 
   async read(signal: AbortSignal): Promise<Part> {
-    const bytes = await this.#link.read(this.#libraries(), signal);
+    const bytes = await this.#link.read(findLibraries(this.#machine, this.#options.nvml), signal);
     const { gpus, system } = fromBinary(HostInfoSchema, bytes);
     const now = BigInt(this.#machine.now());
     for (const gpu of gpus) {
@@ -54,22 +54,6 @@ class Nvidia implements Reader {
   close(): Promise<void> {
     this.#link.close();
     return Promise.resolve();
-  }
-
-  /**
-   * Libraries to try. Without a driver none is: started by root, the library would load the kernel module or make
-   * device files by itself, and looking must not change the machine.
-   * @throws Unsupported when there is nothing to try.
-   */
-  #libraries(): string[] {
-    const { nvml } = this.#options;
-    if (nvml === "" && !hasDriver(this.#machine)) throw new Unsupported("NVML: no NVIDIA driver is loaded");
-    const found = libraries(nvml);
-    if (found.length === 0) {
-      const wanted = nvml === "" ? "libnvidia-ml.so.1 was not found" : `${nvml} (GOHM_NVML) is not there`;
-      throw new Unsupported(`NVML: Shared Library Not Found: ${wanted}`);
-    }
-    return found;
   }
 
   /** The reader counts from answer to answer, and may be started anew at any time: the sum is kept here. */
@@ -89,11 +73,4 @@ class Nvidia implements Reader {
     }
     if (sum.time !== undefined) gpu.xidTime = sum.time;
   }
-}
-
-/** The kernel module is loaded; under WSL the host's driver stands behind /dev/dxg instead. */
-function hasDriver(machine: Machine): boolean {
-  if (machine.read("/proc/driver/nvidia/version") !== undefined) return true;
-  const devices = machine.list("/dev");
-  return devices.includes("nvidiactl") || devices.includes("dxg");
 }

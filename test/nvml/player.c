@@ -21,6 +21,7 @@
  *   nvmlDeviceGetTotalEccErrors 0 1 0 : 0 7                         GPU 0, uncorrected, volatile
  *   nvmlDeviceGetComputeRunningProcesses 0 : 0 4711:85899345:-:-    pid:memory:gpu instance:compute instance, "-" is "not available"
  *   nvmlDeviceGetProcessUtilization 0 : 0 4711:200000:97:40:0:0     pid:age in us:sm:memory:encoder:decoder
+ *   nvmlDeviceGetComputeRunningProcesses 1 : 0 !4000000000          claims as many entries and writes none
  *
  * A call without a line answers NOT_SUPPORTED. In place of the code may stand "hang" (never returns) or "crash" (SIGSEGV).
  * "nvmlDeviceGetName * : 3" is for every GPU, "* 3 : 15" is for every call on GPU 3. "xid 1 : 3 79", only in the control
@@ -386,6 +387,7 @@ static Return processes(const char *symbol, void *handle, u32 *count, char *out,
   Line *line = find(symbol, device, " %d", device);
   Return code = code_of(line);
   if (code) return code;
+  if (*line->values == '!') { *count = strtoul(line->values + 1, NULL, 10); return SUCCESS; }
   u32 there = items(line->values);
   if (*count < there) { *count = there; return INSUFFICIENT_SIZE; }
   if (there && !out) return INVALID_ARGUMENT;

@@ -57,7 +57,7 @@ export class Link {
     const held = this.#hold(libraries);
     try {
       await this.#opening(held, signal);
-      const answer = await ask(held.child, { kind: "read" }, this.#options.deadline, signal);
+      const answer = await exchange(held.child, { kind: "read" }, { deadline: this.#options.deadline, signal });
       if (answer.kind !== "part") throw new Error(`NVML's reader answered "${answer.kind}" to a read`);
       this.#pause = 0;
       return answer.bytes;
@@ -81,7 +81,7 @@ export class Link {
       throw new Hung(`NVML hangs in the kernel: ${mostAbandoned} of its readers cannot be killed; restart the machine`);
     }
     const child = this.#options.start();
-    const opened = ask(child, { kind: "open", libraries }, openWithin).then(() => undefined);
+    const opened = exchange(child, { kind: "open", libraries }, { deadline: openWithin }).then(() => undefined);
     // Looked at by the reads; without one under way its failure is not an unhandled one.
     opened.catch(() => undefined);
     const held = { child, since: now, opened };
@@ -143,24 +143,31 @@ function within<T>(promise: Promise<T>, { deadline, signal, late }: Limit): Prom
   });
 }
 
-/** Sends one request and waits for its answer. */
-async function ask(child: ChildProcess, request: Request, deadline: number, signal?: AbortSignal): Promise<Answer> {
-  const late = (): Error =>
-    new Hung(`NVML did not answer within ${Number((deadline / 1000).toFixed(1))} s: its reader was stopped`);
-  const exchange = answered(child);
+/**
+ * Sends one request and waits for its answer.
+ * @throws Unsupported when there is no driver, Hung at the deadline (ms) or when the signal fires, Error for the rest.
+ */
+export async function exchange(
+  child: ChildProcess,
+  request: Request,
+  { deadline, signal }: { deadline: number; signal?: AbortSignal | undefined },
+): Promise<Answer> {
+  const seconds = Number((deadline / 1000).toFixed(1));
+  const late = (): Error => new Hung(`NVML did not answer within ${seconds} s: its reader was stopped`);
+  const heard = listen(child);
   try {
-    child.send(request, (error) => error && exchange.fail(error));
-    const answer = await within(exchange.answer, { deadline, signal, late });
+    child.send(request, (error) => error && heard.fail(error));
+    const answer = await within(heard.answer, { deadline, signal, late });
     if (answer.kind === "failed")
       throw answer.unsupported ? new Unsupported(answer.message) : new Error(answer.message);
     return answer;
   } finally {
-    exchange.end();
+    heard.end();
   }
 }
 
 /** The next answer of a child, or its end. */
-function answered(child: ChildProcess): { answer: Promise<Answer>; fail(error: Error): void; end(): void } {
+function listen(child: ChildProcess): { answer: Promise<Answer>; fail(error: Error): void; end(): void } {
   let complaint = "";
   let fail: (error: Error) => void = () => undefined;
   const hear = (text: Buffer): void => {
@@ -175,6 +182,7 @@ function answered(child: ChildProcess): { answer: Promise<Answer>; fail(error: E
     child.on("error", reject);
     child.on("exit", ended);
     child.stderr?.on("data", hear);
+    if (child.exitCode !== null || child.signalCode !== null) ended(child.exitCode, child.signalCode);
     end = () => {
       child.off("message", resolve);
       child.off("error", reject);

@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Machine } from "../../machine.ts";
+import { Unsupported } from "../source.ts";
 
 const name = "libnvidia-ml.so.1";
 
@@ -55,4 +57,25 @@ export function libraries(
   // The loader's cache holds every name it knows as plain text.
   const cached = files.bytes("/etc/ld.so.cache")?.includes(name) ? [name] : [];
   return [...own, ...cached, ...usual.map((folder) => join(folder, name)).filter(files.exists)];
+}
+
+/** The kernel module is loaded; under WSL the host's driver stands behind /dev/dxg instead. */
+function hasDriver(machine: Machine): boolean {
+  if (machine.read("/proc/driver/nvidia/version") !== undefined) return true;
+  const devices = machine.list("/dev");
+  return devices.includes("nvidiactl") || devices.includes("dxg");
+}
+
+/**
+ * Libraries to try on this machine. Without a driver none is: started by root, the library would make device files or
+ * load the kernel module by itself, and looking must not change the machine.
+ * @param wanted As for libraries(); a library that is named is tried whatever else there is.
+ * @throws Unsupported when there is nothing to try.
+ */
+export function findLibraries(machine: Machine, wanted: string): string[] {
+  if (wanted === "" && !hasDriver(machine)) throw new Unsupported("NVML: no NVIDIA driver is loaded");
+  const found = libraries(wanted);
+  if (found.length > 0) return found;
+  const missing = wanted === "" ? `${name} was not found` : `${wanted} (GOHM_NVML) is not there`;
+  throw new Unsupported(`NVML: Shared Library Not Found: ${missing}`);
 }

@@ -22,6 +22,8 @@ export function startReader(): ChildProcess {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     serialization: "advanced",
   });
+  // Told to whoever waits for an answer; between two reads nobody does, and the next one finds the process ended.
+  child.on("error", () => undefined);
   child.unref();
   child.channel?.unref();
   if (child.stderr instanceof Socket) child.stderr.unref();

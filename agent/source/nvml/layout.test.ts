@@ -1,0 +1,71 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { memory1, memory2, pattern, processes, samples, strides, text, value64, widest } from "./layout.ts";
+
+/** A process list as a driver leaves it: entries of `step` bytes in a buffer that was filled with the pattern. */
+function list(step: number, entries: readonly { pid: number; memory: bigint }[], room = entries.length + 16): Buffer {
+  const buffer = Buffer.alloc(room * widest, pattern);
+  for (const [i, { pid, memory }] of entries.entries()) {
+    const at = i * step;
+    buffer.writeUInt32LE(pid, at);
+    buffer.writeUInt32LE(0, at + 4);
+    buffer.writeBigUInt64LE(memory, at + 8);
+    if (step >= 24) buffer.writeBigUInt64LE(0xffff_ffff_ffff_ffffn, at + 16);
+    if (step >= 32) buffer.writeBigUInt64LE(0n, at + 24);
+  }
+  return buffer;
+}
+
+const entry = fc.record({
+  pid: fc.integer({ min: 1, max: 4_194_304 }),
+  memory: fc.bigInt({ min: 0n, max: (1n << 48n) - 1n }),
+});
+
+test("a process list is read whatever the distance of its entries", () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...strides), fc.array(entry, { minLength: 1, maxLength: 60 }), (step, entries) => {
+      expect(processes(list(step, entries), entries.length)).toEqual(entries);
+    }),
+  );
+});
+
+test("a list without entries is empty, not unreadable", () => {
+  expect(processes(list(24, []), 0)).toEqual([]);
+});
+
+test("a list that reaches further than its entries can is refused", () => {
+  const buffer = Buffer.alloc(10 * widest, 1);
+  expect(processes(buffer, 2)).toBeUndefined();
+});
+
+test("memory that the driver does not know of a process is absent", () => {
+  expect(processes(list(24, [{ pid: 7, memory: 0xffff_ffff_ffff_ffffn }]), 1)).toEqual([{ pid: 7, memory: undefined }]);
+});
+
+test("a 64-bit value that is not available is absent, the largest other one is not", () => {
+  const buffer = Buffer.alloc(8, 0xff);
+  expect(value64(buffer, 0)).toBeUndefined();
+  buffer[0] = 0xfe;
+  expect(value64(buffer, 0)).toBe(0xffff_ffff_ffff_fffen);
+});
+
+test("a text without its NUL ends with the buffer", () => {
+  expect(text(Buffer.from("NVIDIA\0garbage"))).toBe("NVIDIA");
+  expect(text(Buffer.from("NVIDIA"))).toBe("NVIDIA");
+});
+
+test("both versions of the memory struct tell the same total and free memory", () => {
+  const first = Buffer.alloc(memory1.size);
+  for (const [i, value] of [100n, 30n, 70n].entries()) first.writeBigUInt64LE(value, i * 8);
+  const second = Buffer.alloc(memory2.size);
+  memory2.prepare(second);
+  for (const [i, value] of [100n, 20n, 30n, 50n].entries()) second.writeBigUInt64LE(value, 8 + i * 8);
+  expect(memory1.read(first)).toEqual({ total: 100n, free: 30n, reserved: undefined });
+  expect(memory2.read(second)).toEqual({ total: 100n, free: 30n, reserved: 20n });
+  // As nvml.h computes it: the size, and 2 in the highest byte.
+  expect(second.readUInt32LE(0)).toBe(33_554_472);
+});
+
+test("a driver that claims more samples than there is room for is read as far as the room", () => {
+  expect(samples(Buffer.alloc(64), 4_000_000_000)).toHaveLength(2);
+});
