@@ -38,6 +38,11 @@ test("a list that reaches further than its entries can is refused", () => {
   expect(processes(buffer, 2)).toBeUndefined();
 });
 
+test("a list that was not written as far as its entries is refused", () => {
+  expect(processes(Buffer.alloc(10 * widest, pattern), 1)).toBeUndefined();
+  expect(processes(list(24, [{ pid: 7, memory: 1n }]), 3)).toBeUndefined();
+});
+
 test("memory that the driver does not know of a process is absent", () => {
   expect(processes(list(24, [{ pid: 7, memory: 0xffff_ffff_ffff_ffffn }]), 1)).toEqual([{ pid: 7, memory: undefined }]);
 });

@@ -93,6 +93,14 @@ export interface Process {
   readonly memory: bigint | undefined;
 }
 
+/** More than any device has: such a value is garbage, or says that there is none. */
+const mostMemory = 1n << 56n;
+
+function memory(buffer: Buffer, at: number): bigint | undefined {
+  const value = buffer.readBigUInt64LE(at);
+  return value < mostMemory ? value : undefined;
+}
+
 /** nvmlProcessInfo_v1_t, _v2_t, and the one with usedGpuCcProtectedMemory. */
 export const strides = [16, 24, 32] as const;
 export const widest = 32;
@@ -108,16 +116,18 @@ export const pattern = 0xa5;
 export function stride(buffer: Buffer, count: number): number | undefined {
   let reach = Math.min(buffer.length, (count + 1) * widest);
   while (reach > 0 && buffer[reach - 1] === pattern) reach--;
-  return strides.find((step) => count * step >= reach);
+  // The last entry, too, must have been written at least as far as into its memory.
+  return strides.find((step) => reach <= count * step && reach > (count - 1) * step + 8);
 }
 
 /** @returns Undefined when the buffer does not hold `count` entries of a known form. */
 export function processes(buffer: Buffer, count: number): Process[] | undefined {
+  if (count === 0) return [];
   const step = stride(buffer, count);
   if (step === undefined || count * step > buffer.length) return undefined;
   return Array.from({ length: count }, (_, i) => ({
     pid: buffer.readUInt32LE(i * step),
-    memory: value64(buffer, i * step + 8),
+    memory: memory(buffer, i * step + 8),
   }));
 }
 

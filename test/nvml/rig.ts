@@ -1,0 +1,106 @@
+// The real NVIDIA source, its reader process and the player, with a control file to switch faults on and off.
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { create } from "@bufbuild/protobuf";
+import { capturedMachine } from "../../agent/machine/capture.ts";
+import { nvidia } from "../../agent/source/nvidia.ts";
+import type { Reader } from "../../agent/source/source.ts";
+import { type GPUInfo, type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { player, type Variant } from "./build.ts";
+
+const captures = fileURLToPath(new URL("../capture", import.meta.url));
+
+export const h100 = join(captures, "ubuntu22.04-x86_64__8x-h100-80gb-hbm3__550.54.15");
+export const rtx4090 = join(captures, "ubuntu22.04-x86_64__2x-rtx-4090__550.120");
+export const a100 = join(captures, "rocky9-x86_64__4x-a100-80gb-one-lost__535.129.03");
+
+export interface Rig {
+  /** One read of the source. @throws what the source throws. */
+  read(): Promise<HostInfo>;
+  /** The message of a read that must fail. */
+  failure(): Promise<Error>;
+  /** Replaces the control file: lines of player.c's language. */
+  control(lines: string): void;
+  /** Lets time pass for everything that counts milliseconds by the machine. */
+  skip(ms: number): void;
+  /** Process ids of the readers that this process has started and that still run. */
+  readers(): number[];
+  /** A folder that goes away with the rig. */
+  readonly folder: string;
+  close(): Promise<void>;
+}
+
+export interface RigOptions {
+  readonly variant?: Variant;
+  /** Milliseconds one read may take. */
+  readonly deadline?: number;
+  /** The library instead of the player. */
+  readonly nvml?: string;
+}
+
+export async function rig(capture: string, { variant, deadline = 20_000, nvml }: RigOptions = {}): Promise<Rig> {
+  const folder = mkdtempSync(join(tmpdir(), "gohm-nvml-"));
+  const file = join(folder, "control");
+  const control = (lines: string): void => {
+    // Renamed into place: the player may look at any moment.
+    writeFileSync(`${file}.draft`, `${lines}\n`);
+    renameSync(`${file}.draft`, file);
+  };
+  control("");
+  process.env.GOHM_PLAYER = capture;
+  process.env.GOHM_PLAYER_CONTROL = file;
+  let skipped = 0;
+  const machine = capturedMachine(capture, {
+    now: () => 1_700_000_000_000,
+    ticks: () => performance.now() + skipped,
+  });
+  const library = nvml ?? player(variant);
+  const log = { info: () => undefined, warn: () => undefined };
+  const options = { nvml: library, network: "10.0.0.0/8", deadline, log };
+  const reader: Reader | undefined = await nvidia.open(machine, options);
+  if (reader === undefined) throw new Error("the NVIDIA source gave no reader");
+  const read = async (): Promise<HostInfo> => create(HostInfoSchema, await reader.read(new AbortController().signal));
+  return {
+    folder,
+    read,
+    control,
+    readers,
+    skip: (ms) => {
+      skipped += ms;
+    },
+    failure: () =>
+      read().then(
+        () => Promise.reject(new Error("the read did not fail")),
+        (error: unknown) => error as Error,
+      ),
+    close: async () => {
+      await reader.close();
+      delete process.env.GOHM_PLAYER;
+      delete process.env.GOHM_PLAYER_CONTROL;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Children of this process that are NVML readers. */
+export function readers(parent: number = process.pid): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+      const [state, above] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      const ours = Number(above) === parent && state !== "Z";
+      return ours && readFileSync(`/proc/${name}/cmdline`, "utf8").includes("nvml-reader") ? [Number(name)] : [];
+    } catch {
+      // No process, or one that ended while it was looked at.
+      return [];
+    }
+  });
+}
+
+export function gpu(info: HostInfo, id: number): GPUInfo {
+  const found = info.gpus.find((each) => each.id === id);
+  if (found === undefined) throw new Error(`GPU ${id} is not listed`);
+  return found;
+}
