@@ -221,6 +221,7 @@ static Return init(void) {
 }
 Return nvmlInit(void) { return init(); }
 Return nvmlInit_v2(void) { return init(); }
+Return nvmlInitWithFlags(u32 flags) { (void)flags; return init(); }
 Return nvmlShutdown(void) {
   if (users == 0) return UNINITIALIZED;
   users--;
@@ -274,7 +275,13 @@ TEXT_CALL(nvmlDeviceGetUUID)
 U32_CALL(nvmlDeviceGetFanSpeed)
 U32_CALL(nvmlDeviceGetPowerUsage)
 U32_CALL(nvmlDeviceGetEnforcedPowerLimit)
-U32_CALL(nvmlDeviceGetIndex)
+Return nvmlDeviceGetIndex(void *handle, u32 *out) {
+  DEVICE(handle);
+  Line *line = find("nvmlDeviceGetIndex", device, " %d", device);
+  if (line && code_of(line)) return code_of(line);
+  *out = device;
+  return SUCCESS;
+}
 
 Return nvmlDeviceGetTemperature(void *handle, u32 sensor, u32 *out) {
   DEVICE(handle);
