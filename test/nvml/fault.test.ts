@@ -79,7 +79,7 @@ describe.skipIf(reason !== undefined)(`faults${reason ? `: ${reason}` : ""}`, ()
     await vi.waitFor(() => expect(readers()).not.toContain(pid), patience);
     // Within the pause nothing is tried.
     expect(await failure()).toBe(during);
-    expect(readers()).toEqual([]);
+    await vi.waitFor(() => expect(readers()).toEqual([]), patience);
     control("");
     skip(1000);
     expect((await vi.waitFor(read, patience)).gpus).toHaveLength(8);
@@ -90,7 +90,7 @@ describe.skipIf(reason !== undefined)(`faults${reason ? `: ${reason}` : ""}`, ()
     await read();
     control("nvmlDeviceGetPowerUsage 1 : crash");
     expect((await failure()).message).toBe("NVML's reader was ended by SIGSEGV");
-    expect(readers()).toEqual([]);
+    await vi.waitFor(() => expect(readers()).toEqual([]), patience);
     control("");
     skip(1000);
     expect((await read()).gpus).toHaveLength(8);
@@ -209,7 +209,7 @@ describe.skipIf(reason !== undefined)(`no driver${reason ? `: ${reason}` : ""}`,
     const during = await failure();
     expect(during.name).toBe("Unsupported");
     expect(during.message).toBe(`NVML: Shared Library Not Found: ${library} (GOHM_NVML) is not there`);
-    expect(readers()).toEqual([]);
+    await vi.waitFor(() => expect(readers()).toEqual([]), patience);
     copyFileSync(player(), library);
     expect((await read()).gpus).toHaveLength(2);
   });
