@@ -5,7 +5,7 @@ import { toJsonString } from "@bufbuild/protobuf";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setting.ts";
 import { parseAllow } from "./allow.ts";
-import { withoutPeople, writeCapture } from "./capture.ts";
+import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
 import { capturedMachine, isCapture, recordingMachine } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
@@ -103,6 +103,7 @@ async function info(settings: Settings): Promise<number> {
 }
 
 async function capture(settings: Settings, folder: string, users: boolean): Promise<number> {
+  makeEmpty(folder);
   const machine = recordingMachine(machineAt(settings.root));
   const snapshot = snapshotOf(settings, machine, errorsOnly);
   const answer = await snapshot.collect();

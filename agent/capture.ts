@@ -16,12 +16,16 @@ export function withoutPeople({ capture, files }: Recorded): Recorded {
 }
 
 /**
- * Writes a recorded machine into a folder that is empty or not there yet.
- * @throws Error when something is in the folder already.
+ * Makes the folder where there is none.
+ * @throws Error when something is in it already.
  */
-export function writeCapture(folder: string, { capture, files }: Recorded, answer: string): void {
+export function makeEmpty(folder: string): void {
   mkdirSync(folder, { recursive: true });
   if (readdirSync(folder).length > 0) throw new Error(`${folder} is not empty: name a folder that is, or a new one`);
+}
+
+/** Writes a recorded machine, and what was answered from it, into a folder. */
+export function writeCapture(folder: string, { capture, files }: Recorded, answer: string): void {
   for (const [path, text] of files) {
     const file = join(folder, path);
     mkdirSync(dirname(file), { recursive: true });

@@ -132,9 +132,11 @@ class Watch {
 
   #fail(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
-    if (text !== this.#err) this.#all.log.warn(`${this.source.name}: ${text}`);
-    this.#err = text;
     const named = error instanceof Error ? error.name : "";
+    // A machine without such a device is normal; that it lost it is not.
+    const worth = named !== "Unsupported" || this.#good !== undefined;
+    if (worth && text !== this.#err) this.#all.log.warn(`${this.source.name}: ${text}`);
+    this.#err = text;
     this.#state =
       error instanceof Late || named === "Hung"
         ? State.HUNG

@@ -57,7 +57,9 @@ function add(
   server.addService(Object.fromEntries(methods), handlers);
 }
 
-function addHealth(server: grpc.Server, health: Health): void {
+/** Returns what ends the watchers' streams, which would otherwise last as long as the connection. */
+function addHealth(server: grpc.Server, health: Health): () => void {
+  const watchers = new Set<grpc.ServerWritableStream<{ service: string }, Message>>();
   const response = (status: number): Message => create(HealthCheckResponseSchema, { status });
   add(server, HealthService, {
     check(call: grpc.ServerUnaryCall<{ service: string }, Message>, done: grpc.sendUnaryData<Message>) {
@@ -67,11 +69,19 @@ function addHealth(server: grpc.Server, health: Health): void {
       } else done(null, response(status));
     },
     watch(call: grpc.ServerWritableStream<{ service: string }, Message>) {
+      watchers.add(call);
       const stop = health.watch(call.request.service, (status) => call.write(response(status)));
-      call.on("cancelled", stop);
-      call.on("close", stop);
+      for (const event of ["cancelled", "close"]) {
+        call.on(event, () => {
+          stop();
+          watchers.delete(call);
+        });
+      }
     },
   });
+  return () => {
+    for (const call of watchers) call.end();
+  };
 }
 
 const alpha = "grpc.reflection.v1alpha.ServerReflection";
@@ -114,9 +124,10 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
       );
     },
   });
-  addHealth(server, health);
+  const endWatches = addHealth(server, health);
   const files = [HostMonitor.file, HealthService.file, ServerReflection.file];
-  const services = [HostMonitor.typeName, HealthService.typeName, ServerReflection.typeName, alpha];
+  // The older reflection is served but not listed: tools that know both would look for its description.
+  const services = [HostMonitor.typeName, HealthService.typeName, ServerReflection.typeName];
   addReflection(server, new Reflection(files, services));
 
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
@@ -126,17 +137,13 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
     host: options.host,
     port,
     close(grace) {
+      const gone = new Promise<void>((resolve) => listener.close(() => resolve()));
       health.leave();
-      listener.close();
-      injector.drain(grace);
-      return new Promise((resolve) => {
-        const timer = setTimeout(() => server.forceShutdown(), grace);
-        server.tryShutdown(() => {
-          clearTimeout(timer);
-          injector.destroy();
-          resolve();
-        });
-      });
+      endWatches();
+      // Its callback comes before the last answers are out (grpc-js 1.14 on Node 24): our own listener knows better.
+      server.tryShutdown(() => undefined);
+      const timer = setTimeout(() => injector.drain(0), grace);
+      return gone.finally(() => clearTimeout(timer));
     },
   };
 }

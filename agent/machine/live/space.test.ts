@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { expect, test } from "vitest";
-import { parseSpace, SpaceTimeout, spaces } from "./space.ts";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Space } from "../../machine.ts";
+import { parseSpace, type Question, SpaceTimeout, spaces } from "./space.ts";
 
 test("reads what stat -f prints, in bytes", () => {
   expect(parseSpace("4096 100 40 35\n")).toEqual({ size: 409_600, free: 163_840, available: 143_360 });
@@ -21,10 +22,91 @@ test.each([false, true])("a mount that is not there is an error that names it (n
   await expect(spaces()("/nowhere/at/all", { network, deadline: 10_000 })).rejects.toThrow("/nowhere/at/all");
 });
 
-test("a mount is not asked a second time while the first question is out", async () => {
-  const ask = spaces();
-  const first = ask("/", { network: true, deadline: 10_000 });
-  await expect(ask("/", { network: true, deadline: 10_000 })).rejects.toThrow(SpaceTimeout);
-  await first;
-  await ask("/", { network: true, deadline: 10_000 });
+describe("a mount that hangs", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const space = { size: 3, free: 2, available: 1 };
+
+  /** Questions as they are asked, each answered when the test says so. */
+  function asked() {
+    const questions: { answer: (space: Space) => void; end: () => void; abandoned: boolean }[] = [];
+    const network = (): Question => {
+      let answer = (_: Space): void => undefined;
+      let end = (): void => undefined;
+      const promise = new Promise<Space>((resolve) => {
+        answer = resolve;
+      });
+      const ended = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      const question = { answer, end, abandoned: false };
+      questions.push(question);
+      const abandon = (): void => {
+        question.abandoned = true;
+      };
+      return { answer: promise, ended, abandon };
+    };
+    return { questions, ask: spaces({ network, local: network }) };
+  }
+
+  const options = { network: true, deadline: 2000 };
+
+  test("is given up at the deadline, and its process with it", async () => {
+    const { questions, ask } = asked();
+    const answer = expect(ask("/nas", options)).rejects.toThrow(SpaceTimeout);
+    await vi.advanceTimersByTimeAsync(1999);
+    expect(questions[0]?.abandoned).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await answer;
+    expect(questions[0]?.abandoned).toBe(true);
+  });
+
+  test("is not asked again while the process is still there", async () => {
+    const { questions, ask } = asked();
+    const first = expect(ask("/nas", options)).rejects.toThrow(SpaceTimeout);
+    await vi.advanceTimersByTimeAsync(2000);
+    await first;
+    await expect(ask("/nas", options)).rejects.toThrow("still no answer");
+    expect(questions.length).toBe(1);
+    questions[0]?.end();
+    await vi.advanceTimersByTimeAsync(0);
+    const third = expect(ask("/nas", options)).rejects.toThrow(SpaceTimeout);
+    await vi.advanceTimersByTimeAsync(250);
+    await third;
+    expect(questions.length).toBe(2);
+  });
+
+  test("costs a short wait from then on, until it answers", async () => {
+    const { questions, ask } = asked();
+    const first = expect(ask("/nas", options)).rejects.toThrow("no answer in 2000 ms");
+    await vi.advanceTimersByTimeAsync(2000);
+    questions[0]?.end();
+    await first;
+    const second = expect(ask("/nas", options)).rejects.toThrow("no answer in 250 ms");
+    await vi.advanceTimersByTimeAsync(250);
+    await second;
+    // The answer comes late, yet within the deadline: the mount is trusted again.
+    questions[1]?.answer(space);
+    questions[1]?.end();
+    await vi.advanceTimersByTimeAsync(0);
+    const third = ask("/nas", options);
+    await vi.advanceTimersByTimeAsync(1000);
+    questions[2]?.answer(space);
+    expect(await third).toEqual(space);
+  });
+
+  test("does not hold up another", async () => {
+    const { questions, ask } = asked();
+    const hanging = expect(ask("/nas", options)).rejects.toThrow(SpaceTimeout);
+    const other = ask("/data", options);
+    questions[1]?.answer(space);
+    expect(await other).toEqual(space);
+    await vi.advanceTimersByTimeAsync(2000);
+    await hanging;
+  });
 });

@@ -9,39 +9,59 @@ export class SpaceTimeout extends Error {
   override name = "SpaceTimeout";
 }
 
-/**
- * Asks for the space of mounts. A mount that hangs is asked once: until that question returns, every further one
- * fails at once, so that a dead file server costs one process and one wait, not one a poll.
- */
-export function spaces(): Ask {
-  const outstanding = new Set<string>();
-  return async (path, { network, deadline }) => {
-    if (outstanding.has(path)) throw new SpaceTimeout(`${path}: still no answer`);
-    const question = network ? byChild(path, deadline) : bySelf(path);
-    outstanding.add(path);
-    const forget = (): boolean => outstanding.delete(path);
-    question.ended.then(forget, forget);
-    return await within(question, deadline, path);
-  };
-}
-
-interface Question {
+/** A question under way. */
+export interface Question {
   readonly answer: Promise<Space>;
   /** Settles when nothing of the question is left behind. */
   readonly ended: Promise<unknown>;
   abandon(): void;
 }
 
-async function within({ answer, abandon }: Question, deadline: number, path: string): Promise<Space> {
+/** How a mount is asked; tests give their own. */
+export interface Ways {
+  local(path: string): Question;
+  network(path: string): Question;
+}
+
+/** Milliseconds a mount that hung the last time is waited for. */
+const patience = 250;
+
+/**
+ * Asks for the space of mounts. At most one question per mount is out, and a mount that hung is not waited for at
+ * length again until it has answered: a dead file server costs one process and one long wait, not one a poll.
+ */
+export function spaces(ways: Ways = { local: bySelf, network: byChild }): Ask {
+  const outstanding = new Set<string>();
+  const hung = new Set<string>();
+  return async (path, { network, deadline }) => {
+    if (outstanding.has(path)) throw new SpaceTimeout(`${path}: still no answer`);
+    const question = network ? ways.network(path) : ways.local(path);
+    outstanding.add(path);
+    const forget = (): boolean => outstanding.delete(path);
+    question.ended.then(forget, forget);
+    const answered = (): boolean => hung.delete(path);
+    question.answer.then(answered, () => undefined); // what was refused is told to the caller below
+    const wait = hung.has(path) ? Math.min(patience, deadline) : deadline;
+    const limit = setTimeout(() => question.abandon(), deadline);
+    question.ended.then(
+      () => clearTimeout(limit),
+      () => clearTimeout(limit),
+    );
+    limit.unref();
+    return await within(question.answer, wait, () => {
+      hung.add(path);
+      return new SpaceTimeout(`${path}: no answer in ${wait} ms`);
+    });
+  };
+}
+
+async function within<T>(answer: Promise<T>, milliseconds: number, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      abandon();
-      reject(new SpaceTimeout(`${path}: no answer in ${deadline} ms`));
-    }, deadline);
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), milliseconds);
   });
   try {
-    return await Promise.race([answer, late]);
+    return await Promise.race([answer, limit]);
   } finally {
     clearTimeout(timer);
   }
@@ -56,7 +76,7 @@ function bySelf(path: string): Question {
   return { answer, ended: answer, abandon: () => undefined };
 }
 
-function byChild(path: string, deadline: number): Question {
+function byChild(path: string): Question {
   // %S is the unit block counts are given in; on FUSE it is not the optimal transfer size that statfs(2) calls bsize.
   const child = spawn("stat", ["-f", "-c", "%S %b %f %a", "--", path], { stdio: ["ignore", "pipe", "pipe"] });
   let out = "";
@@ -72,7 +92,7 @@ function byChild(path: string, deadline: number): Question {
     child.once("close", resolve);
   });
   const answer = ended.then((code) => {
-    if (code !== 0) throw new Error(err.trim() || `${path}: stat was stopped after ${deadline} ms`);
+    if (code !== 0) throw new Error(err.trim() || `${path}: stat was stopped`);
     return parseSpace(out);
   });
   return {

@@ -1,0 +1,206 @@
+// The agent as it is given to users: dist/hmonitor, asked over loopback.
+import { execFileSync, fork, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createFileRegistry, fromBinary, fromJsonString } from "@bufbuild/protobuf";
+import { type FileDescriptorSet, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import * as grpc from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { HealthCheckResponse_ServingStatus, HealthCheckResponseSchema } from "../../proto/gen/health_pb.js";
+import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
+import { type Agent, curl, startAgent } from "../agent.ts";
+import { top } from "../program.ts";
+
+const file = join(top, "dist", "hmonitor");
+const run = (args: string[], env: Record<string, string> = {}) =>
+  spawnSync(process.execPath, [file, ...args], { encoding: "utf8", env: { PATH: process.env.PATH, ...env } });
+
+/** This machine in the words of its own tools. */
+const said = (command: string, ...args: string[]): string => execFileSync(command, args, { encoding: "utf8" }).trim();
+
+describe("an agent of this machine", () => {
+  let agent: Agent;
+  let info: HostInfo;
+  beforeAll(async () => {
+    agent = await startAgent();
+    info = await agent.info();
+  });
+  afterAll(() => agent.stop());
+
+  test("says at start where it listens, who may ask, and what became of the GPUs", async () => {
+    await agent.program.line(/^hmonitor \S+ listens on 127\.0\.0\.1:\d+, allows 127\.0\.0\.0\/8$/m);
+    await agent.program.line(/^GPUs: /m);
+  });
+
+  test("tells what the machine's own tools tell", () => {
+    expect(info.hostname).toBe(said("hostname"));
+    expect(info.system?.kernel).toBe(said("uname", "-r"));
+    expect(info.system?.bootId).toBe(readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
+    expect(info.cpu?.threads).toBe(Number(said("getconf", "_NPROCESSORS_ONLN")));
+    expect(info.memory?.total).toBe(BigInt(said("free", "-b").match(/^Mem:\s+(\d+)/m)?.[1] ?? 0));
+    expect(Number(info.system?.uptime)).toBeGreaterThan(0);
+    expect(info.system?.processes).toBeGreaterThan(1);
+    const root = info.disks.find(({ mount }) => mount === "/");
+    const [size] = said("df", "-B1", "--output=size", "/").split("\n").slice(1);
+    if (root !== undefined) expect(root.total).toBe(BigInt(size ?? 0));
+  });
+
+  test("without GPUs says why, and serves everything else", () => {
+    if (info.gpus.length === 0) expect(info.err).toMatch(/^NVML: /);
+    expect(info.sources.map(({ name }) => name)).toEqual(["nvidia", "cpu", "memory", "disk", "net", "system"]);
+    const failed = info.sources.filter(({ name, state }) => name !== "nvidia" && state !== State.OK);
+    expect(failed).toEqual([]);
+  });
+
+  test("is read by a client that only has the first GOHM's messages", async () => {
+    const image = execFileSync(
+      join(top, "node_modules", ".bin", "buf"),
+      ["build", "test/wire/first", "-o", "-#format=binpb"],
+      {
+        cwd: top,
+      },
+    );
+    const set: FileDescriptorSet = fromBinary(FileDescriptorSetSchema, image);
+    const first = createFileRegistry(set).getMessage("gpu.HostInfo");
+    if (first === undefined) throw new Error("test/wire/first has no gpu.HostInfo");
+    const old = fromBinary(first, await agent.raw()) as unknown as HostInfo;
+    expect(old.hostname).toBe(info.hostname);
+    expect(old.ip).toBe(info.ip ?? "");
+    expect(old.id).toBe(info.ip?.split(".").at(-1) ?? "");
+    expect(old.err).toBe(info.err ?? "");
+    expect(old.disks.map(({ device, mount, total }) => [device, mount, total])).toEqual(
+      info.disks.map(({ device, mount, total }) => [device, mount, total]),
+    );
+  });
+
+  test("a client that knows nothing finds out by reflection, old and new", () => {
+    const services = ["gpu.HostMonitor", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
+    for (const protocol of ["grpc-v1", "grpc-v1alpha"]) {
+      expect(curl(agent.port, "", "--list-services", "--reflect-protocol", protocol).trim().split("\n")).toEqual(
+        services,
+      );
+      const told = fromJsonString(
+        HostInfoSchema,
+        curl(agent.port, "/gpu.HostMonitor/GetInfo", "--reflect-protocol", protocol),
+      );
+      expect(told.system?.bootId).toBe(info.system?.bootId);
+    }
+  });
+
+  test("tells its health, of the whole and of the service", async () => {
+    expect(JSON.parse(curl(agent.port, "/grpc.health.v1.Health/Check"))).toEqual({ status: "SERVING" });
+    const data = JSON.stringify({ service: "gpu.HostMonitor" });
+    expect(JSON.parse(curl(agent.port, "/grpc.health.v1.Health/Check", "-d", data))).toEqual({ status: "SERVING" });
+    const unknown = Uint8Array.of(0x0a, 1, 0x78);
+    await expect(agent.raw("/grpc.health.v1.Health/Check", unknown)).rejects.toMatchObject({
+      code: grpc.status.NOT_FOUND,
+    });
+  });
+
+  test("the second answer has the CPU's share and the network's rates", async () => {
+    // Rates need a second between readings; the agent itself tells when it has had one.
+    await expect.poll(async () => (await agent.info()).cpu?.busy, { timeout: 10_000 }).toBeDefined();
+    const { nics } = await agent.info();
+    for (const nic of nics) expect(nic.rxRate).toBeDefined();
+  });
+
+  test("polls that arrive together get one and the same collection", async () => {
+    const answers = await Promise.all([agent.raw(), agent.raw(), agent.raw(), agent.raw()]);
+    const sampled = new Set(answers.map((bytes) => fromBinary(HostInfoSchema, bytes).sampled));
+    expect(sampled.size).toBeLessThan(4);
+  });
+});
+
+test("a watcher of its health hears that it stops, and the agent ends with 0", async () => {
+  const agent = await startAgent();
+  const client = new grpc.Client(`127.0.0.1:${agent.port}`, grpc.credentials.createInsecure());
+  const path = "/grpc.health.v1.Health/Watch";
+  const stream = client.makeServerStreamRequest(
+    path,
+    (bytes: Buffer) => bytes,
+    (bytes: Buffer) => bytes,
+    Buffer.alloc(0),
+  );
+  const heard: number[] = [];
+  stream.on("error", () => undefined); // the stream ends when the agent does
+  stream.on("data", (bytes: Buffer) => heard.push(fromBinary(HealthCheckResponseSchema, bytes).status));
+  const ended = once(stream, "end");
+  await once(stream, "data");
+  expect(await agent.stop()).toBe(0);
+  await ended;
+  const { SERVING, NOT_SERVING } = HealthCheckResponse_ServingStatus;
+  expect(heard).toEqual([SERVING, NOT_SERVING]);
+  client.close();
+});
+
+test("Ctrl-C ends it with 0", async () => {
+  const agent = await startAgent();
+  await agent.info();
+  expect(await agent.program.stop("SIGINT")).toBe(0);
+  await agent.stop();
+});
+
+test("an agent that a program has forked ends with it", async () => {
+  const child = fork(file, [], {
+    env: { ...process.env, GOHM_ADDR: "127.0.0.1:0" },
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
+  if (child.stdout === null) throw new Error("no output");
+  await once(child.stdout, "data");
+  const exit = once(child, "exit");
+  child.disconnect();
+  expect(await exit).toEqual([0, null]);
+});
+
+test("info prints one reading as JSON and nothing else", () => {
+  const { stdout, status } = run(["info"]);
+  expect(status).toBe(0);
+  expect(fromJsonString(HostInfoSchema, stdout).hostname).toBe(said("hostname"));
+});
+
+test("one file starts anywhere, by its own first line", () => {
+  const { mode, size } = statSync(file);
+  expect(mode & 0o111).toBe(0o111);
+  expect(size).toBeLessThan(1.2e6);
+  const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8"));
+  expect(
+    execFileSync(file, ["--version"], {
+      encoding: "utf8",
+      env: { PATH: `${join(top, "node_modules/.bin")}:${process.env.PATH}` },
+    }),
+  ).toBe(`hmonitor ${version}\n`);
+});
+
+test("--help names every setting with its variable", () => {
+  const { stdout, status } = run(["--help"]);
+  expect(status).toBe(0);
+  for (const name of ["GOHM_ADDR", "GOHM_ALLOW", "GOHM_ROOT", "GOHM_NVML", "GOHM_NETWORK", "GOHM_READ_DEADLINE"]) {
+    expect(stdout).toContain(name);
+  }
+});
+
+describe("a machine written down", () => {
+  const folder = mkdtempSync(join(tmpdir(), "capture-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test("is played back by an agent elsewhere as what it was", async () => {
+    const dir = join(folder, "machine");
+    expect(run(["capture", dir]).status).toBe(0);
+    const then = fromJsonString(HostInfoSchema, readFileSync(join(dir, "answer.json"), "utf8"));
+    const agent = await startAgent({ GOHM_ROOT: dir });
+    const now = await agent.info();
+    expect(await agent.stop()).toBe(0);
+    for (const field of ["hostname", "ip", "id", "memory", "system"] as const) expect(now[field]).toEqual(then[field]);
+    expect(now.disks.map((disk) => ({ ...disk, sampled: 0n }))).toEqual(
+      then.disks.map((disk) => ({ ...disk, sampled: 0n })),
+    );
+  });
+
+  test("is not written over something else", () => {
+    const { status, stderr } = run(["capture", folder]);
+    expect(status).toBe(1);
+    expect(stderr).toBe(`${folder} is not empty: name a folder that is, or a new one\n`);
+  });
+});
