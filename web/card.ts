@@ -18,11 +18,13 @@ export const freeRule = { utilization: 5, memoryShare: 0.02, memoryFloor: 600 * 
 /** Xid events that a faulty program causes on a sound card (NVIDIA's Xid catalogue: "user application fault"). */
 const programXids: ReadonlySet<number> = new Set([13, 31, 43, 45, 66, 68, 69]);
 
-/** Reasons that mean the machine around the card is at fault: heat, or too little power. */
+/**
+ * Reasons that mean the machine around the card is at fault: heat, or too little power. The driver's own holding back
+ * near its temperature goal (SW_THERMAL) is none: many cards do that at every full load.
+ */
 export const harmful: ReadonlySet<Throttle> = new Set([
   Throttle.HW_SLOWDOWN,
   Throttle.HW_THERMAL,
-  Throttle.SW_THERMAL,
   Throttle.HW_POWER_BRAKE,
 ]);
 

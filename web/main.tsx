@@ -4,7 +4,7 @@ import { follow, type Stream } from "./feed.ts";
 import { text } from "./language.ts";
 import { FleetPage } from "./page/fleet.tsx";
 import { Frame } from "./page/frame.tsx";
-import { HostPage } from "./page/host.tsx";
+import { lazy } from "./part/lazy.tsx";
 import { route } from "./route.ts";
 import { fleet } from "./store.ts";
 import "./style/base.css";
@@ -12,6 +12,8 @@ import "./style/fleet.css";
 import "./style/host.css";
 import { paintRoot } from "./theme.ts";
 import { wall } from "./wall.ts";
+
+const HostPage = lazy<{ name: string }>(async () => (await import("./page/host.tsx")).HostPage);
 
 const version = process.env.GOHM_VERSION ?? "";
 

@@ -104,6 +104,8 @@ interface Draft {
 }
 
 function addOffer(offers: Map<string, Draft>, host: string, gpu: GPUInfo, state: Verdict): void {
+  // A card that was lost before anybody could ask its name is a trouble, and no model to choose from.
+  if (!gpu.name && state !== "free") return;
   const model = modelOf(gpu);
   const offer = offers.get(model) ?? { model, total: 0, places: new Map() };
   offers.set(model, offer);

@@ -2,13 +2,15 @@ import { computed } from "@preact/signals";
 import type { JSX } from "preact";
 import { me, order, query, show, user, view } from "../choice.ts";
 import { text } from "../language.ts";
+import { lazy } from "../part/lazy.tsx";
 import { RowHead } from "../part/row.tsx";
 import { type Entry, fleet } from "../store.ts";
 import { Answer } from "./fleet/answer.tsx";
 import { Block } from "./fleet/block.tsx";
 import { compare, type Picked, picked, type Wish } from "./fleet/filter.ts";
-import { HeatMap } from "./fleet/heat.tsx";
 import { Tools } from "./fleet/tools.tsx";
+
+const HeatMap = lazy<{ items: readonly Listed[] }>(async () => (await import("./fleet/heat.tsx")).HeatMap);
 
 interface Listed {
   readonly entry: Entry;

@@ -23,7 +23,7 @@ export function Frame({ version, children }: { version: string; children: Compon
         <span class="spring" />
         <ThemeButton />
         <select
-          class="plain"
+          class="menu"
           aria-label={t.language}
           value={t.tag}
           onChange={(event) => (language.value = event.currentTarget.value)}

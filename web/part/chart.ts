@@ -30,6 +30,8 @@ export interface Drawing {
   readonly theme: "light" | "dark";
   /** Least and greatest value of the axis; undefined lets the data decide. */
   readonly top?: number | undefined;
+  /** Counts bytes: the axis is divided by powers of two. */
+  readonly binary?: boolean | undefined;
   readonly write: (value: number) => string;
   readonly tag: string;
 }
@@ -40,6 +42,7 @@ export interface Chart {
   destroy(): void;
 }
 
+const incrs = Array.from({ length: 52 }, (_, power) => 2 ** power);
 const height = 150;
 /** All charts of the page share one cursor. */
 const sync = "gohm";
@@ -65,7 +68,13 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
       },
       axes: [
         { ...axis, size: 26, space: 70, values: (_, at) => times(at, range, drawing.tag) },
-        { ...axis, size: 54, space: 32, values: (_, at) => at.map(drawing.write) },
+        {
+          ...axis,
+          size: 54,
+          space: 32,
+          values: (_, at) => at.map(drawing.write),
+          ...(drawing.binary ? { incrs } : {}),
+        },
       ],
       series: [{}, ...drawing.lines.flatMap((one) => seriesOf(one, drawing.theme))],
       bands: drawing.lines.map((one, i) => ({

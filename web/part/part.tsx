@@ -53,6 +53,9 @@ export function Spoken({ children }: { children: ComponentChildren }): JSX.Eleme
   return <span class="spoken">{children}</span>;
 }
 
+/** A word as it begins a line; scripts without capitals stay as they are. */
+export const title = (word: string): string => word.slice(0, 1).toUpperCase() + word.slice(1);
+
 const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /** Used and total bytes in the unit of the total: ["45.2", "80", "GiB"]. */

@@ -11,9 +11,8 @@ export interface RowProps {
   readonly verdict: Verdict;
   /** Seconds for which the card has been held without computing; undefined when it computes. */
   readonly resting?: number | undefined;
-  /** The user that the page is filtered by, "" for nobody. */
-  readonly user: string;
-  onUser(user: string): void;
+  /** Who holds it, as chips that filter the page; without, the processes are told elsewhere. */
+  readonly chips?: { readonly user: string; onUser(user: string): void };
 }
 
 /** Temperature in °C from which a card slows itself down or soon will. */
@@ -32,7 +31,7 @@ export function CardRow(props: RowProps): JSX.Element {
         <Spoken>{t.verdict[verdict]}</Spoken>
       </th>
       <td class="model" title={gpu.name}>
-        {modelOf(gpu)}
+        {gpu.name ? modelOf(gpu) : <span class="absent">–</span>}
       </td>
       <td class="util">
         <Bar percent={gpu.utilization} tone={verdict} />
@@ -100,10 +99,10 @@ export function groups(procs: readonly ProcInfo[]): Group[] {
 
 const folded = 3;
 
-function Who({ gpu, verdict, resting, user, onUser }: RowProps): JSX.Element {
+function Who({ gpu, verdict, resting, chips }: RowProps): JSX.Element {
   const open = useSignal(false);
   const t = text.value;
-  const all = groups(gpu.procs);
+  const all = chips === undefined ? [] : groups(gpu.procs);
   const shown = open.value ? all : all.slice(0, folded);
   const rest = all.length - shown.length;
   return (
@@ -112,10 +111,10 @@ function Who({ gpu, verdict, resting, user, onUser }: RowProps): JSX.Element {
       {shown.map((group) => (
         <button
           type="button"
-          class={`chip ${group.user === user ? "chosen" : ""}`}
+          class={`chip ${group.user === chips?.user ? "chosen" : ""}`}
           key={`${group.user} ${group.command}`}
           title={`${group.user} · ${group.command} · ${t.onlyUser(group.user)}`}
-          onClick={() => onUser(group.user)}
+          onClick={() => chips?.onUser(group.user)}
         >
           <b>{group.user}</b> {group.command}
           {group.count > 1 ? ` ${t.times(group.count)}` : ""} <small>{size(group.memory)}</small>

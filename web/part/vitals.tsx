@@ -70,10 +70,10 @@ function Network({ info }: { info: HostInfo }): JSX.Element {
   return (
     <Vital name={t.network} plain>
       <span class="rate" title={t.receive}>
-        ↓<Figure>{rx === undefined ? undefined : size(rx)}</Figure>
+        ↓<Figure unit="/s">{rx === undefined ? undefined : size(rx)}</Figure>
       </span>
       <span class="rate" title={t.transmit}>
-        ↑<Figure>{tx === undefined ? undefined : size(tx)}</Figure>
+        ↑<Figure unit="/s">{tx === undefined ? undefined : size(tx)}</Figure>
       </span>
     </Vital>
   );

@@ -61,6 +61,7 @@ export const en: Text = {
   version: (version) => `GOHM ${version}`,
 
   loading: "Asking the hub…",
+  partFault: (reason) => `This part of the page could not be fetched; load the page again. (${reason})`,
   noHosts: "No hosts are set up yet.",
   noHostsHint: 'Name them under "servers" in settings.json: {"servers": {"node1": "10.0.0.1:9203"}}',
   live: "live",
@@ -100,23 +101,23 @@ export const en: Text = {
       case "stale":
         return "reading failed";
       case "ecc-uncorrected":
-        return `${plural(fault.count, "uncorrected memory error")}`;
+        return plural(fault.count, "uncorrected ECC error");
       case "xid":
         return `Xid ${fault.code}${fault.count > 1 ? `, ${fault.count} events` : ""}`;
       default:
         return fault satisfies never;
     }
   },
-  slowed: (reasons) => `slowed down: ${reasons}`,
+  slowed: (reasons) => `slowed by ${reasons}`,
   throttle: {
     0: "unknown reason",
     1: "idle",
     2: "application clocks",
     3: "power limit",
-    4: "hardware slowdown",
+    4: "the hardware",
     5: "sync boost",
-    6: "heat (software)",
-    7: "heat (hardware)",
+    6: "temperature target",
+    7: "heat",
     8: "power brake",
     9: "display clocks",
   },
@@ -189,6 +190,7 @@ export const en: Text = {
     unknown: "unknown",
   },
   took: "Took",
+  reader: "Reader",
   noCards: "No GPU on this machine.",
 
   history: "History",

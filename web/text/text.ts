@@ -57,6 +57,8 @@ export interface Text {
   readonly version: (version: string) => string;
 
   readonly loading: string;
+  /** A part of the page could not be fetched. */
+  readonly partFault: (reason: string) => string;
   readonly noHosts: string;
   readonly noHostsHint: string;
   readonly live: string;
@@ -149,6 +151,7 @@ export interface Text {
   readonly sources: string;
   readonly sourceStates: Readonly<Record<"ok" | "stale" | "hung" | "lost" | "unsupported" | "unknown", string>>;
   readonly took: string;
+  readonly reader: string;
   readonly noCards: string;
 
   readonly history: string;

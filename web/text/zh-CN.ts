@@ -59,6 +59,7 @@ export const zhCN: Text = {
   version: (version) => `GOHM ${version}`,
 
   loading: "正在向 hub 获取数据…",
+  partFault: (reason) => `页面的这一部分没有取到，请刷新页面。（${reason}）`,
   noHosts: "还没有配置主机。",
   noHostsHint: '请在 settings.json 的 "servers" 里填写：{"servers": {"node1": "10.0.0.1:9203"}}',
   live: "实时",
@@ -98,14 +99,14 @@ export const zhCN: Text = {
       case "stale":
         return "读取失败";
       case "ecc-uncorrected":
-        return `${fault.count} 个不可纠正的显存错误`;
+        return `${fault.count} 个不可纠正的 ECC 错误`;
       case "xid":
         return `Xid ${fault.code}${fault.count > 1 ? `，共 ${fault.count} 次` : ""}`;
       default:
         return fault satisfies never;
     }
   },
-  slowed: (reasons) => `被降频：${reasons}`,
+  slowed: (reasons) => `降频：${reasons}`,
   throttle: {
     0: "原因不明",
     1: "空闲",
@@ -113,8 +114,8 @@ export const zhCN: Text = {
     3: "功耗上限",
     4: "硬件降频",
     5: "同步加速",
-    6: "过热（软件）",
-    7: "过热（硬件）",
+    6: "温度墙",
+    7: "过热",
     8: "供电制动",
     9: "显示时钟设置",
   },
@@ -187,6 +188,7 @@ export const zhCN: Text = {
     unknown: "未知",
   },
   took: "耗时",
+  reader: "读取项",
   noCards: "这台机器没有 GPU。",
 
   history: "历史",

@@ -59,6 +59,7 @@ export const zhTW: Text = {
   version: (version) => `GOHM ${version}`,
 
   loading: "正在向 hub 取得資料…",
+  partFault: (reason) => `頁面的這一部分沒有取到，請重新整理頁面。（${reason}）`,
   noHosts: "還沒有設定主機。",
   noHostsHint: '請在 settings.json 的 "servers" 裡填寫：{"servers": {"node1": "10.0.0.1:9203"}}',
   live: "即時",
@@ -98,14 +99,14 @@ export const zhTW: Text = {
       case "stale":
         return "讀取失敗";
       case "ecc-uncorrected":
-        return `${fault.count} 個無法修正的 VRAM 錯誤`;
+        return `${fault.count} 個無法修正的 ECC 錯誤`;
       case "xid":
         return `Xid ${fault.code}${fault.count > 1 ? `，共 ${fault.count} 次` : ""}`;
       default:
         return fault satisfies never;
     }
   },
-  slowed: (reasons) => `被降頻：${reasons}`,
+  slowed: (reasons) => `降頻：${reasons}`,
   throttle: {
     0: "原因不明",
     1: "閒置",
@@ -113,8 +114,8 @@ export const zhTW: Text = {
     3: "功耗上限",
     4: "硬體降頻",
     5: "同步加速",
-    6: "過熱（軟體）",
-    7: "過熱（硬體）",
+    6: "溫度上限",
+    7: "過熱",
     8: "供電煞車",
     9: "顯示時脈設定",
   },
@@ -187,6 +188,7 @@ export const zhTW: Text = {
     unknown: "不明",
   },
   took: "耗時",
+  reader: "讀取項",
   noCards: "這台機器沒有 GPU。",
 
   history: "歷史",

@@ -52,8 +52,7 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
                   gpu={gpu}
                   verdict={verdict(gpu, fresh)}
                   resting={since === undefined ? undefined : (now - since) / 1000}
-                  user={user.value}
-                  onUser={(name) => (user.value = user.peek() === name ? "" : name)}
+                  chips={{ user: user.value, onUser: choose }}
                 />
               );
             })}
@@ -62,6 +61,10 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
       )}
     </section>
   );
+}
+
+function choose(name: string): void {
+  user.value = user.peek() === name ? "" : name;
 }
 
 function Head({ entry, host, fresh }: { entry: Entry; host: Host; fresh: boolean }): JSX.Element {
@@ -88,12 +91,12 @@ function Head({ entry, host, fresh }: { entry: Entry; host: Host; fresh: boolean
         <h2>
           <Mark of={stateOf(host, fresh)} />
           <a href={hostPath(host.name)}>{host.name}</a>
-          <span class="age">{age}</span>
         </h2>
         <p class="facts">
           {facts.map((fact) => (
             <span key={fact}>{fact}</span>
           ))}
+          <span>{age}</span>
         </p>
       </div>
       {info === undefined ? null : <Vitals info={info} />}

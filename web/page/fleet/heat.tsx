@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { modelOf, verdict, verdicts } from "../../card.ts";
 import { text } from "../../language.ts";
 import { draw, type HeatRow, hit, layOut, type Paint } from "../../part/heat.ts";
-import { Mark, size } from "../../part/part.tsx";
+import { Mark, size, title } from "../../part/part.tsx";
 import { groups } from "../../part/row.tsx";
 import { hostPath } from "../../route.ts";
 import { type Entry, fleet } from "../../store.ts";
@@ -66,7 +66,7 @@ export function HeatMap({ items }: { items: readonly Item[] }): JSX.Element {
       <p class="heat-keys">
         {verdicts.map((state) => (
           <span key={state}>
-            <Mark of={state} /> {t.verdict[state]}
+            <Mark of={state} /> {title(t.verdict[state])}
           </span>
         ))}
         <span class="quiet">{t.heatHint}</span>

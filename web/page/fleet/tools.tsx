@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import type { Verdict } from "../../card.ts";
 import { me, order, query, type Show, show, user, view } from "../../choice.ts";
 import { text } from "../../language.ts";
-import { Mark, Spoken } from "../../part/part.tsx";
+import { Mark, Spoken, title } from "../../part/part.tsx";
 import { fleet } from "../../store.ts";
 
 /** Filters, search, order and view, in one line that stays in sight. */
@@ -27,7 +27,7 @@ export function Tools({ shown }: { shown: string }): JSX.Element {
       )}
       <output class="quiet shown">{shown}</output>
       <select
-        class="plain"
+        class="menu"
         aria-label={t.sort}
         value={order.value}
         onChange={(event) => (order.value = event.currentTarget.value === "free" ? "free" : "name")}
@@ -51,9 +51,9 @@ function Shows(): JSX.Element {
   const { count, cards, troubles } = fleet.summary.value;
   const buttons: readonly (readonly [Show, string, number | undefined, Verdict | undefined])[] = [
     ["all", t.all, cards, undefined],
-    ["free", t.verdict.free, count.free, "free"],
-    ["held", t.verdict.held, count.held, "held"],
-    ["busy", t.verdict.busy, count.busy, "busy"],
+    ["free", title(t.verdict.free), count.free, "free"],
+    ["held", title(t.verdict.held), count.held, "held"],
+    ["busy", title(t.verdict.busy), count.busy, "busy"],
     ["trouble", t.trouble, troubles.length, "fault"],
     ["mine", t.mine, undefined, undefined],
   ];
@@ -84,7 +84,7 @@ function WhoAmI(): JSX.Element {
   return (
     <label class="whoami">
       {t.whoAmI}{" "}
-      <select class="plain" value={me.value} onChange={(event) => (me.value = event.currentTarget.value)}>
+      <select class="menu" value={me.value} onChange={(event) => (me.value = event.currentTarget.value)}>
         <option value="">{t.choose}</option>
         {[...names].sort().map((name) => (
           <option value={name} key={name}>

@@ -1,7 +1,6 @@
 import type { JSX } from "preact";
 import { type GPUInfo, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
 import { verdict } from "../../card.ts";
-import { user } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
@@ -32,13 +31,13 @@ export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fr
                   gpu={gpu}
                   verdict={verdict(gpu, fresh)}
                   resting={since === undefined ? undefined : (fleet.now.peek() - since) / 1000}
-                  user={user.value}
-                  onUser={() => {}}
                 />
               </tbody>
             </table>
-            <Behind gpu={gpu} />
-            {gpu.procs.length === 0 ? null : <Processes procs={gpu.procs} />}
+            <div class="below">
+              <Behind gpu={gpu} />
+              {gpu.procs.length === 0 ? null : <Processes procs={gpu.procs} now={Number(info.sampled ?? 0n)} />}
+            </div>
           </article>
         );
       })}
@@ -88,7 +87,8 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
   );
 }
 
-function Processes({ procs }: { procs: readonly ProcInfo[] }): JSX.Element {
+/** `now`: the machine's own clock, on which processes were started. */
+function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }): JSX.Element {
   const t = text.value;
   const sorted = [...procs].sort((a, b) => Number((b.mem ?? 0n) - (a.mem ?? 0n)));
   return (
@@ -117,9 +117,7 @@ function Processes({ procs }: { procs: readonly ProcInfo[] }): JSX.Element {
                 <Figure unit="%">{proc.utilization}</Figure>
               </td>
               <td class="number">
-                <Figure>
-                  {proc.started === undefined ? undefined : t.span((fleet.now.peek() - Number(proc.started)) / 1000)}
-                </Figure>
+                <Figure>{proc.started === undefined ? undefined : t.span((now - Number(proc.started)) / 1000)}</Figure>
               </td>
             </tr>
           ))}

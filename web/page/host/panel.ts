@@ -23,6 +23,8 @@ export interface Panel {
   /** From the wire's unit to the one written. */
   readonly factor: number;
   readonly top?: number;
+  /** Counts bytes. */
+  readonly binary?: boolean;
   readonly write: (value: number) => string;
 }
 
@@ -69,7 +71,15 @@ export function panelsOf(info: HostInfo, t: Text): Panel[] {
     named.map(([metric, name], colour) => ({ device: idOf({ level: "host", key: "" }), metric, name, colour }));
   const gpus: Panel[] = [
     { id: "utilization", title: t.utilization, tracks: cards("gpu_utilization"), factor: 1, top: 100, write: percent },
-    { id: "memory", title: t.memory, tracks: cards("gpu_memory_used"), factor: 1, ...topOf(info), write: size },
+    {
+      id: "memory",
+      title: t.memory,
+      tracks: cards("gpu_memory_used"),
+      factor: 1,
+      ...topOf(info),
+      binary: true,
+      write: size,
+    },
     {
       id: "temperature",
       title: t.temperature,
@@ -96,10 +106,18 @@ export function panelsOf(info: HostInfo, t: Text): Panel[] {
       tracks: host(["memory_used", t.hostMemory], ["swap_used", t.swap]),
       factor: 1,
       ...memory,
+      binary: true,
       write: size,
     },
     { id: "load", title: t.load, tracks: host(["load1", t.load]), factor: 1, write: one },
-    { id: "network", title: t.network, tracks: nicTracks(info, t), factor: 1, write: (v) => `${size(v)}/s` },
+    {
+      id: "network",
+      title: t.network,
+      tracks: nicTracks(info, t),
+      factor: 1,
+      binary: true,
+      write: (v) => `${size(v)}/s`,
+    },
   ];
 }
 

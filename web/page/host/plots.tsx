@@ -160,8 +160,18 @@ function Plot({ panel, held, hidden }: PlotProps): JSX.Element {
   const shape = JSON.stringify([lines, theme, t.tag, panel.top, empty, held?.range]);
   useEffect(() => {
     if (frame.current === null || held === undefined || empty) return;
-    const { top, write } = panel;
-    const made = chart(frame.current, { lines, table, from: held.from, to: held.to, theme, top, write, tag: t.tag });
+    const { top, write, binary } = panel;
+    const made = chart(frame.current, {
+      lines,
+      table,
+      from: held.from,
+      to: held.to,
+      theme,
+      top,
+      write,
+      binary,
+      tag: t.tag,
+    });
     drawn.current = made;
     const watch = new ResizeObserver(() => made.resize(frame.current?.clientWidth ?? 0));
     watch.observe(frame.current);

@@ -110,7 +110,7 @@ export function Sources({ info }: { info: HostInfo }): JSX.Element | null {
   const t = text.value;
   if (info.sources.length === 0) return null;
   return (
-    <Table title={t.sources} head={heads([t.nic && t.agent, t.state, t.took], [2])}>
+    <Table title={t.sources} head={heads([t.reader, t.state, t.took], [2])}>
       {info.sources.map((source) => (
         <tr key={source.name}>
           <td>{source.name}</td>
