@@ -174,7 +174,7 @@ function stopOnSignals(server: GrpcServer, snapshot: Snapshot): void {
     if (stopping) process.exit(0);
     stopping = true;
     setTimeout(() => process.exit(0), 2000).unref();
-    Promise.allSettled([server.close(1000), snapshot.close()]).then(() => process.exit(0));
+    Promise.allSettled([server.close(500), snapshot.close()]).then(() => process.exit(0));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

@@ -131,19 +131,17 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   addReflection(server, new Reflection(files, services));
 
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-  const listener = gate({ allow, log, ticks, enter: (socket) => injector.injectConnection(socket) });
-  const port = await listen(listener, options);
+  const door = gate({ allow, log, ticks, enter: (socket) => injector.injectConnection(socket) });
+  const port = await listen(door.server, options);
   return {
     host: options.host,
     port,
     close(grace) {
-      const gone = new Promise<void>((resolve) => listener.close(() => resolve()));
       health.leave();
       endWatches();
       // Its callback comes before the last answers are out (grpc-js 1.14 on Node 24): our own listener knows better.
       server.tryShutdown(() => undefined);
-      const timer = setTimeout(() => injector.drain(0), grace);
-      return gone.finally(() => clearTimeout(timer));
+      return door.close(grace);
     },
   };
 }

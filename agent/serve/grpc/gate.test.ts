@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { type AddressInfo, connect, type Server } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { parseAllow } from "../../allow.ts";
-import { gate, refusals } from "./gate.ts";
+import { type Gate, gate, refusals } from "./gate.ts";
 
 const said = () => {
   const lines: string[] = [];
@@ -30,17 +30,21 @@ test("a scan from many addresses is remembered no further than a thousand", () =
   expect(lines.length).toBe(1002);
 });
 
-let server: Server | undefined;
-afterEach(() => server?.close());
+let door: Gate | undefined;
+afterEach(() => door?.close(0));
 
-async function open(allow: string): Promise<{ port: number; lines: string[]; entered: string[] }> {
+async function open(
+  allow: string,
+  then = (socket: { end(): void }): void => socket.end(),
+): Promise<{ port: number; lines: string[]; entered: string[] }> {
   const { lines, log } = said();
   const entered: string[] = [];
   const enter = (socket: { remoteAddress?: string | undefined; end(): void }): void => {
     entered.push(socket.remoteAddress ?? "");
-    socket.end();
+    then(socket);
   };
-  server = gate({ allow: parseAllow(allow), enter, log, ticks: () => 0 });
+  door = gate({ allow: parseAllow(allow), enter, log, ticks: () => 0 });
+  const { server } = door;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return { port: (server.address() as AddressInfo).port, lines, entered };
@@ -64,4 +68,15 @@ test("an allowed peer comes in", async () => {
   await once(socket, "close");
   expect(entered).toEqual(["127.0.0.2"]);
   expect(lines).toEqual([]);
+});
+
+test("a peer that stays is cut off when the grace is over", async () => {
+  const { port } = await open("127.0.0.1", () => undefined);
+  const socket = connect(port, "127.0.0.1");
+  await once(socket, "connect");
+  const gone = once(socket, "close");
+  socket.resume();
+  await door?.close(1);
+  await gone;
+  door = undefined;
 });

@@ -34,9 +34,17 @@ export function refusals(log: (line: string) => void, ticks: () => number): (add
   };
 }
 
+/** Listens for peers. */
+export interface Gate {
+  readonly server: Server;
+  /** Lets nobody in any more; resolves when all have left, of whom those still there after `grace` milliseconds are cut off. */
+  close(grace: number): Promise<void>;
+}
+
 /** A listener that cuts off peers outside the allowed networks before a byte of theirs is read. */
-export function gate({ allow, enter, log, ticks }: GateOptions): Server {
+export function gate({ allow, enter, log, ticks }: GateOptions): Gate {
   const refused = refusals(log, ticks);
+  const inside = new Set<Socket>();
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
     // A peer that is gone already has no address any more.
     const peer = socket.remoteAddress;
@@ -46,10 +54,25 @@ export function gate({ allow, enter, log, ticks }: GateOptions): Server {
       refused(peer?.replace(/^::ffff:(?=\d+\.)/, "") ?? "unknown");
       return;
     }
+    inside.add(socket);
+    socket.once("close", () => inside.delete(socket));
     enter(socket);
     socket.resume();
   });
   // Far above what hubs need, far below what a descriptor leak costs.
   server.maxConnections = 512;
-  return server;
+  return {
+    server,
+    close(grace) {
+      const timer = setTimeout(() => {
+        for (const socket of inside) socket.destroy();
+      }, grace);
+      return new Promise((resolve) => {
+        server.close(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    },
+  };
 }
