@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { toJsonString } from "@bufbuild/protobuf";
-import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
 import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setting.ts";
 import { parseAllow } from "./allow.ts";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
@@ -13,6 +13,7 @@ import { type GrpcServer, serveGrpc } from "./serve/grpc.ts";
 import { parseLine, type Settings, table, UsageError } from "./settings.ts";
 import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
+import { recordNvml } from "./source/nvml/record.ts";
 import type { Log } from "./source/source.ts";
 
 const version = process.env.GOHM_VERSION ?? "dev";
@@ -111,6 +112,9 @@ async function capture(settings: Settings, folder: string, users: boolean): Prom
   const recorded = machine.recorded();
   if (!users) for (const gpu of answer.gpus) for (const proc of gpu.procs) delete proc.username;
   writeCapture(folder, users ? recorded : withoutPeople(recorded), json(answer));
+  if (answer.gpus.some(({ vendor }) => vendor === Vendor.NVIDIA)) {
+    await recordNvml(folder, { machine, nvml: settings.nvml });
+  }
   log.info(
     `This machine is written down in ${folder}. Look through it before you give it away: host name, addresses, ` +
       "mounts and the names of GPU programs are in it.",

@@ -1,0 +1,28 @@
+// Machines that were written down, played back: what the agent makes of each is in its host.json.
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { toJsonString } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { capturedMachine } from "../agent/machine/capture.ts";
+import { Snapshot } from "../agent/snapshot.ts";
+import { sources } from "../agent/source/all.ts";
+import { HostInfoSchema } from "../proto/gen/host_pb.js";
+import { options } from "./machine.ts";
+
+const top = fileURLToPath(new URL("capture", import.meta.url));
+const folders = readdirSync(top).filter((name) => existsSync(join(top, name, "capture.json")));
+
+// GPUs are the driver's to tell; test/nvml plays it and compares with expected.json.
+const host = sources.filter(({ gpus }) => !gpus);
+
+test.each(folders)("%s is the host it was", async (name) => {
+  const machine = capturedMachine(join(top, name));
+  const snapshot = new Snapshot({ ...options, sources: host, machine, version: "" });
+  const info = await snapshot.collect();
+  // How the reading went is of the reader, not of the machine.
+  info.sources = [];
+  delete info.agentVersion;
+  const json = `${toJsonString(HostInfoSchema, info, { prettySpaces: 2, useProtoFieldName: true })}\n`;
+  await expect(json).toMatchFileSnapshot(join(top, name, "host.json"));
+});
