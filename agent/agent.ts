@@ -163,7 +163,7 @@ function unlistenable(addr: string, error: unknown): string {
 }
 
 /** "GPUs: 8 × NVIDIA H200", or why there are none. */
-export function gpuLine({ gpus, err }: HostInfo): string {
+function gpuLine({ gpus, err }: HostInfo): string {
   if (gpus.length === 0) return `GPUs: none${err ? ` (${err})` : ""}`;
   const counts = new Map<string, number>();
   for (const { name = "unnamed" } of gpus) counts.set(name, (counts.get(name) ?? 0) + 1);

@@ -1,7 +1,7 @@
 import { type DescMessage, ScalarType } from "@bufbuild/protobuf";
 
 /** Bytes of the longest name that leaves this machine; error texts may say a little more. */
-export const nameLimit = 256;
+const nameLimit = 256;
 const errorLimit = 1024;
 
 // Control characters, line and paragraph separators, and marks that turn the writing direction of what follows.

@@ -17,7 +17,7 @@ export interface Agent {
 }
 
 /** Calls one method; rejects with grpc-js's ServiceError. */
-export function call(client: grpc.Client, method: string, request: Uint8Array = new Uint8Array()): Promise<Buffer> {
+function call(client: grpc.Client, method: string, request: Uint8Array = new Uint8Array()): Promise<Buffer> {
   const same = (bytes: Buffer): Buffer => bytes;
   return new Promise((resolve, reject) => {
     const deadline = { deadline: Date.now() + 20_000 };

@@ -1,7 +1,7 @@
 import type { Part, Source } from "./source.ts";
 
 /** Bytes per key of /proc/meminfo. */
-export function parse(text: string): ReadonlyMap<string, bigint> {
+function parse(text: string): ReadonlyMap<string, bigint> {
   const bytes = new Map<string, bigint>();
   for (const [, key = "", amount = "0"] of text.matchAll(/^([^\s:]+):\s+(\d+) kB$/gm)) {
     bytes.set(key, BigInt(amount) * 1024n);

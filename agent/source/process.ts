@@ -2,7 +2,7 @@ import type { HostInfo, ProcInfo } from "../../proto/gen/host_pb.js";
 import type { Machine } from "../machine.ts";
 
 /** Unix seconds at which the machine was started, from /proc/stat. */
-export function parseBoot(text: string): number | undefined {
+function parseBoot(text: string): number | undefined {
   const seconds = /^btime (\d+)$/m.exec(text)?.[1];
   return seconds === undefined ? undefined : Number(seconds);
 }
