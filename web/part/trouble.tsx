@@ -13,9 +13,12 @@ export function wordsOf(trouble: Trouble, now: number, t: Text): string {
     case "late":
       return t.late(t.span((now - trouble.since) / 1000));
     case "card":
-      return `${t.card(trouble.card)}: ${t.fault(trouble.fault)}`;
+      return t.onCard(trouble.card, t.fault(trouble.fault));
     case "slowed":
-      return `${t.card(trouble.card)}: ${t.slowed(trouble.reasons.map((r) => t.throttle[r as keyof typeof t.throttle]).join(", "))}`;
+      return t.onCard(
+        trouble.card,
+        t.slowed(trouble.reasons.map((r) => t.throttle[r as keyof typeof t.throttle]).join(", ")),
+      );
     case "source":
       return t.sourceFault(trouble.source);
     case "disk":

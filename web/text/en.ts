@@ -125,11 +125,12 @@ export const en: Text = {
   diskFull: (mount, percent) => `disk ${mount} is ${percent}% full`,
   mountHangs: (mount) => `mount ${mount} does not answer`,
   card: (id) => `card ${id}`,
+  onCard: (id, words) => `card ${id}: ${words}`,
 
   model: "Model",
   state: "State",
   utilization: "Utilization",
-  memory: "Memory",
+  memory: "GPU memory",
   hostMemory: "Memory",
   temperature: "Temperature",
   power: "Power",

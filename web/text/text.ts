@@ -92,6 +92,7 @@ export interface Text {
   readonly diskFull: (mount: string, percent: number) => string;
   readonly mountHangs: (mount: string) => string;
   readonly card: (id: number) => string;
+  readonly onCard: (id: number, words: string) => string;
 
   readonly model: string;
   readonly state: string;

@@ -106,7 +106,7 @@ export const zhCN: Text = {
         return fault satisfies never;
     }
   },
-  slowed: (reasons) => `降频：${reasons}`,
+  slowed: (reasons) => `因${reasons}降频`,
   throttle: {
     0: "原因不明",
     1: "空闲",
@@ -123,6 +123,7 @@ export const zhCN: Text = {
   diskFull: (mount, percent) => `磁盘 ${mount} 已用 ${percent}%`,
   mountHangs: (mount) => `挂载点 ${mount} 无响应`,
   card: (id) => `${id} 号卡`,
+  onCard: (id, words) => `${id} 号卡：${words}`,
 
   model: "型号",
   state: "状态",

@@ -106,7 +106,7 @@ export const zhTW: Text = {
         return fault satisfies never;
     }
   },
-  slowed: (reasons) => `降頻：${reasons}`,
+  slowed: (reasons) => `因${reasons}降頻`,
   throttle: {
     0: "原因不明",
     1: "閒置",
@@ -123,6 +123,7 @@ export const zhTW: Text = {
   diskFull: (mount, percent) => `磁碟 ${mount} 已用 ${percent}%`,
   mountHangs: (mount) => `掛載點 ${mount} 沒有回應`,
   card: (id) => `${id} 號卡`,
+  onCard: (id, words) => `${id} 號卡：${words}`,
 
   model: "型號",
   state: "狀態",

@@ -91,12 +91,12 @@ function Head({ entry, host, fresh }: { entry: Entry; host: Host; fresh: boolean
         <h2>
           <Mark of={stateOf(host, fresh)} />
           <a href={hostPath(host.name)}>{host.name}</a>
+          <span class="age">{age}</span>
         </h2>
         <p class="facts">
           {facts.map((fact) => (
             <span key={fact}>{fact}</span>
           ))}
-          <span>{age}</span>
         </p>
       </div>
       {info === undefined ? null : <Vitals info={info} />}

@@ -1,0 +1,79 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { type GPUInfo, GPUInfoSchema, State, Throttle, Vendor } from "../proto/gen/host_pb.js";
+import { environment, faults, idle, modelOf, share, verdict } from "./card.ts";
+
+const GiB = 1024n ** 3n;
+const MiB = 1024n ** 2n;
+const card = (rest: MessageInitShape<typeof GPUInfoSchema>): GPUInfo =>
+  create(GPUInfoSchema, { state: State.OK, utilization: 0, memUsed: 5n * MiB, memTotal: 80n * GiB, ...rest });
+const procs = [{ pid: 1, username: "ada", mem: GiB }];
+
+test.each([
+  ["nothing runs and little memory is in use", {}, "free"],
+  ["utilization is just below the limit", { utilization: 4 }, "free"],
+  ["memory is below two percent of a large card", { memUsed: (16n * GiB) / 10n }, "free"],
+  ["memory is below 600 MiB of a small card", { memUsed: 590n * MiB, memTotal: 8n * GiB }, "free"],
+  ["the driver keeps memory for itself", { memUsed: 2n * GiB, memReserved: 1900n * MiB }, "free"],
+  ["a program's own Xid was counted", { xidCount: 3n, xidLast: 31 }, "free"],
+  ["an agent of the first GOHM names no state", { state: undefined as never }, "free"],
+  ["utilization is at the limit", { utilization: 5 }, "busy"],
+  ["a process computes", { utilization: 90, procs }, "busy"],
+  ["a process is there and utilization is not measured", { utilization: undefined as never, procs }, "busy"],
+  ["a process sits there", { procs }, "held"],
+  ["memory is in use and no process is visible", { memUsed: 2n * GiB }, "held"],
+  ["utilization is not measured", { utilization: undefined as never }, "unknown"],
+  ["memory is not measured", { memUsed: undefined as never }, "unknown"],
+  ["the reading is stale", { state: State.STALE }, "unknown"],
+  ["the card fell off the bus", { state: State.LOST }, "fault"],
+  ["the driver hangs", { state: State.HUNG, procs }, "fault"],
+  ["memory errors were not corrected", { eccUncorrected: 1n }, "fault"],
+  ["the hardware raised an Xid", { xidCount: 1n, xidLast: 79 }, "fault"],
+] as const)("when %s the card is %s", (_, rest, wanted) => {
+  const { state, utilization, memUsed } = rest as Partial<GPUInfo>;
+  const gpu = card(rest);
+  if ("state" in rest && state === undefined) delete gpu.state;
+  if ("utilization" in rest && utilization === undefined) delete gpu.utilization;
+  if ("memUsed" in rest && memUsed === undefined) delete gpu.memUsed;
+  expect(verdict(gpu, true)).toBe(wanted);
+});
+
+test("no card of a host that does not answer is free or busy", () => {
+  expect(verdict(card({}), false)).toBe("unknown");
+  expect(verdict(card({ utilization: 99, procs }), false)).toBe("unknown");
+  expect(verdict(card({ state: State.LOST }), false)).toBe("fault");
+});
+
+test("a busy card with memory errors stays busy, and its errors are told", () => {
+  const gpu = card({ utilization: 80, procs, eccUncorrected: 2n });
+  expect(verdict(gpu, true)).toBe("busy");
+  expect(faults(gpu)).toEqual([{ kind: "ecc-uncorrected", count: 2 }]);
+});
+
+test("throttling makes no fault, and not measured is not idle", () => {
+  expect(faults(card({ throttle: [Throttle.HW_THERMAL] }))).toEqual([]);
+  const gpu = card({});
+  delete gpu.utilization;
+  expect(idle(gpu)).toBeUndefined();
+});
+
+test.each([
+  ["NVIDIA H100 80GB HBM3", "H100 80GB HBM3"],
+  ["NVIDIA GeForce RTX 4090", "RTX 4090"],
+  ["AMD Instinct MI300X", "MI300X"],
+  ["Tesla V100-SXM2-32GB", "Tesla V100-SXM2-32GB"],
+  ["", "GPU"],
+])("model %s is shown as %s", (name, shown) => {
+  expect(modelOf(card({ name }))).toBe(shown);
+});
+
+test("the command to copy numbers cards as the driver does", () => {
+  expect(environment(Vendor.NVIDIA, [2, 5])).toBe("CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=2,5");
+  expect(environment(Vendor.AMD, [0])).toBe("HIP_VISIBLE_DEVICES=0");
+});
+
+test("a share of nothing, or of the unknown, is not known", () => {
+  expect(share(1n, 4n)).toBe(25);
+  expect(share(1n, 0n)).toBeUndefined();
+  expect(share(undefined, 4n)).toBeUndefined();
+});

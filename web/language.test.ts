@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { languages, pick } from "./language.ts";
+import { spanWith } from "./text/text.ts";
+
+test.each([
+  ["", ["zh-CN", "en"], "zh-CN"],
+  ["", ["zh"], "zh-CN"],
+  ["", ["zh-Hans-SG"], "zh-CN"],
+  ["", ["zh-TW"], "zh-TW"],
+  ["", ["zh-HK", "zh-CN"], "zh-TW"],
+  ["", ["zh-Hant"], "zh-TW"],
+  ["", ["de-DE", "zh-CN"], "zh-CN"],
+  ["", ["fr", "en-GB", "zh-CN"], "en"],
+  ["", ["fr"], "en"],
+  ["", [], "en"],
+  ["zh-TW", ["en"], "zh-TW"],
+  ["xx", ["zh-CN"], "zh-CN"],
+])("chosen %j with wishes %j speaks %s", (chosen, wishes, tag) => {
+  expect(pick(chosen, wishes).tag).toBe(tag);
+});
+
+test("no language leaves a word empty", () => {
+  for (const words of languages) {
+    for (const [key, word] of Object.entries(words))
+      if (typeof word === "string") expect(word, `${words.tag} ${key}`).not.toBe("");
+  }
+});
+
+test.each([
+  [0, "0 s"],
+  [59.6, "1 min"],
+  [61, "1 min"],
+  [3600, "1 h"],
+  [5400, "1 h 30 min"],
+  [90_000, "1 d 1 h"],
+  [-5, "0 s"],
+])("%d seconds are written %s", (seconds, written) => {
+  expect(spanWith({ d: " d", h: " h", min: " min", s: " s" }, seconds)).toBe(written);
+});

@@ -1,0 +1,69 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { HostSchema, Link } from "../../../proto/gen/feed_pb.js";
+import { type HostInfoSchema, State } from "../../../proto/gen/host_pb.js";
+import type { Standing } from "../../summary.ts";
+import { compare, picked, type Wish } from "./filter.ts";
+
+type Info = MessageInitShape<typeof HostInfoSchema>;
+type Card = NonNullable<Info["gpus"]>[number];
+const everything: Wish = { show: "all", query: "", user: "", me: "" };
+const host = (name: string, gpus: Card[], rest: Info = {}, fresh = true): Standing => ({
+  fresh,
+  host: create(HostSchema, {
+    name,
+    address: "10.1.2.3:9203",
+    link: fresh ? Link.OPEN : Link.WAITING,
+    info: { gpus, ...rest },
+  }),
+});
+const free: Card = { name: "NVIDIA H100", state: State.OK, utilization: 0, memUsed: 0n, memTotal: 80n };
+const busy = (username: string): Card => ({
+  ...free,
+  utilization: 90,
+  procs: [{ pid: 1, username, basename: "train.py" }],
+});
+const mixed = host("node3", [free, busy("ada"), { ...busy("bob"), utilization: 0 }, { id: 3, state: State.LOST }]);
+
+test.each([
+  ["everything", {}, "all"],
+  ["free cards", { show: "free" }, [0]],
+  ["busy cards", { show: "busy" }, [1]],
+  ["held cards", { show: "held" }, [2]],
+  ["trouble", { show: "trouble" }, [3]],
+  ["one user's", { user: "ada" }, [1]],
+  ["mine", { show: "mine", me: "bob" }, [2]],
+  ["mine, before I said who I am", { show: "mine" }, undefined],
+  ["the host by name", { query: "NODE" }, "all"],
+  ["the host by address", { query: "10.1.2" }, "all"],
+  ["a process", { query: "train" }, [1, 2]],
+  ["a user by search", { query: " Ada " }, [1]],
+  ["a model", { query: "h100" }, [0, 1, 2]],
+  ["what nothing says", { query: "zzz" }, undefined],
+  ["free cards of a user, which there cannot be", { show: "free", user: "ada" }, undefined],
+  ["free cards of the host by name", { show: "free", query: "node3" }, [0]],
+] as const)("asked for %s, the host shows these cards", (_, wish, wanted) => {
+  expect(picked(mixed, { ...everything, ...wish })).toEqual(wanted);
+});
+
+test("a host without GPUs shows among all, and among the troubles only when it has one", () => {
+  const quiet = host("store", []);
+  const full = host("store", [], { disks: [{ mount: "/", used: 99n, total: 100n }] });
+  expect(picked(quiet, everything)).toBe("all");
+  expect(picked(quiet, { ...everything, show: "free" })).toBeUndefined();
+  expect(picked(quiet, { ...everything, show: "trouble" })).toBeUndefined();
+  expect(picked(full, { ...everything, show: "trouble" })).toBe("all");
+});
+
+test("a host that does not answer shows all its cards among the troubles, and none among the free", () => {
+  const away = host("gone", [free, free], {}, false);
+  expect(picked(away, { ...everything, show: "trouble" })).toBe("all");
+  expect(picked(away, { ...everything, show: "free" })).toBeUndefined();
+});
+
+test("names sort as people count, and free hosts come first when asked", () => {
+  const hosts = [host("node10", [free, free]), host("node2", [free]), host("node1", [busy("ada")])];
+  const names = (order: "name" | "free"): string[] => hosts.toSorted(compare(order)).map(({ host }) => host.name);
+  expect(names("name")).toEqual(["node1", "node2", "node10"]);
+  expect(names("free")).toEqual(["node10", "node2", "node1"]);
+});

@@ -1,0 +1,48 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { cell, type HeatRow, hit, layOut, place } from "./heat.ts";
+
+const row = (cards: number): HeatRow => ({
+  name: "n",
+  cells: Array.from({ length: cards }, () => ({ verdict: "busy" as const, utilization: 50 })),
+});
+
+test("the middle of every cell hits that cell, whatever the width and however many hosts and cards", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 16 }), { minLength: 1, maxLength: 60 }),
+      fc.integer({ min: 300, max: 2400 }),
+      (counts, width) => {
+        const rows = counts.map(row);
+        const layout = layOut(rows, width);
+        counts.forEach((cards, r) => {
+          for (let c = 0; c < cards; c++) {
+            const at = place(layout, r, c, cards);
+            expect(hit(layout, rows, at.x + at.size / 2, at.y + cell.size / 2)).toEqual({ row: r, card: c });
+          }
+        });
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("no cell lies outside the map", () => {
+  const rows = Array.from({ length: 25 }, () => row(16));
+  for (const width of [320, 700, 1400]) {
+    const layout = layOut(rows, width);
+    rows.forEach((_, r) => {
+      const at = place(layout, r, 15, 16);
+      expect(at.x + at.size).toBeLessThanOrEqual(width);
+      expect(at.y + cell.size).toBeLessThanOrEqual(layout.height + 2);
+    });
+  }
+});
+
+test("beside the cells there is nothing to hit, and on a name there is the host", () => {
+  const rows = [row(2)];
+  const layout = layOut(rows, 800);
+  expect(hit(layout, rows, 700, 5)).toBeUndefined();
+  expect(hit(layout, rows, 10, 500)).toBeUndefined();
+  expect(hit(layout, rows, 10, 8)).toEqual({ row: 0, card: -1 });
+});

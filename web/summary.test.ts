@@ -1,0 +1,114 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { HostSchema, Link } from "../proto/gen/feed_pb.js";
+import {
+  type GPUInfo,
+  GPUInfoSchema,
+  type HostInfoSchema,
+  ProcInfoSchema,
+  State,
+  Throttle,
+} from "../proto/gen/host_pb.js";
+import { type Standing, summarize, troublesOf } from "./summary.ts";
+
+type Info = MessageInitShape<typeof HostInfoSchema>;
+const host = (name: string, info: Info, fresh = true, link = Link.OPEN): Standing => ({
+  fresh,
+  host: create(HostSchema, {
+    name,
+    link,
+    info,
+    seen: 1000n,
+    since: 500n,
+    reason: link === Link.WAITING ? "refused" : "",
+  }),
+});
+const free = (id: number, name = "NVIDIA H100"): GPUInfo =>
+  create(GPUInfoSchema, { id, name, state: State.OK, utilization: 0, memUsed: 0n, memTotal: 80_000_000_000n });
+const held = (id: number, utilization: number, ...users: string[]): GPUInfo => ({
+  ...free(id),
+  utilization,
+  procs: users.map((username, pid) => create(ProcInfoSchema, { pid, username, mem: 1_000_000_000n })),
+});
+
+test("free cards are offered by model, most first, each host with its card numbers", () => {
+  const { offers, count, cards } = summarize([
+    host("node10", { gpus: [free(0), held(1, 90, "ada")] }),
+    host("node2", { gpus: [free(2), free(5), free(7, "NVIDIA A100")] }),
+  ]);
+  expect(cards).toBe(5);
+  expect(count).toEqual({ free: 4, busy: 1, held: 0, fault: 0, unknown: 0 });
+  expect(offers.map(({ model, free, total }) => [model, free, total])).toEqual([
+    ["H100", 3, 4],
+    ["A100", 1, 1],
+  ]);
+  expect(offers[0]?.places.map(({ host, ids }) => [host, ids])).toEqual([
+    ["node2", [2, 5]],
+    ["node10", [0]],
+  ]);
+});
+
+test("cards of a host that does not answer are neither offered nor counted for their users", () => {
+  const { count, offers, holders } = summarize([
+    host("a", { gpus: [free(0), held(1, 90, "ada")] }, false, Link.WAITING),
+  ]);
+  expect(count.unknown).toBe(2);
+  expect(offers[0]?.free).toBe(0);
+  expect(holders).toEqual([]);
+});
+
+test("a user holds a card once however many processes run there; idle cards are told apart", () => {
+  const { holders } = summarize([
+    host("a", { gpus: [held(0, 90, "ada", "ada"), held(1, 0, "ada"), held(2, 50, "bob", "ada")] }),
+  ]);
+  expect(holders).toEqual([
+    { user: "ada", cards: 3, idle: 1, memory: 4_000_000_000 },
+    { user: "bob", cards: 1, idle: 0, memory: 1_000_000_000 },
+  ]);
+});
+
+test("a process without a user name is shown by its number", () => {
+  const gpu = { ...free(0), procs: [create(ProcInfoSchema, { pid: 1, uid: 1234 })] };
+  expect(summarize([host("a", { gpus: [gpu] })]).holders[0]?.user).toBe("uid 1234");
+});
+
+test.each([
+  [
+    "a lost card",
+    { gpus: [{ id: 3, state: State.LOST }] },
+    [{ host: "a", kind: "card", card: 3, fault: { kind: "lost", count: 1 } }],
+  ],
+  [
+    "a card slowed by heat",
+    { gpus: [{ ...free(1), throttle: [Throttle.POWER_CAP, Throttle.HW_THERMAL] }] },
+    [{ host: "a", kind: "slowed", card: 1, reasons: [Throttle.HW_THERMAL] }],
+  ],
+  [
+    "a full disk",
+    { disks: [{ mount: "/", used: 96n, total: 100n }] },
+    [{ host: "a", kind: "disk", mount: "/", used: 96 }],
+  ],
+  ["a disk at the limit", { disks: [{ mount: "/", used: 95n, total: 100n }] }, []],
+  ["a full disk that can only be read", { disks: [{ mount: "/cd", used: 1n, total: 1n, readOnly: true }] }, []],
+  [
+    "a mount that hangs",
+    { disks: [{ mount: "/nfs", state: State.HUNG }] },
+    [{ host: "a", kind: "mount", mount: "/nfs" }],
+  ],
+  [
+    "a reader that fails",
+    { sources: [{ name: "nvidia", state: State.STALE, err: "no" }] },
+    [{ host: "a", kind: "source", source: "nvidia", reason: "no" }],
+  ],
+  ["a machine without GPUs", { err: "no driver", sources: [{ name: "nvidia", state: State.UNSUPPORTED }] }, []],
+] satisfies [string, Info, object[]][])("%s: its troubles are these", (_, info, wanted) => {
+  expect(troublesOf(host("a", info))).toEqual(wanted);
+});
+
+test("of a host that does not answer only that is trouble: what it said before may be over", () => {
+  const info = { gpus: [{ id: 0, state: State.LOST }] };
+  expect(troublesOf(host("a", info, false, Link.WAITING))).toEqual([
+    { host: "a", kind: "unreachable", reason: "refused", since: 1000 },
+  ]);
+  expect(troublesOf(host("a", info, false))).toEqual([{ host: "a", kind: "late", since: 1000 }]);
+});
