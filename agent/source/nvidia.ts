@@ -1,6 +1,5 @@
-import { fromBinary } from "@bufbuild/protobuf";
-import { type GPUInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import type { Machine } from "../machine.ts";
+import { type Gpu, ok } from "./nvml/card.ts";
 import { Link } from "./nvml/link.ts";
 import { findLibraries } from "./nvml/search.ts";
 import { startReader } from "./nvml/start.ts";
@@ -41,14 +40,13 @@ class Nvidia implements Reader {
   }
 
   async read(signal: AbortSignal): Promise<Part> {
-    const bytes = await this.#link.read(findLibraries(this.#machine, this.#options.nvml), signal);
-    const { gpus, system } = fromBinary(HostInfoSchema, bytes);
+    const { gpus, system } = await this.#link.read(findLibraries(this.#machine, this.#options.nvml), signal);
     const now = BigInt(this.#machine.now());
     for (const gpu of gpus) {
-      if (gpu.state === State.OK) gpu.sampled = now;
+      if (gpu.state === ok) gpu.sampled = now;
       this.#count(gpu, now);
     }
-    return { gpus, ...(system === undefined ? {} : { system }) };
+    return { gpus, system };
   }
 
   close(): Promise<void> {
@@ -57,7 +55,7 @@ class Nvidia implements Reader {
   }
 
   /** The reader counts from answer to answer, and may be started anew at any time: the sum is kept here. */
-  #count(gpu: GPUInfo, now: bigint): void {
+  #count(gpu: Gpu, now: bigint): void {
     if (gpu.uuid === undefined) return;
     const sum = this.#xids.get(gpu.uuid) ?? { count: 0n, last: undefined, time: undefined };
     if (gpu.xidCount !== undefined) {

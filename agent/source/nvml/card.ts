@@ -1,4 +1,4 @@
-import { type GPUInfo, type ProcInfo, State, type Throttle, Vendor } from "../../../proto/gen/host_pb.js";
+import type { GPUInfo, ProcInfo, State, Throttle, Vendor } from "../../../proto/gen/host_pb.js";
 import type { Memory, Pci, Process, Sample } from "./layout.ts";
 import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
 import { ProcessList, SampleList } from "./process.ts";
@@ -11,13 +11,19 @@ export interface Gpu extends Omit<Fields<GPUInfo>, "procs"> {
   procs?: Proc[];
 }
 
+// Values of the generated enums, checked by their types: the module itself brings 3 MB of protobuf into the reader's process.
+export const ok: State.OK = 1;
+export const lost: State.LOST = 4;
+export const unsupported: State.UNSUPPORTED = 5;
+export const nvidia: Vendor.NVIDIA = 1;
+
 /** What a device is called; it does not change while the driver is loaded. */
 export type Identity = Pick<Gpu, "id" | "vendor" | "name" | "uuid" | "pciBusId">;
 
 /** The whole library is unusable: it must be opened again. */
 export const broken: ReadonlySet<number> = new Set([code.uninitialized, code.driverNotLoaded, code.versionMismatch]);
 
-const lost: ReadonlySet<number> = new Set([code.gpuIsLost, code.resetRequired]);
+const gone: ReadonlySet<number> = new Set([code.gpuIsLost, code.resetRequired]);
 
 /** Asks for fields one by one: one that fails is left out and noted, and does not hide the others. */
 class Asker {
@@ -45,7 +51,7 @@ class Asker {
       if (value !== undefined) this.answers++;
       return value;
     } catch (error) {
-      if (!(error instanceof NvmlError) || broken.has(error.code) || lost.has(error.code)) throw error;
+      if (!(error instanceof NvmlError) || broken.has(error.code) || gone.has(error.code)) throw error;
       this.failure ??= error;
       return undefined;
     }
@@ -72,7 +78,7 @@ export class Cards {
     const pci = asker.ask(queries.pci);
     return {
       id: device.index,
-      vendor: Vendor.NVIDIA,
+      vendor: nvidia,
       ...given("name", asker.ask(queries.name)),
       ...given("uuid", asker.ask(queries.uuid)),
       ...given("pciBusId", pci && busId(pci)),
@@ -89,7 +95,7 @@ export class Cards {
       const values = this.#values(asker);
       const procs = this.#procs(asker, device, now);
       const { failure } = asker;
-      const state = asker.answers === 0 && failure !== undefined ? State.LOST : State.OK;
+      const state = asker.answers === 0 && failure !== undefined ? lost : ok;
       return { ...identity, ...values, procs, state, ...given("err", failure?.message) };
     } catch (error) {
       if (!(error instanceof NvmlError) || broken.has(error.code)) throw error;
@@ -129,7 +135,7 @@ export class Cards {
 
 /** A device that is known but cannot be read: it stays listed, without values. */
 export function missing(identity: Identity, error: NvmlError): Gpu {
-  const state = error.code === code.noPermission ? State.UNSUPPORTED : State.LOST;
+  const state = error.code === code.noPermission ? unsupported : lost;
   return { ...identity, state, err: error.message };
 }
 

@@ -1,5 +1,3 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-import { HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import { loadLibrary } from "./koffi.ts";
 import { code, Nvml, NvmlError, type Tap } from "./library.ts";
 import type { Answer, Request } from "./message.ts";
@@ -22,7 +20,7 @@ export function runNvmlReader(): void {
           return { kind: "opened" };
         case "read":
           if (reader === undefined) throw new Error("NVML was not opened");
-          return { kind: "part", bytes: toBinary(HostInfoSchema, create(HostInfoSchema, reader.read())) };
+          return { kind: "reading", reading: reader.read() };
         case "record":
           return { kind: "recording", text: recording(request.libraries) };
         default:

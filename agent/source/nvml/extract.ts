@@ -6,7 +6,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -79,12 +79,23 @@ function isGood(file: string, sha256: string, uid: number): boolean {
   }
   try {
     const found = fstatSync(handle);
-    return found.isFile() && found.uid === uid && hash(readFileSync(handle)) === sha256;
+    return found.isFile() && found.uid === uid && hashOf(handle) === sha256;
   } catch {
     // Unreadable counts as damaged: a fresh copy takes its place.
     return false;
   } finally {
     closeSync(handle);
+  }
+}
+
+/** In pieces: a buffer for the whole file would stay with the process. */
+function hashOf(handle: number): string {
+  const sum = createHash("sha256");
+  const piece = Buffer.alloc(65_536);
+  for (;;) {
+    const length = readSync(handle, piece);
+    if (length === 0) return sum.digest("hex");
+    sum.update(piece.subarray(0, length));
   }
 }
 

@@ -93,8 +93,8 @@ export interface Process {
   readonly memory: bigint | undefined;
 }
 
-/** More than any device has: such a value is garbage, or says that there is none. */
-const mostMemory = 1n << 56n;
+/** 64 TiB, more than any device has: such a value is garbage, or says that there is none. Sums of them still fit 64 bits. */
+const mostMemory = 1n << 46n;
 
 function memory(buffer: Buffer, at: number): bigint | undefined {
   const value = buffer.readBigUInt64LE(at);

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Hung, Unsupported } from "../source.ts";
 import { Link } from "./link.ts";
 import type { Answer, Request } from "./message.ts";
+import type { Reading } from "./reader.ts";
 
 type Behaviour = (request: Request) => Answer | "hang" | "die";
 
@@ -36,7 +37,8 @@ class Player extends EventEmitter {
   }
 }
 
-const part: Answer = { kind: "part", bytes: new Uint8Array([1]) };
+const reading: Reading = { gpus: [], system: { driverVersion: "550" } };
+const part: Answer = { kind: "reading", reading };
 const good: Behaviour = ({ kind }) => (kind === "open" ? { kind: "opened" } : part);
 const hangs: Behaviour = ({ kind }) => (kind === "open" ? { kind: "opened" } : "hang");
 const sleeps: Behaviour = () => "hang";
@@ -59,16 +61,16 @@ function setUp(behaviours: Behaviour[], mortal = true): { link: Link; players: P
 }
 
 /** Reads, and lets as much time pass as it takes. */
-async function outcome(link: Link, passing = 0): Promise<Uint8Array | Error> {
-  const reading = link.read(["lib"]).catch((error: unknown) => error as Error);
+async function outcome(link: Link, passing = 0): Promise<Reading | Error> {
+  const read = link.read(["lib"]).catch((error: unknown) => error as Error);
   await vi.advanceTimersByTimeAsync(passing);
-  return reading;
+  return read;
 }
 
 test("one reader serves all reads", async () => {
   const { link, players } = setUp([good]);
-  expect(await outcome(link)).toEqual(new Uint8Array([1]));
-  expect(await outcome(link)).toEqual(new Uint8Array([1]));
+  expect(await outcome(link)).toEqual(reading);
+  expect(await outcome(link)).toEqual(reading);
   expect(players).toHaveLength(1);
 });
 
@@ -87,7 +89,7 @@ test("after a failure nothing is started for a second, and each read fails at on
   expect(await outcome(link)).toBeInstanceOf(Hung);
   expect(players).toHaveLength(1);
   await vi.advanceTimersByTimeAsync(1);
-  expect(await outcome(link)).toEqual(new Uint8Array([1]));
+  expect(await outcome(link)).toEqual(reading);
   expect(players).toHaveLength(2);
 });
 
@@ -114,7 +116,7 @@ test("a reader that crashes is named with its signal and replaced", async () => 
   const { link, players } = setUp([({ kind }) => (kind === "open" ? { kind: "opened" } : "die"), good]);
   expect(String(await outcome(link))).toBe("Error: NVML's reader was ended by SIGSEGV");
   await vi.advanceTimersByTimeAsync(1000);
-  expect(await outcome(link)).toEqual(new Uint8Array([1]));
+  expect(await outcome(link)).toEqual(reading);
   expect(players).toHaveLength(2);
 });
 
@@ -136,7 +138,7 @@ test("a missing driver is unsupported, its reader does not stay, and it is looke
   expect(await outcome(link)).toBeInstanceOf(Unsupported);
   expect(players).toHaveLength(1);
   await vi.advanceTimersByTimeAsync(1);
-  expect(await outcome(link)).toEqual(new Uint8Array([1]));
+  expect(await outcome(link)).toEqual(reading);
 });
 
 test("a driver that takes long to open is waited for beyond one read, for a minute", async () => {

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { Hung, Unsupported } from "../source.ts";
 import type { Answer, Request } from "./message.ts";
+import type { Reading } from "./reader.ts";
 
 /** Opening the driver wakes every sleeping GPU, which takes seconds each where nothing keeps them awake. */
 const openWithin = 60_000;
@@ -49,18 +50,18 @@ export class Link {
   }
 
   /**
-   * One read: a HostInfo on the wire.
+   * One read.
    * @throws Unsupported when there is no driver, Hung when it does not answer, Error for the rest; within a pause the
    *   failure that led to it, at once.
    */
-  async read(libraries: readonly string[], signal?: AbortSignal): Promise<Uint8Array> {
+  async read(libraries: readonly string[], signal?: AbortSignal): Promise<Reading> {
     const held = this.#hold(libraries);
     try {
       await this.#opening(held, signal);
       const answer = await exchange(held.child, { kind: "read" }, { deadline: this.#options.deadline, signal });
-      if (answer.kind !== "part") throw new Error(`NVML's reader answered "${answer.kind}" to a read`);
+      if (answer.kind !== "reading") throw new Error(`NVML's reader answered "${answer.kind}" to a read`);
       this.#pause = 0;
-      return answer.bytes;
+      return answer.reading;
     } catch (error) {
       if (!(error instanceof StillOpening))
         this.#fail(held.child, error instanceof Error ? error : new Error(String(error)));

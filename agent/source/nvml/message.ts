@@ -1,3 +1,5 @@
+import type { Reading } from "./reader.ts";
+
 /** What the parent asks of the process that holds NVML. `open` must have been answered before the others. */
 export type Request =
   | { readonly kind: "open"; readonly libraries: readonly string[] }
@@ -7,8 +9,7 @@ export type Request =
 /** The answer; one per request, in order. After a failure the parent ends the process. */
 export type Answer =
   | { readonly kind: "opened" }
-  /** A HostInfo on the wire. */
-  | { readonly kind: "part"; readonly bytes: Uint8Array }
+  | { readonly kind: "reading"; readonly reading: Reading }
   /** Lines of nvml.txt. */
   | { readonly kind: "recording"; readonly text: string }
   /** `unsupported`: there is no driver here, which is normal. */

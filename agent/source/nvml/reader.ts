@@ -1,6 +1,5 @@
-import { State, Vendor } from "../../../proto/gen/host_pb.js";
-import type { Part } from "../source.ts";
-import { broken, Cards, type Gpu, type Identity, missing } from "./card.ts";
+import type { SystemInfo } from "../../../proto/gen/host_pb.js";
+import { broken, Cards, type Gpu, type Identity, lost, missing, nvidia } from "./card.ts";
 import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
 import { XidEvents, type Xids } from "./xid.ts";
 
@@ -14,6 +13,14 @@ const reopenAfter = 300_000;
 interface Slot {
   readonly identity: Identity;
   readonly device: Device | undefined;
+}
+
+type System = Pick<Partial<SystemInfo>, "driverVersion" | "cudaVersion">;
+
+/** One read, as it goes from process to process. */
+export interface Reading {
+  readonly gpus: Gpu[];
+  readonly system: System;
 }
 
 export interface Clock {
@@ -33,7 +40,7 @@ export class GpuReader {
   readonly #cards: Cards;
   #slots: readonly Slot[] = [];
   #xids: XidEvents | undefined;
-  #system: NonNullable<Part["system"]> = {};
+  #system: System = {};
   #opened = 0;
   #lost = false;
 
@@ -70,18 +77,18 @@ export class GpuReader {
       if (!(error instanceof NvmlError) || broken.has(error.code)) throw error;
       // Reported by each read, which asks again.
     }
-    return { device: undefined, identity: known ?? { id: index, vendor: Vendor.NVIDIA } };
+    return { device: undefined, identity: known ?? { id: index, vendor: nvidia } };
   }
 
   /** @throws NvmlError when the library must be opened again. */
-  read(): Part {
+  read(): Reading {
     if (this.#lost && this.#clock.ticks() - this.#opened > reopenAfter) {
       this.#nvml.shutdown();
       this.#open();
     }
     const xids = this.#xids?.drain();
     const gpus = this.#slots.map((slot) => ({ ...this.#gpu(slot), ...counted(xids?.get(slot.identity.id ?? -1)) }));
-    this.#lost = gpus.some(({ state }) => state === State.LOST);
+    this.#lost = gpus.some(({ state }) => state === lost);
     return { gpus, system: this.#system };
   }
 
@@ -114,7 +121,7 @@ function counted(xids: Xids | undefined): Gpu {
 }
 
 /** Versions of the driver; they change only with the library. */
-function system(nvml: Nvml): NonNullable<Part["system"]> {
+function system(nvml: Nvml): System {
   const driverVersion = nvml.ask(queries.driverVersion, undefined);
   const cuda = nvml.ask(queries.cudaVersion, undefined);
   return {

@@ -7,13 +7,20 @@ import { tree } from "./native.ts";
 /** Keeps the reader small: it holds next to nothing, and without these V8 lets garbage pile up. */
 const flags = ["--max-semi-space-size=1", "--max-old-space-size=32"];
 
+/**
+ * No compiler: measured with 8 GPUs after 5,000 reads, 17 MB of its own and 0.35 ms a read, with the compiler 24 MB and
+ * 0.16 ms. Only for the bundle: Node reads the source tree's TypeScript with WebAssembly, which needs one.
+ */
+const bundleFlags = [...flags, "--lite-mode", "--v8-pool-size=0"];
+
 /** How the agent's own program is started again with a hidden command. The only place that knows in which form it runs. */
 function invocation(): string[] {
   // In the source tree the program is a file that Node reads as it is; else it is the one file that runs now.
-  const program = tree === undefined ? process.argv[1] : join(tree, "agent", "main.ts");
+  if (tree !== undefined) return [...flags, join(tree, "agent", "main.ts"), command];
+  const program = process.argv[1];
   // A single executable gives itself as its own script, and takes its flags from within.
   if (program === undefined || program === process.execPath) return [command];
-  return [...flags, program, command];
+  return [...bundleFlags, program, command];
 }
 
 /** Starts the process that holds NVML. It keeps nobody from ending: the parent's end is its own. */
