@@ -136,7 +136,19 @@ async function main(): Promise<void> {
   });
 }
 
+/** npm that is killed outright passes nothing on; whoever started it must not find the hub still there. */
+function stopWithNpm(): void {
+  if (process.env.npm_lifecycle_event !== "start") return;
+  const npm = process.ppid;
+  const look = setInterval(() => {
+    if (process.ppid === npm) return;
+    clearInterval(look);
+    stop().then(() => process.exit(1));
+  }, 1000);
+}
+
 stopOnSignals();
+stopWithNpm();
 try {
   await main();
 } catch (error) {

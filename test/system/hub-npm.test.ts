@@ -1,0 +1,138 @@
+// `npm start` as a user runs it: the whole of it, and nothing left when it ends.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type Place, place } from "../hub.ts";
+import { top } from "../program.ts";
+
+interface Running {
+  readonly npm: ChildProcess;
+  readonly said: () => string;
+  readonly ended: Promise<number | null>;
+}
+
+let at: Place;
+let env: Record<string, string>;
+let url = "";
+let agent = 0;
+const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 50_000, interval: 100 });
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
+
+beforeEach(async () => {
+  at = place();
+  agent = await freePort();
+  url = `http://127.0.0.1:${await freePort()}`;
+  at.write({ servers: { local: `127.0.0.1:${agent}` }, poll: { interval: 1 } });
+  const clean = Object.entries(process.env).filter(([name]) => !/^(GOHM_|npm_|VITEST|NODE_)/.test(name));
+  // npm runs on whatever Node the machine has, not on the one of this repository.
+  const path = (process.env.PATH ?? "").split(":").filter((folder) => !folder.includes("node_modules"));
+  env = {
+    ...(Object.fromEntries(clean) as Record<string, string>),
+    PATH: path.join(":"),
+    GOHM_SETTINGS: at.settings,
+    GOHM_DATA: at.data,
+    GOHM_HUB_ADDR: url.slice("http://".length),
+    GOHM_HISTORY_ADDR: `127.0.0.1:${await freePort()}`,
+  };
+});
+
+afterEach(() => at.remove());
+
+function npmStart(): Running {
+  const npm = spawn("npm", ["start"], { cwd: top, env, stdio: ["ignore", "pipe", "pipe"] });
+  let text = "";
+  for (const stream of [npm.stdout, npm.stderr]) {
+    stream.setEncoding("utf8").on("data", (piece: string) => {
+      text += piece;
+    });
+  }
+  return { npm, said: () => text, ended: once(npm, "close").then(([status]) => status as number | null) };
+}
+
+/** Processes below one, all generations. */
+function below(pid: number): number[] {
+  const parents = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(join("/proc", name, "stat"), "utf8");
+        return [[Number(name), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])] as const];
+      } catch {
+        return []; // it ended while the list was read
+      }
+    });
+  const children = parents.filter(([, parent]) => parent === pid).map(([child]) => child);
+  return children.flatMap((child) => [child, ...below(child)]);
+}
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+async function ready({ npm, said }: Running): Promise<number[]> {
+  await until(() => expect(said()).toContain(`Open ${url} in a browser`));
+  return below(npm.pid ?? 0);
+}
+
+test("one command shows this machine within 3 s, a second one is told why not, and SIGTERM ends all of it with status 0", async () => {
+  const running = npmStart();
+  const pids = await ready(running);
+  expect(pids.length).toBeGreaterThanOrEqual(3);
+  const since = Date.now();
+  await until(async () => expect(await (await fetch(`${url}/api/health`)).json()).toMatchObject({ hosts: 1, open: 1 }));
+  expect(Date.now() - since).toBeLessThan(3000);
+  expect((await fetch(url)).status).toBe(200);
+
+  const second = npmStart();
+  expect(await second.ended).toBe(1);
+  expect(second.said()).toContain(
+    `Cannot listen on ${url.slice(7)} (GOHM_HUB_ADDR): another program, perhaps GOHM itself`,
+  );
+  expect((await fetch(url)).status).toBe(200);
+
+  running.npm.kill("SIGTERM");
+  expect(await running.ended).toBe(0);
+  await until(() => expect(pids.filter(alive)).toEqual([]));
+});
+
+test("when the hub cannot start, the agent ends too, with status 1", async () => {
+  writeFileSync(join(at.folder, "file"), "");
+  env = { ...env, GOHM_DATA: join(at.folder, "file", "data") };
+  const running = npmStart();
+  expect(await running.ended).toBe(1);
+  expect(running.said()).toMatch(/Cannot use the data folder .*GOHM_DATA/);
+  const probe = createServer().listen(agent, "127.0.0.1");
+  await once(probe, "listening");
+  probe.close();
+});
+
+test("broken settings are told before anything is built or started", async () => {
+  at.write('{"servres": {}}');
+  const running = npmStart();
+  expect(await running.ended).toBe(1);
+  expect(running.said()).toMatch(/Unknown setting "servres".*did you mean "servers"\?/);
+  expect(running.said()).not.toContain("Building");
+});
+
+test("nothing is left when the whole of it is killed", async () => {
+  const running = npmStart();
+  const pids = await ready(running);
+  running.npm.kill("SIGKILL");
+  await until(() => expect(pids.filter(alive)).toEqual([]));
+});
