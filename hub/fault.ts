@@ -2,11 +2,9 @@
 export const faults = {
   host_unknown: "No host of that name is in the settings or in history.",
   device_unknown: "The host is known, but has no such GPU, disk or network interface.",
-  series_unknown: "History has no series of that name.",
   metric_unknown: "The catalogue (docs/metrics.md) has no kept metric of that name for this kind of device.",
   bad_request: "A parameter of the request cannot be read; the message names it and what was wanted.",
   page_unknown: "There is nothing at that path.",
-  page_missing: "The page was not built; dist/web holds no index.html.",
   setting_bad: "The settings file, a flag or an environment variable cannot be used; the message names it.",
   data_folder_unusable: "The data folder cannot be made or written to.",
   data_folder_busy: "Another hub is using the data folder.",

@@ -15,11 +15,9 @@ import type { Sight, View } from "./view.ts";
 export const statusOf: Readonly<Record<Code, grpc.status>> = {
   host_unknown: grpc.status.NOT_FOUND,
   device_unknown: grpc.status.NOT_FOUND,
-  series_unknown: grpc.status.NOT_FOUND,
   metric_unknown: grpc.status.INVALID_ARGUMENT,
   bad_request: grpc.status.INVALID_ARGUMENT,
   page_unknown: grpc.status.NOT_FOUND,
-  page_missing: grpc.status.UNAVAILABLE,
   setting_bad: grpc.status.INTERNAL,
   data_folder_unusable: grpc.status.INTERNAL,
   data_folder_busy: grpc.status.INTERNAL,

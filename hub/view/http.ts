@@ -11,11 +11,9 @@ import type { Open } from "./view.ts";
 export const statusOf: Readonly<Record<Code, number>> = {
   host_unknown: 404,
   device_unknown: 404,
-  series_unknown: 404,
   metric_unknown: 400,
   bad_request: 400,
   page_unknown: 404,
-  page_missing: 503,
   setting_bad: 500,
   data_folder_unusable: 500,
   data_folder_busy: 500,

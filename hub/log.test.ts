@@ -1,0 +1,12 @@
+import { expect, test } from "vitest";
+import { lineLog } from "./log.ts";
+
+test("a line is time, level and words, and what another machine says cannot forge a second one", () => {
+  const lines: string[] = [];
+  const log = lineLog(
+    (line) => lines.push(line),
+    () => 0,
+  );
+  log.warn("a\nb\u001b[31m");
+  expect(lines).toEqual(["1970-01-01T00:00:00.000Z warn a b [31m\n"]);
+});
