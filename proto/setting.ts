@@ -42,7 +42,7 @@ export class SettingError extends Error {
   override name = "SettingError";
 }
 
-export const flagOf = (row: Row<unknown>): string => row.flag ?? row.name.replaceAll(".", "-");
+export const flagOf = (row: Row<unknown>): string => row.flag ?? row.name.replaceAll(/[._]/g, "-");
 
 /** @throws SettingError on the first value that is not what its row wants, or a file key no row has. */
 export function load<T extends Table>(table: T, doors: Doors): Values<T> {

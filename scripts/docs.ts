@@ -1,0 +1,84 @@
+// Writes the documents that are made from the code: npm run docs. test/docs.test.ts checks that they are current.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { table as agentTable } from "../agent/settings.ts";
+import { table as hubTable } from "../hub/settings.ts";
+import { catalog, type Level, type Metric } from "../proto/catalog.ts";
+import { Kind, Unit } from "../proto/gen/metric_pb.js";
+import { jsonSchema, markdown } from "../proto/setting.ts";
+
+const top = fileURLToPath(new URL("..", import.meta.url));
+
+const levels: Readonly<Record<Level, string>> = {
+  gpu: "Of each GPU",
+  host: "Of the host",
+  disk: "Of each filesystem",
+  nic: "Of each network interface",
+};
+
+const units: Readonly<Record<Unit, string>> = {
+  [Unit.UNSPECIFIED]: "",
+  [Unit.BYTES]: "bytes",
+  [Unit.BYTES_PER_SECOND]: "bytes/s",
+  [Unit.PERCENT]: "%",
+  [Unit.CELSIUS]: "°C",
+  [Unit.MILLIWATTS]: "mW",
+  [Unit.MEGAHERTZ]: "MHz",
+  [Unit.SECONDS]: "s",
+  [Unit.COUNT]: "",
+};
+
+function metricRow(m: Metric): string {
+  const kind = m.kind === Kind.COUNTER ? "counter" : "gauge";
+  const legacy = m.legacy ? ` (also \`${m.legacy}\`)` : "";
+  const history = m.keep ? `yes${m.scale === 1 ? "" : `, × ${m.scale}`}${legacy}` : "no";
+  return `| \`${m.name}\` | ${units[m.unit]} | ${kind} | ${history} | ${m.prometheus ? `\`hw_${m.prometheus}\`` : "–"} | ${m.help} |`;
+}
+
+function metrics(): string {
+  const parts = (Object.keys(levels) as Level[]).map((level) => {
+    const rows = catalog.filter((m) => m.level === level).map(metricRow);
+    const head = "| Name | Unit | Kind | In history | Prometheus name | What it is |\n|---|---|---|---|---|---|";
+    return `## ${levels[level]}\n\n${head}\n${rows.join("\n")}\n`;
+  });
+  return `# Metrics
+
+Made by \`npm run docs\` from \`proto/host.proto\`, the only place where a metric is declared.
+
+A name is the \`type\` of \`History.GetHistory\`. Its \`v\` is an integer in the unit given here; "× 100" means that the value is multiplied
+by 100 first and rounded, so that two decimals survive. GPU series have the id \`<server>_<gpu index>\`, host series \`<server>\`. One further type, \`gpumem\`, is
+\`gpu_memory_used / gpu_memory_total × 10000\`, cut to an integer. A reading that a machine does not offer is absent everywhere: it is never 0.
+
+${parts.join("\n")}`;
+}
+
+function settings(): string {
+  return `# Settings
+
+Made by \`npm run docs\` from the tables in \`hub/settings.ts\` and \`agent/settings.ts\`. A flag wins over an environment variable, that over the
+settings file, that over the default. An empty variable counts as not set.
+
+## Hub
+
+The settings file is JSON; comments and trailing commas are allowed. It is read again when it changes; an edit that cannot be used changes
+nothing, and the log and the page say why. [settings.schema.json](settings.schema.json) lets an editor check it.
+
+${markdown(hubTable)}
+
+## Agent
+
+${markdown(agentTable)}
+`;
+}
+
+/** Path below the top folder → content. */
+export const documents: Readonly<Record<string, () => string>> = {
+  "docs/metrics.md": metrics,
+  "docs/settings.md": settings,
+  "docs/settings.schema.json": () => `${JSON.stringify(jsonSchema(hubTable, "Settings of the GOHM hub"), null, 2)}\n`,
+};
+
+if (import.meta.main) {
+  for (const [path, content] of Object.entries(documents)) writeFileSync(join(top, path), content());
+}

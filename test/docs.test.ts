@@ -1,0 +1,46 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { documents } from "../scripts/docs.ts";
+
+const top = fileURLToPath(new URL("..", import.meta.url));
+const text = (path: string): string => readFileSync(join(top, path), "utf8");
+
+test.each(Object.keys(documents))("%s is what the code says; npm run docs brings it up to date", (path) => {
+  expect(text(path)).toBe(documents[path]?.());
+});
+
+const pages = [
+  "README.md",
+  "README.zh-CN.md",
+  "CHANGELOG.md",
+  "CONTRIBUTING.md",
+  "docs/architecture.md",
+  "docs/develop.md",
+  "docs/settings.md",
+];
+
+test.each(pages)("%s links to nothing that is not there", (page) => {
+  const links = [...text(page).matchAll(/\]\(([^)#]+)(#[^)]*)?\)/g)].map(([, target = ""]) => target);
+  const lost = links.filter((target) => !/^https?:/.test(target) && !existsSync(join(top, dirname(page), target)));
+  expect(lost).toEqual([]);
+});
+
+const shape = (page: string) => ({
+  headings: text(page).match(/^#+ /gm),
+  code: text(page).match(/^```[\s\S]*?^```/gm),
+  rows: text(page).match(/^\|/gm)?.length,
+  bullets: text(page).match(/^- /gm)?.length,
+  names: [...new Set(text(page).match(/`[^`\n]+`/g))].sort(),
+});
+
+test("the Chinese README has the headings, commands, tables and names of the English one", () => {
+  expect(shape("README.zh-CN.md")).toEqual(shape("README.md"));
+});
+
+test("every environment variable that the README names is a setting", () => {
+  const known = text("docs/settings.md");
+  const named = [...new Set(text("README.md").match(/GOHM_[A-Z_]+/g))];
+  expect(named.filter((name) => !known.includes(`\`${name}\``))).toEqual([]);
+});
