@@ -99,6 +99,11 @@ test("a damaged bundle is told, and nothing of it is left behind", () => {
   expect(readdirSync(place)).toEqual([]);
 });
 
+test("a home that is not there, or cannot be, is refused at once", () => {
+  expect(() => extract(part, join(base, "no", "home", "hmonitor"))).toThrow("ENOENT");
+  expect(() => extract(part, "/proc/nowhere/.cache/hmonitor")).toThrow("ENOENT");
+});
+
 test("without a home the places of the system are left", () => {
   const own = places({}, 1000);
   expect(own.every((path) => path.endsWith("/hmonitor-1000"))).toBe(true);

@@ -35,12 +35,9 @@ export function places(env: Readonly<Record<string, string | undefined>>, uid = 
  * @throws Error when the folder is not safe or cannot be written.
  */
 export function extract(part: Native, place: string, uid = process.getuid?.() ?? 0): string {
-  mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
-  try {
-    mkdirSync(place, { mode: 0o700 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
+  // One level each, for a home without .cache. Not recursive: Node never returns from that below /proc.
+  makeFolder(dirname(place));
+  makeFolder(place);
   checkFolder(place, uid);
   const file = join(place, `koffi-${part.sha256.slice(0, 32)}.node`);
   if (isGood(file, part.sha256, uid)) return file;
@@ -55,6 +52,14 @@ export function extract(part: Native, place: string, uid = process.getuid?.() ??
     rmSync(draft, { force: true });
   }
   return file;
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
 }
 
 /** The folder must be ours alone, and nobody may be able to put another in its place. */
