@@ -92,7 +92,7 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }):
   const t = text.value;
   const sorted = [...procs].sort((a, b) => Number((b.mem ?? 0n) - (a.mem ?? 0n)));
   return (
-    <div class="scroll">
+    <div class="listing">
       <table>
         <thead>
           <tr>
@@ -107,7 +107,9 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }):
         <tbody>
           {sorted.map((proc) => (
             <tr key={proc.pid}>
-              <td class="number">{proc.pid}</td>
+              <td class="number" data-name={t.pid}>
+                {proc.pid}
+              </td>
               <td>{userOf(proc)}</td>
               <td class="command">{proc.basename}</td>
               <td class="number">
@@ -116,7 +118,7 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }):
               <td class="number">
                 <Figure unit="%">{proc.utilization}</Figure>
               </td>
-              <td class="number">
+              <td class="number" data-name={t.started}>
                 <Figure>{proc.started === undefined ? undefined : t.span((now - Number(proc.started)) / 1000)}</Figure>
               </td>
             </tr>

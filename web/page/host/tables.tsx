@@ -17,7 +17,7 @@ function Table({
   return (
     <section class="table">
       <h2>{title}</h2>
-      <div class="scroll">
+      <div class="listing">
         <table>
           <thead>
             <tr>{head}</tr>
@@ -55,14 +55,14 @@ export function Disks({ disks }: { disks: readonly DiskInfo[] }): JSX.Element | 
                 <span class="word fault">{t.sourceStates.hung}</span>
               ) : null}
             </td>
-            <td class="number with-bar">
+            <td class="number with-bar" data-name={t.used}>
               <Bar percent={used} tone={used !== undefined && used > diskLimit && !disk.readOnly ? "fault" : "plain"} />
               <Figure unit="%">{used === undefined ? undefined : Math.round(used)}</Figure>
             </td>
-            <td class="number">
+            <td class="number" data-name={t.size}>
               <Figure>{bytes(disk.total)}</Figure>
             </td>
-            <td class="number">
+            <td class="number" data-name={t.available}>
               <Figure>{bytes(disk.available)}</Figure>
             </td>
           </tr>
@@ -85,13 +85,13 @@ export function Nics({ nics }: { nics: readonly NicInfo[] }): JSX.Element | null
             {nic.name} {nic.up === false ? <span class="quiet">{t.down}</span> : null}
           </td>
           <td class="addresses">{nic.addresses.join(" ")}</td>
-          <td class="number">
+          <td class="number" data-name={t.receive}>
             <Figure>{rate(nic.rxRate)}</Figure>
           </td>
-          <td class="number">
+          <td class="number" data-name={t.transmit}>
             <Figure>{rate(nic.txRate)}</Figure>
           </td>
-          <td class="number">
+          <td class="number" data-name={t.speed}>
             <Figure>{nic.speed === undefined ? undefined : gigabits(nic.speed)}</Figure>
           </td>
         </tr>
@@ -117,7 +117,7 @@ export function Sources({ info }: { info: HostInfo }): JSX.Element | null {
           <td>
             {t.sourceStates[stateName(source.state)]} <span class="quiet">{source.err}</span>
           </td>
-          <td class="number">
+          <td class="number" data-name={t.took}>
             <Figure>{source.duration === undefined ? undefined : `${(source.duration / 1000).toFixed(1)} ms`}</Figure>
           </td>
         </tr>

@@ -1,0 +1,114 @@
+// What the page says when something is gone: the hub, a host, all hosts, sound settings.
+import { create } from "@bufbuild/protobuf";
+import type { Browser } from "playwright-core";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { HostInfoSchema, State } from "../../proto/gen/host_pb.js";
+import { type Info, machine, type PlayedHost, playHost } from "../host.ts";
+import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
+
+const missing = missingBrowser();
+const patience = { timeout: 30_000 };
+
+let browser: Browser;
+let at: Place;
+let hub: RunningHub;
+let node: PlayedHost;
+let watched: Watched;
+
+async function begin(settings: object): Promise<void> {
+  at.write(settings);
+  hub = await startHub(at);
+  watched = await openPage(browser, hub.url);
+}
+
+describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
+  beforeEach(async () => {
+    browser = await openBrowser();
+    at = place();
+    node = await playHost(() => machine(Date.now()));
+  });
+
+  afterEach(async () => {
+    await browser.close();
+    await hub.stop();
+    node.close();
+    at.remove();
+  });
+
+  test("a hub that is stopped is said to be lost, old values do not pass for live, and it comes back by itself", async () => {
+    const settings = { servers: { node: node.address }, poll: { interval: 1 } };
+    await begin(settings);
+    const { page } = watched;
+    await page.locator("tbody .card").first().waitFor();
+    const struck = (): Promise<string> =>
+      page
+        .locator(".card .util .figure")
+        .first()
+        .evaluate((figure) => getComputedStyle(figure).textDecorationLine);
+    expect(await struck()).toBe("none");
+    await hub.stop();
+    const alert = page.getByRole("alert");
+    await alert.waitFor(patience);
+    expect(await alert.textContent()).toMatch(/Connection to the hub lost since \d\d:\d\d:\d\d/);
+    expect(await page.locator("h1").textContent()).toMatch(/were free of 2 cards.*last known/);
+    expect(await page.getByText("live", { exact: true }).count()).toBe(0);
+    expect(await struck()).toBe("line-through");
+    node.answer(() => machine(Date.now(), 66));
+    hub = await startHub(at, { GOHM_HUB_ADDR: new URL(hub.url).host });
+    await alert.waitFor({ state: "detached", ...patience });
+    await expect.poll(() => page.locator("tbody .card .util").first().textContent(), patience).toBe("66%");
+    expect(await struck()).toBe("none");
+  });
+
+  test("a host that is gone is shown with the reason and the age of what it said last, and offers no card", async () => {
+    const idle = (): Info =>
+      create(HostInfoSchema, {
+        hostname: "node",
+        gpus: [{ id: 0, name: "NVIDIA H100", state: State.OK, utilization: 0, memUsed: 0n, memTotal: 80n }],
+      });
+    node.answer(idle);
+    await begin({ servers: { node: node.address }, poll: { interval: 1, deadline: 1 } });
+    const { page } = watched;
+    await expect.poll(() => page.locator("h1 strong").textContent(), patience).toBe("1");
+    node.close();
+    const region = page.getByRole("region", { name: "node", exact: true });
+    await region.getByText(/Unreachable for/).waitFor(patience);
+    expect(await region.getAttribute("class")).toContain("old");
+    expect(await region.textContent()).toContain(node.address);
+    expect(await region.textContent()).toMatch(/Values below are last known, .* old/);
+    expect(await page.locator("h1 strong").textContent()).toBe("0");
+    expect(await page.locator(".column.fault").textContent()).toMatch(/nodeUnreachable for/);
+    node = await playHost(idle, node.port);
+    await expect.poll(() => page.locator("h1 strong").textContent(), patience).toBe("1");
+    expect(await region.getAttribute("class")).not.toContain("old");
+  });
+
+  test("a host that never answered says so and shows no values", async () => {
+    node.close();
+    await begin({ servers: { node: node.address }, poll: { interval: 1, deadline: 1 } });
+    const region = watched.page.getByRole("region", { name: "node", exact: true });
+    await region.getByText("Never reached").waitFor(patience);
+    expect(await region.locator("table, .vitals").count()).toBe(0);
+  });
+
+  test("without hosts the page says where to name them, and shows one as soon as it is named", async () => {
+    await begin({ servers: {} });
+    const { page } = watched;
+    await page.getByText("No hosts are set up yet.").waitFor(patience);
+    at.write({ servers: { node: node.address }, poll: { interval: 1 } });
+    await page.locator("tbody .card").first().waitFor(patience);
+  });
+
+  test("a fault in the settings is shown until it is mended", async () => {
+    await begin({ servers: { node: node.address }, poll: { interval: 1 } });
+    const { page } = watched;
+    await page.locator("tbody .card").first().waitFor(patience);
+    at.write("{ broken");
+    const notice = page.locator(".banner.held");
+    await notice.waitFor(patience);
+    expect(await notice.textContent()).toContain("settings.json");
+    at.write({ servers: { node: node.address }, poll: { interval: 1 } });
+    await notice.waitFor({ state: "detached", ...patience });
+  });
+});
