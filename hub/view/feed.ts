@@ -101,7 +101,8 @@ class Feed {
 
   #changed(): void {
     if (this.#viewers.size === 0 || this.#pending !== undefined) return;
-    const pause = Math.max(0, this.#sentAt + tick - this.#sight.clock.now());
+    // Never more than a tick: the clock of the machine may be set back.
+    const pause = Math.min(tick, Math.max(0, this.#sentAt + tick - this.#sight.clock.now()));
     this.#pending = this.#sight.clock.after(pause, () => this.#send());
   }
 

@@ -50,7 +50,7 @@ function health({ live, version, hub }: Sight): object {
 function shared<T>({ clock }: Sight, make: () => Promise<T>): () => Promise<T> {
   let made: { at: number; value: Promise<T> } | undefined;
   return () => {
-    if (made === undefined || clock.now() - made.at > fresh) {
+    if (made === undefined || Math.abs(clock.now() - made.at) > fresh) {
       made = { at: clock.now(), value: make() };
       const mine = made;
       mine.value.catch(() => {

@@ -108,7 +108,8 @@ export class Target {
     const interval = this.#course.plan().interval * 1000;
     // All hosts are asked at once when the hub starts; from then on each has its own place within the interval.
     if (!this.#answered) return interval * (0.5 + 0.5 * this.#course.intake.random());
-    const late = this.#course.intake.clock.now() - this.#due;
+    // A clock that is set back must not put the next poll off.
+    const late = Math.max(0, this.#course.intake.clock.now() - this.#due);
     return Math.max(0, late >= interval ? interval - (late % interval) : interval - late);
   }
 

@@ -1,0 +1,44 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Gate } from "./gate.ts";
+
+test("hosts that may not answer get half of the places at most, so that one that answers always finds one", () => {
+  const gate = new Gate(4);
+  let unsure = 0;
+  for (let i = 0; i < 10; i++) gate.enter(false, () => unsure++);
+  expect(unsure).toBe(2);
+  let sure = 0;
+  for (let i = 0; i < 3; i++) gate.enter(true, () => sure++);
+  expect(sure).toBe(2);
+  gate.leave(false);
+  expect([sure, unsure]).toEqual([3, 2]);
+});
+
+test("whatever comes and goes, places are never overdrawn, and all who wait get in at last", () => {
+  const visit = fc.record({ sure: fc.boolean(), before: fc.nat(3) });
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: 9 }), fc.array(visit, { maxLength: 60 }), (size, visits) => {
+      const gate = new Gate(size);
+      const inside: boolean[] = [];
+      let entered = 0;
+      const check = (): void => {
+        expect(inside.length).toBeLessThanOrEqual(size);
+        expect(inside.filter((sure) => !sure).length).toBeLessThanOrEqual(Math.floor(size / 2));
+      };
+      const leave = (): void => {
+        const sure = inside.shift();
+        if (sure !== undefined) gate.leave(sure);
+      };
+      for (const { sure, before } of visits) {
+        for (let i = 0; i < before; i++) leave();
+        gate.enter(sure, () => {
+          inside.push(sure);
+          entered++;
+        });
+        check();
+      }
+      while (inside.length > 0) leave();
+      expect(entered).toBe(visits.length);
+    }),
+  );
+});

@@ -1,0 +1,143 @@
+import { mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Fault } from "./fault.ts";
+import { parseFile, readSettings, type Settings, settle, watch } from "./settings.ts";
+
+const parsed = (text: string): unknown => parseFile(text, "s.json");
+const settled = (text: string | undefined, env: Record<string, string> = {}): Settings =>
+  settle({ flags: {}, env }, () => text);
+
+test.each([
+  ["", {}],
+  ["\uFEFF{}", {}],
+  ['// why\n{"poll": {"interval": 5,}, /* x */}', { poll: { interval: 5 } }],
+])("%j is read as what it says", (text, wanted) => {
+  expect(parsed(text)).toEqual(wanted);
+});
+
+test.each([
+  ['{\n  "a": 1\n  "b": 2\n}', "line 3, column 3: comma expected"],
+  ['{"a": 1', "line 1, column 8: close brace expected"],
+  ['{"a": {"x": 1, "x": 2}}', 'line 1, column 16: the key "x" is there twice'],
+  ['{"servers": {"__proto__": "x:1"}}', 'line 1, column 14: the key "__proto__" cannot be used'],
+  ["{} {}", "line 1, column 4: end of file expected"],
+])("%j is refused with line and column", (text, wanted) => {
+  expect(() => parsed(text)).toThrow(`Cannot read s.json: ${wanted}`);
+});
+
+test("any JSON is read as JSON.parse reads it", () => {
+  fc.assert(
+    fc.property(
+      fc.dictionary(
+        fc.string().filter((key) => key !== "__proto__"),
+        fc.jsonValue(),
+      ),
+      (held) => {
+        const text = JSON.stringify(held);
+        fc.pre(!text.includes('"__proto__"'));
+        expect(parsed(text)).toEqual(JSON.parse(text));
+      },
+    ),
+  );
+});
+
+test("without a file the defaults hold, and the environment comes before the file", () => {
+  expect(settled(undefined)).toMatchObject({ servers: { local: "127.0.0.1:9203" }, interval: 10, keepDays: 15 });
+  expect(settled('{"poll": {"interval": 20}}', { GOHM_POLL_INTERVAL: "30" }).interval).toBe(30);
+});
+
+test.each([
+  ['{"history": {"keep_days": 9}}', /"history\.keep_days".*days from 10 to 3650: current value is 9/],
+  ['{"servers": ["a"]}', /"servers".*must be an object of name/],
+  ['{"servers": {"a": "host:99999"}}', /"servers\.a".*current value is "host:99999"/],
+  [`{"servers": {"${"x".repeat(65)}": "host:1"}}`, /a name must be 1 to 64/],
+  ['{"data": "/x"}', /Unknown setting "data"/],
+])("%s is refused", (text, wanted) => {
+  expect(() => settled(text)).toThrow(wanted);
+});
+
+test("settings.example.json is what it says: the defaults", () => {
+  const example = settled(readFileSync(new URL("../settings.example.json", import.meta.url), "utf8"));
+  expect(example).toEqual(settled(undefined));
+});
+
+let folder = "";
+let path = "";
+let timers: (() => void)[] = [];
+let heard: (Settings | Fault)[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "gohm-settings-"));
+  path = join(folder, "settings.json");
+  timers = [];
+  heard = [];
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function follow(): () => void {
+  const clock = {
+    now: () => 0,
+    after: (_ms: number, run: () => void) => {
+      timers.push(run);
+      return () => {
+        timers = timers.filter((timer) => timer !== run);
+      };
+    },
+  };
+  return watch({ flags: {}, env: { GOHM_SETTINGS: path } }, clock, {
+    good: (settings) => heard.push(settings),
+    bad: (fault) => heard.push(fault),
+  });
+}
+
+/** What is heard when the file is looked at next. */
+function look(): Settings | Fault | undefined {
+  heard = [];
+  for (const run of timers.splice(0)) run();
+  return heard[0];
+}
+
+const interval = (seconds: number): string => JSON.stringify({ poll: { interval: seconds } });
+
+test("an edit is seen, one that replaces the file by another too, and nothing is said when nothing changed", () => {
+  writeFileSync(path, interval(2));
+  follow();
+  expect(look()).toBeUndefined();
+  writeFileSync(path, interval(33));
+  expect(look()).toMatchObject({ interval: 33 });
+  writeFileSync(`${path}.new`, interval(44));
+  renameSync(`${path}.new`, path);
+  expect(look()).toMatchObject({ interval: 44 });
+  expect(look()).toBeUndefined();
+});
+
+test("a link that is turned to another file is seen, as Kubernetes changes a ConfigMap", () => {
+  writeFileSync(join(folder, "one"), interval(2));
+  writeFileSync(join(folder, "two"), interval(3));
+  symlinkSync("one", path);
+  follow();
+  symlinkSync("two", `${path}.new`);
+  renameSync(`${path}.new`, path);
+  expect(look()).toMatchObject({ interval: 3 });
+});
+
+test("a bad edit and a file that is gone are told as faults, and the next good edit as settings", () => {
+  writeFileSync(path, interval(2));
+  const stop = follow();
+  writeFileSync(path, "{");
+  expect(look()).toMatchObject({ code: "setting_bad" });
+  rmSync(path);
+  expect(look()).toMatchObject({ code: "setting_bad", message: expect.stringContaining("is gone") });
+  writeFileSync(path, interval(5));
+  expect(look()).toMatchObject({ interval: 5 });
+  stop();
+  expect(timers).toEqual([]);
+});
+
+test("a settings file that is a folder is refused by name", () => {
+  expect(() => readSettings(folder)).toThrow(new RegExp(`Cannot read ${folder}: EISDIR`));
+});

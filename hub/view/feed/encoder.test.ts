@@ -1,0 +1,94 @@
+import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { apply } from "../../../proto/delta.ts";
+import { type Event, EventSchema, Link } from "../../../proto/gen/feed_pb.js";
+import { HostInfoSchema } from "../../../proto/gen/host_pb.js";
+import { Live } from "../../live.ts";
+import { Encoder } from "./encoder.ts";
+
+type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string }>;
+
+let now = 0;
+
+function scene() {
+  now = 1000;
+  const live = new Live(() => now);
+  const encoder = new Encoder({ live, clock: { now: () => now, after: () => () => {} }, hub: "h", interval: () => 10 });
+  const read = (bytes: Uint8Array): Event => fromBinary(EventSchema, bytes);
+  return {
+    live,
+    say: (name: string, init: Init) => live.received(name, create(HostInfoSchema, init)),
+    step: () => read(encoder.step()),
+    whole: () => read(encoder.whole()),
+  };
+}
+
+const card = (utilization: number, name = "H100"): Init => ({ gpus: [{ id: 0, name, utilization }] });
+
+test("a host that only changed its numbers is sent as a delta, one that changed its shape whole", () => {
+  const { live, say, step } = scene();
+  live.expect("a", "x:1");
+  expect(step().hosts).toMatchObject([{ name: "a", address: "x:1", link: Link.IDLE }]);
+  say("a", card(5));
+  expect(step()).toMatchObject({ hosts: [{ link: Link.OPEN, seen: 1000n }], deltas: [] });
+  now = 2000;
+  say("a", card(8));
+  expect(step()).toMatchObject({ hosts: [], deltas: [{ number: 1, seen: 2000n, integers: [3n] }], now: 2000n });
+  say("a", card(8, "H200"));
+  expect(step()).toMatchObject({ hosts: [{ name: "a" }], deltas: [] });
+});
+
+test("several answers within one step are one change that adds up", () => {
+  const { live, say, step } = scene();
+  live.expect("a", "x:1");
+  say("a", card(5));
+  const known = step().hosts[0]?.info ?? expect.fail();
+  for (const load of [50, 7, 90]) say("a", card(load));
+  for (const delta of step().deltas) apply(known, delta);
+  expect(known.gpus[0]?.utilization).toBe(90);
+});
+
+test("a viewer that comes between two steps is told what the others know, so that the next delta fits it too", () => {
+  const { live, say, step, whole } = scene();
+  live.expect("a", "x:1");
+  say("a", card(5));
+  const { sequence } = step();
+  say("a", card(50));
+  const first = whole();
+  expect(first).toMatchObject({ whole: true, sequence, hosts: [{ info: { gpus: [{ utilization: 5 }] } }] });
+  const next = step();
+  expect(next.sequence).toBe(sequence + 1n);
+  const known = first.hosts[0]?.info ?? expect.fail();
+  for (const delta of next.deltas) apply(known, delta);
+  expect(known.gpus[0]?.utilization).toBe(50);
+});
+
+test("a link that breaks is told with its reason, old values beside it and their age", () => {
+  const { live, say, step } = scene();
+  live.expect("a", "x:1");
+  say("a", card(5));
+  step();
+  now = 9000;
+  live.failed("a", "no answer within 5 s");
+  expect(step().hosts).toMatchObject([
+    { link: Link.WAITING, since: 9000n, seen: 1000n, reason: "no answer within 5 s" },
+  ]);
+});
+
+test("nothing new makes an event without hosts, which still says the time, the pace and the notices", () => {
+  const { live, step } = scene();
+  live.expect("a", "x:1");
+  step();
+  live.notice("settings", "line 3");
+  now = 5000;
+  expect(step()).toMatchObject({ hosts: [], deltas: [], now: 5000n, interval: 10, hub: "h", notices: ["line 3"] });
+});
+
+test("a host that was forgotten is told by its number, and its name comes back under another", () => {
+  const { live, step } = scene();
+  live.expect("a", "x:1");
+  step();
+  live.forget("a");
+  live.expect("a", "x:1");
+  expect(step()).toMatchObject({ removed: [1], hosts: [{ name: "a", number: 2 }] });
+});
