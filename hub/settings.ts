@@ -16,7 +16,7 @@ import type { Clock } from "./clock.ts";
 import { Fault } from "./fault.ts";
 
 /** Server name → "host:port", in the order of the file. */
-export type Servers = Readonly<Record<string, string>>;
+type Servers = Readonly<Record<string, string>>;
 
 const serverName = /^[A-Za-z0-9._-]{1,64}$/;
 

@@ -15,7 +15,7 @@ export interface PlayedHost {
   close(): void;
 }
 
-export const bytes = (info: Info): Buffer => Buffer.from(toBinary(HostInfoSchema, create(HostInfoSchema, info)));
+const bytes = (info: Info): Buffer => Buffer.from(toBinary(HostInfoSchema, create(HostInfoSchema, info)));
 
 /** A machine with two cards, as an agent of today describes it. */
 export function machine(now: number, load = 40): Info {

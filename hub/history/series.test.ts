@@ -45,6 +45,7 @@ test.each([
   ["a_7", "util", "device_unknown", /its GPUs are a_0, a_12$/],
   ["a_12", "colour", "metric_unknown", /gpumem, util, temp, fan, gpu_memory_used/],
   ["a", "util", "metric_unknown", /of a host cpu_utilization/],
+  ["a", "", "metric_unknown", /of a host/],
   ["a", "cpu_cores", "metric_unknown", /of a host/],
 ])("%s with type %s is refused as %s", (id, type, code, words) => {
   const refused = expect(() => find({ id, type }, known, present));

@@ -30,6 +30,7 @@ export function typesOf(level: "gpu" | "host"): string[] {
 }
 
 function metricOf(level: "gpu" | "host", type: string): Wanted["metric"] | undefined {
+  if (type === "") return undefined;
   if (level === "gpu" && type === "gpumem") return "gpumem";
   return kept.find((metric) => metric.level === level && (metric.name === type || metric.legacy === type));
 }

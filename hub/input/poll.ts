@@ -1,13 +1,12 @@
 import type { Input, Intake, Plan, Way } from "./input.ts";
 import { dial } from "./poll/channel.ts";
 import { Gate } from "./poll/gate.ts";
-import { type Dial, Target } from "./poll/target.ts";
+import { Target } from "./poll/target.ts";
 
 /** Asks every host of the settings in turn, each on a channel of its own. */
-export const poll: Input = { name: "poll", open: (intake, plan) => start(intake, plan, dial) };
+export const poll: Input = { name: "poll", open: start };
 
-/** The same with another way to dial; for tests. */
-export function start(intake: Intake, first: Plan, dialler: Dial): Way {
+function start(intake: Intake, first: Plan): Way {
   const gate = new Gate(first.concurrency);
   const targets = new Map<string, Target>();
   let plan = first;
@@ -23,7 +22,7 @@ export function start(intake: Intake, first: Plan, dialler: Dial): Way {
     for (const [name, address] of Object.entries(plan.servers)) {
       if (targets.has(name)) continue;
       intake.ingest.expect(name, address);
-      targets.set(name, new Target({ name, address, intake, gate, dial: dialler, plan: () => plan }));
+      targets.set(name, new Target({ name, address, intake, gate, dial, plan: () => plan }));
     }
   };
   adopt();

@@ -13,7 +13,7 @@ let hub: RunningHub;
 let viewer: Viewer;
 const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 20_000, interval: 50 });
 const limit = (bytes: number | "unlimited") =>
-  execFileSync("prlimit", ["--pid", String(hub.child.pid), `--fsize=${bytes}:unlimited`]);
+  execFileSync("/usr/bin/prlimit", ["--pid", String(hub.child.pid), `--fsize=${bytes}:unlimited`]);
 
 beforeEach(async () => {
   at = place();
