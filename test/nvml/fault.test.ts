@@ -126,6 +126,7 @@ nvmlDeviceGetTotalEccErrors 0 0 0 : 0 -`);
     ["claims four thousand million processes", "0 !4000000000"],
     ["claims as many as fit but writes none", "0 !64"],
     ["always wants more room", "7"],
+    ["wants room for four thousand million processes", "7 !4000000000"],
   ])("a driver that %s gets no process list, and no more than its card is hurt", async (_, answer) => {
     const { read, control } = await setUp(h100);
     control(`nvmlDeviceGetComputeRunningProcesses 0 : ${answer}`);

@@ -22,6 +22,7 @@
  *   nvmlDeviceGetComputeRunningProcesses 0 : 0 4711:85899345:-:-    pid:memory:gpu instance:compute instance, "-" is "not available"
  *   nvmlDeviceGetProcessUtilization 0 : 0 4711:200000:97:40:0:0     pid:age in us:sm:memory:encoder:decoder
  *   nvmlDeviceGetComputeRunningProcesses 1 : 0 !4000000000          claims as many entries and writes none
+ *   nvmlDeviceGetMemoryInfo_v2 0 : 25                                only version 2 of the call is refused
  *
  * A call without a line answers NOT_SUPPORTED. In place of the code may stand "hang" (never returns) or "crash" (SIGSEGV).
  * "nvmlDeviceGetName * : 3" is for every GPU, "* 3 : 15" is for every call on GPU 3. "xid 1 : 3 79", only in the control
@@ -347,6 +348,8 @@ Return nvmlDeviceGetMemoryInfo(void *handle, struct Memory *out) {
 Return nvmlDeviceGetMemoryInfo_v2(void *handle, struct Memory2 *out) {
   DEVICE(handle);
   if (out->version != (sizeof *out | 2 << 24)) return ARGUMENT_VERSION_MISMATCH;
+  Line *line = find("nvmlDeviceGetMemoryInfo_v2", device, " %d", device);
+  if (line && code_of(line)) return code_of(line);
   return memory(device, out);
 }
 
@@ -393,8 +396,8 @@ static Return processes(const char *symbol, void *handle, u32 *count, char *out,
   if (!count) return INVALID_ARGUMENT;
   Line *line = find(symbol, device, " %d", device);
   Return code = code_of(line);
+  if (line && *line->values == '!') { *count = strtoul(line->values + 1, NULL, 10); return code; }
   if (code) return code;
-  if (*line->values == '!') { *count = strtoul(line->values + 1, NULL, 10); return SUCCESS; }
   u32 there = items(line->values);
   if (*count < there) { *count = there; return INSUFFICIENT_SIZE; }
   if (there && !out) return INVALID_ARGUMENT;

@@ -27,8 +27,8 @@ class Player extends EventEmitter {
     else if (answer !== "hang") queueMicrotask(() => this.emit("message", answer));
   }
 
-  kill(): void {
-    if (this.#mortal) this.end("SIGKILL");
+  kill(signal: string): void {
+    if (this.#mortal && signal === "SIGKILL") this.end(signal);
   }
 
   end(signal: string): void {

@@ -22,7 +22,8 @@ class List {
   }
 
   /**
-   * @returns The number of entries in `buffer` with the return code; undefined entries when the driver's size makes no sense.
+   * @returns The number of entries in `buffer` with the return code; as many as the driver claims; undefined entries when it wants a
+   *   size that makes no sense.
    */
   fill(call: () => number): { result: number; entries: number | undefined } {
     for (let tries = 0; tries < mostTries; tries++) {
@@ -31,7 +32,7 @@ class List {
       this.count.writeUInt32LE(room, 0);
       const result = call();
       const told = this.count.readUInt32LE(0);
-      if (result !== code.insufficientSize) return { result, entries: told <= room ? told : undefined };
+      if (result !== code.insufficientSize) return { result, entries: told };
       if (told > mostEntries) break;
       // Some room to spare: processes may start before the next try.
       this.buffer = Buffer.alloc((Math.max(told, room) + 16) * this.#size);
