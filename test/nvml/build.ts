@@ -1,7 +1,16 @@
 // Compiles the player of player.c into a libnvidia-ml.so.1, once per source and variant.
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -67,6 +76,8 @@ export function player(variant: Variant = {}): string {
     const flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", `-DSTRIDE_V3=${stride}`];
     const link = ["-Wl,-soname,libnvidia-ml.so.1", `-Wl,--version-script=${script}`];
     execFileSync("cc", [...flags, ...link, "-o", join(draft, "libnvidia-ml.so.1"), source]);
+    // Other users may play it, too: an agent that runs unprivileged.
+    chmodSync(draft, 0o755);
     try {
       renameSync(draft, folder);
     } catch (error) {

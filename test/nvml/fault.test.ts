@@ -227,6 +227,19 @@ describe.skipIf(reason !== undefined)(`no driver${reason ? `: ${reason}` : ""}`,
     expect((await read()).gpus).toHaveLength(2);
   });
 
+  test("a library that is cut off under a running reader, as by an upgrade in place, costs one reader", async () => {
+    const library = join((await setUp(rtx4090)).folder, "cut.so");
+    copyFileSync(player(), library);
+    const { read, failure, skip } = await setUpBeside(library);
+    await read();
+    truncateSync(library, 0);
+    expect((await failure()).message).toBe("NVML's reader was ended by SIGBUS (the driver's files changed under it)");
+    copyFileSync(player(), `${library}.new`);
+    renameSync(`${library}.new`, library);
+    skip(1000);
+    expect((await read()).gpus).toHaveLength(2);
+  });
+
   test("a library that is not NVML's is a failure that says so", async () => {
     const { failure } = await setUp(rtx4090, { nvml: "libc.so.6" });
     expect((await failure()).message).toBe("NVML: Function Not Found: this is no NVML library (13)");

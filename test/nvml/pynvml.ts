@@ -64,7 +64,7 @@ function fetch(folder: string, source: string): void {
 }
 
 /** This machine's main Debian source, with the components that hold what is not free; undefined elsewhere. */
-export function debian(): string | undefined {
+function debian(): string | undefined {
   const release = read("/etc/os-release");
   const codename = /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1];
   if (!/^ID=debian$/m.test(release) || codename === undefined) return undefined;

@@ -14,7 +14,7 @@ export interface Gpu extends Omit<Fields<GPUInfo>, "procs"> {
 // Values of the generated enums, checked by their types: the module itself brings 3 MB of protobuf into the reader's process.
 export const ok: State.OK = 1;
 export const lost: State.LOST = 4;
-export const unsupported: State.UNSUPPORTED = 5;
+const unsupported: State.UNSUPPORTED = 5;
 export const nvidia: Vendor.NVIDIA = 1;
 
 /** What a device is called; it does not change while the driver is loaded. */

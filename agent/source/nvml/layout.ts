@@ -17,7 +17,7 @@ export function text(buffer: Buffer): string {
 }
 
 /** NVML_STRUCT_VERSION: the size of a struct and its version, which a versioned call wants in the first word. */
-export const versionWord = (size: number, version: number): number => size | (version << 24);
+const versionWord = (size: number, version: number): number => size | (version << 24);
 
 /** Bytes of device memory. total = used + free; what the driver reserves counts as used. */
 export interface Memory {
@@ -113,7 +113,7 @@ export const pattern = 0xa5;
  * 535.43 to 535.86 writes entries of 32 bytes, that of later ones 24. So it is inferred from how far `count` entries reach.
  * @returns Undefined when no known stride fits.
  */
-export function stride(buffer: Buffer, count: number): number | undefined {
+function stride(buffer: Buffer, count: number): number | undefined {
   let reach = Math.min(buffer.length, (count + 1) * widest);
   while (reach > 0 && buffer[reach - 1] === pattern) reach--;
   // The last entry, too, must have been written at least as far as into its memory.

@@ -143,7 +143,7 @@ export const queries = {
   clock: plain("nvmlDeviceGetClockInfo", ["uint64", "uint32"]),
   throttle: query("nvmlDeviceGetCurrentClocksEventReasons", [
     { symbol: "nvmlDeviceGetCurrentClocksEventReasons", lead: device, ...number64 },
-    // Its name up to driver 535.
+    // Its name before driver 535.
     { symbol: "nvmlDeviceGetCurrentClocksThrottleReasons", lead: device, ...number64 },
   ]),
   /** Takes the type (0 corrected, 1 uncorrected) and the counter (0 volatile: since the driver was loaded). */
