@@ -50,7 +50,7 @@ export class Link {
   }
 
   /**
-   * One read.
+   * One read; the caller waits for it before the next one.
    * @throws Unsupported when there is no driver, Hung when it does not answer, Error for the rest; within a pause the
    *   failure that led to it, at once.
    */
