@@ -63,6 +63,7 @@ export async function start(parts: Parts): Promise<Hub> {
       log,
       version: parts.version,
       hub: randomBytes(8).toString("hex"),
+      name: () => settings.name,
       interval: () => settings.interval,
       keepDays: () => settings.keepDays,
       web: parts.web,

@@ -50,6 +50,7 @@ beforeEach(async () => {
     log: { ...silent, warn: (line) => lines.push(line), error: (line) => lines.push(line) },
     version: "1.2.3",
     hub: "h",
+    name: () => "north",
     interval: () => 10,
     keepDays: () => 15,
     web: folder,
@@ -115,6 +116,7 @@ test("GET /api/health counts hosts and says what an administrator should know", 
   live.notice("settings", "line 3");
   expect((await json("/api/health")).body).toMatchObject({
     status: "ok",
+    name: "north",
     version: "1.2.3",
     hosts: 1,
     open: 0,

@@ -10,7 +10,6 @@ import type { View } from "./view.ts";
 const policy = [
   "default-src 'self'",
   "img-src 'self' data:",
-  "style-src 'self' 'unsafe-inline'",
   "object-src 'none'",
   "base-uri 'none'",
   "form-action 'self'",
@@ -43,14 +42,15 @@ interface Held {
 /** The page at `/` and its files. */
 export const page: View = {
   name: "page",
-  async open({ web, version }) {
+  async open({ web, version, name }) {
     const shelf = new Shelf(web);
     const serve = (c: Context): Response => shelf.serve(c, c.req.path.slice(1));
     return {
       routes: (app) => {
         app.get("/", (c) => {
           c.header("Vary", "Accept");
-          if (wantsJson(c.req.header("accept"))) return c.json({ message: "GOHM", version, docs_url: "/docs" });
+          if (wantsJson(c.req.header("accept")))
+            return c.json({ message: name() || "GOHM", version, docs_url: "/docs" });
           return shelf.serve(c, "index.html");
         });
         app.get("/host/*", (c) => shelf.serve(c, "index.html"));

@@ -40,10 +40,10 @@ export const rest: View = {
   },
 };
 
-function health({ live, version, hub }: Sight): object {
+function health({ live, version, hub, name }: Sight): object {
   const hosts = live.hosts();
   const open = hosts.filter(({ link }) => link.state === "open").length;
-  return { status: "ok", version, hub, hosts: hosts.length, open, notices: live.notices() };
+  return { status: "ok", name: name(), version, hub, hosts: hosts.length, open, notices: live.notices() };
 }
 
 /** One making at a time, given to all who asked meanwhile and shortly after: these answers cost seconds in a large fleet. */

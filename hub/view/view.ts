@@ -13,6 +13,8 @@ export interface Sight {
   readonly version: string;
   /** Random per start of the hub. */
   readonly hub: string;
+  /** What the hub calls itself, or "". */
+  readonly name: () => string;
   /** Seconds between two polls, as set now. */
   readonly interval: () => number;
   /** Days that history goes back, as set now. */

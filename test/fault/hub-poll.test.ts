@@ -111,7 +111,7 @@ test("a web server at the address is no hmonitor, in words", async () => {
   const http = createHttp((_request, response) => response.end("hello"));
   const address = await tcp(() => {}, http);
   watch({ a: address });
-  await failing("a", new RegExp(`${address}`));
+  await failing("a", new RegExp(`^what answers at ${address} does not speak gRPC$`));
 });
 
 test("a name that cannot be resolved is told", async () => {

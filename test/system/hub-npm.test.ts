@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Place, place } from "../hub.ts";
-import { top } from "../program.ts";
+import { start, top } from "../program.ts";
 
 interface Running {
   readonly npm: ChildProcess;
@@ -120,6 +120,29 @@ test("when the hub cannot start, the agent ends too, with status 1", async () =>
   const probe = createServer().listen(agent, "127.0.0.1");
   await once(probe, "listening");
   probe.close();
+});
+
+test("an agent that answers there already is used, and outlives the hub", async () => {
+  const own = start("hmonitor", [], { GOHM_ADDR: `127.0.0.1:${agent}` });
+  await own.line(/listens on/);
+  const running = npmStart();
+  await ready(running);
+  expect(running.said()).toContain(`An agent answers at 127.0.0.1:${agent} already and is used.`);
+  running.npm.kill("SIGINT");
+  expect(await running.ended).toBe(0);
+  expect(own.child.exitCode).toBeNull();
+  expect(await own.stop()).toBe(0);
+});
+
+test("another program at the agent's address is told, with status 1", async () => {
+  const other = createServer((socket) => socket.end("SSH-2.0\r\n").on("error", () => {})).listen(agent, "127.0.0.1");
+  await once(other, "listening");
+  const running = npmStart();
+  expect(await running.ended).toBe(1);
+  expect(running.said()).toMatch(
+    /Cannot start an agent at 127\.0\.0\.1:\d+: another program is there \(.*does not speak gRPC/,
+  );
+  other.close();
 });
 
 test("broken settings are told before anything is built or started", async () => {

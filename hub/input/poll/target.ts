@@ -2,7 +2,7 @@ import type { Intake, Plan } from "../input.ts";
 import type { Channel, Outcome } from "./channel.ts";
 import type { Gate } from "./gate.ts";
 
-export type Dial = (address: string) => Channel;
+type Dial = (address: string) => Channel;
 
 export interface Course {
   readonly name: string;
