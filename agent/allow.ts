@@ -11,11 +11,10 @@ export interface Allow {
 
 type Range = ReturnType<typeof ipaddr.parseCIDR>;
 
-/** IPv4 inside IPv6 as IPv4, without zone; undefined when it is no address. */
+/** IPv4 inside IPv6 as IPv4; undefined when it is no address. A zone (fe80::1%eth0) does not matter to what matches. */
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
-  const bare = text.replace(/%.*$/, "");
   // ipaddr.js reads 10.1 and 010.0.0.0 in its own way; only what Node calls an address is one.
-  return isIP(bare) === 0 ? undefined : ipaddr.process(bare);
+  return isIP(text) === 0 ? undefined : ipaddr.process(text);
 }
 
 function parsePiece(piece: string): Range | undefined {

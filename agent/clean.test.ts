@@ -16,6 +16,7 @@ test.each([
 
 test("a long name is cut to 256 bytes, never inside a character", () => {
   expect(clean("x".repeat(300))).toBe("x".repeat(256));
+  expect(clean("数".repeat(100))).toBe("数".repeat(85));
   expect(clean(`x${"数".repeat(100)}`)).toBe(`x${"数".repeat(85)}`);
 });
 

@@ -112,7 +112,8 @@ class Watch {
       // A read that was given up has been reported as late already.
       if (!signal.aborted) this.#fail(error);
     } finally {
-      this.#duration = Math.round((machine.ticks() - begun) * 1000);
+      // A read that hung for hours is longer than the field can say.
+      this.#duration = Math.min(0xffff_ffff, Math.round((machine.ticks() - begun) * 1000));
     }
   }
 

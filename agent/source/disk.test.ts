@@ -126,3 +126,13 @@ test("in a container the mounts are those of the host's first process", async ()
   const reader = await disk.open(machineOf({ root: "/host", files, space: async () => space }), options);
   expect((await reader?.read(never))?.disks?.[0]?.device).toBe("/dev/sda1");
 });
+
+test("of thousands of datasets the first 500 are shown, and the log says so", async () => {
+  const lines: string[] = [];
+  const log = { info: () => undefined, warn: (line: string) => lines.push(line) };
+  const text = Array.from({ length: 3000 }, (_, i) => `tank/${i} /tank/${i} zfs rw 0 0`).join("\n");
+  const machine = machineOf({ files: { "/proc/mounts": text }, space: async () => space });
+  const reader = await disk.open(machine, { ...options, log });
+  expect((await reader?.read(never))?.disks).toHaveLength(500);
+  expect(lines).toEqual(["disk: 3000 filesystems are mounted, only the first 500 are shown"]);
+});
