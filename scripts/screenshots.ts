@@ -1,6 +1,7 @@
 // Makes the pictures under docs/images/: real agents that play captured machines, a real hub, a real browser.
-// node scripts/screenshots.ts [FOLDER] [NAME…]; the default folder is docs/images.
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+// node scripts/screenshots.ts            those of the documentation
+// node scripts/screenshots.ts FOLDER     also every other state of the page, to look at while changing it
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
@@ -10,7 +11,8 @@ import type { Measured } from "../hub/history/store.ts";
 import { lineLog } from "../hub/log.ts";
 import { openBrowser, openPage } from "../test/browser/browser.ts";
 import { a100, type Change, desk, h100, playMachine, playStorage, work } from "../test/browser/scene.ts";
-import { type Place, place, startHub } from "../test/hub.ts";
+import { type Place, place, type RunningHub, startHub } from "../test/hub.ts";
+import { top } from "../test/program.ts";
 
 const machines: Readonly<Record<string, Change>> = {
   "h100-1": { capture: h100, hostname: "h100-1", address: "10.30.1.11" },
@@ -47,20 +49,45 @@ interface Shot {
   readonly prepare?: (page: Page) => Promise<void>;
 }
 
+const phone = { viewport: { width: 360, height: 760 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 const wide = { viewport: { width: 1440, height: 1000 } };
 const shots: readonly Shot[] = [
   { name: "fleet-light", options: wide },
   { name: "fleet-dark", options: { ...wide, colorScheme: "dark" } },
   { name: "host", options: { viewport: { width: 1440, height: 1180 } }, hash: "#/host/h100-1", prepare: toCharts },
-  {
-    name: "phone",
-    options: { viewport: { width: 360, height: 760 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true },
-  },
+  { name: "phone", options: phone },
   { name: "zh", options: { ...wide, locale: "zh-CN" } },
 ];
 
+const others: readonly Shot[] = [
+  { name: "map", options: wide, prepare: toMap },
+  { name: "map-dark", options: { ...wide, colorScheme: "dark" }, prepare: toMap },
+  { name: "fleet-whole", options: { viewport: { width: 1100, height: 900 } }, full: true },
+  { name: "host-top", options: wide, hash: "#/host/a100-1" },
+  {
+    name: "host-dark-zh",
+    options: { ...wide, colorScheme: "dark", locale: "zh-CN" },
+    hash: "#/host/h100-1",
+    full: true,
+    prepare: toCharts,
+  },
+  { name: "host-gone", options: wide, hash: "#/host/h100-3" },
+  {
+    name: "phone-rows",
+    options: phone,
+    prepare: (page) => page.locator(".tools").evaluate((tools) => tools.scrollIntoView()),
+  },
+  { name: "phone-host", options: { ...phone, locale: "zh-TW" }, hash: "#/host/desk-4090", full: true },
+];
+
+async function toMap(page: Page): Promise<void> {
+  await page.locator(".tools .switch button").nth(1).click();
+  await page.locator("canvas").focus();
+  await page.keyboard.press("ArrowRight");
+}
+
 async function toCharts(page: Page): Promise<void> {
-  await page.getByRole("button", { name: "24 h", exact: true }).click();
+  await page.locator(".history .switch button").nth(3).click();
   await page.waitForFunction(() => {
     const plots = [...document.querySelectorAll(".plot")];
     return plots.length > 4 && plots.every((plot) => Number(plot.getAttribute("data-points")) > 200);
@@ -71,6 +98,7 @@ async function toCharts(page: Page): Promise<void> {
 
 /** A day of samples for the machine whose charts are shown, in the shape of its capture. */
 function fillHistory(at: Place): void {
+  const keys = readFileSync(join(top, "test/capture", h100, "nvml.txt"), "utf8").match(/GPU-[0-9a-f-]+/g) ?? [];
   const log = lineLog(() => {}, systemClock.now);
   const store = openStore({ folder: at.data, clock: systemClock, log, keepDays: () => 15, trouble: () => {} });
   const now = Date.now();
@@ -81,18 +109,11 @@ function fillHistory(at: Place): void {
     store.append({
       host: "h100-1",
       at: t,
-      devices: [hostAt(hours), nicAt(hours), ...uuids.map((key, i) => cardAt(key, i, hours))],
+      devices: [hostAt(hours), nicAt(hours), ...keys.map((key, i) => cardAt(key, i, hours))],
     });
   }
   store.close();
 }
-
-/** Those of the capture. */
-const uuids = [
-  "GPU-2b6f1d54-4c1e-9a37-5e0d-7a1c3f8e9b02",
-  "GPU-8f0e6a1c-97d2-3b54-c6a8-10d4e2b7f593",
-  "GPU-d41c7e98-0b3a-6f25-8e17-5c9a2d60b4f1",
-];
 
 let seed = 7;
 function noise(): number {
@@ -101,15 +122,27 @@ function noise(): number {
 }
 
 function cardAt(key: string, index: number, hours: number): Measured {
-  const training = hours > -17 + index * 0.1 && !(hours > -5 && hours < -4.4);
-  const load = training ? 92 + noise() * 7 : index === 2 ? 18 + 16 * noise() : 0;
+  const { load, memory } = doing(index, hours);
   const values = new Map([
     ["gpu_utilization", Math.round(load)],
-    ["gpu_memory_used", training ? 79.4e9 : 1.6e9],
-    ["gpu_temperature", Math.round(33 + load * 0.32 + index * 2 + noise() * 2)],
-    ["gpu_power", Math.round((75 + load * 6.1 + noise() * 30) * 1000)],
+    ["gpu_memory_used", memory],
+    ["gpu_temperature", Math.round(31 + load * 0.32 + index * 0.7 + noise())],
+    ["gpu_power", Math.round((72 + load * 6.1 + noise() * 24) * 1000)],
   ]);
   return { level: "gpu", key, index, values };
+}
+
+/** A training on four cards that once went back to its checkpoint, a server with a day's rhythm, a notebook, an idle card. */
+function doing(index: number, hours: number): { load: number; memory: number } {
+  if (index < 4) {
+    const training = hours > -17 + index * 0.05 && !(hours > -5 && hours < -4.4);
+    return training ? { load: 91 + noise() * 8, memory: 78.9e9 } : { load: 0, memory: 0.6e9 };
+  }
+  if (index === 4) return { load: Math.max(2, 45 + 38 * Math.sin(hours / 3.8) + 8 * noise()), memory: 72.9e9 };
+  if (index === 5)
+    return { load: hours > -7 ? 78 + 12 * noise() : 30 + 8 * noise(), memory: hours > -7 ? 22.4e9 : 13.5e9 };
+  if (index === 6) return { load: 0, memory: 0.6e9 };
+  return { load: hours > -11 && hours < -10.2 ? 55 + 20 * noise() : 0, memory: hours > -11 ? 31.7e9 : 0.6e9 };
 }
 
 function hostAt(hours: number): Measured {
@@ -142,7 +175,17 @@ async function shoot(browser: Browser, url: string, folder: string, shot: Shot):
   await close();
 }
 
-async function main(folder: string, names: readonly string[], extra: readonly Shot[]): Promise<void> {
+async function shootLoss(browser: Browser, hub: RunningHub, folder: string): Promise<void> {
+  const { page, close } = await openPage(browser, hub.url, wide);
+  await page.waitForSelector(".cards tbody .card");
+  await hub.stop();
+  await page.getByRole("alert").waitFor();
+  await page.waitForTimeout(2500);
+  await page.screenshot({ path: join(folder, "lost.png") });
+  await close();
+}
+
+async function main(folder: string, every: boolean): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const at = place();
   const scratch = mkdtempSync(join(tmpdir(), "gohm-scene-"));
@@ -168,12 +211,11 @@ async function main(folder: string, names: readonly string[], extra: readonly Sh
     await page.waitForFunction((n) => document.querySelectorAll(".host .cards").length >= n, played.length);
     await played.find(({ name }) => name === "h100-3")?.program.stop();
     await page.waitForSelector(".host.old");
-    await page.waitForTimeout(65_000 * (names.includes("quick") ? 0 : 1));
+    // So that what is held without computing has been so for more than a minute.
+    if (!every) await page.waitForTimeout(70_000);
     await close();
-    const wanted = [...shots, ...extra].filter(
-      ({ name }) => names.length === 0 || names.includes("quick") || names.includes(name),
-    );
-    for (const shot of wanted) await shoot(browser, hub.url, folder, shot);
+    for (const shot of every ? [...shots, ...others] : shots) await shoot(browser, hub.url, folder, shot);
+    if (every) await shootLoss(browser, hub, folder);
   } finally {
     clearInterval(moving);
     await browser.close();
@@ -185,5 +227,5 @@ async function main(folder: string, names: readonly string[], extra: readonly Sh
   }
 }
 
-const [folder = "docs/images", ...names] = process.argv.slice(2);
-await main(folder, names, []);
+const [folder] = process.argv.slice(2);
+await main(folder ?? "docs/images", folder !== undefined);

@@ -29,7 +29,7 @@ export const harmful: ReadonlySet<Throttle> = new Set([
 ]);
 
 /** Bytes in use above which somebody holds the card even where no process is visible (containers, other name spaces). */
-export function heldAbove(total: number): number {
+function heldAbove(total: number): number {
   return Math.max(total * freeRule.memoryShare, freeRule.memoryFloor);
 }
 

@@ -18,7 +18,7 @@ export interface Stream {
   close(): void;
 }
 
-export interface Clock {
+interface Clock {
   now(): number;
   /** Calls back once after so many milliseconds; the answer calls it off. */
   after(milliseconds: number, call: () => void): () => void;
@@ -41,11 +41,11 @@ export interface Following {
 }
 
 /** Milliseconds without a word after which a connection counts as dead. The hub speaks every 15 s whatever happens. */
-export const silence = (interval: number): number => Math.min(35_000, Math.max(3 * interval * 1000, 20_000));
+const silence = (interval: number): number => Math.min(35_000, Math.max(3 * interval * 1000, 20_000));
 const firstSilence = 20_000;
 const longestPause = 10_000;
 
-export function decode(data: string): Event {
+function decode(data: string): Event {
   return fromBinary(EventSchema, base64Decode(data));
 }
 

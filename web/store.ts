@@ -11,8 +11,10 @@ export interface Entry {
   readonly number: number;
   readonly host: Signal<Host>;
   readonly tick: Signal<number>;
-  /** Its last answer is recent enough to be shown as live. */
+  /** Its last answer was recent when the hub last spoke. */
   readonly fresh: ReadonlySignal<boolean>;
+  /** It may be shown as what is so now: its answer is recent, and the hub is there. */
+  readonly live: ReadonlySignal<boolean>;
   /** Lower-case text that the search looks in. */
   readonly words: ReadonlySignal<string>;
   /** By card: hub's milliseconds since when it has been held without computing, as far as this page saw. */
@@ -37,7 +39,7 @@ export interface Fleet {
 }
 
 /** Milliseconds after which an answer is too old to be shown as live. */
-export const lateAfter = (interval: number): number => Math.max(3 * interval, interval + 10) * 1000;
+const lateAfter = (interval: number): number => Math.max(3 * interval, interval + 10) * 1000;
 
 export function createFleet(): Fleet {
   const entries = signal<readonly Entry[]>([]);
@@ -63,7 +65,7 @@ export function createFleet(): Fleet {
       held.host.value = host;
       held.tick.value++;
       byNumber.set(host.number, held);
-    } else byNumber.set(host.number, createEntry(host, now, interval));
+    } else byNumber.set(host.number, createEntry(host, { now, interval, connection }));
   };
 
   const take = (event: Event, local: number): void => {
@@ -104,7 +106,9 @@ export function createFleet(): Fleet {
   };
 }
 
-function createEntry(first: Host, now: Signal<number>, interval: Signal<number>): Entry {
+type Around = Pick<Fleet, "now" | "interval" | "connection">;
+
+function createEntry(first: Host, { now, interval, connection }: Around): Entry {
   const host = signal(first);
   const tick = signal(0);
   const fresh = computed(() => {
@@ -112,8 +116,9 @@ function createEntry(first: Host, now: Signal<number>, interval: Signal<number>)
     const { link, seen } = host.value;
     return link !== Link.WAITING && seen !== undefined && now.value - Number(seen) < lateAfter(interval.value);
   });
+  const live = computed(() => fresh.value && connection.value.state !== "lost");
   const words = computed(() => haystack(host.value));
-  return { number: first.number, host, tick, fresh, words, restingSince: new Map() };
+  return { number: first.number, host, tick, fresh, live, words, restingSince: new Map() };
 }
 
 function haystack({ name, address, info }: Host): string {

@@ -23,7 +23,7 @@ export interface Place {
 }
 
 /** What one user has on all cards. A card that two users share counts for both. */
-export interface Holder {
+interface Holder {
   readonly user: string;
   readonly cards: number;
   /** Of those, cards on which nobody computes. */

@@ -1,8 +1,12 @@
 // Debian's chromium, driven through playwright-core, for tests and screenshots of the page.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { top } from "../program.ts";
 
 const path = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+const axe = readFileSync(join(top, "node_modules/axe-core/axe.min.js"), "utf8");
 
 /** Why browser tests cannot run here, or undefined when they can. */
 export function missingBrowser(): string | undefined {
@@ -46,4 +50,16 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
   });
   await page.goto(url);
   return { page, requests, errors, close: () => context.close() };
+}
+
+/** What axe-core has against the page as it stands: rule, and the elements that break it. */
+export async function faultsOf(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as {
+      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+    };
+    const { violations } = await axe.run();
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+  });
 }

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import { type Info, machine, type PlayedHost, playHost } from "../host.ts";
 import { type Place, place, type RunningHub, startHub } from "../hub.ts";
-import { missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
+import { faultsOf, missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
 
 const missing = missingBrowser();
 const patience = { timeout: 30_000 };
@@ -54,6 +54,8 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     expect(await page.locator("h1").textContent()).toMatch(/were free of 2 cards.*last known/);
     expect(await page.getByText("live", { exact: true }).count()).toBe(0);
     expect(await struck()).toBe("line-through");
+    expect(await page.locator("tbody .card").first().textContent()).toContain("last known");
+    expect(await faultsOf(page)).toEqual([]);
     node.answer(() => machine(Date.now(), 66));
     hub = await startHub(at, { GOHM_HUB_ADDR: new URL(hub.url).host });
     await alert.waitFor({ state: "detached", ...patience });
@@ -75,6 +77,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     const region = page.getByRole("region", { name: "node", exact: true });
     await region.getByText(/Unreachable for/).waitFor(patience);
     expect(await region.getAttribute("class")).toContain("old");
+    expect(await faultsOf(page)).toEqual([]);
     expect(await region.textContent()).toContain(node.address);
     expect(await region.textContent()).toMatch(/Values below are last known, .* old/);
     expect(await page.locator("h1 strong").textContent()).toBe("0");

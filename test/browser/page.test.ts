@@ -1,5 +1,5 @@
 // The page as people use it: a real browser, the real hub, a real agent that plays a captured machine.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -15,12 +15,10 @@ import {
 import { type Info, machine, type PlayedHost, playHost } from "../host.ts";
 import { type Place, place, type RunningHub, startHub } from "../hub.ts";
 import { missingCompiler } from "../nvml/build.ts";
-import { top } from "../program.ts";
-import { missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
+import { faultsOf, missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
 import { h100, type Played, playMachine, playStorage } from "./scene.ts";
 
 const missing = missingBrowser() ?? missingCompiler();
-const axe = readFileSync(join(top, "node_modules/axe-core/axe.min.js"), "utf8");
 const nasty = `<img src=x onerror="window.caught=1"><script>window.caught=1</script>`;
 const patience = { timeout: 20_000 };
 
@@ -58,18 +56,6 @@ async function open(path = "", options: Parameters<typeof openPage>[2] = {}): Pr
 
 const host = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
 const cardsOf = (page: Page, name: string) => host(page, name).locator("tbody .card");
-
-async function sound(page: Page): Promise<void> {
-  await page.evaluate(axe);
-  const found = await page.evaluate(async () => {
-    const { axe } = window as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-    };
-    const { violations } = await axe.run();
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-  });
-  expect(found).toEqual([]);
-}
 
 async function fits(page: Page): Promise<void> {
   const [wide, room] = await page.evaluate(() => [
@@ -288,12 +274,12 @@ describe.skipIf(missing)(missing ?? "the page", () => {
   ] as const)("axe finds nothing: %s", async (_, options) => {
     const { page } = await open("", { ...options, reducedMotion: "reduce" });
     await cardsOf(page, "h100").nth(7).waitFor();
-    await sound(page);
+    expect(await faultsOf(page)).toEqual([]);
     await page.locator(".switch button").nth(1).click();
     await page.locator("canvas").waitFor();
-    await sound(page);
+    expect(await faultsOf(page)).toEqual([]);
     await page.goto(`${hub.url}/#/host/h100`);
     await page.locator(".plot[data-points]:not([data-points='0'])").first().waitFor();
-    await sound(page);
+    expect(await faultsOf(page)).toEqual([]);
   });
 });

@@ -28,7 +28,7 @@ export interface Change {
 }
 
 /** Lines of nvml.txt that make card `to` a twin of card `from`, on a bus and with a name of its own. */
-export function twin(text: string, from: number, to: number): string {
+function twin(text: string, from: number, to: number): string {
   const lines = text.split("\n").filter((line) => new RegExp(`^nvml\\w+ ${from}( |$)`).test(line));
   return lines
     .map((line) => line.replace(new RegExp(`^(nvml\\w+) ${from}\\b`), `$1 ${to}`))
@@ -121,7 +121,7 @@ function nvmlOf(text: string, { free = [], nvml = [], mend }: Change): string {
 const GiB = 1024 ** 3;
 
 /** A file server: no GPU, and a disk that is nearly full. */
-export const storage: Info = {
+const storage: Info = {
   hostname: "storage-1",
   ip: "10.30.1.9",
   cpu: { model: "AMD EPYC 7313P 16-Core Processor", threads: 32, busy: 7.4, iowait: 2.1 },
@@ -171,7 +171,7 @@ export async function playStorage(): Promise<{ address: string; close(): void }>
   return playHost(() => ({ ...storage, sampled: BigInt(Date.now()) }));
 }
 
-/** Forty machines of eight cards each, for what has to stay quick with many. */
+/** One of many machines with eight cards each; every number moves with the load. */
 export function crowd(host: number, load: number): HostInfo {
   const gpus = Array.from({ length: 8 }, (_, id): NonNullable<Info["gpus"]>[number] => {
     const idle = (host + id) % 5 === 0;

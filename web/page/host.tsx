@@ -35,14 +35,16 @@ function Whole({ entry }: { entry: Entry }): JSX.Element {
   });
   drawn.value;
   const host = entry.host.value;
-  const fresh = entry.fresh.value;
+  const fresh = entry.live.value;
   const { info } = host;
-  const troubles = troublesOf({ host, fresh }).filter((one) => one.kind !== "unreachable" && one.kind !== "late");
+  const troubles = troublesOf({ host, fresh: entry.fresh.value }).filter(
+    (one) => one.kind !== "unreachable" && one.kind !== "late",
+  );
   return (
     <div class={`one ${fresh ? "" : "old"}`}>
       <header class="host-head">
         <h1>
-          <Mark of={fresh ? "busy" : "fault"} />
+          {fresh ? null : <Mark of="fault" />}
           {host.name}
         </h1>
         {info === undefined ? null : <Vitals info={info} />}

@@ -13,7 +13,7 @@ export const colourOf = (place: number, theme: "light" | "dark"): string => {
   return colours[place % colours.length] ?? "#888888";
 };
 
-export interface Line {
+interface Line {
   readonly name: string;
   /** Place in the palette. */
   readonly colour: number;

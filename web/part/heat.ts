@@ -6,7 +6,7 @@ export interface HeatRow {
   readonly cells: readonly HeatCell[];
 }
 
-export interface HeatCell {
+interface HeatCell {
   readonly verdict: Verdict;
   /** Share of the last sample period, percent; undefined when not measured. */
   readonly utilization: number | undefined;
@@ -81,6 +81,7 @@ export interface Paint {
   readonly line: string;
   readonly font: string;
   readonly states: Readonly<Record<Verdict, string>>;
+  readonly fills: Readonly<Record<Verdict, string>>;
 }
 
 /** Draws the whole map; 1,600 cells take a few milliseconds. */
@@ -127,7 +128,7 @@ function drawCell(
   const colour = paint.states[verdict];
   const height = cell.size;
   context.strokeStyle = colour;
-  context.fillStyle = colour;
+  context.fillStyle = paint.fills[verdict];
   context.lineWidth = 1;
   context.setLineDash(verdict === "unknown" ? [2, 2] : []);
   context.strokeRect(at.x + 0.5, at.y + 0.5, at.size - 1, height - 1);

@@ -6,7 +6,7 @@ import type { Text } from "../text/text.ts";
 import { Mark } from "./part.tsx";
 
 /** One thing that is wrong, in words. `now` is the hub's clock in milliseconds. */
-export function wordsOf(trouble: Trouble, now: number, t: Text): string {
+function wordsOf(trouble: Trouble, now: number, t: Text): string {
   switch (trouble.kind) {
     case "unreachable":
       return t.unreachableSince(t.span((now - trouble.since) / 1000));

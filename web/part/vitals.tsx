@@ -45,7 +45,7 @@ interface VitalProps {
 
 function Vital({ name, percent, plain, tone, children }: VitalProps): JSX.Element {
   return (
-    <div class="vital">
+    <div class={plain ? "vital wide" : "vital"}>
       <dt>{name}</dt>
       <dd>{children}</dd>
       {plain ? null : <Bar percent={percent} tone={tone ?? ((percent ?? 0) >= 90 ? "high" : "plain")} />}

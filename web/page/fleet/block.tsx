@@ -28,7 +28,7 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
   });
   drawn.value;
   const host = entry.host.value;
-  const fresh = entry.fresh.value;
+  const fresh = entry.live.value;
   const gpus = host.info?.gpus ?? [];
   const places = picked === "all" ? gpus.map((_, i) => i) : picked;
   const now = fleet.now.peek();

@@ -61,7 +61,7 @@ function hostTrouble(standing: Standing): boolean {
   return troublesOf(standing).some((trouble) => trouble.kind !== "card" && trouble.kind !== "slowed");
 }
 
-export function free({ host, fresh }: Standing): number {
+function free({ host, fresh }: Standing): number {
   return (host.info?.gpus ?? []).filter((gpu) => verdict(gpu, fresh) === "free").length;
 }
 

@@ -92,7 +92,7 @@ export function HeatMap({ items }: { items: readonly Item[] }): JSX.Element {
 
 function rowOf({ entry, picked }: Item): HeatRow {
   const host = entry.host.value;
-  const fresh = entry.fresh.value;
+  const fresh = entry.live.value;
   const gpus = host.info?.gpus ?? [];
   const places = picked === "all" ? gpus.map((_, i) => i) : picked;
   const cells = places.flatMap((i) => {
@@ -140,7 +140,7 @@ function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefine
             {t.card(gpu.id ?? place)} · {modelOf(gpu)}
           </span>
           <span>
-            <Mark of={verdict(gpu, item.entry.fresh.value)} /> {t.verdict[verdict(gpu, item.entry.fresh.value)]}
+            <Mark of={verdict(gpu, item.entry.live.value)} /> {t.verdict[verdict(gpu, item.entry.live.value)]}
           </span>
           <span>
             {gpu.utilization ?? "–"}% · {gpu.memUsed === undefined ? "–" : size(Number(gpu.memUsed))} ·{" "}
@@ -165,12 +165,17 @@ function paintOf(element: Element): Paint {
     quiet: of("--quiet"),
     line: of("--line"),
     font: `12px ${style.fontFamily}`,
-    states: {
-      free: of("--free"),
-      held: of("--held"),
-      busy: of("--busy"),
-      fault: of("--fault"),
-      unknown: of("--unknown"),
-    },
+    states: all(of, ""),
+    fills: all(of, "-fill"),
+  };
+}
+
+function all(of: (name: string) => string, suffix: string): Paint["states"] {
+  return {
+    free: of(`--free${suffix}`),
+    held: of(`--held${suffix}`),
+    busy: of(`--busy${suffix}`),
+    fault: of(`--fault${suffix}`),
+    unknown: of(`--unknown${suffix}`),
   };
 }

@@ -5,7 +5,7 @@ import { size } from "../../part/part.tsx";
 import type { Text } from "../../text/text.ts";
 
 /** One line of a chart: whose series it is, and how it is named. */
-export interface Track {
+interface Track {
   readonly device: string;
   readonly metric: string;
   readonly name: string;

@@ -1,0 +1,61 @@
+// Many machines on one page.
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type PlayedHost, playHost } from "../host.ts";
+import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { missingBrowser, openBrowser, openPage } from "./browser.ts";
+import { crowd } from "./scene.ts";
+
+const missing = missingBrowser();
+const patience = { timeout: 20_000 };
+let browser: Browser;
+let at: Place;
+let hub: RunningHub;
+let hosts: PlayedHost[] = [];
+let load = 0;
+
+describe.skipIf(missing)(missing ?? "the page with many machines", () => {
+  beforeAll(async () => {
+    browser = await openBrowser();
+    at = place();
+    hosts = await Promise.all(Array.from({ length: 30 }, (_, i) => playHost(() => crowd(i, load))));
+    const servers = Object.fromEntries(hosts.map(({ address }, i) => [`node${i}`, address]));
+    at.write({ servers, poll: { interval: 1 } });
+    hub = await startHub(at);
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await hub?.stop();
+    for (const host of hosts) host.close();
+    at?.remove();
+  });
+
+  test("a host out of sight is not drawn again at every tick, and is up to date when it comes into sight", async () => {
+    const { page, close } = await openPage(browser, hub.url, { viewport: { width: 1440, height: 900 } });
+    const utilOf = (name: string) =>
+      page.getByRole("region", { name, exact: true }).locator("tbody .card .util").nth(2).textContent();
+    await expect.poll(() => page.locator("tbody .card").count(), patience).toBe(240);
+    const far = await utilOf("node29");
+    load = 7;
+    const shown = (host: number): string => `${crowd(host, load).gpus[2]?.utilization}%`;
+    await expect.poll(() => utilOf("node0"), patience).toBe(shown(0));
+    expect(await utilOf("node29")).toBe(far);
+    expect(far).not.toBe(shown(29));
+    await page.getByRole("region", { name: "node29", exact: true }).scrollIntoViewIfNeeded();
+    await expect.poll(() => utilOf("node29"), patience).toBe(shown(29));
+    await close();
+  });
+
+  test("the most free hosts come first when asked for", async () => {
+    const { page, close } = await openPage(browser, hub.url);
+    await expect.poll(() => page.locator("tbody .card").count(), patience).toBe(240);
+    await page.getByLabel("Sort").selectOption("free");
+    const free = await page
+      .locator(".host")
+      .evaluateAll((all) => all.map((host) => host.querySelectorAll(".card.free").length));
+    expect(free).toEqual(free.toSorted((a, b) => b - a));
+    expect(free[0]).toBeGreaterThan(free.at(-1) ?? 0);
+    await close();
+  });
+});
