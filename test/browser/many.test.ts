@@ -2,7 +2,7 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type Place, place, type RunningHub, startHub, view } from "../hub.ts";
 import { missingBrowser, openBrowser, openPage } from "./browser.ts";
 import { crowd } from "./scene.ts";
 
@@ -37,8 +37,13 @@ describe.skipIf(missing)(missing ?? "the page with many machines", () => {
       page.getByRole("region", { name, exact: true }).locator("tbody .card .util").nth(2).textContent();
     await expect.poll(() => page.locator("tbody .card").count(), patience).toBe(240);
     const far = await utilOf("node29");
-    load = 7;
     const shown = (host: number): string => `${crowd(host, load).gpus[2]?.utilization}%`;
+    const viewer = view(hub.url);
+    load = 7;
+    await expect.poll(() => `${viewer.hosts.get("node29")?.info?.gpus[2]?.utilization}%`, patience).toBe(shown(29));
+    viewer.close();
+    // What comes now comes after that.
+    load = 8;
     await expect.poll(() => utilOf("node0"), patience).toBe(shown(0));
     expect(await utilOf("node29")).toBe(far);
     expect(far).not.toBe(shown(29));

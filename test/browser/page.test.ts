@@ -20,7 +20,7 @@ import { h100, type Played, playMachine, playStorage } from "./scene.ts";
 
 const missing = missingBrowser() ?? missingCompiler();
 const nasty = `<img src=x onerror="window.caught=1"><script>window.caught=1</script>`;
-const patience = { timeout: 20_000 };
+const patience = { timeout: 30_000 };
 
 let browser: Browser;
 let at: Place;
@@ -75,7 +75,7 @@ describe.skipIf(missing)(missing ?? "the page", () => {
     evil = await playHost(harm);
     storage = await playStorage();
     const servers = { h100: agent.address, node: node.address, evil: evil.address, store: storage.address };
-    at.write({ servers, poll: { interval: 1, deadline: 2 } });
+    at.write({ servers, poll: { interval: 1 } });
     hub = await startHub(at);
   });
 
