@@ -2,7 +2,7 @@ import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 
 /** Most entries of one kind that a host may have; the rest is left out. */
-const limits: Readonly<Record<string, number>> = { gpus: 256, disks: 512, nics: 512, procs: 2048, sources: 64 };
+const limits: Readonly<Record<string, number>> = { gpus: 256, disks: 512, nics: 512, procs: 8192, sources: 64 };
 const otherLimit = 64;
 const longest = 256;
 

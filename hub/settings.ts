@@ -74,8 +74,8 @@ export const table = {
   deadline: row({
     name: "poll.deadline",
     env: "GOHM_POLL_DEADLINE",
-    default: 5,
-    help: "Seconds a machine may take to answer.",
+    default: 8,
+    help: "Seconds a machine may take to answer; its agent gives up on a hung driver after 5.",
     reader: number("seconds", 0.1, 60),
   }),
   concurrency: row({

@@ -34,6 +34,28 @@ test("a megabyte of empty submessages is refused by count, before any is made", 
   expect(() => decode(HostInfoSchema, flood, hostBound)).toThrow("message has more than 20000 elements");
 });
 
+test("a host with 5,000 processes on its GPUs is within the limits", () => {
+  const procs = Array.from({ length: 5000 }, (_, i) => ({
+    pid: 1_000_000 + i,
+    uid: 20_000,
+    username: "somebody.with.a.long.name",
+    basename: "python3",
+    mem: 80n * 2n ** 30n,
+    utilization: 100,
+    compute: true,
+    graphics: false,
+    started: 1_795_242_787_617n,
+  }));
+  const crowded = toBinary(HostInfoSchema, create(HostInfoSchema, { gpus: [{ id: 0, procs }] }));
+  expect(decode(HostInfoSchema, crowded, hostBound).gpus[0]?.procs).toHaveLength(5000);
+});
+
+test("fields that are not known count, since they are kept", () => {
+  const unknown = Uint8Array.from({ length: 300 }, (_, i) => [0xf8, 0x3e, 0x01][i % 3] ?? 0);
+  expect(() => decode(HostInfoSchema, unknown, { bytes: 1e6, elements: 99 })).toThrow("more than 99 elements");
+  expect(decode(HostInfoSchema, unknown, { bytes: 1e6, elements: 100 })).toBeDefined();
+});
+
 test("packed numbers count as one element a byte", () => {
   const packed = toBinary(HistRespSchema, create(HistRespSchema, { t: Array.from({ length: 100 }, () => 1n) }));
   expect(() => decode(HistRespSchema, packed, { bytes: 1e6, elements: 50 })).toThrow("more than 50 elements");

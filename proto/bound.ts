@@ -9,7 +9,7 @@ export interface Bound {
   readonly elements: number;
 }
 
-/** 1 MiB holds a host with 5,000 GPU processes several times over. */
+/** Holds a host with 8 GPUs and 5,000 processes on them twice over. */
 export const hostBound: Bound = { bytes: 1024 * 1024, elements: 20_000 };
 
 /**
@@ -25,26 +25,36 @@ export function decode<D extends DescMessage>(schema: D, bytes: Uint8Array, boun
   return fromBinary(schema, bytes);
 }
 
-function count(schema: DescMessage, reader: BinaryReader, end: number, budget: { left: number; limit: number }): void {
+interface Budget {
+  left: number;
+  readonly limit: number;
+}
+
+function count(schema: DescMessage, reader: BinaryReader, end: number, budget: Budget): void {
   while (reader.pos < end) {
     const [number, wire] = reader.tag();
-    if (--budget.left < 0) throw new Error(`message has more than ${budget.limit} elements`);
+    // Nothing of ours uses groups, and nested ones would make the decoder recurse as deep as the sender likes.
+    if (wire === WireType.StartGroup || wire === WireType.EndGroup) throw new Error("message holds a group");
+    const field = schema.fields.find((f) => f.number === number);
+    // A lone number or text replaces the one before it; everything else adds an object, unknown fields included.
+    if (field === undefined || field.message !== undefined || field.fieldKind !== "scalar") spend(budget, 1);
     if (wire !== WireType.LengthDelimited) {
-      // Nothing of ours uses groups, and nested ones would make the decoder recurse as deep as the sender likes.
-      if (wire === WireType.StartGroup || wire === WireType.EndGroup) throw new Error("message holds a group");
       reader.skip(wire, number);
       continue;
     }
     const length = reader.uint32();
     const stop = reader.pos + length;
     if (stop > end) throw new Error("message is cut short");
-    const field = schema.fields.find((f) => f.number === number);
     if (field?.message) count(field.message, reader, stop, budget);
     else if (field?.fieldKind === "list") {
       // A packed list of varints has at most one element a byte.
-      budget.left -= field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES ? 0 : length;
-      if (budget.left < 0) throw new Error(`message has more than ${budget.limit} elements`);
+      spend(budget, field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES ? 0 : length);
     }
     reader.pos = stop;
   }
+}
+
+function spend(budget: Budget, elements: number): void {
+  budget.left -= elements;
+  if (budget.left < 0) throw new Error(`message has more than ${budget.limit} elements`);
 }
