@@ -95,6 +95,20 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     expect(await region.locator("table, .vitals").count()).toBe(0);
   });
 
+  test("a machine whose driver fails says why it shows no cards", async () => {
+    const broken = (): Info =>
+      create(HostInfoSchema, {
+        hostname: "node",
+        err: "Driver/library version mismatch",
+        sources: [{ name: "nvidia", state: State.STALE, err: "Driver/library version mismatch" }],
+      });
+    node.answer(broken);
+    await begin({ servers: { node: node.address }, poll: { interval: 1 } });
+    const region = watched.page.getByRole("region", { name: "node", exact: true });
+    await region.getByText("Driver/library version mismatch").waitFor(patience);
+    expect(await watched.page.locator(".column.fault").textContent()).toContain("nodenvidia cannot be read");
+  });
+
   test("without hosts the page says where to name them, and shows one as soon as it is named", async () => {
     await begin({ servers: {} });
     const { page } = watched;

@@ -108,32 +108,33 @@ function seriesOf(one: Line, theme: "light" | "dark"): uPlot.Series[] {
 }
 
 /** Values under the cursor, in a box that follows it. Text only: names come from the machines. */
-function tell(plot: uPlot, { lines, write, tag }: Drawing): void {
+function tell(plot: uPlot, { lines, write, tag, theme }: Drawing): void {
   const tip = plot.over.querySelector<HTMLElement>(".tip");
   const { idx, left } = plot.cursor;
-  const at = idx == null ? undefined : plot.data[0][idx];
   if (tip === null) return;
+  const at = idx == null ? undefined : plot.data[0][idx];
   const rows = lines.flatMap((one, i) => {
     const value = idx == null ? undefined : plot.data[i * 3 + 1]?.[idx];
     return one.shown && value != null ? [{ one, value }] : [];
   });
-  tip.hidden = at === undefined || rows.length === 0;
-  if (at === undefined || idx == null || rows.length === 0) return;
+  // The other charts follow with their line only: eight boxes would hide what they tell about.
+  tip.hidden = at === undefined || rows.length === 0 || !plot.over.matches(":hover");
+  if (tip.hidden || at === undefined) return;
   const when = document.createElement("b");
   when.textContent = new Intl.DateTimeFormat(tag, { dateStyle: "short", timeStyle: "medium" }).format(at * 1000);
-  tip.replaceChildren(
-    when,
-    ...rows.map(({ one, value }) => {
-      const row = document.createElement("span");
-      const name = document.createElement("i");
-      name.textContent = one.name;
-      row.append(name, write(value));
-      return row;
-    }),
-  );
+  tip.replaceChildren(when, ...rows.map(({ one, value }) => tipRow(one, write(value), theme)));
   const right = (left ?? 0) > plot.over.clientWidth / 2;
   tip.style.left = right ? "" : `${(left ?? 0) + 12}px`;
   tip.style.right = right ? `${plot.over.clientWidth - (left ?? 0) + 12}px` : "";
+}
+
+function tipRow(one: Line, value: string, theme: Drawing["theme"]): HTMLElement {
+  const row = document.createElement("span");
+  const name = document.createElement("i");
+  name.textContent = one.name;
+  name.style.borderLeftColor = colourOf(one.colour, theme);
+  row.append(name, value);
+  return row;
 }
 
 function times(at: readonly number[], [from, to]: readonly [number, number], tag: string): string[] {

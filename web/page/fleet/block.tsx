@@ -1,6 +1,7 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import { type Host, Link } from "../../../proto/gen/feed_pb.js";
+import { type HostInfo, State } from "../../../proto/gen/host_pb.js";
 import { type Verdict, verdict } from "../../card.ts";
 import { user } from "../../choice.ts";
 import { text } from "../../language.ts";
@@ -36,6 +37,7 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
     <section ref={ref} class={`host ${fresh ? "" : "old"}`} id={`host-${entry.number}`} aria-label={host.name}>
       <Head entry={entry} host={host} fresh={fresh} />
       <Standing entry={entry} />
+      {fresh && host.info !== undefined ? <Missing info={host.info} /> : null}
       {places.length === 0 ? null : (
         <table class="cards" aria-label={host.name}>
           <thead class="spoken">
@@ -60,6 +62,18 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
         </table>
       )}
     </section>
+  );
+}
+
+/** Why a machine that has cards shows none. One that has none says nothing: that is how it is. */
+function Missing({ info }: { info: HostInfo }): JSX.Element | null {
+  const broken = info.sources.some(({ state }) => state === State.STALE || state === State.HUNG);
+  if (info.gpus.length > 0 || !broken || !info.err) return null;
+  return (
+    <p class="standing">
+      <Mark of="fault" />
+      <span>{info.err}</span>
+    </p>
   );
 }
 
