@@ -211,8 +211,6 @@ async function main(folder: string, every: boolean): Promise<void> {
     await page.waitForFunction((n) => document.querySelectorAll(".host .cards").length >= n, played.length);
     await played.find(({ name }) => name === "h100-3")?.program.stop();
     await page.waitForSelector(".host.old");
-    // So that what is held without computing has been so for more than a minute.
-    if (!every) await page.waitForTimeout(70_000);
     await close();
     for (const shot of every ? [...shots, ...others] : shots) await shoot(browser, hub.url, folder, shot);
     if (every) await shootLoss(browser, hub, folder);

@@ -22,6 +22,7 @@ test.each([
 
 test("used and total are written in the total's unit", () => {
   expect(pair(45.2 * GiB, 80 * GiB)).toEqual({ used: "45.2", total: "80", unit: "GiB" });
+  expect(pair(21.5 * GiB, 23.99 * GiB)).toEqual({ used: "21.5", total: "24", unit: "GiB" });
   expect(pair(undefined, 80 * GiB).used).toBeUndefined();
   expect(pair(0, 0)).toEqual({ used: "0", total: "0", unit: "B" });
 });

@@ -73,7 +73,11 @@ export function pair(
     const scaled = value / base;
     return scaled >= 100 || Number.isInteger(scaled) ? String(Math.round(scaled)) : scaled.toFixed(1);
   };
-  return { used: used === undefined ? undefined : write(used), total: write(total), unit: units[step] ?? "B" };
+  return {
+    used: used === undefined ? undefined : write(used),
+    total: write(total).replace(/\.0$/, ""),
+    unit: units[step] ?? "B",
+  };
 }
 
 /** Bytes with as few digits as tell them apart: "512 MiB", "1.4 GiB". */
