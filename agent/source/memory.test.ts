@@ -19,6 +19,7 @@ test("used is total less available, in bytes", () => {
     total: 24_684_092n * 1024n,
     available: 24_221_040n * 1024n,
     used: 463_052n * 1024n,
+    cached: 3_400_000n * 1024n,
     swapTotal: 8_388_604n * 1024n,
     swapUsed: 8604n * 1024n,
   });

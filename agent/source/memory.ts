@@ -15,12 +15,14 @@ export function part(text: string): Part {
   const total = bytes.get("MemTotal");
   if (total === undefined) throw new Error("/proc/meminfo has no MemTotal");
   const available = bytes.get("MemAvailable") ?? estimate(bytes);
+  const cached = bytes.get("Cached");
   const swapTotal = bytes.get("SwapTotal");
   const swapFree = bytes.get("SwapFree");
   return {
     memory: {
       total,
       ...(available !== undefined && { available, used: less(total, available) }),
+      ...(cached !== undefined && { cached }),
       ...(swapTotal !== undefined && { swapTotal }),
       ...(swapTotal !== undefined && swapFree !== undefined && { swapUsed: less(swapTotal, swapFree) }),
     },
