@@ -106,6 +106,14 @@ test("a short range gives every sample, a long one at most 2,000 buckets, and a 
   expect(await ask("&from=0&to=900000")).toMatchObject({ step: 1000 });
 });
 
+test("a range that begins before anything is kept begins where keeping does, so that its buckets are no wider than need be", async () => {
+  const to = Date.now();
+  const { body } = await json(`/api/history?host=a&level=gpu&key=GPU-1&metric=gpu_temperature&from=0&to=${to}`);
+  const fifteenDays = 15 * 86_400_000;
+  expect(to - (body.from as number)).toBeLessThanOrEqual(fifteenDays);
+  expect(body.step).toBeLessThanOrEqual(Math.ceil(fifteenDays / 2000 / 300_000) * 300_000);
+});
+
 test("a device that a host shows now has an empty chart before its first sample, and a host that is gone keeps its own", async () => {
   live.received("a", create(HostInfoSchema, { nics: [{ name: "eth0" }] }));
   expect((await json("/api/history?host=a&level=nic&key=eth0&metric=network_receive")).status).toBe(200);

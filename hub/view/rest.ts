@@ -135,7 +135,10 @@ function ask(sight: Sight, query: Query): Asked {
     throw new Fault("bad_request", `The parameter "metric" must be 1 to ${most} names with commas between.`);
   }
   const to = number(query, "to") ?? sight.clock.now();
-  const from = number(query, "from") ?? to - hour;
+  // What is older than anything kept would only make the buckets wider.
+  const oldest = sight.clock.now() - sight.keepDays() * 24 * hour;
+  const first = number(query, "from") ?? to - hour;
+  const from = oldest < to ? Math.max(first, oldest) : first;
   if (!(from < to)) throw new Fault("bad_request", `"from" must be before "to": they are ${from} and ${to}.`);
   const step = number(query, "step") ?? 0;
   return { host, level, key, metrics: names.map((name) => metricOf(level, name)), from, to, step };

@@ -17,6 +17,7 @@ export const en: Text = {
   freeRule: (percent, share, floor) =>
     `Free: read just now, no process on it, utilization below ${percent}%, memory in use below ${share}% or ${floor}, no error counted.`,
   freeOf: (cards) => `free of ${plural(cards, "card")}`,
+  noCardsAnywhere: "No GPUs on these hosts",
   freeWere: (cards) => `were free of ${plural(cards, "card")}`,
   none: "none",
   noneFree: (total) => `none of ${total}`,

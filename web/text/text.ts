@@ -13,6 +13,7 @@ export interface Text {
   readonly verdictHint: Readonly<Record<Verdict, string>>;
   readonly freeRule: (percent: number, share: number, floor: string) => string;
   readonly freeOf: (cards: number) => string;
+  readonly noCardsAnywhere: string;
   readonly freeWere: (cards: number) => string;
   readonly none: string;
   readonly noneFree: (total: number) => string;

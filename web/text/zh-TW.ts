@@ -15,6 +15,7 @@ export const zhTW: Text = {
   freeRule: (percent, share, floor) =>
     `「閒置」的標準：讀數是最新的、卡上沒有行程、使用率低於 ${percent}%、VRAM 用量低於 ${share}% 或 ${floor}，且沒有錯誤計數。`,
   freeOf: (cards) => `張閒置，共 ${cards} 張卡`,
+  noCardsAnywhere: "這些主機上沒有 GPU",
   freeWere: (cards) => `張當時閒置，共 ${cards} 張卡`,
   none: "無",
   noneFree: (total) => `共 ${total} 張，都有人用`,

@@ -19,7 +19,13 @@ export function Answer(): JSX.Element {
     <section class="answer" aria-label={t.freeCards}>
       <div class="answer-head">
         <h1 title={t.freeRule(freeRule.utilization, freeRule.memoryShare * 100, size(freeRule.memoryFloor))}>
-          <strong>{summary.count.free}</strong> {lost ? t.freeWere(summary.cards) : t.freeOf(summary.cards)}
+          {summary.cards === 0 ? (
+            t.noCardsAnywhere
+          ) : (
+            <>
+              <strong>{summary.count.free}</strong> {lost ? t.freeWere(summary.cards) : t.freeOf(summary.cards)}
+            </>
+          )}
           {lost ? (
             <span class="tag">
               {t.lastKnownFrom(t.span(0)) && `${t.lastKnown} ${timeOf(fleet.now.value, Date.now())}`}
@@ -29,7 +35,7 @@ export function Answer(): JSX.Element {
         <Mix summary={summary} />
       </div>
       <div class="answer-body">
-        <Offers offers={summary.offers} />
+        {summary.cards === 0 ? null : <Offers offers={summary.offers} />}
         <Holders summary={summary} />
         <Troubles summary={summary} />
       </div>
