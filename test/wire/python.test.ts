@@ -1,15 +1,19 @@
 // A client in another language, made from the first GOHM's five messages alone, against the real agent and hub.
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { HistMapSchema } from "../../proto/gen/history_pb.js";
+import { missingCompiler, player } from "../nvml/build.ts";
+import { h100 } from "../nvml/rig.ts";
 import { type Program, start, top } from "../program.ts";
 
 const python = "/usr/bin/python3";
-const able =
-  existsSync("/usr/lib/python3/dist-packages/grpc") && existsSync("/usr/lib/python3/dist-packages/grpc_tools");
+const modules = "/usr/lib/python3/dist-packages";
+const able = existsSync(`${modules}/grpc`) && existsSync(`${modules}/grpc_tools`) && missingCompiler() === undefined;
 
 type Answer = Readonly<Record<string, unknown>>;
 
@@ -19,7 +23,7 @@ async function client(what: string, address: string, ...rest: string[]): Promise
   return JSON.parse(stdout) as Answer;
 }
 
-describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, python3-grpc-tools)", () => {
+describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, python3-grpc-tools, gcc)", () => {
   const folder = mkdtempSync(join(tmpdir(), "gohm-python-"));
   const running: Program[] = [];
   let agent = "";
@@ -27,7 +31,8 @@ describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, pytho
   let page = "";
 
   beforeAll(async () => {
-    const host = start("hmonitor", [], { GOHM_ADDR: "127.0.0.1:0", GOHM_ALLOW: "127.0.0.1/8" });
+    const played = { GOHM_ROOT: h100, GOHM_PLAYER: h100, GOHM_NVML: player() };
+    const host = start("hmonitor", [], { GOHM_ADDR: "127.0.0.1:0", GOHM_ALLOW: "127.0.0.1/8", ...played });
     running.push(host);
     agent = `127.0.0.1:${(await host.line(/listens on 127\.0\.0\.1:(\d+)/))[1]}`;
     const settings = join(folder, "settings.json");
@@ -49,18 +54,22 @@ describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, pytho
     rmSync(folder, { recursive: true });
   });
 
-  test("reads the machine's name and disks from the agent", async () => {
+  test("reads the machine's cards, who is on them, its disks and its name from the agent", async () => {
     const info = await client("info", agent);
-    expect(info.hostname).toBe(hostname());
-    expect(info.disks).toEqual(
-      expect.arrayContaining([
-        expect.objectContaining({
-          mount: "/",
-          used: expect.stringMatching(/^\d+$/),
-          total: expect.stringMatching(/^\d+$/),
-        }),
-      ]),
-    );
+    const { hostname } = JSON.parse(readFileSync(join(h100, "capture.json"), "utf8")) as { hostname: string };
+    expect(info.hostname).toBe(hostname);
+    expect(info.err).toBeUndefined();
+    const gpus = info.gpus as Answer[];
+    expect(gpus).toHaveLength(8);
+    expect(gpus[0]).toMatchObject({
+      mem_used: "79989964800",
+      mem_total: "85520809984",
+      utilization: 97,
+      temp: 62,
+      name: "NVIDIA H100 80GB HBM3",
+      procs: [{ pid: 201_440, uid: 1001, username: "alice", basename: "python3", utilization: 96, mem: "79407087616" }],
+    });
+    expect(info.disks).toEqual(expect.arrayContaining([expect.objectContaining({ mount: "/raid" })]));
   });
 
   test("reads a host's history from the hub, times in nanoseconds, oldest first", async () => {
@@ -81,6 +90,17 @@ describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, pytho
     expect(times.every((t) => t <= now && t > now - 600_000_000_000n)).toBe(true);
   });
 
+  test.each([
+    ["util", "97"],
+    ["temp", "62"],
+    // 79989964800 / 85520809984 × 10000, cut.
+    ["gpumem", "9353"],
+    ["gpu_power", "672310"],
+  ])("reads %s of card 0 as %s", async (type, value) => {
+    const { v } = (await client("history", history, "local_0", type, "0")) as { v: string[] };
+    expect(new Set(v)).toEqual(new Set([value]));
+  });
+
   test("asks from a time on and gets only what is at or after it", async () => {
     const { t } = (await client("history", history, "local", "memory_used", "0")) as { t: string[] };
     const [, second = ""] = t;
@@ -97,8 +117,10 @@ describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, pytho
   test("GET /pk and GET /hist answer as they did", async () => {
     const pk = await fetch(`${page}/pk`);
     expect(pk.status).toBe(200);
-    expect(await pk.text()).toMatch(/^[A-Za-z0-9+/=]*$/);
-    const hist = await fetch(`${page}/hist`);
-    expect(await hist.json()).toEqual(expect.any(Object));
+    const map = fromBinary(HistMapSchema, Buffer.from(await pk.text(), "base64"));
+    expect(Object.keys(map.data).sort()).toEqual(Array.from({ length: 8 }, (_, i) => `local_${i}`));
+    expect(new Set(map.data.local_0?.v)).toEqual(new Set([9353n]));
+    const hist = (await (await fetch(`${page}/hist`)).json()) as Record<string, number[]>;
+    expect(new Set(hist.local_0)).toEqual(new Set([9353]));
   });
 });
