@@ -1,0 +1,45 @@
+// npm run bench [NAME]: our figures beside the peers', from one run. Without a name all of them, into bench/results.md.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as agent from "../bench/agent.bench.ts";
+import { conditions, ratio } from "../bench/measure.ts";
+import { buildAll } from "./build.ts";
+
+const top = fileURLToPath(new URL("..", import.meta.url));
+const results = join(top, "bench", "results.md");
+const benches = [agent];
+
+/** Replaces one bench's part of the results and leaves the others as they are. */
+function keep(name: string, lines: readonly string[]): void {
+  let text =
+    "# Results\n\nWritten by `npm run bench`. Ours and the peer's figure come from the same run on the same machine.\n";
+  try {
+    text = readFileSync(results, "utf8");
+  } catch {
+    // The first run writes the file.
+  }
+  const part = `\n## ${name}\n\n${lines.join("\n")}\n`;
+  const old = new RegExp(`\\n## ${name}\\n[\\s\\S]*?(?=\\n## |$)`);
+  writeFileSync(results, old.test(text) ? text.replace(old, part) : text + part);
+}
+
+const [wanted] = process.argv.slice(2);
+const chosen = benches.filter(({ name }) => wanted === undefined || name === wanted);
+if (chosen.length === 0) {
+  console.error(`There is no bench "${wanted}": there are ${benches.map(({ name }) => name).join(", ")}.`);
+  process.exit(1);
+}
+await buildAll();
+for (const { name, run } of chosen) {
+  const lines = [conditions(), ""];
+  const print = (line: string): void => {
+    console.log(line);
+    lines.push(line);
+  };
+  console.log(`# ${name}: ${lines[0]}`);
+  const claims = await run(print);
+  lines.push("", "```", ...claims.map(ratio), "```");
+  for (const claim of claims) console.log(ratio(claim));
+  keep(name, lines);
+}
