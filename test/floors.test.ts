@@ -12,7 +12,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
   agent: [
     ["agent/allow.ts", "agent/clean.ts", "agent/machine.ts", "agent/machine/"],
     ["agent/source/"],
-    ["agent/snapshot.ts"],
+    ["agent/gate.ts", "agent/snapshot.ts"],
     ["agent/capture.ts", "agent/serve/"],
     ["agent/settings.ts"],
     ["agent/agent.ts"],

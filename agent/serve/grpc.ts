@@ -1,4 +1,3 @@
-import type { Server as Listener } from "node:net";
 import { create, type DescMethod, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
@@ -7,7 +6,7 @@ import { ServerReflection } from "../../proto/gen/reflection_pb.js";
 import { Health } from "../../proto/health.ts";
 import { Reflection } from "../../proto/reflection.ts";
 import type { Allow } from "../allow.ts";
-import { gate } from "./grpc/gate.ts";
+import { gate } from "../gate.ts";
 
 export interface GrpcOptions {
   readonly host: string;
@@ -97,17 +96,6 @@ function addReflection(server: grpc.Server, reflection: Reflection): void {
   add(server, ServerReflection, handlers, alpha);
 }
 
-function listen(listener: Listener, { host, port }: { host: string; port: number }): Promise<number> {
-  return new Promise((resolve, reject) => {
-    listener.once("error", reject);
-    listener.listen({ host, port }, () => {
-      listener.off("error", reject);
-      const bound = listener.address();
-      resolve(typeof bound === "object" && bound !== null ? bound.port : port);
-    });
-  });
-}
-
 /**
  * Serves gpu.HostMonitor, reflection and health.
  * @throws Error of node:net (EADDRINUSE and such) when it cannot listen.
@@ -132,7 +120,7 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
 
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const door = gate({ allow, log, ticks, enter: (socket) => injector.injectConnection(socket) });
-  const port = await listen(door.server, options);
+  const port = await door.listen(options);
   return {
     host: options.host,
     port,

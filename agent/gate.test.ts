@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { type AddressInfo, connect } from "node:net";
+import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { parseAllow } from "../../allow.ts";
+import { parseAllow } from "./allow.ts";
 import { type Gate, gate, refusals } from "./gate.ts";
 
 const said = () => {
@@ -44,10 +44,8 @@ async function open(
     then(socket);
   };
   door = gate({ allow: parseAllow(allow), enter, log, ticks: () => 0 });
-  const { server } = door;
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return { port: (server.address() as AddressInfo).port, lines, entered };
+  const port = await door.listen({ host: "127.0.0.1", port: 0 });
+  return { port, lines, entered };
 }
 
 test("a refused peer is reset before a byte of its is read, and logged", async () => {

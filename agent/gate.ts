@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
-import type { Allow } from "../../allow.ts";
+import type { Allow } from "./allow.ts";
 
 export interface GateOptions {
   readonly allow: Allow;
@@ -36,7 +36,13 @@ export function refusals(log: (line: string) => void, ticks: () => number): (add
 
 /** Listens for peers. */
 export interface Gate {
-  readonly server: Server;
+  /**
+   * Begins to let peers in.
+   * @param port 0 takes any free port.
+   * @returns The port.
+   * @throws Error of node:net (EADDRINUSE and such) when it cannot listen.
+   */
+  listen(at: { readonly host: string; readonly port: number }): Promise<number>;
   /** Lets nobody in any more; resolves when all have left, of whom those still there after `grace` milliseconds are cut off. */
   close(grace: number): Promise<void>;
 }
@@ -62,7 +68,7 @@ export function gate({ allow, enter, log, ticks }: GateOptions): Gate {
   // Far above what hubs need, far below what a descriptor leak costs.
   server.maxConnections = 512;
   return {
-    server,
+    listen: (at) => listen(server, at),
     close(grace) {
       const timer = setTimeout(() => {
         for (const socket of inside) socket.destroy();
@@ -75,4 +81,15 @@ export function gate({ allow, enter, log, ticks }: GateOptions): Gate {
       });
     },
   };
+}
+
+function listen(server: Server, { host, port }: { readonly host: string; readonly port: number }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port }, () => {
+      server.off("error", reject);
+      const bound = server.address();
+      resolve(typeof bound === "object" && bound !== null ? bound.port : port);
+    });
+  });
 }
