@@ -24,7 +24,7 @@ function stat(pid: number): Stat | undefined {
 }
 
 /** A process and all below it. */
-export function tree(root: number): number[] {
+function tree(root: number): number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     const pid = Number(name);
