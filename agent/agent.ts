@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { toJsonString } from "@bufbuild/protobuf";
@@ -15,6 +15,8 @@ import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
 import { recordNvml } from "./source/nvml/record.ts";
 import type { Log } from "./source/source.ts";
+import { encrypted } from "./tls.ts";
+import { tokenCheck } from "./token.ts";
 
 const version = process.env.GOHM_VERSION ?? "dev";
 
@@ -56,7 +58,12 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
     const folder = command === "capture" ? rest.shift() : undefined;
     if (command === "capture" && folder === undefined) throw new UsageError("capture needs the folder to write");
     if (rest[0] !== undefined) throw new UsageError(`"${rest[0]}" is one word too many`);
-    const settings = load(table, { flags, env: process.env, file: {} });
+    const settings = load(table, {
+      flags,
+      env: process.env,
+      file: {},
+      secret: (path) => readFileSync(path, "utf8").trim(),
+    });
     if (command === "info") return await info(settings);
     if (folder !== undefined) return await capture(settings, folder, flags.users === true);
     return await serve(settings);
@@ -124,6 +131,7 @@ async function capture(settings: Settings, folder: string, users: boolean): Prom
 
 async function serve(settings: Settings): Promise<undefined> {
   const allow = parseAllow(settings.allow);
+  const tls = { cert: settings.tlsCert, key: settings.tlsKey, clientCa: settings.tlsClientCa };
   const machine = machineAt(settings.root);
   const snapshot = snapshotOf(settings, machine, log);
   const { host, port } = hostPort(settings.addr);
@@ -134,21 +142,30 @@ async function serve(settings: Settings): Promise<undefined> {
       host,
       port,
       allow,
+      tls,
+      admits: tokenCheck(settings.token),
       collect: () => snapshot.collect(),
       log: (line) => log.warn(line),
       ticks: () => machine.ticks(),
     });
   } catch (error) {
+    if (error instanceof SettingError) throw error;
     throw new SettingError(unlistenable(settings.addr, error));
   }
   stopOnSignals(server, snapshot);
   log.info(
     `hmonitor ${version} listens on ${settings.addr.replace(/\d+$/, String(server.port))}, allows ${allow.text}`,
   );
+  // The first GOHM spoke plaintext, and its hubs still do: that stays the default, and is said.
+  if (!encrypted(tls) && !isLoopback(host)) {
+    log.info("Connections are not encrypted; GOHM_TLS_CERT and GOHM_TLS_KEY change that");
+  }
   await opened;
   log.info(gpuLine(await snapshot.collect()));
   return undefined;
 }
+
+const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
 
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "another program uses that port; stop it or give another port",

@@ -21,11 +21,12 @@ type Servers = Readonly<Record<string, string>>;
 const serverName = /^[A-Za-z0-9._-]{1,64}$/;
 
 const servers: Reader<Servers> = {
-  wanted: 'an object of name → "host:port", names of 1 to 64 letters, digits, dots, underscores and hyphens',
+  wanted:
+    'an object of name → "host:port" or "tls://host:port", names of 1 to 64 letters, digits, dots, underscores and hyphens',
   schema: {
     type: "object",
     propertyNames: { pattern: serverName.source },
-    additionalProperties: { type: "string", pattern: "^(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5}$" },
+    additionalProperties: { type: "string", pattern: "^(tls://)?(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5}$" },
   },
   parse(value) {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
@@ -35,7 +36,8 @@ const servers: Reader<Servers> = {
           `Cannot read setting "servers": a name must be 1 to 64 letters, digits, dots, underscores and hyphens: current value is ${JSON.stringify(name)}`,
         );
       }
-      if (address.parse(at) === undefined) {
+      const bare: unknown = typeof at === "string" ? at.replace(/^tls:\/\//, "") : at;
+      if (address.parse(bare) === undefined) {
         throw new SettingError(
           `Cannot read setting "servers.${name}": must be ${address.wanted}: current value is ${JSON.stringify(at)}`,
         );
@@ -54,7 +56,7 @@ export const table = {
     env: "",
     only: "file",
     default: { local: "127.0.0.1:9203" },
-    help: "The machines to watch, each with the address its hmonitor listens on.",
+    help: 'The machines to watch, each with the address its hmonitor listens on; "tls://host:port" where that has a certificate.',
     reader: servers,
   }),
   name: row({
@@ -84,6 +86,35 @@ export const table = {
     default: 256,
     help: "Polls under way at the same time; machines that do not answer take up half of them at most.",
     reader: number("polls", 2, 10_000),
+  }),
+  token: row({
+    name: "poll.token",
+    env: "GOHM_POLL_TOKEN",
+    default: "",
+    help: "Shared secret shown to every machine (GOHM_TOKEN there); GOHM_POLL_TOKEN_FILE names a file that holds it.",
+    reader: text("a text without line breaks", (value) => !/[\r\n]/.test(value)),
+    secret: true,
+  }),
+  ca: row({
+    name: "poll.ca",
+    env: "GOHM_POLL_CA",
+    default: "",
+    help: "Authorities (PEM file) that vouch for the certificates of tls:// machines; the system's own when empty.",
+    reader: text("a path"),
+  }),
+  cert: row({
+    name: "poll.cert",
+    env: "GOHM_POLL_CERT",
+    default: "",
+    help: "Certificate (PEM file) that this hub shows to tls:// machines that ask for one.",
+    reader: text("a path"),
+  }),
+  key: row({
+    name: "poll.key",
+    env: "GOHM_POLL_KEY",
+    default: "",
+    help: "Private key (PEM file) of that certificate.",
+    reader: text("a path"),
   }),
   keepDays: row({
     name: "history.keep_days",
@@ -179,7 +210,8 @@ export function settle(given: Given, read: (path: string) => string | undefined)
   try {
     const start = load(table, { ...given, file: {} });
     const content = read(start.settings);
-    return load(table, { ...given, file: parseFile(content ?? "", start.settings) });
+    const secret = (path: string): string => readFileSync(path, "utf8").trim();
+    return load(table, { ...given, secret, file: parseFile(content ?? "", start.settings) });
   } catch (error) {
     if (error instanceof SettingError) throw new Fault("setting_bad", error.message, { cause: error });
     throw error;

@@ -56,12 +56,20 @@ function pick(row: Row<unknown>, doors: Doors): unknown {
   const flag = doors.flags[flagOf(row)];
   if (flag !== undefined) return read(row, flag, `--${flagOf(row)}`);
   const path = row.secret ? doors.env[`${row.env}_FILE`] : undefined;
-  if (path !== undefined && doors.secret) return read(row, doors.secret(path), `${row.env}_FILE`);
+  if (path && doors.secret) return read(row, secretIn(path, row, doors.secret), `${row.env}_FILE`);
   const env = doors.env[row.env];
   // An empty variable means "not set": compose files and systemd units pass them on that way.
   if (row.only !== "file" && env !== undefined && env !== "") return read(row, env, row.env);
   const held = row.only === "start" ? undefined : lookUp(doors.file, row.name);
   return held === undefined ? row.default : read(row, held, "settings file");
+}
+
+function secretIn(path: string, row: Row<unknown>, open: (path: string) => string): string {
+  try {
+    return open(path);
+  } catch (error) {
+    throw new SettingError(`Cannot read setting "${row.name}" (${row.env}_FILE): ${(error as Error).message}`);
+  }
 }
 
 function read(row: Row<unknown>, value: unknown, door: string): unknown {

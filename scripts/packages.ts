@@ -14,6 +14,7 @@ const needs: readonly Need[] = [
   { name: "fonts-noto-cjk", shownBy: "/usr/share/fonts/opentype/noto", purpose: "Chinese in the browser tests" },
   { name: "gcc", shownBy: "/usr/bin/gcc", purpose: "the NVML player" },
   { name: "libc6-dev", shownBy: "/usr/include/stdio.h", purpose: "the NVML player" },
+  { name: "openssl", shownBy: "/usr/bin/openssl", purpose: "certificates in the TLS tests" },
   { name: "python3-grpcio", shownBy: "/usr/lib/python3/dist-packages/grpc", purpose: "the Python client" },
   { name: "python3-grpc-tools", shownBy: "/usr/lib/python3/dist-packages/grpc_tools", purpose: "the Python client" },
 ];

@@ -13,6 +13,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["agent/allow.ts", "agent/clean.ts", "agent/machine.ts", "agent/machine/"],
     ["agent/source/"],
     ["agent/gate.ts", "agent/snapshot.ts"],
+    ["agent/tls.ts", "agent/token.ts"],
     ["agent/capture.ts", "agent/serve/"],
     ["agent/settings.ts"],
     ["agent/agent.ts"],

@@ -1,18 +1,23 @@
+import type { Socket } from "node:net";
 import { create, type DescMethod, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
-import { type HostInfo, HostMonitor } from "../../proto/gen/host_pb.js";
+import { type HostInfo, HostMonitor, type RequestInfo } from "../../proto/gen/host_pb.js";
 import { ServerReflection } from "../../proto/gen/reflection_pb.js";
 import { Health } from "../../proto/health.ts";
 import { Reflection } from "../../proto/reflection.ts";
 import type { Allow } from "../allow.ts";
 import { gate } from "../gate.ts";
+import { encrypted, type TlsFiles, tlsDoor } from "../tls.ts";
 
 export interface GrpcOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
   readonly allow: Allow;
+  readonly tls: TlsFiles;
+  /** Whether a caller who shows this token may read the machine. */
+  readonly admits: (token: string) => boolean;
   readonly collect: () => Promise<HostInfo>;
   readonly log: (line: string) => void;
   readonly ticks: () => number;
@@ -83,6 +88,11 @@ function addHealth(server: grpc.Server, health: Health): () => void {
   };
 }
 
+const stranger = {
+  code: grpc.status.UNAUTHENTICATED,
+  details: "wrong token: GOHM_TOKEN of the agent and poll.token of the hub must be the same",
+};
+
 const alpha = "grpc.reflection.v1alpha.ServerReflection";
 
 function addReflection(server: grpc.Server, reflection: Reflection): void {
@@ -101,11 +111,12 @@ function addReflection(server: grpc.Server, reflection: Reflection): void {
  * @throws Error of node:net (EADDRINUSE and such) when it cannot listen.
  */
 export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
-  const { allow, collect, log, ticks } = options;
+  const { allow, admits, collect, log, ticks } = options;
   const server = new grpc.Server(limits);
   const health = new Health([HostMonitor.typeName]);
   add(server, HostMonitor, {
-    getInfo(_call: unknown, done: grpc.sendUnaryData<HostInfo>) {
+    getInfo(call: grpc.ServerUnaryCall<RequestInfo, HostInfo>, done: grpc.sendUnaryData<HostInfo>) {
+      if (!admits(call.request.token)) return done(stranger);
       collect().then(
         (info) => done(null, info),
         (error: unknown) => done({ code: grpc.status.INTERNAL, details: String(error) }),
@@ -119,7 +130,9 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   addReflection(server, new Reflection(files, services));
 
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-  const door = gate({ allow, log, ticks, enter: (socket) => injector.injectConnection(socket) });
+  const inject = (socket: Socket): void => injector.injectConnection(socket);
+  const enter = encrypted(options.tls) ? tlsDoor({ files: options.tls, enter: inject, log, ticks }) : inject;
+  const door = gate({ allow, log, ticks, enter });
   const port = await door.listen(options);
   return {
     host: options.host,

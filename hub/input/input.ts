@@ -4,13 +4,19 @@ import type { Log } from "../log.ts";
 
 /** What ways in need of the settings; replaced as a whole when the settings file changes. */
 export interface Plan {
-  /** Server name → "host:port". */
+  /** Server name → "host:port", or "tls://host:port". */
   readonly servers: Readonly<Record<string, string>>;
   /** Seconds between two polls of a host, and seconds one may take. */
   readonly interval: number;
   readonly deadline: number;
   /** Polls under way at the same time. */
   readonly concurrency: number;
+  /** Shared secret; "" where hosts want none. */
+  readonly token: string;
+  /** Paths of PEM files for tls:// hosts; "" for the system's authorities, and for no certificate of our own. */
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface Intake {

@@ -1,10 +1,13 @@
 import type { Input, Intake, Plan, Way } from "./input.ts";
-import { dial } from "./poll/channel.ts";
+import { type Channel, dial } from "./poll/channel.ts";
 import { Gate } from "./poll/gate.ts";
 import { Target } from "./poll/target.ts";
 
 /** Asks every host of the settings in turn, each on a channel of its own. */
 export const poll: Input = { name: "poll", open: start };
+
+/** What a connection is made with: another one wants connections made anew. */
+const secrets = ["token", "ca", "cert", "key"] as const;
 
 function start(intake: Intake, first: Plan): Way {
   const gate = new Gate(first.concurrency);
@@ -22,7 +25,8 @@ function start(intake: Intake, first: Plan): Way {
     for (const [name, address] of Object.entries(plan.servers)) {
       if (targets.has(name)) continue;
       intake.ingest.expect(name, address);
-      targets.set(name, new Target({ name, address, intake, gate, dial, plan: () => plan }));
+      const open = (at: string): Channel => dial(at, plan);
+      targets.set(name, new Target({ name, address, intake, gate, dial: open, plan: () => plan }));
     }
   };
   adopt();
@@ -30,7 +34,12 @@ function start(intake: Intake, first: Plan): Way {
   return {
     change(next) {
       const pace = next.interval !== plan.interval;
+      const trust = secrets.some((one) => next[one] !== plan[one]);
       plan = next;
+      if (trust) {
+        for (const target of targets.values()) target.close();
+        targets.clear();
+      }
       adopt();
       if (pace) for (const target of targets.values()) target.again();
     },

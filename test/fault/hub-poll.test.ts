@@ -6,6 +6,7 @@ import { systemClock } from "../../hub/clock.ts";
 import type { Poll } from "../../hub/history/store.ts";
 import { Ingest } from "../../hub/ingest.ts";
 import type { Plan, Way } from "../../hub/input/input.ts";
+import { open } from "../../hub/input/poll/channel.ts";
 import { poll } from "../../hub/input/poll.ts";
 import { Live } from "../../hub/live.ts";
 import { silent } from "../../hub/log.ts";
@@ -20,7 +21,7 @@ const closers: (() => void)[] = [];
 beforeEach(() => {
   live = new Live(systemClock.now);
   polls = [];
-  plan = { servers: {}, interval: 1, deadline: 0.3, concurrency: 16 };
+  plan = { servers: {}, interval: 1, deadline: 0.3, concurrency: 16, ...open };
 });
 
 afterEach(() => {

@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
+import { type ChannelCredentials, Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
 import { decode, hostBound } from "../../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
 
@@ -17,7 +18,14 @@ const options = {
 };
 
 const path = `/${HostMonitor.typeName}/${HostMonitor.method.getInfo.name}`;
-const request = Buffer.from(toBinary(RequestInfoSchema, create(RequestInfoSchema)));
+
+/** Paths of PEM files; "" for the system's authorities, and for no certificate of our own. */
+export interface Trust {
+  readonly token: string;
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
 
 /** What became of one call. `lost`: the connection is of no use any more. */
 export type Outcome =
@@ -33,16 +41,43 @@ export interface Channel {
   close(): void;
 }
 
-/** @param address "host:port" */
-export function dial(address: string): Channel {
-  const client = new Client(address, credentials.createInsecure(), options);
+/** Of a fleet that neither encrypts nor asks for a token. */
+export const open: Trust = { token: "", ca: "", cert: "", key: "" };
+
+/** @param address "host:port", or "tls://host:port" */
+export function dial(address: string, trust: Trust): Channel {
+  let secure: ChannelCredentials;
+  try {
+    secure = address.startsWith(tls) ? certified(trust) : credentials.createInsecure();
+  } catch (error) {
+    // As a lost connection: the files are read again when the host is dialled again.
+    const reason = `no TLS with ${address}: ${(error as Error).message}`;
+    return { ask: async () => ({ kind: "lost", reason }), close: () => {} };
+  }
+  const client = new Client(address.replace(tls, ""), secure, options);
+  const request = Buffer.from(toBinary(RequestInfoSchema, create(RequestInfoSchema, { token: trust.token })));
   return {
-    ask: (deadline) => ask(client, address, deadline),
+    ask: (deadline) => ask(client, { address, request, deadline }),
     close: () => client.close(),
   };
 }
 
-function ask(client: Client, address: string, deadline: number): Promise<Outcome> {
+const tls = "tls://";
+
+/** @throws Error when a file cannot be read or is none of a certificate. */
+function certified({ ca, cert, key }: Trust): ChannelCredentials {
+  const file = (path: string): Buffer | null => (path === "" ? null : readFileSync(path));
+  return credentials.createSsl(file(ca), file(key), file(cert));
+}
+
+interface Call {
+  readonly address: string;
+  readonly request: Buffer;
+  /** Milliseconds. */
+  readonly deadline: number;
+}
+
+function ask(client: Client, { address, request, deadline }: Call): Promise<Outcome> {
   return new Promise((resolve) => {
     let info: HostInfo | undefined;
     let unreadable: string | undefined;
@@ -97,6 +132,10 @@ const ends: readonly (readonly [RegExp, (address: string) => string])[] = [
   ],
   [/ENOTFOUND|EAI_AGAIN|Name resolution failed/i, (at) => `the name in ${at} cannot be resolved`],
   [/EHOSTUNREACH|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL/, (at) => `no route to ${at}`],
+  [
+    /certificate|altnames|self.signed|SSL|TLS/i,
+    (at) => `the certificate shown at ${at} is not accepted, or it does not accept ours`,
+  ],
   [/ETIMEDOUT/, (at) => `no connection to ${at}: nothing answers at that address`],
   [/protocol error|ERR_HTTP2|NGHTTP2|Parse Error/i, (at) => `what answers at ${at} does not speak gRPC`],
 ];

@@ -6,7 +6,7 @@ import { Ingest } from "../../ingest.ts";
 import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
 import type { Plan } from "../input.ts";
-import type { Outcome } from "./channel.ts";
+import { type Outcome, open } from "./channel.ts";
 import { Gate } from "./gate.ts";
 import { Target } from "./target.ts";
 
@@ -39,7 +39,7 @@ afterEach(() => {
 });
 
 function go(plan: Partial<Plan> = {}, random = 1): void {
-  const whole: Plan = { servers: {}, interval: 10, deadline: 5, concurrency: 8, ...plan };
+  const whole: Plan = { servers: {}, interval: 10, deadline: 5, concurrency: 8, ...open, ...plan };
   const ingest = new Ingest({ live, history: { append: () => {} }, now: systemClock.now });
   ingest.expect("a", "x:1");
   target = new Target({
