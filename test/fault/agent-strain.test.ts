@@ -1,0 +1,109 @@
+// The built agent on eight played GPUs under what machines and networks do to it: before, during and after.
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { toBinary } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { dial, open } from "../../hub/input/poll/channel.ts";
+import { decode, hostBound } from "../../proto/bound.ts";
+import { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { type Agent, startAgent } from "../agent.ts";
+import { missingCompiler, player } from "../nvml/build.ts";
+import { h100 } from "../nvml/rig.ts";
+
+const reason = missingCompiler();
+
+describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${reason}` : ""}`, () => {
+  let folder: string;
+  let machine: string;
+  let agent: Agent;
+  const control = (lines: string): void => writeFileSync(join(folder, "control"), lines);
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "agent-strain-"));
+    machine = join(folder, "machine");
+    cpSync(h100, machine, { recursive: true });
+    control("\n");
+    agent = await startAgent({
+      GOHM_ROOT: machine,
+      GOHM_NVML: player(),
+      GOHM_PLAYER: machine,
+      GOHM_PLAYER_CONTROL: join(folder, "control"),
+      GOHM_ALLOW: "127.0.0.1/32",
+    });
+  });
+  afterEach(async () => {
+    expect(await agent.stop()).toBe(0);
+    rmSync(folder, { recursive: true });
+  });
+
+  const first = async () => (await agent.info()).gpus[0]?.procs[0];
+
+  test("tells of 5,000 processes on one card within what a hub takes, and of the one that is left after", async () => {
+    const before = await first();
+    const crowd = Array.from({ length: 5000 }, (_, i) => `${1_000_000 + i}:1048576:-:-`).join(" ");
+    control(`nvmlDeviceGetComputeRunningProcesses 0 : 0 ${crowd}\n`);
+    const info = decode(HostInfoSchema, await agent.raw(), hostBound);
+    expect(info.gpus[0]?.procs).toHaveLength(5000);
+    expect(info.gpus.map(({ state }) => state)).toEqual(Array(8).fill(1));
+    control("\n");
+    expect(await first()).toEqual(before);
+  });
+
+  test("cuts and cleans a 4 KB process name of control characters and bytes that are no UTF-8", async () => {
+    const before = await first();
+    const comm = join(machine, "proc", String(before?.pid), "comm");
+    writeFileSync(comm, Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 37) % 256)));
+    const info = decode(HostInfoSchema, await agent.raw(), hostBound);
+    const name = info.gpus[0]?.procs[0]?.basename ?? "";
+    expect(new TextEncoder().encode(name).length).toBeLessThanOrEqual(256);
+    expect(name).not.toMatch(/\p{Cc}/u);
+    expect(info.gpus[0]?.procs[0]?.username).toBe("alice");
+    writeFileSync(comm, "python3\n");
+    expect(await first()).toEqual(before);
+  });
+
+  test("keeps pid and memory of processes that it cannot see, as in a container, and says who they are once it can", async () => {
+    const before = await first();
+    const seen = join(machine, "proc", String(before?.pid));
+    cpSync(seen, join(folder, "hidden"), { recursive: true });
+    rmSync(seen, { recursive: true });
+    expect(await first()).toMatchObject({ pid: before?.pid, mem: before?.mem });
+    expect((await first())?.username).toBeUndefined();
+    cpSync(join(folder, "hidden"), seen, { recursive: true });
+    expect(await first()).toEqual(before);
+  });
+
+  test("answers its hub while a refused address knocks 1,000 times, and says so once", async () => {
+    const knock = (): Promise<void> =>
+      new Promise((resolve) => {
+        const socket = connect({ port: agent.port, host: "127.0.0.1", localAddress: "127.0.0.9" });
+        socket.on("error", () => undefined).on("close", () => resolve());
+      });
+    const files = (): number => readdirSync(`/proc/${agent.program.child.pid}/fd`).length;
+    await agent.info();
+    const before = files();
+    for (let round = 0; round < 10; round++) {
+      const knocks = Array.from({ length: 100 }, knock);
+      expect((await agent.info()).gpus).toHaveLength(8);
+      await Promise.all(knocks);
+    }
+    await vi.waitUntil(() => files() <= before + 2);
+    expect(agent.program.output().match(/Reject: 127\.0\.0\.9/g)).toHaveLength(1);
+  });
+
+  test("stopped, it misses a hub's deadline; going on, it answers with rates that can be", async () => {
+    const channel = dial(`127.0.0.1:${agent.port}`, open);
+    expect((await channel.ask(10_000)).kind).toBe("answer");
+    agent.program.child.kill("SIGSTOP");
+    expect(await channel.ask(500)).toMatchObject({ kind: "silence" });
+    agent.program.child.kill("SIGCONT");
+    const after = await channel.ask(10_000);
+    channel.close();
+    if (after.kind !== "answer") throw new Error(after.reason);
+    expect(after.info.gpus.map(({ state }) => state)).toEqual(Array(8).fill(1));
+    expect(after.info.cpu?.busy ?? 0).toBeLessThanOrEqual(100);
+    expect(toBinary(HostInfoSchema, after.info).length).toBeLessThan(2500);
+  });
+});
