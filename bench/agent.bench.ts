@@ -1,29 +1,18 @@
 // What the agent costs, beside node_exporter on the same machine in the same run. Eight GPUs are played by the C player
 // through the real FFI path; everything else is this machine's own /proc and /sys.
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { statSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Agent, startAgent } from "../test/agent.ts";
 import { player } from "../test/nvml/build.ts";
 import { h100 } from "../test/nvml/rig.ts";
 import { top } from "../test/program.ts";
-import { type Claim, cpu, ensure, memory, version } from "./measure.ts";
+import { type Claim, cpu, ensure, freePort, memory, version } from "./measure.ts";
 
 const exporter = "/usr/bin/prometheus-node-exporter";
 const warm = 500;
 const measured = 3000;
 const long = 30_000;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
 
 interface Peer {
   readonly child: ChildProcess;

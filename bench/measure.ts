@@ -1,6 +1,8 @@
 // What every bench needs: cost of processes as the kernel counts it, and claims printed the same way.
 import { execFileSync, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
 
 /** Clock ticks a second in /proc/PID/stat; 100 on every Linux that Node runs on (getconf CLK_TCK). */
 const ticks = 100;
@@ -96,4 +98,14 @@ export function conditions(): string {
   const cores = readFileSync("/proc/cpuinfo", "utf8").match(/^processor/gm)?.length ?? 0;
   const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
   return `${new Date().toISOString().slice(0, 10)}, commit ${commit}, Node ${process.version}, ${cores} cores of ${model}`;
+}
+
+/** A port on loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
 }

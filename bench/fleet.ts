@@ -1,0 +1,74 @@
+// Plays a fleet for the hub bench, in a process of its own so that its cost stays apart: every host with eight GPUs, as
+// HostInfo over gRPC and as the same 46 series in Prometheus text over HTTP. Says its ports and counts on standard output.
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type Info, playHost } from "../test/host.ts";
+
+let turn = 0;
+
+/** A number that wanders, as readings do: not constant, not noise. */
+const wander = (mid: number, by: number, phase: number): number =>
+  Math.round(mid + by * Math.sin(turn / 40 + phase) + (turn % 3));
+
+function info(): Info {
+  turn++;
+  const sampled = BigInt(Date.now());
+  return {
+    id: "5",
+    hostname: "node",
+    ip: "10.0.0.5",
+    agentVersion: "0",
+    sampled,
+    gpus: Array.from({ length: 8 }, (_, id) => ({
+      id,
+      uuid: `GPU-0000-${id}`,
+      name: "NVIDIA H100 80GB HBM3",
+      memUsed: BigInt(wander(60_000, 9_000, id)) * 1_048_576n,
+      memTotal: 85_520_809_984n,
+      utilization: wander(80, 15, id),
+      temp: wander(60, 8, id),
+      power: wander(500_000, 150_000, id),
+      state: 1,
+      sampled,
+      procs: Array.from({ length: 3 }, (_, i) => ({
+        pid: 1000 + id * 10 + i,
+        uid: 1000 + i,
+        username: "somebody",
+        basename: "python3",
+        mem: BigInt(wander(20_000, 3_000, i)) * 1_048_576n,
+        compute: true,
+      })),
+    })),
+    disks: [
+      { device: "/dev/nvme0n1p2", mount: "/", used: BigInt(10n ** 12n), total: 2n * 10n ** 12n, sampled, state: 1 },
+    ],
+    cpu: { busy: wander(40, 20, 0), threads: 128 },
+    memory: { used: BigInt(wander(400_000, 90_000, 1)) * 1_048_576n },
+    nics: [{ name: "eth0", rxRate: BigInt(wander(1e8, 5e7, 1)), txRate: BigInt(wander(1e8, 5e7, 2)) }],
+    system: { load1: wander(50, 20, 3) },
+  };
+}
+
+function page(): string {
+  turn++;
+  const gpus = Array.from({ length: 8 }, (_, id) =>
+    ["utilization_percent", "memory_used_bytes", "temperature_celsius", "power_draw_watts", "fan_percent"].map(
+      (name, i) => `hw_gpu_${name}{gpu_index="${id}",gpu_uuid="GPU-0000-${id}"} ${wander(500 * (i + 1), 90, id)}`,
+    ),
+  ).flat();
+  const host = ["cpu_usage_percent", "memory_used_bytes", "load1", "network_rx", "network_tx", "disk_used_bytes"];
+  return `${[...gpus, ...host.map((name, i) => `hw_${name} ${wander(4000, 900, i)}`)].join("\n")}\n`;
+}
+
+let scrapes = 0;
+const web = createServer((_request, response) => {
+  scrapes++;
+  response.setHeader("content-type", "text/plain; version=0.0.4");
+  response.end(page());
+});
+const played = await playHost(info);
+web.listen(0, "127.0.0.1", () => {
+  process.send?.({ grpc: played.port, web: (web.address() as AddressInfo).port });
+});
+process.on("message", () => process.send?.({ calls: played.calls(), scrapes }));
+process.on("disconnect", () => process.exit(0));

@@ -1,0 +1,125 @@
+// What polling costs the hub, stored, beside Prometheus that scrapes the same series from the same player in the same run.
+import { type ChildProcess, fork, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { place, startHub } from "../test/hub.ts";
+import { top } from "../test/program.ts";
+import { type Claim, cpu, ensure, freePort, memory, version } from "./measure.ts";
+
+const peer = "/usr/bin/prometheus";
+const hosts = 100;
+/** Seconds between two polls of a host: short, so that a minute holds thousands. */
+const interval = 1;
+const warmUp = 15_000;
+const measured = 45_000;
+
+interface Fleet {
+  readonly child: ChildProcess;
+  readonly grpc: number;
+  readonly web: number;
+  counts(): Promise<{ calls: number; scrapes: number }>;
+}
+
+async function startFleet(): Promise<Fleet> {
+  const child = fork(join(top, "bench", "fleet.ts"));
+  const [ports] = (await once(child, "message")) as [{ grpc: number; web: number }];
+  return {
+    child,
+    ...ports,
+    async counts() {
+      child.send("counts");
+      const [counts] = (await once(child, "message")) as [{ calls: number; scrapes: number }];
+      return counts;
+    },
+  };
+}
+
+interface Cost {
+  /** CPU milliseconds a poll. */
+  readonly each: number;
+  readonly polls: number;
+  readonly rss: number;
+}
+
+async function cost(pid: number, polls: () => Promise<number>): Promise<Cost> {
+  await wait(warmUp);
+  const [before, first] = [cpu(pid), await polls()];
+  await wait(measured);
+  const [after, last] = [cpu(pid), await polls()];
+  return { each: ((after - before) / (last - first)) * 1000, polls: last - first, rss: memory(pid).rss };
+}
+
+async function ours(fleet: Fleet): Promise<Cost> {
+  const at = place();
+  const servers = Object.fromEntries(Array.from({ length: hosts }, (_, i) => [`h${i}`, `127.0.0.1:${fleet.grpc}`]));
+  at.write({ servers, poll: { interval } });
+  const hub = await startHub(at);
+  try {
+    return await cost(hub.child.pid ?? 0, async () => (await fleet.counts()).calls);
+  } finally {
+    await hub.stop();
+    at.remove();
+  }
+}
+
+async function theirs(fleet: Fleet): Promise<Cost> {
+  const folder = mkdtempSync(join(tmpdir(), "gohm-prometheus-"));
+  const port = await freePort();
+  const targets = Array.from(
+    { length: hosts },
+    (_, i) => `      - targets: ["127.0.0.1:${fleet.web}"]\n        labels: {__param_host: "h${i}", instance: "h${i}"}`,
+  );
+  const config = join(folder, "prometheus.yml");
+  writeFileSync(
+    config,
+    `global: {scrape_interval: ${interval}s}\nscrape_configs:\n  - job_name: fleet\n    static_configs:\n${targets.join("\n")}\n`,
+  );
+  const child = spawn(
+    peer,
+    [
+      `--config.file=${config}`,
+      `--storage.tsdb.path=${join(folder, "data")}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+    ],
+    { stdio: "ignore" },
+  );
+  try {
+    return await cost(child.pid ?? 0, async () => (await fleet.counts()).scrapes);
+  } finally {
+    const ended = once(child, "exit");
+    child.kill();
+    await ended;
+    rmSync(folder, { recursive: true });
+  }
+}
+
+export const name = "hub";
+
+export async function run(print: (line: string) => void): Promise<Claim[]> {
+  ensure(peer, "prometheus");
+  const fleet = await startFleet();
+  try {
+    const mine = await ours(fleet);
+    const other = await theirs(fleet);
+    const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
+    print(
+      `peer: ${version(peer, "--version")}; ${hosts} hosts × 8 GPUs, every ${interval} s, stored; the player's own cost is not in it`,
+    );
+    print("| what | GOHM hub, whole HostInfo with 24 processes | Prometheus, 46 series as text |");
+    print("|---|---|---|");
+    print(
+      `| CPU a host poll | ${mine.each.toFixed(3)} ms (${mine.polls} polls) | ${other.each.toFixed(3)} ms (${other.polls} scrapes) |`,
+    );
+    print(`| RSS at the end | ${mib(mine.rss)} MiB | ${mib(other.rss)} MiB |`);
+    const peerName = "Prometheus";
+    return [
+      { name: "poll-cpu", ours: mine.each, peer: other.each, unit: "ms", peerName },
+      { name: "poll-memory", ours: mine.rss / hosts / 1e6, peer: other.rss / hosts / 1e6, unit: "MB-a-host", peerName },
+    ];
+  } finally {
+    fleet.child.disconnect();
+  }
+}
