@@ -13,6 +13,7 @@ test.each([
   [41, Unit.CELSIUS, "41 °C"],
   [699_499, Unit.MILLIWATTS, "699 W"],
   [1980, Unit.MEGAHERTZ, "1980 MHz"],
+  [9_000_000_000, Unit.MILLIJOULES, "2.5 kWh"],
   [0.256, Unit.COUNT, "0.26"],
 ])("show(%d, %s) is %s", (value, unit, text) => {
   expect(show(value, unit)).toBe(text);

@@ -26,6 +26,9 @@ export function show(value: number, unit: Unit): string {
       return `${Math.round(value)} °C`;
     case Unit.MILLIWATTS:
       return `${Math.round(value / 1000)} W`;
+    case Unit.MILLIJOULES:
+      // Kilowatt-hours, as on the bill.
+      return `${(value / 3.6e9).toFixed(1)} kWh`;
     case Unit.MEGAHERTZ:
       return `${Math.round(value)} MHz`;
     case Unit.SECONDS:

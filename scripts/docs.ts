@@ -27,6 +27,7 @@ const units: Readonly<Record<Unit, string>> = {
   [Unit.MEGAHERTZ]: "MHz",
   [Unit.SECONDS]: "s",
   [Unit.COUNT]: "",
+  [Unit.MILLIJOULES]: "mJ",
 };
 
 function metricRow(m: Metric): string {

@@ -163,6 +163,34 @@ nvmlDeviceGetProcessUtilization 1 : 0 ${pids.map((pid) => `${pid}:1000:${pid % 1
     expect(gpu(await read(), 3)).toMatchObject({ xidCount: 0n });
   });
 
+  test("details that a card does not offer, or that cannot be, are absent", async () => {
+    const { read, control } = await setUp(h100);
+    const details = ["decoder", "energy", "memTemp", "pcie", "remapped", "persistence", "computeMode"] as const;
+    const before = gpu(await read(), 0);
+    for (const field of details) expect(before[field], field).toBeDefined();
+    control(`nvmlDeviceGetDecoderUtilization 0 : 0 101
+nvmlDeviceGetTotalEnergyConsumption 0 : 3
+nvmlDeviceGetFieldValues 0 : 13
+nvmlDeviceGetCurrPcieLinkGeneration 0 : 3
+nvmlDeviceGetCurrPcieLinkWidth 0 : 0 4000000000
+nvmlDeviceGetMaxPcieLinkGeneration 0 : 3
+nvmlDeviceGetMaxPcieLinkWidth 0 : 3
+nvmlDeviceGetRemappedRows 0 : 4
+nvmlDeviceGetPersistenceMode 0 : 3
+nvmlDeviceGetComputeMode 0 : 0 77
+nvmlDeviceGetPerformanceState 0 : 0 32`);
+    const during = gpu(await read(), 0);
+    for (const field of [...details, "performance", "err"] as const) expect(during[field], field).toBeUndefined();
+    expect(during).toMatchObject({ state: State.OK, utilization: 97 });
+  });
+
+  test("a memory sensor that is not there says 0, which is no temperature", async () => {
+    const { read, control } = await setUp(h100);
+    expect(gpu(await read(), 0).memTemp).toBe(72);
+    control("nvmlDeviceGetFieldValues 0 82 : 0 1 0");
+    expect(gpu(await read(), 0).memTemp).toBeUndefined();
+  });
+
   test("a driver without events leaves the counts of critical errors absent", async () => {
     const { read, control } = await setUp(rtx4090);
     control("nvmlDeviceGetSupportedEventTypes * : 3");

@@ -22,6 +22,8 @@
  *   nvmlDeviceGetComputeRunningProcesses 0 : 0 4711:85899345:-:-    pid:memory:gpu instance:compute instance, "-" is "not available"
  *   nvmlDeviceGetProcessUtilization 0 : 0 4711:200000:97:40:0:0     pid:age in us:sm:memory:encoder:decoder
  *   nvmlDeviceGetComputeRunningProcesses 1 : 0 !4000000000          claims as many entries and writes none
+ *   nvmlDeviceGetRemappedRows 0 : 0 1 0 0 0                         correctable, uncorrectable, pending, failure
+ *   nvmlDeviceGetFieldValues 0 82 : 0 1 71                          GPU 0, field 82 (memory temperature), type 1 (unsigned int), 71
  *   nvmlDeviceGetMemoryInfo_v2 0 : 25                                only version 2 of the call is refused
  *
  * A call without a line answers NOT_SUPPORTED. In place of the code may stand "hang" (never returns) or "crash" (SIGSEGV).
@@ -276,6 +278,72 @@ TEXT_CALL(nvmlDeviceGetUUID)
 U32_CALL(nvmlDeviceGetFanSpeed)
 U32_CALL(nvmlDeviceGetPowerUsage)
 U32_CALL(nvmlDeviceGetEnforcedPowerLimit)
+U32_CALL(nvmlDeviceGetCurrPcieLinkGeneration)
+U32_CALL(nvmlDeviceGetCurrPcieLinkWidth)
+U32_CALL(nvmlDeviceGetMaxPcieLinkGeneration)
+U32_CALL(nvmlDeviceGetMaxPcieLinkWidth)
+U32_CALL(nvmlDeviceGetPersistenceMode)
+U32_CALL(nvmlDeviceGetComputeMode)
+U32_CALL(nvmlDeviceGetPerformanceState)
+
+#define CODEC_CALL(symbol)                                                                 \
+  Return symbol(void *handle, u32 *out, u32 *period) {                                     \
+    DEVICE(handle);                                                                        \
+    if (!period) return INVALID_ARGUMENT;                                                  \
+    *period = 167000;                                                                      \
+    return give_u32(find(#symbol, device, " %d", device), device, out);                    \
+  }
+CODEC_CALL(nvmlDeviceGetEncoderUtilization)
+CODEC_CALL(nvmlDeviceGetDecoderUtilization)
+
+Return nvmlDeviceGetTotalEnergyConsumption(void *handle, u64 *out) {
+  DEVICE(handle);
+  return give_u64(find("nvmlDeviceGetTotalEnergyConsumption", device, " %d", device), device, out);
+}
+Return nvmlDeviceGetRemappedRows(void *handle, u32 *correctable, u32 *uncorrectable, u32 *pending, u32 *failed) {
+  DEVICE(handle);
+  Line *line = find("nvmlDeviceGetRemappedRows", device, " %d", device);
+  Return code = code_of(line);
+  if (code) return code;
+  if (!correctable || !uncorrectable || !pending || !failed) return INVALID_ARGUMENT;
+  char *at = line->values;
+  *correctable = (u32)number(&at, device);
+  *uncorrectable = (u32)number(&at, device);
+  *pending = (u32)number(&at, device);
+  *failed = (u32)number(&at, device);
+  return SUCCESS;
+}
+
+struct FieldValue {
+  u32 id, scope;
+  long long time, latency;
+  u32 type;
+  Return code;
+  union { double fraction; u32 number; int signed_number; u64 large; unsigned short small; } value;
+};
+Return nvmlDeviceGetFieldValues(void *handle, int count, struct FieldValue *fields) {
+  DEVICE(handle);
+  if (count < 1 || !fields) return INVALID_ARGUMENT;
+  Line *all = find("nvmlDeviceGetFieldValues", device, " %d", device);
+  if (all && code_of(all)) return code_of(all);
+  for (struct FieldValue *field = fields; field < fields + count; field++) {
+    /* A field that is not offered fails by itself; the call does not. */
+    Line *line = find("nvmlDeviceGetFieldValues", device, " %d %u", device, field->id);
+    field->code = code_of(line);
+    if (field->code) continue;
+    char *at = line->values;
+    field->type = (u32)number(&at, device);
+    u64 value = number(&at, device);
+    switch (field->type) {
+      case 0: field->value.fraction = (double)value; break;
+      case 1: field->value.number = (u32)value; break;
+      case 5: field->value.signed_number = (int)value; break;
+      case 6: field->value.small = (unsigned short)value; break;
+      default: field->value.large = value;
+    }
+  }
+  return SUCCESS;
+}
 Return nvmlDeviceGetIndex(void *handle, u32 *out) {
   DEVICE(handle);
   Line *line = find("nvmlDeviceGetIndex", device, " %d", device);

@@ -29,6 +29,10 @@ interface Card {
   readonly compute: [number, number | null][];
   readonly graphics: [number, number | null][];
   readonly samples: Record<string, number>;
+  readonly link: [number, number, number, number];
+  readonly rows: [number, number, boolean, boolean] | null;
+  readonly persistence: number;
+  readonly computeMode: number;
   readonly [reading: string]: unknown;
 }
 
@@ -109,6 +113,19 @@ function compare(card: Card, gpu: GPUInfo): void {
   expect(gpu.clockMem).toBe(some(card.mem));
   expect(gpu.eccCorrected).toBe(big(card.corrected));
   expect(gpu.eccUncorrected).toBe(big(card.uncorrected));
+  expect(gpu.encoder).toBe(some(card.encoder));
+  expect(gpu.decoder).toBe(some(card.decoder));
+  expect(gpu.energy).toBe(big(card.energy));
+  expect(gpu.memTemp).toBe(some(card.memoryTemperature));
+  const { pcie, remapped } = gpu;
+  const { generation, width, generationMax = generation, widthMax = width } = pcie ?? {};
+  expect([generation, width, generationMax, widthMax]).toEqual(card.link);
+  expect(remapped && [remapped.correctable, remapped.uncorrectable, remapped.pending, remapped.failed]).toEqual(
+    card.rows?.map((each, i) => (i < 2 ? each : Boolean(each))),
+  );
+  expect(gpu.persistence).toBe(card.persistence === 1);
+  expect(gpu.computeMode).toBe(card.computeMode + 1);
+  expect(gpu.performance).toBe(some(card.performance));
   const kinds = (pid: number): object => ({
     compute: card.compute.some(([each]) => each === pid),
     graphics: card.graphics.some(([each]) => each === pid),

@@ -14,6 +14,11 @@ def text(value):
     return value.decode() if isinstance(value, bytes) else value
 
 
+def memory_temperature(handle):
+    found = tried(n.nvmlDeviceGetFieldValues, handle, [n.NVML_FI_DEV_MEMORY_TEMP])
+    return found[0].value.uiVal if found and found[0].nvmlReturn == 0 else None
+
+
 def processes(found):
     return [[p.pid, p.usedGpuMemory] for p in found or []]
 
@@ -51,6 +56,20 @@ def card(index):
         "uncorrected": tried(n.nvmlDeviceGetTotalEccErrors, handle, n.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, n.NVML_VOLATILE_ECC),
         "compute": processes(tried(n.nvmlDeviceGetComputeRunningProcesses, handle)),
         "graphics": processes(tried(n.nvmlDeviceGetGraphicsRunningProcesses, handle)),
+        "encoder": (tried(n.nvmlDeviceGetEncoderUtilization, handle) or [None])[0],
+        "decoder": (tried(n.nvmlDeviceGetDecoderUtilization, handle) or [None])[0],
+        "energy": tried(n.nvmlDeviceGetTotalEnergyConsumption, handle),
+        "memoryTemperature": memory_temperature(handle),
+        "link": [
+            tried(n.nvmlDeviceGetCurrPcieLinkGeneration, handle),
+            tried(n.nvmlDeviceGetCurrPcieLinkWidth, handle),
+            tried(n.nvmlDeviceGetMaxPcieLinkGeneration, handle),
+            tried(n.nvmlDeviceGetMaxPcieLinkWidth, handle),
+        ],
+        "rows": tried(n.nvmlDeviceGetRemappedRows, handle),
+        "persistence": tried(n.nvmlDeviceGetPersistenceMode, handle),
+        "computeMode": tried(n.nvmlDeviceGetComputeMode, handle),
+        "performance": tried(n.nvmlDeviceGetPerformanceState, handle),
         "samples": newest,
         "events": tried(n.nvmlDeviceGetSupportedEventTypes, handle),
     }

@@ -1,4 +1,14 @@
-import type { GPUInfo, ProcInfo, State, Throttle, Vendor } from "../../../proto/gen/host_pb.js";
+import type {
+  ComputeMode,
+  GPUInfo,
+  PcieLink,
+  ProcInfo,
+  RemappedRows,
+  State,
+  Throttle,
+  Vendor,
+} from "../../../proto/gen/host_pb.js";
+import { FieldList, memoryTemperature } from "./field.ts";
 import type { Memory, Pci, Process, Sample } from "./layout.ts";
 import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
 import { ProcessList, SampleList } from "./process.ts";
@@ -7,8 +17,10 @@ type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
 type Proc = Fields<ProcInfo>;
 
 /** GPUInfo in the making. */
-export interface Gpu extends Omit<Fields<GPUInfo>, "procs"> {
+export interface Gpu extends Omit<Fields<GPUInfo>, "procs" | "pcie" | "remapped"> {
   procs?: Proc[];
+  pcie?: Fields<PcieLink>;
+  remapped?: Fields<RemappedRows>;
 }
 
 // Values of the generated enums, checked by their types: the module itself brings 3 MB of protobuf into the reader's process.
@@ -64,12 +76,14 @@ export class Cards {
   readonly #compute: ProcessList;
   readonly #graphics: ProcessList;
   readonly #samples: SampleList;
+  readonly #fields: FieldList;
 
   constructor(nvml: Nvml) {
     this.#nvml = nvml;
     this.#compute = new ProcessList(nvml, "nvmlDeviceGetComputeRunningProcesses");
     this.#graphics = new ProcessList(nvml, "nvmlDeviceGetGraphicsRunningProcesses");
     this.#samples = new SampleList(nvml);
+    this.#fields = new FieldList(nvml, [memoryTemperature]);
   }
 
   /** @throws NvmlError when the device is lost. */
@@ -92,7 +106,7 @@ export class Cards {
   read(device: Device, identity: Identity, now: number): Gpu {
     const asker = new Asker(this.#nvml, device);
     try {
-      const values = this.#values(asker);
+      const values = { ...this.#values(asker), ...this.#details(asker, device) };
       const procs = this.#procs(asker, device, now);
       const { failure } = asker;
       const state = asker.answers === 0 && failure !== undefined ? lost : ok;
@@ -125,12 +139,48 @@ export class Cards {
     };
   }
 
+  /** What few look at, and what hardly changes. */
+  #details(asker: Asker, device: Device): Gpu {
+    const fields = asker.take(() => this.#fields.read(device));
+    const compute = within(asker.ask(queries.computeMode), 3);
+    const persistence = asker.ask(queries.persistence);
+    return {
+      ...given("encoder", within(asker.ask(queries.encoder), 100)),
+      ...given("decoder", within(asker.ask(queries.decoder), 100)),
+      ...given("energy", asker.ask(queries.energy)),
+      // Boards without such a sensor answer with 0.
+      ...given("memTemp", within(fields?.get(memoryTemperature), 200) || undefined),
+      ...given("pcie", link(asker)),
+      ...given("remapped", asker.ask(queries.remappedRows)),
+      ...given("persistence", persistence === undefined ? undefined : persistence === 1),
+      // NVML counts from 0, where the wire has "not known".
+      ...given("computeMode", compute === undefined ? undefined : ((compute + 1) as ComputeMode)),
+      ...given("performance", within(asker.ask(queries.performance), 15)),
+    };
+  }
+
   #procs(asker: Asker, device: Device, now: number): Proc[] {
     const compute = asker.take(() => this.#compute.read(device)) ?? [];
     const graphics = asker.take(() => this.#graphics.read(device)) ?? [];
     if (compute.length + graphics.length === 0) return [];
     return merge(compute, graphics, asker.take(() => this.#samples.read(device, now)) ?? new Map());
   }
+}
+
+/** Undefined when the device tells nothing of its link. */
+function link(asker: Asker): Fields<PcieLink> | undefined {
+  // No generation and no width beyond these is on anybody's road map.
+  const generation = within(asker.ask(queries.pcieGeneration), 16);
+  const width = within(asker.ask(queries.pcieWidth), 64);
+  const generationMax = within(asker.ask(queries.pcieGenerationMax), 16);
+  const widthMax = within(asker.ask(queries.pcieWidthMax), 64);
+  const found = {
+    ...given("generation", generation),
+    ...given("width", width),
+    ...given("generationMax", generationMax === generation ? undefined : generationMax),
+    ...given("widthMax", widthMax === width ? undefined : widthMax),
+  };
+  return Object.keys(found).length > 0 ? found : undefined;
 }
 
 /** A device that is known but cannot be read: it stays listed, without values. */

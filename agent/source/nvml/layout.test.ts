@@ -1,6 +1,20 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { memory1, memory2, pattern, processes, samples, strides, text, value64, widest } from "./layout.ts";
+import {
+  askField,
+  field,
+  fieldSize,
+  memory1,
+  memory2,
+  pattern,
+  processes,
+  remappedRows,
+  samples,
+  strides,
+  text,
+  value64,
+  widest,
+} from "./layout.ts";
 
 /** A process list as a driver leaves it: entries of `step` bytes in a buffer that was filled with the pattern. */
 function list(step: number, entries: readonly { pid: number; memory: bigint }[], room = entries.length + 16): Buffer {
@@ -73,4 +87,40 @@ test("both versions of the memory struct tell the same total and free memory", (
 
 test("a driver that claims more samples than there is room for is read as far as the room", () => {
   expect(samples(Buffer.alloc(64), 4_000_000_000)).toHaveLength(2);
+});
+
+test.each([
+  ["a fraction", 0, (b: Buffer) => b.writeDoubleLE(71.6, 32), 72n],
+  ["no number", 0, (b: Buffer) => b.writeDoubleLE(Number.NaN, 32), undefined],
+  ["32 bits", 1, (b: Buffer) => b.writeUInt32LE(0xffff_fffe, 32), 0xffff_fffen],
+  ["64 bits", 3, (b: Buffer) => b.writeBigUInt64LE(1n << 40n, 32), 1n << 40n],
+  ["64 bits that say there is no value", 3, (b: Buffer) => b.writeBigUInt64LE((1n << 64n) - 1n, 32), undefined],
+  ["64 bits with a sign", 4, (b: Buffer) => b.writeBigInt64LE(-5n, 32), -5n],
+  ["32 bits with a sign", 5, (b: Buffer) => b.writeInt32LE(-5, 32), -5n],
+  ["16 bits", 6, (b: Buffer) => b.writeUInt16LE(65_000, 32), 65_000n],
+  ["a type that NVIDIA invents later", 99, (b: Buffer) => b.writeUInt32LE(1, 32), undefined],
+])("a field's value is read by its type: %s", (_, type, write, value) => {
+  const buffer = Buffer.alloc(2 * fieldSize, pattern);
+  askField(buffer, fieldSize, 82);
+  expect([buffer.readUInt32LE(fieldSize), buffer.readUInt32LE(fieldSize + 4)]).toEqual([82, 0]);
+  const answer = buffer.subarray(fieldSize);
+  answer.writeUInt32LE(type, 24);
+  // What stands beyond a narrow value is not part of it.
+  answer.fill(pattern, 32);
+  write(answer);
+  expect(field(buffer, fieldSize)).toEqual({ result: 0, type, value });
+});
+
+test("a field that failed has no value, whatever stands in its place", () => {
+  const buffer = Buffer.alloc(fieldSize);
+  buffer.writeUInt32LE(3, 28);
+  buffer.writeUInt32LE(1, 24);
+  buffer.writeUInt32LE(71, 32);
+  expect(field(buffer, 0)).toEqual({ result: 3, type: 1, value: undefined });
+});
+
+test("remapped rows are two counts and two marks", () => {
+  const buffer = Buffer.alloc(16);
+  [7, 2, 1, 0].forEach((value, i) => void buffer.writeUInt32LE(value, i * 4));
+  expect(remappedRows.read(buffer)).toEqual({ correctable: 7, uncorrectable: 2, pending: true, failed: false });
 });

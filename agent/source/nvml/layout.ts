@@ -87,6 +87,65 @@ export const temperature = {
   read: (b: Buffer): number => b.readInt32LE(8),
 };
 
+/** Rows of memory that were replaced by spare ones, and whether one waits for a reset or could not be replaced. */
+export interface RemappedRows {
+  readonly correctable: number;
+  readonly uncorrectable: number;
+  readonly pending: boolean;
+  readonly failed: boolean;
+}
+
+/** The four results of nvmlDeviceGetRemappedRows. */
+export const remappedRows = {
+  size: 16,
+  parts: 4,
+  read: (b: Buffer): RemappedRows => ({
+    correctable: b.readUInt32LE(0),
+    uncorrectable: b.readUInt32LE(4),
+    pending: b.readUInt32LE(8) !== 0,
+    failed: b.readUInt32LE(12) !== 0,
+  }),
+};
+
+/** nvmlFieldValue_t: id, scope, time, latency, type of the value, return code, value. */
+export const fieldSize = 40;
+
+/** Writes what is asked for. */
+export function askField(buffer: Buffer, at: number, id: number): void {
+  buffer.fill(0, at, at + fieldSize);
+  buffer.writeUInt32LE(id, at);
+}
+
+/** The answer for one field; its value is undefined where the return code is not 0. */
+export function field(buffer: Buffer, at: number): { result: number; type: number; value: bigint | undefined } {
+  const type = buffer.readUInt32LE(at + 24);
+  const result = buffer.readUInt32LE(at + 28);
+  return { result, type, value: result === 0 ? fieldValue(buffer, at + 32, type) : undefined };
+}
+
+/** nvmlValue_t by nvmlValueType_t; fractions are of no field in use, and rounded. */
+function fieldValue(buffer: Buffer, at: number, type: number): bigint | undefined {
+  switch (type) {
+    case 0: {
+      const value = buffer.readDoubleLE(at);
+      return Number.isFinite(value) ? BigInt(Math.round(value)) : undefined;
+    }
+    case 1:
+      return BigInt(buffer.readUInt32LE(at));
+    case 2:
+    case 3:
+      return value64(buffer, at);
+    case 4:
+      return buffer.readBigInt64LE(at);
+    case 5:
+      return BigInt(buffer.readInt32LE(at));
+    case 6:
+      return BigInt(buffer.readUInt16LE(at));
+    default:
+      return undefined;
+  }
+}
+
 /** One process on one device. */
 export interface Process {
   readonly pid: number;

@@ -1,5 +1,5 @@
 import type { Argument, Foreign, SharedLibrary } from "./koffi.ts";
-import { memory1, memory2, type Pci, pci, temperature, text, utilization, value64 } from "./layout.ts";
+import { memory1, memory2, type Pci, pci, remappedRows, temperature, text, utilization, value64 } from "./layout.ts";
 
 /** nvmlReturn_t, as far as it decides anything here. */
 export const code = {
@@ -60,6 +60,8 @@ export interface Form<T> {
   readonly size: number;
   /** The buffer's length follows it. */
   readonly sized?: true;
+  /** The call fills this many numbers of 32 bits, each at an address of its own: the buffer holds them one after another. */
+  readonly parts?: number;
   readonly prepare?: (buffer: Buffer) => void;
   readonly read: (buffer: Buffer) => T;
 }
@@ -146,6 +148,28 @@ export const queries = {
     // Its name before driver 535.
     { symbol: "nvmlDeviceGetCurrentClocksThrottleReasons", lead: device, ...number64 },
   ]),
+  /** Percent; the period that the call tells as well is of no use. */
+  encoder: query("nvmlDeviceGetEncoderUtilization", [
+    { symbol: "nvmlDeviceGetEncoderUtilization", lead: device, ...number32, size: 8, parts: 2 },
+  ]),
+  decoder: query("nvmlDeviceGetDecoderUtilization", [
+    { symbol: "nvmlDeviceGetDecoderUtilization", lead: device, ...number32, size: 8, parts: 2 },
+  ]),
+  pcieGeneration: plain("nvmlDeviceGetCurrPcieLinkGeneration"),
+  pcieWidth: plain("nvmlDeviceGetCurrPcieLinkWidth"),
+  pcieGenerationMax: plain("nvmlDeviceGetMaxPcieLinkGeneration"),
+  pcieWidthMax: plain("nvmlDeviceGetMaxPcieLinkWidth"),
+  energy: query("nvmlDeviceGetTotalEnergyConsumption", [
+    { symbol: "nvmlDeviceGetTotalEnergyConsumption", lead: device, ...number64 },
+  ]),
+  remappedRows: query(
+    "nvmlDeviceGetRemappedRows",
+    [{ symbol: "nvmlDeviceGetRemappedRows", lead: device, ...remappedRows }],
+    (r) => [r.correctable, r.uncorrectable, Number(r.pending), Number(r.failed)].join(" "),
+  ),
+  persistence: plain("nvmlDeviceGetPersistenceMode"),
+  computeMode: plain("nvmlDeviceGetComputeMode"),
+  performance: plain("nvmlDeviceGetPerformanceState"),
   /** Takes the type (0 corrected, 1 uncorrected) and the counter (0 volatile: since the driver was loaded). */
   ecc: query("nvmlDeviceGetTotalEccErrors", [
     { symbol: "nvmlDeviceGetTotalEccErrors", lead: ["uint64", "uint32", "uint32"], ...number64 },
@@ -163,6 +187,8 @@ interface Bound {
   readonly form: Form<unknown>;
   /** Lives as long as the library: C writes into it. */
   readonly buffer: Buffer;
+  /** The buffer, or its parts. */
+  readonly outs: readonly Buffer[];
 }
 
 /** The driver library, opened. Calls block until the driver answers, which may be never: only a process of its own may use it. */
@@ -200,6 +226,12 @@ export class Nvml {
     return new NvmlError(this.#words?.(result) ?? "Unknown Error", result);
   }
 
+  /** What a failure comes to: undefined where it means "this device does not have that". @throws NvmlError for every other. */
+  refusal(result: number): undefined {
+    if (absent.has(result)) return undefined;
+    throw this.error(result);
+  }
+
   /** A symbol as a function, for calls of another shape than Query; the first that the library has. */
   newest(symbols: readonly string[], args: readonly Argument[]): Foreign | undefined {
     for (const symbol of symbols) {
@@ -210,8 +242,8 @@ export class Nvml {
   }
 
   /** Writes a call of another shape into the recording. */
-  record(stem: string, index: number, result: number, values: string): void {
-    this.#tap?.(`${stem} ${index} : ${result} ${values}`.trimEnd());
+  record(stem: string, args: number | string, result: number, values: string): void {
+    this.#tap?.(`${stem} ${args} : ${result} ${values}`.trimEnd());
   }
 
   /**
@@ -227,7 +259,7 @@ export class Nvml {
       const { form, buffer } = bound;
       form.prepare?.(buffer);
       const lead = from === undefined ? numbers : [from.handle, ...numbers.slice(0, form.lead.length - 1)];
-      result = form.sized ? bound.call(...lead, buffer, buffer.length) : bound.call(...lead, buffer);
+      result = form.sized ? bound.call(...lead, buffer, buffer.length) : bound.call(...lead, ...bound.outs);
       if (tooNew.has(result) && forms.length > 1) {
         forms.shift();
         continue;
@@ -240,8 +272,7 @@ export class Nvml {
       break;
     }
     this.#tap?.(`${key(asked.stem, from, numbers)} : ${result}`);
-    if (absent.has(result)) return undefined;
-    throw this.error(result);
+    return this.refusal(result);
   }
 
   #write<T>(asked: Query<T>, from: Device | undefined, numbers: readonly number[], value: T): void {
@@ -253,9 +284,12 @@ export class Nvml {
     let bound = this.#bound.get(asked);
     if (bound === undefined) {
       bound = asked.forms.flatMap((form) => {
-        const args: Argument[] = [...form.lead, "pointer", ...(form.sized ? (["uint32"] as const) : [])];
+        const buffer = Buffer.alloc(form.size);
+        const outs = Array.from({ length: form.parts ?? 1 }, (_, i) => buffer.subarray(i * 4));
+        const pointers = outs.map((): Argument => "pointer");
+        const args: Argument[] = [...form.lead, ...pointers, ...(form.sized ? (["uint32"] as const) : [])];
         const call = this.#library.find(form.symbol, args);
-        return call === undefined ? [] : [{ call, form, buffer: Buffer.alloc(form.size) }];
+        return call === undefined ? [] : [{ call, form, buffer, outs }];
       });
       this.#bound.set(asked, bound);
     }

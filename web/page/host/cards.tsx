@@ -53,6 +53,7 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["UUID", gpu.uuid],
     ["PCI", gpu.pciBusId],
+    ["PCIe", linkOf(gpu)],
     [
       t.clocks,
       gpu.clockSm === undefined && gpu.clockMem === undefined
@@ -85,6 +86,14 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
       )}
     </dl>
   );
+}
+
+/** "5 ×16", and behind it what the link could be where that is more: an idle card slows its link down. */
+function linkOf({ pcie }: GPUInfo): string | undefined {
+  if (pcie?.generation === undefined || pcie.width === undefined) return undefined;
+  const now = `${pcie.generation} ×${pcie.width}`;
+  const most = `${pcie.generationMax ?? pcie.generation} ×${pcie.widthMax ?? pcie.width}`;
+  return now === most ? now : `${now} / ${most}`;
 }
 
 /** `now`: the machine's own clock, on which processes were started. */
