@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { toJsonString } from "@bufbuild/protobuf";
 import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
@@ -9,10 +9,12 @@ import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
 import { capturedMachine, isCapture, recordingMachine } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
+import { findAgent, NoAgent, command as pauseCommand, readersOf, requested } from "./pause.ts";
 import { type GrpcServer, serveGrpc } from "./serve/grpc.ts";
-import { parseLine, type Settings, table, UsageError } from "./settings.ts";
+import { parseLine, pauseSeconds, type Settings, table, UsageError } from "./settings.ts";
 import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
+import { command as readerCommand } from "./source/nvml/message.ts";
 import { recordNvml } from "./source/nvml/record.ts";
 import type { Log } from "./source/source.ts";
 import { encrypted } from "./tls.ts";
@@ -33,13 +35,16 @@ const help = `hmonitor ${version}: tells a GOHM hub what this machine's GPUs, CP
   hmonitor info [OPTIONS]          print one reading as JSON
   hmonitor capture DIR [--users]   write this machine into a folder that can be played back: GOHM_ROOT=DIR hmonitor
                                    (names of people are left out unless --users is given)
+  hmonitor pause-gpu [--for SECONDS]
+                                   let the running hmonitor go of the NVIDIA driver for 60 or so many seconds, so that
+                                   the driver can be reloaded; 0 ends that. SIGUSR2 does the same, a second one ends it.
 
 Options, each also an environment variable:
 ${helpLines(table).join("\n")}
   --help
   --version`;
 
-const commands = ["serve", "info", "capture", "help", "version"];
+const commands = ["serve", "info", "capture", pauseCommand, "help", "version"];
 
 /**
  * The program, given its arguments.
@@ -58,12 +63,15 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
     const folder = command === "capture" ? rest.shift() : undefined;
     if (command === "capture" && folder === undefined) throw new UsageError("capture needs the folder to write");
     if (rest[0] !== undefined) throw new UsageError(`"${rest[0]}" is one word too many`);
+    const { for: seconds, ...settled } = flags;
+    if (seconds !== undefined && command !== pauseCommand) throw new UsageError(`--for belongs to ${pauseCommand}`);
     const settings = load(table, {
-      flags,
+      flags: settled,
       env: process.env,
       file: {},
       secret: (path) => readFileSync(path, "utf8").trim(),
     });
+    if (command === pauseCommand) return await pauseGpu(settings, pauseSeconds(seconds));
     if (command === "info") return await info(settings);
     if (folder !== undefined) return await capture(settings, folder, flags.users === true);
     return await serve(settings);
@@ -72,7 +80,7 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
       log.warn(`${error.message}\nhmonitor --help lists what there is.`);
       return 2;
     }
-    if (error instanceof SettingError) {
+    if (error instanceof SettingError || error instanceof NoAgent) {
       log.warn(error.message);
       return 1;
     }
@@ -135,6 +143,7 @@ async function serve(settings: Settings): Promise<undefined> {
   const machine = machineAt(settings.root);
   const snapshot = snapshotOf(settings, machine, log);
   const { host, port } = hostPort(settings.addr);
+  pauseOnSignal(snapshot);
   const opened = snapshot.open();
   let server: GrpcServer;
   try {
@@ -185,6 +194,50 @@ function gpuLine({ gpus, err }: HostInfo): string {
   const counts = new Map<string, number>();
   for (const { name = "unnamed" } of gpus) counts.set(name, (counts.get(name) ?? 0) + 1);
   return `GPUs: ${[...counts].map(([name, count]) => `${count} × ${name}`).join(", ")}`;
+}
+
+/** File name of this program, by which one process of it knows another. */
+const program = basename(process.argv[1] ?? process.execPath);
+
+/** Lets go of the driver on SIGUSR2, and takes it up again on the second one or in time. */
+function pauseOnSignal(snapshot: Snapshot): void {
+  const machine = liveMachine("/");
+  let until = Number.NEGATIVE_INFINITY;
+  process.on("SIGUSR2", () => {
+    const now = machine.ticks();
+    const seconds = requested(machine, program, process.getuid?.() ?? 0) ?? (now < until ? 0 : pauseSeconds(undefined));
+    until = now + seconds * 1000;
+    const done = seconds === 0 ? "GPUs are read again" : `GPUs are let go for ${seconds} s`;
+    snapshot.pause(seconds * 1000).then(
+      () => log.info(done),
+      (error: Error) => log.warn(error.message),
+    );
+  });
+}
+
+/** A driver is let go within this long (ms). */
+const letGoWithin = 2000;
+
+/** The sender's command line is what tells the agent for how long: it must be there when the agent looks. */
+const lookedAtWithin = 300;
+
+async function pauseGpu(settings: Settings, seconds: number): Promise<number> {
+  const machine = liveMachine("/");
+  const agent = findAgent(machine, hostPort(settings.addr).port, program);
+  const begun = machine.ticks();
+  process.kill(agent, "SIGUSR2");
+  let readers: number[] = [];
+  for (let passed = 0; passed < letGoWithin; passed = machine.ticks() - begun) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    readers = seconds === 0 ? [] : readersOf(machine, agent, readerCommand);
+    if (readers.length === 0 && machine.ticks() - begun > lookedAtWithin) break;
+  }
+  if (readers.length > 0) throw new NoAgent(`Process ${readers.join(", ")} still holds the driver after 2 s`);
+  if (seconds === 0) return print(`hmonitor (process ${agent}) takes up the NVIDIA driver again`);
+  return print(
+    `hmonitor (process ${agent}) has let go of the NVIDIA driver, and takes it up again after ${seconds} s or ` +
+      `with "${program} ${pauseCommand} --for 0"`,
+  );
 }
 
 /** Ends with status 0 on SIGTERM, SIGINT, or when the parent that forked us is gone. */

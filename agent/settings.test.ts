@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { load } from "../proto/setting.ts";
-import { parseLine, table, UsageError } from "./settings.ts";
+import { parseLine, pauseSeconds, table, UsageError } from "./settings.ts";
 
 const given = (args: string[], env: Record<string, string> = {}) =>
   load(table, { flags: parseLine(args).flags, env, file: {} });
@@ -42,4 +42,13 @@ test.each([
   ["GOHM_READ_DEADLINE", "soon"],
 ])("%s=%s is refused by name", (env, value) => {
   expect(() => given([], { [env]: value })).toThrow(env);
+});
+
+test("a pause is a minute unless seconds are given", () => {
+  expect(pauseSeconds(undefined)).toBe(60);
+  expect([pauseSeconds("0"), pauseSeconds("3600")]).toEqual([0, 3600]);
+});
+
+test.each(["-1", "3601", "1.5", "soon", "", true])("--for %s is refused", (given) => {
+  expect(() => pauseSeconds(given)).toThrow(UsageError);
 });

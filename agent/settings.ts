@@ -104,9 +104,20 @@ export interface Line {
 
 const switches = ["help", "version", "users"];
 
+/** Options of one command that are no settings. */
+const extras = ["for"];
+
+/** Seconds of `hmonitor pause-gpu --for`. @throws UsageError */
+export function pauseSeconds(given: string | boolean | undefined): number {
+  if (given === undefined) return 60;
+  const seconds = typeof given === "string" && /^\d+$/.test(given) ? Number(given) : Number.NaN;
+  if (seconds <= 3600) return seconds;
+  throw new UsageError(`--for wants seconds from 0 to 3600, not "${given}"`);
+}
+
 /** @throws UsageError that names the argument, and the nearest known one. */
 export function parseLine(args: readonly string[]): Line {
-  const valued = Object.values(table).map((row) => flagOf(row));
+  const valued = [...Object.values(table).map((row) => flagOf(row)), ...extras];
   const flags: Record<string, string | boolean> = {};
   const words: string[] = [];
   for (let i = 0; i < args.length; i++) {

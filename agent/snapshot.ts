@@ -171,6 +171,10 @@ class Watch {
   async close(): Promise<void> {
     await this.#reader?.close();
   }
+
+  async pause(ms: number): Promise<void> {
+    await this.#reader?.pause?.(ms);
+  }
 }
 
 /** The same values, every device saying that they are old. */
@@ -238,6 +242,14 @@ export class Snapshot {
 
   async close(): Promise<void> {
     await Promise.all(this.#watches.map((watch) => watch.close()));
+  }
+
+  /**
+   * Lets go of what holds a driver for so many milliseconds; 0 ends that.
+   * @throws Hung when a driver cannot be let go.
+   */
+  async pause(ms: number): Promise<void> {
+    await Promise.all(this.#watches.map((watch) => watch.pause(ms)));
   }
 }
 

@@ -27,6 +27,8 @@ class Nvidia implements Reader {
   readonly #options: Options;
   readonly #link: Link;
   readonly #xids = new Map<string, Xids>();
+  /** What the kernel said of its driver at the last read. */
+  #driver: string | undefined;
 
   constructor(machine: Machine, options: Options) {
     this.#machine = machine;
@@ -40,6 +42,8 @@ class Nvidia implements Reader {
   }
 
   async read(signal: AbortSignal): Promise<Part> {
+    this.#link.refuse();
+    this.#watchDriver();
     const { gpus, system } = await this.#link.read(findLibraries(this.#machine, this.#options.nvml), signal);
     const now = BigInt(this.#machine.now());
     for (const gpu of gpus) {
@@ -47,6 +51,19 @@ class Nvidia implements Reader {
       this.#count(gpu, now);
     }
     return { gpus, system };
+  }
+
+  /** After a failure the pauses grow to minutes; another driver in the kernel is a reason not to wait for their end. */
+  #watchDriver(): void {
+    const driver = this.#machine.read("/proc/driver/nvidia/version");
+    if (driver !== this.#driver && driver !== undefined) this.#link.resume();
+    this.#driver = driver;
+  }
+
+  async pause(ms: number): Promise<void> {
+    if (ms === 0) return this.#link.resume();
+    const end = new Date(this.#machine.now() + ms).toISOString().slice(0, 19).replace("T", " ");
+    await this.#link.pause(ms, new Error(`paused until ${end} UTC, so that the driver can be reloaded`));
   }
 
   close(): Promise<void> {

@@ -37,6 +37,12 @@ export interface Reader {
    */
   read(signal: AbortSignal): Promise<Part>;
   close(): Promise<void>;
+  /**
+   * Lets go of the driver for so many milliseconds, so that it can be reloaded; reads fail meanwhile. 0 ends that.
+   * Settles when nothing holds the driver any more.
+   * @throws Hung when the driver cannot be let go.
+   */
+  pause?(ms: number): Promise<void>;
 }
 
 interface Mark<T> {

@@ -226,9 +226,52 @@ describe.skipIf(reason !== undefined)(`no driver${reason ? `: ${reason}` : ""}`,
     const { read, failure, control, skip } = await setUp(rtx4090);
     control("nvmlInit : 18");
     const during = await failure();
-    expect([during.name, during.message]).toEqual(["Error", "NVML: Driver/library version mismatch (18)"]);
+    expect([during.name, during.message]).toEqual([
+      "Error",
+      "NVML: Driver/library version mismatch; the driver was upgraded while the old one was in use: reload its kernel " +
+        "module, or restart the machine (18)",
+    ]);
     control("");
     skip(1000);
+    expect((await read()).gpus).toHaveLength(2);
+  });
+
+  test("after an upgrade GPUs are back with the next poll once the new driver is loaded, however long the wait had grown", async () => {
+    const { read, failure, control, skip, driver, readers } = await setUp(rtx4090);
+    expect((await read()).system?.driverVersion).toBe("550.120");
+    const [old] = readers();
+    process.kill(old ?? 0, "SIGKILL");
+    control("nvmlInit : 18");
+    await failure();
+    for (const wait of [1000, 2000, 4000, 8000, 16_000]) {
+      skip(wait);
+      expect((await failure()).message).toContain("the driver was upgraded");
+    }
+    control("nvmlSystemGetDriverVersion : 0 560.35.03");
+    // 32 s are to be waited now, and none of them has passed.
+    expect((await failure()).message).toContain("the driver was upgraded");
+    driver("NVRM version: NVIDIA UNIX x86_64 Kernel Module  560.35.03\n");
+    expect((await read()).system?.driverVersion).toBe("560.35.03");
+    expect(readers()).not.toContain(old);
+  });
+
+  // pause() itself gives up after two seconds.
+  test("a pause lets go of the driver within two seconds, even in the middle of a call that hangs, and ends in time", async () => {
+    const { read, failure, control, skip, pause, readers } = await setUp(rtx4090);
+    await read();
+    control("nvmlDeviceGetPowerUsage 1 : hang");
+    const hanging = failure();
+    await pause(60_000);
+    expect(readers()).toEqual([]);
+    const text = "paused until 2023-11-14 22:14:20 UTC, so that the driver can be reloaded";
+    expect((await hanging).message).toBe(text);
+    control("");
+    skip(50_000);
+    expect((await failure()).message).toBe(text);
+    skip(10_000);
+    expect((await read()).gpus).toHaveLength(2);
+    await pause(60_000);
+    await pause(0);
     expect((await read()).gpus).toHaveLength(2);
   });
 

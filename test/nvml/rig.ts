@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { capturedMachine } from "../../agent/machine/capture.ts";
+import type { Machine } from "../../agent/machine.ts";
 import { nvidia } from "../../agent/source/nvidia.ts";
 import type { Reader } from "../../agent/source/source.ts";
 import { type GPUInfo, type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
@@ -23,10 +24,14 @@ export interface Rig {
   failure(): Promise<Error>;
   /** Replaces the control file: lines of player.c's language. */
   control(lines: string): void;
+  /** What the kernel says of its driver (/proc/driver/nvidia/version) from now on. */
+  driver(version: string): void;
   /** Lets time pass for everything that counts milliseconds by the machine. */
   skip(ms: number): void;
   /** Process ids of the readers that this process has started and that still run. */
   readers(): number[];
+  /** Pauses the source. */
+  pause(ms: number): Promise<void>;
   /** A folder that goes away with the rig. */
   readonly folder: string;
   close(): Promise<void>;
@@ -52,10 +57,15 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml }:
   process.env.GOHM_PLAYER = capture;
   process.env.GOHM_PLAYER_CONTROL = file;
   let skipped = 0;
-  const machine = capturedMachine(capture, {
+  let version: string | undefined;
+  const played = capturedMachine(capture, {
     now: () => 1_700_000_000_000,
     ticks: () => performance.now() + skipped,
   });
+  const machine: Machine = {
+    ...played,
+    read: (path) => (path === "/proc/driver/nvidia/version" && version !== undefined ? version : played.read(path)),
+  };
   const library = nvml ?? player(variant);
   const log = { info: () => undefined, warn: () => undefined };
   const options = { nvml: library, network: "10.0.0.0/8", deadline, log };
@@ -67,6 +77,10 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml }:
     read,
     control,
     readers,
+    pause: async (ms) => await reader.pause?.(ms),
+    driver: (text) => {
+      version = text;
+    },
     skip: (ms) => {
       skipped += ms;
     },

@@ -35,6 +35,10 @@ const absent: ReadonlySet<number> = new Set([
 /** The symbol is there, but the driver behind it does not know this version of the call. */
 const tooNew: ReadonlySet<number> = new Set([code.functionNotFound, code.argumentVersionMismatch]);
 
+/** What the version mismatch comes from. */
+const upgraded =
+  "the driver was upgraded while the old one was in use: reload its kernel module, or restart the machine";
+
 /** A call that failed, in NVML's own words: "NVML: Driver Not Loaded (9)". */
 export class NvmlError extends Error {
   override name = "NvmlError";
@@ -223,7 +227,8 @@ export class Nvml {
 
   /** NVML's own text for a return code. */
   error(result: number): NvmlError {
-    return new NvmlError(this.#words?.(result) ?? "Unknown Error", result);
+    const said = this.#words?.(result) ?? "Unknown Error";
+    return new NvmlError(result === code.versionMismatch ? `${said}; ${upgraded}` : said, result);
   }
 
   /** What a failure comes to: undefined where it means "this device does not have that". @throws NvmlError for every other. */

@@ -180,3 +180,50 @@ test("close ends the reader", async () => {
   link.close();
   expect(players[0]?.signalCode).toBe("SIGKILL");
 });
+
+const paused = new Error("paused");
+
+test("a pause ends the reader at once, and none is started before it is over", async () => {
+  const { link, players } = setUp([good]);
+  await outcome(link);
+  await link.pause(60_000, paused);
+  expect(players[0]?.signalCode).toBe("SIGKILL");
+  await vi.advanceTimersByTimeAsync(59_999);
+  expect(() => link.refuse()).toThrow(paused);
+  expect(await outcome(link)).toBe(paused);
+  expect(players).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1);
+  link.refuse();
+  expect(await outcome(link)).toEqual(reading);
+  expect(players).toHaveLength(2);
+});
+
+test("a pause in the middle of a read is that read's failure, and not one that is paused for again", async () => {
+  const { link } = setUp([hangs, good]);
+  const read = link.read(["lib"]).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(0);
+  await link.pause(5000, paused);
+  expect(await read).toBe(paused);
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(await outcome(link)).toEqual(reading);
+});
+
+test("a pause can be ended, and so can the wait after a failure", async () => {
+  const { link, players } = setUp([good, hangs, good]);
+  await outcome(link);
+  await link.pause(60_000, paused);
+  link.resume();
+  await outcome(link, 5000);
+  expect(await outcome(link)).toBeInstanceOf(Hung);
+  link.resume();
+  expect(await outcome(link)).toEqual(reading);
+  expect(players).toHaveLength(3);
+});
+
+test("a pause says so when a reader cannot be ended", async () => {
+  const { link } = setUp([good], false);
+  await outcome(link);
+  const pause = link.pause(60_000, paused).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(await pause).toEqual(new Hung("NVML hangs in the kernel: its reader cannot be ended; restart the machine"));
+});

@@ -15,6 +15,9 @@ const unsupportedPause = 60_000;
 /** Processes that not even SIGKILL ends (they wait inside the kernel); with this many, no more are started. */
 const mostAbandoned = 2;
 
+/** A process that was killed is gone after this long (ms), or waits inside the kernel. */
+const goneWithin = 2000;
+
 export interface LinkOptions {
   start(): ChildProcess;
   /** Milliseconds that never go back. */
@@ -33,7 +36,8 @@ interface Held {
 type State =
   | { readonly state: "idle" }
   | { readonly state: "held"; readonly held: Held }
-  | { readonly state: "waiting"; readonly until: number; readonly error: Error };
+  /** Nothing is started until then; `paused`: not because of a failure, but because somebody wants it so. */
+  | { readonly state: "waiting"; readonly until: number; readonly error: Error; readonly paused?: true };
 
 /**
  * The parent's end of the process that holds NVML. A call into the driver may never return, so a reader that misses its
@@ -63,6 +67,8 @@ export class Link {
       this.#pause = 0;
       return answer.reading;
     } catch (error) {
+      // The pause ended the reader in the middle of this read.
+      this.refuse();
       if (!(error instanceof StillOpening))
         this.#fail(held.child, error instanceof Error ? error : new Error(String(error)));
       throw error;
@@ -72,6 +78,31 @@ export class Link {
   close(): void {
     if (this.#state.state === "held") this.#abandon(this.#state.held.child);
     this.#state = { state: "idle" };
+  }
+
+  /** @throws the pause's error while one is on. */
+  refuse(): void {
+    const state = this.#state;
+    if (state.state === "waiting" && state.paused && this.#options.ticks() < state.until) throw state.error;
+  }
+
+  /**
+   * Ends the reader and starts none for so many milliseconds. Settles when no reader is left.
+   * @param error What reads throw meanwhile.
+   * @throws Hung when a reader cannot be ended.
+   */
+  async pause(ms: number, error: Error): Promise<void> {
+    if (this.#state.state === "held") this.#abandon(this.#state.held.child);
+    this.#state = { state: "waiting", until: this.#options.ticks() + ms, error, paused: true };
+    const late = (): Error => new Hung("NVML hangs in the kernel: its reader cannot be ended; restart the machine");
+    const ends = [...this.#abandoned].map((child) => new Promise<void>((gone) => child.once("exit", () => gone())));
+    await within(Promise.all(ends), { deadline: goneWithin, late });
+  }
+
+  /** Ends a pause, or the wait after a failure: the cause of it may be gone. */
+  resume(): void {
+    if (this.#state.state === "waiting") this.#state = { state: "idle" };
+    this.#pause = 0;
   }
 
   #hold(libraries: readonly string[]): Held {

@@ -1,0 +1,112 @@
+import { basename } from "node:path";
+import type { Machine } from "./machine.ts";
+import { type Line, parseLine, pauseSeconds } from "./settings.ts";
+import { parseOwner } from "./source/process.ts";
+
+/** The command that lets a running agent go of the GPUs' driver. */
+export const command = "pause-gpu";
+
+/** Linux's number of SIGUSR2, whose default would end the process. */
+const sigusr2 = 12;
+
+/** There is no agent that could be paused, and why. */
+export class NoAgent extends Error {
+  override name = "NoAgent";
+}
+
+interface Listener {
+  readonly inode: string;
+  readonly uid: number;
+}
+
+/** Sockets that listen on a TCP port, from /proc/net/tcp or tcp6. */
+export function parseListeners(text: string, port: number): Listener[] {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return text.split("\n").flatMap((line) => {
+    const [, local = "", , state, , , , uid = "", , inode = ""] = line.trim().split(/\s+/);
+    // 0A is TCP_LISTEN.
+    return state === "0A" && local.endsWith(wanted) ? [{ inode, uid: Number(uid) }] : [];
+  });
+}
+
+/** Whether a process has a handler for a signal, from /proc/PID/status. */
+export function catches(status: string, signal: number): boolean {
+  const mask = /^SigCgt:\s+([0-9a-f]+)$/m.exec(status)?.[1];
+  return mask !== undefined && ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
+const pids = (machine: Machine): string[] => machine.list("/proc").filter((name) => /^\d+$/.test(name));
+
+const wordsOf = (machine: Machine, pid: string): string[] =>
+  (machine.read(`/proc/${pid}/cmdline`) ?? "").split("\0").filter((word) => word !== "");
+
+/** What follows the name of the program on a command line; undefined when it is of another program. */
+function argumentsOf(words: readonly string[], program: string): readonly string[] | undefined {
+  const at = words.findIndex((word) => basename(word) === program);
+  return at < 0 ? undefined : words.slice(at + 1);
+}
+
+/**
+ * The agent that listens on a port of this machine. No file tells where it is: it may run as anybody, from anywhere. What
+ * does not catch the signal is never signalled, for it would end by it.
+ * @param program File name of the agent's program.
+ * @throws NoAgent
+ */
+export function findAgent(machine: Machine, port: number, program: string): number {
+  const sockets = ["tcp", "tcp6"].flatMap((name) => parseListeners(machine.read(`/proc/net/${name}`) ?? "", port));
+  if (sockets.length === 0) {
+    throw new NoAgent(`Nothing listens on port ${port}: no hmonitor runs here, or on another port (--addr)`);
+  }
+  const targets = new Set(sockets.map(({ inode }) => `socket:[${inode}]`));
+  const pid = pids(machine).find((each) =>
+    machine.list(`/proc/${each}/fd`).some((fd) => targets.has(machine.link(`/proc/${each}/fd/${fd}`) ?? "")),
+  );
+  if (pid === undefined) {
+    const uids = [...new Set(sockets.map(({ uid }) => uid))].join(", ");
+    throw new NoAgent(`What listens on port ${port} belongs to user ${uids}: run this as that user, or as root`);
+  }
+  const known = argumentsOf(wordsOf(machine, pid), program) !== undefined;
+  if (!known || !catches(machine.read(`/proc/${pid}/status`) ?? "", sigusr2)) {
+    throw new NoAgent(`Process ${pid} listens on port ${port}, but is no ${program} that can be paused`);
+  }
+  return Number(pid);
+}
+
+/** Processes of an agent that hold the driver. @param reader Their command. */
+export function readersOf(machine: Machine, agent: number, reader: string): number[] {
+  return pids(machine).flatMap((pid) => {
+    const stat = machine.read(`/proc/${pid}/stat`) ?? "";
+    const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const holds = Number(parent) === agent && state !== "Z" && wordsOf(machine, pid).includes(reader);
+    return holds ? [Number(pid)] : [];
+  });
+}
+
+/**
+ * Seconds that whoever sent the signal wants, read off the sender's command line: a signal carries no number, and a
+ * file or socket for it would need a place that both sides can find and nobody else can write to.
+ * @param uid The agent's own; root may ask as well.
+ * @returns Undefined when the signal came from elsewhere, as from kill(1).
+ */
+export function requested(machine: Machine, program: string, uid: number): number | undefined {
+  for (const pid of pids(machine).reverse()) {
+    const rest = argumentsOf(wordsOf(machine, pid), program);
+    if (!rest?.includes(command)) continue;
+    const owner = parseOwner(machine.read(`/proc/${pid}/status`) ?? "");
+    if (owner !== 0 && owner !== uid) continue;
+    const seconds = parsed(rest);
+    if (seconds !== undefined) return seconds;
+  }
+  return undefined;
+}
+
+function parsed(words: readonly string[]): number | undefined {
+  let line: Line;
+  try {
+    line = parseLine(words);
+    return line.words[0] === command ? pauseSeconds(line.flags.for) : undefined;
+  } catch {
+    // A command line that cannot be understood did not send the signal: its program refused it.
+    return undefined;
+  }
+}
