@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { type GPUInfo, GPUInfoSchema, State, Throttle, Vendor } from "../proto/gen/host_pb.js";
-import { environment, faults, idle, modelOf, share, verdict } from "./card.ts";
+import { cardName, environment, faults, idle, modelOf, selector, share, verdict } from "./card.ts";
 
 const GiB = 1024n ** 3n;
 const MiB = 1024n ** 2n;
@@ -68,12 +68,34 @@ test.each([
 });
 
 test("the command to copy numbers cards as the driver does", () => {
-  expect(environment(Vendor.NVIDIA, [2, 5])).toBe("CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=2,5");
-  expect(environment(Vendor.AMD, [0])).toBe("HIP_VISIBLE_DEVICES=0");
+  expect(environment(Vendor.NVIDIA, ["2", "5"])).toBe("CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=2,5");
+  expect(environment(Vendor.AMD, ["0"])).toBe("HIP_VISIBLE_DEVICES=0");
 });
 
 test("a share of nothing, or of the unknown, is not known", () => {
   expect(share(1n, 4n)).toBe(25);
   expect(share(1n, 0n)).toBeUndefined();
   expect(share(undefined, 4n)).toBeUndefined();
+});
+
+const instance = { id: 1002, uuid: "MIG-2", parent: "GPU-0", utilization: undefined as never };
+const part = (rest: MessageInitShape<typeof GPUInfoSchema>): GPUInfo => {
+  const gpu = card({ ...instance, ...rest });
+  delete gpu.utilization;
+  return gpu;
+};
+
+test("a divided card is never free: its instances are, by their memory and processes, for nobody measures how busy they are", () => {
+  expect(verdict(card({ divided: true }), true)).toBe("unknown");
+  expect(verdict(card({ divided: true, state: State.LOST }), true)).toBe("fault");
+  expect(verdict(part({}), true)).toBe("free");
+  expect(verdict(part({ procs }), true)).toBe("busy");
+  expect(verdict(part({ memUsed: 2n * GiB }), true)).toBe("busy");
+  expect(verdict(part({ state: State.LOST }), true)).toBe("fault");
+  expect(verdict(part({}), false)).toBe("unknown");
+});
+
+test("an instance is named after its card, and CUDA knows it by its uuid", () => {
+  expect([0, 17, 1000, 2003].map(cardName)).toEqual(["0", "17", "0:0", "1:3"]);
+  expect([selector(card({ id: 3, uuid: "GPU-3" })), selector(part({}))]).toEqual(["3", "MIG-2"]);
 });

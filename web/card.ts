@@ -58,6 +58,8 @@ export function idle(gpu: GPUInfo): boolean | undefined {
  */
 export function verdict(gpu: GPUInfo, fresh: boolean): Verdict {
   if (gpu.state === State.LOST || gpu.state === State.HUNG) return "fault";
+  // Nobody computes on it: its instances are cards of their own.
+  if (gpu.divided) return "unknown";
   if (!fresh || gpu.state === State.STALE || gpu.state === State.UNSUPPORTED) return "unknown";
   const resting = idle(gpu);
   // What the driver keeps for itself is nobody's.
@@ -65,7 +67,9 @@ export function verdict(gpu: GPUInfo, fresh: boolean): Verdict {
   const held = gpu.procs.length > 0 || (used !== undefined && used >= heldAbove(Number(gpu.memTotal ?? 0n)));
   if (resting === false) return "busy";
   if (held) return resting ? "held" : "busy";
-  if (resting === undefined || used === undefined) return "unknown";
+  // No driver measures the utilization of an instance; what holds none of its memory computes nothing there.
+  const measured = resting !== undefined || gpu.parent !== undefined;
+  if (!measured || used === undefined) return "unknown";
   return faults(gpu).length > 0 ? "fault" : "free";
 }
 
@@ -77,9 +81,19 @@ export function modelOf(gpu: GPUInfo): string {
   return name || "GPU";
 }
 
+/** A card's id as people read it: instance 3 of the divided card 1, whose id is 2003, is "1:3". */
+export function cardName(id: number): string {
+  return id < 1000 ? String(id) : `${Math.floor(id / 1000) - 1}:${id % 1000}`;
+}
+
+/** What the variables of environment() call a card: its index; instances have none, and go by their uuid. */
+export function selector(gpu: GPUInfo): string {
+  return gpu.parent === undefined ? String(gpu.id ?? 0) : (gpu.uuid ?? "");
+}
+
 /** What to put before a command so that it sees these cards and no others. */
-export function environment(vendor: Vendor | undefined, ids: readonly number[]): string {
-  const list = ids.join(",");
+export function environment(vendor: Vendor | undefined, selectors: readonly string[]): string {
+  const list = selectors.join(",");
   if (vendor === Vendor.AMD) return `HIP_VISIBLE_DEVICES=${list}`;
   // Without the order CUDA numbers the fastest card 0; what the driver numbers 2 may be another one then.
   return `CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=${list}`;

@@ -48,6 +48,29 @@ test("free cards are offered by model, most first, each host with its card numbe
   ]);
 });
 
+test("a divided card is counted by its instances, which are offered by their uuids", () => {
+  const part = (id: number, uuid: string): GPUInfo => ({
+    ...free(id, "NVIDIA A100 MIG 1g.5gb"),
+    uuid,
+    parent: "GPU-0",
+  });
+  const { cards, count, offers, troubles } = summarize([
+    host("a", {
+      gpus: [
+        { ...free(0, "NVIDIA A100"), divided: true, eccUncorrected: 1n },
+        part(1000, "MIG-a"),
+        { ...part(1001, "MIG-b"), procs: [create(ProcInfoSchema, { pid: 1, username: "ada" })] },
+      ],
+    }),
+  ]);
+  expect(cards).toBe(2);
+  expect(count).toEqual({ free: 1, busy: 0, held: 1, fault: 0, unknown: 0 });
+  expect(offers.map(({ model, free, total }) => [model, free, total])).toEqual([["A100 MIG 1g.5gb", 1, 2]]);
+  expect(offers[0]?.places[0]).toMatchObject({ ids: [1000], selectors: ["MIG-a"] });
+  // What is wrong with the card is wrong with it, divided or not.
+  expect(troubles).toMatchObject([{ kind: "card", card: 0 }]);
+});
+
 test("cards of a host that does not answer are neither offered nor counted for their users", () => {
   const { count, offers, holders } = summarize([
     host("a", { gpus: [free(0), held(1, 90, "ada")] }, false, Link.WAITING),

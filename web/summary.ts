@@ -1,6 +1,6 @@
 import { type Host, Link } from "../proto/gen/feed_pb.js";
 import { type DiskInfo, type GPUInfo, type ProcInfo, State, type Vendor } from "../proto/gen/host_pb.js";
-import { type Fault, faults, harmful, modelOf, share, type Verdict, verdict } from "./card.ts";
+import { type Fault, faults, harmful, modelOf, selector, share, type Verdict, verdict } from "./card.ts";
 
 /** One host as it stands: its last answer, and whether that may be shown as live. */
 export interface Standing {
@@ -20,6 +20,8 @@ export interface Place {
   readonly host: string;
   readonly vendor: Vendor | undefined;
   readonly ids: readonly number[];
+  /** The same cards as environment() wants them. */
+  readonly selectors: readonly string[];
 }
 
 /** What one user has on all cards. A card that two users share counts for both. */
@@ -100,7 +102,7 @@ export function troublesOf({ host, fresh }: Standing): Trouble[] {
 interface Draft {
   model: string;
   total: number;
-  places: Map<string, { host: string; vendor: Vendor | undefined; ids: number[] }>;
+  places: Map<string, { host: string; vendor: Vendor | undefined; ids: number[]; selectors: string[] }>;
 }
 
 function addOffer(offers: Map<string, Draft>, host: string, gpu: GPUInfo, state: Verdict): void {
@@ -111,9 +113,10 @@ function addOffer(offers: Map<string, Draft>, host: string, gpu: GPUInfo, state:
   offers.set(model, offer);
   offer.total++;
   if (state !== "free") return;
-  const place = offer.places.get(host) ?? { host, vendor: gpu.vendor, ids: [] };
+  const place = offer.places.get(host) ?? { host, vendor: gpu.vendor, ids: [], selectors: [] };
   offer.places.set(host, place);
   place.ids.push(gpu.id ?? 0);
+  place.selectors.push(selector(gpu));
 }
 
 function addHolders(
@@ -144,6 +147,8 @@ export function summarize(standings: readonly Standing[]): Summary {
   let cards = 0;
   for (const { host, fresh } of standings) {
     for (const gpu of host.info?.gpus ?? []) {
+      // Counted by its instances.
+      if (gpu.divided) continue;
       const state = verdict(gpu, fresh);
       count[state]++;
       cards++;

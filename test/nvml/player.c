@@ -22,6 +22,9 @@
  *   nvmlDeviceGetComputeRunningProcesses 0 : 0 4711:85899345:-:-    pid:memory:gpu instance:compute instance, "-" is "not available"
  *   nvmlDeviceGetProcessUtilization 0 : 0 4711:200000:97:40:0:0     pid:age in us:sm:memory:encoder:decoder
  *   nvmlDeviceGetComputeRunningProcesses 1 : 0 !4000000000          claims as many entries and writes none
+ *   nvmlDeviceGetMigDeviceHandleByIndex 0 2 : 0                     GPU 0 has an instance 2, whose own calls are of GPU 1002; 6 without
+ *   nvmlDeviceGetName 1002 : 0 NVIDIA A100 MIG 1g.5gb               1000 x (GPU + 1) + instance
+ *   nvmlDeviceGetAttributes 1002 : 0 14                             multiprocessors
  *   nvmlDeviceGetRemappedRows 0 : 0 1 0 0 0                         correctable, uncorrectable, pending, failure
  *   nvmlDeviceGetFieldValues 0 82 : 0 1 71                          GPU 0, field 82 (memory temperature), type 1 (unsigned int), 71
  *   nvmlDeviceGetMemoryInfo_v2 0 : 25                                only version 2 of the call is refused
@@ -61,7 +64,7 @@ typedef struct { Line *lines; int count; char *text; struct stat seen; } Script;
 static Script capture, control;
 static int users;                        /* nvmlInit counts */
 static u64 xid_seen;
-static struct Device { u32 index; } devices[64];
+static struct Device { u32 index; } devices[64 * 9];   /* 64 GPUs, then eight instances of each */
 static struct EventSet { u64 registered; } event_sets[8];
 static int event_set_count;
 
@@ -167,7 +170,7 @@ static u64 number(char **at, u32 device) {
 static Return device_of(void *handle, int *index) {
   if (users == 0) return UNINITIALIZED;
   struct Device *device = handle;
-  if (device < devices || device >= devices + 64) return INVALID_ARGUMENT;
+  if (device < devices || device >= devices + 64 * 9) return INVALID_ARGUMENT;
   *index = device->index;
   return SUCCESS;
 }
@@ -216,6 +219,7 @@ static Return init(void) {
   if (users == 0) {
     parse(&capture, path);
     for (u32 i = 0; i < 64; i++) devices[i].index = i;
+    for (u32 i = 0; i < 64 * 8; i++) devices[64 + i].index = 1000 * (i / 8 + 1) + i % 8;
   }
   Line *line = find("nvmlInit", -1, "");
   Return code = line ? code_of(line) : SUCCESS;
@@ -295,6 +299,37 @@ U32_CALL(nvmlDeviceGetPerformanceState)
   }
 CODEC_CALL(nvmlDeviceGetEncoderUtilization)
 CODEC_CALL(nvmlDeviceGetDecoderUtilization)
+
+Return nvmlDeviceGetMigMode(void *handle, u32 *now, u32 *later) {
+  DEVICE(handle);
+  if (!later) return INVALID_ARGUMENT;
+  Return code = give_u32(find("nvmlDeviceGetMigMode", device, " %d", device), device, now);
+  if (code == SUCCESS) *later = *now;
+  return code;
+}
+U32_CALL(nvmlDeviceGetMaxMigDeviceCount)
+Return nvmlDeviceGetMigDeviceHandleByIndex(void *handle, u32 number, void **out) {
+  DEVICE(handle);
+  Line *line = find("nvmlDeviceGetMigDeviceHandleByIndex", device, " %d %u", device, number);
+  if (!line) return NOT_FOUND;
+  if (code_of(line)) return code_of(line);
+  if (device >= 64 || number >= 8 || !out) return INVALID_ARGUMENT;
+  *out = &devices[64 + device * 8 + number];
+  return SUCCESS;
+}
+U32_CALL(nvmlDeviceGetGpuInstanceId)
+U32_CALL(nvmlDeviceGetComputeInstanceId)
+struct Attributes { u32 multiprocessors, copy, decoder, encoder, jpeg, flow, gpu_slices, compute_slices; u64 memory; };
+Return nvmlDeviceGetAttributes_v2(void *handle, struct Attributes *out) {
+  DEVICE(handle);
+  if (!out) return INVALID_ARGUMENT;
+  u32 multiprocessors;
+  Return code = give_u32(find("nvmlDeviceGetAttributes", device, " %d", device), device, &multiprocessors);
+  if (code) return code;
+  *out = (struct Attributes){ .multiprocessors = multiprocessors };
+  return SUCCESS;
+}
+Return nvmlDeviceGetAttributes(void *handle, struct Attributes *out) { return nvmlDeviceGetAttributes_v2(handle, out); }
 
 Return nvmlDeviceGetTotalEnergyConsumption(void *handle, u64 *out) {
   DEVICE(handle);

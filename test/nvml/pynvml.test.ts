@@ -13,7 +13,7 @@ import { GpuReader } from "../../agent/source/nvml/reader.ts";
 import { type GPUInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import { missingCompiler, player } from "./build.ts";
 import { pynvml } from "./pynvml.ts";
-import { a100, h100, rtx4090 } from "./rig.ts";
+import { a100, h100, mig, rtx4090 } from "./rig.ts";
 
 interface Card {
   readonly id: number;
@@ -24,16 +24,28 @@ interface Card {
   readonly pci: [number, number, number, number, number];
   readonly memory: [number, number, number];
   readonly memory2: [number, number, number, number];
-  readonly utilization: [number, number];
+  readonly utilization: [number, number] | null;
   readonly throttle: number;
   readonly compute: [number, number | null][];
   readonly graphics: [number, number | null][];
+  readonly instances: Part[] | null;
   readonly samples: Record<string, number>;
   readonly link: [number, number, number, number];
   readonly rows: [number, number, boolean, boolean] | null;
   readonly persistence: number;
   readonly computeMode: number;
   readonly [reading: string]: unknown;
+}
+
+/** A MIG instance. */
+interface Part {
+  readonly number: number;
+  readonly name: string;
+  readonly uuid: string;
+  readonly memory: [number, number];
+  readonly instance: [number, number];
+  readonly multiprocessors: number;
+  readonly compute: [number, number][];
 }
 
 interface Reading {
@@ -99,10 +111,9 @@ function compare(card: Card, gpu: GPUInfo): void {
     memTotal: BigInt(total),
     memUsed: BigInt(used),
     memReserved: BigInt(card.memory2[1]),
-    utilization: card.utilization[0],
-    memUtilization: card.utilization[1],
     throttle: throttles(BigInt(card.throttle)),
   });
+  expect([gpu.utilization, gpu.memUtilization]).toEqual(card.utilization ?? [undefined, undefined]);
   expect(BigInt(free)).toBe((gpu.memTotal ?? 0n) - (gpu.memUsed ?? 0n));
   expect(card.bus.toLowerCase()).toBe(`0000${gpu.pciBusId}`);
   expect(gpu.temp).toBe(some(card.temperature));
@@ -130,7 +141,9 @@ function compare(card: Card, gpu: GPUInfo): void {
     compute: card.compute.some(([each]) => each === pid),
     graphics: card.graphics.some(([each]) => each === pid),
   });
-  const procs = new Map([...card.compute, ...card.graphics]);
+  // A process on an instance stands there, not on the card.
+  const parts = new Set(card.instances?.flatMap(({ compute }) => compute.map(([pid]) => pid)));
+  const procs = new Map([...card.compute, ...card.graphics].filter(([pid]) => !parts.has(pid)));
   expect(
     gpu.procs.map(({ pid, mem, utilization, compute, graphics }) => ({ pid, mem, utilization, compute, graphics })),
   ).toEqual(
@@ -138,15 +151,39 @@ function compare(card: Card, gpu: GPUInfo): void {
   );
 }
 
+function compareInstance(part: Part, card: Card, gpu: GPUInfo | undefined): void {
+  const [gpuInstance, computeInstance] = part.instance;
+  expect(gpu).toMatchObject({
+    id: 1000 * (card.id + 1) + part.number,
+    name: part.name,
+    uuid: part.uuid,
+    parent: card.uuid,
+    pciBusId: card.bus.slice(4).toLowerCase(),
+    memTotal: BigInt(part.memory[0]),
+    memUsed: BigInt(part.memory[1]),
+    instance: { gpuInstance, computeInstance, multiprocessors: part.multiprocessors },
+    procs: part.compute.map(([pid, mem]) => ({ pid, mem: BigInt(mem), compute: true, graphics: false })),
+  });
+}
+
 describe.skipIf(reason !== undefined)(`pynvml${reason ? `: ${reason}` : ""}`, () => {
-  test.each([h100, rtx4090, a100])("pynvml and our reader see the same of %s", (capture) => {
+  test.each([h100, rtx4090, a100, mig])("pynvml and our reader see the same of %s", (capture) => {
     const theirs = python(capture);
     const { gpus, driverVersion, cudaVersion } = ours(capture);
     expect(driverVersion).toBe(theirs.driver);
     expect(cudaVersion).toBe(`${Math.floor(theirs.cuda / 1000)}.${(theirs.cuda % 1000) / 10}`);
-    expect(gpus).toHaveLength(theirs.cards.length);
+    const whole = gpus.filter(({ parent }) => parent === undefined);
+    expect(whole).toHaveLength(theirs.cards.length);
+    expect(gpus).toHaveLength(theirs.cards.reduce((sum, { instances }) => sum + 1 + (instances?.length ?? 0), 0));
     for (const [i, card] of theirs.cards.entries()) {
-      const gpu = gpus[i] as GPUInfo;
+      const gpu = whole[i] as GPUInfo;
+      expect(gpu.divided).toBe(card.instances ? true : undefined);
+      for (const part of card.instances ?? [])
+        compareInstance(
+          part,
+          card,
+          gpus.find(({ uuid }) => uuid === part.uuid),
+        );
       if (card.error === undefined) compare(card, gpu);
       else
         expect({ ...gpu }).toMatchObject({ id: card.id, state: State.LOST, err: `NVML: GPU is lost (${card.error})` });

@@ -23,6 +23,29 @@ def processes(found):
     return [[p.pid, p.usedGpuMemory] for p in found or []]
 
 
+def instances(parent):
+    """MIG instances of a GPU; None when it is not divided."""
+    mode = tried(n.nvmlDeviceGetMigMode, parent)
+    if mode is None or mode[0] != 1:
+        return None
+    found = []
+    for number in range(n.nvmlDeviceGetMaxMigDeviceCount(parent)):
+        handle = tried(n.nvmlDeviceGetMigDeviceHandleByIndex, parent, number)
+        if handle is None:
+            continue
+        memory = n.nvmlDeviceGetMemoryInfo(handle)
+        found.append({
+            "number": number,
+            "name": text(n.nvmlDeviceGetName(handle)),
+            "uuid": text(n.nvmlDeviceGetUUID(handle)),
+            "memory": [memory.total, memory.used],
+            "instance": [n.nvmlDeviceGetGpuInstanceId(handle), n.nvmlDeviceGetComputeInstanceId(handle)],
+            "multiprocessors": n.nvmlDeviceGetAttributes(handle).multiprocessorCount,
+            "compute": processes(tried(n.nvmlDeviceGetComputeRunningProcesses, handle)),
+        })
+    return found
+
+
 def card(index):
     try:
         handle = n.nvmlDeviceGetHandleByIndex(index)
@@ -31,7 +54,7 @@ def card(index):
     pci = n.nvmlDeviceGetPciInfo(handle)
     first = n.nvmlDeviceGetMemoryInfo(handle)
     second = n.nvmlDeviceGetMemoryInfo(handle, n.nvmlMemory_v2)
-    rates = n.nvmlDeviceGetUtilizationRates(handle)
+    rates = tried(n.nvmlDeviceGetUtilizationRates, handle)
     samples = tried(n.nvmlDeviceGetProcessUtilization, handle, 0) or []
     newest = {}
     for s in sorted(samples, key=lambda s: s.timeStamp):
@@ -44,7 +67,7 @@ def card(index):
         "pci": [pci.domain, pci.bus, pci.device, pci.pciDeviceId, pci.pciSubSystemId],
         "memory": [first.total, first.free, first.used],
         "memory2": [second.total, second.reserved, second.free, second.used],
-        "utilization": [rates.gpu, rates.memory],
+        "utilization": rates and [rates.gpu, rates.memory],
         "temperature": tried(n.nvmlDeviceGetTemperature, handle, n.NVML_TEMPERATURE_GPU),
         "fan": tried(n.nvmlDeviceGetFanSpeed, handle),
         "power": tried(n.nvmlDeviceGetPowerUsage, handle),
@@ -70,6 +93,7 @@ def card(index):
         "persistence": tried(n.nvmlDeviceGetPersistenceMode, handle),
         "computeMode": tried(n.nvmlDeviceGetComputeMode, handle),
         "performance": tried(n.nvmlDeviceGetPerformanceState, handle),
+        "instances": instances(handle),
         "samples": newest,
         "events": tried(n.nvmlDeviceGetSupportedEventTypes, handle),
     }

@@ -11,7 +11,7 @@ import { GpuReader } from "../../agent/source/nvml/reader.ts";
 import { describe as describeProcesses } from "../../agent/source/process.ts";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import { driver450, driver470, driver535Early, missingCompiler, player, type Variant } from "./build.ts";
-import { a100, gpu, h100, rtx4090 } from "./rig.ts";
+import { a100, gpu, h100, mig, rtx4090 } from "./rig.ts";
 
 const reason = missingCompiler();
 
@@ -42,7 +42,7 @@ function open(capture: string, variant?: Variant): { read(): HostInfo } {
 }
 
 describe.skipIf(reason !== undefined)(`readings${reason ? `: ${reason}` : ""}`, () => {
-  test.each([h100, rtx4090, a100])("%s reads as expected", async (capture) => {
+  test.each([h100, rtx4090, a100, mig])("%s reads as expected", async (capture) => {
     const info = open(capture).read();
     await describeProcesses(capturedMachine(capture), info);
     const json = toJson(HostInfoSchema, info, { useProtoFieldName: true });
@@ -95,6 +95,59 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
       { id: 2, uuid: undefined, state: State.LOST },
       { id: 3, uuid: gpu(before, 3).uuid, state: State.LOST },
     ]);
+  });
+
+  const names = ({ gpus }: HostInfo) =>
+    gpus.map(({ id, state, divided, procs }) => ({ id, state, divided, procs: procs.length }));
+
+  test("instances that are made and destroyed while the agent runs come and go with the next reading", () => {
+    const { read } = open(mig);
+    expect(read().gpus.map(({ id }) => id)).toEqual([0, 1000, 1001, 1002, 1]);
+    control(
+      "nvmlDeviceGetMigDeviceHandleByIndex 0 0 : 6\nnvmlDeviceGetMigDeviceHandleByIndex 0 3 : 0\nnvmlDeviceGetGpuInstanceId 1003 : 0 4\nnvmlDeviceGetComputeInstanceId 1003 : 0 0",
+    );
+    expect(read().gpus.map(({ id }) => id)).toEqual([0, 1001, 1002, 1003, 1]);
+    control("nvmlDeviceGetMigMode 0 : 0 0");
+    expect(names(read())).toEqual([
+      // What still runs on an instance is told of the card once there are none.
+      { id: 0, state: State.OK, divided: undefined, procs: 2 },
+      { id: 1, state: State.OK, divided: undefined, procs: 1 },
+    ]);
+  });
+
+  test("a process on an instance is listed there once, whichever of the two lists it is on", () => {
+    const { read } = open(mig);
+    const counts = (): number[] => read().gpus.map(({ procs }) => procs.length);
+    expect(counts()).toEqual([0, 1, 0, 1, 1]);
+    control("nvmlDeviceGetComputeRunningProcesses 1000 : 4\nnvmlDeviceGetComputeRunningProcesses 1002 : 4");
+    expect(counts()).toEqual([0, 1, 0, 1, 1]);
+    control("nvmlDeviceGetComputeRunningProcesses 0 : 4");
+    expect(counts()).toEqual([0, 1, 0, 1, 1]);
+    // On no instance that is known: it stays with the card.
+    control("nvmlDeviceGetComputeRunningProcesses 0 : 0 77:1:5:0");
+    expect(counts()).toEqual([1, 1, 0, 1, 1]);
+  });
+
+  test("a divided card that is lost takes its instances with it, and all stay listed; its neighbour stays as it is", () => {
+    const { read } = open(mig);
+    const before = read();
+    control("* 0 : 15\n* 1000 : 15\n* 1001 : 15\n* 1002 : 15");
+    const during = read();
+    expect(during.gpus.map(({ id, uuid, state }) => ({ id, uuid, state }))).toEqual(
+      before.gpus.map(({ id, uuid }) => ({ id, uuid, state: id === 1 ? State.OK : State.LOST })),
+    );
+    expect(during.gpus[1]?.parent).toBe(before.gpus[0]?.uuid);
+    control("");
+    expect(read()).toEqual(before);
+  });
+
+  test("a driver that claims more instances than any card has is not believed", () => {
+    control("nvmlDeviceGetMaxMigDeviceCount 0 : 0 4000000000");
+    expect(
+      open(mig)
+        .read()
+        .gpus.map(({ id }) => id),
+    ).toEqual([0, 1000, 1001, 1002, 1]);
   });
 
   test("a machine without a GPU is an empty list, not a failure", () => {

@@ -7,7 +7,7 @@ import { capturedMachine } from "../../agent/machine/capture.ts";
 import { recordNvml } from "../../agent/source/nvml/record.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { driver450, missingCompiler, player } from "./build.ts";
-import { a100, h100, readers, rig, rtx4090 } from "./rig.ts";
+import { a100, h100, mig, readers, rig, rtx4090 } from "./rig.ts";
 
 const reason = missingCompiler();
 
@@ -30,7 +30,7 @@ async function reading(capture: string): Promise<HostInfo> {
 }
 
 describe.skipIf(reason !== undefined)(`recordings${reason ? `: ${reason}` : ""}`, () => {
-  test.each([h100, rtx4090, a100])("%s recorded and played back reads the same", async (capture) => {
+  test.each([h100, rtx4090, a100, mig])("%s recorded and played back reads the same", async (capture) => {
     const expected = await reading(capture);
     process.env.GOHM_PLAYER = capture;
     await recordNvml(folder, { machine: capturedMachine(capture), nvml: player() });

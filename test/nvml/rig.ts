@@ -17,6 +17,8 @@ export const h100 = join(captures, "ubuntu22.04-x86_64__8x-h100-80gb-hbm3__550.5
 export const rtx4090 = join(captures, "ubuntu22.04-x86_64__2x-rtx-4090__550.120");
 export const a100 = join(captures, "rocky9-x86_64__4x-a100-80gb-one-lost__535.129.03");
 
+export const mig = join(captures, "ubuntu22.04-x86_64__2x-a100-40gb-one-mig__535.161.08");
+
 export interface Rig {
   /** One read of the source. @throws what the source throws. */
   read(): Promise<HostInfo>;

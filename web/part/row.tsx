@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { GPUInfo, ProcInfo } from "../../proto/gen/host_pb.js";
-import { type Fault, faults, harmful, modelOf, share, type Verdict } from "../card.ts";
+import { cardName, type Fault, faults, harmful, modelOf, share, type Verdict } from "../card.ts";
 import { text } from "../language.ts";
 import { userOf } from "../summary.ts";
 import { Bar, Figure, Mark, pair, Spoken, size } from "./part.tsx";
@@ -27,7 +27,7 @@ export function CardRow(props: RowProps): JSX.Element {
     <tr class={`card ${verdict}`}>
       <th class="id" scope="row" title={`${t.verdict[verdict]}: ${t.verdictHint[verdict]}`}>
         <Mark of={verdict} />
-        {gpu.id ?? "?"}
+        {gpu.id === undefined ? "?" : cardName(gpu.id)}
         <Spoken>{t.verdict[verdict]}</Spoken>
       </th>
       <td class="model" title={gpu.name}>

@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { cardName } from "../card.ts";
 import { text } from "../language.ts";
 import { hostPath } from "../route.ts";
 import type { Trouble } from "../summary.ts";
@@ -13,10 +14,10 @@ function wordsOf(trouble: Trouble, now: number, t: Text): string {
     case "late":
       return t.late(t.span((now - trouble.since) / 1000));
     case "card":
-      return t.onCard(trouble.card, t.fault(trouble.fault));
+      return t.onCard(cardName(trouble.card), t.fault(trouble.fault));
     case "slowed":
       return t.onCard(
-        trouble.card,
+        cardName(trouble.card),
         t.slowed(trouble.reasons.map((r) => t.throttle[r as keyof typeof t.throttle]).join(", ")),
       );
     case "source":

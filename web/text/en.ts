@@ -125,8 +125,8 @@ export const en: Text = {
   sourceFault: (source) => `${source} cannot be read`,
   diskFull: (mount, percent) => `disk ${mount} is ${percent}% full`,
   mountHangs: (mount) => `mount ${mount} does not answer`,
-  card: (id) => `card ${id}`,
-  onCard: (id, words) => `card ${id}: ${words}`,
+  card: (name) => `card ${name}`,
+  onCard: (name, words) => `card ${name}: ${words}`,
 
   model: "Model",
   state: "State",

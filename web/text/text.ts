@@ -92,8 +92,8 @@ export interface Text {
   readonly sourceFault: (source: string) => string;
   readonly diskFull: (mount: string, percent: number) => string;
   readonly mountHangs: (mount: string) => string;
-  readonly card: (id: number) => string;
-  readonly onCard: (id: number, words: string) => string;
+  readonly card: (name: string) => string;
+  readonly onCard: (name: string, words: string) => string;
 
   readonly model: string;
   readonly state: string;

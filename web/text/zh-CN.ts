@@ -123,8 +123,8 @@ export const zhCN: Text = {
   sourceFault: (source) => `读不到 ${source}`,
   diskFull: (mount, percent) => `磁盘 ${mount} 已用 ${percent}%`,
   mountHangs: (mount) => `挂载点 ${mount} 无响应`,
-  card: (id) => `${id} 号卡`,
-  onCard: (id, words) => `${id} 号卡：${words}`,
+  card: (name) => `${name} 号卡`,
+  onCard: (name, words) => `${name} 号卡：${words}`,
 
   model: "型号",
   state: "状态",

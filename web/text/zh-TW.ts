@@ -123,8 +123,8 @@ export const zhTW: Text = {
   sourceFault: (source) => `讀不到 ${source}`,
   diskFull: (mount, percent) => `磁碟 ${mount} 已用 ${percent}%`,
   mountHangs: (mount) => `掛載點 ${mount} 沒有回應`,
-  card: (id) => `${id} 號卡`,
-  onCard: (id, words) => `${id} 號卡：${words}`,
+  card: (name) => `${name} 號卡`,
+  onCard: (name, words) => `${name} 號卡：${words}`,
 
   model: "型號",
   state: "狀態",

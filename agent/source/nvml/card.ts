@@ -1,6 +1,7 @@
 import type {
   ComputeMode,
   GPUInfo,
+  MigInstance,
   PcieLink,
   ProcInfo,
   RemappedRows,
@@ -14,11 +15,12 @@ import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
 import { ProcessList, SampleList } from "./process.ts";
 
 type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
-type Proc = Fields<ProcInfo>;
+export type Proc = Fields<ProcInfo>;
 
 /** GPUInfo in the making. */
-export interface Gpu extends Omit<Fields<GPUInfo>, "procs" | "pcie" | "remapped"> {
+export interface Gpu extends Omit<Fields<GPUInfo>, "procs" | "pcie" | "remapped" | "instance"> {
   procs?: Proc[];
+  instance?: Fields<MigInstance>;
   pcie?: Fields<PcieLink>;
   remapped?: Fields<RemappedRows>;
 }
@@ -30,7 +32,19 @@ const unsupported: State.UNSUPPORTED = 5;
 export const nvidia: Vendor.NVIDIA = 1;
 
 /** What a device is called; it does not change while the driver is loaded. */
-export type Identity = Pick<Gpu, "id" | "vendor" | "name" | "uuid" | "pciBusId">;
+export type Identity = Pick<Gpu, "id" | "vendor" | "name" | "uuid" | "pciBusId" | "parent" | "instance">;
+
+/** A part of a divided device. */
+export interface Instance {
+  readonly device: Device;
+  readonly identity: Identity;
+}
+
+/** What runs on a device, as the driver lists it. */
+interface Lists {
+  readonly compute: readonly Process[];
+  readonly graphics: readonly Process[];
+}
 
 /** The whole library is unusable: it must be opened again. */
 export const broken: ReadonlySet<number> = new Set([code.uninitialized, code.driverNotLoaded, code.versionMismatch]);
@@ -100,30 +114,58 @@ export class Cards {
   }
 
   /**
+   * Reads a device, and behind it the instances that it is divided into. A process is listed once: on its instance.
    * @param now Unix milliseconds.
+   * @param instances Undefined when the device is not divided.
    * @throws NvmlError when the library is unusable; a lost device is an answer.
    */
-  read(device: Device, identity: Identity, now: number): Gpu {
+  read(device: Device, identity: Identity, now: number, instances?: readonly Instance[]): Gpu[] {
+    let lists: Lists = { compute: [], graphics: [] };
+    const card = this.#read(device, identity, (asker) => {
+      const values = { ...this.#values(asker), ...this.#details(asker, device) };
+      lists = this.#lists(asker, device);
+      const own = withoutInstances(lists, instances ?? []);
+      const divided = instances === undefined ? {} : { divided: true };
+      return { ...values, ...divided, procs: this.#procs(asker, device, own, now) };
+    });
+    const parts = instances?.map((instance) => this.#instance(instance, lists)) ?? [];
+    return [card, ...parts];
+  }
+
+  #instance({ device, identity }: Instance, parent: Lists): Gpu {
+    return this.#read(device, identity, (asker) => {
+      const values = this.#memory(asker);
+      const own = this.#lists(asker, device);
+      return { ...values, procs: merge(...joined(own, ofInstance(parent, identity.instance)), new Map()) };
+    });
+  }
+
+  #read(device: Device, identity: Identity, act: (asker: Asker) => Gpu): Gpu {
     const asker = new Asker(this.#nvml, device);
     try {
-      const values = { ...this.#values(asker), ...this.#details(asker, device) };
-      const procs = this.#procs(asker, device, now);
+      const values = act(asker);
       const { failure } = asker;
       const state = asker.answers === 0 && failure !== undefined ? lost : ok;
-      return { ...identity, ...values, procs, state, ...given("err", failure?.message) };
+      return { ...identity, ...values, state, ...given("err", failure?.message) };
     } catch (error) {
       if (!(error instanceof NvmlError) || broken.has(error.code)) throw error;
       return missing(identity, error);
     }
   }
 
-  #values(asker: Asker): Gpu {
+  #memory(asker: Asker): Gpu {
     const memory = sound(asker.ask(queries.memory));
-    const rates = asker.ask(queries.utilization);
     return {
       ...given("memUsed", memory && memory.total - memory.free),
       ...given("memTotal", memory?.total),
       ...given("memReserved", memory?.reserved),
+    };
+  }
+
+  #values(asker: Asker): Gpu {
+    const rates = asker.ask(queries.utilization);
+    return {
+      ...this.#memory(asker),
       ...given("utilization", within(rates?.gpu, 100)),
       ...given("memUtilization", within(rates?.memory, 100)),
       ...given("temp", within(asker.ask(queries.temperature, 0), 200)),
@@ -159,9 +201,13 @@ export class Cards {
     };
   }
 
-  #procs(asker: Asker, device: Device, now: number): Proc[] {
+  #lists(asker: Asker, device: Device): Lists {
     const compute = asker.take(() => this.#compute.read(device)) ?? [];
     const graphics = asker.take(() => this.#graphics.read(device)) ?? [];
+    return { compute, graphics };
+  }
+
+  #procs(asker: Asker, device: Device, { compute, graphics }: Lists, now: number): Proc[] {
     if (compute.length + graphics.length === 0) return [];
     return merge(compute, graphics, asker.take(() => this.#samples.read(device, now)) ?? new Map());
   }
@@ -187,6 +233,29 @@ function link(asker: Asker): Fields<PcieLink> | undefined {
 export function missing(identity: Identity, error: NvmlError): Gpu {
   const state = error.code === code.noPermission ? unsupported : lost;
   return { ...identity, state, err: error.message };
+}
+
+const isOf = ({ instance }: Process, wanted: Gpu["instance"]): boolean =>
+  instance !== undefined && instance.gpu === wanted?.gpuInstance && instance.compute === wanted.computeInstance;
+
+/** What runs on a divided device, but on none of its instances that are known. */
+function withoutInstances({ compute, graphics }: Lists, instances: readonly Instance[]): Lists {
+  const outside = (process: Process): boolean => !instances.some(({ identity }) => isOf(process, identity.instance));
+  return { compute: compute.filter(outside), graphics: graphics.filter(outside) };
+}
+
+function ofInstance({ compute, graphics }: Lists, instance: Gpu["instance"]): Lists {
+  const inside = (process: Process): boolean => isOf(process, instance);
+  return { compute: compute.filter(inside), graphics: graphics.filter(inside) };
+}
+
+/** What an instance lists, and what its device lists of it: without rights the driver may tell only one of them. */
+function joined(own: Lists, parent: Lists): [Process[], Process[]] {
+  const join = (kind: keyof Lists): Process[] => {
+    const pids = new Set(own[kind].map(({ pid }) => pid));
+    return [...own[kind], ...parent[kind].filter(({ pid }) => !pids.has(pid))];
+  };
+  return [join("compute"), join("graphics")];
 }
 
 /** One entry per process, whatever lists it is on; a process with several GPU instances holds their sum. */

@@ -43,6 +43,17 @@ test("a process list is read whatever the distance of its entries", () => {
   );
 });
 
+test("a process tells its instance of a divided device, where the struct has a place for it", () => {
+  const buffer = list(24, [
+    { pid: 5, memory: 1n },
+    { pid: 6, memory: 1n },
+  ]);
+  buffer.writeUInt32LE(9, 24 + 16);
+  buffer.writeUInt32LE(0, 24 + 20);
+  expect(processes(buffer, 2)?.map(({ instance }) => instance)).toEqual([undefined, { gpu: 9, compute: 0 }]);
+  expect(processes(list(16, [{ pid: 5, memory: 1n }]), 1)?.[0]?.instance).toBeUndefined();
+});
+
 test("a list without entries is empty, not unreadable", () => {
   expect(processes(list(24, []), 0)).toEqual([]);
 });

@@ -146,11 +146,25 @@ function fieldValue(buffer: Buffer, at: number, type: number): bigint | undefine
   }
 }
 
+/** multiprocessorCount of nvmlDeviceAttributes_t, whose rest (eight counts, then memorySizeMB) is told by other calls. */
+export const attributes = { size: 40, read: (b: Buffer): number => b.readUInt32LE(0) };
+
+/** Which instance of a divided device. */
+export interface InstanceIds {
+  readonly gpu: number;
+  readonly compute: number;
+}
+
 /** One process on one device. */
 export interface Process {
   readonly pid: number;
   readonly memory: bigint | undefined;
+  /** Undefined where the device is not divided, and from drivers that do not tell. */
+  readonly instance?: InstanceIds | undefined;
 }
+
+/** An instance that is none. */
+const noInstance = 0xffff_ffff;
 
 /** 64 TiB, more than any device has: such a value is garbage, or says that there is none. Sums of them still fit 64 bits. */
 const mostMemory = 1n << 46n;
@@ -187,7 +201,13 @@ export function processes(buffer: Buffer, count: number): Process[] | undefined 
   return Array.from({ length: count }, (_, i) => ({
     pid: buffer.readUInt32LE(i * step),
     memory: memory(buffer, i * step + 8),
+    instance: step < 24 ? undefined : instanceIds(buffer, i * step + 16),
   }));
+}
+
+function instanceIds(buffer: Buffer, at: number): InstanceIds | undefined {
+  const [gpu, compute] = [buffer.readUInt32LE(at), buffer.readUInt32LE(at + 4)];
+  return gpu === noInstance || compute === noInstance ? undefined : { gpu, compute };
 }
 
 /** What one process did in one sample period. */

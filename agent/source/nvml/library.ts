@@ -1,5 +1,16 @@
 import type { Argument, Foreign, SharedLibrary } from "./koffi.ts";
-import { memory1, memory2, type Pci, pci, remappedRows, temperature, text, utilization, value64 } from "./layout.ts";
+import {
+  attributes,
+  memory1,
+  memory2,
+  type Pci,
+  pci,
+  remappedRows,
+  temperature,
+  text,
+  utilization,
+  value64,
+} from "./layout.ts";
 
 /** nvmlReturn_t, as far as it decides anything here. */
 export const code = {
@@ -174,6 +185,34 @@ export const queries = {
   persistence: plain("nvmlDeviceGetPersistenceMode"),
   computeMode: plain("nvmlDeviceGetComputeMode"),
   performance: plain("nvmlDeviceGetPerformanceState"),
+  /** Whether the device is divided into instances (1), and will be after a reset. */
+  mig: query("nvmlDeviceGetMigMode", [
+    { symbol: "nvmlDeviceGetMigMode", lead: device, ...number32, size: 8, parts: 2 },
+  ]),
+  instances: plain("nvmlDeviceGetMaxMigDeviceCount"),
+  /** Takes the number of the instance; absent where there is none of that number. */
+  instance: query<bigint>(
+    "nvmlDeviceGetMigDeviceHandleByIndex",
+    [
+      {
+        symbol: "nvmlDeviceGetMigDeviceHandleByIndex",
+        lead: ["uint64", "uint32"],
+        size: 8,
+        read: (b) => b.readBigUInt64LE(0),
+      },
+    ],
+    () => "",
+  ),
+  gpuInstance: plain("nvmlDeviceGetGpuInstanceId"),
+  computeInstance: plain("nvmlDeviceGetComputeInstanceId"),
+  multiprocessors: query(
+    "nvmlDeviceGetAttributes",
+    ["nvmlDeviceGetAttributes_v2", "nvmlDeviceGetAttributes"].map((symbol) => ({
+      symbol,
+      lead: device,
+      ...attributes,
+    })),
+  ),
   /** Takes the type (0 corrected, 1 uncorrected) and the counter (0 volatile: since the driver was loaded). */
   ecc: query("nvmlDeviceGetTotalEccErrors", [
     { symbol: "nvmlDeviceGetTotalEccErrors", lead: ["uint64", "uint32", "uint32"], ...number64 },

@@ -80,7 +80,8 @@ export class ProcessList {
   }
 }
 
-const shown = ({ pid, memory }: Process): string => `${pid}:${memory ?? "-"}:-:-`;
+const shown = ({ pid, memory, instance }: Process): string =>
+  [pid, memory ?? "-", instance?.gpu ?? "-", instance?.compute ?? "-"].join(":");
 
 /** How long a process that stopped working still counts with what it did last, in microseconds. */
 const recent = 5_000_000n;

@@ -1,6 +1,7 @@
 import type { SystemInfo } from "../../../proto/gen/host_pb.js";
-import { broken, Cards, type Gpu, type Identity, lost, missing, nvidia } from "./card.ts";
+import { broken, Cards, type Gpu, type Identity, type Instance, lost, missing, nvidia } from "./card.ts";
 import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
+import { Instances } from "./mig.ts";
 import { XidEvents, type Xids } from "./xid.ts";
 
 /** No machine has more; a driver that says so is not to be believed. */
@@ -38,6 +39,9 @@ export class GpuReader {
   readonly #nvml: Nvml;
   readonly #clock: Clock;
   readonly #cards: Cards;
+  readonly #instances: Instances;
+  /** What each device was divided into when it was last read, by its index. */
+  readonly #divided = new Map<number, readonly Instance[]>();
   #slots: readonly Slot[] = [];
   #xids: XidEvents | undefined;
   #system: System = {};
@@ -49,6 +53,7 @@ export class GpuReader {
     this.#nvml = nvml;
     this.#clock = clock;
     this.#cards = new Cards(nvml);
+    this.#instances = new Instances(nvml, this.#cards);
     this.#open();
   }
 
@@ -87,13 +92,33 @@ export class GpuReader {
       this.#open();
     }
     const xids = this.#xids?.drain();
-    const gpus = this.#slots.map((slot) => ({ ...this.#gpu(slot), ...counted(xids?.get(slot.identity.id ?? -1)) }));
+    const gpus = this.#slots.flatMap((slot) => {
+      const [card, ...instances] = this.#gpus(slot);
+      return [{ ...card, ...counted(xids?.get(slot.identity.id ?? -1)) }, ...instances];
+    });
     this.#lost = gpus.some(({ state }) => state === lost);
     return { gpus, system: this.#system };
   }
 
-  #gpu({ identity, device }: Slot): Gpu {
-    if (device !== undefined) return this.#cards.read(device, identity, this.#clock.now());
+  /** A device, and the instances it is divided into; those of a device that is lost are lost with it. */
+  #gpus(slot: Slot): Gpu[] {
+    const { identity, device } = slot;
+    if (device === undefined) return [this.#absent(slot)];
+    const known = this.#divided.get(device.index);
+    let instances: readonly Instance[] | undefined;
+    try {
+      instances = this.#instances.of(device, identity);
+    } catch (error) {
+      if (!(error instanceof NvmlError) || broken.has(error.code)) throw error;
+      // Reported by the device's own reading; what cannot be asked now is what it was.
+      instances = known;
+    }
+    if (instances === undefined) this.#divided.delete(device.index);
+    else this.#divided.set(device.index, instances);
+    return this.#cards.read(device, identity, this.#clock.now(), instances);
+  }
+
+  #absent({ identity }: Slot): Gpu {
     try {
       this.#nvml.ask(queries.handle, undefined, identity.id ?? 0);
     } catch (error) {

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
-import { environment, freeRule, type Verdict, verdicts } from "../../card.ts";
+import { cardName, environment, freeRule, type Verdict, verdicts } from "../../card.ts";
 import { user } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { copy } from "../../part/clipboard.ts";
@@ -149,7 +149,7 @@ function Places({ places }: { places: readonly Place[] }): JSX.Element | null {
 function PlaceButton({ place }: { place: Place }): JSX.Element {
   const done = useSignal(false);
   const t = text.value;
-  const command = environment(place.vendor, place.ids);
+  const command = environment(place.vendor, place.selectors);
   const press = async (): Promise<void> => {
     if (!(await copy(command))) return;
     done.value = true;
@@ -161,7 +161,7 @@ function PlaceButton({ place }: { place: Place }): JSX.Element {
     <span class="place">
       <a href={hostPath(place.host)}>{place.host}</a>
       <button type="button" title={t.copy(command)} onClick={press}>
-        {done.value ? <output>✓ {t.copied}</output> : place.ids.map((id) => <b key={id}>{id}</b>)}
+        {done.value ? <output>✓ {t.copied}</output> : place.ids.map((id) => <b key={id}>{cardName(id)}</b>)}
         <Spoken>{t.copy(command)}</Spoken>
       </button>
     </span>

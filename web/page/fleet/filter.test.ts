@@ -67,3 +67,12 @@ test("names sort as people count, and free hosts come first when asked", () => {
   expect(names("name")).toEqual(["node1", "node2", "node10"]);
   expect(names("free")).toEqual(["node10", "node2", "node1"]);
 });
+
+test("a divided card is shown by its instances, and its host also when it has none", () => {
+  const divided = { ...free, divided: true };
+  const host2 = host("node4", [divided, { ...free, id: 1000, parent: "GPU-0" }, busy("ada")]);
+  expect(picked(host2, everything)).toEqual([1, 2]);
+  expect(picked(host2, { ...everything, show: "free" })).toEqual([1]);
+  expect(picked(host("node5", [divided]), everything)).toEqual([]);
+  expect(picked(host("node5", [divided]), { ...everything, show: "free" })).toBeUndefined();
+});

@@ -48,11 +48,16 @@ export function picked({ host, fresh }: Standing, wish: Wish): Picked | undefine
   );
   const gpus = host.info?.gpus ?? [];
   const whole = wish.show === "all" || (wish.show === "trouble" && hostTrouble({ host, fresh }));
-  if (named && whole && wish.user === "") return "all";
+  const all = named && whole && wish.user === "";
+  if (all && !gpus.some(({ divided }) => divided)) return "all";
+  // A divided card is shown by its instances.
   const fits = (gpu: GPUInfo): boolean =>
-    (whole || shows(gpu, fresh, wish)) && (named || says(gpu, query)) && (wish.user === "" || holds(gpu, wish.user));
+    !gpu.divided &&
+    (whole || shows(gpu, fresh, wish)) &&
+    (named || says(gpu, query)) &&
+    (wish.user === "" || holds(gpu, wish.user));
   const places = gpus.flatMap((gpu, i) => (fits(gpu) ? [i] : []));
-  if (places.length === 0) return undefined;
+  if (places.length === 0) return all ? places : undefined;
   return places.length === gpus.length ? "all" : places;
 }
 

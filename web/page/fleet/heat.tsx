@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { modelOf, verdict, verdicts } from "../../card.ts";
+import { cardName, modelOf, verdict, verdicts } from "../../card.ts";
 import { text } from "../../language.ts";
 import { draw, type HeatRow, hit, layOut, type Paint } from "../../part/heat.ts";
 import { Mark, size, title } from "../../part/part.tsx";
@@ -137,7 +137,7 @@ function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefine
       {gpu === undefined || item === undefined ? null : (
         <>
           <span>
-            {t.card(gpu.id ?? place)} · {modelOf(gpu)}
+            {t.card(cardName(gpu.id ?? place))} · {modelOf(gpu)}
           </span>
           <span>
             <Mark of={verdict(gpu, item.entry.live.value)} /> {t.verdict[verdict(gpu, item.entry.live.value)]}

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { type GPUInfo, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
-import { verdict } from "../../card.ts";
+import { cardName, verdict } from "../../card.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
@@ -20,9 +20,10 @@ export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fr
       </table>
       {info.gpus.map((gpu, i) => {
         const since = entry.restingSince.get(i);
+        const name = t.card(cardName(gpu.id ?? i));
         return (
-          <article class="whole-card" key={i} aria-label={t.card(gpu.id ?? i)}>
-            <table class="cards" aria-label={t.card(gpu.id ?? i)}>
+          <article class="whole-card" key={i} aria-label={name}>
+            <table class="cards" aria-label={name}>
               <thead class="spoken">
                 <RowHead />
               </thead>

@@ -1,5 +1,6 @@
 import { gpuKey } from "../../../proto/catalog.ts";
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
+import { cardName } from "../../card.ts";
 import type { Question } from "../../history.ts";
 import { size } from "../../part/part.tsx";
 import type { Text } from "../../text/text.ts";
@@ -63,7 +64,7 @@ export function panelsOf(info: HostInfo, t: Text): Panel[] {
     info.gpus.map((gpu, card) => ({
       device: idOf({ level: "gpu", key: gpuKey(gpu) }),
       metric,
-      name: t.card(gpu.id ?? card),
+      name: t.card(cardName(gpu.id ?? card)),
       colour: card,
       card,
     }));

@@ -1,6 +1,7 @@
 import { effect, type Signal, signal, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { cardName } from "../../card.ts";
 import { type Answer, align, ask, extend, newest, type Range, ranges } from "../../history.ts";
 import { text } from "../../language.ts";
 import { type Chart, chart, colourOf } from "../../part/chart.ts";
@@ -34,7 +35,7 @@ export function Plots({ entry }: { entry: Entry }): JSX.Element {
         <h2>{t.history}</h2>
         <Ranges />
         <Legend
-          names={info.gpus.map((gpu, i) => String(gpu.id ?? i))}
+          names={info.gpus.map((gpu, i) => cardName(gpu.id ?? i))}
           hidden={hidden.value}
           toggle={(card) => {
             const next = new Set(hidden.value);
@@ -128,7 +129,7 @@ function Legend({ names, hidden, toggle }: LegendProps): JSX.Element {
           type="button"
           key={name}
           aria-pressed={!hidden.has(card)}
-          aria-label={t.toggle(t.card(Number(name)))}
+          aria-label={t.toggle(t.card(name))}
           onClick={() => toggle(card)}
         >
           <i style={{ background: colourOf(card, theme) }} /> {name}
