@@ -128,7 +128,12 @@ async function capture(settings: Settings, folder: string, users: boolean): Prom
   if (!users) for (const gpu of answer.gpus) for (const proc of gpu.procs) delete proc.username;
   writeCapture(folder, users ? recorded : withoutPeople(recorded), json(answer));
   if (answer.gpus.some(({ vendor }) => vendor === Vendor.NVIDIA)) {
-    await recordNvml(folder, { machine, nvml: settings.nvml });
+    try {
+      await recordNvml(folder, { machine, nvml: settings.nvml });
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== "Unsupported") throw error;
+      log.warn(`What the driver answers is not written down: ${error.message}`);
+    }
   }
   log.info(
     `This machine is written down in ${folder}. Look through it before you give it away: host name, addresses, ` +

@@ -1,12 +1,16 @@
+import { existsSync } from "node:fs";
 import type { Machine } from "../machine.ts";
 import { type Gpu, ok } from "./nvml/card.ts";
 import { Link } from "./nvml/link.ts";
-import { findLibraries } from "./nvml/search.ts";
+import type { Reading } from "./nvml/reader.ts";
+import { findLibraries, hasDriver, NoLibrary } from "./nvml/search.ts";
+import { Smi, smiPlaces } from "./nvml/smi.ts";
 import { startReader } from "./nvml/start.ts";
 import type { Options, Part, Reader, Source } from "./source.ts";
 
 /**
- * NVIDIA GPUs, through the driver's own library in a process of its own (docs/decisions/0001). Always gives a reader:
+ * NVIDIA GPUs, through the driver's own library in a process of its own (docs/decisions/0001), or through nvidia-smi
+ * where that cannot be loaded. Always gives a reader:
  * a driver may be loaded later, and until then the reason why there are no GPUs belongs into the answer.
  */
 export const nvidia: Source = {
@@ -27,6 +31,7 @@ class Nvidia implements Reader {
   readonly #options: Options;
   readonly #link: Link;
   readonly #xids = new Map<string, Xids>();
+  #smi: Smi | undefined;
   /** What the kernel said of its driver at the last read. */
   #driver: string | undefined;
 
@@ -44,13 +49,35 @@ class Nvidia implements Reader {
   async read(signal: AbortSignal): Promise<Part> {
     this.#link.refuse();
     this.#watchDriver();
-    const { gpus, system } = await this.#link.read(findLibraries(this.#machine, this.#options.nvml), signal);
+    const { gpus, system } = await this.#reading(signal);
     const now = BigInt(this.#machine.now());
     for (const gpu of gpus) {
       if (gpu.state === ok) gpu.sampled = now;
       this.#count(gpu, now);
     }
     return { gpus, system };
+  }
+
+  async #reading(signal: AbortSignal): Promise<Reading> {
+    try {
+      return await this.#link.read(findLibraries(this.#machine, this.#options.nvml), signal);
+    } catch (error) {
+      // As root nvidia-smi, too, would load the driver by itself.
+      if (!(error instanceof NoLibrary) || !hasDriver(this.#machine)) throw error;
+      const smi = this.#findSmi();
+      if (smi === undefined) throw error;
+      return await smi.read({ deadline: this.#options.deadline * 0.9, signal });
+    }
+  }
+
+  #findSmi(): Smi | undefined {
+    const [program] = smiPlaces(this.#machine.root, process.env.PATH, existsSync);
+    if (program === undefined) return undefined;
+    if (this.#smi === undefined) {
+      this.#options.log.info(`nvidia: no NVML library can be loaded; ${program} is asked instead`);
+      this.#smi = new Smi(program);
+    }
+    return this.#smi;
   }
 
   /** After a failure the pauses grow to minutes; another driver in the kernel is a reason not to wait for their end. */
@@ -68,6 +95,7 @@ class Nvidia implements Reader {
 
   close(): Promise<void> {
     this.#link.close();
+    this.#smi?.close();
     return Promise.resolve();
   }
 

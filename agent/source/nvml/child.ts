@@ -38,9 +38,9 @@ function guarded(act: () => Answer): Answer {
     return act();
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const unsupported =
-      error instanceof NvmlError && (error.code === code.driverNotLoaded || error.code === code.libraryNotFound);
-    return { kind: "failed", message, unsupported };
+    const lack = error instanceof NvmlError ? error.code : undefined;
+    const lacks = lack === code.driverNotLoaded ? "driver" : lack === code.libraryNotFound ? "library" : undefined;
+    return { kind: "failed", message, lacks };
   }
 }
 

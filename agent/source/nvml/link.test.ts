@@ -129,7 +129,7 @@ test("a reader that ended between two reads is told by the next one", async () =
 
 test("a missing driver is unsupported, its reader does not stay, and it is looked for again after a minute", async () => {
   const { link, players } = setUp([
-    () => ({ kind: "failed", message: "NVML: Driver Not Loaded (9)", unsupported: true }),
+    () => ({ kind: "failed", message: "NVML: Driver Not Loaded (9)", lacks: "driver" }),
     good,
   ]);
   expect(await outcome(link)).toEqual(new Unsupported("NVML: Driver Not Loaded (9)"));

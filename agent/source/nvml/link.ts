@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { Hung, Unsupported } from "../source.ts";
 import type { Answer, Request } from "./message.ts";
 import type { Reading } from "./reader.ts";
+import { NoLibrary } from "./search.ts";
 
 /** Opening the driver wakes every sleeping GPU, which takes seconds each where nothing keeps them awake. */
 const openWithin = 60_000;
@@ -190,12 +191,16 @@ export async function exchange(
   try {
     child.send(request, (error) => error && heard.fail(error));
     const answer = await within(heard.answer, { deadline, signal, late });
-    if (answer.kind === "failed")
-      throw answer.unsupported ? new Unsupported(answer.message) : new Error(answer.message);
+    if (answer.kind === "failed") throw failureOf(answer);
     return answer;
   } finally {
     heard.end();
   }
+}
+
+function failureOf({ message, lacks }: Extract<Answer, { kind: "failed" }>): Error {
+  if (lacks === "library") return new NoLibrary(message);
+  return lacks === "driver" ? new Unsupported(message) : new Error(message);
 }
 
 /** The next answer of a child, or its end. */

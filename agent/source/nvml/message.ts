@@ -12,8 +12,8 @@ export type Answer =
   | { readonly kind: "reading"; readonly reading: Reading }
   /** Lines of nvml.txt. */
   | { readonly kind: "recording"; readonly text: string }
-  /** `unsupported`: there is no driver here, which is normal. */
-  | { readonly kind: "failed"; readonly message: string; readonly unsupported: boolean };
+  /** `lacks`: there is no driver here, or no library of it that can be loaded; both are normal. */
+  | { readonly kind: "failed"; readonly message: string; readonly lacks: "driver" | "library" | undefined };
 
 /** The hidden command of the agent's program that runs the process. */
 export const command = "nvml-reader";

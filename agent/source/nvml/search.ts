@@ -59,8 +59,11 @@ export function libraries(
   return [...own, ...cached, ...usual.map((folder) => join(folder, name)).filter(files.exists)];
 }
 
+/** There may be a driver, but no library of it that can be loaded: nvidia-smi may know more. */
+export class NoLibrary extends Unsupported {}
+
 /** The kernel module is loaded; under WSL the host's driver stands behind /dev/dxg instead. */
-function hasDriver(machine: Machine): boolean {
+export function hasDriver(machine: Machine): boolean {
   if (machine.read("/proc/driver/nvidia/version") !== undefined) return true;
   const devices = machine.list("/dev");
   return devices.includes("nvidiactl") || devices.includes("dxg");
@@ -70,12 +73,12 @@ function hasDriver(machine: Machine): boolean {
  * Libraries to try on this machine. Without a driver none is: started by root, the library would make device files or
  * load the kernel module by itself, and looking must not change the machine.
  * @param wanted As for libraries(); a library that is named is tried whatever else there is.
- * @throws Unsupported when there is nothing to try.
+ * @throws Unsupported when there is no driver, NoLibrary when there is nothing to try.
  */
 export function findLibraries(machine: Machine, wanted: string): string[] {
   if (wanted === "" && !hasDriver(machine)) throw new Unsupported("NVML: no NVIDIA driver is loaded");
   const found = libraries(wanted);
   if (found.length > 0) return found;
   const missing = wanted === "" ? `${name} was not found` : `${wanted} (GOHM_NVML) is not there`;
-  throw new Unsupported(`NVML: Shared Library Not Found: ${missing}`);
+  throw new NoLibrary(`NVML: Shared Library Not Found: ${missing}`);
 }

@@ -1,0 +1,150 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { ComputeMode, State, Throttle } from "../../../proto/gen/host_pb.js";
+import { type ColumnName, cells, columns, parseApps, parseGpus } from "./csv.ts";
+
+const names = Object.keys(columns) as ColumnName[];
+// Two cards as nvidia-smi of driver 550 prints them with nounits: an H100, and a GeForce that lacks what such cards lack.
+const h100: Record<ColumnName, string> = {
+  index: "0",
+  uuid: "GPU-2b6f1d54-4c1e-9a37-5e0d-7a1c3f8e9b02",
+  name: "NVIDIA H100 80GB HBM3",
+  "pci.bus_id": "00000000:1B:00.0",
+  "memory.free": "5274",
+  "memory.total": "81559",
+  "utilization.gpu": "97",
+  "utilization.memory": "61",
+  "temperature.gpu": "62",
+  "fan.speed": "[N/A]",
+  "power.draw": "672.31",
+  "enforced.power.limit": "700.00",
+  "clocks.sm": "1755",
+  "clocks.mem": "2619",
+  "ecc.errors.corrected.volatile.total": "0",
+  "ecc.errors.uncorrected.volatile.total": "0",
+  "pcie.link.gen.current": "5",
+  "pcie.link.width.current": "16",
+  pstate: "P0",
+  persistence_mode: "Enabled",
+  compute_mode: "Exclusive_Process",
+  "memory.reserved": "551",
+  "temperature.memory": "72",
+  "clocks_throttle_reasons.active": "0x0000000000000004",
+  "mig.mode.current": "Disabled",
+};
+const geforce = {
+  ...h100,
+  index: "1",
+  name: '"GeForce, odd"',
+  "fan.speed": "43",
+  "power.draw": "[Unknown Error]",
+  "ecc.errors.corrected.volatile.total": "[Not Supported]",
+  "ecc.errors.uncorrected.volatile.total": "[N/A]",
+  "temperature.memory": "N/A",
+  "clocks_throttle_reasons.active": "[N/A]",
+  "mig.mode.current": "[N/A]",
+  persistence_mode: "Disabled",
+  compute_mode: "Default",
+};
+const line = (values: Record<ColumnName, string>): string =>
+  ["550.54.15", ...names.map((name) => values[name])].join(", ");
+
+test("a card is read in the wire's units", () => {
+  const { gpus, rest, driver } = parseGpus(`${line(h100)}\n`, names);
+  expect([rest, driver]).toEqual([[], "550.54.15"]);
+  expect(gpus).toEqual([
+    {
+      vendor: 1,
+      state: State.OK,
+      procs: [],
+      id: 0,
+      uuid: h100.uuid,
+      name: h100.name,
+      pciBusId: "0000:1b:00.0",
+      memUsed: (81_559n - 5274n) * 1_048_576n,
+      memTotal: 81_559n * 1_048_576n,
+      memReserved: 551n * 1_048_576n,
+      utilization: 97,
+      memUtilization: 61,
+      temp: 62,
+      memTemp: 72,
+      power: 672_310,
+      powerLimit: 700_000,
+      clockSm: 1755,
+      clockMem: 2619,
+      eccCorrected: 0n,
+      eccUncorrected: 0n,
+      pcie: { generation: 5, width: 16 },
+      performance: 0,
+      persistence: true,
+      computeMode: ComputeMode.EXCLUSIVE_PROCESS,
+      throttle: [Throttle.POWER_CAP],
+    },
+  ]);
+});
+
+test("what a card does not offer is absent, and a quoted name keeps its comma", () => {
+  const [gpu] = parseGpus(line(geforce), names).gpus;
+  expect(gpu).toMatchObject({ id: 1, name: "GeForce, odd", fanspeed: 43, persistence: false });
+  for (const field of ["power", "eccCorrected", "eccUncorrected", "memTemp", "throttle", "divided"] as const)
+    expect(gpu?.[field], field).toBeUndefined();
+});
+
+test("values that cannot be are absent", () => {
+  const odd = {
+    ...h100,
+    "utilization.gpu": "101",
+    "temperature.gpu": "-4",
+    "memory.free": "90000",
+    "clocks.sm": "fast",
+  };
+  const [gpu] = parseGpus(line(odd), names).gpus;
+  for (const field of ["utilization", "temp", "memUsed", "clockSm"] as const)
+    expect(gpu?.[field], field).toBeUndefined();
+  expect(gpu?.memTotal).toBe(81_559n * 1_048_576n);
+});
+
+test("a divided card says so", () => {
+  expect(parseGpus(line({ ...h100, "mig.mode.current": "Enabled" }), names).gpus[0]?.divided).toBe(true);
+});
+
+test("lines that are no card are told apart", () => {
+  const lost =
+    "Unable to determine the device handle for GPU 0000:47:00.0: GPU is lost.  Reboot the system to recover this GPU";
+  const { gpus, rest } = parseGpus(`${line(h100)}\n${lost}\n\n`, names);
+  expect(gpus).toHaveLength(1);
+  expect(rest).toEqual([lost]);
+});
+
+test("processes are listed by the uuid of their card", () => {
+  const apps = parseApps("GPU-a, 4711, 1024\nGPU-a, 4712, [N/A]\nGPU-b, 4711, 8\nno line\nGPU-c, 0, 1\nGPU-c, -1, 1\n");
+  expect([...apps]).toEqual([
+    [
+      "GPU-a",
+      [
+        { pid: 4711, compute: true, mem: 1_073_741_824n },
+        { pid: 4712, compute: true },
+      ],
+    ],
+    ["GPU-b", [{ pid: 4711, compute: true, mem: 8_388_608n }]],
+  ]);
+});
+
+test("any values come back from a line of them", () => {
+  const cell = fc.stringMatching(/^[ -~]{0,12}$/);
+  const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+  fc.assert(
+    fc.property(fc.array(cell, { minLength: 1, maxLength: 8 }), (values) => {
+      expect(cells(values.map(quoted).join(", "))).toEqual(values);
+    }),
+  );
+});
+
+test("no text makes the reader fail or hang", () => {
+  fc.assert(
+    fc.property(fc.string({ maxLength: 200 }), (text) => {
+      parseApps(text);
+      for (const gpu of parseGpus(text, names).gpus) expect(gpu.id).toBeGreaterThanOrEqual(0);
+    }),
+  );
+});

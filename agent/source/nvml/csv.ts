@@ -1,0 +1,152 @@
+import type { ComputeMode } from "../../../proto/gen/host_pb.js";
+import { type Gpu, nvidia, ok, type Proc, throttles } from "./card.ts";
+
+/** One line of comma-separated values; a value in double quotes may hold commas, and quotes as "". */
+export function cells(line: string): string[] {
+  const found: string[] = [];
+  let rest = line;
+  for (;;) {
+    const [all = "", quoted, plain = ""] = /^\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(?=,|$)/.exec(rest) ?? [
+      rest,
+      undefined,
+      rest,
+    ];
+    found.push(quoted === undefined ? plain.trim() : quoted.replaceAll('""', '"'));
+    if (all.length >= rest.length) return found;
+    rest = rest.slice(all.length + 1);
+  }
+}
+
+/** Undefined for what nvidia-smi writes in place of a value: "[N/A]", "[Not Supported]", "[GPU requires reset]". */
+const said = (cell: string): string | undefined => (/^(\[.*\]|N\/A|)$/.test(cell) ? undefined : cell);
+
+/** @param factor To the unit of the wire. */
+function amount(cell: string, most: number, factor = 1): number | undefined {
+  const text = said(cell);
+  const value = text !== undefined && /^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * factor) : undefined;
+  return value !== undefined && value <= most ? value : undefined;
+}
+
+function bytes(cell: string): bigint | undefined {
+  // 64 TiB in MiB.
+  const mebibytes = amount(cell, 1 << 26);
+  return mebibytes === undefined ? undefined : BigInt(mebibytes) * 1_048_576n;
+}
+
+function put<K extends keyof Gpu>(gpu: Gpu, name: K, value: Gpu[K] | undefined): void {
+  if (value !== undefined) gpu[name] = value;
+}
+
+const computeModes: readonly string[] = ["Default", "Exclusive_Thread", "Prohibited", "Exclusive_Process"];
+
+/** What one value of `--query-gpu` is of a GPU. */
+type Column = (gpu: Gpu, cell: string) => void;
+
+/**
+ * Names of `nvidia-smi --help-query-gpu`, and where each goes. memory.free before memory.total, so that what is in use
+ * follows from both (docs/decisions/0002).
+ */
+export const columns = {
+  index: (gpu, cell) => put(gpu, "id", amount(cell, 1024)),
+  uuid: (gpu, cell) => put(gpu, "uuid", said(cell)),
+  name: (gpu, cell) => put(gpu, "name", said(cell)),
+  "pci.bus_id": (gpu, cell) =>
+    put(
+      gpu,
+      "pciBusId",
+      said(cell)
+        ?.toLowerCase()
+        .replace(/^0000(?=[0-9a-f]{4}:)/, ""),
+    ),
+  "memory.free": (gpu, cell) => put(gpu, "memUsed", bytes(cell)),
+  "memory.total": (gpu, cell) => {
+    const total = bytes(cell);
+    const free = gpu.memUsed;
+    delete gpu.memUsed;
+    put(gpu, "memTotal", total);
+    if (total !== undefined && free !== undefined && free <= total) gpu.memUsed = total - free;
+  },
+  "utilization.gpu": (gpu, cell) => put(gpu, "utilization", amount(cell, 100)),
+  "utilization.memory": (gpu, cell) => put(gpu, "memUtilization", amount(cell, 100)),
+  "temperature.gpu": (gpu, cell) => put(gpu, "temp", amount(cell, 200)),
+  "fan.speed": (gpu, cell) => put(gpu, "fanspeed", amount(cell, 200)),
+  "power.draw": (gpu, cell) => put(gpu, "power", amount(cell, 10_000_000, 1000)),
+  "enforced.power.limit": (gpu, cell) => put(gpu, "powerLimit", amount(cell, 10_000_000, 1000)),
+  "clocks.sm": (gpu, cell) => put(gpu, "clockSm", amount(cell, 20_000)),
+  "clocks.mem": (gpu, cell) => put(gpu, "clockMem", amount(cell, 50_000)),
+  "ecc.errors.corrected.volatile.total": (gpu, cell) => put(gpu, "eccCorrected", count(cell)),
+  "ecc.errors.uncorrected.volatile.total": (gpu, cell) => put(gpu, "eccUncorrected", count(cell)),
+  "pcie.link.gen.current": (gpu, cell) => link(gpu, "generation", amount(cell, 16)),
+  "pcie.link.width.current": (gpu, cell) => link(gpu, "width", amount(cell, 64)),
+  pstate: (gpu, cell) => put(gpu, "performance", amount(cell.replace(/^P/, ""), 15)),
+  persistence_mode: (gpu, cell) => put(gpu, "persistence", flag(cell)),
+  compute_mode: (gpu, cell) => {
+    const mode = computeModes.indexOf(cell);
+    if (mode >= 0) gpu.computeMode = (mode + 1) as ComputeMode;
+  },
+  "memory.reserved": (gpu, cell) => put(gpu, "memReserved", bytes(cell)),
+  "temperature.memory": (gpu, cell) => put(gpu, "memTemp", amount(cell, 200) || undefined),
+  "clocks_throttle_reasons.active": (gpu, cell) => {
+    if (/^0x[0-9a-f]{1,16}$/i.test(cell)) gpu.throttle = throttles(BigInt(cell));
+  },
+  "mig.mode.current": (gpu, cell) => {
+    if (flag(cell)) gpu.divided = true;
+  },
+} as const satisfies Readonly<Record<string, Column>>;
+
+export type ColumnName = keyof typeof columns;
+
+const count = (cell: string): bigint | undefined => {
+  const value = amount(cell, Number.MAX_SAFE_INTEGER);
+  return value === undefined ? undefined : BigInt(value);
+};
+
+const flag = (cell: string): boolean | undefined =>
+  cell === "Enabled" ? true : cell === "Disabled" ? false : undefined;
+
+function link(gpu: Gpu, name: "generation" | "width", value: number | undefined): void {
+  if (value !== undefined) gpu.pcie = { ...gpu.pcie, [name]: value };
+}
+
+/** What one answer to `--query-gpu` says. */
+export interface Table {
+  readonly gpus: Gpu[];
+  readonly driver: string | undefined;
+  /** Lines that are no GPU: what went wrong, in nvidia-smi's words. */
+  readonly rest: string[];
+}
+
+/** @param names Columns that follow driver_version. */
+export function parseGpus(text: string, names: readonly ColumnName[]): Table {
+  const gpus: Gpu[] = [];
+  const rest: string[] = [];
+  let driver: string | undefined;
+  for (const line of text.split("\n").map((each) => each.trim())) {
+    if (line === "") continue;
+    const [version = "", ...values] = cells(line);
+    const gpu: Gpu = { vendor: nvidia, state: ok, procs: [] };
+    if (values.length === names.length) names.forEach((name, i) => void columns[name](gpu, values[i] ?? ""));
+    // A GPU without a number is none: the line is of something else that happens to have as many commas.
+    if (gpu.id === undefined) rest.push(line);
+    else {
+      gpus.push(gpu);
+      driver ??= said(version);
+    }
+  }
+  return { gpus, driver, rest };
+}
+
+/** Processes by the uuid of their GPU, from `--query-compute-apps=gpu_uuid,pid,used_memory`. */
+export function parseApps(text: string): Map<string, Proc[]> {
+  const found = new Map<string, Proc[]>();
+  for (const line of text.split("\n")) {
+    const values = cells(line);
+    const [uuid = "", number = "", memory = ""] = values;
+    const pid = amount(number, 0xffff_ffff);
+    if (values.length !== 3 || uuid === "" || !pid) continue;
+    const mem = bytes(memory);
+    const proc: Proc = { pid, compute: true, ...(mem === undefined ? {} : { mem }) };
+    found.set(uuid, [...(found.get(uuid) ?? []), proc]);
+  }
+  return found;
+}

@@ -1,0 +1,162 @@
+// GPUs where NVML cannot be loaded: a played nvidia-smi in PATH, with what it does on good and on bad days.
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { smiPlaces } from "../../agent/source/nvml/smi.ts";
+import { State } from "../../proto/gen/host_pb.js";
+import { h100, type Rig, rig } from "./rig.ts";
+
+const patience = { timeout: 20_000, interval: 50 };
+const path = process.env.PATH ?? "";
+
+/** Values by column, as `nvidia-smi --query-gpu` prints them; columns that are not here are "[N/A]". */
+const cards = [
+  { driver_version: "550.54.15", index: "0", uuid: "GPU-a", name: "NVIDIA H100 80GB HBM3", "memory.total": "81559" },
+  { driver_version: "550.54.15", index: "1", uuid: "GPU-b", name: "NVIDIA H100 80GB HBM3", "memory.total": "81559" },
+].map((card) => ({ ...card, "memory.free": "5274", "utilization.gpu": "97", "power.draw": "672.31" }));
+const apps = "GPU-b, 4711, 76285\n";
+
+/** A Node program in the language of nvidia-smi's options; `mode` is read at each start. */
+const script = (folder: string): string => `#!${process.execPath}
+const { appendFileSync, readFileSync } = require("node:fs");
+const mode = readFileSync(${JSON.stringify(join(folder, "mode"))}, "utf8");
+const [query, format] = process.argv.slice(2);
+appendFileSync(${JSON.stringify(join(folder, "calls"))}, process.pid + " " + query + "\\n");
+if (format !== "--format=csv,noheader,nounits") process.exit(99);
+if (mode === "hang") setInterval(() => undefined, 1000);
+else if (mode === "child") require("node:child_process").spawnSync("sleep", ["1000"], { stdio: "inherit" });
+else if (mode === "fail") { console.error("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."); process.exit(9); }
+else if (mode === "garbage") console.log("\\u0000\\u0001 this, is, no table\\n<html>");
+else if (mode === "endless") require("node:child_process").spawnSync("yes", { stdio: "inherit" });
+else if (mode === "none") console.log("No devices were found");
+else if (query.startsWith("--query-compute-apps=")) {
+  if (mode === "noapps") { console.log("Insufficient Permissions"); process.exit(4); }
+  process.stdout.write(${JSON.stringify(apps)});
+} else {
+  const names = query.replace("--query-gpu=", "").split(",");
+  const unknown = mode === "old" ? names.find((name) => /^(memory.reserved|mig.mode|temperature.memory)/.test(name)) : undefined;
+  if (unknown !== undefined) { console.log('Field "' + unknown + '" is not a valid field to query.\\n'); process.exit(2); }
+  for (const card of ${JSON.stringify(cards)}) console.log(names.map((name) => card[name] ?? "[N/A]").join(", "));
+  if (mode === "lost") { console.log("Unable to determine the device handle for GPU 0000:47:00.0: GPU is lost."); process.exit(15); }
+}
+`;
+
+let folder = "";
+let at: Rig | undefined;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "gohm-smi-"));
+  writeFileSync(join(folder, "nvidia-smi"), script(folder));
+  chmodSync(join(folder, "nvidia-smi"), 0o755);
+  mode("");
+  writeFileSync(join(folder, "calls"), "");
+  process.env.PATH = `${folder}:${path}`;
+});
+afterEach(async () => {
+  await at?.close();
+  at = undefined;
+  process.env.PATH = path;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const mode = (name: string): void => writeFileSync(join(folder, "mode"), name);
+const calls = (): string[] => readFileSync(join(folder, "calls"), "utf8").trim().split("\n");
+
+async function setUp(deadline?: number): Promise<Rig> {
+  at = await rig(h100, { nvml: join(folder, "libnvidia-ml.so.1"), ...(deadline === undefined ? {} : { deadline }) });
+  return at;
+}
+
+test("without a library that can be loaded, nvidia-smi tells cards and processes", async () => {
+  const { read, readers } = await setUp();
+  const { gpus, system } = await read();
+  expect(system?.driverVersion).toBe("550.54.15");
+  expect(gpus).toMatchObject([
+    {
+      id: 0,
+      uuid: "GPU-a",
+      utilization: 97,
+      power: 672_310,
+      memUsed: 76_285n * 1_048_576n,
+      state: State.OK,
+      procs: [],
+    },
+    { id: 1, uuid: "GPU-b", procs: [{ pid: 4711, mem: 76_285n * 1_048_576n, compute: true }] },
+  ]);
+  expect(gpus[0]?.fanspeed).toBeUndefined();
+  expect(readers()).toEqual([]);
+});
+
+test("a library that is there but cannot be loaded, as under another C library, is no better than none", async () => {
+  writeFileSync(join(folder, "libnvidia-ml.so.1"), "not a library");
+  const { read } = await setUp();
+  expect((await read()).gpus).toHaveLength(2);
+});
+
+test("an old nvidia-smi is asked for what it knows, and not for the rest again", async () => {
+  mode("old");
+  const { read } = await setUp();
+  expect((await read()).gpus[1]).toMatchObject({ id: 1, utilization: 97 });
+  const before = calls().length;
+  expect((await read()).gpus).toHaveLength(2);
+  expect(calls()).toHaveLength(before + 2);
+});
+
+test.each([
+  ["fail", "nvidia-smi: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. (status 9)"],
+  ["garbage", "nvidia-smi printed nothing that can be read: <html>"],
+  ["endless", "nvidia-smi prints without end"],
+])("a day on which it does %s is a failure in its words, and the next one is not", async (name, message) => {
+  const { read, failure } = await setUp();
+  await read();
+  mode(name);
+  expect((await failure()).message).toBe(message);
+  mode("");
+  expect((await vi.waitFor(read, patience)).gpus).toHaveLength(2);
+});
+
+test.each(["hang", "child"])("one that hangs (%s) is ended in time, with all it started", async (name) => {
+  const { read, failure } = await setUp(1000);
+  await vi.waitFor(read, patience);
+  const before = calls().length;
+  mode(name);
+  const error = await failure();
+  expect([error.name, error.message]).toEqual(["Hung", "nvidia-smi did not answer within 0.9 s"]);
+  const pids = calls()
+    .slice(before)
+    .map((line) => Number(line.split(" ")[0]));
+  for (const pid of pids) await vi.waitFor(() => expect(() => process.kill(-pid, 0)).toThrow("ESRCH"), patience);
+  mode("");
+  expect((await vi.waitFor(read, patience)).gpus).toHaveLength(2);
+});
+
+test("a machine whose cards are gone has none", async () => {
+  mode("none");
+  const { read } = await setUp();
+  expect((await read()).gpus).toEqual([]);
+});
+
+test("a card that is lost hides no other, and is told", async () => {
+  mode("lost");
+  const { read } = await setUp();
+  const { gpus } = await read();
+  expect(gpus.map(({ id, utilization }) => [id, utilization])).toEqual([
+    [0, 97],
+    [1, 97],
+  ]);
+  expect(gpus[0]?.err).toBe("nvidia-smi: Unable to determine the device handle for GPU 0000:47:00.0: GPU is lost.");
+});
+
+test("processes that it may not list are told as missing, the cards stay", async () => {
+  mode("noapps");
+  const { read } = await setUp();
+  const { gpus } = await read();
+  expect(gpus[1]).toMatchObject({ utilization: 97, procs: [], err: "nvidia-smi: Insufficient Permissions (status 4)" });
+});
+
+test("it is looked for in PATH, in the usual folders, then below the prefix", () => {
+  const all = smiPlaces("/host", "relative:/own/bin:/usr/bin", () => true);
+  expect(all.slice(0, 3)).toEqual(["/own/bin/nvidia-smi", "/usr/bin/nvidia-smi", "/usr/local/bin/nvidia-smi"]);
+  expect(all.at(-1)).toBe("/host/usr/bin/nvidia-smi");
+  expect(smiPlaces("/", undefined, () => false)).toEqual([]);
+});
