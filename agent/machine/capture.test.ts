@@ -27,6 +27,20 @@ const said = () =>
       ]),
   });
 
+test("of a process's environment no more is written down than what is read of it", () => {
+  const files = {
+    "/proc/7/environ": "TOKEN=secret\0SLURM_JOB_ID=12\0HOME=/root\0",
+    "/proc/8/environ": "TOKEN=secret\0",
+  };
+  const machine = recordingMachine(machineOf({ files }));
+  expect(machine.read("/proc/7/environ")).toContain("secret");
+  machine.read("/proc/8/environ");
+  expect([...machine.recorded().files]).toEqual([
+    ["/proc/7/environ", "SLURM_JOB_ID=12"],
+    ["/proc/8/environ", ""],
+  ]);
+});
+
 async function record() {
   const machine = recordingMachine(said());
   machine.read("/proc/stat");

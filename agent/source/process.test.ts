@@ -74,3 +74,20 @@ test("users of all GPUs are asked for at once", async () => {
   await describe(machine, info);
   expect(asked).toEqual([[1000, 4_294_967_294]]);
 });
+
+test("says in which container, pod and job it runs; the environment only adds what the cgroup does not say", async () => {
+  const id = "ab".repeat(32);
+  const jobs = {
+    ...files,
+    "/proc/77/cgroup": `0::/system.slice/docker-${id}.scope\n`,
+    "/proc/77/environ": "SLURM_JOB_ID=12\0PASSWORD=secret\0",
+    "/proc/88/cgroup": "0::/system.slice/slurmstepd.scope/job_7/step_0/user/task_0\n",
+    "/proc/88/environ": "SLURM_JOB_ID=12\0",
+  };
+  const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 77 }, { pid: 88 }] }] });
+  await describe(machineOf({ files: jobs, users }), info);
+  const [first, second] = info.gpus[0]?.procs ?? [];
+  expect(first).toMatchObject({ container: "abababababab", job: "12" });
+  expect(first?.pod).toBeUndefined();
+  expect(second?.job).toBe("7");
+});

@@ -1,5 +1,6 @@
 import type { HostInfo, ProcInfo } from "../../proto/gen/host_pb.js";
 import type { Machine } from "../machine.ts";
+import { type Job, parseCgroup, parseEnvironment } from "./process/job.ts";
 
 /** Unix seconds at which the machine was started, from /proc/stat. */
 function parseBoot(text: string): number | undefined {
@@ -22,7 +23,7 @@ export function parseStart(text: string): number | undefined {
 }
 
 /**
- * Fills in who runs each GPU process, what it is called and since when. A process that ended meanwhile keeps what
+ * Fills in who runs each GPU process, what it is called, since when, and in which container, pod or job. A process that ended meanwhile keeps what
  * the driver said of it.
  */
 export async function describe(machine: Machine, info: HostInfo): Promise<void> {
@@ -51,5 +52,14 @@ function one(machine: Machine, proc: ProcInfo, boot: number | undefined): number
   proc.uid = uid | 0;
   const ticks = parseStart(stat);
   if (ticks !== undefined && boot !== undefined) proc.started = BigInt(boot * 1000 + ticks * 10);
+  Object.assign(proc, jobOf(machine, proc.pid));
   return uid;
+}
+
+/** The environment is asked only for what the cgroup does not say: few processes let others read it. */
+function jobOf(machine: Machine, pid: number | undefined): Job {
+  const found = parseCgroup(machine.read(`/proc/${pid}/cgroup`) ?? "");
+  if (found.job !== undefined) return found;
+  const job = parseEnvironment(machine.read(`/proc/${pid}/environ`) ?? "");
+  return job === undefined ? found : { ...found, job };
 }

@@ -97,6 +97,12 @@ function linkOf({ pcie }: GPUInfo): string | undefined {
   return now === most ? now : `${now} / ${most}`;
 }
 
+/** What the process runs in, under the names of the programs that made it. */
+function placeOf({ container, pod, job }: ProcInfo): string | undefined {
+  const places = [job && `Slurm ${job}`, pod && `Pod ${pod}`, container && `Container ${container}`];
+  return places.filter(Boolean).join(" · ") || undefined;
+}
+
 /** `now`: the machine's own clock, on which processes were started. */
 function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }): JSX.Element {
   const t = text.value;
@@ -121,7 +127,10 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }):
                 {proc.pid}
               </td>
               <td>{userOf(proc)}</td>
-              <td class="command">{proc.basename}</td>
+              <td class="command" title={placeOf(proc)}>
+                {proc.basename}
+                {proc.job === undefined ? null : <small> Slurm {proc.job}</small>}
+              </td>
               <td class="number">
                 <Figure>{proc.mem === undefined ? undefined : size(Number(proc.mem))}</Figure>
               </td>
