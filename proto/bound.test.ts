@@ -45,6 +45,9 @@ test("a host with 5,000 processes on its GPUs is within the limits", () => {
     compute: true,
     graphics: false,
     started: 1_795_242_787_617n,
+    container: "4f1c9a8b7d6e",
+    pod: "b3a1f0de-5c2d-4e7f-8a9b-0c1d2e3f4a5b",
+    job: "184467",
   }));
   const crowded = toBinary(HostInfoSchema, create(HostInfoSchema, { gpus: [{ id: 0, procs }] }));
   expect(decode(HostInfoSchema, crowded, hostBound).gpus[0]?.procs).toHaveLength(5000);
