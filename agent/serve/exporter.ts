@@ -1,0 +1,182 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { gzipSync } from "node:zlib";
+import type { HostInfo } from "../../proto/gen/host_pb.js";
+import { contentType, exposition } from "../../proto/text.ts";
+import type { Allow } from "../allow.ts";
+import { gate } from "../gate.ts";
+import { formatFor, gzipFor } from "./exporter/accept.ts";
+import { dcgm } from "./exporter/dcgm.ts";
+import { hardware, metrics } from "./exporter/hardware.ts";
+import { type Patience, patience as usual, watchLines } from "./exporter/line.ts";
+import { nodeObject } from "./exporter/node.ts";
+import { sceneOf } from "./exporter/scene.ts";
+
+/** What is shown, and how. */
+export interface Showing {
+  /** What the `node` label says; "" is the host name. */
+  readonly node: string;
+  /** Keys of [metrics.enabled] that are switched off. */
+  readonly off: ReadonlySet<string>;
+  /** Adds the names of dcgm-exporter. */
+  readonly dcgm: boolean;
+  /** See TextOptions. */
+  readonly typed: boolean;
+}
+
+export interface ExporterOptions extends Showing {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly allow: Allow;
+  /** Shared with everybody else who asks: it never takes longer than the deadline of a reading. */
+  readonly collect: () => Promise<HostInfo>;
+  readonly log: (line: string) => void;
+  readonly ticks: () => number;
+  readonly patience?: Patience;
+}
+
+export interface ExporterServer {
+  readonly port: number;
+  /** From now on /ready says yes. */
+  ready(): void;
+  /** Lets answers under way finish, up to `grace` milliseconds. */
+  close(grace: number): Promise<void>;
+}
+
+/** A metric as the documents list it, and as it can be switched off. */
+export interface Listed {
+  readonly name: string;
+  readonly help: string;
+  readonly key: string;
+}
+
+/** Every metric of the exporter, the catalogue's and its own. */
+export const listed: readonly Listed[] = metrics.map(({ name, help, key }) => ({ name, help, key }));
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+const text = "text/plain; charset=utf-8";
+const plain = (status: number, words: string): Answer => ({ status, type: text, body: `${words}\n` });
+
+type Page = (request: IncomingMessage) => Answer | Promise<Answer>;
+
+function pages(options: ExporterOptions, isReady: () => boolean): ReadonlyMap<string, Page> {
+  const scene = async () => sceneOf(await options.collect(), options.node);
+  const node: Page = async () => ({
+    status: 200,
+    type: "application/json; charset=utf-8",
+    body: `${JSON.stringify(nodeObject(await scene()))}\n`,
+  });
+  const alive: Page = () => plain(200, "ok");
+  const ready: Page = () => (isReady() ? plain(200, "ok") : plain(503, "not ready"));
+  const show: Page = async ({ headers }) => {
+    const format = formatFor(headers.accept);
+    const now = await scene();
+    const families = [...hardware(now, options.off), ...(options.dcgm ? dcgm(now) : [])];
+    return {
+      status: 200,
+      type: contentType[format],
+      body: exposition(families, { format, typed: options.typed }),
+    };
+  };
+  const all = new Map<string, Page>([
+    ["/metrics", show],
+    ["/metrics/json", node],
+    ["/node", node],
+    ["/health", alive],
+    ["/healthz", alive],
+    ["/livez", alive],
+    ["/ready", ready],
+  ]);
+  return all.set("/", () =>
+    plain(200, `hmonitor answers ${[...all.keys()].filter((path) => path !== "/").join(", ")}`),
+  );
+}
+
+async function answerTo(request: IncomingMessage, all: ReadonlyMap<string, Page>): Promise<Answer> {
+  const path = (request.url ?? "").replace(/[?#].*$/s, "");
+  const page = all.get(path);
+  if (page === undefined) return plain(404, `There is no such page here; ask for one of ${[...all.keys()].join(", ")}`);
+  if (request.method !== "GET" && request.method !== "HEAD") return plain(405, "Only GET and HEAD are answered here");
+  return await page(request);
+}
+
+/** Shorter answers are not worth packing. */
+const worth = 1024;
+
+function send(request: IncomingMessage, response: ServerResponse, { status, type, body }: Answer): void {
+  const bytes = Buffer.from(body, "utf8");
+  const packed = bytes.length >= worth && gzipFor(String(request.headers["accept-encoding"] ?? ""));
+  const sent = packed ? gzipSync(bytes) : bytes;
+  // A body that comes with a request is not read: its sender is let go instead.
+  const announced = request.headers["content-length"] ?? request.headers["transfer-encoding"];
+  if (announced !== undefined && announced !== "0") response.shouldKeepAlive = false;
+  response.writeHead(status, {
+    "Content-Type": type,
+    "Content-Length": sent.length,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    Vary: "Accept, Accept-Encoding",
+    ...(packed && { "Content-Encoding": "gzip" }),
+    ...(status === 405 && { Allow: "GET, HEAD" }),
+  });
+  response.end(request.method === "HEAD" ? undefined : sent);
+}
+
+const refusals: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+};
+
+/** Answers what is no request in the words of HTTP, and hangs up. */
+function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (socket.writable && error.code !== "ECONNRESET") {
+    socket.end(`HTTP/1.1 ${refusals[error.code ?? ""] ?? "400 Bad Request"}\r\nConnection: close\r\n\r\n`);
+  }
+  socket.destroySoon();
+}
+
+function httpServer(options: ExporterOptions, all: ReadonlyMap<string, Page>): Server {
+  const server = createServer({ maxHeaderSize: 8192 }, (request, response) => {
+    answerTo(request, all).then(
+      (answer) => send(request, response, answer),
+      (error: unknown) => {
+        options.log(`exporter: ${String(error)}`);
+        send(request, response, plain(500, "The reading failed; the agent's log says why"));
+      },
+    );
+  });
+  server.keepAliveTimeout = (options.patience ?? usual).idle;
+  server.on("clientError", refuse);
+  return server;
+}
+
+/**
+ * Serves this machine to Prometheus and to whoever wants JSON, to peers that may connect.
+ * @throws Error of node:net (EADDRINUSE and such) when it cannot listen.
+ */
+export async function serveExporter(options: ExporterOptions): Promise<ExporterServer> {
+  const { allow, log, ticks } = options;
+  let ready = false;
+  const all = pages(options, () => ready);
+  const server = httpServer(options, all);
+  const hangUp = watchLines(server, options.patience ?? usual);
+  const door = gate({ allow, log, ticks, enter: (socket) => server.emit("connection", socket) });
+  const port = await door.listen(options);
+  return {
+    port,
+    ready() {
+      ready = true;
+    },
+    close(grace) {
+      ready = false;
+      const closed = door.close(grace);
+      hangUp();
+      return closed;
+    },
+  };
+}

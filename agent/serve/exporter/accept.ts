@@ -1,0 +1,36 @@
+import type { Format } from "../../../proto/text.ts";
+
+interface Wish {
+  /** "application/openmetrics-text", "gzip", "*". */
+  readonly name: string;
+  readonly version: string | undefined;
+  /** 0 to 1. */
+  readonly weight: number;
+}
+
+/** An Accept or Accept-Encoding header, RFC 9110 §12.5. What cannot be understood is passed over. */
+function wishes(header: string): Wish[] {
+  return header.split(",").flatMap((piece): Wish[] => {
+    const [name = "", ...parameters] = piece.split(";").map((part) => part.trim().toLowerCase());
+    const parameter = (key: string): string | undefined =>
+      parameters.find((each) => each.startsWith(`${key}=`))?.slice(key.length + 1);
+    const weight = Number(parameter("q") ?? 1);
+    return name !== "" && weight >= 0 && weight <= 1 ? [{ name, version: parameter("version"), weight }] : [];
+  });
+}
+
+/** OpenMetrics is for those who ask for it by name and like it no less than text; everybody else gets text. */
+export function formatFor(accept: string | undefined): Format {
+  const all = wishes(accept ?? "");
+  const best = (fits: (wish: Wish) => boolean): number => Math.max(0, ...all.filter(fits).map(({ weight }) => weight));
+  const open = best(
+    ({ name, version }) => name === "application/openmetrics-text" && (version === undefined || version === "1.0.0"),
+  );
+  return open > 0 && open >= best(({ name }) => name === "text/plain") ? "openmetrics" : "text";
+}
+
+export function gzipFor(encoding: string | undefined): boolean {
+  const all = wishes(encoding ?? "");
+  const named = all.find(({ name }) => name === "gzip" || name === "x-gzip") ?? all.find(({ name }) => name === "*");
+  return named !== undefined && named.weight > 0;
+}

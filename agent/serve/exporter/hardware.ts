@@ -1,0 +1,210 @@
+import { catalog } from "../../../proto/catalog.ts";
+import { State } from "../../../proto/gen/host_pb.js";
+import { Kind } from "../../../proto/gen/metric_pb.js";
+import { type Family, labels, type Sample, scaled, withLabels } from "../../../proto/text.ts";
+import { sharesOf } from "./people.ts";
+import {
+  age,
+  devicesOf,
+  gpuMemory,
+  gpusInUse,
+  gpuTypes,
+  type Labelled,
+  memoryShare,
+  present,
+  type Scene,
+  stateWord,
+  usedCores,
+} from "./scene.ts";
+
+/** A metric of the exporter. */
+export interface Metric {
+  /** Whole Prometheus name. */
+  readonly name: string;
+  readonly help: string;
+  readonly kind: Kind;
+  /** Its key under [metrics.enabled]; several may share one. */
+  readonly key: string;
+  samples(scene: Scene): Sample[];
+}
+
+type Read = (scene: Scene) => (Sample | undefined)[];
+
+const gauge = (name: string, help: string, key: string, read: Read): Metric => ({
+  name: `hw_${name}`,
+  help,
+  kind: Kind.GAUGE,
+  key,
+  samples: (scene) => read(scene).filter((sample) => sample !== undefined),
+});
+
+/** A sample where there is a value: absent is not 0. */
+const given = (set: string, value: number | undefined): Sample | undefined =>
+  value === undefined ? undefined : { labels: set, value };
+
+const ofHost =
+  (read: (scene: Scene) => number | undefined): Read =>
+  (scene) => [given(scene.host.labels, read(scene))];
+
+/** Machines without GPUs have none of these. */
+const ofGpuHost = (read: (scene: Scene) => number): Read =>
+  ofHost((scene) => (scene.info.gpus.length > 0 ? read(scene) : undefined));
+
+const ofGpus =
+  (read: (gpu: Scene["gpus"][number]["message"]) => number | undefined): Read =>
+  ({ gpus }) =>
+    gpus.map(({ message, labels: set, told }) => given(set, told ? read(message) : undefined));
+
+const ofUsers =
+  (read: (share: ReturnType<typeof sharesOf>[number]) => number | undefined): Read =>
+  ({ gpus }) =>
+    gpus
+      .filter(({ told }) => told)
+      .flatMap(({ message, labels: set }) =>
+        sharesOf(message).map((share) => given(withLabels(set, { user: share.user }), read(share))),
+      );
+
+const states = (devices: readonly Labelled<{ state?: State | undefined }>[]): Sample[] =>
+  devices.map(({ message, labels: set }) => ({
+    labels: withLabels(set, { state: stateWord(message.state) }),
+    value: 1,
+  }));
+
+/** Readers of what this machine does not have are not failures: they are left out. */
+const ofSources =
+  (read: (source: Scene["info"]["sources"][number], scene: Scene) => number | undefined): Read =>
+  (scene) =>
+    scene.info.sources
+      .filter(({ state }) => state !== State.UNSUPPORTED)
+      .map((source) => given(withLabels(scene.host.labels, { source: source.name ?? "" }), read(source, scene)));
+
+function nodeInfo({ info, node }: Scene): Sample[] {
+  const { os = "", osVersion: os_version = "", kernel = "" } = info.system ?? {};
+  return [{ labels: labels({ node, os, os_version, kernel, cpu_model: info.cpu?.model ?? "" }), value: 1 }];
+}
+
+function agentInfo({ info, node }: Scene): Sample[] {
+  const { driverVersion: driver_version = "", cudaVersion: cuda_version = "" } = info.system ?? {};
+  return [{ labels: labels({ node, version: info.agentVersion ?? "", driver_version, cuda_version }), value: 1 }];
+}
+
+/** What is told beside the catalogue: sums, names, and how the reading went. */
+const own: readonly Metric[] = [
+  gauge("node_info", "The system this node runs and its CPU, in labels; always 1.", "node_info", nodeInfo),
+  gauge(
+    "agent_info",
+    "Versions of the agent, of the NVIDIA driver and of the CUDA it offers, in labels; always 1.",
+    "agent_info",
+    agentInfo,
+  ),
+  gauge(
+    "cpu_used_cores",
+    "Work of all hardware threads together, in threads: usage / 100 × threads.",
+    "cpu_used_cores",
+    ofHost(({ info }) => usedCores(info)),
+  ),
+  gauge(
+    "memory_usage_percent",
+    "Share of the memory that programs hold.",
+    "memory_usage",
+    ofHost(({ info }) => memoryShare(info)),
+  ),
+  gauge(
+    "gpu_count",
+    "GPUs that are there; one that fell off the bus is not counted.",
+    "gpu_count",
+    ofGpuHost(({ info }) => present(info).length),
+  ),
+  gauge(
+    "gpu_used_count",
+    "GPUs with at least one compute process.",
+    "gpu_used_count",
+    ofGpuHost(({ info }) => gpusInUse(info)),
+  ),
+  gauge("gpu_type_count", "GPUs of one kind.", "gpu_type_count", ({ info, node }) =>
+    [...gpuTypes(info)].map(([gpu_type, value]) => ({ labels: labels({ node, gpu_type }), value })),
+  ),
+  gauge(
+    "gpu_memory_used_bytes",
+    "Device memory in use as nvidia-smi shows it: without what the driver reserves for itself.",
+    "gpu_memory_used",
+    ofGpus((gpu) => gpuMemory(gpu).used),
+  ),
+  gauge(
+    "gpu_memory_free_bytes",
+    "Device memory that programs can still get.",
+    "gpu_memory_free",
+    ofGpus((gpu) => gpuMemory(gpu).free),
+  ),
+  gauge("gpu_state", "State of the GPU's reading, in a label; always 1.", "gpu_state", ({ gpus }) => states(gpus)),
+  gauge("gpu_sample_age_seconds", "Time since the GPU's values were read.", "gpu_state", ({ gpus, info }) =>
+    gpus.map(({ message, labels: set }) => given(set, age(info, message.sampled))),
+  ),
+  gauge(
+    "gpu_process_running",
+    "Processes of one user on the GPU.",
+    "gpu_process",
+    ofUsers(({ processes }) => processes),
+  ),
+  gauge(
+    "gpu_process_memory_bytes",
+    "Device memory held by the processes of one user.",
+    "gpu_process",
+    ofUsers(({ memory }) => memory),
+  ),
+  gauge(
+    "gpu_process_utilization_percent",
+    "Share of the GPU's time used by the processes of one user.",
+    "gpu_process",
+    ofUsers(({ utilization }) => utilization),
+  ),
+  gauge("disk_state", "State of the filesystem's reading, in a label; always 1.", "disk_state", ({ disks }) =>
+    states(disks),
+  ),
+  gauge(
+    "source_success",
+    "Whether the last reading of one kind of thing succeeded.",
+    "source",
+    ofSources(({ state }) => (state === State.OK ? 1 : 0)),
+  ),
+  gauge(
+    "source_duration_seconds",
+    "Time that reading took.",
+    "source",
+    ofSources(({ duration }) => (duration === undefined ? undefined : duration / 1e6)),
+  ),
+  gauge(
+    "source_age_seconds",
+    "Time since the last reading that succeeded.",
+    "source",
+    ofSources(({ sampled }, { info }) => age(info, sampled)),
+  ),
+];
+
+/** Keys of the earlier exporter's file, where they are not the catalogue's names. */
+const oldKeys: Readonly<Record<string, string>> = {
+  uptime: "node_uptime",
+  cpu_utilization: "cpu_usage",
+  gpu_power: "gpu_power_draw",
+};
+
+const ownNames = new Set(own.map(({ name }) => name));
+
+const catalogued: readonly Metric[] = catalog.flatMap((metric): Metric[] => {
+  const name = `hw_${metric.prometheus}`;
+  // Some are told otherwise here than on the wire.
+  if (metric.prometheus === "" || ownNames.has(name)) return [];
+  const samples = (scene: Scene): Sample[] =>
+    devicesOf(scene, metric.level).flatMap(({ message, labels: set }) => given(set, scaled(metric, message)) ?? []);
+  return [{ name, help: metric.help, kind: metric.kind, key: oldKeys[metric.name] ?? metric.name, samples }];
+});
+
+/** Every metric of the exporter. */
+export const metrics: readonly Metric[] = [...own, ...catalogued];
+
+/** @param off Keys of [metrics.enabled] that are switched off. */
+export function hardware(scene: Scene, off: ReadonlySet<string>): Family[] {
+  return metrics
+    .filter(({ key }) => !off.has(key))
+    .map(({ name, help, kind, samples }) => ({ name, help, kind, samples: samples(scene) }));
+}

@@ -1,0 +1,68 @@
+import { type GPUInfo, State } from "../../../proto/gen/host_pb.js";
+import {
+  age,
+  gpuMemory,
+  gpusInUse,
+  gpuTypes,
+  memoryShare,
+  present,
+  type Scene,
+  stateWord,
+  usedCores,
+} from "./scene.ts";
+
+const known = <T>(value: T | undefined): T | null => value ?? null;
+const count = (value: bigint | undefined): number | null => (value === undefined ? null : Number(value));
+const mebi = 1024 * 1024;
+const mib = (bytes: number | undefined): number | null => (bytes === undefined ? null : Math.floor(bytes / mebi));
+const watts = (milliwatts: number | undefined): number | null => (milliwatts === undefined ? null : milliwatts / 1000);
+
+/**
+ * The machine as one JSON object, for /metrics/json and /node. Every field is always there; what the machine does not
+ * tell is null. Memory of devices in MiB, as nvidia-smi shows it.
+ */
+export function nodeObject(scene: Scene) {
+  const { info, node, gpus } = scene;
+  const { cpu, memory, system } = info;
+  return {
+    hostname: known(info.hostname),
+    node,
+    os_name: known(system?.os),
+    os_version: known(system?.osVersion),
+    kernel_version: known(system?.kernel),
+    uptime_secs: count(system?.uptime),
+    cpu_cores: known(cpu?.cores),
+    cpu_threads: known(cpu?.threads),
+    cpu_model: known(cpu?.model),
+    cpu_usage_percent: known(cpu?.busy),
+    cpu_used_cores: known(usedCores(info)),
+    memory_total_bytes: count(memory?.total),
+    memory_used_bytes: count(memory?.used),
+    memory_available_bytes: count(memory?.available),
+    memory_usage_percent: known(memoryShare(info)),
+    gpu_count: present(info).length,
+    gpu_used_count: gpusInUse(info),
+    gpu_devices: gpus
+      .filter(({ message, told }) => told && message.state !== State.LOST)
+      .map(({ message }) => ({ ...gpuObject(message), age_secs: known(age(info, message.sampled)) })),
+    gpu_type_counts: Object.fromEntries(gpuTypes(info)),
+    gpu_lost: gpus.filter(({ message }) => message.state === State.LOST).map(({ message }) => known(message.id)),
+  };
+}
+
+function gpuObject(gpu: GPUInfo) {
+  const { used, free } = gpuMemory(gpu);
+  return {
+    index: known(gpu.id),
+    name: known(gpu.name),
+    uuid: known(gpu.uuid),
+    memory_total_mb: mib(gpu.memTotal === undefined ? undefined : Number(gpu.memTotal)),
+    memory_used_mb: mib(used),
+    memory_free_mb: mib(free),
+    utilization_percent: known(gpu.utilization),
+    temperature_celsius: known(gpu.temp),
+    power_draw_watts: watts(gpu.power),
+    power_limit_watts: watts(gpu.powerLimit),
+    state: stateWord(gpu.state),
+  };
+}

@@ -1,0 +1,118 @@
+import { type Metric, value } from "./catalog.ts";
+import { Kind } from "./gen/metric_pb.js";
+
+/** Prometheus text 0.0.4, or OpenMetrics 1.0. */
+export type Format = "text" | "openmetrics";
+
+export const contentType: Readonly<Record<Format, string>> = {
+  text: "text/plain; version=0.0.4; charset=utf-8",
+  openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+};
+
+export interface Sample {
+  /** As `labels` writes them: `{node="a"}`, or "" for none. */
+  readonly labels: string;
+  readonly value: number;
+}
+
+/** All samples of one name. */
+export interface Family {
+  /** Name of the samples in both formats. */
+  readonly name: string;
+  readonly help: string;
+  readonly kind: Kind;
+  readonly samples: readonly Sample[];
+}
+
+export interface TextOptions {
+  readonly format: Format;
+  /**
+   * Says of the names that Prometheus' own rules object to (a counter without _total, a gauge that ends in _count) what
+   * they are. Without it they are "untyped", which every scraper takes and `promtool check metrics` does not complain of.
+   */
+  readonly typed?: boolean;
+}
+
+/** Lone halves of a surrogate pair have no UTF-8. */
+const lone = /\p{Surrogate}/gu;
+const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", '"': '\\"' };
+
+/** A set of labels, written. Names must be letters, digits and underscores; values may be any text. */
+export function labels(pairs: Readonly<Record<string, string>>): string {
+  const written = Object.entries(pairs).map(
+    ([name, text]) => `${name}="${text.replace(lone, "\ufffd").replace(/[\\\n"]/g, (c) => escapes[c] ?? c)}"`,
+  );
+  return written.length > 0 ? `{${written.join(",")}}` : "";
+}
+
+/** The labels of `written` and some more. */
+export function withLabels(written: string, pairs: Readonly<Record<string, string>>): string {
+  const more = labels(pairs);
+  if (written === "" || more === "") return written + more;
+  return `${written.slice(0, -1)},${more.slice(1)}`;
+}
+
+/** Help of a family. OpenMetrics escapes quotes too. */
+function helpOf(text: string, format: Format): string {
+  const unsafe = format === "text" ? /[\\\n]/g : /[\\\n"]/g;
+  return text.replace(lone, "\ufffd").replace(unsafe, (c) => escapes[c] ?? c);
+}
+
+/** Go's spelling, which both formats use. */
+function number(amount: number): string {
+  if (amount === Number.POSITIVE_INFINITY) return "+Inf";
+  return amount === Number.NEGATIVE_INFINITY ? "-Inf" : String(amount);
+}
+
+/** Name and type under which the family is declared. */
+function declared({ name, kind }: Family, { format, typed }: TextOptions): { family: string; type: string } {
+  const counter = kind === Kind.COUNTER;
+  const total = name.endsWith("_total");
+  if (format === "openmetrics") {
+    // There a counter's samples end in _total and its family does not. An old name without it keeps its name, not its type.
+    if (counter && total) return { family: name.slice(0, -"_total".length), type: "counter" };
+    return { family: name, type: counter ? "unknown" : "gauge" };
+  }
+  const odd = counter ? !total : /_(count|sum|bucket|total)$/.test(name);
+  return { family: name, type: odd && !typed ? "untyped" : counter ? "counter" : "gauge" };
+}
+
+const units = ["bytes", "bytes_per_second", "celsius", "hertz", "percent", "seconds", "watts"];
+
+/**
+ * Writes families, each with HELP and TYPE once. A family without samples is left out, and so are a value that is not a
+ * number (nothing was read, so nothing is said) and a second sample with the labels of another.
+ */
+export function exposition(families: readonly Family[], options: TextOptions): string {
+  const lines: string[] = [];
+  for (const family of families) {
+    const seen = new Set<string>();
+    const begin = lines.length;
+    for (const { labels: set, value: amount } of family.samples) {
+      if (Number.isNaN(amount) || seen.has(set)) continue;
+      seen.add(set);
+      lines.push(`${family.name}${set} ${number(amount)}`);
+    }
+    if (seen.size > 0) lines.splice(begin, 0, ...head(family, options));
+  }
+  if (options.format === "openmetrics") lines.push("# EOF");
+  return lines.length > 0 ? `${lines.join("\n")}\n` : "";
+}
+
+function head(family: Family, options: TextOptions): string[] {
+  const { family: name, type } = declared(family, options);
+  const unit = options.format === "openmetrics" ? units.find((each) => name.endsWith(`_${each}`)) : undefined;
+  return [
+    `# HELP ${name} ${helpOf(family.help, options.format)}`,
+    `# TYPE ${name} ${type}`,
+    ...(unit === undefined ? [] : [`# UNIT ${name} ${unit}`]),
+  ];
+}
+
+/** Reads a metric in the unit of its Prometheus name. Absent is undefined. */
+export function scaled(metric: Metric, message: object): number | undefined {
+  const amount = value(metric, message);
+  if (amount === undefined) return undefined;
+  // 287316 × 0.001 is 287.31600000000003; divided by 1000 it is 287.316.
+  return metric.factor < 1 ? amount / Math.round(1 / metric.factor) : amount * metric.factor;
+}
