@@ -42,16 +42,18 @@ export function spaces(ways: Ways = { local: bySelf, network: byChild }): Ask {
     const answered = (): boolean => hung.delete(path);
     question.answer.then(answered, () => undefined); // what was refused is told to the caller below
     const wait = hung.has(path) ? Math.min(patience, deadline) : deadline;
+    // Before the limit below: what is given up ends with an error of its own, which must not hide that it was late.
+    const result = within(question.answer, wait, () => {
+      hung.add(path);
+      return new SpaceTimeout(`${path}: no answer in ${wait} ms`);
+    });
     const limit = setTimeout(() => question.abandon(), deadline);
     question.ended.then(
       () => clearTimeout(limit),
       () => clearTimeout(limit),
     );
     limit.unref();
-    return await within(question.answer, wait, () => {
-      hung.add(path);
-      return new SpaceTimeout(`${path}: no answer in ${wait} ms`);
-    });
+    return await result;
   };
 }
 
