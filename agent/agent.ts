@@ -6,12 +6,13 @@ import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
 import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setting.ts";
 import { parseAllow } from "./allow.ts";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
+import { clean } from "./clean.ts";
 import { capturedMachine, isCapture, recordingMachine } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
 import { findAgent, NoAgent, command as pauseCommand, readersOf, requested } from "./pause.ts";
-import { type GrpcServer, serveGrpc } from "./serve/grpc.ts";
-import { parseLine, pauseSeconds, type Settings, table, UsageError } from "./settings.ts";
+import { type GrpcOptions, serveGrpc } from "./serve/grpc.ts";
+import { parseLine, pauseSeconds, type Settings, table, UsageError, wantsExporter } from "./settings.ts";
 import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
 import { command as readerCommand } from "./source/nvml/message.ts";
@@ -142,44 +143,63 @@ async function capture(settings: Settings, folder: string, users: boolean): Prom
   return 0;
 }
 
+/** What both servers are given. */
+type Served = Pick<GrpcOptions, "allow" | "collect" | "log" | "ticks">;
+
 async function serve(settings: Settings): Promise<undefined> {
   const allow = parseAllow(settings.allow);
   const tls = { cert: settings.tlsCert, key: settings.tlsKey, clientCa: settings.tlsClientCa };
+  const exporting = await prepareExporter(settings);
   const machine = machineAt(settings.root);
   const snapshot = snapshotOf(settings, machine, log);
-  const { host, port } = hostPort(settings.addr);
+  const served: Served = {
+    allow,
+    collect: () => snapshot.collect(),
+    log: (line) => log.warn(line),
+    ticks: () => machine.ticks(),
+  };
   pauseOnSignal(snapshot);
   const opened = snapshot.open();
-  let server: GrpcServer;
-  try {
-    server = await serveGrpc({
-      host,
-      port,
-      allow,
-      tls,
-      admits: tokenCheck(settings.token),
-      collect: () => snapshot.collect(),
-      log: (line) => log.warn(line),
-      ticks: () => machine.ticks(),
-    });
-  } catch (error) {
-    if (error instanceof SettingError) throw error;
-    throw new SettingError(unlistenable(settings.addr, error));
-  }
-  stopOnSignals(server, snapshot);
-  log.info(
-    `hmonitor ${version} listens on ${settings.addr.replace(/\d+$/, String(server.port))}, allows ${allow.text}`,
-  );
+  const at = hostPort(settings.addr);
+  const admits = tokenCheck(settings.token);
+  const grpc = await listening(settings.addr, "GOHM_ADDR", serveGrpc({ ...served, ...at, tls, admits }));
+  const exporter = exporting && (await listening(exporting.addr, exporting.from, exporting.serve(served)));
+  stopOnSignals([grpc, ...(exporter ? [exporter] : [])], snapshot);
+  const named = (addr: string, port: number): string => addr.replace(/\d+$/, String(port));
+  log.info(`hmonitor ${version} listens on ${named(settings.addr, grpc.port)}, allows ${allow.text}`);
+  if (exporter) log.info(`Metrics: http://${named(exporting.addr, exporter.port)}/metrics`);
   // The first GOHM spoke plaintext, and its hubs still do: that stays the default, and is said.
-  if (!encrypted(tls) && !isLoopback(host)) {
+  if (!encrypted(tls) && !isLoopback(at.host)) {
     log.info("Connections are not encrypted; GOHM_TLS_CERT and GOHM_TLS_KEY change that");
   }
   await opened;
   log.info(gpuLine(await snapshot.collect()));
+  exporter?.ready();
   return undefined;
 }
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
+
+/** Loads the exporter's part of the program where somebody asked for it: the others do without its memory. */
+async function prepareExporter(settings: Settings) {
+  if (!wantsExporter(settings, process.env)) return undefined;
+  const [{ exporterAt }, { serveExporter }] = await Promise.all([import("./toml.ts"), import("./serve/exporter.ts")]);
+  const { addr, from, host, port, off } = exporterAt(settings, process.env);
+  const showing = { host, port, off, node: clean(settings.nodeName), dcgm: settings.dcgmNames };
+  return { addr, from, serve: (served: Served) => serveExporter({ ...served, ...showing }) };
+}
+
+/** @throws SettingError when a server cannot listen. */
+async function listening<T>(addr: string, from: string, server: Promise<T>): Promise<T> {
+  try {
+    return await server;
+  } catch (error) {
+    if (error instanceof SettingError) throw error;
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
+    throw new SettingError(`Cannot listen on ${addr} (${from}): ${reason}`);
+  }
+}
 
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "another program uses that port; stop it or give another port",
@@ -187,11 +207,6 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: "ports below 1024 need administrator rights; give a higher one",
   ENOTFOUND: "no such host name is known",
 };
-
-function unlistenable(addr: string, error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code ?? "";
-  return `Cannot listen on ${addr} (GOHM_ADDR): ${reasons[code] ?? (error instanceof Error ? error.message : String(error))}`;
-}
 
 /** "GPUs: 8 × NVIDIA H200", or why there are none. */
 function gpuLine({ gpus, err }: HostInfo): string {
@@ -246,14 +261,14 @@ async function pauseGpu(settings: Settings, seconds: number): Promise<number> {
 }
 
 /** Ends with status 0 on SIGTERM, SIGINT, or when the parent that forked us is gone. */
-function stopOnSignals(server: GrpcServer, snapshot: Snapshot): void {
+function stopOnSignals(servers: readonly { close(grace: number): Promise<void> }[], snapshot: Snapshot): void {
   let stopping = false;
   const stop = (): void => {
     // Whoever asks twice does not want to wait.
     if (stopping) process.exit(0);
     stopping = true;
     setTimeout(() => process.exit(0), 2000).unref();
-    Promise.allSettled([server.close(500), snapshot.close()]).then(() => process.exit(0));
+    Promise.allSettled([...servers.map((server) => server.close(500)), snapshot.close()]).then(() => process.exit(0));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

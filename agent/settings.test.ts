@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { load } from "../proto/setting.ts";
-import { parseLine, pauseSeconds, table, UsageError } from "./settings.ts";
+import { parseLine, pauseSeconds, table, UsageError, wantsExporter } from "./settings.ts";
 
 const given = (args: string[], env: Record<string, string> = {}) =>
   load(table, { flags: parseLine(args).flags, env, file: {} });
@@ -16,6 +16,11 @@ test("a flag wins over the environment", () => {
 
 test("a value may stand after a blank or after =", () => {
   expect(parseLine(["--allow=::1", "--addr", "[::]:1"]).flags).toEqual({ allow: "::1", addr: "[::]:1" });
+});
+
+test("a switch needs no value, and takes one after =", () => {
+  expect(given(["--exporter", "--dcgm-names=false"])).toMatchObject({ exporter: true, dcgmNames: false });
+  expect(parseLine(["--exporter", "info"]).words).toEqual(["info"]);
 });
 
 test("words and flags may stand in any order", () => {
@@ -40,8 +45,23 @@ test.each([
   ["GOHM_NETWORK", "10.0.0.0/33"],
   ["GOHM_READ_DEADLINE", "0"],
   ["GOHM_READ_DEADLINE", "soon"],
+  ["GOHM_METRICS_ADDR", "8080"],
+  ["GOHM_EXPORTER", "maybe"],
 ])("%s=%s is refused by name", (env, value) => {
   expect(() => given([], { [env]: value })).toThrow(env);
+});
+
+test.each([
+  [[], {}, false],
+  [[], { APP__SERVER__HOST: "", APP__SERVER__PORT: "", GOHM_METRICS_ADDR: "", NODE_NAME: "n" }, false],
+  [["--exporter"], {}, true],
+  [["--exporter=false"], {}, false],
+  [["--exporter-config", "x.toml"], {}, true],
+  [[], { GOHM_METRICS_ADDR: "127.0.0.1:1" }, true],
+  [[], { APP__SERVER__HOST: "127.0.0.1" }, true],
+  [[], { APP__SERVER__PORT: "1" }, true],
+])("%j with %j asks for the exporter is %s", (args, env: Record<string, string>, expected) => {
+  expect(wantsExporter(given(args, env), env)).toBe(expected);
 });
 
 test("a pause is a minute unless seconds are given", () => {

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { address, flagOf, nearest, number, type Table, text, type Values } from "../proto/setting.ts";
+import { address, flagOf, nearest, number, type Table, text, type Values, yes } from "../proto/setting.ts";
 
 /** Every setting of the agent. */
 export const table = {
@@ -87,9 +87,57 @@ export const table = {
     reader: number("seconds", 0.1, 60),
     only: "start",
   },
+  exporter: {
+    name: "exporter",
+    env: "GOHM_EXPORTER",
+    default: false,
+    help: "Serves /metrics for Prometheus too, on 0.0.0.0:8080 unless another address is given.",
+    reader: yes,
+    only: "start",
+  },
+  metricsAddr: {
+    name: "metrics.addr",
+    env: "GOHM_METRICS_ADDR",
+    default: "",
+    help: "Address and port of the exporter; giving one switches it on, and so do APP__SERVER__HOST and APP__SERVER__PORT.",
+    reader: address,
+    only: "start",
+  },
+  exporterConfig: {
+    name: "exporter.config",
+    env: "GOHM_EXPORTER_CONFIG",
+    default: "",
+    help: "The exporter's own settings file, TOML; naming one switches the exporter on.",
+    reader: text("a path"),
+    only: "start",
+  },
+  nodeName: {
+    name: "node.name",
+    env: "NODE_NAME",
+    default: "",
+    help: "What the exporter calls this node; the host's name when empty.",
+    reader: text("a name"),
+    only: "start",
+  },
+  dcgmNames: {
+    name: "dcgm.names",
+    env: "GOHM_DCGM_NAMES",
+    default: false,
+    help: "Shows the GPUs under the names of dcgm-exporter as well, for boards that are there already.",
+    reader: yes,
+    only: "start",
+  },
 } satisfies Table;
 
 export type Settings = Values<typeof table>;
+
+/** Whether somebody asked for the exporter, in any of the ways there are. */
+export function wantsExporter(
+  { exporter, metricsAddr, exporterConfig }: Settings,
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
+  return exporter || [metricsAddr, exporterConfig, env.APP__SERVER__HOST, env.APP__SERVER__PORT].some(Boolean);
+}
 
 /** The command line cannot be understood. */
 export class UsageError extends Error {
@@ -118,6 +166,7 @@ export function pauseSeconds(given: string | boolean | undefined): number {
 /** @throws UsageError that names the argument, and the nearest known one. */
 export function parseLine(args: readonly string[]): Line {
   const valued = [...Object.values(table).map((row) => flagOf(row)), ...extras];
+  const onOff = Object.values(table).flatMap((row) => (row.reader === yes ? [flagOf(row)] : []));
   const flags: Record<string, string | boolean> = {};
   const words: string[] = [];
   for (let i = 0; i < args.length; i++) {
@@ -129,7 +178,7 @@ export function parseLine(args: readonly string[]): Line {
     const [, name = "", inline] = /^--?([^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
     if (name === "h" || switches.includes(name)) flags[name === "h" ? "help" : name] = true;
     else if (valued.includes(name)) {
-      const value = inline ?? args[++i];
+      const value = inline ?? (onOff.includes(name) ? "true" : args[++i]);
       if (value === undefined) throw new UsageError(`--${name} needs a value after it`);
       flags[name] = value;
     } else {

@@ -21,6 +21,8 @@ export interface Family {
   readonly name: string;
   readonly help: string;
   readonly kind: Kind;
+  /** Says its kind in Prometheus text whatever its name: see TextOptions. */
+  readonly typed?: true;
   readonly samples: readonly Sample[];
 }
 
@@ -65,7 +67,10 @@ function number(amount: number): string {
 }
 
 /** Name and type under which the family is declared. */
-function declared({ name, kind }: Family, { format, typed }: TextOptions): { family: string; type: string } {
+function declared(
+  { name, kind, typed: own }: Family,
+  { format, typed = own }: TextOptions,
+): { family: string; type: string } {
   const counter = kind === Kind.COUNTER;
   const total = name.endsWith("_total");
   if (format === "openmetrics") {
@@ -74,10 +79,10 @@ function declared({ name, kind }: Family, { format, typed }: TextOptions): { fam
     return { family: name, type: counter ? "unknown" : "gauge" };
   }
   const odd = counter ? !total : /_(count|sum|bucket|total)$/.test(name);
-  return { family: name, type: odd && !typed ? "untyped" : counter ? "counter" : "gauge" };
+  return { family: name, type: odd && !typed && !own ? "untyped" : counter ? "counter" : "gauge" };
 }
 
-const units = ["bytes", "bytes_per_second", "celsius", "hertz", "percent", "seconds", "watts"];
+const units = ["bytes", "bytes_per_second", "celsius", "hertz", "joules", "percent", "seconds", "watts"];
 
 /**
  * Writes families, each with HELP and TYPE once. A family without samples is left out, and so are a value that is not a

@@ -2,7 +2,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { listed } from "../agent/serve/exporter.ts";
 import { table as agentTable } from "../agent/settings.ts";
+import { exporterTable } from "../agent/toml.ts";
 import { table as hubTable } from "../hub/settings.ts";
 import { catalog, type Level, type Metric } from "../proto/catalog.ts";
 import { Kind, Unit } from "../proto/gen/metric_pb.js";
@@ -37,6 +39,15 @@ function metricRow(m: Metric): string {
   return `| \`${m.name}\` | ${units[m.unit]} | ${kind} | ${history} | ${m.prometheus ? `\`hw_${m.prometheus}\`` : "–"} | ${m.help} |`;
 }
 
+/** What the exporter tells beside the catalogue, or in other words than it. */
+function exporterRows(): string {
+  const same = (name: string, help: string) => catalog.some((m) => `hw_${m.prometheus}` === name && m.help === help);
+  const rows = listed
+    .filter(({ name, help }) => !same(name, help))
+    .map(({ name, help }) => `| \`${name}\` | ${help} |`);
+  return `| Prometheus name | What it is |\n|---|---|\n${rows.join("\n")}\n`;
+}
+
 function metrics(): string {
   const parts = (Object.keys(levels) as Level[]).map((level) => {
     const rows = catalog.filter((m) => m.level === level).map(metricRow);
@@ -52,7 +63,22 @@ by 100 first and rounded, so that two decimals survive. GPU series have the id \
 a MIG instance has 1000 × (index of its GPU + 1) + its number there as index. One further type, \`gpumem\`, is
 \`gpu_memory_used / gpu_memory_total × 10000\`, cut to an integer. A reading that a machine does not offer is absent everywhere: it is never 0.
 
-${parts.join("\n")}`;
+${parts.join("\n")}
+## The exporter's own
+
+Beside the catalogue, or in other words than it.
+
+${exporterRows()}
+[exporter.md](exporter.md) tells which labels they have, and how to have fewer of them.
+`;
+}
+
+function exporterSettings(): string {
+  const rows = Object.values(exporterTable).map(
+    ({ name, env, help, reader, default: value }) =>
+      `| \`${name}\` | \`${env}\` | \`${JSON.stringify(value)}\` | ${help} Wants ${reader.wanted}. |`,
+  );
+  return ["| File | Environment | Default | What it does |", "|---|---|---|---|", ...rows].join("\n");
 }
 
 function settings(): string {
@@ -71,6 +97,12 @@ ${markdown(hubTable)}
 ## Agent
 
 ${markdown(agentTable)}
+
+## The exporter's own file
+
+TOML, named by \`GOHM_EXPORTER_CONFIG\`. The environment wins over it. \`GOHM_METRICS_ADDR\` wins over both hosts and ports.
+
+${exporterSettings()}
 `;
 }
 

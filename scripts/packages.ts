@@ -15,6 +15,7 @@ const needs: readonly Need[] = [
   { name: "gcc", shownBy: "/usr/bin/gcc", purpose: "the NVML player" },
   { name: "libc6-dev", shownBy: "/usr/include/stdio.h", purpose: "the NVML player" },
   { name: "openssl", shownBy: "/usr/bin/openssl", purpose: "certificates in the TLS tests" },
+  { name: "prometheus", shownBy: "/usr/bin/promtool", purpose: "a real scraper for the exporter" },
   { name: "python3-grpcio", shownBy: "/usr/lib/python3/dist-packages/grpc", purpose: "the Python client" },
   { name: "python3-grpc-tools", shownBy: "/usr/lib/python3/dist-packages/grpc_tools", purpose: "the Python client" },
 ];

@@ -1,13 +1,20 @@
-// Machines that were written down, played back: what the agent makes of each is in its host.json.
-import { existsSync, readdirSync } from "node:fs";
+// Machines that were written down, played back: what the agent makes of each is in its host.json, and what the exporter
+// tells of it in its metrics.txt.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { toJsonString } from "@bufbuild/protobuf";
+import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { capturedMachine } from "../agent/machine/capture.ts";
+import { dcgm } from "../agent/serve/exporter/dcgm.ts";
+import { hardware } from "../agent/serve/exporter/hardware.ts";
+import { sceneOf } from "../agent/serve/exporter/scene.ts";
 import { Snapshot } from "../agent/snapshot.ts";
 import { sources } from "../agent/source/all.ts";
+import type { Source } from "../agent/source/source.ts";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
+import { exposition, type Family } from "../proto/text.ts";
+import { readExposition } from "./exposition.ts";
 import { options } from "./machine.ts";
 
 const top = fileURLToPath(new URL("capture", import.meta.url));
@@ -25,4 +32,26 @@ test.each(folders)("%s is the host it was", async (name) => {
   delete info.agentVersion;
   const json = `${toJsonString(HostInfoSchema, info, { prettySpaces: 2, useProtoFieldName: true })}\n`;
   await expect(json).toMatchFileSnapshot(join(top, name, "host.json"));
+});
+
+/** The GPUs that the driver of a captured machine tells of, without the driver. */
+function played(folder: string): Source[] {
+  const file = join(folder, "expected.json");
+  if (!existsSync(file)) return [];
+  const read = async () => fromJsonString(HostInfoSchema, readFileSync(file, "utf8"));
+  return [{ name: "nvidia", gpus: true, open: async () => ({ read, close: async () => undefined }) }];
+}
+
+test.each(folders)("%s is scraped as what it was", async (name) => {
+  const folder = join(top, name);
+  const machine = capturedMachine(folder);
+  const snapshot = new Snapshot({ ...options, sources: [...played(folder), ...host], machine, version: "0" });
+  const scene = sceneOf(await snapshot.collect(), "");
+  const tells = async (families: readonly Family[], file: string) => {
+    const text = exposition(families, { format: "text" });
+    if (text !== "") await expect(text).toMatchFileSnapshot(join(folder, file));
+    for (const format of ["text", "openmetrics"] as const) readExposition(exposition(families, { format }), format);
+  };
+  await tells(hardware(scene, new Set()), "metrics.txt");
+  await tells(dcgm(scene), "dcgm.txt");
 });

@@ -18,6 +18,7 @@ const pages = [
   "CONTRIBUTING.md",
   "docs/architecture.md",
   "docs/develop.md",
+  "docs/exporter.md",
   "docs/settings.md",
 ];
 

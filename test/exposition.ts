@@ -56,7 +56,7 @@ function readSample(line: string): ReadSample {
 /** The families in their order. @throws Error that quotes the first line which is not allowed where it stands. */
 export function readExposition(text: string, format: Format): ReadFamily[] {
   const lines = text.split("\n");
-  if (text !== "" && lines.pop() !== "") throw new Error("the last line does not end");
+  if (lines.pop() !== "") throw new Error("the last line does not end");
   if (format === "openmetrics" && lines.pop() !== "# EOF") throw new Error("no # EOF at the end");
   const families = new Map<string, ReadFamily>();
   let current: ReadFamily | undefined;

@@ -15,7 +15,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["agent/gate.ts", "agent/snapshot.ts"],
     ["agent/tls.ts", "agent/token.ts"],
     ["agent/capture.ts", "agent/serve/"],
-    ["agent/settings.ts"],
+    ["agent/settings.ts", "agent/toml.ts"],
     ["agent/pause.ts"],
     ["agent/agent.ts"],
     ["agent/main.ts"],

@@ -5,7 +5,7 @@ import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { contentType, exposition } from "../../proto/text.ts";
 import type { Allow } from "../allow.ts";
 import { gate } from "../gate.ts";
-import { formatFor, gzipFor } from "./exporter/accept.ts";
+import { formFor, gzipFor } from "./exporter/accept.ts";
 import { dcgm } from "./exporter/dcgm.ts";
 import { hardware, metrics } from "./exporter/hardware.ts";
 import { type Patience, patience as usual, watchLines } from "./exporter/line.ts";
@@ -20,8 +20,6 @@ export interface Showing {
   readonly off: ReadonlySet<string>;
   /** Adds the names of dcgm-exporter. */
   readonly dcgm: boolean;
-  /** See TextOptions. */
-  readonly typed: boolean;
 }
 
 export interface ExporterOptions extends Showing {
@@ -75,14 +73,10 @@ function pages(options: ExporterOptions, isReady: () => boolean): ReadonlyMap<st
   const alive: Page = () => plain(200, "ok");
   const ready: Page = () => (isReady() ? plain(200, "ok") : plain(503, "not ready"));
   const show: Page = async ({ headers }) => {
-    const format = formatFor(headers.accept);
+    const form = formFor(headers.accept);
     const now = await scene();
     const families = [...hardware(now, options.off), ...(options.dcgm ? dcgm(now) : [])];
-    return {
-      status: 200,
-      type: contentType[format],
-      body: exposition(families, { format, typed: options.typed }),
-    };
+    return { status: 200, type: contentType[form.format], body: exposition(families, form) };
   };
   const all = new Map<string, Page>([
     ["/metrics", show],

@@ -38,6 +38,12 @@ test("what cannot be read is absent, the rest is there", async () => {
   expect(await reader?.read(never)).toEqual({ hostname: "box", system: { os: "X", uptime: 5n } });
 });
 
+test("in a container with the host's os-release, the host is named and not the image", async () => {
+  const files = { "/host/etc/os-release": "NAME=Ubuntu\n", "/etc/os-release": "NAME=Alpine\n" };
+  const reader = await system.open(machineOf({ files }), options);
+  expect((await reader?.read(never))?.system).toEqual({ os: "Ubuntu" });
+});
+
 test("tells kernel and boot id without their line ends", async () => {
   const files = { "/proc/sys/kernel/osrelease": "6.1.0-40\n", "/proc/sys/kernel/random/boot_id": "dd34-6de6\n" };
   const reader = await system.open(machineOf({ files }), options);

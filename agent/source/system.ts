@@ -37,7 +37,9 @@ export function countProcesses(names: readonly string[]): number {
 }
 
 function fixed(machine: Machine): NonNullable<Part["system"]> {
-  const release = machine.read("/etc/os-release") ?? machine.read("/usr/lib/os-release") ?? "";
+  // A container that has only this file of the host mounted must not tell its own image's name.
+  const files = ["/host/etc/os-release", "/etc/os-release", "/usr/lib/os-release"];
+  const release = files.reduce<string | undefined>((text, file) => text ?? machine.read(file), undefined) ?? "";
   const kernel = machine.read("/proc/sys/kernel/osrelease")?.trim();
   const bootId = machine.read("/proc/sys/kernel/random/boot_id")?.trim();
   return { ...parseRelease(release), ...(kernel && { kernel }), ...(bootId && { bootId }) };

@@ -8,6 +8,7 @@ import { createFileRegistry, fromBinary, fromJsonString } from "@bufbuild/protob
 import { type FileDescriptorSet, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { table } from "../../agent/settings.ts";
 import { HealthCheckResponse_ServingStatus, HealthCheckResponseSchema } from "../../proto/gen/health_pb.js";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import { type Agent, curl, startAgent } from "../agent.ts";
@@ -176,7 +177,7 @@ test("one file starts anywhere, by its own first line", () => {
 test("--help names every setting with its variable", () => {
   const { stdout, status } = run(["--help"]);
   expect(status).toBe(0);
-  for (const name of ["GOHM_ADDR", "GOHM_ALLOW", "GOHM_ROOT", "GOHM_NVML", "GOHM_NETWORK", "GOHM_READ_DEADLINE"]) {
+  for (const { env: name } of Object.values(table)) {
     expect(stdout).toContain(name);
   }
 });

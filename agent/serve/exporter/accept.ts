@@ -1,4 +1,4 @@
-import type { Format } from "../../../proto/text.ts";
+import type { TextOptions } from "../../../proto/text.ts";
 
 interface Wish {
   /** "application/openmetrics-text", "gzip", "*". */
@@ -19,14 +19,18 @@ function wishes(header: string): Wish[] {
   });
 }
 
-/** OpenMetrics is for those who ask for it by name and like it no less than text; everybody else gets text. */
-export function formatFor(accept: string | undefined): Format {
+/**
+ * OpenMetrics is for those who ask for it by name and like it no less than text; everybody else gets text. Scrapers of
+ * old ask for text by name, and act on types: they get those that the earlier exporter declared.
+ */
+export function formFor(accept: string | undefined): TextOptions {
   const all = wishes(accept ?? "");
   const best = (fits: (wish: Wish) => boolean): number => Math.max(0, ...all.filter(fits).map(({ weight }) => weight));
+  const text = best(({ name }) => name === "text/plain");
   const open = best(
     ({ name, version }) => name === "application/openmetrics-text" && (version === undefined || version === "1.0.0"),
   );
-  return open > 0 && open >= best(({ name }) => name === "text/plain") ? "openmetrics" : "text";
+  return open > 0 && open >= text ? { format: "openmetrics" } : { format: "text", typed: text > 0 };
 }
 
 export function gzipFor(encoding: string | undefined): boolean {

@@ -64,6 +64,8 @@ export function dcgm({ gpus, info, node }: Scene): Family[] {
   return fields.map(([name, kind, help, read]) => ({
     name: `DCGM_FI_DEV_${name}`,
     kind,
+    // As dcgm-exporter says it, though its names end in _TOTAL.
+    typed: true,
     help,
     samples: cards.flatMap(({ gpu, set }) => {
       const value = read(gpu);

@@ -1,5 +1,5 @@
 import { catalog } from "../../../proto/catalog.ts";
-import { State } from "../../../proto/gen/host_pb.js";
+import { State, type Throttle, ThrottleSchema } from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { type Family, labels, type Sample, scaled, withLabels } from "../../../proto/text.ts";
 import { sharesOf } from "./people.ts";
@@ -42,6 +42,8 @@ const gauge = (name: string, help: string, key: string, read: Read): Metric => (
 const given = (set: string, value: number | undefined): Sample | undefined =>
   value === undefined ? undefined : { labels: set, value };
 
+const flag = (value: boolean | undefined): number | undefined => (value === undefined ? undefined : Number(value));
+
 const ofHost =
   (read: (scene: Scene) => number | undefined): Read =>
   (scene) => [given(scene.host.labels, read(scene))];
@@ -69,6 +71,17 @@ const states = (devices: readonly Labelled<{ state?: State | undefined }>[]): Sa
     labels: withLabels(set, { state: stateWord(message.state) }),
     value: 1,
   }));
+
+/** THROTTLE_HW_THERMAL is "hw_thermal". */
+const reason = (throttle: Throttle): string =>
+  (ThrottleSchema.value[throttle]?.name ?? `THROTTLE_${throttle}`).slice("THROTTLE_".length).toLowerCase();
+
+const throttles: Read = ({ gpus }) =>
+  gpus
+    .filter(({ told }) => told)
+    .flatMap(({ message, labels: set }) =>
+      message.throttle.map((each) => ({ labels: withLabels(set, { reason: reason(each) }), value: 1 })),
+    );
 
 /** Readers of what this machine does not have are not failures: they are left out. */
 const ofSources =
@@ -141,6 +154,24 @@ const own: readonly Metric[] = [
     gpus.map(({ message, labels: set }) => given(set, age(info, message.sampled))),
   ),
   gauge(
+    "gpu_throttle",
+    "Why the GPU runs slower than its clocks allow, in a label; always 1.",
+    "gpu_throttle",
+    throttles,
+  ),
+  gauge(
+    "gpu_xid_last_code",
+    "Code of the last critical Xid event since the agent started.",
+    "gpu_xid",
+    ofGpus(({ xidLast }) => xidLast),
+  ),
+  gauge(
+    "gpu_xid_last_timestamp_seconds",
+    "When the agent saw that event, in seconds since 1970.",
+    "gpu_xid",
+    ofGpus(({ xidTime }) => (xidTime === undefined ? undefined : Number(xidTime) / 1000)),
+  ),
+  gauge(
     "gpu_process_running",
     "Processes of one user on the GPU.",
     "gpu_process",
@@ -160,6 +191,12 @@ const own: readonly Metric[] = [
   ),
   gauge("disk_state", "State of the filesystem's reading, in a label; always 1.", "disk_state", ({ disks }) =>
     states(disks),
+  ),
+  gauge("disk_read_only", "Whether the filesystem is mounted read-only.", "disk_read_only", ({ disks }) =>
+    disks.map(({ message, labels: set }) => given(set, flag(message.readOnly))),
+  ),
+  gauge("network_up", "Whether the network interface has a link.", "network_up", ({ nics }) =>
+    nics.map(({ message, labels: set }) => given(set, flag(message.up))),
   ),
   gauge(
     "source_success",

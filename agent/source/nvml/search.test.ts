@@ -44,6 +44,7 @@ test("without a driver the library is not touched, though it is installed: openi
 
 test.each([
   ["the kernel module is loaded", machine(["/proc/driver/nvidia/version"])],
+  ["a container has only that file of the host", machine(["/host/proc/driver/nvidia/version"])],
   ["its device file is there", machine([], ["null", "nvidiactl"])],
   ["WSL passes the host's driver on", machine([], ["dxg"])],
 ])("a library is looked for when %s", (_, there) => {

@@ -64,7 +64,8 @@ export class NoLibrary extends Unsupported {}
 
 /** The kernel module is loaded; under WSL the host's driver stands behind /dev/dxg instead. */
 export function hasDriver(machine: Machine): boolean {
-  if (machine.read("/proc/driver/nvidia/version") !== undefined) return true;
+  const versions = ["/host/proc/driver/nvidia/version", "/proc/driver/nvidia/version"];
+  if (versions.some((file) => machine.read(file) !== undefined)) return true;
   const devices = machine.list("/dev");
   return devices.includes("nvidiactl") || devices.includes("dxg");
 }

@@ -1,0 +1,267 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { type HostInfo, HostInfoSchema, State, Throttle, Vendor } from "../../../proto/gen/host_pb.js";
+import { exposition } from "../../../proto/text.ts";
+import { readExposition } from "../../../test/exposition.ts";
+import { dcgm } from "./dcgm.ts";
+import { hardware } from "./hardware.ts";
+import { nodeObject } from "./node.ts";
+import { sceneOf } from "./scene.ts";
+
+const now = 1_700_000_000_000;
+const gib = 1024n ** 3n;
+
+const card = (id: number, more: object = {}) => ({
+  id,
+  uuid: `GPU-${id}`,
+  name: "NVIDIA H100",
+  vendor: Vendor.NVIDIA,
+  pciBusId: "0000:1b:00.0",
+  memUsed: 20n * gib,
+  memReserved: gib,
+  memTotal: 80n * gib,
+  utilization: 0,
+  temp: 41,
+  power: 71_250,
+  powerLimit: 700_000,
+  state: State.OK,
+  sampled: BigInt(now),
+  ...more,
+});
+
+const machine = (more: Exclude<MessageInitShape<typeof HostInfoSchema>, HostInfo> = {}): HostInfo =>
+  create(HostInfoSchema, {
+    hostname: "box",
+    sampled: BigInt(now),
+    agentVersion: "1",
+    cpu: { model: 'A "B" \\ C', cores: 4, threads: 8, busy: 12.5 },
+    memory: { total: 200n, used: 50n, available: 150n },
+    system: { os: "Debian", osVersion: "12", kernel: "6.1", uptime: 77n },
+    ...more,
+  });
+
+/** Samples by name, as a scraper would read them. */
+function scraped(info: HostInfo, off: string[] = []) {
+  const families = readExposition(exposition(hardware(sceneOf(info, ""), new Set(off)), { format: "text" }), "text");
+  const samples = new Map(families.map((family) => [family.name, family.samples]));
+  return (name: string) => (samples.get(name) ?? []).map(({ labels, value }) => [labels, value] as const);
+}
+
+const node = { node: "box" };
+const gpu = (id: number) => ({ ...node, gpu_index: String(id), gpu_name: "NVIDIA H100", gpu_uuid: `GPU-${id}` });
+
+test("every metric of the earlier exporter has its name and exactly its labels", () => {
+  const proc = { pid: 1, compute: true, username: "ada" };
+  const of = scraped(machine({ gpus: [card(0, { procs: [proc] }), card(1)] }));
+  const info = { ...node, os: "Debian", os_version: "12", kernel: "6.1", cpu_model: 'A "B" \\ C' };
+  expect(of("hw_node_info")).toEqual([[info, 1]]);
+  for (const [name, value] of [
+    ["hw_node_uptime_seconds", 77],
+    ["hw_cpu_cores", 4],
+    ["hw_cpu_threads", 8],
+    ["hw_cpu_usage_percent", 12.5],
+    ["hw_cpu_used_cores", 1],
+    ["hw_memory_total_bytes", 200],
+    ["hw_memory_used_bytes", 50],
+    ["hw_memory_available_bytes", 150],
+    ["hw_memory_usage_percent", 25],
+    ["hw_gpu_count", 2],
+    ["hw_gpu_used_count", 1],
+  ] as const) {
+    expect(of(name), name).toEqual([[node, value]]);
+  }
+  expect(of("hw_gpu_type_count")).toEqual([[{ ...node, gpu_type: "NVIDIA H100" }, 2]]);
+  for (const [name, value] of [
+    ["hw_gpu_memory_total_bytes", 80 * 2 ** 30],
+    ["hw_gpu_memory_used_bytes", 19 * 2 ** 30],
+    ["hw_gpu_memory_free_bytes", 60 * 2 ** 30],
+    ["hw_gpu_utilization_percent", 0],
+    ["hw_gpu_temperature_celsius", 41],
+    ["hw_gpu_power_draw_watts", 71.25],
+    ["hw_gpu_power_limit_watts", 700],
+  ] as const) {
+    expect(of(name), name).toEqual([
+      [gpu(0), value],
+      [gpu(1), value],
+    ]);
+  }
+});
+
+test("a machine without GPUs tells no GPU metric, not even 0", () => {
+  const text = exposition(hardware(sceneOf(machine(), ""), new Set()), { format: "text" });
+  expect(text).not.toContain("hw_gpu");
+  expect(text).toContain("hw_cpu_cores");
+});
+
+test("a reading that is absent is no line, one that is 0 is", () => {
+  const of = scraped(machine({ gpus: [card(0, { power: undefined })] }));
+  expect(of("hw_gpu_power_draw_watts")).toEqual([]);
+  expect(of("hw_gpu_fan_percent")).toEqual([]);
+  expect(of("hw_gpu_utilization_percent")).toEqual([[gpu(0), 0]]);
+});
+
+test("a card that is lost is told as lost, has no values and is not counted", () => {
+  const of = scraped(machine({ gpus: [card(0), { id: 1, state: State.LOST, err: "GPU is lost" }] }));
+  expect(of("hw_gpu_count")).toEqual([[node, 1]]);
+  expect(of("hw_gpu_temperature_celsius")).toEqual([[gpu(0), 41]]);
+  expect(of("hw_gpu_state")).toEqual([
+    [{ ...gpu(0), state: "ok" }, 1],
+    [{ ...node, gpu_index: "1", gpu_name: "", gpu_uuid: "", state: "lost" }, 1],
+  ]);
+});
+
+test("old values are told as stale with their age for five minutes, then only the state is", () => {
+  const old = (seconds: number) => ({ state: State.STALE, sampled: BigInt(now - seconds * 1000) });
+  const of = scraped(machine({ gpus: [card(0, old(299)), card(1, old(300))] }));
+  expect(of("hw_gpu_temperature_celsius")).toEqual([[gpu(0), 41]]);
+  expect(of("hw_gpu_sample_age_seconds")).toEqual([
+    [gpu(0), 299],
+    [gpu(1), 300],
+  ]);
+  expect(of("hw_gpu_state").map(([{ state }]) => state)).toEqual(["stale", "stale"]);
+});
+
+test("a clock that was set back makes no reading older than it is, or younger than 0 s", () => {
+  const of = scraped(machine({ gpus: [card(0, { sampled: BigInt(now + 3_600_000) })] }));
+  expect(of("hw_gpu_sample_age_seconds")).toEqual([[gpu(0), 0]]);
+});
+
+test("how each reader fared is told, but not of what the machine does not have", () => {
+  const sources = [
+    { name: "nvidia", state: State.UNSUPPORTED, duration: 5 },
+    { name: "cpu", state: State.OK, duration: 1500, sampled: BigInt(now - 2000) },
+    { name: "disk", state: State.HUNG },
+  ];
+  const of = scraped(machine({ sources }));
+  expect(of("hw_source_success")).toEqual([
+    [{ ...node, source: "cpu" }, 1],
+    [{ ...node, source: "disk" }, 0],
+  ]);
+  expect(of("hw_source_duration_seconds")).toEqual([[{ ...node, source: "cpu" }, 0.0015]]);
+  expect(of("hw_source_age_seconds")).toEqual([[{ ...node, source: "cpu" }, 2]]);
+});
+
+test("filesystems and interfaces have labels of their own", () => {
+  const disk = { device: "/dev/sda1", mount: "/", fstype: "ext4" };
+  const nic = { name: "eth0", rxBytes: 9n, up: false };
+  const of = scraped(
+    machine({ disks: [{ ...disk, used: 1n, total: 2n, readOnly: true, state: State.OK }], nics: [nic] }),
+  );
+  expect(of("hw_disk_used_bytes")).toEqual([[{ ...node, ...disk }, 1]]);
+  expect(of("hw_disk_state")).toEqual([[{ ...node, ...disk, state: "ok" }, 1]]);
+  expect(of("hw_disk_read_only")).toEqual([[{ ...node, ...disk }, 1]]);
+  expect(of("hw_network_up")).toEqual([[{ ...node, nic: "eth0" }, 0]]);
+  expect(of("hw_network_receive_bytes_total")).toEqual([[{ ...node, nic: "eth0" }, 9]]);
+});
+
+test("why a card is slow, and what it last broke on, is told where there is something to tell", () => {
+  const slow = { throttle: [Throttle.SW_THERMAL, Throttle.HW_POWER_BRAKE], xidLast: 79, xidTime: BigInt(now - 500) };
+  const of = scraped(machine({ gpus: [card(0, slow), card(1)] }));
+  expect(of("hw_gpu_throttle")).toEqual([
+    [{ ...gpu(0), reason: "sw_thermal" }, 1],
+    [{ ...gpu(0), reason: "hw_power_brake" }, 1],
+  ]);
+  expect(of("hw_gpu_xid_last_code")).toEqual([[gpu(0), 79]]);
+  expect(of("hw_gpu_xid_last_timestamp_seconds")).toEqual([[gpu(0), (now - 500) / 1000]]);
+});
+
+test("GPU processes are told per user", () => {
+  const procs = [
+    { pid: 1, username: "ada", mem: 3n, utilization: 10 },
+    { pid: 2, username: "ada", mem: 4n },
+  ];
+  const of = scraped(machine({ gpus: [card(0, { procs })] }));
+  const ada = { ...gpu(0), user: "ada" };
+  expect(of("hw_gpu_process_running")).toEqual([[ada, 2]]);
+  expect(of("hw_gpu_process_memory_bytes")).toEqual([[ada, 7]]);
+  expect(of("hw_gpu_process_utilization_percent")).toEqual([[ada, 10]]);
+});
+
+test("what is switched off is not there, the rest is", () => {
+  const of = scraped(machine({ gpus: [card(0)] }), ["gpu_temperature", "node_uptime", "gpu_memory_used"]);
+  expect(of("hw_gpu_temperature_celsius")).toEqual([]);
+  expect(of("hw_node_uptime_seconds")).toEqual([]);
+  expect(of("hw_gpu_memory_used_bytes")).toEqual([]);
+  expect(of("hw_gpu_memory_free_bytes").length).toBe(1);
+});
+
+test("dcgm-exporter's names come with its labels and units", () => {
+  const scene = sceneOf(
+    machine({ gpus: [card(0, { xidCount: 0n, clockSm: 1980 }), { ...card(1), vendor: Vendor.AMD }] }),
+    "n",
+  );
+  const families = readExposition(exposition(dcgm(scene), { format: "text" }), "text");
+  const of = (name: string) => families.find((family) => family.name === `DCGM_FI_DEV_${name}`)?.samples[0]?.value;
+  expect(families[0]?.samples).toMatchObject([
+    {
+      labels: {
+        gpu: "0",
+        UUID: "GPU-0",
+        pci_bus_id: "00000000:1B:00.0",
+        device: "nvidia0",
+        modelName: "NVIDIA H100",
+        Hostname: "box",
+      },
+    },
+  ]);
+  expect(of("FB_USED")).toBe(19 * 1024);
+  expect(of("FB_FREE")).toBe(60 * 1024);
+  expect(of("SM_CLOCK")).toBe(1980);
+  expect(of("POWER_USAGE")).toBe(71.25);
+  expect(of("XID_ERRORS")).toBe(0);
+  expect(of("GPU_UTIL")).toBe(0);
+});
+
+test("the JSON form has every field of the earlier exporter", () => {
+  const object = nodeObject(
+    sceneOf(machine({ gpus: [card(0, { procs: [{ pid: 1 }] }), { id: 1, state: State.LOST }] }), "n1"),
+  );
+  expect(object).toEqual({
+    hostname: "box",
+    node: "n1",
+    os_name: "Debian",
+    os_version: "12",
+    kernel_version: "6.1",
+    uptime_secs: 77,
+    cpu_cores: 4,
+    cpu_threads: 8,
+    cpu_model: 'A "B" \\ C',
+    cpu_usage_percent: 12.5,
+    cpu_used_cores: 1,
+    memory_total_bytes: 200,
+    memory_used_bytes: 50,
+    memory_available_bytes: 150,
+    memory_usage_percent: 25,
+    gpu_count: 1,
+    gpu_used_count: 1,
+    gpu_devices: [
+      {
+        index: 0,
+        name: "NVIDIA H100",
+        uuid: "GPU-0",
+        memory_total_mb: 81_920,
+        memory_used_mb: 19_456,
+        memory_free_mb: 61_440,
+        utilization_percent: 0,
+        temperature_celsius: 41,
+        power_draw_watts: 71.25,
+        power_limit_watts: 700,
+        state: "ok",
+        age_secs: 0,
+      },
+    ],
+    gpu_type_counts: { "NVIDIA H100": 1 },
+    gpu_lost: [1],
+  });
+});
+
+test("in JSON, what is not known is null and what there is none of is 0", () => {
+  const object = nodeObject(sceneOf(create(HostInfoSchema, {}), ""));
+  expect(object).toMatchObject({
+    hostname: null,
+    cpu_cores: null,
+    memory_usage_percent: null,
+    gpu_count: 0,
+    gpu_devices: [],
+  });
+});

@@ -1,0 +1,87 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { SettingError } from "../proto/setting.ts";
+import { exporterAt, exporterTable, loadExporter } from "./toml.ts";
+
+const given = (text: string, env: Record<string, string> = {}) => loadExporter(env, { path: "exporter.toml", text });
+
+test("the defaults are those of the earlier exporter: everything shown, on 0.0.0.0:8080", () => {
+  expect(loadExporter({})).toEqual({ host: "0.0.0.0", port: 8080, off: new Set() });
+});
+
+test("a whole file of the earlier exporter is taken", () => {
+  const names = [
+    ..."node_info node_uptime cpu_cores cpu_threads cpu_usage cpu_used_cores memory_total memory_used".split(" "),
+    ..."memory_available memory_usage gpu_count gpu_used_count gpu_type_count gpu_memory_total gpu_memory_used".split(
+      " ",
+    ),
+    ..."gpu_memory_free gpu_utilization gpu_temperature gpu_power_draw gpu_power_limit".split(" "),
+  ];
+  const text = `[server]
+host = "127.0.0.1"
+port = 9100
+
+[metrics]
+collect_interval_secs = 15
+
+[metrics.enabled]
+${names.map((name) => `${name} = ${name !== "gpu_power_limit"}`).join("\n")}
+`;
+  expect(given(text)).toEqual({ host: "127.0.0.1", port: 9100, off: new Set(["gpu_power_limit"]) });
+  for (const name of names) expect(exporterTable[name]?.name).toBe(`metrics.enabled.${name}`);
+});
+
+test("further metrics have switches by their catalogue name", () => {
+  expect(given("[metrics.enabled]\ngpu_fan = false\ndisk_used = false").off).toEqual(new Set(["gpu_fan", "disk_used"]));
+});
+
+test("the environment wins over the file, and an empty variable is none", () => {
+  const file = '[server]\nhost = "127.0.0.1"\nport = 9100';
+  const env = { APP__SERVER__PORT: "9200", APP__SERVER__HOST: "", APP__METRICS__ENABLED__LOAD1: "false" };
+  expect(given(file, env)).toEqual({ host: "127.0.0.1", port: 9200, off: new Set(["load1"]) });
+});
+
+test.each([
+  [
+    "[server]\nprot = 1",
+    'exporter.toml: Unknown setting "server.prot" in the settings file: did you mean "server.port"?',
+  ],
+  ["[metrics.enabled]\ngpu_temprature = true", 'did you mean "metrics.enabled.gpu_temperature"?'],
+  ["[metrcs]\nx = 1", 'exporter.toml: Unknown setting "metrcs"'],
+  ["server = 1", 'exporter.toml: Cannot read setting "server" (settings file): must be an object'],
+  [
+    '[server]\nport = "many"',
+    'Cannot read setting "server.port" (settings file): must be a port from 0 to 65535: current value is "many"',
+  ],
+  ["[server]\nport = 80.5", "current value is 80.5"],
+  [
+    "[metrics.enabled]\nload1 = 1",
+    'Cannot read setting "metrics.enabled.load1" (settings file): must be true or false',
+  ],
+  ["[server\nport = 1", "exporter.toml: line 1, column "],
+])("%j is refused by name", (text, message) => {
+  expect(() => given(text)).toThrow(SettingError);
+  expect(() => given(text)).toThrow(message);
+});
+
+test("whatever the text, it is settings or a SettingError", () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+      try {
+        given(text);
+      } catch (error) {
+        if (!(error instanceof SettingError)) throw error;
+      }
+    }),
+  );
+});
+
+test.each([
+  ["", {}, "0.0.0.0:8080"],
+  ["", { APP__SERVER__PORT: "9100" }, "0.0.0.0:9100"],
+  ["", { APP__SERVER__HOST: "::" }, "[::]:8080"],
+  ["", { APP__SERVER__HOST: "[::1]" }, "[::1]:8080"],
+  ["[::1]:9200", { APP__SERVER__PORT: "9100" }, "[::1]:9200"],
+])("with the address %j and %j the exporter listens on %s", (metricsAddr, env, addr) => {
+  expect(exporterAt({ metricsAddr, exporterConfig: "" }, env).addr).toBe(addr);
+});

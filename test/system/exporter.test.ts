@@ -1,0 +1,239 @@
+// The exporter of the built agent: checked by Prometheus' own linter, and scraped and queried by a real Prometheus.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Agent, startAgent } from "../agent.ts";
+import { readExposition } from "../exposition.ts";
+import { missingCompiler, player } from "../nvml/build.ts";
+import { h100 } from "../nvml/rig.ts";
+import { type Program, programOf, start, top } from "../program.ts";
+
+const compiler = missingCompiler();
+const tools = existsSync("/usr/bin/promtool") && existsSync("/usr/bin/prometheus");
+const reason = tools ? compiler : "the package prometheus is not installed";
+const openMetrics = { accept: "application/openmetrics-text;version=1.0.0" };
+
+const metricsOf = async ({ program }: Pick<Agent, "program">): Promise<string> =>
+  (await program.line(/^Metrics: (http:\S+)$/m))[1] ?? "";
+
+const read = async (url: string, headers: Record<string, string> = {}): Promise<string> =>
+  await (await fetch(url, { headers })).text();
+
+/** What promtool objects to; nothing is good. */
+function complaints(text: string): string {
+  const { stdout, stderr, status } = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" });
+  return status === 0 ? "" : stdout + stderr;
+}
+
+/** A port that was free a moment ago: Prometheus does not say which one it took. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+interface Prometheus {
+  readonly program: Program;
+  /** Samples of an instant query. */
+  query(text: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]>;
+}
+
+async function startPrometheus(folder: string, target: string): Promise<Prometheus> {
+  const config = join(folder, "prometheus.yml");
+  writeFileSync(
+    config,
+    `global: { scrape_interval: 500ms, scrape_timeout: 500ms }
+scrape_configs:
+  - job_name: gohm
+    static_configs: [{ targets: ["${target}"] }]
+`,
+  );
+  const address = `127.0.0.1:${await freePort()}`;
+  const child = spawn(
+    "/usr/bin/prometheus",
+    [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, "data")}`, `--web.listen-address=${address}`],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const program = programOf(child, "prometheus");
+  await program.line(/Server is ready to receive web requests/);
+  return {
+    program,
+    async query(text) {
+      const answer = await fetch(`http://${address}/api/v1/query?query=${encodeURIComponent(text)}`);
+      return (await answer.json()).data.result;
+    },
+  };
+}
+
+describe.skipIf(reason !== undefined)(`eight GPUs, scraped${reason ? `: ${reason}` : ""}`, () => {
+  const folder = mkdtempSync(join(tmpdir(), "exporter-"));
+  const control = join(folder, "control");
+  let agent: Agent;
+  let url = "";
+
+  const play = (lines: string): void => {
+    writeFileSync(`${control}.draft`, `${lines}\n`);
+    renameSync(`${control}.draft`, control);
+  };
+
+  beforeAll(async () => {
+    play("");
+    agent = await startAgent({
+      GOHM_ROOT: h100,
+      GOHM_NVML: player(),
+      GOHM_PLAYER: h100,
+      GOHM_PLAYER_CONTROL: control,
+      GOHM_READ_DEADLINE: "2",
+      GOHM_METRICS_ADDR: "127.0.0.1:0",
+      GOHM_DCGM_NAMES: "true",
+      NODE_NAME: 'rack 1, "top"',
+    });
+    url = await metricsOf(agent);
+    await agent.program.line(/^GPUs: 8/m);
+  });
+  afterAll(async () => {
+    await agent.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("promtool has nothing to say about our names and units", async () => {
+    const text = await read(url);
+    const [ours = ""] = text.split(/^(?=# HELP DCGM_)/m);
+    expect(readExposition(ours, "text").length).toBeGreaterThan(30);
+    expect(complaints(ours)).toBe("");
+    // The others' label names are what they are.
+    const theirs = complaints(text).replace(/^DCGM_\w+ (label names|counter metrics) should .*\n/gm, "");
+    expect(theirs).toBe("");
+  });
+
+  test("a scraper of old gets the types of old, to which promtool objects in four names that must stay", async () => {
+    const [ours = ""] = (await read(url, { accept: "text/plain;version=0.0.4" })).split(/^(?=# HELP DCGM_)/m);
+    const names = [...new Set(complaints(ours).match(/^hw_\w+/gm))].sort();
+    expect(names).toEqual(["hw_gpu_count", "hw_gpu_type_count", "hw_gpu_used_count", "hw_node_uptime_seconds"]);
+  });
+
+  test("both formats tell the same samples", async () => {
+    const samples = (text: string, format: "text" | "openmetrics") =>
+      readExposition(text, format).flatMap((family) => family.samples.map(({ name, labels }) => ({ name, labels })));
+    const plain = samples(await read(url), "text");
+    expect(samples(await read(url, openMetrics), "openmetrics")).toEqual(plain);
+  });
+
+  test("a real Prometheus scrapes them and answers", async () => {
+    const prometheus = await startPrometheus(folder, new URL(url).host);
+    try {
+      const wait = { timeout: 30_000 };
+      await expect.poll(() => prometheus.query("hw_gpu_utilization_percent"), wait).toHaveLength(8);
+      const [first] = await prometheus.query('hw_gpu_memory_total_bytes{gpu_index="0"}');
+      expect(first?.metric).toMatchObject({ node: 'rack 1, "top"', gpu_name: "NVIDIA H100 80GB HBM3" });
+      expect(first?.value[1]).toBe("85520809984");
+      // The old name survives the format that Prometheus prefers.
+      expect(await prometheus.query("hw_node_uptime_seconds")).toHaveLength(1);
+      expect(await prometheus.query("DCGM_FI_DEV_GPU_UTIL")).toHaveLength(8);
+      const told = readExposition(await read(url), "text").flatMap(({ samples }) => samples).length;
+      const [scraped] = await prometheus.query("scrape_samples_scraped");
+      expect(Number(scraped?.value[1])).toBe(told);
+    } finally {
+      await prometheus.program.stop();
+    }
+  });
+
+  test("a driver that hangs leaves the scrape with old values that say so, and comes back", async () => {
+    const state = async (): Promise<unknown[]> => {
+      const families = readExposition(await read(url), "text");
+      const of = (name: string) => families.find((family) => family.name === name)?.samples ?? [];
+      const [nvidia] = of("hw_source_success").filter(({ labels }) => labels.source === "nvidia");
+      const values = of("hw_gpu_temperature_celsius").length;
+      return [...new Set(of("hw_gpu_state").map(({ labels }) => labels.state)), nvidia?.value, values];
+    };
+    expect(await state()).toEqual(["ok", 1, 8]);
+    play("nvmlDeviceGetUtilizationRates 5 : hang");
+    expect(await state()).toEqual(["stale", 0, 8]);
+    play("");
+    await expect.poll(state, { timeout: 30_000 }).toEqual(["ok", 1, 8]);
+  });
+});
+
+describe("the exporter", () => {
+  const folder = mkdtempSync(join(tmpdir(), "exporter-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(top, "dist", "hmonitor");
+  const run = (env: Record<string, string>) =>
+    spawnSync(process.execPath, [file], {
+      encoding: "utf8",
+      timeout: 20_000,
+      env: { GOHM_ADDR: "127.0.0.1:0", ...env },
+    });
+
+  test("is off unless somebody asks for it", async () => {
+    const agent = await startAgent();
+    await agent.program.line(/^GPUs: /m);
+    expect(agent.program.output()).not.toContain("Metrics:");
+    expect(await agent.stop()).toBe(0);
+  });
+
+  test.each([
+    ["GOHM_METRICS_ADDR", { GOHM_METRICS_ADDR: "127.0.0.1:0" }, "127.0.0.1"],
+    ["the earlier exporter's variables", { APP__SERVER__HOST: "127.0.0.1", APP__SERVER__PORT: "0" }, "127.0.0.1"],
+    ["its port alone", { APP__SERVER__PORT: "0" }, "0.0.0.0"],
+    ["its host as IPv6", { APP__SERVER__HOST: "::1", APP__SERVER__PORT: "0", GOHM_ALLOW: "::1" }, "[::1]"],
+  ])("is switched on by %s", async (_, env, host) => {
+    const agent = await startAgent(env);
+    const url = await metricsOf(agent);
+    expect(url).toMatch(new RegExp(`^http://${host.replaceAll(/[.[\]]/g, "\\$&")}:\\d+/metrics$`));
+    const answered = JSON.parse(await read(`${url.replace("0.0.0.0", "127.0.0.1")}/json`));
+    expect(answered).toMatchObject({ node: answered.hostname, gpu_devices: expect.any(Array) });
+    expect(await agent.stop()).toBe(0);
+  });
+
+  test("--exporter listens as its file says, and shows what that leaves switched on", async () => {
+    const config = join(folder, "exporter.toml");
+    writeFileSync(config, '[server]\nhost = "127.0.0.1"\nport = 0\n[metrics.enabled]\ncpu_cores = false\n');
+    const args = ["--exporter", "--exporter-config", config];
+    const program = start("hmonitor", args, { GOHM_ADDR: "127.0.0.1:0" });
+    const text = await read(await metricsOf({ program }));
+    expect(text).toContain("hw_cpu_threads");
+    expect(text).not.toContain("hw_cpu_cores");
+    expect(await program.stop()).toBe(0);
+  });
+
+  test("is ready once the machine was read", async () => {
+    const agent = await startAgent({ GOHM_METRICS_ADDR: "127.0.0.1:0" });
+    const url = new URL("/ready", await metricsOf(agent));
+    await expect.poll(async () => (await fetch(url)).status, { timeout: 10_000 }).toBe(200);
+    await agent.stop();
+  });
+
+  test("a file with a mistake, one that is not there, and a port in use end the start by name", async () => {
+    const config = join(folder, "wrong.toml");
+    writeFileSync(config, "[metrics.enabled]\ngpu_temprature = true\n");
+    const wrong = run({ GOHM_EXPORTER_CONFIG: config });
+    expect(wrong).toMatchObject({ status: 1, stdout: "" });
+    expect(wrong.stderr).toContain(`${config}: Unknown setting "metrics.enabled.gpu_temprature"`);
+    expect(wrong.stderr).toContain('did you mean "metrics.enabled.gpu_temperature"?\n');
+    expect(run({ GOHM_EXPORTER_CONFIG: "/no/such" }).stderr).toMatch(
+      /^Cannot read setting "exporter\.config" .*ENOENT/,
+    );
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as AddressInfo;
+    const program = start("hmonitor", [], { GOHM_ADDR: "127.0.0.1:0", GOHM_METRICS_ADDR: `127.0.0.1:${port}` });
+    await program.line(/^Cannot listen on 127\.0\.0\.1:\d+ \(GOHM_METRICS_ADDR\): another program uses that port/m);
+    await expect.poll(() => program.child.exitCode).toBe(1);
+    other.close();
+  });
+
+  test("lets in whom gRPC lets in, and nobody else", async () => {
+    const agent = await startAgent({ GOHM_METRICS_ADDR: "127.0.0.1:0", GOHM_ALLOW: "127.0.0.2" });
+    await expect(fetch(await metricsOf(agent))).rejects.toThrow();
+    await agent.program.line(/^Reject: 127\.0\.0\.1$/m);
+    await agent.stop();
+  });
+});
