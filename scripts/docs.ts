@@ -66,7 +66,7 @@ a MIG instance has 1000 × (index of its GPU + 1) + its number there as index. O
 ${parts.join("\n")}
 ## The exporter's own
 
-Beside the catalogue, or in other words than it.
+Beside the catalogue, or in other words than it. Instances of a divided GPU have all of a GPU's under \`hw_gpu_instance_*\`.
 
 ${exporterRows()}
 [exporter.md](exporter.md) tells which labels they have, and how to have fewer of them.

@@ -15,10 +15,19 @@ const from = (count: bigint | undefined): number | undefined => (count === undef
 const fields: readonly (readonly [name: string, kind: Kind, help: string, read: Read])[] = [
   ["SM_CLOCK", Kind.GAUGE, "Clock of the streaming multiprocessors, MHz.", ({ clockSm }) => clockSm],
   ["MEM_CLOCK", Kind.GAUGE, "Clock of the device memory, MHz.", ({ clockMem }) => clockMem],
+  ["MEMORY_TEMP", Kind.GAUGE, "Temperature of the device memory, °C.", ({ memTemp }) => memTemp],
   ["GPU_TEMP", Kind.GAUGE, "Temperature of the GPU die, °C.", ({ temp }) => temp],
   ["POWER_USAGE", Kind.GAUGE, "Power drawn by the whole board, W.", ({ power }) => power && power / 1000],
+  [
+    "TOTAL_ENERGY_CONSUMPTION",
+    Kind.COUNTER,
+    "Energy drawn since the driver was loaded, mJ.",
+    ({ energy }) => from(energy),
+  ],
   ["GPU_UTIL", Kind.GAUGE, "Share of time in which a kernel was running, %.", ({ utilization }) => utilization],
   ["MEM_COPY_UTIL", Kind.GAUGE, "Share of time in which memory was read or written, %.", (gpu) => gpu.memUtilization],
+  ["ENC_UTIL", Kind.GAUGE, "Share of time in which the video encoder was busy, %.", ({ encoder }) => encoder],
+  ["DEC_UTIL", Kind.GAUGE, "Share of time in which the video decoder was busy, %.", ({ decoder }) => decoder],
   ["FB_FREE", Kind.GAUGE, "Device memory that programs can still get, MiB.", (gpu) => mib(gpuMemory(gpu).free)],
   ["FB_USED", Kind.GAUGE, "Device memory that programs hold, MiB.", (gpu) => mib(gpuMemory(gpu).used)],
   ["FB_RESERVED", Kind.GAUGE, "Device memory that the driver reserves, MiB.", (gpu) => mib(from(gpu.memReserved))],
@@ -39,6 +48,24 @@ const fields: readonly (readonly [name: string, kind: Kind, help: string, read: 
     Kind.COUNTER,
     "Memory errors not corrected since the driver was loaded.",
     (gpu) => from(gpu.eccUncorrected),
+  ],
+  [
+    "UNCORRECTABLE_REMAPPED_ROWS",
+    Kind.COUNTER,
+    "Memory rows replaced after errors that could not be corrected.",
+    ({ remapped }) => remapped?.uncorrectable,
+  ],
+  [
+    "CORRECTABLE_REMAPPED_ROWS",
+    Kind.COUNTER,
+    "Memory rows replaced after errors that were corrected.",
+    ({ remapped }) => remapped?.correctable,
+  ],
+  [
+    "ROW_REMAP_FAILURE",
+    Kind.GAUGE,
+    "Whether a row could not be replaced.",
+    ({ remapped }) => remapped && Number(remapped.failed),
   ],
 ];
 

@@ -165,6 +165,28 @@ test("why a card is slow, and what it last broke on, is told where there is some
   expect(of("hw_gpu_xid_last_timestamp_seconds")).toEqual([[gpu(0), (now - 500) / 1000]]);
 });
 
+test("instances of a divided card have names of their own, so that sums over cards stay right", () => {
+  const part = {
+    ...card(1003, { memUsed: 2n * gib, memReserved: 0n, memTotal: 10n * gib }),
+    name: "NVIDIA H100 MIG 1g.10gb",
+    parent: "GPU-0",
+    instance: { gpuInstance: 3, computeInstance: 0 },
+    procs: [{ pid: 1, compute: true, username: "ada", mem: gib }],
+  };
+  const info = machine({ gpus: [card(0, { divided: true }), part, card(1)] });
+  const of = scraped(info);
+  expect(of("hw_gpu_count")).toEqual([[node, 2]]);
+  expect(of("hw_gpu_used_count")).toEqual([[node, 1]]);
+  expect(of("hw_gpu_type_count")).toEqual([[{ ...node, gpu_type: "NVIDIA H100" }, 2]]);
+  expect(of("hw_gpu_memory_used_bytes").map(([{ gpu_uuid }]) => gpu_uuid)).toEqual(["GPU-0", "GPU-1"]);
+  const place = { gpu_index: "0", gpu_instance: "3", compute_instance: "0" };
+  const own = { ...node, gpu_name: part.name, gpu_uuid: "GPU-1003", ...place };
+  expect(of("hw_gpu_instance_memory_used_bytes")).toEqual([[own, 2 * 2 ** 30]]);
+  expect(of("hw_gpu_instance_memory_total_bytes")).toEqual([[own, 10 * 2 ** 30]]);
+  expect(of("hw_gpu_instance_process_memory_bytes")).toEqual([[{ ...own, user: "ada" }, 2 ** 30]]);
+  expect(nodeObject(sceneOf(info, "")).gpu_devices.map(({ uuid }) => uuid)).toEqual(["GPU-0", "GPU-1"]);
+});
+
 test("GPU processes are told per user", () => {
   const procs = [
     { pid: 1, username: "ada", mem: 3n, utilization: 10 },

@@ -52,15 +52,17 @@ const ofHost =
 const ofGpuHost = (read: (scene: Scene) => number): Read =>
   ofHost((scene) => (scene.info.gpus.length > 0 ? read(scene) : undefined));
 
+type Pick = (scene: Scene) => Scene["gpus"];
+
 const ofGpus =
-  (read: (gpu: Scene["gpus"][number]["message"]) => number | undefined): Read =>
-  ({ gpus }) =>
-    gpus.map(({ message, labels: set, told }) => given(set, told ? read(message) : undefined));
+  (pick: Pick, read: (gpu: Scene["gpus"][number]["message"]) => number | undefined): Read =>
+  (scene) =>
+    pick(scene).map(({ message, labels: set, told }) => given(set, told ? read(message) : undefined));
 
 const ofUsers =
-  (read: (share: ReturnType<typeof sharesOf>[number]) => number | undefined): Read =>
-  ({ gpus }) =>
-    gpus
+  (pick: Pick, read: (share: ReturnType<typeof sharesOf>[number]) => number | undefined): Read =>
+  (scene) =>
+    pick(scene)
       .filter(({ told }) => told)
       .flatMap(({ message, labels: set }) =>
         sharesOf(message).map((share) => given(withLabels(set, { user: share.user }), read(share))),
@@ -101,6 +103,46 @@ function agentInfo({ info, node }: Scene): Sample[] {
   return [{ labels: labels({ node, version: info.agentVersion ?? "", driver_version, cuda_version }), value: 1 }];
 }
 
+/** What is told of a whole GPU and of an instance alike. An instance's names differ, so that sums over GPUs stay right. */
+const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly Metric[] => [
+  gauge(
+    `${prefix}_memory_used_bytes`,
+    "Device memory in use as nvidia-smi shows it: without what the driver reserves for itself.",
+    "gpu_memory_used",
+    ofGpus(pick, (gpu) => gpuMemory(gpu).used),
+  ),
+  gauge(
+    `${prefix}_memory_free_bytes`,
+    "Device memory that programs can still get.",
+    "gpu_memory_free",
+    ofGpus(pick, (gpu) => gpuMemory(gpu).free),
+  ),
+  gauge(`${prefix}_state`, "State of the GPU's reading, in a label; always 1.", "gpu_state", (scene) =>
+    states(pick(scene)),
+  ),
+  gauge(`${prefix}_sample_age_seconds`, "Time since the GPU's values were read.", "gpu_state", (scene) =>
+    pick(scene).map(({ message, labels: set }) => given(set, age(scene.info, message.sampled))),
+  ),
+  gauge(
+    `${prefix}_process_running`,
+    "Processes of one user on the GPU.",
+    "gpu_process",
+    ofUsers(pick, ({ processes }) => processes),
+  ),
+  gauge(
+    `${prefix}_process_memory_bytes`,
+    "Device memory held by the processes of one user.",
+    "gpu_process",
+    ofUsers(pick, ({ memory }) => memory),
+  ),
+  gauge(
+    `${prefix}_process_utilization_percent`,
+    "Share of the GPU's time used by the processes of one user.",
+    "gpu_process",
+    ofUsers(pick, ({ utilization }) => utilization),
+  ),
+];
+
 /** What is told beside the catalogue: sums, names, and how the reading went. */
 const own: readonly Metric[] = [
   gauge("node_info", "The system this node runs and its CPU, in labels; always 1.", "node_info", nodeInfo),
@@ -137,22 +179,8 @@ const own: readonly Metric[] = [
   gauge("gpu_type_count", "GPUs of one kind.", "gpu_type_count", ({ info, node }) =>
     [...gpuTypes(info)].map(([gpu_type, value]) => ({ labels: labels({ node, gpu_type }), value })),
   ),
-  gauge(
-    "gpu_memory_used_bytes",
-    "Device memory in use as nvidia-smi shows it: without what the driver reserves for itself.",
-    "gpu_memory_used",
-    ofGpus((gpu) => gpuMemory(gpu).used),
-  ),
-  gauge(
-    "gpu_memory_free_bytes",
-    "Device memory that programs can still get.",
-    "gpu_memory_free",
-    ofGpus((gpu) => gpuMemory(gpu).free),
-  ),
-  gauge("gpu_state", "State of the GPU's reading, in a label; always 1.", "gpu_state", ({ gpus }) => states(gpus)),
-  gauge("gpu_sample_age_seconds", "Time since the GPU's values were read.", "gpu_state", ({ gpus, info }) =>
-    gpus.map(({ message, labels: set }) => given(set, age(info, message.sampled))),
-  ),
+  ...ofDevice("gpu", ({ gpus }) => gpus),
+  ...ofDevice("gpu_instance", ({ instances }) => instances),
   gauge(
     "gpu_throttle",
     "Why the GPU runs slower than its clocks allow, in a label; always 1.",
@@ -163,31 +191,19 @@ const own: readonly Metric[] = [
     "gpu_xid_last_code",
     "Code of the last critical Xid event since the agent started.",
     "gpu_xid",
-    ofGpus(({ xidLast }) => xidLast),
+    ofGpus(
+      ({ gpus }) => gpus,
+      ({ xidLast }) => xidLast,
+    ),
   ),
   gauge(
     "gpu_xid_last_timestamp_seconds",
     "When the agent saw that event, in seconds since 1970.",
     "gpu_xid",
-    ofGpus(({ xidTime }) => (xidTime === undefined ? undefined : Number(xidTime) / 1000)),
-  ),
-  gauge(
-    "gpu_process_running",
-    "Processes of one user on the GPU.",
-    "gpu_process",
-    ofUsers(({ processes }) => processes),
-  ),
-  gauge(
-    "gpu_process_memory_bytes",
-    "Device memory held by the processes of one user.",
-    "gpu_process",
-    ofUsers(({ memory }) => memory),
-  ),
-  gauge(
-    "gpu_process_utilization_percent",
-    "Share of the GPU's time used by the processes of one user.",
-    "gpu_process",
-    ofUsers(({ utilization }) => utilization),
+    ofGpus(
+      ({ gpus }) => gpus,
+      ({ xidTime }) => (xidTime === undefined ? undefined : Number(xidTime) / 1000),
+    ),
   ),
   gauge("disk_state", "State of the filesystem's reading, in a label; always 1.", "disk_state", ({ disks }) =>
     states(disks),
@@ -228,12 +244,20 @@ const oldKeys: Readonly<Record<string, string>> = {
 const ownNames = new Set(own.map(({ name }) => name));
 
 const catalogued: readonly Metric[] = catalog.flatMap((metric): Metric[] => {
-  const name = `hw_${metric.prometheus}`;
-  // Some are told otherwise here than on the wire.
-  if (metric.prometheus === "" || ownNames.has(name)) return [];
-  const samples = (scene: Scene): Sample[] =>
-    devicesOf(scene, metric.level).flatMap(({ message, labels: set }) => given(set, scaled(metric, message)) ?? []);
-  return [{ name, help: metric.help, kind: metric.kind, key: oldKeys[metric.name] ?? metric.name, samples }];
+  const { help, kind } = metric;
+  const key = oldKeys[metric.name] ?? metric.name;
+  const told = (prometheus: string, devices: (scene: Scene) => ReturnType<typeof devicesOf>): Metric[] => {
+    const name = `hw_${prometheus}`;
+    // Some are told otherwise here than on the wire.
+    if (prometheus === "" || ownNames.has(name)) return [];
+    const samples = (scene: Scene): Sample[] =>
+      devices(scene).flatMap(({ message, labels: set }) => given(set, scaled(metric, message)) ?? []);
+    return [{ name, help, kind, key, samples }];
+  };
+  const whole = told(metric.prometheus, (scene) => devicesOf(scene, metric.level));
+  if (metric.level !== "gpu") return whole;
+  const part = metric.prometheus.replace(/^gpu_/, "gpu_instance_");
+  return [...whole, ...told(part, ({ instances }) => instances.filter(({ told: shown }) => shown))];
 });
 
 /** Every metric of the exporter. */

@@ -17,7 +17,10 @@ export interface Scene {
   /** What the `node` label says. */
   readonly node: string;
   readonly host: Labelled<HostInfo>;
+  /** Whole cards. */
   readonly gpus: readonly Labelled<GPUInfo>[];
+  /** Parts of divided cards (MIG): what they hold of memory is in their card's sum already. */
+  readonly instances: readonly Labelled<GPUInfo>[];
   readonly disks: readonly Labelled<DiskInfo>[];
   readonly nics: readonly Labelled<NicInfo>[];
 }
@@ -31,7 +34,14 @@ export function sceneOf(info: HostInfo, name: string): Scene {
     info,
     node,
     host: { message: info, labels: labels({ node }), told: true },
-    gpus: info.gpus.map((gpu) => ({ message: gpu, labels: labels({ node, ...gpuLabels(gpu) }), told: told(gpu) })),
+    gpus: cards(info).map((gpu) => ({ message: gpu, labels: labels({ node, ...gpuLabels(gpu) }), told: told(gpu) })),
+    instances: info.gpus.filter(isPart).map((gpu) => {
+      const whole = info.gpus.find(({ uuid }) => uuid !== undefined && uuid === gpu.parent);
+      const { gpuInstance = "", computeInstance = "" } = gpu.instance ?? {};
+      const place = { gpu_instance: String(gpuInstance), compute_instance: String(computeInstance) };
+      const own = { ...gpuLabels(gpu), gpu_index: String(whole?.id ?? ""), ...place };
+      return { message: gpu, labels: labels({ node, ...own }), told: told(gpu) };
+    }),
     disks: info.disks.map((disk) => {
       const { device = "", mount = "", fstype = "" } = disk;
       return { message: disk, labels: labels({ node, device, mount, fstype }), told: told(disk) };
@@ -39,6 +49,11 @@ export function sceneOf(info: HostInfo, name: string): Scene {
     nics: info.nics.map((nic) => ({ message: nic, labels: labels({ node, nic: nic.name ?? "" }), told: true })),
   };
 }
+
+const isPart = ({ parent }: GPUInfo): boolean => parent !== undefined;
+
+/** Cards, whole: nvidia-smi lists no instances among them. */
+const cards = (info: HostInfo): GPUInfo[] => info.gpus.filter((gpu) => !isPart(gpu));
 
 const gpuLabels = ({ id, name = "", uuid = "" }: GPUInfo) => ({
   gpu_index: id === undefined ? "" : String(id),
@@ -69,7 +84,7 @@ export function age(info: HostInfo, sampled: bigint | undefined): number | undef
 }
 
 /** Cards that are there: what fell off the bus stays listed, but is not counted. */
-export const present = (info: HostInfo): GPUInfo[] => info.gpus.filter(({ state }) => state !== State.LOST);
+export const present = (info: HostInfo): GPUInfo[] => cards(info).filter(({ state }) => state !== State.LOST);
 
 /** Cards by what they are called. */
 export function gpuTypes(info: HostInfo): Map<string, number> {
@@ -78,9 +93,13 @@ export function gpuTypes(info: HostInfo): Map<string, number> {
   return counts;
 }
 
-/** Cards with a process that computes. */
-export const gpusInUse = (info: HostInfo): number =>
-  present(info).filter(({ procs }) => procs.some(({ compute = true }) => compute)).length;
+const computes = ({ procs }: GPUInfo): boolean => procs.some(({ compute = true }) => compute);
+
+/** Cards with a process that computes, on themselves or on one of their instances. */
+export function gpusInUse(info: HostInfo): number {
+  const busy = new Set(info.gpus.filter((gpu) => isPart(gpu) && computes(gpu)).map(({ parent }) => parent));
+  return present(info).filter((gpu) => computes(gpu) || (gpu.uuid !== undefined && busy.has(gpu.uuid))).length;
+}
 
 /**
  * Device memory as nvidia-smi shows it, in bytes: used without what the driver reserves for itself
