@@ -128,12 +128,13 @@ put() {
   say "wrote $2"
 }
 
-# setting NAME VALUE: one line of the settings file; all others stay.
+# setting NAME VALUE: one line of the settings file; all others stay. A token may be among them: nobody else is to read it, and
+# systemd reads it before it becomes the service's user.
 setting() {
   draft=$(mktemp)
   { [ ! -e "$env_file" ] || grep -v "^$1=" "$env_file" || :; } >"$draft"
   printf '%s=%s\n' "$1" "$2" >>"$draft"
-  put "$draft" "$env_file" 644
+  put "$draft" "$env_file" 600
   rm -f -- "$draft"
 }
 

@@ -1,6 +1,6 @@
 // The Dockerfiles, read without an engine: what they copy is there and reaches the builder, and what they leave runs.
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -95,6 +95,25 @@ describe.each(files)("%s", (file) => {
       expect(put.some((at) => path === at || path.startsWith(`${at}/`))).toBe(true);
       expect(existsSync(join(top, path.replace("/src/", "")))).toBe(true);
     }
+  });
+
+  test("gives its build all it needs", () => {
+    const at = join(place, "build", file);
+    mkdirSync(at, { recursive: true });
+    for (const { words } of of("COPY", stages[0])) {
+      for (const path of words.slice(0, -1)) {
+        if (!reaches(path, readFileSync(join(folder, `${file}.dockerignore`), "utf8"))) continue;
+        cpSync(join(top, path), join(at, path), { recursive: true });
+      }
+    }
+    rmSync(join(at, "proto", "gen"), { recursive: true, force: true });
+    symlinkSync(join(top, "node_modules"), join(at, "node_modules"));
+    const [command = "", ...args] = of("RUN", stages[0]).at(-1)?.words ?? [];
+    expect(command).toBe("node");
+    const { status, stderr } = spawnSync(process.execPath, args, { cwd: at, encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const made = of("COPY").map(({ words }) => (words[0] ?? "").replace("/src/", ""));
+    expect(made.filter((path) => !existsSync(join(at, path)))).toEqual([]);
   });
 
   test("fetches nothing but what the lock file names", () => {

@@ -85,6 +85,8 @@ test("puts program, unit and settings where a service finds them", () => {
     readFileSync(join(top, "deploy/systemd/hmonitor.service"), "utf8"),
   );
   expect(statSync(join(place, "/usr/local/bin/hmonitor")).mode & 0o777).toBe(0o755);
+  // A token may be among the settings.
+  expect(statSync(join(place, "/etc/hmonitor/hmonitor.env")).mode & 0o777).toBe(0o600);
   expect(stdout).toContain("no user was made and nothing was started");
 });
 
