@@ -10,6 +10,7 @@ interface Need {
 }
 
 const needs: readonly Need[] = [
+  { name: "binutils", shownBy: "/usr/bin/strip", purpose: "the single executable" },
   { name: "chromium", shownBy: "/usr/bin/chromium", purpose: "browser tests" },
   { name: "fonts-noto-cjk", shownBy: "/usr/share/fonts/opentype/noto", purpose: "Chinese in the browser tests" },
   { name: "gcc", shownBy: "/usr/bin/gcc", purpose: "the NVML player" },
@@ -18,6 +19,8 @@ const needs: readonly Need[] = [
   { name: "prometheus", shownBy: "/usr/bin/promtool", purpose: "a real scraper for the exporter" },
   { name: "python3-grpcio", shownBy: "/usr/lib/python3/dist-packages/grpc", purpose: "the Python client" },
   { name: "python3-grpc-tools", shownBy: "/usr/lib/python3/dist-packages/grpc_tools", purpose: "the Python client" },
+  { name: "shellcheck", shownBy: "/usr/bin/shellcheck", purpose: "the installer's shell" },
+  { name: "systemd", shownBy: "/usr/bin/systemd-analyze", purpose: "what systemd says of the units" },
 ];
 
 /** Installs what is missing with apt where that is possible. Says in one line a package what is not tested without it. */

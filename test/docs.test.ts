@@ -17,6 +17,7 @@ const pages = [
   "CHANGELOG.md",
   "CONTRIBUTING.md",
   "docs/architecture.md",
+  "docs/deploy.md",
   "docs/develop.md",
   "docs/exporter.md",
   "docs/settings.md",

@@ -28,6 +28,12 @@ test("the search takes LD_LIBRARY_PATH, what the loader knows, then the usual pl
   ]);
 });
 
+test("in a container, its own library comes before the host's", () => {
+  const there = files([`/host/usr/lib64/${name}`, `/usr/lib64/${name}`]);
+  expect(libraries("", {}, there, "/host")).toEqual([`/usr/lib64/${name}`, `/host/usr/lib64/${name}`]);
+  expect(libraries("", {}, there)).toEqual([`/usr/lib64/${name}`]);
+});
+
 test("where there is no library, nothing is tried", () => {
   expect(libraries("", {}, files([], "libc.so.6"))).toEqual([]);
 });

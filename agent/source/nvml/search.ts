@@ -45,18 +45,22 @@ const real: Files = {
  * Libraries worth a try, best first: what was asked for, else what the system's loader knows, else the usual places. Loads
  * nothing, so it is cheap enough to be asked again and again on a machine that has none.
  * @param wanted A path, a name for the loader, or "" for a search.
+ * @param root Where the machine's root is mounted: in a container that was given no library, the host's own is there.
  */
 export function libraries(
   wanted: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
   files: Files = real,
+  root = "/",
 ): string[] {
   if (wanted !== "") return wanted.includes("/") && !files.exists(wanted) ? [] : [wanted];
   const folders = (env.LD_LIBRARY_PATH ?? "").split(":").filter((folder) => folder.startsWith("/"));
   const own = folders.map((folder) => join(folder, name)).filter(files.exists);
   // The loader's cache holds every name it knows as plain text.
   const cached = files.bytes("/etc/ld.so.cache")?.includes(name) ? [name] : [];
-  return [...own, ...cached, ...usual.map((folder) => join(folder, name)).filter(files.exists)];
+  const roots = root === "/" ? ["/"] : ["/", root];
+  const found = roots.flatMap((top) => usual.map((folder) => join(top, folder, name)));
+  return [...own, ...cached, ...found.filter(files.exists)];
 }
 
 /** There may be a driver, but no library of it that can be loaded: nvidia-smi may know more. */
@@ -78,7 +82,7 @@ export function hasDriver(machine: Machine): boolean {
  */
 export function findLibraries(machine: Machine, wanted: string): string[] {
   if (wanted === "" && !hasDriver(machine)) throw new Unsupported("NVML: no NVIDIA driver is loaded");
-  const found = libraries(wanted);
+  const found = libraries(wanted, process.env, real, machine.root);
   if (found.length > 0) return found;
   const missing = wanted === "" ? `${name} was not found` : `${wanted} (GOHM_NVML) is not there`;
   throw new NoLibrary(`NVML: Shared Library Not Found: ${missing}`);

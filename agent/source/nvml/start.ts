@@ -13,14 +13,16 @@ const flags = ["--max-semi-space-size=1", "--max-old-space-size=32"];
  */
 const bundleFlags = [...flags, "--lite-mode", "--v8-pool-size=0"];
 
+/** A single executable made by `npm run build:standalone`. Node before 20 knows no such thing. */
+const isSingle = (): boolean => process.getBuiltinModule?.("node:sea")?.isSea() === true;
+
 /** How the agent's own program is started again with a hidden command. The only place that knows in which form it runs. */
 function invocation(): string[] {
   // In the source tree the program is a file that Node reads as it is; else it is the one file that runs now.
   if (tree !== undefined) return [...flags, join(tree, "agent", "main.ts"), command];
-  const program = process.argv[1];
-  // A single executable gives itself as its own script, and takes its flags from within.
-  if (program === undefined || program === process.execPath) return [command];
-  return [...bundleFlags, program, command];
+  // A single executable takes what stands on its command line for its own; Node's flags need this one option around them.
+  if (isSingle()) return [`--node-options=${bundleFlags.join(" ")}`, command];
+  return [...bundleFlags, process.argv[1] ?? "", command];
 }
 
 /** Starts the process that holds NVML. It keeps nobody from ending: the parent's end is its own. */

@@ -1,0 +1,39 @@
+# The hub. From the top folder:
+#   docker build -f deploy/docker/hub.Dockerfile -t gohm/hub:0.1.0 .
+# Without the internet: `npm ci && npm run build` outside, then --build-arg SOURCE=built takes what that made, and
+# --build-arg NODE=registry.example/node:24-bookworm-slim names an image that is at hand.
+ARG NODE=docker.io/library/node:24-bookworm-slim
+ARG SOURCE=build
+
+FROM ${NODE} AS build
+WORKDIR /src
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts
+COPY buf.yaml buf.gen.yaml tsconfig.json ./
+COPY scripts scripts
+COPY proto proto
+COPY hub hub
+COPY web web
+RUN node scripts/build.ts hub page
+
+FROM scratch AS built
+COPY dist/gohm.mjs /src/dist/gohm.mjs
+COPY dist/web /src/dist/web
+COPY node_modules/better-sqlite3 /src/node_modules/better-sqlite3
+
+FROM ${SOURCE} AS source
+
+FROM ${NODE}
+WORKDIR /opt/gohm
+COPY --from=source /src/dist/gohm.mjs dist/gohm.mjs
+COPY --from=source /src/dist/web dist/web
+COPY --from=source /src/node_modules/better-sqlite3/package.json node_modules/better-sqlite3/package.json
+COPY --from=source /src/node_modules/better-sqlite3/lib node_modules/better-sqlite3/lib
+COPY --from=source /src/node_modules/better-sqlite3/prebuilds node_modules/better-sqlite3/prebuilds
+RUN install -d -m 0700 -o 65532 -g 65532 /data
+USER 65532:65532
+ENV GOHM_DATA=/data GOHM_SETTINGS=/etc/gohm/settings.json
+VOLUME /data
+EXPOSE 5000 9204
+HEALTHCHECK --interval=30s --timeout=5s --start-period=2m CMD ["node", "-e", "fetch('http://127.0.0.1:5000/').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "/opt/gohm/dist/gohm.mjs"]

@@ -1,0 +1,305 @@
+#!/bin/sh
+# Installs the agent (or the hub) on this machine from local files: nothing is downloaded. Run again, it upgrades in place.
+set -eu
+# What is installed may be read by all, however careful whoever installs it is with files of their own.
+umask 022
+
+usage() {
+  cat <<'TEXT'
+install.sh: puts the GOHM agent on this machine and keeps it running
+
+  sh install.sh --allow 10.0.0.5          as root: for the whole machine, as a service without rights
+  sh install.sh --user --allow 10.0.0.5   without root: for this user, below the home folder
+  sh install.sh --hub                     as root, in a folder where `npm ci && npm run build` ran: the hub
+  sh install.sh --uninstall               takes it away again; settings stay, and so does the hub's history
+
+  --allow LIST   who may ask the agent: addresses and networks of the hubs, separated by commas (GOHM_ALLOW)
+  --addr ADDR    where the agent answers, such as 0.0.0.0:9203 (GOHM_ADDR)
+  --file FILE    the agent: hmonitor (needs Node 18 on this machine) or hmonitor-linux-x64 (needs nothing); without it,
+                 the one beside this script or in ../dist
+  --no-start     install only
+  --purge        with --uninstall: settings, caches, the hub's history and the service's user, too
+  --dry-run      say what would be done, do nothing
+
+Run it again, with a newer file, to upgrade: settings stay as they are. DESTDIR=FOLDER installs below that folder, for
+packages and images: no user is made and nothing is started then.
+TEXT
+}
+
+say() { printf '%s\n' "$*"; }
+die() {
+  printf 'install.sh: %s\n' "$*" >&2
+  exit 1
+}
+misused() {
+  printf 'install.sh: %s\nsh install.sh --help lists what there is.\n' "$*" >&2
+  exit 2
+}
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+destdir=${DESTDIR:-}
+scope='' part=agent action=install allow=${GOHM_ALLOW:-} addr='' file='' dry='' start=yes purge='' changed=''
+
+while [ $# -gt 0 ]; do
+  option=$1
+  shift
+  case $option in
+    --allow=* | --addr=* | --file=*)
+      value=${option#*=}
+      option=${option%%=*}
+      ;;
+    --allow | --addr | --file)
+      [ $# -ge 1 ] || misused "$option needs a value after it"
+      value=$1
+      shift
+      ;;
+  esac
+  case $option in
+    --allow) allow=$value ;;
+    --addr) addr=$value ;;
+    --file) file=$value ;;
+    --user) scope=user ;;
+    --system) scope=system ;;
+    --hub) part=hub ;;
+    --uninstall) action=uninstall ;;
+    --purge) purge=yes ;;
+    --no-start) start='' ;;
+    --dry-run) dry=yes ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *) misused "there is no option \"$option\"" ;;
+  esac
+done
+
+uid=$(id -u)
+if [ -z "$scope" ]; then
+  if [ "$uid" -eq 0 ]; then scope=system; else scope=user; fi
+fi
+if [ "$scope" = system ] && [ "$uid" -ne 0 ] && [ -z "$destdir$dry" ]; then
+  die "installing for the whole machine needs root; without it, --user installs below your home folder"
+fi
+[ "$part$scope" != hubuser ] || die "the hub is installed for the whole machine, which needs root; \`npm start\` runs it without"
+[ -z "$purge" ] || [ "$action" = uninstall ] || misused "--purge goes with --uninstall"
+
+case $(uname -m) in
+  x86_64) arch=x64 ;;
+  aarch64) arch=arm64 ;;
+  *) arch=$(uname -m) ;;
+esac
+
+if [ "$part" = hub ]; then
+  name=gohm
+  program=$destdir/usr/local/lib/gohm
+else
+  name=hmonitor
+  program=$destdir/usr/local/bin/hmonitor
+fi
+config=$destdir/etc/$name
+unit=$destdir/etc/systemd/system/$name.service
+unit_source=systemd/$name.service
+if [ "$scope" = user ]; then
+  [ -n "${HOME:-}" ] || die "HOME is not set: there is no home folder to install below"
+  program=$destdir$HOME/.local/bin/hmonitor
+  config=$destdir${XDG_CONFIG_HOME:-$HOME/.config}/hmonitor
+  unit=$destdir${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/hmonitor.service
+  unit_source=systemd/user/hmonitor.service
+fi
+env_file=$config/$name.env
+
+# Does what it is given, or says it.
+run() {
+  if [ -n "$dry" ]; then say "would run: $*"; else "$@"; fi
+}
+
+# put FILE PLACE MODE: a copy of FILE, renamed into place so that a program that runs keeps the one it has.
+put() {
+  if cmp -s -- "$1" "$2"; then return 0; fi
+  changed=yes
+  if [ -n "$dry" ]; then
+    say "would write: $2"
+    return 0
+  fi
+  mkdir -p -- "$(dirname -- "$2")"
+  cp -- "$1" "$2.new"
+  chmod "$3" "$2.new"
+  mv -f -- "$2.new" "$2"
+  say "wrote $2"
+}
+
+# setting NAME VALUE: one line of the settings file; all others stay. A token may be among them: nobody else is to read it, and
+# systemd reads it before it becomes the service's user.
+setting() {
+  draft=$(mktemp)
+  { [ ! -e "$env_file" ] || grep -v "^$1=" "$env_file" || :; } >"$draft"
+  printf '%s=%s\n' "$1" "$2" >>"$draft"
+  put "$draft" "$env_file" 600
+  rm -f -- "$draft"
+}
+
+# Nothing of this machine is to change but files below DESTDIR.
+live() { [ -z "$destdir" ]; }
+
+control() {
+  if [ "$scope" = user ]; then run systemctl --user "$@"; else run systemctl "$@"; fi
+}
+
+# Whether systemd runs here, and for this user.
+has_systemd() {
+  [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1 || return 1
+  [ "$scope" = system ] || systemctl --user show-environment >/dev/null 2>&1
+}
+
+find_agent() {
+  if [ -n "$file" ]; then
+    [ -f "$file" ] || die "there is no file \"$file\" (--file)"
+    case $file in */*) ;; *) file=./$file ;; esac
+    return 0
+  fi
+  for file in "$here/hmonitor" "$here/hmonitor-linux-$arch" "$here/../dist/hmonitor-linux-$arch" "$here/../dist/hmonitor"; do
+    [ ! -f "$file" ] || return 0
+  done
+  die "there is no agent beside this script or in ../dist: \`npm run build\` makes it, --file names another"
+}
+
+# A script needs Node where services look for it; what is no agent for this machine is told before anything is written.
+check_agent() {
+  node_path=''
+  if [ "$(head -c 2 -- "$file")" = '#!' ]; then
+    node=$(command -v node) || die "$file needs Node 18 or later, and there is no node here: take hmonitor-linux-$arch, which needs none"
+    major=$("$node" -p 'process.versions.node.split(".")[0]') || die "$node does not run"
+    [ "$major" -ge 18 ] || die "$file needs Node 18 or later, and $node is $("$node" --version): take hmonitor-linux-$arch, which needs none"
+    case $(dirname -- "$node") in
+      /usr/local/bin | /usr/bin | /bin) ;;
+      *)
+        # A package or an image is for another machine than this one.
+        if [ "$scope" = user ]; then node_path=$(dirname -- "$node"):/usr/local/bin:/usr/bin:/bin
+        elif live; then die "$file needs Node in /usr/local/bin or /usr/bin, where services find it, and here it is $node: link it there, or take hmonitor-linux-$arch, which needs none"
+        fi
+        ;;
+    esac
+    version=$("$node" "$file" --version 2>&1) || die "$file does not run here: $version"
+  else
+    [ -x "$file" ] || die "$file is not executable: chmod +x $file"
+    version=$("$file" --version 2>&1) || die "$file does not run here: $version"
+  fi
+  case $version in
+    "hmonitor "*) ;;
+    *) die "$file is not hmonitor: it calls itself \"$version\"" ;;
+  esac
+}
+
+check_settings() {
+  if [ -z "$allow" ] && ! grep -qs '^GOHM_ALLOW=.' "$env_file"; then
+    die "who may ask this machine? Give the hub's address: --allow 10.0.0.5 (or a network, 10.0.0.0/24; several with commas)"
+  fi
+  case $allow in
+    *[!0-9a-fA-F.:/,]*) die "--allow takes addresses and networks, separated by commas, not \"$allow\"" ;;
+  esac
+  case $addr in
+    '' | *:[0-9]*) ;;
+    *) die "--addr takes an address and a port such as 0.0.0.0:9203, not \"$addr\"" ;;
+  esac
+}
+
+# The service's user, who may do nothing.
+make_user() {
+  if getent passwd "$name" >/dev/null; then return 0; fi
+  command -v useradd >/dev/null 2>&1 || die "there is no useradd here: make a system user \"$name\" first"
+  run useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$name"
+}
+
+# Starts the service, or says in words how to.
+start_service() {
+  if ! live; then
+    say "DESTDIR is set: no user was made and nothing was started."
+    [ "$scope" = user ] || say "On the machine: useradd --system --user-group --no-create-home --shell /usr/sbin/nologin $name && systemctl enable --now $name"
+    return 0
+  fi
+  if ! has_systemd; then
+    say "There is no systemd here that could keep it running. To start it by hand, or from cron (@reboot):"
+    if [ "$part" = hub ]; then
+      say "  GOHM_SETTINGS=$config/settings.json GOHM_DATA=/var/lib/gohm $program/bin/node $program/dist/gohm.mjs"
+    else
+      say "  env \$(cat $env_file) $program"
+    fi
+    return 0
+  fi
+  control daemon-reload
+  if [ -z "$start" ]; then
+    say "Installed, not started: systemctl enable --now $name"
+    return 0
+  fi
+  control enable --quiet "$name"
+  # Started already and nothing new: nobody is to lose a connection over it.
+  if [ -n "$changed" ]; then control restart "$name"; else control start "$name"; fi
+  if [ "$scope" = user ]; then
+    say "It runs while you are logged in; for always: loginctl enable-linger $(id -un)"
+  fi
+}
+
+install_agent() {
+  find_agent
+  check_agent
+  check_settings
+  if [ "$scope" = system ] && live; then make_user; fi
+  put "$file" "$program" 755
+  put "$here/$unit_source" "$unit" 644
+  [ -z "$allow" ] || setting GOHM_ALLOW "$allow"
+  [ -z "$addr" ] || setting GOHM_ADDR "$addr"
+  [ -z "$node_path" ] || setting PATH "$node_path"
+  start_service
+  [ -n "$dry" ] || say "$version is installed as $program; its settings are in $env_file"
+}
+
+# put_tree FOLDER PLACE: every file of a folder.
+put_tree() {
+  list=$(mktemp)
+  (cd -- "$1" && find . -type f) >"$list"
+  while IFS= read -r each; do put "$1/${each#./}" "$2/${each#./}" 644; done <"$list"
+  rm -f -- "$list"
+}
+
+install_hub() {
+  top=$(CDPATH='' cd -- "$here/.." && pwd)
+  sqlite=$top/node_modules/better-sqlite3
+  node=$top/node_modules/node-linux-$arch/bin/node
+  for needed in "$top/dist/gohm.mjs" "$top/dist/web/index.html" "$sqlite/package.json" "$node" "$sqlite/prebuilds/linux-$arch.node"; do
+    [ -f "$needed" ] || die "there is no $needed: run \`npm ci && npm run build\` in $top first"
+  done
+  if live; then make_user; fi
+  put "$node" "$program/bin/node" 755
+  # What the page was made of before has other names, and would stay for ever.
+  [ ! -d "$program/dist/web" ] || cmp -s -- "$top/dist/web/index.html" "$program/dist/web/index.html" || run rm -r -- "$program/dist/web"
+  put "$top/dist/gohm.mjs" "$program/dist/gohm.mjs" 644
+  put_tree "$top/dist/web" "$program/dist/web"
+  put "$sqlite/package.json" "$program/node_modules/better-sqlite3/package.json" 644
+  put_tree "$sqlite/lib" "$program/node_modules/better-sqlite3/lib"
+  put "$sqlite/prebuilds/linux-$arch.node" "$program/node_modules/better-sqlite3/prebuilds/linux-$arch.node" 644
+  put "$here/$unit_source" "$unit" 644
+  [ -e "$config/settings.json" ] || put "$top/settings.example.json" "$config/settings.json" 644
+  start_service
+  [ -n "$dry" ] || say "The hub is installed in $program; name the machines in $config/settings.json"
+}
+
+uninstall() {
+  if live && has_systemd && [ -e "$unit" ]; then control disable --now --quiet "$name" || :; fi
+  run rm -rf -- "$program" "$unit"
+  if live && has_systemd; then control daemon-reload; fi
+  if [ -z "$purge" ]; then
+    [ ! -d "$config" ] || say "Settings stay in $config; --purge takes them, too."
+    return 0
+  fi
+  run rm -rf -- "$config"
+  if [ "$scope" = system ]; then
+    run rm -rf -- "$destdir/var/cache/$name" "$destdir/var/lib/$name"
+    if live && getent passwd "$name" >/dev/null; then run userdel "$name"; fi
+  fi
+}
+
+case $action$part in
+  uninstall*) uninstall ;;
+  *hub) install_hub ;;
+  *) install_agent ;;
+esac

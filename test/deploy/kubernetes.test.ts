@@ -1,0 +1,213 @@
+// The Kubernetes manifests, as kustomize gives them to a cluster.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { table as agentTable } from "../../agent/settings.ts";
+import { table as hubTable, readSettings, settle } from "../../hub/settings.ts";
+import { top } from "../program.ts";
+import { documents, kustomize, type Manifest, type Node } from "./kustomize.ts";
+import { faults } from "./schema.ts";
+
+const folder = join(top, "deploy", "kubernetes");
+const variants = ["base", "privileged"] as const;
+const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as { version: string };
+
+interface Mount {
+  readonly name: string;
+  readonly mountPath: string;
+  readonly readOnly?: boolean;
+}
+interface Container {
+  readonly image: string;
+  readonly env: readonly ({ readonly name: string; readonly value?: string } & Node)[];
+  readonly ports: readonly { readonly name: string }[];
+  readonly resources: { readonly limits: Node };
+  readonly securityContext: Node;
+  readonly volumeMounts: readonly Mount[];
+}
+interface Pod extends Node {
+  readonly containers: readonly [Container];
+  readonly volumes: readonly ({ readonly name: string } & Node)[];
+  readonly securityContext?: Node;
+}
+interface Workload extends Manifest {
+  readonly spec: {
+    readonly selector: { readonly matchLabels: Node };
+    readonly volumeClaimTemplates?: readonly Manifest[];
+    readonly template: { readonly metadata: { readonly labels: Node }; readonly spec: Pod };
+  };
+}
+
+function workload(variant: string, kind: "DaemonSet" | "StatefulSet"): Workload {
+  const found = kustomize(join(folder, variant)).find((each) => each.kind === kind);
+  if (found === undefined) throw new Error(`there is no ${kind} in ${variant}`);
+  return found as Workload;
+}
+const pod = (variant: string, kind: "DaemonSet" | "StatefulSet"): Pod => workload(variant, kind).spec.template.spec;
+
+describe.each(variants)("%s", (variant) => {
+  const manifests = kustomize(join(folder, variant));
+
+  test.each(manifests.map((each) => [each.kind, each.metadata.name, each] as const))(
+    "%s %s is what the published schema says",
+    (kind, _, manifest) => {
+      expect(faults(kind, manifest)).toEqual([]);
+    },
+  );
+
+  test("holds agent and hub, each once, all in one namespace", () => {
+    const names = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    expect(names.sort()).toEqual([
+      "ConfigMap gohm",
+      "DaemonSet hmonitor",
+      "Namespace gohm",
+      "NetworkPolicy gohm",
+      "NetworkPolicy hmonitor",
+      "Service gohm",
+      "StatefulSet gohm",
+    ]);
+    expect(
+      new Set(manifests.filter(({ kind }) => kind !== "Namespace").map(({ metadata }) => metadata.namespace)),
+    ).toEqual(new Set(["gohm"]));
+  });
+
+  test("the agent sees the node: its processes, its files read only, its name, and stands the GPU taint", () => {
+    const spec = pod(variant, "DaemonSet");
+    const [{ env, volumeMounts, resources }] = spec.containers;
+    expect(spec.hostPID).toBe(true);
+    expect(spec.runtimeClassName).toBeUndefined();
+    expect(spec.tolerations).toContainEqual({ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" });
+    expect(env).toContainEqual({ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } });
+    expect(env).toContainEqual({ name: "GOHM_ROOT", value: "/host" });
+    expect(volumeMounts.find(({ mountPath }) => mountPath === "/host")).toMatchObject({
+      readOnly: true,
+      mountPropagation: "HostToContainer",
+    });
+    expect(resources.limits).toEqual({ cpu: "200m", memory: "256Mi" });
+  });
+
+  test("nobody is root or may become it but a privileged agent, and root file systems are not written to", () => {
+    for (const kind of ["DaemonSet", "StatefulSet"] as const) {
+      const spec = pod(variant, kind);
+      const security = { ...spec.securityContext, ...spec.containers[0].securityContext };
+      const privileged = variant === "privileged" && kind === "DaemonSet";
+      expect(security.readOnlyRootFilesystem).toBe(true);
+      expect(security.privileged).toBe(privileged);
+      if (privileged) continue;
+      expect(security).toMatchObject({
+        runAsNonRoot: true,
+        runAsUser: 65532,
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ["ALL"] },
+        seccompProfile: { type: "RuntimeDefault" },
+      });
+    }
+  });
+
+  test("every mount has its volume, every volume its mount, every named port and label its counterpart", () => {
+    for (const kind of ["DaemonSet", "StatefulSet"] as const) {
+      const { spec } = workload(variant, kind);
+      const { containers, volumes } = spec.template.spec;
+      const claims = spec.volumeClaimTemplates?.map(({ metadata }) => metadata.name) ?? [];
+      const mounted = containers[0].volumeMounts.map(({ name }) => name);
+      expect([...volumes.map(({ name }) => name), ...claims].sort()).toEqual(mounted.sort());
+      expect(spec.template.metadata.labels).toMatchObject(spec.selector.matchLabels);
+    }
+    const ports = (kind: "DaemonSet" | "StatefulSet") => pod(variant, kind).containers[0].ports.map(({ name }) => name);
+    const named = JSON.stringify(manifests.filter(({ kind }) => kind === "NetworkPolicy" || kind === "Service"));
+    const targets = [...named.matchAll(/"(?:port|targetPort)":"(\w+)"/g)].map(([, port]) => port);
+    expect(targets.length).toBeGreaterThan(4);
+    expect([...ports("DaemonSet"), ...ports("StatefulSet")]).toEqual(expect.arrayContaining(targets));
+  });
+
+  test("the images are those of this version, and their settings are known ones", () => {
+    const known = [...Object.values(agentTable), ...Object.values(hubTable)].map(({ env }) => env);
+    // The exporter's address; the rest is NVIDIA's and Kubernetes's.
+    known.push("GOHM_METRICS_ADDR");
+    for (const kind of ["DaemonSet", "StatefulSet"] as const) {
+      const [{ image, env }] = pod(variant, kind).containers;
+      expect(image).toMatch(new RegExp(`:${version.replaceAll(".", "\\.")}$`));
+      expect(env.map(({ name }) => name).filter((name) => name.startsWith("GOHM_") && !known.includes(name))).toEqual(
+        [],
+      );
+    }
+  });
+});
+
+test("the privileged agent has the node's devices, the other one asks NVIDIA's runtime for them", () => {
+  const [plain] = pod("base", "DaemonSet").containers;
+  const [privileged] = pod("privileged", "DaemonSet").containers;
+  expect(plain.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(["/host"]);
+  expect(plain.env).toContainEqual({ name: "NVIDIA_VISIBLE_DEVICES", value: "all" });
+  expect(privileged.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(["/host", "/dev"]);
+  expect(privileged.env).toContainEqual({ name: "NVIDIA_VISIBLE_DEVICES", value: "void" });
+});
+
+test.each([
+  [
+    "a field nobody knows",
+    (spec: Record<string, unknown>) => Object.assign(spec, { hostPid: true }),
+    /has no field hostPid/,
+  ],
+  [
+    "a number for a text",
+    (spec: Record<string, unknown>) => Object.assign(spec, { nodeSelector: { a: 1 } }),
+    /must be string/,
+  ],
+  ["no containers", (spec: Record<string, unknown>) => delete spec.containers, /containers is missing/],
+  ["an unknown word", (spec: Record<string, unknown>) => Object.assign(spec, { dnsPolicy: "none" }), /must be one of/],
+])("the schema refuses %s", (_, spoil, sentence) => {
+  const manifest = structuredClone(workload("base", "DaemonSet"));
+  spoil(manifest.spec.template.spec as Record<string, unknown>);
+  expect(faults("DaemonSet", manifest).join("\n")).toMatch(sentence);
+});
+
+test("the hub understands the settings it is given, and polls nothing until nodes are named", () => {
+  const settings = kustomize(join(folder, "base")).find(({ kind }) => kind === "ConfigMap") as Manifest & {
+    readonly data: Readonly<Record<string, string>>;
+  };
+  const file = join(mkdtempSync(join(tmpdir(), "gohm-settings-")), "settings.json");
+  writeFileSync(file, settings.data["settings.json"] ?? "");
+  const read = settle({ flags: { settings: file }, env: {} }, readSettings);
+  rmSync(dirname(file), { recursive: true });
+  expect(read.servers).toEqual({});
+});
+
+test("every file is part of one of the variants", () => {
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".yaml"));
+  const named = files
+    .filter((file) => file.endsWith("kustomization.yaml"))
+    .flatMap((file) => {
+      const { resources = [], patches = [] } = documents(join(folder, file))[0] as {
+        resources?: string[];
+        patches?: { path: string }[];
+      };
+      return [...resources, ...patches.map(({ path }) => path)].map((path) => join(file, "..", path));
+    });
+  const rest = files.filter((file) => !file.endsWith("kustomization.yaml") && !named.includes(file));
+  expect(rest).toEqual([]);
+});
+
+/** In any order: kustomize puts what a patch adds before what was there. */
+function unordered(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.map(unordered).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  }
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([name, each]) => [name, unordered(each)] as const);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const major = /Kustomize Version: v(\d+)/.exec(
+  spawnSync("kubectl", ["version", "--client"], { encoding: "utf8" }).stdout ?? "",
+)?.[1];
+const noKubectl = Number(major) >= 5 ? "" : ": there is no kubectl with kustomize 5";
+test.skipIf(noKubectl !== "").each(variants)(`kubectl kustomize makes the same of %s${noKubectl}`, (variant) => {
+  const { stdout, stderr } = spawnSync("kubectl", ["kustomize", join(folder, variant)], { encoding: "utf8" });
+  expect(stderr).toBe("");
+  const theirs = parseAllDocuments(stdout).map((document) => document.toJS() as unknown);
+  expect(unordered(theirs)).toEqual(unordered(kustomize(join(folder, variant))));
+});
