@@ -14,6 +14,20 @@ export interface Address {
   readonly loopback: boolean;
 }
 
+/** A file that a process has open. */
+export interface Opened {
+  /** Number of its descriptor. */
+  readonly fd: string;
+  readonly path: string;
+}
+
+/** What a PCI function is, by its numbers in lower-case hexadecimal without "0x". */
+export interface Chip {
+  readonly vendor: string;
+  readonly device: string;
+  readonly revision: string;
+}
+
 /**
  * The one door to what a machine says of itself. Three kinds: this machine ("/" or a prefix such as /host), one that
  * is being written down (`hmonitor capture`), and a captured folder that is played back.
@@ -23,10 +37,19 @@ export interface Machine {
   readonly root: string;
   /** Text of a file ("/proc/stat"), or undefined when it is not there or may not be read. Only for files that cannot hang. */
   read(path: string): string | undefined;
+  /**
+   * First line of a file whose driver may keep its readers waiting for ever (a sensor); undefined as for `read`. It is
+   * read by another process: each that waits stays, so ask no card again that has not answered yet.
+   */
+  readApart(path: string): Promise<string | undefined>;
   /** Names in a folder; empty when it is not there or may not be read. */
   list(path: string): string[];
   /** Target of a symbolic link, or undefined. */
   link(path: string): string | undefined;
+  /** What a process has open below a folder ("/dev/dri"); empty when it is gone or somebody else's. */
+  opened(pid: string, folder: string): Opened[];
+  /** What a chip is sold as, by the lists of names that libdrm and hwdata install; undefined where neither knows it. */
+  product(chip: Chip): string | undefined;
   /**
    * Space on a mount. A network filesystem whose server is away blocks for ever, so those are asked in a process of
    * their own, which is given up at the deadline.

@@ -221,9 +221,65 @@ test("a source of something else that fails is not why there are no GPUs", async
   expect((await snapshot(scripted("cpu", bad(new Error("x")))).collect()).err).toBeUndefined();
 });
 
-test("what a machine does not have is not mentioned", async () => {
-  const absent: Source = { name: "amdgpu", open: async () => undefined };
-  expect((await snapshot(absent).collect()).sources).toEqual([]);
+test("what a machine does not have is not mentioned anywhere, and looked for again each minute", async () => {
+  const lines: string[] = [];
+  const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
+  let there = false;
+  const plugged: Source = {
+    name: "amdgpu",
+    open: async () => (there ? { read: async () => gpus, close: async () => undefined } : undefined),
+  };
+  const all = new Snapshot({ ...options, log, sources: [plugged], machine, version: "" });
+  expect((await all.collect()).sources).toEqual([]);
+  pass(60_000);
+  await all.collect();
+  expect(lines).toEqual([]);
+  there = true;
+  pass(59_999);
+  expect((await all.collect()).gpus).toEqual([]);
+  pass(1);
+  expect((await all.collect()).gpus).toHaveLength(2);
+});
+
+const cards = (...ids: number[]): Part => ({ gpus: ids.map((id) => ({ id, uuid: `uuid-${id}` })) });
+
+test("GPUs of several vendors bear different numbers, the first vendor's its own", async () => {
+  const { gpus: all } = await snapshot(
+    scripted("nvidia", good(cards(0, 1))),
+    scripted("amdgpu", good(cards(0, 2))),
+    scripted("intel", good(cards(0))),
+  ).collect();
+  expect(all.map(({ id, vendorIndex }) => [id, vendorIndex])).toEqual([
+    [0, undefined],
+    [1, undefined],
+    [2, 0],
+    [4, 2],
+    [5, 0],
+  ]);
+});
+
+test("parts of a divided card do not push the next vendor's numbers away", async () => {
+  const { gpus: all } = await snapshot(
+    scripted("nvidia", good(cards(0, 1003, 1004))),
+    scripted("amdgpu", good(cards(0))),
+  ).collect();
+  expect(all.map(({ id }) => id)).toEqual([0, 1003, 1004, 1]);
+});
+
+test("a vendor whose cards are away for a while does not give their numbers to another's", async () => {
+  const all = snapshot(scripted("nvidia", good(cards(0, 1)), bad(new Error("x"))), scripted("amdgpu", good(cards(0))));
+  await all.collect();
+  pass(10_000);
+  await all.collect();
+  pass(remembered);
+  expect((await all.collect()).gpus.map(({ id }) => id)).toEqual([2]);
+});
+
+test("a driver that is missing is no complaint while another vendor's GPUs are there", async () => {
+  const missing = { ...scripted("nvidia", bad(new Unsupported("NVML: no driver"))), gpus: true as const };
+  const info = await snapshot(missing, { ...scripted("amdgpu", good(cards(0))), gpus: true }).collect();
+  expect(info.err).toBeUndefined();
+  expect(info.sources[0]).toMatchObject({ name: "nvidia", state: State.UNSUPPORTED, err: "NVML: no driver" });
 });
 
 test("a source that cannot be opened is tried again after a minute, not at every poll", async () => {

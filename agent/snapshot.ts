@@ -61,12 +61,11 @@ class Watch {
   }
 
   async #open(): Promise<void> {
-    const { machine, log } = this.#all;
+    const { machine } = this.#all;
     this.#triedAt = machine.ticks();
     try {
       this.#reader = await this.source.open(machine, this.#all);
       this.#absent = this.#reader === undefined;
-      if (this.#absent) log.info(`${this.source.name}: not on this machine`);
     } catch (error) {
       this.#fail(error);
     }
@@ -77,8 +76,8 @@ class Watch {
     const { machine, deadline } = this.#all;
     // A read that did not come back is not waited for a second time: its source stays hung until it does.
     if (this.#reading !== undefined) return;
-    if (this.#reader === undefined && !this.#absent && machine.ticks() - this.#triedAt >= retry)
-      this.#opened = undefined;
+    // A driver may be loaded, or a card plugged in, while the machine runs.
+    if (this.#reader === undefined && machine.ticks() - this.#triedAt >= retry) this.#opened = undefined;
     const abort = new AbortController();
     let late = false;
     const reading = this.#read(abort.signal).finally(() => {
@@ -199,11 +198,13 @@ function stale(part: HostInfo, err: string): HostInfo {
 export class Snapshot {
   readonly #all: SnapshotOptions;
   readonly #watches: readonly Watch[];
+  readonly #numbers: Numbers;
   #running: Promise<HostInfo> | undefined;
 
   constructor(all: SnapshotOptions) {
     this.#all = all;
     this.#watches = all.sources.map((source) => new Watch(source, all));
+    this.#numbers = new Numbers(all.sources.map(({ name }) => name));
   }
 
   /** Finds out what this machine has. Not needed before collect(), but the first poll then finds the rates begun. */
@@ -223,7 +224,7 @@ export class Snapshot {
     await Promise.all(this.#watches.map((watch) => watch.refresh()));
     const answer = create(HostInfoSchema);
     for (const watch of this.#watches) {
-      merge(answer, watch.shown());
+      merge(answer, this.#numbers.apart(watch.source.name, watch.shown()));
       const info = watch.info();
       if (info !== undefined) answer.sources.push(info);
     }
@@ -250,6 +251,40 @@ export class Snapshot {
    */
   async pause(ms: number): Promise<void> {
     await Promise.all(this.#watches.map((watch) => watch.pause(ms)));
+  }
+}
+
+/**
+ * Keeps the numbers of GPUs apart: each source counts its own from 0, yet old clients know a GPU by nothing but its
+ * number. Sources are counted on in their order, each after the most that the ones before it ever told, so that a card
+ * which is lost for a while does not give its number to a neighbour.
+ */
+class Numbers {
+  readonly #most: Map<string, number>;
+
+  constructor(sources: readonly string[]) {
+    this.#most = new Map(sources.map((name) => [name, 0]));
+  }
+
+  apart(source: string, part: HostInfo | undefined): HostInfo | undefined {
+    let first = 0;
+    for (const [name, most] of this.#most) {
+      if (name === source) break;
+      first += most;
+    }
+    if (part === undefined || part.gpus.length === 0) return part;
+    // Parts of a divided card bear ids from 1000 on, which nobody else comes near.
+    const ids = part.gpus.map(({ id }) => id ?? 0).filter((id) => id < 1000);
+    const own = Math.max(...ids.map((id) => id + 1), this.#most.get(source) ?? 0);
+    this.#most.set(source, own);
+    if (first === 0) return part;
+    const gpus = part.gpus.map((gpu) => {
+      const moved = clone(GPUInfoSchema, gpu);
+      moved.id = first + (gpu.id ?? 0);
+      if (gpu.id !== undefined) moved.vendorIndex = gpu.id;
+      return moved;
+    });
+    return create(HostInfoSchema, { ...part, gpus });
   }
 }
 

@@ -20,18 +20,28 @@ import { options } from "./machine.ts";
 const top = fileURLToPath(new URL("capture", import.meta.url));
 const folders = readdirSync(top).filter((name) => existsSync(join(top, name, "capture.json")));
 
-// GPUs are the driver's to tell; test/nvml plays it and compares with expected.json.
+// NVIDIA's GPUs are the driver's to tell; test/nvml plays it and compares with expected.json.
 const host = sources.filter(({ gpus }) => !gpus);
+const kernel = sources.filter(({ gpus, name }) => gpus && name !== "nvidia");
 
-test.each(folders)("%s is the host it was", async (name) => {
+async function collect(name: string, chosen: typeof sources): Promise<string> {
   const machine = capturedMachine(join(top, name));
-  const snapshot = new Snapshot({ ...options, sources: host, machine, version: "" });
+  const snapshot = new Snapshot({ ...options, sources: chosen, machine, version: "" });
   const info = await snapshot.collect();
   // How the reading went is of the reader, not of the machine.
   info.sources = [];
   delete info.agentVersion;
-  const json = `${toJsonString(HostInfoSchema, info, { prettySpaces: 2, useProtoFieldName: true })}\n`;
-  await expect(json).toMatchFileSnapshot(join(top, name, "host.json"));
+  return `${toJsonString(HostInfoSchema, info, { prettySpaces: 2, useProtoFieldName: true })}\n`;
+}
+
+test.each(folders)("%s is the host it was", async (name) => {
+  await expect(await collect(name, host)).toMatchFileSnapshot(join(top, name, "host.json"));
+});
+
+const cards = folders.filter((name) => existsSync(join(top, name, "sys/class/drm")));
+
+test.each(cards)("%s has the GPUs that the kernel tells of", async (name) => {
+  await expect(await collect(name, kernel)).toMatchFileSnapshot(join(top, name, "expected.json"));
 });
 
 /** The GPUs that the driver of a captured machine tells of, without the driver. */

@@ -2,7 +2,7 @@
 import type { Machine } from "../agent/machine.ts";
 
 /** What the machine says; what is left out is not there. `files` may be changed while the test runs. */
-export interface Said extends Partial<Omit<Machine, "read" | "list">> {
+export interface Said extends Partial<Machine> {
   readonly files?: Record<string, string>;
   readonly lists?: Record<string, readonly string[]>;
 }
@@ -12,6 +12,9 @@ export function machineOf({ files = {}, lists = {}, ...rest }: Said): Machine {
     root: "/",
     read: (path) => files[path],
     list: (path) => [...(lists[path] ?? [])],
+    readApart: (path) => Promise.resolve(files[path]),
+    opened: () => [],
+    product: () => undefined,
     link: () => undefined,
     space: () => Promise.reject(new Error("no such mount")),
     addresses: () => [],
@@ -31,3 +34,38 @@ export const options = {
 };
 
 export const never = new AbortController().signal;
+
+/**
+ * The same machine where some files hold other text (undefined: not there or not readable), some folders other names,
+ * and time runs. All may be changed while the test runs. `heard` lists the files that were read.
+ */
+export interface Altered extends Machine {
+  readonly files: Record<string, string | undefined>;
+  readonly folders: Record<string, readonly string[]>;
+  readonly heard: string[];
+  /** Milliseconds since the test began. */
+  passed: number;
+}
+
+export function altered(machine: Machine): Altered {
+  const files: Record<string, string | undefined> = {};
+  const folders: Record<string, readonly string[]> = {};
+  const heard: string[] = [];
+  const read = (path: string): string | undefined => {
+    heard.push(path);
+    return path in files ? files[path] : machine.read(path);
+  };
+  const self: Altered = {
+    ...machine,
+    files,
+    folders,
+    heard,
+    passed: 0,
+    read,
+    readApart: async (path) => read(path),
+    list: (path) => [...(folders[path] ?? machine.list(path))],
+    now: () => machine.now() + self.passed,
+    ticks: () => self.passed,
+  };
+  return self;
+}

@@ -29,6 +29,16 @@ test.each([
   ["the driver hangs", { state: State.HUNG, procs }, "fault"],
   ["memory errors were not corrected", { eccUncorrected: 1n }, "fault"],
   ["the hardware raised an Xid", { xidCount: 1n, xidLast: 79 }, "fault"],
+  [
+    "the system powered it down",
+    { asleep: true, utilization: undefined as never, memUsed: undefined as never },
+    "free",
+  ],
+  ["it sits in a processor and rests", { integrated: true }, "unknown"],
+  ["it sits in a processor and draws a desktop", { integrated: true, procs }, "unknown"],
+  ["it sits in a processor and sleeps", { integrated: true, asleep: true }, "unknown"],
+  ["it sits in a processor and works", { integrated: true, utilization: 60, procs }, "busy"],
+  ["it sits in a processor and hangs", { integrated: true, state: State.HUNG }, "fault"],
 ] as const)("when %s the card is %s", (_, rest, wanted) => {
   const { state, utilization, memUsed } = rest as Partial<GPUInfo>;
   const gpu = card(rest);
@@ -70,6 +80,7 @@ test.each([
 test("the command to copy numbers cards as the driver does", () => {
   expect(environment(Vendor.NVIDIA, ["2", "5"])).toBe("CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=2,5");
   expect(environment(Vendor.AMD, ["0"])).toBe("HIP_VISIBLE_DEVICES=0");
+  expect(environment(Vendor.INTEL, ["1"])).toBe("ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 ZE_AFFINITY_MASK=1");
 });
 
 test("a share of nothing, or of the unknown, is not known", () => {

@@ -52,6 +52,9 @@ export function idle(gpu: GPUInfo): boolean | undefined {
   return gpu.utilization === undefined ? undefined : gpu.utilization < freeRule.utilization;
 }
 
+/** False for graphics inside a processor: nobody looks for those to compute on, so they are shown and not counted. */
+export const counts = (gpu: GPUInfo): boolean => gpu.integrated !== true;
+
 /**
  * What a card is. `fresh`: its host answered lately. A reading that is missing never makes a card free: a dead sensor
  * must not look like an idle card.
@@ -61,15 +64,18 @@ export function verdict(gpu: GPUInfo, fresh: boolean): Verdict {
   // Nobody computes on it: its instances are cards of their own.
   if (gpu.divided) return "unknown";
   if (!fresh || gpu.state === State.STALE || gpu.state === State.UNSUPPORTED) return "unknown";
+  // The system powers a card down when nobody uses it: that is an answer, and the only one to be had without waking it.
+  if (gpu.asleep) return counts(gpu) ? "free" : "unknown";
   const resting = idle(gpu);
   // What the driver keeps for itself is nobody's.
   const used = gpu.memUsed === undefined ? undefined : Number(gpu.memUsed) - Number(gpu.memReserved ?? 0n);
   const held = gpu.procs.length > 0 || (used !== undefined && used >= heldAbove(Number(gpu.memTotal ?? 0n)));
   if (resting === false) return "busy";
-  if (held) return resting ? "held" : "busy";
+  // A desktop's programs sit on graphics inside a processor for ever, and keep nothing from anybody.
+  if (held && counts(gpu)) return resting ? "held" : "busy";
   // No driver measures the utilization of an instance; what holds none of its memory computes nothing there.
   const measured = resting !== undefined || gpu.parent !== undefined;
-  if (!measured || used === undefined) return "unknown";
+  if (!measured || used === undefined || !counts(gpu)) return "unknown";
   return faults(gpu).length > 0 ? "fault" : "free";
 }
 
@@ -86,15 +92,16 @@ export function cardName(id: number): string {
   return id < 1000 ? String(id) : `${Math.floor(id / 1000) - 1}:${id % 1000}`;
 }
 
-/** What the variables of environment() call a card: its index; instances have none, and go by their uuid. */
+/** What the variables of environment() call a card: its index among its vendor's; instances have none, and go by their uuid. */
 export function selector(gpu: GPUInfo): string {
-  return gpu.parent === undefined ? String(gpu.id ?? 0) : (gpu.uuid ?? "");
+  return gpu.parent === undefined ? String(gpu.vendorIndex ?? gpu.id ?? 0) : (gpu.uuid ?? "");
 }
 
 /** What to put before a command so that it sees these cards and no others. */
 export function environment(vendor: Vendor | undefined, selectors: readonly string[]): string {
   const list = selectors.join(",");
   if (vendor === Vendor.AMD) return `HIP_VISIBLE_DEVICES=${list}`;
+  if (vendor === Vendor.INTEL) return `ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 ZE_AFFINITY_MASK=${list}`;
   // Without the order CUDA numbers the fastest card 0; what the driver numbers 2 may be another one then.
   return `CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=${list}`;
 }

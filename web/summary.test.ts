@@ -48,6 +48,20 @@ test("free cards are offered by model, most first, each host with its card numbe
   ]);
 });
 
+test("graphics inside a processor are neither counted nor offered, and hold nobody's name", () => {
+  const inside = { ...held(2, 40, "ada"), integrated: true };
+  const { cards, count, offers, holders } = summarize([host("a", { gpus: [free(0), inside] })]);
+  expect(cards).toBe(1);
+  expect(count).toEqual({ free: 1, busy: 0, held: 0, fault: 0, unknown: 0 });
+  expect(offers.map(({ model }) => model)).toEqual(["H100"]);
+  expect(holders).toEqual([]);
+});
+
+test("cards of a second vendor are offered under the numbers of the machine and of the vendor's tools", () => {
+  const { offers } = summarize([host("a", { gpus: [{ ...free(2, "AMD Instinct MI300X"), vendorIndex: 0 }] })]);
+  expect(offers[0]?.places).toMatchObject([{ ids: [2], selectors: ["0"] }]);
+});
+
 test("a divided card is counted by its instances, which are offered by their uuids", () => {
   const part = (id: number, uuid: string): GPUInfo => ({
     ...free(id, "NVIDIA A100 MIG 1g.5gb"),

@@ -1,6 +1,6 @@
 import { type Host, Link } from "../proto/gen/feed_pb.js";
 import { type DiskInfo, type GPUInfo, type ProcInfo, State, type Vendor } from "../proto/gen/host_pb.js";
-import { type Fault, faults, harmful, modelOf, selector, share, type Verdict, verdict } from "./card.ts";
+import { counts, type Fault, faults, harmful, modelOf, selector, share, type Verdict, verdict } from "./card.ts";
 
 /** One host as it stands: its last answer, and whether that may be shown as live. */
 export interface Standing {
@@ -147,8 +147,8 @@ export function summarize(standings: readonly Standing[]): Summary {
   let cards = 0;
   for (const { host, fresh } of standings) {
     for (const gpu of host.info?.gpus ?? []) {
-      // Counted by its instances.
-      if (gpu.divided) continue;
+      // A divided card is counted by its instances.
+      if (gpu.divided || !counts(gpu)) continue;
       const state = verdict(gpu, fresh);
       count[state]++;
       cards++;

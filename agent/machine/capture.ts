@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, normalize } from "node:path";
-import type { Address, Machine, Space } from "../machine.ts";
+import type { Address, Chip, Machine, Opened, Space } from "../machine.ts";
 
 /** capture.json: what a machine said that was not the text of a file. */
 export interface Capture {
@@ -19,7 +19,13 @@ export interface Capture {
   /** Folders whose names were asked for. */
   readonly lists: Readonly<Record<string, readonly string[]>>;
   readonly links: Readonly<Record<string, string>>;
+  /** What processes had open below the folders asked for, by pid. */
+  readonly opened?: Readonly<Record<string, readonly Opened[]>>;
+  /** What chips are sold as, by "vendor:device:revision". */
+  readonly products?: Readonly<Record<string, string>>;
 }
+
+const keyOf = ({ vendor, device, revision }: Chip): string => `${vendor}:${device}:${revision}`;
 
 /** What was read so far, ready to be written into a folder. */
 export interface Recorded {
@@ -48,13 +54,16 @@ export function recordingMachine(machine: Machine): RecordingMachine {
   const links: Record<string, string> = {};
   const spaces: Record<string, Space | null> = {};
   const users: Record<string, string> = {};
+  const opened: Record<string, Opened[]> = {};
+  const products: Record<string, string> = {};
+  const heard = (path: string, text: string | undefined): string | undefined => {
+    if (text !== undefined) files.set(path, isEnvironment.test(path) ? harmless(text) : text);
+    return text;
+  };
   return {
     root: machine.root,
-    read(path) {
-      const text = machine.read(path);
-      if (text !== undefined) files.set(path, isEnvironment.test(path) ? harmless(text) : text);
-      return text;
-    },
+    read: (path) => heard(path, machine.read(path)),
+    readApart: async (path) => heard(path, await machine.readApart(path)),
     list(path) {
       const names = machine.list(path);
       if (names.length > 0) lists[path] = names;
@@ -64,6 +73,17 @@ export function recordingMachine(machine: Machine): RecordingMachine {
       const target = machine.link(path);
       if (target !== undefined) links[path] = target;
       return target;
+    },
+    opened(pid, folder) {
+      const found = machine.opened(pid, folder);
+      const held = (opened[pid] ?? []).filter(({ path }) => !path.startsWith(`${folder}/`));
+      if (held.length + found.length > 0) opened[pid] = [...held, ...found];
+      return found;
+    },
+    product(chip) {
+      const name = machine.product(chip);
+      if (name !== undefined) products[keyOf(chip)] = name;
+      return name;
     },
     async space(mount, options) {
       spaces[mount] = null;
@@ -92,6 +112,8 @@ export function recordingMachine(machine: Machine): RecordingMachine {
         users,
         lists,
         links,
+        opened,
+        products,
       },
     }),
   };
@@ -130,15 +152,19 @@ export function capturedMachine(folder: string, clock?: Clock): Machine {
   const capture = loadCapture(folder);
   if (capture === undefined) throw new Error(`${folder} holds no capture.json: it is no captured machine`);
   const at = (path: string): string => join(folder, normalize(join("/", path)));
+  const read = (path: string): string | undefined => {
+    try {
+      return readFileSync(at(path), "utf8");
+    } catch {
+      return undefined; // was not there on the machine either
+    }
+  };
   return {
     root: capture.root,
-    read(path) {
-      try {
-        return readFileSync(at(path), "utf8");
-      } catch {
-        return undefined; // was not there on the machine either
-      }
-    },
+    read,
+    readApart: async (path) => read(path),
+    opened: (pid, folder) => (capture.opened?.[pid] ?? []).filter(({ path }) => path.startsWith(`${folder}/`)),
+    product: (chip) => capture.products?.[keyOf(chip)],
     list(path) {
       const noted = capture.lists[path];
       if (noted !== undefined) return [...noted];

@@ -2,8 +2,10 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import type { Address, Machine } from "../machine.ts";
+import type { Address, Machine, Opened } from "../machine.ts";
 import { hostAddresses } from "./live/address.ts";
+import { apart } from "./live/apart.ts";
+import { productNames } from "./live/product.ts";
 import { spaces } from "./live/space.ts";
 import { userNames } from "./live/user.ts";
 
@@ -27,6 +29,16 @@ function ownAddresses(): Address[] {
   );
 }
 
+/** Descriptors that lead below a folder. Another user's, and those closed meanwhile, are left out. */
+function openedBelow(fds: string, folder: string): Opened[] {
+  const found: Opened[] = [];
+  for (const fd of attempt(() => readdirSync(fds)) ?? []) {
+    const path = attempt(() => readlinkSync(`${fds}/${fd}`));
+    if (path?.startsWith(`${folder}/`)) found.push({ fd, path });
+  }
+  return found;
+}
+
 /** This machine, or the one whose root is mounted at `root` (a container with the host's root at /host). */
 export function liveMachine(root: string): Machine {
   const at = (path: string): string => join(root, path);
@@ -42,6 +54,9 @@ export function liveMachine(root: string): Machine {
     root,
     read,
     list: (path) => attempt(() => readdirSync(at(path))) ?? [],
+    readApart: apart(at),
+    opened: (pid, folder) => openedBelow(at(`/proc/${pid}/fd`), folder),
+    product: productNames((path) => read(path) ?? (prefixed ? attempt(() => readFileSync(path, "utf8")) : undefined)),
     link: (path) => attempt(() => readlinkSync(at(path))),
     space: (mount, options) => space(at(mount), options),
     // In a container with a network of its own, our interfaces are not the host's; its first process sees those.

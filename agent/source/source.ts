@@ -1,9 +1,19 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import type { GPUInfo, HostInfoSchema, ProcInfo } from "../../proto/gen/host_pb.js";
 import type { Machine } from "../machine.ts";
 
 /** The fields of HostInfo that one source fills. Parts of all sources together are the answer. */
 export type Part = MessageInitShape<typeof HostInfoSchema>;
+
+type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
+
+/** One process of a GPU in the making. */
+export type Proc = Fields<ProcInfo>;
+
+/** One GPU in the making. */
+export interface Gpu extends Omit<Fields<GPUInfo>, "procs"> {
+  procs?: Proc[];
+}
 
 /** What a source may be told apart from the machine itself. */
 export interface Options {
@@ -26,7 +36,7 @@ export interface Source {
   readonly name: string;
   /** Reads GPUs: while the machine shows none, this source's error is the host's `err`. */
   readonly gpus?: true;
-  /** Undefined: this machine has no such thing, which is normal and said once. */
+  /** Undefined: this machine has no such thing, which is normal and not worth a word. Asked again each minute. */
   open(machine: Machine, options: Options): Promise<Reader | undefined>;
 }
 

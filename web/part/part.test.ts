@@ -50,3 +50,10 @@ test("a network that was not measured has no rate, rather than none", async () =
   expect(fullest([disk("/", 50n), disk("/data", 80n), disk("/cd", 100n, true)])?.mount).toBe("/data");
   expect(fullest([])).toBeUndefined();
 });
+
+test("memory that is known of no process of a chip is not 0", () => {
+  const unknown = create(ProcInfoSchema, { pid: 1, username: "ada", basename: "firefox" });
+  const known = create(ProcInfoSchema, { pid: 2, username: "ada", basename: "firefox", mem: 5n });
+  expect(groups([unknown])[0]?.memory).toBeUndefined();
+  expect(groups([unknown, known])[0]?.memory).toBe(5);
+});

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { GPUInfo, ProcInfo } from "../../proto/gen/host_pb.js";
-import { cardName, type Fault, faults, harmful, modelOf, share, type Verdict } from "../card.ts";
+import { cardName, counts, type Fault, faults, harmful, modelOf, share, type Verdict } from "../card.ts";
 import { text } from "../language.ts";
 import { userOf } from "../summary.ts";
 import { Bar, Figure, Mark, pair, Spoken, size } from "./part.tsx";
@@ -77,7 +77,8 @@ interface Group {
   readonly user: string;
   readonly command: string;
   count: number;
-  memory: number;
+  /** Bytes; undefined where it is known of none of them. */
+  memory: number | undefined;
   utilization: number | undefined;
 }
 
@@ -88,13 +89,13 @@ export function groups(procs: readonly ProcInfo[]): Group[] {
     const user = userOf(proc);
     const command = proc.basename ?? "";
     const key = `${user}\0${command}`;
-    const group = found.get(key) ?? { user, command, count: 0, memory: 0, utilization: undefined };
+    const group = found.get(key) ?? { user, command, count: 0, memory: undefined, utilization: undefined };
     group.count++;
-    group.memory += Number(proc.mem ?? 0n);
+    if (proc.mem !== undefined) group.memory = (group.memory ?? 0) + Number(proc.mem);
     if (proc.utilization !== undefined) group.utilization = (group.utilization ?? 0) + proc.utilization;
     found.set(key, group);
   }
-  return [...found.values()].sort((a, b) => b.memory - a.memory);
+  return [...found.values()].sort((a, b) => (b.memory ?? 0) - (a.memory ?? 0));
 }
 
 const folded = 3;
@@ -117,7 +118,8 @@ function Who({ gpu, verdict, resting, chips }: RowProps): JSX.Element {
           onClick={() => chips?.onUser(group.user)}
         >
           <b>{group.user}</b> {group.command}
-          {group.count > 1 ? ` ${t.times(group.count)}` : ""} <small>{size(group.memory)}</small>
+          {group.count > 1 ? ` ${t.times(group.count)}` : ""}
+          {group.memory === undefined ? null : <small> {size(group.memory)}</small>}
           {group.utilization === undefined ? null : <small> {group.utilization}%</small>}
         </button>
       ))}
@@ -142,7 +144,11 @@ function Words({ gpu, verdict, resting }: Pick<RowProps, "gpu" | "verdict" | "re
       {verdict === "held" ? (
         <span class="word held">{minutes ? t.idleFor(t.span(resting)) : t.verdict.held}</span>
       ) : null}
-      {verdict === "unknown" && broken.length === 0 ? <span class="word unknown">{t.lastKnown}</span> : null}
+      {gpu.integrated ? <span class="quiet">{t.integrated}</span> : null}
+      {gpu.asleep ? <span class="quiet">{t.asleep}</span> : null}
+      {verdict === "unknown" && broken.length === 0 && counts(gpu) ? (
+        <span class="word unknown">{t.lastKnown}</span>
+      ) : null}
       {broken.map((fault) => (
         <span class="word fault" key={fault.kind} title={gpu.err ?? ""}>
           {t.fault(fault)}

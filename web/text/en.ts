@@ -91,6 +91,8 @@ export const en: Text = {
   idleFor: (age) => `idle ${age}`,
   notRead: "not read",
   noProcess: "memory in use, no process visible",
+  integrated: "part of the processor",
+  asleep: "asleep",
   times: (n) => `×${n}`,
 
   fault: (fault) => {

@@ -84,6 +84,10 @@ export interface Text {
   readonly idleFor: (age: string) => string;
   readonly notRead: string;
   readonly noProcess: string;
+  /** Of a card: graphics inside the processor, which is not counted. */
+  readonly integrated: string;
+  /** Of a card that the system powered down. */
+  readonly asleep: string;
   readonly times: (n: number) => string;
 
   readonly fault: (fault: Fault) => string;

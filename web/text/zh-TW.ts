@@ -89,6 +89,8 @@ export const zhTW: Text = {
   idleFor: (age) => `未跑 ${age}`,
   notRead: "沒有讀數",
   noProcess: "VRAM 被占用，但看不到行程",
+  integrated: "處理器內建",
+  asleep: "休眠中",
   times: (n) => `×${n}`,
 
   fault: (fault) => {

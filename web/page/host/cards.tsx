@@ -54,6 +54,7 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["UUID", gpu.uuid],
     ["PCI", gpu.pciBusId],
+    ["DRM", gpu.card === undefined ? undefined : `card${gpu.card}`],
     ["PCIe", linkOf(gpu)],
     [
       t.clocks,

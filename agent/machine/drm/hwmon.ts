@@ -1,0 +1,61 @@
+import type { Machine } from "../../machine.ts";
+import { type Card, count } from "../drm.ts";
+
+/**
+ * The sensors of one card, as its driver offers them in hwmon (Documentation/hwmon/sysfs-interface.rst). Which there
+ * are is looked up once per folder: a driver that was loaded anew has a folder of another number.
+ */
+export class Sensors {
+  readonly #machine: Machine;
+  readonly #card: Card;
+  #names = "";
+  #folder: string | undefined;
+  #labels = new Map<string, string>();
+
+  constructor(machine: Machine, card: Card) {
+    this.#machine = machine;
+    this.#card = card;
+  }
+
+  /** To be called before a round of reading. */
+  open(): void {
+    const top = `${this.#card.folder}/hwmon`;
+    const names = this.#machine.list(top).filter((name) => /^hwmon\d+$/.test(name));
+    if (names.join(" ") === this.#names) return;
+    this.#names = names.join(" ");
+    // i915 has one for the card and one for each of its tiles ("i915_gt0"); the card's bears the driver's own name.
+    const named = names.filter((name) => this.#machine.read(`${top}/${name}/name`)?.trim() === this.#card.driver);
+    const chosen = named[0] ?? names[0];
+    this.#folder = chosen === undefined ? undefined : `${top}/${chosen}`;
+    this.#labels = new Map();
+    for (const file of this.#folder === undefined ? [] : this.#machine.list(this.#folder)) {
+      const [, sensor] = /^([a-z]+\d+)_label$/.exec(file) ?? [];
+      const label = sensor && this.#machine.read(`${this.#folder}/${file}`)?.trim();
+      if (sensor && label) this.#labels.set(sensor, label);
+    }
+  }
+
+  /** Value of a file in hwmon's unit; undefined where there is no such sensor or it does not answer. */
+  value(file: string): number | undefined {
+    return this.#folder === undefined ? undefined : count(this.#machine, `${this.#folder}/${file}`);
+  }
+
+  /** Name of the sensor of a kind ("temp", "freq", "in") that bears this label, as "temp2". */
+  labelled(kind: string, label: string): string | undefined {
+    for (const [sensor, held] of this.#labels) if (held === label && sensor.startsWith(kind)) return sensor;
+    return undefined;
+  }
+
+  /** Whole °C; undefined for a sensor that is off or dead: those read 0, or far beyond what silicon survives. */
+  degrees(sensor: string | undefined): number | undefined {
+    if (sensor === undefined) return undefined;
+    const degrees = Math.round((this.value(`${sensor}_input`) ?? 0) / 1000);
+    return degrees > 0 && degrees < 150 ? degrees : undefined;
+  }
+
+  /** Milliwatts of a file that counts microwatts; 0 means that it does not measure, or (a limit) that there is none. */
+  milliwatts(file: string): number | undefined {
+    const value = Math.round((this.value(file) ?? 0) / 1000);
+    return value > 0 && value <= 10_000_000 ? value : undefined;
+  }
+}

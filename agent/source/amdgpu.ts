@@ -1,0 +1,127 @@
+import { State, Vendor } from "../../proto/gen/host_pb.js";
+import { type Client, Clients, clientKey, type Since } from "../machine/drm/clients.ts";
+import type { FdInfo } from "../machine/drm/fdinfo.ts";
+import { Gate } from "../machine/drm/gate.ts";
+import { Roster, type Seat } from "../machine/drm/roster.ts";
+import { asleep, type Card, Finder, nodes } from "../machine/drm.ts";
+import type { Machine } from "../machine.ts";
+import { gpuIds, type Held, heldMemory, slotOf } from "./amdgpu/kfd.ts";
+import { procsOf } from "./amdgpu/procs.ts";
+import { Radeon } from "./amdgpu/values.ts";
+import { Baseline, type Gpu, type Options, type Part, type Proc, type Reader, type Source } from "./source.ts";
+
+const vendor = "1002";
+
+/**
+ * AMD GPUs, from what the amdgpu driver writes into sysfs, hwmon, the KFD and fdinfo: no library, no rights. Partitions
+ * of an MI300X are counted in the card that they are part of.
+ */
+export const amdgpu: Source = {
+  name: "amdgpu",
+  gpus: true,
+  open(machine, options) {
+    const present = new Finder(machine, vendor).find().length > 0;
+    return Promise.resolve(present ? new AmdGpus(machine, options) : undefined);
+  },
+};
+
+/** One card in this reading. */
+interface Read {
+  readonly seat: Seat;
+  readonly gpu: Gpu;
+  /** Its device nodes must be left alone: it sleeps, hangs, or is gone. */
+  readonly closed: boolean;
+}
+
+class AmdGpus implements Reader {
+  readonly #machine: Machine;
+  readonly #finder: Finder;
+  readonly #roster = new Roster();
+  readonly #gate: Gate;
+  readonly #clients: Clients;
+  readonly #radeons = new Map<string, Radeon>();
+  /** Cards that gave values before: one that gives none any more is dead, not merely silent. */
+  readonly #spoke = new Set<string>();
+  readonly #baseline = new Baseline<ReadonlyMap<string, FdInfo>>();
+
+  constructor(machine: Machine, { deadline }: Options) {
+    this.#machine = machine;
+    this.#finder = new Finder(machine, vendor);
+    this.#gate = new Gate(machine, Math.min(1000, deadline * 0.2));
+    this.#clients = new Clients(machine, ["amdgpu"]);
+  }
+
+  async read(): Promise<Part> {
+    const seats = this.#roster.seat(this.#finder.find(), this.#machine.ticks());
+    const reads: Read[] = [];
+    // One after the other: one process asks for all of them as long as they answer.
+    for (const seat of seats) reads.push(await this.#card(seat));
+    const procs = this.#procs(reads.filter(({ seat }) => !seat.gone));
+    return { gpus: reads.map(({ seat, gpu }) => ({ ...gpu, procs: procs.get(seat.card.pci) ?? [] })) };
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #radeon(card: Card): Radeon {
+    const held = this.#radeons.get(card.pci);
+    if (held?.card.folder === card.folder) return held;
+    const radeon = new Radeon(this.#machine, card);
+    this.#radeons.set(card.pci, radeon);
+    return radeon;
+  }
+
+  async #card(seat: Seat): Promise<Read> {
+    const { card, index: id } = seat;
+    const radeon = this.#radeon(card);
+    const base: Gpu = { id, card: card.number, vendor: Vendor.AMD, ...radeon.names() };
+    const closed = (rest: Gpu): Read => ({ seat, gpu: { ...base, ...rest }, closed: true });
+    if (seat.gone) return closed({ state: State.LOST, err: "The card vanished from the system" });
+    if (asleep(this.#machine, card)) return closed({ asleep: true });
+    const busy = await this.#gate.ask(`${card.folder}/gpu_busy_percent`);
+    if (busy === undefined) return closed({ state: State.HUNG, err: "The driver does not answer for this card" });
+    const values = radeon.values(busy);
+    if (speaks(values)) this.#spoke.add(card.pci);
+    else if (this.#spoke.has(card.pci)) {
+      return closed({ state: State.LOST, err: "None of the card's sensors answers any more" });
+    }
+    return { seat, gpu: { ...base, ...values }, closed: false };
+  }
+
+  /** Processes by PCI address of the card. */
+  #procs(reads: readonly Read[]): Map<string, Proc[]> {
+    const owners = new Map<string, string>();
+    const skip = new Set<string>();
+    for (const { seat, closed } of reads) {
+      for (const node of nodes(this.#machine, seat.card)) {
+        owners.set(node, seat.card.pci);
+        if (closed) skip.add(node);
+      }
+    }
+    const clients = this.#clients.read(skip);
+    const readings = new Map(clients.map((client) => [clientKey(client), client.info]));
+    const since = this.#baseline.take(this.#machine.ticks(), readings);
+    const held = heldMemory(this.#machine, gpuIds(this.#machine));
+    const procs = new Map<string, Proc[]>();
+    for (const { seat, closed } of reads) {
+      const { pci } = seat.card;
+      const own = clients.filter(({ info, node }) => (info.pci ?? owners.get(node)) === pci);
+      if (!closed) procs.set(pci, procsOn(pci, own, held, since));
+    }
+    return procs;
+  }
+}
+
+function procsOn(
+  pci: string,
+  clients: readonly Client[],
+  held: ReadonlyMap<number, Held>,
+  since: Since | undefined,
+): Proc[] {
+  const slot = slotOf(pci);
+  return procsOf(clients, new Map([...held].map(([pid, slots]) => [pid, slots.get(slot)])), since);
+}
+
+const speaks = ({ utilization, memUsed, temp, power, clockSm }: Gpu): boolean =>
+  [utilization, memUsed, temp, power, clockSm].some((value) => value !== undefined);

@@ -1,0 +1,67 @@
+import { type Client, type Since, sharesOf } from "../../machine/drm/clients.ts";
+import { given } from "../../machine/drm.ts";
+import type { Proc } from "../source.ts";
+
+interface Draft {
+  vram: number;
+  host: number;
+  /** Nanoseconds since the device was opened. */
+  gfx: number;
+  compute: number;
+  worked: number;
+  share: number | undefined;
+}
+
+function add(draft: Draft, client: Client, since: Since | undefined): void {
+  const { info } = client;
+  const time = (engine: string): number => info.engines.get(engine)?.busy ?? 0;
+  draft.vram += info.memory.get("vram") ?? 0;
+  draft.host += info.memory.get("gtt") ?? 0;
+  draft.gfx += time("gfx");
+  draft.compute += time("compute");
+  for (const { busy } of info.engines.values()) draft.worked += busy;
+  const shares = sharesOf(client, since);
+  if (shares === undefined) return;
+  // As the card's own share counts it: busy is whoever keeps any engine busy.
+  draft.share = Math.min(100, (draft.share ?? 0) + Math.max(0, ...shares.values()));
+}
+
+/**
+ * Processes of one card. Programs that compute through ROCm are told by the KFD with their memory; what they submit
+ * passes no engine that fdinfo counts, so their share is not known and left out rather than 0.
+ * @param held Bytes by pid, from the KFD. Undefined bytes: the process computes, but holds nothing on this card.
+ */
+export function procsOf(
+  clients: readonly Client[],
+  held: ReadonlyMap<number, number | undefined>,
+  since: Since | undefined,
+): Proc[] {
+  const drafts = new Map<number, Draft>();
+  for (const client of clients) {
+    const draft = drafts.get(client.pid) ?? { vram: 0, host: 0, gfx: 0, compute: 0, worked: 0, share: undefined };
+    drafts.set(client.pid, draft);
+    add(draft, client, since);
+  }
+  const procs: Proc[] = [];
+  for (const [pid, bytes] of held) {
+    const draft = drafts.get(pid);
+    const share = draft?.share ? Math.round(draft.share) : undefined;
+    // ROCm opens every card it may use: only where it holds memory or works is it on the card.
+    if (bytes === undefined && !share) continue;
+    const graphics = (draft?.gfx ?? 0) > 0;
+    const mem = bytes === undefined ? undefined : BigInt(bytes);
+    procs.push({ pid, compute: true, graphics, ...given("mem", mem), ...given("utilization", share) });
+  }
+  for (const [pid, draft] of drafts) {
+    if (held.has(pid) || draft.vram + draft.host + draft.worked === 0) continue;
+    const { vram, gfx, compute, share } = draft;
+    procs.push({
+      pid,
+      mem: BigInt(vram),
+      compute: compute > 0,
+      graphics: gfx > 0 || compute === 0,
+      ...given("utilization", share === undefined ? undefined : Math.round(share)),
+    });
+  }
+  return procs.sort((a, b) => Number((b.mem ?? 0n) - (a.mem ?? 0n)) || (a.pid ?? 0) - (b.pid ?? 0));
+}

@@ -1,0 +1,128 @@
+import { Sensors } from "../../machine/drm/hwmon.ts";
+import { type Card, count, given, placeName, whole, within } from "../../machine/drm.ts";
+import type { Machine } from "../../machine.ts";
+import type { Gpu } from "../source.ts";
+import { Ras } from "./ras.ts";
+
+/** The clock in force, marked with a star in the table of pp_dpm_sclk: "1: 2100Mhz *". */
+export function activeClock(text: string): number | undefined {
+  const megahertz = /^\S+:\s*(\d+)\s*mhz\s*\*/im.exec(text)?.[1];
+  return megahertz === undefined ? undefined : Number(megahertz);
+}
+
+/**
+ * The uuid is "GPU-" and the card's unique_id, as ROCm calls it (rocminfo, ROCR_VISIBLE_DEVICES); cards without such a
+ * number (before GFX9, most integrated ones) are called by their place.
+ */
+export function uuidOf(card: Card, unique: string | undefined): string {
+  const id = unique?.trim().toLowerCase() ?? "";
+  return /^[0-9a-f]{1,16}$/.test(id) && /[1-9a-f]/.test(id) ? `GPU-${id.padStart(16, "0")}` : placeName(card);
+}
+
+/** One card over time: what it is called, its sensors, its error counts. */
+export class Radeon {
+  readonly #machine: Machine;
+  readonly card: Card;
+  readonly #sensors: Sensors;
+  readonly #ras: Ras;
+  #names: Gpu | undefined;
+
+  constructor(machine: Machine, card: Card) {
+    this.#machine = machine;
+    this.card = card;
+    this.#sensors = new Sensors(machine, card);
+    this.#ras = new Ras(machine, card);
+  }
+
+  #text(name: string): string | undefined {
+    return this.#machine.read(`${this.card.folder}/${name}`)?.trim() || undefined;
+  }
+
+  #number(name: string): number | undefined {
+    return count(this.#machine, `${this.card.folder}/${name}`);
+  }
+
+  /** What the card is called. The driver answers these from its memory: nothing here wakes a card or waits for it. */
+  names(): Gpu {
+    if (this.#names !== undefined) return this.#names;
+    const { vendor, device, pci, folder } = this.card;
+    const unique = this.#machine.read(`${folder}/unique_id`);
+    const revision = (this.#text("revision") ?? "0").replace(/^0x/, "");
+    // The name burnt into server cards; boards without one are called by what their chip is sold as.
+    const burnt = this.#text("product_name");
+    const name = burnt ?? this.#machine.product({ vendor, device, revision }) ?? `AMD GPU ${device}`;
+    // While the chip is being reset its number is refused: better no name for once than a wrong one in the history.
+    if (unique === undefined && this.#machine.list(folder).includes("unique_id")) return { name, pciBusId: pci };
+    const names = { name, uuid: uuidOf(this.card, unique), pciBusId: pci };
+    this.#names = names;
+    return names;
+  }
+
+  /** @param busy Text of gpu_busy_percent. */
+  values(busy: string): Gpu {
+    this.#sensors.open();
+    const errors = this.#ras.read();
+    return {
+      ...given("utilization", within(whole(busy), 0, 100)),
+      ...given("memUtilization", within(this.#number("mem_busy_percent"), 0, 100)),
+      ...this.#memory(),
+      ...this.#heat(),
+      ...this.#clocks(),
+      // Only processors with graphics inside have the sensor of their northbridge ("only APUs have vddnb", amdgpu_pm.c).
+      ...(this.#sensors.labelled("in", "vddnb") !== undefined && { integrated: true }),
+      ...(errors && { eccCorrected: BigInt(errors.corrected), eccUncorrected: BigInt(errors.uncorrected) }),
+    };
+  }
+
+  #memory(): Gpu {
+    const pair = (kind: string): { used: bigint; total: bigint } | undefined => {
+      const used = this.#number(`mem_info_${kind}_used`);
+      const total = this.#number(`mem_info_${kind}_total`);
+      // Memory whose parts do not fit its total is garbage.
+      if (used === undefined || total === undefined || total <= 0 || used < 0 || used > total) return undefined;
+      return { used: BigInt(used), total: BigInt(total) };
+    };
+    const vram = pair("vram");
+    const gtt = pair("gtt");
+    return {
+      ...(vram && { memUsed: vram.used, memTotal: vram.total }),
+      ...(gtt && { hostMemUsed: gtt.used, hostMemTotal: gtt.total }),
+    };
+  }
+
+  #heat(): Gpu {
+    const sensors = this.#sensors;
+    const junction = sensors.degrees(sensors.labelled("temp", "junction"));
+    // Instinct cards since MI300 have no edge sensor; chips before Vega have one sensor and no label.
+    const edge = sensors.degrees(sensors.labelled("temp", "edge") ?? (junction === undefined ? "temp1" : undefined));
+    return {
+      ...given("temp", edge ?? junction),
+      ...given("tempHotspot", junction),
+      ...given("memTemp", sensors.degrees(sensors.labelled("temp", "mem"))),
+      ...given("power", sensors.milliwatts("power1_average") ?? sensors.milliwatts("power1_input")),
+      ...given("powerLimit", sensors.milliwatts("power1_cap")),
+      ...given("fanspeed", this.#fan()),
+    };
+  }
+
+  /** The level set, 0 to 255, tells how fast the fan shall run; where it cannot be had, the speed measured does. */
+  #fan(): number | undefined {
+    const level = within(this.#sensors.value("pwm1"), 0, 255);
+    if (level !== undefined) return Math.round((level / 255) * 100);
+    const most = this.#sensors.value("fan1_max");
+    const speed = most === undefined || most <= 0 ? undefined : this.#sensors.value("fan1_input");
+    return within(speed === undefined || most === undefined ? undefined : Math.round((speed / most) * 100), 0, 200);
+  }
+
+  #clocks(): Gpu {
+    const clock = (label: string, table: string): number | undefined => {
+      const sensor = this.#sensors.labelled("freq", label);
+      const hertz = sensor === undefined ? undefined : this.#sensors.value(`${sensor}_input`);
+      return hertz === undefined ? activeClock(this.#text(table) ?? "") : Math.round(hertz / 1e6);
+    };
+    return {
+      ...given("clockSm", within(clock("sclk", "pp_dpm_sclk"), 0, 20_000)),
+      ...given("clockMem", within(clock("mclk", "pp_dpm_mclk"), 0, 50_000)),
+    };
+  }
+}

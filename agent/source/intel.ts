@@ -1,0 +1,102 @@
+import { State, Vendor } from "../../proto/gen/host_pb.js";
+import { Clients, clientKey } from "../machine/drm/clients.ts";
+import type { FdInfo } from "../machine/drm/fdinfo.ts";
+import { Gate } from "../machine/drm/gate.ts";
+import { Roster, type Seat } from "../machine/drm/roster.ts";
+import { asleep, type Card, Finder, given, nodes } from "../machine/drm.ts";
+import type { Machine } from "../machine.ts";
+import { procsOf, utilization } from "./intel/engines.ts";
+import { Arc } from "./intel/values.ts";
+import { Baseline, type Gpu, type Options, type Part, type Reader, type Source } from "./source.ts";
+
+const vendor = "8086";
+
+/** Intel GPUs, from what i915 and xe write into sysfs, hwmon and fdinfo. Those inside a processor are marked as such. */
+export const intel: Source = {
+  name: "intel",
+  gpus: true,
+  open(machine, options) {
+    const present = new Finder(machine, vendor).find().length > 0;
+    return Promise.resolve(present ? new IntelGpus(machine, options) : undefined);
+  },
+};
+
+/** One card in this reading. */
+interface Read {
+  readonly card: Card;
+  readonly gpu: Gpu;
+  /** Its device nodes must be left alone: it sleeps, hangs, or is gone. */
+  readonly closed: boolean;
+}
+
+class IntelGpus implements Reader {
+  readonly #machine: Machine;
+  readonly #finder: Finder;
+  readonly #roster = new Roster();
+  readonly #gate: Gate;
+  readonly #clients: Clients;
+  readonly #arcs = new Map<string, Arc>();
+  readonly #baseline = new Baseline<ReadonlyMap<string, FdInfo>>();
+
+  constructor(machine: Machine, { deadline }: Options) {
+    this.#machine = machine;
+    this.#finder = new Finder(machine, vendor);
+    this.#gate = new Gate(machine, Math.min(1000, deadline * 0.2));
+    this.#clients = new Clients(machine, ["i915", "xe"]);
+  }
+
+  async read(): Promise<Part> {
+    const seats = this.#roster.seat(this.#finder.find(), this.#machine.ticks());
+    const reads: Read[] = [];
+    // One after the other: one process asks for all of them as long as they answer.
+    for (const seat of seats) reads.push(await this.#card(seat));
+    return { gpus: this.#withWork(reads) };
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #arc(card: Card): Arc {
+    const held = this.#arcs.get(card.pci);
+    if (held?.card.folder === card.folder) return held;
+    const arc = new Arc(this.#machine, card);
+    this.#arcs.set(card.pci, arc);
+    return arc;
+  }
+
+  async #card({ card, index: id, gone }: Seat): Promise<Read> {
+    const arc = this.#arc(card);
+    const base: Gpu = { id, card: card.number, vendor: Vendor.INTEL, ...arc.names() };
+    const closed = (rest: Gpu): Read => ({ card, gpu: { ...base, ...rest }, closed: true });
+    if (gone) return closed({ state: State.LOST, err: "The card vanished from the system" });
+    if (asleep(this.#machine, card)) return closed({ asleep: true });
+    if ((await this.#gate.ask(arc.probe())) === undefined) {
+      return closed({ state: State.HUNG, err: "The driver does not answer for this card" });
+    }
+    return { card, gpu: { ...base, ...arc.values() }, closed: false };
+  }
+
+  /** The same cards with who works on them. */
+  #withWork(reads: readonly Read[]): Gpu[] {
+    const owners = new Map<string, string>();
+    const skip = new Set<string>();
+    for (const { card, closed } of reads) {
+      for (const node of nodes(this.#machine, card)) {
+        owners.set(node, card.pci);
+        if (closed) skip.add(node);
+      }
+    }
+    const clients = this.#clients.read(skip);
+    const readings = new Map(clients.map((client) => [clientKey(client), client.info]));
+    const since = this.#baseline.take(this.#machine.ticks(), readings);
+    // A share that leaves out other users' work would call a busy card idle: then there is none.
+    const complete = this.#clients.complete();
+    return reads.map(({ card, gpu, closed }) => {
+      if (closed) return gpu;
+      const own = clients.filter(({ info, node }) => (info.pci ?? owners.get(node)) === card.pci);
+      const share = complete ? utilization(own, since) : undefined;
+      return { ...gpu, ...given("utilization", share), procs: procsOf(own, since) };
+    });
+  }
+}
