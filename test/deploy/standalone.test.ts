@@ -48,7 +48,11 @@ describe.skipIf(reason !== undefined)(`single executable${reason ? `: ${reason}`
     program = join(folder, "agent of mine");
     copyFileSync(join(dist, name), program);
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  let running: Program | undefined;
+  afterAll(async () => {
+    await running?.stop("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  });
 
   /** No Node, and nothing of ours, is to be found by name; options of Node from outside are not the agent's. */
   const bare = (env: Readonly<Record<string, string>>) => ({
@@ -59,8 +63,10 @@ describe.skipIf(reason !== undefined)(`single executable${reason ? `: ${reason}`
     GOHM_ALLOW: "127.0.0.0/8",
     ...env,
   });
-  const begin = (args: readonly string[], env: Readonly<Record<string, string>>): Program =>
-    programOf(spawn(program, args, { env: bare(env), stdio: ["ignore", "pipe", "pipe"] }), name);
+  const begin = (args: readonly string[], env: Readonly<Record<string, string>>): Program => {
+    running = programOf(spawn(program, args, { env: bare(env), stdio: ["ignore", "pipe", "pipe"] }), name);
+    return running;
+  };
 
   test("and dist/hmonitor are the same bytes when they are built again in another place", () => {
     const again = buildAt("second place/below");
