@@ -4,14 +4,16 @@ import { performance } from "node:perf_hooks";
 import { toJsonString } from "@bufbuild/protobuf";
 import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
 import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setting.ts";
-import { parseAllow } from "./allow.ts";
+import { type Allow, parseAllow } from "./allow.ts";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
+import { clean } from "./clean.ts";
 import { capturedMachine, isCapture, recordingMachine } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
 import { findAgent, NoAgent, command as pauseCommand, readersOf, requested } from "./pause.ts";
 import { type GrpcServer, serveGrpc } from "./serve/grpc.ts";
-import { parseLine, pauseSeconds, type Settings, table, UsageError } from "./settings.ts";
+import { type Push, startPush } from "./serve/push.ts";
+import { listens, parseLine, pauseSeconds, type Settings, table, UsageError } from "./settings.ts";
 import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
 import { command as readerCommand } from "./source/nvml/message.ts";
@@ -32,6 +34,7 @@ const errorsOnly: Log = { info: () => undefined, warn: log.warn };
 const help = `hmonitor ${version}: tells a GOHM hub what this machine's GPUs, CPUs, memory, disks and network are doing.
 
   hmonitor [OPTIONS]               serve until stopped
+  hmonitor --server URL [OPTIONS]  report to a hub until stopped
   hmonitor info [OPTIONS]          print one reading as JSON
   hmonitor capture DIR [--users]   write this machine into a folder that can be played back: GOHM_ROOT=DIR hmonitor
                                    (names of people are left out unless --users is given)
@@ -74,7 +77,7 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
     if (command === pauseCommand) return await pauseGpu(settings, pauseSeconds(seconds));
     if (command === "info") return await info(settings);
     if (folder !== undefined) return await capture(settings, folder, flags.users === true);
-    return await serve(settings);
+    return await serve(settings, listens(settings, { flags, env: process.env }));
   } catch (error) {
     if (error instanceof UsageError) {
       log.warn(`${error.message}\nhmonitor --help lists what there is.`);
@@ -104,8 +107,9 @@ function machineAt(root: string): Machine {
 }
 
 function snapshotOf(settings: Settings, machine: Machine, told: Log): Snapshot {
-  const { nvml, network, deadline } = settings;
-  return new Snapshot({ sources, machine, version, nvml, network, deadline: deadline * 1000, log: told });
+  const { nvml, network, deadline, nogpu } = settings;
+  const wanted = sources.filter(({ gpus }) => !(nogpu && gpus));
+  return new Snapshot({ sources: wanted, machine, version, nvml, network, deadline: deadline * 1000, log: told });
 }
 
 const json = (info: HostInfo): string =>
@@ -142,14 +146,34 @@ async function capture(settings: Settings, folder: string, users: boolean): Prom
   return 0;
 }
 
-async function serve(settings: Settings): Promise<undefined> {
-  const allow = parseAllow(settings.allow);
-  const tls = { cert: settings.tlsCert, key: settings.tlsKey, clientCa: settings.tlsClientCa };
+async function serve(settings: Settings, listening: boolean): Promise<undefined> {
   const machine = machineAt(settings.root);
   const snapshot = snapshotOf(settings, machine, log);
-  const { host, port } = hostPort(settings.addr);
+  const allow = parseAllow(settings.allow);
   pauseOnSignal(snapshot);
   const opened = snapshot.open();
+  const server = listening ? await listen(settings, { machine, snapshot, allow }) : undefined;
+  const push = settings.server === "" ? undefined : report(settings, machine, snapshot);
+  const stop = stopOnSignals([() => server?.close(500), () => push?.close(1000), () => snapshot.close()]);
+  push?.ended.then((message) => {
+    log.warn(message);
+    stop(1);
+  });
+  await opened;
+  if (!settings.nogpu) log.info(gpuLine(await snapshot.collect()));
+  return undefined;
+}
+
+interface Parts {
+  readonly machine: Machine;
+  readonly snapshot: Snapshot;
+  readonly allow: Allow;
+}
+
+/** Answers those who ask. @throws SettingError when it cannot listen there. */
+async function listen(settings: Settings, { machine, snapshot, allow }: Parts): Promise<GrpcServer> {
+  const tls = { cert: settings.tlsCert, key: settings.tlsKey, clientCa: settings.tlsClientCa };
+  const { host, port } = hostPort(settings.addr);
   let server: GrpcServer;
   try {
     server = await serveGrpc({
@@ -166,7 +190,6 @@ async function serve(settings: Settings): Promise<undefined> {
     if (error instanceof SettingError) throw error;
     throw new SettingError(unlistenable(settings.addr, error));
   }
-  stopOnSignals(server, snapshot);
   log.info(
     `hmonitor ${version} listens on ${settings.addr.replace(/\d+$/, String(server.port))}, allows ${allow.text}`,
   );
@@ -174,9 +197,32 @@ async function serve(settings: Settings): Promise<undefined> {
   if (!encrypted(tls) && !isLoopback(host)) {
     log.info("Connections are not encrypted; GOHM_TLS_CERT and GOHM_TLS_KEY change that");
   }
-  await opened;
-  log.info(gpuLine(await snapshot.collect()));
-  return undefined;
+  return server;
+}
+
+/** Reports to the hub that the settings name. @throws SettingError when its token cannot be used. */
+function report(settings: Settings, machine: Machine, snapshot: Snapshot): Push {
+  const { server, config, interval, ca, debug } = settings;
+  const hostname = clean(settings.hostname || machine.hostname());
+  log.info(`hmonitor ${version} reports to ${server} as ${hostname}`);
+  const { protocol, hostname: hub } = new URL(server);
+  // The lab portal speaks plain HTTP: that is allowed, and said.
+  if (protocol === "http:" && !isLoopback(hub.replace(/^\[|\]$/g, ""))) {
+    log.info("Reports are not encrypted, and neither is the token; an https: address changes that");
+  }
+  return startPush({
+    server,
+    path: config,
+    interval,
+    hostname,
+    ca,
+    env: process.env,
+    collect: () => snapshot.collect(),
+    log,
+    debug: debug ? log.info : () => undefined,
+    random: Math.random,
+    ticks: () => machine.ticks(),
+  });
 }
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
@@ -245,19 +291,23 @@ async function pauseGpu(settings: Settings, seconds: number): Promise<number> {
   );
 }
 
-/** Ends with status 0 on SIGTERM, SIGINT, or when the parent that forked us is gone. */
-function stopOnSignals(server: GrpcServer, snapshot: Snapshot): void {
+/**
+ * Ends on SIGTERM, SIGINT, or when the parent that forked us is gone, with status 0.
+ * @returns What ends it with another status.
+ */
+function stopOnSignals(ends: readonly (() => Promise<void> | undefined)[]): (status: number) => void {
   let stopping = false;
-  const stop = (): void => {
+  const stop = (status: number): void => {
     // Whoever asks twice does not want to wait.
-    if (stopping) process.exit(0);
+    if (stopping) process.exit(status);
     stopping = true;
-    setTimeout(() => process.exit(0), 2000).unref();
-    Promise.allSettled([server.close(500), snapshot.close()]).then(() => process.exit(0));
+    setTimeout(() => process.exit(status), 2000).unref();
+    Promise.allSettled(ends.map((end) => end())).then(() => process.exit(status));
   };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
-  if (process.connected) process.on("disconnect", stop);
+  process.on("SIGTERM", () => stop(0));
+  process.on("SIGINT", () => stop(0));
+  if (process.connected) process.on("disconnect", () => stop(0));
   // A log that nobody reads any more must not end the agent.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  return stop;
 }

@@ -167,7 +167,10 @@ interface Branch {
 export function helpLines(table: Table): string[] {
   return Object.values(table)
     .filter((row) => row.only !== "file")
-    .map((row) => `  --${flagOf(row)} VALUE\n      ${row.help} (${row.env}; default ${shown(row)})`);
+    .map(
+      (row) =>
+        `  --${flagOf(row)}${row.reader === yes ? "" : " VALUE"}\n      ${row.help} (${row.env}; default ${shown(row)})`,
+    );
 }
 
 /** Rows as a Markdown table for docs/settings.md. */
