@@ -18,10 +18,13 @@ const hubUrl: Reader<string> = {
   schema: { type: "string" },
   parse(value) {
     if (value === "") return value;
-    if (typeof value !== "string" || !/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(value) || !URL.canParse(value))
-      return undefined;
-    const { origin, pathname } = new URL(value);
-    return `${origin}${pathname.replace(/\/+$/, "")}`;
+    if (typeof value !== "string" || !/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/i.test(value)) return undefined;
+    try {
+      const { origin, pathname } = new URL(value);
+      return `${origin}${pathname.replace(/\/+$/, "")}`;
+    } catch {
+      return undefined; // a port or a host that none can be
+    }
   },
 };
 

@@ -48,7 +48,7 @@ export interface Push {
   close(grace: number): Promise<void>;
 }
 
-/** About three hours of a machine with eight GPUs at five seconds, and twelve of one without. */
+/** About three hours of a machine with eight GPUs at five seconds, and thirteen of one without. */
 const usualRoom: Room = { count: 10_000, bytes: 4 * 1024 * 1024 };
 
 /** Takes samples and sends them, each at its own pace. */

@@ -72,7 +72,7 @@ test.each([
 });
 
 test("the token of one hub is never shown to another", () => {
-  const path = written('{"token": "a", "server": "http://other:5000/"}');
+  const path = written('{"token": "a", "server": "HTTP://Other:5000/"}');
   expect(() => loadPass(path, hub, silent)).toThrow(`The token in ${path} is for http://other:5000, not for ${hub}`);
   expect(loadPass(path, "http://other:5000", silent)?.token).toBe("a");
 });

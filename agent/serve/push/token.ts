@@ -74,9 +74,12 @@ export function loadPass(path: string, server: string, warn: (line: string) => v
 function parsePass(text: string): Pass | undefined {
   try {
     const { token, server } = JSON.parse(text) as Record<string, unknown>;
-    return isToken(token) && typeof server === "string" ? { token, server: server.replace(/\/+$/, "") } : undefined;
+    if (!isToken(token) || typeof server !== "string") return undefined;
+    // The portal's own exporter wrote the address as it was typed.
+    const { origin, pathname } = new URL(server);
+    return { token, server: `${origin}${pathname.replace(/\/+$/, "")}` };
   } catch {
-    return undefined; // not JSON, or not an object: the caller says what is wanted
+    return undefined; // not JSON, not an object, not an address: the caller says what is wanted
   }
 }
 
