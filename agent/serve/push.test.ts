@@ -282,6 +282,7 @@ test("a token that is taken back later ends it too", async () => {
   world.state = 401;
   await world.pass(5);
   expect(await world.pusher.ended).toContain(`delete ${world.path}, and start again`);
+  expect(world.times("config")).toEqual([0]);
 });
 
 test("a source that is hung at registration is told: the hub does not hear of its devices", async () => {

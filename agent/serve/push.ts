@@ -125,12 +125,10 @@ export class Pusher implements Push {
       });
       return;
     }
-    const rich = portal.rich;
     if (!(await portal.report(sample.bytes))) return;
     this.#recover();
     // A plain report has no time: the newest stands for all before it.
-    if (rich) this.#backlog.done(sample);
-    else this.#backlog.doneUpTo(sample);
+    this.#backlog.done(sample);
     this.#tellDropped();
   }
 

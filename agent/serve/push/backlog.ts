@@ -53,13 +53,8 @@ export class Backlog {
     return bytes && { place: this.#next - 1, bytes };
   }
 
-  /** Lets go of this sample, which is nobody's business any more; it may be gone already. */
+  /** Lets go of this sample and of all before it; they may be gone already. */
   done({ place }: Sample): void {
-    this.#remove(place);
-  }
-
-  /** Lets go of this sample and of all before it. */
-  doneUpTo({ place }: Sample): void {
     for (const held of this.#samples.keys()) {
       if (held > place) return;
       this.#remove(held);

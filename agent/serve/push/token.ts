@@ -1,6 +1,5 @@
 import {
   closeSync,
-  fchmodSync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
@@ -117,7 +116,6 @@ export function reserve(path: string): Place {
   return {
     keep(pass) {
       ftruncateSync(file, writeSync(file, `${JSON.stringify(pass)}\n`, 0));
-      fchmodSync(file, 0o600);
       fsyncSync(file);
       closeSync(file);
       open = false;
