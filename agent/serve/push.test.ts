@@ -33,6 +33,8 @@ class World {
   version = 1;
   /** Undefined: gone. A number: that status for everything. */
   state: "up" | "gone" | number = "up";
+  /** Milliseconds until it answers. */
+  delay = 0;
   /** Times of the samples that the hub took. */
   readonly taken: number[] = [];
   readonly asked: { at: number; what: string }[] = [];
@@ -80,6 +82,11 @@ class World {
 
   async ask({ path, type, body }: Request): Promise<Answer> {
     this.asked.push({ at: this.now, what: path.slice(path.lastIndexOf("/") + 1) });
+    if (this.delay > 0) {
+      await new Promise<void>((end) => {
+        this.pauses.push({ until: this.now + this.delay, end });
+      });
+    }
     if (this.state === "gone") throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
     if (typeof this.state === "number") return answer(this.state);
     if (path.endsWith("register")) return answer(200, { token: "given", status: "ok" });
@@ -220,6 +227,19 @@ test("the oldest are dropped when too many wait, and the log counts them", async
   expect(world.taken).toEqual(seconds(0, 50, 55, 60, 65, 70));
   expect(world.log).toContain("push: too many samples wait: the oldest are dropped from now on");
   expect(world.log).toContain("push: 9 samples had to be dropped, the oldest");
+});
+
+test("a slow hub slows nothing down: samples are read in time, and wait for it", async () => {
+  const world = new World();
+  await world.pass(2);
+  world.delay = 9000;
+  await world.pass(60);
+  expect(world.collections).toBe(13);
+  expect(world.taken).toEqual(seconds(0, 5, 10, 15, 20, 25, 30));
+  world.delay = 0;
+  await world.pass(10);
+  expect(world.taken).toEqual(Array.from({ length: 15 }, (_, i) => i * 5000));
+  expect(world.log).toEqual([]);
 });
 
 test("a report that is refused is not sent again", async () => {

@@ -1,5 +1,5 @@
 // hmonitor --server: the built program against a portal over loopback, on this machine and on one with eight GPUs.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
@@ -14,6 +14,7 @@ import { h100, readers } from "../nvml/rig.ts";
 import { json, TestPortal } from "../portal.ts";
 import { type Program, start } from "../program.ts";
 
+const able = spawnSync("openssl", ["version"]).status === 0;
 const patience = { timeout: 20_000, interval: 20 };
 
 let portal: TestPortal;
@@ -217,10 +218,10 @@ test("ends at once while the portal does not answer", async () => {
   });
   await asked;
   expect(await running.stop()).toBe(0);
-  expect(running.output()).toContain("push: 1 sample could not be sent before the end");
+  expect(running.output()).toMatch(/^push: \d+ samples? could not be sent before the end$/m);
 });
 
-test("an https: hub is trusted by the authority that vouches for it, and by no other", async () => {
+test.skipIf(!able)("an https: hub is trusted by the authority that vouches for it, and by no other", async () => {
   const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
   execFileSync(
     "openssl",
