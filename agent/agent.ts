@@ -1,38 +1,24 @@
-import { existsSync, readFileSync } from "node:fs";
-import { basename, resolve } from "node:path";
-import { performance } from "node:perf_hooks";
+import { readFileSync } from "node:fs";
 import { toJsonString } from "@bufbuild/protobuf";
 import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
 import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setting.ts";
-import { parseAllow } from "./allow.ts";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
-import { clean } from "./clean.ts";
-import { capturedMachine, isCapture, recordingMachine } from "./machine/capture.ts";
+import { recordingMachine } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
-import type { Machine } from "./machine.ts";
-import { findAgent, NoAgent, command as pauseCommand, readersOf, requested } from "./pause.ts";
-import { type GrpcOptions, serveGrpc } from "./serve/grpc.ts";
-import { parseLine, pauseSeconds, type Settings, table, UsageError, wantsExporter } from "./settings.ts";
-import { Snapshot } from "./snapshot.ts";
-import { sources } from "./source/all.ts";
+import { findAgent, NoAgent, command as pauseCommand, readersOf } from "./pause.ts";
+import { log, machineAt, program, serve, snapshotOf, version } from "./server.ts";
+import { listens, parseLine, pauseSeconds, type Settings, table, UsageError } from "./settings.ts";
 import { command as readerCommand } from "./source/nvml/message.ts";
 import { recordNvml } from "./source/nvml/record.ts";
 import type { Log } from "./source/source.ts";
-import { encrypted } from "./tls.ts";
-import { tokenCheck } from "./token.ts";
 
-const version = process.env.GOHM_VERSION ?? "dev";
-
-const log: Log = {
-  info: (message) => process.stdout.write(`${message}\n`),
-  warn: (message) => process.stderr.write(`${message}\n`),
-};
 /** For commands whose output is something else than a log. */
 const errorsOnly: Log = { info: () => undefined, warn: log.warn };
 
 const help = `hmonitor ${version}: tells a GOHM hub what this machine's GPUs, CPUs, memory, disks and network are doing.
 
   hmonitor [OPTIONS]               serve until stopped
+  hmonitor --server URL [OPTIONS]  report to a hub until stopped
   hmonitor info [OPTIONS]          print one reading as JSON
   hmonitor capture DIR [--users]   write this machine into a folder that can be played back: GOHM_ROOT=DIR hmonitor
                                    (names of people are left out unless --users is given)
@@ -75,7 +61,7 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
     if (command === pauseCommand) return await pauseGpu(settings, pauseSeconds(seconds));
     if (command === "info") return await info(settings);
     if (folder !== undefined) return await capture(settings, folder, flags.users === true);
-    return await serve(settings);
+    return await serve(settings, listens(settings, { flags, env: process.env }));
   } catch (error) {
     if (error instanceof UsageError) {
       log.warn(`${error.message}\nhmonitor --help lists what there is.`);
@@ -92,21 +78,6 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
 function print(text: string): number {
   log.info(text);
   return 0;
-}
-
-/** @throws SettingError when there is no such folder. */
-function machineAt(root: string): Machine {
-  const folder = resolve(root);
-  if (!existsSync(folder)) {
-    throw new SettingError(`Cannot read setting "root" (GOHM_ROOT): there is no folder ${JSON.stringify(folder)}`);
-  }
-  if (folder === "/" || !isCapture(folder)) return liveMachine(folder);
-  return capturedMachine(folder, { now: () => Date.now(), ticks: () => performance.now() });
-}
-
-function snapshotOf(settings: Settings, machine: Machine, told: Log): Snapshot {
-  const { nvml, network, deadline } = settings;
-  return new Snapshot({ sources, machine, version, nvml, network, deadline: deadline * 1000, log: told });
 }
 
 const json = (info: HostInfo): string =>
@@ -143,98 +114,6 @@ async function capture(settings: Settings, folder: string, users: boolean): Prom
   return 0;
 }
 
-/** What both servers are given. */
-type Served = Pick<GrpcOptions, "allow" | "collect" | "log" | "ticks">;
-
-async function serve(settings: Settings): Promise<undefined> {
-  const allow = parseAllow(settings.allow);
-  const tls = { cert: settings.tlsCert, key: settings.tlsKey, clientCa: settings.tlsClientCa };
-  const exporting = await prepareExporter(settings);
-  const machine = machineAt(settings.root);
-  const snapshot = snapshotOf(settings, machine, log);
-  const served: Served = {
-    allow,
-    collect: () => snapshot.collect(),
-    log: (line) => log.warn(line),
-    ticks: () => machine.ticks(),
-  };
-  pauseOnSignal(snapshot);
-  const opened = snapshot.open();
-  const at = hostPort(settings.addr);
-  const admits = tokenCheck(settings.token);
-  const grpc = await listening(settings.addr, "GOHM_ADDR", serveGrpc({ ...served, ...at, tls, admits }));
-  const exporter = exporting && (await listening(exporting.addr, exporting.from, exporting.serve(served)));
-  stopOnSignals([grpc, ...(exporter ? [exporter] : [])], snapshot);
-  const named = (addr: string, port: number): string => addr.replace(/\d+$/, String(port));
-  log.info(`hmonitor ${version} listens on ${named(settings.addr, grpc.port)}, allows ${allow.text}`);
-  if (exporter) log.info(`Metrics: http://${named(exporting.addr, exporter.port)}/metrics`);
-  // The first GOHM spoke plaintext, and its hubs still do: that stays the default, and is said.
-  if (!encrypted(tls) && !isLoopback(at.host)) {
-    log.info("Connections are not encrypted; GOHM_TLS_CERT and GOHM_TLS_KEY change that");
-  }
-  await opened;
-  log.info(gpuLine(await snapshot.collect()));
-  exporter?.ready();
-  return undefined;
-}
-
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
-
-/** Loads the exporter's part of the program where somebody asked for it: the others do without its memory. */
-async function prepareExporter(settings: Settings) {
-  if (!wantsExporter(settings, process.env)) return undefined;
-  const [{ exporterAt }, { serveExporter }] = await Promise.all([import("./toml.ts"), import("./serve/exporter.ts")]);
-  const { addr, from, host, port, off } = exporterAt(settings, process.env);
-  const showing = { host, port, off, node: clean(settings.nodeName), dcgm: settings.dcgmNames };
-  return { addr, from, serve: (served: Served) => serveExporter({ ...served, ...showing }) };
-}
-
-/** @throws SettingError when a server cannot listen. */
-async function listening<T>(addr: string, from: string, server: Promise<T>): Promise<T> {
-  try {
-    return await server;
-  } catch (error) {
-    if (error instanceof SettingError) throw error;
-    const code = (error as NodeJS.ErrnoException).code ?? "";
-    const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
-    throw new SettingError(`Cannot listen on ${addr} (${from}): ${reason}`);
-  }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another program uses that port; stop it or give another port",
-  EADDRNOTAVAIL: "this machine does not have that address",
-  EACCES: "ports below 1024 need administrator rights; give a higher one",
-  ENOTFOUND: "no such host name is known",
-};
-
-/** "GPUs: 8 × NVIDIA H200", or why there are none. */
-function gpuLine({ gpus, err }: HostInfo): string {
-  if (gpus.length === 0) return `GPUs: none${err ? ` (${err})` : ""}`;
-  const counts = new Map<string, number>();
-  for (const { name = "unnamed" } of gpus) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return `GPUs: ${[...counts].map(([name, count]) => `${count} × ${name}`).join(", ")}`;
-}
-
-/** File name of this program, by which one process of it knows another. */
-const program = basename(process.argv[1] ?? process.execPath);
-
-/** Lets go of the driver on SIGUSR2, and takes it up again on the second one or in time. */
-function pauseOnSignal(snapshot: Snapshot): void {
-  const machine = liveMachine("/");
-  let until = Number.NEGATIVE_INFINITY;
-  process.on("SIGUSR2", () => {
-    const now = machine.ticks();
-    const seconds = requested(machine, program, process.getuid?.() ?? 0) ?? (now < until ? 0 : pauseSeconds(undefined));
-    until = now + seconds * 1000;
-    const done = seconds === 0 ? "GPUs are read again" : `GPUs are let go for ${seconds} s`;
-    snapshot.pause(seconds * 1000).then(
-      () => log.info(done),
-      (error: Error) => log.warn(error.message),
-    );
-  });
-}
-
 /** A driver is let go within this long (ms). */
 const letGoWithin = 2000;
 
@@ -258,21 +137,4 @@ async function pauseGpu(settings: Settings, seconds: number): Promise<number> {
     `hmonitor (process ${agent}) has let go of the NVIDIA driver, and takes it up again after ${seconds} s or ` +
       `with "${program} ${pauseCommand} --for 0"`,
   );
-}
-
-/** Ends with status 0 on SIGTERM, SIGINT, or when the parent that forked us is gone. */
-function stopOnSignals(servers: readonly { close(grace: number): Promise<void> }[], snapshot: Snapshot): void {
-  let stopping = false;
-  const stop = (): void => {
-    // Whoever asks twice does not want to wait.
-    if (stopping) process.exit(0);
-    stopping = true;
-    setTimeout(() => process.exit(0), 2000).unref();
-    Promise.allSettled([...servers.map((server) => server.close(500)), snapshot.close()]).then(() => process.exit(0));
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
-  if (process.connected) process.on("disconnect", stop);
-  // A log that nobody reads any more must not end the agent.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 }

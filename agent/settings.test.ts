@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { load } from "../proto/setting.ts";
-import { parseLine, pauseSeconds, table, UsageError, wantsExporter } from "./settings.ts";
+import { listens, parseLine, pauseSeconds, table, UsageError, wantsExporter } from "./settings.ts";
 
 const given = (args: string[], env: Record<string, string> = {}) =>
   load(table, { flags: parseLine(args).flags, env, file: {} });
@@ -71,4 +71,45 @@ test("a pause is a minute unless seconds are given", () => {
 
 test.each(["-1", "3601", "1.5", "soon", "", true])("--for %s is refused", (given) => {
   expect(() => pauseSeconds(given)).toThrow(UsageError);
+});
+
+test.each([
+  ["http://hub:5000", "http://hub:5000"],
+  ["https://hub.lab/", "https://hub.lab"],
+  ["HTTPS://Hub.lab:443/below//", "https://hub.lab/below"],
+  ["http://[fd00::1]:5000", "http://[fd00::1]:5000"],
+])("--server %s is %s: one hub has one name in the token file", (given_, server) => {
+  expect(given(["--server", given_]).server).toBe(server);
+});
+
+test.each([
+  "hub:5000",
+  "hub",
+  "ftp://hub",
+  "http://",
+  "http://hub:99999",
+  "http://me:secret@hub",
+  "http://hub/?a",
+  "http://h b",
+])("--server %s is refused", (value) => {
+  expect(() => given(["--server", value])).toThrow('Cannot read setting "server" (--server)');
+});
+
+test("a switch needs no value and takes none from what follows", () => {
+  const { flags, words } = parseLine(["--nogpu", "info", "--debug=false"]);
+  expect([flags, words]).toEqual([{ nogpu: true, debug: "false" }, ["info"]]);
+  expect(given(["--nogpu", "--debug=false"])).toMatchObject({ nogpu: true, debug: false });
+  expect(() => given(["--nogpu=maybe"])).toThrow("must be true or false");
+});
+
+test.each([
+  [[], {}, true],
+  [["--server", "http://hub"], {}, false],
+  [["--server", "http://hub"], { GOHM_ADDR: "" }, false],
+  [["--server", "http://hub"], { GOHM_ADDR: "127.0.0.1:1" }, true],
+  [["--server", "http://hub", "--addr", "127.0.0.1:1"], {}, true],
+  [[], { GOHM_SERVER: "http://hub" }, false],
+])("with %j and %j it listens: %s", (args, env, expected) => {
+  const { flags } = parseLine(args);
+  expect(listens(given(args, env), { flags, env })).toBe(expected);
 });

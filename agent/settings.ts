@@ -1,5 +1,32 @@
 import { isIP } from "node:net";
-import { address, flagOf, nearest, number, type Table, text, type Values, yes } from "../proto/setting.ts";
+import {
+  address,
+  flagOf,
+  nearest,
+  number,
+  type Reader,
+  type Row,
+  type Table,
+  text,
+  type Values,
+  yes,
+} from "../proto/setting.ts";
+
+/** Address of a hub, without the slash at its end. */
+const hubUrl: Reader<string> = {
+  wanted: 'an address like "https://hub.lab:5000"',
+  schema: { type: "string" },
+  parse(value) {
+    if (value === "") return value;
+    if (typeof value !== "string" || !/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/i.test(value)) return undefined;
+    try {
+      const { origin, pathname } = new URL(value);
+      return `${origin}${pathname.replace(/\/+$/, "")}`;
+    } catch {
+      return undefined; // a port or a host that none can be
+    }
+  },
+};
 
 /** Every setting of the agent. */
 export const table = {
@@ -127,6 +154,62 @@ export const table = {
     reader: yes,
     only: "start",
   },
+  server: {
+    name: "server",
+    env: "GOHM_SERVER",
+    default: "",
+    help: "Hub or portal to report to over HTTP; the agent then listens only where GOHM_ADDR or --addr says so.",
+    reader: hubUrl,
+    only: "start",
+  },
+  config: {
+    name: "config",
+    env: "GOHM_CONFIG",
+    default: "",
+    help: "File for the token that the server gives this machine; push.json in $STATE_DIRECTORY, or in hmonitor/ below $XDG_CONFIG_HOME or ~/.config, when empty.",
+    reader: text("a path"),
+    only: "start",
+  },
+  interval: {
+    name: "interval",
+    env: "GOHM_INTERVAL",
+    default: 0,
+    help: "Seconds between reports to the server; 0 takes what the server says, 5 where it says nothing.",
+    reader: number("seconds", 0, 3600),
+    only: "start",
+  },
+  hostname: {
+    name: "hostname",
+    env: "GOHM_HOSTNAME",
+    default: "",
+    help: "Name this machine has at the server; its own when empty.",
+    reader: text("a name of at most 253 characters without blanks", (value) => /^\S{0,253}$/.test(value)),
+    only: "start",
+  },
+  ca: {
+    name: "server.ca",
+    env: "GOHM_SERVER_CA",
+    default: "",
+    help: "File of certificates (PEM) that vouch for an https: server, besides those the system trusts.",
+    reader: text("a path"),
+    only: "start",
+  },
+  nogpu: {
+    name: "nogpu",
+    env: "GOHM_NOGPU",
+    default: false,
+    help: "Leaves GPUs and their drivers alone.",
+    reader: yes,
+    only: "start",
+  },
+  debug: {
+    name: "debug",
+    env: "GOHM_DEBUG",
+    default: false,
+    help: "Logs each exchange with the server.",
+    reader: yes,
+    only: "start",
+  },
 } satisfies Table;
 
 export type Settings = Values<typeof table>;
@@ -137,6 +220,14 @@ export function wantsExporter(
   env: Readonly<Record<string, string | undefined>>,
 ): boolean {
   return exporter || [metricsAddr, exporterConfig, env.APP__SERVER__HOST, env.APP__SERVER__PORT].some(Boolean);
+}
+
+/** Whether it answers those who ask: an agent that reports does so only where it is told to. */
+export function listens(
+  settings: Settings,
+  given: { flags: Line["flags"]; env: Readonly<Record<string, string | undefined>> },
+): boolean {
+  return settings.server === "" || given.flags.addr !== undefined || Boolean(given.env[table.addr.env]);
 }
 
 /** The command line cannot be understood. */
@@ -165,8 +256,9 @@ export function pauseSeconds(given: string | boolean | undefined): number {
 
 /** @throws UsageError that names the argument, and the nearest known one. */
 export function parseLine(args: readonly string[]): Line {
-  const valued = [...Object.values(table).map((row) => flagOf(row)), ...extras];
-  const onOff = Object.values(table).flatMap((row) => (row.reader === yes ? [flagOf(row)] : []));
+  const rows: readonly Row<unknown>[] = Object.values(table);
+  const valued = [...rows.map((row) => flagOf(row)), ...extras];
+  const onOff = rows.filter(({ reader }) => reader === yes).map((row) => flagOf(row));
   const flags: Record<string, string | boolean> = {};
   const words: string[] = [];
   for (let i = 0; i < args.length; i++) {
@@ -177,8 +269,9 @@ export function parseLine(args: readonly string[]): Line {
     }
     const [, name = "", inline] = /^--?([^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
     if (name === "h" || switches.includes(name)) flags[name === "h" ? "help" : name] = true;
+    else if (onOff.includes(name)) flags[name] = inline ?? true;
     else if (valued.includes(name)) {
-      const value = inline ?? (onOff.includes(name) ? "true" : args[++i]);
+      const value = inline ?? args[++i];
       if (value === undefined) throw new UsageError(`--${name} needs a value after it`);
       flags[name] = value;
     } else {

@@ -17,6 +17,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["agent/capture.ts", "agent/serve/"],
     ["agent/settings.ts", "agent/toml.ts"],
     ["agent/pause.ts"],
+    ["agent/server.ts"],
     ["agent/agent.ts"],
     ["agent/main.ts"],
   ],

@@ -1,0 +1,357 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { afterAll, expect, test } from "vitest";
+import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
+import type { Room } from "./push/backlog.ts";
+import type { Answer, Request } from "./push/client.ts";
+import { Pusher } from "./push.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "push-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const server = "http://hub:5000";
+const takes = { "accept-post": "application/x-protobuf; messageType=gpu.HostInfo" };
+const answer = (status: number, body: unknown = {}, headers: Record<string, string> = {}): Answer => ({
+  status,
+  headers,
+  text: typeof body === "string" ? body : JSON.stringify(body),
+});
+
+interface Begin extends Partial<Pick<World, "state" | "rich" | "ask" | "info">> {
+  readonly registered?: boolean;
+  readonly room?: Room;
+}
+
+/** A hub, and time that passes only when told to. Every sample is stamped with it. */
+class World {
+  now = 0;
+  rich = true;
+  interval = 5;
+  version = 1;
+  /** Undefined: gone. A number: that status for everything. */
+  state: "up" | "gone" | number = "up";
+  /** Milliseconds until it answers. */
+  delay = 0;
+  /** Times of the samples that the hub took. */
+  readonly taken: number[] = [];
+  readonly asked: { at: number; what: string }[] = [];
+  readonly log: string[] = [];
+  readonly pauses: { until: number; end: () => void }[] = [];
+  collections = 0;
+  info: (at: number) => HostInfo = (at) => create(HostInfoSchema, { sampled: BigInt(at), cpu: { busy: 1 } });
+  readonly pusher: Pusher;
+  readonly path = join(folder, `${Math.random()}.json`);
+
+  constructor({ registered = true, room = { count: 1000, bytes: 1e6 }, ...begin }: Begin = {}) {
+    Object.assign(this, begin);
+    if (registered) writeFileSync(this.path, JSON.stringify({ token: "t", server }), { mode: 0o600 });
+    const log = { info: (line: string) => this.log.push(line), warn: (line: string) => this.log.push(line) };
+    this.pusher = new Pusher(
+      {
+        server,
+        path: this.path,
+        interval: 0,
+        hostname: "box",
+        ca: "",
+        env: {},
+        log,
+        debug: () => undefined,
+        random: () => 0,
+        ticks: () => this.now,
+        collect: () => {
+          this.collections++;
+          return Promise.resolve(this.info(this.now));
+        },
+      },
+      {
+        ask: (request) => this.ask(request),
+        pause: (ms, signal) =>
+          new Promise((resolve) => {
+            if (signal.aborted) return resolve();
+            signal.addEventListener("abort", () => resolve());
+            this.pauses.push({ until: this.now + ms, end: resolve });
+          }),
+        close: () => undefined,
+      },
+      room,
+    );
+  }
+
+  async ask({ path, type, body }: Request): Promise<Answer> {
+    this.asked.push({ at: this.now, what: path.slice(path.lastIndexOf("/") + 1) });
+    if (this.delay > 0) {
+      await new Promise<void>((end) => {
+        this.pauses.push({ until: this.now + this.delay, end });
+      });
+    }
+    if (this.state === "gone") throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+    if (typeof this.state === "number") return answer(this.state);
+    if (path.endsWith("register")) return answer(200, { token: "given", status: "ok" });
+    const headers = this.rich ? takes : {};
+    const { interval: reportIntervalSec, version: configVersion } = this;
+    if (path.endsWith("config")) return answer(200, { reportIntervalSec, configVersion }, headers);
+    const rich = type?.startsWith("application/x-protobuf");
+    if (rich && !this.rich) return answer(415);
+    // A plain report has no time of its own.
+    this.taken.push(rich && body ? Number(fromBinary(HostInfoSchema, body).sampled) : this.now);
+    return answer(200, { configVersion });
+  }
+
+  /** Lets everything happen that needs no time. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async pass(seconds: number): Promise<void> {
+    const end = this.now + seconds * 1000;
+    await this.settle();
+    for (;;) {
+      this.pauses.sort((a, b) => a.until - b.until);
+      const next = this.pauses[0];
+      if (next === undefined || next.until > end) break;
+      this.pauses.shift();
+      this.now = Math.max(this.now, next.until);
+      next.end();
+      await this.settle();
+    }
+    this.now = end;
+  }
+
+  times(what: string): number[] {
+    return this.asked.filter((each) => each.what === what).map(({ at }) => at);
+  }
+}
+
+const seconds = (...list: number[]): number[] => list.map((second) => second * 1000);
+
+test("reports at once and then every interval that the hub says", async () => {
+  const world = new World();
+  await world.pass(12);
+  expect(world.taken).toEqual(seconds(0, 5, 10));
+  expect(world.times("config")).toEqual([0]);
+});
+
+test("a new configVersion has the configuration fetched again, once, and its interval holds", async () => {
+  const world = new World();
+  await world.pass(1);
+  world.version = 2;
+  world.interval = 2;
+  await world.pass(9);
+  expect(world.times("config")).toEqual(seconds(0, 5));
+  // The pause that was under way when the hub said so was the old one still.
+  expect(world.taken).toEqual(seconds(0, 5, 10));
+  await world.pass(4);
+  expect(world.taken).toEqual(seconds(0, 5, 10, 12, 14));
+});
+
+test("the first report waits for rates, once", async () => {
+  const world = new World({
+    info: (at) => create(HostInfoSchema, { sampled: BigInt(at), cpu: { ...(at > 0 && { busy: 3 }) } }),
+  });
+  await world.pass(7);
+  expect(world.taken).toEqual(seconds(1, 6));
+  const mute = new World({ info: (at) => create(HostInfoSchema, { sampled: BigInt(at), cpu: {} }) });
+  await mute.pass(7);
+  expect(mute.taken).toEqual(seconds(1, 6));
+});
+
+test("a configuration is asked for every 5 s until there is one, and nothing is read before", async () => {
+  const world = new World({ state: 500 });
+  await world.pass(21);
+  expect(world.times("config")).toEqual(seconds(0, 5, 10, 15, 20));
+  expect(world.collections).toBe(0);
+  expect(world.log).toEqual([
+    `push: ${server}: it gives no configuration: it answers 500; trying again until it works`,
+  ]);
+});
+
+test("a hub that is away is asked ever more rarely, at least once a minute, for ever", async () => {
+  const world = new World({ state: "gone" });
+  await world.pass(300);
+  expect(world.times("config")).toEqual(seconds(0, 1, 3, 7, 15, 31, 63, 123, 183, 243));
+  expect(world.log).toHaveLength(1);
+});
+
+test("what was read while the hub was away is sent after, oldest first, with its own times", async () => {
+  const world = new World();
+  await world.pass(7);
+  world.state = "gone";
+  await world.pass(60);
+  expect(world.taken).toEqual(seconds(0, 5));
+  world.state = "up";
+  await world.pass(33);
+  expect(world.taken).toEqual(Array.from({ length: 21 }, (_, i) => i * 5000));
+  expect(world.log).toEqual([
+    `push: ${server}: connect ECONNREFUSED; trying again until it works`,
+    expect.stringMatching(/^push: http:\/\/hub:5000 takes reports again: \d+ samples kept meanwhile$/),
+  ]);
+});
+
+test("a portal of old gets only the newest", async () => {
+  const world = new World();
+  world.rich = false;
+  await world.pass(7);
+  world.state = 503;
+  await world.pass(30);
+  world.state = "up";
+  await world.pass(63);
+  expect(world.taken.filter((at) => at < 37_000)).toEqual(seconds(0, 5));
+  const after = world.taken.filter((at) => at > 37_000);
+  expect(after.length).toBeGreaterThan(5);
+  // Never two at once.
+  expect(new Set(after).size).toBe(after.length);
+});
+
+test("a portal that was replaced by a hub while it was away gets what was kept", async () => {
+  const world = new World();
+  world.rich = false;
+  await world.pass(7);
+  world.state = "gone";
+  await world.pass(20);
+  world.rich = true;
+  world.state = "up";
+  await world.pass(17);
+  expect(world.taken).toEqual(seconds(0, 5, 10, 15, 20, 25, 30, 35, 40));
+});
+
+test("the oldest are dropped when too many wait, and the log counts them", async () => {
+  const world = new World({ room: { count: 4, bytes: 1e6 } });
+  await world.pass(2);
+  world.state = "gone";
+  await world.pass(58);
+  world.state = "up";
+  await world.pass(10);
+  expect(world.taken).toEqual(seconds(0, 50, 55, 60, 65, 70));
+  expect(world.log).toContain("push: too many samples wait: the oldest are dropped from now on");
+  expect(world.log).toContain("push: 9 samples had to be dropped, the oldest");
+});
+
+test("a slow hub slows nothing down: samples are read in time, and wait for it", async () => {
+  const world = new World();
+  await world.pass(2);
+  world.delay = 9000;
+  await world.pass(60);
+  expect(world.collections).toBe(13);
+  expect(world.taken).toEqual(seconds(0, 5, 10, 15, 20, 25, 30));
+  world.delay = 0;
+  await world.pass(10);
+  expect(world.taken).toEqual(Array.from({ length: 15 }, (_, i) => i * 5000));
+  expect(world.log).toEqual([]);
+});
+
+test("a report that is refused is not sent again", async () => {
+  const world = new World();
+  await world.pass(2);
+  world.state = 400;
+  await world.pass(10);
+  world.state = "up";
+  await world.pass(5);
+  expect(world.times("report")).toEqual(seconds(0, 5, 10, 15));
+  expect(world.taken).toEqual(seconds(0, 15));
+  expect(world.log).toEqual([`push: ${server}: a report is lost: it answers 400`]);
+});
+
+test("a hub that says it takes samples and does not gets plain reports", async () => {
+  const types: (string | undefined)[] = [];
+  const world = new World({
+    async ask({ path, type }) {
+      if (path.endsWith("report")) types.push(type);
+      return type === undefined ? answer(200, {}, takes) : answer(415);
+    },
+  });
+  await world.pass(7);
+  expect(types).toEqual(["application/x-protobuf; messageType=gpu.HostInfo", undefined, undefined]);
+});
+
+test("a portal that takes no null is asked twice once, and then gets what is known", async () => {
+  const bodies: string[] = [];
+  const world = new World({
+    async ask({ body, path }) {
+      const text = String(body ?? "");
+      if (path.endsWith("report")) bodies.push(text);
+      return text.includes("null") ? answer(422) : answer(200);
+    },
+  });
+  await world.pass(12);
+  expect(bodies.map((text) => text.includes("null"))).toEqual([true, false, false, false]);
+});
+
+test.each([
+  ["registration", false, 409, 'knows a node "box" already'],
+  ["registration", false, 401, "lets nobody register"],
+  ["configuration", true, 401, "rejects the token in"],
+] as const)(
+  "a %s (registered before: %s) answered with %i ends it with what to do",
+  async (_, registered, status, text) => {
+    const world = new World({ registered, state: status });
+    const message = await world.pusher.ended;
+    expect(message).toContain(text);
+    expect(message).toContain("administrator");
+    expect(message).toContain("start again");
+    await world.pass(100);
+    expect(world.asked).toHaveLength(1);
+  },
+);
+
+test("a token that is taken back later ends it too", async () => {
+  const world = new World();
+  await world.pass(2);
+  world.state = 401;
+  await world.pass(5);
+  expect(await world.pusher.ended).toContain(`delete ${world.path}, and start again`);
+  expect(world.times("config")).toEqual([0]);
+});
+
+test("a source that is hung at registration is told: the hub does not hear of its devices", async () => {
+  const sources = [{ name: "nvidia", state: State.HUNG, err: "it did not answer" }];
+  const world = new World({ registered: false, info: () => create(HostInfoSchema, { sources }) });
+  await world.settle();
+  expect(world.log).toContainEqual(expect.stringMatching(/^push: registered without what nvidia reads \(it did not/));
+});
+
+test("at the end what is kept is tried once more", async () => {
+  const world = new World();
+  await world.pass(2);
+  world.state = "gone";
+  await world.pass(20);
+  world.state = "up";
+  await world.pusher.close(1000);
+  expect(world.taken).toEqual(seconds(0, 5, 10, 15, 20));
+});
+
+test("a hub that is away does not hold up the end, and what is lost is counted", async () => {
+  const world = new World();
+  await world.pass(2);
+  world.state = "gone";
+  await world.pass(20);
+  await world.pusher.close(1000);
+  expect(world.log.at(-1)).toBe("push: 4 samples could not be sent before the end");
+});
+
+const spell = fc.record({
+  state: fc.constantFrom<World["state"]>("up", "up", "gone", 500, 429, 301, 404),
+  seconds: fc.integer({ min: 1, max: 90 }),
+});
+
+test("however the hub comes and goes: every sample arrives once, in order, or is counted as dropped", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(spell, { maxLength: 8 }), fc.integer({ min: 2, max: 30 }), async (spells, count) => {
+      const world = new World({ room: { count, bytes: 1e6 } });
+      for (const { state, seconds } of spells) {
+        world.state = state;
+        await world.pass(seconds);
+      }
+      world.state = "up";
+      await world.pass(130);
+      await world.pusher.close(0);
+      expect(world.taken).toEqual([...new Set(world.taken)].toSorted((a, b) => a - b));
+      const counted = world.log.flatMap((line) => /^push: (\d+) samples? had to be dropped/.exec(line)?.[1] ?? []);
+      const dropped = counted.reduce((sum, text) => sum + Number(text), 0);
+      expect(world.taken.length + dropped).toBe(world.collections);
+    }),
+    { numRuns: 60 },
+  );
+});

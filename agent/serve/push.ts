@@ -1,0 +1,259 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { toBinary } from "@bufbuild/protobuf";
+import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
+import { SettingError } from "../../proto/setting.ts";
+import type { Log } from "../source/source.ts";
+import { Backlog, type Room } from "./push/backlog.ts";
+import { type Answer, Client, type Request } from "./push/client.ts";
+import { Away, Ended, Portal } from "./push/portal.ts";
+import { select } from "./push/report.ts";
+import { wait } from "./push/retry.ts";
+import { defaultPath, loadPass, reserve } from "./push/token.ts";
+import { authorities } from "./push/trust.ts";
+
+export interface PushOptions {
+  /** Address of the hub, http: or https:, without a slash at its end. */
+  readonly server: string;
+  /** File that holds the token; "" for the usual one. */
+  readonly path: string;
+  /** Seconds between reports, whatever the hub says; 0 for what it says. */
+  readonly interval: number;
+  /** Name this machine is registered by. */
+  readonly hostname: string;
+  /** File of further authorities, PEM; "" for none. */
+  readonly ca: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly collect: () => Promise<HostInfo>;
+  readonly log: Log;
+  /** Told of each exchange. */
+  readonly debug: (line: string) => void;
+  /** From 0 up to 1. */
+  readonly random: () => number;
+  /** Milliseconds that never go back. */
+  readonly ticks: () => number;
+}
+
+/** What stands between us and the hub, and time; tests have their own. */
+export interface Outside {
+  ask(request: Request, signal: AbortSignal): Promise<Answer>;
+  /** Resolves after so many milliseconds, or at once when the signal says so. */
+  pause(ms: number, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+export interface Push {
+  /** Resolves, with what the hub's administrator must do, when the hub will have none of us. */
+  readonly ended: Promise<string>;
+  /** Sends what is kept, for up to `grace` milliseconds. */
+  close(grace: number): Promise<void>;
+}
+
+/** About three hours of a machine with eight GPUs at five seconds, and thirteen of one without. */
+const usualRoom: Room = { count: 10_000, bytes: 4 * 1024 * 1024 };
+
+/** Takes samples and sends them, each at its own pace. */
+export class Pusher implements Push {
+  readonly #options: PushOptions;
+  readonly #outside: Outside;
+  readonly #path: string;
+  readonly #portal: Portal;
+  readonly #backlog: Backlog;
+  #failures = 0;
+  #trouble = "";
+  #dropped = 0;
+  /** Ends pauses: the program stops. */
+  readonly #stopping = new AbortController();
+  /** Ends exchanges too. */
+  readonly #cut = new AbortController();
+  #wake: () => void = () => undefined;
+  #sampling = false;
+  readonly #sending: Promise<string | undefined>;
+  readonly ended: Promise<string>;
+
+  constructor(options: PushOptions, outside: Outside, room: Room = usualRoom) {
+    const { server, hostname, log } = options;
+    this.#options = options;
+    this.#outside = outside;
+    this.#backlog = new Backlog(room);
+    const path = options.path || defaultPath(options.env);
+    this.#path = path;
+    const ask = (request: Request): Promise<Answer> => this.#ask(request);
+    this.#portal = new Portal({ server, hostname, path, log, ask }, loadPass(path, server, log.warn)?.token);
+    this.#stopping.signal.addEventListener("abort", () => this.#wake());
+    this.#sending = this.#send();
+    this.ended = this.#sending.then((message) => message ?? new Promise<string>(() => undefined));
+  }
+
+  async close(grace: number): Promise<void> {
+    this.#stopping.abort();
+    const timer = setTimeout(() => this.#cut.abort(), grace);
+    await this.#sending;
+    clearTimeout(timer);
+    this.#outside.close();
+    const { size } = this.#backlog;
+    if (size > 0) this.#options.log.warn(`push: ${samples(size)} could not be sent before the end`);
+  }
+
+  /** Registers, fetches the configuration, sends, over and over. Resolves when stopped, or with what ended it. */
+  async #send(): Promise<string | undefined> {
+    const stopped = this.#stopping.signal;
+    while (!stopped.aborted || this.#backlog.size > 0) {
+      try {
+        await this.#step();
+      } catch (error) {
+        if (error instanceof Ended || error instanceof SettingError) {
+          this.#stopping.abort();
+          return error.message;
+        }
+        if (stopped.aborted) return undefined;
+        await this.#endure(error);
+      }
+    }
+    return undefined;
+  }
+
+  async #step(): Promise<void> {
+    const portal = this.#portal;
+    if (!portal.registered) await this.#register();
+    if (portal.outdated) await portal.configure();
+    this.#beginSampling();
+    const sample = portal.rich ? this.#backlog.oldest() : this.#backlog.newest();
+    if (sample === undefined) {
+      if (this.#stopping.signal.aborted) return;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      return;
+    }
+    if (!(await portal.report(sample.bytes))) return;
+    this.#recover();
+    // A plain report has no time: the newest stands for all before it.
+    this.#backlog.done(sample);
+    this.#tellDropped();
+  }
+
+  async #register(): Promise<void> {
+    const { collect, log } = this.#options;
+    // The hub gives a token only once: there must be a place to keep it.
+    const place = reserve(this.#path);
+    try {
+      const info = await collect();
+      await this.#portal.register(info, place);
+      for (const { name, state, err } of info.sources) {
+        if (state !== State.HUNG && state !== State.STALE) continue;
+        log.warn(
+          `push: registered without what ${name} reads (${err}): the hub's list of devices lacks it until the node is registered anew`,
+        );
+      }
+    } finally {
+      place.drop();
+    }
+  }
+
+  async #ask(request: Request): Promise<Answer> {
+    const { ticks, debug } = this.#options;
+    const begun = ticks();
+    const { method, path, body } = request;
+    const what = `push: ${method} ${path}${body ? `, ${body.length} bytes` : ""}`;
+    try {
+      const answer = await this.#outside.ask(request, this.#cut.signal);
+      debug(`${what}: ${answer.status} in ${Math.round(ticks() - begun)} ms`);
+      return answer;
+    } catch (error) {
+      const { code = "", message } = error as NodeJS.ErrnoException;
+      const stranger = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code);
+      throw new Away(
+        stranger
+          ? `nobody we trust vouches for its certificate (${code}): --server-ca names who does`
+          : message || code,
+      );
+    }
+  }
+
+  /** Notes that the hub is away, and waits. */
+  async #endure(error: unknown): Promise<void> {
+    const { server, log, debug, random } = this.#options;
+    const trouble = `push: ${server}: ${error instanceof Error ? error.message : String(error)}; trying again until it works`;
+    if (trouble === this.#trouble) debug(trouble);
+    else log.warn(trouble);
+    this.#trouble = trouble;
+    this.#failures++;
+    // Who comes back may be another: its administrator has chosen anew, or it has been replaced.
+    this.#portal.outdated = true;
+    const after = error instanceof Away ? error.after : undefined;
+    await this.#outside.pause(after ?? wait(this.#failures, random()), this.#stopping.signal);
+  }
+
+  /** The hub has taken a report. */
+  #recover(): void {
+    if (this.#failures === 0) return;
+    this.#failures = 0;
+    this.#trouble = "";
+    const { server, log } = this.#options;
+    log.info(
+      `push: ${server} takes reports again${this.#portal.rich ? `: ${samples(this.#backlog.size)} kept meanwhile` : ""}`,
+    );
+  }
+
+  #tellDropped(): void {
+    if (this.#dropped === 0 || this.#backlog.size > 0) return;
+    this.#options.log.warn(`push: ${samples(this.#dropped)} had to be dropped, the oldest`);
+    this.#dropped = 0;
+  }
+
+  #beginSampling(): void {
+    if (this.#sampling) return;
+    this.#sampling = true;
+    this.#sample().catch((error: unknown) => this.#options.log.warn(`push: no more samples: ${String(error)}`));
+  }
+
+  /** Takes a sample every interval, whether the hub is there or not. */
+  async #sample(): Promise<void> {
+    const { collect, ticks, interval } = this.#options;
+    const { signal } = this.#stopping;
+    let first = true;
+    while (!signal.aborted) {
+      const begun = ticks();
+      const info = await collect();
+      // A report must hold rates, which the first collection does not have: they need a second between two.
+      const unready = first && info.cpu !== undefined && info.cpu.busy === undefined;
+      first = false;
+      if (!unready) this.#keep(info);
+      const next = unready ? 1000 : (interval || (this.#portal.config?.interval ?? 0)) * 1000;
+      await this.#outside.pause(Math.max(0, next - (ticks() - begun)), signal);
+    }
+  }
+
+  #keep(info: HostInfo): void {
+    const { hostname, log } = this.#options;
+    const { config } = this.#portal;
+    if (config === undefined) return;
+    this.#backlog.add(toBinary(HostInfoSchema, select(info, config, hostname)));
+    const dropped = this.#backlog.takeDropped();
+    if (dropped > 0 && this.#dropped === 0) log.warn("push: too many samples wait: the oldest are dropped from now on");
+    this.#dropped += dropped;
+    this.#wake();
+  }
+}
+
+const samples = (count: number): string => `${count} ${count === 1 ? "sample" : "samples"}`;
+
+/** Milliseconds for one exchange, and the most bytes of an answer that are read. */
+const deadline = 10_000;
+const limit = 256 * 1024;
+
+/**
+ * Reports to a hub from now on.
+ * @throws SettingError when the token file or the authorities cannot be used.
+ */
+export function startPush(options: PushOptions): Push {
+  const { server, ca, env } = options;
+  const trusted = server.startsWith("https:") ? authorities({ ca, env }) : [];
+  const client = new Client({ server, authorities: trusted, deadline, limit });
+  return new Pusher(options, {
+    ask: (request, signal) => client.ask(request, signal),
+    // Rejects only when stopped, which whoever paused looks at next.
+    pause: (ms, signal) => pause(ms, undefined, { signal }).catch(() => undefined),
+    close: () => client.close(),
+  });
+}

@@ -1,0 +1,171 @@
+import { create } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { HostInfoSchema, State } from "../../../proto/gen/host_pb.js";
+import { registration, report, select, withoutGaps } from "./report.ts";
+
+const all = { gpus: undefined, disks: undefined, nics: undefined, interval: 5, version: 1 };
+
+const said = {
+  hostname: "box",
+  ip: "10.0.0.9",
+  cpu: { busy: 12.34, cores: 32, threads: 64 },
+  memory: { total: 137_438_953_472n, used: 1_610_612_736n },
+  system: { uptime: 86_400n, processes: 321, load1: 1.25, load5: 0.5, load15: 0 },
+  gpus: [
+    {
+      id: 0,
+      name: "H100",
+      utilization: 55,
+      memUsed: 1_572_864n,
+      memTotal: 85_899_345_920n,
+      temp: 40,
+      power: 123_456,
+      powerLimit: 700_000,
+      state: State.OK,
+    },
+    { id: 1, name: "H100", memTotal: 85_899_345_920n, state: State.OK },
+  ],
+  disks: [{ mount: "/", total: 1_099_511_627_776n, used: 107_374_182_400n }],
+  nics: [
+    { name: "eth0", addresses: ["fe80::1", "10.0.0.9"], rxRate: 125_000_000n, txRate: 12_500n },
+    { name: "ib0", rxRate: 6_250n, txRate: 0n },
+  ],
+};
+const info = create(HostInfoSchema, said);
+
+test("a report has the portal's names, units and one decimal", () => {
+  expect(report(info)).toEqual({
+    hostname: "box",
+    ip: "10.0.0.9",
+    cpuUsagePct: 12.3,
+    cpuCores: 32,
+    memoryUsedGB: 1.5,
+    memoryTotalGB: 128,
+    gpus: [
+      {
+        index: 0,
+        name: "H100",
+        utilizationPct: 55,
+        memoryUsedMB: 1.5,
+        memoryTotalMB: 81_920,
+        temperatureC: 40,
+        powerDrawW: 123.5,
+        powerLimitW: 700,
+      },
+      {
+        index: 1,
+        name: "H100",
+        utilizationPct: null,
+        memoryUsedMB: null,
+        memoryTotalMB: 81_920,
+        temperatureC: null,
+        powerDrawW: null,
+        powerLimitW: null,
+      },
+    ],
+    disks: [{ mount: "/", totalGB: 1024, usedGB: 100 }],
+    nics: [
+      { name: "eth0", ipv4: "10.0.0.9", rxMbps: 1000, txMbps: 0.1 },
+      { name: "ib0", ipv4: "", rxMbps: 0.1, txMbps: 0 },
+    ],
+    networkRxMbps: 1000.1,
+    networkTxMbps: 0.1,
+    uptimeSeconds: 86_400,
+    processCount: 321,
+    loadAvg: [1.25, 0.5, 0],
+  });
+});
+
+test("a registration names what there is to choose from", () => {
+  expect(registration(info, "node1")).toEqual({
+    hostname: "node1",
+    capabilities: {
+      cpuCores: 32,
+      memoryTotalGB: 128,
+      gpus: [
+        { index: 0, name: "H100", memoryTotalMB: 81_920 },
+        { index: 1, name: "H100", memoryTotalMB: 81_920 },
+      ],
+      disks: [{ mount: "/", totalGB: 1024 }],
+      nics: [
+        { name: "eth0", ipv4: "10.0.0.9" },
+        { name: "ib0", ipv4: "" },
+      ],
+    },
+  });
+});
+
+test("only what was chosen is told, the machine itself always", () => {
+  const some = select(info, { ...all, gpus: new Set([1]), disks: new Set(), nics: new Set(["ib0"]) }, "node1");
+  expect(report(some)).toMatchObject({
+    hostname: "node1",
+    cpuCores: 32,
+    gpus: [{ index: 1 }],
+    disks: [],
+    nics: [{ name: "ib0" }],
+    networkRxMbps: 0.1,
+  });
+  expect(info.gpus).toHaveLength(2);
+  expect(info.hostname).toBe("box");
+});
+
+test("an old value is not told as a live one", () => {
+  const old = create(HostInfoSchema, {
+    ...said,
+    gpus: said.gpus.map((gpu) => ({ ...gpu, state: State.STALE })),
+    disks: [{ mount: "/nfs", state: State.HUNG, used: 1n, total: 2n }],
+    sources: ["cpu", "memory", "net", "system"].map((name) => ({ name, state: State.HUNG })),
+  });
+  expect(report(old)).toMatchObject({
+    cpuUsagePct: null,
+    cpuCores: 32,
+    memoryUsedGB: null,
+    memoryTotalGB: 128,
+    gpus: [{ index: 0, utilizationPct: null, memoryUsedMB: null, memoryTotalMB: 81_920 }, { index: 1 }],
+    disks: [{ mount: "/nfs", usedGB: null }],
+    nics: [{ rxMbps: null }, { rxMbps: null }],
+    networkRxMbps: null,
+    uptimeSeconds: null,
+    processCount: null,
+    loadAvg: null,
+  });
+});
+
+test("a machine of which nothing is known makes up nothing", () => {
+  const numbers = Object.values(report(create(HostInfoSchema))).filter((value) => typeof value === "number");
+  // No interface: the sum over none is 0 both ways.
+  expect(numbers).toEqual([0, 0]);
+});
+
+test("for a portal that takes no null, a device that lacks a reading is left out, and so is a single reading", () => {
+  const bare = withoutGaps(report(create(HostInfoSchema, { ...said, memory: {} })));
+  expect(bare).toMatchObject({ gpus: [{ index: 0 }], disks: [{ mount: "/" }], loadAvg: [1.25, 0.5, 0] });
+  expect(bare).not.toHaveProperty("memoryUsedGB");
+  expect(withoutGaps(registration(create(HostInfoSchema, { gpus: [{ id: 0 }] }), "x"))).toEqual({
+    hostname: "x",
+    capabilities: { gpus: [], disks: [], nics: [] },
+  });
+});
+
+const big = fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { nil: undefined });
+const double = fc.option(fc.double({ noNaN: true, noDefaultInfinity: true, min: 0, max: 1e9 }), { nil: undefined });
+
+test("whatever a machine says, a report is JSON with numbers of one decimal, and without gaps it has no null", () => {
+  fc.assert(
+    fc.property(big, big, double, (memory, rate, busy) => {
+      const made = create(HostInfoSchema, {
+        cpu: { ...(busy !== undefined && { busy }) },
+        memory: { ...(memory !== undefined && { used: memory }) },
+        nics: [{ name: "a", ...(rate !== undefined && { rxRate: rate, txRate: rate }) }],
+        gpus: [{ id: 0, ...(memory !== undefined && { memUsed: memory }) }],
+      });
+      const body = JSON.parse(JSON.stringify(report(made)));
+      for (const value of [body.cpuUsagePct, body.memoryUsedGB, body.networkRxMbps, body.gpus[0].memoryUsedMB]) {
+        if (value !== null) expect(Math.round(value * 10) / 10).toBe(value);
+      }
+      expect(body.memoryUsedGB === null).toBe(memory === undefined);
+      expect(JSON.stringify(withoutGaps(body))).not.toContain("null");
+    }),
+  );
+});

@@ -1,0 +1,131 @@
+import {
+  closeSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { SettingError } from "../../../proto/setting.ts";
+
+/** What the hub gave at registration; as the file holds it. */
+export interface Pass {
+  readonly token: string;
+  /** The hub it is for. */
+  readonly server: string;
+}
+
+/**
+ * Where the token is kept when nobody says: the service's own folder under systemd, else the user's.
+ * @throws SettingError when there is no such folder.
+ */
+export function defaultPath(env: Readonly<Record<string, string | undefined>>, home: () => string = homedir): string {
+  const state = env.STATE_DIRECTORY?.split(":")[0];
+  if (state) return join(state, "push.json");
+  const config = env.XDG_CONFIG_HOME?.startsWith("/") ? env.XDG_CONFIG_HOME : undefined;
+  const own = config ?? (home().startsWith("/") ? join(home(), ".config") : undefined);
+  if (own !== undefined) return join(own, "hmonitor", "push.json");
+  throw new SettingError("This user has no home folder to keep the hub's token in: name a file with --config");
+}
+
+/** A token that can stand in a header. */
+export const isToken = (value: unknown): value is string =>
+  typeof value === "string" && /^[\x21-\x7e]{1,4096}$/.test(value);
+
+/**
+ * The token of an earlier registration, or undefined when there was none.
+ * @param warn Told when others may read the file.
+ * @throws SettingError when the file cannot be read, holds something else, or the token of another hub.
+ */
+export function loadPass(path: string, server: string, warn: (line: string) => void): Pass | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new SettingError(`Cannot read the token file ${path}: ${(error as Error).message}`);
+  }
+  const pass = parsePass(text);
+  if (pass === undefined) {
+    throw new SettingError(
+      `Cannot read the token file ${path}: must be {"token": …, "server": …} as hmonitor wrote it. ` +
+        "Put back what it held; or ask the hub's administrator to delete this node or to reset its token, delete the file, and start again",
+    );
+  }
+  // A token is a secret between us and one hub: another one must not get it.
+  if (pass.server !== server) {
+    throw new SettingError(
+      `The token in ${path} is for ${pass.server}, not for ${server}: name another file with --config, or delete this one to register anew`,
+    );
+  }
+  if ((statSync(path).mode & 0o077) !== 0) {
+    warn(`push: others may read the token in ${path}: chmod 600 ${path}`);
+  }
+  return pass;
+}
+
+function parsePass(text: string): Pass | undefined {
+  try {
+    const { token, server } = JSON.parse(text) as Record<string, unknown>;
+    if (!isToken(token) || typeof server !== "string") return undefined;
+    // The portal's own exporter wrote the address as it was typed.
+    const { origin, pathname } = new URL(server);
+    return { token, server: `${origin}${pathname.replace(/\/+$/, "")}` };
+  } catch {
+    return undefined; // not JSON, not an object, not an address: the caller says what is wanted
+  }
+}
+
+/** Longer than a token with the address of its hub. */
+const blank = " ".repeat(8192);
+
+/** A place for the token, known to be writable before the hub is asked for one. */
+export interface Place {
+  /** Puts the token there for good. */
+  keep(pass: Pass): void;
+  /** Leaves nothing behind, unless a token was kept. */
+  drop(): void;
+}
+
+/**
+ * Makes sure the token can be kept: a hub gives it only once.
+ * @throws SettingError when the file cannot be written.
+ */
+export function reserve(path: string): Place {
+  const draft = `${path}.${process.pid}.new`;
+  let file: number;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    rmSync(draft, { force: true });
+    file = openSync(draft, "wx", 0o600);
+    // A disk that is full says so now, not when there is a token to lose.
+    writeSync(file, blank);
+    fsyncSync(file);
+  } catch (error) {
+    throw new SettingError(
+      `Cannot write the token file ${path}: ${(error as Error).message}. Name another with --config`,
+    );
+  }
+  let open = true;
+  return {
+    keep(pass) {
+      ftruncateSync(file, writeSync(file, `${JSON.stringify(pass)}\n`, 0));
+      fsyncSync(file);
+      closeSync(file);
+      open = false;
+      renameSync(draft, path);
+    },
+    drop() {
+      if (!open) return;
+      open = false;
+      closeSync(file);
+      rmSync(draft, { force: true });
+    },
+  };
+}

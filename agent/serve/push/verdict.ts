@@ -1,0 +1,36 @@
+import { clean } from "../../clean.ts";
+import type { Answer } from "./client.ts";
+import { parseObject } from "./config.ts";
+
+/** The content type of samples as they are. A hub that takes it names it in Accept-Post, in its answer to /config. */
+export const sampleType = "application/x-protobuf; messageType=gpu.HostInfo";
+
+/** What an answer means for what was sent: taken, not to be sent again like this, or to be tried again. */
+export type Verdict = "taken" | "refused" | "away";
+
+export function verdict({ status }: Answer): Verdict {
+  if (status >= 200 && status < 300) return "taken";
+  return [400, 413, 415, 422].includes(status) ? "refused" : "away";
+}
+
+/** True when Accept-Post (as the Linked Data Platform defines that header) lists our message. */
+export function takesSamples({ headers }: Answer): boolean {
+  const ranges = String(headers["accept-post"] ?? "").toLowerCase();
+  return ranges.split(",").some((range) => {
+    const [type, ...parameters] = range.split(";").map((part) => part.trim().replaceAll('"', ""));
+    return type === "application/x-protobuf" && parameters.includes("messagetype=gpu.hostinfo");
+  });
+}
+
+/** An answer that is not the wanted one, in the hub's own words where it has any. */
+export function words(answer: Answer): string {
+  const { status, headers, text } = answer;
+  if (status >= 300 && status < 400) {
+    const where = headers.location ? ` to ${JSON.stringify(clean(headers.location))}` : "";
+    return `it answers with a redirect (${status})${where}, which is not followed: give the address it really has as --server`;
+  }
+  const { error, detail } = parseObject(text) ?? {};
+  const said = error ?? detail;
+  const shown = said === undefined ? "" : `: ${clean(typeof said === "string" ? said : JSON.stringify(said))}`;
+  return `it answers ${status}${shown}`;
+}

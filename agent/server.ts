@@ -1,0 +1,203 @@
+import { existsSync } from "node:fs";
+import { basename, resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import type { HostInfo } from "../proto/gen/host_pb.js";
+import { hostPort, SettingError } from "../proto/setting.ts";
+import { type Allow, parseAllow } from "./allow.ts";
+import { clean } from "./clean.ts";
+import { capturedMachine, isCapture } from "./machine/capture.ts";
+import { liveMachine } from "./machine/live.ts";
+import type { Machine } from "./machine.ts";
+import { requested } from "./pause.ts";
+import { type GrpcOptions, serveGrpc } from "./serve/grpc.ts";
+import { type Push, startPush } from "./serve/push.ts";
+import { pauseSeconds, type Settings, wantsExporter } from "./settings.ts";
+import { Snapshot } from "./snapshot.ts";
+import { sources } from "./source/all.ts";
+import type { Log } from "./source/source.ts";
+import { encrypted } from "./tls.ts";
+import { tokenCheck } from "./token.ts";
+
+export const version = process.env.GOHM_VERSION ?? "dev";
+
+export const log: Log = {
+  info: (message) => process.stdout.write(`${message}\n`),
+  warn: (message) => process.stderr.write(`${message}\n`),
+};
+
+/** @throws SettingError when there is no such folder. */
+export function machineAt(root: string): Machine {
+  const folder = resolve(root);
+  if (!existsSync(folder)) {
+    throw new SettingError(`Cannot read setting "root" (GOHM_ROOT): there is no folder ${JSON.stringify(folder)}`);
+  }
+  if (folder === "/" || !isCapture(folder)) return liveMachine(folder);
+  return capturedMachine(folder, { now: () => Date.now(), ticks: () => performance.now() });
+}
+
+export function snapshotOf(settings: Settings, machine: Machine, told: Log): Snapshot {
+  const { nvml, network, deadline, nogpu } = settings;
+  const wanted = sources.filter(({ gpus }) => !(nogpu && gpus));
+  return new Snapshot({ sources: wanted, machine, version, nvml, network, deadline: deadline * 1000, log: told });
+}
+
+/** What every server is given. */
+type Served = Pick<GrpcOptions, "allow" | "collect" | "log" | "ticks">;
+
+interface Ending {
+  close(grace: number): Promise<void>;
+}
+
+/**
+ * Answers those who ask, and reports to those who cannot ask, until a signal ends it.
+ * @param listens Whether it answers over gRPC.
+ * @throws SettingError when a setting cannot be used.
+ */
+export async function serve(settings: Settings, listens: boolean): Promise<undefined> {
+  const allow = parseAllow(settings.allow);
+  const exporting = await prepareExporter(settings);
+  const machine = machineAt(settings.root);
+  const snapshot = snapshotOf(settings, machine, log);
+  const served: Served = {
+    allow,
+    collect: () => snapshot.collect(),
+    log: (line) => log.warn(line),
+    ticks: () => machine.ticks(),
+  };
+  pauseOnSignal(snapshot);
+  const opened = snapshot.open();
+  const grpc = listens ? await listen(settings, allow, served) : undefined;
+  const exporter = exporting && (await listening(exporting.addr, exporting.from, exporting.serve(served)));
+  if (exporter) log.info(`Metrics: http://${named(exporting.addr, exporter.port)}/metrics`);
+  const push = settings.server === "" ? undefined : report(settings, machine, snapshot);
+  const ends = [grpc, exporter].map((server) => () => server?.close(500));
+  const stop = stopOnSignals([...ends, () => push?.close(1000), () => snapshot.close()]);
+  push?.ended.then((message) => {
+    log.warn(message);
+    stop(1);
+  });
+  await opened;
+  if (!settings.nogpu) log.info(gpuLine(await snapshot.collect()));
+  exporter?.ready();
+  return undefined;
+}
+
+/** An address with the port that was taken in place of the one that was asked for. */
+const named = (addr: string, port: number): string => addr.replace(/\d+$/, String(port));
+
+/** Answers over gRPC. @throws SettingError when it cannot listen there. */
+async function listen(settings: Settings, allow: Allow, served: Served): Promise<Ending> {
+  const tls = { cert: settings.tlsCert, key: settings.tlsKey, clientCa: settings.tlsClientCa };
+  const at = hostPort(settings.addr);
+  const admits = tokenCheck(settings.token);
+  const grpc = await listening(settings.addr, "GOHM_ADDR", serveGrpc({ ...served, ...at, tls, admits }));
+  log.info(`hmonitor ${version} listens on ${named(settings.addr, grpc.port)}, allows ${allow.text}`);
+  // The first GOHM spoke plaintext, and its hubs still do: that stays the default, and is said.
+  if (!encrypted(tls) && !isLoopback(at.host)) {
+    log.info("Connections are not encrypted; GOHM_TLS_CERT and GOHM_TLS_KEY change that");
+  }
+  return grpc;
+}
+
+/** Reports to the hub that the settings name. @throws SettingError when its token cannot be used. */
+function report(settings: Settings, machine: Machine, snapshot: Snapshot): Push {
+  const { server, config, interval, ca, debug } = settings;
+  const hostname = clean(settings.hostname || machine.hostname());
+  log.info(`hmonitor ${version} reports to ${server} as ${hostname}`);
+  const { protocol, hostname: hub } = new URL(server);
+  // The lab portal speaks plain HTTP: that is allowed, and said.
+  if (protocol === "http:" && !isLoopback(hub.replace(/^\[|\]$/g, ""))) {
+    log.info("Reports are not encrypted, and neither is the token; an https: address changes that");
+  }
+  return startPush({
+    server,
+    path: config,
+    interval,
+    hostname,
+    ca,
+    env: process.env,
+    collect: () => snapshot.collect(),
+    log,
+    debug: debug ? log.info : () => undefined,
+    random: Math.random,
+    ticks: () => machine.ticks(),
+  });
+}
+
+const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
+
+/** Loads the exporter's part of the program where somebody asked for it: the others do without its memory. */
+async function prepareExporter(settings: Settings) {
+  if (!wantsExporter(settings, process.env)) return undefined;
+  const [{ exporterAt }, { serveExporter }] = await Promise.all([import("./toml.ts"), import("./serve/exporter.ts")]);
+  const { addr, from, host, port, off } = exporterAt(settings, process.env);
+  const showing = { host, port, off, node: clean(settings.nodeName), dcgm: settings.dcgmNames };
+  return { addr, from, serve: (served: Served) => serveExporter({ ...served, ...showing }) };
+}
+
+/** @throws SettingError when a server cannot listen. */
+async function listening<T>(addr: string, from: string, server: Promise<T>): Promise<T> {
+  try {
+    return await server;
+  } catch (error) {
+    if (error instanceof SettingError) throw error;
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
+    throw new SettingError(`Cannot listen on ${addr} (${from}): ${reason}`);
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program uses that port; stop it or give another port",
+  EADDRNOTAVAIL: "this machine does not have that address",
+  EACCES: "ports below 1024 need administrator rights; give a higher one",
+  ENOTFOUND: "no such host name is known",
+};
+
+/** "GPUs: 8 × NVIDIA H200", or why there are none. */
+function gpuLine({ gpus, err }: HostInfo): string {
+  if (gpus.length === 0) return `GPUs: none${err ? ` (${err})` : ""}`;
+  const counts = new Map<string, number>();
+  for (const { name = "unnamed" } of gpus) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return `GPUs: ${[...counts].map(([name, count]) => `${count} × ${name}`).join(", ")}`;
+}
+
+/** File name of this program, by which one process of it knows another. */
+export const program = basename(process.argv[1] ?? process.execPath);
+
+/** Lets go of the driver on SIGUSR2, and takes it up again on the second one or in time. */
+function pauseOnSignal(snapshot: Snapshot): void {
+  const machine = liveMachine("/");
+  let until = Number.NEGATIVE_INFINITY;
+  process.on("SIGUSR2", () => {
+    const now = machine.ticks();
+    const seconds = requested(machine, program, process.getuid?.() ?? 0) ?? (now < until ? 0 : pauseSeconds(undefined));
+    until = now + seconds * 1000;
+    const done = seconds === 0 ? "GPUs are read again" : `GPUs are let go for ${seconds} s`;
+    snapshot.pause(seconds * 1000).then(
+      () => log.info(done),
+      (error: Error) => log.warn(error.message),
+    );
+  });
+}
+
+/**
+ * Ends on SIGTERM, SIGINT, or when the parent that forked us is gone, with status 0.
+ * @returns What ends it with another status.
+ */
+function stopOnSignals(ends: readonly (() => Promise<void> | undefined)[]): (status: number) => void {
+  let stopping = false;
+  const stop = (status: number): void => {
+    // Whoever asks twice does not want to wait.
+    if (stopping) process.exit(status);
+    stopping = true;
+    setTimeout(() => process.exit(status), 2000).unref();
+    Promise.allSettled(ends.map((end) => end())).then(() => process.exit(status));
+  };
+  process.on("SIGTERM", () => stop(0));
+  process.on("SIGINT", () => stop(0));
+  if (process.connected) process.on("disconnect", () => stop(0));
+  // A log that nobody reads any more must not end the agent.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  return stop;
+}

@@ -1,0 +1,118 @@
+// A portal as hmonitor --server meets it: the interface of docs/decisions/0011, held to strictly, with faults to switch on.
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** What came in at one path. */
+export interface Received {
+  readonly type: string;
+  readonly body: Buffer;
+  readonly token: string | undefined;
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse, body: Buffer) => void;
+
+export class TestPortal {
+  /** Name → token. */
+  readonly nodes = new Map<string, string>();
+  readonly capabilities: Record<string, unknown>[] = [];
+  readonly reports: Received[] = [];
+  configs = 0;
+  config: Record<string, unknown> = {
+    gpuIndices: null,
+    diskMounts: null,
+    nicNames: null,
+    reportIntervalSec: 1,
+    configVersion: 1,
+  };
+  /** Takes samples as they are, and says so. */
+  rich = false;
+  /** Takes no null, as a portal with a schema of numbers. */
+  strict = false;
+  /** Stands in for an answer where it is set, by the last part of the path. */
+  faults: Partial<Record<"register" | "config" | "report", Handler | undefined>> = {};
+  /** Everything that did not keep to the interface. */
+  readonly wrong: string[] = [];
+  #server: Server | undefined;
+  #port = 0;
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** JSON reports, parsed. */
+  get plain(): Record<string, unknown>[] {
+    return this.reports.filter(({ type }) => type === "application/json").map(({ body }) => JSON.parse(String(body)));
+  }
+
+  async up(): Promise<void> {
+    const server = createServer((request, response) => {
+      const pieces: Buffer[] = [];
+      request.on("data", (piece: Buffer) => pieces.push(piece));
+      request.on("end", () => this.#answer(request, response, Buffer.concat(pieces)));
+    });
+    server.listen(this.#port, "127.0.0.1");
+    await once(server, "listening");
+    this.#port = (server.address() as AddressInfo).port;
+    this.#server = server;
+  }
+
+  async down(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    const closed = once(server, "close");
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
+    const last = /^\/api\/monitoring\/(register|config|report)$/.exec(request.url ?? "")?.[1];
+    if (last !== "register" && last !== "config" && last !== "report") {
+      this.wrong.push(`${request.method} ${request.url}`);
+      json(response, 404, { detail: "Not Found" });
+      return;
+    }
+    if (request.method !== (last === "config" ? "GET" : "POST")) this.wrong.push(`${request.method} ${request.url}`);
+    const fault = this.faults[last];
+    if (fault !== undefined) {
+      fault(request, response, body);
+      return;
+    }
+    if (this.rich && last !== "register") {
+      response.setHeader("Accept-Post", 'application/json, application/x-protobuf; messageType="gpu.HostInfo"');
+    }
+    const [status, answer] = last === "register" ? this.#register(request, body) : this.#known(last, request, body);
+    json(response, status, answer);
+  }
+
+  #register(request: IncomingMessage, body: Buffer): [number, unknown] {
+    if (request.headers.authorization !== undefined) this.wrong.push("a token at registration");
+    const asked = JSON.parse(body.toString("utf8")) as { hostname: string; capabilities: Record<string, unknown> };
+    if (this.strict && body.includes("null")) return [422, { detail: [{ msg: "not a number" }] }];
+    if (this.nodes.has(asked.hostname)) return [409, { error: "already registered" }];
+    this.capabilities.push(asked.capabilities);
+    const token = `token-of-${asked.hostname}-${this.capabilities.length}`;
+    this.nodes.set(asked.hostname, token);
+    return [200, { token, status: "pending" }];
+  }
+
+  #known(last: "config" | "report", request: IncomingMessage, body: Buffer): [number, unknown] {
+    const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1];
+    if (token === undefined || ![...this.nodes.values()].includes(token)) return [401, { detail: "invalid token" }];
+    if (last === "config") {
+      this.configs++;
+      return [200, this.config];
+    }
+    const type = request.headers["content-type"] ?? "";
+    if (type !== "application/json" && !this.rich) return [415, { detail: "JSON only" }];
+    if (this.strict && body.includes("null")) return [422, { detail: [{ msg: "not a number" }] }];
+    this.reports.push({ type, body, token });
+    return [200, { configVersion: this.config.configVersion }];
+  }
+}
+
+export function json(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+}
