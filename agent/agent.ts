@@ -5,9 +5,10 @@ import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setti
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
 import { recordingMachine } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
-import { findAgent, NoAgent, command as pauseCommand, readersOf } from "./pause.ts";
+import type { Machine } from "./machine.ts";
+import { findAgent, findOnlyAgent, NoAgent, command as pauseCommand, readersOf } from "./pause.ts";
 import { log, machineAt, program, serve, snapshotOf, version } from "./server.ts";
-import { listens, parseLine, pauseSeconds, type Settings, table, UsageError } from "./settings.ts";
+import { listens, named, parseLine, pauseSeconds, type Settings, table, UsageError } from "./settings.ts";
 import { command as readerCommand } from "./source/nvml/message.ts";
 import { recordNvml } from "./source/nvml/record.ts";
 import type { Log } from "./source/source.ts";
@@ -58,7 +59,10 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
       file: {},
       secret: (path) => readFileSync(path, "utf8").trim(),
     });
-    if (command === pauseCommand) return await pauseGpu(settings, pauseSeconds(seconds));
+    if (command === pauseCommand) {
+      const port = named("addr", { flags, env: process.env }) ? hostPort(settings.addr).port : undefined;
+      return await pauseGpu(pauseSeconds(seconds), port);
+    }
     if (command === "info") return await info(settings);
     if (folder !== undefined) return await capture(settings, folder, flags.users === true);
     return await serve(settings, listens(settings, { flags, env: process.env }));
@@ -114,15 +118,30 @@ async function capture(settings: Settings, folder: string, users: boolean): Prom
   return 0;
 }
 
+/** @throws NoAgent */
+function runningAgent(machine: Machine, port: number | undefined): number {
+  if (port !== undefined) return findAgent(machine, port, program);
+  const usual = hostPort(table.addr.default).port;
+  try {
+    return findAgent(machine, usual, program);
+  } catch (error) {
+    // It may listen elsewhere, or nowhere.
+    const only = error instanceof NoAgent ? findOnlyAgent(machine, program, process.getuid?.() ?? 0) : undefined;
+    if (only !== undefined) return only;
+    throw error;
+  }
+}
+
 /** A driver is let go within this long (ms). */
 const letGoWithin = 2000;
 
 /** The sender's command line is what tells the agent for how long: it must be there when the agent looks. */
 const lookedAtWithin = 300;
 
-async function pauseGpu(settings: Settings, seconds: number): Promise<number> {
+/** @param port Where the agent listens; undefined when nobody said so. */
+async function pauseGpu(seconds: number, port: number | undefined): Promise<number> {
   const machine = liveMachine("/");
-  const agent = findAgent(machine, hostPort(settings.addr).port, program);
+  const agent = runningAgent(machine, port);
   const begun = machine.ticks();
   process.kill(agent, "SIGUSR2");
   let readers: number[] = [];

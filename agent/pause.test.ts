@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { machineOf } from "../test/machine.ts";
-import { catches, findAgent, NoAgent, parseListeners, readersOf, requested } from "./pause.ts";
+import { catches, findAgent, findOnlyAgent, NoAgent, parseListeners, readersOf, requested } from "./pause.ts";
 
 const tcp = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:0277 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1001 1 0000000000000000 100 0 0 10 0
@@ -58,6 +58,48 @@ test.each([
   const find = (): number => findAgent(machineOf({ files, lists, link: links }), 9203, "hmonitor");
   expect(find).toThrow(NoAgent);
   expect(find).toThrow(message);
+});
+
+/** Processes by number: command line, and whether it catches SIGUSR2; all of user 998. */
+const running = (...lines: string[]) =>
+  machineOf({
+    files: Object.fromEntries(
+      lines.flatMap((line, i) => [
+        [`/proc/${i + 50}/cmdline`, `${line.replace(/^-/, "").split(" ").join("\0")}\0`],
+        [
+          `/proc/${i + 50}/status`,
+          `Uid:\t998\t998\t998\t998\nSigCgt:\t000000000000${line.startsWith("-") ? "4200" : "4a00"}\n`,
+        ],
+      ]),
+    ),
+    lists: { "/proc": lines.map((_, i) => String(i + 50)) },
+  });
+
+test.each([
+  ["one that reports", "node /opt/hmonitor --server http://hub.lab"],
+  ["one with flags of Node", "/usr/local/bin/node --max-old-space-size=64 /opt/hmonitor serve"],
+  ["a single executable", "/usr/local/bin/hmonitor --addr 0.0.0.0:9300"],
+])("without a port, the only agent is found: %s", (_, line) => {
+  const others = [
+    "node --lite-mode /opt/hmonitor nvml-reader",
+    "node /opt/hmonitor pause-gpu",
+    "node /opt/hmonitor info",
+    "node /opt/hmonitor --no-such-option",
+    "sudo /opt/hmonitor --server http://hub.lab",
+    "vim /opt/hmonitor",
+    "node /opt/other /opt/hmonitor",
+    "-node /opt/hmonitor --server http://hub.lab",
+  ];
+  expect(findOnlyAgent(running(...others), "hmonitor", 998)).toBeUndefined();
+  for (const uid of [0, 998]) expect(findOnlyAgent(running(...others, line), "hmonitor", uid)).toBe(58);
+});
+
+test("without a port, nothing is signalled that is one of several, or somebody else's", () => {
+  const line = "/opt/hmonitor --server http://hub.lab";
+  expect(() => findOnlyAgent(running(line, line), "hmonitor", 0)).toThrow(
+    "Several hmonitor run here: name the port of one with --addr, or send SIGUSR2 to one of 50, 51",
+  );
+  expect(() => findOnlyAgent(running(line), "hmonitor", 1000)).toThrow("(process 50) belongs to user 998: run this as");
 });
 
 const asking = (words: string, uid: number): number | undefined =>

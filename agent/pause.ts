@@ -72,6 +72,52 @@ export function findAgent(machine: Machine, port: number, program: string): numb
   return Number(pid);
 }
 
+/** What runs as a program, after Node where that interprets it. Others (an editor, sudo) may have its name on their command line. */
+function runs(words: readonly string[], program: string): readonly string[] | undefined {
+  const [first = "", ...rest] = words;
+  if (basename(first) === program) return rest;
+  if (!/^node(js)?$/.test(basename(first))) return undefined;
+  const script = rest.findIndex((word) => !word.startsWith("-"));
+  return basename(rest[script] ?? "") === program ? rest.slice(script + 1) : undefined;
+}
+
+/** Whether a command line is that of an agent which goes on until it is stopped. */
+function serves(words: readonly string[] | undefined): boolean {
+  if (words === undefined) return false;
+  try {
+    const { words: commands, flags } = parseLine(words);
+    return (commands[0] ?? "serve") === "serve" && flags.help === undefined && flags.version === undefined;
+  } catch {
+    // The reader's hidden options, or what an agent refuses.
+    return false;
+  }
+}
+
+/**
+ * The one agent that runs on this machine, wherever it listens, if it does at all: one that reports to a hub has no port.
+ * @param uid Who asks; only root may signal others' processes.
+ * @returns Undefined when there is none.
+ * @throws NoAgent when there are several, or it is somebody else's.
+ */
+export function findOnlyAgent(machine: Machine, program: string, uid: number): number | undefined {
+  const found = pids(machine).filter(
+    (pid) =>
+      serves(runs(wordsOf(machine, pid), program)) && catches(machine.read(`/proc/${pid}/status`) ?? "", sigusr2),
+  );
+  const [pid, ...more] = found;
+  if (pid === undefined) return undefined;
+  if (more.length > 0) {
+    throw new NoAgent(
+      `Several ${program} run here: name the port of one with --addr, or send SIGUSR2 to one of ${found.join(", ")}`,
+    );
+  }
+  const owner = parseOwner(machine.read(`/proc/${pid}/status`) ?? "");
+  if (uid !== 0 && owner !== uid) {
+    throw new NoAgent(`${program} (process ${pid}) belongs to user ${owner}: run this as that user, or as root`);
+  }
+  return Number(pid);
+}
+
 /** Processes of an agent that hold the driver. @param reader Their command. */
 export function readersOf(machine: Machine, agent: number, reader: string): number[] {
   return pids(machine).flatMap((pid) => {

@@ -41,6 +41,12 @@ export function snapshotOf(settings: Settings, machine: Machine, told: Log): Sna
   return new Snapshot({ sources: wanted, machine, version, nvml, network, deadline: deadline * 1000, log: told });
 }
 
+/**
+ * Exit status when the hub will have none of us: EX_NOPERM of sysexits.h. Whoever starts the agent again by itself is to leave
+ * it alone then, as deploy/systemd does with RestartPreventExitStatus=.
+ */
+const rejectedStatus = 77;
+
 /** What every server is given. */
 type Served = Pick<GrpcOptions, "allow" | "collect" | "log" | "ticks">;
 
@@ -72,9 +78,9 @@ export async function serve(settings: Settings, listens: boolean): Promise<undef
   const push = settings.server === "" ? undefined : report(settings, machine, snapshot);
   const ends = [grpc, exporter].map((server) => () => server?.close(500));
   const stop = stopOnSignals([...ends, () => push?.close(1000), () => snapshot.close()]);
-  push?.ended.then((message) => {
+  push?.ended.then(({ message, rejected }) => {
     log.warn(message);
-    stop(1);
+    stop(rejected ? rejectedStatus : 1);
   });
   await opened;
   if (!settings.nogpu) log.info(gpuLine(await snapshot.collect()));

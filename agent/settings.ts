@@ -222,13 +222,18 @@ export function wantsExporter(
   return exporter || [metricsAddr, exporterConfig, env.APP__SERVER__HOST, env.APP__SERVER__PORT].some(Boolean);
 }
 
-/** Whether it answers those who ask: an agent that reports does so only where it is told to. */
-export function listens(
-  settings: Settings,
-  given: { flags: Line["flags"]; env: Readonly<Record<string, string | undefined>> },
-): boolean {
-  return settings.server === "" || given.flags.addr !== undefined || Boolean(given.env[table.addr.env]);
+/** Where settings come from. */
+interface Given {
+  readonly flags: Line["flags"];
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
+
+/** Whether somebody gave this setting, be it its default. */
+export const named = (setting: keyof typeof table, { flags, env }: Given): boolean =>
+  flags[flagOf(table[setting])] !== undefined || Boolean(env[table[setting].env]);
+
+/** Whether it answers those who ask: an agent that reports does so only where it is told to. */
+export const listens = (settings: Settings, given: Given): boolean => settings.server === "" || named("addr", given);
 
 /** The command line cannot be understood. */
 export class UsageError extends Error {

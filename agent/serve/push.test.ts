@@ -287,7 +287,8 @@ test.each([
   "a %s (registered before: %s) answered with %i ends it with what to do",
   async (_, registered, status, text) => {
     const world = new World({ registered, state: status });
-    const message = await world.pusher.ended;
+    const { message, rejected } = await world.pusher.ended;
+    expect(rejected).toBe(true);
     expect(message).toContain(text);
     expect(message).toContain("administrator");
     expect(message).toContain("start again");
@@ -301,7 +302,10 @@ test("a token that is taken back later ends it too", async () => {
   await world.pass(2);
   world.state = 401;
   await world.pass(5);
-  expect(await world.pusher.ended).toContain(`delete ${world.path}, and start again`);
+  expect(await world.pusher.ended).toEqual({
+    message: expect.stringContaining(`delete ${world.path}, and start again`),
+    rejected: true,
+  });
   expect(world.times("config")).toEqual([0]);
 });
 

@@ -41,9 +41,16 @@ export interface Outside {
   close(): void;
 }
 
+/** Why nothing is reported any more. */
+export interface Ending {
+  readonly message: string;
+  /** The hub will have none of us until its administrator has done something: asking again is of no use. */
+  readonly rejected: boolean;
+}
+
 export interface Push {
-  /** Resolves, with what the hub's administrator must do, when the hub will have none of us. */
-  readonly ended: Promise<string>;
+  /** Resolves when it cannot go on, with what must be done before it is started again. */
+  readonly ended: Promise<Ending>;
   /** Sends what is kept, for up to `grace` milliseconds. */
   close(grace: number): Promise<void>;
 }
@@ -67,8 +74,8 @@ export class Pusher implements Push {
   readonly #cut = new AbortController();
   #wake: () => void = () => undefined;
   #sampling = false;
-  readonly #sending: Promise<string | undefined>;
-  readonly ended: Promise<string>;
+  readonly #sending: Promise<Ending | undefined>;
+  readonly ended: Promise<Ending>;
 
   constructor(options: PushOptions, outside: Outside, room: Room = usualRoom) {
     const { server, hostname, log } = options;
@@ -81,7 +88,7 @@ export class Pusher implements Push {
     this.#portal = new Portal({ server, hostname, path, log, ask }, loadPass(path, server, log.warn)?.token);
     this.#stopping.signal.addEventListener("abort", () => this.#wake());
     this.#sending = this.#send();
-    this.ended = this.#sending.then((message) => message ?? new Promise<string>(() => undefined));
+    this.ended = this.#sending.then((ending) => ending ?? new Promise<Ending>(() => undefined));
   }
 
   async close(grace: number): Promise<void> {
@@ -95,7 +102,7 @@ export class Pusher implements Push {
   }
 
   /** Registers, fetches the configuration, sends, over and over. Resolves when stopped, or with what ended it. */
-  async #send(): Promise<string | undefined> {
+  async #send(): Promise<Ending | undefined> {
     const stopped = this.#stopping.signal;
     while (!stopped.aborted || this.#backlog.size > 0) {
       try {
@@ -103,7 +110,7 @@ export class Pusher implements Push {
       } catch (error) {
         if (error instanceof Ended || error instanceof SettingError) {
           this.#stopping.abort();
-          return error.message;
+          return { message: error.message, rejected: error instanceof Ended };
         }
         if (stopped.aborted) return undefined;
         await this.#endure(error);

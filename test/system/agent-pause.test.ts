@@ -1,5 +1,6 @@
 // Letting the running agent go of the driver, by the command and by the signal alone.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
@@ -7,7 +8,8 @@ import { State } from "../../proto/gen/host_pb.js";
 import { type Agent, startAgent } from "../agent.ts";
 import { missingCompiler, player } from "../nvml/build.ts";
 import { readers, rtx4090 } from "../nvml/rig.ts";
-import { type Program, start } from "../program.ts";
+import { TestPortal } from "../portal.ts";
+import { type Program, programOf, start, top } from "../program.ts";
 
 const reason = missingCompiler();
 const patience = { timeout: 20_000, interval: 50 };
@@ -77,6 +79,35 @@ describe.skipIf(reason !== undefined)(`pause${reason ? `: ${reason}` : ""}`, () 
     child.kill("SIGUSR2");
     await agent.program.line(/^GPUs are read again$/m);
     expect(await states(agent)).toEqual([State.OK, State.OK]);
+  });
+
+  test("by the command, of an agent that reports to a hub and listens nowhere", async () => {
+    // Under a name of its own: others may run here too, and only one is paused without being named.
+    const file = join(folder, "hmonitor-alone");
+    copyFileSync(join(top, "dist", "hmonitor"), file);
+    const begin = (args: readonly string[]): Program => {
+      const vars = { PATH: "/usr/bin:/bin", ...env };
+      return programOf(
+        spawn(process.execPath, [file, ...args], { env: vars, stdio: ["ignore", "pipe", "pipe"] }),
+        file,
+      );
+    };
+    const portal = new TestPortal();
+    await portal.up();
+    const agent = begin(["--server", portal.url, "--config", join(folder, "push.json"), "--hostname", "alone"]);
+    try {
+      await vi.waitFor(() => expect(portal.reports.length).toBeGreaterThan(0), patience);
+      expect(agent.output()).not.toContain("listens on");
+      expect(readers(agent.child.pid)).toHaveLength(1);
+      const asking = begin(["pause-gpu", "--for", "600"]);
+      await vi.waitFor(() => expect(asking.child.exitCode).not.toBeNull(), patience);
+      expect(asking.output()).toContain(`hmonitor (process ${agent.child.pid}) has let go of the NVIDIA driver`);
+      expect(readers(agent.child.pid)).toEqual([]);
+      await agent.line(/^GPUs are let go for 600 s$/m);
+    } finally {
+      await agent.stop();
+      await portal.down();
+    }
   });
 
   test("is refused in words when there is no agent, or it is none", async () => {
