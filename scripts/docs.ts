@@ -9,6 +9,7 @@ import { table as hubTable } from "../hub/settings.ts";
 import { catalog, type Level, type Metric } from "../proto/catalog.ts";
 import { Kind, Unit } from "../proto/gen/metric_pb.js";
 import { jsonSchema, markdown } from "../proto/setting.ts";
+import { board } from "./board.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 
@@ -111,6 +112,8 @@ export const documents: Readonly<Record<string, () => string>> = {
   "docs/metrics.md": metrics,
   "docs/settings.md": settings,
   "docs/settings.schema.json": () => `${JSON.stringify(jsonSchema(hubTable, "Settings of the GOHM hub"), null, 2)}\n`,
+  "deploy/grafana/gohm.json": () => `${JSON.stringify(board("en"), null, 2)}\n`,
+  "deploy/grafana/gohm.zh-CN.json": () => `${JSON.stringify(board("zh-CN"), null, 2)}\n`,
 };
 
 if (import.meta.main) {

@@ -16,7 +16,7 @@ const MiB = 1024 * 1024;
 export const freeRule = { utilization: 5, memoryShare: 0.02, memoryFloor: 600 * MiB } as const;
 
 /** Xid events that a faulty program causes on a sound card (NVIDIA's Xid catalogue: "user application fault"). */
-const programXids: ReadonlySet<number> = new Set([13, 31, 43, 45, 66, 68, 69]);
+export const programXids: ReadonlySet<number> = new Set([13, 31, 43, 45, 66, 68, 69]);
 
 /**
  * Reasons that mean the machine around the card is at fault: heat, or too little power. The driver's own holding back

@@ -1,7 +1,7 @@
 // The exporter of the built agent: checked by Prometheus' own linter, and scraped and queried by a real Prometheus.
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,11 +10,11 @@ import { type Agent, startAgent } from "../agent.ts";
 import { readExposition } from "../exposition.ts";
 import { missingCompiler, player } from "../nvml/build.ts";
 import { h100 } from "../nvml/rig.ts";
-import { type Program, programOf, start, top } from "../program.ts";
+import { start, top } from "../program.ts";
+import { missingPrometheus, startPrometheus } from "../prometheus.ts";
 
 const compiler = missingCompiler();
-const tools = existsSync("/usr/bin/promtool") && existsSync("/usr/bin/prometheus");
-const reason = tools ? compiler : "the package prometheus is not installed";
+const reason = missingPrometheus() ?? compiler;
 const openMetrics = { accept: "application/openmetrics-text;version=1.0.0" };
 
 const metricsOf = async ({ program }: Pick<Agent, "program">): Promise<string> =>
@@ -27,49 +27,6 @@ const read = async (url: string, headers: Record<string, string> = {}): Promise<
 function complaints(text: string): string {
   const { stdout, stderr, status } = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" });
   return status === 0 ? "" : stdout + stderr;
-}
-
-/** A port that was free a moment ago: Prometheus does not say which one it took. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-interface Prometheus {
-  readonly program: Program;
-  /** Samples of an instant query. */
-  query(text: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]>;
-}
-
-async function startPrometheus(folder: string, target: string): Promise<Prometheus> {
-  const config = join(folder, "prometheus.yml");
-  writeFileSync(
-    config,
-    `global: { scrape_interval: 500ms, scrape_timeout: 500ms }
-scrape_configs:
-  - job_name: gohm
-    static_configs: [{ targets: ["${target}"] }]
-`,
-  );
-  const address = `127.0.0.1:${await freePort()}`;
-  const child = spawn(
-    "/usr/bin/prometheus",
-    [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, "data")}`, `--web.listen-address=${address}`],
-    { stdio: ["ignore", "pipe", "pipe"] },
-  );
-  const program = programOf(child, "prometheus");
-  await program.line(/Server is ready to receive web requests/);
-  return {
-    program,
-    async query(text) {
-      const answer = await fetch(`http://${address}/api/v1/query?query=${encodeURIComponent(text)}`);
-      return (await answer.json()).data.result;
-    },
-  };
 }
 
 describe.skipIf(reason !== undefined)(`eight GPUs, scraped${reason ? `: ${reason}` : ""}`, () => {
@@ -127,7 +84,7 @@ describe.skipIf(reason !== undefined)(`eight GPUs, scraped${reason ? `: ${reason
   });
 
   test("a real Prometheus scrapes them and answers", async () => {
-    const prometheus = await startPrometheus(folder, new URL(url).host);
+    const prometheus = await startPrometheus(folder, [new URL(url).host]);
     try {
       const wait = { timeout: 30_000 };
       await expect.poll(() => prometheus.query("hw_gpu_utilization_percent"), wait).toHaveLength(8);

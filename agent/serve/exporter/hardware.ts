@@ -1,5 +1,5 @@
 import { catalog } from "../../../proto/catalog.ts";
-import { State, type Throttle, ThrottleSchema } from "../../../proto/gen/host_pb.js";
+import { type GPUInfo, State, type Throttle, ThrottleSchema } from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { type Family, labels, type Sample, scaled, withLabels } from "../../../proto/text.ts";
 import { sharesOf } from "./people.ts";
@@ -143,6 +143,42 @@ const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly Metric[]
   ),
 ];
 
+/** Yes or no of each whole GPU, where its driver says. */
+const ofGpu = (name: string, help: string, key: string, read: (gpu: GPUInfo) => boolean | undefined): Metric =>
+  gauge(
+    name,
+    help,
+    key,
+    ofGpus(
+      ({ gpus }) => gpus,
+      (gpu) => flag(read(gpu)),
+    ),
+  );
+
+/** What a card is, and what must be done about it. */
+const flags: readonly Metric[] = [
+  ofGpu("gpu_integrated", "Whether the GPU is part of the processor.", "gpu_kind", ({ integrated }) => integrated),
+  ofGpu("gpu_divided", "Whether the GPU is divided into instances (MIG).", "gpu_kind", ({ divided }) => divided),
+  ofGpu(
+    "gpu_asleep",
+    "Whether the system has powered the GPU down because nobody uses it.",
+    "gpu_kind",
+    ({ asleep }) => asleep,
+  ),
+  ofGpu(
+    "gpu_row_remap_pending",
+    "Whether memory rows are replaced at the next reset of the GPU.",
+    "gpu_row_remap",
+    ({ remapped }) => remapped?.pending,
+  ),
+  ofGpu(
+    "gpu_row_remap_failure",
+    "Whether a memory row could not be replaced: the GPU is to be exchanged.",
+    "gpu_row_remap",
+    ({ remapped }) => remapped?.failed,
+  ),
+];
+
 /** What is told beside the catalogue: sums, names, and how the reading went. */
 const own: readonly Metric[] = [
   gauge("node_info", "The system this node runs and its CPU, in labels; always 1.", "node_info", nodeInfo),
@@ -181,6 +217,7 @@ const own: readonly Metric[] = [
   ),
   ...ofDevice("gpu", ({ gpus }) => gpus),
   ...ofDevice("gpu_instance", ({ instances }) => instances),
+  ...flags,
   gauge(
     "gpu_throttle",
     "Why the GPU runs slower than its clocks allow, in a label; always 1.",

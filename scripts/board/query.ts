@@ -1,0 +1,45 @@
+// Questions to Prometheus that several panels ask.
+import { freeRule, programXids } from "../../web/card.ts";
+
+export const node = 'node=~"$node"';
+export const card = `${node},gpu_index=~"$gpu"`;
+/** What tells one card or instance from all others. */
+export const key = "on (node, gpu_index, gpu_uuid)";
+/** Time over which counters are compared. */
+export const span = "[$__rate_interval]";
+
+/** Xid events that say something of the card: not those which a program causes on a sound one. */
+const graveXid = `(hw_gpu_xid_last_code{${node}}${[...programXids].map((code) => ` != ${code}`).join("")})`;
+
+/** Devices by the rule of the page (web/card.ts) that nobody uses; `kind` is gpu or gpu_instance. */
+const unused = (kind: "gpu" | "gpu_instance"): string =>
+  `hw_${kind}_memory_used_bytes{${node}} < clamp_min(hw_${kind}_memory_total_bytes{${node}} * ${freeRule.memoryShare}, ${freeRule.memoryFloor})` +
+  ` and ${key} hw_${kind}_state{${node},state="ok"} unless ${key} hw_${kind}_process_running{${node}}` +
+  ` unless ${key} (hw_${kind}_utilization_percent{${node}} >= ${freeRule.utilization})`;
+
+const isNot = (name: string): string => ` unless ${key} (hw_${name}{${node}} > 0)`;
+
+/** One series for each free card and each free instance. */
+export const free =
+  `(${unused("gpu")} and ${key} hw_gpu_utilization_percent{${node}}${isNot("gpu_divided")}${isNot("gpu_integrated")}` +
+  `${isNot("gpu_ecc_uncorrected_total")} unless ${key} ${graveXid})` +
+  ` or (hw_gpu_asleep{${node}} > 0${isNot("gpu_integrated")}) or (${unused("gpu_instance")})`;
+
+/** Cards and instances that somebody has a process on, per user. */
+export const held = `(hw_gpu_process_running{${node}} or hw_gpu_instance_process_running{${node}})`;
+export const heldMemory = `(hw_gpu_process_memory_bytes{${node}} or hw_gpu_instance_process_memory_bytes{${node}})`;
+export const heldShare = `(hw_gpu_process_utilization_percent{${node}} or hw_gpu_instance_process_utilization_percent{${node}})`;
+
+const named = (fault: string, expr: string): string => `label_replace(${expr}, "fault", "${fault}", "", "")`;
+
+/** One series for each thing that is wrong, which its label "fault" names. */
+export const faults = [
+  `label_replace(hw_gpu_state{${node},state=~"lost|hung|stale"}, "fault", "$1", "state", "(.*)")`,
+  named("ecc", `hw_gpu_ecc_uncorrected_total{${node}} > 0`),
+  named("xid", graveXid),
+  named("row remap failure", `hw_gpu_row_remap_failure{${node}} > 0`),
+  `label_replace(hw_gpu_throttle{${node},reason=~"hw_.*"}, "fault", "$1", "reason", "(.*)")`,
+].join(" or ");
+
+/** A count that is 0, and not absent, where there are cards but none of the kind. */
+export const countOf = (expr: string): string => `count(${expr}) or 0 * count(hw_gpu_state{${node}})`;
