@@ -190,7 +190,7 @@ describe.skipIf(reason !== undefined)(`read-only${reason ? `: ${reason}` : ""}`,
   });
 
   /** The image's own commands, in a folder for /var/cache; then everything is made read-only. */
-  const script = (user: string): string => `
+  const script = (user: string, tmp: string): string => `
     set -e
     mount -t tmpfs -o mode=755 none /var/cache
     mkdir /var/cache/rig && cp -r "$RIG/." /var/cache/rig
@@ -201,20 +201,23 @@ describe.skipIf(reason !== undefined)(`read-only${reason ? `: ${reason}` : ""}`,
     install -d -m 0700 -o 65532 -g 65532 /var/cache/hmonitor/hmonitor-65532
     for id in 0 65532; do GOHM_NVML=libc.so.6 as "$id" ./node ./hmonitor info >/dev/null 2>&1; done
     mount -o remount,ro /var/cache
-    for at in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o ro none "$at"; done
+    for at in /var/tmp /dev/shm; do mount -t tmpfs -o ro none "$at"; done
+    mount -t tmpfs -o ${tmp} none /tmp
     export GOHM_ROOT=$PWD/machine GOHM_PLAYER=$PWD/machine GOHM_NVML=$PWD/player.so
     as ${user} ./node ./hmonitor info
   `;
 
-  test.each([["65532"], ["0"]])(
-    "the agent's image reads GPUs from a file system it cannot write to, as user %s",
-    (user) => {
-      const { stdout, stderr } = spawnSync("unshare", ["-m", "/bin/sh", "-c", script(user)], {
-        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", RIG: rig },
-        encoding: "utf8",
-      });
-      expect(stderr).toBe("");
-      expect((JSON.parse(stdout) as { gpus: unknown[] }).gpus).toHaveLength(8);
-    },
-  );
+  test.each([
+    ["a file system it cannot write to", "65532", "ro"],
+    ["a file system it cannot write to", "0", "ro"],
+    // As OpenShift starts it: any user, with an emptyDir, which all may change and which is not sticky.
+    ["an emptyDir at /tmp", "1000680000", "mode=0777"],
+  ])("the agent's image reads GPUs with %s, as user %s", (_, user, tmp) => {
+    const { stdout, stderr } = spawnSync("unshare", ["-m", "/bin/sh", "-c", script(user, tmp)], {
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", RIG: rig },
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    expect((JSON.parse(stdout) as { gpus: unknown[] }).gpus).toHaveLength(8);
+  });
 });

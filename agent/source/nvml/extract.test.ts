@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -17,7 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { brotliCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { extract, places } from "./extract.ts";
+import { extract, extractNameless, places } from "./extract.ts";
 
 const bytes = Buffer.from("koffi".repeat(10_000));
 const part = {
@@ -102,6 +103,29 @@ test("a damaged bundle is told, and nothing of it is left behind", () => {
 test("a home that is not there, or cannot be, is refused at once", () => {
   expect(() => extract(part, join(base, "no", "home", "hmonitor"))).toThrow("ENOENT");
   expect(() => extract(part, "/proc/nowhere/.cache/hmonitor")).toThrow("ENOENT");
+});
+
+test("below a folder that others may change, a file without a name will do: nobody else can open or replace it", () => {
+  const open = join(base, "open");
+  mkdirSync(open);
+  chmodSync(open, 0o777);
+  const seen = extractNameless(part, open, (path) => {
+    const { mode: bits, nlink } = statSync(path);
+    return { bytes: readFileSync(path), others: bits & 0o077, nlink, names: readdirSync(open) };
+  });
+  expect(seen).toEqual({ bytes, others: 0, nlink: 0, names: [] });
+});
+
+test("a file without a name leaves nothing behind, whatever becomes of it", () => {
+  const handles = (): number => readdirSync("/proc/self/fd").length;
+  const before = handles();
+  const fails = (): never => {
+    throw new Error("no such library");
+  };
+  expect(() => extractNameless(part, base, fails)).toThrow("no such library");
+  expect(() => extractNameless({ ...part, sha256: "0".repeat(64) }, base, String)).toThrow("install it again");
+  expect(() => extractNameless(part, join(base, "no", "folder"), String)).toThrow("ENOENT");
+  expect([readdirSync(base), handles()]).toEqual([[], before]);
 });
 
 test("without a home the places of the system are left", () => {

@@ -11,21 +11,27 @@ import {
   rmSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
 import type { Native } from "./native.ts";
 
+/** Folders in which a native part may be written, best first. */
+export function bases(env: Readonly<Record<string, string | undefined>>): string[] {
+  const absolute = (path: string | undefined): string[] => (path?.startsWith("/") ? [path] : []);
+  const cache = absolute(env.XDG_CACHE_HOME)[0] ?? absolute(env.HOME).map((home) => join(home, ".cache"))[0];
+  const all = [cache, ...absolute(env.XDG_RUNTIME_DIR), tmpdir(), "/var/tmp", "/dev/shm"];
+  return [...new Set(all.filter((base) => base !== undefined))];
+}
+
 /**
  * Folders of our own in which a native part may be written, best first. The cache of the user survives a restart; the
  * others are for services without a home, and for machines whose temporary folder forbids execution.
  */
 export function places(env: Readonly<Record<string, string | undefined>>, uid = process.getuid?.() ?? 0): string[] {
-  const absolute = (path: string | undefined): string[] => (path?.startsWith("/") ? [path] : []);
-  const cache = absolute(env.XDG_CACHE_HOME)[0] ?? absolute(env.HOME).map((home) => join(home, ".cache"))[0];
-  const bases = [cache, ...absolute(env.XDG_RUNTIME_DIR), tmpdir(), "/var/tmp", "/dev/shm"];
-  return [...new Set(bases.filter((base) => base !== undefined))].map((base) => join(base, `hmonitor-${uid}`));
+  return bases(env).map((base) => join(base, `hmonitor-${uid}`));
 }
 
 /**
@@ -41,8 +47,7 @@ export function extract(part: Native, place: string, uid = process.getuid?.() ??
   checkFolder(place, uid);
   const file = join(place, `koffi-${part.sha256.slice(0, 32)}.node`);
   if (isGood(file, part.sha256, uid)) return file;
-  const bytes = brotliDecompressSync(Buffer.from(part.brotli, "base64"));
-  if (hash(bytes) !== part.sha256) throw new Error("koffi's native part is damaged in this file: install it again");
+  const bytes = unpack(part);
   const draft = join(place, `.${process.pid}-${randomBytes(6).toString("hex")}`);
   try {
     writeFileSync(draft, bytes, { flag: "wx", mode: 0o500 });
@@ -52,6 +57,33 @@ export function extract(part: Native, place: string, uid = process.getuid?.() ??
     rmSync(draft, { force: true });
   }
   return file;
+}
+
+/**
+ * Writes a native part into a file without a name, below a folder that others may change: an emptyDir of Kubernetes is open
+ * to all and not sticky. Nobody can put another in the place of a file that has no place: it is reached through our own
+ * descriptor only. Costs unpacking at each start.
+ * @param use Is given a path that leads there while it runs.
+ * @throws Error when nothing can be written there, and what `use` throws.
+ */
+export function extractNameless<T>(part: Native, base: string, use: (path: string) => T): T {
+  const bytes = unpack(part);
+  const draft = join(base, `.hmonitor-${process.pid}-${randomBytes(6).toString("hex")}`);
+  // Made by us or not at all ("wx"), and for us alone from the first moment: who knows its name in between cannot open it.
+  const file = openSync(draft, "wx", 0o700);
+  try {
+    rmSync(draft, { force: true });
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+    return use(`/proc/self/fd/${file}`);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function unpack(part: Native): Buffer {
+  const bytes = brotliDecompressSync(Buffer.from(part.brotli, "base64"));
+  if (hash(bytes) !== part.sha256) throw new Error("koffi's native part is damaged in this file: install it again");
+  return bytes;
 }
 
 function makeFolder(path: string): void {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { extract, places } from "./extract.ts";
+import { bases, extract, extractNameless, places } from "./extract.ts";
 import { natives, tree } from "./native.ts";
 
 /**
@@ -38,15 +38,22 @@ function installed(top: string): string {
   return join(top, "node_modules", "@koromix", `koffi-${platform}`, `linux_${process.arch}`, "koffi.node");
 }
 
-/** The bundle's copy is written out first; where the mount forbids execution, the next place is tried. */
+/**
+ * The bundle's copy is written out first; where the mount forbids execution, the next place is tried. Where no folder can be
+ * our own, a file without a name will do.
+ */
 function unpacked(): Koffi {
   const platform = `${process.platform}-${process.arch}`;
   const part = natives?.[platform];
   if (part === undefined) throw new Error(`this build reads no NVIDIA GPUs on ${platform}`);
   const failures: string[] = [];
-  for (const place of places(process.env)) {
+  const attempts = [
+    ...places(process.env).map((place) => () => native(extract(part, place))),
+    ...bases(process.env).map((base) => () => extractNameless(part, base, native)),
+  ];
+  for (const attempt of attempts) {
     try {
-      return native(extract(part, place));
+      return attempt();
     } catch (error) {
       failures.push(error instanceof Error ? error.message : String(error));
     }
