@@ -3,6 +3,7 @@ import { toJsonString } from "@bufbuild/protobuf";
 import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
 import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setting.ts";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
+import { health, command as healthCommand, Unwell } from "./health.ts";
 import { recordingMachine } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
@@ -21,6 +22,8 @@ const help = `hmonitor ${version}: tells a GOHM hub what this machine's GPUs, CP
   hmonitor [OPTIONS]               serve until stopped
   hmonitor --server URL [OPTIONS]  report to a hub until stopped
   hmonitor info [OPTIONS]          print one reading as JSON
+  hmonitor health [OPTIONS]        ask the running hmonitor, started with the same options, whether it is at work:
+                                   exit status 0 or 1, for probes
   hmonitor capture DIR [--users]   write this machine into a folder that can be played back: GOHM_ROOT=DIR hmonitor
                                    (names of people are left out unless --users is given)
   hmonitor pause-gpu [--for SECONDS]
@@ -32,7 +35,7 @@ ${helpLines(table).join("\n")}
   --help
   --version`;
 
-const commands = ["serve", "info", "capture", pauseCommand, "help", "version"];
+const commands = ["serve", "info", healthCommand, "capture", pauseCommand, "help", "version"];
 
 /**
  * The program, given its arguments.
@@ -64,6 +67,7 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
       return await pauseGpu(pauseSeconds(seconds), port);
     }
     if (command === "info") return await info(settings);
+    if (command === healthCommand) return print(await health(settings, { flags, env: process.env }));
     if (folder !== undefined) return await capture(settings, folder, flags.users === true);
     return await serve(settings, listens(settings, { flags, env: process.env }));
   } catch (error) {
@@ -71,7 +75,7 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
       log.warn(`${error.message}\nhmonitor --help lists what there is.`);
       return 2;
     }
-    if (error instanceof SettingError || error instanceof NoAgent) {
+    if (error instanceof SettingError || error instanceof NoAgent || error instanceof Unwell) {
       log.warn(error.message);
       return 1;
     }

@@ -223,7 +223,7 @@ export function wantsExporter(
 }
 
 /** Where settings come from. */
-interface Given {
+export interface Given {
   readonly flags: Line["flags"];
   readonly env: Readonly<Record<string, string | undefined>>;
 }

@@ -5,14 +5,16 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { table as agentTable } from "../../agent/settings.ts";
+import { parseAllow } from "../../agent/allow.ts";
+import { command as healthCommand } from "../../agent/health.ts";
+import { table as agentTable, parseLine } from "../../agent/settings.ts";
 import { table as hubTable, readSettings, settle } from "../../hub/settings.ts";
 import { top } from "../program.ts";
 import { documents, kustomize, type Manifest, type Node } from "./kustomize.ts";
 import { faults } from "./schema.ts";
 
 const folder = join(top, "deploy", "kubernetes");
-const variants = ["base", "privileged"] as const;
+const variants = ["base", "privileged", "site"] as const;
 const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as { version: string };
 
 interface Mount {
@@ -20,11 +22,18 @@ interface Mount {
   readonly mountPath: string;
   readonly readOnly?: boolean;
 }
+interface Probe extends Node {
+  readonly exec?: { readonly command: readonly string[] };
+  readonly periodSeconds: number;
+  readonly timeoutSeconds: number;
+}
 interface Container {
   readonly image: string;
   readonly env: readonly ({ readonly name: string; readonly value?: string } & Node)[];
   readonly ports: readonly { readonly name: string }[];
   readonly resources: { readonly limits: Node };
+  readonly startupProbe?: Probe;
+  readonly livenessProbe?: Probe;
   readonly securityContext: Node;
   readonly volumeMounts: readonly Mount[];
 }
@@ -137,6 +146,33 @@ describe.each(variants)("%s", (variant) => {
   });
 });
 
+test.each(variants)("the agent of %s is asked from inside whether it is well, and lets that in", (variant) => {
+  const [{ env, startupProbe, livenessProbe, resources }] = pod(variant, "DaemonSet").containers;
+  const value = (name: string): string => env.find((each) => each.name === name)?.value ?? "";
+  for (const probe of [startupProbe, livenessProbe]) {
+    const [program, ...words] = probe?.exec?.command ?? [];
+    expect(program).toBe("hmonitor");
+    expect(parseLine(words)).toEqual({ flags: {}, words: [healthCommand] });
+    // It gives up after five seconds by itself, and starting takes a share of a fifth of a processor.
+    expect(probe?.timeoutSeconds).toBeGreaterThan(5);
+  }
+  expect(resources.limits.cpu).toBe("200m");
+  expect(livenessProbe?.periodSeconds).toBeGreaterThanOrEqual(60);
+  const allow = parseAllow(value("GOHM_ALLOW"));
+  expect(["127.0.0.1", "10.244.3.4", "8.8.8.8"].map((peer) => allow.allows(peer))).toEqual([true, true, false]);
+});
+
+test("a site's own folder says who may ask, whose images and which nodes, and changes nothing else", () => {
+  const [base, site] = ["base", "site"].map((variant) => pod(variant, "DaemonSet").containers[0]);
+  expect(site?.image).toBe(`registry.example/${base?.image}`);
+  const allow = ({ name }: { name: string }): boolean => name === "GOHM_ALLOW";
+  expect(site?.env.find(allow)?.value).not.toBe(base?.env.find(allow)?.value);
+  expect(unordered({ ...site, image: "", env: site?.env.filter((each) => !allow(each)) })).toEqual(
+    unordered({ ...base, image: "", env: base?.env.filter((each) => !allow(each)) }),
+  );
+  expect(Object.keys(settingsOf("site").servers)).toEqual(["node1", "node2"]);
+});
+
 test("the privileged agent has the node's devices, the other one asks NVIDIA's runtime for them", () => {
   const [plain] = pod("base", "DaemonSet").containers;
   const [privileged] = pod("privileged", "DaemonSet").containers;
@@ -165,15 +201,19 @@ test.each([
   expect(faults("DaemonSet", manifest).join("\n")).toMatch(sentence);
 });
 
-test("the hub understands the settings it is given, and polls nothing until nodes are named", () => {
-  const settings = kustomize(join(folder, "base")).find(({ kind }) => kind === "ConfigMap") as Manifest & {
+function settingsOf(variant: string) {
+  const settings = kustomize(join(folder, variant)).find(({ kind }) => kind === "ConfigMap") as Manifest & {
     readonly data: Readonly<Record<string, string>>;
   };
   const file = join(mkdtempSync(join(tmpdir(), "gohm-settings-")), "settings.json");
   writeFileSync(file, settings.data["settings.json"] ?? "");
   const read = settle({ flags: { settings: file }, env: {} }, readSettings);
   rmSync(dirname(file), { recursive: true });
-  expect(read.servers).toEqual({});
+  return read;
+}
+
+test("the hub understands the settings it is given, and polls nothing until nodes are named", () => {
+  expect(settingsOf("base").servers).toEqual({});
 });
 
 test("every file is part of one of the variants", () => {

@@ -15,6 +15,7 @@ interface Kustomization {
   readonly namespace?: string;
   readonly resources?: readonly string[];
   readonly patches?: readonly { readonly path: string }[];
+  readonly images?: readonly { readonly name: string; readonly newName: string }[];
 }
 
 /** Objects that have no namespace to be in. */
@@ -30,7 +31,8 @@ export function documents(file: string): unknown[] {
 
 /** The objects a folder with a kustomization.yaml stands for. */
 export function kustomize(folder: string): Manifest[] {
-  const { namespace, resources = [], patches = [] } = documents(join(folder, "kustomization.yaml"))[0] as Kustomization;
+  const [file] = documents(join(folder, "kustomization.yaml"));
+  const { namespace, resources = [], patches = [], images = [] } = file as Kustomization;
   const found = resources.flatMap((resource) => {
     const path = join(folder, resource);
     return statSync(path).isDirectory() ? kustomize(path) : (documents(path) as Manifest[]);
@@ -38,13 +40,25 @@ export function kustomize(folder: string): Manifest[] {
   const placed = found.map((each) =>
     namespace === undefined || apart.has(each.kind) ? each : { ...each, metadata: { ...each.metadata, namespace } },
   );
-  return patches.reduce((manifests, { path }) => {
+  const patched = patches.reduce((manifests, { path }) => {
     const patch = documents(join(folder, path))[0] as Manifest;
     const same = ({ kind, metadata: { name } }: Manifest): boolean =>
       kind === patch.kind && name === patch.metadata.name;
     if (!manifests.some(same)) throw new Error(`${path} changes nothing that is there`);
     return manifests.map((each) => (same(each) ? (merge(each, patch) as Manifest) : each));
   }, placed);
+  return renamed(patched, new Map(images.map(({ name, newName }) => [name, newName]))) as Manifest[];
+}
+
+/** Images by other names, with the tags they had. */
+function renamed(value: unknown, names: ReadonlyMap<string, string>, field = ""): unknown {
+  if (field === "image" && typeof value === "string") {
+    const [, name = "", tag = ""] = /^(.*?)(:[^:/]*)?$/.exec(value) ?? [];
+    return `${names.get(name) ?? name}${tag}`;
+  }
+  if (Array.isArray(value)) return value.map((each) => renamed(each, names));
+  if (!isNode(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, renamed(each, names, key)]));
 }
 
 /** By what the entries of a list are told apart (x-kubernetes-patch-merge-key of the API). */

@@ -1,5 +1,6 @@
 // The real agent and hub over TLS, with certificates that openssl makes: encrypted, mutual, renewed, and with a token.
 import { execFileSync, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -111,6 +112,16 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     expect(await outcome(address, { ca, cert: file("hub.pem"), key: file("hub.key") })).toBe("answer");
     expect(await outcome(address, { ca, cert: file("guest.pem"), key: file("guest.key") })).not.toBe("answer");
     expect(await outcome(address, { ca })).not.toBe("answer");
+  });
+
+  test("a probe with the agent's own settings needs no certificate, whether clients must have one or not", async () => {
+    for (const more of [{}, { GOHM_TLS_CLIENT_CA: file("lab.pem") }]) {
+      const env = { ...tls, ...more };
+      const { port } = await agent(env);
+      const probe = start("hmonitor", ["health", "--addr", `127.0.0.1:${port}`], env);
+      if (probe.child.exitCode === null) await once(probe.child, "close");
+      expect([probe.child.exitCode, probe.output()]).toEqual([0, `hmonitor answers on 127.0.0.1:${port}\n`]);
+    }
   });
 
   test("a renewed certificate is shown without a restart, and one that cannot be used leaves the old one", async () => {

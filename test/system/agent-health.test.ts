@@ -1,0 +1,86 @@
+// hmonitor health, as a probe runs it beside an agent.
+import { once } from "node:events";
+import { afterEach, describe, expect, test } from "vitest";
+import { type Agent, startAgent } from "../agent.ts";
+import { start } from "../program.ts";
+
+let agent: Agent | undefined;
+afterEach(async () => {
+  agent?.program.child.kill("SIGCONT");
+  await agent?.stop();
+  agent = undefined;
+});
+
+type Env = Readonly<Record<string, string>>;
+
+async function health(env: Env, ...args: string[]): Promise<{ status: number | null; text: string }> {
+  const program = start("hmonitor", ["health", ...args], env);
+  if (program.child.exitCode === null) await once(program.child, "close");
+  return { status: program.child.exitCode, text: program.output() };
+}
+
+const ports = new RegExp(/:\d+/);
+
+/** An agent, and a probe with the same settings but for the ports that it took. */
+async function probed(env: Env): Promise<{ status: number | null; text: string }> {
+  agent = await startAgent(env);
+  const own: Record<string, string> = { GOHM_ALLOW: "127.0.0.0/8", ...env, GOHM_ADDR: `127.0.0.1:${agent.port}` };
+  if (env.GOHM_METRICS_ADDR) {
+    const [, port = ""] = await agent.program.line(/^Metrics: http:\S+:(\d+)\//m);
+    own.GOHM_METRICS_ADDR = env.GOHM_METRICS_ADDR.replace(ports, `:${port}`);
+  }
+  return await health(own);
+}
+
+describe("an agent at work is well", () => {
+  test.each([
+    ["asked over gRPC", {}, /^hmonitor answers on 127\.0\.0\.1:\d+\n$/],
+    ["asked of its exporter", { GOHM_METRICS_ADDR: "0.0.0.0:0" }, /^hmonitor answers on 127\.0\.0\.1:\d+\n$/],
+    [
+      "that cuts the machine itself off",
+      { GOHM_ALLOW: "10.0.0.5" },
+      /^hmonitor cuts 127\.0\.0\.1 off .*: it is at work\n$/,
+    ],
+    [
+      "whose exporter cuts it off",
+      { GOHM_ALLOW: "10.0.0.5", GOHM_METRICS_ADDR: "127.0.0.1:0" },
+      /^hmonitor cuts 127\.0\.0\.1 off .*: it is at work\n$/,
+    ],
+  ])("%s", async (_, env: Env, text) => {
+    expect(await probed(env)).toEqual({ status: 0, text: expect.stringMatching(text) });
+  });
+});
+
+describe("an agent is not well", () => {
+  test.each([
+    ["over gRPC", {}],
+    ["through its exporter", { GOHM_METRICS_ADDR: "127.0.0.1:0" }],
+    ["and would cut the machine off", { GOHM_ALLOW: "10.0.0.5" }],
+  ])("when it is stuck: %s", async (_, env: Env) => {
+    expect((await probed(env)).status).toBe(0);
+    agent?.program.child.kill("SIGSTOP");
+    const metrics = /:(\d+)\/metrics/.exec(agent?.program.output() ?? "")?.[1];
+    const own = {
+      ...env,
+      GOHM_ADDR: `127.0.0.1:${agent?.port}`,
+      ...(metrics && { GOHM_METRICS_ADDR: `127.0.0.1:${metrics}` }),
+    };
+    const { status, text } = await health(own);
+    expect([status, text]).toEqual([1, expect.stringMatching(/^hmonitor does not answer on \S+: no answer in 5 s\n$/)]);
+  });
+
+  test("when it does not run, nor when there is nothing to ask", async () => {
+    agent = await startAgent();
+    const addr = `127.0.0.1:${agent.port}`;
+    await agent.stop();
+    expect(await health({ GOHM_ALLOW: "10.0.0.5" }, "--addr", addr)).toEqual({
+      status: 1,
+      text: expect.stringContaining(`hmonitor does not answer on ${addr}: connect ECONNREFUSED`),
+    });
+    expect(await health({ GOHM_SERVER: "http://127.0.0.1:1" })).toEqual({
+      status: 1,
+      text: "An agent that only reports answers nowhere: there is nothing to ask\n",
+    });
+    expect((await health({}, "--addr", "127.0.0.1:0")).text).toContain("lets the system choose the port");
+  });
+});
