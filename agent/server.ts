@@ -54,6 +54,9 @@ interface Ending {
   close(grace: number): Promise<void>;
 }
 
+/** Ends one part of the program. */
+type End = () => Promise<void> | undefined;
+
 /**
  * Answers those who ask, and reports to those who cannot ask, until a signal ends it.
  * @param listens Whether it answers over gRPC.
@@ -71,13 +74,17 @@ export async function serve(settings: Settings, listens: boolean): Promise<undef
     ticks: () => machine.ticks(),
   };
   pauseOnSignal(snapshot);
+  // Whoever has seen that it listens may end it at once.
+  const ends: End[] = [() => snapshot.close()];
+  const stop = stopOnSignals(ends);
   const opened = snapshot.open();
   const grpc = listens ? await listen(settings, allow, served) : undefined;
+  ends.unshift(() => grpc?.close(500));
   const exporter = exporting && (await listening(exporting.addr, exporting.from, exporting.serve(served)));
+  ends.unshift(() => exporter?.close(500));
   if (exporter) log.info(`Metrics: http://${named(exporting.addr, exporter.port)}/metrics`);
   const push = settings.server === "" ? undefined : report(settings, machine, snapshot);
-  const ends = [grpc, exporter].map((server) => () => server?.close(500));
-  const stop = stopOnSignals([...ends, () => push?.close(1000), () => snapshot.close()]);
+  ends.unshift(() => push?.close(1000));
   push?.ended.then(({ message, rejected }) => {
     log.warn(message);
     stop(rejected ? rejectedStatus : 1);
@@ -189,9 +196,10 @@ function pauseOnSignal(snapshot: Snapshot): void {
 
 /**
  * Ends on SIGTERM, SIGINT, or when the parent that forked us is gone, with status 0.
+ * @param ends What to end, as it is when the time comes: parts are added while the program starts.
  * @returns What ends it with another status.
  */
-function stopOnSignals(ends: readonly (() => Promise<void> | undefined)[]): (status: number) => void {
+function stopOnSignals(ends: readonly End[]): (status: number) => void {
   let stopping = false;
   const stop = (status: number): void => {
     // Whoever asks twice does not want to wait.

@@ -10,13 +10,16 @@ install.sh: puts the GOHM agent on this machine and keeps it running
 
   sh install.sh --allow 10.0.0.5          as root: for the whole machine, as a service without rights
   sh install.sh --user --allow 10.0.0.5   without root: for this user, below the home folder
+  sh install.sh --server URL              an agent that reports to a hub or portal by itself, and has no open port
   sh install.sh --hub                     as root, in a folder where `npm ci && npm run build` ran: the hub
   sh install.sh --uninstall               takes it away again; settings stay, and so does the hub's history
 
   --allow LIST   who may ask the agent: addresses and networks of the hubs, separated by commas (GOHM_ALLOW)
   --addr ADDR    where the agent answers, such as 0.0.0.0:9203 (GOHM_ADDR)
+  --server URL   where the agent reports to, such as https://hub.lab (GOHM_SERVER)
   --file FILE    the agent: hmonitor (needs Node 18 on this machine) or hmonitor-linux-x64 (needs nothing); without it,
                  the one beside this script or in ../dist
+  --to FOLDER    where the program goes, instead of /usr/local/bin (~/.local/bin; the hub: /usr/local/lib); it is remembered
   --no-start     install only
   --purge        with --uninstall: settings, caches, the hub's history and the service's user, too
   --dry-run      say what would be done, do nothing
@@ -38,17 +41,17 @@ misused() {
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 destdir=${DESTDIR:-}
-scope='' part=agent action=install allow=${GOHM_ALLOW:-} addr='' file='' dry='' start=yes purge='' changed=''
+scope='' part=agent action=install allow=${GOHM_ALLOW:-} addr='' server='' file='' to='' dry='' start=yes purge='' changed=''
 
 while [ $# -gt 0 ]; do
   option=$1
   shift
   case $option in
-    --allow=* | --addr=* | --file=*)
+    --allow=* | --addr=* | --server=* | --file=* | --to=*)
       value=${option#*=}
       option=${option%%=*}
       ;;
-    --allow | --addr | --file)
+    --allow | --addr | --server | --file | --to)
       [ $# -ge 1 ] || misused "$option needs a value after it"
       value=$1
       shift
@@ -57,7 +60,9 @@ while [ $# -gt 0 ]; do
   case $option in
     --allow) allow=$value ;;
     --addr) addr=$value ;;
+    --server) server=$value ;;
     --file) file=$value ;;
+    --to) to=$value ;;
     --user) scope=user ;;
     --system) scope=system ;;
     --hub) part=hub ;;
@@ -89,24 +94,49 @@ case $(uname -m) in
   *) arch=$(uname -m) ;;
 esac
 
+case $to in
+  '') ;;
+  *[!a-zA-Z0-9._/+-]*) misused "--to takes a folder whose name has no blanks and nothing special, not \"$to\"" ;;
+  /*) to=${to%/} ;;
+  *) misused "--to takes a whole path that begins with /, not \"$to\"" ;;
+esac
+
+# What the units in this folder have as the program: an agent is one file, the hub a folder.
 if [ "$part" = hub ]; then
   name=gohm
-  program=$destdir/usr/local/lib/gohm
+  usual=/usr/local/lib/gohm
 else
   name=hmonitor
-  program=$destdir/usr/local/bin/hmonitor
+  usual=/usr/local/bin/hmonitor
 fi
 config=$destdir/etc/$name
 unit=$destdir/etc/systemd/system/$name.service
 unit_source=systemd/$name.service
+written=$usual
 if [ "$scope" = user ]; then
   [ -n "${HOME:-}" ] || die "HOME is not set: there is no home folder to install below"
-  program=$destdir$HOME/.local/bin/hmonitor
+  usual=$HOME/.local/bin/hmonitor
+  written=%h/.local/bin/hmonitor
   config=$destdir${XDG_CONFIG_HOME:-$HOME/.config}/hmonitor
   unit=$destdir${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/hmonitor.service
   unit_source=systemd/user/hmonitor.service
 fi
 env_file=$config/$name.env
+
+# Where an earlier run put the program: its unit says so.
+before=''
+if [ -f "$unit" ]; then before=$(sed -n -e 's/^ExecStart=\([^ ]*\).*/\1/p' -- "$unit"); fi
+case $before in
+  %h/*) before=$HOME/${before#%h/} ;;
+esac
+if [ "$part" = hub ]; then before=${before%/bin/node}; fi
+# Somebody may have put another program there since (env, a wrapper): that one is not ours to replace.
+case $before in
+  /*/"$name") ;;
+  *) before='' ;;
+esac
+if [ -n "$to" ]; then place=$to/$name; else place=${before:-$usual}; fi
+program=$destdir$place
 
 # Does what it is given, or says it.
 run() {
@@ -126,6 +156,40 @@ put() {
   chmod "$3" "$2.new"
   mv -f -- "$2.new" "$2"
   say "wrote $2"
+}
+
+# put_unit: the unit, with the place where the program is.
+put_unit() {
+  draft=$(mktemp)
+  if [ "$place" = "$usual" ]; then cp -- "$here/$unit_source" "$draft"; else sed "s#$written#$place#g" "$here/$unit_source" >"$draft"; fi
+  put "$draft" "$unit" 644
+  rm -f -- "$draft"
+}
+
+# The folder of the program must be one that can be written to, and from which a program may be run: /usr may be read-only, and
+# homes are mounted noexec in places.
+check_place() {
+  at=$(dirname -- "$program")
+  while [ ! -d "$at" ]; do at=$(dirname -- "$at"); done
+  [ -w "$at" ] || die "$at cannot be written to: --to names another folder for the program"
+  [ -z "$dry" ] || return 0
+  trial=$(mktemp "$at/.$name.XXXXXX") || die "$at cannot be written to: --to names another folder for the program"
+  printf '#!/bin/sh\n' >"$trial"
+  chmod 700 "$trial"
+  if "$trial" 2>/dev/null; then rm -f -- "$trial"; else
+    rm -f -- "$trial"
+    die "no program may be run from $at (a noexec mount): --to names another folder for it"
+  fi
+}
+
+# Processes that run the program, without what they started themselves.
+running() {
+  for each in /proc/[0-9]*; do
+    words=$(tr '\0' '\n' 2>/dev/null <"$each/cmdline") || continue
+    if printf '%s\n' "$words" | grep -qxF -- "$place" && ! printf '%s\n' "$words" | grep -qx nvml-reader; then
+      printf '%s\n' "${each#/proc/}"
+    fi
+  done
 }
 
 # setting NAME VALUE: one line of the settings file; all others stay. A token may be among them: nobody else is to read it, and
@@ -191,9 +255,16 @@ check_agent() {
 }
 
 check_settings() {
-  if [ -z "$allow" ] && ! grep -qs '^GOHM_ALLOW=.' "$env_file"; then
+  if [ -z "$allow$server" ] && ! grep -Eqs '^GOHM_(ALLOW|SERVER)=.' "$env_file"; then
     die "who may ask this machine? Give the hub's address: --allow 10.0.0.5 (or a network, 10.0.0.0/24; several with commas)"
   fi
+  case $server in
+    '' | http://?* | https://?*) ;;
+    *) die "--server takes an address such as https://hub.lab, not \"$server\"" ;;
+  esac
+  case $server in
+    *[[:space:]]*) die "--server takes an address such as https://hub.lab, not \"$server\"" ;;
+  esac
   case $allow in
     *[!0-9a-fA-F.:/,]*) die "--allow takes addresses and networks, separated by commas, not \"$allow\"" ;;
   esac
@@ -210,6 +281,33 @@ make_user() {
   run useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$name"
 }
 
+# How to start it where no systemd does: as its user, with its settings and the folders that its unit would give it.
+by_hand() {
+  command="$place"
+  vars="\$(grep '^[A-Z]' $env_file)"
+  if [ "$part" = hub ]; then
+    command="$place/bin/node $place/dist/gohm.mjs"
+    vars="GOHM_SETTINGS=$config/settings.json GOHM_DATA=/var/lib/gohm"
+  elif [ "$scope" = system ]; then
+    vars="PATH=/usr/local/bin:/usr/bin:/bin XDG_CACHE_HOME=/var/cache/$name STATE_DIRECTORY=/var/lib/$name $vars"
+  fi
+  if [ "$scope" = system ]; then
+    run install -d -m 700 -o "$name" -g "$name" "/var/cache/$name" "/var/lib/$name"
+    command="su -s /bin/sh -c 'exec $command' $name"
+    table="a file /etc/cron.d/$name with"
+    user='root '
+  else
+    table="crontab -e and"
+    user=''
+  fi
+  say "There is no systemd here that could keep it running. To start it:"
+  say "  env $vars $command"
+  say "With each start of the machine, by $table this line:"
+  say "  @reboot ${user}env $vars $command"
+  old=$(running | tr '\n' ' ')
+  [ -z "$old" ] || say "What runs now is what was here before, until you end it: kill ${old% }"
+}
+
 # Starts the service, or says in words how to.
 start_service() {
   if ! live; then
@@ -218,12 +316,7 @@ start_service() {
     return 0
   fi
   if ! has_systemd; then
-    say "There is no systemd here that could keep it running. To start it by hand, or from cron (@reboot):"
-    if [ "$part" = hub ]; then
-      say "  GOHM_SETTINGS=$config/settings.json GOHM_DATA=/var/lib/gohm $program/bin/node $program/dist/gohm.mjs"
-    else
-      say "  env \$(cat $env_file) $program"
-    fi
+    by_hand
     return 0
   fi
   control daemon-reload
@@ -239,17 +332,25 @@ start_service() {
   fi
 }
 
+# The program at another place than before: what is there now is nobody's.
+leave_before() {
+  if [ -n "$before" ] && [ "$before" != "$place" ]; then run rm -rf -- "$destdir$before"; fi
+}
+
 install_agent() {
   find_agent
   check_agent
   check_settings
+  check_place
   if [ "$scope" = system ] && live; then make_user; fi
   put "$file" "$program" 755
-  put "$here/$unit_source" "$unit" 644
+  put_unit
   [ -z "$allow" ] || setting GOHM_ALLOW "$allow"
   [ -z "$addr" ] || setting GOHM_ADDR "$addr"
+  [ -z "$server" ] || setting GOHM_SERVER "$server"
   [ -z "$node_path" ] || setting PATH "$node_path"
   start_service
+  leave_before
   [ -n "$dry" ] || say "$version is installed as $program; its settings are in $env_file"
 }
 
@@ -268,6 +369,7 @@ install_hub() {
   for needed in "$top/dist/gohm.mjs" "$top/dist/web/index.html" "$sqlite/package.json" "$node" "$sqlite/prebuilds/linux-$arch.node"; do
     [ -f "$needed" ] || die "there is no $needed: run \`npm ci && npm run build\` in $top first"
   done
+  check_place
   if live; then make_user; fi
   put "$node" "$program/bin/node" 755
   # What the page was made of before has other names, and would stay for ever.
@@ -277,14 +379,19 @@ install_hub() {
   put "$sqlite/package.json" "$program/node_modules/better-sqlite3/package.json" 644
   put_tree "$sqlite/lib" "$program/node_modules/better-sqlite3/lib"
   put "$sqlite/prebuilds/linux-$arch.node" "$program/node_modules/better-sqlite3/prebuilds/linux-$arch.node" 644
-  put "$here/$unit_source" "$unit" 644
+  put_unit
   [ -e "$config/settings.json" ] || put "$top/settings.example.json" "$config/settings.json" 644
   start_service
+  leave_before
   [ -n "$dry" ] || say "The hub is installed in $program; name the machines in $config/settings.json"
 }
 
 uninstall() {
   if live && has_systemd && [ -e "$unit" ]; then control disable --now --quiet "$name" || :; fi
+  if live && ! has_systemd; then
+    old=$(running | tr '\n' ' ')
+    [ -z "$old" ] || say "It still runs, and is to be ended: kill ${old% }"
+  fi
   run rm -rf -- "$program" "$unit"
   if live && has_systemd; then control daemon-reload; fi
   if [ -z "$purge" ]; then

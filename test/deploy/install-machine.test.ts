@@ -29,8 +29,12 @@ cd /
 function onMachine(script: string): { status: number | null; stdout: string; stderr: string } {
   const stage = join(folder, "stage");
   mkdirSync(stage, { recursive: true });
-  return spawnSync("unshare", ["-m", "/bin/sh", "-c", cover + script], {
+  // Processes, too: what a script starts is seen by it alone, and ends with it.
+  const own = ["-m", "-p", "-f", "--kill-child", "--mount-proc"];
+  return spawnSync("unshare", [...own, "/bin/sh", "-c", cover + script], {
     encoding: "utf8",
+    timeout: 60_000,
+    killSignal: "SIGKILL",
     env: { PATH: process.env.PATH, STAGE: stage, NODE: process.execPath, FROM: folder, HOME: folder },
   });
 }
@@ -80,6 +84,75 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     `);
     expect(stderr).toBe("");
     expect((JSON.parse(stdout) as { memory: { total: string } }).memory.total).toMatch(/^\d+$/);
+  });
+
+  test("where there is no systemd, what it prints starts the agent as the service's user, with its settings and folders", () => {
+    const { stdout, stderr } = onMachine(`
+      rm -r /run/systemd
+      install() { sh "$FROM/deploy/install.sh" "$@"; }
+      install --allow 127.0.0.1 --addr 127.0.0.1:0 --file "$FROM/hmonitor" >"$STAGE/said"
+      echo "# a remark" >>/etc/hmonitor/hmonitor.env
+      sed -n 's/^  \\(env .*\\)/exec \\1/p' "$STAGE/said" >"$STAGE/start"
+      sed -n 's/^  @reboot root \\(.*\\)/exec \\1/p' "$STAGE/said" | cmp - "$STAGE/start"
+      sh "$STAGE/start" >"$STAGE/log" 2>&1 &
+      until grep -q '^GPUs' "$STAGE/log"; do kill -0 $!; done
+      pid=$(for each in /proc/[0-9]*; do
+        case "$(tr '\\0' ' ' 2>/dev/null <$each/cmdline)" in "node /usr/local/bin/hmonitor "*) echo \${each#/proc/} ;; esac
+      done)
+      stat -c %U /proc/$pid
+      tr '\\0' '\\n' </proc/$pid/environ | grep -E '^(STATE_DIRECTORY|XDG_CACHE_HOME|GOHM_ADDR)=' | sort
+      stat -c '%U %a' /var/lib/hmonitor /var/cache/hmonitor
+      echo "-- newer"
+      install --file "$FROM/newer" | grep -c "until you end it: kill.* $pid"
+      install --uninstall | grep -c "is to be ended: kill.* $pid"
+      kill $pid
+    `);
+    expect(stderr).toBe("");
+    expect(stdout.split("\n").map((line) => line.trim())).toEqual([
+      "hmonitor",
+      "GOHM_ADDR=127.0.0.1:0",
+      "STATE_DIRECTORY=/var/lib/hmonitor",
+      "XDG_CACHE_HOME=/var/cache/hmonitor",
+      "hmonitor 700",
+      "hmonitor 700",
+      "-- newer",
+      "1",
+      "1",
+      "",
+    ]);
+  });
+
+  test("where /usr is read-only or a home may run nothing, that is said before anything is written, with the way out", () => {
+    const { stdout, stderr, status } = onMachine(`
+      mount -t tmpfs -o noexec,mode=755 none /run
+      mkdir -p /run/systemd/system /run/home
+      mount -o remount,ro /usr/local
+      install() { sh "$FROM/deploy/install.sh" --allow ::1 --file "$FROM/hmonitor" "$@"; }
+      for more in "" "--to /run/bin"; do ! install $more; done
+      ! HOME=/run/home install --user
+      ls -A /run/home /etc/hmonitor 2>&1 || :
+      getent passwd hmonitor || echo no user
+      install --to /var/opt/gohm/bin | tail -n 1
+      /var/opt/gohm/bin/hmonitor --version
+    `);
+    expect([status, stderr.trim().split("\n")]).toEqual([
+      0,
+      [
+        "install.sh: /usr/local/bin cannot be written to: --to names another folder for the program",
+        "install.sh: no program may be run from /run (a noexec mount): --to names another folder for it",
+        "install.sh: no program may be run from /run/home (a noexec mount): --to names another folder for it",
+      ],
+    ]);
+    expect(stdout).toContain("ls: cannot access '/etc/hmonitor'");
+    expect(stdout).toContain("no user\n");
+    expect(stdout).toMatch(/is installed as \/var\/opt\/gohm\/bin\/hmonitor; .*\nhmonitor \S+\n$/);
+  });
+
+  test("a machine without any network installs it", () => {
+    const { status, stderr } = onMachine(`
+      exec unshare -n sh "$FROM/deploy/install.sh" --allow 10.0.0.5 --file "$FROM/hmonitor"
+    `);
+    expect([status, stderr]).toEqual([0, ""]);
   });
 
   test("a Node where no service looks is refused with the way out", () => {

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startAgent } from "../agent.ts";
 import { programOf, top } from "../program.ts";
 
 const root = process.getuid?.() === 0;
@@ -116,6 +117,65 @@ test("upgrades the program in place and leaves the settings as they are", () => 
   );
 });
 
+test("an agent that reports needs nobody who may ask it", () => {
+  expect(below(["--server", "https://hub.lab:5000/x"]).status).toBe(0);
+  expect(text("/etc/hmonitor/hmonitor.env")).toBe("GOHM_SERVER=https://hub.lab:5000/x\n");
+  // Nor is it asked for again with the next version.
+  expect(below([]).status).toBe(0);
+});
+
+test("the program goes where it is told to, is found there again, and is one when it moves", () => {
+  const unit = "/etc/systemd/system/hmonitor.service";
+  const at = (path: string): string[] => ["/etc/hmonitor/hmonitor.env", unit, path].sort();
+  expect(below(["--allow", "::1", "--to", "/opt/lab/bin/"]).status).toBe(0);
+  expect(files()).toEqual(at("/opt/lab/bin/hmonitor"));
+  const ours = readFileSync(join(top, "deploy/systemd/hmonitor.service"), "utf8");
+  expect(text(unit)).toBe(ours.replace("ExecStart=/usr/local/bin/", "ExecStart=/opt/lab/bin/"));
+  writeFileSync(join(place, "newer"), `${readFileSync(agent, "utf8")}\n// newer\n`);
+  below(["--file", "newer"]);
+  rmSync(join(place, "newer"));
+  expect(files()).toEqual(at("/opt/lab/bin/hmonitor"));
+  expect(text("/opt/lab/bin/hmonitor")).toMatch(/newer\n$/);
+  below(["--to", "/srv"]);
+  expect(files()).toEqual(at("/srv/hmonitor"));
+  below(["--uninstall", "--purge"]);
+  expect(files()).toEqual([]);
+});
+
+test("a unit that was changed to start something else does not lead to that being replaced or removed", () => {
+  below(["--allow", "::1"]);
+  const unit = join(place, "/etc/systemd/system/hmonitor.service");
+  const other = join(place, "/usr/bin/env");
+  mkdirSync(dirname(other));
+  writeFileSync(other, "not ours");
+  for (const args of [["--to", "/opt"], [], ["--uninstall"]]) {
+    writeFileSync(unit, "[Service]\nExecStart=/usr/bin/env hmonitor\n");
+    expect(below(args).status).toBe(0);
+    expect(readFileSync(other, "utf8")).toBe("not ours");
+  }
+});
+
+test("an agent that runs is not disturbed by a newer one in its place", async () => {
+  below(["--allow", "127.0.0.1"]);
+  const program = join(place, "/usr/local/bin/hmonitor");
+  const running = await startAgent({}, () =>
+    programOf(
+      spawn(node, [program], {
+        env: { PATH: "/usr/bin:/bin", HOME: place, GOHM_ADDR: "127.0.0.1:0" },
+        stdio: ["ignore", "pipe", "pipe"],
+      }),
+      "hmonitor",
+    ),
+  );
+  const before = await running.info();
+  writeFileSync(join(place, "newer"), `${readFileSync(agent, "utf8")}\n// newer\n`);
+  expect(below(["--file", "newer"]).status).toBe(0);
+  expect(readFileSync(program, "utf8")).toMatch(/newer\n$/);
+  const after = await running.info();
+  expect([after.hostname, after.memory?.total]).toEqual([before.hostname, before.memory?.total]);
+  expect(await running.stop()).toBe(0);
+});
+
 test("takes away what it put, settings only when it is told to, and does not mind doing so twice", () => {
   below(["--allow", "10.0.0.5"]);
   expect(below(["--uninstall"]).stdout).toContain("Settings stay in");
@@ -137,6 +197,9 @@ test.each([
   [["--allow", "the hub"], 1, 'separated by commas, not "the hub"'],
   [["--allow", "::1", "--addr", "9203"], 1, 'a port such as 0.0.0.0:9203, not "9203"'],
   [["--allow", "::1", "--file", "gone"], 1, 'there is no file "gone" (--file)'],
+  [["--server", "hub.lab"], 1, 'such as https://hub.lab, not "hub.lab"'],
+  [["--allow", "::1", "--to", "bin"], 2, '--to takes a whole path that begins with /, not "bin"'],
+  [["--allow", "::1", "--to", "/my programs"], 2, 'no blanks and nothing special, not "/my programs"'],
   [["--allow"], 2, "--allow needs a value after it"],
   [["--alow", "::1"], 2, 'there is no option "--alow"'],
   [["--purge"], 2, "--purge goes with --uninstall"],
@@ -189,8 +252,13 @@ describe("an ordinary user", () => {
     expect(files()).toEqual(["/.config/hmonitor/hmonitor.env", unit, "/.local/bin/hmonitor"]);
     // Node is where a user's services do not look: the settings tell them.
     expect(text("/.config/hmonitor/hmonitor.env")).toContain(`PATH=${dirname(node)}:/usr/local/bin:/usr/bin:/bin\n`);
-    const words = /^ {2}(env \$\(cat .*)$/m.exec(stdout)?.[1];
-    if (words === undefined) return; // a systemd of the user's own has started it
+    const words = /^ {2}(env \$\(grep .*)$/m.exec(stdout)?.[1];
+    if (words === undefined) {
+      expect(stdout).toContain("loginctl enable-linger"); // a systemd of the user's own has started it
+      return;
+    }
+    expect(stdout).toContain(`  @reboot ${words}\n`);
+    appendFileSync(join(place, ".config/hmonitor/hmonitor.env"), "# a remark of ours\n");
     const child = spawn("sh", ["-c", `exec ${words}`], {
       env: { PATH: "/usr/bin:/bin", HOME: place },
       stdio: ["ignore", "pipe", "pipe"],
