@@ -25,8 +25,8 @@ const reason = spawnSync("strip", ["--version"]).status === 0 ? undefined : "the
 const noPlayer = missingCompiler();
 const folder = mkdtempSync(join(tmpdir(), "gohm-standalone-"));
 
-/** The sources at another place, with everything built there; as a fresh clone would. */
-function buildAt(place: string): string {
+/** The sources at another place, with everything built there; as a fresh clone would, by somebody with habits of their own. */
+function buildAt(place: string, umask = "022", habits: Readonly<Record<string, string>> = {}): string {
   const at = join(folder, place);
   mkdirSync(at, { recursive: true });
   for (const part of ["agent", "proto", "scripts", "package.json", "tsconfig.json", "buf.yaml", "buf.gen.yaml"]) {
@@ -34,7 +34,12 @@ function buildAt(place: string): string {
   }
   rmSync(join(at, "proto", "gen"), { recursive: true, force: true });
   symlinkSync(join(top, "node_modules"), join(at, "node_modules"));
-  execFileSync(process.execPath, [join(at, "scripts", "standalone.ts")], { cwd: folder, stdio: "pipe" });
+  const line = `umask ${umask}; exec "$0" "$1"`;
+  execFileSync("sh", ["-c", line, process.execPath, join(at, "scripts", "standalone.ts")], {
+    cwd: folder,
+    stdio: "pipe",
+    env: { ...process.env, ...habits },
+  });
   return join(at, "dist");
 }
 
@@ -68,8 +73,8 @@ describe.skipIf(reason !== undefined)(`single executable${reason ? `: ${reason}`
     return running;
   };
 
-  test("and dist/hmonitor are the same bytes when they are built again in another place", () => {
-    const again = buildAt("second place/below");
+  test("and dist/hmonitor are the same bytes when they are built again in another place, by somebody else", () => {
+    const again = buildAt("second place/below", "077", { TZ: "Asia/Shanghai", LANG: "zh_CN.UTF-8", LC_ALL: "C.UTF-8" });
     for (const file of ["hmonitor", name])
       expect([file, sum(join(again, file))]).toEqual([file, sum(join(dist, file))]);
     rmSync(join(folder, "second place"), { recursive: true });

@@ -81,3 +81,21 @@ test("every variable the units set is a setting", () => {
     expect(set.map(([, variable]) => variable).filter((variable) => !known.includes(variable ?? ""))).toEqual([]);
   }
 });
+
+test.each(["hmonitor.service", "user/hmonitor.service"])(
+  "%s goes on for ever, but not against a hub that rejects it",
+  (name) => {
+    const text = readFileSync(join(units, name), "utf8");
+    expect(text.match(/^(Restart|RestartPreventExitStatus|StartLimitIntervalSec)=.*$/gm)?.sort()).toEqual([
+      "Restart=always",
+      "RestartPreventExitStatus=77", // test/system/agent-push.test.ts: what it ends with then
+      "StartLimitIntervalSec=0",
+    ]);
+  },
+);
+
+test("the agent's service has a folder of its own for the token", () => {
+  const text = readFileSync(join(units, "hmonitor.service"), "utf8");
+  expect(text).toMatch(/^StateDirectory=hmonitor$/m);
+  expect(text).toMatch(/^StateDirectoryMode=0700$/m);
+});
