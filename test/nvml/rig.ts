@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { capturedMachine } from "../../agent/machine/capture.ts";
 import type { Machine } from "../../agent/machine.ts";
+import { Snapshot } from "../../agent/snapshot.ts";
 import { nvidia } from "../../agent/source/nvidia.ts";
 import type { Reader } from "../../agent/source/source.ts";
 import { type GPUInfo, type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
@@ -22,6 +23,8 @@ export const mig = join(captures, "ubuntu22.04-x86_64__2x-a100-40gb-one-mig__535
 export interface Rig {
   /** One read of the source. @throws what the source throws. */
   read(): Promise<HostInfo>;
+  /** A collection by a snapshot, which has readers of its own. */
+  collect(): Promise<HostInfo>;
   /** The message of a read that must fail. */
   failure(): Promise<Error>;
   /** Replaces the control file: lines of player.c's language. */
@@ -73,10 +76,12 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml }:
   const options = { nvml: library, network: "10.0.0.0/8", deadline, log };
   const reader: Reader | undefined = await nvidia.open(machine, options);
   if (reader === undefined) throw new Error("the NVIDIA source gave no reader");
+  const snapshot = new Snapshot({ ...options, sources: [nvidia], machine, version: "" });
   const read = async (): Promise<HostInfo> => create(HostInfoSchema, await reader.read(new AbortController().signal));
   return {
     folder,
     read,
+    collect: () => snapshot.collect(),
     control,
     readers,
     pause: async (ms) => await reader.pause?.(ms),
@@ -93,6 +98,7 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml }:
       ),
     close: async () => {
       await reader.close();
+      await snapshot.close();
       delete process.env.GOHM_PLAYER;
       delete process.env.GOHM_PLAYER_CONTROL;
       rmSync(folder, { recursive: true, force: true });
