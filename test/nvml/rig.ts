@@ -15,6 +15,7 @@ import { player, type Variant } from "./build.ts";
 const captures = fileURLToPath(new URL("../capture", import.meta.url));
 
 export const h100 = join(captures, "ubuntu22.04-x86_64__8x-h100-80gb-hbm3__550.54.15");
+export const h200 = join(captures, "ubuntu22.04-x86_64__8x-h200__570.158.01");
 export const rtx4090 = join(captures, "ubuntu22.04-x86_64__2x-rtx-4090__550.120");
 export const a100 = join(captures, "rocky9-x86_64__4x-a100-80gb-one-lost__535.129.03");
 

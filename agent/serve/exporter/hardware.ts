@@ -1,5 +1,5 @@
 import { catalog } from "../../../proto/catalog.ts";
-import { State, type Throttle, ThrottleSchema } from "../../../proto/gen/host_pb.js";
+import { ComputeModeSchema, State, type Throttle, ThrottleSchema } from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { type Family, labels, type Sample, scaled, withLabels } from "../../../proto/text.ts";
 import { sharesOf } from "./people.ts";
@@ -84,6 +84,14 @@ const throttles: Read = ({ gpus }) =>
     .flatMap(({ message, labels: set }) =>
       message.throttle.map((each) => ({ labels: withLabels(set, { reason: reason(each) }), value: 1 })),
     );
+
+/** COMPUTE_MODE_EXCLUSIVE_PROCESS is "exclusive_process". */
+const computeModes: Read = ({ gpus }) =>
+  gpus.flatMap(({ message: { computeMode }, labels: set, told }) => {
+    const name = computeMode === undefined ? undefined : ComputeModeSchema.value[computeMode]?.name;
+    if (!told || name === undefined) return [];
+    return [{ labels: withLabels(set, { mode: name.slice("COMPUTE_MODE_".length).toLowerCase() }), value: 1 }];
+  });
 
 /** Readers of what this machine does not have are not failures: they are left out. */
 const ofSources =
@@ -186,6 +194,39 @@ const own: readonly Metric[] = [
     "Why the GPU runs slower than its clocks allow, in a label; always 1.",
     "gpu_throttle",
     throttles,
+  ),
+  gauge(
+    "gpu_persistence_mode",
+    "Whether the driver stays loaded while nobody uses the GPU.",
+    "gpu_persistence_mode",
+    ofGpus(
+      ({ gpus }) => gpus,
+      ({ persistence }) => flag(persistence),
+    ),
+  ),
+  gauge(
+    "gpu_compute_mode",
+    "Which programs may compute on the GPU, in a label; always 1.",
+    "gpu_compute_mode",
+    computeModes,
+  ),
+  gauge(
+    "gpu_remapped_rows_pending",
+    "Whether a memory row is to be replaced at the next reset of the GPU.",
+    "gpu_remapped_rows_pending",
+    ofGpus(
+      ({ gpus }) => gpus,
+      ({ remapped }) => flag(remapped?.pending),
+    ),
+  ),
+  gauge(
+    "gpu_remapped_rows_failed",
+    "Whether a memory row could not be replaced: the GPU is to be exchanged.",
+    "gpu_remapped_rows_failed",
+    ofGpus(
+      ({ gpus }) => gpus,
+      ({ remapped }) => flag(remapped?.failed),
+    ),
   ),
   gauge(
     "gpu_xid_last_code",
