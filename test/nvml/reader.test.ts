@@ -116,8 +116,10 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
   });
 
   test("PCIe traffic that no link can carry is absent, and hides no other card's", () => {
+    const { read } = open(h200);
+    read();
     control("nvmlDeviceGetFieldValues 0 198 : 0 3 0+90000000000\n* 1 : 15\nnvmlDeviceGetFieldValues 2 197 : 999");
-    const { gpus } = open(h200).read();
+    const { gpus } = read();
     expect(gpus.map(({ pcieRxRate }) => pcieRxRate !== undefined)).toEqual([0, 0, 0, 1, 1, 1, 1, 1].map(Boolean));
     expect(gpus[0]).toMatchObject({ state: State.OK, utilization: 98 });
   });
