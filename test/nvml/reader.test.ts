@@ -181,6 +181,13 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
     expect(gpu(open(h200).read(), 0).nvlink).toMatchObject({ linksUp: 1, linksExpected: 1 });
   });
 
+  test("a divided card tells of no links: its instances use none", () => {
+    control("nvmlDeviceGetMigMode 0 : 0 1\nnvmlDeviceGetNvLinkState * : 0 0");
+    const [divided, other] = open(h200).read().gpus;
+    expect([divided?.nvlink, divided?.divided]).toEqual([undefined, true]);
+    expect(other?.nvlink).toMatchObject({ linksUp: 0, linksExpected: 18 });
+  });
+
   test("a card without NVLink has none, not one with 0 links", () => {
     expect(gpu(open(rtx4090).read(), 0).nvlink).toBeUndefined();
   });

@@ -84,7 +84,11 @@ export class Cards {
       this.#values(asker, gpu);
       this.#details(asker, gpu, settled);
       lists = this.#lists(asker);
-      if (instances !== undefined) gpu.divided = true;
+      if (instances !== undefined) {
+        gpu.divided = true;
+        // Instances use no links, says the MIG User Guide: those of a divided card may rest without being broken.
+        delete gpu.nvlink;
+      }
       gpu.procs = this.#procs(asker, withoutInstances(lists, instances ?? []));
     });
     const parts = instances?.map((instance) => this.#instance(instance, lists)) ?? [];

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { type GPUInfo, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
-import { cardName, verdict } from "../../card.ts";
+import { cardName, verdict, wholeOf } from "../../card.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
@@ -30,7 +30,8 @@ export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fr
               <tbody>
                 <CardRow
                   gpu={gpu}
-                  verdict={verdict(gpu, fresh)}
+                  verdict={verdict(gpu, fresh, wholeOf(info.gpus, gpu))}
+                  whole={wholeOf(info.gpus, gpu)}
                   resting={since === undefined ? undefined : (fleet.now.peek() - since) / 1000}
                 />
               </tbody>
