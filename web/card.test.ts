@@ -126,6 +126,8 @@ test.each([
 
 test("an instance that computes stays busy whatever is wrong with its card, and one fault is told once", () => {
   expect(verdict(part({ procs }), true, whole({ eccUncorrected: 3n }))).toBe("busy");
+  // Nothing computes on what is not there.
+  expect(verdict(part({ procs }), true, whole({ state: State.LOST }))).toBe("fault");
   expect(faults(part({ state: State.LOST }), whole({ state: State.LOST }))).toEqual([{ kind: "lost", count: 1 }]);
 });
 
