@@ -83,7 +83,8 @@ test("what went wrong with a card before it was lost is still told", () => {
   expect(roster.roll([], 1)).toMatchObject([{ id: 0, state: State.LOST, xidCount: 2n, xidLast: 79, xidTime: 1n }]);
 });
 
-const part = (id: number, rest: Card = {}): GPUInfo => card(id, { uuid: `MIG-${id}`, parent: "GPU-0", ...rest });
+const part = (id: number, rest: Card = {}): GPUInfo =>
+  card(id, { uuid: `MIG-${id}`, parent: "GPU-0", pciBusId: "0000:00:00.0", ...rest });
 
 test("an instance that was taken down is gone at once; one whose card is lost is lost with it", () => {
   const roster = new Roster();

@@ -3,7 +3,7 @@ import { type GPUInfo, GPUInfoSchema, State } from "../proto/gen/host_pb.js";
 import { mourned } from "./source/source.ts";
 
 interface Known {
-  /** Names, place, and what went wrong before: what stays true of a card that is gone. */
+  /** What was told of it last. */
   readonly card: GPUInfo;
   /** Ticks at which it was first missed; undefined while it is there. */
   lostAt: number | undefined;
@@ -26,10 +26,10 @@ export class Roster {
   roll(told: readonly GPUInfo[], ticks: number): GPUInfo[] {
     const named = told.map((gpu) => this.#named(gpu));
     const keys = new Set(named.map(keyOf));
-    for (const gpu of named) this.#meet(gpu, { keys, ticks });
+    for (const gpu of named) this.#meet(gpu, ticks);
     for (const [key, known] of this.#known) {
       if (keys.has(key)) continue;
-      if (destroyed(known.card, named)) this.#known.delete(key);
+      if (destroyed(known.card, named) || named.some((gpu) => replaces(gpu, known.card))) this.#known.delete(key);
       else known.lostAt ??= ticks;
     }
     const there = named.filter((gpu) => gpu.state !== State.LOST || this.mourns(gpu, ticks));
@@ -53,21 +53,13 @@ export class Roster {
     const known = [...this.#known.values()].find(({ card }) => card.id === gpu.id)?.card;
     return known === undefined
       ? gpu
-      : create(GPUInfoSchema, { ...known, state: gpu.state, ...(gpu.err && { err: gpu.err }) });
+      : create(GPUInfoSchema, { ...lasting(known), state: gpu.state, ...(gpu.err && { err: gpu.err }) });
   }
 
-  #meet(gpu: GPUInfo, { keys, ticks }: { keys: ReadonlySet<string>; ticks: number }): void {
+  #meet(gpu: GPUInfo, ticks: number): void {
     const key = keyOf(gpu);
     const before = this.#known.get(key);
-    const lostAt = gpu.state === State.LOST ? (before?.lostAt ?? ticks) : undefined;
-    this.#known.set(key, { card: lasting(gpu), lostAt });
-    if (lostAt !== undefined || gpu.parent !== undefined) return;
-    // In its slot, or under its number when it never had a name: the same card, or the one that was put in its place.
-    for (const [other, { card }] of this.#known) {
-      if (keys.has(other) || card.parent !== undefined) continue;
-      const samePlace = card.pciBusId === undefined ? !card.uuid && card.id === gpu.id : card.pciBusId === gpu.pciBusId;
-      if (samePlace) this.#known.delete(other);
-    }
+    this.#known.set(key, { card: gpu, lostAt: gpu.state === State.LOST ? (before?.lostAt ?? ticks) : undefined });
   }
 
   #missing(keys: ReadonlySet<string>, ticks: number): GPUInfo[] {
@@ -87,6 +79,14 @@ const within = (lostAt: number | undefined, ticks: number): boolean => lostAt !=
 const destroyed = ({ parent }: GPUInfo, told: readonly GPUInfo[]): boolean =>
   parent !== undefined && told.some(({ uuid, state }) => uuid === parent && state !== State.LOST);
 
+/** In the slot of a card that is missing, or under its number when that never had a name: the same, or put in its place. */
+function replaces(gpu: GPUInfo, missing: GPUInfo): boolean {
+  if (gpu.state === State.LOST || gpu.parent !== undefined || missing.parent !== undefined) return false;
+  if (missing.pciBusId !== undefined) return gpu.pciBusId === missing.pciBusId;
+  return !missing.uuid && gpu.id === missing.id;
+}
+
+/** Names, place, and what went wrong before: what stays true of a card that is gone. */
 function lasting(gpu: GPUInfo): GPUInfo {
   const { id, name, uuid, pciBusId, vendor, card, integrated, parent, instance, divided } = gpu;
   const { xidCount, xidLast, xidTime } = gpu;
@@ -109,7 +109,7 @@ function lasting(gpu: GPUInfo): GPUInfo {
 }
 
 const missed = (card: GPUInfo): GPUInfo =>
-  create(GPUInfoSchema, { ...card, state: State.LOST, err: "The card vanished from the system" });
+  create(GPUInfoSchema, { ...lasting(card), state: State.LOST, err: "The card vanished from the system" });
 
 /** Cards by their numbers, the instances of each behind it. */
 const order = ({ id = 0 }: GPUInfo): number => (id < 1000 ? id * 1000 : id - 999);

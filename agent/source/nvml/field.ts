@@ -24,6 +24,18 @@ export const linkSwitched: Field = { id: 147 };
 export const pcieSent: Field = { id: 197 };
 export const pcieReceived: Field = { id: 198 };
 
+/** Fields, and the structs that ask for them. */
+interface Question {
+  readonly fields: readonly Field[];
+  readonly form: Buffer;
+}
+
+function question(fields: readonly Field[]): Question {
+  const form = Buffer.alloc(fields.length * fieldSize);
+  fields.forEach((each, i) => void askField(form, i * fieldSize, each));
+  return { fields, form };
+}
+
 /**
  * Asks for several fields of a device in one call. One that a device refused is not asked for again until it is
  * forgotten: the driver takes up to a millisecond to say no.
@@ -31,15 +43,15 @@ export const pcieReceived: Field = { id: 198 };
 export class FieldList {
   readonly #nvml: Nvml;
   readonly #call: Foreign | undefined;
-  readonly #all: readonly Field[];
   readonly #buffer: Buffer;
+  readonly #everything: Question;
   /** What each device is still asked for. */
-  readonly #offered = new Map<bigint, readonly Field[]>();
+  readonly #offered = new Map<bigint, Question>();
 
   constructor(nvml: Nvml, fields: readonly Field[]) {
     this.#nvml = nvml;
     this.#call = nvml.newest(["nvmlDeviceGetFieldValues"], ["uint64", "uint32", "pointer"]);
-    this.#all = fields;
+    this.#everything = question(fields);
     this.#buffer = Buffer.alloc(fields.length * fieldSize);
   }
 
@@ -53,9 +65,10 @@ export class FieldList {
    * @throws NvmlError
    */
   read(device: Device): ReadonlyMap<Field, bigint> | undefined {
-    const fields = this.#offered.get(device.handle) ?? this.#all;
+    const asked = this.#offered.get(device.handle) ?? this.#everything;
+    const { fields } = asked;
     if (this.#call === undefined || fields.length === 0) return undefined;
-    fields.forEach((each, i) => void askField(this.#buffer, i * fieldSize, each));
+    asked.form.copy(this.#buffer);
     const result = this.#call(device.handle, fields.length, this.#buffer);
     const found = new Map<Field, bigint>();
     const offered: Field[] = [];
@@ -66,13 +79,15 @@ export class FieldList {
       this.#record(device, each, { ...answer, result: outcome });
       if (outcome === code.success && answer.value !== undefined) found.set(each, answer.value);
     });
-    if (offered.length < fields.length || fields === this.#all) this.#offered.set(device.handle, offered);
+    if (offered.length < fields.length) this.#offered.set(device.handle, question(offered));
     if (result !== code.success) return this.#nvml.refusal(result);
     return found.size > 0 ? found : undefined;
   }
 
   #record({ index }: Device, { id, scope }: Field, { result, type, value }: ReturnType<typeof field>): void {
-    const asked = scope === allLinks ? `${index} ${id} all` : `${index} ${id}`;
-    this.#nvml.record("nvmlDeviceGetFieldValues", asked, result, value === undefined ? "" : `${type} ${value}`);
+    this.#nvml.record("nvmlDeviceGetFieldValues", () => {
+      const asked = scope === allLinks ? `${index} ${id} all` : `${index} ${id}`;
+      return [asked, result, value === undefined ? "" : `${type} ${value}`];
+    });
   }
 }

@@ -287,9 +287,14 @@ export class Nvml {
     return undefined;
   }
 
-  /** Writes a call of another shape into the recording. */
-  record(stem: string, args: number | string, result: number, values: string): void {
-    this.#tap?.(`${stem} ${args} : ${result} ${values}`.trimEnd());
+  /**
+   * Writes a call of another shape into the recording.
+   * @param told Arguments, return code and values; not asked for where nothing is recorded.
+   */
+  record(stem: string, told: () => readonly [args: number | string, result: number, values: string]): void {
+    if (this.#tap === undefined) return;
+    const [args, result, values] = told();
+    this.#tap(`${stem} ${args} : ${result} ${values}`.trimEnd());
   }
 
   /**
