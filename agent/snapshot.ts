@@ -1,6 +1,7 @@
 import { clone, create } from "@bufbuild/protobuf";
 import {
   DiskInfoSchema,
+  type GPUInfo,
   GPUInfoSchema,
   type HostInfo,
   HostInfoSchema,
@@ -10,6 +11,7 @@ import {
 } from "../proto/gen/host_pb.js";
 import { cleanAll } from "./clean.ts";
 import type { Machine } from "./machine.ts";
+import { Roster } from "./roster.ts";
 import { describe } from "./source/process.ts";
 import type { Options, Reader, Source } from "./source/source.ts";
 
@@ -44,6 +46,7 @@ class Watch {
   #triedAt = Number.NEGATIVE_INFINITY;
   #absent = false;
   #reading: Promise<void> | undefined;
+  readonly #roster = new Roster();
   #good: Good | undefined;
   #state = State.UNSPECIFIED;
   #err: string | undefined;
@@ -119,6 +122,7 @@ class Watch {
   #succeed(part: HostInfo): void {
     const { machine, log } = this.#all;
     const sampled = machine.now();
+    part.gpus = this.#roster.roll(part.gpus, machine.ticks());
     for (const device of [...part.gpus, ...part.disks]) {
       device.state ??= State.OK;
       // A device that was not read keeps its silence about when it was.
@@ -147,13 +151,15 @@ class Watch {
 
   /** What may be shown now: the part read last, marked where it is not from this collection. */
   shown(): HostInfo | undefined {
-    if (this.#good === undefined) return undefined;
-    if (this.#state === State.OK) return this.#good.part;
-    if (this.#all.machine.ticks() - this.#good.at >= remembered) {
-      this.#good = undefined;
-      return undefined;
+    if (this.#good !== undefined && this.#state === State.OK) return this.#good.part;
+    const ticks = this.#all.machine.ticks();
+    if (this.#good !== undefined && ticks - this.#good.at >= remembered) this.#good = undefined;
+    if (this.#good === undefined) {
+      // Of the others nothing is known any more; these were lost before, and still are.
+      const gpus = this.#roster.lost(ticks);
+      return gpus.length > 0 ? create(HostInfoSchema, { gpus }) : undefined;
     }
-    return stale(this.#good.part, this.#err ?? "");
+    return stale(this.#good.part, { err: this.#err ?? "", listed: (gpu) => this.#roster.mourns(gpu, ticks) });
   }
 
   info(): SourceInfo | undefined {
@@ -177,10 +183,11 @@ class Watch {
 }
 
 /** The same values, every device saying that they are old. */
-function stale(part: HostInfo, err: string): HostInfo {
+function stale(part: HostInfo, { err, listed }: { err: string; listed(lost: GPUInfo): boolean }): HostInfo {
+  const gpus = part.gpus.filter((gpu) => gpu.state !== State.LOST || listed(gpu));
   return create(HostInfoSchema, {
     ...part,
-    gpus: part.gpus.map((gpu) => {
+    gpus: gpus.map((gpu) => {
       const old = clone(GPUInfoSchema, gpu);
       if (old.state === State.OK) old.state = State.STALE;
       old.err ??= err;
@@ -228,16 +235,22 @@ export class Snapshot {
       const info = watch.info();
       if (info !== undefined) answer.sources.push(info);
     }
-    if (answer.gpus.length === 0) answer.err ??= this.#gpuError();
+    const err = this.#gpuError(answer);
+    if (err !== undefined) answer.err ??= err;
     answer.agentVersion = this.#all.version;
     answer.sampled = BigInt(this.#all.machine.now());
     cleanAll(HostInfoSchema, answer);
     return answer;
   }
 
-  /** Why there are no GPUs, in the words of whoever looked for them. */
-  #gpuError(): string | undefined {
-    const errors = this.#watches.flatMap((watch) => (watch.source.gpus && watch.info()?.err) || []);
+  /** Why there are no GPUs, or none but lost ones, in the words of whoever looked for them. */
+  #gpuError({ gpus }: HostInfo): string | undefined {
+    if (gpus.some(({ state }) => state !== State.LOST)) return undefined;
+    const errors = this.#watches.flatMap((watch) => {
+      const { err, state } = (watch.source.gpus && watch.info()) || {};
+      // A driver that this machine never had explains no loss.
+      return err === undefined || (gpus.length > 0 && state === State.UNSUPPORTED) ? [] : [err];
+    });
     return errors.length > 0 ? errors.join("; ") : undefined;
   }
 

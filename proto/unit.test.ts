@@ -8,6 +8,7 @@ test.each([
   [1024, Unit.BYTES, "1.0 KiB"],
   [85_899_345_920, Unit.BYTES, "80.0 GiB"],
   [2 ** 60, Unit.BYTES, "1024 PiB"],
+  [1536, Unit.KIBIBYTES, "1.5 MiB"],
   [1_250_000, Unit.BYTES_PER_SECOND, "1.2 MiB/s"],
   [99.6, Unit.PERCENT, "100%"],
   [41, Unit.CELSIUS, "41 °C"],

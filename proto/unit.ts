@@ -18,6 +18,8 @@ export function show(value: number, unit: Unit): string {
   switch (unit) {
     case Unit.BYTES:
       return scaled(value, 1024, binary);
+    case Unit.KIBIBYTES:
+      return scaled(value * 1024, 1024, binary);
     case Unit.BYTES_PER_SECOND:
       return `${scaled(value, 1024, binary)}/s`;
     case Unit.PERCENT:

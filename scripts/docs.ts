@@ -31,6 +31,7 @@ const units: Readonly<Record<Unit, string>> = {
   [Unit.SECONDS]: "s",
   [Unit.COUNT]: "",
   [Unit.MILLIJOULES]: "mJ",
+  [Unit.KIBIBYTES]: "KiB",
 };
 
 function metricRow(m: Metric): string {

@@ -12,6 +12,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
   agent: [
     ["agent/allow.ts", "agent/clean.ts", "agent/machine.ts", "agent/machine/"],
     ["agent/source/"],
+    ["agent/roster.ts"],
     ["agent/gate.ts", "agent/snapshot.ts"],
     ["agent/tls.ts", "agent/token.ts"],
     ["agent/capture.ts", "agent/serve/"],

@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { type GPUInfo, GPUInfoSchema, State, Throttle, Vendor } from "../proto/gen/host_pb.js";
-import { cardName, environment, faults, idle, modelOf, selector, share, verdict } from "./card.ts";
+import { cardName, environment, faults, idle, modelOf, selector, share, verdict, wholeOf } from "./card.ts";
 
 const GiB = 1024n ** 3n;
 const MiB = 1024n ** 2n;
@@ -104,6 +104,45 @@ test("a divided card is never free: its instances are, by their memory and proce
   expect(verdict(part({ memUsed: 2n * GiB }), true)).toBe("busy");
   expect(verdict(part({ state: State.LOST }), true)).toBe("fault");
   expect(verdict(part({}), false)).toBe("unknown");
+});
+
+const whole = (rest: MessageInitShape<typeof GPUInfoSchema>): GPUInfo =>
+  card({ uuid: "GPU-0", divided: true, ...rest });
+
+test.each([
+  ["is sound", {}, "free", []],
+  ["raised an Xid of the hardware", { xidCount: 1n, xidLast: 79 }, "fault", ["xid"]],
+  ["has memory errors", { eccUncorrected: 3n }, "fault", ["ecc-uncorrected"]],
+  ["fell off the bus", { state: State.LOST }, "fault", ["lost"]],
+  ["hangs", { state: State.HUNG }, "fault", ["hung"]],
+  ["was not read lately", { state: State.STALE }, "unknown", ["stale"]],
+  ["ran a faulty program", { xidCount: 1n, xidLast: 31 }, "free", []],
+] as const)("an instance whose card %s is %s", (_, rest, wanted, kinds) => {
+  const gpus = [card({ uuid: "GPU-9", eccUncorrected: 1n }), whole(rest), part({})];
+  const instance = part({});
+  expect(verdict(instance, true, wholeOf(gpus, instance))).toBe(wanted);
+  expect(faults(instance, wholeOf(gpus, instance)).map(({ kind }) => kind)).toEqual(kinds);
+});
+
+test("an instance that computes stays busy whatever is wrong with its card, and one fault is told once", () => {
+  expect(verdict(part({ procs }), true, whole({ eccUncorrected: 3n }))).toBe("busy");
+  // Nothing computes on what is not there.
+  expect(verdict(part({ procs }), true, whole({ state: State.LOST }))).toBe("fault");
+  expect(faults(part({ state: State.LOST }), whole({ state: State.LOST }))).toEqual([{ kind: "lost", count: 1 }]);
+});
+
+test("a card that is not divided has no other behind it", () => {
+  const gpus = [card({ uuid: "GPU-0" }), card({})];
+  expect(gpus.map((gpu) => wholeOf(gpus, gpu))).toEqual([undefined, undefined]);
+});
+
+test.each([
+  ["are all up", { linksUp: 18, linksExpected: 18 }, "free", []],
+  ["are up but for one", { linksUp: 17, linksExpected: 18 }, "fault", [{ kind: "nvlink", count: 1, of: 18 }]],
+  ["nobody counted", { rxTotal: 5n }, "free", []],
+] as const)("when a card's NVLinks %s", (_, nvlink, wanted, found) => {
+  const gpu = card({ nvlink });
+  expect([verdict(gpu, true), faults(gpu)]).toEqual([wanted, found]);
 });
 
 test("an instance is named after its card, and CUDA knows it by its uuid", () => {

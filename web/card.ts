@@ -8,7 +8,9 @@ export const verdicts: readonly Verdict[] = ["free", "held", "busy", "fault", "u
 /** What is wrong with a card, in the order in which it matters. */
 export type Fault =
   | { readonly kind: "lost" | "hung" | "stale" | "ecc-uncorrected"; readonly count: number }
-  | { readonly kind: "xid"; readonly count: number; readonly code: number; readonly at: number };
+  | { readonly kind: "xid"; readonly count: number; readonly code: number; readonly at: number }
+  /** `count` of NVLink links are down, of so many. */
+  | { readonly kind: "nvlink"; readonly count: number; readonly of: number };
 
 const MiB = 1024 * 1024;
 
@@ -33,8 +35,22 @@ function heldAbove(total: number): number {
   return Math.max(total * freeRule.memoryShare, freeRule.memoryFloor);
 }
 
-/** What is broken about a card. An agent of the first GOHM names no state; its cards count as read. */
-export function faults(gpu: GPUInfo): Fault[] {
+/** The divided card that an instance is a part of; undefined for every other card. */
+export function wholeOf(gpus: readonly GPUInfo[], { parent }: GPUInfo): GPUInfo | undefined {
+  return parent === undefined ? undefined : gpus.find(({ uuid }) => uuid === parent);
+}
+
+/**
+ * What is broken about a card. An agent of the first GOHM names no state; its cards count as read.
+ * @param whole The card that an instance is a part of: what is wrong with that is wrong with its parts.
+ */
+export function faults(gpu: GPUInfo, whole?: GPUInfo): Fault[] {
+  const own = faultsOf(gpu);
+  const kinds = new Set(own.map(({ kind }) => kind));
+  return whole === undefined ? own : [...own, ...faultsOf(whole).filter(({ kind }) => !kinds.has(kind))];
+}
+
+function faultsOf(gpu: GPUInfo): Fault[] {
   const found: Fault[] = [];
   if (gpu.state === State.LOST) found.push({ kind: "lost", count: 1 });
   if (gpu.state === State.HUNG) found.push({ kind: "hung", count: 1 });
@@ -44,6 +60,8 @@ export function faults(gpu: GPUInfo): Fault[] {
   const xids = Number(gpu.xidCount ?? 0n);
   const code = gpu.xidLast ?? 0;
   if (xids > 0 && !programXids.has(code)) found.push({ kind: "xid", count: xids, code, at: Number(gpu.xidTime ?? 0n) });
+  const { linksUp = 0, linksExpected = 0 } = gpu.nvlink ?? {};
+  if (linksUp < linksExpected) found.push({ kind: "nvlink", count: linksExpected - linksUp, of: linksExpected });
   return found;
 }
 
@@ -58,12 +76,13 @@ export const counts = (gpu: GPUInfo): boolean => gpu.integrated !== true;
 /**
  * What a card is. `fresh`: its host answered lately. A reading that is missing never makes a card free: a dead sensor
  * must not look like an idle card.
+ * @param whole The card that an instance is a part of.
  */
-export function verdict(gpu: GPUInfo, fresh: boolean): Verdict {
-  if (gpu.state === State.LOST || gpu.state === State.HUNG) return "fault";
+export function verdict(gpu: GPUInfo, fresh: boolean, whole?: GPUInfo): Verdict {
+  if (gone(gpu) || (whole !== undefined && gone(whole))) return "fault";
   // Nobody computes on it: its instances are cards of their own.
   if (gpu.divided) return "unknown";
-  if (!fresh || gpu.state === State.STALE || gpu.state === State.UNSUPPORTED) return "unknown";
+  if (!fresh || old(gpu) || (whole !== undefined && old(whole))) return "unknown";
   // The system powers a card down when nobody uses it: that is an answer, and the only one to be had without waking it.
   if (gpu.asleep) return counts(gpu) ? "free" : "unknown";
   const resting = idle(gpu);
@@ -76,8 +95,11 @@ export function verdict(gpu: GPUInfo, fresh: boolean): Verdict {
   // No driver measures the utilization of an instance; what holds none of its memory computes nothing there.
   const measured = resting !== undefined || gpu.parent !== undefined;
   if (!measured || used === undefined || !counts(gpu)) return "unknown";
-  return faults(gpu).length > 0 ? "fault" : "free";
+  return faults(gpu, whole).length > 0 ? "fault" : "free";
 }
+
+const gone = ({ state }: GPUInfo): boolean => state === State.LOST || state === State.HUNG;
+const old = ({ state }: GPUInfo): boolean => state === State.STALE || state === State.UNSUPPORTED;
 
 /** "NVIDIA H100 80GB HBM3" → "H100 80GB HBM3": the maker is told by the rest. */
 export function modelOf(gpu: GPUInfo): string {

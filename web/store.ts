@@ -2,7 +2,7 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 import { apply } from "../proto/delta.ts";
 import { type Event, type Host, Link } from "../proto/gen/feed_pb.js";
 import { type GPUInfo, State } from "../proto/gen/host_pb.js";
-import { verdict } from "./card.ts";
+import { verdict, wholeOf } from "./card.ts";
 import type { Connection } from "./feed.ts";
 import { type Summary, summarize } from "./summary.ts";
 
@@ -137,7 +137,7 @@ function haystack({ name, address, info }: Host): string {
 function markResting(entry: Entry, now: number): void {
   const gpus: readonly GPUInfo[] = entry.host.peek().info?.gpus ?? [];
   gpus.forEach((gpu, i) => {
-    const resting = gpu.state !== State.STALE && verdict(gpu, true) === "held";
+    const resting = gpu.state !== State.STALE && verdict(gpu, true, wholeOf(gpus, gpu)) === "held";
     if (!resting) entry.restingSince.delete(i);
     else if (!entry.restingSince.has(i)) entry.restingSince.set(i, now);
   });

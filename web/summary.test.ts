@@ -62,16 +62,17 @@ test("cards of a second vendor are offered under the numbers of the machine and 
   expect(offers[0]?.places).toMatchObject([{ ids: [2], selectors: ["0"] }]);
 });
 
+const part = (id: number, uuid: string): GPUInfo => ({
+  ...free(id, "NVIDIA A100 MIG 1g.5gb"),
+  uuid,
+  parent: "GPU-0",
+});
+
 test("a divided card is counted by its instances, which are offered by their uuids", () => {
-  const part = (id: number, uuid: string): GPUInfo => ({
-    ...free(id, "NVIDIA A100 MIG 1g.5gb"),
-    uuid,
-    parent: "GPU-0",
-  });
   const { cards, count, offers, troubles } = summarize([
     host("a", {
       gpus: [
-        { ...free(0, "NVIDIA A100"), divided: true, eccUncorrected: 1n },
+        { ...free(0, "NVIDIA A100"), uuid: "GPU-0", divided: true },
         part(1000, "MIG-a"),
         { ...part(1001, "MIG-b"), procs: [create(ProcInfoSchema, { pid: 1, username: "ada" })] },
       ],
@@ -81,8 +82,20 @@ test("a divided card is counted by its instances, which are offered by their uui
   expect(count).toEqual({ free: 1, busy: 0, held: 1, fault: 0, unknown: 0 });
   expect(offers.map(({ model, free, total }) => [model, free, total])).toEqual([["A100 MIG 1g.5gb", 1, 2]]);
   expect(offers[0]?.places[0]).toMatchObject({ ids: [1000], selectors: ["MIG-a"] });
-  // What is wrong with the card is wrong with it, divided or not.
-  expect(troubles).toMatchObject([{ kind: "card", card: 0 }]);
+  expect(troubles).toEqual([]);
+});
+
+test("no instance of a broken card is offered, and what is wrong is told once, of the card", () => {
+  const broken = { ...free(0, "NVIDIA A100"), uuid: "GPU-0", divided: true, eccUncorrected: 1n };
+  const { count, offers, troubles } = summarize([
+    host("a", { gpus: [broken, part(1000, "MIG-a"), part(1001, "MIG-b"), free(1, "NVIDIA A100")] }),
+  ]);
+  expect(count).toEqual({ free: 1, busy: 0, held: 0, fault: 2, unknown: 0 });
+  expect(offers.map(({ model, free }) => [model, free])).toEqual([
+    ["A100", 1],
+    ["A100 MIG 1g.5gb", 0],
+  ]);
+  expect(troubles).toMatchObject([{ kind: "card", card: 0, fault: { kind: "ecc-uncorrected" } }]);
 });
 
 test("cards of a host that does not answer are neither offered nor counted for their users", () => {

@@ -1,6 +1,17 @@
 import { type Host, Link } from "../proto/gen/feed_pb.js";
 import { type DiskInfo, type GPUInfo, type ProcInfo, State, type Vendor } from "../proto/gen/host_pb.js";
-import { counts, type Fault, faults, harmful, modelOf, selector, share, type Verdict, verdict } from "./card.ts";
+import {
+  counts,
+  type Fault,
+  faults,
+  harmful,
+  modelOf,
+  selector,
+  share,
+  type Verdict,
+  verdict,
+  wholeOf,
+} from "./card.ts";
 
 /** One host as it stands: its last answer, and whether that may be shown as live. */
 export interface Standing {
@@ -146,10 +157,11 @@ export function summarize(standings: readonly Standing[]): Summary {
   const holders = new Map<string, { cards: number; idle: number; memory: number }>();
   let cards = 0;
   for (const { host, fresh } of standings) {
-    for (const gpu of host.info?.gpus ?? []) {
+    const gpus = host.info?.gpus ?? [];
+    for (const gpu of gpus) {
       // A divided card is counted by its instances.
       if (gpu.divided || !counts(gpu)) continue;
-      const state = verdict(gpu, fresh);
+      const state = verdict(gpu, fresh, wholeOf(gpus, gpu));
       count[state]++;
       cards++;
       addOffer(offers, host.name, gpu, state);

@@ -2,13 +2,13 @@ import { State, Vendor } from "../../proto/gen/host_pb.js";
 import { type Client, Clients, clientKey, type Since } from "../machine/drm/clients.ts";
 import type { FdInfo } from "../machine/drm/fdinfo.ts";
 import { Gate } from "../machine/drm/gate.ts";
-import { Roster, type Seat } from "../machine/drm/roster.ts";
+import { type Seat, Seats } from "../machine/drm/seat.ts";
 import { asleep, type Card, Finder, nodes } from "../machine/drm.ts";
 import type { Machine } from "../machine.ts";
 import { gpuIds, type Held, heldMemory, slotOf } from "./amdgpu/kfd.ts";
 import { procsOf } from "./amdgpu/procs.ts";
 import { Radeon } from "./amdgpu/values.ts";
-import { Baseline, type Gpu, type Options, type Part, type Proc, type Reader, type Source } from "./source.ts";
+import { Baseline, type Gpu, mourned, type Options, type Part, type Proc, type Reader, type Source } from "./source.ts";
 
 const vendor = "1002";
 
@@ -29,14 +29,14 @@ export const amdgpu: Source = {
 interface Read {
   readonly seat: Seat;
   readonly gpu: Gpu;
-  /** Its device nodes must be left alone: it sleeps, hangs, or is gone. */
+  /** Its device nodes must be left alone: it sleeps, hangs, or is dead. */
   readonly closed: boolean;
 }
 
 class AmdGpus implements Reader {
   readonly #machine: Machine;
   readonly #finder: Finder;
-  readonly #roster = new Roster();
+  readonly #seats = new Seats(mourned);
   readonly #gate: Gate;
   readonly #clients: Clients;
   readonly #radeons = new Map<string, Radeon>();
@@ -52,11 +52,11 @@ class AmdGpus implements Reader {
   }
 
   async read(): Promise<Part> {
-    const seats = this.#roster.seat(this.#finder.find(), this.#machine.ticks());
+    const seats = this.#seats.seat(this.#finder.find(), this.#machine.ticks());
     const reads: Read[] = [];
     // One after the other: one process asks for all of them as long as they answer.
     for (const seat of seats) reads.push(await this.#card(seat));
-    const procs = this.#procs(reads.filter(({ seat }) => !seat.gone));
+    const procs = this.#procs(reads);
     return { gpus: reads.map(({ seat, gpu }) => ({ ...gpu, procs: procs.get(seat.card.pci) ?? [] })) };
   }
 
@@ -77,7 +77,6 @@ class AmdGpus implements Reader {
     const radeon = this.#radeon(card);
     const base: Gpu = { id, card: card.number, vendor: Vendor.AMD, ...radeon.names() };
     const closed = (rest: Gpu): Read => ({ seat, gpu: { ...base, ...rest }, closed: true });
-    if (seat.gone) return closed({ state: State.LOST, err: "The card vanished from the system" });
     if (asleep(this.#machine, card)) return closed({ asleep: true });
     const busy = await this.#gate.ask(`${card.folder}/gpu_busy_percent`);
     if (busy === undefined) return closed({ state: State.HUNG, err: "The driver does not answer for this card" });

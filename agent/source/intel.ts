@@ -2,12 +2,12 @@ import { State, Vendor } from "../../proto/gen/host_pb.js";
 import { Clients, clientKey } from "../machine/drm/clients.ts";
 import type { FdInfo } from "../machine/drm/fdinfo.ts";
 import { Gate } from "../machine/drm/gate.ts";
-import { Roster, type Seat } from "../machine/drm/roster.ts";
+import { type Seat, Seats } from "../machine/drm/seat.ts";
 import { asleep, type Card, Finder, given, nodes } from "../machine/drm.ts";
 import type { Machine } from "../machine.ts";
 import { procsOf, utilization } from "./intel/engines.ts";
 import { Arc } from "./intel/values.ts";
-import { Baseline, type Gpu, type Options, type Part, type Reader, type Source } from "./source.ts";
+import { Baseline, type Gpu, mourned, type Options, type Part, type Reader, type Source } from "./source.ts";
 
 const vendor = "8086";
 
@@ -25,14 +25,14 @@ export const intel: Source = {
 interface Read {
   readonly card: Card;
   readonly gpu: Gpu;
-  /** Its device nodes must be left alone: it sleeps, hangs, or is gone. */
+  /** Its device nodes must be left alone: it sleeps, or hangs. */
   readonly closed: boolean;
 }
 
 class IntelGpus implements Reader {
   readonly #machine: Machine;
   readonly #finder: Finder;
-  readonly #roster = new Roster();
+  readonly #seats = new Seats(mourned);
   readonly #gate: Gate;
   readonly #clients: Clients;
   readonly #arcs = new Map<string, Arc>();
@@ -46,7 +46,7 @@ class IntelGpus implements Reader {
   }
 
   async read(): Promise<Part> {
-    const seats = this.#roster.seat(this.#finder.find(), this.#machine.ticks());
+    const seats = this.#seats.seat(this.#finder.find(), this.#machine.ticks());
     const reads: Read[] = [];
     // One after the other: one process asks for all of them as long as they answer.
     for (const seat of seats) reads.push(await this.#card(seat));
@@ -65,11 +65,10 @@ class IntelGpus implements Reader {
     return arc;
   }
 
-  async #card({ card, index: id, gone }: Seat): Promise<Read> {
+  async #card({ card, index: id }: Seat): Promise<Read> {
     const arc = this.#arc(card);
     const base: Gpu = { id, card: card.number, vendor: Vendor.INTEL, ...arc.names() };
     const closed = (rest: Gpu): Read => ({ card, gpu: { ...base, ...rest }, closed: true });
-    if (gone) return closed({ state: State.LOST, err: "The card vanished from the system" });
     if (asleep(this.#machine, card)) return closed({ asleep: true });
     if ((await this.#gate.ask(arc.probe())) === undefined) {
       return closed({ state: State.HUNG, err: "The driver does not answer for this card" });

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Machine } from "../machine.ts";
-import { type Gpu, ok } from "./nvml/card.ts";
+import { type Gpu, ok } from "./nvml/gpu.ts";
 import { Link } from "./nvml/link.ts";
 import type { Reading } from "./nvml/reader.ts";
 import { findLibraries, hasDriver, NoLibrary } from "./nvml/search.ts";
@@ -31,6 +31,8 @@ class Nvidia implements Reader {
   readonly #options: Options;
   readonly #link: Link;
   readonly #xids = new Map<string, Xids>();
+  /** The most links that were up at once, by uuid. */
+  readonly #links = new Map<string, number>();
   #smi: Smi | undefined;
   /** What the kernel said of its driver at the last read. */
   #driver: string | undefined;
@@ -54,6 +56,7 @@ class Nvidia implements Reader {
     for (const gpu of gpus) {
       if (gpu.state === ok) gpu.sampled = now;
       this.#count(gpu, now);
+      this.#expect(gpu);
     }
     return { gpus, system };
   }
@@ -97,6 +100,13 @@ class Nvidia implements Reader {
     this.#link.close();
     this.#smi?.close();
     return Promise.resolve();
+  }
+
+  /** A link that was up and is not any more is broken, whichever reader saw it last. */
+  #expect({ uuid, nvlink }: Gpu): void {
+    if (uuid === undefined || nvlink?.linksExpected === undefined) return;
+    nvlink.linksExpected = Math.max(nvlink.linksExpected, this.#links.get(uuid) ?? 0);
+    this.#links.set(uuid, nvlink.linksExpected);
   }
 
   /** The reader counts from answer to answer, and may be started anew at any time: the sum is kept here. */

@@ -31,6 +31,9 @@ export interface Log {
   warn(message: string): void;
 }
 
+/** Milliseconds for which a card that was lost stays listed as such. */
+export const mourned = 24 * 3_600_000;
+
 /** Reads one kind of thing. It knows no network, no other source, and keeps no values: the snapshot remembers. */
 export interface Source {
   readonly name: string;
@@ -43,6 +46,7 @@ export interface Source {
 export interface Reader {
   /**
    * Reads once. Given up at the deadline (the signal tells); a read that is still under way is not started again.
+   * A card that is no longer there is left out: the snapshot remembers it, and lists it as lost.
    * @throws Error when nothing could be read; what was read last is then shown as stale.
    */
   read(signal: AbortSignal): Promise<Part>;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { State } from "../../proto/gen/host_pb.js";
 import { missingCompiler, player } from "./build.ts";
-import { gpu, h100, type Rig, type RigOptions, rig, rtx4090 } from "./rig.ts";
+import { gpu, h100, h200, type Rig, type RigOptions, rig, rtx4090 } from "./rig.ts";
 
 const reason = missingCompiler();
 const patience = { timeout: 30_000, interval: 50 };
@@ -163,11 +163,22 @@ nvmlDeviceGetProcessUtilization 1 : 0 ${pids.map((pid) => `${pid}:1000:${pid % 1
     expect(gpu(await read(), 3)).toMatchObject({ xidCount: 0n });
   });
 
+  test("a link that dies is missed over the death of the reader, also where bridges join only some of the cards", async () => {
+    const { read, failure, control, readers, skip } = await setUp(h200);
+    const bridged = Array.from({ length: 8 }, (_, i) => `nvmlDeviceGetFieldValues ${i} 147 : 3`).join("\n");
+    control(bridged);
+    expect(gpu(await read(), 2).nvlink).toMatchObject({ linksUp: 18, linksExpected: 18 });
+    expect(gpu(await read(), 6).nvlink).toMatchObject({ linksUp: 17, linksExpected: 17 });
+    process.kill(readers()[0] ?? 0, "SIGKILL");
+    control(`${bridged}\nnvmlDeviceGetNvLinkState 2 4 : 0 0`);
+    await failure();
+    skip(1000);
+    expect(gpu(await read(), 2).nvlink).toMatchObject({ linksUp: 17, linksExpected: 18 });
+  });
+
   test("details that a card does not offer, or that cannot be, are absent", async () => {
     const { read, control } = await setUp(h100);
     const details = ["decoder", "energy", "memTemp", "pcie", "remapped", "persistence", "computeMode"] as const;
-    const before = gpu(await read(), 0);
-    for (const field of details) expect(before[field], field).toBeDefined();
     control(`nvmlDeviceGetDecoderUtilization 0 : 0 101
 nvmlDeviceGetTotalEnergyConsumption 0 : 3
 nvmlDeviceGetFieldValues 0 : 13
@@ -179,7 +190,9 @@ nvmlDeviceGetRemappedRows 0 : 4
 nvmlDeviceGetPersistenceMode 0 : 3
 nvmlDeviceGetComputeMode 0 : 0 77
 nvmlDeviceGetPerformanceState 0 : 0 32`);
-    const during = gpu(await read(), 0);
+    const info = await read();
+    for (const field of details) expect(gpu(info, 1)[field], field).toBeDefined();
+    const during = gpu(info, 0);
     for (const field of [...details, "performance", "err"] as const) expect(during[field], field).toBeUndefined();
     expect(during).toMatchObject({ state: State.OK, utilization: 97 });
   });

@@ -27,6 +27,8 @@
  *   nvmlDeviceGetAttributes 1002 : 0 14                             multiprocessors
  *   nvmlDeviceGetRemappedRows 0 : 0 1 0 0 0                         correctable, uncorrectable, pending, failure
  *   nvmlDeviceGetFieldValues 0 82 : 0 1 71                          GPU 0, field 82 (memory temperature), type 1 (unsigned int), 71
+ *   nvmlDeviceGetFieldValues 0 138 all : 0 3 8812+300               field 138 of all links together: 8812, and 300 more each time it is asked for
+ *   nvmlDeviceGetNvLinkState 0 17 : 0 1                             GPU 0, link 17 is up; 2 (INVALID_ARGUMENT) where there is none
  *   nvmlDeviceGetMemoryInfo_v2 0 : 25                                only version 2 of the call is refused
  *
  * A call without a line answers NOT_SUPPORTED. In place of the code may stand "hang" (never returns) or "crash" (SIGSEGV).
@@ -58,7 +60,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 #define NOT_AVAILABLE (~0ULL)
 
-typedef struct { char *key; char *code; char *values; } Line;
+typedef struct { char *key; char *code; char *values; u32 asked; } Line;
 typedef struct { Line *lines; int count; char *text; struct stat seen; } Script;
 
 static Script capture, control;
@@ -118,7 +120,7 @@ static void refresh(void) {
 }
 
 static Line *line_of(Script *script, const char *key) {
-  Line wanted = { (char *)key, NULL, NULL };
+  Line wanted = { (char *)key, NULL, NULL, 0 };
   return script->count ? bsearch(&wanted, script->lines, script->count, sizeof(Line), by_key) : NULL;
 }
 
@@ -289,6 +291,10 @@ U32_CALL(nvmlDeviceGetMaxPcieLinkWidth)
 U32_CALL(nvmlDeviceGetPersistenceMode)
 U32_CALL(nvmlDeviceGetComputeMode)
 U32_CALL(nvmlDeviceGetPerformanceState)
+Return nvmlDeviceGetNvLinkState(void *handle, u32 link, u32 *out) {
+  DEVICE(handle);
+  return give_u32(find("nvmlDeviceGetNvLinkState", device, " %d %u", device, link), device, out);
+}
 
 #define CODEC_CALL(symbol)                                                                 \
   Return symbol(void *handle, u32 *out, u32 *period) {                                     \
@@ -363,12 +369,14 @@ Return nvmlDeviceGetFieldValues(void *handle, int count, struct FieldValue *fiel
   if (all && code_of(all)) return code_of(all);
   for (struct FieldValue *field = fields; field < fields + count; field++) {
     /* A field that is not offered fails by itself; the call does not. */
-    Line *line = find("nvmlDeviceGetFieldValues", device, " %d %u", device, field->id);
+    const char *part = field->scope == ~0U ? " all" : "";
+    Line *line = find("nvmlDeviceGetFieldValues", device, " %d %u%s", device, field->id, part);
     field->code = code_of(line);
     if (field->code) continue;
     char *at = line->values;
     field->type = (u32)number(&at, device);
     u64 value = number(&at, device);
+    if (*at == '+') value += strtoull(at + 1, NULL, 10) * line->asked++;
     switch (field->type) {
       case 0: field->value.fraction = (double)value; break;
       case 1: field->value.number = (u32)value; break;

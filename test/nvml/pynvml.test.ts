@@ -13,7 +13,7 @@ import { GpuReader } from "../../agent/source/nvml/reader.ts";
 import { type GPUInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import { missingCompiler, player } from "./build.ts";
 import { pynvml } from "./pynvml.ts";
-import { a100, h100, mig, rtx4090 } from "./rig.ts";
+import { a100, h100, h200, mig, rtx4090 } from "./rig.ts";
 
 interface Card {
   readonly id: number;
@@ -34,6 +34,8 @@ interface Card {
   readonly rows: [number, number, boolean, boolean] | null;
   readonly persistence: number;
   readonly computeMode: number;
+  /** Links, and KiB sent and received over them. */
+  readonly nvlink: [number[], number | null, number | null];
   readonly [reading: string]: unknown;
 }
 
@@ -91,7 +93,7 @@ function ours(capture: string): {
 } {
   process.env.GOHM_PLAYER = capture;
   const nvml = new Nvml(loadLibrary(player()));
-  const reader = new GpuReader(nvml, { now: () => Date.now(), ticks: () => 0 });
+  const reader = new GpuReader(nvml, { now: () => Date.now(), ticks: () => 0, wait: () => undefined });
   const { gpus, system } = create(HostInfoSchema, reader.read());
   nvml.shutdown();
   return { gpus, driverVersion: system?.driverVersion, cudaVersion: system?.cudaVersion };
@@ -134,6 +136,9 @@ function compare(card: Card, gpu: GPUInfo): void {
   expect(remapped && [remapped.correctable, remapped.uncorrectable, remapped.pending, remapped.failed]).toEqual(
     card.rows?.map((each, i) => (i < 2 ? each : Boolean(each))),
   );
+  const [links, sent, received] = card.nvlink;
+  expect(gpu.nvlink?.linksUp).toBe(links.length === 0 ? undefined : links.filter((up) => up === 1).length);
+  expect([gpu.nvlink?.txTotal, gpu.nvlink?.rxTotal]).toEqual([big(sent), big(received)]);
   expect(gpu.persistence).toBe(card.persistence === 1);
   expect(gpu.computeMode).toBe(card.computeMode + 1);
   expect(gpu.performance).toBe(some(card.performance));
@@ -167,7 +172,7 @@ function compareInstance(part: Part, card: Card, gpu: GPUInfo | undefined): void
 }
 
 describe.skipIf(reason !== undefined)(`pynvml${reason ? `: ${reason}` : ""}`, () => {
-  test.each([h100, rtx4090, a100, mig])("pynvml and our reader see the same of %s", (capture) => {
+  test.each([h100, h200, rtx4090, a100, mig])("pynvml and our reader see the same of %s", (capture) => {
     const theirs = python(capture);
     const { gpus, driverVersion, cudaVersion } = ours(capture);
     expect(driverVersion).toBe(theirs.driver);

@@ -19,6 +19,15 @@ def memory_temperature(handle):
     return found[0].value.uiVal if found and found[0].nvmlReturn == 0 else None
 
 
+def nvlink(handle):
+    """States of the links there are, and KiB sent and received over all of them."""
+    states = [tried(n.nvmlDeviceGetNvLinkState, handle, link) for link in range(n.NVML_NVLINK_MAX_LINKS)]
+    fields = [(n.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX, 0xFFFFFFFF), (n.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX, 0xFFFFFFFF)]
+    found = tried(n.nvmlDeviceGetFieldValues, handle, fields) or []
+    sums = [each.value.ullVal if each.nvmlReturn == 0 else None for each in found]
+    return [[state for state in states if state is not None], *(sums or [None, None])]
+
+
 def processes(found):
     return [[p.pid, p.usedGpuMemory] for p in found or []]
 
@@ -93,6 +102,7 @@ def card(index):
         "persistence": tried(n.nvmlDeviceGetPersistenceMode, handle),
         "computeMode": tried(n.nvmlDeviceGetComputeMode, handle),
         "performance": tried(n.nvmlDeviceGetPerformanceState, handle),
+        "nvlink": nvlink(handle),
         "instances": instances(handle),
         "samples": newest,
         "events": tried(n.nvmlDeviceGetSupportedEventTypes, handle),

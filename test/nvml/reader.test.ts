@@ -11,17 +11,20 @@ import { GpuReader } from "../../agent/source/nvml/reader.ts";
 import { describe as describeProcesses } from "../../agent/source/process.ts";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import { driver450, driver470, driver535Early, missingCompiler, player, type Variant } from "./build.ts";
-import { a100, gpu, h100, mig, rtx4090 } from "./rig.ts";
+import { a100, gpu, h100, h200, mig, rtx4090 } from "./rig.ts";
 
 const reason = missingCompiler();
 
 let folder = "";
 let ticks = 0;
+/** Milliseconds that readers did nothing. */
+let waited = 0;
 let opened: Nvml[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "gohm-nvml-"));
   process.env.GOHM_PLAYER_CONTROL = join(folder, "control");
   ticks = 0;
+  waited = 0;
 });
 afterEach(() => {
   for (const nvml of opened) nvml.shutdown();
@@ -37,12 +40,16 @@ function open(capture: string, variant?: Variant): { read(): HostInfo } {
   process.env.GOHM_PLAYER = capture;
   const nvml = new Nvml(loadLibrary(player(variant)));
   opened.push(nvml);
-  const reader = new GpuReader(nvml, { now: () => Date.now(), ticks: () => ticks });
+  const wait = (ms: number): void => {
+    ticks += ms;
+    waited += ms;
+  };
+  const reader = new GpuReader(nvml, { now: () => Date.now(), ticks: () => ticks, wait });
   return { read: () => create(HostInfoSchema, reader.read()) };
 }
 
 describe.skipIf(reason !== undefined)(`readings${reason ? `: ${reason}` : ""}`, () => {
-  test.each([h100, rtx4090, a100, mig])("%s reads as expected", async (capture) => {
+  test.each([h100, h200, rtx4090, a100, mig])("%s reads as expected", async (capture) => {
     const info = open(capture).read();
     await describeProcesses(capturedMachine(capture), info);
     const json = toJson(HostInfoSchema, info, { useProtoFieldName: true });
@@ -81,20 +88,122 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
     expect(gpu(read(), 2)).toMatchObject({ state: State.OK, uuid: "GPU-back", utilization: 12 });
   });
 
-  test("a card that the driver no longer counts stays listed as lost, and its neighbours keep their names", () => {
-    const { read } = open(a100);
+  test("a card that the driver no longer counts is looked for every five minutes, and its neighbours keep their names", () => {
+    const { read } = open(h100);
     const before = read();
-    control("* 3 : 15");
+    control("* 7 : 15");
     read();
-    control("* 3 : 15\nnvmlDeviceGetCount : 0 3");
+    control("nvmlDeviceGetCount : 0 7");
     ticks += 300_001;
-    const after = read();
-    expect(after.gpus.map(({ id, uuid, state }) => ({ id, uuid, state }))).toEqual([
-      { id: 0, uuid: gpu(before, 0).uuid, state: State.OK },
-      { id: 1, uuid: gpu(before, 1).uuid, state: State.OK },
-      { id: 2, uuid: undefined, state: State.LOST },
-      { id: 3, uuid: gpu(before, 3).uuid, state: State.LOST },
-    ]);
+    expect(read().gpus.map(({ uuid }) => uuid)).toEqual(before.gpus.slice(0, 7).map(({ uuid }) => uuid));
+    control("");
+    ticks += 300_001;
+    expect(read().gpus.map(({ id, uuid, state }) => ({ id, uuid, state }))).toEqual(
+      before.gpus.map(({ id, uuid, state }) => ({ id, uuid, state })),
+    );
+  });
+
+  test("PCIe traffic is what passes in 20 ms, and a count of 32 bits that passes through 0 meanwhile is no matter", () => {
+    const { read } = open(h200);
+    const [first, second] = read().gpus;
+    // 4,294,900,000 and 64,000,000 more is beyond 2^32.
+    expect(first).toMatchObject({ pcieRxRate: 3_200_000_000n, pcieTxRate: 450_000_000n });
+    expect(second).toMatchObject({ pcieRxRate: 3_050_000_000n, pcieTxRate: 400_000_000n });
+    expect(waited).toBe(20);
+    // Eight cards, and still one wait.
+    read();
+    expect(waited).toBe(40);
+  });
+
+  test("PCIe traffic that no link can carry is absent, and hides no other card's", () => {
+    const { read } = open(h200);
+    read();
+    control("nvmlDeviceGetFieldValues 0 198 : 0 3 0+90000000000\n* 1 : 15\nnvmlDeviceGetFieldValues 2 197 : 999");
+    const { gpus } = read();
+    expect(gpus.map(({ pcieRxRate }) => pcieRxRate !== undefined)).toEqual([0, 0, 0, 1, 1, 1, 1, 1].map(Boolean));
+    expect(gpus[0]).toMatchObject({ state: State.OK, utilization: 98 });
+  });
+
+  test("a driver without PCIe counters is asked once a minute, and not waited for", () => {
+    control("nvmlDeviceGetFieldValues * : 3");
+    const { read } = open(h200);
+    expect(gpu(read(), 0).pcieRxRate).toBeUndefined();
+    control("");
+    ticks += 59_000;
+    expect(gpu(read(), 0)).toMatchObject({ state: State.OK });
+    expect(gpu(read(), 0).pcieRxRate).toBeUndefined();
+    expect(gpu(read(), 0).memTemp).toBeUndefined();
+    expect(waited).toBe(0);
+    ticks += 1000;
+    expect(gpu(read(), 0)).toMatchObject({ pcieRxRate: 3_200_000_000n, memTemp: 72 });
+  });
+
+  test("NVLink traffic is counted from reading to reading", () => {
+    const { read } = open(h200);
+    const before = gpu(read(), 0);
+    expect(before.nvlink).toMatchObject({ txTotal: 88_214_667_264n, rxTotal: 88_213_990_144n });
+    expect(before.nvlink?.txRate ?? before.nvlink?.rxRate).toBeUndefined();
+    ticks += 10_000 - waited;
+    // 1,953,125,000 KiB in 10 s.
+    expect(gpu(read(), 0).nvlink).toMatchObject({ txTotal: 90_167_792_264n, txRate: 200_000_000_000n });
+    expect(gpu(read(), 7).nvlink).toMatchObject({ txRate: 0n, rxRate: 0n });
+  });
+
+  test.each([
+    ["starts again from 0, as after a reset", "5+100"],
+    ["jumps to where no GPU can have got", "1643747071612666+100"],
+  ])("NVLink traffic whose count %s is absent, and told again after", (_, count) => {
+    const { read } = open(h200);
+    read();
+    ticks += 10_000;
+    control(`nvmlDeviceGetFieldValues 0 138 all : 0 3 ${count}`);
+    const { gpus } = read();
+    expect(gpus.map(({ nvlink }) => nvlink?.txRate !== undefined)).toEqual([0, 1, 1, 1, 1, 1, 1, 1].map(Boolean));
+    ticks += 10_000 - 20;
+    // 100 KiB in 10 s.
+    expect(gpu(read(), 0).nvlink?.txRate).toBe(10_240n);
+  });
+
+  test("a link that dies is told within a minute, and on a machine with switches also when it was dead from the start", () => {
+    const { read } = open(h200);
+    const links = (info: HostInfo) => info.gpus.map(({ nvlink }) => `${nvlink?.linksUp}/${nvlink?.linksExpected}`);
+    const all: string[] = Array.from({ length: 8 }, (_, i) => (i === 6 ? "17/18" : "18/18"));
+    expect(links(read())).toEqual(all);
+    control("nvmlDeviceGetNvLinkState 2 4 : 0 0\nnvmlDeviceGetNvLinkState 2 5 : 0 0");
+    ticks += 59_000;
+    expect(links(read())).toEqual(all);
+    ticks += 1000;
+    expect(links(read())).toEqual(all.with(2, "16/18"));
+  });
+
+  test("without switches some links may lead nowhere: what is up is what is expected", () => {
+    control("nvmlDeviceGetFieldValues * : 3\nnvmlDeviceGetNvLinkState * : 0 0\nnvmlDeviceGetNvLinkState 0 3 : 0 1");
+    expect(gpu(open(h200).read(), 0).nvlink).toMatchObject({ linksUp: 1, linksExpected: 1 });
+  });
+
+  test("a divided card tells of no links: its instances use none", () => {
+    control("nvmlDeviceGetMigMode 0 : 0 1\nnvmlDeviceGetNvLinkState * : 0 0");
+    const [divided, other] = open(h200).read().gpus;
+    expect([divided?.nvlink, divided?.divided]).toEqual([undefined, true]);
+    expect(other?.nvlink).toMatchObject({ linksUp: 0, linksExpected: 18 });
+  });
+
+  test("a card without NVLink has none, not one with 0 links", () => {
+    expect(gpu(open(rtx4090).read(), 0).nvlink).toBeUndefined();
+  });
+
+  test("what only an administrator changes is asked once a minute, and what failed of it is told all the time", () => {
+    const { read } = open(rtx4090);
+    expect(gpu(read(), 0)).toMatchObject({ powerLimit: 450_000, persistence: false });
+    control("nvmlDeviceGetEnforcedPowerLimit 0 : 0 300000\nnvmlDeviceGetPersistenceMode 0 : 999");
+    ticks += 59_000;
+    expect(gpu(read(), 0)).toMatchObject({ powerLimit: 450_000, persistence: false });
+    ticks += 1000;
+    for (let i = 0; i < 2; i++) {
+      const after = gpu(read(), 0);
+      expect(after).toMatchObject({ powerLimit: 300_000, state: State.OK, err: "NVML: Unknown Error (999)" });
+      expect(after.persistence).toBeUndefined();
+    }
   });
 
   const names = ({ gpus }: HostInfo) =>

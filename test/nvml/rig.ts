@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { capturedMachine } from "../../agent/machine/capture.ts";
 import type { Machine } from "../../agent/machine.ts";
+import { Snapshot } from "../../agent/snapshot.ts";
 import { nvidia } from "../../agent/source/nvidia.ts";
 import type { Reader } from "../../agent/source/source.ts";
 import { type GPUInfo, type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
@@ -14,6 +15,7 @@ import { player, type Variant } from "./build.ts";
 const captures = fileURLToPath(new URL("../capture", import.meta.url));
 
 export const h100 = join(captures, "ubuntu22.04-x86_64__8x-h100-80gb-hbm3__550.54.15");
+export const h200 = join(captures, "ubuntu22.04-x86_64__8x-h200__570.158.01");
 export const rtx4090 = join(captures, "ubuntu22.04-x86_64__2x-rtx-4090__550.120");
 export const a100 = join(captures, "rocky9-x86_64__4x-a100-80gb-one-lost__535.129.03");
 
@@ -22,6 +24,8 @@ export const mig = join(captures, "ubuntu22.04-x86_64__2x-a100-40gb-one-mig__535
 export interface Rig {
   /** One read of the source. @throws what the source throws. */
   read(): Promise<HostInfo>;
+  /** A collection by a snapshot, which has readers of its own. */
+  collect(): Promise<HostInfo>;
   /** The message of a read that must fail. */
   failure(): Promise<Error>;
   /** Replaces the control file: lines of player.c's language. */
@@ -73,10 +77,12 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml }:
   const options = { nvml: library, network: "10.0.0.0/8", deadline, log };
   const reader: Reader | undefined = await nvidia.open(machine, options);
   if (reader === undefined) throw new Error("the NVIDIA source gave no reader");
+  const snapshot = new Snapshot({ ...options, sources: [nvidia], machine, version: "" });
   const read = async (): Promise<HostInfo> => create(HostInfoSchema, await reader.read(new AbortController().signal));
   return {
     folder,
     read,
+    collect: () => snapshot.collect(),
     control,
     readers,
     pause: async (ms) => await reader.pause?.(ms),
@@ -93,6 +99,7 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml }:
       ),
     close: async () => {
       await reader.close();
+      await snapshot.close();
       delete process.env.GOHM_PLAYER;
       delete process.env.GOHM_PLAYER_CONTROL;
       rmSync(folder, { recursive: true, force: true });

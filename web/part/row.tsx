@@ -9,6 +9,8 @@ import { Bar, Figure, Mark, pair, Spoken, size } from "./part.tsx";
 export interface RowProps {
   readonly gpu: GPUInfo;
   readonly verdict: Verdict;
+  /** The card that an instance is a part of. */
+  readonly whole?: GPUInfo | undefined;
   /** Seconds for which the card has been held without computing; undefined when it computes. */
   readonly resting?: number | undefined;
   /** Who holds it, as chips that filter the page; without, the processes are told elsewhere. */
@@ -100,7 +102,7 @@ export function groups(procs: readonly ProcInfo[]): Group[] {
 
 const folded = 3;
 
-function Who({ gpu, verdict, resting, chips }: RowProps): JSX.Element {
+function Who({ gpu, whole, verdict, resting, chips }: RowProps): JSX.Element {
   const open = useSignal(false);
   const t = text.value;
   const all = chips === undefined ? [] : groups(gpu.procs);
@@ -108,7 +110,7 @@ function Who({ gpu, verdict, resting, chips }: RowProps): JSX.Element {
   const rest = all.length - shown.length;
   return (
     <td class="who">
-      <Words gpu={gpu} verdict={verdict} resting={resting} />
+      <Words gpu={gpu} whole={whole} verdict={verdict} resting={resting} />
       {shown.map((group) => (
         <button
           type="button"
@@ -133,9 +135,9 @@ function Who({ gpu, verdict, resting, chips }: RowProps): JSX.Element {
   );
 }
 
-function Words({ gpu, verdict, resting }: Pick<RowProps, "gpu" | "verdict" | "resting">): JSX.Element {
+function Words({ gpu, whole, verdict, resting }: Omit<RowProps, "chips">): JSX.Element {
   const t = text.value;
-  const broken: Fault[] = faults(gpu);
+  const broken: Fault[] = faults(gpu, whole);
   const slowed = gpu.throttle.filter((reason) => harmful.has(reason));
   const minutes = resting !== undefined && resting >= 60;
   return (

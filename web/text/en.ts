@@ -107,6 +107,8 @@ export const en: Text = {
         return plural(fault.count, "uncorrected ECC error");
       case "xid":
         return `Xid ${fault.code}${fault.count > 1 ? `, ${fault.count} events` : ""}`;
+      case "nvlink":
+        return `${fault.of - fault.count} of ${fault.of} NVLinks up`;
       default:
         return fault satisfies never;
     }

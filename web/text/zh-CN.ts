@@ -105,6 +105,8 @@ export const zhCN: Text = {
         return `${fault.count} 个不可纠正的 ECC 错误`;
       case "xid":
         return `Xid ${fault.code}${fault.count > 1 ? `，共 ${fault.count} 次` : ""}`;
+      case "nvlink":
+        return `NVLink 仅 ${fault.of - fault.count}/${fault.of} 条链路在线`;
       default:
         return fault satisfies never;
     }

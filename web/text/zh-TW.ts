@@ -105,6 +105,8 @@ export const zhTW: Text = {
         return `${fault.count} 個無法修正的 ECC 錯誤`;
       case "xid":
         return `Xid ${fault.code}${fault.count > 1 ? `，共 ${fault.count} 次` : ""}`;
+      case "nvlink":
+        return `NVLink 僅 ${fault.of - fault.count}/${fault.of} 條連結在線`;
       default:
         return fault satisfies never;
     }

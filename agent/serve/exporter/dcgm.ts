@@ -67,6 +67,16 @@ const fields: readonly (readonly [name: string, kind: Kind, help: string, read: 
     "Whether a row could not be replaced.",
     ({ remapped }) => remapped && Number(remapped.failed),
   ],
+  // A rate, though dcgm-exporter calls it a counter, of both directions, in MiB/s (NVIDIA/dcgm-exporter#417 and #658).
+  [
+    "NVLINK_BANDWIDTH_TOTAL",
+    Kind.GAUGE,
+    "Data sent and received over NVLink, MiB/s.",
+    ({ nvlink }) =>
+      nvlink?.rxRate === undefined || nvlink.txRate === undefined
+        ? undefined
+        : Math.round(Number(nvlink.rxRate + nvlink.txRate) / mebi),
+  ],
 ];
 
 /** The labels that dcgm-exporter gives a GPU. */

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { type HostInfo, HostInfoSchema, State, Throttle, Vendor } from "../../../proto/gen/host_pb.js";
+import { ComputeMode, type HostInfo, HostInfoSchema, State, Throttle, Vendor } from "../../../proto/gen/host_pb.js";
 import { exposition } from "../../../proto/text.ts";
 import { readExposition } from "../../../test/exposition.ts";
 import { dcgm } from "./dcgm.ts";
@@ -209,7 +209,13 @@ test("what is switched off is not there, the rest is", () => {
 
 test("dcgm-exporter's names come with its labels and units", () => {
   const scene = sceneOf(
-    machine({ gpus: [card(0, { xidCount: 0n, clockSm: 1980 }), { ...card(1), vendor: Vendor.AMD }] }),
+    machine({
+      gpus: [
+        card(0, { xidCount: 0n, clockSm: 1980, nvlink: { rxRate: 1n << 30n, txRate: 3n << 30n, linksUp: 18 } }),
+        card(2, { nvlink: { linksUp: 18 } }),
+        { ...card(1), vendor: Vendor.AMD },
+      ],
+    }),
     "n",
   );
   const families = readExposition(exposition(dcgm(scene), { format: "text" }), "text");
@@ -232,6 +238,32 @@ test("dcgm-exporter's names come with its labels and units", () => {
   expect(of("POWER_USAGE")).toBe(71.25);
   expect(of("XID_ERRORS")).toBe(0);
   expect(of("GPU_UTIL")).toBe(0);
+  const bandwidth = families.find(({ name }) => name === "DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL");
+  // MiB/s, both ways; and nothing before there is a rate.
+  expect(bandwidth?.samples.map(({ value }) => value)).toEqual([4096]);
+  expect(bandwidth?.type).toBe("gauge");
+});
+
+test("how a card is set up, what its memory lacks and what its links do is told, and nothing of it where it is not known", () => {
+  const remapped = { correctable: 1, uncorrectable: 0, pending: true, failed: false };
+  const nvlink = { rxRate: 5n, txRate: 0n, rxTotal: 2n, txTotal: 3n, linksUp: 17, linksExpected: 18 };
+  const told = { persistence: false, computeMode: ComputeMode.EXCLUSIVE_PROCESS, remapped, nvlink, pcieRxRate: 7n };
+  const of = scraped(machine({ gpus: [card(0, told), card(1)] }));
+  for (const [name, value] of [
+    ["hw_gpu_persistence_mode", 0],
+    ["hw_gpu_row_remap_pending", 1],
+    ["hw_gpu_row_remap_failure", 0],
+    ["hw_gpu_remapped_rows_correctable_total", 1],
+    ["hw_gpu_pcie_receive_bytes_per_second", 7],
+    ["hw_gpu_nvlink_receive_bytes_per_second", 5],
+    ["hw_gpu_nvlink_transmit_bytes_per_second", 0],
+    ["hw_gpu_nvlink_receive_bytes_total", 2048],
+    ["hw_gpu_nvlink_transmit_bytes_total", 3072],
+    ["hw_gpu_nvlink_links_up", 17],
+    ["hw_gpu_nvlink_links_expected", 18],
+  ] as const)
+    expect(of(name), name).toEqual([[gpu(0), value]]);
+  expect(of("hw_gpu_compute_mode")).toEqual([[{ ...gpu(0), mode: "exclusive_process" }, 1]]);
 });
 
 test("the JSON form has every field of the earlier exporter", () => {

@@ -1,5 +1,5 @@
 import { catalog } from "../../../proto/catalog.ts";
-import { type GPUInfo, State, type Throttle, ThrottleSchema } from "../../../proto/gen/host_pb.js";
+import { ComputeModeSchema, type GPUInfo, State, type Throttle, ThrottleSchema } from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { type Family, labels, type Sample, scaled, withLabels } from "../../../proto/text.ts";
 import { sharesOf } from "./people.ts";
@@ -85,6 +85,14 @@ const throttles: Read = ({ gpus }) =>
       message.throttle.map((each) => ({ labels: withLabels(set, { reason: reason(each) }), value: 1 })),
     );
 
+/** COMPUTE_MODE_EXCLUSIVE_PROCESS is "exclusive_process". */
+const computeModes: Read = ({ gpus }) =>
+  gpus.flatMap(({ message: { computeMode }, labels: set, told }) => {
+    const name = computeMode === undefined ? undefined : ComputeModeSchema.value[computeMode]?.name;
+    if (!told || name === undefined) return [];
+    return [{ labels: withLabels(set, { mode: name.slice("COMPUTE_MODE_".length).toLowerCase() }), value: 1 }];
+  });
+
 /** Readers of what this machine does not have are not failures: they are left out. */
 const ofSources =
   (read: (source: Scene["info"]["sources"][number], scene: Scene) => number | undefined): Read =>
@@ -157,6 +165,12 @@ const ofGpu = (name: string, help: string, key: string, read: (gpu: GPUInfo) => 
 
 /** What a card is, and what must be done about it. */
 const flags: readonly Metric[] = [
+  ofGpu(
+    "gpu_persistence_mode",
+    "Whether the driver stays loaded while nobody uses the GPU.",
+    "gpu_persistence_mode",
+    ({ persistence }) => persistence,
+  ),
   ofGpu("gpu_integrated", "Whether the GPU is part of the processor.", "gpu_kind", ({ integrated }) => integrated),
   ofGpu("gpu_divided", "Whether the GPU is divided into instances (MIG).", "gpu_kind", ({ divided }) => divided),
   ofGpu(
@@ -223,6 +237,12 @@ const own: readonly Metric[] = [
     "Why the GPU runs slower than its clocks allow, in a label; always 1.",
     "gpu_throttle",
     throttles,
+  ),
+  gauge(
+    "gpu_compute_mode",
+    "Which programs may compute on the GPU, in a label; always 1.",
+    "gpu_compute_mode",
+    computeModes,
   ),
   gauge(
     "gpu_xid_last_code",

@@ -110,6 +110,69 @@ test("only what was chosen is told, the machine itself always", () => {
   expect(info.hostname).toBe("box");
 });
 
+const divided = create(HostInfoSchema, {
+  gpus: [
+    {
+      id: 0,
+      name: "A100",
+      uuid: "GPU-0",
+      divided: true,
+      memTotal: 40_960n << 20n,
+      memUsed: 9000n << 20n,
+      temp: 40,
+      power: 90_000,
+    },
+    {
+      id: 1000,
+      name: "A100 MIG 1g.5gb",
+      uuid: "MIG-a",
+      parent: "GPU-0",
+      memTotal: 4864n << 20n,
+      memUsed: 4500n << 20n,
+    },
+    {
+      id: 1001,
+      name: "A100 MIG 1g.5gb",
+      uuid: "MIG-b",
+      parent: "GPU-0",
+      memTotal: 4864n << 20n,
+      memUsed: 4500n << 20n,
+    },
+    {
+      id: 1,
+      name: "A100",
+      uuid: "GPU-1",
+      memTotal: 40_960n << 20n,
+      memUsed: 0n,
+      utilization: 3,
+      temp: 30,
+      power: 50_000,
+    },
+  ],
+});
+
+test("a divided card is one card in a report, and every byte of memory is told once", () => {
+  expect(report(divided).gpus).toMatchObject([
+    { index: 0, memoryTotalMB: 40_960, memoryUsedMB: 9000, temperatureC: 40 },
+    { index: 1, memoryTotalMB: 40_960, memoryUsedMB: 0 },
+  ]);
+  expect(registration(divided, "x")).toMatchObject({
+    capabilities: {
+      gpus: [
+        { index: 0, name: "A100", memoryTotalMB: 40_960 },
+        { index: 1, name: "A100", memoryTotalMB: 40_960 },
+      ],
+    },
+  });
+});
+
+test("who takes whole samples gets a chosen card with its instances, and none of a card that was not chosen", () => {
+  const ids = (...chosen: number[]) => select(divided, { ...all, gpus: new Set(chosen) }, "x").gpus.map(({ id }) => id);
+  expect(ids(0)).toEqual([0, 1000, 1001]);
+  expect(ids(1)).toEqual([1]);
+  expect(ids()).toEqual([]);
+});
+
 test("an old value is not told as a live one", () => {
   const old = create(HostInfoSchema, {
     ...said,

@@ -22,14 +22,21 @@ const ipv4 = ({ addresses }: NicInfo): string => addresses.find(isIPv4) ?? "";
 
 const cores = ({ cpu }: HostInfo): number | null => cpu?.cores ?? cpu?.threads ?? null;
 
-/** The parts of a sample that the administrator selected, under the name the machine was registered by. */
+/**
+ * Whole cards, which the portal's own exporter knew alone. The memory of an instance is a part of its card's: the portal, which adds
+ * up what it is told, would count it twice.
+ */
+const cards = ({ gpus }: HostInfo): GPUInfo[] => gpus.filter(({ parent }) => parent === undefined);
+
+/** The parts of a sample that the administrator selected, a card with its instances, under the name the machine was registered by. */
 export function select(info: HostInfo, { gpus, disks, nics }: Config, hostname: string): HostInfo {
   const within = <T>(set: ReadonlySet<T> | undefined, value: T | undefined): boolean =>
     set === undefined || (value !== undefined && set.has(value));
+  const chosen = new Map(cards(info).map(({ uuid, id }) => [uuid, within(gpus, id)]));
   return {
     ...info,
     hostname,
-    gpus: info.gpus.filter(({ id }) => within(gpus, id)),
+    gpus: info.gpus.filter(({ id, parent }) => (parent === undefined ? within(gpus, id) : chosen.get(parent) === true)),
     disks: info.disks.filter(({ mount }) => within(disks, mount)),
     nics: info.nics.filter(({ name }) => within(nics, name)),
   };
@@ -42,7 +49,7 @@ export function registration(info: HostInfo, hostname: string): Body {
     capabilities: {
       cpuCores: cores(info),
       memoryTotalGB: scaled(info.memory?.total, GB),
-      gpus: info.gpus.map(({ id, name, memTotal }) => ({
+      gpus: cards(info).map(({ id, name, memTotal }) => ({
         index: id ?? null,
         name: name ?? "",
         memoryTotalMB: scaled(memTotal, MB),
@@ -97,7 +104,7 @@ export function report(info: HostInfo): Body {
     cpuCores: cores(info),
     memoryUsedGB: scaled(memory?.used, GB),
     memoryTotalGB: scaled(info.memory?.total, GB),
-    gpus: info.gpus.map(gpuRow),
+    gpus: cards(info).map(gpuRow),
     disks: info.disks.map(({ mount, total: size, used, state }) => ({
       mount: mount ?? "",
       totalGB: scaled(size, GB),

@@ -1,38 +1,13 @@
-import type {
-  ComputeMode,
-  GPUInfo,
-  MigInstance,
-  PcieLink,
-  ProcInfo,
-  RemappedRows,
-  State,
-  Throttle,
-  Vendor,
-} from "../../../proto/gen/host_pb.js";
-import { FieldList, memoryTemperature } from "./field.ts";
+import type { Throttle } from "../../../proto/gen/host_pb.js";
+import { Asker, broken } from "./asker.ts";
+import { type Field, FieldList, linkReceived, linkSent, memoryTemperature } from "./field.ts";
+import { type Gpu, type Identity, lost, nvidia, ok, type Proc, put, unsupported, within } from "./gpu.ts";
 import type { Memory, Pci, Process, Sample } from "./layout.ts";
 import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
+import { Links } from "./nvlink.ts";
+import { PcieCounters } from "./pcie.ts";
 import { ProcessList, SampleList } from "./process.ts";
-
-type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
-export type Proc = Fields<ProcInfo>;
-
-/** GPUInfo in the making. */
-export interface Gpu extends Omit<Fields<GPUInfo>, "procs" | "pcie" | "remapped" | "instance"> {
-  procs?: Proc[];
-  instance?: Fields<MigInstance>;
-  pcie?: Fields<PcieLink>;
-  remapped?: Fields<RemappedRows>;
-}
-
-// Values of the generated enums, checked by their types: the module itself brings 3 MB of protobuf into the reader's process.
-export const ok: State.OK = 1;
-export const lost: State.LOST = 4;
-const unsupported: State.UNSUPPORTED = 5;
-export const nvidia: Vendor.NVIDIA = 1;
-
-/** What a device is called; it does not change while the driver is loaded. */
-export type Identity = Pick<Gpu, "id" | "vendor" | "name" | "uuid" | "pciBusId" | "parent" | "instance">;
+import { type Settled, Settling } from "./settled.ts";
 
 /** A part of a divided device. */
 export interface Instance {
@@ -46,186 +21,186 @@ interface Lists {
   readonly graphics: readonly Process[];
 }
 
-/** The whole library is unusable: it must be opened again. */
-export const broken: ReadonlySet<number> = new Set([code.uninitialized, code.driverNotLoaded, code.versionMismatch]);
-
-const gone: ReadonlySet<number> = new Set([code.gpuIsLost, code.resetRequired]);
-
-/** Asks for fields one by one: one that fails is left out and noted, and does not hide the others. */
-class Asker {
-  readonly #nvml: Nvml;
-  readonly #device: Device;
-  answers = 0;
-  failure: NvmlError | undefined;
-
-  constructor(nvml: Nvml, device: Device) {
-    this.#nvml = nvml;
-    this.#device = device;
-  }
-
-  ask<T>(
-    query: Parameters<Nvml["ask"]>[0] & { readonly forms: readonly { read(b: Buffer): T }[] },
-    ...numbers: number[]
-  ) {
-    return this.take(() => this.#nvml.ask(query, this.#device, ...numbers) as T | undefined);
-  }
-
-  /** @throws NvmlError when the device or the library is gone. */
-  take<T>(read: () => T | undefined): T | undefined {
-    try {
-      const value = read();
-      if (value !== undefined) this.answers++;
-      return value;
-    } catch (error) {
-      if (!(error instanceof NvmlError) || broken.has(error.code) || gone.has(error.code)) throw error;
-      this.failure ??= error;
-      return undefined;
-    }
-  }
+export interface Clock {
+  /** Unix milliseconds. */
+  now(): number;
+  /** Milliseconds that never go back. */
+  ticks(): number;
+  /** Returns when so many milliseconds have passed. Nothing else happens in this process meanwhile. */
+  wait(ms: number): void;
 }
 
 /** Reads devices; holds the buffers that the calls fill. */
 export class Cards {
   readonly #nvml: Nvml;
+  readonly #clock: Clock;
   readonly #compute: ProcessList;
   readonly #graphics: ProcessList;
   readonly #samples: SampleList;
   readonly #fields: FieldList;
+  readonly #links: Links;
+  readonly #pcie: PcieCounters;
+  readonly #settling: Settling;
 
-  constructor(nvml: Nvml) {
+  constructor(nvml: Nvml, clock: Clock) {
     this.#nvml = nvml;
+    this.#clock = clock;
     this.#compute = new ProcessList(nvml, "nvmlDeviceGetComputeRunningProcesses");
     this.#graphics = new ProcessList(nvml, "nvmlDeviceGetGraphicsRunningProcesses");
     this.#samples = new SampleList(nvml);
-    this.#fields = new FieldList(nvml, [memoryTemperature]);
+    this.#fields = new FieldList(nvml, [memoryTemperature, linkSent, linkReceived]);
+    this.#links = new Links(nvml);
+    this.#pcie = new PcieCounters(nvml, clock);
+    this.#settling = new Settling({
+      ticks: () => clock.ticks(),
+      links: this.#links,
+      renew: (device) => {
+        this.#fields.forget(device);
+        this.#pcie.forget(device);
+      },
+    });
   }
 
   /** @throws NvmlError when the device is lost. */
   identify(device: Device): Identity {
     const asker = new Asker(this.#nvml, device);
     const pci = asker.ask(queries.pci);
-    return {
-      id: device.index,
-      vendor: nvidia,
-      ...given("name", asker.ask(queries.name)),
-      ...given("uuid", asker.ask(queries.uuid)),
-      ...given("pciBusId", pci && busId(pci)),
-    };
+    const identity: Identity = { id: device.index, vendor: nvidia };
+    put(identity, "name", asker.ask(queries.name));
+    put(identity, "uuid", asker.ask(queries.uuid));
+    put(identity, "pciBusId", pci && busId(pci));
+    return identity;
   }
 
   /**
    * Reads a device, and behind it the instances that it is divided into. A process is listed once: on its instance.
-   * @param now Unix milliseconds.
    * @param instances Undefined when the device is not divided.
    * @throws NvmlError when the library is unusable; a lost device is an answer.
    */
-  read(device: Device, identity: Identity, now: number, instances?: readonly Instance[]): Gpu[] {
+  read(device: Device, identity: Identity, instances?: readonly Instance[]): Gpu[] {
     let lists: Lists = { compute: [], graphics: [] };
-    const card = this.#read(device, identity, (asker) => {
-      const values = { ...this.#values(asker), ...this.#details(asker, device) };
-      lists = this.#lists(asker, device);
-      const own = withoutInstances(lists, instances ?? []);
-      const divided = instances === undefined ? {} : { divided: true };
-      return { ...values, ...divided, procs: this.#procs(asker, device, own, now) };
+    const card = this.#read(device, identity, (asker, gpu) => {
+      const settled = this.#settling.of(asker, identity.name);
+      this.#values(asker, gpu);
+      this.#details(asker, gpu, settled);
+      lists = this.#lists(asker);
+      if (instances !== undefined) {
+        gpu.divided = true;
+        // Instances use no links, says the MIG User Guide: those of a divided card may rest without being broken.
+        delete gpu.nvlink;
+      }
+      gpu.procs = this.#procs(asker, withoutInstances(lists, instances ?? []));
     });
     const parts = instances?.map((instance) => this.#instance(instance, lists)) ?? [];
     return [card, ...parts];
   }
 
+  /**
+   * What devices send and receive over PCIe, put into what was read of them. Takes a moment in which nothing is done.
+   * @throws NvmlError when the library is unusable.
+   */
+  addTraffic(devices: readonly Device[], gpus: readonly Gpu[]): void {
+    const traffic = this.#pcie.read(devices, (device) => {
+      const { generationMax: generation, widthMax: width } = this.#settling.last(device) ?? {};
+      return { generation, width };
+    });
+    for (const gpu of gpus) {
+      const moved = gpu.state === ok && gpu.parent === undefined ? traffic.get(gpu.id ?? -1) : undefined;
+      put(gpu, "pcieRxRate", moved?.received);
+      put(gpu, "pcieTxRate", moved?.sent);
+    }
+  }
+
   #instance({ device, identity }: Instance, parent: Lists): Gpu {
-    return this.#read(device, identity, (asker) => {
-      const values = this.#memory(asker);
-      const own = this.#lists(asker, device);
-      return { ...values, procs: merge(...joined(own, ofInstance(parent, identity.instance)), new Map()) };
+    return this.#read(device, identity, (asker, gpu) => {
+      memory(asker, gpu);
+      gpu.procs = merge(...joined(this.#lists(asker), ofInstance(parent, identity.instance)), new Map());
     });
   }
 
-  #read(device: Device, identity: Identity, act: (asker: Asker) => Gpu): Gpu {
+  #read(device: Device, identity: Identity, act: (asker: Asker, gpu: Gpu) => void): Gpu {
     const asker = new Asker(this.#nvml, device);
+    const gpu: Gpu = { ...identity };
     try {
-      const values = act(asker);
+      act(asker, gpu);
       const { failure } = asker;
-      const state = asker.answers === 0 && failure !== undefined ? lost : ok;
-      return { ...identity, ...values, state, ...given("err", failure?.message) };
+      gpu.state = asker.answers === 0 && failure !== undefined ? lost : ok;
+      put(gpu, "err", failure?.message);
+      return gpu;
     } catch (error) {
       if (!(error instanceof NvmlError) || broken.has(error.code)) throw error;
       return missing(identity, error);
     }
   }
 
-  #memory(asker: Asker): Gpu {
-    const memory = sound(asker.ask(queries.memory));
-    return {
-      ...given("memUsed", memory && memory.total - memory.free),
-      ...given("memTotal", memory?.total),
-      ...given("memReserved", memory?.reserved),
-    };
-  }
-
-  #values(asker: Asker): Gpu {
+  #values(asker: Asker, gpu: Gpu): void {
+    memory(asker, gpu);
     const rates = asker.ask(queries.utilization);
-    return {
-      ...this.#memory(asker),
-      ...given("utilization", within(rates?.gpu, 100)),
-      ...given("memUtilization", within(rates?.memory, 100)),
-      ...given("temp", within(asker.ask(queries.temperature, 0), 200)),
-      // May exceed 100, NVIDIA says.
-      ...given("fanspeed", within(asker.ask(queries.fan), 200)),
-      ...given("power", within(asker.ask(queries.power), 10_000_000)),
-      ...given("powerLimit", within(asker.ask(queries.powerLimit), 10_000_000)),
-      ...given("clockSm", within(asker.ask(queries.clock, 1), 20_000)),
-      ...given("clockMem", within(asker.ask(queries.clock, 2), 50_000)),
-      throttle: throttles(asker.ask(queries.throttle)),
-      ...given("eccCorrected", asker.ask(queries.ecc, 0, 0)),
-      ...given("eccUncorrected", asker.ask(queries.ecc, 1, 0)),
-    };
+    put(gpu, "utilization", within(rates?.gpu, 100));
+    put(gpu, "memUtilization", within(rates?.memory, 100));
+    put(gpu, "temp", within(asker.ask(queries.temperature, 0), 200));
+    // May exceed 100, NVIDIA says.
+    put(gpu, "fanspeed", within(asker.ask(queries.fan), 200));
+    put(gpu, "power", within(asker.ask(queries.power), 10_000_000));
+    put(gpu, "clockSm", within(asker.ask(queries.clock, 1), 20_000));
+    put(gpu, "clockMem", within(asker.ask(queries.clock, 2), 50_000));
+    gpu.throttle = throttles(asker.ask(queries.throttle));
+    put(gpu, "eccCorrected", asker.ask(queries.ecc, 0, 0));
+    put(gpu, "eccUncorrected", asker.ask(queries.ecc, 1, 0));
   }
 
-  /** What few look at, and what hardly changes. */
-  #details(asker: Asker, device: Device): Gpu {
-    const fields = asker.take(() => this.#fields.read(device));
-    const compute = within(asker.ask(queries.computeMode), 3);
-    const persistence = asker.ask(queries.persistence);
-    return {
-      ...given("encoder", within(asker.ask(queries.encoder), 100)),
-      ...given("decoder", within(asker.ask(queries.decoder), 100)),
-      ...given("energy", asker.ask(queries.energy)),
-      // Boards without such a sensor answer with 0.
-      ...given("memTemp", within(fields?.get(memoryTemperature), 200) || undefined),
-      ...given("pcie", link(asker)),
-      ...given("remapped", asker.ask(queries.remappedRows)),
-      ...given("persistence", persistence === undefined ? undefined : persistence === 1),
-      // NVML counts from 0, where the wire has "not known".
-      ...given("computeMode", compute === undefined ? undefined : ((compute + 1) as ComputeMode)),
-      ...given("performance", within(asker.ask(queries.performance), 15)),
-    };
+  /** What few look at. */
+  #details(asker: Asker, gpu: Gpu, settled: Settled): void {
+    const fields = asker.take((device) => this.#fields.read(device));
+    Object.assign(gpu, settled.values);
+    put(gpu, "encoder", within(asker.ask(queries.encoder), 100));
+    put(gpu, "decoder", within(asker.ask(queries.decoder), 100));
+    put(gpu, "energy", asker.ask(queries.energy));
+    // Boards without such a sensor answer with 0.
+    put(gpu, "memTemp", within(number(fields?.get(memoryTemperature)), 200) || undefined);
+    put(gpu, "pcie", link(asker, settled));
+    put(gpu, "nvlink", this.#nvlink(asker.device, fields, settled));
+    put(gpu, "performance", within(asker.ask(queries.performance), 15));
   }
 
-  #lists(asker: Asker, device: Device): Lists {
-    const compute = asker.take(() => this.#compute.read(device)) ?? [];
-    const graphics = asker.take(() => this.#graphics.read(device)) ?? [];
+  #nvlink(device: Device, fields: ReadonlyMap<Field, bigint> | undefined, { links }: Settled): Gpu["nvlink"] {
+    if (links === undefined) return undefined;
+    const traffic = this.#links.traffic(device, fields, this.#clock.ticks());
+    return { ...traffic, linksUp: links.up, linksExpected: links.expected };
+  }
+
+  #lists(asker: Asker): Lists {
+    const compute = asker.take((device) => this.#compute.read(device)) ?? [];
+    const graphics = asker.take((device) => this.#graphics.read(device)) ?? [];
     return { compute, graphics };
   }
 
-  #procs(asker: Asker, device: Device, { compute, graphics }: Lists, now: number): Proc[] {
+  #procs(asker: Asker, { compute, graphics }: Lists): Proc[] {
     if (compute.length + graphics.length === 0) return [];
-    return merge(compute, graphics, asker.take(() => this.#samples.read(device, now)) ?? new Map());
+    const samples = asker.take((device) => this.#samples.read(device, this.#clock.now()));
+    return merge(compute, graphics, samples ?? new Map());
   }
 }
 
-/** Undefined when the device tells nothing of its link. */
-function link(asker: Asker): Fields<PcieLink> | undefined {
-  // No generation and no width beyond these is on anybody's road map.
+const number = (value: bigint | undefined): number | undefined => (value === undefined ? undefined : Number(value));
+
+function memory(asker: Asker, gpu: Gpu): void {
+  const found = sound(asker.ask(queries.memory));
+  if (found === undefined) return;
+  gpu.memUsed = found.total - found.free;
+  gpu.memTotal = found.total;
+  put(gpu, "memReserved", found.reserved);
+}
+
+/** Undefined when the device tells nothing of its link. A maximum is told where it is more. */
+function link(asker: Asker, { generationMax, widthMax }: Settled): Gpu["pcie"] {
+  const found: NonNullable<Gpu["pcie"]> = {};
   const generation = within(asker.ask(queries.pcieGeneration), 16);
   const width = within(asker.ask(queries.pcieWidth), 64);
-  const generationMax = within(asker.ask(queries.pcieGenerationMax), 16);
-  const widthMax = within(asker.ask(queries.pcieWidthMax), 64);
-  const found = {
-    ...given("generation", generation),
-    ...given("width", width),
-    ...given("generationMax", generationMax === generation ? undefined : generationMax),
-    ...given("widthMax", widthMax === width ? undefined : widthMax),
-  };
+  put(found, "generation", generation);
+  put(found, "width", width);
+  put(found, "generationMax", generationMax === generation ? undefined : generationMax);
+  put(found, "widthMax", widthMax === width ? undefined : widthMax);
   return Object.keys(found).length > 0 ? found : undefined;
 }
 
@@ -281,12 +256,12 @@ export function merge(
       });
     }
   }
-  return [...procs].map(([pid, { mem, ...kinds }]) => ({
-    pid,
-    ...kinds,
-    ...given("mem", mem),
-    ...given("utilization", within(samples.get(pid)?.sm, 100)),
-  }));
+  return [...procs].map(([pid, { mem, compute: computes, graphics: draws }]) => {
+    const proc: Proc = { pid, compute: computes, graphics: draws };
+    put(proc, "mem", mem);
+    put(proc, "utilization", within(samples.get(pid)?.sm, 100));
+    return proc;
+  });
 }
 
 /** The reasons of nvmlClocksEventReasons, one bit each, are numbered here in the same order. */
@@ -305,13 +280,4 @@ export function busId(pci: Pick<Pci, "domain" | "bus" | "device">): string {
 /** Memory whose parts do not fit its total is garbage. */
 function sound(memory: Memory | undefined): Memory | undefined {
   return memory !== undefined && memory.total > 0n && memory.free <= memory.total ? memory : undefined;
-}
-
-/** A reading beyond what such a thing can be is garbage, not a reading. */
-const within = (value: number | undefined, most: number): number | undefined =>
-  value !== undefined && value >= 0 && value <= most ? value : undefined;
-
-/** A field only where there is a value: absent is not 0. */
-function given<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
-  return (value === undefined ? {} : { [name]: value }) as { [P in K]?: V };
 }

@@ -1,9 +1,16 @@
+import type { Clock } from "./card.ts";
 import { loadLibrary } from "./koffi.ts";
 import { code, Nvml, NvmlError, type Tap } from "./library.ts";
 import type { Answer, Request } from "./message.ts";
-import { type Clock, GpuReader } from "./reader.ts";
+import { GpuReader } from "./reader.ts";
 
-const clock: Clock = { now: () => Date.now(), ticks: () => performance.now() };
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+const clock: Clock = {
+  now: () => Date.now(),
+  ticks: () => performance.now(),
+  wait: (ms) => void Atomics.wait(never, 0, 0, ms),
+};
 
 /**
  * The process that holds NVML: answers the parent's requests until the parent is gone. Main.ts runs it for the hidden
@@ -59,13 +66,24 @@ function openLibrary(paths: readonly string[], tap?: Tap): Nvml {
 
 /** One read with every call written down. */
 function recording(paths: readonly string[]): string {
-  const lines = new Set<string>();
-  const reader = new GpuReader(
-    openLibrary(paths, (line) => lines.add(line)),
-    clock,
-  );
+  const lines = new Map<string, string>();
+  const write = (line: string): void => {
+    const end = line.indexOf(" : ");
+    const [call, answer] = [line.slice(0, end), line.slice(end + 3)];
+    const before = lines.get(call);
+    lines.set(call, before === undefined ? answer : grown(before, answer));
+  };
+  const reader = new GpuReader(openLibrary(paths, write), clock);
   reader.read();
-  return `${[...lines].join("\n")}\n`;
+  return `${[...lines].map(([call, answer]) => `${call} : ${answer}`).join("\n")}\n`;
+}
+
+/** A value that was asked for twice in one read is a count: "0 3 1000+50" is 1000, and 50 more each time it is asked for. */
+function grown(before: string, after: string): string {
+  const [, head = "", from = ""] = /^(0 \d+ )(\d+)$/.exec(before) ?? [];
+  const [, to = ""] = after.startsWith(head) ? (/^0 \d+ (\d+)$/.exec(after) ?? []) : [];
+  const more = from === "" || to === "" ? 0n : BigInt(to) - BigInt(from);
+  return more > 0n ? `${before}+${more}` : before;
 }
 
 const setParentDeathSignal = 1;

@@ -23,7 +23,11 @@ const h100: Record<ColumnName, string> = {
   "ecc.errors.corrected.volatile.total": "0",
   "ecc.errors.uncorrected.volatile.total": "0",
   "pcie.link.gen.current": "5",
-  "pcie.link.width.current": "16",
+  "pcie.link.width.current": "8",
+  "pcie.link.gen.max": "5",
+  "pcie.link.width.max": "16",
+  "utilization.encoder": "0",
+  "utilization.decoder": "12",
   pstate: "P0",
   persistence_mode: "Enabled",
   compute_mode: "Exclusive_Process",
@@ -42,6 +46,11 @@ const geforce = {
   "ecc.errors.uncorrected.volatile.total": "[N/A]",
   "temperature.memory": "N/A",
   "clocks_throttle_reasons.active": "[N/A]",
+  "utilization.encoder": "[N/A]",
+  "pcie.link.gen.current": "[N/A]",
+  "pcie.link.width.current": "[N/A]",
+  "pcie.link.gen.max": "[N/A]",
+  "pcie.link.width.max": "[N/A]",
   "mig.mode.current": "[N/A]",
   persistence_mode: "Disabled",
   compute_mode: "Default",
@@ -74,7 +83,9 @@ test("a card is read in the wire's units", () => {
       clockMem: 2619,
       eccCorrected: 0n,
       eccUncorrected: 0n,
-      pcie: { generation: 5, width: 16 },
+      pcie: { generation: 5, width: 8, widthMax: 16 },
+      encoder: 0,
+      decoder: 12,
       performance: 0,
       persistence: true,
       computeMode: ComputeMode.EXCLUSIVE_PROCESS,
@@ -86,7 +97,16 @@ test("a card is read in the wire's units", () => {
 test("what a card does not offer is absent, and a quoted name keeps its comma", () => {
   const [gpu] = parseGpus(line(geforce), names).gpus;
   expect(gpu).toMatchObject({ id: 1, name: "GeForce, odd", fanspeed: 43, persistence: false });
-  for (const field of ["power", "eccCorrected", "eccUncorrected", "memTemp", "throttle", "divided"] as const)
+  for (const field of [
+    "power",
+    "eccCorrected",
+    "eccUncorrected",
+    "memTemp",
+    "throttle",
+    "divided",
+    "encoder",
+    "pcie",
+  ] as const)
     expect(gpu?.[field], field).toBeUndefined();
 });
 

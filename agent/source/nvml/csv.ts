@@ -1,5 +1,6 @@
 import type { ComputeMode } from "../../../proto/gen/host_pb.js";
-import { type Gpu, nvidia, ok, type Proc, throttles } from "./card.ts";
+import { throttles } from "./card.ts";
+import { type Gpu, nvidia, ok, type Proc, put } from "./gpu.ts";
 
 /** One line of comma-separated values; a value in double quotes may hold commas, and quotes as "". */
 export function cells(line: string): string[] {
@@ -33,10 +34,6 @@ function bytes(cell: string): bigint | undefined {
   return mebibytes === undefined ? undefined : BigInt(mebibytes) * 1_048_576n;
 }
 
-function put<K extends keyof Gpu>(gpu: Gpu, name: K, value: Gpu[K] | undefined): void {
-  if (value !== undefined) gpu[name] = value;
-}
-
 const computeModes: readonly string[] = ["Default", "Exclusive_Thread", "Prohibited", "Exclusive_Process"];
 
 /** What one value of `--query-gpu` is of a GPU. */
@@ -44,7 +41,8 @@ type Column = (gpu: Gpu, cell: string) => void;
 
 /**
  * Names of `nvidia-smi --help-query-gpu`, and where each goes. memory.free before memory.total, so that what is in use
- * follows from both (docs/decisions/0002).
+ * follows from both (docs/decisions/0002); a link's maxima after what it runs at. It offers no counts of remapped rows, PCIe and
+ * NVLink: those are queries of their own, each another start of the program.
  */
 export const columns = {
   index: (gpu, cell) => put(gpu, "id", amount(cell, 1024)),
@@ -78,6 +76,10 @@ export const columns = {
   "ecc.errors.uncorrected.volatile.total": (gpu, cell) => put(gpu, "eccUncorrected", count(cell)),
   "pcie.link.gen.current": (gpu, cell) => link(gpu, "generation", amount(cell, 16)),
   "pcie.link.width.current": (gpu, cell) => link(gpu, "width", amount(cell, 64)),
+  "pcie.link.gen.max": (gpu, cell) => most(gpu, ["generation", "generationMax"], amount(cell, 16)),
+  "pcie.link.width.max": (gpu, cell) => most(gpu, ["width", "widthMax"], amount(cell, 64)),
+  "utilization.encoder": (gpu, cell) => put(gpu, "encoder", amount(cell, 100)),
+  "utilization.decoder": (gpu, cell) => put(gpu, "decoder", amount(cell, 100)),
   pstate: (gpu, cell) => put(gpu, "performance", amount(cell.replace(/^P/, ""), 15)),
   persistence_mode: (gpu, cell) => put(gpu, "persistence", flag(cell)),
   compute_mode: (gpu, cell) => {
@@ -104,8 +106,15 @@ const count = (cell: string): bigint | undefined => {
 const flag = (cell: string): boolean | undefined =>
   cell === "Enabled" ? true : cell === "Disabled" ? false : undefined;
 
-function link(gpu: Gpu, name: "generation" | "width", value: number | undefined): void {
+type LinkField = keyof NonNullable<Gpu["pcie"]>;
+
+function link(gpu: Gpu, name: LinkField, value: number | undefined): void {
   if (value !== undefined) gpu.pcie = { ...gpu.pcie, [name]: value };
+}
+
+/** A maximum is told where it is more. */
+function most(gpu: Gpu, [now, max]: readonly [LinkField, LinkField], value: number | undefined): void {
+  if (value !== gpu.pcie?.[now]) link(gpu, max, value);
 }
 
 /** What one answer to `--query-gpu` says. */

@@ -1,41 +1,93 @@
 import type { Foreign } from "./koffi.ts";
 import { askField, field, fieldSize } from "./layout.ts";
-import { code, type Device, type Nvml } from "./library.ts";
+import { absent, code, type Device, type Nvml } from "./library.ts";
 
-/** Fields by nvml.h's numbers, for what has no call of its own. */
-export const memoryTemperature = 82;
+/** A value that has no call of its own, by nvml.h's number (NVML_FI_DEV_…). */
+export interface Field {
+  readonly id: number;
+  /** Which part of the device is meant, for the fields that have several. */
+  readonly scope?: number;
+}
 
-/** Asks for several fields of a device in one call. */
+/** All links of a device together (UINT_MAX, says nvml.h). */
+const allLinks = 0xffff_ffff;
+
+export const memoryTemperature: Field = { id: 82 };
+/** Links that the device has, whether up or not. */
+export const linkCount: Field = { id: 91 };
+/** Data without what the protocol adds, in KiB since the driver was loaded. */
+export const linkSent: Field = { id: 138, scope: allLinks };
+export const linkReceived: Field = { id: 139, scope: allLinks };
+/** Links that lead to a switch. */
+export const linkSwitched: Field = { id: 147 };
+/** Bytes; "value can be wrapped", says nvml.h. */
+export const pcieSent: Field = { id: 197 };
+export const pcieReceived: Field = { id: 198 };
+
+/** Fields, and the structs that ask for them. */
+interface Question {
+  readonly fields: readonly Field[];
+  readonly form: Buffer;
+}
+
+function question(fields: readonly Field[]): Question {
+  const form = Buffer.alloc(fields.length * fieldSize);
+  fields.forEach((each, i) => void askField(form, i * fieldSize, each));
+  return { fields, form };
+}
+
+/**
+ * Asks for several fields of a device in one call. One that a device refused is not asked for again until it is
+ * forgotten: the driver takes up to a millisecond to say no.
+ */
 export class FieldList {
   readonly #nvml: Nvml;
   readonly #call: Foreign | undefined;
-  readonly #ids: readonly number[];
   readonly #buffer: Buffer;
+  readonly #everything: Question;
+  /** What each device is still asked for. */
+  readonly #offered = new Map<bigint, Question>();
 
-  constructor(nvml: Nvml, ids: readonly number[]) {
+  constructor(nvml: Nvml, fields: readonly Field[]) {
     this.#nvml = nvml;
     this.#call = nvml.newest(["nvmlDeviceGetFieldValues"], ["uint64", "uint32", "pointer"]);
-    this.#ids = ids;
-    this.#buffer = Buffer.alloc(ids.length * fieldSize);
+    this.#everything = question(fields);
+    this.#buffer = Buffer.alloc(fields.length * fieldSize);
+  }
+
+  /** The next reading asks this device for everything again. */
+  forget({ handle }: Device): void {
+    this.#offered.delete(handle);
   }
 
   /**
-   * Values by field, without those that the device does not offer; undefined when it offers none.
+   * Values, without those that the device does not offer; undefined when it offers none.
    * @throws NvmlError
    */
-  read(device: Device): ReadonlyMap<number, number> | undefined {
-    const found = new Map<number, number>();
-    if (this.#call === undefined) return undefined;
-    for (const [i, id] of this.#ids.entries()) askField(this.#buffer, i * fieldSize, id);
-    const result = this.#call(device.handle, this.#ids.length, this.#buffer);
-    for (const [i, id] of this.#ids.entries()) {
+  read(device: Device): ReadonlyMap<Field, bigint> | undefined {
+    const asked = this.#offered.get(device.handle) ?? this.#everything;
+    const { fields } = asked;
+    if (this.#call === undefined || fields.length === 0) return undefined;
+    asked.form.copy(this.#buffer);
+    const result = this.#call(device.handle, fields.length, this.#buffer);
+    const found = new Map<Field, bigint>();
+    const offered: Field[] = [];
+    fields.forEach((each, i) => {
       const answer = field(this.#buffer, i * fieldSize);
       const outcome = result === code.success ? answer.result : result;
-      const values = answer.value === undefined ? "" : `${answer.type} ${answer.value}`;
-      this.#nvml.record("nvmlDeviceGetFieldValues", `${device.index} ${id}`, outcome, values);
-      if (outcome === code.success && answer.value !== undefined) found.set(id, Number(answer.value));
-    }
+      if (!absent.has(outcome)) offered.push(each);
+      this.#record(device, each, { ...answer, result: outcome });
+      if (outcome === code.success && answer.value !== undefined) found.set(each, answer.value);
+    });
+    if (offered.length < fields.length) this.#offered.set(device.handle, question(offered));
     if (result !== code.success) return this.#nvml.refusal(result);
     return found.size > 0 ? found : undefined;
+  }
+
+  #record({ index }: Device, { id, scope }: Field, { result, type, value }: ReturnType<typeof field>): void {
+    this.#nvml.record("nvmlDeviceGetFieldValues", () => {
+      const asked = scope === allLinks ? `${index} ${id} all` : `${index} ${id}`;
+      return [asked, result, value === undefined ? "" : `${type} ${value}`];
+    });
   }
 }

@@ -112,8 +112,8 @@ test.each([
   ["a type that NVIDIA invents later", 99, (b: Buffer) => b.writeUInt32LE(1, 32), undefined],
 ])("a field's value is read by its type: %s", (_, type, write, value) => {
   const buffer = Buffer.alloc(2 * fieldSize, pattern);
-  askField(buffer, fieldSize, 82);
-  expect([buffer.readUInt32LE(fieldSize), buffer.readUInt32LE(fieldSize + 4)]).toEqual([82, 0]);
+  askField(buffer, fieldSize, { id: 82, scope: 5 });
+  expect([buffer.readUInt32LE(fieldSize), buffer.readUInt32LE(fieldSize + 4)]).toEqual([82, 5]);
   const answer = buffer.subarray(fieldSize);
   answer.writeUInt32LE(type, 24);
   // What stands beyond a narrow value is not part of it.

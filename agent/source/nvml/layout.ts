@@ -111,9 +111,10 @@ export const remappedRows = {
 export const fieldSize = 40;
 
 /** Writes what is asked for. */
-export function askField(buffer: Buffer, at: number, id: number): void {
+export function askField(buffer: Buffer, at: number, { id, scope = 0 }: { id: number; scope?: number }): void {
   buffer.fill(0, at, at + fieldSize);
   buffer.writeUInt32LE(id, at);
+  buffer.writeUInt32LE(scope, at + 4);
 }
 
 /** The answer for one field; its value is undefined where the return code is not 0. */

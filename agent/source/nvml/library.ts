@@ -33,7 +33,7 @@ export const code = {
 } as const;
 
 /** Answers that mean "this device does not have that": the field stays absent, and nothing is wrong. */
-const absent: ReadonlySet<number> = new Set([
+export const absent: ReadonlySet<number> = new Set([
   code.invalidArgument,
   code.notSupported,
   code.noPermission,
@@ -185,6 +185,8 @@ export const queries = {
   persistence: plain("nvmlDeviceGetPersistenceMode"),
   computeMode: plain("nvmlDeviceGetComputeMode"),
   performance: plain("nvmlDeviceGetPerformanceState"),
+  /** Takes the number of the link; 0 is down. */
+  link: plain("nvmlDeviceGetNvLinkState", ["uint64", "uint32"]),
   /** Whether the device is divided into instances (1), and will be after a reset. */
   mig: query("nvmlDeviceGetMigMode", [
     { symbol: "nvmlDeviceGetMigMode", lead: device, ...number32, size: 8, parts: 2 },
@@ -230,8 +232,8 @@ interface Bound {
   readonly form: Form<unknown>;
   /** Lives as long as the library: C writes into it. */
   readonly buffer: Buffer;
-  /** The buffer, or its parts. */
-  readonly outs: readonly Buffer[];
+  /** Of every call; what leads is put in anew each time. The buffer, or its parts, stand behind that. */
+  readonly args: (number | bigint | Buffer)[];
 }
 
 /** The driver library, opened. Calls block until the driver answers, which may be never: only a process of its own may use it. */
@@ -285,61 +287,65 @@ export class Nvml {
     return undefined;
   }
 
-  /** Writes a call of another shape into the recording. */
-  record(stem: string, args: number | string, result: number, values: string): void {
-    this.#tap?.(`${stem} ${args} : ${result} ${values}`.trimEnd());
+  /**
+   * Writes a call of another shape into the recording.
+   * @param told Arguments, return code and values; not asked for where nothing is recorded.
+   */
+  record(stem: string, told: () => readonly [args: number | string, result: number, values: string]): void {
+    if (this.#tap === undefined) return;
+    const [args, result, values] = told();
+    this.#tap(`${stem} ${args} : ${result} ${values}`.trimEnd());
   }
 
   /**
-   * Asks one question. `from` is the device, or undefined for the system; `numbers` are further arguments.
+   * Asks one question. `from` is the device, or undefined for the system; `first` and `second` are further arguments.
    * @returns Undefined where the driver or the device does not offer it.
    * @throws NvmlError for every other failure (a lost GPU among them).
    */
-  ask<T>(asked: Query<T>, from: Device | undefined, ...numbers: number[]): T | undefined {
-    const forms = this.#forms(asked);
+  ask<T>(asked: Query<T>, from: Device | undefined, first?: number, second?: number): T | undefined {
+    const forms = this.#bound.get(asked) ?? this.#bind(asked);
     let result: number = code.functionNotFound;
     while (forms.length > 0) {
       const [bound] = forms as [Bound];
-      const { form, buffer } = bound;
+      const { form, buffer, args } = bound;
       form.prepare?.(buffer);
-      const lead = from === undefined ? numbers : [from.handle, ...numbers.slice(0, form.lead.length - 1)];
-      result = form.sized ? bound.call(...lead, buffer, buffer.length) : bound.call(...lead, ...bound.outs);
+      let i = 0;
+      if (from !== undefined) args[i++] = from.handle;
+      if (i < form.lead.length) args[i++] = first ?? 0;
+      if (i < form.lead.length) args[i++] = second ?? 0;
+      result = bound.call(...args);
       if (tooNew.has(result) && forms.length > 1) {
         forms.shift();
         continue;
       }
       if (result === code.success) {
         const value = form.read(buffer) as T;
-        this.#write(asked, from, numbers, value);
+        if (this.#tap !== undefined) {
+          const shown = value === undefined ? "-" : asked.show(value);
+          this.#tap(`${key(asked.stem, from, first, second)} : 0 ${shown}`.trimEnd());
+        }
         return value;
       }
       break;
     }
-    this.#tap?.(`${key(asked.stem, from, numbers)} : ${result}`);
+    this.#tap?.(`${key(asked.stem, from, first, second)} : ${result}`);
     return this.refusal(result);
   }
 
-  #write<T>(asked: Query<T>, from: Device | undefined, numbers: readonly number[], value: T): void {
-    if (this.#tap === undefined) return;
-    this.#tap(`${key(asked.stem, from, numbers)} : 0 ${value === undefined ? "-" : asked.show(value)}`.trimEnd());
-  }
-
-  #forms(asked: Query<unknown>): Bound[] {
-    let bound = this.#bound.get(asked);
-    if (bound === undefined) {
-      bound = asked.forms.flatMap((form) => {
-        const buffer = Buffer.alloc(form.size);
-        const outs = Array.from({ length: form.parts ?? 1 }, (_, i) => buffer.subarray(i * 4));
-        const pointers = outs.map((): Argument => "pointer");
-        const args: Argument[] = [...form.lead, ...pointers, ...(form.sized ? (["uint32"] as const) : [])];
-        const call = this.#library.find(form.symbol, args);
-        return call === undefined ? [] : [{ call, form, buffer, outs }];
-      });
-      this.#bound.set(asked, bound);
-    }
+  #bind(asked: Query<unknown>): Bound[] {
+    const bound = asked.forms.flatMap((form): Bound[] => {
+      const buffer = Buffer.alloc(form.size);
+      const outs = Array.from({ length: form.parts ?? 1 }, (_, i) => buffer.subarray(i * 4));
+      const pointers = outs.map((): Argument => "pointer");
+      const types: Argument[] = [...form.lead, ...pointers, ...(form.sized ? (["uint32"] as const) : [])];
+      const call = this.#library.find(form.symbol, types);
+      const args = [...form.lead.map(() => 0), ...outs, ...(form.sized ? [buffer.length] : [])];
+      return call === undefined ? [] : [{ call, form, buffer, args }];
+    });
+    this.#bound.set(asked, bound);
     return bound;
   }
 }
 
-const key = (stem: string, from: Device | undefined, numbers: readonly number[]): string =>
-  [stem, ...(from === undefined ? [] : [from.index]), ...numbers].join(" ");
+const key = (stem: string, from: Device | undefined, first: number | undefined, second: number | undefined): string =>
+  [stem, from?.index, first, second].filter((part) => part !== undefined).join(" ");

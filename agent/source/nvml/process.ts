@@ -74,7 +74,7 @@ export class ProcessList {
     const { result, entries } = list.fill(() => call(device.handle, list.count, list.buffer));
     const whole = result === code.success && entries !== undefined;
     const found = whole ? processes(list.buffer, entries) : undefined;
-    this.#nvml.record(this.#stem, device.index, result, (found ?? []).map(shown).join(" "));
+    this.#nvml.record(this.#stem, () => [device.index, result, (found ?? []).map(shown).join(" ")]);
     if (result !== code.success) return list.fail(result);
     return found?.filter(({ pid }) => pid !== 0);
   }
@@ -112,10 +112,12 @@ export class SampleList {
     const time = BigInt(now) * 1000n;
     const { result, entries } = list.fill(() => call(device.handle, list.buffer, list.count, time - recent));
     const found = result === code.success ? samples(list.buffer, entries ?? 0) : [];
-    const shown = found.map((s) =>
-      [s.pid, s.time < time ? time - s.time : 0, s.sm, s.memory, s.encoder, s.decoder].join(":"),
-    );
-    this.#nvml.record("nvmlDeviceGetProcessUtilization", device.index, result, shown.join(" "));
+    this.#nvml.record("nvmlDeviceGetProcessUtilization", () => {
+      const values = found.map((s) =>
+        [s.pid, s.time < time ? time - s.time : 0, s.sm, s.memory, s.encoder, s.decoder].join(":"),
+      );
+      return [device.index, result, values.join(" ")];
+    });
     if (result !== code.success) list.fail(result);
     for (const sample of found) {
       const held = newest.get(sample.pid);

@@ -35,7 +35,17 @@ test("whatever a driver writes and returns, a reading can be sent on and holds n
     (bytes, codes, devices) => {
       try {
         const nvml = new Nvml(anyDriver(bytes, codes, devices));
-        const reading = new GpuReader(nvml, { now: () => 1_700_000_000_000, ticks: () => 0 }).read();
+        let ticks = 0;
+        const wait = (ms: number): void => {
+          ticks += ms;
+        };
+        const reader = new GpuReader(nvml, { now: () => 1_700_000_000_000, ticks: () => ticks, wait });
+        // Rates are told from the third reading on.
+        for (let i = 0; i < 2; i++) {
+          reader.read();
+          wait(10_000);
+        }
+        const reading = reader.read();
         toBinary(HostInfoSchema, create(HostInfoSchema, reading));
         expect(reading.gpus).toHaveLength(devices);
         for (const gpu of reading.gpus) {

@@ -1,7 +1,9 @@
 import type { SystemInfo } from "../../../proto/gen/host_pb.js";
-import { broken, Cards, type Gpu, type Identity, type Instance, lost, missing, nvidia } from "./card.ts";
+import { broken } from "./asker.ts";
+import { Cards, type Clock, type Instance, missing } from "./card.ts";
+import { type Gpu, type Identity, lost, nvidia, put } from "./gpu.ts";
 import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
-import { Instances } from "./mig.ts";
+import { instancesOf } from "./mig.ts";
 import { XidEvents, type Xids } from "./xid.ts";
 
 /** No machine has more; a driver that says so is not to be believed. */
@@ -24,13 +26,6 @@ export interface Reading {
   readonly system: System;
 }
 
-export interface Clock {
-  /** Unix milliseconds. */
-  now(): number;
-  /** Milliseconds that never go back. */
-  ticks(): number;
-}
-
 /**
  * Reads all NVIDIA GPUs of the machine. `xidCount` of its answers counts since the answer before; the parent adds up,
  * because it outlives this process.
@@ -38,11 +33,13 @@ export interface Clock {
 export class GpuReader {
   readonly #nvml: Nvml;
   readonly #clock: Clock;
-  readonly #cards: Cards;
-  readonly #instances: Instances;
+  /** Made anew with the library: what it remembers goes by handles. */
+  #cards: Cards;
   /** What each device was divided into when it was last read, by its index. */
   readonly #divided = new Map<number, readonly Instance[]>();
   #slots: readonly Slot[] = [];
+  /** The most devices that the driver ever counted. */
+  #most = 0;
   #xids: XidEvents | undefined;
   #system: System = {};
   #opened = 0;
@@ -52,22 +49,25 @@ export class GpuReader {
   constructor(nvml: Nvml, clock: Clock) {
     this.#nvml = nvml;
     this.#clock = clock;
-    this.#cards = new Cards(nvml);
-    this.#instances = new Instances(nvml, this.#cards);
+    this.#cards = new Cards(nvml, clock);
     this.#open();
   }
 
   #open(): void {
     this.#nvml.init();
     this.#opened = this.#clock.ticks();
+    this.#cards = new Cards(this.#nvml, this.#clock);
     const count = this.#nvml.ask(queries.count, undefined) ?? 0;
     if (count > mostDevices) throw new Error(`NVML: the driver claims ${count} GPUs`);
     const known = this.#slots.map(({ identity }) => identity);
-    const found = Array.from({ length: count }, (_, index) => this.#find(index, known[index]));
-    this.#slots = [...found, ...vanished(known, found)];
-    const devices = found.flatMap(({ device }) => device ?? []);
-    this.#xids = XidEvents.open(this.#nvml, devices);
+    this.#slots = Array.from({ length: count }, (_, index) => this.#find(index, known[index]));
+    this.#most = Math.max(this.#most, count);
+    this.#xids = XidEvents.open(this.#nvml, this.#devices());
     this.#system = system(this.#nvml);
+  }
+
+  #devices(): Device[] {
+    return this.#slots.flatMap(({ device }) => device ?? []);
   }
 
   /** Handle and names of a device; without a handle when it cannot be had now, with the names it had before. */
@@ -93,10 +93,13 @@ export class GpuReader {
     }
     const xids = this.#xids?.drain();
     const gpus = this.#slots.flatMap((slot) => {
-      const [card, ...instances] = this.#gpus(slot);
-      return [{ ...card, ...counted(xids?.get(slot.identity.id ?? -1)) }, ...instances];
+      const found = this.#gpus(slot);
+      if (found[0] !== undefined) count(found[0], xids?.get(slot.identity.id ?? -1));
+      return found;
     });
-    this.#lost = gpus.some(({ state }) => state === lost);
+    this.#cards.addTraffic(this.#devices(), gpus);
+    // One that the driver no longer counts is lost, too: the snapshot remembers it.
+    this.#lost = this.#slots.length < this.#most || gpus.some(({ state }) => state === lost);
     return { gpus, system: this.#system };
   }
 
@@ -107,7 +110,7 @@ export class GpuReader {
     const known = this.#divided.get(device.index);
     let instances: readonly Instance[] | undefined;
     try {
-      instances = this.#instances.of(device, identity);
+      instances = instancesOf(this.#nvml, { device, identity, identify: (part) => this.#cards.identify(part) });
     } catch (error) {
       if (!(error instanceof NvmlError) || broken.has(error.code)) throw error;
       // Reported by the device's own reading; what cannot be asked now is what it was.
@@ -115,7 +118,7 @@ export class GpuReader {
     }
     if (instances === undefined) this.#divided.delete(device.index);
     else this.#divided.set(device.index, instances);
-    return this.#cards.read(device, identity, this.#clock.now(), instances);
+    return this.#cards.read(device, identity, instances);
   }
 
   #absent({ identity }: Slot): Gpu {
@@ -130,19 +133,10 @@ export class GpuReader {
   }
 }
 
-/** Devices that were there and are no more, whatever the driver now counts; each keeps its index where that is free. */
-function vanished(known: readonly Identity[], found: readonly Slot[]): Slot[] {
-  const uuids = new Set(found.map(({ identity }) => identity.uuid));
-  const gone = known.filter(({ uuid }) => uuid !== undefined && !uuids.has(uuid));
-  return gone.map((identity, i) => ({
-    device: undefined,
-    identity: { ...identity, id: Math.max(identity.id ?? 0, found.length + i) },
-  }));
-}
-
-function counted(xids: Xids | undefined): Gpu {
-  if (xids === undefined) return {};
-  return { xidCount: BigInt(xids.count), ...(xids.last === undefined ? {} : { xidLast: xids.last }) };
+function count(card: Gpu, xids: Xids | undefined): void {
+  if (xids === undefined) return;
+  card.xidCount = BigInt(xids.count);
+  put(card, "xidLast", xids.last);
 }
 
 /** Versions of the driver; they change only with the library. */

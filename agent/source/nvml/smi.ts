@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import type { SystemInfo } from "../../../proto/gen/host_pb.js";
 import { Hung } from "../source.ts";
-import type { Gpu } from "./card.ts";
 import { type ColumnName, columns, parseApps, parseGpus, type Table } from "./csv.ts";
+import type { Gpu } from "./gpu.ts";
 
 /** Milliseconds that nvidia-smi may take, whatever the read as a whole may. */
 const patience = 5000;

@@ -2,7 +2,7 @@ import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import { type Host, Link } from "../../../proto/gen/feed_pb.js";
 import { type HostInfo, State } from "../../../proto/gen/host_pb.js";
-import { type Verdict, verdict } from "../../card.ts";
+import { type Verdict, verdict, wholeOf } from "../../card.ts";
 import { user } from "../../choice.ts";
 import { text } from "../../language.ts";
 import { Mark } from "../../part/part.tsx";
@@ -52,7 +52,8 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
                 <CardRow
                   key={i}
                   gpu={gpu}
-                  verdict={verdict(gpu, fresh)}
+                  verdict={verdict(gpu, fresh, wholeOf(gpus, gpu))}
+                  whole={wholeOf(gpus, gpu)}
                   resting={since === undefined ? undefined : (now - since) / 1000}
                   chips={{ user: user.value, onUser: choose }}
                 />
@@ -122,5 +123,5 @@ function stateOf(host: Host, fresh: boolean): Verdict {
   if (host.link === Link.WAITING) return "fault";
   if (!fresh) return "unknown";
   const gpus = host.info?.gpus ?? [];
-  return gpus.some((gpu) => verdict(gpu, fresh) === "free") ? "free" : "busy";
+  return gpus.some((gpu) => verdict(gpu, fresh, wholeOf(gpus, gpu)) === "free") ? "free" : "busy";
 }

@@ -76,3 +76,10 @@ test("a divided card is shown by its instances, and its host also when it has no
   expect(picked(host("node5", [divided]), everything)).toEqual([]);
   expect(picked(host("node5", [divided]), { ...everything, show: "free" })).toBeUndefined();
 });
+
+test("an instance of a broken card is a trouble, and not free", () => {
+  const broken = { ...free, uuid: "GPU-0", divided: true, eccUncorrected: 1n };
+  const mig = host("node6", [broken, { ...free, id: 1000, parent: "GPU-0" }, free]);
+  expect(picked(mig, { ...everything, show: "trouble" })).toEqual([1]);
+  expect(picked(mig, { ...everything, show: "free" })).toEqual([2]);
+});

@@ -1,5 +1,5 @@
 import type { GPUInfo } from "../../../proto/gen/host_pb.js";
-import { faults, harmful, modelOf, verdict } from "../../card.ts";
+import { faults, harmful, modelOf, verdict, wholeOf } from "../../card.ts";
 import type { Order, Show } from "../../choice.ts";
 import { byName, type Standing, troublesOf, userOf } from "../../summary.ts";
 
@@ -23,18 +23,19 @@ function says(gpu: GPUInfo, query: string): boolean {
   return words.some((word) => word?.toLowerCase().includes(query));
 }
 
-function shows(gpu: GPUInfo, fresh: boolean, wish: Wish): boolean {
+function shows(gpu: GPUInfo, { fresh, gpus, wish }: { fresh: boolean; gpus: readonly GPUInfo[]; wish: Wish }): boolean {
+  const card = wholeOf(gpus, gpu);
   switch (wish.show) {
     case "all":
       return true;
     case "mine":
       return wish.me !== "" && holds(gpu, wish.me);
     case "trouble":
-      return faults(gpu).length > 0 || gpu.throttle.some((reason) => harmful.has(reason));
+      return faults(gpu, card).length > 0 || gpu.throttle.some((reason) => harmful.has(reason));
     case "free":
     case "held":
     case "busy":
-      return verdict(gpu, fresh) === wish.show;
+      return verdict(gpu, fresh, card) === wish.show;
     default:
       return wish.show satisfies never;
   }
@@ -53,7 +54,7 @@ export function picked({ host, fresh }: Standing, wish: Wish): Picked | undefine
   // A divided card is shown by its instances.
   const fits = (gpu: GPUInfo): boolean =>
     !gpu.divided &&
-    (whole || shows(gpu, fresh, wish)) &&
+    (whole || shows(gpu, { fresh, gpus, wish })) &&
     (named || says(gpu, query)) &&
     (wish.user === "" || holds(gpu, wish.user));
   const places = gpus.flatMap((gpu, i) => (fits(gpu) ? [i] : []));
@@ -67,7 +68,8 @@ function hostTrouble(standing: Standing): boolean {
 }
 
 function free({ host, fresh }: Standing): number {
-  return (host.info?.gpus ?? []).filter((gpu) => verdict(gpu, fresh) === "free").length;
+  const gpus = host.info?.gpus ?? [];
+  return gpus.filter((gpu) => verdict(gpu, fresh, wholeOf(gpus, gpu)) === "free").length;
 }
 
 /** Comparison of hosts for an order. */

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { cardName, modelOf, verdict, verdicts } from "../../card.ts";
+import { cardName, modelOf, verdict, verdicts, wholeOf } from "../../card.ts";
 import { text } from "../../language.ts";
 import { draw, type HeatRow, hit, layOut, type Paint } from "../../part/heat.ts";
 import { Mark, size, title } from "../../part/part.tsx";
@@ -97,7 +97,9 @@ function rowOf({ entry, picked }: Item): HeatRow {
   const places = picked === "all" ? gpus.map((_, i) => i) : picked;
   const cells = places.flatMap((i) => {
     const gpu = gpus[i];
-    return gpu === undefined ? [] : [{ verdict: verdict(gpu, fresh), utilization: gpu.utilization }];
+    return gpu === undefined
+      ? []
+      : [{ verdict: verdict(gpu, fresh, wholeOf(gpus, gpu)), utilization: gpu.utilization }];
   });
   return { name: host.name, cells };
 }
@@ -130,7 +132,9 @@ function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefine
   const host = item?.entry.host.value;
   const place =
     item === undefined || spot === undefined ? -1 : item.picked === "all" ? spot.card : (item.picked[spot.card] ?? -1);
-  const gpu = host?.info?.gpus[place];
+  const gpus = host?.info?.gpus ?? [];
+  const gpu = gpus[place];
+  const state = gpu && item ? verdict(gpu, item.entry.live.value, wholeOf(gpus, gpu)) : "unknown";
   return (
     <output class="heat-detail">
       {host === undefined ? null : <b>{host.name}</b>}
@@ -140,7 +144,7 @@ function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefine
             {t.card(cardName(gpu.id ?? place))} · {modelOf(gpu)}
           </span>
           <span>
-            <Mark of={verdict(gpu, item.entry.live.value)} /> {t.verdict[verdict(gpu, item.entry.live.value)]}
+            <Mark of={state} /> {t.verdict[state]}
           </span>
           <span>
             {gpu.utilization ?? "–"}% · {gpu.memUsed === undefined ? "–" : size(Number(gpu.memUsed))} ·{" "}

@@ -1,11 +1,12 @@
 import type { JSX } from "preact";
 import { type GPUInfo, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
-import { cardName, verdict } from "../../card.ts";
+import { cardName, verdict, wholeOf } from "../../card.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
 import { type Entry, fleet } from "../../store.ts";
 import { userOf } from "../../summary.ts";
+import type { Text } from "../../text/text.ts";
 
 /** Every card of the host: its line, what stands behind it, and its processes. */
 export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fresh: boolean }): JSX.Element {
@@ -30,7 +31,8 @@ export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fr
               <tbody>
                 <CardRow
                   gpu={gpu}
-                  verdict={verdict(gpu, fresh)}
+                  verdict={verdict(gpu, fresh, wholeOf(info.gpus, gpu))}
+                  whole={wholeOf(info.gpus, gpu)}
                   resting={since === undefined ? undefined : (fleet.now.peek() - since) / 1000}
                 />
               </tbody>
@@ -55,7 +57,8 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
     ["UUID", gpu.uuid],
     ["PCI", gpu.pciBusId],
     ["DRM", gpu.card === undefined ? undefined : `card${gpu.card}`],
-    ["PCIe", linkOf(gpu)],
+    ["PCIe", [linkOf(gpu), trafficOf(gpu.pcieRxRate, gpu.pcieTxRate, t)].filter(Boolean).join(" · ")],
+    ["NVLink", [linksOf(gpu), trafficOf(gpu.nvlink?.rxRate, gpu.nvlink?.txRate, t)].filter(Boolean).join(" · ")],
     [
       t.clocks,
       gpu.clockSm === undefined && gpu.clockMem === undefined
@@ -96,6 +99,17 @@ function linkOf({ pcie }: GPUInfo): string | undefined {
   const now = `${pcie.generation} ×${pcie.width}`;
   const most = `${pcie.generationMax ?? pcie.generation} ×${pcie.widthMax ?? pcie.width}`;
   return now === most ? now : `${now} / ${most}`;
+}
+
+/** "18 / 18": links that are up, of those that ought to be. */
+function linksOf({ nvlink }: GPUInfo): string | undefined {
+  return nvlink?.linksUp === undefined ? undefined : `${nvlink.linksUp} / ${nvlink.linksExpected ?? "–"}`;
+}
+
+/** Bytes per second to the card, and from it. */
+function trafficOf(received: bigint | undefined, sent: bigint | undefined, t: Text): string | undefined {
+  if (received === undefined || sent === undefined) return undefined;
+  return `${t.receive} ${size(Number(received))}/s, ${t.transmit} ${size(Number(sent))}/s`;
 }
 
 /** What the process runs in, under the names of the programs that made it. */

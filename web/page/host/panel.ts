@@ -1,5 +1,5 @@
 import { gpuKey } from "../../../proto/catalog.ts";
-import type { HostInfo } from "../../../proto/gen/host_pb.js";
+import type { GPUInfo, HostInfo } from "../../../proto/gen/host_pb.js";
 import { cardName } from "../../card.ts";
 import type { Question } from "../../history.ts";
 import { size } from "../../part/part.tsx";
@@ -35,6 +35,8 @@ export type Device = Pick<Question, "level" | "key" | "metrics">;
 export const idOf = ({ level, key }: Pick<Device, "level" | "key">): string => `${level} ${key}`;
 
 const gpuMetrics = ["gpu_utilization", "gpu_memory_used", "gpu_temperature", "gpu_power"] as const;
+const pcieMetrics = ["gpu_pcie_receive", "gpu_pcie_transmit"] as const;
+const nvlinkMetrics = ["gpu_nvlink_receive", "gpu_nvlink_transmit"] as const;
 const hostMetrics = ["cpu_utilization", "cpu_iowait", "memory_used", "swap_used", "load1"] as const;
 const nicMetrics = ["network_receive", "network_transmit"] as const;
 /** A host with dozens of virtual interfaces would drown the chart. */
@@ -46,10 +48,22 @@ const nicsOf = (info: HostInfo): readonly string[] =>
     .slice(0, nicsShown)
     .map((nic) => nic.name ?? "");
 
+/** Traffic is charted of cards that tell of it. */
+const talks = {
+  pcie: (gpu: GPUInfo): boolean => gpu.pcieRxRate !== undefined,
+  nvlink: (gpu: GPUInfo): boolean => gpu.nvlink !== undefined,
+};
+
+const metricsOf = (gpu: GPUInfo): readonly string[] => [
+  ...gpuMetrics,
+  ...(talks.pcie(gpu) ? pcieMetrics : []),
+  ...(talks.nvlink(gpu) ? nvlinkMetrics : []),
+];
+
 /** What to ask history for. */
 export function devicesOf(info: HostInfo): Device[] {
   return [
-    ...info.gpus.map((gpu): Device => ({ level: "gpu", key: gpuKey(gpu), metrics: gpuMetrics })),
+    ...info.gpus.map((gpu): Device => ({ level: "gpu", key: gpuKey(gpu), metrics: metricsOf(gpu) })),
     { level: "host", key: "", metrics: hostMetrics },
     ...nicsOf(info).map((key): Device => ({ level: "nic", key, metrics: nicMetrics })),
   ];
@@ -93,6 +107,8 @@ export function panelsOf(info: HostInfo, t: Text): Panel[] {
   const memory = info.memory?.total === undefined ? {} : { top: Number(info.memory.total) };
   return [
     ...(info.gpus.length === 0 ? [] : gpus),
+    ...traffic({ id: "pcie", title: "PCIe", told: talks.pcie, metrics: pcieMetrics }, info, t),
+    ...traffic({ id: "nvlink", title: "NVLink", told: talks.nvlink, metrics: nvlinkMetrics }, info, t),
     {
       id: "cpu",
       title: t.cpu,
@@ -120,6 +136,27 @@ export function panelsOf(info: HostInfo, t: Text): Panel[] {
       write: (v) => `${size(v)}/s`,
     },
   ];
+}
+
+interface Traffic {
+  readonly id: string;
+  readonly title: string;
+  told(gpu: GPUInfo): boolean;
+  readonly metrics: readonly [received: string, sent: string];
+}
+
+/** What cards receive and send; no panel where none tells of it. */
+function traffic({ id, title, told, metrics: [received, sent] }: Traffic, info: HostInfo, t: Text): Panel[] {
+  const tracks = info.gpus.flatMap((gpu, card): Track[] => {
+    if (!told(gpu)) return [];
+    const device = idOf({ level: "gpu", key: gpuKey(gpu) });
+    const name = t.card(cardName(gpu.id ?? card));
+    return [
+      { device, metric: received, name: `${name} ${t.receive}`, colour: card, card },
+      { device, metric: sent, name: `${name} ${t.transmit}`, colour: card, card, dashed: true },
+    ];
+  });
+  return tracks.length === 0 ? [] : [{ id, title, tracks, factor: 1, binary: true, write: (v) => `${size(v)}/s` }];
 }
 
 function topOf(info: HostInfo): { top?: number } {

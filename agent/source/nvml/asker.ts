@@ -1,0 +1,47 @@
+import { code, type Device, type Form, type Nvml, NvmlError, type Query } from "./library.ts";
+
+/** The whole library is unusable: it must be opened again. */
+export const broken: ReadonlySet<number> = new Set([code.uninitialized, code.driverNotLoaded, code.versionMismatch]);
+
+const gone: ReadonlySet<number> = new Set([code.gpuIsLost, code.resetRequired]);
+
+/** Asks one device for one thing after the other: what fails is left out and noted, and does not hide the others. */
+export class Asker {
+  readonly #nvml: Nvml;
+  readonly device: Device;
+  answers = 0;
+  failure: NvmlError | undefined;
+
+  constructor(nvml: Nvml, device: Device) {
+    this.#nvml = nvml;
+    this.device = device;
+  }
+
+  /** @throws NvmlError when the device or the library is gone. */
+  ask<T>(query: Query<T> & { readonly forms: readonly Form<T>[] }, first?: number, second?: number): T | undefined {
+    try {
+      const value = this.#nvml.ask(query, this.device, first, second);
+      if (value !== undefined) this.answers++;
+      return value;
+    } catch (error) {
+      return this.#note(error);
+    }
+  }
+
+  /** The same for what is no single question. */
+  take<T>(read: (device: Device) => T | undefined): T | undefined {
+    try {
+      const value = read(this.device);
+      if (value !== undefined) this.answers++;
+      return value;
+    } catch (error) {
+      return this.#note(error);
+    }
+  }
+
+  #note(error: unknown): undefined {
+    if (!(error instanceof NvmlError) || broken.has(error.code) || gone.has(error.code)) throw error;
+    this.failure ??= error;
+    return undefined;
+  }
+}

@@ -1,0 +1,40 @@
+import type {
+  GPUInfo,
+  MigInstance,
+  NvLink,
+  PcieLink,
+  ProcInfo,
+  RemappedRows,
+  State,
+  Vendor,
+} from "../../../proto/gen/host_pb.js";
+
+export type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
+export type Proc = Fields<ProcInfo>;
+
+/** GPUInfo in the making. */
+export interface Gpu extends Omit<Fields<GPUInfo>, "procs" | "pcie" | "remapped" | "instance" | "nvlink"> {
+  procs?: Proc[];
+  instance?: Fields<MigInstance>;
+  pcie?: Fields<PcieLink>;
+  remapped?: Fields<RemappedRows>;
+  nvlink?: Fields<NvLink>;
+}
+
+// Values of the generated enums, checked by their types: the module itself brings 3 MB of protobuf into the reader's process.
+export const ok: State.OK = 1;
+export const lost: State.LOST = 4;
+export const unsupported: State.UNSUPPORTED = 5;
+export const nvidia: Vendor.NVIDIA = 1;
+
+/** What a device is called; it does not change while the driver is loaded. */
+export type Identity = Pick<Gpu, "id" | "vendor" | "name" | "uuid" | "pciBusId" | "parent" | "instance">;
+
+/** Fills a field where there is a value: absent is not 0. */
+export function put<T, K extends keyof T>(into: T, name: K, value: T[K] | undefined): void {
+  if (value !== undefined) into[name] = value;
+}
+
+/** A reading beyond what such a thing can be is garbage, not a reading. */
+export const within = (value: number | undefined, most: number): number | undefined =>
+  value !== undefined && value >= 0 && value <= most ? value : undefined;
