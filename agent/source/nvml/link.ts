@@ -176,6 +176,9 @@ function within<T>(promise: Promise<T>, { deadline, signal, late }: Limit): Prom
   });
 }
 
+/** What writing to a child comes to that is gone. */
+const closed = new Set(["EPIPE", "ECONNRESET", "ERR_IPC_CHANNEL_CLOSED"]);
+
 /**
  * Sends one request and waits for its answer.
  * @throws Unsupported when there is no driver, Hung at the deadline (ms) or when the signal fires, Error for the rest.
@@ -189,7 +192,10 @@ export async function exchange(
   const late = (): Error => new Hung(`NVML did not answer within ${seconds} s: its reader was stopped`);
   const heard = listen(child);
   try {
-    child.send(request, (error) => error && heard.fail(error));
+    child.send(request, (error) => {
+      // A child that cannot be written to has ended, and its end says why.
+      if (error && !closed.has((error as NodeJS.ErrnoException).code ?? "")) heard.fail(error);
+    });
     const answer = await within(heard.answer, { deadline, signal, late });
     if (answer.kind === "failed") throw failureOf(answer);
     return answer;
