@@ -37,6 +37,8 @@ export interface Machine {
   readonly root: string;
   /** Text of a file ("/proc/stat"), or undefined when it is not there or may not be read. Only for files that cannot hang. */
   read(path: string): string | undefined;
+  /** The same for a file that is no text, byte for byte. */
+  bytes(path: string): Uint8Array | undefined;
   /**
    * First line of a file whose driver may keep its readers waiting for ever (a sensor); undefined as for `read`. It is
    * read by another process: each that waits stays, so ask no card again that has not answered yet.

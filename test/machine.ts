@@ -11,6 +11,7 @@ export function machineOf({ files = {}, lists = {}, ...rest }: Said): Machine {
   return {
     root: "/",
     read: (path) => files[path],
+    bytes: (path) => (files[path] === undefined ? undefined : Buffer.from(files[path], "latin1")),
     list: (path) => [...(lists[path] ?? [])],
     readApart: (path) => Promise.resolve(files[path]),
     opened: () => [],
@@ -41,6 +42,8 @@ export const never = new AbortController().signal;
  */
 export interface Altered extends Machine {
   readonly files: Record<string, string | undefined>;
+  /** Of files that are no text. */
+  readonly tables: Record<string, Uint8Array | undefined>;
   readonly folders: Record<string, readonly string[]>;
   readonly heard: string[];
   /** Milliseconds since the test began. */
@@ -49,6 +52,7 @@ export interface Altered extends Machine {
 
 export function altered(machine: Machine): Altered {
   const files: Record<string, string | undefined> = {};
+  const tables: Record<string, Uint8Array | undefined> = {};
   const folders: Record<string, readonly string[]> = {};
   const heard: string[] = [];
   const read = (path: string): string | undefined => {
@@ -58,11 +62,16 @@ export function altered(machine: Machine): Altered {
   const self: Altered = {
     ...machine,
     files,
+    tables,
     folders,
     heard,
     passed: 0,
     read,
     readApart: async (path) => read(path),
+    bytes(path) {
+      heard.push(path);
+      return path in tables ? tables[path] : machine.bytes(path);
+    },
     list: (path) => [...(folders[path] ?? machine.list(path))],
     now: () => machine.now() + self.passed,
     ticks: () => self.passed,

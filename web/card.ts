@@ -22,12 +22,16 @@ export const programXids: ReadonlySet<number> = new Set([13, 31, 43, 45, 66, 68,
 
 /**
  * Reasons that mean the machine around the card is at fault: heat, or too little power. The driver's own holding back
- * near its temperature goal (SW_THERMAL) is none: many cards do that at every full load.
+ * near a temperature goal (SW_THERMAL, MEMORY_THERMAL) or a limit (POWER_CAP, CURRENT) is none: many cards do that at
+ * every full load.
  */
 export const harmful: ReadonlySet<Throttle> = new Set([
   Throttle.HW_SLOWDOWN,
   Throttle.HW_THERMAL,
   Throttle.HW_POWER_BRAKE,
+  Throttle.REGULATOR_THERMAL,
+  Throttle.PROCHOT,
+  Throttle.LIQUID_THERMAL,
 ]);
 
 /** Bytes in use above which somebody holds the card even where no process is visible (containers, other name spaces). */

@@ -41,6 +41,18 @@ test("of a process's environment no more is written down than what is read of it
   ]);
 });
 
+test("files that are no text come back byte for byte", () => {
+  const table = Uint8Array.from({ length: 256 }, (_, i) => i);
+  const bytes = (path: string) => (path === "/sys/table" ? table : undefined);
+  const machine = recordingMachine(machineOf({ bytes }));
+  expect(machine.bytes("/sys/table")).toEqual(table);
+  expect(machine.bytes("/sys/nothing")).toBeUndefined();
+  writeCapture(folder, machine.recorded(), "{}\n");
+  const played = capturedMachine(folder);
+  expect([...(played.bytes("/sys/table") ?? [])]).toEqual([...table]);
+  expect(played.bytes("/sys/nothing")).toBeUndefined();
+});
+
 async function record() {
   const machine = recordingMachine(said());
   machine.read("/proc/stat");

@@ -30,8 +30,8 @@ const keyOf = ({ vendor, device, revision }: Chip): string => `${vendor}:${devic
 /** What was read so far, ready to be written into a folder. */
 export interface Recorded {
   readonly capture: Capture;
-  /** Path on the machine → text. */
-  readonly files: ReadonlyMap<string, string>;
+  /** Path on the machine → text, or the bytes of what is none. */
+  readonly files: ReadonlyMap<string, string | Uint8Array>;
 }
 
 const isEnvironment = /^\/proc\/\d+\/environ$/;
@@ -49,7 +49,7 @@ export interface RecordingMachine extends Machine {
 }
 
 export function recordingMachine(machine: Machine): RecordingMachine {
-  const files = new Map<string, string>();
+  const files = new Map<string, string | Uint8Array>();
   const lists: Record<string, string[]> = {};
   const links: Record<string, string> = {};
   const spaces: Record<string, Space | null> = {};
@@ -63,6 +63,11 @@ export function recordingMachine(machine: Machine): RecordingMachine {
   return {
     root: machine.root,
     read: (path) => heard(path, machine.read(path)),
+    bytes(path) {
+      const bytes = machine.bytes(path);
+      if (bytes !== undefined) files.set(path, bytes);
+      return bytes;
+    },
     readApart: async (path) => heard(path, await machine.readApart(path)),
     list(path) {
       const names = machine.list(path);
@@ -152,16 +157,18 @@ export function capturedMachine(folder: string, clock?: Clock): Machine {
   const capture = loadCapture(folder);
   if (capture === undefined) throw new Error(`${folder} holds no capture.json: it is no captured machine`);
   const at = (path: string): string => join(folder, normalize(join("/", path)));
-  const read = (path: string): string | undefined => {
+  const bytes = (path: string): Buffer | undefined => {
     try {
-      return readFileSync(at(path), "utf8");
+      return readFileSync(at(path));
     } catch {
       return undefined; // was not there on the machine either
     }
   };
+  const read = (path: string): string | undefined => bytes(path)?.toString("utf8");
   return {
     root: capture.root,
     read,
+    bytes,
     readApart: async (path) => read(path),
     opened: (pid, folder) => (capture.opened?.[pid] ?? []).filter(({ path }) => path.startsWith(`${folder}/`)),
     product: (chip) => capture.products?.[keyOf(chip)],

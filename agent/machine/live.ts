@@ -53,6 +53,7 @@ export function liveMachine(root: string): Machine {
   return {
     root,
     read,
+    bytes: (path) => attempt(() => readFileSync(at(path))),
     list: (path) => attempt(() => readdirSync(at(path))) ?? [],
     readApart: apart(at),
     opened: (pid, folder) => openedBelow(at(`/proc/${pid}/fd`), folder),

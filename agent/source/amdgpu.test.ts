@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { State, Vendor } from "../../proto/gen/host_pb.js";
+import { State, Throttle, Vendor } from "../../proto/gen/host_pb.js";
 import { type Altered, altered, machineOf, never, options } from "../../test/machine.ts";
 import { capturedMachine } from "../machine/capture.ts";
 import type { Machine } from "../machine.ts";
@@ -183,6 +183,7 @@ describe("a driver that keeps its readers waiting", () => {
     expect(gpus.map(({ utilization }) => utilization)).toEqual([100, 100, 99, undefined, 87, 91, 0, 0]);
     // Nothing of it was read by the program itself.
     expect(machine.heard.filter((path) => path.startsWith(`${device(25)}/hwmon`))).toEqual([]);
+    expect(machine.heard).not.toContain(`${device(25)}/gpu_metrics`);
     expect((await read())[3]?.state).toBe(State.HUNG);
     expect(vi.getTimerCount()).toBe(0);
   });
@@ -235,6 +236,38 @@ describe("a Radeon beside graphics inside the processor", () => {
       [9120, 70, true, true],
       [2210, 0, false, true],
     ]);
+  });
+
+  test("tells its video load, its reason to slow down, and the link of its slot rather than of its own switch", async () => {
+    const gpus = await (await opened(radeon()))();
+    expect(gpus[0]).toMatchObject({
+      media: 12,
+      fanRpm: 1466,
+      throttle: [Throttle.POWER_CAP],
+      pcie: { generation: 3, generationMax: 4, width: 16 },
+    });
+    // The unit of its energy counter is told by nobody.
+    expect(gpus[0]?.energy).toBeUndefined();
+    expect(gpus[1]?.pcie).toBeUndefined();
+    expect(gpus[1]?.throttle).toBeUndefined();
+  });
+
+  test("a ROCm program that also draws on another card is on that one too", async () => {
+    const machine = radeon();
+    const info = "drm-driver:\tamdgpu\ndrm-client-id:\t77\ndrm-pdev:\t0000:12:00.0\ndrm-memory-vram:\t5000 KiB\n";
+    machine.files["/proc/15044/fdinfo/9"] = `${info}drm-engine-gfx:\t0 ns\n`;
+    // Where it computes it is once, though it has that card open too.
+    machine.files["/proc/9120/fdinfo/31"] = `${info.replace("12:00", "03:00")}drm-engine-gfx:\t5 ns\n`;
+    machine.folders["/sys/class/kfd/kfd/proc/9120"] = ["vram_33415"];
+    machine.files["/sys/class/kfd/kfd/proc/9120/vram_33415"] = "4096\n";
+    machine.folders["/sys/class/kfd/kfd/proc"] = ["15044", "9120"];
+    const pids = (await (await opened(machine))())[0]?.procs?.map(({ pid }) => pid);
+    expect(pids?.filter((pid) => pid === 9120)).toEqual([9120]);
+    expect((await (await opened(machine))())[1]?.procs?.map(({ pid }) => pid)).not.toContain(15044);
+    machine.files["/proc/15044/fdinfo/9"] = `${info}drm-engine-gfx:\t123456 ns\n`;
+    expect((await (await opened(machine))())[1]?.procs).toContainEqual(
+      expect.objectContaining({ pid: 15044, mem: 5_120_000n, graphics: true }),
+    );
   });
 
   test("a program that has the card open and has neither memory there nor worked is not on it", async () => {

@@ -5,10 +5,20 @@ import { Gate } from "../machine/drm/gate.ts";
 import { type Seat, Seats } from "../machine/drm/seat.ts";
 import { asleep, type Card, Finder, nodes } from "../machine/drm.ts";
 import type { Machine } from "../machine.ts";
-import { gpuIds, type Held, heldMemory, slotOf } from "./amdgpu/kfd.ts";
+import { type Holds, Kfd, slotOf } from "./amdgpu/kfd.ts";
 import { procsOf } from "./amdgpu/procs.ts";
 import { Radeon } from "./amdgpu/values.ts";
-import { Baseline, type Gpu, mourned, type Options, type Part, type Proc, type Reader, type Source } from "./source.ts";
+import {
+  Baseline,
+  type Gpu,
+  type Log,
+  mourned,
+  type Options,
+  type Part,
+  type Proc,
+  type Reader,
+  type Source,
+} from "./source.ts";
 
 const vendor = "1002";
 
@@ -35,20 +45,25 @@ interface Read {
 
 class AmdGpus implements Reader {
   readonly #machine: Machine;
+  readonly #log: Log;
   readonly #finder: Finder;
   readonly #seats = new Seats(mourned);
   readonly #gate: Gate;
   readonly #clients: Clients;
+  readonly #kfd: Kfd;
+  #warned = false;
   readonly #radeons = new Map<string, Radeon>();
   /** Cards that gave values before: one that gives none any more is dead, not merely silent. */
   readonly #spoke = new Set<string>();
   readonly #baseline = new Baseline<ReadonlyMap<string, FdInfo>>();
 
-  constructor(machine: Machine, { deadline }: Options) {
+  constructor(machine: Machine, { deadline, log }: Options) {
     this.#machine = machine;
+    this.#log = log;
     this.#finder = new Finder(machine, vendor);
     this.#gate = new Gate(machine, Math.min(1000, deadline * 0.2));
     this.#clients = new Clients(machine, ["amdgpu"]);
+    this.#kfd = new Kfd(machine);
   }
 
   async read(): Promise<Part> {
@@ -67,7 +82,7 @@ class AmdGpus implements Reader {
   #radeon(card: Card): Radeon {
     const held = this.#radeons.get(card.pci);
     if (held?.card.folder === card.folder) return held;
-    const radeon = new Radeon(this.#machine, card);
+    const radeon = new Radeon(this.#machine, card, this.#log);
     this.#radeons.set(card.pci, radeon);
     return radeon;
   }
@@ -93,7 +108,7 @@ class AmdGpus implements Reader {
     const owners = new Map<string, string>();
     const skip = new Set<string>();
     for (const { seat, closed } of reads) {
-      for (const node of nodes(this.#machine, seat.card)) {
+      for (const node of this.#nodes(seat.card)) {
         owners.set(node, seat.card.pci);
         if (closed) skip.add(node);
       }
@@ -101,25 +116,39 @@ class AmdGpus implements Reader {
     const clients = this.#clients.read(skip);
     const readings = new Map(clients.map((client) => [clientKey(client), client.info]));
     const since = this.#baseline.take(this.#machine.ticks(), readings);
-    const held = heldMemory(this.#machine, gpuIds(this.#machine));
+    const holds = this.#kfd.holds();
+    if (holds.size > 0 && this.#kfd.hidden && !this.#warned) {
+      this.#warned = true;
+      this.#log.warn(hidden);
+    }
     const procs = new Map<string, Proc[]>();
     for (const { seat, closed } of reads) {
       const { pci } = seat.card;
       const own = clients.filter(({ info, node }) => (info.pci ?? owners.get(node)) === pci);
-      if (!closed) procs.set(pci, procsOn(pci, own, held, since));
+      if (!closed) procs.set(pci, procsOn(pci, own, holds, since));
     }
     return procs;
   }
+
+  /** Its device nodes, those of its partitions too: they are no PCI functions, and only the KFD tells whose they are. */
+  #nodes(card: Card): string[] {
+    const slot = slotOf(card.pci);
+    const parts = [...this.#kfd.nodes().values()].filter((node) => node.slot === slot && node.render !== undefined);
+    return [...nodes(this.#machine, card), ...parts.map(({ render }) => `renderD${render}`)];
+  }
 }
+
+const hidden =
+  "amdgpu: the compute driver does not tell this program which GPU is which, so compute programs are not seen: its cgroup may not use /dev/dri/renderD* (a container, or systemd's DeviceAllow=)";
 
 function procsOn(
   pci: string,
   clients: readonly Client[],
-  held: ReadonlyMap<number, Held>,
+  holds: ReadonlyMap<number, Holds>,
   since: Since | undefined,
 ): Proc[] {
   const slot = slotOf(pci);
-  return procsOf(clients, new Map([...held].map(([pid, slots]) => [pid, slots.get(slot)])), since);
+  return procsOf(clients, new Map([...holds].map(([pid, cards]) => [pid, cards.get(slot)])), since);
 }
 
 const speaks = ({ utilization, memUsed, temp, power, clockSm }: Gpu): boolean =>

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { GPUInfo, HostInfoSchema, ProcInfo } from "../../proto/gen/host_pb.js";
+import type { GPUInfo, HostInfoSchema, PcieLink, ProcInfo } from "../../proto/gen/host_pb.js";
 import type { Machine } from "../machine.ts";
 
 /** The fields of HostInfo that one source fills. Parts of all sources together are the answer. */
@@ -11,8 +11,9 @@ type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
 export type Proc = Fields<ProcInfo>;
 
 /** One GPU in the making. */
-export interface Gpu extends Omit<Fields<GPUInfo>, "procs"> {
+export interface Gpu extends Omit<Fields<GPUInfo>, "procs" | "pcie"> {
   procs?: Proc[];
+  pcie?: Fields<PcieLink>;
 }
 
 /** What a source may be told apart from the machine itself. */

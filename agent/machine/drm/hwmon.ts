@@ -11,6 +11,7 @@ export class Sensors {
   #names = "";
   #folder: string | undefined;
   #labels = new Map<string, string>();
+  #files: ReadonlySet<string> = new Set();
 
   constructor(machine: Machine, card: Card) {
     this.#machine = machine;
@@ -28,16 +29,30 @@ export class Sensors {
     const chosen = named[0] ?? names[0];
     this.#folder = chosen === undefined ? undefined : `${top}/${chosen}`;
     this.#labels = new Map();
-    for (const file of this.#folder === undefined ? [] : this.#machine.list(this.#folder)) {
+    this.#files = new Set(this.#folder === undefined ? [] : this.#machine.list(this.#folder));
+    for (const file of this.#files) {
       const [, sensor] = /^([a-z]+\d+)_label$/.exec(file) ?? [];
       const label = sensor && this.#machine.read(`${this.#folder}/${file}`)?.trim();
       if (sensor && label) this.#labels.set(sensor, label);
     }
   }
 
+  /** True for a file that is there, whether or not it answers. */
+  has(file: string): boolean {
+    return this.#files.has(file);
+  }
+
+  /** Revolutions per minute of the fastest of its fans; 0 while all stand still. */
+  fastest(): number | undefined {
+    const speeds = [...this.#files].filter((file) => /^fan\d+_input$/.test(file)).map((file) => this.value(file));
+    const known = speeds.filter((speed) => speed !== undefined && speed >= 0 && speed <= 50_000);
+    return known.length === 0 ? undefined : Math.max(...known.map(Number));
+  }
+
   /** Value of a file in hwmon's unit; undefined where there is no such sensor or it does not answer. */
   value(file: string): number | undefined {
-    return this.#folder === undefined ? undefined : count(this.#machine, `${this.#folder}/${file}`);
+    // Asking for what is not there costs more than reading what is.
+    return this.#files.has(file) ? count(this.#machine, `${this.#folder}/${file}`) : undefined;
   }
 
   /** Name of the sensor of a kind ("temp", "freq", "in") that bears this label, as "temp2". */

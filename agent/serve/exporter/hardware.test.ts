@@ -93,6 +93,12 @@ test("a machine without GPUs tells no GPU metric, not even 0", () => {
   expect(text).toContain("hw_cpu_cores");
 });
 
+test("a card that can be divided says how it is, and no other does", () => {
+  const divided = card(0, { computePartition: "CPX", memoryPartition: "NPS4" });
+  const of = scraped(machine({ gpus: [divided, card(1)] }));
+  expect(of("hw_gpu_partition")).toEqual([[{ ...gpu(0), compute: "CPX", memory: "NPS4" }, 1]]);
+});
+
 test("a reading that is absent is no line, one that is 0 is", () => {
   const of = scraped(machine({ gpus: [card(0, { power: undefined })] }));
   expect(of("hw_gpu_power_draw_watts")).toEqual([]);

@@ -93,6 +93,15 @@ const computeModes: Read = ({ gpus }) =>
     return [{ labels: withLabels(set, { mode: name.slice("COMPUTE_MODE_".length).toLowerCase() }), value: 1 }];
   });
 
+/** Cards that can be divided say how they are, also when they are not. */
+const partitions: Read = ({ gpus }) =>
+  gpus
+    .filter(({ message, told }) => told && message.computePartition !== undefined)
+    .map(({ message: { computePartition: compute = "", memoryPartition: memory = "" }, labels: set }) => ({
+      labels: withLabels(set, { compute, memory }),
+      value: 1,
+    }));
+
 /** Readers of what this machine does not have are not failures: they are left out. */
 const ofSources =
   (read: (source: Scene["info"]["sources"][number], scene: Scene) => number | undefined): Read =>
@@ -243,6 +252,12 @@ const own: readonly Metric[] = [
     "Which programs may compute on the GPU, in a label; always 1.",
     "gpu_compute_mode",
     computeModes,
+  ),
+  gauge(
+    "gpu_partition",
+    "How an AMD card is divided for computing (SPX: not at all) and how its memory is, in labels; always 1.",
+    "gpu_partition",
+    partitions,
   ),
   gauge(
     "gpu_xid_last_code",

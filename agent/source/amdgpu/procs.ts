@@ -1,6 +1,7 @@
 import { type Client, type Since, sharesOf } from "../../machine/drm/clients.ts";
 import { given } from "../../machine/drm.ts";
 import type { Proc } from "../source.ts";
+import type { Hold } from "./kfd.ts";
 
 interface Draft {
   vram: number;
@@ -29,11 +30,11 @@ function add(draft: Draft, client: Client, since: Since | undefined): void {
 /**
  * Processes of one card. Programs that compute through ROCm are told by the KFD with their memory; what they submit
  * passes no engine that fdinfo counts, so their share is not known and left out rather than 0.
- * @param held Bytes by pid, from the KFD. Undefined bytes: the process computes, but holds nothing on this card.
+ * @param holds What compute programs have of this card, by pid. Undefined: the program computes, but has nothing here.
  */
 export function procsOf(
   clients: readonly Client[],
-  held: ReadonlyMap<number, number | undefined>,
+  holds: ReadonlyMap<number, Hold | undefined>,
   since: Since | undefined,
 ): Proc[] {
   const drafts = new Map<number, Draft>();
@@ -43,18 +44,21 @@ export function procsOf(
     add(draft, client, since);
   }
   const procs: Proc[] = [];
-  for (const [pid, bytes] of held) {
+  for (const [pid, hold] of holds) {
     const draft = drafts.get(pid);
     const share = draft?.share ? Math.round(draft.share) : undefined;
-    // ROCm opens every card it may use: only where it holds memory or works is it on the card.
-    if (bytes === undefined && !share) continue;
+    // ROCm opens every card it may use: only where it holds memory, has a queue or works is it on the card. On processors
+    // with graphics inside, what it takes is the host's memory, and its queue is all that shows.
+    if (hold === undefined && !share) continue;
+    drafts.delete(pid);
     const graphics = (draft?.gfx ?? 0) > 0;
-    const mem = bytes === undefined ? undefined : BigInt(bytes);
+    const mem = hold === undefined || hold.memory === 0 ? undefined : BigInt(hold.memory);
     procs.push({ pid, compute: true, graphics, ...given("mem", mem), ...given("utilization", share) });
   }
   for (const [pid, draft] of drafts) {
-    if (held.has(pid) || draft.vram + draft.host + draft.worked === 0) continue;
-    const { vram, gfx, compute, share } = draft;
+    const { vram, host, gfx, compute, worked, share } = draft;
+    // Of a ROCm program that only opened the card, a few pages lie there; one that draws there too has worked.
+    if ((holds.has(pid) ? 0 : vram + host) + worked === 0) continue;
     procs.push({
       pid,
       mem: BigInt(vram),

@@ -1,8 +1,11 @@
 import { Sensors } from "../../machine/drm/hwmon.ts";
+import { generationOf, type Link, Slot } from "../../machine/drm/pcie.ts";
 import { type Card, count, given, placeName, whole, within } from "../../machine/drm.ts";
 import type { Machine } from "../../machine.ts";
-import type { Gpu } from "../source.ts";
+import type { Gpu, Log } from "../source.ts";
+import { type Metrics, parseMetrics } from "./metrics.ts";
 import { Ras } from "./ras.ts";
+import { Residencies } from "./throttle.ts";
 
 /** The clock in force, marked with a star in the table of pp_dpm_sclk: "1: 2100Mhz *". */
 export function activeClock(text: string): number | undefined {
@@ -19,18 +22,35 @@ export function uuidOf(card: Card, unique: string | undefined): string {
   return /^[0-9a-f]{1,16}$/.test(id) && /[1-9a-f]/.test(id) ? `GPU-${id.padStart(16, "0")}` : placeName(card);
 }
 
+/** "SPX", "NPS1"; what the driver writes while it does not know ("UNKNOWN") is no mode. */
+const mode = (text: string | undefined): string | undefined =>
+  /^([SDTQC]PX|NPS[1-8])$/.test(text ?? "") ? text : undefined;
+
+/** Virtual functions have no link of their own in PCI's registers; the firmware knows the real one. */
+function linkOf({ link }: Metrics): Link | undefined {
+  if (link === undefined) return undefined;
+  return { width: link.lanes, ...given("generation", generationOf(link.speed)) };
+}
+
 /** One card over time: what it is called, its sensors, its error counts. */
 export class Radeon {
   readonly #machine: Machine;
   readonly card: Card;
   readonly #sensors: Sensors;
   readonly #ras: Ras;
+  readonly #slot: Slot;
+  readonly #log: Log;
+  readonly #residencies = new Residencies();
   #names: Gpu | undefined;
+  /** What was said of a table that cannot be read, lest it be said at each poll. */
+  #said = "";
 
-  constructor(machine: Machine, card: Card) {
+  constructor(machine: Machine, card: Card, log: Log) {
     this.#machine = machine;
     this.card = card;
+    this.#log = log;
     this.#sensors = new Sensors(machine, card);
+    this.#slot = new Slot(machine, card);
     this.#ras = new Ras(machine, card);
   }
 
@@ -62,15 +82,47 @@ export class Radeon {
   values(busy: string): Gpu {
     this.#sensors.open();
     const errors = this.#ras.read();
+    // Only processors with graphics inside have the sensor of their northbridge ("only APUs have vddnb", amdgpu_pm.c).
+    const integrated = this.#sensors.labelled("in", "vddnb") !== undefined;
+    const metrics = this.#metrics();
     return {
       ...given("utilization", within(whole(busy), 0, 100)),
       ...given("memUtilization", within(this.#number("mem_busy_percent"), 0, 100)),
       ...this.#memory(),
       ...this.#heat(),
       ...this.#clocks(),
-      // Only processors with graphics inside have the sensor of their northbridge ("only APUs have vddnb", amdgpu_pm.c).
-      ...(this.#sensors.labelled("in", "vddnb") !== undefined && { integrated: true }),
+      ...(integrated && { integrated: true }),
       ...(errors && { eccCorrected: BigInt(errors.corrected), eccUncorrected: BigInt(errors.uncorrected) }),
+      ...this.#told(metrics),
+      // Inside a processor there is no slot, and what its function says of a link means nothing.
+      ...given("pcie", integrated ? undefined : (this.#slot.read() ?? linkOf(metrics))),
+      ...given("computePartition", mode(this.#text("current_compute_partition"))),
+      ...given("memoryPartition", mode(this.#text("current_memory_partition"))),
+    };
+  }
+
+  /** The firmware's own table, a binary file; empty where the chip has none (before Vega) or it cannot be read. */
+  #metrics(): Metrics {
+    const bytes = this.#machine.bytes(`${this.card.folder}/gpu_metrics`);
+    if (bytes === undefined || bytes.length === 0) return {};
+    try {
+      return parseMetrics(bytes, this.card.device);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      const left = "its energy, throttle reasons and media load are left out";
+      if (text !== this.#said) this.#log.warn(`amdgpu: card${this.card.number}: ${text}: ${left}`);
+      this.#said = text;
+      return {};
+    }
+  }
+
+  #told({ energy, media, throttle, residency, xgmiLinks }: Metrics): Gpu {
+    const reasons = throttle ?? (residency && this.#residencies.reasons(this.#machine.ticks(), residency));
+    return {
+      ...given("energy", energy),
+      ...given("media", media),
+      ...given("throttle", reasons),
+      ...given("xgmiLinksUp", xgmiLinks),
     };
   }
 
@@ -102,6 +154,7 @@ export class Radeon {
       ...given("power", sensors.milliwatts("power1_average") ?? sensors.milliwatts("power1_input")),
       ...given("powerLimit", sensors.milliwatts("power1_cap")),
       ...given("fanspeed", this.#fan()),
+      ...given("fanRpm", sensors.fastest()),
     };
   }
 
