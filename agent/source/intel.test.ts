@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { State, Vendor } from "../../proto/gen/host_pb.js";
+import { State, Throttle, Vendor } from "../../proto/gen/host_pb.js";
 import { type Altered, altered, machineOf, never, options } from "../../test/machine.ts";
 import { capturedMachine } from "../machine/capture.ts";
 import type { Machine, Opened } from "../machine.ts";
@@ -190,6 +190,113 @@ describe("cards on the xe driver", () => {
       expect(machine.heard).not.toContain(`${hwmon}/temp2_input`);
     });
   });
+});
+
+describe("a card on the i915 driver", () => {
+  const top = "/sys/class/drm/card0";
+  const throttle = (reason: string): string => `${top}/gt/gt0/throttle_reason_${reason}`;
+  const slowed = (...names: readonly string[]): Altered => {
+    const machine = server();
+    const all = ["status", "pl1", "thermal", "prochot", "vr_tdc", "vr_thermalert"];
+    machine.folders[`${top}/gt/gt0`] = ["rps_act_freq_mhz", ...all.map((name) => `throttle_reason_${name}`)];
+    for (const name of all) machine.files[throttle(name)] = names.includes(name) ? "1\n" : "0\n";
+    machine.files[throttle("status")] = names.length > 0 ? "1\n" : "0\n";
+    return machine;
+  };
+
+  test.each([
+    [
+      ["pl1", "thermal"],
+      [Throttle.POWER_CAP, Throttle.SW_THERMAL],
+    ],
+    [["vr_tdc"], [Throttle.CURRENT]],
+    [
+      ["vr_thermalert", "prochot"],
+      [Throttle.REGULATOR_THERMAL, Throttle.PROCHOT],
+    ],
+    [[], []],
+  ])("slowed by %j tells why", async (names, reasons) => {
+    expect((await (await opened(slowed(...names)))())[0]?.throttle).toEqual(reasons);
+  });
+
+  test("whose status cannot be read does not say that nothing slows it", async () => {
+    const machine = slowed("pl1");
+    machine.files[throttle("status")] = undefined;
+    expect((await (await opened(machine))())[0]?.throttle).toBeUndefined();
+  });
+});
+
+test.each([
+  ["none\n", []],
+  ["pl1 soc_thermal\n", [Throttle.POWER_CAP, Throttle.SW_THERMAL]],
+  ["reason_mem_thermal something_new\n", [Throttle.MEMORY_THERMAL, Throttle.OTHER]],
+])("a newer kernel tells all reasons at once: %j", async (text, reasons) => {
+  const machine = server();
+  machine.folders[`${device}/tile0/gt0/freq0/throttle`] = ["reasons", "status", "reason_pl1"];
+  machine.files[`${device}/tile0/gt0/freq0/throttle/reasons`] = text;
+  expect((await (await opened(machine))())[0]?.throttle).toEqual(reasons);
+});
+
+describe("an agent that does not see all processes", () => {
+  const rest = `${device}/tile0/gt0/gtidle/idle_residency_ms`;
+  const asLaterBy = async (slept: number): Promise<Gpu | undefined> => {
+    const machine = server();
+    machine.folders["/proc/1/fd"] = [];
+    machine.folders[`${device}/tile0/gt0/gtidle`] = ["idle_residency_ms", "idle_status"];
+    machine.files[rest] = "500000\n";
+    const read = await opened(machine);
+    expect((await read())[0]?.utilization).toBeUndefined();
+    machine.files[rest] = `${500_000 + slept}\n`;
+    machine.passed = 10_000;
+    return (await read())[0];
+  };
+
+  test("knows that nobody works on a card whose engines slept all the time", async () => {
+    expect((await asLaterBy(9950))?.utilization).toBe(0);
+  });
+
+  test("does not know how busy a card is whose engines were awake", async () => {
+    expect((await asLaterBy(9800))?.utilization).toBeUndefined();
+    expect((await asLaterBy(-400_000))?.utilization).toBeUndefined();
+  });
+});
+
+test("engines for video have a load of their own, beside the card's", async () => {
+  const machine = server();
+  const info = (cycles: number, total: number): string =>
+    `drm-driver:\txe\ndrm-client-id:\t3\ndrm-pdev:\t0000:03:00.0\ndrm-cycles-vcs:\t${cycles}\ndrm-total-cycles-vcs:\t${total}\ndrm-cycles-rcs:\t${cycles + 0.1 * total}\ndrm-total-cycles-rcs:\t${total}\n`;
+  machine.files["/proc/77/fdinfo/5"] = info(0, 1000);
+  const read = await opened(machine);
+  await read();
+  machine.files["/proc/77/fdinfo/5"] = info(620, 2000);
+  machine.passed = 10_000;
+  const [gpu, other] = await read();
+  expect(gpu).toMatchObject({ media: 62, utilization: 72 });
+  expect(other?.media).toBeUndefined();
+});
+
+test("a card of which only the chip is measured tells that: power, limit and energy together", async () => {
+  const machine = server();
+  machine.folders[hwmon] = ["name", "energy2_input", "power2_max", "power1_max", "fan1_input", "fan2_input"];
+  machine.files[`${hwmon}/energy2_input`] = "1000000000\n";
+  machine.files[`${hwmon}/power2_max`] = "120000000\n";
+  machine.files[`${hwmon}/fan1_input`] = "0\n";
+  machine.files[`${hwmon}/fan2_input`] = "1310\n";
+  const read = await opened(machine);
+  await read();
+  machine.files[`${hwmon}/energy2_input`] = "1800000000\n";
+  machine.passed = 10_000;
+  expect((await read())[0]).toMatchObject({ power: 80_000, powerLimit: 120_000, energy: 1_800_000n, fanRpm: 1310 });
+});
+
+test("memory of the card's own is told by the kernel's accounting where the driver does not tell it", async () => {
+  const machine = server();
+  const group = "/sys/fs/cgroup/dmem";
+  machine.files[`${group}.capacity`] = "drm/0000:03:00.0/vram0 12550407168\ndrm/0000:03:00.0/stolen 67108864\n";
+  machine.files[`${group}.current`] = "drm/0000:03:00.0/vram0 3221225472\ndrm/0000:03:00.0/stolen 0\n";
+  const [gpu, other] = await (await opened(machine))();
+  expect(gpu).toMatchObject({ memTotal: 12550407168n, memUsed: 3221225472n });
+  expect(other?.memTotal).toBeUndefined();
 });
 
 test("memory of the card's own is told where the driver tells it", async () => {

@@ -5,7 +5,7 @@ import { Gate } from "../machine/drm/gate.ts";
 import { type Seat, Seats } from "../machine/drm/seat.ts";
 import { asleep, type Card, Finder, given, nodes } from "../machine/drm.ts";
 import type { Machine } from "../machine.ts";
-import { procsOf, utilization } from "./intel/engines.ts";
+import { loads, procsOf } from "./intel/engines.ts";
 import { Arc } from "./intel/values.ts";
 import { Baseline, type Gpu, mourned, type Options, type Part, type Reader, type Source } from "./source.ts";
 
@@ -27,6 +27,8 @@ interface Read {
   readonly gpu: Gpu;
   /** Its device nodes must be left alone: it sleeps, or hangs. */
   readonly closed: boolean;
+  /** It slept all the time since the collection before: nobody worked on it, whoever may have it open. */
+  readonly resting: boolean;
 }
 
 class IntelGpus implements Reader {
@@ -68,12 +70,12 @@ class IntelGpus implements Reader {
   async #card({ card, index: id }: Seat): Promise<Read> {
     const arc = this.#arc(card);
     const base: Gpu = { id, card: card.number, vendor: Vendor.INTEL, ...arc.names() };
-    const closed = (rest: Gpu): Read => ({ card, gpu: { ...base, ...rest }, closed: true });
+    const closed = (rest: Gpu): Read => ({ card, gpu: { ...base, ...rest }, closed: true, resting: false });
     if (asleep(this.#machine, card)) return closed({ asleep: true });
     if ((await this.#gate.ask(arc.probe())) === undefined) {
       return closed({ state: State.HUNG, err: "The driver does not answer for this card" });
     }
-    return { card, gpu: { ...base, ...arc.values() }, closed: false };
+    return { card, gpu: { ...base, ...arc.values() }, closed: false, resting: arc.resting() };
   }
 
   /** The same cards with who works on them. */
@@ -91,11 +93,12 @@ class IntelGpus implements Reader {
     const since = this.#baseline.take(this.#machine.ticks(), readings);
     // A share that leaves out other users' work would call a busy card idle: then there is none.
     const complete = this.#clients.complete();
-    return reads.map(({ card, gpu, closed }) => {
+    return reads.map(({ card, gpu, closed, resting }) => {
       if (closed) return gpu;
       const own = clients.filter(({ info, node }) => (info.pci ?? owners.get(node)) === card.pci);
-      const share = complete ? utilization(own, since) : undefined;
-      return { ...gpu, ...given("utilization", share), procs: procsOf(own, since) };
+      const told = complete ? loads(own, since) : undefined;
+      const share = told?.utilization ?? (resting ? 0 : undefined);
+      return { ...gpu, ...given("utilization", share), ...given("media", told?.media), procs: procsOf(own, since) };
     });
   }
 }

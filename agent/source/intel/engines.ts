@@ -6,6 +6,7 @@ import type { Proc } from "../source.ts";
 // Names of i915 (Documentation/gpu/i915.rst) and of xe (xe-drm-usage-stats.rst).
 const graphics = new Set(["render", "rcs"]);
 const compute = new Set(["compute", "ccs"]);
+const media = new Set(["video", "video-enhance", "vcs", "vecs"]);
 
 /** Bytes in memory of the card's own: "local0" (i915) or "vram0" (xe). */
 function localMemory({ memory }: FdInfo): number {
@@ -14,14 +15,23 @@ function localMemory({ memory }: FdInfo): number {
   return sum;
 }
 
-/** Percent of the time in which the busiest kind of engine worked for anybody; undefined before there are two readings. */
-export function utilization(clients: readonly Client[], since: Since | undefined): number | undefined {
+/** Percent of the time in which the busiest kind of engine worked for anybody, of all and of those for video. */
+export interface Loads {
+  readonly utilization: number;
+  /** Undefined where nobody has opened an engine for video: whether there is one is then not known. */
+  readonly media: number | undefined;
+}
+
+/** Undefined before there are two readings. */
+export function loads(clients: readonly Client[], since: Since | undefined): Loads | undefined {
   if (since === undefined) return undefined;
   const sums = new Map<string, number>();
   for (const client of clients) {
     for (const [name, share] of sharesOf(client, since) ?? []) sums.set(name, (sums.get(name) ?? 0) + share);
   }
-  return Math.round(Math.min(100, Math.max(0, ...sums.values())));
+  const busiest = (shares: readonly number[]): number => Math.round(Math.min(100, Math.max(0, ...shares)));
+  const videos = [...sums].filter(([name]) => media.has(name)).map(([, share]) => share);
+  return { utilization: busiest([...sums.values()]), media: videos.length === 0 ? undefined : busiest(videos) };
 }
 
 /** One entry per process that has worked on the card or holds memory of it; those that merely opened it are left out. */
