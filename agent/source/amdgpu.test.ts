@@ -142,6 +142,15 @@ describe("eight MI300X", () => {
     expect((await (await opened(machine))())[0]?.[field]).toBeUndefined();
   });
 
+  test("are not asked at each poll for sensors that they do not have", async () => {
+    const machine = mi300x();
+    await (await opened(machine))();
+    const sensors = machine.heard.filter((path) => path.startsWith(`${device(1)}/hwmon/hwmon7/`));
+    expect(
+      sensors.map((path) => path.split("hwmon7/")[1]).filter((name) => /average|pwm|fan|temp1/.test(name ?? "")),
+    ).toEqual([]);
+  });
+
   test("a driver that is loaded anew gives its sensors another number, and they are found", async () => {
     const machine = mi300x();
     const read = await opened(machine);

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Space } from "../../machine.ts";
 import { parseSpace, type Question, SpaceTimeout, spaces } from "./space.ts";
@@ -20,6 +21,50 @@ test("both ways of asking agree with df on the size", async () => {
 
 test.each([false, true])("a mount that is not there is an error that names it (network: %s)", async (network) => {
   await expect(spaces()("/nowhere/at/all", { network, deadline: 10_000 })).rejects.toThrow("/nowhere/at/all");
+});
+
+/** Processes of a name below this one, and below those. */
+function below(name: string, root = String(process.pid)): string[] {
+  const found: string[] = [];
+  for (const pid of readdirSync("/proc").filter((each) => /^\d+$/.test(each))) {
+    const [, said = "", parent] = /\((.*)\) [^Z] (\d+)/.exec(statOf(pid)) ?? [];
+    if (parent !== root) continue;
+    if (said === name) found.push(pid);
+    found.push(...below(name, pid));
+  }
+  return found;
+}
+
+function statOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8");
+  } catch {
+    return ""; // ended meanwhile
+  }
+}
+
+test("mounts are asked through shells that stay, as many as are asked at once", async () => {
+  const before = below("sh").length;
+  const ask = spaces();
+  const options = { network: true, deadline: 10_000 };
+  for (let i = 0; i < 3; i++)
+    await Promise.all(["/", "/proc", "/nowhere"].map((path) => ask(path, options).catch(() => 0)));
+  expect(below("sh").length).toBe(before + 3);
+  await Promise.all(Array.from({ length: 20 }, (_, i) => ask(`/nowhere/${i}`, options).catch(() => 0)));
+  await vi.waitFor(() => expect(below("sh").length).toBe(before + 16));
+  expect((await ask("/", options)).size).toBeGreaterThan(0);
+});
+
+test.each([
+  ["/a\n/proc", "line break"],
+  ["/$(touch x)", "No such file"],
+  ["/a'b\"c\\", "No such file"],
+  ["/*", "No such file"],
+])("a mount called %j is asked for by that name, or not at all", async (path, words) => {
+  const ask = spaces();
+  const options = { network: true, deadline: 10_000 };
+  await expect(ask(path, options)).rejects.toThrow(words);
+  expect((await ask("/", options)).size).toBe((await ask("/", { ...options, network: false })).size);
 });
 
 describe("a mount that hangs", () => {
