@@ -1,43 +1,56 @@
-import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { Fault } from "../../fault.ts";
 import type { Log } from "../../log.ts";
+import { convert } from "./first.ts";
 
 export type File = Database.Database;
 
 /** "GOHM" in ASCII, so that a file of another program is told apart. */
 const application = 0x474f484d;
-const newest = 1;
+const newest = 2;
 
 /**
- * device: a thing that is measured. layout: names of metrics in the order in which a poll's values stand, one name a
- * line. poll: everything measured on one device at one time (Unix ms), v being little-endian doubles.
+ * host, device, metric: names, with the numbers they have in keys and rows (see names.ts). raw: the samples of one metric
+ * of one host within one window, and the times of its polls in a row of their own; five, hour, day: what those were
+ * within 5 minutes, an hour, a day (see span.ts for keys, rows.ts for what is in a row). sealed: runs of the journal that
+ * are in rows already.
  */
 const schema = `
+  CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first INTEGER, last INTEGER);
   CREATE TABLE device (
-    id INTEGER PRIMARY KEY, host TEXT NOT NULL, level TEXT NOT NULL, key TEXT NOT NULL, idx INTEGER,
-    UNIQUE (host, level, key)
+    id INTEGER PRIMARY KEY, host INTEGER NOT NULL, level TEXT NOT NULL, key TEXT NOT NULL, idx INTEGER,
+    last INTEGER NOT NULL, metrics TEXT NOT NULL, UNIQUE (host, level, key)
   );
-  CREATE TABLE layout (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
-  CREATE TABLE used (
-    device INTEGER NOT NULL, layout INTEGER NOT NULL, PRIMARY KEY (device, layout)
-  ) WITHOUT ROWID;
-  CREATE TABLE poll (
-    device INTEGER NOT NULL, t INTEGER NOT NULL, layout INTEGER NOT NULL, v BLOB NOT NULL, PRIMARY KEY (device, t)
-  ) WITHOUT ROWID;
+  CREATE TABLE metric (id INTEGER PRIMARY KEY, level TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (level, name));
+  CREATE TABLE raw (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+  CREATE TABLE five (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+  CREATE TABLE hour (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+  CREATE TABLE day (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+  CREATE TABLE sealed (run INTEGER PRIMARY KEY, segment INTEGER NOT NULL);
 `;
+
+/** Rows are from 50 bytes to 10 KB: with small pages little is left empty beside them. */
+const pageSize = 2048;
+
+/** Larger files are looked through only when the hub did not end properly: reading takes seconds for each GB. Bytes. */
+const quickly = 2 ** 28;
+
+interface Given {
+  readonly log: Log;
+}
 
 /**
  * The history of a data folder, opened for this process alone. A file that is damaged is moved aside, and a new one begun.
  * @param check reads what the store needs to begin; a failure of it counts as damage
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
-export function openFile(folder: string, log: Log, check: (file: File) => void): File {
+export function openFile(folder: string, { log }: Given, check: (file: File) => void): File {
   const path = join(folder, "history.db");
   prepare(folder, path);
   try {
-    return open(path, check);
+    return open(path, log, check);
   } catch (error) {
     if (!damaged(error)) throw refusal(error, folder);
     const aside = moveAside(path);
@@ -45,11 +58,17 @@ export function openFile(folder: string, log: Log, check: (file: File) => void):
       `the history ${path} is damaged (${(error as Error).message}); it was moved to ${aside} and a new one begun`,
     );
     try {
-      return open(path, check);
+      return open(path, log, check);
     } catch (again) {
       throw refusal(again, folder);
     }
   }
+}
+
+/** Bytes of the database and its log. */
+export function fileBytes(folder: string): number {
+  const size = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return size(join(folder, "history.db")) + size(join(folder, "history.db-wal"));
 }
 
 function prepare(folder: string, path: string): void {
@@ -62,21 +81,24 @@ function prepare(folder: string, path: string): void {
   }
 }
 
-function open(path: string, check: (file: File) => void): File {
-  const file = new Database(path, { timeout: 500 });
+function open(path: string, log: Log, check: (file: File) => void): File {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  const ended = existsSync(`${path}-wal`) === false;
+  const file = lock(path);
   try {
-    // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
-    file.pragma("locking_mode = EXCLUSIVE");
-    file.exec("BEGIN EXCLUSIVE; COMMIT");
-    migrate(file, path);
+    const version = versionOf(file, path);
+    whole(file, path);
+    if (size < quickly || !ended) sound(file);
+    if (version === 0) create(file);
+    if (version === 1) return upgraded(file, { path, log, check });
+    // What the system was told survives the end of the process; a power cut costs what was not yet checkpointed, and that
+    // is in the journal still.
     file.pragma("journal_mode = WAL");
-    // What the system was told survives the end of the process; a power cut costs what was not yet checkpointed.
     file.pragma("synchronous = NORMAL");
     file.pragma("journal_size_limit = 67108864");
+    file.pragma("cache_size = -16384");
     file.pragma("wal_checkpoint(TRUNCATE)");
-    const pages =
-      Number(file.pragma("page_count", { simple: true })) * Number(file.pragma("page_size", { simple: true }));
-    if (statSync(path).size < pages) throw new Database.SqliteError("the file is cut short", "SQLITE_CORRUPT");
+    whole(file, path);
     check(file);
     return file;
   } catch (error) {
@@ -85,7 +107,24 @@ function open(path: string, check: (file: File) => void): File {
   }
 }
 
-function migrate(file: File, path: string): void {
+function lock(path: string): File {
+  const file = new Database(path, { timeout: 500 });
+  try {
+    // Both have an effect on a file only that is empty still.
+    file.pragma(`page_size = ${pageSize}`);
+    file.pragma("auto_vacuum = INCREMENTAL");
+    // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
+    file.pragma("locking_mode = EXCLUSIVE");
+    file.exec("BEGIN EXCLUSIVE; COMMIT");
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** @returns 0 for an empty file */
+function versionOf(file: File, path: string): number {
   const version = Number(file.pragma("user_version", { simple: true }));
   const owner = Number(file.pragma("application_id", { simple: true }));
   const empty = Number(file.prepare("SELECT count(*) FROM sqlite_schema").pluck().get()) === 0;
@@ -101,12 +140,50 @@ function migrate(file: File, path: string): void {
       `${path} was written by a newer version of the hub (its schema is ${version}, this version knows ${newest}); run that version, or set GOHM_DATA to another folder`,
     );
   }
-  if (!empty) return;
+  return empty ? 0 : version;
+}
+
+/** The file has all the pages that it says it has. */
+function whole(file: File, path: string): void {
+  const pages =
+    Number(file.pragma("page_count", { simple: true })) * Number(file.pragma("page_size", { simple: true }));
+  if (statSync(path).size < pages && !existsSync(`${path}-wal`)) {
+    throw new Database.SqliteError("the file is cut short", "SQLITE_CORRUPT");
+  }
+}
+
+function sound(file: File): void {
+  const found = String(file.pragma("quick_check(1)", { simple: true }));
+  if (found !== "ok") throw new Database.SqliteError(found.replaceAll("\n", " "), "SQLITE_CORRUPT");
+}
+
+function create(file: File): void {
   file.transaction(() => {
     file.exec(schema);
     file.pragma(`application_id = ${application}`);
     file.pragma(`user_version = ${newest}`);
   })();
+}
+
+/** A file of the first version, made anew beside it and then put in its place: nothing of it is lost if that is cut off. */
+function upgraded(old: File, { path, log, check }: { path: string; log: Log; check: (file: File) => void }): File {
+  const beside = `${path}.new`;
+  for (const tail of ["", "-wal", "-shm", "-journal"]) rmSync(beside + tail, { force: true });
+  log.info(`the history ${path} is brought into the form of this version; that may take minutes`);
+  const file = lock(beside);
+  try {
+    file.pragma("synchronous = NORMAL");
+    create(file);
+    convert(old, file, log);
+  } catch (error) {
+    file.close();
+    rmSync(beside, { force: true });
+    throw error;
+  }
+  file.close();
+  old.close();
+  renameSync(beside, path);
+  return open(path, log, check);
 }
 
 const damaged = (error: unknown): boolean =>

@@ -1,0 +1,154 @@
+import type { Buckets } from "./bucket.ts";
+import type { Gather } from "./gather.ts";
+import type { Host, Metric } from "./names.ts";
+import type { Rows } from "./rows.ts";
+import type { Run } from "./run.ts";
+import { columnId, merge, type Sheet, within } from "./sheet.ts";
+import { bucketOf, bucketsInRow, spanOf, type Tier, tiers, windowLength, windowOf } from "./span.ts";
+
+/** What is not in rows yet. */
+export interface Memory {
+  /** Runs of a window in the order they were begun. */
+  runs(host: Host, window: number): readonly Run[];
+  windows(host: Host): Iterable<number>;
+}
+
+/** Series of one metric of one host, read together. */
+export interface Wanted {
+  readonly host: Host;
+  readonly metric: Metric;
+  /** Ids of devices, one for each series. */
+  readonly devices: readonly number[];
+  readonly step: number;
+  /** The coarsest summary whose buckets make up whole points; undefined where samples are needed. */
+  readonly tier: Tier | undefined;
+  /** Every sample is needed, as for p95. */
+  readonly all: boolean;
+}
+
+/** Samples with from ≤ t < to, and where they go: one gathering for each device. */
+export interface Clip {
+  readonly from: number;
+  readonly to: number;
+  readonly part: readonly Gather[];
+}
+
+interface Held {
+  readonly span: number;
+  readonly buckets: readonly (Buckets | undefined)[] | undefined;
+}
+
+/** One way through rows and memory for some series. */
+export class Reading {
+  readonly #rows: Rows;
+  readonly #memory: Memory;
+  readonly #wanted: Wanted;
+  readonly #devices: ReadonlySet<number>;
+  readonly #held = new Map<Tier, Held>();
+  /** Rows read since the last `rest`. */
+  reads = 0;
+
+  constructor(rows: Rows, memory: Memory, wanted: Wanted) {
+    this.#rows = rows;
+    this.#memory = memory;
+    this.#wanted = wanted;
+    this.#devices = new Set(wanted.devices);
+  }
+
+  /** Other work has its turn now, and may change rows. */
+  rest(): void {
+    this.reads = 0;
+    this.#held.clear();
+  }
+
+  /** What falls into one window. */
+  window(window: number, { from, to, part }: Clip): void {
+    const start = window * windowLength;
+    const clip = { from: Math.max(from, start), to: Math.min(to, start + windowLength), part };
+    const { tier, host } = this.#wanted;
+    // What memory holds may replace samples that a summary has counted.
+    if (tier === undefined || this.#memory.runs(host, window).length > 0) this.#samples(window, clip);
+    else this.#summary(tier === "five" ? "five" : "hour", clip);
+  }
+
+  /** A whole day, of which memory holds nothing. @returns whether there is a summary of it */
+  day(start: number, part: readonly Gather[]): boolean {
+    const held = this.#buckets("day", start);
+    if (held === undefined) return false;
+    emit("day", held, { from: start, to: start + bucketOf.day, part });
+    return true;
+  }
+
+  /** Whole buckets from a summary; what sticks out at both ends from a finer one, in the end from the samples. */
+  #summary(tier: "five" | "hour", { from, to, part }: Clip): void {
+    if (from >= to) return;
+    const bucket = bucketOf[tier];
+    const low = Math.ceil(from / bucket) * bucket;
+    const high = Math.floor(to / bucket) * bucket;
+    const held = low < high ? this.#buckets(tier, low) : undefined;
+    const finer = (clip: Clip): void => {
+      if (tier === "hour") this.#summary("five", clip);
+      else if (clip.from < clip.to) this.#samples(windowOf(clip.from), clip);
+    };
+    if (held === undefined) return finer({ from, to, part });
+    finer({ from, to: low, part });
+    emit(tier, held, { from: low, to: high, part });
+    finer({ from: high, to, part });
+  }
+
+  /** Samples of a window; where they have been let go, the finest summary there is, each bucket counted where it begins. */
+  #samples(window: number, { from, to, part }: Clip): void {
+    const sheet = this.#sheet(window);
+    if (sheet === undefined) return this.#instead({ from, to, part });
+    const [low, high] = within(sheet.times, from, to);
+    const { devices, metric } = this.#wanted;
+    for (const [d, device] of devices.entries()) {
+      const values = sheet.columns.get(columnId(device, metric.id));
+      const gather = part[d];
+      if (values && gather) gather.samples({ times: sheet.times, values, low, high });
+    }
+  }
+
+  #instead({ from, to, part }: Clip): void {
+    for (const tier of tiers) {
+      const held = this.#buckets(tier, from);
+      if (held === undefined) continue;
+      const bucket = bucketOf[tier];
+      return emit(tier, held, { from: Math.ceil(from / bucket) * bucket, to, part });
+    }
+  }
+
+  #sheet(window: number): Sheet | undefined {
+    const { host, metric } = this.#wanted;
+    this.reads += 2;
+    const held = this.#rows.sheet(host.id, window, [metric.id]);
+    const runs = this.#memory.runs(host, window);
+    if (runs.length === 0) return held;
+    const fresh = runs.map((run) => run.sheet((column) => column.metric === metric));
+    return merge(held ? [held, ...fresh] : fresh);
+  }
+
+  #buckets(tier: Tier, t: number): Held | undefined {
+    const span = spanOf(tier, t);
+    const before = this.#held.get(tier);
+    if (before?.span === span) return before.buckets ? before : undefined;
+    this.reads++;
+    const { host, metric, devices } = this.#wanted;
+    const found = this.#rows.buckets({ table: tier, span, host: host.id, metric: metric.id }, this.#devices);
+    const held = { span, buckets: found && devices.map((device) => found.get(device)) };
+    this.#held.set(tier, held);
+    return held.buckets ? held : undefined;
+  }
+}
+
+/** Hands on the buckets that begin within the clip. */
+function emit(tier: Tier, { span, buckets }: Held, { from, to, part }: Clip): void {
+  const bucket = bucketOf[tier];
+  const start = span * bucketsInRow;
+  const first = Math.round(from / bucket) - start;
+  const last = Math.min(bucketsInRow, Math.ceil(to / bucket) - start);
+  for (const [d, gather] of part.entries()) {
+    const held = buckets?.[d];
+    if (held) for (let i = first; i < last; i++) gather.bucket((start + i) * bucket, held, i);
+  }
+}

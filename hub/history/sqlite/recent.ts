@@ -1,0 +1,152 @@
+import { kept, type Measured, type Poll } from "../store.ts";
+import type { RunStart } from "./journal.ts";
+import type { Device, Host, Names } from "./names.ts";
+import type { Memory } from "./reading.ts";
+import { type Column, Run, type Slot } from "./run.ts";
+
+interface Held {
+  readonly runs: Run[];
+  /** When the newest poll came, by the hub's clock. */
+  touched: number;
+}
+
+/** Polls that are in no row yet, by host and window. */
+export class Recent implements Memory {
+  readonly #names: Names;
+  readonly #hosts = new Map<Host, Map<number, Held>>();
+  #next = 1;
+
+  constructor(names: Names) {
+    this.#names = names;
+  }
+
+  runs(host: Host, window: number): readonly Run[] {
+    return this.#hosts.get(host)?.get(window)?.runs ?? [];
+  }
+
+  windows(host: Host): Iterable<number> {
+    return this.#hosts.get(host)?.keys() ?? [];
+  }
+
+  /** Everything that is held. */
+  *all(): Generator<{ host: Host; window: number; runs: readonly Run[]; touched: number }> {
+    for (const [host, windows] of this.#hosts) {
+      for (const [window, { runs, touched }] of windows) yield { host, window, runs, touched };
+    }
+  }
+
+  /** Takes a poll that has at least one value. @returns the run that took it, its row from `length` before */
+  add(poll: Poll, window: number, now: number): { run: Run; begun: boolean } {
+    const host = this.#names.host(poll.host);
+    const held = this.#held(host, window);
+    held.touched = now;
+    const open = held.runs.at(-1);
+    if (open?.append(poll.at, poll.devices)) return { run: open, begun: false };
+    const before = open ?? this.#newest(host);
+    const run = new Run({ id: this.#next++, host, window, ...layout(this.#names, host, poll.devices, before) });
+    held.runs.push(run);
+    if (!run.append(poll.at, poll.devices)) throw new Error("a run does not take the poll it was made for");
+    return { run, begun: true };
+  }
+
+  /** A run as the journal has it. */
+  replay(start: RunStart): Run {
+    const host = this.#names.host(start.host);
+    const devices = start.devices.map(([level, key]) => this.#names.device(host, level, key));
+    const columns = start.columns.flatMap(([place, name]): Column[] => {
+      const device = devices[place];
+      return device ? [{ device, metric: this.#names.metric(device.level, name) }] : [];
+    });
+    const run = new Run({ id: start.run, host, window: start.window, slots: [], columns });
+    this.#next = Math.max(this.#next, run.id + 1);
+    this.#held(host, start.window).runs.push(run);
+    for (const [i, [, , index]] of start.devices.entries()) {
+      const device = devices[i];
+      if (device) device.index = index ?? undefined;
+    }
+    return run;
+  }
+
+  /** Ids of runs are taken up to here. */
+  beyond(id: number): void {
+    this.#next = Math.max(this.#next, id + 1);
+  }
+
+  /** Lets runs go. */
+  drop(host: Host, window: number, gone: readonly Run[]): void {
+    const windows = this.#hosts.get(host);
+    const held = windows?.get(window);
+    if (windows === undefined || held === undefined) return;
+    const left = held.runs.filter((run) => !gone.includes(run));
+    if (left.length > 0) windows.set(window, { ...held, runs: left });
+    else windows.delete(window);
+    if (windows.size === 0) this.#hosts.delete(host);
+  }
+
+  #held(host: Host, window: number): Held {
+    const windows = this.#hosts.get(host) ?? new Map<number, Held>();
+    this.#hosts.set(host, windows);
+    const held = windows.get(window) ?? { runs: [], touched: 0 };
+    windows.set(window, held);
+    return held;
+  }
+
+  #newest(host: Host): Run | undefined {
+    const windows = this.#hosts.get(host);
+    if (windows === undefined) return undefined;
+    let newest: Run | undefined;
+    for (const { runs } of windows.values()) {
+      const run = runs.at(-1);
+      if (run && !(newest && newest.window > run.window)) newest = run;
+    }
+    return newest;
+  }
+}
+
+/** Columns for what a poll measured, and for what the run before it had: what comes and goes needs no new run each time. */
+function layout(
+  names: Names,
+  host: Host,
+  devices: readonly Measured[],
+  before: Run | undefined,
+): { slots: Slot[]; columns: Column[] } {
+  const columns: Column[] = [];
+  const slots = new Map<Device, Slot>();
+  const slot = (device: Device, index: number | undefined): Slot => {
+    const held = slots.get(device) ?? { device, index, columns: new Int16Array(kept[device.level].length).fill(-1) };
+    slots.set(device, held);
+    return held;
+  };
+  const column = (of: Slot, place: number): void => {
+    const metric = kept[of.device.level][place];
+    if (metric === undefined || of.columns[place] !== -1) return;
+    of.columns[place] = columns.length;
+    of.device.metrics.add(metric.name);
+    columns.push({ device: of.device, metric: names.metric(of.device.level, metric.name) });
+  };
+  for (const { level, key, index, values } of devices) {
+    const device = names.device(host, level, key);
+    device.index = index ?? device.index;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i] ?? Number.NaN;
+      // Neither absent nor infinite.
+      if (value - value === 0) column(slot(device, index), i);
+    }
+  }
+  for (const { device, index, columns: places } of before?.slots ?? []) {
+    for (const [place, at] of places.entries()) if (at >= 0 && before?.seen[at] === 1) column(slot(device, index), place);
+  }
+  return { slots: [...slots.values()], columns };
+}
+
+/** What the journal has to know of a run. */
+export function startOf({ id, host, window, slots, columns }: Run): RunStart {
+  const places = new Map(slots.map(({ device }, place) => [device, place]));
+  return {
+    run: id,
+    host: host.name,
+    window,
+    devices: slots.map(({ device, index }) => [device.level, device.key, index ?? null]),
+    columns: columns.map(({ device, metric }) => [places.get(device) ?? 0, metric.name]),
+  };
+}

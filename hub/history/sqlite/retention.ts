@@ -1,0 +1,94 @@
+import type { File } from "./file.ts";
+import type { Names } from "./names.ts";
+import { type Table, tables } from "./rows.ts";
+import { firstKey, spanOf, spanOfKey, windowOf } from "./span.ts";
+
+/** How long each kind of row is kept, in milliseconds, and how many bytes the file may have; Infinity for no limit. */
+export interface Limits {
+  readonly raw: number;
+  readonly five: number;
+  readonly hour: number;
+  readonly day: number;
+  readonly bytes: number;
+}
+
+interface Parts {
+  readonly file: File;
+  readonly names: Names;
+  readonly limits: () => Limits;
+  readonly now: () => number;
+}
+
+/** Rows that go in one step, and pages of the file that are given back: some milliseconds of work. */
+const rowsInStep = 400;
+const pagesInStep = 1000;
+
+/** Lets go of what is older than its time, or does not fit, and gives the space back, a little at a time. */
+export class Retention {
+  readonly #parts: Parts;
+  readonly #sql;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    const each = <T>(make: (table: Table) => T): Record<Table, T> => ({
+      raw: make("raw"),
+      five: make("five"),
+      hour: make("hour"),
+      day: make("day"),
+    });
+    const { file } = parts;
+    this.#sql = {
+      first: each((table) => file.prepare(`SELECT min(id) FROM ${table}`).pluck()),
+      drop: each((table) =>
+        file.prepare(
+          `DELETE FROM ${table} WHERE id < @end AND id <= coalesce((SELECT id FROM ${table} ORDER BY id LIMIT 1 OFFSET ${rowsInStep}), @end)`,
+        ),
+      ),
+    };
+  }
+
+  /** Whether samples of a window are older than what is kept. */
+  gone(window: number): boolean {
+    return window < windowOf(Math.max(0, this.#parts.now() - this.#parts.limits().raw));
+  }
+
+  step(): void {
+    const limits = this.#parts.limits();
+    const now = this.#parts.now();
+    for (const table of tables) this.#drop(table, now - limits[table]);
+    if (this.#bytes() > limits.bytes) this.#crowded();
+    const least = Math.min(...tables.map((table) => now - limits[table]));
+    if (least > 0) this.#parts.names.forget(least);
+    this.#parts.file.pragma(`incremental_vacuum(${pagesInStep})`);
+  }
+
+  /** Rows of which the whole span is before a time. */
+  #drop(table: Table, before: number): void {
+    if (!(before > 0)) return;
+    const span = table === "raw" ? windowOf(before) : spanOf(table, before);
+    const first = this.#first(table);
+    if (first !== undefined && spanOfKey(first) < span) this.#sql.drop[table].run({ end: firstKey(span) });
+  }
+
+  /** Too large: samples go first, the oldest of them, then the finest summary. The newest rows of each stay. */
+  #crowded(): void {
+    for (const table of tables) {
+      const first = this.#first(table);
+      const now = this.#parts.now();
+      const span = table === "raw" ? windowOf(now) : spanOf(table, now);
+      if (first === undefined || spanOfKey(first) >= span - 1) continue;
+      this.#sql.drop[table].run({ end: firstKey(spanOfKey(first) + 1) });
+      return;
+    }
+  }
+
+  #first(table: Table): number | undefined {
+    return (this.#sql.first[table].get() as number | null) ?? undefined;
+  }
+
+  /** Bytes in use, what was freed and not given back left out. */
+  #bytes(): number {
+    const read = (name: string): number => Number(this.#parts.file.pragma(name, { simple: true }));
+    return (read("page_count") - read("freelist_count")) * read("page_size");
+  }
+}

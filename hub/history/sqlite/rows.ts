@@ -1,0 +1,193 @@
+import { crc32 } from "node:zlib";
+import Database from "better-sqlite3";
+import type { Log } from "../../log.ts";
+import { putNumber, Reader } from "./bytes.ts";
+import { type BucketColumns, bucketColumns, column, CorruptBlock, encode, encodeBuckets, open, openBuckets } from "./codec.ts";
+import { emptyBuckets } from "./bucket.ts";
+import type { File } from "./file.ts";
+import { columnId, type Sheet } from "./sheet.ts";
+import { bucketsInRow, rowKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
+
+/** A table of rows: samples as they are, or one of the summaries. */
+export type Table = "raw" | Tier;
+export const tables: readonly Table[] = ["raw", ...tiers];
+
+/** A row, ready to be written. */
+export interface Row {
+  readonly table: Table;
+  readonly key: number;
+  readonly data: Uint8Array;
+}
+
+/** Names one row: a host's metric within a window (raw) or span (summaries). */
+export interface Place {
+  readonly table: Table;
+  readonly span: number;
+  readonly host: number;
+  readonly metric: number;
+}
+
+/** Damaged rows are told of until there were so many; one bad disk must not fill another. */
+const told = 20;
+
+/** Reads and makes rows. What cannot be understood any more is left out, and the log says so. */
+export class Rows {
+  readonly #log: Log;
+  readonly #get;
+  readonly #put;
+  readonly #has;
+  readonly #before;
+  #damaged = 0;
+
+  constructor(file: File, log: Log) {
+    this.#log = log;
+    const each = <T>(make: (table: Table) => T): Record<Table, T> => ({
+      raw: make("raw"),
+      five: make("five"),
+      hour: make("hour"),
+      day: make("day"),
+    });
+    this.#get = each((table) => file.prepare(`SELECT data FROM ${table} WHERE id = ?`).pluck());
+    this.#put = each((table) => file.prepare(`INSERT OR REPLACE INTO ${table} (id, data) VALUES (?, ?)`));
+    this.#before = each((table) => file.prepare(`SELECT id FROM ${table} WHERE id < ? ORDER BY id DESC LIMIT 1`).pluck());
+    this.#has = each((table) => file.prepare(`SELECT 1 FROM ${table} WHERE id = ?`).pluck());
+  }
+
+  write({ table, key, data }: Row): void {
+    this.#put[table].run(key, data);
+  }
+
+  /** The greatest key of a table that is less than `key`. */
+  before(table: Table, key: number): number | undefined {
+    return this.#before[table].get(key) as number | undefined;
+  }
+
+  has({ table, span, host, metric }: Place): boolean {
+    return this.#has[table].get(rowKey(span, host, metric)) !== undefined;
+  }
+
+  /** Times of the polls of a host within a window, Unix ms; undefined where nothing is held. */
+  times(host: number, window: number): Float64Array | undefined {
+    return this.#guard({ table: "raw", span: window, host, metric: timesRow }, (data) => {
+      const block = open(data);
+      const times = new Float64Array(block.count);
+      column(block, 0, times);
+      const start = window * windowLength;
+      for (let i = 0; i < times.length; i++) times[i] = (times[i] ?? 0) + start;
+      return times;
+    });
+  }
+
+  /** Samples of a host within a window: those of some metrics, or of all that are named. */
+  sheet(host: number, window: number, metrics: Iterable<number>): Sheet | undefined {
+    const times = this.times(host, window);
+    if (times === undefined) return undefined;
+    const columns = new Map<number, Float64Array>();
+    for (const metric of metrics) {
+      const place = { table: "raw", span: window, host, metric } as const;
+      const found = this.#guard(place, (data) => {
+        const { devices, block } = unpack(data);
+        const opened = open(block);
+        if (opened.count !== times.length || opened.width !== devices.length) throw new CorruptBlock("its counts differ");
+        return devices.map((device, i): [number, Float64Array] => {
+          const values = new Float64Array(times.length);
+          column(opened, i, values);
+          return [device, values];
+        });
+      });
+      for (const [device, values] of found ?? []) columns.set(columnId(device, metric), values);
+    }
+    return { times, columns };
+  }
+
+  /** Buckets of a summary's row by device. @param wanted those of some devices only */
+  buckets(place: Place, wanted?: ReadonlySet<number>): Map<number, BucketColumns> | undefined {
+    return this.#guard(place, (data) => {
+      const { devices, block } = unpack(data);
+      const opened = openBuckets(block);
+      if (opened.width !== devices.length || opened.buckets > bucketsInRow) throw new CorruptBlock("its counts differ");
+      const found = new Map<number, BucketColumns>();
+      for (const [i, device] of devices.entries()) {
+        if (wanted && !wanted.has(device)) continue;
+        const buckets = emptyBuckets(bucketsInRow);
+        bucketColumns(opened, i, buckets);
+        found.set(device, buckets);
+      }
+      return found;
+    });
+  }
+
+  #guard<T>(place: Place, read: (data: Uint8Array) => T): T | undefined {
+    const { table, span, host, metric } = place;
+    try {
+      const data = this.#get[table].get(rowKey(span, host, metric)) as Uint8Array | undefined;
+      return data === undefined ? undefined : read(data);
+    } catch (error) {
+      const corrupt = error instanceof Database.SqliteError && error.code.startsWith("SQLITE_CORRUPT");
+      if (!corrupt && !(error instanceof CorruptBlock) && !(error instanceof RangeError)) throw error;
+      if (this.#damaged++ < told) {
+        this.#log.error(
+          `history is damaged in one place and shows a gap there (${table} ${span}, host ${host}, metric ${metric}): ${(error as Error).message}`,
+        );
+      }
+      return undefined;
+    }
+  }
+}
+
+export function timesData(times: Float64Array, window: number): Uint8Array {
+  const start = window * windowLength;
+  return encode([times.map((t) => t - start)], times.length);
+}
+
+export function samplesData(columns: readonly (readonly [device: number, values: Float64Array])[], count: number): Uint8Array {
+  return pack(
+    columns.map(([device]) => device),
+    encode(
+      columns.map(([, values]) => values),
+      count,
+    ),
+  );
+}
+
+export function bucketsData(series: readonly (readonly [device: number, buckets: BucketColumns])[]): Uint8Array {
+  return pack(
+    series.map(([device]) => device),
+    encodeBuckets(
+      series.map(([, buckets]) => buckets),
+      bucketsInRow,
+    ),
+  );
+}
+
+/** Devices, each as its distance from the one before, two bytes of checksum over them, and the block with its own. */
+function pack(devices: readonly number[], block: Uint8Array): Uint8Array {
+  const data = new Uint8Array(block.length + 8 * (devices.length + 1) + 2);
+  let place = putNumber(data, 0, devices.length);
+  let before = 0;
+  for (const device of devices) {
+    place = putNumber(data, place, device - before);
+    before = device;
+  }
+  const sum = crc32(data.subarray(0, place));
+  data[place++] = sum;
+  data[place++] = sum >>> 8;
+  data.set(block, place);
+  return data.subarray(0, place + block.length);
+}
+
+/** @throws CorruptBlock, RangeError */
+function unpack(data: Uint8Array): { devices: number[]; block: Uint8Array } {
+  const reader = new Reader(data);
+  const length = reader.number();
+  if (length > data.length) throw new CorruptBlock("it names more devices than it has bytes");
+  const devices: number[] = [];
+  let device = 0;
+  for (let i = 0; i < length; i++) {
+    device += reader.number();
+    devices.push(device);
+  }
+  const sum = crc32(data.subarray(0, reader.at));
+  if (reader.byte() !== (sum & 255) || reader.byte() !== ((sum >>> 8) & 255)) throw new CorruptBlock("its devices do not match their checksum");
+  return { devices, block: data.subarray(reader.at) };
+}
