@@ -1,20 +1,53 @@
-// STAND-IN until the codec is merged
-export class CorruptBlock extends Error {}
-export interface Block { readonly count: number; readonly width: number; readonly v: Float64Array }
-export interface BucketColumns { readonly count: Float64Array; readonly min: Float64Array; readonly max: Float64Array; readonly sum: Float64Array }
-export interface BucketBlock { readonly buckets: number; readonly width: number; readonly b: Block }
+import { Block, encodeBlock } from "./codec/block.ts";
+import { CorruptBlock } from "./codec/corrupt.ts";
+import { BucketBlock, type BucketColumns, encodeTier } from "./codec/tier.ts";
+
+/**
+ * The column codec of the history: columns of doubles to bytes and back, without loss, in well under a byte for each
+ * sample of what machines measure. docs/architecture.md names the floors; nothing here knows of hosts, metrics or SQLite.
+ */
+export { type Block, type BucketBlock, type BucketColumns, CorruptBlock };
+
+const none = new Uint8Array(0);
+
+/**
+ * Encodes the first `count` values of each column. NaN is an absent value. Every other double comes back as it was,
+ * but for -0, which may become 0. Whole numbers, and decimals of up to four places, are stored as such, densely.
+ * @throws RangeError for a count outside 1 to 2^24, or a column that is shorter
+ */
 export function encode(columns: readonly Float64Array[], count: number): Uint8Array {
-  const f = new Float64Array(2 + columns.length * count); f[0] = count; f[1] = columns.length;
-  columns.forEach((c, i) => f.set(c.subarray(0, count), 2 + i * count));
-  return new Uint8Array(f.buffer);
+  return encodeBlock(columns, count, none);
 }
+
+/** Looks into a block; no column is decoded yet. Any number may be open. @throws CorruptBlock */
 export function open(bytes: Uint8Array): Block {
-  if (bytes.length % 8) throw new CorruptBlock("length");
-  const f = new Float64Array(bytes.slice().buffer); const [count = 0, width = 0] = f;
-  if (f.length !== 2 + count * width) throw new CorruptBlock("length");
-  return { count, width, v: f };
+  return new Block(bytes);
 }
-export function column(block: Block, index: number, out: Float64Array): void { out.set(block.v.subarray(2 + index * block.count, 2 + (index + 1) * block.count)); }
-export function encodeBuckets(series: readonly BucketColumns[], buckets: number): Uint8Array { return encode(series.flatMap((s) => [s.count, s.min, s.max, s.sum]), buckets); }
-export function openBuckets(bytes: Uint8Array): BucketBlock { const b = open(bytes); return { buckets: b.count, width: b.width / 4, b }; }
-export function bucketColumns(block: BucketBlock, index: number, out: BucketColumns): void { column(block.b, index * 4, out.count); column(block.b, index * 4 + 1, out.min); column(block.b, index * 4 + 2, out.max); column(block.b, index * 4 + 3, out.sum); }
+
+/**
+ * Writes one column to the first `block.count` places of `out`, absent values as NaN. The others are not decoded.
+ * @throws CorruptBlock
+ * @throws RangeError for an index that the block does not have, or too short an `out`
+ */
+export function column(block: Block, index: number, out: Float64Array): void {
+  block.fill(index, out);
+}
+
+/** See `encode`. The columns of `series` are summaries of `buckets` buckets each. @throws RangeError as `encode` does */
+export function encodeBuckets(series: readonly BucketColumns[], buckets: number): Uint8Array {
+  return encodeTier(series, buckets);
+}
+
+/** See `open`. @throws CorruptBlock */
+export function openBuckets(bytes: Uint8Array): BucketBlock {
+  return new BucketBlock(bytes);
+}
+
+/**
+ * Writes one series to the first `block.buckets` places of the columns of `out`.
+ * @throws CorruptBlock
+ * @throws RangeError as `column` does
+ */
+export function bucketColumns(block: BucketBlock, index: number, out: BucketColumns): void {
+  block.fill(index, out);
+}

@@ -87,10 +87,6 @@ function open(path: string, log: Log, check: (file: File) => void): File {
   const file = lock(path);
   try {
     const version = versionOf(file, path);
-    whole(file, path);
-    if (size < quickly || !ended) sound(file);
-    if (version === 0) create(file);
-    if (version === 1) return upgraded(file, { path, log, check });
     // What the system was told survives the end of the process; a power cut costs what was not yet checkpointed, and that
     // is in the journal still.
     file.pragma("journal_mode = WAL");
@@ -99,6 +95,10 @@ function open(path: string, log: Log, check: (file: File) => void): File {
     file.pragma("cache_size = -16384");
     file.pragma("wal_checkpoint(TRUNCATE)");
     whole(file, path);
+    // After the change to WAL: a check before it leaves the file locked against checkpoints (SQLite 3.5x).
+    if (size < quickly || !ended) sound(file);
+    if (version === 0) create(file);
+    if (version === 1) return upgraded(file, { path, log, check });
     check(file);
     return file;
   } catch (error) {
@@ -147,13 +147,14 @@ function versionOf(file: File, path: string): number {
 function whole(file: File, path: string): void {
   const pages =
     Number(file.pragma("page_count", { simple: true })) * Number(file.pragma("page_size", { simple: true }));
-  if (statSync(path).size < pages && !existsSync(`${path}-wal`)) {
+  if (statSync(path).size < pages) {
     throw new Database.SqliteError("the file is cut short", "SQLITE_CORRUPT");
   }
 }
 
 function sound(file: File): void {
-  const found = String(file.pragma("quick_check(1)", { simple: true }));
+  const [first] = file.pragma("quick_check(1)") as { quick_check: string }[];
+  const found = first?.quick_check ?? "it cannot be read";
   if (found !== "ok") throw new Database.SqliteError(found.replaceAll("\n", " "), "SQLITE_CORRUPT");
 }
 

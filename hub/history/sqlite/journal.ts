@@ -43,12 +43,15 @@ export class Journal {
   #runs = new Set<Run>();
   #file: { fd: number; number: number; length: number; since: number } | undefined;
   #next: number;
+  /** Numbers of the files there are, ascending. */
+  #files: number[];
   #unsynced = false;
 
   constructor(folder: string, now: () => number) {
     this.#folder = folder;
     this.#now = now;
-    this.#next = Math.max(0, ...this.#numbers()) + 1;
+    this.#files = numbers(folder);
+    this.#next = (this.#files.at(-1) ?? 0) + 1;
   }
 
   /** Something waits to be written. */
@@ -110,14 +113,14 @@ export class Journal {
 
   /** Deletes files that nothing unsealed is in. @param least the first that is needed */
   release(least: number): void {
-    for (const number of this.#numbers()) {
-      if (number < least && number !== this.#file?.number) unlinkSync(this.#path(number));
-    }
+    const gone = this.#files.filter((number) => number < least && number !== this.#file?.number);
+    for (const number of gone) unlinkSync(this.#path(number));
+    if (gone.length > 0) this.#files = this.#files.filter((number) => !gone.includes(number));
   }
 
   /** Everything that was written and not deleted, oldest first. To be called before the first write. */
   replay(to: Replay): void {
-    for (const number of this.#numbers()) {
+    for (const number of this.#files) {
       const bytes = readFileSync(this.#path(number));
       if (!bytes.subarray(0, magic.length).equals(magic)) continue;
       for (let at = magic.length; at + head <= bytes.length; ) {
@@ -131,7 +134,7 @@ export class Journal {
   }
 
   bytes(): number {
-    return this.#numbers().reduce((sum, number) => sum + statSync(this.#path(number)).size, 0);
+    return this.#files.reduce((sum, number) => sum + statSync(this.#path(number)).size, 0);
   }
 
   /** @param empty nothing of it is needed any more */
@@ -154,6 +157,7 @@ export class Journal {
       throw error;
     }
     this.#next++;
+    this.#files.push(number);
     const before = this.#file?.fd;
     if (before !== undefined) fdatasync(before, () => closeSync(before));
     this.#file = { fd, number, length: magic.length, since: this.#now() };
@@ -173,14 +177,14 @@ export class Journal {
     if (this.#batch.length > 2 ** 20) this.#batch = Buffer.alloc(64 * 1024);
   }
 
-  #numbers(): number[] {
-    const found = readdirSync(this.#folder).map((file) => Number(name.exec(file)?.[1] ?? Number.NaN));
-    return found.filter((number) => number > 0).sort((a, b) => a - b);
-  }
-
   #path(number: number): string {
     return join(this.#folder, `history.journal-${number}`);
   }
+}
+
+function numbers(folder: string): number[] {
+  const found = readdirSync(folder).map((file) => Number(name.exec(file)?.[1] ?? Number.NaN));
+  return found.filter((number) => number > 0).sort((a, b) => a - b);
 }
 
 function entries(payload: Uint8Array, to: Replay, segment: number): void {

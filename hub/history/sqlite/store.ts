@@ -30,6 +30,8 @@ const gather = 800;
 const again = 2000;
 /** Between two looks at what is to be sealed, let go and brought to the disk. Milliseconds. */
 const care = 10_000;
+/** Between two times that the system is told to bring the journal to the disk: what a loss of power costs at most. Milliseconds. */
+const synced = 30_000;
 /** Samples in memory while nothing can be written, at most. Bytes. */
 const room = 256 * 2 ** 20;
 
@@ -58,6 +60,7 @@ class SqliteStore implements Store {
   #writing: (() => void) | undefined;
   #caring: (() => void) | undefined;
   #lost = 0;
+  #synced = 0;
   #closed = false;
 
   constructor(file: File, names: Names, options: Options) {
@@ -147,7 +150,11 @@ class SqliteStore implements Store {
   #care(): void {
     this.#caring = undefined;
     if (this.#closed) return;
-    this.#journal.sync();
+    const now = this.#options.clock.now();
+    if (Math.abs(now - this.#synced) >= synced) {
+      this.#synced = now;
+      this.#journal.sync();
+    }
     this.#try("rows", () => this.#retention.step());
     void this.#keeper.sealDue().then(
       () => this.#tended(undefined),
