@@ -18,6 +18,20 @@ import {
 } from "../hub/history/store.ts";
 import type { Level } from "../proto/catalog.ts";
 
+/** `Measured.values` out of values by name. @throws Error for a name that history does not keep */
+export function valuesOf(level: Level, named: Readonly<Record<string, number>>): Float64Array {
+  const names = kept[level].map(({ name }) => name);
+  const stranger = Object.keys(named).find((name) => !names.includes(name));
+  if (stranger !== undefined) throw new Error(`History keeps no ${stranger} of a ${level}`);
+  return Float64Array.from(names, (name) => named[name] ?? Number.NaN);
+}
+
+/** The way back: what is there, by name. */
+export function namesOf({ level, values }: Measured): Record<string, number> {
+  const all = kept[level].map(({ name }, i) => [name, values[i] ?? Number.NaN] as const);
+  return Object.fromEntries(all.filter(([, value]) => !Number.isNaN(value)));
+}
+
 /** Time in Unix milliseconds, then value. */
 type Sample = readonly [number, number];
 
