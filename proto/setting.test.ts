@@ -140,7 +140,7 @@ test("the Markdown table has a row for every setting", () => {
   for (const row of Object.values(table)) expect(markdown(table)).toContain(`\`${row.env}\``);
 });
 
-test.each([
+test.each<readonly [string, number]>([
   ["1h", 3_600_000],
   ["36h", 129_600_000],
   ["30d", 2_592_000_000],
@@ -155,7 +155,7 @@ test.each([
   expect(duration("1h").parse(text)).toBe(Number.isNaN(wanted) ? undefined : text);
 });
 
-test.each([
+test.each<readonly [string, number]>([
   ["20GB", 20e9],
   ["1.5 TiB", 1.5 * 2 ** 40],
   ["64MB", 64e6],
