@@ -6,7 +6,7 @@ import { systemClock } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import { start } from "./hub.ts";
 import { type Log, lineLog } from "./log.ts";
-import { type Given, readSettings, settle, table, watch } from "./settings.ts";
+import { type Given, notes, readSettings, settle, table, watch } from "./settings.ts";
 
 const version = process.env.GOHM_VERSION ?? "0";
 const here = dirname(fileURLToPath(import.meta.url));
@@ -57,6 +57,7 @@ async function run(from: Given, log: Log): Promise<void> {
   if (readSettings(settings.settings) === undefined) {
     log.info(`there is no settings file ${settings.settings} (GOHM_SETTINGS): the defaults hold until there is one`);
   }
+  for (const note of notes(settings)) log.warn(note);
   const hub = await start({
     settings,
     clock: systemClock,
@@ -70,6 +71,7 @@ async function run(from: Given, log: Log): Promise<void> {
       hub.change(next);
       hub.live.notice("settings", undefined);
       log.info(`settings read again: ${Object.keys(next.servers).length} servers`);
+      for (const note of notes(next)) log.warn(note);
     },
     bad: (fault) => {
       hub.live.notice("settings", `${fault.message}. The settings before stay in force.`);

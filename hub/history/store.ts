@@ -22,7 +22,10 @@ export interface Measured {
   readonly key: string;
   /** Place among its kind at the time of the poll: a GPU's index. It may change; the key does not. */
   readonly index?: number;
-  /** One value for each metric of `kept[level]`, in the wire unit; NaN where it is absent. */
+  /**
+   * One value for each metric of `kept[level]`, in the wire unit; NaN where it is absent. Whoever appends may use the
+   * array again for the next poll: a store copies what it keeps.
+   */
   readonly values: ArrayLike<number>;
 }
 

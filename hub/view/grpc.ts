@@ -24,6 +24,7 @@ export const statusOf: Readonly<Record<Code, grpc.status>> = {
   data_newer: grpc.status.INTERNAL,
   sample_bad: grpc.status.INVALID_ARGUMENT,
   history_unwritable: grpc.status.UNAVAILABLE,
+  backup_failed: grpc.status.INTERNAL,
   port_in_use: grpc.status.INTERNAL,
   address_unusable: grpc.status.INTERNAL,
   internal: grpc.status.INTERNAL,
