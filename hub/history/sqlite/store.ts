@@ -19,7 +19,10 @@ export interface Options {
   readonly folder: string;
   readonly clock: Clock;
   readonly log: Log;
-  readonly limits: () => Limits;
+  /** Milliseconds that samples and each kind of summary are kept; Infinity for ever. */
+  readonly retention: () => { readonly raw: number; readonly fiveMinutes: number; readonly hour: number; readonly day: number };
+  /** Bytes that the file may have; Infinity for no limit. */
+  readonly maxSize: () => number;
   /** Told in words when nothing can be written, and with undefined when it can again. */
   readonly trouble: (text: string | undefined) => void;
 }
@@ -64,13 +67,17 @@ class SqliteStore implements Store {
   #closed = false;
 
   constructor(file: File, names: Names, options: Options) {
-    const { folder, clock, log, limits } = options;
+    const { folder, clock, log, retention, maxSize } = options;
     this.#file = file;
     this.#names = names;
     this.#options = options;
     const rows = new Rows(file, log);
     this.#recent = new Recent(names);
     this.#journal = new Journal(folder, clock.now);
+    const limits = (): Limits => {
+      const { raw, fiveMinutes: five, hour, day } = retention();
+      return { raw, five, hour, day, bytes: maxSize() };
+    };
     this.#retention = new Retention({ file, names, limits, now: clock.now });
     this.#keeper = new Keeper({ file, names, rows, recent: this.#recent, now: clock.now, gone: (window) => this.#retention.gone(window) });
     this.#query = new Query(names, rows, this.#recent);
