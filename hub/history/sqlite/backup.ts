@@ -8,7 +8,8 @@ import type { File } from "./file.ts";
  * @throws Fault backup_failed; no file is left then
  */
 export async function backUp(file: File, path: string, prepare: () => Promise<void>): Promise<void> {
-  if (existsSync(path)) throw new Fault("backup_failed", `Cannot back up to ${path}: it is there already; name a new file`);
+  if (existsSync(path))
+    throw new Fault("backup_failed", `Cannot back up to ${path}: it is there already; name a new file`);
   try {
     await prepare();
     await file.backup(path);

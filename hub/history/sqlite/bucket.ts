@@ -22,7 +22,7 @@ export interface Summed {
 /** Sums of decimals gather errors in their last digits, which would cost bytes and tell nothing. */
 export function tidy(sum: number, scale: number): number {
   const near = Math.round(sum * scale) / scale;
-  return Math.abs(near - sum) <= 1e-9 * Math.max(1, Math.abs(sum)) ? near : sum;
+  return Math.abs(near - sum) <= 1e-11 * Math.abs(sum) ? near : sum;
 }
 
 /** The bucket of each time, counted from `start`. */
@@ -31,7 +31,11 @@ export function bucketsOf(times: Float64Array, start: number, bucket: number): I
 }
 
 /** Sums up one column of a sheet. @param places the bucket of each row of the sheet */
-export function summarize(values: Float64Array, places: Int32Array, { length, of }: { length: number; of: Summed }): Buckets {
+export function summarize(
+  values: Float64Array,
+  places: Int32Array,
+  { length, of }: { length: number; of: Summed },
+): Buckets {
   const buckets = emptyBuckets(length);
   const { count, min, max, sum } = buckets;
   for (let i = 0; i < values.length; ) {
@@ -68,7 +72,11 @@ export function clear({ count, min, max, sum }: Buckets, place: number): void {
 }
 
 /** Adds one bucket of some to another of others. */
-export function add(to: { buckets: Buckets; place: number }, from: { buckets: Buckets; place: number }, of: Summed): void {
+export function add(
+  to: { buckets: Buckets; place: number },
+  from: { buckets: Buckets; place: number },
+  of: Summed,
+): void {
   const held = from.buckets.count[from.place] ?? 0;
   if (held === 0) return;
   const { count, min, max, sum } = to.buckets;

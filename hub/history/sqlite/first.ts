@@ -23,7 +23,10 @@ export function convert(from: File, to: File, log: Log): void {
   const rows = new Rows(to, log);
   const sealer = new Sealer(rows, names);
   const layouts = new Map(
-    (from.prepare("SELECT id, names FROM layout").raw().all() as [number, string][]).map(([id, text]) => [id, text.split("\n")]),
+    (from.prepare("SELECT id, names FROM layout").raw().all() as [number, string][]).map(([id, text]) => [
+      id,
+      text.split("\n"),
+    ]),
   );
   const devices = from.prepare("SELECT id, host, level, key, idx FROM device ORDER BY id").all() as DeviceRow[];
   const extent = from.prepare("SELECT min(t), max(t) FROM poll WHERE device = ?").raw();

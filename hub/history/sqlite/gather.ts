@@ -37,7 +37,17 @@ export class Gather {
   }
 
   /** The values at the times [low, high). */
-  samples({ times, values, low, high }: { times: Float64Array; values: Float64Array; low: number; high: number }): void {
+  samples({
+    times,
+    values,
+    low,
+    high,
+  }: {
+    times: Float64Array;
+    values: Float64Array;
+    low: number;
+    high: number;
+  }): void {
     for (let i = low; i < high; i++) {
       const value = values[i] ?? Number.NaN;
       if (value === value) this.sample(times[i] ?? 0, value);
@@ -80,7 +90,8 @@ export class Gather {
   /** Mean of a point. */
   mean(i: number): number {
     const count = this.#count[i] ?? 1;
-    return tidy(this.#sum[i] ?? Number.NaN, this.#of.scale) / count;
+    const sum = this.#sum[i] ?? Number.NaN;
+    return count === 1 ? sum : tidy(sum, this.#of.scale) / count;
   }
 
   min(i: number): number {

@@ -87,7 +87,8 @@ export class Journal {
     record.writeUInt32LE(this.#place - head, 0);
     record.writeUInt32LE(crc32(record.subarray(head)), 4);
     // At its place, not at the end: what an attempt before left there half written is written over.
-    for (let done = 0; done < record.length; ) done += writeSync(file.fd, record, done, record.length - done, file.length + done);
+    for (let done = 0; done < record.length; )
+      done += writeSync(file.fd, record, done, record.length - done, file.length + done);
     file.length += record.length;
     for (const run of this.#runs) {
       run.segments = [run.segments[0] || file.number, file.number];

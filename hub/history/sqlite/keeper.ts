@@ -79,9 +79,11 @@ export class Keeper {
     });
     for (const run of runs.values()) {
       if (run.rows === 0) this.#parts.recent.drop(run.host, run.window, [run]);
-      for (const { device, metric } of run.columns) {
-        device.last = Math.max(device.last, run.last);
-        device.metrics.add(metric.name);
+      for (const { device, metric } of run.columns) device.metrics.add(metric.name);
+      for (const { device, index } of run.slots) {
+        if (run.last < device.last) continue;
+        device.last = run.last;
+        device.index = index ?? device.index;
       }
     }
   }
@@ -122,7 +124,9 @@ export class Keeper {
 
   /** Lets the oldest runs go until the rest fits. @returns polls that are lost by that */
   shed(room: number): number {
-    const held = [...this.#parts.recent.all()].flatMap(({ host, window, runs }) => runs.map((run) => ({ host, window, run })));
+    const held = [...this.#parts.recent.all()].flatMap(({ host, window, runs }) =>
+      runs.map((run) => ({ host, window, run })),
+    );
     let bytes = held.reduce((sum, { run }) => sum + run.length, 0);
     let lost = 0;
     for (const { host, window, run } of held.sort((a, b) => a.window - b.window)) {
@@ -163,12 +167,19 @@ export class Keeper {
     // From now on polls of this window go into runs of their own, which are newer than the rows that are made here.
     for (const run of runs) run.frozen = true;
     const fresh = runs.map((run) => run.sheet());
-    return { host, window, runs: [...runs], rows: this.#sealer.seal(host, window, { fresh, gone: this.#parts.gone(window) }) };
+    return {
+      host,
+      window,
+      runs: [...runs],
+      rows: this.#sealer.seal(host, window, { fresh, gone: this.#parts.gone(window) }),
+    };
   }
 
   #commit(sealed: readonly Sealed[]): void {
     const { file, names, rows, recent } = this.#parts;
-    const all = sealed.flatMap((one) => one.rows).sort((a, b) => (a.table === b.table ? a.key - b.key : a.table < b.table ? -1 : 1));
+    const all = sealed
+      .flatMap((one) => one.rows)
+      .sort((a, b) => (a.table === b.table ? a.key - b.key : a.table < b.table ? -1 : 1));
     const before = sealed.map(({ host }) => [host, host.first, host.last] as const);
     try {
       file

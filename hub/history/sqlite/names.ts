@@ -1,6 +1,6 @@
 import type { Level } from "../../../proto/catalog.ts";
 import { Kind } from "../../../proto/gen/metric_pb.js";
-import { kept, type Known } from "../store.ts";
+import { type Known, kept } from "../store.ts";
 import type { File } from "./file.ts";
 import { mostHosts, mostMetrics, timesRow } from "./span.ts";
 

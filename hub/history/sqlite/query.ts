@@ -5,7 +5,7 @@ import { Sums } from "./groups.ts";
 import type { Host, Metric, Names } from "./names.ts";
 import { type Memory, Reading, type Wanted } from "./reading.ts";
 import type { Rows } from "./rows.ts";
-import { bucketOf, bucketsInRow, firstKey, spanOf, tiers, windowLength, windowOf, spanOfKey } from "./span.ts";
+import { bucketOf, bucketsInRow, firstKey, spanOf, spanOfKey, tiers, windowLength, windowOf } from "./span.ts";
 
 /** Rows that are read before other work of the program gets its turn: some milliseconds. */
 const stretch = 64;
@@ -83,7 +83,10 @@ export class Query {
     const first = Math.floor(Math.max(from, low * windowLength) / step);
     const length = Math.max(0, Math.ceil(Math.min(to, (high + 1) * windowLength) / step) - first);
     if (length <= mostBuckets) return { first, length };
-    throw new Fault("bad_request", `An answer over groups has ${mostBuckets} points at most: this one would have ${length}`);
+    throw new Fault(
+      "bad_request",
+      `An answer over groups has ${mostBuckets} points at most: this one would have ${length}`,
+    );
   }
 
   #grouped(series: readonly SeriesId[]): Iterable<Group> {
@@ -113,19 +116,23 @@ export class Query {
     const { oldest, newest } = this.#windows(wanted.host);
     const first = Math.max(oldest, windowOf(Math.max(from, 0)));
     const parts: Gather[][] = [];
-    let points = 0;
+    const points = wanted.devices.map(() => 0);
     let empty = 0;
     // Newest first, so that what is beyond `most` is never read.
-    for (let window = Math.min(newest, windowOf(Math.ceil(to) - 1)); window >= first && points <= most; window--) {
+    for (
+      let window = Math.min(newest, windowOf(Math.ceil(to) - 1));
+      window >= first && points.some((held) => held <= most);
+      window--
+    ) {
       const part = gatherings(wanted);
       const day = window + 1 - windowsInDay;
       if (this.#wholeDay(wanted, day, { from, to }) && reading.day(day * windowLength, part)) window = day;
       else reading.window(window, { from, to, part });
-      const found = Math.max(0, ...part.map(({ length }) => length));
-      if (found > 0) parts.push(part);
+      const found = part.some(({ length }) => length > 0);
+      if (found) parts.push(part);
       // Two parts may share a point where they meet.
-      points += Math.max(0, found - 1);
-      empty = found > 0 ? 0 : empty + 1;
+      for (const [i, { length }] of part.entries()) points[i] = (points[i] ?? 0) + Math.max(0, length - 1);
+      empty = found ? 0 : empty + 1;
       if (empty >= patience) window = this.#before(wanted.host, window - 1) + 1;
       if (reading.reads >= stretch) {
         reading.rest();

@@ -57,13 +57,13 @@ export class Recent implements Memory {
       const device = devices[place];
       return device ? [{ device, metric: this.#names.metric(device.level, name) }] : [];
     });
-    const run = new Run({ id: start.run, host, window: start.window, slots: [], columns });
+    const slots = devices.map((device, i): Slot => {
+      const index = start.devices[i]?.[2] ?? undefined;
+      return { device, index, columns: new Int16Array(0) };
+    });
+    const run = new Run({ id: start.run, host, window: start.window, slots, columns });
     this.#next = Math.max(this.#next, run.id + 1);
     this.#held(host, start.window).runs.push(run);
-    for (const [i, [, , index]] of start.devices.entries()) {
-      const device = devices[i];
-      if (device) device.index = index ?? undefined;
-    }
     return run;
   }
 
@@ -126,7 +126,6 @@ function layout(
   };
   for (const { level, key, index, values } of devices) {
     const device = names.device(host, level, key);
-    device.index = index ?? device.index;
     for (let i = 0; i < values.length; i++) {
       const value = values[i] ?? Number.NaN;
       // Neither absent nor infinite.
@@ -134,7 +133,8 @@ function layout(
     }
   }
   for (const { device, index, columns: places } of before?.slots ?? []) {
-    for (const [place, at] of places.entries()) if (at >= 0 && before?.seen[at] === 1) column(slot(device, index), place);
+    for (const [place, at] of places.entries())
+      if (at >= 0 && before?.seen[at] === 1) column(slot(device, index), place);
   }
   return { slots: [...slots.values()], columns };
 }

@@ -1,9 +1,18 @@
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import type { Log } from "../../log.ts";
-import { putNumber, Reader } from "./bytes.ts";
-import { type BucketColumns, bucketColumns, column, CorruptBlock, encode, encodeBuckets, open, openBuckets } from "./codec.ts";
 import { emptyBuckets } from "./bucket.ts";
+import { putNumber, Reader } from "./bytes.ts";
+import {
+  type BucketColumns,
+  bucketColumns,
+  CorruptBlock,
+  column,
+  encode,
+  encodeBuckets,
+  open,
+  openBuckets,
+} from "./codec.ts";
 import type { File } from "./file.ts";
 import { columnId, type Sheet } from "./sheet.ts";
 import { bucketsInRow, rowKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
@@ -49,7 +58,9 @@ export class Rows {
     });
     this.#get = each((table) => file.prepare(`SELECT data FROM ${table} WHERE id = ?`).pluck());
     this.#put = each((table) => file.prepare(`INSERT OR REPLACE INTO ${table} (id, data) VALUES (?, ?)`));
-    this.#before = each((table) => file.prepare(`SELECT id FROM ${table} WHERE id < ? ORDER BY id DESC LIMIT 1`).pluck());
+    this.#before = each((table) =>
+      file.prepare(`SELECT id FROM ${table} WHERE id < ? ORDER BY id DESC LIMIT 1`).pluck(),
+    );
     this.#has = each((table) => file.prepare(`SELECT 1 FROM ${table} WHERE id = ?`).pluck());
   }
 
@@ -88,7 +99,8 @@ export class Rows {
       const found = this.#guard(place, (data) => {
         const { devices, block } = unpack(data);
         const opened = open(block);
-        if (opened.count !== times.length || opened.width !== devices.length) throw new CorruptBlock("its counts differ");
+        if (opened.count !== times.length || opened.width !== devices.length)
+          throw new CorruptBlock("its counts differ");
         return devices.map((device, i): [number, Float64Array] => {
           const values = new Float64Array(times.length);
           column(opened, i, values);
@@ -140,7 +152,10 @@ export function timesData(times: Float64Array, window: number): Uint8Array {
   return encode([times.map((t) => t - start)], times.length);
 }
 
-export function samplesData(columns: readonly (readonly [device: number, values: Float64Array])[], count: number): Uint8Array {
+export function samplesData(
+  columns: readonly (readonly [device: number, values: Float64Array])[],
+  count: number,
+): Uint8Array {
   return pack(
     columns.map(([device]) => device),
     encode(
@@ -188,6 +203,7 @@ function unpack(data: Uint8Array): { devices: number[]; block: Uint8Array } {
     devices.push(device);
   }
   const sum = crc32(data.subarray(0, reader.at));
-  if (reader.byte() !== (sum & 255) || reader.byte() !== ((sum >>> 8) & 255)) throw new CorruptBlock("its devices do not match their checksum");
+  if (reader.byte() !== (sum & 255) || reader.byte() !== ((sum >>> 8) & 255))
+    throw new CorruptBlock("its devices do not match their checksum");
   return { devices, block: data.subarray(reader.at) };
 }

@@ -1,7 +1,7 @@
 import type { Measured } from "../store.ts";
 import { putNumber, Reader, unzigzag, zigzag } from "./bytes.ts";
 import type { Device, Host, Metric } from "./names.ts";
-import { type Sheet, columnId } from "./sheet.ts";
+import { columnId, type Sheet } from "./sheet.ts";
 
 /** What one column of a run is of. */
 export interface Column {
@@ -117,7 +117,7 @@ export class Run {
   sheet(wanted?: (column: Column) => boolean): Sheet {
     const { columns, rows } = this;
     const times = new Float64Array(rows);
-    const out = columns.map((column) => (wanted?.(column) ?? true ? new Float64Array(rows) : undefined));
+    const out = columns.map((column) => ((wanted?.(column) ?? true) ? new Float64Array(rows) : undefined));
     const filler = new Filler(this, out);
     const reader = new Reader(this.#bytes, 0, this.length);
     let at = 0;

@@ -62,7 +62,9 @@ export class Sealer {
     const start = window * windowLength;
     const hours = fold(five, { from: "five", to: "hour", first: 0, length: bucketsInRow, of: metric });
     const hour = this.#placed("hour", hours, { ...of, length: windowLength / bucketOf.hour });
-    const day = whole ? fullDay(hour, start, metric) : fold(hours, { from: "hour", to: "day", first: 0, length: 4, of: metric });
+    const day = whole
+      ? fullDay(hour, start, metric)
+      : fold(hours, { from: "hour", to: "day", first: 0, length: 4, of: metric });
     const days = this.#placed("day", day, { ...of, length: 1 });
     const fives = whole ? five : this.#placed("five", five, { ...of, length: bucketsInRow });
     const row = (tier: Tier, series: Series): Row => ({
@@ -77,7 +79,13 @@ export class Sealer {
   #placed(
     tier: Tier,
     fresh: Series,
-    { host, window, metric, whole, length }: { host: number; window: number; metric: Metric; whole: boolean; length: number },
+    {
+      host,
+      window,
+      metric,
+      whole,
+      length,
+    }: { host: number; window: number; metric: Metric; whole: boolean; length: number },
   ): Series {
     const start = window * windowLength;
     const span = spanOf(tier, start);

@@ -20,7 +20,12 @@ export interface Options {
   readonly clock: Clock;
   readonly log: Log;
   /** Milliseconds that samples and each kind of summary are kept; Infinity for ever. */
-  readonly retention: () => { readonly raw: number; readonly fiveMinutes: number; readonly hour: number; readonly day: number };
+  readonly retention: () => {
+    readonly raw: number;
+    readonly fiveMinutes: number;
+    readonly hour: number;
+    readonly day: number;
+  };
   /** Bytes that the file may have; Infinity for no limit. */
   readonly maxSize: () => number;
   /** Told in words when nothing can be written, and with undefined when it can again. */
@@ -79,7 +84,14 @@ class SqliteStore implements Store {
       return { raw, five, hour, day, bytes: maxSize() };
     };
     this.#retention = new Retention({ file, names, limits, now: clock.now });
-    this.#keeper = new Keeper({ file, names, rows, recent: this.#recent, now: clock.now, gone: (window) => this.#retention.gone(window) });
+    this.#keeper = new Keeper({
+      file,
+      names,
+      rows,
+      recent: this.#recent,
+      now: clock.now,
+      gone: (window) => this.#retention.gone(window),
+    });
     this.#query = new Query(names, rows, this.#recent);
     this.#keeper.replay(this.#journal);
     this.#caring = clock.after(care, () => this.#care());
@@ -200,7 +212,9 @@ class SqliteStore implements Store {
       return false;
     }
     if (!this.#troubles.delete(what) || this.#troubles.size > 0) return true;
-    log.info(`history is written again${this.#lost > 0 ? `; ${this.#lost} polls did not fit into memory and are lost` : ""}`);
+    log.info(
+      `history is written again${this.#lost > 0 ? `; ${this.#lost} polls did not fit into memory and are lost` : ""}`,
+    );
     this.#lost = 0;
     trouble(undefined);
     return true;
@@ -217,9 +231,13 @@ function some(values: ArrayLike<number>): boolean {
 
 /** What known() tells of the devices of a poll. */
 function note(run: Run, { at, devices }: Poll): void {
-  for (const [i, { level, key, index }] of devices.entries()) {
+  for (const [i, { level, key, index, values }] of devices.entries()) {
+    if (!some(values)) continue;
     const slot = run.slots[i];
-    const device = slot && slot.device.key === key && slot.device.level === level ? slot.device : run.host.devices.get(`${level}\n${key}`);
+    const device =
+      slot && slot.device.key === key && slot.device.level === level
+        ? slot.device
+        : run.host.devices.get(`${level}\n${key}`);
     if (device === undefined || at < device.last) continue;
     device.last = at;
     if (index !== undefined) device.index = index;
