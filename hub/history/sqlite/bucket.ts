@@ -47,7 +47,7 @@ export function summarize(
     let last = 0;
     for (; i < values.length && places[i] === place; i++) {
       const value = values[i] ?? Number.NaN;
-      if (value !== value) continue;
+      if (Number.isNaN(value)) continue;
       held++;
       total += value;
       last = value;

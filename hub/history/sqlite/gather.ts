@@ -1,16 +1,33 @@
 import type { Aggregate, Columns } from "../store.ts";
 import { type Buckets, type Summed, tidy } from "./bucket.ts";
 
+interface Point {
+  readonly count: number;
+  readonly min: number;
+  readonly max: number;
+  readonly sum: number;
+  readonly last: number;
+}
+
+/** Samples of a sheet: those at the places [low, high). */
+interface Samples {
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+  readonly low: number;
+  readonly high: number;
+}
+
+const none = new Float64Array(0);
+
 /** Gathers samples and buckets of summaries, given in the order of their times, into the points of an answer. */
 export class Gather {
   readonly #step: number;
   readonly #of: Summed;
-  readonly t: number[] = [];
-  readonly #count: number[] = [];
-  readonly #min: number[] = [];
-  readonly #max: number[] = [];
-  readonly #sum: number[] = [];
-  readonly #last: number[] = [];
+  length = 0;
+  #t = none;
+  #sum = none;
+  /** Left out while every point is one sample, which is its own least, greatest and newest. */
+  #wide: { count: Float64Array; min: Float64Array; max: Float64Array; last: Float64Array } | undefined;
   /** Every sample of each point, where they are asked for. */
   readonly #all: number[][] | undefined;
 
@@ -18,40 +35,14 @@ export class Gather {
   constructor(step: number, of: Summed, wantsAll: boolean) {
     this.#step = step;
     this.#of = of;
-    this.#all = wantsAll ? [] : undefined;
+    this.#all = wantsAll && step > 0 ? [] : undefined;
   }
 
-  get length(): number {
-    return this.t.length;
-  }
-
-  sample(t: number, value: number): void {
-    const at = this.#place(t);
-    if (at < 0) return this.#begin(t, { count: 1, min: value, max: value, sum: value, last: value }, [value]);
-    this.#count[at] = (this.#count[at] ?? 0) + 1;
-    if (value < (this.#min[at] ?? value)) this.#min[at] = value;
-    if (value > (this.#max[at] ?? value)) this.#max[at] = value;
-    this.#sum[at] = (this.#sum[at] ?? 0) + value;
-    this.#last[at] = value;
-    this.#all?.[at]?.push(value);
-  }
-
-  /** The values at the times [low, high). */
-  samples({
-    times,
-    values,
-    low,
-    high,
-  }: {
-    times: Float64Array;
-    values: Float64Array;
-    low: number;
-    high: number;
-  }): void {
-    for (let i = low; i < high; i++) {
-      const value = values[i] ?? Number.NaN;
-      if (value === value) this.sample(times[i] ?? 0, value);
-    }
+  samples({ times, values, low, high }: Samples): void {
+    if (this.#step === 0 && this.#wide === undefined) this.#plain({ times, values, low, high });
+    else if (this.#step === 0) {
+      for (let i = low; i < high; i++) this.#one(times[i] ?? 0, values[i] ?? Number.NaN);
+    } else this.#stepped({ times, values, low, high });
   }
 
   /** A bucket of a summary that begins at `t`. */
@@ -61,21 +52,19 @@ export class Gather {
     const min = buckets.min[place] ?? Number.NaN;
     const max = buckets.max[place] ?? Number.NaN;
     const held = buckets.sum[place] ?? Number.NaN;
-    const mean = this.#of.counter ? (min + max) / 2 : held / count;
-    this.#merge(t, { count, min, max, sum: mean * count, last: this.#of.counter ? held : mean }, [mean]);
+    const { counter } = this.#of;
+    const mean = counter ? held : held / count;
+    this.#merge(t, { count, min, max, sum: counter ? held * count : held, last: mean }, [mean]);
   }
 
   /** What another one gathered after this one. */
   add(other: Gather): void {
+    if (this.#step === 0 && this.#wide === undefined && other.#wide === undefined) {
+      this.#plain({ times: other.#t, values: other.#sum, low: 0, high: other.length });
+      return;
+    }
     for (let i = 0; i < other.length; i++) {
-      const point = {
-        count: other.#count[i] ?? 0,
-        min: other.#min[i] ?? Number.NaN,
-        max: other.#max[i] ?? Number.NaN,
-        sum: other.#sum[i] ?? Number.NaN,
-        last: other.#last[i] ?? Number.NaN,
-      };
-      this.#merge(other.t[i] ?? 0, point, other.#all?.[i] ?? []);
+      this.#merge(other.t(i), other.#point(i), other.#all?.[i] ?? []);
     }
   }
 
@@ -83,80 +72,155 @@ export class Gather {
   columns<A extends Aggregate>(of: readonly A[], most: number): Columns<A> {
     const skip = Math.max(0, this.length - most);
     const columns = of.map((aggregate) => [aggregate, this.#column(aggregate, skip)] as const);
-    const t = Float64Array.from(skip > 0 ? this.t.slice(skip) : this.t);
-    return { t, cut: skip > 0, ...Object.fromEntries(columns) } as Columns<A>;
+    return { t: this.#t.slice(skip, this.length), cut: skip > 0, ...Object.fromEntries(columns) } as Columns<A>;
   }
 
-  /** Mean of a point. */
+  t(i: number): number {
+    return this.#t[i] ?? Number.NaN;
+  }
+
+  /** Mean of the samples of a point. */
   mean(i: number): number {
-    const count = this.#count[i] ?? 1;
     const sum = this.#sum[i] ?? Number.NaN;
+    const count = this.#wide?.count[i] ?? 1;
     return count === 1 ? sum : tidy(sum, this.#of.scale) / count;
   }
 
   min(i: number): number {
-    return this.#min[i] ?? Number.NaN;
+    return (this.#wide?.min ?? this.#sum)[i] ?? Number.NaN;
   }
 
   max(i: number): number {
-    return this.#max[i] ?? Number.NaN;
+    return (this.#wide?.max ?? this.#sum)[i] ?? Number.NaN;
   }
 
-  #column(aggregate: Aggregate, skip: number): Float64Array {
-    const from = (held: number[]): Float64Array => Float64Array.from(skip > 0 ? held.slice(skip) : held);
-    switch (aggregate) {
-      case "count":
-        return from(this.#count);
-      case "min":
-        return from(this.#min);
-      case "max":
-        return from(this.#max);
-      case "last":
-        return from(this.#last);
-      case "avg":
-        return Float64Array.from({ length: this.length - skip }, (_, i) => this.mean(skip + i));
-      case "p95":
-        return Float64Array.from({ length: this.length - skip }, (_, i) => percentile(this.#all?.[skip + i] ?? []));
+  /** Points of one sample each. */
+  #plain({ times, values, low, high }: Samples): void {
+    this.#reserve(high - low);
+    const t = this.#t;
+    const sum = this.#sum;
+    let length = this.length;
+    for (let i = low; i < high; i++) {
+      const value = values[i] ?? Number.NaN;
+      if (Number.isNaN(value)) continue;
+      t[length] = times[i] ?? 0;
+      sum[length++] = value;
     }
-    return aggregate satisfies never;
+    this.length = length;
   }
 
-  /** The point that a time belongs to, or -1 where a new one begins. */
-  #place(t: number): number {
-    const last = this.t.length - 1;
-    if (last < 0 || this.#step === 0) return -1;
-    return (this.t[last] ?? 0) + this.#step > t ? last : -1;
+  /** Samples gathered into points, each point written once. */
+  #stepped({ times, values, low, high }: Samples): void {
+    for (let i = low; i < high; ) {
+      const end = Math.floor((times[i] ?? 0) / this.#step) * this.#step + this.#step;
+      const first = i;
+      let count = 0;
+      let sum = 0;
+      let min = Number.POSITIVE_INFINITY;
+      let max = Number.NEGATIVE_INFINITY;
+      let last = 0;
+      for (; i < high && (times[i] ?? 0) < end; i++) {
+        const value = values[i] ?? Number.NaN;
+        if (Number.isNaN(value)) continue;
+        count++;
+        sum += value;
+        last = value;
+        if (value < min) min = value;
+        if (value > max) max = value;
+      }
+      if (count === 0) continue;
+      const all = this.#all ? Array.from(values.subarray(first, i)).filter((value) => !Number.isNaN(value)) : [];
+      this.#merge(end - this.#step, { count, min, max, sum, last }, all);
+    }
   }
 
-  #begin(t: number, point: Point, all: number[]): void {
-    this.t.push(this.#step > 0 ? Math.floor(t / this.#step) * this.#step : t);
-    this.#count.push(point.count);
-    this.#min.push(point.min);
-    this.#max.push(point.max);
-    this.#sum.push(point.sum);
-    this.#last.push(point.last);
-    this.#all?.push(all);
+  #one(t: number, value: number): void {
+    if (!Number.isNaN(value)) this.#merge(t, { count: 1, min: value, max: value, sum: value, last: value }, [value]);
+  }
+
+  #point(i: number): Point {
+    const sum = this.#sum[i] ?? Number.NaN;
+    if (this.#wide === undefined) return { count: 1, min: sum, max: sum, sum, last: sum };
+    const { count, min, max, last } = this.#wide;
+    return {
+      count: count[i] ?? 0,
+      min: min[i] ?? Number.NaN,
+      max: max[i] ?? Number.NaN,
+      sum,
+      last: last[i] ?? Number.NaN,
+    };
   }
 
   #merge(t: number, point: Point, all: number[]): void {
-    const at = this.#place(t);
-    if (at < 0) return this.#begin(t, point, all);
-    this.#count[at] = (this.#count[at] ?? 0) + point.count;
-    this.#min[at] = Math.min(this.#min[at] ?? point.min, point.min);
-    this.#max[at] = Math.max(this.#max[at] ?? point.max, point.max);
-    this.#sum[at] = (this.#sum[at] ?? 0) + point.sum;
-    this.#last[at] = point.last;
-    const held = this.#all?.[at];
+    const wide = this.#widened();
+    const last = this.length - 1;
+    if (last < 0 || this.#step === 0 || this.t(last) + this.#step <= t) {
+      this.#reserve(1);
+      const at = this.length++;
+      this.#t[at] = this.#step > 0 ? Math.floor(t / this.#step) * this.#step : t;
+      this.#sum[at] = point.sum;
+      const { count, min, max, last: newest } = this.#widened();
+      count[at] = point.count;
+      min[at] = point.min;
+      max[at] = point.max;
+      newest[at] = point.last;
+      this.#all?.push(all);
+      return;
+    }
+    wide.count[last] = (wide.count[last] ?? 0) + point.count;
+    wide.min[last] = Math.min(wide.min[last] ?? point.min, point.min);
+    wide.max[last] = Math.max(wide.max[last] ?? point.max, point.max);
+    wide.last[last] = point.last;
+    this.#sum[last] = (this.#sum[last] ?? 0) + point.sum;
+    const held = this.#all?.[last];
     for (const value of all) held?.push(value);
   }
-}
 
-interface Point {
-  readonly count: number;
-  readonly min: number;
-  readonly max: number;
-  readonly sum: number;
-  readonly last: number;
+  #widened(): { count: Float64Array; min: Float64Array; max: Float64Array; last: Float64Array } {
+    this.#wide ??= {
+      count: new Float64Array(this.#t.length).fill(1),
+      min: this.#sum.slice(),
+      max: this.#sum.slice(),
+      last: this.#sum.slice(),
+    };
+    return this.#wide;
+  }
+
+  #reserve(points: number): void {
+    const wanted = this.length + points;
+    if (wanted <= this.#t.length) return;
+    const room = Math.max(wanted, 64, this.#t.length * 2);
+    const larger = (held: Float64Array): Float64Array => {
+      const made = new Float64Array(room);
+      made.set(held);
+      return made;
+    };
+    this.#t = larger(this.#t);
+    this.#sum = larger(this.#sum);
+    if (this.#wide === undefined) return;
+    const { count, min, max, last } = this.#wide;
+    this.#wide = { count: larger(count), min: larger(min), max: larger(max), last: larger(last) };
+  }
+
+  #column(aggregate: Aggregate, skip: number): Float64Array {
+    const from = (held: Float64Array): Float64Array => held.slice(skip, this.length);
+    switch (aggregate) {
+      case "count":
+        return this.#wide ? from(this.#wide.count) : new Float64Array(this.length - skip).fill(1);
+      case "min":
+        return from(this.#wide?.min ?? this.#sum);
+      case "max":
+        return from(this.#wide?.max ?? this.#sum);
+      case "last":
+        return from(this.#wide?.last ?? this.#sum);
+      case "avg":
+        return this.#wide ? from(this.#t).map((_, i) => this.mean(skip + i)) : from(this.#sum);
+      case "p95":
+        if (this.#all === undefined) return from(this.#wide?.last ?? this.#sum);
+        return Float64Array.from(this.#all.slice(skip), percentile);
+    }
+    return aggregate satisfies never;
+  }
 }
 
 /** The least sample that 95 % do not exceed. */

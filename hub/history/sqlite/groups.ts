@@ -17,8 +17,8 @@ export class Sums {
 
   /** Counts a series in. @param placeOf the point of a time */
   add(series: Gather, placeOf: (t: number) => number): void {
-    for (const [i, t] of series.t.entries()) {
-      const place = placeOf(t);
+    for (let i = 0; i < series.length; i++) {
+      const place = placeOf(series.t(i));
       this.#sum[place] = (this.#sum[place] ?? 0) + series.mean(i);
       this.#count[place] = (this.#count[place] ?? 0) + 1;
       this.#min[place] = Math.min(this.#min[place] ?? Number.NaN, series.min(i));

@@ -90,7 +90,10 @@ export class Reading {
       if (tier === "hour") this.#summary("five", clip);
       else if (clip.from < clip.to) this.#samples(windowOf(clip.from), clip);
     };
-    if (held === undefined) return finer({ from, to, part });
+    if (held === undefined) {
+      finer({ from, to, part });
+      return;
+    }
     finer({ from, to: low, part });
     emit(tier, held, { from: low, to: high, part });
     finer({ from: high, to, part });
@@ -99,7 +102,10 @@ export class Reading {
   /** Samples of a window; where they have been let go, the finest summary there is, each bucket counted where it begins. */
   #samples(window: number, { from, to, part }: Clip): void {
     const sheet = this.#sheet(window);
-    if (sheet === undefined) return this.#instead({ from, to, part });
+    if (sheet === undefined) {
+      this.#instead({ from, to, part });
+      return;
+    }
     const [low, high] = within(sheet.times, from, to);
     const { devices, metric } = this.#wanted;
     for (const [d, device] of devices.entries()) {
@@ -114,7 +120,8 @@ export class Reading {
       const held = this.#buckets(tier, from);
       if (held === undefined) continue;
       const bucket = bucketOf[tier];
-      return emit(tier, held, { from: Math.ceil(from / bucket) * bucket, to, part });
+      emit(tier, held, { from: Math.ceil(from / bucket) * bucket, to, part });
+      return;
     }
   }
 

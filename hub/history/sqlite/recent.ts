@@ -128,8 +128,7 @@ function layout(
     const device = names.device(host, level, key);
     for (let i = 0; i < values.length; i++) {
       const value = values[i] ?? Number.NaN;
-      // Neither absent nor infinite.
-      if (value - value === 0) column(slot(device, index), i);
+      if (Number.isFinite(value)) column(slot(device, index), i);
     }
   }
   for (const { device, index, columns: places } of before?.slots ?? []) {

@@ -148,8 +148,7 @@ export class Run {
       const slot = this.#slot(measured, i);
       for (let k = 0; k < values.length; k++) {
         const value = values[k];
-        // Neither absent nor infinite.
-        if (value === undefined || !(value - value === 0)) continue;
+        if (value === undefined || !Number.isFinite(value)) continue;
         const column = slot?.columns[k] ?? -1;
         if (column < 0) return false;
         next[column] = value;
@@ -178,7 +177,7 @@ export class Run {
       const value = this.#next[c] ?? Number.NaN;
       const before = this.#now[c] ?? Number.NaN;
       // Absent (NaN) as before is no change either.
-      if (value === before || (value !== value && before !== before)) continue;
+      if (value === before || (Number.isNaN(value) && Number.isNaN(before))) continue;
       bytes[bits + (c >> 3)] = (bytes[bits + (c >> 3)] ?? 0) | (1 << (c & 7));
       this.#now[c] = value;
       place = this.#put(c, value, place);
@@ -188,7 +187,7 @@ export class Run {
 
   #put(c: number, value: number, place: number): number {
     const bytes = this.#bytes;
-    if (value !== value) {
+    if (Number.isNaN(value)) {
       bytes[place] = absent;
       return place + 1;
     }

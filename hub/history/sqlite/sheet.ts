@@ -27,7 +27,7 @@ export function merge(sheets: readonly Sheet[]): Sheet {
       columns.set(id, out);
       for (let i = 0; i < values.length; i++) {
         const value = values[i] ?? Number.NaN;
-        if (value === value) out[places[i] ?? 0] = value;
+        if (!Number.isNaN(value)) out[places[i] ?? 0] = value;
       }
     }
   }

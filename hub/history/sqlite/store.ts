@@ -224,7 +224,7 @@ class SqliteStore implements Store {
 function some(values: ArrayLike<number>): boolean {
   for (let i = 0; i < values.length; i++) {
     const value = values[i] ?? Number.NaN;
-    if (value - value === 0) return true;
+    if (Number.isFinite(value)) return true;
   }
   return false;
 }
