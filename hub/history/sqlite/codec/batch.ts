@@ -1,0 +1,158 @@
+import type { BitWriter } from "./bits.ts";
+import { clustersOf } from "./cluster.ts";
+import { type Encoder, encoderOf, sharesBits, sharesOf, writeShares } from "./table.ts";
+import { CLASS, CLASSES, RAW, TOKENS, tokenOf, tokenOf32 } from "./token.ts";
+
+/** Series of residuals that share tables. Used again for every batch; grows as needed. */
+export class Batch {
+  /** Residuals of each series. */
+  readonly #sizes: number[] = [];
+  #length = 0;
+  #tokens = new Uint8Array(0);
+  #classes = new Uint8Array(0);
+  /** Folded residuals: the low 32 bits, and what is above. */
+  #low = new Uint32Array(0);
+  #high = new Uint32Array(0);
+  #leaving = new Uint16Array(0);
+  readonly #counts = new Uint32Array(CLASSES * TOKENS);
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Adds residuals of 32 bits, from place 1 to `count` - 1. */
+  addNarrow(residuals: Int32Array, count: number): void {
+    let to = this.#grow(count - 1);
+    const tokens = this.#tokens;
+    const classes = this.#classes;
+    const low = this.#low;
+    const counts = this.#counts;
+    let recent = 0;
+    for (let i = 1; i < count; i++, to++) {
+      const residual = residuals[i] ?? 0;
+      const folded = (residual << 1) ^ (residual >> 31);
+      const token = tokenOf32(folded);
+      const row = CLASS[recent] ?? 0;
+      low[to] = folded;
+      tokens[to] = token;
+      classes[to] = row;
+      const cell = row * TOKENS + token;
+      counts[cell] = (counts[cell] ?? 0) + 1;
+      recent += token - (recent >> 2);
+    }
+  }
+
+  /** Adds whole residuals within ±2^52, from place 1 to `count` - 1. */
+  addWide(residuals: Float64Array, count: number): void {
+    let to = this.#grow(count - 1);
+    if (this.#high.length < this.#tokens.length) this.#high = enlarged(this.#high, this.#tokens.length);
+    let recent = 0;
+    for (let i = 1; i < count; i++, to++) {
+      const residual = residuals[i] ?? 0;
+      const folded = residual < 0 ? -2 * residual - 1 : 2 * residual;
+      const token = tokenOf(folded);
+      const row = CLASS[recent] ?? 0;
+      this.#low[to] = folded;
+      this.#high[to] = Math.floor(folded / 2 ** 32);
+      this.#tokens[to] = token;
+      this.#classes[to] = row;
+      const cell = row * TOKENS + token;
+      this.#counts[cell] = (this.#counts[cell] ?? 0) + 1;
+      recent += token - (recent >> 2);
+    }
+  }
+
+  /**
+   * Writes the tables, then each series, and is empty after.
+   * @returns bits of the tables, then of each series
+   */
+  write(to: BitWriter): number[] {
+    if (this.#sizes.length === 0) return [];
+    const shares = sharesOf(this.#counts, clustersOf(this.#counts), this.#length);
+    let at = to.length;
+    to.reserve(sharesBits(shares));
+    writeShares(shares, to);
+    const bits = [to.length - at];
+    const encoder = encoderOf(shares);
+    let from = 0;
+    for (const size of this.#sizes) {
+      at = to.length;
+      this.#writeOne(to, encoder, { from, to: from + size });
+      bits.push(to.length - at);
+      from += size;
+    }
+    this.clear();
+    return bits;
+  }
+
+  /** Forgets what was added. */
+  clear(): void {
+    if (this.#length > 0) this.#counts.fill(0);
+    this.#sizes.length = 0;
+    this.#length = 0;
+  }
+
+  #writeOne(to: BitWriter, encoder: Encoder, range: { from: number; to: number }): void {
+    const state = this.#leave(encoder, range);
+    const tokens = this.#tokens;
+    const low = this.#low;
+    const leaving = this.#leaving;
+    to.reserve(16 + (range.to - range.from) * 72);
+    to.put(state - (1 << encoder.log), encoder.log);
+    for (let i = range.from; i < range.to; i++) {
+      const left = leaving[i] ?? 0;
+      const size = left >> 12;
+      const raw = RAW[tokens[i] ?? 0] ?? 0;
+      if (raw + size <= 32 && raw < 32) {
+        to.put((left & 0xfff) | (((low[i] ?? 0) & ((1 << raw) - 1)) << size), size + raw);
+      } else {
+        to.put(left & 0xfff, size);
+        this.#putRaw(to, i, raw);
+      }
+    }
+  }
+
+  #putRaw(to: BitWriter, at: number, raw: number): void {
+    const low = this.#low[at] ?? 0;
+    to.put(raw < 32 ? low & ((1 << raw) - 1) : low, Math.min(raw, 32));
+    if (raw > 32) to.put((this.#high[at] ?? 0) & (2 ** (raw - 32) - 1), raw - 32);
+  }
+
+  /** Runs the coder backwards, as it must be, and keeps what leaves its state at each place. @returns the last state, which the decoder starts from */
+  #leave(encoder: Encoder, range: { from: number; to: number }): number {
+    const { log, tables, lift, shift, states } = encoder;
+    const tokens = this.#tokens;
+    const classes = this.#classes;
+    const leaving = this.#leaving;
+    let state = 1 << log;
+    for (let i = range.to - 1; i >= range.from; i--) {
+      const cell = (tables[classes[i] ?? 0] ?? 0) * TOKENS + (tokens[i] ?? 0);
+      const bits = (state + (lift[cell] ?? 0)) >> 16;
+      leaving[i] = (state & ((1 << bits) - 1)) | (bits << 12);
+      state = states[(state >> bits) + (shift[cell] ?? 0)] ?? 0;
+    }
+    return state;
+  }
+
+  /** @returns where the new series begins */
+  #grow(size: number): number {
+    const from = this.#length;
+    this.#sizes.push(size);
+    this.#length += size;
+    if (this.#length > this.#tokens.length) {
+      const length = Math.max(this.#length, 2 * this.#tokens.length, 16_384);
+      this.#tokens = enlarged(this.#tokens, length);
+      this.#classes = enlarged(this.#classes, length);
+      this.#low = enlarged(this.#low, length);
+      this.#leaving = new Uint16Array(length);
+    }
+    return from;
+  }
+}
+
+function enlarged<A extends Uint8Array | Uint32Array>(old: A, length: number): A {
+  const Kind = old.constructor as new (length: number) => A;
+  const larger = new Kind(length);
+  larger.set(old);
+  return larger;
+}
