@@ -3,6 +3,9 @@ import { clustersOf } from "./cluster.ts";
 import { type Encoder, encoderOf, sharesBits, sharesOf, writeShares } from "./table.ts";
 import { CLASS, CLASSES, RAW, TOKENS, tokenOf, tokenOf32 } from "./token.ts";
 
+/** The coder's state is from 2^15 to 2^31 - 1: 16 bits leave it, or come to it, at a time. */
+export const LEAST_STATE = 1 << 15;
+
 /** Series of residuals that share tables. Used again for every batch; grows as needed. */
 export class Batch {
   /** Residuals of each series. */
@@ -64,7 +67,7 @@ export class Batch {
 
   /**
    * Writes the tables, then each series, and is empty after.
-   * @returns bits of the tables, then of each series
+   * @returns how many times 16 bits the tables take, then each series
    */
   write(to: BitWriter): number[] {
     if (this.#sizes.length === 0) return [];
@@ -72,17 +75,18 @@ export class Batch {
     let at = to.length;
     to.reserve(sharesBits(shares));
     writeShares(shares, to);
-    const bits = [to.length - at];
+    to.align();
+    const units = [(to.length - at) / 16];
     const encoder = encoderOf(shares);
     let from = 0;
     for (const size of this.#sizes) {
       at = to.length;
       this.#writeOne(to, encoder, { from, to: from + size });
-      bits.push(to.length - at);
+      units.push((to.length - at) / 16);
       from += size;
     }
     this.clear();
-    return bits;
+    return units;
   }
 
   /** Forgets what was added. */
@@ -92,46 +96,55 @@ export class Batch {
     this.#length = 0;
   }
 
+  /** A series: bits that stand as they are, filled up to 16, then what leaves the coder, for the decoder to read from the end. */
   #writeOne(to: BitWriter, encoder: Encoder, range: { from: number; to: number }): void {
-    const state = this.#leave(encoder, range);
+    to.reserve(96 + (range.to - range.from) * 72);
+    this.#writeRaw(to, range);
+    to.align();
+    const left = this.#leave(encoder, range);
+    const leaving = this.#leaving;
+    for (let i = 0; i < left; i++) to.put(leaving[i] ?? 0, 16);
+  }
+
+  #writeRaw(to: BitWriter, range: { from: number; to: number }): void {
     const tokens = this.#tokens;
     const low = this.#low;
-    const leaving = this.#leaving;
-    to.reserve(16 + (range.to - range.from) * 72);
-    to.put(state - (1 << encoder.log), encoder.log);
     for (let i = range.from; i < range.to; i++) {
-      const left = leaving[i] ?? 0;
-      const size = left >> 12;
       const raw = RAW[tokens[i] ?? 0] ?? 0;
-      if (raw + size <= 32 && raw < 32) {
-        to.put((left & 0xfff) | (((low[i] ?? 0) & ((1 << raw) - 1)) << size), size + raw);
+      if (raw === 0) continue;
+      const bits = low[i] ?? 0;
+      if (raw < 32) {
+        to.put(bits & ((1 << raw) - 1), raw);
       } else {
-        to.put(left & 0xfff, size);
-        this.#putRaw(to, i, raw);
+        to.put(bits, 32);
+        to.put((this.#high[i] ?? 0) & (2 ** (raw - 32) - 1), raw - 32);
       }
     }
   }
 
-  #putRaw(to: BitWriter, at: number, raw: number): void {
-    const low = this.#low[at] ?? 0;
-    to.put(raw < 32 ? low & ((1 << raw) - 1) : low, Math.min(raw, 32));
-    if (raw > 32) to.put((this.#high[at] ?? 0) & (2 ** (raw - 32) - 1), raw - 32);
-  }
-
-  /** Runs the coder backwards, as it must be, and keeps what leaves its state at each place. @returns the last state, which the decoder starts from */
+  /** Runs the coder backwards, as it must be. @returns how many times 16 bits left it, its last state included */
   #leave(encoder: Encoder, range: { from: number; to: number }): number {
-    const { log, tables, lift, shift, states } = encoder;
+    const { log, tables, shares, sums } = encoder;
     const tokens = this.#tokens;
     const classes = this.#classes;
     const leaving = this.#leaving;
-    let state = 1 << log;
+    const room = 31 - log;
+    let state = LEAST_STATE;
+    let left = 0;
     for (let i = range.to - 1; i >= range.from; i--) {
       const cell = (tables[classes[i] ?? 0] ?? 0) * TOKENS + (tokens[i] ?? 0);
-      const bits = (state + (lift[cell] ?? 0)) >> 16;
-      leaving[i] = (state & ((1 << bits) - 1)) | (bits << 12);
-      state = states[(state >> bits) + (shift[cell] ?? 0)] ?? 0;
+      const share = shares[cell] ?? 1;
+      if (state >>> room >= share) {
+        leaving[left++] = state;
+        state >>>= 16;
+      }
+      // Half a slot keeps the quotient exact: rounding cannot lift it over the next whole number.
+      const turns = ((state + 0.5) / share) | 0;
+      state = (turns << log) + (state - Math.imul(turns, share)) + (sums[cell] ?? 0);
     }
-    return state;
+    leaving[left++] = state;
+    leaving[left++] = state >>> 16;
+    return left;
   }
 
   /** @returns where the new series begins */
@@ -144,7 +157,7 @@ export class Batch {
       this.#tokens = enlarged(this.#tokens, length);
       this.#classes = enlarged(this.#classes, length);
       this.#low = enlarged(this.#low, length);
-      this.#leaving = new Uint16Array(length);
+      this.#leaving = new Uint16Array(length + 2);
     }
     return from;
   }

@@ -41,6 +41,11 @@ export class BitWriter {
     this.#fill = fill + size - 32;
   }
 
+  /** Fills up to a multiple of 16 bits. */
+  align(): void {
+    this.put(0, -this.#fill & 15);
+  }
+
   /** The bytes that hold what was written; valid until the next write. */
   view(): Uint8Array {
     this.#words[this.#at] = this.#word;
@@ -61,10 +66,11 @@ export class BitReader {
   readonly #end: number;
   #at: number;
 
+  /** @param range in units of 16 bits, half-open */
   constructor(words: Uint32Array, range: { readonly from: number; readonly to: number }) {
     this.#words = words;
-    this.#at = range.from;
-    this.#end = range.to;
+    this.#at = range.from * 16;
+    this.#end = range.to * 16;
   }
 
   /** The next `size` bits, 0 to 31. */

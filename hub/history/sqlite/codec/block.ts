@@ -5,11 +5,12 @@ import { ByteReader, ByteWriter } from "./bytes.ts";
 import { addColumn, type Column, fillColumn, type Memory, type Progress, readColumn } from "./column.ts";
 import { CorruptBlock } from "./corrupt.ts";
 import type { Source } from "./plane.ts";
+import type { Words } from "./residual.ts";
 import { type Decoder, decoderOf, readShares } from "./table.ts";
 
 /**
  * A block is: CRC-32 of what follows (4 bytes, lowest first), version, count, width, length of the head; the head, which
- * describes each column; the directory, which says how many bits each table and each series takes; the bits.
+ * describes each column; the directory, which says how many times 16 bits each table and each series takes; those.
  */
 const VERSION = 1;
 const CHECK = 4;
@@ -81,7 +82,7 @@ export class Block {
   readonly width: number;
   readonly note: Uint8Array;
   readonly #columns: readonly Column[];
-  readonly #words: Uint32Array;
+  readonly #words: Words;
   readonly #series: readonly Series[];
 
   /** @throws CorruptBlock */
@@ -121,7 +122,7 @@ export class Block {
   #source(at: number): Source | undefined {
     const series = this.#series[at];
     if (series === undefined) return undefined;
-    series.tables.decoder ??= decoderOf(readShares(new BitReader(this.#words, series.tables)));
+    series.tables.decoder ??= decoderOf(readShares(new BitReader(this.#words.by32, series.tables)));
     return { place: { words: this.#words, from: series.from, to: series.to }, decoder: series.tables.decoder };
   }
 }
@@ -145,7 +146,7 @@ interface Tables {
   decoder?: Decoder;
 }
 
-/** Bits of a series, half-open. */
+/** A series, in units of 16 bits, half-open. */
 interface Series {
   readonly from: number;
   readonly to: number;
@@ -170,10 +171,10 @@ function readDirectory(from: ByteReader, count: number): { series: Series[]; len
   return { series, length: at };
 }
 
-/** A copy as whole words, with two more that decoding may look at but not use. */
-function wordsOf(bytes: Uint8Array, bitLength: number): Uint32Array {
-  if (bytes.length !== Math.ceil(bitLength / 8)) throw new CorruptBlock("The block's series do not fit its length");
-  const words = new Uint32Array((bytes.length >> 2) + 3);
-  new Uint8Array(words.buffer).set(bytes);
-  return words;
+/** A copy as words, with two more of 32 bits that decoding may look at but not use. */
+function wordsOf(bytes: Uint8Array, length: number): Words {
+  if (bytes.length !== length * 2) throw new CorruptBlock("The block's series do not fit its length");
+  const by32 = new Uint32Array((bytes.length >> 2) + 3);
+  new Uint8Array(by32.buffer).set(bytes);
+  return { by32, by16: new Uint16Array(by32.buffer) };
 }

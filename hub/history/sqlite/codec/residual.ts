@@ -3,60 +3,79 @@ import { CorruptBlock } from "./corrupt.ts";
 import type { Decoder } from "./table.ts";
 import { LEAST, LEAST32, RAW } from "./token.ts";
 
+/** The words of a block, twice over the same memory. */
+export interface Words {
+  readonly by32: Uint32Array;
+  readonly by16: Uint16Array;
+}
+
 /** Where a series stands in the words of a block. */
 export interface Place {
-  readonly words: Uint32Array;
-  /** Bits, half-open. */
+  readonly words: Words;
+  /** In units of 16 bits, half-open. Raw bits are read from the beginning, the coder's from the end. */
   readonly from: number;
   readonly to: number;
 }
 
-/** Reads residuals of 32 bits to places 1 to `count` - 1. @throws CorruptBlock past the end of the series */
+/** Reads residuals of 32 bits to places 1 to `count` - 1. @throws CorruptBlock where they are not what the series holds */
 export function readNarrow(place: Place, decoder: Decoder, to: { residuals: Int32Array; count: number }): void {
-  const { words } = place;
-  const { log, starts, entries } = decoder;
+  const { by32, by16 } = place.words;
+  const { log, starts, slots, entries } = decoder;
   const { residuals, count } = to;
-  let at = place.from + log;
-  let state = windowAt(words, place.from) & ((1 << log) - 1);
+  const mask = (1 << log) - 1;
+  let end = place.to - 2;
+  let state = (by16[end] ?? 0) | ((by16[end + 1] ?? 0) << 16);
+  let at = place.from * 16;
   let recent = 0;
   for (let i = 1; i < count; i++) {
-    const entry = entries[(starts[recent] ?? 0) + state] ?? 0;
-    const token = entry & 127;
-    const raw = (entry >>> 7) & 63;
-    const bits = (entry >>> 13) & 15;
+    const slot = state & mask;
+    const cell = slots[(starts[recent] ?? 0) + slot] ?? 0;
+    const entry = entries[cell] ?? 0;
+    state = (Math.imul(entry & 0x1fff, state >>> log) + slot - ((entry >>> 13) & 0xfff)) | 0;
+    if (state < 0x8000) state = (state << 16) | (by16[--end] ?? 0);
+    const token = cell & 127;
+    recent += token - (recent >> 2);
+    const raw = entry >>> 25;
     const word = at >>> 5;
     const offset = at & 31;
-    const window = ((words[word] ?? 0) >>> offset) | (((words[word + 1] ?? 0) << 1) << (31 - offset));
-    state = (entry >>> 17) + (window & ((1 << bits) - 1));
-    const below = bits + raw <= 32 ? window >>> bits : windowAt(words, at + bits);
-    const folded = (LEAST32[token] ?? 0) | (below & ((1 << raw) - 1));
-    at += bits + raw;
-    recent += token - (recent >> 2);
+    const window = ((by32[word] ?? 0) >>> offset) | (((by32[word + 1] ?? 0) << 1) << (31 - offset));
+    const folded = (LEAST32[token] ?? 0) | (window & ((1 << raw) - 1));
+    at += raw;
     residuals[i] = (folded >>> 1) ^ -(folded & 1);
   }
-  if (at !== place.to) throw new CorruptBlock("A series of the block does not end where it should");
+  check(state, at, end);
 }
 
-/** Reads whole residuals to places 1 to `count` - 1. @throws CorruptBlock past the end of the series */
+/** Reads whole residuals to places 1 to `count` - 1. @throws CorruptBlock where they are not what the series holds */
 export function readWide(place: Place, decoder: Decoder, to: { residuals: Float64Array; count: number }): void {
-  const { words } = place;
-  const { log, starts, entries } = decoder;
-  let at = place.from + log;
-  let state = windowAt(words, place.from) & ((1 << log) - 1);
+  const { by32, by16 } = place.words;
+  const { log, starts, slots, entries } = decoder;
+  const mask = (1 << log) - 1;
+  let end = place.to - 2;
+  let state = (by16[end] ?? 0) | ((by16[end + 1] ?? 0) << 16);
+  let at = place.from * 16;
   let recent = 0;
   for (let i = 1; i < to.count; i++) {
-    const entry = entries[(starts[recent] ?? 0) + state] ?? 0;
-    const token = entry & 127;
-    const bits = (entry >>> 13) & 15;
-    state = (entry >>> 17) + (windowAt(words, at) & ((1 << bits) - 1));
-    at += bits;
-    const raw = RAW[token] ?? 0;
-    const folded = (LEAST[token] ?? 0) + takeLong(words, at, raw);
-    at += raw;
+    const slot = state & mask;
+    const cell = slots[(starts[recent] ?? 0) + slot] ?? 0;
+    const entry = entries[cell] ?? 0;
+    state = (Math.imul(entry & 0x1fff, state >>> log) + slot - ((entry >>> 13) & 0xfff)) | 0;
+    if (state < 0x8000) state = (state << 16) | (by16[--end] ?? 0);
+    const token = cell & 127;
     recent += token - (recent >> 2);
+    const raw = RAW[token] ?? 0;
+    const folded = (LEAST[token] ?? 0) + takeLong(by32, at, raw);
+    at += raw;
     to.residuals[i] = folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2;
   }
-  if (at !== place.to) throw new CorruptBlock("A series of the block does not end where it should");
+  check(state, at, end);
+}
+
+/** The coder is back where it began, and raw bits and its own meet, but for the bits that fill up to 16. */
+function check(state: number, at: number, end: number): void {
+  if (state !== 0x8000 || at > end * 16 || at <= (end - 1) * 16) {
+    throw new CorruptBlock("A series of the block does not end where it should");
+  }
 }
 
 /** Up to 58 bits from bit `at` on, as a number. */

@@ -1,12 +1,12 @@
 import type { BitReader, BitWriter } from "./bits.ts";
 import type { Cluster, Counts } from "./cluster.ts";
 import { CorruptBlock } from "./corrupt.ts";
-import { CLASS, CLASSES, RAW, TOKENS } from "./token.ts";
+import { CLASS, CLASSES, RAW, RECENTS, TOKENS } from "./token.ts";
 
 /**
- * Tables of an asymmetric numeral system (J. Duda, "Asymmetric numeral systems", arXiv:1311.2540, the tabled variant):
- * the coder's state is a number under 2^log; each of the states stands for a token, as many for each as its share.
- * A token costs as many bits, on average, as its share says, fractions of a bit included.
+ * Tables of an asymmetric numeral system (J. Duda, "Asymmetric numeral systems", arXiv:1311.2540, the range variant):
+ * the coder's state is one number, into which a token goes as one of the slots 0 to 2^log - 1 that are its share. It
+ * costs as many bits as its share says, fractions of a bit included.
  */
 
 /** Shares of tokens 0 to 127 for each cluster of classes. They sum up to 2^log in each. */
@@ -115,105 +115,73 @@ function readOne(from: BitReader, length: number, log: number): Uint16Array {
   return shares;
 }
 
-/** Which token each state stands for; steps with an odd stride so that a token's states lie evenly apart. */
-function spread(shares: Uint16Array, log: number, to: Uint8Array): void {
-  const mask = (1 << log) - 1;
-  const stride = (1 << (log - 1)) + (1 << (log - 3)) + 3;
-  let state = 0;
-  for (let token = 0; token < shares.length; token++) {
-    for (let left = shares[token] ?? 0; left > 0; left--) {
-      to[state] = token;
-      state = (state + stride) & mask;
-    }
-  }
-}
-
-const tokenAt = new Uint8Array(1 << MOST_LOG);
-const next = new Uint16Array(TOKENS);
-
 /** Which table follows each class. */
-function clustersByClass(shares: Shares): Uint8Array {
+function tablesByClass(shares: Shares): Uint8Array {
   const { clusters } = shares;
-  let cluster = 0;
-  return Uint8Array.from({ length: CLASSES }, (_, row) => {
-    while (cluster + 1 < clusters.length && row > (clusters[cluster]?.last ?? 0)) cluster++;
-    return cluster;
-  });
+  const tables = new Uint8Array(CLASSES);
+  let row = 0;
+  for (let table = 0; table < clusters.length; table++) {
+    const last = table + 1 < clusters.length ? (clusters[table]?.last ?? 0) : CLASSES - 1;
+    while (row <= last) tables[row++] = table;
+  }
+  return tables;
 }
 
 /** What a decoder looks up. */
 export interface Decoder {
   readonly log: number;
-  /** By `recent`: index in `entries` of the table's state 0. */
+  /** By `recent`: where the slots of its table begin. */
   readonly starts: Uint32Array;
-  /** token | raw bits << 7 | bits of the next state << 13 | its base << 17 */
+  /** By slot: table × 128 + token. */
+  readonly slots: Uint16Array;
+  /** By that: share | sum of the shares before it << 13 | raw bits << 25. */
   readonly entries: Uint32Array;
 }
 
 export function decoderOf(shares: Shares): Decoder {
   const { log, clusters } = shares;
-  const entries = new Uint32Array(clusters.length << log);
-  clusters.forEach(({ low, shares: of }, cluster) => {
-    spread(of, log, tokenAt);
-    next.set(of);
-    const base = cluster << log;
-    for (let state = 0; state < 1 << log; state++) {
-      const at = tokenAt[state] ?? 0;
-      const from = next[at] ?? 0;
-      next[at] = from + 1;
-      const bits = log - 31 + Math.clz32(from);
-      const token = at + low;
-      entries[base + state] = token | ((RAW[token] ?? 0) << 7) | (bits << 13) | (((from << bits) - (1 << log)) << 17);
+  const entries = new Uint32Array(clusters.length * TOKENS);
+  const slots = new Uint16Array(clusters.length << log);
+  for (const [table, { low, shares: of }] of clusters.entries()) {
+    const first = table << log;
+    let sum = 0;
+    for (let i = 0; i < of.length; i++) {
+      const share = of[i] ?? 0;
+      const token = table * TOKENS + low + i;
+      entries[token] = share | (sum << 13) | ((RAW[low + i] ?? 0) << 25);
+      slots.fill(token, first + sum, first + sum + share);
+      sum += share;
     }
-  });
-  const byClass = clustersByClass(shares);
-  const starts = Uint32Array.from(CLASS, (row) => (byClass[row] ?? 0) << log);
-  return { log, starts, entries };
+  }
+  const tables = tablesByClass(shares);
+  const starts = new Uint32Array(RECENTS);
+  for (let recent = 0; recent < RECENTS; recent++) starts[recent] = (tables[CLASS[recent] ?? 0] ?? 0) << log;
+  return { log, starts, slots, entries };
 }
 
-/** What an encoder looks up, by table × 128 + token. */
+/** What an encoder looks up. */
 export interface Encoder {
   readonly log: number;
-  /** The table of each class. */
+  /** Table of each class. */
   readonly tables: Uint8Array;
-  /** (state + lift) >> 16 is the number of bits that leave the state. */
-  readonly lift: Int32Array;
-  /** The next state is states[(state >> bits) + shift]. */
-  readonly shift: Int32Array;
-  readonly states: Uint16Array;
+  /** By table × 128 + token: share, and the sum of the shares before it. */
+  readonly shares: Uint16Array;
+  readonly sums: Uint16Array;
 }
 
-const lift = new Int32Array(CLASSES * TOKENS);
-const shift = new Int32Array(CLASSES * TOKENS);
-let states = new Uint16Array(1 << MOST_LOG);
+const encoderShares = new Uint16Array(CLASSES * TOKENS);
+const encoderSums = new Uint16Array(CLASSES * TOKENS);
 
 /** The encoder is overwritten by the next one: only one is at work at a time. */
 export function encoderOf(shares: Shares): Encoder {
-  const { log, clusters } = shares;
-  if (states.length < clusters.length << log) states = new Uint16Array(clusters.length << log);
-  clusters.forEach(({ low, shares: of }, table) => {
-    setUp(of, { log, base: table << log, at: table * TOKENS + low });
-  });
-  return { log, tables: clustersByClass(shares), lift, shift, states };
-}
-
-/** @param to base: index of the table in `states`; at: index of its first token in `lift` and `shift` */
-function setUp(shares: Uint16Array, to: { log: number; base: number; at: number }): void {
-  const { log, base, at } = to;
-  let sum = 0;
-  for (let i = 0; i < shares.length; i++) {
-    const share = shares[i] ?? 0;
-    const bits = log - bitLength(Math.max(share - 1, 1)) + 1;
-    lift[at + i] = (bits << 16) - (share << bits);
-    shift[at + i] = base + sum - share;
-    next[i] = base + sum;
-    sum += share;
+  for (const [table, { low, shares: of }] of shares.clusters.entries()) {
+    let sum = 0;
+    for (let i = 0; i < of.length; i++) {
+      const at = table * TOKENS + low + i;
+      encoderShares[at] = of[i] ?? 0;
+      encoderSums[at] = sum;
+      sum += of[i] ?? 0;
+    }
   }
-  spread(shares, log, tokenAt);
-  for (let state = 0; state < sum; state++) {
-    const token = tokenAt[state] ?? 0;
-    const place = next[token] ?? 0;
-    states[place] = (1 << log) + state;
-    next[token] = place + 1;
-  }
+  return { log: shares.log, tables: tablesByClass(shares), shares: encoderShares, sums: encoderSums };
 }
