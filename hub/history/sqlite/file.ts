@@ -18,7 +18,7 @@ const newest = 2;
  * are in rows already.
  */
 const schema = `
-  CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first INTEGER, last INTEGER);
+  CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first INTEGER, last INTEGER, open TEXT NOT NULL);
   CREATE TABLE device (
     id INTEGER PRIMARY KEY, host INTEGER NOT NULL, level TEXT NOT NULL, key TEXT NOT NULL, idx INTEGER,
     last INTEGER NOT NULL, metrics TEXT NOT NULL, UNIQUE (host, level, key)

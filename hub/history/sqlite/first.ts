@@ -7,7 +7,7 @@ import { Names } from "./names.ts";
 import { Rows } from "./rows.ts";
 import { Sealer } from "./seal.ts";
 import { columnId, merge, type Sheet } from "./sheet.ts";
-import { windowLength, windowOf } from "./span.ts";
+import { dayOf, windowLength, windowOf } from "./span.ts";
 
 interface DeviceRow {
   readonly id: number;
@@ -50,7 +50,9 @@ export function convert(from: File, to: File, log: Log): void {
           return found.length > 0 ? [sheetOf(found, { device: names.device(host, level, key), layouts, names })] : [];
         });
         if (sheets.length === 0) continue;
-        for (const row of sealer.seal(host, window, { fresh: [merge(sheets)], gone: false })) rows.write(row);
+        host.open.add(dayOf(window));
+        for (const row of sealer.window(host, window, { fresh: [merge(sheets)], gone: { raw: false, five: false } }))
+          rows.write(row);
       }
       names.save(host);
     })();

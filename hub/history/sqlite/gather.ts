@@ -24,8 +24,8 @@ export class Gather {
   readonly #step: number;
   readonly #of: Summed;
   length = 0;
-  #t = none;
-  #sum = none;
+  #t: Float64Array = none;
+  #sum: Float64Array = none;
   /** Left out while every point is one sample, which is its own least, greatest and newest. */
   #wide: { count: Float64Array; min: Float64Array; max: Float64Array; last: Float64Array } | undefined;
   /** Every sample of each point, where they are asked for. */

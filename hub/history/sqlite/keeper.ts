@@ -3,9 +3,9 @@ import type { Journal } from "./journal.ts";
 import type { Host, Names } from "./names.ts";
 import type { Recent } from "./recent.ts";
 import type { Row, Rows } from "./rows.ts";
-import type { Run } from "./run.ts";
-import { Sealer } from "./seal.ts";
-import { groupOf, windowLength } from "./span.ts";
+import { Room, type Run } from "./run.ts";
+import { type Gone, Sealer } from "./seal.ts";
+import { bucketOf, dayOf, groupOf, windowLength, windowsInDay } from "./span.ts";
 
 /** A window is sealed when it has been over for this long, one group of hosts after the other at this distance. Milliseconds. */
 const grace = 120_000;
@@ -24,19 +24,21 @@ interface Parts {
   readonly rows: Rows;
   readonly recent: Recent;
   readonly now: () => number;
-  /** Samples of a window are older than what is kept. */
-  readonly gone: (window: number) => boolean;
+  /** What of a window is older than what is kept. */
+  readonly gone: (window: number) => Gone;
 }
 
+/** A window to be sealed, or a day to be summed up. */
 interface Task {
   readonly host: Host;
   readonly window: number;
-  readonly runs: readonly Run[];
+  readonly day?: number;
 }
 
-/** What one window of one host becomes. */
-interface Sealed extends Task {
+/** What a task comes to: rows, and what is known when they are written. */
+interface Work extends Task {
   readonly rows: readonly Row[];
+  readonly runs: readonly Run[];
 }
 
 /** Brings what memory holds into rows: when its time has come, a host at a time, so that polls need not wait. */
@@ -45,6 +47,9 @@ export class Keeper {
   readonly #sealer: Sealer;
   readonly #sql;
   #busy = Promise.resolve();
+  readonly #room = new Room();
+  /** Rows were written since the journal was last told. */
+  #written = false;
   #stopped = false;
 
   constructor(parts: Parts) {
@@ -88,19 +93,9 @@ export class Keeper {
     }
   }
 
-  /** Seals what has its time, group by group. Work that is under way already is waited for. */
-  sealDue(): Promise<void> {
-    const now = this.#parts.now();
-    const held = [...this.#parts.recent.all()];
-    const last = held.reduce((most, { host }) => Math.max(most, groupOf(host.id)), 0);
-    const step = Math.min(pace, spread / (last + 1));
-    const due = held.filter(({ host, window, runs, touched }) => {
-      const rows = runs.reduce((sum, run) => sum + run.rows, 0);
-      if (rows > mostRows || runs.length > mostRuns) return true;
-      const over = (window + 1) * windowLength + grace + step * groupOf(host.id);
-      return now >= over && now >= touched + quiet;
-    });
-    return this.#enqueue(due);
+  /** Seals windows and sums up days that have their time, group by group, behind work that is under way already. */
+  tend(): Promise<void> {
+    return this.#enqueue([...this.#windowsDue(), ...this.#daysDue()]);
   }
 
   sealAll(): Promise<void> {
@@ -110,12 +105,14 @@ export class Keeper {
   /** Seals everything at once, whatever waits. */
   sealNow(): void {
     this.#stopped = true;
-    for (const task of [...this.#parts.recent.all()]) this.#commit([this.#seal(task)]);
+    for (const task of [...this.#parts.recent.all()]) this.#commit([this.#work(task)]);
     this.#checkpoint();
   }
 
   /** Has the journal let go of what is in rows. */
   release(journal: Journal): void {
+    if (!this.#written) return;
+    this.#written = false;
     let least = Number.POSITIVE_INFINITY;
     for (const { runs } of this.#parts.recent.all()) for (const run of runs) least = Math.min(least, run.segments[0]);
     journal.release(least);
@@ -138,66 +135,107 @@ export class Keeper {
     return lost;
   }
 
+  #windowsDue(): Task[] {
+    const now = this.#parts.now();
+    const held = [...this.#parts.recent.all()];
+    const last = held.reduce((most, { host }) => Math.max(most, groupOf(host.id)), 0);
+    const step = Math.min(pace, spread / (last + 1));
+    return held.filter(({ host, window, runs, touched }) => {
+      const rows = runs.reduce((sum, run) => sum + run.rows, 0);
+      if (rows > mostRows || runs.length > mostRuns) return true;
+      const over = (window + 1) * windowLength + grace + step * groupOf(host.id);
+      return now >= over && now >= touched + quiet;
+    });
+  }
+
+  /** Days that are over, all of which is in rows. */
+  #daysDue(): Task[] {
+    const { names, recent, now } = this.#parts;
+    const over = Math.floor((now() - grace - spread - windowLength) / bucketOf.day);
+    const due: Task[] = [];
+    for (const host of names.hosts()) {
+      if (host.open.size === 0) continue;
+      const held = new Set([...recent.windows(host)].map(dayOf));
+      for (const day of host.open) {
+        if (day < over && !held.has(day)) due.push({ host, window: day * windowsInDay, day });
+      }
+    }
+    return due;
+  }
+
   #enqueue(tasks: readonly Task[]): Promise<void> {
-    const work = this.#busy.then(() => this.#work(tasks));
+    const work = this.#busy.then(() => this.#run(tasks));
     this.#busy = work.catch(() => {
       // Told to whoever asked for this work; what waits behind it goes on.
     });
     return work;
   }
 
-  async #work(tasks: readonly Task[]): Promise<void> {
-    // Two windows of one host share rows of the summaries: the second is made when the first is written.
-    const groups = Map.groupBy(tasks, ({ host, window }) => `${window} ${groupOf(host.id)}`);
+  async #run(tasks: readonly Task[]): Promise<void> {
+    // Rows of a group lie side by side and are written together. Days of one host share rows: one after the other.
+    const groups = Map.groupBy(tasks, ({ host, window, day }) => `${day} ${window} ${groupOf(host.id)}`);
     for (const group of groups.values()) {
-      const sealed: Sealed[] = [];
+      const works: Work[] = [];
       for (const task of group.sort((a, b) => a.host.id - b.host.id)) {
         if (this.#stopped) return;
-        const runs = this.#parts.recent.runs(task.host, task.window);
-        if (runs.length > 0) sealed.push(this.#seal({ ...task, runs }));
+        works.push(this.#work(task));
         await new Promise((resolve) => setImmediate(resolve));
       }
       if (this.#stopped) return;
-      this.#commit(sealed);
+      this.#commit(works.filter(({ rows }) => rows.length > 0));
+      await new Promise((resolve) => setImmediate(resolve));
     }
     if (groups.size > 0) this.#checkpoint();
   }
 
-  #seal({ host, window, runs }: Task): Sealed {
+  #work(task: Task): Work {
+    const { host, window, day } = task;
+    if (day !== undefined) return { ...task, runs: [], rows: this.#sealer.day(host, day) };
+    const runs = [...this.#parts.recent.runs(host, window)];
     // From now on polls of this window go into runs of their own, which are newer than the rows that are made here.
     for (const run of runs) run.frozen = true;
-    const fresh = runs.map((run) => run.sheet());
-    return {
-      host,
-      window,
-      runs: [...runs],
-      rows: this.#sealer.seal(host, window, { fresh, gone: this.#parts.gone(window) }),
-    };
+    this.#room.clear();
+    const fresh = runs.map((run) => run.sheet(undefined, this.#room));
+    const gone = this.#parts.gone(window);
+    return { ...task, runs, rows: runs.length > 0 ? this.#sealer.window(host, window, { fresh, gone }) : [] };
   }
 
-  #commit(sealed: readonly Sealed[]): void {
+  #commit(works: readonly Work[]): void {
     const { file, names, rows, recent } = this.#parts;
-    const all = sealed
-      .flatMap((one) => one.rows)
+    const all = works
+      .flatMap((work) => work.rows)
       .sort((a, b) => (a.table === b.table ? a.key - b.key : a.table < b.table ? -1 : 1));
-    const before = sealed.map(({ host }) => [host, host.first, host.last] as const);
+    const before = works.map(({ host }) => ({ host, first: host.first, last: host.last, open: [...host.open] }));
     try {
       file
         .transaction(() => {
           for (const row of all) rows.write(row);
-          for (const { host, window, runs } of sealed) {
-            host.first = Math.min(host.first, window);
-            host.last = Math.max(host.last, window);
-            names.save(host);
-            for (const run of runs) this.#sql.sealed.run(run.id, run.segments[1]);
-          }
+          for (const work of works) this.#mark(work);
+          for (const host of new Set(works.map((work) => work.host))) names.save(host);
         })
         .immediate();
     } catch (error) {
-      for (const [host, first, last] of before) Object.assign(host, { first, last });
+      for (const { host, first, last, open } of before.reverse()) {
+        Object.assign(host, { first, last });
+        host.open.clear();
+        for (const day of open) host.open.add(day);
+      }
       throw error;
     }
-    for (const { host, window, runs } of sealed) recent.drop(host, window, runs);
+    for (const { host, window, runs } of works) recent.drop(host, window, runs);
+    this.#written = true;
+  }
+
+  /** Within the transaction: what its rows mean for the host. */
+  #mark({ host, window, day, runs }: Work): void {
+    if (day !== undefined) {
+      host.open.delete(day);
+      return;
+    }
+    host.first = Math.min(host.first, window);
+    host.last = Math.max(host.last, window);
+    if (!this.#parts.gone(window).five) host.open.add(dayOf(window));
+    for (const run of runs) this.#sql.sealed.run(run.id, run.segments[1]);
   }
 
   /** What rows hold survives a loss of power from here on, so that the journal need not keep it. */

@@ -10,6 +10,8 @@ export interface Host {
   /** Oldest and newest window that have rows, or Infinity and -Infinity. */
   first: number;
   last: number;
+  /** Days, counted from the epoch, of which rows came since they were last summed up by hours and as a whole. */
+  readonly open: Set<number>;
   readonly devices: Map<string, Device>;
 }
 
@@ -33,6 +35,14 @@ export interface Metric {
   readonly counter: boolean;
 }
 
+interface HostRow {
+  readonly id: number;
+  readonly name: string;
+  readonly first: number | null;
+  readonly last: number | null;
+  readonly open: string;
+}
+
 /**
  * Hosts, devices and metrics with the short numbers they have in rows. A number is given at first sight, and written
  * together with the first row that uses it.
@@ -41,6 +51,7 @@ export class Names {
   readonly #file: File;
   readonly #hosts = new Map<string, Host>();
   readonly #metrics = new Map<string, Metric>();
+  readonly #metricsById = new Map<number, Metric>();
   #nextHost = 1;
   #nextDevice = 1;
   #nextMetric = timesRow + 1;
@@ -49,7 +60,7 @@ export class Names {
   constructor(file: File) {
     this.#file = file;
     this.#sql = {
-      host: file.prepare("INSERT OR REPLACE INTO host (id, name, first, last) VALUES (?, ?, ?, ?)"),
+      host: file.prepare("INSERT OR REPLACE INTO host (id, name, first, last, open) VALUES (?, ?, ?, ?, ?)"),
       device: file.prepare(
         "INSERT OR REPLACE INTO device (id, host, level, key, idx, last, metrics) VALUES (?, ?, ?, ?, ?, ?, ?)",
       ),
@@ -72,7 +83,14 @@ export class Names {
     const held = this.#hosts.get(name);
     if (held) return held;
     if (this.#nextHost >= mostHosts) throw new RangeError(`history holds ${mostHosts - 1} hosts at most`);
-    const made: Host = { id: this.#nextHost++, name, first: Infinity, last: -Infinity, devices: new Map() };
+    const made: Host = {
+      id: this.#nextHost++,
+      name,
+      first: Infinity,
+      last: -Infinity,
+      open: new Set(),
+      devices: new Map(),
+    };
     this.#hosts.set(name, made);
     return made;
   }
@@ -109,6 +127,14 @@ export class Names {
     return this.#metrics.values();
   }
 
+  metricIds(): Iterable<number> {
+    return this.#metricsById.keys();
+  }
+
+  metricOf(id: number): Metric | undefined {
+    return this.#metricsById.get(id);
+  }
+
   known(name?: string): Known[] {
     const found = name === undefined ? undefined : this.#hosts.get(name);
     const hosts = name === undefined ? [...this.#hosts.values()] : found ? [found] : [];
@@ -130,7 +156,7 @@ export class Names {
   save(host: Host): void {
     for (const { id, level, name } of this.#metrics.values()) this.#sql.metric.run(id, level, name);
     const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
-    this.#sql.host.run(host.id, host.name, finite(host.first), finite(host.last));
+    this.#sql.host.run(host.id, host.name, finite(host.first), finite(host.last), [...host.open].join(" "));
     for (const { id, level, key, index, last, metrics } of host.devices.values()) {
       if (metrics.size === 0) continue;
       this.#sql.device.run(id, host.id, level, key, index ?? null, last, [...metrics].join("\n"));
@@ -152,6 +178,7 @@ export class Names {
     const declared = kept[level].find((metric) => metric.name === name);
     const made = { id, level, name, scale: declared?.scale ?? 1, counter: declared?.kind === Kind.COUNTER };
     this.#metrics.set(`${level}\n${name}`, made);
+    this.#metricsById.set(id, made);
     return made;
   }
 
@@ -163,9 +190,16 @@ export class Names {
       this.#nextMetric = id + 1;
     }
     const byId = new Map<number, Host>();
-    for (const row of rows("SELECT id, name, first, last FROM host ORDER BY id")) {
-      const { id, name, first, last } = row as { id: number; name: string; first: number | null; last: number | null };
-      const host = { id, name, first: first ?? Infinity, last: last ?? -Infinity, devices: new Map() };
+    for (const row of rows("SELECT id, name, first, last, open FROM host ORDER BY id")) {
+      const { id, name, first, last, open } = row as HostRow;
+      const host = {
+        id,
+        name,
+        first: first ?? Number.POSITIVE_INFINITY,
+        last: last ?? Number.NEGATIVE_INFINITY,
+        open: new Set(open === "" ? [] : open.split(" ").map(Number)),
+        devices: new Map(),
+      };
       this.#hosts.set(name, host);
       byId.set(id, host);
       this.#nextHost = id + 1;

@@ -5,7 +5,18 @@ import { Sums } from "./groups.ts";
 import type { Host, Metric, Names } from "./names.ts";
 import { type Memory, Reading, type Wanted } from "./reading.ts";
 import type { Rows } from "./rows.ts";
-import { bucketOf, bucketsInRow, firstKey, spanOf, spanOfKey, tiers, windowLength, windowOf } from "./span.ts";
+import {
+  bucketOf,
+  bucketsInRow,
+  dayOf,
+  firstKey,
+  spanOf,
+  spanOfKey,
+  tiers,
+  windowLength,
+  windowOf,
+  windowsInDay,
+} from "./span.ts";
 
 /** Rows that are read before other work of the program gets its turn: some milliseconds. */
 const stretch = 64;
@@ -13,7 +24,6 @@ const stretch = 64;
 const patience = 8;
 /** Points of an answer over groups at most. */
 const mostBuckets = 100_000;
-const windowsInDay = bucketOf.day / windowLength;
 
 /** Series that stand in the same rows. */
 interface Group {
@@ -144,7 +154,7 @@ export class Query {
 
   /** Whether a day that begins with a window can be told from its summary alone. */
   #wholeDay({ host, tier }: Wanted, day: number, { from, to }: { from: number; to: number }): boolean {
-    if (tier !== "day" || day % windowsInDay !== 0) return false;
+    if (tier !== "day" || day % windowsInDay !== 0 || host.open.has(dayOf(day))) return false;
     if (from > day * windowLength || to < (day + windowsInDay) * windowLength) return false;
     for (let i = 0; i < windowsInDay; i++) if (this.#memory.runs(host, day + i).length > 0) return false;
     return true;

@@ -4,7 +4,7 @@ import type { Host, Metric } from "./names.ts";
 import type { Rows } from "./rows.ts";
 import type { Run } from "./run.ts";
 import { columnId, merge, type Sheet, within } from "./sheet.ts";
-import { bucketOf, bucketsInRow, spanOf, type Tier, tiers, windowLength, windowOf } from "./span.ts";
+import { bucketOf, bucketsInRow, dayOf, spanOf, type Tier, tiers, windowLength, windowOf } from "./span.ts";
 
 /** What is not in rows yet. */
 export interface Memory {
@@ -68,7 +68,7 @@ export class Reading {
     const { tier, host } = this.#wanted;
     // What memory holds may replace samples that a summary has counted.
     if (tier === undefined || this.#memory.runs(host, window).length > 0) this.#samples(window, clip);
-    else this.#summary(tier === "five" ? "five" : "hour", clip);
+    else this.#summary(tier === "five" || host.open.has(dayOf(window)) ? "five" : "hour", clip);
   }
 
   /** A whole day, of which memory holds nothing. @returns whether there is a summary of it */

@@ -35,18 +35,27 @@ export class Recent implements Memory {
     }
   }
 
-  /** Takes a poll that has at least one value. @returns the run that took it, its row from `length` before */
-  add(poll: Poll, window: number, now: number): { run: Run; begun: boolean } {
+  /** Takes a poll, if an open run can. @returns that run; the poll is its newest row */
+  add(poll: Poll, window: number, now: number): Run | undefined {
+    const host = this.#names.find(poll.host);
+    const held = host && this.#hosts.get(host)?.get(window);
+    const open = held?.runs.at(-1);
+    if (held === undefined || !open?.append(poll.at, poll.devices)) return undefined;
+    held.touched = now;
+    return open;
+  }
+
+  /** Takes a poll that has at least one value, with a run of its own. */
+  begin(poll: Poll, window: number, now: number): Run {
     const host = this.#names.host(poll.host);
+    const before = this.#newest(host);
     const held = this.#held(host, window);
     held.touched = now;
-    const open = held.runs.at(-1);
-    if (open?.append(poll.at, poll.devices)) return { run: open, begun: false };
-    const before = open ?? this.#newest(host);
-    const run = new Run({ id: this.#next++, host, window, ...layout(this.#names, host, poll.devices, before) });
+    const last = held.runs.at(-1) ?? before;
+    const run = new Run({ id: this.#next++, host, window, ...layout(this.#names, host, poll.devices, last) });
     held.runs.push(run);
     if (!run.append(poll.at, poll.devices)) throw new Error("a run does not take the poll it was made for");
-    return { run, begun: true };
+    return run;
   }
 
   /** A run as the journal has it. */

@@ -1,7 +1,8 @@
 import type { File } from "./file.ts";
 import type { Names } from "./names.ts";
 import { type Table, tables } from "./rows.ts";
-import { firstKey, spanOf, spanOfKey, windowOf } from "./span.ts";
+import type { Gone } from "./seal.ts";
+import { dayOf, firstKey, spanOf, spanOfKey, windowOf, windowsInDay } from "./span.ts";
 
 /** How long each kind of row is kept, in milliseconds, and how many bytes the file may have; Infinity for no limit. */
 export interface Limits {
@@ -47,39 +48,48 @@ export class Retention {
     };
   }
 
-  /** Whether samples of a window are older than what is kept. */
-  gone(window: number): boolean {
-    return window < windowOf(Math.max(0, this.#parts.now() - this.#parts.limits().raw));
+  /** What of a window is older than what is kept. */
+  gone(window: number): Gone {
+    const { raw, five } = this.#parts.limits();
+    const before = (kept: number): number => windowOf(Math.max(0, this.#parts.now() - kept));
+    // A day is summed up from all of its windows.
+    return { raw: window < before(raw), five: dayOf(window) * windowsInDay < before(five) };
   }
 
-  step(): void {
+  /** Lets some rows go. @returns whether there is more to do */
+  step(): boolean {
     const limits = this.#parts.limits();
     const now = this.#parts.now();
-    for (const table of tables) this.#drop(table, now - limits[table]);
-    if (this.#bytes() > limits.bytes) this.#crowded();
+    let more = false;
+    for (const table of tables) more = this.#drop(table, now - limits[table]) || more;
+    if (this.#bytes() > limits.bytes) more = this.#crowded() || more;
     const least = Math.min(...tables.map((table) => now - limits[table]));
     if (least > 0) this.#parts.names.forget(least);
     this.#parts.file.pragma(`incremental_vacuum(${pagesInStep})`);
+    return more || this.#read("freelist_count") > pagesInStep;
   }
 
   /** Rows of which the whole span is before a time. */
-  #drop(table: Table, before: number): void {
-    if (!(before > 0)) return;
+  #drop(table: Table, before: number): boolean {
+    if (!(before > 0)) return false;
     const span = table === "raw" ? windowOf(before) : spanOf(table, before);
     const first = this.#first(table);
-    if (first !== undefined && spanOfKey(first) < span) this.#sql.drop[table].run({ end: firstKey(span) });
+    if (first === undefined || spanOfKey(first) >= span) return false;
+    this.#sql.drop[table].run({ end: firstKey(span) });
+    return true;
   }
 
   /** Too large: samples go first, the oldest of them, then the finest summary. The newest rows of each stay. */
-  #crowded(): void {
+  #crowded(): boolean {
     for (const table of tables) {
       const first = this.#first(table);
       const now = this.#parts.now();
       const span = table === "raw" ? windowOf(now) : spanOf(table, now);
       if (first === undefined || spanOfKey(first) >= span - 1) continue;
       this.#sql.drop[table].run({ end: firstKey(spanOfKey(first) + 1) });
-      return;
+      return true;
     }
+    return false;
   }
 
   #first(table: Table): number | undefined {
@@ -88,7 +98,10 @@ export class Retention {
 
   /** Bytes in use, what was freed and not given back left out. */
   #bytes(): number {
-    const read = (name: string): number => Number(this.#parts.file.pragma(name, { simple: true }));
-    return (read("page_count") - read("freelist_count")) * read("page_size");
+    return (this.#read("page_count") - this.#read("freelist_count")) * this.#read("page_size");
+  }
+
+  #read(pragma: string): number {
+    return Number(this.#parts.file.pragma(pragma, { simple: true }));
   }
 }

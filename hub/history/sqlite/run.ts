@@ -58,6 +58,8 @@ export class Run {
   readonly #now: Float64Array;
   readonly #base: Float64Array;
   readonly #next: Float64Array;
+  /** Devices that the newest poll has values of. */
+  readonly #measured: Slot[] = [];
 
   constructor(of: {
     id: number;
@@ -94,6 +96,7 @@ export class Run {
     this.rows++;
     if (this.rows === 1) this.first = at;
     this.last = at;
+    this.#note(at);
     return true;
   }
 
@@ -113,11 +116,15 @@ export class Run {
     this.rows++;
   }
 
-  /** Every row, with the columns that are wanted (all where it is left out). */
-  sheet(wanted?: (column: Column) => boolean): Sheet {
+  /**
+   * Every row, with the columns that are wanted (all where it is left out).
+   * @param room gives out arrays to be written to, for a sheet that is done with before the next one is made
+   */
+  sheet(wanted?: (column: Column) => boolean, room?: Room): Sheet {
     const { columns, rows } = this;
-    const times = new Float64Array(rows);
-    const out = columns.map((column) => ((wanted?.(column) ?? true) ? new Float64Array(rows) : undefined));
+    const array = (): Float64Array => room?.take(rows) ?? new Float64Array(rows);
+    const times = array();
+    const out = columns.map((column) => ((wanted?.(column) ?? true) ? array() : undefined));
     const filler = new Filler(this, out);
     const reader = new Reader(this.#bytes, 0, this.length);
     let at = 0;
@@ -141,20 +148,33 @@ export class Run {
   /** Puts a poll's values into the places of their columns. */
   #gather(devices: readonly Measured[]): boolean {
     const next = this.#next.fill(Number.NaN);
+    this.#measured.length = 0;
     for (let i = 0; i < devices.length; i++) {
       const measured = devices[i];
       if (measured === undefined) continue;
       const { values } = measured;
       const slot = this.#slot(measured, i);
+      let any = false;
       for (let k = 0; k < values.length; k++) {
         const value = values[k];
         if (value === undefined || !Number.isFinite(value)) continue;
         const column = slot?.columns[k] ?? -1;
         if (column < 0) return false;
         next[column] = value;
+        any = true;
       }
+      if (any && slot !== undefined) this.#measured.push(slot);
     }
     return true;
+  }
+
+  /** What is known of the devices of the newest row. */
+  #note(at: number): void {
+    for (const { device, index } of this.#measured) {
+      if (at < device.last) continue;
+      device.last = at;
+      if (index !== undefined) device.index = index;
+    }
   }
 
   #slot({ level, key, index }: Measured, expected: number): Slot | undefined {
@@ -214,6 +234,28 @@ export class Run {
     const larger = new Uint8Array(Math.ceil(this.#bytes.length * 1.5));
     larger.set(this.#bytes.subarray(0, this.length));
     this.#bytes = larger;
+  }
+}
+
+/** Large arrays that are used again and again: to make them anew for each window costs more than to fill them. */
+export class Room {
+  readonly #held: Float64Array[] = [];
+  #next = 0;
+
+  /** Takes all arrays back. */
+  clear(): void {
+    this.#next = 0;
+  }
+
+  /** An array of some length; what is in it is not defined. */
+  take(length: number): Float64Array {
+    const place = this.#next++;
+    let held = this.#held[place];
+    if (held === undefined || held.length < length) {
+      held = new Float64Array(Math.max(length, 1536));
+      this.#held[place] = held;
+    }
+    return held.subarray(0, length);
   }
 }
 

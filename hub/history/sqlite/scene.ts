@@ -82,7 +82,7 @@ export class Scene {
   /** Goes on after a long time at once: what is due then happens, a few times over. */
   async leap(ms: number): Promise<void> {
     this.now += ms;
-    for (let i = 0; i < 8; i++) await this.pass(10_000);
+    for (let i = 0; i < 8; i++) await this.pass(30_000);
   }
 
   remove(): void {

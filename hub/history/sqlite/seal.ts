@@ -1,17 +1,24 @@
-import { add, type Buckets, bucketsOf, byMetric, clear, emptyBuckets, summarize } from "./bucket.ts";
+import { add, type Buckets, bucketsOf, byMetric, emptyBuckets, summarize } from "./bucket.ts";
 import type { Host, Metric, Names } from "./names.ts";
 import { bucketsData, type Row, type Rows, samplesData, timesData } from "./rows.ts";
 import { deviceOf, merge, metricOf, type Sheet } from "./sheet.ts";
-import { bucketOf, bucketsInRow, rowKey, spanOf, type Tier, timesRow, windowLength } from "./span.ts";
+import { bucketOf, bucketsInRow, rowKey, spanOf, type Tier, timesRow, windowLength, windowsInDay } from "./span.ts";
+
+/** What was let go of already, where late samples come. */
+export interface Gone {
+  /** Samples of the window: what comes is added to its summaries. */
+  readonly raw: boolean;
+  /** The 5-minute summaries of the day: what comes is added to its hours and itself. */
+  readonly five: boolean;
+}
 
 /** Buckets of one metric by device. */
 type Series = Map<number, Buckets>;
 
-/** Turns what memory holds of a window into rows. */
+/** Turns what memory holds of a window into rows, and rows of 5 minutes into those of hours and days. */
 export class Sealer {
   readonly #rows: Rows;
   readonly #names: Names;
-  readonly #metrics = new Map<number, Metric>();
 
   constructor(rows: Rows, names: Names) {
     this.#rows = rows;
@@ -21,105 +28,136 @@ export class Sealer {
   /**
    * Rows of a window, which replace those that are there and have taken what they held; nothing is written yet.
    * @param fresh what is new, oldest first
-   * @param gone samples of that window have been let go of already: what comes now is added to the summaries only
    */
-  seal(host: Host, window: number, { fresh, gone }: { fresh: readonly Sheet[]; gone: boolean }): Row[] {
-    for (const metric of this.#names.metrics()) this.#metrics.set(metric.id, metric);
-    const held = gone ? undefined : this.#rows.sheet(host.id, window, this.#metrics.keys());
+  window(host: Host, window: number, { fresh, gone }: { fresh: readonly Sheet[]; gone: Gone }): Row[] {
+    const held = gone.raw ? undefined : this.#rows.sheet(host.id, window, this.#names.metricIds());
     const sheet = merge(held ? [held, ...fresh] : fresh);
     // Without its samples a window cannot be summed up anew.
-    const whole = held !== undefined || !this.#summed(host.id, window);
-    const rows: Row[] = [];
-    if (!gone) {
-      rows.push({ table: "raw", key: rowKey(window, host.id, timesRow), data: timesData(sheet.times, window) });
-    }
+    const whole = held !== undefined || !(gone.raw && this.#summed(host.id, window));
+    const rows: Row[] = gone.raw
+      ? []
+      : [this.#row("raw", { window, host, metric: timesRow }, timesData(sheet.times, window))];
     const places = bucketsOf(sheet.times, window * windowLength, bucketOf.five);
     for (const [id, columns] of byMetric(sheet, { metricOf, deviceOf })) {
-      const metric = this.#metrics.get(id);
+      const metric = this.#names.metricOf(id);
       if (metric === undefined) continue;
-      if (!gone) {
-        rows.push({ table: "raw", key: rowKey(window, host.id, id), data: samplesData(columns, sheet.times.length) });
+      const at = { window, host, metric: id };
+      if (!gone.raw) rows.push(this.#row("raw", at, samplesData(columns, sheet.times.length)));
+      const five: Series = new Map();
+      for (const [device, values] of columns)
+        five.set(device, summarize(values, places, { length: bucketsInRow, of: metric }));
+      if (gone.five) rows.push(...this.#late(five, { host, window, metric }));
+      else rows.push(this.#row("five", at, dataOf(whole ? five : this.#added("five", five, { host, window, metric }))));
+    }
+    return rows;
+  }
+
+  /** Rows of the hours of a day and of the day itself, from those of 5 minutes. */
+  day(host: Host, day: number): Row[] {
+    const rows: Row[] = [];
+    const start = day * bucketOf.day;
+    for (const metric of this.#names.metrics()) {
+      const hours: Series = new Map();
+      for (let i = 0; i < windowsInDay; i++) {
+        const window = day * windowsInDay + i;
+        const five = this.#rows.buckets({ table: "five", span: window, host: host.id, metric: metric.id });
+        const first = (i * windowLength) / bucketOf.hour;
+        for (const [device, buckets] of five ?? []) {
+          const to = hours.get(device) ?? emptyBuckets(bucketOf.day / bucketOf.hour);
+          hours.set(device, to);
+          foldInto(to, { first, from: buckets, ratio: bucketOf.hour / bucketOf.five, of: metric });
+        }
       }
-      const five = new Map(
-        columns.map(([device, values]) => [device, summarize(values, places, { length: bucketsInRow, of: metric })]),
-      );
-      rows.push(...this.#summaries(five, { host: host.id, window, metric, whole }));
+      if (hours.size === 0) continue;
+      const at = { host, window: day * windowsInDay, metric };
+      rows.push(this.#placed("hour", start, { fresh: hours, ...at }));
+      rows.push(this.#placed("day", start, { fresh: folded(hours, 24, metric), ...at }));
     }
     return rows;
   }
 
   /** Whether samples of a window were summed up before. */
   #summed(host: number, window: number): boolean {
-    for (const metric of this.#metrics.keys()) {
+    for (const metric of this.#names.metricIds()) {
       if (this.#rows.has({ table: "five", span: window, host, metric })) return true;
     }
     return false;
   }
 
-  /** The rows of each summary, `five` holding what is new. */
-  #summaries(five: Series, of: { host: number; window: number; metric: Metric; whole: boolean }): Row[] {
-    const { host, window, metric, whole } = of;
-    const start = window * windowLength;
-    const hours = fold(five, { from: "five", to: "hour", first: 0, length: bucketsInRow, of: metric });
-    const hour = this.#placed("hour", hours, { ...of, length: windowLength / bucketOf.hour });
-    const day = whole
-      ? fullDay(hour, start, metric)
-      : fold(hours, { from: "hour", to: "day", first: 0, length: 4, of: metric });
-    const days = this.#placed("day", day, { ...of, length: 1 });
-    const fives = whole ? five : this.#placed("five", five, { ...of, length: bucketsInRow });
-    const row = (tier: Tier, series: Series): Row => ({
-      table: tier,
-      key: rowKey(spanOf(tier, start), host, metric.id),
-      data: bucketsData([...series].sort(([a], [b]) => a - b)),
-    });
-    return [row("five", fives), row("hour", hour), row("day", days)];
+  #row(
+    table: Row["table"],
+    { window, host, metric }: { window: number; host: Host; metric: number },
+    data: Uint8Array,
+  ): Row {
+    return { table, key: rowKey(window, host.id, metric), data };
   }
 
-  /** The row of a window in a summary, with new buckets in it: in place of those that were there, or added to them. */
-  #placed(
-    tier: Tier,
-    fresh: Series,
-    {
-      host,
-      window,
-      metric,
-      whole,
-      length,
-    }: { host: number; window: number; metric: Metric; whole: boolean; length: number },
-  ): Series {
+  /** What came too late for the 5-minute summaries, added to the hours and the day. */
+  #late(five: Series, of: { host: Host; window: number; metric: Metric }): Row[] {
+    const hours = folded(five, bucketOf.hour / bucketOf.five, of.metric);
+    const day = folded(hours, windowLength / bucketOf.hour, of.metric);
+    const start = of.window * windowLength;
+    const row = (tier: Tier, series: Series): Row => ({
+      table: tier,
+      key: rowKey(spanOf(tier, start), of.host.id, of.metric.id),
+      data: dataOf(this.#added(tier, series, of)),
+    });
+    return [row("hour", hours), row("day", day)];
+  }
+
+  /** Buckets of a summary with others, from the start of a window on, added to them. */
+  #added(tier: Tier, fresh: Series, { host, window, metric }: { host: Host; window: number; metric: Metric }): Series {
     const start = window * windowLength;
-    const span = spanOf(tier, start);
-    const series: Series = this.#rows.buckets({ table: tier, span, host, metric: metric.id }) ?? new Map();
-    const first = Math.floor(start / bucketOf[tier]) - span * bucketsInRow;
-    for (const [device, buckets] of fresh) {
+    const { series, first } = this.#held(tier, start, { host, metric });
+    for (const [device, from] of fresh) {
       const to = series.get(device) ?? emptyBuckets(bucketsInRow);
       series.set(device, to);
-      for (let i = 0; i < length; i++) {
-        if (whole) clear(to, first + i);
-        add({ buckets: to, place: first + i }, { buckets, place: i }, metric);
-      }
+      for (let i = 0; i < from.count.length; i++)
+        add({ buckets: to, place: first + i }, { buckets: from, place: i }, metric);
     }
     return series;
   }
-}
 
-/** Buckets of one summary as those of a coarser one. */
-function fold(series: Series, how: { from: Tier; to: Tier; first: number; length: number; of: Metric }): Series {
-  const ratio = bucketOf[how.to] / bucketOf[how.from];
-  const folded: Series = new Map();
-  for (const [device, buckets] of series) {
-    const coarse = emptyBuckets(Math.ceil(how.length / ratio));
-    for (let i = 0; i < how.length; i++) {
-      add({ buckets: coarse, place: Math.floor(i / ratio) }, { buckets, place: how.first + i }, how.of);
+  /** The row of a summary with other buckets, from a time on, in place of those that were there. */
+  #placed(tier: Tier, start: number, { fresh, host, metric }: { fresh: Series; host: Host; metric: Metric }): Row {
+    const { series, first } = this.#held(tier, start, { host, metric });
+    for (const [device, from] of fresh) {
+      const to = series.get(device) ?? emptyBuckets(bucketsInRow);
+      series.set(device, to);
+      for (const name of ["count", "min", "max", "sum"] as const) to[name].set(from[name], first);
     }
-    folded.set(device, coarse);
+    return { table: tier, key: rowKey(spanOf(tier, start), host.id, metric.id), data: dataOf(series) };
   }
-  return folded;
+
+  #held(
+    tier: Tier,
+    start: number,
+    { host, metric }: { host: Host; metric: Metric },
+  ): { series: Series; first: number } {
+    const span = spanOf(tier, start);
+    const series = this.#rows.buckets({ table: tier, span, host: host.id, metric: metric.id }) ?? new Map();
+    return { series, first: Math.floor(start / bucketOf[tier]) - span * bucketsInRow };
+  }
 }
 
-/** The day that a window lies in, from its hours. */
-function fullDay(hour: Series, start: number, of: Metric): Series {
-  const day = Math.floor(start / bucketOf.day) * bucketOf.day;
-  const first = day / bucketOf.hour - spanOf("hour", start) * bucketsInRow;
-  return fold(hour, { from: "hour", to: "day", first, length: 24, of });
+const dataOf = (series: Series): Uint8Array => bucketsData([...series].sort(([a], [b]) => a - b));
+
+/** `ratio` buckets each become one. */
+function folded(series: Series, ratio: number, of: Metric): Series {
+  const coarse: Series = new Map();
+  for (const [device, from] of series) {
+    const to = emptyBuckets(Math.ceil(from.count.length / ratio));
+    foldInto(to, { first: 0, from, ratio, of });
+    coarse.set(device, to);
+  }
+  return coarse;
+}
+
+function foldInto(
+  to: Buckets,
+  { first, from, ratio, of }: { first: number; from: Buckets; ratio: number; of: Metric },
+): void {
+  for (let i = 0; i < from.count.length; i++) {
+    add({ buckets: to, place: first + Math.floor(i / ratio) }, { buckets: from, place: i }, of);
+  }
 }

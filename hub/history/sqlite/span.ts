@@ -11,6 +11,10 @@ export const latest = Date.UTC(2900, 0);
 /** The window, counted from the epoch, that a time falls into. */
 export const windowOf = (t: number): number => Math.floor(t / windowLength);
 
+/** Windows in a day; a window lies within one day. */
+export const windowsInDay = (24 * hour) / windowLength;
+export const dayOf = (window: number): number => Math.floor(window / windowsInDay);
+
 /** Buckets in one row of a summary. */
 export const bucketsInRow = 48;
 

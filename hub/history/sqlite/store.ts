@@ -36,10 +36,13 @@ export interface Options {
 const gather = 800;
 /** Between two attempts while nothing can be written. Milliseconds. */
 const again = 2000;
-/** Between two looks at what is to be sealed, let go and brought to the disk. Milliseconds. */
-const care = 10_000;
-/** Between two times that the system is told to bring the journal to the disk: what a loss of power costs at most. Milliseconds. */
-const synced = 30_000;
+/**
+ * Between two times that the system is told to bring the journal to the disk, which is what a loss of power costs at
+ * most, and two looks at what is to be sealed. Milliseconds.
+ */
+const care = 30_000;
+/** Between two looks at what is to be let go, unless there is more of it than was let go at once. Milliseconds. */
+const spring = 600_000;
 /** Samples in memory while nothing can be written, at most. Bytes. */
 const room = 256 * 2 ** 20;
 
@@ -68,7 +71,7 @@ class SqliteStore implements Store {
   #writing: (() => void) | undefined;
   #caring: (() => void) | undefined;
   #lost = 0;
-  #synced = 0;
+  #cleaned = 0;
   #closed = false;
 
   constructor(file: File, names: Names, options: Options) {
@@ -98,13 +101,17 @@ class SqliteStore implements Store {
   }
 
   append(poll: Poll): void {
-    checkPoll(poll);
-    if (!poll.devices.some(({ values }) => some(values))) return;
-    const { run, begun } = this.#recent.add(poll, windowOf(poll.at), this.#options.clock.now());
-    if (begun) this.#begin(run);
-    else this.#journal.row(run, run.from(run.rowStart));
-    note(run, poll);
-    this.#writing ??= this.#options.clock.after(gather, () => this.#write());
+    checkTime(poll.at);
+    const { clock } = this.#options;
+    const open = this.#recent.add(poll, windowOf(poll.at), clock.now());
+    if (open) this.#journal.row(open, open.from(open.rowStart));
+    else {
+      // Names are looked at where they are new: an open run has seen those it takes.
+      checkNames(poll);
+      if (!poll.devices.some(({ values }) => some(values))) return;
+      this.#begin(this.#recent.begin(poll, windowOf(poll.at), clock.now()));
+    }
+    this.#writing ??= clock.after(gather, () => this.#write());
   }
 
   read<A extends Aggregate>(question: Question<A>): Promise<readonly Columns<A>[]> {
@@ -169,13 +176,8 @@ class SqliteStore implements Store {
   #care(): void {
     this.#caring = undefined;
     if (this.#closed) return;
-    const now = this.#options.clock.now();
-    if (Math.abs(now - this.#synced) >= synced) {
-      this.#synced = now;
-      this.#journal.sync();
-    }
-    this.#try("rows", () => this.#retention.step());
-    void this.#keeper.sealDue().then(
+    this.#journal.sync();
+    void this.#keeper.tend().then(
       () => this.#tended(undefined),
       (error: unknown) => this.#tended(error),
     );
@@ -183,11 +185,17 @@ class SqliteStore implements Store {
 
   #tended(error: unknown): void {
     if (this.#closed) return;
+    const { clock } = this.#options;
+    let more = false;
     this.#try("rows", () => {
       if (error !== undefined) throw error;
       this.#keeper.release(this.#journal);
+      if (Math.abs(clock.now() - this.#cleaned) < spring) return;
+      more = this.#retention.step();
+      if (!more) this.#cleaned = clock.now();
     });
-    this.#caring ??= this.#options.clock.after(this.#troubles.has("rows") ? again : care, () => this.#care());
+    const wait = more || this.#troubles.has("rows") ? again : care;
+    this.#caring ??= clock.after(wait, () => this.#care());
   }
 
   /** Lets the oldest samples go where memory holds too many because nothing can be written. */
@@ -229,30 +237,18 @@ function some(values: ArrayLike<number>): boolean {
   return false;
 }
 
-/** What known() tells of the devices of a poll. */
-function note(run: Run, { at, devices }: Poll): void {
-  for (const [i, { level, key, index, values }] of devices.entries()) {
-    if (!some(values)) continue;
-    const slot = run.slots[i];
-    const device =
-      slot && slot.device.key === key && slot.device.level === level
-        ? slot.device
-        : run.host.devices.get(`${level}\n${key}`);
-    if (device === undefined || at < device.last) continue;
-    device.last = at;
-    if (index !== undefined) device.index = index;
-  }
-}
-
 const levels: readonly Level[] = ["host", "gpu", "disk", "nic"];
 
-function checkPoll({ host, at, devices }: Poll): void {
+function checkTime(at: number): void {
   if (!Number.isInteger(at) || at < 0 || at >= latest) {
     throw new Fault(
       "sample_bad",
       `The time of a measurement must be Unix milliseconds before the year 2900: it is ${at}`,
     );
   }
+}
+
+function checkNames({ host, devices }: Poll): void {
   for (const { level, key } of devices) {
     if (host === "" || /\n/.test(host + key) || !levels.includes(level)) {
       throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);
