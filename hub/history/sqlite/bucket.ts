@@ -7,6 +7,14 @@ import type { Sheet } from "./sheet.ts";
  */
 export type Buckets = BucketColumns;
 
+/** Buckets to be written to. */
+export const roomFor = (length: number): Buckets => ({
+  count: new Float64Array(length),
+  min: new Float64Array(length),
+  max: new Float64Array(length),
+  sum: new Float64Array(length),
+});
+
 export function emptyBuckets(length: number): Buckets {
   const absent = (): Float64Array => new Float64Array(length).fill(Number.NaN);
   return { count: new Float64Array(length), min: absent(), max: absent(), sum: absent() };

@@ -1,33 +1,58 @@
 import type { Aggregate, Columns } from "../store.ts";
 import { type Buckets, type Summed, tidy } from "./bucket.ts";
 
-interface Point {
-  readonly count: number;
-  readonly min: number;
-  readonly max: number;
-  readonly sum: number;
-  readonly last: number;
-}
+/** What is found of a series in one place, to be gathered into points. */
+export type Piece = Samples | Summary;
 
 /** Samples of a sheet: those at the places [low, high). */
-interface Samples {
+export interface Samples {
   readonly times: Float64Array;
   readonly values: Float64Array;
   readonly low: number;
   readonly high: number;
 }
 
-const none = new Float64Array(0);
+/** Buckets of a summary: those at the places [low, high). */
+export interface Summary {
+  readonly buckets: Buckets;
+  /** Time at which the bucket in the first place begins, and how long each is. */
+  readonly start: number;
+  readonly bucket: number;
+  readonly low: number;
+  readonly high: number;
+}
 
-/** Gathers samples and buckets of summaries, given in the order of their times, into the points of an answer. */
+const none: Float64Array = new Float64Array(0);
+
+/** How many points a piece is, at least: those that it begins itself. */
+export function pointsOf(piece: Piece, step: number): number {
+  let points = 0;
+  let before = Number.NaN;
+  for (let i = piece.low; i < piece.high; i++) {
+    if ("buckets" in piece ? piece.buckets.count[i] === 0 : Number.isNaN(piece.values[i] ?? Number.NaN)) continue;
+    const t = "buckets" in piece ? piece.start + i * piece.bucket : (piece.times[i] ?? 0);
+    const point = step > 0 ? Math.floor(t / step) : t;
+    if (point !== before) points++;
+    before = point;
+  }
+  // The piece before may hold the beginning of the first one.
+  return step > 0 ? Math.max(0, points - 1) : points;
+}
+
+/** Gathers pieces, given in the order of their times, into the points of an answer. */
 export class Gather {
   readonly #step: number;
   readonly #of: Summed;
   length = 0;
-  #t: Float64Array = none;
-  #sum: Float64Array = none;
-  /** Left out while every point is one sample, which is its own least, greatest and newest. */
-  #wide: { count: Float64Array; min: Float64Array; max: Float64Array; last: Float64Array } | undefined;
+  /** Time, sum, count, least, greatest and newest of each point. */
+  #t = none;
+  #sum = none;
+  #count = none;
+  #min = none;
+  #max = none;
+  #last = none;
+  /** Every point is one sample, which is its own least, greatest and newest: only time and sum are kept. */
+  #plain: boolean;
   /** Every sample of each point, where they are asked for. */
   readonly #all: number[][] | undefined;
 
@@ -35,36 +60,18 @@ export class Gather {
   constructor(step: number, of: Summed, wantsAll: boolean) {
     this.#step = step;
     this.#of = of;
+    this.#plain = step === 0;
     this.#all = wantsAll && step > 0 ? [] : undefined;
   }
 
-  samples({ times, values, low, high }: Samples): void {
-    if (this.#step === 0 && this.#wide === undefined) this.#plain({ times, values, low, high });
-    else if (this.#step === 0) {
-      for (let i = low; i < high; i++) this.#one(times[i] ?? 0, values[i] ?? Number.NaN);
-    } else this.#stepped({ times, values, low, high });
-  }
-
-  /** A bucket of a summary that begins at `t`. */
-  bucket(t: number, buckets: Buckets, place: number): void {
-    const count = buckets.count[place] ?? 0;
-    if (count === 0) return;
-    const min = buckets.min[place] ?? Number.NaN;
-    const max = buckets.max[place] ?? Number.NaN;
-    const held = buckets.sum[place] ?? Number.NaN;
-    const { counter } = this.#of;
-    const mean = counter ? held : held / count;
-    this.#merge(t, { count, min, max, sum: counter ? held * count : held, last: mean }, [mean]);
-  }
-
-  /** What another one gathered after this one. */
-  add(other: Gather): void {
-    if (this.#step === 0 && this.#wide === undefined && other.#wide === undefined) {
-      this.#plain({ times: other.#t, values: other.#sum, low: 0, high: other.length });
-      return;
-    }
-    for (let i = 0; i < other.length; i++) {
-      this.#merge(other.t(i), other.#point(i), other.#all?.[i] ?? []);
+  /** Makes room for the points of some pieces, and adds them. */
+  add(pieces: readonly Piece[]): void {
+    if (pieces.some((piece) => "buckets" in piece)) this.#widen();
+    this.#reserve(this.#most(pieces));
+    for (const piece of pieces) {
+      if ("buckets" in piece) this.#summary(piece);
+      else if (this.#step === 0) this.#single(piece);
+      else this.#samples(piece);
     }
   }
 
@@ -82,44 +89,51 @@ export class Gather {
   /** Mean of the samples of a point. */
   mean(i: number): number {
     const sum = this.#sum[i] ?? Number.NaN;
-    const count = this.#wide?.count[i] ?? 1;
+    const count = this.#plain ? 1 : (this.#count[i] ?? 1);
     return count === 1 ? sum : tidy(sum, this.#of.scale) / count;
   }
 
   min(i: number): number {
-    return (this.#wide?.min ?? this.#sum)[i] ?? Number.NaN;
+    return (this.#plain ? this.#sum : this.#min)[i] ?? Number.NaN;
   }
 
   max(i: number): number {
-    return (this.#wide?.max ?? this.#sum)[i] ?? Number.NaN;
+    return (this.#plain ? this.#sum : this.#max)[i] ?? Number.NaN;
   }
 
   /** Points of one sample each. */
-  #plain({ times, values, low, high }: Samples): void {
-    this.#reserve(high - low);
-    const t = this.#t;
-    const sum = this.#sum;
-    let length = this.length;
+  #single({ times, values, low, high }: Samples): void {
+    let at = this.length;
     for (let i = low; i < high; i++) {
       const value = values[i] ?? Number.NaN;
       if (Number.isNaN(value)) continue;
-      t[length] = times[i] ?? 0;
-      sum[length++] = value;
+      this.#t[at] = times[i] ?? 0;
+      this.#sum[at] = value;
+      if (!this.#plain) this.#begin(at, value);
+      at++;
     }
-    this.length = length;
+    this.length = at;
+  }
+
+  #begin(at: number, value: number): void {
+    this.#count[at] = 1;
+    this.#min[at] = value;
+    this.#max[at] = value;
+    this.#last[at] = value;
   }
 
   /** Samples gathered into points, each point written once. */
-  #stepped({ times, values, low, high }: Samples): void {
+  #samples({ times, values, low, high }: Samples): void {
+    const step = this.#step;
     for (let i = low; i < high; ) {
-      const end = Math.floor((times[i] ?? 0) / this.#step) * this.#step + this.#step;
+      const start = Math.floor((times[i] ?? 0) / step) * step;
       const first = i;
       let count = 0;
       let sum = 0;
       let min = Number.POSITIVE_INFINITY;
       let max = Number.NEGATIVE_INFINITY;
       let last = 0;
-      for (; i < high && (times[i] ?? 0) < end; i++) {
+      for (; i < high && (times[i] ?? 0) < start + step; i++) {
         const value = values[i] ?? Number.NaN;
         if (Number.isNaN(value)) continue;
         count++;
@@ -129,67 +143,78 @@ export class Gather {
         if (value > max) max = value;
       }
       if (count === 0) continue;
-      const all = this.#all ? Array.from(values.subarray(first, i)).filter((value) => !Number.isNaN(value)) : [];
-      this.#merge(end - this.#step, { count, min, max, sum, last }, all);
+      const at = this.#place(start);
+      this.#count[at] = (this.#count[at] ?? 0) + count;
+      this.#sum[at] = (this.#sum[at] ?? 0) + sum;
+      if (min < (this.#min[at] ?? 0)) this.#min[at] = min;
+      if (max > (this.#max[at] ?? 0)) this.#max[at] = max;
+      this.#last[at] = last;
+      if (this.#all) this.#keep(at, values.subarray(first, i));
     }
   }
 
-  #one(t: number, value: number): void {
-    if (!Number.isNaN(value)) this.#merge(t, { count: 1, min: value, max: value, sum: value, last: value }, [value]);
+  #summary({ buckets, start, bucket, low, high }: Summary): void {
+    const step = this.#step;
+    const { counter } = this.#of;
+    for (let i = low; i < high; i++) {
+      const count = buckets.count[i] ?? 0;
+      if (count === 0) continue;
+      const t = start + i * bucket;
+      const at = this.#place(step > 0 ? Math.floor(t / step) * step : t);
+      const held = buckets.sum[i] ?? Number.NaN;
+      const min = buckets.min[i] ?? Number.NaN;
+      const max = buckets.max[i] ?? Number.NaN;
+      this.#count[at] = (this.#count[at] ?? 0) + count;
+      // What a counter had reached stands for its mean.
+      this.#sum[at] = (this.#sum[at] ?? 0) + (counter ? held * count : held);
+      if (min < (this.#min[at] ?? 0)) this.#min[at] = min;
+      if (max > (this.#max[at] ?? 0)) this.#max[at] = max;
+      this.#last[at] = counter ? held : held / count;
+      if (this.#all) this.#all[at]?.push(counter ? held : held / count);
+    }
   }
 
-  #point(i: number): Point {
-    const sum = this.#sum[i] ?? Number.NaN;
-    if (this.#wide === undefined) return { count: 1, min: sum, max: sum, sum, last: sum };
-    const { count, min, max, last } = this.#wide;
-    return {
-      count: count[i] ?? 0,
-      min: min[i] ?? Number.NaN,
-      max: max[i] ?? Number.NaN,
-      sum,
-      last: last[i] ?? Number.NaN,
-    };
-  }
-
-  #merge(t: number, point: Point, all: number[]): void {
-    const wide = this.#widened();
+  /** The place of the point that begins at a time: the last one, or a new one without anything in it yet. */
+  #place(start: number): number {
     const last = this.length - 1;
-    if (last < 0 || this.#step === 0 || this.t(last) + this.#step <= t) {
-      this.#reserve(1);
-      const at = this.length++;
-      this.#t[at] = this.#step > 0 ? Math.floor(t / this.#step) * this.#step : t;
-      this.#sum[at] = point.sum;
-      const { count, min, max, last: newest } = this.#widened();
-      count[at] = point.count;
-      min[at] = point.min;
-      max[at] = point.max;
-      newest[at] = point.last;
-      this.#all?.push(all);
-      return;
-    }
-    wide.count[last] = (wide.count[last] ?? 0) + point.count;
-    wide.min[last] = Math.min(wide.min[last] ?? point.min, point.min);
-    wide.max[last] = Math.max(wide.max[last] ?? point.max, point.max);
-    wide.last[last] = point.last;
-    this.#sum[last] = (this.#sum[last] ?? 0) + point.sum;
-    const held = this.#all?.[last];
-    for (const value of all) held?.push(value);
+    if (last >= 0 && this.#t[last] === start && this.#step > 0) return last;
+    const at = this.length++;
+    this.#t[at] = start;
+    this.#count[at] = 0;
+    this.#sum[at] = 0;
+    this.#min[at] = Number.POSITIVE_INFINITY;
+    this.#max[at] = Number.NEGATIVE_INFINITY;
+    this.#all?.push([]);
+    return at;
   }
 
-  #widened(): { count: Float64Array; min: Float64Array; max: Float64Array; last: Float64Array } {
-    this.#wide ??= {
-      count: new Float64Array(this.#t.length).fill(1),
-      min: this.#sum.slice(),
-      max: this.#sum.slice(),
-      last: this.#sum.slice(),
-    };
-    return this.#wide;
+  #keep(at: number, values: Float64Array): void {
+    const held = this.#all?.[at];
+    for (const value of values) if (!Number.isNaN(value)) held?.push(value);
+  }
+
+  /** From now on points are more than one sample. */
+  #widen(): void {
+    if (!this.#plain) return;
+    this.#plain = false;
+    this.#count = new Float64Array(this.#t.length).fill(1);
+    this.#min = this.#sum.slice();
+    this.#max = this.#sum.slice();
+    this.#last = this.#sum.slice();
+  }
+
+  /** Points that some pieces can be at most. */
+  #most(pieces: readonly Piece[]): number {
+    const held = pieces.reduce((sum, { low, high }) => sum + high - low, 0);
+    const [first] = pieces;
+    const last = pieces.at(-1);
+    if (this.#step === 0 || first === undefined || last === undefined) return held;
+    return Math.min(held, Math.max(0, Math.ceil((endOf(last) - beginOf(first)) / this.#step)) + 2);
   }
 
   #reserve(points: number): void {
-    const wanted = this.length + points;
-    if (wanted <= this.#t.length) return;
-    const room = Math.max(wanted, 64, this.#t.length * 2);
+    const room = this.length + points;
+    if (room <= this.#t.length) return;
     const larger = (held: Float64Array): Float64Array => {
       const made = new Float64Array(room);
       made.set(held);
@@ -197,31 +222,37 @@ export class Gather {
     };
     this.#t = larger(this.#t);
     this.#sum = larger(this.#sum);
-    if (this.#wide === undefined) return;
-    const { count, min, max, last } = this.#wide;
-    this.#wide = { count: larger(count), min: larger(min), max: larger(max), last: larger(last) };
+    if (this.#plain) return;
+    this.#count = larger(this.#count);
+    this.#min = larger(this.#min);
+    this.#max = larger(this.#max);
+    this.#last = larger(this.#last);
   }
 
   #column(aggregate: Aggregate, skip: number): Float64Array {
-    const from = (held: Float64Array): Float64Array => held.slice(skip, this.length);
+    const from = (held: Float64Array): Float64Array => (this.#plain ? this.#sum : held).slice(skip, this.length);
     switch (aggregate) {
       case "count":
-        return this.#wide ? from(this.#wide.count) : new Float64Array(this.length - skip).fill(1);
+        return this.#plain ? new Float64Array(this.length - skip).fill(1) : from(this.#count);
       case "min":
-        return from(this.#wide?.min ?? this.#sum);
+        return from(this.#min);
       case "max":
-        return from(this.#wide?.max ?? this.#sum);
+        return from(this.#max);
       case "last":
-        return from(this.#wide?.last ?? this.#sum);
+        return from(this.#last);
       case "avg":
-        return this.#wide ? from(this.#t).map((_, i) => this.mean(skip + i)) : from(this.#sum);
+        return this.#plain ? from(this.#sum) : from(this.#t).map((_, i) => this.mean(skip + i));
       case "p95":
-        if (this.#all === undefined) return from(this.#wide?.last ?? this.#sum);
-        return Float64Array.from(this.#all.slice(skip), percentile);
+        return this.#all ? Float64Array.from(this.#all.slice(skip), percentile) : from(this.#last);
     }
     return aggregate satisfies never;
   }
 }
+
+const beginOf = (piece: Piece): number =>
+  "buckets" in piece ? piece.start + piece.low * piece.bucket : (piece.times[piece.low] ?? 0);
+const endOf = (piece: Piece): number =>
+  "buckets" in piece ? piece.start + piece.high * piece.bucket : (piece.times[piece.high - 1] ?? 0) + 1;
 
 /** The least sample that 95 % do not exceed. */
 function percentile(samples: number[]): number {

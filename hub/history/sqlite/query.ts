@@ -1,6 +1,6 @@
 import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Question, Range, SeriesId } from "../store.ts";
-import { Gather } from "./gather.ts";
+import { Gather, type Piece, pointsOf } from "./gather.ts";
 import { Sums } from "./groups.ts";
 import type { Host, Metric, Names } from "./names.ts";
 import { type Memory, Reading, type Wanted } from "./reading.ts";
@@ -122,34 +122,36 @@ export class Query {
 
   /** One gathering for each device: the newest points, and at least one more than `most` where there are more. */
   async #gather(wanted: Wanted, { from, to, most }: { from: number; to: number; most: number }): Promise<Gather[]> {
+    const { host, devices, step, metric, all } = wanted;
     const reading = new Reading(this.#rows, this.#memory, wanted);
-    const { oldest, newest } = this.#windows(wanted.host);
+    const { oldest, newest } = this.#windows(host);
     const first = Math.max(oldest, windowOf(Math.max(from, 0)));
-    const parts: Gather[][] = [];
-    const points = wanted.devices.map(() => 0);
+    const last = Math.min(newest, windowOf(Math.ceil(to) - 1));
+    const bounded = step > 0 && ((last - first + 1) * windowLength) / step < most;
+    const parts: Piece[][][] = [];
+    const points = devices.map(() => 0);
     let empty = 0;
     // Newest first, so that what is beyond `most` is never read.
-    for (
-      let window = Math.min(newest, windowOf(Math.ceil(to) - 1));
-      window >= first && points.some((held) => held <= most);
-      window--
-    ) {
-      const part = gatherings(wanted);
+    for (let window = last; window >= first && points.some((held) => held <= most); window--) {
+      const part = devices.map((): Piece[] => []);
       const day = window + 1 - windowsInDay;
       if (this.#wholeDay(wanted, day, { from, to }) && reading.day(day * windowLength, part)) window = day;
       else reading.window(window, { from, to, part });
-      const found = part.some(({ length }) => length > 0);
-      if (found) parts.push(part);
-      // Two parts may share a point where they meet.
-      for (const [i, { length }] of part.entries()) points[i] = (points[i] ?? 0) + Math.max(0, length - 1);
-      empty = found ? 0 : empty + 1;
-      if (empty >= patience) window = this.#before(wanted.host, window - 1) + 1;
+      parts.push(part);
+      if (!bounded) for (const [i, pieces] of part.entries()) points[i] = (points[i] ?? 0) + count(pieces, step);
+      empty = part.some(({ length }) => length > 0) ? 0 : empty + 1;
+      if (empty >= patience) window = this.#before(host, window - 1) + 1;
       if (reading.reads >= stretch) {
         reading.rest();
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
-    return joined(parts.reverse(), wanted);
+    parts.reverse();
+    return devices.map((_, i) => {
+      const gather = new Gather(step, metric, all);
+      gather.add(parts.flatMap((part) => part[i] ?? []));
+      return gather;
+    });
   }
 
   /** Whether a day that begins with a window can be told from its summary alone. */
@@ -183,16 +185,8 @@ function wantedOf({ host, metric, devices }: Group, step: number, of: readonly A
   return { host, metric, devices, step, tier, all: of.includes("p95") };
 }
 
-const gatherings = ({ devices, step, metric, all }: Wanted): Gather[] =>
-  devices.map(() => new Gather(step, metric, all));
-
-function joined(parts: readonly Gather[][], wanted: Wanted): Gather[] {
-  const [only] = parts;
-  if (only && parts.length === 1) return only;
-  const all = gatherings(wanted);
-  for (const part of parts) for (const [d, gather] of part.entries()) all[d]?.add(gather);
-  return all;
-}
+const count = (pieces: readonly Piece[], step: number): number =>
+  pieces.reduce((sum, piece) => sum + pointsOf(piece, step), 0);
 
 /** @throws Fault bad_request */
 function checkRange({ from, to, step }: Range): void {

@@ -1,5 +1,5 @@
 import type { Buckets } from "./bucket.ts";
-import type { Gather } from "./gather.ts";
+import type { Piece } from "./gather.ts";
 import type { Host, Metric } from "./names.ts";
 import type { Rows } from "./rows.ts";
 import type { Run } from "./run.ts";
@@ -26,11 +26,11 @@ export interface Wanted {
   readonly all: boolean;
 }
 
-/** Samples with from ≤ t < to, and where they go: one gathering for each device. */
+/** Samples with from ≤ t < to, and where they go: one list of pieces for each device, in the order of their times. */
 export interface Clip {
   readonly from: number;
   readonly to: number;
-  readonly part: readonly Gather[];
+  readonly part: readonly Piece[][];
 }
 
 interface Held {
@@ -72,7 +72,7 @@ export class Reading {
   }
 
   /** A whole day, of which memory holds nothing. @returns whether there is a summary of it */
-  day(start: number, part: readonly Gather[]): boolean {
+  day(start: number, part: readonly Piece[][]): boolean {
     const held = this.#buckets("day", start);
     if (held === undefined) return false;
     emit("day", held, { from: start, to: start + bucketOf.day, part });
@@ -110,8 +110,7 @@ export class Reading {
     const { devices, metric } = this.#wanted;
     for (const [d, device] of devices.entries()) {
       const values = sheet.columns.get(columnId(device, metric.id));
-      const gather = part[d];
-      if (values && gather) gather.samples({ times: sheet.times, values, low, high });
+      if (values && low < high) part[d]?.push({ times: sheet.times, values, low, high });
     }
   }
 
@@ -151,11 +150,12 @@ export class Reading {
 /** Hands on the buckets that begin within the clip. */
 function emit(tier: Tier, { span, buckets }: Held, { from, to, part }: Clip): void {
   const bucket = bucketOf[tier];
-  const start = span * bucketsInRow;
-  const first = Math.round(from / bucket) - start;
-  const last = Math.min(bucketsInRow, Math.ceil(to / bucket) - start);
-  for (const [d, gather] of part.entries()) {
+  const start = span * bucketsInRow * bucket;
+  const low = Math.round((from - start) / bucket);
+  const high = Math.min(bucketsInRow, Math.ceil((to - start) / bucket));
+  if (low >= high) return;
+  for (const [d, pieces] of part.entries()) {
     const held = buckets?.[d];
-    if (held) for (let i = first; i < last; i++) gather.bucket((start + i) * bucket, held, i);
+    if (held) pieces.push({ buckets: held, start, bucket, low, high });
   }
 }

@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import type { Log } from "../../log.ts";
-import { emptyBuckets } from "./bucket.ts";
+import { roomFor } from "./bucket.ts";
 import { putNumber, Reader } from "./bytes.ts";
 import {
   type BucketColumns,
@@ -117,11 +117,12 @@ export class Rows {
     return this.#guard(place, (data) => {
       const { devices, block } = unpack(data);
       const opened = openBuckets(block);
-      if (opened.width !== devices.length || opened.buckets > bucketsInRow) throw new CorruptBlock("its counts differ");
+      if (opened.width !== devices.length || opened.buckets !== bucketsInRow)
+        throw new CorruptBlock("its counts differ");
       const found = new Map<number, BucketColumns>();
       for (const [i, device] of devices.entries()) {
         if (wanted && !wanted.has(device)) continue;
-        const buckets = emptyBuckets(bucketsInRow);
+        const buckets = roomFor(bucketsInRow);
         bucketColumns(opened, i, buckets);
         found.set(device, buckets);
       }
