@@ -127,7 +127,7 @@ export class Reading {
   #sheet(window: number): Sheet | undefined {
     const { host, metric } = this.#wanted;
     this.reads += 2;
-    const held = this.#rows.sheet(host.id, window, [metric.id]);
+    const held = this.#rows.sheet({ host: host.id, window, metrics: [metric.id], devices: this.#devices });
     const runs = this.#memory.runs(host, window);
     if (runs.length === 0) return held;
     const fresh = runs.map((run) => run.sheet((column) => column.metric === metric));

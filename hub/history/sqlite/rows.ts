@@ -36,6 +36,14 @@ export interface Place {
   readonly metric: number;
 }
 
+/** Samples of a host within a window: those of some metrics, and of some devices only where these are given. */
+export interface Wanted {
+  readonly host: number;
+  readonly window: number;
+  readonly metrics: Iterable<number>;
+  readonly devices?: ReadonlySet<number>;
+}
+
 /** Damaged rows are told of until there were so many; one bad disk must not fill another. */
 const told = 20;
 
@@ -89,8 +97,8 @@ export class Rows {
     });
   }
 
-  /** Samples of a host within a window: those of some metrics, or of all that are named. */
-  sheet(host: number, window: number, metrics: Iterable<number>): Sheet | undefined {
+  /** Samples that are held; undefined where there are none. */
+  sheet({ host, window, metrics, devices: wanted }: Wanted): Sheet | undefined {
     const times = this.times(host, window);
     if (times === undefined) return undefined;
     const columns = new Map<number, Float64Array>();
@@ -101,10 +109,11 @@ export class Rows {
         const opened = open(block);
         if (opened.count !== times.length || opened.width !== devices.length)
           throw new CorruptBlock("its counts differ");
-        return devices.map((device, i): [number, Float64Array] => {
+        return devices.flatMap((device, i): [number, Float64Array][] => {
+          if (wanted && !wanted.has(device)) return [];
           const values = new Float64Array(times.length);
           column(opened, i, values);
-          return [device, values];
+          return [[device, values]];
         });
       });
       for (const [device, values] of found ?? []) columns.set(columnId(device, metric), values);

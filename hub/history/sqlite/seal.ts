@@ -30,7 +30,8 @@ export class Sealer {
    * @param fresh what is new, oldest first
    */
   window(host: Host, window: number, { fresh, gone }: { fresh: readonly Sheet[]; gone: Gone }): Row[] {
-    const held = gone.raw ? undefined : this.#rows.sheet(host.id, window, this.#names.metricIds());
+    const metrics = this.#names.metricIds();
+    const held = gone.raw ? undefined : this.#rows.sheet({ host: host.id, window, metrics });
     const sheet = merge(held ? [held, ...fresh] : fresh);
     // Without its samples a window cannot be summed up anew.
     const whole = held !== undefined || !(gone.raw && this.#summed(host.id, window));

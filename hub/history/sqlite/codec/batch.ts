@@ -1,5 +1,5 @@
 import type { BitWriter } from "./bits.ts";
-import { clustersOf } from "./cluster.ts";
+import { type Counts, clustersOf } from "./cluster.ts";
 import { type Encoder, encoderOf, sharesBits, sharesOf, writeShares } from "./table.ts";
 import { CLASS, CLASSES, RAW, TOKENS, tokenOf, tokenOf32 } from "./token.ts";
 
@@ -17,7 +17,7 @@ export class Batch {
   #low = new Uint32Array(0);
   #high = new Uint32Array(0);
   #leaving = new Uint16Array(0);
-  readonly #counts = new Uint32Array(CLASSES * TOKENS);
+  readonly #counts: Counts = { cells: new Uint32Array(CLASSES * TOKENS), classes: 0, tokens: 0 };
 
   get length(): number {
     return this.#length;
@@ -29,7 +29,8 @@ export class Batch {
     const tokens = this.#tokens;
     const classes = this.#classes;
     const low = this.#low;
-    const counts = this.#counts;
+    const { cells } = this.#counts;
+    let seen = 0;
     let recent = 0;
     for (let i = 1; i < count; i++, to++) {
       const residual = residuals[i] ?? 0;
@@ -40,15 +41,19 @@ export class Batch {
       tokens[to] = token;
       classes[to] = row;
       const cell = row * TOKENS + token;
-      counts[cell] = (counts[cell] ?? 0) + 1;
+      cells[cell] = (cells[cell] ?? 0) + 1;
+      seen |= cell;
       recent += token - (recent >> 2);
     }
+    this.#widen(seen);
   }
 
   /** Adds whole residuals within ±2^52, from place 1 to `count` - 1. */
   addWide(residuals: Float64Array, count: number): void {
     let to = this.#grow(count - 1);
     if (this.#high.length < this.#tokens.length) this.#high = enlarged(this.#high, this.#tokens.length);
+    const { cells } = this.#counts;
+    let seen = 0;
     let recent = 0;
     for (let i = 1; i < count; i++, to++) {
       const residual = residuals[i] ?? 0;
@@ -60,9 +65,18 @@ export class Batch {
       this.#tokens[to] = token;
       this.#classes[to] = row;
       const cell = row * TOKENS + token;
-      this.#counts[cell] = (this.#counts[cell] ?? 0) + 1;
+      cells[cell] = (cells[cell] ?? 0) + 1;
+      seen |= cell;
       recent += token - (recent >> 2);
     }
+    this.#widen(seen);
+  }
+
+  /** @param seen all cells that were counted, or-ed: each of their numbers is under the next power of two */
+  #widen(seen: number): void {
+    const counts = this.#counts;
+    counts.classes = Math.max(counts.classes, 1 << (32 - Math.clz32(seen >> 7)));
+    counts.tokens = Math.max(counts.tokens, 1 << (32 - Math.clz32(seen & 127)));
   }
 
   /**
@@ -91,7 +105,9 @@ export class Batch {
 
   /** Forgets what was added. */
   clear(): void {
-    if (this.#length > 0) this.#counts.fill(0);
+    const counts = this.#counts;
+    counts.cells.fill(0, 0, counts.classes * TOKENS);
+    counts.classes = counts.tokens = 0;
     this.#sizes.length = 0;
     this.#length = 0;
   }
@@ -124,7 +140,7 @@ export class Batch {
 
   /** Runs the coder backwards, as it must be. @returns how many times 16 bits left it, its last state included */
   #leave(encoder: Encoder, range: { from: number; to: number }): number {
-    const { log, tables, shares, sums } = encoder;
+    const { log, tables, shares, sums, parts } = encoder;
     const tokens = this.#tokens;
     const classes = this.#classes;
     const leaving = this.#leaving;
@@ -138,8 +154,8 @@ export class Batch {
         leaving[left++] = state;
         state >>>= 16;
       }
-      // Half a slot keeps the quotient exact: rounding cannot lift it over the next whole number.
-      const turns = ((state + 0.5) / share) | 0;
+      // Half a slot keeps the quotient exact: the error of 1 / share, under 2^-53 of it, cannot cross a whole number.
+      const turns = ((state + 0.5) * (parts[cell] ?? 0)) | 0;
       state = (turns << log) + (state - Math.imul(turns, share)) + (sums[cell] ?? 0);
     }
     leaving[left++] = state;

@@ -1,7 +1,12 @@
-import { CLASSES, TOKENS } from "./token.ts";
+import { TOKENS } from "./token.ts";
 
-/** Row of each class of recent sizes: how often each token followed it. */
-export type Counts = Uint32Array;
+/** How often each token followed each class of recent sizes, at class × 128 + token. */
+export interface Counts {
+  readonly cells: Uint32Array;
+  /** No class and no token from these on occurred. */
+  classes: number;
+  tokens: number;
+}
 
 /** Neighbouring classes, first to last, that share a table; their counts are summed in the row of the first. */
 export interface Cluster {
@@ -48,13 +53,16 @@ export function clustersOf(counts: Counts): Cluster[] {
 
 function singles(counts: Counts): Cluster[] {
   const clusters: Cluster[] = [];
-  for (let row = 0; row < CLASSES; row++) {
+  for (let row = 0; row < counts.classes; row++) {
     const base = row * TOKENS;
-    let low = 0;
-    while (low < TOKENS && counts[base + low] === 0) low++;
-    if (low === TOKENS) continue;
-    let high = TOKENS - 1;
-    while (counts[base + high] === 0) high--;
+    let low = -1;
+    let high = 0;
+    for (let token = 0; token < counts.tokens; token++) {
+      if (counts.cells[base + token] === 0) continue;
+      if (low < 0) low = token;
+      high = token;
+    }
+    if (low < 0) continue;
     const cost = costOf(counts, { a: row, b: -1, low, high });
     clusters.push({ first: row, last: row, low, high, cost });
   }
@@ -76,7 +84,7 @@ function costOf(counts: Counts, of: { a: number; b: number; low: number; high: n
   let sum = 0;
   let bits = HEAD_COST;
   for (let token = of.low; token <= of.high; token++) {
-    const n = (counts[a + token] ?? 0) + (b < 0 ? 0 : (counts[b + token] ?? 0));
+    const n = (counts.cells[a + token] ?? 0) + (b < 0 ? 0 : (counts.cells[b + token] ?? 0));
     sum += n;
     bits += n === 0 ? ZERO_COST : COUNT_COST - nLogN(n);
   }
@@ -90,7 +98,7 @@ function merge(counts: Counts, clusters: Cluster[], at: number): void {
   a.cost = jointCost(counts, clusters, at);
   for (let token = b.low; token <= b.high; token++) {
     const to = a.first * TOKENS + token;
-    counts[to] = (counts[to] ?? 0) + (counts[b.first * TOKENS + token] ?? 0);
+    counts.cells[to] = (counts.cells[to] ?? 0) + (counts.cells[b.first * TOKENS + token] ?? 0);
   }
   a.last = b.last;
   a.low = Math.min(a.low, b.low);

@@ -50,7 +50,7 @@ function writeFrame({ first, unit, slope }: Frame, head: ByteWriter, kind: numbe
   if (slope !== 0) head.signed(slope);
 }
 
-/** Under this many bits a value (in sixteenths), a column hardly moves, and no other predictor is tried. */
+/** In sixteenths of a bit a value: under this, a column hardly moves, and no other predictor than the value before is tried. */
 const STILL = 16;
 
 function addNarrow(
@@ -62,7 +62,8 @@ function addNarrow(
   let chosen = 0;
   let least = Number.POSITIVE_INFINITY;
   const point = fraction(to.largest);
-  for (const [place, predictor] of predictors.entries()) {
+  for (let place = 0; place < predictors.length; place++) {
+    const predictor = predictors[place] ?? predictors[0];
     predict(values, tried, { predictor, count, fraction: point });
     const cost = costOf(tried, count);
     if (cost < least) {

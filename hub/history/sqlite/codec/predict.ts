@@ -18,13 +18,11 @@ export interface Predictor {
 const of = (kind: Predictor["kind"], speed = 0, lean = false): Predictor => ({ kind, speed, lean });
 
 /** Blocks name a predictor by its place: add at the end only. */
-export const predictors: readonly Predictor[] = [
+export const predictors: readonly [Predictor, ...Predictor[]] = [
   of("previous"),
   of("line"),
-  of("average", 3),
   of("average", 4),
   of("steady", 3),
-  of("steady", 4),
   of("steady", 2, true),
   of("steady", 3, true),
 ];

@@ -37,10 +37,10 @@ function shareOut(counts: Counts, cluster: Cluster, states: number): Shares["clu
   const shares = new Uint16Array(high - low + 1);
   const base = first * TOKENS + low;
   let sum = 0;
-  for (let i = 0; i < shares.length; i++) sum += counts[base + i] ?? 0;
+  for (let i = 0; i < shares.length; i++) sum += counts.cells[base + i] ?? 0;
   let left = states;
   for (let i = 0; i < shares.length; i++) {
-    const count = counts[base + i] ?? 0;
+    const count = counts.cells[base + i] ?? 0;
     shares[i] = count === 0 ? 0 : Math.max(1, Math.round((count * states) / sum));
     left -= shares[i] ?? 0;
   }
@@ -164,13 +164,15 @@ export interface Encoder {
   readonly log: number;
   /** Table of each class. */
   readonly tables: Uint8Array;
-  /** By table × 128 + token: share, and the sum of the shares before it. */
+  /** By table × 128 + token: share, the sum of the shares before it, and 1 / share. */
   readonly shares: Uint16Array;
   readonly sums: Uint16Array;
+  readonly parts: Float64Array;
 }
 
 const encoderShares = new Uint16Array(CLASSES * TOKENS);
 const encoderSums = new Uint16Array(CLASSES * TOKENS);
+const encoderParts = new Float64Array(CLASSES * TOKENS);
 
 /** The encoder is overwritten by the next one: only one is at work at a time. */
 export function encoderOf(shares: Shares): Encoder {
@@ -180,8 +182,10 @@ export function encoderOf(shares: Shares): Encoder {
       const at = table * TOKENS + low + i;
       encoderShares[at] = of[i] ?? 0;
       encoderSums[at] = sum;
+      encoderParts[at] = 1 / (of[i] ?? 1);
       sum += of[i] ?? 0;
     }
   }
-  return { log: shares.log, tables: tablesByClass(shares), shares: encoderShares, sums: encoderSums };
+  const tables = tablesByClass(shares);
+  return { log: shares.log, tables, shares: encoderShares, sums: encoderSums, parts: encoderParts };
 }
