@@ -1,6 +1,7 @@
 import { Block, encodeBlock } from "./codec/block.ts";
 import { CorruptBlock } from "./codec/corrupt.ts";
-import { BucketBlock, type BucketColumns, encodeTier } from "./codec/tier.ts";
+import type { BucketColumns } from "./codec/summary.ts";
+import { BucketBlock, encodeTier } from "./codec/tier.ts";
 
 /**
  * The column codec of the history: columns of doubles to bytes and back, without loss, in well under a byte for each
@@ -8,15 +9,13 @@ import { BucketBlock, type BucketColumns, encodeTier } from "./codec/tier.ts";
  */
 export { type Block, type BucketBlock, type BucketColumns, CorruptBlock };
 
-const none = new Uint8Array(0);
-
 /**
  * Encodes the first `count` values of each column. NaN is an absent value. Every other double comes back as it was,
  * but for -0, which may become 0. Whole numbers, and decimals of up to four places, are stored as such, densely.
  * @throws RangeError for a count outside 1 to 2^24, or a column that is shorter
  */
 export function encode(columns: readonly Float64Array[], count: number): Uint8Array {
-  return encodeBlock(columns, count, none);
+  return encodeBlock(columns, count);
 }
 
 /** Looks into a block; no column is decoded yet. Any number may be open. @throws CorruptBlock */

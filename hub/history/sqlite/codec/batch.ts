@@ -1,10 +1,21 @@
 import type { BitWriter } from "./bits.ts";
 import { type Counts, clustersOf } from "./cluster.ts";
-import { type Encoder, encoderOf, sharesBits, sharesOf, writeShares } from "./table.ts";
+import {
+  type Encoder,
+  encoderOf,
+  encoderOfStandard,
+  sharesBits,
+  sharesOf,
+  standardCost,
+  writeShares,
+} from "./table.ts";
 import { CLASS, CLASSES, RAW, TOKENS, tokenOf, tokenOf32 } from "./token.ts";
 
 /** The coder's state is from 2^15 to 2^31 - 1: 16 bits leave it, or come to it, at a time. */
 export const LEAST_STATE = 1 << 15;
+
+/** With more residuals than this, tables of their own always pay. */
+const FEW = 4096;
 
 /** Series of residuals that share tables. Used again for every batch; grows as needed. */
 export class Batch {
@@ -85,13 +96,10 @@ export class Batch {
    */
   write(to: BitWriter): number[] {
     if (this.#sizes.length === 0) return [];
-    const shares = sharesOf(this.#counts, clustersOf(this.#counts), this.#length);
     let at = to.length;
-    to.reserve(sharesBits(shares));
-    writeShares(shares, to);
+    const encoder = this.#tables(to);
     to.align();
     const units = [(to.length - at) / 16];
-    const encoder = encoderOf(shares);
     let from = 0;
     for (const size of this.#sizes) {
       at = to.length;
@@ -101,6 +109,18 @@ export class Batch {
     }
     this.clear();
     return units;
+  }
+
+  /** Writes tables of its own, or none where the standard ones make the whole smaller. */
+  #tables(to: BitWriter): Encoder {
+    const counts = this.#counts;
+    const standard = this.#length > FEW ? Number.POSITIVE_INFINITY : standardCost(counts);
+    const clusters = clustersOf(counts);
+    if (standard <= clusters.reduce((sum, { cost }) => sum + cost, 0)) return encoderOfStandard();
+    const shares = sharesOf(counts, clusters, this.#length);
+    to.reserve(sharesBits(shares));
+    writeShares(shares, to);
+    return encoderOf(shares);
   }
 
   /** Forgets what was added. */

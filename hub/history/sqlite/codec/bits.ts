@@ -53,6 +53,12 @@ export class BitWriter {
   }
 }
 
+/** The words of a block, twice over the same memory. */
+export interface Words {
+  readonly by32: Uint32Array;
+  readonly by16: Uint16Array;
+}
+
 /** The 32 bits from bit `at` on. */
 export function windowAt(words: Uint32Array, at: number): number {
   const word = at >>> 5;

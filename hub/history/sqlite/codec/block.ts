@@ -1,22 +1,20 @@
-import { crc32 } from "node:zlib";
 import { Batch } from "./batch.ts";
-import { BitReader, BitWriter } from "./bits.ts";
+import { BitWriter, type Words } from "./bits.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { addColumn, type Column, fillColumn, type Memory, type Progress, readColumn } from "./column.ts";
 import { CorruptBlock } from "./corrupt.ts";
 import type { Source } from "./plane.ts";
-import type { Words } from "./residual.ts";
-import { type Decoder, decoderOf, readShares } from "./table.ts";
+import { CHECK, checkSeal, seal, wordsOf } from "./seal.ts";
+import { type Decoder, readDecoder } from "./table.ts";
 
 /**
  * A block is: CRC-32 of what follows (4 bytes, lowest first), version, count, width, length of the head; the head, which
  * describes each column; the directory, which says how many times 16 bits each table and each series takes; those.
  */
 const VERSION = 1;
-const CHECK = 4;
 
 /** More could not have been written by `encode` in one go, and less keeps a damaged count from taking all memory. */
-const MOST_VALUES = 2 ** 24;
+export const MOST_VALUES = 2 ** 24;
 
 /** Columns share tables up to this many values: more would gain nothing, and take memory. */
 const BATCH = 65_536;
@@ -34,8 +32,8 @@ function clear(): void {
   batch.clear();
 }
 
-/** See `encode` of codec.ts. @param note a few bytes that stand in the block before the columns */
-export function encodeBlock(columns: readonly Float64Array[], count: number, note: Uint8Array): Uint8Array {
+/** See `encode` of codec.ts. */
+export function encodeBlock(columns: readonly Float64Array[], count: number): Uint8Array {
   if (!(Number.isInteger(count) && count >= 1 && count <= MOST_VALUES)) {
     throw new RangeError(`Cannot encode ${count} values: must be from 1 to ${MOST_VALUES}`);
   }
@@ -47,7 +45,7 @@ export function encodeBlock(columns: readonly Float64Array[], count: number, not
     if (batch.length >= BATCH) writeBatch();
   }
   writeBatch();
-  return assemble({ count, width: columns.length, note });
+  return assemble({ count, width: columns.length });
 }
 
 function writeBatch(): void {
@@ -58,48 +56,36 @@ function writeBatch(): void {
 
 const start = new ByteWriter();
 
-function assemble(of: { count: number; width: number; note: Uint8Array }): Uint8Array {
+function assemble(of: { count: number; width: number }): Uint8Array {
   start.clear();
   start.byte(VERSION);
   start.whole(of.count);
   start.whole(of.width);
-  start.whole(of.note.length);
   start.whole(head.length);
-  const parts = [start.view(), of.note, head.view(), directory.view(), bits.view()];
-  const block = new Uint8Array(parts.reduce((sum, part) => sum + part.length, CHECK));
-  let at = CHECK;
-  for (const part of parts) {
-    block.set(part, at);
-    at += part.length;
-  }
-  new DataView(block.buffer).setUint32(0, crc32(block.subarray(CHECK)), true);
-  return block;
+  return seal([start.view(), head.view(), directory.view(), bits.view()]);
 }
 
 /** Columns of a block that were described, none decoded yet. */
 export class Block {
   readonly count: number;
   readonly width: number;
-  readonly note: Uint8Array;
   readonly #columns: readonly Column[];
   readonly #words: Words;
   readonly #series: readonly Series[];
 
   /** @throws CorruptBlock */
   constructor(bytes: Uint8Array) {
-    check(bytes);
+    checkSeal(bytes);
     const from = new ByteReader(bytes, CHECK);
     if (from.byte() !== VERSION) throw new CorruptBlock("The block is of another version");
     this.count = from.whole();
     this.width = from.whole();
-    const noteLength = from.whole();
     const headLength = from.whole();
-    const headAt = from.at + noteLength;
+    const headAt = from.at;
     // Every column takes a byte of the head at least.
     if (this.count < 1 || this.count > MOST_VALUES || headAt + headLength > bytes.length || this.width > headLength) {
       throw new CorruptBlock("The counts of the block do not fit its length");
     }
-    this.note = bytes.subarray(from.at, headAt);
     const progress: Progress = { presence: undefined, series: 0 };
     const reader = new ByteReader(bytes, headAt);
     this.#columns = readColumns(reader, this.width, progress);
@@ -122,15 +108,9 @@ export class Block {
   #source(at: number): Source | undefined {
     const series = this.#series[at];
     if (series === undefined) return undefined;
-    series.tables.decoder ??= decoderOf(readShares(new BitReader(this.#words.by32, series.tables)));
+    series.tables.decoder ??= readDecoder(this.#words, series.tables);
     return { place: { words: this.#words, from: series.from, to: series.to }, decoder: series.tables.decoder };
   }
-}
-
-function check(bytes: Uint8Array): void {
-  if (bytes.length <= CHECK) throw new CorruptBlock(`A block of ${bytes.length} bytes is cut short`);
-  const sum = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  if (crc32(bytes.subarray(CHECK)) !== sum) throw new CorruptBlock("The block's checksum is not that of its bytes");
 }
 
 function readColumns(head: ByteReader, width: number, progress: Progress): Column[] {
@@ -169,12 +149,4 @@ function readDirectory(from: ByteReader, count: number): { series: Series[]; len
     }
   }
   return { series, length: at };
-}
-
-/** A copy as words, with two more of 32 bits that decoding may look at but not use. */
-function wordsOf(bytes: Uint8Array, length: number): Words {
-  if (bytes.length !== length * 2) throw new CorruptBlock("The block's series do not fit its length");
-  const by32 = new Uint32Array((bytes.length >> 2) + 3);
-  new Uint8Array(by32.buffer).set(bytes);
-  return { by32, by16: new Uint16Array(by32.buffer) };
 }

@@ -1,13 +1,7 @@
-import { windowAt } from "./bits.ts";
+import { type Words, windowAt } from "./bits.ts";
 import { CorruptBlock } from "./corrupt.ts";
 import type { Decoder } from "./table.ts";
 import { LEAST, LEAST32, RAW } from "./token.ts";
-
-/** The words of a block, twice over the same memory. */
-export interface Words {
-  readonly by32: Uint32Array;
-  readonly by16: Uint16Array;
-}
 
 /** Where a series stands in the words of a block. */
 export interface Place {

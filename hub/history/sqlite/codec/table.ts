@@ -1,6 +1,7 @@
-import type { BitReader, BitWriter } from "./bits.ts";
+import { BitReader, type BitWriter, type Words } from "./bits.ts";
 import type { Cluster, Counts } from "./cluster.ts";
 import { CorruptBlock } from "./corrupt.ts";
+import { type Shares, STANDARD_TOKENS, standardShares } from "./standard.ts";
 import { CLASS, CLASSES, RAW, RECENTS, TOKENS } from "./token.ts";
 
 /**
@@ -8,12 +9,6 @@ import { CLASS, CLASSES, RAW, RECENTS, TOKENS } from "./token.ts";
  * the coder's state is one number, into which a token goes as one of the slots 0 to 2^log - 1 that are its share. It
  * costs as many bits as its share says, fractions of a bit included.
  */
-
-/** Shares of tokens 0 to 127 for each cluster of classes. They sum up to 2^log in each. */
-export interface Shares {
-  readonly log: number;
-  readonly clusters: readonly { readonly last: number; readonly low: number; readonly shares: Uint16Array }[];
-}
 
 const LEAST_LOG = 5;
 const MOST_LOG = 11;
@@ -170,22 +165,62 @@ export interface Encoder {
   readonly parts: Float64Array;
 }
 
+/** By share in slots of 2^12: bits that a token with it costs. */
+const BITS = Float64Array.from({ length: 4097 }, (_, share) => 12 - Math.log2(Math.max(share, 1)));
+
+/** Bits of all tokens with the standard tables. */
+export function standardCost(counts: Counts): number {
+  const { clusters } = standardShares();
+  let bits = 0;
+  for (let row = 0; row < counts.classes; row++) {
+    const of = (clusters[row] ?? clusters.at(-1))?.shares;
+    for (let token = 0; token < counts.tokens; token++) {
+      const count = counts.cells[row * TOKENS + token] ?? 0;
+      if (count !== 0)
+        bits += count * (BITS[of?.[token] ?? 0] ?? 0) + (token < STANDARD_TOKENS ? 0 : Number.POSITIVE_INFINITY);
+    }
+  }
+  return bits;
+}
+
+let standardDecoder: Decoder | undefined;
+let standardEncoder: Encoder | undefined;
+
+/** Tables at a place of a block; the standard ones where they take no room. @throws CorruptBlock */
+export function readDecoder(words: Words, range: { readonly from: number; readonly to: number }): Decoder {
+  if (range.from !== range.to) return decoderOf(readShares(new BitReader(words.by32, range)));
+  standardDecoder ??= decoderOf(standardShares());
+  return standardDecoder;
+}
+
+export function encoderOfStandard(): Encoder {
+  standardEncoder ??= makeEncoder(standardShares(), {
+    shares: new Uint16Array(CLASSES * TOKENS),
+    sums: new Uint16Array(CLASSES * TOKENS),
+    parts: new Float64Array(CLASSES * TOKENS),
+  });
+  return standardEncoder;
+}
+
 const encoderShares = new Uint16Array(CLASSES * TOKENS);
 const encoderSums = new Uint16Array(CLASSES * TOKENS);
 const encoderParts = new Float64Array(CLASSES * TOKENS);
 
 /** The encoder is overwritten by the next one: only one is at work at a time. */
 export function encoderOf(shares: Shares): Encoder {
+  return makeEncoder(shares, { shares: encoderShares, sums: encoderSums, parts: encoderParts });
+}
+
+function makeEncoder(shares: Shares, to: Omit<Encoder, "log" | "tables">): Encoder {
   for (const [table, { low, shares: of }] of shares.clusters.entries()) {
     let sum = 0;
     for (let i = 0; i < of.length; i++) {
       const at = table * TOKENS + low + i;
-      encoderShares[at] = of[i] ?? 0;
-      encoderSums[at] = sum;
-      encoderParts[at] = 1 / (of[i] ?? 1);
+      to.shares[at] = of[i] ?? 0;
+      to.sums[at] = sum;
+      to.parts[at] = 1 / (of[i] ?? 1);
       sum += of[i] ?? 0;
     }
   }
-  const tables = tablesByClass(shares);
-  return { log: shares.log, tables, shares: encoderShares, sums: encoderSums, parts: encoderParts };
+  return { log: shares.log, tables: tablesByClass(shares), ...to };
 }

@@ -1,93 +1,281 @@
-import { Block, encodeBlock } from "./block.ts";
+import { Batch } from "./batch.ts";
+import { BitWriter, type Words } from "./bits.ts";
+import { Block, encodeBlock, MOST_VALUES } from "./block.ts";
+import { ByteReader, ByteWriter } from "./bytes.ts";
 import { CorruptBlock } from "./corrupt.ts";
-
-/** Buckets of one series: columns of equal length. count 0: no sample fell into that bucket, and the others are NaN. */
-export interface BucketColumns {
-  readonly count: Float64Array;
-  readonly min: Float64Array;
-  readonly max: Float64Array;
-  /** Sum of a gauge's samples, the last sample of a counter. */
-  readonly sum: Float64Array;
-}
+import { readWide } from "./residual.ts";
+import { CHECK, checkSeal, seal, wordsOf } from "./seal.ts";
+import { type BucketColumns, type Summary, type SummaryFrame, summaryOf, unfold } from "./summary.ts";
+import { readDecoder } from "./table.ts";
+import { predictWide, restoreWide, type WidePredictor, widePredictors } from "./wide.ts";
 
 /**
- * How the values of a series stand in its block. plain: as they are. about: sum, and how far min and max lie from the
- * mean, rounded down, which noise moves least.
+ * A block of buckets is: CRC-32, version, buckets, width, the frame of each series, predictors; then one strand of
+ * residuals for all series, since a few buckets do not pay for a strand each. Series that are no summaries of whole
+ * numbers stand as columns in a block of their own behind.
  */
-const MODES = ["plain", "about"] as const;
+const VERSION = 2;
 
-/** Columns of a series in its block: count, sum, min, max. The counts of all series come first: they are mostly the same. */
+/** What the strand holds: how the counts differ, then the three quantities of each summary. */
+const QUANTITIES = [0, 1, 2] as const;
+
+const head = new ByteWriter();
+const bits = new BitWriter();
+const batch = new Batch();
+
+/** See `encodeBuckets` of codec.ts. */
 export function encodeTier(series: readonly BucketColumns[], buckets: number): Uint8Array {
-  const counts: Float64Array[] = [];
-  const others: Float64Array[] = [];
-  const modes = new Uint8Array(series.length);
-  for (const [at, one] of series.entries()) {
-    counts.push(one.count);
-    const about = aboutOf(one, buckets);
-    modes[at] = about === undefined ? 0 : 1;
-    others.push(one.sum, about?.min ?? one.min, about?.max ?? one.max);
+  if (!(Number.isInteger(buckets) && buckets >= 1 && buckets * series.length <= MOST_VALUES)) {
+    throw new RangeError(
+      `Cannot encode ${buckets} buckets of ${series.length} series: must be from 1 to ${MOST_VALUES}`,
+    );
   }
-  return encodeBlock([...counts, ...others], buckets, modes);
-}
-
-/** @returns undefined where a value is no whole number, or is present in some columns only */
-function aboutOf(series: BucketColumns, buckets: number): { min: Float64Array; max: Float64Array } | undefined {
-  const min = new Float64Array(buckets);
-  const max = new Float64Array(buckets);
-  for (let i = 0; i < buckets; i++) {
-    const count = series.count[i] ?? 0;
-    const sum = series.sum[i] ?? 0;
-    const mean = Math.floor(sum / count);
-    min[i] = mean - (series.min[i] ?? 0);
-    max[i] = (series.max[i] ?? 0) - mean;
-    if (!isAbout(series, i, mean)) return undefined;
+  for (const [at, { count, min, max, sum }] of series.entries()) {
+    const length = Math.min(count.length, min.length, max.length, sum.length);
+    if (length < buckets) throw new RangeError(`Series ${at} has ${length} buckets: must have ${buckets}`);
   }
-  return { min, max };
+  head.clear();
+  bits.clear();
+  batch.clear();
+  head.byte(VERSION);
+  head.whole(buckets);
+  head.whole(series.length);
+  const summaries = series.map((one) => summaryOf(one, buckets));
+  for (const one of summaries) writeSummary(one);
+  const strand = strandOf(series, summaries, buckets);
+  if (strand.length > 1) batch.addWide(strand, strand.length);
+  for (const units of batch.write(bits)) head.whole(units);
+  const plain = series.filter((_, at) => summaries[at] === undefined);
+  const columns = plain.flatMap(({ count, min, max, sum }) => [count, min, max, sum]);
+  return seal([head.view(), bits.view(), plain.length > 0 ? encodeBlock(columns, buckets) : new Uint8Array(0)]);
 }
 
-const isExact = (value: number): boolean => Number.isInteger(value) && Math.abs(value) < 2 ** 51;
-
-function isAbout(series: BucketColumns, at: number, mean: number): boolean {
-  const min = series.min[at] ?? 0;
-  const max = series.max[at] ?? 0;
-  if (series.count[at] === 0) return Number.isNaN(min) && Number.isNaN(max) && Number.isNaN(series.sum[at] ?? 0);
-  return isExact(min) && isExact(max) && isExact(mean) && Number.isInteger(series.sum[at]);
+/** Kind 0 is a series that is none. */
+function writeSummary(summary: Summary | undefined): void {
+  if (summary === undefined) {
+    head.byte(0);
+    return;
+  }
+  const { last, places, origin, unit } = summary;
+  const shift = (unit | 0) === 0 ? 0 : 31 - Math.clz32(unit & -unit);
+  head.byte(1 | (last ? 2 : 0) | (places << 2));
+  head.byte(shift | (unit === 2 ** shift ? 0 : 128));
+  if (unit !== 2 ** shift) head.whole(unit / 2 ** shift);
+  head.signed(origin);
 }
 
-/** A block of buckets, none of its series decoded yet. */
+/** Residuals from place 1 on. Names the predictors in the head. */
+function strandOf(
+  series: readonly BucketColumns[],
+  summaries: readonly (Summary | undefined)[],
+  buckets: number,
+): Float64Array {
+  const counts = series.filter((_, at) => summaries[at] !== undefined).map(({ count }) => count);
+  const first = counts[0]?.[0] ?? 0;
+  const even = counts.every((count) => count.subarray(0, buckets).every((one) => one === first));
+  const kept = summaries.filter((one) => one !== undefined);
+  const own = kept.reduce((sum, { quantities }) => sum + quantities[0].length, 0);
+  const strand = new Float64Array(1 + (even ? 0 : counts.length * buckets) + QUANTITIES.length * own);
+  head.whole(even ? first + 1 : 0);
+  head.whole(counts.length * buckets - own);
+  let at = 1;
+  if (!even) {
+    for (const [row, count] of counts.entries()) {
+      for (let i = 0; i < buckets; i++) strand[at++] = (count[i] ?? 0) - countBefore(counts, row, i);
+    }
+  }
+  for (const quantity of QUANTITIES) {
+    const columns = kept.map(({ quantities }) => quantities[quantity]);
+    const kind = bestFor(columns);
+    head.byte(widePredictors.indexOf(kind));
+    at = addQuantity(columns, kind, { strand, at });
+  }
+  return strand;
+}
+
+/** Devices of a host mostly miss the same polls. */
+const countBefore = (counts: readonly Float64Array[], row: number, i: number): number =>
+  (row > 0 ? counts[row - 1]?.[i] : counts[0]?.[i - 1]) ?? 0;
+
+function bestFor(columns: readonly Float64Array[]): WidePredictor {
+  let best: WidePredictor = "previous";
+  let least = Number.POSITIVE_INFINITY;
+  for (const kind of widePredictors) {
+    const tried = new Float64Array(columns.reduce((sum, column) => sum + column.length, 1));
+    addQuantity(columns, kind, { strand: tried, at: 1 });
+    let cost = 0;
+    for (const residual of tried) cost += Math.log2(1 + Math.abs(residual));
+    if (cost < least) {
+      least = cost;
+      best = kind;
+    }
+  }
+  return best;
+}
+
+/** The first value of a series against that of the series before, the others against their prediction. @returns where it ends */
+function addQuantity(
+  columns: readonly Float64Array[],
+  kind: WidePredictor,
+  to: { strand: Float64Array; at: number },
+): number {
+  let { at } = to;
+  let before = 0;
+  for (const column of columns) {
+    const first = column[0] ?? before;
+    const residuals = to.strand.subarray(at, at + column.length);
+    predictWide(
+      column.map((value) => value - first),
+      residuals,
+      { kind, count: column.length },
+    );
+    if (column.length > 0) residuals[0] = first - before;
+    before = first;
+    at += column.length;
+  }
+  return at;
+}
+
+/** A block of buckets. All its summaries are decoded when the first series is asked for: they share a strand. */
 export class BucketBlock {
   readonly buckets: number;
   readonly width: number;
-  readonly #block: Block;
+  readonly #frames: readonly (SummaryFrame | undefined)[];
+  readonly #strand: Strand;
+  readonly #plain: Block | undefined;
+  #summaries: readonly BucketColumns[] | undefined;
 
   /** @throws CorruptBlock */
   constructor(bytes: Uint8Array) {
-    this.#block = new Block(bytes);
-    this.buckets = this.#block.count;
-    this.width = this.#block.note.length;
-    if (this.#block.width !== 4 * this.width) throw new CorruptBlock("The block does not hold buckets");
+    checkSeal(bytes);
+    const from = new ByteReader(bytes, CHECK);
+    if (from.byte() !== VERSION) throw new CorruptBlock("The block does not hold buckets");
+    this.buckets = from.whole();
+    this.width = from.whole();
+    // Every series takes a byte at least.
+    if (this.buckets < 1 || this.width > bytes.length || this.width * this.buckets > MOST_VALUES) {
+      throw new CorruptBlock("The counts of the block do not fit its length");
+    }
+    this.#frames = Array.from({ length: this.width }, () => readFrame(from));
+    const summaries = this.#frames.filter((frame) => frame !== undefined).length;
+    this.#strand = readStrand(from, bytes, summaries * this.buckets);
+    const rest = bytes.subarray(this.#strand.end);
+    this.#plain = summaries < this.width ? new Block(rest) : undefined;
+    const columns = 4 * (this.width - summaries);
+    if ((this.#plain?.width ?? rest.length) !== columns || (this.#plain?.count ?? this.buckets) !== this.buckets) {
+      throw new CorruptBlock("The block does not hold its columns");
+    }
   }
 
   /** See `bucketColumns` of codec.ts. */
   fill(index: number, out: BucketColumns): void {
-    if (!(index >= 0 && index < this.width)) {
+    if (!(Number.isInteger(index) && index >= 0 && index < this.width)) {
       throw new RangeError(`Cannot read series ${index}: the block has ${this.width}`);
     }
-    const at = this.width + 3 * index;
-    this.#block.fill(index, out.count);
-    this.#block.fill(at, out.sum);
-    this.#block.fill(at + 1, out.min);
-    this.#block.fill(at + 2, out.max);
-    const mode = MODES[this.#block.note[index] ?? 0];
-    if (mode === undefined) throw new CorruptBlock("A series of the block is described in a way that is not known");
-    if (mode === "about") this.#addMean(out);
+    const before = this.#frames.slice(0, index).filter((frame) => frame !== undefined).length;
+    if (this.#frames[index] === undefined) this.#fillPlain(index - before, out);
+    else this.#fillSummary(before, out);
   }
 
-  #addMean(out: BucketColumns): void {
-    for (let i = 0; i < this.buckets; i++) {
-      const mean = Math.floor((out.sum[i] ?? 0) / (out.count[i] ?? 0));
-      out.min[i] = mean - (out.min[i] ?? 0);
-      out.max[i] = mean + (out.max[i] ?? 0);
+  #fillPlain(at: number, out: BucketColumns): void {
+    for (const [i, column] of [out.count, out.min, out.max, out.sum].entries()) this.#plain?.fill(4 * at + i, column);
+  }
+
+  #fillSummary(at: number, out: BucketColumns): void {
+    const frames = this.#frames.filter((frame) => frame !== undefined);
+    this.#summaries ??= readSummaries(this.#strand, frames, this.buckets);
+    const from = this.#summaries[at];
+    if (from === undefined) throw new CorruptBlock("The block does not hold its columns");
+    for (const name of ["count", "min", "max", "sum"] as const) out[name].set(from[name]);
+  }
+}
+
+function readFrame(head: ByteReader): SummaryFrame | undefined {
+  const kind = head.byte();
+  if (kind === 0) return undefined;
+  const places = kind >> 2;
+  const shift = head.byte();
+  const unit = 2 ** (shift & 127) * (shift > 127 ? head.whole() : 1);
+  if ((kind & 1) === 0 || places > 4 || unit > 2 ** 53) {
+    throw new CorruptBlock("A series of the block is described in a way that is not known");
+  }
+  return { last: (kind & 2) !== 0, places, unit, origin: head.signed() };
+}
+
+/** Residuals that all summaries of a block share. */
+interface Strand {
+  /** The count of all buckets; undefined where they differ, and stand in the strand. */
+  readonly even: number | undefined;
+  readonly kinds: readonly WidePredictor[];
+  /** Residuals in the strand. */
+  readonly length: number;
+  readonly words: Words;
+  /** In units of 16 bits: where the tables end and the residuals begin, and where they end. */
+  readonly tables: number;
+  readonly units: number;
+  /** Bytes of the block up to the strand's end. */
+  readonly end: number;
+}
+
+/** @param cells buckets of all summaries together */
+function readStrand(head: ByteReader, bytes: Uint8Array, cells: number): Strand {
+  const counts = head.whole();
+  const empty = head.whole();
+  const kinds = QUANTITIES.map(() => widePredictors[head.byte()]);
+  const length = (counts === 0 ? cells : 0) + QUANTITIES.length * (cells - empty);
+  const [tables, own] = length === 0 ? [0, 0] : [head.whole(), head.whole()];
+  const end = head.at + 2 * (tables + own);
+  const known = kinds.filter((kind) => kind !== undefined);
+  if (empty > cells || end > bytes.length || known.length !== kinds.length) {
+    throw new CorruptBlock("The block's series do not fit its length");
+  }
+  const words = wordsOf(bytes.subarray(head.at, end), tables + own);
+  const even = counts === 0 ? undefined : counts - 1;
+  return { even, kinds: known, length, words, tables, units: tables + own, end };
+}
+
+function readSummaries(strand: Strand, frames: readonly SummaryFrame[], buckets: number): BucketColumns[] {
+  const residuals = new Float64Array(1 + strand.length);
+  if (strand.length > 0) {
+    const place = { words: strand.words, from: strand.tables, to: strand.units };
+    const decoder = readDecoder(strand.words, { from: 0, to: strand.tables });
+    readWide(place, decoder, { residuals, count: residuals.length });
+  }
+  const of = { strand: residuals, at: 1 };
+  const counts = takeCounts(strand, of, { rows: frames.length, buckets });
+  const sizes = counts.map((count) => count.reduce((sum, one) => sum + (one === 0 ? 0 : 1), 0));
+  const quantities = strand.kinds.map((kind) => takeQuantity(sizes, kind, of));
+  if (of.at !== residuals.length) throw new CorruptBlock("The block's buckets are not as many as it says");
+  return frames.map((frame, row) => {
+    const own = quantities.map((columns) => columns[row] ?? residuals);
+    return unfold(frame, counts[row] ?? residuals, own);
+  });
+}
+
+interface Cursor {
+  readonly strand: Float64Array;
+  at: number;
+}
+
+function takeCounts(strand: Strand, from: Cursor, size: { rows: number; buckets: number }): Float64Array[] {
+  const counts = Array.from({ length: size.rows }, () => new Float64Array(size.buckets).fill(strand.even ?? 0));
+  if (strand.even !== undefined) return counts;
+  for (const [row, count] of counts.entries()) {
+    for (let i = 0; i < size.buckets; i++) {
+      count[i] = (from.strand[from.at++] ?? 0) + countBefore(counts, row, i);
     }
   }
+  return counts;
+}
+
+function takeQuantity(sizes: readonly number[], kind: WidePredictor, from: Cursor): Float64Array[] {
+  let before = 0;
+  return sizes.map((size) => {
+    const column = from.strand.slice(from.at, from.at + size);
+    from.at += size;
+    const first = before + (column[0] ?? 0);
+    restoreWide(column, { kind, count: column.length });
+    if (column.length > 0) before = first;
+    return column.map((value) => value + first);
+  });
 }
