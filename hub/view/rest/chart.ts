@@ -15,7 +15,7 @@ const points = 2000;
 /** Points of one series, so that writing it takes some milliseconds only; points over all series of an answer; series in it. */
 const mostEach = 200_000;
 const mostPoints = 1_000_000;
-const mostSeries = 512;
+const mostSeries = 2048;
 /** Points read at a time, and numbers written at a time. */
 const batch = 100_000;
 const slice = 20_000;
