@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "./clock.ts";
+import { openControl } from "./control.ts";
 import { openStore } from "./history/sqlite/store.ts";
 import { Ingest } from "./ingest.ts";
 import { inputs } from "./input/all.ts";
@@ -57,6 +58,8 @@ export async function start(parts: Parts): Promise<Hub> {
       trouble: (text) => live.notice("history", text),
     });
     undo.push(() => history.close());
+    const control = await openControl({ folder: settings.data, history, log });
+    undo.push(() => control.close());
     const sight: Sight = {
       live,
       history,

@@ -101,7 +101,15 @@ async function toCharts(page: Page): Promise<void> {
 function fillHistory(at: Place): void {
   const keys = readFileSync(join(top, "test/capture", h100, "nvml.txt"), "utf8").match(/GPU-[0-9a-f-]+/g) ?? [];
   const log = lineLog(() => {}, systemClock.now);
-  const store = openStore({ folder: at.data, clock: systemClock, log, keepDays: () => 15, trouble: () => {} });
+  const ever = Number.POSITIVE_INFINITY;
+  const store = openStore({
+    folder: at.data,
+    clock: systemClock,
+    log,
+    retention: () => ({ raw: ever, fiveMinutes: ever, hour: ever, day: ever }),
+    maxSize: () => ever,
+    trouble: () => {},
+  });
   const now = Date.now();
   for (let t = now - 24 * 3_600_000; t < now - 20_000; t += 20_000) {
     const hours = (t - now) / 3_600_000;
