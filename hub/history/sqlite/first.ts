@@ -51,8 +51,7 @@ export function convert(from: File, to: File, log: Log): void {
         });
         if (sheets.length === 0) continue;
         host.open.add(dayOf(window));
-        for (const row of sealer.window(host, window, { fresh: [merge(sheets)], gone: { raw: false, five: false } }))
-          rows.write(row);
+        rows.write(sealer.window(host, window, { fresh: [merge(sheets)], gone: { raw: false, five: false } }));
       }
       names.save(host);
     })();

@@ -2,7 +2,7 @@ import type { File } from "./file.ts";
 import type { Journal } from "./journal.ts";
 import type { Host, Names } from "./names.ts";
 import type { Recent } from "./recent.ts";
-import type { Row, Rows } from "./rows.ts";
+import type { Entry, Rows } from "./rows.ts";
 import { Room, type Run } from "./run.ts";
 import { type Gone, Sealer } from "./seal.ts";
 import { bucketOf, dayOf, groupOf, windowLength, windowsInDay } from "./span.ts";
@@ -37,7 +37,7 @@ interface Task {
 
 /** What a task comes to: rows, and what is known when they are written. */
 interface Work extends Task {
-  readonly rows: readonly Row[];
+  readonly rows: readonly Entry[];
   readonly runs: readonly Run[];
 }
 
@@ -202,14 +202,11 @@ export class Keeper {
 
   #commit(works: readonly Work[]): void {
     const { file, names, rows, recent } = this.#parts;
-    const all = works
-      .flatMap((work) => work.rows)
-      .sort((a, b) => (a.table === b.table ? a.key - b.key : a.table < b.table ? -1 : 1));
     const before = works.map(({ host }) => ({ host, first: host.first, last: host.last, open: [...host.open] }));
     try {
       file
         .transaction(() => {
-          for (const row of all) rows.write(row);
+          rows.write(works.flatMap((work) => work.rows));
           for (const work of works) this.#mark(work);
           for (const host of new Set(works.map((work) => work.host))) names.save(host);
         })

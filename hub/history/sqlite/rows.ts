@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import type { Log } from "../../log.ts";
 import { roomFor } from "./bucket.ts";
-import { putNumber, Reader } from "./bytes.ts";
+import { longest, putNumber, Reader } from "./bytes.ts";
 import {
   type BucketColumns,
   bucketColumns,
@@ -15,25 +15,23 @@ import {
 } from "./codec.ts";
 import type { File } from "./file.ts";
 import { columnId, type Sheet } from "./sheet.ts";
-import { bucketsInRow, rowKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
+import { bucketsInRow, groupSize, rowKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
 
 /** A table of rows: samples as they are, or one of the summaries. */
 export type Table = "raw" | Tier;
 export const tables: readonly Table[] = ["raw", ...tiers];
 
-/** A row, ready to be written. */
-export interface Row {
-  readonly table: Table;
-  readonly key: number;
-  readonly data: Uint8Array;
-}
-
-/** Names one row: a host's metric within a window (raw) or span (summaries). */
+/** Names what is held of one metric of one host: within a window (raw) or span (summaries). */
 export interface Place {
   readonly table: Table;
   readonly span: number;
   readonly host: number;
   readonly metric: number;
+}
+
+/** What is to be held in a place, instead of what is there. */
+export interface Entry extends Place {
+  readonly data: Uint8Array;
 }
 
 /** Samples of a host within a window: those of some metrics, and of some devices only where these are given. */
@@ -44,6 +42,8 @@ export interface Wanted {
   readonly devices?: ReadonlySet<number>;
 }
 
+/** Rows of summaries that are remembered: a day of one metric for a thousand hosts. */
+const remembered = 512;
 /** Damaged rows are told of until there were so many; one bad disk must not fill another. */
 const told = 20;
 
@@ -52,8 +52,9 @@ export class Rows {
   readonly #log: Log;
   readonly #get;
   readonly #put;
-  readonly #has;
   readonly #before;
+  /** Rows of summaries that were read last, by table and key: hosts of a group share them. */
+  readonly #recent = new Map<string, Map<number, Uint8Array>>();
   #damaged = 0;
 
   constructor(file: File, log: Log) {
@@ -69,11 +70,30 @@ export class Rows {
     this.#before = each((table) =>
       file.prepare(`SELECT id FROM ${table} WHERE id < ? ORDER BY id DESC LIMIT 1`).pluck(),
     );
-    this.#has = each((table) => file.prepare(`SELECT 1 FROM ${table} WHERE id = ?`).pluck());
   }
 
-  write({ table, key, data }: Row): void {
-    this.#put[table].run(key, data);
+  /** Writes entries, in the order of their keys; to be called within a transaction. */
+  write(entries: readonly Entry[]): void {
+    this.#recent.clear();
+    for (const table of tables) {
+      const rows = Map.groupBy(
+        entries.filter((entry) => entry.table === table),
+        keyOf,
+      );
+      for (const [key, group] of [...rows].sort(([a], [b]) => a - b)) {
+        const [only] = group;
+        if (table === "raw") this.#put.raw.run(key, only?.data);
+        else this.#put[table].run(key, this.#joined(table, key, group));
+      }
+    }
+  }
+
+  /** Sections of a row, those of some hosts replaced. */
+  #joined(table: Tier, key: number, group: readonly Entry[]): Uint8Array {
+    const held = this.#get[table].get(key) as Uint8Array | undefined;
+    const sections = held === undefined ? new Map<number, Uint8Array>() : sectionsOf(held);
+    for (const { host, data } of group) sections.set(host % groupSize, data);
+    return joined(sections);
   }
 
   /** The greatest key of a table that is less than `key`. */
@@ -81,8 +101,8 @@ export class Rows {
     return this.#before[table].get(key) as number | undefined;
   }
 
-  has({ table, span, host, metric }: Place): boolean {
-    return this.#has[table].get(rowKey(span, host, metric)) !== undefined;
+  has(place: Place): boolean {
+    return this.#data(place) !== undefined;
   }
 
   /** Times of the polls of a host within a window, Unix ms; undefined where nothing is held. */
@@ -139,10 +159,25 @@ export class Rows {
     });
   }
 
+  #data(place: Place): Uint8Array | undefined {
+    const { table, host } = place;
+    const key = keyOf(place);
+    if (table === "raw") return this.#get.raw.get(key) as Uint8Array | undefined;
+    const name = `${table} ${key}`;
+    let sections = this.#recent.get(name);
+    if (sections === undefined) {
+      const data = this.#get[table].get(key) as Uint8Array | undefined;
+      sections = data === undefined ? new Map() : sectionsOf(data);
+      if (this.#recent.size >= remembered) this.#recent.clear();
+      this.#recent.set(name, sections);
+    }
+    return sections.get(host % groupSize);
+  }
+
   #guard<T>(place: Place, read: (data: Uint8Array) => T): T | undefined {
     const { table, span, host, metric } = place;
     try {
-      const data = this.#get[table].get(rowKey(span, host, metric)) as Uint8Array | undefined;
+      const data = this.#data(place);
       return data === undefined ? undefined : read(data);
     } catch (error) {
       const corrupt = error instanceof Database.SqliteError && error.code.startsWith("SQLITE_CORRUPT");
@@ -155,6 +190,31 @@ export class Rows {
       return undefined;
     }
   }
+}
+
+/** Samples have a row for each host. Of summaries, which are small, hosts of a group share one: little is left empty in pages then. */
+function keyOf({ table, span, host, metric }: Place): number {
+  return rowKey(span, table === "raw" ? host : host - (host % groupSize), metric);
+}
+
+/** What each host of a group has in a row: its place in the group, a length, and that many bytes. */
+function sectionsOf(data: Uint8Array): Map<number, Uint8Array> {
+  const sections = new Map<number, Uint8Array>();
+  for (const reader = new Reader(data); !reader.done; ) sections.set(reader.byte(), reader.take(reader.number()));
+  return sections;
+}
+
+function joined(sections: ReadonlyMap<number, Uint8Array>): Uint8Array {
+  const length = [...sections.values()].reduce((sum, section) => sum + section.length + 1 + longest, 0);
+  const data = new Uint8Array(length);
+  let place = 0;
+  for (const [slot, section] of [...sections].sort(([a], [b]) => a - b)) {
+    data[place++] = slot;
+    place = putNumber(data, place, section.length);
+    data.set(section, place);
+    place += section.length;
+  }
+  return data.subarray(0, place);
 }
 
 export function timesData(times: Float64Array, window: number): Uint8Array {

@@ -1,8 +1,8 @@
 import { add, type Buckets, bucketsOf, byMetric, emptyBuckets, summarize } from "./bucket.ts";
 import type { Host, Metric, Names } from "./names.ts";
-import { bucketsData, type Row, type Rows, samplesData, timesData } from "./rows.ts";
+import { bucketsData, type Entry, type Rows, samplesData, timesData } from "./rows.ts";
 import { deviceOf, merge, metricOf, type Sheet } from "./sheet.ts";
-import { bucketOf, bucketsInRow, rowKey, spanOf, type Tier, timesRow, windowLength, windowsInDay } from "./span.ts";
+import { bucketOf, bucketsInRow, spanOf, type Tier, timesRow, windowLength, windowsInDay } from "./span.ts";
 
 /** What was let go of already, where late samples come. */
 export interface Gone {
@@ -29,13 +29,13 @@ export class Sealer {
    * Rows of a window, which replace those that are there and have taken what they held; nothing is written yet.
    * @param fresh what is new, oldest first
    */
-  window(host: Host, window: number, { fresh, gone }: { fresh: readonly Sheet[]; gone: Gone }): Row[] {
+  window(host: Host, window: number, { fresh, gone }: { fresh: readonly Sheet[]; gone: Gone }): Entry[] {
     const metrics = this.#names.metricIds();
     const held = gone.raw ? undefined : this.#rows.sheet({ host: host.id, window, metrics });
     const sheet = merge(held ? [held, ...fresh] : fresh);
     // Without its samples a window cannot be summed up anew.
     const whole = held !== undefined || !(gone.raw && this.#summed(host.id, window));
-    const rows: Row[] = gone.raw
+    const rows: Entry[] = gone.raw
       ? []
       : [this.#row("raw", { window, host, metric: timesRow }, timesData(sheet.times, window))];
     const places = bucketsOf(sheet.times, window * windowLength, bucketOf.five);
@@ -54,8 +54,8 @@ export class Sealer {
   }
 
   /** Rows of the hours of a day and of the day itself, from those of 5 minutes. */
-  day(host: Host, day: number): Row[] {
-    const rows: Row[] = [];
+  day(host: Host, day: number): Entry[] {
+    const rows: Entry[] = [];
     const start = day * bucketOf.day;
     for (const metric of this.#names.metrics()) {
       const hours: Series = new Map();
@@ -86,21 +86,23 @@ export class Sealer {
   }
 
   #row(
-    table: Row["table"],
+    table: Entry["table"],
     { window, host, metric }: { window: number; host: Host; metric: number },
     data: Uint8Array,
-  ): Row {
-    return { table, key: rowKey(window, host.id, metric), data };
+  ): Entry {
+    return { table, span: window, host: host.id, metric, data };
   }
 
   /** What came too late for the 5-minute summaries, added to the hours and the day. */
-  #late(five: Series, of: { host: Host; window: number; metric: Metric }): Row[] {
+  #late(five: Series, of: { host: Host; window: number; metric: Metric }): Entry[] {
     const hours = folded(five, bucketOf.hour / bucketOf.five, of.metric);
     const day = folded(hours, windowLength / bucketOf.hour, of.metric);
     const start = of.window * windowLength;
-    const row = (tier: Tier, series: Series): Row => ({
+    const row = (tier: Tier, series: Series): Entry => ({
       table: tier,
-      key: rowKey(spanOf(tier, start), of.host.id, of.metric.id),
+      span: spanOf(tier, start),
+      host: of.host.id,
+      metric: of.metric.id,
       data: dataOf(this.#added(tier, series, of)),
     });
     return [row("hour", hours), row("day", day)];
@@ -120,14 +122,14 @@ export class Sealer {
   }
 
   /** The row of a summary with other buckets, from a time on, in place of those that were there. */
-  #placed(tier: Tier, start: number, { fresh, host, metric }: { fresh: Series; host: Host; metric: Metric }): Row {
+  #placed(tier: Tier, start: number, { fresh, host, metric }: { fresh: Series; host: Host; metric: Metric }): Entry {
     const { series, first } = this.#held(tier, start, { host, metric });
     for (const [device, from] of fresh) {
       const to = series.get(device) ?? emptyBuckets(bucketsInRow);
       series.set(device, to);
       for (const name of ["count", "min", "max", "sum"] as const) to[name].set(from[name], first);
     }
-    return { table: tier, key: rowKey(spanOf(tier, start), host.id, metric.id), data: dataOf(series) };
+    return { table: tier, span: spanOf(tier, start), host: host.id, metric: metric.id, data: dataOf(series) };
   }
 
   #held(
