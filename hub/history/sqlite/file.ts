@@ -32,7 +32,7 @@ const schema = `
 `;
 
 /** Rows are from 50 bytes to 10 KB: with small pages little is left empty beside them. */
-const pageSize = 2048;
+const pageSize = 1024;
 
 /** Larger files are looked through only when the hub did not end properly: reading takes seconds for each GB. Bytes. */
 const quickly = 2 ** 28;
