@@ -73,12 +73,14 @@ async function fromHub(data: string, part: string): Promise<boolean> {
   try {
     await pipeline(answer, out);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ECONNRESET") throw error;
-    throw new Fault("backup_failed", "The hub ended before the copy was complete; try again.", { cause: error });
+    throw (error as NodeJS.ErrnoException).code === "ECONNRESET" ? cutShort(error) : error;
   }
   if (out.bytesWritten !== length) throw new Error(`${out.bytesWritten} bytes came instead of ${length}`);
   return true;
 }
+
+const cutShort = (cause: unknown): Fault =>
+  new Fault("backup_failed", "The hub ended before the copy was complete; try again.", { cause });
 
 /** The hub's answer, or undefined when none listens. */
 function ask(data: string): Promise<IncomingMessage | undefined> {
@@ -86,6 +88,7 @@ function ask(data: string): Promise<IncomingMessage | undefined> {
     const refused = (error: NodeJS.ErrnoException): void => {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED" || error.code === "ENOTDIR") done(undefined);
       else if (error.code === "EACCES") fail(foreign(data, error));
+      else if (error.code === "ECONNRESET") fail(cutShort(error));
       else fail(new Fault("backup_failed", `The hub does not answer: ${error.message}`, { cause: error }));
     };
     try {

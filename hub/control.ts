@@ -54,6 +54,9 @@ export async function openControl(to: Controlled): Promise<{ close(): Promise<vo
     serve(to, request, response)
       .catch((error: unknown) => {
         const fault = asFault(error);
+        if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") {
+          return to.log.info("whoever asked for a backup went away before it was sent");
+        }
         if (fault.code === "internal") to.log.error(`a backup failed: ${String((error as Error).stack)}`);
         refuse(response, fault);
       })
@@ -121,7 +124,8 @@ async function sendBackup({ folder, history, log }: Controlled, response: Server
     await pipeline(file.createReadStream(), response);
     log.info(`a backup of ${mega(size)} was taken`);
   } finally {
-    rmSync(path, { force: true });
+    // A copy that failed half-way has a journal of its own.
+    for (const left of [path, `${path}-journal`]) rmSync(left, { force: true });
   }
 }
 

@@ -133,11 +133,17 @@ async function pretend(answer: (response: ServerResponse) => void): Promise<void
   await new Promise<void>((done) => pretended.listen(join(at.data, "control", "socket"), done));
 }
 
-test("a hub that ends in the middle leaves no half copy", async () => {
-  await pretend((response) => {
-    response.writeHead(200, { "content-length": 1000 });
-    response.write("half", () => response.destroy());
-  });
+test.each([
+  ["before it answers", (response: ServerResponse) => void response.destroy()],
+  [
+    "in the middle of the copy",
+    (response: ServerResponse) => {
+      response.writeHead(200, { "content-length": 1000 });
+      response.write("half", () => response.destroy());
+    },
+  ],
+])("a hub that ends %s leaves no half copy", async (_, end) => {
+  await pretend(end);
   expect(await backup(join(out, "copy.db"))).toEqual({
     status: 1,
     output: expect.stringContaining("The hub ended before the copy was complete"),

@@ -10,9 +10,14 @@ const longest = 26;
 /** The digits of 00 to 99. */
 const pairs = Uint8Array.from({ length: 200 }, (_, i) => zero + (i % 2 === 0 ? Math.floor(i / 20) : (i >> 1) % 10));
 
+/** Bytes that are written into again and again: fresh pages of memory cost more than what is written into them. */
+let spare = Buffer.alloc(0);
+
 /** "[1,2.5,null]": numbers from `start` up to `end`; what is no finite number is null. */
 export function numbers(values: Float64Array, start = 0, end = values.length): Buffer {
-  const out = Buffer.allocUnsafe(2 + longest * (end - start));
+  const room = 2 + longest * (end - start);
+  if (spare.length < room) spare = Buffer.alloc(room);
+  const out = spare;
   let at = 0;
   out[at++] = 91;
   for (let i = start; i < end; i++) {
@@ -20,7 +25,7 @@ export function numbers(values: Float64Array, start = 0, end = values.length): B
     at = put(out, at, values[i] as number);
   }
   out[at++] = 93;
-  return out.subarray(0, at);
+  return Buffer.from(out.subarray(0, at));
 }
 
 function put(out: Buffer, at: number, value: number): number {
