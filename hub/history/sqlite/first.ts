@@ -7,7 +7,7 @@ import { Names } from "./names.ts";
 import { Rows } from "./rows.ts";
 import { Sealer } from "./seal.ts";
 import { columnId, merge, type Sheet } from "./sheet.ts";
-import { dayOf, windowLength, windowOf } from "./span.ts";
+import { dayOf, latest, windowLength, windowOf } from "./span.ts";
 
 interface DeviceRow {
   readonly id: number;
@@ -29,7 +29,8 @@ export function convert(from: File, to: File, log: Log): void {
     ]),
   );
   const devices = from.prepare("SELECT id, host, level, key, idx FROM device ORDER BY id").all() as DeviceRow[];
-  const extent = from.prepare("SELECT min(t), max(t) FROM poll WHERE device = ?").raw();
+  const extent = from.prepare(`SELECT min(t), max(t) FROM poll WHERE device = ? AND t < ${latest}`).raw();
+  const next = from.prepare(`SELECT min(t) FROM poll WHERE device = ? AND t >= ? AND t < ${latest}`).pluck();
   const polls = from.prepare("SELECT t, layout, v FROM poll WHERE device = ? AND t >= ? AND t < ? ORDER BY t").raw();
   for (const [hostName, own] of Map.groupBy(devices, ({ host }) => host)) {
     const extents = own.map(({ id }) => extent.get(id) as [number | null, number | null]);
@@ -49,7 +50,12 @@ export function convert(from: File, to: File, log: Log): void {
           const found = polls.all(id, ...range) as [number, number, Buffer][];
           return found.length > 0 ? [sheetOf(found, { device: names.device(host, level, key), layouts, names })] : [];
         });
-        if (sheets.length === 0) continue;
+        if (sheets.length === 0) {
+          // A clock that was wrong for a while leaves gaps of centuries.
+          const times = own.map(({ id }) => (next.get(id, range[0]) as number | null) ?? Number.POSITIVE_INFINITY);
+          window = Math.min(windowOf(Math.min(...times)), host.last + 1) - 1;
+          continue;
+        }
         host.open.add(dayOf(window));
         for (const row of sealer.window(host, window, { fresh: [merge(sheets)], gone: { raw: false, five: false } }))
           rows.write(row);
@@ -83,7 +89,7 @@ const little = endianness() === "LE";
 function doubles(bytes: Buffer): Float64Array {
   const held = Buffer.from(bytes);
   if (!little) held.swap64();
-  const out = new Float64Array(bytes.length / 8);
+  const out = new Float64Array(Math.floor(bytes.length / 8));
   new Uint8Array(out.buffer).set(held.subarray(0, out.byteLength));
   return out;
 }

@@ -73,7 +73,7 @@ export class Rows {
   }
 
   write({ table, key, data }: Row): void {
-    this.#put[table].run(key, data);
+    this.#put[table].run(key, veiled(data.slice(), { table, key }));
   }
 
   /** The greatest key of a table that is less than `key`. */
@@ -141,9 +141,10 @@ export class Rows {
 
   #guard<T>(place: Place, read: (data: Uint8Array) => T): T | undefined {
     const { table, span, host, metric } = place;
+    const key = rowKey(span, host, metric);
     try {
-      const data = this.#get[table].get(rowKey(span, host, metric)) as Uint8Array | undefined;
-      return data === undefined ? undefined : read(data);
+      const data = this.#get[table].get(key) as Uint8Array | undefined;
+      return data === undefined ? undefined : read(veiled(data, { table, key }));
     } catch (error) {
       const corrupt = error instanceof Database.SqliteError && error.code.startsWith("SQLITE_CORRUPT");
       if (!corrupt && !(error instanceof CorruptBlock) && !(error instanceof RangeError)) throw error;
@@ -155,6 +156,16 @@ export class Rows {
       return undefined;
     }
   }
+}
+
+/**
+ * Mixes a row's key into its last bytes, which are under the checksum of its block, or back out of them: what a damaged
+ * page shows at the key of another series, or another time, is then not taken for that.
+ */
+function veiled(data: Uint8Array, { table, key }: { table: Table; key: number }): Uint8Array {
+  let veil = (key % 2 ** 32) ^ Math.imul(Math.floor(key / 2 ** 32) + 1, 0x9e3779b1) ^ (tables.indexOf(table) << 30);
+  for (let i = Math.max(0, data.length - 4); i < data.length; i++, veil >>>= 8) data[i] = (data[i] ?? 0) ^ (veil & 255);
+  return data;
 }
 
 export function timesData(times: Float64Array, window: number): Uint8Array {

@@ -96,7 +96,7 @@ class SqliteStore implements Store {
       gone: (window) => this.#retention.gone(window),
     });
     this.#query = new Query(names, rows, this.#recent);
-    this.#keeper.replay(this.#journal);
+    this.#keeper.replay(this.#journal, log);
     this.#caring = clock.after(care, () => this.#care());
   }
 
