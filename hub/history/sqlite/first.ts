@@ -31,6 +31,16 @@ export function convert(from: File, to: File, log: Log): void {
   const devices = from.prepare("SELECT id, host, level, key, idx FROM device ORDER BY id").all() as DeviceRow[];
   const extent = from.prepare(`SELECT min(t), max(t) FROM poll WHERE device = ? AND t < ${latest}`).raw();
   const next = from.prepare(`SELECT min(t) FROM poll WHERE device = ? AND t >= ? AND t < ${latest}`).pluck();
+  /** Those that hold something, oldest first: a clock that was wrong for a while leaves gaps of centuries. */
+  const windows = function* (own: readonly DeviceRow[]): Generator<number> {
+    for (let from = 0; ; ) {
+      const times = own.map(({ id }) => (next.get(id, from) as number | null) ?? Number.POSITIVE_INFINITY);
+      const window = windowOf(Math.min(...times));
+      if (!Number.isFinite(window)) return;
+      yield window;
+      from = (window + 1) * windowLength;
+    }
+  };
   const polls = from.prepare("SELECT t, layout, v FROM poll WHERE device = ? AND t >= ? AND t < ? ORDER BY t").raw();
   for (const [hostName, own] of Map.groupBy(devices, ({ host }) => host)) {
     const extents = own.map(({ id }) => extent.get(id) as [number | null, number | null]);
@@ -44,18 +54,12 @@ export function convert(from: File, to: File, log: Log): void {
         const last = extents[i]?.[1] ?? null;
         if (last !== null) Object.assign(names.device(host, level, key), { index: idx ?? undefined, last });
       }
-      for (let window = host.first; window <= host.last; window++) {
+      for (const window of windows(own)) {
         const range = [window * windowLength, (window + 1) * windowLength];
         const sheets = own.flatMap(({ id, level, key }): Sheet[] => {
           const found = polls.all(id, ...range) as [number, number, Buffer][];
           return found.length > 0 ? [sheetOf(found, { device: names.device(host, level, key), layouts, names })] : [];
         });
-        if (sheets.length === 0) {
-          // A clock that was wrong for a while leaves gaps of centuries.
-          const times = own.map(({ id }) => (next.get(id, range[0]) as number | null) ?? Number.POSITIVE_INFINITY);
-          window = Math.min(windowOf(Math.min(...times)), host.last + 1) - 1;
-          continue;
-        }
         host.open.add(dayOf(window));
         for (const row of sealer.window(host, window, { fresh: [merge(sheets)], gone: { raw: false, five: false } }))
           rows.write(row);

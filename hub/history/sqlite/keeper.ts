@@ -122,12 +122,12 @@ export class Keeper {
   /** Has the journal let go of what is in rows. */
   release(journal: Journal): void {
     if (!this.#written) return;
-    this.#written = false;
     let least = Number.POSITIVE_INFINITY;
     for (const { runs } of this.#parts.recent.all()) for (const run of runs) least = Math.min(least, run.segments[0]);
     // What is in a file that is still there must not be taken for new again.
     const first = journal.release(least);
     this.#sql.forget.run(Number.isFinite(first) ? first : Number.MAX_SAFE_INTEGER);
+    this.#written = false;
   }
 
   /** Lets the oldest runs go until the rest fits. @returns polls that are lost by that */
