@@ -3,6 +3,8 @@ import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { Fault } from "../../fault.ts";
 import type { Log } from "../../log.ts";
+import { moveAside } from "./aside.ts";
+import { CorruptBlock } from "./codec.ts";
 import { convert } from "./first.ts";
 
 export type File = Database.Database;
@@ -12,18 +14,23 @@ const application = 0x474f484d;
 const newest = 2;
 
 /**
- * host, device, metric: names, with the numbers they have in keys and rows (see names.ts). raw: the samples of one metric
+ * host, device, metric: names, with the numbers they have in keys and rows, and a checksum (see names.ts). raw: the samples of one metric
  * of one host within one window, and the times of its polls in a row of their own; five, hour, day: what those were
  * within 5 minutes, an hour, a day (see span.ts for keys, rows.ts for what is in a row). sealed: runs of the journal that
  * are in rows already.
  */
 const schema = `
-  CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first INTEGER, last INTEGER, open TEXT NOT NULL);
+  CREATE TABLE host (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first INTEGER, last INTEGER, open TEXT NOT NULL,
+    sum INTEGER NOT NULL
+  );
   CREATE TABLE device (
     id INTEGER PRIMARY KEY, host INTEGER NOT NULL, level TEXT NOT NULL, key TEXT NOT NULL, idx INTEGER,
-    last INTEGER NOT NULL, metrics TEXT NOT NULL, UNIQUE (host, level, key)
+    last INTEGER NOT NULL, metrics TEXT NOT NULL, sum INTEGER NOT NULL, UNIQUE (host, level, key)
   );
-  CREATE TABLE metric (id INTEGER PRIMARY KEY, level TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (level, name));
+  CREATE TABLE metric (
+    id INTEGER PRIMARY KEY, level TEXT NOT NULL, name TEXT NOT NULL, sum INTEGER NOT NULL, UNIQUE (level, name)
+  );
   CREATE TABLE raw (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
   CREATE TABLE five (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
   CREATE TABLE hour (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
@@ -93,12 +100,12 @@ function open(path: string, log: Log, check: (file: File) => void): File {
     file.pragma("synchronous = NORMAL");
     file.pragma("journal_size_limit = 67108864");
     file.pragma("cache_size = -16384");
-    file.pragma("wal_checkpoint(TRUNCATE)");
-    whole(file, path);
+    if (checkpointed(file)) whole(file, path);
     // After the change to WAL: a check before it leaves the file locked against checkpoints (SQLite 3.5x).
     if (size < quickly || !ended) sound(file);
     if (version === 0) create(file);
     if (version === 1) return upgraded(file, { path, log, check });
+    sameTables(file);
     check(file);
     return file;
   } catch (error) {
@@ -107,7 +114,19 @@ function open(path: string, log: Log, check: (file: File) => void): File {
   }
 }
 
+/** Whether the log is in the file; not where the disk is full, and it can stay where it is. */
+function checkpointed(file: File): boolean {
+  try {
+    file.pragma("wal_checkpoint(TRUNCATE)");
+    return true;
+  } catch (error) {
+    if (error instanceof Database.SqliteError && /^SQLITE_(FULL|IOERR_WRITE)/.test(error.code)) return false;
+    throw error;
+  }
+}
+
 function lock(path: string): File {
+  const before = statSync(path, { throwIfNoEntry: false })?.ino;
   const file = new Database(path, { timeout: 500 });
   try {
     // Both have an effect on a file only that is empty still.
@@ -116,6 +135,9 @@ function lock(path: string): File {
     // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
     file.pragma("locking_mode = EXCLUSIVE");
     file.exec("BEGIN EXCLUSIVE; COMMIT");
+    // Another hub has put a new file in its place while this one waited for the lock on the old one.
+    if (before !== undefined && statSync(path, { throwIfNoEntry: false })?.ino !== before)
+      throw new Database.SqliteError("the file was replaced", "SQLITE_BUSY");
     return file;
   } catch (error) {
     file.close();
@@ -140,7 +162,23 @@ function versionOf(file: File, path: string): number {
       `${path} was written by a newer version of the hub (its schema is ${version}, this version knows ${newest}); run that version, or set GOHM_DATA to another folder`,
     );
   }
+  if (!empty && version === 0) throw new Database.SqliteError("it has no version", "SQLITE_CORRUPT");
   return empty ? 0 : version;
+}
+
+/** Tables as they are written, in the order of their names. */
+export function tablesOf(file: File): string {
+  const found = file.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").pluck().all();
+  return (found as string[]).join(";\n");
+}
+
+/** A bit more or less in the name of a column would be told by no other check. */
+function sameTables(file: File): void {
+  const fresh = new Database(":memory:");
+  fresh.exec(schema);
+  const same = tablesOf(fresh) === tablesOf(file);
+  fresh.close();
+  if (!same) throw new Database.SqliteError("its tables are not those of its version", "SQLITE_CORRUPT");
 }
 
 /** The file has all the pages that it says it has. */
@@ -176,19 +214,23 @@ function upgraded(old: File, { path, log, check }: { path: string; log: Log; che
     file.pragma("synchronous = NORMAL");
     create(file);
     convert(old, file, log);
+    // Its log would be deleted when it is closed, when that name may belong to the new file.
+    old.pragma("journal_mode = DELETE");
   } catch (error) {
     file.close();
     rmSync(beside, { force: true });
     throw error;
   }
   file.close();
-  old.close();
+  // Before the lock on the old one ends: nobody else may begin with it.
   renameSync(beside, path);
+  old.close();
   return open(path, log, check);
 }
 
-const damaged = (error: unknown): boolean =>
-  error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
+export const damaged = (error: unknown): boolean =>
+  error instanceof CorruptBlock ||
+  (error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code));
 
 function refusal(error: unknown, folder: string): Fault {
   if (error instanceof Fault) return error;
@@ -200,18 +242,10 @@ function refusal(error: unknown, folder: string): Fault {
       { cause: error },
     );
   }
+  const way = /FULL|ENOSPC/.test(code) ? "make room on its disk" : "make it writable for this user";
   return new Fault(
     "data_folder_unusable",
-    `Cannot use the data folder ${resolve(folder)} (GOHM_DATA): ${message}; make it writable for this user or set GOHM_DATA to another folder`,
+    `Cannot use the data folder ${resolve(folder)} (GOHM_DATA): ${message}; ${way} or set GOHM_DATA to another folder`,
     { cause: error },
   );
-}
-
-/** The log of a database means nothing beside another file, so it goes along. */
-function moveAside(path: string): string {
-  const free = (n: number): string => (existsSync(`${path}.damaged-${n}`) ? free(n + 1) : `${path}.damaged-${n}`);
-  const aside = free(1);
-  renameSync(path, aside);
-  for (const tail of ["-wal", "-shm", "-journal"]) if (existsSync(path + tail)) renameSync(path + tail, aside + tail);
-  return aside;
 }

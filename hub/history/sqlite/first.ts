@@ -7,7 +7,7 @@ import { Names } from "./names.ts";
 import { Rows } from "./rows.ts";
 import { Sealer } from "./seal.ts";
 import { columnId, merge, type Sheet } from "./sheet.ts";
-import { dayOf, windowLength, windowOf } from "./span.ts";
+import { dayOf, latest, windowLength, windowOf } from "./span.ts";
 
 interface DeviceRow {
   readonly id: number;
@@ -29,7 +29,18 @@ export function convert(from: File, to: File, log: Log): void {
     ]),
   );
   const devices = from.prepare("SELECT id, host, level, key, idx FROM device ORDER BY id").all() as DeviceRow[];
-  const extent = from.prepare("SELECT min(t), max(t) FROM poll WHERE device = ?").raw();
+  const extent = from.prepare(`SELECT min(t), max(t) FROM poll WHERE device = ? AND t < ${latest}`).raw();
+  const next = from.prepare(`SELECT min(t) FROM poll WHERE device = ? AND t >= ? AND t < ${latest}`).pluck();
+  /** Those that hold something, oldest first: a clock that was wrong for a while leaves gaps of centuries. */
+  const windows = function* (own: readonly DeviceRow[]): Generator<number> {
+    for (let from = 0; ; ) {
+      const times = own.map(({ id }) => (next.get(id, from) as number | null) ?? Number.POSITIVE_INFINITY);
+      const window = windowOf(Math.min(...times));
+      if (!Number.isFinite(window)) return;
+      yield window;
+      from = (window + 1) * windowLength;
+    }
+  };
   const polls = from.prepare("SELECT t, layout, v FROM poll WHERE device = ? AND t >= ? AND t < ? ORDER BY t").raw();
   for (const [hostName, own] of Map.groupBy(devices, ({ host }) => host)) {
     const extents = own.map(({ id }) => extent.get(id) as [number | null, number | null]);
@@ -43,13 +54,12 @@ export function convert(from: File, to: File, log: Log): void {
         const last = extents[i]?.[1] ?? null;
         if (last !== null) Object.assign(names.device(host, level, key), { index: idx ?? undefined, last });
       }
-      for (let window = host.first; window <= host.last; window++) {
+      for (const window of windows(own)) {
         const range = [window * windowLength, (window + 1) * windowLength];
         const sheets = own.flatMap(({ id, level, key }): Sheet[] => {
           const found = polls.all(id, ...range) as [number, number, Buffer][];
           return found.length > 0 ? [sheetOf(found, { device: names.device(host, level, key), layouts, names })] : [];
         });
-        if (sheets.length === 0) continue;
         host.open.add(dayOf(window));
         rows.write(sealer.window(host, window, { fresh: [merge(sheets)], gone: { raw: false, five: false } }));
       }
@@ -82,7 +92,7 @@ const little = endianness() === "LE";
 function doubles(bytes: Buffer): Float64Array {
   const held = Buffer.from(bytes);
   if (!little) held.swap64();
-  const out = new Float64Array(bytes.length / 8);
+  const out = new Float64Array(Math.floor(bytes.length / 8));
   new Uint8Array(out.buffer).set(held.subarray(0, out.byteLength));
   return out;
 }

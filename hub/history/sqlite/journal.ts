@@ -1,7 +1,9 @@
-import { closeSync, fdatasync, openSync, readdirSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fdatasync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Level } from "../../../proto/catalog.ts";
+import type { Log } from "../../log.ts";
+import { moveAside } from "./aside.ts";
 import { putNumber, Reader } from "./bytes.ts";
 import type { Run } from "./run.ts";
 
@@ -11,13 +13,20 @@ export interface RunStart {
   readonly host: string;
   readonly window: number;
   readonly devices: readonly (readonly [level: Level, key: string, index: number | null])[];
-  /** Place in `devices`, and the metric's name. */
-  readonly columns: readonly (readonly [device: number, metric: string])[];
+  /** Place in `devices`, the metric's name, and what its values were multiplied by. */
+  readonly columns: readonly (readonly [device: number, metric: string, scale: number])[];
+}
+
+/** A row with the place that it has among the bytes of its run: where rows before it are missing, it means nothing. */
+export interface RowOf {
+  readonly run: number;
+  readonly place: number;
+  readonly bytes: Uint8Array;
 }
 
 export interface Replay {
   start(start: RunStart, segment: number): void;
-  row(run: number, row: Uint8Array, segment: number): void;
+  row(row: RowOf, segment: number): void;
 }
 
 /** First bytes of each file, with the version of what follows. */
@@ -28,12 +37,13 @@ const largest = 8 * 2 ** 20;
 const oldest = 30 * 60_000;
 /** What could not be written yet, at most; beyond it the samples are in memory only. Bytes. */
 const waiting = 32 * 2 ** 20;
-/** Length and checksum before each record. */
-const head = 8;
+/** Before each record: a mark by which the next one is found behind damage, its length, its checksum. */
+const mark = Buffer.from([0xf5, 0x47, 0x4a, 0xfa]);
+const head = mark.length + 8;
 
 /**
  * What is not sealed yet, in files beside the database: one record for each write, of rows and of the runs they belong
- * to. A record that was cut short by the end of the process, or of the power, ends its file.
+ * to. A record that is damaged, or was cut short by the end of the power, costs what is in it and what builds on that.
  */
 export class Journal {
   readonly #folder: string;
@@ -67,9 +77,11 @@ export class Journal {
     this.#place += text.copy(this.#batch, this.#place);
   }
 
+  /** @param row the newest row of the run, or all of them */
   row(run: Run, row: Uint8Array): void {
-    this.#room(row.length + 20);
+    this.#room(row.length + 30);
     this.#place = putNumber(this.#batch, this.#place, run.id);
+    this.#place = putNumber(this.#batch, this.#place, run.length - row.length);
     this.#place = putNumber(this.#batch, this.#place, row.length);
     this.#batch.set(row, this.#place);
     this.#place += row.length;
@@ -84,11 +96,11 @@ export class Journal {
     if (!this.waiting) return;
     const file = this.#open();
     const record = this.#batch.subarray(0, this.#place);
-    record.writeUInt32LE(this.#place - head, 0);
-    record.writeUInt32LE(crc32(record.subarray(head)), 4);
+    mark.copy(record);
+    record.writeUInt32LE(this.#place - head, mark.length);
+    record.writeUInt32LE(crc32(record.subarray(head)), mark.length + 4);
     // At its place, not at the end: what an attempt before left there half written is written over.
-    for (let done = 0; done < record.length; )
-      done += writeSync(file.fd, record, done, record.length - done, file.length + done);
+    put(file.fd, record, file.length);
     file.length += record.length;
     for (const run of this.#runs) {
       run.segments = [run.segments[0] || file.number, file.number];
@@ -112,30 +124,33 @@ export class Journal {
     fdatasync(this.#file.fd, () => {});
   }
 
-  /** Deletes files that nothing unsealed is in. @param least the first that is needed */
-  release(least: number): void {
-    const gone = this.#files.filter((number) => number < least && number !== this.#file?.number);
-    for (const number of gone) unlinkSync(this.#path(number));
-    if (gone.length > 0) this.#files = this.#files.filter((number) => !gone.includes(number));
+  /** Deletes files that nothing unsealed is in. @param least the first that is needed @returns the first that is left */
+  release(least: number): number {
+    const end = Math.min(least, this.#file?.number ?? least);
+    for (const number of this.#files.filter((one) => one < end)) {
+      // One that somebody else deleted is gone all the same.
+      rmSync(this.#path(number), { force: true });
+      this.#files = this.#files.filter((one) => one !== number);
+    }
+    return end;
   }
 
   /** Everything that was written and not deleted, oldest first. To be called before the first write. */
-  replay(to: Replay): void {
-    for (const number of this.#files) {
-      const bytes = readFileSync(this.#path(number));
-      if (!bytes.subarray(0, magic.length).equals(magic)) continue;
-      for (let at = magic.length; at + head <= bytes.length; ) {
-        const end = at + head + bytes.readUInt32LE(at);
-        const payload = bytes.subarray(at + head, end);
-        if (end > bytes.length || crc32(payload) !== bytes.readUInt32LE(at + 4)) break;
-        entries(payload, to, number);
-        at = end;
-      }
+  replay(to: Replay, log: Log): void {
+    for (const number of [...this.#files]) {
+      const path = this.#path(number);
+      const { found, lost, why } = this.#records(number, to);
+      if (lost === 0) continue;
+      const gap = "what was measured then, a second or some, shows as a gap";
+      if (found > 0) log.error(`${path} is damaged or cut short in ${lost} bytes (${why}): ${gap}`);
+      else log.error(`${path} cannot be read (${why}); it was moved to ${moveAside(path)}, and ${gap}`);
+      if (found === 0) this.#files = this.#files.filter((one) => one !== number);
     }
   }
 
   bytes(): number {
-    return this.#files.reduce((sum, number) => sum + statSync(this.#path(number)).size, 0);
+    const size = (number: number): number => statSync(this.#path(number), { throwIfNoEntry: false })?.size ?? 0;
+    return this.#files.reduce((sum, number) => sum + size(number), 0);
   }
 
   /** @param empty nothing of it is needed any more */
@@ -152,7 +167,7 @@ export class Journal {
     const number = this.#next;
     const fd = openSync(this.#path(number), "w", 0o640);
     try {
-      writeSync(fd, magic);
+      put(fd, magic, 0);
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -163,6 +178,32 @@ export class Journal {
     if (before !== undefined) fdatasync(before, () => closeSync(before));
     this.#file = { fd, number, length: magic.length, since: this.#now() };
     return this.#file;
+  }
+
+  /** Hands on every whole record of a file. @returns records found, bytes that belong to none, and what is wrong with them */
+  #records(number: number, to: Replay): { found: number; lost: number; why: string } {
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(this.#path(number));
+    } catch (error) {
+      return { found: 0, lost: Number.POSITIVE_INFINITY, why: (error as Error).message };
+    }
+    let found = 0;
+    let lost = 0;
+    for (let at = bytes.subarray(0, magic.length).equals(magic) ? magic.length : 0; at < bytes.length; ) {
+      const payload = recordAt(bytes, at);
+      if (payload) {
+        entries(payload, to, number);
+        found++;
+        at += head + payload.length;
+      } else {
+        const next = bytes.indexOf(mark, at + 1);
+        const end = next < 0 ? bytes.length : next;
+        lost += end - at;
+        at = end;
+      }
+    }
+    return { found, lost, why: "no record with a right checksum" };
   }
 
   #room(bytes: number): void {
@@ -183,17 +224,31 @@ export class Journal {
   }
 }
 
+/** Writes all of some bytes; a disk that gets full takes a part of them first. */
+function put(fd: number, bytes: Uint8Array, place: number): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, place + done);
+}
+
 function numbers(folder: string): number[] {
   const found = readdirSync(folder).map((file) => Number(name.exec(file)?.[1] ?? Number.NaN));
   return found.filter((number) => number > 0).sort((a, b) => a - b);
+}
+
+/** What the record that begins at a place holds, where one does. */
+function recordAt(bytes: Buffer, at: number): Uint8Array | undefined {
+  if (at + head > bytes.length || !bytes.subarray(at, at + mark.length).equals(mark)) return undefined;
+  const end = at + head + bytes.readUInt32LE(at + mark.length);
+  const payload = bytes.subarray(at + head, end);
+  return end <= bytes.length && crc32(payload) === bytes.readUInt32LE(at + mark.length + 4) ? payload : undefined;
 }
 
 function entries(payload: Uint8Array, to: Replay, segment: number): void {
   const reader = new Reader(payload);
   while (!reader.done) {
     const run = reader.number();
+    const place = run > 0 ? reader.number() : 0;
     const bytes = reader.take(reader.number());
-    if (run > 0) to.row(run, bytes, segment);
+    if (run > 0) to.row({ run, place, bytes }, segment);
     else to.start(JSON.parse(Buffer.from(bytes).toString()) as RunStart, segment);
   }
 }

@@ -1,5 +1,6 @@
+import type { Log } from "../../log.ts";
 import type { File } from "./file.ts";
-import type { Journal } from "./journal.ts";
+import type { Journal, Replay } from "./journal.ts";
 import type { Host, Names } from "./names.ts";
 import type { Recent } from "./recent.ts";
 import type { Entry, Rows } from "./rows.ts";
@@ -14,6 +15,8 @@ const pace = 60_000;
 const spread = 45 * 60_000;
 /** Late samples of a window are waited for until none came for this long. */
 const quiet = 60_000;
+/** A window is sealed before it is over when nothing came for this long: its host's clock, or the hub's, was ahead. */
+const left = windowLength;
 /** Polls of a window, and runs, beyond which it is sealed before it is over. */
 const mostRows = 8192;
 const mostRuns = 32;
@@ -63,25 +66,32 @@ export class Keeper {
   }
 
   /** Takes back what the journal holds and no row does. */
-  replay(journal: Journal): void {
+  replay(journal: Journal, log: Log): void {
     const sealed = new Set(this.#sql.all.all() as number[]);
     for (const id of sealed) this.#parts.recent.beyond(id);
     const runs = new Map<number, Run>();
-    journal.replay({
+    let lost = 0;
+    const to: Replay = {
       start: (start, segment) => {
         this.#parts.recent.beyond(start.run);
         if (sealed.has(start.run) || runs.has(start.run)) return;
-        const run = this.#parts.recent.replay(start);
+        const run = this.#parts.recent.replay(start, this.#parts.now());
         run.segments = [segment, segment];
         runs.set(run.id, run);
       },
-      row: (id, row, segment) => {
+      row: ({ run: id, place, bytes }, segment) => {
+        this.#parts.recent.beyond(id);
+        if (sealed.has(id)) return;
         const run = runs.get(id);
-        if (run === undefined) return;
-        run.replay(row);
+        // What it differs from is missing: as it stands it would tell something else.
+        if (run?.length !== place) return void lost++;
+        run.replay(bytes);
         run.segments = [run.segments[0], segment];
       },
-    });
+    };
+    journal.replay(to, log);
+    if (lost > 0)
+      log.error(`${lost} polls cannot be read from the journal of the history, as what came before is missing`);
     for (const run of runs.values()) {
       if (run.rows === 0) this.#parts.recent.drop(run.host, run.window, [run]);
       for (const { device, metric } of run.columns) device.metrics.add(metric.name);
@@ -112,11 +122,12 @@ export class Keeper {
   /** Has the journal let go of what is in rows. */
   release(journal: Journal): void {
     if (!this.#written) return;
-    this.#written = false;
     let least = Number.POSITIVE_INFINITY;
     for (const { runs } of this.#parts.recent.all()) for (const run of runs) least = Math.min(least, run.segments[0]);
-    journal.release(least);
-    this.#sql.forget.run(Number.isFinite(least) ? least : Number.MAX_SAFE_INTEGER);
+    // What is in a file that is still there must not be taken for new again.
+    const first = journal.release(least);
+    this.#sql.forget.run(Number.isFinite(first) ? first : Number.MAX_SAFE_INTEGER);
+    this.#written = false;
   }
 
   /** Lets the oldest runs go until the rest fits. @returns polls that are lost by that */
@@ -144,7 +155,9 @@ export class Keeper {
       const rows = runs.reduce((sum, run) => sum + run.rows, 0);
       if (rows > mostRows || runs.length > mostRuns) return true;
       const over = (window + 1) * windowLength + grace + step * groupOf(host.id);
-      return now >= over && now >= touched + quiet;
+      // Either way: a clock that was put back must not leave a window waiting.
+      const still = Math.abs(now - touched);
+      return still >= left || (now >= over && still >= quiet);
     });
   }
 

@@ -1,6 +1,8 @@
+import { crc32 } from "node:zlib";
 import type { Level } from "../../../proto/catalog.ts";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { type Known, kept } from "../store.ts";
+import { CorruptBlock } from "./codec.ts";
 import type { File } from "./file.ts";
 import { mostHosts, mostMetrics, timesRow } from "./span.ts";
 
@@ -60,11 +62,11 @@ export class Names {
   constructor(file: File) {
     this.#file = file;
     this.#sql = {
-      host: file.prepare("INSERT OR REPLACE INTO host (id, name, first, last, open) VALUES (?, ?, ?, ?, ?)"),
+      host: file.prepare("INSERT OR REPLACE INTO host (id, name, first, last, open, sum) VALUES (?, ?, ?, ?, ?, ?)"),
       device: file.prepare(
-        "INSERT OR REPLACE INTO device (id, host, level, key, idx, last, metrics) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO device (id, host, level, key, idx, last, metrics, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       ),
-      metric: file.prepare("INSERT OR IGNORE INTO metric (id, level, name) VALUES (?, ?, ?)"),
+      metric: file.prepare("INSERT OR IGNORE INTO metric (id, level, name, sum) VALUES (?, ?, ?, ?)"),
       forgetDevice: file.prepare("DELETE FROM device WHERE id = ?"),
     };
     this.#load();
@@ -154,12 +156,13 @@ export class Names {
 
   /** Writes a host with its devices, and every metric; to be called within the transaction that writes its rows. */
   save(host: Host): void {
-    for (const { id, level, name } of this.#metrics.values()) this.#sql.metric.run(id, level, name);
+    for (const { id, level, name } of this.#metrics.values()) this.#sql.metric.run(summed([id, level, name]));
     const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
-    this.#sql.host.run(host.id, host.name, finite(host.first), finite(host.last), [...host.open].join(" "));
+    const { first, last, open } = host;
+    this.#sql.host.run(summed([host.id, host.name, finite(first), finite(last), [...open].join(" ")]));
     for (const { id, level, key, index, last, metrics } of host.devices.values()) {
       if (metrics.size === 0) continue;
-      this.#sql.device.run(id, host.id, level, key, index ?? null, last, [...metrics].join("\n"));
+      this.#sql.device.run(summed([id, host.id, level, key, index ?? null, last, [...metrics].join("\n")]));
     }
   }
 
@@ -183,14 +186,14 @@ export class Names {
   }
 
   #load(): void {
-    const rows = (sql: string): unknown[] => this.#file.prepare(sql).all();
-    for (const row of rows("SELECT id, level, name FROM metric ORDER BY id")) {
+    const rows = (sql: string): unknown[] => this.#file.prepare(sql).all().map(sound);
+    for (const row of rows("SELECT id, level, name, sum FROM metric ORDER BY id")) {
       const { id, level, name } = row as { id: number; level: Level; name: string };
       this.#keep(id, level, name);
       this.#nextMetric = id + 1;
     }
     const byId = new Map<number, Host>();
-    for (const row of rows("SELECT id, name, first, last, open FROM host ORDER BY id")) {
+    for (const row of rows("SELECT id, name, first, last, open, sum FROM host ORDER BY id")) {
       const { id, name, first, last, open } = row as HostRow;
       const host = {
         id,
@@ -204,7 +207,7 @@ export class Names {
       byId.set(id, host);
       this.#nextHost = id + 1;
     }
-    for (const row of rows("SELECT id, host, level, key, idx, last, metrics FROM device ORDER BY id")) {
+    for (const row of rows("SELECT id, host, level, key, idx, last, metrics, sum FROM device ORDER BY id")) {
       const held = row as { id: number; host: number; level: Level; key: string; idx: number | null } & {
         last: number;
         metrics: string;
@@ -223,4 +226,17 @@ export class Names {
       });
     }
   }
+}
+
+type Cell = string | number | null;
+
+/** A name that was changed on the disk would show one card's samples as another's. */
+const sumOf = (cells: readonly Cell[]): number => crc32(JSON.stringify(cells));
+const summed = (cells: readonly Cell[]): Cell[] => [...cells, sumOf(cells)];
+
+/** @throws CorruptBlock */
+function sound(row: unknown): unknown {
+  const { sum, ...cells } = row as Record<string, Cell>;
+  if (sum !== sumOf(Object.values(cells))) throw new CorruptBlock("a name does not match its checksum");
+  return row;
 }

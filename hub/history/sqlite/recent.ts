@@ -59,20 +59,22 @@ export class Recent implements Memory {
   }
 
   /** A run as the journal has it. */
-  replay(start: RunStart): Run {
+  replay(start: RunStart, now: number): Run {
     const host = this.#names.host(start.host);
     const devices = start.devices.map(([level, key]) => this.#names.device(host, level, key));
-    const columns = start.columns.flatMap(([place, name]): Column[] => {
+    const columns = start.columns.flatMap(([place, name, scale]): Column[] => {
       const device = devices[place];
-      return device ? [{ device, metric: this.#names.metric(device.level, name) }] : [];
+      return device ? [{ device, metric: this.#names.metric(device.level, name), scale }] : [];
     });
     const slots = devices.map((device, i): Slot => {
       const index = start.devices[i]?.[2] ?? undefined;
-      return { device, index, columns: new Int16Array(0) };
+      return { device, index, columns: new Int32Array(0) };
     });
     const run = new Run({ id: start.run, host, window: start.window, slots, columns });
     this.#next = Math.max(this.#next, run.id + 1);
-    this.#held(host, start.window).runs.push(run);
+    const held = this.#held(host, start.window);
+    held.runs.push(run);
+    held.touched = now;
     return run;
   }
 
@@ -122,7 +124,7 @@ function layout(
   const columns: Column[] = [];
   const slots = new Map<Device, Slot>();
   const slot = (device: Device, index: number | undefined): Slot => {
-    const held = slots.get(device) ?? { device, index, columns: new Int16Array(kept[device.level].length).fill(-1) };
+    const held = slots.get(device) ?? { device, index, columns: new Int32Array(kept[device.level].length).fill(-1) };
     slots.set(device, held);
     return held;
   };
@@ -131,7 +133,8 @@ function layout(
     if (metric === undefined || of.columns[place] !== -1) return;
     of.columns[place] = columns.length;
     of.device.metrics.add(metric.name);
-    columns.push({ device: of.device, metric: names.metric(of.device.level, metric.name) });
+    const named = names.metric(of.device.level, metric.name);
+    columns.push({ device: of.device, metric: named, scale: named.scale });
   };
   for (const { level, key, index, values } of devices) {
     const device = names.device(host, level, key);
@@ -155,6 +158,6 @@ export function startOf({ id, host, window, slots, columns }: Run): RunStart {
     host: host.name,
     window,
     devices: slots.map(({ device, index }) => [device.level, device.key, index ?? null]),
-    columns: columns.map(({ device, metric }) => [places.get(device) ?? 0, metric.name]),
+    columns: columns.map(({ device, metric, scale }) => [places.get(device) ?? 0, metric.name, scale]),
   };
 }

@@ -2,7 +2,17 @@ import type { File } from "./file.ts";
 import type { Names } from "./names.ts";
 import { type Table, tables } from "./rows.ts";
 import type { Gone } from "./seal.ts";
-import { dayOf, firstKey, spanOf, spanOfKey, windowOf, windowsInDay } from "./span.ts";
+import {
+  bucketOf,
+  bucketsInRow,
+  dayOf,
+  firstKey,
+  spanOf,
+  spanOfKey,
+  windowLength,
+  windowOf,
+  windowsInDay,
+} from "./span.ts";
 
 /** How long each kind of row is kept, in milliseconds, and how many bytes the file may have; Infinity for no limit. */
 export interface Limits {
@@ -20,6 +30,13 @@ interface Parts {
   readonly now: () => number;
 }
 
+/**
+ * A clock that is further ahead of the newest samples, or of itself a moment ago, is believed after it has gone on for
+ * an hour: a wrong date is put right by then, and must not have cost all history. Milliseconds.
+ */
+const jump = 24 * 3_600_000;
+const proof = 3_600_000;
+
 /** Rows that go in one step, and pages of the file that are given back: some milliseconds of work. */
 const rowsInStep = 400;
 const pagesInStep = 1000;
@@ -28,6 +45,9 @@ const pagesInStep = 1000;
 export class Retention {
   readonly #parts: Parts;
   readonly #sql;
+  /** The time by which samples get old, and since when the clock says another one. */
+  #time: number;
+  #ahead: number | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -37,7 +57,9 @@ export class Retention {
       hour: make("hour"),
       day: make("day"),
     });
-    const { file } = parts;
+    const { file, names, now } = parts;
+    const newest = Math.max(...[...names.hosts()].map(({ last }) => (last + 1) * windowLength));
+    this.#time = Number.isFinite(newest) ? newest : now();
     this.#sql = {
       first: each((table) => file.prepare(`SELECT min(id) FROM ${table}`).pluck()),
       drop: each((table) =>
@@ -51,7 +73,7 @@ export class Retention {
   /** What of a window is older than what is kept. */
   gone(window: number): Gone {
     const { raw, five } = this.#parts.limits();
-    const before = (kept: number): number => windowOf(Math.max(0, this.#parts.now() - kept));
+    const before = (kept: number): number => windowOf(Math.max(0, this.#now() - kept));
     // A day is summed up from all of its windows.
     return { raw: window < before(raw), five: dayOf(window) * windowsInDay < before(five) };
   }
@@ -59,14 +81,23 @@ export class Retention {
   /** Lets some rows go. @returns whether there is more to do */
   step(): boolean {
     const limits = this.#parts.limits();
-    const now = this.#parts.now();
+    const now = this.#now();
     let more = false;
     for (const table of tables) more = this.#drop(table, now - limits[table]) || more;
     if (this.#bytes() > limits.bytes) more = this.#crowded() || more;
-    const least = Math.min(...tables.map((table) => now - limits[table]));
+    // A device's number may be given again only when no row has it any more.
+    const least = Math.min(...tables.map((table) => startOf(table, now - limits[table])));
     if (least > 0) this.#parts.names.forget(least);
     this.#parts.file.pragma(`incremental_vacuum(${pagesInStep})`);
     return more || this.#read("freelist_count") > pagesInStep;
+  }
+
+  #now(): number {
+    const now = this.#parts.now();
+    if (now <= this.#time + jump) this.#ahead = undefined;
+    else this.#ahead ??= now;
+    if (this.#ahead === undefined || now >= this.#ahead + proof) this.#time = now;
+    return this.#time;
   }
 
   /** Rows of which the whole span is before a time. */
@@ -104,4 +135,11 @@ export class Retention {
   #read(pragma: string): number {
     return Number(this.#parts.file.pragma(pragma, { simple: true }));
   }
+}
+
+/** When the row of a time begins. */
+function startOf(table: Table, t: number): number {
+  if (!Number.isFinite(t)) return t;
+  if (table === "raw") return windowOf(t) * windowLength;
+  return spanOf(table, t) * bucketOf[table] * bucketsInRow;
 }

@@ -76,10 +76,8 @@ export class Rows {
   write(entries: readonly Entry[]): void {
     this.#recent.clear();
     for (const table of tables) {
-      const rows = Map.groupBy(
-        entries.filter((entry) => entry.table === table),
-        keyOf,
-      );
+      const veil = (entry: Entry): Entry => ({ ...entry, data: veiled(entry.data.slice(), entry) });
+      const rows = Map.groupBy(entries.filter((entry) => entry.table === table).map(veil), keyOf);
       for (const [key, group] of [...rows].sort(([a], [b]) => a - b)) {
         const [only] = group;
         if (table === "raw") this.#put.raw.run(key, only?.data);
@@ -91,7 +89,12 @@ export class Rows {
   /** Sections of a row, those of some hosts replaced. */
   #joined(table: Tier, key: number, group: readonly Entry[]): Uint8Array {
     const held = this.#get[table].get(key) as Uint8Array | undefined;
-    const sections = held === undefined ? new Map<number, Uint8Array>() : sectionsOf(held);
+    let sections = new Map<number, Uint8Array>();
+    try {
+      if (held !== undefined) sections = sectionsOf(held);
+    } catch (error) {
+      this.#log.error(`a row of the history (${table} ${key}) is damaged and begun anew: ${(error as Error).message}`);
+    }
     for (const { host, data } of group) sections.set(host % groupSize, data);
     return joined(sections);
   }
@@ -162,7 +165,10 @@ export class Rows {
   #data(place: Place): Uint8Array | undefined {
     const { table, host } = place;
     const key = keyOf(place);
-    if (table === "raw") return this.#get.raw.get(key) as Uint8Array | undefined;
+    if (table === "raw") {
+      const data = this.#get.raw.get(key) as Uint8Array | undefined;
+      return data && veiled(data, place);
+    }
     const name = `${table} ${key}`;
     let sections = this.#recent.get(name);
     if (sections === undefined) {
@@ -171,7 +177,8 @@ export class Rows {
       if (this.#recent.size >= remembered) this.#recent.clear();
       this.#recent.set(name, sections);
     }
-    return sections.get(host % groupSize);
+    const section = sections.get(host % groupSize);
+    return section && veiled(Uint8Array.from(section), place);
   }
 
   #guard<T>(place: Place, read: (data: Uint8Array) => T): T | undefined {
@@ -215,6 +222,17 @@ function joined(sections: ReadonlyMap<number, Uint8Array>): Uint8Array {
     place += section.length;
   }
   return data.subarray(0, place);
+}
+
+/**
+ * Mixes a place into the last bytes of what is held there, which are under the checksum of its block, or back out of them: what a damaged
+ * page shows at the key of another series, or another time, is then not taken for that.
+ */
+function veiled(data: Uint8Array, { table, span, host, metric }: Place): Uint8Array {
+  const key = rowKey(span, host, metric);
+  let veil = (key % 2 ** 32) ^ Math.imul(Math.floor(key / 2 ** 32) + 1, 0x9e3779b1) ^ (tables.indexOf(table) << 30);
+  for (let i = Math.max(0, data.length - 4); i < data.length; i++, veil >>>= 8) data[i] = (data[i] ?? 0) ^ (veil & 255);
+  return data;
 }
 
 export function timesData(times: Float64Array, window: number): Uint8Array {

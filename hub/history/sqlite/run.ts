@@ -7,13 +7,15 @@ import { columnId, type Sheet } from "./sheet.ts";
 export interface Column {
   readonly device: Device;
   readonly metric: Metric;
+  /** The metric's scale when the run was begun: another version of the hub may have another one. */
+  readonly scale: number;
 }
 
 /** A device as the polls of a run name it, with the column of each of its metrics, by place in `kept`; -1 for none. */
 export interface Slot {
   readonly device: Device;
   readonly index: number | undefined;
-  readonly columns: Int16Array;
+  readonly columns: Int32Array;
 }
 
 /** A value in a row: absent, a double as it is, or (from 2 on) how far a whole number is from the one before. */
@@ -100,7 +102,7 @@ export class Run {
     return true;
   }
 
-  /** Takes rows as the journal holds them; the run is frozen then, and what it took is looked at when it is read. */
+  /** Takes a row as the journal holds it; the run is frozen then, and what it took is looked at when it is read. */
   replay(row: Uint8Array): void {
     this.frozen = true;
     while (this.#bytes.length < this.length + row.length) this.#grow();
@@ -212,7 +214,7 @@ export class Run {
       return place + 1;
     }
     this.seen[c] = 1;
-    const scale = this.columns[c]?.metric.scale ?? 1;
+    const scale = this.columns[c]?.scale ?? 1;
     const scaled = scale === 1 ? value : Math.round(value * scale);
     if (scaled > -largest && scaled < largest && Number.isInteger(scaled) && scaled / scale === value) {
       const token = zigzag(scaled - (this.#base[c] ?? 0)) + whole;
@@ -273,7 +275,7 @@ class Filler {
     this.#width = columns.length;
     this.#out = out;
     this.seen = new Uint8Array(this.#width);
-    this.#scales = Float64Array.from(columns, ({ metric }) => metric.scale);
+    this.#scales = Float64Array.from(columns, ({ scale }) => scale);
     this.#now = new Float64Array(this.#width).fill(Number.NaN);
     this.#base = new Float64Array(this.#width);
     this.#since = new Int32Array(this.#width);

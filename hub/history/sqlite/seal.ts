@@ -33,17 +33,18 @@ export class Sealer {
     const metrics = this.#names.metricIds();
     const held = gone.raw ? undefined : this.#rows.sheet({ host: host.id, window, metrics });
     const sheet = merge(held ? [held, ...fresh] : fresh);
-    // Without its samples a window cannot be summed up anew.
-    const whole = held !== undefined || !(gone.raw && this.#summed(host.id, window));
-    const rows: Entry[] = gone.raw
-      ? []
-      : [this.#row("raw", { window, host, metric: timesRow }, timesData(sheet.times, window))];
+    // Without its samples, let go or damaged, a window cannot be summed up anew: what comes is added.
+    const whole = held !== undefined || !this.#summed(host, window);
+    const raw = !gone.raw && whole;
+    const rows: Entry[] = raw
+      ? [this.#row("raw", { window, host, metric: timesRow }, timesData(sheet.times, window))]
+      : [];
     const places = bucketsOf(sheet.times, window * windowLength, bucketOf.five);
     for (const [id, columns] of byMetric(sheet, { metricOf, deviceOf })) {
       const metric = this.#names.metricOf(id);
       if (metric === undefined) continue;
       const at = { window, host, metric: id };
-      if (!gone.raw) rows.push(this.#row("raw", at, samplesData(columns, sheet.times.length)));
+      if (raw) rows.push(this.#row("raw", at, samplesData(columns, sheet.times.length)));
       const five: Series = new Map();
       for (const [device, values] of columns)
         five.set(device, summarize(values, places, { length: bucketsInRow, of: metric }));
@@ -78,7 +79,8 @@ export class Sealer {
   }
 
   /** Whether samples of a window were summed up before. */
-  #summed(host: number, window: number): boolean {
+  #summed({ id: host, first, last }: Host, window: number): boolean {
+    if (window < first || window > last) return false;
     for (const metric of this.#names.metricIds()) {
       if (this.#rows.has({ table: "five", span: window, host, metric })) return true;
     }
@@ -121,13 +123,19 @@ export class Sealer {
     return series;
   }
 
-  /** The row of a summary with other buckets, from a time on, in place of those that were there. */
+  /**
+   * The row of a summary with other buckets, from a time on, in place of those that were there. One that tells of more
+   * samples stays: what it was made from is not there any more.
+   */
   #placed(tier: Tier, start: number, { fresh, host, metric }: { fresh: Series; host: Host; metric: Metric }): Entry {
     const { series, first } = this.#held(tier, start, { host, metric });
     for (const [device, from] of fresh) {
       const to = series.get(device) ?? emptyBuckets(bucketsInRow);
       series.set(device, to);
-      for (const name of ["count", "min", "max", "sum"] as const) to[name].set(from[name], first);
+      for (let i = 0; i < from.count.length; i++) {
+        if ((from.count[i] ?? 0) < (to.count[first + i] ?? 0)) continue;
+        for (const name of ["count", "min", "max", "sum"] as const) to[name][first + i] = from[name][i] ?? Number.NaN;
+      }
     }
     return { table: tier, span: spanOf(tier, start), host: host.id, metric: metric.id, data: dataOf(series) };
   }

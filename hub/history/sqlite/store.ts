@@ -1,36 +1,13 @@
 import type { Level } from "../../../proto/catalog.ts";
-import type { Clock } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
-import type { Log } from "../../log.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Known, Poll, Question, Store } from "../store.ts";
 import { backUp } from "./backup.ts";
-import { type File, fileBytes, openFile } from "./file.ts";
-import { Journal } from "./journal.ts";
-import { Keeper } from "./keeper.ts";
-import { Names } from "./names.ts";
-import { Query } from "./query.ts";
-import { Recent, startOf } from "./recent.ts";
-import { type Limits, Retention } from "./retention.ts";
-import { Rows } from "./rows.ts";
+import { assemble, type Engine, type Options, renewed } from "./engine.ts";
+import { damaged, fileBytes } from "./file.ts";
+import type { Query } from "./query.ts";
+import { startOf } from "./recent.ts";
 import type { Run } from "./run.ts";
 import { latest, windowOf } from "./span.ts";
-
-export interface Options {
-  readonly folder: string;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Milliseconds that samples and each kind of summary are kept; Infinity for ever. */
-  readonly retention: () => {
-    readonly raw: number;
-    readonly fiveMinutes: number;
-    readonly hour: number;
-    readonly day: number;
-  };
-  /** Bytes that the file may have; Infinity for no limit. */
-  readonly maxSize: () => number;
-  /** Told in words when nothing can be written, and with undefined when it can again. */
-  readonly trouble: (text: string | undefined) => void;
-}
 
 /** Samples gather for this long before they are written together. The contract allows a second. Milliseconds. */
 const gather = 800;
@@ -46,27 +23,19 @@ const spring = 600_000;
 /** Samples in memory while nothing can be written, at most. Bytes. */
 const room = 256 * 2 ** 20;
 
+export type { Options };
+
 /**
  * Opens the history in a folder.
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
 export function openStore(options: Options): Store {
-  let names: Names | undefined;
-  const file = openFile(options.folder, options, (opened) => {
-    names = new Names(opened);
-  });
-  return new SqliteStore(file, names ?? new Names(file), options);
+  return new SqliteStore(assemble(options), options);
 }
 
 class SqliteStore implements Store {
-  readonly #file: File;
-  readonly #names: Names;
   readonly #options: Options;
-  readonly #recent: Recent;
-  readonly #journal: Journal;
-  readonly #keeper: Keeper;
-  readonly #retention: Retention;
-  readonly #query: Query;
+  #engine: Engine;
   readonly #troubles = new Map<"journal" | "rows", string>();
   #writing: (() => void) | undefined;
   #caring: (() => void) | undefined;
@@ -74,56 +43,36 @@ class SqliteStore implements Store {
   #cleaned = 0;
   #closed = false;
 
-  constructor(file: File, names: Names, options: Options) {
-    const { folder, clock, log, retention, maxSize } = options;
-    this.#file = file;
-    this.#names = names;
+  constructor(engine: Engine, options: Options) {
+    this.#engine = engine;
     this.#options = options;
-    const rows = new Rows(file, log);
-    this.#recent = new Recent(names);
-    this.#journal = new Journal(folder, clock.now);
-    const limits = (): Limits => {
-      const { raw, fiveMinutes: five, hour, day } = retention();
-      return { raw, five, hour, day, bytes: maxSize() };
-    };
-    this.#retention = new Retention({ file, names, limits, now: clock.now });
-    this.#keeper = new Keeper({
-      file,
-      names,
-      rows,
-      recent: this.#recent,
-      now: clock.now,
-      gone: (window) => this.#retention.gone(window),
-    });
-    this.#query = new Query(names, rows, this.#recent);
-    this.#keeper.replay(this.#journal);
-    this.#caring = clock.after(care, () => this.#care());
+    this.#caring = options.clock.after(care, () => this.#care());
   }
 
   append(poll: Poll): void {
     checkTime(poll.at);
     const { clock } = this.#options;
-    const open = this.#recent.add(poll, windowOf(poll.at), clock.now());
-    if (open) this.#journal.row(open, open.from(open.rowStart));
+    const open = this.#engine.recent.add(poll, windowOf(poll.at), clock.now());
+    if (open) this.#engine.journal.row(open, open.from(open.rowStart));
     else {
       // Names are looked at where they are new: an open run has seen those it takes.
       checkNames(poll);
       if (!poll.devices.some(({ values }) => some(values))) return;
-      this.#begin(this.#recent.begin(poll, windowOf(poll.at), clock.now()));
+      this.#begin(this.#engine.recent.begin(poll, windowOf(poll.at), clock.now()));
     }
     this.#writing ??= clock.after(gather, () => this.#write());
   }
 
   read<A extends Aggregate>(question: Question<A>): Promise<readonly Columns<A>[]> {
-    return this.#query.read(question);
+    return this.#ask((query) => query.read(question));
   }
 
   fold(question: GroupQuestion): Promise<readonly GroupColumns[]> {
-    return this.#query.fold(question);
+    return this.#ask((query) => query.fold(question));
   }
 
   known(host?: string): readonly Known[] {
-    return this.#names.known(host);
+    return this.#engine.names.known(host);
   }
 
   flush(): void {
@@ -135,39 +84,40 @@ class SqliteStore implements Store {
   }
 
   async backup(path: string): Promise<void> {
-    await backUp(this.#file, path, async () => {
+    await backUp(this.#engine.file, path, async () => {
       this.#write();
-      await this.#keeper.sealAll();
+      await this.#engine.keeper.sealAll();
     });
   }
 
   bytes(): number {
-    return fileBytes(this.#options.folder) + this.#journal.bytes();
+    return fileBytes(this.#options.folder) + this.#engine.journal.bytes();
   }
 
   close(): void {
     this.#closed = true;
     this.#writing?.();
     this.#caring?.();
-    this.#try("journal", () => this.#journal.write());
-    const sealed = this.#try("rows", () => this.#keeper.sealNow());
-    if (!sealed && this.#journal.waiting) {
+    this.#try("journal", () => this.#engine.journal.write());
+    const sealed = this.#try("rows", () => this.#engine.keeper.sealNow());
+    if (!sealed && this.#engine.journal.waiting) {
       this.#options.log.error("what was measured last could not be written and is lost");
     }
-    this.#file.close();
-    this.#journal.close(sealed);
+    this.#engine.file.close();
+    this.#engine.journal.close(sealed);
   }
 
   #begin(run: Run): void {
-    this.#journal.start(startOf(run));
-    this.#journal.row(run, run.from(0));
+    this.#engine.journal.start(startOf(run));
+    this.#engine.journal.row(run, run.from(0));
   }
 
   #write(): void {
     this.#writing?.();
     this.#writing = undefined;
-    if (this.#try("journal", () => this.#journal.write())) return;
-    if (this.#journal.overflow()) for (const { runs } of this.#recent.all()) for (const run of runs) run.frozen = true;
+    if (this.#try("journal", () => this.#engine.journal.write())) return;
+    if (this.#engine.journal.overflow())
+      for (const { runs } of this.#engine.recent.all()) for (const run of runs) run.frozen = true;
     this.#shed();
     this.#writing = this.#options.clock.after(again, () => this.#write());
   }
@@ -176,8 +126,8 @@ class SqliteStore implements Store {
   #care(): void {
     this.#caring = undefined;
     if (this.#closed) return;
-    this.#journal.sync();
-    void this.#keeper.tend().then(
+    this.#engine.journal.sync();
+    void this.#engine.keeper.tend().then(
       () => this.#tended(undefined),
       (error: unknown) => this.#tended(error),
     );
@@ -188,19 +138,44 @@ class SqliteStore implements Store {
     const { clock } = this.#options;
     let more = false;
     this.#try("rows", () => {
-      if (error !== undefined) throw error;
-      this.#keeper.release(this.#journal);
-      if (Math.abs(clock.now() - this.#cleaned) < spring) return;
-      more = this.#retention.step();
-      if (!more) this.#cleaned = clock.now();
+      try {
+        if (error !== undefined) throw error;
+        more = this.#tidied();
+      } catch (reason) {
+        if (!damaged(reason) && this.#engine.file.open) throw reason;
+        this.#engine = renewed(this.#engine, this.#options, reason);
+      }
     });
+    if (this.#troubles.has("rows")) this.#shed();
     const wait = more || this.#troubles.has("rows") ? again : care;
     this.#caring ??= clock.after(wait, () => this.#care());
   }
 
+  /** Lets go of what is in rows or old. @returns whether there is more to do */
+  #tidied(): boolean {
+    const { keeper, journal, retention } = this.#engine;
+    const now = this.#options.clock.now();
+    keeper.release(journal);
+    if (Math.abs(now - this.#cleaned) < spring) return false;
+    const more = retention.step();
+    if (!more) this.#cleaned = now;
+    return more;
+  }
+
+  /** A question that was under way when the file was replaced is answered from the new one. */
+  async #ask<T>(question: (query: Query) => Promise<T>): Promise<T> {
+    const { query } = this.#engine;
+    try {
+      return await question(query);
+    } catch (error) {
+      if (query === this.#engine.query) throw error;
+      return this.#ask(question);
+    }
+  }
+
   /** Lets the oldest samples go where memory holds too many because nothing can be written. */
   #shed(): void {
-    this.#lost += this.#keeper.shed(room);
+    this.#lost += this.#engine.keeper.shed(room);
   }
 
   /** Does what may fail for want of space or rights, and tells when that begins and ends. */
