@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { Fault } from "../../fault.ts";
-import type { File } from "./file.ts";
+import type { File } from "./database.ts";
 
 /**
  * Copies a database into a new file while it is in use.

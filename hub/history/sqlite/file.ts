@@ -5,9 +5,8 @@ import { Fault } from "../../fault.ts";
 import type { Log } from "../../log.ts";
 import { moveAside } from "./aside.ts";
 import { CorruptBlock } from "./codec.ts";
+import type { File } from "./database.ts";
 import { convert } from "./first.ts";
-
-export type File = Database.Database;
 
 /** "GOHM" in ASCII, so that a file of another program is told apart. */
 const application = 0x474f484d;

@@ -2,7 +2,7 @@
 import { endianness } from "node:os";
 import type { Level } from "../../../proto/catalog.ts";
 import type { Log } from "../../log.ts";
-import type { File } from "./file.ts";
+import type { File } from "./database.ts";
 import { Names } from "./names.ts";
 import { Rows } from "./rows.ts";
 import { Sealer } from "./seal.ts";

@@ -1,5 +1,5 @@
 import type { Log } from "../../log.ts";
-import type { File } from "./file.ts";
+import type { File } from "./database.ts";
 import type { Journal, Replay } from "./journal.ts";
 import type { Host, Names } from "./names.ts";
 import type { Recent } from "./recent.ts";

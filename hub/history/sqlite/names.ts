@@ -3,7 +3,7 @@ import type { Level } from "../../../proto/catalog.ts";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { type Known, kept } from "../store.ts";
 import { CorruptBlock } from "./codec.ts";
-import type { File } from "./file.ts";
+import type { File } from "./database.ts";
 import { mostHosts, mostMetrics, timesRow } from "./span.ts";
 
 export interface Host {

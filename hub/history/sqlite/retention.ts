@@ -1,4 +1,4 @@
-import type { File } from "./file.ts";
+import type { File } from "./database.ts";
 import type { Names } from "./names.ts";
 import { type Table, tables } from "./rows.ts";
 import type { Gone } from "./seal.ts";

@@ -13,7 +13,7 @@ import {
   open,
   openBuckets,
 } from "./codec.ts";
-import type { File } from "./file.ts";
+import type { File } from "./database.ts";
 import { columnId, type Sheet } from "./sheet.ts";
 import { bucketsInRow, groupSize, rowKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
 
