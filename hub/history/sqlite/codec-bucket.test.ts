@@ -64,7 +64,7 @@ test("buckets of gauges and counters come back as they were", () => {
     fc.property(series, (made) => {
       expect(decode(encodeBuckets(made, made[0]?.count.length ?? 0))).toEqual(made.map(plain));
     }),
-    { numRuns: 300 },
+    { numRuns: 300, endOnFailure: true },
   );
 });
 
@@ -77,7 +77,7 @@ test("columns that are no summary of anything come back as they were", () => {
       const made = { count: column(0), min: column(1), max: column(2), sum: column(3) };
       expect(decode(encodeBuckets([made], rows.length))).toEqual([plain(made)]);
     }),
-    { numRuns: 500 },
+    { numRuns: 500, endOnFailure: true },
   );
 });
 

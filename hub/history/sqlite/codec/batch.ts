@@ -4,15 +4,13 @@ import {
   type Encoder,
   encoderOf,
   encoderOfStandard,
+  LEAST_STATE,
   sharesBits,
   sharesOf,
   standardCost,
   writeShares,
 } from "./table.ts";
 import { CLASS, CLASSES, RAW, TOKENS, tokenOf, tokenOf32 } from "./token.ts";
-
-/** The coder's state is from 2^15 to 2^31 - 1: 16 bits leave it, or come to it, at a time. */
-export const LEAST_STATE = 1 << 15;
 
 /** With more residuals than this, tables of their own always pay. */
 const FEW = 4096;

@@ -45,6 +45,14 @@ export class ByteWriter {
     if (more !== 0) this.whole(Math.floor(size / 64));
   }
 
+  /** A whole number from 1 to 2^53 that is often a power of two: a byte with how many twos it holds, and what is left. */
+  unit(value: number): void {
+    const twos = (value | 0) === 0 ? 0 : 31 - Math.clz32(value & -value);
+    const rest = value / 2 ** twos;
+    this.byte(twos | (rest === 1 ? 0 : 128));
+    if (rest !== 1) this.whole(rest);
+  }
+
   /** What was written; valid until the next write. */
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
@@ -90,5 +98,12 @@ export class ByteReader {
     const size = (byte & 63) + (byte > 127 ? this.whole() * 64 : 0);
     if (size > 2 ** 53) throw new CorruptBlock("A number in the block's header is over 2^53");
     return (byte & 64) === 0 ? size : -size;
+  }
+
+  unit(): number {
+    const byte = this.byte();
+    const value = 2 ** (byte & 127) * (byte > 127 ? this.whole() : 1);
+    if (value < 1 || value > 2 ** 53) throw new CorruptBlock("A unit in the block's header is not from 1 to 2^53");
+    return value;
   }
 }

@@ -179,13 +179,17 @@ export function fillColumn(column: Column, sources: Sources, to: { out: Float64A
     return;
   }
   if (column.presence === undefined) fillValues(column, sources, to);
-  else fillGappy(column, column.presence, sources, to);
+  else fillGappy({ ...column, presence: column.presence }, sources, to);
 }
 
-function fillGappy(column: Column, presence: Part, sources: Sources, to: { out: Float64Array; count: number }): void {
+function fillGappy(
+  column: Column & { readonly presence: Part },
+  sources: Sources,
+  to: { out: Float64Array; count: number },
+): void {
   const { out, count } = to;
   const flag = present.of(count);
-  fillPart(presence, sources, { out: flag, count, power: 1 });
+  fillPart(column.presence, sources, { out: flag, count, power: 1 });
   let left = 0;
   for (let i = 0; i < count; i++) if (flag[i] !== 0) left++;
   if (left === 0) throw unknown();

@@ -6,6 +6,7 @@ import { fraction, type Predictor, predict, predictors, restore } from "./predic
 import { type Place, readNarrow, readWide } from "./residual.ts";
 import { doubles, integers } from "./scratch.ts";
 import type { Decoder } from "./table.ts";
+import { costOf } from "./token.ts";
 import { predictWide, restoreWide, type WidePredictor, widePredictors } from "./wide.ts";
 
 /** A series of whole numbers in a block: its frame, and how the values of the frame are predicted. */
@@ -46,7 +47,7 @@ export function addPlane(wholes: Float64Array, count: number, to: { head: ByteWr
 function writeFrame({ first, unit, slope }: Frame, head: ByteWriter, kind: number): void {
   head.byte(kind | (unit > 1 ? HAS_UNIT : 0) | (slope !== 0 ? HAS_SLOPE : 0));
   head.signed(first);
-  if (unit > 1) head.whole(unit);
+  if (unit > 1) head.unit(unit);
   if (slope !== 0) head.signed(slope);
 }
 
@@ -65,7 +66,7 @@ function addNarrow(
   for (let place = 0; place < predictors.length; place++) {
     const predictor = predictors[place] ?? predictors[0];
     predict(values, tried, { predictor, count, fraction: point });
-    const cost = costOf(tried, count);
+    const cost = sumOf(tried, count);
     if (cost < least) {
       least = cost;
       chosen = place;
@@ -74,12 +75,12 @@ function addNarrow(
     if (place === 0 && cost < STILL * count) break;
   }
   writeFrame(to.frame, to.head, 1 | (chosen << 4));
-  to.head.byte(point);
+  if (hasPoint(predictors[chosen])) to.head.byte(point);
   to.batch.addNarrow(best, count);
 }
 
 /** Sum of log2(1 + folded residual) in sixteenths of a bit, by straight lines between powers of two. */
-function costOf(residuals: Int32Array, count: number): number {
+function sumOf(residuals: Int32Array, count: number): number {
   let cost = 0;
   for (let i = 1; i < count; i++) {
     const residual = residuals[i] ?? 0;
@@ -90,14 +91,18 @@ function costOf(residuals: Int32Array, count: number): number {
   return cost;
 }
 
+/** Only averages have bits after the point. */
+const hasPoint = (predictor: Predictor | undefined): boolean =>
+  predictor?.kind === "average" || predictor?.kind === "steady";
+
 function addWide(values: Float64Array, count: number, to: { head: ByteWriter; batch: Batch; frame: Frame }): void {
   let [tried, best] = [wideResiduals[0].of(count), wideResiduals[1].of(count)];
   let chosen = 0;
   let least = Number.POSITIVE_INFINITY;
   for (const [place, kind] of widePredictors.entries()) {
-    predictWide(values, tried, { kind, count });
+    predictWide(values, tried, { kind, count, first: 0, at: 0 });
     let cost = 0;
-    for (let i = 1; i < count; i++) cost += Math.log2(1 + Math.abs(tried[i] ?? 0));
+    for (let i = 1; i < count; i++) cost += costOf(Math.abs(tried[i] ?? 0));
     if (cost < least) {
       least = cost;
       chosen = place;
@@ -113,13 +118,13 @@ export function readPlane(head: ByteReader): Plane {
   const kind = head.byte();
   const shape = SHAPES[kind & 3];
   const first = head.signed();
-  const unit = (kind & HAS_UNIT) === 0 ? 1 : head.whole();
+  const unit = (kind & HAS_UNIT) === 0 ? 1 : head.unit();
   const slope = (kind & HAS_SLOPE) === 0 ? 0 : head.signed();
   const frame = { first, unit, slope };
   if (shape === "flat") return { ...frame, shape };
   if (shape === "narrow") {
     const predictor = predictors[kind >> 4];
-    const point = head.byte();
+    const point = hasPoint(predictor) ? head.byte() : 1;
     if (predictor !== undefined && point > 0 && point < 9) return { ...frame, shape, predictor, fraction: point };
   }
   const predictor = widePredictors[kind >> 4];

@@ -1,6 +1,6 @@
 import { type Words, windowAt } from "./bits.ts";
 import { CorruptBlock } from "./corrupt.ts";
-import type { Decoder } from "./table.ts";
+import { type Decoder, LEAST_STATE } from "./table.ts";
 import { LEAST, LEAST32, RAW } from "./token.ts";
 
 /** Where a series stands in the words of a block. */
@@ -26,7 +26,7 @@ export function readNarrow(place: Place, decoder: Decoder, to: { residuals: Int3
     const cell = slots[(starts[recent] ?? 0) + slot] ?? 0;
     const entry = entries[cell] ?? 0;
     state = (Math.imul(entry & 0x1fff, state >>> log) + slot - ((entry >>> 13) & 0xfff)) | 0;
-    if (state < 0x8000) state = (state << 16) | (by16[--end] ?? 0);
+    if (state < LEAST_STATE) state = (state << 16) | (by16[--end] ?? 0);
     const token = cell & 127;
     recent += token - (recent >> 2);
     const raw = entry >>> 25;
@@ -54,7 +54,7 @@ export function readWide(place: Place, decoder: Decoder, to: { residuals: Float6
     const cell = slots[(starts[recent] ?? 0) + slot] ?? 0;
     const entry = entries[cell] ?? 0;
     state = (Math.imul(entry & 0x1fff, state >>> log) + slot - ((entry >>> 13) & 0xfff)) | 0;
-    if (state < 0x8000) state = (state << 16) | (by16[--end] ?? 0);
+    if (state < LEAST_STATE) state = (state << 16) | (by16[--end] ?? 0);
     const token = cell & 127;
     recent += token - (recent >> 2);
     const raw = RAW[token] ?? 0;
@@ -67,7 +67,7 @@ export function readWide(place: Place, decoder: Decoder, to: { residuals: Float6
 
 /** The coder is back where it began, and raw bits and its own meet, but for the bits that fill up to 16. */
 function check(state: number, at: number, end: number): void {
-  if (state !== 0x8000 || at > end * 16 || at <= (end - 1) * 16) {
+  if (state !== LEAST_STATE || at > end * 16 || at <= (end - 1) * 16) {
     throw new CorruptBlock("A series of the block does not end where it should");
   }
 }

@@ -10,6 +10,9 @@ import { CLASS, CLASSES, RAW, RECENTS, TOKENS } from "./token.ts";
  * costs as many bits as its share says, fractions of a bit included.
  */
 
+/** The coder's state is from this to 2^31 - 1: 16 bits leave it, or come to it, at a time. */
+export const LEAST_STATE = 1 << 15;
+
 const LEAST_LOG = 5;
 const MOST_LOG = 11;
 
@@ -79,7 +82,7 @@ export const sharesBits = (shares: Shares): number =>
   shares.clusters.reduce((sum, { shares: of }) => sum + 21 + of.length * 48, 10);
 
 /** @throws CorruptBlock where shares do not sum up */
-export function readShares(from: BitReader): Shares {
+function readShares(from: BitReader): Shares {
   const log = from.take(3) + LEAST_LOG;
   const clusters: Shares["clusters"][number][] = [];
   for (let left = from.take(7) + 1; left > 0; left--) {
@@ -133,7 +136,7 @@ export interface Decoder {
   readonly entries: Uint32Array;
 }
 
-export function decoderOf(shares: Shares): Decoder {
+function decoderOf(shares: Shares): Decoder {
   const { log, clusters } = shares;
   const entries = new Uint32Array(clusters.length * TOKENS);
   const slots = new Uint16Array(clusters.length << log);

@@ -7,6 +7,7 @@ import { readWide } from "./residual.ts";
 import { CHECK, checkSeal, seal, wordsOf } from "./seal.ts";
 import { type BucketColumns, type Summary, type SummaryFrame, summaryOf, unfold } from "./summary.ts";
 import { readDecoder } from "./table.ts";
+import { costOf } from "./token.ts";
 import { predictWide, restoreWide, type WidePredictor, widePredictors } from "./wide.ts";
 
 /**
@@ -15,9 +16,6 @@ import { predictWide, restoreWide, type WidePredictor, widePredictors } from "./
  * numbers stand as columns in a block of their own behind.
  */
 const VERSION = 2;
-
-/** What the strand holds: how the counts differ, then the three quantities of each summary. */
-const QUANTITIES = [0, 1, 2] as const;
 
 const head = new ByteWriter();
 const bits = new BitWriter();
@@ -57,10 +55,8 @@ function writeSummary(summary: Summary | undefined): void {
     return;
   }
   const { last, places, origin, unit } = summary;
-  const shift = (unit | 0) === 0 ? 0 : 31 - Math.clz32(unit & -unit);
   head.byte(1 | (last ? 2 : 0) | (places << 2));
-  head.byte(shift | (unit === 2 ** shift ? 0 : 128));
-  if (unit !== 2 ** shift) head.whole(unit / 2 ** shift);
+  head.unit(unit);
   head.signed(origin);
 }
 
@@ -72,68 +68,82 @@ function strandOf(
 ): Float64Array {
   const counts = series.filter((_, at) => summaries[at] !== undefined).map(({ count }) => count);
   const first = counts[0]?.[0] ?? 0;
-  const even = counts.every((count) => count.subarray(0, buckets).every((one) => one === first));
+  const even = counts.every((count) => isEven(count, first, buckets));
   const kept = summaries.filter((one) => one !== undefined);
-  const own = kept.reduce((sum, { quantities }) => sum + quantities[0].length, 0);
-  const strand = new Float64Array(1 + (even ? 0 : counts.length * buckets) + QUANTITIES.length * own);
+  const own = kept.reduce((all, { sum }) => all + sum.length, 0);
+  const strand = new Float64Array(1 + (even ? 0 : counts.length * buckets) + 3 * own);
   head.whole(even ? first + 1 : 0);
   head.whole(counts.length * buckets - own);
-  let at = 1;
+  const to = { strand, at: 1 };
   if (!even) {
     for (const [row, count] of counts.entries()) {
-      for (let i = 0; i < buckets; i++) strand[at++] = (count[i] ?? 0) - countBefore(counts, row, i);
+      for (let i = 0; i < buckets; i++) strand[to.at++] = (count[i] ?? 0) - countBefore(counts, row, i);
     }
   }
-  for (const quantity of QUANTITIES) {
-    const columns = kept.map(({ quantities }) => quantities[quantity]);
-    const kind = bestFor(columns);
-    head.byte(widePredictors.indexOf(kind));
-    at = addQuantity(columns, kind, { strand, at });
-  }
+  const sums = kept.map(({ sum }) => sum);
+  head.byte(widePredictors.indexOf(addSums(sums, to)));
+  for (const { below, above } of kept) addSpread(below, above, to);
   return strand;
+}
+
+/** What is never negative is as good as a folded residual. */
+const unfolded = (folded: number): number => (folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2);
+const folded = (residual: number): number => (residual < 0 ? -2 * residual - 1 : 2 * residual);
+
+/** Both sides in turns: where one is wide, the other mostly is. */
+function addSpread(below: Float64Array, above: Float64Array, to: Cursor): void {
+  for (let i = 0; i < below.length; i++) {
+    to.strand[to.at++] = unfolded(below[i] ?? 0);
+    to.strand[to.at++] = unfolded(above[i] ?? 0);
+  }
+}
+
+function isEven(count: Float64Array, first: number, buckets: number): boolean {
+  for (let i = 0; i < buckets; i++) if (count[i] !== first) return false;
+  return true;
 }
 
 /** Devices of a host mostly miss the same polls. */
 const countBefore = (counts: readonly Float64Array[], row: number, i: number): number =>
   (row > 0 ? counts[row - 1]?.[i] : counts[0]?.[i - 1]) ?? 0;
 
-function bestFor(columns: readonly Float64Array[]): WidePredictor {
+/** Writes the sums of all series with the predictor that leaves least. @returns the predictor */
+function addSums(columns: readonly Float64Array[], to: Cursor): WidePredictor {
   let best: WidePredictor = "previous";
   let least = Number.POSITIVE_INFINITY;
   for (const kind of widePredictors) {
-    const tried = new Float64Array(columns.reduce((sum, column) => sum + column.length, 1));
-    addQuantity(columns, kind, { strand: tried, at: 1 });
-    let cost = 0;
-    for (const residual of tried) cost += Math.log2(1 + Math.abs(residual));
-    if (cost < least) {
-      least = cost;
-      best = kind;
-    }
+    const cost = predictAll(columns, kind, to);
+    if (cost >= least) continue;
+    least = cost;
+    best = kind;
   }
+  predictAll(columns, best, to);
+  for (const column of columns) to.at += column.length;
   return best;
 }
 
-/** The first value of a series against that of the series before, the others against their prediction. @returns where it ends */
-function addQuantity(
-  columns: readonly Float64Array[],
-  kind: WidePredictor,
-  to: { strand: Float64Array; at: number },
-): number {
+/** The first value of a series against that of the series before, the others against their prediction. @returns what they cost */
+function predictAll(columns: readonly Float64Array[], kind: WidePredictor, to: Cursor): number {
+  const { strand } = to;
   let { at } = to;
   let before = 0;
   for (const column of columns) {
-    const first = column[0] ?? before;
-    const residuals = to.strand.subarray(at, at + column.length);
-    predictWide(
-      column.map((value) => value - first),
-      residuals,
-      { kind, count: column.length },
-    );
-    if (column.length > 0) residuals[0] = first - before;
+    if (column.length === 0) continue;
+    const first = column[0] ?? 0;
+    predictWide(column, strand, { kind, count: column.length, first, at });
+    strand[at] = first - before;
     before = first;
     at += column.length;
   }
-  return at;
+  let cost = 0;
+  for (let i = to.at; i < at; i++) cost += costOf(Math.abs(strand[i] ?? 0));
+  return cost;
+}
+
+/** A place in a strand. */
+interface Cursor {
+  readonly strand: Float64Array;
+  at: number;
 }
 
 /** A block of buckets. All its summaries are decoded when the first series is asked for: they share a strand. */
@@ -194,19 +204,17 @@ function readFrame(head: ByteReader): SummaryFrame | undefined {
   const kind = head.byte();
   if (kind === 0) return undefined;
   const places = kind >> 2;
-  const shift = head.byte();
-  const unit = 2 ** (shift & 127) * (shift > 127 ? head.whole() : 1);
-  if ((kind & 1) === 0 || places > 4 || unit > 2 ** 53) {
+  if ((kind & 1) === 0 || places > 4) {
     throw new CorruptBlock("A series of the block is described in a way that is not known");
   }
-  return { last: (kind & 2) !== 0, places, unit, origin: head.signed() };
+  return { last: (kind & 2) !== 0, places, unit: head.unit(), origin: head.signed() };
 }
 
 /** Residuals that all summaries of a block share. */
 interface Strand {
   /** The count of all buckets; undefined where they differ, and stand in the strand. */
   readonly even: number | undefined;
-  readonly kinds: readonly WidePredictor[];
+  readonly kind: WidePredictor;
   /** Residuals in the strand. */
   readonly length: number;
   readonly words: Words;
@@ -221,17 +229,16 @@ interface Strand {
 function readStrand(head: ByteReader, bytes: Uint8Array, cells: number): Strand {
   const counts = head.whole();
   const empty = head.whole();
-  const kinds = QUANTITIES.map(() => widePredictors[head.byte()]);
-  const length = (counts === 0 ? cells : 0) + QUANTITIES.length * (cells - empty);
+  const kind = widePredictors[head.byte()];
+  const length = (counts === 0 ? cells : 0) + 3 * (cells - empty);
   const [tables, own] = length === 0 ? [0, 0] : [head.whole(), head.whole()];
   const end = head.at + 2 * (tables + own);
-  const known = kinds.filter((kind) => kind !== undefined);
-  if (empty > cells || end > bytes.length || known.length !== kinds.length) {
+  if (empty > cells || end > bytes.length || kind === undefined) {
     throw new CorruptBlock("The block's series do not fit its length");
   }
   const words = wordsOf(bytes.subarray(head.at, end), tables + own);
   const even = counts === 0 ? undefined : counts - 1;
-  return { even, kinds: known, length, words, tables, units: tables + own, end };
+  return { even, kind, length, words, tables, units: tables + own, end };
 }
 
 function readSummaries(strand: Strand, frames: readonly SummaryFrame[], buckets: number): BucketColumns[] {
@@ -244,17 +251,23 @@ function readSummaries(strand: Strand, frames: readonly SummaryFrame[], buckets:
   const of = { strand: residuals, at: 1 };
   const counts = takeCounts(strand, of, { rows: frames.length, buckets });
   const sizes = counts.map((count) => count.reduce((sum, one) => sum + (one === 0 ? 0 : 1), 0));
-  const quantities = strand.kinds.map((kind) => takeQuantity(sizes, kind, of));
-  if (of.at !== residuals.length) throw new CorruptBlock("The block's buckets are not as many as it says");
-  return frames.map((frame, row) => {
-    const own = quantities.map((columns) => columns[row] ?? residuals);
-    return unfold(frame, counts[row] ?? residuals, own);
+  const sums = takeSums(sizes, strand.kind, of);
+  const columns = frames.map((frame, row) => {
+    const sum = sums[row] ?? residuals;
+    return unfold(frame, counts[row] ?? residuals, { sum, ...takeSpread(sum.length, of) });
   });
+  if (of.at !== residuals.length) throw new CorruptBlock("The block's buckets are not as many as it says");
+  return columns;
 }
 
-interface Cursor {
-  readonly strand: Float64Array;
-  at: number;
+function takeSpread(size: number, from: Cursor): { below: Float64Array; above: Float64Array } {
+  const below = new Float64Array(size);
+  const above = new Float64Array(size);
+  for (let i = 0; i < size; i++) {
+    below[i] = folded(from.strand[from.at++] ?? 0);
+    above[i] = folded(from.strand[from.at++] ?? 0);
+  }
+  return { below, above };
 }
 
 function takeCounts(strand: Strand, from: Cursor, size: { rows: number; buckets: number }): Float64Array[] {
@@ -268,7 +281,7 @@ function takeCounts(strand: Strand, from: Cursor, size: { rows: number; buckets:
   return counts;
 }
 
-function takeQuantity(sizes: readonly number[], kind: WidePredictor, from: Cursor): Float64Array[] {
+function takeSums(sizes: readonly number[], kind: WidePredictor, from: Cursor): Float64Array[] {
   let before = 0;
   return sizes.map((size) => {
     const column = from.strand.slice(from.at, from.at + size);

@@ -48,3 +48,11 @@ export const CLASSES = 128;
 export const CLASS = Uint8Array.from({ length: RECENTS }, (_, recent) =>
   recent < 40 ? recent >> 1 : Math.min(20 + ((recent - 40) >> 2), CLASSES - 1),
 );
+
+/** About log2(1 + size) in sixteenths of a bit, by straight lines between powers of two: what a residual of this size costs. */
+export function costOf(size: number): number {
+  if (size >= 2 ** 31 - 1) return 16 * Math.log2(size);
+  const above = (size | 0) + 1;
+  const zeros = Math.clz32(above);
+  return ((31 - zeros) << 4) + (((above << zeros) >>> 27) & 15);
+}

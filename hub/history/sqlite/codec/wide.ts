@@ -8,15 +8,25 @@ export type WidePredictor = (typeof widePredictors)[number];
 /** The average moves by an eighth of the difference. */
 const SPEED = 1 / 8;
 
-/** Writes values[i] less its prediction to residuals[i], from 1 on. */
-export function predictWide(values: Float64Array, residuals: Float64Array, by: { kind: WidePredictor; count: number }) {
+export interface WideJob {
+  readonly kind: WidePredictor;
+  readonly count: number;
+  /** Taken from all values, so that they begin with 0. */
+  readonly first: number;
+  /** Place of the first residual. */
+  readonly at: number;
+}
+
+/** Writes values[i] less its prediction to residuals[at + i], from i = 1 on. */
+export function predictWide(values: Float64Array, residuals: Float64Array, job: WideJob): void {
+  const { kind, count, first, at } = job;
   let last = 0;
   let before = 0;
   let level = 0;
-  for (let i = 1; i < by.count; i++) {
-    const value = values[i] ?? 0;
-    const guess = by.kind === "previous" ? last : by.kind === "line" ? 2 * last - before : Math.round(level);
-    residuals[i] = value - guess;
+  for (let i = 1; i < count; i++) {
+    const value = (values[i] ?? 0) - first;
+    const guess = kind === "previous" ? last : kind === "line" ? 2 * last - before : Math.round(level);
+    residuals[at + i] = value - guess;
     before = last;
     last = value;
     level += (value - level) * SPEED;
