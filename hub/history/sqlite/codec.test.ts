@@ -223,15 +223,6 @@ test("a block changed anywhere, with a right checksum, decodes to anything or is
   );
 });
 
-test("a series that is not what was written is refused, whatever the checksum says", () => {
-  const bytes = encode([make({ kind: "power", gaps: 0, seed: 5 }, 200)], 200);
-  for (let bit = bytes.length * 8 - 64; bit < bytes.length * 8; bit++) {
-    const damaged = bytes.slice(4);
-    damaged[(bit >> 3) - 4] = (damaged[(bit >> 3) - 4] ?? 0) ^ (1 << (bit & 7));
-    expect(refuses(sealed(damaged)), `bit ${bit}`).toBe(true);
-  }
-});
-
 test.each([0, -1, 1.5, Number.NaN, 2 ** 24 + 1])("a count of %d is not encoded", (count) => {
   expect(() => encode([new Float64Array(4)], count)).toThrow(RangeError);
 });

@@ -18,7 +18,7 @@ export function readNarrow(place: Place, decoder: Decoder, to: { residuals: Int3
   const { residuals, count } = to;
   const mask = (1 << log) - 1;
   let end = place.to - 2;
-  let state = (by16[end] ?? 0) | ((by16[end + 1] ?? 0) << 16);
+  let state = firstState(by16, end);
   let at = place.from * 16;
   let recent = 0;
   for (let i = 1; i < count; i++) {
@@ -46,7 +46,7 @@ export function readWide(place: Place, decoder: Decoder, to: { residuals: Float6
   const { log, starts, slots, entries } = decoder;
   const mask = (1 << log) - 1;
   let end = place.to - 2;
-  let state = (by16[end] ?? 0) | ((by16[end + 1] ?? 0) << 16);
+  let state = firstState(by16, end);
   let at = place.from * 16;
   let recent = 0;
   for (let i = 1; i < to.count; i++) {
@@ -63,6 +63,12 @@ export function readWide(place: Place, decoder: Decoder, to: { residuals: Float6
     to.residuals[i] = folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2;
   }
   check(state, at, end);
+}
+
+function firstState(words: Uint16Array, at: number): number {
+  const state = (words[at] ?? 0) | ((words[at + 1] ?? 0) << 16);
+  if (state < LEAST_STATE) throw new CorruptBlock("A series of the block does not begin as one");
+  return state;
 }
 
 /** The coder is back where it began, and raw bits and its own meet, but for the bits that fill up to 16. */
