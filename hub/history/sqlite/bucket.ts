@@ -1,11 +1,16 @@
-import type { BucketColumns } from "./codec.ts";
 import type { Sheet } from "./sheet.ts";
 
 /**
  * Buckets of one series, as a summary holds them. `sum` is the sum of the samples of a gauge, and the newest sample of
  * a counter: what a counter rose by is told by its values, never by their mean.
  */
-export type Buckets = BucketColumns;
+export interface Buckets {
+  /** 0 where there is no sample; the others are NaN then. */
+  readonly count: Float64Array;
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+  readonly sum: Float64Array;
+}
 
 /** Buckets to be written to. */
 export const roomFor = (length: number): Buckets => ({
@@ -69,14 +74,6 @@ export function summarize(
     sum[place] = of.counter ? last : tidy(total, of.scale);
   }
   return buckets;
-}
-
-/** Empties a bucket. */
-export function clear({ count, min, max, sum }: Buckets, place: number): void {
-  count[place] = 0;
-  min[place] = Number.NaN;
-  max[place] = Number.NaN;
-  sum[place] = Number.NaN;
 }
 
 /** Adds one bucket of some to another of others. */

@@ -166,7 +166,7 @@ function versionOf(file: File, path: string): number {
 }
 
 /** Tables as they are written, in the order of their names. */
-export function tablesOf(file: File): string {
+function tablesOf(file: File): string {
   const found = file.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").pluck().all();
   return (found as string[]).join(";\n");
 }

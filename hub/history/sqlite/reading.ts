@@ -11,6 +11,8 @@ export interface Memory {
   /** Runs of a window in the order they were begun. */
   runs(host: Host, window: number): readonly Run[];
   windows(host: Host): Iterable<number>;
+  /** Buckets of 5 minutes of a run, by device; those of one that grows are theirs until it has grown. */
+  rolled(run: Run, metric: Metric): ReadonlyMap<number, Buckets>;
 }
 
 /** Series of one metric of one host, read together. */
@@ -66,8 +68,10 @@ export class Reading {
     const start = window * windowLength;
     const clip = { from: Math.max(from, start), to: Math.min(to, start + windowLength), part };
     const { tier, host } = this.#wanted;
+    const [run, ...more] = this.#memory.runs(host, window);
     // What memory holds may replace samples that a summary has counted.
-    if (tier === undefined || this.#memory.runs(host, window).length > 0) this.#samples(window, clip);
+    if (tier === undefined || (run && (more.length > 0 || window <= host.last))) this.#samples(window, clip);
+    else if (run) this.#rolled(run, clip);
     else this.#summary(tier === "five" || host.open.has(dayOf(window)) ? "five" : "hour", clip);
   }
 
@@ -77,6 +81,24 @@ export class Reading {
     if (held === undefined) return false;
     emit("day", held, { from: start, to: start + bucketOf.day, part });
     return true;
+  }
+
+  /** A window of which all is in one run: whole buckets from what that was summed up to, the ends from its samples. */
+  #rolled(run: Run, { from, to, part }: Clip): void {
+    const bucket = bucketOf.five;
+    const start = run.window * windowLength;
+    // An end behind which there is nothing cuts nothing off.
+    const low = from <= run.first ? start : Math.ceil(from / bucket) * bucket;
+    const high = to > run.last ? start + windowLength : Math.floor(to / bucket) * bucket;
+    if (low > high) {
+      this.#samples(run.window, { from, to, part });
+      return;
+    }
+    if (from < low) this.#samples(run.window, { from, to: low, part });
+    const rolled = this.#memory.rolled(run, this.#wanted.metric);
+    const buckets = this.#wanted.devices.map((device) => rolled.get(device));
+    emit("five", { span: run.window, buckets }, { from: low, to: high, part });
+    if (high < to) this.#samples(run.window, { from: high, to, part });
   }
 
   /** Whole buckets from a summary; what sticks out at both ends from a finer one, in the end from the samples. */

@@ -1,7 +1,9 @@
 import { kept, type Measured, type Poll } from "../store.ts";
+import type { Buckets } from "./bucket.ts";
 import type { RunStart } from "./journal.ts";
-import type { Device, Host, Names } from "./names.ts";
+import type { Device, Host, Metric, Names } from "./names.ts";
 import type { Memory } from "./reading.ts";
+import { Rolled } from "./rolled.ts";
 import { type Column, Run, type Slot } from "./run.ts";
 
 interface Held {
@@ -14,6 +16,8 @@ interface Held {
 export class Recent implements Memory {
   readonly #names: Names;
   readonly #hosts = new Map<Host, Map<number, Held>>();
+  /** What was asked of runs: they are summed up as far as they go, and on from there the next time. */
+  readonly #rolled = new WeakMap<Run, Map<Metric, Rolled>>();
   #next = 1;
 
   constructor(names: Names) {
@@ -26,6 +30,14 @@ export class Recent implements Memory {
 
   windows(host: Host): Iterable<number> {
     return this.#hosts.get(host)?.keys() ?? [];
+  }
+
+  rolled(run: Run, metric: Metric): ReadonlyMap<number, Buckets> {
+    const held = this.#rolled.get(run) ?? new Map<Metric, Rolled>();
+    this.#rolled.set(run, held);
+    const rolled = held.get(metric) ?? new Rolled(run, metric);
+    held.set(metric, rolled);
+    return rolled.buckets();
   }
 
   /** Everything that is held. */

@@ -1,21 +1,13 @@
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import type { Log } from "../../log.ts";
-import { roomFor } from "./bucket.ts";
+import { type Buckets, roomFor } from "./bucket.ts";
 import { longest, putNumber, Reader } from "./bytes.ts";
-import {
-  type BucketColumns,
-  bucketColumns,
-  CorruptBlock,
-  column,
-  encode,
-  encodeBuckets,
-  open,
-  openBuckets,
-} from "./codec.ts";
+import { CorruptBlock, column, encode, open } from "./codec.ts";
 import type { File } from "./database.ts";
 import { columnId, type Sheet } from "./sheet.ts";
 import { bucketsInRow, groupSize, rowKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
+import { bucketColumns, encodeBuckets, openBuckets } from "./summary.ts";
 
 /** A table of rows: samples as they are, or one of the summaries. */
 export type Table = "raw" | Tier;
@@ -44,6 +36,8 @@ export interface Wanted {
 
 /** Rows of summaries that are remembered: a day of one metric for a thousand hosts. */
 const remembered = 512;
+/** Times of windows that are remembered: 3 MB. */
+const timesRemembered = 256;
 /** Damaged rows are told of until there were so many; one bad disk must not fill another. */
 const told = 20;
 
@@ -55,6 +49,8 @@ export class Rows {
   readonly #before;
   /** Rows of summaries that were read last, by table and key: hosts of a group share them. */
   readonly #recent = new Map<string, Map<number, Uint8Array>>();
+  /** Times of polls by key: every series of a host asks for them. */
+  readonly #times = new Map<number, Float64Array>();
   #damaged = 0;
 
   constructor(file: File, log: Log) {
@@ -75,6 +71,7 @@ export class Rows {
   /** Writes entries, in the order of their keys; to be called within a transaction. */
   write(entries: readonly Entry[]): void {
     this.#recent.clear();
+    this.#times.clear();
     for (const table of tables) {
       const veil = (entry: Entry): Entry => ({ ...entry, data: veiled(entry.data.slice(), entry) });
       const rows = Map.groupBy(entries.filter((entry) => entry.table === table).map(veil), keyOf);
@@ -110,6 +107,16 @@ export class Rows {
 
   /** Times of the polls of a host within a window, Unix ms; undefined where nothing is held. */
   times(host: number, window: number): Float64Array | undefined {
+    const key = rowKey(window, host, timesRow);
+    const remembered = this.#times.get(key);
+    if (remembered) return remembered;
+    const times = this.#readTimes(host, window);
+    if (this.#times.size >= timesRemembered) this.#times.clear();
+    if (times) this.#times.set(key, times);
+    return times;
+  }
+
+  #readTimes(host: number, window: number): Float64Array | undefined {
     return this.#guard({ table: "raw", span: window, host, metric: timesRow }, (data) => {
       const block = open(data);
       const times = new Float64Array(block.count);
@@ -145,13 +152,13 @@ export class Rows {
   }
 
   /** Buckets of a summary's row by device. @param wanted those of some devices only */
-  buckets(place: Place, wanted?: ReadonlySet<number>): Map<number, BucketColumns> | undefined {
+  buckets(place: Place, wanted?: ReadonlySet<number>): Map<number, Buckets> | undefined {
     return this.#guard(place, (data) => {
       const { devices, block } = unpack(data);
       const opened = openBuckets(block);
       if (opened.width !== devices.length || opened.buckets !== bucketsInRow)
         throw new CorruptBlock("its counts differ");
-      const found = new Map<number, BucketColumns>();
+      const found = new Map<number, Buckets>();
       for (const [i, device] of devices.entries()) {
         if (wanted && !wanted.has(device)) continue;
         const buckets = roomFor(bucketsInRow);
@@ -253,7 +260,7 @@ export function samplesData(
   );
 }
 
-export function bucketsData(series: readonly (readonly [device: number, buckets: BucketColumns])[]): Uint8Array {
+export function bucketsData(series: readonly (readonly [device: number, buckets: Buckets])[]): Uint8Array {
   return pack(
     series.map(([device]) => device),
     encodeBuckets(

@@ -123,28 +123,7 @@ export class Run {
    * @param room gives out arrays to be written to, for a sheet that is done with before the next one is made
    */
   sheet(wanted?: (column: Column) => boolean, room?: Room): Sheet {
-    const { columns, rows } = this;
-    const array = (): Float64Array => room?.take(rows) ?? new Float64Array(rows);
-    const times = array();
-    const out = columns.map((column) => ((wanted?.(column) ?? true) ? array() : undefined));
-    const filler = new Filler(this, out);
-    const reader = new Reader(this.#bytes, 0, this.length);
-    let at = 0;
-    let step = 0;
-    for (let row = 0; row < rows; row++) {
-      step += unzigzag(reader.number());
-      at += step;
-      if (row === 0) step = 0;
-      times[row] = at;
-      filler.row(row, reader);
-    }
-    filler.end(rows);
-    const held = new Map<number, Float64Array>();
-    for (const [i, column] of columns.entries()) {
-      const values = out[i];
-      if (values && filler.seen[i] === 1) held.set(columnId(column.device.id, column.metric.id), values);
-    }
-    return { times, columns: held };
+    return new Cursor(this, wanted).take(room);
   }
 
   /** Puts a poll's values into the places of their columns. */
@@ -261,6 +240,62 @@ export class Room {
   }
 }
 
+/** Values of all columns in the row that was read last, and the last whole number each had. */
+interface State {
+  readonly now: Float64Array;
+  readonly base: Float64Array;
+  readonly scales: Float64Array;
+}
+
+/** Reads a run as far as it goes, and goes on from there when it has grown. */
+export class Cursor {
+  readonly #run: Run;
+  readonly #wanted: ((column: Column) => boolean) | undefined;
+  readonly #state: State;
+  #place = 0;
+  #rows = 0;
+  #at = 0;
+  #step = 0;
+
+  constructor(run: Run, wanted?: (column: Column) => boolean) {
+    const width = run.columns.length;
+    this.#run = run;
+    this.#wanted = wanted;
+    this.#state = {
+      now: new Float64Array(width).fill(Number.NaN),
+      base: new Float64Array(width),
+      scales: Float64Array.from(run.columns, ({ scale }) => scale),
+    };
+  }
+
+  /** The rows that came since the last time. */
+  take(room?: Room): Sheet {
+    const { columns, rows: all } = this.#run;
+    const rows = all - this.#rows;
+    const array = (): Float64Array => room?.take(rows) ?? new Float64Array(rows);
+    const times = array();
+    const out = columns.map((column) => ((this.#wanted?.(column) ?? true) ? array() : undefined));
+    const filler = new Filler(this.#state, out);
+    const reader = new Reader(this.#run.from(this.#place));
+    for (let row = 0; row < rows; row++) {
+      this.#step += unzigzag(reader.number());
+      this.#at += this.#step;
+      if (this.#rows + row === 0) this.#step = 0;
+      times[row] = this.#at;
+      filler.row(row, reader);
+    }
+    filler.end(rows);
+    this.#place += reader.at;
+    this.#rows = all;
+    const held = new Map<number, Float64Array>();
+    for (const [i, column] of columns.entries()) {
+      const values = out[i];
+      if (values && filler.seen[i] === 1) held.set(columnId(column.device.id, column.metric.id), values);
+    }
+    return { times, columns: held };
+  }
+}
+
 /** Turns rows of changes into columns: a value is written from its row up to the next change at once. */
 class Filler {
   readonly seen: Uint8Array;
@@ -271,13 +306,13 @@ class Filler {
   readonly #since: Int32Array;
   readonly #width: number;
 
-  constructor({ columns }: { columns: readonly Column[] }, out: readonly (Float64Array | undefined)[]) {
-    this.#width = columns.length;
+  constructor(state: State, out: readonly (Float64Array | undefined)[]) {
+    this.#width = out.length;
     this.#out = out;
-    this.seen = new Uint8Array(this.#width);
-    this.#scales = Float64Array.from(columns, ({ scale }) => scale);
-    this.#now = new Float64Array(this.#width).fill(Number.NaN);
-    this.#base = new Float64Array(this.#width);
+    this.seen = Uint8Array.from(state.now, (value) => (Number.isNaN(value) ? 0 : 1));
+    this.#scales = state.scales;
+    this.#now = state.now;
+    this.#base = state.base;
     this.#since = new Int32Array(this.#width);
   }
 

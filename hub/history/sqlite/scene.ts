@@ -18,7 +18,7 @@ import { type Options, openStore } from "./store.ts";
 
 export const hour = 3_600_000;
 export const day = 24 * hour;
-export const forever = { raw: Infinity, fiveMinutes: Infinity, hour: Infinity, day: Infinity };
+const forever = { raw: Infinity, fiveMinutes: Infinity, hour: Infinity, day: Infinity };
 /** Midnight, the first day of a span of every summary. */
 export const start = 48 * day * 430;
 

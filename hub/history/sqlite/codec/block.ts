@@ -14,7 +14,7 @@ import { type Decoder, readDecoder } from "./table.ts";
 const VERSION = 1;
 
 /** More could not have been written by `encode` in one go, and less keeps a damaged count from taking all memory. */
-export const MOST_VALUES = 2 ** 24;
+const MOST_VALUES = 2 ** 24;
 
 /** Columns share tables up to this many values: more would gain nothing, and take memory. */
 const BATCH = 65_536;
