@@ -88,6 +88,17 @@ function decode(bytes: Uint8Array): number[][] {
   });
 }
 
+/** The first value that did not come back. Said by itself: a diff of long columns would take minutes to print. */
+function lost(given: readonly Float64Array[], bytes: Uint8Array): string | undefined {
+  const back = decode(bytes);
+  if (back.length !== given.length) return `${back.length} columns of ${given.length}`;
+  for (const [index, values] of given.entries()) {
+    const at = plain(values).findIndex((value, i) => !Object.is(value, back[index]?.[i]));
+    if (at >= 0) return `column ${index}, value ${at}: ${values[at]} came back as ${back[index]?.[at]}`;
+  }
+  return undefined;
+}
+
 /** Bytes with a checksum that is right. */
 function sealed(rest: Uint8Array): Uint8Array {
   const block = new Uint8Array(rest.length + 4);
@@ -110,7 +121,7 @@ function refuses(bytes: Uint8Array): boolean {
 test("every mix of columns comes back as it was", () => {
   fc.assert(
     fc.property(columns, ({ columns, count }) => {
-      expect(decode(encode(columns, count))).toEqual(columns.map(plain));
+      expect(lost(columns, encode(columns, count))).toBeUndefined();
     }),
     { numRuns: 300, endOnFailure: true },
   );
@@ -120,7 +131,7 @@ test("any doubles come back as they were", () => {
   const any = fc.array(fc.double(), { minLength: 1, maxLength: 60 }).map((values) => Float64Array.from(values));
   fc.assert(
     fc.property(any, (values) => {
-      expect(decode(encode([values], values.length))).toEqual([plain(values)]);
+      expect(lost([values], encode([values], values.length))).toBeUndefined();
     }),
     { numRuns: 500, endOnFailure: true },
   );
@@ -128,14 +139,14 @@ test("any doubles come back as they were", () => {
 
 test.each(Object.keys(kinds))("100,000 values come back as they were: %s", (kind) => {
   const values = make({ kind, gaps: 0, seed: 7 }, 100_000);
-  expect(decode(encode([values], values.length))).toEqual([plain(values)]);
+  expect(lost([values], encode([values], values.length))).toBeUndefined();
 });
 
 test("4,096 columns come back as they were", () => {
   const wide = Array.from({ length: 4096 }, (_, i) =>
     make({ kind: "power", gaps: i % 64 === 0 ? 0.1 : 0, seed: i + 1 }, 48),
   );
-  expect(decode(encode(wide, 48))).toEqual(wide.map(plain));
+  expect(lost(wide, encode(wide, 48))).toBeUndefined();
 });
 
 test("values behind the count are left out", () => {
@@ -248,6 +259,11 @@ test.each([
   ["per mille in whole percent", "permille", 1440 * 0.9],
 ] as const)("%s takes little room", (_, kind, most) => {
   expect(encode([make({ kind, gaps: 0, seed: 11 }, 1440)], 1440).length).toBeLessThanOrEqual(most);
+});
+
+test("a few values do not carry tables", () => {
+  // 48 values with 14.3 bits of noise each take 86 bytes at the least; with tables of their own it would be 116.
+  expect(encode([make({ kind: "power", gaps: 0, seed: 5 }, 48)], 48).length).toBeLessThanOrEqual(114);
 });
 
 test("columns wholly absent or the same as the one before take a byte each", () => {
