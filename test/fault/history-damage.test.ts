@@ -1,5 +1,7 @@
 // A file that is damaged, in whatever way: the history opens, says where it is damaged, gives no wrong value, and goes on.
+import { spawnSync } from "node:child_process";
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -16,6 +18,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { day, gpu, hour, measured, pairs, Scene, start } from "../../hub/history/sqlite/scene.ts";
 import type { Poll, SeriesId, Store } from "../../hub/history/store.ts";
 import type { Log } from "../../hub/log.ts";
+import { top } from "../program.ts";
 
 const seed = Number(process.env.GOHM_TEST_SEED ?? Date.now() % 1_000_000);
 let state = seed + 1;
@@ -241,6 +244,35 @@ test("a database replaced by a folder is named, with the way out", () => {
   rmSync(join(scene.folder, database));
   mkdirSync(join(scene.folder, database));
   expect(() => scene.open()).toThrow(/Cannot use the data folder .*history\.db is a folder.*GOHM_DATA/);
+});
+
+/** Opens the folder as a user who is not root, as a hub should be run. @returns what that says */
+function openedByNobody(): string {
+  const script = `
+    import { Scene } from ${JSON.stringify(join(top, "hub/history/sqlite/scene.ts"))};
+    try {
+      Object.assign(new Scene(), { folder: ${JSON.stringify(scene.folder)} }).open();
+      console.log("opened");
+    } catch (error) {
+      console.log(error.message);
+    }`;
+  const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  return spawnSync(process.execPath, ["--input-type=module", "-e", script], { ...user, encoding: "utf8" }).stdout;
+}
+
+test.each([
+  ["file", database, 0o444],
+  ["folder", ".", 0o555],
+])("a %s that may not be written is named, with the way out, and stays as it is", (_, name, mode) => {
+  copied();
+  chmodSync(scene.folder, 0o777);
+  for (const file of readdirSync(scene.folder)) chmodSync(join(scene.folder, file), 0o666);
+  const before = readdirSync(scene.folder);
+  chmodSync(join(scene.folder, name), mode);
+  expect(openedByNobody()).toMatch(/^Cannot use the data folder .*permission denied.*make it writable for this user/);
+  chmodSync(join(scene.folder, name), 0o777);
+  expect(readdirSync(scene.folder)).toEqual(before);
+  expect(openedByNobody()).toBe("opened\n");
 });
 
 const journal = (): string => join(scene.folder, journals(scene.folder)[0] ?? "");

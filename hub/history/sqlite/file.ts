@@ -129,11 +129,12 @@ function lock(path: string): File {
   const before = statSync(path, { throwIfNoEntry: false })?.ino;
   const file = new Database(path, { timeout: 500 });
   try {
+    // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
+    // Before anything is read: SQLite then needs no file beside it for its log, for which a full disk has no room.
+    file.pragma("locking_mode = EXCLUSIVE");
     // Both have an effect on a file only that is empty still.
     file.pragma(`page_size = ${pageSize}`);
     file.pragma("auto_vacuum = INCREMENTAL");
-    // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
-    file.pragma("locking_mode = EXCLUSIVE");
     file.exec("BEGIN EXCLUSIVE; COMMIT");
     // Another hub has put a new file in its place while this one waited for the lock on the old one.
     if (before !== undefined && statSync(path, { throwIfNoEntry: false })?.ino !== before)
