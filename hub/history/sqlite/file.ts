@@ -82,6 +82,7 @@ function prepare(folder: string, path: string): void {
     mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`${path} is a folder`);
   } catch (error) {
     throw refusal(error, folder);
   }
@@ -128,11 +129,12 @@ function lock(path: string): File {
   const before = statSync(path, { throwIfNoEntry: false })?.ino;
   const file = new Database(path, { timeout: 500 });
   try {
+    // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
+    // Before anything is read: SQLite then needs no file beside it for its log, for which a full disk has no room.
+    file.pragma("locking_mode = EXCLUSIVE");
     // Both have an effect on a file only that is empty still.
     file.pragma(`page_size = ${pageSize}`);
     file.pragma("auto_vacuum = INCREMENTAL");
-    // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
-    file.pragma("locking_mode = EXCLUSIVE");
     file.exec("BEGIN EXCLUSIVE; COMMIT");
     // Another hub has put a new file in its place while this one waited for the lock on the old one.
     if (before !== undefined && statSync(path, { throwIfNoEntry: false })?.ino !== before)
@@ -150,6 +152,8 @@ function versionOf(file: File, path: string): number {
   const owner = Number(file.pragma("application_id", { simple: true }));
   const empty = Number(file.prepare("SELECT count(*) FROM sqlite_schema").pluck().get()) === 0;
   if (!empty && owner !== application) {
+    // All else is ours: what says so was changed on the disk.
+    if (tablesOf(file) === tables()) throw new Database.SqliteError("its owner is not told", "SQLITE_CORRUPT");
     throw new Fault(
       "data_folder_unusable",
       `${path} belongs to another program; set GOHM_DATA to a folder of the hub's own`,
@@ -171,13 +175,19 @@ function tablesOf(file: File): string {
   return (found as string[]).join(";\n");
 }
 
-/** A bit more or less in the name of a column would be told by no other check. */
-function sameTables(file: File): void {
+/** Tables as this version makes them. */
+function tables(): string {
   const fresh = new Database(":memory:");
   fresh.exec(schema);
-  const same = tablesOf(fresh) === tablesOf(file);
+  const made = tablesOf(fresh);
   fresh.close();
-  if (!same) throw new Database.SqliteError("its tables are not those of its version", "SQLITE_CORRUPT");
+  return made;
+}
+
+/** A bit more or less in the name of a column would be told by no other check. */
+function sameTables(file: File): void {
+  if (tablesOf(file) === tables()) return;
+  throw new Database.SqliteError("its tables are not those of its version", "SQLITE_CORRUPT");
 }
 
 /** The file has all the pages that it says it has. */
@@ -229,7 +239,8 @@ function upgraded(old: File, { path, log, check }: { path: string; log: Log; che
 
 export const damaged = (error: unknown): boolean =>
   error instanceof CorruptBlock ||
-  (error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code));
+  (error instanceof Database.SqliteError &&
+    (/^SQLITE_(CORRUPT|NOTADB)/.test(error.code) || error.message === "unsupported file format"));
 
 function refusal(error: unknown, folder: string): Fault {
   if (error instanceof Fault) return error;

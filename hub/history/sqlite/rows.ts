@@ -6,7 +6,7 @@ import { longest, putNumber, Reader } from "./bytes.ts";
 import { CorruptBlock, column, encode, open } from "./codec.ts";
 import type { File } from "./database.ts";
 import { columnId, type Sheet } from "./sheet.ts";
-import { bucketsInRow, groupSize, rowKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
+import { bucketsInRow, groupSize, rowKey, spanOfKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
 import { bucketColumns, encodeBuckets, openBuckets } from "./summary.ts";
 
 /** A table of rows: samples as they are, or one of the summaries. */
@@ -98,11 +98,11 @@ export class Rows {
 
   /** The greatest key of a table that is less than `key`. */
   before(table: Table, key: number): number | undefined {
-    return this.#before[table].get(key) as number | undefined;
+    return this.#sure(`${table} before ${spanOfKey(key)}`, () => this.#before[table].get(key) as number | undefined);
   }
 
   has(place: Place): boolean {
-    return this.#data(place) !== undefined;
+    return this.#guard(place, () => true) === true;
   }
 
   /** Times of the polls of a host within a window, Unix ms; undefined where nothing is held. */
@@ -190,16 +190,21 @@ export class Rows {
 
   #guard<T>(place: Place, read: (data: Uint8Array) => T): T | undefined {
     const { table, span, host, metric } = place;
-    try {
+    return this.#sure(`${table} ${span}, host ${host}, metric ${metric}`, () => {
       const data = this.#data(place);
       return data === undefined ? undefined : read(data);
+    });
+  }
+
+  /** Reads what may be damaged; undefined where it is. */
+  #sure<T>(what: string, read: () => T | undefined): T | undefined {
+    try {
+      return read();
     } catch (error) {
       const corrupt = error instanceof Database.SqliteError && error.code.startsWith("SQLITE_CORRUPT");
       if (!corrupt && !(error instanceof CorruptBlock) && !(error instanceof RangeError)) throw error;
       if (this.#damaged++ < told) {
-        this.#log.error(
-          `history is damaged in one place and shows a gap there (${table} ${span}, host ${host}, metric ${metric}): ${(error as Error).message}`,
-        );
+        this.#log.error(`history is damaged in one place and shows a gap there (${what}): ${(error as Error).message}`);
       }
       return undefined;
     }

@@ -218,6 +218,9 @@ export class Run {
   }
 }
 
+/** Arrays that are kept for the next window: 25 MB. */
+const mostKept = 2048;
+
 /** Large arrays that are used again and again: to make them anew for each window costs more than to fill them. */
 export class Room {
   readonly #held: Float64Array[] = [];
@@ -231,6 +234,8 @@ export class Room {
   /** An array of some length; what is in it is not defined. */
   take(length: number): Float64Array {
     const place = this.#next++;
+    // A machine with thousands of network cards must not have taken its room for good.
+    if (place >= mostKept) return new Float64Array(length);
     let held = this.#held[place];
     if (held === undefined || held.length < length) {
       held = new Float64Array(Math.max(length, 1536));

@@ -64,6 +64,12 @@ export class Scene {
     this.#timers = [];
   }
 
+  /** Puts the clock ahead or back; timers count by themselves and do not notice. */
+  put(ms: number): void {
+    this.now += ms;
+    this.#timers = this.#timers.map((timer) => ({ ...timer, at: timer.at + ms }));
+  }
+
   /** Lets time pass, and everything that is due in it happen, in small steps. */
   async pass(ms: number): Promise<void> {
     const end = this.now + ms;

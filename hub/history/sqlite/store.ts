@@ -225,7 +225,13 @@ function checkTime(at: number): void {
 
 function checkNames({ host, devices }: Poll): void {
   for (const { level, key } of devices) {
-    if (host === "" || /\n/.test(host + key) || !levels.includes(level)) {
+    if (
+      host === "" ||
+      /\n/.test(host + key) ||
+      !host.isWellFormed() ||
+      !key.isWellFormed() ||
+      !levels.includes(level)
+    ) {
       throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);
     }
   }
