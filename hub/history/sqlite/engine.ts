@@ -68,7 +68,7 @@ function built(file: File, names: Names, options: Options & { journal: Journal }
   };
   const rows = new Rows(file, log);
   const recent = new Recent(names);
-  const retention = new Retention({ file, names, limits, now });
+  const retention = new Retention({ file, names, rows, limits, now });
   const gone = retention.gone.bind(retention);
   const keeper = new Keeper({ file, names, rows, recent, now, gone });
   const query = new Query(names, rows, recent);

@@ -1,6 +1,6 @@
 import type { File } from "./database.ts";
 import type { Names } from "./names.ts";
-import { type Table, tables } from "./rows.ts";
+import { type Rows, type Table, tables } from "./rows.ts";
 import type { Gone } from "./seal.ts";
 import {
   bucketOf,
@@ -26,6 +26,7 @@ export interface Limits {
 interface Parts {
   readonly file: File;
   readonly names: Names;
+  readonly rows: Rows;
   readonly limits: () => Limits;
   readonly now: () => number;
 }
@@ -85,6 +86,7 @@ export class Retention {
     let more = false;
     for (const table of tables) more = this.#drop(table, now - limits[table]) || more;
     if (this.#bytes() > limits.bytes) more = this.#crowded() || more;
+    if (more) this.#parts.rows.forget();
     // A device's number may be given again only when no row has it any more.
     const least = Math.min(...tables.map((table) => startOf(table, now - limits[table])));
     if (least > 0) this.#parts.names.forget(least);

@@ -70,8 +70,7 @@ export class Rows {
 
   /** Writes entries, in the order of their keys; to be called within a transaction. */
   write(entries: readonly Entry[]): void {
-    this.#recent.clear();
-    this.#times.clear();
+    this.forget();
     for (const table of tables) {
       const veil = (entry: Entry): Entry => ({ ...entry, data: veiled(entry.data.slice(), entry) });
       const rows = Map.groupBy(entries.filter((entry) => entry.table === table).map(veil), keyOf);
@@ -81,6 +80,12 @@ export class Rows {
         else this.#put[table].run(key, this.#joined(table, key, group));
       }
     }
+  }
+
+  /** Rows may have changed or gone: what was remembered of them does not hold any more. */
+  forget(): void {
+    this.#recent.clear();
+    this.#times.clear();
   }
 
   /** Sections of a row, those of some hosts replaced. */
