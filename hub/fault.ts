@@ -11,6 +11,7 @@ export const faults = {
   data_newer: "The history was written by a newer version of the hub.",
   sample_bad: "A measurement carries a time or a name that history does not take.",
   history_unwritable: "History cannot be written at the moment (disk full or read-only); the live view goes on.",
+  backup_failed: "A copy of the history could not be written; the history itself is as it was.",
   port_in_use: "Another program listens on an address that the hub was told to use.",
   address_unusable: "The hub cannot listen on an address it was told to use.",
   internal: "The hub itself is at fault; its log has the details.",

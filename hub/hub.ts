@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "./clock.ts";
+import { openControl } from "./control.ts";
 import { openStore } from "./history/sqlite/store.ts";
 import { Ingest } from "./ingest.ts";
 import { inputs } from "./input/all.ts";
 import { Live } from "./live.ts";
 import type { Log } from "./log.ts";
-import type { Settings } from "./settings.ts";
+import { maxSize, retention, type Settings } from "./settings.ts";
 import { views } from "./view/all.ts";
 import { application, listen } from "./view/http.ts";
 import type { Open, Sight } from "./view/view.ts";
@@ -52,10 +53,13 @@ export async function start(parts: Parts): Promise<Hub> {
       folder: settings.data,
       clock,
       log,
-      keepDays: () => settings.keepDays,
+      retention: () => retention(settings),
+      maxSize: () => maxSize(settings),
       trouble: (text) => live.notice("history", text),
     });
     undo.push(() => history.close());
+    const control = await openControl({ folder: settings.data, history, log });
+    undo.push(() => control.close());
     const sight: Sight = {
       live,
       history,
@@ -65,7 +69,6 @@ export async function start(parts: Parts): Promise<Hub> {
       hub: randomBytes(8).toString("hex"),
       name: () => settings.name,
       interval: () => settings.interval,
-      keepDays: () => settings.keepDays,
       web: parts.web,
       historyAddress: settings.historyAddress,
     };

@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { beforeEach, expect, test } from "vitest";
 import { HostInfoSchema, State } from "../proto/gen/host_pb.js";
+import { namesOf } from "../test/model.ts";
 import type { Poll } from "./history/store.ts";
 import { Ingest } from "./ingest.ts";
 import { Live } from "./live.ts";
@@ -14,16 +15,21 @@ let ingest: Ingest;
 beforeEach(() => {
   polls = [];
   const live = new Live(() => now);
-  ingest = new Ingest({ live, history: { append: (poll) => polls.push(poll) }, now: () => now });
+  ingest = new Ingest({ live, history: { append: (poll) => polls.push(held(poll)) }, now: () => now });
   ingest.expect("a", "x:1");
 });
+
+/** A poll with arrays of its own, as a store keeps it: the ones it comes with are used again. */
+function held(poll: Poll): Poll {
+  return { ...poll, devices: poll.devices.map((one) => ({ ...one, values: Float64Array.from(one.values) })) };
+}
 
 /** What history was given of one answer: "level key" → values. */
 function kept(init: Init): Record<string, Record<string, number>> {
   const before = polls.length;
   ingest.received("a", create(HostInfoSchema, { agentVersion: "1", sampled: BigInt(now), ...init }));
   const devices = polls.slice(before).flatMap((poll) => poll.devices);
-  return Object.fromEntries(devices.map(({ level, key, values }) => [`${level} ${key}`, Object.fromEntries(values)]));
+  return Object.fromEntries(devices.map((one) => [`${one.level} ${one.key}`, namesOf(one)]));
 }
 
 const sampled = BigInt(now);
@@ -94,4 +100,30 @@ test("of two devices with one key only the first is kept, and one without any ke
 test("what a host says that nobody asked is dropped", () => {
   ingest.received("stranger", create(HostInfoSchema, { cpu: { busy: 1 } }));
   expect(polls).toEqual([]);
+});
+
+test("fractions are kept with two decimals, whole numbers as they are", () => {
+  expect(
+    kept({ cpu: { busy: 12.3456, iowait: -0.005 }, system: { load1: 1e300 }, memory: { used: 123_456_789n } }),
+  ).toEqual({
+    "host ": { cpu_utilization: 12.35, cpu_iowait: 0, load1: 1e300, memory_used: 123_456_789 },
+  });
+});
+
+test("what one poll or one card measured never stands for what another did not", () => {
+  const later = sampled + 1000n;
+  kept({
+    cpu: { busy: 5 },
+    gpus: [
+      { uuid: "GPU-x", temp: 50, utilization: 7, sampled },
+      { uuid: "GPU-y", temp: 60, sampled },
+    ],
+  });
+  const second = kept({ memory: { used: 9n }, gpus: [{ uuid: "GPU-y", utilization: 8, sampled: later }] });
+  expect(second).toEqual({ "host ": { memory_used: 9 }, "gpu GPU-y": { gpu_utilization: 8 } });
+  expect(polls[0]?.devices.map(namesOf)).toEqual([
+    { cpu_utilization: 5 },
+    { gpu_temperature: 50, gpu_utilization: 7 },
+    { gpu_temperature: 60 },
+  ]);
 });

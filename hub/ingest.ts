@@ -1,16 +1,43 @@
-import { catalog, type Device, devices, value } from "../proto/catalog.ts";
+import { type Device, devices, type Level } from "../proto/catalog.ts";
 import { type GPUInfo, type HostInfo, State } from "../proto/gen/host_pb.js";
 import { clean } from "./clean.ts";
-import type { Measured, Store } from "./history/store.ts";
+import { kept, type Measured, type Store } from "./history/store.ts";
 import type { Live } from "./live.ts";
 
 /** A sample's own time is used when it is no older than this; else the clock of the machine is off. Milliseconds. */
 const skew = 30_000;
 
-const kept = catalog.filter((metric) => metric.keep);
-
 /** Which source fills which part of HostInfo, where the names differ. */
 const sourceOf: Readonly<Record<string, string>> = { nics: "net", disks: "disk" };
+
+/** Metrics that stand in one part of a device's message: their places in `kept[level]`, and how to read them. */
+interface Part {
+  /** Fields to follow from the device's message to the part; none where that is the message itself. */
+  readonly path: readonly string[];
+  readonly source: string;
+  readonly fields: readonly { readonly place: number; readonly name: string; readonly fraction: boolean }[];
+}
+
+/** A poll of a large host reads hundreds of values: where each of them stands is worked out once. */
+const parts: Readonly<Record<Level, readonly Part[]>> = {
+  host: partsOf("host"),
+  gpu: partsOf("gpu"),
+  disk: partsOf("disk"),
+  nic: partsOf("nic"),
+};
+
+function partsOf(level: Level): Part[] {
+  const named = kept[level].map(({ path, fraction }, place) => ({
+    names: path.map((f) => f.localName),
+    fraction,
+    place,
+  }));
+  return [...Map.groupBy(named, ({ names }) => names.slice(0, -1).join("."))].map(([part, fields]) => {
+    const path = part.split(".").filter((name) => name !== "");
+    const source = sourceOf[path[0] ?? ""] ?? path[0] ?? "";
+    return { path, source, fields: fields.map(({ names, ...rest }) => ({ ...rest, name: names.at(-1) ?? "" })) };
+  });
+}
 
 export interface Keeping {
   readonly live: Live;
@@ -23,6 +50,8 @@ export class Ingest {
   readonly #to: Keeping;
   /** When each device was last read, as its host says: a reading that is given twice is no new sample. */
   readonly #read = new Map<string, Map<string, bigint>>();
+  /** Arrays for values, used again with every poll: the first GPU's, the second's, … */
+  readonly #rows: Readonly<Record<Level, Float64Array[]>> = { host: [], gpu: [], disk: [], nic: [] };
 
   constructor(to: Keeping) {
     this.#to = to;
@@ -67,6 +96,7 @@ export class Ingest {
     const after = new Map<string, bigint>();
     this.#read.set(name, after);
     const measured: Measured[] = [];
+    const used: Record<Level, number> = { host: 0, gpu: 0, disk: 0, nic: 0 };
     const seen = new Set<string>();
     for (const device of devices(info)) {
       const id = `${device.level}\n${device.key}`;
@@ -76,10 +106,14 @@ export class Ingest {
       const { sampled } = device.message as { sampled?: bigint };
       if (sampled !== undefined && device.level !== "host") after.set(id, sampled);
       if (!fresh(device, info, before.get(id), stale)) continue;
-      const values = valuesOf(device, stale);
-      if (values.size === 0) continue;
-      const index = device.level === "gpu" ? { index: (device.message as GPUInfo).id ?? 0 } : {};
-      measured.push({ level: device.level, key: device.key, ...index, values });
+      const { level, key, message } = device;
+      const values = this.#rows[level][used[level]] ?? new Float64Array(kept[level].length);
+      this.#rows[level][used[level]] = values;
+      if (!fill(values, device, stale)) continue;
+      used[level]++;
+      measured.push(
+        level === "gpu" ? { level, key, index: (message as GPUInfo).id ?? 0, values } : { level, key, values },
+      );
     }
     return measured;
   }
@@ -96,14 +130,28 @@ function fresh(device: Device, info: HostInfo, before: bigint | undefined, stale
   return info.sampled === undefined || sampled + BigInt(skew) > info.sampled;
 }
 
-function valuesOf(device: Device, stale: ReadonlySet<string>): Map<string, number> {
-  const values = new Map<string, number>();
-  for (const metric of kept) {
-    if (metric.level !== device.level) continue;
-    const part = metric.path[0]?.localName ?? "";
-    if (device.level === "host" && stale.has(sourceOf[part] ?? part)) continue;
-    const held = value(metric, device.message);
-    if (held !== undefined && Number.isFinite(held)) values.set(metric.name, held);
+/** Reads the metrics of a device into `values`, NaN where one is absent. False when all of them are. */
+function fill(values: Float64Array, { level, message }: Device, stale: ReadonlySet<string>): boolean {
+  values.fill(Number.NaN);
+  let any = false;
+  for (const part of parts[level]) {
+    if (level === "host" && stale.has(part.source)) continue;
+    let at: object | undefined = message;
+    for (const name of part.path) at = (at as Record<string, object | undefined> | undefined)?.[name];
+    if (at === undefined) continue;
+    for (const { place, name, fraction } of part.fields) {
+      const held = (at as Record<string, number | bigint | undefined>)[name];
+      if (held === undefined) continue;
+      const value = fraction ? rounded(Number(held)) : Number(held);
+      if (!Number.isFinite(value)) continue;
+      values[place] = value;
+      any = true;
+    }
   }
-  return values;
+  return any;
+}
+
+/** Two decimals, as docs/metrics.md promises: further digits tell nothing and cost room. Never -0, which no view expects. */
+function rounded(value: number): number {
+  return Math.abs(value) < Number.MAX_SAFE_INTEGER / 100 ? Math.round(value * 100) / 100 + 0 : value;
 }

@@ -2,11 +2,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { flagOf, helpLines, jsonSchema } from "../proto/setting.ts";
+import { backUp } from "./backup.ts";
 import { systemClock } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import { start } from "./hub.ts";
 import { type Log, lineLog } from "./log.ts";
-import { type Given, readSettings, settle, table, watch } from "./settings.ts";
+import { type Given, notes, readSettings, settle, table, watch } from "./settings.ts";
 
 const version = process.env.GOHM_VERSION ?? "0";
 const here = dirname(fileURLToPath(import.meta.url));
@@ -14,6 +15,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const help = `gohm ${version}: watches GPU machines
 
 Usage: gohm [OPTIONS]          run the hub
+       gohm backup FILE        write a copy of the history into a new file, whether the hub runs or not (needs --data or GOHM_DATA)
        gohm schema             print the JSON Schema of the settings file
        gohm --help | --version
 
@@ -48,8 +50,21 @@ async function main(): Promise<void> {
   if (words[0] === "schema" && words.length === 1) {
     return void console.log(JSON.stringify(jsonSchema(table, "Settings of the GOHM hub"), null, 2));
   }
+  if (words[0] === "backup") return await back(from, words.slice(1));
   if (words.length > 0) throw new Fault("setting_bad", `Unknown command "${words.join(" ")}". See gohm --help.`);
   await run(from, log);
+}
+
+/** Only where the history is matters here: a settings file that cannot be read is no reason to have no copy. */
+async function back(from: Given, words: readonly string[]): Promise<void> {
+  const [path, ...more] = words;
+  if (path === undefined || path === "" || more.length > 0) {
+    throw new Fault("setting_bad", `gohm backup wants one file: it was given "${words.join(" ")}". See gohm --help.`);
+  }
+  const { data } = settle(from, () => undefined);
+  const log = lineLog((line) => process.stderr.write(line), systemClock.now);
+  const size = await backUp({ data, path, clock: systemClock, log });
+  console.log(`${path}: ${(size / 1e6).toFixed(1)} MB`);
 }
 
 async function run(from: Given, log: Log): Promise<void> {
@@ -57,6 +72,7 @@ async function run(from: Given, log: Log): Promise<void> {
   if (readSettings(settings.settings) === undefined) {
     log.info(`there is no settings file ${settings.settings} (GOHM_SETTINGS): the defaults hold until there is one`);
   }
+  for (const note of notes(settings)) log.warn(note);
   const hub = await start({
     settings,
     clock: systemClock,
@@ -70,6 +86,7 @@ async function run(from: Given, log: Log): Promise<void> {
       hub.change(next);
       hub.live.notice("settings", undefined);
       log.info(`settings read again: ${Object.keys(next.servers).length} servers`);
+      for (const note of notes(next)) log.warn(note);
     },
     bad: (fault) => {
       hub.live.notice("settings", `${fault.message}. The settings before stay in force.`);

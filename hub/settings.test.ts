@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Fault } from "./fault.ts";
-import { parseFile, readSettings, type Settings, settle, watch } from "./settings.ts";
+import { maxSize, notes, parseFile, readSettings, retention, type Settings, settle, watch } from "./settings.ts";
 
 const parsed = (text: string): unknown => parseFile(text, "s.json");
 const settled = (text: string | undefined, env: Record<string, string> = {}): Settings =>
@@ -45,18 +45,60 @@ test("any JSON is read as JSON.parse reads it", () => {
 });
 
 test("without a file the defaults hold, and the environment comes before the file", () => {
-  expect(settled(undefined)).toMatchObject({ servers: { local: "127.0.0.1:9203" }, interval: 10, keepDays: 15 });
+  expect(settled(undefined)).toMatchObject({ servers: { local: "127.0.0.1:9203" }, interval: 10, maxSize: "" });
   expect(settled('{"poll": {"interval": 20}}', { GOHM_POLL_INTERVAL: "30" }).interval).toBe(30);
 });
 
 test.each([
   ['{"history": {"keep_days": 9}}', /"history\.keep_days".*days from 10 to 3650: current value is 9/],
+  [
+    '{"history": {"retention": {"raw": "30"}}}',
+    /"history\.retention\.raw" \(settings file\): must be a time like "36h".*no shorter than "1d": current value is "30"$/,
+  ],
+  [
+    '{"history": {"retention": {"5m": "23h"}}}',
+    /"history\.retention\.5m".*no shorter than "1d": current value is "23h"/,
+  ],
+  ['{"history": {"retention": {"2m": "1y"}}}', /Unknown setting "history\.retention\.2m"/],
+  ['{"history": {"retention": "30d"}}', /"history\.retention" \(settings file\): must be an object/],
+  [
+    '{"history": {"retention": {"raw": "2y"}}}',
+    /"history\.retention\.5m": must be no shorter than "history\.retention\.raw": current value is "1y"/,
+  ],
+  [
+    '{"history": {"keep_days": 400}}',
+    /"history\.retention\.5m": must be no shorter than "history\.keep_days": current value is "1y"/,
+  ],
+  [
+    '{"history": {"retention": {"1h": "2y", "1d": "1y"}}}',
+    /"history\.retention\.1d": must be no shorter than "history\.retention\.1h": current value is "1y"/,
+  ],
+  ['{"history": {"max_size": "20"}}', /"history\.max_size".*a size like "20GB".*current value is "20"/],
+  ['{"history": {"max_size": "1MB"}}', /"history\.max_size".*no less than "64MB"/],
   ['{"servers": ["a"]}', /"servers".*must be an object of name/],
   ['{"servers": {"a": "host:99999"}}', /"servers\.a".*current value is "host:99999"/],
   [`{"servers": {"${"x".repeat(65)}": "host:1"}}`, /a name must be 1 to 64/],
   ['{"data": "/x"}', /Unknown setting "data"/],
 ])("%s is refused", (text, wanted) => {
   expect(() => settled(text)).toThrow(wanted);
+});
+
+test("history is kept for as long and as large as the settings say, whichever door they come through", () => {
+  const day = 86_400_000;
+  const forever = Number.POSITIVE_INFINITY;
+  const defaults = settled(undefined);
+  expect(retention(defaults)).toEqual({ raw: 30 * day, fiveMinutes: 365 * day, hour: forever, day: forever });
+  expect([maxSize(defaults), notes(defaults)]).toEqual([forever, []]);
+  const file = '{"history": {"retention": {"raw": "36h", "5m": "26w", "1h": "5y"}, "max_size": "1.5 GiB"}}';
+  const given = settled(file, { GOHM_HISTORY_RETENTION_5M: "90d" });
+  expect(retention(given)).toEqual({ raw: 1.5 * day, fiveMinutes: 90 * day, hour: 5 * 365 * day, day: forever });
+  expect(maxSize(given)).toBe(1.5 * 2 ** 30);
+});
+
+test("the old setting for days still works, and a note says what replaces it", () => {
+  const old = settled('{"history": {"keep_days": 20}}');
+  expect(retention(old).raw).toBe(20 * 86_400_000);
+  expect(notes(old)).toEqual([expect.stringContaining('{"retention": {"raw": "20d"}}')]);
 });
 
 test("settings.example.json is what it says: the defaults", () => {

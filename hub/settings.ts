@@ -2,8 +2,12 @@ import { readFileSync, statSync } from "node:fs";
 import { type JSONVisitor, type ParseErrorCode, parse, printParseErrorCode, visit } from "jsonc-parser";
 import {
   address,
+  bytes,
   type Doors,
+  duration,
+  limit,
   load,
+  milliseconds,
   number,
   type Reader,
   type Row,
@@ -116,11 +120,46 @@ export const table = {
     help: "Private key (PEM file) of that certificate.",
     reader: text("a path"),
   }),
+  keepSamples: row({
+    name: "history.retention.raw",
+    env: "GOHM_HISTORY_RETENTION_RAW",
+    default: "30d",
+    help: "How long every sample is kept as it was measured.",
+    reader: duration("1d"),
+  }),
+  keepFiveMinutes: row({
+    name: "history.retention.5m",
+    env: "GOHM_HISTORY_RETENTION_5M",
+    default: "1y",
+    help: "How long the summaries of five minutes are kept: least, greatest, mean and count of each series.",
+    reader: duration("1d"),
+  }),
+  keepHours: row({
+    name: "history.retention.1h",
+    env: "GOHM_HISTORY_RETENTION_1H",
+    default: "forever",
+    help: "How long the summaries of an hour are kept.",
+    reader: duration("1d"),
+  }),
+  keepDaily: row({
+    name: "history.retention.1d",
+    env: "GOHM_HISTORY_RETENTION_1D",
+    default: "forever",
+    help: "How long the summaries of a day are kept.",
+    reader: duration("1d"),
+  }),
+  maxSize: row({
+    name: "history.max_size",
+    env: "GOHM_HISTORY_MAX_SIZE",
+    default: "",
+    help: "Size that the history may have on disk. Where it would become larger, the oldest samples go first, before their time.",
+    reader: limit("64MB"),
+  }),
   keepDays: row({
     name: "history.keep_days",
     env: "GOHM_HISTORY_KEEP_DAYS",
-    default: 15,
-    help: "Days that samples are kept.",
+    default: 0,
+    help: "Days that every sample is kept: the old form of history.retention.raw, which it overrules; 0 when it is not given.",
     reader: number("days", 10, 3650),
   }),
   settings: row({
@@ -158,6 +197,53 @@ export const table = {
 } satisfies Table;
 
 export type Settings = Values<typeof table>;
+
+/** How long history keeps what, in milliseconds; Infinity for ever. */
+export interface Retention {
+  readonly raw: number;
+  readonly fiveMinutes: number;
+  readonly hour: number;
+  readonly day: number;
+}
+
+export function retention(settings: Settings): Retention {
+  return {
+    raw: settings.keepDays > 0 ? settings.keepDays * 86_400_000 : milliseconds(settings.keepSamples),
+    fiveMinutes: milliseconds(settings.keepFiveMinutes),
+    hour: milliseconds(settings.keepHours),
+    day: milliseconds(settings.keepDaily),
+  };
+}
+
+/** Bytes that history may have on disk; Infinity where nothing is said. */
+export const maxSize = (settings: Settings): number =>
+  settings.maxSize === "" ? Number.POSITIVE_INFINITY : bytes(settings.maxSize);
+
+/** What to tell whoever wrote settings that work, but not for ever. */
+export function notes(settings: Settings): string[] {
+  if (settings.keepDays === 0) return [];
+  return [
+    `"history.keep_days" is the old form of "history.retention.raw": write {"history": {"retention": {"raw": "${settings.keepDays}d"}}} instead`,
+  ];
+}
+
+/** A summary that goes before what it summarizes would leave a hole between the two. @throws SettingError */
+function checkRetention(settings: Settings): void {
+  const { raw, fiveMinutes, hour, day } = retention(settings);
+  const tiers = [
+    [settings.keepDays > 0 ? "history.keep_days" : "history.retention.raw", raw, settings.keepSamples],
+    [table.keepFiveMinutes.name, fiveMinutes, settings.keepFiveMinutes],
+    [table.keepHours.name, hour, settings.keepHours],
+    [table.keepDaily.name, day, settings.keepDaily],
+  ] as const;
+  tiers.forEach(([name, kept, shown], i) => {
+    const finer = tiers[i - 1];
+    if (finer === undefined || kept >= finer[1]) return;
+    throw new SettingError(
+      `Cannot read setting "${name}": must be no shorter than "${finer[0]}": current value is "${shown}"`,
+    );
+  });
+}
 
 /**
  * Text of a settings file (JSON, comments and trailing commas allowed) as a value; empty text is {}.
@@ -211,7 +297,9 @@ export function settle(given: Given, read: (path: string) => string | undefined)
     const start = load(table, { ...given, file: {} });
     const content = read(start.settings);
     const secret = (path: string): string => readFileSync(path, "utf8").trim();
-    return load(table, { ...given, secret, file: parseFile(content ?? "", start.settings) });
+    const settings = load(table, { ...given, secret, file: parseFile(content ?? "", start.settings) });
+    checkRetention(settings);
+    return settings;
   } catch (error) {
     if (error instanceof SettingError) throw new Fault("setting_bad", error.message, { cause: error });
     throw error;

@@ -1,6 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { address, hostPort, jsonSchema, load, markdown, nearest, number, type Table, text, yes } from "./setting.ts";
+import {
+  address,
+  bytes,
+  duration,
+  hostPort,
+  jsonSchema,
+  limit,
+  load,
+  markdown,
+  milliseconds,
+  nearest,
+  number,
+  type Table,
+  text,
+  yes,
+} from "./setting.ts";
 
 const table = {
   interval: {
@@ -123,4 +138,34 @@ test("the JSON Schema nests as the file does and leaves out what is fixed at sta
 
 test("the Markdown table has a row for every setting", () => {
   for (const row of Object.values(table)) expect(markdown(table)).toContain(`\`${row.env}\``);
+});
+
+test.each<readonly [string, number]>([
+  ["1h", 3_600_000],
+  ["36h", 129_600_000],
+  ["30d", 2_592_000_000],
+  ["2w", 1_209_600_000],
+  ["1y", 31_536_000_000],
+  ["forever", Number.POSITIVE_INFINITY],
+  ...["", "0d", "30", "1.5d", "-1d", "30 d", "1m", "Forever", "999999h", "1yforever"].map(
+    (bad) => [bad, Number.NaN] as const,
+  ),
+])('"%s" is %d milliseconds', (text, wanted) => {
+  expect(milliseconds(text)).toBe(wanted);
+  expect(duration("1h").parse(text)).toBe(Number.isNaN(wanted) ? undefined : text);
+});
+
+test.each<readonly [string, number]>([
+  ["20GB", 20e9],
+  ["1.5 TiB", 1.5 * 2 ** 40],
+  ["64MB", 64e6],
+  ...["20", "20gb", "-1GB", "1kB", "GB", "1.GB", "1e3GB", "20GB "].map((bad) => [bad, Number.NaN] as const),
+])('"%s" is %d bytes', (text, wanted) => {
+  expect(bytes(text)).toBe(wanted);
+  expect(limit("64MB").parse(text)).toBe(Number.isNaN(wanted) ? undefined : text);
+});
+
+test("what is shorter or smaller than the least is refused, and an empty size is no limit", () => {
+  expect([duration("2d").parse("47h"), duration("2d").parse("48h")]).toEqual([undefined, "48h"]);
+  expect([limit("64MB").parse("63MB"), limit("64MB").parse("")]).toEqual([undefined, ""]);
 });

@@ -226,6 +226,51 @@ export const yes: Reader<boolean> = {
   },
 };
 
+const hour = 3_600_000;
+const spans: Readonly<Record<string, number>> = { h: hour, d: 24 * hour, w: 7 * 24 * hour, y: 365 * 24 * hour };
+const span = /^([1-9][0-9]{0,4})([hdwy])$|^forever$/;
+
+/** Milliseconds of "36h", "30d", "2w", "1y" (365 days); "forever" is Infinity. NaN for anything else. */
+export function milliseconds(value: string): number {
+  const [whole, count, unit = ""] = span.exec(value) ?? [];
+  if (whole === "forever") return Number.POSITIVE_INFINITY;
+  return Number(count) * (spans[unit] ?? Number.NaN);
+}
+
+/** How long something is kept, no less than `least`. */
+export function duration(least: string): Reader<string> {
+  return {
+    wanted: `a time like "36h", "30d", "2w", "1y" or "forever", no shorter than "${least}"`,
+    schema: { type: "string", pattern: span.source },
+    parse: (value) => (typeof value === "string" && milliseconds(value) >= milliseconds(least) ? value : undefined),
+  };
+}
+
+const powers: Readonly<Record<string, number>> = {
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+};
+const size = /^([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([MGT]i?B)$/;
+
+/** Bytes of "20GB" or "1.5 TiB". NaN for anything else. */
+export function bytes(value: string): number {
+  const [, count, unit = ""] = size.exec(value) ?? [];
+  return Number(count) * (powers[unit] ?? Number.NaN);
+}
+
+/** How large something may become, no less than `least`; empty for no limit. */
+export function limit(least: string): Reader<string> {
+  return {
+    wanted: `a size like "20GB" or "1.5TiB", no less than "${least}", or nothing`,
+    schema: { type: "string", pattern: `^$|${size.source}` },
+    parse: (value) => (typeof value === "string" && (value === "" || bytes(value) >= bytes(least)) ? value : undefined),
+  };
+}
+
 /** "host:port"; IPv6 addresses in brackets: "[::1]:9203". */
 export const address: Reader<string> = text('an address with its port, like "0.0.0.0:9203" or "[::]:9203"', (value) => {
   const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(value)?.[1];

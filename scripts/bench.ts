@@ -3,13 +3,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as agent from "../bench/agent.bench.ts";
+import * as history from "../bench/history.bench.ts";
 import * as hub from "../bench/hub.bench.ts";
 import { conditions, ratio } from "../bench/measure.ts";
 import { buildAll } from "./build.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 const results = join(top, "bench", "results.md");
-const benches = [agent, hub];
+const benches = [agent, history, hub];
 
 /** Replaces one bench's part of the results and leaves the others as they are. */
 function keep(name: string, lines: readonly string[]): void {

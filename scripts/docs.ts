@@ -60,7 +60,7 @@ function metrics(): string {
 
 Made by \`npm run docs\` from \`proto/host.proto\`, the only place where a metric is declared.
 
-A name is the \`type\` of \`History.GetHistory\`. Its \`v\` is an integer in the unit given here; "× 100" means that the value is multiplied
+A name is the \`metric\` of \`/api/history\` ([history.md](history.md)), which gives values in the unit stated here, fractions with two decimals. It is also the \`type\` of \`History.GetHistory\`, \`/pk\` and \`/hist\`. Their \`v\` is an integer in the unit given here; "× 100" means that the value is multiplied
 by 100 first and rounded, so that two decimals survive. GPU series have the id \`<server>_<gpu index>\`, host series \`<server>\`;
 a MIG instance has 1000 × (index of its GPU + 1) + its number there as index. One further type, \`gpumem\`, is
 \`gpu_memory_used / gpu_memory_total × 10000\`, cut to an integer. A reading that a machine does not offer is absent everywhere: it is never 0.

@@ -12,6 +12,7 @@ import { lineLog } from "../hub/log.ts";
 import { openBrowser, openPage } from "../test/browser/browser.ts";
 import { a100, type Change, desk, h100, playMachine, playStorage, work } from "../test/browser/scene.ts";
 import { type Place, place, type RunningHub, startHub } from "../test/hub.ts";
+import { valuesOf } from "../test/model.ts";
 import { top } from "../test/program.ts";
 
 const machines: Readonly<Record<string, Change>> = {
@@ -100,7 +101,15 @@ async function toCharts(page: Page): Promise<void> {
 function fillHistory(at: Place): void {
   const keys = readFileSync(join(top, "test/capture", h100, "nvml.txt"), "utf8").match(/GPU-[0-9a-f-]+/g) ?? [];
   const log = lineLog(() => {}, systemClock.now);
-  const store = openStore({ folder: at.data, clock: systemClock, log, keepDays: () => 15, trouble: () => {} });
+  const ever = Number.POSITIVE_INFINITY;
+  const store = openStore({
+    folder: at.data,
+    clock: systemClock,
+    log,
+    retention: () => ({ raw: ever, fiveMinutes: ever, hour: ever, day: ever }),
+    maxSize: () => ever,
+    trouble: () => {},
+  });
   const now = Date.now();
   for (let t = now - 24 * 3_600_000; t < now - 20_000; t += 20_000) {
     const hours = (t - now) / 3_600_000;
@@ -123,12 +132,12 @@ function noise(): number {
 
 function cardAt(key: string, index: number, hours: number): Measured {
   const { load, memory } = doing(index, hours);
-  const values = new Map([
-    ["gpu_utilization", Math.round(load)],
-    ["gpu_memory_used", memory],
-    ["gpu_temperature", Math.round(31 + load * 0.32 + index * 0.7 + noise())],
-    ["gpu_power", Math.round((72 + load * 6.1 + noise() * 24) * 1000)],
-  ]);
+  const values = valuesOf("gpu", {
+    gpu_utilization: Math.round(load),
+    gpu_memory_used: memory,
+    gpu_temperature: Math.round(31 + load * 0.32 + index * 0.7 + noise()),
+    gpu_power: Math.round((72 + load * 6.1 + noise() * 24) * 1000),
+  });
   return { level: "gpu", key, index, values };
 }
 
@@ -147,21 +156,21 @@ function doing(index: number, hours: number): { load: number; memory: number } {
 
 function hostAt(hours: number): Measured {
   const busy = hours > -17 ? 31 + 9 * noise() + 6 * Math.sin(hours) : 4 + 3 * noise();
-  const values = new Map([
-    ["cpu_utilization", busy],
-    ["cpu_iowait", noise() * 1.5],
-    ["memory_used", (hours > -17 ? 610e9 : 140e9) + 20e9 * Math.sin(hours * 2)],
-    ["swap_used", 0],
-    ["load1", busy * 1.9],
-  ]);
+  const values = valuesOf("host", {
+    cpu_utilization: busy,
+    cpu_iowait: noise() * 1.5,
+    memory_used: (hours > -17 ? 610e9 : 140e9) + 20e9 * Math.sin(hours * 2),
+    swap_used: 0,
+    load1: busy * 1.9,
+  });
   return { level: "host", key: "", values };
 }
 
 function nicAt(hours: number): Measured {
-  const values = new Map([
-    ["network_receive", Math.round(hours > -17 ? 2.1e9 * (0.8 + 0.3 * noise()) : 4e6 * noise())],
-    ["network_transmit", Math.round(hours > -17 ? 1.9e9 * (0.8 + 0.3 * noise()) : 2e6 * noise())],
-  ]);
+  const values = valuesOf("nic", {
+    network_receive: Math.round(hours > -17 ? 2.1e9 * (0.8 + 0.3 * noise()) : 4e6 * noise()),
+    network_transmit: Math.round(hours > -17 ? 1.9e9 * (0.8 + 0.3 * noise()) : 2e6 * noise()),
+  });
   return { level: "nic", key: "ens6f0", values };
 }
 

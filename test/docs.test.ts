@@ -20,6 +20,7 @@ const pages = [
   "docs/deploy.md",
   "docs/develop.md",
   "docs/exporter.md",
+  "docs/history.md",
   "docs/settings.md",
 ];
 

@@ -26,9 +26,9 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["hub/clean.ts", "hub/clock.ts", "hub/fault.ts", "hub/log.ts"],
     ["hub/live.ts", "hub/history/", "hub/ledger/"],
     ["hub/ingest.ts"],
-    ["hub/input/", "hub/view/"],
+    ["hub/control.ts", "hub/input/", "hub/view/"],
     ["hub/settings.ts"],
-    ["hub/hub.ts"],
+    ["hub/backup.ts", "hub/hub.ts"],
     ["hub/main.ts"],
   ],
   web: [

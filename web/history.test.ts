@@ -1,14 +1,18 @@
-import { expect, test } from "vitest";
-import { type Answer, align, extend, newest, type Series } from "./history.ts";
+import { expect, test, vi } from "vitest";
+import { packSeries, packSpan } from "../proto/history.ts";
+import { type Answer, align, ask, extend, newest, type Series } from "./history.ts";
 
-const series = (metric: string, ...points: readonly (readonly [number, number])[]): Series => ({
-  metric,
-  t: points.map(([at]) => at),
-  min: points.map(([, value]) => value - 1),
-  avg: points.map(([, value]) => value),
-  max: points.map(([, value]) => value + 1),
+const series = (id: string, ...points: readonly (readonly [number, number])[]): Series => ({
+  id,
+  t: Float64Array.from(points, ([at]) => at),
+  min: Float64Array.from(points, ([, value]) => value - 1),
+  avg: Float64Array.from(points, ([, value]) => value),
+  max: Float64Array.from(points, ([, value]) => value + 1),
 });
-const answer = (from: number, to: number, ...all: Series[]): Answer => ({ from, to, step: 0, series: all });
+const answer = (from: number, to: number, ...all: Series[]): Answer => ({
+  ...{ from, to, step: 0 },
+  series: new Map(all.map((one) => [one.id, one])),
+});
 
 test("series share one axis of times; where one was not measured it has a gap", () => {
   const table = align([series("a", [1000, 5], [2000, 6]), series("b", [2000, 7])], 2500);
@@ -40,24 +44,44 @@ test("nothing at all gives a table without rows", () => {
 });
 
 test("what came later replaces the end of what is held, and what is too old falls out", () => {
-  const held = answer(0, 3000, series("a", [0, 1], [1000, 2], [2000, 3]));
-  const tail = answer(2000, 4000, series("a", [2000, 30], [3000, 40]));
-  const {
-    series: [made],
-    from,
-    to,
-  } = extend(held, tail, 500);
-  expect(made?.t).toEqual([1000, 2000, 3000]);
-  expect(made?.avg).toEqual([2, 30, 40]);
-  expect([from, to]).toEqual([500, 4000]);
+  const held = answer(0, 3000, series("a", [0, 1], [1000, 2], [2000, 3]), series("gone", [1000, 1]));
+  const tail = answer(2000, 4000, series("a", [2000, 30], [3000, 40]), series("new", [3000, 5]));
+  const made = extend(held, tail, 500);
+  expect(made).toEqual(answer(500, 4000, series("a", [1000, 2], [2000, 30], [3000, 40]), series("new", [3000, 5])));
 });
 
 test("an empty tail takes nothing away but what is too old", () => {
   const held = answer(0, 3000, series("a", [0, 1], [1000, 2]));
-  expect(extend(held, answer(2000, 4000, series("a")), 500).series[0]?.avg).toEqual([2]);
+  expect(extend(held, answer(2000, 4000, series("a")), 500)).toEqual(answer(500, 4000, series("a", [1000, 2])));
+  // Everything that is held is too old.
+  expect(extend(held, answer(9000, 9500, series("a")), 9000)).toEqual(answer(9000, 9500, series("a")));
 });
 
-test("the tail is asked for from where every series is known", () => {
-  expect(newest(answer(0, 1, series("a", [5, 1]), series("b", [3, 1]), series("c")))).toBe(3);
+test("the tail is asked for from the newest poll: a card that fell out long ago does not make it long", () => {
+  expect(newest(answer(0, 1, series("a", [5, 1]), series("b", [3, 1]), series("c")))).toBe(5);
   expect(newest(answer(0, 1))).toBeUndefined();
+});
+
+test("one request asks for all devices, and its answer is read by what each series is of", async () => {
+  const packed = packSeries({
+    ...{ host: "h", level: "gpu", key: "GPU-1", metric: "gpu_power", unit: "milliwatts", cut: false },
+    t: Float64Array.of(1000, 2000),
+    columns: { min: Float64Array.of(1, 2), avg: Float64Array.of(1.5, 2), max: Float64Array.of(2, 2) },
+  });
+  const asked: string[] = [];
+  vi.stubGlobal("fetch", async (url: string, init: { headers: Record<string, string> }) => {
+    asked.push(`${url} ${init.headers.Accept}`);
+    return new Response(Buffer.concat([packSpan({ from: 5, to: 9, step: 0 }), packed]));
+  });
+  const question = { host: "h", metrics: ["gpu_power", "load1"], keys: ["GPU-1", "e&h"], from: 0.5, to: 9.5 };
+  const { signal } = new AbortController();
+  const got = await ask({ ...question, step: 0 }, signal);
+  await ask({ ...question, step: undefined }, signal);
+  vi.unstubAllGlobals();
+  const words = "api/history?host=h&metric=gpu_power%2Cload1&from=0&to=10";
+  expect(asked).toEqual([
+    `${words}&step=0&key=GPU-1&key=e%26h application/x-protobuf`,
+    `${words}&most=500&key=GPU-1&key=e%26h application/x-protobuf`,
+  ]);
+  expect([...(got.series.get("gpu GPU-1 gpu_power")?.avg ?? [])]).toEqual([1.5, 2]);
 });

@@ -1,60 +1,89 @@
-/** One series as the hub's /api/history gives it: columns of equal length, oldest first, times in Unix milliseconds. */
+import { type Answer as Packed, unpackAnswer } from "../proto/history.ts";
+
+/** One series: columns of equal length, oldest first, times in Unix milliseconds. */
 export interface Series {
-  readonly metric: string;
-  readonly t: readonly number[];
-  readonly min: readonly (number | null)[];
-  readonly avg: readonly (number | null)[];
-  readonly max: readonly (number | null)[];
+  /** What it is measured on, and which metric it is (`idOf`). */
+  readonly id: string;
+  readonly t: Float64Array;
+  readonly min: Float64Array;
+  readonly avg: Float64Array;
+  readonly max: Float64Array;
 }
 
 export interface Answer {
   readonly from: number;
   readonly to: number;
+  /** Milliseconds of one bucket; 0: every sample. */
   readonly step: number;
-  readonly series: readonly Series[];
+  /** By their ids. */
+  readonly series: ReadonlyMap<string, Series>;
 }
 
 export interface Question {
   readonly host: string;
-  readonly level: "host" | "gpu" | "nic" | "disk";
-  readonly key: string;
+  /** Of any kind of device: a name belongs to one kind only. */
   readonly metrics: readonly string[];
+  /** Uuids of GPUs, names of interfaces. */
+  readonly keys: readonly string[];
   readonly from: number;
   readonly to: number;
-  /** Milliseconds of one bucket; 0 gives every sample. */
-  readonly step: number;
+  /** Undefined lets the hub choose. */
+  readonly step: number | undefined;
 }
+
+export const idOf = ({ level, key, metric }: { level: string; key: string; metric: string }): string =>
+  `${level} ${key} ${metric}`;
+
+/** Buckets that the hub may choose at most: more than a chart has room for are not seen. */
+const most = 500;
+/** A request with the names of more devices than this would be longer than servers take: then all are asked for. */
+const named = 100;
 
 /** @throws Error with the hub's own words when it refuses. */
 export async function ask(question: Question, signal: AbortSignal): Promise<Answer> {
-  const { host, level, key, metrics, from, to, step } = question;
+  const { host, metrics, keys, from, to, step } = question;
   const words = new URLSearchParams({
     host,
-    level,
-    key,
     metric: metrics.join(","),
     from: String(Math.floor(from)),
     to: String(Math.ceil(to)),
-    step: String(step),
+    ...(step === undefined ? { most: String(most) } : { step: String(step) }),
   });
-  const answer = await fetch(`api/history?${words}`, { signal });
+  if (keys.length <= named) for (const key of keys) words.append("key", key);
+  const answer = await fetch(`api/history?${words}`, { signal, headers: { Accept: "application/x-protobuf" } });
   if (!answer.ok) throw new Error(`${answer.status} ${(await answer.text()).slice(0, 200)}`);
-  return (await answer.json()) as Answer;
+  return read(unpackAnswer(new Uint8Array(await answer.arrayBuffer())));
 }
 
-export type Range = "15m" | "1h" | "6h" | "24h" | "3d" | "10d";
+function read({ from, to, step, series }: Packed): Answer {
+  const none = new Float64Array();
+  const all = series.map((one): [string, Series] => {
+    const { min = none, avg = none, max = none } = one.columns;
+    return [idOf(one), { id: idOf(one), t: one.t, min, avg, max }];
+  });
+  return { from, to, step, series: new Map(all) };
+}
+
+export type Range = "15m" | "1h" | "6h" | "24h" | "3d" | "10d" | "30d" | "1y" | "all";
 
 const minute = 60_000;
 const hour = 60 * minute;
+const day = 24 * hour;
 
-/** How long each range is, and how wide its buckets are: 240 to 480 of them, as many as a chart has room for. */
-export const ranges: Readonly<Record<Range, { readonly span: number; readonly step: number }>> = {
+/**
+ * How long each range is, and how wide its buckets are: 240 to 480 of them, as many as a chart has room for. What has
+ * neither begins with the first sample there is.
+ */
+export const ranges: Readonly<Record<Range, { readonly span?: number; readonly step?: number }>> = {
   "15m": { span: 15 * minute, step: 0 },
   "1h": { span: hour, step: 0 },
   "6h": { span: 6 * hour, step: minute },
-  "24h": { span: 24 * hour, step: 5 * minute },
-  "3d": { span: 72 * hour, step: 10 * minute },
-  "10d": { span: 240 * hour, step: 30 * minute },
+  "24h": { span: day, step: 5 * minute },
+  "3d": { span: 3 * day, step: 10 * minute },
+  "10d": { span: 10 * day, step: 30 * minute },
+  "30d": { span: 30 * day, step: 2 * hour },
+  "1y": { span: 365 * day, step: day },
+  all: {},
 };
 
 /** Columns that a chart takes: times in Unix seconds, then for each series average, least and greatest; null is a gap. */
@@ -81,7 +110,7 @@ export function align(series: readonly (Series | undefined)[], apart: number, fa
       [one.avg, one.min, one.max].forEach((column, c) => {
         const value = column[i];
         const target = three[c];
-        if (target !== undefined) target[row] = value === null || value === undefined ? null : value * factor;
+        if (target !== undefined && value !== undefined && !Number.isNaN(value)) target[row] = value * factor;
       });
     });
     return three;
@@ -91,25 +120,31 @@ export function align(series: readonly (Series | undefined)[], apart: number, fa
 
 /** What is held, with its end replaced by what was asked for later; samples before `from` fall out. */
 export function extend(held: Answer, tail: Answer, from: number): Answer {
-  const series = tail.series.map((late): Series => {
-    const early = held.series.find((one) => one.metric === late.metric);
-    if (early === undefined) return late;
-    const first = early.t.findIndex((at) => at >= from);
-    const cut = early.t.findIndex((at) => at >= tail.from);
-    const range = [first === -1 ? early.t.length : first, cut === -1 ? early.t.length : cut] as const;
-    return {
-      metric: late.metric,
-      t: [...early.t.slice(...range), ...late.t],
-      min: [...early.min.slice(...range), ...late.min],
-      avg: [...early.avg.slice(...range), ...late.avg],
-      max: [...early.max.slice(...range), ...late.max],
+  const series = [...tail.series.values()].map((late): [string, Series] => {
+    const early = held.series.get(late.id);
+    if (early === undefined) return [late.id, late];
+    const begin = count(early.t, from);
+    const end = Math.max(begin, count(early.t, tail.from));
+    const joined = (column: "t" | "min" | "avg" | "max"): Float64Array => {
+      const kept = early[column].subarray(begin, end);
+      const made = new Float64Array(kept.length + late[column].length);
+      made.set(kept);
+      made.set(late[column], kept.length);
+      return made;
     };
+    return [late.id, { id: late.id, t: joined("t"), min: joined("min"), avg: joined("avg"), max: joined("max") }];
   });
-  return { from, to: tail.to, step: tail.step, series };
+  return { from, to: tail.to, step: tail.step, series: new Map(series) };
 }
 
-/** Time of the newest sample of any series, or undefined when there is none. */
+/** How many of the times are before `at`. */
+function count(t: Float64Array, at: number): number {
+  const first = t.findIndex((one) => one >= at);
+  return first === -1 ? t.length : first;
+}
+
+/** Time of the newest sample of all, or undefined when there is none: one poll measures all devices of a host at once. */
 export function newest(answer: Answer): number | undefined {
-  const last = answer.series.flatMap((one) => one.t.at(-1) ?? []);
-  return last.length === 0 ? undefined : Math.min(...last);
+  const last = [...answer.series.values()].flatMap(({ t }) => t.at(-1) ?? []);
+  return last.length === 0 ? undefined : Math.max(...last);
 }

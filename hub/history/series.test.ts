@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { catalog } from "../../proto/catalog.ts";
-import { find, integers, typesOf } from "./series.ts";
-import type { Columns, Known } from "./store.ts";
+import { Model, valuesOf } from "../../test/model.ts";
+import { find, firstDay, roundStep, samples, typesOf } from "./series.ts";
+import type { Known, SeriesId } from "./store.ts";
 
 const gpu = (host: string, index: number, key: string, last = 1): Known => ({
   host,
@@ -58,25 +59,79 @@ test("no type is both a GPU's and a host's: a name is never in doubt", () => {
   expect(typesOf("gpu").filter((type) => host.has(type))).toEqual([]);
 });
 
-const columns = (t: number[], v: number[]): Columns => {
-  const values = Float64Array.from(v);
-  return { t: Float64Array.from(t), min: values, avg: values, max: values };
-};
-const all = { from: 0, to: 1e9, step: 0 };
+const all = { range: { from: 0, to: 1e9, step: 0 }, most: 100 };
+const metric = (name: string) => catalog.find((one) => one.name === name) ?? expect.fail();
 
-test("gpumem is memory in use in ten thousandths of memory installed, cut to an integer, times in nanoseconds", () => {
-  const series: Record<string, Columns> = {
-    gpu_memory_used: columns([1, 2, 3, 5], [1, 2, 9, 4]),
-    gpu_memory_total: columns([1, 3, 4, 5], [3, 0, 7, 4]),
-  };
-  const history = { read: ({ metric }: { metric: string }) => series[metric] ?? columns([], []) };
+/** A model that holds what a card or the host measured at each time. */
+function model(level: "gpu" | "host", polls: readonly (readonly [number, Record<string, number>])[]): Model {
+  const held = new Model();
+  for (const [at, values] of polls) {
+    held.append({ host: "a", at, devices: [{ level, key: "k", values: valuesOf(level, values) }] });
+  }
+  return held;
+}
+
+test("gpumem is memory in use in ten thousandths of memory installed, cut to an integer", async () => {
+  const held = model("gpu", [
+    [1, { gpu_memory_used: 1, gpu_memory_total: 3 }],
+    [2, { gpu_memory_used: 2 }],
+    [3, { gpu_memory_used: 9, gpu_memory_total: 0 }],
+    [4, { gpu_memory_total: 7 }],
+    [5, { gpu_memory_used: 4, gpu_memory_total: 4 }],
+  ]);
   const wanted = { host: "a", level: "gpu", key: "k", metric: "gpumem" } as const;
-  expect(integers(history, wanted, all)).toEqual({ t: [1_000_000n, 5_000_000n], v: [3333n, 10_000n] });
+  const fan = { ...wanted, metric: metric("gpu_fan") };
+  expect(await samples(held, [fan, wanted], all)).toEqual([
+    { t: new Float64Array(), v: new Float64Array() },
+    { t: Float64Array.of(1, 5), v: Float64Array.of(3333, 10_000) },
+  ]);
 });
 
-test("a fraction is given in hundredths, and what no unsigned integer can hold is left out", () => {
-  const metric = catalog.find(({ name }) => name === "load1") ?? expect.fail();
-  const history = { read: () => columns([1, 2, 3, 4], [0.125, -1, Number.POSITIVE_INFINITY, 1e300]) };
-  const wanted = { host: "a", level: "host", key: "", metric } as const;
-  expect(integers(history, wanted, all)).toEqual({ t: [1_000_000n], v: [13n] });
+test("a fraction is given in hundredths, and what no unsigned integer can hold is left out", async () => {
+  const held = model("host", [
+    [1, { load1: 0.125 }],
+    [2, { load1: -1 }],
+    [3, { load1: 1e300 }],
+    [18_446_744_073_710, { load1: 1 }],
+  ]);
+  const wanted = { host: "a", level: "host", key: "k", metric: metric("load1") } as const;
+  const range = { from: 0, to: 1e15, step: 0 };
+  expect(await samples(held, [wanted], { range, most: 100 })).toEqual([
+    { t: Float64Array.of(1), v: Float64Array.of(13) },
+  ]);
+});
+
+test("a bucket is told by its mean, and of a counter by what it had reached", async () => {
+  const held = model("gpu", [
+    [1, { gpu_temperature: 40, gpu_xid: 1 }],
+    [2, { gpu_temperature: 45, gpu_xid: 2 }],
+    [9, { gpu_temperature: 45, gpu_xid: 9 }],
+    [10, { gpu_temperature: 50, gpu_xid: 9 }],
+  ]);
+  const card = { host: "a", level: "gpu", key: "k" } as const;
+  const wanted = [metric("gpu_temperature"), metric("gpu_xid")].map((one) => ({ ...card, metric: one }));
+  expect(await samples(held, wanted, { range: { from: 0, to: 20, step: 10 }, most: 100 })).toEqual([
+    { t: Float64Array.of(0, 10), v: Float64Array.of(43, 50) },
+    { t: Float64Array.of(0, 10), v: Float64Array.of(9, 9) },
+  ]);
+});
+
+test("the first day with samples is found however far back it is", async () => {
+  const day = 86_400_000;
+  const held = model("gpu", [
+    [3 * day + 5, { gpu_temperature: 40 }],
+    [9000 * day, { gpu_temperature: 40 }],
+  ]);
+  const id: SeriesId = { host: "a", level: "gpu", key: "k", metric: "gpu_temperature" };
+  expect(await firstDay(held, [{ ...id, key: "other" }, id], 1e15)).toBe(3 * day);
+  expect(await firstDay(held, [{ ...id, key: "other" }], 1e15)).toBeUndefined();
+});
+
+test.each([
+  [0.1, 1000],
+  [60_000, 60_000],
+  [60_001, 120_000],
+  [86_400_001, 172_800_000],
+])("the round step for %d ms is %d", (least, step) => {
+  expect(roundStep(least)).toBe(step);
 });

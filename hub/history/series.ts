@@ -1,6 +1,8 @@
-import { catalog, type Metric } from "../../proto/catalog.ts";
+import type { Metric } from "../../proto/catalog.ts";
+import { Kind } from "../../proto/gen/metric_pb.js";
+import { fits, type Samples } from "../../proto/history.ts";
 import { Fault } from "../fault.ts";
-import type { Known, Range, Store } from "./store.ts";
+import { type Aggregate, type Columns, type Known, kept, type Question, type SeriesId, type Store } from "./store.ts";
 
 /** Host name → indices of the GPUs it has now. */
 export type Present = ReadonlyMap<string, readonly number[]>;
@@ -14,25 +16,18 @@ export interface Wanted {
   readonly metric: "gpumem" | Metric;
 }
 
-/** Columns in the units of the wire: Unix nanoseconds, and integers in unit and scale of docs/metrics.md. */
-export interface Integers {
-  readonly t: bigint[];
-  readonly v: bigint[];
-}
-
-const kept = catalog.filter((metric) => metric.keep);
-
 /** Type names that a GPU's or a host's series may have. */
 export function typesOf(level: "gpu" | "host"): string[] {
-  const own = kept.filter((metric) => metric.level === level);
+  const own = kept[level];
   const legacy = own.flatMap((metric) => metric.legacy || []);
   return [...(level === "gpu" ? ["gpumem"] : []), ...legacy, ...own.map(({ name }) => name)];
 }
 
-function metricOf(level: "gpu" | "host", type: string): Wanted["metric"] | undefined {
+/** The metric of a type, or undefined where such a device has none of that type. */
+export function metricOf(level: "gpu" | "host", type: string): Wanted["metric"] | undefined {
   if (type === "") return undefined;
   if (level === "gpu" && type === "gpumem") return "gpumem";
-  return kept.find((metric) => metric.level === level && (metric.name === type || metric.legacy === type));
+  return kept[level].find((metric) => metric.name === type || metric.legacy === type);
 }
 
 /** GPUs of history, one for each index of a host: the one seen last, where cards were swapped. */
@@ -87,34 +82,78 @@ function gpuKey(
   throw new Fault("device_unknown", `There is no GPU ${index} on "${host}": its GPUs are ${some(ids)}`);
 }
 
-function some(names: readonly string[]): string {
+/** Names for a message: the first twenty of many. */
+export function some(names: readonly string[]): string {
   if (names.length === 0) return "(none)";
   return names.length > 20 ? `${names.slice(0, 20).join(", ")} and ${names.length - 20} more` : names.join(", ");
 }
 
-/** Every sample of a series within the range. What cannot be an unsigned integer is left out: it must not wrap around. */
-export function integers(history: Pick<Store, "read">, wanted: Wanted, range: Range): Integers {
-  const { host, level, key, metric } = wanted;
-  const read = (name: string) => history.read({ host, level, key, metric: name }, { ...range, step: 0 });
-  const t: bigint[] = [];
-  const v: bigint[] = [];
-  const add = (at: number, value: number): void => {
-    if (!Number.isSafeInteger(value) || value < 0) return;
-    t.push(BigInt(at) * 1_000_000n);
-    v.push(BigInt(value));
-  };
-  if (metric !== "gpumem") {
-    const { t: times, avg } = read(metric.name);
-    for (const [i, at] of times.entries()) add(at, Math.round((avg[i] ?? Number.NaN) * metric.scale));
-    return { t, v };
-  }
-  const used = read("gpu_memory_used");
-  const total = read("gpu_memory_total");
+/** What is asked of every series alike. */
+type Asked = Pick<Question<Aggregate>, "range" | "most">;
+
+/**
+ * Samples as the first GOHM's messages have them: integers in unit and scale of docs/metrics.md, one answer for each
+ * series. A bucket is told by its mean, or, of a counter, by its newest sample: the mean of a counter says nothing.
+ */
+export async function samples(
+  history: Pick<Store, "read">,
+  wanted: readonly Wanted[],
+  { range, most }: Asked,
+): Promise<Samples[]> {
+  const series = wanted.flatMap(({ host, level, key, metric }) => {
+    const names = metric === "gpumem" ? ["gpu_memory_used", "gpu_memory_total"] : [metric.name];
+    return names.map((name): SeriesId => ({ host, level, key, metric: name }));
+  });
+  const columns = [...(await history.read({ series, range, most, of: ["avg", "last"] }))];
+  return wanted.map(({ metric }) => {
+    const [own, total] = columns.splice(0, metric === "gpumem" ? 2 : 1);
+    if (own === undefined) return integers(new Float64Array(), () => 0);
+    if (metric !== "gpumem") {
+      const values = metric.kind === Kind.COUNTER ? own.last : own.avg;
+      return integers(own.t, (i) => Math.round((values[i] ?? Number.NaN) * metric.scale));
+    }
+    return share(own, total);
+  });
+}
+
+function share(used: Columns<"avg">, total: Columns<"avg"> | undefined): Samples {
   let j = 0;
-  for (const [i, at] of used.t.entries()) {
-    while ((total.t[j] ?? Number.POSITIVE_INFINITY) < at) j++;
-    const size = total.t[j] === at ? (total.avg[j] ?? 0) : 0;
-    if (size > 0) add(at, Math.trunc(((used.avg[i] ?? Number.NaN) / size) * 10_000));
+  return integers(used.t, (i, at) => {
+    while ((total?.t[j] ?? Number.POSITIVE_INFINITY) < at) j++;
+    const size = total?.t[j] === at ? (total.avg[j] ?? 0) : 0;
+    return size > 0 ? Math.trunc(((used.avg[i] ?? Number.NaN) / size) * 10_000) : Number.NaN;
+  });
+}
+
+/** What cannot be an unsigned integer is left out: it must not wrap around. */
+function integers(times: Float64Array, value: (i: number, at: number) => number): Samples {
+  const t = new Float64Array(times.length);
+  const v = new Float64Array(times.length);
+  let count = 0;
+  for (let i = 0; i < times.length; i++) {
+    const at = times[i] as number;
+    const held = value(i, at);
+    if (!fits(at, held)) continue;
+    t[count] = at;
+    v[count++] = held;
   }
-  return { t, v };
+  return { t: t.subarray(0, count), v: v.subarray(0, count) };
+}
+
+const day = 86_400_000;
+
+/** Start of the first day on which any of the series has samples, in Unix milliseconds; undefined where none has any. */
+export async function firstDay(history: Pick<Store, "fold">, series: readonly SeriesId[], to: number) {
+  const [days] = await history.fold({ groups: [series], range: { from: 0, to, step: day } });
+  return days?.t[0];
+}
+
+const rounds = [
+  1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
+];
+
+/** The least round step that is no shorter, both in milliseconds. */
+export function roundStep(least: number): number {
+  const seconds = least / 1000;
+  return 1000 * (rounds.find((step) => step >= seconds) ?? Math.ceil(seconds / 86_400) * 86_400);
 }

@@ -1,4 +1,12 @@
-import type { Level } from "../../proto/catalog.ts";
+import { catalog, type Level, type Metric } from "../../proto/catalog.ts";
+
+/** The metrics that history keeps of each kind of device, in catalogue order: the order of `Measured.values`. */
+export const kept: Readonly<Record<Level, readonly Metric[]>> = {
+  host: catalog.filter(({ keep, level }) => keep && level === "host"),
+  gpu: catalog.filter(({ keep, level }) => keep && level === "gpu"),
+  disk: catalog.filter(({ keep, level }) => keep && level === "disk"),
+  nic: catalog.filter(({ keep, level }) => keep && level === "nic"),
+};
 
 /** Everything one poll of one host measured. */
 export interface Poll {
@@ -14,8 +22,11 @@ export interface Measured {
   readonly key: string;
   /** Place among its kind at the time of the poll: a GPU's index. It may change; the key does not. */
   readonly index?: number;
-  /** Catalogue name → value in the wire unit. What is absent is left out. */
-  readonly values: ReadonlyMap<string, number>;
+  /**
+   * One value for each metric of `kept[level]`, in the wire unit; NaN where it is absent. Whoever appends may use the
+   * array again for the next poll: a store copies what it keeps.
+   */
+  readonly values: ArrayLike<number>;
 }
 
 /** Names one series. */
@@ -46,24 +57,76 @@ export interface Range {
   readonly step: number;
 }
 
+/** What can be told of the samples in a bucket. `last` is the newest one; `p95` the least that 95 % of them do not exceed. */
+export type Aggregate = "avg" | "count" | "last" | "max" | "min" | "p95";
+
 /** Columns of equal length, oldest first. A bucket without samples is not there: the reader sees the gap by its times. */
-export interface Columns {
+export type Columns<A extends Aggregate> = Readonly<Record<A, Float64Array>> & {
   /** Start of the bucket, or the time of the sample where step is 0. */
   readonly t: Float64Array;
-  readonly min: Float64Array;
-  readonly avg: Float64Array;
-  readonly max: Float64Array;
+  /** There is more in the range than `most` points: these are the newest. */
+  readonly cut: boolean;
+};
+
+/**
+ * Where the samples themselves have been let go, the 5-minute (1-hour, 1-day) summaries answer: least, greatest, mean
+ * and count stay exact where `step` is a multiple of theirs, with `from` and `to` on their borders; `last` and `p95` are then those of their means
+ * (`last` of a counter stays exact).
+ */
+export interface Question<A extends Aggregate> {
+  readonly series: readonly SeriesId[];
+  readonly range: Range;
+  readonly of: readonly A[];
+  /** Points of one series at most; the newest are given. */
+  readonly most: number;
 }
 
-/** Where samples are kept. Nothing here names an engine. */
+/** What can be told of a group of series in a bucket: every series counts once, with its mean of the bucket. */
+export type GroupAggregate = "avg" | "count" | "max" | "min" | "sum";
+
+export interface GroupQuestion {
+  readonly groups: readonly (readonly SeriesId[])[];
+  /** The step is greater than 0. */
+  readonly range: Range;
+}
+
+/**
+ * avg: mean of the series' means; min and max: least and greatest sample of any; sum: sum of their means (watts of a
+ * rack); count: series that have a sample in the bucket.
+ */
+export type GroupColumns = Readonly<Record<GroupAggregate, Float64Array>> & { readonly t: Float64Array };
+
+/** Where samples are kept. Nothing here names an engine. Long answers let other work of the program run in between. */
 export interface Store {
-  /** Takes a poll. It is on disk one second later at most, and then survives kill -9. */
+  /**
+   * Takes a poll. It is on disk one second later at most (at once after `flush`), and then survives kill -9. Of two
+   * values of one series at one time, the one that came later counts.
+   * @throws Fault sample_bad; nothing of the poll is kept then
+   */
   append(poll: Poll): void;
-  /** Samples of one series; empty when it is not known. */
-  read(series: SeriesId, range: Range): Columns;
+  /**
+   * One answer for each series, in the order asked; without points where the series is not known.
+   * @throws Fault bad_request
+   */
+  read<A extends Aggregate>(question: Question<A>): Promise<readonly Columns<A>[]>;
+  /**
+   * One answer for each group, in the order asked.
+   * @throws Fault bad_request
+   */
+  fold(question: GroupQuestion): Promise<readonly GroupColumns[]>;
   /** Devices that have samples, of one host or of all. */
   known(host?: string): readonly Known[];
-  /** Writes what is still in memory. */
+  /**
+   * Writes what is still in memory.
+   * @throws Fault history_unwritable
+   */
   flush(): void;
+  /**
+   * Writes a copy of everything taken until now into a new file, while the store goes on.
+   * @throws Fault backup_failed
+   */
+  backup(path: string): Promise<void>;
+  /** Bytes on disk. */
+  bytes(): number;
   close(): void;
 }

@@ -2,13 +2,14 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import { create, type DescMethod, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
-import { History, type HistReq, type HistResp, HistRespSchema } from "../../proto/gen/history_pb.js";
+import { History, type HistReq } from "../../proto/gen/history_pb.js";
 import { ServerReflection } from "../../proto/gen/reflection_pb.js";
 import { Health } from "../../proto/health.ts";
+import { packSamples } from "../../proto/history.ts";
 import { Reflection } from "../../proto/reflection.ts";
 import { hostPort } from "../../proto/setting.ts";
 import { asFault, type Code, Fault } from "../fault.ts";
-import { find, integers, type Present } from "../history/series.ts";
+import { find, type Present, samples } from "../history/series.ts";
 import type { Sight, View } from "./view.ts";
 
 /** gRPC status of each fault. */
@@ -24,13 +25,14 @@ export const statusOf: Readonly<Record<Code, grpc.status>> = {
   data_newer: grpc.status.INTERNAL,
   sample_bad: grpc.status.INVALID_ARGUMENT,
   history_unwritable: grpc.status.UNAVAILABLE,
+  backup_failed: grpc.status.INTERNAL,
   port_in_use: grpc.status.INTERNAL,
   address_unusable: grpc.status.INTERNAL,
   internal: grpc.status.INTERNAL,
 };
 
-/** Samples in one answer: more than 15 days at one every ten seconds, and less than the 4 MiB that clients take. */
-const samples = 200_000;
+/** Samples in one answer, the newest: 23 days at one every ten seconds, and less than the 4 MiB that clients take. */
+const most = 200_000;
 
 /** Milliseconds for calls under way when the hub stops. */
 const grace = 1000;
@@ -76,28 +78,30 @@ export const history: View = {
 
 function addHistory(server: grpc.Server, sight: Sight): void {
   add(server, History, {
-    getHistory(call: grpc.ServerUnaryCall<HistReq, HistResp>, done: grpc.sendUnaryData<HistResp>) {
-      try {
-        done(null, answer(sight, call.request));
-      } catch (error) {
-        const fault = asFault(error);
-        if (fault.code === "internal") sight.log.error(`History.GetHistory failed: ${String(error)}`);
-        done({ code: statusOf[fault.code], details: fault.message });
-      }
+    getHistory(call: grpc.ServerUnaryCall<HistReq, Uint8Array>, done: grpc.sendUnaryData<Uint8Array>) {
+      answer(sight, call.request).then(
+        (bytes) => done(null, bytes),
+        (error: unknown) => {
+          const fault = asFault(error);
+          if (fault.code === "internal") sight.log.error(`History.GetHistory failed: ${String(error)}`);
+          done({ code: statusOf[fault.code], details: fault.message });
+        },
+      );
     },
   });
 }
 
-function answer({ live, history, clock, interval }: Sight, { id, type, timestamp }: HistReq): HistResp {
+/** A HistResp, as bytes: a message of 200,000 bigints would keep the polls waiting. */
+async function answer({ live, history, clock }: Sight, { id, type, timestamp }: HistReq): Promise<Uint8Array> {
   const present: Present = new Map(
     live.hosts().map(({ name, info }) => [name, (info?.gpus ?? []).map((gpu) => gpu.id ?? 0)]),
   );
   const wanted = find({ id, type }, history.known(), present);
   // Rounded up: a sample a millisecond before the time asked for is not at or after it.
-  const asked = Number((timestamp + 999_999n) / 1_000_000n);
-  const now = clock.now();
-  const from = Math.max(asked, now - samples * interval() * 1000);
-  return create(HistRespSchema, integers(history, wanted, { from, to: now + 1, step: 0 }));
+  const from = Number((timestamp + 999_999n) / 1_000_000n);
+  const range = { from, to: clock.now() + 1, step: 0 };
+  const [held] = await samples(history, [wanted], { range, most });
+  return packSamples(held ?? { t: new Float64Array(), v: new Float64Array() });
 }
 
 function addHealth(server: grpc.Server, health: Health): void {
@@ -152,7 +156,9 @@ function definition(service: string, method: DescMethod): grpc.MethodDefinition<
     responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
     requestSerialize: (message) => Buffer.from(toBinary(method.input, message)),
     requestDeserialize: (bytes) => fromBinary(method.input, bytes),
-    responseSerialize: (message) => Buffer.from(toBinary(method.output, message)),
+    // History packs its answers by itself.
+    responseSerialize: (message) =>
+      message instanceof Uint8Array ? Buffer.from(message) : Buffer.from(toBinary(method.output, message)),
     responseDeserialize: (bytes) => fromBinary(method.output, bytes),
   };
 }

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { Model } from "../../test/model.ts";
 import { systemClock } from "../clock.ts";
-import type { Known, Range, SeriesId } from "../history/store.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { feed } from "./feed.ts";
@@ -21,38 +21,21 @@ let live: Live;
 let open: Open[];
 let web: Web;
 let url = "";
-let asked: [SeriesId, Range][];
-let samples = 3;
 const lines: string[] = [];
-
-const known: Known[] = [
-  { host: "a", level: "gpu", key: "GPU-1", index: 0, metrics: ["gpu_temperature"], last: 5 },
-  { host: "old", level: "disk", key: "/", metrics: ["disk_used"], last: 5 },
-];
-
-function read(series: SeriesId, range: Range) {
-  asked.push([series, range]);
-  const count = range.step === 0 ? samples : Math.min(samples, 100);
-  const t = Float64Array.from({ length: count }, (_, i) => range.from + i);
-  return { t, min: t, avg: t, max: t };
-}
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "gohm-web-"));
   live = new Live(Date.now);
   live.expect("a", "x:1");
-  asked = [];
-  samples = 3;
   const sight: Sight = {
     live,
-    history: { read, known: (host) => known.filter((one) => host === undefined || one.host === host) },
+    history: new Model(),
     clock: systemClock,
     log: { ...silent, warn: (line) => lines.push(line), error: (line) => lines.push(line) },
     version: "1.2.3",
     hub: "h",
     name: () => "north",
     interval: () => 10,
-    keepDays: () => 15,
     web: folder,
     historyAddress: "127.0.0.1:0",
   };
@@ -71,54 +54,6 @@ const json = async (path: string): Promise<{ status: number; body: Record<string
   const answer = await fetch(url + path);
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 };
-
-test.each([
-  ["?metric=load1", 400, "bad_request", "host"],
-  ["?host=b&metric=load1", 404, "host_unknown", "b"],
-  ["?host=a", 400, "bad_request", "metric"],
-  ["?host=a&metric=colour", 400, "metric_unknown", "load1"],
-  ["?host=a&metric=cpu_cores", 400, "metric_unknown", "cpu_utilization"],
-  ["?host=a&level=rack&metric=load1", 400, "bad_request", "host, gpu, disk, nic"],
-  ["?host=a&level=gpu&key=GPU-9&metric=gpu_fan", 404, "device_unknown", "GPU-9"],
-  ["?host=a&metric=load1&from=x", 400, "bad_request", '"from"'],
-  ["?host=a&metric=load1&from=-1", 400, "bad_request", '"from"'],
-  ["?host=a&metric=load1&from=5&to=5", 400, "bad_request", "before"],
-  [`?host=a&metric=${"load1,".repeat(17)}`, 400, "bad_request", "1 to 16"],
-])("GET /api/history%s is refused with %d %s", async (query, status, code, word) => {
-  const answer = await json(`/api/history${query}`);
-  expect(answer).toEqual({ status, body: { error: { code, message: expect.stringContaining(word) } } });
-});
-
-test("a short range gives every sample, a long one at most 2,000 buckets, and a step that is too fine is widened", async () => {
-  const ask = async (query: string) =>
-    (await json(`/api/history?host=a&level=gpu&key=GPU-1&metric=gpu_temperature${query}`)).body;
-  expect(await ask("&from=0&to=900000&step=0")).toMatchObject({
-    step: 0,
-    series: [
-      { metric: "gpu_temperature", unit: "celsius", t: [0, 1, 2], min: [0, 1, 2], avg: [0, 1, 2], max: [0, 1, 2] },
-    ],
-  });
-  expect(await ask("&from=0&to=864000000")).toMatchObject({ step: 600_000 });
-  expect(await ask("&from=0&to=864000000&step=1000")).toMatchObject({ step: 600_000 });
-  expect(await ask("&from=0&to=3600000&step=60000")).toMatchObject({ step: 60_000 });
-  // Polled faster then than now: too many samples for one answer, so buckets after all.
-  samples = 5000;
-  expect(await ask("&from=0&to=900000")).toMatchObject({ step: 1000 });
-});
-
-test("a range that begins before anything is kept begins where keeping does, so that its buckets are no wider than need be", async () => {
-  const to = Date.now();
-  const { body } = await json(`/api/history?host=a&level=gpu&key=GPU-1&metric=gpu_temperature&from=0&to=${to}`);
-  const fifteenDays = 15 * 86_400_000;
-  expect(to - (body.from as number)).toBeLessThanOrEqual(fifteenDays);
-  expect(body.step).toBeLessThanOrEqual(Math.ceil(fifteenDays / 2000 / 300_000) * 300_000);
-});
-
-test("a device that a host shows now has an empty chart before its first sample, and a host that is gone keeps its own", async () => {
-  live.received("a", create(HostInfoSchema, { nics: [{ name: "eth0" }] }));
-  expect((await json("/api/history?host=a&level=nic&key=eth0&metric=network_receive")).status).toBe(200);
-  expect((await json("/api/history?host=old&level=disk&key=/&metric=disk_used")).status).toBe(200);
-});
 
 test("GET /api/health counts hosts and says what an administrator should know", async () => {
   live.notice("settings", "line 3");

@@ -20,6 +20,7 @@ export const statusOf: Readonly<Record<Code, number>> = {
   data_newer: 500,
   sample_bad: 400,
   history_unwritable: 503,
+  backup_failed: 500,
   port_in_use: 500,
   address_unusable: 500,
   internal: 500,

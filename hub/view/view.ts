@@ -7,7 +7,7 @@ import type { Log } from "../log.ts";
 /** What a view may look at. It never writes. */
 export interface Sight {
   readonly live: Live;
-  readonly history: Pick<Store, "read" | "known">;
+  readonly history: Pick<Store, "read" | "fold" | "known">;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
@@ -17,8 +17,6 @@ export interface Sight {
   readonly name: () => string;
   /** Seconds between two polls, as set now. */
   readonly interval: () => number;
-  /** Days that history goes back, as set now. */
-  readonly keepDays: () => number;
   /** Folder with the built page. */
   readonly web: string;
   /** "host:port" for the gRPC service. */

@@ -11,6 +11,7 @@ import { poll } from "../../hub/input/poll.ts";
 import { Live } from "../../hub/live.ts";
 import { silent } from "../../hub/log.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
+import { namesOf } from "../model.ts";
 
 let live: Live;
 let polls: Poll[];
@@ -30,7 +31,11 @@ afterEach(() => {
 });
 
 function watch(servers: Record<string, string>): void {
-  const ingest = new Ingest({ live, history: { append: (one) => polls.push(one) }, now: systemClock.now });
+  const ingest = new Ingest({
+    live,
+    history: { append: (one) => polls.push(structuredClone(one)) },
+    now: systemClock.now,
+  });
   plan = { ...plan, servers };
   way = poll.open({ ingest, clock: systemClock, random: () => 0, log: silent }, plan);
 }
@@ -69,7 +74,7 @@ test("a host that answers is live, and its samples are kept", async () => {
   await until(() => expect(linkOf("a")?.state).toBe("open"));
   expect(live.host("a")?.info?.gpus).toHaveLength(2);
   await until(() => expect(polls.length).toBeGreaterThanOrEqual(2));
-  expect(polls[0]?.devices.find(({ key }) => key === "GPU-1")?.values.get("gpu_utilization")).toBe(41);
+  expect(polls[0]?.devices.filter(({ key }) => key === "GPU-1").map(namesOf)).toMatchObject([{ gpu_utilization: 41 }]);
 });
 
 test("an address where nothing listens is told by name", async () => {

@@ -3,7 +3,9 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { HealthCheckRequestSchema, HealthCheckResponseSchema } from "../../proto/gen/health_pb.js";
+import { HistMapSchema } from "../../proto/gen/history_pb.js";
 import { ServerReflectionRequestSchema, ServerReflectionResponseSchema } from "../../proto/gen/reflection_pb.js";
+import { unpackAnswer } from "../../proto/history.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { getHistory, type Place, place, type RunningHub, startHub } from "../hub.ts";
 
@@ -83,6 +85,37 @@ test("a request that is garbage is refused, and the next one answered", async ()
   });
   expect(error?.code).toBe(grpc.status.INTERNAL);
   expect((await getHistory(hub.history, { id: "my_lab_0", type: "util" })).t.length).toBeGreaterThan(0);
+});
+
+test("every way to ask gives the same samples: gRPC, /pk, /hist, and /api/history in JSON and protobuf", async () => {
+  const { t, v } = await getHistory(hub.history, { id: "my_lab_1", type: "util" });
+  const [first = 0n, end = 0n] = [t[0], (t.at(-1) ?? 0n) + 1n];
+  const map = await (await fetch(`${hub.url}/pk?host=my_lab&type=util&from=${first}&to=${end}`)).text();
+  expect(fromBinary(HistMapSchema, Buffer.from(map, "base64")).data.my_lab_1).toMatchObject({ t, v });
+  const list = await (await fetch(`${hub.url}/hist?host=my_lab&type=util&from=${first}&to=${end}`)).json();
+  expect(list).toMatchObject({ my_lab_1: v.map(Number) });
+  const words = `host=my_lab&key=GPU-1&metric=gpu_utilization&of=last&step=0&from=${first / 1_000_000n}&to=${end / 1_000_000n + 1n}`;
+  const wanted = { t: t.map((ns) => Number(ns / 1_000_000n)), last: v.map(Number) };
+  const plain = (await (await fetch(`${hub.url}/api/history?${words}`)).json()) as { series: object[] };
+  expect(plain.series).toMatchObject([wanted]);
+  const headers = { Accept: "application/x-protobuf" };
+  const packed = await (await fetch(`${hub.url}/api/history?${words}`, { headers })).arrayBuffer();
+  const [series] = unpackAnswer(new Uint8Array(packed)).series;
+  expect({ t: [...(series?.t ?? [])], last: [...(series?.columns.last ?? [])] }).toEqual(wanted);
+});
+
+test("the fleet is told in groups: what all cards draw, and what those of each host do", async () => {
+  const ask = async (by: string) =>
+    (await (await fetch(`${hub.url}/api/fleet/history?metric=gpu_power&by=${by}&step=3600000`)).json()) as {
+      groups: { name: string; series: number; sum: number[]; max: number[] }[];
+    };
+  const [all] = (await ask("all")).groups;
+  expect([all?.series, all?.sum.at(-1), all?.max.at(-1)]).toEqual([4, 1_200_000, 300_000]);
+  expect((await ask("host")).groups.map(({ name, series, sum }) => [name, series, sum.at(-1)])).toEqual([
+    ["my_lab", 2, 600_000],
+    ["my_lab_0", 2, 600_000],
+  ]);
+  expect((await ask("model")).groups).toMatchObject([{ name: "NVIDIA H100", series: 4 }]);
 });
 
 test.each(["", "gpu.History"])('the health service says SERVING for "%s"', async (service) => {

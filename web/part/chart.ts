@@ -32,6 +32,8 @@ export interface Drawing {
   readonly top?: number | undefined;
   /** Counts bytes: the axis is divided by powers of two. */
   readonly binary?: boolean | undefined;
+  /** Points stand for many samples: what is between the least and the greatest of them is filled. */
+  readonly band: boolean;
   readonly write: (value: number) => string;
   readonly tag: string;
 }
@@ -76,7 +78,7 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
           ...(drawing.binary ? { incrs } : {}),
         },
       ],
-      series: [{}, ...drawing.lines.flatMap((one) => seriesOf(one, drawing.theme))],
+      series: [{}, ...drawing.lines.flatMap((one) => seriesOf(one, drawing))],
       bands: drawing.lines.map((one, i) => ({
         series: [i * 3 + 3, i * 3 + 2] as [number, number],
         fill: `${colourOf(one.colour, drawing.theme)}26`,
@@ -100,10 +102,13 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
   };
 }
 
-function seriesOf(one: Line, theme: "light" | "dark"): uPlot.Series[] {
+function seriesOf(one: Line, { theme, band }: Drawing): uPlot.Series[] {
   const stroke = colourOf(one.colour, theme);
   const dash = one.dashed ? { dash: [4, 3] } : {};
-  const edge: uPlot.Series = { show: one.shown, stroke: "transparent", width: 0, points: { show: false } };
+  // A peak of one sample is a point of the upper edge: without a line of its own it would be too thin to be seen.
+  const edge: uPlot.Series = band
+    ? { show: one.shown, stroke: `${stroke}73`, width: 1, points: { show: false } }
+    : { show: one.shown, stroke: "transparent", width: 0, points: { show: false } };
   return [{ show: one.shown, stroke, width: 1.5, spanGaps: false, points: { size: 4 }, ...dash }, edge, edge];
 }
 
@@ -114,15 +119,17 @@ function tell(plot: uPlot, { lines, write, tag, theme }: Drawing): void {
   if (tip === null) return;
   const at = idx == null ? undefined : plot.data[0][idx];
   const rows = lines.flatMap((one, i) => {
-    const value = idx == null ? undefined : plot.data[i * 3 + 1]?.[idx];
-    return one.shown && value != null ? [{ one, value }] : [];
+    const [value, least, most] = [1, 2, 3].map((column) => (idx == null ? null : plot.data[i * 3 + column]?.[idx]));
+    if (!one.shown || value == null) return [];
+    const spread = least != null && most != null && least < most ? ` (${write(least)} – ${write(most)})` : "";
+    return [{ one, value: write(value) + spread }];
   });
   // The other charts follow with their line only: eight boxes would hide what they tell about.
   tip.hidden = at === undefined || rows.length === 0 || !plot.over.matches(":hover");
   if (tip.hidden || at === undefined) return;
   const when = document.createElement("b");
   when.textContent = new Intl.DateTimeFormat(tag, { dateStyle: "short", timeStyle: "medium" }).format(at * 1000);
-  tip.replaceChildren(when, ...rows.map(({ one, value }) => tipRow(one, write(value), theme)));
+  tip.replaceChildren(when, ...rows.map(({ one, value }) => tipRow(one, value, theme)));
   const right = (left ?? 0) > plot.over.clientWidth / 2;
   tip.style.left = right ? "" : `${(left ?? 0) + 12}px`;
   tip.style.right = right ? `${plot.over.clientWidth - (left ?? 0) + 12}px` : "";
@@ -140,7 +147,11 @@ function tipRow(one: Line, value: string, theme: Drawing["theme"]): HTMLElement 
 function times(at: readonly number[], [from, to]: readonly [number, number], tag: string): string[] {
   const days = to - from > 2 * 86_400;
   const format = new Intl.DateTimeFormat(tag, {
-    ...(days ? { month: "numeric", day: "numeric" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+    ...(to - from > 200 * 86_400
+      ? { year: "2-digit", month: "short" }
+      : days
+        ? { month: "numeric", day: "numeric" }
+        : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
   });
   const written = at.map((second) => format.format(second * 1000));
   // The same day written twice says nothing the second time.

@@ -207,7 +207,17 @@ export const en: Text = {
 
   history: "History",
   range: "Range",
-  ranges: { "15m": "15 min", "1h": "1 h", "6h": "6 h", "24h": "24 h", "3d": "3 d", "10d": "10 d" },
+  ranges: {
+    "15m": "15 min",
+    "1h": "1 h",
+    "6h": "6 h",
+    "24h": "24 h",
+    "3d": "3 d",
+    "10d": "10 d",
+    "30d": "30 d",
+    "1y": "1 y",
+    all: "all",
+  },
   noHistory: "No samples in this range yet.",
   historyFault: (reason) => `History cannot be read: ${reason}`,
   band: "The band spans least to greatest value, the line is the average.",

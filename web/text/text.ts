@@ -162,7 +162,7 @@ export interface Text {
 
   readonly history: string;
   readonly range: string;
-  readonly ranges: Readonly<Record<"15m" | "1h" | "6h" | "24h" | "3d" | "10d", string>>;
+  readonly ranges: Readonly<Record<"15m" | "1h" | "6h" | "24h" | "3d" | "10d" | "30d" | "1y" | "all", string>>;
   readonly noHistory: string;
   readonly historyFault: (reason: string) => string;
   readonly band: string;

@@ -1,42 +1,111 @@
-import type { Columns } from "../store.ts";
+import type { Sheet } from "./sheet.ts";
 
-/** Gathers samples, given in the order of their times, into columns. */
-export class Buckets {
-  readonly #step: number;
-  readonly #t: number[] = [];
-  readonly #min: number[] = [];
-  readonly #sum: number[] = [];
-  readonly #max: number[] = [];
-  readonly #count: number[] = [];
+/**
+ * Buckets of one series, as a summary holds them. `sum` is the sum of the samples of a gauge, and the newest sample of
+ * a counter: what a counter rose by is told by its values, never by their mean.
+ */
+export interface Buckets {
+  /** 0 where there is no sample; the others are NaN then. */
+  readonly count: Float64Array;
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+  readonly sum: Float64Array;
+}
 
-  /** @param step milliseconds of one bucket, counted from the epoch; 0 keeps every sample */
-  constructor(step: number) {
-    this.#step = step;
-  }
+/** Buckets to be written to. */
+export const roomFor = (length: number): Buckets => ({
+  count: new Float64Array(length),
+  min: new Float64Array(length),
+  max: new Float64Array(length),
+  sum: new Float64Array(length),
+});
 
-  add(t: number, value: number): void {
-    const start = this.#step > 0 ? Math.floor(t / this.#step) * this.#step : t;
-    const last = this.#t.length - 1;
-    if (last < 0 || this.#t[last] !== start) {
-      this.#t.push(start);
-      this.#min.push(value);
-      this.#sum.push(value);
-      this.#max.push(value);
-      this.#count.push(1);
-      return;
+export function emptyBuckets(length: number): Buckets {
+  const absent = (): Float64Array => new Float64Array(length).fill(Number.NaN);
+  return { count: new Float64Array(length), min: absent(), max: absent(), sum: absent() };
+}
+
+/** The kind of series that is summed up. */
+export interface Summed {
+  readonly counter: boolean;
+  /** Values times this are whole numbers, as a rule. */
+  readonly scale: number;
+}
+
+/** Sums of decimals gather errors in their last digits, which would cost bytes and tell nothing. */
+export function tidy(sum: number, scale: number): number {
+  const near = Math.round(sum * scale) / scale;
+  return Math.abs(near - sum) <= 1e-11 * Math.abs(sum) ? near : sum;
+}
+
+/** The bucket of each time, counted from `start`. */
+export function bucketsOf(times: Float64Array, start: number, bucket: number): Int32Array {
+  return Int32Array.from(times, (t) => Math.floor((t - start) / bucket));
+}
+
+/** Sums up one column of a sheet. @param places the bucket of each row of the sheet */
+export function summarize(
+  values: Float64Array,
+  places: Int32Array,
+  { length, of }: { length: number; of: Summed },
+): Buckets {
+  const buckets = emptyBuckets(length);
+  const { count, min, max, sum } = buckets;
+  for (let i = 0; i < values.length; ) {
+    const place = places[i] ?? 0;
+    let low = Number.POSITIVE_INFINITY;
+    let high = Number.NEGATIVE_INFINITY;
+    let total = 0;
+    let held = 0;
+    let last = 0;
+    for (; i < values.length && places[i] === place; i++) {
+      const value = values[i] ?? Number.NaN;
+      if (Number.isNaN(value)) continue;
+      held++;
+      total += value;
+      last = value;
+      if (value < low) low = value;
+      if (value > high) high = value;
     }
-    this.#min[last] = Math.min(this.#min[last] ?? value, value);
-    this.#max[last] = Math.max(this.#max[last] ?? value, value);
-    this.#sum[last] = (this.#sum[last] ?? 0) + value;
-    this.#count[last] = (this.#count[last] ?? 0) + 1;
+    if (held === 0) continue;
+    count[place] = held;
+    min[place] = low;
+    max[place] = high;
+    sum[place] = of.counter ? last : tidy(total, of.scale);
   }
+  return buckets;
+}
 
-  columns(): Columns {
-    return {
-      t: Float64Array.from(this.#t),
-      min: Float64Array.from(this.#min),
-      avg: Float64Array.from(this.#sum, (sum, i) => sum / (this.#count[i] ?? 1)),
-      max: Float64Array.from(this.#max),
-    };
+/** Adds one bucket of some to another of others. */
+export function add(
+  to: { buckets: Buckets; place: number },
+  from: { buckets: Buckets; place: number },
+  of: Summed,
+): void {
+  const held = from.buckets.count[from.place] ?? 0;
+  if (held === 0) return;
+  const { count, min, max, sum } = to.buckets;
+  const low = from.buckets.min[from.place] ?? Number.NaN;
+  const high = from.buckets.max[from.place] ?? Number.NaN;
+  const total = from.buckets.sum[from.place] ?? Number.NaN;
+  const before = count[to.place] ?? 0;
+  count[to.place] = before + held;
+  min[to.place] = before === 0 ? low : Math.min(min[to.place] ?? low, low);
+  max[to.place] = before === 0 ? high : Math.max(max[to.place] ?? high, high);
+  sum[to.place] = before === 0 || of.counter ? total : tidy((sum[to.place] ?? 0) + total, of.scale);
+}
+
+/** Columns of a sheet by metric, each metric's by device, both ascending. */
+export function byMetric(
+  sheet: Sheet,
+  split: { metricOf: (id: number) => number; deviceOf: (id: number) => number },
+): Map<number, [device: number, values: Float64Array][]> {
+  const metrics = new Map<number, [number, Float64Array][]>();
+  for (const [id, values] of [...sheet.columns].sort(([a], [b]) => a - b)) {
+    const metric = split.metricOf(id);
+    const held = metrics.get(metric) ?? [];
+    held.push([split.deviceOf(id), values]);
+    metrics.set(metric, held);
   }
+  return metrics;
 }

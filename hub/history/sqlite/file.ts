@@ -1,43 +1,62 @@
-import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { Fault } from "../../fault.ts";
 import type { Log } from "../../log.ts";
-
-export type File = Database.Database;
+import { moveAside } from "./aside.ts";
+import { CorruptBlock } from "./codec.ts";
+import type { File } from "./database.ts";
+import { convert } from "./first.ts";
 
 /** "GOHM" in ASCII, so that a file of another program is told apart. */
 const application = 0x474f484d;
-const newest = 1;
+const newest = 2;
 
 /**
- * device: a thing that is measured. layout: names of metrics in the order in which a poll's values stand, one name a
- * line. poll: everything measured on one device at one time (Unix ms), v being little-endian doubles.
+ * host, device, metric: names, with the numbers they have in keys and rows, and a checksum (see names.ts). raw: the samples of one metric
+ * of one host within one window, and the times of its polls in a row of their own; five, hour, day: what those were
+ * within 5 minutes, an hour, a day (see span.ts for keys, rows.ts for what is in a row). sealed: runs of the journal that
+ * are in rows already.
  */
 const schema = `
-  CREATE TABLE device (
-    id INTEGER PRIMARY KEY, host TEXT NOT NULL, level TEXT NOT NULL, key TEXT NOT NULL, idx INTEGER,
-    UNIQUE (host, level, key)
+  CREATE TABLE host (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first INTEGER, last INTEGER, open TEXT NOT NULL,
+    sum INTEGER NOT NULL
   );
-  CREATE TABLE layout (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
-  CREATE TABLE used (
-    device INTEGER NOT NULL, layout INTEGER NOT NULL, PRIMARY KEY (device, layout)
-  ) WITHOUT ROWID;
-  CREATE TABLE poll (
-    device INTEGER NOT NULL, t INTEGER NOT NULL, layout INTEGER NOT NULL, v BLOB NOT NULL, PRIMARY KEY (device, t)
-  ) WITHOUT ROWID;
+  CREATE TABLE device (
+    id INTEGER PRIMARY KEY, host INTEGER NOT NULL, level TEXT NOT NULL, key TEXT NOT NULL, idx INTEGER,
+    last INTEGER NOT NULL, metrics TEXT NOT NULL, sum INTEGER NOT NULL, UNIQUE (host, level, key)
+  );
+  CREATE TABLE metric (
+    id INTEGER PRIMARY KEY, level TEXT NOT NULL, name TEXT NOT NULL, sum INTEGER NOT NULL, UNIQUE (level, name)
+  );
+  CREATE TABLE raw (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+  CREATE TABLE five (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+  CREATE TABLE hour (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+  CREATE TABLE day (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+  CREATE TABLE sealed (run INTEGER PRIMARY KEY, segment INTEGER NOT NULL);
 `;
+
+/** Rows are from 50 bytes to 10 KB: with small pages little is left empty beside them. */
+const pageSize = 1024;
+
+/** Larger files are looked through only when the hub did not end properly: reading takes seconds for each GB. Bytes. */
+const quickly = 2 ** 28;
+
+interface Given {
+  readonly log: Log;
+}
 
 /**
  * The history of a data folder, opened for this process alone. A file that is damaged is moved aside, and a new one begun.
  * @param check reads what the store needs to begin; a failure of it counts as damage
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
-export function openFile(folder: string, log: Log, check: (file: File) => void): File {
+export function openFile(folder: string, { log }: Given, check: (file: File) => void): File {
   const path = join(folder, "history.db");
   prepare(folder, path);
   try {
-    return open(path, check);
+    return open(path, log, check);
   } catch (error) {
     if (!damaged(error)) throw refusal(error, folder);
     const aside = moveAside(path);
@@ -45,11 +64,17 @@ export function openFile(folder: string, log: Log, check: (file: File) => void):
       `the history ${path} is damaged (${(error as Error).message}); it was moved to ${aside} and a new one begun`,
     );
     try {
-      return open(path, check);
+      return open(path, log, check);
     } catch (again) {
       throw refusal(again, folder);
     }
   }
+}
+
+/** Bytes of the database and its log. */
+export function fileBytes(folder: string): number {
+  const size = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return size(join(folder, "history.db")) + size(join(folder, "history.db-wal"));
 }
 
 function prepare(folder: string, path: string): void {
@@ -57,26 +82,30 @@ function prepare(folder: string, path: string): void {
     mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`${path} is a folder`);
   } catch (error) {
     throw refusal(error, folder);
   }
 }
 
-function open(path: string, check: (file: File) => void): File {
-  const file = new Database(path, { timeout: 500 });
+function open(path: string, log: Log, check: (file: File) => void): File {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  const ended = existsSync(`${path}-wal`) === false;
+  const file = lock(path);
   try {
-    // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
-    file.pragma("locking_mode = EXCLUSIVE");
-    file.exec("BEGIN EXCLUSIVE; COMMIT");
-    migrate(file, path);
+    const version = versionOf(file, path);
+    // What the system was told survives the end of the process; a power cut costs what was not yet checkpointed, and that
+    // is in the journal still.
     file.pragma("journal_mode = WAL");
-    // What the system was told survives the end of the process; a power cut costs what was not yet checkpointed.
     file.pragma("synchronous = NORMAL");
     file.pragma("journal_size_limit = 67108864");
-    file.pragma("wal_checkpoint(TRUNCATE)");
-    const pages =
-      Number(file.pragma("page_count", { simple: true })) * Number(file.pragma("page_size", { simple: true }));
-    if (statSync(path).size < pages) throw new Database.SqliteError("the file is cut short", "SQLITE_CORRUPT");
+    file.pragma("cache_size = -16384");
+    if (checkpointed(file)) whole(file, path);
+    // After the change to WAL: a check before it leaves the file locked against checkpoints (SQLite 3.5x).
+    if (size < quickly || !ended) sound(file);
+    if (version === 0) create(file);
+    if (version === 1) return upgraded(file, { path, log, check });
+    sameTables(file);
     check(file);
     return file;
   } catch (error) {
@@ -85,11 +114,46 @@ function open(path: string, check: (file: File) => void): File {
   }
 }
 
-function migrate(file: File, path: string): void {
+/** Whether the log is in the file; not where the disk is full, and it can stay where it is. */
+function checkpointed(file: File): boolean {
+  try {
+    file.pragma("wal_checkpoint(TRUNCATE)");
+    return true;
+  } catch (error) {
+    if (error instanceof Database.SqliteError && /^SQLITE_(FULL|IOERR_WRITE)/.test(error.code)) return false;
+    throw error;
+  }
+}
+
+function lock(path: string): File {
+  const before = statSync(path, { throwIfNoEntry: false })?.ino;
+  const file = new Database(path, { timeout: 500 });
+  try {
+    // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
+    // Before anything is read: SQLite then needs no file beside it for its log, for which a full disk has no room.
+    file.pragma("locking_mode = EXCLUSIVE");
+    // Both have an effect on a file only that is empty still.
+    file.pragma(`page_size = ${pageSize}`);
+    file.pragma("auto_vacuum = INCREMENTAL");
+    file.exec("BEGIN EXCLUSIVE; COMMIT");
+    // Another hub has put a new file in its place while this one waited for the lock on the old one.
+    if (before !== undefined && statSync(path, { throwIfNoEntry: false })?.ino !== before)
+      throw new Database.SqliteError("the file was replaced", "SQLITE_BUSY");
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** @returns 0 for an empty file */
+function versionOf(file: File, path: string): number {
   const version = Number(file.pragma("user_version", { simple: true }));
   const owner = Number(file.pragma("application_id", { simple: true }));
   const empty = Number(file.prepare("SELECT count(*) FROM sqlite_schema").pluck().get()) === 0;
   if (!empty && owner !== application) {
+    // All else is ours: what says so was changed on the disk.
+    if (tablesOf(file) === tables()) throw new Database.SqliteError("its owner is not told", "SQLITE_CORRUPT");
     throw new Fault(
       "data_folder_unusable",
       `${path} belongs to another program; set GOHM_DATA to a folder of the hub's own`,
@@ -101,7 +165,47 @@ function migrate(file: File, path: string): void {
       `${path} was written by a newer version of the hub (its schema is ${version}, this version knows ${newest}); run that version, or set GOHM_DATA to another folder`,
     );
   }
-  if (!empty) return;
+  if (!empty && version === 0) throw new Database.SqliteError("it has no version", "SQLITE_CORRUPT");
+  return empty ? 0 : version;
+}
+
+/** Tables as they are written, in the order of their names. */
+function tablesOf(file: File): string {
+  const found = file.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").pluck().all();
+  return (found as string[]).join(";\n");
+}
+
+/** Tables as this version makes them. */
+function tables(): string {
+  const fresh = new Database(":memory:");
+  fresh.exec(schema);
+  const made = tablesOf(fresh);
+  fresh.close();
+  return made;
+}
+
+/** A bit more or less in the name of a column would be told by no other check. */
+function sameTables(file: File): void {
+  if (tablesOf(file) === tables()) return;
+  throw new Database.SqliteError("its tables are not those of its version", "SQLITE_CORRUPT");
+}
+
+/** The file has all the pages that it says it has. */
+function whole(file: File, path: string): void {
+  const pages =
+    Number(file.pragma("page_count", { simple: true })) * Number(file.pragma("page_size", { simple: true }));
+  if (statSync(path).size < pages) {
+    throw new Database.SqliteError("the file is cut short", "SQLITE_CORRUPT");
+  }
+}
+
+function sound(file: File): void {
+  const [first] = file.pragma("quick_check(1)") as { quick_check: string }[];
+  const found = first?.quick_check ?? "it cannot be read";
+  if (found !== "ok") throw new Database.SqliteError(found.replaceAll("\n", " "), "SQLITE_CORRUPT");
+}
+
+function create(file: File): void {
   file.transaction(() => {
     file.exec(schema);
     file.pragma(`application_id = ${application}`);
@@ -109,8 +213,34 @@ function migrate(file: File, path: string): void {
   })();
 }
 
-const damaged = (error: unknown): boolean =>
-  error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
+/** A file of the first version, made anew beside it and then put in its place: nothing of it is lost if that is cut off. */
+function upgraded(old: File, { path, log, check }: { path: string; log: Log; check: (file: File) => void }): File {
+  const beside = `${path}.new`;
+  for (const tail of ["", "-wal", "-shm", "-journal"]) rmSync(beside + tail, { force: true });
+  log.info(`the history ${path} is brought into the form of this version; that may take minutes`);
+  const file = lock(beside);
+  try {
+    file.pragma("synchronous = NORMAL");
+    create(file);
+    convert(old, file, log);
+    // Its log would be deleted when it is closed, when that name may belong to the new file.
+    old.pragma("journal_mode = DELETE");
+  } catch (error) {
+    file.close();
+    rmSync(beside, { force: true });
+    throw error;
+  }
+  file.close();
+  // Before the lock on the old one ends: nobody else may begin with it.
+  renameSync(beside, path);
+  old.close();
+  return open(path, log, check);
+}
+
+export const damaged = (error: unknown): boolean =>
+  error instanceof CorruptBlock ||
+  (error instanceof Database.SqliteError &&
+    (/^SQLITE_(CORRUPT|NOTADB)/.test(error.code) || error.message === "unsupported file format"));
 
 function refusal(error: unknown, folder: string): Fault {
   if (error instanceof Fault) return error;
@@ -122,18 +252,10 @@ function refusal(error: unknown, folder: string): Fault {
       { cause: error },
     );
   }
+  const way = /FULL|ENOSPC/.test(code) ? "make room on its disk" : "make it writable for this user";
   return new Fault(
     "data_folder_unusable",
-    `Cannot use the data folder ${resolve(folder)} (GOHM_DATA): ${message}; make it writable for this user or set GOHM_DATA to another folder`,
+    `Cannot use the data folder ${resolve(folder)} (GOHM_DATA): ${message}; ${way} or set GOHM_DATA to another folder`,
     { cause: error },
   );
-}
-
-/** The log of a database means nothing beside another file, so it goes along. */
-function moveAside(path: string): string {
-  const free = (n: number): string => (existsSync(`${path}.damaged-${n}`) ? free(n + 1) : `${path}.damaged-${n}`);
-  const aside = free(1);
-  renameSync(path, aside);
-  for (const tail of ["-wal", "-shm", "-journal"]) if (existsSync(path + tail)) renameSync(path + tail, aside + tail);
-  return aside;
 }

@@ -1,303 +1,370 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { silent } from "../../log.ts";
-import type { Columns, Measured, Poll, Range, SeriesId, Store } from "../store.ts";
-import { openStore } from "./store.ts";
+import { kept } from "../store.ts";
+import { all, ask, day, gpu, hour, measured, pairs, poll, Scene, start, temperature } from "./scene.ts";
 
-const day = 86_400_000;
-const start = 1_800_000_000_000;
-let folder = "";
-let now = start;
-let timers: (() => void)[] = [];
-let trouble: (string | undefined)[] = [];
-let open: Store[] = [];
-
-const clock = {
-  now: () => now,
-  after: (_ms: number, run: () => void) => {
-    timers.push(run);
-    return () => {
-      timers = timers.filter((timer) => timer !== run);
-    };
-  },
-};
-
-function store(log = silent): Store {
-  const made = openStore({ folder, clock, log, keepDays: () => 15, trouble: (text) => trouble.push(text) });
-  open.push(made);
-  return made;
-}
-
-function shut(one: Store): void {
-  one.close();
-  open = open.filter((other) => other !== one);
-}
-
-/** Lets the timers that are set run once. */
-function tick(): void {
-  for (const run of timers.splice(0)) run();
-}
-
-const gpu = (values: Record<string, number>, key = "GPU-1", index = 0): Measured => ({
-  level: "gpu",
-  key,
-  index,
-  values: new Map(Object.entries(values)),
-});
-const poll = (at: number, ...devices: Measured[]): Poll => ({ host: "a", at, devices });
-const series = (metric: string, key = "GPU-1"): SeriesId => ({ host: "a", level: "gpu", key, metric });
-const all: Range = { from: 0, to: Number.POSITIVE_INFINITY, step: 0 };
-const pairs = ({ t, avg }: Columns): [number, number][] => [...t].map((at, i) => [at, avg[i] ?? Number.NaN]);
+let scene: Scene;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "gohm-history-"));
-  now = 1_000_000;
-  timers = [];
-  trouble = [];
+  scene = new Scene();
+});
+afterEach(() => scene.remove());
+
+const temp = (value: number) => gpu({ gpu_temperature: value });
+
+test("a sample can be read before it is written, after it, after a restart and after its window is sealed", async () => {
+  const one = scene.open();
+  one.append(poll(start + 1000, temp(40)));
+  const wanted = [[start + 1000, 40]];
+  expect(await pairs(one, temperature())).toEqual(wanted);
+  one.flush();
+  expect(await pairs(one, temperature())).toEqual(wanted);
+  scene.shut(one);
+  const two = scene.open();
+  expect(await pairs(two, temperature())).toEqual(wanted);
+  await scene.leap(day);
+  expect(await pairs(two, temperature())).toEqual(wanted);
 });
 
-afterEach(() => {
-  for (const one of open.splice(0)) one.close();
-  rmSync(folder, { recursive: true, force: true });
+test("what was flushed is there after the process was killed, without any closing", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 50; i++) one.append(poll(start + i * 1000, temp(i)));
+  one.flush();
+  const before = await pairs(one, temperature());
+  // Nothing of the first one goes on; its lock goes with its process, which a copy of the folder stands for.
+  const copy = new Scene();
+  for (const name of readdirSync(scene.folder)) {
+    writeFileSync(join(copy.folder, name), (await import("node:fs")).readFileSync(join(scene.folder, name)));
+  }
+  copy.now = scene.now;
+  const two = copy.open();
+  expect(await pairs(two, temperature())).toEqual(before);
+  expect(before).toHaveLength(50);
+  expect(two.known()).toEqual(one.known());
+  copy.remove();
 });
 
-test("a sample can be read before it is written, and after a restart", () => {
-  const first = store();
-  first.append(poll(1000, gpu({ temp: 40 })));
-  expect(pairs(first.read(series("temp"), all))).toEqual([[1000, 40]]);
-  tick();
-  expect(pairs(first.read(series("temp"), all))).toEqual([[1000, 40]]);
-  shut(first);
-  expect(pairs(store().read(series("temp"), all))).toEqual([[1000, 40]]);
+test("sealing leaves one file without a journal, and close() leaves nothing beside the database", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 6 * 360; i++) {
+    one.append(poll(start + i * 10_000, temp(i % 50)));
+    if (i % 360 === 0) await scene.pass(hour);
+  }
+  expect(readdirSync(scene.folder).filter((name) => name.includes("journal")).length).toBeGreaterThan(0);
+  await scene.leap(day);
+  const journals = readdirSync(scene.folder).filter((name) => name.includes("journal"));
+  // The one that is written to now.
+  expect(journals.length).toBeLessThanOrEqual(1);
+  scene.shut(one);
+  expect(readdirSync(scene.folder)).toEqual(["history.db"]);
+  expect(await pairs(scene.open(), temperature())).toHaveLength(6 * 360);
 });
 
-test("a range holds its start and leaves out its end", () => {
-  const one = store();
-  for (const at of [1000, 2000, 3000]) one.append(poll(at, gpu({ temp: at / 1000 })));
-  for (const written of [false, true]) {
-    if (written) one.flush();
-    expect(pairs(one.read(series("temp"), { from: 1000, to: 3000, step: 0 }))).toEqual([
-      [1000, 1],
-      [2000, 2],
+test("a range holds its start and leaves out its end, in memory and in rows", async () => {
+  const one = scene.open();
+  for (const at of [1000, 2000, 3000]) one.append(poll(start + at, temp(at / 1000)));
+  for (const sealed of [false, true]) {
+    if (sealed) await scene.leap(day);
+    expect(await pairs(one, temperature(), { from: start + 1000, to: start + 3000, step: 0 })).toEqual([
+      [start + 1000, 1],
+      [start + 2000, 2],
     ]);
-    expect(pairs(one.read(series("temp"), { from: 3000, to: 1000, step: 0 }))).toEqual([]);
+    expect(await pairs(one, temperature(), { from: start + 3000, to: start + 1000, step: 0 })).toEqual([]);
   }
 });
 
-test("buckets are counted from the epoch and carry least, mean and greatest", () => {
-  const one = store();
-  one.append(poll(59_999, gpu({ temp: 10 })));
-  one.append(poll(60_000, gpu({ temp: 20 })));
-  one.append(poll(119_999, gpu({ temp: 50 })));
-  expect(one.read(series("temp"), { from: 0, to: 200_000, step: 60_000 })).toEqual({
-    t: Float64Array.of(0, 60_000),
-    min: Float64Array.of(10, 20),
-    avg: Float64Array.of(10, 35),
-    max: Float64Array.of(10, 50),
-  });
+test("a spike of one sample is the greatest value of every step, up to months", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 3 * 360; i++) one.append(poll(start + i * 10_000, temp(i === 777 ? 99 : 40)));
+  await scene.leap(2 * day);
+  for (const step of [1000, 60_000, 300_000, hour, day, 30 * day]) {
+    const { max, avg, count } = await ask(one, temperature(), { ...all, step }, "max", "avg", "count");
+    expect([step, Math.max(...max)]).toEqual([step, 99]);
+    expect(count.reduce((a, b) => a + b)).toBe(3 * 360);
+    if (step >= day) expect([...avg]).toEqual([(40 * (3 * 360 - 1) + 99) / (3 * 360)]);
+  }
 });
 
-test("of two measurements of one device at one time the later one counts, written or not", () => {
-  const one = store();
-  one.append(poll(1000, gpu({ temp: 1, power: 5 })));
-  one.append(poll(1000, gpu({ temp: 2 })));
-  expect(pairs(one.read(series("temp"), all))).toEqual([[1000, 2]]);
-  one.flush();
-  one.append(poll(1000, gpu({ temp: 3 })));
-  expect(pairs(one.read(series("temp"), all))).toEqual([[1000, 3]]);
-  expect(pairs(one.read(series("power"), all))).toEqual([]);
+test("the newest points are given where there are more than asked for, and it says so", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 3000; i++) one.append(poll(start + i * 10_000, temp(i % 100)));
+  await scene.leap(day);
+  const [cut] = await one.read({ series: [temperature()], range: all, of: ["last"], most: 7 });
+  expect(cut?.cut).toBe(true);
+  expect([...(cut?.t ?? [])]).toEqual(Array.from({ length: 7 }, (_, i) => start + (2993 + i) * 10_000));
+  const [whole] = await one.read({ series: [temperature()], range: all, of: ["last"], most: 3000 });
+  expect([whole?.cut, whole?.t.length]).toEqual([false, 3000]);
 });
 
-test("what is no finite number is absent, not 0", () => {
-  const one = store();
-  one.append(poll(1000, gpu({ temp: Number.NaN, power: Number.POSITIVE_INFINITY, util: 3 })));
-  one.flush();
-  expect(pairs(one.read(series("temp"), all))).toEqual([]);
-  expect(pairs(one.read(series("power"), all))).toEqual([]);
-  expect(pairs(one.read(series("util"), all))).toEqual([[1000, 3]]);
+test("of two values of one series at one time the later one counts, in memory, in rows, and across both", async () => {
+  const one = scene.open();
+  one.append(poll(start, gpu({ gpu_temperature: 1, gpu_power: 5 })));
+  one.append(poll(start, gpu({ gpu_temperature: 2 })));
+  expect(await pairs(one, temperature())).toEqual([[start, 2]]);
+  await scene.leap(day);
+  expect(await pairs(one, temperature())).toEqual([[start, 2]]);
+  one.append(poll(start, gpu({ gpu_temperature: 3 })));
+  expect(await pairs(one, temperature())).toEqual([[start, 3]]);
+  await scene.leap(day);
+  expect(await pairs(one, temperature())).toEqual([[start, 3]]);
+  expect(await pairs(one, { ...temperature(), metric: "gpu_power" })).toEqual([[start, 5]]);
+  const { count, avg } = await ask(one, temperature(), { ...all, step: hour }, "count", "avg");
+  expect([[...count], [...avg]]).toEqual([[1], [3]]);
 });
 
-test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 8.65e15])("a measurement at %d is refused", (at) => {
-  const one = store();
-  expect(() => one.append(poll(at, gpu({ temp: 1 })))).toThrow(/must be Unix milliseconds/);
-  one.flush();
-  expect(one.known()).toEqual([]);
+test("late samples, years late too, fall into their places and into the summaries", async () => {
+  const one = scene.open();
+  one.append(poll(start, temp(50)));
+  await scene.leap(day);
+  for (let i = 9; i >= 0; i--) one.append(poll(start - 700 * day + i * 10_000, temp(i)));
+  one.append(poll(start + 5000, temp(60)));
+  const steps = [0, 300_000, day];
+  const read = () => Promise.all(steps.map((step) => ask(one, temperature(), { ...all, step }, "min", "max", "count")));
+  const before = await read();
+  await scene.leap(day);
+  expect(await read()).toEqual(before);
+  expect(before[0]?.t).toHaveLength(12);
+  expect([...(before[2]?.count ?? [])]).toEqual([10, 2]);
 });
 
-test("known() lists devices with their newest index, metrics and time", () => {
-  const one = store();
-  one.append(poll(1000, gpu({ temp: 1 }, "GPU-1", 0), gpu({ temp: 1 }, "GPU-2", 1)));
-  one.append(poll(2000, gpu({ power: 1 }, "GPU-1", 1)));
-  one.append(poll(1500, gpu({ temp: 1 }, "GPU-1", 7)));
+test("a clock that goes back an hour loses nothing", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 500; i++) one.append(poll(start + 2 * hour + i * 10_000, temp(1)));
+  for (let i = 0; i < 500; i++) one.append(poll(start + hour + i * 10_000 + 3, temp(2)));
+  const { t } = await ask(one, temperature(), all, "avg");
+  expect(t).toHaveLength(1000);
+  expect([...t]).toEqual([...t].sort((a, b) => a - b));
+  await scene.leap(day);
+  expect((await ask(one, temperature(), all, "avg")).t).toEqual(t);
+});
+
+test("what is no finite number is absent, not 0; large, small and negative ones stay as they are", async () => {
+  const values = [Number.NaN, Infinity, -Infinity, -5, 2 ** 63, 1e308, 5e-324, 0.1 + 0.2, 53.71];
+  const one = scene.open();
+  for (const [i, value] of values.entries()) one.append(poll(start + i, gpu({ gpu_memory_used: value, gpu_fan: i })));
+  const wanted = values.flatMap((value, i) => (Number.isFinite(value) ? [[start + i, value]] : []));
+  const id = { ...temperature(), metric: "gpu_memory_used" };
+  expect(await pairs(one, id)).toEqual(wanted);
+  await scene.leap(day);
+  expect(await pairs(one, id)).toEqual(wanted);
+});
+
+test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, Date.UTC(2900, 0), 8.65e15])(
+  "a measurement at %d is refused, and nothing of it is kept",
+  (at) => {
+    const one = scene.open();
+    expect(() => one.append(poll(at, temp(1)))).toThrow(/must be Unix milliseconds/);
+    one.flush();
+    expect(one.known()).toEqual([]);
+  },
+);
+
+test.each([0, Date.UTC(1970, 0, 2), Date.UTC(2500, 5, 1), Date.UTC(2899, 11, 31)])(
+  "a measurement at %d is kept beside one of today, and a question over all of time finds both",
+  async (at) => {
+    const one = scene.open();
+    one.append(poll(at, temp(1)));
+    one.append(poll(start, temp(2)));
+    await scene.leap(900 * 365 * day + day);
+    const wanted = [
+      [at, 1],
+      [start, 2],
+    ].sort(([a = 0], [b = 0]) => a - b);
+    expect(await pairs(one, temperature())).toEqual(wanted);
+    expect((await ask(one, temperature(), { ...all, step: day }, "max")).max).toHaveLength(2);
+  },
+);
+
+test("a host or key with a line break is refused", () => {
+  const one = scene.open();
+  expect(() => one.append({ host: "a\nb", at: start, devices: [temp(1)] })).toThrow(/must name its host/);
+  expect(() => one.append({ host: "", at: start, devices: [temp(1)] })).toThrow(/must name its host/);
+});
+
+test("a question that is no range is refused, with what it was", async () => {
+  const one = scene.open();
+  for (const range of [
+    { ...all, step: -1 },
+    { ...all, from: Number.NaN },
+    { ...all, step: Number.POSITIVE_INFINITY },
+  ]) {
+    await expect(pairs(one, temperature(), range)).rejects.toThrow(/must be two times and a step of 0 or more/);
+  }
+  await expect(one.fold({ groups: [[temperature()]], range: all })).rejects.toThrow(/step greater than 0/);
+  await expect(one.read({ series: [], range: all, of: [], most: 0 })).rejects.toThrow(/1 point or more/);
+});
+
+test("known() lists devices with their newest index, metrics and time, and still does after a restart", () => {
+  const one = scene.open();
+  one.append(poll(1000, gpu({ gpu_temperature: 1 }, "GPU-1", 0), gpu({ gpu_temperature: 1 }, "GPU-2", 1)));
+  one.append(poll(2000, gpu({ gpu_power: 1 }, "GPU-1", 1)));
+  one.append(poll(1500, gpu({ gpu_temperature: 1 }, "GPU-1", 7)));
   const wanted = [
-    { host: "a", level: "gpu", key: "GPU-1", index: 1, metrics: ["temp", "power"], last: 2000 },
-    { host: "a", level: "gpu", key: "GPU-2", index: 1, metrics: ["temp"], last: 1000 },
+    { host: "a", level: "gpu", key: "GPU-1", index: 1, metrics: ["gpu_temperature", "gpu_power"], last: 2000 },
+    { host: "a", level: "gpu", key: "GPU-2", index: 1, metrics: ["gpu_temperature"], last: 1000 },
   ];
   expect(one.known("a")).toEqual(wanted);
-  shut(one);
-  expect(store().known()).toEqual(wanted);
-  expect(one.known("b")).toEqual([]);
+  scene.shut(one);
+  const two = scene.open();
+  expect(two.known()).toEqual(wanted);
+  expect(two.known("b")).toEqual([]);
 });
 
-test("samples go when they are older than what is kept, and a device without any goes with them", () => {
-  now = start;
-  const one = store();
-  for (let i = 0; i < 2500; i++) one.append(poll(start - 14 * day + i, gpu({ temp: i })));
-  one.append(poll(start, gpu({ temp: 1 }, "GPU-2")));
-  tick();
-  now = start + 2 * day;
-  for (let i = 0; i < 4; i++) {
-    one.append(poll(now + i, gpu({ temp: 1 }, "GPU-2")));
-    tick();
+test("a series follows the card's uuid when its index changes", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 20; i++) one.append(poll(start + i * 1000, gpu({ gpu_temperature: i }, "GPU-1", i < 10 ? 0 : 5)));
+  expect((await pairs(one, temperature())).map(([, value]) => value)).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  expect(one.known()[0]?.index).toBe(5);
+});
+
+test("metrics and cards that come and go leave gaps, and no trace in the others", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 100; i++) {
+    const devices = [gpu({ gpu_temperature: 40, ...(i % 3 === 0 ? { gpu_fan: 30 } : {}) })];
+    if (i % 2 === 0) devices.push(gpu({ gpu_temperature: 50 }, "GPU-2", 1));
+    one.append(poll(start + i * 1000, ...devices));
   }
+  for (const sealed of [false, true]) {
+    if (sealed) await scene.leap(day);
+    expect(await pairs(one, temperature())).toHaveLength(100);
+    expect(await pairs(one, temperature("GPU-2"))).toHaveLength(50);
+    expect(await pairs(one, { ...temperature(), metric: "gpu_fan" })).toHaveLength(34);
+  }
+});
+
+test("samples go when they are older than is kept, summaries stay, and a device without any goes with them", async () => {
+  scene.retention = { raw: 2 * day, fiveMinutes: 20 * day, hour: 100 * day, day: 400 * day };
+  const one = scene.open();
+  for (let i = 0; i < 600; i++) one.append(poll(start + i * 10_000, temp(i === 100 ? 99 : 20)));
+  const keep = async (ms: number): Promise<void> => {
+    one.append(poll(scene.now, gpu({ gpu_temperature: 1 }, "GPU-2", 1)));
+    await scene.leap(ms);
+    // A leap of the clock is believed when it has gone on for an hour.
+    await scene.pass(1.5 * hour);
+  };
+  await keep(day);
+  expect((await ask(one, temperature(), all, "max")).t).toHaveLength(600);
+  await keep(2 * day);
+  const fives = await ask(one, temperature(), all, "max", "count", "avg");
+  expect(fives.t).toHaveLength(20);
+  expect([Math.max(...fives.max), fives.count[0], fives.avg[1]]).toEqual([99, 30, 20]);
+  await keep(20 * day);
+  expect((await ask(one, temperature(), all, "max")).t).toHaveLength(2);
+  await keep(148 * day);
+  const days = await ask(one, temperature(), all, "max", "count");
+  expect([[...days.max], [...days.count]]).toEqual([[99], [600]]);
+  await scene.leap(500 * day);
+  await keep(10_000);
+  expect((await ask(one, temperature(), all, "max")).t).toHaveLength(0);
   expect(one.known().map(({ key }) => key)).toEqual(["GPU-2"]);
-  expect(pairs(one.read(series("temp"), all))).toEqual([]);
-  expect(pairs(one.read(series("temp", "GPU-2"), all))).toHaveLength(5);
+});
+
+test("late samples of a window that was let go are added to its summaries", async () => {
+  scene.retention = { raw: 2 * day, fiveMinutes: Infinity, hour: Infinity, day: Infinity };
+  const one = scene.open();
+  for (let i = 0; i < 60; i++) one.append(poll(start + i * 10_000, temp(20)));
+  await scene.leap(4 * day);
+  await scene.pass(1.5 * hour);
+  expect((await ask(one, temperature(), all, "max")).t).toHaveLength(2);
+  for (let i = 0; i < 60; i++) one.append(poll(start + i * 10_000 + 5000, temp(40)));
+  await scene.leap(day);
+  for (const step of [300_000, hour, day]) {
+    const { count, min, max, avg } = await ask(one, temperature(), { ...all, step }, "count", "min", "max", "avg");
+    expect(count.reduce((a, b) => a + b)).toBe(120);
+    expect([min[0], max[0], avg[0]]).toEqual([20, 40, 30]);
+  }
+});
+
+test("the file stays below its greatest size: the oldest samples go first, and the space is used again", async () => {
+  const one = scene.open();
+  scene.maxSize = 300_000;
+  let state = 1;
+  const noise = () => (state = (state * 48_271) % 2_147_483_647);
+  for (let i = 0; i < 360 * 24 * 4; i++) {
+    one.append(poll(scene.now, gpu({ gpu_power: noise(), gpu_memory_used: noise(), gpu_temperature: i % 90 })));
+    if (i % 60 === 59) await scene.pass(600_000);
+    else scene.now += 10_000;
+  }
+  await scene.leap(day);
+  expect(one.bytes()).toBeLessThan(450_000);
+  const { t } = await ask(one, temperature(), all, "max");
+  expect(t.at(-1)).toBeGreaterThan(scene.now - 2 * day);
+  // What went is still told by its summary.
+  const days = await ask(one, temperature(), { ...all, step: day }, "max");
+  expect(days.t[0]).toBe(start);
 });
 
 test("a second store on the same folder is refused while the first is open", () => {
-  const one = store();
-  expect(() => store()).toThrow(/Another hub is using the data folder .*GOHM_DATA/);
-  shut(one);
-  store();
+  const one = scene.open();
+  expect(() => scene.open()).toThrow(/Another hub is using the data folder .*GOHM_DATA/);
+  scene.shut(one);
+  scene.open();
 });
 
-test("a history written by a newer version is refused and stays as it is", () => {
-  shut(store());
-  const file = new Database(join(folder, "history.db"));
-  file.pragma("user_version = 99");
-  file.close();
-  expect(() => store()).toThrow(/newer version of the hub \(its schema is 99/);
-  expect(readdirSync(folder).filter((name) => name.includes("damaged"))).toEqual([]);
+test("a backup holds everything until now, while the store goes on, and never replaces a file", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 5; i++) one.append(poll(start + i * 1000, temp(i), measured("host", "", { load1: 1.5 })));
+  const path = join(scene.folder, "copy.db");
+  await one.backup(path);
+  one.append(poll(start + 5000, temp(5)));
+  await expect(one.backup(path)).rejects.toThrow(/there already/);
+  await expect(one.backup(join(scene.folder, "no/where.db"))).rejects.toThrow(/Cannot back up to/);
+  expect(existsSync(join(scene.folder, "no"))).toBe(false);
+  expect(await pairs(one, temperature())).toHaveLength(6);
+  const other = new Scene();
+  writeFileSync(join(other.folder, "history.db"), (await import("node:fs")).readFileSync(path));
+  const two = other.open();
+  expect(await pairs(two, temperature())).toHaveLength(5);
+  expect(two.known()).toHaveLength(2);
+  other.remove();
 });
 
-test("a database of another program is refused and stays as it is", () => {
-  const file = new Database(join(folder, "history.db"));
-  file.exec("CREATE TABLE theirs (x)");
-  file.close();
-  expect(() => store()).toThrow(/belongs to another program/);
+test("sums of groups count every series once, with its mean", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 10; i++) {
+    one.append({ host: "a", at: start + i * 10_000, devices: [temp(10)] });
+    if (i < 5) one.append({ host: "b", at: start + i * 10_000, devices: [temp(i < 2 ? 20 : 60)] });
+  }
+  const groups = [[temperature(), temperature("GPU-1", "b")], [temperature("GPU-1", "nobody")]];
+  const [both, none] = await one.fold({ groups, range: { ...all, step: 60_000 } });
+  const plain = Object.fromEntries(Object.entries(both ?? {}).map(([name, column]) => [name, [...column]]));
+  expect(plain).toEqual({
+    t: [start, start + 60_000],
+    avg: [(10 + 44) / 2, 10],
+    sum: [54, 10],
+    min: [10, 10],
+    max: [60, 10],
+    count: [2, 1],
+  });
+  expect(none?.t).toHaveLength(0);
 });
 
 test("a folder that cannot be made is named, with the way out", () => {
-  writeFileSync(join(folder, "file"), "");
-  folder = join(folder, "file");
-  expect(() => store()).toThrow(/Cannot use the data folder .*GOHM_DATA.*set GOHM_DATA to another folder/);
-  folder = join(folder, "..");
-});
-
-test.each([
-  ["no database at all", () => Buffer.from("this is not a database, however long it may be".repeat(200))],
-  ["cut short", (was: Buffer) => was.subarray(0, was.length / 2)],
-  [
-    "overwritten in the middle",
-    (was: Buffer) => Buffer.concat([was.subarray(0, 4096), Buffer.alloc(was.length - 4096, 7)]),
-  ],
-])("a file that is %s is moved aside by name and a new one begun", (_what, damage) => {
-  const one = store();
-  for (let i = 0; i < 2000; i++) one.append(poll(1000 + i, gpu({ temp: 1, util: i })));
-  shut(one);
-  const path = join(folder, "history.db");
-  writeFileSync(path, damage(readFileSync(path)));
-  const lines: string[] = [];
-  const two = store({ ...silent, error: (line) => lines.push(line) });
-  expect(lines.join()).toContain("history.db.damaged-1");
-  expect(existsSync(join(folder, "history.db.damaged-1"))).toBe(true);
-  two.append(poll(5000, gpu({ temp: 9 })));
-  two.flush();
-  expect(pairs(two.read(series("temp"), all))).toEqual([[5000, 9]]);
-});
-
-/** A store as plain as can be. */
-class Model {
-  readonly #held = new Map<string, Map<number, ReadonlyMap<string, number>>>();
-
-  append({ host, at, devices }: Poll): void {
-    for (const { level, key, values } of devices) {
-      const finite = new Map([...values].filter(([, value]) => Number.isFinite(value)));
-      if (finite.size === 0) continue;
-      const id = [host, level, key].join("\n");
-      this.#held.set(id, (this.#held.get(id) ?? new Map()).set(at, finite));
-    }
-  }
-
-  read({ host, level, key, metric }: SeriesId, { from, to, step }: Range): [number, number, number, number][] {
-    const buckets = new Map<number, number[]>();
-    for (const [at, values] of this.#held.get([host, level, key].join("\n")) ?? []) {
-      const held = values.get(metric);
-      if (held === undefined || at < from || at >= to) continue;
-      const bucket = step === 0 ? at : at - (at % step);
-      buckets.set(bucket, [...(buckets.get(bucket) ?? []), held]);
-    }
-    return [...buckets]
-      .sort(([a], [b]) => a - b)
-      .map(([t, v]) => [t, Math.min(...v), v.reduce((a, b) => a + b) / v.length, Math.max(...v)]);
-  }
-}
-
-const someMeasured = fc.record({
-  level: fc.constantFrom("gpu" as const, "host" as const),
-  key: fc.constantFrom("", "x", "/mnt/ü"),
-  values: fc
-    .dictionary(fc.constantFrom("temp", "util", "load"), fc.double({ min: -1e6, max: 1e15 }), { maxKeys: 3 })
-    .map((held) => new Map(Object.entries(held))),
-});
-const someStep = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      host: fc.constantFrom("a", "b"),
-      at: fc.integer({ min: start, max: start + 300 }),
-      devices: fc.uniqueArray(someMeasured, { maxLength: 3, selector: ({ level, key }) => level + key }),
-    }),
-  },
-  { weight: 1, arbitrary: fc.constant("flush" as const) },
-  { weight: 1, arbitrary: fc.constant("restart" as const) },
-);
-const someRange = fc.record({
-  from: fc.integer({ min: start - 10, max: start + 310 }),
-  to: fc.integer({ min: start - 10, max: start + 310 }),
-  step: fc.constantFrom(0, 1, 7, 60, 1000),
-});
-
-test("whatever is appended, flushed and restarted, reads are those of a plain list", () => {
-  fc.assert(
-    fc.property(
-      fc.array(someStep, { maxLength: 40 }),
-      fc.array(someRange, { minLength: 1, maxLength: 4 }),
-      (steps, ranges) => {
-        folder = mkdtempSync(join(tmpdir(), "gohm-history-"));
-        let one = store();
-        const model = new Model();
-        for (const step of steps) {
-          if (step === "flush") one.flush();
-          else if (step === "restart") {
-            shut(one);
-            one = store();
-          } else {
-            one.append(step);
-            model.append(step);
-          }
-        }
-        for (const range of ranges) {
-          for (const metric of ["temp", "util"]) {
-            const id: SeriesId = { host: "a", level: "gpu", key: "x", metric };
-            const { t, min, avg, max } = one.read(id, range);
-            const got = [...t].map((at, i) => [at, min[i], avg[i], max[i]]);
-            const wanted = model.read(id, range);
-            expect(got.map(([at, low, , high]) => [at, low, high])).toEqual(
-              wanted.map(([at, low, , high]) => [at, low, high]),
-            );
-            for (const [i, row] of got.entries()) expect(row[2]).toBeCloseTo(wanted[i]?.[2] ?? Number.NaN, -3);
-          }
-        }
-        shut(one);
-        rmSync(folder, { recursive: true });
-      },
-    ),
-    { numRuns: 150 },
+  writeFileSync(join(scene.folder, "file"), "");
+  const inside = Object.assign(Object.create(scene) as Scene, { folder: join(scene.folder, "file") });
+  expect(() => Scene.prototype.open.call(inside)).toThrow(
+    /Cannot use the data folder .*set GOHM_DATA to another folder/,
   );
+});
+
+test("a history written by a newer version is refused and stays as it is", () => {
+  scene.shut(scene.open());
+  const file = new Database(join(scene.folder, "history.db"));
+  file.pragma("user_version = 99");
+  file.close();
+  expect(() => scene.open()).toThrow(/newer version of the hub \(its schema is 99/);
+  expect(readdirSync(scene.folder)).toEqual(["history.db"]);
+});
+
+test("a database of another program is refused and stays as it is", () => {
+  const file = new Database(join(scene.folder, "history.db"));
+  file.exec("CREATE TABLE theirs (x)");
+  file.close();
+  expect(() => scene.open()).toThrow(/belongs to another program/);
+});
+
+test("every metric that is kept has a place", () => {
+  expect(kept.gpu.length + kept.host.length + kept.disk.length + kept.nic.length).toBeLessThan(900);
 });

@@ -1,175 +1,238 @@
 import type { Level } from "../../../proto/catalog.ts";
-import type { Clock } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
-import type { Log } from "../../log.ts";
-import type { Columns, Known, Measured, Poll, Range, SeriesId, Store } from "../store.ts";
-import { Buckets } from "./bucket.ts";
-import { type File, openFile } from "./file.ts";
-import { idOf, Pending, type Row } from "./pending.ts";
-import { Tables } from "./tables.ts";
-
-export interface Options {
-  readonly folder: string;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly keepDays: () => number;
-  /** Told in words when nothing can be written, and with undefined when it can again. */
-  readonly trouble: (text: string | undefined) => void;
-}
+import type { Aggregate, Columns, GroupColumns, GroupQuestion, Known, Poll, Question, Store } from "../store.ts";
+import { backUp } from "./backup.ts";
+import { assemble, type Engine, type Options, renewed } from "./engine.ts";
+import { damaged, fileBytes } from "./file.ts";
+import type { Query } from "./query.ts";
+import { startOf } from "./recent.ts";
+import type { Run } from "./run.ts";
+import { latest, windowOf } from "./span.ts";
 
 /** Samples gather for this long before they are written together. The contract allows a second. Milliseconds. */
 const gather = 800;
 /** Between two attempts while nothing can be written. Milliseconds. */
 const again = 2000;
-/** Rows that wait in memory at most while nothing can be written: about 200 MB. */
-const waiting = 200_000;
-const day = 86_400_000;
+/**
+ * Between two times that the system is told to bring the journal to the disk, which is what a loss of power costs at
+ * most, and two looks at what is to be sealed. Milliseconds.
+ */
+const care = 30_000;
+/** Between two looks at what is to be let go, unless there is more of it than was let go at once. Milliseconds. */
+const spring = 600_000;
+/** Samples in memory while nothing can be written, at most. Bytes. */
+const room = 256 * 2 ** 20;
+
+export type { Options };
 
 /**
  * Opens the history in a folder.
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
 export function openStore(options: Options): Store {
-  let tables: Tables | undefined;
-  const file = openFile(options.folder, options.log, (opened) => {
-    tables = new Tables(opened);
-  });
-  return new SqliteStore(file, tables ?? new Tables(file), options);
+  return new SqliteStore(assemble(options), options);
 }
 
 class SqliteStore implements Store {
-  readonly #file: File;
-  readonly #tables: Tables;
   readonly #options: Options;
-  readonly #pending = new Pending();
-  readonly #known = new Map<string, Known>();
-  #cancel: (() => void) | undefined;
-  #failing = false;
+  #engine: Engine;
+  readonly #troubles = new Map<"journal" | "rows", string>();
+  #writing: (() => void) | undefined;
+  #caring: (() => void) | undefined;
   #lost = 0;
+  #cleaned = 0;
+  #closed = false;
 
-  constructor(file: File, tables: Tables, options: Options) {
-    this.#file = file;
-    this.#tables = tables;
+  constructor(engine: Engine, options: Options) {
+    this.#engine = engine;
     this.#options = options;
-    for (const known of tables.devices()) this.#known.set(idOf(known), known);
+    this.#caring = options.clock.after(care, () => this.#care());
   }
 
   append(poll: Poll): void {
-    const devices = poll.devices.map(finite).filter(({ values }) => values.size > 0);
-    checkPoll(poll);
-    if (devices.length === 0) return;
-    this.#pending.add({ ...poll, devices });
-    for (const measured of devices) this.#note(poll, measured);
-    if (this.#failing) this.#lost += this.#pending.shed(waiting);
-    else this.#cancel ??= this.#options.clock.after(gather, () => this.#commit());
+    checkTime(poll.at);
+    const { clock } = this.#options;
+    const open = this.#engine.recent.add(poll, windowOf(poll.at), clock.now());
+    if (open) this.#engine.journal.row(open, open.from(open.rowStart));
+    else {
+      // Names are looked at where they are new: an open run has seen those it takes.
+      checkNames(poll);
+      if (!poll.devices.some(({ values }) => some(values))) return;
+      this.#begin(this.#engine.recent.begin(poll, windowOf(poll.at), clock.now()));
+    }
+    this.#writing ??= clock.after(gather, () => this.#write());
   }
 
-  read(series: SeriesId, range: Range): Columns {
-    checkRange(range);
-    const buckets = new Buckets(range.step);
-    const id = idOf(series);
-    const fresh = this.#pending.between(id, range.from, range.to);
-    let next = 0;
-    const take = (row: Row): void => {
-      const held = row.measured.values.get(series.metric);
-      if (held !== undefined) buckets.add(row.at, held);
-    };
-    for (const [t, value] of this.#tables.samples(series, range)) {
-      let replaced = false;
-      for (let row = fresh[next]; row !== undefined && row.at <= t; row = fresh[++next]) {
-        replaced ||= row.at === t;
-        take(row);
-      }
-      if (!replaced && value !== undefined) buckets.add(t, value);
-    }
-    for (const row of fresh.slice(next)) take(row);
-    return buckets.columns();
+  read<A extends Aggregate>(question: Question<A>): Promise<readonly Columns<A>[]> {
+    return this.#ask((query) => query.read(question));
+  }
+
+  fold(question: GroupQuestion): Promise<readonly GroupColumns[]> {
+    return this.#ask((query) => query.fold(question));
   }
 
   known(host?: string): readonly Known[] {
-    const all = [...this.#known.values()];
-    return host === undefined ? all : all.filter((known) => known.host === host);
+    return this.#engine.names.known(host);
   }
 
   flush(): void {
-    this.#commit();
-    if (this.#failing)
-      throw new Fault("history_unwritable", "History cannot be written; what it was given last is in memory only.");
+    this.#write();
+    const [trouble] = this.#troubles.values();
+    if (this.#troubles.has("journal")) {
+      throw new Fault("history_unwritable", `${trouble} What it was given last is in memory only.`);
+    }
   }
 
-  close(): void {
-    this.#commit();
-    this.#cancel?.();
-    if (this.#pending.count > 0)
-      this.#options.log.error(`${this.#pending.count} measurements could not be written and are lost`);
-    this.#file.close();
-  }
-
-  #note(poll: Poll, { level, key, index, values }: Measured): void {
-    const before = this.#known.get(idOf({ host: poll.host, level, key }));
-    const newer = before === undefined || poll.at >= before.last;
-    const at = newer ? index : before.index;
-    const names = [...values.keys()];
-    const same = before !== undefined && names.every((name) => before.metrics.includes(name));
-    this.#known.set(idOf({ host: poll.host, level, key }), {
-      host: poll.host,
-      level,
-      key,
-      ...(at === undefined ? {} : { index: at }),
-      metrics: same ? before.metrics : [...new Set([...(before?.metrics ?? []), ...names])],
-      last: newer ? poll.at : before.last,
+  async backup(path: string): Promise<void> {
+    await backUp(this.#engine.file, path, async () => {
+      this.#write();
+      await this.#engine.keeper.sealAll();
     });
   }
 
-  #commit(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-    const { clock, log, trouble, keepDays } = this.#options;
-    try {
-      const emptied = this.#tables.write(this.#pending.rows(), clock.now() - keepDays() * day);
-      this.#pending.clear();
-      for (const device of emptied) this.#known.delete(idOf(device));
-      if (!this.#failing) return;
-      const lost = this.#lost > 0 ? `; ${this.#lost} measurements did not fit into memory and are lost` : "";
-      log.info(`history is written again${lost}`);
-      this.#failing = false;
-      this.#lost = 0;
-      trouble(undefined);
-    } catch (error) {
-      const { message } = error as Error;
-      if (!this.#failing) {
-        const text = `History cannot be written to ${this.#options.folder}: ${message}. Live values go on; writing is tried again every ${again / 1000} s.`;
-        log.error(text);
-        trouble(text);
+  bytes(): number {
+    return fileBytes(this.#options.folder) + this.#engine.journal.bytes();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#writing?.();
+    this.#caring?.();
+    this.#try("journal", () => this.#engine.journal.write());
+    const sealed = this.#try("rows", () => this.#engine.keeper.sealNow());
+    if (!sealed && this.#engine.journal.waiting) {
+      this.#options.log.error("what was measured last could not be written and is lost");
+    }
+    this.#engine.file.close();
+    this.#engine.journal.close(sealed);
+  }
+
+  #begin(run: Run): void {
+    this.#engine.journal.start(startOf(run));
+    this.#engine.journal.row(run, run.from(0));
+  }
+
+  #write(): void {
+    this.#writing?.();
+    this.#writing = undefined;
+    if (this.#try("journal", () => this.#engine.journal.write())) return;
+    if (this.#engine.journal.overflow())
+      for (const { runs } of this.#engine.recent.all()) for (const run of runs) run.frozen = true;
+    this.#shed();
+    this.#writing = this.#options.clock.after(again, () => this.#write());
+  }
+
+  /** Seals, lets old samples go and has the system write, a little at a time. */
+  #care(): void {
+    this.#caring = undefined;
+    if (this.#closed) return;
+    this.#engine.journal.sync();
+    void this.#engine.keeper.tend().then(
+      () => this.#tended(undefined),
+      (error: unknown) => this.#tended(error),
+    );
+  }
+
+  #tended(error: unknown): void {
+    if (this.#closed) return;
+    const { clock } = this.#options;
+    let more = false;
+    this.#try("rows", () => {
+      try {
+        if (error !== undefined) throw error;
+        more = this.#tidied();
+      } catch (reason) {
+        if (!damaged(reason) && this.#engine.file.open) throw reason;
+        this.#engine = renewed(this.#engine, this.#options, reason);
       }
-      this.#failing = true;
-      this.#cancel = clock.after(again, () => this.#commit());
+    });
+    if (this.#troubles.has("rows")) this.#shed();
+    const wait = more || this.#troubles.has("rows") ? again : care;
+    this.#caring ??= clock.after(wait, () => this.#care());
+  }
+
+  /** Lets go of what is in rows or old. @returns whether there is more to do */
+  #tidied(): boolean {
+    const { keeper, journal, retention } = this.#engine;
+    const now = this.#options.clock.now();
+    keeper.release(journal);
+    if (Math.abs(now - this.#cleaned) < spring) return false;
+    const more = retention.step();
+    if (!more) this.#cleaned = now;
+    return more;
+  }
+
+  /** A question that was under way when the file was replaced is answered from the new one. */
+  async #ask<T>(question: (query: Query) => Promise<T>): Promise<T> {
+    const { query } = this.#engine;
+    try {
+      return await question(query);
+    } catch (error) {
+      if (query === this.#engine.query) throw error;
+      return this.#ask(question);
     }
   }
-}
 
-function finite(measured: Measured): Measured {
-  const values = new Map([...measured.values].filter(([, value]) => Number.isFinite(value)));
-  return { ...measured, values };
-}
-
-/** Times that a Date can hold; more would be a unit taken for another. */
-const latest = 8.64e15;
-
-function checkPoll({ host, at, devices }: Poll): void {
-  if (!Number.isInteger(at) || at < 0 || at > latest) {
-    throw new Fault("sample_bad", `The time of a measurement must be Unix milliseconds: it is ${at}`);
+  /** Lets the oldest samples go where memory holds too many because nothing can be written. */
+  #shed(): void {
+    this.#lost += this.#engine.keeper.shed(room);
   }
-  const levels: readonly Level[] = ["host", "gpu", "disk", "nic"];
+
+  /** Does what may fail for want of space or rights, and tells when that begins and ends. */
+  #try(what: "journal" | "rows", action: () => void): boolean {
+    const { log, trouble, folder } = this.#options;
+    try {
+      action();
+    } catch (error) {
+      if (!this.#troubles.has(what)) {
+        const text = `History cannot be written to ${folder}: ${(error as Error).message}. Live values go on; writing is tried again every ${again / 1000} s.`;
+        if (this.#troubles.size === 0) {
+          log.error(text);
+          trouble(text);
+        }
+        this.#troubles.set(what, text);
+      }
+      return false;
+    }
+    if (!this.#troubles.delete(what) || this.#troubles.size > 0) return true;
+    log.info(
+      `history is written again${this.#lost > 0 ? `; ${this.#lost} polls did not fit into memory and are lost` : ""}`,
+    );
+    this.#lost = 0;
+    trouble(undefined);
+    return true;
+  }
+}
+
+function some(values: ArrayLike<number>): boolean {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] ?? Number.NaN;
+    if (Number.isFinite(value)) return true;
+  }
+  return false;
+}
+
+const levels: readonly Level[] = ["host", "gpu", "disk", "nic"];
+
+function checkTime(at: number): void {
+  if (!Number.isInteger(at) || at < 0 || at >= latest) {
+    throw new Fault(
+      "sample_bad",
+      `The time of a measurement must be Unix milliseconds before the year 2900: it is ${at}`,
+    );
+  }
+}
+
+function checkNames({ host, devices }: Poll): void {
   for (const { level, key } of devices) {
-    if (host === "" || /\n/.test(host + key) || !levels.includes(level)) {
+    if (
+      host === "" ||
+      /\n/.test(host + key) ||
+      !host.isWellFormed() ||
+      !key.isWellFormed() ||
+      !levels.includes(level)
+    ) {
       throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);
     }
-  }
-}
-
-function checkRange({ from, to, step }: Range): void {
-  if (Number.isNaN(from) || Number.isNaN(to) || !(step >= 0) || step === Number.POSITIVE_INFINITY) {
-    throw new Fault("bad_request", `A range must be two times and a step of 0 or more: it is ${from}, ${to}, ${step}`);
   }
 }

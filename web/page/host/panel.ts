@@ -1,13 +1,13 @@
 import { gpuKey } from "../../../proto/catalog.ts";
 import type { GPUInfo, HostInfo } from "../../../proto/gen/host_pb.js";
 import { cardName } from "../../card.ts";
-import type { Question } from "../../history.ts";
 import { size } from "../../part/part.tsx";
 import type { Text } from "../../text/text.ts";
 
 /** One line of a chart: whose series it is, and how it is named. */
 interface Track {
-  readonly device: string;
+  readonly level: "gpu" | "host" | "nic";
+  readonly key: string;
   readonly metric: string;
   readonly name: string;
   readonly colour: number;
@@ -29,11 +29,6 @@ export interface Panel {
   readonly write: (value: number) => string;
 }
 
-/** A thing whose series are asked for together. */
-export type Device = Pick<Question, "level" | "key" | "metrics">;
-
-export const idOf = ({ level, key }: Pick<Device, "level" | "key">): string => `${level} ${key}`;
-
 const gpuMetrics = ["gpu_utilization", "gpu_memory_used", "gpu_temperature", "gpu_power"] as const;
 const pcieMetrics = ["gpu_pcie_receive", "gpu_pcie_transmit"] as const;
 const nvlinkMetrics = ["gpu_nvlink_receive", "gpu_nvlink_transmit"] as const;
@@ -54,19 +49,19 @@ const talks = {
   nvlink: (gpu: GPUInfo): boolean => gpu.nvlink !== undefined,
 };
 
-const metricsOf = (gpu: GPUInfo): readonly string[] => [
-  ...gpuMetrics,
-  ...(talks.pcie(gpu) ? pcieMetrics : []),
-  ...(talks.nvlink(gpu) ? nvlinkMetrics : []),
+const metricsOf = (gpus: readonly GPUInfo[]): readonly string[] => [
+  ...(gpus.length === 0 ? [] : gpuMetrics),
+  ...(gpus.some(talks.pcie) ? pcieMetrics : []),
+  ...(gpus.some(talks.nvlink) ? nvlinkMetrics : []),
 ];
 
 /** What to ask history for. */
-export function devicesOf(info: HostInfo): Device[] {
-  return [
-    ...info.gpus.map((gpu): Device => ({ level: "gpu", key: gpuKey(gpu), metrics: metricsOf(gpu) })),
-    { level: "host", key: "", metrics: hostMetrics },
-    ...nicsOf(info).map((key): Device => ({ level: "nic", key, metrics: nicMetrics })),
-  ];
+export function askedOf(info: HostInfo): { readonly metrics: readonly string[]; readonly keys: readonly string[] } {
+  const nics = nicsOf(info);
+  return {
+    metrics: [...metricsOf(info.gpus), ...hostMetrics, ...(nics.length === 0 ? [] : nicMetrics)],
+    keys: [...info.gpus.map(gpuKey), ...nics],
+  };
 }
 
 const percent = (value: number): string => `${Math.round(value)}%`;
@@ -76,14 +71,15 @@ const one = (value: number): string => String(Number(value.toFixed(1)));
 export function panelsOf(info: HostInfo, t: Text): Panel[] {
   const cards = (metric: string): Track[] =>
     info.gpus.map((gpu, card) => ({
-      device: idOf({ level: "gpu", key: gpuKey(gpu) }),
+      level: "gpu",
+      key: gpuKey(gpu),
       metric,
       name: t.card(cardName(gpu.id ?? card)),
       colour: card,
       card,
     }));
   const host = (...named: readonly (readonly [string, string])[]): Track[] =>
-    named.map(([metric, name], colour) => ({ device: idOf({ level: "host", key: "" }), metric, name, colour }));
+    named.map(([metric, name], colour) => ({ level: "host", key: "", metric, name, colour }));
   const gpus: Panel[] = [
     { id: "utilization", title: t.utilization, tracks: cards("gpu_utilization"), factor: 1, top: 100, write: percent },
     {
@@ -166,10 +162,10 @@ function topOf(info: HostInfo): { top?: number } {
 
 function nicTracks(info: HostInfo, t: Text): Track[] {
   return nicsOf(info).flatMap((key, colour) => {
-    const device = idOf({ level: "nic", key });
+    const nic = { level: "nic", key, colour } as const;
     return [
-      { device, metric: "network_receive", name: `${key} ${t.receive}`, colour },
-      { device, metric: "network_transmit", name: `${key} ${t.transmit}`, colour, dashed: true },
+      { ...nic, metric: "network_receive", name: `${key} ${t.receive}` },
+      { ...nic, metric: "network_transmit", name: `${key} ${t.transmit}`, dashed: true },
     ];
   });
 }

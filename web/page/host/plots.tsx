@@ -2,12 +2,12 @@ import { effect, type Signal, signal, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { cardName } from "../../card.ts";
-import { type Answer, align, ask, extend, newest, type Range, ranges } from "../../history.ts";
+import { type Answer, align, ask, extend, idOf, newest, type Range, ranges } from "../../history.ts";
 import { text } from "../../language.ts";
 import { type Chart, chart, colourOf } from "../../part/chart.ts";
 import { type Entry, fleet } from "../../store.ts";
 import { painted } from "../../theme.ts";
-import { devicesOf, idOf, type Panel, panelsOf } from "./panel.ts";
+import { askedOf, type Panel, panelsOf } from "./panel.ts";
 
 /** The range stays from host to host. */
 const range = signal<Range>("1h");
@@ -16,8 +16,13 @@ interface Held {
   readonly range: Range;
   readonly from: number;
   readonly to: number;
-  readonly answers: ReadonlyMap<string, Answer>;
+  readonly answer: Answer;
+  /** When all of it was asked for; later only what came since. */
+  readonly begun: number;
 }
+
+/** Samples that came late, pushed after an outage, are seen after this at most. Milliseconds. */
+const whole = 300_000;
 
 /** Charts of everything that history keeps about the host and its cards. */
 export function Plots({ entry }: { entry: Entry }): JSX.Element {
@@ -50,39 +55,31 @@ export function Plots({ entry }: { entry: Entry }): JSX.Element {
           <Plot key={panel.id} panel={panel} held={held.value} hidden={hidden.value} />
         ))}
       </div>
-      {ranges[range.value].step > 0 ? <p class="quiet note">{t.band}</p> : null}
+      {ranges[range.value].step === 0 ? null : <p class="quiet note">{t.band}</p>}
     </>
   );
 }
 
-/** Asks once for the whole range, then with the host's ticks for what came since. */
+/** Asks for the whole range, then with the host's ticks for what came since. */
 function follow(entry: Entry, chosen: Range, held: Signal<Held | undefined>, fault: Signal<string>): () => void {
   const stop = new AbortController();
-  const { span, step } = ranges[chosen];
   let asked = 0;
   let busy = false;
   const load = async (): Promise<void> => {
     const info = entry.host.peek().info;
     if (info === undefined || busy) return;
     const now = fleet.now.peek();
-    const due = Math.max(step / 4, fleet.interval.peek() * 1000);
+    const { step = whole } = ranges[chosen];
+    const due = Math.max(Math.min(step / 4, whole), fleet.interval.peek() * 1000);
     if (now - asked < due * 0.9) return;
     asked = now;
     busy = true;
     const before = held.peek()?.range === chosen ? held.peek() : undefined;
-    const from = step > 0 ? Math.floor((now - span) / step) * step : now - span;
+    const wanted = { host: entry.host.peek().name, ...askedOf(info) };
     try {
-      const answers = await Promise.all(
-        devicesOf(info).map(async (device): Promise<[string, Answer]> => {
-          const id = idOf(device);
-          const early = before?.answers.get(id);
-          const last = early && newest(early);
-          const question = { host: entry.host.peek().name, ...device, from: last ?? from, to: now + 1, step };
-          const late = await ask(question, stop.signal);
-          return [id, early && last !== undefined ? extend(early, { ...late, from: last }, from) : late];
-        }),
+      held.value = await next({ chosen, now, before }, (from, bucket) =>
+        ask({ ...wanted, from, to: now + 1, step: bucket }, stop.signal),
       );
-      held.value = { range: chosen, from: now - span, to: now, answers: new Map(answers) };
       fault.value = "";
     } catch (reason) {
       if (!stop.signal.aborted) fault.value = reason instanceof Error ? reason.message : String(reason);
@@ -98,6 +95,29 @@ function follow(entry: Entry, chosen: Range, held: Signal<Held | undefined>, fau
     end();
     stop.abort();
   };
+}
+
+interface Moment {
+  readonly chosen: Range;
+  readonly now: number;
+  readonly before: Held | undefined;
+}
+
+type Fetch = (from: number, step: number | undefined) => Promise<Answer>;
+
+async function next({ chosen, now, before }: Moment, fetch: Fetch): Promise<Held> {
+  const { span, step } = ranges[chosen];
+  if (span === undefined || step === undefined) {
+    const answer = await fetch(0, undefined);
+    return { range: chosen, from: answer.from, to: now, answer, begun: now };
+  }
+  // Buckets are counted from the epoch: the first one is asked for whole.
+  const from = step > 0 ? Math.floor((now - span) / step) * step : now - span;
+  const last = before === undefined || now - before.begun > whole ? undefined : newest(before.answer);
+  const held = { range: chosen, from: now - span, to: now };
+  if (before === undefined || last === undefined) return { ...held, answer: await fetch(from, step), begun: now };
+  const late = await fetch(last, step);
+  return { ...held, answer: extend(before.answer, late, from), begun: before.begun };
 }
 
 function Ranges(): JSX.Element {
@@ -158,7 +178,7 @@ function Plot({ panel, held, hidden }: PlotProps): JSX.Element {
     shown: track.card === undefined || !hidden.has(track.card),
   }));
   const empty = table[0].length === 0;
-  const shape = JSON.stringify([lines, theme, t.tag, panel.top, empty, held?.range]);
+  const shape = JSON.stringify([lines, theme, t.tag, panel.top, empty, held?.range, held?.answer.step]);
   useEffect(() => {
     if (frame.current === null || held === undefined || empty) return;
     const { top, write, binary } = panel;
@@ -171,6 +191,7 @@ function Plot({ panel, held, hidden }: PlotProps): JSX.Element {
       top,
       write,
       binary,
+      band: held.answer.step > 0,
       tag: t.tag,
     });
     drawn.current = made;
@@ -214,10 +235,11 @@ function Keys({ panel }: { panel: Panel }): JSX.Element {
 
 function tableOf(panel: Panel, held: Held | undefined): ReturnType<typeof align> {
   if (held === undefined) return [[]];
-  const { step } = ranges[held.range];
+  const { step, series } = held.answer;
   const apart = Math.max(step * 1.5, fleet.interval.peek() * 2500);
-  const series = panel.tracks.map((track) =>
-    held.answers.get(track.device)?.series.find((one) => one.metric === track.metric),
+  return align(
+    panel.tracks.map((track) => series.get(idOf(track))),
+    apart,
+    panel.factor,
   );
-  return align(series, apart, panel.factor);
 }

@@ -1,0 +1,158 @@
+// Our side of the history bench, in a process of its own: takes samples poll by poll under a played clock, as the hub
+// would have taken them, and tells what that cost. Started with fork; a Job comes in, a list of Marks goes out.
+import { setImmediate as turn } from "node:timers/promises";
+import { openStore } from "../../hub/history/sqlite/store.ts";
+import type { Store } from "../../hub/history/store.ts";
+import { silent } from "../../hub/log.ts";
+import { ask } from "./ask.ts";
+import { PlayedClock } from "./clock.ts";
+import { ownCpu, peak, resetPeak, written } from "./cost.ts";
+import { Gather } from "./gather.ts";
+import { bytesOf } from "./peer.ts";
+import type { Shape } from "./question.ts";
+import { type Played, readSamples, widthOf } from "./samples.ts";
+
+export interface Job {
+  readonly folder: string;
+  readonly played: Played;
+  /** Unix milliseconds at which the cost so far is told and questions are asked, besides the end. */
+  readonly marks: readonly number[];
+}
+
+/** What the samples until a moment have cost; the last one stands after the store was closed. */
+export interface Mark {
+  readonly at: number;
+  readonly samples: number;
+  /** CPU seconds, user and system, of the whole process without the reading of the samples. */
+  readonly cpu: number;
+  /** Bytes: towards the disk, in write calls, at most in memory, in files. */
+  readonly disk: number;
+  readonly calls: number;
+  readonly peak: number;
+  readonly bytes: number;
+  /** Milliseconds, p50, by shape, asked of the store itself; empty after it was closed. */
+  readonly asked: Partial<Record<Shape, number>>;
+}
+
+/** Rows by which the cost of reading and gathering is measured. */
+const trial = 400_000;
+
+const day = 86_400_000;
+/** As the hub keeps it, where nobody sets anything. */
+const retention = {
+  raw: 30 * day,
+  fiveMinutes: 365 * day,
+  hour: Number.POSITIVE_INFINITY,
+  day: Number.POSITIVE_INFINITY,
+};
+
+/** CPU seconds for each row of the same loop without a store. */
+async function gatherCost(played: Played): Promise<number> {
+  const gather = new Gather(played.columns);
+  const rowWidth = widthOf(played);
+  const walk = new Walk();
+  const before = ownCpu();
+  let rows = 0;
+  let sum = 0;
+  for (const some of readSamples(played)) {
+    for (let at = 0; at < some.length; at += rowWidth) {
+      if (walk.next(some[at + 1] ?? 0)) await turn();
+      sum += gather.poll(some, at).at;
+      rows++;
+    }
+    if (rows >= trial) break;
+  }
+  return sum > 0 ? (ownCpu() - before) / rows : 0;
+}
+
+/** Tells when a new second begins; polls that are late by a few milliseconds may belong to the one before. */
+class Walk {
+  #second = 0;
+
+  next(at: number): boolean {
+    const second = Math.floor(at / 1000);
+    if (second <= this.#second) return false;
+    this.#second = second;
+    return true;
+  }
+}
+
+class Meter {
+  readonly #each: number;
+  readonly #width: number;
+  readonly #cpu = ownCpu();
+  readonly #written = written("self");
+  /** CPU seconds that were spent on something else. */
+  #apart = 0;
+
+  /** @param each CPU seconds of gathering a row; width: samples of a row */
+  constructor(each: number, width: number) {
+    this.#each = each;
+    this.#width = width;
+  }
+
+  async apart<T>(work: () => Promise<T>): Promise<T> {
+    const before = ownCpu();
+    const done = await work();
+    this.#apart += ownCpu() - before;
+    return done;
+  }
+
+  mark(at: number, rows: number): Omit<Mark, "asked" | "bytes"> {
+    const { disk, calls } = written("self");
+    return {
+      at,
+      samples: rows * this.#width,
+      cpu: ownCpu() - this.#cpu - this.#apart - rows * this.#each,
+      disk: disk - this.#written.disk,
+      calls: calls - this.#written.calls,
+      peak: peak("self"),
+    };
+  }
+}
+
+async function ingest({ folder, played, marks }: Job): Promise<Mark[]> {
+  const meter = new Meter(await gatherCost(played), played.columns.length);
+  const rowWidth = widthOf(played);
+  resetPeak();
+  const clock = new PlayedClock(played.from);
+  const store: Store = openStore({
+    folder,
+    clock,
+    log: silent,
+    retention: () => retention,
+    maxSize: () => Number.POSITIVE_INFINITY,
+    trouble: (text) => {
+      if (text !== undefined) throw new Error(text);
+    },
+  });
+  const gather = new Gather(played.columns);
+  const walk = new Walk();
+  const done: Mark[] = [];
+  let rows = 0;
+  for (const some of readSamples(played)) {
+    for (let at = 0; at < some.length; at += rowWidth) {
+      const time = some[at + 1] ?? 0;
+      if (walk.next(time)) {
+        store.flush();
+        clock.advance(time);
+        await turn();
+        if (time >= (marks[done.length] ?? Number.POSITIVE_INFINITY)) {
+          const cost = meter.mark(time, rows);
+          const asked = await meter.apart(() => ask(store, played, time));
+          done.push({ ...cost, bytes: store.bytes(), asked });
+        }
+      }
+      store.append(gather.poll(some, at));
+      rows++;
+    }
+  }
+  store.close();
+  return [...done, { ...meter.mark(clock.now(), rows), bytes: bytesOf(folder), asked: {} }];
+}
+
+process.on("disconnect", () => process.exit(0));
+process.once("message", async (job: Job) => {
+  process.send?.(await ingest(job));
+  process.disconnect();
+});

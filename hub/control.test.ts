@@ -1,0 +1,118 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { addressOf, backupPath, openControl } from "./control.ts";
+import { Fault } from "./fault.ts";
+import type { Log } from "./log.ts";
+
+let folder = "";
+let lines: string[] = [];
+let bytes = 1000;
+let make: (path: string) => Promise<void>;
+let control: { close(): Promise<void> };
+
+/** Writes into the lines of this test, also when what it tells of ends later. */
+function logOf(lines: string[]): Log {
+  const say = (line: string): void => {
+    lines.push(line);
+  };
+  return { info: say, warn: say, error: (line) => say(`error: ${line}`) };
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "gohm-control-"));
+  lines = [];
+  bytes = 1000;
+  make = async (path) => writeFileSync(path, "a copy");
+  mkdirSync(join(folder, "control"), { mode: 0o777 });
+  writeFileSync(join(folder, "control", "copy-left"), "by a hub that was killed");
+  control = await openControl({
+    folder,
+    log: logOf(lines),
+    history: { backup: (path) => make(path), bytes: () => bytes },
+  });
+});
+
+afterEach(async () => {
+  await control.close();
+  rmSync(folder, { recursive: true });
+});
+
+const room = (): string[] => readdirSync(join(folder, "control"));
+
+function ask(path = backupPath): Promise<IncomingMessage> {
+  return new Promise((done, fail) => {
+    const asked = request({ socketPath: addressOf(folder).path, path, agent: false }, done);
+    asked.once("error", fail).end();
+  });
+}
+
+test("only the hub's own user can enter where it takes such requests, and what an earlier hub left there is gone", () => {
+  expect(statSync(join(folder, "control")).mode & 0o777).toBe(0o700);
+  expect(room()).toEqual(["socket"]);
+});
+
+test("a copy is sent with its length, and nothing of it stays in the data folder", async () => {
+  const answer = await ask();
+  expect([answer.statusCode, answer.headers["content-length"], await text(answer)]).toEqual([200, "6", "a copy"]);
+  expect(room()).toEqual(["socket"]);
+});
+
+test("a copy for which there is no room is refused before it is begun: a full disk would stop history", async () => {
+  bytes = 1e18;
+  let begun = false;
+  make = async () => {
+    begun = true;
+  };
+  const answer = await ask();
+  expect([answer.statusCode, begun]).toEqual([500, false]);
+  expect(await text(answer)).toMatch(/backup_failed.*1100000000000\.0 MB in .* are free there/);
+});
+
+test("a second copy is refused while one is made, and what keeps history from making one is told", async () => {
+  let fail = (_: Error): void => {};
+  make = (path) => {
+    writeFileSync(path, "half");
+    writeFileSync(`${path}-journal`, "half");
+    return new Promise((_, reject) => {
+      fail = reject;
+    });
+  };
+  const first = ask();
+  await vi.waitFor(() => expect(room().length).toBe(3));
+  expect(await text(await ask())).toContain("Another backup is under way");
+  fail(new Fault("backup_failed", "disk full"));
+  expect(await text(await first)).toBe('{"error":{"code":"backup_failed","message":"disk full"}}');
+  expect(room()).toEqual(["socket"]);
+  make = async (path) => writeFileSync(path, "a copy");
+  expect(await text(await ask())).toBe("a copy");
+});
+
+test("whoever goes away while a copy is sent costs the hub nothing", async () => {
+  make = async (path) => writeFileSync(path, Buffer.alloc(20_000_000));
+  const answer = await ask();
+  answer.destroy();
+  await vi.waitFor(() => expect(lines).toEqual(["whoever asked for a backup went away before it was sent"]));
+  const again = await ask();
+  expect((await again.toArray()).reduce((sum: number, piece: Buffer) => sum + piece.length, 0)).toBe(20_000_000);
+});
+
+test("nothing else is taken there", async () => {
+  expect(await text(await ask("/"))).toContain("page_unknown");
+});
+
+test("a hub whose data folder takes no socket says so and goes on", async () => {
+  await control.close();
+  rmSync(join(folder, "control"), { recursive: true });
+  writeFileSync(join(folder, "control"), "");
+  control = await openControl({
+    folder,
+    log: logOf(lines),
+    history: { backup: (path) => make(path), bytes: () => bytes },
+  });
+  expect(lines).toEqual([expect.stringMatching(/gohm backup will not work while this hub runs: .*control/)]);
+  expect(existsSync(join(folder, "control"))).toBe(true);
+});

@@ -1,0 +1,137 @@
+import { randomBytes } from "node:crypto";
+import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, statfsSync } from "node:fs";
+import { open, unlink } from "node:fs/promises";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { join, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { asFault, Fault } from "./fault.ts";
+import type { Store } from "./history/store.ts";
+import type { Log } from "./log.ts";
+
+/** Path of the request for a copy of the history. */
+export const backupPath = "/backup";
+/** Milliseconds between two signs of life while an answer is being made. */
+const alive = 5000;
+/** The kernel takes no longer path of a socket: sun_path, with the zero that ends it. Bytes. */
+const longest = 107;
+
+export interface Controlled {
+  /** The data folder. */
+  readonly folder: string;
+  readonly history: Pick<Store, "backup" | "bytes">;
+  readonly log: Log;
+}
+
+/** A path for a Unix socket, which must be let go once it was bound or connected to. */
+export interface Address {
+  readonly path: string;
+  release(): void;
+}
+
+const roomOf = (folder: string): string => join(resolve(folder), "control");
+
+/**
+ * Where the hub of a data folder takes what only its own user may ask: a socket in a folder that nobody else can enter.
+ * @throws Error of the file system
+ */
+export function addressOf(folder: string): Address {
+  const path = join(roomOf(folder), "socket");
+  if (Buffer.byteLength(path) <= longest) return { path, release: () => {} };
+  // The same place by a shorter name.
+  const held = openSync(roomOf(folder), "r");
+  return { path: `/proc/self/fd/${held}/socket`, release: () => closeSync(held) };
+}
+
+/**
+ * Opens that socket. Where there can be none (a file system without sockets) the hub goes on without, and says so.
+ * The data folder belongs to this hub alone by then, so what an earlier one left behind may go.
+ */
+export async function openControl(to: Controlled): Promise<{ close(): Promise<void> }> {
+  let busy = false;
+  const server = createServer((request, response) => {
+    if (busy) return refuse(response, new Fault("backup_failed", "Another backup is under way; try again after it."));
+    busy = true;
+    serve(to, request, response)
+      .catch((error: unknown) => {
+        const fault = asFault(error);
+        if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") {
+          return to.log.info("whoever asked for a backup went away before it was sent");
+        }
+        if (fault.code === "internal") to.log.error(`a backup failed: ${String((error as Error).stack)}`);
+        refuse(response, fault);
+      })
+      .finally(() => {
+        busy = false;
+      });
+  });
+  let address: Address | undefined;
+  try {
+    clear(roomOf(to.folder));
+    address = addressOf(to.folder);
+    const { path } = address;
+    await new Promise<void>((done, fail) => server.once("error", fail).listen(path, done));
+  } catch (error) {
+    to.log.warn(`gohm backup will not work while this hub runs: ${(error as Error).message}`);
+  }
+  return {
+    close: () =>
+      new Promise((done) => {
+        server.close(() => {
+          address?.release();
+          done();
+        });
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** An empty folder that only this user can enter. @throws Error of the file system */
+function clear(room: string): void {
+  mkdirSync(room, { recursive: true, mode: 0o700 });
+  if (!lstatSync(room).isDirectory()) throw new Error(`${room} is no folder`);
+  chmodSync(room, 0o700);
+  for (const name of readdirSync(room)) rmSync(join(room, name), { force: true, recursive: true });
+}
+
+async function serve(to: Controlled, { method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (method !== "GET" || url !== backupPath) throw new Fault("page_unknown", "There is nothing at this path.");
+  const timer = setInterval(() => response.writeProcessing(), alive);
+  try {
+    await sendBackup(to, response);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** The whole copy stands in the data folder for a while: what is sent must not change while it is sent. */
+async function sendBackup({ folder, history, log }: Controlled, response: ServerResponse): Promise<void> {
+  const { bavail, bsize } = statfsSync(folder);
+  const [free, wanted] = [bavail * bsize, history.bytes() * 1.1];
+  if (free < wanted) {
+    throw new Fault(
+      "backup_failed",
+      `The copy needs ${mega(wanted)} in ${resolve(folder)} until it is sent, and ${mega(free)} are free there; make room, or stop the hub and copy the folder.`,
+    );
+  }
+  const path = join(roomOf(folder), `copy-${randomBytes(8).toString("hex")}`);
+  try {
+    await history.backup(path);
+    const file = await open(path, "r");
+    // Gone with its last reader, whatever happens to this process.
+    await unlink(path);
+    const { size } = await file.stat();
+    response.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": size });
+    await pipeline(file.createReadStream(), response);
+    log.info(`a backup of ${mega(size)} was taken`);
+  } finally {
+    // A copy that failed half-way has a journal of its own.
+    for (const left of [path, `${path}-journal`]) rmSync(left, { force: true });
+  }
+}
+
+const mega = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+
+function refuse(response: ServerResponse, { code, message }: Fault): void {
+  if (response.headersSent) return void response.destroy();
+  response.writeHead(500, { "Content-Type": "application/json" }).end(JSON.stringify({ error: { code, message } }));
+}

@@ -1,0 +1,152 @@
+import { Batch } from "./batch.ts";
+import { BitWriter, type Words } from "./bits.ts";
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import { addColumn, type Column, fillColumn, type Memory, type Progress, readColumn } from "./column.ts";
+import { CorruptBlock } from "./corrupt.ts";
+import type { Source } from "./plane.ts";
+import { CHECK, checkSeal, seal, wordsOf } from "./seal.ts";
+import { type Decoder, readDecoder } from "./table.ts";
+
+/**
+ * A block is: CRC-32 of what follows (4 bytes, lowest first), version, count, width, length of the head; the head, which
+ * describes each column; the directory, which says how many times 16 bits each table and each series takes; those.
+ */
+const VERSION = 1;
+
+/** More could not have been written by `encode` in one go, and less keeps a damaged count from taking all memory. */
+const MOST_VALUES = 2 ** 24;
+
+/** Columns share tables up to this many values: more would gain nothing, and take memory. */
+const BATCH = 65_536;
+
+const head = new ByteWriter();
+const directory = new ByteWriter();
+const bits = new BitWriter();
+const batch = new Batch();
+
+/** Whatever was left from an encoding that threw is forgotten. */
+function clear(): void {
+  head.clear();
+  directory.clear();
+  bits.clear();
+  batch.clear();
+}
+
+/** See `encode` of codec.ts. */
+export function encodeBlock(columns: readonly Float64Array[], count: number): Uint8Array {
+  if (!(Number.isInteger(count) && count >= 1 && count <= MOST_VALUES)) {
+    throw new RangeError(`Cannot encode ${count} values: must be from 1 to ${MOST_VALUES}`);
+  }
+  clear();
+  const memory: Memory = { mask: undefined };
+  for (const [at, column] of columns.entries()) {
+    if (column.length < count) throw new RangeError(`Column ${at} has ${column.length} values: must have ${count}`);
+    addColumn({ column, before: columns[at - 1], count }, memory, { head, batch });
+    if (batch.length >= BATCH) writeBatch();
+  }
+  writeBatch();
+  return assemble({ count, width: columns.length });
+}
+
+function writeBatch(): void {
+  const sizes = batch.write(bits);
+  if (sizes.length > 0) directory.whole(sizes.length - 1);
+  for (const size of sizes) directory.whole(size);
+}
+
+const start = new ByteWriter();
+
+function assemble(of: { count: number; width: number }): Uint8Array {
+  start.clear();
+  start.byte(VERSION);
+  start.whole(of.count);
+  start.whole(of.width);
+  start.whole(head.length);
+  return seal([start.view(), head.view(), directory.view(), bits.view()]);
+}
+
+/** Columns of a block that were described, none decoded yet. */
+export class Block {
+  readonly count: number;
+  readonly width: number;
+  readonly #columns: readonly Column[];
+  readonly #words: Words;
+  readonly #series: readonly Series[];
+
+  /** @throws CorruptBlock */
+  constructor(bytes: Uint8Array) {
+    checkSeal(bytes);
+    const from = new ByteReader(bytes, CHECK);
+    if (from.byte() !== VERSION) throw new CorruptBlock("The block is of another version");
+    this.count = from.whole();
+    this.width = from.whole();
+    const headLength = from.whole();
+    const headAt = from.at;
+    // Every column takes a byte of the head at least.
+    if (this.count < 1 || this.count > MOST_VALUES || headAt + headLength > bytes.length || this.width > headLength) {
+      throw new CorruptBlock("The counts of the block do not fit its length");
+    }
+    const progress: Progress = { presence: undefined, series: 0 };
+    const reader = new ByteReader(bytes, headAt);
+    this.#columns = readColumns(reader, this.width, progress);
+    if (reader.at !== headAt + headLength) throw new CorruptBlock("The head of the block is longer than its columns");
+    const rest = new ByteReader(bytes, reader.at);
+    const { series, length } = readDirectory(rest, progress.series);
+    this.#series = series;
+    this.#words = wordsOf(bytes.subarray(rest.at), length);
+  }
+
+  /** See `column` of codec.ts. */
+  fill(index: number, out: Float64Array): void {
+    const column = this.#columns[index];
+    if (column === undefined) throw new RangeError(`Cannot read column ${index}: the block has ${this.width}`);
+    if (out.length < this.count) throw new RangeError(`Cannot write ${this.count} values to ${out.length} places`);
+    fillColumn(column, (series) => this.#source(series), { out, count: this.count });
+  }
+
+  /** Where the residuals of a series are, with their tables. */
+  #source(at: number): Source | undefined {
+    const series = this.#series[at];
+    if (series === undefined) return undefined;
+    series.tables.decoder ??= readDecoder(this.#words, series.tables);
+    return { place: { words: this.#words, from: series.from, to: series.to }, decoder: series.tables.decoder };
+  }
+}
+
+function readColumns(head: ByteReader, width: number, progress: Progress): Column[] {
+  const columns: Column[] = [];
+  for (let at = 0; at < width; at++) columns.push(readColumn(head, columns.at(-1), progress));
+  return columns;
+}
+
+/** Tables shared by the series of a batch; set up when first needed. */
+interface Tables {
+  readonly from: number;
+  readonly to: number;
+  decoder?: Decoder;
+}
+
+/** A series, in units of 16 bits, half-open. */
+interface Series {
+  readonly from: number;
+  readonly to: number;
+  readonly tables: Tables;
+}
+
+function readDirectory(from: ByteReader, count: number): { series: Series[]; length: number } {
+  const series: Series[] = [];
+  let at = 0;
+  while (series.length < count) {
+    const size = from.whole();
+    if (size < 1 || size > count - series.length)
+      throw new CorruptBlock("The directory of the block has no such series");
+    const tables: Tables = { from: at, to: at + from.whole() };
+    at = tables.to;
+    for (let left = size; left > 0; left--) {
+      const to = at + from.whole();
+      series.push({ from: at, to, tables });
+      at = to;
+    }
+  }
+  return { series, length: at };
+}

@@ -1,0 +1,222 @@
+import type { Batch } from "./batch.ts";
+import type { ByteReader, ByteWriter } from "./bytes.ts";
+import { CorruptBlock } from "./corrupt.ts";
+import { addPlane, fillPlane, type Plane, readPlane, type Source } from "./plane.ts";
+import { bytes, doubles } from "./scratch.ts";
+import { powerOfTen, wholesOf } from "./whole.ts";
+
+/** A plane of a column, and which series of the block holds its residuals (-1 for none). */
+interface Part {
+  readonly plane: Plane;
+  readonly series: number;
+}
+
+/** A column as its block describes it. */
+export interface Column {
+  /** absent: no value at all; wholes: whole numbers / 10^places; doubles: a plane of the high halves and one of the low. */
+  readonly content: "absent" | "doubles" | "wholes";
+  readonly places: number;
+  /** A plane of 1 where there is a value and 0 where not; undefined where all are there. */
+  readonly presence: Part | undefined;
+  readonly parts: readonly Part[];
+}
+
+const CONTENTS = ["absent", "wholes", "doubles", "again"] as const;
+const PRESENCES = ["all", "own", "again"] as const;
+const code = (content: number, presence: number, places: number): number => content | (presence << 2) | (places << 4);
+
+/** What columns of a block before this one left: which values were present in the last that had gaps. */
+export interface Memory {
+  mask: Uint8Array | undefined;
+}
+
+export interface Sink {
+  readonly head: ByteWriter;
+  readonly batch: Batch;
+}
+
+const dense = doubles();
+const wholes = doubles();
+const flags = doubles();
+const mask = bytes();
+
+export interface Given {
+  readonly column: Float64Array;
+  /** The column before it in the block. */
+  readonly before: Float64Array | undefined;
+  readonly count: number;
+}
+
+/** Adds a column to a block. */
+export function addColumn(given: Given, memory: Memory, to: Sink): void {
+  const { column, count } = given;
+  if (given.before !== undefined && isSame(column, given.before, count)) {
+    to.head.byte(code(3, 0, 0));
+    return;
+  }
+  const present = presentIn(column, count);
+  if (present === 0) {
+    to.head.byte(code(0, 0, 0));
+    return;
+  }
+  const values = present === count ? column : compact(column, count);
+  const presence = present === count ? 0 : sameMask(column, count, memory.mask) ? 2 : 1;
+  const whole = wholes.of(present);
+  const places = wholesOf(values, whole, present);
+  // Planes follow their column's byte in the head: presence first, then the values.
+  const at = to.head.length;
+  to.head.byte(code(1, presence, places ?? 0));
+  if (presence === 1) addMask(column, count, memory, to);
+  if (places !== undefined && addPlane(whole, present, to)) return;
+  to.head.set(at, code(2, presence, 0));
+  addHalves(values, present, to);
+}
+
+/** Whether two columns are the same, absent values included; 0 and -0 are. */
+function isSame(a: Float64Array, b: Float64Array, count: number): boolean {
+  for (let i = 0; i < count; i++) {
+    const x = a[i] ?? 0;
+    const y = b[i] ?? 0;
+    if (x !== y && !(Number.isNaN(x) && Number.isNaN(y))) return false;
+  }
+  return true;
+}
+
+function presentIn(column: Float64Array, count: number): number {
+  let present = 0;
+  for (let i = 0; i < count; i++) if (!Number.isNaN(column[i] ?? 0)) present++;
+  return present;
+}
+
+function compact(column: Float64Array, count: number): Float64Array {
+  const values = dense.of(count);
+  let to = 0;
+  for (let i = 0; i < count; i++) {
+    const value = column[i] ?? 0;
+    if (!Number.isNaN(value)) values[to++] = value;
+  }
+  return values;
+}
+
+function sameMask(column: Float64Array, count: number, known: Uint8Array | undefined): boolean {
+  if (known === undefined) return false;
+  for (let i = 0; i < count; i++) if (Number.isNaN(column[i] ?? 0) !== (known[i] === 0)) return false;
+  return true;
+}
+
+function addMask(column: Float64Array, count: number, memory: Memory, to: Sink): void {
+  const known = mask.of(count);
+  const ones = flags.of(count);
+  for (let i = 0; i < count; i++) {
+    const one = Number.isNaN(column[i] ?? 0) ? 0 : 1;
+    known[i] = one;
+    ones[i] = one;
+  }
+  memory.mask = known;
+  addPlane(ones, count, to);
+}
+
+const pair = new Float64Array(1);
+/** The halves of `pair`, the low one first: every platform that Node supports but one mainframe's orders them so. */
+const halves = new Int32Array(pair.buffer);
+
+function addHalves(values: Float64Array, count: number, to: Sink): void {
+  const plane = wholes.of(count);
+  for (let i = 0; i < count; i++) {
+    pair[0] = values[i] ?? 0;
+    plane[i] = halves[1] ?? 0;
+  }
+  addPlane(plane, count, to);
+  for (let i = 0; i < count; i++) {
+    pair[0] = values[i] ?? 0;
+    plane[i] = (halves[0] ?? 0) >>> 0;
+  }
+  addPlane(plane, count, to);
+}
+
+/** What columns of a block before the one to be read left. */
+export interface Progress {
+  presence: Part | undefined;
+  /** Series used so far. */
+  series: number;
+}
+
+/** @param before the column before it in the block; @throws CorruptBlock where the description is none */
+export function readColumn(head: ByteReader, before: Column | undefined, progress: Progress): Column {
+  const byte = head.byte();
+  const content = CONTENTS[byte & 3];
+  const presence = PRESENCES[(byte >> 2) & 3];
+  const places = byte >> 4;
+  if (content === "again" && before !== undefined) return before;
+  if (content === "absent") return { content, places: 0, presence: undefined, parts: [] };
+  if (content === undefined || content === "again" || presence === undefined || places > 4) throw unknown();
+  if (presence === "own") progress.presence = readPart(head, progress);
+  const shared = presence === "all" ? undefined : progress.presence;
+  if (presence === "again" && shared === undefined) throw unknown();
+  const parts = [readPart(head, progress)];
+  if (content === "doubles") parts.push(readPart(head, progress));
+  return { content, places, presence: shared, parts };
+}
+
+const unknown = (): CorruptBlock => new CorruptBlock("A column of the block is described in a way that is not known");
+
+function readPart(head: ByteReader, progress: Progress): Part {
+  const plane = readPlane(head);
+  return { plane, series: plane.shape === "flat" ? -1 : progress.series++ };
+}
+
+/** Where the residuals of a series are. */
+export type Sources = (series: number) => Source | undefined;
+
+const present = doubles();
+const high = doubles();
+
+/** Writes a column to the first `count` places, absent values as NaN. */
+export function fillColumn(column: Column, sources: Sources, to: { out: Float64Array; count: number }): void {
+  const { out, count } = to;
+  if (column.content === "absent") {
+    out.fill(Number.NaN, 0, count);
+    return;
+  }
+  if (column.presence === undefined) fillValues(column, sources, to);
+  else fillGappy({ ...column, presence: column.presence }, sources, to);
+}
+
+function fillGappy(
+  column: Column & { readonly presence: Part },
+  sources: Sources,
+  to: { out: Float64Array; count: number },
+): void {
+  const { out, count } = to;
+  const flag = present.of(count);
+  fillPart(column.presence, sources, { out: flag, count, power: 1 });
+  let left = 0;
+  for (let i = 0; i < count; i++) if (flag[i] !== 0) left++;
+  if (left === 0) throw unknown();
+  const values = dense.of(count);
+  fillValues(column, sources, { out: values, count: left });
+  let from = 0;
+  for (let i = 0; i < count; i++) out[i] = flag[i] === 0 ? Number.NaN : (values[from++] ?? Number.NaN);
+}
+
+function fillValues(column: Column, sources: Sources, to: { out: Float64Array; count: number }): void {
+  const [first, second] = column.parts;
+  if (first === undefined) throw unknown();
+  if (column.content === "wholes") {
+    fillPart(first, sources, { ...to, power: powerOfTen(column.places) });
+    return;
+  }
+  if (second === undefined) throw unknown();
+  const upper = high.of(to.count);
+  fillPart(first, sources, { out: upper, count: to.count, power: 1 });
+  fillPart(second, sources, { ...to, power: 1 });
+  for (let i = 0; i < to.count; i++) {
+    halves[1] = upper[i] ?? 0;
+    halves[0] = to.out[i] ?? 0;
+    to.out[i] = pair[0] ?? 0;
+  }
+}
+
+function fillPart(part: Part, sources: Sources, to: { out: Float64Array; count: number; power: number }): void {
+  fillPlane(part.plane, part.series < 0 ? undefined : sources(part.series), to);
+}

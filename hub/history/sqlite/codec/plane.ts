@@ -1,0 +1,178 @@
+import type { Batch } from "./batch.ts";
+import type { ByteReader, ByteWriter } from "./bytes.ts";
+import { CorruptBlock } from "./corrupt.ts";
+import { type Frame, flatten, frameOf, isNarrow } from "./frame.ts";
+import { fraction, type Predictor, predict, predictors, restore } from "./predict.ts";
+import { type Place, readNarrow, readWide } from "./residual.ts";
+import { doubles, integers } from "./scratch.ts";
+import type { Decoder } from "./table.ts";
+import { costOf } from "./token.ts";
+import { predictWide, restoreWide, type WidePredictor, widePredictors } from "./wide.ts";
+
+/** A series of whole numbers in a block: its frame, and how the values of the frame are predicted. */
+export type Plane =
+  | (Frame & { readonly shape: "flat" })
+  | (Frame & { readonly shape: "narrow"; readonly predictor: Predictor; readonly fraction: number })
+  | (Frame & { readonly shape: "wide"; readonly predictor: WidePredictor });
+
+const narrowValues = integers();
+const wideValues = doubles();
+const residuals = [integers(), integers()] as const;
+const wideResiduals = [doubles(), doubles()] as const;
+
+const SHAPES = ["flat", "narrow", "wide"] as const;
+const HAS_UNIT = 4;
+const HAS_SLOPE = 8;
+
+/**
+ * Adds a plane: its description to `head`, its residuals to `batch`.
+ * @returns false, and nothing is added, where the numbers lie too far apart
+ */
+export function addPlane(wholes: Float64Array, count: number, to: { head: ByteWriter; batch: Batch }): boolean {
+  const frame = frameOf(wholes, count);
+  if (frame === undefined) return false;
+  if (frame.unit === 0) {
+    writeFrame(frame, to.head, 0);
+    return true;
+  }
+  const narrow = narrowValues.of(count);
+  const wide = wideValues.of(count);
+  const largest = flatten(wholes, frame, { count, narrow, wide });
+  if (largest === 0) writeFrame(frame, to.head, 0);
+  else if (isNarrow(largest)) addNarrow(narrow, count, { ...to, frame, largest });
+  else addWide(wide, count, { ...to, frame });
+  return true;
+}
+
+function writeFrame({ first, unit, slope }: Frame, head: ByteWriter, kind: number): void {
+  head.byte(kind | (unit > 1 ? HAS_UNIT : 0) | (slope !== 0 ? HAS_SLOPE : 0));
+  head.signed(first);
+  if (unit > 1) head.unit(unit);
+  if (slope !== 0) head.signed(slope);
+}
+
+/** In sixteenths of a bit a value: under this, a column hardly moves, and no other predictor than the value before is tried. */
+const STILL = 16;
+
+function addNarrow(
+  values: Int32Array,
+  count: number,
+  to: { head: ByteWriter; batch: Batch; frame: Frame; largest: number },
+): void {
+  let [tried, best] = [residuals[0].of(count), residuals[1].of(count)];
+  let chosen = 0;
+  let least = Number.POSITIVE_INFINITY;
+  const point = fraction(to.largest);
+  for (let place = 0; place < predictors.length; place++) {
+    const predictor = predictors[place] ?? predictors[0];
+    predict(values, tried, { predictor, count, fraction: point });
+    const cost = sumOf(tried, count);
+    if (cost < least) {
+      least = cost;
+      chosen = place;
+      [tried, best] = [best, tried];
+    }
+    if (place === 0 && cost < STILL * count) break;
+  }
+  writeFrame(to.frame, to.head, 1 | (chosen << 4));
+  if (hasPoint(predictors[chosen])) to.head.byte(point);
+  to.batch.addNarrow(best, count);
+}
+
+/** Sum of log2(1 + folded residual) in sixteenths of a bit, by straight lines between powers of two. */
+function sumOf(residuals: Int32Array, count: number): number {
+  let cost = 0;
+  for (let i = 1; i < count; i++) {
+    const residual = residuals[i] ?? 0;
+    const size = ((residual << 1) ^ (residual >> 31)) + 1;
+    const zeros = Math.clz32(size);
+    cost += ((31 - zeros) << 4) + (((size << zeros) >>> 27) & 15);
+  }
+  return cost;
+}
+
+/** Only averages have bits after the point. */
+const hasPoint = (predictor: Predictor | undefined): boolean =>
+  predictor?.kind === "average" || predictor?.kind === "steady";
+
+function addWide(values: Float64Array, count: number, to: { head: ByteWriter; batch: Batch; frame: Frame }): void {
+  let [tried, best] = [wideResiduals[0].of(count), wideResiduals[1].of(count)];
+  let chosen = 0;
+  let least = Number.POSITIVE_INFINITY;
+  for (const [place, kind] of widePredictors.entries()) {
+    predictWide(values, tried, { kind, count, first: 0, at: 0 });
+    let cost = 0;
+    for (let i = 1; i < count; i++) cost += costOf(Math.abs(tried[i] ?? 0));
+    if (cost < least) {
+      least = cost;
+      chosen = place;
+      [tried, best] = [best, tried];
+    }
+  }
+  writeFrame(to.frame, to.head, 2 | (chosen << 4));
+  to.batch.addWide(best, count);
+}
+
+/** @throws CorruptBlock where the description is none */
+export function readPlane(head: ByteReader): Plane {
+  const kind = head.byte();
+  const shape = SHAPES[kind & 3];
+  const first = head.signed();
+  const unit = (kind & HAS_UNIT) === 0 ? 1 : head.unit();
+  const slope = (kind & HAS_SLOPE) === 0 ? 0 : head.signed();
+  const frame = { first, unit, slope };
+  if (shape === "flat") return { ...frame, shape };
+  if (shape === "narrow") {
+    const predictor = predictors[kind >> 4];
+    const point = hasPoint(predictor) ? head.byte() : 1;
+    if (predictor !== undefined && point > 0 && point < 9) return { ...frame, shape, predictor, fraction: point };
+  }
+  const predictor = widePredictors[kind >> 4];
+  if (shape === "wide" && predictor !== undefined) return { ...frame, shape, predictor };
+  throw new CorruptBlock("A column of the block is described in a way that is not known");
+}
+
+export interface Source {
+  readonly place: Place;
+  readonly decoder: Decoder;
+}
+
+/** Writes the whole numbers of a plane, divided by `power`, to the first `count` places. @param source not for a flat plane */
+export function fillPlane(plane: Plane, source: Source | undefined, to: Target): void {
+  const { out, count } = to;
+  if (plane.shape === "flat") fillLine(plane, to);
+  else if (source === undefined) throw new CorruptBlock("A series of the block is missing");
+  else if (plane.shape === "wide") {
+    readWide(source.place, source.decoder, { residuals: out, count });
+    restoreWide(out, { kind: plane.predictor, count });
+    unframe(out, plane, to);
+  } else {
+    const values = narrowValues.of(count);
+    readNarrow(source.place, source.decoder, { residuals: values, count });
+    restore(values, { predictor: plane.predictor, count, fraction: plane.fraction });
+    unframe(values, plane, to);
+  }
+}
+
+export interface Target {
+  readonly out: Float64Array;
+  readonly count: number;
+  readonly power: number;
+}
+
+function fillLine({ first, unit, slope }: Frame, { out, count, power }: Target): void {
+  if (slope === 0) {
+    out.fill(first / power, 0, count);
+    return;
+  }
+  for (let i = 0; i < count; i++) out[i] = (first + unit * (slope * i)) / power;
+}
+
+function unframe(values: Float64Array | Int32Array, frame: Frame, { out, count, power }: Target): void {
+  const { first, unit, slope } = frame;
+  if (slope !== 0 || power !== 1) {
+    for (let i = 0; i < count; i++) out[i] = (first + unit * ((values[i] ?? 0) + slope * i)) / power;
+  } else {
+    for (let i = 0; i < count; i++) out[i] = first + unit * (values[i] ?? 0);
+  }
+}

@@ -1,0 +1,96 @@
+import { join } from "node:path";
+import type { Clock } from "../../clock.ts";
+import type { Log } from "../../log.ts";
+import { moveAside } from "./aside.ts";
+import type { File } from "./database.ts";
+import { openFile } from "./file.ts";
+import { Journal } from "./journal.ts";
+import { Keeper } from "./keeper.ts";
+import { Names } from "./names.ts";
+import { Query } from "./query.ts";
+import { Recent } from "./recent.ts";
+import { type Limits, Retention } from "./retention.ts";
+import { Rows } from "./rows.ts";
+
+export interface Options {
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Milliseconds that samples and each kind of summary are kept; Infinity for ever. */
+  readonly retention: () => {
+    readonly raw: number;
+    readonly fiveMinutes: number;
+    readonly hour: number;
+    readonly day: number;
+  };
+  /** Bytes that the file may have; Infinity for no limit. */
+  readonly maxSize: () => number;
+  /** Told in words when nothing can be written, and with undefined when it can again. */
+  readonly trouble: (text: string | undefined) => void;
+}
+
+/** What stands on one file. */
+export interface Engine {
+  readonly file: File;
+  readonly names: Names;
+  readonly recent: Recent;
+  readonly journal: Journal;
+  readonly keeper: Keeper;
+  readonly retention: Retention;
+  readonly query: Query;
+}
+
+/**
+ * Opens the file of a folder, or begins one, and takes back what the journal holds.
+ * @throws Fault data_folder_unusable, data_folder_busy, data_newer
+ */
+export function assemble(options: Options): Engine {
+  const { folder, clock, log } = options;
+  let names: Names | undefined;
+  const file = openFile(folder, options, (opened) => {
+    names = new Names(opened);
+  });
+  try {
+    return built(file, names ?? new Names(file), { ...options, journal: new Journal(folder, clock.now) });
+  } catch (error) {
+    file.close();
+    log.error(`the journal of the history in ${folder} cannot be read: ${(error as Error).message}`);
+    throw error;
+  }
+}
+
+function built(file: File, names: Names, options: Options & { journal: Journal }): Engine {
+  const { clock, log, journal } = options;
+  const { now } = clock;
+  const limits = (): Limits => {
+    const { raw, fiveMinutes: five, hour, day } = options.retention();
+    return { raw, five, hour, day, bytes: options.maxSize() };
+  };
+  const rows = new Rows(file, log);
+  const recent = new Recent(names);
+  const retention = new Retention({ file, names, rows, limits, now });
+  const gone = retention.gone.bind(retention);
+  const keeper = new Keeper({ file, names, rows, recent, now, gone });
+  const query = new Query(names, rows, recent);
+  keeper.replay(journal, log);
+  return { file, names, recent, journal, keeper, retention, query };
+}
+
+/**
+ * An engine on a new file, for one whose file turned out to be damaged: that is moved aside, and what the journal still
+ * holds goes into the new one.
+ * @throws when that cannot be done now; the old engine takes polls until it can
+ */
+export function renewed(old: Engine, options: Options, error: unknown): Engine {
+  old.journal.write();
+  if (old.file.open) {
+    old.file.close();
+    const path = join(options.folder, "history.db");
+    options.log.error(
+      `the history ${path} is damaged (${(error as Error).message}); it was moved to ${moveAside(path)} and a new one begun`,
+    );
+  }
+  const made = assemble(options);
+  old.journal.close(false);
+  return made;
+}

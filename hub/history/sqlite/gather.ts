@@ -1,0 +1,261 @@
+import type { Aggregate, Columns } from "../store.ts";
+import { type Buckets, type Summed, tidy } from "./bucket.ts";
+
+/** What is found of a series in one place, to be gathered into points. */
+export type Piece = Samples | Summary;
+
+/** Samples of a sheet: those at the places [low, high). */
+export interface Samples {
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Buckets of a summary: those at the places [low, high). */
+export interface Summary {
+  readonly buckets: Buckets;
+  /** Time at which the bucket in the first place begins, and how long each is. */
+  readonly start: number;
+  readonly bucket: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+const none: Float64Array = new Float64Array(0);
+
+/** How many points a piece is, at least: those that it begins itself. */
+export function pointsOf(piece: Piece, step: number): number {
+  let points = 0;
+  let before = Number.NaN;
+  for (let i = piece.low; i < piece.high; i++) {
+    if ("buckets" in piece ? piece.buckets.count[i] === 0 : Number.isNaN(piece.values[i] ?? Number.NaN)) continue;
+    const t = "buckets" in piece ? piece.start + i * piece.bucket : (piece.times[i] ?? 0);
+    const point = step > 0 ? Math.floor(t / step) : t;
+    if (point !== before) points++;
+    before = point;
+  }
+  // The piece before may hold the beginning of the first one.
+  return step > 0 ? Math.max(0, points - 1) : points;
+}
+
+/** Gathers pieces, given in the order of their times, into the points of an answer. */
+export class Gather {
+  readonly #step: number;
+  readonly #of: Summed;
+  length = 0;
+  /** Time, sum, count, least, greatest and newest of each point. */
+  #t = none;
+  #sum = none;
+  #count = none;
+  #min = none;
+  #max = none;
+  #last = none;
+  /** Every point is one sample, which is its own least, greatest and newest: only time and sum are kept. */
+  #plain: boolean;
+  /** Every sample of each point, where they are asked for. */
+  readonly #all: number[][] | undefined;
+
+  /** @param step milliseconds of one bucket, counted from the epoch; 0 makes a point of whatever is added */
+  constructor(step: number, of: Summed, wantsAll: boolean) {
+    this.#step = step;
+    this.#of = of;
+    this.#plain = step === 0;
+    this.#all = wantsAll && step > 0 ? [] : undefined;
+  }
+
+  /** Makes room for the points of some pieces, and adds them. */
+  add(pieces: readonly Piece[]): void {
+    if (pieces.some((piece) => "buckets" in piece)) this.#widen();
+    this.#reserve(this.#most(pieces));
+    for (const piece of pieces) {
+      if ("buckets" in piece) this.#summary(piece);
+      else if (this.#step === 0) this.#single(piece);
+      else this.#samples(piece);
+    }
+  }
+
+  /** The newest points. */
+  columns<A extends Aggregate>(of: readonly A[], most: number): Columns<A> {
+    const skip = Math.max(0, this.length - most);
+    const columns = of.map((aggregate) => [aggregate, this.#column(aggregate, skip)] as const);
+    return { t: this.#t.slice(skip, this.length), cut: skip > 0, ...Object.fromEntries(columns) } as Columns<A>;
+  }
+
+  t(i: number): number {
+    return this.#t[i] ?? Number.NaN;
+  }
+
+  /** Mean of the samples of a point. */
+  mean(i: number): number {
+    const sum = this.#sum[i] ?? Number.NaN;
+    const count = this.#plain ? 1 : (this.#count[i] ?? 1);
+    return count === 1 ? sum : tidy(sum, this.#of.scale) / count;
+  }
+
+  min(i: number): number {
+    return (this.#plain ? this.#sum : this.#min)[i] ?? Number.NaN;
+  }
+
+  max(i: number): number {
+    return (this.#plain ? this.#sum : this.#max)[i] ?? Number.NaN;
+  }
+
+  /** Points of one sample each. */
+  #single({ times, values, low, high }: Samples): void {
+    let at = this.length;
+    for (let i = low; i < high; i++) {
+      const value = values[i] ?? Number.NaN;
+      if (Number.isNaN(value)) continue;
+      this.#t[at] = times[i] ?? 0;
+      this.#sum[at] = value;
+      if (!this.#plain) this.#begin(at, value);
+      at++;
+    }
+    this.length = at;
+  }
+
+  #begin(at: number, value: number): void {
+    this.#count[at] = 1;
+    this.#min[at] = value;
+    this.#max[at] = value;
+    this.#last[at] = value;
+  }
+
+  /** Samples gathered into points, each point written once. */
+  #samples({ times, values, low, high }: Samples): void {
+    const step = this.#step;
+    for (let i = low; i < high; ) {
+      const start = Math.floor((times[i] ?? 0) / step) * step;
+      const first = i;
+      let count = 0;
+      let sum = 0;
+      let min = Number.POSITIVE_INFINITY;
+      let max = Number.NEGATIVE_INFINITY;
+      let last = 0;
+      for (; i < high && (times[i] ?? 0) < start + step; i++) {
+        const value = values[i] ?? Number.NaN;
+        if (Number.isNaN(value)) continue;
+        count++;
+        sum += value;
+        last = value;
+        if (value < min) min = value;
+        if (value > max) max = value;
+      }
+      if (count === 0) continue;
+      const at = this.#place(start);
+      this.#count[at] = (this.#count[at] ?? 0) + count;
+      this.#sum[at] = (this.#sum[at] ?? 0) + sum;
+      if (min < (this.#min[at] ?? 0)) this.#min[at] = min;
+      if (max > (this.#max[at] ?? 0)) this.#max[at] = max;
+      this.#last[at] = last;
+      if (this.#all) this.#keep(at, values.subarray(first, i));
+    }
+  }
+
+  #summary({ buckets, start, bucket, low, high }: Summary): void {
+    const step = this.#step;
+    const { counter } = this.#of;
+    for (let i = low; i < high; i++) {
+      const count = buckets.count[i] ?? 0;
+      if (count === 0) continue;
+      const t = start + i * bucket;
+      const at = this.#place(step > 0 ? Math.floor(t / step) * step : t);
+      const held = buckets.sum[i] ?? Number.NaN;
+      const min = buckets.min[i] ?? Number.NaN;
+      const max = buckets.max[i] ?? Number.NaN;
+      this.#count[at] = (this.#count[at] ?? 0) + count;
+      // What a counter had reached stands for its mean.
+      this.#sum[at] = (this.#sum[at] ?? 0) + (counter ? held * count : held);
+      if (min < (this.#min[at] ?? 0)) this.#min[at] = min;
+      if (max > (this.#max[at] ?? 0)) this.#max[at] = max;
+      this.#last[at] = counter ? held : held / count;
+      if (this.#all) this.#all[at]?.push(counter ? held : held / count);
+    }
+  }
+
+  /** The place of the point that begins at a time: the last one, or a new one without anything in it yet. */
+  #place(start: number): number {
+    const last = this.length - 1;
+    if (last >= 0 && this.#t[last] === start && this.#step > 0) return last;
+    const at = this.length++;
+    this.#t[at] = start;
+    this.#count[at] = 0;
+    this.#sum[at] = 0;
+    this.#min[at] = Number.POSITIVE_INFINITY;
+    this.#max[at] = Number.NEGATIVE_INFINITY;
+    this.#all?.push([]);
+    return at;
+  }
+
+  #keep(at: number, values: Float64Array): void {
+    const held = this.#all?.[at];
+    for (const value of values) if (!Number.isNaN(value)) held?.push(value);
+  }
+
+  /** From now on points are more than one sample. */
+  #widen(): void {
+    if (!this.#plain) return;
+    this.#plain = false;
+    this.#count = new Float64Array(this.#t.length).fill(1);
+    this.#min = this.#sum.slice();
+    this.#max = this.#sum.slice();
+    this.#last = this.#sum.slice();
+  }
+
+  /** Points that some pieces can be at most. */
+  #most(pieces: readonly Piece[]): number {
+    const held = pieces.reduce((sum, { low, high }) => sum + high - low, 0);
+    const [first] = pieces;
+    const last = pieces.at(-1);
+    if (this.#step === 0 || first === undefined || last === undefined) return held;
+    return Math.min(held, Math.max(0, Math.ceil((endOf(last) - beginOf(first)) / this.#step)) + 2);
+  }
+
+  #reserve(points: number): void {
+    const room = this.length + points;
+    if (room <= this.#t.length) return;
+    const larger = (held: Float64Array): Float64Array => {
+      const made = new Float64Array(room);
+      made.set(held);
+      return made;
+    };
+    this.#t = larger(this.#t);
+    this.#sum = larger(this.#sum);
+    if (this.#plain) return;
+    this.#count = larger(this.#count);
+    this.#min = larger(this.#min);
+    this.#max = larger(this.#max);
+    this.#last = larger(this.#last);
+  }
+
+  #column(aggregate: Aggregate, skip: number): Float64Array {
+    const from = (held: Float64Array): Float64Array => (this.#plain ? this.#sum : held).slice(skip, this.length);
+    switch (aggregate) {
+      case "count":
+        return this.#plain ? new Float64Array(this.length - skip).fill(1) : from(this.#count);
+      case "min":
+        return from(this.#min);
+      case "max":
+        return from(this.#max);
+      case "last":
+        return from(this.#last);
+      case "avg":
+        return this.#plain ? from(this.#sum) : from(this.#t).map((_, i) => this.mean(skip + i));
+      case "p95":
+        return this.#all ? Float64Array.from(this.#all.slice(skip), percentile) : from(this.#last);
+    }
+    return aggregate satisfies never;
+  }
+}
+
+const beginOf = (piece: Piece): number =>
+  "buckets" in piece ? piece.start + piece.low * piece.bucket : (piece.times[piece.low] ?? 0);
+const endOf = (piece: Piece): number =>
+  "buckets" in piece ? piece.start + piece.high * piece.bucket : (piece.times[piece.high - 1] ?? 0) + 1;
+
+/** The least sample that 95 % do not exceed. */
+function percentile(samples: number[]): number {
+  samples.sort((a, b) => a - b);
+  return samples[Math.max(0, Math.ceil(0.95 * samples.length) - 1)] ?? Number.NaN;
+}

@@ -1,0 +1,254 @@
+import { closeSync, fdatasync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import type { Level } from "../../../proto/catalog.ts";
+import type { Log } from "../../log.ts";
+import { moveAside } from "./aside.ts";
+import { putNumber, Reader } from "./bytes.ts";
+import type { Run } from "./run.ts";
+
+/** What the rows of a run mean: written before the first of them. */
+export interface RunStart {
+  readonly run: number;
+  readonly host: string;
+  readonly window: number;
+  readonly devices: readonly (readonly [level: Level, key: string, index: number | null])[];
+  /** Place in `devices`, the metric's name, and what its values were multiplied by. */
+  readonly columns: readonly (readonly [device: number, metric: string, scale: number])[];
+}
+
+/** A row with the place that it has among the bytes of its run: where rows before it are missing, it means nothing. */
+export interface RowOf {
+  readonly run: number;
+  readonly place: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface Replay {
+  start(start: RunStart, segment: number): void;
+  row(row: RowOf, segment: number): void;
+}
+
+/** First bytes of each file, with the version of what follows. */
+const magic = Buffer.from("GOHM journal 1\n");
+const name = /^history\.journal-(\d{1,15})$/;
+/** A file is ended at this size or age, so that it can go once all in it is sealed. Bytes, milliseconds. */
+const largest = 8 * 2 ** 20;
+const oldest = 30 * 60_000;
+/** What could not be written yet, at most; beyond it the samples are in memory only. Bytes. */
+const waiting = 32 * 2 ** 20;
+/** Before each record: a mark by which the next one is found behind damage, its length, its checksum. */
+const mark = Buffer.from([0xf5, 0x47, 0x4a, 0xfa]);
+const head = mark.length + 8;
+
+/**
+ * What is not sealed yet, in files beside the database: one record for each write, of rows and of the runs they belong
+ * to. A record that is damaged, or was cut short by the end of the power, costs what is in it and what builds on that.
+ */
+export class Journal {
+  readonly #folder: string;
+  readonly #now: () => number;
+  #batch = Buffer.alloc(64 * 1024);
+  #place = head;
+  #runs = new Set<Run>();
+  #file: { fd: number; number: number; length: number; since: number } | undefined;
+  #next: number;
+  /** Numbers of the files there are, ascending. */
+  #files: number[];
+  #unsynced = false;
+
+  constructor(folder: string, now: () => number) {
+    this.#folder = folder;
+    this.#now = now;
+    this.#files = numbers(folder);
+    this.#next = (this.#files.at(-1) ?? 0) + 1;
+  }
+
+  /** Something waits to be written. */
+  get waiting(): boolean {
+    return this.#place > head;
+  }
+
+  start(start: RunStart): void {
+    const text = Buffer.from(JSON.stringify(start));
+    this.#room(text.length + 20);
+    this.#place = putNumber(this.#batch, this.#place, 0);
+    this.#place = putNumber(this.#batch, this.#place, text.length);
+    this.#place += text.copy(this.#batch, this.#place);
+  }
+
+  /** @param row the newest row of the run, or all of them */
+  row(run: Run, row: Uint8Array): void {
+    this.#room(row.length + 30);
+    this.#place = putNumber(this.#batch, this.#place, run.id);
+    this.#place = putNumber(this.#batch, this.#place, run.length - row.length);
+    this.#place = putNumber(this.#batch, this.#place, row.length);
+    this.#batch.set(row, this.#place);
+    this.#place += row.length;
+    this.#runs.add(run);
+  }
+
+  /**
+   * Writes what waits.
+   * @throws when it cannot; it waits on then
+   */
+  write(): void {
+    if (!this.waiting) return;
+    const file = this.#open();
+    const record = this.#batch.subarray(0, this.#place);
+    mark.copy(record);
+    record.writeUInt32LE(this.#place - head, mark.length);
+    record.writeUInt32LE(crc32(record.subarray(head)), mark.length + 4);
+    // At its place, not at the end: what an attempt before left there half written is written over.
+    put(file.fd, record, file.length);
+    file.length += record.length;
+    for (const run of this.#runs) {
+      run.segments = [run.segments[0] || file.number, file.number];
+    }
+    this.#clear();
+    this.#unsynced = true;
+  }
+
+  /** More waits than memory may hold: lets it go. @returns whether it did; the runs it was of cannot be written on then */
+  overflow(): boolean {
+    if (this.#place < waiting) return false;
+    this.#clear();
+    return true;
+  }
+
+  /** Has the system bring what was written to the disk, without waiting for it. */
+  sync(): void {
+    if (!this.#unsynced || this.#file === undefined) return;
+    this.#unsynced = false;
+    // The next one a few seconds later tells again what this one could not do.
+    fdatasync(this.#file.fd, () => {});
+  }
+
+  /** Deletes files that nothing unsealed is in. @param least the first that is needed @returns the first that is left */
+  release(least: number): number {
+    const end = Math.min(least, this.#file?.number ?? least);
+    for (const number of this.#files.filter((one) => one < end)) {
+      // One that somebody else deleted is gone all the same.
+      rmSync(this.#path(number), { force: true });
+      this.#files = this.#files.filter((one) => one !== number);
+    }
+    return end;
+  }
+
+  /** Everything that was written and not deleted, oldest first. To be called before the first write. */
+  replay(to: Replay, log: Log): void {
+    for (const number of [...this.#files]) {
+      const path = this.#path(number);
+      const { found, lost, why } = this.#records(number, to);
+      if (lost === 0) continue;
+      const gap = "what was measured then, a second or some, shows as a gap";
+      if (found > 0) log.error(`${path} is damaged or cut short in ${lost} bytes (${why}): ${gap}`);
+      else log.error(`${path} cannot be read (${why}); it was moved to ${moveAside(path)}, and ${gap}`);
+      if (found === 0) this.#files = this.#files.filter((one) => one !== number);
+    }
+  }
+
+  bytes(): number {
+    const size = (number: number): number => statSync(this.#path(number), { throwIfNoEntry: false })?.size ?? 0;
+    return this.#files.reduce((sum, number) => sum + size(number), 0);
+  }
+
+  /** @param empty nothing of it is needed any more */
+  close(empty: boolean): void {
+    if (this.#file) closeSync(this.#file.fd);
+    this.#file = undefined;
+    if (empty) this.release(Number.POSITIVE_INFINITY);
+  }
+
+  #open(): { fd: number; number: number; length: number } {
+    const { length = 0, since = 0 } = this.#file ?? {};
+    const age = this.#now() - since;
+    if (this.#file && length < largest && age >= 0 && age < oldest) return this.#file;
+    const number = this.#next;
+    const fd = openSync(this.#path(number), "w", 0o640);
+    try {
+      put(fd, magic, 0);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    this.#next++;
+    this.#files.push(number);
+    const before = this.#file?.fd;
+    if (before !== undefined) fdatasync(before, () => closeSync(before));
+    this.#file = { fd, number, length: magic.length, since: this.#now() };
+    return this.#file;
+  }
+
+  /** Hands on every whole record of a file. @returns records found, bytes that belong to none, and what is wrong with them */
+  #records(number: number, to: Replay): { found: number; lost: number; why: string } {
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(this.#path(number));
+    } catch (error) {
+      return { found: 0, lost: Number.POSITIVE_INFINITY, why: (error as Error).message };
+    }
+    let found = 0;
+    let lost = 0;
+    for (let at = bytes.subarray(0, magic.length).equals(magic) ? magic.length : 0; at < bytes.length; ) {
+      const payload = recordAt(bytes, at);
+      if (payload) {
+        entries(payload, to, number);
+        found++;
+        at += head + payload.length;
+      } else {
+        const next = bytes.indexOf(mark, at + 1);
+        const end = next < 0 ? bytes.length : next;
+        lost += end - at;
+        at = end;
+      }
+    }
+    return { found, lost, why: "no record with a right checksum" };
+  }
+
+  #room(bytes: number): void {
+    if (this.#place + bytes <= this.#batch.length) return;
+    const larger = Buffer.alloc(Math.max(this.#batch.length * 2, this.#place + bytes));
+    this.#batch.copy(larger, 0, 0, this.#place);
+    this.#batch = larger;
+  }
+
+  #clear(): void {
+    this.#place = head;
+    this.#runs.clear();
+    if (this.#batch.length > 2 ** 20) this.#batch = Buffer.alloc(64 * 1024);
+  }
+
+  #path(number: number): string {
+    return join(this.#folder, `history.journal-${number}`);
+  }
+}
+
+/** Writes all of some bytes; a disk that gets full takes a part of them first. */
+function put(fd: number, bytes: Uint8Array, place: number): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, place + done);
+}
+
+function numbers(folder: string): number[] {
+  const found = readdirSync(folder).map((file) => Number(name.exec(file)?.[1] ?? Number.NaN));
+  return found.filter((number) => number > 0).sort((a, b) => a - b);
+}
+
+/** What the record that begins at a place holds, where one does. */
+function recordAt(bytes: Buffer, at: number): Uint8Array | undefined {
+  if (at + head > bytes.length || !bytes.subarray(at, at + mark.length).equals(mark)) return undefined;
+  const end = at + head + bytes.readUInt32LE(at + mark.length);
+  const payload = bytes.subarray(at + head, end);
+  return end <= bytes.length && crc32(payload) === bytes.readUInt32LE(at + mark.length + 4) ? payload : undefined;
+}
+
+function entries(payload: Uint8Array, to: Replay, segment: number): void {
+  const reader = new Reader(payload);
+  while (!reader.done) {
+    const run = reader.number();
+    const place = run > 0 ? reader.number() : 0;
+    const bytes = reader.take(reader.number());
+    if (run > 0) to.row({ run, place, bytes }, segment);
+    else to.start(JSON.parse(Buffer.from(bytes).toString()) as RunStart, segment);
+  }
+}

@@ -1,0 +1,242 @@
+import { crc32 } from "node:zlib";
+import type { Level } from "../../../proto/catalog.ts";
+import { Kind } from "../../../proto/gen/metric_pb.js";
+import { type Known, kept } from "../store.ts";
+import { CorruptBlock } from "./codec.ts";
+import type { File } from "./database.ts";
+import { mostHosts, mostMetrics, timesRow } from "./span.ts";
+
+export interface Host {
+  readonly id: number;
+  readonly name: string;
+  /** Oldest and newest window that have rows, or Infinity and -Infinity. */
+  first: number;
+  last: number;
+  /** Days, counted from the epoch, of which rows came since they were last summed up by hours and as a whole. */
+  readonly open: Set<number>;
+  readonly devices: Map<string, Device>;
+}
+
+export interface Device {
+  readonly id: number;
+  readonly host: Host;
+  readonly level: Level;
+  readonly key: string;
+  index: number | undefined;
+  /** Unix ms of its newest sample. */
+  last: number;
+  readonly metrics: Set<string>;
+}
+
+export interface Metric {
+  readonly id: number;
+  readonly level: Level;
+  readonly name: string;
+  /** Values times this are whole numbers, as a rule. */
+  readonly scale: number;
+  readonly counter: boolean;
+}
+
+interface HostRow {
+  readonly id: number;
+  readonly name: string;
+  readonly first: number | null;
+  readonly last: number | null;
+  readonly open: string;
+}
+
+/**
+ * Hosts, devices and metrics with the short numbers they have in rows. A number is given at first sight, and written
+ * together with the first row that uses it.
+ */
+export class Names {
+  readonly #file: File;
+  readonly #hosts = new Map<string, Host>();
+  readonly #metrics = new Map<string, Metric>();
+  readonly #metricsById = new Map<number, Metric>();
+  #nextHost = 1;
+  #nextDevice = 1;
+  #nextMetric = timesRow + 1;
+  readonly #sql;
+
+  constructor(file: File) {
+    this.#file = file;
+    this.#sql = {
+      host: file.prepare("INSERT OR REPLACE INTO host (id, name, first, last, open, sum) VALUES (?, ?, ?, ?, ?, ?)"),
+      device: file.prepare(
+        "INSERT OR REPLACE INTO device (id, host, level, key, idx, last, metrics, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      ),
+      metric: file.prepare("INSERT OR IGNORE INTO metric (id, level, name, sum) VALUES (?, ?, ?, ?)"),
+      forgetDevice: file.prepare("DELETE FROM device WHERE id = ?"),
+    };
+    this.#load();
+  }
+
+  hosts(): Iterable<Host> {
+    return this.#hosts.values();
+  }
+
+  /** @returns the host if it is known, without making one */
+  find(name: string): Host | undefined {
+    return this.#hosts.get(name);
+  }
+
+  host(name: string): Host {
+    const held = this.#hosts.get(name);
+    if (held) return held;
+    if (this.#nextHost >= mostHosts) throw new RangeError(`history holds ${mostHosts - 1} hosts at most`);
+    const made: Host = {
+      id: this.#nextHost++,
+      name,
+      first: Infinity,
+      last: -Infinity,
+      open: new Set(),
+      devices: new Map(),
+    };
+    this.#hosts.set(name, made);
+    return made;
+  }
+
+  device(host: Host, level: Level, key: string): Device {
+    const held = host.devices.get(`${level}\n${key}`);
+    if (held) return held;
+    const made: Device = {
+      id: this.#nextDevice++,
+      host,
+      level,
+      key,
+      index: undefined,
+      last: -Infinity,
+      metrics: new Set(),
+    };
+    host.devices.set(`${level}\n${key}`, made);
+    return made;
+  }
+
+  findMetric(level: Level, name: string): Metric | undefined {
+    return this.#metrics.get(`${level}\n${name}`);
+  }
+
+  metric(level: Level, name: string): Metric {
+    const held = this.#metrics.get(`${level}\n${name}`);
+    if (held) return held;
+    if (this.#nextMetric >= mostMetrics) throw new RangeError(`history holds ${mostMetrics - 1} metrics at most`);
+    return this.#keep(this.#nextMetric++, level, name);
+  }
+
+  /** Every metric that a row may be of. */
+  metrics(): Iterable<Metric> {
+    return this.#metrics.values();
+  }
+
+  metricIds(): Iterable<number> {
+    return this.#metricsById.keys();
+  }
+
+  metricOf(id: number): Metric | undefined {
+    return this.#metricsById.get(id);
+  }
+
+  known(name?: string): Known[] {
+    const found = name === undefined ? undefined : this.#hosts.get(name);
+    const hosts = name === undefined ? [...this.#hosts.values()] : found ? [found] : [];
+    return hosts.flatMap((host) =>
+      [...host.devices.values()]
+        .filter(({ metrics }) => metrics.size > 0)
+        .map(({ level, key, index, metrics, last }) => ({
+          host: host.name,
+          level,
+          key,
+          ...(index === undefined ? {} : { index }),
+          metrics: [...metrics],
+          last,
+        })),
+    );
+  }
+
+  /** Writes a host with its devices, and every metric; to be called within the transaction that writes its rows. */
+  save(host: Host): void {
+    for (const { id, level, name } of this.#metrics.values()) this.#sql.metric.run(summed([id, level, name]));
+    const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+    const { first, last, open } = host;
+    this.#sql.host.run(summed([host.id, host.name, finite(first), finite(last), [...open].join(" ")]));
+    for (const { id, level, key, index, last, metrics } of host.devices.values()) {
+      if (metrics.size === 0) continue;
+      this.#sql.device.run(summed([id, host.id, level, key, index ?? null, last, [...metrics].join("\n")]));
+    }
+  }
+
+  /** Forgets devices without a sample since `limit`, Unix ms. */
+  forget(limit: number): void {
+    for (const { devices } of this.#hosts.values()) {
+      for (const [id, device] of devices) {
+        if (device.last >= limit) continue;
+        devices.delete(id);
+        this.#sql.forgetDevice.run(device.id);
+      }
+    }
+  }
+
+  #keep(id: number, level: Level, name: string): Metric {
+    const declared = kept[level].find((metric) => metric.name === name);
+    const made = { id, level, name, scale: declared?.scale ?? 1, counter: declared?.kind === Kind.COUNTER };
+    this.#metrics.set(`${level}\n${name}`, made);
+    this.#metricsById.set(id, made);
+    return made;
+  }
+
+  #load(): void {
+    const rows = (sql: string): unknown[] => this.#file.prepare(sql).all().map(sound);
+    for (const row of rows("SELECT id, level, name, sum FROM metric ORDER BY id")) {
+      const { id, level, name } = row as { id: number; level: Level; name: string };
+      this.#keep(id, level, name);
+      this.#nextMetric = id + 1;
+    }
+    const byId = new Map<number, Host>();
+    for (const row of rows("SELECT id, name, first, last, open, sum FROM host ORDER BY id")) {
+      const { id, name, first, last, open } = row as HostRow;
+      const host = {
+        id,
+        name,
+        first: first ?? Number.POSITIVE_INFINITY,
+        last: last ?? Number.NEGATIVE_INFINITY,
+        open: new Set(open === "" ? [] : open.split(" ").map(Number)),
+        devices: new Map(),
+      };
+      this.#hosts.set(name, host);
+      byId.set(id, host);
+      this.#nextHost = id + 1;
+    }
+    for (const row of rows("SELECT id, host, level, key, idx, last, metrics, sum FROM device ORDER BY id")) {
+      const held = row as { id: number; host: number; level: Level; key: string; idx: number | null } & {
+        last: number;
+        metrics: string;
+      };
+      this.#nextDevice = held.id + 1;
+      const host = byId.get(held.host);
+      if (host === undefined) continue;
+      host.devices.set(`${held.level}\n${held.key}`, {
+        id: held.id,
+        host,
+        level: held.level,
+        key: held.key,
+        index: held.idx ?? undefined,
+        last: held.last,
+        metrics: new Set(held.metrics.split("\n")),
+      });
+    }
+  }
+}
+
+type Cell = string | number | null;
+
+/** A name that was changed on the disk would show one card's samples as another's. */
+const sumOf = (cells: readonly Cell[]): number => crc32(JSON.stringify(cells));
+const summed = (cells: readonly Cell[]): Cell[] => [...cells, sumOf(cells)];
+
+/** @throws CorruptBlock */
+function sound(row: unknown): unknown {
+  const { sum, ...cells } = row as Record<string, Cell>;
+  if (sum !== sumOf(Object.values(cells))) throw new CorruptBlock("a name does not match its checksum");
+  return row;
+}

@@ -1,0 +1,183 @@
+import type { Buckets } from "./bucket.ts";
+import type { Piece } from "./gather.ts";
+import type { Host, Metric } from "./names.ts";
+import type { Rows } from "./rows.ts";
+import type { Run } from "./run.ts";
+import { columnId, merge, type Sheet, within } from "./sheet.ts";
+import { bucketOf, bucketsInRow, dayOf, spanOf, type Tier, tiers, windowLength, windowOf } from "./span.ts";
+
+/** What is not in rows yet. */
+export interface Memory {
+  /** Runs of a window in the order they were begun. */
+  runs(host: Host, window: number): readonly Run[];
+  windows(host: Host): Iterable<number>;
+  /** Buckets of 5 minutes of a run, by device; those of one that grows are theirs until it has grown. */
+  rolled(run: Run, metric: Metric): ReadonlyMap<number, Buckets>;
+}
+
+/** Series of one metric of one host, read together. */
+export interface Wanted {
+  readonly host: Host;
+  readonly metric: Metric;
+  /** Ids of devices, one for each series. */
+  readonly devices: readonly number[];
+  readonly step: number;
+  /** The coarsest summary whose buckets make up whole points; undefined where samples are needed. */
+  readonly tier: Tier | undefined;
+  /** Every sample is needed, as for p95. */
+  readonly all: boolean;
+}
+
+/** Samples with from ≤ t < to, and where they go: one list of pieces for each device, in the order of their times. */
+export interface Clip {
+  readonly from: number;
+  readonly to: number;
+  readonly part: readonly Piece[][];
+}
+
+interface Held {
+  readonly span: number;
+  readonly buckets: readonly (Buckets | undefined)[] | undefined;
+}
+
+/** One way through rows and memory for some series. */
+export class Reading {
+  readonly #rows: Rows;
+  readonly #memory: Memory;
+  readonly #wanted: Wanted;
+  readonly #devices: ReadonlySet<number>;
+  readonly #held = new Map<Tier, Held>();
+  /** Rows read since the last `rest`. */
+  reads = 0;
+
+  constructor(rows: Rows, memory: Memory, wanted: Wanted) {
+    this.#rows = rows;
+    this.#memory = memory;
+    this.#wanted = wanted;
+    this.#devices = new Set(wanted.devices);
+  }
+
+  /** Other work has its turn now, and may change rows. */
+  rest(): void {
+    this.reads = 0;
+    this.#held.clear();
+  }
+
+  /** What falls into one window. */
+  window(window: number, { from, to, part }: Clip): void {
+    const start = window * windowLength;
+    const clip = { from: Math.max(from, start), to: Math.min(to, start + windowLength), part };
+    const { tier, host } = this.#wanted;
+    const [run, ...more] = this.#memory.runs(host, window);
+    // What memory holds may replace samples that a summary has counted.
+    if (tier === undefined || (run && (more.length > 0 || window <= host.last))) this.#samples(window, clip);
+    else if (run) this.#rolled(run, clip);
+    else this.#summary(tier === "five" || host.open.has(dayOf(window)) ? "five" : "hour", clip);
+  }
+
+  /** A whole day, of which memory holds nothing. @returns whether there is a summary of it */
+  day(start: number, part: readonly Piece[][]): boolean {
+    const held = this.#buckets("day", start);
+    if (held === undefined) return false;
+    emit("day", held, { from: start, to: start + bucketOf.day, part });
+    return true;
+  }
+
+  /** A window of which all is in one run: whole buckets from what that was summed up to, the ends from its samples. */
+  #rolled(run: Run, { from, to, part }: Clip): void {
+    const bucket = bucketOf.five;
+    const start = run.window * windowLength;
+    // An end behind which there is nothing cuts nothing off.
+    const low = from <= run.first ? start : Math.ceil(from / bucket) * bucket;
+    const high = to > run.last ? start + windowLength : Math.floor(to / bucket) * bucket;
+    if (low > high) {
+      this.#samples(run.window, { from, to, part });
+      return;
+    }
+    if (from < low) this.#samples(run.window, { from, to: low, part });
+    const rolled = this.#memory.rolled(run, this.#wanted.metric);
+    const buckets = this.#wanted.devices.map((device) => rolled.get(device));
+    emit("five", { span: run.window, buckets }, { from: low, to: high, part });
+    if (high < to) this.#samples(run.window, { from: high, to, part });
+  }
+
+  /** Whole buckets from a summary; what sticks out at both ends from a finer one, in the end from the samples. */
+  #summary(tier: "five" | "hour", { from, to, part }: Clip): void {
+    if (from >= to) return;
+    const bucket = bucketOf[tier];
+    const low = Math.ceil(from / bucket) * bucket;
+    const high = Math.floor(to / bucket) * bucket;
+    const held = low < high ? this.#buckets(tier, low) : undefined;
+    const finer = (clip: Clip): void => {
+      if (tier === "hour") this.#summary("five", clip);
+      else if (clip.from < clip.to) this.#samples(windowOf(clip.from), clip);
+    };
+    if (held === undefined) {
+      finer({ from, to, part });
+      return;
+    }
+    finer({ from, to: low, part });
+    emit(tier, held, { from: low, to: high, part });
+    finer({ from: high, to, part });
+  }
+
+  /** Samples of a window; where they have been let go, the finest summary there is, each bucket counted where it begins. */
+  #samples(window: number, { from, to, part }: Clip): void {
+    const sheet = this.#sheet(window);
+    if (sheet === undefined) {
+      this.#instead({ from, to, part });
+      return;
+    }
+    const [low, high] = within(sheet.times, from, to);
+    const { devices, metric } = this.#wanted;
+    for (const [d, device] of devices.entries()) {
+      const values = sheet.columns.get(columnId(device, metric.id));
+      if (values && low < high) part[d]?.push({ times: sheet.times, values, low, high });
+    }
+  }
+
+  #instead({ from, to, part }: Clip): void {
+    for (const tier of tiers) {
+      const held = this.#buckets(tier, from);
+      if (held === undefined) continue;
+      const bucket = bucketOf[tier];
+      emit(tier, held, { from: Math.ceil(from / bucket) * bucket, to, part });
+      return;
+    }
+  }
+
+  #sheet(window: number): Sheet | undefined {
+    const { host, metric } = this.#wanted;
+    this.reads += 2;
+    const held = this.#rows.sheet({ host: host.id, window, metrics: [metric.id], devices: this.#devices });
+    const runs = this.#memory.runs(host, window);
+    if (runs.length === 0) return held;
+    const fresh = runs.map((run) => run.sheet((column) => column.metric === metric));
+    return merge(held ? [held, ...fresh] : fresh);
+  }
+
+  #buckets(tier: Tier, t: number): Held | undefined {
+    const span = spanOf(tier, t);
+    const before = this.#held.get(tier);
+    if (before?.span === span) return before.buckets ? before : undefined;
+    this.reads++;
+    const { host, metric, devices } = this.#wanted;
+    const found = this.#rows.buckets({ table: tier, span, host: host.id, metric: metric.id }, this.#devices);
+    const held = { span, buckets: found && devices.map((device) => found.get(device)) };
+    this.#held.set(tier, held);
+    return held.buckets ? held : undefined;
+  }
+}
+
+/** Hands on the buckets that begin within the clip. */
+function emit(tier: Tier, { span, buckets }: Held, { from, to, part }: Clip): void {
+  const bucket = bucketOf[tier];
+  const start = span * bucketsInRow * bucket;
+  const low = Math.round((from - start) / bucket);
+  const high = Math.min(bucketsInRow, Math.ceil((to - start) / bucket));
+  if (low >= high) return;
+  for (const [d, pieces] of part.entries()) {
+    const held = buckets?.[d];
+    if (held) pieces.push({ buckets: held, start, bucket, low, high });
+  }
+}

@@ -1,0 +1,174 @@
+import { add, type Buckets, bucketsOf, byMetric, emptyBuckets, summarize } from "./bucket.ts";
+import type { Host, Metric, Names } from "./names.ts";
+import { bucketsData, type Entry, type Rows, samplesData, timesData } from "./rows.ts";
+import { deviceOf, merge, metricOf, type Sheet } from "./sheet.ts";
+import { bucketOf, bucketsInRow, spanOf, type Tier, timesRow, windowLength, windowsInDay } from "./span.ts";
+
+/** What was let go of already, where late samples come. */
+export interface Gone {
+  /** Samples of the window: what comes is added to its summaries. */
+  readonly raw: boolean;
+  /** The 5-minute summaries of the day: what comes is added to its hours and itself. */
+  readonly five: boolean;
+}
+
+/** Buckets of one metric by device. */
+type Series = Map<number, Buckets>;
+
+/** Turns what memory holds of a window into rows, and rows of 5 minutes into those of hours and days. */
+export class Sealer {
+  readonly #rows: Rows;
+  readonly #names: Names;
+
+  constructor(rows: Rows, names: Names) {
+    this.#rows = rows;
+    this.#names = names;
+  }
+
+  /**
+   * Rows of a window, which replace those that are there and have taken what they held; nothing is written yet.
+   * @param fresh what is new, oldest first
+   */
+  window(host: Host, window: number, { fresh, gone }: { fresh: readonly Sheet[]; gone: Gone }): Entry[] {
+    const metrics = this.#names.metricIds();
+    const held = gone.raw ? undefined : this.#rows.sheet({ host: host.id, window, metrics });
+    const sheet = merge(held ? [held, ...fresh] : fresh);
+    // Without its samples, let go or damaged, a window cannot be summed up anew: what comes is added.
+    const whole = held !== undefined || !this.#summed(host, window);
+    const raw = !gone.raw && whole;
+    const rows: Entry[] = raw
+      ? [this.#row("raw", { window, host, metric: timesRow }, timesData(sheet.times, window))]
+      : [];
+    const places = bucketsOf(sheet.times, window * windowLength, bucketOf.five);
+    for (const [id, columns] of byMetric(sheet, { metricOf, deviceOf })) {
+      const metric = this.#names.metricOf(id);
+      if (metric === undefined) continue;
+      const at = { window, host, metric: id };
+      if (raw) rows.push(this.#row("raw", at, samplesData(columns, sheet.times.length)));
+      const five: Series = new Map();
+      for (const [device, values] of columns)
+        five.set(device, summarize(values, places, { length: bucketsInRow, of: metric }));
+      if (gone.five) rows.push(...this.#late(five, { host, window, metric }));
+      else rows.push(this.#row("five", at, dataOf(whole ? five : this.#added("five", five, { host, window, metric }))));
+    }
+    return rows;
+  }
+
+  /** Rows of the hours of a day and of the day itself, from those of 5 minutes. */
+  day(host: Host, day: number): Entry[] {
+    const rows: Entry[] = [];
+    const start = day * bucketOf.day;
+    for (const metric of this.#names.metrics()) {
+      const hours: Series = new Map();
+      for (let i = 0; i < windowsInDay; i++) {
+        const window = day * windowsInDay + i;
+        const five = this.#rows.buckets({ table: "five", span: window, host: host.id, metric: metric.id });
+        const first = (i * windowLength) / bucketOf.hour;
+        for (const [device, buckets] of five ?? []) {
+          const to = hours.get(device) ?? emptyBuckets(bucketOf.day / bucketOf.hour);
+          hours.set(device, to);
+          foldInto(to, { first, from: buckets, ratio: bucketOf.hour / bucketOf.five, of: metric });
+        }
+      }
+      if (hours.size === 0) continue;
+      const at = { host, window: day * windowsInDay, metric };
+      rows.push(this.#placed("hour", start, { fresh: hours, ...at }));
+      rows.push(this.#placed("day", start, { fresh: folded(hours, 24, metric), ...at }));
+    }
+    return rows;
+  }
+
+  /** Whether samples of a window were summed up before. */
+  #summed({ id: host, first, last }: Host, window: number): boolean {
+    if (window < first || window > last) return false;
+    for (const metric of this.#names.metricIds()) {
+      if (this.#rows.has({ table: "five", span: window, host, metric })) return true;
+    }
+    return false;
+  }
+
+  #row(
+    table: Entry["table"],
+    { window, host, metric }: { window: number; host: Host; metric: number },
+    data: Uint8Array,
+  ): Entry {
+    return { table, span: window, host: host.id, metric, data };
+  }
+
+  /** What came too late for the 5-minute summaries, added to the hours and the day. */
+  #late(five: Series, of: { host: Host; window: number; metric: Metric }): Entry[] {
+    const hours = folded(five, bucketOf.hour / bucketOf.five, of.metric);
+    const day = folded(hours, windowLength / bucketOf.hour, of.metric);
+    const start = of.window * windowLength;
+    const row = (tier: Tier, series: Series): Entry => ({
+      table: tier,
+      span: spanOf(tier, start),
+      host: of.host.id,
+      metric: of.metric.id,
+      data: dataOf(this.#added(tier, series, of)),
+    });
+    return [row("hour", hours), row("day", day)];
+  }
+
+  /** Buckets of a summary with others, from the start of a window on, added to them. */
+  #added(tier: Tier, fresh: Series, { host, window, metric }: { host: Host; window: number; metric: Metric }): Series {
+    const start = window * windowLength;
+    const { series, first } = this.#held(tier, start, { host, metric });
+    for (const [device, from] of fresh) {
+      const to = series.get(device) ?? emptyBuckets(bucketsInRow);
+      series.set(device, to);
+      for (let i = 0; i < from.count.length; i++)
+        add({ buckets: to, place: first + i }, { buckets: from, place: i }, metric);
+    }
+    return series;
+  }
+
+  /**
+   * The row of a summary with other buckets, from a time on, in place of those that were there. One that tells of more
+   * samples stays: what it was made from is not there any more.
+   */
+  #placed(tier: Tier, start: number, { fresh, host, metric }: { fresh: Series; host: Host; metric: Metric }): Entry {
+    const { series, first } = this.#held(tier, start, { host, metric });
+    for (const [device, from] of fresh) {
+      const to = series.get(device) ?? emptyBuckets(bucketsInRow);
+      series.set(device, to);
+      for (let i = 0; i < from.count.length; i++) {
+        if ((from.count[i] ?? 0) < (to.count[first + i] ?? 0)) continue;
+        for (const name of ["count", "min", "max", "sum"] as const) to[name][first + i] = from[name][i] ?? Number.NaN;
+      }
+    }
+    return { table: tier, span: spanOf(tier, start), host: host.id, metric: metric.id, data: dataOf(series) };
+  }
+
+  #held(
+    tier: Tier,
+    start: number,
+    { host, metric }: { host: Host; metric: Metric },
+  ): { series: Series; first: number } {
+    const span = spanOf(tier, start);
+    const series = this.#rows.buckets({ table: tier, span, host: host.id, metric: metric.id }) ?? new Map();
+    return { series, first: Math.floor(start / bucketOf[tier]) - span * bucketsInRow };
+  }
+}
+
+const dataOf = (series: Series): Uint8Array => bucketsData([...series].sort(([a], [b]) => a - b));
+
+/** `ratio` buckets each become one. */
+function folded(series: Series, ratio: number, of: Metric): Series {
+  const coarse: Series = new Map();
+  for (const [device, from] of series) {
+    const to = emptyBuckets(Math.ceil(from.count.length / ratio));
+    foldInto(to, { first: 0, from, ratio, of });
+    coarse.set(device, to);
+  }
+  return coarse;
+}
+
+function foldInto(
+  to: Buckets,
+  { first, from, ratio, of }: { first: number; from: Buckets; ratio: number; of: Metric },
+): void {
+  for (let i = 0; i < from.count.length; i++) {
+    add({ buckets: to, place: first + Math.floor(i / ratio) }, { buckets: from, place: i }, of);
+  }
+}

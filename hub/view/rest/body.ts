@@ -1,0 +1,52 @@
+/** Bytes of an answer that is sent whole, with its length. A longer one goes out piece by piece. */
+const whole = 1_048_576;
+/** Milliseconds for which an answer may be worked on before others have their turn. */
+const patience = 4;
+
+/** Lets polls and other viewers have their turn. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/**
+ * An answer out of pieces, none of which takes more than some milliseconds to make. Whatever is wrong with the
+ * request shows while the first piece is made, so that the answer can still say so.
+ */
+export async function answer(
+  made: AsyncIterator<Uint8Array>,
+  headers: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const pieces = yielding(made);
+  const first: Uint8Array[] = [];
+  for (let size = 0; size < whole; ) {
+    const { done, value } = await pieces.next();
+    if (done) return new Response(Buffer.concat(first), { headers });
+    first.push(value);
+    size += value.length;
+  }
+  const body = new ReadableStream<Uint8Array>({
+    async pull(stream) {
+      const early = first.shift();
+      if (early !== undefined) return stream.enqueue(early);
+      const { done, value } = await pieces.next();
+      if (done) stream.close();
+      else stream.enqueue(value);
+    },
+    async cancel() {
+      await made.return?.();
+    },
+  });
+  return new Response(body, { headers });
+}
+
+/** The same pieces, with a turn for others whenever making them has taken a while. */
+function yielding(made: AsyncIterator<Uint8Array>): Pick<AsyncIterator<Uint8Array>, "next"> {
+  let begun = performance.now();
+  return {
+    async next() {
+      if (performance.now() - begun > patience) {
+        await turn();
+        begun = performance.now();
+      }
+      return made.next();
+    },
+  };
+}

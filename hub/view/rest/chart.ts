@@ -1,0 +1,171 @@
+import type { Context } from "hono";
+import { type Device, devices, type Metric } from "../../../proto/catalog.ts";
+import { Unit } from "../../../proto/gen/metric_pb.js";
+import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
+import { Fault } from "../../fault.ts";
+import { firstDay, roundStep } from "../../history/series.ts";
+import type { Aggregate, Columns, SeriesId } from "../../history/store.ts";
+import type { Sight } from "../view.ts";
+import { answer } from "./body.ts";
+import { numbers } from "./json.ts";
+import { metricOf, Query } from "./query.ts";
+
+/** Points of one series where the request leaves the step to the hub. */
+const points = 2000;
+/** Points of one series, so that writing it takes some milliseconds only; points over all series of an answer; series in it. */
+const mostEach = 200_000;
+const mostPoints = 1_000_000;
+const mostSeries = 2048;
+/** Points read at a time, and numbers written at a time. */
+const batch = 100_000;
+const slice = 20_000;
+const hour = 3_600_000;
+const day = 24 * hour;
+
+interface Asked extends Span {
+  readonly host: string;
+  readonly series: readonly Wanted[];
+  readonly of: readonly Aggregate[];
+  /** Points of one series. */
+  readonly most: number;
+}
+
+interface Wanted {
+  readonly id: SeriesId;
+  readonly metric: Metric;
+}
+
+type Read = Columns<Aggregate>;
+
+/**
+ * Series of one host: `{host, from, to, step, series: [{level, key, metric, unit, cut, t, min, avg, max}]}`, times in
+ * Unix ms, values in wire units; or a HistoryAnswer for whoever accepts application/x-protobuf.
+ */
+export async function charts(sight: Sight, c: Context): Promise<Response> {
+  const packed = /application\/(x-)?protobuf/i.test(c.req.header("accept") ?? "");
+  const asked = await ask(sight, new Query(c));
+  const type = packed ? "application/x-protobuf" : "application/json; charset=utf-8";
+  return answer((packed ? protobuf : json)(sight, asked), { "Content-Type": type, Vary: "Accept" });
+}
+
+async function* protobuf(sight: Sight, asked: Asked): AsyncGenerator<Uint8Array> {
+  yield packSpan(asked);
+  for await (const [{ id, metric }, read] of series(sight, asked)) {
+    const columns = Object.fromEntries(asked.of.map((name) => [name, read[name]]));
+    yield packSeries({ ...id, unit: unitOf(metric), cut: read.cut, t: read.t, columns });
+  }
+}
+
+async function* json(sight: Sight, asked: Asked): AsyncGenerator<Uint8Array> {
+  const { host, from, to, step } = asked;
+  yield Buffer.from(`${JSON.stringify({ host, from, to, step }).slice(0, -1)},"series":[`);
+  let before = "";
+  for await (const [{ id, metric }, read] of series(sight, asked)) {
+    const head = { level: id.level, key: id.key, metric: metric.name, unit: unitOf(metric), cut: read.cut };
+    yield Buffer.from(before + JSON.stringify(head).slice(0, -1));
+    for (const name of ["t", ...asked.of] as const) yield* column(name, read[name]);
+    before = "},";
+  }
+  yield Buffer.from(before === "" ? "]}" : "}]}");
+}
+
+/** `,"avg":[1,2,3]`, in slices of which each takes about a millisecond. */
+function* column(name: string, values: Float64Array): Generator<Uint8Array> {
+  yield Buffer.from(`,"${name}":[`);
+  for (let start = 0; start < values.length; start += slice) {
+    const text = numbers(values, start, Math.min(values.length, start + slice));
+    // Without the brackets that each slice has.
+    yield text.subarray(1, -1);
+    if (start + slice < values.length) yield Buffer.from(",");
+  }
+  yield Buffer.from("]");
+}
+
+/** Reads so many series at a time that what is in memory stays bounded. */
+async function* series({ history, interval }: Sight, asked: Asked): AsyncGenerator<[Wanted, Read]> {
+  const { from, to, step, of, most } = asked;
+  const likely = Math.min(most, (to - from) / (step > 0 ? step : 1000 * interval()) + 1);
+  const together = Math.max(1, Math.floor(batch / likely));
+  for (let at = 0; at < asked.series.length; at += together) {
+    const wanted = asked.series.slice(at, at + together);
+    const read = await history.read({ series: wanted.map(({ id }) => id), range: { from, to, step }, of, most });
+    for (const [i, one] of wanted.entries()) {
+      const columns = read[i];
+      if (columns !== undefined) yield [one, columns];
+    }
+  }
+}
+
+const unitOf = ({ unit }: Metric): string => Unit[unit].toLowerCase();
+
+/** @throws Fault bad_request, host_unknown, device_unknown, metric_unknown */
+async function ask(sight: Sight, query: Query): Promise<Asked> {
+  const host = query.text("host");
+  if (host === undefined) throw new Fault("bad_request", 'The parameter "host" is missing: it must name a server.');
+  const range = query.range(sight.clock.now(), hour);
+  const series = wantedOf(sight, query, host);
+  const most = query.count("most", Math.min(mostEach, Math.floor(mostPoints / series.length)));
+  const asked = { host, series, of: query.aggregates(), most };
+  const step = query.milliseconds("step");
+  if (step !== undefined) return { ...asked, ...range, step };
+  return { ...asked, ...(await fitting(sight, { ...asked, ...range, step: 0 })) };
+}
+
+/** Every sample where the pace of the polls promises few enough, else buckets that are few enough. */
+async function fitting({ history, interval }: Sight, { series, from, to, most }: Asked): Promise<Span> {
+  const few = Math.min(points, most);
+  if ((to - from) / (1000 * interval()) <= few) {
+    const question = { series: series.map(({ id }) => id), range: { from, to, step: 0 }, of: [], most: few };
+    // Polled faster then than now: too many samples after all.
+    const read = await history.read(question);
+    if (!read.some(({ cut }) => cut)) return { from, to, step: 0 };
+  }
+  // A range that begins before anything was measured would only make the buckets wider.
+  const ids = series.map(({ id }) => id);
+  const begin = to - from > 32 * day ? Math.max(from, (await firstDay(history, ids, to)) ?? from) : from;
+  const step = roundStep((to - begin) / few);
+  return { from: Math.floor(begin / step) * step, to: Math.ceil(to / step) * step, step };
+}
+
+function wantedOf(sight: Sight, query: Query, host: string): Wanted[] {
+  const level = query.level();
+  const metrics = query.list("metric").map((name) => metricOf(name, level));
+  if (metrics.length === 0) {
+    throw new Fault("bad_request", 'The parameter "metric" is missing: it must be names with commas between.');
+  }
+  const there = devicesOf(sight, host);
+  const keys = query.all("key").filter((key) => key !== "");
+  const named = (device: Pick<Device, "level" | "key">): boolean =>
+    device.level === "host" || keys.length === 0 || keys.includes(device.key);
+  const stranger = keys.find(
+    (key) => !there.some((device) => device.key === key && (level ?? device.level) === device.level),
+  );
+  if (stranger !== undefined) {
+    throw new Fault("device_unknown", `There is no ${level ?? "device"} "${stranger}" on "${host}".`);
+  }
+  const wanted = metrics.flatMap((metric) =>
+    there
+      .filter((device) => device.level === metric.level && named(device))
+      .map(({ key }) => ({ id: { host, level: metric.level, key, metric: metric.name }, metric })),
+  );
+  if (wanted.length > 0 && wanted.length <= mostSeries) return wanted;
+  if (wanted.length === 0) throw new Fault("device_unknown", `There is no device on "${host}" that has these metrics.`);
+  throw new Fault(
+    "bad_request",
+    `${wanted.length} series are asked for, ${mostSeries} at most: name devices with "key", or fewer metrics.`,
+  );
+}
+
+/** What the host has now, in its order, then what only history knows. @throws Fault host_unknown */
+function devicesOf({ live, history }: Sight, host: string): Pick<Device, "level" | "key">[] {
+  const now = live.host(host);
+  const known = history.known(host);
+  if (now === undefined && known.length === 0) throw new Fault("host_unknown", `There is no host "${host}".`);
+  const all = new Map<string, Pick<Device, "level" | "key">>();
+  const self = { level: "host", key: "" } as const;
+  for (const device of [self, ...(now?.info ? devices(now.info) : []), ...known]) {
+    const id = `${device.level}\n${device.key}`;
+    if (!all.has(id)) all.set(id, { level: device.level, key: device.key });
+  }
+  return [...all.values()];
+}

@@ -1,0 +1,135 @@
+import type { Context } from "hono";
+import { devices, type Metric } from "../../../proto/catalog.ts";
+import type { GPUInfo } from "../../../proto/gen/host_pb.js";
+import { Unit } from "../../../proto/gen/metric_pb.js";
+import { Fault } from "../../fault.ts";
+import { firstDay, roundStep } from "../../history/series.ts";
+import type { GroupColumns, Range, SeriesId } from "../../history/store.ts";
+import type { Sight } from "../view.ts";
+import { answer } from "./body.ts";
+import { numbers } from "./json.ts";
+import { metricOf, Query } from "./query.ts";
+
+/** Buckets of one group where the request leaves the step to the hub, and buckets over all groups of one answer. */
+const points = 500;
+const mostPoints = 1_000_000;
+/** Groups read at a time. */
+const together = 64;
+const day = 86_400_000;
+
+const kinds = ["host", "model", "all"] as const;
+type Kind = (typeof kinds)[number];
+
+interface Group {
+  /** Undefined for series of which nobody knows now where they belong. */
+  readonly name: string | undefined;
+  readonly series: SeriesId[];
+}
+
+interface Asked {
+  readonly metric: Metric;
+  readonly by: Kind;
+  readonly groups: readonly Group[];
+  readonly range: Range;
+}
+
+const collator = new Intl.Collator("en", { numeric: true });
+const order = ["avg", "min", "max", "sum", "count"] as const;
+
+/** One metric over the fleet: `{metric, unit, by, from, to, step, groups: [{name, series, t, avg, min, max, sum, count}]}`. */
+export async function fleet(sight: Sight, c: Context): Promise<Response> {
+  const asked = await ask(sight, new Query(c));
+  return answer(json(sight, asked), { "Content-Type": "application/json; charset=utf-8" });
+}
+
+async function* json({ history }: Sight, { metric, by, groups, range }: Asked): AsyncGenerator<Uint8Array> {
+  const unit = Unit[metric.unit].toLowerCase();
+  const { from, to, step } = range;
+  const head = { metric: metric.name, unit, by, from, to, step };
+  yield Buffer.from(`${JSON.stringify(head).slice(0, -1)},"groups":[`);
+  for (let at = 0; at < groups.length; at += together) {
+    const some = groups.slice(at, at + together);
+    const folded = await history.fold({ groups: some.map(({ series }) => series), range });
+    for (const [i, group] of some.entries()) {
+      const columns = folded[i];
+      if (columns !== undefined) yield groupJson(group, columns, at + i === 0 ? "" : ",");
+    }
+  }
+  yield Buffer.from("]}");
+}
+
+function groupJson({ name, series }: Group, columns: GroupColumns, before: string): Uint8Array {
+  const parts: Uint8Array[] = [
+    Buffer.from(`${before}${JSON.stringify({ name: name ?? null, series: series.length }).slice(0, -1)}`),
+  ];
+  for (const column of ["t", ...order] as const) {
+    parts.push(Buffer.from(`,"${column}":`), numbers(columns[column]));
+  }
+  return Buffer.concat([...parts, Buffer.from("}")]);
+}
+
+/** @throws Fault bad_request, metric_unknown */
+async function ask(sight: Sight, query: Query): Promise<Asked> {
+  const name = query.text("metric");
+  if (name === undefined) throw new Fault("bad_request", 'The parameter "metric" is missing: it must be one name.');
+  const metric = metricOf(name);
+  const by = query.choice("by", kinds) ?? "all";
+  const groups = groupsOf(sight, metric, by);
+  const { from, to } = query.range(sight.clock.now(), day);
+  const step = query.milliseconds("step");
+  if (step === 0) throw new Fault("bad_request", 'The parameter "step" must be greater than 0: it is "0".');
+  const range = step === undefined ? await fitting(sight, groups, { from, to }) : { from, to, step };
+  const each = (range.to - range.from) / range.step;
+  if (each * Math.max(1, groups.length) <= mostPoints) return { metric, by, groups, range };
+  const least = roundStep(((range.to - range.from) * Math.max(1, groups.length)) / mostPoints);
+  throw new Fault(
+    "bad_request",
+    `The answer would have ${Math.ceil(each)} buckets of each of ${groups.length} groups, ${mostPoints} in all at most: "step" must be ${least} or more.`,
+  );
+}
+
+async function fitting(
+  { history }: Sight,
+  groups: readonly Group[],
+  { from, to }: Omit<Range, "step">,
+): Promise<Range> {
+  const series = groups.flatMap((group) => group.series);
+  // A range that begins before anything was measured would only make the buckets wider.
+  const begin = to - from > 32 * day ? Math.max(from, (await firstDay(history, series, to)) ?? from) : from;
+  const step = roundStep((to - begin) / points);
+  return { from: Math.floor(begin / step) * step, to: Math.ceil(to / step) * step, step };
+}
+
+/** Every series of the metric that history knows, by what it belongs to; groups in order of their names. */
+function groupsOf({ live, history }: Sight, metric: Metric, by: Kind): Group[] {
+  if (by === "model" && metric.level !== "gpu" && metric.level !== "host") {
+    throw new Fault("bad_request", `"by" must be host or all for ${metric.name}: a ${metric.level} has no model.`);
+  }
+  const models = by === "model" ? modelsOf({ live }, metric) : new Map<string, string>();
+  const groups = new Map<string | undefined, SeriesId[]>();
+  for (const { host, level, key, metrics } of history.known()) {
+    if (level !== metric.level || !metrics.includes(metric.name)) continue;
+    const name = by === "all" ? "all" : by === "host" ? host : models.get(`${host}\n${key}`);
+    const series = groups.get(name);
+    const id = { host, level, key, metric: metric.name };
+    if (series === undefined) groups.set(name, [id]);
+    else series.push(id);
+  }
+  return [...groups]
+    .map(([name, series]) => ({ name, series }))
+    .sort((a, b) => collator.compare(a.name ?? "\uffff", b.name ?? "\uffff"));
+}
+
+/** Model of each GPU, or of each host's processor, as the hosts told last. */
+function modelsOf({ live }: Pick<Sight, "live">, { level }: Metric): Map<string, string> {
+  const models = new Map<string, string>();
+  for (const { name, info } of live.hosts()) {
+    if (info === undefined) continue;
+    for (const device of devices(info)) {
+      if (device.level !== level) continue;
+      const model = level === "gpu" ? (device.message as GPUInfo).name : info.cpu?.model;
+      if (model) models.set(`${name}\n${device.key}`, model);
+    }
+  }
+  return models;
+}

@@ -1,0 +1,164 @@
+// /pk and /hist, as the first GOHM had them: one type of every GPU or host, under its history key.
+import type { Context } from "hono";
+import { packEntry, type Samples } from "../../../proto/history.ts";
+import { Fault } from "../../fault.ts";
+import { gpusOf, metricOf, samples, some, typesOf, type Wanted } from "../../history/series.ts";
+import type { Range } from "../../history/store.ts";
+import type { Sight } from "../view.ts";
+import { answer, turn } from "./body.ts";
+import { numbers } from "./json.ts";
+import { Query } from "./query.ts";
+
+/** Samples in one answer, over all series: the newest ones of each. */
+const mostSamples = 1_000_000;
+/** Milliseconds for which an answer is given again: it costs seconds in a large fleet. */
+const fresh = 5000;
+/** Answers that are held, each up to 16 MB. */
+const held = 4;
+/** Samples read at a time. */
+const batch = 100_000;
+/** Values written at a time: about a millisecond. */
+const slice = 20_000;
+
+interface Asked {
+  readonly wanted: ReadonlyMap<string, Wanted>;
+  readonly range: Range;
+  /** Samples of each. */
+  readonly most: number;
+}
+
+interface Made {
+  readonly etag: string;
+  readonly map: Promise<ReadonlyMap<string, Samples>>;
+}
+
+/** Answers by what was asked; one that is being made is given to all who ask meanwhile. */
+export class Maps {
+  readonly #sight: Sight;
+  readonly #made = new Map<string, Made>();
+  readonly #timers = new Set<() => void>();
+  #count = 0;
+
+  constructor(sight: Sight) {
+    this.#sight = sight;
+  }
+
+  /** Base64 of a HistMap. */
+  async pk(c: Context): Promise<Response> {
+    return this.#answer(c, "text/plain; charset=UTF-8", base64);
+  }
+
+  /** JSON, values only. */
+  async hist(c: Context): Promise<Response> {
+    return this.#answer(c, "application/json", json);
+  }
+
+  close(): void {
+    for (const cancel of this.#timers) cancel();
+  }
+
+  async #answer(
+    c: Context,
+    type: string,
+    write: (map: ReadonlyMap<string, Samples>) => AsyncGenerator<Uint8Array>,
+  ): Promise<Response> {
+    const made = this.#get(new URL(c.req.url).search, new Query(c));
+    const headers = { "Content-Type": type, "Cache-Control": "no-cache", ETag: made.etag };
+    if (c.req.header("if-none-match")?.includes(made.etag)) return new Response(null, { status: 304, headers });
+    return answer(write(await made.map), headers);
+  }
+
+  #get(asked: string, query: Query): Made {
+    const before = this.#made.get(asked);
+    if (before !== undefined) return before;
+    const { hub, clock } = this.#sight;
+    const map = read(this.#sight, ask(this.#sight, query));
+    const made = { etag: `"${hub}-${++this.#count}"`, map };
+    const forget = (): void => {
+      if (this.#made.get(asked) === made) this.#made.delete(asked);
+    };
+    const [oldest] = this.#made.keys();
+    if (oldest !== undefined && this.#made.size >= held) this.#made.delete(oldest);
+    this.#made.set(asked, made);
+    map.then(() => {
+      const cancel = clock.after(fresh, () => {
+        forget();
+        this.#timers.delete(cancel);
+      });
+      this.#timers.add(cancel);
+    }, forget);
+    return made;
+  }
+}
+
+/** @throws Fault bad_request, host_unknown, metric_unknown */
+function ask({ live, history, clock }: Sight, query: Query): Asked {
+  const type = query.text("type") ?? "gpumem";
+  const level = (["gpu", "host"] as const).find((one) => metricOf(one, type) !== undefined);
+  const metric = level && metricOf(level, type);
+  if (level === undefined || metric === undefined) {
+    const allowed = [...typesOf("gpu"), ...typesOf("host")].join(", ");
+    throw new Fault("metric_unknown", `There is no type "${type}": types are ${allowed}`);
+  }
+  const known = history.known();
+  const name = query.text("host");
+  const there = live.hosts().map((host) => host.name);
+  const names = name === undefined ? there : [...new Set([...there, ...known.map(({ host }) => host)])];
+  if (name !== undefined && !names.includes(name)) {
+    throw new Fault("host_unknown", `There is no host "${name}": servers are ${some(names)}`);
+  }
+  const wanted = new Map<string, Wanted>();
+  for (const host of name === undefined ? names : [name]) {
+    if (level === "host") wanted.set(host, { host, level, key: "", metric });
+    else for (const [id, { key }] of gpusOf(known, host)) wanted.set(`${host}_${id}`, { host, level, key, metric });
+  }
+  const range = {
+    from: query.nanoseconds("from") ?? 0,
+    to: query.nanoseconds("to") ?? clock.now() + 1,
+    step: query.nanoseconds("step") ?? 0,
+  };
+  return { wanted, range, most: Math.max(1, Math.floor(mostSamples / Math.max(1, wanted.size))) };
+}
+
+async function read({ history }: Sight, { wanted, range, most }: Asked): Promise<ReadonlyMap<string, Samples>> {
+  const all = new Map<string, Samples>();
+  const entries = [...wanted];
+  const together = Math.max(1, Math.floor(batch / most));
+  for (let at = 0; at < entries.length; at += together) {
+    const part = entries.slice(at, at + together);
+    const series = part.map(([, one]) => one);
+    const got = await samples(history, series, { range, most });
+    for (const [i, [key]] of part.entries()) {
+      const one = got[i];
+      if (one !== undefined) all.set(key, one);
+    }
+    await turn();
+  }
+  return all;
+}
+
+/** Base64 takes three bytes at a time: what is left over of one piece begins the next. */
+async function* base64(map: ReadonlyMap<string, Samples>): AsyncGenerator<Uint8Array> {
+  let rest: Uint8Array = new Uint8Array();
+  for (const [key, one] of map) {
+    const bytes = Buffer.concat([rest, packEntry(key, one)]);
+    const end = bytes.length - (bytes.length % 3);
+    rest = bytes.subarray(end);
+    yield Buffer.from(bytes.toString("base64", 0, end));
+  }
+  yield Buffer.from(Buffer.from(rest).toString("base64"));
+}
+
+async function* json(map: ReadonlyMap<string, Samples>): AsyncGenerator<Uint8Array> {
+  let before = "{";
+  for (const [key, { v }] of map) {
+    yield Buffer.from(`${before}${JSON.stringify(key)}:[`);
+    for (let start = 0; start < v.length; start += slice) {
+      if (start > 0) yield Buffer.from(",");
+      // Without the brackets that each slice has.
+      yield numbers(v, start, Math.min(v.length, start + slice)).subarray(1, -1);
+    }
+    before = "],";
+  }
+  yield Buffer.from(before === "{" ? "{}" : "]}");
+}

@@ -1,0 +1,164 @@
+// A disk without room: a small file system in memory stands in for it, which only root may mount.
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { gpu, hour, pairs, poll, Scene, temperature } from "../../hub/history/sqlite/scene.ts";
+import type { Store } from "../../hub/history/store.ts";
+import type { Log } from "../../hub/log.ts";
+
+let disk: string;
+let scene: Scene;
+const log: Log & { readonly lines: string[] } = {
+  lines: [],
+  info: (message) => void log.lines.push(message),
+  warn: (message) => void log.lines.push(message),
+  error: (message) => void log.lines.push(message),
+};
+
+function mounted(): boolean {
+  const place = mkdtempSync(join(tmpdir(), "gohm-mount-"));
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=100k", "none", place], { stdio: "ignore" });
+    execFileSync("umount", [place]);
+    return true;
+  } catch {
+    // Not root, or in a container that may not: these facts are then shown where it may.
+    return false;
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+}
+const onDisk = test.skipIf(!mounted());
+
+beforeEach(() => {
+  disk = mkdtempSync(join(tmpdir(), "gohm-disk-"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", disk]);
+  scene = Object.assign(new Scene(), { folder: join(disk, "data") });
+  log.lines.length = 0;
+});
+
+afterEach(() => {
+  scene.remove();
+  execFileSync("umount", [disk]);
+  rmSync(disk, { recursive: true, force: true });
+});
+
+/** Takes all the room there is. */
+function fill(): void {
+  const path = join(disk, "filler");
+  for (const size of [65_536, 4096, 1]) {
+    try {
+      for (;;) writeFileSync(path, Buffer.alloc(size), { flag: "a" });
+    } catch (error) {
+      expect((error as { code?: string }).code).toBe("ENOSPC");
+    }
+  }
+}
+const free = (): void => rmSync(join(disk, "filler"));
+const files = (): [string, number][] =>
+  readdirSync(scene.folder).map((name) => [name, statSync(join(scene.folder, name)).size]);
+
+let value = 1;
+/** Values that take room. */
+const noise = () => (value = (value * 48_271) % 2_147_483_647);
+const taken: [number, number][] = [];
+async function work(one: Store, ms: number): Promise<void> {
+  for (const end = scene.now + ms; scene.now < end; await scene.pass(10_000)) {
+    const temperature = noise();
+    taken.push([scene.now, temperature]);
+    one.append(poll(scene.now, gpu({ gpu_temperature: temperature, gpu_power: noise(), gpu_memory_used: noise() })));
+  }
+}
+const troubles = (): string[] => log.lines.filter((line) => /cannot be written|written again/.test(line));
+
+beforeEach(() => {
+  taken.length = 0;
+});
+
+onDisk(
+  "on a full disk history goes on in memory, says so once, and has everything when there is room again",
+  async () => {
+    scene.now += 3.8 * hour;
+    const one = scene.open(log);
+    await work(one, hour / 10);
+    fill();
+    // Over the end of a window, so that both the journal and the rows have no room.
+    await work(one, hour / 3);
+    expect(await pairs(one, temperature())).toEqual(taken);
+    expect(scene.trouble).toEqual([expect.stringMatching(/^History cannot be written to .*; writing is tried again/)]);
+    expect(() => one.flush()).toThrow(/in memory only/);
+    free();
+    await scene.pass(10_000);
+    expect(scene.trouble.at(-1)).toBeUndefined();
+    one.flush();
+    await work(one, hour);
+    expect(troubles()).toEqual([expect.stringMatching(/cannot be written/), expect.stringMatching(/written again$/)]);
+    // As a kill would leave it.
+    const copy = new Scene();
+    cpSync(scene.folder, copy.folder, { recursive: true });
+    copy.now = scene.now;
+    expect(await pairs(copy.open(), temperature())).toEqual(taken);
+    copy.remove();
+  },
+);
+
+onDisk("the hub starts on a full disk with what it has, and writes when there is room", async () => {
+  const before = scene.open(log);
+  await work(before, 5 * hour);
+  before.flush();
+  // Killed: what SQLite has not brought from its log into the file is there as well.
+  const held = mkdtempSync(join(tmpdir(), "gohm-held-"));
+  cpSync(scene.folder, held, { recursive: true });
+  scene.shut(before);
+  rmSync(scene.folder, { recursive: true });
+  cpSync(held, scene.folder, { recursive: true });
+  rmSync(held, { recursive: true });
+  fill();
+  const there = files();
+  log.lines.length = 0;
+  const one = scene.open(log);
+  for (const [name, size] of there) if (!/-shm|-wal/.test(name)) expect(files()).toContainEqual([name, size]);
+  expect(await pairs(one, temperature())).toEqual(taken);
+  await work(one, hour / 6);
+  expect(await pairs(one, temperature())).toEqual(taken);
+  expect(log.lines.filter((line) => /damaged/.test(line))).toEqual([]);
+  free();
+  await work(one, hour);
+  expect(scene.trouble.at(-1)).toBeUndefined();
+  scene.shut(one);
+  expect(await pairs(scene.open(), temperature())).toEqual(taken);
+});
+
+onDisk("the hub ends on a full disk, and what was written before is there at the next start", async () => {
+  const one = scene.open(log);
+  await work(one, hour);
+  one.flush();
+  const safe = [...taken];
+  fill();
+  await work(one, hour / 6);
+  scene.shut(one);
+  expect(log.lines.join()).toMatch(/what was measured last could not be written and is lost/);
+  free();
+  expect((await pairs(scene.open(), temperature())).slice(0, safe.length)).toEqual(safe);
+});
+
+onDisk("a new history on a full disk is refused, with the way out, and leaves the folder usable", () => {
+  fill();
+  expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*(full|space).*make room on its disk/);
+  free();
+  expect(scene.open(log).known()).toEqual([]);
+});
+
+onDisk("a read-only file system is refused, with the way out, and is left as it is", async () => {
+  const one = scene.open(log);
+  await work(one, hour);
+  scene.shut(one);
+  const bytes = readFileSync(join(scene.folder, "history.db"));
+  execFileSync("mount", ["-o", "remount,ro,size=4m", disk]);
+  expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*read-only.*GOHM_DATA/);
+  execFileSync("mount", ["-o", "remount,rw,size=4m", disk]);
+  expect(readFileSync(join(scene.folder, "history.db")).equals(bytes)).toBe(true);
+  expect(await pairs(scene.open(log), temperature())).toEqual(taken);
+});

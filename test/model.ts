@@ -1,0 +1,193 @@
+// The history's contract at its plainest: every sample in memory, every answer worked out anew. What a real store
+// answers is compared with this, and views are tried on it.
+import { writeFileSync } from "node:fs";
+import { Fault } from "../hub/fault.ts";
+import {
+  type Aggregate,
+  type Columns,
+  type GroupColumns,
+  type GroupQuestion,
+  type Known,
+  kept,
+  type Measured,
+  type Poll,
+  type Question,
+  type Range,
+  type SeriesId,
+  type Store,
+} from "../hub/history/store.ts";
+import type { Level } from "../proto/catalog.ts";
+
+/** `Measured.values` out of values by name. @throws Error for a name that history does not keep */
+export function valuesOf(level: Level, named: Readonly<Record<string, number>>): Float64Array {
+  const names = kept[level].map(({ name }) => name);
+  const stranger = Object.keys(named).find((name) => !names.includes(name));
+  if (stranger !== undefined) throw new Error(`History keeps no ${stranger} of a ${level}`);
+  return Float64Array.from(names, (name) => named[name] ?? Number.NaN);
+}
+
+/** The way back: what is there, by name. */
+export function namesOf({ level, values }: Measured): Record<string, number> {
+  const all = kept[level].map(({ name }, i) => [name, values[i] ?? Number.NaN] as const);
+  return Object.fromEntries(all.filter(([, value]) => !Number.isNaN(value)));
+}
+
+/** Time in Unix milliseconds, then value. */
+type Sample = readonly [number, number];
+
+/** A device as it is known, but for its metrics: those are the ones that have samples. */
+interface Seen {
+  readonly device: Pick<Known, "host" | "level" | "key">;
+  index: number | undefined;
+  last: number;
+}
+
+/** Times that a Date can hold. */
+const latest = 8.64e15;
+
+const nameOf = ({ host, level, key }: Pick<SeriesId, "host" | "level" | "key">): string =>
+  JSON.stringify([host, level, key]);
+const seriesName = (id: SeriesId): string => JSON.stringify([id.host, id.level, id.key, id.metric]);
+
+/** One aggregate of the samples of a bucket, oldest first, at least one. */
+const aggregates: Readonly<Record<Aggregate, (values: readonly number[]) => number>> = {
+  avg: (values) => sum(values) / values.length,
+  count: (values) => values.length,
+  last: (values) => values.at(-1) ?? Number.NaN,
+  max: (values) => values.reduce((a, b) => Math.max(a, b)),
+  min: (values) => values.reduce((a, b) => Math.min(a, b)),
+  p95: (values) => [...values].sort((a, b) => a - b)[Math.ceil((values.length * 95) / 100) - 1] ?? Number.NaN,
+};
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+export class Model implements Store {
+  readonly #series = new Map<string, Map<number, number>>();
+  readonly #seen = new Map<string, Seen>();
+
+  append(poll: Poll): void {
+    check(poll);
+    for (const measured of poll.devices) {
+      const device = { host: poll.host, level: measured.level, key: measured.key };
+      let any = false;
+      for (const [i, { name }] of kept[measured.level].entries()) {
+        const value = measured.values[i] ?? Number.NaN;
+        if (!Number.isFinite(value)) continue;
+        any = true;
+        this.#samples({ ...device, metric: name }).set(poll.at, value);
+      }
+      if (any) this.#see(device, measured, poll.at);
+    }
+  }
+
+  async read<A extends Aggregate>({ series, range, of, most }: Question<A>): Promise<readonly Columns<A>[]> {
+    checkRange(range);
+    if (!(most >= 1)) throw new Fault("bad_request", `At least one point must be asked for: it is ${most}`);
+    return series.map((id) => {
+      const all = this.#buckets(id, range);
+      const buckets = all.slice(Math.max(0, all.length - most));
+      const column = (pick: (values: readonly number[]) => number): Float64Array =>
+        Float64Array.from(buckets, ([, values]) => pick(values));
+      const columns = Object.fromEntries(of.map((name) => [name, column(aggregates[name])]));
+      const t = Float64Array.from(buckets, ([at]) => at);
+      return { ...(columns as Record<A, Float64Array>), t, cut: all.length > most };
+    });
+  }
+
+  async fold({ groups, range }: GroupQuestion): Promise<readonly GroupColumns[]> {
+    checkRange(range);
+    if (!(range.step > 0)) throw new Fault("bad_request", `The step must be greater than 0: it is ${range.step}`);
+    return groups.map((group) => {
+      const members = new Map(group.map((id) => [seriesName(id), id]));
+      const rows = new Map<number, (readonly number[])[]>();
+      for (const id of members.values()) {
+        for (const [at, values] of this.#buckets(id, range)) rows.set(at, [...(rows.get(at) ?? []), values]);
+      }
+      const sorted = [...rows].sort(([a], [b]) => a - b);
+      const column = (pick: (series: readonly (readonly number[])[]) => number): Float64Array =>
+        Float64Array.from(sorted, ([, series]) => pick(series));
+      return {
+        t: Float64Array.from(sorted, ([at]) => at),
+        avg: column((series) => sum(series.map(aggregates.avg)) / series.length),
+        count: column((series) => series.length),
+        max: column((series) => aggregates.max(series.map(aggregates.max))),
+        min: column((series) => aggregates.min(series.map(aggregates.min))),
+        sum: column((series) => sum(series.map(aggregates.avg))),
+      };
+    });
+  }
+
+  known(name?: string): readonly Known[] {
+    const seen = [...this.#seen.values()].filter(({ device }) => name === undefined || device.host === name);
+    return seen.map(({ device, index, last }) => ({
+      ...device,
+      ...(index === undefined ? {} : { index }),
+      metrics: kept[device.level]
+        .map((metric) => metric.name)
+        .filter((metric) => this.#series.has(seriesName({ ...device, metric }))),
+      last,
+    }));
+  }
+
+  flush(): void {}
+
+  async backup(path: string): Promise<void> {
+    const series = [...this.#series].map(([id, samples]) => [id, [...samples]]);
+    try {
+      writeFileSync(path, JSON.stringify(series), { flag: "wx" });
+    } catch (error) {
+      throw new Fault("backup_failed", (error as Error).message, { cause: error });
+    }
+  }
+
+  bytes(): number {
+    return [...this.#series.values()].reduce((total, samples) => total + 16 * samples.size, 0);
+  }
+
+  close(): void {}
+
+  #samples(id: SeriesId): Map<number, number> {
+    const name = seriesName(id);
+    const samples = this.#series.get(name) ?? new Map<number, number>();
+    this.#series.set(name, samples);
+    return samples;
+  }
+
+  #see(device: Seen["device"], { index }: Measured, at: number): void {
+    const seen = this.#seen.get(nameOf(device)) ?? { device, index, last: at };
+    if (at >= seen.last) Object.assign(seen, { index, last: at });
+    this.#seen.set(nameOf(device), seen);
+  }
+
+  /** Start of each bucket that has samples, with their values, oldest first. */
+  #buckets(id: SeriesId, { from, to, step }: Range): (readonly [number, readonly number[]])[] {
+    const samples: Sample[] = [...(this.#series.get(seriesName(id)) ?? [])];
+    const inside = samples.filter(([at]) => at >= from && at < to).sort(([a], [b]) => a - b);
+    const buckets = new Map<number, number[]>();
+    for (const [at, value] of inside) {
+      const start = step === 0 ? at : Math.floor(at / step) * step;
+      const bucket = buckets.get(start);
+      if (bucket) bucket.push(value);
+      else buckets.set(start, [value]);
+    }
+    return [...buckets];
+  }
+}
+
+function check({ host, at, devices }: Poll): void {
+  if (!Number.isInteger(at) || at < 0 || at > latest) {
+    throw new Fault("sample_bad", `The time of a measurement must be Unix milliseconds: it is ${at}`);
+  }
+  const levels: readonly Level[] = ["host", "gpu", "disk", "nic"];
+  for (const { level, key } of devices) {
+    if (host === "" || /\n/.test(host + key) || !levels.includes(level)) {
+      throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);
+    }
+  }
+}
+
+function checkRange({ from, to, step }: Range): void {
+  if (Number.isNaN(from) || Number.isNaN(to) || !(step >= 0) || step === Number.POSITIVE_INFINITY) {
+    throw new Fault("bad_request", `A range must be two times and a step of 0 or more: it is ${from}, ${to}, ${step}`);
+  }
+}
