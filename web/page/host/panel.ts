@@ -145,11 +145,11 @@ interface Traffic {
 function traffic({ id, title, told, metrics: [received, sent] }: Traffic, info: HostInfo, t: Text): Panel[] {
   const tracks = info.gpus.flatMap((gpu, card): Track[] => {
     if (!told(gpu)) return [];
-    const device = idOf({ level: "gpu", key: gpuKey(gpu) });
+    const of = { level: "gpu", key: gpuKey(gpu), colour: card, card } as const;
     const name = t.card(cardName(gpu.id ?? card));
     return [
-      { device, metric: received, name: `${name} ${t.receive}`, colour: card, card },
-      { device, metric: sent, name: `${name} ${t.transmit}`, colour: card, card, dashed: true },
+      { ...of, metric: received, name: `${name} ${t.receive}` },
+      { ...of, metric: sent, name: `${name} ${t.transmit}`, dashed: true },
     ];
   });
   return tracks.length === 0 ? [] : [{ id, title, tracks, factor: 1, binary: true, write: (v) => `${size(v)}/s` }];
