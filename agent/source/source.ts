@@ -1,9 +1,17 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { GPUInfo, HostInfoSchema, PcieLink, ProcInfo } from "../../proto/gen/host_pb.js";
-import type { Machine } from "../machine.ts";
+import type { Grant, Machine } from "../machine.ts";
+
+/** What a source may tell beside the fields of the answer. */
+interface Aside {
+  /** What the reader of these values ought to know of them; shown with the source, which is sound all the same. */
+  readonly note?: string;
+  /** Who holds which device. */
+  readonly grants?: readonly Grant[];
+}
 
 /** The fields of HostInfo that one source fills. Parts of all sources together are the answer. */
-export type Part = MessageInitShape<typeof HostInfoSchema>;
+export type Part = MessageInitShape<typeof HostInfoSchema> & Aside;
 
 type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
 
@@ -24,6 +32,8 @@ export interface Options {
   readonly network: string;
   /** Milliseconds one read may take. */
   readonly deadline: number;
+  /** Socket on which the kubelet tells which container holds which device. */
+  readonly kubelet: string;
   readonly log: Log;
 }
 

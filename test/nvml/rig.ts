@@ -74,7 +74,7 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml }:
   };
   const library = nvml ?? player(variant);
   const log = { info: () => undefined, warn: () => undefined };
-  const options = { nvml: library, network: "10.0.0.0/8", deadline, log };
+  const options = { nvml: library, network: "10.0.0.0/8", kubelet: "", deadline, log };
   const reader: Reader | undefined = await nvidia.open(machine, options);
   if (reader === undefined) throw new Error("the NVIDIA source gave no reader");
   const snapshot = new Snapshot({ ...options, sources: [nvidia], machine, version: "" });
