@@ -48,6 +48,17 @@ function pass(milliseconds: number): void {
   now += milliseconds;
 }
 
+test("what a source notes is told with it, though it is sound, and logged once", async () => {
+  const told: string[] = [];
+  const log = { info: (text: string) => void told.push(text), warn: () => undefined };
+  const source = scripted("nvidia", good({ note: "sees little" }), good({ note: "sees little" }), good({}));
+  const all = new Snapshot({ ...options, log, sources: [source], machine, version: "" });
+  expect((await all.collect()).sources).toMatchObject([{ state: State.OK, err: "sees little" }]);
+  await all.collect();
+  expect((await all.collect()).sources[0]?.err).toBeUndefined();
+  expect(told).toEqual(["nvidia: sees little"]);
+});
+
 test("parts of all sources together are the answer, with how each fared", async () => {
   const info = await snapshot(
     scripted("cpu", good({ cpu: { threads: 8 }, hostname: "box" })),

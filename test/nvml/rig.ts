@@ -49,9 +49,11 @@ export interface RigOptions {
   readonly deadline?: number;
   /** The library instead of the player. */
   readonly nvml?: string;
+  /** What the machine says otherwise than the captured one. */
+  readonly says?: Partial<Machine>;
 }
 
-export async function rig(capture: string, { variant, deadline = 20_000, nvml }: RigOptions = {}): Promise<Rig> {
+export async function rig(capture: string, { variant, deadline = 20_000, nvml, says }: RigOptions = {}): Promise<Rig> {
   const folder = mkdtempSync(join(tmpdir(), "gohm-nvml-"));
   const file = join(folder, "control");
   const control = (lines: string): void => {
@@ -70,6 +72,7 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml }:
   });
   const machine: Machine = {
     ...played,
+    ...says,
     read: (path) => (path === "/proc/driver/nvidia/version" && version !== undefined ? version : played.read(path)),
   };
   const library = nvml ?? player(variant);
