@@ -112,6 +112,18 @@ describe("eight MI300X", () => {
     expect(await read()).toEqual(before);
   });
 
+  test("one that answers 0 for all that never is 0 is not idle: it is stale, and the source gives nothing of it", async () => {
+    const machine = mi300x();
+    const read = await opened(machine);
+    await read();
+    for (const path of machine.heard.filter((heard) => heard.startsWith(`${device(9)}/`)))
+      if (/temp\d_input|power1_|freq\d_input|pp_dpm|busy_percent|vram_used/.test(path)) machine.files[path] = "0\n";
+    const during = await read();
+    expect(during[1]).toMatchObject({ id: 1, state: State.STALE });
+    expect(during[1]?.utilization).toBeUndefined();
+    expect(during.filter(({ state }) => state === undefined)).toHaveLength(7);
+  });
+
   test("one whose sensors all fail is lost, not idle; one that never had any is merely silent", async () => {
     const machine = mi300x();
     const read = await opened(machine);

@@ -11,6 +11,7 @@ import { procsApart, procsOf } from "./amdgpu/procs.ts";
 import { Radeon } from "./amdgpu/values.ts";
 import {
   Baseline,
+  credible,
   type Gpu,
   type Log,
   mourned,
@@ -105,7 +106,7 @@ class AmdGpus implements Reader {
     else if (this.#spoke.has(card.pci)) {
       return closed({ state: State.LOST, err: "None of the card's sensors answers any more" });
     }
-    return { seat, gpu: { ...base, ...values }, closed: false };
+    return { seat, gpu: credible({ ...base, ...values }), closed: false };
   }
 
   /**
