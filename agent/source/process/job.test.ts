@@ -83,6 +83,7 @@ test.each([
   ["Incus and LXD, in a project", "0::/lxc.payload.lab_train.2/init.scope\n", { container: "lab_train.2" }],
   ["LXC, version 1", "9:memory:/lxc/web1\n1:name=systemd:/lxc/web1/init.scope\n", { container: "web1" }],
   ["Proxmox", "0::/lxc/101/ns/system.slice/cron.service\n", { container: "101" }],
+  ["a name that is longer than any", `0::/lxc.payload.${"a".repeat(65)}\n`, {}],
   ["systemd-nspawn", "0::/machine.slice/systemd-nspawn@lab.service/payload/init.scope\n", { container: "lab" }],
   ["Docker in LXC", `0::/lxc.payload.web/system.slice/docker-${id}.scope\n`, { container }],
   ["a virtual machine", "0::/machine.slice/machine-qemu\\x2d1\\x2dvm.scope/libvirt/emulator\n", {}],
