@@ -105,7 +105,7 @@ async function capture(settings: Settings, folder: string, users: boolean): Prom
   const answer = await snapshot.collect();
   await snapshot.close();
   const recorded = machine.recorded();
-  if (!users) for (const gpu of answer.gpus) for (const proc of gpu.procs) delete proc.username;
+  if (!users) anonymous(answer);
   writeCapture(folder, users ? recorded : withoutPeople(recorded), json(answer));
   if (answer.gpus.some(({ vendor }) => vendor === Vendor.NVIDIA)) {
     try {
@@ -133,6 +133,18 @@ function runningAgent(machine: Machine, port: number | undefined): number {
     const only = error instanceof NoAgent ? findOnlyAgent(machine, program, process.getuid?.() ?? 0) : undefined;
     if (only !== undefined) return only;
     throw error;
+  }
+}
+
+/** Takes the names of people out of an answer, and of their pods. */
+function anonymous(answer: HostInfo): void {
+  for (const gpu of answer.gpus) {
+    gpu.holders = [];
+    for (const proc of gpu.procs) {
+      delete proc.username;
+      delete proc.podName;
+      delete proc.podNamespace;
+    }
   }
 }
 

@@ -36,6 +36,7 @@ afterEach(() => door?.close(0));
 async function open(
   allow: string,
   then = (socket: { end(): void }): void => socket.end(),
+  patience = 10_000,
 ): Promise<{ port: number; lines: string[]; entered: string[] }> {
   const { lines, log } = said();
   const entered: string[] = [];
@@ -43,7 +44,7 @@ async function open(
     entered.push(socket.remoteAddress ?? "");
     then(socket);
   };
-  door = gate({ allow: parseAllow(allow), enter, log, ticks: () => 0 });
+  door = gate({ allow: parseAllow(allow), enter, log, ticks: () => 0, patience });
   const port = await door.listen({ host: "127.0.0.1", port: 0 });
   return { port, lines, entered };
 }
@@ -66,6 +67,18 @@ test("an allowed peer comes in", async () => {
   await once(socket, "close");
   expect(entered).toEqual(["127.0.0.2"]);
   expect(lines).toEqual([]);
+});
+
+test("a peer that says nothing is cut off, one that has said something stays", async () => {
+  const { port } = await open("127.0.0.1", () => undefined, 50);
+  const talks = connect(port, "127.0.0.1");
+  talks.write("x");
+  await once(talks, "connect");
+  const mute = connect(port, "127.0.0.1");
+  // Both were there from the beginning: when the second is gone, the first would be.
+  await once(mute.resume(), "close");
+  expect(talks.resume().readyState).toBe("open");
+  talks.destroy();
 });
 
 test("a peer that stays is cut off when the grace is over", async () => {

@@ -8,6 +8,8 @@ export interface GateOptions {
   readonly log: (line: string) => void;
   /** Milliseconds, never going back. */
   readonly ticks: () => number;
+  /** Milliseconds in which a peer must have said something. */
+  readonly patience?: number;
 }
 
 const quiet = 60_000;
@@ -48,7 +50,7 @@ export interface Gate {
 }
 
 /** A listener that cuts off peers outside the allowed networks before a byte of theirs is read. */
-export function gate({ allow, enter, log, ticks }: GateOptions): Gate {
+export function gate({ allow, enter, log, ticks, patience = 10_000 }: GateOptions): Gate {
   const refused = refusals(log, ticks);
   const inside = new Set<Socket>();
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
@@ -61,7 +63,13 @@ export function gate({ allow, enter, log, ticks }: GateOptions): Gate {
       return;
     }
     inside.add(socket);
-    socket.once("close", () => inside.delete(socket));
+    // Whoever comes to ask says so at once. Peers that do not (a scanner, a machine that lost its network) must not take the
+    // places of others.
+    const mute = setTimeout(() => socket.bytesRead === 0 && socket.destroy(), patience);
+    socket.once("close", () => {
+      clearTimeout(mute);
+      inside.delete(socket);
+    });
     enter(socket);
     socket.resume();
   });

@@ -28,6 +28,17 @@ export interface Chip {
   readonly revision: string;
 }
 
+/** Devices that Kubernetes has given to one container. */
+export interface Grant {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+  /** Kind of the devices: "nvidia.com/gpu". */
+  readonly resource: string;
+  /** As the node's device plugin calls them. */
+  readonly devices: readonly string[];
+}
+
 /**
  * The one door to what a machine says of itself. Three kinds: this machine ("/" or a prefix such as /host), one that
  * is being written down (`hmonitor capture`), and a captured folder that is played back.
@@ -62,6 +73,13 @@ export interface Machine {
   hostname(): string;
   /** Names of users, as the machine's name service (files, LDAP, SSSD) knows them; unknown ones are left out. */
   users(uids: readonly number[]): Promise<ReadonlyMap<number, string>>;
+  /**
+   * What the kubelet behind a socket has given to containers; undefined where there is no such socket.
+   * @param deadline Milliseconds after which the kubelet is given up.
+   * @throws Error (by rejecting) when it does not answer or not sensibly; its name is "Hung" after the deadline, and
+   *   "Unsupported" where this user may not ask.
+   */
+  grants(socket: string, deadline: number): Promise<readonly Grant[]> | undefined;
   /** Unix milliseconds. */
   now(): number;
   /** Milliseconds that never go back; for rates. */

@@ -36,9 +36,10 @@ export function machineAt(root: string): Machine {
 }
 
 export function snapshotOf(settings: Settings, machine: Machine, told: Log): Snapshot {
-  const { nvml, network, deadline, nogpu } = settings;
+  const { nvml, network, kubelet, deadline, nogpu } = settings;
   const wanted = sources.filter(({ gpus }) => !(nogpu && gpus));
-  return new Snapshot({ sources: wanted, machine, version, nvml, network, deadline: deadline * 1000, log: told });
+  const options = { nvml, network, kubelet, deadline: deadline * 1000, log: told };
+  return new Snapshot({ ...options, sources: wanted, machine, version });
 }
 
 /**

@@ -95,6 +95,14 @@ export const table = {
     reader: text("a path or a library's name"),
     only: "start",
   },
+  kubelet: {
+    name: "kubelet",
+    env: "GOHM_KUBELET",
+    default: "/var/lib/kubelet/pod-resources/kubelet.sock",
+    help: "Socket on which the kubelet of a Kubernetes node tells which container holds which GPU; looked for below the root first.",
+    reader: text("an absolute path", (value) => value.startsWith("/")),
+    only: "start",
+  },
   network: {
     name: "network",
     env: "GOHM_NETWORK",

@@ -48,6 +48,57 @@ function pass(milliseconds: number): void {
   now += milliseconds;
 }
 
+test("a card that could not be read among others that could shows what it last gave, for five minutes, then nothing", async () => {
+  const unread = { id: 1, uuid: "GPU-1", state: State.STALE, err: "zeros" };
+  const well = { id: 1, uuid: "GPU-1", temp: 50, procs: [{ pid: 7 }] };
+  const other = { id: 0, uuid: "GPU-0", temp: 40 };
+  const source = scripted("nvidia", good({ gpus: [other, well] }), good({ gpus: [other, unread] }));
+  const all = snapshot(source);
+  const read = (await all.collect()).gpus[1];
+  expect(read).toMatchObject({ state: State.OK, temp: 50 });
+  pass(299_999);
+  const { gpus, sources } = await all.collect();
+  expect(gpus[0]).toMatchObject({ state: State.OK, sampled: BigInt(now) });
+  expect(gpus[1]).toMatchObject({
+    state: State.STALE,
+    err: "zeros",
+    temp: 50,
+    procs: [{ pid: 7 }],
+    sampled: read?.sampled,
+  });
+  expect(sources[0]?.state).toBe(State.OK);
+  pass(1);
+  const last = (await all.collect()).gpus[1];
+  expect(last).toMatchObject({ uuid: "GPU-1", state: State.STALE, err: "zeros", procs: [] });
+  expect(last?.temp).toBeUndefined();
+});
+
+test("a card that was never read well has no values, and nobody else's", async () => {
+  const all = snapshot(
+    scripted(
+      "nvidia",
+      good({
+        gpus: [
+          { id: 0, temp: 40 },
+          { id: 1, state: State.STALE, err: "zeros" },
+        ],
+      }),
+    ),
+  );
+  expect((await all.collect()).gpus[1]?.temp).toBeUndefined();
+});
+
+test("what a source notes is told with it, though it is sound, and logged once", async () => {
+  const told: string[] = [];
+  const log = { info: (text: string) => void told.push(text), warn: () => undefined };
+  const source = scripted("nvidia", good({ note: "sees little" }), good({ note: "sees little" }), good({}));
+  const all = new Snapshot({ ...options, log, sources: [source], machine, version: "" });
+  expect((await all.collect()).sources).toMatchObject([{ state: State.OK, err: "sees little" }]);
+  await all.collect();
+  expect((await all.collect()).sources[0]?.err).toBeUndefined();
+  expect(told).toEqual(["nvidia: sees little"]);
+});
+
 test("parts of all sources together are the answer, with how each fared", async () => {
   const info = await snapshot(
     scripted("cpu", good({ cpu: { threads: 8 }, hostname: "box" })),

@@ -10,8 +10,9 @@ import {
   State,
 } from "../proto/gen/host_pb.js";
 import { cleanAll } from "./clean.ts";
-import type { Machine } from "./machine.ts";
+import type { Grant, Machine } from "./machine.ts";
 import { Roster } from "./roster.ts";
+import { hold } from "./source/kubelet.ts";
 import { describe } from "./source/process.ts";
 import type { Options, Reader, Source } from "./source/source.ts";
 
@@ -29,6 +30,7 @@ export interface SnapshotOptions extends Options {
 /** What one source last told. */
 interface Good {
   readonly part: HostInfo;
+  readonly grants: readonly Grant[];
   /** Unix milliseconds. */
   readonly sampled: number;
   /** Machine ticks: ages are counted by them, for clocks may be set back. */
@@ -50,6 +52,8 @@ class Watch {
   #good: Good | undefined;
   #state = State.UNSPECIFIED;
   #err: string | undefined;
+  #note: string | undefined;
+  readonly #cards = new Cards();
   /** Microseconds. */
   #duration = 0;
 
@@ -107,9 +111,12 @@ class Watch {
     const { machine } = this.#all;
     const begun = machine.ticks();
     try {
-      const part = create(HostInfoSchema, await this.#reader.read(signal));
+      const { note, grants = [], ...told } = await this.#reader.read(signal);
+      const part = create(HostInfoSchema, told);
       if (part.gpus.length > 0) await describe(machine, part);
-      this.#succeed(part);
+      this.#succeed(part, grants);
+      if (note !== undefined && note !== this.#note) this.#all.log.info(`${this.source.name}: ${note}`);
+      this.#note = note;
     } catch (error) {
       // A read that was given up has been reported as late already.
       if (!signal.aborted) this.#fail(error);
@@ -119,7 +126,7 @@ class Watch {
     }
   }
 
-  #succeed(part: HostInfo): void {
+  #succeed(part: HostInfo, grants: readonly Grant[]): void {
     const { machine, log } = this.#all;
     const sampled = machine.now();
     part.gpus = this.#roster.roll(part.gpus, machine.ticks());
@@ -128,8 +135,9 @@ class Watch {
       // A device that was not read keeps its silence about when it was.
       if (device.state === State.OK) device.sampled ??= BigInt(sampled);
     }
+    this.#cards.complete(part, machine.ticks());
     if (this.#err !== undefined && this.#good !== undefined) log.info(`${this.source.name}: reads again`);
-    this.#good = { part, sampled, at: machine.ticks() };
+    this.#good = { part, grants, sampled, at: machine.ticks() };
     this.#state = State.OK;
     this.#err = undefined;
   }
@@ -162,14 +170,20 @@ class Watch {
     return stale(this.#good.part, { err: this.#err ?? "", listed: (gpu) => this.#roster.mourns(gpu, ticks) });
   }
 
+  /** What it told of who holds which device, by the same rule. */
+  grants(): readonly Grant[] {
+    return this.#good?.grants ?? [];
+  }
+
   info(): SourceInfo | undefined {
     if (this.#absent) return undefined;
+    const err = this.#err ?? this.#note;
     return create(SourceInfoSchema, {
       name: this.source.name,
       state: this.#state,
       duration: this.#duration,
       ...(this.#good !== undefined && { sampled: BigInt(this.#good.sampled) }),
-      ...(this.#err !== undefined && { err: this.#err }),
+      ...(err !== undefined && { err }),
     });
   }
 
@@ -179,6 +193,25 @@ class Watch {
 
   async pause(ms: number): Promise<void> {
     await this.#reader?.pause?.(ms);
+  }
+}
+
+/**
+ * What each card last told. One that could not be read although its neighbours were is STALE and without values when
+ * its source gives it; it is completed with those here, for as long as values of a whole source are.
+ */
+class Cards {
+  readonly #good = new Map<string, { readonly gpu: GPUInfo; readonly at: number }>();
+
+  complete(part: HostInfo, now: number): void {
+    part.gpus.forEach((gpu, i) => {
+      const key = gpu.uuid ?? String(gpu.id);
+      if (gpu.state === State.OK) this.#good.set(key, { gpu, at: now });
+      const good = this.#good.get(key);
+      if (gpu.state !== State.STALE || good === undefined) return;
+      if (now - good.at >= remembered) this.#good.delete(key);
+      else part.gpus[i] = create(GPUInfoSchema, { ...good.gpu, state: State.STALE, err: gpu.err ?? "" });
+    });
   }
 }
 
@@ -235,6 +268,11 @@ export class Snapshot {
       const info = watch.info();
       if (info !== undefined) answer.sources.push(info);
     }
+    hold(
+      this.#all.machine,
+      answer,
+      this.#watches.flatMap((watch) => watch.grants()),
+    );
     const err = this.#gpuError(answer);
     if (err !== undefined) answer.err ??= err;
     answer.agentVersion = this.#all.version;

@@ -21,6 +21,7 @@ export function machineOf({ files = {}, lists = {}, ...rest }: Said): Machine {
     addresses: () => [],
     hostname: () => "box",
     users: () => Promise.resolve(new Map()),
+    grants: () => undefined,
     now: () => 1_700_000_000_000,
     ticks: () => 0,
     ...rest,
@@ -31,6 +32,7 @@ export const options = {
   nvml: "",
   network: "10.0.0.0/8",
   deadline: 5000,
+  kubelet: "/var/lib/kubelet/pod-resources/kubelet.sock",
   log: { info: () => undefined, warn: () => undefined },
 };
 

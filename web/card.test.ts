@@ -7,6 +7,7 @@ const GiB = 1024n ** 3n;
 const MiB = 1024n ** 2n;
 const card = (rest: MessageInitShape<typeof GPUInfoSchema>): GPUInfo =>
   create(GPUInfoSchema, { state: State.OK, utilization: 0, memUsed: 5n * MiB, memTotal: 80n * GiB, ...rest });
+const holders = [{ namespace: "lab", pod: "train-0" }];
 const procs = [{ pid: 1, username: "ada", mem: GiB }];
 
 test.each([
@@ -21,6 +22,7 @@ test.each([
   ["a process computes", { utilization: 90, procs }, "busy"],
   ["a process is there and utilization is not measured", { utilization: undefined as never, procs }, "busy"],
   ["a process sits there", { procs }, "held"],
+  ["Kubernetes gave it to a pod that does nothing yet", { holders }, "held"],
   ["memory is in use and no process is visible", { memUsed: 2n * GiB }, "held"],
   ["utilization is not measured", { utilization: undefined as never }, "unknown"],
   ["memory is not measured", { memUsed: undefined as never }, "unknown"],

@@ -92,7 +92,9 @@ export function verdict(gpu: GPUInfo, fresh: boolean, whole?: GPUInfo): Verdict 
   const resting = idle(gpu);
   // What the driver keeps for itself is nobody's.
   const used = gpu.memUsed === undefined ? undefined : Number(gpu.memUsed) - Number(gpu.memReserved ?? 0n);
-  const held = gpu.procs.length > 0 || (used !== undefined && used >= heldAbove(Number(gpu.memTotal ?? 0n)));
+  // What Kubernetes gave to a pod, nobody else gets: it is held before the first program runs on it.
+  const given = gpu.procs.length + gpu.holders.length > 0;
+  const held = given || (used !== undefined && used >= heldAbove(Number(gpu.memTotal ?? 0n)));
   if (resting === false) return "busy";
   // A desktop's programs sit on graphics inside a processor for ever, and keep nothing from anybody.
   if (held && counts(gpu)) return resting ? "held" : "busy";

@@ -4,6 +4,7 @@ import { HostSchema, Link } from "../proto/gen/feed_pb.js";
 import {
   type GPUInfo,
   GPUInfoSchema,
+  HolderSchema,
   type HostInfoSchema,
   ProcInfoSchema,
   State,
@@ -45,6 +46,25 @@ test("free cards are offered by model, most first, each host with its card numbe
   expect(offers[0]?.places.map(({ host, ids }) => [host, ids])).toEqual([
     ["node2", [2, 5]],
     ["node10", [0]],
+  ]);
+});
+
+test("a card on which no process is seen is held by the pods it was given to, what is in use by the only one", () => {
+  const pod = (name: string) => create(HolderSchema, { namespace: "lab", pod: name, container: "c" });
+  const given = (id: number, ...pods: string[]): GPUInfo => ({
+    ...free(id),
+    memUsed: 5_000_000_000n,
+    holders: pods.map(pod),
+  });
+  const seen = { ...held(3, 90, "ada"), holders: [pod("train")] };
+  const { count, holders, offers } = summarize([host("a", { gpus: [given(0, "train"), given(1, "x", "y"), seen] })]);
+  expect(count).toMatchObject({ free: 0, held: 2, busy: 1 });
+  expect(offers[0]?.free).toBe(0);
+  expect(holders).toEqual([
+    { user: "lab/train", cards: 1, idle: 1, memory: 5_000_000_000 },
+    { user: "ada", cards: 1, idle: 0, memory: 1_000_000_000 },
+    { user: "lab/x", cards: 1, idle: 1, memory: 0 },
+    { user: "lab/y", cards: 1, idle: 1, memory: 0 },
   ]);
 });
 

@@ -72,6 +72,16 @@ export function userOf(proc: Pick<ProcInfo, "username" | "uid">): string {
   return proc.username || (proc.uid === undefined ? "?" : `uid ${proc.uid}`);
 }
 
+/** Pods that hold a card, by the names that kubectl knows. */
+export function podsOf({ holders }: Pick<GPUInfo, "holders">): string[] {
+  return [...new Set(holders.map(({ namespace = "", pod = "" }) => `${namespace}/${pod}`))];
+}
+
+/** Who is on a card: users of its processes, and where none is seen the pods that it was given to. */
+export function occupants(gpu: GPUInfo): string[] {
+  return gpu.procs.length > 0 ? [...new Set(gpu.procs.map(userOf))] : podsOf(gpu);
+}
+
 export const byName = new Intl.Collator("en", { numeric: true, sensitivity: "base" }).compare;
 
 function diskTroubles(host: string, disk: DiskInfo): Trouble[] {
@@ -139,6 +149,12 @@ function addHolders(
   for (const proc of gpu.procs) {
     const user = userOf(proc);
     here.set(user, (here.get(user) ?? 0) + Number(proc.mem ?? 0n));
+  }
+  if (gpu.procs.length === 0) {
+    const pods = podsOf(gpu);
+    // All that is in use is of the only pod; of several nobody knows which has how much.
+    const memory = pods.length === 1 ? Math.max(0, Number((gpu.memUsed ?? 0n) - (gpu.memReserved ?? 0n))) : 0;
+    for (const pod of pods) here.set(pod, memory);
   }
   for (const [user, memory] of here) {
     const held = holders.get(user) ?? { cards: 0, idle: 0, memory: 0 };

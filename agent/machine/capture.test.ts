@@ -86,6 +86,22 @@ test("a mount that did not answer does not answer when played either", async () 
   await expect(asked).rejects.toMatchObject({ name: "SpaceTimeout" });
 });
 
+test("pods are played back as they were given, and stay out with the names of people", async () => {
+  const given = [{ namespace: "lab", pod: "ada-0", container: "c", resource: "nvidia.com/gpu", devices: ["GPU-0"] }];
+  const lists = { "/var/log/pods": ["lab_ada-0_b3a1f0de-5c2d-4e7f-8a9b-0c1d2e3f4a5b"] };
+  const machine = recordingMachine(machineOf({ lists, grants: () => Promise.resolve(given) }));
+  await machine.grants("/socket", 1);
+  machine.list("/var/log/pods");
+  writeCapture(folder, machine.recorded(), "{}\n");
+  expect(await capturedMachine(folder).grants("/socket", 1)).toEqual(given);
+  expect(JSON.stringify(withoutPeople(machine.recorded()).capture)).not.toContain("ada");
+});
+
+test("a machine without a kubelet has none when played", async () => {
+  writeCapture(folder, await record(), "{}\n");
+  expect(capturedMachine(folder).grants("/socket", 1)).toBeUndefined();
+});
+
 test("names of people stay out unless asked for, the system's own stay", async () => {
   const { capture, files } = withoutPeople(await record());
   expect(capture.users).toEqual({ "0": "root" });

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, normalize } from "node:path";
-import type { Address, Chip, Machine, Opened, Space } from "../machine.ts";
+import type { Address, Chip, Grant, Machine, Opened, Space } from "../machine.ts";
 
 /** capture.json: what a machine said that was not the text of a file. */
 export interface Capture {
@@ -23,6 +23,8 @@ export interface Capture {
   readonly opened?: Readonly<Record<string, readonly Opened[]>>;
   /** What chips are sold as, by "vendor:device:revision". */
   readonly products?: Readonly<Record<string, string>>;
+  /** What Kubernetes gave to containers; absent where there is no kubelet. */
+  readonly grants?: readonly Grant[];
 }
 
 const keyOf = ({ vendor, device, revision }: Chip): string => `${vendor}:${device}:${revision}`;
@@ -56,6 +58,7 @@ export function recordingMachine(machine: Machine): RecordingMachine {
   const users: Record<string, string> = {};
   const opened: Record<string, Opened[]> = {};
   const products: Record<string, string> = {};
+  let granted: readonly Grant[] | undefined;
   const heard = (path: string, text: string | undefined): string | undefined => {
     if (text !== undefined) files.set(path, isEnvironment.test(path) ? harmless(text) : text);
     return text;
@@ -103,6 +106,13 @@ export function recordingMachine(machine: Machine): RecordingMachine {
       for (const [uid, name] of names) users[uid] = name;
       return names;
     },
+    grants(socket, deadline) {
+      const asked = machine.grants(socket, deadline);
+      return asked?.then((grants) => {
+        granted = grants;
+        return grants;
+      });
+    },
     now: () => machine.now(),
     ticks: () => machine.ticks(),
     recorded: () => ({
@@ -119,6 +129,7 @@ export function recordingMachine(machine: Machine): RecordingMachine {
         links,
         opened,
         products,
+        ...(granted !== undefined && { grants: granted }),
       },
     }),
   };
@@ -192,6 +203,7 @@ export function capturedMachine(folder: string, clock?: Clock): Machine {
     async users(uids) {
       return new Map(uids.flatMap((uid) => (capture.users[uid] === undefined ? [] : [[uid, capture.users[uid]]])));
     },
+    grants: () => (capture.grants === undefined ? undefined : Promise.resolve(capture.grants)),
     now: clock ? () => clock.now() : () => capture.time,
     ticks: clock ? () => clock.ticks() : () => 0,
   };

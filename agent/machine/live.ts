@@ -4,6 +4,7 @@ import { performance } from "node:perf_hooks";
 import type { Address, Machine, Opened } from "../machine.ts";
 import { hostAddresses } from "./live/address.ts";
 import { apart } from "./live/apart.ts";
+import { grants } from "./live/kubelet.ts";
 import { productNames } from "./live/product.ts";
 import { spaces } from "./live/space.ts";
 import { userNames } from "./live/user.ts";
@@ -66,6 +67,8 @@ export function liveMachine(root: string): Machine {
     // A container has a name of its own; the host's is told by its kernel's file.
     hostname: () => (prefixed ? read("/etc/hostname")?.trim() || hostname() : hostname()),
     users: names,
+    // A container may have the socket's folder mounted where it is on the host.
+    grants: (socket, deadline) => grants(prefixed ? [at(socket), socket] : [socket], deadline),
     now: () => Date.now(),
     ticks: () => performance.now(),
   };

@@ -28,6 +28,29 @@ function unplug(machine: Altered, card: number): void {
   machine.files[`${device(card)}/uevent`] = undefined;
 }
 
+const inContainer = (machine: Altered): Altered => ({
+  ...machine,
+  link: (path) => (path === "/proc/self/ns/pid" ? "pid:[4026532201]" : machine.link(path)),
+});
+
+test("in a container with processes of its own the KFD's are the host's, and are not taken for those with their number", async () => {
+  const host = (await (await opened(radeon()))()).flatMap(({ procs = [] }) => procs);
+  const own = (await (await opened(inContainer(radeon())))()).flatMap(({ procs = [] }) => procs);
+  // 15044 computes through ROCm: both lists have it. The others draw, and are told by what they have open here.
+  expect(host.filter(({ elsewhere }) => elsewhere)).toEqual([]);
+  expect(own.filter(({ elsewhere }) => elsewhere)).toMatchObject([{ pid: 15044, mem: 11_135_877_120n }]);
+  expect(own.map(({ pid }) => pid).sort()).toEqual(host.map(({ pid }) => pid).sort());
+  const reader = (await amdgpu.open(inContainer(radeon()), options)) as Reader;
+  expect((await reader.read(never)).note).toMatch(/only its own processes.*--pid host/);
+});
+
+test("a container in which the KFD lists nothing tells all that has a card open there", async () => {
+  const machine = inContainer(radeon());
+  machine.folders["/sys/class/kfd/kfd/proc"] = [];
+  const procs = (await (await opened(machine))()).flatMap(({ procs: found = [] }) => found);
+  expect(procs.map(({ pid, elsewhere }) => [pid, elsewhere])).toContainEqual([15044, undefined]);
+});
+
 test("a machine without AMD cards has no such source", async () => {
   expect(await amdgpu.open(machineOf({}), options)).toBeUndefined();
 });
@@ -87,6 +110,18 @@ describe("eight MI300X", () => {
     delete machine.folders["/sys/class/drm"];
     delete machine.files[`${device(17)}/uevent`];
     expect(await read()).toEqual(before);
+  });
+
+  test("one that answers 0 for all that never is 0 is not idle: it is stale, and the source gives nothing of it", async () => {
+    const machine = mi300x();
+    const read = await opened(machine);
+    await read();
+    for (const path of machine.heard.filter((heard) => heard.startsWith(`${device(9)}/`)))
+      if (/temp\d_input|power1_|freq\d_input|pp_dpm|busy_percent|vram_used/.test(path)) machine.files[path] = "0\n";
+    const during = await read();
+    expect(during[1]).toMatchObject({ id: 1, state: State.STALE });
+    expect(during[1]?.utilization).toBeUndefined();
+    expect(during.filter(({ state }) => state === undefined)).toHaveLength(7);
   });
 
   test("one whose sensors all fail is lost, not idle; one that never had any is merely silent", async () => {

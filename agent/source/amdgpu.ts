@@ -1,15 +1,17 @@
 import { State, Vendor } from "../../proto/gen/host_pb.js";
-import { type Client, Clients, clientKey, type Since } from "../machine/drm/clients.ts";
+import { Clients, clientKey } from "../machine/drm/clients.ts";
 import type { FdInfo } from "../machine/drm/fdinfo.ts";
 import { Gate } from "../machine/drm/gate.ts";
 import { type Seat, Seats } from "../machine/drm/seat.ts";
 import { asleep, type Card, Finder, nodes } from "../machine/drm.ts";
+import { confined, confinedNote } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
-import { type Holds, Kfd, slotOf } from "./amdgpu/kfd.ts";
-import { procsOf } from "./amdgpu/procs.ts";
+import { type Hold, type Holds, Kfd, slotOf } from "./amdgpu/kfd.ts";
+import { procsApart, procsOf } from "./amdgpu/procs.ts";
 import { Radeon } from "./amdgpu/values.ts";
 import {
   Baseline,
+  credible,
   type Gpu,
   type Log,
   mourned,
@@ -71,8 +73,12 @@ class AmdGpus implements Reader {
     const reads: Read[] = [];
     // One after the other: one process asks for all of them as long as they answer.
     for (const seat of seats) reads.push(await this.#card(seat));
-    const procs = this.#procs(reads);
-    return { gpus: reads.map(({ seat, gpu }) => ({ ...gpu, procs: procs.get(seat.card.pci) ?? [] })) };
+    const apart = confined(this.#machine);
+    const procs = this.#procs(reads, apart);
+    return {
+      ...(apart && { note: confinedNote }),
+      gpus: reads.map(({ seat, gpu }) => ({ ...gpu, procs: procs.get(seat.card.pci) ?? [] })),
+    };
   }
 
   close(): Promise<void> {
@@ -100,11 +106,14 @@ class AmdGpus implements Reader {
     else if (this.#spoke.has(card.pci)) {
       return closed({ state: State.LOST, err: "None of the card's sensors answers any more" });
     }
-    return { seat, gpu: { ...base, ...values }, closed: false };
+    return { seat, gpu: credible({ ...base, ...values }), closed: false };
   }
 
-  /** Processes by PCI address of the card. */
-  #procs(reads: readonly Read[]): Map<string, Proc[]> {
+  /**
+   * Processes by PCI address of the card.
+   * @param apart The KFD's process ids mean others than those of our /proc.
+   */
+  #procs(reads: readonly Read[], apart: boolean): Map<string, Proc[]> {
     const owners = new Map<string, string>();
     const skip = new Set<string>();
     for (const { seat, closed } of reads) {
@@ -121,11 +130,14 @@ class AmdGpus implements Reader {
       this.#warned = true;
       this.#log.warn(hidden);
     }
+    // Where the KFD tells of no card, what is open is all there is to see.
+    const silent = [...holds.values()].every((cards) => cards.size === 0);
     const procs = new Map<string, Proc[]>();
     for (const { seat, closed } of reads) {
       const { pci } = seat.card;
       const own = clients.filter(({ info, node }) => (info.pci ?? owners.get(node)) === pci);
-      if (!closed) procs.set(pci, procsOn(pci, own, holds, since));
+      const here = apart && silent ? new Map<number, Hold>() : onCard(holds, pci);
+      if (!closed) procs.set(pci, (apart ? procsApart : procsOf)(own, here, since));
     }
     return procs;
   }
@@ -141,15 +153,9 @@ class AmdGpus implements Reader {
 const hidden =
   "amdgpu: the compute driver does not tell this program which GPU is which, so compute programs are not seen: its cgroup may not use /dev/dri/renderD* (a container, or systemd's DeviceAllow=)";
 
-function procsOn(
-  pci: string,
-  clients: readonly Client[],
-  holds: ReadonlyMap<number, Holds>,
-  since: Since | undefined,
-): Proc[] {
-  const slot = slotOf(pci);
-  return procsOf(clients, new Map([...holds].map(([pid, cards]) => [pid, cards.get(slot)])), since);
-}
+/** What each program has of one card. */
+const onCard = (holds: ReadonlyMap<number, Holds>, pci: string): ReadonlyMap<number, Hold | undefined> =>
+  new Map([...holds].map(([pid, cards]) => [pid, cards.get(slotOf(pci))]));
 
 const speaks = ({ utilization, memUsed, temp, power, clockSm }: Gpu): boolean =>
   [utilization, memUsed, temp, power, clockSm].some((value) => value !== undefined);

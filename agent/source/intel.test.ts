@@ -64,6 +64,16 @@ describe("graphics inside a processor", () => {
     ]);
   });
 
+  test("an agent in a container of its own does not call the container's processes all there are", async () => {
+    const machine = laptop();
+    machine.folders["/proc/1/fd"] = ["0"];
+    const own = (path: string) => (path === "/proc/self/ns/pid" ? "pid:[4026532201]" : undefined);
+    const read = await opened({ ...machine, link: own });
+    await read();
+    work(machine);
+    expect((await read())[0]?.utilization).toBeUndefined();
+  });
+
   test("an agent that sees its own user's processes only does not call them all there is", async () => {
     const machine = laptop();
     const read = await opened(machine);

@@ -4,6 +4,7 @@ import type { FdInfo } from "../machine/drm/fdinfo.ts";
 import { Gate } from "../machine/drm/gate.ts";
 import { type Seat, Seats } from "../machine/drm/seat.ts";
 import { asleep, type Card, Finder, given, nodes } from "../machine/drm.ts";
+import { confined, confinedNote } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
 import { loads, procsOf } from "./intel/engines.ts";
 import { Arc } from "./intel/values.ts";
@@ -52,7 +53,8 @@ class IntelGpus implements Reader {
     const reads: Read[] = [];
     // One after the other: one process asks for all of them as long as they answer.
     for (const seat of seats) reads.push(await this.#card(seat));
-    return { gpus: this.#withWork(reads) };
+    const apart = confined(this.#machine);
+    return { ...(apart && { note: confinedNote }), gpus: this.#withWork(reads, apart) };
   }
 
   close(): Promise<void> {
@@ -78,8 +80,11 @@ class IntelGpus implements Reader {
     return { card, gpu: { ...base, ...arc.values() }, closed: false, resting: arc.resting() };
   }
 
-  /** The same cards with who works on them. */
-  #withWork(reads: readonly Read[]): Gpu[] {
+  /**
+   * The same cards with who works on them.
+   * @param apart Only a container's own processes can be seen.
+   */
+  #withWork(reads: readonly Read[], apart: boolean): Gpu[] {
     const owners = new Map<string, string>();
     const skip = new Set<string>();
     for (const { card, closed } of reads) {
@@ -92,7 +97,7 @@ class IntelGpus implements Reader {
     const readings = new Map(clients.map((client) => [clientKey(client), client.info]));
     const since = this.#baseline.take(this.#machine.ticks(), readings);
     // A share that leaves out other users' work would call a busy card idle: then there is none.
-    const complete = this.#clients.complete();
+    const complete = !apart && this.#clients.complete();
     return reads.map(({ card, gpu, closed, resting }) => {
       if (closed) return gpu;
       const own = clients.filter(({ info, node }) => (info.pci ?? owners.get(node)) === card.pci);

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { confined, confinedNote } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
 import { type Gpu, ok } from "./nvml/gpu.ts";
 import { Link } from "./nvml/link.ts";
@@ -58,7 +59,20 @@ class Nvidia implements Reader {
       this.#count(gpu, now);
       this.#expect(gpu);
     }
-    return { gpus, system };
+    if (!confined(this.#machine)) return { gpus, system };
+    if (!this.#ours(gpus)) for (const gpu of gpus) for (const proc of gpu.procs ?? []) proc.elsewhere = true;
+    return { gpus, system, note: confinedNote };
+  }
+
+  /**
+   * Drivers tell the host's process ids; newer ones tell a container its own, and leave the others out
+   * (docs/decisions/0013). Ours they are where each of them has the driver open here.
+   */
+  #ours(gpus: readonly Gpu[]): boolean {
+    const pids = new Set(gpus.flatMap(({ procs = [] }) => procs.map(({ pid }) => String(pid))));
+    const opens = (pid: string): boolean =>
+      this.#machine.opened(pid, "/dev").some(({ path }) => path.startsWith("/dev/nvidia"));
+    return [...pids].every(opens);
   }
 
   async #reading(signal: AbortSignal): Promise<Reading> {

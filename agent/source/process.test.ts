@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { machineOf } from "../../test/machine.ts";
@@ -52,6 +52,13 @@ test("a process that ended between two reads keeps its pid and memory, and is no
   expect(info.gpus[0]?.procs).toEqual(
     create(HostInfoSchema, { gpus: [{ procs: [{ pid: 99, mem: 5n }, { pid: 100 }] }] }).gpus[0]?.procs,
   );
+});
+
+test("nobody is named for a process whose number means another one here", async () => {
+  const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 77, mem: 5n, elsewhere: true }] }] });
+  const wanted = clone(HostInfoSchema, info);
+  await describe(machineOf({ files, users }), info);
+  expect(info).toEqual(wanted);
 });
 
 test("a user id above 2^31 keeps its bits, a user without a name has none", async () => {

@@ -23,8 +23,8 @@ export function parseStart(text: string): number | undefined {
 }
 
 /**
- * Fills in who runs each GPU process, what it is called, since when, and in which container, pod or job. A process that ended meanwhile keeps what
- * the driver said of it.
+ * Fills in who runs each GPU process, what it is called, since when, and in which container, pod or job. One that ended
+ * meanwhile keeps what the driver said of it, and so does one whose number means another process here.
  */
 export async function describe(machine: Machine, info: HostInfo): Promise<void> {
   const procs = info.gpus.flatMap((gpu) => gpu.procs);
@@ -32,6 +32,7 @@ export async function describe(machine: Machine, info: HostInfo): Promise<void> 
   const boot = parseBoot(machine.read("/proc/stat") ?? "");
   const owners = new Map<ProcInfo, number>();
   for (const proc of procs) {
+    if (proc.elsewhere) continue;
     const uid = one(machine, proc, boot);
     if (uid !== undefined) owners.set(proc, uid);
   }

@@ -1,5 +1,35 @@
 import { expect, test } from "vitest";
-import { Baseline } from "./source.ts";
+import { State } from "../../proto/gen/host_pb.js";
+import { Baseline, credible, type Gpu } from "./source.ts";
+
+const card: Gpu = { id: 3, uuid: "GPU-3", name: "H100", memTotal: 80n, memUsed: 1n, utilization: 0, state: State.OK };
+
+test.each([
+  ["no memory", { memTotal: 0n, temp: 40, power: 70_000 }],
+  ["all vital readings", { temp: 0, power: 0, clockSm: 0, clockMem: 0 }],
+  ["all vital readings that it has", { power: 0, clockMem: 0 }],
+])("a card that answers 0 for %s keeps nothing but its names, and says so", (_, zeros) => {
+  expect(credible({ ...card, ...zeros })).toEqual({
+    id: 3,
+    uuid: "GPU-3",
+    name: "H100",
+    state: State.STALE,
+    err: "The driver answers 0 for what never is 0: the card starts, or is being reset",
+  });
+});
+
+test.each([
+  ["a single reading of 0 is absent", { temp: 41, power: 0, powerLimit: 0 }, { temp: 41 }],
+  ["one that is all a card has proves nothing", { power: 0 }, {}],
+  ["a card that rests is read", { temp: 30, power: 9000 }, { temp: 30, power: 9000 }],
+  [
+    "a card that tells no memory is read",
+    { memTotal: undefined as never, temp: 30 },
+    { memTotal: undefined, temp: 30 },
+  ],
+])("%s", (_, readings, wanted) => {
+  expect(credible({ ...card, ...readings })).toEqual({ ...card, ...wanted });
+});
 
 test("there is nothing to count from at first", () => {
   expect(new Baseline<number>().take(0, 1)).toBeUndefined();

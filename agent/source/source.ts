@@ -1,9 +1,17 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { GPUInfo, HostInfoSchema, PcieLink, ProcInfo } from "../../proto/gen/host_pb.js";
-import type { Machine } from "../machine.ts";
+import type { GPUInfo, HostInfoSchema, PcieLink, ProcInfo, State } from "../../proto/gen/host_pb.js";
+import type { Grant, Machine } from "../machine.ts";
+
+/** What a source may tell beside the fields of the answer. */
+interface Aside {
+  /** What the reader of these values ought to know of them; shown with the source, which is sound all the same. */
+  readonly note?: string;
+  /** Who holds which device. */
+  readonly grants?: readonly Grant[];
+}
 
 /** The fields of HostInfo that one source fills. Parts of all sources together are the answer. */
-export type Part = MessageInitShape<typeof HostInfoSchema>;
+export type Part = MessageInitShape<typeof HostInfoSchema> & Aside;
 
 type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
 
@@ -24,6 +32,8 @@ export interface Options {
   readonly network: string;
   /** Milliseconds one read may take. */
   readonly deadline: number;
+  /** Socket on which the kubelet tells which container holds which device. */
+  readonly kubelet: string;
   readonly log: Log;
 }
 
@@ -58,6 +68,34 @@ export interface Reader {
    * @throws Hung when the driver cannot be let go.
    */
   pause?(ms: number): Promise<void>;
+}
+
+/** Readings that no card which works has at 0, awake as it must be to be read. */
+const vital = ["temp", "power", "clockSm", "clockMem"] as const;
+
+/** What a card is called, as against what was read of it. */
+const names: ReadonlySet<string> = new Set(
+  "id vendor name uuid pciBusId card integrated parent instance divided".split(" "),
+);
+
+// Checked by its type: the enum's own module is large, and this file is part of NVML's small reader.
+const stale: State.STALE = 2;
+
+/**
+ * A card as its source may give it. Drivers answer 0 for what they cannot say while a card starts, is being reset or wakes
+ * up; taken as it stands, such a card would be idle, cool and free. Without memory, or with all of its vital readings at
+ * 0, nothing of it is believed: it is STALE, and the snapshot tells what it read last. A single one at 0 is absent.
+ * @param gpu Changed in place.
+ */
+export function credible<G extends Pick<Gpu, (typeof vital)[number] | "memTotal" | "powerLimit">>(gpu: G): G {
+  const told = vital.filter((name) => gpu[name] !== undefined);
+  if (gpu.memTotal === 0n || (told.length > 1 && told.every((name) => gpu[name] === 0))) {
+    for (const name of Object.keys(gpu)) if (!names.has(name)) delete gpu[name as keyof G];
+    const err = "The driver answers 0 for what never is 0: the card starts, or is being reset";
+    return Object.assign(gpu, { state: stale, err });
+  }
+  for (const name of [...vital, "powerLimit"] as const) if (gpu[name] === 0) delete gpu[name];
+  return gpu;
 }
 
 interface Mark<T> {

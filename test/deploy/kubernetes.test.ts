@@ -14,7 +14,7 @@ import { documents, kustomize, type Manifest, type Node } from "./kustomize.ts";
 import { faults } from "./schema.ts";
 
 const folder = join(top, "deploy", "kubernetes");
-const variants = ["base", "privileged", "site"] as const;
+const variants = ["base", "pods", "privileged", "site"] as const;
 const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as { version: string };
 
 interface Mount {
@@ -95,10 +95,13 @@ describe.each(variants)("%s", (variant) => {
       readOnly: true,
       mountPropagation: "HostToContainer",
     });
+    // The folder of the socket that the agent looks for, as it is on the node.
+    const socket = agentTable.kubelet.default;
+    expect(volumeMounts).toContainEqual({ name: "pod-resources", mountPath: dirname(socket), readOnly: true });
     expect(resources.limits).toEqual({ cpu: "200m", memory: "256Mi" });
   });
 
-  test("nobody is root or may become it but a privileged agent, and root file systems are not written to", () => {
+  test("nobody is root or may become it but an agent that is to be, and root file systems are not written to", () => {
     for (const kind of ["DaemonSet", "StatefulSet"] as const) {
       const spec = pod(variant, kind);
       const security = { ...spec.securityContext, ...spec.containers[0].securityContext };
@@ -106,9 +109,10 @@ describe.each(variants)("%s", (variant) => {
       expect(security.readOnlyRootFilesystem).toBe(true);
       expect(security.privileged).toBe(privileged);
       if (privileged) continue;
+      const root = variant === "pods" && kind === "DaemonSet";
       expect(security).toMatchObject({
-        runAsNonRoot: true,
-        runAsUser: 65532,
+        runAsNonRoot: !root,
+        runAsUser: root ? 0 : 65532,
         allowPrivilegeEscalation: false,
         capabilities: { drop: ["ALL"] },
         seccompProfile: { type: "RuntimeDefault" },
@@ -174,11 +178,12 @@ test("a site's own folder says who may ask, whose images and which nodes, and ch
 });
 
 test("the privileged agent has the node's devices, the other one asks NVIDIA's runtime for them", () => {
+  const kubelet = "/var/lib/kubelet/pod-resources";
   const [plain] = pod("base", "DaemonSet").containers;
   const [privileged] = pod("privileged", "DaemonSet").containers;
-  expect(plain.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(["/host"]);
+  expect(plain.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(["/host", kubelet]);
   expect(plain.env).toContainEqual({ name: "NVIDIA_VISIBLE_DEVICES", value: "all" });
-  expect(privileged.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(["/host", "/dev"]);
+  expect(privileged.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(["/host", kubelet, "/dev"]);
   expect(privileged.env).toContainEqual({ name: "NVIDIA_VISIBLE_DEVICES", value: "void" });
 });
 

@@ -7,11 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import * as grpc from "@grpc/grpc-js";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { State } from "../../proto/gen/host_pb.js";
 import { type Agent, startAgent } from "../agent.ts";
 import { programOf, top } from "../program.ts";
 
+const patience = { timeout: 30_000 };
 const file = join(top, "dist", "hmonitor");
 const run = (args: string[], env: Record<string, string> = {}) =>
   spawnSync(process.execPath, [file, ...args], {
@@ -115,11 +116,34 @@ describe("an agent among rude clients", () => {
     expect(await served()).toBe(true);
   });
 
-  test("clients that say nothing keep nobody waiting", async () => {
-    const silent = Array.from({ length: 50 }, () => connect(agent.port, "127.0.0.1"));
-    await Promise.all(silent.map((socket) => once(socket, "connect")));
+  test("clients that say nothing keep nobody waiting, are shut out beyond 512, and are cut off after ten seconds", async () => {
+    // A hub that is connected already, as it is between two polls.
     expect(await served()).toBe(true);
-    for (const socket of silent) socket.destroy();
+    const silent = Array.from({ length: 600 }, () => connect(agent.port, "127.0.0.1"));
+    let ended = 0;
+    for (const socket of silent)
+      socket
+        .on("error", () => undefined)
+        .resume()
+        .once("close", () => ended++);
+    expect(await served()).toBe(true);
+    let most = 0;
+    await vi.waitUntil(() => {
+      most = Math.max(most, readdirSync(`/proc/${agent.program.child.pid}/fd`).length);
+      return ended === silent.length;
+    }, patience);
+    // Descriptors of its own it has a few dozen.
+    expect(most).toBeGreaterThan(400);
+    expect(most).toBeLessThan(570);
+    // The hub's own connection stays, and a new one finds a place again.
+    expect(await served()).toBe(true);
+    const other = new grpc.Client(`127.0.0.1:${agent.port}`, grpc.credentials.createInsecure(), {
+      "grpc.use_local_subchannel_pool": 1,
+    });
+    await new Promise<void>((resolve, reject) => {
+      other.waitForReady(Date.now() + 20_000, (error) => (error ? reject(error) : resolve()));
+    });
+    other.close();
   });
 
   test("a request that is no message is refused, a longer one than any is too", async () => {

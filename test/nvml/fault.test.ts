@@ -2,7 +2,7 @@
 import { copyFileSync, readFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { State } from "../../proto/gen/host_pb.js";
+import { type GPUInfo, State } from "../../proto/gen/host_pb.js";
 import { missingCompiler, player } from "./build.ts";
 import { gpu, h100, h200, type Rig, type RigOptions, rig, rtx4090 } from "./rig.ts";
 
@@ -202,6 +202,32 @@ nvmlDeviceGetPerformanceState 0 : 0 32`);
     expect(gpu(await read(), 0).memTemp).toBe(72);
     control("nvmlDeviceGetFieldValues 0 82 : 0 1 0");
     expect(gpu(await read(), 0).memTemp).toBeUndefined();
+  });
+
+  describe("in a container with processes of its own", () => {
+    const own = "pid:[4026532201]";
+    /** Processes that have the driver open in this container. */
+    const container = (...pids: string[]): RigOptions => ({
+      says: {
+        link: (path) => (path === "/proc/self/ns/pid" ? own : undefined),
+        opened: (pid, folder) => (folder === "/dev" && pids.includes(pid) ? [{ fd: "9", path: "/dev/nvidia0" }] : []),
+      },
+    });
+    const marked = (info: { gpus: readonly GPUInfo[] }) => info.gpus.map(({ procs }) => procs.map((p) => p.elsewhere));
+
+    test("what the driver lists is the host's, also where one of its numbers is a program's here", async () => {
+      const { read } = await setUp(h100, container("201440"));
+      const info = await read();
+      expect(info.gpus[0]?.procs[0]).toMatchObject({ pid: 201_440, mem: 79_407_087_616n, elsewhere: true });
+      expect(marked(info).flat()).toEqual(Array(8).fill(true));
+    });
+
+    test("a driver that tells the container's own numbers is believed when all of them have it open here", async () => {
+      const all = ["201440", "201441", "201442", "201443", "198002", "233411", "235020", "150233"];
+      const { read } = await setUp(h100, container(...all));
+      const info = await read();
+      expect(marked(info).flat()).toEqual(Array(8).fill(undefined));
+    });
   });
 
   test("a driver without events leaves the counts of critical errors absent", async () => {

@@ -49,9 +49,11 @@ export interface RigOptions {
   readonly deadline?: number;
   /** The library instead of the player. */
   readonly nvml?: string;
+  /** What the machine says otherwise than the captured one. */
+  readonly says?: Partial<Machine>;
 }
 
-export async function rig(capture: string, { variant, deadline = 20_000, nvml }: RigOptions = {}): Promise<Rig> {
+export async function rig(capture: string, { variant, deadline = 20_000, nvml, says }: RigOptions = {}): Promise<Rig> {
   const folder = mkdtempSync(join(tmpdir(), "gohm-nvml-"));
   const file = join(folder, "control");
   const control = (lines: string): void => {
@@ -70,11 +72,12 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml }:
   });
   const machine: Machine = {
     ...played,
+    ...says,
     read: (path) => (path === "/proc/driver/nvidia/version" && version !== undefined ? version : played.read(path)),
   };
   const library = nvml ?? player(variant);
   const log = { info: () => undefined, warn: () => undefined };
-  const options = { nvml: library, network: "10.0.0.0/8", deadline, log };
+  const options = { nvml: library, network: "10.0.0.0/8", kubelet: "", deadline, log };
   const reader: Reader | undefined = await nvidia.open(machine, options);
   if (reader === undefined) throw new Error("the NVIDIA source gave no reader");
   const snapshot = new Snapshot({ ...options, sources: [nvidia], machine, version: "" });

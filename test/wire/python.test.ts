@@ -91,13 +91,14 @@ describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, pytho
   });
 
   test.each([
-    ["util", "97"],
-    ["temp", "62"],
-    // 79989964800 / 85520809984 × 10000, cut.
-    ["gpumem", "9353"],
-    ["gpu_power", "672310"],
-  ])("reads %s of card 0 as %s", async (type, value) => {
-    const { v } = (await client("history", history, "local_0", type, "0")) as { v: string[] };
+    ["util", 0, "97"],
+    ["temp", 0, "62"],
+    // 79989964800 / 85520809984 × 10000 is 9353.3, 22471901184 / 85520809984 × 10000 is 2627.7: both are cut.
+    ["gpumem", 0, "9353"],
+    ["gpumem", 5, "2627"],
+    ["gpu_power", 0, "672310"],
+  ] as const)("reads %s of card %i as %s", async (type, card, value) => {
+    const { v } = (await client("history", history, `local_${card}`, type, "0")) as { v: string[] };
     expect(new Set(v)).toEqual(new Set([value]));
   });
 
@@ -106,10 +107,16 @@ describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, pytho
     const [, second = ""] = t;
     const { t: later } = (await client("history", history, "local", "memory_used", second)) as { t: string[] };
     expect(later[0]).toBe(second);
+    const { t: after } = (await client("history", history, "local", "memory_used", String(BigInt(second) + 1n))) as {
+      t: string[];
+    };
+    expect(after[0]).toBe(t[2]);
   });
 
-  test("is told NOT_FOUND for a stranger and INVALID_ARGUMENT with the allowed types for a bad type", async () => {
+  test("is told NOT_FOUND for a stranger and for a card that is not there, and INVALID_ARGUMENT with the allowed types for a bad type", async () => {
     expect(await client("history", history, "stranger_0", "util", "0")).toMatchObject({ code: "NOT_FOUND" });
+    const none = await client("history", history, "local_8", "util", "0");
+    expect(none).toMatchObject({ code: "NOT_FOUND", details: expect.stringContaining("local_7") });
     const bad = await client("history", history, "local", "colour", "0");
     expect(bad).toMatchObject({ code: "INVALID_ARGUMENT", details: expect.stringContaining("memory_used") });
   });

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import type { GPUInfo, ProcInfo } from "../../proto/gen/host_pb.js";
 import { cardName, counts, type Fault, faults, harmful, modelOf, share, type Verdict } from "../card.ts";
 import { text } from "../language.ts";
-import { userOf } from "../summary.ts";
+import { podsOf, userOf } from "../summary.ts";
 import { Bar, Figure, Mark, pair, Spoken, size } from "./part.tsx";
 
 export interface RowProps {
@@ -100,12 +100,17 @@ export function groups(procs: readonly ProcInfo[]): Group[] {
   return [...found.values()].sort((a, b) => (b.memory ?? 0) - (a.memory ?? 0));
 }
 
+/** Pods that hold a card of which no process is seen, as lines of the same kind. */
+function given(gpu: GPUInfo): Group[] {
+  return podsOf(gpu).map((user) => ({ user, command: "", count: 1, memory: undefined, utilization: undefined }));
+}
+
 const folded = 3;
 
 function Who({ gpu, whole, verdict, resting, chips }: RowProps): JSX.Element {
   const open = useSignal(false);
   const t = text.value;
-  const all = chips === undefined ? [] : groups(gpu.procs);
+  const all = chips === undefined ? [] : gpu.procs.length > 0 ? groups(gpu.procs) : given(gpu);
   const shown = open.value ? all : all.slice(0, folded);
   const rest = all.length - shown.length;
   return (
@@ -159,7 +164,7 @@ function Words({ gpu, whole, verdict, resting }: Omit<RowProps, "chips">): JSX.E
       {slowed.length > 0 ? (
         <span class="word fault">{t.slowed(slowed.map((reason) => t.throttle[reason]).join(", "))}</span>
       ) : null}
-      {gpu.procs.length === 0 && (verdict === "held" || verdict === "busy") ? (
+      {gpu.procs.length + gpu.holders.length === 0 && (verdict === "held" || verdict === "busy") ? (
         <span class="quiet">{t.noProcess}</span>
       ) : null}
     </>

@@ -91,6 +91,7 @@ export const en: Text = {
   idleFor: (age) => `idle ${age}`,
   notRead: "not read",
   noProcess: "memory in use, no process visible",
+  elsewhere: "outside the agent's container",
   integrated: "part of the processor",
   asleep: "asleep",
   times: (n) => `×${n}`,

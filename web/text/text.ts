@@ -84,6 +84,8 @@ export interface Text {
   readonly idleFor: (age: string) => string;
   readonly notRead: string;
   readonly noProcess: string;
+  /** A process that the agent's container does not see. */
+  readonly elsewhere: string;
   /** Of a card: graphics inside the processor, which is not counted. */
   readonly integrated: string;
   /** Of a card that the system powered down. */

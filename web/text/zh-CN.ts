@@ -89,6 +89,7 @@ export const zhCN: Text = {
   idleFor: (age) => `未用 ${age}`,
   notRead: "没有读数",
   noProcess: "显存被占用，但看不到进程",
+  elsewhere: "在 agent 容器之外",
   integrated: "处理器内置",
   asleep: "休眠中",
   times: (n) => `×${n}`,

@@ -89,6 +89,7 @@ export const zhTW: Text = {
   idleFor: (age) => `未跑 ${age}`,
   notRead: "沒有讀數",
   noProcess: "VRAM 被占用，但看不到行程",
+  elsewhere: "在 agent 容器之外",
   integrated: "處理器內建",
   asleep: "休眠中",
   times: (n) => `×${n}`,

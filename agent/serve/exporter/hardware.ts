@@ -158,6 +158,14 @@ const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly Metric[]
     "gpu_process",
     ofUsers(pick, ({ utilization }) => utilization),
   ),
+  gauge(`${prefix}_pod`, "A container of Kubernetes that was given the GPU, in labels; always 1.", "gpu_pod", (scene) =>
+    pick(scene).flatMap(({ message, labels: set }) =>
+      message.holders.map(({ namespace = "", pod = "", container = "" }) => ({
+        labels: withLabels(set, { namespace, pod, container }),
+        value: 1,
+      })),
+    ),
+  ),
 ];
 
 /** Yes or no of each whole GPU, where its driver says. */

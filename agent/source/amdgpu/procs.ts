@@ -69,3 +69,18 @@ export function procsOf(
   }
   return procs.sort((a, b) => Number((b.mem ?? 0n) - (a.mem ?? 0n)) || (a.pid ?? 0) - (b.pid ?? 0));
 }
+
+/**
+ * The same in a container with processes of its own: the KFD's ids are the host's, those of the clients the container's,
+ * and nothing tells which of them are the same. What computes through ROCm passes no engine: it is left to the KFD.
+ */
+export function procsApart(
+  clients: readonly Client[],
+  holds: ReadonlyMap<number, Hold | undefined>,
+  since: Since | undefined,
+): Proc[] {
+  const works = ({ info }: Client): boolean => [...info.engines.values()].some(({ busy }) => busy > 0);
+  const others = procsOf([], holds, undefined).map((proc) => ({ ...proc, elsewhere: true }));
+  const own = holds.size === 0 ? clients : clients.filter(works);
+  return [...others, ...procsOf(own, new Map(), since)];
+}

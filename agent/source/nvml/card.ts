@@ -1,4 +1,5 @@
 import type { Throttle } from "../../../proto/gen/host_pb.js";
+import { credible } from "../source.ts";
 import { Asker, broken } from "./asker.ts";
 import { type Field, FieldList, linkReceived, linkSent, memoryTemperature } from "./field.ts";
 import { type Gpu, type Identity, lost, nvidia, ok, type Proc, put, unsupported, within } from "./gpu.ts";
@@ -126,7 +127,7 @@ export class Cards {
       const { failure } = asker;
       gpu.state = asker.answers === 0 && failure !== undefined ? lost : ok;
       put(gpu, "err", failure?.message);
-      return gpu;
+      return credible(gpu);
     } catch (error) {
       if (!(error instanceof NvmlError) || broken.has(error.code)) throw error;
       return missing(identity, error);
@@ -279,5 +280,5 @@ export function busId(pci: Pick<Pci, "domain" | "bus" | "device">): string {
 
 /** Memory whose parts do not fit its total is garbage. */
 function sound(memory: Memory | undefined): Memory | undefined {
-  return memory !== undefined && memory.total > 0n && memory.free <= memory.total ? memory : undefined;
+  return memory !== undefined && memory.free <= memory.total ? memory : undefined;
 }

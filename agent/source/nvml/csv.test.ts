@@ -124,6 +124,12 @@ test("values that cannot be are absent", () => {
   expect(gpu?.memTotal).toBe(81_559n * 1_048_576n);
 });
 
+test("a card without any memory is being reset, and nothing of it is believed", () => {
+  const [gpu] = parseGpus(line({ ...h100, "memory.total": "0", "memory.free": "0" }), names).gpus;
+  expect(gpu).toMatchObject({ id: 0, uuid: h100.uuid, name: h100.name, state: State.STALE });
+  for (const field of ["memTotal", "utilization", "temp"] as const) expect(gpu?.[field], field).toBeUndefined();
+});
+
 test("a divided card says so", () => {
   expect(parseGpus(line({ ...h100, "mig.mode.current": "Enabled" }), names).gpus[0]?.divided).toBe(true);
 });

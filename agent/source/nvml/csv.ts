@@ -1,4 +1,5 @@
 import type { ComputeMode } from "../../../proto/gen/host_pb.js";
+import { credible } from "../source.ts";
 import { throttles } from "./card.ts";
 import { type Gpu, nvidia, ok, type Proc, put } from "./gpu.ts";
 
@@ -138,7 +139,7 @@ export function parseGpus(text: string, names: readonly ColumnName[]): Table {
     // A GPU without a number is none: the line is of something else that happens to have as many commas.
     if (gpu.id === undefined) rest.push(line);
     else {
-      gpus.push(gpu);
+      gpus.push(credible(gpu));
       driver ??= said(version);
     }
   }

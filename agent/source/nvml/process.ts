@@ -100,7 +100,8 @@ export class SampleList {
 
   /**
    * The newest sample of each process in the last five seconds. The driver lists only processes that did something in
-   * a sample period, so a process that is missing here was not measured.
+   * a sample period, so a process that is missing here was not measured. Samples from before the clock was set back bear
+   * times that are yet to come: as the newest they would stand for as long as it was set back by.
    * @param now Unix milliseconds.
    * @throws NvmlError
    */
@@ -121,8 +122,8 @@ export class SampleList {
     if (result !== code.success) list.fail(result);
     for (const sample of found) {
       const held = newest.get(sample.pid);
-      if (sample.time > time - recent && (held === undefined || sample.time > held.time))
-        newest.set(sample.pid, sample);
+      const lately = sample.time > time - recent && sample.time < time + recent;
+      if (lately && (held === undefined || sample.time > held.time)) newest.set(sample.pid, sample);
     }
     return newest;
   }

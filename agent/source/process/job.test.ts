@@ -77,6 +77,24 @@ test.each([
     `0::/system.slice/slurmstepd.scope/job_12/step_0/user/libpod-${id}.scope\n`,
     { container, job: "12" },
   ],
+  // lxc.cgroup.dir of lxc.container.conf(5): "lxc.payload.%n" and "lxc.monitor.%n".
+  ["LXC, version 2", "0::/lxc.payload.web-1/system.slice/nginx.service\n", { container: "web-1" }],
+  ["LXC's monitor", "0::/lxc.monitor.web-1\n", {}],
+  ["Incus and LXD, in a project", "0::/lxc.payload.lab_train.2/init.scope\n", { container: "lab_train.2" }],
+  ["LXC, version 1", "9:memory:/lxc/web1\n1:name=systemd:/lxc/web1/init.scope\n", { container: "web1" }],
+  ["Proxmox", "0::/lxc/101/ns/system.slice/cron.service\n", { container: "101" }],
+  ["a name that is longer than any", `0::/lxc.payload.${"a".repeat(65)}\n`, {}],
+  ["systemd-nspawn", "0::/machine.slice/systemd-nspawn@lab.service/payload/init.scope\n", { container: "lab" }],
+  ["Docker in LXC", `0::/lxc.payload.web/system.slice/docker-${id}.scope\n`, { container }],
+  ["a virtual machine", "0::/machine.slice/machine-qemu\\x2d1\\x2dvm.scope/libvirt/emulator\n", {}],
+  // nerdctl and ctr by cgroupfs: "/<containerd namespace>/<id>"; Amazon ECS: "/ecs/<task>/<id>".
+  ["containerd's own client", `0::/default/${id}\n`, { container }],
+  ["nerdctl", `0::/system.slice/nerdctl-${id}.scope\n`, { container }],
+  ["ECS", `9:memory:/ecs/0123456789abcdef0123456789abcdef/${id}\n`, { container }],
+  ["a pod of Podman", `0::/machine.slice/machine-libpod_pod_${other}.slice/libpod-${id}.scope\n`, { container }],
+  ["CRI-O with crun, below its scope", `0::/kubepods.slice/${slice}/crio-${id}.scope/container\n`, { container, pod }],
+  ["Kubernetes by cgroupfs with a best effort pod", `0::/kubepods/besteffort/pod${pod}/${id}\n`, { container, pod }],
+  ["Slurm with a number beyond any", `0::/system.slice/slurmstepd.scope/job_${"9".repeat(21)}/step_0\n`, {}],
   ["a service that is only called so", "0::/system.slice/job_12.service\n", {}],
   ["a hash that is no container", `0::/system.slice/run-${id}.service\n`, {}],
   ["a hash of another length", `0::/docker/${id}00\n`, {}],
@@ -84,12 +102,50 @@ test.each([
   expect(parseCgroup(text)).toEqual(job);
 });
 
-test("no text makes the reader fail", () => {
+const piece = fc.oneof(
+  fc.string(),
+  fc.string({ unit: "binary" }),
+  fc.stringMatching(/^[0-9a-f]{1,130}$/),
+  fc.constantFrom(
+    "/",
+    ":",
+    "-",
+    ".scope",
+    ".slice",
+    "0::",
+    "\n",
+    "pod",
+    "docker",
+    "crio",
+    "libpod-conmon-",
+    "job_",
+    "slurm",
+  ),
+  fc.constantFrom(
+    "slurmstepd.scope/",
+    "uid_1/",
+    "lxc.payload.",
+    "lxc/",
+    "systemd-nspawn@",
+    id,
+    pod,
+    slice,
+    "9".repeat(400),
+  ),
+);
+
+test("no text makes the reader fail, or say more than an id, a name or a number can be", () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.stringMatching(/^\d:(pod|[0-9a-f-]|[:/_])*$/)), (text) => {
-      for (const value of Object.values(parseCgroup(text))) expect(value).toMatch(/^[0-9a-f-]+$/);
-      parseEnvironment(text);
+    fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+      const text = pieces.join("");
+      const found = parseCgroup(text);
+      if (found.container !== undefined) expect(found.container).toMatch(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/);
+      if (found.pod !== undefined) expect(found.pod).toMatch(/^([0-9a-f-]{36}|[0-9a-f]{32})$/);
+      if (found.job !== undefined) expect(found.job).toMatch(/^\d{1,20}$/);
+      const job = parseEnvironment(text.replaceAll("job_", "SLURM_JOB_ID=").replaceAll("/", "\0"));
+      if (job !== undefined) expect(job).toMatch(/^\d{1,20}$/);
     }),
+    { numRuns: 2000 },
   );
 });
 
@@ -98,6 +154,7 @@ test.each([
   ["SLURM_JOB_ID=7", "7"],
   ["OLD_SLURM_JOB_ID=7\0SLURM_JOB_ID_X=8\0", undefined],
   ["SLURM_JOB_ID=none\0", undefined],
+  [`SLURM_JOB_ID=${"9".repeat(21)}\0`, undefined],
   ["SLURM_JOB_ID=\0", undefined],
   ["", undefined],
 ])("the environment %j is of job %s", (text, job) => {

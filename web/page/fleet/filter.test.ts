@@ -23,6 +23,12 @@ const busy = (username: string): Card => ({
   utilization: 90,
   procs: [{ pid: 1, username, basename: "train.py" }],
 });
+const given: Card = { ...free, holders: [{ namespace: "lab", pod: "train-0", container: "c" }] };
+const inPod: Card = {
+  state: State.OK,
+  utilization: 90,
+  procs: [{ pid: 1, username: "ada", podNamespace: "lab", podName: "serve-1" }],
+};
 const mixed = host("node3", [free, busy("ada"), { ...busy("bob"), utilization: 0 }, { id: 3, state: State.LOST }]);
 
 test.each([
@@ -59,6 +65,13 @@ test("a host that does not answer shows all its cards among the troubles, and no
   const away = host("gone", [free, free], {}, false);
   expect(picked(away, { ...everything, show: "trouble" })).toBe("all");
   expect(picked(away, { ...everything, show: "free" })).toBeUndefined();
+});
+
+test("a pod finds the cards it was given and those its processes are on, by name and as who holds them", () => {
+  const node = host("node5", [free, given, inPod]);
+  expect(picked(node, { ...everything, query: "train-0" })).toEqual([1]);
+  expect(picked(node, { ...everything, query: "serve" })).toEqual([2]);
+  expect(picked(node, { ...everything, user: "lab/train-0" })).toEqual([1]);
 });
 
 test("names sort as people count, and free hosts come first when asked", () => {

@@ -1,7 +1,7 @@
 import type { GPUInfo } from "../../../proto/gen/host_pb.js";
 import { faults, harmful, modelOf, verdict, wholeOf } from "../../card.ts";
 import type { Order, Show } from "../../choice.ts";
-import { byName, type Standing, troublesOf, userOf } from "../../summary.ts";
+import { byName, occupants, podsOf, type Standing, troublesOf, userOf } from "../../summary.ts";
 
 /** What the viewer wants to see. */
 export interface Wish {
@@ -16,10 +16,11 @@ export interface Wish {
 /** Places of the cards to show, or "all" of them. */
 export type Picked = readonly number[] | "all";
 
-const holds = (gpu: GPUInfo, user: string): boolean => gpu.procs.some((proc) => userOf(proc) === user);
+const holds = (gpu: GPUInfo, user: string): boolean => occupants(gpu).includes(user);
 
 function says(gpu: GPUInfo, query: string): boolean {
-  const words = [modelOf(gpu), gpu.name, ...gpu.procs.flatMap((proc) => [userOf(proc), proc.basename])];
+  const who = gpu.procs.flatMap((proc) => [userOf(proc), proc.basename, proc.podName]);
+  const words = [modelOf(gpu), gpu.name, ...who, ...podsOf(gpu)];
   return words.some((word) => word?.toLowerCase().includes(query));
 }
 

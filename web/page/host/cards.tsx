@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { type GPUInfo, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
+import { type GPUInfo, type Holder, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
 import { cardName, verdict, wholeOf } from "../../card.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";
@@ -59,6 +59,7 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
     ["DRM", gpu.card === undefined ? undefined : `card${gpu.card}`],
     ["PCIe", [linkOf(gpu), trafficOf(gpu.pcieRxRate, gpu.pcieTxRate, t)].filter(Boolean).join(" · ")],
     ["NVLink", [linksOf(gpu), trafficOf(gpu.nvlink?.rxRate, gpu.nvlink?.txRate, t)].filter(Boolean).join(" · ")],
+    ["Pod", gpu.holders.map(containerOf).join(", ")],
     [
       t.clocks,
       gpu.clockSm === undefined && gpu.clockMem === undefined
@@ -112,9 +113,14 @@ function trafficOf(received: bigint | undefined, sent: bigint | undefined, t: Te
   return `${t.receive} ${size(Number(received))}/s, ${t.transmit} ${size(Number(sent))}/s`;
 }
 
+/** "lab/train-0 (worker)" */
+const containerOf = ({ namespace = "", pod = "", container = "" }: Holder): string =>
+  `${namespace}/${pod}${container === "" ? "" : ` (${container})`}`;
+
 /** What the process runs in, under the names of the programs that made it. */
-function placeOf({ container, pod, job }: ProcInfo): string | undefined {
-  const places = [job && `Slurm ${job}`, pod && `Pod ${pod}`, container && `Container ${container}`];
+function placeOf({ container, pod, podName, podNamespace, job }: ProcInfo): string | undefined {
+  const named = podName && `Pod ${podNamespace}/${podName}`;
+  const places = [job && `Slurm ${job}`, named, pod && `Pod ${pod}`, container && `Container ${container}`];
   return places.filter(Boolean).join(" · ") || undefined;
 }
 
@@ -145,6 +151,13 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }):
               <td class="command" title={placeOf(proc)}>
                 {proc.basename}
                 {proc.job === undefined ? null : <small> Slurm {proc.job}</small>}
+                {proc.podName === undefined ? null : (
+                  <small>
+                    {" "}
+                    {proc.podNamespace}/{proc.podName}
+                  </small>
+                )}
+                {proc.elsewhere ? <small>{t.elsewhere}</small> : null}
               </td>
               <td class="number">
                 <Figure>{proc.mem === undefined ? undefined : size(Number(proc.mem))}</Figure>

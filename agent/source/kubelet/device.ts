@@ -1,0 +1,60 @@
+import { type GPUInfo, Vendor } from "../../../proto/gen/host_pb.js";
+import type { Machine } from "../../machine.ts";
+
+/**
+ * A device that is shared is several to Kubernetes, each with an ending of its own: "GPU-…::3" (NVIDIA's plugin),
+ * "nvidia0/vgpu3" (Google's), "0000:c1:00.0-slice-3" (AMD's).
+ */
+const replica = /(::\d+|\/vgpu\d+|-slice-\d+)$/;
+
+const address = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
+
+/** Numbers of the nodes /dev/nvidia<n> by PCI address; they need not be the order in which the driver counts. */
+function minors(machine: Machine): ReadonlyMap<string, string> {
+  const top = "/proc/driver/nvidia/gpus";
+  const found = new Map<string, string>();
+  for (const pci of machine.list(top)) {
+    const minor = /^Device Minor:\s*(\d+)/m.exec(machine.read(`${top}/${pci}/information`) ?? "")?.[1];
+    if (minor !== undefined) found.set(minor, pci.toLowerCase());
+  }
+  return found;
+}
+
+/** Finds the GPUs that a device plugin's id means: none for what is no GPU, or none of this machine's. */
+export function finder(machine: Machine, gpus: readonly GPUInfo[]): (id: string) => GPUInfo[] {
+  let nodes: ReadonlyMap<string, string> | undefined;
+  const whole = (gpu: GPUInfo): boolean => gpu.parent === undefined;
+  const atAddress = (pci: string | undefined): GPUInfo[] =>
+    pci === undefined ? [] : gpus.filter((gpu) => gpu.pciBusId?.toLowerCase() === pci);
+  const part = (parts: readonly GPUInfo[], gi: string | undefined, ci?: string): GPUInfo[] =>
+    parts.filter(
+      ({ instance }) =>
+        instance?.gpuInstance === Number(gi) && (ci === undefined || instance.computeInstance === Number(ci)),
+    );
+  return (given) => {
+    const id = given.replace(replica, "");
+    if (address.test(id)) return atAddress(id.toLowerCase().replace(/^0000(?=[0-9a-f]{4}:)/, "")).filter(whole);
+    // Google's plugin: "nvidia0", and "nvidia0/gi7" for an instance.
+    const [node, minor = "", instance] = /^nvidia(\d+)(?:\/gi(\d+))?$/.exec(id) ?? [];
+    if (node !== undefined) {
+      nodes ??= minors(machine);
+      const found = atAddress(nodes.get(minor));
+      return instance === undefined ? found.filter(whole) : part(found, instance);
+    }
+    // Drivers before 470 called an instance by its GPU and its numbers there.
+    const [old, parent, gi, ci] = /^MIG-(GPU-[0-9a-f-]+)\/(\d+)\/(\d+)$/i.exec(id) ?? [];
+    const own = gpus.filter(({ uuid }) => uuid !== undefined && uuid === id);
+    if (old !== undefined)
+      return own.length > 0
+        ? own
+        : part(
+            gpus.filter((gpu) => gpu.parent === parent),
+            gi,
+            ci,
+          );
+    // Intel's plugin: the DRM card, and the number of the share in it.
+    const card = /^card(\d+)-\d+$/.exec(id)?.[1];
+    if (card !== undefined) return gpus.filter((gpu) => gpu.vendor === Vendor.INTEL && gpu.card === Number(card));
+    return own;
+  };
+}

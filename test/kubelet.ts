@@ -1,0 +1,72 @@
+// A kubelet for tests: a real gRPC server of its pod-resources API on a Unix socket.
+import { create, toBinary } from "@bufbuild/protobuf";
+import * as grpc from "@grpc/grpc-js";
+import { ListPodResourcesResponseSchema } from "../proto/gen/kubelet_pb.js";
+
+/** Pod "namespace/name" → container → resource → ids of devices. */
+export type Pods = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>>>;
+
+export interface PlayedKubelet {
+  /** Calls so far. */
+  calls(): number;
+  /** What it answers from now on: pods, bytes in their place, an error, or nothing at all. */
+  answer(answer: Pods | Uint8Array | grpc.StatusObject | "silence"): void;
+  close(): void;
+}
+
+function bytesOf(pods: Pods): Buffer {
+  const podResources = Object.entries(pods).map(([pod, containers]) => {
+    const [namespace = "", name = ""] = pod.split("/");
+    return {
+      namespace,
+      name,
+      containers: Object.entries(containers).map(([container, resources]) => ({
+        name: container,
+        devices: Object.entries(resources).map(([resourceName, ids]) => ({ resourceName, deviceIds: [...ids] })),
+      })),
+    };
+  });
+  return Buffer.from(
+    toBinary(ListPodResourcesResponseSchema, create(ListPodResourcesResponseSchema, { podResources })),
+  );
+}
+
+export async function playKubelet(socket: string, pods: Pods = {}): Promise<PlayedKubelet> {
+  let calls = 0;
+  let answer: Parameters<PlayedKubelet["answer"]>[0] = pods;
+  const server = new grpc.Server();
+  const same = (bytes: Buffer): Buffer => bytes;
+  const list = {
+    path: "/v1.PodResourcesLister/List",
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+  server.addService(
+    { List: list },
+    {
+      List: (_: unknown, reply: grpc.sendUnaryData<Buffer>) => {
+        calls++;
+        if (answer === "silence") return;
+        if (answer instanceof Uint8Array) reply(null, Buffer.from(answer));
+        else if (typeof answer.code === "number") reply(answer as grpc.StatusObject);
+        else reply(null, bytesOf(answer as Pods));
+      },
+    },
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(`unix:${socket}`, grpc.ServerCredentials.createInsecure(), (error) =>
+      error ? reject(error) : resolve(),
+    );
+  });
+  return {
+    calls: () => calls,
+    answer: (next) => {
+      answer = next;
+    },
+    close: () => server.forceShutdown(),
+  };
+}
