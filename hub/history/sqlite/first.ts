@@ -3,11 +3,12 @@ import { endianness } from "node:os";
 import type { Level } from "../../../proto/catalog.ts";
 import type { Log } from "../../log.ts";
 import type { File } from "./database.ts";
-import { Names } from "./names.ts";
+import { type Host, Names } from "./names.ts";
 import { Rows } from "./rows.ts";
 import { Sealer } from "./seal.ts";
 import { columnId, merge, type Sheet } from "./sheet.ts";
 import { dayOf, latest, windowLength, windowOf } from "./span.ts";
+import { atOnce } from "./turns.ts";
 
 interface DeviceRow {
   readonly id: number;
@@ -17,70 +18,91 @@ interface DeviceRow {
   readonly idx: number | null;
 }
 
-/** Writes everything that a file of the first version holds into an empty one of today's, host by host. */
-export function convert(from: File, to: File, log: Log): void {
-  const names = new Names(to);
-  const rows = new Rows(to, log);
-  const sealer = new Sealer(rows, names);
-  const layouts = new Map(
-    (from.prepare("SELECT id, names FROM layout").raw().all() as [number, string][]).map(([id, text]) => [
-      id,
-      text.split("\n"),
-    ]),
-  );
-  const devices = from.prepare("SELECT id, host, level, key, idx FROM device ORDER BY id").all() as DeviceRow[];
-  const extent = from.prepare(`SELECT min(t), max(t) FROM poll WHERE device = ? AND t < ${latest}`).raw();
-  const next = from.prepare(`SELECT min(t) FROM poll WHERE device = ? AND t >= ? AND t < ${latest}`).pluck();
-  /** Those that hold something, oldest first: a clock that was wrong for a while leaves gaps of centuries. */
-  const windows = function* (own: readonly DeviceRow[]): Generator<number> {
+type PollRow = readonly [t: number, layout: number, v: Buffer];
+
+/** What is read of a file of the first version. */
+class First {
+  readonly devices: readonly DeviceRow[];
+  readonly layouts: ReadonlyMap<number, readonly string[]>;
+  readonly #newest;
+  readonly #next;
+  readonly #polls;
+
+  constructor(file: File) {
+    this.devices = file.prepare("SELECT id, host, level, key, idx FROM device ORDER BY id").all() as DeviceRow[];
+    const layouts = file.prepare("SELECT id, names FROM layout").raw().all() as [number, string][];
+    this.layouts = new Map(layouts.map(([id, text]) => [id, text.split("\n")]));
+    this.#newest = file.prepare(`SELECT max(t) FROM poll WHERE device = ? AND t < ${latest}`).pluck();
+    this.#next = file.prepare(`SELECT min(t) FROM poll WHERE device = ? AND t >= ? AND t < ${latest}`).pluck();
+    this.#polls = file.prepare("SELECT t, layout, v FROM poll WHERE device = ? AND t >= ? AND t < ? ORDER BY t").raw();
+  }
+
+  /** Unix ms of a device's newest sample; null where it has none. */
+  newest({ id }: DeviceRow): number | null {
+    return this.#newest.get(id) as number | null;
+  }
+
+  /** Windows in which some devices have samples, oldest first: a clock that was wrong for a while leaves gaps of centuries. */
+  *windows(devices: readonly DeviceRow[]): Generator<number> {
     for (let from = 0; ; ) {
-      const times = own.map(({ id }) => (next.get(id, from) as number | null) ?? Number.POSITIVE_INFINITY);
+      const times = devices.map(({ id }) => (this.#next.get(id, from) as number | null) ?? Number.POSITIVE_INFINITY);
       const window = windowOf(Math.min(...times));
       if (!Number.isFinite(window)) return;
       yield window;
       from = (window + 1) * windowLength;
     }
-  };
-  const polls = from.prepare("SELECT t, layout, v FROM poll WHERE device = ? AND t >= ? AND t < ? ORDER BY t").raw();
-  for (const [hostName, own] of Map.groupBy(devices, ({ host }) => host)) {
-    const extents = own.map(({ id }) => extent.get(id) as [number | null, number | null]);
-    const held = extents.filter(([first]) => first !== null).map(([first, last]) => [first ?? 0, last ?? 0] as const);
-    if (held.length === 0) continue;
-    const host = names.host(hostName);
-    host.first = windowOf(Math.min(...held.map(([first]) => first)));
-    host.last = windowOf(Math.max(...held.map(([, last]) => last)));
-    to.transaction(() => {
-      for (const [i, { level, key, idx }] of own.entries()) {
-        const last = extents[i]?.[1] ?? null;
-        if (last !== null) Object.assign(names.device(host, level, key), { index: idx ?? undefined, last });
-      }
-      for (const window of windows(own)) {
-        const range = [window * windowLength, (window + 1) * windowLength];
-        const sheets = own.flatMap(({ id, level, key }): Sheet[] => {
-          const found = polls.all(id, ...range) as [number, number, Buffer][];
-          return found.length > 0 ? [sheetOf(found, { device: names.device(host, level, key), layouts, names })] : [];
-        });
-        host.open.add(dayOf(window));
-        rows.write(sealer.window(host, window, { fresh: [merge(sheets)], gone: { raw: false, five: false } }));
-      }
-      names.save(host);
-    })();
+  }
+
+  polls({ id }: DeviceRow, window: number): readonly PollRow[] {
+    return this.#polls.all(id, window * windowLength, (window + 1) * windowLength) as PollRow[];
   }
 }
 
+/** Writes everything that a file of the first version holds into an empty one of today's, host by host. */
+export function convert(from: File, to: File, log: Log): void {
+  const names = new Names(to);
+  const rows = new Rows(to, log);
+  const sealer = new Sealer(rows, names);
+  const first = new First(from);
+  const hosts = Map.groupBy(first.devices, ({ host }) => host);
+  let done = 0;
+  for (const [name, devices] of hosts) {
+    const found = devices.filter((device) => first.newest(device) !== null);
+    to.transaction(() => {
+      for (const window of first.windows(found)) {
+        const host = names.host(name);
+        const sheets = found.map((row) => sheetOf(first, { row, window, host, names }));
+        const fresh = [merge(sheets)];
+        host.first = Math.min(host.first, window);
+        host.last = Math.max(host.last, window);
+        host.open.add(dayOf(window));
+        rows.write(atOnce(sealer.window(host, window, { fresh, gone: { raw: false, five: false } })));
+      }
+      const host = names.find(name);
+      if (host) names.save(host);
+    })();
+    if (++done % Math.ceil(hosts.size / 10) === 0) log.info(`${done} of ${hosts.size} hosts of the history are done`);
+  }
+}
+
+/** What a device has within a window. */
 function sheetOf(
-  found: readonly [t: number, layout: number, v: Buffer][],
-  of: { device: ReturnType<Names["device"]>; layouts: ReadonlyMap<number, readonly string[]>; names: Names },
+  first: First,
+  { row, window, host, names }: { row: DeviceRow; window: number; host: Host; names: Names },
 ): Sheet {
-  const { device, layouts, names } = of;
+  const found = first.polls(row, window);
   const columns = new Map<number, Float64Array>();
-  for (const [row, [, layout, v]] of found.entries()) {
+  if (found.length === 0) return { times: new Float64Array(0), columns };
+  const device = names.device(host, row.level, row.key);
+  device.index = row.idx ?? undefined;
+  device.last = first.newest(row) ?? device.last;
+  for (const [place, [, layout, v]] of found.entries()) {
     const values = doubles(v);
-    for (const [i, name] of (layouts.get(layout) ?? []).entries()) {
+    for (const [i, name] of (first.layouts.get(layout) ?? []).entries()) {
       const id = columnId(device.id, names.metric(device.level, name).id);
       const column = columns.get(id) ?? new Float64Array(found.length).fill(Number.NaN);
       columns.set(id, column);
-      column[row] = values[i] ?? Number.NaN;
+      column[place] = values[i] ?? Number.NaN;
       device.metrics.add(name);
     }
   }

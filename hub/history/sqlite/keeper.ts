@@ -7,6 +7,7 @@ import type { Entry, Rows } from "./rows.ts";
 import { Room, type Run } from "./run.ts";
 import { type Gone, Sealer } from "./seal.ts";
 import { bucketOf, dayOf, groupOf, windowLength, windowsInDay } from "./span.ts";
+import { atOnce, inTurns, turn, type Work } from "./turns.ts";
 
 /** A window is sealed when it has been over for this long, one group of hosts after the other at this distance. Milliseconds. */
 const grace = 120_000;
@@ -39,7 +40,7 @@ interface Task {
 }
 
 /** What a task comes to: rows, and what is known when they are written. */
-interface Work extends Task {
+interface Result extends Task {
   readonly rows: readonly Entry[];
   readonly runs: readonly Run[];
 }
@@ -115,7 +116,7 @@ export class Keeper {
   /** Seals everything at once, whatever waits. */
   sealNow(): void {
     this.#stopped = true;
-    for (const task of [...this.#parts.recent.all()]) this.#commit([this.#work(task)]);
+    for (const task of [...this.#parts.recent.all()]) this.#commit([atOnce(this.#work(task))]);
     this.#checkpoint();
   }
 
@@ -188,32 +189,34 @@ export class Keeper {
     // Rows of a group lie side by side and are written together. Days of one host share rows: one after the other.
     const groups = Map.groupBy(tasks, ({ host, window, day }) => `${day} ${window} ${groupOf(host.id)}`);
     for (const group of groups.values()) {
-      const works: Work[] = [];
+      const works: Result[] = [];
       for (const task of group.sort((a, b) => a.host.id - b.host.id)) {
-        if (this.#stopped) return;
-        works.push(this.#work(task));
-        await new Promise((resolve) => setImmediate(resolve));
+        const done = await inTurns(this.#work(task), () => this.#stopped);
+        if (done === undefined) return;
+        works.push(done);
+        await turn();
       }
       if (this.#stopped) return;
       this.#commit(works.filter(({ rows }) => rows.length > 0));
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
     }
     if (groups.size > 0) this.#checkpoint();
   }
 
-  #work(task: Task): Work {
+  *#work(task: Task): Work<Result> {
     const { host, window, day } = task;
-    if (day !== undefined) return { ...task, runs: [], rows: this.#sealer.day(host, day) };
+    if (day !== undefined) return { ...task, runs: [], rows: yield* this.#sealer.day(host, day) };
     const runs = [...this.#parts.recent.runs(host, window)];
     // From now on polls of this window go into runs of their own, which are newer than the rows that are made here.
     for (const run of runs) run.frozen = true;
     this.#room.clear();
     const fresh = runs.map((run) => run.sheet(undefined, this.#room));
+    yield;
     const gone = this.#parts.gone(window);
-    return { ...task, runs, rows: runs.length > 0 ? this.#sealer.window(host, window, { fresh, gone }) : [] };
+    return { ...task, runs, rows: runs.length > 0 ? yield* this.#sealer.window(host, window, { fresh, gone }) : [] };
   }
 
-  #commit(works: readonly Work[]): void {
+  #commit(works: readonly Result[]): void {
     const { file, names, rows, recent } = this.#parts;
     const before = works.map(({ host }) => ({ host, first: host.first, last: host.last, open: [...host.open] }));
     try {
@@ -237,7 +240,7 @@ export class Keeper {
   }
 
   /** Within the transaction: what its rows mean for the host. */
-  #mark({ host, window, day, runs }: Work): void {
+  #mark({ host, window, day, runs }: Result): void {
     if (day !== undefined) {
       host.open.delete(day);
       return;

@@ -30,6 +30,9 @@ const roomFor = (columns: number): number => 16 + Math.ceil(columns / 8) + colum
 
 const doubles = new DataView(new ArrayBuffer(8));
 
+const fits = ({ device, index }: Slot, measured: Measured): boolean =>
+  device.key === measured.key && device.level === measured.level && index === measured.index;
+
 /**
  * Polls of one host within one window, one row each, ever later: the time as its difference from the difference before,
  * one bit for each column that changed, and what it changed to. A poll of eight GPUs takes about 40 bytes. What the
@@ -158,11 +161,10 @@ export class Run {
     }
   }
 
-  #slot({ level, key, index }: Measured, expected: number): Slot | undefined {
-    const fits = ({ device, index: held }: Slot): boolean =>
-      device.key === key && device.level === level && held === index;
+  /** The slot of a device: as a rule it stands where it stood in the poll before. */
+  #slot(measured: Measured, expected: number): Slot | undefined {
     const slot = this.slots[expected];
-    return slot !== undefined && fits(slot) ? slot : this.slots.find(fits);
+    return slot !== undefined && fits(slot, measured) ? slot : this.slots.find((other) => fits(other, measured));
   }
 
   #write(at: number): number {

@@ -3,6 +3,7 @@ import type { Host, Metric, Names } from "./names.ts";
 import { bucketsData, type Entry, type Rows, samplesData, timesData } from "./rows.ts";
 import { deviceOf, merge, metricOf, type Sheet } from "./sheet.ts";
 import { bucketOf, bucketsInRow, spanOf, type Tier, timesRow, windowLength, windowsInDay } from "./span.ts";
+import type { Work } from "./turns.ts";
 
 /** What was let go of already, where late samples come. */
 export interface Gone {
@@ -29,7 +30,7 @@ export class Sealer {
    * Rows of a window, which replace those that are there and have taken what they held; nothing is written yet.
    * @param fresh what is new, oldest first
    */
-  window(host: Host, window: number, { fresh, gone }: { fresh: readonly Sheet[]; gone: Gone }): Entry[] {
+  *window(host: Host, window: number, { fresh, gone }: { fresh: readonly Sheet[]; gone: Gone }): Work<Entry[]> {
     const metrics = this.#names.metricIds();
     const held = gone.raw ? undefined : this.#rows.sheet({ host: host.id, window, metrics });
     const sheet = merge(held ? [held, ...fresh] : fresh);
@@ -50,12 +51,13 @@ export class Sealer {
         five.set(device, summarize(values, places, { length: bucketsInRow, of: metric }));
       if (gone.five) rows.push(...this.#late(five, { host, window, metric }));
       else rows.push(this.#row("five", at, dataOf(whole ? five : this.#added("five", five, { host, window, metric }))));
+      yield;
     }
     return rows;
   }
 
   /** Rows of the hours of a day and of the day itself, from those of 5 minutes. */
-  day(host: Host, day: number): Entry[] {
+  *day(host: Host, day: number): Work<Entry[]> {
     const rows: Entry[] = [];
     const start = day * bucketOf.day;
     for (const metric of this.#names.metrics()) {
@@ -74,6 +76,7 @@ export class Sealer {
       const at = { host, window: day * windowsInDay, metric };
       rows.push(this.#placed("hour", start, { fresh: hours, ...at }));
       rows.push(this.#placed("day", start, { fresh: folded(hours, 24, metric), ...at }));
+      yield;
     }
     return rows;
   }
