@@ -118,7 +118,9 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
     const long = [most, ...others].filter((ms) => ms > 20).length;
     print(`| ${what} | ${most.toFixed(1)} | ${others[Math.floor(others.length / 1000)]?.toFixed(1)} | ${long} |`);
   };
-  print(`${fleet} hosts of ${cards} GPUs, a poll every 10 s; milliseconds between two turns of the program, in played time`);
+  print(
+    `${fleet} hosts of ${cards} GPUs, a poll every 10 s; milliseconds between two turns of the program, in played time`,
+  );
   print("");
   print("| while | longest | 999 of 1,000 are below | longer than 20 ms |");
   print("|---|---|---|---|");
@@ -132,7 +134,10 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
   const full = megabytes();
   await watch(one, played, { hosts: fleet, ms: hour });
   row("a full window of each host is sealed, and polls go on");
-  const gpus = Array.from({ length: cards }, (_, card): SeriesId => ({ host: "h0", level: "gpu", key: `GPU-0-${card}`, metric: "gpu_power" }));
+  const gpus = Array.from(
+    { length: cards },
+    (_, card): SeriesId => ({ host: "h0", level: "gpu", key: `GPU-0-${card}`, metric: "gpu_power" }),
+  );
   const range = { from: played.now - long, to: played.now };
   const most = 1_000_000;
   await played.during(one.read({ series: gpus, range: { ...range, step: 300_000 }, of: ["avg", "min", "max"], most }));
@@ -141,7 +146,10 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
   row("8 GPUs are asked for, 30 days, every sample");
   await played.during(one.read({ series: gpus, range: { ...range, step: 60_000 }, of: ["p95"], most }));
   row("8 GPUs are asked for, 30 days, p95 of every minute");
-  const all = Array.from({ length: fleet }, (_, host): SeriesId => ({ host: `h${host}`, level: "gpu", key: `GPU-${host}-0`, metric: "gpu_power" }));
+  const all = Array.from(
+    { length: fleet },
+    (_, host): SeriesId => ({ host: `h${host}`, level: "gpu", key: `GPU-${host}-0`, metric: "gpu_power" }),
+  );
   await played.during(one.fold({ groups: [all], range: { ...range, step: 60_000 } }));
   row(`a mean over ${fleet} hosts is asked for, 30 days, every minute`);
   raw = 2 * day;
@@ -151,7 +159,9 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
   one.close();
   print(`| it ends | ${(performance.now() - began).toFixed(0)} | | |`);
   print("");
-  print(`Resident memory: ${((full - before) / fleet).toFixed(2)} MB a host for the open window of 4 hours; ${full.toFixed(0)} MB in all.`);
+  print(
+    `Resident memory: ${((full - before) / fleet).toFixed(2)} MB a host for the open window of 4 hours; ${full.toFixed(0)} MB in all.`,
+  );
   rmSync(folder, { recursive: true });
   return [];
 }
