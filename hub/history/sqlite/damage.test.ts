@@ -125,6 +125,24 @@ test.each([
   expect(log.lines).toEqual([expect.stringMatching(/is damaged .* moved to \S+damaged-1 and a new one begun/)]);
 });
 
+test.each(["x'ff'", "x''", "zeroblob(100)", "data || data"])(
+  "windows are sealed and days summed up beside rows that are %s",
+  async (content) => {
+    const log = await changed(
+      `UPDATE five SET data = ${content}; UPDATE hour SET data = ${content}; UPDATE day SET data = ${content}; UPDATE raw SET data = ${content}`,
+    );
+    const one = scene.open(log);
+    one.append({ host: "b", at: start + 5, devices: [gpu({ gpu_temperature: 8 })] });
+    one.append({ host: "b", at: start + 30 * day, devices: [gpu({ gpu_temperature: 9 })] });
+    await scene.leap(60 * day);
+    expect(scene.trouble).toEqual([]);
+    scene.shut(one);
+    const { t, max } = await ask(scene.open(log), temperature("GPU-1", "b"), { ...all, step: day }, "max");
+    expect(max[t.indexOf(start + 30 * day)]).toBe(9);
+    expect(readdirSync(scene.folder).filter((name) => name.includes("damaged"))).toEqual([]);
+  },
+);
+
 test("a scale that another version of the hub had does not change what its journal says", async () => {
   const one = scene.open();
   one.append(at(start, 20));
