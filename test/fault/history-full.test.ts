@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { gpu, hour, pairs, poll, Scene, temperature } from "../../hub/history/sqlite/scene.ts";
 import type { Store } from "../../hub/history/store.ts";
@@ -108,13 +109,21 @@ onDisk("the hub starts on a full disk with what it has, and writes when there is
   const before = scene.open(log);
   await work(before, 5 * hour);
   before.flush();
-  // Killed: what SQLite has not brought from its log into the file is there as well.
   const held = mkdtempSync(join(tmpdir(), "gohm-held-"));
   cpSync(scene.folder, held, { recursive: true });
   scene.shut(before);
+  // Killed when SQLite had not yet brought what it wrote from its log into the file, which has to grow for that.
+  const database = new Database(join(held, "history.db"));
+  database.pragma("wal_autocheckpoint = 0");
+  database.exec(`
+    WITH RECURSIVE many (n) AS (SELECT 1000000 UNION ALL SELECT n + 1 FROM many WHERE n < 1010000)
+    INSERT INTO sealed (run, segment) SELECT n, 0 FROM many`);
+  const killed = mkdtempSync(join(tmpdir(), "gohm-killed-"));
+  cpSync(held, killed, { recursive: true });
+  database.close();
   rmSync(scene.folder, { recursive: true });
-  cpSync(held, scene.folder, { recursive: true });
-  rmSync(held, { recursive: true });
+  cpSync(killed, scene.folder, { recursive: true });
+  for (const folder of [held, killed]) rmSync(folder, { recursive: true });
   fill();
   const there = files();
   log.lines.length = 0;

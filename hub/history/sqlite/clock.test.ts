@@ -113,6 +113,23 @@ test("late samples of a window whose samples did not fit any more are added to i
   }
 });
 
+test("late samples of a day whose samples and 5 minutes did not fit any more leave its hours and itself as they are", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 60; i++) one.append(poll(start + i * 10_000, temp(20)));
+  await scene.leap(2 * day);
+  scene.shut(one);
+  const file = new Database(join(scene.folder, "history.db"));
+  file.exec("DELETE FROM raw; DELETE FROM five");
+  file.close();
+  const two = scene.open();
+  two.append(poll(start + 1, temp(40)));
+  await scene.leap(2 * day);
+  for (const step of [hour, day]) {
+    const { count } = await ask(two, temperature(), { ...all, step }, "count");
+    expect([step, [...count]]).toEqual([step, [60]]);
+  }
+});
+
 test.each([
   "a_0",
   "ü \u{1f600}",

@@ -1,6 +1,8 @@
 // Damage that no check at the start sees, met while the hub runs.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Log } from "../../log.ts";
 import { all, ask, day, gpu, hour, type poll as Poll, pairs, Scene, start, temperature } from "./scene.ts";
@@ -60,4 +62,103 @@ test("a file that turns out to be damaged while the hub runs is moved aside; wha
   expect(readdirSync(scene.folder)).toContain("history.db.damaged-1");
   scene.shut(one);
   expect(await pairs(scene.open(), id)).toHaveLength(51);
+});
+
+/** Some more polls, each in the next row of some table. */
+const later = [4 * hour, 48 * hour, 48 * day + 23 * hour];
+
+/** Sealed polls of two hosts, then something done to the file behind the hub's back. */
+async function changed(sql: string): Promise<ReturnType<typeof listening>> {
+  const before = scene.open();
+  for (let i = 0; i < 100; i++) {
+    before.append(at(start + i * 10_000, i));
+    before.append({ host: "b", at: start + i * 10_000, devices: [gpu({ gpu_temperature: i + 500 })] });
+  }
+  for (const ms of later) {
+    before.append({ host: "b", at: start + ms, devices: [gpu({ gpu_temperature: 7 })] });
+  }
+  await scene.leap(50 * day);
+  scene.shut(before);
+  const file = new Database(join(scene.folder, "history.db"));
+  file.exec(sql);
+  file.close();
+  return listening();
+}
+
+/** Keys of one window (of samples) or span (of a summary) lie below this times the next. */
+const span = 2 ** 28;
+const moved = (table: string): string => `
+  CREATE TEMP TABLE first AS SELECT min(id) / ${span} AS span FROM ${table};
+  DELETE FROM ${table} WHERE id / ${span} = (SELECT span + 1 FROM first);
+  UPDATE ${table} SET id = id + ${span} WHERE id / ${span} = (SELECT span FROM first)`;
+
+test.each([
+  ["raw", 0],
+  ["five", 300_000],
+  ["hour", hour],
+  ["day", day],
+])("a row of %s that stands at the key of another time is not taken for that one's", async (table, step) => {
+  const log = await changed(moved(table));
+  const one = scene.open(log);
+  const { t, count } = await ask(one, temperature("GPU-1", "b"), { ...all, step }, "count");
+  expect(t.at(-1)).toBeGreaterThan(start + 47 * day);
+  for (const [i, time] of t.entries()) {
+    // A finer or coarser row may answer for one that is gone, at its own time.
+    expect([...later.map((ms) => start + ms - (ms % Math.max(step, 1))), time < start + hour ? time : -1]).toContain(
+      time,
+    );
+    if (time >= start + hour) expect(count[i]).toBe(1);
+  }
+  expect(log.lines.join("\n")).toMatch(/history is damaged in one place and shows a gap there/);
+});
+
+test.each([
+  ["the name of a host", "UPDATE host SET name = 'c' WHERE name = 'b'"],
+  ["the uuid of a card", "UPDATE device SET key = 'GPU-7' WHERE id = 1"],
+  ["the name of a metric", "UPDATE metric SET name = 'gpu_power'"],
+  ["the number of a host", "UPDATE host SET id = 9 WHERE name = 'b'"],
+  ["a table", "ALTER TABLE sealed RENAME COLUMN segment TO segmenu"],
+])("a file in which %s was changed is damaged: it is moved aside", async (_, sql) => {
+  const log = await changed(sql);
+  const one = scene.open(log);
+  expect(one.known()).toEqual([]);
+  expect(log.lines).toEqual([expect.stringMatching(/is damaged .* moved to \S+damaged-1 and a new one begun/)]);
+});
+
+test.each(["x'ff'", "x''", "zeroblob(100)", "data || data"])(
+  "windows are sealed and days summed up beside rows that are %s",
+  async (content) => {
+    const log = await changed(
+      `UPDATE five SET data = ${content}; UPDATE hour SET data = ${content}; UPDATE day SET data = ${content}; UPDATE raw SET data = ${content}`,
+    );
+    const one = scene.open(log);
+    one.append({ host: "b", at: start + 5, devices: [gpu({ gpu_temperature: 8 })] });
+    one.append({ host: "b", at: start + 30 * day, devices: [gpu({ gpu_temperature: 9 })] });
+    await scene.leap(60 * day);
+    expect(scene.trouble).toEqual([]);
+    scene.shut(one);
+    const { t, max } = await ask(scene.open(log), temperature("GPU-1", "b"), { ...all, step: day }, "max");
+    expect(max[t.indexOf(start + 30 * day)]).toBe(9);
+    expect(readdirSync(scene.folder).filter((name) => name.includes("damaged"))).toEqual([]);
+  },
+);
+
+test("a scale that another version of the hub had does not change what its journal says", async () => {
+  const one = scene.open();
+  one.append(at(start, 20));
+  one.flush();
+  // The same row as a hub would have written it that multiplies temperatures by 4.
+  const path = join(scene.folder, readdirSync(scene.folder).find((name) => name.includes("journal")) ?? "");
+  const bytes = readFileSync(path);
+  const text = '"gpu_temperature",1]';
+  const place = bytes.indexOf(text);
+  expect(place).toBeGreaterThan(0);
+  bytes.write('"gpu_temperature",4]', place);
+  // Mark, length and checksum stand before the record (journal.ts).
+  const head = 15 + 12;
+  bytes.writeUInt32LE(crc32(bytes.subarray(head)), head - 4);
+  const copy = new Scene();
+  writeFileSync(join(copy.folder, "history.journal-1"), bytes);
+  expect(await pairs(copy.open(), id)).toEqual([[start, 5]]);
+  copy.remove();
 });

@@ -28,8 +28,13 @@ export class Sums {
 
   /** Points that some series has. @param timeOf the time of a point */
   columns(timeOf: (place: number) => number): GroupColumns {
-    const places = [...this.#count.keys()].filter((place) => (this.#count[place] ?? 0) > 0);
-    const from = (held: Float64Array): Float64Array => Float64Array.from(places, (place) => held[place] ?? Number.NaN);
+    const places: number[] = [];
+    for (const [place, count] of this.#count.entries()) if (count > 0) places.push(place);
+    const from = (held: Float64Array): Float64Array => {
+      const out = new Float64Array(places.length);
+      for (const [i, place] of places.entries()) out[i] = held[place] ?? Number.NaN;
+      return out;
+    };
     const count = from(this.#count);
     const sum = from(this.#sum);
     return {

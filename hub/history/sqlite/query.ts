@@ -17,6 +17,7 @@ import {
   windowOf,
   windowsInDay,
 } from "./span.ts";
+import { Patience } from "./turns.ts";
 
 /** Rows that are read before other work of the program gets its turn: some milliseconds. */
 const stretch = 64;
@@ -50,11 +51,13 @@ export class Query {
     checkRange(range);
     if (!(most >= 1)) throw new Fault("bad_request", `An answer must have room for 1 point or more: it is ${most}`);
     const answers = new Map<SeriesId, Columns<A>>();
+    const turns = new Patience();
     for (const group of this.#grouped(series)) {
       const gathered = await this.#gather(wantedOf(group, range.step, of), { ...range, most });
       for (const [i, id] of group.ids.entries()) {
         const found = gathered[i];
         if (found) answers.set(id, found.columns(of, most));
+        await turns.rest();
       }
     }
     const nothing = new Gather(0, { counter: false, scale: 1 }, false).columns(of, most);
@@ -147,11 +150,15 @@ export class Query {
       }
     }
     parts.reverse();
-    return devices.map((_, i) => {
+    const gathered: Gather[] = [];
+    const turns = new Patience();
+    for (const i of devices.keys()) {
       const gather = new Gather(step, metric, all);
       gather.add(parts.flatMap((part) => part[i] ?? []));
-      return gather;
-    });
+      gathered.push(gather);
+      await turns.rest();
+    }
+    return gathered;
   }
 
   /** Whether a day that begins with a window can be told from its summary alone. */

@@ -90,13 +90,11 @@ export class Rows {
 
   /** Sections of a row, those of some hosts replaced. */
   #joined(table: Tier, key: number, group: readonly Entry[]): Uint8Array {
-    const held = this.#get[table].get(key) as Uint8Array | undefined;
-    let sections = new Map<number, Uint8Array>();
-    try {
-      if (held !== undefined) sections = sectionsOf(held);
-    } catch (error) {
-      this.#log.error(`a row of the history (${table} ${key}) is damaged and begun anew: ${(error as Error).message}`);
-    }
+    const held = this.#sure(`${table} ${spanOfKey(key)}`, () => {
+      const data = this.#bytes(table, key);
+      return data && sectionsOf(data);
+    });
+    const sections = held ?? new Map<number, Uint8Array>();
     for (const { host, data } of group) sections.set(host % groupSize, data);
     return joined(sections);
   }
@@ -174,17 +172,24 @@ export class Rows {
     });
   }
 
+  /** @throws CorruptBlock: one bit makes a text of what SQLite holds as bytes */
+  #bytes(table: Table, key: number): Uint8Array | undefined {
+    const data = this.#get[table].get(key);
+    if (data === undefined || data instanceof Uint8Array) return data;
+    throw new CorruptBlock("it is no bytes");
+  }
+
   #data(place: Place): Uint8Array | undefined {
     const { table, host } = place;
     const key = keyOf(place);
     if (table === "raw") {
-      const data = this.#get.raw.get(key) as Uint8Array | undefined;
+      const data = this.#bytes("raw", key);
       return data && veiled(data, place);
     }
     const name = `${table} ${key}`;
     let sections = this.#recent.get(name);
     if (sections === undefined) {
-      const data = this.#get[table].get(key) as Uint8Array | undefined;
+      const data = this.#bytes(table, key);
       sections = data === undefined ? new Map() : sectionsOf(data);
       if (this.#recent.size >= remembered) this.#recent.clear();
       this.#recent.set(name, sections);

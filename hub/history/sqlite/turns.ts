@@ -18,6 +18,17 @@ export async function inTurns<T>(work: Work<T>, stopped: () => boolean): Promise
   }
 }
 
+/** Gives others a turn, in work that cannot be cut into steps, whenever it has gone on for long enough. */
+export class Patience {
+  #since = performance.now();
+
+  async rest(): Promise<void> {
+    if (performance.now() - this.#since < longest) return;
+    await turn();
+    this.#since = performance.now();
+  }
+}
+
 /** Does some work at once, whatever waits. */
 export function atOnce<T>(work: Work<T>): T {
   for (;;) {
