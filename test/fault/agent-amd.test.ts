@@ -57,11 +57,11 @@ function command(pid: string): string {
   }
 }
 
-/** Shells that read for the agent, by pid. */
+/** Shells that read sensors for the agent, by pid; those that ask for space on mounts are others. */
 const shells = (parent: number | undefined): string[] =>
   readdirSync("/proc").filter(
     (pid) =>
-      command(pid).includes("while IFS= read -r path") &&
+      command(pid).includes("read -r text") &&
       Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[1]) === parent,
   );
 
