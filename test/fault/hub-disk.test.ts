@@ -35,9 +35,13 @@ test.skipIf(!existsSync("/usr/bin/prlimit"))(
   async () => {
     const points = async (): Promise<bigint[]> => (await getHistory(hub.history, { id: "a_0", type: "util" })).t;
     await until(async () => expect((await points()).length).toBeGreaterThanOrEqual(2));
-    // The journal is what is written to each second.
-    const journal = readdirSync(at.data).find((name) => name.startsWith("history.journal-")) ?? "";
-    limit(statSync(join(at.data, journal)).size);
+    // The journal is what is written to each second; samples are seen before it is begun.
+    const journal = await until(() => {
+      const found = readdirSync(at.data).find((name) => name.startsWith("history.journal-"));
+      if (found === undefined) throw new Error("there is no journal yet");
+      return join(at.data, found);
+    });
+    limit(statSync(journal).size);
     await until(() => expect(viewer.events.at(-1)?.notices.join()).toMatch(/^History cannot be written/));
     const before = (await points()).length;
     await until(async () => expect((await points()).length).toBeGreaterThanOrEqual(before + 4));
