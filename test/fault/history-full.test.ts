@@ -1,6 +1,16 @@
 // A disk without room: a small file system in memory stands in for it, which only root may mount.
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -8,6 +18,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { gpu, hour, pairs, poll, Scene, temperature } from "../../hub/history/sqlite/scene.ts";
 import type { Store } from "../../hub/history/store.ts";
 import type { Log } from "../../hub/log.ts";
+import { fleet, writeFirst } from "../first.ts";
 
 let disk: string;
 let scene: Scene;
@@ -159,6 +170,25 @@ onDisk("a new history on a full disk is refused, with the way out, and leaves th
   free();
   expect(scene.open(log).known()).toEqual([]);
 });
+
+onDisk.each([0, 20_000, 60_000])(
+  "a history of the first version is left as it is where there is no room for the new one (%i bytes free)",
+  async (bytes) => {
+    mkdirSync(scene.folder);
+    const path = join(scene.folder, "history.db");
+    const held = writeFirst(path, fleet(2, 3000));
+    const before = readFileSync(path);
+    fill();
+    const filler = join(disk, "filler");
+    truncateSync(filler, statSync(filler).size - bytes);
+    expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*(full|I\/O error).*GOHM_DATA/);
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect(readdirSync(scene.folder)).toEqual(["history.db"]);
+    free();
+    const one = scene.open(log);
+    for (const [id, samples] of held) expect([id, await pairs(one, JSON.parse(id))]).toEqual([id, samples]);
+  },
+);
 
 onDisk("a read-only file system is refused, with the way out, and is left as it is", async () => {
   const one = scene.open(log);
