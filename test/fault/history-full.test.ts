@@ -32,8 +32,8 @@ const log: Log & { readonly lines: string[] } = {
 function mounted(): boolean {
   const place = mkdtempSync(join(tmpdir(), "gohm-mount-"));
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=100k", "none", place], { stdio: "ignore" });
-    execFileSync("umount", [place]);
+    execFileSync("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=100k", "none", place], { stdio: "ignore" });
+    execFileSync("/usr/bin/umount", [place]);
     return true;
   } catch {
     // Not root, or in a container that may not: these facts are then shown where it may.
@@ -46,14 +46,14 @@ const onDisk = test.skipIf(!mounted());
 
 beforeEach(() => {
   disk = mkdtempSync(join(tmpdir(), "gohm-disk-"));
-  execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", disk]);
+  execFileSync("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=4m", "none", disk]);
   scene = Object.assign(new Scene(), { folder: join(disk, "data") });
   log.lines.length = 0;
 });
 
 afterEach(() => {
   scene.remove();
-  execFileSync("umount", [disk]);
+  execFileSync("/usr/bin/umount", [disk]);
   rmSync(disk, { recursive: true, force: true });
 });
 
@@ -195,9 +195,9 @@ onDisk("a read-only file system is refused, with the way out, and is left as it 
   await work(one, hour);
   scene.shut(one);
   const bytes = readFileSync(join(scene.folder, "history.db"));
-  execFileSync("mount", ["-o", "remount,ro,size=4m", disk]);
+  execFileSync("/usr/bin/mount", ["-o", "remount,ro,size=4m", disk]);
   expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*read-only.*GOHM_DATA/);
-  execFileSync("mount", ["-o", "remount,rw,size=4m", disk]);
+  execFileSync("/usr/bin/mount", ["-o", "remount,rw,size=4m", disk]);
   expect(readFileSync(join(scene.folder, "history.db")).equals(bytes)).toBe(true);
   expect(await pairs(scene.open(log), temperature())).toEqual(taken);
 });
