@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as agent from "../bench/agent.bench.ts";
+import * as delay from "../bench/delay.bench.ts";
 import * as history from "../bench/history.bench.ts";
 import * as hub from "../bench/hub.bench.ts";
 import { conditions, ratio } from "../bench/measure.ts";
@@ -10,7 +11,7 @@ import { buildAll } from "./build.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 const results = join(top, "bench", "results.md");
-const benches = [agent, history, hub];
+const benches = [agent, delay, history, hub];
 
 /** Replaces one bench's part of the results and leaves the others as they are. */
 function keep(name: string, lines: readonly string[]): void {
@@ -41,7 +42,7 @@ for (const { name, run } of chosen) {
   };
   console.log(`# ${name}: ${lines[0]}`);
   const claims = await run(print);
-  lines.push("", "```", ...claims.map(ratio), "```");
+  if (claims.length > 0) lines.push("", "```", ...claims.map(ratio), "```");
   for (const claim of claims) console.log(ratio(claim));
   keep(name, lines);
 }

@@ -1,6 +1,16 @@
 // A disk without room: a small file system in memory stands in for it, which only root may mount.
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -8,6 +18,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { gpu, hour, pairs, poll, Scene, temperature } from "../../hub/history/sqlite/scene.ts";
 import type { Store } from "../../hub/history/store.ts";
 import type { Log } from "../../hub/log.ts";
+import { fleet, writeFirst } from "../first.ts";
 
 let disk: string;
 let scene: Scene;
@@ -21,8 +32,8 @@ const log: Log & { readonly lines: string[] } = {
 function mounted(): boolean {
   const place = mkdtempSync(join(tmpdir(), "gohm-mount-"));
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=100k", "none", place], { stdio: "ignore" });
-    execFileSync("umount", [place]);
+    execFileSync("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=100k", "none", place], { stdio: "ignore" });
+    execFileSync("/usr/bin/umount", [place]);
     return true;
   } catch {
     // Not root, or in a container that may not: these facts are then shown where it may.
@@ -35,14 +46,14 @@ const onDisk = test.skipIf(!mounted());
 
 beforeEach(() => {
   disk = mkdtempSync(join(tmpdir(), "gohm-disk-"));
-  execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", disk]);
+  execFileSync("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=4m", "none", disk]);
   scene = Object.assign(new Scene(), { folder: join(disk, "data") });
   log.lines.length = 0;
 });
 
 afterEach(() => {
   scene.remove();
-  execFileSync("umount", [disk]);
+  execFileSync("/usr/bin/umount", [disk]);
   rmSync(disk, { recursive: true, force: true });
 });
 
@@ -160,14 +171,33 @@ onDisk("a new history on a full disk is refused, with the way out, and leaves th
   expect(scene.open(log).known()).toEqual([]);
 });
 
+onDisk.each([0, 20_000, 60_000])(
+  "a history of the first version is left as it is where there is no room for the new one (%i bytes free)",
+  async (bytes) => {
+    mkdirSync(scene.folder);
+    const path = join(scene.folder, "history.db");
+    const held = writeFirst(path, fleet(2, 3000));
+    const before = readFileSync(path);
+    fill();
+    const filler = join(disk, "filler");
+    truncateSync(filler, statSync(filler).size - bytes);
+    expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*(full|I\/O error).*GOHM_DATA/);
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect(readdirSync(scene.folder)).toEqual(["history.db"]);
+    free();
+    const one = scene.open(log);
+    for (const [id, samples] of held) expect([id, await pairs(one, JSON.parse(id))]).toEqual([id, samples]);
+  },
+);
+
 onDisk("a read-only file system is refused, with the way out, and is left as it is", async () => {
   const one = scene.open(log);
   await work(one, hour);
   scene.shut(one);
   const bytes = readFileSync(join(scene.folder, "history.db"));
-  execFileSync("mount", ["-o", "remount,ro,size=4m", disk]);
+  execFileSync("/usr/bin/mount", ["-o", "remount,ro,size=4m", disk]);
   expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*read-only.*GOHM_DATA/);
-  execFileSync("mount", ["-o", "remount,rw,size=4m", disk]);
+  execFileSync("/usr/bin/mount", ["-o", "remount,rw,size=4m", disk]);
   expect(readFileSync(join(scene.folder, "history.db")).equals(bytes)).toBe(true);
   expect(await pairs(scene.open(log), temperature())).toEqual(taken);
 });

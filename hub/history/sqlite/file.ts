@@ -216,21 +216,26 @@ function create(file: File): void {
 /** A file of the first version, made anew beside it and then put in its place: nothing of it is lost if that is cut off. */
 function upgraded(old: File, { path, log, check }: { path: string; log: Log; check: (file: File) => void }): File {
   const beside = `${path}.new`;
-  for (const tail of ["", "-wal", "-shm", "-journal"]) rmSync(beside + tail, { force: true });
+  const clear = (): void => {
+    for (const tail of ["", "-wal", "-shm", "-journal"]) rmSync(beside + tail, { force: true });
+  };
+  clear();
   log.info(`the history ${path} is brought into the form of this version; that may take minutes`);
-  const file = lock(beside);
   try {
-    file.pragma("synchronous = NORMAL");
-    create(file);
-    convert(old, file, log);
+    const file = lock(beside);
+    try {
+      file.pragma("synchronous = NORMAL");
+      create(file);
+      convert(old, file, log);
+    } finally {
+      file.close();
+    }
     // Its log would be deleted when it is closed, when that name may belong to the new file.
     old.pragma("journal_mode = DELETE");
   } catch (error) {
-    file.close();
-    rmSync(beside, { force: true });
+    clear();
     throw error;
   }
-  file.close();
   // Before the lock on the old one ends: nobody else may begin with it.
   renameSync(beside, path);
   old.close();

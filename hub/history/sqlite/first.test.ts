@@ -5,33 +5,9 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Level } from "../../../proto/catalog.ts";
+import { fleet, type Taken, writeFirst } from "../../../test/first.ts";
 import type { Log } from "../../log.ts";
 import { all, ask, day, hour, pairs, Scene, start } from "./scene.ts";
-
-/** As version 0.1.0 made them. */
-const tables = `
-  CREATE TABLE device (
-    id INTEGER PRIMARY KEY, host TEXT NOT NULL, level TEXT NOT NULL, key TEXT NOT NULL, idx INTEGER,
-    UNIQUE (host, level, key)
-  );
-  CREATE TABLE layout (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
-  CREATE TABLE used (
-    device INTEGER NOT NULL, layout INTEGER NOT NULL, PRIMARY KEY (device, layout)
-  ) WITHOUT ROWID;
-  CREATE TABLE poll (
-    device INTEGER NOT NULL, t INTEGER NOT NULL, layout INTEGER NOT NULL, v BLOB NOT NULL, PRIMARY KEY (device, t)
-  ) WITHOUT ROWID;
-`;
-
-interface Taken {
-  readonly host: string;
-  readonly level: Level;
-  readonly key: string;
-  readonly index?: number;
-  readonly at: number;
-  readonly values: Readonly<Record<string, number>>;
-}
 
 let scene: Scene;
 const path = (): string => join(scene.folder, "history.db");
@@ -40,62 +16,6 @@ beforeEach(() => {
   scene = new Scene();
 });
 afterEach(() => scene.remove());
-
-/** Writes a file as version 0.1.0 did. @returns what it holds, by series */
-function write(polls: readonly Taken[]): Map<string, [number, number][]> {
-  const file = new Database(path());
-  file.pragma("journal_mode = WAL");
-  file.exec(tables);
-  file.pragma(`application_id = ${0x474f484d}`);
-  file.pragma("user_version = 1");
-  const sql = {
-    device: file.prepare("INSERT OR IGNORE INTO device (host, level, key, idx) VALUES (?, ?, ?, ?)"),
-    deviceId: file.prepare("SELECT id FROM device WHERE host = ? AND level = ? AND key = ?").pluck(),
-    layout: file.prepare("INSERT OR IGNORE INTO layout (names) VALUES (?)"),
-    layoutId: file.prepare("SELECT id FROM layout WHERE names = ?").pluck(),
-    used: file.prepare("INSERT OR IGNORE INTO used (device, layout) VALUES (?, ?)"),
-    poll: file.prepare("INSERT OR REPLACE INTO poll (device, t, layout, v) VALUES (?, ?, ?, ?)"),
-  };
-  const held = new Map<string, [number, number][]>();
-  file.transaction(() => {
-    for (const { host, level, key, index, at, values } of polls) {
-      sql.device.run(host, level, key, index ?? null);
-      const names = Object.keys(values).join("\n");
-      sql.layout.run(names);
-      const device = sql.deviceId.get(host, level, key);
-      const layout = sql.layoutId.get(names);
-      sql.used.run(device, layout);
-      sql.poll.run(device, at, layout, Buffer.from(Float64Array.from(Object.values(values)).buffer));
-      for (const [metric, value] of Object.entries(values)) {
-        const id = JSON.stringify({ host, level, key, metric });
-        held.set(id, [...(held.get(id) ?? []), [at, value]]);
-      }
-    }
-  })();
-  file.close();
-  for (const series of held.values()) series.sort(([a], [b]) => a - b);
-  return held;
-}
-
-/** Polls of a small fleet over some hours, with what makes a file hard to read. */
-function fleet(hosts: number, length: number): Taken[] {
-  const polls: Taken[] = [];
-  for (let h = 0; h < hosts; h++) {
-    const host = h === 1 ? "ü 1" : `h${h}`;
-    for (let i = 0; i < length; i++) {
-      const at = start + i * 10_000 + h;
-      polls.push({ host, level: "host", key: "", at, values: { load1: i / 8, cpu_utilization: i % 100 } });
-      const fan = i % 5 === 0 ? { gpu_fan: 30 + (i % 3) } : {};
-      for (const index of [0, 1]) {
-        if (index === 1 && i % 3 > 0) continue;
-        const values = { gpu_temperature: 40 + (i % 50), gpu_power: i * 1000.5, ...fan };
-        polls.push({ host, level: "gpu", key: `GPU-${h}-${index}`, index, at: at + index, values });
-      }
-      if (i % 6 === 0) polls.push({ host, level: "disk", key: "/mnt/ü", at, values: { disk_used: i * 2 ** 30 } });
-    }
-  }
-  return polls;
-}
 
 function listening(): Log & { readonly lines: string[] } {
   const lines: string[] = [];
@@ -117,7 +37,7 @@ async function expectAll(held: ReadonlyMap<string, readonly [number, number][]>,
 }
 
 test("every sample of a file of the first version is there afterwards, and in the summaries", async () => {
-  const held = write(fleet(3, 2000));
+  const held = writeFirst(path(), fleet(3, 2000));
   scene.now = start + day;
   const log = listening();
   await expectAll(held, log);
@@ -154,7 +74,7 @@ test("what was strange in a file of the first version is taken as it is, centuri
     }),
   );
   // A clock that was wrong by tens of thousands of years: today's keys have no room for that.
-  const held = write(polls);
+  const held = writeFirst(path(), polls);
   const file = new Database(path());
   file.prepare("INSERT INTO poll SELECT device, 8640000000000000, layout, v FROM poll LIMIT 1").run();
   file.close();
@@ -173,7 +93,7 @@ test("brought up step by step, a file has the tables and the form of one made to
     opened.close();
     return { tables, form };
   };
-  write(fleet(1, 10));
+  writeFirst(path(), fleet(1, 10));
   scene.shut(scene.open());
   const fresh = new Scene();
   fresh.shut(fresh.open());
@@ -182,14 +102,14 @@ test("brought up step by step, a file has the tables and the form of one made to
 });
 
 test("what an attempt before left half made is begun anew", async () => {
-  const held = write(fleet(1, 300));
+  const held = writeFirst(path(), fleet(1, 300));
   for (const tail of ["", "-journal", "-wal"]) writeFileSync(`${path()}.new${tail}`, "half of something");
   await expectAll(held);
   expect(readdirSync(scene.folder)).toEqual(["history.db"]);
 });
 
 test("a file of the first version whose hub was killed is brought up with what its log holds", async () => {
-  const held = write(fleet(1, 100));
+  const held = writeFirst(path(), fleet(1, 100));
   const file = new Database(path());
   const at = start + 2 * hour;
   file.exec(`INSERT INTO poll SELECT device, ${at}, layout, v FROM poll WHERE t = (SELECT max(t) FROM poll)`);
@@ -204,7 +124,7 @@ test("a file of the first version whose hub was killed is brought up with what i
 });
 
 test("a damaged file of the first version is moved aside, and nothing is deleted", () => {
-  write(fleet(2, 2000));
+  writeFirst(path(), fleet(2, 2000));
   const bytes = readFileSync(path());
   bytes.fill(0x55, 20_000, 60_000);
   writeFileSync(path(), bytes);
@@ -228,7 +148,7 @@ function upgrading() {
 }
 
 test("a hub that is killed while it brings the file up loses nothing", { timeout: 120_000 }, async () => {
-  const held = write(fleet(6, 3000));
+  const held = writeFirst(path(), fleet(6, 3000));
   let during = 0;
   for (const ms of [0, 3, 10, 30, 60, 100, 150, 200, 300, 400]) {
     const child = upgrading();
@@ -247,7 +167,7 @@ test("a hub that is killed while it brings the file up loses nothing", { timeout
 test("a second hub is refused while the first brings the file up, and when that is done", {
   timeout: 120_000,
 }, async () => {
-  const held = write(fleet(6, 3000));
+  const held = writeFirst(path(), fleet(6, 3000));
   const child = upgrading();
   let text = "";
   child.stdout.on("data", (piece: string) => {

@@ -19,8 +19,6 @@ import {
 } from "./span.ts";
 import { Patience } from "./turns.ts";
 
-/** Rows that are read before other work of the program gets its turn: some milliseconds. */
-const stretch = 64;
 /** Empty windows in a row after which the next one that holds something is looked up. */
 const patience = 8;
 /** Points of an answer over groups at most. */
@@ -53,7 +51,7 @@ export class Query {
     const answers = new Map<SeriesId, Columns<A>>();
     const turns = new Patience();
     for (const group of this.#grouped(series)) {
-      const gathered = await this.#gather(wantedOf(group, range.step, of), { ...range, most });
+      const gathered = await this.#gather(wantedOf(group, range.step, of), { ...range, most, turns });
       for (const [i, id] of group.ids.entries()) {
         const found = gathered[i];
         if (found) answers.set(id, found.columns(of, most));
@@ -70,13 +68,15 @@ export class Query {
     if (range.step === 0) throw new Fault("bad_request", "Groups need a step greater than 0: it is 0");
     const { first, length } = this.#extent(groups.flat(), range);
     const sums = groups.map(() => new Sums(length));
+    const turns = new Patience();
     const places = new Map(groups.flatMap((ids, place) => ids.map((id) => [id, place] as const)));
     for (const group of this.#grouped(groups.flat())) {
       const wanted = wantedOf(group, range.step, ["avg"]);
-      const gathered = await this.#gather(wanted, { ...range, most: Number.POSITIVE_INFINITY });
+      const gathered = await this.#gather(wanted, { ...range, most: Number.POSITIVE_INFINITY, turns });
       for (const [i, id] of group.ids.entries()) {
         const found = gathered[i];
         if (found) sums[places.get(id) ?? 0]?.add(found, (t) => Math.round(t / range.step) - first);
+        await turns.rest();
       }
     }
     return sums.map((sum) => sum.columns((place) => (first + place) * range.step));
@@ -124,7 +124,10 @@ export class Query {
   }
 
   /** One gathering for each device: the newest points, and at least one more than `most` where there are more. */
-  async #gather(wanted: Wanted, { from, to, most }: { from: number; to: number; most: number }): Promise<Gather[]> {
+  async #gather(
+    wanted: Wanted,
+    { from, to, most, turns }: { from: number; to: number; most: number; turns: Patience },
+  ): Promise<Gather[]> {
     const { host, devices, step, metric, all } = wanted;
     const reading = new Reading(this.#rows, this.#memory, wanted);
     const { oldest, newest } = this.#windows(host);
@@ -144,14 +147,13 @@ export class Query {
       if (!bounded) for (const [i, pieces] of part.entries()) points[i] = (points[i] ?? 0) + count(pieces, step);
       empty = part.some(({ length }) => length > 0) ? 0 : empty + 1;
       if (empty >= patience) window = this.#before(host, window - 1) + 1;
-      if (reading.reads >= stretch) {
+      if (turns.due) {
         reading.rest();
-        await new Promise((resolve) => setImmediate(resolve));
+        await turns.rest();
       }
     }
     parts.reverse();
     const gathered: Gather[] = [];
-    const turns = new Patience();
     for (const i of devices.keys()) {
       const gather = new Gather(step, metric, all);
       gather.add(parts.flatMap((part) => part[i] ?? []));

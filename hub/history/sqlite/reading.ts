@@ -47,8 +47,6 @@ export class Reading {
   readonly #wanted: Wanted;
   readonly #devices: ReadonlySet<number>;
   readonly #held = new Map<Tier, Held>();
-  /** Rows read since the last `rest`. */
-  reads = 0;
 
   constructor(rows: Rows, memory: Memory, wanted: Wanted) {
     this.#rows = rows;
@@ -59,7 +57,6 @@ export class Reading {
 
   /** Other work has its turn now, and may change rows. */
   rest(): void {
-    this.reads = 0;
     this.#held.clear();
   }
 
@@ -148,7 +145,6 @@ export class Reading {
 
   #sheet(window: number): Sheet | undefined {
     const { host, metric } = this.#wanted;
-    this.reads += 2;
     const held = this.#rows.sheet({ host: host.id, window, metrics: [metric.id], devices: this.#devices });
     const runs = this.#memory.runs(host, window);
     if (runs.length === 0) return held;
@@ -160,7 +156,6 @@ export class Reading {
     const span = spanOf(tier, t);
     const before = this.#held.get(tier);
     if (before?.span === span) return before.buckets ? before : undefined;
-    this.reads++;
     const { host, metric, devices } = this.#wanted;
     const found = this.#rows.buckets({ table: tier, span, host: host.id, metric: metric.id }, this.#devices);
     const held = { span, buckets: found && devices.map((device) => found.get(device)) };

@@ -22,8 +22,12 @@ export async function inTurns<T>(work: Work<T>, stopped: () => boolean): Promise
 export class Patience {
   #since = performance.now();
 
+  get due(): boolean {
+    return performance.now() - this.#since >= longest;
+  }
+
   async rest(): Promise<void> {
-    if (performance.now() - this.#since < longest) return;
+    if (!this.due) return;
     await turn();
     this.#since = performance.now();
   }
