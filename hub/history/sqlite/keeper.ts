@@ -18,6 +18,8 @@ const spread = 45 * 60_000;
 const quiet = 60_000;
 /** A window is sealed before it is over when nothing came for this long: its host's clock, or the hub's, was ahead. */
 const left = windowLength;
+/** A hub that ends seals for this long; the rest of a large fleet stays in the journal. systemd waits for 90 s. Milliseconds. */
+const atEnd = 20_000;
 /** Polls of a window, and runs, beyond which it is sealed before it is over. */
 const mostRows = 8192;
 const mostRuns = 32;
@@ -113,11 +115,17 @@ export class Keeper {
     return this.#enqueue([...this.#parts.recent.all()]);
   }
 
-  /** Seals everything at once, whatever waits. */
-  sealNow(): void {
+  /** Seals what it can within a while at once, whatever waits. @returns whether that is everything */
+  sealNow(): boolean {
     this.#stopped = true;
-    for (const task of [...this.#parts.recent.all()]) this.#commit([atOnce(this.#work(task))]);
+    const { recent, now } = this.#parts;
+    const began = now();
+    for (const task of [...recent.all()]) {
+      if (Math.abs(now() - began) > atEnd) return false;
+      this.#commit([atOnce(this.#work(task))]);
+    }
     this.#checkpoint();
+    return true;
   }
 
   /** Has the journal let go of what is in rows. */

@@ -62,6 +62,21 @@ test("sealing leaves one file without a journal, and close() leaves nothing besi
   expect(await pairs(scene.open(), temperature())).toHaveLength(6 * 360);
 });
 
+test("a hub that ends seals for a while only, and finds the rest in the journal", async () => {
+  const one = scene.open();
+  for (let h = 0; h < 8; h++) one.append({ host: `h${h}`, at: start, devices: [temp(h)] });
+  // Time goes on by five seconds with each look at the clock.
+  let now = scene.now;
+  Object.defineProperty(scene, "now", { get: () => (now += 5000), set: () => {}, configurable: true });
+  scene.shut(one);
+  Object.defineProperty(scene, "now", { value: now, writable: true });
+  expect(readdirSync(scene.folder)).toHaveLength(2);
+  const two = scene.open();
+  for (let h = 0; h < 8; h++) expect(await pairs(two, temperature("GPU-1", `h${h}`))).toEqual([[start, h]]);
+  scene.shut(two);
+  expect(readdirSync(scene.folder)).toEqual(["history.db"]);
+});
+
 test("a range holds its start and leaves out its end, in memory and in rows", async () => {
   const one = scene.open();
   for (const at of [1000, 2000, 3000]) one.append(poll(start + at, temp(at / 1000)));

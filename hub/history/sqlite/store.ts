@@ -99,7 +99,10 @@ class SqliteStore implements Store {
     this.#writing?.();
     this.#caring?.();
     this.#try("journal", () => this.#engine.journal.write());
-    const sealed = this.#try("rows", () => this.#engine.keeper.sealNow());
+    let sealed = false;
+    this.#try("rows", () => {
+      sealed = this.#engine.keeper.sealNow();
+    });
     if (!sealed && this.#engine.journal.waiting) {
       this.#options.log.error("what was measured last could not be written and is lost");
     }
