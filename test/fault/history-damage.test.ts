@@ -251,7 +251,7 @@ function openedByNobody(): string {
   const script = `
     import { Scene } from ${JSON.stringify(join(top, "hub/history/sqlite/scene.ts"))};
     try {
-      Object.assign(new Scene(), { folder: ${JSON.stringify(scene.folder)} }).open();
+      new Scene(${JSON.stringify(scene.folder)}).open();
       console.log("opened");
     } catch (error) {
       console.log(error.message);

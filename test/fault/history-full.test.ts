@@ -47,7 +47,7 @@ const onDisk = test.skipIf(!mounted());
 beforeEach(() => {
   disk = mkdtempSync(join(tmpdir(), "gohm-disk-"));
   execFileSync("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=4m", "none", disk]);
-  scene = Object.assign(new Scene(), { folder: join(disk, "data") });
+  scene = new Scene(join(disk, "data"));
   log.lines.length = 0;
 });
 

@@ -139,7 +139,7 @@ function upgrading() {
   const script = `
     import { Scene } from ${JSON.stringify(new URL("./scene.ts", import.meta.url).href)};
     const say = (line) => process.stdout.write(line + "\\n");
-    globalThis.held = Object.assign(new Scene(), { folder: ${JSON.stringify(scene.folder)} }).open({ info: say, warn: say, error: say });
+    globalThis.held = new Scene(${JSON.stringify(scene.folder)}).open({ info: say, warn: say, error: say });
     say("open");
     process.stdin.resume();`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["pipe", "pipe", "inherit"] });

@@ -23,13 +23,17 @@ const forever = { raw: Infinity, fiveMinutes: Infinity, hour: Infinity, day: Inf
 export const start = 48 * day * 430;
 
 export class Scene {
-  readonly folder = mkdtempSync(join(tmpdir(), "gohm-history-"));
+  readonly folder: string;
   now = start;
   retention: ReturnType<Options["retention"]> = forever;
   maxSize = Number.POSITIVE_INFINITY;
   readonly trouble: (string | undefined)[] = [];
   #timers: { at: number; run: () => void }[] = [];
   #open: Store[] = [];
+
+  constructor(folder = mkdtempSync(join(tmpdir(), "gohm-history-"))) {
+    this.folder = folder;
+  }
 
   open(log: Log = silent): Store {
     const made = openStore({

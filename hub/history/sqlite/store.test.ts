@@ -358,10 +358,8 @@ test("sums of groups count every series once, with its mean", async () => {
 
 test("a folder that cannot be made is named, with the way out", () => {
   writeFileSync(join(scene.folder, "file"), "");
-  const inside = Object.assign(Object.create(scene) as Scene, { folder: join(scene.folder, "file") });
-  expect(() => Scene.prototype.open.call(inside)).toThrow(
-    /Cannot use the data folder .*set GOHM_DATA to another folder/,
-  );
+  const inside = new Scene(join(scene.folder, "file"));
+  expect(() => inside.open()).toThrow(/Cannot use the data folder .*set GOHM_DATA to another folder/);
 });
 
 test("a history written by a newer version is refused and stays as it is", () => {
