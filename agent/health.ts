@@ -41,7 +41,10 @@ function doorOf(settings: Settings, given: Given): Door {
   return at(addr, encrypted({ cert, key, clientCa }) ? "tls" : "http2");
 }
 
-/** Connects, and calls back when something was answered that only a program at work answers; returns how to hang up. */
+/** A connection that is reset while it is being made may end without any error. */
+const cutOff = (): Error => Object.assign(new Error("it cut the connection off"), { code: "ECONNRESET" });
+
+/** Connects, and calls back when something was answered that only a program at work answers, perhaps several times; returns how to hang up. */
 function ask({ host, port, speaks }: Door, answered: (error?: Error) => void): () => void {
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   switch (speaks) {
@@ -55,13 +58,16 @@ function ask({ host, port, speaks }: Door, answered: (error?: Error) => void): (
       // Its SETTINGS come first on each connection.
       const session = connect(`http://${authority}`)
         .on("error", answered)
+        .once("close", () => answered(cutOff()))
         .once("remoteSettings", () => answered());
       return () => session.destroy();
     }
     case "tls": {
       // Not who it is, nor whether it would let us ask more, but whether it is at work.
       const options = { host, port, rejectUnauthorized: false, ALPNProtocols: ["h2"] };
-      const socket = connectTls(options, () => answered()).on("error", answered);
+      const socket = connectTls(options, () => answered())
+        .on("error", answered)
+        .once("close", () => answered(cutOff()));
       return () => socket.destroy();
     }
     default:
