@@ -217,10 +217,18 @@ test(`a database cut short anywhere is moved aside, and its name is in the log (
   for (let i = 0; i < 20; i++) {
     copied();
     const path = join(scene.folder, database);
-    truncateSync(path, 1 + random(statSync(path).size - 1));
+    const { size } = statSync(path);
+    const length = 1 + random(size - 1);
+    truncateSync(path, length);
     const log = listening();
+    const { count } = await livesOn(log);
+    // The very end may be of a page that holds nothing: all is there then.
+    if (size - length < 1024 && count === series.length * (sealed + fresh)) {
+      scene.remove();
+      continue;
+    }
     // What the journal holds is there nevertheless.
-    expect((await livesOn(log)).count).toBe(series.length * fresh);
+    expect(count).toBe(series.length * fresh);
     expect(log.lines.join("\n")).toMatch(/history\.db is damaged \(.*\); it was moved to \S+history\.db\.damaged-1/);
     expect(readdirSync(scene.folder)).toContain("history.db.damaged-1");
     scene.remove();
