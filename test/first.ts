@@ -1,7 +1,7 @@
 // Histories as version 0.1.0 wrote them: a row for each device and poll.
 import Database from "better-sqlite3";
-import { start } from "../hub/history/sqlite/scene.ts";
 import type { Level } from "../proto/catalog.ts";
+import { start } from "./store.ts";
 
 /** As version 0.1.0 made them. */
 const tables = `

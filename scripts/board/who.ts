@@ -1,7 +1,15 @@
 // The rows for people who look for a card, or for who has one.
 import { freeRule } from "../../web/card.ts";
-import type { Row } from "./panel.ts";
+import type { Column, Row } from "./panel.ts";
 import { countOf, faults, free, held, heldMemory, heldShare, key, node } from "./query.ts";
+
+/** Which card a line of a table is of. */
+const card: readonly Column[] = [
+  { from: "node", name: ["Machine", "机器"] },
+  { from: "gpu_index", name: ["Card", "卡"] },
+  { from: "gpu_instance", name: ["Instance", "实例"] },
+  { from: "gpu_name", name: ["Model", "型号"] },
+];
 
 export const answers: Row = {
   title: ["Which card is free?", "哪张卡空闲？"],
@@ -59,13 +67,7 @@ export const answers: Row = {
       kind: "table",
       width: 12,
       height: 9,
-      columns: [
-        { from: "node", name: ["Machine", "机器"] },
-        { from: "gpu_index", name: ["Card", "卡"] },
-        { from: "gpu_instance", name: ["Instance", "实例"] },
-        { from: "gpu_name", name: ["Model", "型号"] },
-        { from: "Value", name: ["Memory", "显存"], unit: "bytes" },
-      ],
+      columns: [...card, { from: "Value", name: ["Memory", "显存"], unit: "bytes" }],
       queries: [
         {
           expr: `(hw_gpu_memory_total_bytes{${node}} or hw_gpu_instance_memory_total_bytes{${node}} or hw_gpu_asleep{${node}} * 0) and ${key} (${free})`,
@@ -114,10 +116,7 @@ export const holders: Row = {
       width: 14,
       height: 9,
       columns: [
-        { from: "node", name: ["Machine", "机器"] },
-        { from: "gpu_index", name: ["Card", "卡"] },
-        { from: "gpu_instance", name: ["Instance", "实例"] },
-        { from: "gpu_name", name: ["Model", "型号"] },
+        ...card,
         { from: "user", name: ["User", "用户"] },
         { from: "Value #A", name: ["Processes", "进程数"] },
         { from: "Value #B", name: ["Memory", "显存"], unit: "bytes" },

@@ -15,10 +15,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { day, gpu, hour, measured, pairs, Scene, start } from "../../hub/history/sqlite/scene.ts";
 import type { Poll, SeriesId, Store } from "../../hub/history/store.ts";
 import type { Log } from "../../hub/log.ts";
 import { top } from "../program.ts";
+import { day, gpu, hour, measured, pairs, Scene, start } from "../store.ts";
 
 const seed = Number(process.env.GOHM_TEST_SEED ?? Date.now() % 1_000_000);
 let state = seed + 1;
@@ -257,7 +257,7 @@ test("a database replaced by a folder is named, with the way out", () => {
 /** Opens the folder as a user who is not root, as a hub should be run. @returns what that says */
 function openedByNobody(): string {
   const script = `
-    import { Scene } from ${JSON.stringify(join(top, "hub/history/sqlite/scene.ts"))};
+    import { Scene } from ${JSON.stringify(join(top, "test/store.ts"))};
     try {
       new Scene(${JSON.stringify(scene.folder)}).open();
       console.log("opened");

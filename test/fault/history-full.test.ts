@@ -15,10 +15,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { gpu, hour, pairs, poll, Scene, temperature } from "../../hub/history/sqlite/scene.ts";
 import type { Store } from "../../hub/history/store.ts";
 import type { Log } from "../../hub/log.ts";
 import { fleet, writeFirst } from "../first.ts";
+import { gpu, hour, pairs, poll, Scene, temperature } from "../store.ts";
 
 let disk: string;
 let scene: Scene;

@@ -3,8 +3,8 @@ import { cpSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { all, ask, day, gpu, hour, pairs, poll, Scene, start, temperature } from "../../../test/store.ts";
 import type { Store } from "../store.ts";
-import { all, ask, day, gpu, hour, pairs, poll, Scene, start, temperature } from "./scene.ts";
 
 let scene: Scene;
 const temp = (value: number) => gpu({ gpu_temperature: value });

@@ -3,7 +3,7 @@ import { CorruptBlock } from "./codec/corrupt.ts";
 
 /**
  * The column codec of the history: columns of doubles to bytes and back, without loss, in well under a byte for each
- * sample of what machines measure. docs/architecture.md names the floors; nothing here knows of hosts, metrics or SQLite.
+ * sample of what machines measure. Nothing here knows of hosts, metrics or SQLite.
  */
 export { type Block, CorruptBlock };
 

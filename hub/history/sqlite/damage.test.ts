@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { all, ask, day, gpu, hour, type poll as Poll, pairs, Scene, start, temperature } from "../../../test/store.ts";
 import type { Log } from "../../log.ts";
-import { all, ask, day, gpu, hour, type poll as Poll, pairs, Scene, start, temperature } from "./scene.ts";
 
 let scene: Scene;
 const host = "a-host-with-a-long-name";

@@ -37,7 +37,7 @@ const schema = `
   CREATE TABLE sealed (run INTEGER PRIMARY KEY, segment INTEGER NOT NULL);
 `;
 
-/** Rows are from 50 bytes to 10 KB: with small pages little is left empty beside them. */
+/** Rows are from 0.3 to 22 KB: with small pages little is left empty beside them. */
 const pageSize = 1024;
 
 /** Larger files are looked through only when the hub did not end properly: reading takes seconds for each GB. Bytes. */

@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Model } from "../../../test/model.ts";
+import { day, gpu, hour, measured, Scene, start } from "../../../test/store.ts";
 import type { Aggregate, GroupColumns, Poll, Range, SeriesId, Store } from "../store.ts";
-import { day, gpu, hour, measured, Scene, start } from "./scene.ts";
 
 const hosts = ["a", "b"] as const;
 const value = fc.oneof(

@@ -2,8 +2,8 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { all, ask, day, gpu, hour, measured, pairs, poll, Scene, start, temperature } from "../../../test/store.ts";
 import { kept } from "../store.ts";
-import { all, ask, day, gpu, hour, measured, pairs, poll, Scene, start, temperature } from "./scene.ts";
 
 let scene: Scene;
 

@@ -2,8 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Level } from "../../../proto/catalog.ts";
-import { type Log, silent } from "../../log.ts";
+import { type Options, openStore } from "../hub/history/sqlite/store.ts";
 import {
   type Aggregate,
   type Columns,
@@ -13,8 +12,9 @@ import {
   type Range,
   type SeriesId,
   type Store,
-} from "../store.ts";
-import { type Options, openStore } from "./store.ts";
+} from "../hub/history/store.ts";
+import { type Log, silent } from "../hub/log.ts";
+import type { Level } from "../proto/catalog.ts";
 
 export const hour = 3_600_000;
 export const day = 24 * hour;
