@@ -51,7 +51,7 @@ export function assemble(options: Options): Engine {
     names = new Names(opened);
   });
   try {
-    return built(file, names ?? new Names(file), { ...options, journal: new Journal(folder, clock.now) });
+    return built(file, names ?? new Names(file), { ...options, journal: new Journal(folder, { now: clock.now, log }) });
   } catch (error) {
     file.close();
     log.error(`the journal of the history in ${folder} cannot be read: ${(error as Error).message}`);

@@ -13,10 +13,7 @@ import { latest, windowOf } from "./span.ts";
 const gather = 800;
 /** Between two attempts while nothing can be written. Milliseconds. */
 const again = 2000;
-/**
- * Between two times that the system is told to bring the journal to the disk, which is what a loss of power costs at
- * most, and two looks at what is to be sealed. Milliseconds.
- */
+/** Between two looks at what is to be sealed, and at whether the journal is to be brought to the disk. Milliseconds. */
 const care = 30_000;
 /** Between two looks at what is to be let go, unless there is more of it than was let go at once. Milliseconds. */
 const spring = 600_000;
