@@ -101,6 +101,13 @@ export class Scene {
   }
 }
 
+/** A log whose lines can be read. */
+export function listening(): Log & { readonly lines: string[] } {
+  const lines: string[] = [];
+  const line = (message: string): void => void lines.push(message);
+  return { lines, info: line, warn: line, error: line };
+}
+
 /** One device's values by the names of metrics. */
 export function measured(level: Level, key: string, named: Readonly<Record<string, number>>, index?: number): Measured {
   for (const name of Object.keys(named)) {

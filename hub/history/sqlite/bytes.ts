@@ -58,9 +58,16 @@ export class Reader {
   }
 
   take(length: number): Uint8Array {
-    if (length > this.end - this.at) throw new RangeError("the bytes end too early");
-    this.at += length;
-    return this.bytes.subarray(this.at - length, this.at);
+    const at = this.skip(length);
+    return this.bytes.subarray(at, this.at);
+  }
+
+  /** @returns where the bytes that were passed over begin */
+  skip(length: number): number {
+    const { at } = this;
+    if (length > this.end - at) throw new RangeError("the bytes end too early");
+    this.at = at + length;
+    return at;
   }
 }
 

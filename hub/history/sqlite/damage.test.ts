@@ -4,8 +4,19 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { all, ask, day, gpu, hour, type poll as Poll, pairs, Scene, start, temperature } from "../../../test/store.ts";
-import type { Log } from "../../log.ts";
+import {
+  all,
+  ask,
+  day,
+  gpu,
+  hour,
+  listening,
+  type poll as Poll,
+  pairs,
+  Scene,
+  start,
+  temperature,
+} from "../../../test/store.ts";
 
 let scene: Scene;
 const host = "a-host-with-a-long-name";
@@ -20,12 +31,6 @@ beforeEach(() => {
   scene = new Scene();
 });
 afterEach(() => scene.remove());
-
-function listening(): Log & { readonly lines: string[] } {
-  const lines: string[] = [];
-  const line = (message: string): void => void lines.push(message);
-  return { lines, info: line, warn: line, error: line };
-}
 
 /** Changes a byte of the name in the index of names, which is under no checksum and which quick_check does not compare. */
 function breakIndex(): void {

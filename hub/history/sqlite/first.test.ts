@@ -6,7 +6,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { fleet, type Taken, writeFirst } from "../../../test/first.ts";
-import { all, ask, day, hour, pairs, Scene, start } from "../../../test/store.ts";
+import { all, ask, day, hour, listening, pairs, Scene, start } from "../../../test/store.ts";
 import type { Log } from "../../log.ts";
 
 let scene: Scene;
@@ -16,12 +16,6 @@ beforeEach(() => {
   scene = new Scene();
 });
 afterEach(() => scene.remove());
-
-function listening(): Log & { readonly lines: string[] } {
-  const lines: string[] = [];
-  const line = (message: string): void => void lines.push(message);
-  return { lines, info: line, warn: line, error: line };
-}
 
 async function expectAll(held: ReadonlyMap<string, readonly [number, number][]>, log?: Log): Promise<void> {
   const one = scene.open(log);

@@ -62,13 +62,14 @@ export class Journal {
   /** Numbers of the files there are, ascending. */
   #files: number[];
   #unsynced = false;
-  #told = 0;
+  #told: number;
   #failing = false;
 
   constructor(folder: string, { now, log }: { now: () => number; log: Log }) {
     this.#folder = folder;
     this.#now = now;
     this.#log = log;
+    this.#told = now();
     this.#files = numbers(folder);
     this.#next = (this.#files.at(-1) ?? 0) + 1;
   }
@@ -86,14 +87,15 @@ export class Journal {
     this.#place += text.copy(this.#batch, this.#place);
   }
 
-  /** @param row the newest row of the run, or all of them */
-  row(run: Run, row: Uint8Array): void {
-    this.#room(row.length + 30);
+  /** Takes the rows of a run from a place on. */
+  rows(run: Run, from: number): void {
+    const length = run.length - from;
+    this.#room(length + 30);
     this.#place = putNumber(this.#batch, this.#place, run.id);
-    this.#place = putNumber(this.#batch, this.#place, run.length - row.length);
-    this.#place = putNumber(this.#batch, this.#place, row.length);
-    this.#batch.set(row, this.#place);
-    this.#place += row.length;
+    this.#place = putNumber(this.#batch, this.#place, from);
+    this.#place = putNumber(this.#batch, this.#place, length);
+    run.copy(from, this.#batch, this.#place);
+    this.#place += length;
     this.#runs.add(run);
   }
 
@@ -104,15 +106,15 @@ export class Journal {
   write(): void {
     if (!this.waiting) return;
     const file = this.#open();
-    const record = this.#batch.subarray(0, this.#place);
-    mark.copy(record);
-    record.writeUInt32LE(this.#place - head, mark.length);
-    record.writeUInt32LE(crc32(record.subarray(head)), mark.length + 4);
+    const batch = this.#batch;
+    mark.copy(batch);
+    batch.writeUInt32LE(this.#place - head, mark.length);
+    batch.writeUInt32LE(crc32(batch.subarray(head, this.#place)), mark.length + 4);
     // At its place, not at the end: what an attempt before left there half written is written over.
-    put(file.fd, record, file.length);
-    file.length += record.length;
+    put(file.fd, batch, { length: this.#place, place: file.length });
+    file.length += this.#place;
     for (const run of this.#runs) {
-      run.segments = [run.segments[0] || file.number, file.number];
+      if (run.segments[1] !== file.number) run.segments = [run.segments[0] || file.number, file.number];
     }
     this.#clear();
     this.#unsynced = true;
@@ -177,7 +179,7 @@ export class Journal {
     const number = this.#next;
     const fd = openSync(this.#path(number), "w", 0o640);
     try {
-      put(fd, magic, 0);
+      put(fd, magic, { length: magic.length, place: 0 });
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -219,8 +221,11 @@ export class Journal {
   /** A disk that fails says so once for what it could not take: what comes after must not be taken for whole. */
   #ended(error: Error | null): void {
     if (error !== null && !this.#failing) {
-      this.#log.error(`${this.#folder}: the journal of the history cannot be brought to the disk (${error.message}): if the power goes now, the last hours may be lost. Is the disk failing?`);
-    } else if (error === null && this.#failing) this.#log.info("the journal of the history is brought to the disk again");
+      this.#log.error(
+        `${this.#folder}: the journal of the history cannot be brought to the disk (${error.message}): if the power goes now, the last hours may be lost. Is the disk failing?`,
+      );
+    } else if (error === null && this.#failing)
+      this.#log.info("the journal of the history is brought to the disk again");
     this.#failing = error !== null;
   }
 
@@ -243,8 +248,8 @@ export class Journal {
 }
 
 /** Writes all of some bytes; a disk that gets full takes a part of them first. */
-function put(fd: number, bytes: Uint8Array, place: number): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, place + done);
+function put(fd: number, bytes: Uint8Array, { length, place }: { length: number; place: number }): void {
+  for (let done = 0; done < length; ) done += writeSync(fd, bytes, done, length - done, place + done);
 }
 
 function numbers(folder: string): number[] {

@@ -50,7 +50,7 @@ class SqliteStore implements Store {
     checkTime(poll.at);
     const { clock } = this.#options;
     const open = this.#engine.recent.add(poll, windowOf(poll.at), clock.now());
-    if (open) this.#engine.journal.row(open, open.from(open.rowStart));
+    if (open) this.#engine.journal.rows(open, open.rowStart);
     else {
       // Names are looked at where they are new: an open run has seen those it takes.
       checkNames(poll);
@@ -109,7 +109,7 @@ class SqliteStore implements Store {
 
   #begin(run: Run): void {
     this.#engine.journal.start(startOf(run));
-    this.#engine.journal.row(run, run.from(0));
+    this.#engine.journal.rows(run, 0);
   }
 
   #write(): void {

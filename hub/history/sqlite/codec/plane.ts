@@ -17,7 +17,7 @@ export type Plane =
 
 const narrowValues = integers();
 const wideValues = doubles();
-const residuals = [integers(), integers()] as const;
+const residuals = integers();
 const wideResiduals = [doubles(), doubles()] as const;
 
 const SHAPES = ["flat", "narrow", "wide"] as const;
@@ -54,29 +54,57 @@ function writeFrame({ first, unit, slope }: Frame, head: ByteWriter, kind: numbe
 /** In sixteenths of a bit a value: under this, a column hardly moves, and no other predictor than the value before is tried. */
 const STILL = 16;
 
+/** Predictors are chosen by this many stretches of this many values: to try them on all takes as long as coding itself, and saves 0.2 % of the bytes. */
+const STRETCHES = 4;
+const STRETCH = 96;
+const some = new Int32Array(STRETCHES * STRETCH);
+const tried = new Int32Array(STRETCHES * STRETCH);
+
 function addNarrow(
   values: Int32Array,
   count: number,
   to: { head: ByteWriter; batch: Batch; frame: Frame; largest: number },
 ): void {
-  let [tried, best] = [residuals[0].of(count), residuals[1].of(count)];
+  const residual = residuals.of(count);
+  const point = fraction(to.largest);
+  predict(values, residual, { predictor: predictors[0], count, fraction: point });
+  const chosen = sumOf(residual, count) < STILL * count ? 0 : bestFor(values, count, point);
+  const predictor = predictors[chosen] ?? predictors[0];
+  if (chosen > 0) predict(values, residual, { predictor, count, fraction: point });
+  writeFrame(to.frame, to.head, 1 | (chosen << 4));
+  if (hasPoint(predictor)) to.head.byte(point);
+  to.batch.addNarrow(residual, count);
+}
+
+/** Place of the predictor that leaves least, by what it makes of some stretches. */
+function bestFor(values: Int32Array, count: number, point: number): number {
+  const some = sampled(values, count);
   let chosen = 0;
   let least = Number.POSITIVE_INFINITY;
-  const point = fraction(to.largest);
   for (let place = 0; place < predictors.length; place++) {
     const predictor = predictors[place] ?? predictors[0];
-    predict(values, tried, { predictor, count, fraction: point });
-    const cost = sumOf(tried, count);
+    predict(some.values, tried, { predictor, count: some.count, fraction: point });
+    const cost = sumOf(tried, some.count);
     if (cost < least) {
       least = cost;
       chosen = place;
-      [tried, best] = [best, tried];
     }
-    if (place === 0 && cost < STILL * count) break;
   }
-  writeFrame(to.frame, to.head, 1 | (chosen << 4));
-  if (hasPoint(predictors[chosen])) to.head.byte(point);
-  to.batch.addNarrow(best, count);
+  return chosen;
+}
+
+/** Stretches of a column, evenly spread, each going on where the one before ended; all of it where it is short. */
+function sampled(values: Int32Array, count: number): { values: Int32Array; count: number } {
+  const all = STRETCHES * STRETCH;
+  if (count <= all) return { values, count };
+  const apart = Math.floor((count - STRETCH) / (STRETCHES - 1));
+  let at = 0;
+  for (let stretch = 0; stretch < STRETCHES; stretch++) {
+    const from = stretch * apart;
+    const shift = (stretch === 0 ? 0 : (some[at - 1] ?? 0)) - (values[from] ?? 0);
+    for (let i = from; i < from + STRETCH; i++) some[at++] = (values[i] ?? 0) + shift;
+  }
+  return { values: some, count: all };
 }
 
 /** Sum of log2(1 + folded residual) in sixteenths of a bit, by straight lines between powers of two. */
