@@ -1,5 +1,6 @@
 import type { Aggregate, Columns } from "../store.ts";
 import { type Buckets, type Summed, tidy } from "./bucket.ts";
+import { Spread } from "./spread.ts";
 
 /** What is found of a series in one place, to be gathered into points. */
 export type Piece = Samples | Summary;
@@ -54,14 +55,14 @@ export class Gather {
   /** Every point is one sample, which is its own least, greatest and newest: only time and sum are kept. */
   #plain: boolean;
   /** Every sample of each point, where they are asked for. */
-  readonly #all: number[][] | undefined;
+  readonly #all: Spread | undefined;
 
   /** @param step milliseconds of one bucket, counted from the epoch; 0 makes a point of whatever is added */
   constructor(step: number, of: Summed, wantsAll: boolean) {
     this.#step = step;
     this.#of = of;
     this.#plain = step === 0;
-    this.#all = wantsAll && step > 0 ? [] : undefined;
+    this.#all = wantsAll && step > 0 ? new Spread() : undefined;
   }
 
   /** Makes room for the points of some pieces, and adds them. */
@@ -149,7 +150,7 @@ export class Gather {
       if (min < (this.#min[at] ?? 0)) this.#min[at] = min;
       if (max > (this.#max[at] ?? 0)) this.#max[at] = max;
       this.#last[at] = last;
-      if (this.#all) this.#keep(at, values.subarray(first, i));
+      this.#all?.add(values.subarray(first, i));
     }
   }
 
@@ -170,7 +171,7 @@ export class Gather {
       if (min < (this.#min[at] ?? 0)) this.#min[at] = min;
       if (max > (this.#max[at] ?? 0)) this.#max[at] = max;
       this.#last[at] = counter ? held : held / count;
-      if (this.#all) this.#all[at]?.push(counter ? held : held / count);
+      this.#all?.add([counter ? held : held / count]);
     }
   }
 
@@ -184,13 +185,8 @@ export class Gather {
     this.#sum[at] = 0;
     this.#min[at] = Number.POSITIVE_INFINITY;
     this.#max[at] = Number.NEGATIVE_INFINITY;
-    this.#all?.push([]);
+    this.#all?.begin();
     return at;
-  }
-
-  #keep(at: number, values: Float64Array): void {
-    const held = this.#all?.[at];
-    for (const value of values) if (!Number.isNaN(value)) held?.push(value);
   }
 
   /** From now on points are more than one sample. */
@@ -243,7 +239,7 @@ export class Gather {
       case "avg":
         return this.#plain ? from(this.#sum) : from(this.#t).map((_, i) => this.mean(skip + i));
       case "p95":
-        return this.#all ? Float64Array.from(this.#all.slice(skip), percentile) : from(this.#last);
+        return this.#all?.percentiles(skip) ?? from(this.#last);
     }
     return aggregate satisfies never;
   }
@@ -253,9 +249,3 @@ const beginOf = (piece: Piece): number =>
   "buckets" in piece ? piece.start + piece.low * piece.bucket : (piece.times[piece.low] ?? 0);
 const endOf = (piece: Piece): number =>
   "buckets" in piece ? piece.start + piece.high * piece.bucket : (piece.times[piece.high - 1] ?? 0) + 1;
-
-/** The least sample that 95 % do not exceed. */
-function percentile(samples: number[]): number {
-  samples.sort((a, b) => a - b);
-  return samples[Math.max(0, Math.ceil(0.95 * samples.length) - 1)] ?? Number.NaN;
-}
