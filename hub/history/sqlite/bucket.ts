@@ -20,6 +20,22 @@ export const roomFor = (length: number): Buckets => ({
   sum: new Float64Array(length),
 });
 
+/** Buckets that are written to again and again: fresh memory costs more than what is written into it. */
+export class Spare {
+  readonly #length: number;
+  readonly #held: Buckets[] = [];
+
+  constructor(length: number) {
+    this.#length = length;
+  }
+
+  at(place: number): Buckets {
+    const held = this.#held[place] ?? roomFor(this.#length);
+    this.#held[place] = held;
+    return held;
+  }
+}
+
 export function emptyBuckets(length: number): Buckets {
   const absent = (): Float64Array => new Float64Array(length).fill(Number.NaN);
   return { count: new Float64Array(length), min: absent(), max: absent(), sum: absent() };

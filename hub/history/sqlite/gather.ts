@@ -23,6 +23,12 @@ export interface Summary {
   readonly high: number;
 }
 
+/** Takes what is found of some devices, of each in the order of its times. */
+export interface Sink {
+  /** @param device its place among those that are asked for; a piece may be changed once this is done */
+  put(device: number, piece: Piece): void;
+}
+
 const none: Float64Array = new Float64Array(0);
 
 /** How many points a piece is, at least: those that it begins itself. */
@@ -68,12 +74,26 @@ export class Gather {
   /** Makes room for the points of some pieces, and adds them. */
   add(pieces: readonly Piece[]): void {
     if (pieces.some((piece) => "buckets" in piece)) this.#widen();
-    this.#reserve(this.#most(pieces));
-    for (const piece of pieces) {
-      if ("buckets" in piece) this.#summary(piece);
-      else if (this.#step === 0) this.#single(piece);
-      else this.#samples(piece);
-    }
+    this.reserve(this.#most(pieces));
+    for (const piece of pieces) this.#take(piece);
+  }
+
+  put(piece: Piece): void {
+    if ("buckets" in piece) this.#widen();
+    this.reserve(this.#most([piece]));
+    this.#take(piece);
+  }
+
+  /** Begins anew, for another series of the same kind. */
+  clear(): void {
+    this.length = 0;
+    this.#all?.clear();
+  }
+
+  #take(piece: Piece): void {
+    if ("buckets" in piece) this.#summary(piece);
+    else if (this.#step === 0) this.#single(piece);
+    else this.#samples(piece);
   }
 
   /** The newest points. */
@@ -208,9 +228,10 @@ export class Gather {
     return Math.min(held, Math.max(0, Math.ceil((endOf(last) - beginOf(first)) / this.#step)) + 2);
   }
 
-  #reserve(points: number): void {
-    const room = this.length + points;
-    if (room <= this.#t.length) return;
+  /** Makes room for some more points. */
+  reserve(points: number): void {
+    if (this.length + points <= this.#t.length) return;
+    const room = Math.max(this.length + points, 2 * this.#t.length);
     const larger = (held: Float64Array): Float64Array => {
       const made = new Float64Array(room);
       made.set(held);

@@ -1,24 +1,31 @@
 import type { GroupColumns } from "../store.ts";
-import type { Gather } from "./gather.ts";
+import { Gather, type Piece, type Sink, type Summary } from "./gather.ts";
+import type { Metric } from "./names.ts";
 
 /** What is told of a group of series, point by point. */
 export class Sums {
+  readonly #step: number;
+  /** Points are counted from here. */
+  readonly #first: number;
   readonly #sum: Float64Array;
   readonly #count: Float64Array;
   readonly #min: Float64Array;
   readonly #max: Float64Array;
 
-  constructor(points: number) {
-    this.#sum = new Float64Array(points);
-    this.#count = new Float64Array(points);
-    this.#min = new Float64Array(points).fill(Number.POSITIVE_INFINITY);
-    this.#max = new Float64Array(points).fill(Number.NEGATIVE_INFINITY);
+  /** @param first steps from the epoch to the first of `length` points */
+  constructor(step: number, { first, length }: { first: number; length: number }) {
+    this.#step = step;
+    this.#first = first;
+    this.#sum = new Float64Array(length);
+    this.#count = new Float64Array(length);
+    this.#min = new Float64Array(length).fill(Number.POSITIVE_INFINITY);
+    this.#max = new Float64Array(length).fill(Number.NEGATIVE_INFINITY);
   }
 
-  /** Counts a series in. @param placeOf the point of a time */
-  add(series: Gather, placeOf: (t: number) => number): void {
+  /** Counts points of a series in. */
+  add(series: Gather): void {
     for (let i = 0; i < series.length; i++) {
-      const place = placeOf(series.t(i));
+      const place = Math.round(series.t(i) / this.#step) - this.#first;
       this.#sum[place] = (this.#sum[place] ?? 0) + series.mean(i);
       this.#count[place] = (this.#count[place] ?? 0) + 1;
       this.#min[place] = Math.min(this.#min[place] ?? Number.NaN, series.min(i));
@@ -26,8 +33,26 @@ export class Sums {
     }
   }
 
-  /** Points that some series has. @param timeOf the time of a point */
-  columns(timeOf: (place: number) => number): GroupColumns {
+  /** Counts buckets of a series in, each of which is all of a point. */
+  addWhole({ buckets, start, low, high }: Summary, { counter }: Metric): void {
+    const { count, min, max, sum } = buckets;
+    const first = Math.round(start / this.#step) - this.#first;
+    for (let i = low; i < high; i++) {
+      const held = count[i] ?? 0;
+      if (held === 0) continue;
+      const place = first + i;
+      const total = sum[i] ?? Number.NaN;
+      const least = min[i] ?? Number.NaN;
+      const greatest = max[i] ?? Number.NaN;
+      this.#sum[place] = (this.#sum[place] ?? 0) + (counter ? total : total / held);
+      this.#count[place] = (this.#count[place] ?? 0) + 1;
+      if (least < (this.#min[place] ?? Number.NaN)) this.#min[place] = least;
+      if (greatest > (this.#max[place] ?? Number.NaN)) this.#max[place] = greatest;
+    }
+  }
+
+  /** Points that some series has. */
+  columns(): GroupColumns {
     const places: number[] = [];
     for (const [place, count] of this.#count.entries()) if (count > 0) places.push(place);
     const from = (held: Float64Array): Float64Array => {
@@ -38,12 +63,53 @@ export class Sums {
     const count = from(this.#count);
     const sum = from(this.#sum);
     return {
-      t: Float64Array.from(places, timeOf),
+      t: Float64Array.from(places, (place) => (this.#first + place) * this.#step),
       avg: sum.map((total, i) => total / (count[i] ?? 1)),
       count,
       sum,
       min: from(this.#min),
       max: from(this.#max),
     };
+  }
+}
+
+/** Series of one metric of one host on their way into the sums of their groups. */
+export class Folder implements Sink {
+  readonly #step: number;
+  #metric: Metric | undefined;
+  #sums: readonly (readonly Sums[])[] = [];
+  /** What does not come as whole points, by device. */
+  #gathers: Gather[] = [];
+
+  constructor(step: number) {
+    this.#step = step;
+  }
+
+  /** @param sums those that each device counts in */
+  begin(metric: Metric, sums: readonly (readonly Sums[])[]): void {
+    if (metric !== this.#metric) this.#gathers = [];
+    this.#metric = metric;
+    this.#sums = sums;
+  }
+
+  put(device: number, piece: Piece): void {
+    const metric = this.#metric;
+    if (metric === undefined) return;
+    // Buckets as long as a step are points themselves, and nothing else falls into those.
+    if ("buckets" in piece && piece.bucket === this.#step) {
+      for (const sums of this.#sums[device] ?? []) sums.addWhole(piece, metric);
+      return;
+    }
+    const gather = this.#gathers[device] ?? new Gather(this.#step, metric, false);
+    this.#gathers[device] = gather;
+    gather.put(piece);
+  }
+
+  end(): void {
+    for (const [device, gather] of this.#gathers.entries()) {
+      if (gather === undefined) continue;
+      for (const sums of this.#sums[device] ?? []) sums.add(gather);
+      gather.clear();
+    }
   }
 }

@@ -1,7 +1,8 @@
 import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Question, Range, SeriesId } from "../store.ts";
-import { Gather, type Piece, pointsOf } from "./gather.ts";
-import { Sums } from "./groups.ts";
+import { Spare } from "./bucket.ts";
+import { Gather, type Piece, pointsOf, type Sink } from "./gather.ts";
+import { Folder, Sums } from "./groups.ts";
 import type { Host, Metric, Names } from "./names.ts";
 import { type Memory, Reading, type Wanted } from "./reading.ts";
 import type { Rows } from "./rows.ts";
@@ -23,13 +24,21 @@ import { Patience } from "./turns.ts";
 const patience = 8;
 /** Points of an answer over groups at most. */
 const mostBuckets = 100_000;
+/** Points for which room is made before they are found. */
+const likely = 10_000;
 
-/** Series that stand in the same rows. */
-interface Group {
+/** Series that stand in the same rows: the place of each device's id, and by that what is asked of it. */
+interface Group<T> {
   readonly host: Host;
   readonly metric: Metric;
-  readonly ids: SeriesId[];
-  readonly devices: number[];
+  readonly devices: Map<number, number>;
+  readonly asked: T[][];
+}
+
+interface Asked {
+  readonly from: number;
+  readonly to: number;
+  readonly turns: Patience;
 }
 
 /** Answers questions from rows and memory. */
@@ -48,47 +57,46 @@ export class Query {
   async read<A extends Aggregate>({ series, range, of, most }: Question<A>): Promise<readonly Columns<A>[]> {
     checkRange(range);
     if (!(most >= 1)) throw new Fault("bad_request", `An answer must have room for 1 point or more: it is ${most}`);
-    const answers = new Map<SeriesId, Columns<A>>();
+    const answers: Columns<A>[] = [];
     const turns = new Patience();
-    for (const group of this.#grouped(series)) {
+    for (const group of this.#grouped(series, (_, i) => i)) {
       const gathered = await this.#gather(wantedOf(group, range.step, of), { ...range, most, turns });
-      for (const [i, id] of group.ids.entries()) {
-        const found = gathered[i];
-        if (found) answers.set(id, found.columns(of, most));
+      for (const [place, wanted] of group.asked.entries()) {
+        for (const i of wanted) answers[i] = (gathered[place] ?? nothing).columns(of, most);
         await turns.rest();
       }
     }
-    const nothing = new Gather(0, { counter: false, scale: 1 }, false).columns(of, most);
-    return series.map((id) => answers.get(id) ?? nothing);
+    return series.map((_, i) => answers[i] ?? nothing.columns(of, most));
   }
 
   /** @throws Fault bad_request */
   async fold({ groups, range }: GroupQuestion): Promise<readonly GroupColumns[]> {
     checkRange(range);
     if (range.step === 0) throw new Fault("bad_request", "Groups need a step greater than 0: it is 0");
-    const { first, length } = this.#extent(groups.flat(), range);
-    const sums = groups.map(() => new Sums(length));
+    const members = groups.flatMap((ids, place) => ids.map((id) => ({ ...id, place })));
+    const grouped = [...this.#grouped(members, ({ place }) => place)];
+    const extent = this.#extent(new Set(grouped.map(({ host }) => host)), range);
+    const sums = groups.map(() => new Sums(range.step, extent));
+    const folder = new Folder(range.step);
+    const spare = new Spare(bucketsInRow);
     const turns = new Patience();
-    const places = new Map(groups.flatMap((ids, place) => ids.map((id) => [id, place] as const)));
-    for (const group of this.#grouped(groups.flat())) {
-      const wanted = wantedOf(group, range.step, ["avg"]);
-      const gathered = await this.#gather(wanted, { ...range, most: Number.POSITIVE_INFINITY, turns });
-      for (const [i, id] of group.ids.entries()) {
-        const found = gathered[i];
-        if (found) sums[places.get(id) ?? 0]?.add(found, (t) => Math.round(t / range.step) - first);
-        await turns.rest();
-      }
+    for (const group of grouped) {
+      folder.begin(
+        group.metric,
+        group.asked.map((places) => [...new Set(places)].flatMap((place) => sums[place] ?? [])),
+      );
+      await this.#forward(wantedOf(group, range.step, ["avg"]), { ...range, turns }, { sink: folder, spare });
+      folder.end();
     }
-    return sums.map((sum) => sum.columns((place) => (first + place) * range.step));
+    return sums.map((sum) => sum.columns());
   }
 
   /** The points that can hold anything: "everything" needs no room for all of time. */
-  #extent(ids: readonly SeriesId[], { from, to, step }: Range): { first: number; length: number } {
+  #extent(hosts: Iterable<Host>, { from, to, step }: Range): { first: number; length: number } {
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
-    for (const name of new Set(ids.map(({ host }) => host))) {
-      const host = this.#names.find(name);
-      const { oldest, newest } = host ? this.#windows(host) : { oldest: low, newest: high };
+    for (const host of hosts) {
+      const { oldest, newest } = this.#windows(host);
       low = Math.min(low, oldest);
       high = Math.max(high, newest);
     }
@@ -102,20 +110,25 @@ export class Query {
     );
   }
 
-  #grouped(series: readonly SeriesId[]): Iterable<Group> {
-    const groups = new Map<string, Group>();
-    for (const id of series) {
+  /** Series that are known, those in the same rows together. @param asking what is asked of each */
+  #grouped<S extends SeriesId, T>(series: readonly S[], asking: (id: S, i: number) => T): Iterable<Group<T>> {
+    const groups = new Map<Host, Map<Metric, Group<T>>>();
+    for (const [i, id] of series.entries()) {
       const host = this.#names.find(id.host);
       const device = host?.devices.get(`${id.level}\n${id.key}`);
       const metric = this.#names.findMetric(id.level, id.metric);
       if (host === undefined || device === undefined || metric === undefined) continue;
-      const key = `${host.id} ${metric.id}`;
-      const group = groups.get(key) ?? { host, metric, ids: [], devices: [] };
-      groups.set(key, group);
-      group.ids.push(id);
-      group.devices.push(device.id);
+      const metrics = groups.get(host) ?? new Map<Metric, Group<T>>();
+      groups.set(host, metrics);
+      const group = metrics.get(metric) ?? { host, metric, devices: new Map<number, number>(), asked: [] };
+      metrics.set(metric, group);
+      const place = group.devices.get(device.id) ?? group.devices.size;
+      group.devices.set(device.id, place);
+      const asked = group.asked[place] ?? [];
+      group.asked[place] = asked;
+      asked.push(asking(id, i));
     }
-    return groups.values();
+    return [...groups.values()].flatMap((metrics) => [...metrics.values()]);
   }
 
   #windows(host: Host): { oldest: number; newest: number } {
@@ -124,27 +137,75 @@ export class Query {
   }
 
   /** One gathering for each device: the newest points, and at least one more than `most` where there are more. */
-  async #gather(
-    wanted: Wanted,
-    { from, to, most, turns }: { from: number; to: number; most: number; turns: Patience },
-  ): Promise<Gather[]> {
-    const { host, devices, step, metric, all } = wanted;
-    const reading = new Reading(this.#rows, this.#memory, wanted);
+  async #gather(wanted: Wanted, { most, ...asked }: Asked & { most: number }): Promise<Gather[]> {
+    const { step, metric, all } = wanted;
+    const gathered = [...wanted.devices.keys()].map(() => new Gather(step, metric, all));
+    const { first, last } = this.#span(wanted.host, asked);
+    const points = ((last - first + 1) * windowLength) / step;
+    if (points < most) {
+      for (const gather of gathered) gather.reserve(Math.min(points + 1, likely));
+      const sink = { put: (place: number, piece: Piece): void => gathered[place]?.put(piece) };
+      await this.#forward(wanted, asked, { sink, spare: new Spare(bucketsInRow) });
+      return gathered;
+    }
+    const pieces = await this.#backward(wanted, { most, ...asked });
+    for (const [place, gather] of gathered.entries()) {
+      gather.add(pieces[place] ?? []);
+      await asked.turns.rest();
+    }
+    return gathered;
+  }
+
+  /** Windows that hold something of a host within a range. */
+  #span(host: Host, { from, to }: Pick<Asked, "from" | "to">): { first: number; last: number } {
     const { oldest, newest } = this.#windows(host);
-    const first = Math.max(oldest, windowOf(Math.max(from, 0)));
-    const last = Math.min(newest, windowOf(Math.ceil(to) - 1));
-    const bounded = step > 0 && ((last - first + 1) * windowLength) / step < most;
+    return {
+      first: Math.max(oldest, windowOf(Math.max(from, 0))),
+      last: Math.min(newest, windowOf(Math.ceil(to) - 1)),
+    };
+  }
+
+  /** Everything that is found, oldest first. */
+  async #forward(
+    wanted: Wanted,
+    { from, to, turns }: Asked,
+    { sink, spare }: { sink: Sink; spare: Spare },
+  ): Promise<void> {
+    const { host } = wanted;
+    const reading = new Reading({ rows: this.#rows, memory: this.#memory }, wanted, spare);
+    const { first, last } = this.#span(host, { from, to });
+    let empty = 0;
+    for (let window = first; window <= last; window++) {
+      const before = reading.pieces;
+      if (this.#wholeDay(wanted, window, { from, to }) && reading.day(window * windowLength, sink)) {
+        window += windowsInDay - 1;
+      } else reading.window(window, { from, to, sink });
+      empty = reading.pieces > before ? 0 : empty + 1;
+      if (empty >= patience) window = this.#after(host, window + 1) - 1;
+      if (turns.due) {
+        reading.rest();
+        await turns.rest();
+      }
+    }
+  }
+
+  /** Pieces for each device, the newest: at least one more point than `most` where there are more. */
+  async #backward(wanted: Wanted, { from, to, most, turns }: Asked & { most: number }): Promise<Piece[][]> {
+    const { host, step } = wanted;
+    const reading = new Reading({ rows: this.#rows, memory: this.#memory }, wanted);
+    const { first, last } = this.#span(host, { from, to });
     const parts: Piece[][][] = [];
-    const points = devices.map(() => 0);
+    const points = Array.from({ length: wanted.devices.size }, () => 0);
     let empty = 0;
     // Newest first, so that what is beyond `most` is never read.
     for (let window = last; window >= first && points.some((held) => held <= most); window--) {
-      const part = devices.map((): Piece[] => []);
+      const part = points.map((): Piece[] => []);
+      const sink = { put: (place: number, piece: Piece): void => void part[place]?.push(piece) };
       const day = window + 1 - windowsInDay;
-      if (this.#wholeDay(wanted, day, { from, to }) && reading.day(day * windowLength, part)) window = day;
-      else reading.window(window, { from, to, part });
+      if (this.#wholeDay(wanted, day, { from, to }) && reading.day(day * windowLength, sink)) window = day;
+      else reading.window(window, { from, to, sink });
       parts.push(part);
-      if (!bounded) for (const [i, pieces] of part.entries()) points[i] = (points[i] ?? 0) + count(pieces, step);
+      for (const [i, pieces] of part.entries()) points[i] = (points[i] ?? 0) + count(pieces, step);
       empty = part.some(({ length }) => length > 0) ? 0 : empty + 1;
       if (empty >= patience) window = this.#before(host, window - 1) + 1;
       if (turns.due) {
@@ -153,14 +214,7 @@ export class Query {
       }
     }
     parts.reverse();
-    const gathered: Gather[] = [];
-    for (const i of devices.keys()) {
-      const gather = new Gather(step, metric, all);
-      gather.add(parts.flatMap((part) => part[i] ?? []));
-      gathered.push(gather);
-      await turns.rest();
-    }
-    return gathered;
+    return points.map((_, place) => parts.flatMap((part) => part[place] ?? []));
   }
 
   /** Whether a day that begins with a window can be told from its summary alone. */
@@ -185,9 +239,28 @@ export class Query {
     }
     return found;
   }
+
+  /** The oldest window, not before the one given, that may hold something; Infinity for none. */
+  #after(host: Host, window: number): number {
+    let found = Number.POSITIVE_INFINITY;
+    for (const held of this.#memory.windows(host)) if (held >= window) found = Math.min(found, held);
+    const raw = this.#rows.after("raw", firstKey(window));
+    if (raw !== undefined) found = Math.min(found, spanOfKey(raw));
+    for (const tier of tiers) {
+      const key = this.#rows.after(tier, firstKey(spanOf(tier, window * windowLength)));
+      if (key === undefined) continue;
+      const begin = windowOf(spanOfKey(key) * bucketOf[tier] * bucketsInRow);
+      found = Math.min(found, Math.max(window, begin));
+    }
+    return found;
+  }
 }
 
-function wantedOf({ host, metric, devices }: Group, step: number, of: readonly Aggregate[]): Wanted {
+function wantedOf(
+  { host, metric, devices }: Omit<Group<unknown>, "asked">,
+  step: number,
+  of: readonly Aggregate[],
+): Wanted {
   // A summary knows neither the newest sample of a gauge nor how its samples are spread.
   const summary = step > 0 && !of.includes("p95") && (metric.counter || !of.includes("last"));
   const tier = summary ? tiers.findLast((one) => step % bucketOf[one] === 0) : undefined;
@@ -196,6 +269,8 @@ function wantedOf({ host, metric, devices }: Group, step: number, of: readonly A
 
 const count = (pieces: readonly Piece[], step: number): number =>
   pieces.reduce((sum, piece) => sum + pointsOf(piece, step), 0);
+
+const nothing = new Gather(0, { counter: false, scale: 1 }, false);
 
 /** @throws Fault bad_request */
 function checkRange({ from, to, step }: Range): void {

@@ -1,5 +1,5 @@
-import type { Buckets } from "./bucket.ts";
-import type { Piece } from "./gather.ts";
+import { type Buckets, roomFor, type Spare } from "./bucket.ts";
+import type { Sink } from "./gather.ts";
 import type { Host, Metric } from "./names.ts";
 import type { Rows } from "./rows.ts";
 import type { Run } from "./run.ts";
@@ -19,8 +19,8 @@ export interface Memory {
 export interface Wanted {
   readonly host: Host;
   readonly metric: Metric;
-  /** Ids of devices, one for each series. */
-  readonly devices: readonly number[];
+  /** The place of each device among those that are asked for, by its id. */
+  readonly devices: ReadonlyMap<number, number>;
   readonly step: number;
   /** The coarsest summary whose buckets make up whole points; undefined where samples are needed. */
   readonly tier: Tier | undefined;
@@ -28,11 +28,11 @@ export interface Wanted {
   readonly all: boolean;
 }
 
-/** Samples with from ≤ t < to, and where they go: one list of pieces for each device, in the order of their times. */
+/** Samples with from ≤ t < to, and where they go. */
 export interface Clip {
   readonly from: number;
   readonly to: number;
-  readonly part: readonly Piece[][];
+  readonly sink: Sink;
 }
 
 interface Held {
@@ -45,14 +45,17 @@ export class Reading {
   readonly #rows: Rows;
   readonly #memory: Memory;
   readonly #wanted: Wanted;
-  readonly #devices: ReadonlySet<number>;
+  readonly #spare: Spare | undefined;
   readonly #held = new Map<Tier, Held>();
+  /** How many pieces it has put anywhere. */
+  pieces = 0;
 
-  constructor(rows: Rows, memory: Memory, wanted: Wanted) {
+  /** @param spare what buckets are written to; without it pieces stay as they were put */
+  constructor({ rows, memory }: { rows: Rows; memory: Memory }, wanted: Wanted, spare?: Spare) {
     this.#rows = rows;
     this.#memory = memory;
     this.#wanted = wanted;
-    this.#devices = new Set(wanted.devices);
+    this.#spare = spare;
   }
 
   /** Other work has its turn now, and may change rows. */
@@ -61,9 +64,9 @@ export class Reading {
   }
 
   /** What falls into one window. */
-  window(window: number, { from, to, part }: Clip): void {
+  window(window: number, { from, to, sink }: Clip): void {
     const start = window * windowLength;
-    const clip = { from: Math.max(from, start), to: Math.min(to, start + windowLength), part };
+    const clip = { from: Math.max(from, start), to: Math.min(to, start + windowLength), sink };
     const { tier, host } = this.#wanted;
     const [run, ...more] = this.#memory.runs(host, window);
     // What memory holds may replace samples that a summary has counted.
@@ -73,33 +76,33 @@ export class Reading {
   }
 
   /** A whole day, of which memory holds nothing. @returns whether there is a summary of it */
-  day(start: number, part: readonly Piece[][]): boolean {
+  day(start: number, sink: Sink): boolean {
     const held = this.#buckets("day", start);
     if (held === undefined) return false;
-    emit("day", held, { from: start, to: start + bucketOf.day, part });
+    this.#emit("day", held, { from: start, to: start + bucketOf.day, sink });
     return true;
   }
 
   /** A window of which all is in one run: whole buckets from what that was summed up to, the ends from its samples. */
-  #rolled(run: Run, { from, to, part }: Clip): void {
+  #rolled(run: Run, { from, to, sink }: Clip): void {
     const bucket = bucketOf.five;
     const start = run.window * windowLength;
     // An end behind which there is nothing cuts nothing off.
     const low = from <= run.first ? start : Math.ceil(from / bucket) * bucket;
     const high = to > run.last ? start + windowLength : Math.floor(to / bucket) * bucket;
     if (low > high) {
-      this.#samples(run.window, { from, to, part });
+      this.#samples(run.window, { from, to, sink });
       return;
     }
-    if (from < low) this.#samples(run.window, { from, to: low, part });
+    if (from < low) this.#samples(run.window, { from, to: low, sink });
     const rolled = this.#memory.rolled(run, this.#wanted.metric);
-    const buckets = this.#wanted.devices.map((device) => rolled.get(device));
-    emit("five", { span: run.window, buckets }, { from: low, to: high, part });
-    if (high < to) this.#samples(run.window, { from: high, to, part });
+    const buckets = [...this.#wanted.devices.keys()].map((device) => rolled.get(device));
+    this.#emit("five", { span: run.window, buckets }, { from: low, to: high, sink });
+    if (high < to) this.#samples(run.window, { from: high, to, sink });
   }
 
   /** Whole buckets from a summary; what sticks out at both ends from a finer one, in the end from the samples. */
-  #summary(tier: "five" | "hour", { from, to, part }: Clip): void {
+  #summary(tier: "five" | "hour", { from, to, sink }: Clip): void {
     if (from >= to) return;
     const bucket = bucketOf[tier];
     const low = Math.ceil(from / bucket) * bucket;
@@ -110,42 +113,44 @@ export class Reading {
       else if (clip.from < clip.to) this.#samples(windowOf(clip.from), clip);
     };
     if (held === undefined) {
-      finer({ from, to, part });
+      finer({ from, to, sink });
       return;
     }
-    finer({ from, to: low, part });
-    emit(tier, held, { from: low, to: high, part });
-    finer({ from: high, to, part });
+    finer({ from, to: low, sink });
+    this.#emit(tier, held, { from: low, to: high, sink });
+    finer({ from: high, to, sink });
   }
 
   /** Samples of a window; where they have been let go, the finest summary there is, each bucket counted where it begins. */
-  #samples(window: number, { from, to, part }: Clip): void {
+  #samples(window: number, { from, to, sink }: Clip): void {
     const sheet = this.#sheet(window);
     if (sheet === undefined) {
-      this.#instead({ from, to, part });
+      this.#instead({ from, to, sink });
       return;
     }
     const [low, high] = within(sheet.times, from, to);
     const { devices, metric } = this.#wanted;
-    for (const [d, device] of devices.entries()) {
+    for (const [device, place] of devices) {
       const values = sheet.columns.get(columnId(device, metric.id));
-      if (values && low < high) part[d]?.push({ times: sheet.times, values, low, high });
+      if (values === undefined || low >= high) continue;
+      this.pieces++;
+      sink.put(place, { times: sheet.times, values, low, high });
     }
   }
 
-  #instead({ from, to, part }: Clip): void {
+  #instead({ from, to, sink }: Clip): void {
     for (const tier of tiers) {
       const held = this.#buckets(tier, from);
       if (held === undefined) continue;
       const bucket = bucketOf[tier];
-      emit(tier, held, { from: Math.ceil(from / bucket) * bucket, to, part });
+      this.#emit(tier, held, { from: Math.ceil(from / bucket) * bucket, to, sink });
       return;
     }
   }
 
   #sheet(window: number): Sheet | undefined {
-    const { host, metric } = this.#wanted;
-    const held = this.#rows.sheet({ host: host.id, window, metrics: [metric.id], devices: this.#devices });
+    const { host, metric, devices } = this.#wanted;
+    const held = this.#rows.sheet({ host: host.id, window, metrics: [metric.id], devices });
     const runs = this.#memory.runs(host, window);
     if (runs.length === 0) return held;
     const fresh = runs.map((run) => run.sheet((column) => column.metric === metric));
@@ -157,22 +162,31 @@ export class Reading {
     const before = this.#held.get(tier);
     if (before?.span === span) return before.buckets ? before : undefined;
     const { host, metric, devices } = this.#wanted;
-    const found = this.#rows.buckets({ table: tier, span, host: host.id, metric: metric.id }, this.#devices);
-    const held = { span, buckets: found && devices.map((device) => found.get(device)) };
+    const buckets: (Buckets | undefined)[] = [];
+    const there = this.#rows.read({ table: tier, span, host: host.id, metric: metric.id }, (device) => {
+      const place = devices.get(device);
+      if (place === undefined) return undefined;
+      const room = this.#spare?.at(tiers.indexOf(tier) * devices.size + place) ?? roomFor(bucketsInRow);
+      buckets[place] = room;
+      return room;
+    });
+    const held = { span, buckets: there ? buckets : undefined };
     this.#held.set(tier, held);
     return held.buckets ? held : undefined;
   }
-}
 
-/** Hands on the buckets that begin within the clip. */
-function emit(tier: Tier, { span, buckets }: Held, { from, to, part }: Clip): void {
-  const bucket = bucketOf[tier];
-  const start = span * bucketsInRow * bucket;
-  const low = Math.round((from - start) / bucket);
-  const high = Math.min(bucketsInRow, Math.ceil((to - start) / bucket));
-  if (low >= high) return;
-  for (const [d, pieces] of part.entries()) {
-    const held = buckets?.[d];
-    if (held) pieces.push({ buckets: held, start, bucket, low, high });
+  /** Hands on the buckets that begin within the clip. */
+  #emit(tier: Tier, { span, buckets }: Held, { from, to, sink }: Clip): void {
+    const bucket = bucketOf[tier];
+    const start = span * bucketsInRow * bucket;
+    const low = Math.round((from - start) / bucket);
+    const high = Math.min(bucketsInRow, Math.ceil((to - start) / bucket));
+    if (low >= high || buckets === undefined) return;
+    for (let place = 0; place < buckets.length; place++) {
+      const held = buckets[place];
+      if (held === undefined) continue;
+      this.pieces++;
+      sink.put(place, { buckets: held, start, bucket, low, high });
+    }
   }
 }

@@ -1,13 +1,12 @@
-import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import type { Log } from "../../log.ts";
 import { type Buckets, roomFor } from "./bucket.ts";
-import { longest, putNumber, Reader } from "./bytes.ts";
 import { CorruptBlock, column, encode, open } from "./codec.ts";
 import type { File } from "./database.ts";
+import { joined, mix, pack, Sections, unpack } from "./section.ts";
 import { columnId, type Sheet } from "./sheet.ts";
 import { bucketsInRow, groupSize, rowKey, spanOfKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
-import { bucketColumns, encodeBuckets, openBuckets } from "./summary.ts";
+import { encodeBuckets } from "./summary.ts";
 
 /** A table of rows: samples as they are, or one of the summaries. */
 export type Table = "raw" | Tier;
@@ -31,15 +30,16 @@ export interface Wanted {
   readonly host: number;
   readonly window: number;
   readonly metrics: Iterable<number>;
-  readonly devices?: ReadonlySet<number>;
+  readonly devices?: Pick<ReadonlyMap<number, unknown>, "has">;
 }
 
-/** Rows of summaries that are remembered: a day of one metric for a thousand hosts. */
-const remembered = 512;
+/** Bytes of rows of summaries that are remembered: a day of one metric of every GPU of a thousand hosts. */
+const remembered = 16 * 2 ** 20;
 /** Times of windows that are remembered: 3 MB. */
 const timesRemembered = 256;
 /** Damaged rows are told of until there were so many; one bad disk must not fill another. */
 const told = 20;
+const nothing = new Uint8Array(0);
 
 /** Reads and makes rows. What cannot be understood any more is left out, and the log says so. */
 export class Rows {
@@ -47,8 +47,10 @@ export class Rows {
   readonly #get;
   readonly #put;
   readonly #before;
-  /** Rows of summaries that were read last, by table and key: hosts of a group share them. */
-  readonly #recent = new Map<string, Map<number, Uint8Array>>();
+  readonly #after;
+  /** Rows of summaries that were read last, by key and table, and their bytes: hosts of a group share them. */
+  readonly #recent = new Map<number, Sections>();
+  #recentBytes = 0;
   /** Times of polls by key: every series of a host asks for them. */
   readonly #times = new Map<number, Float64Array>();
   #damaged = 0;
@@ -66,14 +68,19 @@ export class Rows {
     this.#before = each((table) =>
       file.prepare(`SELECT id FROM ${table} WHERE id < ? ORDER BY id DESC LIMIT 1`).pluck(),
     );
+    this.#after = each((table) => file.prepare(`SELECT id FROM ${table} WHERE id >= ? ORDER BY id LIMIT 1`).pluck());
   }
 
   /** Writes entries, in the order of their keys; to be called within a transaction. */
   write(entries: readonly Entry[]): void {
     this.forget();
     for (const table of tables) {
-      const veil = (entry: Entry): Entry => ({ ...entry, data: veiled(entry.data.slice(), entry) });
-      const rows = Map.groupBy(entries.filter((entry) => entry.table === table).map(veil), keyOf);
+      const veiled = (entry: Entry): Entry => {
+        const data = entry.data.slice();
+        mix(veilOf(entry), data);
+        return { ...entry, data };
+      };
+      const rows = Map.groupBy(entries.filter((entry) => entry.table === table).map(veiled), keyOf);
       for (const [key, group] of [...rows].sort(([a], [b]) => a - b)) {
         const [only] = group;
         if (table === "raw") this.#put.raw.run(key, only?.data);
@@ -85,14 +92,16 @@ export class Rows {
   /** Rows may have changed or gone: what was remembered of them does not hold any more. */
   forget(): void {
     this.#recent.clear();
+    this.#recentBytes = 0;
     this.#times.clear();
   }
 
   /** Sections of a row, those of some hosts replaced. */
   #joined(table: Tier, key: number, group: readonly Entry[]): Uint8Array {
-    const held = this.#sure(`${table} ${spanOfKey(key)}`, () => {
+    const what = () => `${table} ${spanOfKey(key)}`;
+    const held = this.#sure(what, () => {
       const data = this.#bytes(table, key);
-      return data && sectionsOf(data);
+      return data && new Sections(data).raw();
     });
     const sections = held ?? new Map<number, Uint8Array>();
     for (const { host, data } of group) sections.set(host % groupSize, data);
@@ -101,11 +110,19 @@ export class Rows {
 
   /** The greatest key of a table that is less than `key`. */
   before(table: Table, key: number): number | undefined {
-    return this.#sure(`${table} before ${spanOfKey(key)}`, () => this.#before[table].get(key) as number | undefined);
+    const what = () => `${table} before ${spanOfKey(key)}`;
+    return this.#sure(what, () => this.#before[table].get(key) as number | undefined);
   }
 
+  /** The least key of a table that is not less than `key`. */
+  after(table: Table, key: number): number | undefined {
+    const what = () => `${table} after ${spanOfKey(key)}`;
+    return this.#sure(what, () => this.#after[table].get(key) as number | undefined);
+  }
+
+  /** Whether the row of a summary holds something of a host. */
   has(place: Place): boolean {
-    return this.#guard(place, () => true) === true;
+    return this.#guard(place, () => this.#sections(place).has(place.host % groupSize)) === true;
   }
 
   /** Times of the polls of a host within a window, Unix ms; undefined where nothing is held. */
@@ -120,7 +137,10 @@ export class Rows {
   }
 
   #readTimes(host: number, window: number): Float64Array | undefined {
-    return this.#guard({ table: "raw", span: window, host, metric: timesRow }, (data) => {
+    const place = { table: "raw", span: window, host, metric: timesRow } as const;
+    return this.#guard(place, () => {
+      const data = this.#samples(place);
+      if (data === undefined) return undefined;
       const block = open(data);
       const times = new Float64Array(block.count);
       column(block, 0, times);
@@ -137,7 +157,9 @@ export class Rows {
     const columns = new Map<number, Float64Array>();
     for (const metric of metrics) {
       const place = { table: "raw", span: window, host, metric } as const;
-      const found = this.#guard(place, (data) => {
+      const found = this.#guard(place, () => {
+        const data = this.#samples(place);
+        if (data === undefined) return undefined;
         const { devices, block } = unpack(data);
         const opened = open(block);
         if (opened.count !== times.length || opened.width !== devices.length)
@@ -154,22 +176,23 @@ export class Rows {
     return { times, columns };
   }
 
-  /** Buckets of a summary's row by device. @param wanted those of some devices only */
-  buckets(place: Place, wanted?: ReadonlySet<number>): Map<number, Buckets> | undefined {
-    return this.#guard(place, (data) => {
-      const { devices, block } = unpack(data);
-      const opened = openBuckets(block);
-      if (opened.width !== devices.length || opened.buckets !== bucketsInRow)
-        throw new CorruptBlock("its counts differ");
-      const found = new Map<number, Buckets>();
-      for (const [i, device] of devices.entries()) {
-        if (wanted && !wanted.has(device)) continue;
-        const buckets = roomFor(bucketsInRow);
-        bucketColumns(opened, i, buckets);
-        found.set(device, buckets);
-      }
-      return found;
+  /** Buckets of a summary's row by device. */
+  buckets(place: Place): Map<number, Buckets> | undefined {
+    const found = new Map<number, Buckets>();
+    const held = this.read(place, (device) => {
+      const buckets = roomFor(bucketsInRow);
+      found.set(device, buckets);
+      return buckets;
     });
+    return held ? found : undefined;
+  }
+
+  /**
+   * Writes the buckets of each device of a summary's row to what `into` gives for it, if anything.
+   * @returns whether the row holds something of that host
+   */
+  read(place: Place, into: (device: number) => Buckets | undefined): boolean {
+    return this.#guard(place, () => this.#sections(place).read(place.host % groupSize, veilOf(place), into)) === true;
   }
 
   /** @throws CorruptBlock: one bit makes a text of what SQLite holds as bytes */
@@ -179,42 +202,46 @@ export class Rows {
     throw new CorruptBlock("it is no bytes");
   }
 
-  #data(place: Place): Uint8Array | undefined {
-    const { table, host } = place;
-    const key = keyOf(place);
-    if (table === "raw") {
-      const data = this.#bytes("raw", key);
-      return data && veiled(data, place);
-    }
-    const name = `${table} ${key}`;
-    let sections = this.#recent.get(name);
-    if (sections === undefined) {
-      const data = this.#bytes(table, key);
-      sections = data === undefined ? new Map() : sectionsOf(data);
-      if (this.#recent.size >= remembered) this.#recent.clear();
-      this.#recent.set(name, sections);
-    }
-    const section = sections.get(host % groupSize);
-    return section && veiled(Uint8Array.from(section), place);
+  /** @throws CorruptBlock */
+  #samples(place: Place): Uint8Array | undefined {
+    const data = this.#bytes("raw", keyOf(place));
+    if (data) mix(veilOf(place), data);
+    return data;
   }
 
-  #guard<T>(place: Place, read: (data: Uint8Array) => T): T | undefined {
+  /** @throws CorruptBlock, RangeError */
+  #sections(place: Place): Sections {
+    const key = keyOf(place);
+    const name = key * tables.length + tables.indexOf(place.table);
+    const held = this.#recent.get(name);
+    if (held !== undefined) return held;
+    const read = new Sections(this.#bytes(place.table, key) ?? nothing);
+    this.#recentBytes += read.size;
+    this.#recent.set(name, read);
+    for (const [oldest, { size }] of this.#recent) {
+      if (this.#recentBytes <= remembered) break;
+      this.#recent.delete(oldest);
+      this.#recentBytes -= size;
+    }
+    return read;
+  }
+
+  #guard<T>(place: Place, read: () => T | undefined): T | undefined {
     const { table, span, host, metric } = place;
-    return this.#sure(`${table} ${span}, host ${host}, metric ${metric}`, () => {
-      const data = this.#data(place);
-      return data === undefined ? undefined : read(data);
-    });
+    return this.#sure(() => `${table} ${span}, host ${host}, metric ${metric}`, read);
   }
 
   /** Reads what may be damaged; undefined where it is. */
-  #sure<T>(what: string, read: () => T | undefined): T | undefined {
+  #sure<T>(what: () => string, read: () => T | undefined): T | undefined {
     try {
       return read();
     } catch (error) {
       const corrupt = error instanceof Database.SqliteError && error.code.startsWith("SQLITE_CORRUPT");
       if (!corrupt && !(error instanceof CorruptBlock) && !(error instanceof RangeError)) throw error;
       if (this.#damaged++ < told) {
-        this.#log.error(`history is damaged in one place and shows a gap there (${what}): ${(error as Error).message}`);
+        this.#log.error(
+          `history is damaged in one place and shows a gap there (${what()}): ${(error as Error).message}`,
+        );
       }
       return undefined;
     }
@@ -226,35 +253,13 @@ function keyOf({ table, span, host, metric }: Place): number {
   return rowKey(span, table === "raw" ? host : host - (host % groupSize), metric);
 }
 
-/** What each host of a group has in a row: its place in the group, a length, and that many bytes. */
-function sectionsOf(data: Uint8Array): Map<number, Uint8Array> {
-  const sections = new Map<number, Uint8Array>();
-  for (const reader = new Reader(data); !reader.done; ) sections.set(reader.byte(), reader.take(reader.number()));
-  return sections;
-}
-
-function joined(sections: ReadonlyMap<number, Uint8Array>): Uint8Array {
-  const length = [...sections.values()].reduce((sum, section) => sum + section.length + 1 + longest, 0);
-  const data = new Uint8Array(length);
-  let place = 0;
-  for (const [slot, section] of [...sections].sort(([a], [b]) => a - b)) {
-    data[place++] = slot;
-    place = putNumber(data, place, section.length);
-    data.set(section, place);
-    place += section.length;
-  }
-  return data.subarray(0, place);
-}
-
 /**
- * Mixes a place into the last bytes of what is held there, which are under the checksum of its block, or back out of them: what a damaged
+ * What a place mixes into the last bytes of what is held there, which are under the checksum of its block: what a damaged
  * page shows at the key of another series, or another time, is then not taken for that.
  */
-function veiled(data: Uint8Array, { table, span, host, metric }: Place): Uint8Array {
+function veilOf({ table, span, host, metric }: Place): number {
   const key = rowKey(span, host, metric);
-  let veil = (key % 2 ** 32) ^ Math.imul(Math.floor(key / 2 ** 32) + 1, 0x9e3779b1) ^ (tables.indexOf(table) << 30);
-  for (let i = Math.max(0, data.length - 4); i < data.length; i++, veil >>>= 8) data[i] = (data[i] ?? 0) ^ (veil & 255);
-  return data;
+  return (key % 2 ** 32) ^ Math.imul(Math.floor(key / 2 ** 32) + 1, 0x9e3779b1) ^ (tables.indexOf(table) << 30);
 }
 
 export function timesData(times: Float64Array, window: number): Uint8Array {
@@ -283,37 +288,4 @@ export function bucketsData(series: readonly (readonly [device: number, buckets:
       bucketsInRow,
     ),
   );
-}
-
-/** Devices, each as its distance from the one before, two bytes of checksum over them, and the block with its own. */
-function pack(devices: readonly number[], block: Uint8Array): Uint8Array {
-  const data = new Uint8Array(block.length + 8 * (devices.length + 1) + 2);
-  let place = putNumber(data, 0, devices.length);
-  let before = 0;
-  for (const device of devices) {
-    place = putNumber(data, place, device - before);
-    before = device;
-  }
-  const sum = crc32(data.subarray(0, place));
-  data[place++] = sum;
-  data[place++] = sum >>> 8;
-  data.set(block, place);
-  return data.subarray(0, place + block.length);
-}
-
-/** @throws CorruptBlock, RangeError */
-function unpack(data: Uint8Array): { devices: number[]; block: Uint8Array } {
-  const reader = new Reader(data);
-  const length = reader.number();
-  if (length > data.length) throw new CorruptBlock("it names more devices than it has bytes");
-  const devices: number[] = [];
-  let device = 0;
-  for (let i = 0; i < length; i++) {
-    device += reader.number();
-    devices.push(device);
-  }
-  const sum = crc32(data.subarray(0, reader.at));
-  if (reader.byte() !== (sum & 255) || reader.byte() !== ((sum >>> 8) & 255))
-    throw new CorruptBlock("its devices do not match their checksum");
-  return { devices, block: data.subarray(reader.at) };
 }

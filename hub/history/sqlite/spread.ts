@@ -5,6 +5,12 @@ export class Spread {
   /** Where the samples of each point begin. */
   readonly #starts: number[] = [];
 
+  /** There are no points any more. */
+  clear(): void {
+    this.#length = 0;
+    this.#starts.length = 0;
+  }
+
   /** The next point begins. */
   begin(): void {
     this.#starts.push(this.#length);

@@ -336,26 +336,6 @@ test("a backup holds everything until now, while the store goes on, and never re
   other.remove();
 });
 
-test("sums of groups count every series once, with its mean", async () => {
-  const one = scene.open();
-  for (let i = 0; i < 10; i++) {
-    one.append({ host: "a", at: start + i * 10_000, devices: [temp(10)] });
-    if (i < 5) one.append({ host: "b", at: start + i * 10_000, devices: [temp(i < 2 ? 20 : 60)] });
-  }
-  const groups = [[temperature(), temperature("GPU-1", "b")], [temperature("GPU-1", "nobody")]];
-  const [both, none] = await one.fold({ groups, range: { ...all, step: 60_000 } });
-  const plain = Object.fromEntries(Object.entries(both ?? {}).map(([name, column]) => [name, [...column]]));
-  expect(plain).toEqual({
-    t: [start, start + 60_000],
-    avg: [(10 + 44) / 2, 10],
-    sum: [54, 10],
-    min: [10, 10],
-    max: [60, 10],
-    count: [2, 1],
-  });
-  expect(none?.t).toHaveLength(0);
-});
-
 test("a folder that cannot be made is named, with the way out", () => {
   writeFileSync(join(scene.folder, "file"), "");
   const inside = new Scene(join(scene.folder, "file"));

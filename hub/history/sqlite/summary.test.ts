@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Buckets } from "./bucket.ts";
 import { CorruptBlock, encode, open } from "./codec.ts";
-import { bucketColumns, encodeBuckets, openBuckets } from "./summary.ts";
+import { BucketReader, checkBuckets, encodeBuckets } from "./summary.ts";
 
 const empty = (buckets: number): Buckets => ({
   count: new Float64Array(buckets),
@@ -15,10 +15,11 @@ const plain = ({ count, min, max, sum }: Buckets): number[][] =>
   [count, min, max, sum].map((values) => [...values].map((value) => value + 0));
 
 function decode(bytes: Uint8Array): number[][][] {
-  const block = openBuckets(bytes);
-  return Array.from({ length: block.width }, (_, index) => {
+  checkBuckets(bytes);
+  const block = new BucketReader(bytes);
+  return Array.from({ length: block.width }, () => {
     const out = empty(block.buckets);
-    bucketColumns(block, index, out);
+    block.next(out);
     return plain(out);
   });
 }
@@ -89,10 +90,10 @@ test("sums are exact up to 2^53", () => {
 });
 
 test("buckets behind the number given are left out", () => {
-  const block = openBuckets(encodeBuckets([bucketsOf([[1], [2], [3]])], 2));
+  const block = new BucketReader(encodeBuckets([bucketsOf([[1], [2], [3]])], 2));
   const out = empty(3);
   out.max.fill(9);
-  bucketColumns(block, 0, out);
+  block.next(out);
   expect(block.buckets).toBe(2);
   expect([...out.max]).toEqual([1, 2, 9]);
 });
@@ -112,23 +113,48 @@ test("a block of buckets with any one bit turned, or cut short, is refused", () 
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const damaged = bytes.slice();
     damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-    expect(() => openBuckets(damaged), `bit ${bit}`).toThrow(CorruptBlock);
+    expect(() => checkBuckets(damaged), `bit ${bit}`).toThrow(CorruptBlock);
   }
   for (let length = 0; length < bytes.length; length++) {
-    expect(() => openBuckets(bytes.subarray(0, length)), `${length} bytes`).toThrow(CorruptBlock);
+    expect(() => checkBuckets(bytes.subarray(0, length)), `${length} bytes`).toThrow(CorruptBlock);
   }
 });
 
 test("a block of columns is no block of buckets", () => {
   const bytes = encode([new Float64Array(4)], 4);
   expect(open(bytes).width).toBe(1);
-  expect(() => openBuckets(bytes)).toThrow(CorruptBlock);
+  expect(() => decode(bytes)).toThrow(CorruptBlock);
 });
 
-test("a series that the block does not have is not read", () => {
-  const block = openBuckets(encodeBuckets([bucketsOf([[1]])], 1));
-  expect(() => bucketColumns(block, 1, empty(1))).toThrow(RangeError);
-  expect(() => bucketColumns(block, -1, empty(1))).toThrow(RangeError);
+test("a series that is not asked for is passed over; behind the last one there is nothing to read", () => {
+  const block = new BucketReader(encodeBuckets([bucketsOf([[1], [2, 300]]), bucketsOf([[7], [9]])], 2));
+  const out = empty(2);
+  block.next(undefined);
+  block.next(out);
+  expect([...out.max]).toEqual([7, 9]);
+  expect(() => block.next(out)).toThrow(RangeError);
+});
+
+test("whatever stands in a block whose checksum is right, reading it ends with buckets or says that it is damaged", () => {
+  const made = encodeBuckets([bucketsOf([[1, 300], [], [70_000, 2 ** 40]]), bucketsOf([[0.5], [2], [3]])], 3);
+  const out = empty(3);
+  const read = (bytes: Uint8Array): void => {
+    const block = new BucketReader(bytes);
+    for (let i = 0; i < Math.min(block.width, 4) && block.buckets <= 3; i++) block.next(out);
+  };
+  const change = fc.record({ place: fc.nat({ max: made.length - 1 }), byte: fc.integer({ min: 0, max: 255 }) });
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 6 }), fc.nat({ max: made.length }), (changes, length) => {
+      const bytes = made.slice(0, length);
+      for (const { place, byte } of changes) if (place < length) bytes[place] = byte;
+      try {
+        read(bytes);
+      } catch (error) {
+        expect(error).toBeInstanceOf(CorruptBlock);
+      }
+    }),
+    { numRuns: 3000, endOnFailure: true },
+  );
 });
 
 test("equal counts and a value that never moved cost almost nothing", () => {

@@ -45,46 +45,54 @@ export function encodeBuckets(series: readonly Buckets[], length: number): Uint8
   return bytes;
 }
 
-/** Bytes looked into; no series is decoded yet. */
-export interface BucketBlock {
-  readonly buckets: number;
-  readonly width: number;
-  readonly series: readonly Uint8Array[];
-}
-
-/** @throws CorruptBlock */
-export function openBuckets(bytes: Uint8Array): BucketBlock {
+/** @throws CorruptBlock where bytes are not those that were written */
+export function checkBuckets(bytes: Uint8Array): void {
   let sum = 0;
   for (let i = 0; i < check; i++) sum += (bytes[i] ?? 0) * 256 ** i;
   if (bytes.length < check + 2 || sum !== crc32(bytes.subarray(check))) {
     throw new CorruptBlock("its bytes do not match their checksum");
   }
-  return guarded(() => {
-    const reader = new Reader(bytes, check);
-    const buckets = reader.number();
-    const width = reader.number();
-    const series: Uint8Array[] = [];
-    for (let i = 0; i < width; i++) series.push(reader.take(reader.number()));
-    if (!reader.done) throw new CorruptBlock("it is longer than its series");
-    return { buckets, width, series };
-  });
 }
 
-/** Writes one series to the first places of `out`. @throws CorruptBlock; RangeError for an index that the block does not have */
-export function bucketColumns({ buckets, series }: BucketBlock, index: number, out: Buckets): void {
-  const bytes = series[index];
-  if (bytes === undefined) throw new RangeError(`there is no series ${index}`);
-  guarded(() => takeSeries(new Reader(bytes), buckets, out));
-}
+/** Reads what `encodeBuckets` wrote, one series after the other; its checksum is not looked at again. */
+export class BucketReader {
+  readonly buckets: number;
+  readonly width: number;
+  readonly #reader: Reader;
+  #left: number;
 
-function guarded<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof RangeError) throw new CorruptBlock(error.message);
-    throw error;
+  /** @throws CorruptBlock */
+  constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
+    this.#reader = new Reader(bytes, at, end);
+    try {
+      this.#reader.skip(check);
+      this.buckets = this.#reader.number();
+      this.width = this.#reader.number();
+    } catch (error) {
+      throw told(error);
+    }
+    this.#left = this.width;
+  }
+
+  /**
+   * Writes the next series to the first places of `out`, or passes over it where there is none.
+   * @throws CorruptBlock; RangeError behind the last series
+   */
+  next(out: Buckets | undefined): void {
+    if (this.#left-- <= 0) throw new RangeError(`there are ${this.width} series`);
+    const reader = this.#reader;
+    try {
+      const length = reader.number();
+      const start = reader.skip(length);
+      if (out !== undefined) takeSeries({ bytes: reader.bytes, at: start, end: reader.at }, this.buckets, out);
+    } catch (error) {
+      throw told(error);
+    }
+    if (this.#left === 0 && !reader.done) throw new CorruptBlock("it is longer than its series");
   }
 }
+
+const told = (error: unknown): unknown => (error instanceof RangeError ? new CorruptBlock(error.message) : error);
 
 function reserve(bytes: number): void {
   if (scratch.length < bytes) scratch = new Uint8Array(bytes * 2);
@@ -209,61 +217,97 @@ function putColumn(values: Float64Array, length: number, start: number): number 
   return place;
 }
 
-function takeSeries(reader: Reader, length: number, out: Buckets): void {
-  const mark = reader.byte();
+/** Bytes being read: from `at`, which moves on, up to `end`. */
+interface Bytes {
+  readonly bytes: Uint8Array;
+  at: number;
+  readonly end: number;
+}
+
+function takeSeries(from: Bytes, length: number, out: Buckets): void {
+  if (from.at >= from.end) throw new CorruptBlock("its series is empty");
+  const mark = from.bytes[from.at++] ?? 0;
   if (mark === doubles) {
-    takeDoubles(reader, length, out);
+    takeDoubles(from, length, out);
     return;
   }
   const scale = scales[mark & 15];
   if (scale === undefined || mark >= 64) throw new CorruptBlock("its numbers are of no known form");
-  const unit = (mark & inPages) !== 0 ? page : 1;
   const { count, min, max, sum } = out;
-  takeColumn(reader, count, length);
+  takeColumn(from, count, length);
   let held = 0;
   for (let i = 0; i < length; i++) if (count[i] !== 0) held++;
-  takeColumn(reader, min, held);
-  takeColumn(reader, max, held);
-  takeColumn(reader, sum, held);
-  // From the end, as what was taken stands at the front without the places of empty buckets.
-  for (let i = length - 1, at = held - 1; i >= 0; i--) {
-    const counted = count[i] ?? 0;
-    if (counted === 0) {
-      min[i] = Number.NaN;
-      max[i] = Number.NaN;
-      sum[i] = Number.NaN;
-      continue;
-    }
-    const low = (min[at] ?? 0) * unit;
-    const high = low + (max[at] ?? 0) * unit;
-    const rest = (sum[at] ?? 0) * unit;
-    at--;
-    sum[i] = (rest + ((mark & againstMax) !== 0 ? high : low * counted)) / scale;
+  takeColumn(from, min, held);
+  takeColumn(from, max, held);
+  takeColumn(from, sum, held);
+  if (held < length) spread(out, length, held);
+  const unit = (mark & inPages) !== 0 ? page : 1;
+  const againstHigh = (mark & againstMax) !== 0;
+  for (let i = 0; i < length; i++) {
+    // NaN of an empty bucket stays NaN.
+    const low = (min[i] ?? 0) * unit;
+    const high = low + (max[i] ?? 0) * unit;
+    sum[i] = ((sum[i] ?? 0) * unit + (againstHigh ? high : low * (count[i] ?? 0))) / scale;
     min[i] = low / scale;
     max[i] = high / scale;
   }
 }
 
-function takeDoubles(reader: Reader, length: number, { count, min, max, sum }: Buckets): void {
-  const bytes = reader.take(4 * 8 * length);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+/** What was taken stands at the front without the places of empty buckets: it goes to where it belongs, from the end. */
+function spread({ count, min, max, sum }: Buckets, length: number, held: number): void {
+  for (let i = length - 1, at = held - 1; i >= 0; i--) {
+    const absent = count[i] === 0;
+    min[i] = absent ? Number.NaN : (min[at] ?? 0);
+    max[i] = absent ? Number.NaN : (max[at] ?? 0);
+    sum[i] = absent ? Number.NaN : (sum[at] ?? 0);
+    if (!absent) at--;
+  }
+}
+
+function takeDoubles(from: Bytes, length: number, { count, min, max, sum }: Buckets): void {
+  if (from.end - from.at < 4 * 8 * length) throw new CorruptBlock("its bytes end too early");
+  const view = new DataView(from.bytes.buffer, from.bytes.byteOffset + from.at, 4 * 8 * length);
   let place = 0;
   for (const column of [count, min, max, sum]) {
     for (let i = 0; i < length; i++, place += 8) column[i] = view.getFloat64(place, true);
   }
 }
 
-function takeColumn(reader: Reader, out: Float64Array, length: number): void {
-  const how = reader.byte();
+/** A question about a fleet reads a million numbers, most of them of one or two bytes: those are read where they stand. */
+function takeColumn(from: Bytes, out: Float64Array, length: number): void {
+  const { bytes, end } = from;
+  const how = bytes[from.at++];
   if (how === constant) {
-    out.fill(unzigzag(reader.number()), 0, length);
+    out.fill(takeNumber(from), 0, length);
     return;
   }
   if (how !== plain && how !== stepped) throw new CorruptBlock("its numbers are of no known form");
   let before = 0;
   for (let i = 0; i < length; i++) {
-    const value = before + unzigzag(reader.number());
+    const { at } = from;
+    const first = at < end ? (bytes[at] ?? 255) : 255;
+    const second = at + 1 < end ? (bytes[at + 1] ?? 255) : 255;
+    let value: number;
+    if (first < 128) {
+      value = signed(first);
+      from.at = at + 1;
+    } else if (second < 128) {
+      value = signed(first - 128 + second * 128);
+      from.at = at + 2;
+    } else value = takeNumber(from);
+    value += before;
     out[i] = value;
     if (how === stepped) before = value;
   }
+}
+
+/** What `unzigzag` gives for numbers of 31 bits at most. */
+const signed = (value: number): number => (value >>> 1) ^ -(value & 1);
+
+/** A signed number of any size. @throws RangeError */
+function takeNumber(from: Bytes): number {
+  const reader = new Reader(from.bytes, from.at, from.end);
+  const value = unzigzag(reader.number());
+  from.at = reader.at;
+  return value;
 }

@@ -1,0 +1,88 @@
+// Questions over many hosts, long times and what was asked before.
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { all, ask, day, gpu, hour, Scene, start, temperature } from "../../../test/store.ts";
+
+let scene: Scene;
+beforeEach(() => {
+  scene = new Scene();
+});
+afterEach(() => scene.remove());
+
+const temp = (value: number) => gpu({ gpu_temperature: value });
+
+test("sums of groups count every series once, with its mean", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 10; i++) {
+    one.append({ host: "a", at: start + i * 10_000, devices: [temp(10)] });
+    if (i < 5) one.append({ host: "b", at: start + i * 10_000, devices: [temp(i < 2 ? 20 : 60)] });
+  }
+  const groups = [[temperature(), temperature("GPU-1", "b")], [temperature("GPU-1", "nobody")]];
+  const [both, none] = await one.fold({ groups, range: { ...all, step: 60_000 } });
+  const plain = Object.fromEntries(Object.entries(both ?? {}).map(([name, column]) => [name, [...column]]));
+  expect(plain).toEqual({
+    t: [start, start + 60_000],
+    avg: [(10 + 44) / 2, 10],
+    sum: [54, 10],
+    min: [10, 10],
+    max: [60, 10],
+    count: [2, 1],
+  });
+  expect(none?.t).toHaveLength(0);
+});
+
+test("a series that is named twice in a group counts once there, and counts in every group that names it", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 10; i++)
+    one.append({ host: "a", at: start + i * 60_000, devices: [temp(10), gpu({ gpu_temperature: 30 }, "GPU-2", 1)] });
+  await scene.leap(day);
+  const [first, second] = [() => temperature(), () => temperature("GPU-2")];
+  const groups = [[first(), first(), second()], [first()], [second(), second()]];
+  for (const step of [60_000, 300_000, 600_000]) {
+    const folded = await one.fold({ groups, range: { ...all, step } });
+    const told = folded.map(({ avg, count }) => [avg[0], count[0], count.length]);
+    const points = 600_000 / step;
+    const wanted = [[20, 2, points], ...[10, 30].map((mean) => [mean, 1, points])];
+    expect({ step, told }).toEqual({ step, told: wanted });
+  }
+  const [both, again] = await one.read({ series: [first(), first()], range: all, of: ["last"], most: 3 });
+  expect([...(again?.last ?? [])]).toEqual([10, 10, 10]);
+  expect(again).toEqual(both);
+});
+
+test("what was asked for before is told anew once late samples are in rows", async () => {
+  const one = scene.open();
+  const range = { ...all, step: 300_000 };
+  const peak = async () => {
+    const [folded] = await one.fold({ groups: [[temperature(), temperature("GPU-1", "b")]], range });
+    return [folded?.max[0], (await ask(one, temperature(), range, "max")).max[0]];
+  };
+  for (const host of ["a", "b"]) one.append({ host, at: start, devices: [temp(10)] });
+  await scene.leap(day);
+  expect(await peak()).toEqual([10, 10]);
+  one.append({ host: "a", at: start + 1000, devices: [temp(77)] });
+  expect(await peak()).toEqual([77, 77]);
+  await scene.leap(day);
+  expect(await peak()).toEqual([77, 77]);
+  one.append({ host: "b", at: start + 1000, devices: [temp(88)] });
+  await scene.leap(day);
+  expect(await peak()).toEqual([88, 77]);
+});
+
+test.each([
+  ["samples", Number.POSITIVE_INFINITY],
+  ["summaries of hours", 30 * day],
+])("years without anything between some %s are passed over, in one series and in groups", async (_, kept) => {
+  scene.retention = { ...scene.retention, raw: kept, fiveMinutes: kept };
+  const one = scene.open();
+  const years = [0, 3, 4].map((n) => start + n * 365 * day);
+  for (const at of years) one.append({ host: "a", at, devices: [temp(at / day)] });
+  await scene.leap(4 * 365 * day);
+  for (let i = 0; i < 8; i++) await scene.leap(hour);
+  one.append({ host: "a", at: start + 5 * 365 * day, devices: [temp(1)] });
+  const wanted = [...years, start + 5 * 365 * day];
+  for (const step of [hour, day]) {
+    expect([...(await ask(one, temperature(), { ...all, step }, "avg")).t]).toEqual(wanted);
+    const [folded] = await one.fold({ groups: [[temperature()]], range: { ...all, step } });
+    expect([...(folded?.t ?? [])]).toEqual(wanted);
+  }
+});
