@@ -135,6 +135,13 @@ test("a series that is not asked for is passed over; behind the last one there i
   expect(() => block.next(out)).toThrow(RangeError);
 });
 
+test("a series that goes on behind its length is refused, not read out of the next one", () => {
+  const made = encodeBuckets([bucketsOf([[1], [2, 300], [7]]), bucketsOf([[7], [9], [8]])], 3);
+  // Behind the checksum, the number of buckets and that of series.
+  made[6] = (made[6] ?? 0) - 1;
+  expect(() => new BucketReader(made).next(empty(3))).toThrow(CorruptBlock);
+});
+
 test("whatever stands in a block whose checksum is right, reading it ends with buckets or says that it is damaged", () => {
   const made = encodeBuckets([bucketsOf([[1, 300], [], [70_000, 2 ** 40]]), bucketsOf([[0.5], [2], [3]])], 3);
   const out = empty(3);

@@ -273,32 +273,39 @@ function takeDoubles(from: Bytes, length: number, { count, min, max, sum }: Buck
   }
 }
 
-/** A question about a fleet reads a million numbers, most of them of one or two bytes: those are read where they stand. */
+/**
+ * A question about a fleet reads a million numbers, most of them of a few bytes: those are read where they stand. What
+ * damaged bytes make of a number does not matter, as long as it ends.
+ */
 function takeColumn(from: Bytes, out: Float64Array, length: number): void {
-  const { bytes, end } = from;
+  const { bytes } = from;
   const how = bytes[from.at++];
   if (how === constant) {
     out.fill(takeNumber(from), 0, length);
     return;
   }
   if (how !== plain && how !== stepped) throw new CorruptBlock("its numbers are of no known form");
+  let { at } = from;
   let before = 0;
   for (let i = 0; i < length; i++) {
-    const { at } = from;
-    const first = at < end ? (bytes[at] ?? 255) : 255;
-    const second = at + 1 < end ? (bytes[at + 1] ?? 255) : 255;
-    let value: number;
-    if (first < 128) {
-      value = signed(first);
-      from.at = at + 1;
-    } else if (second < 128) {
-      value = signed(first - 128 + second * 128);
-      from.at = at + 2;
-    } else value = takeNumber(from);
-    value += before;
+    const start = at;
+    let byte = bytes[at++] ?? 0;
+    let code = byte & 127;
+    for (let shift = 7; byte > 127 && shift < 28; shift += 7) {
+      byte = bytes[at++] ?? 0;
+      code |= (byte & 127) << shift;
+    }
+    let value = before + signed(code);
+    if (byte > 127) {
+      from.at = start;
+      value = before + takeNumber(from);
+      at = from.at;
+    }
     out[i] = value;
     if (how === stepped) before = value;
   }
+  if (at > from.end) throw new CorruptBlock("its bytes end too early");
+  from.at = at;
 }
 
 /** What `unzigzag` gives for numbers of 31 bits at most. */
