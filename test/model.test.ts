@@ -88,5 +88,7 @@ test("a device is known by its newest poll, and one of which nothing was measure
   expect(model.known("a")).toEqual([
     { host: "a", level: "gpu", key: "x", index: 3, metrics: ["gpu_temperature"], last: 5 },
   ]);
+  expect(model.known("a", "host")).toEqual([]);
+  expect(model.known(undefined, "gpu")).toEqual(model.known("a"));
   expect(model.known("b")).toEqual([]);
 });

@@ -117,8 +117,10 @@ export class Model implements Store {
     });
   }
 
-  known(name?: string): readonly Known[] {
-    const seen = [...this.#seen.values()].filter(({ device }) => name === undefined || device.host === name);
+  known(name?: string, level?: Level): readonly Known[] {
+    const seen = [...this.#seen.values()].filter(
+      ({ device }) => (name ?? device.host) === device.host && (level ?? device.level) === device.level,
+    );
     return seen.map(({ device, index, last }) => ({
       ...device,
       ...(index === undefined ? {} : { index }),

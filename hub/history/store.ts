@@ -114,8 +114,8 @@ export interface Store {
    * @throws Fault bad_request
    */
   fold(question: GroupQuestion): Promise<readonly GroupColumns[]>;
-  /** Devices that have samples, of one host or of all. */
-  known(host?: string): readonly Known[];
+  /** Devices that have samples, of one host or of all, of one kind or of all. */
+  known(host?: string, level?: Level): readonly Known[];
   /**
    * Writes what is still in memory.
    * @throws Fault history_unwritable

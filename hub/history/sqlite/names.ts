@@ -137,21 +137,16 @@ export class Names {
     return this.#metricsById.get(id);
   }
 
-  known(name?: string): Known[] {
+  known(name?: string, level?: Level): Known[] {
     const found = name === undefined ? undefined : this.#hosts.get(name);
-    const hosts = name === undefined ? [...this.#hosts.values()] : found ? [found] : [];
-    return hosts.flatMap((host) =>
-      [...host.devices.values()]
-        .filter(({ metrics }) => metrics.size > 0)
-        .map(({ level, key, index, metrics, last }) => ({
-          host: host.name,
-          level,
-          key,
-          ...(index === undefined ? {} : { index }),
-          metrics: [...metrics],
-          last,
-        })),
-    );
+    const hosts = name === undefined ? this.#hosts.values() : found ? [found] : [];
+    const all: Known[] = [];
+    for (const host of hosts) {
+      for (const device of host.devices.values()) {
+        if (device.metrics.size > 0 && (level === undefined || device.level === level)) all.push(knownOf(device));
+      }
+    }
+    return all;
   }
 
   /** Writes a host with its devices, and every metric; to be called within the transaction that writes its rows. */
@@ -227,6 +222,15 @@ export class Names {
     }
   }
 }
+
+const knownOf = ({ host, level, key, index, metrics, last }: Device): Known => ({
+  host: host.name,
+  level,
+  key,
+  ...(index === undefined ? {} : { index }),
+  metrics: [...metrics],
+  last,
+});
 
 type Cell = string | number | null;
 

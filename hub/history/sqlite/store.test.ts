@@ -221,6 +221,8 @@ test("known() lists devices with their newest index, metrics and time, and still
     { host: "a", level: "gpu", key: "GPU-2", index: 1, metrics: ["gpu_temperature"], last: 1000 },
   ];
   expect(one.known("a")).toEqual(wanted);
+  expect(one.known(undefined, "gpu")).toEqual(wanted);
+  expect(one.known("a", "disk")).toEqual([]);
   scene.shut(one);
   const two = scene.open();
   expect(two.known()).toEqual(wanted);

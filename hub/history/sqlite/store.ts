@@ -68,8 +68,8 @@ class SqliteStore implements Store {
     return this.#ask((query) => query.fold(question));
   }
 
-  known(host?: string): readonly Known[] {
-    return this.#engine.names.known(host);
+  known(host?: string, level?: Level): readonly Known[] {
+    return this.#engine.names.known(host, level);
   }
 
   flush(): void {

@@ -107,8 +107,8 @@ function groupsOf({ live, history }: Sight, metric: Metric, by: Kind): Group[] {
   }
   const models = by === "model" ? modelsOf({ live }, metric) : new Map<string, string>();
   const groups = new Map<string | undefined, SeriesId[]>();
-  for (const { host, level, key, metrics } of history.known()) {
-    if (level !== metric.level || !metrics.includes(metric.name)) continue;
+  for (const { host, level, key, metrics } of history.known(undefined, metric.level)) {
+    if (!metrics.includes(metric.name)) continue;
     const name = by === "all" ? "all" : by === "host" ? host : models.get(`${host}\n${key}`);
     const series = groups.get(name);
     const id = { host, level, key, metric: metric.name };
