@@ -91,8 +91,10 @@ export class Gather {
   }
 
   #take(piece: Piece): void {
-    if ("buckets" in piece) this.#summary(piece);
-    else if (this.#step === 0) this.#single(piece);
+    if ("buckets" in piece) {
+      if (piece.bucket === this.#step && this.t(this.length - 1) !== beginOf(piece)) this.#whole(piece);
+      else this.#summary(piece);
+    } else if (this.#step === 0) this.#single(piece);
     else this.#samples(piece);
   }
 
@@ -100,7 +102,7 @@ export class Gather {
   columns<A extends Aggregate>(of: readonly A[], most: number): Columns<A> {
     const skip = Math.max(0, this.length - most);
     const columns = of.map((aggregate) => [aggregate, this.#column(aggregate, skip)] as const);
-    return { t: this.#t.slice(skip, this.length), cut: skip > 0, ...Object.fromEntries(columns) } as Columns<A>;
+    return { t: this.#t.subarray(skip, this.length), cut: skip > 0, ...Object.fromEntries(columns) } as Columns<A>;
   }
 
   t(i: number): number {
@@ -195,6 +197,29 @@ export class Gather {
     }
   }
 
+  /** Buckets each of which is a point, as long as a step, with nothing else in it. */
+  #whole({ buckets, start, bucket, low, high }: Summary): void {
+    const { count, min, max, sum } = buckets;
+    const { counter } = this.#of;
+    const [t, counts, mins, maxs, sums, last] = [this.#t, this.#count, this.#min, this.#max, this.#sum, this.#last];
+    let at = this.length;
+    for (let i = low; i < high; i++) {
+      const held = count[i] ?? 0;
+      if (held === 0) continue;
+      const total = sum[i] ?? Number.NaN;
+      t[at] = start + i * bucket;
+      counts[at] = held;
+      sums[at] = counter ? total * held : total;
+      mins[at] = min[i] ?? Number.NaN;
+      maxs[at] = max[i] ?? Number.NaN;
+      last[at] = counter ? total : total / held;
+      this.#all?.begin();
+      this.#all?.add([counter ? total : total / held]);
+      at++;
+    }
+    this.length = at;
+  }
+
   /** The place of the point that begins at a time: the last one, or a new one without anything in it yet. */
   #place(start: number): number {
     const last = this.length - 1;
@@ -247,7 +272,7 @@ export class Gather {
   }
 
   #column(aggregate: Aggregate, skip: number): Float64Array {
-    const from = (held: Float64Array): Float64Array => (this.#plain ? this.#sum : held).slice(skip, this.length);
+    const from = (held: Float64Array): Float64Array => (this.#plain ? this.#sum : held).subarray(skip, this.length);
     switch (aggregate) {
       case "count":
         return this.#plain ? new Float64Array(this.length - skip).fill(1) : from(this.#count);
@@ -258,11 +283,23 @@ export class Gather {
       case "last":
         return from(this.#last);
       case "avg":
-        return this.#plain ? from(this.#sum) : from(this.#t).map((_, i) => this.mean(skip + i));
+        return this.#plain ? from(this.#sum) : this.#means(skip);
       case "p95":
         return this.#all?.percentiles(skip) ?? from(this.#last);
     }
     return aggregate satisfies never;
+  }
+
+  #means(skip: number): Float64Array {
+    const [sum, count] = [this.#sum, this.#count];
+    const { scale } = this.#of;
+    const out = new Float64Array(this.length - skip);
+    for (let i = 0; i < out.length; i++) {
+      const total = sum[skip + i] ?? Number.NaN;
+      const held = count[skip + i] ?? 1;
+      out[i] = held === 1 ? total : tidy(total, scale) / held;
+    }
+    return out;
   }
 }
 

@@ -59,7 +59,8 @@ export class Query {
     if (!(most >= 1)) throw new Fault("bad_request", `An answer must have room for 1 point or more: it is ${most}`);
     const answers: Columns<A>[] = [];
     const turns = new Patience();
-    for (const group of this.#grouped(series, (_, i) => i)) {
+    const asked = series.map((id, i) => [id, i] as const);
+    for (const group of await this.#grouped(asked, turns)) {
       const gathered = await this.#gather(wantedOf(group, range.step, of), { ...range, most, turns });
       for (const [place, wanted] of group.asked.entries()) {
         for (const i of wanted) answers[i] = (gathered[place] ?? nothing).columns(of, most);
@@ -73,13 +74,12 @@ export class Query {
   async fold({ groups, range }: GroupQuestion): Promise<readonly GroupColumns[]> {
     checkRange(range);
     if (range.step === 0) throw new Fault("bad_request", "Groups need a step greater than 0: it is 0");
-    const members = groups.flatMap((ids, place) => ids.map((id) => ({ ...id, place })));
-    const grouped = [...this.#grouped(members, ({ place }) => place)];
+    const turns = new Patience();
+    const grouped = await this.#grouped(membersOf(groups), turns);
     const extent = this.#extent(new Set(grouped.map(({ host }) => host)), range);
     const sums = groups.map(() => new Sums(range.step, extent));
     const folder = new Folder(range.step);
     const spare = new Spare(bucketsInRow);
-    const turns = new Patience();
     for (const group of grouped) {
       folder.begin(
         group.metric,
@@ -110,10 +110,12 @@ export class Query {
     );
   }
 
-  /** Series that are known, those in the same rows together. @param asking what is asked of each */
-  #grouped<S extends SeriesId, T>(series: readonly S[], asking: (id: S, i: number) => T): Iterable<Group<T>> {
+  /** Series that are known, those in the same rows together, each with what is asked of it. */
+  async #grouped<T>(series: Iterable<readonly [SeriesId, T]>, turns: Patience): Promise<readonly Group<T>[]> {
     const groups = new Map<Host, Map<Metric, Group<T>>>();
-    for (const [i, id] of series.entries()) {
+    let seen = 0;
+    for (const [id, wanted] of series) {
+      if (++seen % 1024 === 0) await turns.rest();
       const host = this.#names.find(id.host);
       const device = host?.devices.get(`${id.level}\n${id.key}`);
       const metric = this.#names.findMetric(id.level, id.metric);
@@ -126,7 +128,7 @@ export class Query {
       group.devices.set(device.id, place);
       const asked = group.asked[place] ?? [];
       group.asked[place] = asked;
-      asked.push(asking(id, i));
+      asked.push(wanted);
     }
     return [...groups.values()].flatMap((metrics) => [...metrics.values()]);
   }
@@ -254,6 +256,11 @@ export class Query {
     }
     return found;
   }
+}
+
+/** Each series with the place of a group that names it. */
+function* membersOf(groups: readonly (readonly SeriesId[])[]): Generator<readonly [SeriesId, number]> {
+  for (const [place, ids] of groups.entries()) for (const id of ids) yield [id, place];
 }
 
 function wantedOf(
