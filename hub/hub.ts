@@ -4,8 +4,10 @@ import { openControl } from "./control.ts";
 import { openStore } from "./history/sqlite/store.ts";
 import { Ingest } from "./ingest.ts";
 import { inputs } from "./input/all.ts";
+import type { Plan } from "./input/input.ts";
 import { Live } from "./live.ts";
 import type { Log } from "./log.ts";
+import { addresses, groupOf } from "./servers.ts";
 import { maxSize, retention, type Settings } from "./settings.ts";
 import { views } from "./view/all.ts";
 import { application, listen } from "./view/http.ts";
@@ -35,6 +37,8 @@ export interface Hub {
   /** Stops polling, writes what is still in memory, ends every connection. */
   close(): Promise<void>;
 }
+
+const planOf = (settings: Settings): Plan => ({ ...settings, servers: addresses(settings.servers) });
 
 /**
  * Starts a hub: history, then views, then inputs, so that nothing is received that cannot be kept and seen.
@@ -69,6 +73,7 @@ export async function start(parts: Parts): Promise<Hub> {
       hub: randomBytes(8).toString("hex"),
       name: () => settings.name,
       interval: () => settings.interval,
+      group: (host) => groupOf(settings.servers, host),
       web: parts.web,
       historyAddress: settings.historyAddress,
     };
@@ -81,7 +86,7 @@ export async function start(parts: Parts): Promise<Hub> {
     const web = await listen(application(open, log), settings.hubAddress);
     undo.push(() => web.close());
     const ingest = new Ingest({ live, history, now: clock.now });
-    const ways = inputs.map((input) => input.open({ ingest, clock, random: parts.random, log }, settings));
+    const ways = inputs.map((input) => input.open({ ingest, clock, random: parts.random, log }, planOf(settings)));
     undo.push(() => {
       for (const way of ways) way.close();
     });
@@ -92,7 +97,7 @@ export async function start(parts: Parts): Promise<Hub> {
       places: open.flatMap(({ place }) => place ?? []),
       change(next) {
         settings = next;
-        for (const way of ways) way.change(next);
+        for (const way of ways) way.change(planOf(next));
       },
       close,
     };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Fault } from "./fault.ts";
+import { addresses, groupOf } from "./servers.ts";
 import { maxSize, notes, parseFile, readSettings, retention, type Settings, settle, watch } from "./settings.ts";
 
 const parsed = (text: string): unknown => parseFile(text, "s.json");
@@ -78,6 +79,16 @@ test.each([
   ['{"servers": ["a"]}', /"servers".*must be an object of name/],
   ['{"servers": {"a": "host:99999"}}', /"servers\.a".*current value is "host:99999"/],
   [`{"servers": {"${"x".repeat(65)}": "host:1"}}`, /a name must be 1 to 64/],
+  ['{"servers": {"a": {"address": "host"}}}', /"servers\.a\.address": must be .*current value is "host"/],
+  ['{"servers": {"a": {"group": "lab"}}}', /"servers\.a\.address": must be .*current value is missing/],
+  [
+    '{"servers": {"a": {"address": "h:1", "group": ""}}}',
+    /"servers\.a\.group": must be a name of 1 to 64 characters.*""/,
+  ],
+  ['{"servers": {"a": {"address": "h:1", "group": "x\\ny"}}}', /"servers\.a\.group".*no.* control character.*"x\\ny"/],
+  ['{"servers": {"a": {"address": "h:1", "group": 7}}}', /"servers\.a\.group".*current value is 7/],
+  ['{"servers": {"a": {"address": "h:1", "rack": "r"}}}', /Unknown setting "servers\.a\.rack"/],
+  ['{"servers": {"a": ["h:1"]}}', /"servers\.a": must be .*current value is \["h:1"\]/],
   ['{"data": "/x"}', /Unknown setting "data"/],
 ])("%s is refused", (text, wanted) => {
   expect(() => settled(text)).toThrow(wanted);
@@ -93,6 +104,14 @@ test("history is kept for as long and as large as the settings say, whichever do
   const given = settled(file, { GOHM_HISTORY_RETENTION_5M: "90d" });
   expect(retention(given)).toEqual({ raw: 1.5 * day, fiveMinutes: 90 * day, hour: 5 * 365 * day, day: forever });
   expect(maxSize(given)).toBe(1.5 * 2 ** 30);
+});
+
+test("a server is an address, or an address with the group it belongs to", () => {
+  const text = '{"servers": {"a": "h:1", "b": {"address": "tls://h:2", "group": "实验室 1"}, "c": {"address": "h:3"}}}';
+  const { servers } = settled(text);
+  expect(addresses(servers)).toEqual({ a: "h:1", b: "tls://h:2", c: "h:3" });
+  const named = ["a", "b", "c", "nobody", "constructor"].map((name) => groupOf(servers, name));
+  expect(named).toEqual([undefined, "实验室 1", undefined, undefined, undefined]);
 });
 
 test("the old setting for days still works, and a note says what replaces it", () => {

@@ -9,7 +9,6 @@ import {
   load,
   milliseconds,
   number,
-  type Reader,
   type Row,
   SettingError,
   type Table,
@@ -18,49 +17,18 @@ import {
 } from "../proto/setting.ts";
 import type { Clock } from "./clock.ts";
 import { Fault } from "./fault.ts";
-
-/** Server name → "host:port", in the order of the file. */
-type Servers = Readonly<Record<string, string>>;
-
-const serverName = /^[A-Za-z0-9._-]{1,64}$/;
-
-const servers: Reader<Servers> = {
-  wanted:
-    'an object of name → "host:port" or "tls://host:port", names of 1 to 64 letters, digits, dots, underscores and hyphens',
-  schema: {
-    type: "object",
-    propertyNames: { pattern: serverName.source },
-    additionalProperties: { type: "string", pattern: "^(tls://)?(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5}$" },
-  },
-  parse(value) {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-    for (const [name, at] of Object.entries(value)) {
-      if (!serverName.test(name)) {
-        throw new SettingError(
-          `Cannot read setting "servers": a name must be 1 to 64 letters, digits, dots, underscores and hyphens: current value is ${JSON.stringify(name)}`,
-        );
-      }
-      const bare: unknown = typeof at === "string" ? at.replace(/^tls:\/\//, "") : at;
-      if (address.parse(bare) === undefined) {
-        throw new SettingError(
-          `Cannot read setting "servers.${name}": must be ${address.wanted}: current value is ${JSON.stringify(at)}`,
-        );
-      }
-    }
-    return value as Servers;
-  },
-};
+import { type Servers, servers } from "./servers.ts";
 
 const row = <T>(held: Row<T>): Row<T> => held;
 
 /** The hub's settings. Everything said about them elsewhere (flags, --help, JSON Schema, docs/settings.md) comes from here. */
 export const table = {
-  servers: row({
+  servers: row<Servers>({
     name: "servers",
     env: "",
     only: "file",
     default: { local: "127.0.0.1:9203" },
-    help: 'The machines to watch, each with the address its hmonitor listens on; "tls://host:port" where that has a certificate.',
+    help: 'The machines to watch, each with the address its hmonitor listens on; "tls://host:port" where that has a certificate. Answers about the whole fleet may go by group.',
     reader: servers,
   }),
   name: row({

@@ -120,13 +120,14 @@ async function startAgent(address: string): Promise<void> {
 
 async function main(): Promise<void> {
   const { readSettings, settle } = await import("../hub/settings.ts");
+  const { addresses } = await import("../hub/servers.ts");
   const settings = settle({ flags: {}, env: process.env }, readSettings);
   await checkFree(settings.hubAddress, "GOHM_HUB_ADDR");
   await checkFree(settings.historyAddress, "GOHM_HISTORY_ADDR");
   process.stdout.write("Building …\n");
   await buildAll();
   if (stopping) return;
-  const own = ownAgent(settings.servers);
+  const own = ownAgent(addresses(settings.servers));
   if (own !== undefined) await startAgent(own);
   if (stopping) return;
   const hub = begin("hub", "gohm.mjs", {});

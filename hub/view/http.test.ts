@@ -37,6 +37,7 @@ beforeEach(async () => {
     name: () => "north",
     interval: () => 10,
     web: folder,
+    group: () => undefined,
     historyAddress: "127.0.0.1:0",
   };
   open = [await feed.open(sight), await rest.open(sight), await page.open(sight)];

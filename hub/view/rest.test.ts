@@ -20,6 +20,7 @@ let model: Model;
 let live: Live;
 let open: Open;
 let app: ReturnType<typeof application>;
+let groups: Record<string, string> = {};
 
 const clock = {
   now: () => now,
@@ -34,6 +35,7 @@ const clock = {
 beforeEach(async () => {
   now = start;
   timers = [];
+  groups = {};
   model = new Model();
   live = new Live(clock.now);
   live.expect("a", "x:1");
@@ -46,6 +48,7 @@ beforeEach(async () => {
     hub: "h",
     name: () => "north",
     interval: () => 10,
+    group: (host) => groups[host],
     web: "",
     historyAddress: "127.0.0.1:0",
   };
@@ -99,7 +102,7 @@ test.each([
   ["/api/history?host=a&metric=load1&of=avg,median", 400, "bad_request", "avg,min,max,last,p95,count"],
   ["/api/fleet/history", 400, "bad_request", "metric"],
   ["/api/fleet/history?metric=colour", 400, "metric_unknown", "load1"],
-  ["/api/fleet/history?metric=load1&by=group", 400, "bad_request", "host, model, all"],
+  ["/api/fleet/history?metric=load1&by=rack", 400, "bad_request", "host, group, model, all"],
   ["/api/fleet/history?metric=network_receive&by=model", 400, "bad_request", "a nic has no model"],
   ["/api/fleet/history?metric=load1&step=0", 400, "bad_request", "greater than 0"],
   ["/api/fleet/history?metric=load1&from=0&step=1", 400, "bad_request", "must be 1800000 or more"],
@@ -252,6 +255,24 @@ test("the fleet is told as one, by host and by model, each group with mean, leas
     { name: "H100", series: 2, avg: [300], count: [2] },
     { name: null, avg: [7] },
   ]);
+});
+
+test("one metric over the fleet by the groups of the settings, as they are now; hosts without one are under null", async () => {
+  for (const [host, load1] of Object.entries({ a: 1, b: 3, c: 8, gone: 5 })) {
+    put(start - 5000, { load1 }, { host, level: "host", key: "" });
+    put(start - 5000, { gpu_power: load1 * 100 }, { host, key: `GPU-${host}` });
+  }
+  groups = { a: "lab 10", b: "lab 10", c: "lab 9" };
+  const ask = async (metric: string) =>
+    (await json(`/api/fleet/history?metric=${metric}&by=group&from=${start - 10_000}&to=${start}&step=10000`)).groups;
+  expect(await ask("load1")).toMatchObject([
+    { name: "lab 9", series: 1, avg: [8] },
+    { name: "lab 10", series: 2, avg: [2], sum: [4], max: [3] },
+    { name: null, series: 1, avg: [5] },
+  ]);
+  expect(await ask("gpu_power")).toMatchObject([{ avg: [800] }, { avg: [200], count: [2] }, { avg: [500] }]);
+  groups = {};
+  expect(await ask("load1")).toMatchObject([{ name: null, series: 4, sum: [17] }]);
 });
 
 test("the fleet's step is chosen where none is asked for, and hosts may go by the model of their processor", async () => {

@@ -17,6 +17,8 @@ export interface Sight {
   readonly name: () => string;
   /** Seconds between two polls, as set now. */
   readonly interval: () => number;
+  /** The group that the settings put a host in; undefined where they name none. */
+  readonly group: (host: string) => string | undefined;
   /** Folder with the built page. */
   readonly web: string;
   /** "host:port" for the gRPC service. */

@@ -68,6 +68,23 @@ test("a host goes from the wire to the feed within a second, first whole and the
   expect(late.events[0]?.whole).toBe(true);
 });
 
+test("a host is asked at the address beside its group, and moves to another group as soon as the settings say so", async () => {
+  const server = (group: string) => ({ servers: { a: { address: host.address, group } }, poll: { interval: 1 } });
+  at.write(server("lab-a"));
+  const hub = await hubUp();
+  await points(hub, 1);
+  const groups = async (): Promise<unknown> => {
+    const answer = await fetch(`${hub.url}/api/fleet/history?metric=gpu_memory_used&by=group`);
+    const told = (await answer.json()) as { groups: readonly { name: string | null }[] };
+    return told.groups.map(({ name }) => name);
+  };
+  expect(await groups()).toEqual(["lab-a"]);
+  at.write(server("lab-b"));
+  await until(async () => expect(await groups()).toEqual(["lab-b"]));
+  at.write({ servers: { a: host.address }, poll: { interval: 1 } });
+  await until(async () => expect(await groups()).toEqual([null]));
+});
+
 test("the feed packed for a browser unpacks to the same events", async () => {
   const hub = await hubUp();
   const answer = await fetch(`${hub.url}/feed`);

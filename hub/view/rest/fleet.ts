@@ -17,11 +17,11 @@ const mostPoints = 1_000_000;
 const together = 64;
 const day = 86_400_000;
 
-const kinds = ["host", "model", "all"] as const;
+const kinds = ["host", "group", "model", "all"] as const;
 type Kind = (typeof kinds)[number];
 
 interface Group {
-  /** Undefined for series of which nobody knows now where they belong. */
+  /** Undefined for series of which nobody says now where they belong. */
   readonly name: string | undefined;
   readonly series: SeriesId[];
 }
@@ -101,15 +101,12 @@ async function fitting(
 }
 
 /** Every series of the metric that history knows, by what it belongs to; groups in order of their names. */
-function groupsOf({ live, history }: Sight, metric: Metric, by: Kind): Group[] {
-  if (by === "model" && metric.level !== "gpu" && metric.level !== "host") {
-    throw new Fault("bad_request", `"by" must be host or all for ${metric.name}: a ${metric.level} has no model.`);
-  }
-  const models = by === "model" ? modelsOf({ live }, metric) : new Map<string, string>();
+function groupsOf(sight: Sight, metric: Metric, by: Kind): Group[] {
+  const nameOf = naming(sight, metric, by);
   const groups = new Map<string | undefined, SeriesId[]>();
-  for (const { host, level, key, metrics } of history.known(undefined, metric.level)) {
+  for (const { host, level, key, metrics } of sight.history.known(undefined, metric.level)) {
     if (!metrics.includes(metric.name)) continue;
-    const name = by === "all" ? "all" : by === "host" ? host : models.get(`${host}\n${key}`);
+    const name = nameOf(host, key);
     const series = groups.get(name);
     const id = { host, level, key, metric: metric.name };
     if (series === undefined) groups.set(name, [id]);
@@ -118,6 +115,26 @@ function groupsOf({ live, history }: Sight, metric: Metric, by: Kind): Group[] {
   return [...groups]
     .map(([name, series]) => ({ name, series }))
     .sort((a, b) => collator.compare(a.name ?? "\uffff", b.name ?? "\uffff"));
+}
+
+/** What a device counts under. @throws Fault bad_request */
+function naming(sight: Sight, metric: Metric, by: Kind): (host: string, key: string) => string | undefined {
+  switch (by) {
+    case "all":
+      return () => "all";
+    case "host":
+      return (host) => host;
+    case "group":
+      return sight.group;
+    case "model": {
+      if (metric.level !== "gpu" && metric.level !== "host") {
+        const message = `"by" must be host, group or all for ${metric.name}: a ${metric.level} has no model.`;
+        throw new Fault("bad_request", message);
+      }
+      const models = modelsOf(sight, metric);
+      return (host, key) => models.get(`${host}\n${key}`);
+    }
+  }
 }
 
 /** Model of each GPU, or of each host's processor, as the hosts told last. */

@@ -1,0 +1,81 @@
+import { address, type Reader, SettingError } from "../proto/setting.ts";
+
+/** A server as the settings file has it: an address, or more than that. */
+type Server = string | { readonly address: string; readonly group?: string };
+
+/** Server name → server, in the order of the file. */
+export type Servers = Readonly<Record<string, Server>>;
+
+const serverName = /^[A-Za-z0-9._-]{1,64}$/;
+const groupName = /^[^\p{Cc}]{1,64}$/u;
+const place = { type: "string", pattern: "^(tls://)?(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5}$" };
+
+export const servers: Reader<Servers> = {
+  wanted:
+    'an object of name → "host:port" or "tls://host:port", or {"address": that, "group": the group it belongs to}; names of 1 to 64 letters, digits, dots, underscores and hyphens',
+  schema: {
+    type: "object",
+    propertyNames: { pattern: serverName.source },
+    additionalProperties: {
+      anyOf: [
+        place,
+        {
+          type: "object",
+          properties: { address: place, group: { type: "string", minLength: 1, maxLength: 64 } },
+          required: ["address"],
+          additionalProperties: false,
+        },
+      ],
+    },
+  },
+  parse(value) {
+    if (!isObject(value)) return undefined;
+    for (const [name, server] of Object.entries(value)) {
+      if (!serverName.test(name)) {
+        throw new SettingError(
+          `Cannot read setting "servers": a name must be 1 to 64 letters, digits, dots, underscores and hyphens: current value is ${JSON.stringify(name)}`,
+        );
+      }
+      if (isObject(server)) checkParts(`servers.${name}`, server);
+      else checkAddress(`servers.${name}`, server);
+    }
+    return value as Servers;
+  },
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** @throws SettingError */
+function checkParts(name: string, { address: at, group, ...others }: Record<string, unknown>): void {
+  const [stranger] = Object.keys(others);
+  if (stranger !== undefined) {
+    throw new SettingError(`Unknown setting "${name}.${stranger}": a server has "address" and "group"`);
+  }
+  checkAddress(`${name}.address`, at);
+  if (group === undefined || (typeof group === "string" && groupName.test(group))) return;
+  throw refusal(`${name}.group`, "a name of 1 to 64 characters, none of them a control character", group);
+}
+
+/** @throws SettingError */
+function checkAddress(name: string, at: unknown): void {
+  const bare: unknown = typeof at === "string" ? at.replace(/^tls:\/\//, "") : at;
+  if (address.parse(bare) === undefined) throw refusal(name, address.wanted, at);
+}
+
+const refusal = (name: string, wanted: string, value: unknown): SettingError =>
+  new SettingError(
+    `Cannot read setting "${name}": must be ${wanted}: current value is ${JSON.stringify(value) ?? "missing"}`,
+  );
+
+/** Server name → "host:port" or "tls://host:port". */
+export const addresses = (all: Servers): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(all).map(([name, server]) => [name, typeof server === "string" ? server : server.address]),
+  );
+
+/** The group of a server; undefined where the settings name none, or no such server. */
+export function groupOf(all: Servers, name: string): string | undefined {
+  const server = all[name];
+  return typeof server === "object" ? server.group : undefined;
+}
