@@ -53,11 +53,12 @@ export class Sums {
 
   /** Points that some series has. */
   columns(): GroupColumns {
+    const counts = this.#count;
     const places: number[] = [];
-    for (const [place, count] of this.#count.entries()) if (count > 0) places.push(place);
+    for (let place = 0; place < counts.length; place++) if ((counts[place] ?? 0) > 0) places.push(place);
     const from = (held: Float64Array): Float64Array => {
       const out = new Float64Array(places.length);
-      for (const [i, place] of places.entries()) out[i] = held[place] ?? Number.NaN;
+      for (let i = 0; i < out.length; i++) out[i] = held[places[i] ?? 0] ?? Number.NaN;
       return out;
     };
     const count = from(this.#count);

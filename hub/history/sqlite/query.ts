@@ -77,7 +77,11 @@ export class Query {
     const turns = new Patience();
     const grouped = await this.#grouped(membersOf(groups), turns);
     const extent = this.#extent(new Set(grouped.map(({ host }) => host)), range);
-    const sums = groups.map(() => new Sums(range.step, extent));
+    const sums: Sums[] = [];
+    while (sums.length < groups.length) {
+      sums.push(new Sums(range.step, extent));
+      await turns.rest();
+    }
     const folder = new Folder(range.step);
     const spare = new Spare(bucketsInRow);
     for (const group of grouped) {
@@ -88,7 +92,12 @@ export class Query {
       await this.#forward(wantedOf(group, range.step, ["avg"]), { ...range, turns }, { sink: folder, spare });
       folder.end();
     }
-    return sums.map((sum) => sum.columns());
+    const answers: GroupColumns[] = [];
+    for (const sum of sums) {
+      answers.push(sum.columns());
+      await turns.rest();
+    }
+    return answers;
   }
 
   /** The points that can hold anything: "everything" needs no room for all of time. */
