@@ -240,7 +240,7 @@ function takeSeries(from: Bytes, length: number, out: Buckets): void {
   takeColumn(from, min, held);
   takeColumn(from, max, held);
   takeColumn(from, sum, held);
-  if (held < length) spread(out, length, held);
+  if (held < length) space(out, length, held);
   const unit = (mark & inPages) !== 0 ? page : 1;
   const againstHigh = (mark & againstMax) !== 0;
   for (let i = 0; i < length; i++) {
@@ -254,7 +254,7 @@ function takeSeries(from: Bytes, length: number, out: Buckets): void {
 }
 
 /** What was taken stands at the front without the places of empty buckets: it goes to where it belongs, from the end. */
-function spread({ count, min, max, sum }: Buckets, length: number, held: number): void {
+function space({ count, min, max, sum }: Buckets, length: number, held: number): void {
   for (let i = length - 1, at = held - 1; i >= 0; i--) {
     const absent = count[i] === 0;
     min[i] = absent ? Number.NaN : (min[at] ?? 0);
