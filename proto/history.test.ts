@@ -69,6 +69,17 @@ function sums(deltas: readonly bigint[]): bigint[] {
   });
 }
 
+test.each([0, 63, 64, -64, -65, 127, -128, 2 ** 31 - 1, 2 ** 31, -(2 ** 31), -(2 ** 31) - 1, 2 ** 32 + 1])(
+  "a value that changes by %d is read as it was written, in as few bytes as there can be",
+  (more) => {
+    const [t, avg] = [Float64Array.of(1), Float64Array.of(more)];
+    const one = { host: "", level: "", key: "", metric: "", unit: "", cut: false, t, columns: { avg } };
+    const bytes = packSeries(one);
+    expect(unpackAnswer(bytes).series).toEqual([one]);
+    expect(toBinary(HistoryAnswerSchema, fromBinary(HistoryAnswerSchema, bytes))).toEqual(bytes);
+  },
+);
+
 test("whole values that change little take a byte or two, also after a leap", () => {
   const t = Float64Array.from({ length: 8640 }, (_, i) => 1_800_000_000_000 + 10_000 * i);
   const avg = t.map((_, i) => 85e9 + 50 * (i % 2));

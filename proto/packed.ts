@@ -118,7 +118,10 @@ export class Packer {
       for (let i = 0; i < values.length; i++) {
         const value = values[i] as number;
         const more = value - before;
-        at = put(bytes, at, more < 0 ? -2 * more - 1 : 2 * more);
+        // Most of what is measured changes by little: one byte, without the steps that large numbers take.
+        const little = more | 0;
+        if (little === more && little >= -64 && little < 64) bytes[at++] = (little << 1) ^ (little >> 31);
+        else at = put(bytes, at, more < 0 ? -2 * more - 1 : 2 * more);
         before = value;
       }
       return at;
