@@ -63,3 +63,39 @@ export async function faultsOf(page: Page): Promise<string[]> {
     return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
   });
 }
+
+/**
+ * Controls that somebody cannot reach whole, or not hit with a finger: beyond the window, cut by what they stand in, or
+ * under 24 pixels (WCAG 2.2, 2.5.8); and texts of the selector `whole` of which a part is not shown.
+ */
+export async function cutOff(page: Page, whole: string): Promise<string[]> {
+  return page.evaluate((selector) => {
+    const room = document.documentElement.clientWidth;
+    const told = (what: string, element: Element): string =>
+      `${what}: ${element.textContent?.trim().slice(0, 40) || element.outerHTML.slice(0, 80)}`;
+    const leaves = (element: Element): boolean => {
+      const { left, right } = element.getBoundingClientRect();
+      let [from, to] = [0, room];
+      for (let around = element.parentElement; around !== null; around = around.parentElement) {
+        if (getComputedStyle(around).overflowX === "visible") continue;
+        const box = around.getBoundingClientRect();
+        [from, to] = [Math.max(from, box.left), Math.min(to, box.right)];
+      }
+      return left < from - 0.5 || right > to + 0.5;
+    };
+    const controls = [
+      ...document.querySelectorAll("main button, main select, main input, header button, header select"),
+    ]
+      .map((element) => ({ element, box: element.getBoundingClientRect() }))
+      .filter(({ box }) => box.width > 0);
+    return [
+      ...controls.filter(({ element }) => leaves(element)).map(({ element }) => told("not whole", element)),
+      ...controls
+        .filter(({ box }) => box.width < 23.9 || box.height < 23.9)
+        .map(({ element }) => told("too small", element)),
+      ...[...document.querySelectorAll(selector)]
+        .filter((element) => element.scrollWidth > element.clientWidth)
+        .map((element) => told("not all shown", element)),
+    ];
+  }, whole);
+}

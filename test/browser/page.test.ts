@@ -15,7 +15,7 @@ import {
 import { type Info, machine, type PlayedHost, playHost } from "../host.ts";
 import { type Place, place, type RunningHub, startHub } from "../hub.ts";
 import { missingCompiler } from "../nvml/build.ts";
-import { faultsOf, missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
+import { cutOff, faultsOf, missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
 import { h100, type Played, playMachine, playStorage } from "./scene.ts";
 
 const missing = missingBrowser() ?? missingCompiler();
@@ -212,6 +212,32 @@ describe.skipIf(missing)(missing ?? "the page", () => {
     if (path !== "") await page.locator(".plot").first().waitFor();
     await fits(page);
   });
+
+  test.each([
+    [320, "en-US"],
+    [320, "zh-CN"],
+    [390, "en-US"],
+    [390, "zh-TW"],
+    [768, "en-US"],
+    [768, "zh-CN"],
+  ])(
+    "at %i pixels in %s every control is whole and large enough for a finger, and no number is cut",
+    async (width, locale) => {
+      const { page } = await open("", { viewport: { width, height: 800 }, locale, hasTouch: true });
+      await cardsOf(page, "h100").nth(7).waitFor();
+      await page.locator(".holder", { hasText: "dmitri" }).waitFor();
+      // What has an endless name is cut, and told whole in its title.
+      const short = ".holder:not(:has([title*='<'])) button, .vital dd:not(:has(.mount))";
+      expect(await cutOff(page, short)).toEqual([]);
+      await page.locator(".tools .switch button").nth(1).click();
+      await page.locator("canvas").waitFor();
+      expect(await cutOff(page, short)).toEqual([]);
+      await page.goto(`${hub.url}/#/host/h100`);
+      await page.locator(".plot[data-points]:not([data-points='0'])").first().waitFor();
+      expect(await page.locator(".history .switch button").count()).toBe(9);
+      expect(await cutOff(page, ".vital dd, td.model")).toEqual([]);
+    },
+  );
 
   test("the map shows the card under the arrow keys, opens its host with Enter, and fits a phone", async () => {
     const { page } = await open("", { viewport: { width: 360, height: 740 } });
