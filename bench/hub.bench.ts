@@ -1,4 +1,5 @@
-// What polling costs the hub, stored, beside Prometheus that scrapes the same series from the same player in the same run.
+// What polling costs the hub, stored, beside Prometheus that scrapes the same series from the same player in the same run;
+// and how much the page is sent.
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -7,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { place, startHub } from "../test/hub.ts";
 import { top } from "../test/program.ts";
+import { feedSizes } from "./hub/feed.ts";
 import { type Claim, cpu, ensure, freePort, memory, version } from "./measure.ts";
 
 const peer = "/usr/bin/prometheus";
@@ -114,8 +116,18 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
       `| CPU a host poll | ${mine.each.toFixed(3)} ms (${mine.polls} polls) | ${other.each.toFixed(3)} ms (${other.polls} scrapes) |`,
     );
     print(`| RSS at the end | ${mib(mine.rss)} MiB | ${mib(other.rss)} MiB |`);
+    const { first, delta, json } = feedSizes();
+    const kilo = (bytes: number): string => `${(bytes / 1000).toFixed(1)} KB`;
+    print("");
+    print("| the page is sent, 200 hosts × 8 GPUs at full work, packed | GOHM feed | all hosts' JSON |");
+    print("|---|---|---|");
+    print(`| at first | ${kilo(first)} | ${kilo(json)} |`);
+    print(`| when all of them have answered again | ${kilo(delta)} | ${kilo(json)} |`);
     const peerName = "Prometheus";
+    const feed = { peer: json / 1000, unit: "KB", peerName: "JSON" };
     return [
+      { name: "feed-first", ours: first / 1000, ...feed },
+      { name: "feed-delta", ours: delta / 1000, ...feed },
       { name: "poll-cpu", ours: mine.each, peer: other.each, unit: "ms", peerName },
       { name: "poll-memory", ours: mine.rss / hosts / 1e6, peer: other.rss / hosts / 1e6, unit: "MB-a-host", peerName },
     ];

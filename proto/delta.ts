@@ -1,6 +1,7 @@
 import { create, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { type Delta, DeltaSchema } from "./gen/feed_pb.js";
-import { type HostInfo, HostInfoSchema } from "./gen/host_pb.js";
+import { HostInfoSchema } from "./gen/host_pb.js";
+import type { Glance } from "./glance.ts";
 
 /** A host's numbers in descriptor order, and everything about it that is no number, as one string. */
 interface Flat {
@@ -37,7 +38,7 @@ function kindOf(field: DescField): Slot["kind"] | "text" {
   }
 }
 
-function flatten(info: HostInfo): Flat {
+function flatten(info: Glance): Flat {
   const slots: Slot[] = [];
   const shape: unknown[] = [];
   const scalar = (holder: Record<string, unknown>, key: string, kind: Slot["kind"] | "text"): void => {
@@ -69,7 +70,7 @@ function flatten(info: HostInfo): Flat {
  * What changed between two answers of one host: a Delta without number and time, or undefined where the shape changed
  * (a card, process or disk came, went or was renamed) or a number is too large for it; then the host is sent whole.
  */
-export function diff(before: HostInfo, after: HostInfo): Delta | undefined {
+export function diff(before: Glance, after: Glance): Delta | undefined {
   const was = flatten(before);
   const is = flatten(after);
   if (was.shape !== is.shape) return undefined;
@@ -103,7 +104,7 @@ export function diff(before: HostInfo, after: HostInfo): Delta | undefined {
  * Brings `info` up to date in place.
  * @throws Error when the delta does not fit this host's shape: the feed must be asked for everything again.
  */
-export function apply(info: HostInfo, delta: Delta): void {
+export function apply(info: Glance, delta: Delta): void {
   const { slots } = flatten(info);
   const at = (i: number): Slot => {
     const slot = slots[i];

@@ -1,4 +1,5 @@
-import { type GPUInfo, State, Throttle, Vendor } from "../proto/gen/host_pb.js";
+import { State, Throttle, Vendor } from "../proto/gen/host_pb.js";
+import type { GPUGlance } from "../proto/glance.ts";
 
 /** What one card is to somebody who looks for one. */
 export type Verdict = "free" | "busy" | "held" | "fault" | "unknown";
@@ -40,7 +41,7 @@ function heldAbove(total: number): number {
 }
 
 /** The divided card that an instance is a part of; undefined for every other card. */
-export function wholeOf(gpus: readonly GPUInfo[], { parent }: GPUInfo): GPUInfo | undefined {
+export function wholeOf<Card extends GPUGlance>(gpus: readonly Card[], { parent }: GPUGlance): Card | undefined {
   return parent === undefined ? undefined : gpus.find(({ uuid }) => uuid === parent);
 }
 
@@ -48,13 +49,13 @@ export function wholeOf(gpus: readonly GPUInfo[], { parent }: GPUInfo): GPUInfo 
  * What is broken about a card. An agent of the first GOHM names no state; its cards count as read.
  * @param whole The card that an instance is a part of: what is wrong with that is wrong with its parts.
  */
-export function faults(gpu: GPUInfo, whole?: GPUInfo): Fault[] {
+export function faults(gpu: GPUGlance, whole?: GPUGlance): Fault[] {
   const own = faultsOf(gpu);
   const kinds = new Set(own.map(({ kind }) => kind));
   return whole === undefined ? own : [...own, ...faultsOf(whole).filter(({ kind }) => !kinds.has(kind))];
 }
 
-function faultsOf(gpu: GPUInfo): Fault[] {
+function faultsOf(gpu: GPUGlance): Fault[] {
   const found: Fault[] = [];
   if (gpu.state === State.LOST) found.push({ kind: "lost", count: 1 });
   if (gpu.state === State.HUNG) found.push({ kind: "hung", count: 1 });
@@ -70,19 +71,19 @@ function faultsOf(gpu: GPUInfo): Fault[] {
 }
 
 /** True while nobody computes on it: below the rule's share of the last sample period. Undefined when not measured. */
-export function idle(gpu: GPUInfo): boolean | undefined {
+export function idle(gpu: GPUGlance): boolean | undefined {
   return gpu.utilization === undefined ? undefined : gpu.utilization < freeRule.utilization;
 }
 
 /** False for graphics inside a processor: nobody looks for those to compute on, so they are shown and not counted. */
-export const counts = (gpu: GPUInfo): boolean => gpu.integrated !== true;
+export const counts = (gpu: GPUGlance): boolean => gpu.integrated !== true;
 
 /**
  * What a card is. `fresh`: its host answered lately. A reading that is missing never makes a card free: a dead sensor
  * must not look like an idle card.
  * @param whole The card that an instance is a part of.
  */
-export function verdict(gpu: GPUInfo, fresh: boolean, whole?: GPUInfo): Verdict {
+export function verdict(gpu: GPUGlance, fresh: boolean, whole?: GPUGlance): Verdict {
   if (gone(gpu) || (whole !== undefined && gone(whole))) return "fault";
   // Nobody computes on it: its instances are cards of their own.
   if (gpu.divided) return "unknown";
@@ -104,11 +105,11 @@ export function verdict(gpu: GPUInfo, fresh: boolean, whole?: GPUInfo): Verdict 
   return faults(gpu, whole).length > 0 ? "fault" : "free";
 }
 
-const gone = ({ state }: GPUInfo): boolean => state === State.LOST || state === State.HUNG;
-const old = ({ state }: GPUInfo): boolean => state === State.STALE || state === State.UNSUPPORTED;
+const gone = ({ state }: GPUGlance): boolean => state === State.LOST || state === State.HUNG;
+const old = ({ state }: GPUGlance): boolean => state === State.STALE || state === State.UNSUPPORTED;
 
 /** "NVIDIA H100 80GB HBM3" → "H100 80GB HBM3": the maker is told by the rest. */
-export function modelOf(gpu: GPUInfo): string {
+export function modelOf(gpu: GPUGlance): string {
   const name = (gpu.name ?? "")
     .replace(/^(NVIDIA|AMD|Intel(\(R\))?)\s+/i, "")
     .replace(/^(GeForce|Instinct|Radeon)\s+/i, "");
@@ -121,7 +122,7 @@ export function cardName(id: number): string {
 }
 
 /** What the variables of environment() call a card: its index among its vendor's; instances have none, and go by their uuid. */
-export function selector(gpu: GPUInfo): string {
+export function selector(gpu: GPUGlance): string {
   return gpu.parent === undefined ? String(gpu.vendorIndex ?? gpu.id ?? 0) : (gpu.uuid ?? "");
 }
 

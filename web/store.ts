@@ -1,7 +1,8 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { apply } from "../proto/delta.ts";
-import { type Event, type Host, Link } from "../proto/gen/feed_pb.js";
-import { type GPUInfo, State } from "../proto/gen/host_pb.js";
+import { type Event, Link } from "../proto/gen/feed_pb.js";
+import { State } from "../proto/gen/host_pb.js";
+import type { HostGlance } from "../proto/glance.ts";
 import { verdict, wholeOf } from "./card.ts";
 import type { Connection } from "./feed.ts";
 import { type Summary, summarize } from "./summary.ts";
@@ -9,7 +10,7 @@ import { type Summary, summarize } from "./summary.ts";
 /** One host on the page. Reading `tick` subscribes to its numbers, reading `host` to its shape. */
 export interface Entry {
   readonly number: number;
-  readonly host: Signal<Host>;
+  readonly host: Signal<HostGlance>;
   readonly tick: Signal<number>;
   /** Its last answer was recent when the hub last spoke. */
   readonly fresh: ReadonlySignal<boolean>;
@@ -59,7 +60,7 @@ export function createFleet(): Fleet {
   const summary = computed(() => summarize(standing.value));
 
   // A host keeps its place, and what the page noticed about it, when the hub gives everything anew.
-  const admit = (host: Host, before: ReadonlyMap<number, Entry>): void => {
+  const admit = (host: HostGlance, before: ReadonlyMap<number, Entry>): void => {
     const held = byNumber.get(host.number) ?? before.get(host.number);
     if (held?.host.peek().name === host.name) {
       held.host.value = host;
@@ -108,7 +109,7 @@ export function createFleet(): Fleet {
 
 type Around = Pick<Fleet, "now" | "interval" | "connection">;
 
-function createEntry(first: Host, { now, interval, connection }: Around): Entry {
+function createEntry(first: HostGlance, { now, interval, connection }: Around): Entry {
   const host = signal(first);
   const tick = signal(0);
   const fresh = computed(() => {
@@ -121,7 +122,7 @@ function createEntry(first: Host, { now, interval, connection }: Around): Entry 
   return { number: first.number, host, tick, fresh, live, words, restingSince: new Map() };
 }
 
-function haystack({ name, address, info }: Host): string {
+function haystack({ name, address, info }: HostGlance): string {
   const gpus = info?.gpus ?? [];
   return [
     name,
@@ -135,7 +136,7 @@ function haystack({ name, address, info }: Host): string {
 }
 
 function markResting(entry: Entry, now: number): void {
-  const gpus: readonly GPUInfo[] = entry.host.peek().info?.gpus ?? [];
+  const gpus = entry.host.peek().info?.gpus ?? [];
   gpus.forEach((gpu, i) => {
     const resting = gpu.state !== State.STALE && verdict(gpu, true, wholeOf(gpus, gpu)) === "held";
     if (!resting) entry.restingSince.delete(i);

@@ -1,5 +1,6 @@
-import { type Host, Link } from "../proto/gen/feed_pb.js";
-import { type DiskInfo, type GPUInfo, type ProcInfo, State, type Vendor } from "../proto/gen/host_pb.js";
+import { Link } from "../proto/gen/feed_pb.js";
+import { State, type Vendor } from "../proto/gen/host_pb.js";
+import type { DiskGlance, GPUGlance, HostGlance, ProcGlance } from "../proto/glance.ts";
 import {
   counts,
   type Fault,
@@ -15,7 +16,7 @@ import {
 
 /** One host as it stands: its last answer, and whether that may be shown as live. */
 export interface Standing {
-  readonly host: Host;
+  readonly host: HostGlance;
   readonly fresh: boolean;
 }
 
@@ -68,23 +69,23 @@ export interface Summary {
 export const diskLimit = 95;
 
 /** Name of a process's user, as the page shows and filters it. */
-export function userOf(proc: Pick<ProcInfo, "username" | "uid">): string {
+export function userOf(proc: Pick<ProcGlance, "username" | "uid">): string {
   return proc.username || (proc.uid === undefined ? "?" : `uid ${proc.uid}`);
 }
 
 /** Pods that hold a card, by the names that kubectl knows. */
-export function podsOf({ holders }: Pick<GPUInfo, "holders">): string[] {
+export function podsOf({ holders }: Pick<GPUGlance, "holders">): string[] {
   return [...new Set(holders.map(({ namespace = "", pod = "" }) => `${namespace}/${pod}`))];
 }
 
 /** Who is on a card: users of its processes, and where none is seen the pods that it was given to. */
-export function occupants(gpu: GPUInfo): string[] {
+export function occupants(gpu: GPUGlance): string[] {
   return gpu.procs.length > 0 ? [...new Set(gpu.procs.map(userOf))] : podsOf(gpu);
 }
 
 export const byName = new Intl.Collator("en", { numeric: true, sensitivity: "base" }).compare;
 
-function diskTroubles(host: string, disk: DiskInfo): Trouble[] {
+function diskTroubles(host: string, disk: DiskGlance): Trouble[] {
   const mount = disk.mount ?? disk.device ?? "";
   if (disk.state === State.HUNG || disk.state === State.STALE) return [{ host, kind: "mount", mount }];
   const used = share(disk.used, disk.total);
@@ -92,7 +93,7 @@ function diskTroubles(host: string, disk: DiskInfo): Trouble[] {
   return used !== undefined && used > diskLimit && disk.readOnly !== true ? [{ host, kind: "disk", mount, used }] : [];
 }
 
-function cardTroubles(host: string, gpu: GPUInfo): Trouble[] {
+function cardTroubles(host: string, gpu: GPUGlance): Trouble[] {
   const card = gpu.id ?? 0;
   const reasons = gpu.throttle.filter((reason) => harmful.has(reason));
   return [
@@ -126,7 +127,7 @@ interface Draft {
   places: Map<string, { host: string; vendor: Vendor | undefined; ids: number[]; selectors: string[] }>;
 }
 
-function addOffer(offers: Map<string, Draft>, host: string, gpu: GPUInfo, state: Verdict): void {
+function addOffer(offers: Map<string, Draft>, host: string, gpu: GPUGlance, state: Verdict): void {
   // A card that was lost before anybody could ask its name is a trouble, and no model to choose from.
   if (!gpu.name && state !== "free") return;
   const model = modelOf(gpu);
@@ -142,7 +143,7 @@ function addOffer(offers: Map<string, Draft>, host: string, gpu: GPUInfo, state:
 
 function addHolders(
   holders: Map<string, { cards: number; idle: number; memory: number }>,
-  gpu: GPUInfo,
+  gpu: GPUGlance,
   state: Verdict,
 ): void {
   const here = new Map<string, number>();

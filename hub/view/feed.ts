@@ -1,9 +1,10 @@
 import type { ServerResponse } from "node:http";
-import { constants, deflateRawSync } from "node:zlib";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
-import { Encoder } from "./feed/encoder.ts";
+import { Fault } from "../fault.ts";
+import { detail, Encoder } from "./feed/encoder.ts";
+import { type Frame, frame, gzipHeader } from "./feed/frame.ts";
 import type { Sight, View } from "./view.ts";
 
 /** Least time between two events, most time without one, and how long a browser waits before it asks again. Milliseconds. */
@@ -13,15 +14,17 @@ const retry = 2000;
 /** A viewer that has this many bytes still to take is too slow, and is dropped: it may come back for everything. */
 const backlog = 8 * 1024 * 1024;
 
-const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
-
-/** `GET /feed`: server-sent events whose data is a base64 feed.Event. Encoded once, however many watch. */
+/**
+ * `GET /feed`: server-sent events whose data is a base64 feed.Event. Encoded once, however many watch, and with no more
+ * of each host than is drawn of all (proto/glance.ts). `GET /feed/host?name=`: the rest of one host, a feed.Host.
+ */
 export const feed: View = {
   name: "feed",
   async open(sight) {
     const stream = new Feed(sight);
     return {
       routes: (app) => {
+        app.get("/feed/host", (c) => one(sight, c));
         app.get("/feed", (c) => stream.join(c as unknown as Context<{ Bindings: HttpBindings }>));
       },
       close: async () => stream.close(),
@@ -29,10 +32,13 @@ export const feed: View = {
   },
 };
 
-/** One event, as plain text and as a piece of a gzip stream that needs none of the pieces before it. */
-interface Frame {
-  readonly plain: Buffer;
-  readonly packed: Buffer;
+/** @throws Fault host_unknown */
+function one({ live }: Sight, c: Context): Response {
+  const name = c.req.query("name") ?? "";
+  const host = live.host(name);
+  if (host === undefined) throw new Fault("host_unknown", `There is no host "${name}" in the settings.`);
+  const headers = { "Content-Type": "application/x-protobuf", "Cache-Control": "no-store" };
+  return new Response(Buffer.from(detail(host)), { headers });
 }
 
 class Feed {
@@ -127,11 +133,4 @@ class Feed {
       } else viewer.write(next[kind]);
     }
   }
-}
-
-function frame(before: string, event: Uint8Array): Frame {
-  const plain = Buffer.from(`${before}data: ${Buffer.from(event).toString("base64")}\n\n`);
-  // A full flush ends on a byte and refers to nothing before it, so one packed event fits into every viewer's stream.
-  const packed = deflateRawSync(plain, { finishFlush: constants.Z_FULL_FLUSH });
-  return { plain, packed };
 }

@@ -144,6 +144,16 @@ test("a viewer that takes nothing is dropped instead of filling the hub's memory
   quick.destroy();
 });
 
+test("a host that the hub does not know has no page: the answer says so", async () => {
+  const { status, body } = await json("/feed/host?name=nobody");
+  expect([status, body]).toEqual([
+    404,
+    { error: { code: "host_unknown", message: 'There is no host "nobody" in the settings.' } },
+  ]);
+  const known = await raw("/feed/host?name=a");
+  expect([known.statusCode, known.headers["content-type"]]).toEqual([200, "application/x-protobuf"]);
+});
+
 test("many changes within a second are one event", async () => {
   const socket = viewer();
   let text = "";

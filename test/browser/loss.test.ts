@@ -87,6 +87,29 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     expect(await region.getAttribute("class")).not.toContain("old");
   });
 
+  test("a host's page that cannot get what the feed leaves out says why, and its values do not pass for live", async () => {
+    node.answer(() => ({ ...machine(Date.now()), agentVersion: "7.7.7" }));
+    await begin({ servers: { node: node.address }, poll: { interval: 1 } });
+    const { page } = watched;
+    const path = /\/feed\/host\?name=node$/;
+    await page.route(path, (route) => route.fulfill({ status: 503, body: "busy" }));
+    await page.goto(`${hub.url}/#/host/node`);
+    await page.getByText("could not be fetched").waitFor(patience);
+    expect(await page.locator(".standing").textContent()).toContain("503 busy");
+    expect(await page.locator(".fact-list").count()).toBe(0);
+    await page.unroute(path);
+    await page.getByText("7.7.7").waitFor(patience);
+    const struck = (): Promise<string> =>
+      page
+        .locator(".card .util .figure")
+        .first()
+        .evaluate((figure) => getComputedStyle(figure).textDecorationLine);
+    expect(await struck()).toBe("none");
+    await page.route(path, (route) => route.abort());
+    await page.getByText("could not be fetched").waitFor(patience);
+    expect(await struck()).toBe("line-through");
+  });
+
   test("a host that never answered says so and shows no values", async () => {
     node.close();
     await begin({ servers: { node: node.address }, poll: { interval: 1, deadline: 1 } });

@@ -1,4 +1,4 @@
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import { text } from "../language.ts";
 import { Mark } from "../part/part.tsx";
@@ -10,6 +10,7 @@ import { type Entry, fleet } from "../store.ts";
 import { troublesOf } from "../summary.ts";
 import { Cards } from "./host/cards.tsx";
 import { Charts } from "./host/charts.tsx";
+import { type Detail, useDetail } from "./host/detail.ts";
 import { Facts } from "./host/facts.tsx";
 import { Disks, Nics, Sources } from "./host/tables.tsx";
 
@@ -29,6 +30,7 @@ export function HostPage({ name }: { name: string }): JSX.Element {
 }
 
 function Whole({ entry }: { entry: Entry }): JSX.Element {
+  const detail = useDetail(entry);
   const drawn = useSignal(0);
   useSignalEffect(() => {
     drawn.value = entry.tick.value;
@@ -57,11 +59,26 @@ function Whole({ entry }: { entry: Entry }): JSX.Element {
           ))}
         </ul>
       )}
-      {info === undefined ? null : (
+      {info === undefined ? null : <Details entry={entry} detail={detail} />}
+    </div>
+  );
+}
+
+/** What the feed does not tell, and what stands with it. */
+function Details({ entry, detail }: { entry: Entry; detail: ReadonlySignal<Detail> }): JSX.Element {
+  const t = text.value;
+  const { info, fault } = detail.value;
+  const fresh = entry.live.value && fault === "";
+  return (
+    <div class={fresh ? "" : "old"}>
+      {fault === "" ? null : <output class="standing">{t.partFault(fault)}</output>}
+      {info === undefined ? (
+        <p class="quiet">{t.loading}</p>
+      ) : (
         <>
-          <Facts host={host} info={info} />
+          <Facts host={entry.host.value} info={info} />
           <Cards entry={entry} info={info} fresh={fresh} />
-          <Charts entry={entry} />
+          <Charts entry={entry} detail={detail} />
           <div class="tables">
             <Disks disks={info.disks} />
             <Nics nics={info.nics} />

@@ -1,16 +1,16 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import type { GPUInfo, ProcInfo } from "../../proto/gen/host_pb.js";
+import type { GPUGlance, ProcGlance } from "../../proto/glance.ts";
 import { cardName, counts, type Fault, faults, harmful, modelOf, share, type Verdict } from "../card.ts";
 import { text } from "../language.ts";
 import { podsOf, userOf } from "../summary.ts";
 import { Bar, Figure, Mark, pair, Spoken, size } from "./part.tsx";
 
 export interface RowProps {
-  readonly gpu: GPUInfo;
+  readonly gpu: GPUGlance;
   readonly verdict: Verdict;
   /** The card that an instance is a part of. */
-  readonly whole?: GPUInfo | undefined;
+  readonly whole?: GPUGlance | undefined;
   /** Seconds for which the card has been held without computing; undefined when it computes. */
   readonly resting?: number | undefined;
   /** Who holds it, as chips that filter the page; without, the processes are told elsewhere. */
@@ -50,7 +50,7 @@ export function CardRow(props: RowProps): JSX.Element {
   );
 }
 
-function Memory({ gpu, verdict }: { gpu: GPUInfo; verdict: Verdict }): JSX.Element {
+function Memory({ gpu, verdict }: { gpu: GPUGlance; verdict: Verdict }): JSX.Element {
   const used = gpu.memUsed === undefined ? undefined : Number(gpu.memUsed);
   const shown = gpu.memTotal === undefined ? undefined : pair(used, Number(gpu.memTotal));
   return (
@@ -66,7 +66,7 @@ function Memory({ gpu, verdict }: { gpu: GPUInfo; verdict: Verdict }): JSX.Eleme
   );
 }
 
-function Power({ gpu }: { gpu: GPUInfo }): JSX.Element {
+function Power({ gpu }: { gpu: GPUGlance }): JSX.Element {
   return (
     <td class="power">
       <Figure>{gpu.power === undefined ? undefined : Math.round(gpu.power / 1000)}</Figure>
@@ -85,7 +85,7 @@ interface Group {
 }
 
 /** Processes of one user and command together, the largest first: eight workers of one training are one line. */
-export function groups(procs: readonly ProcInfo[]): Group[] {
+export function groups(procs: readonly ProcGlance[]): Group[] {
   const found = new Map<string, Group>();
   for (const proc of procs) {
     const user = userOf(proc);
@@ -101,7 +101,7 @@ export function groups(procs: readonly ProcInfo[]): Group[] {
 }
 
 /** Pods that hold a card of which no process is seen, as lines of the same kind. */
-function given(gpu: GPUInfo): Group[] {
+function given(gpu: GPUGlance): Group[] {
   return podsOf(gpu).map((user) => ({ user, command: "", count: 1, memory: undefined, utilization: undefined }));
 }
 

@@ -1,12 +1,12 @@
 import type { ComponentChildren, JSX } from "preact";
-import type { DiskInfo, HostInfo } from "../../proto/gen/host_pb.js";
+import type { DiskGlance, Glance } from "../../proto/glance.ts";
 import { share } from "../card.ts";
 import { text } from "../language.ts";
 import { byName, diskLimit } from "../summary.ts";
 import { Bar, Figure, pair, size } from "./part.tsx";
 
 /** What a host itself does: CPU, memory, load, network, disks; one column each, the same on every host. */
-export function Vitals({ info }: { info: HostInfo }): JSX.Element {
+export function Vitals({ info }: { info: Glance }): JSX.Element {
   const t = text.value;
   const { cpu, memory, system } = info;
   const mem = memory?.total === undefined ? undefined : pair(Number(memory.used ?? 0n), Number(memory.total));
@@ -31,7 +31,7 @@ export function Vitals({ info }: { info: HostInfo }): JSX.Element {
   );
 }
 
-function loadShare({ cpu, system }: HostInfo): number | undefined {
+function loadShare({ cpu, system }: Glance): number | undefined {
   return system?.load1 === undefined || !cpu?.threads ? undefined : (system.load1 / cpu.threads) * 100;
 }
 
@@ -54,7 +54,7 @@ function Vital({ name, percent, plain, tone, children }: VitalProps): JSX.Elemen
 }
 
 /** Sum over the interfaces that carry the host's own traffic; undefined where none was measured. */
-export function rates(info: HostInfo): { rx: number | undefined; tx: number | undefined } {
+export function rates(info: Glance): { rx: number | undefined; tx: number | undefined } {
   let rx: number | undefined;
   let tx: number | undefined;
   for (const nic of info.nics) {
@@ -64,7 +64,7 @@ export function rates(info: HostInfo): { rx: number | undefined; tx: number | un
   return { rx, tx };
 }
 
-function Network({ info }: { info: HostInfo }): JSX.Element {
+function Network({ info }: { info: Glance }): JSX.Element {
   const t = text.value;
   const { rx, tx } = rates(info);
   return (
@@ -80,14 +80,14 @@ function Network({ info }: { info: HostInfo }): JSX.Element {
 }
 
 /** The fullest disk stands for all; the host page lists them. */
-export function fullest(disks: readonly DiskInfo[]): DiskInfo | undefined {
+export function fullest(disks: readonly DiskGlance[]): DiskGlance | undefined {
   const counted = disks.filter((disk) => share(disk.used, disk.total) !== undefined && disk.readOnly !== true);
   return counted.sort(
     (a, b) => (share(b.used, b.total) ?? 0) - (share(a.used, a.total) ?? 0) || byName(a.mount ?? "", b.mount ?? ""),
   )[0];
 }
 
-function Disk({ disks }: { disks: readonly DiskInfo[] }): JSX.Element {
+function Disk({ disks }: { disks: readonly DiskGlance[] }): JSX.Element {
   const t = text.value;
   const disk = fullest(disks);
   const used = disk === undefined ? undefined : share(disk.used, disk.total);

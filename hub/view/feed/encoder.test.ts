@@ -1,10 +1,10 @@
 import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { apply } from "../../../proto/delta.ts";
-import { type Event, EventSchema, Link } from "../../../proto/gen/feed_pb.js";
+import { type Event, EventSchema, HostSchema, Link } from "../../../proto/gen/feed_pb.js";
 import { HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import { Live } from "../../live.ts";
-import { Encoder } from "./encoder.ts";
+import { detail, Encoder } from "./encoder.ts";
 
 type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string }>;
 
@@ -36,6 +36,39 @@ test("a host that only changed its numbers is sent as a delta, one that changed 
   expect(step()).toMatchObject({ hosts: [], deltas: [{ number: 1, seen: 2000n, integers: [3n] }], now: 2000n });
   say("a", card(8, "H200"));
   expect(step()).toMatchObject({ hosts: [{ name: "a" }], deltas: [] });
+});
+
+test("what is not drawn of every host is told of one that is asked for, and is no news to the others", () => {
+  const { live, say, step, whole } = scene();
+  live.expect("a", "x:1");
+  const counted = (energy: bigint): Init => ({
+    gpus: [{ id: 0, utilization: 5, energy, nvlink: { rxTotal: energy } }],
+  });
+  say("a", counted(7n));
+  step();
+  say("a", counted(9n));
+  expect(step()).toMatchObject({ hosts: [], deltas: [{ number: 1, slots: [] }] });
+  expect(whole().hosts[0]?.info?.gpus[0]?.energy).toBeUndefined();
+  const all = fromBinary(HostSchema, detail(live.host("a") ?? expect.fail()));
+  expect(all).toMatchObject({ name: "a", link: Link.OPEN, info: { gpus: [{ energy: 9n, nvlink: { rxTotal: 9n } }] } });
+});
+
+test("digits that the page does not write are no news", () => {
+  const { live, say, step } = scene();
+  live.expect("a", "x:1");
+  const reads = (busy: number, load1: number, power: number): Init => ({
+    gpus: [{ id: 0, power }],
+    cpu: { busy },
+    system: { load1 },
+  });
+  say("a", reads(12.34, 3.04, 300_100));
+  const [first] = step().hosts;
+  expect(first?.info).toMatchObject({ cpu: { busy: 12 }, gpus: [{ power: 300_000 }] });
+  expect(first?.info?.system?.load1?.toFixed(1)).toBe("3.0");
+  say("a", reads(12.21, 2.96, 299_800));
+  expect(step().deltas).toMatchObject([{ number: 1, slots: [] }]);
+  say("a", reads(12.6, 3.06, 300_600));
+  expect(step().deltas).toMatchObject([{ slots: [expect.anything(), expect.anything(), expect.anything()] }]);
 });
 
 test("several answers within one step are one change that adds up", () => {

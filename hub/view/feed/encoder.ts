@@ -4,19 +4,27 @@ import {
   type Delta,
   EventSchema,
   type EventSchema as EventType,
-  type HostSchema,
+  HostSchema,
   Link as WireLink,
 } from "../../../proto/gen/feed_pb.js";
+import type { HostInfo } from "../../../proto/gen/host_pb.js";
+import { glance } from "../../../proto/glance.ts";
 import type { Host, Link } from "../../live.ts";
 import type { Sight } from "../view.ts";
 
 /** What the encoder needs to see. */
 export type Scene = Pick<Sight, "live" | "clock" | "hub" | "interval">;
 
+/** A host, and what viewers are told of its answer. */
+interface Told {
+  readonly host: Host;
+  readonly info: HostInfo | undefined;
+}
+
 /** Turns the live state into events. What it has told is what viewers know; each step tells what has changed since. */
 export class Encoder {
   readonly #scene: Scene;
-  readonly #told = new Map<number, Host>();
+  readonly #told = new Map<number, Told>();
   #sequence = 0n;
 
   constructor(scene: Scene) {
@@ -36,11 +44,12 @@ export class Encoder {
     for (const host of this.#scene.live.hosts()) {
       const before = this.#told.get(host.number);
       gone.delete(host.number);
-      if (before === host) continue;
-      this.#told.set(host.number, host);
-      const delta = before && change(before, host);
+      if (before?.host === host) continue;
+      const told = { host, info: host.info && glance(host.info) };
+      this.#told.set(host.number, told);
+      const delta = before && change(before, told);
       if (delta) deltas.push(delta);
-      else hosts.push(wire(host));
+      else hosts.push(wire(told));
     }
     for (const number of gone) this.#told.delete(number);
     this.#sequence++;
@@ -61,14 +70,20 @@ export class Encoder {
   }
 }
 
+/** A feed.Host with all that the host said last, for the page of that host. */
+export function detail(host: Host): Uint8Array {
+  return toBinary(HostSchema, create(HostSchema, wire({ host, info: host.info })));
+}
+
 /** The new numbers of a host of which nothing else changed, or undefined. */
-function change(before: Host, after: Host): Delta | undefined {
-  if (before.info === undefined || after.info === undefined || after.seen === undefined) return undefined;
-  if (before.link !== after.link || before.address !== after.address || before.name !== after.name) return undefined;
+function change(before: Told, after: Told): Delta | undefined {
+  const { link, address, name, number, seen } = after.host;
+  if (before.info === undefined || after.info === undefined || seen === undefined) return undefined;
+  if (before.host.link !== link || before.host.address !== address || before.host.name !== name) return undefined;
   const delta = diff(before.info, after.info);
   if (delta === undefined) return undefined;
-  delta.number = after.number;
-  delta.seen = BigInt(after.seen);
+  delta.number = number;
+  delta.seen = BigInt(seen);
   return delta;
 }
 
@@ -79,8 +94,8 @@ const links: Readonly<Record<Link["state"], WireLink>> = {
   waiting: WireLink.WAITING,
 };
 
-function wire(host: Host): MessageInitShape<typeof HostSchema> {
-  const { number, name, address, link, seen, info } = host;
+function wire({ host, info }: Told): MessageInitShape<typeof HostSchema> {
+  const { number, name, address, link, seen } = host;
   return {
     number,
     name,

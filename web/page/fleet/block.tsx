@@ -1,7 +1,8 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
-import { type Host, Link } from "../../../proto/gen/feed_pb.js";
-import { type HostInfo, State } from "../../../proto/gen/host_pb.js";
+import { Link } from "../../../proto/gen/feed_pb.js";
+import { State } from "../../../proto/gen/host_pb.js";
+import type { Glance, HostGlance } from "../../../proto/glance.ts";
 import { type Verdict, verdict, wholeOf } from "../../card.ts";
 import { user } from "../../choice.ts";
 import { text } from "../../language.ts";
@@ -67,7 +68,7 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
 }
 
 /** Why a machine that has cards shows none. One that has none says nothing: that is how it is. */
-function Missing({ info }: { info: HostInfo }): JSX.Element | null {
+function Missing({ info }: { info: Glance }): JSX.Element | null {
   const broken = info.sources.some(({ state }) => state === State.STALE || state === State.HUNG);
   if (info.gpus.length > 0 || !broken || !info.err) return null;
   return (
@@ -82,7 +83,7 @@ function choose(name: string): void {
   user.value = user.peek() === name ? "" : name;
 }
 
-function Head({ entry, host, fresh }: { entry: Entry; host: Host; fresh: boolean }): JSX.Element {
+function Head({ entry, host, fresh }: { entry: Entry; host: HostGlance; fresh: boolean }): JSX.Element {
   const t = text.value;
   const { info } = host;
   const age = useComputed(() => {
@@ -119,7 +120,7 @@ function Head({ entry, host, fresh }: { entry: Entry; host: Host; fresh: boolean
   );
 }
 
-function stateOf(host: Host, fresh: boolean): Verdict {
+function stateOf(host: HostGlance, fresh: boolean): Verdict {
   if (host.link === Link.WAITING) return "fault";
   if (!fresh) return "unknown";
   const gpus = host.info?.gpus ?? [];

@@ -1,4 +1,4 @@
-import type { GPUInfo } from "../../../proto/gen/host_pb.js";
+import type { GPUGlance } from "../../../proto/glance.ts";
 import { faults, harmful, modelOf, verdict, wholeOf } from "../../card.ts";
 import type { Order, Show } from "../../choice.ts";
 import { byName, occupants, podsOf, type Standing, troublesOf, userOf } from "../../summary.ts";
@@ -16,15 +16,18 @@ export interface Wish {
 /** Places of the cards to show, or "all" of them. */
 export type Picked = readonly number[] | "all";
 
-const holds = (gpu: GPUInfo, user: string): boolean => occupants(gpu).includes(user);
+const holds = (gpu: GPUGlance, user: string): boolean => occupants(gpu).includes(user);
 
-function says(gpu: GPUInfo, query: string): boolean {
+function says(gpu: GPUGlance, query: string): boolean {
   const who = gpu.procs.flatMap((proc) => [userOf(proc), proc.basename, proc.podName]);
   const words = [modelOf(gpu), gpu.name, ...who, ...podsOf(gpu)];
   return words.some((word) => word?.toLowerCase().includes(query));
 }
 
-function shows(gpu: GPUInfo, { fresh, gpus, wish }: { fresh: boolean; gpus: readonly GPUInfo[]; wish: Wish }): boolean {
+function shows(
+  gpu: GPUGlance,
+  { fresh, gpus, wish }: { fresh: boolean; gpus: readonly GPUGlance[]; wish: Wish },
+): boolean {
   const card = wholeOf(gpus, gpu);
   switch (wish.show) {
     case "all":
@@ -53,7 +56,7 @@ export function picked({ host, fresh }: Standing, wish: Wish): Picked | undefine
   const all = named && whole && wish.user === "";
   if (all && !gpus.some(({ divided }) => divided)) return "all";
   // A divided card is shown by its instances.
-  const fits = (gpu: GPUInfo): boolean =>
+  const fits = (gpu: GPUGlance): boolean =>
     !gpu.divided &&
     (whole || shows(gpu, { fresh, gpus, wish })) &&
     (named || says(gpu, query)) &&

@@ -1,12 +1,12 @@
 import type { JSX } from "preact";
-import type { Host } from "../../../proto/gen/feed_pb.js";
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
+import type { HostGlance } from "../../../proto/glance.ts";
 import { text, timeOf } from "../../language.ts";
 import { pair } from "../../part/part.tsx";
 import { fleet } from "../../store.ts";
 
 /** What a host is, as opposed to what it does. */
-export function Facts({ host, info }: { host: Host; info: HostInfo }): JSX.Element {
+export function Facts({ host, info }: { host: HostGlance; info: HostInfo }): JSX.Element {
   const t = text.value;
   const { cpu, memory, system } = info;
   const swap = memory?.swapTotal ? pair(Number(memory.swapUsed ?? 0n), Number(memory.swapTotal)) : undefined;

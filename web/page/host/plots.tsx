@@ -1,4 +1,4 @@
-import { effect, type Signal, signal, useSignal } from "@preact/signals";
+import { effect, type ReadonlySignal, type Signal, signal, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { cardName } from "../../card.ts";
@@ -7,6 +7,7 @@ import { text } from "../../language.ts";
 import { type Chart, chart, colourOf } from "../../part/chart.ts";
 import { type Entry, fleet } from "../../store.ts";
 import { painted } from "../../theme.ts";
+import type { Detail } from "./detail.ts";
 import { askedOf, type Panel, panelsOf } from "./panel.ts";
 
 /** The range stays from host to host. */
@@ -25,13 +26,13 @@ interface Held {
 const whole = 300_000;
 
 /** Charts of everything that history keeps about the host and its cards. */
-export function Plots({ entry }: { entry: Entry }): JSX.Element {
+export function Plots({ entry, detail }: { entry: Entry; detail: ReadonlySignal<Detail> }): JSX.Element {
   const t = text.value;
   const hidden = useSignal<ReadonlySet<number>>(new Set());
   const held = useSignal<Held | undefined>(undefined);
   const fault = useSignal("");
-  useEffect(() => effect(() => follow(entry, range.value, held, fault)), [entry]);
-  const { info } = entry.host.value;
+  useEffect(() => effect(() => follow({ entry, detail, held, fault }, range.value)), [entry, detail]);
+  const { info } = detail.value;
   if (info === undefined) return <p class="quiet">{t.noHistory}</p>;
   const panels = panelsOf(info, t);
   return (
@@ -60,13 +61,20 @@ export function Plots({ entry }: { entry: Entry }): JSX.Element {
   );
 }
 
+interface Followed {
+  readonly entry: Entry;
+  readonly detail: ReadonlySignal<Detail>;
+  readonly held: Signal<Held | undefined>;
+  readonly fault: Signal<string>;
+}
+
 /** Asks for the whole range, then with the host's ticks for what came since. */
-function follow(entry: Entry, chosen: Range, held: Signal<Held | undefined>, fault: Signal<string>): () => void {
+function follow({ entry, detail, held, fault }: Followed, chosen: Range): () => void {
   const stop = new AbortController();
   let asked = 0;
   let busy = false;
   const load = async (): Promise<void> => {
-    const info = entry.host.peek().info;
+    const { info } = detail.peek();
     if (info === undefined || busy) return;
     const now = fleet.now.peek();
     const { step = whole } = ranges[chosen];
