@@ -18,7 +18,7 @@ import { pipeline } from "node:stream/promises";
 import type { Clock } from "./clock.ts";
 import { addressOf, backupPath } from "./control.ts";
 import { Fault } from "./fault.ts";
-import { openStore } from "./history/sqlite/store.ts";
+import { copyHistory } from "./history/sqlite/copy.ts";
 import type { Log } from "./log.ts";
 
 /** A hub that works on a copy gives a sign of life every five seconds. Milliseconds. */
@@ -35,7 +35,7 @@ export interface Wanted {
 
 /**
  * Writes a copy of the history into a new file, with the rights of whoever calls, and gives its size in bytes. The hub
- * that runs is asked for it; where none runs, the history is opened here. The file is there whole or not at all.
+ * that runs is asked for it; where none runs, its files are copied here. The file is there whole or not at all.
  * @throws Fault backup_failed, data_folder_unusable, data_folder_busy, data_newer
  */
 export async function backUp(wanted: Wanted): Promise<number> {
@@ -110,40 +110,15 @@ const foreign = (data: string, cause: unknown): Fault =>
     { cause },
   );
 
-/**
- * Opens the history of a hub that does not run. Files that another user made beside it would keep the hub from
- * starting, so that even root does not do it for the hub's user.
- */
+/** Copies the history of a hub that does not run. */
 async function fromFile({ data, clock, log }: Wanted, part: string): Promise<void> {
-  const file = join(data, "history.db");
-  if (!existsSync(file)) {
+  if (!existsSync(join(data, "history.db"))) {
     throw new Fault(
       "backup_failed",
       `There is no history in ${resolve(data)}: name the hub's data folder (--data or GOHM_DATA)`,
     );
   }
-  const owner = statSync(file).uid;
-  if (process.getuid && process.getuid() !== owner) {
-    throw new Fault(
-      "backup_failed",
-      `No hub runs on ${resolve(data)}: start it, or run this as its user (number ${owner})`,
-    );
-  }
-  const ever = Number.POSITIVE_INFINITY;
-  const store = openStore({
-    folder: data,
-    clock,
-    log,
-    // Nothing is to go because it is looked at.
-    retention: () => ({ raw: ever, fiveMinutes: ever, hour: ever, day: ever }),
-    maxSize: () => ever,
-    trouble: () => {},
-  });
-  try {
-    await store.backup(part);
-  } finally {
-    store.close();
-  }
+  await copyHistory({ folder: data, path: part, clock, log });
 }
 
 /** What the system was told is on the disk after this, for nobody else to read. */

@@ -93,7 +93,13 @@ test("without a hub the command takes the copy itself, also after kill -9", asyn
   const safe = seen.filter((t) => t < BigInt(Date.now() - 1000) * 1_000_000n);
   await first.stop("SIGKILL");
   const file = join(out, "copy.db");
+  const kept = (): unknown =>
+    readdirSync(at.data)
+      .filter((name) => name.startsWith("history"))
+      .map((name) => [name, readFileSync(join(at.data, name)).toString("base64")]);
+  const before = kept();
   expect((await backup(file)).status).toBe(0);
+  expect([kept(), readdirSync(out)]).toEqual([before, ["copy.db"]]);
   expect(statSync(file).mode & 0o777).toBe(0o600);
   expect((await restored(file)).slice(0, safe.length)).toEqual(safe);
   // The hub finds everything as it was, and its socket is there again.
