@@ -9,50 +9,90 @@ const longest = 256;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: names come from other machines and end up on terminals and in files
 const control = /[\u0000-\u001f\u007f-\u009f]/g;
 
+/** The most that a double holds to the last digit. */
+const most = BigInt(Number.MAX_SAFE_INTEGER);
+
+type Message = Record<string, unknown>;
+type Clean = (message: Message) => void;
+
+const cleanHost = cleaner(HostInfoSchema);
+
 /**
  * Makes what a host sent fit for keeping, in place: lists and texts within their limits, no control characters, no
  * fractions that are no number, no integer beyond what a double holds (NVML's "not available" is 2^64-1), nothing that
  * the hub does not know. An agent of the first GOHM leaves zeros out; they are put back.
  */
 export function clean(info: HostInfo): void {
-  visit(HostInfoSchema, info as unknown as Record<string, unknown>);
+  cleanHost(info as unknown as Message);
   if (info.agentVersion === undefined && info.sampled === undefined) restoreZeros(info);
 }
 
-function visit(schema: DescMessage, message: Record<string, unknown>): void {
-  if (message.$unknown !== undefined) message.$unknown = undefined;
-  for (const field of schema.fields) {
-    const held = message[field.localName];
-    if (held === undefined) continue;
-    if (field.fieldKind === "message") visit(field.message, held as Record<string, unknown>);
-    else if (field.fieldKind === "list") list(field, held as unknown[]);
-    else {
-      const kept = scalar(field, held);
-      if (kept !== held) message[field.localName] = kept;
-    }
-  }
+/** Where texts, lists and wide numbers stand in a message of this kind, worked out once: every poll passes through here. */
+function cleaner(schema: DescMessage): Clean {
+  const steps = schema.fields.flatMap((field) => stepOf(field) ?? []);
+  return (message) => {
+    if (message.$unknown !== undefined) message.$unknown = undefined;
+    for (const step of steps) step(message);
+  };
 }
 
-function list(field: DescField & { fieldKind: "list" }, held: unknown[]): void {
-  const limit = limits[field.localName] ?? otherLimit;
-  if (held.length > limit) held.length = limit;
+/** Undefined for a field in which nothing can be amiss. */
+function stepOf(field: DescField): Clean | undefined {
+  const name = field.localName;
+  if (field.fieldKind === "message") {
+    const inner = cleaner(field.message);
+    return (message) => {
+      const held = message[name];
+      if (held !== undefined) inner(held as Message);
+    };
+  }
+  if (field.fieldKind === "list") {
+    const limit = limits[name] ?? otherLimit;
+    const each = eachOf(field);
+    return (message) => {
+      const held = message[name] as unknown[];
+      if (held.length > limit) held.length = limit;
+      each(held);
+    };
+  }
+  const kept = field.fieldKind === "scalar" ? keeper(field.scalar) : undefined;
+  return (
+    kept &&
+    ((message) => {
+      const held = message[name];
+      if (held === undefined) return;
+      const next = kept(held);
+      if (next !== held) message[name] = next;
+    })
+  );
+}
+
+function eachOf(field: DescField & { fieldKind: "list" }): (held: unknown[]) => void {
   if (field.listKind === "message") {
-    for (const item of held) visit(field.message, item as Record<string, unknown>);
-  } else
+    const inner = cleaner(field.message);
+    return (held) => {
+      for (const item of held) inner(item as Message);
+    };
+  }
+  return (held) =>
     held.forEach((item, i) => {
       if (typeof item === "string") held[i] = text(item);
     });
 }
 
-function scalar(field: DescField, held: unknown): unknown {
-  if (typeof held === "string") return text(held);
-  if (typeof held === "bigint") {
-    return held > BigInt(Number.MAX_SAFE_INTEGER) || held < BigInt(Number.MIN_SAFE_INTEGER) ? undefined : held;
+/** What is kept of a value of this kind; undefined for kinds of which every value is. */
+function keeper(scalar: ScalarType): ((held: unknown) => unknown) | undefined {
+  switch (scalar) {
+    case ScalarType.STRING:
+      return (held) => text(held as string);
+    case ScalarType.UINT64:
+    case ScalarType.INT64:
+      return (held) => ((held as bigint) > most || (held as bigint) < -most ? undefined : held);
+    case ScalarType.DOUBLE:
+      return (held) => (Number.isFinite(held) ? held : undefined);
+    default:
+      return undefined;
   }
-  if (field.scalar === ScalarType.DOUBLE || field.scalar === ScalarType.FLOAT) {
-    return Number.isFinite(held) ? held : undefined;
-  }
-  return held;
 }
 
 function text(held: string): string {

@@ -66,7 +66,7 @@ test("packed numbers count as one element a byte", () => {
 });
 
 test("groups nested without end are refused instead of recursed into", () => {
-  expect(() => decode(HostInfoSchema, new Uint8Array(100_000).fill(0x0b), { bytes: 1e6, elements: 1e6 })).toThrow(
+  expect(() => decode(HostInfoSchema, new Uint8Array(100_000).fill(0x0b), { bytes: 1e6, elements: 50_000 })).toThrow(
     "group",
   );
 });
