@@ -13,7 +13,7 @@ import { cleanAll } from "./clean.ts";
 import type { Grant, Machine } from "./machine.ts";
 import { Roster } from "./roster.ts";
 import { hold } from "./source/kubelet.ts";
-import { describe } from "./source/process.ts";
+import { Processes } from "./source/process.ts";
 import type { Options, Reader, Source } from "./source/source.ts";
 
 /** Milliseconds for which values that can no longer be read are still shown, with their age. */
@@ -54,12 +54,14 @@ class Watch {
   #err: string | undefined;
   #note: string | undefined;
   readonly #cards = new Cards();
+  readonly #processes: Processes;
   /** Microseconds. */
   #duration = 0;
 
   constructor(source: Source, all: SnapshotOptions) {
     this.source = source;
     this.#all = all;
+    this.#processes = new Processes(all.machine);
   }
 
   open(): Promise<void> {
@@ -113,7 +115,7 @@ class Watch {
     try {
       const { note, grants = [], ...told } = await this.#reader.read(signal);
       const part = create(HostInfoSchema, told);
-      if (part.gpus.length > 0) await describe(machine, part);
+      if (part.gpus.length > 0) await this.#processes.describe(part);
       this.#succeed(part, grants);
       if (note !== undefined && note !== this.#note) this.#all.log.info(`${this.source.name}: ${note}`);
       this.#note = note;

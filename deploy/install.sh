@@ -41,7 +41,7 @@ misused() {
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 destdir=${DESTDIR:-}
-scope='' part=agent action=install allow=${GOHM_ALLOW:-} addr='' server='' file='' to='' dry='' start=yes purge='' changed=''
+scope='' part=agent action=install allow=${GOHM_ALLOW:-} addr='' server='' file='' to='' dry='' start=yes purge='' changed='' started=''
 
 while [ $# -gt 0 ]; do
   option=$1
@@ -326,10 +326,74 @@ start_service() {
   fi
   control enable --quiet "$name"
   # Started already and nothing new: nobody is to lose a connection over it.
+  since=$(date +%s)
   if [ -n "$changed" ]; then control restart "$name"; else control start "$name"; fi
+  started=yes
   if [ "$scope" = user ]; then
     say "It runs while you are logged in; for always: loginctl enable-linger $(id -un)"
   fi
+}
+
+# Number of the service's process; 0 when it has ended, also while systemd waits to start it again.
+main_pid() {
+  main=$(control show --property=MainPID "$name")
+  printf '%s\n' "${main#MainPID=}"
+}
+
+# Asks the agent itself, with its settings, whether it is at work; says what it answers.
+ask() (
+  lines=$(mktemp)
+  grep -E '^[A-Z_][A-Z0-9_]*=' "$env_file" >"$lines" || :
+  while IFS='=' read -r key value; do
+    # As systemd reads them.
+    case $value in \"*\" | \'*\') value=${value#?} value=${value%?} ;; esac
+    export "$key=$value"
+  done <"$lines"
+  rm -f -- "$lines"
+  exec "$program" health 2>&1
+)
+
+# An agent that answers nowhere, or nobody knows where, can only be seen to run; so can the hub, which may have much to read first.
+mute() {
+  [ "$part" = hub ] || grep -Eqs '^GOHM_SERVER=.|^GOHM_ADDR=.*:0$' "$env_file"
+}
+
+# What the service has said since it was started.
+its_log() {
+  if [ "$scope" = user ]; then set -- --user "$@"; fi
+  journalctl "$@" --unit="$name" --since="@$since" --lines=20 --output=cat --no-pager 2>/dev/null || :
+}
+
+# broken WHAT: it is installed and does not work.
+broken() {
+  again="systemctl restart $name"
+  if [ "$scope" = user ]; then again="systemctl --user restart $name"; fi
+  log=$(its_log)
+  die "$1. Its log:
+${log:-nothing that may be read here: systemctl status $name tells more}
+Once that is put right: $again"
+}
+
+# systemd has started it, which says nothing of whether it goes on running. Waits until it answers, or has ended, or 30 s have passed.
+see_it_run() {
+  [ -n "$started" ] && [ -z "$dry" ] || return 0
+  first=$(main_pid)
+  tries=0
+  while [ "$(($(date +%s) - since))" -lt 30 ]; do
+    sleep 1
+    tries=$((tries + 1))
+    if [ "$first" = 0 ] || [ "$(main_pid)" != "$first" ]; then broken "$name was started and has ended"; fi
+    if mute; then
+      if [ "$tries" -ge 5 ]; then return 0; fi
+    elif answer=$(ask); then
+      # Another program may have answered in its place, at which it ends.
+      sleep 1
+      [ "$(main_pid)" = "$first" ] || broken "$name was started and has ended"
+      say "$answer"
+      return 0
+    fi
+  done
+  broken "$name runs, but 30 s after its start: $answer"
 }
 
 # The program at another place than before: what is there now is nobody's.
@@ -352,6 +416,7 @@ install_agent() {
   start_service
   leave_before
   [ -n "$dry" ] || say "$version is installed as $program; its settings are in $env_file"
+  see_it_run
 }
 
 # put_tree FOLDER PLACE: every file of a folder.
@@ -384,6 +449,7 @@ install_hub() {
   start_service
   leave_before
   [ -n "$dry" ] || say "The hub is installed in $program; name the machines in $config/settings.json"
+  see_it_run
 }
 
 uninstall() {

@@ -9,7 +9,19 @@ interface Need {
   readonly purpose: string;
 }
 
+const arm64 = "the single executable for arm64, which is run in an emulator";
+
+/** For another processor than the machine's own. */
+const foreign: readonly Need[] = [
+  { name: "binutils-aarch64-linux-gnu", shownBy: "/usr/bin/aarch64-linux-gnu-strip", purpose: arm64 },
+  { name: "gcc-aarch64-linux-gnu", shownBy: "/usr/bin/aarch64-linux-gnu-gcc", purpose: arm64 },
+  { name: "libc6-dev-arm64-cross", shownBy: "/usr/aarch64-linux-gnu/include/stdio.h", purpose: arm64 },
+  { name: "libstdc++6-arm64-cross", shownBy: "/usr/aarch64-linux-gnu/lib/libstdc++.so.6", purpose: arm64 },
+  { name: "qemu-user-static", shownBy: "/usr/bin/qemu-aarch64-static", purpose: arm64 },
+];
+
 const needs: readonly Need[] = [
+  ...(process.arch === "x64" ? foreign : []),
   { name: "binutils", shownBy: "/usr/bin/strip", purpose: "the single executable" },
   { name: "chromium", shownBy: "/usr/bin/chromium", purpose: "browser tests" },
   { name: "fonts-noto-cjk", shownBy: "/usr/share/fonts/opentype/noto", purpose: "Chinese in the browser tests" },

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildAll } from "./build.ts";
+import { ensureForeign } from "./foreign.ts";
 import { ensurePackages } from "./packages.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
@@ -45,6 +46,7 @@ function vitest(): Totals | undefined {
 
 mkdirSync(cache, { recursive: true });
 ensurePackages();
+ensureForeign();
 await buildAll();
 let passed = 0;
 let failed = 0;

@@ -1,6 +1,9 @@
 import type { Socket } from "node:net";
 import { create, type DescMethod, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
-import * as grpc from "@grpc/grpc-js";
+import type * as grpc from "@grpc/grpc-js";
+import { Status } from "@grpc/grpc-js/build/src/constants.js";
+import { Server } from "@grpc/grpc-js/build/src/server.js";
+import { ServerCredentials } from "@grpc/grpc-js/build/src/server-credentials.js";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
 import { type HostInfo, HostMonitor, type RequestInfo } from "../../proto/gen/host_pb.js";
 import { ServerReflection } from "../../proto/gen/reflection_pb.js";
@@ -69,7 +72,7 @@ function addHealth(server: grpc.Server, health: Health): () => void {
     check(call: grpc.ServerUnaryCall<{ service: string }, Message>, done: grpc.sendUnaryData<Message>) {
       const status = health.status(call.request.service);
       if (status === undefined) {
-        done({ code: grpc.status.NOT_FOUND, details: `service "${call.request.service}" is not served here` });
+        done({ code: Status.NOT_FOUND, details: `service "${call.request.service}" is not served here` });
       } else done(null, response(status));
     },
     watch(call: grpc.ServerWritableStream<{ service: string }, Message>) {
@@ -89,7 +92,7 @@ function addHealth(server: grpc.Server, health: Health): () => void {
 }
 
 const stranger = {
-  code: grpc.status.UNAUTHENTICATED,
+  code: Status.UNAUTHENTICATED,
   details: "wrong token: GOHM_TOKEN of the agent and poll.token of the hub must be the same",
 };
 
@@ -112,14 +115,14 @@ function addReflection(server: grpc.Server, reflection: Reflection): void {
  */
 export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   const { allow, admits, collect, log, ticks } = options;
-  const server = new grpc.Server(limits);
+  const server = new Server(limits);
   const health = new Health([HostMonitor.typeName]);
   add(server, HostMonitor, {
     getInfo(call: grpc.ServerUnaryCall<RequestInfo, HostInfo>, done: grpc.sendUnaryData<HostInfo>) {
       if (!admits(call.request.token)) return done(stranger);
       collect().then(
         (info) => done(null, info),
-        (error: unknown) => done({ code: grpc.status.INTERNAL, details: String(error) }),
+        (error: unknown) => done({ code: Status.INTERNAL, details: String(error) }),
       );
     },
   });
@@ -129,7 +132,7 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   const services = [HostMonitor.typeName, HealthService.typeName, ServerReflection.typeName];
   addReflection(server, new Reflection(files, services));
 
-  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const inject = (socket: Socket): void => injector.injectConnection(socket);
   const enter = encrypted(options.tls) ? tlsDoor({ files: options.tls, enter: inject, log, ticks }) : inject;
   const door = gate({ allow, log, ticks, enter });

@@ -1,8 +1,8 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
-import { machineOf } from "../../test/machine.ts";
-import { describe, parseOwner, parseStart } from "./process.ts";
+import { altered, machineOf } from "../../test/machine.ts";
+import { Processes, parseOwner, parseStart } from "./process.ts";
 
 const stat = (name: string, start: number): string =>
   `77 (${name}) S 1 77 77 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 ${start} 999 888\n`;
@@ -35,7 +35,7 @@ const users = async (): Promise<Map<number, string>> => new Map([[1000, "alice"]
 
 test("says who runs a process, what it is called and since when", async () => {
   const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 77, mem: 5n }] }] });
-  await describe(machineOf({ files, users }), info);
+  await new Processes(machineOf({ files, users })).describe(info);
   expect(info.gpus[0]?.procs[0]).toMatchObject({
     pid: 77,
     mem: 5n,
@@ -48,7 +48,7 @@ test("says who runs a process, what it is called and since when", async () => {
 
 test("a process that ended between two reads keeps its pid and memory, and is no error", async () => {
   const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 99, mem: 5n }, { pid: 100 }] }] });
-  await describe(machineOf({ files, users }), info);
+  await new Processes(machineOf({ files, users })).describe(info);
   expect(info.gpus[0]?.procs).toEqual(
     create(HostInfoSchema, { gpus: [{ procs: [{ pid: 99, mem: 5n }, { pid: 100 }] }] }).gpus[0]?.procs,
   );
@@ -57,13 +57,13 @@ test("a process that ended between two reads keeps its pid and memory, and is no
 test("nobody is named for a process whose number means another one here", async () => {
   const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 77, mem: 5n, elsewhere: true }] }] });
   const wanted = clone(HostInfoSchema, info);
-  await describe(machineOf({ files, users }), info);
+  await new Processes(machineOf({ files, users })).describe(info);
   expect(info).toEqual(wanted);
 });
 
 test("a user id above 2^31 keeps its bits, a user without a name has none", async () => {
   const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 88 }] }] });
-  await describe(machineOf({ files, users }), info);
+  await new Processes(machineOf({ files, users })).describe(info);
   expect(info.gpus[0]?.procs[0]?.uid).toBe(-2);
   expect(info.gpus[0]?.procs[0]?.username).toBeUndefined();
 });
@@ -78,7 +78,7 @@ test("users of all GPUs are asked for at once", async () => {
     },
   });
   const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 77 }] }, { procs: [{ pid: 77 }, { pid: 88 }] }] });
-  await describe(machine, info);
+  await new Processes(machine).describe(info);
   expect(asked).toEqual([[1000, 4_294_967_294]]);
 });
 
@@ -92,9 +92,65 @@ test("says in which container, pod and job it runs; the environment only adds wh
     "/proc/88/environ": "SLURM_JOB_ID=12\0",
   };
   const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 77 }, { pid: 88 }] }] });
-  await describe(machineOf({ files: jobs, users }), info);
+  await new Processes(machineOf({ files: jobs, users })).describe(info);
   const [first, second] = info.gpus[0]?.procs ?? [];
   expect(first).toMatchObject({ container: "abababababab", job: "12" });
   expect(first?.pod).toBeUndefined();
   expect(second?.job).toBe("7");
+});
+
+const read = async (processes: Processes, ...pids: number[]) => {
+  const info = create(HostInfoSchema, { gpus: [{ procs: pids.map((pid) => ({ pid })) }] });
+  await processes.describe(info);
+  return info.gpus[0]?.procs.map(({ job }) => job);
+};
+
+const submitted = () => altered(machineOf({ files: { ...files, "/proc/77/environ": "SLURM_JOB_ID=12\0" }, users }));
+const asked = ({ heard }: { heard: readonly string[] }) => heard.filter((path) => path === "/proc/77/environ").length;
+
+test("the environment of a process is read once, on however many GPUs and in however many readings it is seen", async () => {
+  const machine = submitted();
+  const processes = new Processes(machine);
+  for (let i = 0; i < 3; i++) expect(await read(processes, 77, 77)).toEqual(["12", "12"]);
+  expect(asked(machine)).toBe(1);
+});
+
+test("an environment without a job is read once, too", async () => {
+  const machine = submitted();
+  machine.files["/proc/77/environ"] = "HOME=/root\0";
+  const processes = new Processes(machine);
+  for (let i = 0; i < 3; i++) expect(await read(processes, 77)).toEqual([undefined]);
+  expect(asked(machine)).toBe(1);
+});
+
+test.each([
+  ["the number of a process that ended is another's", "/proc/77/stat", stat("python", 999)],
+  ["a process became another program", "/proc/77/comm", "nvcc\n"],
+])("where %s, its environment is read anew", async (_, path, text) => {
+  const machine = submitted();
+  const processes = new Processes(machine);
+  expect(await read(processes, 77)).toEqual(["12"]);
+  machine.files[path] = text;
+  machine.files["/proc/77/environ"] = "SLURM_JOB_ID=13\0";
+  expect(await read(processes, 77)).toEqual(["13"]);
+});
+
+test("an environment that could not be read is asked for again", async () => {
+  const machine = submitted();
+  const processes = new Processes(machine);
+  for (const text of [undefined, ""]) {
+    machine.files["/proc/77/environ"] = text;
+    expect(await read(processes, 77)).toEqual([undefined]);
+  }
+  machine.files["/proc/77/environ"] = "SLURM_JOB_ID=13\0";
+  expect(await read(processes, 77)).toEqual(["13"]);
+});
+
+test("of a process that is gone from the GPUs nothing is kept", async () => {
+  const machine = submitted();
+  const processes = new Processes(machine);
+  await read(processes, 77);
+  expect(await read(processes)).toEqual([]);
+  await read(processes, 77);
+  expect(asked(machine)).toBe(2);
 });

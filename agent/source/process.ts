@@ -1,6 +1,6 @@
 import type { HostInfo, ProcInfo } from "../../proto/gen/host_pb.js";
 import type { Machine } from "../machine.ts";
-import { type Job, parseCgroup, parseEnvironment } from "./process/job.ts";
+import { parseCgroup, parseEnvironment } from "./process/job.ts";
 
 /** Unix seconds at which the machine was started, from /proc/stat. */
 function parseBoot(text: string): number | undefined {
@@ -22,45 +22,81 @@ export function parseStart(text: string): number | undefined {
   return Number.isFinite(ticks) ? ticks : undefined;
 }
 
-/**
- * Fills in who runs each GPU process, what it is called, since when, and in which container, pod or job. One that ended
- * meanwhile keeps what the driver said of it, and so does one whose number means another process here.
- */
-export async function describe(machine: Machine, info: HostInfo): Promise<void> {
-  const procs = info.gpus.flatMap((gpu) => gpu.procs);
-  if (procs.length === 0) return;
-  const boot = parseBoot(machine.read("/proc/stat") ?? "");
-  const owners = new Map<ProcInfo, number>();
-  for (const proc of procs) {
-    if (proc.elsewhere) continue;
-    const uid = one(machine, proc, boot);
-    if (uid !== undefined) owners.set(proc, uid);
-  }
-  const names = await machine.users([...new Set(owners.values())]);
-  for (const [proc, uid] of owners) {
-    const name = names.get(uid);
-    if (name !== undefined) proc.username = name;
-  }
+/** What a process's environment told, for as long as the process is what it was. */
+interface Told {
+  /** Hundredths of a second from the machine's start: a number that was given anew belongs to another process. */
+  readonly start: number | undefined;
+  /** A process that became another program kept number and start, and was given another environment. */
+  readonly comm: string;
+  readonly job: string | undefined;
 }
 
-function one(machine: Machine, proc: ProcInfo, boot: number | undefined): number | undefined {
-  const stat = machine.read(`/proc/${proc.pid}/stat`);
-  const comm = machine.read(`/proc/${proc.pid}/comm`);
-  const uid = parseOwner(machine.read(`/proc/${proc.pid}/status`) ?? "");
-  if (stat === undefined || comm === undefined || uid === undefined) return undefined;
-  proc.basename = comm.replace(/\n$/, "");
-  // The wire's uid is signed; ids above 2^31 keep their bits, as in the first GOHM.
-  proc.uid = uid | 0;
-  const ticks = parseStart(stat);
-  if (ticks !== undefined && boot !== undefined) proc.started = BigInt(boot * 1000 + ticks * 10);
-  Object.assign(proc, jobOf(machine, proc.pid));
-  return uid;
-}
+/** Describes GPU processes, reading after reading. */
+export class Processes {
+  readonly #machine: Machine;
+  /** By process number: of the last reading's processes, and no others. */
+  #told: ReadonlyMap<number, Told> = new Map();
 
-/** The environment is asked only for what the cgroup does not say: few processes let others read it. */
-function jobOf(machine: Machine, pid: number | undefined): Job {
-  const found = parseCgroup(machine.read(`/proc/${pid}/cgroup`) ?? "");
-  if (found.job !== undefined) return found;
-  const job = parseEnvironment(machine.read(`/proc/${pid}/environ`) ?? "");
-  return job === undefined ? found : { ...found, job };
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /**
+   * Fills in who runs each GPU process, what it is called, since when, and in which container, pod or job. One that ended
+   * meanwhile keeps what the driver said of it, and so does one whose number means another process here.
+   */
+  async describe(info: HostInfo): Promise<void> {
+    const procs = info.gpus.flatMap((gpu) => gpu.procs);
+    const told = new Map<number, Told>();
+    const owners = new Map<ProcInfo, number>();
+    const boot = procs.length > 0 ? parseBoot(this.#machine.read("/proc/stat") ?? "") : undefined;
+    for (const proc of procs) {
+      if (proc.elsewhere) continue;
+      const uid = this.#one(proc, boot, told);
+      if (uid !== undefined) owners.set(proc, uid);
+    }
+    this.#told = told;
+    if (owners.size === 0) return;
+    const names = await this.#machine.users([...new Set(owners.values())]);
+    for (const [proc, uid] of owners) {
+      const name = names.get(uid);
+      if (name !== undefined) proc.username = name;
+    }
+  }
+
+  #one(proc: ProcInfo, boot: number | undefined, told: Map<number, Told>): number | undefined {
+    const { pid } = proc;
+    const stat = this.#machine.read(`/proc/${pid}/stat`);
+    const comm = this.#machine.read(`/proc/${pid}/comm`);
+    const uid = parseOwner(this.#machine.read(`/proc/${pid}/status`) ?? "");
+    if (pid === undefined || stat === undefined || comm === undefined || uid === undefined) return undefined;
+    proc.basename = comm.replace(/\n$/, "");
+    // The wire's uid is signed; ids above 2^31 keep their bits, as in the first GOHM.
+    proc.uid = uid | 0;
+    const start = parseStart(stat);
+    if (start !== undefined && boot !== undefined) proc.started = BigInt(boot * 1000 + start * 10);
+    const found = parseCgroup(this.#machine.read(`/proc/${pid}/cgroup`) ?? "");
+    // The environment is asked only for what the cgroup does not say: few processes let others read it.
+    const job = found.job ?? this.#environment(pid, { start, comm }, told);
+    Object.assign(proc, found, job !== undefined && { job });
+    return uid;
+  }
+
+  /**
+   * The job that a process's environment names. It may be megabytes long and does not change (what /proc shows is what the
+   * program was started with), so it is read once; again only while it could not be.
+   */
+  #environment(pid: number, { start, comm }: Omit<Told, "job">, told: Map<number, Told>): string | undefined {
+    const known = told.get(pid) ?? this.#told.get(pid);
+    if (known !== undefined && known.start === start && known.comm === comm) {
+      told.set(pid, known);
+      return known.job;
+    }
+    const text = this.#machine.read(`/proc/${pid}/environ`);
+    // Empty is that of a process which is just being made, or ends.
+    if (text === undefined || text === "") return undefined;
+    const job = parseEnvironment(text);
+    told.set(pid, { start, comm, job });
+    return job;
+  }
 }

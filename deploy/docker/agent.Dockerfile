@@ -18,7 +18,8 @@ RUN node scripts/build.ts agent
 FROM scratch AS built
 COPY dist/hmonitor /src/dist/hmonitor
 
-FROM ${SOURCE} AS source
+# With the default once more: podman and buildah take a stage for unused that only the one above names.
+FROM ${SOURCE:-build} AS source
 
 FROM ${NODE}
 COPY --from=source --chmod=0755 /src/dist/hmonitor /usr/local/bin/hmonitor

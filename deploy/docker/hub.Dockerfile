@@ -21,7 +21,8 @@ COPY dist/gohm.mjs /src/dist/gohm.mjs
 COPY dist/web /src/dist/web
 COPY node_modules/better-sqlite3 /src/node_modules/better-sqlite3
 
-FROM ${SOURCE} AS source
+# With the default once more: podman and buildah take a stage for unused that only the one above names.
+FROM ${SOURCE:-build} AS source
 
 FROM ${NODE}
 WORKDIR /opt/gohm

@@ -42,7 +42,10 @@ function parse(file: string): { stages: Stage[]; args: Readonly<Record<string, s
     const words = rest.split(/ +/).filter((word) => !word.startsWith("--"));
     const stage = stages.at(-1);
     if (name === "FROM") {
-      const from = (words[0] ?? "").replace(/\$\{(\w+)\}/, (_, arg: string) => args[arg] ?? "");
+      const from = (words[0] ?? "").replace(
+        /\$\{(\w+)(?::-(\w+))?\}/,
+        (_, arg: string, other = "") => args[arg] || other,
+      );
       stages.push({ from, name: words[2] ?? "", instructions: [] });
     } else if (stage !== undefined) stage.instructions.push({ name, flags, words, text: rest });
     else if (name === "ARG") args[rest.split("=")[0] ?? ""] = rest.slice(rest.indexOf("=") + 1);
@@ -72,6 +75,11 @@ describe.each(files)("%s", (file) => {
     expect(stages.map(({ name }) => name)).toEqual(["build", "built", "source", ""]);
     expect(args.SOURCE).toBe("build");
     expect([...new Set(stages.map(({ from }) => from))]).toEqual([args.NODE, "scratch", "build"]);
+  });
+
+  // Buildah 1.28 and podman 4.3 take a stage for unused that only the default of an ARG names: "build: image not known".
+  test("names the stage it is built anew from where that is used, too", () => {
+    expect(readFileSync(join(folder, file), "utf8")).toMatch(/^FROM \$\{SOURCE:-build\} AS source$/m);
   });
 
   test("copies only what is there and reaches the builder", () => {

@@ -9,7 +9,29 @@ import { top } from "../program.ts";
 const folder = mkdtempSync(join(tmpdir(), "gohm-machine-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Covers the folders that an installer writes to; what systemctl is told is written down instead of done. */
+/**
+ * In place of systemd: starts what the unit says with the settings that it names, and knows the process while it lives.
+ * What it is told is written down; what the service says is what journalctl gives.
+ */
+const manager = `#!/bin/sh
+pid() { cat /run/service.pid 2>/dev/null || echo 0; }
+case $1 in
+  show) echo "MainPID=$(pid)"; exit ;;
+  *) echo "systemctl $*" ;;
+esac
+case $1 in
+  restart) [ "$(pid)" = 0 ] || { kill "$(pid)"; until [ "$(pid)" = 0 ]; do :; done; } ;;
+  start) [ "$(pid)" = 0 ] || exit 0 ;;
+  *) exit 0 ;;
+esac
+set -a
+. /etc/hmonitor/hmonitor.env
+$(sed -n 's/^ExecStart=//p' /etc/systemd/system/hmonitor.service) >>/run/service.log 2>&1 &
+echo $! >/run/service.pid
+{ tail --pid=$! -f /dev/null; rm /run/service.pid; } >/dev/null 2>&1 &
+`;
+
+/** Covers the folders that an installer writes to, and what it is told to start is started on a network of its own. */
 const cover = `
 set -e
 mount -t tmpfs -o mode=755 none "$STAGE"
@@ -17,11 +39,13 @@ for at in etc var usr/local; do
   mkdir -p "$STAGE/$at/upper" "$STAGE/$at/work"
   mount -t overlay overlay -o "lowerdir=/$at,upperdir=$STAGE/$at/upper,workdir=$STAGE/$at/work" "/$at"
 done
+ip link set lo up
 mount -t tmpfs -o mode=755 none /run
 mkdir -p /run/systemd/system
-printf '#!/bin/sh\\necho "systemctl $*"\\n' >/usr/local/bin/systemctl
+printf '%s' "$MANAGER" >/usr/local/bin/systemctl
+printf '#!/bin/sh\ncat /run/service.log\n' >/usr/local/bin/journalctl
 cp "$NODE" /usr/local/bin/node
-chmod +x /usr/local/bin/systemctl /usr/local/bin/node
+chmod +x /usr/local/bin/systemctl /usr/local/bin/journalctl /usr/local/bin/node
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd /
 `;
@@ -29,17 +53,17 @@ cd /
 function onMachine(script: string): { status: number | null; stdout: string; stderr: string } {
   const stage = join(folder, "stage");
   mkdirSync(stage, { recursive: true });
-  // Processes, too: what a script starts is seen by it alone, and ends with it.
-  const own = ["-m", "-p", "-f", "--kill-child", "--mount-proc"];
+  // Processes, too: what a script starts is seen by it alone, and ends with it; and no other agent has its port.
+  const own = ["-m", "-n", "-p", "-f", "--kill-child", "--mount-proc"];
   return spawnSync("unshare", [...own, "/bin/sh", "-c", cover + script], {
     encoding: "utf8",
     timeout: 60_000,
     killSignal: "SIGKILL",
-    env: { PATH: process.env.PATH, STAGE: stage, NODE: process.execPath, FROM: folder, HOME: folder },
+    env: { PATH: process.env.PATH, STAGE: stage, NODE: process.execPath, MANAGER: manager, FROM: folder, HOME: folder },
   });
 }
 
-const reason = onMachine("true").status === 0 ? "" : ": this user may not cover folders by mounts";
+const reason = onMachine("true").status === 0 ? "" : ": this user may not cover folders by mounts, or has no ip";
 
 describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
   beforeAll(() => {
@@ -132,7 +156,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
       ! HOME=/run/home install --user
       ls -A /run/home /etc/hmonitor 2>&1 || :
       getent passwd hmonitor || echo no user
-      install --to /var/opt/gohm/bin | tail -n 1
+      install --to /var/opt/gohm/bin | grep installed
       /var/opt/gohm/bin/hmonitor --version
     `);
     expect([status, stderr.trim().split("\n")]).toEqual([
@@ -148,9 +172,76 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect(stdout).toMatch(/is installed as \/var\/opt\/gohm\/bin\/hmonitor; .*\nhmonitor \S+\n$/);
   });
 
+  test("an agent that answers is said to do so, wherever its settings have it listen", () => {
+    const { status, stdout, stderr } = onMachine(`
+      mkdir /etc/hmonitor && echo 'GOHM_ADDR="127.0.0.1:9333"' >/etc/hmonitor/hmonitor.env
+      sh "$FROM/deploy/install.sh" --allow 127.0.0.1 --file "$FROM/hmonitor"
+    `);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout.trim().split("\n").at(-1)).toBe("hmonitor answers on 127.0.0.1:9333");
+  });
+
+  test("an agent that ends at once is said to, with what it says of it", () => {
+    const { status, stdout, stderr } = onMachine(`
+      mkdir /etc/hmonitor && echo GOHM_READ_DEADLINE=soon >/etc/hmonitor/hmonitor.env
+      sh "$FROM/deploy/install.sh" --allow 127.0.0.1 --file "$FROM/hmonitor"
+    `);
+    expect(stderr).toMatch(
+      /^install\.sh: hmonitor was started and has ended\. Its log:\nCannot read setting .*"soon".*\n.*: systemctl restart hmonitor\n$/,
+    );
+    expect(stdout).toContain("is installed as /usr/local/bin/hmonitor");
+    expect(status).toBe(1);
+  });
+
+  test("an agent that ends because another one has its port is not taken for that one", () => {
+    const { status, stderr } = onMachine(`
+      GOHM_ALLOW=127.0.0.1 node "$FROM/hmonitor" >"$STAGE/log" 2>&1 &
+      until grep -q '^GPUs' "$STAGE/log"; do kill -0 $!; done
+      sh "$FROM/deploy/install.sh" --allow 127.0.0.1 --file "$FROM/hmonitor"
+    `);
+    expect(stderr).toContain("has ended. Its log:\nCannot listen on 0.0.0.0:9203");
+    expect(status).toBe(1);
+  });
+
+  test("an agent that runs and does not answer is said to after half a minute", () => {
+    writeFileSync(
+      join(folder, "stuck"),
+      `#!/usr/bin/env node
+      if (process.argv[2] === "--version") console.log("hmonitor 9.9.9");
+      else if (process.argv[2] === "health") { console.log("hmonitor does not answer on port 9"); process.exitCode = 1; }
+      else { console.log("it begins"); setInterval(() => undefined, 1e6); }`,
+    );
+    const { status, stderr } = onMachine(`
+      # A clock on which ten seconds pass each time that it is looked at.
+      printf '#!/bin/sh\\nat=$(cat /run/clock); echo "$at"; echo $((at + 10)) >/run/clock\\n' >/usr/local/bin/date
+      chmod +x /usr/local/bin/date && echo 1000 >/run/clock
+      sh "$FROM/deploy/install.sh" --allow 127.0.0.1 --file "$FROM/stuck"
+    `);
+    expect(stderr).toMatch(
+      /^install\.sh: hmonitor runs, but 30 s after its start: hmonitor does not answer on port 9\. Its log:\nit begins\n/,
+    );
+    expect(status).toBe(1);
+  });
+
+  test("an agent that reports and answers nobody is installed when it goes on running, and not when its hub rejects it", () => {
+    const { status, stdout, stderr } = onMachine(`
+      install() { sh "$FROM/deploy/install.sh" --server http://127.0.0.1:5000 --file "$FROM/hmonitor"; }
+      install
+      echo "-- rejected"
+      kill $(cat /run/service.pid); while [ -e /run/service.pid ]; do :; done
+      node -e 'require("http").createServer((_, a) => { a.statusCode = 409; a.end("{}"); }).listen(5000, () => console.log("up"))' >"$STAGE/hub" &
+      until grep -q up "$STAGE/hub"; do kill -0 $!; done
+      ! install
+    `);
+    expect(stdout.split("-- rejected")[0]).toContain("is installed as");
+    expect(stderr).toMatch(/^install\.sh: hmonitor was started and has ended\. Its log:\n/);
+    expect(status).toBe(0);
+  });
+
   test("a machine without any network installs it", () => {
     const { status, stderr } = onMachine(`
-      exec unshare -n sh "$FROM/deploy/install.sh" --allow 10.0.0.5 --file "$FROM/hmonitor"
+      # Without a route to anywhere, as all of these.
+      exec sh "$FROM/deploy/install.sh" --allow 10.0.0.5 --file "$FROM/hmonitor"
     `);
     expect([status, stderr]).toEqual([0, ""]);
   });

@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -14,7 +15,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { toJsonString } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { type GPUInfo, GPUInfoSchema } from "../../proto/gen/host_pb.js";
+import { foreignModules, foreignNames, missingForeign } from "../../scripts/foreign.ts";
 import { startAgent } from "../agent.ts";
 import { missingCompiler, player } from "../nvml/build.ts";
 import { h100, readers } from "../nvml/rig.ts";
@@ -25,6 +29,56 @@ const reason = spawnSync("strip", ["--version"]).status === 0 ? undefined : "the
 const noPlayer = missingCompiler();
 const folder = mkdtempSync(join(tmpdir(), "gohm-standalone-"));
 
+const arm = "hmonitor-linux-arm64";
+/** Why the executable for arm64 is not made from here. */
+function missingArm(): string | undefined {
+  if (process.arch !== "x64") return "this processor is not x64, and makes its own";
+  const missing = missingForeign();
+  if (missing.length > 0) return `${missing.join(" and ")}, which npm test fetches, not there`;
+  if (spawnSync("aarch64-linux-gnu-strip", ["--version"]).status === 0) return undefined;
+  return "there is no aarch64-linux-gnu-strip (binutils-aarch64-linux-gnu)";
+}
+const noArm = missingArm();
+
+const qemu = "/usr/bin/qemu-aarch64-static";
+/** Libraries of arm64, from Debian's libc6-arm64-cross and libstdc++6-arm64-cross. */
+const armRoot = "/usr/aarch64-linux-gnu";
+
+/**
+ * Has the kernel run programs for arm64 by the emulator: those that "$@" starts, and no others, for the list of such is
+ * a user namespace's own (Linux 6.7). The pattern is the head of their files (e_machine 183).
+ */
+const emulating = `
+mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+printf '%s' ':gohm:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:${qemu}:' >/proc/sys/fs/binfmt_misc/register
+exec "$@"
+`;
+const emulated = (program: string, args: readonly string[]): string[] => {
+  const own = ["--user", "--map-root-user", "--mount"];
+  return [...own, "sh", "-ec", emulating, "sh", program, ...args];
+};
+
+function missingEmulator(): string | undefined {
+  if (!existsSync(qemu)) return "there is no qemu-aarch64-static (qemu-user-static)";
+  if (!existsSync(join(armRoot, "lib", "libstdc++.so.6")))
+    return "there is no libstdc++ for it (libstdc++6-arm64-cross)";
+  if (spawnSync("aarch64-linux-gnu-gcc", ["--version"]).status !== 0) return "there is no gcc-aarch64-linux-gnu";
+  if (spawnSync("unshare", emulated("true", [])).status === 0) return undefined;
+  return "this kernel has no list of emulators for a user namespace (before 6.7, or not allowed)";
+}
+const noEmulator = noArm ?? missingEmulator();
+
+/** All that npm installed, and beside it what it left out for another processor. */
+function linkModules(at: string): void {
+  const scope = "@koromix";
+  const from = join(top, "node_modules");
+  mkdirSync(join(at, scope), { recursive: true });
+  const entries = [...readdirSync(from), ...readdirSync(join(from, scope)).map((name) => `${scope}/${name}`)];
+  for (const entry of entries) if (entry !== scope) symlinkSync(join(from, entry), join(at, entry));
+  if (noArm !== undefined) return;
+  for (const each of foreignNames) if (!entries.includes(each)) symlinkSync(join(foreignModules, each), join(at, each));
+}
+
 /** The sources at another place, with everything built there; as a fresh clone would, by somebody with habits of their own. */
 function buildAt(place: string, umask = "022", habits: Readonly<Record<string, string>> = {}): string {
   const at = join(folder, place);
@@ -33,7 +87,7 @@ function buildAt(place: string, umask = "022", habits: Readonly<Record<string, s
     cpSync(join(top, part), join(at, part), { recursive: true });
   }
   rmSync(join(at, "proto", "gen"), { recursive: true, force: true });
-  symlinkSync(join(top, "node_modules"), join(at, "node_modules"));
+  linkModules(join(at, "node_modules"));
   const line = `umask ${umask}; exec "$0" "$1"`;
   execFileSync("sh", ["-c", line, process.execPath, join(at, "scripts", "standalone.ts")], {
     cwd: folder,
@@ -43,13 +97,19 @@ function buildAt(place: string, umask = "022", habits: Readonly<Record<string, s
   return join(at, "dist");
 }
 
+/** Times are each reading's own. */
+const undated = (gpu: GPUInfo): unknown =>
+  JSON.parse(toJsonString(GPUInfoSchema, gpu), (key, value: unknown) => (key === "sampled" ? undefined : value));
+
 const sum = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex");
 
 describe.skipIf(reason !== undefined)(`single executable${reason ? `: ${reason}` : ""}`, () => {
   let dist = "";
+  let again = "";
   let program = "";
   beforeAll(() => {
     dist = buildAt("first");
+    again = buildAt("second place/below", "077", { TZ: "Asia/Shanghai", LANG: "zh_CN.UTF-8", LC_ALL: "C.UTF-8" });
     program = join(folder, "agent of mine");
     copyFileSync(join(dist, name), program);
   });
@@ -73,11 +133,10 @@ describe.skipIf(reason !== undefined)(`single executable${reason ? `: ${reason}`
     return running;
   };
 
+  const same = (file: string): void => expect([file, sum(join(again, file))]).toEqual([file, sum(join(dist, file))]);
   test("and dist/hmonitor are the same bytes when they are built again in another place, by somebody else", () => {
-    const again = buildAt("second place/below", "077", { TZ: "Asia/Shanghai", LANG: "zh_CN.UTF-8", LC_ALL: "C.UTF-8" });
-    for (const file of ["hmonitor", name])
-      expect([file, sum(join(again, file))]).toEqual([file, sum(join(dist, file))]);
-    rmSync(join(folder, "second place"), { recursive: true });
+    same("hmonitor");
+    same(name);
   });
 
   test("carries no name of the place it was built in", () => {
@@ -116,4 +175,42 @@ describe.skipIf(reason !== undefined)(`single executable${reason ? `: ${reason}`
       await vi.waitFor(() => expect(existsSync(`/proc/${reader}`)).toBe(false), { timeout: 20_000, interval: 50 });
     },
   );
+
+  describe.skipIf(noArm !== undefined)(`for arm64${noArm ? `: ${noArm}` : ""}`, () => {
+    test("is the same bytes when it is built again, with Node's symbols left out and no name of the place in it", () => {
+      same(arm);
+      expect(statSync(join(dist, arm)).size).toBeLessThan(110_000_000);
+      expect(readFileSync(join(dist, arm)).includes(folder)).toBe(false);
+    });
+
+    describe.skipIf(noEmulator !== undefined)(`in an emulator${noEmulator ? `: ${noEmulator}` : ""}`, () => {
+      /** The emulator is slow: what a read may take, too. */
+      const env = { QEMU_LD_PREFIX: armRoot, GOHM_READ_DEADLINE: "60" };
+
+      test.each([["--version"], ["--help"]])("answers %s as the small one does", (option) => {
+        const line = emulated(join(dist, arm), [option]);
+        const { status, stdout, stderr } = spawnSync("unshare", line, { env: bare(env), encoding: "utf8" });
+        const small = spawnSync(process.execPath, [join(dist, "hmonitor"), option], { encoding: "utf8" });
+        expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: small.stdout, stderr: "" });
+      });
+
+      test("answers over gRPC, with eight GPUs by a reader process, as the one for x64 does", async () => {
+        const played = { GOHM_ROOT: h100, GOHM_PLAYER: h100 };
+        const library = player({ compiler: "aarch64-linux-gnu-gcc" });
+        const emulator = { ...env, ...played, GOHM_NVML: library };
+        const agent = await startAgent({}, () => {
+          const line = emulated(join(dist, arm), []);
+          running = programOf(spawn("unshare", line, { env: bare(emulator), stdio: ["ignore", "pipe", "pipe"] }), arm);
+          return running;
+        });
+        const there = await agent.info();
+        await agent.stop();
+        const own = await startAgent({}, () => begin([], { ...played, GOHM_NVML: player() }));
+        const here = await own.info();
+        await own.stop();
+        expect(there.gpus.map(({ name }) => name)).toEqual(Array(8).fill("NVIDIA H100 80GB HBM3"));
+        expect(there.gpus.map(undated)).toEqual(here.gpus.map(undated));
+      });
+    });
+  });
 });

@@ -23,6 +23,8 @@ export interface Variant {
   readonly lacks?: readonly string[];
   /** Bytes from entry to entry in the process lists of ..._v3. */
   readonly stride?: 24 | 32;
+  /** Compiler of another processor. */
+  readonly compiler?: string;
 }
 
 /** Drivers up to 470: process lists of version 2, no memory version 2, throttle reasons by their first name. */
@@ -59,11 +61,11 @@ export function missingCompiler(): string | undefined {
 
 /** Path of a libnvidia-ml.so.1 that plays. @throws Error when it does not compile. */
 export function player(variant: Variant = {}): string {
-  const { lacks = [], stride = 24 } = variant;
+  const { lacks = [], stride = 24, compiler = "cc" } = variant;
   const hidden = lacks.map((symbol) => `${symbol};`).join(" ");
   const key = createHash("sha256")
     .update(readFileSync(source))
-    .update(JSON.stringify([hidden, stride]))
+    .update(JSON.stringify([hidden, stride, compiler]))
     .digest("hex");
   const folder = join(cache, key.slice(0, 16));
   const library = join(folder, "libnvidia-ml.so.1");
@@ -75,7 +77,7 @@ export function player(variant: Variant = {}): string {
     writeFileSync(script, `{ global: nvml*; local: ${hidden} *; };`);
     const flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", `-DSTRIDE_V3=${stride}`];
     const link = ["-Wl,-soname,libnvidia-ml.so.1", `-Wl,--version-script=${script}`];
-    execFileSync("cc", [...flags, ...link, "-o", join(draft, "libnvidia-ml.so.1"), source]);
+    execFileSync(compiler, [...flags, ...link, "-o", join(draft, "libnvidia-ml.so.1"), source]);
     // Other users may play it, too: an agent that runs unprivileged.
     chmodSync(draft, 0o755);
     try {

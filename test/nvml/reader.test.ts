@@ -8,7 +8,7 @@ import { capturedMachine } from "../../agent/machine/capture.ts";
 import { loadLibrary } from "../../agent/source/nvml/koffi.ts";
 import { Nvml } from "../../agent/source/nvml/library.ts";
 import { GpuReader } from "../../agent/source/nvml/reader.ts";
-import { describe as describeProcesses } from "../../agent/source/process.ts";
+import { Processes } from "../../agent/source/process.ts";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import { driver450, driver470, driver535Early, missingCompiler, player, type Variant } from "./build.ts";
 import { a100, gpu, h100, h200, mig, rtx4090 } from "./rig.ts";
@@ -51,7 +51,7 @@ function open(capture: string, variant?: Variant): { read(): HostInfo } {
 describe.skipIf(reason !== undefined)(`readings${reason ? `: ${reason}` : ""}`, () => {
   test.each([h100, h200, rtx4090, a100, mig])("%s reads as expected", async (capture) => {
     const info = open(capture).read();
-    await describeProcesses(capturedMachine(capture), info);
+    await new Processes(capturedMachine(capture)).describe(info);
     const json = toJson(HostInfoSchema, info, { useProtoFieldName: true });
     await expect(`${JSON.stringify(json, null, 2)}\n`).toMatchFileSnapshot(join(capture, "expected.json"));
   });

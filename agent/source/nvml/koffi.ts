@@ -44,7 +44,7 @@ function installed(top: string): string {
  */
 function unpacked(): Koffi {
   const platform = `${process.platform}-${process.arch}`;
-  const part = natives?.[platform];
+  const part = natives()?.[platform];
   if (part === undefined) throw new Error(`this build reads no NVIDIA GPUs on ${platform}`);
   const failures: string[] = [];
   const attempts = [

@@ -8,10 +8,13 @@ export interface Native {
   readonly brotli: string;
 }
 
-/** By platform ("linux-x64"). The build replaces this file by one that holds them; in the source tree there are none. */
-export const natives: Readonly<Record<string, Native>> | undefined = undefined as
-  | Readonly<Record<string, Native>>
-  | undefined;
+type Natives = Readonly<Record<string, Native>>;
+
+/**
+ * By platform ("linux-x64"). The build replaces this file by one that holds them; in the source tree there are none. A
+ * function, for most of the agent's processes need them never, and a constant would be held by each.
+ */
+export const natives = (): Natives | undefined => undefined;
 
 /** Top of the source tree, where koffi is found under node_modules; undefined in the bundle. */
 export const tree: string | undefined = fileURLToPath(new URL("../../../", import.meta.url)) as string | undefined;
