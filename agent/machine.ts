@@ -33,9 +33,9 @@ export interface Grant {
   readonly namespace: string;
   readonly pod: string;
   readonly container: string;
-  /** Kind of the devices: "nvidia.com/gpu". */
+  /** Kind of the devices, "nvidia.com/gpu"; for those of a claim the driver that gave them, "gpu.nvidia.com". */
   readonly resource: string;
-  /** As the node's device plugin calls them. */
+  /** As the node's device plugin, or that driver, calls them. */
   readonly devices: readonly string[];
 }
 

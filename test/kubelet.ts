@@ -3,7 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { ListPodResourcesResponseSchema } from "../proto/gen/kubelet_pb.js";
 
-/** Pod "namespace/name" → container → resource → ids of devices. */
+/** Pod "namespace/name" → container → resource → ids of devices; "claim:" before a driver's name → names of claimed devices. */
 export type Pods = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>>>;
 
 export interface PlayedKubelet {
@@ -14,6 +14,8 @@ export interface PlayedKubelet {
   close(): void;
 }
 
+const claim = "claim:";
+
 function bytesOf(pods: Pods): Buffer {
   const podResources = Object.entries(pods).map(([pod, containers]) => {
     const [namespace = "", name = ""] = pod.split("/");
@@ -22,7 +24,14 @@ function bytesOf(pods: Pods): Buffer {
       name,
       containers: Object.entries(containers).map(([container, resources]) => ({
         name: container,
-        devices: Object.entries(resources).map(([resourceName, ids]) => ({ resourceName, deviceIds: [...ids] })),
+        devices: Object.entries(resources)
+          .filter(([name]) => !name.startsWith(claim))
+          .map(([resourceName, ids]) => ({ resourceName, deviceIds: [...ids] })),
+        dynamicResources: Object.entries(resources)
+          .filter(([name]) => name.startsWith(claim))
+          .map(([name, devices]) => ({
+            claimResources: devices.map((deviceName) => ({ driverName: name.slice(claim.length), deviceName })),
+          })),
       })),
     };
   });

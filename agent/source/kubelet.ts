@@ -87,8 +87,8 @@ export function hold(machine: Machine, info: HostInfo, grants: readonly Grant[])
   // Values that are shown again bring along who held the GPU then.
   for (const gpu of info.gpus) gpu.holders = [];
   const gpusOf = finder(machine, info.gpus);
-  for (const { devices, namespace, pod, container } of grants) {
-    for (const gpu of new Set(devices.flatMap(gpusOf))) {
+  for (const { devices, resource, namespace, pod, container } of grants) {
+    for (const gpu of new Set(devices.flatMap((id) => gpusOf(id, resource)))) {
       const known = gpu.holders.some((h) => h.namespace === namespace && h.pod === pod && h.container === container);
       if (!known && gpu.holders.length < most) gpu.holders.push(create(HolderSchema, { namespace, pod, container }));
     }

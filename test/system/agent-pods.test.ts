@@ -73,6 +73,15 @@ describe.skipIf(reason !== undefined)(`a node of Kubernetes with eight GPUs${rea
     expect(kubelet.calls()).toBe(1);
   });
 
+  test("tells which pod was given a GPU by a claim, which names the number of its device node", async () => {
+    const card = join(root, "proc/driver/nvidia/gpus/0000:61:00.0");
+    mkdirSync(card, { recursive: true });
+    writeFileSync(join(card, "information"), "Model: \t NVIDIA H100 80GB HBM3\nDevice Minor: \t 5\n");
+    kubelet = await playKubelet(socketBelow(root), { "lab/claims": { main: { "claim:gpu.nvidia.com": ["gpu-5"] } } });
+    const { gpus } = await (await begin()).info();
+    expect(gpus.map(({ holders }) => holders.map(({ pod }) => pod))).toEqual([[], [], [], ["claims"], [], [], [], []]);
+  });
+
   test("without a kubelet it tells the same as ever, and nothing of one", async () => {
     const { info } = await begin();
     expect((await info()).gpus.flatMap(({ holders }) => holders)).toEqual([]);

@@ -58,6 +58,18 @@ test("tells each container that holds devices, over gRPC", async () => {
   expect(await grants([socket], 5000)).toEqual(given);
 });
 
+test("tells devices of claims, where the kubelet names them, under their driver's name", async () => {
+  const nameless = { "claim:": ["gpu-1"], "claim:gpu.amd.com": [""] };
+  const claimed = { "claim:gpu.nvidia.com": ["gpu-0", "gpu-3"], "nvidia.com/gpu": ["GPU-a"], ...nameless };
+  kubelet = await playKubelet(socket, { "lab/train-0": { worker: claimed } });
+  const worker = { namespace: "lab", pod: "train-0", container: "worker" };
+  expect(await grants([socket], 5000)).toEqual([
+    { ...worker, resource: "nvidia.com/gpu", devices: ["GPU-a"] },
+    { ...worker, resource: "gpu.nvidia.com", devices: ["gpu-0"] },
+    { ...worker, resource: "gpu.nvidia.com", devices: ["gpu-3"] },
+  ]);
+});
+
 test("asks the first socket that is there", async () => {
   kubelet = await playKubelet(socket, pods);
   expect(await grants([join(folder, "none"), socket, join(folder, "other")], 5000)).toEqual(given);

@@ -49,15 +49,17 @@ async function ask(socket: string, deadline: number): Promise<Grant[]> {
   const message = await call(socket, `/${typeName}/${method.list.name}`, deadline);
   const { podResources } = decode(ListPodResourcesResponseSchema, message, bound);
   return podResources.flatMap(({ namespace, name: pod, containers }) =>
-    containers.flatMap(({ name: container, devices }) =>
-      devices.map(({ resourceName: resource, deviceIds }) => ({
-        namespace,
-        pod,
-        container,
-        resource,
-        devices: deviceIds,
-      })),
-    ),
+    containers.flatMap(({ name: container, devices, dynamicResources }) => {
+      const claims = dynamicResources
+        .flatMap(({ claimResources }) => claimResources)
+        // Older kubelets name the container's view of a device only.
+        .filter(({ driverName, deviceName }) => driverName !== "" && deviceName !== "");
+      const given = [
+        ...devices.map(({ resourceName, deviceIds }) => ({ resource: resourceName, devices: deviceIds })),
+        ...claims.map(({ driverName, deviceName }) => ({ resource: driverName, devices: [deviceName] })),
+      ];
+      return given.map((each) => ({ namespace, pod, container, ...each }));
+    }),
   );
 }
 

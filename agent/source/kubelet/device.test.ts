@@ -50,15 +50,35 @@ test.each([
   expect(finder(machine, gpus)(id).map((gpu) => gpu.id)).toEqual(wanted);
 });
 
+test.each([
+  ["NVIDIA's driver, by the device's node", "gpu.nvidia.com", "gpu-1", [0]],
+  ["NVIDIA's driver, a divided card", "gpu.nvidia.com", "gpu-0", [1]],
+  ["NVIDIA's driver, an instance: nobody knows which", "gpu.nvidia.com", "gpu-0-mig-1g5gb-19-4", []],
+  ["NVIDIA's driver, a card that this machine does not have", "gpu.nvidia.com", "gpu-7", []],
+  ["AMD's driver, by card and render node", "gpu.amd.com", "gpu-9-136", [2]],
+  ["AMD's driver, Intel's card of that number", "gpu.amd.com", "gpu-1-128", []],
+  ["AMD's driver, a partition that is yet to be made", "gpu.amd.com", "gpu-9-cpx-nps4", []],
+  ["Intel's driver, by address", "gpu.intel.com", "0000-d1-00-0-0x56c0", [3]],
+  ["Intel's driver, another card's address", "gpu.intel.com", "0000-d2-00-0-0x56c0", []],
+  ["another driver", "compute-domain.nvidia.com", "channel-0", []],
+  ["a driver whose name is a word of the language", "constructor", "gpu-1", []],
+])("a claim of %s (%s): %j is GPU %j", (_, driver, name, wanted) => {
+  expect(finder(machine, gpus)(name, driver).map((gpu) => gpu.id)).toEqual(wanted);
+});
+
 test("where the driver does not tell the numbers of its nodes, no GPU is guessed", () => {
   expect(finder(machineOf({}), gpus)("nvidia0")).toEqual([]);
 });
 
 test("no id makes it fail, or names a GPU that does not bear the id's own words", () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.stringMatching(/^(GPU-|MIG-|nvidia|card|0000:)[0-9a-f:./-]*$/)), (id) => {
-      finder(machine, gpus)(id);
-    }),
+    fc.property(
+      fc.oneof(fc.string(), fc.stringMatching(/^(GPU-|MIG-|nvidia|card|0000:|0000-|gpu-)[0-9a-f:./x-]*$/)),
+      fc.constantFrom("nvidia.com/gpu", "gpu.nvidia.com", "gpu.amd.com", "gpu.intel.com"),
+      (id, resource) => {
+        finder(machine, gpus)(id, resource);
+      },
+    ),
   );
   const nameless = [create(GPUInfoSchema, { id: 0 })];
   fc.assert(fc.property(fc.string(), (id) => finder(machineOf({}), nameless)(id).length === 0));
