@@ -119,7 +119,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
       sed -n 's/^  \\(env .*\\)/exec \\1/p' "$STAGE/said" >"$STAGE/start"
       sed -n 's/^  @reboot root \\(.*\\)/exec \\1/p' "$STAGE/said" | cmp - "$STAGE/start"
       sh "$STAGE/start" >"$STAGE/log" 2>&1 &
-      until grep -q '^GPUs' "$STAGE/log"; do kill -0 $!; done
+      until grep -qs '^GPUs' "$STAGE/log"; do kill -0 $!; done
       pid=$(for each in /proc/[0-9]*; do
         case "$(tr '\\0' ' ' 2>/dev/null <$each/cmdline)" in "node /usr/local/bin/hmonitor "*) echo \${each#/proc/} ;; esac
       done)
@@ -196,7 +196,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
   test("an agent that ends because another one has its port is not taken for that one", () => {
     const { status, stderr } = onMachine(`
       GOHM_ALLOW=127.0.0.1 node "$FROM/hmonitor" >"$STAGE/log" 2>&1 &
-      until grep -q '^GPUs' "$STAGE/log"; do kill -0 $!; done
+      until grep -qs '^GPUs' "$STAGE/log"; do kill -0 $!; done
       sh "$FROM/deploy/install.sh" --allow 127.0.0.1 --file "$FROM/hmonitor"
     `);
     expect(stderr).toContain("has ended. Its log:\nCannot listen on 0.0.0.0:9203");
@@ -230,7 +230,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
       echo "-- rejected"
       kill $(cat /run/service.pid); while [ -e /run/service.pid ]; do :; done
       node -e 'require("http").createServer((_, a) => { a.statusCode = 409; a.end("{}"); }).listen(5000, () => console.log("up"))' >"$STAGE/hub" &
-      until grep -q up "$STAGE/hub"; do kill -0 $!; done
+      until grep -qs up "$STAGE/hub"; do kill -0 $!; done
       ! install
     `);
     expect(stdout.split("-- rejected")[0]).toContain("is installed as");
