@@ -2,7 +2,11 @@ import { type Stats, statSync } from "node:fs";
 import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
 import { connect } from "node:net";
 import { type Bound, decode } from "../../../proto/bound.ts";
-import { ListPodResourcesResponseSchema, PodResourcesLister } from "../../../proto/gen/kubelet_pb.js";
+import {
+  type ListPodResourcesResponse,
+  ListPodResourcesResponseSchema,
+  PodResourcesLister,
+} from "../../../proto/gen/kubelet_pb.js";
 import type { Grant } from "../../machine.ts";
 
 /** A node runs at most a few hundred pods, and few containers hold devices: 1 MiB is many times what that takes. */
@@ -44,11 +48,19 @@ export function grants(sockets: readonly string[], deadline: number): Promise<Gr
   }
 }
 
+/** @throws Error when it is no such message, or larger than any. */
+function read(message: Buffer): ListPodResourcesResponse {
+  try {
+    return decode(ListPodResourcesResponseSchema, message, bound);
+  } catch (error) {
+    throw new Error(`the answer cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 async function ask(socket: string, deadline: number): Promise<Grant[]> {
   const { typeName, method } = PodResourcesLister;
   const message = await call(socket, `/${typeName}/${method.list.name}`, deadline);
-  const { podResources } = decode(ListPodResourcesResponseSchema, message, bound);
-  return podResources.flatMap(({ namespace, name: pod, containers }) =>
+  return read(message).podResources.flatMap(({ namespace, name: pod, containers }) =>
     containers.flatMap(({ name: container, devices, dynamicResources }) => {
       const claims = dynamicResources
         .flatMap(({ claimResources }) => claimResources)
