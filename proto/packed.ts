@@ -17,6 +17,8 @@ export function isWhole(values: Float64Array): boolean {
   // By index, here and below: V8 takes twice to seven times as long to step through a typed array with for…of.
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
+    // What fits into 32 bits is told in half the time.
+    if ((value | 0) === value) continue;
     if (!Number.isInteger(value) || value > widest || value < -widest) return false;
   }
   return true;
