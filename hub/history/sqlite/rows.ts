@@ -31,6 +31,8 @@ export interface Wanted {
   readonly window: number;
   readonly metrics: Iterable<number>;
   readonly devices?: Pick<ReadonlyMap<number, unknown>, "has">;
+  /** Where the columns of a device are written to, that are kept for a moment only. */
+  readonly spare?: ((device: number, count: number) => Float64Array) | undefined;
 }
 
 /** Bytes of rows of summaries that are remembered: a day of one metric of every GPU of a thousand hosts. */
@@ -161,7 +163,7 @@ export class Rows {
   }
 
   /** Samples that are held; undefined where there are none. */
-  sheet({ host, window, metrics, devices: wanted }: Wanted): Sheet | undefined {
+  sheet({ host, window, metrics, devices: wanted, spare }: Wanted): Sheet | undefined {
     const times = this.times(host, window);
     if (times === undefined) return undefined;
     const columns = new Map<number, Float64Array>();
@@ -176,7 +178,7 @@ export class Rows {
           throw new CorruptBlock("its counts differ");
         return devices.flatMap((device, i): [number, Float64Array][] => {
           if (wanted && !wanted.has(device)) return [];
-          const values = new Float64Array(times.length);
+          const values = spare?.(device, times.length) ?? new Float64Array(times.length);
           column(opened, i, values);
           return [[device, values]];
         });
