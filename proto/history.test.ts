@@ -80,6 +80,23 @@ test.each([0, 63, 64, -64, -65, 127, -128, 2 ** 31 - 1, 2 ** 31, -(2 ** 31), -(2
   },
 );
 
+test.each([7, 14, 21, 28, 31, 32, 35, 42, 49])(
+  "changes about 2^%i, where a byte more is needed, are read as they were written",
+  (bits) => {
+    const changes = [-1, 0, 1].map((more) => 2 ** bits + more);
+    const t = Float64Array.from([0, ...changes, ...changes]);
+    for (let i = 1; i < t.length; i++) t[i] = (t[i - 1] ?? 0) + (t[i] ?? 0);
+    // Doubled on the wire: half of it, up and down.
+    const avg = Float64Array.from([0, ...changes, ...changes], (change, i) =>
+      i % 2 === 0 ? 0 : Math.floor(change / 2),
+    );
+    const given = { host: "", level: "", key: "", metric: "", unit: "", cut: false, t, columns: { avg } };
+    const bytes = packSeries(given);
+    expect(unpackAnswer(bytes).series).toEqual([given]);
+    expect(toBinary(HistoryAnswerSchema, fromBinary(HistoryAnswerSchema, bytes))).toEqual(bytes);
+  },
+);
+
 test("whole values that change little take a byte or two, also after a leap", () => {
   const t = Float64Array.from({ length: 8640 }, (_, i) => 1_800_000_000_000 + 10_000 * i);
   const avg = t.map((_, i) => 85e9 + 50 * (i % 2));

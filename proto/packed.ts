@@ -17,6 +17,8 @@ export function isWhole(values: Float64Array): boolean {
   // By index, here and below: V8 takes twice to seven times as long to step through a typed array with for…of.
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
+    // What fits into 32 bits is told in half the time.
+    if ((value | 0) === value) continue;
     if (!Number.isInteger(value) || value > widest || value < -widest) return false;
   }
   return true;
@@ -98,34 +100,12 @@ export class Packer {
 
   /** Integers from 0 to 2^53 that never fall, each as what it adds to the one before: `repeated uint64`. */
   steps(field: number, values: Float64Array): void {
-    this.#column(field, values, (bytes, start) => {
-      let at = start;
-      let before = 0;
-      for (let i = 0; i < values.length; i++) {
-        const value = values[i] as number;
-        at = put(bytes, at, value - before);
-        before = value;
-      }
-      return at;
-    });
+    this.#column(field, values, (bytes, at) => putChanges(values, 1, { bytes, at }));
   }
 
   /** A whole column (`isWhole`), each value as its difference from the one before: `repeated sint64`. */
   deltas(field: number, values: Float64Array): void {
-    this.#column(field, values, (bytes, start) => {
-      let at = start;
-      let before = 0;
-      for (let i = 0; i < values.length; i++) {
-        const value = values[i] as number;
-        const more = value - before;
-        // Most of what is measured changes by little: one byte, without the steps that large numbers take.
-        const little = more | 0;
-        if (little === more && little >= -64 && little < 64) bytes[at++] = (little << 1) ^ (little >> 31);
-        else at = put(bytes, at, more < 0 ? -2 * more - 1 : 2 * more);
-        before = value;
-      }
-      return at;
-    });
+    this.#column(field, values, (bytes, at) => putChanges(values, 2, { bytes, at }));
   }
 
   /** `repeated double`. */
@@ -198,6 +178,30 @@ function put(bytes: Uint8Array, start: number, value: number): number {
     rest >>>= 7;
   }
   bytes[at++] = rest;
+  return at;
+}
+
+/**
+ * Writes each value as what it adds to the one before: as it is (unit 1), or doubled, so that what it takes away goes in
+ * between (unit 2). Most of that fits into two bytes, which are written here: a call for each value takes twice as long.
+ */
+function putChanges(values: Float64Array, unit: 1 | 2, to: { bytes: Uint8Array; at: number }): number {
+  const { bytes } = to;
+  let { at } = to;
+  let before = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    const more = value - before;
+    before = value;
+    const folded = more < 0 ? -2 * more - 1 : unit * more;
+    if (folded >= 0x4000) {
+      at = put(bytes, at, folded);
+      continue;
+    }
+    const short = folded | 0;
+    if (short >= 0x80) bytes[at++] = short | 0x80;
+    bytes[at++] = short < 0x80 ? short : short >>> 7;
+  }
   return at;
 }
 

@@ -65,7 +65,6 @@ class Feed {
       "Cache-Control": "no-store, no-transform",
       // nginx would otherwise hold events back until its buffer is full.
       "X-Accel-Buffering": "no",
-      "X-Content-Type-Options": "nosniff",
       Vary: "Accept-Encoding",
       ...(kind === "packed" ? { "Content-Encoding": "gzip" } : {}),
     });

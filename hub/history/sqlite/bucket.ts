@@ -20,10 +20,11 @@ export const roomFor = (length: number): Buckets => ({
   sum: new Float64Array(length),
 });
 
-/** Buckets that are written to again and again: fresh memory costs more than what is written into it. */
+/** Buckets and columns that are written to again and again: fresh memory costs more than what is written into it. */
 export class Spare {
   readonly #length: number;
   readonly #held: Buckets[] = [];
+  readonly #columns: Float64Array[] = [];
 
   constructor(length: number) {
     this.#length = length;
@@ -33,6 +34,15 @@ export class Spare {
     const held = this.#held[place] ?? roomFor(this.#length);
     this.#held[place] = held;
     return held;
+  }
+
+  /** So many values, with anything in them. */
+  column(place: number, length: number): Float64Array {
+    const held = this.#columns[place];
+    if (held !== undefined && held.length >= length) return held.subarray(0, length);
+    const made = new Float64Array(length);
+    this.#columns[place] = made;
+    return made;
   }
 }
 

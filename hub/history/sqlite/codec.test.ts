@@ -99,6 +99,10 @@ function lost(given: readonly Float64Array[], bytes: Uint8Array): string | undef
   return undefined;
 }
 
+/** Place of the first value that did not come back, -1 without one. */
+const lostIn = (given: Float64Array | undefined, back: Float64Array): number =>
+  back.findIndex((value, i) => !Object.is(value, given?.[i]));
+
 /** Bytes with a checksum that is right. */
 function sealed(rest: Uint8Array): Uint8Array {
   const block = new Uint8Array(rest.length + 4);
@@ -174,6 +178,23 @@ test("blocks that are open at the same time do not disturb each other", () => {
     }),
     { numRuns: 50, endOnFailure: true },
   );
+});
+
+test("a block that proves to be damaged does not disturb one that is read at the same time", () => {
+  const given = [1, 2].map((seed) => make({ kind: "utilization", gaps: 0, seed }, 1440));
+  const block = open(encode(given, 1440));
+  const bytes = encode([make({ kind: "utilization", gaps: 0, seed: 3 }, 1440)], 1440);
+  const out = new Float64Array(1440);
+  let refused = 0;
+  for (let at = 4; at < 200; at++) {
+    column(block, 0, out);
+    const damaged = bytes.slice(4);
+    damaged[at - 4] = (damaged[at - 4] ?? 0) ^ 0xff;
+    if (refuses(sealed(damaged))) refused++;
+    column(block, 1, out);
+    expect(lostIn(given[1], out), `byte ${at}`).toBe(-1);
+  }
+  expect(refused).toBeGreaterThan(10);
 });
 
 test("a block may lie anywhere in a buffer", () => {

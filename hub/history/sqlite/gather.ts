@@ -33,16 +33,38 @@ const none: Float64Array = new Float64Array(0);
 
 /** How many points a piece is, at least: those that it begins itself. */
 export function pointsOf(piece: Piece, step: number): number {
+  if ("buckets" in piece) return bucketsIn(piece, step);
+  return step > 0 ? pointsIn(piece, step) : samplesIn(piece);
+}
+
+function samplesIn({ values, low, high }: Samples): number {
+  let points = 0;
+  for (let i = low; i < high; i++) if (!Number.isNaN(values[i] ?? Number.NaN)) points++;
+  return points;
+}
+
+/** But the first one, as the piece before may hold its beginning. */
+function pointsIn({ times, values, low, high }: Samples, step: number): number {
   let points = 0;
   let before = Number.NaN;
-  for (let i = piece.low; i < piece.high; i++) {
-    if ("buckets" in piece ? piece.buckets.count[i] === 0 : Number.isNaN(piece.values[i] ?? Number.NaN)) continue;
-    const t = "buckets" in piece ? piece.start + i * piece.bucket : (piece.times[i] ?? 0);
-    const point = step > 0 ? Math.floor(t / step) : t;
+  for (let i = low; i < high; i++) {
+    if (Number.isNaN(values[i] ?? Number.NaN)) continue;
+    const point = Math.floor((times[i] ?? 0) / step);
     if (point !== before) points++;
     before = point;
   }
-  // The piece before may hold the beginning of the first one.
+  return Math.max(0, points - 1);
+}
+
+function bucketsIn({ buckets, start, bucket, low, high }: Summary, step: number): number {
+  let points = 0;
+  let before = Number.NaN;
+  for (let i = low; i < high; i++) {
+    if (buckets.count[i] === 0) continue;
+    const point = step > 0 ? Math.floor((start + i * bucket) / step) : i;
+    if (point !== before) points++;
+    before = point;
+  }
   return step > 0 ? Math.max(0, points - 1) : points;
 }
 
@@ -156,7 +178,8 @@ export class Gather {
       let min = Number.POSITIVE_INFINITY;
       let max = Number.NEGATIVE_INFINITY;
       let last = 0;
-      for (; i < high && (times[i] ?? 0) < start + step; i++) {
+      const end = start + step;
+      for (; i < high && (times[i] ?? 0) < end; i++) {
         const value = values[i] ?? Number.NaN;
         if (Number.isNaN(value)) continue;
         count++;
@@ -257,8 +280,12 @@ export class Gather {
   reserve(points: number): void {
     if (this.length + points <= this.#t.length) return;
     const room = Math.max(this.length + points, 2 * this.#t.length);
+    // One piece of memory for all: getting it from the system takes longer than filling it.
+    const memory = new Float64Array((this.#plain ? 2 : 6) * room);
+    let at = 0;
     const larger = (held: Float64Array): Float64Array => {
-      const made = new Float64Array(room);
+      const made = memory.subarray(at, at + room);
+      at += room;
       made.set(held);
       return made;
     };

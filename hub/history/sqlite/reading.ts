@@ -46,16 +46,18 @@ export class Reading {
   readonly #memory: Memory;
   readonly #wanted: Wanted;
   readonly #spare: Spare | undefined;
+  readonly #column: ((device: number, count: number) => Float64Array) | undefined;
   readonly #held = new Map<Tier, Held>();
   /** How many pieces it has put anywhere. */
   pieces = 0;
 
-  /** @param spare what buckets are written to; without it pieces stay as they were put */
+  /** @param spare what buckets and columns are written to; without it pieces stay as they were put */
   constructor({ rows, memory }: { rows: Rows; memory: Memory }, wanted: Wanted, spare?: Spare) {
     this.#rows = rows;
     this.#memory = memory;
     this.#wanted = wanted;
     this.#spare = spare;
+    this.#column = spare && ((device, count) => spare.column(wanted.devices.get(device) ?? 0, count));
   }
 
   /** Other work has its turn now, and may change rows. */
@@ -150,7 +152,7 @@ export class Reading {
 
   #sheet(window: number): Sheet | undefined {
     const { host, metric, devices } = this.#wanted;
-    const held = this.#rows.sheet({ host: host.id, window, metrics: [metric.id], devices });
+    const held = this.#rows.sheet({ host: host.id, window, metrics: [metric.id], devices, spare: this.#column });
     const runs = this.#memory.runs(host, window);
     if (runs.length === 0) return held;
     const fresh = runs.map((run) => run.sheet((column) => column.metric === metric));

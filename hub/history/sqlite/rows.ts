@@ -31,12 +31,14 @@ export interface Wanted {
   readonly window: number;
   readonly metrics: Iterable<number>;
   readonly devices?: Pick<ReadonlyMap<number, unknown>, "has">;
+  /** Where the columns of a device are written to, that are kept for a moment only. */
+  readonly spare?: ((device: number, count: number) => Float64Array) | undefined;
 }
 
 /** Bytes of rows of summaries that are remembered: a day of one metric of every GPU of a thousand hosts. */
 const remembered = 16 * 2 ** 20;
-/** Times of windows that are remembered: 3 MB. */
-const timesRemembered = 256;
+/** Times that are remembered: 8 MB, a week of 17 hosts that are polled every 10 seconds. */
+const timesRemembered = 2 ** 20;
 /** Damaged rows are told of until there were so many; one bad disk must not fill another. */
 const told = 20;
 const nothing = new Uint8Array(0);
@@ -53,6 +55,7 @@ export class Rows {
   #recentBytes = 0;
   /** Times of polls by key: every series of a host asks for them. */
   readonly #times = new Map<number, Float64Array>();
+  #timesHeld = 0;
   #damaged = 0;
 
   constructor(file: File, log: Log) {
@@ -94,6 +97,7 @@ export class Rows {
     this.#recent.clear();
     this.#recentBytes = 0;
     this.#times.clear();
+    this.#timesHeld = 0;
   }
 
   /** Sections of a row, those of some hosts replaced. */
@@ -128,12 +132,20 @@ export class Rows {
   /** Times of the polls of a host within a window, Unix ms; undefined where nothing is held. */
   times(host: number, window: number): Float64Array | undefined {
     const key = rowKey(window, host, timesRow);
-    const remembered = this.#times.get(key);
-    if (remembered) return remembered;
-    const times = this.#readTimes(host, window);
-    if (this.#times.size >= timesRemembered) this.#times.clear();
-    if (times) this.#times.set(key, times);
+    const times = this.#times.get(key) ?? this.#readTimes(host, window);
+    if (times) this.#remember(key, times);
     return times;
+  }
+
+  /** Those that nobody asked for of late go first. */
+  #remember(key: number, times: Float64Array): void {
+    if (!this.#times.delete(key)) this.#timesHeld += times.length;
+    this.#times.set(key, times);
+    for (const [oldest, { length }] of this.#times) {
+      if (this.#timesHeld <= timesRemembered) return;
+      this.#times.delete(oldest);
+      this.#timesHeld -= length;
+    }
   }
 
   #readTimes(host: number, window: number): Float64Array | undefined {
@@ -151,7 +163,7 @@ export class Rows {
   }
 
   /** Samples that are held; undefined where there are none. */
-  sheet({ host, window, metrics, devices: wanted }: Wanted): Sheet | undefined {
+  sheet({ host, window, metrics, devices: wanted, spare }: Wanted): Sheet | undefined {
     const times = this.times(host, window);
     if (times === undefined) return undefined;
     const columns = new Map<number, Float64Array>();
@@ -166,7 +178,7 @@ export class Rows {
           throw new CorruptBlock("its counts differ");
         return devices.flatMap((device, i): [number, Float64Array][] => {
           if (wanted && !wanted.has(device)) return [];
-          const values = new Float64Array(times.length);
+          const values = spare?.(device, times.length) ?? new Float64Array(times.length);
           column(opened, i, values);
           return [[device, values]];
         });

@@ -133,10 +133,8 @@ function wantedOf(sight: Sight, query: Query, host: string): Wanted[] {
   if (metrics.length === 0) {
     throw new Fault("bad_request", 'The parameter "metric" is missing: it must be names with commas between.');
   }
-  const there = devicesOf(sight, host);
   const keys = query.all("key").filter((key) => key !== "");
-  const named = (device: Pick<Device, "level" | "key">): boolean =>
-    device.level === "host" || keys.length === 0 || keys.includes(device.key);
+  const there = devicesOf(sight, host, keys);
   const stranger = keys.find(
     (key) => !there.some((device) => device.key === key && (level ?? device.level) === device.level),
   );
@@ -145,7 +143,7 @@ function wantedOf(sight: Sight, query: Query, host: string): Wanted[] {
   }
   const wanted = metrics.flatMap((metric) =>
     there
-      .filter((device) => device.level === metric.level && named(device))
+      .filter((device) => device.level === metric.level)
       .map(({ key }) => ({ id: { host, level: metric.level, key, metric: metric.name }, metric })),
   );
   if (wanted.length > 0 && wanted.length <= mostSeries) return wanted;
@@ -156,16 +154,23 @@ function wantedOf(sight: Sight, query: Query, host: string): Wanted[] {
   );
 }
 
-/** What the host has now, in its order, then what only history knows. @throws Fault host_unknown */
-function devicesOf({ live, history }: Sight, host: string): Pick<Device, "level" | "key">[] {
+/**
+ * The host itself and those of its devices that bear one of some keys, or all where there are none: what it has now,
+ * in its order, then what only history knows. @throws Fault host_unknown
+ */
+function devicesOf(
+  { live, history }: Sight,
+  host: string,
+  keys: readonly string[],
+): readonly Pick<Device, "level" | "key">[] {
   const now = live.host(host);
   const known = history.known(host);
   if (now === undefined && known.length === 0) throw new Fault("host_unknown", `There is no host "${host}".`);
-  const all = new Map<string, Pick<Device, "level" | "key">>();
-  const self = { level: "host", key: "" } as const;
-  for (const device of [self, ...(now?.info ? devices(now.info) : []), ...known]) {
-    const id = `${device.level}\n${device.key}`;
-    if (!all.has(id)) all.set(id, { level: device.level, key: device.key });
+  const all = new Map([["host\n", { level: "host", key: "" } as Pick<Device, "level" | "key">]]);
+  for (const { level, key } of [...(now?.info ? devices(now.info) : []), ...known]) {
+    if (level === "host" || (keys.length > 0 && !keys.includes(key))) continue;
+    const id = `${level}\n${key}`;
+    if (!all.has(id)) all.set(id, { level, key });
   }
   return [...all.values()];
 }

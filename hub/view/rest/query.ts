@@ -10,20 +10,21 @@ const aggregates: readonly Aggregate[] = ["avg", "min", "max", "last", "p95", "c
 
 /** Parameters of a request; every method throws Fault bad_request that names the parameter, its value and what was wanted. */
 export class Query {
-  readonly #c: Context;
+  /** Looked through once: of the request itself, every parameter that is asked for is a search through all of its text. */
+  readonly #given: Readonly<Record<string, readonly string[]>>;
 
   constructor(c: Context) {
-    this.#c = c;
+    this.#given = c.req.queries();
   }
 
   /** Undefined when it is missing or empty. */
   text(name: string): string | undefined {
-    return this.#c.req.query(name) || undefined;
+    return this.#given[name]?.[0] || undefined;
   }
 
   /** Every value of a parameter that may stand several times. */
   all(name: string): readonly string[] {
-    return this.#c.req.queries(name) ?? [];
+    return this.#given[name] ?? [];
   }
 
   /** Names with commas between. */

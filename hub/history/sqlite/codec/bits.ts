@@ -86,4 +86,15 @@ export class BitReader {
     this.#at += size;
     return value;
   }
+
+  /** How many zeros come before the next one, which is taken too; at most 31. */
+  zeros(): number {
+    const window = windowAt(this.#words, this.#at);
+    // The lowest one alone; of no one at all, clz32 is 32.
+    const zeros = 31 - Math.clz32(window & -window);
+    if (zeros < 0) throw new CorruptBlock("A number in the tables of the block is too long");
+    this.#at += zeros + 1;
+    if (this.#at > this.#end) throw new CorruptBlock("The block ends within its tables");
+    return zeros;
+  }
 }

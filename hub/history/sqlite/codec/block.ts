@@ -108,8 +108,8 @@ export class Block {
   #source(at: number): Source | undefined {
     const series = this.#series[at];
     if (series === undefined) return undefined;
-    series.tables.decoder ??= readDecoder(this.#words, series.tables);
-    return { place: { words: this.#words, from: series.from, to: series.to }, decoder: series.tables.decoder };
+    const decoder = decoderFor(series.tables, this.#words);
+    return { place: { words: this.#words, from: series.from, to: series.to }, decoder };
   }
 }
 
@@ -119,11 +119,22 @@ function readColumns(head: ByteReader, width: number, progress: Progress): Colum
   return columns;
 }
 
-/** Tables shared by the series of a batch; set up when first needed. */
+/** Where the tables stand that the series of a batch share, in units of 16 bits, half-open. */
 interface Tables {
   readonly from: number;
   readonly to: number;
-  decoder?: Decoder;
+}
+
+/** The decoder that was made last: columns that are read one after the other share theirs, as a rule. */
+let ready: { readonly tables: Tables; readonly decoder: Decoder } | undefined;
+
+function decoderFor(tables: Tables, words: Words): Decoder {
+  if (ready?.tables === tables) return ready.decoder;
+  // It is gone as soon as another one is begun, even one that proves to be none.
+  ready = undefined;
+  const decoder = readDecoder(words, tables);
+  ready = { tables, decoder };
+  return decoder;
 }
 
 /** A series, in units of 16 bits, half-open. */

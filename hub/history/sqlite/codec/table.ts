@@ -13,6 +13,7 @@ import { CLASS, CLASSES, RAW, RECENTS, TOKENS } from "./token.ts";
 /** The coder's state is from this to 2^31 - 1: 16 bits leave it, or come to it, at a time. */
 export const LEAST_STATE = 1 << 15;
 
+const NONE = new Uint16Array(0);
 const LEAST_LOG = 5;
 const MOST_LOG = 11;
 
@@ -100,8 +101,7 @@ function readOne(from: BitReader, length: number, log: number): Uint16Array {
   let left = 1 << log;
   let before = log - 3;
   for (let i = 0; i + 1 < length; i++) {
-    let folded = 0;
-    while (from.take(1) === 0) folded++;
+    const folded = from.zeros();
     before += folded & 1 ? -((folded + 1) >> 1) : folded >> 1;
     if (before < 0 || before > log + 1) throw new CorruptBlock("A share in a table of the block is too large");
     const share = before === 0 ? 0 : (1 << (before - 1)) + from.take(before - 1);
@@ -136,23 +136,44 @@ export interface Decoder {
   readonly entries: Uint32Array;
 }
 
-function decoderOf(shares: Shares): Decoder {
+/** Where the tables of a decoder are made. */
+interface Room {
+  readonly starts: Uint32Array;
+  slots: Uint16Array;
+  entries: Uint32Array;
+}
+
+const roomOf = (): Room => ({
+  starts: new Uint32Array(RECENTS),
+  slots: new Uint16Array(0),
+  entries: new Uint32Array(0),
+});
+
+/** Shares up to this are written slot by slot: the call that fills a stretch takes as long as so many slots. */
+const FEW_SLOTS = 24;
+
+/** What is left in the room of tables before is never looked up: the slots of a table name its own tokens only. */
+function decoderOf(shares: Shares, room: Room): Decoder {
   const { log, clusters } = shares;
-  const entries = new Uint32Array(clusters.length * TOKENS);
-  const slots = new Uint16Array(clusters.length << log);
-  for (const [table, { low, shares: of }] of clusters.entries()) {
+  if (room.slots.length < clusters.length << log) room.slots = new Uint16Array(clusters.length << log);
+  if (room.entries.length < clusters.length * TOKENS) room.entries = new Uint32Array(clusters.length * TOKENS);
+  const { starts, slots, entries } = room;
+  for (let table = 0; table < clusters.length; table++) {
+    const low = clusters[table]?.low ?? 0;
+    const of = clusters[table]?.shares ?? NONE;
     const first = table << log;
     let sum = 0;
     for (let i = 0; i < of.length; i++) {
       const share = of[i] ?? 0;
       const token = table * TOKENS + low + i;
       entries[token] = share | (sum << 13) | ((RAW[low + i] ?? 0) << 25);
-      slots.fill(token, first + sum, first + sum + share);
+      const end = first + sum + share;
+      if (share > FEW_SLOTS) slots.fill(token, first + sum, end);
+      else for (let slot = first + sum; slot < end; slot++) slots[slot] = token;
       sum += share;
     }
   }
   const tables = tablesByClass(shares);
-  const starts = new Uint32Array(RECENTS);
   for (let recent = 0; recent < RECENTS; recent++) starts[recent] = (tables[CLASS[recent] ?? 0] ?? 0) << log;
   return { log, starts, slots, entries };
 }
@@ -186,13 +207,17 @@ export function standardCost(counts: Counts): number {
   return bits;
 }
 
+const decoderRoom = roomOf();
 let standardDecoder: Decoder | undefined;
 let standardEncoder: Encoder | undefined;
 
-/** Tables at a place of a block; the standard ones where they take no room. @throws CorruptBlock */
+/**
+ * Tables at a place of a block; the standard ones where they take no room. They are overwritten by the next ones: only
+ * one decoder is at work at a time. @throws CorruptBlock
+ */
 export function readDecoder(words: Words, range: { readonly from: number; readonly to: number }): Decoder {
-  if (range.from !== range.to) return decoderOf(readShares(new BitReader(words.by32, range)));
-  standardDecoder ??= decoderOf(standardShares());
+  if (range.from !== range.to) return decoderOf(readShares(new BitReader(words.by32, range)), decoderRoom);
+  standardDecoder ??= decoderOf(standardShares(), roomOf());
   return standardDecoder;
 }
 
