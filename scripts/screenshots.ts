@@ -161,7 +161,7 @@ function hostAt(hours: number): Measured {
     cpu_iowait: noise() * 1.5,
     memory_used: (hours > -17 ? 610e9 : 140e9) + 20e9 * Math.sin(hours * 2),
     swap_used: 0,
-    load1: busy * 1.9,
+    load1: busy * 1.1,
   });
   return { level: "host", key: "", values };
 }
@@ -210,9 +210,12 @@ async function main(folder: string, every: boolean): Promise<void> {
   fillHistory(at);
   const moving = setInterval(() => {
     for (const [i, { name }] of played.entries()) {
-      work(join(scratch, name), 8 + ((i * 13) % 37) + Math.random() * 6, 2e7 * (i + 1));
+      // The machine with a past goes on as it was.
+      const [busy, bytes] = i === 0 ? [30, 2e9] : [8 + ((i * 13) % 37), 2e7 * (i + 1)];
+      work(join(scratch, name), busy + Math.random() * 6, bytes / 4);
     }
-  }, 1000);
+    // Several times between two polls: one without would show a machine at rest.
+  }, 250);
   const hub = await startHub(at);
   const browser = await openBrowser();
   try {

@@ -1,5 +1,5 @@
 // A small laboratory: real agents that play captured machines, one machine without GPUs, one that has gone away.
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
@@ -89,8 +89,11 @@ export function work(folder: string, busy: number, bytes: number): void {
   );
 }
 
+/** In one step: an agent that reads meanwhile must not find half a file, which no kernel shows. */
 function rewrite(path: string, change: (text: string) => string): void {
-  writeFileSync(path, change(readFileSync(path, "utf8")));
+  const beside = `${path}.new`;
+  writeFileSync(beside, change(readFileSync(path, "utf8")));
+  renameSync(beside, path);
 }
 
 function nvmlOf(text: string, { free = [], nvml = [], mend }: Change): string {
