@@ -30,6 +30,8 @@ export class Scene {
   readonly trouble: (string | undefined)[] = [];
   #timers: { at: number; run: () => void }[] = [];
   #open: Store[] = [];
+  /** Kept: a database that is let go is closed when memory is tidied up, and its log, which a kill leaves, is gone then. */
+  readonly #abandoned: Store[] = [];
 
   constructor(folder = mkdtempSync(join(tmpdir(), "gohm-history-"))) {
     this.folder = folder;
@@ -65,6 +67,7 @@ export class Scene {
   /** What a kill leaves: the store is never closed, and its file is free as soon as its process is gone. */
   abandon(one: Store): void {
     this.#open = this.#open.filter((other) => other !== one);
+    this.#abandoned.push(one);
     this.#timers = [];
   }
 
