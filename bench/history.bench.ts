@@ -26,7 +26,7 @@ const notes = [
   "CPU, written bytes and memory are the kernel's for the whole process, until it has come to rest. Bytes on disk: GOHM's whole folder after closing,",
   "VictoriaMetrics' data and index after a forced merge, Prometheus' blocks with their index, without its write-ahead log and head.",
   "Questions go over one kept connection to each program in turn, and no series and time twice; answers to raw, week and fleet are compared first.",
-  "The first 60 of each shape do not count.",
+  "The first 300 of series and raw, 100 of fleet and 60 of week do not count: GOHM was just started, and its code is compiled while it runs.",
   "query-series: one series, 24 h, step 60 s. query-raw: every sample of 24 h. query-week: 8 GPUs, 7 days, average, least and greatest of 5 minutes",
   "(VictoriaMetrics by rollup(), Prometheus by three queries). query-fleet: a host's metric, average over all hosts, 24 h, 5 minutes. GOHM answers in",
   "protobuf, as its page asks, where no other way is named. The claims take the fastest way of a peer that does the same work; for query-fleet that",

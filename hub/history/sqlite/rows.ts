@@ -3,6 +3,7 @@ import type { Log } from "../../log.ts";
 import { type Buckets, roomFor } from "./bucket.ts";
 import { CorruptBlock, column, encode, open } from "./codec.ts";
 import type { File } from "./database.ts";
+import { Remembered } from "./remembered.ts";
 import { joined, mix, pack, Sections, unpack } from "./section.ts";
 import { columnId, type Sheet } from "./sheet.ts";
 import { bucketsInRow, groupSize, rowKey, spanOfKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
@@ -35,10 +36,10 @@ export interface Wanted {
   readonly spare?: ((device: number, count: number) => Float64Array) | undefined;
 }
 
-/** Bytes of rows of summaries that are remembered: a day of one metric of every GPU of a thousand hosts. */
-const remembered = 16 * 2 ** 20;
-/** Times that are remembered: 8 MB, a week of 17 hosts that are polled every 10 seconds. */
-const timesRemembered = 2 ** 20;
+/** Bytes that are remembered of rows of summaries: a day of one metric of every GPU of a thousand hosts. */
+const summariesRemembered = 16 * 2 ** 20;
+/** Of times: a week of 17 hosts that are polled every 10 seconds. */
+const timesRemembered = 8 * 2 ** 20;
 /** Damaged rows are told of until there were so many; one bad disk must not fill another. */
 const told = 20;
 const nothing = new Uint8Array(0);
@@ -51,11 +52,9 @@ export class Rows {
   readonly #before;
   readonly #after;
   /** Rows of summaries that were read last, by key and table, and their bytes: hosts of a group share them. */
-  readonly #recent = new Map<number, Sections>();
-  #recentBytes = 0;
+  readonly #recent = new Remembered<Sections>(summariesRemembered);
   /** Times of polls by key: every series of a host asks for them. */
-  readonly #times = new Map<number, Float64Array>();
-  #timesHeld = 0;
+  readonly #times = new Remembered<Float64Array>(timesRemembered);
   #damaged = 0;
 
   constructor(file: File, log: Log) {
@@ -95,9 +94,7 @@ export class Rows {
   /** Rows may have changed or gone: what was remembered of them does not hold any more. */
   forget(): void {
     this.#recent.clear();
-    this.#recentBytes = 0;
     this.#times.clear();
-    this.#timesHeld = 0;
   }
 
   /** Sections of a row, those of some hosts replaced. */
@@ -132,20 +129,11 @@ export class Rows {
   /** Times of the polls of a host within a window, Unix ms; undefined where nothing is held. */
   times(host: number, window: number): Float64Array | undefined {
     const key = rowKey(window, host, timesRow);
-    const times = this.#times.get(key) ?? this.#readTimes(host, window);
-    if (times) this.#remember(key, times);
+    const known = this.#times.get(key);
+    if (known) return known;
+    const times = this.#readTimes(host, window);
+    if (times) this.#times.set(key, times, times.byteLength);
     return times;
-  }
-
-  /** Those that nobody asked for of late go first. */
-  #remember(key: number, times: Float64Array): void {
-    if (!this.#times.delete(key)) this.#timesHeld += times.length;
-    this.#times.set(key, times);
-    for (const [oldest, { length }] of this.#times) {
-      if (this.#timesHeld <= timesRemembered) return;
-      this.#times.delete(oldest);
-      this.#timesHeld -= length;
-    }
   }
 
   #readTimes(host: number, window: number): Float64Array | undefined {
@@ -228,13 +216,7 @@ export class Rows {
     const held = this.#recent.get(name);
     if (held !== undefined) return held;
     const read = new Sections(this.#bytes(place.table, key) ?? nothing);
-    this.#recentBytes += read.size;
-    this.#recent.set(name, read);
-    for (const [oldest, { size }] of this.#recent) {
-      if (this.#recentBytes <= remembered) break;
-      this.#recent.delete(oldest);
-      this.#recentBytes -= size;
-    }
+    this.#recent.set(name, read, read.size);
     return read;
   }
 
