@@ -25,7 +25,7 @@ const patience = 8;
 /** Points of an answer over groups at most. */
 const mostBuckets = 100_000;
 /** Points for which room is made before they are found. */
-const likely = 10_000;
+const likely = 50_000;
 
 /** Series that stand in the same rows: the place of each device's id, and by that what is asked of it. */
 interface Group<T> {

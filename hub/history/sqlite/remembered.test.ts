@@ -5,7 +5,7 @@ import { Remembered } from "./remembered.ts";
 test("what was asked for last is there, and all together never take more than they may", () => {
   const step = fc.record({ key: fc.integer({ min: 0, max: 9 }), bytes: fc.integer({ min: 1, max: 40 }) });
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { minLength: 40, maxLength: 200 }), (steps) => {
       const remembered = new Remembered<number>(100);
       // Newest last.
       let model: { key: number; bytes: number }[] = [];

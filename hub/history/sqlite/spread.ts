@@ -1,46 +1,61 @@
+/** Samples of a block of memory, as a rule: one for all would be copied as it grows, and hold others up. */
+const usual = 16_384;
+
+/** Where the samples of a point stand. */
+interface Point {
+  block: Float64Array;
+  from: number;
+  to: number;
+}
+
 /** How the samples of each point are spread: all of them, point after point. */
 export class Spread {
-  #samples = new Float64Array(1024);
+  readonly #points: Point[] = [];
+  #block = new Float64Array(usual);
   #length = 0;
-  /** Where the samples of each point begin. */
-  readonly #starts: number[] = [];
 
-  /** There are no points any more. */
+  /** Forgets all points. */
   clear(): void {
+    this.#points.length = 0;
     this.#length = 0;
-    this.#starts.length = 0;
   }
 
   /** The next point begins. */
   begin(): void {
-    this.#starts.push(this.#length);
+    this.#points.push({ block: this.#block, from: this.#length, to: this.#length });
   }
 
   /** Adds samples to the last point, but absent ones. */
   add(samples: ArrayLike<number>): void {
-    if (this.#length + samples.length > this.#samples.length) this.#grow(samples.length);
+    const point = this.#points.at(-1);
+    if (point === undefined) return;
+    if (this.#length + samples.length > this.#block.length) this.#move(point, samples.length);
+    const block = this.#block;
     for (let i = 0; i < samples.length; i++) {
       const sample = samples[i] ?? Number.NaN;
-      if (!Number.isNaN(sample)) this.#samples[this.#length++] = sample;
+      if (!Number.isNaN(sample)) block[this.#length++] = sample;
     }
+    point.to = this.#length;
   }
 
   /** Of each point from `skip` on: the least sample that 95 % do not exceed. */
   percentiles(skip: number): Float64Array {
-    const all = new Float64Array(this.#starts.length - skip);
+    const all = new Float64Array(this.#points.length - skip);
     for (let i = 0; i < all.length; i++) {
-      const from = this.#starts[skip + i] ?? 0;
-      const to = this.#starts[skip + i + 1] ?? this.#length;
-      sort(this.#samples, from, to);
-      all[i] = to > from ? (this.#samples[from + Math.ceil(0.95 * (to - from)) - 1] ?? Number.NaN) : Number.NaN;
+      const { block, from, to } = this.#points[skip + i] ?? { block: this.#block, from: 0, to: 0 };
+      sort(block, from, to);
+      all[i] = to > from ? (block[from + Math.ceil(0.95 * (to - from)) - 1] ?? Number.NaN) : Number.NaN;
     }
     return all;
   }
 
-  #grow(more: number): void {
-    const larger = new Float64Array(Math.max(2 * this.#samples.length, this.#length + more));
-    larger.set(this.#samples.subarray(0, this.#length));
-    this.#samples = larger;
+  /** Into a new block goes what a point has already, with room for more. */
+  #move(point: Point, more: number): void {
+    const held = point.block.subarray(point.from, point.to);
+    this.#block = new Float64Array(Math.max(usual, 2 * (held.length + more)));
+    this.#block.set(held);
+    this.#length = held.length;
+    Object.assign(point, { block: this.#block, from: 0, to: held.length });
   }
 }
 
