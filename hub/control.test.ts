@@ -69,7 +69,7 @@ test("a copy for which there is no room is refused before it is begun: a full di
   };
   const answer = await ask();
   expect([answer.statusCode, begun]).toEqual([500, false]);
-  expect(await text(answer)).toMatch(/backup_failed.*1100000000000\.0 MB in .* are free there/);
+  expect(await text(answer)).toMatch(/backup_failed.*1100000\.0 TB in .* are free there/);
 });
 
 test("a second copy is refused while one is made, and what keeps history from making one is told", async () => {

@@ -7,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { asFault, Fault } from "./fault.ts";
 import type { Store } from "./history/store.ts";
 import type { Log } from "./log.ts";
+import { sizeText } from "./size.ts";
 
 /** Path of the request for a copy of the history. */
 export const backupPath = "/backup";
@@ -110,7 +111,7 @@ async function sendBackup({ folder, history, log }: Controlled, response: Server
   if (free < wanted) {
     throw new Fault(
       "backup_failed",
-      `The copy needs ${mega(wanted)} in ${resolve(folder)} until it is sent, and ${mega(free)} are free there; make room, or stop the hub and copy the folder.`,
+      `The copy needs ${sizeText(wanted)} in ${resolve(folder)} until it is sent, and ${sizeText(free)} are free there; make room, or stop the hub and copy the folder.`,
     );
   }
   const path = join(roomOf(folder), `copy-${randomBytes(8).toString("hex")}`);
@@ -122,14 +123,12 @@ async function sendBackup({ folder, history, log }: Controlled, response: Server
     const { size } = await file.stat();
     response.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": size });
     await pipeline(file.createReadStream(), response);
-    log.info(`a backup of ${mega(size)} was taken`);
+    log.info(`a backup of ${sizeText(size)} was taken`);
   } finally {
     // A copy that failed half-way has a journal of its own.
     for (const left of [path, `${path}-journal`]) rmSync(left, { force: true });
   }
 }
-
-const mega = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function refuse(response: ServerResponse, { code, message }: Fault): void {
   if (response.headersSent) return void response.destroy();

@@ -8,6 +8,7 @@ import { Fault } from "./fault.ts";
 import { start } from "./hub.ts";
 import { type Log, lineLog } from "./log.ts";
 import { type Given, notes, readSettings, settle, table, watch } from "./settings.ts";
+import { sizeText } from "./size.ts";
 
 const version = process.env.GOHM_VERSION ?? "0";
 const here = dirname(fileURLToPath(import.meta.url));
@@ -64,7 +65,7 @@ async function back(from: Given, words: readonly string[]): Promise<void> {
   const { data } = settle(from, () => undefined);
   const log = lineLog((line) => process.stderr.write(line), systemClock.now);
   const size = await backUp({ data, path, clock: systemClock, log });
-  console.log(`${path}: ${(size / 1e6).toFixed(1)} MB`);
+  console.log(`${path}: ${sizeText(size)}`);
 }
 
 async function run(from: Given, log: Log): Promise<void> {
