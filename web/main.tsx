@@ -8,8 +8,15 @@ import { lazy } from "./part/lazy.tsx";
 import { route } from "./route.ts";
 import { fleet } from "./store.ts";
 import "./style/base.css";
-import "./style/fleet.css";
+import "./style/part.css";
+import "./style/answer.css";
+import "./style/tools.css";
+import "./style/card.css";
+import "./style/block.css";
+import "./style/heat.css";
+import "./style/narrow.css";
 import "./style/host.css";
+import "./style/history.css";
 import { paintRoot } from "./theme.ts";
 import { wall } from "./wall.ts";
 
