@@ -1,36 +1,24 @@
 // The built agent on eight played GPUs while the driver, its library or a card fails: before, during and after.
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type GPUInfo, type HostInfo, State } from "../../proto/gen/host_pb.js";
 import { verdict } from "../../web/card.ts";
-import { type Agent, startAgent } from "../agent.ts";
-import { missingCompiler, player } from "../nvml/build.ts";
-import { h100, readers } from "../nvml/rig.ts";
+import type { Agent } from "../agent.ts";
+import { missingCompiler } from "../nvml/build.ts";
+import { readers } from "../nvml/rig.ts";
+import { type Eight, startEight } from "./eight.ts";
 
 const reason = missingCompiler();
 const patience = { timeout: 30_000, interval: 100 };
 
 describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${reason}` : ""}`, () => {
-  let folder: string;
-  let machine: string;
+  let eight: Eight;
   let agent: Agent;
   let before: HostInfo;
-  const control = (lines: string): void => writeFileSync(join(folder, "control"), lines);
+  const control = (lines: string): void => eight.control(lines);
 
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), "agent-nvml-"));
-    machine = join(folder, "machine");
-    cpSync(h100, machine, { recursive: true });
-    control("\n");
-    agent = await startAgent({
-      GOHM_ROOT: machine,
-      GOHM_NVML: player(),
-      GOHM_PLAYER: h100,
-      GOHM_PLAYER_CONTROL: join(folder, "control"),
-      GOHM_READ_DEADLINE: "2",
-    });
+    eight = await startEight({ GOHM_READ_DEADLINE: "2" });
+    ({ agent } = eight);
     await agent.program.line(/^GPUs: 8/m);
     before = await agent.info();
     expect(states(before)).toEqual(Array(8).fill(State.OK));
@@ -39,7 +27,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     const { pid } = agent.program.child;
     expect(await agent.stop()).toBe(0);
     expect(readers(pid)).toEqual([]);
-    rmSync(folder, { recursive: true });
+    eight.remove();
   });
 
   const states = ({ gpus }: HostInfo): unknown[] => gpus.map(({ state }) => state);

@@ -1,40 +1,30 @@
 // The built agent on eight played GPUs under what machines and networks do to it: before, during and after.
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { dial, open } from "../../hub/input/poll/channel.ts";
 import { decode, hostBound } from "../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
-import { type Agent, startAgent } from "../agent.ts";
-import { missingCompiler, player } from "../nvml/build.ts";
-import { h100 } from "../nvml/rig.ts";
+import type { Agent } from "../agent.ts";
+import { missingCompiler } from "../nvml/build.ts";
+import { type Eight, startEight } from "./eight.ts";
 
 const reason = missingCompiler();
 
 describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${reason}` : ""}`, () => {
-  let folder: string;
+  let eight: Eight;
   let machine: string;
   let agent: Agent;
-  const control = (lines: string): void => writeFileSync(join(folder, "control"), lines);
+  const control = (lines: string): void => eight.control(lines);
 
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), "agent-strain-"));
-    machine = join(folder, "machine");
-    cpSync(h100, machine, { recursive: true });
-    control("\n");
-    agent = await startAgent({
-      GOHM_ROOT: machine,
-      GOHM_NVML: player(),
-      GOHM_PLAYER: machine,
-      GOHM_PLAYER_CONTROL: join(folder, "control"),
-      GOHM_ALLOW: "127.0.0.1/32",
-    });
+    eight = await startEight({ GOHM_ALLOW: "127.0.0.1/32" });
+    ({ machine, agent } = eight);
   });
   afterEach(async () => {
     expect(await agent.stop()).toBe(0);
-    rmSync(folder, { recursive: true });
+    eight.remove();
   });
 
   const first = async () => (await agent.info()).gpus[0]?.procs[0];
@@ -66,11 +56,11 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
   test("keeps pid and memory of processes that it cannot see, as in a container, and says who they are once it can", async () => {
     const before = await first();
     const seen = join(machine, "proc", String(before?.pid));
-    cpSync(seen, join(folder, "hidden"), { recursive: true });
+    cpSync(seen, join(eight.folder, "hidden"), { recursive: true });
     rmSync(seen, { recursive: true });
     expect(await first()).toMatchObject({ pid: before?.pid, mem: before?.mem });
     expect((await first())?.username).toBeUndefined();
-    cpSync(join(folder, "hidden"), seen, { recursive: true });
+    cpSync(join(eight.folder, "hidden"), seen, { recursive: true });
     expect(await first()).toEqual(before);
   });
 
