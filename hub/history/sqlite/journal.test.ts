@@ -1,6 +1,8 @@
 // What the journal does about the disk itself. Its records and what damage costs are tested with the store and its faults.
-import { readdirSync, statSync, symlinkSync } from "node:fs";
+import { pbkdf2 } from "node:crypto";
+import { readdirSync, stat, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { gpu, listening, poll, Scene } from "../../../test/store.ts";
 
@@ -33,4 +35,19 @@ test("a disk that does not keep the journal is told of within the time that the 
   const files = readdirSync(scene.folder).filter((name) => name.includes("journal"));
   expect(files).toContain("history.journal-2");
   expect(statSync(join(scene.folder, "history.journal-2")).size).toBeGreaterThan(20);
+});
+
+test("a hub that ends while its journal is being brought to the disk takes that for no failure", async () => {
+  const log = listening();
+  const store = scene.open(log);
+  store.append(poll(scene.now, gpu({ gpu_temperature: 50 })));
+  // All threads that wait for disks are at work, so that it is still to be done when the hub ends.
+  const derive = promisify(pbkdf2);
+  const busy = Array.from({ length: 8 }, () => derive("a", "b", 300_000, 32, "sha256"));
+  await scene.pass(150_000);
+  scene.shut(store);
+  await Promise.all(busy);
+  // What was to be done before this has been done.
+  await promisify(stat)(scene.folder);
+  expect(log.lines).toEqual([]);
 });

@@ -29,6 +29,17 @@ export interface Replay {
   row(row: RowOf, segment: number): void;
 }
 
+/** The file that is written to. */
+interface Open {
+  readonly fd: number;
+  readonly number: number;
+  length: number;
+  readonly since: number;
+  /** How many times it is being brought to the disk just now, and whether it is to be closed after that. */
+  syncs: number;
+  left: boolean;
+}
+
 /** First bytes of each file, with the version of what follows. */
 const magic = Buffer.from("GOHM journal 1\n");
 const name = /^history\.journal-(\d{1,15})$/;
@@ -57,7 +68,7 @@ export class Journal {
   #batch = Buffer.alloc(64 * 1024);
   #place = head;
   #runs = new Set<Run>();
-  #file: { fd: number; number: number; length: number; since: number } | undefined;
+  #file: Open | undefined;
   #next: number;
   /** Numbers of the files there are, ascending. */
   #files: number[];
@@ -133,7 +144,7 @@ export class Journal {
     if (!this.#unsynced || this.#file === undefined || Math.abs(now - this.#told) < between) return;
     this.#unsynced = false;
     this.#told = now;
-    fdatasync(this.#file.fd, (error) => this.#ended(error));
+    this.#bring(this.#file);
   }
 
   /** Deletes files that nothing unsealed is in. @param least the first that is needed @returns the first that is left */
@@ -167,12 +178,12 @@ export class Journal {
 
   /** @param empty nothing of it is needed any more */
   close(empty: boolean): void {
-    if (this.#file) closeSync(this.#file.fd);
+    if (this.#file) leave(this.#file);
     this.#file = undefined;
     if (empty) this.release(Number.POSITIVE_INFINITY);
   }
 
-  #open(): { fd: number; number: number; length: number } {
+  #open(): Open {
     const { length = 0, since = 0 } = this.#file ?? {};
     const age = this.#now() - since;
     if (this.#file && length < largest && age >= 0 && age < oldest) return this.#file;
@@ -186,9 +197,11 @@ export class Journal {
     }
     this.#next++;
     this.#files.push(number);
-    const before = this.#file?.fd;
-    if (before !== undefined) fdatasync(before, () => closeSync(before));
-    this.#file = { fd, number, length: magic.length, since: this.#now() };
+    if (this.#file) {
+      this.#bring(this.#file);
+      leave(this.#file);
+    }
+    this.#file = { fd, number, length: magic.length, since: this.#now(), syncs: 0, left: false };
     return this.#file;
   }
 
@@ -218,6 +231,15 @@ export class Journal {
     return { found, lost, why: "no record with a right checksum" };
   }
 
+  #bring(file: Open): void {
+    file.syncs++;
+    fdatasync(file.fd, (error) => {
+      file.syncs--;
+      if (file.left) leave(file);
+      this.#ended(error);
+    });
+  }
+
   /** A disk that fails says so once for what it could not take: what comes after must not be taken for whole. */
   #ended(error: Error | null): void {
     if (error !== null && !this.#failing) {
@@ -245,6 +267,12 @@ export class Journal {
   #path(number: number): string {
     return join(this.#folder, `history.journal-${number}`);
   }
+}
+
+/** Closes a file as soon as nothing is being done with it: its number may be another file's then. */
+function leave(file: Open): void {
+  file.left = true;
+  if (file.syncs === 0) closeSync(file.fd);
 }
 
 /** Writes all of some bytes; a disk that gets full takes a part of them first. */
