@@ -396,9 +396,12 @@ see_it_run() {
   broken "$name runs, but 30 s after its start: $answer"
 }
 
-# The program at another place than before: what is there now is nobody's.
+# Removes the program from where an earlier run put it.
 leave_before() {
-  if [ -n "$before" ] && [ "$before" != "$place" ]; then run rm -rf -- "$destdir$before"; fi
+  if [ -n "$before" ] && [ "$before" != "$place" ]; then
+    run rm -rf -- "$destdir$before"
+    [ -n "$dry" ] || say "removed $before, where an earlier run put it"
+  fi
 }
 
 install_agent() {
@@ -427,23 +430,53 @@ put_tree() {
   rm -f -- "$list"
 }
 
+# put_command: gohm for the shell, with the settings and the data folder of the service.
+put_command() {
+  draft=$(mktemp)
+  printf 'GOHM_SETTINGS=/etc/gohm/settings.json\nGOHM_DATA=/var/lib/gohm\n' >"$draft"
+  put "$draft" "$program/gohm.env" 644
+  cat >"$draft" <<TEXT
+#!/bin/sh
+# Runs gohm with the settings of its service: those of the environment first, then those of /etc/gohm/gohm.env.
+settings=/etc/gohm/gohm.env
+[ -r "\$settings" ] || settings=/dev/null
+exec $place/bin/node --env-file=$place/gohm.env --env-file="\$settings" $place/dist/gohm "\$@"
+TEXT
+  put "$draft" "$program/bin/gohm" 755
+  rm -f -- "$draft"
+  link=$destdir/usr/local/bin/gohm
+  target=$(readlink -- "$link" || :)
+  if [ "$target" = "$place/bin/gohm" ]; then return 0; fi
+  if [ -e "$link" ] && [ "$target" != "$before/bin/gohm" ]; then
+    say "$link is another program and stays; gohm is $place/bin/gohm"
+  elif [ -n "$dry" ] || mkdir -p -- "$destdir/usr/local/bin" 2>/dev/null && [ -w "$destdir/usr/local/bin" ]; then
+    run ln -sfn -- "$place/bin/gohm" "$link"
+  else
+    say "/usr/local/bin cannot be written to; gohm is $place/bin/gohm"
+  fi
+}
+
 install_hub() {
   top=$(CDPATH='' cd -- "$here/.." && pwd)
   sqlite=$top/node_modules/better-sqlite3
   node=$top/node_modules/node-linux-$arch/bin/node
-  for needed in "$top/dist/gohm.mjs" "$top/dist/web/index.html" "$sqlite/package.json" "$node" "$sqlite/prebuilds/linux-$arch.node"; do
+  for needed in "$top/dist/gohm" "$top/dist/gohm.mjs" "$top/dist/web/index.html" "$sqlite/package.json" "$node" "$sqlite/prebuilds/linux-$arch.node"; do
     [ -f "$needed" ] || die "there is no $needed: run \`npm ci && npm run build\` in $top first"
   done
   check_place
   if live; then make_user; fi
   put "$node" "$program/bin/node" 755
+  put "$top/node_modules/node-linux-$arch/LICENSE" "$program/bin/node.LICENSE" 644
   # What the page was made of before has other names, and would stay for ever.
   [ ! -d "$program/dist/web" ] || cmp -s -- "$top/dist/web/index.html" "$program/dist/web/index.html" || run rm -r -- "$program/dist/web"
+  put "$top/dist/gohm" "$program/dist/gohm" 755
   put "$top/dist/gohm.mjs" "$program/dist/gohm.mjs" 644
+  put "$top/dist/gohm.licenses.txt" "$program/dist/gohm.licenses.txt" 644
   put_tree "$top/dist/web" "$program/dist/web"
   put "$sqlite/package.json" "$program/node_modules/better-sqlite3/package.json" 644
   put_tree "$sqlite/lib" "$program/node_modules/better-sqlite3/lib"
   put "$sqlite/prebuilds/linux-$arch.node" "$program/node_modules/better-sqlite3/prebuilds/linux-$arch.node" 644
+  put_command
   put_unit
   [ -e "$config/settings.json" ] || put "$top/settings.example.json" "$config/settings.json" 644
   start_service
@@ -457,6 +490,9 @@ uninstall() {
   if live && ! has_systemd; then
     old=$(running | tr '\n' ' ')
     [ -z "$old" ] || say "It still runs, and is to be ended: kill ${old% }"
+  fi
+  if [ "$part" = hub ] && [ "$(readlink -- "$destdir/usr/local/bin/gohm" || :)" = "$place/bin/gohm" ]; then
+    run rm -f -- "$destdir/usr/local/bin/gohm"
   fi
   run rm -rf -- "$program" "$unit"
   if live && has_systemd; then control daemon-reload; fi

@@ -1,14 +1,24 @@
 // Builds everything into dist/: the agent (one executable file), the hub, and the page.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { build, type Plugin } from "esbuild";
+import { build, type Metafile, type Plugin } from "esbuild";
+import { notices } from "./notices.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 const bin = join(top, "node_modules", ".bin");
@@ -90,9 +100,18 @@ const leaveOutFieldOptions: Plugin = {
   },
 };
 
+/** Writes the licences of the packages in a bundle beside it, and returns them. */
+function writeNotices(file: string, metafile: Metafile, beside: readonly string[] = []): string {
+  const text = notices({ modules: join(top, "node_modules"), metafile, beside });
+  writeFileSync(join(top, "dist", file), text);
+  return text;
+}
+
 async function buildAgent(): Promise<void> {
   const out = join(top, "dist", "hmonitor");
-  await build({
+  const { metafile } = await build({
+    absWorkingDir: top,
+    metafile: true,
     entryPoints: [join(top, "agent", "main.ts")],
     outfile: out,
     bundle: true,
@@ -108,13 +127,20 @@ async function buildAgent(): Promise<void> {
     plugins: [embedKoffi, leaveOutProtoLoader, leaveOutGrpcClient],
     logLevel: "warning",
   });
+  // The agent is copied as one file, so the licences also go into it.
+  const licences = writeNotices("hmonitor.licenses.txt", metafile, ["koffi"]);
+  appendFileSync(out, `/*\n${licences.replaceAll("*/", "* /")}*/\n`);
   chmodSync(out, 0o755);
-  // A file without extension below our own package.json would be taken for an ES module.
-  writeFileSync(join(top, "dist", "package.json"), '{ "type": "commonjs" }\n');
+  writePackageFile();
 }
 
+/** The oldest Node that the hub runs on. better-sqlite3 crashes older ones without a word. */
+const oldestNode = "22.19";
+
 async function buildHub(): Promise<void> {
-  await build({
+  const { metafile } = await build({
+    absWorkingDir: top,
+    metafile: true,
     entryPoints: [join(top, "hub", "main.ts")],
     outfile: join(top, "dist", "gohm.mjs"),
     bundle: true,
@@ -134,12 +160,33 @@ async function buildHub(): Promise<void> {
     logLevel: "warning",
   });
   chmodSync(join(top, "dist", "gohm.mjs"), 0o755);
+  await build({
+    entryPoints: [join(top, "hub", "launcher.ts")],
+    outfile: join(top, "dist", "gohm"),
+    // An old Node must be able to read it; import() is read by all since Node 10 and run by all since Node 13.
+    target: "node10",
+    supported: { "dynamic-import": true },
+    format: "cjs",
+    platform: "node",
+    banner: { js: "#!/usr/bin/env node" },
+    define: { "process.env.GOHM_OLDEST_NODE": JSON.stringify(oldestNode) },
+    logLevel: "warning",
+  });
+  chmodSync(join(top, "dist", "gohm"), 0o755);
+  writePackageFile();
+  writeNotices("gohm.licenses.txt", metafile, ["better-sqlite3"]);
+}
+
+/** A file without extension below our own package.json would be taken for an ES module. */
+function writePackageFile(): void {
+  writeFileSync(join(top, "dist", "package.json"), '{ "type": "commonjs" }\n');
 }
 
 async function buildPage(): Promise<void> {
   const out = join(top, "dist", "web");
   rmSync(out, { recursive: true, force: true });
   const result = await build({
+    absWorkingDir: top,
     entryPoints: { app: join(top, "web", "main.tsx") },
     outdir: out,
     bundle: true,
@@ -164,6 +211,7 @@ async function buildPage(): Promise<void> {
     .replace("%STYLE%", named(/^app-.*\.css$/));
   copyFileSync(join(top, "web", "favicon.svg"), join(out, "favicon.svg"));
   writeFileSync(join(out, "index.html"), html);
+  writeNotices(join("web", "licenses.txt"), result.metafile);
 }
 
 const parts: Readonly<Record<string, () => Promise<void>>> = { agent: buildAgent, hub: buildHub, page: buildPage };

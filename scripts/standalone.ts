@@ -56,6 +56,8 @@ function make(platform: Platform): string {
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
       useCodeCache: false,
+      // Node's licence goes wherever Node goes; the script carries those of everything else.
+      assets: { "node.LICENSE": relative(draft, join(modules, `node-${platform}`, "LICENSE")) },
       // The rest of the agent's flags are set by agent/main.ts, or by the agent for its own reader process, which
       // "cli" lets it do; NODE_OPTIONS of whoever starts the agent are none of its business.
       execArgv: ["--max-semi-space-size=1"],

@@ -23,7 +23,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["agent/main.ts"],
   ],
   hub: [
-    ["hub/clean.ts", "hub/clock.ts", "hub/fault.ts", "hub/log.ts", "hub/servers.ts", "hub/size.ts"],
+    ["hub/clean.ts", "hub/clock.ts", "hub/fault.ts", "hub/launcher.ts", "hub/log.ts", "hub/servers.ts", "hub/size.ts"],
     ["hub/live.ts", "hub/history/", "hub/ledger/"],
     ["hub/ingest.ts"],
     ["hub/control.ts", "hub/input/", "hub/view/"],

@@ -17,7 +17,9 @@ COPY web web
 RUN node scripts/build.ts hub page
 
 FROM scratch AS built
+COPY dist/gohm /src/dist/gohm
 COPY dist/gohm.mjs /src/dist/gohm.mjs
+COPY dist/gohm.licenses.txt /src/dist/gohm.licenses.txt
 COPY dist/web /src/dist/web
 COPY node_modules/better-sqlite3 /src/node_modules/better-sqlite3
 
@@ -26,12 +28,14 @@ FROM ${SOURCE:-build} AS source
 
 FROM ${NODE}
 WORKDIR /opt/gohm
+COPY --from=source /src/dist/gohm dist/gohm
 COPY --from=source /src/dist/gohm.mjs dist/gohm.mjs
+COPY --from=source /src/dist/gohm.licenses.txt dist/gohm.licenses.txt
 COPY --from=source /src/dist/web dist/web
 COPY --from=source /src/node_modules/better-sqlite3/package.json node_modules/better-sqlite3/package.json
 COPY --from=source /src/node_modules/better-sqlite3/lib node_modules/better-sqlite3/lib
 COPY --from=source /src/node_modules/better-sqlite3/prebuilds node_modules/better-sqlite3/prebuilds
-RUN install -d -m 0700 -o 65532 -g 65532 /data
+RUN install -d -m 0700 -o 65532 -g 65532 /data && ln -s /opt/gohm/dist/gohm /usr/local/bin/gohm
 USER 65532:65532
 ENV GOHM_DATA=/data GOHM_SETTINGS=/etc/gohm/settings.json
 VOLUME /data

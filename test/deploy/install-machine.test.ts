@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { top } from "../program.ts";
 
+const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as { version: string };
+
 const folder = mkdtempSync(join(tmpdir(), "gohm-machine-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -59,7 +61,15 @@ function onMachine(script: string): { status: number | null; stdout: string; std
     encoding: "utf8",
     timeout: 60_000,
     killSignal: "SIGKILL",
-    env: { PATH: process.env.PATH, STAGE: stage, NODE: process.execPath, MANAGER: manager, FROM: folder, HOME: folder },
+    env: {
+      PATH: process.env.PATH,
+      STAGE: stage,
+      NODE: process.execPath,
+      TOP: top,
+      MANAGER: manager,
+      FROM: folder,
+      HOME: folder,
+    },
   });
 }
 
@@ -97,6 +107,53 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect(user).toBe("/nonexistent:/usr/sbin/nologin\n");
     expect(told(away)).toEqual(["systemctl disable --now --quiet hmonitor", reload]);
     expect(away?.trim().split("\n").at(-1)).toBe("3");
+  });
+
+  test("gohm of the shell has the service's settings, moves with the hub, and is gone with it", () => {
+    const { stdout, stderr } = onMachine(`
+      install() { sh "$TOP/deploy/install.sh" --hub --no-start "$@" | grep -vE "^wrote|systemctl" || :; }
+      install
+      gohm --version
+      gohm backup "$STAGE/copy.db" 2>&1 || :
+      echo "GOHM_DATA=/var/lib/elsewhere" >/etc/gohm/gohm.env
+      gohm backup "$STAGE/copy.db" 2>&1 || :
+      GOHM_DATA=/var/lib/third gohm backup "$STAGE/copy.db" 2>&1 || :
+      echo "-- moved"
+      install --to /var/opt
+      readlink /usr/local/bin/gohm
+      ls /usr/local/lib/gohm 2>&1 || :
+      rm /usr/local/bin/gohm && echo "another" >/usr/local/bin/gohm
+      install
+      echo "-- away"
+      install --uninstall
+      cat /usr/local/bin/gohm
+      ls /var/opt/gohm 2>&1 || :
+    `);
+    expect(stderr).toBe("");
+    const [first = "", moved = "", away = ""] = stdout.split(/^-- .*\n/m);
+    const lines = first.trim().split("\n");
+    expect(lines[0]).toContain("The hub is installed in /usr/local/lib/gohm");
+    expect(lines[1]).toBe(version);
+    expect(lines.slice(2).map((line) => /\/var\/lib\/\w+/.exec(line)?.[0])).toEqual([
+      "/var/lib/gohm",
+      "/var/lib/elsewhere",
+      "/var/lib/third",
+    ]);
+    expect(moved.split("\n")).toEqual([
+      "removed /usr/local/lib/gohm, where an earlier run put it",
+      expect.stringContaining("The hub is installed in /var/opt/gohm"),
+      "/var/opt/gohm/bin/gohm",
+      expect.stringContaining("No such file"),
+      "/usr/local/bin/gohm is another program and stays; gohm is /var/opt/gohm/bin/gohm",
+      expect.stringContaining("The hub is installed in /var/opt/gohm"),
+      "",
+    ]);
+    expect(away.split("\n")).toEqual([
+      expect.stringContaining("Settings stay"),
+      "another",
+      expect.stringContaining("No such file"),
+      "",
+    ]);
   });
 
   test("what runs as the service's user, in the folders its unit gives it, answers", () => {

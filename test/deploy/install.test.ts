@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -303,4 +304,5 @@ test("the hub that is installed runs, with all it needs beside it", async () => 
   const app = /src="([^"]+\.js)"/.exec(page)?.[1] ?? "";
   expect((await fetch(new URL(app, url))).status).toBe(200);
   expect(await hub.stop()).toBe(0);
+  expect(readlinkSync(at("/usr/local/bin/gohm"))).toBe("/usr/local/lib/gohm/bin/gohm");
 });
