@@ -14,7 +14,7 @@ import { documents, kustomize, type Manifest, type Node } from "./kustomize.ts";
 import { faults } from "./schema.ts";
 
 const folder = join(top, "deploy", "kubernetes");
-const variants = ["base", "pods", "privileged", "site"] as const;
+const variants = ["base", "guarded", "pods", "privileged", "site"] as const;
 const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as { version: string };
 
 interface Mount {

@@ -143,6 +143,12 @@ describe.skipIf(reason !== undefined)(`single executable${reason ? `: ${reason}`
     expect(readFileSync(join(dist, name)).includes(folder)).toBe(false);
   });
 
+  test("carries the licences of all that is in it, Node's among them", () => {
+    const bytes = readFileSync(join(dist, name));
+    expect(bytes.includes(readFileSync(join(dist, "hmonitor.licenses.txt")).subarray(0, 2000))).toBe(true);
+    expect(bytes.includes(readFileSync(join(top, "node_modules", `node-linux-${process.arch}`, "LICENSE")))).toBe(true);
+  });
+
   // 109.6 MB here are 27.5 MB as xz -6 (docs/deploy.md); packing it takes a minute, so the test looks at what is packed.
   test("has Node's symbols left out", () => {
     expect(statSync(join(dist, name)).size).toBeLessThan(115_000_000);
