@@ -137,7 +137,12 @@ describe.each(variants)("%s", (variant) => {
   });
 
   test("the images are those of this version, and their settings are known ones", () => {
-    const known = [...Object.values(agentTable), ...Object.values(hubTable)].map(({ env }) => env);
+    const rows: readonly { readonly env: string; readonly secret?: boolean }[] = [
+      ...Object.values(agentTable),
+      ...Object.values(hubTable),
+    ];
+    // A secret may come from a file.
+    const known = rows.flatMap(({ env, secret }) => (secret ? [env, `${env}_FILE`] : [env]));
     // The exporter's address; the rest is NVIDIA's and Kubernetes's.
     known.push("GOHM_METRICS_ADDR");
     for (const kind of ["DaemonSet", "StatefulSet"] as const) {
