@@ -6,13 +6,15 @@ import { fileURLToPath } from "node:url";
 import { buildAll } from "./build.ts";
 import { ensureForeign } from "./foreign.ts";
 import { ensurePackages } from "./packages.ts";
+import { Remains } from "./remains.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 const cache = join(top, "test", ".cache");
 const env = { ...process.env, PATH: `${join(top, "node_modules", ".bin")}:${process.env.PATH ?? ""}` };
 
-function run(command: string, args: readonly string[]): boolean {
-  return spawnSync(command, args, { cwd: top, stdio: ["ignore", "inherit", "inherit"], env }).status === 0;
+function run(command: string, args: readonly string[], more: Readonly<Record<string, string>> = {}): boolean {
+  const all = { ...env, ...more };
+  return spawnSync(command, args, { cwd: top, stdio: ["ignore", "inherit", "inherit"], env: all }).status === 0;
 }
 
 /** Checks that read the source without running it; each counts as one test in the totals. */
@@ -32,10 +34,10 @@ interface Totals {
   readonly testResults: readonly { assertionResults: readonly { status: string; fullName: string }[] }[];
 }
 
-function vitest(): Totals | undefined {
+function vitest(more: Readonly<Record<string, string>>): Totals | undefined {
   const report = join(cache, "report.json");
   rmSync(report, { force: true });
-  run("vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]);
+  run("vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], more);
   try {
     return JSON.parse(readFileSync(report, "utf8")) as Totals;
   } catch {
@@ -56,7 +58,13 @@ for (const [what, command, ...args] of still) {
   if (good) passed++;
   else failed++;
 }
-const totals = vitest();
+const remains = new Remains();
+const totals = vitest(remains.env);
+const left = await remains.clear();
+for (const what of left) console.log(`left behind: ${what}`);
+console.log(`${left.length === 0 ? "ok  " : "FAIL"} nothing is left running, mounted or in temporary folders`);
+if (left.length === 0) passed++;
+else failed++;
 passed += totals?.numPassedTests ?? 0;
 // A file that cannot even be loaded fails no single test, yet it must not pass.
 failed += totals === undefined ? 1 : Math.max(totals.numFailedTests, totals.numFailedTestSuites > 0 ? 1 : 0);
