@@ -1,6 +1,6 @@
 // What a test run leaves behind: processes, mounts, files. Each is an error of a test, and is cleared away.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -9,6 +9,11 @@ import { setTimeout as delay } from "node:timers/promises";
 export class Remains {
   readonly #folder = mkdtempSync(join(tmpdir(), "gohm-test-"));
   readonly #before = new Set(pids());
+
+  constructor() {
+    // Some tests run programs as another user, who must be able to reach them.
+    chmodSync(this.#folder, 0o755);
+  }
 
   /** Makes temporary files of the tests go into a folder of this run. */
   get env(): { readonly TMPDIR: string } {
