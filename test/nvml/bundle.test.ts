@@ -45,6 +45,7 @@ const env = (more: Readonly<Record<string, string>> = {}): Record<string, string
   GOHM_PLAYER_CONTROL: control,
   HOME: folder,
   XDG_CACHE_HOME: "",
+  TMPDIR: folder,
   ...more,
 });
 

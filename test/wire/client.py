@@ -19,12 +19,12 @@ from grpc_tools import protoc  # noqa: E402
 
 
 def generate(folder):
-    out = tempfile.mkdtemp()
-    code = protoc.main(["", f"-I{folder}", f"--python_out={out}", f"--grpc_python_out={out}", "first.proto"])
-    if code != 0:
-        sys.exit(f"protoc failed with {code}")
-    sys.path.insert(0, out)
-    return importlib.import_module("first_pb2"), importlib.import_module("first_pb2_grpc")
+    with tempfile.TemporaryDirectory() as out:
+        code = protoc.main(["", f"-I{folder}", f"--python_out={out}", f"--grpc_python_out={out}", "first.proto"])
+        if code != 0:
+            sys.exit(f"protoc failed with {code}")
+        sys.path.insert(0, out)
+        return importlib.import_module("first_pb2"), importlib.import_module("first_pb2_grpc")
 
 
 def main():
