@@ -24,7 +24,7 @@ const drawn = {
   HostInfo: ["hostname", "ip", "err", "gpus", "disks", "cpu", "memory", "nics", "system", "sources"],
   // biome-ignore format: by what they tell
   GPUInfo: [
-    "id", "name", "uuid", "vendor", "vendorIndex", "parent", "divided", "integrated", "asleep", "procs", "holders",
+    "id", "name", "uuid", "vendor", "vendorIndex", "parent", "divided", "integrated", "asleep", "procs", "procsUnknown", "holders",
     "utilization", "memUsed", "memTotal", "memReserved", "temp", "fanspeed", "power", "powerLimit",
     "state", "err", "throttle", "eccUncorrected", "xidCount", "xidLast", "xidTime", "nvlink",
   ],
