@@ -25,7 +25,7 @@ const drawn = {
   // biome-ignore format: by what they tell
   GPUInfo: [
     "id", "name", "uuid", "vendor", "vendorIndex", "parent", "divided", "integrated", "asleep", "procs", "procsUnknown", "holders",
-    "utilization", "memUsed", "memTotal", "memReserved", "temp", "fanspeed", "power", "powerLimit",
+    "utilization", "memUsed", "memTotal", "memReserved", "memoryShared", "temp", "fanspeed", "power", "powerLimit",
     "state", "err", "throttle", "eccUncorrected", "xidCount", "xidLast", "xidTime", "nvlink",
   ],
   NvLink: ["linksUp", "linksExpected"],
