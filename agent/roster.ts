@@ -50,7 +50,9 @@ export class Roster {
   /** A driver that is opened while a card is dead does not know its name; we may. */
   #named(gpu: GPUInfo): GPUInfo {
     if (gpu.state !== State.LOST || gpu.uuid) return gpu;
-    const known = [...this.#known.values()].find(({ card }) => card.id === gpu.id)?.card;
+    const all = [...this.#known.values()].map(({ card }) => card);
+    const place = gpu.pciBusId;
+    const known = all.find((card) => (place === undefined ? card.id === gpu.id : card.pciBusId === place));
     return known === undefined
       ? gpu
       : create(GPUInfoSchema, { ...lasting(known), state: gpu.state, ...(gpu.err && { err: gpu.err }) });

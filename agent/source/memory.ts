@@ -1,17 +1,9 @@
+import { meminfo } from "../machine/meminfo.ts";
 import type { Part, Source } from "./source.ts";
-
-/** Bytes per key of /proc/meminfo. */
-function parse(text: string): ReadonlyMap<string, bigint> {
-  const bytes = new Map<string, bigint>();
-  for (const [, key = "", amount = "0"] of text.matchAll(/^([^\s:]+):\s+(\d+) kB$/gm)) {
-    bytes.set(key, BigInt(amount) * 1024n);
-  }
-  return bytes;
-}
 
 /** @throws Error when the text is not /proc/meminfo. */
 export function part(text: string): Part {
-  const bytes = parse(text);
+  const bytes = meminfo(text);
   const total = bytes.get("MemTotal");
   if (total === undefined) throw new Error("/proc/meminfo has no MemTotal");
   const available = bytes.get("MemAvailable") ?? estimate(bytes);

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
+import { meminfo } from "../machine/meminfo.ts";
 import { confined, confinedNote } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
-import { type Gpu, ok } from "./nvml/gpu.ts";
+import { type Gpu, ok, put } from "./nvml/gpu.ts";
 import { Link } from "./nvml/link.ts";
 import type { Reading } from "./nvml/reader.ts";
 import { findLibraries, hasDriver, NoLibrary } from "./nvml/search.ts";
@@ -32,6 +33,8 @@ class Nvidia implements Reader {
   readonly #options: Options;
   readonly #link: Link;
   readonly #xids = new Map<string, Xids>();
+  /** Cards that were seen to have memory of their own, by uuid. */
+  readonly #own = new Set<string>();
   /** The most links that were up at once, by uuid. */
   readonly #links = new Map<string, number>();
   #smi: Smi | undefined;
@@ -58,6 +61,7 @@ class Nvidia implements Reader {
       if (gpu.state === ok) gpu.sampled = now;
       this.#count(gpu, now);
       this.#expect(gpu);
+      this.#share(gpu);
     }
     if (!confined(this.#machine)) return { gpus, system };
     if (!this.#ours(gpus)) for (const gpu of gpus) for (const proc of gpu.procs ?? []) proc.elsewhere = true;
@@ -121,6 +125,29 @@ class Nvidia implements Reader {
     if (uuid === undefined || nvlink?.linksExpected === undefined) return;
     nvlink.linksExpected = Math.max(nvlink.linksExpected, this.#links.get(uuid) ?? 0);
     this.#links.set(uuid, nvlink.linksExpected);
+  }
+
+  /**
+   * Gives a GPU without memory of its own the host's, which it computes in: cached files count as free, as they are given
+   * back on demand. A card that had memory before only failed to answer, and its memory stays unknown.
+   */
+  #share(gpu: Gpu): void {
+    const { uuid = "" } = gpu;
+    if (gpu.memTotal !== undefined) this.#own.add(uuid);
+    if (!gpu.memoryShared) return;
+    if (this.#own.has(uuid)) {
+      delete gpu.memoryShared;
+      return;
+    }
+    const bytes = meminfo(this.#machine.read("/proc/meminfo") ?? "");
+    const total = bytes.get("MemTotal");
+    const available = bytes.get("MemAvailable");
+    put(gpu, "memTotal", total);
+    put(
+      gpu,
+      "memUsed",
+      total !== undefined && available !== undefined && available <= total ? total - available : undefined,
+    );
   }
 
   /** The reader counts from answer to answer, and may be started anew at any time: the sum is kept here. */

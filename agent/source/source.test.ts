@@ -5,7 +5,8 @@ import { Baseline, credible, type Gpu } from "./source.ts";
 const card: Gpu = { id: 3, uuid: "GPU-3", name: "H100", memTotal: 80n, memUsed: 1n, utilization: 0, state: State.OK };
 
 test.each([
-  ["no memory", { memTotal: 0n, temp: 40, power: 70_000 }],
+  ["memory and its only vital reading", { memTotal: 0n, temp: 0 }],
+  ["memory, and has no vital reading,", { memTotal: 0n }],
   ["all vital readings", { temp: 0, power: 0, clockSm: 0, clockMem: 0 }],
   ["all vital readings that it has", { power: 0, clockMem: 0 }],
 ])("a card that answers 0 for %s keeps nothing but its names, and says so", (_, zeros) => {
@@ -22,6 +23,11 @@ test.each([
   ["a single reading of 0 is absent", { temp: 41, power: 0, powerLimit: 0 }, { temp: 41 }],
   ["one that is all a card has proves nothing", { power: 0 }, {}],
   ["a card that rests is read", { temp: 30, power: 9000 }, { temp: 30, power: 9000 }],
+  [
+    "a card with memory of 0 that works is read, without memory",
+    { memTotal: 0n, temp: 40, power: 70_000 },
+    { memTotal: undefined, memUsed: undefined, temp: 40, power: 70_000 },
+  ],
   [
     "a card that tells no memory is read",
     { memTotal: undefined as never, temp: 30 },

@@ -73,6 +73,8 @@ export interface Reader {
 /** Readings that no card which works has at 0, awake as it must be to be read. */
 const vital = ["temp", "power", "clockSm", "clockMem"] as const;
 
+const sizes = ["memTotal", "memUsed", "memReserved"] as const;
+
 /** What a card is called, as against what was read of it. */
 const names: ReadonlySet<string> = new Set(
   "id vendor name uuid pciBusId card integrated parent instance divided".split(" "),
@@ -83,17 +85,22 @@ const stale: State.STALE = 2;
 
 /**
  * A card as its source may give it. Drivers answer 0 for what they cannot say while a card starts, is being reset or wakes
- * up; taken as it stands, such a card would be idle, cool and free. Without memory, or with all of its vital readings at
- * 0, nothing of it is believed: it is STALE, and the snapshot tells what it read last. A single one at 0 is absent.
+ * up; taken as it stands, such a card would be idle, cool and free. With all of its vital readings at 0, or memory of 0 and
+ * no vital reading above it, nothing of it is believed: it is STALE, and the snapshot tells what it read last. A single
+ * one at 0 is absent: GPUs that share the host's memory have 0 for ever while all else is read.
  * @param gpu Changed in place.
  */
-export function credible<G extends Pick<Gpu, (typeof vital)[number] | "memTotal" | "powerLimit">>(gpu: G): G {
+export function credible<G extends Pick<Gpu, (typeof vital)[number] | (typeof sizes)[number] | "powerLimit">>(
+  gpu: G,
+): G {
   const told = vital.filter((name) => gpu[name] !== undefined);
-  if (gpu.memTotal === 0n || (told.length > 1 && told.every((name) => gpu[name] === 0))) {
+  const dead = told.every((name) => gpu[name] === 0);
+  if (dead && (gpu.memTotal === 0n || told.length > 1)) {
     for (const name of Object.keys(gpu)) if (!names.has(name)) delete gpu[name as keyof G];
     const err = "The driver answers 0 for what never is 0: the card starts, or is being reset";
     return Object.assign(gpu, { state: stale, err });
   }
+  if (gpu.memTotal === 0n) for (const name of sizes) delete gpu[name];
   for (const name of [...vital, "powerLimit"] as const) if (gpu[name] === 0) delete gpu[name];
   return gpu;
 }

@@ -525,10 +525,19 @@ static Return processes(const char *symbol, void *handle, u32 *count, char *out,
   *count = there;
   return SUCCESS;
 }
+/* A version of the list may fail by itself: "nvmlDeviceGetComputeRunningProcesses_v3 0 : 13". */
+static Return list(const char *symbol, const char *version, void *handle, u32 *count, char *out, int stride) {
+  DEVICE(handle);
+  char key[96];
+  snprintf(key, sizeof key, "%s%s", symbol, version);
+  Line *line = find(key, device, " %d", device);
+  if (line && code_of(line)) return code_of(line);
+  return processes(symbol, handle, count, out, stride);
+}
 #define PROCESS_CALLS(symbol)                                                                                        \
   Return symbol(void *handle, u32 *count, char *out) { return processes(#symbol, handle, count, out, 16); }          \
-  Return symbol##_v2(void *handle, u32 *count, char *out) { return processes(#symbol, handle, count, out, 24); }     \
-  Return symbol##_v3(void *handle, u32 *count, char *out) { return processes(#symbol, handle, count, out, STRIDE_V3); }
+  Return symbol##_v2(void *handle, u32 *count, char *out) { return list(#symbol, "_v2", handle, count, out, 24); }   \
+  Return symbol##_v3(void *handle, u32 *count, char *out) { return list(#symbol, "_v3", handle, count, out, STRIDE_V3); }
 PROCESS_CALLS(nvmlDeviceGetComputeRunningProcesses)
 PROCESS_CALLS(nvmlDeviceGetGraphicsRunningProcesses)
 PROCESS_CALLS(nvmlDeviceGetMPSComputeRunningProcesses)

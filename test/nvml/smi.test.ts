@@ -14,7 +14,13 @@ const path = process.env.PATH ?? "";
 const cards = [
   { driver_version: "550.54.15", index: "0", uuid: "GPU-a", name: "NVIDIA H100 80GB HBM3", "memory.total": "81559" },
   { driver_version: "550.54.15", index: "1", uuid: "GPU-b", name: "NVIDIA H100 80GB HBM3", "memory.total": "81559" },
-].map((card) => ({ ...card, "memory.free": "5274", "utilization.gpu": "97", "power.draw": "672.31" }));
+].map((card, i) => ({
+  ...card,
+  "pci.bus_id": `00000000:${i === 0 ? "1B" : "1C"}:00.0`,
+  "memory.free": "5274",
+  "utilization.gpu": "97",
+  "power.draw": "672.31",
+}));
 const apps = "GPU-b, 4711, 76285\n";
 
 /** A Node program in the language of nvidia-smi's options; `mode` is read at each start. */
@@ -22,6 +28,7 @@ const script = (folder: string): string => `#!${process.execPath}
 const { appendFileSync, readFileSync } = require("node:fs");
 const mode = readFileSync(${JSON.stringify(join(folder, "mode"))}, "utf8");
 const [query, format] = process.argv.slice(2);
+const inforom = "WARNING: infoROM is corrupted at gpu 0000:1C:00.0";
 appendFileSync(${JSON.stringify(join(folder, "calls"))}, process.pid + " " + query + "\\n");
 if (format !== "--format=csv,noheader,nounits") process.exit(99);
 if (mode === "hang") setInterval(() => undefined, 1000);
@@ -30,15 +37,20 @@ else if (mode === "fail") { console.error("NVIDIA-SMI has failed because it coul
 else if (mode === "garbage") console.log("\\u0000\\u0001 this, is, no table\\n<html>");
 else if (mode === "endless") require("node:child_process").spawnSync("yes", { stdio: "inherit" });
 else if (mode === "none") console.log("No devices were found");
+else if (mode === "dead") { console.log("Unable to determine the device handle for GPU0: 0000:1B:00.0: Unknown Error\\nNo devices were found"); process.exit(6); }
+else if (mode === "refused") { console.log("Failed to initialize NVML: Unknown Error\\nNo devices were found"); process.exit(6); }
 else if (query.startsWith("--query-compute-apps=")) {
   if (mode === "noapps") { console.log("Insufficient Permissions"); process.exit(4); }
   process.stdout.write(${JSON.stringify(apps)});
+  if (mode === "inforom") { console.log(inforom); process.exit(14); }
 } else {
   const names = query.replace("--query-gpu=", "").split(",");
   const unknown = mode === "old" ? names.find((name) => /^(memory.reserved|mig.mode|temperature.memory)/.test(name)) : undefined;
   if (unknown !== undefined) { console.log('Field "' + unknown + '" is not a valid field to query.\\n'); process.exit(2); }
-  for (const card of ${JSON.stringify(cards)}) console.log(names.map((name) => card[name] ?? "[N/A]").join(", "));
+  for (const card of ${JSON.stringify(cards)}) if (mode !== "died" || card.index === "0") console.log(names.map((name) => card[name] ?? "[N/A]").join(", "));
   if (mode === "lost") { console.log("Unable to determine the device handle for GPU 0000:47:00.0: GPU is lost."); process.exit(15); }
+  if (mode === "died") { console.log("Unable to determine the device handle for GPU1: 0000:1C:00.0: Unknown Error"); process.exit(15); }
+  if (mode === "inforom") { console.log(inforom); process.exit(14); }
 }
 `;
 
@@ -136,22 +148,64 @@ test("a machine whose cards are gone has none", async () => {
   expect((await read()).gpus).toEqual([]);
 });
 
-test("a card that is lost hides no other, and is told", async () => {
+test("a card that is lost hides no other, and is listed as lost", async () => {
   mode("lost");
   const { read } = await setUp();
   const { gpus } = await read();
-  expect(gpus.map(({ id, utilization }) => [id, utilization])).toEqual([
-    [0, 97],
-    [1, 97],
+  expect(gpus.map(({ id, utilization, state }) => [id, utilization, state])).toEqual([
+    [0, 97, State.OK],
+    [1, 97, State.OK],
+    [2, undefined, State.LOST],
   ]);
-  expect(gpus[0]?.err).toBe("nvidia-smi: Unable to determine the device handle for GPU 0000:47:00.0: GPU is lost.");
+  const err = "nvidia-smi: Unable to determine the device handle for GPU 0000:47:00.0: GPU is lost.";
+  expect(gpus.map((gpu) => gpu.err)).toEqual([undefined, undefined, err]);
 });
 
-test("processes that it may not list are told as missing, the cards stay", async () => {
+test("a machine whose only card is dead has one that is lost, and says why", async () => {
+  mode("dead");
+  const { read } = await setUp();
+  const err = "nvidia-smi: Unable to determine the device handle for GPU0: 0000:1B:00.0: Unknown Error";
+  expect((await read()).gpus).toMatchObject([{ id: 0, pciBusId: "0000:1b:00.0", state: State.LOST, err }]);
+});
+
+test("a card that dies is the one that was known in its place", async () => {
+  const { collect } = await setUp();
+  expect((await collect()).gpus.map(({ uuid }) => uuid)).toEqual(["GPU-a", "GPU-b"]);
+  mode("died");
+  expect((await collect()).gpus.map(({ id, uuid, state }) => [id, uuid, state])).toEqual([
+    [0, "GPU-a", State.OK],
+    [1, "GPU-b", State.LOST],
+  ]);
+});
+
+test("no devices, for a reason, is a failure and not a machine without cards", async () => {
+  mode("refused");
+  const { failure } = await setUp();
+  expect((await failure()).message).toBe("nvidia-smi: Failed to initialize NVML: Unknown Error (status 6)");
+});
+
+test("processes that it may not list are unknown, the cards stay", async () => {
   mode("noapps");
   const { read } = await setUp();
   const { gpus } = await read();
-  expect(gpus[1]).toMatchObject({ utilization: 97, procs: [], err: "nvidia-smi: Insufficient Permissions (status 4)" });
+  expect(gpus[1]).toMatchObject({
+    utilization: 97,
+    procs: [],
+    procsUnknown: true,
+    err: "nvidia-smi: Insufficient Permissions (status 4)",
+  });
+});
+
+test("a warning behind all lines, and its status 14, costs no process, and is told of its card", async () => {
+  mode("inforom");
+  const { read } = await setUp();
+  const { gpus } = await read();
+  expect(gpus[1]).toMatchObject({
+    procs: [{ pid: 4711 }],
+    err: "nvidia-smi: WARNING: infoROM is corrupted at gpu 0000:1C:00.0",
+  });
+  expect(gpus.map(({ procsUnknown }) => procsUnknown)).toEqual([undefined, undefined]);
+  expect(gpus[0]?.err).toBeUndefined();
 });
 
 test("it is looked for in PATH, in the usual folders, then below the prefix", () => {

@@ -1,4 +1,4 @@
-import { code, type Device, type Form, type Nvml, NvmlError, type Query } from "./library.ts";
+import { code, type Device, type Nvml, NvmlError, type Outcome, type Query } from "./library.ts";
 
 /** The whole library is unusable: it must be opened again. */
 export const broken: ReadonlySet<number> = new Set([code.uninitialized, code.driverNotLoaded, code.versionMismatch]);
@@ -10,6 +10,8 @@ export class Asker {
   readonly #nvml: Nvml;
   readonly device: Device;
   answers = 0;
+  /** True once the driver refused a question for lack of permission. */
+  refused = false;
   failure: NvmlError | undefined;
 
   constructor(nvml: Nvml, device: Device) {
@@ -18,14 +20,21 @@ export class Asker {
   }
 
   /** @throws NvmlError when the device or the library is gone. */
-  ask<T>(query: Query<T> & { readonly forms: readonly Form<T>[] }, first?: number, second?: number): T | undefined {
+  ask<T>(query: Query<T>, first?: number, second?: number): T | undefined {
+    return this.attempt(query, first, second).value;
+  }
+
+  /** The same, with the driver's return code. */
+  attempt<T>(query: Query<T>, first?: number, second?: number): Outcome<T> {
+    const outcome = this.#nvml.attempt(query, this.device, first, second);
     try {
-      const value = this.#nvml.ask(query, this.device, first, second);
-      if (value !== undefined) this.answers++;
-      return value;
+      if (outcome.result !== code.success) this.#nvml.refusal(outcome.result);
     } catch (error) {
-      return this.#note(error);
+      this.#note(error);
     }
+    if (outcome.value !== undefined) this.answers++;
+    if (outcome.result === code.noPermission) this.refused = true;
+    return outcome;
   }
 
   /** The same for what is no single question. */

@@ -3,7 +3,7 @@ import { credible } from "../source.ts";
 import { Asker, broken } from "./asker.ts";
 import { type Field, FieldList, linkReceived, linkSent, memoryTemperature } from "./field.ts";
 import { type Gpu, type Identity, lost, nvidia, ok, type Proc, put, unsupported, within } from "./gpu.ts";
-import type { Memory, Pci, Process, Sample } from "./layout.ts";
+import type { Pci, Process, Sample } from "./layout.ts";
 import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
 import { Links } from "./nvlink.ts";
 import { PcieCounters } from "./pcie.ts";
@@ -20,6 +20,8 @@ export interface Instance {
 interface Lists {
   readonly compute: readonly Process[];
   readonly graphics: readonly Process[];
+  /** False where the driver does not list what computes. */
+  readonly known: boolean;
 }
 
 export interface Clock {
@@ -36,6 +38,8 @@ export class Cards {
   readonly #nvml: Nvml;
   readonly #clock: Clock;
   readonly #compute: ProcessList;
+  /** Clients of MPS, which are on no other list: there its server is all that shows. */
+  readonly #mps: ProcessList;
   readonly #graphics: ProcessList;
   readonly #samples: SampleList;
   readonly #fields: FieldList;
@@ -47,6 +51,7 @@ export class Cards {
     this.#nvml = nvml;
     this.#clock = clock;
     this.#compute = new ProcessList(nvml, "nvmlDeviceGetComputeRunningProcesses");
+    this.#mps = new ProcessList(nvml, "nvmlDeviceGetMPSComputeRunningProcesses");
     this.#graphics = new ProcessList(nvml, "nvmlDeviceGetGraphicsRunningProcesses");
     this.#samples = new SampleList(nvml);
     this.#fields = new FieldList(nvml, [memoryTemperature, linkSent, linkReceived]);
@@ -79,7 +84,7 @@ export class Cards {
    * @throws NvmlError when the library is unusable; a lost device is an answer.
    */
   read(device: Device, identity: Identity, instances?: readonly Instance[]): Gpu[] {
-    let lists: Lists = { compute: [], graphics: [] };
+    let lists: Lists = { compute: [], graphics: [], known: false };
     const card = this.#read(device, identity, (asker, gpu) => {
       const settled = this.#settling.of(asker, identity.name);
       this.#values(asker, gpu);
@@ -90,7 +95,7 @@ export class Cards {
         // Instances use no links, says the MIG User Guide: those of a divided card may rest without being broken.
         delete gpu.nvlink;
       }
-      gpu.procs = this.#procs(asker, withoutInstances(lists, instances ?? []));
+      this.#procs(asker, gpu, withoutInstances(lists, instances ?? []));
     });
     const parts = instances?.map((instance) => this.#instance(instance, lists)) ?? [];
     return [card, ...parts];
@@ -115,7 +120,9 @@ export class Cards {
   #instance({ device, identity }: Instance, parent: Lists): Gpu {
     return this.#read(device, identity, (asker, gpu) => {
       memory(asker, gpu);
-      gpu.procs = merge(...joined(this.#lists(asker), ofInstance(parent, identity.instance)), new Map());
+      const lists = joined(this.#lists(asker), ofInstance(parent, identity.instance));
+      gpu.procs = merge(lists.compute, lists.graphics, new Map());
+      if (!lists.known) gpu.procsUnknown = true;
     });
   }
 
@@ -125,6 +132,9 @@ export class Cards {
     try {
       act(asker, gpu);
       const { failure } = asker;
+      if (asker.answers === 0 && failure === undefined && asker.refused) {
+        return missing(identity, this.#nvml.error(code.noPermission));
+      }
       gpu.state = asker.answers === 0 && failure !== undefined ? lost : ok;
       put(gpu, "err", failure?.message);
       return credible(gpu);
@@ -171,26 +181,30 @@ export class Cards {
   }
 
   #lists(asker: Asker): Lists {
-    const compute = asker.take((device) => this.#compute.read(device)) ?? [];
+    const compute = asker.take((device) => this.#compute.read(device));
+    const mps = asker.take((device) => this.#mps.read(device)) ?? [];
     const graphics = asker.take((device) => this.#graphics.read(device)) ?? [];
-    return { compute, graphics };
+    return { compute: union(compute ?? [], mps), graphics, known: compute !== undefined };
   }
 
-  #procs(asker: Asker, { compute, graphics }: Lists): Proc[] {
-    if (compute.length + graphics.length === 0) return [];
-    const samples = asker.take((device) => this.#samples.read(device, this.#clock.now()));
-    return merge(compute, graphics, samples ?? new Map());
+  #procs(asker: Asker, gpu: Gpu, { compute, graphics, known }: Lists): void {
+    const some = compute.length + graphics.length > 0;
+    const samples = some ? asker.take((device) => this.#samples.read(device, this.#clock.now())) : undefined;
+    gpu.procs = merge(compute, graphics, samples ?? new Map());
+    if (!known) gpu.procsUnknown = true;
   }
 }
 
 const number = (value: bigint | undefined): number | undefined => (value === undefined ? undefined : Number(value));
 
+/** A device without memory of its own says that the query is not supported, or with some drivers that its memory is 0. */
 function memory(asker: Asker, gpu: Gpu): void {
-  const found = sound(asker.ask(queries.memory));
-  if (found === undefined) return;
-  gpu.memUsed = found.total - found.free;
-  gpu.memTotal = found.total;
-  put(gpu, "memReserved", found.reserved);
+  const { result, value } = asker.attempt(queries.memory);
+  if (result === code.notSupported || value?.total === 0n) gpu.memoryShared = true;
+  if (value === undefined) return;
+  gpu.memUsed = value.total - value.free;
+  gpu.memTotal = value.total;
+  put(gpu, "memReserved", value.reserved);
 }
 
 /** Undefined when the device tells nothing of its link. A maximum is told where it is more. */
@@ -205,9 +219,12 @@ function link(asker: Asker, { generationMax, widthMax }: Settled): Gpu["pcie"] {
   return Object.keys(found).length > 0 ? found : undefined;
 }
 
+/** True if a device may not be opened by this user or in this container, which says nothing of the device. */
+export const isRefusal = (result: number): boolean => result === code.noPermission || result === code.operatingSystem;
+
 /** A device that is known but cannot be read: it stays listed, without values. */
 export function missing(identity: Identity, error: NvmlError): Gpu {
-  const state = error.code === code.noPermission ? unsupported : lost;
+  const state = isRefusal(error.code) ? unsupported : lost;
   return { ...identity, state, err: error.message };
 }
 
@@ -215,24 +232,28 @@ const isOf = ({ instance }: Process, wanted: Gpu["instance"]): boolean =>
   instance !== undefined && instance.gpu === wanted?.gpuInstance && instance.compute === wanted.computeInstance;
 
 /** What runs on a divided device, but on none of its instances that are known. */
-function withoutInstances({ compute, graphics }: Lists, instances: readonly Instance[]): Lists {
+function withoutInstances({ compute, graphics, known }: Lists, instances: readonly Instance[]): Lists {
   const outside = (process: Process): boolean => !instances.some(({ identity }) => isOf(process, identity.instance));
-  return { compute: compute.filter(outside), graphics: graphics.filter(outside) };
+  return { compute: compute.filter(outside), graphics: graphics.filter(outside), known };
 }
 
-function ofInstance({ compute, graphics }: Lists, instance: Gpu["instance"]): Lists {
+function ofInstance({ compute, graphics, known }: Lists, instance: Gpu["instance"]): Lists {
   const inside = (process: Process): boolean => isOf(process, instance);
-  return { compute: compute.filter(inside), graphics: graphics.filter(inside) };
+  return { compute: compute.filter(inside), graphics: graphics.filter(inside), known };
 }
 
-/** What an instance lists, and what its device lists of it: without rights the driver may tell only one of them. */
-function joined(own: Lists, parent: Lists): [Process[], Process[]] {
-  const join = (kind: keyof Lists): Process[] => {
-    const pids = new Set(own[kind].map(({ pid }) => pid));
-    return [...own[kind], ...parent[kind].filter(({ pid }) => !pids.has(pid))];
-  };
-  return [join("compute"), join("graphics")];
+/** The processes of both lists; one that is on both is taken from the first. */
+function union(first: readonly Process[], second: readonly Process[]): Process[] {
+  const pids = new Set(first.map(({ pid }) => pid));
+  return [...first, ...second.filter(({ pid }) => !pids.has(pid))];
 }
+
+/** What an instance lists, and what its device lists of it: without rights the driver may list only one of them. */
+const joined = (own: Lists, parent: Lists): Lists => ({
+  compute: union(own.compute, parent.compute),
+  graphics: union(own.graphics, parent.graphics),
+  known: own.known || parent.known,
+});
 
 /** One entry per process, whatever lists it is on; a process with several GPU instances holds their sum. */
 export function merge(
@@ -276,9 +297,4 @@ export function throttles(reasons: bigint | undefined): Throttle[] {
 export function busId(pci: Pick<Pci, "domain" | "bus" | "device">): string {
   const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0");
   return `${hex(pci.domain, 4)}:${hex(pci.bus, 2)}:${hex(pci.device, 2)}.0`;
-}
-
-/** Memory whose parts do not fit its total is garbage. */
-function sound(memory: Memory | undefined): Memory | undefined {
-  return memory !== undefined && memory.free <= memory.total ? memory : undefined;
 }

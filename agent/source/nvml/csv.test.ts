@@ -34,6 +34,7 @@ const h100: Record<ColumnName, string> = {
   "memory.reserved": "551",
   "temperature.memory": "72",
   "clocks_throttle_reasons.active": "0x0000000000000004",
+  "clocks_event_reasons.active": "0x0000000000000004",
   "mig.mode.current": "Disabled",
 };
 const geforce = {
@@ -46,6 +47,7 @@ const geforce = {
   "ecc.errors.uncorrected.volatile.total": "[N/A]",
   "temperature.memory": "N/A",
   "clocks_throttle_reasons.active": "[N/A]",
+  "clocks_event_reasons.active": "[N/A]",
   "utilization.encoder": "[N/A]",
   "pcie.link.gen.current": "[N/A]",
   "pcie.link.width.current": "[N/A]",
@@ -124,10 +126,70 @@ test("values that cannot be are absent", () => {
   expect(gpu?.memTotal).toBe(81_559n * 1_048_576n);
 });
 
-test("a card without any memory is being reset, and nothing of it is believed", () => {
-  const [gpu] = parseGpus(line({ ...h100, "memory.total": "0", "memory.free": "0" }), names).gpus;
+const dead = { "temperature.gpu": "0", "power.draw": "0.00", "clocks.sm": "0", "clocks.mem": "0" };
+
+test("a card with 0 for memory and all vital readings is being reset, and nothing of it is believed", () => {
+  const [gpu] = parseGpus(line({ ...h100, ...dead, "memory.total": "0", "memory.free": "0" }), names).gpus;
   expect(gpu).toMatchObject({ id: 0, uuid: h100.uuid, name: h100.name, state: State.STALE });
-  for (const field of ["memTotal", "utilization", "temp"] as const) expect(gpu?.[field], field).toBeUndefined();
+  for (const field of ["memTotal", "memoryShared", "utilization", "temp"] as const)
+    expect(gpu?.[field], field).toBeUndefined();
+});
+
+test.each(["0", "[N/A]", "[Not Supported]"])("a card whose memory is %s shares the host's", (total) => {
+  const [gpu] = parseGpus(line({ ...h100, "memory.total": total, "memory.free": total }), names).gpus;
+  expect(gpu).toMatchObject({ state: State.OK, temp: 62, utilization: 97, memoryShared: true });
+  expect(gpu?.memTotal ?? gpu?.memUsed).toBeUndefined();
+});
+
+test.each(["[Unknown Error]", "[Insufficient Permissions]", "[GPU requires reset]", "ERR!"])(
+  "a card whose memory is %s has one that is not known",
+  (total) => {
+    const [gpu] = parseGpus(line({ ...h100, "memory.total": total, "memory.free": total }), names).gpus;
+    expect(gpu?.memoryShared ?? gpu?.memTotal ?? gpu?.memUsed).toBeUndefined();
+  },
+);
+
+test.each([
+  "[N/A]",
+  "[Unknown Error]",
+  "[GPU requires reset]",
+  "ERR!",
+  "Unknown Error",
+  "4294967295",
+  "18446744073709551615",
+])("%s in every column is no value", (odd) => {
+  const values = Object.fromEntries(names.map((name) => [name, odd])) as Record<ColumnName, string>;
+  const { gpus, driver } = parseGpus([odd, "0", ...names.slice(1).map((name) => values[name])].join(", "), names);
+  const { vendor, state, procs, id, uuid, name, memoryShared: _, ...rest } = gpus[0] ?? {};
+  expect([vendor, state, procs, id, rest]).toEqual([1, State.OK, [], 0, {}]);
+  if (!/^\d/.test(odd)) expect([uuid, name, driver]).toEqual([undefined, undefined, undefined]);
+});
+
+test("reasons for low clocks are read by their old and by their new name", () => {
+  for (const name of ["clocks_throttle_reasons.active", "clocks_event_reasons.active"] as const) {
+    const one = { ...h100, "clocks_throttle_reasons.active": "[N/A]", "clocks_event_reasons.active": "[N/A]" };
+    const [gpu] = parseGpus(line({ ...one, [name]: "0x0000000000000008" }), names).gpus;
+    expect(gpu?.throttle).toEqual([Throttle.HW_SLOWDOWN]);
+  }
+});
+
+test.each([
+  [
+    "Unable to determine the device handle for GPU0: 0000:01:00.0: Unknown Error",
+    { pciBusId: "0000:01:00.0", state: State.LOST },
+  ],
+  [
+    "Unable to determine the device handle for GPU 0000:47:00.0: GPU is lost.  Reboot the system to recover this GPU",
+    { pciBusId: "0000:47:00.0", state: State.LOST },
+  ],
+  [
+    "Unable to determine the device handle for gpu 00000000:C1:00.0: Insufficient Permissions",
+    { pciBusId: "0000:c1:00.0", state: State.UNSUPPORTED },
+  ],
+])("%s is a card of its own", (complaint, wanted) => {
+  const { gpus, rest } = parseGpus(`${line(h100)}\n${complaint}\n`, names);
+  expect(gpus.slice(1)).toMatchObject([{ id: 1, vendor: 1, err: `nvidia-smi: ${complaint}`, ...wanted }]);
+  expect(rest).toEqual([]);
 });
 
 test("a divided card says so", () => {
@@ -135,8 +197,7 @@ test("a divided card says so", () => {
 });
 
 test("lines that are no card are told apart", () => {
-  const lost =
-    "Unable to determine the device handle for GPU 0000:47:00.0: GPU is lost.  Reboot the system to recover this GPU";
+  const lost = "WARNING: infoROM is corrupted at gpu 0000:1B:00.0";
   const { gpus, rest } = parseGpus(`${line(h100)}\n${lost}\n\n`, names);
   expect(gpus).toHaveLength(1);
   expect(rest).toEqual([lost]);

@@ -1,7 +1,7 @@
 import type { ComputeMode } from "../../../proto/gen/host_pb.js";
 import { credible } from "../source.ts";
 import { throttles } from "./card.ts";
-import { type Gpu, nvidia, ok, type Proc, put } from "./gpu.ts";
+import { type Gpu, lost, mostErrors, nvidia, ok, type Proc, put, unsupported } from "./gpu.ts";
 
 /** One line of comma-separated values; a value in double quotes may hold commas, and quotes as "". */
 export function cells(line: string): string[] {
@@ -19,8 +19,16 @@ export function cells(line: string): string[] {
   }
 }
 
-/** Undefined for what nvidia-smi writes in place of a value: "[N/A]", "[Not Supported]", "[GPU requires reset]". */
-const said = (cell: string): string | undefined => (/^(\[.*\]|N\/A|)$/.test(cell) ? undefined : cell);
+/** Undefined for what nvidia-smi writes in place of a value: "[N/A]", "[Not Supported]", "[GPU requires reset]", "ERR!". */
+const said = (cell: string): string | undefined =>
+  /^(\[.*\]|N\/A|ERR!|Unknown Error|Not Supported|)$/i.test(cell) ? undefined : cell;
+
+/** True if the device does not have the value, as against one that could not be read. */
+const unsupportedCell = (cell: string): boolean => /^\[?(N\/A|Not Supported)\]?$/i.test(cell);
+
+/** "00000000:1B:00.0" as lspci writes it; undefined for anything else. */
+const busIdOf = (text: string): string | undefined =>
+  /^(?:0000)?([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$/.exec(text.toLowerCase())?.[1];
 
 /** @param factor To the unit of the wire. */
 function amount(cell: string, most: number, factor = 1): number | undefined {
@@ -49,20 +57,14 @@ export const columns = {
   index: (gpu, cell) => put(gpu, "id", amount(cell, 1024)),
   uuid: (gpu, cell) => put(gpu, "uuid", said(cell)),
   name: (gpu, cell) => put(gpu, "name", said(cell)),
-  "pci.bus_id": (gpu, cell) =>
-    put(
-      gpu,
-      "pciBusId",
-      said(cell)
-        ?.toLowerCase()
-        .replace(/^0000(?=[0-9a-f]{4}:)/, ""),
-    ),
+  "pci.bus_id": (gpu, cell) => put(gpu, "pciBusId", busIdOf(cell)),
   "memory.free": (gpu, cell) => put(gpu, "memUsed", bytes(cell)),
   "memory.total": (gpu, cell) => {
     const total = bytes(cell);
     const free = gpu.memUsed;
     delete gpu.memUsed;
     put(gpu, "memTotal", total);
+    if (total === 0n || unsupportedCell(cell)) gpu.memoryShared = true;
     if (total !== undefined && free !== undefined && free <= total) gpu.memUsed = total - free;
   },
   "utilization.gpu": (gpu, cell) => put(gpu, "utilization", amount(cell, 100)),
@@ -89,9 +91,9 @@ export const columns = {
   },
   "memory.reserved": (gpu, cell) => put(gpu, "memReserved", bytes(cell)),
   "temperature.memory": (gpu, cell) => put(gpu, "memTemp", amount(cell, 200) || undefined),
-  "clocks_throttle_reasons.active": (gpu, cell) => {
-    if (/^0x[0-9a-f]{1,16}$/i.test(cell)) gpu.throttle = throttles(BigInt(cell));
-  },
+  // The same twice: drivers since 535 call it the second, and may drop the first.
+  "clocks_throttle_reasons.active": (gpu, cell) => reasons(gpu, cell),
+  "clocks_event_reasons.active": (gpu, cell) => reasons(gpu, cell),
   "mig.mode.current": (gpu, cell) => {
     if (flag(cell)) gpu.divided = true;
   },
@@ -99,8 +101,12 @@ export const columns = {
 
 export type ColumnName = keyof typeof columns;
 
+function reasons(gpu: Gpu, cell: string): void {
+  if (/^0x[0-9a-f]{1,16}$/i.test(cell)) gpu.throttle = throttles(BigInt(cell));
+}
+
 const count = (cell: string): bigint | undefined => {
-  const value = amount(cell, Number.MAX_SAFE_INTEGER);
+  const value = amount(cell, mostErrors);
   return value === undefined ? undefined : BigInt(value);
 };
 
@@ -129,6 +135,7 @@ export interface Table {
 /** @param names Columns that follow driver_version. */
 export function parseGpus(text: string, names: readonly ColumnName[]): Table {
   const gpus: Gpu[] = [];
+  const dead: Gpu[] = [];
   const rest: string[] = [];
   let driver: string | undefined;
   for (const line of text.split("\n").map((each) => each.trim())) {
@@ -137,13 +144,34 @@ export function parseGpus(text: string, names: readonly ColumnName[]): Table {
     const gpu: Gpu = { vendor: nvidia, state: ok, procs: [] };
     if (values.length === names.length) names.forEach((name, i) => void columns[name](gpu, values[i] ?? ""));
     // A GPU without a number is none: the line is of something else that happens to have as many commas.
-    if (gpu.id === undefined) rest.push(line);
-    else {
+    if (gpu.id !== undefined) {
       gpus.push(credible(gpu));
       driver ??= said(version);
+      continue;
     }
+    const complaint = deadCard(line);
+    if (complaint === undefined) rest.push(line);
+    else dead.push(complaint);
+  }
+  // Not numbered in the complaint, or by another rule: the first numbers that no other card has.
+  const taken = new Set(gpus.map(({ id }) => id));
+  for (const gpu of dead) {
+    let id = 0;
+    while (taken.has(id)) id++;
+    taken.add(id);
+    gpus.push({ ...gpu, id });
   }
   return { gpus, driver, rest };
+}
+
+/** A card that nvidia-smi knows by its place alone, from its complaint; undefined for any other line. */
+function deadCard(line: string): Gpu | undefined {
+  const [, place = "", why = ""] =
+    /^Unable to determine the device handle for GPU ?\d*:? ?([0-9a-f]{4,8}:\S+): (.*)$/i.exec(line) ?? [];
+  const pciBusId = busIdOf(place);
+  if (pciBusId === undefined) return undefined;
+  const state = /permission/i.test(why) ? unsupported : lost;
+  return { vendor: nvidia, pciBusId, state, err: `nvidia-smi: ${line}` };
 }
 
 /** Processes by the uuid of their GPU, from `--query-compute-apps=gpu_uuid,pid,used_memory`. */

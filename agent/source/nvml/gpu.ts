@@ -38,3 +38,6 @@ export function put<T, K extends keyof T>(into: T, name: K, value: T[K] | undefi
 /** A reading beyond what such a thing can be is garbage, not a reading. */
 export const within = (value: number | undefined, most: number): number | undefined =>
   value !== undefined && value >= 0 && value <= most ? value : undefined;
+
+/** Errors that a counter can hold: UINT_MAX stands for "not available" where a driver has no value, and is no count. */
+export const mostErrors = 0xffff_fffe;

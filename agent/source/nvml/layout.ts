@@ -1,13 +1,20 @@
 // Structs of NVML as they lie in memory on 64-bit Linux, which is the same on x86-64 and arm64.
 // Source: nvml.h and https://docs.nvidia.com/deploy/nvml-api/.
 
-/** NVML_VALUE_NOT_AVAILABLE: the driver has a place for the value, but no value. */
-const notAvailable = 0xffff_ffff_ffff_ffffn;
+/** NVML_VALUE_NOT_AVAILABLE as unsigned numbers: the driver has a place for the value, but no value. */
+const none32 = 0xffff_ffff;
+const none64 = 0xffff_ffff_ffff_ffffn;
 
-/** A 64-bit value, or undefined where the driver says that it has none. */
+/** A 32-bit value, or undefined where the driver says that it has none. */
+export function value32(buffer: Buffer, at: number): number | undefined {
+  const value = buffer.readUInt32LE(at);
+  return value === none32 ? undefined : value;
+}
+
+/** The same of 64 bits; some drivers fill only the lower half with ones. */
 export function value64(buffer: Buffer, at: number): bigint | undefined {
   const value = buffer.readBigUInt64LE(at);
-  return value === notAvailable ? undefined : value;
+  return value === none64 || value === BigInt(none32) ? undefined : value;
 }
 
 /** A C string in a buffer that need not end with a NUL. */
@@ -30,19 +37,23 @@ export interface Memory {
 /** nvmlMemory_t: total, free, used. */
 export const memory1 = {
   size: 24,
-  read: (b: Buffer): Memory => ({ total: b.readBigUInt64LE(0), free: b.readBigUInt64LE(8), reserved: undefined }),
+  read: (b: Buffer): Memory | undefined => sound({ total: value64(b, 0), free: value64(b, 8), reserved: undefined }),
 };
 
 /** nvmlMemory_v2_t: version, total, reserved, free, used. */
 export const memory2 = {
   size: 40,
   prepare: (b: Buffer): void => void b.writeUInt32LE(versionWord(40, 2), 0),
-  read: (b: Buffer): Memory => ({
-    total: b.readBigUInt64LE(8),
-    reserved: value64(b, 16),
-    free: b.readBigUInt64LE(24),
-  }),
+  read: (b: Buffer): Memory | undefined =>
+    sound({ total: value64(b, 8), reserved: value64(b, 16), free: value64(b, 24) }),
 };
+
+/** Memory whose parts do not fit its total, or beyond what any device has, is garbage. */
+function sound(told: { readonly [K in keyof Memory]: Memory[K] | undefined }): Memory | undefined {
+  const { total, free, reserved } = told;
+  if (total === undefined || free === undefined || free > total || total >= mostMemory) return undefined;
+  return { total, free, reserved: reserved !== undefined && reserved <= total ? reserved : undefined };
+}
 
 /** Percent of the last sample period. */
 export interface Utilization {
@@ -68,13 +79,13 @@ export interface Pci {
 /** nvmlPciInfo_t and its older form (52 bytes), which share their beginning. */
 export const pci = {
   size: 68,
-  read: (b: Buffer): Pci => ({
-    domain: b.readUInt32LE(16),
-    bus: b.readUInt32LE(20),
-    device: b.readUInt32LE(24),
-    id: b.readUInt32LE(28),
-    subsystem: b.readUInt32LE(32),
-  }),
+  /** Undefined where that cannot be a place: a bus has 8 bits, a device on it 5. */
+  read: (b: Buffer): Pci | undefined => {
+    const [domain = 0, bus = 0, device = 0, id = 0, subsystem = 0] = [16, 20, 24, 28, 32].map((at) =>
+      b.readUInt32LE(at),
+    );
+    return domain < none32 && bus < 0x100 && device < 0x20 ? { domain, bus, device, id, subsystem } : undefined;
+  },
 };
 
 /** nvmlTemperature_v1_t: version, sensor (0 is the die), degrees. */
@@ -99,12 +110,13 @@ export interface RemappedRows {
 export const remappedRows = {
   size: 16,
   parts: 4,
-  read: (b: Buffer): RemappedRows => ({
-    correctable: b.readUInt32LE(0),
-    uncorrectable: b.readUInt32LE(4),
-    pending: b.readUInt32LE(8) !== 0,
-    failed: b.readUInt32LE(12) !== 0,
-  }),
+  /** Undefined where one of them is not available. */
+  read: (b: Buffer): RemappedRows | undefined => {
+    const [correctable, uncorrectable, pending, failed] = [0, 4, 8, 12].map((at) => value32(b, at));
+    if (correctable === undefined || uncorrectable === undefined) return undefined;
+    if (pending === undefined || failed === undefined) return undefined;
+    return { correctable, uncorrectable, pending: pending !== 0, failed: failed !== 0 };
+  },
 };
 
 /** nvmlFieldValue_t: id, scope, time, latency, type of the value, return code, value. */
@@ -131,8 +143,10 @@ function fieldValue(buffer: Buffer, at: number, type: number): bigint | undefine
       const value = buffer.readDoubleLE(at);
       return Number.isFinite(value) ? BigInt(Math.round(value)) : undefined;
     }
-    case 1:
-      return BigInt(buffer.readUInt32LE(at));
+    case 1: {
+      const value = value32(buffer, at);
+      return value === undefined ? undefined : BigInt(value);
+    }
     case 2:
     case 3:
       return value64(buffer, at);
@@ -148,7 +162,7 @@ function fieldValue(buffer: Buffer, at: number, type: number): bigint | undefine
 }
 
 /** multiprocessorCount of nvmlDeviceAttributes_t, whose rest (eight counts, then memorySizeMB) is told by other calls. */
-export const attributes = { size: 40, read: (b: Buffer): number => b.readUInt32LE(0) };
+export const attributes = { size: 40, read: (b: Buffer): number | undefined => value32(b, 0) };
 
 /** Which instance of a divided device. */
 export interface InstanceIds {
@@ -163,9 +177,6 @@ export interface Process {
   /** Undefined where the device is not divided, and from drivers that do not tell. */
   readonly instance?: InstanceIds | undefined;
 }
-
-/** An instance that is none. */
-const noInstance = 0xffff_ffff;
 
 /** 64 TiB, more than any device has: such a value is garbage, or says that there is none. Sums of them still fit 64 bits. */
 const mostMemory = 1n << 46n;
@@ -207,8 +218,8 @@ export function processes(buffer: Buffer, count: number): Process[] | undefined 
 }
 
 function instanceIds(buffer: Buffer, at: number): InstanceIds | undefined {
-  const [gpu, compute] = [buffer.readUInt32LE(at), buffer.readUInt32LE(at + 4)];
-  return gpu === noInstance || compute === noInstance ? undefined : { gpu, compute };
+  const [gpu, compute] = [value32(buffer, at), value32(buffer, at + 4)];
+  return gpu === undefined || compute === undefined ? undefined : { gpu, compute };
 }
 
 /** What one process did in one sample period. */

@@ -9,6 +9,7 @@ import {
   temperature,
   text,
   utilization,
+  value32,
   value64,
 } from "./layout.ts";
 
@@ -27,6 +28,7 @@ export const code = {
   functionNotFound: 13,
   gpuIsLost: 15,
   resetRequired: 16,
+  operatingSystem: 17,
   versionMismatch: 18,
   noData: 21,
   argumentVersionMismatch: 25,
@@ -43,8 +45,18 @@ export const absent: ReadonlySet<number> = new Set([
   code.argumentVersionMismatch,
 ]);
 
+/** Failures of the device or the library: an older form of the call fails in the same way. */
+export const final: ReadonlySet<number> = new Set([
+  code.uninitialized,
+  code.driverNotLoaded,
+  code.timeout,
+  code.gpuIsLost,
+  code.resetRequired,
+  code.versionMismatch,
+]);
+
 /** The symbol is there, but the driver behind it does not know this version of the call. */
-const tooNew: ReadonlySet<number> = new Set([code.functionNotFound, code.argumentVersionMismatch]);
+export const tooNew: ReadonlySet<number> = new Set([code.functionNotFound, code.argumentVersionMismatch]);
 
 /** What the version mismatch comes from. */
 const upgraded =
@@ -78,7 +90,8 @@ export interface Form<T> {
   /** The call fills this many numbers of 32 bits, each at an address of its own: the buffer holds them one after another. */
   readonly parts?: number;
   readonly prepare?: (buffer: Buffer) => void;
-  readonly read: (buffer: Buffer) => T;
+  /** Undefined where the driver has no value, or one that cannot be. */
+  readonly read: (buffer: Buffer) => T | undefined;
 }
 
 /** A question with one answer. */
@@ -89,10 +102,12 @@ export interface Query<T> {
   readonly forms: readonly Form<T>[];
   /** The values as they stand in a recording. */
   show(value: T): string;
+  /** The older forms answer another question: they are used only where the driver lacks the newer one. */
+  readonly distinct?: true;
 }
 
 const device: readonly Argument[] = ["uint64"];
-const number32 = { size: 4, read: (b: Buffer): number => b.readUInt32LE(0) };
+const number32 = { size: 4, read: (b: Buffer): number | undefined => value32(b, 0) };
 const number64 = { size: 8, read: (b: Buffer): bigint | undefined => value64(b, 0) };
 
 function query<T>(stem: string, forms: readonly Form<T>[], show: (value: T) => string = String): Query<T> {
@@ -111,20 +126,27 @@ export const queries = {
     { symbol: "nvmlSystemGetCudaDriverVersion_v2", lead: [], ...number32 },
     { symbol: "nvmlSystemGetCudaDriverVersion", lead: [], ...number32 },
   ]),
-  count: query("nvmlDeviceGetCount", [
-    { symbol: "nvmlDeviceGetCount_v2", lead: [], ...number32 },
-    { symbol: "nvmlDeviceGetCount", lead: [], ...number32 },
-  ]),
-  handle: query<bigint>(
-    "nvmlDeviceGetHandleByIndex",
-    ["nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetHandleByIndex"].map((symbol) => ({
-      symbol,
-      lead: ["uint32"],
-      size: 8,
-      read: (b) => b.readBigUInt64LE(0),
-    })),
-    () => "",
-  ),
+  // Version 1 of these two leaves out devices that may not be opened, and so numbers the others differently.
+  count: {
+    ...query("nvmlDeviceGetCount", [
+      { symbol: "nvmlDeviceGetCount_v2", lead: [], ...number32 },
+      { symbol: "nvmlDeviceGetCount", lead: [], ...number32 },
+    ]),
+    distinct: true,
+  },
+  handle: {
+    ...query<bigint>(
+      "nvmlDeviceGetHandleByIndex",
+      ["nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetHandleByIndex"].map((symbol) => ({
+        symbol,
+        lead: ["uint32"],
+        size: 8,
+        read: (b) => b.readBigUInt64LE(0),
+      })),
+      () => "",
+    ),
+    distinct: true,
+  },
   name: words("nvmlDeviceGetName", device),
   uuid: words("nvmlDeviceGetUUID", device),
   pci: query(
@@ -236,6 +258,14 @@ interface Bound {
   readonly args: (number | bigint | Buffer)[];
 }
 
+type Given = readonly [handle: bigint | undefined, first: number | undefined, second: number | undefined];
+
+/** An answer with NVML's return code; the value is undefined where the code is not 0, or the driver has none. */
+export interface Outcome<T> {
+  readonly result: number;
+  readonly value: T | undefined;
+}
+
 /** The driver library, opened. Calls block until the driver answers, which may be never: only a process of its own may use it. */
 export class Nvml {
   readonly #library: SharedLibrary;
@@ -278,13 +308,14 @@ export class Nvml {
     throw this.error(result);
   }
 
-  /** A symbol as a function, for calls of another shape than Query; the first that the library has. */
+  /** Symbols as functions, for calls of another shape than Query; those that the library has, in the order given. */
+  functions(symbols: readonly string[], args: readonly Argument[]): Foreign[] {
+    return symbols.flatMap((symbol) => this.#library.find(symbol, args) ?? []);
+  }
+
+  /** The first of them that the library has. */
   newest(symbols: readonly string[], args: readonly Argument[]): Foreign | undefined {
-    for (const symbol of symbols) {
-      const found = this.#library.find(symbol, args);
-      if (found !== undefined) return found;
-    }
-    return undefined;
+    return this.functions(symbols, args)[0];
   }
 
   /**
@@ -303,33 +334,39 @@ export class Nvml {
    * @throws NvmlError for every other failure (a lost GPU among them).
    */
   ask<T>(asked: Query<T>, from: Device | undefined, first?: number, second?: number): T | undefined {
+    const { result, value } = this.attempt(asked, from, first, second);
+    return result === code.success ? value : this.refusal(result);
+  }
+
+  /**
+   * Asks one question, by older forms of the call where the newer ones fail.
+   * @returns The value with result 0; otherwise the return code of the newest form that this driver knows.
+   */
+  attempt<T>(asked: Query<T>, from: Device | undefined, first?: number, second?: number): Outcome<T> {
     const forms = this.#bound.get(asked) ?? this.#bind(asked);
-    let result: number = code.functionNotFound;
-    while (forms.length > 0) {
-      const [bound] = forms as [Bound];
-      const { form, buffer, args } = bound;
-      form.prepare?.(buffer);
-      let i = 0;
-      if (from !== undefined) args[i++] = from.handle;
-      if (i < form.lead.length) args[i++] = first ?? 0;
-      if (i < form.lead.length) args[i++] = second ?? 0;
-      result = bound.call(...args);
-      if (tooNew.has(result) && forms.length > 1) {
-        forms.shift();
-        continue;
-      }
+    let failed: number | undefined;
+    let next = 0;
+    for (let bound = forms[0]; bound !== undefined; bound = forms[next]) {
+      const result = called(bound, [from?.handle, first, second]);
       if (result === code.success) {
-        const value = form.read(buffer) as T;
+        const value = bound.form.read(bound.buffer) as T | undefined;
         if (this.#tap !== undefined) {
           const shown = value === undefined ? "-" : asked.show(value);
           this.#tap(`${key(asked.stem, from, first, second)} : 0 ${shown}`.trimEnd());
         }
-        return value;
+        return { result, value };
       }
-      break;
+      if (tooNew.has(result) && next === 0 && forms.length > 1) {
+        forms.shift();
+        continue;
+      }
+      failed ??= result;
+      if (asked.distinct || final.has(result)) break;
+      next++;
     }
+    const result = failed ?? code.functionNotFound;
     this.#tap?.(`${key(asked.stem, from, first, second)} : ${result}`);
-    return this.refusal(result);
+    return { result, value: undefined };
   }
 
   #bind(asked: Query<unknown>): Bound[] {
@@ -345,6 +382,16 @@ export class Nvml {
     this.#bound.set(asked, bound);
     return bound;
   }
+}
+
+/** Makes the call; `given` are the device's handle, where one is asked, and what follows it. */
+function called({ call, form, buffer, args }: Bound, [handle, first, second]: Given): number {
+  form.prepare?.(buffer);
+  let i = 0;
+  if (handle !== undefined) args[i++] = handle;
+  if (i < form.lead.length) args[i++] = first ?? 0;
+  if (i < form.lead.length) args[i++] = second ?? 0;
+  return call(...args);
 }
 
 const key = (stem: string, from: Device | undefined, first: number | undefined, second: number | undefined): string =>

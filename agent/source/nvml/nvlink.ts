@@ -46,11 +46,12 @@ export class Links {
       const state = asker.ask(queries.link, link);
       if (state === undefined && there === undefined) break;
       if (state !== undefined) found++;
-      if (state) up++;
+      if (state === 1) up++;
     }
     if (found === 0) return undefined;
     // On a board with switches all GPUs of a model are wired alike, also one whose links are all down.
-    if ((told?.get(linkSwitched) ?? 0n) > 0n) this.#switched.set(name, found);
+    const switched = told?.get(linkSwitched) ?? 0n;
+    if (switched > 0n && switched <= mostLinks) this.#switched.set(name, found);
     return { up, expected: Math.max(up, this.#switched.get(name) ?? 0) };
   }
 

@@ -1,9 +1,12 @@
 import type { Argument, Foreign } from "./koffi.ts";
 import { type Process, pattern, processes, type Sample, sampleSize, samples, widest } from "./layout.ts";
-import { code, type Device, type Nvml } from "./library.ts";
+import { code, type Device, final, type Nvml, tooNew } from "./library.ts";
 
 /** No machine runs more on one GPU: a driver that asks for more is not to be believed. */
 const mostEntries = 65_536;
+
+/** PID_MAX_LIMIT of Linux is 2^22; other systems' drivers may number otherwise, but UINT_MAX is nobody. */
+const mostPid = 0xffff_fffe;
 
 /** The list grows between two calls when processes start; more often than this it is not growth. */
 const mostTries = 5;
@@ -51,7 +54,8 @@ class List {
 export class ProcessList {
   readonly #nvml: Nvml;
   readonly #stem: string;
-  readonly #call: Foreign | undefined;
+  /** Newest first; without those that the driver turned out not to know. */
+  readonly #calls: Foreign[];
   readonly #list: List;
 
   /** @param stem The symbol without its version. */
@@ -59,7 +63,7 @@ export class ProcessList {
     const args: Argument[] = ["uint64", "pointer", "pointer"];
     this.#nvml = nvml;
     this.#stem = stem;
-    this.#call = nvml.newest([`${stem}_v3`, `${stem}_v2`, stem], args);
+    this.#calls = nvml.functions([`${stem}_v3`, `${stem}_v2`, stem], args);
     this.#list = new List(nvml, widest);
   }
 
@@ -68,23 +72,39 @@ export class ProcessList {
    * @throws NvmlError
    */
   read(device: Device): Process[] | undefined {
-    const call = this.#call;
     const list = this.#list;
-    if (call === undefined) return undefined;
-    const { result, entries } = list.fill(() => call(device.handle, list.count, list.buffer));
+    if (this.#calls.length === 0) return undefined;
+    const { result, entries } = this.#fill(device);
     const whole = result === code.success && entries !== undefined;
     const found = whole ? processes(list.buffer, entries) : undefined;
     this.#nvml.record(this.#stem, () => [device.index, result, (found ?? []).map(shown).join(" ")]);
     if (result !== code.success) return list.fail(result);
-    return found?.filter(({ pid }) => pid !== 0);
+    return found?.filter(({ pid }) => pid > 0 && pid <= mostPid);
+  }
+
+  /** By the newest version of the call that succeeds; otherwise the failure of the newest. */
+  #fill(device: Device): ReturnType<List["fill"]> {
+    const list = this.#list;
+    let failed: ReturnType<List["fill"]> | undefined;
+    for (const call of [...this.#calls]) {
+      const filled = list.fill(() => call(device.handle, list.count, list.buffer));
+      if (filled.result === code.success) return filled;
+      if (tooNew.has(filled.result) && this.#calls.length > 1) this.#calls.splice(this.#calls.indexOf(call), 1);
+      else failed ??= filled;
+      if (final.has(filled.result)) break;
+    }
+    return failed ?? { result: code.functionNotFound, entries: undefined };
   }
 }
 
 const shown = ({ pid, memory, instance }: Process): string =>
   [pid, memory ?? "-", instance?.gpu ?? "-", instance?.compute ?? "-"].join(":");
 
-/** How long a process that stopped working still counts with what it did last, in microseconds. */
-const recent = 5_000_000n;
+/**
+ * How long a process that stopped working still counts with what it did last, in microseconds: the usual time between
+ * two polls. Drivers were seen to write the newest sample of a busy process down 5 to 9 s late.
+ */
+const recent = 10_000_000n;
 
 /** What each process on a device did lately. */
 export class SampleList {
@@ -99,7 +119,7 @@ export class SampleList {
   }
 
   /**
-   * The newest sample of each process in the last five seconds. The driver lists only processes that did something in
+   * The newest sample of each process in the last ten seconds. The driver lists only processes that did something in
    * a sample period, so a process that is missing here was not measured. Samples from before the clock was set back bear
    * times that are yet to come: as the newest they would stand for as long as it was set back by.
    * @param now Unix milliseconds.

@@ -1,8 +1,8 @@
 import type { SystemInfo } from "../../../proto/gen/host_pb.js";
 import { broken } from "./asker.ts";
-import { Cards, type Clock, type Instance, missing } from "./card.ts";
+import { Cards, type Clock, type Instance, isRefusal, missing } from "./card.ts";
 import { type Gpu, type Identity, lost, nvidia, put } from "./gpu.ts";
-import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
+import { absent, code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
 import { instancesOf } from "./mig.ts";
 import { XidEvents, type Xids } from "./xid.ts";
 
@@ -44,6 +44,10 @@ export class GpuReader {
   #system: System = {};
   #opened = 0;
   #lost = false;
+  /** A device that was refused can be opened now: the library is opened again to register it everywhere. */
+  #granted = false;
+  /** Devices that were refused at their last reading, by index. */
+  readonly #refused = new Set<number>();
 
   /** Opens the library. @throws NvmlError when there is no driver or it refuses. */
   constructor(nvml: Nvml, clock: Clock) {
@@ -87,7 +91,8 @@ export class GpuReader {
 
   /** @throws NvmlError when the library must be opened again. */
   read(): Reading {
-    if (this.#lost && this.#clock.ticks() - this.#opened > reopenAfter) {
+    if (this.#granted || (this.#lost && this.#clock.ticks() - this.#opened > reopenAfter)) {
+      this.#granted = false;
       this.#nvml.shutdown();
       this.#open();
     }
@@ -122,12 +127,17 @@ export class GpuReader {
   }
 
   #absent({ identity }: Slot): Gpu {
-    try {
-      this.#nvml.ask(queries.handle, undefined, identity.id ?? 0);
-    } catch (error) {
-      if (error instanceof NvmlError && !broken.has(error.code)) return missing(identity, error);
-      throw error;
+    const index = identity.id ?? 0;
+    const { result } = this.#nvml.attempt(queries.handle, undefined, index);
+    const error = this.#nvml.error(result);
+    if (broken.has(result)) throw error;
+    const refused = this.#refused.delete(index);
+    if (isRefusal(result) || (result === code.success && refused)) {
+      this.#granted = result === code.success;
+      if (!this.#granted) this.#refused.add(index);
+      return missing(identity, isRefusal(result) ? error : this.#nvml.error(code.noPermission));
     }
+    if (result !== code.success && !absent.has(result)) return missing(identity, error);
     // The driver gives the handle again, or does not know the device any more: opened again in a while.
     return missing(identity, this.#nvml.error(code.gpuIsLost));
   }

@@ -60,7 +60,7 @@ export class Settling {
     const values: Settled["values"] = {};
     put(values, "powerLimit", within(asker.ask(queries.powerLimit), 10_000_000));
     put(values, "remapped", asker.ask(queries.remappedRows));
-    const persistence = asker.ask(queries.persistence);
+    const persistence = within(asker.ask(queries.persistence), 1);
     put(values, "persistence", persistence === undefined ? undefined : persistence === 1);
     const mode = within(asker.ask(queries.computeMode), 3);
     // NVML counts from 0, where the wire has "not known".

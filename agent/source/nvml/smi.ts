@@ -3,10 +3,13 @@ import { join } from "node:path";
 import type { SystemInfo } from "../../../proto/gen/host_pb.js";
 import { Hung } from "../source.ts";
 import { type ColumnName, columns, parseApps, parseGpus, type Table } from "./csv.ts";
-import type { Gpu } from "./gpu.ts";
+import { type Gpu, ok } from "./gpu.ts";
 
 /** Milliseconds that nvidia-smi may take, whatever the read as a whole may. */
 const patience = 5000;
+
+/** Statuses with which nvidia-smi has printed all it was asked for: 14 warns of a corrupted infoROM. */
+const complete: ReadonlySet<number | null> = new Set([0, 14]);
 
 /** Bytes of output beyond which it is not nvidia-smi's. */
 const mostOutput = 4 * 1024 * 1024;
@@ -67,11 +70,17 @@ export class Smi {
       this.#run(["--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits"], inTime),
     ]);
     const { gpus, rest } = cards;
-    if (apps.status !== 0) for (const gpu of gpus) gpu.err = `nvidia-smi: ${apps.last} (status ${apps.status})`;
-    const procs = apps.status === 0 ? parseApps(apps.output) : new Map<string, never>();
-    for (const gpu of gpus) gpu.procs = procs.get(gpu.uuid ?? "") ?? [];
-    const [first] = gpus;
-    if (first !== undefined && rest.length > 0) first.err ??= `nvidia-smi: ${rest.at(-1)}`;
+    const complaint = `nvidia-smi: ${apps.last} (status ${apps.status})`;
+    const procs = parseApps(apps.output);
+    for (const gpu of gpus) {
+      if (gpu.state !== ok) continue;
+      gpu.procs = procs.get(gpu.uuid ?? "") ?? [];
+      if (complete.has(apps.status)) continue;
+      // What was printed before the failure is true, but may not be all.
+      gpu.procsUnknown = true;
+      gpu.err = complaint;
+    }
+    for (const line of rest) blamed(gpus, line).err ??= `nvidia-smi: ${line}`;
     return { gpus, system: cards.driver === undefined ? {} : { driverVersion: cards.driver } };
   }
 
@@ -91,9 +100,12 @@ export class Smi {
         continue;
       }
       const table = parseGpus(answer.output, this.#names);
-      const none = /No devices were found/.test(answer.output);
-      if (table.gpus.length === 0 && !none) throw new Error(failure(answer));
-      return table;
+      const rest = table.rest.filter((line) => !/^No devices were found/.test(line));
+      const none = rest.length < table.rest.length;
+      if (table.gpus.length === 0 && (!none || rest.length > 0)) {
+        throw new Error(failure(none ? { ...answer, last: rest.at(-1) ?? "" } : answer));
+      }
+      return { ...table, rest };
     }
   }
 
@@ -137,6 +149,13 @@ export class Smi {
       });
     });
   }
+}
+
+/** The card whose place a complaint names; the first where it names none. `gpus` is not empty. */
+function blamed(gpus: readonly Gpu[], line: string): Gpu {
+  const text = line.toLowerCase();
+  const [first = {}] = gpus;
+  return gpus.find(({ pciBusId }) => pciBusId !== undefined && text.includes(pciBusId)) ?? first;
 }
 
 const lastLine = (text: string): string =>
