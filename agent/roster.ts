@@ -91,7 +91,7 @@ function replaces(gpu: GPUInfo, missing: GPUInfo): boolean {
 /** Names, place, and what went wrong before: what stays true of a card that is gone. */
 function lasting(gpu: GPUInfo): GPUInfo {
   const { id, name, uuid, pciBusId, vendor, card, integrated, parent, instance, divided } = gpu;
-  const { xidCount, xidLast, xidTime } = gpu;
+  const { xidCount, xidLast, xidTime, xidWorst, xidWorstTime, xidAction } = gpu;
   const all = {
     id,
     name,
@@ -106,6 +106,9 @@ function lasting(gpu: GPUInfo): GPUInfo {
     xidCount,
     xidLast,
     xidTime,
+    xidWorst,
+    xidWorstTime,
+    xidAction,
   };
   return create(GPUInfoSchema, Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)));
 }

@@ -9,6 +9,15 @@ const card = (rest: MessageInitShape<typeof GPUInfoSchema>): GPUInfo =>
   create(GPUInfoSchema, { state: State.OK, utilization: 0, memUsed: 5n * MiB, memTotal: 80n * GiB, ...rest });
 const holders = [{ namespace: "lab", pod: "train-0" }];
 const procs = [{ pid: 1, username: "ada", mem: GiB }];
+const xorg = { pid: 2, username: "root", basename: "Xorg", compute: false, graphics: true, mem: 4n * MiB };
+const drawing = [xorg];
+const unmeasured = [{ pid: 2, graphics: true }];
+const computing = [{ ...xorg, compute: true }];
+const large = [{ ...xorg, mem: 6n * GiB }];
+const desktop = [xorg, xorg];
+const untold = [{ pid: 2, mem: 4n * MiB }];
+/** A GPU that computes in the host's memory, most of which is in use by whatever runs there. */
+const shared = { memoryShared: true, memUsed: 100n * GiB, memTotal: 120n * GiB };
 
 test.each([
   ["nothing runs and little memory is in use", {}, "free"],
@@ -17,6 +26,25 @@ test.each([
   ["memory is below 600 MiB of a small card", { memUsed: 590n * MiB, memTotal: 8n * GiB }, "free"],
   ["the driver keeps memory for itself", { memUsed: 2n * GiB, memReserved: 1900n * MiB }, "free"],
   ["a program's own Xid was counted", { xidCount: 3n, xidLast: 31 }, "free"],
+  ["a display server draws on it", { procs: drawing, memUsed: 20n * MiB }, "free"],
+  ["a display server of unknown memory draws on it", { procs: unmeasured }, "free"],
+  ["a display server draws and computes on it", { procs: computing }, "held"],
+  ["a program that only draws has much memory", { procs: large, memUsed: 7n * GiB }, "held"],
+  ["a desktop's programs together have much memory", { procs: desktop, memUsed: 2n * GiB }, "held"],
+  ["a program of unknown kind is there", { procs: untold }, "held"],
+  ["it shares the host's memory and nobody is on it", shared, "free"],
+  ["it shares the host's memory and only a desktop is on it", { ...shared, procs: drawing }, "free"],
+  ["it shares the host's memory and a process sits there", { ...shared, procs }, "held"],
+  ["it shares the host's memory and a process draws much", { ...shared, procs: large }, "held"],
+  ["it shares the host's memory and computes", { ...shared, utilization: 50 }, "busy"],
+  ["it shares the host's memory and nobody knows who is on it", { ...shared, procsUnknown: true }, "unknown"],
+  ["it computes and nobody knows who is on it", { procsUnknown: true, utilization: 71 }, "busy"],
+  ["its memory is in use and nobody knows who is on it", { procsUnknown: true, memUsed: 2n * GiB }, "held"],
+  ["a harmless Xid came behind a grave one", { xidCount: 2n, xidLast: 45, xidWorst: 48, xidAction: 4 }, "fault"],
+  ["an Xid was for information", { xidCount: 1n, xidLast: 63, xidWorst: 63, xidAction: 1 }, "free"],
+  ["an agent of before tells an Xid for information", { xidCount: 1n, xidLast: 92 }, "free"],
+  ["Xid events were counted before a reset", { xidCount: 2n }, "free"],
+  ["a newer agent judges a code that is not known here", { xidCount: 1n, xidWorst: 4711, xidAction: 1 }, "free"],
   ["an agent of the first GOHM names no state", { state: undefined as never }, "free"],
   ["utilization is at the limit", { utilization: 5 }, "busy"],
   ["a process computes", { utilization: 90, procs }, "busy"],

@@ -1,5 +1,6 @@
 import { State, Throttle, Vendor } from "../proto/gen/host_pb.js";
-import type { GPUGlance } from "../proto/glance.ts";
+import type { GPUGlance, ProcGlance } from "../proto/glance.ts";
+import { graveXid, xidAction } from "../proto/xid.ts";
 
 /** What one card is to somebody who looks for one. */
 export type Verdict = "free" | "busy" | "held" | "fault" | "unknown";
@@ -18,9 +19,6 @@ const MiB = 1024 * 1024;
 /** The rule by which a card counts as free; shown to the reader as it stands here. */
 export const freeRule = { utilization: 5, memoryShare: 0.02, memoryFloor: 600 * MiB } as const;
 
-/** Xid events that a faulty program causes on a sound card (NVIDIA's Xid catalogue: "user application fault"). */
-export const programXids: ReadonlySet<number> = new Set([13, 31, 43, 45, 66, 68, 69]);
-
 /**
  * Reasons that mean the machine around the card is at fault: heat, or too little power. The driver's own holding back
  * near a temperature goal (SW_THERMAL, MEMORY_THERMAL) or a limit (POWER_CAP, CURRENT) is none: many cards do that at
@@ -38,6 +36,26 @@ export const harmful: ReadonlySet<Throttle> = new Set([
 /** Bytes in use above which somebody holds the card even where no process is visible (containers, other name spaces). */
 function heldAbove(total: number): number {
   return Math.max(total * freeRule.memoryShare, freeRule.memoryFloor);
+}
+
+/**
+ * Processes that keep others from a card: all but those that only draw and hold next to nothing, as a display server does
+ * on every card of its machine. Where such processes together hold more than that, they keep others from it.
+ */
+export function holding(gpu: GPUGlance): readonly ProcGlance[] {
+  const all = gpu.memoryShared ? undefined : usedOf(gpu);
+  const limit = heldAbove(gpu.memoryShared ? 0 : Number(gpu.memTotal ?? 0n));
+  const found = gpu.procs.filter(({ compute, graphics, mem }) => {
+    // What is not known of one process is at most what is in use of the card.
+    const own = mem === undefined ? all : Number(mem);
+    return !graphics || compute || own === undefined || own >= limit;
+  });
+  return found.length === 0 && all !== undefined && all >= limit ? gpu.procs : found;
+}
+
+/** Bytes in use, without what the driver keeps for itself: that is nobody's. */
+function usedOf({ memUsed, memReserved }: Pick<GPUGlance, "memUsed" | "memReserved">): number | undefined {
+  return memUsed === undefined ? undefined : Number(memUsed) - Number(memReserved ?? 0n);
 }
 
 /** The divided card that an instance is a part of; undefined for every other card. */
@@ -62,12 +80,18 @@ function faultsOf(gpu: GPUGlance): Fault[] {
   if (gpu.state === State.STALE) found.push({ kind: "stale", count: 1 });
   const uncorrected = Number(gpu.eccUncorrected ?? 0n);
   if (uncorrected > 0) found.push({ kind: "ecc-uncorrected", count: uncorrected });
-  const xids = Number(gpu.xidCount ?? 0n);
-  const code = gpu.xidLast ?? 0;
-  if (xids > 0 && !programXids.has(code)) found.push({ kind: "xid", count: xids, code, at: Number(gpu.xidTime ?? 0n) });
+  const xid = graveXidOf(gpu);
+  if (xid !== undefined) found.push({ kind: "xid", count: Number(gpu.xidCount ?? 0n), ...xid });
   const { linksUp = 0, linksExpected = 0 } = gpu.nvlink ?? {};
   if (linksUp < linksExpected) found.push({ kind: "nvlink", count: linksExpected - linksUp, of: linksExpected });
   return found;
+}
+
+/** The Xid event because of which a card is not to be relied on; agents of before told only the last one, and not its action. */
+function graveXidOf(gpu: GPUGlance): { code: number; at: number } | undefined {
+  const code = gpu.xidWorst ?? gpu.xidLast;
+  if (code === undefined || !graveXid(gpu.xidAction ?? xidAction(code))) return undefined;
+  return { code, at: Number(gpu.xidWorstTime ?? gpu.xidTime ?? 0n) };
 }
 
 /** True while nobody computes on it: below the rule's share of the last sample period. Undefined when not measured. */
@@ -91,17 +115,19 @@ export function verdict(gpu: GPUGlance, fresh: boolean, whole?: GPUGlance): Verd
   // The system powers a card down when nobody uses it: that is an answer, and the only one to be had without waking it.
   if (gpu.asleep) return counts(gpu) ? "free" : "unknown";
   const resting = idle(gpu);
-  // What the driver keeps for itself is nobody's.
-  const used = gpu.memUsed === undefined ? undefined : Number(gpu.memUsed) - Number(gpu.memReserved ?? 0n);
+  // Memory that the card shares with its host is in use by all sorts of programs: its processes alone tell who holds it.
+  const shared = gpu.memoryShared === true;
+  const used = shared ? undefined : usedOf(gpu);
   // What Kubernetes gave to a pod, nobody else gets: it is held before the first program runs on it.
-  const given = gpu.procs.length + gpu.holders.length > 0;
+  const given = holding(gpu).length + gpu.holders.length > 0;
   const held = given || (used !== undefined && used >= heldAbove(Number(gpu.memTotal ?? 0n)));
   if (resting === false) return "busy";
   // A desktop's programs sit on graphics inside a processor for ever, and keep nothing from anybody.
   if (held && counts(gpu)) return resting ? "held" : "busy";
   // No driver measures the utilization of an instance; what holds none of its memory computes nothing there.
   const measured = resting !== undefined || gpu.parent !== undefined;
-  if (!measured || used === undefined || !counts(gpu)) return "unknown";
+  const known = shared ? gpu.procsUnknown !== true : used !== undefined;
+  if (!measured || !known || !counts(gpu)) return "unknown";
   return faults(gpu, whole).length > 0 ? "fault" : "free";
 }
 

@@ -10,7 +10,7 @@ import {
   State,
   Throttle,
 } from "../proto/gen/host_pb.js";
-import { type Standing, summarize, troublesOf } from "./summary.ts";
+import { occupants, type Standing, summarize, troublesOf } from "./summary.ts";
 
 type Info = MessageInitShape<typeof HostInfoSchema>;
 const host = (name: string, info: Info, fresh = true, link = Link.OPEN): Standing => ({
@@ -181,4 +181,13 @@ test("of a host that does not answer only that is trouble: what it said before m
     { host: "a", kind: "unreachable", reason: "refused", since: 1000 },
   ]);
   expect(troublesOf(host("a", info, false))).toEqual([{ host: "a", kind: "late", since: 1000 }]);
+});
+
+test("a display server holds no card, neither a free one nor one that somebody else computes on", () => {
+  const xorg = create(ProcInfoSchema, { pid: 9, username: "gdm", graphics: true, compute: false, mem: 4_000_000n });
+  const both = { ...held(1, 90, "ada"), procs: [...held(1, 90, "ada").procs, xorg] };
+  const { count, holders, offers } = summarize([host("a", { gpus: [{ ...free(0), procs: [xorg] }, both] })]);
+  expect([count.free, count.busy, offers[0]?.free]).toEqual([1, 1, 1]);
+  expect(holders.map(({ user, cards }) => [user, cards])).toEqual([["ada", 1]]);
+  expect([{ ...free(0), procs: [xorg] }, both].map(occupants)).toEqual([[], ["ada"]]);
 });

@@ -6,6 +6,7 @@ import {
   type Fault,
   faults,
   harmful,
+  holding,
   modelOf,
   selector,
   share,
@@ -78,9 +79,10 @@ export function podsOf({ holders }: Pick<GPUGlance, "holders">): string[] {
   return [...new Set(holders.map(({ namespace = "", pod = "" }) => `${namespace}/${pod}`))];
 }
 
-/** Who is on a card: users of its processes, and where none is seen the pods that it was given to. */
+/** Who is on a card: users of the processes that hold it, and where none is seen the pods that it was given to. */
 export function occupants(gpu: GPUGlance): string[] {
-  return gpu.procs.length > 0 ? [...new Set(gpu.procs.map(userOf))] : podsOf(gpu);
+  const procs = holding(gpu);
+  return procs.length > 0 ? [...new Set(procs.map(userOf))] : podsOf(gpu);
 }
 
 export const byName = new Intl.Collator("en", { numeric: true, sensitivity: "base" }).compare;
@@ -147,11 +149,12 @@ function addHolders(
   state: Verdict,
 ): void {
   const here = new Map<string, number>();
-  for (const proc of gpu.procs) {
+  const procs = holding(gpu);
+  for (const proc of procs) {
     const user = userOf(proc);
     here.set(user, (here.get(user) ?? 0) + Number(proc.mem ?? 0n));
   }
-  if (gpu.procs.length === 0) {
+  if (procs.length === 0) {
     const pods = podsOf(gpu);
     // All that is in use is of the only pod; of several nobody knows which has how much.
     const memory = pods.length === 1 ? Math.max(0, Number((gpu.memUsed ?? 0n) - (gpu.memReserved ?? 0n))) : 0;

@@ -3,6 +3,7 @@ import { meminfo } from "../machine/meminfo.ts";
 import { confined, confinedNote } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
 import { type Gpu, ok, put } from "./nvml/gpu.ts";
+import { Incidents } from "./nvml/incident.ts";
 import { Link } from "./nvml/link.ts";
 import type { Reading } from "./nvml/reader.ts";
 import { findLibraries, hasDriver, NoLibrary } from "./nvml/search.ts";
@@ -21,18 +22,11 @@ export const nvidia: Source = {
   open: (machine, options) => Promise.resolve(new Nvidia(machine, options)),
 };
 
-/** Critical events of one GPU since the agent started. */
-interface Xids {
-  count: bigint;
-  last: number | undefined;
-  time: bigint | undefined;
-}
-
 class Nvidia implements Reader {
   readonly #machine: Machine;
   readonly #options: Options;
   readonly #link: Link;
-  readonly #xids = new Map<string, Xids>();
+  readonly #incidents = new Incidents();
   /** Cards that were seen to have memory of their own, by uuid. */
   readonly #own = new Set<string>();
   /** The most links that were up at once, by uuid. */
@@ -59,7 +53,7 @@ class Nvidia implements Reader {
     const now = BigInt(this.#machine.now());
     for (const gpu of gpus) {
       if (gpu.state === ok) gpu.sampled = now;
-      this.#count(gpu, now);
+      this.#incidents.take(gpu, now);
       this.#expect(gpu);
       this.#share(gpu);
     }
@@ -104,13 +98,17 @@ class Nvidia implements Reader {
   /** After a failure the pauses grow to minutes; another driver in the kernel is a reason not to wait for their end. */
   #watchDriver(): void {
     const driver = this.#machine.read("/proc/driver/nvidia/version");
-    if (driver !== this.#driver && driver !== undefined) this.#link.resume();
+    if (driver !== this.#driver && driver !== undefined) {
+      this.#link.resume();
+      this.#incidents.reload();
+    }
     this.#driver = driver;
   }
 
   async pause(ms: number): Promise<void> {
     if (ms === 0) return this.#link.resume();
     const end = new Date(this.#machine.now() + ms).toISOString().slice(0, 19).replace("T", " ");
+    this.#incidents.release();
     await this.#link.pause(ms, new Error(`paused until ${end} UTC, so that the driver can be reloaded`));
   }
 
@@ -148,23 +146,5 @@ class Nvidia implements Reader {
       "memUsed",
       total !== undefined && available !== undefined && available <= total ? total - available : undefined,
     );
-  }
-
-  /** The reader counts from answer to answer, and may be started anew at any time: the sum is kept here. */
-  #count(gpu: Gpu, now: bigint): void {
-    if (gpu.uuid === undefined) return;
-    const sum = this.#xids.get(gpu.uuid) ?? { count: 0n, last: undefined, time: undefined };
-    if (gpu.xidCount !== undefined) {
-      sum.count += gpu.xidCount;
-      this.#xids.set(gpu.uuid, sum);
-      gpu.xidCount = sum.count;
-    }
-    if (gpu.xidLast !== undefined) {
-      sum.last = gpu.xidLast;
-      sum.time = now;
-    } else if (sum.last !== undefined && sum.time !== undefined) {
-      gpu.xidLast = sum.last;
-    }
-    if (sum.time !== undefined) gpu.xidTime = sum.time;
   }
 }

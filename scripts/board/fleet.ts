@@ -8,8 +8,8 @@ export const broken: Row = {
     {
       title: ["What is wrong with which card", "各卡的故障"],
       about: [
-        "lost, hung and stale are states of the reading; ecc counts errors that could not be corrected; xid shows the code, without those that programs cause; hw_… is the card slowing down by itself.",
-        "lost、hung、stale 为读取状态；ecc 为无法纠正的错误数；xid 为错误码（不含程序自身引起的）；hw_… 表示显卡自行降频。",
+        "lost, hung and stale are states of the reading; ecc counts errors that could not be corrected; xid is followed by the code of the gravest event since the card was last reset, unless NVIDIA asks for no more than starting the program again; hw_… is the card slowing down by itself.",
+        "lost、hung、stale 为读取状态；ecc 为无法纠正的错误数；xid 后为显卡上次复位以来最严重事件的代码（NVIDIA 仅要求重启程序的除外）；hw_… 表示显卡自行降频。",
       ],
       kind: "table",
       width: 12,
@@ -19,7 +19,7 @@ export const broken: Row = {
         { from: "gpu_index", name: ["Card", "卡"] },
         { from: "gpu_name", name: ["Model", "型号"] },
         { from: "fault", name: ["Fault", "故障"] },
-        { from: "Value", name: ["Count or code", "次数或代码"] },
+        { from: "Value", name: ["Count", "次数"] },
       ],
       queries: [{ expr: faults }],
     },

@@ -1,5 +1,5 @@
 // Questions to Prometheus that several panels ask.
-import { freeRule, programXids } from "../../web/card.ts";
+import { freeRule } from "../../web/card.ts";
 
 export const node = 'node=~"$node"';
 export const card = `${node},gpu_index=~"$gpu"`;
@@ -8,20 +8,27 @@ export const key = "on (node, gpu_index, gpu_uuid)";
 /** Time over which counters are compared. */
 export const span = "[$__rate_interval]";
 
-/** Xid events that say something of the card: not those which a program causes on a sound one. */
-const graveXid = `(hw_gpu_xid_last_code{${node}}${[...programXids].map((code) => ` != ${code}`).join("")})`;
+/** Xid events after which a card is not to be relied on, since it was last reset. */
+const graveXid = `hw_gpu_xid_worst{${node},action!~"none|restart_program"}`;
 
 /** Devices by the rule of the page (web/card.ts) that nobody uses; `kind` is gpu or gpu_instance. */
 const unused = (kind: "gpu" | "gpu_instance"): string =>
   `hw_${kind}_memory_used_bytes{${node}} < clamp_min(hw_${kind}_memory_total_bytes{${node}} * ${freeRule.memoryShare}, ${freeRule.memoryFloor})` +
-  ` and ${key} hw_${kind}_state{${node},state="ok"} unless ${key} hw_${kind}_process_running{${node}}` +
+  left(kind);
+
+/** What else such devices have in common; those that only draw hold no more than their memory. */
+const left = (kind: "gpu" | "gpu_instance"): string =>
+  ` and ${key} hw_${kind}_state{${node},state="ok"} unless ${key} (hw_${kind}_compute_processes{${node}} > 0)` +
   ` unless ${key} (hw_${kind}_utilization_percent{${node}} >= ${freeRule.utilization})`;
+
+/** Cards whose memory is the host's, where processes alone tell who holds them: they must be known. */
+const shared = `((hw_gpu_memory_shared{${node}} > 0) and ${key} hw_gpu_compute_processes{${node}}${left("gpu")})`;
 
 const isNot = (name: string): string => ` unless ${key} (hw_${name}{${node}} > 0)`;
 
 /** One series for each free card and each free instance. */
 export const free =
-  `(${unused("gpu")} and ${key} hw_gpu_utilization_percent{${node}}${isNot("gpu_divided")}${isNot("gpu_integrated")}` +
+  `((${unused("gpu")} or ${shared}) and ${key} hw_gpu_utilization_percent{${node}}${isNot("gpu_divided")}${isNot("gpu_integrated")}` +
   `${isNot("gpu_ecc_uncorrected_total")} unless ${key} ${graveXid})` +
   ` or (hw_gpu_asleep{${node}} > 0${isNot("gpu_integrated")}) or (${unused("gpu_instance")})`;
 
@@ -36,7 +43,7 @@ const named = (fault: string, expr: string): string => `label_replace(${expr}, "
 export const faults = [
   `label_replace(hw_gpu_state{${node},state=~"lost|hung|stale"}, "fault", "$1", "state", "(.*)")`,
   named("ecc", `hw_gpu_ecc_uncorrected_total{${node}} > 0`),
-  named("xid", graveXid),
+  `label_replace(${graveXid}, "fault", "xid $1", "code", "(.*)")`,
   named("row remap failure", `hw_gpu_row_remap_failure{${node}} > 0`),
   `label_replace(hw_gpu_throttle{${node},reason=~"hw_.*"}, "fault", "$1", "reason", "(.*)")`,
 ].join(" or ");

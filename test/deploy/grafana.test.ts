@@ -214,7 +214,7 @@ describe.skipIf(reason !== undefined)(`asked of a real Prometheus${reason ? `: $
         "a100 1 ecc 2",
         "a100 1 hw_thermal 1",
         "a100 2 lost 1",
-        "h100 3 xid 79",
+        "h100 3 xid 79 1",
         "rtx4090 0 stale 1",
         "rtx4090 1 stale 1",
       ]);

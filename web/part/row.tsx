@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { GPUGlance, ProcGlance } from "../../proto/glance.ts";
-import { cardName, counts, type Fault, faults, harmful, modelOf, share, type Verdict } from "../card.ts";
+import { cardName, counts, type Fault, faults, harmful, holding, modelOf, share, type Verdict } from "../card.ts";
 import { text } from "../language.ts";
 import { podsOf, userOf } from "../summary.ts";
 import { Bar, Figure, Mark, pair, Spoken, size } from "./part.tsx";
@@ -164,7 +164,7 @@ function Words({ gpu, whole, verdict, resting }: Omit<RowProps, "chips">): JSX.E
       {slowed.length > 0 ? (
         <span class="word fault">{t.slowed(slowed.map((reason) => t.throttle[reason]).join(", "))}</span>
       ) : null}
-      {gpu.procs.length + gpu.holders.length === 0 && (verdict === "held" || verdict === "busy") ? (
+      {holding(gpu).length + gpu.holders.length === 0 && (verdict === "held" || verdict === "busy") ? (
         <span class="quiet">{t.noProcess}</span>
       ) : null}
     </>

@@ -15,7 +15,7 @@ export const en: Text = {
     unknown: "There is no recent reading.",
   },
   freeRule: (percent, share, floor) =>
-    `Free: read just now, no process on it, utilization below ${percent}%, memory in use below ${share}% or ${floor}, no error counted.`,
+    `Free: read just now, no process on it but a display's with little memory, utilization below ${percent}%, memory in use below ${share}% or ${floor}, no error counted.`,
   freeOf: (cards) => `free of ${plural(cards, "card")}`,
   noCardsAnywhere: "No GPUs on these hosts",
   freeWere: (cards) => `were free of ${plural(cards, "card")}`,

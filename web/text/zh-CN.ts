@@ -13,7 +13,7 @@ export const zhCN: Text = {
     unknown: "没有最新读数。",
   },
   freeRule: (percent, share, floor) =>
-    `“空闲”的标准：读数是最新的、卡上没有进程、利用率低于 ${percent}%、显存占用低于 ${share}% 或 ${floor}，且没有错误计数。`,
+    `“空闲”的标准：读数是最新的、卡上没有进程（仅用于显示且几乎不占显存的除外）、利用率低于 ${percent}%、显存占用低于 ${share}% 或 ${floor}，且没有错误计数。`,
   freeOf: (cards) => `张空闲，共 ${cards} 张卡`,
   noCardsAnywhere: "这些主机上没有 GPU",
   freeWere: (cards) => `张当时空闲，共 ${cards} 张卡`,

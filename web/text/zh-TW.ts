@@ -13,7 +13,7 @@ export const zhTW: Text = {
     unknown: "沒有最新讀數。",
   },
   freeRule: (percent, share, floor) =>
-    `「閒置」的標準：讀數是最新的、卡上沒有行程、使用率低於 ${percent}%、VRAM 用量低於 ${share}% 或 ${floor}，且沒有錯誤計數。`,
+    `「閒置」的標準：讀數是最新的、卡上沒有行程（僅用於顯示且幾乎不占 VRAM 的除外）、使用率低於 ${percent}%、VRAM 用量低於 ${share}% 或 ${floor}，且沒有錯誤計數。`,
   freeOf: (cards) => `張閒置，共 ${cards} 張卡`,
   noCardsAnywhere: "這些主機上沒有 GPU",
   freeWere: (cards) => `張當時閒置，共 ${cards} 張卡`,

@@ -34,7 +34,7 @@ const fields: readonly (readonly [name: string, kind: Kind, help: string, read: 
   [
     "XID_ERRORS",
     Kind.GAUGE,
-    "Code of the last critical Xid event since the agent started, 0 when there was none.",
+    "Code of the last critical Xid event since the agent started, or the GPU was reset, 0 when there was none.",
     ({ xidLast, xidCount }) => xidLast ?? (xidCount === undefined ? undefined : 0),
   ],
   [

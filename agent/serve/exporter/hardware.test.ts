@@ -1,6 +1,14 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { ComputeMode, type HostInfo, HostInfoSchema, State, Throttle, Vendor } from "../../../proto/gen/host_pb.js";
+import {
+  ComputeMode,
+  type HostInfo,
+  HostInfoSchema,
+  State,
+  Throttle,
+  Vendor,
+  XidAction,
+} from "../../../proto/gen/host_pb.js";
 import { exposition } from "../../../proto/text.ts";
 import { readExposition } from "../../../test/exposition.ts";
 import { dcgm } from "./dcgm.ts";
@@ -161,14 +169,32 @@ test("filesystems and interfaces have labels of their own", () => {
 });
 
 test("why a card is slow, and what it last broke on, is told where there is something to tell", () => {
-  const slow = { throttle: [Throttle.SW_THERMAL, Throttle.HW_POWER_BRAKE], xidLast: 79, xidTime: BigInt(now - 500) };
-  const of = scraped(machine({ gpus: [card(0, slow), card(1)] }));
+  const slow = { throttle: [Throttle.SW_THERMAL, Throttle.HW_POWER_BRAKE], xidLast: 45, xidTime: BigInt(now - 500) };
+  const xid = { xidWorst: 48, xidWorstTime: BigInt(now - 900), xidAction: XidAction.RESET_GPU };
+  const of = scraped(machine({ gpus: [card(0, { ...slow, ...xid }), card(1)] }));
   expect(of("hw_gpu_throttle")).toEqual([
     [{ ...gpu(0), reason: "sw_thermal" }, 1],
     [{ ...gpu(0), reason: "hw_power_brake" }, 1],
   ]);
-  expect(of("hw_gpu_xid_last_code")).toEqual([[gpu(0), 79]]);
+  expect(of("hw_gpu_xid_last_code")).toEqual([[gpu(0), 45]]);
+  expect(of("hw_gpu_xid_worst")).toEqual([[{ ...gpu(0), code: "48", action: "reset_gpu" }, 1]]);
   expect(of("hw_gpu_xid_last_timestamp_seconds")).toEqual([[gpu(0), (now - 500) / 1000]]);
+});
+
+test("processes that compute are counted without those that only draw, and where they are not known there is no count", () => {
+  const some = [{ pid: 1, compute: true, graphics: true }, { pid: 2, compute: false, graphics: true }, { pid: 3 }];
+  const cards = [
+    card(0, { procs: some }),
+    card(1, { procs: [] }),
+    card(2, { procs: [], procsUnknown: true }),
+    card(3, { procs: [], state: State.LOST }),
+    card(4, { procs: [], asleep: true }),
+  ];
+  const of = scraped(machine({ gpus: cards }));
+  expect(of("hw_gpu_compute_processes")).toEqual([
+    [gpu(0), 2],
+    [gpu(1), 0],
+  ]);
 });
 
 test("instances of a divided card have names of their own, so that sums over cards stay right", () => {

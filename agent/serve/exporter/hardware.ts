@@ -1,5 +1,12 @@
 import { catalog } from "../../../proto/catalog.ts";
-import { ComputeModeSchema, type GPUInfo, State, type Throttle, ThrottleSchema } from "../../../proto/gen/host_pb.js";
+import {
+  ComputeModeSchema,
+  type GPUInfo,
+  State,
+  type Throttle,
+  ThrottleSchema,
+  XidActionSchema,
+} from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { type Family, labels, type Sample, scaled, withLabels } from "../../../proto/text.ts";
 import { sharesOf } from "./people.ts";
@@ -93,6 +100,15 @@ const computeModes: Read = ({ gpus }) =>
     return [{ labels: withLabels(set, { mode: name.slice("COMPUTE_MODE_".length).toLowerCase() }), value: 1 }];
   });
 
+/** XID_ACTION_RESET_GPU is "reset_gpu". */
+const worstXids: Read = ({ gpus }) =>
+  gpus.flatMap(({ message: { xidWorst, xidAction }, labels: set, told }) => {
+    const name = xidAction === undefined ? undefined : XidActionSchema.value[xidAction]?.name;
+    if (!told || xidWorst === undefined || name === undefined) return [];
+    const action = name.slice("XID_ACTION_".length).toLowerCase();
+    return [{ labels: withLabels(set, { code: String(xidWorst), action }), value: 1 }];
+  });
+
 /** Cards that can be divided say how they are, also when they are not. */
 const partitions: Read = ({ gpus }) =>
   gpus
@@ -120,6 +136,13 @@ function agentInfo({ info, node }: Scene): Sample[] {
   return [{ labels: labels({ node, version: info.agentVersion ?? "", driver_version, cuda_version }), value: 1 }];
 }
 
+/** Undefined where processes are not known: they cannot be listed, or the GPU was not read. */
+function computing({ procs, procsUnknown, state = State.OK, asleep }: GPUInfo): number | undefined {
+  const read = (state === State.OK || state === State.STALE) && !asleep;
+  if (!read || procsUnknown) return undefined;
+  return procs.filter(({ compute, graphics }) => compute || !graphics).length;
+}
+
 /** What is told of a whole GPU and of an instance alike. An instance's names differ, so that sums over GPUs stay right. */
 const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly Metric[] => [
   gauge(
@@ -145,6 +168,12 @@ const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly Metric[]
     "Processes of one user on the GPU.",
     "gpu_process",
     ofUsers(pick, ({ processes }) => processes),
+  ),
+  gauge(
+    `${prefix}_compute_processes`,
+    "Processes on the GPU, without those that only draw; absent where processes cannot be listed.",
+    "gpu_process",
+    ofGpus(pick, computing),
   ),
   gauge(
     `${prefix}_process_memory_bytes`,
@@ -189,6 +218,12 @@ const flags: readonly Metric[] = [
     ({ persistence }) => persistence,
   ),
   ofGpu("gpu_integrated", "Whether the GPU is part of the processor.", "gpu_kind", ({ integrated }) => integrated),
+  ofGpu(
+    "gpu_memory_shared",
+    "Whether the GPU has no memory of its own and computes in the host's.",
+    "gpu_kind",
+    ({ memoryShared }) => memoryShared,
+  ),
   ofGpu("gpu_divided", "Whether the GPU is divided into instances (MIG).", "gpu_kind", ({ divided }) => divided),
   ofGpu(
     "gpu_asleep",
@@ -269,7 +304,7 @@ const own: readonly Metric[] = [
   ),
   gauge(
     "gpu_xid_last_code",
-    "Code of the last critical Xid event since the agent started.",
+    "Code of the last critical Xid event since the agent started, or the GPU was reset.",
     "gpu_xid",
     ofGpus(
       ({ gpus }) => gpus,
@@ -284,6 +319,12 @@ const own: readonly Metric[] = [
       ({ gpus }) => gpus,
       ({ xidTime }) => (xidTime === undefined ? undefined : Number(xidTime) / 1000),
     ),
+  ),
+  gauge(
+    "gpu_xid_worst",
+    "The gravest Xid event since the agent started, or the GPU was reset, and what NVIDIA says is to be done, in labels; always 1.",
+    "gpu_xid",
+    worstXids,
   ),
   gauge("disk_state", "State of the filesystem's reading, in a label; always 1.", "disk_state", ({ disks }) =>
     states(disks),

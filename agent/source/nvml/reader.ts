@@ -27,8 +27,8 @@ export interface Reading {
 }
 
 /**
- * Reads all NVIDIA GPUs of the machine. `xidCount` of its answers counts since the answer before; the parent adds up,
- * because it outlives this process.
+ * Reads all NVIDIA GPUs of the machine. `xidCount`, `xidLast` and `xidWorst` of its answers are of the time since the answer
+ * before; the parent adds up, because it outlives this process.
  */
 export class GpuReader {
   readonly #nvml: Nvml;
@@ -147,6 +147,7 @@ function count(card: Gpu, xids: Xids | undefined): void {
   if (xids === undefined) return;
   card.xidCount = BigInt(xids.count);
   put(card, "xidLast", xids.last);
+  put(card, "xidWorst", xids.worst);
 }
 
 /** Versions of the driver; they change only with the library. */

@@ -1,5 +1,6 @@
+import { graver } from "../../../proto/xid.ts";
 import { event, eventSize } from "./layout.ts";
-import { code, type Device, type Nvml, queries } from "./library.ts";
+import { code, type Device, type Nvml, queries, tooNew } from "./library.ts";
 
 /** nvmlEventTypeXidCriticalError. */
 const xidCriticalError = 8n;
@@ -12,6 +13,8 @@ export interface Xids {
   readonly count: number;
   /** Code of the newest; undefined when there was none. */
   readonly last: number | undefined;
+  /** Code of the gravest. */
+  readonly worst: number | undefined;
 }
 
 /** Collects the critical errors that the driver reports as events, for the devices that offer them. */
@@ -29,12 +32,18 @@ export class XidEvents {
   static open(nvml: Nvml, devices: readonly Device[]): XidEvents | undefined {
     const create = nvml.newest(["nvmlEventSetCreate"], ["pointer"]);
     const register = nvml.newest(["nvmlDeviceRegisterEvents"], ["uint64", "uint64", "uint64"]);
-    const wait = nvml.newest(["nvmlEventSetWait_v2", "nvmlEventSetWait"], ["uint64", "pointer", "uint32"]);
+    const waits = nvml.functions(["nvmlEventSetWait_v2", "nvmlEventSetWait"], ["uint64", "pointer", "uint32"]);
     const set = Buffer.alloc(8);
-    if (create === undefined || register === undefined || wait === undefined) return undefined;
+    if (create === undefined || register === undefined || waits.length === 0) return undefined;
     if (create(set) !== code.success) return undefined;
     const handle = set.readBigUInt64LE(0);
-    const events = new XidEvents((data) => wait(handle, data, 0));
+    const events = new XidEvents((data) => {
+      for (;;) {
+        const result = waits[0]?.(handle, data, 0) ?? code.functionNotFound;
+        if (!tooNew.has(result) || waits.length < 2) return result;
+        waits.shift();
+      }
+    });
     for (const device of devices) {
       if (!offers(nvml, device)) continue;
       if (register(device.handle, xidCriticalError, handle) === code.success) {
@@ -47,7 +56,7 @@ export class XidEvents {
   /** Events since the last time by index, with an entry for every device that is watched. */
   drain(): ReadonlyMap<number, Xids> {
     const found = new Map<number, Xids>(
-      [...this.#devices.values()].map((index) => [index, { count: 0, last: undefined }]),
+      [...this.#devices.values()].map((index) => [index, { count: 0, last: undefined, worst: undefined }]),
     );
     for (let i = 0; i < mostEvents; i++) {
       // Any failure ends this round: an event is not lost by that, and the device's own calls tell what is wrong.
@@ -55,7 +64,8 @@ export class XidEvents {
       const { device, type, data } = event(this.#data);
       const index = this.#devices.get(device);
       if (index === undefined || type !== xidCriticalError) continue;
-      found.set(index, { count: (found.get(index)?.count ?? 0) + 1, last: data });
+      const before = found.get(index);
+      found.set(index, { count: (before?.count ?? 0) + 1, last: data, worst: graver(before?.worst, data) });
     }
     return found;
   }

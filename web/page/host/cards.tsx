@@ -76,7 +76,10 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
     ],
     [
       t.xid,
-      xids === 0 ? undefined : t.xidCount(xids, gpu.xidLast ?? 0, timeOf(Number(gpu.xidTime ?? 0n), fleet.now.peek())),
+      // All of them were before the last reset.
+      xids === 0 || gpu.xidLast === undefined
+        ? undefined
+        : t.xidCount(xids, gpu.xidLast, timeOf(Number(gpu.xidTime ?? 0n), fleet.now.peek())),
     ],
     [t.state, gpu.err],
   ];
