@@ -7,6 +7,7 @@ import { Incidents } from "./nvml/incident.ts";
 import { Link } from "./nvml/link.ts";
 import type { Reading } from "./nvml/reader.ts";
 import { findLibraries, hasDriver, NoLibrary } from "./nvml/search.ts";
+import { Sleep } from "./nvml/sleep.ts";
 import { Smi, smiPlaces } from "./nvml/smi.ts";
 import { startReader } from "./nvml/start.ts";
 import type { Options, Part, Reader, Source } from "./source.ts";
@@ -27,6 +28,8 @@ class Nvidia implements Reader {
   readonly #options: Options;
   readonly #link: Link;
   readonly #incidents = new Incidents();
+  readonly #sleep: Sleep;
+  #system: Reading["system"] = {};
   /** Cards that were seen to have memory of their own, by uuid. */
   readonly #own = new Set<string>();
   /** The most links that were up at once, by uuid. */
@@ -38,6 +41,7 @@ class Nvidia implements Reader {
   constructor(machine: Machine, options: Options) {
     this.#machine = machine;
     this.#options = options;
+    this.#sleep = new Sleep(machine);
     this.#link = new Link({
       start: startReader,
       ticks: () => machine.ticks(),
@@ -49,6 +53,18 @@ class Nvidia implements Reader {
   async read(signal: AbortSignal): Promise<Part> {
     this.#link.refuse();
     this.#watchDriver();
+    const quiet = this.#sleep.cards();
+    const gpus = quiet ?? (await this.#awake(signal));
+    // Those that are left alone are as they were; a card that sleeps still has the events of before.
+    for (const gpu of gpus) if (gpu.asleep) this.#incidents.take(gpu, BigInt(this.#machine.now()));
+    const system = this.#system;
+    if (!confined(this.#machine)) return { gpus, system };
+    if (!this.#ours(gpus)) for (const gpu of gpus) for (const proc of gpu.procs ?? []) proc.elsewhere = true;
+    return { gpus, system, note: confinedNote };
+  }
+
+  /** Asks the driver; lets go of it where that lets the cards fall asleep. */
+  async #awake(signal: AbortSignal): Promise<Gpu[]> {
     const { gpus, system } = await this.#reading(signal);
     const now = BigInt(this.#machine.now());
     for (const gpu of gpus) {
@@ -57,9 +73,9 @@ class Nvidia implements Reader {
       this.#expect(gpu);
       this.#share(gpu);
     }
-    if (!confined(this.#machine)) return { gpus, system };
-    if (!this.#ours(gpus)) for (const gpu of gpus) for (const proc of gpu.procs ?? []) proc.elsewhere = true;
-    return { gpus, system, note: confinedNote };
+    this.#system = system;
+    if (this.#sleep.take(gpus)) this.#link.close();
+    return gpus;
   }
 
   /**

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loadLibrary } from "../../agent/source/nvml/koffi.ts";
 import { Nvml } from "../../agent/source/nvml/library.ts";
 import { GpuReader } from "../../agent/source/nvml/reader.ts";
-import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
+import { type HostInfo, HostInfoSchema, State, XidAction } from "../../proto/gen/host_pb.js";
 import { missingCompiler, player } from "./build.ts";
 import { gpu, h100, mig, type Rig, rig, rtx4090 } from "./rig.ts";
 
@@ -177,5 +177,23 @@ nvmlDeviceGetProcessUtilization 0 : 0 41:9000000:33:0:0:0 42:11000000:44:0:0:0`,
     const names = there.map(([name]) => name).sort();
     expect(names).toEqual(["id", "name", "procs", "state", "uuid", "vendor", "xidCount"]);
     expect(lines.length).toBeGreaterThan(20);
+  });
+
+  test("an Xid behind a grave one does not hide it, and a reset ends both", async () => {
+    const energy = (mJ: number): string => `nvmlDeviceGetTotalEnergyConsumption 2 : 0 ${mJ}`;
+    const { read, control } = await setUp(h100, energy(9_000_000));
+    await read();
+    control(`${energy(9_000_100)}\nxid 1 : 2 48\nxid 2 : 2 45`);
+    const grave = { xidCount: 2n, xidLast: 45, xidWorst: 48, xidAction: XidAction.RESET_GPU };
+    expect(gpu(await read(), 2)).toMatchObject(grave);
+    expect(gpu(await read(), 2)).toMatchObject(grave);
+    control(energy(1000));
+    const after = gpu(await read(), 2);
+    expect([after.xidCount, after.xidLast, after.xidWorst, after.xidAction]).toEqual([
+      2n,
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 });

@@ -73,7 +73,8 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml, s
   const machine: Machine = {
     ...played,
     ...says,
-    read: (path) => (path === "/proc/driver/nvidia/version" && version !== undefined ? version : played.read(path)),
+    read: (path) =>
+      path === "/proc/driver/nvidia/version" && version !== undefined ? version : (says?.read ?? played.read)(path),
   };
   const library = nvml ?? player(variant);
   const log = { info: () => undefined, warn: () => undefined };

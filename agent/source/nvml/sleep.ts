@@ -1,0 +1,85 @@
+import type { Machine } from "../../machine.ts";
+import { type Gpu, type Identity, nvidia, ok, put } from "./gpu.ts";
+
+/** Milliseconds for which a card that nobody uses is left alone: Linux powers it down within about 15 s. */
+export const restMs = 30_000;
+
+/**
+ * NVIDIA GPUs that Linux powers down while nobody uses them (runtime D3 of laptops), seen through files that do not wake
+ * them. Opening NVML, and every query, would; and an open reader keeps all of them awake (docs/decisions/0019).
+ */
+export class Sleep {
+  readonly #machine: Machine;
+  /** By PCI place, as last read. */
+  readonly #known = new Map<string, Identity>();
+  /** Ticks until which cards are left alone, and what was read of them last. */
+  #rest: { readonly until: number; readonly gpus: readonly Gpu[] } | undefined;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** What to say without asking the driver: all cards sleep, or are left alone so that they may; otherwise undefined. */
+  cards(): Gpu[] | undefined {
+    const places = this.#places();
+    if (places.length > 0 && places.every((place) => this.#asleep(place))) {
+      this.#rest = undefined;
+      return places.map((place, index) => this.#sleeping(place, index));
+    }
+    if (this.#rest === undefined || this.#machine.ticks() >= this.#rest.until) return undefined;
+    return [...this.#rest.gpus];
+  }
+
+  /** Takes what was read. @returns True if all cards may sleep and nobody uses them: the driver is to be closed then. */
+  take(gpus: readonly Gpu[]): boolean {
+    for (const { id, vendor, name, uuid, pciBusId } of gpus) {
+      if (pciBusId === undefined) continue;
+      const identity: Identity = { pciBusId };
+      put(identity, "id", id);
+      put(identity, "vendor", vendor);
+      put(identity, "name", name);
+      put(identity, "uuid", uuid);
+      this.#known.set(pciBusId, identity);
+    }
+    const places = this.#places();
+    const may = places.length > 0 && gpus.every(unused) && places.every((place) => this.#maySleep(place));
+    this.#rest = may ? { until: this.#machine.ticks() + restMs, gpus } : undefined;
+    return may;
+  }
+
+  /** PCI functions that the driver runs, in the order in which it numbers them. */
+  #places(): string[] {
+    return [...this.#machine.list("/proc/driver/nvidia/gpus")].sort();
+  }
+
+  /** Documentation/ABI/testing/sysfs-devices-power: "suspended", "suspending", "resuming", "active", "error", "unsupported". */
+  #asleep(place: string): boolean {
+    return this.#machine.read(`${folder(place)}/power/runtime_status`)?.startsWith("suspend") ?? false;
+  }
+
+  /** The driver and the system both allow it: on servers, opening the driver for each reading would take seconds. */
+  #maySleep(place: string): boolean {
+    const status = this.#machine.read(`/proc/driver/nvidia/gpus/${place}/power`) ?? "";
+    const control = this.#machine.read(`${folder(place)}/power/control`)?.trim();
+    return control === "auto" && /^Runtime D3 status:\s+Enabled/m.test(status);
+  }
+
+  #sleeping(place: string, index: number): Gpu {
+    const known = this.#known.get(place);
+    const gpu: Gpu = { id: index, vendor: nvidia, pciBusId: place, ...known, state: ok, asleep: true, procs: [] };
+    if (known === undefined) put(gpu, "name", this.#product(place));
+    return gpu;
+  }
+
+  #product(place: string): string | undefined {
+    const number = (file: string): string =>
+      (this.#machine.read(`${folder(place)}/${file}`) ?? "").trim().replace(/^0x/, "").toLowerCase();
+    return this.#machine.product({ vendor: number("vendor"), device: number("device"), revision: number("revision") });
+  }
+}
+
+const folder = (place: string): string => `/sys/bus/pci/devices/${place}`;
+
+/** True if the card was read and nobody has a program on it, not even one that draws. */
+const unused = ({ state, utilization = 0, procs = [], procsUnknown }: Gpu): boolean =>
+  state === ok && utilization === 0 && procs.length === 0 && !procsUnknown;
