@@ -7,42 +7,30 @@ const inspect: XidAction.INSPECT = 3;
 const resetGpu: XidAction.RESET_GPU = 4;
 const restartMachine: XidAction.RESTART_MACHINE = 5;
 
-const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
-
 /**
  * Codes by the immediate action of NVIDIA's catalogue (https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html).
  * Where that is a workflow: 45 follows another event; 48, 74 and 144 to 150 end in a reset in the cases that matter, and
  * the event does not say which case it is; 171 and 172 detail a 48; 154 sums up the events before it.
  */
-const catalog: ReadonlyMap<XidAction, readonly number[]> = new Map<XidAction, readonly number[]>([
+const catalog: readonly (readonly [XidAction, string])[] = [
   // IGNORE
-  [
-    none,
-    [14, 37, 38, 43, 44, 45, 63, 66, 67, 92, 93, 106, 107, 108, 121, 137, 141, 152, 153, 154, 157, 160, 161, 162, 163],
-  ],
+  [none, "14 37-38 43-45 63 66-67 92-93 106-108 121 137 141 152-154 157 160-163"],
   // RESTART_APP
-  [
-    restartProgram,
-    [
-      ...[8, 11, 13, 25, 31, 32, 39, 40, 41, 60, 68, 69, 70, 71, 72, 75, 76, 77, 80],
-      ...[...range(82, 86), 88, 89, 94, ...range(96, 105), ...range(126, 135), 139],
-    ],
-  ],
+  [restartProgram, "8 11 13 25 31-32 39-41 60 68-72 75-77 80 82-86 88-89 94 96-105 126-135 139"],
   // RESET_GPU
-  [
-    resetGpu,
-    [...[46, 48, 62, 64, 74, 95, 109, 110, 119, 120, 136, 140], ...[...range(143, 150), 155, 156, 158, 171, 172]],
-  ],
+  [resetGpu, "46 48 62 64 74 95 109-110 119-120 136 140 143-150 155-156 158 171-172"],
   // RESTART_BM, RESTART_VM
-  [restartMachine, [79, 151]],
-]);
+  [restartMachine, "79 151"],
+];
 
-const actions: ReadonlyMap<number, XidAction> = new Map(
-  [...catalog].flatMap(([action, codes]) => codes.map((code) => [code, action] as const)),
-);
+const lists = (codes: string, code: number): boolean =>
+  codes.split(" ").some((range) => {
+    const [from, to = from] = range.split("-").map(Number);
+    return from !== undefined && to !== undefined && from <= code && code <= to;
+  });
 
 /** What is to be done after an event of this code; INSPECT where the catalogue says otherwise, or does not list it. */
-export const xidAction = (code: number): XidAction => actions.get(code) ?? inspect;
+export const xidAction = (code: number): XidAction => catalog.find(([, codes]) => lists(codes, code))?.[0] ?? inspect;
 
 /** True if a card with such an event is not to be relied on. */
 export const graveXid = (action: XidAction): boolean => action >= inspect;

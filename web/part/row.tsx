@@ -152,6 +152,8 @@ function Words({ gpu, whole, verdict, resting }: Omit<RowProps, "chips">): JSX.E
         <span class="word held">{minutes ? t.idleFor(t.span(resting)) : t.verdict.held}</span>
       ) : null}
       {gpu.integrated ? <span class="quiet">{t.integrated}</span> : null}
+      {gpu.memoryShared ? <span class="quiet">{t.memoryShared}</span> : null}
+      {gpu.procsUnknown ? <span class="quiet">{t.processesUnknown}</span> : null}
       {gpu.asleep ? <span class="quiet">{t.asleep}</span> : null}
       {verdict === "unknown" && broken.length === 0 && counts(gpu) ? (
         <span class="word unknown">{t.lastKnown}</span>
@@ -164,7 +166,9 @@ function Words({ gpu, whole, verdict, resting }: Omit<RowProps, "chips">): JSX.E
       {slowed.length > 0 ? (
         <span class="word fault">{t.slowed(slowed.map((reason) => t.throttle[reason]).join(", "))}</span>
       ) : null}
-      {holding(gpu).length + gpu.holders.length === 0 && (verdict === "held" || verdict === "busy") ? (
+      {holding(gpu).length + gpu.holders.length === 0 &&
+      !gpu.procsUnknown &&
+      (verdict === "held" || verdict === "busy") ? (
         <span class="quiet">{t.noProcess}</span>
       ) : null}
     </>

@@ -93,6 +93,8 @@ export const en: Text = {
   noProcess: "memory in use, no process visible",
   elsewhere: "outside the agent's container",
   integrated: "part of the processor",
+  memoryShared: "shares the host's memory",
+  processesUnknown: "processes unknown",
   asleep: "asleep",
   times: (n) => `×${n}`,
 

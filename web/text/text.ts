@@ -88,6 +88,8 @@ export interface Text {
   readonly elsewhere: string;
   /** Of a card: graphics inside the processor, which is not counted. */
   readonly integrated: string;
+  readonly memoryShared: string;
+  readonly processesUnknown: string;
   /** Of a card that the system powered down. */
   readonly asleep: string;
   readonly times: (n: number) => string;

@@ -91,6 +91,8 @@ export const zhTW: Text = {
   noProcess: "VRAM 被占用，但看不到行程",
   elsewhere: "在 agent 容器之外",
   integrated: "處理器內建",
+  memoryShared: "與主機共用記憶體",
+  processesUnknown: "行程情況未知",
   asleep: "休眠中",
   times: (n) => `×${n}`,
 
