@@ -68,6 +68,16 @@ describe.skipIf(reason !== undefined)(`quirks${reason ? `: ${reason}` : ""}`, ()
     expect(gpu(read(), 1)).toMatchObject({ state: State.OK, name: "NVIDIA GeForce RTX 4090" });
   });
 
+  test("of two cards that may not be opened each is read once it may", () => {
+    const refused = (index: number): string => `nvmlDeviceGetHandleByIndex ${index} : 4`;
+    const { read, control } = open(rtx4090, `${refused(0)}\n${refused(1)}`);
+    const states = (): State[] => read().gpus.map(({ state = State.UNSPECIFIED }) => state);
+    expect(states()).toEqual([State.UNSUPPORTED, State.UNSUPPORTED]);
+    control(refused(1));
+    states();
+    expect(states()).toEqual([State.OK, State.UNSUPPORTED]);
+  });
+
   test("a card whose every query is refused is unsupported, not a card without load", () => {
     const { read, control } = open(rtx4090, "");
     read();

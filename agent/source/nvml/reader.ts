@@ -133,8 +133,8 @@ export class GpuReader {
     if (broken.has(result)) throw error;
     const refused = this.#refused.delete(index);
     if (isRefusal(result) || (result === code.success && refused)) {
-      this.#granted = result === code.success;
-      if (!this.#granted) this.#refused.add(index);
+      if (result === code.success) this.#granted = true;
+      else this.#refused.add(index);
       return missing(identity, isRefusal(result) ? error : this.#nvml.error(code.noPermission));
     }
     if (result !== code.success && !absent.has(result)) return missing(identity, error);

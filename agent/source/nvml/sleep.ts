@@ -2,7 +2,7 @@ import type { Machine } from "../../machine.ts";
 import { type Gpu, type Identity, nvidia, ok, put } from "./gpu.ts";
 
 /** Milliseconds for which a card that nobody uses is left alone: Linux powers it down within about 15 s. */
-export const restMs = 30_000;
+const restMs = 30_000;
 
 /**
  * NVIDIA GPUs that Linux powers down while nobody uses them (runtime D3 of laptops), seen through files that do not wake
