@@ -4,18 +4,19 @@ import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
 import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setting.ts";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
 import { health, command as healthCommand, Unwell } from "./health.ts";
+import { log } from "./log.ts";
 import { recordingMachine } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
 import { findAgent, findOnlyAgent, NoAgent, command as pauseCommand, readersOf } from "./pause.ts";
-import { log, machineAt, program, serve, snapshotOf, version } from "./server.ts";
-import { listens, named, parseLine, pauseSeconds, type Settings, table, UsageError } from "./settings.ts";
+import { machineAt, program, serve, snapshotOf, version } from "./server.ts";
+import { named, parseLine, pauseSeconds, type Settings, table, UsageError } from "./settings.ts";
 import { command as readerCommand } from "./source/nvml/message.ts";
 import { recordNvml } from "./source/nvml/record.ts";
 import type { Log } from "./source/source.ts";
 
 /** For commands whose output is something else than a log. */
-const errorsOnly: Log = { info: () => undefined, warn: log.warn };
+const errorsOnly: Log = { info: () => undefined, warn: (message) => log.warn(message) };
 
 const help = `hmonitor ${version}: tells a GOHM hub what this machine's GPUs, CPUs, memory, disks and network are doing.
 
@@ -69,14 +70,14 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
     if (command === "info") return await info(settings);
     if (command === healthCommand) return print(await health(settings, { flags, env: process.env }));
     if (folder !== undefined) return await capture(settings, folder, flags.users === true);
-    return await serve(settings, listens(settings, { flags, env: process.env }));
+    return await serve(settings, { flags, env: process.env });
   } catch (error) {
     if (error instanceof UsageError) {
-      log.warn(`${error.message}\nhmonitor --help lists what there is.`);
+      log.error(`${error.message}\nhmonitor --help lists what there is.`);
       return 2;
     }
     if (error instanceof SettingError || error instanceof NoAgent || error instanceof Unwell) {
-      log.warn(error.message);
+      log.error(error.message);
       return 1;
     }
     throw error;

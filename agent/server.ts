@@ -5,13 +5,15 @@ import type { HostInfo } from "../proto/gen/host_pb.js";
 import { hostPort, SettingError } from "../proto/setting.ts";
 import { type Allow, parseAllow } from "./allow.ts";
 import { clean } from "./clean.ts";
+import { log, rustLevel } from "./log.ts";
 import { capturedMachine, isCapture } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
 import { requested } from "./pause.ts";
+import { exposed } from "./secret.ts";
 import { type GrpcOptions, serveGrpc } from "./serve/grpc.ts";
 import { type Push, startPush } from "./serve/push.ts";
-import { pauseSeconds, type Settings, wantsExporter } from "./settings.ts";
+import { type Given, listens, pauseSeconds, type Settings, table, wantsExporter } from "./settings.ts";
 import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
 import type { Log } from "./source/source.ts";
@@ -19,11 +21,6 @@ import { encrypted } from "./tls.ts";
 import { tokenCheck } from "./token.ts";
 
 export const version = process.env.GOHM_VERSION ?? "dev";
-
-export const log: Log = {
-  info: (message) => process.stdout.write(`${message}\n`),
-  warn: (message) => process.stderr.write(`${message}\n`),
-};
 
 /** @throws SettingError when there is no such folder. */
 export function machineAt(root: string): Machine {
@@ -60,10 +57,10 @@ type End = () => Promise<void> | undefined;
 
 /**
  * Answers those who ask, and reports to those who cannot ask, until a signal ends it.
- * @param listens Whether it answers over gRPC.
  * @throws SettingError when a setting cannot be used.
  */
-export async function serve(settings: Settings, listens: boolean): Promise<undefined> {
+export async function serve(settings: Settings, given: Given): Promise<undefined> {
+  log.level = settings.debug ? "debug" : settings.logLevel || (rustLevel(given.env.RUST_LOG ?? "") ?? "info");
   const allow = parseAllow(settings.allow);
   const exporting = await prepareExporter(settings);
   const machine = machineAt(settings.root);
@@ -78,8 +75,9 @@ export async function serve(settings: Settings, listens: boolean): Promise<undef
   // Whoever has seen that it listens may end it at once.
   const ends: End[] = [() => snapshot.close()];
   const stop = stopOnSignals(ends);
+  for (const warning of exposed(table, settings, given)) log.warn(warning);
   const opened = snapshot.open();
-  const grpc = listens ? await listen(settings, allow, served) : undefined;
+  const grpc = listens(settings, given) ? await listen(settings, allow, served) : undefined;
   ends.unshift(() => grpc?.close(500));
   const exporter = exporting && (await listening(exporting.addr, exporting.from, exporting.serve(served)));
   ends.unshift(() => exporter?.close(500));
@@ -87,7 +85,7 @@ export async function serve(settings: Settings, listens: boolean): Promise<undef
   const push = settings.server === "" ? undefined : report(settings, machine, snapshot);
   ends.unshift(() => push?.close(1000));
   push?.ended.then(({ message, rejected }) => {
-    log.warn(message);
+    log.error(message);
     stop(rejected ? rejectedStatus : 1);
   });
   await opened;
@@ -115,7 +113,7 @@ async function listen(settings: Settings, allow: Allow, served: Served): Promise
 
 /** Reports to the hub that the settings name. @throws SettingError when its token cannot be used. */
 function report(settings: Settings, machine: Machine, snapshot: Snapshot): Push {
-  const { server, config, interval, ca, debug } = settings;
+  const { server, config, secret, interval, ca } = settings;
   const hostname = clean(settings.hostname || machine.hostname());
   log.info(`hmonitor ${version} reports to ${server} as ${hostname}`);
   const { protocol, hostname: hub } = new URL(server);
@@ -128,11 +126,12 @@ function report(settings: Settings, machine: Machine, snapshot: Snapshot): Push 
     path: config,
     interval,
     hostname,
+    secret,
     ca,
     env: process.env,
     collect: () => snapshot.collect(),
     log,
-    debug: debug ? log.info : () => undefined,
+    debug: (line) => log.debug(line),
     random: Math.random,
     ticks: () => machine.ticks(),
   });
@@ -145,7 +144,9 @@ async function prepareExporter(settings: Settings) {
   if (!wantsExporter(settings, process.env)) return undefined;
   const [{ exporterAt }, { serveExporter }] = await Promise.all([import("./toml.ts"), import("./serve/exporter.ts")]);
   const { addr, from, host, port, off } = exporterAt(settings, process.env);
-  const showing = { host, port, off, node: clean(settings.nodeName), dcgm: settings.dcgmNames };
+  // An empty name in the environment is one, as it was to the earlier exporter.
+  const node = settings.nodeName || (process.env.NODE_NAME === undefined ? undefined : "");
+  const showing = { host, port, off, version, node: node && clean(node), dcgm: settings.dcgmNames };
   return { addr, from, serve: (served: Served) => serveExporter({ ...served, ...showing }) };
 }
 

@@ -19,8 +19,20 @@ test("a value may stand after a blank or after =", () => {
 });
 
 test("a switch needs no value, and takes one after =", () => {
-  expect(given(["--exporter", "--dcgm-names=false"])).toMatchObject({ exporter: true, dcgmNames: false });
+  expect(given(["--exporter", "--dcgm-names=false"])).toMatchObject({ exporter: true, dcgmNames: "" });
   expect(parseLine(["--exporter", "info"]).words).toEqual(["info"]);
+});
+
+test.each([
+  ["--dcgm-names", "old"],
+  ["--dcgm-names=true", "old"],
+  ["--dcgm-names=old", "old"],
+  ["--dcgm-names=new", "new"],
+  ["--dcgm-names=both", "both"],
+  ["--dcgm-names=false", ""],
+])("%s means %j", (flag, names) => {
+  expect(given([flag]).dcgmNames).toBe(names);
+  expect(given([], { GOHM_DCGM_NAMES: flag.split("=")[1] ?? "true" }).dcgmNames).toBe(names);
 });
 
 test("words and flags may stand in any order", () => {
@@ -47,6 +59,8 @@ test.each([
   ["GOHM_READ_DEADLINE", "soon"],
   ["GOHM_METRICS_ADDR", "8080"],
   ["GOHM_EXPORTER", "maybe"],
+  ["GOHM_DCGM_NAMES", "newer"],
+  ["GOHM_LOG_LEVEL", "loud"],
 ])("%s=%s is refused by name", (env, value) => {
   expect(() => given([], { [env]: value })).toThrow(env);
 });

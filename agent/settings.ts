@@ -11,6 +11,10 @@ import {
   type Values,
   yes,
 } from "../proto/setting.ts";
+import { type Level, levels } from "./log.ts";
+
+/** Which of dcgm-exporter's names, if any. */
+type DcgmNames = "old" | "new" | "both";
 
 /** Address of a hub, without the slash at its end. */
 const hubUrl: Reader<string> = {
@@ -25,6 +29,28 @@ const hubUrl: Reader<string> = {
     } catch {
       return undefined; // a port or a host that none can be
     }
+  },
+};
+
+/** One of some words. */
+function oneOf<T extends string>(...words: readonly T[]): Reader<T> {
+  const named = words.filter((word) => word !== "");
+  return {
+    wanted: `${named.slice(0, -1).join(", ")} or ${named.at(-1)}`,
+    schema: { enum: words },
+    parse: (value) => words.find((word) => word === value),
+  };
+}
+
+/** Which of dcgm-exporter's names; they were one set once, which a bare flag still means. */
+const dcgmNames: Reader<DcgmNames | ""> = {
+  wanted: "old, new, both, true (which is old) or false",
+  schema: { enum: ["old", "new", "both", true, false] },
+  bare: true,
+  parse(value) {
+    const on = yes.parse(value);
+    if (on !== undefined) return on ? "old" : "";
+    return oneOf<DcgmNames>("old", "new", "both").parse(value);
   },
 };
 
@@ -150,16 +176,16 @@ export const table = {
     name: "node.name",
     env: "NODE_NAME",
     default: "",
-    help: "What the exporter calls this node; the host's name when empty.",
+    help: "What the exporter calls this node; the host's name when not given.",
     reader: text("a name"),
     only: "start",
   },
   dcgmNames: {
     name: "dcgm.names",
     env: "GOHM_DCGM_NAMES",
-    default: false,
-    help: "Shows the GPUs under the names of dcgm-exporter as well, for boards that are there already.",
-    reader: yes,
+    default: "" as DcgmNames | "",
+    help: "Shows the GPUs under the names of dcgm-exporter as well, for boards that are there already: the old ones, those since its version 4.9, or both.",
+    reader: dcgmNames,
     only: "start",
   },
   server: {
@@ -177,6 +203,15 @@ export const table = {
     help: "File for the token that the server gives this machine; push.json in $STATE_DIRECTORY, or in hmonitor/ below $XDG_CONFIG_HOME or ~/.config, when empty.",
     reader: text("a path"),
     only: "start",
+  },
+  secret: {
+    name: "secret",
+    env: "GOHM_SECRET",
+    default: "",
+    help: "What the server's administrator set for registrations, shown once at the registration; GOHM_SECRET_FILE names a file that holds it.",
+    reader: text("a text without line breaks", (value) => !/[\r\n]/.test(value)),
+    only: "start",
+    secret: true,
   },
   interval: {
     name: "interval",
@@ -210,11 +245,19 @@ export const table = {
     reader: yes,
     only: "start",
   },
+  logLevel: {
+    name: "log.level",
+    env: "GOHM_LOG_LEVEL",
+    default: "" as Level | "",
+    help: "What is logged: nothing but errors, warnings too, what happens, or each exchange. What RUST_LOG says when empty, else info.",
+    reader: oneOf<Level | "">("", ...levels),
+    only: "start",
+  },
   debug: {
     name: "debug",
     env: "GOHM_DEBUG",
     default: false,
-    help: "Logs each exchange with the server.",
+    help: "Logs each exchange with the server: the same as --log-level debug.",
     reader: yes,
     only: "start",
   },
@@ -271,7 +314,7 @@ export function pauseSeconds(given: string | boolean | undefined): number {
 export function parseLine(args: readonly string[]): Line {
   const rows: readonly Row<unknown>[] = Object.values(table);
   const valued = [...rows.map((row) => flagOf(row)), ...extras];
-  const onOff = rows.filter(({ reader }) => reader === yes).map((row) => flagOf(row));
+  const onOff = rows.filter(({ reader }) => reader.bare).map((row) => flagOf(row));
   const flags: Record<string, string | boolean> = {};
   const words: string[] = [];
   for (let i = 0; i < args.length; i++) {

@@ -4,6 +4,8 @@ export interface Reader<T> {
   readonly wanted: string;
   /** JSON Schema of the value in the settings file. */
   readonly schema: object;
+  /** The flag may stand without a value, which then is true; one comes after "=" only. */
+  readonly bare?: true;
   /** Undefined when the value is not what is wanted. Flags and environment give strings. */
   parse(value: unknown): T | undefined;
 }
@@ -169,7 +171,7 @@ export function helpLines(table: Table): string[] {
     .filter((row) => row.only !== "file")
     .map(
       (row) =>
-        `  --${flagOf(row)}${row.reader === yes ? "" : " VALUE"}\n      ${row.help} (${row.env}; default ${shown(row)})`,
+        `  --${flagOf(row)}${row.reader === yes ? "" : row.reader.bare ? "[=VALUE]" : " VALUE"}\n      ${row.help} (${row.env}; default ${shown(row)})`,
     );
 }
 
@@ -219,6 +221,7 @@ export function text(wanted: string, fits: (value: string) => boolean = () => tr
 export const yes: Reader<boolean> = {
   wanted: "true or false",
   schema: { type: "boolean" },
+  bare: true,
   parse(value) {
     if (typeof value === "boolean") return value;
     if (value === "true" || value === "1") return true;

@@ -10,14 +10,14 @@ const houses = ["proto", "agent", "hub", "web"] as const;
 /** Files by floor, lowest first; a folder stands for all in it. A file must be matched by exactly one entry of its house. */
 const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
   agent: [
-    ["agent/allow.ts", "agent/clean.ts", "agent/machine.ts", "agent/machine/"],
+    ["agent/allow.ts", "agent/clean.ts", "agent/log.ts", "agent/machine.ts", "agent/machine/"],
     ["agent/source/"],
     ["agent/roster.ts"],
     ["agent/gate.ts", "agent/snapshot.ts"],
     ["agent/tls.ts", "agent/token.ts"],
     ["agent/capture.ts", "agent/serve/"],
     ["agent/settings.ts", "agent/toml.ts"],
-    ["agent/health.ts", "agent/pause.ts"],
+    ["agent/health.ts", "agent/pause.ts", "agent/secret.ts"],
     ["agent/server.ts"],
     ["agent/agent.ts"],
     ["agent/main.ts"],

@@ -23,8 +23,11 @@ export class TestPortal {
     diskMounts: null,
     nicNames: null,
     reportIntervalSec: 1,
-    configVersion: 1,
   };
+  /** Counts the administrator's changes; only the answers to reports tell it. */
+  version = 0;
+  /** Every registration must show it where it is set. */
+  secret = "";
   /** Takes samples as they are, and says so. */
   rich = false;
   /** Takes no null, as a portal with a schema of numbers. */
@@ -89,18 +92,23 @@ export class TestPortal {
 
   #register(request: IncomingMessage, body: Buffer): [number, unknown] {
     if (request.headers.authorization !== undefined) this.wrong.push("a token at registration");
-    const asked = JSON.parse(body.toString("utf8")) as { hostname: string; capabilities: Record<string, unknown> };
+    const asked = JSON.parse(body.toString("utf8")) as {
+      hostname: string;
+      capabilities: Record<string, unknown>;
+      secret?: string;
+    };
     if (this.strict && body.includes("null")) return [422, { detail: [{ msg: "not a number" }] }];
-    if (this.nodes.has(asked.hostname)) return [409, { error: "already registered" }];
+    if (this.secret !== "" && asked.secret !== this.secret) return [403, { error: "Invalid registration secret" }];
+    if (this.nodes.has(asked.hostname)) return [409, { status: "already_registered", error: "already registered" }];
     this.capabilities.push(asked.capabilities);
     const token = `token-of-${asked.hostname}-${this.capabilities.length}`;
     this.nodes.set(asked.hostname, token);
-    return [200, { token, status: "pending" }];
+    return [200, { token, status: "pending", nodeId: 1, message: "welcome" }];
   }
 
   #known(last: "config" | "report", request: IncomingMessage, body: Buffer): [number, unknown] {
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1];
-    if (token === undefined || ![...this.nodes.values()].includes(token)) return [401, { detail: "invalid token" }];
+    if (token === undefined || ![...this.nodes.values()].includes(token)) return [401, { error: "invalid token" }];
     if (last === "config") {
       this.configs++;
       return [200, this.config];
@@ -109,7 +117,7 @@ export class TestPortal {
     if (type !== "application/json" && !this.rich) return [415, { detail: "JSON only" }];
     if (this.strict && body.includes("null")) return [422, { detail: [{ msg: "not a number" }] }];
     this.reports.push({ type, body, token });
-    return [200, { configVersion: this.config.configVersion }];
+    return [200, { ok: true, configVersion: this.version }];
   }
 }
 

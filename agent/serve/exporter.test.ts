@@ -26,9 +26,10 @@ async function open(options: Partial<ExporterOptions> = {}): Promise<ExporterSer
     collect: () => Promise.resolve(info),
     log: () => undefined,
     ticks: () => 0,
-    node: "",
+    node: undefined,
+    version: "1.2.3",
     off: new Set(),
-    dcgm: false,
+    dcgm: "",
     ...options,
   });
   return server;
@@ -93,19 +94,62 @@ test.each(["/metrics", "/metrics/json", "/node", "/health"])(
   },
 );
 
-test("/metrics/json and /node are the same object", async () => {
-  await open({ node: "n1" });
-  const both = [await get("/metrics/json"), await get("/node?x=1")].map(({ body }) => JSON.parse(body.toString()));
-  expect(both[0]).toMatchObject({ hostname: "box", node: "n1", uptime_secs: 9, gpu_devices: [] });
-  expect(both[1]).toEqual(both[0]);
+const json = async (path: string) => {
+  const { headers, body } = await get(path);
+  expect(headers["content-type"]).toBe("application/json");
+  return JSON.parse(body.toString());
+};
+
+test("/metrics/json has the names that it had beside those of /node", async () => {
+  const memory = { total: 3000n, used: 1000n };
+  const cpu = { busy: 12.5, threads: 3 };
+  await open({
+    node: "n1",
+    collect: async () => create(HostInfoSchema, { hostname: "box", system: { uptime: 9n }, memory, cpu }),
+  });
+  const node = await json("/node?x=1");
+  const percents = { cpu_usage_percent: 12.5, cpu_used_cores: 0.38, memory_usage_percent: 33.33 };
+  expect(node).toMatchObject({ hostname: "box", node: "n1", uptime_secs: 9, gpu_devices: [], ...percents });
+  const old = { cpu_usage: 12.5, memory_total: 3000, memory_used: 1000, uptime: 9 };
+  expect(await json("/metrics/json")).toEqual({ ...node, ...old });
+  expect(node).not.toHaveProperty("uptime");
+});
+
+test("a node may be called nothing at all", async () => {
+  await open({ node: "" });
+  expect(await json("/node")).toMatchObject({ hostname: "box", node: "" });
+  expect((await get("/metrics")).body.toString()).toContain('hw_node_uptime_seconds{node=""} 9\n');
+});
+
+test("the first scrape waits until the CPU has a share, and no later one does", async () => {
+  let now = 0;
+  let collections = 0;
+  const collect = async () => {
+    collections++;
+    return create(HostInfoSchema, { cpu: { threads: 4, ...(collections === 2 && { busy: 50 }) } });
+  };
+  await open({ collect, ticks: () => now });
+  now = 1000;
+  const first = (await get("/metrics")).body.toString();
+  expect(first).toContain('hw_cpu_usage_percent{node=""} 50\n');
+  expect(first).toContain('hw_cpu_used_cores{node=""} 2\n');
+  now = 5000;
+  expect((await get("/metrics")).body.toString()).not.toContain("hw_cpu_usage");
+  expect(collections).toBe(3);
 });
 
 test("is alive at once, and ready when the first reading was made", async () => {
   const { ready } = await open();
-  for (const path of ["/health", "/healthz", "/livez"]) expect((await get(path)).status, path).toBe(200);
-  expect(await get("/ready")).toMatchObject({ status: 503 });
+  const healthy = { status: "healthy", version: "1.2.3" };
+  const answer = async (path: string) => {
+    const { status, headers, body } = await get(path);
+    expect(headers["content-type"]).toBe("application/json");
+    return [status, JSON.parse(body.toString())];
+  };
+  for (const path of ["/health", "/healthz", "/livez"]) expect(await answer(path), path).toEqual([200, healthy]);
+  expect(await answer("/ready")).toEqual([503, { ...healthy, status: "not ready" }]);
   ready();
-  expect(await get("/ready")).toMatchObject({ status: 200 });
+  expect(await answer("/ready")).toEqual([200, healthy]);
 });
 
 test("probes make no reading", async () => {
@@ -163,7 +207,7 @@ test.each([
 
 test("a client that comes back no more is hung up on", async () => {
   await open({ patience: { ...long, idle: 60 } });
-  expect(await say("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*ok\n$/);
+  expect(await say("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*healthy[^\n]*\n$/);
 });
 
 test("a client that asks and does not read is hung up on", async () => {

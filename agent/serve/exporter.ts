@@ -1,25 +1,28 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { contentType, exposition } from "../../proto/text.ts";
 import type { Allow } from "../allow.ts";
 import { gate } from "../gate.ts";
 import { formFor, gzipFor } from "./exporter/accept.ts";
-import { dcgm } from "./exporter/dcgm.ts";
+import { type DcgmNames, dcgm } from "./exporter/dcgm.ts";
 import { hardware, metrics } from "./exporter/hardware.ts";
 import { type Patience, patience as usual, watchLines } from "./exporter/line.ts";
-import { nodeObject } from "./exporter/node.ts";
+import { metricsObject, nodeObject } from "./exporter/node.ts";
 import { sceneOf } from "./exporter/scene.ts";
 
 /** What is shown, and how. */
 export interface Showing {
-  /** What the `node` label says; "" is the host name. */
-  readonly node: string;
+  /** What the `node` label says; undefined is the host name. */
+  readonly node: string | undefined;
+  /** Of this program. */
+  readonly version: string;
   /** Keys of [metrics.enabled] that are switched off. */
   readonly off: ReadonlySet<string>;
-  /** Adds the names of dcgm-exporter. */
-  readonly dcgm: boolean;
+  /** Which names of dcgm-exporter are added; "" for none. */
+  readonly dcgm: DcgmNames | "";
 }
 
 export interface ExporterOptions extends Showing {
@@ -60,28 +63,48 @@ interface Answer {
 
 const text = "text/plain; charset=utf-8";
 const plain = (status: number, words: string): Answer => ({ status, type: text, body: `${words}\n` });
+const json = (status: number, held: object): Answer => ({
+  status,
+  type: "application/json",
+  body: `${JSON.stringify(held)}\n`,
+});
+
+/** Milliseconds between two readings of the CPU's counters that give its share, with what timers may be early. */
+const span = 1010;
+
+/**
+ * Collects, and again where the CPU's share is not known yet because the program has only just begun: boards and alerts of the
+ * earlier exporter count on it at the first scrape.
+ */
+function firstShares({ collect, ticks }: ExporterOptions): ExporterOptions["collect"] {
+  const begun = ticks();
+  return async () => {
+    const info = await collect();
+    const left = begun + span - ticks();
+    if (info.cpu === undefined || info.cpu.busy !== undefined || left <= 0) return info;
+    await pause(left);
+    return await collect();
+  };
+}
 
 type Page = (request: IncomingMessage) => Answer | Promise<Answer>;
 
 function pages(options: ExporterOptions, isReady: () => boolean): ReadonlyMap<string, Page> {
-  const scene = async () => sceneOf(await options.collect(), options.node);
-  const node: Page = async () => ({
-    status: 200,
-    type: "application/json; charset=utf-8",
-    body: `${JSON.stringify(nodeObject(await scene()))}\n`,
-  });
-  const alive: Page = () => plain(200, "ok");
-  const ready: Page = () => (isReady() ? plain(200, "ok") : plain(503, "not ready"));
+  const collect = firstShares(options);
+  const scene = async () => sceneOf(await collect(), options.node);
+  const state = (status: number, word: string) => json(status, { status: word, version: options.version });
+  const alive: Page = () => state(200, "healthy");
+  const ready: Page = () => (isReady() ? state(200, "healthy") : state(503, "not ready"));
   const show: Page = async ({ headers }) => {
     const form = formFor(headers.accept);
     const now = await scene();
-    const families = [...hardware(now, options.off), ...(options.dcgm ? dcgm(now) : [])];
+    const families = [...hardware(now, options.off), ...(options.dcgm === "" ? [] : dcgm(now, options.dcgm))];
     return { status: 200, type: contentType[form.format], body: exposition(families, form) };
   };
   const all = new Map<string, Page>([
     ["/metrics", show],
-    ["/metrics/json", node],
-    ["/node", node],
+    ["/metrics/json", async () => json(200, metricsObject(await scene()))],
+    ["/node", async () => json(200, nodeObject(await scene()))],
     ["/health", alive],
     ["/healthz", alive],
     ["/livez", alive],

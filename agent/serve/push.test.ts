@@ -1,129 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { afterAll, expect, test } from "vitest";
-import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
-import type { Room } from "./push/backlog.ts";
-import type { Answer, Request } from "./push/client.ts";
-import { Pusher } from "./push.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "push-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const server = "http://hub:5000";
-const takes = { "accept-post": "application/x-protobuf; messageType=gpu.HostInfo" };
-const answer = (status: number, body: unknown = {}, headers: Record<string, string> = {}): Answer => ({
-  status,
-  headers,
-  text: typeof body === "string" ? body : JSON.stringify(body),
-});
-
-interface Begin extends Partial<Pick<World, "state" | "rich" | "ask" | "info">> {
-  readonly registered?: boolean;
-  readonly room?: Room;
-}
-
-/** A hub, and time that passes only when told to. Every sample is stamped with it. */
-class World {
-  now = 0;
-  rich = true;
-  interval = 5;
-  version = 1;
-  /** Undefined: gone. A number: that status for everything. */
-  state: "up" | "gone" | number = "up";
-  /** Milliseconds until it answers. */
-  delay = 0;
-  /** Times of the samples that the hub took. */
-  readonly taken: number[] = [];
-  readonly asked: { at: number; what: string }[] = [];
-  readonly log: string[] = [];
-  readonly pauses: { until: number; end: () => void }[] = [];
-  collections = 0;
-  info: (at: number) => HostInfo = (at) => create(HostInfoSchema, { sampled: BigInt(at), cpu: { busy: 1 } });
-  readonly pusher: Pusher;
-  readonly path = join(folder, `${Math.random()}.json`);
-
-  constructor({ registered = true, room = { count: 1000, bytes: 1e6 }, ...begin }: Begin = {}) {
-    Object.assign(this, begin);
-    if (registered) writeFileSync(this.path, JSON.stringify({ token: "t", server }), { mode: 0o600 });
-    const log = { info: (line: string) => this.log.push(line), warn: (line: string) => this.log.push(line) };
-    this.pusher = new Pusher(
-      {
-        server,
-        path: this.path,
-        interval: 0,
-        hostname: "box",
-        ca: "",
-        env: {},
-        log,
-        debug: () => undefined,
-        random: () => 0,
-        ticks: () => this.now,
-        collect: () => {
-          this.collections++;
-          return Promise.resolve(this.info(this.now));
-        },
-      },
-      {
-        ask: (request) => this.ask(request),
-        pause: (ms, signal) =>
-          new Promise((resolve) => {
-            if (signal.aborted) return resolve();
-            signal.addEventListener("abort", () => resolve());
-            this.pauses.push({ until: this.now + ms, end: resolve });
-          }),
-        close: () => undefined,
-      },
-      room,
-    );
-  }
-
-  async ask({ path, type, body }: Request): Promise<Answer> {
-    this.asked.push({ at: this.now, what: path.slice(path.lastIndexOf("/") + 1) });
-    if (this.delay > 0) {
-      await new Promise<void>((end) => {
-        this.pauses.push({ until: this.now + this.delay, end });
-      });
-    }
-    if (this.state === "gone") throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
-    if (typeof this.state === "number") return answer(this.state);
-    if (path.endsWith("register")) return answer(200, { token: "given", status: "ok" });
-    const headers = this.rich ? takes : {};
-    const { interval: reportIntervalSec, version: configVersion } = this;
-    if (path.endsWith("config")) return answer(200, { reportIntervalSec, configVersion }, headers);
-    const rich = type?.startsWith("application/x-protobuf");
-    if (rich && !this.rich) return answer(415);
-    // A plain report has no time of its own.
-    this.taken.push(rich && body ? Number(fromBinary(HostInfoSchema, body).sampled) : this.now);
-    return answer(200, { configVersion });
-  }
-
-  /** Lets everything happen that needs no time. */
-  async settle(): Promise<void> {
-    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
-  }
-
-  async pass(seconds: number): Promise<void> {
-    const end = this.now + seconds * 1000;
-    await this.settle();
-    for (;;) {
-      this.pauses.sort((a, b) => a.until - b.until);
-      const next = this.pauses[0];
-      if (next === undefined || next.until > end) break;
-      this.pauses.shift();
-      this.now = Math.max(this.now, next.until);
-      next.end();
-      await this.settle();
-    }
-    this.now = end;
-  }
-
-  times(what: string): number[] {
-    return this.asked.filter((each) => each.what === what).map(({ at }) => at);
-  }
-}
+import { expect, test } from "vitest";
+import { HostInfoSchema, State } from "../../proto/gen/host_pb.js";
+import { answer, server, takes, World } from "../../test/world.ts";
 
 const seconds = (...list: number[]): number[] => list.map((second) => second * 1000);
 
@@ -147,15 +26,42 @@ test("a new configVersion has the configuration fetched again, once, and its int
   expect(world.taken).toEqual(seconds(0, 5, 10, 12, 14));
 });
 
-test("the first report waits for rates, once", async () => {
+test("the first report goes out at once, though nothing has a rate yet", async () => {
+  const bodies: string[] = [];
+  const young = create(HostInfoSchema, { cpu: {}, nics: [{ name: "eth0" }] });
   const world = new World({
-    info: (at) => create(HostInfoSchema, { sampled: BigInt(at), cpu: { ...(at > 0 && { busy: 3 }) } }),
+    info: () => young,
+    async ask({ body, path }) {
+      if (path.endsWith("report")) bodies.push(`${world.now} ${body}`);
+      return answer(200);
+    },
   });
   await world.pass(7);
-  expect(world.taken).toEqual(seconds(1, 6));
-  const mute = new World({ info: (at) => create(HostInfoSchema, { sampled: BigInt(at), cpu: {} }) });
-  await mute.pass(7);
-  expect(mute.taken).toEqual(seconds(1, 6));
+  expect(bodies).toEqual([
+    expect.stringMatching(/^0 .*"rxMbps":0,"txMbps":0}],"networkRxMbps":0,"networkTxMbps":0/),
+    expect.stringMatching(/^5000 .*"rxMbps":null/),
+  ]);
+});
+
+test("the configuration is fetched at the start and when a later report tells another version than the first one", async () => {
+  const world = new World();
+  world.rich = false;
+  world.version = 7;
+  await world.pass(22);
+  expect(world.times("config")).toEqual([0]);
+  // Trouble alone is no reason.
+  world.state = 503;
+  await world.pass(10);
+  world.state = "gone";
+  await world.pass(10);
+  world.state = "up";
+  await world.pass(40);
+  expect(world.times("config")).toEqual([0]);
+  world.version = 8;
+  await world.pass(20);
+  world.version = 7;
+  await world.pass(20);
+  expect(world.times("config")).toHaveLength(3);
 });
 
 test("a configuration is asked for every 5 s until there is one, and nothing is read before", async () => {
@@ -212,9 +118,11 @@ test("a portal that was replaced by a hub while it was away gets what was kept",
   world.state = "gone";
   await world.pass(20);
   world.rich = true;
+  world.tells = true;
   world.state = "up";
   await world.pass(17);
-  expect(world.taken).toEqual(seconds(0, 5, 10, 15, 20, 25, 30, 35, 40));
+  // It learns what the hub takes from the answer to a report, which bore the time of its arrival, and is sent again.
+  expect(world.taken).toEqual(seconds(0, 5, 41, 10, 15, 20, 25, 30, 35, 40));
 });
 
 test("the oldest are dropped when too many wait, and the log counts them", async () => {
@@ -279,9 +187,52 @@ test("a portal that takes no null is asked twice once, and then gets what is kno
   expect(bodies.map((text) => text.includes("null"))).toEqual([true, false, false, false]);
 });
 
+test("a portal that takes 100 KiB at most is asked twice once, and then gets the beginning of long lists", async () => {
+  const sizes: number[] = [];
+  const nics = Array.from({ length: 4000 }, (_, i) => ({ name: `eth${i}`, rxRate: 0n, txRate: 0n }));
+  const world = new World({
+    info: () => create(HostInfoSchema, { nics }),
+    async ask({ body, path }) {
+      if (path.endsWith("report")) sizes.push(body?.length ?? 0);
+      return answer((body?.length ?? 0) > 100 * 1024 ? 413 : 200);
+    },
+  });
+  await world.pass(12);
+  expect(sizes.map((size) => size > 100 * 1024)).toEqual([true, false, false, false]);
+  expect(world.log).toContainEqual(expect.stringContaining("takes no long reports"));
+});
+
+test("the registration shows the secret, and reports do not", async () => {
+  const bodies: string[] = [];
+  const world = new World({
+    registered: false,
+    async ask({ body, path }) {
+      bodies.push(`${path} ${body}`);
+      return answer(200, path.endsWith("register") ? { token: "t", status: "registered" } : {});
+    },
+  });
+  await world.pass(7);
+  expect(bodies.filter((text) => text.includes("open sesame"))).toEqual([
+    expect.stringMatching(/^\/api\/monitoring\/register .*"secret":"open sesame"/),
+  ]);
+  expect(world.log.join()).not.toContain("sesame");
+});
+
+test.each([
+  [{ status: "already_registered", error: "Host bob is taken" }, 409, "Host bob is taken"],
+  [{ error: "Invalid registration secret" }, 403, "It says: Invalid registration secret"],
+  [{ detail: "no such\u001b[31mtoken" }, 401, "no such"],
+])("the hub's own words %j at %i are told", async (body, status, text) => {
+  const world = new World({ registered: false, ask: async () => answer(status, body) });
+  const { message } = await world.pusher.ended;
+  expect(message).toContain(text);
+  expect(message).not.toContain("\u001b");
+});
+
 test.each([
   ["registration", false, 409, 'knows a node "box" already'],
   ["registration", false, 401, "lets nobody register"],
+  ["registration", false, 403, "registration secret"],
   ["configuration", true, 401, "rejects the token in"],
 ] as const)(
   "a %s (registered before: %s) answered with %i ends it with what to do",

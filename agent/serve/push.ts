@@ -20,6 +20,8 @@ export interface PushOptions {
   readonly interval: number;
   /** Name this machine is registered by. */
   readonly hostname: string;
+  /** Shown at the registration; "" for nothing. */
+  readonly secret: string;
   /** File of further authorities, PEM; "" for none. */
   readonly ca: string;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -78,14 +80,14 @@ export class Pusher implements Push {
   readonly ended: Promise<Ending>;
 
   constructor(options: PushOptions, outside: Outside, room: Room = usualRoom) {
-    const { server, hostname, log } = options;
+    const { server, hostname, secret, log } = options;
     this.#options = options;
     this.#outside = outside;
     this.#backlog = new Backlog(room);
     const path = options.path || defaultPath(options.env);
     this.#path = path;
     const ask = (request: Request): Promise<Answer> => this.#ask(request);
-    this.#portal = new Portal({ server, hostname, path, log, ask }, loadPass(path, server, log.warn)?.token);
+    this.#portal = new Portal({ server, hostname, path, secret, log, ask }, loadPass(path, server, log.warn)?.token);
     this.#stopping.signal.addEventListener("abort", () => this.#wake());
     this.#sending = this.#send();
     this.ended = this.#sending.then((ending) => ending ?? new Promise<Ending>(() => undefined));
@@ -185,8 +187,7 @@ export class Pusher implements Push {
     else log.warn(trouble);
     this.#trouble = trouble;
     this.#failures++;
-    // Who comes back may be another: its administrator has chosen anew, or it has been replaced.
-    this.#portal.outdated = true;
+    this.#portal.interrupted();
     const after = error instanceof Away ? error.after : undefined;
     await this.#outside.pause(after ?? wait(this.#failures, random()), this.#stopping.signal);
   }
@@ -218,15 +219,10 @@ export class Pusher implements Push {
   async #sample(): Promise<void> {
     const { collect, ticks, interval } = this.#options;
     const { signal } = this.#stopping;
-    let first = true;
     while (!signal.aborted) {
       const begun = ticks();
-      const info = await collect();
-      // A report must hold rates, which the first collection does not have: they need a second between two.
-      const unready = first && info.cpu !== undefined && info.cpu.busy === undefined;
-      first = false;
-      if (!unready) this.#keep(info);
-      const next = unready ? 1000 : (interval || (this.#portal.config?.interval ?? 0)) * 1000;
+      this.#keep(await collect());
+      const next = (interval || (this.#portal.config?.interval ?? 0)) * 1000;
       await this.#outside.pause(Math.max(0, next - (ticks() - begun)), signal);
     }
   }

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { hostname, tmpdir, totalmem } from "node:os";
+import { cpus, hostname, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -61,7 +61,8 @@ test("registers once, keeps its token for itself, reports, and goes on with that
   await reports(2);
   expect(await first.stop()).toBe(0);
   expect(portal.wrong).toEqual([]);
-  expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({ token: portal.nodes.get("node1"), server: portal.url });
+  const kept = { token: portal.nodes.get("node1"), server: portal.url };
+  expect(readFileSync(file, "utf8")).toBe(`${JSON.stringify(kept, null, 2)}\n`);
   expect(statSync(file).mode & 0o777).toBe(0o600);
   expect(first.output()).toContain(`push: registered with ${portal.url} as node1 (pending)`);
   expect(first.output()).not.toContain(portal.nodes.get("node1"));
@@ -74,9 +75,16 @@ test("registers once, keeps its token for itself, reports, and goes on with that
 
 test("tells what the machine's own tools tell, in the portal's units", async () => {
   const running = report();
-  await reports(1);
+  await reports(2);
   expect(await running.stop()).toBe(0);
-  const [told] = portal.plain;
+  const [first, told] = portal.plain;
+  // Nothing was counted before the first report, which waits for nothing.
+  expect(first).toMatchObject({
+    cpuUsagePct: null,
+    networkRxMbps: 0,
+    networkTxMbps: 0,
+    uptimeSeconds: expect.any(Number),
+  });
   expect(Object.keys(told ?? {})).toEqual(
     ["hostname", "ip", "cpuUsagePct", "cpuCores", "memoryUsedGB", "memoryTotalGB", "gpus", "disks", "nics"].concat([
       "networkRxMbps",
@@ -90,6 +98,7 @@ test("tells what the machine's own tools tell, in the portal's units", async () 
     hostname: hostname(),
     memoryTotalGB: Math.round((totalmem() / 1024 ** 3) * 10) / 10,
     cpuUsagePct: expect.any(Number),
+    cpuCores: cpus().length,
     memoryUsedGB: expect.any(Number),
     networkRxMbps: expect.any(Number),
     uptimeSeconds: expect.any(Number),
@@ -104,10 +113,12 @@ test("a new selection of the administrator holds from the next report", async ()
   report();
   await reports(1);
   const nics = portal.plain[0]?.nics;
-  portal.config = { ...portal.config, nicNames: [], diskMounts: ["/nowhere"], configVersion: 2 };
+  portal.config = { ...portal.config, nicNames: [], diskMounts: ["/nowhere"] };
+  portal.version = 1;
   await vi.waitFor(() => expect(portal.plain.at(-1)).toMatchObject({ nics: [], disks: [] }), patience);
   expect(portal.configs).toBe(2);
-  portal.config = { ...portal.config, nicNames: null, configVersion: 3 };
+  portal.config = { ...portal.config, nicNames: null };
+  portal.version = 2;
   await vi.waitFor(() => expect(portal.plain.at(-1)?.nics).toHaveLength((nics as unknown[]).length), patience);
   expect(portal.plain.at(-1)).toMatchObject({ processCount: expect.any(Number) });
 });
@@ -118,6 +129,26 @@ test("a name that is registered already ends it, with what to do", async () => {
   expect(text).toContain(`${portal.url} knows a node "node1" already`);
   expect(text).toContain(`delete ${file} if it is there, and start again`);
   expect(existsSync(file)).toBe(false);
+});
+
+test("a portal that wants a secret gets it, and nobody else does", async () => {
+  portal.secret = "open sesame";
+  for (const [args, text] of [
+    [[], "none is given. Ask the hub's administrator for it"],
+    [["--secret", "wrong"], "start again. It says: Invalid registration secret"],
+  ] as const) {
+    expect(await ends(report(args), rejected)).toContain(text);
+  }
+  const secret = join(folder, "secret");
+  writeFileSync(secret, "open sesame\n", { mode: 0o644 });
+  const running = report(["--debug"], { GOHM_SECRET_FILE: secret });
+  await reports(1);
+  expect(await running.stop()).toBe(0);
+  expect(running.output()).toContain(
+    `Every user of this machine can read the secret in ${secret}: chmod o-rwx ${secret}`,
+  );
+  expect(running.output()).not.toContain("sesame");
+  expect(readFileSync(file, "utf8")).not.toContain("sesame");
 });
 
 test("a token that the portal does not know ends it, with what to do, at the start and later", async () => {
@@ -277,7 +308,7 @@ describe.skipIf(reason !== undefined)(`eight GPUs${reason ? `: ${reason}` : ""}`
       expected.gpus.map(({ id, name, memTotal }) => ({
         index: id,
         name,
-        memoryTotalMB: Math.round((Number(memTotal) / 1024 ** 2) * 10) / 10,
+        memoryTotalMB: Math.round(Number(memTotal) / 1024 ** 2),
       })),
     );
     const [told] = portal.plain;
@@ -286,11 +317,11 @@ describe.skipIf(reason !== undefined)(`eight GPUs${reason ? `: ${reason}` : ""}`
         index,
         name: "NVIDIA H100 80GB HBM3",
         utilizationPct: expected.gpus[index]?.utilization,
-        memoryUsedMB: Math.round((Number(expected.gpus[index]?.memUsed) / 1024 ** 2) * 10) / 10,
-        memoryTotalMB: Math.round((Number(expected.gpus[index]?.memTotal) / 1024 ** 2) * 10) / 10,
+        memoryUsedMB: Math.round(Number(expected.gpus[index]?.memUsed) / 1024 ** 2),
+        memoryTotalMB: Math.round(Number(expected.gpus[index]?.memTotal) / 1024 ** 2),
         temperatureC: expected.gpus[index]?.temp,
-        powerDrawW: Math.round((expected.gpus[index]?.power ?? 0) / 100) / 10,
-        powerLimitW: Math.round((expected.gpus[index]?.powerLimit ?? 0) / 100) / 10,
+        powerDrawW: Math.round((expected.gpus[index]?.power ?? 0) / 1000),
+        powerLimitW: Math.round((expected.gpus[index]?.powerLimit ?? 0) / 1000),
       })),
     );
   });

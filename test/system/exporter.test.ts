@@ -49,7 +49,7 @@ describe.skipIf(reason !== undefined)(`eight GPUs, scraped${reason ? `: ${reason
       GOHM_PLAYER_CONTROL: control,
       GOHM_READ_DEADLINE: "2",
       GOHM_METRICS_ADDR: "127.0.0.1:0",
-      GOHM_DCGM_NAMES: "true",
+      GOHM_DCGM_NAMES: "both",
       NODE_NAME: 'rack 1, "top"',
     });
     url = await metricsOf(agent);
@@ -94,6 +94,7 @@ describe.skipIf(reason !== undefined)(`eight GPUs, scraped${reason ? `: ${reason
       // The old name survives the format that Prometheus prefers.
       expect(await prometheus.query("hw_node_uptime_seconds")).toHaveLength(1);
       expect(await prometheus.query("DCGM_FI_DEV_GPU_UTIL")).toHaveLength(8);
+      expect(await prometheus.query("DCGM_FI_DEV_GPU_UTIL_RATIO")).toHaveLength(8);
       const told = readExposition(await read(url), "text").flatMap(({ samples }) => samples).length;
       const [scraped] = await prometheus.query("scrape_samples_scraped");
       expect(Number(scraped?.value[1])).toBe(told);
@@ -159,6 +160,28 @@ describe("the exporter", () => {
     expect(text).toContain("hw_cpu_threads");
     expect(text).not.toContain("hw_cpu_cores");
     expect(await program.stop()).toBe(0);
+  });
+
+  test("the first scrape has the CPU's share, and a node with an empty name is called nothing", async () => {
+    const agent = await startAgent({ GOHM_METRICS_ADDR: "127.0.0.1:0", NODE_NAME: "" });
+    const text = await read(await metricsOf(agent));
+    expect(text).toMatch(/^hw_cpu_usage_percent\{node=""\} \d+(\.\d{1,2})?$/m);
+    expect(text).toMatch(/^hw_cpu_used_cores\{node=""\} \d+(\.\d{1,2})?$/m);
+    expect(text).toMatch(/^hw_memory_usage_percent\{node=""\} \d+(\.\d{1,2})?$/m);
+    await agent.stop();
+  });
+
+  test("RUST_LOG and --log-level say what is logged, and a secret on the command line is warned of", async () => {
+    const env = { GOHM_ADDR: "127.0.0.1:0", GOHM_METRICS_ADDR: "127.0.0.1:0", RUST_LOG: "system_info_exporter=warn" };
+    const quiet = start("hmonitor", ["--token", "open sesame"], env);
+    await quiet.line(
+      /^Every user of this machine can see --token in the list of processes: .*GOHM_TOKEN_FILE or GOHM_TOKEN$/m,
+    );
+    expect(await quiet.stop()).toBe(0);
+    expect(quiet.output().trim().split("\n")).toHaveLength(1);
+    const loud = start("hmonitor", ["--log-level", "info"], { ...env, RUST_LOG: "off" });
+    await loud.line(/^Metrics: http/m);
+    expect(await loud.stop()).toBe(0);
   });
 
   test("is ready once the machine was read", async () => {

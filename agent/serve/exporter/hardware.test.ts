@@ -1,62 +1,11 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import {
-  ComputeMode,
-  type HostInfo,
-  HostInfoSchema,
-  State,
-  Throttle,
-  Vendor,
-  XidAction,
-} from "../../../proto/gen/host_pb.js";
+import { ComputeMode, HostInfoSchema, State, Throttle, XidAction } from "../../../proto/gen/host_pb.js";
 import { exposition } from "../../../proto/text.ts";
-import { readExposition } from "../../../test/exposition.ts";
-import { dcgm } from "./dcgm.ts";
+import { card, gib, gpu, machine, node, now, scraped } from "../../../test/scrape.ts";
 import { hardware } from "./hardware.ts";
 import { nodeObject } from "./node.ts";
 import { sceneOf } from "./scene.ts";
-
-const now = 1_700_000_000_000;
-const gib = 1024n ** 3n;
-
-const card = (id: number, more: object = {}) => ({
-  id,
-  uuid: `GPU-${id}`,
-  name: "NVIDIA H100",
-  vendor: Vendor.NVIDIA,
-  pciBusId: "0000:1b:00.0",
-  memUsed: 20n * gib,
-  memReserved: gib,
-  memTotal: 80n * gib,
-  utilization: 0,
-  temp: 41,
-  power: 71_250,
-  powerLimit: 700_000,
-  state: State.OK,
-  sampled: BigInt(now),
-  ...more,
-});
-
-const machine = (more: Exclude<MessageInitShape<typeof HostInfoSchema>, HostInfo> = {}): HostInfo =>
-  create(HostInfoSchema, {
-    hostname: "box",
-    sampled: BigInt(now),
-    agentVersion: "1",
-    cpu: { model: 'A "B" \\ C', cores: 4, threads: 8, busy: 12.5 },
-    memory: { total: 200n, used: 50n, available: 150n },
-    system: { os: "Debian", osVersion: "12", kernel: "6.1", uptime: 77n },
-    ...more,
-  });
-
-/** Samples by name, as a scraper would read them. */
-function scraped(info: HostInfo, off: string[] = []) {
-  const families = readExposition(exposition(hardware(sceneOf(info, ""), new Set(off)), { format: "text" }), "text");
-  const samples = new Map(families.map((family) => [family.name, family.samples]));
-  return (name: string) => (samples.get(name) ?? []).map(({ labels, value }) => [labels, value] as const);
-}
-
-const node = { node: "box" };
-const gpu = (id: number) => ({ ...node, gpu_index: String(id), gpu_name: "NVIDIA H100", gpu_uuid: `GPU-${id}` });
 
 test("every metric of the earlier exporter has its name and exactly its labels", () => {
   const proc = { pid: 1, compute: true, username: "ada" };
@@ -239,43 +188,6 @@ test("what is switched off is not there, the rest is", () => {
   expect(of("hw_gpu_memory_free_bytes").length).toBe(1);
 });
 
-test("dcgm-exporter's names come with its labels and units", () => {
-  const scene = sceneOf(
-    machine({
-      gpus: [
-        card(0, { xidCount: 0n, clockSm: 1980, nvlink: { rxRate: 1n << 30n, txRate: 3n << 30n, linksUp: 18 } }),
-        card(2, { nvlink: { linksUp: 18 } }),
-        { ...card(1), vendor: Vendor.AMD },
-      ],
-    }),
-    "n",
-  );
-  const families = readExposition(exposition(dcgm(scene), { format: "text" }), "text");
-  const of = (name: string) => families.find((family) => family.name === `DCGM_FI_DEV_${name}`)?.samples[0]?.value;
-  expect(families[0]?.samples).toMatchObject([
-    {
-      labels: {
-        gpu: "0",
-        UUID: "GPU-0",
-        pci_bus_id: "00000000:1B:00.0",
-        device: "nvidia0",
-        modelName: "NVIDIA H100",
-        Hostname: "box",
-      },
-    },
-  ]);
-  expect(of("FB_USED")).toBe(19 * 1024);
-  expect(of("FB_FREE")).toBe(60 * 1024);
-  expect(of("SM_CLOCK")).toBe(1980);
-  expect(of("POWER_USAGE")).toBe(71.25);
-  expect(of("XID_ERRORS")).toBe(0);
-  expect(of("GPU_UTIL")).toBe(0);
-  const bandwidth = families.find(({ name }) => name === "DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL");
-  // MiB/s, both ways; and nothing before there is a rate.
-  expect(bandwidth?.samples.map(({ value }) => value)).toEqual([4096]);
-  expect(bandwidth?.type).toBe("gauge");
-});
-
 test("how a card is set up, what its memory lacks and what its links do is told, and nothing of it where it is not known", () => {
   const remapped = { correctable: 1, uncorrectable: 0, pending: true, failed: false };
   const nvlink = { rxRate: 5n, txRate: 0n, rxTotal: 2n, txTotal: 3n, linksUp: 17, linksExpected: 18 };
@@ -330,7 +242,7 @@ test("the JSON form has every field of the earlier exporter", () => {
         memory_free_mb: 61_440,
         utilization_percent: 0,
         temperature_celsius: 41,
-        power_draw_watts: 71.25,
+        power_draw_watts: 71,
         power_limit_watts: 700,
         state: "ok",
         age_secs: 0,

@@ -13,12 +13,12 @@ import { sharesOf } from "./people.ts";
 import {
   age,
   devicesOf,
+  gpuCount,
   gpuMemory,
   gpusInUse,
   gpuTypes,
   type Labelled,
   memoryShare,
-  present,
   type Scene,
   stateWord,
   usedCores,
@@ -56,7 +56,7 @@ const ofHost =
   (scene) => [given(scene.host.labels, read(scene))];
 
 /** Machines without GPUs have none of these. */
-const ofGpuHost = (read: (scene: Scene) => number): Read =>
+const ofGpuHost = (read: (scene: Scene) => number | undefined): Read =>
   ofHost((scene) => (scene.info.gpus.length > 0 ? read(scene) : undefined));
 
 type Pick = (scene: Scene) => Scene["gpus"];
@@ -162,6 +162,12 @@ const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly Metric[]
   ),
   gauge(`${prefix}_sample_age_seconds`, "Time since the GPU's values were read.", "gpu_state", (scene) =>
     pick(scene).map(({ message, labels: set }) => given(set, age(scene.info, message.sampled))),
+  ),
+  gauge(
+    `${prefix}_process_unknown`,
+    "Processes on the GPU cannot be listed, or not all of them; always 1.",
+    "gpu_process",
+    ofGpus(pick, ({ procsUnknown }) => (procsUnknown ? 1 : undefined)),
   ),
   gauge(
     `${prefix}_process_running`,
@@ -270,11 +276,11 @@ const own: readonly Metric[] = [
     "gpu_count",
     "GPUs that are there; one that fell off the bus is not counted.",
     "gpu_count",
-    ofGpuHost(({ info }) => present(info).length),
+    ofGpuHost(({ info }) => gpuCount(info)),
   ),
   gauge(
     "gpu_used_count",
-    "GPUs with at least one compute process.",
+    "GPUs with at least one compute process; absent where processes cannot be listed.",
     "gpu_used_count",
     ofGpuHost(({ info }) => gpusInUse(info)),
   ),
@@ -330,7 +336,7 @@ const own: readonly Metric[] = [
     states(disks),
   ),
   gauge("disk_read_only", "Whether the filesystem is mounted read-only.", "disk_read_only", ({ disks }) =>
-    disks.map(({ message, labels: set }) => given(set, flag(message.readOnly))),
+    disks.map(({ message, labels: set, told }) => given(set, told ? flag(message.readOnly) : undefined)),
   ),
   gauge("network_up", "Whether the network interface has a link.", "network_up", ({ nics }) =>
     nics.map(({ message, labels: set }) => given(set, flag(message.up))),

@@ -1,11 +1,12 @@
 import { type GPUInfo, State } from "../../../proto/gen/host_pb.js";
 import {
   age,
+  cpuShare,
+  gpuCount,
   gpuMemory,
   gpusInUse,
   gpuTypes,
   memoryShare,
-  present,
   type Scene,
   stateWord,
   usedCores,
@@ -15,10 +16,12 @@ const known = <T>(value: T | undefined): T | null => value ?? null;
 const count = (value: bigint | undefined): number | null => (value === undefined ? null : Number(value));
 const mebi = 1024 * 1024;
 const mib = (bytes: number | undefined): number | null => (bytes === undefined ? null : Math.floor(bytes / mebi));
-const watts = (milliwatts: number | undefined): number | null => (milliwatts === undefined ? null : milliwatts / 1000);
+/** Whole ones, as the earlier exporter gave them. */
+const watts = (milliwatts: number | undefined): number | null =>
+  milliwatts === undefined ? null : Math.floor(milliwatts / 1000);
 
 /**
- * The machine as one JSON object, for /metrics/json and /node. Every field is always there; what the machine does not
+ * The machine as one JSON object, for /node. Every field is always there; what the machine does not
  * tell is null. Memory of devices in MiB, as nvidia-smi shows it.
  */
 export function nodeObject(scene: Scene) {
@@ -34,19 +37,31 @@ export function nodeObject(scene: Scene) {
     cpu_cores: known(cpu?.cores),
     cpu_threads: known(cpu?.threads),
     cpu_model: known(cpu?.model),
-    cpu_usage_percent: known(cpu?.busy),
+    cpu_usage_percent: known(cpuShare(info)),
     cpu_used_cores: known(usedCores(info)),
     memory_total_bytes: count(memory?.total),
     memory_used_bytes: count(memory?.used),
     memory_available_bytes: count(memory?.available),
     memory_usage_percent: known(memoryShare(info)),
-    gpu_count: present(info).length,
-    gpu_used_count: gpusInUse(info),
+    gpu_count: known(gpuCount(info)),
+    gpu_used_count: known(gpusInUse(info)),
     gpu_devices: gpus
       .filter(({ message, told }) => told && message.state !== State.LOST)
       .map(({ message }) => ({ ...gpuObject(message), age_secs: known(age(info, message.sampled)) })),
     gpu_type_counts: Object.fromEntries(gpuTypes(info)),
     gpu_lost: gpus.filter(({ message }) => message.state === State.LOST).map(({ message }) => known(message.id)),
+  };
+}
+
+/** The same for /metrics/json, with the names that the earlier exporter had there beside those of /node. */
+export function metricsObject(scene: Scene) {
+  const node = nodeObject(scene);
+  return {
+    ...node,
+    cpu_usage: node.cpu_usage_percent,
+    memory_total: node.memory_total_bytes,
+    memory_used: node.memory_used_bytes,
+    uptime: node.uptime_secs,
   };
 }
 

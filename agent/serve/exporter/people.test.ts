@@ -20,6 +20,22 @@ test("processes of one user are one share", () => {
   ]);
 });
 
+test("what a user holds is not known where it is not known of one process", () => {
+  const ada = { uid: 1, username: "ada" };
+  for (const procs of [
+    [
+      { pid: 1, ...ada, mem: 10n },
+      { pid: 2, ...ada },
+    ],
+    [
+      { pid: 1, ...ada },
+      { pid: 2, ...ada, mem: 10n },
+    ],
+  ]) {
+    expect(shares(...procs)).toEqual([{ user: "ada", processes: 2 }]);
+  }
+});
+
 test("who has no name goes by the number, ids above 2^31 included; who has neither is unknown", () => {
   const users = shares({ pid: 1, uid: 1234 }, { pid: 2, uid: -2 }, { pid: 3 }, { pid: 4 }).map(({ user }) => user);
   expect(users).toEqual(["1234", "4294967294", "unknown"]);

@@ -4,9 +4,9 @@ import type { GPUInfo, ProcInfo } from "../../../proto/gen/host_pb.js";
 export interface Share {
   readonly user: string;
   readonly processes: number;
-  /** Bytes; absent when the driver told none. */
+  /** Bytes; absent when it is not known of one of them. */
   readonly memory?: number;
-  /** Percent; absent when the driver told none. */
+  /** Percent, of those whose share is known: an idle process has none; absent when none has. */
   readonly utilization?: number;
 }
 
@@ -25,17 +25,18 @@ interface Sum {
   utilization: number | undefined;
 }
 
+/** Sum of what is known. */
 const plus = (a: number | undefined, b: number | undefined): number | undefined => (b === undefined ? a : (a ?? 0) + b);
 
 function join(sum: Sum, more: Sum): Sum {
   return {
     processes: sum.processes + more.processes,
-    memory: plus(sum.memory, more.memory),
+    memory: sum.memory === undefined || more.memory === undefined ? undefined : sum.memory + more.memory,
     utilization: plus(sum.utilization, more.utilization),
   };
 }
 
-const nothing: Sum = { processes: 0, memory: undefined, utilization: undefined };
+const nothing: Sum = { processes: 0, memory: 0, utilization: undefined };
 
 /** Those who hold most memory first; at most 64 and "other". */
 export function sharesOf(gpu: GPUInfo): Share[] {

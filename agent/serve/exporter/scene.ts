@@ -1,7 +1,9 @@
 import type { Device, Level } from "../../../proto/catalog.ts";
 import { type DiskInfo, type GPUInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
+import { round } from "../../../proto/round.ts";
 import { labels } from "../../../proto/text.ts";
 import { remembered } from "../../snapshot.ts";
+import { sources } from "../../source/all.ts";
 
 /** A device under the labels that all of its samples carry. */
 export interface Labelled<T extends object = object> {
@@ -25,11 +27,10 @@ export interface Scene {
   readonly nics: readonly Labelled<NicInfo>[];
 }
 
-/** @param name What to call this node; "" means by its host name. */
-export function sceneOf(info: HostInfo, name: string): Scene {
-  const node = name || (info.hostname ?? "");
-  const told = (device: GPUInfo | DiskInfo): boolean =>
-    device.state === State.OK || (age(info, device.sampled) ?? 0) < remembered / 1000;
+/** @param name What to call this node; undefined means by its host name. */
+export function sceneOf(info: HostInfo, name: string | undefined): Scene {
+  const node = name ?? info.hostname ?? "";
+  const told = (device: GPUInfo | DiskInfo): boolean => current(info, device);
   return {
     info,
     node,
@@ -49,6 +50,10 @@ export function sceneOf(info: HostInfo, name: string): Scene {
     nics: info.nics.map((nic) => ({ message: nic, labels: labels({ node, nic: nic.name ?? "" }), told: true })),
   };
 }
+
+/** True for values of now, and for old ones that may still be shown. */
+const current = (info: HostInfo, { state, sampled }: GPUInfo | DiskInfo): boolean =>
+  state === State.OK || (age(info, sampled) ?? 0) < remembered / 1000;
 
 const isPart = ({ parent }: GPUInfo): boolean => parent !== undefined;
 
@@ -93,12 +98,38 @@ export function gpuTypes(info: HostInfo): Map<string, number> {
   return counts;
 }
 
+const gpuSources = new Set(sources.filter(({ gpus }) => gpus).map(({ name }) => name));
+
+/** True where a driver is there that has not told yet, or no longer tells, which cards it has. */
+const mute = (info: HostInfo): boolean =>
+  info.sources.some(
+    ({ name = "", state, sampled }) =>
+      gpuSources.has(name) && sampled === undefined && (state === State.STALE || state === State.HUNG),
+  );
+
+/** How many cards are there; undefined where a driver does not tell its own. */
+export const gpuCount = (info: HostInfo): number | undefined => (mute(info) ? undefined : present(info).length);
+
 const computes = ({ procs }: GPUInfo): boolean => procs.some(({ compute = true }) => compute);
 
-/** Cards with a process that computes, on themselves or on one of their instances. */
-export function gpusInUse(info: HostInfo): number {
-  const busy = new Set(info.gpus.filter((gpu) => isPart(gpu) && computes(gpu)).map(({ parent }) => parent));
-  return present(info).filter((gpu) => computes(gpu) || (gpu.uuid !== undefined && busy.has(gpu.uuid))).length;
+/** True where no process in `procs` means that there is none: the list is whole, and not older than what may be shown. */
+const listed = (info: HostInfo, gpu: GPUInfo): boolean =>
+  gpu.procsUnknown !== true && (gpu.state === State.OK || gpu.sampled !== undefined) && current(info, gpu);
+
+/**
+ * Cards with a process that computes, on themselves or on one of their instances; undefined where that is not known of a card
+ * on which none is seen.
+ */
+export function gpusInUse(info: HostInfo): number | undefined {
+  if (mute(info)) return undefined;
+  let used = 0;
+  for (const card of present(info)) {
+    const parts = info.gpus.filter(({ parent }) => parent !== undefined && parent === card.uuid);
+    const all = [card, ...parts];
+    if (all.some(computes)) used++;
+    else if (!all.every((gpu) => listed(info, gpu))) return undefined;
+  }
+  return used;
 }
 
 /**
@@ -112,14 +143,19 @@ export function gpuMemory({ memTotal, memUsed, memReserved = 0n }: GPUInfo): { u
   return { used: Number(used), ...(free !== undefined && { free: Number(free) }) };
 }
 
-/** Hardware threads' worth of work. */
+/** Hardware threads' worth of work, with two decimals as in the earlier exporter. */
 export function usedCores({ cpu }: HostInfo): number | undefined {
-  return cpu?.busy === undefined || cpu.threads === undefined ? undefined : (cpu.busy / 100) * cpu.threads;
+  return cpu?.busy === undefined || cpu.threads === undefined ? undefined : round((cpu.busy / 100) * cpu.threads, 2);
 }
 
+/** Percent, with two decimals. */
+export const cpuShare = ({ cpu }: HostInfo): number | undefined =>
+  cpu?.busy === undefined ? undefined : round(cpu.busy, 2);
+
+/** Percent, with two decimals. */
 export function memoryShare({ memory }: HostInfo): number | undefined {
   if (memory?.used === undefined || memory.total === undefined || memory.total === 0n) return undefined;
-  return (Number(memory.used) / Number(memory.total)) * 100;
+  return round((Number(memory.used) / Number(memory.total)) * 100, 2);
 }
 
 const words: Readonly<Record<State, string>> = {

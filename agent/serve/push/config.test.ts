@@ -5,17 +5,15 @@ import { parseConfig } from "./config.ts";
 const read = (held: object) => parseConfig(JSON.stringify(held));
 
 test("null and absent both mean everything, an empty list means nothing", () => {
-  expect(read({ gpuIndices: null, nicNames: [], configVersion: 3 })).toEqual({
+  expect(read({ gpuIndices: null, nicNames: [] })).toEqual({
     gpus: undefined,
     disks: undefined,
     nics: new Set(),
     interval: 5,
-    version: 3,
   });
   expect(read({ gpuIndices: [0, 7], diskMounts: ["/", "/data"] })).toMatchObject({
     gpus: new Set([0, 7]),
     disks: new Set(["/", "/data"]),
-    version: undefined,
   });
 });
 

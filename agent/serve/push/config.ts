@@ -5,7 +5,6 @@ export interface Config {
   readonly nics: ReadonlySet<string> | undefined;
   /** Seconds between two reports. */
   readonly interval: number;
-  readonly version: number | undefined;
 }
 
 /** Seconds between reports where the hub does not say. */
@@ -27,14 +26,13 @@ function chosen<T>(value: unknown, is: (one: unknown) => one is T, wanted: strin
 export function parseConfig(text: string): Config {
   const held = parseObject(text);
   if (held === undefined) throw new Error("it is no JSON object");
-  const { reportIntervalSec: interval, configVersion: version } = held;
+  const { reportIntervalSec: interval } = held;
   const sane = typeof interval === "number" && interval > 0;
   return {
     gpus: chosen(held.gpuIndices, isIndex, "a list of numbers as gpuIndices"),
     disks: chosen(held.diskMounts, isName, "a list of texts as diskMounts"),
     nics: chosen(held.nicNames, isName, "a list of texts as nicNames"),
     interval: sane ? Math.min(3600, Math.max(1, interval)) : usual,
-    version: typeof version === "number" ? version : undefined,
   };
 }
 

@@ -1,11 +1,12 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
+import { clean } from "../../clean.ts";
 import type { Log } from "../../source/source.ts";
 import type { Answer, Request } from "./client.ts";
 import { type Config, parseConfig, parseObject } from "./config.ts";
-import { type Body, registration, report, withoutGaps } from "./report.ts";
+import { type Body, registration, report, shortened, withoutGaps } from "./report.ts";
 import { isToken, type Place } from "./token.ts";
-import { sampleType, takesSamples, verdict, words } from "./verdict.ts";
+import { reason, sampleType, takesSamples, verdict, words } from "./verdict.ts";
 
 /** The hub cannot be reached, or has trouble of its own: to be tried again. */
 export class Away extends Error {
@@ -27,6 +28,8 @@ export interface PortalOptions {
   readonly hostname: string;
   /** File that holds the token, for messages. */
   readonly path: string;
+  /** What the administrator set for registrations; "" for nothing. */
+  readonly secret: string;
   readonly log: Log;
   /** One exchange. @throws Away */
   readonly ask: (request: Request) => Promise<Answer>;
@@ -35,6 +38,34 @@ export interface PortalOptions {
 /** Milliseconds until the configuration is asked for again. */
 const again = 5000;
 
+/** Lets a name register once more. The first portals keep the node when its token is reset, and then still answer 409. */
+const remedy =
+  "Ask the hub's administrator to delete the node or to reset its token (where a reset alone ends in 409, the node must be deleted)";
+
+const said = (answer: Answer): string => reason(answer, ". It says: ");
+
+/** Bytes of the longest body that the first portals take. */
+const most = 100 * 1024;
+
+/** How JSON goes out: as it is, or as a hub wants it that refused that. */
+interface Form {
+  /** Without null. */
+  readonly gapless: boolean;
+  /** In `most` bytes. */
+  readonly short: boolean;
+}
+
+const encode = (body: Body, { gapless, short }: Form): string => {
+  const told = gapless ? withoutGaps(body) : body;
+  return JSON.stringify(short ? shortened(told, most) : told);
+};
+
+/** The form to try after a refusal. */
+function other(form: Form, { status }: Answer): Form {
+  if (status === 413) return { ...form, short: true };
+  return status === 400 || status === 422 ? { ...form, gapless: true } : form;
+}
+
 /** The hub as its interface has it: registering, the configuration, reports. */
 export class Portal {
   readonly #options: PortalOptions;
@@ -42,11 +73,16 @@ export class Portal {
   #config: Config | undefined;
   /** The hub takes samples as they are. */
   #rich = false;
-  /** The hub takes no null. */
-  #strict = false;
+  /** It says so, but refused one: it gets plain reports until it gives a configuration again. */
+  #plain = false;
+  /** The version that the last configuration belongs to, as the reports' answers tell it: the configuration itself does not. */
+  #version: number | undefined;
+  /** A report has been sent. */
+  #begun = false;
+  #form: Form = { gapless: false, short: false };
   #refusal = "";
-  /** The configuration may have changed. */
-  outdated = true;
+  /** The configuration is to be fetched: at the start, and when a report's answer bears another version. */
+  #outdated = true;
 
   constructor(options: PortalOptions, token: string | undefined) {
     this.#options = options;
@@ -55,6 +91,16 @@ export class Portal {
 
   get registered(): boolean {
     return this.#token !== undefined;
+  }
+
+  get outdated(): boolean {
+    return this.#outdated;
+  }
+
+  /** The hub was away, and may come back as another: one that took samples is asked for its configuration, which tells. */
+  interrupted(): void {
+    this.#plain = false;
+    if (this.#rich) this.#outdated = true;
   }
 
   get config(): Config | undefined {
@@ -71,12 +117,20 @@ export class Portal {
    * @throws Away @throws Ended
    */
   async register(info: HostInfo, place: Place): Promise<void> {
-    const { server, hostname, path, log } = this.#options;
-    const answer = await this.#post("/api/monitoring/register", registration(info, hostname));
+    const { server, hostname, path, secret, log } = this.#options;
+    const body = { ...registration(info, hostname), ...(secret !== "" && { secret }) };
+    const answer = await this.#post("/api/monitoring/register", body);
     if (answer.status === 409) {
       throw new Ended(
-        `${server} knows a node "${hostname}" already, and its token is not in ${path}. Ask the hub's administrator to delete the node or ` +
-          `to reset its token, delete ${path} if it is there, and start again; or give this machine another name with --hostname`,
+        `${server} knows a node "${hostname}" already, and its token is not in ${path}. ${remedy}, ` +
+          `delete ${path} if it is there, and start again; or give this machine another name with --hostname${said(answer)}`,
+      );
+    }
+    if (answer.status === 403) {
+      const given = secret === "" ? "none is given" : "the one given is not it";
+      throw new Ended(
+        `${server} registers only machines that show its registration secret, and ${given}. Ask the hub's ` +
+          `administrator for it, give it with GOHM_SECRET_FILE, GOHM_SECRET or --secret, and start again${said(answer)}`,
       );
     }
     if (answer.status === 401) {
@@ -86,23 +140,28 @@ export class Portal {
     }
     if (verdict(answer) !== "taken") throw new Away(`it does not register this machine: ${words(answer)}`);
     const { token, status } = parseObject(answer.text) ?? {};
-    if (!isToken(token)) throw new Away("its answer to the registration holds no token");
+    if (!isToken(token)) {
+      throw new Away(`its answer to the registration holds no token${reason(answer, ": ")}`);
+    }
     place.keep({ token, server });
     this.#token = token;
-    log.info(`push: registered with ${server} as ${hostname}${typeof status === "string" ? ` (${status})` : ""}`);
+    log.info(
+      `push: registered with ${server} as ${hostname}${typeof status === "string" ? ` (${clean(status)})` : ""}`,
+    );
   }
 
   /** @throws Away @throws Ended */
   async configure(): Promise<void> {
     const answer = await this.#options.ask({ method: "GET", path: "/api/monitoring/config", token: this.#token });
-    if (answer.status === 401) throw this.#rejected();
+    if (answer.status === 401) throw this.#rejected(answer);
     if (verdict(answer) !== "taken") throw new Away(`it gives no configuration: ${words(answer)}`, again);
     try {
       this.#config = parseConfig(answer.text);
     } catch (error) {
       throw new Away(`its configuration cannot be used: ${(error as Error).message}`, again);
     }
-    this.outdated = false;
+    this.#outdated = false;
+    this.#plain = false;
     this.#rich = takesSamples(answer);
   }
 
@@ -114,46 +173,64 @@ export class Portal {
   async report(sample: Uint8Array): Promise<boolean> {
     const { server, log, ask } = this.#options;
     const path = "/api/monitoring/report";
-    const answer = this.#rich
+    const sent = this.#rich;
+    const answer = sent
       ? await ask({ method: "POST", path, token: this.#token, type: sampleType, body: sample })
-      : await this.#post(path, report(fromBinary(HostInfoSchema, sample)));
-    if (answer.status === 401) throw this.#rejected();
+      : await this.#post(path, report(fromBinary(HostInfoSchema, sample), { first: !this.#begun }));
+    if (answer.status === 401) throw this.#rejected(answer);
     const outcome = verdict(answer);
     if (outcome === "away") throw new Away(`it takes no report: ${words(answer)}`);
-    if (this.#rich && answer.status === 415) {
+    if (sent && answer.status === 415) {
+      this.#plain = true;
       this.#rich = false;
       return false;
     }
+    this.#begun = true;
     const refusal = outcome === "refused" ? words(answer) : "";
     if (refusal !== "" && refusal !== this.#refusal) log.warn(`push: ${server}: a report is lost: ${refusal}`);
     this.#refusal = refusal;
-    const version = parseObject(answer.text)?.configVersion;
-    if (typeof version === "number" && version !== this.#config?.version) this.outdated = true;
-    return true;
+    if (outcome === "taken") this.#compare(parseObject(answer.text)?.configVersion);
+    if (sent || this.#plain || !takesSamples(answer)) return true;
+    // A portal was replaced by a hub that takes samples: it gets what was kept, and this one with its time.
+    this.#rich = true;
+    return false;
   }
 
-  #rejected(): Ended {
+  /** The first version that is told belongs to the configuration that is there; another one, to a newer configuration. */
+  #compare(version: unknown): void {
+    if (typeof version !== "number") return;
+    if (this.#version !== undefined && version !== this.#version) this.#outdated = true;
+    this.#version = version;
+  }
+
+  #rejected(answer: Answer): Ended {
     const { server, path } = this.#options;
     return new Ended(
-      `${server} rejects the token in ${path}. Ask the hub's administrator to delete the node or to reset its token, ` +
-        `delete ${path}, and start again`,
+      `${server} rejects the token in ${path}. ${remedy}, delete ${path}, and start again${said(answer)}`,
     );
   }
 
-  /** POSTs JSON: with null for what is not known, and without that to a hub that takes none. */
+  /** POSTs JSON, and once more in another form where the hub refuses this one; what it takes then is kept. */
   async #post(path: string, body: Body): Promise<Answer> {
     const { server, log, ask } = this.#options;
-    const gapless = JSON.stringify(withoutGaps(body));
-    const text = this.#strict ? gapless : JSON.stringify(body);
     const send = (json: string): Promise<Answer> =>
       ask({ method: "POST", path, token: this.#token, body: Buffer.from(json, "utf8") });
-    const answer = await send(text);
-    if (text === gapless || ![400, 422].includes(answer.status)) return answer;
-    const second = await send(gapless);
-    if (verdict(second) === "taken") {
-      this.#strict = true;
+    const first = encode(body, this.#form);
+    const answer = await send(first);
+    const form = other(this.#form, answer);
+    const second = encode(body, form);
+    if (second === first) return answer;
+    const last = await send(second);
+    if (verdict(last) !== "taken") return last;
+    if (form.gapless && !this.#form.gapless) {
       log.warn(`push: ${server} takes no null: devices that lack a reading are left out of its reports`);
     }
-    return second;
+    if (form.short && !this.#form.short) {
+      log.warn(
+        `push: ${server} takes no long reports: what is over ${most / 1024} KiB is left out of their longest lists`,
+      );
+    }
+    this.#form = form;
+    return last;
   }
 }

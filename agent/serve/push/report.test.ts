@@ -2,16 +2,16 @@ import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HostInfoSchema, State } from "../../../proto/gen/host_pb.js";
-import { registration, report, select, withoutGaps } from "./report.ts";
+import { registration, report, select, shortened, withoutGaps } from "./report.ts";
 
-const all = { gpus: undefined, disks: undefined, nics: undefined, interval: 5, version: 1 };
+const all = { gpus: undefined, disks: undefined, nics: undefined, interval: 5 };
 
 const said = {
   hostname: "box",
   ip: "10.0.0.9",
   cpu: { busy: 12.34, cores: 32, threads: 64 },
   memory: { total: 137_438_953_472n, used: 1_610_612_736n },
-  system: { uptime: 86_400n, processes: 321, load1: 1.25, load5: 0.5, load15: 0 },
+  system: { uptime: 86_400n, processes: 321, load1: 1.25, load5: 0.35, load15: 0 },
   gpus: [
     {
       id: 0,
@@ -20,7 +20,7 @@ const said = {
       memUsed: 1_572_864n,
       memTotal: 85_899_345_920n,
       temp: 40,
-      power: 123_456,
+      power: 122_500,
       powerLimit: 700_000,
       state: State.OK,
     },
@@ -34,12 +34,12 @@ const said = {
 };
 const info = create(HostInfoSchema, said);
 
-test("a report has the portal's names, units and one decimal", () => {
+test("a report has the portal's names and units, and its numbers are whole or have one decimal as there", () => {
   expect(report(info)).toEqual({
     hostname: "box",
     ip: "10.0.0.9",
     cpuUsagePct: 12.3,
-    cpuCores: 32,
+    cpuCores: 64,
     memoryUsedGB: 1.5,
     memoryTotalGB: 128,
     gpus: [
@@ -47,10 +47,11 @@ test("a report has the portal's names, units and one decimal", () => {
         index: 0,
         name: "H100",
         utilizationPct: 55,
-        memoryUsedMB: 1.5,
+        // Ties go to the even number, as Python has it: 1.5 is 2, and 122.5 is 122.
+        memoryUsedMB: 2,
         memoryTotalMB: 81_920,
         temperatureC: 40,
-        powerDrawW: 123.5,
+        powerDrawW: 122,
         powerLimitW: 700,
       },
       {
@@ -73,25 +74,66 @@ test("a report has the portal's names, units and one decimal", () => {
     networkTxMbps: 0.1,
     uptimeSeconds: 86_400,
     processCount: 321,
-    loadAvg: [1.25, 0.5, 0],
+    loadAvg: [1.2, 0.3, 0],
   });
+});
+
+test("the sum over all interfaces is that of their rates as they are told", () => {
+  const rates = [3_100n, 3_100n, 3_100n].map((rxRate, i) => ({ name: `eth${i}`, rxRate, txRate: 18_750n }));
+  // 0.0248 Mbit/s each: 0.1 together, and 0 as told. And 0.15 is 0.1 to Python, for it is a little less.
+  expect(report(create(HostInfoSchema, { nics: rates }))).toMatchObject({
+    nics: [{ rxMbps: 0, txMbps: 0.1 }, { rxMbps: 0, txMbps: 0.1 }, { rxMbps: 0 }],
+    networkRxMbps: 0,
+    networkTxMbps: 0.3,
+  });
+});
+
+test("the first report tells 0 of interfaces that have no rate yet, and null of everything else that is not known", () => {
+  const young = create(HostInfoSchema, { cpu: { threads: 8 }, nics: [{ name: "eth0" }], gpus: [{ id: 0 }] });
+  expect(report(young, { first: true })).toMatchObject({
+    cpuUsagePct: null,
+    nics: [{ name: "eth0", ipv4: "", rxMbps: 0, txMbps: 0 }],
+    networkRxMbps: 0,
+    gpus: [{ temperatureC: null, powerDrawW: null }],
+  });
+  expect(report(young)).toMatchObject({ nics: [{ rxMbps: null, txMbps: null }], networkRxMbps: null });
+  const failed = create(HostInfoSchema, { nics: [{ name: "eth0" }], sources: [{ name: "net", state: State.STALE }] });
+  expect(report(failed, { first: true })).toMatchObject({ nics: [{ rxMbps: null }], networkRxMbps: null });
+});
+
+test("cores are hardware threads, and not known where only cores are", () => {
+  expect(report(create(HostInfoSchema, { cpu: { cores: 8 } })).cpuCores).toBe(null);
+});
+
+test("what is too long for a portal loses the last entries of its longest lists, and nothing else", () => {
+  const nics = Array.from({ length: 4000 }, (_, i) => ({ name: `veth${i}`, addresses: ["10.0.0.9"] }));
+  const many = create(HostInfoSchema, { ...said, nics });
+  for (const body of [report(many), registration(many, "x")]) {
+    const short = shortened(body, 100 * 1024);
+    const text = JSON.stringify(short);
+    expect(JSON.stringify(body).length).toBeGreaterThan(100 * 1024);
+    expect(text.length).toBeLessThanOrEqual(100 * 1024);
+    expect(text.length).toBeGreaterThan(80 * 1024);
+    expect(short).toMatchObject(
+      "capabilities" in body ? { capabilities: { cpuCores: 64 } } : { loadAvg: [1.2, 0.3, 0] },
+    );
+    expect(text.match(/"memoryTotalMB"/g)).toHaveLength(2);
+  }
+  expect(shortened(report(info), 100 * 1024)).toEqual(report(info));
 });
 
 test("a registration names what there is to choose from", () => {
   expect(registration(info, "node1")).toEqual({
     hostname: "node1",
     capabilities: {
-      cpuCores: 32,
+      cpuCores: 64,
       memoryTotalGB: 128,
       gpus: [
         { index: 0, name: "H100", memoryTotalMB: 81_920 },
         { index: 1, name: "H100", memoryTotalMB: 81_920 },
       ],
       disks: [{ mount: "/", totalGB: 1024 }],
-      nics: [
-        { name: "eth0", ipv4: "10.0.0.9" },
-        { name: "ib0", ipv4: "" },
-      ],
+      nics: [{ name: "eth0", ipv4: "10.0.0.9" }],
     },
   });
 });
@@ -100,7 +142,7 @@ test("only what was chosen is told, the machine itself always", () => {
   const some = select(info, { ...all, gpus: new Set([1]), disks: new Set(), nics: new Set(["ib0"]) }, "node1");
   expect(report(some)).toMatchObject({
     hostname: "node1",
-    cpuCores: 32,
+    cpuCores: 64,
     gpus: [{ index: 1 }],
     disks: [],
     nics: [{ name: "ib0" }],
@@ -182,7 +224,7 @@ test("an old value is not told as a live one", () => {
   });
   expect(report(old)).toMatchObject({
     cpuUsagePct: null,
-    cpuCores: 32,
+    cpuCores: 64,
     memoryUsedGB: null,
     memoryTotalGB: 128,
     gpus: [{ index: 0, utilizationPct: null, memoryUsedMB: null, memoryTotalMB: 81_920 }, { index: 1 }],
@@ -203,7 +245,7 @@ test("a machine of which nothing is known makes up nothing", () => {
 
 test("for a portal that takes no null, a device that lacks a reading is left out, and so is a single reading", () => {
   const bare = withoutGaps(report(create(HostInfoSchema, { ...said, memory: {} })));
-  expect(bare).toMatchObject({ gpus: [{ index: 0 }], disks: [{ mount: "/" }], loadAvg: [1.25, 0.5, 0] });
+  expect(bare).toMatchObject({ gpus: [{ index: 0 }], disks: [{ mount: "/" }], loadAvg: [1.2, 0.3, 0] });
   expect(bare).not.toHaveProperty("memoryUsedGB");
   expect(withoutGaps(registration(create(HostInfoSchema, { gpus: [{ id: 0 }] }), "x"))).toEqual({
     hostname: "x",
@@ -214,7 +256,7 @@ test("for a portal that takes no null, a device that lacks a reading is left out
 const big = fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { nil: undefined });
 const double = fc.option(fc.double({ noNaN: true, noDefaultInfinity: true, min: 0, max: 1e9 }), { nil: undefined });
 
-test("whatever a machine says, a report is JSON with numbers of one decimal, and without gaps it has no null", () => {
+test("whatever a machine says, a report is JSON with whole numbers and numbers of one decimal, and without gaps it has no null", () => {
   fc.assert(
     fc.property(big, big, double, (memory, rate, busy) => {
       const made = create(HostInfoSchema, {
@@ -224,9 +266,11 @@ test("whatever a machine says, a report is JSON with numbers of one decimal, and
         gpus: [{ id: 0, ...(memory !== undefined && { memUsed: memory }) }],
       });
       const body = JSON.parse(JSON.stringify(report(made)));
-      for (const value of [body.cpuUsagePct, body.memoryUsedGB, body.networkRxMbps, body.gpus[0].memoryUsedMB]) {
+      for (const value of [body.cpuUsagePct, body.memoryUsedGB, body.networkRxMbps]) {
         if (value !== null) expect(Math.round(value * 10) / 10).toBe(value);
       }
+      const { memoryUsedMB } = body.gpus[0];
+      if (memoryUsedMB !== null) expect(Math.round(memoryUsedMB)).toBe(memoryUsedMB);
       expect(body.memoryUsedGB === null).toBe(memory === undefined);
       expect(JSON.stringify(withoutGaps(body))).not.toContain("null");
     }),

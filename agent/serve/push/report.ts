@@ -1,16 +1,19 @@
 import { type GPUInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
+import { round } from "../../../proto/round.ts";
 import type { Config } from "./config.ts";
 
 /** A body as it goes out. A reading that is not known is null. */
 export type Body = Readonly<Record<string, unknown>>;
 
-/** One decimal, as the portal's own exporter sent. */
-const tenth = (value: number): number => Math.round(value * 10) / 10;
-
-/** An amount in another unit, or null when it is not known. */
-function scaled(amount: bigint | number | undefined, unit: number): number | null {
-  return amount === undefined ? null : tenth(Number(amount) / unit);
+/**
+ * An amount in another unit, or null when it is not known: with one decimal, or whole, rounded as the portal's own exporter
+ * does it, which is Python.
+ */
+function scaled(amount: bigint | number | undefined, unit: number, decimals = 1): number | null {
+  return amount === undefined ? null : round(Number(amount) / unit, decimals);
 }
+
+const whole = (amount: bigint | number | undefined, unit: number): number | null => scaled(amount, unit, 0);
 
 const MB = 1024 ** 2;
 const GB = 1024 ** 3;
@@ -20,7 +23,8 @@ const Mbps = 1_000_000 / 8;
 const isIPv4 = (address: string): boolean => address.includes(".") && !address.includes(":");
 const ipv4 = ({ addresses }: NicInfo): string => addresses.find(isIPv4) ?? "";
 
-const cores = ({ cpu }: HostInfo): number | null => cpu?.cores ?? cpu?.threads ?? null;
+/** Hardware threads: what the portal's own exporter calls cores. */
+const cores = ({ cpu }: HostInfo): number | null => cpu?.threads ?? null;
 
 /**
  * Whole cards, which the portal's own exporter knew alone. The memory of an instance is a part of its card's: the portal, which adds
@@ -52,10 +56,11 @@ export function registration(info: HostInfo, hostname: string): Body {
       gpus: cards(info).map(({ id, name, memTotal }) => ({
         index: id ?? null,
         name: name ?? "",
-        memoryTotalMB: scaled(memTotal, MB),
+        memoryTotalMB: whole(memTotal, MB),
       })),
       disks: info.disks.map(({ mount, total }) => ({ mount: mount ?? "", totalGB: scaled(total, GB) })),
-      nics: info.nics.map((nic) => ({ name: nic.name ?? "", ipv4: ipv4(nic) })),
+      // To choose from are those with an address; a report has the others too.
+      nics: info.nics.map((nic) => ({ name: nic.name ?? "", ipv4: ipv4(nic) })).filter((nic) => nic.ipv4 !== ""),
     },
   };
 }
@@ -66,27 +71,30 @@ function gpuRow(gpu: GPUInfo): Body {
   return {
     index: gpu.id ?? null,
     name: gpu.name ?? "",
-    utilizationPct: (live ? gpu.utilization : undefined) ?? null,
-    memoryUsedMB: scaled(live ? gpu.memUsed : undefined, MB),
-    memoryTotalMB: scaled(gpu.memTotal, MB),
-    temperatureC: (live ? gpu.temp : undefined) ?? null,
-    powerDrawW: scaled(live ? gpu.power : undefined, 1000),
-    powerLimitW: scaled(live ? gpu.powerLimit : undefined, 1000),
+    utilizationPct: whole(live ? gpu.utilization : undefined, 1),
+    memoryUsedMB: whole(live ? gpu.memUsed : undefined, MB),
+    memoryTotalMB: whole(gpu.memTotal, MB),
+    temperatureC: whole(live ? gpu.temp : undefined, 1),
+    powerDrawW: whole(live ? gpu.power : undefined, 1000),
+    powerLimitW: whole(live ? gpu.powerLimit : undefined, 1000),
   };
 }
 
-/** Sum of the rates that are known; null when none of them is, 0 when there is nothing to sum. */
-function total(rates: readonly (bigint | undefined)[]): number | null {
-  const known = rates.filter((rate) => rate !== undefined);
+/** Sum of the rates that are known, as they are told; null when none of them is, 0 when there is nothing to sum. */
+function total(rates: readonly (number | null)[]): number | null {
+  const known = rates.filter((rate) => rate !== null);
   if (known.length === 0 && rates.length > 0) return null;
-  return scaled(
-    known.reduce((sum, rate) => sum + rate, 0n),
-    Mbps,
+  return round(
+    known.reduce((sum, rate) => sum + rate, 0),
+    1,
   );
 }
 
-/** Body of POST /api/monitoring/report. */
-export function report(info: HostInfo): Body {
+/**
+ * Body of POST /api/monitoring/report.
+ * @param first The program's first one: no interface has a rate yet, and it is told as 0, as the portal's own exporter does it.
+ */
+export function report(info: HostInfo, { first = false } = {}): Body {
   // Of a source that failed, the sample still holds what it told last, and says so; a report cannot.
   const live = (name: string): boolean => {
     const state = info.sources.find((source) => source.name === name)?.state;
@@ -95,8 +103,15 @@ export function report(info: HostInfo): Body {
   const cpu = live("cpu") ? info.cpu : undefined;
   const memory = live("memory") ? info.memory : undefined;
   const system = live("system") ? info.system : undefined;
-  const nics = info.nics.map((nic) => (live("net") ? nic : { ...nic, rxRate: undefined, txRate: undefined }));
-  const { load1, load5, load15 } = system ?? {};
+  const rate = (told: bigint | undefined): number | null =>
+    live("net") ? scaled(told ?? (first ? 0n : undefined), Mbps) : null;
+  const nics = info.nics.map((nic) => ({
+    name: nic.name ?? "",
+    ipv4: ipv4(nic),
+    rxMbps: rate(nic.rxRate),
+    txMbps: rate(nic.txRate),
+  }));
+  const loads = [system?.load1, system?.load5, system?.load15].map((load) => scaled(load, 1));
   return {
     hostname: info.hostname ?? "",
     ip: info.ip ?? "",
@@ -110,29 +125,43 @@ export function report(info: HostInfo): Body {
       totalGB: scaled(size, GB),
       usedGB: scaled(state === undefined || state === State.OK ? used : undefined, GB),
     })),
-    nics: nics.map((nic) => ({
-      name: nic.name ?? "",
-      ipv4: ipv4(nic as NicInfo),
-      rxMbps: scaled(nic.rxRate, Mbps),
-      txMbps: scaled(nic.txRate, Mbps),
-    })),
-    networkRxMbps: total(nics.map(({ rxRate }) => rxRate)),
-    networkTxMbps: total(nics.map(({ txRate }) => txRate)),
+    nics,
+    networkRxMbps: total(nics.map(({ rxMbps }) => rxMbps)),
+    networkTxMbps: total(nics.map(({ txMbps }) => txMbps)),
     uptimeSeconds: system?.uptime === undefined ? null : Number(system.uptime),
     processCount: system?.processes ?? null,
-    loadAvg: load1 === undefined || load5 === undefined || load15 === undefined ? null : [load1, load5, load15],
+    loadAvg: loads.includes(null) ? null : loads,
   };
 }
 
-const whole = (row: unknown): boolean =>
+const complete = (row: unknown): boolean =>
   typeof row !== "object" || row === null || Object.values(row).every((value) => value !== null);
 
 /** The same without what is not known: devices that lack a reading, and single readings. For portals that take no null. */
 export function withoutGaps(body: Body): Body {
   const kept = Object.entries(body).flatMap(([key, value]): [string, unknown][] => {
     if (value === null) return [];
-    if (Array.isArray(value)) return [[key, value.filter(whole)]];
+    if (Array.isArray(value)) return [[key, value.filter(complete)]];
     return [[key, typeof value === "object" ? withoutGaps(value as Body) : value]];
   });
   return Object.fromEntries(kept);
+}
+
+/** The same in so many bytes of JSON at most, as far as that goes by leaving out the last entries of the longest lists. */
+export function shortened(body: Body, bytes: number): Body {
+  const size = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
+  let short = body;
+  while (size(short) > bytes) {
+    const lists = Object.entries(short).filter(([, value]) => Array.isArray(value) && value.length > 0);
+    const [longest] = lists.sort(([, a], [, b]) => size(b) - size(a));
+    if (longest === undefined) {
+      const inner = Object.entries(short).find(([, value]) => typeof value === "object" && value !== null);
+      if (inner === undefined || Array.isArray(inner[1])) return short;
+      const [key, value] = inner;
+      return { ...short, [key]: shortened(value as Body, bytes - size({ ...short, [key]: {} }) + size({})) };
+    }
+    const [key, list] = longest as [string, unknown[]];
+    short = { ...short, [key]: list.slice(0, -Math.ceil(list.length / 16)) };
+  }
+  return short;
 }

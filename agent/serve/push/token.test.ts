@@ -34,7 +34,7 @@ test("a kept token is read back, in a file that only its owner may read", () => 
   const before = process.umask(0);
   reserve(path).keep({ token: "t0ken", server: hub });
   process.umask(before);
-  expect(readFileSync(path, "utf8")).toBe(`{"token":"t0ken","server":"${hub}"}\n`);
+  expect(readFileSync(path, "utf8")).toBe(`{\n  "token": "t0ken",\n  "server": "${hub}"\n}\n`);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(statSync(join(path, "..")).mode & 0o777).toBe(0o700);
   expect(loadPass(path, hub, silent)).toEqual({ token: "t0ken", server: hub });

@@ -115,7 +115,7 @@ export function reserve(path: string): Place {
   let open = true;
   return {
     keep(pass) {
-      ftruncateSync(file, writeSync(file, `${JSON.stringify(pass)}\n`, 0));
+      ftruncateSync(file, writeSync(file, `${JSON.stringify(pass, null, 2)}\n`, 0));
       fsyncSync(file);
       closeSync(file);
       open = false;

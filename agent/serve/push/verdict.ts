@@ -24,13 +24,19 @@ export function takesSamples({ headers }: Answer): boolean {
 
 /** An answer that is not the wanted one, in the hub's own words where it has any. */
 export function words(answer: Answer): string {
-  const { status, headers, text } = answer;
+  const { status, headers } = answer;
   if (status >= 300 && status < 400) {
     const where = headers.location ? ` to ${JSON.stringify(clean(headers.location))}` : "";
     return `it answers with a redirect (${status})${where}, which is not followed: give the address it really has as --server`;
   }
+  return `it answers ${status}${reason(answer, ": ")}`;
+}
+
+/** What the hub gives as the reason, after `before`; "" where it gives none. Its answer may be JSON at every status. */
+export function reason({ text }: Answer, before: string): string {
   const { error, detail } = parseObject(text) ?? {};
   const said = error ?? detail;
-  const shown = said === undefined ? "" : `: ${clean(typeof said === "string" ? said : JSON.stringify(said))}`;
-  return `it answers ${status}${shown}`;
+  return said === undefined || said === null
+    ? ""
+    : `${before}${clean(typeof said === "string" ? said : JSON.stringify(said))}`;
 }

@@ -1,0 +1,48 @@
+/** How much is logged, from the ends of the program alone to each exchange. */
+export const levels = ["error", "warn", "info", "debug"] as const;
+export type Level = (typeof levels)[number];
+
+const isLevel = (word: string): word is Level => (levels as readonly string[]).includes(word);
+
+/** Levels that other programs know. What ends the program is always said: an end without a word helps nobody. */
+const others: Readonly<Record<string, Level>> = { off: "error", trace: "debug" };
+
+/**
+ * Level that RUST_LOG asks for, as the earlier exporter read it: "info", "debug,hyper=warn", "system_info_exporter=debug". A level
+ * without a target counts before those of single targets, of which the most verbose counts.
+ * @returns Undefined where it names none.
+ */
+export function rustLevel(text: string): Level | undefined {
+  const found = text.split(",").flatMap((directive) => {
+    const [, target, word = ""] = /^(?:(.*)=)?([^=]*)$/s.exec(directive.trim()) ?? [];
+    const lower = word.trim().toLowerCase();
+    const level = others[lower] ?? lower;
+    return isLevel(level) ? [{ level, general: target === undefined }] : [];
+  });
+  const general = found.filter(({ general: every }) => every);
+  const ranks = (general.length > 0 ? general.slice(-1) : found).map(({ level }) => levels.indexOf(level));
+  return ranks.length > 0 ? levels[Math.max(...ranks)] : undefined;
+}
+
+/** The program's log: what happens to the standard output, what went wrong to the standard error. */
+class Log {
+  level: Level = "info";
+
+  error(message: string): void {
+    process.stderr.write(`${message}\n`);
+  }
+
+  warn(message: string): void {
+    if (this.level !== "error") process.stderr.write(`${message}\n`);
+  }
+
+  info(message: string): void {
+    if (this.level === "info" || this.level === "debug") process.stdout.write(`${message}\n`);
+  }
+
+  debug(message: string): void {
+    if (this.level === "debug") process.stdout.write(`${message}\n`);
+  }
+}
+
+export const log = new Log();

@@ -1,0 +1,130 @@
+// The agent's reports against a hub and a time that a test plays.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { afterAll } from "vitest";
+import type { Room } from "../agent/serve/push/backlog.ts";
+import type { Answer, Request } from "../agent/serve/push/client.ts";
+import { Pusher } from "../agent/serve/push.ts";
+import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+
+const folder = mkdtempSync(join(tmpdir(), "push-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+export const server = "http://hub:5000";
+export const takes = { "accept-post": "application/x-protobuf; messageType=gpu.HostInfo" };
+export const answer = (status: number, body: unknown = {}, headers: Record<string, string> = {}): Answer => ({
+  status,
+  headers,
+  text: typeof body === "string" ? body : JSON.stringify(body),
+});
+
+interface Begin extends Partial<Pick<World, "state" | "rich" | "ask" | "info">> {
+  readonly registered?: boolean;
+  readonly room?: Room;
+}
+
+/** A hub, and time that passes only when told to. Every sample is stamped with it. */
+export class World {
+  now = 0;
+  rich = true;
+  /** Its answers to reports say what it takes, too. */
+  tells = false;
+  interval = 5;
+  version = 1;
+  /** Undefined: gone. A number: that status for everything. */
+  state: "up" | "gone" | number = "up";
+  /** Milliseconds until it answers. */
+  delay = 0;
+  /** Times of the samples that the hub took. */
+  readonly taken: number[] = [];
+  readonly asked: { at: number; what: string }[] = [];
+  readonly log: string[] = [];
+  readonly pauses: { until: number; end: () => void }[] = [];
+  collections = 0;
+  info: (at: number) => HostInfo = (at) => create(HostInfoSchema, { sampled: BigInt(at), cpu: { busy: 1 } });
+  readonly pusher: Pusher;
+  readonly path = join(folder, `${Math.random()}.json`);
+
+  constructor({ registered = true, room = { count: 1000, bytes: 1e6 }, ...begin }: Begin = {}) {
+    Object.assign(this, begin);
+    if (registered) writeFileSync(this.path, JSON.stringify({ token: "t", server }), { mode: 0o600 });
+    const log = { info: (line: string) => this.log.push(line), warn: (line: string) => this.log.push(line) };
+    this.pusher = new Pusher(
+      {
+        server,
+        path: this.path,
+        interval: 0,
+        hostname: "box",
+        secret: "open sesame",
+        ca: "",
+        env: {},
+        log,
+        debug: () => undefined,
+        random: () => 0,
+        ticks: () => this.now,
+        collect: () => {
+          this.collections++;
+          return Promise.resolve(this.info(this.now));
+        },
+      },
+      {
+        ask: (request) => this.ask(request),
+        pause: (ms, signal) =>
+          new Promise((resolve) => {
+            if (signal.aborted) return resolve();
+            signal.addEventListener("abort", () => resolve());
+            this.pauses.push({ until: this.now + ms, end: resolve });
+          }),
+        close: () => undefined,
+      },
+      room,
+    );
+  }
+
+  async ask({ path, type, body }: Request): Promise<Answer> {
+    this.asked.push({ at: this.now, what: path.slice(path.lastIndexOf("/") + 1) });
+    if (this.delay > 0) {
+      await new Promise<void>((end) => {
+        this.pauses.push({ until: this.now + this.delay, end });
+      });
+    }
+    if (this.state === "gone") throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+    if (typeof this.state === "number") return answer(this.state);
+    if (path.endsWith("register")) return answer(200, { token: "given", status: "ok" });
+    const headers = this.rich ? takes : {};
+    const { interval: reportIntervalSec, version: configVersion } = this;
+    // The configuration holds no version: only the answers to reports do.
+    if (path.endsWith("config")) return answer(200, { reportIntervalSec }, headers);
+    const rich = type?.startsWith("application/x-protobuf");
+    if (rich && !this.rich) return answer(415);
+    // A plain report has no time of its own.
+    this.taken.push(rich && body ? Number(fromBinary(HostInfoSchema, body).sampled) : this.now);
+    return answer(200, { ok: true, configVersion }, this.tells ? headers : {});
+  }
+
+  /** Lets everything happen that needs no time. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async pass(seconds: number): Promise<void> {
+    const end = this.now + seconds * 1000;
+    await this.settle();
+    for (;;) {
+      this.pauses.sort((a, b) => a.until - b.until);
+      const next = this.pauses[0];
+      if (next === undefined || next.until > end) break;
+      this.pauses.shift();
+      this.now = Math.max(this.now, next.until);
+      next.end();
+      await this.settle();
+    }
+    this.now = end;
+  }
+
+  times(what: string): number[] {
+    return this.asked.filter((each) => each.what === what).map(({ at }) => at);
+  }
+}
