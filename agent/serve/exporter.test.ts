@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type IncomingHttpHeaders, request } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { gunzipSync } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, expect, test } from "vitest";
@@ -194,8 +194,8 @@ test("a peer outside the networks is reset before it says a word", async () => {
   expect(lines).toEqual(["Reject: 127.0.0.1"]);
 });
 
-const short = { request: 60, answer: 60, idle: 60 };
-const long = { request: 20_000, answer: 20_000, idle: 20_000 };
+const short = { request: 60, answer: 60, reading: 60, idle: 60 };
+const long = { request: 20_000, answer: 20_000, reading: 20_000, idle: 20_000 };
 
 test.each([
   ["says nothing", ""],
@@ -218,7 +218,7 @@ test("a client that asks and does not read is hung up on", async () => {
     asked = resolve;
   });
   const collect = () => Promise.resolve(big).finally(asked);
-  const { port, close } = await open({ collect, patience: { ...long, answer: 500 } });
+  const { port, close } = await open({ collect, patience: { ...long, reading: 500 } });
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => undefined); // the reset, once somebody looks
   socket.pause();
@@ -228,6 +228,35 @@ test("a client that asks and does not read is hung up on", async () => {
   await close(60_000);
   server = undefined;
   socket.destroy();
+});
+
+test("a client that asks for more than four things at once is hung up on", async () => {
+  await open();
+  const ask = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+  expect(await say(ask.repeat(5))).toBe("");
+  expect(await say(ask.repeat(3) + ask.replace("Host", "Connection: close\r\nHost"))).toMatch(/(200 OK[\s\S]*){4}/);
+});
+
+test("an address has sixteen places: a further connection takes that of one that says nothing, then the longest idle one's", async () => {
+  const { port } = await open({ patience: long });
+  const gone: string[] = [];
+  const dial = async (name: string, ask = ""): Promise<Socket> => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => undefined).once("close", () => gone.push(name));
+    await once(socket, "connect");
+    if (ask === "") return socket.resume();
+    socket.write(ask);
+    await once(socket, "data");
+    return socket.resume();
+  };
+  const ask = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+  const sockets: Socket[] = [];
+  for (let i = 0; i < 15; i++) sockets.push(await dial(`idle ${i}`, ask));
+  sockets.push(await dial("silent"));
+  expect(gone).toEqual([]);
+  for (const name of ["a", "b"]) sockets.push(await dial(name, ask));
+  await expect.poll(() => gone).toEqual(["silent", "idle 0"]);
+  for (const socket of sockets) socket.destroy();
 });
 
 test("noise, headers without end, and a body nobody wants are refused, and the next client is served", async () => {

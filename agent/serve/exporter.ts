@@ -9,7 +9,7 @@ import { gate } from "../gate.ts";
 import { formFor, gzipFor } from "./exporter/accept.ts";
 import { type DcgmNames, dcgm } from "./exporter/dcgm.ts";
 import { hardware, metrics } from "./exporter/hardware.ts";
-import { type Patience, patience as usual, watchLines } from "./exporter/line.ts";
+import { Lines, type Patience, patience as usual } from "./exporter/line.ts";
 import { metricsObject, nodeObject } from "./exporter/node.ts";
 import { sceneOf } from "./exporter/scene.ts";
 
@@ -95,9 +95,10 @@ function pages(options: ExporterOptions, isReady: () => boolean): ReadonlyMap<st
   const state = (status: number, word: string) => json(status, { status: word, version: options.version });
   const alive: Page = () => state(200, "healthy");
   const ready: Page = () => (isReady() ? state(200, "healthy") : state(503, "not ready"));
-  const show: Page = async ({ headers }) => {
+  const show: Page = async ({ headers, socket }) => {
     const form = formFor(headers.accept);
     const now = await scene();
+    if (socket.destroyed) return plain(503, "cut off");
     const families = [...hardware(now, options.off), ...(options.dcgm === "" ? [] : dcgm(now, options.dcgm))];
     return { status: 200, type: contentType[form.format], body: exposition(families, form) };
   };
@@ -127,6 +128,8 @@ async function answerTo(request: IncomingMessage, all: ReadonlyMap<string, Page>
 const worth = 1024;
 
 function send(request: IncomingMessage, response: ServerResponse, { status, type, body }: Answer): void {
+  // Its client has left, or was cut off.
+  if (request.socket.destroyed) return;
   const bytes = Buffer.from(body, "utf8");
   const packed = bytes.length >= worth && gzipFor(String(request.headers["accept-encoding"] ?? ""));
   const sent = packed ? gzipSync(bytes) : bytes;
@@ -157,15 +160,18 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.destroySoon();
 }
 
-function httpServer(options: ExporterOptions, all: ReadonlyMap<string, Page>): Server {
+function httpServer(options: ExporterOptions, all: ReadonlyMap<string, Page>, lines: Lines): Server {
   const server = createServer({ maxHeaderSize: 8192 }, (request, response) => {
-    answerTo(request, all).then(
-      (answer) => send(request, response, answer),
-      (error: unknown) => {
-        options.log(`exporter: ${String(error)}`);
-        send(request, response, plain(500, "The reading failed; the agent's log says why"));
-      },
-    );
+    const { socket } = request;
+    if (!lines.begin(socket, response)) return;
+    const reply = (answer: Answer): void => {
+      send(request, response, answer);
+      lines.sending(socket);
+    };
+    answerTo(request, all).then(reply, (error: unknown) => {
+      options.log(`exporter: ${String(error)}`);
+      reply(plain(500, "The reading failed; the agent's log says why"));
+    });
   });
   server.keepAliveTimeout = (options.patience ?? usual).idle;
   server.on("clientError", refuse);
@@ -180,9 +186,13 @@ export async function serveExporter(options: ExporterOptions): Promise<ExporterS
   const { allow, log, ticks } = options;
   let ready = false;
   const all = pages(options, () => ready);
-  const server = httpServer(options, all);
-  const hangUp = watchLines(server, options.patience ?? usual);
-  const door = gate({ allow, log, ticks, enter: (socket) => server.emit("connection", socket) });
+  const lines = new Lines(options.patience ?? usual);
+  const server = httpServer(options, all, lines);
+  const enter = (socket: Socket): void => {
+    lines.enter(socket);
+    server.emit("connection", socket);
+  };
+  const door = gate({ allow, log, ticks, enter });
   const port = await door.listen(options);
   return {
     port,
@@ -192,7 +202,7 @@ export async function serveExporter(options: ExporterOptions): Promise<ExporterS
     close(grace) {
       ready = false;
       const closed = door.close(grace);
-      hangUp();
+      lines.hangUp();
       return closed;
     },
   };

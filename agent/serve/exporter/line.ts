@@ -1,45 +1,141 @@
-import type { IncomingMessage, Server } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /** Milliseconds a connection may take. */
 export interface Patience {
   /** From the connection to the end of the first request's headers. */
   readonly request: number;
-  /** From a request to the end of its answer, read by the client. */
+  /** From a request to its answer. */
   readonly answer: number;
+  /** From there until the client has read it. */
+  readonly reading: number;
   /** From an answer to the end of the next request's headers. */
   readonly idle: number;
 }
 
 /** A reading takes up to 60 s where the setting says so; scrapers come back within a minute or two. */
-export const patience: Patience = { request: 10_000, answer: 90_000, idle: 130_000 };
+export const patience: Patience = { request: 10_000, answer: 70_000, reading: 20_000, idle: 130_000 };
+
+/** What connections may take together. A scraper needs one connection, on which it asks one thing at a time. */
+interface Limits {
+  readonly total: number;
+  readonly perAddress: number;
+  /** Requests of one connection that wait for their answers. */
+  readonly requests: number;
+  /** Bytes of answers that clients have not read yet. */
+  readonly unread: number;
+}
+
+const limits: Limits = { total: 256, perAddress: 16, requests: 4, unread: 16 * 2 ** 20 };
+
+/** What a connection is at, those that are missed least first. */
+const stages = ["sending", "silent", "idle", "making"] as const;
+
+interface Line {
+  readonly socket: Socket;
+  readonly address: string;
+  stage: (typeof stages)[number];
+  timer: NodeJS.Timeout | undefined;
+  answers: number;
+  /** Order in which lines came to their stage. */
+  since: number;
+}
+
+/** Bytes of answers that the system has not taken yet. */
+const unread = ({ socket }: Line): number => socket.writableLength;
 
 /**
- * Cuts off connections that are silent or slow. Node's own limits are looked after by a server that listens by itself,
- * which ours does not: the gate does.
- * @returns What hangs up on everybody who is not being answered.
+ * The connections of the exporter. Closes those that are silent or slow, and so many that there is room for the next one: of the
+ * same address, where that has its share. Node's own limits are those of a server that listens by itself, which ours does not.
  */
-export function watchLines(server: Server, { request, answer, idle }: Patience): () => void {
-  const lines = new Map<Socket, { timer: NodeJS.Timeout; answers: number }>();
-  const arm = (socket: Socket, milliseconds: number, change: number): void => {
-    const line = lines.get(socket);
-    if (socket.destroyed) return;
-    clearTimeout(line?.timer);
-    const timer = setTimeout(() => socket.destroy(), milliseconds).unref();
-    lines.set(socket, { timer, answers: (line?.answers ?? 0) + change });
-  };
-  server.on("connection", (socket: Socket) => {
-    arm(socket, request, 0);
-    socket.once("close", () => {
-      clearTimeout(lines.get(socket)?.timer);
-      lines.delete(socket);
+export class Lines {
+  readonly #patience: Patience;
+  readonly #lines = new Map<Socket, Line>();
+  #steps = 0;
+
+  constructor(allowed: Patience) {
+    this.#patience = allowed;
+  }
+
+  enter(socket: Socket): void {
+    const address = socket.remoteAddress ?? "";
+    this.#makeRoom(address);
+    const line: Line = { socket, address, stage: "silent", timer: undefined, answers: 0, since: 0 };
+    this.#lines.set(socket, line);
+    this.#step(line, "silent", this.#patience.request);
+    socket.once("close", () => this.#leave(line));
+  }
+
+  /** @returns False where the connection asks for more than it may: it is closed, and no answer is to be made. */
+  begin(socket: Socket, response: ServerResponse): boolean {
+    const line = this.#lines.get(socket);
+    if (line === undefined || line.answers >= limits.requests) {
+      socket.destroy();
+      return false;
+    }
+    line.answers++;
+    this.#step(line, "making", this.#patience.answer);
+    response.once("close", () => {
+      line.answers--;
+      if (line.answers === 0) this.#step(line, "idle", this.#patience.idle);
     });
-  });
-  server.on("request", ({ socket }: IncomingMessage, response) => {
-    arm(socket, answer, 1);
-    response.once("close", () => arm(socket, idle, -1));
-  });
-  return () => {
-    for (const [socket, { answers }] of lines) if (answers === 0) socket.destroy();
-  };
+    return true;
+  }
+
+  /** An answer has been handed over: its client has to read it, and those that do not make room. */
+  sending(socket: Socket): void {
+    const line = this.#lines.get(socket);
+    if (line === undefined || unread(line) === 0) return;
+    this.#step(line, "sending", this.#patience.reading);
+    let sum = [...this.#lines.values()].reduce((total, each) => total + unread(each), 0);
+    while (sum > limits.unread) {
+      const slow = this.#least(({ stage }) => stage === "sending");
+      if (slow === undefined) return;
+      sum -= unread(slow);
+      this.#cut(slow);
+    }
+  }
+
+  /** Hangs up on everybody who is not being answered. */
+  hangUp(): void {
+    for (const { socket, answers } of this.#lines.values()) if (answers === 0) socket.destroy();
+  }
+
+  #step(line: Line, stage: Line["stage"], milliseconds: number): void {
+    if (this.#lines.get(line.socket) !== line) return;
+    if (line.stage !== stage || line.since === 0) line.since = ++this.#steps;
+    line.stage = stage;
+    clearTimeout(line.timer);
+    line.timer = setTimeout(() => line.socket.destroy(), milliseconds).unref();
+  }
+
+  #makeRoom(address: string): void {
+    const own = [...this.#lines.values()].filter((line) => line.address === address).length;
+    if (own >= limits.perAddress) this.#cut(this.#least((line) => line.address === address));
+    else if (this.#lines.size >= limits.total) this.#cut(this.#least(() => true));
+  }
+
+  /** The connection that is missed least, of those that came to its stage the earliest. */
+  #least(fits: (line: Line) => boolean): Line | undefined {
+    let least: Line | undefined;
+    const rank = ({ stage }: Line): number => stages.indexOf(stage);
+    for (const line of this.#lines.values()) {
+      if (!fits(line)) continue;
+      if (least === undefined || rank(line) - rank(least) < 0) least = line;
+      else if (rank(line) === rank(least) && line.since < least.since) least = line;
+    }
+    return least;
+  }
+
+  #cut(line: Line | undefined): void {
+    if (line === undefined) return;
+    // "close" comes later, and the next connection may come before it.
+    this.#leave(line);
+    line.socket.destroy();
+  }
+
+  #leave(line: Line): void {
+    clearTimeout(line.timer);
+    if (this.#lines.get(line.socket) === line) this.#lines.delete(line.socket);
+  }
 }

@@ -89,7 +89,7 @@ export function age(info: HostInfo, sampled: bigint | undefined): number | undef
 }
 
 /** Cards that are there: what fell off the bus stays listed, but is not counted. */
-export const present = (info: HostInfo): GPUInfo[] => cards(info).filter(({ state }) => state !== State.LOST);
+const present = (info: HostInfo): GPUInfo[] => cards(info).filter(({ state }) => state !== State.LOST);
 
 /** Cards by what they are called. */
 export function gpuTypes(info: HostInfo): Map<string, number> {
