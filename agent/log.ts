@@ -5,7 +5,10 @@ export type Level = (typeof levels)[number];
 const isLevel = (word: string): word is Level => (levels as readonly string[]).includes(word);
 
 /** Levels that other programs know. What ends the program is always said: an end without a word helps nobody. */
-const others: Readonly<Record<string, Level>> = { off: "error", trace: "debug" };
+const others: ReadonlyMap<string, Level> = new Map([
+  ["off", "error"],
+  ["trace", "debug"],
+]);
 
 /**
  * Level that RUST_LOG asks for, as the earlier exporter read it: "info", "debug,hyper=warn", "system_info_exporter=debug". A level
@@ -16,7 +19,7 @@ export function rustLevel(text: string): Level | undefined {
   const found = text.split(",").flatMap((directive) => {
     const [, target, word = ""] = /^(?:(.*)=)?([^=]*)$/s.exec(directive.trim()) ?? [];
     const lower = word.trim().toLowerCase();
-    const level = others[lower] ?? lower;
+    const level = others.get(lower) ?? lower;
     return isLevel(level) ? [{ level, general: target === undefined }] : [];
   });
   const general = found.filter(({ general: every }) => every);

@@ -1,9 +1,12 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { SettingError } from "../proto/setting.ts";
 import { exporterAt, exporterTable, loadExporter } from "./toml.ts";
 
-const given = (text: string, env: Record<string, string> = {}) => loadExporter(env, { path: "exporter.toml", text });
+const given = (text: string, env: Record<string, string> = {}) => loadExporter(env, [{ path: "exporter.toml", text }]);
 
 test("the defaults are those of the earlier exporter: everything shown, on 0.0.0.0:8080", () => {
   expect(loadExporter({})).toEqual({ host: "0.0.0.0", port: 8080, off: new Set() });
@@ -62,6 +65,58 @@ test.each([
 ])("%j is refused by name", (text, message) => {
   expect(() => given(text)).toThrow(SettingError);
   expect(() => given(text)).toThrow(message);
+});
+
+test.each([
+  ["false", true],
+  ["False", true],
+  ["off", true],
+  ["NO", true],
+  ["0", true],
+  ["true", false],
+  ["on", false],
+])("APP__METRICS__ENABLED__CPU_USAGE=%s leaves it out: %s", (value, off) => {
+  expect(loadExporter({ APP__METRICS__ENABLED__CPU_USAGE: value }).off.has("cpu_usage")).toBe(off);
+});
+
+test("a word that is neither yes nor no is refused by its variable", () => {
+  for (const word of ["maybe", "constructor"]) {
+    expect(() => loadExporter({ APP__METRICS__ENABLED__CPU_USAGE: word })).toThrow(`current value is "${word}"`);
+  }
+});
+
+/** A folder with these files under config/. */
+function folderOf(files: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), "exporter-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  mkdirSync(join(folder, "config"));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, "config", name), text);
+  return folder;
+}
+
+const nothing = { metricsAddr: "", exporterConfig: "" };
+
+test("where no file is named, config/default.toml and then config/local.toml are read, and the environment wins", () => {
+  const folder = folderOf({
+    "default.toml": '[server]\nhost = "127.0.0.1"\nport = 9100\n[metrics.enabled]\nload1 = false\ncpu_cores = false',
+    "local.toml": "[server]\nport = 9200\n[metrics.enabled]\ncpu_cores = true",
+  });
+  expect(exporterAt(nothing, {}, folder)).toMatchObject({ addr: "127.0.0.1:9200", off: new Set(["load1"]) });
+  expect(exporterAt(nothing, { APP__SERVER__PORT: "9300" }, folder).addr).toBe("127.0.0.1:9300");
+  const named = join(folder, "config", "local.toml");
+  expect(exporterAt({ ...nothing, exporterConfig: named }, {}, folder).addr).toBe("0.0.0.0:9200");
+});
+
+test("a mistake in one of them is told with its path, and a file of another form is refused", () => {
+  const wrong = folderOf({ "default.toml": "", "local.toml": "[server]\nprot = 1" });
+  expect(() => exporterAt(nothing, {}, wrong)).toThrow(
+    `${join(wrong, "config/local.toml")}: Unknown setting "server.prot"`,
+  );
+  const yaml = folderOf({ "default.yaml": "server: {}" });
+  expect(() => exporterAt(nothing, {}, yaml)).toThrow(
+    /^Cannot read .*default\.yaml: the exporter's settings must be TOML/,
+  );
+  expect(exporterAt(nothing, {}, join(yaml, "config")).addr).toBe("0.0.0.0:8080");
 });
 
 test("whatever the text, it is settings or a SettingError", () => {

@@ -1,9 +1,11 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import {
   hostPort,
   load,
   number,
+  type Reader,
   type Row,
   SettingError,
   type Table,
@@ -20,10 +22,21 @@ for (const { key, name } of listed) keys.set(key, [...(keys.get(key) ?? []), nam
 /** Environment variable of a row: APP__SERVER__PORT for server.port. */
 const env = (name: string): string => `APP__${name.replaceAll(".", "__").toUpperCase()}`;
 
+const words = new Map([
+  ...["true", "on", "yes", "1"].map((word) => [word, true] as const),
+  ...["false", "off", "no", "0"].map((word) => [word, false] as const),
+]);
+
+/** Yes or no, as the earlier exporter took it from a variable. */
+const either: Reader<boolean> = {
+  ...yes,
+  parse: (value) => (typeof value === "string" ? words.get(value.trim().toLowerCase()) : yes.parse(value)),
+};
+
 const switches: Readonly<Record<string, Row<boolean>>> = Object.fromEntries(
   [...keys].map(([key, names]): [string, Row<boolean>] => {
     const name = `metrics.enabled.${key}`;
-    return [key, { name, env: env(name), default: true, help: `Shows ${names.join(", ")}.`, reader: yes }];
+    return [key, { name, env: env(name), default: true, help: `Shows ${names.join(", ")}.`, reader: either }];
   }),
 );
 
@@ -66,24 +79,68 @@ export interface ExporterFile {
   readonly off: ReadonlySet<string>;
 }
 
+/** A settings file that was read. */
+interface File {
+  readonly path: string;
+  readonly text: string;
+}
+
 /**
- * Reads the exporter's settings; the environment wins over the file.
- * @param file Path and content, or undefined when none is named.
+ * Reads the exporter's settings; the environment wins over the files, a later file over an earlier one.
  * @throws SettingError that names the file, and the nearest key where one is unknown.
  */
 export function loadExporter(
   variables: Readonly<Record<string, string | undefined>>,
-  file?: { readonly path: string; readonly text: string },
+  files: readonly File[] = [],
 ): ExporterFile {
-  try {
-    const doors = { flags: {}, env: variables, file: file === undefined ? {} : parsed(file.text) };
-    const values = load(exporterTable, doors) as Values<typeof fixed> & Readonly<Record<string, unknown>>;
-    const off = new Set(Object.keys(switches).filter((key) => values[key] === false));
-    return { host: values.host.replace(/^\[|\]$/g, ""), port: values.port, off };
-  } catch (error) {
-    if (!(error instanceof SettingError) || file === undefined) throw error;
-    throw new SettingError(`${file.path}: ${error.message}`);
+  let file: object = {};
+  for (const { path, text: content } of files) {
+    try {
+      const held = parsed(content);
+      // Each by itself, so that a mistake is told of the file it is in.
+      load(exporterTable, { flags: {}, env: {}, file: held });
+      file = joined(file, held as object);
+    } catch (error) {
+      if (error instanceof SettingError) throw new SettingError(`${path}: ${error.message}`);
+      throw error;
+    }
   }
+  const values = load(exporterTable, { flags: {}, env: variables, file }) as Values<typeof fixed> &
+    Readonly<Record<string, unknown>>;
+  const off = new Set(Object.keys(switches).filter((key) => values[key] === false));
+  return { host: values.host.replace(/^\[|\]$/g, ""), port: values.port, off };
+}
+
+const isTable = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Both, key by key; of one that is in both, the later. */
+function joined(first: object, later: object): object {
+  const both: Record<string, unknown> = { ...first };
+  for (const [key, value] of Object.entries(later)) {
+    const held = both[key];
+    both[key] = isTable(held) && isTable(value) ? joined(held, value) : value;
+  }
+  return both;
+}
+
+/** Endings that the earlier exporter read too. */
+const foreign = ["json", "json5", "yaml", "yml", "ini", "ron"];
+
+/**
+ * The files that the earlier exporter read without being told: config/default.toml and config/local.toml where it was started.
+ * @throws SettingError where one has another form.
+ */
+function usualFiles(folder: string): string[] {
+  return ["default", "local"].flatMap((name) => {
+    const path = join(folder, "config", `${name}.toml`);
+    if (existsSync(path)) return [path];
+    const other = foreign.map((ending) => join(folder, "config", `${name}.${ending}`)).find((each) => existsSync(each));
+    if (other === undefined) return [];
+    throw new SettingError(
+      `Cannot read ${other}: the exporter's settings must be TOML; write them as ${path}, or name a file with GOHM_EXPORTER_CONFIG`,
+    );
+  });
 }
 
 /** Where the exporter listens and what it leaves out, and which settings say so. */
@@ -93,12 +150,17 @@ export interface Exporting extends ExporterFile {
   readonly from: string;
 }
 
-/** @throws SettingError as loadExporter, and when the file cannot be read. */
+/**
+ * @param folder Where config/ is looked for when no file is named.
+ * @throws SettingError as loadExporter, and when a file cannot be read.
+ */
 export function exporterAt(
   { metricsAddr, exporterConfig: path }: { readonly metricsAddr: string; readonly exporterConfig: string },
   variables: Readonly<Record<string, string | undefined>>,
+  folder = ".",
 ): Exporting {
-  const file = loadExporter(variables, path ? { path, text: readConfig(path) } : undefined);
+  const files = (path ? [path] : usualFiles(folder)).map((each) => ({ path: each, text: readConfig(each) }));
+  const file = loadExporter(variables, files);
   if (metricsAddr) return { ...file, ...hostPort(metricsAddr), addr: metricsAddr, from: "GOHM_METRICS_ADDR" };
   const host = file.host.includes(":") ? `[${file.host}]` : file.host;
   return { ...file, addr: `${host}:${file.port}`, from: "APP__SERVER__HOST, APP__SERVER__PORT" };

@@ -102,7 +102,8 @@ ${markdown(agentTable)}
 
 ## The exporter's own file
 
-TOML, named by \`GOHM_EXPORTER_CONFIG\`. The environment wins over it. \`GOHM_METRICS_ADDR\` wins over both hosts and ports.
+TOML, named by \`GOHM_EXPORTER_CONFIG\`; where none is named and the exporter is switched on, \`./config/default.toml\` and then \`./config/local.toml\` are read, the later winning, as the earlier exporter
+read them. Other forms (YAML, JSON, …) are refused there. The environment wins over all of them. \`GOHM_METRICS_ADDR\` wins over both hosts and ports.
 
 ${exporterSettings()}
 `;

@@ -44,6 +44,20 @@ test("in a container with the host's os-release, the host is named and not the i
   expect((await reader?.read(never))?.system).toEqual({ os: "Ubuntu" });
 });
 
+test.each([
+  ["NAME=Ubuntu\nVERSION_ID=24.04\n", "NAME=Alpine\nVERSION_ID=3\n", "Ubuntu 24.04"],
+  ["NAME=Arch\n", "NAME=Debian\nVERSION_ID=12\n", "Debian 12"],
+  ["VERSION_ID=24.04\n", "NAME=Debian\nVERSION_ID=12\n", "Debian 12"],
+  ["", "NAME=Debian\n", "Debian undefined"],
+])("os-release %j counts with name and version, else %j: %s", async (host, own, told) => {
+  const reader = await system.open(
+    machineOf({ files: { "/host/etc/os-release": host, "/etc/os-release": own } }),
+    options,
+  );
+  const { os, osVersion } = (await reader?.read(never))?.system ?? {};
+  expect(`${os} ${osVersion}`).toBe(told);
+});
+
 test("tells kernel and boot id without their line ends", async () => {
   const files = { "/proc/sys/kernel/osrelease": "6.1.0-40\n", "/proc/sys/kernel/random/boot_id": "dd34-6de6\n" };
   const reader = await system.open(machineOf({ files }), options);

@@ -39,10 +39,14 @@ export function countProcesses(names: readonly string[]): number {
 function fixed(machine: Machine): NonNullable<Part["system"]> {
   // A container that has only this file of the host mounted must not tell its own image's name.
   const files = ["/host/etc/os-release", "/etc/os-release", "/usr/lib/os-release"];
-  const release = files.reduce<string | undefined>((text, file) => text ?? machine.read(file), undefined) ?? "";
+  const releases = files.map((file) => parseRelease(machine.read(file) ?? ""));
+  // As in the earlier exporter, a file counts with both; where none has both, a name is better than nothing.
+  const release =
+    releases.find(({ os, osVersion }) => os !== undefined && osVersion !== undefined) ??
+    releases.find(({ os }) => os !== undefined);
   const kernel = machine.read("/proc/sys/kernel/osrelease")?.trim();
   const bootId = machine.read("/proc/sys/kernel/random/boot_id")?.trim();
-  return { ...parseRelease(release), ...(kernel && { kernel }), ...(bootId && { bootId }) };
+  return { ...release, ...(kernel && { kernel }), ...(bootId && { bootId }) };
 }
 
 export const system: Source = {
