@@ -23,8 +23,9 @@ const help = `hmonitor ${version}: tells a GOHM hub what this machine's GPUs, CP
   hmonitor [OPTIONS]               serve until stopped
   hmonitor --server URL [OPTIONS]  report to a hub until stopped
   hmonitor info [OPTIONS]          print one reading as JSON
-  hmonitor health [OPTIONS]        ask the running hmonitor, started with the same options, whether it is at work:
-                                   exit status 0 or 1, for probes
+  hmonitor health [--ready] [OPTIONS]
+                                   ask the running hmonitor, started with the same options, whether it is at work, or
+                                   its exporter whether it has read the machine, too: exit status 0 or 1, for probes
   hmonitor capture DIR [--users]   write this machine into a folder that can be played back: GOHM_ROOT=DIR hmonitor
                                    (names of people are left out unless --users is given)
   hmonitor pause-gpu [--for SECONDS]
@@ -68,7 +69,8 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
       return await pauseGpu(pauseSeconds(seconds), port);
     }
     if (command === "info") return await info(settings);
-    if (command === healthCommand) return print(await health(settings, { flags, env: process.env }));
+    if (command === healthCommand)
+      return print(await health(settings, { flags, env: process.env }, flags.ready === true));
     if (folder !== undefined) return await capture(settings, folder, flags.users === true);
     return await serve(settings, { flags, env: process.env });
   } catch (error) {

@@ -26,6 +26,9 @@ interface Door {
   readonly speaks: "http" | "http2" | "tls";
 }
 
+/** What is asked of the exporter: whether the program is at work, or whether it has read the machine, too. */
+type Page = "/healthz" | "/ready";
+
 /** Where the agent that was started with the same settings answers. @throws Unwell */
 function doorOf(settings: Settings, given: Given): Door {
   const at = (addr: string, speaks: Door["speaks"]): Door => {
@@ -45,11 +48,11 @@ function doorOf(settings: Settings, given: Given): Door {
 const cutOff = (): Error => Object.assign(new Error("it cut the connection off"), { code: "ECONNRESET" });
 
 /** Connects, and calls back when something was answered that only a program at work answers, perhaps several times; returns how to hang up. */
-function ask({ host, port, speaks }: Door, answered: (error?: Error) => void): () => void {
+function ask({ host, port, speaks }: Door, page: Page, answered: (error?: Error) => void): () => void {
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   switch (speaks) {
     case "http": {
-      const request = get(`http://${authority}/livez`, { agent: false }, ({ statusCode }) =>
+      const request = get(`http://${authority}${page}`, { agent: false }, ({ statusCode }) =>
         answered(statusCode === 200 ? undefined : new Error(`it answers ${statusCode}`)),
       ).on("error", answered);
       return () => request.destroy();
@@ -77,10 +80,11 @@ function ask({ host, port, speaks }: Door, answered: (error?: Error) => void): (
 
 /**
  * Asks the agent of this machine that was started with the same settings whether it is at work. No reading is made.
+ * @param ready Asks an agent with an exporter whether it has read the machine, too.
  * @returns What it did, in words.
  * @throws Unwell @throws SettingError
  */
-export async function health(settings: Settings, given: Given): Promise<string> {
+export async function health(settings: Settings, given: Given, ready = false): Promise<string> {
   const door = doorOf(settings, given);
   const { host, port } = door;
   const where = `${host}:${port}`;
@@ -89,7 +93,7 @@ export async function health(settings: Settings, given: Given): Promise<string> 
   let hangUp = (): void => undefined;
   const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
     const timer = setTimeout(() => resolve(new Error(`no answer in ${patience / 1000} s`)), patience);
-    hangUp = ask(door, (failure) => {
+    hangUp = ask(door, ready ? "/ready" : "/healthz", (failure) => {
       clearTimeout(timer);
       resolve(failure);
     });

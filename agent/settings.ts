@@ -297,7 +297,7 @@ export interface Line {
   readonly words: readonly string[];
 }
 
-const switches = ["help", "version", "users"];
+const switches = ["help", "version", "users", "ready"];
 
 /** Options of one command that are no settings. */
 const extras = ["for"];

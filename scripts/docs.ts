@@ -83,6 +83,9 @@ function exporterSettings(): string {
   return ["| File | Environment | Default | What it does |", "|---|---|---|---|", ...rows].join("\n");
 }
 
+/** Makes settings.json of the first GOHM's settings.py, or says why not and leaves nothing. */
+const moveOver = `python3 -c 'import json, runpy; text = json.dumps({"servers": dict(runpy.run_path("settings.py")["servers"])}, indent=2); open("settings.json", "x").write(text + "\\n")'`;
+
 function settings(): string {
   return `# Settings
 
@@ -95,6 +98,16 @@ The settings file is JSON; comments and trailing commas are allowed. It is read 
 nothing, and the log and the page say why. [settings.schema.json](settings.schema.json) lets an editor check it.
 
 ${markdown(hubTable)}
+
+### From the settings.py of the first GOHM
+
+Where that file is, once; it runs the file, as the first hub did, and writes \`servers\` of it and nothing else. A \`settings.json\` that is there is not written over.
+
+\`\`\`sh
+${moveOver}
+\`\`\`
+
+Names may be of letters, digits, dots, underscores and hyphens: the hub's log says which one is not. A series keeps its name, \`<server name>_<gpu id>\`, so keep the names.
 
 ## Agent
 

@@ -8,13 +8,14 @@ import { parseAllDocuments } from "yaml";
 import { parseAllow } from "../../agent/allow.ts";
 import { command as healthCommand } from "../../agent/health.ts";
 import { table as agentTable, parseLine } from "../../agent/settings.ts";
+import { loadExporter } from "../../agent/toml.ts";
 import { table as hubTable, readSettings, settle } from "../../hub/settings.ts";
 import { top } from "../program.ts";
 import { documents, kustomize, type Manifest, type Node } from "./kustomize.ts";
 import { faults } from "./schema.ts";
 
 const folder = join(top, "deploy", "kubernetes");
-const variants = ["base", "guarded", "pods", "privileged", "site"] as const;
+const variants = ["base", "exporter", "guarded", "pods", "privileged", "site"] as const;
 const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as { version: string };
 
 interface Mount {
@@ -24,6 +25,7 @@ interface Mount {
 }
 interface Probe extends Node {
   readonly exec?: { readonly command: readonly string[] };
+  readonly httpGet?: { readonly path: string; readonly port: string };
   readonly periodSeconds: number;
   readonly timeoutSeconds: number;
 }
@@ -34,6 +36,7 @@ interface Container {
   readonly resources: { readonly limits: Node };
   readonly startupProbe?: Probe;
   readonly livenessProbe?: Probe;
+  readonly readinessProbe?: Probe;
   readonly securityContext: Node;
   readonly volumeMounts: readonly Mount[];
 }
@@ -71,11 +74,13 @@ describe.each(variants)("%s", (variant) => {
     const names = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
     expect(names.sort()).toEqual([
       "ConfigMap gohm",
+      "ConfigMap hmonitor",
       "DaemonSet hmonitor",
       "Namespace gohm",
       "NetworkPolicy gohm",
       "NetworkPolicy hmonitor",
       "Service gohm",
+      "Service hmonitor",
       "StatefulSet gohm",
     ]);
     expect(
@@ -155,20 +160,67 @@ describe.each(variants)("%s", (variant) => {
   });
 });
 
-test.each(variants)("the agent of %s is asked from inside whether it is well, and lets that in", (variant) => {
-  const [{ env, startupProbe, livenessProbe, resources }] = pod(variant, "DaemonSet").containers;
+const asked = variants.filter((variant) => variant !== "exporter");
+
+test.each(asked)("the agent of %s is asked from inside whether it is well, and lets that in", (variant) => {
+  const [{ env, startupProbe, livenessProbe, readinessProbe, resources }] = pod(variant, "DaemonSet").containers;
   const value = (name: string): string => env.find((each) => each.name === name)?.value ?? "";
-  for (const probe of [startupProbe, livenessProbe]) {
+  for (const probe of [startupProbe, livenessProbe, readinessProbe]) {
     const [program, ...words] = probe?.exec?.command ?? [];
     expect(program).toBe("hmonitor");
-    expect(parseLine(words)).toEqual({ flags: {}, words: [healthCommand] });
+    const flags = probe === readinessProbe ? { ready: true } : {};
+    expect(parseLine(words)).toEqual({ flags, words: [healthCommand] });
     // It gives up after five seconds by itself, and starting takes a share of a fifth of a processor.
     expect(probe?.timeoutSeconds).toBeGreaterThan(5);
   }
   expect(resources.limits.cpu).toBe("200m");
   expect(livenessProbe?.periodSeconds).toBeGreaterThanOrEqual(60);
+  expect(readinessProbe?.periodSeconds).toBeGreaterThanOrEqual(60);
   const allow = parseAllow(value("GOHM_ALLOW"));
   expect(["127.0.0.1", "10.244.3.4", "8.8.8.8"].map((peer) => allow.allows(peer))).toEqual([true, true, false]);
+});
+
+test("the agent of exporter is asked over HTTP as the earlier exporter was, and lets the kubelet of a private network in", () => {
+  const [{ env, startupProbe, livenessProbe, readinessProbe }] = pod("exporter", "DaemonSet").containers;
+  for (const [probe, path] of [
+    [startupProbe, "/healthz"],
+    [livenessProbe, "/healthz"],
+    [readinessProbe, "/ready"],
+  ] as const) {
+    expect(probe).toMatchObject({ httpGet: { path, port: "metrics" } });
+    expect(probe).not.toHaveProperty("exec");
+  }
+  const allow = parseAllow(env.find(({ name }) => name === "GOHM_ALLOW")?.value ?? "");
+  expect(["10.1.2.3", "172.20.0.1", "192.168.1.9", "8.8.8.8"].map((peer) => allow.allows(peer))).toEqual([
+    true,
+    true,
+    true,
+    false,
+  ]);
+});
+
+test("the exporter's Service leads from port 80 to 8080, and its ConfigMap shows everything that the earlier exporter had", () => {
+  const manifests = kustomize(join(folder, "base"));
+  const found = (kind: string) =>
+    manifests.find((each) => each.kind === kind && each.metadata.name === "hmonitor") as Manifest & {
+      readonly spec: Node;
+      readonly data: Readonly<Record<string, string>>;
+    };
+  const { spec } = workload("base", "DaemonSet");
+  const [{ env, ports, volumeMounts }] = spec.template.spec.containers;
+  expect(found("Service").spec).toEqual({
+    selector: spec.selector.matchLabels,
+    ports: [{ name: "http", port: 80, targetPort: "metrics" }],
+  });
+  expect(ports).toContainEqual({ name: "metrics", containerPort: 8080 });
+  const [[name, text] = ["", ""]] = Object.entries(found("ConfigMap").data);
+  expect(volumeMounts).toContainEqual({ name: "exporter", mountPath: "/etc/hmonitor", readOnly: true });
+  expect(env).toContainEqual({ name: "GOHM_EXPORTER_CONFIG", value: `/etc/hmonitor/${name}` });
+  expect(loadExporter({}, [{ path: name, text }]).off).toEqual(new Set());
+  expect(text.match(/ = true$/gm)).toHaveLength(20);
+  expect(loadExporter({}, [{ path: name, text: text.replace("cpu_usage = true", "cpu_usage = false") }]).off).toEqual(
+    new Set(["cpu_usage"]),
+  );
 });
 
 test("a site's own folder says who may ask, whose images and which nodes, and changes nothing else", () => {
@@ -186,9 +238,14 @@ test("the privileged agent has the node's devices, the other one asks NVIDIA's r
   const kubelet = "/var/lib/kubelet/pod-resources";
   const [plain] = pod("base", "DaemonSet").containers;
   const [privileged] = pod("privileged", "DaemonSet").containers;
-  expect(plain.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(["/host", kubelet]);
+  expect(plain.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(["/host", "/etc/hmonitor", kubelet]);
   expect(plain.env).toContainEqual({ name: "NVIDIA_VISIBLE_DEVICES", value: "all" });
-  expect(privileged.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(["/host", kubelet, "/dev"]);
+  expect(privileged.volumeMounts.map(({ mountPath }) => mountPath)).toEqual([
+    "/host",
+    "/etc/hmonitor",
+    kubelet,
+    "/dev",
+  ]);
   expect(privileged.env).toContainEqual({ name: "NVIDIA_VISIBLE_DEVICES", value: "void" });
 });
 
@@ -212,7 +269,8 @@ test.each([
 });
 
 function settingsOf(variant: string) {
-  const settings = kustomize(join(folder, variant)).find(({ kind }) => kind === "ConfigMap") as Manifest & {
+  const is = ({ kind, metadata: { name } }: Manifest): boolean => kind === "ConfigMap" && name === "gohm";
+  const settings = kustomize(join(folder, variant)).find(is) as Manifest & {
     readonly data: Readonly<Record<string, string>>;
   };
   const file = join(mkdtempSync(join(tmpdir(), "gohm-settings-")), "settings.json");

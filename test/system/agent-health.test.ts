@@ -1,5 +1,7 @@
 // hmonitor health, as a probe runs it beside an agent.
 import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Agent, startAgent } from "../agent.ts";
 import { start } from "../program.ts";
@@ -49,6 +51,21 @@ describe("an agent at work is well", () => {
   ])("%s", async (_, env: Env, text) => {
     expect(await probed(env)).toEqual({ status: 0, text: expect.stringMatching(text) });
   });
+});
+
+test("an agent is ready when its exporter has read the machine, and at work before", async () => {
+  agent = await startAgent({ GOHM_METRICS_ADDR: "127.0.0.1:0" });
+  const [, port] = await agent.program.line(/^Metrics: http:\S+:(\d+)\//m);
+  const env = { GOHM_METRICS_ADDR: `127.0.0.1:${port}` };
+  await expect.poll(async () => (await health(env, "--ready")).status, { timeout: 20_000 }).toBe(0);
+  const starting = createServer((request, response) => {
+    response.writeHead(request.url === "/ready" ? 503 : 200).end();
+  }).listen(0, "127.0.0.1");
+  await once(starting, "listening");
+  const own = { GOHM_METRICS_ADDR: `127.0.0.1:${(starting.address() as AddressInfo).port}` };
+  expect((await health(own)).status).toBe(0);
+  expect(await health(own, "--ready")).toEqual({ status: 1, text: expect.stringContaining("it answers 503") });
+  starting.close();
 });
 
 describe("an agent is not well", () => {
