@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import type { HostInfo } from "../proto/gen/host_pb.js";
+import { exposed } from "../proto/secret.ts";
 import { hostPort, SettingError } from "../proto/setting.ts";
 import { type Allow, parseAllow } from "./allow.ts";
 import { clean } from "./clean.ts";
@@ -10,7 +11,6 @@ import { capturedMachine, isCapture } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
 import { requested } from "./pause.ts";
-import { exposed } from "./secret.ts";
 import { type GrpcOptions, serveGrpc } from "./serve/grpc.ts";
 import { type Push, startPush } from "./serve/push.ts";
 import { type Given, listens, pauseSeconds, type Settings, table, wantsExporter } from "./settings.ts";
@@ -75,7 +75,7 @@ export async function serve(settings: Settings, given: Given): Promise<undefined
   // Whoever has seen that it listens may end it at once.
   const ends: End[] = [() => snapshot.close()];
   const stop = stopOnSignals(ends);
-  for (const warning of exposed(table, settings, given)) log.warn(warning);
+  for (const warning of exposed(table, given, [settings.tlsKey])) log.warn(warning);
   const opened = snapshot.open();
   const grpc = listens(settings, given) ? await listen(settings, allow, served) : undefined;
   ends.unshift(() => grpc?.close(500));

@@ -17,7 +17,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["agent/tls.ts", "agent/token.ts"],
     ["agent/capture.ts", "agent/serve/"],
     ["agent/settings.ts", "agent/toml.ts"],
-    ["agent/health.ts", "agent/pause.ts", "agent/secret.ts"],
+    ["agent/health.ts", "agent/pause.ts"],
     ["agent/server.ts"],
     ["agent/agent.ts"],
     ["agent/main.ts"],

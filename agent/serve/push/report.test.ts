@@ -237,6 +237,12 @@ test("an old value is not told as a live one", () => {
   });
 });
 
+test("the sum over interfaces that could not be listed is not known, and that over none is 0", () => {
+  const sources = [{ name: "net", state: State.HUNG }];
+  expect(report(create(HostInfoSchema, { sources }), { first: true })).toMatchObject({ networkRxMbps: null, nics: [] });
+  expect(report(create(HostInfoSchema))).toMatchObject({ networkRxMbps: 0, nics: [] });
+});
+
 test("a machine of which nothing is known makes up nothing", () => {
   const numbers = Object.values(report(create(HostInfoSchema))).filter((value) => typeof value === "number");
   // No interface: the sum over none is 0 both ways.

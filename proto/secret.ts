@@ -1,6 +1,5 @@
 import { statSync } from "node:fs";
-import { flagOf, type Row } from "../proto/setting.ts";
-import type { Given, Settings, table } from "./settings.ts";
+import { type Doors, flagOf, type Row, type Table } from "./setting.ts";
 
 /** Rights of everybody on a file: to read, write or run it. A group may be the service's own. */
 const everybody = 0o007;
@@ -16,16 +15,17 @@ function readable(path: string): boolean {
 /**
  * Warnings of secrets that other users of this machine can read: on the command line, which the list of processes shows, and in
  * files with rights for everybody.
+ * @param keys Files of private keys; "" for none.
  */
-export function exposed(rows: typeof table, { tlsKey }: Settings, { flags, env }: Given): string[] {
-  const secrets: readonly Row<unknown>[] = Object.values(rows).filter((row: Row<unknown>) => row.secret === true);
+export function exposed(table: Table, { flags, env }: Pick<Doors, "flags" | "env">, keys: readonly string[]): string[] {
+  const secrets: readonly Row<unknown>[] = Object.values(table).filter((row) => row.secret === true);
   const shown = secrets
     .filter((row) => flags[flagOf(row)] !== undefined)
     .map(
       (row) =>
         `Every user of this machine can see --${flagOf(row)} in the list of processes: give it with ${row.env}_FILE or ${row.env}`,
     );
-  const files = [...secrets.map((row) => env[`${row.env}_FILE`] ?? ""), tlsKey];
+  const files = [...secrets.map((row) => env[`${row.env}_FILE`] ?? ""), ...keys];
   const open = files
     .filter((path) => path !== "" && readable(path))
     .map((path) => `Every user of this machine can read the secret in ${path}: chmod o-rwx ${path}`);
