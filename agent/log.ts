@@ -1,10 +1,10 @@
-/** How much is logged, from the ends of the program alone to each exchange. */
+/** Log levels, least verbose first. */
 export const levels = ["error", "warn", "info", "debug"] as const;
 export type Level = (typeof levels)[number];
 
 const isLevel = (word: string): word is Level => (levels as readonly string[]).includes(word);
 
-/** Levels that other programs know. What ends the program is always said: an end without a word helps nobody. */
+/** Levels of Rust programs that are not ours. Errors are always logged: they say why the program ended. */
 const others: ReadonlyMap<string, Level> = new Map([
   ["off", "error"],
   ["trace", "debug"],
@@ -27,7 +27,7 @@ export function rustLevel(text: string): Level | undefined {
   return ranks.length > 0 ? levels[Math.max(...ranks)] : undefined;
 }
 
-/** The program's log: what happens to the standard output, what went wrong to the standard error. */
+/** The program's log: info and debug on the standard output, errors and warnings on the standard error. */
 class Log {
   level: Level = "info";
 

@@ -27,7 +27,7 @@ const words = new Map([
   ...["false", "off", "no", "0"].map((word) => [word, false] as const),
 ]);
 
-/** Yes or no, as the earlier exporter took it from a variable. */
+/** A boolean as the earlier exporter read it from a variable. */
 const either: Reader<boolean> = {
   ...yes,
   parse: (value) => (typeof value === "string" ? words.get(value.trim().toLowerCase()) : yes.parse(value)),
@@ -96,10 +96,10 @@ export function loadExporter(
   let file: object = {};
   for (const { path, text: content } of files) {
     try {
-      const held = parsed(content);
-      // Each by itself, so that a mistake is told of the file it is in.
-      load(exporterTable, { flags: {}, env: {}, file: held });
-      file = joined(file, held as object);
+      const table = parsed(content);
+      // One at a time, so that an error names its file.
+      load(exporterTable, { flags: {}, env: {}, file: table });
+      file = joined(file, table as object);
     } catch (error) {
       if (error instanceof SettingError) throw new SettingError(`${path}: ${error.message}`);
       throw error;
@@ -114,7 +114,7 @@ export function loadExporter(
 const isTable = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Both, key by key; of one that is in both, the later. */
+/** Merges tables; the later value of a key wins. */
 function joined(first: object, later: object): object {
   const both: Record<string, unknown> = { ...first };
   for (const [key, value] of Object.entries(later)) {
@@ -128,7 +128,7 @@ function joined(first: object, later: object): object {
 const foreign = ["json", "json5", "yaml", "yml", "ini", "ron"];
 
 /**
- * The files that the earlier exporter read without being told: config/default.toml and config/local.toml where it was started.
+ * The files that the earlier exporter read by default: config/default.toml and config/local.toml in the working directory.
  * @throws SettingError where one has another form.
  */
 function usualFiles(folder: string): string[] {

@@ -63,24 +63,24 @@ interface Answer {
 
 const text = "text/plain; charset=utf-8";
 const plain = (status: number, words: string): Answer => ({ status, type: text, body: `${words}\n` });
-const json = (status: number, held: object): Answer => ({
+const json = (status: number, value: object): Answer => ({
   status,
   type: "application/json",
-  body: `${JSON.stringify(held)}\n`,
+  body: `${JSON.stringify(value)}\n`,
 });
 
-/** Milliseconds between two readings of the CPU's counters that give its share, with what timers may be early. */
-const span = 1010;
+/** Milliseconds between two CPU readings that yield a utilization, plus a margin for early timers. */
+const cpuSpanMs = 1010;
 
 /**
- * Collects, and again where the CPU's share is not known yet because the program has only just begun: boards and alerts of the
- * earlier exporter count on it at the first scrape.
+ * Collects. In the first second after the start, waits and collects once more if CPU utilization is not known yet: the earlier
+ * exporter had it in every scrape.
  */
-function firstShares({ collect, ticks }: ExporterOptions): ExporterOptions["collect"] {
+function withCpu({ collect, ticks }: ExporterOptions): ExporterOptions["collect"] {
   const begun = ticks();
   return async () => {
     const info = await collect();
-    const left = begun + span - ticks();
+    const left = begun + cpuSpanMs - ticks();
     if (info.cpu === undefined || info.cpu.busy !== undefined || left <= 0) return info;
     await pause(left);
     return await collect();
@@ -90,7 +90,7 @@ function firstShares({ collect, ticks }: ExporterOptions): ExporterOptions["coll
 type Page = (request: IncomingMessage) => Answer | Promise<Answer>;
 
 function pages(options: ExporterOptions, isReady: () => boolean): ReadonlyMap<string, Page> {
-  const collect = firstShares(options);
+  const collect = withCpu(options);
   const scene = async () => sceneOf(await collect(), options.node);
   const state = (status: number, word: string) => json(status, { status: word, version: options.version });
   const alive: Page = () => state(200, "healthy");
@@ -128,7 +128,7 @@ async function answerTo(request: IncomingMessage, all: ReadonlyMap<string, Page>
 const worth = 1024;
 
 function send(request: IncomingMessage, response: ServerResponse, { status, type, body }: Answer): void {
-  // Its client has left, or was cut off.
+  // The client closed the connection, or `Lines` did.
   if (request.socket.destroyed) return;
   const bytes = Buffer.from(body, "utf8");
   const packed = bytes.length >= worth && gzipFor(String(request.headers["accept-encoding"] ?? ""));

@@ -28,7 +28,7 @@ interface Limits {
 
 const limits: Limits = { total: 256, perAddress: 16, requests: 4, unread: 16 * 2 ** 20 };
 
-/** What a connection is at, those that are missed least first. */
+/** States of a connection, in the order in which connections are closed to make room. */
 const stages = ["sending", "silent", "idle", "making"] as const;
 
 interface Line {
@@ -37,16 +37,16 @@ interface Line {
   stage: (typeof stages)[number];
   timer: NodeJS.Timeout | undefined;
   answers: number;
-  /** Order in which lines came to their stage. */
+  /** Sequence number of the change to this stage. */
   since: number;
 }
 
-/** Bytes of answers that the system has not taken yet. */
+/** Bytes of answers that the kernel has not accepted yet. */
 const unread = ({ socket }: Line): number => socket.writableLength;
 
 /**
- * The connections of the exporter. Closes those that are silent or slow, and so many that there is room for the next one: of the
- * same address, where that has its share. Node's own limits are those of a server that listens by itself, which ours does not.
+ * The open connections of the exporter. Limits them in all and per address, and closes those that send no request, do not read
+ * their answers or have to make room. Node's own timeouts work only for a server that listens itself; here the gate listens.
  */
 export class Lines {
   readonly #patience: Patience;
@@ -66,7 +66,7 @@ export class Lines {
     socket.once("close", () => this.#leave(line));
   }
 
-  /** @returns False where the connection asks for more than it may: it is closed, and no answer is to be made. */
+  /** @returns False if too many requests wait on this connection; it is closed then, and no answer must be made. */
   begin(socket: Socket, response: ServerResponse): boolean {
     const line = this.#lines.get(socket);
     if (line === undefined || line.answers >= limits.requests) {
@@ -82,7 +82,7 @@ export class Lines {
     return true;
   }
 
-  /** An answer has been handed over: its client has to read it, and those that do not make room. */
+  /** Starts the deadline for reading an answer, and closes slow readers if too many bytes wait. */
   sending(socket: Socket): void {
     const line = this.#lines.get(socket);
     if (line === undefined || unread(line) === 0) return;
@@ -96,7 +96,7 @@ export class Lines {
     }
   }
 
-  /** Hangs up on everybody who is not being answered. */
+  /** Closes all connections without a request under way. */
   hangUp(): void {
     for (const { socket, answers } of this.#lines.values()) if (answers === 0) socket.destroy();
   }
@@ -115,7 +115,7 @@ export class Lines {
     else if (this.#lines.size >= limits.total) this.#cut(this.#least(() => true));
   }
 
-  /** The connection that is missed least, of those that came to its stage the earliest. */
+  /** The connection to close next: by stage, then the one that has been in it the longest. */
   #least(fits: (line: Line) => boolean): Line | undefined {
     let least: Line | undefined;
     const rank = ({ stage }: Line): number => stages.indexOf(stage);

@@ -51,7 +51,7 @@ export function sceneOf(info: HostInfo, name: string | undefined): Scene {
   };
 }
 
-/** True for values of now, and for old ones that may still be shown. */
+/** True for values of this reading, and for older ones that may still be shown. */
 const current = (info: HostInfo, { state, sampled }: GPUInfo | DiskInfo): boolean =>
   state === State.OK || (age(info, sampled) ?? 0) < remembered / 1000;
 
@@ -100,25 +100,25 @@ export function gpuTypes(info: HostInfo): Map<string, number> {
 
 const gpuSources = new Set(sources.filter(({ gpus }) => gpus).map(({ name }) => name));
 
-/** True where a driver is there that has not told yet, or no longer tells, which cards it has. */
+/** True if a driver is present whose cards have not been read, or not for longer than values are kept. */
 const mute = (info: HostInfo): boolean =>
   info.sources.some(
     ({ name = "", state, sampled }) =>
       gpuSources.has(name) && sampled === undefined && (state === State.STALE || state === State.HUNG),
   );
 
-/** How many cards are there; undefined where a driver does not tell its own. */
+/** Number of cards; undefined while a driver does not answer. */
 export const gpuCount = (info: HostInfo): number | undefined => (mute(info) ? undefined : present(info).length);
 
 const computes = ({ procs }: GPUInfo): boolean => procs.some(({ compute = true }) => compute);
 
-/** True where no process in `procs` means that there is none: the list is whole, and not older than what may be shown. */
+/** True if an empty `procs` means that no process uses the GPU: the list is complete and not expired. */
 const listed = (info: HostInfo, gpu: GPUInfo): boolean =>
   gpu.procsUnknown !== true && (gpu.state === State.OK || gpu.sampled !== undefined) && current(info, gpu);
 
 /**
- * Cards with a process that computes, on themselves or on one of their instances; undefined where that is not known of a card
- * on which none is seen.
+ * Number of cards with a compute process, on themselves or on one of their instances; undefined if a card without a visible one
+ * may have others.
  */
 export function gpusInUse(info: HostInfo): number | undefined {
   if (mute(info)) return undefined;

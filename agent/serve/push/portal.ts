@@ -38,7 +38,7 @@ export interface PortalOptions {
 /** Milliseconds until the configuration is asked for again. */
 const again = 5000;
 
-/** Lets a name register once more. The first portals keep the node when its token is reset, and then still answer 409. */
+/** What lets a name register once more. The first portals keep a node whose token is reset, and still answer 409. */
 const remedy =
   "Ask the hub's administrator to delete the node or to reset its token (where a reset alone ends in 409, the node must be deleted)";
 
@@ -47,7 +47,7 @@ const said = (answer: Answer): string => reason(answer, ". It says: ");
 /** Bytes of the longest body that the first portals take. */
 const most = 100 * 1024;
 
-/** How JSON goes out: as it is, or as a hub wants it that refused that. */
+/** Form of the JSON bodies; hubs that refuse the full one get another. */
 interface Form {
   /** Without null. */
   readonly gapless: boolean;
@@ -73,15 +73,15 @@ export class Portal {
   #config: Config | undefined;
   /** The hub takes samples as they are. */
   #rich = false;
-  /** It says so, but refused one: it gets plain reports until it gives a configuration again. */
+  /** It says so, but refused one: JSON is sent until it gives a configuration again. */
   #plain = false;
-  /** The version that the last configuration belongs to, as the reports' answers tell it: the configuration itself does not. */
+  /** `configVersion` of the last report's answer; the configuration itself contains none. */
   #version: number | undefined;
   /** A report has been sent. */
   #begun = false;
   #form: Form = { gapless: false, short: false };
   #refusal = "";
-  /** The configuration is to be fetched: at the start, and when a report's answer bears another version. */
+  /** True if the configuration must be fetched: at the start, and after a report's answer with another version. */
   #outdated = true;
 
   constructor(options: PortalOptions, token: string | undefined) {
@@ -97,7 +97,7 @@ export class Portal {
     return this.#outdated;
   }
 
-  /** The hub was away, and may come back as another: one that took samples is asked for its configuration, which tells. */
+  /** Notes an outage. A hub that took samples may have been replaced by one that does not: its configuration says so. */
   interrupted(): void {
     this.#plain = false;
     if (this.#rich) this.#outdated = true;
@@ -196,7 +196,7 @@ export class Portal {
     return false;
   }
 
-  /** The first version that is told belongs to the configuration that is there; another one, to a newer configuration. */
+  /** The first version belongs to the configuration that was fetched at the start; another one, to a newer configuration. */
   #compare(version: unknown): void {
     if (typeof version !== "number") return;
     if (this.#version !== undefined && version !== this.#version) this.#outdated = true;
@@ -210,7 +210,7 @@ export class Portal {
     );
   }
 
-  /** POSTs JSON, and once more in another form where the hub refuses this one; what it takes then is kept. */
+  /** POSTs JSON, and once more in another form if the hub refuses it; a form that was accepted is used from then on. */
   async #post(path: string, body: Body): Promise<Answer> {
     const { server, log, ask } = this.#options;
     const send = (json: string): Promise<Answer> =>

@@ -80,7 +80,7 @@ function gpuRow(gpu: GPUInfo): Body {
   };
 }
 
-/** Sum of the rates that are known, as they are told; null when none of them is, 0 when there is nothing to sum. */
+/** Sum of the known rates after rounding; null if none is known, 0 without interfaces. */
 function total(rates: readonly (number | null)[]): number | null {
   const known = rates.filter((rate) => rate !== null);
   if (known.length === 0 && rates.length > 0) return null;
@@ -92,7 +92,7 @@ function total(rates: readonly (number | null)[]): number | null {
 
 /**
  * Body of POST /api/monitoring/report.
- * @param first The program's first one: no interface has a rate yet, and it is told as 0, as the portal's own exporter does it.
+ * @param first True for the program's first report: interfaces have no rate yet, and 0 is sent, as by the portal's own exporter.
  */
 export function report(info: HostInfo, { first = false } = {}): Body {
   // Of a source that failed, the sample still holds what it told last, and says so; a report cannot.
@@ -103,8 +103,8 @@ export function report(info: HostInfo, { first = false } = {}): Body {
   const cpu = live("cpu") ? info.cpu : undefined;
   const memory = live("memory") ? info.memory : undefined;
   const system = live("system") ? info.system : undefined;
-  const rate = (told: bigint | undefined): number | null =>
-    live("net") ? scaled(told ?? (first ? 0n : undefined), Mbps) : null;
+  const rate = (bytesPerSecond: bigint | undefined): number | null =>
+    live("net") ? scaled(bytesPerSecond ?? (first ? 0n : undefined), Mbps) : null;
   const nics = info.nics.map((nic) => ({
     name: nic.name ?? "",
     ipv4: ipv4(nic),
@@ -147,7 +147,7 @@ export function withoutGaps(body: Body): Body {
   return Object.fromEntries(kept);
 }
 
-/** The same in so many bytes of JSON at most, as far as that goes by leaving out the last entries of the longest lists. */
+/** Leaves out the last entries of the longest lists until the JSON has at most so many bytes. */
 export function shortened(body: Body, bytes: number): Body {
   const size = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
   let short = body;

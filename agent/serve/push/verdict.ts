@@ -32,7 +32,7 @@ export function words(answer: Answer): string {
   return `it answers ${status}${reason(answer, ": ")}`;
 }
 
-/** What the hub gives as the reason, after `before`; "" where it gives none. Its answer may be JSON at every status. */
+/** The hub's `error` or `detail` after `before`, or "". An answer may be JSON at every status. */
 export function reason({ text }: Answer, before: string): string {
   const { error, detail } = parseObject(text) ?? {};
   const said = error ?? detail;
