@@ -10,7 +10,7 @@ import { findLibraries, hasDriver, NoLibrary } from "./nvml/search.ts";
 import { Sleep } from "./nvml/sleep.ts";
 import { Smi, smiPlaces } from "./nvml/smi.ts";
 import { startReader } from "./nvml/start.ts";
-import type { Options, Part, Reader, Source } from "./source.ts";
+import { doubted, type Options, type Part, type Reader, type Source } from "./source.ts";
 
 /**
  * NVIDIA GPUs, through the driver's own library in a process of its own (docs/decisions/0001), or through nvidia-smi
@@ -68,10 +68,10 @@ class Nvidia implements Reader {
     const { gpus, system } = await this.#reading(signal);
     const now = BigInt(this.#machine.now());
     for (const gpu of gpus) {
+      this.#share(gpu);
       if (gpu.state === ok) gpu.sampled = now;
       this.#incidents.take(gpu, now);
       this.#expect(gpu);
-      this.#share(gpu);
     }
     this.#system = system;
     if (this.#sleep.take(gpus)) this.#link.close();
@@ -143,14 +143,14 @@ class Nvidia implements Reader {
 
   /**
    * Gives a GPU without memory of its own the host's, which it computes in: cached files count as free, as they are given
-   * back on demand. A card that had memory before only failed to answer, and its memory stays unknown.
+   * back on demand. A card that had memory of its own before still has it, whatever its driver says now.
    */
   #share(gpu: Gpu): void {
     const { uuid = "" } = gpu;
     if (gpu.memTotal !== undefined) this.#own.add(uuid);
     if (!gpu.memoryShared) return;
     if (this.#own.has(uuid)) {
-      delete gpu.memoryShared;
+      doubted(gpu, "The driver knows of no memory of a card that has some: the card starts, or is being reset");
       return;
     }
     const bytes = meminfo(this.#machine.read("/proc/meminfo") ?? "");

@@ -83,6 +83,12 @@ const names: ReadonlySet<string> = new Set(
 // Checked by its type: the enum's own module is large, and this file is part of NVML's small reader.
 const stale: State.STALE = 2;
 
+/** Takes every value from a card whose driver cannot be believed, in place: it is STALE, and the snapshot has its last values. */
+export function doubted<G extends object>(gpu: G, err: string): G {
+  for (const name of Object.keys(gpu)) if (!names.has(name)) delete gpu[name as keyof G];
+  return Object.assign(gpu, { state: stale, err });
+}
+
 /**
  * A card as its source may give it. Drivers answer 0 for what they cannot say while a card starts, is being reset or wakes
  * up; taken as it stands, such a card would be idle, cool and free. With all of its vital readings at 0, or memory of 0 and
@@ -96,9 +102,7 @@ export function credible<G extends Pick<Gpu, (typeof vital)[number] | (typeof si
   const told = vital.filter((name) => gpu[name] !== undefined);
   const dead = told.every((name) => gpu[name] === 0);
   if (dead && (gpu.memTotal === 0n || told.length > 1)) {
-    for (const name of Object.keys(gpu)) if (!names.has(name)) delete gpu[name as keyof G];
-    const err = "The driver answers 0 for what never is 0: the card starts, or is being reset";
-    return Object.assign(gpu, { state: stale, err });
+    return doubted(gpu, "The driver answers 0 for what never is 0: the card starts, or is being reset");
   }
   if (gpu.memTotal === 0n) for (const name of sizes) delete gpu[name];
   for (const name of [...vital, "powerLimit"] as const) if (gpu[name] === 0) delete gpu[name];

@@ -104,14 +104,15 @@ describe.skipIf(reason !== undefined)(`quirks${reason ? `: ${reason}` : ""}`, ()
     expect(gpu(await read(), 1).memoryShared).toBeUndefined();
   });
 
-  test("a card that had memory of its own never shares the host's because a query fails", async () => {
+  test("a card that had memory of its own never shares the host's because a query fails: nothing of it is believed", async () => {
     const { read, control } = await setUp(rtx4090, "");
     expect(gpu(await read(), 0).memTotal).toBe(25_757_220_864n);
     for (const lines of ["nvmlDeviceGetMemoryInfo 0 : 3", "nvmlDeviceGetMemoryInfo 0 : 0 0 0 0 0"]) {
       control(lines);
       const card = gpu(await read(), 0);
-      expect(card.state).toBe(State.OK);
-      for (const field of ["memoryShared", "memTotal", "memUsed"] as const) expect(card[field], field).toBeUndefined();
+      expect(card.state).toBe(State.STALE);
+      const gone = ["memoryShared", "memTotal", "memUsed", "temp", "utilization"] as const;
+      for (const field of gone) expect(card[field], field).toBeUndefined();
     }
   });
 
