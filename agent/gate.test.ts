@@ -1,50 +1,30 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { type Limits, peerName, rpcLimits } from "../proto/places.ts";
 import { parseAllow } from "./allow.ts";
-import { type Gate, gate, refusals } from "./gate.ts";
+import { type Gate, gate } from "./gate.ts";
 
 const said = () => {
   const lines: string[] = [];
   return { lines, log: (line: string) => lines.push(line) };
 };
 
-test("a refused address is named once a minute, with how often it came since", () => {
-  const { lines, log } = said();
-  let now = 0;
-  const refused = refusals(log, () => now);
-  refused("192.0.2.1");
-  refused("192.0.2.2");
-  for (now = 1; now < 60_000; now += 1000) refused("192.0.2.1");
-  now = 60_000;
-  refused("192.0.2.1");
-  expect(lines).toEqual(["Reject: 192.0.2.1", "Reject: 192.0.2.2", "Reject: 192.0.2.1 (60 more since the last time)"]);
-});
-
-test("a scan from many addresses is remembered no further than a thousand", () => {
-  const { lines, log } = said();
-  const refused = refusals(log, () => 0);
-  for (let i = 0; i < 1001; i++) refused(`fd00::${i}`);
-  refused("fd00::0");
-  refused("fd00::1000");
-  expect(lines.length).toBe(1002);
-});
-
 let door: Gate | undefined;
 afterEach(() => door?.close(0));
 
 async function open(
   allow: string,
-  then = (socket: { end(): void }): void => socket.end(),
-  patience = 10_000,
+  then: (socket: Socket) => void = (socket) => socket.end(),
+  limits: Partial<Limits> = {},
 ): Promise<{ port: number; lines: string[]; entered: string[] }> {
   const { lines, log } = said();
   const entered: string[] = [];
-  const enter = (socket: { remoteAddress?: string | undefined; end(): void }): void => {
+  const enter = (socket: Socket): void => {
     entered.push(socket.remoteAddress ?? "");
     then(socket);
   };
-  door = gate({ allow: parseAllow(allow), enter, log, ticks: () => 0, patience });
+  door = gate({ allow: parseAllow(allow), enter, log, ticks: () => 0, limits: { ...rpcLimits, ...limits } });
   const port = await door.listen({ host: "127.0.0.1", port: 0 });
   return { port, lines, entered };
 }
@@ -69,16 +49,33 @@ test("an allowed peer comes in", async () => {
   expect(lines).toEqual([]);
 });
 
-test("a peer that says nothing is cut off, one that has said something stays", async () => {
-  const { port } = await open("127.0.0.1", () => undefined, 50);
+test("a peer that says something but asks nothing is cut off, one that has asked stays", async () => {
+  const asks = (socket: { remoteAddress?: string | undefined }): void => {
+    const end = socket.remoteAddress === "127.0.0.2" && door?.places.begin(peerName(socket));
+    if (end) end();
+  };
+  const { port } = await open("127.0.0.0/8", asks, { firstRequestMs: 50 });
+  const asked = connect({ port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+  await once(asked, "connect");
   const talks = connect(port, "127.0.0.1");
   talks.write("x");
-  await once(talks, "connect");
-  const mute = connect(port, "127.0.0.1");
   // Both were there from the beginning: when the second is gone, the first would be.
-  await once(mute.resume(), "close");
-  expect(talks.resume().readyState).toBe("open");
-  talks.destroy();
+  await once(talks.resume(), "close");
+  expect(asked.resume().readyState).toBe("open");
+  asked.destroy();
+});
+
+test("one for whom there is no place is reset and logged", async () => {
+  const begins = (socket: object): unknown => door?.places.begin(peerName(socket));
+  const { port, lines, entered } = await open("127.0.0.1", begins, { perAddress: 1 });
+  const first = connect(port, "127.0.0.1");
+  await once(first, "connect");
+  const second = connect(port, "127.0.0.1");
+  const [error] = await once(second, "error");
+  expect(error.code).toBe("ECONNRESET");
+  expect(lines).toEqual(["No place for another connection from 127.0.0.1"]);
+  expect(entered).toEqual(["127.0.0.1"]);
+  first.destroy();
 });
 
 test("a peer that stays is cut off when the grace is over", async () => {

@@ -1,4 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
+import { type Limits, Places, rpcLimits } from "../proto/places.ts";
+import { refusals } from "../proto/refusals.ts";
 import type { Allow } from "./allow.ts";
 
 export interface GateOptions {
@@ -8,36 +10,12 @@ export interface GateOptions {
   readonly log: (line: string) => void;
   /** Milliseconds, never going back. */
   readonly ticks: () => number;
-  /** Milliseconds in which a peer must have said something. */
-  readonly patience?: number;
-}
-
-const quiet = 60_000;
-/** Addresses whose last refusal is remembered; a scan from many addresses must not fill the memory. */
-const addresses = 1000;
-
-/** Says once a minute and address that it was refused, and how often since the last time. */
-export function refusals(log: (line: string) => void, ticks: () => number): (address: string) => void {
-  const seen = new Map<string, { at: number; silent: number }>();
-  return (address) => {
-    const now = ticks();
-    const held = seen.get(address);
-    if (held !== undefined && now - held.at < quiet) {
-      held.silent++;
-      return;
-    }
-    log(
-      held && held.silent > 0 ? `Reject: ${address} (${held.silent} more since the last time)` : `Reject: ${address}`,
-    );
-    seen.delete(address);
-    seen.set(address, { at: now, silent: 0 });
-    const oldest = seen.keys().next();
-    if (seen.size > addresses && !oldest.done) seen.delete(oldest.value);
-  };
+  readonly limits?: Limits;
 }
 
 /** Listens for peers. */
 export interface Gate {
+  readonly places: Places;
   /**
    * Begins to let peers in.
    * @param port 0 takes any free port.
@@ -49,38 +27,32 @@ export interface Gate {
   close(grace: number): Promise<void>;
 }
 
-/** A listener that cuts off peers outside the allowed networks before a byte of theirs is read. */
-export function gate({ allow, enter, log, ticks, patience = 10_000 }: GateOptions): Gate {
+/**
+ * A listener that resets connections from outside the allowed networks before it reads a byte, and limits the others.
+ * What `enter` serves must note its requests in `places`.
+ */
+export function gate({ allow, enter, log, ticks, limits = rpcLimits }: GateOptions): Gate {
   const refused = refusals(log, ticks);
-  const inside = new Set<Socket>();
+  const full = refusals(log, ticks, "No place for another connection from");
+  const places = new Places({ limits, ticks, flooded: refusals(log, ticks, "Flooded by") });
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
     // A peer that is gone already has no address any more.
     const peer = socket.remoteAddress;
-    if (peer === undefined || !allow.allows(peer)) {
+    const allowed = peer !== undefined && allow.allows(peer);
+    if (!allowed || !places.enter(socket)) {
       socket.on("error", () => undefined); // the reset may meet one from the other side; both mean gone
       socket.resetAndDestroy();
-      refused(peer?.replace(/^::ffff:(?=\d+\.)/, "") ?? "unknown");
+      (allowed ? full : refused)(peer);
       return;
     }
-    inside.add(socket);
-    // Whoever comes to ask says so at once. Peers that do not (a scanner, a machine that lost its network) must not take the
-    // places of others.
-    const mute = setTimeout(() => socket.bytesRead === 0 && socket.destroy(), patience);
-    socket.once("close", () => {
-      clearTimeout(mute);
-      inside.delete(socket);
-    });
     enter(socket);
     socket.resume();
   });
-  // Far above what hubs need, far below what a descriptor leak costs.
-  server.maxConnections = 512;
   return {
+    places,
     listen: (at) => listen(server, at),
     close(grace) {
-      const timer = setTimeout(() => {
-        for (const socket of inside) socket.destroy();
-      }, grace);
+      const timer = setTimeout(() => places.clear(), grace);
       return new Promise((resolve) => {
         server.close(() => {
           clearTimeout(timer);

@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { createSecureContext, createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
+import { refusals } from "../proto/refusals.ts";
 import { SettingError } from "../proto/setting.ts";
-import { refusals } from "./gate.ts";
 
 /** Paths of PEM files; "" where there is none. */
 export interface TlsFiles {
@@ -90,9 +90,9 @@ export function tlsDoor({ files, enter, log, ticks }: TlsOptions): (socket: Sock
     rejectUnauthorized: strict,
   });
   server.on("secureConnection", enter);
-  const failed = refusals((line) => log(line.replace("Reject:", "No TLS with")), ticks);
+  const failed = refusals(log, ticks, "No TLS with");
   server.on("tlsClientError", (_error, socket) => {
-    failed(socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, "") ?? "a client that left");
+    failed(socket.remoteAddress);
     socket.destroy();
   });
   const renew = (): void => {

@@ -76,6 +76,7 @@ export async function start(parts: Parts): Promise<Hub> {
       group: (host) => groupOf(settings.servers, host),
       web: parts.web,
       historyAddress: settings.historyAddress,
+      historyReflection: settings.historyReflection,
     };
     const open: Open[] = [];
     for (const view of views) {
@@ -83,7 +84,7 @@ export async function start(parts: Parts): Promise<Hub> {
       open.push(opened);
       undo.push(() => opened.close());
     }
-    const web = await listen(application(open, log), settings.hubAddress);
+    const web = await listen(application(open, log), settings.hubAddress, log);
     undo.push(() => web.close());
     const ingest = new Ingest({ live, history, now: clock.now });
     const ways = inputs.map((input) => input.open({ ingest, clock, random: parts.random, log }, planOf(settings)));

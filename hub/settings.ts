@@ -14,6 +14,7 @@ import {
   type Table,
   text,
   type Values,
+  yes,
 } from "../proto/setting.ts";
 import type { Clock } from "./clock.ts";
 import { Fault } from "./fault.ts";
@@ -129,6 +130,13 @@ export const table = {
     default: 0,
     help: "Days that every sample is kept: the old form of history.retention.raw, which it overrules; 0 when it is not given.",
     reader: number("days", 10, 3650),
+  }),
+  historyReflection: row({
+    name: "history.reflection",
+    env: "GOHM_HISTORY_REFLECTION",
+    default: false,
+    help: "Answers server reflection on the gRPC port, for grpcurl and the like; takes effect at the start of the hub.",
+    reader: yes,
   }),
   settings: row({
     name: "settings",

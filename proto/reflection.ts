@@ -8,6 +8,19 @@ import {
 
 type Answer = ServerReflectionResponse["messageResponse"];
 
+/** A duplex stream of requests and answers: what this needs of grpc-js's ServerDuplexStream. */
+export interface ReflectionCall {
+  on(event: "data", listener: (request: ServerReflectionRequest) => void): unknown;
+  on(event: "end" | "close", listener: () => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  write(answer: ServerReflectionResponse, sent: () => void): unknown;
+  end(): unknown;
+}
+
+/** A client that asks nothing for this long has what it wants. */
+const idleMs = 60_000;
+
 const notFound = 5;
 const invalid = 3;
 
@@ -19,6 +32,9 @@ export class Reflection {
   readonly #symbols = new Map<string, DescFile>();
   /** Message type → number of each extension of it → its file. */
   readonly #extensions = new Map<string, Map<number, DescFile>>();
+
+  /** Encoding a descriptor takes far longer than sending it. */
+  readonly #encoded = new Map<DescFile, Uint8Array>();
 
   constructor(files: readonly DescFile[], services: readonly string[]) {
     this.#services = services;
@@ -50,6 +66,18 @@ export class Reflection {
     for (const nested of message.nestedMessages) this.#addMessage(nested, file);
   }
 
+  /** Answers one call of ServerReflectionInfo: the next request is read when the answer before has gone out. */
+  serve(call: ReflectionCall): void {
+    const idle = setTimeout(() => call.end(), idleMs).unref();
+    call.on("data", (request: ServerReflectionRequest) => {
+      idle.refresh();
+      call.pause();
+      call.write(this.answer(request), () => call.resume());
+    });
+    call.on("end", () => call.end());
+    call.on("close", () => clearTimeout(idle));
+  }
+
   answer(request: ServerReflectionRequest): ServerReflectionResponse {
     return create(ServerReflectionResponseSchema, {
       validHost: request.host,
@@ -66,13 +94,13 @@ export class Reflection {
           value: { service: this.#services.map((name) => ({ name })) },
         });
       case "fileByFilename":
-        return withImports(this.#files.get(asked.value), `file "${asked.value}"`);
+        return this.#withImports(this.#files.get(asked.value), `file "${asked.value}"`);
       case "fileContainingSymbol":
-        return withImports(this.#symbols.get(asked.value.replace(/^\./, "")), `symbol "${asked.value}"`);
+        return this.#withImports(this.#symbols.get(asked.value.replace(/^\./, "")), `symbol "${asked.value}"`);
       case "fileContainingExtension": {
         const { containingType, extensionNumber } = asked.value;
         const file = this.#extensions.get(containingType)?.get(extensionNumber);
-        return withImports(file, `extension ${extensionNumber} of "${containingType}"`);
+        return this.#withImports(file, `extension ${extensionNumber} of "${containingType}"`);
       }
       case "allExtensionNumbersOfType":
         return this.#numbers(asked.value);
@@ -81,6 +109,28 @@ export class Reflection {
       default:
         return asked satisfies never;
     }
+  }
+
+  /** The file and everything it imports, so that a client needs to ask but once. */
+  #withImports(file: DescFile | undefined, what: string): Answer {
+    if (file === undefined) return failure(notFound, `${what} is not served here`);
+    const files = new Set<DescFile>();
+    const visit = (at: DescFile): void => {
+      if (files.has(at)) return;
+      files.add(at);
+      for (const dependency of at.dependencies) visit(dependency);
+    };
+    visit(file);
+    const fileDescriptorProto = [...files].map((at) => this.#encode(at));
+    return init({ case: "fileDescriptorResponse", value: { fileDescriptorProto } });
+  }
+
+  #encode(file: DescFile): Uint8Array {
+    const known = this.#encoded.get(file);
+    if (known !== undefined) return known;
+    const bytes = toBinary(FileDescriptorProtoSchema, file.proto);
+    this.#encoded.set(file, bytes);
+    return bytes;
   }
 
   #numbers(type: string): Answer {
@@ -99,17 +149,3 @@ const init = (messageResponse: Init): Answer =>
 
 const failure = (errorCode: number, errorMessage: string): Answer =>
   init({ case: "errorResponse", value: { errorCode, errorMessage } });
-
-/** The file and everything it imports, so that a client needs to ask but once. */
-function withImports(file: DescFile | undefined, what: string): Answer {
-  if (file === undefined) return failure(notFound, `${what} is not served here`);
-  const files = new Set<DescFile>();
-  const visit = (at: DescFile): void => {
-    if (files.has(at)) return;
-    files.add(at);
-    for (const dependency of at.dependencies) visit(dependency);
-  };
-  visit(file);
-  const fileDescriptorProto = [...files].map((at) => toBinary(FileDescriptorProtoSchema, at.proto));
-  return init({ case: "fileDescriptorResponse", value: { fileDescriptorProto } });
-}

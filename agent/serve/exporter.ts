@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
+import { noteRequests } from "../../proto/places.ts";
 import { contentType, exposition } from "../../proto/text.ts";
 import type { Allow } from "../allow.ts";
 import { gate } from "../gate.ts";
@@ -193,6 +194,7 @@ export async function serveExporter(options: ExporterOptions): Promise<ExporterS
     server.emit("connection", socket);
   };
   const door = gate({ allow, log, ticks, enter });
+  noteRequests(server, door.places);
   const port = await door.listen(options);
   return {
     port,

@@ -6,12 +6,13 @@ import { Server } from "@grpc/grpc-js/build/src/server.js";
 import { ServerCredentials } from "@grpc/grpc-js/build/src/server-credentials.js";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
 import { type HostInfo, HostMonitor, type RequestInfo } from "../../proto/gen/host_pb.js";
-import { ServerReflection } from "../../proto/gen/reflection_pb.js";
+import { ServerReflection, type ServerReflectionRequest } from "../../proto/gen/reflection_pb.js";
 import { Health } from "../../proto/health.ts";
 import { Reflection } from "../../proto/reflection.ts";
 import type { Allow } from "../allow.ts";
 import { gate } from "../gate.ts";
 import { encrypted, type TlsFiles, tlsDoor } from "../tls.ts";
+import { noteCalls } from "./grpc/call.ts";
 
 export interface GrpcOptions {
   readonly host: string;
@@ -37,7 +38,8 @@ const limits: grpc.ServerOptions = {
   // A request holds a token and a word.
   "grpc.max_receive_message_length": 64 * 1024,
   "grpc.max_connection_idle_ms": 300_000,
-  "grpc.max_concurrent_streams": 64,
+  // A hub asks one thing at a time. Each stream of a client that reads nothing costs the memory of one answer.
+  "grpc.max_concurrent_streams": 16,
   "grpc.enable_channelz": 0,
 };
 
@@ -96,13 +98,19 @@ const stranger = {
   details: "wrong token: GOHM_TOKEN of the agent and poll.token of the hub must be the same",
 };
 
+/** The token that a call shows as `authorization: Bearer …`; "" if it shows none. */
+function bearer(metadata: grpc.Metadata): string {
+  const [value = ""] = metadata.get("authorization");
+  return /^bearer +(.*)$/i.exec(String(value))?.[1] ?? "";
+}
+
 const alpha = "grpc.reflection.v1alpha.ServerReflection";
 
-function addReflection(server: grpc.Server, reflection: Reflection): void {
+function addReflection(server: grpc.Server, reflection: Reflection, admits: GrpcOptions["admits"]): void {
   const handlers = {
-    serverReflectionInfo(call: grpc.ServerDuplexStream<Parameters<Reflection["answer"]>[0], Message>) {
-      call.on("data", (request) => call.write(reflection.answer(request)));
-      call.on("end", () => call.end());
+    serverReflectionInfo(call: grpc.ServerDuplexStream<ServerReflectionRequest, Message>) {
+      if (admits(bearer(call.metadata))) reflection.serve(call);
+      else call.emit("error", stranger);
     },
   };
   add(server, ServerReflection, handlers);
@@ -115,11 +123,12 @@ function addReflection(server: grpc.Server, reflection: Reflection): void {
  */
 export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   const { allow, admits, collect, log, ticks } = options;
-  const server = new Server(limits);
+  const door = gate({ allow, log, ticks, enter: (socket) => enter(socket) });
+  const server = new Server({ ...limits, interceptors: [noteCalls(door.places)] });
   const health = new Health([HostMonitor.typeName]);
   add(server, HostMonitor, {
     getInfo(call: grpc.ServerUnaryCall<RequestInfo, HostInfo>, done: grpc.sendUnaryData<HostInfo>) {
-      if (!admits(call.request.token)) return done(stranger);
+      if (!admits(call.request.token || bearer(call.metadata))) return done(stranger);
       collect().then(
         (info) => done(null, info),
         (error: unknown) => done({ code: Status.INTERNAL, details: String(error) }),
@@ -130,12 +139,11 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   const files = [HostMonitor.file, HealthService.file, ServerReflection.file];
   // The older reflection is served but not listed: tools that know both would look for its description.
   const services = [HostMonitor.typeName, HealthService.typeName, ServerReflection.typeName];
-  addReflection(server, new Reflection(files, services));
+  addReflection(server, new Reflection(files, services), admits);
 
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const inject = (socket: Socket): void => injector.injectConnection(socket);
   const enter = encrypted(options.tls) ? tlsDoor({ files: options.tls, enter: inject, log, ticks }) : inject;
-  const door = gate({ allow, log, ticks, enter });
   const port = await door.listen(options);
   return {
     host: options.host,

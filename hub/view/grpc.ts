@@ -3,13 +3,17 @@ import { create, type DescMethod, type DescService, fromBinary, type Message, to
 import * as grpc from "@grpc/grpc-js";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
 import { History, type HistReq } from "../../proto/gen/history_pb.js";
-import { ServerReflection } from "../../proto/gen/reflection_pb.js";
+import { ServerReflection, type ServerReflectionRequest } from "../../proto/gen/reflection_pb.js";
 import { Health } from "../../proto/health.ts";
 import { packSamples } from "../../proto/history.ts";
+import { Places, rpcLimits } from "../../proto/places.ts";
 import { Reflection } from "../../proto/reflection.ts";
+import { refusals } from "../../proto/refusals.ts";
 import { hostPort } from "../../proto/setting.ts";
 import { asFault, type Code, Fault } from "../fault.ts";
 import { find, type Present, samples } from "../history/series.ts";
+import { noteCalls } from "./grpc/call.ts";
+import { Turns } from "./grpc/turns.ts";
 import type { Sight, View } from "./view.ts";
 
 /** gRPC status of each fault. */
@@ -34,12 +38,15 @@ export const statusOf: Readonly<Record<Code, grpc.status>> = {
 /** Samples in one answer, the newest: 23 days at one every ten seconds, and less than the 4 MiB that clients take. */
 const most = 200_000;
 
+/** Answers that are made and sent at the same time: each takes up to 3 MB until its caller has read it. */
+const atOnce = { total: 32, perAddress: 4 };
+
 /** Milliseconds for calls under way when the hub stops. */
 const grace = 1000;
 
 const limits: grpc.ServerOptions = {
   "grpc.max_receive_message_length": 64 * 1024,
-  "grpc.max_concurrent_streams": 64,
+  "grpc.max_concurrent_streams": 16,
   "grpc.max_connection_idle_ms": 300_000,
   "grpc.enable_channelz": 0,
 };
@@ -48,13 +55,22 @@ const limits: grpc.ServerOptions = {
 export const history: View = {
   name: "grpc",
   async open(sight) {
-    const server = new grpc.Server(limits);
+    const ticks = (): number => performance.now();
+    const flooded = refusals(sight.log.warn, ticks, "The gRPC port was flooded by");
+    const full = refusals(sight.log.warn, ticks, "No place on the gRPC port for another connection from");
+    const places = new Places({ limits: rpcLimits, ticks, flooded });
+    const server = new grpc.Server({ ...limits, interceptors: [noteCalls(places)] });
     const health = new Health([History.typeName]);
     addHistory(server, sight);
     addHealth(server, health);
-    addReflection(server);
+    if (sight.historyReflection) addReflection(server);
     const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-    const listener = createServer({ noDelay: true }, (socket) => injector.injectConnection(socket));
+    const listener = createServer({ noDelay: true }, (socket) => {
+      if (places.enter(socket)) return injector.injectConnection(socket);
+      socket.on("error", () => undefined); // the reset may meet one from the other side; both mean gone
+      full(socket.remoteAddress);
+      socket.resetAndDestroy();
+    });
     const { host, port } = await listen(listener, sight.historyAddress);
     return {
       place: `history gRPC on ${host.includes(":") ? `[${host}]` : host}:${port}`,
@@ -77,16 +93,23 @@ export const history: View = {
 };
 
 function addHistory(server: grpc.Server, sight: Sight): void {
+  const turns = new Turns(atOnce);
   add(server, History, {
     getHistory(call: grpc.ServerUnaryCall<HistReq, Uint8Array>, done: grpc.sendUnaryData<Uint8Array>) {
-      answer(sight, call.request).then(
-        (bytes) => done(null, bytes),
-        (error: unknown) => {
-          const fault = asFault(error);
-          if (fault.code === "internal") sight.log.error(`History.GetHistory failed: ${String(error)}`);
-          done({ code: statusOf[fault.code], details: fault.message });
-        },
-      );
+      const address = call.getPeer().replace(/:\d+$/, "");
+      let made: Promise<void> | undefined;
+      const leave = turns.enter(address, () => {
+        made = answer(sight, call.request).then(
+          (bytes) => done(null, bytes),
+          (error: unknown) => {
+            const fault = asFault(error);
+            if (fault.code === "internal") sight.log.error(`History.GetHistory failed: ${String(error)}`);
+            done({ code: statusOf[fault.code], details: fault.message });
+          },
+        );
+      });
+      // Emitted once the answer is out, too. The work for a caller who left goes on to its end, and so does its turn.
+      call.once("cancelled", () => (made ? void made.then(leave) : leave()));
     },
   });
 }
@@ -120,20 +143,14 @@ function addHealth(server: grpc.Server, health: Health): void {
   });
 }
 
+const alpha = "grpc.reflection.v1alpha.ServerReflection";
+
 function addReflection(server: grpc.Server): void {
-  const alpha = "grpc.reflection.v1alpha.ServerReflection";
   const files = [History.file, HealthService.file, ServerReflection.file];
-  const reflection = new Reflection(files, [
-    History.typeName,
-    HealthService.typeName,
-    ServerReflection.typeName,
-    alpha,
-  ]);
+  // The older reflection is served but not listed: tools that know both would look for its description.
+  const reflection = new Reflection(files, [History.typeName, HealthService.typeName, ServerReflection.typeName]);
   const handlers = {
-    serverReflectionInfo(call: grpc.ServerDuplexStream<Parameters<Reflection["answer"]>[0], Message>) {
-      call.on("data", (request) => call.write(reflection.answer(request)));
-      call.on("end", () => call.end());
-    },
+    serverReflectionInfo: (call: grpc.ServerDuplexStream<ServerReflectionRequest, Message>) => reflection.serve(call),
   };
   add(server, ServerReflection, handlers);
   add(server, ServerReflection, handlers, alpha);

@@ -53,9 +53,10 @@ beforeEach(async () => {
     web: folder,
     group: () => undefined,
     historyAddress: "127.0.0.1:0",
+    historyReflection: false,
   };
   open = [await feed.open(sight), await rest.open(sight), await page.open(sight)];
-  web = await listen(application(open, sight.log), "127.0.0.1:0");
+  web = await listen(application(open, sight.log), "127.0.0.1:0", sight.log);
   url = `http://127.0.0.1:${web.port}`;
 });
 

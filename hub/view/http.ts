@@ -5,6 +5,7 @@ import { Hono } from "hono";
 import { hostPort } from "../../proto/setting.ts";
 import { asFault, type Code, Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
+import { limitConnections } from "./http/connections.ts";
 import type { Open } from "./view.ts";
 
 /** HTTP status of each fault. */
@@ -61,7 +62,7 @@ function refusal(fault: Fault): Response {
  * Listens at `address` ("host:port"; port 0 takes any).
  * @throws Fault port_in_use, address_unusable
  */
-export async function listen(app: Hono, address: string): Promise<Web> {
+export async function listen(app: Hono, address: string, log: Log): Promise<Web> {
   const { host, port } = hostPort(address);
   // Puts its own Response in the place of Node's: that one makes a stream of every body and reads it back, which takes
   // as long as fetching a day of history does.
@@ -70,6 +71,7 @@ export async function listen(app: Hono, address: string): Promise<Web> {
     for (const [name, value] of always) outgoing.setHeader(name, value);
     void respond(incoming, outgoing);
   });
+  limitConnections(server, log);
   // A client that sends its headers a byte a minute holds a connection no longer than this.
   server.headersTimeout = 15_000;
   server.requestTimeout = 30_000;

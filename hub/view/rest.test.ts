@@ -51,6 +51,7 @@ beforeEach(async () => {
     group: (host) => groups[host],
     web: "",
     historyAddress: "127.0.0.1:0",
+    historyReflection: false,
   };
   open = await rest.open(sight);
   app = application([open], silent);

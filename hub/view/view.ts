@@ -23,6 +23,8 @@ export interface Sight {
   readonly web: string;
   /** "host:port" for the gRPC service. */
   readonly historyAddress: string;
+  /** True if that service answers server reflection. */
+  readonly historyReflection: boolean;
 }
 
 /** One way to look at the hub. */

@@ -205,3 +205,38 @@ describe("a machine written down", () => {
     expect(stderr).toBe(`${folder} is not empty: name a folder that is, or a new one\n`);
   });
 });
+
+test("with a token, reflection and readings want it, and health does not", async () => {
+  const agent = await startAgent({ GOHM_NOGPU: "true", GOHM_TOKEN: "correct horse" });
+  try {
+    const list = (...args: string[]): string => curl(agent.port, "", "--list-services", ...args);
+    expect(() => list()).toThrow(/not authenticated|unauthenticated/i);
+    expect(() => list("--reflect-header", "Authorization: Bearer correct horsf")).toThrow(
+      /not authenticated|unauthenticated/i,
+    );
+    const shown = ["--reflect-header", "Authorization: Bearer correct horse"];
+    expect(list(...shown)).toContain("gpu.HostMonitor");
+    const read = (...args: string[]): string => curl(agent.port, "/gpu.HostMonitor/GetInfo", ...shown, ...args);
+    expect(() => read()).toThrow(/not authenticated|unauthenticated/i);
+    expect(read("-H", "Authorization: Bearer correct horse")).toContain("hostname");
+    await expect(agent.raw("/grpc.health.v1.Health/Check")).resolves.toEqual(Buffer.of(8, 1));
+    expect(agent.program.output()).not.toContain("correct");
+  } finally {
+    expect(await agent.stop()).toBe(0);
+  }
+});
+
+test("no service answers an address outside the allowlist", async () => {
+  const agent = await startAgent({ GOHM_NOGPU: "true", GOHM_ALLOW: "127.0.0.2" });
+  try {
+    const paths = ["gpu.HostMonitor/GetInfo", "grpc.health.v1.Health/Check"];
+    for (const path of paths) {
+      await expect(agent.raw(`/${path}`)).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
+    }
+    for (const protocol of ["grpc-v1", "grpc-v1alpha"]) {
+      expect(() => curl(agent.port, "", "--list-services", "--reflect-protocol", protocol)).toThrow();
+    }
+  } finally {
+    expect(await agent.stop()).toBe(0);
+  }
+});

@@ -4,7 +4,11 @@ import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { HealthCheckRequestSchema, HealthCheckResponseSchema } from "../../proto/gen/health_pb.js";
 import { HistMapSchema } from "../../proto/gen/history_pb.js";
-import { ServerReflectionRequestSchema, ServerReflectionResponseSchema } from "../../proto/gen/reflection_pb.js";
+import {
+  ServerReflectionRequestSchema,
+  type ServerReflectionResponse,
+  ServerReflectionResponseSchema,
+} from "../../proto/gen/reflection_pb.js";
 import { unpackAnswer } from "../../proto/history.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { getHistory, type Place, place, type RunningHub, startHub } from "../hub.ts";
@@ -131,8 +135,9 @@ test.each(["", "gpu.History"])('the health service says SERVING for "%s"', async
   expect(answer).toMatchObject({ status: 1 });
 });
 
-test.each(["v1", "v1alpha"])("reflection %s lists the service, so that grpcurl needs no file", async (version) => {
-  const stream = client.makeBidiStreamRequest(
+/** Asks a hub for its services by reflection. */
+function services(address: grpc.Client, version: string): Promise<string[]> {
+  const stream = address.makeBidiStreamRequest(
     `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
     (asked: { case: "listServices"; value: string }) =>
       Buffer.from(
@@ -140,10 +145,39 @@ test.each(["v1", "v1alpha"])("reflection %s lists the service, so that grpcurl n
       ),
     (bytes: Buffer) => fromBinary(ServerReflectionResponseSchema, bytes),
   );
-  const answer = new Promise((resolve, reject) => stream.once("data", resolve).once("error", reject));
-  stream.write({ case: "listServices", value: "" });
-  expect(await answer).toMatchObject({
-    messageResponse: { value: { service: expect.arrayContaining([expect.objectContaining({ name: "gpu.History" })]) } },
+  return new Promise((resolve, reject) => {
+    stream.once("error", reject);
+    stream.once("data", ({ messageResponse }: ServerReflectionResponse) => {
+      stream.end();
+      resolve(
+        messageResponse.case === "listServicesResponse" ? messageResponse.value.service.map(({ name }) => name) : [],
+      );
+    });
+    stream.write({ case: "listServices", value: "" });
   });
-  stream.end();
+}
+
+test.each(["v1", "v1alpha"])("reflection %s is not answered unless the settings ask for it", async (version) => {
+  await expect(services(client, version)).rejects.toMatchObject({ code: grpc.status.UNIMPLEMENTED });
+});
+
+test("asked for, reflection lists the services once, so that grpcurl needs no file", async () => {
+  const other = place();
+  other.write({ servers: {}, history: { reflection: true } });
+  const reflecting = await startHub(other);
+  const asking = new grpc.Client(reflecting.history, grpc.credentials.createInsecure());
+  try {
+    for (const version of ["v1", "v1alpha"]) {
+      // The older reflection has no description that could be asked for: it answers, and is not listed.
+      expect(await services(asking, version)).toEqual([
+        "gpu.History",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+      ]);
+    }
+  } finally {
+    asking.close();
+    expect(await reflecting.stop()).toBe(0);
+    other.remove();
+  }
 });

@@ -1,0 +1,34 @@
+import type { Server } from "node:http";
+import { type Limits, noteRequests, Places } from "../../../proto/places.ts";
+import { refusals } from "../../../proto/refusals.ts";
+import type { Log } from "../../log.ts";
+
+/** A viewer has one connection or two, and keeps one for as long as the page is open. */
+const total = 1024;
+
+/** A reverse proxy on this machine brings every viewer from one address. */
+const loopback = (address: string): boolean => /^(::ffff:)?127\.|^::1$/.test(address);
+
+const limits: Limits = {
+  total,
+  // One address leaves half of the places to others, however many requests it has under way.
+  perAddress: total / 2,
+  trusted: loopback,
+  firstRequestMs: 10_000,
+  answerMs: Number.POSITIVE_INFINITY,
+  bytesPerSecond: Number.POSITIVE_INFINITY,
+  burst: Number.POSITIVE_INFINITY,
+};
+
+/** Limits the connections of the hub's HTTP server, and closes those that make no request. */
+export function limitConnections(server: Server, log: Log): void {
+  const ticks = (): number => performance.now();
+  const places = new Places({ limits, ticks });
+  const full = refusals(log.warn, ticks, "No place on the page's port for another connection from");
+  server.on("connection", (socket) => {
+    if (places.enter(socket)) return;
+    full(socket.remoteAddress);
+    socket.resetAndDestroy();
+  });
+  noteRequests(server, places);
+}

@@ -1,0 +1,89 @@
+// Clients that send frames without end and ask nothing: before, during and after.
+import { execFileSync, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
+import { afterEach, describe, expect, test } from "vitest";
+import { dial, open } from "../../hub/input/poll/channel.ts";
+import { startAgent } from "../agent.ts";
+import { getHistory, place, startHub } from "../hub.ts";
+import { flood, frame, knock, memory, preface } from "./peer.ts";
+
+const undo: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step();
+});
+
+const windows = frame(8, 0, Uint8Array.of(0, 0, 0, 1));
+const floods = [
+  ["WINDOW_UPDATE", windows],
+  ["PING", frame(6, 0, new Uint8Array(8))],
+  ["SETTINGS", frame(4, 0)],
+  ["PRIORITY", frame(2, 1, new Uint8Array(5))],
+  ["an unknown type", frame(0xee, 0, new Uint8Array(1024))],
+  ["empty DATA", frame(0, 0)],
+] as const;
+
+/** Bytes: many times what a listener takes before it looks. */
+const most = 8e9;
+
+test("an agent hangs up on whoever floods it, and answers others meanwhile", async () => {
+  const agent = await startAgent({ GOHM_NOGPU: "true" });
+  undo.push(agent.stop);
+  await agent.info();
+  const before = memory(agent.program.child.pid);
+  for (const [what, bytes] of floods) {
+    const socket = await knock({ port: agent.port, from: "127.0.0.2", says: preface });
+    undo.push(() => socket.destroy());
+    const sent = flood(socket, bytes, most);
+    await agent.info();
+    expect([what, (await sent) < most]).toEqual([what, true]);
+  }
+  await agent.info();
+  expect(memory(agent.program.child.pid) - before).toBeLessThan(100e6);
+  await agent.program.line(/^Flooded by 127\.0\.0\.2$/m);
+  expect(await agent.program.stop()).toBe(0);
+});
+
+test("a hub does so, too", async () => {
+  const at = place();
+  undo.push(() => at.remove());
+  at.write({ servers: {} });
+  const hub = await startHub(at);
+  undo.push(() => hub.stop());
+  const socket = await knock({ port: Number(hub.history.split(":").at(-1)), says: preface });
+  undo.push(() => socket.destroy());
+  const sent = flood(socket, windows, most);
+  await expect(getHistory(hub.history, { id: "x_0", type: "util" })).rejects.toMatchObject({ code: 5 });
+  expect(await sent).toBeLessThan(most);
+  await hub.line(/flooded by 127\.0\.0\.1$/m);
+  expect(await hub.stop()).toBe(0);
+});
+
+describe.skipIf(spawnSync("openssl", ["version"]).status !== 0)("with TLS (openssl)", () => {
+  test("an agent hangs up on whoever floods it, and answers others meanwhile", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "gohm-flood-"));
+    undo.push(() => rmSync(folder, { recursive: true }));
+    const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+    const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    const name = ["-subj", "/CN=host", "-addext", "subjectAltName=IP:127.0.0.1"];
+    execFileSync("openssl", ["req", "-x509", ...kind, ...name, "-keyout", key, "-out", cert], { stdio: "ignore" });
+    const agent = await startAgent({ GOHM_NOGPU: "true", GOHM_TLS_CERT: cert, GOHM_TLS_KEY: key });
+    undo.push(agent.stop);
+    const channel = dial(`tls://127.0.0.1:${agent.port}`, { ...open, ca: cert });
+    undo.push(() => channel.close());
+    expect(await channel.ask(20_000)).toMatchObject({ kind: "answer" });
+    const to = { host: "127.0.0.1", port: agent.port, rejectUnauthorized: false, ALPNProtocols: ["h2"] };
+    const socket = connectTls(to).on("error", () => undefined);
+    undo.push(() => socket.destroy());
+    await once(socket, "secureConnect");
+    socket.resume().write(preface);
+    const sent = flood(socket, windows, most);
+    expect(await channel.ask(20_000)).toMatchObject({ kind: "answer" });
+    expect(await sent).toBeLessThan(most);
+    expect(await channel.ask(20_000)).toMatchObject({ kind: "answer" });
+    expect(await agent.program.stop()).toBe(0);
+  });
+});

@@ -1,0 +1,90 @@
+// Connections without end that ask nothing, to every listener: before, during and after.
+import { get } from "node:http";
+import type { Socket } from "node:net";
+import { afterEach, expect, test, vi } from "vitest";
+import { dial, open } from "../../hub/input/poll/channel.ts";
+import type { HostInfo } from "../../proto/gen/host_pb.js";
+import { rpcLimits } from "../../proto/places.ts";
+import { startAgent } from "../agent.ts";
+import { getHistory, place, startHub, view } from "../hub.ts";
+import { connected, knock, memory, preface } from "./peer.ts";
+
+const undo: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step();
+});
+
+const kinds = [{ says: "P" }, { says: preface }, {}, { says: preface, half: true }] as const;
+
+/** Connections from many addresses, that of honest clients among them. */
+async function knocks(port: number, count: number): Promise<Socket[]> {
+  const sockets: Socket[] = [];
+  undo.push(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (let i = 0; i < count; i++) {
+    sockets.push(await knock({ port, from: `127.0.0.${1 + (i % 10)}`, ...kinds[i % kinds.length] }));
+  }
+  return sockets;
+}
+
+/** Asks an agent over a connection of its own, as a hub does that was started just now. */
+async function askAnew(port: number): Promise<HostInfo> {
+  const channel = dial(`127.0.0.1:${port}`, open);
+  undo.push(() => channel.close());
+  const outcome = await channel.ask(20_000);
+  if (outcome.kind !== "answer") throw new Error(outcome.reason);
+  return outcome.info;
+}
+
+/** Asks the page over a connection of its own. */
+const page = (url: string): Promise<number | undefined> =>
+  new Promise((resolve, reject) => {
+    get(`${url}/pk`, { agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on("error", reject);
+  });
+
+test("clients are answered while connections that ask nothing take all places, and these are closed in time", async () => {
+  const agent = await startAgent({ GOHM_NOGPU: "true" });
+  undo.push(agent.stop);
+  const at = place();
+  undo.push(() => at.remove());
+  at.write({ servers: { node: `127.0.0.1:${agent.port}` }, poll: { interval: 1 } });
+  const hub = await startHub(at);
+  undo.push(() => hub.stop());
+  const viewer = view(hub.url);
+  undo.push(() => viewer.close());
+  await vi.waitUntil(() => viewer.hosts.get("node")?.info, { timeout: 20_000 });
+  const before = [agent.program, hub].map(({ child }) => memory(child.pid));
+  const events = viewer.events.length;
+
+  const historyPort = Number(hub.history.split(":").at(-1));
+  const pagePort = Number(new URL(hub.url).port);
+  const onAgent = await knocks(agent.port, 800);
+  const onHistory = await knocks(historyPort, 800);
+  const onPage = await knocks(pagePort, 1300);
+
+  // Each of these connects anew, from an address that has all its places taken.
+  expect((await askAnew(agent.port)).hostname).not.toBe("");
+  await expect(getHistory(hub.history, { id: "node_0", type: "util" })).rejects.toMatchObject({ code: 5 });
+  expect(await page(hub.url)).toBe(200);
+  await vi.waitUntil(() => viewer.events.length > events + 2, { timeout: 20_000 });
+
+  for (const sockets of [onAgent, onHistory]) {
+    await vi.waitUntil(() => connected(sockets).length <= rpcLimits.total, { timeout: 20_000 });
+  }
+  await vi.waitUntil(() => connected(onPage).length <= 1024, { timeout: 20_000 });
+  const grown = [agent.program, hub].map(({ child }, i) => memory(child.pid) - (before[i] ?? 0));
+  expect(Math.max(...grown)).toBeLessThan(150e6);
+
+  for (const sockets of [onAgent, onHistory, onPage]) {
+    await vi.waitUntil(() => connected(sockets).length === 0, { timeout: 40_000 });
+  }
+  expect(await page(hub.url)).toBe(200);
+  expect(viewer.hosts.get("node")?.reason ?? "").toBe("");
+  expect(hub.output()).not.toMatch(/cannot be reached/);
+  expect(await hub.stop()).toBe(0);
+  expect(await agent.program.stop()).toBe(0);
+});
