@@ -1,14 +1,15 @@
 import { readFileSync } from "node:fs";
+import { createSecureContext, type SecureContext } from "node:tls";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { type ChannelCredentials, Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
+import { Client, type ServiceError, status } from "@grpc/grpc-js";
 import { decode, hostBound } from "../../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
+import { hostPort } from "../../../proto/setting.ts";
+import { Line } from "./line.ts";
 
 const options = {
   // A peer that never speaks HTTP/2 leaves a subchannel connecting for ever; shared, it would poison the next channel too.
   "grpc.use_local_subchannel_pool": 1,
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 5_000,
   "grpc.enable_retries": 0,
   "grpc.enable_channelz": 0,
   // The way to a machine in the same lab never leads through the proxy that the environment names.
@@ -44,20 +45,32 @@ export interface Channel {
 /** Of a fleet that neither encrypts nor asks for a token. */
 export const open: Trust = { token: "", ca: "", cert: "", key: "" };
 
+/** How long a connection may be silent before it is asked for a sign of life, and how long that may take (ms). */
+export interface Keepalive {
+  readonly time: number;
+  readonly timeout: number;
+}
+
 /** @param address "host:port", or "tls://host:port" */
-export function dial(address: string, trust: Trust): Channel {
-  let secure: ChannelCredentials;
+export function dial(address: string, trust: Trust, keepalive: Keepalive = { time: 10_000, timeout: 5_000 }): Channel {
+  const target = address.replace(tls, "");
+  let secure: SecureContext | undefined;
   try {
-    secure = address.startsWith(tls) ? certified(trust) : credentials.createInsecure();
+    if (address.startsWith(tls)) secure = certified(trust);
   } catch (error) {
     // As a lost connection: the files are read again when the host is dialled again.
     const reason = `no TLS with ${address}: ${(error as Error).message}`;
     return { ask: async () => ({ kind: "lost", reason }), close: () => {} };
   }
-  const client = new Client(address.replace(tls, ""), secure, options);
+  const line = new Line(hostPort(target).host, secure);
+  const client = new Client(target, line, {
+    ...options,
+    "grpc.keepalive_time_ms": keepalive.time,
+    "grpc.keepalive_timeout_ms": keepalive.timeout,
+  });
   const request = Buffer.from(toBinary(RequestInfoSchema, create(RequestInfoSchema, { token: trust.token })));
   return {
-    ask: (deadline) => ask(client, { address, request, deadline }),
+    ask: (deadline) => ask(client, { address, line, request, deadline }),
     close: () => client.close(),
   };
 }
@@ -65,19 +78,23 @@ export function dial(address: string, trust: Trust): Channel {
 const tls = "tls://";
 
 /** @throws Error when a file cannot be read or is none of a certificate. */
-function certified({ ca, cert, key }: Trust): ChannelCredentials {
-  const file = (path: string): Buffer | null => (path === "" ? null : readFileSync(path));
-  return credentials.createSsl(file(ca), file(key), file(cert));
+function certified({ ca, cert, key }: Trust): SecureContext {
+  if ((cert === "") !== (key === "")) throw new Error("poll.cert and poll.key go together: set both or neither");
+  const file = (path: string): Buffer | undefined => (path === "" ? undefined : readFileSync(path));
+  return createSecureContext({ ca: file(ca), key: file(key), cert: file(cert) });
 }
 
 interface Call {
   readonly address: string;
+  readonly line: Line;
   readonly request: Buffer;
   /** Milliseconds. */
   readonly deadline: number;
 }
 
-function ask(client: Client, { address, request, deadline }: Call): Promise<Outcome> {
+function ask(client: Client, call: Call): Promise<Outcome> {
+  const { line, request, deadline } = call;
+  line.renew();
   return new Promise((resolve) => {
     let info: HostInfo | undefined;
     let unreadable: string | undefined;
@@ -98,7 +115,8 @@ function ask(client: Client, { address, request, deadline }: Call): Promise<Outc
       { deadline: Date.now() + deadline },
       (error) => {
         if (unreadable !== undefined) resolve({ kind: "bad", reason: `the answer could not be read: ${unreadable}` });
-        else if (error) resolve(failure(error, address, deadline));
+        // A connection that was given up is closed a moment after its calls are.
+        else if (error) setImmediate(() => resolve(failure(error, call)));
         else if (info) resolve({ kind: "answer", info });
         else resolve({ kind: "bad", reason: "the answer was empty" });
       },
@@ -106,13 +124,16 @@ function ask(client: Client, { address, request, deadline }: Call): Promise<Outc
   });
 }
 
-function failure(error: ServiceError, address: string, deadline: number): Outcome {
+function failure(error: ServiceError, { address, line, deadline }: Call): Outcome {
   const details = error.details ?? "";
   switch (error.code) {
-    case status.DEADLINE_EXCEEDED:
-      return { kind: "silence", reason: `no answer within ${Number((deadline / 1000).toFixed(1))} s` };
+    case status.DEADLINE_EXCEEDED: {
+      const seconds = `${Number((deadline / 1000).toFixed(1))} s`;
+      const nothing = line.state.kind === "unreached" ? `no connection to ${address} within` : "no answer within";
+      return { kind: "silence", reason: `${nothing} ${seconds}` };
+    }
     case status.UNAVAILABLE:
-      return { kind: "lost", reason: unavailable(details, address) };
+      return { kind: "lost", reason: unavailable(line, address, details) };
     case status.CANCELLED:
       return { kind: "lost", reason: `the connection to ${address} was closed` };
     case status.UNIMPLEMENTED:
@@ -124,25 +145,63 @@ function failure(error: ServiceError, address: string, deadline: number): Outcom
   }
 }
 
-const ends: readonly (readonly [RegExp, (address: string) => string])[] = [
-  [/ECONNREFUSED/, (at) => `connection refused at ${at}: is hmonitor running there?`],
-  [
-    /ECONNRESET|EPIPE|socket hang up|Connection dropped/i,
-    (at) => `connection to ${at} was reset: does the agent's GOHM_ALLOW name this hub's address?`,
-  ],
-  [/ENOTFOUND|EAI_AGAIN|Name resolution failed/i, (at) => `the name in ${at} cannot be resolved`],
-  [/EHOSTUNREACH|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL/, (at) => `no route to ${at}`],
-  [
-    /certificate|altnames|self.signed|SSL|TLS/i,
-    (at) => `the certificate shown at ${at} is not accepted, or it does not accept ours`,
-  ],
-  [/ETIMEDOUT/, (at) => `no connection to ${at}: nothing answers at that address`],
-  [/protocol error|ERR_HTTP2|NGHTTP2|Parse Error/i, (at) => `what answers at ${at} does not speak gRPC`],
-];
+/** Why there is no connection, from the events and codes of the connection: whoever answers there chooses the words. */
+function unavailable(line: Line, address: string, details: string): string {
+  const { state } = line;
+  switch (state.kind) {
+    case "unreached":
+      return unreached(address, details);
+    case "left":
+      return `${address} has stopped answering: its hmonitor hangs, or the network between is interrupted`;
+    case "reset":
+    case "ended":
+      if (state.spoke) return `the connection to ${address} was ${state.kind === "reset" ? "reset" : "closed"}`;
+      return state.secured ? unknownTo(address) : refusing(address);
+    case "failed":
+      return rejected(address, state.code);
+    case "silent":
+    case "open":
+      return `refused by ${address}: ${short(details)}`;
+    default:
+      return state satisfies never;
+  }
+}
 
-function unavailable(details: string, address: string): string {
-  const known = ends.find(([pattern]) => pattern.test(details));
-  return known ? known[1](address) : `no connection to ${address}: ${short(details)}`;
+const unreachable: Readonly<Record<string, (address: string) => string>> = {
+  ECONNREFUSED: (at) => `connection refused at ${at}: is hmonitor running there?`,
+  ECONNRESET: (at) => refusing(at),
+  EHOSTUNREACH: (at) => `no route to ${at}`,
+  ENETUNREACH: (at) => `no route to ${at}`,
+  ENETDOWN: (at) => `no route to ${at}`,
+  EADDRNOTAVAIL: (at) => `no route to ${at}`,
+  ETIMEDOUT: (at) => `no connection to ${at}: nothing answers at that address`,
+};
+
+/** grpc-js gives these errors as text only. Nobody has been reached yet who could have chosen it. */
+function unreached(address: string, details: string): string {
+  const [, code = ""] = /\bconnect (E[A-Z]+) /.exec(details) ?? [];
+  if (details.startsWith("Name resolution failed")) return `the name in ${address} cannot be resolved`;
+  return unreachable[code]?.(address) ?? `no connection to ${address}: ${short(details)}`;
+}
+
+/** An agent resets those it does not know; one with a certificate closes those that do not begin a TLS handshake. */
+const refusing = (address: string): string =>
+  address.startsWith(tls)
+    ? `connection to ${address} was reset: does the agent's GOHM_ALLOW name this hub's address?`
+    : `connection to ${address} was reset: does the agent's GOHM_ALLOW name this hub's address? If it has a certificate, its address here is tls://${address}`;
+
+/** An agent closes a connection whose client certificate it does not accept once TLS is agreed on; some libraries say why. */
+const unknownTo = (address: string, code = ""): string =>
+  `${address} does not accept this hub's certificate (poll.cert and poll.key): is it from an authority in GOHM_TLS_CLIENT_CA there?${code && ` (${code})`}`;
+
+function rejected(address: string, code: string): string {
+  if (!address.startsWith(tls)) return `what answers at ${address} does not speak gRPC`;
+  if (/^ERR_SSL_.*ALERT/.test(code)) return unknownTo(address, code);
+  if (code.startsWith("ERR_SSL_") || code === "EPROTO") {
+    return `what answers at ${address} does not speak TLS: an hmonitor without a certificate has an address without tls:// (${code})`;
+  }
+  if (code.startsWith("ERR_HTTP2_")) return `what answers at ${address} does not speak gRPC`;
+  return `the certificate shown at ${address} is not accepted: ${code}`;
 }
 
 const short = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
