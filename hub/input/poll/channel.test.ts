@@ -73,6 +73,17 @@ test.each([
 });
 
 test.each([
+  ["SSH", (socket: Socket) => socket.end("SSH-2.0\r\n")],
+  ["HTTP/1.1", (socket: Socket) => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n")],
+])("a peer that speaks %s is no hmonitor", async (_, then) => {
+  const address = await listening(createServer(then));
+  expect(await dialled(address).ask(10_000)).toEqual({
+    kind: "lost",
+    reason: `what answers at ${address} does not speak gRPC`,
+  });
+});
+
+test.each([
   ["reset", (socket: Socket) => socket.resetAndDestroy()],
   ["closed", (socket: Socket) => socket.destroy()],
 ])("a connection that is %s after it was in use says so, and no more", async (how, then) => {

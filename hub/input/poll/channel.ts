@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Client, type ServiceError, status } from "@grpc/grpc-js";
+import { Client, connectivityState, type ServiceError, status } from "@grpc/grpc-js";
 import { decode, hostBound } from "../../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
 import { hostPort } from "../../../proto/setting.ts";
@@ -116,7 +116,7 @@ function ask(client: Client, call: Call): Promise<Outcome> {
       (error) => {
         if (unreadable !== undefined) resolve({ kind: "bad", reason: `the answer could not be read: ${unreadable}` });
         // A connection that was given up is closed a moment after its calls are.
-        else if (error) setImmediate(() => resolve(failure(error, call)));
+        else if (error) setImmediate(() => resolve(failure(error, call, client)));
         else if (info) resolve({ kind: "answer", info });
         else resolve({ kind: "bad", reason: "the answer was empty" });
       },
@@ -124,7 +124,7 @@ function ask(client: Client, call: Call): Promise<Outcome> {
   });
 }
 
-function failure(error: ServiceError, { address, line, deadline }: Call): Outcome {
+function failure(error: ServiceError, { address, line, deadline }: Call, client: Client): Outcome {
   const details = error.details ?? "";
   switch (error.code) {
     case status.DEADLINE_EXCEEDED: {
@@ -132,8 +132,11 @@ function failure(error: ServiceError, { address, line, deadline }: Call): Outcom
       const nothing = line.state.kind === "unreached" ? `no connection to ${address} within` : "no answer within";
       return { kind: "silence", reason: `${nothing} ${seconds}` };
     }
-    case status.UNAVAILABLE:
-      return { kind: "lost", reason: unavailable(line, address, details) };
+    case status.UNAVAILABLE: {
+      // A channel whose connection was lost in use is idle; this one never came to speak HTTP/2.
+      const never = client.getChannel().getConnectivityState(false) === connectivityState.TRANSIENT_FAILURE;
+      return { kind: "lost", reason: unavailable({ line, address, details, never }) };
+    }
     case status.CANCELLED:
       return { kind: "lost", reason: `the connection to ${address} was closed` };
     case status.UNIMPLEMENTED:
@@ -145,8 +148,14 @@ function failure(error: ServiceError, { address, line, deadline }: Call): Outcom
   }
 }
 
+interface Unavailable extends Pick<Call, "line" | "address"> {
+  readonly details: string;
+  /** True if no HTTP/2 connection came about. */
+  readonly never: boolean;
+}
+
 /** Why there is no connection, from the events and codes of the connection: whoever answers there chooses the words. */
-function unavailable(line: Line, address: string, details: string): string {
+function unavailable({ line, address, details, never }: Unavailable): string {
   const { state } = line;
   switch (state.kind) {
     case "unreached":
@@ -155,6 +164,7 @@ function unavailable(line: Line, address: string, details: string): string {
       return `${address} has stopped answering: its hmonitor hangs, or the network between is interrupted`;
     case "reset":
     case "ended":
+      if (state.spoke && never) return foreign(address);
       if (state.spoke) return `the connection to ${address} was ${state.kind === "reset" ? "reset" : "closed"}`;
       return state.secured ? unknownTo(address) : refusing(address);
     case "failed":
@@ -190,17 +200,19 @@ const refusing = (address: string): string =>
     ? `connection to ${address} was reset: does the agent's GOHM_ALLOW name this hub's address?`
     : `connection to ${address} was reset: does the agent's GOHM_ALLOW name this hub's address? If it has a certificate, its address here is tls://${address}`;
 
+const foreign = (address: string): string => `what answers at ${address} does not speak gRPC`;
+
 /** An agent closes a connection whose client certificate it does not accept once TLS is agreed on; some libraries say why. */
 const unknownTo = (address: string, code = ""): string =>
   `${address} does not accept this hub's certificate (poll.cert and poll.key): is it from an authority in GOHM_TLS_CLIENT_CA there?${code && ` (${code})`}`;
 
 function rejected(address: string, code: string): string {
-  if (!address.startsWith(tls)) return `what answers at ${address} does not speak gRPC`;
+  if (!address.startsWith(tls)) return foreign(address);
   if (/^ERR_SSL_.*ALERT/.test(code)) return unknownTo(address, code);
   if (code.startsWith("ERR_SSL_") || code === "EPROTO") {
     return `what answers at ${address} does not speak TLS: an hmonitor without a certificate has an address without tls:// (${code})`;
   }
-  if (code.startsWith("ERR_HTTP2_")) return `what answers at ${address} does not speak gRPC`;
+  if (code.startsWith("ERR_HTTP2_")) return foreign(address);
   return `the certificate shown at ${address} is not accepted: ${code}`;
 }
 
