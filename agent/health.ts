@@ -1,7 +1,15 @@
-import { get } from "node:http";
-import { connect } from "node:http2";
+import { type ClientRequest, get } from "node:http";
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import { isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  HealthCheckRequestSchema,
+  HealthCheckResponse_ServingStatus,
+  HealthCheckResponseSchema,
+  Health as HealthService,
+} from "../proto/gen/health_pb.js";
+import { HostMonitor } from "../proto/gen/host_pb.js";
 import { hostPort } from "../proto/setting.ts";
 import { parseAllow } from "./allow.ts";
 import { type Given, listens, type Settings, wantsExporter } from "./settings.ts";
@@ -22,8 +30,8 @@ export class Unwell extends Error {
 interface Door {
   readonly host: string;
   readonly port: number;
-  /** What it speaks: the exporter's HTTP, or gRPC's HTTP/2 without and with TLS. */
-  readonly speaks: "http" | "http2" | "tls";
+  /** What it speaks: the exporter's HTTP, gRPC without and with TLS, or TLS with clients that have a certificate only. */
+  readonly speaks: "http" | "grpc" | "grpc-tls" | "tls";
 }
 
 /** What is asked of the exporter: whether the program is at work, or whether it has read the machine, too. */
@@ -41,34 +49,52 @@ function doorOf(settings: Settings, given: Given): Door {
   if (!listens(settings, given))
     throw new Unwell("An agent that only reports answers nowhere: there is nothing to ask");
   const { addr, tlsCert: cert, tlsKey: key, tlsClientCa: clientCa } = settings;
-  return at(addr, encrypted({ cert, key, clientCa }) ? "tls" : "http2");
+  if (!encrypted({ cert, key, clientCa })) return at(addr, "grpc");
+  return at(addr, clientCa === "" ? "grpc-tls" : "tls");
 }
 
 /** A connection that is reset while it is being made may end without any error. */
 const cutOff = (): Error => Object.assign(new Error("it cut the connection off"), { code: "ECONNRESET" });
 
-/** Connects, and calls back when something was answered that only a program at work answers, perhaps several times; returns how to hang up. */
+const other = (): NodeJS.ErrnoException => new Error("another program answers there");
+
+/** Connects, and calls back when something was answered that only an agent at work answers, perhaps several times; returns how to hang up. */
 function ask({ host, port, speaks }: Door, page: Page, answered: (error?: Error) => void): () => void {
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   switch (speaks) {
     case "http": {
-      const request = get(`http://${authority}${page}`, { agent: false }, ({ statusCode }) =>
-        answered(statusCode === 200 ? undefined : new Error(`it answers ${statusCode}`)),
-      ).on("error", answered);
+      const look = (path: string, then: (status: number | undefined, body: string) => void): ClientRequest => {
+        let body = "";
+        const request = get(`http://${authority}${path}`, { agent: false }, (response) => {
+          response.setEncoding("utf8").on("data", (piece: string) => {
+            body += piece;
+            if (body.length > most) request.destroy(other());
+          });
+          response.on("end", () => then(response.statusCode, body));
+        }).on("error", answered);
+        return request;
+      };
+      // The first page bears our name; the others are the same in many programs.
+      let request = look("/", (_, body) => {
+        if (!/^hmonitor /.test(body)) return answered(other());
+        request = look(page, (status) => answered(status === 200 ? undefined : new Error(`it answers ${status}`)));
+      });
       return () => request.destroy();
     }
-    case "http2": {
-      // Its SETTINGS come first on each connection.
-      const session = connect(`http://${authority}`)
+    case "grpc":
+    case "grpc-tls": {
+      // Not who it is, but whether it is at work: the certificate is not looked at.
+      const url = `${speaks === "grpc" ? "http" : "https"}://${authority}`;
+      const session = connect(url, { rejectUnauthorized: false })
         .on("error", answered)
-        .once("close", () => answered(cutOff()))
-        .once("remoteSettings", () => answered());
+        .once("close", () => answered(cutOff()));
+      checkHealth(session, answered);
       return () => session.destroy();
     }
     case "tls": {
-      // Not who it is, nor whether it would let us ask more, but whether it is at work.
+      // Without a certificate of its own this command gets no further than the handshake.
       const options = { host, port, rejectUnauthorized: false, ALPNProtocols: ["h2"] };
-      const socket = connectTls(options, () => answered())
+      const socket = connectTls(options, () => answered(socket.alpnProtocol === "h2" ? undefined : other()))
         .on("error", answered)
         .once("close", () => answered(cutOff()));
       return () => socket.destroy();
@@ -76,6 +102,62 @@ function ask({ host, port, speaks }: Door, page: Page, answered: (error?: Error)
     default:
       return speaks satisfies never;
   }
+}
+
+/** Characters or bytes of an answer that are looked at. */
+const most = 4096;
+
+/** Asks the standard health service for our own, which no other gRPC server has. */
+function checkHealth(session: ClientHttp2Session, answered: (error?: Error) => void): void {
+  const message = toBinary(
+    HealthCheckRequestSchema,
+    create(HealthCheckRequestSchema, { service: HostMonitor.typeName }),
+  );
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": `/${HealthService.typeName}/${HealthService.method.check.name}`,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  let answer = Buffer.alloc(0);
+  let code: unknown;
+  const read = (headers: IncomingHttpHeaders): void => {
+    code = headers["grpc-status"] ?? code;
+  };
+  stream.on("response", read).on("trailers", read);
+  stream.on("data", (piece: Buffer) => {
+    answer = Buffer.concat([answer, piece]);
+    if (answer.length > most) session.destroy(other());
+  });
+  stream.on("error", () => undefined); // "close" comes too
+  // The session itself says why it ended.
+  stream.on("close", () => {
+    if (code === "0") answered(healthOf(answer.subarray(head.length)));
+    else if (!session.destroyed) answered(other());
+  });
+  stream.end(Buffer.concat([head, message]));
+}
+
+function healthOf(answer: Uint8Array): Error | undefined {
+  try {
+    const { status } = fromBinary(HealthCheckResponseSchema, answer);
+    const name = HealthCheckResponse_ServingStatus[status] ?? status;
+    return status === HealthCheckResponse_ServingStatus.SERVING ? undefined : new Error(`it is ${name}`);
+  } catch {
+    // An answer that is no HealthCheckResponse.
+    return other();
+  }
+}
+
+/** What may be different between the settings of the agent and those of this command. */
+function hint({ speaks }: Door, code: string): string {
+  if (speaks === "grpc" && code === "ECONNRESET") {
+    return "; an agent with a certificate is asked with its GOHM_TLS_CERT and GOHM_TLS_KEY";
+  }
+  const noTls = /^ERR_SSL_(WRONG_VERSION|PACKET_LENGTH)|^EPROTO$/.test(code);
+  return noTls ? "; it does not speak TLS: an agent without a certificate is asked without GOHM_TLS_CERT" : "";
 }
 
 /**
@@ -103,5 +185,7 @@ export async function health(settings: Settings, given: Given, ready = false): P
   if (refusing && error.code === "ECONNRESET") {
     return `hmonitor cuts ${host} off on port ${port}, as GOHM_ALLOW has it: it is at work`;
   }
-  throw new Unwell(`hmonitor does not answer on ${where}: ${error.message || error.code}`);
+  // What is sent there is neither HTTP nor HTTP/2.
+  const { message, code = "" } = /^(ERR_HTTP2_|HPE_)/.test(error.code ?? "") ? other() : error;
+  throw new Unwell(`hmonitor does not answer on ${where}: ${message || code}${hint(door, code)}`);
 }

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Agent, startAgent } from "../agent.ts";
+import { place, type RunningHub, startHub } from "../hub.ts";
 import { start } from "../program.ts";
 
 let agent: Agent | undefined;
@@ -59,7 +60,7 @@ test("an agent is ready when its exporter has read the machine, and at work befo
   const env = { GOHM_METRICS_ADDR: `127.0.0.1:${port}` };
   await expect.poll(async () => (await health(env, "--ready")).status, { timeout: 20_000 }).toBe(0);
   const starting = createServer((request, response) => {
-    response.writeHead(request.url === "/ready" ? 503 : 200).end();
+    response.writeHead(request.url === "/ready" ? 503 : 200).end("hmonitor answers /metrics\n");
   }).listen(0, "127.0.0.1");
   await once(starting, "listening");
   const own = { GOHM_METRICS_ADDR: `127.0.0.1:${(starting.address() as AddressInfo).port}` };
@@ -84,6 +85,26 @@ describe("an agent is not well", () => {
     };
     const { status, text } = await health(own);
     expect([status, text]).toEqual([1, expect.stringMatching(/^hmonitor does not answer on \S+: no answer in 5 s\n$/)]);
+  });
+
+  test.each([
+    ["a hub's gRPC port", "GOHM_ADDR", (hub: RunningHub) => hub.history],
+    ["a web page", "GOHM_ADDR", (hub: RunningHub) => new URL(hub.url).host],
+    ["a web page where the exporter should be", "GOHM_METRICS_ADDR", (hub: RunningHub) => new URL(hub.url).host],
+    ["a hub's gRPC port where the exporter should be", "GOHM_METRICS_ADDR", (hub: RunningHub) => hub.history],
+  ])("when another program answers in its place: %s", async (_, setting, address) => {
+    const at = place();
+    at.write({ servers: {} });
+    const hub = await startHub(at);
+    try {
+      expect(await health({ [setting]: address(hub) })).toEqual({
+        status: 1,
+        text: `hmonitor does not answer on ${address(hub)}: another program answers there\n`,
+      });
+    } finally {
+      expect(await hub.stop()).toBe(0);
+      at.remove();
+    }
   });
 
   test("when it does not run, nor when there is nothing to ask", async () => {

@@ -137,6 +137,21 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     }
   });
 
+  test("a probe that mixes up plaintext and TLS is told which settings to look at", async () => {
+    const health = async (env: Record<string, string>, port: number): Promise<string> => {
+      const probe = start("hmonitor", ["health", "--addr", `127.0.0.1:${port}`], env);
+      await once(probe.child, "close");
+      expect(probe.child.exitCode).toBe(1);
+      return probe.output();
+    };
+    const secure = await agent(tls);
+    expect(await health({}, secure.port)).toMatch(/an agent with a certificate is asked with its GOHM_TLS_CERT/);
+    const plain = await agent({});
+    for (const more of [{}, { GOHM_TLS_CLIENT_CA: file("lab.pem") }]) {
+      expect(await health({ ...tls, ...more }, plain.port)).toMatch(/an agent without a certificate is asked without/);
+    }
+  });
+
   test("a renewed certificate is shown without a restart, and one that cannot be used leaves the old one", async () => {
     const { port, program } = await agent(tls);
     const shown = (): Promise<string> =>
