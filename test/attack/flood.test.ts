@@ -1,15 +1,12 @@
 // Clients that send frames without end and ask nothing: before, during and after.
-import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
 import { dial, open } from "../../hub/input/poll/channel.ts";
 import { startAgent } from "../agent.ts";
 import { getHistory, place, startHub } from "../hub.ts";
-import { flood, frame, knock, memory, preface } from "./peer.ts";
+import { certificate, certifies, flood, frame, headersOf, knock, memory, preface } from "./peer.ts";
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -17,13 +14,23 @@ afterEach(async () => {
 });
 
 const windows = frame(8, 0, Uint8Array.of(0, 0, 0, 1));
+const request = headersOf("/gpu.HostMonitor/GetInfo");
+/** Calls that are given up as soon as they are made. */
+const resets = Buffer.concat(
+  Array.from({ length: 20_000 }, (_, i) =>
+    Buffer.concat([frame(1, 2 * i + 1, request, 4), frame(3, 2 * i + 1, Uint8Array.of(0, 0, 0, 8))]),
+  ),
+);
+/** What is sent first, and then again and again. */
 const floods = [
-  ["WINDOW_UPDATE", windows],
-  ["PING", frame(6, 0, new Uint8Array(8))],
-  ["SETTINGS", frame(4, 0)],
-  ["PRIORITY", frame(2, 1, new Uint8Array(5))],
-  ["an unknown type", frame(0xee, 0, new Uint8Array(1024))],
-  ["empty DATA", frame(0, 0)],
+  ["WINDOW_UPDATE", preface, windows],
+  ["PING", preface, frame(6, 0, new Uint8Array(8))],
+  ["SETTINGS", preface, frame(4, 0)],
+  ["PRIORITY", preface, frame(2, 1, new Uint8Array(5))],
+  ["an unknown type", preface, frame(0xee, 0, new Uint8Array(1024))],
+  ["empty DATA", preface, frame(0, 0)],
+  ["CONTINUATION", Buffer.concat([preface, frame(1, 1, request)]), frame(9, 1, Buffer.of(0, 1, 0x61, 1, 0x62))],
+  ["RST_STREAM", preface, resets],
 ] as const;
 
 /** Bytes: many times what a listener takes before it looks. */
@@ -34,8 +41,8 @@ test("an agent hangs up on whoever floods it, and answers others meanwhile", asy
   undo.push(agent.stop);
   await agent.info();
   const before = memory(agent.program.child.pid);
-  for (const [what, bytes] of floods) {
-    const socket = await knock({ port: agent.port, from: "127.0.0.2", says: preface });
+  for (const [what, says, bytes] of floods) {
+    const socket = await knock({ port: agent.port, from: "127.0.0.2", says });
     undo.push(() => socket.destroy());
     const sent = flood(socket, bytes, most);
     await agent.info();
@@ -62,14 +69,10 @@ test("a hub does so, too", async () => {
   expect(await hub.stop()).toBe(0);
 });
 
-describe.skipIf(spawnSync("openssl", ["version"]).status !== 0)("with TLS (openssl)", () => {
+describe.skipIf(!certifies)("with TLS (openssl)", () => {
   test("an agent hangs up on whoever floods it, and answers others meanwhile", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "gohm-flood-"));
+    const { folder, cert, key } = certificate();
     undo.push(() => rmSync(folder, { recursive: true }));
-    const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
-    const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-    const name = ["-subj", "/CN=host", "-addext", "subjectAltName=IP:127.0.0.1"];
-    execFileSync("openssl", ["req", "-x509", ...kind, ...name, "-keyout", key, "-out", cert], { stdio: "ignore" });
     const agent = await startAgent({ GOHM_NOGPU: "true", GOHM_TLS_CERT: cert, GOHM_TLS_KEY: key });
     undo.push(agent.stop);
     const channel = dial(`tls://127.0.0.1:${agent.port}`, { ...open, ca: cert });

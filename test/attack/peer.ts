@@ -1,8 +1,11 @@
 // Peers that attack a gRPC port over raw sockets, and what a test watches meanwhile.
+import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 /** Bytes of memory that a process holds. */
 export function memory(pid: number | undefined): number {
@@ -10,17 +13,40 @@ export function memory(pid: number | undefined): number {
   return Number(kilobytes) * 1024;
 }
 
+/** True if certificates can be made here. */
+export const certifies = spawnSync("openssl", ["version"]).status === 0;
+
+/** A certificate for 127.0.0.1 that vouches for itself, in a folder of its own. */
+export function certificate(): { readonly folder: string; readonly cert: string; readonly key: string } {
+  const folder = mkdtempSync(join(tmpdir(), "gohm-attack-"));
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  const name = ["-subj", "/CN=host", "-addext", "subjectAltName=IP:127.0.0.1"];
+  execFileSync("openssl", ["req", "-x509", ...kind, ...name, "-keyout", key, "-out", cert], { stdio: "ignore" });
+  return { folder, cert, key };
+}
+
 /** An HTTP/2 frame. */
-export function frame(type: number, stream: number, payload: Uint8Array = new Uint8Array()): Buffer {
+export function frame(type: number, stream: number, payload: Uint8Array = new Uint8Array(), flags = 0): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
   head[3] = type;
+  head[4] = flags;
   head.writeUInt32BE(stream, 5);
   return Buffer.concat([head, payload]);
 }
 
 /** What an HTTP/2 client says first: the preface and empty SETTINGS. */
 export const preface = Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(4, 0)]);
+
+/** HPACK of a gRPC request: :method POST, :scheme http, :path, :authority, content-type, te. */
+export function headersOf(path: string): Buffer {
+  const text = (value: string): Buffer => Buffer.concat([Buffer.of(value.length), Buffer.from(value)]);
+  const indexed = Buffer.of(0x83, 0x86);
+  const type = Buffer.concat([Buffer.of(0x0f, 0x10), text("application/grpc")]);
+  const te = Buffer.concat([Buffer.of(0), text("te"), text("trailers")]);
+  return Buffer.concat([indexed, Buffer.of(0x04), text(path), Buffer.of(0x01), text("x"), type, te]);
+}
 
 export interface Knock {
   readonly port: number;

@@ -1,13 +1,16 @@
 // Connections without end that ask nothing, to every listener: before, during and after.
+import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { get } from "node:http";
 import type { Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { afterEach, expect, test, vi } from "vitest";
 import { dial, open } from "../../hub/input/poll/channel.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { rpcLimits } from "../../proto/places.ts";
 import { startAgent } from "../agent.ts";
 import { getHistory, place, startHub, view } from "../hub.ts";
-import { connected, knock, memory, preface } from "./peer.ts";
+import { certificate, certifies, connected, knock, memory, preface } from "./peer.ts";
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -46,6 +49,22 @@ const page = (url: string): Promise<number | undefined> =>
     }).on("error", reject);
   });
 
+/** Connections to an agent with a certificate: silent, in the middle of a handshake, and after it. */
+async function knocksOverTls(): Promise<Socket[]> {
+  if (!certifies) return [];
+  const { folder, cert, key } = certificate();
+  undo.push(() => rmSync(folder, { recursive: true }));
+  const { port, stop } = await startAgent({ GOHM_NOGPU: "true", GOHM_TLS_CERT: cert, GOHM_TLS_KEY: key });
+  undo.push(stop);
+  const shaken = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false }).on("error", () => undefined);
+  await once(shaken.resume(), "secureConnect");
+  const sockets = [await knock({ port }), await knock({ port, says: "\x16\x03\x01" }), shaken];
+  undo.push(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  return sockets;
+}
+
 test("clients are answered while connections that ask nothing take all places, and these are closed in time", async () => {
   const agent = await startAgent({ GOHM_NOGPU: "true" });
   undo.push(agent.stop);
@@ -65,6 +84,7 @@ test("clients are answered while connections that ask nothing take all places, a
   const onAgent = await knocks(agent.port, 800);
   const onHistory = await knocks(historyPort, 800);
   const onPage = await knocks(pagePort, 1300);
+  const overTls = await knocksOverTls();
 
   // Each of these connects anew, from an address that has all its places taken.
   expect((await askAnew(agent.port)).hostname).not.toBe("");
@@ -79,7 +99,7 @@ test("clients are answered while connections that ask nothing take all places, a
   const grown = [agent.program, hub].map(({ child }, i) => memory(child.pid) - (before[i] ?? 0));
   expect(Math.max(...grown)).toBeLessThan(150e6);
 
-  for (const sockets of [onAgent, onHistory, onPage]) {
+  for (const sockets of [onAgent, onHistory, onPage, overTls]) {
     await vi.waitUntil(() => connected(sockets).length === 0, { timeout: 40_000 });
   }
   expect(await page(hub.url)).toBe(200);
