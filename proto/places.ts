@@ -177,11 +177,10 @@ export class Places {
   /** Closes a connection if one more of this address would be too many; false if there is none to close. */
   #makeRoom(address: string): boolean {
     const { total, perAddress, trusted } = this.#limits;
-    const all = [...this.#places.values()];
     if (this.#count(address) >= perAddress && trusted?.(address) !== true) {
-      return this.#evict(all.filter((place) => place.address === address));
+      return this.#evict([...this.#places.values()].filter((place) => place.address === address));
     }
-    return all.length < total || this.#evict(all);
+    return this.#places.size < total || this.#evict([...this.#places.values()]);
   }
 
   /** Closes the connection that is missed least, if there is one without a request under way. */
