@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { packSeries, packSpan } from "../proto/history.ts";
-import { type Answer, align, ask, extend, newest, type Series } from "./history.ts";
+import { type Answer, align, ask, extend, newest, type Series, silences } from "./history.ts";
 
 const series = (id: string, ...points: readonly (readonly [number, number])[]): Series => ({
   id,
@@ -14,33 +14,84 @@ const answer = (from: number, to: number, ...all: Series[]): Answer => ({
   series: new Map(all.map((one) => [one.id, one])),
 });
 
-test("series share one axis of times; where one was not measured it has a gap", () => {
-  const table = align([series("a", [1000, 5], [2000, 6]), series("b", [2000, 7])], 2500);
+const pace = { step: 0, interval: 1000 };
+const above = (one: Series | undefined, factor = 1) => ({ series: one, factor });
+const every = (spacing: number, from: number, n: number): number[] =>
+  Array.from({ length: n }, (_, i) => from + i * spacing);
+const gapsOf = (times: readonly number[], step = 0): number[] =>
+  silences(Float64Array.from(times), { step, interval: 5000 }).map(({ after }) => times[after] ?? -1);
+
+test("series share one axis of times; a line goes on over what was measured of others only", () => {
+  const table = align(
+    [above(series("a", [1000, 5], [2000, 6], [3000, 6])), above(series("b", [1000, 7], [3000, 8]))],
+    pace,
+  );
   expect(table).toEqual([
-    [1, 2],
-    [5, 6],
-    [4, 5],
-    [6, 7],
-    [null, 7],
-    [null, 6],
-    [null, 8],
+    [1, 2, 3],
+    [5, 6, 6],
+    [4, 5, 5],
+    [6, 7, 7],
+    [7, undefined, 8],
+    [6, undefined, 7],
+    [8, undefined, 9],
   ]);
 });
 
 test("a silence longer than expected breaks the line", () => {
-  const [times, line] = align([series("a", [0, 1], [1000, 2], [9000, 3])], 2500);
+  const [times, line] = align([above(series("a", [0, 1], [1000, 2], [9000, 3]))], pace);
   expect(times).toEqual([0, 1, 2.25, 9]);
   expect(line).toEqual([1, 2, null, 3]);
 });
 
-test("a series that is not there is a gap all along, and the factor applies to every column", () => {
-  const table = align([undefined, series("p", [1000, 3000])], 2500, 0.001);
-  expect(table).toEqual([[1], [null], [null], [null], [3], [2.999], [3.001]]);
+test("the silence of one series breaks its line also where others were measured", () => {
+  const long = series("a", ...every(1000, 0, 12).map((at): [number, number] => [at, 1]));
+  const short = series("b", ...[0, 1000, 2000, 9000, 10_000].map((at): [number, number] => [at, 2]));
+  const [times, one, , , other] = align([above(long), above(short)], pace);
+  expect(one).not.toContain(null);
+  expect(times.filter((_, i) => other?.[i] === null)).toEqual([3, 3.25, 4, 5, 6, 7, 8]);
+});
+
+test("a series that is not there is empty all along, and the factor applies to every column", () => {
+  const table = align([above(undefined), above(series("p", [1000, 3000]), 0.001)], pace);
+  expect(table).toEqual([[1], [undefined], [undefined], [undefined], [3], [2.999], [3.001]]);
+});
+
+test("below the axis the least and the greatest change places", () => {
+  expect(align([above(series("out", [1000, 3]), -1)], pace)).toEqual([[1], [-3], [-4], [-2]]);
+});
+
+test("what was not measured of a sample is null, never 0", () => {
+  const one = series("a", [1000, 1], [2000, Number.NaN], [3000, 3]);
+  expect(align([above(one)], pace)[1]).toEqual([1, null, 3]);
 });
 
 test("nothing at all gives a table without rows", () => {
-  expect(align([], 1000)).toEqual([[]]);
-  expect(align([series("a")], 1000)).toEqual([[], [], [], []]);
+  expect(align([], pace)).toEqual([[]]);
+  expect(align([above(series("a"))], pace)).toEqual([[], [], [], []]);
+});
+
+test.each([
+  ["one sample a minute, while polls are now every 5 s", every(60_000, 0, 25), []],
+  ["every second or third poll", [0, 5, 10, 20, 35, 45, 50, 65, 70, 80, 95].map((s) => s * 1000), []],
+  ["a minute apart, then 5 s apart", [...every(60_000, 0, 10), ...every(5000, 545_000, 10)], []],
+  ["5 s apart with an outage of a minute", [...every(5000, 0, 10), ...every(5000, 105_000, 10)], [45_000]],
+  [
+    "outages one after the other",
+    [...every(1000, 0, 3), ...every(1000, 60_000, 3), ...every(1000, 120_000, 3)],
+    [2000, 62_000],
+  ],
+  ["one poll missed", [0, 5, 10, 20, 25].map((s) => s * 1000), []],
+  ["two samples far apart", [0, 60_000], [0]],
+  ["one sample", [5], []],
+])("the line breaks by the spacing of the samples themselves: %s", (_, times, gaps) => {
+  expect(gapsOf(times)).toEqual(gaps);
+});
+
+test.each([
+  ["one bucket is empty", [0, 60_000, 120_000, 240_000, 300_000], [120_000]],
+  ["samples are rarer than buckets", [0, 60_000, 180_000, 240_000, 360_000, 480_000, 540_000, 660_000], []],
+])("among buckets: %s", (_, times, gaps) => {
+  expect(gapsOf(times, 60_000)).toEqual(gaps);
 });
 
 test("what came later replaces the end of what is held, and what is too old falls out", () => {

@@ -29,19 +29,21 @@ export interface Question {
   readonly to: number;
   /** Undefined lets the hub choose. */
   readonly step: number | undefined;
+  /** Buckets at most where the hub chooses. */
+  readonly most?: number;
 }
 
 export const idOf = ({ level, key, metric }: { level: string; key: string; metric: string }): string =>
   `${level} ${key} ${metric}`;
 
 /** Buckets that the hub may choose at most: more than a chart has room for are not seen. */
-const most = 500;
+const room = 500;
 /** A request with the names of more devices than this would be longer than servers take: then all are asked for. */
 const named = 100;
 
 /** @throws Error with the hub's own words when it refuses. */
 export async function ask(question: Question, signal: AbortSignal): Promise<Answer> {
-  const { host, metrics, keys, from, to, step } = question;
+  const { host, metrics, keys, from, to, step, most = room } = question;
   const words = new URLSearchParams({
     host,
     metric: metrics.join(","),
@@ -86,36 +88,95 @@ export const ranges: Readonly<Record<Range, { readonly span?: number; readonly s
   all: {},
 };
 
-/** Columns that a chart takes: times in Unix seconds, then for each series average, least and greatest; null is a gap. */
-export type Table = readonly [readonly number[], ...(readonly (number | null)[])[]];
-
 /**
- * Puts series on one axis of times. Where all are silent for longer than `apart` milliseconds a row of nulls is put in,
- * so that the line breaks instead of bridging what nobody measured. `factor` goes from the wire's unit to the chart's.
+ * Columns that a chart takes: times in Unix seconds, then for each series average, least and greatest. null breaks the
+ * line; undefined is a time at which only other series have a sample, over which the line goes on.
  */
-export function align(series: readonly (Series | undefined)[], apart: number, factor = 1): Table {
+export type Table = readonly [readonly number[], ...(readonly (number | null | undefined)[])[]];
+
+/** What is drawn of a series. */
+export interface Drawn {
+  readonly series: Series | undefined;
+  /** From the wire's unit to the chart's; negative draws it below the axis. */
+  readonly factor: number;
+}
+
+export interface Pace {
+  /** Milliseconds of one bucket; 0: every sample. */
+  readonly step: number;
+  /** Milliseconds between polls today: used only where the samples themselves do not tell. */
+  readonly interval: number;
+}
+
+/** Puts series on one axis of times. The line of each breaks where the series was silent (`silences`). */
+export function align(drawn: readonly Drawn[], pace: Pace): Table {
   const all = new Set<number>();
-  for (const one of series) for (const at of one?.t ?? []) all.add(at);
-  const times: number[] = [];
-  for (const at of [...all].sort((a, b) => a - b)) {
-    const last = times.at(-1);
-    if (last !== undefined && at - last > apart) times.push(last + apart / 2);
-    times.push(at);
+  const found: (readonly Silence[])[] = [];
+  let before: { t: Float64Array; silences: readonly Silence[] } | undefined;
+  for (const { series } of drawn) {
+    const t = series?.t ?? new Float64Array();
+    // One poll measures all devices: most series have the same times.
+    if (before === undefined || !same(before.t, t)) {
+      before = { t, silences: silences(t, pace) };
+      for (const at of t) all.add(at);
+      for (const { at } of before.silences) all.add(at);
+    }
+    found.push(before.silences);
   }
+  const times = [...all].sort((a, b) => a - b);
   const place = new Map(times.map((at, i) => [at, i]));
-  const columns = series.flatMap((one) => {
-    const three = [0, 1, 2].map(() => new Array<number | null>(times.length).fill(null));
-    one?.t.forEach((at, i) => {
-      const row = place.get(at) ?? 0;
-      [one.avg, one.min, one.max].forEach((column, c) => {
-        const value = column[i];
-        const target = three[c];
-        if (target !== undefined && value !== undefined && !Number.isNaN(value)) target[row] = value * factor;
-      });
-    });
+  const columns = drawn.flatMap(({ series, factor }, i) => {
+    const three = [0, 1, 2].map(() => new Array<number | null | undefined>(times.length).fill(undefined));
+    if (series === undefined) return three;
+    const rows = Array.from(series.t, (at) => place.get(at) ?? 0);
+    // Below the axis the greatest is the lowest.
+    const edges = factor < 0 ? [series.max, series.min] : [series.min, series.max];
+    for (const [c, column] of [series.avg, ...edges].entries()) {
+      const target = three[c];
+      if (target === undefined) continue;
+      for (const [n, row] of rows.entries()) {
+        const value = column[n];
+        target[row] = value === undefined || Number.isNaN(value) ? null : value * factor;
+      }
+      for (const { after } of found[i] ?? []) target.fill(null, (rows[after] ?? 0) + 1, rows[after + 1]);
+    }
     return three;
   });
   return [times.map((at) => at / 1000), ...columns];
+}
+
+const same = (one: Float64Array, other: Float64Array): boolean =>
+  one.length === other.length && one.every((at, i) => at === other[i]);
+
+interface Silence {
+  /** Place of the last sample before it. */
+  readonly after: number;
+  /** A time within it. */
+  readonly at: number;
+}
+
+/** Spacings on each side that say how often samples came there. */
+const near = 6;
+
+/**
+ * Where samples stayed away for longer than those around lead to expect: the interval of polls may have been another
+ * one then, and a host may answer only every few polls. Of the spacings next to it, on the side where they are wider,
+ * the third quartile counts: single samples that were missed do not make a silence, nor does an outage hide another.
+ */
+export function silences(t: Float64Array, { step, interval }: Pace): Silence[] {
+  const spacings = t.subarray(1).map((at, i) => at - (t[i] ?? 0));
+  const usual = (from: number, to: number): number => {
+    const sorted = spacings.slice(Math.max(0, from), to).sort();
+    return sorted[Math.floor((sorted.length - 1) * 0.75)] ?? 0;
+  };
+  const found: Silence[] = [];
+  for (const [after, spacing] of spacings.entries()) {
+    const around = Math.max(usual(after - near, after), usual(after + 1, after + 1 + near)) || interval;
+    // Buckets are evenly apart, samples are not.
+    const most = step > 0 ? 1.5 * Math.max(step, around) : 2.5 * around;
+    if (spacing > most) found.push({ after, at: (t[after] ?? 0) + most / 2 });
+  }
+  return found;
 }
 
 /** What is held, with its end replaced by what was asked for later; samples before `from` fall out. */

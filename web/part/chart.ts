@@ -1,40 +1,37 @@
 import uPlot from "uplot";
+import { type Stroke, sampleWidth, strokeOf, type Theme } from "./chart/stroke.ts";
 
 // The one file that knows the chart library.
 
-/** Colours of lines, by place; each is told apart on a light and on a dark ground. */
-const palette: Readonly<Record<"light" | "dark", readonly string[]>> = {
-  light: ["#2457c5", "#c2500a", "#0a7a4b", "#a02c8c", "#8a6a00", "#0b7a94", "#b3261e", "#5b4bb8"],
-  dark: ["#7ea6ff", "#ff9d5c", "#5fd09a", "#ee8fdc", "#e5c04b", "#5cc8e0", "#ff8a80", "#b3a4ff"],
-};
-
-export const colourOf = (place: number, theme: "light" | "dark"): string => {
-  const colours = palette[theme];
-  return colours[place % colours.length] ?? "#888888";
-};
-
 interface Line {
   readonly name: string;
-  /** Place in the palette. */
-  readonly colour: number;
+  /** Its place among the strokes. */
+  readonly slot: number;
   readonly shown: boolean;
-  readonly dashed?: boolean;
+  /** Its values are negative and mean what they are without the sign. */
+  readonly below: boolean;
 }
 
 export interface Drawing {
   readonly lines: readonly Line[];
   /** Times, then average, least, greatest of each line. */
-  readonly table: readonly (readonly (number | null)[])[];
+  readonly table: readonly (readonly (number | null | undefined)[])[];
   readonly from: number;
   readonly to: number;
-  readonly theme: "light" | "dark";
-  /** Least and greatest value of the axis; undefined lets the data decide. */
-  readonly top?: number | undefined;
+  readonly theme: Theme;
+  /** The axis reaches at least so far, and further where a line does. */
+  readonly top: number;
+  /** Least distance between two labels of the axis: nearer ones would be written alike. */
+  readonly least: number;
   /** Counts bytes: the axis is divided by powers of two. */
   readonly binary?: boolean | undefined;
   /** Points stand for many samples: what is between the least and the greatest of them is filled. */
   readonly band: boolean;
   readonly write: (value: number) => string;
+  /** Says that so many lines more have a value. */
+  readonly more: (lines: number) => string;
+  /** What is above the axis and what is below, where lines are on both sides. */
+  readonly sides: readonly [above: string, below: string];
   readonly tag: string;
 }
 
@@ -44,10 +41,11 @@ export interface Chart {
   destroy(): void;
 }
 
-const incrs = Array.from({ length: 52 }, (_, power) => 2 ** power);
 const height = 150;
 /** All charts of the page share one cursor. */
 const sync = "gohm";
+const binary = Array.from({ length: 63 }, (_, power) => 2 ** power);
+const decimal = Array.from({ length: 16 }, (_, i) => [1, 2, 2.5, 5].map((digit) => digit * 10 ** (i - 1))).flat();
 
 /** Draws lines over time, with a band from least to greatest where buckets hold more than one sample. */
 export function chart(frame: HTMLElement, drawing: Drawing): Chart {
@@ -55,35 +53,54 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
   const ink = style.getPropertyValue("--quiet").trim();
   const line = style.getPropertyValue("--line").trim();
   const font = `11px ${style.fontFamily}`;
+  const wide = ruler(font);
   let range: [number, number] = [drawing.from / 1000, drawing.to / 1000];
+  /** Half of the widest time: the last one may be at the very edge. */
+  let beyond = 8;
+  const both = drawing.lines.some(({ below }) => below);
+  const written = (value: number): string => drawing.write(both ? Math.abs(value) : value);
+  const steps = drawing.binary ? binary : decimal.filter((one) => Number.isInteger(one / drawing.least));
   const axis = { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
   const plot = new uPlot(
     {
       width: Math.max(200, frame.clientWidth),
       height,
-      padding: [8, 8, 0, 0],
+      padding: [8, () => beyond, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: sync }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: {
         x: { range: () => range },
-        y: { range: (_, __, most) => [0, drawing.top ?? (most > 0 ? most * 1.08 : 1)] },
+        y: { range: (_, least, most) => reach(least, most, drawing) },
       },
       axes: [
-        { ...axis, size: 26, space: 70, values: (_, at) => times(at, range, drawing.tag) },
         {
           ...axis,
-          size: 54,
+          size: 26,
+          space: 70,
+          values: (_, at) => {
+            const words = times(at, range, drawing.tag);
+            beyond = Math.max(8, Math.ceil(wide(words) / 2));
+            return words;
+          },
+        },
+        {
+          ...axis,
+          // Charts below one another begin at the same place unless a label needs more room.
+          size: (_, words: string[] | null) => Math.max(54, Math.ceil(wide(words ?? [])) + 14, beyond),
           space: 32,
-          values: (_, at) => at.map(drawing.write),
-          ...(drawing.binary ? { incrs } : {}),
+          values: (_, at) => at.map(written),
+          incrs: steps,
         },
       ],
       series: [{}, ...drawing.lines.flatMap((one) => seriesOf(one, drawing))],
       bands: drawing.lines.map((one, i) => ({
         series: [i * 3 + 3, i * 3 + 2] as [number, number],
-        fill: `${colourOf(one.colour, drawing.theme)}26`,
+        fill: `${strokeOf(one.slot, drawing.theme).colour}26`,
       })),
-      hooks: { setCursor: [(u) => tell(u, drawing)] },
+      hooks: {
+        setCursor: [(u) => tell(u, drawing)],
+        ...(both ? { drawAxes: [(u: uPlot) => middle(u, { ink, font, sides: drawing.sides })] } : {}),
+      },
     },
     drawing.table as unknown as uPlot.AlignedData,
     frame,
@@ -102,46 +119,120 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
   };
 }
 
-function seriesOf(one: Line, { theme, band }: Drawing): uPlot.Series[] {
-  const stroke = colourOf(one.colour, theme);
-  const dash = one.dashed ? { dash: [4, 3] } : {};
-  // A peak of one sample is a point of the upper edge: without a line of its own it would be too thin to be seen.
-  const edge: uPlot.Series = band
-    ? { show: one.shown, stroke: `${stroke}73`, width: 1, points: { show: false } }
-    : { show: one.shown, stroke: "transparent", width: 0, points: { show: false } };
-  return [{ show: one.shown, stroke, width: 1.5, spanGaps: false, points: { size: 4 }, ...dash }, edge, edge];
+/** Measures the widest of some words in CSS pixels. */
+function ruler(font: string): (words: readonly (string | null)[]) => number {
+  const context = document.createElement("canvas").getContext("2d");
+  if (context !== null) context.font = font;
+  return (words) => Math.max(0, ...words.map((word) => context?.measureText(word ?? "").width ?? 0));
 }
 
+/** Ends of the axis: 0 and `top` are on it, and every value. The library gives null where no line has any. */
+function reach(least: number | null, most: number | null, { top, least: step }: Drawing): [number, number] {
+  const [low, high] = [least ?? 0, most ?? 0];
+  const begin = low < 0 ? low * 1.08 : 0;
+  return [begin, Math.max(high > top ? high * 1.08 : top, begin < 0 ? 0 : step)];
+}
+
+function seriesOf(one: Line, { theme, band }: Drawing): uPlot.Series[] {
+  const { colour, dash } = strokeOf(one.slot, theme);
+  const { shown: show } = one;
+  const points = { size: 4, fill: colour, filter: alone };
+  // A peak of one sample is a point of the upper edge: without a line of its own it would be too thin to be seen.
+  const edge: uPlot.Series = band
+    ? { show, stroke: `${colour}73`, width: 1, points: { show: false, size: 3, fill: `${colour}73`, filter: alone } }
+    : { show, stroke: "transparent", width: 0, points: { show: false } };
+  return [{ show, stroke: colour, width: 1.5, spanGaps: false, points, dash: [...dash] }, edge, edge];
+}
+
+/** Samples between two breaks of the line: no line leads to them, so that they are drawn as points. */
+function alone(plot: uPlot, place: number, all: boolean): number[] | null {
+  if (all) return null;
+  const values = plot.data[place] ?? [];
+  const found: number[] = [];
+  let [last, joined] = [-1, false];
+  for (let i = 0; i <= values.length; i++) {
+    const value = i === values.length ? null : values[i];
+    if (value === undefined) continue;
+    if (value === null) {
+      if (last >= 0 && !joined) found.push(last);
+      [last, joined] = [-1, false];
+    } else {
+      joined = last >= 0;
+      last = i;
+    }
+  }
+  return found;
+}
+
+/** The axis itself and the names of its two sides. */
+function middle(plot: uPlot, { ink, font, sides }: { ink: string; font: string; sides: Drawing["sides"] }): void {
+  const { ctx, bbox } = plot;
+  const scale = bbox.width / plot.over.clientWidth || 1;
+  const zero = Math.round(plot.valToPos(0, "y", true));
+  ctx.save();
+  ctx.fillStyle = ink;
+  ctx.fillRect(bbox.left, zero, bbox.width, 1);
+  ctx.font = font.replace("11px", `${11 * scale}px`);
+  ctx.textAlign = "left";
+  for (const [i, word] of sides.entries()) {
+    ctx.textBaseline = i === 0 ? "top" : "bottom";
+    ctx.fillText(word, bbox.left + 5 * scale, i === 0 ? bbox.top : bbox.top + bbox.height);
+  }
+  ctx.restore();
+}
+
+/** Lines whose values are listed under the cursor: more would not fit beside it. */
+const listed = 12;
+
 /** Values under the cursor, in a box that follows it. Text only: names come from the machines. */
-function tell(plot: uPlot, { lines, write, tag, theme }: Drawing): void {
+function tell(plot: uPlot, { lines, write, tag, theme, more }: Drawing): void {
   const tip = plot.over.querySelector<HTMLElement>(".tip");
-  const { idx, left } = plot.cursor;
+  const { idx, left, top } = plot.cursor;
   if (tip === null) return;
   const at = idx == null ? undefined : plot.data[0][idx];
   const rows = lines.flatMap((one, i) => {
-    const [value, least, most] = [1, 2, 3].map((column) => (idx == null ? null : plot.data[i * 3 + column]?.[idx]));
+    const [value, low, high] = [1, 2, 3].map((column) => (idx == null ? null : plot.data[i * 3 + column]?.[idx]));
     if (!one.shown || value == null) return [];
-    const spread = least != null && most != null && least < most ? ` (${write(least)} – ${write(most)})` : "";
-    return [{ one, value: write(value) + spread }];
+    const [least, most] = one.below ? [high, low] : [low, high];
+    const word = (number: number): string => write(one.below ? -number : number);
+    const spread = least != null && most != null && least !== most ? ` (${word(least)} – ${word(most)})` : "";
+    return [{ one, text: word(value) + spread, away: Math.abs(plot.valToPos(value, "y") - (top ?? 0)) }];
   });
   // The other charts follow with their line only: eight boxes would hide what they tell about.
   tip.hidden = at === undefined || rows.length === 0 || !plot.over.matches(":hover");
   if (tip.hidden || at === undefined) return;
   const when = document.createElement("b");
   when.textContent = new Intl.DateTimeFormat(tag, { dateStyle: "short", timeStyle: "medium" }).format(at * 1000);
-  tip.replaceChildren(when, ...rows.map(({ one, value }) => tipRow(one, value, theme)));
+  const nearest = new Set([...rows].sort((a, b) => a.away - b.away).slice(0, listed));
+  tip.replaceChildren(
+    when,
+    ...rows.filter((row) => nearest.has(row)).map(({ one, text }) => tipRow(one, text, theme)),
+    rows.length > listed ? more(rows.length - listed) : "",
+  );
   const right = (left ?? 0) > plot.over.clientWidth / 2;
   tip.style.left = right ? "" : `${(left ?? 0) + 12}px`;
   tip.style.right = right ? `${plot.over.clientWidth - (left ?? 0) + 12}px` : "";
 }
 
-function tipRow(one: Line, value: string, theme: Drawing["theme"]): HTMLElement {
+function tipRow(one: Line, value: string, theme: Theme): HTMLElement {
   const row = document.createElement("span");
   const name = document.createElement("i");
-  name.textContent = one.name;
-  name.style.borderLeftColor = colourOf(one.colour, theme);
+  name.append(sample(strokeOf(one.slot, theme)), one.name);
   row.append(name, value);
   return row;
+}
+
+function sample(stroke: Stroke): SVGElement {
+  const wide = sampleWidth(stroke);
+  const [svg, line] = ["svg", "path"].map((name) => document.createElementNS("http://www.w3.org/2000/svg", name));
+  if (svg === undefined || line === undefined) throw new Error("no SVG");
+  svg.setAttribute("class", "stroke");
+  svg.setAttribute("width", String(wide));
+  line.setAttribute("d", `M0 4h${wide}`);
+  line.setAttribute("stroke", stroke.colour);
+  line.setAttribute("stroke-dasharray", stroke.dash.join(" "));
+  svg.append(line);
+  return svg;
 }
 
 function times(at: readonly number[], [from, to]: readonly [number, number], tag: string): string[] {
@@ -151,9 +242,14 @@ function times(at: readonly number[], [from, to]: readonly [number, number], tag
       ? { year: "2-digit", month: "short" }
       : days
         ? { month: "numeric", day: "numeric" }
-        : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+        : {
+            hour: "2-digit",
+            minute: "2-digit",
+            ...(to - from < 300 ? { second: "2-digit" } : {}),
+            hourCycle: "h23",
+          }),
   });
   const written = at.map((second) => format.format(second * 1000));
-  // The same day written twice says nothing the second time.
-  return written.map((word, i) => (days && word === written[i - 1] ? "" : word));
+  // The same time written twice says nothing the second time.
+  return written.map((word, i) => (word === written[i - 1] ? "" : word));
 }

@@ -169,6 +169,9 @@ export interface Text {
   readonly ranges: Readonly<Record<"15m" | "1h" | "6h" | "24h" | "3d" | "10d" | "30d" | "1y" | "all", string>>;
   readonly noHistory: string;
   readonly historyFault: (reason: string) => string;
+  readonly shownOf: (shown: number, all: number) => string;
+  /** Of interfaces: those with the most traffic. */
+  readonly busiest: string;
   readonly band: string;
   readonly toggle: (name: string) => string;
 }

@@ -221,6 +221,8 @@ export const zhCN: Text = {
   },
   noHistory: "这段时间还没有数据。",
   historyFault: (reason) => `读不到历史数据：${reason}`,
+  shownOf: (shown, all) => `显示 ${shown} / ${all}`,
+  busiest: "最忙",
   band: "色带是最小值到最大值，线是平均值。",
   toggle: (name) => `显示或隐藏 ${name}`,
 };

@@ -221,6 +221,8 @@ export const zhTW: Text = {
   },
   noHistory: "這段時間還沒有資料。",
   historyFault: (reason) => `讀不到歷史資料：${reason}`,
+  shownOf: (shown, all) => `顯示 ${shown} / ${all}`,
+  busiest: "最忙",
   band: "色帶是最小值到最大值，線是平均值。",
   toggle: (name) => `顯示或隱藏 ${name}`,
 };

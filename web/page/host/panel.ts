@@ -1,6 +1,7 @@
 import { gpuKey } from "../../../proto/catalog.ts";
-import type { GPUInfo, HostInfo } from "../../../proto/gen/host_pb.js";
+import type { GPUInfo, HostInfo, NicInfo } from "../../../proto/gen/host_pb.js";
 import { cardName } from "../../card.ts";
+import { type Answer, idOf } from "../../history.ts";
 import { size } from "../../part/part.tsx";
 import type { Text } from "../../text/text.ts";
 
@@ -10,10 +11,10 @@ interface Track {
   readonly key: string;
   readonly metric: string;
   readonly name: string;
-  readonly colour: number;
-  readonly dashed?: boolean;
-  /** Card whose legend button shows and hides it. */
-  readonly card?: number;
+  /** Its place among the strokes. */
+  readonly slot: number;
+  /** Drawn downwards from the axis: what is sent, below what is received. */
+  readonly below?: boolean;
 }
 
 /** One chart. */
@@ -23,25 +24,42 @@ export interface Panel {
   readonly tracks: readonly Track[];
   /** From the wire's unit to the one written. */
   readonly factor: number;
-  readonly top?: number;
+  /** The axis reaches at least so far. */
+  readonly top: number;
+  /** Least distance between two labels of the axis. */
+  readonly least: number;
   /** Counts bytes. */
   readonly binary?: boolean;
   readonly write: (value: number) => string;
 }
 
 const gpuMetrics = ["gpu_utilization", "gpu_memory_used", "gpu_temperature", "gpu_power"] as const;
+export const nicMetrics = ["network_receive", "network_transmit"] as const;
 const pcieMetrics = ["gpu_pcie_receive", "gpu_pcie_transmit"] as const;
 const nvlinkMetrics = ["gpu_nvlink_receive", "gpu_nvlink_transmit"] as const;
 const hostMetrics = ["cpu_utilization", "cpu_iowait", "memory_used", "swap_used", "load1"] as const;
-const nicMetrics = ["network_receive", "network_transmit"] as const;
-/** A host with dozens of virtual interfaces would drown the chart. */
-const nicsShown = 4;
+/** Interfaces that are charted unless somebody chooses: dozens of lines would hide one another. */
+export const nicsShown = 4;
 
-const nicsOf = (info: HostInfo): readonly string[] =>
-  info.nics
-    .filter((nic) => nic.up !== false)
-    .slice(0, nicsShown)
-    .map((nic) => nic.name ?? "");
+/** Bytes per second of an interface, in both directions. */
+const rateOf = ({ rxRate = 0n, txRate = 0n }: NicInfo): number => Number(rxRate) + Number(txRate);
+
+/**
+ * Names of a host's interfaces, the busiest first: by the sum of averages in `range`, then by what they carry now; those
+ * that are down come last, else the machine's own order holds.
+ */
+export function busiest(info: HostInfo, range: Answer | undefined): readonly string[] {
+  const carried = (key: string): number =>
+    nicMetrics
+      .flatMap((metric) => [...(range?.series.get(idOf({ level: "nic", key, metric }))?.avg ?? [])])
+      .reduce((sum, value) => sum + (value || 0), 0);
+  const nics = info.nics.map((nic) => {
+    const name = nic.name ?? "";
+    return { name, carried: carried(name), now: rateOf(nic), down: Number(nic.up === false) };
+  });
+  nics.sort((a, b) => b.carried - a.carried || b.now - a.now || a.down - b.down);
+  return [...new Set(nics.map(({ name }) => name))];
+}
 
 /** Traffic is charted of cards that tell of it. */
 const talks = {
@@ -49,17 +67,18 @@ const talks = {
   nvlink: (gpu: GPUInfo): boolean => gpu.nvlink !== undefined,
 };
 
-const metricsOf = (gpus: readonly GPUInfo[]): readonly string[] => [
-  ...(gpus.length === 0 ? [] : gpuMetrics),
-  ...(gpus.some(talks.pcie) ? pcieMetrics : []),
-  ...(gpus.some(talks.nvlink) ? nvlinkMetrics : []),
-];
-
-/** What to ask history for. */
-export function askedOf(info: HostInfo): { readonly metrics: readonly string[]; readonly keys: readonly string[] } {
-  const nics = nicsOf(info);
+/** What to ask history for, with these interfaces. */
+export function askedOf(
+  info: HostInfo,
+  nics: readonly string[],
+): { readonly metrics: readonly string[]; readonly keys: readonly string[] } {
   return {
-    metrics: [...metricsOf(info.gpus), ...hostMetrics, ...(nics.length === 0 ? [] : nicMetrics)],
+    metrics: [
+      // Traffic also where no card has any now: there may be some in the range.
+      ...(info.gpus.length === 0 ? [] : [...gpuMetrics, ...pcieMetrics, ...nvlinkMetrics]),
+      ...hostMetrics,
+      ...(nics.length === 0 ? [] : nicMetrics),
+    ],
     keys: [...info.gpus.map(gpuKey), ...nics],
   };
 }
@@ -67,105 +86,106 @@ export function askedOf(info: HostInfo): { readonly metrics: readonly string[]; 
 const percent = (value: number): string => `${Math.round(value)}%`;
 const one = (value: number): string => String(Number(value.toFixed(1)));
 
+/** Which lines there are, and their strokes. */
+export interface Shown {
+  /** Slots of cards, by their keys. */
+  readonly cards: ReadonlyMap<string, number>;
+  /** Slots of the interfaces that are charted, by their names. */
+  readonly nics: ReadonlyMap<string, number>;
+  /** Series that have samples in the range, by their ids. */
+  readonly sampled: ReadonlySet<string>;
+}
+
 /** The charts of a host, in the order in which they are looked at. */
-export function panelsOf(info: HostInfo, t: Text): Panel[] {
-  const cards = (metric: string): Track[] =>
-    info.gpus.map((gpu, card) => ({
-      level: "gpu",
-      key: gpuKey(gpu),
-      metric,
-      name: t.card(cardName(gpu.id ?? card)),
-      colour: card,
-      card,
-    }));
+export function panelsOf(info: HostInfo, shown: Shown, t: Text): Panel[] {
+  const cards = info.gpus.map((gpu, i): CardTrack => {
+    const key = gpuKey(gpu);
+    return { gpu, level: "gpu", key, name: t.card(cardName(gpu.id ?? i)), slot: shown.cards.get(key) ?? i };
+  });
+  const ofCards = (metric: string): Track[] => cards.map(({ gpu: _, ...of }) => ({ ...of, metric }));
   const host = (...named: readonly (readonly [string, string])[]): Track[] =>
-    named.map(([metric, name], colour) => ({ level: "host", key: "", metric, name, colour }));
+    named.map(([metric, name], slot) => ({ level: "host", key: "", metric, name, slot }));
   const gpus: Panel[] = [
-    { id: "utilization", title: t.utilization, tracks: cards("gpu_utilization"), factor: 1, top: 100, write: percent },
+    { ...whole, id: "utilization", title: t.utilization, tracks: ofCards("gpu_utilization"), top: 100, write: percent },
+    { ...bytes, id: "memory", title: t.memory, tracks: ofCards("gpu_memory_used"), top: memoryOf(info.gpus) },
     {
-      id: "memory",
-      title: t.memory,
-      tracks: cards("gpu_memory_used"),
-      factor: 1,
-      ...topOf(info),
-      binary: true,
-      write: size,
-    },
-    {
+      ...whole,
       id: "temperature",
       title: t.temperature,
-      tracks: cards("gpu_temperature"),
-      factor: 1,
+      tracks: ofCards("gpu_temperature"),
       write: (v) => `${Math.round(v)} °C`,
     },
-    { id: "power", title: t.power, tracks: cards("gpu_power"), factor: 0.001, write: (v) => `${Math.round(v)} W` },
+    {
+      ...whole,
+      id: "power",
+      title: t.power,
+      tracks: ofCards("gpu_power"),
+      factor: 0.001,
+      write: (v) => `${Math.round(v)} W`,
+    },
   ];
-  const memory = info.memory?.total === undefined ? {} : { top: Number(info.memory.total) };
+  const { sampled } = shown;
   return [
     ...(info.gpus.length === 0 ? [] : gpus),
-    ...traffic({ id: "pcie", title: "PCIe", told: talks.pcie, metrics: pcieMetrics }, info, t),
-    ...traffic({ id: "nvlink", title: "NVLink", told: talks.nvlink, metrics: nvlinkMetrics }, info, t),
+    ...traffic({ id: "pcie", title: "PCIe", told: talks.pcie, metrics: pcieMetrics, cards, sampled }, t),
+    ...traffic({ id: "nvlink", title: "NVLink", told: talks.nvlink, metrics: nvlinkMetrics, cards, sampled }, t),
     {
+      ...whole,
       id: "cpu",
       title: t.cpu,
       tracks: host(["cpu_utilization", t.cpu], ["cpu_iowait", t.iowait]),
-      factor: 1,
       top: 100,
       write: percent,
     },
     {
+      ...bytes,
       id: "host-memory",
       title: t.hostMemory,
       tracks: host(["memory_used", t.hostMemory], ["swap_used", t.swap]),
-      factor: 1,
-      ...memory,
-      binary: true,
-      write: size,
+      top: Number(info.memory?.total ?? 0n),
     },
-    { id: "load", title: t.load, tracks: host(["load1", t.load]), factor: 1, write: one },
+    { ...whole, id: "load", title: t.load, tracks: host(["load1", t.load]), least: 0.1, write: one },
     {
+      ...rate,
       id: "network",
       title: t.network,
-      tracks: nicTracks(info, t),
-      factor: 1,
-      binary: true,
-      write: (v) => `${size(v)}/s`,
+      tracks: [...shown.nics].flatMap(([key, slot]) => bothWays({ level: "nic", key, name: key, slot }, nicMetrics, t)),
     },
   ];
 }
+
+const whole = { factor: 1, top: 0, least: 1 } as const;
+const bytes = { factor: 1, top: 0, least: 1, binary: true, write: size } as const;
+const rate = { ...bytes, write: (value: number): string => `${size(value)}/s` } as const;
+
+type Ways = readonly [received: string, sent: string];
+
+/** What a device receives, and below the axis in the same stroke what it sends. */
+function bothWays(of: Omit<Track, "metric">, [received, sent]: Ways, t: Text): Track[] {
+  return [
+    { ...of, metric: received, name: `${of.name} ${t.receive}` },
+    { ...of, metric: sent, name: `${of.name} ${t.transmit}`, below: true },
+  ];
+}
+
+type CardTrack = Omit<Track, "metric"> & { readonly gpu: GPUInfo };
 
 interface Traffic {
   readonly id: string;
   readonly title: string;
   told(gpu: GPUInfo): boolean;
-  readonly metrics: readonly [received: string, sent: string];
+  readonly metrics: Ways;
+  readonly cards: readonly CardTrack[];
+  readonly sampled: ReadonlySet<string>;
 }
 
-/** What cards receive and send; no panel where none tells of it. */
-function traffic({ id, title, told, metrics: [received, sent] }: Traffic, info: HostInfo, t: Text): Panel[] {
-  const tracks = info.gpus.flatMap((gpu, card): Track[] => {
-    if (!told(gpu)) return [];
-    const of = { level: "gpu", key: gpuKey(gpu), colour: card, card } as const;
-    const name = t.card(cardName(gpu.id ?? card));
-    return [
-      { ...of, metric: received, name: `${name} ${t.receive}` },
-      { ...of, metric: sent, name: `${name} ${t.transmit}`, dashed: true },
-    ];
-  });
-  return tracks.length === 0 ? [] : [{ id, title, tracks, factor: 1, binary: true, write: (v) => `${size(v)}/s` }];
+/** What cards receive and send: those that tell of it, or did in the range; no panel where there is none. */
+function traffic({ id, title, told, metrics, cards, sampled }: Traffic, t: Text): Panel[] {
+  const tracks = cards
+    .filter(({ gpu, ...of }) => told(gpu) || metrics.some((metric) => sampled.has(idOf({ ...of, metric }))))
+    .flatMap(({ gpu: _, ...of }) => bothWays(of, metrics, t));
+  return tracks.length === 0 ? [] : [{ ...rate, id, title, tracks }];
 }
 
-function topOf(info: HostInfo): { top?: number } {
-  const top = Math.max(0, ...info.gpus.map((gpu) => Number(gpu.memTotal ?? 0n)));
-  return top > 0 ? { top } : {};
-}
-
-function nicTracks(info: HostInfo, t: Text): Track[] {
-  return nicsOf(info).flatMap((key, colour) => {
-    const nic = { level: "nic", key, colour } as const;
-    return [
-      { ...nic, metric: "network_receive", name: `${key} ${t.receive}` },
-      { ...nic, metric: "network_transmit", name: `${key} ${t.transmit}`, dashed: true },
-    ];
-  });
-}
+const memoryOf = (gpus: readonly GPUInfo[]): number =>
+  Math.max(0, ...gpus.map(({ memTotal }) => Number(memTotal ?? 0n)));
