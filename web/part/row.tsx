@@ -124,8 +124,10 @@ function Who({ gpu, whole, verdict, resting, chips }: RowProps): JSX.Element {
           title={`${group.user} · ${group.command} · ${t.onlyUser(group.user)}`}
           onClick={() => chips?.onUser(group.user)}
         >
-          <b>{group.user}</b> {group.command}
-          {group.count > 1 ? ` ${t.times(group.count)}` : ""}
+          <span>
+            <b>{group.user}</b> {group.command}
+          </span>
+          {group.count > 1 ? <i> {t.times(group.count)}</i> : null}
           {group.memory === undefined ? null : <small> {size(group.memory)}</small>}
           {group.utilization === undefined ? null : <small> {group.utilization}%</small>}
         </button>
