@@ -50,3 +50,6 @@ export const show = signal<Show>("all");
 export const query = signal("");
 /** Only cards that this user holds; "" is everybody. */
 export const user = signal("");
+
+/** True while the page is being printed; `theme.ts` sets it. */
+export const printing = signal(false);

@@ -82,6 +82,8 @@ test.each([
   ],
   ["one poll missed", [0, 5, 10, 20, 25].map((s) => s * 1000), []],
   ["two samples far apart", [0, 60_000], [0]],
+  ["a lone sample before the next begins", [...every(60_000, 0, 5), 1_000_000, 1_500_000], [240_000, 1_000_000]],
+  ["three samples", every(60_000, 0, 3), []],
   ["one sample", [5], []],
 ])("the line breaks by the spacing of the samples themselves: %s", (_, times, gaps) => {
   expect(gapsOf(times)).toEqual(gaps);

@@ -165,13 +165,13 @@ const near = 6;
  */
 export function silences(t: Float64Array, { step, interval }: Pace): Silence[] {
   const spacings = t.subarray(1).map((at, i) => at - (t[i] ?? 0));
-  const usual = (from: number, to: number): number => {
-    const sorted = spacings.slice(Math.max(0, from), to).sort();
-    return sorted[Math.floor((sorted.length - 1) * 0.75)] ?? 0;
-  };
+  const usual = (side: Float64Array): number => side.sort()[Math.floor((side.length - 1) * 0.75)] ?? 0;
   const found: Silence[] = [];
   for (const [after, spacing] of spacings.entries()) {
-    const around = Math.max(usual(after - near, after), usual(after + 1, after + 1 + near)) || interval;
+    const sides = [spacings.slice(Math.max(0, after - near), after), spacings.slice(after + 1, after + 1 + near)];
+    // A single spacing may be a silence itself.
+    const telling = sides.filter(({ length }) => length > 1);
+    const around = Math.max(...(telling.length > 0 ? telling : sides).map(usual)) || interval;
     // Buckets are evenly apart, samples are not.
     const most = step > 0 ? 1.5 * Math.max(step, around) : 2.5 * around;
     if (spacing > most) found.push({ after, at: (t[after] ?? 0) + most / 2 });

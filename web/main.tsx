@@ -17,6 +17,7 @@ import "./style/heat.css";
 import "./style/narrow.css";
 import "./style/host.css";
 import "./style/history.css";
+import "./style/print.css";
 import { paintRoot } from "./theme.ts";
 import { wall } from "./wall.ts";
 

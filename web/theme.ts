@@ -1,5 +1,5 @@
 import { computed, effect, signal } from "@preact/signals";
-import { theme } from "./choice.ts";
+import { printing, theme } from "./choice.ts";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const system = signal(dark.matches);
@@ -7,8 +7,21 @@ dark.addEventListener("change", () => {
   system.value = dark.matches;
 });
 
-/** The theme in force. */
+// Some browsers tell of printing by the media query, others by events only.
+const paper = matchMedia("print");
+const look = (): void => {
+  printing.value = paper.matches;
+};
+look();
+paper.addEventListener("change", look);
+addEventListener("beforeprint", () => {
+  printing.value = true;
+});
+addEventListener("afterprint", look);
+
+/** The theme in force: paper is white. */
 export const painted = computed((): "light" | "dark" => {
+  if (printing.value) return "light";
   if (theme.value !== "auto") return theme.value;
   return system.value ? "dark" : "light";
 });

@@ -99,3 +99,70 @@ export async function cutOff(page: Page, whole: string): Promise<string[]> {
     ];
   }, whole);
 }
+
+/**
+ * Texts that nobody can read whole: beyond the window, cut by what they are in unless a title says them whole, broken
+ * within a short word, or over one another.
+ */
+export async function unreadable(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const room = document.documentElement.clientWidth;
+    const found = new Set<string>();
+    const seen: { text: string; element: Element; box: DOMRect }[] = [];
+    // What is off the screen has no layout otherwise.
+    for (const host of document.querySelectorAll<HTMLElement>(".host")) host.style.contentVisibility = "visible";
+    const known = new Map<Element, { box: DOMRect; title: string }>([
+      [document.body, { box: new DOMRect(-1e6, -1e6, 2e6, 2e6), title: "" }],
+    ]);
+    /** What is shown of an element's inside, and the title that a pointer finds there. */
+    const shownIn = (element: Element): { box: DOMRect; title: string } => {
+      const found = known.get(element);
+      if (found !== undefined) return found;
+      const around = element.parentElement === null ? undefined : shownIn(element.parentElement);
+      let { box = new DOMRect(), title = "" } = around ?? {};
+      if (getComputedStyle(element).overflowX !== "visible") box = meet(box, element.getBoundingClientRect());
+      title = element.getAttribute("title") ?? title;
+      known.set(element, { box, title });
+      return { box, title };
+    };
+    const meet = (one: DOMRect, other: DOMRect): DOMRect => {
+      const [left, top] = [Math.max(one.left, other.left), Math.max(one.top, other.top)];
+      const [right, bottom] = [Math.min(one.right, other.right), Math.min(one.bottom, other.bottom)];
+      return new DOMRect(left, top, Math.max(0, right - left), Math.max(0, bottom - top));
+    };
+    const look = (node: Node, element: Element): void => {
+      const text = node.textContent?.trim() ?? "";
+      if (text === "" || element.closest(".spoken, .skip, .tools, option, script") !== null) return;
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      const boxes = [...range.getClientRects()].filter(({ width, height }) => width > 0 && height > 0);
+      const inside = shownIn(element);
+      const whole = inside.title.includes(text);
+      if (/^[\x21-\x7e]{1,12}$/.test(text) && new Set(boxes.map(({ top }) => Math.round(top))).size > 1) {
+        found.add(`broken: ${text}`);
+      }
+      for (const box of boxes) {
+        const shown = meet(box, inside.box);
+        if (!whole && (shown.width < box.width - 1 || shown.height < box.height - 3)) found.add(`cut: ${text}`);
+        if (shown.width <= 0 || shown.height <= 0) continue;
+        if (shown.left < -0.5 || shown.right > room + 0.5) found.add(`outside: ${text}`);
+        seen.push({ text, element, box: shown });
+      }
+    };
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = walk.nextNode(); node !== null; node = walk.nextNode()) {
+      if (node.parentElement !== null) look(node, node.parentElement);
+    }
+    seen.sort((a, b) => a.box.top - b.box.top);
+    for (const [i, { text, element, box }] of seen.entries()) {
+      for (let j = i + 1; j < seen.length; j++) {
+        const other = seen[j];
+        if (other === undefined || other.box.top > box.bottom - 4) break;
+        const across = Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left);
+        const down = Math.min(box.bottom, other.box.bottom) - other.box.top;
+        if (element !== other.element && across > 1.5 && down > 4) found.add(`over: ${text} / ${other.text}`);
+      }
+    }
+    return [...found];
+  });
+}

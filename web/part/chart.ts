@@ -30,8 +30,6 @@ export interface Drawing {
   readonly write: (value: number) => string;
   /** Says that so many lines more have a value. */
   readonly more: (lines: number) => string;
-  /** What is above the axis and what is below, where lines are on both sides. */
-  readonly sides: readonly [above: string, below: string];
   readonly tag: string;
 }
 
@@ -87,7 +85,7 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
           ...axis,
           // Charts below one another begin at the same place unless a label needs more room.
           size: (_, words: string[] | null) => Math.max(54, Math.ceil(wide(words ?? [])) + 14, beyond),
-          space: 32,
+          space: 26,
           values: (_, at) => at.map(written),
           incrs: steps,
         },
@@ -99,7 +97,7 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
       })),
       hooks: {
         setCursor: [(u) => tell(u, drawing)],
-        ...(both ? { drawAxes: [(u: uPlot) => middle(u, { ink, font, sides: drawing.sides })] } : {}),
+        ...(both ? { drawAxes: [(u: uPlot) => middle(u, ink)] } : {}),
       },
     },
     drawing.table as unknown as uPlot.AlignedData,
@@ -164,21 +162,11 @@ function alone(plot: uPlot, place: number, all: boolean): number[] | null {
   return found;
 }
 
-/** The axis itself and the names of its two sides. */
-function middle(plot: uPlot, { ink, font, sides }: { ink: string; font: string; sides: Drawing["sides"] }): void {
+/** Draws the axis itself, between its two sides. */
+function middle(plot: uPlot, ink: string): void {
   const { ctx, bbox } = plot;
-  const scale = bbox.width / plot.over.clientWidth || 1;
-  const zero = Math.round(plot.valToPos(0, "y", true));
-  ctx.save();
   ctx.fillStyle = ink;
-  ctx.fillRect(bbox.left, zero, bbox.width, 1);
-  ctx.font = font.replace("11px", `${11 * scale}px`);
-  ctx.textAlign = "left";
-  for (const [i, word] of sides.entries()) {
-    ctx.textBaseline = i === 0 ? "top" : "bottom";
-    ctx.fillText(word, bbox.left + 5 * scale, i === 0 ? bbox.top : bbox.top + bbox.height);
-  }
-  ctx.restore();
+  ctx.fillRect(bbox.left, Math.round(plot.valToPos(0, "y", true)), bbox.width, 1);
 }
 
 /** Lines whose values are listed under the cursor: more would not fit beside it. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { cell, type HeatRow, hit, layOut, place } from "./heat.ts";
+import { cell, domainOf, type HeatRow, hit, layOut, place } from "./heat.ts";
 
 const row = (cards: number): HeatRow => ({
   name: "n",
@@ -39,10 +39,32 @@ test("no cell lies outside the map", () => {
   }
 });
 
+test("a long name has room where there is some, without what all names share", () => {
+  const rows = ["gpu-cluster-node-001.example.org", "gpu-cluster-node-002.example.org"].map((name) => ({
+    ...row(8),
+    name,
+  }));
+  expect(layOut(rows, 1400).label).toBe(20 * cell.letter + 12);
+  expect(layOut([row(8)], 1400).label).toBe(cell.label);
+  expect(layOut(rows, 290).label).toBe(cell.label);
+});
+
 test("beside the cells there is nothing to hit, and on a name there is the host", () => {
   const rows = [row(2)];
   const layout = layOut(rows, 800);
   expect(hit(layout, rows, 700, 5)).toBeUndefined();
   expect(hit(layout, rows, 10, 500)).toBeUndefined();
   expect(hit(layout, rows, 10, 8)).toEqual({ row: 0, card: -1 });
+});
+
+test.each([
+  [["gpu-1.hpc.example.org", "gpu-2.hpc.example.org"], ".hpc.example.org"],
+  [["gpu-1.a.example.org", "gpu-2.b.example.org"], ".example.org"],
+  [["gpu-1.example.org", "node"], ""],
+  [["10.0.0.1", "10.1.0.1"], ""],
+  [["one.example.org"], ""],
+  [[".org", ".org"], ""],
+  [[], ""],
+])("of names %j the part that all share is %j", (names, domain) => {
+  expect(domainOf(names)).toBe(domain);
 });

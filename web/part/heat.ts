@@ -19,14 +19,20 @@ export interface Layout {
   readonly columns: number;
   /** Hosts in one column. */
   readonly perColumn: number;
+  /** Room for the name of a host, left of its cells. */
+  readonly label: number;
   readonly columnWidth: number;
 }
 
-export const cell = { size: 18, gap: 3, row: 25, label: 104, top: 2 } as const;
+export const cell = { size: 18, gap: 3, row: 25, label: 104, letter: 7, top: 2 } as const;
 
 export function layOut(rows: readonly HeatRow[], width: number): Layout {
   const widest = Math.max(1, ...rows.map((row) => row.cells.length));
-  const wanted = cell.label + widest * (cell.size + cell.gap) + 22;
+  const cells = widest * (cell.size + cell.gap) + 22;
+  const domain = domainOf(rows.map(({ name }) => name));
+  const longest = Math.max(0, ...rows.map(({ name }) => name.length - domain.length));
+  const label = Math.max(cell.label, Math.min(longest * cell.letter + 12, width - cells));
+  const wanted = label + cells;
   const columns = Math.max(1, Math.min(rows.length, Math.floor(width / wanted)));
   const perColumn = Math.ceil(rows.length / columns);
   return {
@@ -34,6 +40,7 @@ export function layOut(rows: readonly HeatRow[], width: number): Layout {
     height: perColumn * cell.row + cell.top,
     columns,
     perColumn,
+    label,
     columnWidth: Math.floor(width / columns),
   };
 }
@@ -46,10 +53,10 @@ export function place(
   cards: number,
 ): { x: number; y: number; size: number } {
   const left = Math.floor(row / layout.perColumn) * layout.columnWidth;
-  const room = layout.columnWidth - cell.label - 6;
+  const room = layout.columnWidth - layout.label - 6;
   const step = Math.min(cell.size + cell.gap, room / Math.max(1, cards));
   return {
-    x: left + cell.label + card * step,
+    x: left + layout.label + card * step,
     y: cell.top + (row % layout.perColumn) * cell.row,
     size: Math.max(2, step - cell.gap),
   };
@@ -97,10 +104,12 @@ export function draw(
   context.clearRect(0, 0, layout.width, layout.height);
   context.textBaseline = "middle";
   context.font = paint.font;
+  const domain = domainOf(rows.map(({ name }) => name));
   rows.forEach((row, r) => {
+    const name = row.name.slice(0, row.name.length - domain.length);
     const first = place(layout, r, 0, row.cells.length);
     context.fillStyle = paint.ink;
-    context.fillText(shorten(context, row.name, cell.label - 12), first.x - cell.label, first.y + cell.size / 2 + 1);
+    context.fillText(shorten(context, name, layout.label - 12), first.x - layout.label, first.y + cell.size / 2 + 1);
     if (row.cells.length === 0) {
       context.fillStyle = paint.quiet;
       context.fillText("–", first.x, first.y + cell.size / 2 + 1);
@@ -156,9 +165,24 @@ function drawCell(
   }
 }
 
+/** The end of all names from a dot on, ".hpc.example.org": it distinguishes none of them. */
+export function domainOf(names: readonly string[]): string {
+  const [first = "", ...others] = names;
+  for (let at = first.indexOf("."); at > 0; at = first.indexOf(".", at + 1)) {
+    const end = first.slice(at);
+    // Names that are addresses end in numbers, which distinguish.
+    if (others.length > 0 && !/\d$/.test(end) && others.every((name) => name.endsWith(end))) return end;
+  }
+  return "";
+}
+
+/** Cuts a name in its middle: machines of one kind differ at the end. */
 function shorten(context: CanvasRenderingContext2D, name: string, width: number): string {
   if (context.measureText(name).width <= width) return name;
-  let cut = name;
-  while (cut.length > 1 && context.measureText(`${cut}…`).width > width) cut = cut.slice(0, -1);
-  return `${cut}…`;
+  const signs = [...name];
+  for (let kept = signs.length - 1; kept > 1; kept--) {
+    const cut = `${signs.slice(0, Math.ceil(kept / 2)).join("")}…${signs.slice(-Math.floor(kept / 2)).join("")}`;
+    if (context.measureText(cut).width <= width) return cut;
+  }
+  return "…";
 }

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { GPUGlance, ProcGlance } from "../../proto/glance.ts";
 import { cardName, counts, type Fault, faults, harmful, holding, modelOf, share, type Verdict } from "../card.ts";
+import { printing } from "../choice.ts";
 import { text } from "../language.ts";
 import { podsOf, userOf } from "../summary.ts";
 import { Bar, Figure, Mark, pair, Spoken, size } from "./part.tsx";
@@ -111,7 +112,7 @@ function Who({ gpu, whole, verdict, resting, chips }: RowProps): JSX.Element {
   const open = useSignal(false);
   const t = text.value;
   const all = chips === undefined ? [] : gpu.procs.length > 0 ? groups(gpu.procs) : given(gpu);
-  const shown = open.value ? all : all.slice(0, folded);
+  const shown = open.value || printing.value ? all : all.slice(0, folded);
   const rest = all.length - shown.length;
   return (
     <td class="who">

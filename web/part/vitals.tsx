@@ -95,7 +95,7 @@ function Disk({ disks }: { disks: readonly DiskGlance[] }): JSX.Element {
   const full = used !== undefined && used > diskLimit;
   return (
     <Vital name={t.disk} percent={used} tone={full ? "fault" : "plain"}>
-      <span class={full ? "hot" : ""} title={all}>
+      <span class={full ? "fullest hot" : "fullest"} title={all}>
         <Figure unit="%">{used === undefined ? undefined : Math.round(used)}</Figure>{" "}
         <small class="mount">{disk?.mount}</small>
       </span>

@@ -224,7 +224,8 @@ export const en: Text = {
   noHistory: "No samples in this range yet.",
   historyFault: (reason) => `History cannot be read: ${reason}`,
   shownOf: (shown, all) => `${shown} of ${all} shown`,
-  busiest: "busiest",
+  busiest: "Busiest",
+  sides: "in above, out below",
   band: "The band spans least to greatest value, the line is the average.",
   toggle: (name) => `Show or hide ${name}`,
 };

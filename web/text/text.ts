@@ -172,6 +172,8 @@ export interface Text {
   readonly shownOf: (shown: number, all: number) => string;
   /** Of interfaces: those with the most traffic. */
   readonly busiest: string;
+  /** Of a chart: received is drawn above the axis, sent below. */
+  readonly sides: string;
   readonly band: string;
   readonly toggle: (name: string) => string;
 }

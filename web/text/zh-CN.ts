@@ -223,6 +223,7 @@ export const zhCN: Text = {
   historyFault: (reason) => `读不到历史数据：${reason}`,
   shownOf: (shown, all) => `显示 ${shown} / ${all}`,
   busiest: "最忙",
+  sides: "上收下发",
   band: "色带是最小值到最大值，线是平均值。",
   toggle: (name) => `显示或隐藏 ${name}`,
 };

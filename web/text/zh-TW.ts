@@ -223,6 +223,7 @@ export const zhTW: Text = {
   historyFault: (reason) => `讀不到歷史資料：${reason}`,
   shownOf: (shown, all) => `顯示 ${shown} / ${all}`,
   busiest: "最忙",
+  sides: "上收下送",
   band: "色帶是最小值到最大值，線是平均值。",
   toggle: (name) => `顯示或隱藏 ${name}`,
 };

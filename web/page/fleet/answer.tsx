@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { cardName, environment, freeRule, type Verdict, verdicts } from "../../card.ts";
-import { user } from "../../choice.ts";
+import { printing, user } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { copy } from "../../part/clipboard.ts";
 import { Mark, Spoken, size } from "../../part/part.tsx";
@@ -64,7 +64,7 @@ interface ListProps<T> {
 function Folded<T>({ items, first, children }: ListProps<T>): JSX.Element {
   const open = useSignal(false);
   const t = text.value;
-  const shown = open.value || items.length <= first + 1 ? items : items.slice(0, first);
+  const shown = open.value || printing.value || items.length <= first + 1 ? items : items.slice(0, first);
   return (
     <ul>
       {shown.map(children)}
@@ -130,7 +130,8 @@ function Places({ places }: { places: readonly Place[] }): JSX.Element | null {
   const open = useSignal(false);
   const t = text.value;
   if (places.length === 0) return null;
-  const shown = open.value || places.length <= placesShown + 1 ? places : places.slice(0, placesShown);
+  const shown =
+    open.value || printing.value || places.length <= placesShown + 1 ? places : places.slice(0, placesShown);
   return (
     <span class="places">
       {shown.map((place) => (

@@ -1,6 +1,9 @@
+import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
+import { gpuKey } from "../../../proto/catalog.ts";
 import { type GPUInfo, type Holder, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
 import { cardName, verdict, wholeOf } from "../../card.ts";
+import { printing } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
@@ -23,7 +26,7 @@ export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fr
         const since = entry.restingSince.get(i);
         const name = t.card(cardName(gpu.id ?? i));
         return (
-          <article class="whole-card" key={i} aria-label={name}>
+          <article class="whole-card" key={gpuKey(gpu)} aria-label={name}>
             <table class="cards" aria-label={name}>
               <thead class="spoken">
                 <RowHead />
@@ -127,10 +130,15 @@ function placeOf({ container, pod, podName, podNamespace, job }: ProcInfo): stri
   return places.filter(Boolean).join(" · ") || undefined;
 }
 
+/** Processes of a card that are listed until somebody asks for all: those with the most memory. */
+const listed = 12;
+
 /** `now`: the machine's own clock, on which processes were started. */
 function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }): JSX.Element {
   const t = text.value;
+  const open = useSignal(false);
   const sorted = [...procs].sort((a, b) => Number((b.mem ?? 0n) - (a.mem ?? 0n)));
+  const shown = open.value || printing.value || sorted.length <= listed + 1 ? sorted : sorted.slice(0, listed);
   return (
     <div class="listing">
       <table>
@@ -145,7 +153,7 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }):
           </tr>
         </thead>
         <tbody>
-          {sorted.map((proc) => (
+          {shown.map((proc) => (
             <tr key={proc.pid}>
               <td class="number" data-name={t.pid}>
                 {proc.pid}
@@ -175,6 +183,11 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }):
           ))}
         </tbody>
       </table>
+      {sorted.length > listed + 1 ? (
+        <button type="button" class="more" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
+          {open.value ? t.fewer : t.more(sorted.length - listed)}
+        </button>
+      ) : null}
     </div>
   );
 }

@@ -44,13 +44,10 @@ export function Plots({ entry, detail }: { entry: Entry; detail: ReadonlySignal<
   if (info === undefined) return <p class="quiet">{t.noHistory}</p>;
   const names = nicsOf(info, nics.value);
   const cards = slotsOf(slots.current.cards, info.gpus.map(cardSlot));
-  slots.current = {
-    cards,
-    nics: slotsOf(
-      slots.current.nics,
-      names.map((key) => ({ key })),
-    ),
-  };
+  // Until their order is known, no interface is drawn.
+  const drawn = held.value === undefined ? new Map<string, number>() : slots.current.nics;
+  const keyed = names.map((key) => ({ key }));
+  slots.current = { cards, nics: slotsOf(drawn, keyed) };
   const ofNics = new Map(names.map((name) => [name, slots.current.nics.get(name) ?? 0]));
   const panels = panelsOf(info, { cards, nics: ofNics, sampled: sampledIn(held.value) }, t);
   const legend = info.gpus.map((gpu, i) => ({
@@ -259,17 +256,19 @@ function Choice({ info, nics, shown }: ChoiceProps): JSX.Element | null {
   const names = new Set([...shown.keys(), ...nics.value.order, ...all]);
   return (
     <>
-      <button type="button" class="button" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
+      <button type="button" class="more" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
         {t.shownOf(shown.size, all.length)}
       </button>
       {open.value ? (
         <fieldset class="legend choice" aria-label={t.network}>
-          <button type="button" aria-pressed={nics.value.chosen === undefined} onClick={() => choose(undefined)}>
-            {t.busiest}
-          </button>
-          <button type="button" aria-pressed={shown.size === all.length} onClick={() => choose(new Set(all))}>
-            {t.all}
-          </button>
+          <span class="switch">
+            <button type="button" aria-pressed={nics.value.chosen === undefined} onClick={() => choose(undefined)}>
+              {t.busiest}
+            </button>
+            <button type="button" aria-pressed={shown.size === all.length} onClick={() => choose(new Set(all))}>
+              {t.all}
+            </button>
+          </span>
           {[...names]
             .filter((name) => all.includes(name))
             .map((name) => (
@@ -324,7 +323,6 @@ function Plot({ panel, held, hidden, children }: PlotProps): JSX.Element {
       write,
       binary,
       more: t.more,
-      sides: [t.receive, t.transmit],
       band: held.answer.step > 0,
       tag: t.tag,
     });
@@ -344,7 +342,10 @@ function Plot({ panel, held, hidden, children }: PlotProps): JSX.Element {
   return (
     <figure class="plot" data-points={shown}>
       <figcaption>
-        {panel.title}
+        <span>
+          {panel.title}
+          {panel.tracks.some(({ below }) => below) ? <small> {t.sides}</small> : null}
+        </span>
         {panel.tracks.some(({ level }) => level === "gpu") ? null : <Keys panel={panel} />}
         {children}
       </figcaption>
