@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
+import { base64Decode } from "@bufbuild/protobuf/wire";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { build, type Metafile, type Plugin } from "esbuild";
 import { notices } from "./notices.ts";
@@ -85,15 +85,19 @@ const leaveOutGrpcClient: Plugin = {
   },
 };
 
-/** What proto/ says of its fields beside their shape (names, help, units of metrics) is of no use to the page: 3 KB packed less. */
+/**
+ * What proto/ says of its fields beside their shape (names, help, units of metrics) is of no use to the page: 3 KB packed
+ * less. Base64 hides from the packer that names repeat, so that it is made in the browser: 2 KB less.
+ */
 const leaveOutFieldOptions: Plugin = {
   name: "leave-out-field-options",
   setup(build) {
     build.onLoad({ filter: /proto\/gen\/\w+_pb\.js$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8").replace(/(fileDesc\(")([^"]+)/, (_, call: string, packed: string) => {
+      contents: readFileSync(path, "utf8").replace(/fileDesc\("([^"]+)"/, (_, packed: string) => {
         const file = fromBinary(FileDescriptorProtoSchema, base64Decode(packed));
         for (const { field } of file.messageType) for (const each of field) delete each.options;
-        return call + base64Encode(toBinary(FileDescriptorProtoSchema, file), "std_raw");
+        const bytes = Buffer.from(toBinary(FileDescriptorProtoSchema, file)).toString("latin1");
+        return `fileDesc(/*@__PURE__*/ btoa(${JSON.stringify(bytes)})`;
       }),
       loader: "js",
     }));
