@@ -138,3 +138,31 @@ test("one request asks for all devices, and its answer is read by what each seri
   ]);
   expect([...(got.series.get("gpu GPU-1 gpu_power")?.avg ?? [])]).toEqual([1.5, 2]);
 });
+
+test("many devices are asked for in several requests, all with the step that the hub chose for the first", async () => {
+  const asked: URLSearchParams[] = [];
+  vi.stubGlobal("fetch", async (url: string) => {
+    const words = new URLSearchParams(url.slice(url.indexOf("?")));
+    asked.push(words);
+    const series = words.getAll("key").map((key) =>
+      packSeries({
+        ...{ host: "h", level: "gpu", key, metric: "gpu_power", unit: "milliwatts", cut: false },
+        t: Float64Array.of(1000),
+        columns: { avg: Float64Array.of(1) },
+      }),
+    );
+    return new Response(Buffer.concat([packSpan({ from: 600, to: 1200, step: asked.length * 60 }), ...series]));
+  });
+  const keys = Array.from({ length: 70 }, (_, i) => `GPU-${i}`);
+  const question = { host: "h", metrics: ["gpu_power"], keys, from: 0, to: 1200, step: undefined };
+  const got = await ask(question, new AbortController().signal);
+  vi.unstubAllGlobals();
+  expect(asked.map((words) => words.getAll("key").length)).toEqual([32, 32, 6]);
+  expect(asked.map((words) => [words.get("from"), words.get("step")])).toEqual([
+    ["0", null],
+    ["600", "60"],
+    ["600", "60"],
+  ]);
+  expect(got.step).toBe(60);
+  expect([...got.series.keys()]).toEqual(keys.map((key) => `gpu ${key} gpu_power`));
+});

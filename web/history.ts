@@ -38,11 +38,25 @@ export const idOf = ({ level, key, metric }: { level: string; key: string; metri
 
 /** Buckets that the hub may choose at most: more than a chart has room for are not seen. */
 const room = 500;
-/** A request with the names of more devices than this would be longer than servers take: then all are asked for. */
-const named = 100;
+/**
+ * Devices of one request: names of more would be longer than servers take, and an hour of samples of more of them, one a
+ * second, is more points than the hub gives at once.
+ */
+const together = 32;
 
 /** @throws Error with the hub's own words when it refuses. */
 export async function ask(question: Question, signal: AbortSignal): Promise<Answer> {
+  const { keys } = question;
+  let answer = await askOnce({ ...question, keys: keys.slice(0, together) }, signal);
+  for (let at = together; at < keys.length; at += together) {
+    const { from, step } = answer;
+    const more = await askOnce({ ...question, keys: keys.slice(at, at + together), from, step }, signal);
+    answer = { ...answer, series: new Map([...answer.series, ...more.series]) };
+  }
+  return answer;
+}
+
+async function askOnce(question: Question, signal: AbortSignal): Promise<Answer> {
   const { host, metrics, keys, from, to, step, most = room } = question;
   const words = new URLSearchParams({
     host,
@@ -51,7 +65,7 @@ export async function ask(question: Question, signal: AbortSignal): Promise<Answ
     to: String(Math.ceil(to)),
     ...(step === undefined ? { most: String(most) } : { step: String(step) }),
   });
-  if (keys.length <= named) for (const key of keys) words.append("key", key);
+  for (const key of keys) words.append("key", key);
   const answer = await fetch(`api/history?${words}`, { signal, headers: { Accept: "application/x-protobuf" } });
   if (!answer.ok) throw new Error(`${answer.status} ${(await answer.text()).slice(0, 200)}`);
   return read(unpackAnswer(new Uint8Array(await answer.arrayBuffer())));
