@@ -1,4 +1,5 @@
 import type { Machine } from "../machine.ts";
+import { armCores } from "./cpu/arm.ts";
 import { Baseline, type Part, type Source } from "./source.ts";
 
 /** Time all hardware threads spent since the machine was started, in clock ticks. */
@@ -17,9 +18,7 @@ export function parse(text: string): Ticks | undefined {
 }
 
 /** Hardware threads the system schedules on: the cpuN lines of /proc/stat. */
-export function countThreads(text: string): number {
-  return text.match(/^cpu\d+ /gm)?.length ?? 0;
-}
+export const threadsOf = (text: string): string[] => text.match(/^cpu\d+(?= )/gm) ?? [];
 
 /** Percent of the time between two readings; undefined where the counters stood still or went back (a thread was taken offline). */
 export function share(from: Ticks, to: Ticks): { busy: number; iowait: number } | undefined {
@@ -39,25 +38,15 @@ export interface Chip {
   readonly cores?: number;
 }
 
-// Arm does not name its cores in /proc/cpuinfo; numbers from the MIDR_EL1 part list of the Arm manuals.
-const arm: Readonly<Record<string, string>> = {
-  "0x41/0xd08": "Arm Cortex-A72",
-  "0x41/0xd0b": "Arm Cortex-A76",
-  "0x41/0xd0c": "Arm Neoverse N1",
-  "0x41/0xd40": "Arm Neoverse V1",
-  "0x41/0xd42": "Arm Cortex-A78AE",
-  "0x41/0xd49": "Arm Neoverse N2",
-  "0x41/0xd4f": "Arm Neoverse V2",
-  "0x48/0xd01": "HiSilicon TSV110",
-  "0xc0/0xac3": "Ampere-1",
-};
-
 /** /proc/cpuinfo. Sockets and cores are absent where it does not tell them. */
 export function parseInfo(text: string): Chip {
   const field = (key: string): string | undefined =>
     new RegExp(`^${key}[ \\t]*:[ \\t]*(.*)$`, "m").exec(text)?.[1]?.trim() || undefined;
-  const named = field("model name") ?? field("cpu model") ?? field("cpu");
-  const model = named ?? arm[`${field("CPU implementer")}/${field("CPU part")}`] ?? field("Model") ?? field("Hardware");
+  // Arm does not name its cores here, it numbers them. The board's name is better than a number, not than a name.
+  const arm = armCores(text);
+  const named = field("model name") ?? field("Model Name") ?? field("cpu model") ?? field("cpu") ?? field("uarch");
+  const numbered = field("Model") ?? field("Hardware") ?? arm?.name;
+  const model = named ?? (arm?.known ? arm.name : numbered);
   const sockets = new Set<string>();
   const cores = new Set<string>();
   for (const block of text.split("\n\n")) {
@@ -73,38 +62,89 @@ export function parseInfo(text: string): Chip {
   };
 }
 
-/** Sockets and cores from /sys, for machines whose /proc/cpuinfo does not number them. */
-function topology(machine: Machine): Chip {
-  const top = "/sys/devices/system/cpu";
+/**
+ * Sockets and cores from /sys (Documentation/admin-guide/cputopology.rst). A core is the set of threads that share it:
+ * core_id counts anew in each cluster, and in each die of some processors.
+ * @param threads Of the processors that are in use: "cpu0".
+ */
+function topology(machine: Machine, threads: readonly string[]): Omit<Chip, "model"> {
   const sockets = new Set<string>();
   const cores = new Set<string>();
-  for (const name of machine.list(top)) {
-    if (!/^cpu\d+$/.test(name)) continue;
-    const socket = machine.read(`${top}/${name}/topology/physical_package_id`)?.trim();
-    const core = machine.read(`${top}/${name}/topology/core_id`)?.trim();
-    if (socket === undefined || core === undefined) continue;
-    sockets.add(socket);
-    cores.add(`${socket}/${core}`);
+  for (const name of threads) {
+    const read = (file: string): string | undefined =>
+      machine.read(`/sys/devices/system/cpu/${name}/topology/${file}`)?.trim() || undefined;
+    const socket = read("physical_package_id");
+    // -1: firmware and kernel do not know.
+    if (socket !== undefined && /^\d+$/.test(socket)) sockets.add(socket);
+    const core = read("core_cpus_list") ?? read("thread_siblings_list") ?? numbered(read, socket);
+    if (core !== undefined) cores.add(core);
   }
   return { ...(sockets.size > 0 && { sockets: sockets.size }), ...(cores.size > 0 && { cores: cores.size }) };
+}
+
+function numbered(read: (file: string) => string | undefined, socket: string | undefined): string | undefined {
+  const core = read("core_id");
+  return socket === undefined || core === undefined ? undefined : `${socket}/${read("cluster_id") ?? ""}/${core}`;
+}
+
+/** What the CPUs are. Looked up again when threads come or go: CPUs are switched off and on, and added to virtual machines. */
+class Chips {
+  readonly #machine: Machine;
+  #threads: string | undefined;
+  #chip: Chip = {};
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** @param threads As /proc/stat lists them. */
+  look(threads: readonly string[]): Chip {
+    const all = threads.join(" ");
+    if (all === this.#threads) return this.#chip;
+    this.#threads = all;
+    const info = parseInfo(this.#machine.read("/proc/cpuinfo") ?? "");
+    this.#chip = { ...info, ...topology(this.#machine, threads) };
+    return this.#chip;
+  }
 }
 
 // Sensors of whole CPUs, as their kernel drivers call themselves in hwmon.
 const sensors = new Set(["coretemp", "k10temp", "zenpower", "cpu_thermal"]);
 
-/** Files that hold package temperatures in thousandths of a degree. */
-function thermometers(machine: Machine): string[] {
-  const top = "/sys/class/hwmon";
-  return machine.list(top).flatMap((chip) => {
-    if (!sensors.has(machine.read(`${top}/${chip}/name`)?.trim() ?? "")) return [];
-    const inputs = machine.list(`${top}/${chip}`).filter((name) => /^temp\d+_input$/.test(name));
+const hwmon = "/sys/class/hwmon";
+
+/**
+ * Files that hold package temperatures in thousandths of a degree. Looked up again when a driver was loaded or unloaded:
+ * the folders are then numbered anew, and the same number is another chip's.
+ */
+class Thermometers {
+  readonly #machine: Machine;
+  #chips = "";
+  #files: readonly string[] = [];
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  files(): readonly string[] {
+    const names = this.#machine.list(hwmon);
+    const chips = names.map((chip) => [chip, this.#machine.read(`${hwmon}/${chip}/name`)?.trim() ?? ""] as const);
+    const all = chips.flat().join("\n");
+    if (all === this.#chips) return this.#files;
+    this.#chips = all;
+    this.#files = chips.flatMap(([chip, name]) => (sensors.has(name) ? this.#inputs(`${hwmon}/${chip}`) : []));
+    return this.#files;
+  }
+
+  #inputs(folder: string): string[] {
+    const inputs = this.#machine.list(folder).filter((name) => /^temp\d+_input$/.test(name));
     const label = (input: string): string =>
-      machine.read(`${top}/${chip}/${input.replace("_input", "_label")}`)?.trim() ?? "";
+      this.#machine.read(`${folder}/${input.replace("_input", "_label")}`)?.trim() ?? "";
     // k10temp offers Tctl with an offset that steers fans, and Tdie, the real one, on the CPUs where they differ.
     const whole = inputs.filter((input) => /^(Package id \d+|Tdie)$/.test(label(input)));
     const chosen = whole.length > 0 ? whole : inputs.filter((input) => /^(Tctl|)$/.test(label(input)));
-    return chosen.map((input) => `${top}/${chip}/${input}`);
-  });
+    return chosen.map((input) => `${folder}/${input}`);
+  }
 }
 
 /** Hottest of them in °C; undefined when none answers. */
@@ -128,31 +168,34 @@ export const cpu: Source = {
     const text = machine.read("/proc/stat");
     const first = text === undefined ? undefined : parse(text);
     if (first === undefined) return undefined;
-    const info = parseInfo(machine.read("/proc/cpuinfo") ?? "");
-    const chip = info.cores === undefined ? { ...info, ...topology(machine) } : info;
-    const files = thermometers(machine);
-    const baseline = new Baseline<Ticks>();
-    baseline.take(machine.ticks(), first);
+    const kept = { chips: new Chips(machine), heat: new Thermometers(machine), baseline: new Baseline<Ticks>() };
+    kept.baseline.take(machine.ticks(), first);
     return {
       async read() {
-        return part(machine, { chip, files, baseline });
+        return part(machine, kept);
       },
       async close() {},
     };
   },
 };
 
-function part(machine: Machine, kept: { chip: Chip; files: readonly string[]; baseline: Baseline<Ticks> }): Part {
+interface Kept {
+  readonly chips: Chips;
+  readonly heat: Thermometers;
+  readonly baseline: Baseline<Ticks>;
+}
+
+function part(machine: Machine, { chips, heat, baseline }: Kept): Part {
   const text = machine.read("/proc/stat") ?? "";
   const now = parse(text);
   if (now === undefined) throw new Error("/proc/stat cannot be read");
-  const since = kept.baseline.take(machine.ticks(), now);
-  const threads = countThreads(text);
-  const temp = hottest(machine, kept.files);
+  const since = baseline.take(machine.ticks(), now);
+  const threads = threadsOf(text);
+  const temp = hottest(machine, heat.files());
   return {
     cpu: {
-      ...kept.chip,
-      ...(threads > 0 && { threads }),
+      ...chips.look(threads),
+      ...(threads.length > 0 && { threads: threads.length }),
       ...(since && share(since.from, now)),
       ...(temp !== undefined && { temp }),
     },
