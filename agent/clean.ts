@@ -1,4 +1,6 @@
-import { type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { type DescField, type DescMessage, getOption, ScalarType } from "@bufbuild/protobuf";
+import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+import { Kind, metric } from "../proto/gen/metric_pb.js";
 
 /** Bytes of the longest name that leaves this machine; error texts may say a little more. */
 const nameLimit = 256;
@@ -19,44 +21,87 @@ export function clean(text: string, limit = nameLimit): string {
   return bytes.toString("utf8", 0, end);
 }
 
-interface Strings {
-  readonly single: readonly { name: string; limit: number }[];
+/** Says whether a number may go out as it is. */
+type Check = (value: unknown) => boolean;
+
+/** What a double holds to the last digit; a counter may be larger, its readers count differences. */
+const exact = BigInt(Number.MAX_SAFE_INTEGER);
+const longest = 2n ** 63n - 1n;
+
+/** Undefined for kinds of which every value is sound. The encoder throws at what does not fit, and the whole answer with it. */
+function checkOf(field: DescField & { fieldKind: "scalar" }): Check | undefined {
+  const most = getOption(field, metric).kind === Kind.COUNTER ? longest : exact;
+  switch (field.scalar) {
+    case ScalarType.UINT32:
+      return (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff_ffff;
+    case ScalarType.INT32:
+      return (value) => Number.isInteger(value) && value === ((value as number) | 0);
+    case ScalarType.UINT64:
+      return (value) => (value as bigint) >= 0n && (value as bigint) <= most;
+    case ScalarType.DOUBLE:
+      return Number.isFinite;
+    default:
+      return undefined;
+  }
+}
+
+interface Fields {
+  readonly texts: readonly { name: string; limit: number }[];
   readonly lists: readonly string[];
+  readonly numbers: readonly { name: string; check: Check; optional: boolean }[];
   readonly messages: readonly { name: string; schema: DescMessage; list: boolean }[];
 }
 
-const known = new Map<DescMessage, Strings>();
+const known = new Map<DescMessage, Fields>();
 
-function stringsOf(schema: DescMessage): Strings {
+function fieldsOf(schema: DescMessage): Fields {
   const held = known.get(schema);
   if (held !== undefined) return held;
-  const single: { name: string; limit: number }[] = [];
+  const texts: { name: string; limit: number }[] = [];
   const lists: string[] = [];
+  const numbers: { name: string; check: Check; optional: boolean }[] = [];
   const messages: { name: string; schema: DescMessage; list: boolean }[] = [];
   for (const field of schema.fields) {
     const name = field.localName;
     const text = field.scalar === ScalarType.STRING;
+    const check = field.fieldKind === "scalar" ? checkOf(field) : undefined;
     if (field.message) messages.push({ name, schema: field.message, list: field.fieldKind === "list" });
     else if (text && field.fieldKind === "list") lists.push(name);
-    else if (text) single.push({ name, limit: name === "err" ? errorLimit : nameLimit });
+    else if (text) texts.push({ name, limit: name === "err" ? errorLimit : nameLimit });
+    else if (check !== undefined) numbers.push({ name, check, optional: field.presence !== implicit });
   }
-  const strings = { single, lists, messages };
-  known.set(schema, strings);
-  return strings;
+  const fields = { texts, lists, numbers, messages };
+  known.set(schema, fields);
+  return fields;
 }
 
-/** Cleans every string of a message, in place, at any depth. */
-export function cleanAll(schema: DescMessage, message: object): void {
+const implicit = FeatureSet_FieldPresence.IMPLICIT;
+
+/**
+ * Sanitizes a message in place, at any depth: texts are cleaned, and a number that its field cannot carry, or that is no
+ * reading (negative, not a number, 2^53 and more where nothing is counted), is absent. A message that needs such a number
+ * is absent as a whole.
+ * @returns False where a number is missing that the message must have.
+ */
+export function cleanAll(schema: DescMessage, message: object): boolean {
   const at = message as Record<string, unknown>;
-  const { single, lists, messages } = stringsOf(schema);
-  for (const { name, limit } of single) {
+  const { texts, lists, numbers, messages } = fieldsOf(schema);
+  for (const { name, limit } of texts) {
     const text = at[name];
     if (typeof text === "string") at[name] = clean(text, limit);
   }
   for (const name of lists) at[name] = (at[name] as string[]).map((text) => clean(text));
+  for (const { name, check, optional } of numbers) {
+    const value = at[name];
+    if (value === undefined || check(value)) continue;
+    if (!optional) return false;
+    delete at[name];
+  }
   for (const { name, schema: inner, list } of messages) {
     const held = at[name];
     if (held === undefined) continue;
-    for (const one of list ? (held as object[]) : [held as object]) cleanAll(inner, one);
+    if (list) at[name] = (held as object[]).filter((one) => cleanAll(inner, one));
+    else if (!cleanAll(inner, held as object)) delete at[name];
   }
+  return true;
 }

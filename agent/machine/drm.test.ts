@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { machineOf } from "../../test/machine.ts";
-import { Finder, parseCard, whole, within } from "./drm.ts";
+import { Finder, parseCard } from "./drm.ts";
 
 const uevent = (driver: string, cls: string, id: string, slot: string): string =>
   `DRIVER=${driver}\nPCI_CLASS=${cls}\nPCI_ID=${id}\nPCI_SUBSYS_ID=1043:0506\nPCI_SLOT_NAME=${slot}\nMODALIAS=pci:v1\n`;
@@ -14,6 +14,7 @@ test("a card is told by its device's uevent", () => {
     driver: "amdgpu",
     top: "/sys/class/drm/card9",
     folder: "/sys/class/drm/card9/device",
+    shares: [],
   });
 });
 
@@ -58,6 +59,26 @@ test("cards of one vendor are found by PCI address; a server's console chip is n
   ]);
 });
 
+test("a name that passes from another's card to one of ours between two rounds is ours", () => {
+  const { door, files } = machine();
+  let place = "../../devices/pci0000:00/0000:02:00.0/drm/card0";
+  const finder = new Finder({ ...door, link: (path) => (path.endsWith("/card0") ? place : undefined) }, "1002");
+  expect(finder.find().map(({ number }) => number)).toEqual([9, 1]);
+  files["/sys/class/drm/card0/device/uevent"] = uevent("amdgpu", "30000", "1002:744C", "0000:03:00.0");
+  place = "../../devices/pci0000:00/0000:03:00.0/drm/card0";
+  expect(finder.find().map(({ number }) => number)).toEqual([0, 9, 1]);
+});
+
+test("a share of a card (SR-IOV) is no card beside it, but one in a virtual machine, where the card is not", () => {
+  const { door, files } = machine();
+  const link = (path: string) => (path === "/sys/bus/pci/devices/0000:9d:00.1/physfn" ? "../0000:9d:00.0" : undefined);
+  files["/sys/class/drm/card9/device/uevent"] = uevent("amdgpu", "120000", "1002:74B5", "0000:9d:00.1");
+  const here = new Finder({ ...door, link }, "1002").find();
+  expect(here.map(({ pci, shares }) => [pci, shares])).toEqual([["0000:9d:00.0", ["0000:9d:00.1"]]]);
+  delete files["/sys/class/drm/card1/device/uevent"];
+  expect(new Finder({ ...door, link }, "1002").find().map(({ pci }) => pci)).toEqual(["0000:9d:00.1"]);
+});
+
 test("what is no card of ours is not looked at again until the list of cards changes", () => {
   const { door, read, lists, files } = machine();
   const finder = new Finder(door, "1002");
@@ -68,27 +89,4 @@ test("what is no card of ours is not looked at again until the list of cards cha
   lists["/sys/class/drm"] = ["card0", "card1"];
   files["/sys/class/drm/card0/device/uevent"] = uevent("amdgpu", "30000", "1002:744C", "0000:03:00.0");
   expect(finder.find().map(({ number }) => number)).toEqual([0, 1]);
-});
-
-test.each([
-  ["97\n", 97],
-  [" -3 ", -3],
-  ["", undefined],
-  [undefined, undefined],
-  ["N/A", undefined],
-  ["1e9", undefined],
-  ["12 34", undefined],
-])("the text %j is the number %j", (text, number) => {
-  expect(whole(text)).toBe(number);
-});
-
-test.each([
-  [0, 0],
-  [100, 100],
-  [101, undefined],
-  [65535, undefined],
-  [-1, undefined],
-  [undefined, undefined],
-])("%j within 0 and 100 is %j", (value, wanted) => {
-  expect(within(value, 0, 100)).toBe(wanted);
 });

@@ -1,3 +1,4 @@
+import { whole } from "../../proto/number.ts";
 import type { Machine } from "../machine.ts";
 
 /** A graphics card or accelerator that a kernel driver of the DRM subsystem runs. */
@@ -15,6 +16,8 @@ export interface Card {
   readonly top: string;
   /** /sys/class/drm/card<number>/device: the PCI function. */
   readonly folder: string;
+  /** PCI addresses of its virtual functions (SR-IOV) that a driver of this machine runs: what they do is done by this card. */
+  readonly shares: readonly string[];
 }
 
 const drm = "/sys/class/drm";
@@ -32,16 +35,18 @@ export function parseCard(number: number, uevent: string): Card | undefined {
   const base = Number.parseInt(field("PCI_CLASS"), 16) >> 16;
   if (pci === "" || device === "" || (base !== 0x03 && base !== 0x12)) return undefined;
   const top = `${drm}/card${number}`;
-  return { number, pci, vendor, device, driver: field("DRIVER"), top, folder: `${top}/device` };
+  return { number, pci, vendor, device, driver: field("DRIVER"), top, folder: `${top}/device`, shares: [] };
 }
 
 /** Finds the cards of one vendor, by PCI address: the order in which the vendors' own tools number them. */
 export class Finder {
   readonly #machine: Machine;
   readonly #vendor: string;
-  /** Cards of others, which need no second look while the list of cards stays the same. */
-  #others = new Set<string>();
+  /** Cards of others by name, with where they lead: they need no second look while they and the list stay what they are. */
+  readonly #others = new Map<string, string | undefined>();
   #names = "";
+  /** Address of the card that a virtual function is a share of, by its own address; undefined for whole cards. */
+  readonly #wholes = new Map<string, string | undefined>();
 
   /** @param vendor PCI vendor in lower-case hexadecimal. */
   constructor(machine: Machine, vendor: string) {
@@ -53,17 +58,44 @@ export class Finder {
     // Connectors ("card1-DP-1") and render nodes are listed beside the cards.
     const names = this.#machine.list(drm).filter((name) => /^card\d+$/.test(name));
     const all = names.join(" ");
-    if (all !== this.#names) this.#others = new Set();
+    if (all !== this.#names) this.#others.clear();
     this.#names = all;
-    const cards: Card[] = [];
-    for (const name of names) {
-      if (this.#others.has(name)) continue;
-      const uevent = this.#machine.read(`${drm}/${name}/device/uevent`);
-      const card = parseCard(Number(name.slice(4)), uevent ?? "");
-      if (card?.vendor === this.#vendor) cards.push(card);
-      else if (uevent !== undefined) this.#others.add(name);
+    const cards = names.flatMap((name) => this.#card(name) ?? []);
+    const known = new Set(cards.map(({ pci }) => pci));
+    const shares = new Map<string, string[]>();
+    for (const { pci } of cards) {
+      const whole = this.#wholeOf(pci);
+      if (whole !== undefined && known.has(whole)) shares.set(whole, [...(shares.get(whole) ?? []), pci]);
     }
-    return cards.sort((a, b) => (a.pci < b.pci ? -1 : 1));
+    const parts = new Set([...shares.values()].flat());
+    return cards
+      .filter(({ pci }) => !parts.has(pci))
+      .map((card) => ({ ...card, shares: shares.get(card.pci) ?? [] }))
+      .sort((a, b) => (a.pci < b.pci ? -1 : 1));
+  }
+
+  #card(name: string): Card | undefined {
+    // A name may pass to another card between two rounds; to follow a link costs a third of reading the file.
+    const others = this.#others.has(name);
+    const place = others ? this.#machine.link(`${drm}/${name}`) : undefined;
+    if (others && this.#others.get(name) === place) return undefined;
+    const uevent = this.#machine.read(`${drm}/${name}/device/uevent`);
+    const card = parseCard(Number(name.slice(4)), uevent ?? "");
+    if (card?.vendor === this.#vendor) {
+      this.#others.delete(name);
+      return card;
+    }
+    if (uevent !== undefined) this.#others.set(name, this.#machine.link(`${drm}/${name}`));
+    return undefined;
+  }
+
+  /** In a virtual machine a share is all there is of the card: it has no such link, and is a card. */
+  #wholeOf(pci: string): string | undefined {
+    if (!this.#wholes.has(pci)) {
+      const link = this.#machine.link(`/sys/bus/pci/devices/${pci}/physfn`);
+      this.#wholes.set(pci, link?.slice(link.lastIndexOf("/") + 1).toLowerCase());
+    }
+    return this.#wholes.get(pci);
   }
 }
 
@@ -73,28 +105,18 @@ export function asleep(machine: Machine, card: Card): boolean {
   return machine.read(`${card.folder}/power/runtime_status`)?.startsWith("suspend") ?? false;
 }
 
-/** Its device nodes below /dev/dri: "card1", "renderD128". */
+/** Its device nodes below /dev/dri, those of its shares too: "card1", "renderD128". */
 export const nodes = (machine: Machine, card: Card): string[] =>
-  machine.list(`${card.folder}/drm`).filter((name) => /^(card|renderD)\d+$/.test(name));
+  [`${card.folder}/drm`, ...card.shares.map((pci) => `/sys/bus/pci/devices/${pci}/drm`)].flatMap((folder) =>
+    machine.list(folder).filter((name) => /^(card|renderD)\d+$/.test(name)),
+  );
+
+/** Whether a device node, or a function by its PCI address, is the card's or a share of it. */
+export const belongs = ({ pci, shares }: Card, address: string | undefined): boolean =>
+  address === pci || (address !== undefined && shares.includes(address));
 
 /** Lasting name of a card that has no serial number of its own: its place, as udev's ID_PATH writes it. */
 export const placeName = (card: Card): string => `pci-${card.pci}`;
 
-/** The whole number that a text is; undefined for anything else. */
-export function whole(text: string | undefined): number | undefined {
-  const trimmed = text?.trim() ?? "";
-  return /^-?\d{1,19}$/.test(trimmed) ? Number(trimmed) : undefined;
-}
-
 /** A whole number in a file; undefined where the file is not there, cannot be read, or holds anything else. */
 export const count = (machine: Machine, path: string): number | undefined => whole(machine.read(path));
-
-/** The same, where it lies between two bounds: a reading beyond what such a thing can be is garbage. */
-export function within(value: number | undefined, least: number, most: number): number | undefined {
-  return value !== undefined && value >= least && value <= most ? value : undefined;
-}
-
-/** A field only where there is a value: absent is not 0. */
-export function given<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
-  return (value === undefined ? {} : { [name]: value }) as { [P in K]?: V };
-}

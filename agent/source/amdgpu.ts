@@ -3,7 +3,7 @@ import { Clients, clientKey } from "../machine/drm/clients.ts";
 import type { FdInfo } from "../machine/drm/fdinfo.ts";
 import { Gate } from "../machine/drm/gate.ts";
 import { type Seat, Seats } from "../machine/drm/seat.ts";
-import { asleep, type Card, Finder, nodes } from "../machine/drm.ts";
+import { asleep, belongs, type Card, Finder, nodes } from "../machine/drm.ts";
 import { confined, confinedNote } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
 import { type Hold, type Holds, Kfd, slotOf } from "./amdgpu/kfd.ts";
@@ -87,7 +87,7 @@ class AmdGpus implements Reader {
 
   #radeon(card: Card): Radeon {
     const held = this.#radeons.get(card.pci);
-    if (held?.card.folder === card.folder) return held;
+    if (held?.card.folder === card.folder && held.card.driver === card.driver) return held;
     const radeon = new Radeon(this.#machine, card, this.#log);
     this.#radeons.set(card.pci, radeon);
     return radeon;
@@ -135,7 +135,7 @@ class AmdGpus implements Reader {
     const procs = new Map<string, Proc[]>();
     for (const { seat, closed } of reads) {
       const { pci } = seat.card;
-      const own = clients.filter(({ info, node }) => (info.pci ?? owners.get(node)) === pci);
+      const own = clients.filter(({ info, node }) => belongs(seat.card, info.pci ?? owners.get(node)));
       const here = apart && silent ? new Map<number, Hold>() : onCard(holds, pci);
       if (!closed) procs.set(pci, (apart ? procsApart : procsOf)(own, here, since));
     }

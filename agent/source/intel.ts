@@ -1,9 +1,10 @@
 import { State, Vendor } from "../../proto/gen/host_pb.js";
+import { given } from "../../proto/number.ts";
 import { Clients, clientKey } from "../machine/drm/clients.ts";
 import type { FdInfo } from "../machine/drm/fdinfo.ts";
 import { Gate } from "../machine/drm/gate.ts";
 import { type Seat, Seats } from "../machine/drm/seat.ts";
-import { asleep, type Card, Finder, given, nodes } from "../machine/drm.ts";
+import { asleep, belongs, type Card, Finder, nodes } from "../machine/drm.ts";
 import { confined, confinedNote } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
 import { loads, procsOf } from "./intel/engines.ts";
@@ -63,7 +64,8 @@ class IntelGpus implements Reader {
 
   #arc(card: Card): Arc {
     const held = this.#arcs.get(card.pci);
-    if (held?.card.folder === card.folder) return held;
+    // The same place with another driver (i915, xe) has other files.
+    if (held?.card.folder === card.folder && held.card.driver === card.driver) return held;
     const arc = new Arc(this.#machine, card);
     this.#arcs.set(card.pci, arc);
     return arc;
@@ -100,7 +102,7 @@ class IntelGpus implements Reader {
     const complete = !apart && this.#clients.complete();
     return reads.map(({ card, gpu, closed, resting }) => {
       if (closed) return gpu;
-      const own = clients.filter(({ info, node }) => (info.pci ?? owners.get(node)) === card.pci);
+      const own = clients.filter(({ info, node }) => belongs(card, info.pci ?? owners.get(node)));
       const told = complete ? loads(own, since) : undefined;
       const share = told?.utilization ?? (resting ? 0 : undefined);
       return { ...gpu, ...given("utilization", share), ...given("media", told?.media), procs: procsOf(own, since) };

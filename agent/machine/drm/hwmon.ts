@@ -1,16 +1,19 @@
+import { within } from "../../../proto/number.ts";
 import type { Machine } from "../../machine.ts";
 import { type Card, count } from "../drm.ts";
 
 /**
- * The sensors of one card, as its driver offers them in hwmon (Documentation/hwmon/sysfs-interface.rst). Which there
- * are is looked up once per folder: a driver that was loaded anew has a folder of another number.
+ * The sensors of one card, as its driver offers them in hwmon (Documentation/hwmon/sysfs-interface.rst). Which there are
+ * is looked at in each round: a driver that was loaded anew may have a folder of another number, or other sensors in it.
  */
 export class Sensors {
   readonly #machine: Machine;
   readonly #card: Card;
   #names = "";
   #folder: string | undefined;
+  #own = false;
   #labels = new Map<string, string>();
+  #listing = "";
   #files: ReadonlySet<string> = new Set();
 
   constructor(machine: Machine, card: Card) {
@@ -22,19 +25,31 @@ export class Sensors {
   open(): void {
     const top = `${this.#card.folder}/hwmon`;
     const names = this.#machine.list(top).filter((name) => /^hwmon\d+$/.test(name));
-    if (names.join(" ") === this.#names) return;
-    this.#names = names.join(" ");
-    // i915 has one for the card and one for each of its tiles ("i915_gt0"); the card's bears the driver's own name.
-    const named = names.filter((name) => this.#machine.read(`${top}/${name}/name`)?.trim() === this.#card.driver);
-    const chosen = named[0] ?? names[0];
-    this.#folder = chosen === undefined ? undefined : `${top}/${chosen}`;
+    if (names.join(" ") !== this.#names) {
+      this.#names = names.join(" ");
+      // i915 has one for the card and one for each of its tiles ("i915_gt0"); the card's bears the driver's own name.
+      const own = names.find((name) => this.#machine.read(`${top}/${name}/name`)?.trim() === this.#card.driver);
+      const chosen = own ?? names[0];
+      this.#own = own !== undefined;
+      this.#folder = chosen === undefined ? undefined : `${top}/${chosen}`;
+      this.#listing = "";
+    }
+    const files = this.#folder === undefined ? [] : this.#machine.list(this.#folder);
+    const listing = `${this.#folder} ${files.join(" ")}`;
+    if (listing === this.#listing) return;
+    this.#listing = listing;
     this.#labels = new Map();
-    this.#files = new Set(this.#folder === undefined ? [] : this.#machine.list(this.#folder));
-    for (const file of this.#files) {
+    this.#files = new Set(files);
+    for (const file of files) {
       const [, sensor] = /^([a-z]+\d+)_label$/.exec(file) ?? [];
       const label = sensor && this.#machine.read(`${this.#folder}/${file}`)?.trim();
       if (sensor && label) this.#labels.set(sensor, label);
     }
+  }
+
+  /** True where the card's driver itself has sensors, as against some other thing on the card. */
+  get own(): boolean {
+    return this.#own;
   }
 
   /** True for a file that is there, whether or not it answers. */
@@ -53,6 +68,18 @@ export class Sensors {
   value(file: string): number | undefined {
     // Asking for what is not there costs more than reading what is.
     return this.#files.has(file) ? count(this.#machine, `${this.#folder}/${file}`) : undefined;
+  }
+
+  /** Millijoules of a file that counts microjoules: those pass 2^53 within a year. A counter that stands at 0 does not count. */
+  millijoules(file: string): number | undefined {
+    const text = this.#files.has(file) ? this.#machine.read(`${this.#folder}/${file}`)?.trim() : undefined;
+    const value = /^\d{1,20}$/.test(text ?? "") ? Number((BigInt(text ?? "") + 500n) / 1000n) : undefined;
+    return within(value, 1, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** True for a sensor whose driver gives it no label. */
+  unlabelled(sensor: string): boolean {
+    return !this.#labels.has(sensor);
   }
 
   /** Name of the sensor of a kind ("temp", "freq", "in") that bears this label, as "temp2". */

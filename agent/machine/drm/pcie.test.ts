@@ -11,6 +11,7 @@ const card = (pci: string): Card => ({
   driver: "amdgpu",
   top: "/sys/class/drm/card1",
   folder: "/sys/class/drm/card1/device",
+  shares: [],
 });
 
 const folder = (pci: string): string => `/sys/bus/pci/devices/${pci}`;

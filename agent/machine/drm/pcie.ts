@@ -1,5 +1,6 @@
+import { given } from "../../../proto/number.ts";
 import type { Machine } from "../../machine.ts";
-import { type Card, count, given } from "../drm.ts";
+import { type Card, count } from "../drm.ts";
 
 /** The fields of PcieLink in host.proto. */
 export interface Link {

@@ -1,4 +1,4 @@
-import { whole } from "../../machine/drm.ts";
+import { whole } from "../../../proto/number.ts";
 import type { Machine } from "../../machine.ts";
 
 const top = "/sys/class/kfd/kfd";

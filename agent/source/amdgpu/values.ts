@@ -1,6 +1,7 @@
+import { given, whole, within } from "../../../proto/number.ts";
 import { Sensors } from "../../machine/drm/hwmon.ts";
 import { generationOf, type Link, Slot } from "../../machine/drm/pcie.ts";
-import { type Card, count, given, placeName, whole, within } from "../../machine/drm.ts";
+import { type Card, count, placeName } from "../../machine/drm.ts";
 import type { Machine } from "../../machine.ts";
 import type { Gpu, Log } from "../source.ts";
 import { type Metrics, parseMetrics } from "./metrics.ts";

@@ -1,16 +1,17 @@
+import { amount, given, within } from "../../../proto/number.ts";
 import { deviceMemory } from "../../machine/drm/dmem.ts";
 import { Sensors } from "../../machine/drm/hwmon.ts";
 import { Slot } from "../../machine/drm/pcie.ts";
-import { type Card, count, given, placeName, within } from "../../machine/drm.ts";
+import { type Card, count, placeName } from "../../machine/drm.ts";
 import type { Machine } from "../../machine.ts";
 import { Baseline, type Gpu } from "../source.ts";
 import { Throttles } from "./throttle.ts";
 
 /**
- * True for graphics inside the processor: they sit on the root bus, where no slot leads; cards stand behind a bridge.
- * (i915 and xe have no file that says so; their own test is a table of chips.)
+ * Cards by the numbers of their chips (include/drm/intel/pciids.h): DG1, DG2, the server cards made of it, Ponte Vecchio,
+ * Battlemage, Crescent Island. Only a virtual machine's share of a card needs this: it has neither sensors nor a bridge.
  */
-const integrated = (card: Card): boolean => /^[0-9a-f]+:00:/.test(card.pci);
+const cards = /^(490[5-9]|4f8[0-8]|5[67][9abc][0-9a-f]|0b6[9e]|0bd[0-9ab]|0be[015]|e2[0-2][0-9a-f]|674c)$/;
 
 /** Where the clock in force is told: by i915 since 6.0, by i915 before, by xe. Megahertz; 0 while the engines sleep. */
 const clockFiles = ({ top, folder }: Card): readonly string[] => [
@@ -28,6 +29,12 @@ const restFiles = ({ top, folder }: Card): readonly string[] => [
 /** Share of the time that they must have slept for nobody to have worked: being looked at wakes them too. */
 const resting = 0.99;
 
+/** Package and memory: Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon, …-xe-hwmon. Processors tell theirs elsewhere. */
+const thermometers = {
+  i915: { pkg: "temp1", vram: undefined },
+  xe: { pkg: "temp2", vram: "temp3" },
+} as const;
+
 /** Sensors of the card come first; cards of which only the chip is measured (DG2 on xe) have the second alone. */
 type Channel = 1 | 2;
 
@@ -40,7 +47,8 @@ export class Arc {
   readonly #throttles: Throttles;
   readonly #energy = new Baseline<number>();
   readonly #rest = new Baseline<number>();
-  #names: Gpu | undefined;
+  #name: string | undefined;
+  #discrete = false;
   #clock: string | undefined;
   #restFile: string | undefined;
 
@@ -55,14 +63,36 @@ export class Arc {
   /** What it is called; nothing here asks the driver. Intel's GPUs tell no serial number: they are called by their place. */
   names(): Gpu {
     const { vendor, device, pci, folder } = this.card;
-    const revision = (this.#machine.read(`${folder}/revision`)?.trim() ?? "0").replace(/^0x/, "");
-    this.#names ??= {
-      name: this.#machine.product({ vendor, device, revision }) ?? `Intel GPU ${device}`,
+    if (this.#name === undefined) {
+      const revision = (this.#machine.read(`${folder}/revision`)?.trim() ?? "0").replace(/^0x/, "");
+      this.#name = this.#machine.product({ vendor, device, revision });
+    }
+    return {
+      name: this.#name ?? `Intel GPU ${device}`,
       uuid: placeName(this.card),
       pciBusId: pci,
-      ...(integrated(this.card) && { integrated: true }),
+      ...(this.#integrated() && { integrated: true }),
     };
-    return this.#names;
+  }
+
+  /**
+   * True for graphics inside the processor. i915 and xe have no file that says so. They have sensors, and memory of their
+   * own to tell of, for cards alone (i915_hwmon_register(), xe_hwmon_register()). Behind a bridge there is a slot; the
+   * root bus tells nothing in a virtual machine, which may put a card there.
+   */
+  #integrated(): boolean {
+    this.#discrete ||= this.#isCard();
+    return !this.#discrete;
+  }
+
+  #isCard(): boolean {
+    const { pci, device, top } = this.card;
+    if (!/^[0-9a-f]+:00:/.test(pci) || cards.test(device)) return true;
+    this.#sensors.open();
+    if (this.#sensors.own) return true;
+    return (
+      this.#machine.read(`${top}/lmem_total_bytes`) !== undefined || deviceMemory(this.#machine, pci) !== undefined
+    );
   }
 
   /** A file that shows whether the driver answers. */
@@ -81,20 +111,18 @@ export class Arc {
     sensors.open();
     const clock = this.#clock === undefined ? undefined : count(this.#machine, this.#clock);
     const channel: Channel = sensors.has("energy1_input") || !sensors.has("energy2_input") ? 1 : 2;
-    const energy = sensors.value(`energy${channel}_input`);
+    const energy = sensors.millijoules(`energy${channel}_input`);
     return {
       ...given("clockSm", within(clock, 0, 20_000)),
       ...given("power", this.#power(energy)),
-      // Microjoules. A counter that stands at 0 does not count.
-      ...given("energy", energy === undefined || energy <= 0 ? undefined : BigInt(Math.round(energy / 1000))),
+      ...given("energy", amount(energy)),
       // PL1; 0 where the limit is switched off (sysfs-driver-intel-i915-hwmon).
       ...given("powerLimit", sensors.milliwatts(`power${channel}_max`)),
-      // temp2 is the package, temp3 the memory (sysfs-driver-intel-xe-hwmon); processors tell theirs elsewhere.
-      ...given("temp", sensors.degrees("temp2")),
-      ...given("memTemp", sensors.degrees("temp3")),
+      ...given("temp", sensors.degrees(this.#thermometer("pkg"))),
+      ...given("memTemp", sensors.degrees(this.#thermometer("vram"))),
       ...given("fanRpm", sensors.fastest()),
       ...given("throttle", this.#throttles.read()),
-      ...given("pcie", integrated(this.card) ? undefined : this.#slot.read()),
+      ...given("pcie", this.#integrated() ? undefined : this.#slot.read()),
       ...this.#memory(),
     };
   }
@@ -108,12 +136,21 @@ export class Arc {
     return since !== undefined && slept - since.from >= since.span * resting;
   }
 
-  /** Milliwatts since the collection before, from the microjoules used. */
+  /** Which sensor it is by its label (xe has them since 6.15), else by its number, which each driver has its own of. */
+  #thermometer(label: keyof typeof thermometers.xe): string | undefined {
+    const named = this.#sensors.labelled("temp", label);
+    if (named !== undefined) return named;
+    const sensor = thermometers[this.card.driver === "i915" ? "i915" : "xe"][label];
+    return sensor !== undefined && this.#sensors.unlabelled(sensor) ? sensor : undefined;
+  }
+
+  /** Milliwatts since the collection before, from the millijoules used. */
   #power(now: number | undefined): number | undefined {
     if (now === undefined) return undefined;
     const since = this.#energy.take(this.#machine.ticks(), now);
-    // Microjoules per millisecond are milliwatts. A counter that went back starts anew.
-    return since && now >= since.from ? within(Math.round((now - since.from) / since.span), 1, 10_000_000) : undefined;
+    // A counter that went back starts anew.
+    const milliwatts = since && now >= since.from ? Math.round(((now - since.from) * 1000) / since.span) : undefined;
+    return within(milliwatts, 1, 10_000_000);
   }
 
   /** Memory of the card's own, where the driver tells it (Intel's i915 packages do) or the kernel accounts for it. */
@@ -122,9 +159,9 @@ export class Arc {
     const free = count(this.#machine, `${this.card.top}/lmem_avail_bytes`);
     if (total === undefined || free === undefined || total <= 0 || free < 0 || free > total) {
       const told = deviceMemory(this.#machine, this.card.pci);
-      return told === undefined ? {} : { memTotal: BigInt(told.total), memUsed: BigInt(told.used) };
+      return { ...given("memTotal", amount(told?.total)), ...given("memUsed", amount(told?.used)) };
     }
-    return { memTotal: BigInt(total), memUsed: BigInt(total - free) };
+    return { ...given("memTotal", amount(total)), ...given("memUsed", amount(total - free)) };
   }
 }
 
