@@ -53,7 +53,8 @@ class AmdGpus implements Reader {
   readonly #gate: Gate;
   readonly #clients: Clients;
   readonly #kfd: Kfd;
-  #warned = false;
+  /** Compute programs run of which it cannot be told on which cards. */
+  #hidden = false;
   readonly #radeons = new Map<string, Radeon>();
   /** Cards that gave values before: one that gives none any more is dead, not merely silent. */
   readonly #spoke = new Set<string>();
@@ -76,7 +77,7 @@ class AmdGpus implements Reader {
     const apart = confined(this.#machine);
     const procs = this.#procs(reads, apart);
     return {
-      ...(apart && { note: confinedNote }),
+      ...((apart || this.#hidden) && { note: apart ? confinedNote : hiddenNote }),
       gpus: reads.map(({ seat, gpu }) => ({ ...gpu, procs: procs.get(seat.card.pci) ?? [] })),
     };
   }
@@ -126,18 +127,16 @@ class AmdGpus implements Reader {
     const readings = new Map(clients.map((client) => [clientKey(client), client.info]));
     const since = this.#baseline.take(this.#machine.ticks(), readings);
     const holds = this.#kfd.holds();
-    if (holds.size > 0 && this.#kfd.hidden && !this.#warned) {
-      this.#warned = true;
-      this.#log.warn(hidden);
-    }
+    this.#hidden = holds.size > 0 && this.#kfd.hidden;
     // Where the KFD tells of no card, what is open is all there is to see.
     const silent = [...holds.values()].every((cards) => cards.size === 0);
     const procs = new Map<string, Proc[]>();
-    for (const { seat, closed } of reads) {
+    for (const { seat, gpu, closed } of reads) {
       const { pci } = seat.card;
       const own = clients.filter(({ info, node }) => belongs(seat.card, info.pci ?? owners.get(node)));
       const here = apart && silent ? new Map<number, Hold>() : onCard(holds, pci);
-      if (!closed) procs.set(pci, (apart ? procsApart : procsOf)(own, here, since));
+      const setAside = gpu.integrated === true ? Number(gpu.memTotal ?? 0n) : undefined;
+      if (!closed) procs.set(pci, (apart ? procsApart : procsOf)({ clients: own, holds: here, since, setAside }));
     }
     return procs;
   }
@@ -150,8 +149,8 @@ class AmdGpus implements Reader {
   }
 }
 
-const hidden =
-  "amdgpu: the compute driver does not tell this program which GPU is which, so compute programs are not seen: its cgroup may not use /dev/dri/renderD* (a container, or systemd's DeviceAllow=)";
+const hiddenNote =
+  "The compute driver does not tell this program which GPU is which, so compute programs are not seen: its cgroup may not use /dev/dri/renderD* (a container, or systemd's DeviceAllow=)";
 
 /** What each program has of one card. */
 const onCard = (holds: ReadonlyMap<number, Holds>, pci: string): ReadonlyMap<number, Hold | undefined> =>

@@ -1,3 +1,5 @@
+import { within } from "../../../proto/number.ts";
+
 /** Work of one kind of engine: nanoseconds busy, or (xe) cycles busy and cycles passed. */
 export interface Engine {
   readonly busy: number;
@@ -24,10 +26,12 @@ const units: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB
 /** A count with its unit as bytes; undefined for anything else. */
 function bytes(text: string): number | undefined {
   const [, digits, unit] = /^(\d{1,19})(?:\s+([KMG]iB))?$/.exec(text) ?? [];
-  return digits === undefined ? undefined : Number(digits) * (unit === undefined ? 1 : (units[unit] ?? 1));
+  const amount = digits === undefined ? undefined : Number(digits) * (unit === undefined ? 1 : (units[unit] ?? 1));
+  return within(amount, 0, Number.MAX_SAFE_INTEGER);
 }
 
-function whole(text: string | undefined): number | undefined {
+/** Nanoseconds or cycles: those of many engines pass 2^53 in months, so that only their differences are exact enough. */
+function counter(text: string | undefined): number | undefined {
   const digits = /^(\d{1,19})(?:\s+ns)?$/.exec(text ?? "")?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
@@ -57,13 +61,13 @@ function engines(fields: ReadonlyMap<string, string>): Map<string, Engine> {
   const found = new Map<string, Engine>();
   for (const [key, text] of fields) {
     const [, kind, name] = /^(engine|cycles)-(?!capacity-)(.+)$/.exec(key) ?? [];
-    const busy = whole(text);
+    const busy = counter(text);
     if (name === undefined || busy === undefined) continue;
     // A driver that has both counts nanoseconds exactly; cycles depend on the clock.
     if (kind === "cycles" && fields.has(`engine-${name}`)) continue;
-    const total = kind === "cycles" ? whole(fields.get(`total-cycles-${name}`)) : undefined;
+    const total = kind === "cycles" ? counter(fields.get(`total-cycles-${name}`)) : undefined;
     if (kind === "cycles" && total === undefined) continue;
-    const capacity = whole(fields.get(`engine-capacity-${name}`)) || 1;
+    const capacity = counter(fields.get(`engine-capacity-${name}`)) || 1;
     found.set(name, { busy, capacity, ...(total !== undefined && { total }) });
   }
   return found;

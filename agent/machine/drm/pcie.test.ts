@@ -64,6 +64,17 @@ test("a link at its most names no maximum", () => {
   expect(new Slot(machineWith([port, full]), card("0000:03:00.0")).read()).toEqual({ generation: 4, width: 16 });
 });
 
+test("a maximum that could not be read the first time is told when it can be", () => {
+  const slow: End = ["0000:03:00.0", "0x1002", ["8.0 GT/s PCIe", "16"], fast];
+  const machine = altered(machineWith([port, slow]));
+  const most = "/sys/bus/pci/devices/0000:03:00.0/max_link_speed";
+  for (const path of [most, most.replace("03:00.0", "00:01.1")]) machine.files[path] = undefined;
+  const slot = new Slot(machine, card("0000:03:00.0"));
+  expect(slot.read()).toEqual({ generation: 3, width: 16 });
+  for (const path of Object.keys(machine.files)) delete machine.files[path];
+  expect(slot.read()).toEqual({ generation: 3, generationMax: 4, width: 16 });
+});
+
 test("a slot that is slower than the card is no fault of the link", () => {
   const old: End = ["0000:00:01.1", "0x8086", ["8.0 GT/s PCIe", "8"], ["8.0 GT/s PCIe", "8"]];
   const full: End = ["0000:03:00.0", "0x1002", ["8.0 GT/s PCIe", "8"], fast];

@@ -50,11 +50,13 @@ export class Slot {
     const generation = this.#generation(own, "current");
     const width = this.#width(own, "current");
     if (generation === undefined && width === undefined) return undefined;
-    this.#most ??= {
+    const most = this.#most ?? {
       generation: least([own, other].map((end) => this.#generation(end, "max"))),
       width: least([own, other].map((end) => this.#width(end, "max"))),
     };
-    const { generation: generationMax, width: widthMax } = this.#most;
+    // What could not be read this time may be there the next.
+    if (most.generation !== undefined && most.width !== undefined) this.#most = most;
+    const { generation: generationMax, width: widthMax } = most;
     return {
       ...given("generation", generation),
       ...given("width", width),

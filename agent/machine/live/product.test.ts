@@ -52,6 +52,21 @@ test("the longer list is asked where the first knows nothing, and each chip once
   expect(asked.length).toBe(before);
 });
 
+test("a name that was not found is found ten minutes after its list was installed", () => {
+  let at = 0;
+  let list: string | undefined;
+  const names = productNames(
+    (path) => (path === "/usr/share/misc/pci.ids" ? list : undefined),
+    () => at,
+  );
+  expect(names(chip("1002", "74a1"))).toBeUndefined();
+  list = pci;
+  at = 599_999;
+  expect(names(chip("1002", "74a1"))).toBeUndefined();
+  at = 600_000;
+  expect(names(chip("1002", "74a1"))).toBe("AMD Instinct MI300X");
+});
+
 test("a machine without any list knows no name", () => {
   expect(productNames(() => undefined)(chip("1002", "744c"))).toBeUndefined();
 });

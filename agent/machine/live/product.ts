@@ -32,17 +32,29 @@ export function pciName(text: string, { vendor, device }: Chip): string | undefi
   return sold.startsWith(maker) ? sold : `${maker} ${sold}`;
 }
 
-/** Names of chips by the lists on this machine, each asked once: the lists are long, their names few. */
-export function productNames(read: (path: string) => string | undefined): (chip: Chip) => string | undefined {
-  const known = new Map<string, string | undefined>();
+/** Milliseconds until a name that was not found is looked for again: a list may be installed or updated meanwhile. */
+const missed = 600_000;
+
+/**
+ * Names of chips by the lists on this machine. What was found is not asked for again: the lists are long, their names few.
+ * @param ticks Milliseconds that never go back.
+ */
+export function productNames(
+  read: (path: string) => string | undefined,
+  ticks: () => number = () => performance.now(),
+): (chip: Chip) => string | undefined {
+  const known = new Map<string, { readonly name: string | undefined; readonly at: number }>();
   const look = (chip: Chip): string | undefined => {
     const amd = chip.vendor === "1002" ? first(amdFiles, read, (text) => amdName(text, chip)) : undefined;
     return amd ?? first(pciFiles, read, (text) => pciName(text, chip));
   };
   return (chip) => {
     const key = `${chip.vendor}:${chip.device}:${chip.revision}`;
-    if (!known.has(key)) known.set(key, look(chip));
-    return known.get(key);
+    const held = known.get(key);
+    if (held !== undefined && (held.name !== undefined || ticks() - held.at < missed)) return held.name;
+    const name = look(chip);
+    known.set(key, { name, at: ticks() });
+    return name;
   };
 }
 

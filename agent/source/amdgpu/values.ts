@@ -1,4 +1,4 @@
-import { given, whole, within } from "../../../proto/number.ts";
+import { amount, given, whole, within } from "../../../proto/number.ts";
 import { Sensors } from "../../machine/drm/hwmon.ts";
 import { generationOf, type Link, Slot } from "../../machine/drm/pcie.ts";
 import { type Card, count, placeName } from "../../machine/drm.ts";
@@ -71,11 +71,13 @@ export class Radeon {
     const revision = (this.#text("revision") ?? "0").replace(/^0x/, "");
     // The name burnt into server cards; boards without one are called by what their chip is sold as.
     const burnt = this.#text("product_name");
-    const name = burnt ?? this.#machine.product({ vendor, device, revision }) ?? `AMD GPU ${device}`;
+    const known = burnt ?? this.#machine.product({ vendor, device, revision });
+    const name = known ?? `AMD GPU ${device}`;
     // While the chip is being reset its number is refused: better no name for once than a wrong one in the history.
     if (unique === undefined && this.#machine.list(folder).includes("unique_id")) return { name, pciBusId: pci };
     const names = { name, uuid: uuidOf(this.card, unique), pciBusId: pci };
-    this.#names = names;
+    // A list of names may be installed later.
+    if (known !== undefined) this.#names = names;
     return names;
   }
 
@@ -128,18 +130,20 @@ export class Radeon {
   }
 
   #memory(): Gpu {
-    const pair = (kind: string): { used: bigint; total: bigint } | undefined => {
+    const pair = (kind: string): { used: number; total: number } | undefined => {
       const used = this.#number(`mem_info_${kind}_used`);
       const total = this.#number(`mem_info_${kind}_total`);
       // Memory whose parts do not fit its total is garbage.
       if (used === undefined || total === undefined || total <= 0 || used < 0 || used > total) return undefined;
-      return { used: BigInt(used), total: BigInt(total) };
+      return { used, total };
     };
     const vram = pair("vram");
     const gtt = pair("gtt");
     return {
-      ...(vram && { memUsed: vram.used, memTotal: vram.total }),
-      ...(gtt && { hostMemUsed: gtt.used, hostMemTotal: gtt.total }),
+      ...given("memUsed", amount(vram?.used)),
+      ...given("memTotal", amount(vram?.total)),
+      ...given("hostMemUsed", amount(gtt?.used)),
+      ...given("hostMemTotal", amount(gtt?.total)),
     };
   }
 
@@ -147,7 +151,8 @@ export class Radeon {
     const sensors = this.#sensors;
     const junction = sensors.degrees(sensors.labelled("temp", "junction"));
     // Instinct cards since MI300 have no edge sensor; chips before Vega have one sensor and no label.
-    const edge = sensors.degrees(sensors.labelled("temp", "edge") ?? (junction === undefined ? "temp1" : undefined));
+    const only = sensors.unlabelled("temp1") ? "temp1" : undefined;
+    const edge = sensors.degrees(sensors.labelled("temp", "edge") ?? only);
     return {
       ...given("temp", edge ?? junction),
       ...given("tempHotspot", junction),

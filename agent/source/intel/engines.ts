@@ -1,4 +1,4 @@
-import { given } from "../../../proto/number.ts";
+import { amount, given } from "../../../proto/number.ts";
 import { type Client, type Since, sharesOf } from "../../machine/drm/clients.ts";
 import type { FdInfo } from "../../machine/drm/fdinfo.ts";
 import type { Proc } from "../source.ts";
@@ -8,11 +8,15 @@ const graphics = new Set(["render", "rcs"]);
 const compute = new Set(["compute", "ccs"]);
 const media = new Set(["video", "video-enhance", "vcs", "vecs"]);
 
-/** Bytes in memory of the card's own: "local0" (i915) or "vram0" (xe). */
-function localMemory({ memory }: FdInfo): number {
-  let sum = 0;
-  for (const [kind, bytes] of memory) if (/^(local|vram)\d*$/.test(kind)) sum += bytes;
-  return sum;
+/** Memory of the card's own: "local0" (i915) or "vram0" (xe). */
+const local = /^(local|vram)\d*$/;
+/** Memory of the host: "system0" and "stolen-system0" (i915), "system", "gtt" and "stolen" (xe). */
+const host = /^(system|stolen-system|gtt|stolen)\d*$/;
+
+/** Bytes in memory of one kind; undefined where the driver does not tell of it. */
+function memoryIn({ memory }: FdInfo, kind: RegExp): number | undefined {
+  const found = [...memory].filter(([name]) => kind.test(name)).map(([, bytes]) => bytes);
+  return found.length === 0 ? undefined : found.reduce((sum, bytes) => sum + bytes);
 }
 
 /** Percent of the time in which the busiest kind of engine worked for anybody, of all and of those for video. */
@@ -34,13 +38,27 @@ export function loads(clients: readonly Client[], since: Since | undefined): Loa
   return { utilization: busiest([...sums.values()]), media: videos.length === 0 ? undefined : busiest(videos) };
 }
 
+interface Draft {
+  /** Bytes; absent where the driver tells of no such memory. */
+  local?: number;
+  host?: number;
+  /** Nanoseconds or cycles. */
+  gfx: number;
+  compute: number;
+  worked: number;
+  /** Percent. */
+  share?: number;
+}
+
 /** One entry per process that has worked on the card or holds memory of it; those that merely opened it are left out. */
 export function procsOf(clients: readonly Client[], since: Since | undefined): Proc[] {
-  const drafts = new Map<number, { local: number; gfx: number; compute: number; worked: number; share?: number }>();
+  const drafts = new Map<number, Draft>();
   for (const client of clients) {
-    const draft = drafts.get(client.pid) ?? { local: 0, gfx: 0, compute: 0, worked: 0 };
+    const draft = drafts.get(client.pid) ?? { gfx: 0, compute: 0, worked: 0 };
     drafts.set(client.pid, draft);
-    draft.local += localMemory(client.info);
+    const [own, borrowed] = [memoryIn(client.info, local), memoryIn(client.info, host)];
+    if (own !== undefined) draft.local = (draft.local ?? 0) + own;
+    if (borrowed !== undefined) draft.host = (draft.host ?? 0) + borrowed;
     for (const [name, { busy }] of client.info.engines) {
       draft.worked += busy;
       if (graphics.has(name)) draft.gfx += busy;
@@ -49,14 +67,17 @@ export function procsOf(clients: readonly Client[], since: Since | undefined): P
     const found = sharesOf(client, since);
     if (found !== undefined) draft.share = Math.min(100, (draft.share ?? 0) + Math.max(0, ...found.values()));
   }
+  const compare = (a: bigint = 0n, b: bigint = 0n): number => Number(b - a);
   return [...drafts]
-    .filter(([, { local, worked }]) => local + worked > 0)
+    .filter(([, { local: own = 0, worked }]) => own + worked > 0)
     .map(([pid, draft]) => ({
       pid,
       compute: draft.compute > 0,
       graphics: draft.gfx > 0 || draft.compute === 0,
-      ...given("mem", draft.local > 0 ? BigInt(draft.local) : undefined),
+      // i915 tells 0 of memory that graphics inside a processor do not have.
+      ...given("mem", draft.local ? amount(draft.local) : undefined),
+      ...given("hostMem", amount(draft.host)),
       ...given("utilization", draft.share === undefined ? undefined : Math.round(draft.share)),
     }))
-    .sort((a, b) => Number((b.mem ?? 0n) - (a.mem ?? 0n)) || a.pid - b.pid);
+    .sort((a, b) => compare(a.mem, b.mem) || compare(a.hostMem, b.hostMem) || a.pid - b.pid);
 }

@@ -172,6 +172,12 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }):
               </td>
               <td class="number">
                 <Figure>{proc.mem === undefined ? undefined : size(Number(proc.mem))}</Figure>
+                {(proc.hostMem ?? 0n) > (proc.mem ?? 0n) ? (
+                  <small>
+                    {" "}
+                    {t.hostMemory} {size(Number(proc.hostMem))}
+                  </small>
+                ) : null}
               </td>
               <td class="number">
                 <Figure unit="%">{proc.utilization}</Figure>
