@@ -51,6 +51,15 @@ test("a container in which the KFD lists nothing tells all that has a card open 
   expect(procs.map(({ pid, elsewhere }) => [pid, elsewhere])).toContainEqual([15044, undefined]);
 });
 
+test("in a container, that nobody is on a card is known where the KFD tells of it, and only there", async () => {
+  const idle = inContainer(mi300x());
+  idle.folders["/sys/class/kfd/kfd/proc"] = [];
+  expect((await (await opened(idle))()).map(({ procsUnknown }) => procsUnknown)).toEqual(Array(8).fill(undefined));
+  const blind = inContainer(radeon());
+  blind.folders["/sys/class/kfd/kfd/topology/nodes"] = [];
+  expect((await (await opened(blind))()).map(({ procsUnknown }) => procsUnknown)).toEqual([true, true]);
+});
+
 test("a machine without AMD cards has no such source", async () => {
   expect(await amdgpu.open(machineOf({}), options)).toBeUndefined();
 });

@@ -75,10 +75,14 @@ class AmdGpus implements Reader {
     // One after the other: one process asks for all of them as long as they answer.
     for (const seat of seats) reads.push(await this.#card(seat));
     const apart = confined(this.#machine);
-    const procs = this.#procs(reads, apart);
+    const { procs, known } = this.#procs(reads, apart);
     return {
       ...((apart || this.#hidden) && { note: apart ? confinedNote : hiddenNote }),
-      gpus: reads.map(({ seat, gpu }) => ({ ...gpu, procs: procs.get(seat.card.pci) ?? [] })),
+      gpus: reads.map(({ seat, gpu, closed }) => ({
+        ...gpu,
+        procs: procs.get(seat.card.pci) ?? [],
+        ...(!known && !closed && { procsUnknown: true }),
+      })),
     };
   }
 
@@ -111,10 +115,10 @@ class AmdGpus implements Reader {
   }
 
   /**
-   * Processes by PCI address of the card.
+   * Processes by PCI address of the card, and whether all that compute are among them.
    * @param apart The KFD's process ids mean others than those of our /proc.
    */
-  #procs(reads: readonly Read[], apart: boolean): Map<string, Proc[]> {
+  #procs(reads: readonly Read[], apart: boolean): { procs: ReadonlyMap<string, Proc[]>; known: boolean } {
     const owners = new Map<string, string>();
     const skip = new Set<string>();
     for (const { seat, closed } of reads) {
@@ -138,7 +142,7 @@ class AmdGpus implements Reader {
       const setAside = gpu.integrated === true ? Number(gpu.memTotal ?? 0n) : undefined;
       if (!closed) procs.set(pci, (apart ? procsApart : procsOf)({ clients: own, holds: here, since, setAside }));
     }
-    return procs;
+    return { procs, known: !this.#hidden && !(apart && this.#kfd.nodes().size === 0) };
   }
 
   /** Its device nodes, those of its partitions too: they are no PCI functions, and only the KFD tells whose they are. */

@@ -267,11 +267,13 @@ describe("an agent that does not see all processes", () => {
   };
 
   test("knows that nobody works on a card whose engines slept all the time", async () => {
-    expect((await asLaterBy(9950))?.utilization).toBe(0);
+    const gpu = await asLaterBy(9950);
+    expect([gpu?.utilization, gpu?.procsUnknown]).toEqual([0, undefined]);
   });
 
   test("does not know how busy a card is whose engines were awake", async () => {
-    expect((await asLaterBy(9800))?.utilization).toBeUndefined();
+    const gpu = await asLaterBy(9800);
+    expect([gpu?.utilization, gpu?.procsUnknown]).toEqual([undefined, true]);
     expect((await asLaterBy(-400_000))?.utilization).toBeUndefined();
   });
 });

@@ -105,7 +105,15 @@ class IntelGpus implements Reader {
       const own = clients.filter(({ info, node }) => belongs(card, info.pci ?? owners.get(node)));
       const told = complete ? loads(own, since) : undefined;
       const share = told?.utilization ?? (resting ? 0 : undefined);
-      return { ...gpu, ...given("utilization", share), ...given("media", told?.media), procs: procsOf(own, since) };
+      // Another user's work on a card may be all there is; on graphics inside a processor nobody looks for a free one.
+      const unknown = !complete && !resting && gpu.integrated !== true;
+      return {
+        ...gpu,
+        ...given("utilization", share),
+        ...given("media", told?.media),
+        procs: procsOf(own, since),
+        ...(unknown && { procsUnknown: true }),
+      };
     });
   }
 }
