@@ -1,12 +1,5 @@
 import { catalog } from "../../../proto/catalog.ts";
-import {
-  ComputeModeSchema,
-  type GPUInfo,
-  State,
-  type Throttle,
-  ThrottleSchema,
-  XidActionSchema,
-} from "../../../proto/gen/host_pb.js";
+import { type GPUInfo, State } from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { type Family, labels, type Sample, scaled, withLabels } from "../../../proto/text.ts";
 import { sharesOf } from "./people.ts";
@@ -23,6 +16,7 @@ import {
   stateWord,
   usedCores,
 } from "./scene.ts";
+import { computeModes, partitions, throttles, worstXids } from "./trait.ts";
 
 /** A metric of the exporter. */
 export interface Metric {
@@ -80,43 +74,6 @@ const states = (devices: readonly Labelled<{ state?: State | undefined }>[]): Sa
     labels: withLabels(set, { state: stateWord(message.state) }),
     value: 1,
   }));
-
-/** THROTTLE_HW_THERMAL is "hw_thermal". */
-const reason = (throttle: Throttle): string =>
-  (ThrottleSchema.value[throttle]?.name ?? `THROTTLE_${throttle}`).slice("THROTTLE_".length).toLowerCase();
-
-const throttles: Read = ({ gpus }) =>
-  gpus
-    .filter(({ told }) => told)
-    .flatMap(({ message, labels: set }) =>
-      message.throttle.map((each) => ({ labels: withLabels(set, { reason: reason(each) }), value: 1 })),
-    );
-
-/** COMPUTE_MODE_EXCLUSIVE_PROCESS is "exclusive_process". */
-const computeModes: Read = ({ gpus }) =>
-  gpus.flatMap(({ message: { computeMode }, labels: set, told }) => {
-    const name = computeMode === undefined ? undefined : ComputeModeSchema.value[computeMode]?.name;
-    if (!told || name === undefined) return [];
-    return [{ labels: withLabels(set, { mode: name.slice("COMPUTE_MODE_".length).toLowerCase() }), value: 1 }];
-  });
-
-/** XID_ACTION_RESET_GPU is "reset_gpu". */
-const worstXids: Read = ({ gpus }) =>
-  gpus.flatMap(({ message: { xidWorst, xidAction }, labels: set, told }) => {
-    const name = xidAction === undefined ? undefined : XidActionSchema.value[xidAction]?.name;
-    if (!told || xidWorst === undefined || name === undefined) return [];
-    const action = name.slice("XID_ACTION_".length).toLowerCase();
-    return [{ labels: withLabels(set, { code: String(xidWorst), action }), value: 1 }];
-  });
-
-/** Cards that can be divided say how they are, also when they are not. */
-const partitions: Read = ({ gpus }) =>
-  gpus
-    .filter(({ message, told }) => told && message.computePartition !== undefined)
-    .map(({ message: { computePartition: compute = "", memoryPartition: memory = "" }, labels: set }) => ({
-      labels: withLabels(set, { compute, memory }),
-      value: 1,
-    }));
 
 /** Readers of what this machine does not have are not failures: they are left out. */
 const ofSources =
