@@ -35,7 +35,7 @@ const drawn = {
   CpuInfo: ["busy", "threads"],
   MemoryInfo: ["used", "total"],
   DiskInfo: ["device", "mount", "used", "total", "readOnly", "state"],
-  NicInfo: ["rxRate", "txRate"],
+  NicInfo: ["rxRate", "txRate", "lower"],
   SystemInfo: ["os", "osVersion", "driverVersion", "uptime", "load1"],
   SourceInfo: ["name", "state", "err"],
 } as const;

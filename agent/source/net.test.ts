@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { machineOf, never, options } from "../../test/machine.ts";
 import type { Address } from "../machine.ts";
-import { choose, net, parse, parseRoute, rate, usable } from "./net.ts";
+import { usable } from "./net/layer.ts";
+import { choose, net, parse, parseRoute, parseSpeed, rate } from "./net.ts";
 
 const dev = `Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
@@ -46,6 +47,26 @@ test("a rate is bytes per second", () => {
   expect(rate(c(0n, 0n), c(10_000n, 500n), 2000)).toEqual({ rx: 5000n, tx: 250n });
 });
 
+test("a counter that jumped gives no rate", () => {
+  expect(rate(c(0n, 0n), c(2n ** 64n - 1n, 0n), 10_000)).toBeUndefined();
+  expect(rate(c(0n, 0n), c(500_000_000_000n, 0n), 10_000)).toEqual({ rx: 50_000_000_000n, tx: 0n });
+});
+
+test.each([
+  ["4294967295\n", undefined],
+  ["65535\n", undefined],
+  ["0\n", undefined],
+  ["-1\n", undefined],
+  ["", undefined],
+  [undefined, undefined],
+  ["18446744073709551615\n", undefined],
+  ["10\n", 1_250_000n],
+  ["400000\n", 50_000_000_000n],
+  ["1600000\n", 200_000_000_000n],
+])("a link that says %j runs at %s bytes per second", (text, speed) => {
+  expect(parseSpeed(text)).toBe(speed);
+});
+
 test("a counter that went back gives no rate", () => {
   expect(rate(c(100n, 0n), c(50n, 10n), 1000)).toBeUndefined();
 });
@@ -58,7 +79,7 @@ test("a rate is never negative", () => {
   fc.assert(
     fc.property(counters, counters, fc.integer({ min: 0, max: 1e9 }), (from, to, span) => {
       const found = rate(from, to, span);
-      return found === undefined || (found.rx >= 0n && found.tx >= 0n);
+      return found === undefined || [found.rx, found.tx].every((bytes) => bytes >= 0n && bytes < 2n ** 53n);
     }),
   );
 });
@@ -80,22 +101,24 @@ const v4 = (nic: string, address: string): Address => ({ nic, address, family: 4
 const all = [v4("lo", "127.0.0.1"), v4("eth0", "192.0.2.7"), v4("eth1", "10.1.2.3"), v4("ib0", "10.9.9.9")];
 
 test("the address is the last one in the preferred network", () => {
-  expect(choose(all, "10.0.0.0/8", "eth0")).toBe("10.9.9.9");
-  expect(choose(all, "10.1.0.0/16", "eth0")).toBe("10.1.2.3");
+  expect(choose(all, { network: "10.0.0.0/8", route: "eth0" })).toBe("10.9.9.9");
+  expect(choose(all, { network: "10.1.0.0/16", route: "eth0" })).toBe("10.1.2.3");
 });
 
 test("a container network's address is only taken when no other is in the preferred network", () => {
-  expect(choose([...all, v4("flannel.1", "10.42.0.0")], "10.0.0.0/8", "eth0")).toBe("10.9.9.9");
-  expect(choose([v4("eth0", "192.0.2.7"), v4("flannel.1", "10.42.0.0")], "10.0.0.0/8", "eth0")).toBe("10.42.0.0");
+  expect(choose([...all, v4("flannel.1", "10.42.0.0")], { network: "10.0.0.0/8", route: "eth0" })).toBe("10.9.9.9");
+  expect(
+    choose([v4("eth0", "192.0.2.7"), v4("flannel.1", "10.42.0.0")], { network: "10.0.0.0/8", route: "eth0" }),
+  ).toBe("10.42.0.0");
 });
 
 test("the default route's address is taken where none is in the preferred network", () => {
-  expect(choose(all, "172.16.0.0/12", "eth0")).toBe("192.0.2.7");
+  expect(choose(all, { network: "172.16.0.0/12", route: "eth0" })).toBe("192.0.2.7");
 });
 
 test("without route and preferred network there is no address, loopback never is one", () => {
-  expect(choose(all, "172.16.0.0/12", undefined)).toBeUndefined();
-  expect(choose(all, "127.0.0.0/8", undefined)).toBeUndefined();
+  expect(choose(all, { network: "172.16.0.0/12", route: undefined })).toBeUndefined();
+  expect(choose(all, { network: "127.0.0.0/8", route: undefined })).toBeUndefined();
 });
 
 test("an interface has addresses, speed and, from the second reading on, rates", async () => {

@@ -1,5 +1,7 @@
 import ipaddr from "ipaddr.js";
+import { amount, given, whole } from "../../proto/number.ts";
 import type { Address, Machine } from "../machine.ts";
+import { type Layer, layers, usable } from "./net/layer.ts";
 import { Baseline, type Part, type Source } from "./source.ts";
 
 /** Bytes since the interface came up. */
@@ -7,16 +9,6 @@ export interface Counters {
   readonly rx: bigint;
   readonly tx: bigint;
 }
-
-// Interfaces that carry no traffic of their own: loopback, and what containers, virtual machines and tunnels add.
-const virtual = new RegExp(
-  "^(lo$|veth|docker|br-|virbr|vnet|tap|macvtap|cali|flannel|cni|cilium|lxc|lxdbr|weave|datapath|kube-|nodelocaldns" +
-    "|podman|fwbr|fwpr|fwln|ifb|dummy|tunl|sit\\d|gre\\d|gretap|erspan|ip6tnl|ip6_vti|ip_vti|ip6gre|teql|nlmon" +
-    "|vxlan|genev|ovs-|bonding_masters$)",
-);
-
-/** An interface somebody would want to see. */
-export const usable = (nic: string): boolean => !virtual.test(nic);
 
 /** /proc/net/dev. */
 export function parse(text: string): Map<string, Counters> {
@@ -41,23 +33,30 @@ export function parseRoute(text: string): string | undefined {
   return best?.nic;
 }
 
-/** Bytes per second; undefined when a counter went back: the interface came up anew and starts from 0. */
+/** Bytes per second that no interface reaches (80 Tbit/s): beyond, a driver's counter jumped. */
+const fastest = 10n ** 13n;
+
+/** Bytes per second; undefined when a counter went back (the interface came up anew and starts from 0) or jumped. */
 export function rate(from: Counters, to: Counters, span: number): { rx: bigint; tx: bigint } | undefined {
   if (to.rx < from.rx || to.tx < from.tx || span < 1) return undefined;
   const per = (bytes: bigint): bigint => (bytes * 1000n) / BigInt(Math.round(span));
-  return { rx: per(to.rx - from.rx), tx: per(to.tx - from.tx) };
+  const rates = { rx: per(to.rx - from.rx), tx: per(to.tx - from.tx) };
+  return rates.rx < fastest && rates.tx < fastest ? rates : undefined;
 }
 
 /**
  * The address a host goes by: the last IPv4 address inside the preferred network, else that of the default route.
  * Interfaces of containers count only where no other matches.
  */
-export function choose(addresses: readonly Address[], network: string, route: string | undefined): string | undefined {
+export function choose(
+  addresses: readonly Address[],
+  { network, route, shown = usable }: { network: string; route: string | undefined; shown?: (nic: string) => boolean },
+): string | undefined {
   const range = ipaddr.IPv4.parseCIDR(network);
   const v4 = addresses.filter(({ family, loopback }) => family === 4 && !loopback);
   const preferred = v4.filter(({ address }) => ipaddr.IPv4.parse(address).match(range));
   const found =
-    preferred.filter(({ nic }) => usable(nic)).at(-1) ?? preferred.at(-1) ?? v4.find(({ nic }) => nic === route);
+    preferred.filter(({ nic }) => shown(nic)).at(-1) ?? preferred.at(-1) ?? v4.find(({ nic }) => nic === route);
   return found?.address;
 }
 
@@ -69,13 +68,22 @@ function file(machine: Machine, name: string): string | undefined {
 
 type Nic = NonNullable<Part["nics"]>[number];
 
-function link(machine: Machine, nic: string): Nic {
+/** Megabit per second beyond any interface and any bond of them; the fastest now are at 800,000. */
+const fastestLink = 12_800_000;
+
+/** Bytes per second. Where it is not known, drivers say -1, 65535 or 4294967295 (SPEED_UNKNOWN in 16 and 32 bits), or do not answer. */
+export function parseSpeed(text: string | undefined): bigint | undefined {
+  const speed = whole(text);
+  if (speed === undefined || speed <= 0 || speed === 0xffff || speed > fastestLink) return undefined;
+  return amount((speed * 1_000_000) / 8);
+}
+
+function link(machine: Machine, nic: string, { lower, real }: Layer): Nic {
   const state = machine.read(`/sys/class/net/${nic}/operstate`)?.trim();
-  // Megabit per second; -1, or no answer at all, where there is no link or no such thing.
-  const speed = Number(machine.read(`/sys/class/net/${nic}/speed`) ?? -1);
   return {
     ...(state !== undefined && { up: state === "up" || state === "unknown" }),
-    ...(speed > 0 && { speed: BigInt(Math.round((speed * 1_000_000) / 8)) }),
+    ...given("speed", real ? parseSpeed(machine.read(`/sys/class/net/${nic}/speed`)) : undefined),
+    ...(lower.length > 0 && { lower: [...lower] }),
   };
 }
 
@@ -107,8 +115,11 @@ function part(
 ): Part {
   const since = baseline.take(machine.ticks(), now);
   const addresses = machine.addresses();
+  const route = parseRoute(file(machine, "route") ?? "");
+  const shown = layers(machine, [...now.keys()], route);
   const nics = [...now].flatMap(([name, counters]): Nic[] => {
-    if (!usable(name)) return [];
+    const layer = shown.get(name);
+    if (layer === undefined) return [];
     const from = since?.from.get(name);
     const rates = since && from && rate(from, counters, since.span);
     return [
@@ -118,10 +129,11 @@ function part(
         rxBytes: counters.rx,
         txBytes: counters.tx,
         ...(rates && { rxRate: rates.rx, txRate: rates.tx }),
-        ...link(machine, name),
+        ...link(machine, name, layer),
       },
     ];
   });
-  const ip = choose(addresses, network, parseRoute(file(machine, "route") ?? ""));
+  // The host's first process may not say which interface an address is on.
+  const ip = choose(addresses, { network, route, shown: (nic) => (nic === "" ? true : shown.has(nic)) });
   return { nics, ...(ip !== undefined && { ip, id: ip.slice(ip.lastIndexOf(".") + 1) }) };
 }

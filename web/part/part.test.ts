@@ -41,7 +41,8 @@ test("processes of one user and command are one chip, the largest first", () => 
 test("a network that was not measured has no rate, rather than none", async () => {
   const { HostInfoSchema, DiskInfoSchema } = await import("../../proto/gen/host_pb.js");
   expect(rates(create(HostInfoSchema, { nics: [{ name: "a" }] }))).toEqual({ rx: undefined, tx: undefined });
-  expect(rates(create(HostInfoSchema, { nics: [{ rxRate: 1n }, { rxRate: 2n, txRate: 5n }] }))).toEqual({
+  const bond = [{ rxRate: 1n }, { rxRate: 2n, txRate: 5n }, { rxRate: 3n, txRate: 5n, lower: ["eth0", "eth1"] }];
+  expect(rates(create(HostInfoSchema, { nics: bond }))).toEqual({
     rx: 3,
     tx: 5,
   });

@@ -53,11 +53,12 @@ function Vital({ name, percent, plain, tone, children }: VitalProps): JSX.Elemen
   );
 }
 
-/** Sum over the interfaces that carry the host's own traffic; undefined where none was measured. */
+/** Sum over the host's interfaces, without those whose bytes pass through others; undefined where none was measured. */
 export function rates(info: Glance): { rx: number | undefined; tx: number | undefined } {
   let rx: number | undefined;
   let tx: number | undefined;
   for (const nic of info.nics) {
+    if (nic.lower.length > 0) continue;
     if (nic.rxRate !== undefined) rx = (rx ?? 0) + Number(nic.rxRate);
     if (nic.txRate !== undefined) tx = (tx ?? 0) + Number(nic.txRate);
   }

@@ -117,6 +117,14 @@ test("filesystems and interfaces have labels of their own", () => {
   expect(of("hw_network_receive_bytes_total")).toEqual([[{ ...node, nic: "eth0" }, 9]]);
 });
 
+test("an interface tells those through which its bytes pass, for sums to leave it out", () => {
+  const nics = [
+    { name: "eth0", rxBytes: 9n },
+    { name: "bond0", rxBytes: 9n, lower: ["eth0"] },
+  ];
+  expect(scraped(machine({ nics }))("hw_network_lower")).toEqual([[{ ...node, nic: "bond0", lower: "eth0" }, 1]]);
+});
+
 test("why a card is slow, and what it last broke on, is told where there is something to tell", () => {
   const slow = { throttle: [Throttle.SW_THERMAL, Throttle.HW_POWER_BRAKE], xidLast: 45, xidTime: BigInt(now - 500) };
   const xid = { xidWorst: 48, xidWorstTime: BigInt(now - 900), xidAction: XidAction.RESET_GPU };

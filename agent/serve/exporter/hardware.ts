@@ -299,6 +299,15 @@ const own: readonly Metric[] = [
     nics.map(({ message, labels: set }) => given(set, flag(message.up))),
   ),
   gauge(
+    "network_lower",
+    "An interface through which the bytes of this one pass, in a label; always 1. A sum leaves out those that have one.",
+    "network_lower",
+    ({ nics }) =>
+      nics.flatMap(({ message, labels: set }) =>
+        message.lower.map((lower) => ({ labels: withLabels(set, { lower }), value: 1 })),
+      ),
+  ),
+  gauge(
     "source_success",
     "Whether the last reading of one kind of thing succeeded.",
     "source",

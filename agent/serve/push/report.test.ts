@@ -259,6 +259,27 @@ test("for a portal that takes no null, a device that lacks a reading is left out
   });
 });
 
+const layered = create(HostInfoSchema, {
+  nics: [
+    { name: "eth0", rxRate: 6_250_000n },
+    { name: "eth1", rxRate: 6_250_000n },
+    { name: "bond0", rxRate: 12_500_000n, lower: ["eth0", "eth1"] },
+    { name: "bond0.100", rxRate: 12_500_000n, lower: ["eth0", "eth1", "bond0"] },
+    { name: "ib0", rxRate: 125_000n },
+  ],
+});
+
+test.each([
+  [undefined, 101],
+  [["bond0", "bond0.100", "ib0"], 101],
+  [["eth0", "bond0.100"], 50],
+  [["bond0.100"], 100],
+])("of the interfaces %j the bytes that pass through several are counted once", (names, sum) => {
+  const nics = names && new Set(names);
+  const chosen = select(layered, { ...all, nics }, "box");
+  expect(report(chosen).networkRxMbps).toBe(sum);
+});
+
 const big = fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { nil: undefined });
 const double = fc.option(fc.double({ noNaN: true, noDefaultInfinity: true, min: 0, max: 1e9 }), { nil: undefined });
 

@@ -90,6 +90,12 @@ function total(rates: readonly (number | null)[]): number | null {
   );
 }
 
+/** Names of the interfaces whose rates add up: without those whose bytes pass through another one of the list. */
+function apart(nics: readonly NicInfo[]): ReadonlySet<string> {
+  const listed = new Set(nics.map(({ name }) => name ?? ""));
+  return new Set(nics.filter(({ lower }) => !lower.some((name) => listed.has(name))).map(({ name }) => name ?? ""));
+}
+
 /**
  * Body of POST /api/monitoring/report.
  * @param first True for the program's first report: interfaces have no rate yet, and 0 is sent, as by the portal's own exporter.
@@ -111,6 +117,8 @@ export function report(info: HostInfo, { first = false } = {}): Body {
     rxMbps: rate(nic.rxRate),
     txMbps: rate(nic.txRate),
   }));
+  const adding = apart(info.nics);
+  const summed = nics.filter(({ name }) => adding.has(name));
   const loads = [system?.load1, system?.load5, system?.load15].map((load) => scaled(load, 1));
   return {
     hostname: info.hostname ?? "",
@@ -126,8 +134,8 @@ export function report(info: HostInfo, { first = false } = {}): Body {
       usedGB: scaled(state === undefined || state === State.OK ? used : undefined, GB),
     })),
     nics,
-    networkRxMbps: live("net") ? total(nics.map(({ rxMbps }) => rxMbps)) : null,
-    networkTxMbps: live("net") ? total(nics.map(({ txMbps }) => txMbps)) : null,
+    networkRxMbps: live("net") ? total(summed.map(({ rxMbps }) => rxMbps)) : null,
+    networkTxMbps: live("net") ? total(summed.map(({ txMbps }) => txMbps)) : null,
     uptimeSeconds: system?.uptime === undefined ? null : Number(system.uptime),
     processCount: system?.processes ?? null,
     loadAvg: loads.includes(null) ? null : loads,
