@@ -99,6 +99,19 @@ test("what a source notes is told with it, though it is sound, and logged once",
   expect(told).toEqual(["nvidia: sees little"]);
 });
 
+test("a source whose processes the system hides says so, and its cards are sound", async () => {
+  const files = { "/proc/mounts": "proc /proc proc rw,hidepid=2 0 0\n" };
+  const source = scripted("nvidia", good({ gpus: [{ id: 0, procs: [{ pid: 7, mem: 5n }] }] }));
+  const { sources, gpus } = await new Snapshot({
+    ...options,
+    sources: [source],
+    machine: machineOf({ files }),
+    version: "",
+  }).collect();
+  expect(sources).toMatchObject([{ state: State.OK, err: expect.stringMatching(/hidepid/) }]);
+  expect(gpus[0]).toMatchObject({ state: State.OK, procs: [{ pid: 7, mem: 5n }] });
+});
+
 test("parts of all sources together are the answer, with how each fared", async () => {
   const info = await snapshot(
     scripted("cpu", good({ cpu: { threads: 8 }, hostname: "box" })),

@@ -113,9 +113,10 @@ class Watch {
     const { machine } = this.#all;
     const begun = machine.ticks();
     try {
-      const { note, grants = [], ...told } = await this.#reader.read(signal);
+      const { note: aside, grants = [], ...told } = await this.#reader.read(signal);
       const part = create(HostInfoSchema, told);
-      if (part.gpus.length > 0) await this.#processes.describe(part);
+      const unnamed = part.gpus.length > 0 ? await this.#processes.describe(part) : undefined;
+      const note = aside ?? unnamed;
       this.#succeed(part, grants);
       if (note !== undefined && note !== this.#note) this.#all.log.info(`${this.source.name}: ${note}`);
       this.#note = note;

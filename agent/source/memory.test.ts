@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { machineOf, never, options } from "../../test/machine.ts";
-import { memory, part } from "./memory.ts";
+import { memory, parseArc, part } from "./memory.ts";
 
 const text = `MemTotal:       24684092 kB
 MemFree:        20512340 kB
@@ -28,6 +28,64 @@ test("used is total less available, in bytes", () => {
 test("a kernel that does not say what is available gets an estimate from free and cached memory", () => {
   expect(part(text.replace(/MemAvailable.*\n/, "")).memory?.available).toBe(
     (20_512_340n + 102_400n + 3_400_000n) * 1024n,
+  );
+});
+
+const arcstats = `9 1 0x01 147 39984 7217316166 2245411110611
+name                            type data
+hits                            4    123
+c                               4    33554432000
+c_min                           4    2097152000
+c_max                           4    60000000000
+size                            4    52428800000
+memory_available_bytes          3    1000000000
+`;
+
+test("ZFS gives back its cache down to the least that it keeps", () => {
+  expect(parseArc(arcstats)).toBe(50_331_648_000n);
+  expect(parseArc(arcstats.replace("52428800000", "1000000000"))).toBe(0n);
+  expect(parseArc("")).toBeUndefined();
+});
+
+const zfs = "MemTotal: 65536000 kB\nMemFree: 2048000 kB\nMemAvailable: 4096000 kB\nCached: 1900000 kB\n";
+
+test("what ZFS gives back is available, and holds copies of files", async () => {
+  const files = { "/proc/meminfo": zfs, "/proc/spl/kstat/zfs/arcstats": arcstats };
+  const reader = await memory.open(machineOf({ files }), options);
+  expect((await reader?.read(never))?.memory).toMatchObject({
+    total: 67_108_864_000n,
+    used: 12_582_912_000n,
+    available: 54_525_952_000n,
+    cached: 50_331_648_000n + 1_900_000n * 1024n,
+  });
+});
+
+test("a container's own /proc/meminfo knows nothing of the machine's ZFS", async () => {
+  const files = {
+    "/proc/meminfo": zfs,
+    "/proc/spl/kstat/zfs/arcstats": arcstats,
+    "/proc/mounts": "proc /proc proc rw 0 0\nlxcfs /proc/meminfo fuse.lxcfs rw 0 0\n",
+  };
+  const reader = await memory.open(machineOf({ files }), options);
+  expect((await reader?.read(never))?.memory?.available).toBe(4_096_000n * 1024n);
+});
+
+test("pages that graphics drivers keep for later are available", () => {
+  expect(part(`${zfs}GPUActive: 9 kB\nGPUReclaim: 1000 kB\n`).memory?.available).toBe(4_097_000n * 1024n);
+});
+
+test("no more is available than there is", () => {
+  expect(part(zfs, 2n ** 60n).memory).toMatchObject({ available: 67_108_864_000n, used: 0n });
+});
+
+test("shared memory is neither copies of files nor given back", () => {
+  const shared = text.replace(
+    "Cached:          3400000 kB",
+    "Cached:          3400000 kB\nShmem:           3000000 kB",
+  );
+  expect(part(shared).memory?.cached).toBe(400_000n * 1024n);
+  expect(part(shared.replace(/MemAvailable.*\n/, "")).memory?.available).toBe(
+    (20_512_340n + 102_400n + 400_000n) * 1024n,
   );
 });
 

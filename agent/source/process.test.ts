@@ -46,6 +46,30 @@ test("says who runs a process, what it is called and since when", async () => {
   });
 });
 
+const mounts = (options: string): string => `sysfs /sys sysfs rw 0 0\nproc /proc proc rw,nosuid${options} 0 0\n`;
+
+test.each([
+  [",hidepid=2,gid=27", undefined, true],
+  [",hidepid=invisible", undefined, true],
+  [",hidepid=1", undefined, true],
+  ["", undefined, false],
+  [",hidepid=0", undefined, false],
+  // The agent may see all: 100 has merely ended.
+  [",hidepid=2", stat("systemd", 1), false],
+])(
+  "of processes that cannot be looked up, with %j and a first process %j, it is said to be hidepid: %s",
+  async (options, first, said) => {
+    const seen = { ...files, "/proc/mounts": mounts(options), ...(first !== undefined && { "/proc/1/stat": first }) };
+    const describe = (pid: number) =>
+      new Processes(machineOf({ files: seen, users })).describe(
+        create(HostInfoSchema, { gpus: [{ procs: [{ pid }] }] }),
+      );
+    if (said) expect(await describe(100)).toMatch(/hidepid.*have no name/);
+    else expect(await describe(100)).toBeUndefined();
+    expect(await describe(77)).toBeUndefined();
+  },
+);
+
 test("a process that ended between two reads keeps its pid and memory, and is no error", async () => {
   const info = create(HostInfoSchema, { gpus: [{ procs: [{ pid: 99, mem: 5n }, { pid: 100 }] }] });
   await new Processes(machineOf({ files, users })).describe(info);

@@ -22,6 +22,10 @@ export function parseStart(text: string): number | undefined {
   return Number.isFinite(ticks) ? ticks : undefined;
 }
 
+const hiddenNote =
+  "The system hides other users' processes from this program (hidepid on /proc): theirs on the GPUs have no name. " +
+  "They have one where the agent's user is in the group that /proc is mounted with (gid=), or the agent runs as root";
+
 /** What a process's environment told, for as long as the process is what it was. */
 interface Told {
   /** Hundredths of a second from the machine's start: a number that was given anew belongs to another process. */
@@ -44,24 +48,33 @@ export class Processes {
   /**
    * Fills in who runs each GPU process, what it is called, since when, and in which container, pod or job. One that ended
    * meanwhile keeps what the driver said of it, and so does one whose number means another process here.
+   * @returns What the reader of the list should know of it: that names are missing, and why.
    */
-  async describe(info: HostInfo): Promise<void> {
+  async describe(info: HostInfo): Promise<string | undefined> {
     const procs = info.gpus.flatMap((gpu) => gpu.procs);
     const told = new Map<number, Told>();
     const owners = new Map<ProcInfo, number>();
     const boot = procs.length > 0 ? parseBoot(this.#machine.read("/proc/stat") ?? "") : undefined;
+    let missing = false;
     for (const proc of procs) {
       if (proc.elsewhere) continue;
       const uid = this.#one(proc, boot, told);
       if (uid !== undefined) owners.set(proc, uid);
+      else missing = true;
     }
     this.#told = told;
-    if (owners.size === 0) return;
-    const names = await this.#machine.users([...new Set(owners.values())]);
+    const names = owners.size === 0 ? undefined : await this.#machine.users([...new Set(owners.values())]);
     for (const [proc, uid] of owners) {
-      const name = names.get(uid);
+      const name = names?.get(uid);
       if (name !== undefined) proc.username = name;
     }
+    return missing && this.#hidden() ? hiddenNote : undefined;
+  }
+
+  /** The first process always runs: where it cannot be read, others cannot either, rather than have ended. */
+  #hidden(): boolean {
+    if (this.#machine.read("/proc/1/stat") !== undefined) return false;
+    return / proc \S*hidepid=(?!0|off)/.test(this.#machine.read("/proc/mounts") ?? "");
   }
 
   #one(proc: ProcInfo, boot: number | undefined, told: Map<number, Told>): number | undefined {

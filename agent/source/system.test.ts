@@ -32,6 +32,19 @@ test("only the numbers in /proc are processes", () => {
   expect(countProcesses(["1", "4242", "self", "sys", "17", "acpi"])).toBe(3);
 });
 
+test("where the system hides other users' processes, how many there are is not known", () => {
+  expect(countProcesses(["4242", "self", "17"])).toBeUndefined();
+  expect(countProcesses([])).toBeUndefined();
+});
+
+test("a system that was upgraded while the agent runs is told by its new name", async () => {
+  const files = { "/etc/os-release": "NAME=Debian\nVERSION_ID=12\n", "/proc/sys/kernel/osrelease": "6.1.0\n" };
+  const reader = await system.open(machineOf({ files }), options);
+  expect((await reader?.read(never))?.system).toEqual({ os: "Debian", osVersion: "12", kernel: "6.1.0" });
+  files["/etc/os-release"] = "NAME=Debian\nVERSION_ID=13\n";
+  expect((await reader?.read(never))?.system).toMatchObject({ osVersion: "13" });
+});
+
 test("what cannot be read is absent, the rest is there", async () => {
   const files = { "/proc/uptime": "5.01 4.00\n", "/etc/os-release": "NAME=X\n" };
   const reader = await system.open(machineOf({ files }), options);

@@ -1,3 +1,4 @@
+import { given } from "../../proto/number.ts";
 import type { Machine } from "../machine.ts";
 import type { Part, Source } from "./source.ts";
 
@@ -26,17 +27,23 @@ export function parseUptime(text: string): bigint | undefined {
   return seconds === undefined ? undefined : BigInt(seconds);
 }
 
-/** Processes among the names in /proc. */
-export function countProcesses(names: readonly string[]): number {
+/**
+ * Processes among the names in /proc. Undefined where number 1 is none of them: it always runs, so that the system hides
+ * other users' processes (hidepid of proc(5)), and those that are seen are not all.
+ */
+export function countProcesses(names: readonly string[]): number | undefined {
   let count = 0;
+  let first = false;
   for (const name of names) {
-    const first = name.charCodeAt(0);
-    if (first >= 48 && first <= 57) count++;
+    const digit = name.charCodeAt(0);
+    if (digit >= 48 && digit <= 57) count++;
+    first ||= name === "1";
   }
-  return count;
+  return first ? count : undefined;
 }
 
-function fixed(machine: Machine): NonNullable<Part["system"]> {
+/** What changes only when the system is upgraded or started anew: an agent outlives the first of these. */
+function identity(machine: Machine): NonNullable<Part["system"]> {
   // A container that has only this file of the host mounted must not tell its own image's name.
   const files = ["/host/etc/os-release", "/etc/os-release", "/usr/lib/os-release"];
   const releases = files.map((file) => parseRelease(machine.read(file) ?? ""));
@@ -52,7 +59,6 @@ function fixed(machine: Machine): NonNullable<Part["system"]> {
 export const system: Source = {
   name: "system",
   async open(machine) {
-    const still = fixed(machine);
     return {
       async read() {
         const uptime = parseUptime(machine.read("/proc/uptime") ?? "");
@@ -60,7 +66,7 @@ export const system: Source = {
         const processes = countProcesses(machine.list("/proc"));
         return {
           hostname: machine.hostname(),
-          system: { ...still, ...load, ...(uptime !== undefined && { uptime }), ...(processes > 0 && { processes }) },
+          system: { ...identity(machine), ...load, ...given("uptime", uptime), ...given("processes", processes) },
         };
       },
       async close() {},
