@@ -1,78 +1,9 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { State } from "../../proto/gen/host_pb.js";
 import { machineOf, never, options } from "../../test/machine.ts";
 import type { Space } from "../machine.ts";
-import { disk, kindOf, parse } from "./disk.ts";
-
-test.each([
-  ["ext4", "local"],
-  ["ext2", "local"],
-  ["xfs", "local"],
-  ["zfs", "local"],
-  ["vfat", "local"],
-  ["nfs4", "network"],
-  ["ceph", "network"],
-  ["lustre", "network"],
-  ["beegfs", "network"],
-  ["gpfs", "network"],
-  ["fuse.sshfs", "network"],
-  ["fuseblk", "network"],
-  ["proc", undefined],
-  ["tmpfs", undefined],
-  ["overlay", undefined],
-  ["squashfs", undefined],
-  ["fusectl", undefined],
-  ["fuse.portal", undefined],
-  ["fuse.lxcfs", undefined],
-  ["autofs", undefined],
-  ["extfake", undefined],
-])("%s is asked as %s", (fstype, kind) => {
-  expect(kindOf(fstype)).toBe(kind);
-});
-
-const mounts = (...lines: string[]) => parse(`${lines.join("\n")}\n`).map(({ device, mount }) => `${device} ${mount}`);
-
-test("btrfs subvolumes and bind mounts of one device are one row, the first", () => {
-  expect(
-    mounts(
-      "/dev/sda2 / btrfs rw,subvol=/@ 0 0",
-      "/dev/sda2 /home btrfs rw,subvol=/@home 0 0",
-      "/dev/sdb1 /data ext4 rw 0 0",
-      "/dev/sdb1 /srv/data ext4 rw 0 0",
-    ),
-  ).toEqual(["/dev/sda2 /", "/dev/sdb1 /data"]);
-});
-
-test("zfs datasets are devices of their own", () => {
-  expect(mounts("tank /tank zfs rw 0 0", "tank/home /home zfs rw 0 0")).toEqual(["tank /tank", "tank/home /home"]);
-});
-
-test("two FUSE mounts of one program are two rows", () => {
-  expect(mounts("rclone /a fuse.rclone rw 0 0", "rclone /b fuse.rclone rw 0 0")).toEqual(["rclone /a", "rclone /b"]);
-});
-
-test("one export of a file server mounted twice is one row", () => {
-  expect(mounts("nas:/vol /a nfs4 rw 0 0", "nas:/vol /b nfs4 rw 0 0")).toEqual(["nas:/vol /a"]);
-});
-
-test("a mount hides what was mounted on the same place before", () => {
-  expect(mounts("/dev/sda1 /data ext4 rw 0 0", "nas:/vol /data nfs4 rw 0 0")).toEqual(["nas:/vol /data"]);
-  expect(mounts("/dev/sda1 /data ext4 rw 0 0", "none /data tmpfs rw 0 0")).toEqual([]);
-});
-
-test("files that container engines mount are no disks", () => {
-  expect(mounts("/dev/sda1 /etc/hosts ext4 rw 0 0", "/dev/sda1 /data ext4 rw 0 0")).toEqual(["/dev/sda1 /data"]);
-});
-
-test("blanks, tabs and backslashes in names are what they were", () => {
-  expect(parse("/dev/sdc1 /media/my\\040disk\\011a\\134b vfat ro,noatime 0 0\n")).toEqual([
-    { device: "/dev/sdc1", mount: "/media/my disk\ta\\b", fstype: "vfat", readOnly: true, network: false },
-  ]);
-});
-
-test("an option that begins with ro is not read-only", () => {
-  expect(parse("/dev/sda1 / ext4 rootcontext=x,rw 0 0\n")[0]?.readOnly).toBe(false);
-});
+import { disk } from "./disk.ts";
 
 const gib = 1024 ** 3;
 const space: Space = { size: 100 * gib, free: 40 * gib, available: 35 * gib };
@@ -117,6 +48,49 @@ test("a mount we may not enter is left out; a file server that fails is not", as
   expect(found?.map(({ mount, state }) => [mount, state])).toEqual([["/nas", State.STALE]]);
 });
 
+test.each(["EACCES: permission denied", "stat: cannot read file system information for '/x': Permission denied"])(
+  "a mount that only its user may look into is no failing disk: %s",
+  async (refusal) => {
+    const text = "remote:/data /home/u/remote fuse.sshfs rw 0 0\nnas:/v /root/nas nfs4 rw 0 0\n";
+    expect(await rows(text, () => Promise.reject(new Error(refusal)))).toEqual([]);
+  },
+);
+
+test("an image that is mounted read-only is no disk that is full; a disk that is, is", async () => {
+  const full = async () => ({ size: gib, free: 0, available: 0 });
+  const images = "/dev/loop3 /opt/tool ext4 ro 0 0\nnas:/iso /mnt/x fuse.isofs ro 0 0\n";
+  const found = await rows(
+    `${images}/dev/sdc1 /data xfs ro 0 0\nnas:/vol /nas nfs4 ro 0 0\n/dev/loop4 /img ext4 rw 0 0\n`,
+    full,
+  );
+  expect(found?.map(({ mount }) => mount)).toEqual(["/data", "/nas", "/img"]);
+});
+
+test("a store without a size of its own is there, and its size is not known", async () => {
+  const endless = async () => ({ size: 2 ** 64, free: 2 ** 64, available: 2 ** 64 });
+  const [row] = (await rows("s3:/bucket /s3 fuse.s3fs rw 0 0\n", endless)) ?? [];
+  expect(row).toMatchObject({ mount: "/s3", state: State.OK });
+  expect([row?.total, row?.used, row?.available]).toEqual([undefined, undefined, undefined]);
+});
+
+test("more free than there is, is no reading rather than nothing in use", async () => {
+  const [row] = (await rows("/dev/sda1 / ext4 rw 0 0\n", async () => ({ ...space, free: 2 * space.size }))) ?? [];
+  expect([row?.state, row?.total, row?.used]).toEqual([State.OK, undefined, undefined]);
+});
+
+test("whatever a filesystem answers, amounts are whole and below 2^53, and no more is used than there is", async () => {
+  const number = fc.oneof(fc.double(), fc.integer(), fc.constantFrom(2 ** 53, 2 ** 64, -1));
+  await fc.assert(
+    fc.asyncProperty(number, number, number, async (size, free, available) => {
+      for (const row of (await rows("/dev/sda1 / ext4 rw 0 0\n", async () => ({ size, free, available }))) ?? []) {
+        for (const bytes of [row.total, row.used, row.available])
+          expect(bytes === undefined || (bytes >= 0n && bytes < 2n ** 53n)).toBe(true);
+        expect((row.used ?? 0n) <= (row.total ?? 0n)).toBe(true);
+      }
+    }),
+  );
+});
+
 test("a filesystem without a size is no disk", async () => {
   expect(await rows("x /x fuse.x rw 0 0\n", async () => ({ size: 0, free: 0, available: 0 }))).toEqual([]);
 });
@@ -127,12 +101,23 @@ test("in a container the mounts are those of the host's first process", async ()
   expect((await reader?.read(never))?.disks?.[0]?.device).toBe("/dev/sda1");
 });
 
-test("of thousands of datasets the first 500 are shown, and the log says so", async () => {
+test("a filesystem of a type that the kernel learnt while the agent runs is shown", async () => {
+  const files: Record<string, string> = {
+    "/proc/mounts": "/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 /new newfs rw 0 0\n",
+    "/proc/filesystems": "nodev\tproc\n\text4\n",
+  };
+  const reader = await disk.open(machineOf({ files, space: async () => space }), options);
+  expect((await reader?.read(never))?.disks).toHaveLength(1);
+  files["/proc/filesystems"] = "nodev\tproc\n\text4\n\tnewfs\n";
+  expect((await reader?.read(never))?.disks?.map(({ mount }) => mount)).toEqual(["/", "/new"]);
+});
+
+test("of thousands of datasets, mounted whenever, the first 500 are shown, and the log says so once", async () => {
   const lines: string[] = [];
   const log = { info: () => undefined, warn: (line: string) => lines.push(line) };
-  const text = Array.from({ length: 3000 }, (_, i) => `tank/${i} /tank/${i} zfs rw 0 0`).join("\n");
-  const machine = machineOf({ files: { "/proc/mounts": text }, space: async () => space });
-  const reader = await disk.open(machine, { ...options, log });
-  expect((await reader?.read(never))?.disks).toHaveLength(500);
+  const files = { "/proc/mounts": "tank /tank zfs rw 0 0\n" };
+  const reader = await disk.open(machineOf({ files, space: async () => space }), { ...options, log });
+  files["/proc/mounts"] = Array.from({ length: 3000 }, (_, i) => `tank/${i} /tank/${i} zfs rw 0 0`).join("\n");
+  for (let i = 0; i < 2; i++) expect((await reader?.read(never))?.disks).toHaveLength(500);
   expect(lines).toEqual(["disk: 3000 filesystems are mounted, only the first 500 are shown"]);
 });

@@ -29,7 +29,9 @@ export class Shell {
 
   constructor({ command, script, group = false }: Start) {
     this.#group = group;
-    this.#child = spawn(command, ["-c", script], { stdio: ["pipe", "pipe", "ignore"], detached: group });
+    // What programs say of a failure is read, so they must say it in English.
+    const env = { ...process.env, LC_ALL: "C" };
+    this.#child = spawn(command, ["-c", script], { stdio: ["pipe", "pipe", "ignore"], detached: group, env });
     this.#child.unref();
     for (const stream of [this.#child.stdin, this.#child.stdout]) (stream as unknown as { unref(): void }).unref();
     const end = (): void => {
