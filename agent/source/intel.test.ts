@@ -254,14 +254,18 @@ test.each([
 
 describe("an agent that does not see all processes", () => {
   const rest = `${device}/tile0/gt0/gtidle/idle_residency_ms`;
-  const asLaterBy = async (slept: number): Promise<Gpu | undefined> => {
+  const video = `${device}/tile0/gt1/gtidle/idle_residency_ms`;
+  const asLaterBy = async (slept: number, sleptVideo = 10_000): Promise<Gpu | undefined> => {
     const machine = server();
     machine.folders["/proc/1/fd"] = [];
-    machine.folders[`${device}/tile0/gt0/gtidle`] = ["idle_residency_ms", "idle_status"];
+    machine.folders[device] = ["tile0", "uevent"];
+    machine.folders[`${device}/tile0`] = ["gt0", "gt1"];
     machine.files[rest] = "500000\n";
+    machine.files[video] = "700000\n";
     const read = await opened(machine);
     expect((await read())[0]?.utilization).toBeUndefined();
     machine.files[rest] = `${500_000 + slept}\n`;
+    machine.files[video] = `${700_000 + sleptVideo}\n`;
     machine.passed = 10_000;
     return (await read())[0];
   };
@@ -269,6 +273,10 @@ describe("an agent that does not see all processes", () => {
   test("knows that nobody works on a card whose engines slept all the time", async () => {
     const gpu = await asLaterBy(9950);
     expect([gpu?.utilization, gpu?.procsUnknown]).toEqual([0, undefined]);
+  });
+
+  test("does not call a card idle whose engines for video were awake", async () => {
+    expect((await asLaterBy(10_000, 3000))?.utilization).toBeUndefined();
   });
 
   test("does not know how busy a card is whose engines were awake", async () => {

@@ -11,9 +11,12 @@ test.each(["python", "a b", "x) S 1 (y", ")"])("finds the start of a process cal
   expect(parseStart(stat(name, 4242))).toBe(4242);
 });
 
-test("what is cut short has no start", () => {
-  expect(parseStart("77 (python) S 1")).toBeUndefined();
-});
+test.each(["77 (python) S 1", stat("python", 1.5), stat("python", Number.POSITIVE_INFINITY), stat("python", 2 ** 60)])(
+  "%j has no start",
+  (text) => {
+    expect(parseStart(text)).toBeUndefined();
+  },
+);
 
 test("the owner is who started the program, not whose rights it took", () => {
   expect(parseOwner("Name:\tping\nUid:\t1000\t0\t0\t0\nGid:\t1000\t0\t0\t0\n")).toBe(1000);

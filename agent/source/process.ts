@@ -1,11 +1,12 @@
 import type { HostInfo, ProcInfo } from "../../proto/gen/host_pb.js";
+import { amount, whole } from "../../proto/number.ts";
 import type { Machine } from "../machine.ts";
 import { parseCgroup, parseEnvironment } from "./process/job.ts";
 
 /** Unix seconds at which the machine was started, from /proc/stat. */
 function parseBoot(text: string): number | undefined {
   const seconds = /^btime (\d+)$/m.exec(text)?.[1];
-  return seconds === undefined ? undefined : Number(seconds);
+  return whole(seconds);
 }
 
 /** User who started the process, from /proc/PID/status (the real uid: a set-uid program still belongs to its caller). */
@@ -18,8 +19,7 @@ export function parseOwner(text: string): number | undefined {
 export function parseStart(text: string): number | undefined {
   // The name stands in brackets and may hold blanks and brackets of its own.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  const ticks = Number(fields[19] ?? Number.NaN);
-  return Number.isFinite(ticks) ? ticks : undefined;
+  return whole(fields[19]);
 }
 
 const hiddenNote =
@@ -87,7 +87,8 @@ export class Processes {
     // The wire's uid is signed; ids above 2^31 keep their bits, as in the first GOHM.
     proc.uid = uid | 0;
     const start = parseStart(stat);
-    if (start !== undefined && boot !== undefined) proc.started = BigInt(boot * 1000 + start * 10);
+    const started = boot === undefined || start === undefined ? undefined : amount(boot * 1000 + start * 10);
+    if (started !== undefined) proc.started = started;
     const found = parseCgroup(this.#machine.read(`/proc/${pid}/cgroup`) ?? "");
     // The environment is asked only for what the cgroup does not say: few processes let others read it.
     const job = found.job ?? this.#environment(pid, { start, comm }, told);

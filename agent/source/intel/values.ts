@@ -20,11 +20,22 @@ const clockFiles = ({ top, folder }: Card): readonly string[] => [
   `${folder}/tile0/gt0/freq0/act_freq`,
 ];
 
-/** Where the time is told that the engines slept (RC6): by i915, by xe. Milliseconds. */
-const restFiles = ({ top, folder }: Card): readonly string[] => [
-  `${top}/gt/gt0/rc6_residency_ms`,
-  `${folder}/tile0/gt0/gtidle/idle_residency_ms`,
-];
+/**
+ * Where the time is told that the engines slept (RC6), in milliseconds: by i915 and by xe, for each group of engines. Those
+ * for video are a group of their own since Meteor Lake, and each tile of a large card has its groups.
+ */
+function restFiles(machine: Machine, { top, folder }: Card): string[] {
+  const below = (path: string, name: RegExp): string[] =>
+    machine
+      .list(path)
+      .filter((each) => name.test(each))
+      .map((each) => `${path}/${each}`);
+  const xe = below(folder, /^tile\d+$/)
+    .flatMap((tile) => below(tile, /^gt\d+$/))
+    .map((gt) => `${gt}/gtidle/idle_residency_ms`);
+  const i915 = below(`${top}/gt`, /^gt\d+$/).map((gt) => `${gt}/rc6_residency_ms`);
+  return [...xe, ...i915].filter((path) => count(machine, path) !== undefined);
+}
 
 /** Share of the time that they must have slept for nobody to have worked: being looked at wakes them too. */
 const resting = 0.99;
@@ -46,11 +57,11 @@ export class Arc {
   readonly #slot: Slot;
   readonly #throttles: Throttles;
   readonly #energy = new Baseline<number>();
-  readonly #rest = new Baseline<number>();
+  readonly #rest = new Baseline<readonly number[]>();
   #name: string | undefined;
   #discrete = false;
   #clock: string | undefined;
-  #restFile: string | undefined;
+  #restFiles: readonly string[] = [];
 
   constructor(machine: Machine, card: Card) {
     this.#machine = machine;
@@ -127,13 +138,14 @@ export class Arc {
     };
   }
 
-  /** True when the engines slept all the time since the collection before, which every user may know. */
+  /** True when all engines slept all the time since the collection before, which every user may know. */
   resting(): boolean {
-    this.#restFile ??= this.#first(restFiles(this.card));
-    const slept = this.#restFile === undefined ? undefined : count(this.#machine, this.#restFile);
-    if (slept === undefined) return false;
-    const since = this.#rest.take(this.#machine.ticks(), slept);
-    return since !== undefined && slept - since.from >= since.span * resting;
+    if (this.#restFiles.length === 0) this.#restFiles = restFiles(this.#machine, this.card);
+    const slept = this.#restFiles.map((path) => count(this.#machine, path));
+    if (slept.length === 0 || slept.includes(undefined)) return false;
+    const since = this.#rest.take(this.#machine.ticks(), slept.map(Number));
+    if (since === undefined) return false;
+    return since.from.every((from, i) => Number(slept[i]) - from >= since.span * resting);
   }
 
   /** Which sensor it is by its label (xe has them since 6.15), else by its number, which each driver has its own of. */
