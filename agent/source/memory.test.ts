@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { machineOf, never, options } from "../../test/machine.ts";
-import { memory, parseArc, part } from "./memory.ts";
+import { parseArc } from "../machine/meminfo.ts";
+import { memory, part } from "./memory.ts";
 
 const text = `MemTotal:       24684092 kB
 MemFree:        20512340 kB

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { meminfo } from "../machine/meminfo.ts";
+import { arcOf, availableOf, less, meminfo } from "../machine/meminfo.ts";
 import { confined, confinedNote } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
 import { type Gpu, ok, put } from "./nvml/gpu.ts";
@@ -155,12 +155,8 @@ class Nvidia implements Reader {
     }
     const bytes = meminfo(this.#machine.read("/proc/meminfo") ?? "");
     const total = bytes.get("MemTotal");
-    const available = bytes.get("MemAvailable");
+    const available = availableOf(bytes, arcOf(this.#machine));
     put(gpu, "memTotal", total);
-    put(
-      gpu,
-      "memUsed",
-      total !== undefined && available !== undefined && available <= total ? total - available : undefined,
-    );
+    put(gpu, "memUsed", total === undefined || available === undefined ? undefined : less(total, available));
   }
 }
