@@ -69,6 +69,12 @@ test("a name that passes from another's card to one of ours between two rounds i
   expect(finder.find().map(({ number }) => number)).toEqual([0, 9, 1]);
 });
 
+test("a card for which two drivers made nodes is one card", () => {
+  const { door, files } = machine();
+  files["/sys/class/drm/card9/device/uevent"] = uevent("amdgpu", "120000", "1002:74A1", "0000:9d:00.0");
+  expect(new Finder(door, "1002").find().map(({ number, pci }) => [number, pci])).toEqual([[1, "0000:9d:00.0"]]);
+});
+
 test("a share of a card (SR-IOV) is no card beside it, but one in a virtual machine, where the card is not", () => {
   const { door, files } = machine();
   const link = (path: string) => (path === "/sys/bus/pci/devices/0000:9d:00.1/physfn" ? "../0000:9d:00.0" : undefined);

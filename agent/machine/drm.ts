@@ -38,6 +38,12 @@ export function parseCard(number: number, uevent: string): Card | undefined {
   return { number, pci, vendor, device, driver: field("DRIVER"), top, folder: `${top}/device`, shares: [] };
 }
 
+/** PCI address of the function that a virtual one (SR-IOV) is a share of; undefined for what is whole. */
+export function wholeOf(machine: Machine, pci: string): string | undefined {
+  const link = machine.link(`/sys/bus/pci/devices/${pci}/physfn`);
+  return link?.slice(link.lastIndexOf("/") + 1).toLowerCase();
+}
+
 /** Finds the cards of one vendor, by PCI address: the order in which the vendors' own tools number them. */
 export class Finder {
   readonly #machine: Machine;
@@ -60,15 +66,19 @@ export class Finder {
     const all = names.join(" ");
     if (all !== this.#names) this.#others.clear();
     this.#names = all;
-    const cards = names.flatMap((name) => this.#card(name) ?? []);
-    const known = new Set(cards.map(({ pci }) => pci));
+    const cards = new Map<string, Card>();
+    for (const name of names) {
+      const card = this.#card(name);
+      // One function is one card, however many nodes its drivers make.
+      if (card !== undefined && !cards.has(card.pci)) cards.set(card.pci, card);
+    }
     const shares = new Map<string, string[]>();
-    for (const { pci } of cards) {
+    for (const pci of cards.keys()) {
       const whole = this.#wholeOf(pci);
-      if (whole !== undefined && known.has(whole)) shares.set(whole, [...(shares.get(whole) ?? []), pci]);
+      if (whole !== undefined && cards.has(whole)) shares.set(whole, [...(shares.get(whole) ?? []), pci]);
     }
     const parts = new Set([...shares.values()].flat());
-    return cards
+    return [...cards.values()]
       .filter(({ pci }) => !parts.has(pci))
       .map((card) => ({ ...card, shares: shares.get(card.pci) ?? [] }))
       .sort((a, b) => (a.pci < b.pci ? -1 : 1));
@@ -91,10 +101,7 @@ export class Finder {
 
   /** In a virtual machine a share is all there is of the card: it has no such link, and is a card. */
   #wholeOf(pci: string): string | undefined {
-    if (!this.#wholes.has(pci)) {
-      const link = this.#machine.link(`/sys/bus/pci/devices/${pci}/physfn`);
-      this.#wholes.set(pci, link?.slice(link.lastIndexOf("/") + 1).toLowerCase());
-    }
+    if (!this.#wholes.has(pci)) this.#wholes.set(pci, wholeOf(this.#machine, pci));
     return this.#wholes.get(pci);
   }
 }

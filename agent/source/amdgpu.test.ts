@@ -207,6 +207,17 @@ describe("eight MI300X", () => {
     expect((await read())[0]?.temp).toBe(55);
   });
 
+  test("a driver that is loaded anew under the same number, with other sensors, is read by them", async () => {
+    const machine = mi300x();
+    const read = await opened(machine);
+    await read();
+    machine.folders[`${device(1)}/hwmon/hwmon7`] = ["name", "temp1_input", "temp1_label"];
+    machine.files[`${device(1)}/hwmon/hwmon7/temp1_label`] = "mem\n";
+    machine.files[`${device(1)}/hwmon/hwmon7/temp1_input`] = "71000\n";
+    const [gpu] = await read();
+    expect([gpu?.temp, gpu?.memTemp, gpu?.power]).toEqual([undefined, 71, undefined]);
+  });
+
   test("while a chip is being reset and refuses its number, it goes by no wrong one", async () => {
     const machine = mi300x();
     machine.files[`${device(1)}/unique_id`] = undefined;

@@ -17,6 +17,7 @@ const gpus = [
 
 // The second card came up first: the driver's nodes are not numbered as it counts.
 const machine = machineOf({
+  link: (path) => (path === "/sys/bus/pci/devices/0000:d1:00.2/physfn" ? "../0000:d1:00.0" : undefined),
   lists: { "/proc/driver/nvidia/gpus": ["0000:1B:00.0", "0000:43:00.0"] },
   files: {
     "/proc/driver/nvidia/gpus/0000:1B:00.0/information": "Model: \t NVIDIA A100\nDevice Minor: \t 1\n",
@@ -59,6 +60,7 @@ test.each([
   ["AMD's driver, Intel's card of that number", "gpu.amd.com", "gpu-1-128", []],
   ["AMD's driver, a partition that is yet to be made", "gpu.amd.com", "gpu-9-cpx-nps4", []],
   ["Intel's driver, by address", "gpu.intel.com", "0000-d1-00-0-0x56c0", [3]],
+  ["Intel's driver, a share of a card", "gpu.intel.com", "0000-d1-00-2-0x56c0", [3]],
   ["Intel's driver, another card's address", "gpu.intel.com", "0000-d2-00-0-0x56c0", []],
   ["another driver", "compute-domain.nvidia.com", "channel-0", []],
   ["a driver whose name is a word of the language", "constructor", "gpu-1", []],

@@ -1,4 +1,5 @@
 import { type GPUInfo, Vendor } from "../../../proto/gen/host_pb.js";
+import { wholeOf } from "../../machine/drm.ts";
 import type { Machine } from "../../machine.ts";
 
 /**
@@ -60,8 +61,13 @@ export function finder(machine: Machine, gpus: readonly GPUInfo[]): (id: string,
     return atAddress(nodes.get(minor));
   };
   const look: Look = { gpus, atMinor: (minor) => atNode(minor).filter(whole), atAddress: (pci) => atAddress(pci) };
-  const atAddress = (pci: string | undefined): GPUInfo[] =>
+  const at = (pci: string | undefined): GPUInfo[] =>
     pci === undefined ? [] : gpus.filter((gpu) => gpu.pciBusId?.toLowerCase() === pci);
+  // Who was given a share of a card (SR-IOV) holds that card.
+  const atAddress = (pci: string | undefined): GPUInfo[] => {
+    const own = at(pci);
+    return own.length > 0 || pci === undefined ? own : at(wholeOf(machine, pci));
+  };
   const part = (parts: readonly GPUInfo[], gi: string | undefined, ci?: string): GPUInfo[] =>
     parts.filter(
       ({ instance }) =>
