@@ -93,6 +93,7 @@ export const en: Text = {
   noProcess: "memory in use, no process visible",
   elsewhere: "outside the agent's container",
   integrated: "part of the processor",
+  hostPart: (size) => `+ ${size} of the host's memory`,
   memoryShared: "shares the host's memory",
   processesUnknown: "processes unknown",
   asleep: "asleep",

@@ -88,6 +88,8 @@ export interface Text {
   readonly elsewhere: string;
   /** Of a card: graphics inside the processor, which is not counted. */
   readonly integrated: string;
+  /** What a process has of the host's memory, behind what it has of the card's. */
+  readonly hostPart: (size: string) => string;
   readonly memoryShared: string;
   readonly processesUnknown: string;
   /** Of a card that the system powered down. */

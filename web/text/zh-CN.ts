@@ -91,6 +91,7 @@ export const zhCN: Text = {
   noProcess: "显存被占用，但看不到进程",
   elsewhere: "在 agent 容器之外",
   integrated: "处理器内置",
+  hostPart: (size) => `+ 主机内存 ${size}`,
   memoryShared: "与主机共用内存",
   processesUnknown: "进程情况未知",
   asleep: "休眠中",

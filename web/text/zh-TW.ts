@@ -91,6 +91,7 @@ export const zhTW: Text = {
   noProcess: "VRAM 被占用，但看不到行程",
   elsewhere: "在 agent 容器之外",
   integrated: "處理器內建",
+  hostPart: (size) => `+ 主機記憶體 ${size}`,
   memoryShared: "與主機共用記憶體",
   processesUnknown: "行程情況未知",
   asleep: "休眠中",

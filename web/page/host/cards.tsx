@@ -173,10 +173,7 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }):
               <td class="number">
                 <Figure>{proc.mem === undefined ? undefined : size(Number(proc.mem))}</Figure>
                 {(proc.hostMem ?? 0n) > (proc.mem ?? 0n) ? (
-                  <small>
-                    {" "}
-                    {t.hostMemory} {size(Number(proc.hostMem))}
-                  </small>
+                  <small> {t.hostPart(size(Number(proc.hostMem)))}</small>
                 ) : null}
               </td>
               <td class="number">
