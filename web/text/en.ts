@@ -34,7 +34,6 @@ export const en: Text = {
   cards: (n) => plural(n, "card"),
   idleCards: (n) => `${n} idle`,
   hostsShown: (shown, all) => (shown === all ? plural(all, "host") : `${shown} of ${plural(all, "host")}`),
-  cardsShown: (shown, all) => `${shown} of ${plural(all, "card")} shown`,
   nothingFits: "No card fits this filter.",
   clearFilter: "Show everything",
 
@@ -75,7 +74,6 @@ export const en: Text = {
   opening: "Connecting to the hub…",
   notice: "Notice from the hub",
 
-  unreachable: "unreachable",
   unreachableSince: (age) => `Unreachable for ${age}`,
   neverReached: "Never reached",
   late: (age) => `No answer for ${age}`,
@@ -89,7 +87,6 @@ export const en: Text = {
   cuda: (version) => `CUDA ${version}`,
   span: (seconds) => spanWith({ d: " d", h: " h", min: " min", s: " s" }, seconds),
   idleFor: (age) => `idle ${age}`,
-  notRead: "not read",
   noProcess: "memory in use, no process visible",
   elsewhere: "outside the agent's container",
   integrated: "part of the processor",
@@ -164,7 +161,6 @@ export const en: Text = {
 
   back: "All hosts",
   unknownHost: (name) => `The hub knows no host named "${name}".`,
-  details: "Details",
   address: "Address",
   os: "System",
   kernel: "Kernel",
@@ -185,7 +181,6 @@ export const en: Text = {
   user: "User",
   command: "Command",
   started: "Running for",
-  noProcesses: "No processes.",
   mount: "Mount",
   fileSystem: "Type",
   used: "Used",

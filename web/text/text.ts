@@ -30,7 +30,6 @@ export interface Text {
   readonly cards: (n: number) => string;
   readonly idleCards: (n: number) => string;
   readonly hostsShown: (shown: number, all: number) => string;
-  readonly cardsShown: (shown: number, all: number) => string;
   readonly nothingFits: string;
   readonly clearFilter: string;
 
@@ -68,7 +67,6 @@ export interface Text {
   readonly opening: string;
   readonly notice: string;
 
-  readonly unreachable: string;
   readonly unreachableSince: (age: string) => string;
   readonly neverReached: string;
   readonly late: (age: string) => string;
@@ -82,7 +80,6 @@ export interface Text {
   readonly cuda: (version: string) => string;
   readonly span: (seconds: number) => string;
   readonly idleFor: (age: string) => string;
-  readonly notRead: string;
   readonly noProcess: string;
   /** A process that the agent's container does not see. */
   readonly elsewhere: string;
@@ -128,7 +125,6 @@ export interface Text {
 
   readonly back: string;
   readonly unknownHost: (name: string) => string;
-  readonly details: string;
   readonly address: string;
   readonly os: string;
   readonly kernel: string;
@@ -149,7 +145,6 @@ export interface Text {
   readonly user: string;
   readonly command: string;
   readonly started: string;
-  readonly noProcesses: string;
   readonly mount: string;
   readonly fileSystem: string;
   readonly used: string;

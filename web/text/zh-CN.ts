@@ -32,7 +32,6 @@ export const zhCN: Text = {
   cards: (n) => `${n} 张卡`,
   idleCards: (n) => `${n} 张未用`,
   hostsShown: (shown, all) => (shown === all ? `${all} 台主机` : `${shown} / ${all} 台主机`),
-  cardsShown: (shown, all) => `显示 ${shown} / ${all} 张卡`,
   nothingFits: "没有符合条件的卡。",
   clearFilter: "显示全部",
 
@@ -73,7 +72,6 @@ export const zhCN: Text = {
   opening: "正在连接 hub…",
   notice: "hub 的提示",
 
-  unreachable: "连不上",
   unreachableSince: (age) => `已失联 ${age}`,
   neverReached: "从未连上",
   late: (age) => `已有 ${age} 没有应答`,
@@ -87,7 +85,6 @@ export const zhCN: Text = {
   cuda: (version) => `CUDA ${version}`,
   span: (seconds) => spanWith({ d: " 天", h: " 小时", min: " 分钟", s: " 秒" }, seconds),
   idleFor: (age) => `未用 ${age}`,
-  notRead: "没有读数",
   noProcess: "显存被占用，但看不到进程",
   elsewhere: "在 agent 容器之外",
   integrated: "处理器内置",
@@ -162,7 +159,6 @@ export const zhCN: Text = {
 
   back: "所有主机",
   unknownHost: (name) => `hub 里没有叫“${name}”的主机。`,
-  details: "详情",
   address: "地址",
   os: "系统",
   kernel: "内核",
@@ -183,7 +179,6 @@ export const zhCN: Text = {
   user: "用户",
   command: "命令",
   started: "已运行",
-  noProcesses: "没有进程。",
   mount: "挂载点",
   fileSystem: "类型",
   used: "已用",

@@ -32,7 +32,6 @@ export const zhTW: Text = {
   cards: (n) => `${n} 張卡`,
   idleCards: (n) => `${n} 張未跑`,
   hostsShown: (shown, all) => (shown === all ? `${all} 台主機` : `${shown} / ${all} 台主機`),
-  cardsShown: (shown, all) => `顯示 ${shown} / ${all} 張卡`,
   nothingFits: "沒有符合條件的卡。",
   clearFilter: "顯示全部",
 
@@ -73,7 +72,6 @@ export const zhTW: Text = {
   opening: "正在連線到 hub…",
   notice: "hub 的提示",
 
-  unreachable: "連不上",
   unreachableSince: (age) => `已失聯 ${age}`,
   neverReached: "從未連上",
   late: (age) => `已有 ${age} 沒有回應`,
@@ -87,7 +85,6 @@ export const zhTW: Text = {
   cuda: (version) => `CUDA ${version}`,
   span: (seconds) => spanWith({ d: " 天", h: " 小時", min: " 分鐘", s: " 秒" }, seconds),
   idleFor: (age) => `未跑 ${age}`,
-  notRead: "沒有讀數",
   noProcess: "VRAM 被占用，但看不到行程",
   elsewhere: "在 agent 容器之外",
   integrated: "處理器內建",
@@ -162,7 +159,6 @@ export const zhTW: Text = {
 
   back: "所有主機",
   unknownHost: (name) => `hub 裡沒有叫「${name}」的主機。`,
-  details: "詳細資料",
   address: "位址",
   os: "系統",
   kernel: "核心",
@@ -183,7 +179,6 @@ export const zhTW: Text = {
   user: "使用者",
   command: "命令",
   started: "已執行",
-  noProcesses: "沒有行程。",
   mount: "掛載點",
   fileSystem: "類型",
   used: "已用",
