@@ -116,7 +116,7 @@ function part(
   const since = baseline.take(machine.ticks(), now);
   const addresses = machine.addresses();
   const route = parseRoute(file(machine, "route") ?? "");
-  const shown = layers(machine, [...now.keys()], route);
+  const shown = layers(machine, [...now.keys()], { route, addressed: new Set(addresses.map(({ nic }) => nic)) });
   const nics = [...now].flatMap(([name, counters]): Nic[] => {
     const layer = shown.get(name);
     if (layer === undefined) return [];

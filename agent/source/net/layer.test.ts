@@ -32,11 +32,17 @@ function sysfs(nics: Readonly<Record<string, Nic>>, root = "/") {
 }
 
 /** What is shown, and of each the interfaces that it stands on. */
-function told(nics: Readonly<Record<string, Nic>>, route?: string): Record<string, readonly string[]> {
+function told(
+  nics: Readonly<Record<string, Nic>>,
+  route?: string,
+  addressed: readonly string[] = [],
+): Record<string, readonly string[]> {
   const all = ["lo", ...Object.keys(nics)];
-  const found = layers(sysfs({ lo: { virtual: true }, ...nics }), all, route);
+  const found = layers(sysfs({ lo: { virtual: true }, ...nics }), all, { route, addressed: new Set(addressed) });
   return Object.fromEntries([...found].map(([name, { lower }]) => [name, lower]));
 }
+
+const unused = { route: undefined, addressed: new Set<string>() };
 
 const v = (lower: readonly string[], more: Nic = {}): Nic => ({ virtual: true, lower, ...more });
 
@@ -96,6 +102,18 @@ test.each([
   expect(told({ eth0: {}, ...nics })).toEqual({ eth0: [], ...shown });
 });
 
+test("a tunnel that has a cable is shown by its address, a virtual machine's is not", () => {
+  const tap = { files: { tun_flags: "0x1002" } };
+  const nics = {
+    eth0: {},
+    zt7: v([], tap),
+    kvm0: v([], tap),
+    kvm1: v([], { ...tap, master: "virbr0" }),
+    tap5: v([], tap),
+  };
+  expect(told(nics, undefined, ["eth0", "zt7", "kvm1", "tap5"])).toEqual({ eth0: [], zt7: ["eth0"] });
+});
+
 test("what the default route goes through is shown, whatever it is", () => {
   expect(told({ eth0: {}, "br-ex": v([]) }, "br-ex")).toEqual({ eth0: [], "br-ex": ["eth0"] });
 });
@@ -106,16 +124,13 @@ test("a container, which shows no hardware, has what its names tell, and a VLAN 
 });
 
 test("interfaces that sysfs does not know go by their names", () => {
-  const found = layers(sysfs({ eth0: {} }), ["lo", "eth0", "bond7", "veth9"], undefined);
+  const found = layers(sysfs({ eth0: {} }), ["lo", "eth0", "bond7", "veth9"], unused);
   expect([...found.keys()]).toEqual(["eth0", "bond7"]);
 });
 
 test("only speeds that hardware has are speeds", () => {
   const machine = sysfs({ eth0: {}, br0: v(["eth0"]), tun0: v([], { files: { tun_flags: "0x1001" } }) });
-  const real = [...layers(machine, ["eth0", "br0", "tun0", "old0"], undefined)].map(([name, layer]) => [
-    name,
-    layer.real,
-  ]);
+  const real = [...layers(machine, ["eth0", "br0", "tun0", "old0"], unused)].map(([name, layer]) => [name, layer.real]);
   expect(Object.fromEntries(real)).toEqual({ eth0: true, br0: true, tun0: false, old0: true });
 });
 

@@ -82,13 +82,21 @@ const overlays: ReadonlySet<string | undefined> = new Set(["vxlan", "geneve"]);
 /** Ways into other networks that people set up. */
 const tunnels: ReadonlySet<string | undefined> = new Set(["wireguard", "ppp"]);
 
+/** What the machine's addresses and routes say of its interfaces. */
+export interface Uses {
+  /** Interface of the default route. */
+  readonly route: string | undefined;
+  /** Interfaces that have an address. */
+  readonly addressed: ReadonlySet<string>;
+}
+
 /**
  * The interfaces to show, and what each stands on: hardware, what stands on hardware (bonds, VLANs, bridges), people's
  * tunnels, and the one that the default route goes through. A machine that shows no hardware at all is a container, or one
  * written down before; there, names are all there is to go by.
  * @param nics In the order of /proc/net/dev.
  */
-export function layers(machine: Machine, nics: readonly string[], route: string | undefined): Map<string, Layer> {
+export function layers(machine: Machine, nics: readonly string[], { route, addressed }: Uses): Map<string, Layer> {
   const seen = new Map(nics.map((nic) => [nic, see(machine, nic)]));
   const direct = below(machine, seen);
   const hardware = new Set(nics.filter((nic) => seen.get(nic)?.hardware === true && !isPort(machine, nic)));
@@ -102,24 +110,17 @@ export function layers(machine: Machine, nics: readonly string[], route: string 
     if (known || nic === "lo") return false;
     if (nic === route) return true;
     if (solid(nic)) return !overlays.has(kindOf(machine, nic));
-    const tunnel = entries.includes("tun_flags") ? isTun(machine, nic) : tunnels.has(kindOf(machine, nic));
+    // ZeroTier and some OpenVPN have a cable, too; a virtual machine's has no address, or is plugged into a bridge.
+    const cable = addressed.has(nic) && !entries.includes("master");
+    const tunnel = entries.includes("tun_flags") ? isTun(machine, nic) || cable : tunnels.has(kindOf(machine, nic));
     return tunnel && usable(nic);
   });
-  return new Map(
-    shown.map((nic) => {
-      const reached = reach(nic, direct);
-      const lower = shown.filter((each) => reached.has(each));
-      const stands = hardware.has(nic) || solid(nic);
-      // What a tunnel carries passes through one of the cards, whichever the routes say.
-      const apart =
-        !stands && seen.get(nic)?.hardware === false && nic !== "lo" ? shown.filter((n) => hardware.has(n)) : [];
-      return [
-        nic,
-        {
-          lower: stands ? lower : [...new Set([...lower, ...apart])],
-          real: stands || seen.get(nic)?.hardware === undefined,
-        },
-      ];
-    }),
-  );
+  const stand = (nic: string): Layer => {
+    const reached = reach(nic, direct);
+    const real = hardware.has(nic) || solid(nic) || seen.get(nic)?.hardware === undefined;
+    // What a tunnel carries passes through one of the cards, whichever the routes say.
+    const lower = shown.filter((each) => reached.has(each) || (!real && hardware.has(each)));
+    return { lower, real };
+  };
+  return new Map(shown.map((nic) => [nic, stand(nic)]));
 }
