@@ -1,25 +1,7 @@
 import { type DescField, type DescMessage, getOption, ScalarType } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+import { clean, limitOf } from "../proto/clean.ts";
 import { Kind, metric } from "../proto/gen/metric_pb.js";
-
-/** Bytes of the longest name that leaves this machine; error texts may say a little more. */
-const nameLimit = 256;
-const errorLimit = 1024;
-
-// Control characters, line and paragraph separators, and marks that turn the writing direction of what follows.
-const unwanted = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
-const plain = /^[\x20-\x7e]*$/;
-
-/** Text without what could upset a terminal or a page, valid UTF-8, at most `limit` bytes of it. */
-export function clean(text: string, limit = nameLimit): string {
-  if (text.length <= limit && plain.test(text)) return text;
-  // Encoding turns lone surrogates into U+FFFD.
-  const bytes = Buffer.from(text.replace(unwanted, ""), "utf8");
-  if (bytes.length <= limit) return bytes.toString("utf8");
-  let end = limit;
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-  return bytes.toString("utf8", 0, end);
-}
 
 /** Says whether a number may go out as it is. */
 type Check = (value: unknown) => boolean;
@@ -67,7 +49,7 @@ function fieldsOf(schema: DescMessage): Fields {
     const check = field.fieldKind === "scalar" ? checkOf(field) : undefined;
     if (field.message) messages.push({ name, schema: field.message, list: field.fieldKind === "list" });
     else if (text && field.fieldKind === "list") lists.push(name);
-    else if (text) texts.push({ name, limit: name === "err" ? errorLimit : nameLimit });
+    else if (text) texts.push({ name, limit: limitOf(name) });
     else if (check !== undefined) numbers.push({ name, check, optional: field.presence !== implicit });
   }
   const fields = { texts, lists, numbers, messages };

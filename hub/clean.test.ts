@@ -1,8 +1,10 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, ScalarType, toBinary, toJson } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { catalog, value } from "../proto/catalog.ts";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+import { rangeOf } from "../proto/range.ts";
 import { clean } from "./clean.ts";
 
 const today = { agentVersion: "1" };
@@ -23,13 +25,78 @@ test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])("a s
   expect(cleaned({ cpu: { busy, threads: 2 } }).cpu).toMatchObject({ busy: undefined, threads: 2 });
 });
 
-test("texts are cut to 256 characters without splitting one, and steer no terminal", () => {
-  const { hostname } = cleaned({ hostname: `${"x".repeat(255)}😀` });
-  expect(hostname).toBe("x".repeat(255));
-  expect(cleaned({ nics: [{ name: "a\u001b[2Jb", addresses: ["1\n2"] }] }).nics[0]).toMatchObject({
-    name: "a [2Jb",
-    addresses: ["1 2"],
+test("texts are cut to 256 bytes without splitting a character, what went wrong to 1024", () => {
+  const { hostname, err, sources } = cleaned({
+    hostname: `${"x".repeat(255)}😀`,
+    err: "数".repeat(2000),
+    sources: [{ name: "n".repeat(2000), err: "e".repeat(2000) }],
   });
+  expect(hostname).toBe("x".repeat(255));
+  expect(err).toBe("数".repeat(341));
+  expect([sources[0]?.name?.length, sources[0]?.err?.length]).toEqual([256, 1024]);
+});
+
+test("no text steers a terminal, turns the writing direction or holds what is not seen, at any depth", () => {
+  const bad = "\u202eto\u200bor\u001b[2J\u2028x\u2066";
+  const info = cleaned({
+    hostname: bad,
+    err: bad,
+    gpus: [{ uuid: bad, name: bad, procs: [{ username: bad, basename: bad }], holders: [{ pod: bad }] }],
+    disks: [{ mount: bad }],
+    nics: [{ name: bad, addresses: [bad] }],
+    sources: [{ name: bad, err: bad }],
+    system: { os: bad },
+  });
+  const json = JSON.stringify(toJson(HostInfoSchema, info));
+  expect(json.split("toor[2Jx")).toHaveLength(14);
+  expect(json).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+});
+
+test.each([
+  ["gpus", { utilization: 808_334_905 }, { utilization: undefined }],
+  ["gpus", { utilization: -1, memUtilization: 101, fanspeed: 150 }, { utilization: undefined, fanspeed: 150 }],
+  ["gpus", { utilization: 100, memUtilization: 0, encoder: 255 }, { utilization: 100, memUtilization: 0 }],
+  ["gpus", { temp: 2 ** 32 - 1, memTemp: 255, power: 2 ** 32 - 1 }, { temp: undefined, power: undefined }],
+  ["gpus", { temp: 0, power: 0, clockSm: 4_000_000_000 }, { temp: 0, power: 0, clockSm: undefined }],
+  ["gpus", { memUsed: 9n, memTotal: 8n }, { memUsed: undefined, memTotal: 8n }],
+  ["gpus", { memUsed: 8n, memTotal: 8n }, { memUsed: 8n, memTotal: 8n }],
+  ["gpus", { hostMemUsed: 9n, hostMemTotal: 8n, id: -7 }, { hostMemUsed: undefined, id: undefined }],
+  ["gpus", { eccCorrected: 2n ** 40n, xidCount: 2n ** 53n }, { eccCorrected: 2n ** 40n, xidCount: undefined }],
+  ["disks", { used: 3n, total: 2n }, { used: undefined, total: 2n }],
+  ["nics", { rxRate: 10n ** 15n, txRate: 1n, speed: 2n ** 52n }, { rxRate: undefined, txRate: 1n, speed: undefined }],
+] as const)("%s: of %o what no machine can have is absent", (list, given, wanted) => {
+  expect(cleaned({ [list]: [given] })[list][0]).toMatchObject(wanted);
+});
+
+test("a share above 100 %, a load of 10^308 and swap in use where there is none are absent", () => {
+  const info = cleaned({
+    cpu: { busy: 100.5, iowait: -5, temp: 4_000_000_000 },
+    memory: { total: 10n, used: 11n, swapTotal: 0n, swapUsed: 1n },
+    system: { load1: 1e308, load5: 0.5, uptime: 2n ** 50n },
+    gpus: [{ procs: [{ utilization: 808_334_905 }, { utilization: 250 }, { utilization: -3 }] }],
+  });
+  expect(info.cpu).toMatchObject({ busy: undefined, iowait: undefined, temp: undefined });
+  expect(info.memory).toMatchObject({ total: 10n, used: undefined, swapTotal: 0n, swapUsed: undefined });
+  expect(info.system).toMatchObject({ load1: undefined, load5: 0.5, uptime: undefined });
+  expect(info.gpus[0]?.procs.map(({ utilization }) => utilization)).toEqual([undefined, 250, undefined]);
+});
+
+test("every metric of the catalogue has its range at the door: one below it is absent", () => {
+  for (const metric of catalog) {
+    const field = metric.path.at(-1);
+    // A field that has no presence cannot be absent; it is never negative either.
+    if (field === undefined || field.presence === 3 || field.fieldKind !== "scalar") continue;
+    const [least, greatest] = rangeOf(metric);
+    const wide = field.scalar === ScalarType.UINT64;
+    const beyond = wide ? BigInt(greatest) + 1n : Math.min(greatest + 1, 2 ** 31 - 1);
+    if (!wide && beyond <= greatest) continue;
+    const leaf = { [field.localName]: beyond };
+    const inner = metric.path.slice(0, -1).reduceRight<object>((at, { localName }) => ({ [localName]: at }), leaf);
+    const list = { gpu: "gpus", disk: "disks", nic: "nics" } as const;
+    const info = cleaned(metric.level === "host" ? inner : { [list[metric.level]]: [inner] });
+    const message = metric.level === "host" ? info : info[list[metric.level]][0];
+    expect(message && value(metric, message), `${metric.name} beyond ${least} to ${greatest}`).toBeUndefined();
+  }
 });
 
 test("no list is longer than its limit", () => {

@@ -1,16 +1,27 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { catalog } from "../proto/catalog.ts";
+import { clean as cleanText, limitOf } from "../proto/clean.ts";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+import { type Range, rangeOf } from "../proto/range.ts";
 
 /** Most entries of one kind that a host may have; the rest is left out. */
 const limits: Readonly<Record<string, number>> = { gpus: 256, disks: 512, nics: 512, procs: 8192, sources: 64 };
 const otherLimit = 64;
-const longest = 256;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: names come from other machines and end up on terminals and in files
-const control = /[\u0000-\u001f\u007f-\u009f]/g;
+/** Ranges of fields, by their messages: those of metrics, and of other numbers that are shown or counted by. */
+const ranges = new Map<string, Range>([
+  ...catalog.flatMap((metric): [string, Range][] => {
+    const field = metric.path.at(-1);
+    return field === undefined ? [] : [[nameOf(field), rangeOf(metric)]];
+  }),
+  // A program's share may count several engines of a card.
+  ["gpu.ProcInfo.utilization", [0, 1000]],
+  ["gpu.GPUInfo.id", [0, 999_999]],
+  ["gpu.NicInfo.speed", [0, 1e14]],
+]);
 
 /** The most that a double holds to the last digit. */
-const most = BigInt(Number.MAX_SAFE_INTEGER);
+const most = Number.MAX_SAFE_INTEGER;
 
 type Message = Record<string, unknown>;
 type Clean = (message: Message) => void;
@@ -18,22 +29,41 @@ type Clean = (message: Message) => void;
 const cleanHost = cleaner(HostInfoSchema);
 
 /**
- * Makes what a host sent fit for keeping, in place: lists and texts within their limits, no control characters, no
- * fractions that are no number, no integer beyond what a double holds (NVML's "not available" is 2^64-1), nothing that
- * the hub does not know. An agent of the first GOHM leaves zeros out; they are put back.
+ * Sanitizes a host's report in place: lists and texts within their limits, no hidden characters, no number outside the
+ * range of its metric, no integer beyond what a double holds (NVML's "not available" is 2^64-1), no more in use than there
+ * is, nothing that the hub does not know. An agent of the first GOHM leaves zeros out; they are put back.
  */
 export function clean(info: HostInfo): void {
   cleanHost(info as unknown as Message);
   if (info.agentVersion === undefined && info.sampled === undefined) restoreZeros(info);
 }
 
-/** Where texts, lists and wide numbers stand in a message of this kind, worked out once: every poll passes through here. */
+function nameOf({ parent, localName }: DescField): string {
+  return `${parent.typeName}.${localName}`;
+}
+
+/** Where texts, lists and numbers are in a message of this kind, worked out once: every poll passes through here. */
 function cleaner(schema: DescMessage): Clean {
-  const steps = schema.fields.flatMap((field) => stepOf(field) ?? []);
+  const steps = [...schema.fields.flatMap((field) => stepOf(field) ?? []), ...shares(schema)];
   return (message) => {
     if (message.$unknown !== undefined) message.$unknown = undefined;
     for (const step of steps) step(message);
   };
+}
+
+/** More in use than there is: what is in use is not known. */
+function shares({ fields }: DescMessage): Clean[] {
+  const totals = new Set(fields.map(({ localName }) => localName).filter((name) => /total$/i.test(name)));
+  return [...totals].flatMap((total): Clean[] => {
+    const used = total === "total" ? "used" : total.replace(/Total$/, "Used");
+    if (!fields.some(({ localName }) => localName === used)) return [];
+    return [
+      (message) => {
+        const [part, whole] = [message[used], message[total]] as [bigint | undefined, bigint | undefined];
+        if (part !== undefined && whole !== undefined && part > whole) message[used] = undefined;
+      },
+    ];
+  });
 }
 
 /** Undefined for a field in which nothing can be amiss. */
@@ -55,7 +85,7 @@ function stepOf(field: DescField): Clean | undefined {
       each(held);
     };
   }
-  const kept = field.fieldKind === "scalar" ? keeper(field.scalar) : undefined;
+  const kept = field.fieldKind === "scalar" ? keeper(field, field.scalar) : undefined;
   return (
     kept &&
     ((message) => {
@@ -76,28 +106,34 @@ function eachOf(field: DescField & { fieldKind: "list" }): (held: unknown[]) => 
   }
   return (held) =>
     held.forEach((item, i) => {
-      if (typeof item === "string") held[i] = text(item);
+      if (typeof item === "string") held[i] = cleanText(item);
     });
 }
 
-/** What is kept of a value of this kind; undefined for kinds of which every value is. */
-function keeper(scalar: ScalarType): ((held: unknown) => unknown) | undefined {
+/** What is kept of a value of this field; undefined where every value is. */
+function keeper(field: DescField, scalar: ScalarType): ((held: unknown) => unknown) | undefined {
+  const range = ranges.get(nameOf(field));
   switch (scalar) {
-    case ScalarType.STRING:
-      return (held) => text(held as string);
+    case ScalarType.STRING: {
+      const limit = limitOf(field.localName);
+      return (held) => cleanText(held as string, limit);
+    }
     case ScalarType.UINT64:
-    case ScalarType.INT64:
-      return (held) => ((held as bigint) > most || (held as bigint) < -most ? undefined : held);
-    case ScalarType.DOUBLE:
-      return (held) => (Number.isFinite(held) ? held : undefined);
+    case ScalarType.INT64: {
+      const [least, greatest] = [BigInt(range?.[0] ?? -most), BigInt(range?.[1] ?? most)];
+      return (held) => ((held as bigint) >= least && (held as bigint) <= greatest ? held : undefined);
+    }
+    case ScalarType.DOUBLE: {
+      const [least, greatest] = range ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+      return (held) => {
+        const value = held as number;
+        return Number.isFinite(value) && value >= least && value <= greatest ? value : undefined;
+      };
+    }
     default:
-      return undefined;
+      if (range === undefined) return undefined;
+      return (held) => ((held as number) >= range[0] && (held as number) <= range[1] ? held : undefined);
   }
-}
-
-function text(held: string): string {
-  const short = held.length > longest ? held.slice(0, longest).replace(/[\uD800-\uDBFF]$/, "") : held;
-  return short.replace(control, " ");
 }
 
 /**

@@ -104,9 +104,9 @@ test("what a host says that nobody asked is dropped", () => {
 
 test("fractions are kept with two decimals, whole numbers as they are", () => {
   expect(
-    kept({ cpu: { busy: 12.3456, iowait: -0.005 }, system: { load1: 1e300 }, memory: { used: 123_456_789n } }),
+    kept({ cpu: { busy: 12.3456, iowait: -0 }, system: { load1: 123_456_789.125 }, memory: { used: 123_456_789n } }),
   ).toEqual({
-    "host ": { cpu_utilization: 12.35, cpu_iowait: 0, load1: 1e300, memory_used: 123_456_789 },
+    "host ": { cpu_utilization: 12.35, cpu_iowait: 0, load1: 123_456_789.13, memory_used: 123_456_789 },
   });
 });
 

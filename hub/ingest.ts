@@ -1,4 +1,5 @@
 import { type Device, devices, type Level } from "../proto/catalog.ts";
+import { clean as cleanText, limitOf } from "../proto/clean.ts";
 import { type GPUInfo, type HostInfo, State } from "../proto/gen/host_pb.js";
 import { clean } from "./clean.ts";
 import { kept, type Measured, type Store } from "./history/store.ts";
@@ -71,8 +72,9 @@ export class Ingest {
     this.#to.live.dialling(name);
   }
 
+  /** @param reason may quote what the host, or whatever answers at its address, said */
   failed(name: string, reason: string): void {
-    this.#to.live.failed(name, reason);
+    this.#to.live.failed(name, cleanText(reason, limitOf("err")));
   }
 
   /** Takes the answer of a host; `info` belongs to the hub from now on. */

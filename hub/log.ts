@@ -1,3 +1,5 @@
+import { hidden } from "../proto/clean.ts";
+
 /** Where the hub says what happens to it: one line each. */
 export interface Log {
   info(message: string): void;
@@ -5,13 +7,13 @@ export interface Log {
   error(message: string): void;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: names come from other machines and must not steer a terminal
-const control = /[\u0000-\u001f\u007f-\u009f]+/g;
+// Names come from other machines: they must not steer a terminal, nor make a line read as another.
+const unseen = new RegExp(`${hidden.source}+`, "gu");
 
-/** ISO time, level, plain words. Control characters become spaces, so that a peer's text can never forge a line. */
+/** ISO time, level, plain words. Hidden characters become spaces, so that a peer's text can never forge a line. */
 export function lineLog(write: (line: string) => void, now: () => number): Log {
   const line = (level: string) => (message: string) =>
-    write(`${new Date(now()).toISOString()} ${level} ${message.replace(control, " ")}\n`);
+    write(`${new Date(now()).toISOString()} ${level} ${message.replace(unseen, " ")}\n`);
   return { info: line("info"), warn: line("warn"), error: line("error") };
 }
 

@@ -64,6 +64,8 @@ A name is the \`metric\` of \`/api/history\` ([history.md](history.md)), which g
 by 100 first and rounded, so that two decimals survive. GPU series have the id \`<server>_<gpu index>\`, host series \`<server>\`;
 a MIG instance has 1000 × (index of its GPU + 1) + its number there as index. One further type, \`gpumem\`, is
 \`gpu_memory_used / gpu_memory_total × 10000\`, cut to an integer. A reading that a machine does not offer is absent everywhere: it is never 0.
+The hub takes no value that no machine can have: a share outside 0 to 100 % (a fan's may reach 200), a temperature outside -60 to 200 °C, more than 100 kW, 100 GHz or 100 TB/s, a number below 0, and more in
+use than there is are absent.
 
 ${parts.join("\n")}
 ## The exporter's own

@@ -34,7 +34,7 @@ async function ask(query: string): Promise<Answer> {
   return (await response.json()) as Answer;
 }
 
-test("what is no number is absent, and what is out of all measure is kept as it is, through kill and restart", async () => {
+test("what is no number, or one that no machine can have, is absent, through kill and restart", async () => {
   said = () => {
     const { sampled } = machine(Date.now());
     return {
@@ -42,25 +42,29 @@ test("what is no number is absent, and what is out of all measure is kept as it 
       ...(sampled === undefined ? {} : { sampled }),
       cpu: { busy: Number.NaN, iowait: -5, temp: 2 ** 32 - 1 },
       memory: { total: 2n ** 53n - 1n, used: 2n ** 63n, cached: 2n ** 64n - 1n, swapUsed: 0n },
-      system: { load1: 1e308 },
+      system: { load1: 99_999 },
+      gpus: [{ id: 0, uuid: "GPU-0", utilization: 808_334_905, memUsed: 9n, memTotal: 8n, temp: 40 }],
     };
   };
-  const names = "cpu_utilization,cpu_iowait,cpu_temperature,memory_total,memory_used,memory_cached,swap_used,load1";
+  const names =
+    "cpu_utilization,cpu_iowait,cpu_temperature,memory_total,memory_used,memory_cached,swap_used,load1," +
+    "gpu_utilization,gpu_memory_used,gpu_memory_total,gpu_temperature";
   const newest = async (): Promise<Record<string, number | null | undefined>> => {
     const { series } = await ask(`metric=${names}&step=0&of=last&from=0`);
     return Object.fromEntries(series.map(({ metric, last }) => [metric, last?.at(-1)]));
   };
   const wanted = {
-    cpu_iowait: -5,
-    cpu_temperature: 2 ** 32 - 1,
     memory_total: 2 ** 53 - 1,
     swap_used: 0,
-    load1: 1e308,
+    load1: 99_999,
+    gpu_memory_total: 8,
+    gpu_temperature: 40,
   };
   await until(async () => expect(await newest()).toMatchObject(wanted));
-  // No number, and integers beyond what a double holds: NVML's "not available" is 2^64 - 1.
-  const { cpu_utilization, memory_used, memory_cached } = await newest();
-  expect([cpu_utilization, memory_used, memory_cached]).toEqual([undefined, undefined, undefined]);
+  // No number, integers beyond what a double holds (NVML's "not available" is 2^64 - 1), and what is out of all measure.
+  const told = await newest();
+  const absent = ["cpu_utilization", "cpu_iowait", "cpu_temperature", "memory_used", "memory_cached"];
+  for (const name of [...absent, "gpu_utilization", "gpu_memory_used"]) expect(told[name], name).toBeUndefined();
   // The first of three is more than a second old.
   const count = async () => (await ask("metric=load1&step=0&of=last&from=0")).series[0]?.t.length;
   await until(async () => expect(await count()).toBeGreaterThanOrEqual(3));
@@ -69,7 +73,7 @@ test("what is no number is absent, and what is out of all measure is kept as it 
   hub = await startHub(at);
   // From before the kill.
   const { series } = await ask(`metric=${names}&step=86400000&of=max,last&from=0`);
-  expect(series.find(({ metric }) => metric === "load1")?.max).toContain(1e308);
+  expect(series.find(({ metric }) => metric === "load1")?.max).toContain(99_999);
   expect(hub.output()).not.toMatch(/error/);
 });
 

@@ -1,6 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
+import { clean } from "../../../proto/clean.ts";
 import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
-import { clean } from "../../clean.ts";
 import type { Log } from "../../source/source.ts";
 import type { Answer, Request } from "./client.ts";
 import { type Config, parseConfig, parseObject } from "./config.ts";

@@ -1,4 +1,4 @@
-import { clean } from "../../clean.ts";
+import { clean } from "../../../proto/clean.ts";
 import type { Answer } from "./client.ts";
 import { parseObject } from "./config.ts";
 
