@@ -3,7 +3,7 @@ import { status } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
 import { asFault, type Code, Fault, faults } from "./fault.ts";
 import { statusOf as grpcStatusOf } from "./view/grpc.ts";
-import { statusOf as httpStatusOf } from "./view/http.ts";
+import { statusOf as httpStatusOf } from "./view/http/refusal.ts";
 
 const rows = readFileSync(new URL("../docs/faults.md", import.meta.url), "utf8")
   .split("\n")

@@ -8,7 +8,7 @@ import type { Plan } from "./input/input.ts";
 import { Live } from "./live.ts";
 import type { Log } from "./log.ts";
 import { addresses, groupOf } from "./servers.ts";
-import { maxSize, retention, type Settings } from "./settings.ts";
+import { maxSize, namesOf, retention, type Settings } from "./settings.ts";
 import { views } from "./view/all.ts";
 import { application, listen } from "./view/http.ts";
 import type { Open, Sight } from "./view/view.ts";
@@ -84,7 +84,8 @@ export async function start(parts: Parts): Promise<Hub> {
       open.push(opened);
       undo.push(() => opened.close());
     }
-    const web = await listen(application(open, log), settings.hubAddress, log);
+    const names = (): readonly string[] => namesOf(settings);
+    const web = await listen(application(open, log), { address: settings.hubAddress, names, log });
     undo.push(() => web.close());
     const ingest = new Ingest({ live, history, now: clock.now });
     const ways = inputs.map((input) => input.open({ ingest, clock, random: parts.random, log }, planOf(settings)));

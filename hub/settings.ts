@@ -5,6 +5,7 @@ import {
   bytes,
   type Doors,
   duration,
+  hostNames,
   limit,
   load,
   milliseconds,
@@ -14,6 +15,7 @@ import {
   type Table,
   text,
   type Values,
+  webAddress,
   yes,
 } from "../proto/setting.ts";
 import type { Clock } from "./clock.ts";
@@ -38,6 +40,20 @@ export const table = {
     default: "",
     help: "What this hub calls itself, for people who run several.",
     reader: text("a text of at most 64 characters", (value) => value.length <= 64),
+  }),
+  url: row({
+    name: "hub.url",
+    env: "GOHM_HUB_URL",
+    default: "",
+    help: "Address at which people open the page, where that is another than this machine's: that of a proxy, or a name of its own.",
+    reader: webAddress,
+  }),
+  hosts: row<readonly string[]>({
+    name: "hub.hosts",
+    env: "GOHM_HUB_HOSTS",
+    default: [],
+    help: "Further names by which requests may call the hub. Addresses, names without a dot, this machine's own name and the one in hub.url need not be here; any other is refused, so that no other site can pass the hub off as its own.",
+    reader: hostNames,
   }),
   interval: row({
     name: "poll.interval",
@@ -194,6 +210,10 @@ export function retention(settings: Settings): Retention {
 /** Bytes that history may have on disk; Infinity where nothing is said. */
 export const maxSize = (settings: Settings): number =>
   settings.maxSize === "" ? Number.POSITIVE_INFINITY : bytes(settings.maxSize);
+
+/** Names by which requests may call the hub beside this machine's own. */
+export const namesOf = ({ hosts, url }: Settings): readonly string[] =>
+  url === "" ? hosts : [...hosts, new URL(url).hostname];
 
 /** What to tell whoever wrote settings that work, but not for ever. */
 export function notes(settings: Settings): string[] {

@@ -274,6 +274,36 @@ export function limit(least: string): Reader<string> {
   };
 }
 
+const hostName = /^[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,9}\.?$/;
+
+/** Names of hosts: a list, or a text with commas between. */
+export const hostNames: Reader<readonly string[]> = {
+  wanted: 'names of hosts without port, like "gpus.lab.example", as a list or separated by commas',
+  schema: {
+    anyOf: [
+      { type: "array", items: { type: "string", pattern: hostName.source } },
+      { type: "string", pattern: `^$|${hostName.source}|,` },
+    ],
+  },
+  parse(value) {
+    const names = typeof value === "string" ? value.split(",").map((name) => name.trim()) : value;
+    if (!Array.isArray(names)) return undefined;
+    const given: unknown[] = names.filter((name) => name !== "");
+    return given.every((name) => typeof name === "string" && hostName.test(name)) ? (given as string[]) : undefined;
+  },
+};
+
+/** "https://gpus.lab.example/gohm"; nothing for none. */
+export const webAddress: Reader<string> = text(
+  'an address like "https://gpus.lab.example", without user, query and fragment, or nothing',
+  (value) => {
+    if (value === "") return true;
+    if (!URL.canParse(value)) return false;
+    const url = new URL(value);
+    return /^https?:$/.test(url.protocol) && url.username === "" && url.password === "" && !/[?#\s]/.test(value);
+  },
+);
+
 /** "host:port"; IPv6 addresses in brackets: "[::1]:9203". */
 export const address: Reader<string> = text('an address with its port, like "0.0.0.0:9203" or "[::]:9203"', (value) => {
   const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(value)?.[1];

@@ -2,10 +2,11 @@ import type { ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
+import { codingFor } from "../../proto/accept.ts";
 import { Fault } from "../fault.ts";
 import { detail, Encoder } from "./feed/encoder.ts";
 import { type Frame, frame, gzipHeader } from "./feed/frame.ts";
-import type { Sight, View } from "./view.ts";
+import type { Desk, Sight, View } from "./view.ts";
 
 /** Least time between two events, most time without one, and how long a browser waits before it asks again. Milliseconds. */
 const tick = 1000;
@@ -23,8 +24,8 @@ export const feed: View = {
   async open(sight) {
     const stream = new Feed(sight);
     return {
-      routes: (app) => {
-        app.get("/feed/host", (c) => one(sight, c));
+      routes: (app, desk) => {
+        app.get("/feed/host", (c) => one(sight, desk, c));
         app.get("/feed", (c) => stream.join(c as unknown as Context<{ Bindings: HttpBindings }>));
       },
       close: async () => stream.close(),
@@ -32,13 +33,20 @@ export const feed: View = {
   },
 };
 
-/** @throws Fault host_unknown */
-function one({ live }: Sight, c: Context): Response {
-  const name = c.req.query("name") ?? "";
+/** Bytes of what one host may say. */
+const mostDetail = 1024 * 1024;
+
+/** @throws Fault host_unknown, busy */
+async function one({ live }: Sight, desk: Desk, c: Context): Promise<Response> {
+  const [name = "", ...more] = c.req.queries("name") ?? [];
+  if (more.length > 0)
+    throw new Fault("bad_request", `The parameter "name" may have one value: it has ${more.length + 1}.`);
   const host = live.host(name);
   if (host === undefined) throw new Fault("host_unknown", `There is no host "${name}" in the settings.`);
-  const headers = { "Content-Type": "application/x-protobuf", "Cache-Control": "no-store" };
-  return new Response(Buffer.from(detail(host)), { headers });
+  const place = await desk.enter(c, mostDetail);
+  const body = Buffer.from(detail(host));
+  place.keep(body.length);
+  return new Response(body, { headers: { "Content-Type": "application/x-protobuf" } });
 }
 
 class Feed {
@@ -59,15 +67,18 @@ class Feed {
 
   join(c: Context<{ Bindings: HttpBindings }>): Response {
     const { incoming, outgoing } = c.env;
-    const kind = /\bgzip\b/.test(c.req.header("accept-encoding") ?? "") ? "packed" : "plain";
-    outgoing.writeHead(200, {
+    const kind = codingFor(c.req.header("accept-encoding"), ["gzip"]) === "gzip" ? "packed" : "plain";
+    const headers = {
       "Content-Type": "text/event-stream; charset=utf-8",
       "Cache-Control": "no-store, no-transform",
       // nginx would otherwise hold events back until its buffer is full.
       "X-Accel-Buffering": "no",
       Vary: "Accept-Encoding",
       ...(kind === "packed" ? { "Content-Encoding": "gzip" } : {}),
-    });
+    };
+    // Whoever asks for the headers alone is no viewer.
+    if (incoming.method === "HEAD") return new Response(null, { headers });
+    outgoing.writeHead(200, headers);
     incoming.socket.setNoDelay(true);
     if (this.#viewers.size === 0) this.#begin();
     this.#whole ??= frame(`retry: ${retry}\n`, this.#encoder.whole());

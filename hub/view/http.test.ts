@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { Agent, get, type IncomingMessage, request } from "node:http";
+import { Agent, type IncomingMessage, request } from "node:http";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,6 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { Model, valuesOf } from "../../test/model.ts";
 import { systemClock } from "../clock.ts";
-import { kept } from "../history/store.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { feed } from "./feed.ts";
@@ -23,8 +22,6 @@ let open: Open[];
 let web: Web;
 let url = "";
 let model: Model;
-/** Questions that were put to history. */
-let reads = 0;
 const lines: string[] = [];
 
 beforeEach(async () => {
@@ -32,12 +29,8 @@ beforeEach(async () => {
   live = new Live(Date.now);
   live.expect("a", "x:1");
   model = new Model();
-  reads = 0;
   const history: Sight["history"] = {
-    read: (question) => {
-      reads++;
-      return model.read(question);
-    },
+    read: (question) => model.read(question),
     fold: (question) => model.fold(question),
     known: (host) => model.known(host),
   };
@@ -56,7 +49,11 @@ beforeEach(async () => {
     historyReflection: false,
   };
   open = [await feed.open(sight), await rest.open(sight), await page.open(sight)];
-  web = await listen(application(open, sight.log), "127.0.0.1:0", sight.log);
+  web = await listen(application(open, sight.log), {
+    address: "127.0.0.1:0",
+    names: () => ["gpus.lab.example"],
+    log: sight.log,
+  });
   url = `http://127.0.0.1:${web.port}`;
 });
 
@@ -100,23 +97,6 @@ function raw(
   });
 }
 
-/** The answer as it begins, none of its body read yet. */
-const begun = (path: string): Promise<IncomingMessage> =>
-  new Promise((resolve, reject) => {
-    get(url + path, resolve).on("error", reject);
-  });
-
-test("every answer says that its type is meant and that nobody is to be told where a viewer came from", async () => {
-  for (const path of ["/api/health", "/", "/nothing", "/api/history?host=b&metric=load1", "/hist", "/feed"]) {
-    const answer = await begun(path);
-    expect(answer.headers, path).toMatchObject({
-      "x-content-type-options": "nosniff",
-      "referrer-policy": "no-referrer",
-    });
-    answer.destroy();
-  }
-});
-
 /** Samples of one card, a second apart. */
 function measure(count: number): void {
   for (let i = 0; i < count; i++) {
@@ -156,44 +136,6 @@ test("history comes whole, with its length, over one connection, and HEAD says t
     0,
   ]);
   agent.destroy();
-});
-
-/** Turns of the program until no question was put to history for a hundred of them. */
-async function quiet(): Promise<number> {
-  for (let [still, before] = [0, reads]; still < 100; still = reads === before ? still + 1 : 0, before = reads) {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return reads;
-}
-
-/** A card's every metric in some thousand samples: 40 MB as text, fetched piece by piece. */
-function long(): string {
-  const metrics = kept.gpu.map(({ name }) => name);
-  for (let i = 0; i < 30_000; i++) {
-    const values = valuesOf("gpu", Object.fromEntries(metrics.map((name) => [name, i])));
-    model.append({ host: "a", at: 1_800_000_000_000 + 1000 * i, devices: [{ level: "gpu", key: "GPU-1", values }] });
-  }
-  return `/api/history?host=a&metric=${metrics.join(",")}&step=0&from=0&to=${1_900_000_000_000}`;
-}
-
-test("a long answer is read from history as its viewer takes it, and no further when the viewer is gone", async () => {
-  const path = long();
-  const whole = await raw(path);
-  const all = reads;
-  expect([whole.headers["transfer-encoding"], whole.headers["content-length"]]).toEqual(["chunked", undefined]);
-  reads = 0;
-  const slow = await begun(path);
-  const held = await quiet();
-  expect(held).toBeLessThan(all);
-  const pieces: Buffer[] = [];
-  for await (const piece of slow) pieces.push(piece as Buffer);
-  expect(Buffer.concat(pieces).equals(whole.body)).toBe(true);
-  expect(reads).toBe(all);
-  reads = 0;
-  const gone = await begun(path);
-  await quiet();
-  gone.destroy();
-  expect(await quiet()).toBeLessThan(all);
 });
 
 test("a page that was not built says how to build it, and is there without a restart once it is", async () => {

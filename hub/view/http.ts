@@ -1,37 +1,21 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
+import { clean } from "../../proto/clean.ts";
 import { hostPort } from "../../proto/setting.ts";
-import { asFault, type Code, Fault } from "../fault.ts";
+import { asFault, Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import { limitConnections } from "./http/connections.ts";
+import { Desk } from "./http/desk.ts";
+import { Names, nameIn } from "./http/names.ts";
+import { refuseInWords } from "./http/protocol.ts";
+import { always, refusal, refuse } from "./http/refusal.ts";
 import type { Open } from "./view.ts";
 
-/** HTTP status of each fault. */
-export const statusOf: Readonly<Record<Code, number>> = {
-  host_unknown: 404,
-  device_unknown: 404,
-  metric_unknown: 400,
-  bad_request: 400,
-  page_unknown: 404,
-  setting_bad: 500,
-  data_folder_unusable: 500,
-  data_folder_busy: 500,
-  data_newer: 500,
-  sample_bad: 400,
-  history_unwritable: 503,
-  backup_failed: 500,
-  port_in_use: 500,
-  address_unusable: 500,
-  internal: 500,
-};
-
-/** What every answer says: browsers take it for what it says it is, and tell nobody where they came from. */
-const always = [
-  ["X-Content-Type-Options", "nosniff"],
-  ["Referrer-Policy", "no-referrer"],
-] as const;
+/** Milliseconds after which a connection ends whose client takes nothing of what was sent to it. */
+const stall = 60_000;
 
 /** The HTTP server of all views that have paths. */
 export interface Web {
@@ -41,11 +25,17 @@ export interface Web {
   close(): Promise<void>;
 }
 
-/** One application out of the paths of all views; what goes wrong is answered as JSON `{error: {code, message}}`. */
+/** One application of the paths of all views; what goes wrong is answered as JSON `{error: {code, message}}`. */
 export function application(views: readonly Open[], log: Log): Hono {
   const app = new Hono();
-  for (const view of views) view.routes?.(app);
-  app.notFound(() => refusal(new Fault("page_unknown", "There is nothing at this path.")));
+  const desk = new Desk();
+  for (const view of views) view.routes?.(app, desk);
+  app.notFound((c) => {
+    const { method, path } = c.req;
+    const there = !reading.has(method) && app.router.match("GET", path)[0].length > 0;
+    if (!there) return refusal(new Fault("page_unknown", "There is nothing at this path."));
+    return refusal(new Fault("method_refused", `This path is only read, by GET or HEAD: the method was ${method}.`));
+  });
   app.onError((error) => {
     const fault = asFault(error);
     if (fault.code === "internal") log.error(`a request failed: ${error.stack ?? error.message}`);
@@ -54,32 +44,77 @@ export function application(views: readonly Open[], log: Log): Hono {
   return app;
 }
 
-function refusal(fault: Fault): Response {
-  return Response.json({ error: { code: fault.code, message: fault.message } }, { status: statusOf[fault.code] });
+const reading: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
+/** What the server knows of the connections it answers on. */
+export interface Door {
+  /** "host:port"; port 0 takes any. */
+  readonly address: string;
+  /** Names that requests may use beside this machine's own. */
+  readonly names: () => readonly string[];
+  readonly log: Log;
 }
 
-/**
- * Listens at `address` ("host:port"; port 0 takes any).
- * @throws Fault port_in_use, address_unusable
- */
-export async function listen(app: Hono, address: string, log: Log): Promise<Web> {
+/** @throws Fault port_in_use, address_unusable */
+export async function listen(app: Hono, { address, names, log }: Door): Promise<Web> {
   const { host, port } = hostPort(address);
+  const known = new Names(names);
+  const refused = seldom(log);
   // Puts its own Response in the place of Node's: that one makes a stream of every body and reads it back, which takes
   // as long as fetching a day of history does.
-  const respond = getRequestListener(app.fetch);
-  const server = createServer((incoming, outgoing) => {
-    for (const [name, value] of always) outgoing.setHeader(name, value);
-    void respond(incoming, outgoing);
+  const respond = getRequestListener(app.fetch, {
+    hostname: "localhost",
+    errorHandler: (error) =>
+      refusal(new Fault("bad_request", `The target of the request must be a path: ${(error as Error).message}.`)),
   });
+  /** The newest answer on each connection. */
+  const answers = new WeakMap<Duplex, ServerResponse>();
+  const receive = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    answers.set(incoming.socket, outgoing);
+    for (const [name, value] of Object.entries(always)) outgoing.setHeader(name, value);
+    const fault = known.refuse(incoming);
+    if (fault === undefined) {
+      // An address of IPv6 has several forms, of which the listener takes the shortest only.
+      const name = nameIn(incoming.headers.host ?? "");
+      if (name?.includes(":")) incoming.headers.host = new URL(`http://[${name}]`).host;
+      return void respond(incoming, outgoing);
+    }
+    if (fault.code === "name_refused") refused(`a request was refused: ${fault.message}`);
+    refuse(outgoing, fault);
+  };
+  // A missing header Host is refused in words, by the hub.
+  const server = createServer({ requireHostHeader: false }, receive);
+  server.on("checkExpectation", (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const message = `The header Expect must be "100-continue": it is ${JSON.stringify(clean(incoming.headers.expect ?? ""))}.`;
+    refuse(outgoing, new Fault("expectation_refused", message));
+  });
+  refuseInWords(server, (socket) => answers.get(socket));
   limitConnections(server, log);
   // A client that sends its headers a byte a minute holds a connection no longer than this.
   server.headersTimeout = 15_000;
   server.requestTimeout = 30_000;
+  server.setTimeout(stall, (socket: Socket) => {
+    const answer = answers.get(socket);
+    // Nothing waits to be taken: the hub is still at work on the answer, or has no news for a viewer.
+    if (answer !== undefined && !answer.writableEnded && socket.writableLength === 0) socket.setTimeout(stall);
+    else socket.destroy();
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(cannotListen(error, address)));
     server.listen({ host, port }, resolve);
   });
   return { host, port: (server.address() as AddressInfo).port, close: () => shut(server) };
+}
+
+/** At most one line a minute: whoever is refused may ask without end. */
+function seldom(log: Log): (message: string) => void {
+  let quiet = Number.NEGATIVE_INFINITY;
+  return (message) => {
+    const now = performance.now();
+    if (now < quiet) return;
+    quiet = now + 60_000;
+    log.warn(message);
+  };
 }
 
 function cannotListen(error: NodeJS.ErrnoException, address: string): Fault {

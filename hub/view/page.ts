@@ -3,8 +3,9 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Context } from "hono";
+import { codingFor, weightOf } from "../../proto/accept.ts";
 import { Fault } from "../fault.ts";
-import type { View } from "./view.ts";
+import { isHeld, type View } from "./view.ts";
 
 /** No other host is ever asked for anything: labs are often offline, and a page that names one leaks who watches. */
 const policy = [
@@ -31,8 +32,9 @@ const kinds: Readonly<Record<string, string>> = {
 
 interface Held {
   readonly type: string;
-  readonly etag: string;
-  readonly plain: Buffer<ArrayBuffer>;
+  /** Hash of the file. */
+  readonly tag: string;
+  readonly identity: Buffer<ArrayBuffer>;
   readonly gzip: Buffer<ArrayBuffer>;
   readonly br: Buffer<ArrayBuffer>;
   /** Its name carries its hash: it never changes. */
@@ -61,9 +63,9 @@ export const page: View = {
   },
 };
 
-/** A browser names text/html; a program that asks for JSON names it and not HTML. */
-function wantsJson(accept = ""): boolean {
-  return /application\/json/i.test(accept) && !/text\/html/i.test(accept);
+/** A browser names text/html; a program that asks for JSON names it, and not HTML, or likes that less. */
+function wantsJson(accept: string | undefined): boolean {
+  return weightOf(accept, "application/json") > weightOf(accept, "text/html");
 }
 
 /** Files of one folder, each read and packed once. */
@@ -83,18 +85,19 @@ class Shelf {
       if (name === "index.html") return missing();
       throw new Fault("page_unknown", "There is nothing at this path.");
     }
-    const accepted = c.req.header("accept-encoding") ?? "";
-    const encoding = /\bbr\b/.test(accepted) ? "br" : /\bgzip\b/.test(accepted) ? "gzip" : "plain";
+    const coding = codingFor(c.req.header("accept-encoding"), ["br", "gzip"]);
+    // A strong tag names bytes: each coding has its own.
+    const etag = coding === "identity" ? `"${held.tag}"` : `"${held.tag}-${coding}"`;
     const headers: Record<string, string> = {
-      "Content-Type": held.type,
       "Content-Security-Policy": policy,
       "Cache-Control": held.lasting ? "public, max-age=31536000, immutable" : "no-cache",
-      ETag: held.etag,
+      ETag: etag,
       Vary: "Accept, Accept-Encoding",
     };
-    if (c.req.header("if-none-match")?.includes(held.etag)) return new Response(null, { status: 304, headers });
-    if (encoding !== "plain") headers["Content-Encoding"] = encoding;
-    return new Response(held[encoding], { headers });
+    if (isHeld(c, etag)) return new Response(null, { status: 304, headers });
+    headers["Content-Type"] = held.type;
+    if (coding !== "identity") headers["Content-Encoding"] = coding;
+    return new Response(held[coding], { headers });
   }
 
   /** Reads the folder when index.html is another one than before: the page was built again while the hub ran. */
@@ -118,13 +121,13 @@ class Shelf {
 }
 
 function hold(path: string, type: string): Held {
-  const plain = readFileSync(path);
+  const identity = readFileSync(path);
   return {
     type,
-    plain,
-    etag: `"${createHash("sha256").update(plain).digest("base64url").slice(0, 22)}"`,
-    gzip: gzipSync(plain, { level: 9 }),
-    br: brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }),
+    identity,
+    tag: createHash("sha256").update(identity).digest("base64url").slice(0, 22),
+    gzip: gzipSync(identity, { level: 9 }),
+    br: brotliCompressSync(identity, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }),
     lasting: /-[A-Z0-9]{8}\.[a-z0-9]+$/.test(path),
   };
 }

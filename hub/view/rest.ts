@@ -10,11 +10,11 @@ export const rest: View = {
   async open(sight) {
     const maps = new Maps(sight);
     return {
-      routes: (app: Hono) => {
-        app.get("/pk", (c) => maps.pk(c));
-        app.get("/hist", (c) => maps.hist(c));
-        app.get("/api/history", (c) => charts(sight, c));
-        app.get("/api/fleet/history", (c) => fleet(sight, c));
+      routes: (app: Hono, desk) => {
+        app.get("/pk", (c) => maps.pk(c, desk));
+        app.get("/hist", (c) => maps.hist(c, desk));
+        app.get("/api/history", (c) => charts(sight, desk, c));
+        app.get("/api/fleet/history", (c) => fleet(sight, desk, c));
         app.get("/api/health", (c) => c.json(health(sight)));
       },
       close: async () => maps.close(),

@@ -1,4 +1,4 @@
-import type { Hono } from "hono";
+import type { Context, Hono } from "hono";
 import type { Clock } from "../clock.ts";
 import type { Store } from "../history/store.ts";
 import type { Live } from "../live.ts";
@@ -35,10 +35,34 @@ export interface View {
 }
 
 export interface Open {
-  /** Adds its paths to the hub's HTTP server. */
-  readonly routes?: (app: Hono) => void;
+  /** Adds its paths to the hub's HTTP server; each of them only reads, by GET. */
+  readonly routes?: (app: Hono, desk: Desk) => void;
   /** Where else it listens, in words, for the log: "history gRPC on 0.0.0.0:9204". */
   readonly place?: string;
   /** Ends what it keeps open, connections of viewers included. */
   close(): Promise<void>;
+}
+
+/** Where an answer that may be large gets its place among those that are made and sent at the same time. */
+export interface Desk {
+  /**
+   * Waits until there is room for `bytes` more of memory. The place is kept until the answer is taken, or given up.
+   * @throws Fault busy
+   */
+  enter(c: Context, bytes: number): Promise<Place>;
+}
+
+export interface Place {
+  /** Gives back what turned out not to be needed: `bytes` are. */
+  keep(bytes: number): void;
+}
+
+/**
+ * True if the client has this representation already: If-None-Match holds its entity tag, or is "*" (RFC 9110 §13.1.2: tags
+ * are compared weakly).
+ */
+export function isHeld(c: Context, etag: string): boolean {
+  const held = c.req.header("if-none-match")?.trim();
+  if (held === undefined || held === "*") return held === "*";
+  return [...held.matchAll(/(?:W\/)?("[^"]*")/g)].some(([, tag]) => tag === etag.replace(/^W\//, ""));
 }

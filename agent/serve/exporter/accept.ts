@@ -1,30 +1,12 @@
+import { type Wish, wishes } from "../../../proto/accept.ts";
 import type { TextOptions } from "../../../proto/text.ts";
-
-interface Wish {
-  /** "application/openmetrics-text", "gzip", "*". */
-  readonly name: string;
-  readonly version: string | undefined;
-  /** 0 to 1. */
-  readonly weight: number;
-}
-
-/** An Accept or Accept-Encoding header, RFC 9110 §12.5. What cannot be understood is passed over. */
-function wishes(header: string): Wish[] {
-  return header.split(",").flatMap((piece): Wish[] => {
-    const [name = "", ...parameters] = piece.split(";").map((part) => part.trim().toLowerCase());
-    const parameter = (key: string): string | undefined =>
-      parameters.find((each) => each.startsWith(`${key}=`))?.slice(key.length + 1);
-    const weight = Number(parameter("q") ?? 1);
-    return name !== "" && weight >= 0 && weight <= 1 ? [{ name, version: parameter("version"), weight }] : [];
-  });
-}
 
 /**
  * OpenMetrics is for those who ask for it by name and like it no less than text; everybody else gets text. Scrapers of
  * old ask for text by name, and act on types: they get those that the earlier exporter declared.
  */
 export function formFor(accept: string | undefined): TextOptions {
-  const all = wishes(accept ?? "");
+  const all = wishes(accept);
   const best = (fits: (wish: Wish) => boolean): number => Math.max(0, ...all.filter(fits).map(({ weight }) => weight));
   const text = best(({ name }) => name === "text/plain");
   const open = best(
@@ -34,7 +16,7 @@ export function formFor(accept: string | undefined): TextOptions {
 }
 
 export function gzipFor(encoding: string | undefined): boolean {
-  const all = wishes(encoding ?? "");
+  const all = wishes(encoding);
   const named = all.find(({ name }) => name === "gzip" || name === "x-gzip") ?? all.find(({ name }) => name === "*");
   return named !== undefined && named.weight > 0;
 }

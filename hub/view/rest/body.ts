@@ -1,5 +1,7 @@
+import type { Context } from "hono";
+
 /** Bytes of an answer that is sent whole, with its length. A longer one goes out piece by piece. */
-const whole = 1_048_576;
+export const whole = 1_048_576;
 /** Milliseconds for which an answer may be worked on before others have their turn. */
 const patience = 4;
 
@@ -11,6 +13,7 @@ export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(r
  * request shows while the first piece is made, so that the answer can still say so.
  */
 export async function answer(
+  c: Context,
   made: AsyncIterator<Uint8Array>,
   headers: Readonly<Record<string, string>>,
 ): Promise<Response> {
@@ -21,6 +24,11 @@ export async function answer(
     if (done) return new Response(Buffer.concat(first), { headers });
     first.push(value);
     size += value.length;
+  }
+  if (c.req.raw.method === "HEAD") {
+    // Nobody would read on, and nothing else would end it.
+    await made.return?.();
+    return new Response(null, { headers });
   }
   const body = new ReadableStream<Uint8Array>({
     async pull(stream) {

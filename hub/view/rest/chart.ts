@@ -1,12 +1,13 @@
 import type { Context } from "hono";
+import { weightOf } from "../../../proto/accept.ts";
 import { type Device, devices, type Metric } from "../../../proto/catalog.ts";
 import { Unit } from "../../../proto/gen/metric_pb.js";
 import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { Aggregate, Columns, SeriesId } from "../../history/store.ts";
-import type { Sight } from "../view.ts";
-import { answer } from "./body.ts";
+import type { Desk, Sight } from "../view.ts";
+import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, Query } from "./query.ts";
 
@@ -41,11 +42,16 @@ type Read = Columns<Aggregate>;
  * Series of one host: `{host, from, to, step, series: [{level, key, metric, unit, cut, t, min, avg, max}]}`, times in
  * Unix ms, values in wire units; or a HistoryAnswer for whoever accepts application/x-protobuf.
  */
-export async function charts(sight: Sight, c: Context): Promise<Response> {
-  const packed = /application\/(x-)?protobuf/i.test(c.req.header("accept") ?? "");
+export async function charts(sight: Sight, desk: Desk, c: Context): Promise<Response> {
+  const packed = weightOf(c.req.header("accept"), "application/x-protobuf", "application/protobuf") > 0;
   const asked = await ask(sight, new Query(c));
+  const { of, series } = asked;
+  // Each point that is read at a time has its time and values, and the text of some waits to be sent.
+  const each = likely(sight, asked);
+  const points = Math.max(each, Math.min(batch, each * series.length));
+  await desk.enter(c, whole + 8 * (1 + of.length) * points);
   const type = packed ? "application/x-protobuf" : "application/json; charset=utf-8";
-  return answer((packed ? protobuf : json)(sight, asked), { "Content-Type": type, Vary: "Accept" });
+  return answer(c, (packed ? protobuf : json)(sight, asked), { "Content-Type": type, Vary: "Accept" });
 }
 
 async function* protobuf(sight: Sight, asked: Asked): AsyncGenerator<Uint8Array> {
@@ -81,11 +87,15 @@ function* column(name: string, values: Float64Array): Generator<Uint8Array> {
   yield Buffer.from("]");
 }
 
+/** Points of one series that an answer is likely to have. */
+const likely = ({ interval }: Sight, { from, to, step, most }: Asked): number =>
+  Math.min(most, (to - from) / (step > 0 ? step : 1000 * interval()) + 1);
+
 /** Reads so many series at a time that what is in memory stays bounded. */
-async function* series({ history, interval }: Sight, asked: Asked): AsyncGenerator<[Wanted, Read]> {
+async function* series(sight: Sight, asked: Asked): AsyncGenerator<[Wanted, Read]> {
+  const { history } = sight;
   const { from, to, step, of, most } = asked;
-  const likely = Math.min(most, (to - from) / (step > 0 ? step : 1000 * interval()) + 1);
-  const together = Math.max(1, Math.floor(batch / likely));
+  const together = Math.max(1, Math.floor(batch / likely(sight, asked)));
   for (let at = 0; at < asked.series.length; at += together) {
     const wanted = asked.series.slice(at, at + together);
     const read = await history.read({ series: wanted.map(({ id }) => id), range: { from, to, step }, of, most });
@@ -133,24 +143,29 @@ function wantedOf(sight: Sight, query: Query, host: string): Wanted[] {
   if (metrics.length === 0) {
     throw new Fault("bad_request", 'The parameter "metric" is missing: it must be names with commas between.');
   }
-  const keys = query.all("key").filter((key) => key !== "");
-  const there = devicesOf(sight, host, keys);
-  const stranger = keys.find(
-    (key) => !there.some((device) => device.key === key && (level ?? device.level) === device.level),
+  const keys = new Set(query.all("key").filter((key) => key !== ""));
+  const there = Map.groupBy(devicesOf(sight, host, keys), (device) => device.level);
+  const found = new Set(
+    [...there.values()].flat().flatMap((one) => ((level ?? one.level) === one.level ? one.key : [])),
   );
+  const stranger = [...keys].find((key) => !found.has(key));
   if (stranger !== undefined) {
     throw new Fault("device_unknown", `There is no ${level ?? "device"} "${stranger}" on "${host}".`);
   }
-  const wanted = metrics.flatMap((metric) =>
-    there
-      .filter((device) => device.level === metric.level)
-      .map(({ key }) => ({ id: { host, level: metric.level, key, metric: metric.name }, metric })),
-  );
-  if (wanted.length > 0 && wanted.length <= mostSeries) return wanted;
-  if (wanted.length === 0) throw new Fault("device_unknown", `There is no device on "${host}" that has these metrics.`);
-  throw new Fault(
-    "bad_request",
-    `${wanted.length} series are asked for, ${mostSeries} at most: name devices with "key", or fewer metrics.`,
+  // Counted before one of them is made: metrics times devices may be millions.
+  const count = metrics.reduce((sum, metric) => sum + (there.get(metric.level)?.length ?? 0), 0);
+  if (count === 0) throw new Fault("device_unknown", `There is no device on "${host}" that has these metrics.`);
+  if (count > mostSeries) {
+    throw new Fault(
+      "bad_request",
+      `${count} series are asked for, ${mostSeries} at most: name devices with "key", or fewer metrics.`,
+    );
+  }
+  return metrics.flatMap((metric) =>
+    (there.get(metric.level) ?? []).map(({ key }) => ({
+      id: { host, level: metric.level, key, metric: metric.name },
+      metric,
+    })),
   );
 }
 
@@ -161,14 +176,14 @@ function wantedOf(sight: Sight, query: Query, host: string): Wanted[] {
 function devicesOf(
   { live, history }: Sight,
   host: string,
-  keys: readonly string[],
+  keys: ReadonlySet<string>,
 ): readonly Pick<Device, "level" | "key">[] {
   const now = live.host(host);
   const known = history.known(host);
   if (now === undefined && known.length === 0) throw new Fault("host_unknown", `There is no host "${host}".`);
   const all = new Map([["host\n", { level: "host", key: "" } as Pick<Device, "level" | "key">]]);
   for (const { level, key } of [...(now?.info ? devices(now.info) : []), ...known]) {
-    if (level === "host" || (keys.length > 0 && !keys.includes(key))) continue;
+    if (level === "host" || (keys.size > 0 && !keys.has(key))) continue;
     const id = `${level}\n${key}`;
     if (!all.has(id)) all.set(id, { level, key });
   }

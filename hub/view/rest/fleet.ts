@@ -5,8 +5,8 @@ import { Unit } from "../../../proto/gen/metric_pb.js";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { GroupColumns, Range, SeriesId } from "../../history/store.ts";
-import type { Sight } from "../view.ts";
-import { answer } from "./body.ts";
+import type { Desk, Sight } from "../view.ts";
+import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, Query } from "./query.ts";
 
@@ -37,9 +37,12 @@ const collator = new Intl.Collator("en", { numeric: true });
 const order = ["avg", "min", "max", "sum", "count"] as const;
 
 /** One metric over the fleet: `{metric, unit, by, from, to, step, groups: [{name, series, t, avg, min, max, sum, count}]}`. */
-export async function fleet(sight: Sight, c: Context): Promise<Response> {
+export async function fleet(sight: Sight, desk: Desk, c: Context): Promise<Response> {
   const asked = await ask(sight, new Query(c));
-  return answer(json(sight, asked), { "Content-Type": "application/json; charset=utf-8" });
+  const { range, groups } = asked;
+  const buckets = ((range.to - range.from) / range.step) * Math.min(together, groups.length);
+  await desk.enter(c, whole + 8 * (1 + order.length) * Math.min(mostPoints, buckets));
+  return answer(c, json(sight, asked), { "Content-Type": "application/json; charset=utf-8" });
 }
 
 async function* json({ history }: Sight, { metric, by, groups, range }: Asked): AsyncGenerator<Uint8Array> {

@@ -4,8 +4,8 @@ import { packEntry, type Samples } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { gpusOf, metricOf, samples, some, typesOf, type Wanted } from "../../history/series.ts";
 import type { Range } from "../../history/store.ts";
-import type { Sight } from "../view.ts";
-import { answer, turn } from "./body.ts";
+import { type Desk, isHeld, type Sight } from "../view.ts";
+import { answer, turn, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { Query } from "./query.ts";
 
@@ -15,6 +15,8 @@ const mostSamples = 1_000_000;
 const fresh = 5000;
 /** Answers that are held, each up to 16 MB. */
 const held = 4;
+/** Bytes of a sample: its time and its value. */
+const sampleBytes = 16;
 /** Samples read at a time. */
 const batch = 100_000;
 /** Values written at a time: about a millisecond. */
@@ -32,6 +34,14 @@ interface Made {
   readonly map: Promise<ReadonlyMap<string, Samples>>;
 }
 
+interface Form {
+  readonly type: string;
+  write(map: ReadonlyMap<string, Samples>): AsyncGenerator<Uint8Array>;
+}
+
+/** What an answer depends on. The first GOHM took any other parameter too, and so does this hub: it changes nothing. */
+const parameters = ["host", "type", "from", "to", "step"] as const;
+
 /** Answers by what was asked; one that is being made is given to all who ask meanwhile. */
 export class Maps {
   readonly #sight: Sight;
@@ -44,42 +54,47 @@ export class Maps {
   }
 
   /** Base64 of a HistMap. */
-  async pk(c: Context): Promise<Response> {
-    return this.#answer(c, "text/plain; charset=UTF-8", base64);
+  async pk(c: Context, desk: Desk): Promise<Response> {
+    return this.#answer(c, desk, { type: "text/plain; charset=UTF-8", write: base64 });
   }
 
   /** JSON, values only. */
-  async hist(c: Context): Promise<Response> {
-    return this.#answer(c, "application/json", json);
+  async hist(c: Context, desk: Desk): Promise<Response> {
+    return this.#answer(c, desk, { type: "application/json", write: json });
   }
 
   close(): void {
     for (const cancel of this.#timers) cancel();
   }
 
-  async #answer(
-    c: Context,
-    type: string,
-    write: (map: ReadonlyMap<string, Samples>) => AsyncGenerator<Uint8Array>,
-  ): Promise<Response> {
-    const made = this.#get(new URL(c.req.url).search, new Query(c));
-    const headers = { "Content-Type": type, "Cache-Control": "no-cache", ETag: made.etag };
-    if (c.req.header("if-none-match")?.includes(made.etag)) return new Response(null, { status: 304, headers });
-    return answer(write(await made.map), headers);
+  async #answer(c: Context, desk: Desk, { type, write }: Form): Promise<Response> {
+    const query = new Query(c);
+    const key = JSON.stringify(parameters.map((name) => query.text(name) ?? ""));
+    const asked = ask(this.#sight, query);
+    const before = this.#made.get(key);
+    if (before !== undefined && isHeld(c, before.etag)) {
+      return new Response(null, { status: 304, headers: headersOf(before) });
+    }
+    const place = await desk.enter(c, whole + sampleBytes * mostSamples);
+    const made = this.#get(key, asked);
+    if (isHeld(c, made.etag)) return new Response(null, { status: 304, headers: headersOf(made) });
+    const map = await made.map;
+    place.keep(whole + sampleBytes * [...map.values()].reduce((sum, { t }) => sum + t.length, 0));
+    return answer(c, write(map), { "Content-Type": type, ...headersOf(made) });
   }
 
-  #get(asked: string, query: Query): Made {
-    const before = this.#made.get(asked);
+  #get(key: string, asked: Asked): Made {
+    const before = this.#made.get(key);
     if (before !== undefined) return before;
     const { hub, clock } = this.#sight;
-    const map = read(this.#sight, ask(this.#sight, query));
+    const map = read(this.#sight, asked);
     const made = { etag: `"${hub}-${++this.#count}"`, map };
     const forget = (): void => {
-      if (this.#made.get(asked) === made) this.#made.delete(asked);
+      if (this.#made.get(key) === made) this.#made.delete(key);
     };
     const [oldest] = this.#made.keys();
     if (oldest !== undefined && this.#made.size >= held) this.#made.delete(oldest);
-    this.#made.set(asked, made);
+    this.#made.set(key, made);
     map.then(() => {
       const cancel = clock.after(fresh, () => {
         forget();
@@ -90,6 +105,8 @@ export class Maps {
     return made;
   }
 }
+
+const headersOf = ({ etag }: Made): Record<string, string> => ({ "Cache-Control": "no-cache", ETag: etag });
 
 /** @throws Fault bad_request, host_unknown, metric_unknown */
 function ask({ live, history, clock }: Sight, query: Query): Asked {

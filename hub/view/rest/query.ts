@@ -19,17 +19,19 @@ export class Query {
 
   /** Undefined when it is missing or empty. */
   text(name: string): string | undefined {
-    return this.#given[name]?.[0] || undefined;
+    const [first, ...more] = new Set(this.all(name));
+    if (more.length === 0) return first || undefined;
+    throw new Fault("bad_request", `The parameter "${name}" may have one value: it has ${more.length + 1}.`);
   }
 
   /** Every value of a parameter that may stand several times. */
   all(name: string): readonly string[] {
-    return this.#given[name] ?? [];
+    return Object.hasOwn(this.#given, name) ? (this.#given[name] ?? []) : [];
   }
 
-  /** Names with commas between. */
+  /** Names with commas between, each once. */
   list(name: string): string[] {
-    return (this.text(name) ?? "").split(",").filter((one) => one !== "");
+    return [...new Set((this.text(name) ?? "").split(",").filter((one) => one !== ""))];
   }
 
   /** Whole milliseconds from 0. */
@@ -74,7 +76,7 @@ export class Query {
     const names = this.list("of");
     if (names.length === 0) return ["min", "avg", "max"];
     const found = aggregates.filter((one) => names.includes(one));
-    if (found.length === new Set(names).size) return found;
+    if (found.length === names.length) return found;
     throw new Fault(
       "bad_request",
       `The parameter "of" must be names out of ${aggregates.join(",")}: it is "${this.text("of")}".`,

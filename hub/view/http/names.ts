@@ -1,0 +1,95 @@
+// Which names a request may give the hub. A page of another site can be made to reach the hub under that site's own name
+// (DNS rebinding), and reads then what it likes: such a name is refused.
+import { readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { isIP, isIPv6 } from "node:net";
+import { hostname } from "node:os";
+import { clean } from "../../../proto/clean.ts";
+import { Fault } from "../../fault.ts";
+
+/** Milliseconds for which the names of this machine are not looked up again. */
+const lasting = 30_000;
+
+/** The name or address of "host", "host:port" and "[::1]:port", lower-case; undefined for anything else. */
+export function nameIn(host: string): string | undefined {
+  const [, address, name, port] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::([0-9]{0,5}))?$/i.exec(host) ?? [];
+  if (Number(port ?? 0) > 65_535) return undefined;
+  if (address !== undefined) return isIPv6(address) ? address.toLowerCase() : undefined;
+  return name?.toLowerCase().replace(/\.$/, "") || undefined;
+}
+
+/** Names of this machine, lower-case: its host name, what /etc/hosts and the domains of /etc/resolv.conf make of it, and that of mDNS. */
+export function namesOf(host: string, files: { readonly hosts: string; readonly resolv: string }): Set<string> {
+  const whole = host.toLowerCase();
+  const [short = whole] = whole.split(".");
+  const names = new Set([whole, short, `${short}.local`]);
+  for (const line of lines(files.hosts)) {
+    const [, ...aliases] = line.toLowerCase().split(/\s+/);
+    if (!aliases.some((alias) => alias === whole || alias === short)) continue;
+    for (const alias of aliases) if (alias === short || alias.startsWith(`${short}.`)) names.add(alias);
+  }
+  for (const line of lines(files.resolv)) {
+    const [word, ...domains] = line.toLowerCase().split(/\s+/);
+    if (word !== "search" && word !== "domain") continue;
+    for (const domain of domains) names.add(`${short}.${domain.replace(/\.$/, "")}`);
+  }
+  return names;
+}
+
+const lines = (text: string): string[] => text.split("\n").map((line) => line.replace(/[#;].*/, "").trim());
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // a machine without that file has no further name
+  }
+}
+
+/** Judges the names in requests. */
+export class Names {
+  readonly #further: () => readonly string[];
+  readonly #now: () => number;
+  #own: { readonly names: ReadonlySet<string>; readonly at: number } | undefined;
+
+  /** @param further names that the settings allow, as they are now */
+  constructor(further: () => readonly string[], now: () => number = () => performance.now()) {
+    this.#further = further;
+    this.#now = now;
+  }
+
+  /** Why a request is not answered under the name it gives, or undefined. */
+  refuse({ url = "", httpVersion, rawHeaders, headers }: IncomingMessage): Fault | undefined {
+    const given = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
+    if (given > 1) return new Fault("bad_request", "The header Host must be there once.");
+    // A target with a host of its own overrules the header (RFC 9112 §3.2.2).
+    const target = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url)?.[1];
+    const host = target ?? headers.host;
+    if (host === undefined && httpVersion === "1.0") return undefined;
+    const name = nameIn(host ?? "");
+    if (name === undefined) {
+      const message = `The header Host must be a name or an address, with or without a port: it is ${host === undefined ? "missing" : JSON.stringify(clean(host))}.`;
+      return new Fault("bad_request", message);
+    }
+    if (this.#allows(name)) return undefined;
+    return new Fault(
+      "name_refused",
+      `This hub is not answering to the name "${clean(name)}": use an address of it, or allow the name with "hub.hosts" (GOHM_HUB_HOSTS) or "hub.url" (GOHM_HUB_URL).`,
+    );
+  }
+
+  #allows(name: string): boolean {
+    // A name without a dot is nobody's on the internet: only the network the hub is in can have one (decision 0026).
+    if (isIP(name) !== 0 || !name.includes(".")) return true;
+    return this.#further().some((one) => one.toLowerCase().replace(/\.$/, "") === name) || this.#machine().has(name);
+  }
+
+  #machine(): ReadonlySet<string> {
+    const now = this.#now();
+    if (this.#own === undefined || now - this.#own.at > lasting) {
+      const files = { hosts: read("/etc/hosts"), resolv: read("/etc/resolv.conf") };
+      this.#own = { names: namesOf(hostname(), files), at: now };
+    }
+    return this.#own.names;
+  }
+}
