@@ -43,9 +43,9 @@ afterEach(async () => {
 
 const room = (): string[] => readdirSync(join(folder, "control"));
 
-function ask(path = backupPath): Promise<IncomingMessage> {
+function ask(path = backupPath, method = "GET"): Promise<IncomingMessage> {
   return new Promise((done, fail) => {
-    const asked = request({ socketPath: addressOf(folder).path, path, agent: false }, done);
+    const asked = request({ socketPath: addressOf(folder).path, path, method, agent: false }, done);
     asked.once("error", fail).end();
   });
 }
@@ -100,8 +100,17 @@ test("whoever goes away while a copy is sent costs the hub nothing", async () =>
   expect((await again.toArray()).reduce((sum: number, piece: Buffer) => sum + piece.length, 0)).toBe(20_000_000);
 });
 
-test("nothing else is taken there", async () => {
-  expect(await text(await ask("/"))).toContain("page_unknown");
+test.each([
+  ["GET", "/", 404, undefined, "page_unknown"],
+  ["POST", "/", 404, undefined, "page_unknown"],
+  ["POST", backupPath, 405, "GET", "method_refused"],
+  ["HEAD", backupPath, 405, "GET", ""],
+])("%s %s is refused with %d, and no copy is made", async (method, path, status, allow, code) => {
+  make = () => Promise.reject(new Error("made"));
+  const answer = await ask(path, method);
+  expect([answer.statusCode, answer.headers.allow]).toEqual([status, allow]);
+  expect(await text(answer)).toContain(code);
+  expect(lines).toEqual([]);
 });
 
 test("a hub whose data folder takes no socket says so and goes on", async () => {

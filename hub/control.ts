@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { open, unlink } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { asFault, Fault } from "./fault.ts";
@@ -50,9 +50,16 @@ export function addressOf(folder: string): Address {
 export async function openControl(to: Controlled): Promise<{ close(): Promise<void> }> {
   let busy = false;
   const server = createServer((request, response) => {
+    if (request.url !== backupPath) {
+      return refuse(response, new Fault("page_unknown", "There is nothing at this path."), 404);
+    }
+    if (request.method !== "GET") {
+      response.setHeader("Allow", "GET");
+      return refuse(response, new Fault("method_refused", `A backup is taken by GET, not by ${request.method}.`), 405);
+    }
     if (busy) return refuse(response, new Fault("backup_failed", "Another backup is under way; try again after it."));
     busy = true;
-    serve(to, request, response)
+    serve(to, response)
       .catch((error: unknown) => {
         const fault = asFault(error);
         if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") {
@@ -94,8 +101,7 @@ function clear(room: string): void {
   for (const name of readdirSync(room)) rmSync(join(room, name), { force: true, recursive: true });
 }
 
-async function serve(to: Controlled, { method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (method !== "GET" || url !== backupPath) throw new Fault("page_unknown", "There is nothing at this path.");
+async function serve(to: Controlled, response: ServerResponse): Promise<void> {
   const timer = setInterval(() => response.writeProcessing(), alive);
   try {
     await sendBackup(to, response);
@@ -130,7 +136,7 @@ async function sendBackup({ folder, history, log }: Controlled, response: Server
   }
 }
 
-function refuse(response: ServerResponse, { code, message }: Fault): void {
+function refuse(response: ServerResponse, { code, message }: Fault, status = 500): void {
   if (response.headersSent) return void response.destroy();
-  response.writeHead(500, { "Content-Type": "application/json" }).end(JSON.stringify({ error: { code, message } }));
+  response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify({ error: { code, message } }));
 }

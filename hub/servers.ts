@@ -76,6 +76,7 @@ export const addresses = (all: Servers): Record<string, string> =>
 
 /** The group of a server; undefined where the settings name none, or no such server. */
 export function groupOf(all: Servers, name: string): string | undefined {
-  const server = all[name];
+  // A host may be called "constructor", which every object has.
+  const server = Object.hasOwn(all, name) ? all[name] : undefined;
   return typeof server === "object" ? server.group : undefined;
 }
