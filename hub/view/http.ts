@@ -15,7 +15,7 @@ import { always, refusal, refuse } from "./http/refusal.ts";
 import type { Open } from "./view.ts";
 
 /** Milliseconds after which a connection ends whose client takes nothing of what was sent to it. */
-const stall = 60_000;
+const usualStall = 60_000;
 
 /** The HTTP server of all views that have paths. */
 export interface Web {
@@ -53,10 +53,12 @@ export interface Door {
   /** Names that requests may use beside this machine's own. */
   readonly names: () => readonly string[];
   readonly log: Log;
+  /** Milliseconds after which a connection ends whose client takes nothing. */
+  readonly stall?: number;
 }
 
 /** @throws Fault port_in_use, address_unusable */
-export async function listen(app: Hono, { address, names, log }: Door): Promise<Web> {
+export async function listen(app: Hono, { address, names, log, stall = usualStall }: Door): Promise<Web> {
   const { host, port } = hostPort(address);
   const known = new Names(names);
   const refused = seldom(log);
@@ -96,7 +98,8 @@ export async function listen(app: Hono, { address, names, log }: Door): Promise<
   server.setTimeout(stall, (socket: Socket) => {
     const answer = answers.get(socket);
     // Nothing waits to be taken: the hub is still at work on the answer, or has no news for a viewer.
-    if (answer !== undefined && !answer.writableEnded && socket.writableLength === 0) socket.setTimeout(stall);
+    if (answer !== undefined && !answer.writableEnded && socket.writableLength === 0)
+      socket.setTimeout(socket.timeout ?? stall);
     else socket.destroy();
   });
   await new Promise<void>((resolve, reject) => {

@@ -1,4 +1,5 @@
 import { get, type IncomingMessage, request } from "node:http";
+import { Socket } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { silent } from "../../log.ts";
 import { application, listen, type Web } from "../http.ts";
@@ -11,6 +12,9 @@ const pieces = 1000;
 let web: Web;
 let made = 0;
 let ended = false;
+let lines: string[];
+/** Resolves the answer that is long in the making. */
+let finish: (text: string) => void;
 
 async function* long(): AsyncGenerator<Uint8Array> {
   try {
@@ -20,20 +24,32 @@ async function* long(): AsyncGenerator<Uint8Array> {
   }
 }
 
+async function* broken(): AsyncGenerator<Uint8Array> {
+  for (let i = 0; i < 30; i++) yield piece;
+  throw new Error("the disk is gone");
+}
+
 beforeEach(async () => {
   ended = false;
+  lines = [];
+  const log = { ...silent, error: (line: string) => void lines.push(line) };
   const view = {
-    routes: (app: ReturnType<typeof application>) => void app.get("/long", (c) => answer(c, long(), {})),
+    routes(app: ReturnType<typeof application>): void {
+      app.get("/long", (c) => answer({ c, log }, long(), {}));
+      app.get("/broken", (c) => answer({ c, log }, broken(), {}));
+      app.get("/late", async (c) => c.text(await new Promise<string>((resolve) => (finish = resolve))));
+    },
     close: async () => {},
   };
-  web = await listen(application([view], silent), { address: "127.0.0.1:0", names: () => [], log: silent });
+  const door = { address: "127.0.0.1:0", names: () => [], log, stall: 50 };
+  web = await listen(application([view], log), door);
 });
 
 afterEach(() => web.close());
 
-const begun = (): Promise<IncomingMessage> =>
+const begun = (path = "/long"): Promise<IncomingMessage> =>
   new Promise((resolve, reject) => {
-    get(`http://127.0.0.1:${web.port}/long`, resolve).on("error", reject);
+    get(`http://127.0.0.1:${web.port}${path}`, resolve).on("error", reject);
   });
 
 test("a long answer is made as its reader takes it, and no further once the reader is gone", async () => {
@@ -54,6 +70,38 @@ test("a long answer is made as its reader takes it, and no further once the read
   answered.destroy();
   await vi.waitFor(() => expect(ended).toBe(true));
   expect(made).toBeLessThan(pieces);
+});
+
+test("a reader that takes nothing is cut, and nothing more is made for it", async () => {
+  const answered = await begun();
+  const cut = new Promise((resolve) => answered.once("error", resolve));
+  await vi.waitFor(() => expect(ended).toBe(true), { timeout: 15_000 });
+  expect(made).toBeLessThan(pieces);
+  answered.resume();
+  await cut;
+});
+
+test("an answer that takes the hub longer than a reader may take is not cut", async () => {
+  const wound = vi.spyOn(Socket.prototype, "setTimeout");
+  const answered = begun("/late");
+  // Its time has passed three times over.
+  await vi.waitFor(() => expect(wound.mock.calls.filter(([ms]) => ms === 50).length).toBeGreaterThan(3));
+  wound.mockRestore();
+  finish("at last");
+  const pieces: Buffer[] = [];
+  for await (const part of await answered) pieces.push(part as Buffer);
+  expect(Buffer.concat(pieces).toString()).toBe("at last");
+});
+
+test("an answer that fails in the middle ends without looking whole, and the log says why in a line of its own", async () => {
+  const said: unknown[] = [];
+  const [error, info] = [vi.spyOn(console, "error"), vi.spyOn(console, "info")];
+  for (const spy of [error, info]) spy.mockImplementation((...words) => void said.push(words));
+  const answered = await begun("/broken");
+  await expect(answered.toArray()).rejects.toMatchObject({ code: "ECONNRESET" });
+  await vi.waitFor(() => expect(lines).toEqual([expect.stringContaining("the disk is gone")]));
+  expect(said).toEqual([]);
+  vi.restoreAllMocks();
 });
 
 test("who asks for the headers of a long answer alone leaves nothing of it behind", async () => {

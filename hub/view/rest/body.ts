@@ -1,4 +1,6 @@
+import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
+import type { Log } from "../../log.ts";
 
 /** Bytes of an answer that is sent whole, with its length. A longer one goes out piece by piece. */
 export const whole = 1_048_576;
@@ -8,12 +10,18 @@ const patience = 4;
 /** Lets polls and other viewers have their turn. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/** Where an answer goes. */
+export interface To {
+  readonly c: Context;
+  readonly log: Log;
+}
+
 /**
  * An answer out of pieces, none of which takes more than some milliseconds to make. Whatever is wrong with the
  * request shows while the first piece is made, so that the answer can still say so.
  */
 export async function answer(
-  c: Context,
+  { c, log }: To,
   made: AsyncIterator<Uint8Array>,
   headers: Readonly<Record<string, string>>,
 ): Promise<Response> {
@@ -34,9 +42,17 @@ export async function answer(
     async pull(stream) {
       const early = first.shift();
       if (early !== undefined) return stream.enqueue(early);
-      const { done, value } = await pieces.next();
-      if (done) stream.close();
-      else stream.enqueue(value);
+      try {
+        const { done, value } = await pieces.next();
+        if (done) stream.close();
+        else stream.enqueue(value);
+      } catch (error) {
+        // Its status is sent: all that can still be said is that it is not whole.
+        log.error(`an answer broke off: ${(error as Error).stack ?? String(error)}`);
+        const outgoing = (c.env as Partial<HttpBindings> | undefined)?.outgoing;
+        if (outgoing === undefined) throw error;
+        outgoing.destroy();
+      }
     },
     async cancel() {
       await made.return?.();

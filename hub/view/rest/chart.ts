@@ -51,7 +51,10 @@ export async function charts(sight: Sight, desk: Desk, c: Context): Promise<Resp
   const points = Math.max(each, Math.min(batch, each * series.length));
   await desk.enter(c, whole + 8 * (1 + of.length) * points);
   const type = packed ? "application/x-protobuf" : "application/json; charset=utf-8";
-  return answer(c, (packed ? protobuf : json)(sight, asked), { "Content-Type": type, Vary: "Accept" });
+  return answer({ c, log: sight.log }, (packed ? protobuf : json)(sight, asked), {
+    "Content-Type": type,
+    Vary: "Accept",
+  });
 }
 
 async function* protobuf(sight: Sight, asked: Asked): AsyncGenerator<Uint8Array> {

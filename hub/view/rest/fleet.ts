@@ -42,7 +42,7 @@ export async function fleet(sight: Sight, desk: Desk, c: Context): Promise<Respo
   const { range, groups } = asked;
   const buckets = ((range.to - range.from) / range.step) * Math.min(together, groups.length);
   await desk.enter(c, whole + 8 * (1 + order.length) * Math.min(mostPoints, buckets));
-  return answer(c, json(sight, asked), { "Content-Type": "application/json; charset=utf-8" });
+  return answer({ c, log: sight.log }, json(sight, asked), { "Content-Type": "application/json; charset=utf-8" });
 }
 
 async function* json({ history }: Sight, { metric, by, groups, range }: Asked): AsyncGenerator<Uint8Array> {

@@ -80,7 +80,7 @@ export class Maps {
     if (isHeld(c, made.etag)) return new Response(null, { status: 304, headers: headersOf(made) });
     const map = await made.map;
     place.keep(whole + sampleBytes * [...map.values()].reduce((sum, { t }) => sum + t.length, 0));
-    return answer(c, write(map), { "Content-Type": type, ...headersOf(made) });
+    return answer({ c, log: this.#sight.log }, write(map), { "Content-Type": type, ...headersOf(made) });
   }
 
   #get(key: string, asked: Asked): Made {
