@@ -3,7 +3,7 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { catalog, value } from "../proto/catalog.ts";
-import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+import { type ComputeMode, type HostInfo, HostInfoSchema, State, Throttle, type Vendor } from "../proto/gen/host_pb.js";
 import { rangeOf } from "../proto/range.ts";
 import { clean } from "./clean.ts";
 
@@ -79,6 +79,25 @@ test("a share above 100 %, a load of 10^308 and swap in use where there is none 
   expect(info.memory).toMatchObject({ total: 10n, used: undefined, swapTotal: 0n, swapUsed: undefined });
   expect(info.system).toMatchObject({ load1: undefined, load5: 0.5, uptime: undefined });
   expect(info.gpus[0]?.procs.map(({ utilization }) => utilization)).toEqual([undefined, 250, undefined]);
+});
+
+test("what a newer or a foreign agent has a number for, and this hub no word, is never shown as if all were well", () => {
+  const info = cleaned({
+    gpus: [
+      {
+        state: 77 as State,
+        vendor: 77 as Vendor,
+        computeMode: 77 as ComputeMode,
+        throttle: [Throttle.POWER_CAP, 77 as Throttle, 78 as Throttle],
+      },
+      { state: State.LOST, throttle: [77 as Throttle] },
+    ],
+    sources: [{ state: -1 as State }],
+  });
+  expect(info.gpus[0]).toMatchObject({ state: State.STALE, vendor: undefined, computeMode: undefined });
+  expect(info.gpus[0]?.throttle).toEqual([Throttle.POWER_CAP, Throttle.OTHER]);
+  expect([info.gpus[1]?.state, info.gpus[1]?.throttle]).toEqual([State.LOST, [Throttle.OTHER]]);
+  expect(info.sources[0]?.state).toBe(State.STALE);
 });
 
 test("every metric of the catalogue has its range at the door: one below it is absent", () => {

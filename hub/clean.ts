@@ -1,7 +1,7 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { catalog } from "../proto/catalog.ts";
 import { clean as cleanText, limitOf } from "../proto/clean.ts";
-import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+import { type HostInfo, HostInfoSchema, State, Throttle, XidAction } from "../proto/gen/host_pb.js";
 import { type Range, rangeOf } from "../proto/range.ts";
 
 /** Most entries of one kind that a host may have; the rest is left out. */
@@ -22,6 +22,13 @@ const ranges = new Map<string, Range>([
 
 /** The most that a double holds to the last digit. */
 const most = Number.MAX_SAFE_INTEGER;
+
+/** What stands for a value that this hub does not know, by the enum: none that says that all is well. Elsewhere it is absent. */
+const unknown = new Map<string, number>([
+  ["gpu.State", State.STALE],
+  ["gpu.Throttle", Throttle.OTHER],
+  ["gpu.XidAction", XidAction.INSPECT],
+]);
 
 type Message = Record<string, unknown>;
 type Clean = (message: Message) => void;
@@ -85,7 +92,12 @@ function stepOf(field: DescField): Clean | undefined {
       each(held);
     };
   }
-  const kept = field.fieldKind === "scalar" ? keeper(field, field.scalar) : undefined;
+  const kept =
+    field.fieldKind === "scalar"
+      ? keeper(field, field.scalar)
+      : field.fieldKind === "enum"
+        ? known(field.enum)
+        : undefined;
   return (
     kept &&
     ((message) => {
@@ -104,10 +116,23 @@ function eachOf(field: DescField & { fieldKind: "list" }): (held: unknown[]) => 
       for (const item of held) inner(item as Message);
     };
   }
+  if (field.listKind === "enum") {
+    const kept = known(field.enum);
+    return (held) => {
+      if (held.every((item) => kept(item) === item)) return;
+      held.splice(0, held.length, ...new Set(held.flatMap((item) => kept(item) ?? [])));
+    };
+  }
   return (held) =>
     held.forEach((item, i) => {
       if (typeof item === "string") held[i] = cleanText(item);
     });
+}
+
+/** A value of an enum, or what stands for one that this hub does not know. */
+function known({ values, typeName }: DescEnum): (held: unknown) => unknown {
+  const numbers = new Set<unknown>(values.map(({ number }) => number));
+  return (held) => (numbers.has(held) ? held : unknown.get(typeName));
 }
 
 /** What is kept of a value of this field; undefined where every value is. */
