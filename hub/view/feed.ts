@@ -14,6 +14,8 @@ const beat = 15_000;
 const retry = 2000;
 /** A viewer that has this many bytes still to take is too slow, and is dropped: it may come back for everything. */
 const backlog = 8 * 1024 * 1024;
+/** So is one that takes nothing of it for this long: a first event of a megabyte takes that at 8 kB/s. Milliseconds. */
+const stall = 120_000;
 
 /**
  * `GET /feed`: server-sent events whose data is a base64 feed.Event. Encoded once, however many watch, and with no more
@@ -53,6 +55,8 @@ class Feed {
   readonly #sight: Sight;
   readonly #encoder: Encoder;
   readonly #viewers = new Map<ServerResponse, "plain" | "packed">();
+  /** Of viewers for whom something waits: bytes they had taken when that last changed, and when it did. */
+  readonly #taken = new WeakMap<ServerResponse, { readonly bytes: number; readonly at: number }>();
   readonly #unsubscribe: () => void;
   #whole: Frame | undefined;
   #sentAt = 0;
@@ -135,12 +139,21 @@ class Feed {
     this.#whole = undefined;
     this.#wind();
     for (const [viewer, kind] of this.#viewers) {
-      if (viewer.writableLength > backlog) {
+      if (viewer.writableLength > backlog || this.#stalled(viewer)) {
         this.#sight.log.warn(
           "a viewer of the page takes its events too slowly and was dropped; its browser will ask again",
         );
         viewer.destroy();
       } else viewer.write(next[kind]);
     }
+  }
+
+  #stalled(viewer: ServerResponse): boolean {
+    const bytes = (viewer.socket?.bytesWritten ?? 0) - viewer.writableLength;
+    const before = this.#taken.get(viewer);
+    if (viewer.writableLength === 0) this.#taken.delete(viewer);
+    else if (before?.bytes !== bytes) this.#taken.set(viewer, { bytes, at: this.#sentAt });
+    else return this.#sentAt - before.at >= stall;
+    return false;
   }
 }

@@ -1,9 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { Agent, type IncomingMessage, request } from "node:http";
+import { Agent, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
+import type { HttpBindings } from "@hono/node-server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { Model, valuesOf } from "../../test/model.ts";
@@ -22,13 +23,17 @@ let open: Open[];
 let web: Web;
 let url = "";
 let model: Model;
-const lines: string[] = [];
+let lines: string[];
+/** The hub's side of every viewer of the feed. */
+let viewers: ServerResponse[];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "gohm-web-"));
   live = new Live(Date.now);
   live.expect("a", "x:1");
   model = new Model();
+  lines = [];
+  viewers = [];
   const history: Sight["history"] = {
     read: (question) => model.read(question),
     fold: (question) => model.fold(question),
@@ -48,7 +53,15 @@ beforeEach(async () => {
     historyAddress: "127.0.0.1:0",
     historyReflection: false,
   };
-  open = [await feed.open(sight), await rest.open(sight), await page.open(sight)];
+  const listening: Open = {
+    routes: (app) =>
+      void app.use("/feed", (c, next) => {
+        viewers.push((c.env as HttpBindings).outgoing as ServerResponse);
+        return next();
+      }),
+    close: async () => {},
+  };
+  open = [listening, await feed.open(sight), await rest.open(sight), await page.open(sight)];
   web = await listen(application(open, sight.log), {
     address: "127.0.0.1:0",
     names: () => ["gpus.lab.example"],
@@ -202,6 +215,32 @@ test("a viewer that takes nothing is dropped instead of filling the hub's memory
   // The clock went back with the real timers: the feed must not wait until it has caught up.
   await vi.waitFor(() => expect(heard).toBeGreaterThan(before), { timeout: 5000 });
   quick.destroy();
+});
+
+test("a viewer that takes nothing for two minutes is dropped, however little waits for it", async () => {
+  const slow = viewer();
+  slow.pause();
+  await vi.waitFor(() => expect(viewers).toHaveLength(1));
+  const [answer] = viewers;
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  try {
+    const told = async (hostname: string, ms: number): Promise<void> => {
+      live.received("a", create(HostInfoSchema, { hostname }));
+      await vi.advanceTimersByTimeAsync(ms);
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    // What lies between two programs is filled first: from then on something waits.
+    for (let i = 0; i < 40 && answer?.writableLength === 0; i++) await told(`${i}${"x".repeat(500_000)}`, 1100);
+    expect(answer?.writableLength).toBeGreaterThan(0);
+    for (let i = 0; i < 110; i++) await told(`short ${i}`, 1000);
+    expect(lines).toEqual([]);
+    for (let i = 0; i < 20; i++) await told(`late ${i}`, 1000);
+    expect(lines.join()).toContain("too slowly");
+    expect(answer?.destroyed).toBe(true);
+  } finally {
+    vi.useRealTimers();
+    slow.destroy();
+  }
 });
 
 test("a host that the hub does not know has no page: the answer says so", async () => {

@@ -15,7 +15,7 @@ export interface Limits {
   readonly stall: number;
 }
 
-export const usual: Limits = {
+const usual: Limits = {
   answers: 64,
   bytes: 128 * 1024 * 1024,
   waiting: 256,
