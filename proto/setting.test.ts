@@ -4,6 +4,7 @@ import {
   address,
   bytes,
   duration,
+  hostNames,
   hostPort,
   jsonSchema,
   limit,
@@ -14,6 +15,7 @@ import {
   number,
   type Table,
   text,
+  webAddress,
   yes,
 } from "./setting.ts";
 
@@ -168,4 +170,48 @@ test.each<readonly [string, number]>([
 test("what is shorter or smaller than the least is refused, and an empty size is no limit", () => {
   expect([duration("2d").parse("47h"), duration("2d").parse("48h")]).toEqual([undefined, "48h"]);
   expect([limit("64MB").parse("63MB"), limit("64MB").parse("")]).toEqual([undefined, ""]);
+});
+
+test.each<readonly [unknown, readonly string[] | undefined]>([
+  ["", []],
+  [[], []],
+  ["gpus.lab.example", ["gpus.lab.example"]],
+  ["a.lab, B_1.lab.,,c", ["a.lab", "B_1.lab.", "c"]],
+  [
+    ["a.lab", "c"],
+    ["a.lab", "c"],
+  ],
+  ...[
+    "*",
+    "*.lab",
+    "a.lab:80",
+    "http://a.lab",
+    "a..lab",
+    ".lab",
+    "a b",
+    "ü.lab",
+    "[::1]",
+    [1],
+    [["a"]],
+    7,
+    null,
+    {},
+  ].map((bad) => [bad, undefined] as const),
+])("names of hosts in %j are %j", (value, wanted) => {
+  expect(hostNames.parse(value)).toEqual(wanted);
+});
+
+test.each([
+  ["", true],
+  ["https://gpus.lab.example", true],
+  ["http://10.0.0.5:5000/gohm/", true],
+  ["gpus.lab.example", false],
+  ["ftp://gpus.lab.example", false],
+  ["https://me:secret@gpus.lab.example", false],
+  ["https://gpus.lab.example/?x", false],
+  ["https://gpus.lab.example/#x", false],
+  ["https:// gpus", false],
+  ["https://", false],
+])("that %j is an address to open the page at is %s", (value, wanted) => {
+  expect(webAddress.parse(value)).toBe(wanted ? value : undefined);
 });

@@ -55,7 +55,7 @@ class Feed {
   readonly #sight: Sight;
   readonly #encoder: Encoder;
   readonly #viewers = new Map<ServerResponse, "plain" | "packed">();
-  /** Of viewers for whom something waits: bytes they had taken when that last changed, and when it did. */
+  /** Progress of viewers with bytes pending: how many bytes they had taken at the last change, and when it was. */
   readonly #taken = new WeakMap<ServerResponse, { readonly bytes: number; readonly at: number }>();
   readonly #unsubscribe: () => void;
   #whole: Frame | undefined;

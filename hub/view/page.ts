@@ -5,7 +5,7 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Context } from "hono";
 import { codingFor, weightOf } from "../../proto/accept.ts";
 import { Fault } from "../fault.ts";
-import { isHeld, type View } from "./view.ts";
+import { matchesEtag, type View } from "./view.ts";
 
 /** No other host is ever asked for anything: labs are often offline, and a page that names one leaks who watches. */
 const policy = [
@@ -94,7 +94,7 @@ class Shelf {
       ETag: etag,
       Vary: "Accept, Accept-Encoding",
     };
-    if (isHeld(c, etag)) return new Response(null, { status: 304, headers });
+    if (matchesEtag(c, etag)) return new Response(null, { status: 304, headers });
     headers["Content-Type"] = held.type;
     if (coding !== "identity") headers["Content-Encoding"] = coding;
     return new Response(held[coding], { headers });

@@ -61,8 +61,8 @@ export interface Place {
  * True if the client has this representation already: If-None-Match holds its entity tag, or is "*" (RFC 9110 §13.1.2: tags
  * are compared weakly).
  */
-export function isHeld(c: Context, etag: string): boolean {
-  const held = c.req.header("if-none-match")?.trim();
-  if (held === undefined || held === "*") return held === "*";
-  return [...held.matchAll(/(?:W\/)?("[^"]*")/g)].some(([, tag]) => tag === etag.replace(/^W\//, ""));
+export function matchesEtag(c: Context, etag: string): boolean {
+  const asked = c.req.header("if-none-match")?.trim();
+  if (asked === undefined || asked === "*") return asked === "*";
+  return [...asked.matchAll(/(?:W\/)?("[^"]*")/g)].some(([, tag]) => tag === etag.replace(/^W\//, ""));
 }

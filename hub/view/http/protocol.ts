@@ -13,7 +13,7 @@ export function refuseInWords(server: Server, current: (socket: Duplex) => Serve
   const refuse = (socket: Duplex, fault: Fault): void => {
     if (refused.has(socket)) return;
     refused.add(socket);
-    socket.on("error", () => {}); // the client is gone: nobody is left to tell
+    socket.on("error", () => {}); // the client has gone
     const answer = current(socket);
     // In the middle of an answer, or behind one that is not sent yet, these bytes would be taken for a part of it.
     if (!socket.writable || (answer !== undefined && !answer.writableFinished)) return void socket.destroy();

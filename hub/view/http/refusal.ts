@@ -27,8 +27,8 @@ export const statusOf: Readonly<Record<Code, number>> = {
 };
 
 /**
- * Headers of every answer, unless the answer has its own: browsers take it for the type it states, tell no other site that
- * they were here, keep no copy, run nothing in it, and give it to no page of another site.
+ * Headers of every answer, unless the answer has its own: browsers use the type it states, send no referrer, keep no copy, run
+ * nothing in it, and give it to no page of another site.
  */
 export const always: Readonly<Record<string, string>> = {
   "X-Content-Type-Options": "nosniff",
@@ -62,14 +62,14 @@ export function refusal(fault: Fault): Response {
   return new Response(bodyOf(fault), { status: statusOf[fault.code], headers: headersOf(fault) });
 }
 
-/** The same, where Node made a request and no handler has seen it. */
+/** Sends the same for a request that no handler has seen. */
 export function refuse(outgoing: ServerResponse, fault: Fault): void {
   const body = bodyOf(fault);
   const headers = { ...always, ...headersOf(fault), "Content-Length": Buffer.byteLength(body), Connection: "close" };
   outgoing.writeHead(statusOf[fault.code], headers).end(body);
 }
 
-/** The same as the bytes of a last answer on a connection, for requests that Node makes no request object of. */
+/** Bytes of the same as the last answer on a connection, for what Node cannot parse as a request. */
 export function rawRefusal(fault: Fault): string {
   const body = bodyOf(fault);
   const status = statusOf[fault.code];

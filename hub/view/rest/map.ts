@@ -4,7 +4,7 @@ import { packEntry, type Samples } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { gpusOf, metricOf, samples, some, typesOf, type Wanted } from "../../history/series.ts";
 import type { Range } from "../../history/store.ts";
-import { type Desk, isHeld, type Sight } from "../view.ts";
+import { type Desk, matchesEtag, type Sight } from "../view.ts";
 import { answer, turn, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { Query } from "./query.ts";
@@ -72,12 +72,12 @@ export class Maps {
     const key = JSON.stringify(parameters.map((name) => query.text(name) ?? ""));
     const asked = ask(this.#sight, query);
     const before = this.#made.get(key);
-    if (before !== undefined && isHeld(c, before.etag)) {
+    if (before !== undefined && matchesEtag(c, before.etag)) {
       return new Response(null, { status: 304, headers: headersOf(before) });
     }
     const place = await desk.enter(c, whole + sampleBytes * mostSamples);
     const made = this.#get(key, asked);
-    if (isHeld(c, made.etag)) return new Response(null, { status: 304, headers: headersOf(made) });
+    if (matchesEtag(c, made.etag)) return new Response(null, { status: 304, headers: headersOf(made) });
     const map = await made.map;
     place.keep(whole + sampleBytes * [...map.values()].reduce((sum, { t }) => sum + t.length, 0));
     return answer({ c, log: this.#sight.log }, write(map), { "Content-Type": type, ...headersOf(made) });
