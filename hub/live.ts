@@ -1,4 +1,5 @@
 import type { HostInfo } from "../proto/gen/host_pb.js";
+import { type IdleCards, idleCards } from "./idle.ts";
 
 /** Where the hub stands with a host. Times in Unix milliseconds of the hub's clock. */
 export type Link =
@@ -17,7 +18,12 @@ export interface Host {
   readonly seen?: number;
   /** The last answer. Only current while the link is open; never changed in place. */
   readonly info?: HostInfo;
+  /** Since when cards of `info` have been occupied without computing. */
+  readonly idle?: IdleCards;
 }
+
+/** A host that was away for longer may have done anything meanwhile. Milliseconds. */
+const unseenMs = 300_000;
 
 /** What is known now about every host. Each change replaces a Host: whoever holds one holds a moment. */
 export class Live {
@@ -63,7 +69,10 @@ export class Live {
     if (host === undefined) return;
     const now = this.#now();
     const link: Link = host.link.state === "open" ? host.link : { state: "open", since: now };
-    this.#put({ ...host, link, seen: now, info });
+    const { info: before, idle, seen } = host;
+    const followed = seen !== undefined && (host.link.state === "open" || now - seen <= unseenMs);
+    const last = followed && before !== undefined && idle !== undefined ? { info: before, idle } : undefined;
+    this.#put({ ...host, link, seen: now, info, idle: idleCards(info, last, now) });
   }
 
   failed(name: string, reason: string): void {

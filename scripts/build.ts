@@ -18,6 +18,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { build, type Metafile, type Plugin } from "esbuild";
+import { browsers } from "./browsers.ts";
 import { notices } from "./notices.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
@@ -196,7 +197,7 @@ async function buildPage(): Promise<void> {
     bundle: true,
     format: "esm",
     splitting: true,
-    target: "es2022",
+    target: Object.entries(browsers).map(([name, version]) => `${name}${version}`),
     minify: true,
     jsx: "automatic",
     jsxImportSource: "preact",

@@ -3,7 +3,7 @@ import { effect, type Signal, signal } from "@preact/signals";
 // What the viewer chose, kept in this browser. Storage may be forbidden (private windows): then it lasts as long as the page.
 
 export type Theme = "auto" | "light" | "dark";
-export type Show = "all" | "free" | "held" | "busy" | "trouble" | "mine";
+export type Show = "all" | "free" | "held" | "busy" | "fault" | "unknown" | "trouble" | "mine";
 export type Order = "name" | "free";
 export type View = "rows" | "heat";
 
@@ -53,3 +53,6 @@ export const user = signal("");
 
 /** True while the page is being printed; `theme.ts` sets it. */
 export const printing = signal(false);
+
+/** What is chosen for this page alone, for one that takes its place. */
+export const passing = { show, query, user };

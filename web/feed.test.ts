@@ -1,13 +1,18 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { type Event, EventSchema } from "../proto/gen/feed_pb.js";
-import { type Connection, type Following, follow, type Stream } from "./feed.ts";
+import type { Listener } from "./ask.ts";
+import { type Connection, type Following, follow } from "./feed.ts";
+
+interface Line extends Listener {
+  closed: boolean;
+}
 
 /** A hub, a clock and a network that do what a test says. */
 class World {
   now = 1_000_000;
-  readonly streams: (Stream & { closed: boolean })[] = [];
-  readonly taken: Event[] = [];
+  readonly lines: Line[] = [];
+  readonly taken: { event: Event; elapsed: number }[] = [];
   readonly states: Connection[] = [];
   readonly #timers = new Set<{ at: number; call: () => void }>();
   readonly following: Following;
@@ -15,15 +20,12 @@ class World {
 
   constructor() {
     this.following = follow({
-      open: () => {
-        const stream = { onmessage: null, onerror: null, closed: false, close: () => {} } as Stream & {
-          closed: boolean;
+      open: (listener) => {
+        const line = { ...listener, closed: false };
+        this.lines.push(line);
+        return () => {
+          line.closed = true;
         };
-        stream.close = () => {
-          stream.closed = true;
-        };
-        this.streams.push(stream);
-        return stream;
       },
       clock: {
         now: () => this.now,
@@ -34,16 +36,16 @@ class World {
         },
       },
       random: () => 0.5,
-      take: (event) => {
+      take: (event, elapsed) => {
         if (this.refuse) throw new Error("does not fit");
-        this.taken.push(event);
+        this.taken.push({ event, elapsed });
       },
       change: (connection) => this.states.push(connection),
     });
   }
 
-  get stream(): Stream & { closed: boolean } {
-    const last = this.streams.at(-1);
+  get line(): Line {
+    const last = this.lines.at(-1);
     if (last === undefined) throw new Error("nobody dialled");
     return last;
   }
@@ -53,8 +55,7 @@ class World {
   }
 
   say(sequence: number, rest: { whole?: boolean; hub?: string; interval?: number } = {}): void {
-    const event = create(EventSchema, { sequence: BigInt(sequence), hub: "h", interval: 10, ...rest });
-    this.stream.onmessage?.({ data: Buffer.from(toBinary(EventSchema, event)).toString("base64") });
+    this.line.piece(words(sequence, rest));
   }
 
   /** Lets time go by, and what is due happen. */
@@ -71,11 +72,16 @@ class World {
   }
 }
 
+function words(sequence: number, rest: { whole?: boolean; hub?: string; interval?: number } = {}): string {
+  const event = create(EventSchema, { sequence: BigInt(sequence), hub: "h", interval: 10, ...rest });
+  return `data: ${Buffer.from(toBinary(EventSchema, event)).toString("base64")}\n\n`;
+}
+
 test("events in order are taken and the connection is live", () => {
   const world = new World();
   world.say(4, { whole: true });
   world.say(5);
-  expect(world.taken.map(({ sequence }) => sequence)).toEqual([4n, 5n]);
+  expect(world.taken.map(({ event }) => event.sequence)).toEqual([4n, 5n]);
   expect(world.state.state).toBe("live");
 });
 
@@ -85,9 +91,9 @@ test("a gap in the numbers asks for everything again, and nothing that does not 
   world.say(6);
   expect(world.taken).toHaveLength(1);
   expect(world.state).toMatchObject({ state: "lost", reason: "garbled" });
-  expect(world.streams[0]?.closed).toBe(true);
+  expect(world.lines[0]?.closed).toBe(true);
   world.pass(1000);
-  expect(world.streams).toHaveLength(2);
+  expect(world.lines).toHaveLength(2);
   world.say(9, { whole: true });
   expect(world.state.state).toBe("live");
 });
@@ -102,7 +108,7 @@ test("an event of another hub does not follow, though its number would", () => {
 test("what cannot be decoded or applied asks for everything again", () => {
   const world = new World();
   world.say(1, { whole: true });
-  world.stream.onmessage?.({ data: "!!!" });
+  world.line.piece("data: !!!\n\n");
   expect(world.state).toMatchObject({ state: "lost", reason: "garbled" });
   world.pass(1000);
   world.refuse = true;
@@ -129,10 +135,10 @@ test("a connection that never says a word is given up too", () => {
 test("a hub that stays away is asked for ever, at most ten seconds and a quarter apart", () => {
   const world = new World();
   for (let i = 0; i < 200; i++) {
-    world.stream.onerror?.();
-    const before = world.streams.length;
+    world.line.ended("closed");
+    const before = world.lines.length;
     world.pass(12_500);
-    expect(world.streams.length).toBe(before + 1);
+    expect(world.lines.length).toBe(before + 1);
   }
   expect(world.states.filter(({ state }) => state === "lost")).toHaveLength(1);
 });
@@ -140,13 +146,13 @@ test("a hub that stays away is asked for ever, at most ten seconds and a quarter
 test("waking dials at once instead of waiting for the pause to end", () => {
   const world = new World();
   for (let i = 0; i < 6; i++) {
-    world.stream.onerror?.();
+    world.line.ended("closed");
     world.pass(12_500);
   }
-  world.stream.onerror?.();
-  const before = world.streams.length;
+  world.line.ended("closed");
+  const before = world.lines.length;
   world.following.wake();
-  expect(world.streams.length).toBe(before + 1);
+  expect(world.lines.length).toBe(before + 1);
 });
 
 test("a page that slept finds its connection dead when it wakes", () => {
@@ -154,25 +160,89 @@ test("a page that slept finds its connection dead when it wakes", () => {
   world.say(1, { whole: true });
   world.now += 3_600_000;
   world.following.wake();
-  expect(world.streams).toHaveLength(2);
+  expect(world.lines).toHaveLength(2);
 });
 
 test("an old connection's late words and errors are not heard", () => {
   const world = new World();
   world.say(1, { whole: true });
-  const [old] = world.streams;
-  old?.onerror?.();
+  const [old] = world.lines;
+  old?.ended("closed");
   world.pass(1000);
   world.say(7, { whole: true });
-  old?.onerror?.();
-  old?.onmessage?.({ data: "!!!" });
+  old?.ended("closed");
+  old?.piece("data: !!!\n\n");
   expect(world.state.state).toBe("live");
 });
 
-test("stopped, it dials no more", () => {
+test("an event that comes in pieces is taken when it is whole, however they are cut", () => {
+  const world = new World();
+  const all = `retry: 2000\n${words(4, { whole: true })}${words(5)}`;
+  for (const letter of all) world.line.piece(letter);
+  expect(world.taken.map(({ event }) => event.sequence)).toEqual([4n, 5n]);
+});
+
+test("a line that takes minutes for the first event is not silent: it brings bytes all the while", () => {
+  const world = new World();
+  world.line.began();
+  const all = words(1, { whole: true });
+  for (const letter of all) {
+    world.pass(15_000);
+    world.line.piece(letter);
+  }
+  expect(world.lines).toHaveLength(1);
+  expect(world.state.state).toBe("live");
+  expect(world.taken[0]?.elapsed).toBe(15_000 * all.length);
+});
+
+test("a page that nobody looks at closes its connection, asks for nothing, and does not call what it has live", () => {
   const world = new World();
   world.say(1, { whole: true });
-  world.following.stop();
+  const heard = world.now;
+  world.pass(3000);
+  world.following.rest();
+  expect(world.lines[0]?.closed).toBe(true);
+  world.pass(3_600_000);
+  expect(world.lines).toHaveLength(1);
+  expect(world.state).toEqual({ state: "opening", since: heard });
+  world.following.wake();
+  expect(world.lines).toHaveLength(2);
+  expect(world.state.state).toBe("opening");
+  world.say(9, { whole: true });
+  expect(world.state.state).toBe("live");
+});
+
+test("a lost hub is not asked for while nobody looks, and at once when somebody does", () => {
+  const world = new World();
+  world.line.ended("closed");
+  world.following.rest();
   world.pass(600_000);
-  expect(world.streams).toHaveLength(1);
+  expect(world.lines).toHaveLength(1);
+  expect(world.state.state).toBe("lost");
+  world.following.wake();
+  expect(world.lines).toHaveLength(2);
+});
+
+test("a hub that cannot be reached after a rest is lost since it was last heard", () => {
+  const world = new World();
+  world.say(1, { whole: true });
+  const heard = world.now;
+  world.following.rest();
+  world.pass(60_000);
+  world.following.wake();
+  world.line.ended("closed");
+  expect(world.state).toEqual({ state: "lost", since: heard, reason: "closed" });
+});
+
+test("a sign-in that something in front of the hub asks for is told apart, since when there was the last word", () => {
+  const world = new World();
+  world.say(1, { whole: true });
+  const heard = world.now;
+  world.line.ended("closed");
+  world.pass(1000);
+  world.line.ended("sign-in");
+  expect(world.state).toEqual({ state: "lost", since: heard, reason: "sign-in" });
+  world.pass(12_500);
+  world.say(9, { whole: true });
+  expect(world.state.state).toBe("live");
 });

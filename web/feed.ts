@@ -1,6 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { type Event, EventSchema } from "../proto/gen/feed_pb.js";
+import type { Listener } from "./ask.ts";
 
 /** How the page stands with its hub. Times in milliseconds of the viewer's own clock. */
 export type Connection =
@@ -8,15 +9,11 @@ export type Connection =
   | { readonly state: "live"; readonly since: number }
   | { readonly state: "lost"; readonly since: number; readonly reason: Loss };
 
-/** Why the page has no live connection: closed by the network, silent for too long, or events that do not fit. */
-export type Loss = "closed" | "silent" | "garbled";
-
-/** The part of EventSource that is used here. */
-export interface Stream {
-  onmessage: ((message: { data: string }) => void) | null;
-  onerror: (() => void) | null;
-  close(): void;
-}
+/**
+ * Why the page has no live connection: closed by the network, silent for too long, events that do not fit, or something
+ * in front of the hub that asks for a sign-in.
+ */
+export type Loss = "closed" | "silent" | "garbled" | "sign-in";
 
 interface Clock {
   now(): number;
@@ -25,41 +22,52 @@ interface Clock {
 }
 
 export interface Follow {
-  open(): Stream;
+  /** Opens a connection; the answer closes it. */
+  open(listener: Listener): () => void;
   readonly clock: Clock;
   /** From 0 to 1. */
   random(): number;
-  /** @throws when the event does not fit what was taken before: everything is asked for again. */
-  take(event: Event): void;
+  /**
+   * @param elapsed Milliseconds since the hub began to answer.
+   * @throws when the event does not fit what was taken before: everything is asked for again.
+   */
+  take(event: Event, elapsed: number): void;
   change(connection: Connection): void;
 }
 
 export interface Following {
-  /** Tries again at once: the network came back, or the page was woken. */
+  /** Tries again at once: the network came back, or somebody looks at the page. */
   wake(): void;
-  stop(): void;
+  /** Closes the connection until wake(): browsers hold six to one host, over all tabs, and nobody looks at this one. */
+  rest(): void;
 }
 
-/** Milliseconds without a word after which a connection counts as dead. The hub speaks every 15 s whatever happens. */
+/** Milliseconds without a byte after which a connection counts as dead. The hub speaks every 15 s whatever happens. */
 const silence = (interval: number): number => Math.min(35_000, Math.max(3 * interval * 1000, 20_000));
 const firstSilence = 20_000;
 const longestPause = 10_000;
+/** Characters of one event: more is none of the hub's. */
+const longest = 64_000_000;
 
 function decode(data: string): Event {
   return fromBinary(EventSchema, base64Decode(data));
 }
 
 /**
- * Follows the hub's events for ever. EventSource's own reconnecting gives up on an HTTP error and never notices a
- * connection that went silent, so both are done here.
+ * Follows the hub's events for as long as somebody looks. EventSource tells of whole events only, so that a slow line
+ * looks like a dead one, gives up on an HTTP error and cannot tell a sign-in from it; so the stream is read here.
  */
 export function follow({ open, clock, random, take, change }: Follow): Following {
-  let stream: Stream | undefined;
+  let close: (() => void) | undefined;
   let connection: Connection = { state: "opening", since: clock.now() };
   let sequence: bigint | undefined;
   let hub = "";
   let interval = 0;
-  let heard = clock.now();
+  /** When the last byte came, and when the last event had come whole. */
+  let stirred = clock.now();
+  let heard = stirred;
+  let begun = stirred;
+  let text = "";
   let failures = 0;
   let watch = (): void => {};
   let retry = (): void => {};
@@ -69,53 +77,83 @@ export function follow({ open, clock, random, take, change }: Follow): Following
     change(next);
   };
 
-  const lose = (reason: Loss): void => {
-    stream?.close();
-    stream = undefined;
+  const limit = (): number => (interval > 0 ? silence(interval) : firstSilence);
+
+  const hangUp = (): void => {
+    close?.();
+    close = undefined;
+    text = "";
     watch();
-    if (connection.state !== "lost")
-      become({ state: "lost", since: connection.state === "live" ? heard : clock.now(), reason });
+    retry();
+  };
+
+  const lose = (reason: Loss): void => {
+    hangUp();
+    if (connection.state !== "lost" || connection.reason !== reason) {
+      become({ state: "lost", since: connection.state === "live" ? heard : connection.since, reason });
+    }
     const pause = Math.min(longestPause, 500 * 2 ** failures);
     failures++;
-    retry();
     retry = clock.after(pause * (0.75 + random() / 2), dial);
   };
 
   const guard = (): void => {
+    stirred = clock.now();
     watch();
-    const limit = interval > 0 ? silence(interval) : firstSilence;
-    watch = clock.after(limit, () => lose("silent"));
+    watch = clock.after(limit(), () => lose("silent"));
   };
 
   const hear = (data: string): void => {
+    const event = decode(data);
+    const follows = event.whole || (hub === event.hub && sequence !== undefined && event.sequence === sequence + 1n);
+    if (!follows) throw new Error("an event is missing");
+    take(event, clock.now() - begun);
+    ({ sequence, hub } = event);
+    if (event.interval > 0) interval = event.interval;
+    heard = clock.now();
+    failures = 0;
+    if (connection.state !== "live") become({ state: "live", since: heard });
+  };
+
+  const read = (piece: string): void => {
+    let from = Math.max(0, text.length - 1);
+    text += piece;
     try {
-      const event = decode(data);
-      const follows = event.whole || (hub === event.hub && sequence !== undefined && event.sequence === sequence + 1n);
-      if (!follows) throw new Error("an event is missing");
-      take(event);
-      ({ sequence, hub } = event);
-      if (event.interval > 0) interval = event.interval;
+      for (let end = text.indexOf("\n\n", from); end >= 0; end = text.indexOf("\n\n")) {
+        const data = /^data: ?(.*)$/m.exec(text.slice(0, end))?.[1];
+        text = text.slice(end + 2);
+        from = 0;
+        if (data !== undefined) hear(data);
+      }
+      if (text.length > longest) throw new Error("an event without end");
     } catch {
       // Nothing is lost: the next connection begins with everything.
       lose("garbled");
       return;
     }
-    heard = clock.now();
-    failures = 0;
-    if (connection.state !== "live") become({ state: "live", since: heard });
     guard();
   };
 
   const dial = (): void => {
-    retry();
+    hangUp();
     sequence = undefined;
-    const mine = open();
-    stream = mine;
-    mine.onmessage = ({ data }) => {
-      if (stream === mine) hear(data);
-    };
-    mine.onerror = () => {
-      if (stream === mine) lose("closed");
+    let mine = true;
+    const only =
+      <T extends unknown[]>(call: (...words: T) => void) =>
+      (...words: T): void => {
+        if (mine) call(...words);
+      };
+    const hang = open({
+      began: only(() => {
+        begun = clock.now();
+        guard();
+      }),
+      piece: only(read),
+      ended: only(lose),
+    });
+    close = () => {
+      mine = false;
+      hang();
     };
     guard();
   };
@@ -125,15 +163,14 @@ export function follow({ open, clock, random, take, change }: Follow): Following
   return {
     wake() {
       // A sleeping page's timers stood still: silence is judged by the clock.
-      if (stream !== undefined && clock.now() - heard > (interval > 0 ? silence(interval) : firstSilence))
-        lose("silent");
-      if (stream === undefined) dial();
+      if (close !== undefined && clock.now() - stirred > limit()) lose("silent");
+      if (close === undefined) dial();
     },
-    stop() {
-      watch();
-      retry();
-      stream?.close();
-      stream = undefined;
+    rest() {
+      hangUp();
+      failures = 0;
+      // What is shown when somebody looks again is from before, until the hub has spoken.
+      if (connection.state === "live") become({ state: "opening", since: heard });
     },
   };
 }

@@ -124,7 +124,8 @@ test("one request asks for all devices, and its answer is read by what each seri
   const asked: string[] = [];
   vi.stubGlobal("fetch", async (url: string, init: { headers: Record<string, string> }) => {
     asked.push(`${url} ${init.headers.Accept}`);
-    return new Response(Buffer.concat([packSpan({ from: 5, to: 9, step: 0 }), packed]));
+    const headers = { "Content-Type": "application/x-protobuf" };
+    return new Response(Buffer.concat([packSpan({ from: 5, to: 9, step: 0 }), packed]), { headers });
   });
   const question = { host: "h", metrics: ["gpu_power", "load1"], keys: ["GPU-1", "e&h"], from: 0.5, to: 9.5 };
   const { signal } = new AbortController();
@@ -151,7 +152,9 @@ test("many devices are asked for in several requests, all with the step that the
         columns: { avg: Float64Array.of(1) },
       }),
     );
-    return new Response(Buffer.concat([packSpan({ from: 600, to: 1200, step: asked.length * 60 }), ...series]));
+    const headers = { "Content-Type": "application/x-protobuf" };
+    const body = Buffer.concat([packSpan({ from: 600, to: 1200, step: asked.length * 60 }), ...series]);
+    return new Response(body, { headers });
   });
   const keys = Array.from({ length: 70 }, (_, i) => `GPU-${i}`);
   const question = { host: "h", metrics: ["gpu_power"], keys, from: 0, to: 1200, step: undefined };

@@ -1,4 +1,5 @@
 import { type Answer as Packed, unpackAnswer } from "../proto/history.ts";
+import { bytes } from "./ask.ts";
 
 /** One series: columns of equal length, oldest first, times in Unix milliseconds. */
 export interface Series {
@@ -66,9 +67,7 @@ async function askOnce(question: Question, signal: AbortSignal): Promise<Answer>
     ...(step === undefined ? { most: String(most) } : { step: String(step) }),
   });
   for (const key of keys) words.append("key", key);
-  const answer = await fetch(`api/history?${words}`, { signal, headers: { Accept: "application/x-protobuf" } });
-  if (!answer.ok) throw new Error(`${answer.status} ${(await answer.text()).slice(0, 200)}`);
-  return read(unpackAnswer(new Uint8Array(await answer.arrayBuffer())));
+  return read(unpackAnswer(await bytes(`api/history?${words}`, "application/x-protobuf", signal)));
 }
 
 function read({ from, to, step, series }: Packed): Answer {

@@ -1,6 +1,9 @@
 import { expect, test } from "vitest";
 import { languages, pick } from "./language.ts";
+import { en } from "./text/en.ts";
 import { spanWith } from "./text/text.ts";
+import { zhCN } from "./text/zh-CN.ts";
+import { zhTW } from "./text/zh-TW.ts";
 
 test.each([
   ["", ["zh-CN", "en"], "zh-CN"],
@@ -16,11 +19,15 @@ test.each([
   ["zh-TW", ["en"], "zh-TW"],
   ["xx", ["zh-CN"], "zh-CN"],
 ])("chosen %j with wishes %j speaks %s", (chosen, wishes, tag) => {
-  expect(pick(chosen, wishes).tag).toBe(tag);
+  expect(pick(chosen, wishes)).toBe(tag);
+});
+
+test("languages are listed as they call themselves", () => {
+  expect(languages).toEqual([en, zhCN, zhTW].map(({ tag, name }) => ({ tag, name })));
 });
 
 test("no language leaves a word empty", () => {
-  for (const words of languages) {
+  for (const words of [en, zhCN, zhTW]) {
     for (const [key, word] of Object.entries(words))
       if (typeof word === "string") expect(word, `${words.tag} ${key}`).not.toBe("");
   }

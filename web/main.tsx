@@ -1,11 +1,13 @@
 import { effect } from "@preact/signals";
 import { type JSX, render } from "preact";
-import { follow, type Stream } from "./feed.ts";
-import { text } from "./language.ts";
+import { listen } from "./ask.ts";
+import { follow } from "./feed.ts";
+import { speak, text } from "./language.ts";
 import { FleetPage } from "./page/fleet.tsx";
 import { Frame } from "./page/frame.tsx";
 import { lazy } from "./part/lazy.tsx";
-import { route } from "./route.ts";
+import { renew, takeOver } from "./renew.ts";
+import { followAddress, route } from "./route.ts";
 import { fleet } from "./store.ts";
 import "./style/base.css";
 import "./style/part.css";
@@ -40,6 +42,8 @@ function title(): string {
   return live ? `${summary.value.count.free}/${summary.value.cards} · GOHM` : "GOHM";
 }
 
+takeOver();
+followAddress();
 paintRoot(document.documentElement);
 effect(() => {
   document.documentElement.lang = text.value.tag;
@@ -49,7 +53,7 @@ effect(() => {
 });
 
 const following = follow({
-  open: () => new EventSource("feed") as Stream,
+  open: (listener) => listen("feed", listener),
   clock: {
     now: Date.now,
     after(milliseconds, call) {
@@ -58,7 +62,12 @@ const following = follow({
     },
   },
   random: Math.random,
-  take: (event) => fleet.take(event, Date.now()),
+  take(event, elapsed) {
+    // Before anything of it is read: it may be in a form that this page does not know.
+    renew(event.page);
+    const local = performance.now();
+    fleet.take(event, local, local - elapsed);
+  },
   change(connection) {
     fleet.connection.value = connection;
   },
@@ -66,12 +75,22 @@ const following = follow({
 
 setInterval(() => {
   wall.value = Date.now();
-  fleet.pass(Date.now());
+  fleet.pass(performance.now());
 }, 1000);
-addEventListener("online", following.wake);
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) following.wake();
-});
+
+/** Milliseconds after which a page that nobody looks at closes its connection. */
+const grace = 5000;
+let leaving: ReturnType<typeof setTimeout> | undefined;
+const look = (): void => {
+  clearTimeout(leaving);
+  if (document.hidden) leaving = setTimeout(following.rest, grace);
+  else following.wake();
+};
+document.addEventListener("visibilitychange", look);
+addEventListener("pageshow", look);
+addEventListener("pagehide", following.rest);
+addEventListener("online", look);
 
 const root = document.getElementById("page");
-if (root) render(<Page />, root);
+// A page that spoke English first would flicker.
+speak().then(() => root && render(<Page />, root));

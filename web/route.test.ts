@@ -1,7 +1,6 @@
 import { expect, test, vi } from "vitest";
 
 vi.stubGlobal("location", { hash: "" });
-vi.stubGlobal("addEventListener", () => {});
 const { hostPath, parse } = await import("./route.ts");
 
 test.each([

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { effect } from "@preact/signals";
 import { expect, test } from "vitest";
 import { diff } from "../proto/delta.ts";
-import { EventSchema, type Host, HostSchema, Link } from "../proto/gen/feed_pb.js";
+import { type Event, EventSchema, type Host, HostSchema, IdleSchema, Link } from "../proto/gen/feed_pb.js";
 import { type HostInfo, HostInfoSchema, State } from "../proto/gen/host_pb.js";
 import { createFleet, type Fleet } from "./store.ts";
 
@@ -26,7 +26,7 @@ const host = (number: number, name: string, held: HostInfo, at = start): Host =>
 
 function live(...hosts: Host[]): Fleet {
   const fleet = createFleet();
-  fleet.take(create(EventSchema, { whole: true, now: BigInt(start), interval: 10, hosts }), start - 5000);
+  fleet.take(create(EventSchema, { whole: true, now: BigInt(start), interval: 10, hosts }), start - 5000, start - 5000);
   fleet.connection.value = { state: "live", since: 0 };
   return fleet;
 }
@@ -36,7 +36,7 @@ function change(fleet: Fleet, number: number, before: HostInfo, after: HostInfo,
   if (delta === undefined) throw new Error("the shape changed");
   delta.number = number;
   delta.seen = BigInt(at);
-  fleet.take(create(EventSchema, { now: BigInt(at), interval: 10, deltas: [delta] }), at - 5000);
+  fleet.take(create(EventSchema, { now: BigInt(at), interval: 10, deltas: [delta] }), at - 5000, 0);
 }
 
 test("a change of numbers reaches its own host and no other", () => {
@@ -44,12 +44,12 @@ test("a change of numbers reaches its own host and no other", () => {
   const drawn: string[] = [];
   for (const entry of fleet.entries.value) {
     effect(() => {
-      drawn.push(`${entry.number}:${entry.tick.value}`);
+      drawn.push(`${entry.name}:${entry.tick.value}`);
     });
   }
   drawn.length = 0;
   change(fleet, 1, info(10), info(70), start + 1000);
-  expect(drawn).toEqual(["1:1"]);
+  expect(drawn).toEqual(["a:1"]);
   expect(fleet.entries.value[0]?.host.value.info?.gpus[0]?.utilization).toBe(70);
   expect(fleet.entries.value[0]?.host.value.seen).toBe(BigInt(start + 1000));
 });
@@ -84,33 +84,77 @@ test("while the hub is lost its clock stands still", () => {
   expect(fleet.now.value).toBe(start);
 });
 
-test("what the page noticed about a host outlasts a reconnection, unless the number means another host now", () => {
+test("a host is itself by its name, whatever number a hub that started again gives it", () => {
   const fleet = live(host(1, "a", info(0)), host(2, "b", info(0)));
   const before = fleet.entries.value;
+  const [a, b] = [host(2, "a", info(7)), host(1, "b", info(0))];
   fleet.take(
-    create(EventSchema, {
-      whole: true,
-      now: BigInt(start + 60_000),
-      hosts: [host(1, "a", info(0)), host(2, "c", info(0))],
-    }),
-    start,
+    create(EventSchema, { whole: true, now: BigInt(start + 60_000), hosts: [b, a] }),
+    start + 55_000,
+    start + 55_000,
   );
-  expect(fleet.entries.value[0]).toBe(before[0]);
-  expect(fleet.entries.value[0]?.restingSince.get(0)).toBe(start);
-  expect(fleet.entries.value[1]).not.toBe(before[1]);
+  expect(fleet.entries.value).toEqual([before[1], before[0]]);
+  change(fleet, 2, info(7), info(8), start + 61_000);
+  expect(before[0]?.host.value.info?.gpus[0]?.utilization).toBe(8);
 });
 
-test("how long a card has rested starts anew when it computed in between", () => {
+test("since when a card has been idle goes with the card, not with its place", () => {
+  const cards = (...uuids: string[]): HostInfo => create(HostInfoSchema, { gpus: uuids.map((uuid) => ({ uuid })) });
+  const with_ = (at: number, idle: { card: number; since: bigint }[], ...uuids: string[]): Event =>
+    create(EventSchema, {
+      now: BigInt(at),
+      hosts: [{ ...host(1, "a", cards(...uuids), at), idle: idle.map((one) => create(IdleSchema, one)) }],
+    });
+  const fleet = live();
+  fleet.take(with_(start, [{ card: 0, since: 5n }], "A", "B"), start - 5000, 0);
+  const idle = (): [string, bigint][] =>
+    [...(fleet.entries.value[0]?.idle.value ?? [])].map(([key, { since }]) => [key, since]);
+  expect(idle()).toEqual([["A", 5n]]);
+  fleet.take(with_(start, [{ card: 0, since: 9n }], "B"), start - 5000, 0);
+  expect(idle()).toEqual([["B", 9n]]);
+  const delta = { number: 1, seen: BigInt(start), idle: [{ card: 0, since: 0n }] };
+  fleet.take(create(EventSchema, { now: BigInt(start), deltas: [delta] }), start - 5000, 0);
+  expect(idle()).toEqual([]);
+});
+
+test("on a slow line values are as old as they are: what was long on its way is not taken for new", () => {
+  const fleet = createFleet();
+  const whole = { whole: true, now: BigInt(start), interval: 10, hosts: [host(1, "a", info(0))] };
+  // The hub began to answer a minute before the event was here.
+  fleet.take(create(EventSchema, whole), 160_000, 100_000);
+  fleet.connection.value = { state: "live", since: 0 };
+  expect(fleet.now.value).toBe(start + 60_000);
+  expect(fleet.entries.value[0]?.fresh.value).toBe(false);
+  const delta = { number: 1, seen: BigInt(start + 50_000) };
+  fleet.take(create(EventSchema, { now: BigInt(start + 50_000), deltas: [delta] }), 170_000, 100_000);
+  expect(fleet.now.value).toBe(start + 70_000);
+  expect(fleet.entries.value[0]?.fresh.value).toBe(true);
+});
+
+test("an event that lags too far behind, or a hub whose clock was set back, is asked for anew", () => {
   const fleet = live(host(1, "a", info(0)));
-  const [entry] = fleet.entries.value;
-  change(fleet, 1, info(0), info(50), start + 10_000);
-  expect(entry?.restingSince.has(0)).toBe(false);
-  change(fleet, 1, info(50), info(0), start + 20_000);
-  expect(entry?.restingSince.get(0)).toBe(start + 20_000);
+  const late = (by: number) => create(EventSchema, { now: BigInt(start + 60_000 - by) });
+  fleet.take(late(29_000), start + 55_000, 0);
+  expect(() => fleet.take(late(31_000), start + 55_000, 0)).toThrow("too late");
+  fleet.take(create(EventSchema, { whole: true, now: BigInt(start - 3_600_000) }), start, start);
+  expect(fleet.now.value).toBe(start - 3_600_000);
+});
+
+test("until the hub has spoken again nothing is live that was there before", () => {
+  const fleet = live(host(1, "a", info(0)));
+  fleet.connection.value = { state: "opening", since: 0 };
+  expect(fleet.entries.value[0]?.live.value).toBe(false);
+});
+
+test("hosts with names that every object has are hosts like others", () => {
+  const names = ["constructor", "toString", "__proto__", "hasOwnProperty"];
+  const fleet = live(...names.map((name, i) => host(i + 1, name, info(0))));
+  expect(fleet.entries.value.map(({ name }) => name)).toEqual(names);
+  expect(fleet.summary.value.holders).toMatchObject([{ user: "ada", cards: 4 }]);
 });
 
 test("a host that was taken out of the settings is gone", () => {
   const fleet = live(host(1, "a", info(0)), host(2, "b", info(0)));
-  fleet.take(create(EventSchema, { now: BigInt(start), removed: [1] }), start);
-  expect(fleet.entries.value.map(({ number }) => number)).toEqual([2]);
+  fleet.take(create(EventSchema, { now: BigInt(start), removed: [1] }), start, start);
+  expect(fleet.entries.value.map(({ name }) => name)).toEqual(["b"]);
 });

@@ -1,25 +1,22 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { keysOf } from "../proto/card.ts";
 import { apply } from "../proto/delta.ts";
-import { type Event, Link } from "../proto/gen/feed_pb.js";
-import { State } from "../proto/gen/host_pb.js";
+import { type Event, type Idle, Link } from "../proto/gen/feed_pb.js";
 import type { HostGlance } from "../proto/glance.ts";
-import { verdict, wholeOf } from "./card.ts";
 import type { Connection } from "./feed.ts";
 import { type Summary, summarize } from "./summary.ts";
 
 /** One host on the page. Reading `tick` subscribes to its numbers, reading `host` to its shape. */
 export interface Entry {
-  readonly number: number;
+  readonly name: string;
   readonly host: Signal<HostGlance>;
   readonly tick: Signal<number>;
   /** Its last answer was recent when the hub last spoke. */
   readonly fresh: ReadonlySignal<boolean>;
   /** It may be shown as what is so now: its answer is recent, and the hub is there. */
   readonly live: ReadonlySignal<boolean>;
-  /** Lower-case text that the search looks in. */
-  readonly words: ReadonlySignal<string>;
-  /** By card: hub's milliseconds since when it has been held without computing, as far as this page saw. */
-  readonly restingSince: Map<number, number>;
+  /** By card (`keysOf`): since when somebody has had it without computing. */
+  readonly idle: ReadonlySignal<ReadonlyMap<string, Idle>>;
 }
 
 export interface Fleet {
@@ -33,14 +30,21 @@ export interface Fleet {
   /** False until the first event has come. */
   readonly known: ReadonlySignal<boolean>;
   readonly summary: ReadonlySignal<Summary>;
-  /** @throws Error when the event does not fit what is here. */
-  take(event: Event, local: number): void;
-  /** Lets the hub's clock go on; `local` in milliseconds of the viewer's clock. */
+  /**
+   * @param local Milliseconds of a clock of the viewer that nobody sets.
+   * @param begun The same, of the moment at which the answer that the event is part of began.
+   * @throws Error when the event does not fit what is here, or lags so far behind that asking again is quicker.
+   */
+  take(event: Event, local: number, begun: number): void;
+  /** Advances the hub's clock; `local` as in take(). */
   pass(local: number): void;
 }
 
 /** Milliseconds after which an answer is too old to be shown as live. */
 const lateAfter = (interval: number): number => Math.max(3 * interval, interval + 10) * 1000;
+
+/** Milliseconds that an event may come late on any line. */
+const longestLag = 30_000;
 
 export function createFleet(): Fleet {
   const entries = signal<readonly Entry[]>([]);
@@ -51,7 +55,10 @@ export function createFleet(): Fleet {
   const known = signal(false);
   const beat = signal(0);
   const byNumber = new Map<number, Entry>();
+  /** Hub's clock less the viewer's. */
   let ahead = 0;
+  /** Milliseconds that an event may come late. */
+  let lag = 0;
 
   const standing = computed(() => {
     beat.value;
@@ -59,21 +66,34 @@ export function createFleet(): Fleet {
   });
   const summary = computed(() => summarize(standing.value));
 
-  // A host keeps its place, and what the page noticed about it, when the hub gives everything anew.
-  const admit = (host: HostGlance, before: ReadonlyMap<number, Entry>): void => {
-    const held = byNumber.get(host.number) ?? before.get(host.number);
-    if (held?.host.peek().name === host.name) {
-      held.host.value = host;
-      held.tick.value++;
-      byNumber.set(host.number, held);
-    } else byNumber.set(host.number, createEntry(host, { now, interval, connection }));
+  // A host keeps its place, and what is open or focused in it, when the hub gives everything anew, also after a restart
+  // that numbered the hosts anew.
+  const admit = (host: HostGlance, before: ReadonlyMap<string, Entry>): void => {
+    const held = before.get(host.name);
+    byNumber.set(host.number, held ?? createEntry(host, { now, interval, connection }));
+    if (held === undefined) return;
+    held.host.value = host;
+    held.tick.value++;
   };
 
-  const take = (event: Event, local: number): void => {
-    ahead = Number(event.now) - local;
-    const before = new Map(byNumber);
+  // On a slow line events queue up. The first one was written as the answer began, so that moment, not its arrival, tells
+  // how far the clocks are apart; a later event can only come later than that.
+  const setClock = (event: Event, local: number, begun: number): void => {
+    const sent = Number(event.now);
+    if (event.whole) {
+      ahead = sent - begun;
+      lag = 2 * (local - begun) + longestLag;
+    } else {
+      ahead = Math.max(ahead, sent - local);
+      if (local + ahead - sent > lag) throw new Error("the event is too late, or the hub's clock was set back");
+    }
+    now.value = local + ahead;
+  };
+
+  const take = (event: Event, local: number, begun: number): void => {
+    setClock(event, local, begun);
+    const before = new Map([...byNumber.values()].map((entry) => [entry.name, entry]));
     if (event.whole) byNumber.clear();
-    now.value = Number(event.now);
     if (event.interval > 0) interval.value = event.interval;
     for (const host of event.hosts) admit(host, before);
     for (const delta of event.deltas) {
@@ -82,10 +102,11 @@ export function createFleet(): Fleet {
       if (entry === undefined || host?.info === undefined) throw new Error(`no host ${delta.number} to change`);
       apply(host.info, delta);
       host.seen = delta.seen;
+      for (const one of delta.idle)
+        host.idle = [...host.idle.filter(({ card }) => card !== one.card), ...(one.since > 0n ? [one] : [])];
       entry.tick.value++;
     }
     for (const number of event.removed) byNumber.delete(number);
-    for (const entry of byNumber.values()) markResting(entry, now.value);
     if (event.whole || event.hosts.length > 0 || event.removed.length > 0) entries.value = [...byNumber.values()];
     notices.value = event.notices;
     known.value = true;
@@ -100,7 +121,7 @@ export function createFleet(): Fleet {
     interval,
     known,
     summary,
-    take: (event, local) => batch(() => take(event, local)),
+    take: (event, local, begun) => batch(() => take(event, local, begun)),
     pass(local) {
       if (known.value && connection.value.state === "live") now.value = Math.max(now.value, local + ahead);
     },
@@ -117,31 +138,14 @@ function createEntry(first: HostGlance, { now, interval, connection }: Around): 
     const { link, seen } = host.value;
     return link !== Link.WAITING && seen !== undefined && now.value - Number(seen) < lateAfter(interval.value);
   });
-  const live = computed(() => fresh.value && connection.value.state !== "lost");
-  const words = computed(() => haystack(host.value));
-  return { number: first.number, host, tick, fresh, live, words, restingSince: new Map() };
-}
-
-function haystack({ name, address, info }: HostGlance): string {
-  const gpus = info?.gpus ?? [];
-  return [
-    name,
-    address,
-    info?.hostname,
-    info?.ip,
-    ...gpus.flatMap((gpu) => [gpu.name, ...gpu.procs.flatMap((proc) => [proc.username, proc.basename])]),
-  ]
-    .join("\n")
-    .toLowerCase();
-}
-
-function markResting(entry: Entry, now: number): void {
-  const gpus = entry.host.peek().info?.gpus ?? [];
-  gpus.forEach((gpu, i) => {
-    const resting = gpu.state !== State.STALE && verdict(gpu, true, wholeOf(gpus, gpu)) === "held";
-    if (!resting) entry.restingSince.delete(i);
-    else if (!entry.restingSince.has(i)) entry.restingSince.set(i, now);
+  const live = computed(() => fresh.value && connection.value.state === "live");
+  const idle = computed(() => {
+    tick.value;
+    const { idle, info } = host.value;
+    const keys = keysOf(info?.gpus ?? []);
+    return new Map(idle.map((one) => [keys[one.card] ?? "", one]));
   });
+  return { name: first.name, host, tick, fresh, live, idle };
 }
 
 /** The fleet of this page. */

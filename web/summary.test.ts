@@ -10,7 +10,7 @@ import {
   State,
   Throttle,
 } from "../proto/gen/host_pb.js";
-import { occupants, type Standing, summarize, troublesOf } from "./summary.ts";
+import { occupants, type Standing, stateOf, summarize, troublesOf } from "./summary.ts";
 
 type Info = MessageInitShape<typeof HostInfoSchema>;
 const host = (name: string, info: Info, fresh = true, link = Link.OPEN): Standing => ({
@@ -191,3 +191,28 @@ test("a display server holds no card, neither a free one nor one that somebody e
   expect(holders.map(({ user, cards }) => [user, cards])).toEqual([["ada", 1]]);
   expect([{ ...free(0), procs: [xorg] }, both].map(occupants)).toEqual([[], ["ada"]]);
 });
+
+const lost: Info = { gpus: [{ state: State.LOST }] };
+test.each([
+  ["without GPUs", {}, true, Link.OPEN, undefined],
+  ["with graphics inside its processor only", { gpus: [{ ...free(0), integrated: true }] }, true, Link.OPEN, undefined],
+  ["whose only card is lost", lost, true, Link.OPEN, "fault"],
+  ["with a lost card among busy ones", { gpus: [held(0, 90, "ada"), { state: State.LOST }] }, true, Link.OPEN, "fault"],
+  ["with a free card", { gpus: [held(0, 90, "ada"), free(1)] }, true, Link.OPEN, "free"],
+  [
+    "all of whose cards are held, one of them idle",
+    { gpus: [held(0, 90, "a"), held(1, 0, "b")] },
+    true,
+    Link.OPEN,
+    "held",
+  ],
+  ["at full work", { gpus: [held(0, 90, "a")] }, true, Link.OPEN, "busy"],
+  ["whose cards nobody measures", { gpus: [{ state: State.OK }] }, true, Link.OPEN, "unknown"],
+  ["that is late", { gpus: [free(0)] }, false, Link.OPEN, "unknown"],
+  ["that is away", {}, false, Link.WAITING, "fault"],
+] satisfies [string, Info, boolean, Link, string | undefined][])(
+  "a host %s is marked so",
+  (_, info, fresh, link, state) => {
+    expect(stateOf(host("a", info, fresh, link))).toBe(state);
+  },
+);

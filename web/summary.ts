@@ -1,6 +1,3 @@
-import { Link } from "../proto/gen/feed_pb.js";
-import { State, type Vendor } from "../proto/gen/host_pb.js";
-import type { DiskGlance, GPUGlance, HostGlance, ProcGlance } from "../proto/glance.ts";
 import {
   counts,
   type Fault,
@@ -13,7 +10,10 @@ import {
   type Verdict,
   verdict,
   wholeOf,
-} from "./card.ts";
+} from "../proto/card.ts";
+import { Link } from "../proto/gen/feed_pb.js";
+import { State, type Vendor } from "../proto/gen/host_pb.js";
+import type { DiskGlance, GPUGlance, HostGlance, ProcGlance } from "../proto/glance.ts";
 
 /** One host as it stands: its last answer, and whether that may be shown as live. */
 export interface Standing {
@@ -64,6 +64,8 @@ export interface Summary {
   readonly offers: readonly Offer[];
   readonly holders: readonly Holder[];
   readonly troubles: readonly Trouble[];
+  /** Hosts that have any. */
+  readonly troubled: number;
 }
 
 /** Percent of a disk in use above which it is trouble. */
@@ -123,6 +125,18 @@ export function troublesOf({ host, fresh }: Standing): Trouble[] {
   ];
 }
 
+/** A card that is counted: a divided one is counted by its instances. */
+export const counted = (gpu: GPUGlance): boolean => counts(gpu) && !gpu.divided;
+
+/** What a machine is to somebody who looks for a card, or for what is broken; undefined where it has no cards to count. */
+export function stateOf({ host, fresh }: Standing): Verdict | undefined {
+  if (host.link === Link.WAITING) return "fault";
+  if (!fresh) return "unknown";
+  const gpus = host.info?.gpus ?? [];
+  const states = gpus.filter(counted).map((gpu) => verdict(gpu, fresh, wholeOf(gpus, gpu)));
+  return (["fault", "free", "held", "busy", "unknown"] as const).find((state) => states.includes(state));
+}
+
 interface Draft {
   model: string;
   total: number;
@@ -179,8 +193,7 @@ export function summarize(standings: readonly Standing[]): Summary {
   for (const { host, fresh } of standings) {
     const gpus = host.info?.gpus ?? [];
     for (const gpu of gpus) {
-      // A divided card is counted by its instances.
-      if (gpu.divided || !counts(gpu)) continue;
+      if (!counted(gpu)) continue;
       const state = verdict(gpu, fresh, wholeOf(gpus, gpu));
       count[state]++;
       cards++;
@@ -188,6 +201,7 @@ export function summarize(standings: readonly Standing[]): Summary {
       if (fresh) addHolders(holders, gpu, state);
     }
   }
+  const troubles = standings.flatMap(troublesOf);
   return {
     hosts: standings.length,
     cards,
@@ -196,7 +210,8 @@ export function summarize(standings: readonly Standing[]): Summary {
     holders: [...holders]
       .map(([user, held]) => ({ user, ...held }))
       .sort((a, b) => b.cards - a.cards || b.memory - a.memory || byName(a.user, b.user)),
-    troubles: standings.flatMap(troublesOf),
+    troubles,
+    troubled: new Set(troubles.map(({ host }) => host)).size,
   };
 }
 

@@ -4,6 +4,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
 import { codingFor } from "../../proto/accept.ts";
 import { Fault } from "../fault.ts";
+import { pageOf } from "./feed/build.ts";
 import { detail, Encoder } from "./feed/encoder.ts";
 import { type Frame, frame, gzipHeader } from "./feed/frame.ts";
 import type { Desk, Sight, View } from "./view.ts";
@@ -58,14 +59,15 @@ class Feed {
   /** Progress of viewers with bytes pending: how many bytes they had taken at the last change, and when it was. */
   readonly #taken = new WeakMap<ServerResponse, { readonly bytes: number; readonly at: number }>();
   readonly #unsubscribe: () => void;
-  #whole: Frame | undefined;
+  /** Everything as of the last step, and when it was encoded. */
+  #whole: { readonly frame: Frame; readonly at: number } | undefined;
   #sentAt = 0;
   #pending: (() => void) | undefined;
   #beat: () => void = () => {};
 
   constructor(sight: Sight) {
     this.#sight = sight;
-    this.#encoder = new Encoder(sight);
+    this.#encoder = new Encoder({ ...sight, page: pageOf(sight.web) });
     this.#unsubscribe = sight.live.onChange(() => this.#changed());
   }
 
@@ -85,12 +87,21 @@ class Feed {
     outgoing.writeHead(200, headers);
     incoming.socket.setNoDelay(true);
     if (this.#viewers.size === 0) this.#begin();
-    this.#whole ??= frame(`retry: ${retry}\n`, this.#encoder.whole());
     if (kind === "packed") outgoing.write(gzipHeader);
-    outgoing.write(this.#whole[kind]);
+    outgoing.write(this.#everything()[kind]);
     this.#viewers.set(outgoing, kind);
     outgoing.once("close", () => this.#left(outgoing));
     return RESPONSE_ALREADY_SENT;
+  }
+
+  /** The first event of a viewer. One for all who come within a tick: it carries the hub's clock, by which ages are told. */
+  #everything(): Frame {
+    const now = this.#sight.clock.now();
+    const old = this.#whole;
+    if (old !== undefined && now >= old.at && now < old.at + tick) return old.frame;
+    const made = { frame: frame(`retry: ${retry}\n`, this.#encoder.whole()), at: now };
+    this.#whole = made;
+    return made.frame;
   }
 
   close(): void {

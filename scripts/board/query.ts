@@ -1,5 +1,5 @@
 // Questions to Prometheus that several panels ask.
-import { freeRule } from "../../web/card.ts";
+import { freeRule } from "../../proto/card.ts";
 
 export const node = 'node=~"$node"';
 export const card = `${node},gpu_index=~"$gpu"`;
@@ -11,7 +11,7 @@ export const span = "[$__rate_interval]";
 /** Xid events after which a card is not to be relied on, since it was last reset. */
 const graveXid = `hw_gpu_xid_worst{${node},action!~"none|restart_program"}`;
 
-/** Devices by the rule of the page (web/card.ts) that nobody uses; `kind` is gpu or gpu_instance. */
+/** Devices by the rule of the page (proto/card.ts) that nobody uses; `kind` is gpu or gpu_instance. */
 const unused = (kind: "gpu" | "gpu_instance"): string =>
   `hw_${kind}_memory_used_bytes{${node}} < clamp_min(hw_${kind}_memory_total_bytes{${node}} * ${freeRule.memoryShare}, ${freeRule.memoryFloor})` +
   left(kind);

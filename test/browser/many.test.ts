@@ -63,4 +63,44 @@ describe.skipIf(missing)(missing ?? "the page with many machines", () => {
     expect(free[0]).toBeGreaterThan(free.at(-1) ?? 0);
     await close();
   });
+
+  test("Back leads to the host that was opened, in its place and with the focus; so does the way back to the list", async () => {
+    const { page, close } = await openPage(browser, hub.url, { viewport: { width: 1200, height: 800 } });
+    await expect.poll(() => page.locator("tbody .card").count(), patience).toBe(240);
+    const link = page.getByRole("region", { name: "node21", exact: true }).getByRole("link");
+    const top = (): Promise<number> => link.evaluate((element) => Math.round(element.getBoundingClientRect().top));
+    const focused = (): Promise<string | undefined> => page.evaluate(() => document.activeElement?.textContent ?? "");
+    await link.scrollIntoViewIfNeeded();
+    const before = await top();
+    expect(await page.evaluate(() => scrollY)).toBeGreaterThan(2000);
+    await link.focus();
+    await page.keyboard.press("Enter");
+    await page.locator(".one h1", { hasText: "node21" }).waitFor();
+    // A new page begins at its top, for those who hear it, too.
+    expect(await page.evaluate(() => [scrollY, document.activeElement?.id])).toEqual([0, "main"]);
+    await page.goBack();
+    await expect.poll(focused, patience).toBe("node21");
+    await expect.poll(async () => Math.abs((await top()) - before), patience).toBeLessThanOrEqual(2);
+    await link.click();
+    await page.getByRole("link", { name: "← All hosts" }).click();
+    await expect.poll(focused, patience).toBe("node21");
+    await expect.poll(async () => Math.abs((await top()) - before), patience).toBeLessThanOrEqual(2);
+    await page.reload();
+    await expect.poll(async () => Math.abs((await top()) - before), patience).toBeLessThanOrEqual(2);
+    await close();
+  });
+
+  test("the map goes on showing the card that was chosen when hosts before it leave the list", async () => {
+    const { page, close } = await openPage(browser, hub.url);
+    await page.getByRole("button", { name: "Map" }).click();
+    await page.locator("canvas").focus();
+    for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowDown");
+    const shown = page.locator(".heat-detail b");
+    expect(await shown.textContent()).toBe("node3");
+    await page.getByLabel("Sort").selectOption("free");
+    expect(await shown.textContent()).toBe("node3");
+    await page.getByRole("searchbox").fill("node1");
+    await expect.poll(() => shown.count()).toBe(0);
+    await close();
+  });
 });

@@ -80,7 +80,7 @@ function Rows({ items }: { items: readonly Listed[] }): JSX.Element {
         </table>
       )}
       {items.map(({ entry, picked }) => (
-        <Block entry={entry} picked={picked} key={entry.number} />
+        <Block entry={entry} picked={picked} key={entry.name} />
       ))}
     </div>
   );

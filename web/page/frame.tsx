@@ -2,6 +2,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { language, type Theme, theme } from "../choice.ts";
 import { languages, text, timeOf } from "../language.ts";
 import { Mark } from "../part/part.tsx";
+import { outdated, reload } from "../renew.ts";
 import { fleetPath } from "../route.ts";
 import { fleet } from "../store.ts";
 import { wall } from "../wall.ts";
@@ -9,7 +10,8 @@ import { wall } from "../wall.ts";
 /** What stands around every page: name, connection, language, theme, notices, version. */
 export function Frame({ version, children }: { version: string; children: ComponentChildren }): JSX.Element {
   const t = text.value;
-  const lost = fleet.connection.value.state === "lost";
+  // Before the first event nothing is shown that could be old.
+  const lost = fleet.known.value && fleet.connection.value.state !== "live";
   return (
     <div class={lost ? "frame lost" : "frame"}>
       <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
@@ -36,6 +38,7 @@ export function Frame({ version, children }: { version: string; children: Compon
         </select>
       </header>
       <Lost />
+      <Outdated />
       <Notices />
       <main id="main" tabIndex={-1}>
         {children}
@@ -67,7 +70,29 @@ function Lost(): JSX.Element | null {
       <Mark of="fault" />
       <b>{t.lost(timeOf(connection.since, wall.value), age)}</b>
       <span>{t.lostHint[connection.reason]}</span>
+      {connection.reason === "sign-in" ? <LoadAgain /> : null}
     </div>
+  );
+}
+
+function LoadAgain(): JSX.Element {
+  return (
+    <button type="button" class="button" onClick={reload}>
+      {text.value.loadAgain}
+    </button>
+  );
+}
+
+/** Only where the page could not take the newer version by itself. */
+function Outdated(): JSX.Element | null {
+  if (!outdated.value) return null;
+  return (
+    <output class="banner held">
+      <span>
+        <Mark of="fault" /> {text.value.outdated}
+      </span>
+      <LoadAgain />
+    </output>
   );
 }
 

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { text } from "../language.ts";
 import { Mark } from "../part/part.tsx";
 import { Standing } from "../part/standing.tsx";
-import { TroubleLine } from "../part/trouble.tsx";
+import { TroubleLine, troubleKey } from "../part/trouble.tsx";
 import { Vitals } from "../part/vitals.tsx";
 import { fleetPath } from "../route.ts";
 import { type Entry, fleet } from "../store.ts";
@@ -55,7 +55,7 @@ function Whole({ entry }: { entry: Entry }): JSX.Element {
       {troubles.length === 0 ? null : (
         <ul class="troubles">
           {troubles.map((one) => (
-            <TroubleLine trouble={one} now={fleet.now.value} key={JSON.stringify(one)} />
+            <TroubleLine trouble={one} now={fleet.now.value} key={troubleKey(one)} />
           ))}
         </ul>
       )}

@@ -1,4 +1,4 @@
-import type { Verdict } from "../card.ts";
+import type { Verdict } from "../../proto/card.ts";
 
 /** One host's cards in the map. */
 export interface HeatRow {

@@ -1,13 +1,16 @@
 import type { ComponentChildren, JSX } from "preact";
-import type { Verdict } from "../card.ts";
+import type { Verdict } from "../../proto/card.ts";
 
 // The marks every part is made of.
 
-/** A verdict as a shape, so that colour is never the only sign: ring, half, disc, triangle, broken ring. */
-export function Mark({ of }: { of: Verdict }): JSX.Element {
+/**
+ * A verdict as a shape, so that colour is never the only sign: ring, half, disc, triangle, broken ring. Of nothing it is
+ * as wide, so that names beside marks stay in line.
+ */
+export function Mark({ of }: { of: Verdict | undefined }): JSX.Element {
   return (
-    <svg class={`mark ${of}`} viewBox="0 0 12 12" aria-hidden="true">
-      {shapes[of]}
+    <svg class={`mark ${of ?? ""}`} viewBox="0 0 12 12" aria-hidden="true">
+      {of && shapes[of]}
     </svg>
   );
 }

@@ -1,7 +1,18 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
+import {
+  cardName,
+  counts,
+  type Fault,
+  faults,
+  harmful,
+  holding,
+  modelOf,
+  share,
+  type Verdict,
+} from "../../proto/card.ts";
+import type { Idle } from "../../proto/gen/feed_pb.js";
 import type { GPUGlance, ProcGlance } from "../../proto/glance.ts";
-import { cardName, counts, type Fault, faults, harmful, holding, modelOf, share, type Verdict } from "../card.ts";
 import { printing } from "../choice.ts";
 import { text } from "../language.ts";
 import { podsOf, userOf } from "../summary.ts";
@@ -12,8 +23,12 @@ export interface RowProps {
   readonly verdict: Verdict;
   /** The card that an instance is a part of. */
   readonly whole?: GPUGlance | undefined;
-  /** Seconds for which the card has been held without computing; undefined when it computes. */
-  readonly resting?: number | undefined;
+  /** Its host's answer is recent: what is unknown then was not read, and is no old value. */
+  readonly fresh: boolean;
+  /** Since when somebody has had it without computing; undefined when it computes. */
+  readonly idle?: Idle | undefined;
+  /** Hub's clock, Unix milliseconds. */
+  readonly now: number;
   /** Who holds it, as chips that filter the page; without, the processes are told elsewhere. */
   readonly chips?: { readonly user: string; onUser(user: string): void };
 }
@@ -108,7 +123,8 @@ function given(gpu: GPUGlance): Group[] {
 
 const folded = 3;
 
-function Who({ gpu, whole, verdict, resting, chips }: RowProps): JSX.Element {
+function Who(props: RowProps): JSX.Element {
+  const { gpu, chips } = props;
   const open = useSignal(false);
   const t = text.value;
   const all = chips === undefined ? [] : gpu.procs.length > 0 ? groups(gpu.procs) : given(gpu);
@@ -116,12 +132,12 @@ function Who({ gpu, whole, verdict, resting, chips }: RowProps): JSX.Element {
   const rest = all.length - shown.length;
   return (
     <td class="who">
-      <Words gpu={gpu} whole={whole} verdict={verdict} resting={resting} />
+      <Words {...props} />
       {shown.map((group) => (
         <button
           type="button"
           class={`chip ${group.user === chips?.user ? "chosen" : ""}`}
-          key={`${group.user} ${group.command}`}
+          key={`${group.user}\0${group.command}`}
           title={`${group.user} · ${group.command} · ${t.onlyUser(group.user)}`}
           onClick={() => chips?.onUser(group.user)}
         >
@@ -143,23 +159,25 @@ function Who({ gpu, whole, verdict, resting, chips }: RowProps): JSX.Element {
   );
 }
 
-function Words({ gpu, whole, verdict, resting }: Omit<RowProps, "chips">): JSX.Element {
+function Words({ gpu, whole, verdict, fresh, idle, now }: RowProps): JSX.Element {
   const t = text.value;
   const broken: Fault[] = faults(gpu, whole);
   const slowed = gpu.throttle.filter((reason) => harmful.has(reason));
-  const minutes = resting !== undefined && resting >= 60;
+  const seconds = idle === undefined ? 0 : (now - Number(idle.since)) / 1000;
   return (
     <>
       {verdict === "free" ? <span class="word free">{t.verdict.free}</span> : null}
       {verdict === "held" ? (
-        <span class="word held">{minutes ? t.idleFor(t.span(resting)) : t.verdict.held}</span>
+        <span class="word held">
+          {idle !== undefined && seconds >= 60 ? t.idleFor(t.span(seconds), idle.orLonger) : t.verdict.held}
+        </span>
       ) : null}
       {gpu.integrated ? <span class="quiet">{t.integrated}</span> : null}
       {gpu.memoryShared ? <span class="quiet">{t.memoryShared}</span> : null}
       {gpu.procsUnknown ? <span class="quiet">{t.processesUnknown}</span> : null}
       {gpu.asleep ? <span class="quiet">{t.asleep}</span> : null}
       {verdict === "unknown" && broken.length === 0 && counts(gpu) ? (
-        <span class="word unknown">{t.lastKnown}</span>
+        <span class="word unknown">{!fresh ? t.lastKnown : gpu.divided ? t.divided : t.verdict.unknown}</span>
       ) : null}
       {broken.map((fault) => (
         <span class="word fault" key={fault.kind} title={gpu.err ?? ""}>

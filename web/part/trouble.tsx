@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { cardName } from "../card.ts";
+import { cardName } from "../../proto/card.ts";
 import { text } from "../language.ts";
 import { hostPath } from "../route.ts";
 import type { Trouble } from "../summary.ts";
@@ -29,6 +29,18 @@ function wordsOf(trouble: Trouble, now: number, t: Text): string {
     default:
       return trouble satisfies never;
   }
+}
+
+/** The same while only its figures change, so that a link in it keeps the focus. */
+export function troubleKey(trouble: Trouble): string {
+  const { host, kind, ...rest } = {
+    card: undefined,
+    source: undefined,
+    mount: undefined,
+    fault: undefined,
+    ...trouble,
+  };
+  return [host, kind, rest.card, rest.source, rest.mount, rest.fault?.kind].join("\0");
 }
 
 export function TroubleLine({ trouble, now }: { trouble: Trouble; now: number }): JSX.Element {

@@ -1,5 +1,5 @@
+import type { Fault, Verdict } from "../../proto/card.ts";
 import type { Throttle } from "../../proto/gen/host_pb.js";
-import type { Fault, Verdict } from "../card.ts";
 import type { Loss } from "../feed.ts";
 
 /** Every word the page says, in one language. A language that lacks one does not compile. */
@@ -28,6 +28,7 @@ export interface Text {
   readonly copy: (command: string) => string;
   readonly copied: string;
   readonly cards: (n: number) => string;
+  readonly hosts: (n: number) => string;
   readonly idleCards: (n: number) => string;
   readonly hostsShown: (shown: number, all: number) => string;
   readonly nothingFits: string;
@@ -59,6 +60,9 @@ export interface Text {
   readonly loading: string;
   /** A part of the page could not be fetched. */
   readonly partFault: (reason: string) => string;
+  readonly loadAgain: string;
+  /** The hub has a newer version of the page. */
+  readonly outdated: string;
   readonly noHosts: string;
   readonly noHostsHint: string;
   readonly live: string;
@@ -79,7 +83,10 @@ export interface Text {
   readonly driver: (version: string) => string;
   readonly cuda: (version: string) => string;
   readonly span: (seconds: number) => string;
-  readonly idleFor: (age: string) => string;
+  /** `orLonger`: nobody saw it begin. */
+  readonly idleFor: (age: string, orLonger: boolean) => string;
+  /** Of a card that is divided into instances. */
+  readonly divided: string;
   readonly noProcess: string;
   /** A process that the agent's container does not see. */
   readonly elsewhere: string;

@@ -9,11 +9,19 @@ import { detail, Encoder } from "./encoder.ts";
 type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string }>;
 
 let now = 0;
+let page = "app-A.js";
 
 function scene() {
   now = 1000;
+  page = "app-A.js";
   const live = new Live(() => now);
-  const encoder = new Encoder({ live, clock: { now: () => now, after: () => () => {} }, hub: "h", interval: () => 10 });
+  const encoder = new Encoder({
+    live,
+    clock: { now: () => now, after: () => () => {} },
+    hub: "h",
+    interval: () => 10,
+    page: () => page,
+  });
   const read = (bytes: Uint8Array): Event => fromBinary(EventSchema, bytes);
   return {
     live,
@@ -124,4 +132,33 @@ test("a host that was forgotten is told by its number, and its name comes back u
   live.forget("a");
   live.expect("a", "x:1");
   expect(step()).toMatchObject({ removed: [1], hosts: [{ name: "a", number: 2 }] });
+});
+
+test("since when cards have been idle is told with the host, and as it changes with its numbers", () => {
+  const { live, say, step, whole } = scene();
+  live.expect("a", "x:1");
+  const cards = (...loads: number[]): Init => ({
+    gpus: loads.map((utilization, id) => ({ uuid: `GPU-${id}`, id, utilization, procs: [{ pid: id, uid: 1 }] })),
+  });
+  say("a", cards(0, 97, 97));
+  expect(step().hosts).toMatchObject([{ idle: [{ card: 0, since: 1000n, orLonger: true }] }]);
+  now = 2000;
+  say("a", cards(0, 97, 0));
+  expect(step().deltas).toMatchObject([{ idle: [{ card: 2, since: 2000n, orLonger: false }] }]);
+  now = 3000;
+  say("a", cards(50, 97, 0));
+  expect(step().deltas).toMatchObject([{ idle: [{ card: 0, since: 0n }] }]);
+  say("a", cards(51, 97, 0));
+  expect(step().deltas).toMatchObject([{ idle: [] }]);
+  expect(whole().hosts).toMatchObject([{ idle: [{ card: 2, since: 2000n }] }]);
+});
+
+test("which script the page is built into is told at first, and again when it is another one", () => {
+  const { step, whole } = scene();
+  expect(whole().page).toBe("app-A.js");
+  expect(step().page).toBe("");
+  page = "app-B.js";
+  expect(step().page).toBe("app-B.js");
+  expect(step().page).toBe("");
+  expect(whole().page).toBe("app-B.js");
 });

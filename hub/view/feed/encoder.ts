@@ -1,10 +1,12 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { keysOf } from "../../../proto/card.ts";
 import { diff } from "../../../proto/delta.ts";
 import {
   type Delta,
   EventSchema,
   type EventSchema as EventType,
   HostSchema,
+  IdleSchema,
   Link as WireLink,
 } from "../../../proto/gen/feed_pb.js";
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
@@ -13,12 +15,19 @@ import type { Host, Link } from "../../live.ts";
 import type { Sight } from "../view.ts";
 
 /** What the encoder needs to see. */
-export type Scene = Pick<Sight, "live" | "clock" | "hub" | "interval">;
+export interface Scene extends Pick<Sight, "live" | "clock" | "hub" | "interval"> {
+  /** Name of the script that the page is built into; "" while there is none. */
+  readonly page: () => string;
+}
+
+type IdleInit = MessageInitShape<typeof IdleSchema>;
 
 /** A host, and what viewers are told of its answer. */
 interface Told {
   readonly host: Host;
   readonly info: HostInfo | undefined;
+  /** By the card's place in `info`. */
+  readonly idle: readonly (IdleInit | undefined)[];
 }
 
 /** Turns the live state into events. What it has told is what viewers know; each step tells what has changed since. */
@@ -26,14 +35,16 @@ export class Encoder {
   readonly #scene: Scene;
   readonly #told = new Map<number, Told>();
   #sequence = 0n;
+  #page: string;
 
   constructor(scene: Scene) {
     this.#scene = scene;
+    this.#page = scene.page();
   }
 
   /** Everything as of the last step, for a viewer that knows nothing. */
   whole(): Uint8Array {
-    return this.#event({ whole: true, hosts: [...this.#told.values()].map(wire) });
+    return this.#event({ whole: true, hosts: [...this.#told.values()].map(wire), page: this.#scene.page() });
   }
 
   /** What changed since the step before; an event with nothing in it says that the hub is there. */
@@ -45,7 +56,7 @@ export class Encoder {
       const before = this.#told.get(host.number);
       gone.delete(host.number);
       if (before?.host === host) continue;
-      const told = { host, info: host.info && glance(host.info) };
+      const told = { host, info: host.info && glance(host.info), idle: idleOf(host) };
       this.#told.set(host.number, told);
       const delta = before && change(before, told);
       if (delta) deltas.push(delta);
@@ -53,7 +64,10 @@ export class Encoder {
     }
     for (const number of gone) this.#told.delete(number);
     this.#sequence++;
-    return this.#event({ hosts, deltas, removed: [...gone] });
+    const page = this.#scene.page();
+    const newer = page === this.#page ? {} : { page };
+    this.#page = page;
+    return this.#event({ hosts, deltas, removed: [...gone], ...newer });
   }
 
   #event(init: MessageInitShape<typeof EventType>): Uint8Array {
@@ -72,7 +86,7 @@ export class Encoder {
 
 /** A feed.Host with all that the host said last, for the page of that host. */
 export function detail(host: Host): Uint8Array {
-  return toBinary(HostSchema, create(HostSchema, wire({ host, info: host.info })));
+  return toBinary(HostSchema, create(HostSchema, wire({ host, info: host.info, idle: idleOf(host) })));
 }
 
 /** The new numbers of a host of which nothing else changed, or undefined. */
@@ -84,7 +98,22 @@ function change(before: Told, after: Told): Delta | undefined {
   if (delta === undefined) return undefined;
   delta.number = number;
   delta.seen = BigInt(seen);
+  const cards = Math.max(before.idle.length, after.idle.length);
+  for (let card = 0; card < cards; card++) {
+    const was = before.idle[card];
+    const is = after.idle[card];
+    if (was?.since !== is?.since || was?.orLonger !== is?.orLonger)
+      delta.idle.push(create(IdleSchema, is ?? { card, since: 0n }));
+  }
   return delta;
+}
+
+function idleOf({ info, idle }: Host): (IdleInit | undefined)[] {
+  if (info === undefined || idle === undefined || idle.size === 0) return [];
+  return keysOf(info.gpus).map((key, card): IdleInit | undefined => {
+    const one = idle.get(key);
+    return one && { card, since: BigInt(one.since), orLonger: one.orLonger };
+  });
 }
 
 const links: Readonly<Record<Link["state"], WireLink>> = {
@@ -94,7 +123,7 @@ const links: Readonly<Record<Link["state"], WireLink>> = {
   waiting: WireLink.WAITING,
 };
 
-function wire({ host, info }: Told): MessageInitShape<typeof HostSchema> {
+function wire({ host, info, idle }: Told): MessageInitShape<typeof HostSchema> {
   const { number, name, address, link, seen } = host;
   return {
     number,
@@ -105,5 +134,6 @@ function wire({ host, info }: Told): MessageInitShape<typeof HostSchema> {
     reason: link.state === "waiting" ? link.reason : "",
     ...(seen === undefined ? {} : { seen: BigInt(seen) }),
     ...(info === undefined ? {} : { info }),
+    idle: idle.filter((one) => one !== undefined),
   };
 }

@@ -7,7 +7,13 @@ import { frame } from "./frame.ts";
 test("200 hosts of eight cards at full work are told in 200 KB, and what is new of all of them in 20 KB", () => {
   const fleet = crew(200);
   const live = new Live(() => 0);
-  const encoder = new Encoder({ live, clock: { now: () => 0, after: () => () => {} }, hub: "h", interval: () => 10 });
+  const encoder = new Encoder({
+    live,
+    clock: { now: () => 0, after: () => () => {} },
+    hub: "h",
+    interval: () => 10,
+    page: () => "",
+  });
   const round = (): void => {
     for (const [i, info] of fleet.pass(10).entries()) live.received(`gpu-${i}`, info);
   };

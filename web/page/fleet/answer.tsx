@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
-import { cardName, environment, freeRule, type Verdict, verdicts } from "../../card.ts";
+import { cardName, environment, freeRule, type Verdict, verdicts } from "../../../proto/card.ts";
 import { printing, user } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { copy } from "../../part/clipboard.ts";
 import { Mark, Spoken, size } from "../../part/part.tsx";
-import { TroubleLine } from "../../part/trouble.tsx";
+import { TroubleLine, troubleKey } from "../../part/trouble.tsx";
 import { hostPath } from "../../route.ts";
 import { fleet } from "../../store.ts";
 import type { Offer, Place, Summary } from "../../summary.ts";
@@ -14,7 +14,7 @@ import type { Offer, Place, Summary } from "../../summary.ts";
 export function Answer(): JSX.Element {
   const t = text.value;
   const summary = fleet.summary.value;
-  const lost = fleet.connection.value.state === "lost";
+  const lost = fleet.connection.value.state !== "live";
   return (
     <section class="answer" aria-label={t.freeCards}>
       <div class="answer-head">
@@ -213,7 +213,7 @@ function Troubles({ summary }: { summary: Summary }): JSX.Element {
     <Column kind={summary.troubles.length > 0 ? "fault" : ""} title={t.trouble} count={summary.troubles.length}>
       {summary.troubles.length === 0 ? <p class="quiet">{t.noTrouble}</p> : null}
       <Folded items={summary.troubles} first={6}>
-        {(trouble) => <TroubleLine trouble={trouble} now={fleet.now.value} key={JSON.stringify(trouble)} />}
+        {(trouble) => <TroubleLine trouble={trouble} now={fleet.now.value} key={troubleKey(trouble)} />}
       </Folded>
     </Column>
   );

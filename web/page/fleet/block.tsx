@@ -1,9 +1,8 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
-import { Link } from "../../../proto/gen/feed_pb.js";
+import { keysOf, verdict, wholeOf } from "../../../proto/card.ts";
 import { State } from "../../../proto/gen/host_pb.js";
 import type { Glance, HostGlance } from "../../../proto/glance.ts";
-import { type Verdict, verdict, wholeOf } from "../../card.ts";
 import { user } from "../../choice.ts";
 import { text } from "../../language.ts";
 import { Mark } from "../../part/part.tsx";
@@ -13,6 +12,7 @@ import { Standing } from "../../part/standing.tsx";
 import { Vitals } from "../../part/vitals.tsx";
 import { hostPath } from "../../route.ts";
 import { type Entry, fleet } from "../../store.ts";
+import { stateOf } from "../../summary.ts";
 import type { Picked } from "./filter.ts";
 
 export interface BlockProps {
@@ -33,9 +33,11 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
   const fresh = entry.live.value;
   const gpus = host.info?.gpus ?? [];
   const places = picked === "all" ? gpus.map((_, i) => i) : picked;
+  const keys = keysOf(gpus);
   const now = fleet.now.peek();
+  const idle = entry.idle.peek();
   return (
-    <section ref={ref} class={`host ${fresh ? "" : "old"}`} id={`host-${entry.number}`} aria-label={host.name}>
+    <section ref={ref} class={`host ${fresh ? "" : "old"}`} aria-label={host.name}>
       <Head entry={entry} host={host} fresh={fresh} />
       <Standing entry={entry} />
       {fresh && host.info !== undefined ? <Missing info={host.info} /> : null}
@@ -47,15 +49,17 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
           <tbody>
             {places.map((i) => {
               const gpu = gpus[i];
-              if (gpu === undefined) return null;
-              const since = entry.restingSince.get(i);
+              const key = keys[i];
+              if (gpu === undefined || key === undefined) return null;
               return (
                 <CardRow
-                  key={i}
+                  key={key}
                   gpu={gpu}
                   verdict={verdict(gpu, fresh, wholeOf(gpus, gpu))}
                   whole={wholeOf(gpus, gpu)}
-                  resting={since === undefined ? undefined : (now - since) / 1000}
+                  fresh={fresh}
+                  idle={idle.get(key)}
+                  now={now}
                   chips={{ user: user.value, onUser: choose }}
                 />
               );
@@ -90,7 +94,7 @@ function Head({ entry, host, fresh }: { entry: Entry; host: HostGlance; fresh: b
     entry.tick.value;
     const { seen } = entry.host.value;
     const seconds = (fleet.now.value - Number(seen ?? 0n)) / 1000;
-    return seen === undefined || fleet.connection.value.state === "lost"
+    return seen === undefined || fleet.connection.value.state !== "live"
       ? ""
       : text.value.seen(text.value.span(seconds));
   });
@@ -105,7 +109,7 @@ function Head({ entry, host, fresh }: { entry: Entry; host: HostGlance; fresh: b
     <header class="host-head">
       <div class="host-name">
         <h2>
-          <Mark of={stateOf(host, fresh)} />
+          <Mark of={stateOf({ host, fresh })} />
           <a href={hostPath(host.name)}>{host.name}</a>
           <span class="age">{age}</span>
         </h2>
@@ -118,11 +122,4 @@ function Head({ entry, host, fresh }: { entry: Entry; host: HostGlance; fresh: b
       {info === undefined ? null : <Vitals info={info} />}
     </header>
   );
-}
-
-function stateOf(host: HostGlance, fresh: boolean): Verdict {
-  if (host.link === Link.WAITING) return "fault";
-  if (!fresh) return "unknown";
-  const gpus = host.info?.gpus ?? [];
-  return gpus.some((gpu) => verdict(gpu, fresh, wholeOf(gpus, gpu)) === "free") ? "free" : "busy";
 }

@@ -1,8 +1,10 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import fc from "fast-check";
 import { expect, test } from "vitest";
+import { verdicts } from "../../../proto/card.ts";
 import { HostSchema, Link } from "../../../proto/gen/feed_pb.js";
-import { type HostInfoSchema, State } from "../../../proto/gen/host_pb.js";
-import type { Standing } from "../../summary.ts";
+import { type HostInfoSchema, State, Throttle } from "../../../proto/gen/host_pb.js";
+import { type Standing, summarize } from "../../summary.ts";
 import { compare, picked, type Wish } from "./filter.ts";
 
 type Info = MessageInitShape<typeof HostInfoSchema>;
@@ -95,4 +97,48 @@ test("an instance of a broken card is a trouble, and not free", () => {
   const mig = host("node6", [broken, { ...free, id: 1000, parent: "GPU-0" }, free]);
   expect(picked(mig, { ...everything, show: "trouble" })).toEqual([1]);
   expect(picked(mig, { ...everything, show: "free" })).toEqual([2]);
+});
+
+const anyCard: fc.Arbitrary<Card> = fc.record(
+  {
+    state: fc.constantFrom(State.OK, State.STALE, State.LOST, State.HUNG, State.UNSUPPORTED),
+    utilization: fc.constantFrom(0, 90),
+    memUsed: fc.constantFrom(0n, 60n),
+    memTotal: fc.constant(80n),
+    procs: fc.constantFrom([], [{ pid: 1, username: "ada" }]),
+    throttle: fc.constantFrom([], [Throttle.HW_THERMAL], [Throttle.POWER_CAP]),
+    eccUncorrected: fc.constantFrom(0n, 3n),
+    integrated: fc.boolean(),
+    asleep: fc.boolean(),
+    uuid: fc.constantFrom("A", "B"),
+    divided: fc.boolean(),
+    parent: fc.constantFrom("A", "B"),
+  },
+  { requiredKeys: [] },
+);
+const anyHost = fc.record({
+  gpus: fc.array(anyCard, { maxLength: 5 }),
+  fresh: fc.boolean(),
+  disks: fc.boolean().map((full) => (full ? [{ mount: "/", used: 99n, total: 100n }] : [])),
+});
+const fleets = fc
+  .array(anyHost, { maxLength: 5 })
+  .map((hosts) => hosts.map(({ gpus, fresh, disks }, i) => host(`h${i}`, gpus, { disks }, fresh)));
+
+const cardsShown = (standings: readonly Standing[], show: Wish["show"]): number =>
+  standings.reduce((sum, standing) => {
+    const places = picked(standing, { ...everything, show });
+    return sum + (places === "all" ? (standing.host.info?.gpus.length ?? 0) : (places?.length ?? 0));
+  }, 0);
+
+test("what a chip counts is what it shows, and the chips of cards add up to all cards", () => {
+  fc.assert(
+    fc.property(fleets, (standings) => {
+      const { cards, count, troubled } = summarize(standings);
+      expect(verdicts.reduce((sum, state) => sum + count[state], 0)).toBe(cards);
+      for (const state of verdicts) expect(cardsShown(standings, state), state).toBe(count[state]);
+      const hosts = standings.filter((standing) => picked(standing, { ...everything, show: "trouble" }) !== undefined);
+      expect(hosts.length).toBe(troubled);
+    }),
+  );
 });

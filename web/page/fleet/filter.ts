@@ -1,7 +1,7 @@
+import { faults, harmful, modelOf, verdict, wholeOf } from "../../../proto/card.ts";
 import type { GPUGlance } from "../../../proto/glance.ts";
-import { faults, harmful, modelOf, verdict, wholeOf } from "../../card.ts";
 import type { Order, Show } from "../../choice.ts";
-import { byName, occupants, podsOf, type Standing, troublesOf, userOf } from "../../summary.ts";
+import { byName, counted, occupants, podsOf, type Standing, troublesOf, userOf } from "../../summary.ts";
 
 /** What the viewer wants to see. */
 export interface Wish {
@@ -16,6 +16,7 @@ export interface Wish {
 /** Places of the cards to show, or "all" of them. */
 export type Picked = readonly number[] | "all";
 
+const slowed = ({ throttle }: GPUGlance): boolean => throttle.some((reason) => harmful.has(reason));
 const holds = (gpu: GPUGlance, user: string): boolean => occupants(gpu).includes(user);
 
 function says(gpu: GPUGlance, query: string): boolean {
@@ -35,11 +36,13 @@ function shows(
     case "mine":
       return wish.me !== "" && holds(gpu, wish.me);
     case "trouble":
-      return faults(gpu, card).length > 0 || gpu.throttle.some((reason) => harmful.has(reason));
+      return faults(gpu, card).length > 0 || slowed(gpu) || (card !== undefined && slowed(card));
     case "free":
     case "held":
     case "busy":
-      return verdict(gpu, fresh, card) === wish.show;
+    case "fault":
+    case "unknown":
+      return counted(gpu) && verdict(gpu, fresh, card) === wish.show;
     default:
       return wish.show satisfies never;
   }
@@ -55,9 +58,13 @@ export function picked({ host, fresh }: Standing, wish: Wish): Picked | undefine
   const whole = wish.show === "all" || (wish.show === "trouble" && hostTrouble({ host, fresh }));
   const all = named && whole && wish.user === "";
   if (all && !gpus.some(({ divided }) => divided)) return "all";
-  // A divided card is shown by its instances.
+  // A divided card is shown by its instances; while it has none, it can still be in trouble.
+  const itself = (gpu: GPUGlance): boolean =>
+    wish.show === "trouble" &&
+    !gpus.some((one) => !one.divided && wholeOf(gpus, one) === gpu) &&
+    shows(gpu, { fresh, gpus, wish });
   const fits = (gpu: GPUGlance): boolean =>
-    !gpu.divided &&
+    (!gpu.divided || itself(gpu)) &&
     (whole || shows(gpu, { fresh, gpus, wish })) &&
     (named || says(gpu, query)) &&
     (wish.user === "" || holds(gpu, wish.user));

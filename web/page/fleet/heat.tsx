@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { cardName, modelOf, verdict, verdicts, wholeOf } from "../../card.ts";
+import { cardName, keysOf, modelOf, verdict, verdicts, wholeOf } from "../../../proto/card.ts";
 import { text } from "../../language.ts";
 import { draw, type HeatRow, hit, layOut, type Paint } from "../../part/heat.ts";
 import { Mark, size, title } from "../../part/part.tsx";
@@ -21,16 +21,44 @@ interface Spot {
   readonly card: number;
 }
 
+/** What was pointed at: it stays that while hosts and cards before it come and go. */
+interface Chosen {
+  readonly host: string;
+  /** `keysOf` it; undefined for the host itself. */
+  readonly card: string | undefined;
+}
+
+interface Row extends HeatRow {
+  readonly keys: readonly string[];
+}
+
+const chosenAt = (rows: readonly Row[], { row, card }: Spot): Chosen | undefined => {
+  const at = rows[row];
+  return at && { host: at.name, card: at.keys[card] };
+};
+
+function spotOf(rows: readonly Row[], { host, card }: Chosen): Spot | undefined {
+  const row = rows.findIndex(({ name }) => name === host);
+  const place = card === undefined ? -1 : rows[row]?.keys.indexOf(card);
+  return row < 0 || place === undefined || (card !== undefined && place < 0) ? undefined : { row, card: place };
+}
+
 /** Every card as one cell of a canvas: the whole fleet at a glance. */
 export function HeatMap({ items }: { items: readonly Item[] }): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
   const width = useSignal(0);
-  const spot = useSignal<Spot | undefined>(undefined);
+  const chosen = useSignal<Chosen | undefined>(undefined);
   const t = text.value;
   fleet.summary.value;
   painted.value;
   const rows = items.map(rowOf);
   const layout = layOut(rows, width.value || 320);
+  const spot = chosen.value && spotOf(rows, chosen.value);
+  const choose = (at: Spot | undefined): void => {
+    const next = at && chosenAt(rows, at);
+    const { host, card } = chosen.peek() ?? {};
+    if (next?.host !== host || next?.card !== card) chosen.value = next;
+  };
   useLayoutEffect(() => {
     const element = canvas.current;
     const context = element?.getContext("2d");
@@ -39,7 +67,7 @@ export function HeatMap({ items }: { items: readonly Item[] }): JSX.Element {
     const pixels = [Math.round(layout.width * scale), Math.round(layout.height * scale)] as const;
     if (element.width !== pixels[0] || element.height !== pixels[1]) [element.width, element.height] = pixels;
     context.setTransform(scale, 0, 0, scale, 0, 0);
-    draw(context, { rows, layout, paint: paintOf(element), chosen: spot.value });
+    draw(context, { rows, layout, paint: paintOf(element), chosen: spot });
   });
   useEffect(() => {
     const frame = canvas.current?.parentElement;
@@ -54,11 +82,11 @@ export function HeatMap({ items }: { items: readonly Item[] }): JSX.Element {
   };
   const under = (event: PointerEvent | MouseEvent): Spot | undefined => hit(layout, rows, event.offsetX, event.offsetY);
   const press = (event: KeyboardEvent): void => {
-    const next = moved(spot.peek() ?? { row: 0, card: -1 }, event.key, rows, layout.perColumn);
-    if (event.key === "Enter") open(spot.peek());
+    const next = moved(spot ?? { row: 0, card: -1 }, event.key, rows, layout.perColumn);
+    if (event.key === "Enter") open(spot);
     else if (next !== undefined) {
       event.preventDefault();
-      spot.value = next;
+      choose(next);
     }
   };
   return (
@@ -79,18 +107,18 @@ export function HeatMap({ items }: { items: readonly Item[] }): JSX.Element {
           tabIndex={0}
           role="application"
           aria-label={`${t.heat}. ${t.heatHint}`}
-          onPointerMove={(event) => (spot.value = under(event))}
-          onPointerLeave={() => (spot.value = undefined)}
+          onPointerMove={(event) => choose(under(event))}
+          onPointerLeave={() => choose(undefined)}
           onClick={(event) => open(under(event))}
           onKeyDown={press}
         />
-        <Detail items={items} spot={spot.value} />
+        <Detail items={items} spot={spot} />
       </div>
     </div>
   );
 }
 
-function rowOf({ entry, picked }: Item): HeatRow {
+function rowOf({ entry, picked }: Item): Row {
   const host = entry.host.value;
   const fresh = entry.live.value;
   const gpus = host.info?.gpus ?? [];
@@ -101,7 +129,8 @@ function rowOf({ entry, picked }: Item): HeatRow {
       ? []
       : [{ verdict: verdict(gpu, fresh, wholeOf(gpus, gpu)), utilization: gpu.utilization }];
   });
-  return { name: host.name, cells };
+  const keys = keysOf(gpus);
+  return { name: host.name, cells, keys: places.flatMap((i) => keys[i] ?? []) };
 }
 
 /** Where an arrow key leads. */

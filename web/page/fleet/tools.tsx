@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import type { Verdict } from "../../card.ts";
+import type { Verdict } from "../../../proto/card.ts";
 import { me, order, query, type Show, show, user, view } from "../../choice.ts";
 import { text } from "../../language.ts";
 import { Mark, Spoken, title } from "../../part/part.tsx";
@@ -46,16 +46,21 @@ export function Tools({ shown }: { shown: string }): JSX.Element {
   );
 }
 
+/** What it shows, its name, how many there are, and its mark. */
+type Chip = readonly [Show, string, string, Verdict | undefined];
+
 function Shows(): JSX.Element {
   const t = text.value;
-  const { count, cards, troubles } = fleet.summary.value;
-  const buttons: readonly (readonly [Show, string, number | undefined, Verdict | undefined])[] = [
-    ["all", t.all, cards, undefined],
-    ["free", title(t.verdict.free), count.free, "free"],
-    ["held", title(t.verdict.held), count.held, "held"],
-    ["busy", title(t.verdict.busy), count.busy, "busy"],
-    ["trouble", t.trouble, troubles.length, "fault"],
-    ["mine", t.mine, undefined, undefined],
+  const { count, cards, troubled } = fleet.summary.value;
+  const card = (state: Verdict): Chip => [state, title(t.verdict[state]), String(count[state]), state];
+  // Their numbers add up to all cards; what hardly ever is is not in the way while it is not.
+  const rare = (["fault", "unknown"] as const).filter((state) => count[state] > 0 || show.value === state);
+  const buttons: readonly Chip[] = [
+    ["all", t.all, t.cards(cards), undefined],
+    ...(["free", "held", "busy"] as const).map(card),
+    ...rare.map(card),
+    ["trouble", t.trouble, t.hosts(troubled), undefined],
+    ["mine", t.mine, "", undefined],
   ];
   return (
     <fieldset class="shows" aria-label={t.show}>
@@ -69,7 +74,7 @@ function Shows(): JSX.Element {
         >
           {mark === undefined ? null : <Mark of={mark} />}
           {name}
-          {number === undefined ? null : <b>{number}</b>}
+          {number === "" ? null : <b>{number}</b>}
         </button>
       ))}
       {show.value === "mine" ? <WhoAmI /> : null}

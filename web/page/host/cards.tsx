@@ -1,8 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { gpuKey } from "../../../proto/catalog.ts";
+import { cardName, keysOf, verdict, wholeOf } from "../../../proto/card.ts";
 import { type GPUInfo, type Holder, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
-import { cardName, verdict, wholeOf } from "../../card.ts";
 import { printing } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";
@@ -15,6 +14,7 @@ import type { Text } from "../../text/text.ts";
 export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fresh: boolean }): JSX.Element {
   const t = text.value;
   if (info.gpus.length === 0) return <p class="quiet no-cards">{info.err || t.noCards}</p>;
+  const keys = keysOf(info.gpus);
   return (
     <section class="card-list" aria-label={t.freeCards}>
       <table class="columns" aria-hidden="true">
@@ -23,10 +23,10 @@ export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fr
         </thead>
       </table>
       {info.gpus.map((gpu, i) => {
-        const since = entry.restingSince.get(i);
+        const key = keys[i] ?? "";
         const name = t.card(cardName(gpu.id ?? i));
         return (
-          <article class="whole-card" key={gpuKey(gpu)} aria-label={name}>
+          <article class="whole-card" key={key} aria-label={name}>
             <table class="cards" aria-label={name}>
               <thead class="spoken">
                 <RowHead />
@@ -36,7 +36,9 @@ export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fr
                   gpu={gpu}
                   verdict={verdict(gpu, fresh, wholeOf(info.gpus, gpu))}
                   whole={wholeOf(info.gpus, gpu)}
-                  resting={since === undefined ? undefined : (fleet.now.peek() - since) / 1000}
+                  fresh={fresh}
+                  idle={entry.idle.value.get(key)}
+                  now={fleet.now.peek()}
                 />
               </tbody>
             </table>
@@ -70,7 +72,12 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
         : `${t.clockSm} ${megahertz(gpu.clockSm)} · ${t.clockMemory} ${megahertz(gpu.clockMem)}`,
     ],
     [t.memoryUse, gpu.memUtilization === undefined ? undefined : `${gpu.memUtilization}%`],
-    [t.limits, gpu.throttle.length === 0 ? undefined : reasons.map((r) => t.throttle[r]).join(", ") || t.noLimits],
+    [
+      t.limits,
+      gpu.throttle.length === 0
+        ? undefined
+        : reasons.map((r) => t.throttle[r] ?? t.throttle[0]).join(", ") || t.noLimits,
+    ],
     [
       t.ecc,
       gpu.eccCorrected === undefined && gpu.eccUncorrected === undefined

@@ -3,19 +3,21 @@ import { effect, type ReadonlySignal, type Signal, useSignal } from "@preact/sig
 import { useEffect } from "preact/hooks";
 import { HostSchema } from "../../../proto/gen/feed_pb.js";
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
-import type { Entry } from "../../store.ts";
+import { bytes, SignIn } from "../../ask.ts";
+import { text } from "../../language.ts";
+import { type Entry, fleet } from "../../store.ts";
 
 /** All that a host said last: the feed tells of every host only what is drawn of all. */
 export interface Detail {
   readonly info: HostInfo | undefined;
-  /** Why `info` is none, or an old one; "" while it is what the feed tells of, or is being asked for. */
+  /** Why `info` is absent or old; "" while it is what the feed tells of, or is being asked for. */
   readonly fault: string;
 }
 
-/** What the hub has at hand is not waited for longer. Milliseconds. */
-const patience = 5000;
+/** Milliseconds after which a failed request is repeated, where the next answer of the host does not come earlier. */
+const pause = 5000;
 
-/** Asked for anew whenever the feed says that the host has answered. */
+/** Asked for again whenever the feed says that the host has answered, which it does only while somebody looks. */
 export function useDetail(entry: Entry): ReadonlySignal<Detail> {
   const detail = useSignal<Detail>({ info: undefined, fault: "" });
   useEffect(() => follow(entry, detail), [entry]);
@@ -24,20 +26,27 @@ export function useDetail(entry: Entry): ReadonlySignal<Detail> {
 
 function follow(entry: Entry, detail: Signal<Detail>): () => void {
   const stop = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let busy = false;
   let again = false;
   const load = async (): Promise<void> => {
     again = true;
     if (busy) return;
+    clearTimeout(timer);
     busy = true;
     while (again && !stop.signal.aborted) {
       again = false;
-      const next = await ask(entry.host.peek().name, stop.signal).catch(
-        (reason: unknown): Detail => ({ info: detail.peek().info, fault: String(reason) }),
+      const next = await ask(entry.name, stop.signal).catch(
+        (reason: unknown): Detail => ({ info: detail.peek().info, fault: wordsOf(reason) }),
       );
       if (!stop.signal.aborted) detail.value = next;
     }
     busy = false;
+    if (detail.peek().fault !== "" && !stop.signal.aborted) timer = setTimeout(retry, pause);
+  };
+  const retry = (): void => {
+    // While the feed is away, or nobody looks, nothing is asked: it begins with every host when it is back.
+    if (fleet.connection.peek().state === "live") load();
   };
   const end = effect(() => {
     entry.tick.value;
@@ -45,14 +54,16 @@ function follow(entry: Entry, detail: Signal<Detail>): () => void {
   });
   return () => {
     end();
+    clearTimeout(timer);
     stop.abort();
   };
 }
 
+const wordsOf = (reason: unknown): string =>
+  reason instanceof SignIn ? text.peek().lostHint["sign-in"] : String(reason);
+
 /** @throws Error when the hub cannot be asked, or refuses. */
 async function ask(name: string, stop: AbortSignal): Promise<Detail> {
-  const signal = AbortSignal.any([stop, AbortSignal.timeout(patience)]);
-  const answer = await fetch(`feed/host?${new URLSearchParams({ name })}`, { signal });
-  if (!answer.ok) throw new Error(`${answer.status} ${(await answer.text()).slice(0, 200)}`);
-  return { info: fromBinary(HostSchema, new Uint8Array(await answer.arrayBuffer())).info, fault: "" };
+  const answer = await bytes(`feed/host?${new URLSearchParams({ name })}`, "application/x-protobuf", stop);
+  return { info: fromBinary(HostSchema, answer).info, fault: "" };
 }

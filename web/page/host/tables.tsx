@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from "preact";
+import { share } from "../../../proto/card.ts";
 import { type DiskInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
-import { share } from "../../card.ts";
 import { text } from "../../language.ts";
 import { Bar, Figure, size } from "../../part/part.tsx";
 import { diskLimit } from "../../summary.ts";

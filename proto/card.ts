@@ -1,6 +1,6 @@
-import { State, Throttle, Vendor } from "../proto/gen/host_pb.js";
-import type { GPUGlance, ProcGlance } from "../proto/glance.ts";
-import { graveXid, xidAction } from "../proto/xid.ts";
+import { State, Throttle, Vendor } from "./gen/host_pb.js";
+import type { GPUGlance, ProcGlance } from "./glance.ts";
+import { graveXid, xidAction } from "./xid.ts";
 
 /** What one card is to somebody who looks for one. */
 export type Verdict = "free" | "busy" | "held" | "fault" | "unknown";
@@ -61,6 +61,21 @@ function usedOf({ memUsed, memReserved }: Pick<GPUGlance, "memUsed" | "memReserv
 /** The divided card that an instance is a part of; undefined for every other card. */
 export function wholeOf<Card extends GPUGlance>(gpus: readonly Card[], { parent }: GPUGlance): Card | undefined {
   return parent === undefined ? undefined : gpus.find(({ uuid }) => uuid === parent);
+}
+
+/**
+ * One key per card that stays its own while others come and go: its uuid, or index and name where it has none. Of cards
+ * that claim to be the same one, each has its own key too.
+ */
+export function keysOf(gpus: readonly Pick<GPUGlance, "uuid" | "id" | "name">[]): string[] {
+  const taken = new Set<string>();
+  return gpus.map(({ uuid, id, name }) => {
+    const own = uuid || `${id ?? ""} ${name ?? ""}`;
+    let key = own;
+    for (let i = 2; taken.has(key); i++) key = `${own} ${i}`;
+    taken.add(key);
+    return key;
+  });
 }
 
 /**
