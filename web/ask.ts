@@ -1,4 +1,4 @@
-/** What the hub answers to the page, and what comes back in its place. */
+// Everything that the page asks the hub for: when an attempt is given up, when it is repeated, and what came back in its place.
 
 /** Milliseconds without a byte after which a request counts as dead. A slow line is not a dead one: it brings bytes. */
 const silenceMs = 10_000;
@@ -63,7 +63,7 @@ export async function bytes(path: string, type: string, stop: AbortSignal): Prom
   let timer: ReturnType<typeof setTimeout> | undefined;
   const wait = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(() => mine.abort(new Error(`${silenceMs / 1000} s`)), silenceMs);
+    timer = setTimeout(() => mine.abort(new Error(`no byte for ${silenceMs / 1000} s`)), silenceMs);
   };
   try {
     wait();
@@ -80,5 +80,26 @@ export async function bytes(path: string, type: string, stop: AbortSignal): Prom
   } finally {
     clearTimeout(timer);
     stop.removeEventListener("abort", end);
+  }
+}
+
+/** Milliseconds between attempts, at first and at most. */
+const firstPauseMs = 1000;
+const longestPauseMs = 30_000;
+
+/**
+ * Loads something that the page cannot do without: again and again, with growing pauses, while somebody looks.
+ * @param failed Told of each failure; false ends the attempts.
+ */
+export async function insist<T>(load: () => Promise<T>, failed: (reason: unknown) => boolean): Promise<T | undefined> {
+  for (let pause = firstPauseMs; ; pause = Math.min(2 * pause, longestPauseMs)) {
+    try {
+      return await load();
+    } catch (reason) {
+      if (!failed(reason)) return undefined;
+    }
+    await new Promise((done) => setTimeout(done, pause));
+    while (document.hidden)
+      await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
   }
 }

@@ -3,7 +3,10 @@ import { base64Decode } from "@bufbuild/protobuf/wire";
 import { type Event, EventSchema } from "../proto/gen/feed_pb.js";
 import type { Listener } from "./ask.ts";
 
-/** How the page stands with its hub. Times in milliseconds of the viewer's own clock. */
+/**
+ * The page's connection to its hub. `opening` also after a time when nobody looked: only what is `live` may be shown as
+ * what is so now. Times in milliseconds of the viewer's own clock.
+ */
 export type Connection =
   | { readonly state: "opening"; readonly since: number }
   | { readonly state: "live"; readonly since: number }

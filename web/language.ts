@@ -1,4 +1,5 @@
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { insist } from "./ask.ts";
 import { language } from "./choice.ts";
 import { en } from "./text/en.ts";
 import type { Text } from "./text/text.ts";
@@ -33,25 +34,21 @@ const wanted = computed(() => pick(language.value, navigator.languages));
 const spoken = signal<Text>(en);
 export const text: ReadonlySignal<Text> = spoken;
 
-/** Milliseconds until a language that could not be fetched is asked for again. */
-const pause = 5000;
-
 /** Speaks the wanted language, now and whenever it changes. Resolves when the first is there, or could not be fetched. */
 export function speak(): Promise<void> {
   return new Promise((done) => {
     effect(() => {
       const tag = wanted.value;
-      const attempt = async (): Promise<void> => {
-        try {
-          const fetched = await fetches[tag]();
-          if (tag === wanted.peek()) spoken.value = fetched;
-        } catch {
-          // The language before goes on being spoken.
-          setTimeout(() => tag === wanted.peek() && attempt(), pause);
-        }
+      const fetched = async (): Promise<void> => {
+        const words = await fetches[tag]();
+        if (tag === wanted.peek()) spoken.value = words;
         done();
       };
-      attempt();
+      insist(fetched, () => {
+        // Until then the language before goes on being spoken.
+        done();
+        return tag === wanted.peek();
+      });
     });
   });
 }

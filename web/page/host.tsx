@@ -18,7 +18,7 @@ import { Disks, Nics, Sources } from "./host/tables.tsx";
 export function HostPage({ name }: { name: string }): JSX.Element {
   const t = text.value;
   if (!fleet.known.value) return <p class="empty">{t.loading}</p>;
-  const entry = fleet.entries.value.find((one) => one.host.value.name === name);
+  const entry = fleet.entries.value.find((one) => one.name === name);
   return (
     <>
       <nav class="crumbs">

@@ -1,12 +1,9 @@
 import { useSignal } from "@preact/signals";
 import type { FunctionComponent, JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import { insist } from "../ask.ts";
 import { text } from "../language.ts";
 import { reload } from "../renew.ts";
-
-/** Milliseconds between attempts, at first and at most. */
-const firstPause = 1000;
-const longestPause = 30_000;
 
 /** A part of the page that is fetched from the hub when it is first looked at, until it is there. */
 export function lazy<P extends object>(load: () => Promise<FunctionComponent<P>>): FunctionComponent<P> {
@@ -15,21 +12,17 @@ export function lazy<P extends object>(load: () => Promise<FunctionComponent<P>>
     const there = useSignal(held !== undefined);
     const fault = useSignal("");
     useEffect(() => {
-      let timer: ReturnType<typeof setTimeout> | undefined;
       let gone = false;
-      const attempt = async (pause: number): Promise<void> => {
-        try {
-          held ??= await load();
-          there.value = true;
-        } catch (reason) {
-          fault.value = String(reason);
-          if (!gone) timer = setTimeout(attempt, pause, Math.min(2 * pause, longestPause));
-        }
+      const fetched = async (): Promise<void> => {
+        held ??= await load();
+        there.value = true;
       };
-      attempt(firstPause);
+      insist(fetched, (reason) => {
+        fault.value = String(reason);
+        return !gone;
+      });
       return () => {
         gone = true;
-        clearTimeout(timer);
       };
     }, []);
     const t = text.value;
