@@ -63,8 +63,8 @@ test("a card on which no process is seen is held by the pods it was given to, wh
   expect(holders).toEqual([
     { user: "lab/train", cards: 1, idle: 1, memory: 5_000_000_000 },
     { user: "ada", cards: 1, idle: 0, memory: 1_000_000_000 },
-    { user: "lab/x", cards: 1, idle: 1, memory: 0 },
-    { user: "lab/y", cards: 1, idle: 1, memory: 0 },
+    { user: "lab/x", cards: 1, idle: 1, memory: undefined },
+    { user: "lab/y", cards: 1, idle: 1, memory: undefined },
   ]);
 });
 
@@ -134,6 +134,19 @@ test("a user holds a card once however many processes run there; idle cards are 
   expect(holders).toEqual([
     { user: "ada", cards: 3, idle: 1, memory: 4_000_000_000 },
     { user: "bob", cards: 1, idle: 0, memory: 1_000_000_000 },
+  ]);
+});
+
+test("memory of which nobody says how much is not known, and not none", () => {
+  const gpu = {
+    ...free(0),
+    procs: ["ada", "bob", "bob"].map((username, pid) => create(ProcInfoSchema, { pid, username })),
+  };
+  const [, , known] = gpu.procs;
+  if (known !== undefined) known.mem = 5n;
+  expect(summarize([host("a", { gpus: [gpu] })]).holders).toMatchObject([
+    { user: "bob", memory: 5 },
+    { user: "ada", memory: undefined },
   ]);
 });
 

@@ -43,8 +43,8 @@ interface Holder {
   readonly cards: number;
   /** Of those, cards on which nobody computes. */
   readonly idle: number;
-  /** Bytes of device memory. */
-  readonly memory: number;
+  /** Bytes of device memory; undefined where nobody says how much. */
+  readonly memory: number | undefined;
 }
 
 export type Trouble = { readonly host: string } & (
@@ -157,29 +157,29 @@ function addOffer(offers: Map<string, Draft>, host: string, gpu: GPUGlance, stat
   place.selectors.push(selector(gpu));
 }
 
-function addHolders(
-  holders: Map<string, { cards: number; idle: number; memory: number }>,
-  gpu: GPUGlance,
-  state: Verdict,
-): void {
-  const here = new Map<string, number>();
+const sum = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined ? b : b === undefined ? a : a + b;
+
+function addHolders(holders: Map<string, Omit<Holder, "user">>, gpu: GPUGlance, state: Verdict): void {
+  const here = new Map<string, number | undefined>();
   const procs = holding(gpu);
   for (const proc of procs) {
     const user = userOf(proc);
-    here.set(user, (here.get(user) ?? 0) + Number(proc.mem ?? 0n));
+    here.set(user, sum(here.get(user), proc.mem === undefined ? undefined : Number(proc.mem)));
   }
   if (procs.length === 0) {
     const pods = podsOf(gpu);
     // All that is in use is of the only pod; of several nobody knows which has how much.
-    const memory = pods.length === 1 ? Math.max(0, Number((gpu.memUsed ?? 0n) - (gpu.memReserved ?? 0n))) : 0;
+    const known = pods.length === 1 && gpu.memUsed !== undefined;
+    const memory = known ? Math.max(0, Number((gpu.memUsed ?? 0n) - (gpu.memReserved ?? 0n))) : undefined;
     for (const pod of pods) here.set(pod, memory);
   }
   for (const [user, memory] of here) {
-    const held = holders.get(user) ?? { cards: 0, idle: 0, memory: 0 };
+    const held = holders.get(user) ?? { cards: 0, idle: 0, memory: undefined };
     holders.set(user, {
       cards: held.cards + 1,
       idle: held.idle + (state === "held" ? 1 : 0),
-      memory: held.memory + memory,
+      memory: sum(held.memory, memory),
     });
   }
 }
@@ -188,7 +188,7 @@ function addHolders(
 export function summarize(standings: readonly Standing[]): Summary {
   const count: Record<Verdict, number> = { free: 0, held: 0, busy: 0, fault: 0, unknown: 0 };
   const offers = new Map<string, Draft>();
-  const holders = new Map<string, { cards: number; idle: number; memory: number }>();
+  const holders = new Map<string, Omit<Holder, "user">>();
   let cards = 0;
   for (const { host, fresh } of standings) {
     const gpus = host.info?.gpus ?? [];
@@ -209,7 +209,7 @@ export function summarize(standings: readonly Standing[]): Summary {
     offers: [...offers.values()].map(finish).sort((a, b) => b.free - a.free || byName(a.model, b.model)),
     holders: [...holders]
       .map(([user, held]) => ({ user, ...held }))
-      .sort((a, b) => b.cards - a.cards || b.memory - a.memory || byName(a.user, b.user)),
+      .sort((a, b) => b.cards - a.cards || (b.memory ?? 0) - (a.memory ?? 0) || byName(a.user, b.user)),
     troubles,
     troubled: new Set(troubles.map(({ host }) => host)).size,
   };

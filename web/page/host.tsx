@@ -7,7 +7,7 @@ import { TroubleLine, troubleKey } from "../part/trouble.tsx";
 import { Vitals } from "../part/vitals.tsx";
 import { fleetPath } from "../route.ts";
 import { type Entry, fleet } from "../store.ts";
-import { troublesOf } from "../summary.ts";
+import { stateOf, troublesOf } from "../summary.ts";
 import { Cards } from "./host/cards.tsx";
 import { Charts } from "./host/charts.tsx";
 import { type Detail, useDetail } from "./host/detail.ts";
@@ -46,7 +46,7 @@ function Whole({ entry }: { entry: Entry }): JSX.Element {
     <div class={`one ${fresh ? "" : "old"}`}>
       <header class="host-head">
         <h1>
-          {fresh ? null : <Mark of="fault" />}
+          {fresh ? null : <Mark of={stateOf({ host, fresh })} />}
           {host.name}
         </h1>
         {info === undefined ? null : <Vitals info={info} />}

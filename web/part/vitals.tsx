@@ -88,11 +88,13 @@ export function fullest(disks: readonly DiskGlance[]): DiskGlance | undefined {
   )[0];
 }
 
+const percentOf = (share: number | undefined): string => (share === undefined ? "–" : `${Math.round(share)}%`);
+
 function Disk({ disks }: { disks: readonly DiskGlance[] }): JSX.Element {
   const t = text.value;
   const disk = fullest(disks);
   const used = disk === undefined ? undefined : share(disk.used, disk.total);
-  const all = disks.map((d) => `${d.mount} ${Math.round(share(d.used, d.total) ?? 0)}%`).join("\n");
+  const all = disks.map((d) => `${d.mount ?? d.device ?? ""} ${percentOf(share(d.used, d.total))}`).join("\n");
   const full = used !== undefined && used > diskLimit;
   return (
     <Vital name={t.disk} percent={used} tone={full ? "fault" : "plain"}>

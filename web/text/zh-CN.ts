@@ -18,7 +18,7 @@ export const zhCN: Text = {
   noCardsAnywhere: "这些主机上没有 GPU",
   freeWere: (cards) => `张当时空闲，共 ${cards} 张卡`,
   none: "无",
-  noneFree: (total) => `共 ${total} 张，均被占用`,
+  noneFree: (total) => `共 ${total} 张，没有空闲`,
   ofTotal: (total) => `/ ${total}`,
   freeCards: "空闲的卡",
   heldBy: "谁在占用",

@@ -18,7 +18,7 @@ export const zhTW: Text = {
   noCardsAnywhere: "這些主機上沒有 GPU",
   freeWere: (cards) => `張當時閒置，共 ${cards} 張卡`,
   none: "無",
-  noneFree: (total) => `共 ${total} 張，都有人用`,
+  noneFree: (total) => `共 ${total} 張，沒有閒置`,
   ofTotal: (total) => `/ ${total}`,
   freeCards: "閒置的卡",
   heldBy: "誰在占用",

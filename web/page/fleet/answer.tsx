@@ -4,7 +4,7 @@ import { cardName, environment, freeRule, type Verdict, verdicts } from "../../.
 import { printing, user } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { copy } from "../../part/clipboard.ts";
-import { Mark, Spoken, size } from "../../part/part.tsx";
+import { Figure, Mark, Spoken, size } from "../../part/part.tsx";
 import { TroubleLine, troubleKey } from "../../part/trouble.tsx";
 import { hostPath } from "../../route.ts";
 import { fleet } from "../../store.ts";
@@ -174,7 +174,11 @@ function Holders({ summary }: { summary: Summary }): JSX.Element {
   const most = Math.max(1, ...summary.holders.map((holder) => holder.cards));
   return (
     <Column kind="busy" title={t.heldBy} count={summary.holders.length}>
-      {summary.holders.length === 0 ? <p class="quiet">{t.noHolders}</p> : null}
+      {summary.holders.length > 0 ? null : (
+        <p class="quiet">
+          {summary.cards > 0 && summary.count.unknown === summary.cards ? t.verdict.unknown : t.noHolders}
+        </p>
+      )}
       <Folded items={summary.holders} first={6}>
         {(holder) => (
           <li class="holder" key={holder.user}>
@@ -192,7 +196,9 @@ function Holders({ summary }: { summary: Summary }): JSX.Element {
               <i style={{ flexGrow: most - holder.cards }} />
             </span>
             <span class="holder-cards">{t.cards(holder.cards)}</span>
-            <span class="holder-memory">{size(holder.memory)}</span>
+            <span class="holder-memory">
+              <Figure>{holder.memory === undefined ? undefined : size(holder.memory)}</Figure>
+            </span>
             <span class="holder-idle">
               {holder.idle > 0 ? (
                 <>

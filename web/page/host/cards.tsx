@@ -44,7 +44,7 @@ export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fr
             </table>
             <div class="below">
               <Behind gpu={gpu} />
-              {gpu.procs.length === 0 ? null : <Processes procs={gpu.procs} now={Number(info.sampled ?? 0n)} />}
+              {gpu.procs.length === 0 ? null : <Processes procs={gpu.procs} now={info.sampled} />}
             </div>
           </article>
         );
@@ -140,8 +140,8 @@ function placeOf({ container, pod, podName, podNamespace, job }: ProcInfo): stri
 /** Processes of a card that are listed until somebody asks for all: those with the most memory. */
 const listed = 12;
 
-/** `now`: the machine's own clock, on which processes were started. */
-function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }): JSX.Element {
+/** `now`: the machine's own clock, on which processes were started; undefined where it does not say. */
+function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: bigint | undefined }): JSX.Element {
   const t = text.value;
   const open = useSignal(false);
   const sorted = [...procs].sort((a, b) => Number((b.mem ?? 0n) - (a.mem ?? 0n)));
@@ -187,7 +187,11 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: number }):
                 <Figure unit="%">{proc.utilization}</Figure>
               </td>
               <td class="number" data-name={t.started}>
-                <Figure>{proc.started === undefined ? undefined : t.span((now - Number(proc.started)) / 1000)}</Figure>
+                <Figure>
+                  {proc.started === undefined || now === undefined
+                    ? undefined
+                    : t.span(Number(now - proc.started) / 1000)}
+                </Figure>
               </td>
             </tr>
           ))}

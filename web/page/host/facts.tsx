@@ -9,7 +9,9 @@ import { fleet } from "../../store.ts";
 export function Facts({ host, info }: { host: HostGlance; info: HostInfo }): JSX.Element {
   const t = text.value;
   const { cpu, memory, system } = info;
-  const swap = memory?.swapTotal ? pair(Number(memory.swapUsed ?? 0n), Number(memory.swapTotal)) : undefined;
+  const swap = memory?.swapTotal
+    ? pair(memory.swapUsed === undefined ? undefined : Number(memory.swapUsed), Number(memory.swapTotal))
+    : undefined;
   const facts: readonly (readonly [string, string | undefined])[] = [
     [
       t.address,
@@ -19,7 +21,7 @@ export function Facts({ host, info }: { host: HostGlance; info: HostInfo }): JSX
     [t.kernel, system?.kernel],
     ["NVIDIA", drivers(system?.driverVersion, system?.cudaVersion)],
     [t.cpu, [cpu?.model, cpu?.threads === undefined ? undefined : t.threads(cpu.threads)].filter(Boolean).join(" · ")],
-    [t.swap, swap && `${swap.used}/${swap.total} ${swap.unit}`],
+    [t.swap, swap && `${swap.used ?? "–"}/${swap.total} ${swap.unit}`],
     [t.load, [system?.load1, system?.load5, system?.load15].map((load) => load?.toFixed(2) ?? "–").join("  ")],
     [t.processes, system?.processes?.toString()],
     [t.uptime, system?.uptime === undefined ? undefined : t.span(Number(system.uptime))],
