@@ -78,9 +78,13 @@ test("whoever comes after another on an idle card has not been idle for as long 
   say(1000, of("A", 0, 1));
   expect(say(minutes(5), of("A", 0, 1), of("B", 0, 9)).at(0)).toEqual(["A", 1000, false]);
   expect(say(minutes(6), of("A", 0, 2))).toEqual([["A", minutes(6), false]]);
+  const xorg = { pid: 3, uid: 0, graphics: true, mem: 1n };
+  const beside = (pid: number): Card => of("A", 0, 0, { procs: [{ pid, uid: 1 }, xorg] });
+  say(minutes(7), beside(2));
+  expect(say(minutes(8), beside(5))).toEqual([["A", minutes(8), false]]);
   const pod = (name: string): Card => of("A", 0, 0, { holders: [{ namespace: "lab", pod: name }] });
-  say(minutes(7), pod("x"));
-  expect(say(minutes(8), pod("y"))).toEqual([["A", minutes(8), false]]);
+  say(minutes(9), pod("x"));
+  expect(say(minutes(10), pod("y"))).toEqual([["A", minutes(10), false]]);
 });
 
 test("a free card is not idle in anybody's hands, and is from when somebody takes it", () => {

@@ -1,4 +1,4 @@
-import { keysOf, type Verdict, verdict, wholeOf } from "../proto/card.ts";
+import { holding, keysOf, type Verdict, verdict, wholeOf } from "../proto/card.ts";
 import type { GPUInfo, HostInfo } from "../proto/gen/host_pb.js";
 
 /** Cards of one answer that somebody has and does not compute on, by their keys (`keysOf`). */
@@ -54,7 +54,11 @@ function changedHands(before: GPUInfo, after: GPUInfo): boolean {
   return was.size > 0 && is.size > 0 && ![...is].some((one) => was.has(one));
 }
 
-function occupantsOf({ procs, holders }: GPUInfo): Set<string> {
+function occupantsOf(gpu: GPUInfo): Set<string> {
+  // A display server is on the card whoever has it.
+  const having = new Set<object>(holding(gpu));
+  const procs = gpu.procs.filter((proc) => having.has(proc));
   if (procs.length > 0) return new Set(procs.map(({ pid, uid }) => `${pid} ${uid}`));
+  const { holders } = gpu;
   return new Set(holders.map(({ namespace, pod }) => `${namespace}/${pod}`));
 }
