@@ -7,9 +7,9 @@ const silenceMs = 10_000;
 export class SignIn extends Error {}
 
 /** @throws SignIn, or Error with the hub's own words when it refuses or cannot be reached. */
-async function request(path: string, type: string, signal: AbortSignal): Promise<Response> {
+async function request(path: string, type: string, signal: AbortSignal, cache?: "no-store"): Promise<Response> {
   // A redirect leads to a sign-in on another host, where the page must not go by itself.
-  const answer = await fetch(path, { signal, redirect: "manual", headers: { Accept: type } });
+  const answer = await fetch(path, { signal, redirect: "manual", headers: { Accept: type }, ...(cache && { cache }) });
   const { status, headers } = answer;
   const kind = headers.get("Content-Type") ?? "";
   const html = /^text\/html/i.test(kind) && (answer.ok || status === 403);
@@ -30,7 +30,8 @@ export interface Listener {
 export function listen(path: string, { began, piece, ended }: Listener): () => void {
   const stop = new AbortController();
   const read = async (): Promise<void> => {
-    const { body } = await request(path, "text/event-stream", stop.signal);
+    // Browsers let a second request for one address wait for the first, to keep its answer: this one never ends.
+    const { body } = await request(path, "text/event-stream", stop.signal, "no-store");
     began();
     const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
