@@ -72,7 +72,7 @@ test("a card without a uuid is known by its index and name", () => {
   expect(say(2000, bare(1, 0))).toEqual([["1 H100", 1000, false]]);
 });
 
-test("whoever comes after another on an idle card has not been idle for as long as the other was", () => {
+test("idle time starts anew when an idle card changes hands", () => {
   const { say } = scene();
   say(0, of("A", 97, 1));
   say(1000, of("A", 0, 1));

@@ -55,7 +55,7 @@ function changedHands(before: GPUInfo, after: GPUInfo): boolean {
 }
 
 function occupantsOf(gpu: GPUInfo): Set<string> {
-  // A display server is on the card whoever has it.
+  // A display server is on the card whichever user holds it.
   const having = new Set<object>(holding(gpu));
   const procs = gpu.procs.filter((proc) => having.has(proc));
   if (procs.length > 0) return new Set(procs.map(({ pid, uid }) => `${pid} ${uid}`));

@@ -90,7 +90,7 @@ const longestPauseMs = 30_000;
 
 /**
  * Loads something that the page cannot do without: again and again, with growing pauses, while somebody looks.
- * @param failed Told of each failure; false ends the attempts.
+ * @param failed Called with each error; returns false to stop.
  */
 export async function insist<T>(load: () => Promise<T>, failed: (reason: unknown) => boolean): Promise<T | undefined> {
   for (let pause = firstPauseMs; ; pause = Math.min(2 * pause, longestPauseMs)) {

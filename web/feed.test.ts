@@ -234,7 +234,7 @@ test("a hub that cannot be reached after a rest is lost since it was last heard"
   expect(world.state).toEqual({ state: "lost", since: heard, reason: "closed" });
 });
 
-test("a sign-in that something in front of the hub asks for is told apart, since when there was the last word", () => {
+test("a sign-in that something in front of the hub asks for is a loss of its own, since the last event", () => {
   const world = new World();
   world.say(1, { whole: true });
   const heard = world.now;

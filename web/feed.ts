@@ -49,7 +49,7 @@ export interface Following {
 const silence = (interval: number): number => Math.min(35_000, Math.max(3 * interval * 1000, 20_000));
 const firstSilence = 20_000;
 const longestPause = 10_000;
-/** Characters of one event: more is none of the hub's. */
+/** Longest event in characters; no hub sends a longer one. */
 const longest = 64_000_000;
 
 function decode(data: string): Event {

@@ -33,7 +33,7 @@ const mostSpots = 50;
 /** Milliseconds for which a page may still be growing to its height. */
 const growing = 10_000;
 const stored = "gohm.spots";
-/** Key of the visit that the browser's history stands at. */
+/** Key of the current entry of the browser's history. */
 let visit = "";
 /** How the list of all hosts was left last. */
 let list: Spot | undefined;

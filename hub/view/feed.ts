@@ -94,7 +94,7 @@ class Feed {
     return RESPONSE_ALREADY_SENT;
   }
 
-  /** The first event of a viewer. One for all who come within a tick: it carries the hub's clock, by which ages are told. */
+  /** The first event of a viewer. One for all who come within a tick: it carries the hub's clock, against which ages are counted. */
   #everything(): Frame {
     const now = this.#sight.clock.now();
     const old = this.#whole;

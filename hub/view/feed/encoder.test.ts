@@ -134,7 +134,7 @@ test("a host that was forgotten is told by its number, and its name comes back u
   expect(step()).toMatchObject({ removed: [1], hosts: [{ name: "a", number: 2 }] });
 });
 
-test("since when cards have been idle is told with the host, and as it changes with its numbers", () => {
+test("idle times are sent with the host, then as they change, beside its numbers", () => {
   const { live, say, step, whole } = scene();
   live.expect("a", "x:1");
   const cards = (...loads: number[]): Init => ({
@@ -153,7 +153,7 @@ test("since when cards have been idle is told with the host, and as it changes w
   expect(whole().hosts).toMatchObject([{ idle: [{ card: 2, since: 2000n }] }]);
 });
 
-test("which script the page is built into is told at first, and again when it is another one", () => {
+test("the script of the page is named in the first event, and again when it changes", () => {
   const { step, whole } = scene();
   expect(whole().page).toBe("app-A.js");
   expect(step().page).toBe("");
