@@ -1,5 +1,5 @@
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
-import { insist } from "./ask.ts";
+import { insist, SignIn } from "./ask.ts";
 import { language } from "./choice.ts";
 import { en } from "./text/en.ts";
 import type { Text } from "./text/text.ts";
@@ -51,6 +51,12 @@ export function speak(): Promise<void> {
       });
     });
   });
+}
+
+/** Why something could not be fetched. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof SignIn) return text.peek().lostHint["sign-in"];
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Time of day, with the date where it is not today. Milliseconds of the clock that `today` is on. */

@@ -161,7 +161,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     await page.getByText("所有主机").first().waitFor(patience);
   });
 
-  test("details that could not be fetched are asked for again, also when the host says nothing new", async () => {
+  test("details and history that could not be fetched are asked for again, also when the host says nothing new", async () => {
     const { page } = watched;
     const quiet = await playHost(() => machine(Date.now()));
     at.write({
@@ -176,10 +176,14 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
       .getByText(/Unreachable for/)
       .waitFor(patience);
     await page.route("**/feed/host?name=quiet", (route) => route.abort());
+    await page.route("**/api/history?host=quiet*", (route) => route.abort());
     await page.getByRole("region", { name: "quiet" }).getByRole("link").first().click();
     await page.getByText("could not be fetched").waitFor(patience);
     await page.unroute("**/feed/host?name=quiet");
     await page.locator(".fact-list").waitFor(patience);
+    await page.getByText("History cannot be read").waitFor(patience);
+    await page.unroute("**/api/history?host=quiet*");
+    await page.locator(".plot[data-points]:not([data-points='0'])").first().waitFor(patience);
     at.write({ servers: { node: node.address, divided: divided.address }, poll: { interval: 1 } });
   });
 

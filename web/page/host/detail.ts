@@ -3,8 +3,8 @@ import { effect, type ReadonlySignal, type Signal, useSignal } from "@preact/sig
 import { useEffect } from "preact/hooks";
 import { HostSchema } from "../../../proto/gen/feed_pb.js";
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
-import { bytes, SignIn } from "../../ask.ts";
-import { text } from "../../language.ts";
+import { bytes } from "../../ask.ts";
+import { reasonOf } from "../../language.ts";
 import { type Entry, fleet } from "../../store.ts";
 
 /** All that a host said last: the feed tells of every host only what is drawn of all. */
@@ -37,7 +37,7 @@ function follow(entry: Entry, detail: Signal<Detail>): () => void {
     while (again && !stop.signal.aborted) {
       again = false;
       const next = await ask(entry.name, stop.signal).catch(
-        (reason: unknown): Detail => ({ info: detail.peek().info, fault: wordsOf(reason) }),
+        (reason: unknown): Detail => ({ info: detail.peek().info, fault: reasonOf(reason) }),
       );
       if (!stop.signal.aborted) detail.value = next;
     }
@@ -58,9 +58,6 @@ function follow(entry: Entry, detail: Signal<Detail>): () => void {
     stop.abort();
   };
 }
-
-const wordsOf = (reason: unknown): string =>
-  reason instanceof SignIn ? text.peek().lostHint["sign-in"] : String(reason);
 
 /** @throws Error when the hub cannot be asked, or refuses. */
 async function ask(name: string, stop: AbortSignal): Promise<Detail> {

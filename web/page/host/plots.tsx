@@ -5,7 +5,7 @@ import { cardName } from "../../../proto/card.ts";
 import { gpuKey } from "../../../proto/catalog.ts";
 import type { GPUInfo, HostInfo } from "../../../proto/gen/host_pb.js";
 import { type Answer, align, ask, extend, idOf, newest, type Question, type Range, ranges } from "../../history.ts";
-import { text } from "../../language.ts";
+import { reasonOf, text } from "../../language.ts";
 import { type Keyed, sampleWidth, slotsOf, strokeOf } from "../../part/chart/stroke.ts";
 import { type Chart, chart } from "../../part/chart.ts";
 import { type Entry, fleet } from "../../store.ts";
@@ -29,6 +29,9 @@ interface Held {
 
 /** Samples that came late, pushed after an outage, are seen after this at most. Milliseconds. */
 const whole = 300_000;
+
+/** Milliseconds after which a failed request is repeated, where the next answer of the host does not come earlier. */
+const retryMs = 5000;
 
 /** Charts of everything that history keeps about the host and its cards. */
 export function Plots({ entry, detail }: { entry: Entry; detail: ReadonlySignal<Detail> }): JSX.Element {
@@ -112,6 +115,7 @@ interface Followed {
 /** Asks for the whole range, then with the host's ticks for what came since. */
 function follow({ entry, detail, held, fault, nics }: Followed, chosen: Range): () => void {
   const stop = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let asked = 0;
   let sorted = 0;
   let busy = false;
@@ -143,9 +147,16 @@ function follow({ entry, detail, held, fault, nics }: Followed, chosen: Range): 
     asked = now;
     busy = true;
     await load(info).catch((reason: unknown) => {
-      if (!stop.signal.aborted) fault.value = reason instanceof Error ? reason.message : String(reason);
+      if (stop.signal.aborted) return;
+      fault.value = reasonOf(reason);
+      asked = 0;
+      timer = setTimeout(retry, retryMs);
     });
     busy = false;
+  };
+  const retry = (): void => {
+    // While the feed is away, or nobody looks, nothing is asked: it begins with every host when it is back.
+    if (fleet.connection.peek().state === "live") look();
   };
   const end = effect(() => {
     entry.tick.value;
@@ -154,6 +165,7 @@ function follow({ entry, detail, held, fault, nics }: Followed, chosen: Range): 
   });
   return () => {
     end();
+    clearTimeout(timer);
     stop.abort();
   };
 }
