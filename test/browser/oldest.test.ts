@@ -21,6 +21,7 @@ const unneeded: Readonly<Record<string, string>> = {
   "api.Window.devicePixelRatio": "Safari has it and keeps it when the viewer zooms",
   "css.properties.content-visibility": "everything is laid out at once, as before there was such a thing",
   "css.properties.contain-intrinsic-size": "goes with content-visibility",
+  "css.properties.print-color-adjust": "the build writes -webkit-print-color-adjust, too",
   "css.properties.user-select": "the build writes -webkit-user-select, too",
   "javascript.builtins.Symbol.dispose": "signals offer it where it is there",
 };
