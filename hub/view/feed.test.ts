@@ -36,7 +36,7 @@ beforeEach(async () => {
     historyAddress: "",
     historyReflection: false,
   });
-  web = await listen(application([open], silent), "127.0.0.1:0", silent);
+  web = await listen(application([open], silent), { address: "127.0.0.1:0", names: () => [], log: silent });
 });
 
 afterEach(async () => {
