@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { toJsonString } from "@bufbuild/protobuf";
+import { readText } from "../proto/file.ts";
 import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
 import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setting.ts";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
@@ -62,7 +62,7 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
       flags: settled,
       env: process.env,
       file: {},
-      secret: (path) => readFileSync(path, "utf8").trim(),
+      secret: (path) => readText(path).trim(),
     });
     if (command === pauseCommand) {
       const port = named("addr", { flags, env: process.env }) ? hostPort(settings.addr).port : undefined;

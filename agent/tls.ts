@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { createSecureContext, createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
+import { readRegular } from "../proto/file.ts";
 import { refusals } from "../proto/refusals.ts";
 import { SettingError } from "../proto/setting.ts";
 
@@ -42,7 +43,7 @@ function load(files: TlsFiles): SecureContextOptions {
   const read = (which: keyof TlsFiles): Buffer | undefined => {
     if (files[which] === "") return undefined;
     try {
-      return readFileSync(files[which]);
+      return readRegular(files[which]);
     } catch (error) {
       throw new SettingError(`Cannot read ${names[which]}: ${(error as Error).message}`);
     }

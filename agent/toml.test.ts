@@ -62,6 +62,9 @@ test.each([
     'Cannot read setting "metrics.enabled.load1" (settings file): must be true or false',
   ],
   ["[server\nport = 1", "exporter.toml: line 1, column "],
+  [`x = ${"[".repeat(5000)}`, "exporter.toml: "],
+  // A dotted key nests as deep as an array of arrays.
+  [`server.port.${"a.".repeat(20_000)}b = 1`, "must be a port from 0 to 65535: current value is too deeply nested"],
 ])("%j is refused by name", (text, message) => {
   expect(() => given(text)).toThrow(SettingError);
   expect(() => given(text)).toThrow(message);

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parse, TomlError } from "smol-toml";
+import { readText } from "../proto/file.ts";
 import {
   hostPort,
   load,
@@ -168,7 +169,7 @@ export function exporterAt(
 
 function readConfig(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readText(path);
   } catch (error) {
     throw new SettingError(`Cannot read setting "exporter.config" (GOHM_EXPORTER_CONFIG): ${(error as Error).message}`);
   }

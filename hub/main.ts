@@ -8,8 +8,9 @@ import { systemClock } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import { start } from "./hub.ts";
 import { type Log, lineLog } from "./log.ts";
-import { type Given, notes, readSettings, settle, table, watch } from "./settings.ts";
+import { type Given, notes, started, table } from "./settings.ts";
 import { sizeText } from "./size.ts";
+import { loadSettings, watch } from "./watch.ts";
 
 const version = process.env.GOHM_VERSION ?? "0";
 const here = dirname(fileURLToPath(import.meta.url));
@@ -63,15 +64,16 @@ async function back(from: Given, words: readonly string[]): Promise<void> {
   if (path === undefined || path === "" || more.length > 0) {
     throw new Fault("setting_bad", `gohm backup wants one file: it was given "${words.join(" ")}". See gohm --help.`);
   }
-  const { data } = settle(from, () => undefined);
+  const { data } = started(from);
   const log = lineLog((line) => process.stderr.write(line), systemClock.now);
   const size = await backUp({ data, path, clock: systemClock, log });
   console.log(`${path}: ${sizeText(size)}`);
 }
 
 async function run(from: Given, log: Log): Promise<void> {
-  const settings = settle(from, readSettings);
-  if (readSettings(settings.settings) === undefined) {
+  const loaded = loadSettings(from);
+  const { settings } = loaded;
+  if (!loaded.found) {
     log.info(`there is no settings file ${settings.settings} (GOHM_SETTINGS): the defaults hold until there is one`);
   }
   for (const note of notes(settings)) log.warn(note);
@@ -84,18 +86,23 @@ async function run(from: Given, log: Log): Promise<void> {
     version,
     web: join(here, "web"),
   });
-  const unwatch = watch(from, systemClock, {
-    good: (next) => {
-      hub.change(next);
-      hub.live.notice("settings", undefined);
-      log.info(`settings read again: ${Object.keys(next.servers).length} servers`);
-      for (const note of notes(next)) log.warn(note);
+  const unwatch = watch(
+    from,
+    {
+      clock: systemClock,
+      good: (next) => {
+        hub.change(next);
+        hub.live.notice("settings", undefined);
+        log.info(`settings read again: ${Object.keys(next.servers).length} servers`);
+        for (const note of notes(next)) log.warn(note);
+      },
+      bad: (fault) => {
+        hub.live.notice("settings", `${fault.message}. The previous settings remain in effect.`);
+        log.error(`${fault.message}; the previous settings remain in effect`);
+      },
     },
-    bad: (fault) => {
-      hub.live.notice("settings", `${fault.message}. The settings before stay in force.`);
-      log.error(`settings not taken, the ones before stay in force: ${fault.message}`);
-    },
-  });
+    loaded,
+  );
   stopOnSignal(log, async () => {
     unwatch();
     await hub.close();

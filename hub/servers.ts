@@ -1,4 +1,4 @@
-import { address, type Reader, SettingError } from "../proto/setting.ts";
+import { address, quoted, type Reader, SettingError } from "../proto/setting.ts";
 
 /** A server as the settings file has it: an address, or more than that. */
 type Server = string | { readonly address: string; readonly group?: string };
@@ -33,7 +33,7 @@ export const servers: Reader<Servers> = {
     for (const [name, server] of Object.entries(value)) {
       if (!serverName.test(name)) {
         throw new SettingError(
-          `Cannot read setting "servers": a name must be 1 to 64 letters, digits, dots, underscores and hyphens: current value is ${JSON.stringify(name)}`,
+          `Cannot read setting "servers": a name must be 1 to 64 letters, digits, dots, underscores and hyphens: current value is ${quoted(name)}`,
         );
       }
       if (isObject(server)) checkParts(`servers.${name}`, server);
@@ -64,15 +64,11 @@ function checkAddress(name: string, at: unknown): void {
 }
 
 const refusal = (name: string, wanted: string, value: unknown): SettingError =>
-  new SettingError(
-    `Cannot read setting "${name}": must be ${wanted}: current value is ${JSON.stringify(value) ?? "missing"}`,
-  );
+  new SettingError(`Cannot read setting "${name}": must be ${wanted}: current value is ${quoted(value)}`);
 
-/** Server name → "host:port" or "tls://host:port". */
-export const addresses = (all: Servers): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(all).map(([name, server]) => [name, typeof server === "string" ? server : server.address]),
-  );
+/** Server name → "host:port" or "tls://host:port". A Map, as a server may be called "constructor". */
+export const addresses = (all: Servers): ReadonlyMap<string, string> =>
+  new Map(Object.entries(all).map(([name, server]) => [name, typeof server === "string" ? server : server.address]));
 
 /** The group of a server; undefined where the settings name none, or no such server. */
 export function groupOf(all: Servers, name: string): string | undefined {

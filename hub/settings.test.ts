@@ -1,18 +1,14 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Fault } from "./fault.ts";
+import { expect, test } from "vitest";
 import { addresses, groupOf } from "./servers.ts";
-import { maxSize, notes, parseFile, readSettings, retention, type Settings, settle, watch } from "./settings.ts";
+import { maxSize, notes, parseFile, retention, type Settings, settle } from "./settings.ts";
 
 const parsed = (text: string): unknown => parseFile(text, "s.json");
 const settled = (text: string | undefined, env: Record<string, string> = {}): Settings =>
   settle({ flags: {}, env }, () => text);
 
 test.each([
-  ["", {}],
   ["\uFEFF{}", {}],
   ['// why\n{"poll": {"interval": 5,}, /* x */}', { poll: { interval: 5 } }],
 ])("%j is read as what it says", (text, wanted) => {
@@ -27,6 +23,36 @@ test.each([
   ["{} {}", "line 1, column 4: end of file expected"],
 ])("%j is refused with line and column", (text, wanted) => {
   expect(() => parsed(text)).toThrow(`Cannot read s.json: ${wanted}`);
+});
+
+test.each(["", " \n\t\r\n", "\uFEFF", "\uFEFF\n"])(
+  "an empty file (%j) is refused, with what to write instead",
+  (text) => {
+    expect(() => parsed(text)).toThrow("Cannot read s.json: the file is empty; write {} for the defaults");
+  },
+);
+
+test.each([
+  ["[", "]", 33],
+  ['{"a":', "}", 161],
+  ['[{"servers":', "}]", 193],
+])("5,000 levels of %s are refused in words", (open, close, column) => {
+  expect(() => parsed(open.repeat(5000) + close.repeat(5000))).toThrow(
+    `Cannot read s.json: line 1, column ${column}: nested deeper than 32 levels`,
+  );
+});
+
+test("a value that is too long to print is cut in the message", () => {
+  const message = (text: string): string => {
+    try {
+      settled(text);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return "";
+  };
+  expect(message(`{"poll": {"interval": "${"9".repeat(100_000)}"}}`).length).toBeLessThan(400);
+  expect(message(`{"servers": {"a": "${"x".repeat(100_000)}"}}`).length).toBeLessThan(400);
 });
 
 test("any JSON is read as JSON.parse reads it", () => {
@@ -109,7 +135,7 @@ test("history is kept for as long and as large as the settings say, whichever do
 test("a server is an address, or an address with the group it belongs to", () => {
   const text = '{"servers": {"a": "h:1", "b": {"address": "tls://h:2", "group": "实验室 1"}, "c": {"address": "h:3"}}}';
   const { servers } = settled(text);
-  expect(addresses(servers)).toEqual({ a: "h:1", b: "tls://h:2", c: "h:3" });
+  expect(Object.fromEntries(addresses(servers))).toEqual({ a: "h:1", b: "tls://h:2", c: "h:3" });
   const named = ["a", "b", "c", "nobody", "constructor"].map((name) => groupOf(servers, name));
   expect(named).toEqual([undefined, "实验室 1", undefined, undefined, undefined]);
 });
@@ -123,82 +149,4 @@ test("the old setting for days still works, and a note says what replaces it", (
 test("settings.example.json is what it says: the defaults", () => {
   const example = settled(readFileSync(new URL("../settings.example.json", import.meta.url), "utf8"));
   expect(example).toEqual(settled(undefined));
-});
-
-let folder = "";
-let path = "";
-let timers: (() => void)[] = [];
-let heard: (Settings | Fault)[] = [];
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "gohm-settings-"));
-  path = join(folder, "settings.json");
-  timers = [];
-  heard = [];
-});
-
-afterEach(() => rmSync(folder, { recursive: true }));
-
-function follow(): () => void {
-  const clock = {
-    now: () => 0,
-    after: (_ms: number, run: () => void) => {
-      timers.push(run);
-      return () => {
-        timers = timers.filter((timer) => timer !== run);
-      };
-    },
-  };
-  return watch({ flags: {}, env: { GOHM_SETTINGS: path } }, clock, {
-    good: (settings) => heard.push(settings),
-    bad: (fault) => heard.push(fault),
-  });
-}
-
-/** What is heard when the file is looked at next. */
-function look(): Settings | Fault | undefined {
-  heard = [];
-  for (const run of timers.splice(0)) run();
-  return heard[0];
-}
-
-const interval = (seconds: number): string => JSON.stringify({ poll: { interval: seconds } });
-
-test("an edit is seen, one that replaces the file by another too, and nothing is said when nothing changed", () => {
-  writeFileSync(path, interval(2));
-  follow();
-  expect(look()).toBeUndefined();
-  writeFileSync(path, interval(33));
-  expect(look()).toMatchObject({ interval: 33 });
-  writeFileSync(`${path}.new`, interval(44));
-  renameSync(`${path}.new`, path);
-  expect(look()).toMatchObject({ interval: 44 });
-  expect(look()).toBeUndefined();
-});
-
-test("a link that is turned to another file is seen, as Kubernetes changes a ConfigMap", () => {
-  writeFileSync(join(folder, "one"), interval(2));
-  writeFileSync(join(folder, "two"), interval(3));
-  symlinkSync("one", path);
-  follow();
-  symlinkSync("two", `${path}.new`);
-  renameSync(`${path}.new`, path);
-  expect(look()).toMatchObject({ interval: 3 });
-});
-
-test("a bad edit and a file that is gone are told as faults, and the next good edit as settings", () => {
-  writeFileSync(path, interval(2));
-  const stop = follow();
-  writeFileSync(path, "{");
-  expect(look()).toMatchObject({ code: "setting_bad" });
-  rmSync(path);
-  expect(look()).toMatchObject({ code: "setting_bad", message: expect.stringContaining("is gone") });
-  writeFileSync(path, interval(5));
-  expect(look()).toMatchObject({ interval: 5 });
-  stop();
-  expect(timers).toEqual([]);
-});
-
-test("a settings file that is a folder is refused by name", () => {
-  expect(() => readSettings(folder)).toThrow(new RegExp(`Cannot read ${folder}: EISDIR`));
 });

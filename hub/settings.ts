@@ -1,5 +1,5 @@
-import { readFileSync, statSync } from "node:fs";
 import { type JSONVisitor, type ParseErrorCode, parse, printParseErrorCode, visit } from "jsonc-parser";
+import { readText } from "../proto/file.ts";
 import {
   address,
   bytes,
@@ -18,7 +18,6 @@ import {
   webAddress,
   yes,
 } from "../proto/setting.ts";
-import type { Clock } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import { type Servers, servers } from "./servers.ts";
 
@@ -241,24 +240,38 @@ function checkRetention(settings: Settings): void {
   });
 }
 
+/** Levels that settings may be nested: what the table wants, several times over. The parser recurses once for each. */
+const deepest = 32;
+
 /**
- * Text of a settings file (JSON, comments and trailing commas allowed) as a value; empty text is {}.
+ * Text of a settings file (JSON, comments and trailing commas allowed) as a value.
  * @throws SettingError with line and column.
  */
 export function parseFile(content: string, path: string): unknown {
   const body = content.replace(/^\uFEFF/, "");
-  if (body.trim() === "") return {};
+  // A save that truncates first, or a full disk, leaves this: it must not look like "no servers, no token".
+  if (body.trim() === "") throw new SettingError(`Cannot read ${path}: the file is empty; write {} for the defaults`);
   const names: Set<string>[] = [];
+  let depth = 0;
   const refuse = (what: string, line: number, column: number): never => {
     throw new SettingError(`Cannot read ${path}: line ${line + 1}, column ${column + 1}: ${what}`);
   };
+  const deeper = (_offset: number, _length: number, line: number, column: number): void => {
+    if (++depth > deepest) refuse(`nested deeper than ${deepest} levels`, line, column);
+  };
   const visitor: JSONVisitor = {
     onError: (code, _offset, _length, line, column) => refuse(words(code), line, column),
-    onObjectBegin: () => {
+    onObjectBegin: (...at) => {
+      deeper(at[0], at[1], at[2], at[3]);
       names.push(new Set());
     },
     onObjectEnd: () => {
+      depth--;
       names.pop();
+    },
+    onArrayBegin: (...at) => deeper(at[0], at[1], at[2], at[3]),
+    onArrayEnd: () => {
+      depth--;
     },
     onObjectProperty: (key, _offset, _length, line, column) => {
       const seen = names.at(-1);
@@ -284,84 +297,50 @@ export interface Given {
   readonly env: Doors["env"];
 }
 
+/** Reads a file; undefined when there is none. @throws Error when it is there and cannot be read */
+export type ReadFile = (path: string) => string | undefined;
+
 /**
- * Everything in force, the settings file included. Without that file the defaults hold.
+ * Settings from flags, environment and the settings file; without that file, defaults for the rest.
  * @throws Fault setting_bad
  */
-export function settle(given: Given, read: (path: string) => string | undefined): Settings {
-  try {
-    const start = load(table, { ...given, file: {} });
-    const content = read(start.settings);
-    const secret = (path: string): string => readFileSync(path, "utf8").trim();
-    const settings = load(table, { ...given, secret, file: parseFile(content ?? "", start.settings) });
+export function settle(given: Given, read: ReadFile): Settings {
+  return checked(() => {
+    const path = load(table, { ...given, file: {} }).settings;
+    const content = read(path);
+    const secret = (name: string): string => {
+      const text = read(name);
+      if (text === undefined) throw new Error(`there is no file ${name}`);
+      return text.trim();
+    };
+    const settings = load(table, {
+      ...given,
+      secret,
+      file: content === undefined ? {} : parseFile(content, path),
+    });
     checkRetention(settings);
     return settings;
+  });
+}
+
+/** Settings from flags and environment alone, secrets left out. @throws Fault setting_bad */
+export const started = (given: Given): Settings => checked(() => load(table, { ...given, file: {} }));
+
+function checked(read: () => Settings): Settings {
+  try {
+    return read();
   } catch (error) {
     if (error instanceof SettingError) throw new Fault("setting_bad", error.message, { cause: error });
     throw error;
   }
 }
 
-/** Text of a file; undefined when there is none. @throws Fault setting_bad when it is there and cannot be read. */
+/** A `ReadFile` for regular files of sane size. @throws Fault setting_bad */
 export function readSettings(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return readText(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new Fault("setting_bad", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-/** Milliseconds between two looks at the settings file. */
-const look = 2000;
-
-/** Told when the settings file has changed. */
-export interface Changed {
-  good(settings: Settings): void;
-  bad(fault: Fault): void;
-}
-
-/**
- * Looks at the file every two seconds; the returned function ends that. Notifications of the kernel miss what editors
- * that rename, ConfigMaps that swap a symbolic link, and network filesystems do.
- */
-export function watch(given: Given, clock: Clock, changed: Changed): () => void {
-  const path = load(table, { ...given, file: {} }).settings;
-  let before = mark(path);
-  let cancel = (): void => {};
-  const check = (): void => {
-    const now = mark(path);
-    if (now !== before) {
-      before = now;
-      attempt(given, path, changed);
-    }
-    cancel = clock.after(look, check);
-  };
-  cancel = clock.after(look, check);
-  return () => cancel();
-}
-
-function attempt(given: Given, path: string, changed: Changed): void {
-  try {
-    const read = (): string => {
-      const content = readSettings(path);
-      // An editor that renames leaves a moment without the file: every server would be forgotten and learnt again.
-      if (content === undefined) throw new Fault("setting_bad", `Cannot read ${path}: the file is gone`);
-      return content;
-    };
-    changed.good(settle(given, read));
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    changed.bad(error);
-  }
-}
-
-/** Changes when the file is written, replaced, or another file stands behind a link. */
-function mark(path: string): string {
-  try {
-    const { ino, size, mtimeMs } = statSync(path);
-    return `${ino} ${size} ${mtimeMs}`;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? "unreadable";
   }
 }

@@ -77,10 +77,23 @@ function secretIn(path: string, row: Row<unknown>, open: (path: string) => strin
 function read(row: Row<unknown>, value: unknown, door: string): unknown {
   const got = row.reader.parse(value);
   if (got !== undefined) return got;
-  const shown = row.secret ? "(secret)" : JSON.stringify(value);
+  const shown = row.secret ? "(secret)" : quoted(value);
   throw new SettingError(
     `Cannot read setting "${row.name}" (${door}): must be ${row.reader.wanted}: current value is ${shown}`,
   );
+}
+
+/** Characters of a value that a message quotes. */
+const longestQuote = 200;
+
+/** A value as JSON for a message: cut where it is long, and never an error of its own, however deep it is nested. */
+export function quoted(value: unknown): string {
+  try {
+    const text = JSON.stringify(value) ?? "missing";
+    return text.length > longestQuote ? `${text.slice(0, longestQuote)}…` : text;
+  } catch {
+    return "too deeply nested to show"; // JSON.stringify recurses once for each level
+  }
 }
 
 function lookUp(file: unknown, name: string): unknown {

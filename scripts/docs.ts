@@ -96,8 +96,8 @@ settings file, that over the default. An empty variable counts as not set.
 
 ## Hub
 
-The settings file is JSON; comments and trailing commas are allowed. It is read again when it changes; an edit that cannot be used changes
-nothing, and the log and the page say why. [settings.schema.json](settings.schema.json) lets an editor check it.
+The settings file is JSON; comments and trailing commas are allowed. It is read again when it changes, and so are files of secrets; an edit that
+cannot be used changes nothing, and the log and the page say why. An empty file is such an edit ([decision 28](decisions/0028-an-empty-settings-file-is-an-error.md)): \`{}\` gives the defaults. [settings.schema.json](settings.schema.json) lets an editor check it.
 
 ${markdown(hubTable)}
 

@@ -85,8 +85,8 @@ async function checkFree(address: string, name: string): Promise<void> {
 const loopback = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+$/;
 
 /** Address of this machine's own agent, when the settings name that and nothing else. */
-function ownAgent(servers: Readonly<Record<string, string>>): string | undefined {
-  const [[name, address] = ["", ""], ...others] = Object.entries(servers);
+function ownAgent(servers: ReadonlyMap<string, string>): string | undefined {
+  const [[name, address] = ["", ""], ...others] = servers;
   return others.length === 0 && name === "local" && loopback.test(address) ? address : undefined;
 }
 

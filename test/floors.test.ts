@@ -37,7 +37,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["hub/ingest.ts"],
     ["hub/control.ts", "hub/input/", "hub/view/"],
     ["hub/settings.ts"],
-    ["hub/backup.ts", "hub/hub.ts"],
+    ["hub/backup.ts", "hub/hub.ts", "hub/watch.ts"],
     ["hub/main.ts"],
   ],
   web: [

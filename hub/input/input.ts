@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 /** What ways in need of the settings; replaced as a whole when the settings file changes. */
 export interface Plan {
   /** Server name → "host:port", or "tls://host:port". */
-  readonly servers: Readonly<Record<string, string>>;
+  readonly servers: ReadonlyMap<string, string>;
   /** Seconds between two polls of a host, and seconds one may take. */
   readonly interval: number;
   readonly deadline: number;

@@ -14,33 +14,31 @@ function start(intake: Intake, first: Plan): Way {
   const targets = new Map<string, Target>();
   let plan = first;
 
-  const adopt = (): void => {
+  /** @param renew Every connection is made anew. */
+  const adopt = (renew: boolean): void => {
     gate.size = plan.concurrency;
     for (const [name, target] of targets) {
-      if (plan.servers[name] === target.address) continue;
+      const address = plan.servers.get(name);
+      if (address === target.address && !renew) continue;
       target.close();
       targets.delete(name);
-      if (plan.servers[name] === undefined) intake.ingest.forget(name);
+      if (address === undefined) intake.ingest.forget(name);
     }
-    for (const [name, address] of Object.entries(plan.servers)) {
+    for (const [name, address] of plan.servers) {
       if (targets.has(name)) continue;
       intake.ingest.expect(name, address);
       const open = (at: string): Channel => dial(at, plan);
       targets.set(name, new Target({ name, address, intake, gate, dial: open, plan: () => plan }));
     }
   };
-  adopt();
+  adopt(false);
 
   return {
     change(next) {
       const pace = next.interval !== plan.interval;
       const trust = secrets.some((one) => next[one] !== plan[one]);
       plan = next;
-      if (trust) {
-        for (const target of targets.values()) target.close();
-        targets.clear();
-      }
-      adopt();
+      adopt(trust);
       if (pace) for (const target of targets.values()) target.again();
     },
     close() {

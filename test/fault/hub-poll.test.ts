@@ -22,7 +22,7 @@ const closers: (() => void)[] = [];
 beforeEach(() => {
   live = new Live(systemClock.now);
   polls = [];
-  plan = { servers: {}, interval: 1, deadline: 0.3, concurrency: 16, ...open };
+  plan = { servers: new Map(), interval: 1, deadline: 0.3, concurrency: 16, ...open };
 });
 
 afterEach(() => {
@@ -36,7 +36,7 @@ function watch(servers: Record<string, string>): void {
     history: { append: (one) => polls.push(structuredClone(one)) },
     now: systemClock.now,
   });
-  plan = { ...plan, servers };
+  plan = { ...plan, servers: new Map(Object.entries(servers)) };
   way = poll.open({ ingest, clock: systemClock, random: () => 0, log: silent }, plan);
 }
 
@@ -178,13 +178,37 @@ test("servers that are added, moved and removed while the hub runs take effect",
   watch({ a: one.address, b: one.address });
   await until(() => expect(linkOf("b")?.state).toBe("open"));
   const number = live.host("a")?.number;
-  way?.change({ ...plan, servers: { a: two.address, c: one.address } });
+  way?.change({ ...plan, servers: new Map(Object.entries({ a: two.address, c: one.address })) });
   expect(live.host("b")).toBeUndefined();
   expect(live.host("a")).toMatchObject({ number, address: two.address });
   expect(live.host("a")?.info).toBeUndefined();
   await until(() => expect(live.host("a")?.info?.hostname).toBe("other"));
   await until(() => expect(linkOf("c")?.state).toBe("open"));
 });
+
+test.each(["token", "ca", "cert", "key"])(
+  "a host that is taken out in the edit that changes poll.%s is gone",
+  async (what) => {
+    const host = await healthy();
+    watch({ a: host.address, b: host.address });
+    await until(() => expect(linkOf("b")?.state).toBe("open"));
+    way?.change({ ...plan, [what]: "x", servers: new Map([["a", host.address]]) });
+    expect(live.hosts().map(({ name }) => name)).toEqual(["a"]);
+  },
+);
+
+test.each(["constructor", "toString", "hasOwnProperty", "__proto__"])(
+  "a host called %s is forgotten when it is taken out, like any other",
+  async (name) => {
+    const host = await healthy();
+    watch({ a: host.address });
+    way?.change({ ...plan, servers: new Map([[name, host.address]]) });
+    expect(live.hosts().map((one) => one.name)).toEqual([name]);
+    await until(() => expect(linkOf(name)?.state).toBe("open"));
+    way?.change({ ...plan, servers: new Map() });
+    expect(live.hosts()).toEqual([]);
+  },
+);
 
 test("many dead hosts do not keep a live one waiting", async () => {
   const mute = await tcp(() => {});

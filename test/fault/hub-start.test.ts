@@ -1,4 +1,5 @@
 // Starts that cannot succeed: one clear sentence that names the thing and the way out, and status 1.
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -73,9 +74,23 @@ test.each([
   ['{"servers": {"my host": "x:1"}}', /"servers".*letters, digits.*current value is "my host"/],
   ['{"servers": {"a": "nowhere"}}', /"servers\.a": must be an address with its port.*current value is "nowhere"/],
   ["[]", /must hold one JSON object/],
+  [" \n", /settings\.json: the file is empty; write \{\} for the defaults/],
+  ["[".repeat(5000), /settings\.json: line 1, column 33: nested deeper than 32 levels/],
 ])("settings that are %s are refused with what is wrong", async (content, wanted) => {
   at.write(content);
   expect(await sentence({})).toMatch(wanted);
+});
+
+test("a FIFO, a directory or a device where a file is wanted is named, and does not keep the hub waiting", async () => {
+  const fifo = join(at.folder, "fifo");
+  execFileSync("mkfifo", [fifo]);
+  expect(await sentence({ GOHM_SETTINGS: fifo })).toContain(
+    `Cannot read ${fifo}: ${fifo} is a FIFO, not a regular file`,
+  );
+  expect(await sentence({ GOHM_SETTINGS: at.folder })).toMatch(/is a directory, not a regular file/);
+  expect(await sentence({ GOHM_POLL_TOKEN_FILE: "/dev/zero" })).toMatch(
+    /"poll\.token" \(GOHM_POLL_TOKEN_FILE\): .*\/dev\/zero is a device, not a regular file/,
+  );
 });
 
 test("a flag or environment variable that cannot be used is named, and a flag that does not exist", async () => {

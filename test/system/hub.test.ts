@@ -159,7 +159,7 @@ test("a settings file that is edited takes effect; a bad edit changes nothing an
   await until(() => expect(viewer.hosts.get("a")?.link).toBe(Link.OPEN));
   at.write('{\n  "servers": {"a": "127.0.0.1:9203"}\n  "poll": {}\n}');
   const notices = () => viewer.events.at(-1)?.notices.join() ?? "";
-  await until(() => expect(notices()).toMatch(/line 3, column 3: comma expected.*stay in force/));
+  await until(() => expect(notices()).toMatch(/line 3, column 3: comma expected.*remain in effect/));
   expect(hub.output()).toMatch(/error settings not taken.*line 3, column 3/);
   expect(viewer.hosts.get("a")?.link).toBe(Link.OPEN);
   at.write({ servers: { a: host.address, b: host.address }, poll: { interval: 2 } });

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -107,4 +108,10 @@ test.each([
   [5, false],
 ])("%j can be a token: %s", (value, expected) => {
   expect(isToken(value)).toBe(expected);
+});
+
+test("a FIFO in the place of the token file is named, and does not keep the agent waiting", () => {
+  const path = join(folder, `${++count}.fifo`);
+  execFileSync("mkfifo", [path]);
+  expect(() => loadPass(path, hub, silent)).toThrow(`Cannot read the token file ${path}: ${path} is a FIFO`);
 });

@@ -4,7 +4,6 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -12,6 +11,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { readText } from "../../../proto/file.ts";
 import { SettingError } from "../../../proto/setting.ts";
 
 /** What the hub gave at registration; as the file holds it. */
@@ -46,7 +46,7 @@ export const isToken = (value: unknown): value is string =>
 export function loadPass(path: string, server: string, warn: (line: string) => void): Pass | undefined {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readText(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new SettingError(`Cannot read the token file ${path}: ${(error as Error).message}`);

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
+import { readText } from "../../../proto/file.ts";
 import { SettingError } from "../../../proto/setting.ts";
 
 /** Where distributions keep the certificates they trust: Debian, Red Hat, SUSE, Alpine. */
@@ -14,7 +14,7 @@ export interface TrustOptions {
   /** File of further authorities, PEM; "" for none. */
   readonly ca: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** @throws what readFileSync throws. */
+  /** @throws Error when there is no such file, or it cannot be read. */
   readonly read?: (path: string) => string;
 }
 
@@ -23,7 +23,7 @@ export interface TrustOptions {
  * the system has none, and the given ones. Node itself would look at its own list only.
  * @throws SettingError when the given file cannot be read or holds no certificate.
  */
-export function authorities({ ca, env, read = (path) => readFileSync(path, "utf8") }: TrustOptions): string[] {
+export function authorities({ ca, env, read = readText }: TrustOptions): string[] {
   const attempt = (path: string): string | undefined => {
     try {
       return read(path);

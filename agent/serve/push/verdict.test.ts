@@ -37,6 +37,8 @@ test("without Accept-Post a hub is a portal of old", () => {
 
 test.each([
   [answer(500), "it answers 500"],
+  [answer(500, `{"error":${"[".repeat(50_000)}${"]".repeat(50_000)}}`), "it answers 500: too deeply nested to show"],
+  [answer(500, JSON.stringify({ error: ["x".repeat(5000)] })), `it answers 500: ["${"x".repeat(198)}…`],
   [answer(500, "<html>oops</html>"), "it answers 500"],
   [answer(400, '{"error": "no such node"}'), "it answers 400: no such node"],
   [answer(422, '{"detail": [{"loc": ["gpus"]}]}'), 'it answers 422: [{"loc":["gpus"]}]'],

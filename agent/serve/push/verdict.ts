@@ -1,4 +1,5 @@
 import { clean } from "../../../proto/clean.ts";
+import { quoted } from "../../../proto/setting.ts";
 import type { Answer } from "./client.ts";
 import { parseObject } from "./config.ts";
 
@@ -36,7 +37,5 @@ export function words(answer: Answer): string {
 export function reason({ text }: Answer, before: string): string {
   const { error, detail } = parseObject(text) ?? {};
   const said = error ?? detail;
-  return said === undefined || said === null
-    ? ""
-    : `${before}${clean(typeof said === "string" ? said : JSON.stringify(said))}`;
+  return said === undefined || said === null ? "" : `${before}${clean(typeof said === "string" ? said : quoted(said))}`;
 }

@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Client, connectivityState, type ServiceError, status } from "@grpc/grpc-js";
 import { decode, hostBound } from "../../../proto/bound.ts";
+import { readRegular } from "../../../proto/file.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
 import { hostPort } from "../../../proto/setting.ts";
 import { Line } from "./line.ts";
@@ -80,7 +80,7 @@ const tls = "tls://";
 /** @throws Error when a file cannot be read or is none of a certificate. */
 function certified({ ca, cert, key }: Trust): SecureContext {
   if ((cert === "") !== (key === "")) throw new Error("poll.cert and poll.key go together: set both or neither");
-  const file = (path: string): Buffer | undefined => (path === "" ? undefined : readFileSync(path));
+  const file = (path: string): Buffer | undefined => (path === "" ? undefined : readRegular(path));
   return createSecureContext({ ca: file(ca), key: file(key), cert: file(cert) });
 }
 

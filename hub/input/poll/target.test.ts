@@ -39,7 +39,7 @@ afterEach(() => {
 });
 
 function go(plan: Partial<Plan> = {}, random = 1): void {
-  const whole: Plan = { servers: {}, interval: 10, deadline: 5, concurrency: 8, ...open, ...plan };
+  const whole: Plan = { servers: new Map(), interval: 10, deadline: 5, concurrency: 8, ...open, ...plan };
   const ingest = new Ingest({ live, history: { append: () => {} }, now: systemClock.now });
   ingest.expect("a", "x:1");
   target = new Target({

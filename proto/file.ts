@@ -1,0 +1,46 @@
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
+
+/** Size limit for files of settings, secrets and certificates, in bytes. */
+export const fileLimit = 4 * 2 ** 20;
+
+/**
+ * Reads a whole regular file. A FIFO or a device at the path would block the program for ever, and a huge file would
+ * take all its memory: both are refused, without blocking.
+ * @throws Error with the system's code, or one that says what is at the path
+ */
+export function readRegular(path: string, limit = fileLimit): Buffer {
+  // Before it is opened: opening alone does something to some devices.
+  checkKind(path, statSync(path));
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const stats = fstatSync(fd);
+    checkKind(path, stats);
+    // Files of /proc and /sys state a size of 0: what counts is what can be read.
+    let bytes = Buffer.allocUnsafe(Math.min(stats.size, limit) + 1);
+    let length = 0;
+    for (;;) {
+      const got = readSync(fd, bytes, length, bytes.length - length, null);
+      length += got;
+      if (length > limit) throw new Error(`${path} is larger than ${limit} bytes`);
+      if (got === 0) return bytes.subarray(0, length);
+      if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(bytes.length * 2 + 4096, limit + 1));
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** As `readRegular`, decoded as UTF-8. @throws Error as `readRegular` */
+export const readText = (path: string, limit = fileLimit): string => readRegular(path, limit).toString("utf8");
+
+function checkKind(path: string, stats: Stats): void {
+  if (stats.isFile()) return;
+  const found = stats.isDirectory()
+    ? "a directory"
+    : stats.isFIFO()
+      ? "a FIFO"
+      : stats.isSocket()
+        ? "a socket"
+        : "a device";
+  throw new Error(`${path} is ${found}, not a regular file`);
+}
