@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { addressOf, backupPath, openControl } from "./control.ts";
+import { addressOf, backupPath, type Controlled, checkAlone, openControl } from "./control.ts";
 import { Fault } from "./fault.ts";
 import type { Log } from "./log.ts";
 
@@ -12,6 +12,8 @@ let folder = "";
 let lines: string[] = [];
 let bytes = 1000;
 let make: (path: string) => Promise<void>;
+let retry = (): void => {};
+let retries = 0;
 let control: { close(): Promise<void> };
 
 /** Writes into the lines of this test, also when what it tells of ends later. */
@@ -22,6 +24,20 @@ function logOf(lines: string[]): Log {
   return { info: say, warn: say, error: (line) => say(`error: ${line}`) };
 }
 
+const parts = (): Controlled => ({
+  folder,
+  log: logOf(lines),
+  history: { backup: (path) => make(path), bytes: () => bytes },
+  clock: {
+    now: () => 0,
+    after: (_ms, run) => {
+      retries++;
+      retry = run;
+      return () => {};
+    },
+  },
+});
+
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "gohm-control-"));
   lines = [];
@@ -29,11 +45,8 @@ beforeEach(async () => {
   make = async (path) => writeFileSync(path, "a copy");
   mkdirSync(join(folder, "control"), { mode: 0o777 });
   writeFileSync(join(folder, "control", "copy-left"), "by a hub that was killed");
-  control = await openControl({
-    folder,
-    log: logOf(lines),
-    history: { backup: (path) => make(path), bytes: () => bytes },
-  });
+  retries = 0;
+  control = await openControl(parts());
 });
 
 afterEach(async () => {
@@ -113,15 +126,25 @@ test.each([
   expect(lines).toEqual([]);
 });
 
-test("a hub whose data folder takes no socket says so and goes on", async () => {
+test("where no socket can be made yet the hub says so once, tries again, and says when it works", async () => {
   await control.close();
   rmSync(join(folder, "control"), { recursive: true });
-  writeFileSync(join(folder, "control"), "");
-  control = await openControl({
-    folder,
-    log: logOf(lines),
-    history: { backup: (path) => make(path), bytes: () => bytes },
-  });
-  expect(lines).toEqual([expect.stringMatching(/gohm backup will not work while this hub runs: .*control/)]);
-  expect(existsSync(join(folder, "control"))).toBe(true);
+  writeFileSync(join(folder, "control"), "in the way");
+  lines = [];
+  control = await openControl(parts());
+  retry();
+  await vi.waitFor(() => expect(retries).toBe(2));
+  expect(lines).toEqual([expect.stringMatching(/gohm backup does not work at the moment: .*control/)]);
+  rmSync(join(folder, "control"));
+  retry();
+  await vi.waitFor(() => expect(lines).toHaveLength(2));
+  expect(lines[1]).toBe("gohm backup works again");
+  expect(await text(await ask())).toBe("a copy");
+});
+
+test("a folder whose socket answers is refused, one that a killed hub left is not", async () => {
+  await expect(checkAlone(folder)).rejects.toThrow(/Another hub is using the data folder/);
+  await control.close();
+  await checkAlone(folder);
+  await checkAlone(join(folder, "missing"));
 });

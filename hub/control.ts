@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { open, unlink } from "node:fs/promises";
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
+import type { Clock } from "./clock.ts";
 import { asFault, Fault } from "./fault.ts";
 import type { Store } from "./history/store.ts";
 import type { Log } from "./log.ts";
@@ -16,10 +18,14 @@ const alive = 5000;
 /** The kernel takes no longer path of a socket: sun_path, with the zero that ends it. Bytes. */
 const longest = 107;
 
+/** Between two attempts to open the socket. Milliseconds. */
+const retryMs = 30_000;
+
 export interface Controlled {
   /** The data folder. */
   readonly folder: string;
   readonly history: Pick<Store, "backup" | "bytes">;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -44,8 +50,33 @@ export function addressOf(folder: string): Address {
 }
 
 /**
- * Opens that socket. Where there can be none (a file system without sockets) the hub goes on without, and says so.
- * The data folder belongs to this hub alone by then, so what an earlier one left behind may go.
+ * The lock on the database does not tell of a hub under which that file was deleted: its socket does.
+ * @throws Fault data_folder_busy
+ */
+export async function checkAlone(folder: string): Promise<void> {
+  if (!(await answers(folder))) return;
+  throw new Fault(
+    "data_folder_busy",
+    `Another hub is using the data folder ${resolve(folder)} (GOHM_DATA); end it or set GOHM_DATA to another folder`,
+  );
+}
+
+async function answers(folder: string): Promise<boolean> {
+  try {
+    const address = addressOf(folder);
+    return await new Promise((done) => {
+      const socket = connect(address.path);
+      socket.once("connect", () => done(true)).once("error", () => done(false));
+      socket.once("connect", () => socket.destroy()).once("close", () => address.release());
+    });
+  } catch {
+    return false; // there is no such folder yet
+  }
+}
+
+/**
+ * Opens that socket. Where that fails (a full disk, a file system without sockets) the hub runs without it, says so, and
+ * tries again. The data folder belongs to this hub alone by then, so what an earlier one left behind may go.
  */
 export async function openControl(to: Controlled): Promise<{ close(): Promise<void> }> {
   let busy = false;
@@ -73,17 +104,27 @@ export async function openControl(to: Controlled): Promise<{ close(): Promise<vo
       });
   });
   let address: Address | undefined;
-  try {
-    clear(roomOf(to.folder));
-    address = addressOf(to.folder);
-    const { path } = address;
-    await new Promise<void>((done, fail) => server.once("error", fail).listen(path, done));
-  } catch (error) {
-    to.log.warn(`gohm backup will not work while this hub runs: ${(error as Error).message}`);
-  }
+  let cancel = (): void => {};
+  let warned = false;
+  const attempt = async (): Promise<void> => {
+    try {
+      clear(roomOf(to.folder));
+      address = addressOf(to.folder);
+      await bound(server, address.path);
+      if (warned) to.log.info("gohm backup works again");
+    } catch (error) {
+      address?.release();
+      address = undefined;
+      if (!warned) to.log.warn(`gohm backup does not work at the moment: ${(error as Error).message}`);
+      warned = true;
+      cancel = to.clock.after(retryMs, () => void attempt());
+    }
+  };
+  await attempt();
   return {
     close: () =>
       new Promise((done) => {
+        cancel();
         server.close(() => {
           address?.release();
           done();
@@ -91,6 +132,15 @@ export async function openControl(to: Controlled): Promise<{ close(): Promise<vo
         server.closeAllConnections();
       }),
   };
+}
+
+function bound(server: Server, path: string): Promise<void> {
+  return new Promise((done, fail) => {
+    server.once("error", fail).listen(path, () => {
+      server.off("error", fail);
+      done();
+    });
+  });
 }
 
 /** An empty folder that only this user can enter. @throws Error of the file system */

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "./clock.ts";
-import { openControl } from "./control.ts";
+import { checkAlone, openControl } from "./control.ts";
 import { openStore } from "./history/sqlite/store.ts";
 import { Ingest } from "./ingest.ts";
 import { inputs } from "./input/all.ts";
@@ -52,6 +52,7 @@ export async function start(parts: Parts): Promise<Hub> {
     for (const step of undo.splice(0).reverse()) await step();
   };
   try {
+    await checkAlone(settings.data);
     const live = new Live(clock.now);
     const history = openStore({
       folder: settings.data,
@@ -62,7 +63,7 @@ export async function start(parts: Parts): Promise<Hub> {
       trouble: (text) => live.notice("history", text),
     });
     undo.push(() => history.close());
-    const control = await openControl({ folder: settings.data, history, log });
+    const control = await openControl({ folder: settings.data, history, clock, log });
     undo.push(() => control.close());
     const sight: Sight = {
       live,

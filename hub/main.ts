@@ -46,6 +46,8 @@ function given(): { given: Given; words: string[]; wants: { help: boolean; versi
 }
 
 async function main(): Promise<void> {
+  // Whatever this program makes, it is for its own user: history, backups, and what SQLite puts beside them.
+  process.umask(0o077);
   const log = lineLog((line) => process.stdout.write(line), systemClock.now);
   const { given: from, words, wants } = given();
   if (wants.help) return void console.log(help);

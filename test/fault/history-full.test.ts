@@ -1,26 +1,16 @@
 // A disk without room: a small file system in memory stands in for it, which only root may mount.
-import { execFileSync } from "node:child_process";
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Store } from "../../hub/history/store.ts";
 import type { Log } from "../../hub/log.ts";
+import { canMount, type Disk, smallDisk } from "../disk.ts";
 import { fleet, writeFirst } from "../first.ts";
 import { gpu, hour, pairs, poll, Scene, temperature } from "../store.ts";
 
-let disk: string;
+let disk: Disk;
 let scene: Scene;
 const log: Log & { readonly lines: string[] } = {
   lines: [],
@@ -29,46 +19,22 @@ const log: Log & { readonly lines: string[] } = {
   error: (message) => void log.lines.push(message),
 };
 
-function mounted(): boolean {
-  const place = mkdtempSync(join(tmpdir(), "gohm-mount-"));
-  try {
-    execFileSync("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=100k", "none", place], { stdio: "ignore" });
-    execFileSync("/usr/bin/umount", [place]);
-    return true;
-  } catch {
-    // Not root, or in a container that may not: these facts are then shown where it may.
-    return false;
-  } finally {
-    rmSync(place, { recursive: true, force: true });
-  }
-}
-const onDisk = test.skipIf(!mounted());
+const onDisk = test.skipIf(!canMount());
 
 beforeEach(() => {
-  disk = mkdtempSync(join(tmpdir(), "gohm-disk-"));
-  execFileSync("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=4m", "none", disk]);
-  scene = new Scene(join(disk, "data"));
   log.lines.length = 0;
+  disk = smallDisk("4m");
+  scene = new Scene(join(disk.path, "data"));
 });
 
 afterEach(() => {
-  scene.remove();
-  execFileSync("/usr/bin/umount", [disk]);
-  rmSync(disk, { recursive: true, force: true });
+  try {
+    scene.remove();
+  } finally {
+    disk.remove();
+  }
 });
 
-/** Takes all the room there is. */
-function fill(): void {
-  const path = join(disk, "filler");
-  for (const size of [65_536, 4096, 1]) {
-    try {
-      for (;;) writeFileSync(path, Buffer.alloc(size), { flag: "a" });
-    } catch (error) {
-      expect((error as { code?: string }).code).toBe("ENOSPC");
-    }
-  }
-}
-const free = (): void => rmSync(join(disk, "filler"));
 const files = (): [string, number][] =>
   readdirSync(scene.folder).map((name) => [name, statSync(join(scene.folder, name)).size]);
 
@@ -95,13 +61,13 @@ onDisk(
     scene.now += 3.8 * hour;
     const one = scene.open(log);
     await work(one, hour / 10);
-    fill();
+    disk.fill();
     // Over the end of a window, so that both the journal and the rows have no room.
     await work(one, hour / 3);
     expect(await pairs(one, temperature())).toEqual(taken);
     expect(scene.trouble).toEqual([expect.stringMatching(/^History cannot be written to .*; writing is tried again/)]);
     expect(() => one.flush()).toThrow(/in memory only/);
-    free();
+    disk.free();
     await scene.pass(10_000);
     expect(scene.trouble.at(-1)).toBeUndefined();
     one.flush();
@@ -135,7 +101,7 @@ onDisk("the hub starts on a full disk with what it has, and writes when there is
   rmSync(scene.folder, { recursive: true });
   cpSync(killed, scene.folder, { recursive: true });
   for (const folder of [held, killed]) rmSync(folder, { recursive: true });
-  fill();
+  disk.fill();
   const there = files();
   log.lines.length = 0;
   const one = scene.open(log);
@@ -144,7 +110,7 @@ onDisk("the hub starts on a full disk with what it has, and writes when there is
   await work(one, hour / 6);
   expect(await pairs(one, temperature())).toEqual(taken);
   expect(log.lines.filter((line) => /damaged/.test(line))).toEqual([]);
-  free();
+  disk.free();
   await work(one, hour);
   expect(scene.trouble.at(-1)).toBeUndefined();
   scene.shut(one);
@@ -156,18 +122,18 @@ onDisk("the hub ends on a full disk, and what was written before is there at the
   await work(one, hour);
   one.flush();
   const safe = [...taken];
-  fill();
+  disk.fill();
   await work(one, hour / 6);
   scene.shut(one);
   expect(log.lines.join()).toMatch(/what was measured last could not be written and is lost/);
-  free();
+  disk.free();
   expect((await pairs(scene.open(), temperature())).slice(0, safe.length)).toEqual(safe);
 });
 
 onDisk("a new history on a full disk is refused, with the way out, and leaves the folder usable", () => {
-  fill();
+  disk.fill();
   expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*(full|space).*make room on its disk/);
-  free();
+  disk.free();
   expect(scene.open(log).known()).toEqual([]);
 });
 
@@ -178,13 +144,11 @@ onDisk.each([0, 20_000, 60_000])(
     const path = join(scene.folder, "history.db");
     const held = writeFirst(path, fleet(2, 3000));
     const before = readFileSync(path);
-    fill();
-    const filler = join(disk, "filler");
-    truncateSync(filler, statSync(filler).size - bytes);
+    disk.fill(bytes);
     expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*(full|I\/O error).*GOHM_DATA/);
     expect(readFileSync(path).equals(before)).toBe(true);
     expect(readdirSync(scene.folder)).toEqual(["history.db"]);
-    free();
+    disk.free();
     const one = scene.open(log);
     for (const [id, samples] of held) expect([id, await pairs(one, JSON.parse(id))]).toEqual([id, samples]);
   },
@@ -195,9 +159,9 @@ onDisk("a read-only file system is refused, with the way out, and is left as it 
   await work(one, hour);
   scene.shut(one);
   const bytes = readFileSync(join(scene.folder, "history.db"));
-  execFileSync("/usr/bin/mount", ["-o", "remount,ro,size=4m", disk]);
+  disk.remount("ro");
   expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*read-only.*GOHM_DATA/);
-  execFileSync("/usr/bin/mount", ["-o", "remount,rw,size=4m", disk]);
+  disk.remount("rw");
   expect(readFileSync(join(scene.folder, "history.db")).equals(bytes)).toBe(true);
   expect(await pairs(scene.open(log), temperature())).toEqual(taken);
 });

@@ -1,4 +1,16 @@
-import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { Fault } from "../../fault.ts";
@@ -79,12 +91,36 @@ export function fileBytes(folder: string): number {
 
 function prepare(folder: string, path: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`${path} is a folder`);
+    makePrivate(folder);
   } catch (error) {
     throw refusal(error, folder);
+  }
+}
+
+/** Everything that a hub puts into its data folder. */
+const own = /^(history\.|control$)/;
+
+/**
+ * Takes all rights from others: the history says who computes when. An earlier version, or a careless umask, left them.
+ * A folder that holds other things too keeps its rights; the files in it do not.
+ */
+function makePrivate(folder: string): void {
+  const names = readdirSync(folder);
+  const paths = names.filter((name) => own.test(name)).map((name) => join(folder, name));
+  if (paths.length === names.length) paths.push(folder);
+  for (const path of paths) {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found === undefined || (found.mode & 0o077) === 0) continue;
+    try {
+      chmodSync(path, found.mode & 0o700);
+    } catch (error) {
+      // Another user's (a volume that Kubernetes gave a group): its rights are that user's to decide.
+      if ((error as NodeJS.ErrnoException).code !== "EPERM") throw error;
+    }
   }
 }
 
@@ -126,22 +162,37 @@ function checkpointed(file: File): boolean {
 }
 
 function lock(path: string): File {
-  const before = statSync(path, { throwIfNoEntry: false })?.ino;
+  // SQLite would give a new file the rights that the umask leaves; what it makes beside it gets those of the file.
+  closeSync(openSync(path, "a", 0o600));
+  const before = statSync(path);
   const file = new Database(path, { timeout: 500 });
   try {
     // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
     // Before anything is read: SQLite then needs no file beside it for its log, for which a full disk has no room.
     file.pragma("locking_mode = EXCLUSIVE");
-    // Both have an effect on a file only that is empty still.
-    file.pragma(`page_size = ${pageSize}`);
-    file.pragma("auto_vacuum = INCREMENTAL");
-    file.exec("BEGIN EXCLUSIVE; COMMIT");
+    // Both have an effect on an empty file only; on another one the second is a write, for which a full disk has no room.
+    if (before.size === 0) {
+      file.pragma(`page_size = ${pageSize}`);
+      file.pragma("auto_vacuum = INCREMENTAL");
+    }
+    lockNow(file);
     // Another hub has put a new file in its place while this one waited for the lock on the old one.
-    if (before !== undefined && statSync(path, { throwIfNoEntry: false })?.ino !== before)
+    if (statSync(path, { throwIfNoEntry: false })?.ino !== before.ino)
       throw new Database.SqliteError("the file was replaced", "SQLITE_BUSY");
     return file;
   } catch (error) {
     file.close();
+    throw error;
+  }
+}
+
+/** @throws SqliteError */
+function lockNow(file: File): void {
+  try {
+    file.exec("BEGIN EXCLUSIVE; COMMIT");
+  } catch (error) {
+    // A bit changed on the disk can make a file look read-only. Where its tables cannot be read either, it is damaged.
+    if ((error as { code?: string }).code === "SQLITE_READONLY") tablesOf(file);
     throw error;
   }
 }

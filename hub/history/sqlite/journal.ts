@@ -188,7 +188,7 @@ export class Journal {
     const age = this.#now() - since;
     if (this.#file && length < largest && age >= 0 && age < oldest) return this.#file;
     const number = this.#next;
-    const fd = openSync(this.#path(number), "w", 0o640);
+    const fd = openSync(this.#path(number), "w", 0o600);
     try {
       put(fd, magic, { length: magic.length, place: 0 });
     } catch (error) {
