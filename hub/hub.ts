@@ -88,7 +88,8 @@ export async function start(parts: Parts): Promise<Hub> {
     const names = (): readonly string[] => namesOf(settings);
     const web = await listen(application(open, log), { address: settings.hubAddress, names, log });
     undo.push(() => web.close());
-    const ingest = new Ingest({ live, history, now: clock.now });
+    const newest = history.known().reduce((most, { last }) => Math.max(most, last), 0) || undefined;
+    const ingest = new Ingest({ live, history, now: clock.now, newest, log });
     const ways = inputs.map((input) => input.open({ ingest, clock, random: parts.random, log }, planOf(settings)));
     undo.push(() => {
       for (const way of ways) way.close();

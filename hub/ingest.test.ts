@@ -127,3 +127,20 @@ test("what one poll or one card measured never stands for what another did not",
     { gpu_temperature: 60 },
   ]);
 });
+
+test("while the hub's clock cannot be right, values are live and not kept, and a notice says so", () => {
+  let clock = 20_000;
+  const live = new Live(() => clock);
+  const kept: number[] = [];
+  const at = new Ingest({ live, history: { append: (poll) => kept.push(poll.at) }, now: () => clock });
+  at.expect("a", "x:1");
+  const answer = () => create(HostInfoSchema, { agentVersion: "1", sampled: BigInt(now), system: { load1: 1 } });
+  at.received("a", answer());
+  expect([kept, live.host("a")?.info?.system?.load1]).toEqual([[], 1]);
+  expect(live.notices()).toEqual([
+    "This machine's clock says 1970-01-01T00:00Z, which cannot be right: until it is set, live values go on and nothing is kept in history.",
+  ]);
+  clock = now;
+  at.received("a", answer());
+  expect([kept, live.notices()]).toEqual([[now], []]);
+});

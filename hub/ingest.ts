@@ -2,8 +2,10 @@ import { type Device, devices, type Level } from "../proto/catalog.ts";
 import { clean as cleanText, limitOf } from "../proto/clean.ts";
 import { type GPUInfo, type HostInfo, State } from "../proto/gen/host_pb.js";
 import { clean } from "./clean.ts";
+import { ClockGuard } from "./clock.ts";
 import { kept, type Measured, type Store } from "./history/store.ts";
 import type { Live } from "./live.ts";
+import { type Log, silent } from "./log.ts";
 
 /** A sample's own time is used when it is no older than this; else the clock of the machine is off. Milliseconds. */
 const skew = 30_000;
@@ -44,6 +46,9 @@ export interface Keeping {
   readonly live: Live;
   readonly history: Pick<Store, "append">;
   readonly now: () => number;
+  /** Unix milliseconds of the newest sample in history; undefined where there is none. */
+  readonly newest?: number | undefined;
+  readonly log?: Log;
 }
 
 /** The single door through which what a host says, or that it is silent, enters the hub. */
@@ -54,8 +59,12 @@ export class Ingest {
   /** Arrays for values, used again with every poll: the first GPU's, the second's, … */
   readonly #rows: Readonly<Record<Level, Float64Array[]>> = { host: [], gpu: [], disk: [], nic: [] };
 
+  readonly #clock: ClockGuard;
+  #doubted = false;
+
   constructor(to: Keeping) {
     this.#to = to;
+    this.#clock = new ClockGuard(to.newest);
   }
 
   expect(name: string, address: string): void {
@@ -83,7 +92,22 @@ export class Ingest {
     clean(info);
     this.#to.live.received(name, info);
     const measured = this.#measured(name, info);
+    if (!this.#believed(info)) return;
     if (measured.length > 0) this.#to.history.append({ host: name, at: this.#time(info), devices: measured });
+  }
+
+  /** Whether the hub's clock can be right: what is kept under a wrong date stays in the summaries for ever. */
+  #believed({ sampled }: HostInfo): boolean {
+    const { live, log = silent, now } = this.#to;
+    const at = now();
+    const believed = this.#clock.believes(at, sampled === undefined ? undefined : Number(sampled));
+    if (believed !== this.#doubted) return believed;
+    this.#doubted = !believed;
+    const text = `This machine's clock says ${new Date(at).toISOString().slice(0, 16)}Z, which cannot be right: until it is set, live values go on and nothing is kept in history.`;
+    live.notice("clock", believed ? undefined : text);
+    if (believed) log.info("the clock of this machine is plausible again: history is kept");
+    else log.warn(text);
+    return believed;
   }
 
   #time(info: HostInfo): number {

@@ -4,7 +4,17 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { all, ask, day, gpu, hour, pairs, poll, Scene, start, temperature } from "../../../test/store.ts";
+import { earliest } from "../../clock.ts";
+import { silent } from "../../log.ts";
+import { firstDay } from "../series.ts";
 import type { Store } from "../store.ts";
+import { openFile } from "./file.ts";
+import { Names } from "./names.ts";
+import { Rows } from "./rows.ts";
+import { Sealer } from "./seal.ts";
+import { columnId } from "./sheet.ts";
+import { firstKey, windowOf } from "./span.ts";
+import { atOnce } from "./turns.ts";
 
 let scene: Scene;
 const temp = (value: number) => gpu({ gpu_temperature: value });
@@ -128,6 +138,57 @@ test("late samples of a day whose samples and 5 minutes did not fit any more lea
     const { count } = await ask(two, temperature(), { ...all, step }, "count");
     expect([step, [...count]]).toEqual([step, [60]]);
   }
+});
+
+/** As a hub without a clock of its own left it: samples of 1970, in rows, in all summaries, and of a card that was there only then. */
+function writeEarly(): void {
+  const file = openFile(scene.folder, { log: silent }, () => {});
+  const names = new Names(file);
+  const rows = new Rows(file, silent);
+  const sealer = new Sealer(rows, names);
+  const host = names.host("a");
+  const { id } = names.metric("gpu", "gpu_temperature");
+  const columns = ["GPU-1", "GPU-2"].map((key): [number, Float64Array] => {
+    const device = names.device(host, "gpu", key);
+    device.last = 20_000;
+    device.metrics.add("gpu_temperature");
+    return [columnId(device.id, id), Float64Array.of(50)];
+  });
+  const fresh = [{ times: Float64Array.of(20_000), columns: new Map(columns) }];
+  rows.write(atOnce(sealer.window(host, 0, { fresh, gone: { raw: false, five: false } })));
+  rows.write(atOnce(sealer.day(host, 0)));
+  Object.assign(host, { first: 0, last: 0 });
+  host.open.add(0);
+  names.save(host);
+  file.close();
+}
+
+test("samples of 1970 that an earlier version kept are in no answer, and go", async () => {
+  writeEarly();
+  const one = scene.open();
+  one.append(poll(start, temp(1)));
+  const first = async () => [
+    (await pairs(one, temperature()))[0],
+    await firstDay(one, [temperature(), temperature("GPU-2")], start + day),
+  ];
+  expect(await first()).toEqual([[start, 1], start]);
+  await scene.leap(2 * day);
+  expect(await first()).toEqual([[start, 1], start]);
+  expect(one.known().map(({ key }) => key)).toEqual(["GPU-1"]);
+  scene.shut(one);
+  const file = new Database(join(scene.folder, "history.db"), { readonly: true });
+  for (const table of ["raw", "five", "hour", "day"]) {
+    expect([
+      table,
+      file
+        .prepare(`SELECT count(*) FROM ${table} WHERE id < ${firstKey(1)}`)
+        .pluck()
+        .get(),
+    ]).toEqual([table, 0]);
+  }
+  expect(file.prepare("SELECT key FROM device").pluck().all()).toEqual(["GPU-1"]);
+  expect(file.prepare("SELECT first FROM host").pluck().get()).toBe(windowOf(earliest));
+  file.close();
 });
 
 test.each([

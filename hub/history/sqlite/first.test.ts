@@ -7,6 +7,7 @@ import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { fleet, type Taken, writeFirst } from "../../../test/first.ts";
 import { all, ask, day, hour, listening, pairs, Scene, start } from "../../../test/store.ts";
+import { earliest } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 
 let scene: Scene;
@@ -54,7 +55,7 @@ test("every sample of a file of the first version is there afterwards, and in th
   expect(log.lines).toHaveLength(4);
 });
 
-test("what was strange in a file of the first version is taken as it is, centuries apart too", async () => {
+test("what was strange in a file of the first version is taken as it is, centuries apart too, but for times before there was a GOHM", async () => {
   const values = [-5, 2 ** 63, 1e308, 5e-324, 0.1 + 0.2, 0, 4.5e15];
   const times = [0, 86_400_001, start, start + 1, Date.UTC(2500, 1, 1), Date.UTC(2899, 11, 31), start + 2];
   const polls = times.map(
@@ -73,7 +74,10 @@ test("what was strange in a file of the first version is taken as it is, centuri
   file.prepare("INSERT INTO poll SELECT device, 8640000000000000, layout, v FROM poll LIMIT 1").run();
   file.close();
   const one = scene.open();
-  for (const [id, samples] of held) expect([id, await pairs(one, JSON.parse(id))]).toEqual([id, samples]);
+  for (const [id, samples] of held) {
+    const right = samples.filter(([at]) => at >= earliest);
+    expect([id, await pairs(one, JSON.parse(id))]).toEqual([id, right]);
+  }
   expect(one.known()[0]?.last).toBe(Date.UTC(2899, 11, 31));
 });
 

@@ -1,6 +1,7 @@
 // The first version of the file: one row for each device and poll. Read once, to be brought into the form of today.
 import { endianness } from "node:os";
 import type { Level } from "../../../proto/catalog.ts";
+import { earliest } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { File } from "./database.ts";
 import { type Host, Names } from "./names.ts";
@@ -32,7 +33,9 @@ class First {
     this.devices = file.prepare("SELECT id, host, level, key, idx FROM device ORDER BY id").all() as DeviceRow[];
     const layouts = file.prepare("SELECT id, names FROM layout").raw().all() as [number, string][];
     this.layouts = new Map(layouts.map(([id, text]) => [id, text.split("\n")]));
-    this.#newest = file.prepare(`SELECT max(t) FROM poll WHERE device = ? AND t < ${latest}`).pluck();
+    this.#newest = file
+      .prepare(`SELECT max(t) FROM poll WHERE device = ? AND t >= ${earliest} AND t < ${latest}`)
+      .pluck();
     this.#next = file.prepare(`SELECT min(t) FROM poll WHERE device = ? AND t >= ? AND t < ${latest}`).pluck();
     this.#polls = file.prepare("SELECT t, layout, v FROM poll WHERE device = ? AND t >= ? AND t < ? ORDER BY t").raw();
   }
@@ -44,7 +47,8 @@ class First {
 
   /** Windows in which some devices have samples, oldest first: a clock that was wrong for a while leaves gaps of centuries. */
   *windows(devices: readonly DeviceRow[]): Generator<number> {
-    for (let from = 0; ; ) {
+    // What a clock said that cannot be right is left out.
+    for (let from = earliest; ; ) {
       const times = devices.map(({ id }) => (this.#next.get(id, from) as number | null) ?? Number.POSITIVE_INFINITY);
       const window = windowOf(Math.min(...times));
       if (!Number.isFinite(window)) return;

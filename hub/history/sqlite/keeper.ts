@@ -1,3 +1,4 @@
+import { earliest } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { File } from "./database.ts";
 import type { Journal, Replay } from "./journal.ts";
@@ -6,7 +7,7 @@ import type { Recent } from "./recent.ts";
 import type { Entry, Rows } from "./rows.ts";
 import { Room, type Run } from "./run.ts";
 import { type Gone, Sealer } from "./seal.ts";
-import { bucketOf, dayOf, groupOf, windowLength, windowsInDay } from "./span.ts";
+import { bucketOf, dayOf, groupOf, windowLength, windowOf, windowsInDay } from "./span.ts";
 import { atOnce, inTurns, turn, type Work } from "./turns.ts";
 
 /** A window is sealed when it has been over for this long, one group of hosts after the other at this distance. Milliseconds. */
@@ -78,6 +79,8 @@ export class Keeper {
       start: (start, segment) => {
         this.#parts.recent.beyond(start.run);
         if (sealed.has(start.run) || runs.has(start.run)) return;
+        // Of a clock that cannot be right: an earlier version kept that.
+        if (start.window < windowOf(earliest)) return void sealed.add(start.run);
         const run = this.#parts.recent.replay(start, this.#parts.now());
         run.segments = [segment, segment];
         runs.set(run.id, run);

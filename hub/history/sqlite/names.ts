@@ -1,10 +1,11 @@
 import { crc32 } from "node:zlib";
 import type { Level } from "../../../proto/catalog.ts";
 import { Kind } from "../../../proto/gen/metric_pb.js";
+import { earliest } from "../../clock.ts";
 import { type Known, kept } from "../store.ts";
 import { CorruptBlock } from "./codec.ts";
 import type { File } from "./database.ts";
-import { mostHosts, mostMetrics, timesRow } from "./span.ts";
+import { dayOf, mostHosts, mostMetrics, timesRow, windowOf } from "./span.ts";
 
 export interface Host {
   readonly id: number;
@@ -193,9 +194,17 @@ export class Names {
       const host = {
         id,
         name,
-        first: first ?? Number.POSITIVE_INFINITY,
-        last: last ?? Number.NEGATIVE_INFINITY,
-        open: new Set(open === "" ? [] : open.split(" ").map(Number)),
+        // Rows of a clock that cannot be right, which an earlier version kept, are about to go.
+        first: Math.max(first ?? Number.POSITIVE_INFINITY, windowOf(earliest)),
+        last: (last ?? 0) < windowOf(earliest) ? Number.NEGATIVE_INFINITY : (last ?? 0),
+        open: new Set(
+          open === ""
+            ? []
+            : open
+                .split(" ")
+                .map(Number)
+                .filter((day) => day >= dayOf(windowOf(earliest))),
+        ),
         devices: new Map(),
       };
       this.#hosts.set(name, host);

@@ -1,3 +1,4 @@
+import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Question, Range, SeriesId } from "../store.ts";
 import { Spare } from "./bucket.ts";
@@ -54,8 +55,8 @@ export class Query {
   }
 
   /** @throws Fault bad_request */
-  async read<A extends Aggregate>({ series, range, of, most }: Question<A>): Promise<readonly Columns<A>[]> {
-    checkRange(range);
+  async read<A extends Aggregate>({ series, range: given, of, most }: Question<A>): Promise<readonly Columns<A>[]> {
+    const range = checked(given);
     if (!(most >= 1)) throw new Fault("bad_request", `An answer must have room for 1 point or more: it is ${most}`);
     const answers: Columns<A>[] = [];
     const turns = new Patience();
@@ -71,8 +72,8 @@ export class Query {
   }
 
   /** @throws Fault bad_request */
-  async fold({ groups, range }: GroupQuestion): Promise<readonly GroupColumns[]> {
-    checkRange(range);
+  async fold({ groups, range: given }: GroupQuestion): Promise<readonly GroupColumns[]> {
+    const range = checked(given);
     if (range.step === 0) throw new Fault("bad_request", "Groups need a step greater than 0: it is 0");
     const turns = new Patience();
     const grouped = await this.#grouped(membersOf(groups), turns);
@@ -288,9 +289,13 @@ const count = (pieces: readonly Piece[], step: number): number =>
 
 const nothing = new Gather(0, { counter: false, scale: 1 }, false);
 
-/** @throws Fault bad_request */
-function checkRange({ from, to, step }: Range): void {
+/**
+ * What is asked for, without times that no clock can have said rightly: a version before this one kept such samples.
+ * @throws Fault bad_request
+ */
+function checked({ from, to, step }: Range): Range {
   if (Number.isNaN(from) || Number.isNaN(to) || !(step >= 0) || step === Number.POSITIVE_INFINITY) {
     throw new Fault("bad_request", `A range must be two times and a step of 0 or more: it is ${from}, ${to}, ${step}`);
   }
+  return { from: Math.max(from, earliest), to, step };
 }

@@ -1,3 +1,4 @@
+import { earliest } from "../../clock.ts";
 import type { File } from "./database.ts";
 import type { Names } from "./names.ts";
 import { type Rows, type Table, tables } from "./rows.ts";
@@ -84,12 +85,12 @@ export class Retention {
     const limits = this.#parts.limits();
     const now = this.#now();
     let more = false;
-    for (const table of tables) more = this.#drop(table, now - limits[table]) || more;
+    for (const table of tables) more = this.#drop(table, Math.max(now - limits[table], earliest)) || more;
     if (this.#bytes() > limits.bytes) more = this.#crowded() || more;
     if (more) this.#parts.rows.forget();
     // A device's number may be given again only when no row has it any more.
     const least = Math.min(...tables.map((table) => startOf(table, now - limits[table])));
-    if (least > 0) this.#parts.names.forget(least);
+    this.#parts.names.forget(Math.max(least, earliest));
     this.#parts.file.pragma(`incremental_vacuum(${pagesInStep})`);
     return more || this.#read("freelist_count") > pagesInStep;
   }

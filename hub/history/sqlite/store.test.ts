@@ -3,6 +3,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { all, ask, day, gpu, hour, measured, pairs, poll, Scene, start, temperature } from "../../../test/store.ts";
+import { earliest } from "../../clock.ts";
 import { kept } from "../store.ts";
 
 let scene: Scene;
@@ -176,7 +177,7 @@ test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, Date.UTC(2900, 0), 8.6
   },
 );
 
-test.each([0, Date.UTC(1970, 0, 2), Date.UTC(2500, 5, 1), Date.UTC(2899, 11, 31)])(
+test.each([earliest, Date.UTC(2500, 5, 1), Date.UTC(2899, 11, 31)])(
   "a measurement at %d is kept beside one of today, and a question over all of time finds both",
   async (at) => {
     const one = scene.open();
@@ -189,6 +190,17 @@ test.each([0, Date.UTC(1970, 0, 2), Date.UTC(2500, 5, 1), Date.UTC(2899, 11, 31)
     ].sort(([a = 0], [b = 0]) => a - b);
     expect(await pairs(one, temperature())).toEqual(wanted);
     expect((await ask(one, temperature(), { ...all, step: day }, "max")).max).toHaveLength(2);
+  },
+);
+
+test.each([-1, 0, Date.UTC(1970, 0, 2), earliest - 1, Date.UTC(2900, 0), start + 0.5, Number.NaN])(
+  "a measurement at %d, which no right clock says, is refused",
+  (at) => {
+    const one = scene.open();
+    expect(() => one.append(poll(at, temp(1)))).toThrow(
+      /must be Unix milliseconds from 1575936000000 up to the year 2900/,
+    );
+    expect(one.known()).toEqual([]);
   },
 );
 
@@ -213,12 +225,12 @@ test("a question that is no range is refused, with what it was", async () => {
 
 test("known() lists devices with their newest index, metrics and time, and still does after a restart", () => {
   const one = scene.open();
-  one.append(poll(1000, gpu({ gpu_temperature: 1 }, "GPU-1", 0), gpu({ gpu_temperature: 1 }, "GPU-2", 1)));
-  one.append(poll(2000, gpu({ gpu_power: 1 }, "GPU-1", 1)));
-  one.append(poll(1500, gpu({ gpu_temperature: 1 }, "GPU-1", 7)));
+  one.append(poll(start + 1000, gpu({ gpu_temperature: 1 }, "GPU-1", 0), gpu({ gpu_temperature: 1 }, "GPU-2", 1)));
+  one.append(poll(start + 2000, gpu({ gpu_power: 1 }, "GPU-1", 1)));
+  one.append(poll(start + 1500, gpu({ gpu_temperature: 1 }, "GPU-1", 7)));
   const wanted = [
-    { host: "a", level: "gpu", key: "GPU-1", index: 1, metrics: ["gpu_temperature", "gpu_power"], last: 2000 },
-    { host: "a", level: "gpu", key: "GPU-2", index: 1, metrics: ["gpu_temperature"], last: 1000 },
+    { host: "a", level: "gpu", key: "GPU-1", index: 1, metrics: ["gpu_temperature", "gpu_power"], last: start + 2000 },
+    { host: "a", level: "gpu", key: "GPU-2", index: 1, metrics: ["gpu_temperature"], last: start + 1000 },
   ];
   expect(one.known("a")).toEqual(wanted);
   expect(one.known(undefined, "gpu")).toEqual(wanted);

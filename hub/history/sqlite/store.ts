@@ -1,4 +1,5 @@
 import type { Level } from "../../../proto/catalog.ts";
+import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Known, Poll, Question, Store } from "../store.ts";
 import { backUp } from "./backup.ts";
@@ -215,10 +216,10 @@ function some(values: ArrayLike<number>): boolean {
 const levels: readonly Level[] = ["host", "gpu", "disk", "nic"];
 
 function checkTime(at: number): void {
-  if (!Number.isInteger(at) || at < 0 || at >= latest) {
+  if (!Number.isInteger(at) || at < earliest || at >= latest) {
     throw new Fault(
       "sample_bad",
-      `The time of a measurement must be Unix milliseconds before the year 2900: it is ${at}`,
+      `The time of a measurement must be Unix milliseconds from ${earliest} up to the year 2900: it is ${at}`,
     );
   }
 }
