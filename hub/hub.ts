@@ -60,6 +60,8 @@ export async function start(parts: Parts): Promise<Hub> {
       log,
       retention: () => retention(settings),
       maxSize: () => maxSize(settings),
+      maxDevices: () => settings.maxDevices,
+      notice: (topic, text) => live.notice(topic, text),
       trouble: (text) => live.notice("history", text),
     });
     undo.push(() => history.close());

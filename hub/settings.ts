@@ -139,6 +139,13 @@ export const table = {
     help: "Size that the history may have on disk. Where it would become larger, the oldest samples go first, before their time.",
     reader: limit("64MB"),
   }),
+  maxDevices: row({
+    name: "history.max_devices",
+    env: "GOHM_HISTORY_MAX_DEVICES",
+    default: 2048,
+    help: "Devices (GPUs, filesystems, network interfaces) that history keeps of one machine. Beyond it, those not seen for the longest time are removed, with their samples, and the page says so.",
+    reader: number("devices", 1300, 20_000),
+  }),
   keepDays: row({
     name: "history.keep_days",
     env: "GOHM_HISTORY_KEEP_DAYS",

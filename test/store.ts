@@ -25,8 +25,13 @@ export const start = 48 * day * 430;
 export class Scene {
   readonly folder: string;
   now = start;
+  /** Milliseconds that each look at the clock takes. */
+  tick = 0;
   retention: ReturnType<Options["retention"]> = forever;
   maxSize = Number.POSITIVE_INFINITY;
+  maxDevices = Number.POSITIVE_INFINITY;
+  /** Notices that stand now, by topic. */
+  readonly notices = new Map<string, string>();
   readonly trouble: (string | undefined)[] = [];
   #timers: { at: number; run: () => void }[] = [];
   #open: Store[] = [];
@@ -41,7 +46,10 @@ export class Scene {
     const made = openStore({
       folder: this.folder,
       clock: {
-        now: () => this.now,
+        now: () => {
+          this.now += this.tick;
+          return this.now;
+        },
         after: (ms, run) => {
           const timer = { at: this.now + ms, run };
           this.#timers.push(timer);
@@ -53,6 +61,8 @@ export class Scene {
       log,
       retention: () => this.retention,
       maxSize: () => this.maxSize,
+      maxDevices: () => this.maxDevices,
+      notice: (topic, text) => void (text === undefined ? this.notices.delete(topic) : this.notices.set(topic, text)),
       trouble: (text) => this.trouble.push(text),
     });
     this.#open.push(made);

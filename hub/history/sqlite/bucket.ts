@@ -1,5 +1,3 @@
-import type { Sheet } from "./sheet.ts";
-
 /**
  * Buckets of one series, as a summary holds them. `sum` is the sum of the samples of a gauge, and the newest sample of
  * a counter: what a counter rose by is told by its values, never by their mean.
@@ -119,19 +117,4 @@ export function add(
   min[to.place] = before === 0 ? low : Math.min(min[to.place] ?? low, low);
   max[to.place] = before === 0 ? high : Math.max(max[to.place] ?? high, high);
   sum[to.place] = before === 0 || of.counter ? total : tidy((sum[to.place] ?? 0) + total, of.scale);
-}
-
-/** Columns of a sheet by metric, each metric's by device, both ascending. */
-export function byMetric(
-  sheet: Sheet,
-  split: { metricOf: (id: number) => number; deviceOf: (id: number) => number },
-): Map<number, [device: number, values: Float64Array][]> {
-  const metrics = new Map<number, [number, Float64Array][]>();
-  for (const [id, values] of [...sheet.columns].sort(([a], [b]) => a - b)) {
-    const metric = split.metricOf(id);
-    const held = metrics.get(metric) ?? [];
-    held.push([split.deviceOf(id), values]);
-    metrics.set(metric, held);
-  }
-  return metrics;
 }

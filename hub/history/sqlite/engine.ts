@@ -25,6 +25,10 @@ export interface Options {
   };
   /** Bytes that the file may have; Infinity for no limit. */
   readonly maxSize: () => number;
+  /** Devices that history keeps of one host; without it, all. */
+  readonly maxDevices?: () => number;
+  /** Told in words what else an administrator should know of a topic, and with undefined when that is over. */
+  readonly notice?: (topic: string, text: string | undefined) => void;
   /** Told in words when nothing can be written, and with undefined when it can again. */
   readonly trouble: (text: string | undefined) => void;
 }
@@ -48,10 +52,13 @@ export function assemble(options: Options): Engine {
   const { folder, clock, log } = options;
   let names: Names | undefined;
   const file = openFile(folder, options, (opened) => {
-    names = new Names(opened);
+    names = new Names(opened, options.maxDevices);
   });
   try {
-    return built(file, names ?? new Names(file), { ...options, journal: new Journal(folder, { now: clock.now, log }) });
+    return built(file, names ?? new Names(file, options.maxDevices), {
+      ...options,
+      journal: new Journal(folder, { now: clock.now, log }),
+    });
   } catch (error) {
     file.close();
     log.error(`the journal of the history in ${folder} cannot be read: ${(error as Error).message}`);
@@ -68,9 +75,12 @@ function built(file: File, names: Names, options: Options & { journal: Journal }
   };
   const rows = new Rows(file, log);
   const recent = new Recent(names);
-  const retention = new Retention({ file, names, rows, limits, now });
+  const oldest = (): number =>
+    [...recent.all()].reduce((least, { window }) => Math.min(least, window), Number.POSITIVE_INFINITY);
+  const retention = new Retention({ file, names, rows, limits, now, oldest });
   const gone = retention.gone.bind(retention);
-  const keeper = new Keeper({ file, names, rows, recent, now, gone });
+  const shrink = retention.shrink.bind(retention);
+  const keeper = new Keeper({ file, names, rows, recent, now, gone, shrink });
   const query = new Query(names, rows, recent);
   keeper.replay(journal, log);
   return { file, names, recent, journal, keeper, retention, query };

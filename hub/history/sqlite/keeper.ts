@@ -7,6 +7,7 @@ import type { Recent } from "./recent.ts";
 import type { Entry, Rows } from "./rows.ts";
 import { Room, type Run } from "./run.ts";
 import { type Gone, Sealer } from "./seal.ts";
+import type { Sheet } from "./sheet.ts";
 import { bucketOf, dayOf, groupOf, windowLength, windowOf, windowsInDay } from "./span.ts";
 import { atOnce, inTurns, turn, type Work } from "./turns.ts";
 
@@ -19,11 +20,13 @@ const spread = 45 * 60_000;
 const quiet = 60_000;
 /** A window is sealed before it is over when nothing came for this long: its host's clock, or the hub's, was ahead. */
 const left = windowLength;
-/** A hub that ends seals for this long; the rest of a large fleet stays in the journal. systemd waits for 90 s. Milliseconds. */
-const atEnd = 20_000;
+/** A hub that ends seals for this long; the rest stays in the journal. Milliseconds. */
+const atEnd = 1000;
 /** Polls of a window, and runs, beyond which it is sealed before it is over. */
 const mostRows = 8192;
 const mostRuns = 32;
+/** Columns of all runs of a window, beyond which it is sealed before it is over: each takes some 100 bytes of memory. */
+const mostColumns = 500_000;
 
 interface Parts {
   readonly file: File;
@@ -33,6 +36,8 @@ interface Parts {
   readonly now: () => number;
   /** What of a window is older than what is kept. */
   readonly gone: (window: number) => Gone;
+  /** Lets some rows go where the file is larger than it may be. @returns whether it did */
+  readonly shrink: () => boolean;
 }
 
 /** A window to be sealed, or a day to be summed up. */
@@ -107,6 +112,7 @@ export class Keeper {
         device.index = index ?? device.index;
       }
     }
+    for (const host of this.#parts.names.hosts()) this.#parts.names.trim(host);
   }
 
   /** Seals windows and sums up days that have their time, group by group, behind work that is under way already. */
@@ -123,9 +129,11 @@ export class Keeper {
     this.#stopped = true;
     const { recent, now } = this.#parts;
     const began = now();
+    const late = (): boolean => Math.abs(now() - began) > atEnd;
     for (const task of [...recent.all()]) {
-      if (Math.abs(now() - began) > atEnd) return false;
-      this.#commit([atOnce(this.#work(task))]);
+      const done = atOnce(this.#work(task), late);
+      if (done === undefined) return false;
+      this.#commit([done]);
     }
     this.#checkpoint();
     return true;
@@ -165,7 +173,8 @@ export class Keeper {
     const step = Math.min(pace, spread / (last + 1));
     return held.filter(({ host, window, runs, touched }) => {
       const rows = runs.reduce((sum, run) => sum + run.rows, 0);
-      if (rows > mostRows || runs.length > mostRuns) return true;
+      const columns = runs.reduce((sum, run) => sum + run.columns.length, 0);
+      if (rows > mostRows || runs.length > mostRuns || (runs.length > 1 && columns > mostColumns)) return true;
       const over = (window + 1) * windowLength + grace + step * groupOf(host.id);
       // Either way: a clock that was put back must not leave a window waiting.
       const still = Math.abs(now - touched);
@@ -209,7 +218,8 @@ export class Keeper {
       }
       if (this.#stopped) return;
       this.#commit(works.filter(({ rows }) => rows.length > 0));
-      await turn();
+      do await turn();
+      while (!this.#stopped && this.#parts.shrink());
     }
     if (groups.size > 0) this.#checkpoint();
   }
@@ -221,8 +231,11 @@ export class Keeper {
     // From now on polls of this window go into runs of their own, which are newer than the rows that are made here.
     for (const run of runs) run.frozen = true;
     this.#room.clear();
-    const fresh = runs.map((run) => run.sheet(undefined, this.#room));
-    yield;
+    const fresh: Sheet[] = [];
+    for (const run of runs) {
+      fresh.push(run.sheet(({ device }) => !device.gone, this.#room));
+      yield;
+    }
     const gone = this.#parts.gone(window);
     return { ...task, runs, rows: runs.length > 0 ? yield* this.#sealer.window(host, window, { fresh, gone }) : [] };
   }
@@ -238,7 +251,9 @@ export class Keeper {
           for (const host of new Set(works.map((work) => work.host))) names.save(host);
         })
         .immediate();
+      names.saved(true);
     } catch (error) {
+      names.saved(false);
       for (const { host, first, last, open } of before.reverse()) {
         Object.assign(host, { first, last });
         host.open.clear();

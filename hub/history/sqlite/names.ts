@@ -27,6 +27,8 @@ export interface Device {
   /** Unix ms of its newest sample. */
   last: number;
   readonly metrics: Set<string>;
+  /** Forgotten: whatever is measured under its name from now on is of a new device. */
+  gone: boolean;
 }
 
 export interface Metric {
@@ -52,6 +54,13 @@ interface HostRow {
  */
 export class Names {
   readonly #file: File;
+  readonly #most: () => number;
+  /** Names of hosts that lost devices to the bound since this was last asked for. */
+  readonly #crowded = new Set<string>();
+  /** Devices as they were last written; what was written and what was deleted within a transaction that is not over. */
+  readonly #written = new WeakMap<Device, string>();
+  readonly #pending = new Map<Device, string>();
+  readonly #forgotten = new Set<number>();
   readonly #hosts = new Map<string, Host>();
   readonly #metrics = new Map<string, Metric>();
   readonly #metricsById = new Map<number, Metric>();
@@ -60,8 +69,10 @@ export class Names {
   #nextMetric = timesRow + 1;
   readonly #sql;
 
-  constructor(file: File) {
+  /** @param most devices that a host may have */
+  constructor(file: File, most: () => number = () => Number.POSITIVE_INFINITY) {
     this.#file = file;
+    this.#most = most;
     this.#sql = {
       host: file.prepare("INSERT OR REPLACE INTO host (id, name, first, last, open, sum) VALUES (?, ?, ?, ?, ?, ?)"),
       device: file.prepare(
@@ -109,6 +120,7 @@ export class Names {
       index: undefined,
       last: -Infinity,
       metrics: new Set(),
+      gone: false,
     };
     host.devices.set(`${level}\n${key}`, made);
     return made;
@@ -156,10 +168,26 @@ export class Names {
     const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
     const { first, last, open } = host;
     this.#sql.host.run(summed([host.id, host.name, finite(first), finite(last), [...open].join(" ")]));
-    for (const { id, level, key, index, last, metrics } of host.devices.values()) {
-      if (metrics.size === 0) continue;
+    for (const device of host.devices.values()) {
+      const { id, level, key, index, last, metrics } = device;
+      const state = `${last} ${index} ${metrics.size}`;
+      if (metrics.size === 0 || this.#written.get(device) === state) continue;
       this.#sql.device.run(summed([id, host.id, level, key, index ?? null, last, [...metrics].join("\n")]));
+      this.#pending.set(device, state);
     }
+    if (this.#forgotten.size === 0) return;
+    for (const id of this.#forgotten) this.#sql.forgetDevice.run(id);
+    // Rows may still hold columns of those: the greatest number ever given stays, under no host, so that none is given again.
+    this.#sql.device.run(summed([this.#nextDevice++, 0, "", "", null, 0, ""]));
+  }
+
+  /** The transaction of `save` was kept, or taken back. */
+  saved(kept: boolean): void {
+    if (kept) {
+      for (const [device, state] of this.#pending) this.#written.set(device, state);
+      this.#forgotten.clear();
+    }
+    this.#pending.clear();
   }
 
   /** Forgets devices without a sample since `limit`, Unix ms. */
@@ -167,10 +195,31 @@ export class Names {
     for (const { devices } of this.#hosts.values()) {
       for (const [id, device] of devices) {
         if (device.last >= limit) continue;
+        device.gone = true;
         devices.delete(id);
         this.#sql.forgetDevice.run(device.id);
       }
     }
+  }
+
+  /** Forgets devices that a host has beyond the bound, first those that were not seen for the longest time; `present` stay. */
+  trim(host: Host, present?: { has(device: Device): boolean }): void {
+    const excess = host.devices.size - this.#most();
+    if (excess <= 0) return;
+    this.#crowded.add(host.name);
+    const old = [...host.devices].filter(([, device]) => device.level !== "host" && !present?.has(device));
+    for (const [id, device] of old.sort(([, a], [, b]) => a.last - b.last).slice(0, excess)) {
+      device.gone = true;
+      host.devices.delete(id);
+      this.#forgotten.add(device.id);
+    }
+  }
+
+  /** Hosts that `trim` took devices from since the last call. */
+  crowded(): readonly string[] {
+    const names = [...this.#crowded];
+    this.#crowded.clear();
+    return names;
   }
 
   #keep(id: number, level: Level, name: string): Metric {
@@ -227,6 +276,7 @@ export class Names {
         index: held.idx ?? undefined,
         last: held.last,
         metrics: new Set(held.metrics.split("\n")),
+        gone: false,
       });
     }
   }

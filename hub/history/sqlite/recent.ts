@@ -155,7 +155,9 @@ function layout(
       if (Number.isFinite(value)) column(slot(device, index), i);
     }
   }
+  names.trim(host, slots);
   for (const { device, index, columns: places } of before?.slots ?? []) {
+    if (device.gone) continue;
     for (const [place, at] of places.entries())
       if (at >= 0 && before?.seen[at] === 1) column(slot(device, index), place);
   }

@@ -30,6 +30,8 @@ interface Parts {
   readonly rows: Rows;
   readonly limits: () => Limits;
   readonly now: () => number;
+  /** The oldest window that memory holds something of. */
+  readonly oldest: () => number;
 }
 
 /**
@@ -86,13 +88,32 @@ export class Retention {
     const now = this.#now();
     let more = false;
     for (const table of tables) more = this.#drop(table, Math.max(now - limits[table], earliest)) || more;
-    if (this.#bytes() > limits.bytes) more = this.#crowded() || more;
+    more = this.shrink() || more;
     if (more) this.#parts.rows.forget();
+    const { names } = this.#parts;
     // A device's number may be given again only when no row has it any more.
     const least = Math.min(...tables.map((table) => startOf(table, now - limits[table])));
-    this.#parts.names.forget(Math.max(least, earliest));
+    names.forget(Math.max(least, this.#oldest(), earliest));
+    for (const host of names.hosts()) names.trim(host);
     this.#parts.file.pragma(`incremental_vacuum(${pagesInStep})`);
     return more || this.#read("freelist_count") > pagesInStep;
+  }
+
+  /** Lets some rows go where the file is larger than it may be. @returns whether it did */
+  shrink(): boolean {
+    if (this.#bytes() <= this.#parts.limits().bytes || !this.#crowded()) return false;
+    this.#parts.rows.forget();
+    return true;
+  }
+
+  /** No row, and nothing in memory, holds a sample from before this time. Unix ms. */
+  #oldest(): number {
+    const windows = [this.#parts.oldest(), windowOf(this.#parts.now()) - 1].map((window) => window * windowLength);
+    const starts = tables.flatMap((table) => {
+      const first = this.#first(table);
+      return first === undefined ? [] : [beginOf(table, spanOfKey(first))];
+    });
+    return starts.length === 0 ? Number.NEGATIVE_INFINITY : Math.min(...windows, ...starts);
   }
 
   #now(): number {
@@ -142,7 +163,9 @@ export class Retention {
 
 /** When the row of a time begins. */
 function startOf(table: Table, t: number): number {
-  if (!Number.isFinite(t)) return t;
-  if (table === "raw") return windowOf(t) * windowLength;
-  return spanOf(table, t) * bucketOf[table] * bucketsInRow;
+  return Number.isFinite(t) ? beginOf(table, table === "raw" ? windowOf(t) : spanOf(table, t)) : t;
 }
+
+/** When a row begins. Unix ms. */
+const beginOf = (table: Table, span: number): number =>
+  span * (table === "raw" ? windowLength : bucketOf[table] * bucketsInRow);

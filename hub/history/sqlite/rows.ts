@@ -31,7 +31,7 @@ export interface Wanted {
   readonly host: number;
   readonly window: number;
   readonly metrics: Iterable<number>;
-  readonly devices?: Pick<ReadonlyMap<number, unknown>, "has">;
+  readonly devices?: Pick<ReadonlySet<number>, "has">;
   /** Where the columns of a device are written to, that are kept for a moment only. */
   readonly spare?: ((device: number, count: number) => Float64Array) | undefined;
 }

@@ -144,6 +144,8 @@ export class Run {
       if (measured === undefined) continue;
       const { values } = measured;
       const slot = this.#slot(measured, i);
+      // Forgotten since this run was begun: it is a new device now.
+      if (slot?.device.gone) return false;
       let any = false;
       for (let k = 0; k < values.length; k++) {
         const value = values[k];
@@ -287,8 +289,10 @@ export class Cursor {
     const rows = all - this.#rows;
     const array = (): Float64Array => room?.take(rows) ?? new Float64Array(rows);
     const times = array();
-    const out = columns.map((column) => ((this.#wanted?.(column) ?? true) ? array() : undefined));
-    const filler = new Filler(this.#state, out);
+    const filler = new Filler(this.#state, (c) => {
+      const column = columns[c];
+      return column && (this.#wanted?.(column) ?? true) ? array() : undefined;
+    });
     const reader = new Reader(this.#run.from(this.#place));
     for (let row = 0; row < rows; row++) {
       this.#step += unzigzag(reader.number());
@@ -301,32 +305,39 @@ export class Cursor {
     this.#place += reader.at;
     this.#rows = all;
     const held = new Map<number, Float64Array>();
-    for (const [i, column] of columns.entries()) {
-      const values = out[i];
-      if (values && filler.seen[i] === 1) held.set(columnId(column.device.id, column.metric.id), values);
+    for (const [c, values] of filler.columns()) {
+      const column = columns[c];
+      if (column) held.set(columnId(column.device.id, column.metric.id), values);
     }
     return { times, columns: held };
   }
 }
 
-/** Turns rows of changes into columns: a value is written from its row up to the next change at once. */
+/**
+ * Turns rows of changes into columns: a value is written from its row up to the next change at once. A column without any
+ * value gets no array: a run of a host that renames its devices has thousands of them.
+ */
 class Filler {
-  readonly seen: Uint8Array;
-  readonly #out: readonly (Float64Array | undefined)[];
+  readonly #seen: Uint8Array;
+  readonly #out: (Float64Array | undefined)[];
   readonly #scales: Float64Array;
   readonly #now: Float64Array;
   readonly #base: Float64Array;
   readonly #since: Int32Array;
   readonly #width: number;
+  readonly #array: (column: number) => Float64Array | undefined;
 
-  constructor(state: State, out: readonly (Float64Array | undefined)[]) {
-    this.#width = out.length;
-    this.#out = out;
-    this.seen = Uint8Array.from(state.now, (value) => (Number.isNaN(value) ? 0 : 1));
+  /** @param array where a column goes to; undefined for one that is not wanted */
+  constructor(state: State, array: (column: number) => Float64Array | undefined) {
+    this.#width = state.now.length;
+    this.#array = array;
+    this.#out = new Array<Float64Array | undefined>(this.#width);
+    this.#seen = new Uint8Array(this.#width);
     this.#scales = state.scales;
     this.#now = state.now;
     this.#base = state.base;
     this.#since = new Int32Array(this.#width);
+    for (let c = 0; c < this.#width; c++) if (!Number.isNaN(state.now[c])) this.#see(c);
   }
 
   row(row: number, reader: Reader): void {
@@ -341,13 +352,26 @@ class Filler {
   }
 
   end(rows: number): void {
-    for (const [c, out] of this.#out.entries()) {
-      out?.fill(this.#now[c] ?? Number.NaN, this.#since[c] ?? 0, rows);
+    for (const [c, out] of this.columns()) out.fill(this.#now[c] ?? Number.NaN, this.#since[c] ?? 0, rows);
+  }
+
+  /** Columns that had a value, with their places. */
+  *columns(): Generator<[place: number, values: Float64Array]> {
+    for (let c = 0; c < this.#width; c++) {
+      const out = this.#out[c];
+      if (out !== undefined) yield [c, out];
     }
+  }
+
+  #see(c: number): void {
+    this.#seen[c] = 1;
+    this.#out[c] = this.#array(c)?.fill(Number.NaN, 0, this.#since[c]);
   }
 
   #change(c: number, row: number, reader: Reader): void {
     if (c >= this.#width) throw new RangeError("a row has more columns than its run");
+    const value = this.#value(c, reader);
+    if (this.#seen[c] === 0 && !Number.isNaN(value)) this.#see(c);
     const out = this.#out[c];
     const since = this.#since[c] ?? 0;
     if (out !== undefined && row > since) {
@@ -355,13 +379,12 @@ class Filler {
       else out.fill(this.#now[c] ?? Number.NaN, since, row);
     }
     this.#since[c] = row;
-    this.#now[c] = this.#value(c, reader);
+    this.#now[c] = value;
   }
 
   #value(c: number, reader: Reader): number {
     const token = reader.number();
     if (token === absent) return Number.NaN;
-    this.seen[c] = 1;
     if (token === double) {
       const bytes = reader.take(8);
       for (let i = 0; i < 8; i++) doubles.setUint8(i, bytes[i] ?? 0);

@@ -1,7 +1,7 @@
-import { add, type Buckets, bucketsOf, byMetric, emptyBuckets, summarize } from "./bucket.ts";
+import { add, type Buckets, bucketsOf, emptyBuckets, summarize } from "./bucket.ts";
 import type { Host, Metric, Names } from "./names.ts";
 import { bucketsData, type Entry, type Rows, samplesData, timesData } from "./rows.ts";
-import { deviceOf, merge, metricOf, type Sheet } from "./sheet.ts";
+import { byMetric, deviceOf, Merger, type Sheet } from "./sheet.ts";
 import { bucketOf, bucketsInRow, spanOf, type Tier, timesRow, windowLength, windowsInDay } from "./span.ts";
 import type { Work } from "./turns.ts";
 
@@ -12,6 +12,9 @@ export interface Gone {
   /** The 5-minute summaries of the day: what comes is added to its hours and itself. */
   readonly five: boolean;
 }
+
+/** A row of more devices than this takes a step of its own to make. */
+const wide = 64;
 
 /** Buckets of one metric by device. */
 type Series = Map<number, Buckets>;
@@ -27,25 +30,35 @@ export class Sealer {
   }
 
   /**
-   * Rows of a window, which replace those that are there and have taken what they held; nothing is written yet.
+   * Rows of a window, which replace those that are there and have taken what they held; nothing is written yet. A metric
+   * at a time: all of a host of thousands of devices take more memory, and longer, than there is for one step.
    * @param fresh what is new, oldest first
    */
   *window(host: Host, window: number, { fresh, gone }: { fresh: readonly Sheet[]; gone: Gone }): Work<Entry[]> {
-    const metrics = this.#names.metricIds();
-    const held = gone.raw ? undefined : this.#rows.sheet({ host: host.id, window, metrics });
-    const sheet = merge(held ? [held, ...fresh] : fresh);
+    const devices = namesOf(host);
+    const times = gone.raw ? undefined : this.#rows.times(host.id, window);
     // Without its samples, let go or damaged, a window cannot be summed up anew: what comes is added.
-    const whole = held !== undefined || !this.#summed(host, window);
+    const whole = times !== undefined || !this.#summed(host, window);
     const raw = !gone.raw && whole;
+    const merger = new Merger([...(times ? [times] : []), ...fresh.map((sheet) => sheet.times)]);
+    const news = fresh.map(({ columns }) => byMetric(columns));
+    yield;
     const rows: Entry[] = raw
-      ? [this.#row("raw", { window, host, metric: timesRow }, timesData(sheet.times, window))]
+      ? [this.#row("raw", { window, host, metric: timesRow }, timesData(merger.times, window))]
       : [];
-    const places = bucketsOf(sheet.times, window * windowLength, bucketOf.five);
-    for (const [id, columns] of byMetric(sheet, { metricOf, deviceOf })) {
-      const metric = this.#names.metricOf(id);
-      if (metric === undefined) continue;
-      const at = { window, host, metric: id };
-      if (raw) rows.push(this.#row("raw", at, samplesData(columns, sheet.times.length)));
+    const places = bucketsOf(merger.times, window * windowLength, bucketOf.five);
+    for (const metric of [...this.#names.metrics()].sort((a, b) => a.id - b.id)) {
+      const held = times && this.#rows.sheet({ host: host.id, window, metrics: [metric.id], devices })?.columns;
+      const merged = merger.columns([...(times ? [held] : []), ...news.map((part) => part.get(metric.id))]);
+      if (merged.size === 0) continue;
+      const columns = [...merged].map(([id, values]): [number, Float64Array] => [deviceOf(id), values]);
+      columns.sort(([one], [other]) => one - other);
+      const at = { window, host, metric: metric.id };
+      if (raw) {
+        if (columns.length > wide) yield;
+        rows.push(this.#row("raw", at, samplesData(columns, merger.times.length)));
+        if (columns.length > wide) yield;
+      }
       const five: Series = new Map();
       for (const [device, values] of columns)
         five.set(device, summarize(values, places, { length: bucketsInRow, of: metric }));
@@ -60,6 +73,7 @@ export class Sealer {
   *day(host: Host, day: number): Work<Entry[]> {
     const rows: Entry[] = [];
     const start = day * bucketOf.day;
+    const known = namesOf(host);
     for (const metric of this.#names.metrics()) {
       const hours: Series = new Map();
       for (let i = 0; i < windowsInDay; i++) {
@@ -67,11 +81,13 @@ export class Sealer {
         const five = this.#rows.buckets({ table: "five", span: window, host: host.id, metric: metric.id });
         const first = (i * windowLength) / bucketOf.hour;
         for (const [device, buckets] of five ?? []) {
+          if (!known.has(device)) continue;
           const to = hours.get(device) ?? emptyBuckets(bucketOf.day / bucketOf.hour);
           hours.set(device, to);
           foldInto(to, { first, from: buckets, ratio: bucketOf.hour / bucketOf.five, of: metric });
         }
       }
+      if (hours.size > wide) yield;
       if (hours.size === 0) continue;
       const at = { host, window: day * windowsInDay, metric };
       rows.push(this.#placed("hour", start, { fresh: hours, ...at }));
@@ -150,9 +166,14 @@ export class Sealer {
   ): { series: Series; first: number } {
     const span = spanOf(tier, start);
     const series = this.#rows.buckets({ table: tier, span, host: host.id, metric: metric.id }) ?? new Map();
+    const known = namesOf(host);
+    for (const device of series.keys()) if (!known.has(device)) series.delete(device);
     return { series, first: Math.floor(start / bucketOf[tier]) - span * bucketsInRow };
   }
 }
+
+/** Ids of the devices that a host has: what is held of others, which were forgotten, is left out of what is written. */
+const namesOf = (host: Host): ReadonlySet<number> => new Set(Array.from(host.devices.values(), ({ id }) => id));
 
 const dataOf = (series: Series): Uint8Array => bucketsData([...series].sort(([a], [b]) => a - b));
 

@@ -4,7 +4,7 @@ import { mostMetrics } from "./span.ts";
 export interface Sheet {
   readonly times: Float64Array;
   /** By `columnId`. */
-  readonly columns: ReadonlyMap<number, Float64Array>;
+  readonly columns: Columns;
 }
 
 /** Names a series of a host: its device's id and its metric's. */
@@ -12,42 +12,71 @@ export const columnId = (device: number, metric: number): number => device * mos
 export const deviceOf = (column: number): number => Math.floor(column / mostMetrics);
 export const metricOf = (column: number): number => column % mostMetrics;
 
+/** Columns by id. */
+export type Columns = ReadonlyMap<number, Float64Array>;
+
 /** Several sheets as one. Of two values of a series at one time, that of the later sheet counts. */
 export function merge(sheets: readonly Sheet[]): Sheet {
-  const held = sheets.filter(({ times }) => times.length > 0);
-  const [only] = held;
-  if (only === undefined) return { times: new Float64Array(0), columns: new Map() };
-  if (held.length === 1) return only;
-  const times = union(held);
-  const columns = new Map<number, Float64Array>();
-  for (const sheet of held) {
-    const places = placesOf(sheet.times, times);
-    for (const [id, values] of sheet.columns) {
-      const out = columns.get(id) ?? new Float64Array(times.length).fill(Number.NaN);
-      columns.set(id, out);
-      for (let i = 0; i < values.length; i++) {
-        const value = values[i] ?? Number.NaN;
-        if (!Number.isNaN(value)) out[places[i] ?? 0] = value;
-      }
-    }
-  }
-  return { times, columns };
+  const merger = new Merger(sheets.map(({ times }) => times));
+  return { times: merger.times, columns: merger.columns(sheets.map(({ columns }) => columns)) };
 }
 
-function union(sheets: readonly Sheet[]): Float64Array {
-  const all = new Float64Array(sheets.reduce((sum, { times }) => sum + times.length, 0));
+/** Puts sheets together, a part of their columns at a time: all columns of a host of thousands of devices take gigabytes. */
+export class Merger {
+  readonly times: Float64Array;
+  /** Where the rows of each sheet go; undefined where only one sheet has rows, which then stay as they are. */
+  readonly #places: readonly Int32Array[] | undefined;
+
+  /** @param times of each sheet, oldest sheet first */
+  constructor(times: readonly Float64Array[]) {
+    const held = times.filter(({ length }) => length > 0);
+    this.times = held.length > 1 ? union(held) : (held[0] ?? new Float64Array(0));
+    this.#places = held.length > 1 ? times.map((some) => placesOf(some, this.times)) : undefined;
+  }
+
+  /** @param parts some columns of each sheet */
+  columns(parts: readonly (Columns | undefined)[]): Columns {
+    if (this.#places === undefined) return parts.find((part) => part !== undefined && part.size > 0) ?? new Map();
+    const columns = new Map<number, Float64Array>();
+    for (const [i, places] of this.#places.entries()) {
+      for (const [id, values] of parts[i] ?? []) {
+        const out = columns.get(id) ?? new Float64Array(this.times.length).fill(Number.NaN);
+        columns.set(id, out);
+        for (let row = 0; row < values.length; row++) {
+          const value = values[row] ?? Number.NaN;
+          if (!Number.isNaN(value)) out[places[row] ?? 0] = value;
+        }
+      }
+    }
+    return columns;
+  }
+}
+
+/** Columns by metric. */
+export function byMetric(columns: Columns): Map<number, Map<number, Float64Array>> {
+  const metrics = new Map<number, Map<number, Float64Array>>();
+  for (const [id, values] of columns) {
+    const metric = metricOf(id);
+    const held = metrics.get(metric) ?? new Map<number, Float64Array>();
+    metrics.set(metric, held.set(id, values));
+  }
+  return metrics;
+}
+
+function union(all: readonly Float64Array[]): Float64Array {
+  const times = new Float64Array(all.reduce((sum, { length }) => sum + length, 0));
   let length = 0;
-  for (const { times } of sheets) {
-    all.set(times, length);
-    length += times.length;
+  for (const some of all) {
+    times.set(some, length);
+    length += some.length;
   }
-  all.sort();
+  times.sort();
   let last = 0;
-  for (let i = 1; i < all.length; i++) {
-    const at = all[i] ?? 0;
-    if (at !== all[last]) all[++last] = at;
+  for (let i = 1; i < times.length; i++) {
+    const at = times[i] ?? 0;
+    if (at !== times[last]) times[++last] = at;
   }
-  return all.slice(0, last + 1);
+  return times.slice(0, last + 1);
 }
 
 /** Where each of some times stands among all; both ascend. */

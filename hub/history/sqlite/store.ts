@@ -21,6 +21,9 @@ const spring = 600_000;
 /** Samples in memory while nothing can be written, at most. Bytes. */
 const room = 256 * 2 ** 20;
 
+/** A notice goes this long after what it is about happened last. Milliseconds. */
+const noticeMs = 3_600_000;
+
 export type { Options };
 
 /**
@@ -39,6 +42,8 @@ class SqliteStore implements Store {
   #caring: (() => void) | undefined;
   #lost = 0;
   #cleaned = 0;
+  /** When hosts last lost devices to the bound, by name. */
+  readonly #crowded = new Map<string, number>();
   #closed = false;
 
   constructor(engine: Engine, options: Options) {
@@ -55,8 +60,9 @@ class SqliteStore implements Store {
     else {
       // Names are looked at where they are new: an open run has seen those it takes.
       checkNames(poll);
-      if (!poll.devices.some(({ values }) => some(values))) return;
+      if (!poll.devices.some(({ values }) => anyOf(values))) return;
       this.#begin(this.#engine.recent.begin(poll, windowOf(poll.at), clock.now()));
+      this.#noteCrowded();
     }
     this.#writing ??= clock.after(gather, () => this.#write());
   }
@@ -113,6 +119,21 @@ class SqliteStore implements Store {
     this.#engine.journal.rows(run, 0);
   }
 
+  /** Tells of hosts that have more devices than history keeps. */
+  #noteCrowded(): void {
+    const { clock, log, notice, maxDevices } = this.#options;
+    const now = clock.now();
+    const before = this.#crowded.size;
+    for (const name of this.#engine.names.crowded()) this.#crowded.set(name, now);
+    for (const [name, at] of this.#crowded) if (Math.abs(now - at) > noticeMs) this.#crowded.delete(name);
+    if (this.#crowded.size === before) return;
+    const [first = "", ...others] = this.#crowded.keys();
+    const hosts = others.length > 0 ? `${first} and ${others.length} more` : first;
+    const text = `More devices than history keeps of one machine (${maxDevices?.()}, history.max_devices): ${hosts}. Those not seen for the longest time are removed from history.`;
+    if (this.#crowded.size > before) log.warn(text);
+    notice?.("devices", this.#crowded.size > 0 ? text : undefined);
+  }
+
   #write(): void {
     this.#writing?.();
     this.#writing = undefined;
@@ -159,6 +180,7 @@ class SqliteStore implements Store {
     keeper.release(journal);
     if (Math.abs(now - this.#cleaned) < spring) return false;
     const more = retention.step();
+    this.#noteCrowded();
     if (!more) this.#cleaned = now;
     return more;
   }
@@ -205,7 +227,7 @@ class SqliteStore implements Store {
   }
 }
 
-function some(values: ArrayLike<number>): boolean {
+function anyOf(values: ArrayLike<number>): boolean {
   for (let i = 0; i < values.length; i++) {
     const value = values[i] ?? Number.NaN;
     if (Number.isFinite(value)) return true;

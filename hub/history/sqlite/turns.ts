@@ -33,10 +33,13 @@ export class Patience {
   }
 }
 
-/** Does some work at once, whatever waits. */
-export function atOnce<T>(work: Work<T>): T {
-  for (;;) {
+/** Does some work at once, whatever waits. @returns undefined where it was given up half-way */
+export function atOnce<T>(work: Work<T>): T;
+export function atOnce<T>(work: Work<T>, late: () => boolean): T | undefined;
+export function atOnce<T>(work: Work<T>, late: () => boolean = () => false): T | undefined {
+  while (!late()) {
     const { done, value } = work.next();
     if (done) return value;
   }
+  return undefined;
 }
