@@ -1,11 +1,11 @@
 // What may happen to the folder with the history: a full disk at the start, and files that others could read.
 import { once } from "node:events";
-import { chmodSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { getHistory, type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { getHistory, launch, type Place, place, type RunningHub, startHub } from "../hub.ts";
 import { start } from "../program.ts";
 
 let at: Place;
@@ -20,6 +20,12 @@ async function begin(env: Readonly<Record<string, string>> = {}): Promise<Runnin
 }
 const times = async (of: RunningHub): Promise<bigint[]> =>
   (await getHistory(of.history, { id: "a_0", type: "util" })).t;
+/** Samples that are on the disk, as two more polls have come since. */
+async function safe(of: RunningHub): Promise<bigint[]> {
+  const found = await times(of);
+  await until(async () => expect((await times(of)).length).toBeGreaterThanOrEqual(found.length + 2));
+  return found;
+}
 const health = async ({ url }: RunningHub) =>
   (await (await fetch(`${url}/api/health`)).json()) as { open: number; notices: string[] };
 
@@ -45,7 +51,7 @@ test.skipIf(!canMount()).each(["SIGTERM", "SIGKILL"] as const)(
     const first = await begin(env);
     await until(async () => expect((await times(first)).length).toBeGreaterThanOrEqual(2));
     await until(() => expect(readdirSync(env.GOHM_DATA).join()).toContain("history.journal-"));
-    const before = (await times(first)).slice(0, 2);
+    const before = await safe(first);
     await first.stop(signal);
     disk.fill();
     const second = await begin(env);
@@ -56,7 +62,7 @@ test.skipIf(!canMount()).each(["SIGTERM", "SIGKILL"] as const)(
     expect(await times(second)).toEqual(expect.arrayContaining(before));
     disk.free();
     await until(async () => expect((await health(second)).notices).toEqual([]));
-    const now = await times(second);
+    const now = await safe(second);
     await second.stop("SIGKILL");
     expect(await times(await begin(env))).toEqual(expect.arrayContaining(now));
   },
@@ -93,3 +99,19 @@ test("nobody but the hub's user can read the history, whatever the umask, also i
     process.umask(umask);
   }
 });
+
+test.each(["SIGTERM", "SIGKILL"] as const)(
+  "history.db that is deleted under a running hub is written again, and %s costs nothing; no second hub starts meanwhile",
+  async (signal) => {
+    const first = await begin();
+    await until(async () => expect((await times(first)).length).toBeGreaterThanOrEqual(2));
+    const before = await safe(first);
+    rmSync(join(at.data, "history.db"));
+    const second = launch(at);
+    await once(second.child, "close");
+    expect(second.output()).toMatch(/Another hub is using the data folder/);
+    expect(readdirSync(at.data)).not.toContain("history.db");
+    await first.stop(signal);
+    expect(await times(await begin())).toEqual(expect.arrayContaining(before));
+  },
+);

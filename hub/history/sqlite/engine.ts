@@ -7,6 +7,7 @@ import { openFile } from "./file.ts";
 import { Journal } from "./journal.ts";
 import { Keeper } from "./keeper.ts";
 import { Names } from "./names.ts";
+import { Place } from "./place.ts";
 import { Query } from "./query.ts";
 import { Recent } from "./recent.ts";
 import { type Limits, Retention } from "./retention.ts";
@@ -36,6 +37,7 @@ export interface Options {
 /** What stands on one file. */
 export interface Engine {
   readonly file: File;
+  readonly place: Place;
   readonly names: Names;
   readonly recent: Recent;
   readonly journal: Journal;
@@ -83,7 +85,8 @@ function built(file: File, names: Names, options: Options & { journal: Journal }
   const keeper = new Keeper({ file, names, rows, recent, now, gone, shrink });
   const query = new Query(names, rows, recent);
   keeper.replay(journal, log);
-  return { file, names, recent, journal, keeper, retention, query };
+  const place = new Place(join(options.folder, "history.db"));
+  return { file, place, names, recent, journal, keeper, retention, query };
 }
 
 /**
@@ -103,4 +106,19 @@ export function renewed(old: Engine, options: Options, error: unknown): Engine {
   const made = assemble(options);
   old.journal.close(false);
   return made;
+}
+
+/**
+ * An engine on a copy of the open file, at the path from which that was deleted or where another one stands now.
+ * @throws when that cannot be done now; the old engine goes on until it can
+ */
+export async function restored(old: Engine, options: Options): Promise<{ made: Engine; aside: string | undefined }> {
+  await old.place.copy(old.file);
+  if (!old.file.open) throw new Error("the history was closed meanwhile");
+  old.journal.write();
+  old.file.close();
+  const aside = old.place.settle();
+  const made = assemble(options);
+  old.journal.close(false);
+  return { made, aside };
 }

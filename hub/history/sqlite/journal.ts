@@ -1,4 +1,14 @@
-import { closeSync, fdatasync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Level } from "../../../proto/catalog.ts";
@@ -169,6 +179,23 @@ export class Journal {
       else log.error(`${path} cannot be read (${why}); it was moved to ${moveAside(path)}, and ${gap}`);
       if (found === 0) this.#files = this.#files.filter((one) => one !== number);
     }
+  }
+
+  /** Whether a file was deleted that is still needed, or another one stands in its place. */
+  get lost(): boolean {
+    const there = (number: number): boolean => {
+      const now = statSync(this.#path(number), { throwIfNoEntry: false });
+      return now !== undefined && (number !== this.#file?.number || now.ino === fstatSync(this.#file.fd).ino);
+    };
+    return !this.#files.every(there);
+  }
+
+  /** Goes on in a new file. What was in the ones that are lost must be written to somewhere else. */
+  renew(): void {
+    if (this.#file) leave(this.#file);
+    this.#file = undefined;
+    this.#files = numbers(this.#folder);
+    this.#next = Math.max(this.#next, (this.#files.at(-1) ?? 0) + 1);
   }
 
   bytes(): number {

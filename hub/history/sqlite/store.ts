@@ -1,9 +1,10 @@
+import { mkdirSync } from "node:fs";
 import type { Level } from "../../../proto/catalog.ts";
 import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Known, Poll, Question, Store } from "../store.ts";
 import { backUp } from "./backup.ts";
-import { assemble, type Engine, type Options, renewed } from "./engine.ts";
+import { assemble, type Engine, type Options, renewed, restored } from "./engine.ts";
 import { damaged, fileBytes } from "./file.ts";
 import type { Query } from "./query.ts";
 import { startOf } from "./recent.ts";
@@ -42,6 +43,8 @@ class SqliteStore implements Store {
   #caring: (() => void) | undefined;
   #lost = 0;
   #cleaned = 0;
+  /** When the file was written to its path again. */
+  #restoredAt: number | undefined;
   /** When hosts last lost devices to the bound, by name. */
   readonly #crowded = new Map<string, number>();
   #closed = false;
@@ -110,8 +113,25 @@ class SqliteStore implements Store {
     if (!sealed && this.#engine.journal.waiting) {
       this.#options.log.error("what was measured last could not be written and is lost");
     }
-    this.#engine.file.close();
-    this.#engine.journal.close(sealed);
+    this.#engine.journal.close(this.#closeFile() && sealed);
+  }
+
+  /** @returns whether all that the file holds is at its path, so that the journal may go */
+  #closeFile(): boolean {
+    const { file, place } = this.#engine;
+    const { lost } = place;
+    try {
+      if (lost !== undefined) place.copyNow(file);
+      file.close();
+      if (lost !== undefined) this.#restored(lost, place.settle());
+      return true;
+    } catch (error) {
+      this.#options.log.error(
+        `the history ${place.path} was ${lost} and cannot be written anew: ${(error as Error).message}; what the journal holds, the last hours, is kept`,
+      );
+      file.close();
+      return false;
+    }
   }
 
   #begin(run: Run): void {
@@ -149,10 +169,41 @@ class SqliteStore implements Store {
     this.#caring = undefined;
     if (this.#closed) return;
     this.#engine.journal.sync();
-    void this.#engine.keeper.tend().then(
+    void this.#tend().then(
       () => this.#tended(undefined),
       (error: unknown) => this.#tended(error),
     );
+  }
+
+  async #tend(): Promise<void> {
+    const { journal, keeper, recent, place } = this.#engine;
+    const { folder, log } = this.#options;
+    if (journal.lost) {
+      log.error(`a journal file in ${folder} was deleted while the hub ran; what was in it is brought into rows now`);
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      for (const { runs } of recent.all()) for (const run of runs) run.frozen = true;
+      journal.renew();
+      await keeper.sealAll();
+    }
+    const { lost } = place;
+    if (lost !== undefined) {
+      const { made, aside } = await restored(this.#engine, this.#options);
+      this.#engine = made;
+      this.#restored(lost, aside);
+    }
+    await this.#engine.keeper.tend();
+  }
+
+  #restored(lost: "deleted" | "replaced", aside: string | undefined): void {
+    const { clock, log, notice } = this.#options;
+    const found =
+      aside === undefined
+        ? ""
+        : ` The file that stood there is ${aside} now: stop the hub before you restore a backup.`;
+    const text = `The history ${this.#engine.place.path} was ${lost} while the hub ran; it was written there again, and nothing is lost.${found}`;
+    log.error(text);
+    notice?.("file", text);
+    this.#restoredAt = clock.now();
   }
 
   #tended(error: unknown): void {
@@ -177,7 +228,12 @@ class SqliteStore implements Store {
   #tidied(): boolean {
     const { keeper, journal, retention } = this.#engine;
     const now = this.#options.clock.now();
-    keeper.release(journal);
+    // What happened since `#tend` looked must not cost the journal: the next look comes in time.
+    if (this.#engine.place.lost === undefined) keeper.release(journal);
+    if (this.#restoredAt !== undefined && Math.abs(now - this.#restoredAt) > noticeMs) {
+      this.#restoredAt = undefined;
+      this.#options.notice?.("file", undefined);
+    }
     if (Math.abs(now - this.#cleaned) < spring) return false;
     const more = retention.step();
     this.#noteCrowded();
