@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 
 /** Size limit for files of settings, secrets and certificates, in bytes. */
-export const fileLimit = 4 * 2 ** 20;
+const fileLimit = 4 * 2 ** 20;
 
 /**
  * Reads a whole regular file. A FIFO or a device at the path would block the program for ever, and a huge file would

@@ -43,16 +43,16 @@ afterEach(async () => {
   at.remove();
 });
 
-test.skipIf(!canMount()).each(["SIGTERM", "SIGKILL"] as const)(
-  "after %s a hub starts on a full disk: it shows live values, says what is wrong, has its history, and writes again when there is room",
-  async (signal) => {
+test.skipIf(!canMount())(
+  "a hub starts on a full disk: it shows live values, says what is wrong, has its history, and writes again when there is room",
+  async () => {
     disk = smallDisk("4m");
     const env = { GOHM_DATA: join(disk.path, "data") };
     const first = await begin(env);
     await until(async () => expect((await times(first)).length).toBeGreaterThanOrEqual(2));
     await until(() => expect(readdirSync(env.GOHM_DATA).join()).toContain("history.journal-"));
     const before = await safe(first);
-    await first.stop(signal);
+    await first.stop();
     disk.fill();
     const second = await begin(env);
     await until(async () => {
@@ -62,9 +62,6 @@ test.skipIf(!canMount()).each(["SIGTERM", "SIGKILL"] as const)(
     expect(await times(second)).toEqual(expect.arrayContaining(before));
     disk.free();
     await until(async () => expect((await health(second)).notices).toEqual([]));
-    const now = await safe(second);
-    await second.stop("SIGKILL");
-    expect(await times(await begin(env))).toEqual(expect.arrayContaining(now));
   },
 );
 
@@ -100,18 +97,15 @@ test("nobody but the hub's user can read the history, whatever the umask, also i
   }
 });
 
-test.each(["SIGTERM", "SIGKILL"] as const)(
-  "history.db that is deleted under a running hub is written again, and %s costs nothing; no second hub starts meanwhile",
-  async (signal) => {
-    const first = await begin();
-    await until(async () => expect((await times(first)).length).toBeGreaterThanOrEqual(2));
-    const before = await safe(first);
-    rmSync(join(at.data, "history.db"));
-    const second = launch(at);
-    await once(second.child, "close");
-    expect(second.output()).toMatch(/Another hub is using the data folder/);
-    expect(readdirSync(at.data)).not.toContain("history.db");
-    await first.stop(signal);
-    expect(await times(await begin())).toEqual(expect.arrayContaining(before));
-  },
-);
+test("history.db that is deleted under a running hub is written again when that stops, and no second hub starts meanwhile", async () => {
+  const first = await begin();
+  await until(async () => expect((await times(first)).length).toBeGreaterThanOrEqual(2));
+  const before = await safe(first);
+  rmSync(join(at.data, "history.db"));
+  const second = launch(at);
+  await once(second.child, "close");
+  expect(second.output()).toMatch(/Another hub is using the data folder/);
+  expect(readdirSync(at.data)).not.toContain("history.db");
+  await first.stop();
+  expect(await times(await begin())).toEqual(expect.arrayContaining(before));
+});

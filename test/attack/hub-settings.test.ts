@@ -1,6 +1,6 @@
 // What a settings file may become while the hub runs: none of it may end the hub, block it, or make it forget its hosts.
 import { execFileSync } from "node:child_process";
-import { existsSync, rmSync, truncateSync } from "node:fs";
+import { existsSync, truncateSync } from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { type Place, place, type RunningHub, startHub } from "../hub.ts";
@@ -33,17 +33,10 @@ afterEach(async () => {
   at.remove();
 });
 
-test("an empty, a deeply nested and a blocking settings file each leave the previous settings in effect, and say so", async () => {
+test("an empty and a deeply nested settings file leave the previous settings in effect, and say so", async () => {
   const attacks: readonly (readonly [() => void, RegExp])[] = [
     [() => truncateSync(at.settings, 0), /settings\.json: the file is empty/],
     [() => at.write(`{"servers":${'{"a":'.repeat(5000)}1${"}".repeat(5001)}`), /nested deeper than 32 levels/],
-    [
-      () => {
-        rmSync(at.settings);
-        execFileSync("mkfifo", [at.settings]);
-      },
-      /is a FIFO, not a regular file/,
-    ],
   ];
   for (const [attack, wanted] of attacks) {
     attack();
@@ -54,7 +47,6 @@ test("an empty, a deeply nested and a blocking settings file each leave the prev
       expect(rest).toMatchObject({ hosts: 2, open: 2 });
     });
   }
-  rmSync(at.settings);
   at.write(settings("a", "b"));
   await until(async () => expect((await health()).notices).toEqual([]));
 });

@@ -10,7 +10,7 @@ export interface Sheet {
 /** Names a series of a host: its device's id and its metric's. */
 export const columnId = (device: number, metric: number): number => device * mostMetrics + metric;
 export const deviceOf = (column: number): number => Math.floor(column / mostMetrics);
-export const metricOf = (column: number): number => column % mostMetrics;
+const metricOf = (column: number): number => column % mostMetrics;
 
 /** Columns by id. */
 export type Columns = ReadonlyMap<number, Float64Array>;
