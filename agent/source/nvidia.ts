@@ -147,12 +147,15 @@ class Nvidia implements Reader {
    */
   #share(gpu: Gpu): void {
     const { uuid = "" } = gpu;
-    if (gpu.memTotal !== undefined) this.#own.add(uuid);
+    if ((gpu.memTotal ?? 0n) > 0n) this.#own.add(uuid);
     if (!gpu.memoryShared) return;
     if (this.#own.has(uuid)) {
-      doubted(gpu, "The driver knows of no memory of a card that has some: the card starts, or is being reset");
+      delete gpu.memoryShared;
+      if (gpu.memTotal !== 0n) return;
+      doubted(gpu, "The driver answers 0 for the memory of a card that has some: the card starts, or is being reset");
       return;
     }
+    delete gpu.memTotal;
     const bytes = meminfo(this.#machine.read("/proc/meminfo") ?? "");
     const total = bytes.get("MemTotal");
     const available = availableOf(bytes, arcOf(this.#machine));

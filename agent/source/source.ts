@@ -96,15 +96,19 @@ export function doubted<G extends object>(gpu: G, err: string): G {
  * one at 0 is absent: GPUs that share the host's memory have 0 for ever while all else is read.
  * @param gpu Changed in place.
  */
-export function credible<G extends Pick<Gpu, (typeof vital)[number] | (typeof sizes)[number] | "powerLimit">>(
-  gpu: G,
-): G {
+export function credible<
+  G extends Pick<Gpu, (typeof vital)[number] | (typeof sizes)[number] | "powerLimit" | "memoryShared">,
+>(gpu: G): G {
   const told = vital.filter((name) => gpu[name] !== undefined);
   const dead = told.every((name) => gpu[name] === 0);
   if (dead && (gpu.memTotal === 0n || told.length > 1)) {
     return doubted(gpu, "The driver answers 0 for what never is 0: the card starts, or is being reset");
   }
-  if (gpu.memTotal === 0n) for (const name of sizes) delete gpu[name];
+  if (gpu.memTotal === 0n) {
+    for (const name of sizes) delete gpu[name];
+    // Whether this 0 stands for the host's memory depends on what the card had before: its source decides.
+    if (gpu.memoryShared) gpu.memTotal = 0n;
+  }
   for (const name of [...vital, "powerLimit"] as const) if (gpu[name] === 0) delete gpu[name];
   return gpu;
 }

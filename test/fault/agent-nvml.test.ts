@@ -118,7 +118,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
       [
         "memory",
         all.slice(0, 1),
-        "The driver knows of no memory of a card that has some: the card starts, or is being reset",
+        "The driver answers 0 for the memory of a card that has some: the card starts, or is being reset",
       ],
       ["everything but memory", all.slice(1), nothing],
     ])(
