@@ -9,6 +9,7 @@ import { fleet, type Taken, writeFirst } from "../../../test/first.ts";
 import { all, ask, day, hour, listening, pairs, Scene, start } from "../../../test/store.ts";
 import { earliest } from "../../clock.ts";
 import type { Log } from "../../log.ts";
+import type { Store } from "../store.ts";
 
 let scene: Scene;
 const path = (): string => join(scene.folder, "history.db");
@@ -176,7 +177,7 @@ test("a hub that is killed while it brings the file up loses nothing", { timeout
   await expectAll(held);
 });
 
-test("a second hub is refused while the first brings the file up, and when that is done", {
+test("one hub alone has the file, while the first brings it up and when that is done: a second one is refused", {
   timeout: 120_000,
 }, async () => {
   const held = writeFirst(path(), fleet(6, 3000));
@@ -186,14 +187,27 @@ test("a second hub is refused while the first brings the file up, and when that 
     text += piece;
   });
   await once(child.stdout, "data");
+  const open = (): Store | undefined => {
+    try {
+      return scene.open();
+    } catch (error) {
+      expect((error as Error).message).toMatch(/Another hub is using the data folder/);
+      return undefined;
+    }
+  };
+  let second: Store | undefined;
   let refused = 0;
-  for (let after = 0; after < 3; refused++) {
-    expect(() => scene.open()).toThrow(/Another hub is using the data folder/);
+  for (let after = 0; after < 3 && second === undefined; refused++) {
+    second = open();
     await new Promise((resolve) => setImmediate(resolve));
     if (text.includes("\nopen\n")) after++;
   }
+  // In the moment between the new file's getting its name and its being locked, the second may be faster: then it has the
+  // whole of it, and the first is the one that is refused.
+  if (second === undefined) child.kill("SIGKILL");
+  else second.close();
+  const [status] = (await once(child, "close")) as [number | null];
+  expect(status === 0 || text.includes("\nopen\n")).toBe(second === undefined);
   expect(refused).toBeGreaterThan(3);
-  child.kill("SIGKILL");
-  await once(child, "close");
   await expectAll(held);
 });
