@@ -13,7 +13,7 @@ import { HostMonitor } from "../proto/gen/host_pb.js";
 import { hostPort } from "../proto/setting.ts";
 import { parseAllow } from "./allow.ts";
 import { type Given, listens, type Settings, wantsExporter } from "./settings.ts";
-import { encrypted } from "./tls.ts";
+import { encrypted, sslReason, withoutTls } from "./tls.ts";
 import { exporterAt } from "./toml.ts";
 
 /** The command that tells whether the agent of these settings is well: for probes, which look at the exit status. */
@@ -131,8 +131,11 @@ function checkHealth(session: ClientHttp2Session, answered: (error?: Error) => v
     answer = Buffer.concat([answer, piece]);
     if (answer.length > most) session.destroy(other());
   });
-  stream.on("error", () => undefined); // "close" comes too
-  // The session itself says why it ended.
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    // A TLS 1.3 server rejects a client after the handshake: then only the stream has the error, and the session no event.
+    if (error.code?.startsWith("ERR_SSL_")) answered(error);
+  });
+  // Otherwise the session itself says why it ended.
   stream.on("close", () => {
     if (code === "0") answered(healthOf(answer.subarray(head.length)));
     else if (!session.destroyed) answered(other());
@@ -151,13 +154,19 @@ function healthOf(answer: Uint8Array): Error | undefined {
   }
 }
 
-/** What may be different between the settings of the agent and those of this command. */
-function hint({ speaks }: Door, code: string): string {
-  if (speaks === "grpc" && code === "ECONNRESET") {
-    return "; an agent with a certificate is asked with its GOHM_TLS_CERT and GOHM_TLS_KEY";
-  }
-  const noTls = /^ERR_SSL_(WRONG_VERSION|PACKET_LENGTH)|^EPROTO$/.test(code);
-  return noTls ? "; it does not speak TLS: an agent without a certificate is asked without GOHM_TLS_CERT" : "";
+/** Settings of an agent that cuts off a client without the same ones. */
+const guards: Readonly<Record<Door["speaks"], string>> = {
+  http: "GOHM_ALLOW",
+  grpc: "GOHM_ALLOW, GOHM_TLS_CERT and GOHM_TLS_KEY",
+  "grpc-tls": "GOHM_ALLOW and GOHM_TLS_CLIENT_CA",
+  tls: "GOHM_ALLOW",
+};
+
+/** Names the settings of the agent that this command may lack, or have and the agent not. */
+function hint({ speaks }: Door, error: NodeJS.ErrnoException): string {
+  if (withoutTls(error)) return "; an agent without a certificate is asked without GOHM_TLS_CERT";
+  const rejected = error.code === "ECONNRESET" || sslReason(error) !== undefined;
+  return rejected ? `; ask with the agent's own ${guards[speaks]}` : "";
 }
 
 /**
@@ -186,6 +195,7 @@ export async function health(settings: Settings, given: Given, ready = false): P
     return `hmonitor cuts ${host} off on port ${port}, as GOHM_ALLOW has it: it is at work`;
   }
   // What is sent there is neither HTTP nor HTTP/2.
-  const { message, code = "" } = /^(ERR_HTTP2_|HPE_)/.test(error.code ?? "") ? other() : error;
-  throw new Unwell(`hmonitor does not answer on ${where}: ${message || code}${hint(door, code)}`);
+  const failure: NodeJS.ErrnoException = /^(ERR_HTTP2_|HPE_)/.test(error.code ?? "") ? other() : error;
+  const why = withoutTls(failure) ? "it does not speak TLS" : (sslReason(failure) ?? (failure.message || failure.code));
+  throw new Unwell(`hmonitor does not answer on ${where}: ${why}${hint(door, failure)}`);
 }

@@ -59,6 +59,17 @@ function load(files: TlsFiles): SecureContextOptions {
   return options;
 }
 
+/**
+ * What an error of OpenSSL says ("wrong version number"), without its codes, file names and line break; undefined for other
+ * errors. Node gives it in the message only, where it was writing.
+ */
+export const sslReason = ({ message }: Error): string | undefined =>
+  /\berror:[0-9A-F]+:[^:]*:[^:]*:([^:\n]+)/.exec(message)?.[1];
+
+/** True if a connection failed because the peer does not speak TLS. */
+export const withoutTls = (error: Error): boolean =>
+  /^(wrong version number|packet length too long)$/.test(sslReason(error) ?? "");
+
 /** What changes when a file is replaced, whether written over, renamed into place or linked anew. */
 function mark(files: TlsFiles): string {
   const one = (path: string): string => {

@@ -3,6 +3,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import { SettingError } from "../../proto/setting.ts";
 import type { Log } from "../source/source.ts";
+import { sslReason, withoutTls } from "../tls.ts";
 import { Backlog, type Room } from "./push/backlog.ts";
 import { type Answer, Client, type Request } from "./push/client.ts";
 import { Away, Ended, Portal } from "./push/portal.ts";
@@ -169,13 +170,7 @@ export class Pusher implements Push {
       debug(`${what}: ${answer.status} in ${Math.round(ticks() - begun)} ms`);
       return answer;
     } catch (error) {
-      const { code = "", message } = error as NodeJS.ErrnoException;
-      const stranger = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code);
-      throw new Away(
-        stranger
-          ? `nobody we trust vouches for its certificate (${code}): --server-ca names who does`
-          : message || code,
-      );
+      throw new Away(unreached(error as NodeJS.ErrnoException));
     }
   }
 
@@ -237,6 +232,16 @@ export class Pusher implements Push {
     this.#dropped += dropped;
     this.#wake();
   }
+}
+
+/** Why there was no answer. */
+function unreached(error: NodeJS.ErrnoException): string {
+  const { code = "", message } = error;
+  if (/SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code)) {
+    return `nobody we trust vouches for its certificate (${code}): --server-ca names who does`;
+  }
+  if (withoutTls(error)) return "it does not speak TLS: its address may begin with http://";
+  return sslReason(error) ?? (message || code);
 }
 
 const samples = (count: number): string => `${count} ${count === 1 ? "sample" : "samples"}`;

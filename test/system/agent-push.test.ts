@@ -257,6 +257,14 @@ test("ends at once while the portal does not answer", async () => {
   expect(running.output()).toMatch(/^push: \d+ samples? could not be sent before the end$/m);
 });
 
+test("a hub without TLS at an https: address is said to be one, in one line of the log", async () => {
+  const server = portal.url.replace("http:", "https:");
+  program = start("hmonitor", ["--server", server, "--config", file, "--nogpu"], {});
+  await program.line(
+    /^push: https:\S+: it does not speak TLS: its address may begin with http:\/\/; trying again until it works$/m,
+  );
+});
+
 test.skipIf(!able)("an https: hub is trusted by the authority that vouches for it, and by no other", async () => {
   const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
   execFileSync(

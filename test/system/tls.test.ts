@@ -144,12 +144,25 @@ describe.skipIf(!able)("TLS (openssl)", () => {
       expect(probe.child.exitCode).toBe(1);
       return probe.output();
     };
-    const secure = await agent(tls);
-    expect(await health({}, secure.port)).toMatch(/an agent with a certificate is asked with its GOHM_TLS_CERT/);
-    const plain = await agent({});
-    for (const more of [{}, { GOHM_TLS_CLIENT_CA: file("lab.pem") }]) {
-      expect(await health({ ...tls, ...more }, plain.port)).toMatch(/an agent without a certificate is asked without/);
+    const mutual = { ...tls, GOHM_TLS_CLIENT_CA: file("lab.pem") };
+    for (const env of [tls, mutual]) {
+      const secure = await agent(env);
+      expect(await health({}, secure.port)).toMatch(
+        /; ask with the agent's own GOHM_ALLOW, GOHM_TLS_CERT and GOHM_TLS_KEY\n$/,
+      );
     }
+    const plain = await agent({});
+    for (const env of [tls, mutual]) {
+      expect(await health(env, plain.port)).toMatch(
+        /^hmonitor does not answer on \S+: it does not speak TLS; an agent without a certificate is asked without GOHM_TLS_CERT\n$/,
+      );
+    }
+    const strict = await agent(mutual);
+    expect(await health(tls, strict.port)).toMatch(
+      /^hmonitor does not answer on [^\n]+; ask with the agent's own GOHM_ALLOW and GOHM_TLS_CLIENT_CA\n$/,
+    );
+    const closed = await agent({ GOHM_ALLOW: "10.0.0.5" });
+    expect(await health({}, closed.port)).toMatch(/; ask with the agent's own GOHM_ALLOW,/);
   });
 
   test("a renewed certificate is shown without a restart, and one that cannot be used leaves the old one", async () => {
