@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { createSecureContext, createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
@@ -52,9 +53,14 @@ function load(files: TlsFiles): SecureContextOptions {
   const options = { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) };
   try {
     createSecureContext(options);
+    // OpenSSL keeps a certificate and a key of different kinds (RSA, EC) side by side without complaint.
+    if (cert && key && !new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+      throw new Error("the key belongs to another certificate");
+    }
   } catch (error) {
     const paths = Object.values(files).filter((path) => path !== "");
-    throw new SettingError(`Cannot use the certificate in ${paths.join(", ")}: ${(error as Error).message}`);
+    const why = sslReason(error as Error) ?? (error as Error).message;
+    throw new SettingError(`Cannot use the certificate in ${paths.join(", ")}: ${why}`);
   }
   return options;
 }

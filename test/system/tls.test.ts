@@ -92,6 +92,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     certificate("host", "lab");
     certificate("hub", "lab");
     certificate("guest", "stranger");
+    openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "ec.key");
   });
   afterEach(async () => {
     for (const program of running.splice(0)) expect(await program.stop()).toBe(0);
@@ -106,6 +107,9 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     );
     expect(await outcome(address.replace("tls://", ""))).toContain(`its address here is ${address}`);
     expect(await outcome(address, { ca: file("absent.pem") })).toMatch(/no TLS with .*absent\.pem/);
+    expect(await outcome(address, { cert: file("hub.pem"), key: file("ec.key") })).toMatch(
+      /no TLS with .*the key in .*ec\.key belongs to another certificate/,
+    );
   });
 
   test("with client authorities only their certificates are answered", async () => {
@@ -219,6 +223,14 @@ describe.skipIf(!able)("TLS (openssl)", () => {
       /Cannot read GOHM_TLS_CERT: .*nowhere\.pem/,
     ],
     [{ GOHM_TLS_CERT: file("host.pem"), GOHM_TLS_KEY: file("hub.key") }, /Cannot use the certificate in/],
+    [
+      { GOHM_TLS_CERT: file("host.pem"), GOHM_TLS_KEY: file("ec.key") },
+      /Cannot use the certificate in .*host\.pem, .*ec\.key: the key belongs to another certificate$/m,
+    ],
+    [
+      { GOHM_TLS_CERT: file("host.key"), GOHM_TLS_KEY: file("host.key") },
+      /Cannot use the certificate in .*host\.key: no start line$/m,
+    ],
     [{ GOHM_TOKEN_FILE: file("nowhere") }, /Cannot read setting "token" \(GOHM_TOKEN_FILE\)/],
   ])("%o ends the agent with one sentence", async (env, words) => {
     const program = start("hmonitor", [], { GOHM_ADDR: "127.0.0.1:0", ...env });

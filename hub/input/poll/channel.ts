@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Client, connectivityState, type ServiceError, status } from "@grpc/grpc-js";
@@ -77,11 +78,17 @@ export function dial(address: string, trust: Trust, keepalive: Keepalive = { tim
 
 const tls = "tls://";
 
-/** @throws Error when a file cannot be read or is none of a certificate. */
+/** @throws Error if a file cannot be read or used, or the key belongs to another certificate. */
 function certified({ ca, cert, key }: Trust): SecureContext {
   if ((cert === "") !== (key === "")) throw new Error("poll.cert and poll.key go together: set both or neither");
   const file = (path: string): Buffer | undefined => (path === "" ? undefined : readRegular(path));
-  return createSecureContext({ ca: file(ca), key: file(key), cert: file(cert) });
+  const own = { cert: file(cert), key: file(key) };
+  const context = createSecureContext({ ca: file(ca), ...own });
+  // OpenSSL keeps a certificate and a key of different kinds (RSA, EC) side by side without complaint.
+  if (own.cert && own.key && !new X509Certificate(own.cert).checkPrivateKey(createPrivateKey(own.key))) {
+    throw new Error(`the key in ${key} belongs to another certificate than that in ${cert}`);
+  }
+  return context;
 }
 
 interface Call {
