@@ -24,6 +24,13 @@ test("a switch needs no value, and takes one after =", () => {
 });
 
 test.each([
+  [["--dcgm-names", "new"], "--dcgm-names takes its value after an equals sign: --dcgm-names=new"],
+  [["info", "--nogpu", "true"], "--nogpu takes its value after an equals sign: --nogpu=true"],
+])("%j is refused: a flag that may go without a value never takes the next word", (args, message) => {
+  expect(() => parseLine(args)).toThrow(message);
+});
+
+test.each([
   ["--dcgm-names", "old"],
   ["--dcgm-names=true", "old"],
   ["--dcgm-names=old", "old"],

@@ -314,7 +314,7 @@ export function pauseSeconds(given: string | boolean | undefined): number {
 export function parseLine(args: readonly string[]): Line {
   const rows: readonly Row<unknown>[] = Object.values(table);
   const valued = [...rows.map((row) => flagOf(row)), ...extras];
-  const onOff = rows.filter(({ reader }) => reader.bare).map((row) => flagOf(row));
+  const onOff = new Map(rows.filter(({ reader }) => reader.bare).map((row) => [flagOf(row), row.reader]));
   const flags: Record<string, string | boolean> = {};
   const words: string[] = [];
   for (let i = 0; i < args.length; i++) {
@@ -325,8 +325,13 @@ export function parseLine(args: readonly string[]): Line {
     }
     const [, name = "", inline] = /^--?([^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
     if (name === "h" || switches.includes(name)) flags[name === "h" ? "help" : name] = true;
-    else if (onOff.includes(name)) flags[name] = inline ?? true;
-    else if (valued.includes(name)) {
+    else if (onOff.has(name)) {
+      const next = args[i + 1];
+      if (inline === undefined && next !== undefined && onOff.get(name)?.parse(next) !== undefined) {
+        throw new UsageError(`--${name} takes its value after an equals sign: --${name}=${next}`);
+      }
+      flags[name] = inline ?? true;
+    } else if (valued.includes(name)) {
       const value = inline ?? args[++i];
       if (value === undefined) throw new UsageError(`--${name} needs a value after it`);
       flags[name] = value;
