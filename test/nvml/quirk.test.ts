@@ -119,6 +119,29 @@ describe.skipIf(reason !== undefined)(`quirks${reason ? `: ${reason}` : ""}`, ()
     },
   );
 
+  test("a link of generation 0 or no lanes is none, whichever of its four numbers says so", () => {
+    const all = ["CurrPcieLinkGeneration", "CurrPcieLinkWidth", "MaxPcieLinkGeneration", "MaxPcieLinkWidth"];
+    const { read } = open(rtx4090, all.map((name) => `nvmlDeviceGet${name} 0 : 0 0`).join("\n"));
+    expect(gpu(read(), 0).pcie).toBeUndefined();
+    expect(gpu(read(), 1).pcie).toMatchObject({ generation: 4, width: 8 });
+  });
+
+  test("empty texts are none: two cards without a name are not one card", () => {
+    const lines = ["nvmlDeviceGetUUID *", "nvmlDeviceGetName *", "nvmlSystemGetDriverVersion"];
+    const { read } = open(rtx4090, lines.map((call) => `${call} : 0`).join("\n"));
+    const { gpus, system } = read();
+    expect(gpus.map(({ uuid, name }) => [uuid, name])).toEqual([
+      [undefined, undefined],
+      [undefined, undefined],
+    ]);
+    expect(system?.driverVersion).toBeUndefined();
+  });
+
+  test.each(["0", "4294967294"])("a CUDA version of %s is none", (version) => {
+    const { read } = open(rtx4090, `nvmlSystemGetCudaDriverVersion : 0 ${version}`);
+    expect(read().system?.cudaVersion).toBeUndefined();
+  });
+
   const mps = `nvmlDeviceGetComputeRunningProcesses 0 : 0 500:30408704:-:- 601:4294967296:-:-
 nvmlDeviceGetGraphicsRunningProcesses 0 : 0
 nvmlDeviceGetMPSComputeRunningProcesses 0 : 0 601:4294967296:-:- 602:2147483648:-:-`;

@@ -72,8 +72,9 @@ export class Cards {
     const asker = new Asker(this.#nvml, device);
     const pci = asker.ask(queries.pci);
     const identity: Identity = { id: device.index, vendor: nvidia };
-    put(identity, "name", asker.ask(queries.name));
-    put(identity, "uuid", asker.ask(queries.uuid));
+    // An empty text is none: cards that share an empty uuid would be taken for one.
+    put(identity, "name", asker.ask(queries.name) || undefined);
+    put(identity, "uuid", asker.ask(queries.uuid) || undefined);
     put(identity, "pciBusId", pci && busId(pci));
     return identity;
   }
@@ -210,8 +211,9 @@ function memory(asker: Asker, gpu: Gpu): void {
 /** Undefined when the device tells nothing of its link. A maximum is told where it is more. */
 function link(asker: Asker, { generationMax, widthMax }: Settled): Gpu["pcie"] {
   const found: NonNullable<Gpu["pcie"]> = {};
-  const generation = within(asker.ask(queries.pcieGeneration), 16);
-  const width = within(asker.ask(queries.pcieWidth), 64);
+  // Virtual machines' cards without a link of their own answer with 0.
+  const generation = within(asker.ask(queries.pcieGeneration), 16) || undefined;
+  const width = within(asker.ask(queries.pcieWidth), 64) || undefined;
   put(found, "generation", generation);
   put(found, "width", width);
   put(found, "generationMax", generationMax === generation ? undefined : generationMax);

@@ -112,6 +112,13 @@ test("what a card does not offer is absent, and a quoted name keeps its comma", 
     expect(gpu?.[field], field).toBeUndefined();
 });
 
+test("a link of generation 0 or no lanes is none", () => {
+  const links = names.filter((name) => name.startsWith("pcie.link"));
+  expect(links).toHaveLength(4);
+  const none = { ...h100, ...Object.fromEntries(links.map((name) => [name, "0"])) };
+  expect(parseGpus(line(none), names).gpus[0]?.pcie).toBeUndefined();
+});
+
 test("values that cannot be are absent", () => {
   const odd = {
     ...h100,
@@ -204,8 +211,10 @@ test("lines that are no card are told apart", () => {
 });
 
 test("processes are listed by the uuid of their card", () => {
-  const apps = parseApps("GPU-a, 4711, 1024\nGPU-a, 4712, [N/A]\nGPU-b, 4711, 8\nno line\nGPU-c, 0, 1\nGPU-c, -1, 1\n");
-  expect([...apps]).toEqual([
+  const text = "GPU-a, 4711, 1024\nGPU-a, 4712, [N/A]\nGPU-b, 4711, 8\nno line\nGPU-c, 0, 1\nGPU-c, -1, 1\n";
+  const { procs, hides } = parseApps(text);
+  expect(["GPU-a", "GPU-b", "GPU-c"].filter(hides)).toEqual([]);
+  expect([...procs]).toEqual([
     [
       "GPU-a",
       [
@@ -215,6 +224,14 @@ test("processes are listed by the uuid of their card", () => {
     ],
     ["GPU-b", [{ pid: 4711, compute: true, mem: 8_388_608n }]],
   ]);
+});
+
+test.each([
+  ["[Not Supported], [Not Supported], [Not Supported]", ["GPU-a", "GPU-b"]],
+  ["GPU-b, [N/A], [N/A]\nGPU-a, 4711, 1024", ["GPU-b"]],
+  ["[N/A], [Insufficient Permissions], [N/A]", ["GPU-a", "GPU-b"]],
+])("processes that %j does not name are unknown, not none", (text, wanted) => {
+  expect(["GPU-a", "GPU-b"].filter(parseApps(text).hides)).toEqual(wanted);
 });
 
 test("any values come back from a line of them", () => {

@@ -77,10 +77,10 @@ export const columns = {
   "clocks.mem": (gpu, cell) => put(gpu, "clockMem", amount(cell, 50_000)),
   "ecc.errors.corrected.volatile.total": (gpu, cell) => put(gpu, "eccCorrected", count(cell)),
   "ecc.errors.uncorrected.volatile.total": (gpu, cell) => put(gpu, "eccUncorrected", count(cell)),
-  "pcie.link.gen.current": (gpu, cell) => link(gpu, "generation", amount(cell, 16)),
-  "pcie.link.width.current": (gpu, cell) => link(gpu, "width", amount(cell, 64)),
-  "pcie.link.gen.max": (gpu, cell) => most(gpu, ["generation", "generationMax"], amount(cell, 16)),
-  "pcie.link.width.max": (gpu, cell) => most(gpu, ["width", "widthMax"], amount(cell, 64)),
+  "pcie.link.gen.current": (gpu, cell) => link(gpu, "generation", amount(cell, 16) || undefined),
+  "pcie.link.width.current": (gpu, cell) => link(gpu, "width", amount(cell, 64) || undefined),
+  "pcie.link.gen.max": (gpu, cell) => most(gpu, ["generation", "generationMax"], amount(cell, 16) || undefined),
+  "pcie.link.width.max": (gpu, cell) => most(gpu, ["width", "widthMax"], amount(cell, 64) || undefined),
   "utilization.encoder": (gpu, cell) => put(gpu, "encoder", amount(cell, 100)),
   "utilization.decoder": (gpu, cell) => put(gpu, "decoder", amount(cell, 100)),
   pstate: (gpu, cell) => put(gpu, "performance", amount(cell.replace(/^P/, ""), 15)),
@@ -174,17 +174,28 @@ function deadCard(line: string): Gpu | undefined {
   return { vendor: nvidia, pciBusId, state, err: `nvidia-smi: ${line}` };
 }
 
-/** Processes by the uuid of their GPU, from `--query-compute-apps=gpu_uuid,pid,used_memory`. */
-export function parseApps(text: string): Map<string, Proc[]> {
+/** What one answer to `--query-compute-apps` says. */
+export interface Apps {
+  /** By the uuid of the GPU. */
+  readonly procs: ReadonlyMap<string, Proc[]>;
+  /** True if the processes of a GPU, by its uuid, are not all among them. */
+  hides(uuid: string): boolean;
+}
+
+/** Processes from `--query-compute-apps=gpu_uuid,pid,used_memory`. */
+export function parseApps(text: string): Apps {
   const found = new Map<string, Proc[]>();
+  // "[Not Supported], [Not Supported], [Not Supported]" is of every GPU; a process without a number is of its own.
+  const hidden = new Set<string>();
   for (const line of text.split("\n")) {
     const values = cells(line);
     const [uuid = "", number = "", memory = ""] = values;
     const pid = amount(number, 0xffff_ffff);
+    if (values.length === 3 && said(number) === undefined) hidden.add(said(uuid) ?? "");
     if (values.length !== 3 || uuid === "" || !pid) continue;
     const mem = bytes(memory);
     const proc: Proc = { pid, compute: true, ...(mem === undefined ? {} : { mem }) };
     found.set(uuid, [...(found.get(uuid) ?? []), proc]);
   }
-  return found;
+  return { procs: found, hides: (uuid) => hidden.has(uuid) || hidden.has("") };
 }

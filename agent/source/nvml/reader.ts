@@ -1,7 +1,7 @@
 import type { SystemInfo } from "../../../proto/gen/host_pb.js";
 import { broken } from "./asker.ts";
 import { Cards, type Clock, type Instance, isRefusal, missing } from "./card.ts";
-import { type Gpu, type Identity, lost, nvidia, put } from "./gpu.ts";
+import { type Gpu, type Identity, lost, nvidia, put, within } from "./gpu.ts";
 import { absent, code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
 import { instancesOf } from "./mig.ts";
 import { XidEvents, type Xids } from "./xid.ts";
@@ -152,8 +152,9 @@ function count(card: Gpu, xids: Xids | undefined): void {
 
 /** Versions of the driver; they change only with the library. */
 function system(nvml: Nvml): System {
-  const driverVersion = nvml.ask(queries.driverVersion, undefined);
-  const cuda = nvml.ask(queries.cudaVersion, undefined);
+  const driverVersion = nvml.ask(queries.driverVersion, undefined) || undefined;
+  // 0 where the driver finds no CUDA; what has more than two digits before the point is garbage.
+  const cuda = within(nvml.ask(queries.cudaVersion, undefined), 99_999) || undefined;
   return {
     ...(driverVersion === undefined ? {} : { driverVersion }),
     // 12040 is 12.4.

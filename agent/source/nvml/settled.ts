@@ -66,8 +66,8 @@ export class Settling {
     // NVML counts from 0, where the wire has "not known".
     put(values, "computeMode", mode === undefined ? undefined : ((mode + 1) as ComputeMode));
     // No generation and no width beyond these is on anybody's road map.
-    const generationMax = within(asker.ask(queries.pcieGenerationMax), 16);
-    const widthMax = within(asker.ask(queries.pcieWidthMax), 64);
+    const generationMax = within(asker.ask(queries.pcieGenerationMax), 16) || undefined;
+    const widthMax = within(asker.ask(queries.pcieWidthMax), 64) || undefined;
     const links = this.#links.count(asker, name);
     const { failure } = asker;
     asker.failure = before ?? failure;

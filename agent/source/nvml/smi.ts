@@ -71,10 +71,11 @@ export class Smi {
     ]);
     const { gpus, rest } = cards;
     const complaint = `nvidia-smi: ${apps.last} (status ${apps.status})`;
-    const procs = parseApps(apps.output);
+    const { procs, hides } = parseApps(apps.output);
     for (const gpu of gpus) {
       if (gpu.state !== ok) continue;
       gpu.procs = procs.get(gpu.uuid ?? "") ?? [];
+      if (hides(gpu.uuid ?? "")) gpu.procsUnknown = true;
       if (complete.has(apps.status)) continue;
       // What was printed before the failure is true, but may not be all.
       gpu.procsUnknown = true;
