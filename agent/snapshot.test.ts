@@ -48,6 +48,20 @@ function pass(milliseconds: number): void {
   now += milliseconds;
 }
 
+test("what is told of a card that could not be read wins over what it last gave: its number, its events", async () => {
+  const well = { id: 0, uuid: "GPU-1", temp: 50, xidCount: 0n, procs: [{ pid: 7 }] };
+  const unread = { id: 1, uuid: "GPU-1", state: State.STALE, err: "zeros", xidCount: 1n, xidWorst: 79 };
+  const other = { id: 0, uuid: "GPU-0", temp: 40 };
+  const all = snapshot(scripted("nvidia", good({ gpus: [well] }), good({ gpus: [other, unread] })));
+  await all.collect();
+  const { gpus } = await all.collect();
+  expect(gpus.map(({ id, temp }) => [id, temp])).toEqual([
+    [0, 40],
+    [1, 50],
+  ]);
+  expect(gpus[1]).toMatchObject({ state: State.STALE, xidCount: 1n, xidWorst: 79, procs: [{ pid: 7 }] });
+});
+
 test("a card that could not be read among others that could shows what it last gave, for five minutes, then nothing", async () => {
   const unread = { id: 1, uuid: "GPU-1", state: State.STALE, err: "zeros" };
   const well = { id: 1, uuid: "GPU-1", temp: 50, procs: [{ pid: 7 }] };

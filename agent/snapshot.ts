@@ -201,22 +201,29 @@ class Watch {
 
 /**
  * What each card last told. One that could not be read although its neighbours were is STALE and without values when
- * its source gives it; it is completed with those here, for as long as values of a whole source are.
+ * its source gives it; it is completed with those here, for as long as values of a whole source are. What the source does
+ * give is of now: its number, its Xid events.
  */
 class Cards {
   readonly #good = new Map<string, { readonly gpu: GPUInfo; readonly at: number }>();
 
   complete(part: HostInfo, now: number): void {
     part.gpus.forEach((gpu, i) => {
-      const key = gpu.uuid ?? String(gpu.id);
+      const key = gpu.uuid || String(gpu.id);
       if (gpu.state === State.OK) this.#good.set(key, { gpu, at: now });
       const good = this.#good.get(key);
       if (gpu.state !== State.STALE || good === undefined) return;
       if (now - good.at >= remembered) this.#good.delete(key);
-      else part.gpus[i] = create(GPUInfoSchema, { ...good.gpu, state: State.STALE, err: gpu.err ?? "" });
+      else part.gpus[i] = create(GPUInfoSchema, { ...good.gpu, err: "", ...told(gpu) });
     });
   }
 }
+
+/** Fields that a card has; empty lists say nothing. */
+const told = (gpu: GPUInfo): Partial<GPUInfo> =>
+  Object.fromEntries(
+    Object.entries(gpu).filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0)),
+  );
 
 /** The same values, every device saying that they are old. */
 function stale(part: HostInfo, { err, listed }: { err: string; listed(lost: GPUInfo): boolean }): HostInfo {

@@ -75,15 +75,15 @@ const vital = ["temp", "power", "clockSm", "clockMem"] as const;
 
 const sizes = ["memTotal", "memUsed", "memReserved"] as const;
 
-/** What a card is called, as against what was read of it. */
+/** What a card is called, and what the driver reported of it by itself, as against what was read of it. */
 const names: ReadonlySet<string> = new Set(
-  "id vendor name uuid pciBusId card integrated parent instance divided".split(" "),
+  "id vendor name uuid pciBusId card integrated parent instance divided xidCount xidLast xidWorst".split(" "),
 );
 
 // Checked by its type: the enum's own module is large, and this file is part of NVML's small reader.
 const stale: State.STALE = 2;
 
-/** Takes every value from a card whose driver cannot be believed, in place: it is STALE, and the snapshot has its last values. */
+/** Takes every reading from a card whose driver cannot be believed, in place: it is STALE, and the snapshot has its last values. */
 export function doubted<G extends object>(gpu: G, err: string): G {
   for (const name of Object.keys(gpu)) if (!names.has(name)) delete gpu[name as keyof G];
   return Object.assign(gpu, { state: stale, err });

@@ -233,4 +233,13 @@ nvmlDeviceGetProcessUtilization 0 : 0 41:9000000:33:0:0:0 42:11000000:44:0:0:0`,
       undefined,
     ]);
   });
+
+  test("what is not believed of a card are its readings, not the Xid events that it had meanwhile", async () => {
+    const { collect, control } = await setUp(rtx4090, "");
+    expect(gpu(await collect(), 0).temp).toBe(64);
+    control("nvmlDeviceGetMemoryInfo 0 : 0 0 0 0 0\nxid 1 : 0 48");
+    const grave = { xidCount: 1n, xidLast: 48, xidWorst: 48, xidAction: XidAction.RESET_GPU };
+    expect(gpu(await collect(), 0)).toMatchObject({ state: State.STALE, temp: 64, ...grave });
+    expect(gpu(await collect(), 0)).toMatchObject({ state: State.STALE, temp: 64, ...grave });
+  });
 });
