@@ -124,7 +124,8 @@ const hwmon = {
   "/sys/class/hwmon/hwmon1/temp2_label": "Core 0\n",
   "/sys/class/hwmon/hwmon2/name": "coretemp\n",
   "/sys/class/hwmon/hwmon2/temp1_input": "64400\n",
-  "/sys/class/hwmon/hwmon2/temp1_label": "Package id 1\n",
+  // As older kernels say it.
+  "/sys/class/hwmon/hwmon2/temp1_label": "Physical id 1\n",
 };
 
 test("the temperature is that of the hottest package, not of a disk or a core", async () => {

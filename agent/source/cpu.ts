@@ -1,3 +1,4 @@
+import { whole } from "../../proto/number.ts";
 import type { Machine } from "../machine.ts";
 import { armCores } from "./cpu/arm.ts";
 import { Baseline, type Part, type Source } from "./source.ts";
@@ -140,8 +141,8 @@ class Thermometers {
     const inputs = this.#machine.list(folder).filter((name) => /^temp\d+_input$/.test(name));
     const label = (input: string): string =>
       this.#machine.read(`${folder}/${input.replace("_input", "_label")}`)?.trim() ?? "";
-    // k10temp offers Tctl with an offset that steers fans, and Tdie, the real one, on the CPUs where they differ.
-    const whole = inputs.filter((input) => /^(Package id \d+|Tdie)$/.test(label(input)));
+    // coretemp says "Physical id" on older kernels. k10temp offers Tctl with an offset that steers fans, and Tdie, the real one, on the CPUs where they differ.
+    const whole = inputs.filter((input) => /^((Package|Physical) id \d+|Tdie)$/.test(label(input)));
     const chosen = whole.length > 0 ? whole : inputs.filter((input) => /^(Tctl|)$/.test(label(input)));
     return chosen.map((input) => `${folder}/${input}`);
   }
@@ -151,7 +152,7 @@ class Thermometers {
 function hottest(machine: Machine, files: readonly string[]): number | undefined {
   let most: number | undefined;
   for (const file of files) {
-    const degrees = Math.round(Number(machine.read(file) ?? Number.NaN) / 1000);
+    const degrees = Math.round((whole(machine.read(file)) ?? 0) / 1000);
     // A sensor that is switched off reads 0 or far out of range; neither is a temperature of a running CPU.
     if (degrees > 0 && degrees < 150 && (most === undefined || degrees > most)) most = degrees;
   }

@@ -30,6 +30,11 @@ test("used is total less free, and available is less than free where blocks are 
   ]);
 });
 
+test.each([-1, 101 * gib, 2 ** 64])("of 100 GiB %d bytes cannot be available", async (available) => {
+  const [row] = (await rows("/dev/sda1 / ext4 rw 0 0\n", async () => ({ ...space, available }))) ?? [];
+  expect([row?.total, row?.used, row?.available]).toEqual([BigInt(100 * gib), BigInt(60 * gib), undefined]);
+});
+
 test("a mount that hangs is shown as hung, without numbers, and the others are whole", async () => {
   const hung = Object.assign(new Error("late"), { name: "SpaceTimeout" });
   const found = await rows("nas:/v /nas nfs rw 0 0\n/dev/sda1 / ext4 rw 0 0\n", (mount) =>

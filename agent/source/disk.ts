@@ -14,8 +14,9 @@ function row({ device, mount, fstype, readOnly }: Mount, rest: Row): Row {
 function measured({ size, free, available }: Space, now: number): Row {
   const total = amount(size);
   const known = total !== undefined && free >= 0 && free <= size;
+  const writable = available <= size ? amount(available) : undefined;
   return {
-    ...(known && { used: BigInt(Math.round(size - free)), total, ...given("available", amount(available)) }),
+    ...(known && { used: BigInt(Math.round(size - free)), total, ...given("available", writable) }),
     state: State.OK,
     sampled: BigInt(now),
   };

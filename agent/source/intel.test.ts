@@ -245,6 +245,8 @@ test.each([
   ["none\n", []],
   ["pl1 soc_thermal\n", [Throttle.POWER_CAP, Throttle.SW_THERMAL]],
   ["reason_mem_thermal something_new\n", [Throttle.MEMORY_THERMAL, Throttle.OTHER]],
+  // Names of what every object of JavaScript has.
+  ["constructor toString\n", [Throttle.OTHER]],
 ])("a newer kernel tells all reasons at once: %j", async (text, reasons) => {
   const machine = server();
   machine.folders[`${device}/tile0/gt0/freq0/throttle`] = ["reasons", "status", "reason_pl1"];

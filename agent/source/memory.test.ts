@@ -90,6 +90,14 @@ test("shared memory is neither copies of files nor given back", () => {
   );
 });
 
+test("more copies of files than there is memory are not known", () => {
+  expect(part("MemTotal: 4 kB\nMemAvailable: 1 kB\nCached: 5 kB\n").memory).toEqual({
+    total: 4096n,
+    available: 1024n,
+    used: 3072n,
+  });
+});
+
 test("a machine without swap has 0 of it, one that does not speak of swap has none stated", () => {
   expect(part("MemTotal: 4 kB\nMemAvailable: 1 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n").memory).toMatchObject({
     swapTotal: 0n,

@@ -21,7 +21,7 @@ export function part(text: string, arc = 0n): Part {
     memory: {
       total,
       ...(available !== undefined && { available, used: less(total, available) }),
-      ...given("cached", copies),
+      ...given("cached", copies === undefined || copies > total ? undefined : copies),
       ...given("swapTotal", swapTotal),
       ...(swapTotal !== undefined && swapFree !== undefined && { swapUsed: less(swapTotal, swapFree) }),
     },

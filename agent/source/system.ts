@@ -14,11 +14,15 @@ export function parseRelease(text: string): { os?: string; osVersion?: string } 
   return { ...(os !== undefined && { os }), ...(osVersion !== undefined && { osVersion }) };
 }
 
+/** Linux has no more processes (PID_MAX_LIMIT): beyond, the kernel counted below 0. */
+const mostLoad = 4_194_304;
+
 /** /proc/loadavg: the three averages. */
 export function parseLoad(text: string): { load1?: number; load5?: number; load15?: number } {
-  const [load1, load5, load15] = text.split(" ", 3).map(Number);
-  const sane = [load1, load5, load15].every((load) => load !== undefined && Number.isFinite(load) && load >= 0);
-  return sane && load1 !== undefined && load5 !== undefined && load15 !== undefined ? { load1, load5, load15 } : {};
+  const told = /^(\d+\.\d+) (\d+\.\d+) (\d+\.\d+) /.exec(text)?.slice(1).map(Number);
+  if (told === undefined || told.some((load) => load > mostLoad)) return {};
+  const [load1 = 0, load5 = 0, load15 = 0] = told;
+  return { load1, load5, load15 };
 }
 
 /** /proc/uptime: whole seconds since the machine was started. */

@@ -3,26 +3,28 @@ import { type Card, count } from "../../machine/drm.ts";
 import type { Machine } from "../../machine.ts";
 
 /** Reasons by the names that the drivers give them (xe_gt_throttle.c, intel_gt_sysfs_pm.c). */
-const reasons: Readonly<Record<string, Throttle>> = {
-  pl1: Throttle.POWER_CAP,
-  pl2: Throttle.POWER_CAP,
-  pl4: Throttle.POWER_CAP,
-  psys_pl1: Throttle.POWER_CAP,
-  psys_pl2: Throttle.POWER_CAP,
-  psys_crit: Throttle.POWER_CAP,
-  thermal: Throttle.SW_THERMAL,
-  // Running average of the temperature.
-  ratl: Throttle.SW_THERMAL,
-  soc_thermal: Throttle.SW_THERMAL,
-  soc_avg_thermal: Throttle.SW_THERMAL,
-  mem_thermal: Throttle.MEMORY_THERMAL,
-  vr_thermal: Throttle.REGULATOR_THERMAL,
-  vr_thermalert: Throttle.REGULATOR_THERMAL,
-  vr_tdc: Throttle.CURRENT,
-  iccmax: Throttle.CURRENT,
-  fastvmode: Throttle.CURRENT,
-  prochot: Throttle.PROCHOT,
-};
+const reasons = new Map<string, Throttle>(
+  Object.entries({
+    pl1: Throttle.POWER_CAP,
+    pl2: Throttle.POWER_CAP,
+    pl4: Throttle.POWER_CAP,
+    psys_pl1: Throttle.POWER_CAP,
+    psys_pl2: Throttle.POWER_CAP,
+    psys_crit: Throttle.POWER_CAP,
+    thermal: Throttle.SW_THERMAL,
+    // Running average of the temperature.
+    ratl: Throttle.SW_THERMAL,
+    soc_thermal: Throttle.SW_THERMAL,
+    soc_avg_thermal: Throttle.SW_THERMAL,
+    mem_thermal: Throttle.MEMORY_THERMAL,
+    vr_thermal: Throttle.REGULATOR_THERMAL,
+    vr_thermalert: Throttle.REGULATOR_THERMAL,
+    vr_tdc: Throttle.CURRENT,
+    iccmax: Throttle.CURRENT,
+    fastvmode: Throttle.CURRENT,
+    prochot: Throttle.PROCHOT,
+  }),
+);
 
 /** Where a driver keeps its files, and what stands before the names of reasons there. */
 interface Place {
@@ -79,6 +81,6 @@ export class Throttles {
 }
 
 function sorted(names: readonly string[]): Throttle[] {
-  const found = new Set(names.map((name) => reasons[name.replace(/^reason_/, "")] ?? Throttle.OTHER));
+  const found = new Set(names.map((name) => reasons.get(name.replace(/^reason_/, "")) ?? Throttle.OTHER));
   return [...found].sort((a, b) => a - b);
 }
