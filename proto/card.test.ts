@@ -64,6 +64,8 @@ test.each([
     { asleep: true, utilization: undefined as never, memUsed: undefined as never },
     "free",
   ],
+  ["it sleeps, and Kubernetes gave it to a pod", { asleep: true, holders }, "held"],
+  ["it sleeps after an Xid that asks for a reset", { asleep: true, xidWorst: 48, xidAction: 4 }, "fault"],
   ["it sits in a processor and rests", { integrated: true }, "unknown"],
   ["it sits in a processor and draws a desktop", { integrated: true, procs }, "unknown"],
   ["it sits in a processor and sleeps", { integrated: true, asleep: true }, "unknown"],

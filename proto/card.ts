@@ -127,8 +127,7 @@ export function verdict(gpu: GPUGlance, fresh: boolean, whole?: GPUGlance): Verd
   // Nobody computes on it: its instances are cards of their own.
   if (gpu.divided) return "unknown";
   if (!fresh || old(gpu) || (whole !== undefined && old(whole))) return "unknown";
-  // The system powers a card down when nobody uses it: that is an answer, and the only one to be had without waking it.
-  if (gpu.asleep) return counts(gpu) ? "free" : "unknown";
+  if (gpu.asleep) return ofSleeping(gpu, whole);
   const resting = idle(gpu);
   // Memory that the card shares with its host is in use by all sorts of programs: its processes alone tell who holds it.
   const shared = gpu.memoryShared === true;
@@ -143,6 +142,13 @@ export function verdict(gpu: GPUGlance, fresh: boolean, whole?: GPUGlance): Verd
   const measured = resting !== undefined || gpu.parent !== undefined;
   const known = shared ? gpu.procsUnknown !== true : used !== undefined;
   if (!measured || !known || !counts(gpu)) return "unknown";
+  return faults(gpu, whole).length > 0 ? "fault" : "free";
+}
+
+/** The system powers a card down when nobody uses it: that is an answer, and the only one to be had without waking it. */
+function ofSleeping(gpu: GPUGlance, whole?: GPUGlance): Verdict {
+  if (!counts(gpu)) return "unknown";
+  if (gpu.holders.length > 0) return "held";
   return faults(gpu, whole).length > 0 ? "fault" : "free";
 }
 

@@ -1,5 +1,6 @@
 // Questions to Prometheus that several panels ask.
-import { freeRule } from "../../proto/card.ts";
+import { freeRule, harmful } from "../../proto/card.ts";
+import { ThrottleSchema } from "../../proto/gen/host_pb.js";
 
 export const node = 'node=~"$node"';
 export const card = `${node},gpu_index=~"$gpu"`;
@@ -24,13 +25,19 @@ const left = (kind: "gpu" | "gpu_instance"): string =>
 /** Cards whose memory is the host's, where processes alone tell who holds them: they must be known. */
 const shared = `((hw_gpu_memory_shared{${node}} > 0) and ${key} hw_gpu_compute_processes{${node}}${left("gpu")})`;
 
+/** What a card is broken by, though it is read (faults() in proto/card.ts). */
+const broken =
+  `(hw_gpu_ecc_uncorrected_total{${node}} > 0 or ${graveXid}` +
+  ` or hw_gpu_nvlink_links_up{${node}} < hw_gpu_nvlink_links_expected{${node}})`;
+
 const isNot = (name: string): string => ` unless ${key} (hw_${name}{${node}} > 0)`;
 
 /** One series for each free card and each free instance. */
 export const free =
   `((${unused("gpu")} or ${shared}) and ${key} hw_gpu_utilization_percent{${node}}${isNot("gpu_divided")}${isNot("gpu_integrated")}` +
-  `${isNot("gpu_ecc_uncorrected_total")} unless ${key} ${graveXid})` +
-  ` or (hw_gpu_asleep{${node}} > 0${isNot("gpu_integrated")}) or (${unused("gpu_instance")})`;
+  ` or (hw_gpu_asleep{${node}} > 0${isNot("gpu_integrated")})) unless ${key} ${broken} unless ${key} hw_gpu_pod{${node}}` +
+  // What is wrong with a card is wrong with its instances.
+  ` or (${unused("gpu_instance")} unless on (node, gpu_index) ${broken} unless ${key} hw_gpu_instance_pod{${node}})`;
 
 /** Cards and instances that somebody has a process on, per user. */
 export const held = `(hw_gpu_process_running{${node}} or hw_gpu_instance_process_running{${node}})`;
@@ -39,13 +46,19 @@ export const heldShare = `(hw_gpu_process_utilization_percent{${node}} or hw_gpu
 
 const named = (fault: string, expr: string): string => `label_replace(${expr}, "fault", "${fault}", "", "")`;
 
+/** Reasons for low clocks that mean a fault of the machine, whichever vendor's: "hw_thermal|…|liquid_thermal". */
+const reasons = [...harmful]
+  .map((each) => (ThrottleSchema.value[each]?.name ?? "").slice("THROTTLE_".length).toLowerCase())
+  .join("|");
+
 /** One series for each thing that is wrong, which its label "fault" names. */
 export const faults = [
   `label_replace(hw_gpu_state{${node},state=~"lost|hung|stale"}, "fault", "$1", "state", "(.*)")`,
   named("ecc", `hw_gpu_ecc_uncorrected_total{${node}} > 0`),
   `label_replace(${graveXid}, "fault", "xid $1", "code", "(.*)")`,
   named("row remap failure", `hw_gpu_row_remap_failure{${node}} > 0`),
-  `label_replace(hw_gpu_throttle{${node},reason=~"hw_.*"}, "fault", "$1", "reason", "(.*)")`,
+  named("nvlink", `hw_gpu_nvlink_links_up{${node}} < hw_gpu_nvlink_links_expected{${node}}`),
+  `label_replace(hw_gpu_throttle{${node},reason=~"${reasons}"}, "fault", "$1", "reason", "(.*)")`,
 ].join(" or ");
 
 /** A count that is 0, and not absent, where there are cards but none of the kind. */

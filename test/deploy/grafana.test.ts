@@ -1,4 +1,4 @@
-// The Grafana board: every question in it is put to a real Prometheus that scrapes agents of six machines, faults included.
+// The Grafana board: every question in it is put to a real Prometheus that scrapes agents of seven machines, faults included.
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { board, languages } from "../../scripts/board.ts";
 import { type Agent, startAgent } from "../agent.ts";
 import { readExposition } from "../exposition.ts";
 import { missingCompiler, player } from "../nvml/build.ts";
-import { a100, h100, mig, rtx4090 } from "../nvml/rig.ts";
+import { a100, h100, h200, mig, rtx4090 } from "../nvml/rig.ts";
 import { top } from "../program.ts";
 import { missingPrometheus, type Prometheus, type Sample, startPrometheus } from "../prometheus.ts";
 
@@ -33,7 +33,8 @@ const read = (language: keyof typeof files): Board =>
   JSON.parse(readFileSync(join(top, "deploy", "grafana", files[language]), "utf8")) as Board;
 const english = read("en");
 const exprsOf = ({ panels }: Board): string[] => panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
-const namesIn = (expr: string): string[] => [...new Set(expr.match(/\bhw_[a-z0-9_]+/g))];
+// Without what labels are compared with.
+const namesIn = (expr: string): string[] => [...new Set(expr.replaceAll(/"[^"]*"/g, "").match(/\bhw_[a-z0-9_]+/g))];
 
 describe.each(Object.keys(languages) as (keyof typeof languages)[])("the board in %s", (language) => {
   const { uid, panels, schemaVersion, templating } = read(language);
@@ -111,7 +112,7 @@ describe.skipIf(reason !== undefined)(`asked of a real Prometheus${reason ? `: $
   };
 
   beforeAll(async () => {
-    for (const [name, capture] of Object.entries({ h100, mig, a100, gone: rtx4090, rtx4090 }))
+    for (const [name, capture] of Object.entries({ h100, h200, mig, a100, gone: rtx4090, rtx4090 }))
       await nvidia(name, capture);
     await begin("mi300x", { GOHM_ROOT: mi300x });
     // The machine itself: what is measured from one reading to the next stands still on a captured one.
@@ -199,11 +200,12 @@ describe.skipIf(reason !== undefined)(`asked of a real Prometheus${reason ? `: $
       expect([name, count]).toEqual([name, (await agent.info()).gpus.length > 0 ? [String(free.length)] : []]);
       all.push(...free.map((each) => `${name} ${each}`));
     }
-    expect(all).toEqual(expect.arrayContaining(["h100 6", "mi300x 6", "mi300x 7"]));
+    expect(all).toEqual(expect.arrayContaining(["h100 6", "h200 7", "mi300x 6", "mi300x 7"]));
+    expect(all).not.toContain("h200 6");
     expect(all.filter((each) => each.startsWith("mig"))).toEqual([expect.stringMatching(/^mig 0:\d+$/)]);
   });
 
-  test("what is broken is named: lost, old, uncorrected, slowed down, and Xid with its code", async () => {
+  test("what is broken is named: lost, old, uncorrected, slowed down, a link, and Xid with its code", async () => {
     const named = async (): Promise<string[]> =>
       (await answer("What is wrong with which card"))
         .map(({ metric: { node, gpu_index, fault }, value }) => `${node} ${gpu_index} ${fault} ${value[1]}`)
@@ -215,6 +217,7 @@ describe.skipIf(reason !== undefined)(`asked of a real Prometheus${reason ? `: $
         "a100 1 hw_thermal 1",
         "a100 2 lost 1",
         "h100 3 xid 79 1",
+        "h200 6 nvlink 17",
         "rtx4090 0 stale 1",
         "rtx4090 1 stale 1",
       ]);
