@@ -11,10 +11,15 @@ import { userNames } from "./live/user.ts";
 
 /** Undefined for what is not there, may not be read, or vanished meanwhile: all of them mean "not known". */
 function attempt<T>(read: () => T): T | undefined {
+  // Most of what a failure costs is its stack, which nobody looks at.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   try {
     return read();
   } catch {
     return undefined; // absence is the answer: a sensor or process that is not there is normal
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

@@ -38,7 +38,8 @@ const ownMeminfo = (mounts: string): boolean => / \/proc\/meminfo /.test(mounts)
 
 /** Bytes that ZFS would give back; 0 where there is no ZFS. */
 export function arcOf(machine: Machine): bigint {
-  const arc = parseArc(machine.read("/proc/spl/kstat/zfs/arcstats") ?? "") ?? 0n;
+  const text = machine.read("/proc/spl/kstat/zfs/arcstats");
+  const arc = text === undefined ? 0n : (parseArc(text) ?? 0n);
   return arc === 0n || ownMeminfo(machine.read("/proc/mounts") ?? "") ? 0n : arc;
 }
 

@@ -53,6 +53,15 @@ function listOf(machine: Machine): string | undefined {
   return undefined;
 }
 
+/** Lists of mounts hardly ever change, and to take one apart costs more than to read it. */
+function remembered(take: (list: string, types: string) => Mount[]): (list: string, types: string) => Mount[] {
+  let last: { readonly list: string; readonly types: string; readonly mounts: Mount[] } | undefined;
+  return (list, types) => {
+    if (last?.list !== list || last.types !== types) last = { list, types, mounts: take(list, types) };
+    return last.mounts;
+  };
+}
+
 export const disk: Source = {
   name: "disk",
   async open(machine, { deadline, log }) {
@@ -60,9 +69,10 @@ export const disk: Source = {
     // Less than the reader's own, so that one mount that hangs does not take the others along.
     const each = Math.min(2000, deadline * 0.6);
     let said = false;
+    const mountsOf = remembered((list, types) => parse(list, parseTypes(types)));
     return {
       async read() {
-        const mounts = parse(listOf(machine) ?? "", parseTypes(machine.read("/proc/filesystems") ?? ""));
+        const mounts = mountsOf(listOf(machine) ?? "", machine.read("/proc/filesystems") ?? "");
         if (mounts.length > most && !said) {
           log.warn(`disk: ${mounts.length} filesystems are mounted, only the first ${most} are shown`);
         }

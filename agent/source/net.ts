@@ -1,7 +1,7 @@
 import ipaddr from "ipaddr.js";
 import { amount, given, whole } from "../../proto/number.ts";
 import type { Address, Machine } from "../machine.ts";
-import { type Layer, layers, usable } from "./net/layer.ts";
+import { type Layer, Layers, usable } from "./net/layer.ts";
 import { Baseline, type Part, type Source } from "./source.ts";
 
 /** Bytes since the interface came up. */
@@ -94,11 +94,12 @@ export const net: Source = {
     if (first === undefined) return undefined;
     const baseline = new Baseline<Map<string, Counters>>();
     baseline.take(machine.ticks(), parse(first));
+    const layers = new Layers(machine);
     return {
       async read() {
         const text = file(machine, "dev");
         if (text === undefined) throw new Error("/proc/net/dev cannot be read");
-        return part(machine, { now: parse(text), baseline, network });
+        return part(machine, { now: parse(text), baseline, network, layers });
       },
       async close() {},
     };
@@ -111,12 +112,13 @@ function part(
     now,
     baseline,
     network,
-  }: { now: Map<string, Counters>; baseline: Baseline<Map<string, Counters>>; network: string },
+    layers,
+  }: { now: Map<string, Counters>; baseline: Baseline<Map<string, Counters>>; network: string; layers: Layers },
 ): Part {
   const since = baseline.take(machine.ticks(), now);
   const addresses = machine.addresses();
   const route = parseRoute(file(machine, "route") ?? "");
-  const shown = layers(machine, [...now.keys()], { route, addressed: new Set(addresses.map(({ nic }) => nic)) });
+  const shown = layers.look([...now.keys()], { route, addressed: new Set(addresses.map(({ nic }) => nic)) });
   const nics = [...now].flatMap(([name, counters]): Nic[] => {
     const layer = shown.get(name);
     if (layer === undefined) return [];

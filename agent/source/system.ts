@@ -60,17 +60,26 @@ function identity(machine: Machine): NonNullable<Part["system"]> {
   return { ...release, ...(kernel && { kernel }), ...(bootId && { bootId }) };
 }
 
+/** Milliseconds for which the name of a system is believed. */
+const lasting = 60_000;
+
 export const system: Source = {
   name: "system",
   async open(machine) {
+    let known: ReturnType<typeof identity> = {};
+    let until = Number.NEGATIVE_INFINITY;
     return {
       async read() {
+        if (machine.ticks() >= until) {
+          known = identity(machine);
+          until = machine.ticks() + lasting;
+        }
         const uptime = parseUptime(machine.read("/proc/uptime") ?? "");
         const load = parseLoad(machine.read("/proc/loadavg") ?? "");
         const processes = countProcesses(machine.list("/proc"));
         return {
           hostname: machine.hostname(),
-          system: { ...identity(machine), ...load, ...given("uptime", uptime), ...given("processes", processes) },
+          system: { ...known, ...load, ...given("uptime", uptime), ...given("processes", processes) },
         };
       },
       async close() {},

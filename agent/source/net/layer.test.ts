@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { machineOf } from "../../../test/machine.ts";
-import { layers } from "./layer.ts";
+import type { Machine } from "../../machine.ts";
+import { Layers, layers } from "./layer.ts";
 
 interface Nic {
   /** Below devices/virtual. */
@@ -41,6 +42,29 @@ function told(
   const found = layers(sysfs({ lo: { virtual: true }, ...nics }), all, { route, addressed: new Set(addressed) });
   return Object.fromEntries([...found].map(([name, { lower }]) => [name, lower]));
 }
+
+test("a card that joins a bond is found within 15 s, or at once where addresses or the list change with it", () => {
+  let ticks = 0;
+  let bound = false;
+  const of = (): Machine =>
+    sysfs({ eth0: bound ? { master: "bond0" } : {}, bond0: { virtual: true, lower: bound ? ["eth0"] : [] } });
+  const now = machineOf({
+    link: (path) => of().link(path),
+    list: (path) => of().list(path),
+    ticks: () => ticks,
+  });
+  const all = new Layers(now);
+  const look = (...addressed: string[]) =>
+    all.look(["eth0", "bond0"], { route: "bond0", addressed: new Set(addressed) }).get("bond0")?.lower;
+  const before = look("bond0");
+  bound = true;
+  ticks = 14_999;
+  expect(look("bond0")).toBe(before);
+  ticks = 15_000;
+  expect(look("bond0")).toEqual(["eth0"]);
+  bound = false;
+  expect(look("bond0", "eth0")).toEqual(before);
+});
 
 const unused = { route: undefined, addressed: new Set<string>() };
 

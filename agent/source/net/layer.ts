@@ -38,7 +38,8 @@ const isHardware = (link: string): boolean => !/\/devices\/(virtual\/|vif-\d+-\d
 function see(machine: Machine, nic: string): Seen {
   const link = machine.link(`${top}/${nic}`);
   const hardware = link === undefined ? undefined : isHardware(link);
-  return { hardware, entries: hardware !== true && ends.test(nic) ? [] : machine.list(`${top}/${nic}`) };
+  const leaf = nic === "lo" || (hardware !== true && ends.test(nic));
+  return { hardware, entries: leaf ? [] : machine.list(`${top}/${nic}`) };
 }
 
 /** Interfaces directly below each: lower_<name> in the upper one's folder, or the link `master` in the lower one's. */
@@ -112,8 +113,8 @@ export function layers(machine: Machine, nics: readonly string[], { route, addre
     if (solid(nic)) return !overlays.has(kindOf(machine, nic));
     // ZeroTier and some OpenVPN have a cable, too; a virtual machine's has no address, or is plugged into a bridge.
     const cable = addressed.has(nic) && !entries.includes("master");
-    const tunnel = entries.includes("tun_flags") ? isTun(machine, nic) || cable : tunnels.has(kindOf(machine, nic));
-    return tunnel && usable(nic);
+    if (!usable(nic)) return false;
+    return entries.includes("tun_flags") ? isTun(machine, nic) || cable : tunnels.has(kindOf(machine, nic));
   });
   const stand = (nic: string): Layer => {
     const reached = reach(nic, direct);
@@ -123,4 +124,31 @@ export function layers(machine: Machine, nics: readonly string[], { route, addre
     return { lower, real };
   };
   return new Map(shown.map((nic) => [nic, stand(nic)]));
+}
+
+/** Milliseconds for which layers are kept while the list, the route and the addresses stay: to look costs more than to count. */
+const lasting = 15_000;
+
+/** The layers over time: looked at again when something else says that they changed, or after a while. */
+export class Layers {
+  readonly #machine: Machine;
+  #key = "";
+  #until = Number.NEGATIVE_INFINITY;
+  #layers: ReadonlyMap<string, Layer> = new Map();
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** As layers(). */
+  look(nics: readonly string[], uses: Uses): ReadonlyMap<string, Layer> {
+    const key = [...nics, "", uses.route ?? "", "", ...uses.addressed].join(" ");
+    const ticks = this.#machine.ticks();
+    if (key !== this.#key || ticks >= this.#until) {
+      this.#layers = layers(this.#machine, nics, uses);
+      this.#key = key;
+      this.#until = ticks + lasting;
+    }
+    return this.#layers;
+  }
 }
