@@ -137,6 +137,13 @@ describe.skipIf(reason !== undefined)(`quirks${reason ? `: ${reason}` : ""}`, ()
     expect(system?.driverVersion).toBeUndefined();
   });
 
+  test.each([4, 16, 999])("versions that the driver refuses with %i cost no card", (code) => {
+    const { read } = open(rtx4090, `nvmlSystemGetDriverVersion : ${code}\nnvmlSystemGetCudaDriverVersion : ${code}`);
+    const { gpus, system } = read();
+    expect(gpus.map(({ state }) => state)).toEqual([State.OK, State.OK]);
+    expect([system?.driverVersion, system?.cudaVersion]).toEqual([undefined, undefined]);
+  });
+
   test.each(["0", "4294967294"])("a CUDA version of %s is none", (version) => {
     const { read } = open(rtx4090, `nvmlSystemGetCudaDriverVersion : 0 ${version}`);
     expect(read().system?.cudaVersion).toBeUndefined();

@@ -150,11 +150,11 @@ function count(card: Gpu, xids: Xids | undefined): void {
   put(card, "xidWorst", xids.worst);
 }
 
-/** Versions of the driver; they change only with the library. */
+/** Versions of the driver; they change only with the library. One that is refused is not known, and costs no card. */
 function system(nvml: Nvml): System {
-  const driverVersion = nvml.ask(queries.driverVersion, undefined) || undefined;
+  const driverVersion = nvml.attempt(queries.driverVersion, undefined).value || undefined;
   // 0 where the driver finds no CUDA; what has more than two digits before the point is garbage.
-  const cuda = within(nvml.ask(queries.cudaVersion, undefined), 99_999) || undefined;
+  const cuda = within(nvml.attempt(queries.cudaVersion, undefined).value, 99_999) || undefined;
   return {
     ...(driverVersion === undefined ? {} : { driverVersion }),
     // 12040 is 12.4.
