@@ -170,6 +170,7 @@ test("a card that is not divided has no other behind it", () => {
 
 test.each([
   ["are all up", { linksUp: 18, linksExpected: 18 }, "free", []],
+  ["are not counted by the driver", { linksExpected: 18 }, "free", []],
   ["are up but for one", { linksUp: 17, linksExpected: 18 }, "fault", [{ kind: "nvlink", count: 1, of: 18 }]],
   ["nobody counted", { rxTotal: 5n }, "free", []],
 ] as const)("when a card's NVLinks %s", (_, nvlink, wanted, found) => {

@@ -97,8 +97,9 @@ function faultsOf(gpu: GPUGlance): Fault[] {
   if (uncorrected > 0) found.push({ kind: "ecc-uncorrected", count: uncorrected });
   const xid = graveXidOf(gpu);
   if (xid !== undefined) found.push({ kind: "xid", count: Number(gpu.xidCount ?? 0n), ...xid });
-  const { linksUp = 0, linksExpected = 0 } = gpu.nvlink ?? {};
-  if (linksUp < linksExpected) found.push({ kind: "nvlink", count: linksExpected - linksUp, of: linksExpected });
+  const { linksUp, linksExpected = 0 } = gpu.nvlink ?? {};
+  if (linksUp !== undefined && linksUp < linksExpected)
+    found.push({ kind: "nvlink", count: linksExpected - linksUp, of: linksExpected });
   return found;
 }
 
