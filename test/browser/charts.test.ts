@@ -49,6 +49,7 @@ function gpu(id: number): GPU {
       pid: 4_194_304 - pid,
       username: users[pid % users.length] ?? "",
       basename: pid === 1 ? "训练程序" : "python3.11-with-a-long-program-name",
+      ...(pid === 2 ? { job: "123456_7", podName: "llm-pretraining-job-0", podNamespace: "a-team-with-a-name" } : {}),
       mem: BigInt(pid + 1) * GiB,
       utilization: 100,
     })),
