@@ -39,7 +39,7 @@ function title(): string {
   if (at.page === "host") return `${at.name} · GOHM`;
   const { connection, known, summary } = fleet;
   const live = known.value && connection.value.state === "live";
-  return live ? `${summary.value.count.free}/${summary.value.cards} · GOHM` : "GOHM";
+  return live && summary.value.cards > 0 ? `${summary.value.count.free}/${summary.value.cards} · GOHM` : "GOHM";
 }
 
 takeOver();

@@ -5,12 +5,12 @@ import {
   type GPUInfo,
   GPUInfoSchema,
   HolderSchema,
-  type HostInfoSchema,
+  HostInfoSchema,
   ProcInfoSchema,
   State,
   Throttle,
 } from "../proto/gen/host_pb.js";
-import { occupants, type Standing, stateOf, summarize, troublesOf } from "./summary.ts";
+import { missing, occupants, type Standing, stateOf, summarize, troublesOf } from "./summary.ts";
 
 type Info = MessageInitShape<typeof HostInfoSchema>;
 const host = (name: string, info: Info, fresh = true, link = Link.OPEN): Standing => ({
@@ -194,6 +194,20 @@ test("of a host that does not answer only that is trouble: what it said before m
     { host: "a", kind: "unreachable", reason: "refused", since: 1000 },
   ]);
   expect(troublesOf(host("a", info, false))).toEqual([{ host: "a", kind: "late", since: 1000 }]);
+});
+
+test.each([
+  ["a driver that fails", { err: "mismatch", sources: [{ name: "nvidia", state: State.STALE }] }, "mismatch"],
+  ["no driver at all", { err: "no library", sources: [{ name: "nvidia", state: State.UNSUPPORTED }] }, undefined],
+  ["a card", { err: "x", gpus: [free(0)], sources: [{ name: "nvidia", state: State.STALE }] }, undefined],
+])("why no card is shown of a machine with %s", (_, info, reason) => {
+  expect(missing(create(HostInfoSchema, info))).toBe(reason);
+});
+
+test("since when a host that never answered is away is not known: the hub may just have started", () => {
+  const { host: never } = host("a", {}, false, Link.WAITING);
+  const standing = { host: create(HostSchema, { name: "a", link: Link.WAITING, since: never.since }), fresh: false };
+  expect(troublesOf(standing)).toEqual([{ host: "a", kind: "unreachable", reason: "", since: undefined }]);
 });
 
 test("a display server holds no card, neither a free one nor one that somebody else computes on", () => {

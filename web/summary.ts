@@ -13,7 +13,7 @@ import {
 } from "../proto/card.ts";
 import { Link } from "../proto/gen/feed_pb.js";
 import { State, type Vendor } from "../proto/gen/host_pb.js";
-import type { DiskGlance, GPUGlance, HostGlance, ProcGlance } from "../proto/glance.ts";
+import type { DiskGlance, Glance, GPUGlance, HostGlance, ProcGlance } from "../proto/glance.ts";
 
 /** One host as it stands: its last answer, and whether that may be shown as live. */
 export interface Standing {
@@ -48,7 +48,7 @@ interface Holder {
 }
 
 export type Trouble = { readonly host: string } & (
-  | { readonly kind: "unreachable"; readonly reason: string; readonly since: number }
+  | { readonly kind: "unreachable"; readonly reason: string; readonly since: number | undefined }
   | { readonly kind: "late"; readonly since: number }
   | { readonly kind: "card"; readonly card: number; readonly fault: Fault }
   | { readonly kind: "slowed"; readonly card: number; readonly reasons: readonly number[] }
@@ -110,7 +110,9 @@ function cardTroubles(host: string, gpu: GPUGlance): Trouble[] {
 export function troublesOf({ host, fresh }: Standing): Trouble[] {
   const { name } = host;
   if (host.link === Link.WAITING) {
-    return [{ host: name, kind: "unreachable", reason: host.reason, since: Number(host.seen ?? host.since) }];
+    // Of a host that never answered nobody knows since when it is away: the hub may just have started.
+    const since = host.seen === undefined ? undefined : Number(host.seen);
+    return [{ host: name, kind: "unreachable", reason: host.reason, since }];
   }
   const { info } = host;
   if (info === undefined) return [];
@@ -123,6 +125,12 @@ export function troublesOf({ host, fresh }: Standing): Trouble[] {
     ...broken.map((s): Trouble => ({ host: name, kind: "source", source: s.name ?? "", reason: s.err ?? "" })),
     ...info.disks.flatMap((disk) => diskTroubles(name, disk)),
   ];
+}
+
+/** Why a machine that has cards shows none; undefined where it shows some, or has none: that is nothing to report. */
+export function missing({ err, gpus, sources }: Pick<Glance, "err" | "gpus" | "sources">): string | undefined {
+  const broken = sources.some(({ state }) => state === State.STALE || state === State.HUNG);
+  return gpus.length === 0 && broken && err ? err : undefined;
 }
 
 /** A card that is counted: a divided one is counted by its instances. */

@@ -129,19 +129,19 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     await page.locator(".one h1", { hasText: "node" }).waitFor(patience);
     expect(given()).toBe(2);
     expect(await page.locator("script[src]").getAttribute("src")).not.toBe("app-OLDOLD00.js");
-    expect(await page.getByText("another version").count()).toBe(0);
+    expect(await page.getByText("different versions").count()).toBe(0);
   });
 
   test("where an old page is given out for ever, the tab loads itself again once, and then says so", async () => {
     const { page } = watched;
     const given = await older(page, Number.POSITIVE_INFINITY);
     await page.goto(hub.url);
-    await page.getByText("This page is of another version than the hub.").waitFor(patience);
+    await page.getByText("This page and the hub have different versions.").waitFor(patience);
     await page.locator("tbody .card").first().waitFor(patience);
     expect(given()).toBe(2);
     expect(await faultsOf(page)).toEqual([]);
     await page.getByRole("searchbox").fill("node");
-    await page.getByRole("button", { name: "Load again" }).click();
+    await page.getByRole("button", { name: "Reload" }).click();
     await expect.poll(given, patience).toBe(3);
     await page.locator("tbody .card").first().waitFor(patience);
     expect(await page.getByRole("searchbox").inputValue()).toBe("node");
@@ -154,7 +154,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     const { page } = watched;
     await page.route(/\/(host|zh-CN)-\w+\.js$/, (route) => route.abort());
     await page.goto(`${hub.url}/#/host/node`);
-    await page.getByText("could not be fetched").waitFor(patience);
+    await page.getByText("could not be loaded").waitFor(patience);
     await page.getByLabel("Language").selectOption("zh-CN");
     await page.unroute(/\/(host|zh-CN)-\w+\.js$/);
     await page.locator(".one").waitFor(patience);
@@ -178,7 +178,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     await page.route("**/feed/host?name=quiet", (route) => route.abort());
     await page.route("**/api/history?host=quiet*", (route) => route.abort());
     await page.getByRole("region", { name: "quiet" }).getByRole("link").first().click();
-    await page.getByText("could not be fetched").waitFor(patience);
+    await page.getByText("could not be loaded").waitFor(patience);
     await page.unroute("**/feed/host?name=quiet");
     await page.locator(".fact-list").waitFor(patience);
     await page.getByText("History cannot be read").waitFor(patience);
@@ -196,11 +196,8 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     await page.route("**/feed", (route) => route.fulfill(answer));
     await page.goto(hub.url);
     const alert = page.getByRole("alert");
-    await alert.getByText("asks for a sign-in").waitFor(patience);
-    await Promise.all([
-      page.waitForEvent("domcontentloaded"),
-      alert.getByRole("button", { name: "Load again" }).click(),
-    ]);
+    await alert.getByText("requires sign-in").waitFor(patience);
+    await Promise.all([page.waitForEvent("domcontentloaded"), alert.getByRole("button", { name: "Reload" }).click()]);
     await page.unroute("**/feed");
     await page.getByText("live", { exact: true }).waitFor(patience);
     expect(await alert.count()).toBe(0);

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { FunctionComponent, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { insist } from "../ask.ts";
-import { text } from "../language.ts";
+import { reasonOf, text } from "../language.ts";
 import { reload } from "../renew.ts";
 
 /** A part of the page that is fetched from the hub when it is first looked at, until it is there. */
@@ -18,7 +18,7 @@ export function lazy<P extends object>(load: () => Promise<FunctionComponent<P>>
         there.value = true;
       };
       insist(fetched, (reason) => {
-        fault.value = String(reason);
+        fault.value = reasonOf(reason);
         return !gone;
       });
       return () => {

@@ -74,9 +74,11 @@ function Memory({ gpu, verdict }: { gpu: GPUGlance; verdict: Verdict }): JSX.Ele
       <Bar percent={share(gpu.memUsed, gpu.memTotal)} tone={`memory ${verdict}`} />
       <span class="pair">
         <Figure>{shown?.used}</Figure>
-        <small>
-          /{shown?.total ?? "–"} {shown?.unit}
-        </small>
+        {shown && (
+          <small>
+            /{shown.total} {shown.unit}
+          </small>
+        )}
       </span>
     </td>
   );
@@ -86,7 +88,9 @@ function Power({ gpu }: { gpu: GPUGlance }): JSX.Element {
   return (
     <td class="power">
       <Figure>{gpu.power === undefined ? undefined : Math.round(gpu.power / 1000)}</Figure>
-      <small>{gpu.powerLimit === undefined ? " W" : `/${Math.round(gpu.powerLimit / 1000)} W`}</small>
+      {gpu.power === undefined && gpu.powerLimit === undefined ? null : (
+        <small>{gpu.powerLimit === undefined ? " W" : `/${Math.round(gpu.powerLimit / 1000)} W`}</small>
+      )}
     </td>
   );
 }
@@ -138,7 +142,7 @@ function Who(props: RowProps): JSX.Element {
           type="button"
           class={`chip ${group.user === chips?.user ? "chosen" : ""}`}
           key={`${group.user}\0${group.command}`}
-          title={`${group.user} · ${group.command} · ${t.onlyUser(group.user)}`}
+          title={[group.user, group.command, t.onlyUser(group.user)].filter(Boolean).join(" · ")}
           onClick={() => chips?.onUser(group.user)}
         >
           <span>
@@ -185,7 +189,7 @@ function Words({ gpu, whole, verdict, fresh, idle, now }: RowProps): JSX.Element
         </span>
       ))}
       {slowed.length > 0 ? (
-        <span class="word fault">{t.slowed(slowed.map((reason) => t.throttle[reason]).join(", "))}</span>
+        <span class="word fault">{t.slowed(t.list(slowed.map((reason) => t.throttle[reason])))}</span>
       ) : null}
       {holding(gpu).length + gpu.holders.length === 0 &&
       !gpu.procsUnknown &&

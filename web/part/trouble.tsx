@@ -10,7 +10,7 @@ import { Mark } from "./part.tsx";
 function wordsOf(trouble: Trouble, now: number, t: Text): string {
   switch (trouble.kind) {
     case "unreachable":
-      return t.unreachableSince(t.span((now - trouble.since) / 1000));
+      return trouble.since === undefined ? t.neverReached : t.unreachableSince(t.span((now - trouble.since) / 1000));
     case "late":
       return t.late(t.span((now - trouble.since) / 1000));
     case "card":
@@ -18,7 +18,7 @@ function wordsOf(trouble: Trouble, now: number, t: Text): string {
     case "slowed":
       return t.onCard(
         cardName(trouble.card),
-        t.slowed(trouble.reasons.map((r) => t.throttle[r as keyof typeof t.throttle]).join(", ")),
+        t.slowed(t.list(trouble.reasons.map((r) => t.throttle[r as keyof typeof t.throttle]))),
       );
     case "source":
       return t.sourceFault(trouble.source);

@@ -9,17 +9,20 @@ import { Bar, Figure, pair, size } from "./part.tsx";
 export function Vitals({ info }: { info: Glance }): JSX.Element {
   const t = text.value;
   const { cpu, memory, system } = info;
-  const mem = memory?.total === undefined ? undefined : pair(Number(memory.used ?? 0n), Number(memory.total));
+  const used = memory?.used === undefined ? undefined : Number(memory.used);
+  const mem = memory?.total === undefined ? undefined : pair(used, Number(memory.total));
   return (
     <dl class="vitals">
       <Vital name={t.cpu} percent={cpu?.busy}>
         <Figure unit="%">{cpu?.busy === undefined ? undefined : Math.round(cpu.busy)}</Figure>
       </Vital>
       <Vital name={t.hostMemory} percent={share(memory?.used, memory?.total)}>
-        <Figure>{memory?.used === undefined ? undefined : mem?.used}</Figure>
-        <small>
-          /{mem?.total ?? "–"} {mem?.unit}
-        </small>
+        <Figure>{mem?.used}</Figure>
+        {mem && (
+          <small>
+            /{mem.total} {mem.unit}
+          </small>
+        )}
       </Vital>
       <Vital name={t.load} percent={loadShare(info)}>
         <Figure>{system?.load1?.toFixed(system.load1 < 100 ? 1 : 0)}</Figure>

@@ -15,7 +15,6 @@ export interface Text {
   readonly freeOf: (cards: number) => string;
   readonly noCardsAnywhere: string;
   readonly freeWere: (cards: number) => string;
-  readonly none: string;
   readonly noneFree: (total: number) => string;
   readonly ofTotal: (total: number) => string;
   readonly freeCards: string;
@@ -99,6 +98,7 @@ export interface Text {
   /** Of a card that the system powered down. */
   readonly asleep: string;
   readonly times: (n: number) => string;
+  readonly list: (words: readonly string[]) => string;
 
   readonly fault: (fault: Fault) => string;
   readonly slowed: (reasons: string) => string;

@@ -16,7 +16,7 @@ export function Answer(): JSX.Element {
   const summary = fleet.summary.value;
   const lost = fleet.connection.value.state !== "live";
   return (
-    <section class="answer" aria-label={t.freeCards}>
+    <section class="answer" aria-label={t.overview}>
       <div class="answer-head">
         <h1 title={t.freeRule(freeRule.utilization, freeRule.memoryShare * 100, size(freeRule.memoryFloor))}>
           {summary.cards === 0 ? (
@@ -28,7 +28,7 @@ export function Answer(): JSX.Element {
           )}
           {lost ? (
             <span class="tag">
-              {t.lastKnownFrom(t.span(0)) && `${t.lastKnown} ${timeOf(fleet.now.value, Date.now())}`}
+              {t.lastKnown} {timeOf(fleet.now.value, Date.now())}
             </span>
           ) : null}
         </h1>

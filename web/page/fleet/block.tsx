@@ -1,7 +1,6 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import { keysOf, verdict, wholeOf } from "../../../proto/card.ts";
-import { State } from "../../../proto/gen/host_pb.js";
 import type { Glance, HostGlance } from "../../../proto/glance.ts";
 import { user } from "../../choice.ts";
 import { text } from "../../language.ts";
@@ -12,7 +11,7 @@ import { Standing } from "../../part/standing.tsx";
 import { Vitals } from "../../part/vitals.tsx";
 import { hostPath } from "../../route.ts";
 import { type Entry, fleet } from "../../store.ts";
-import { stateOf } from "../../summary.ts";
+import { missing, stateOf } from "../../summary.ts";
 import type { Picked } from "./filter.ts";
 
 export interface BlockProps {
@@ -71,14 +70,12 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
   );
 }
 
-/** Why a machine that has cards shows none. One that has none says nothing: that is how it is. */
 function Missing({ info }: { info: Glance }): JSX.Element | null {
-  const broken = info.sources.some(({ state }) => state === State.STALE || state === State.HUNG);
-  if (info.gpus.length > 0 || !broken || !info.err) return null;
-  return (
+  const reason = missing(info);
+  return reason === undefined ? null : (
     <p class="standing">
       <Mark of="fault" />
-      <span>{info.err}</span>
+      <span>{reason}</span>
     </p>
   );
 }

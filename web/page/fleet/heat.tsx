@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { cardName, keysOf, modelOf, verdict, verdicts, wholeOf } from "../../../proto/card.ts";
 import { text } from "../../language.ts";
 import { draw, type HeatRow, hit, layOut, type Paint } from "../../part/heat.ts";
-import { Mark, size, title } from "../../part/part.tsx";
+import { Figure, Mark, size, title } from "../../part/part.tsx";
 import { groups } from "../../part/row.tsx";
 import { hostPath } from "../../route.ts";
 import { type Entry, fleet } from "../../store.ts";
@@ -163,7 +163,8 @@ function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefine
     item === undefined || spot === undefined ? -1 : item.picked === "all" ? spot.card : (item.picked[spot.card] ?? -1);
   const gpus = host?.info?.gpus ?? [];
   const gpu = gpus[place];
-  const state = gpu && item ? verdict(gpu, item.entry.live.value, wholeOf(gpus, gpu)) : "unknown";
+  const live = item?.entry.live.value === true;
+  const state = gpu === undefined ? "unknown" : verdict(gpu, live, wholeOf(gpus, gpu));
   return (
     <output class="heat-detail">
       {host === undefined ? null : <b>{host.name}</b>}
@@ -173,11 +174,12 @@ function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefine
             {t.card(cardName(gpu.id ?? place))} · {modelOf(gpu)}
           </span>
           <span>
-            <Mark of={state} /> {t.verdict[state]}
+            <Mark of={state} /> {live ? t.verdict[state] : t.lastKnown}
           </span>
-          <span>
-            {gpu.utilization ?? "–"}% · {gpu.memUsed === undefined ? "–" : size(Number(gpu.memUsed))} ·{" "}
-            {gpu.temp ?? "–"} °C
+          <span class={live ? "" : "old"}>
+            <Figure unit="%">{gpu.utilization}</Figure> ·{" "}
+            <Figure>{gpu.memUsed === undefined ? undefined : size(Number(gpu.memUsed))}</Figure> ·{" "}
+            <Figure unit=" °C">{gpu.temp}</Figure>
           </span>
           <span>
             {groups(gpu.procs)

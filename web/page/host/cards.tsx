@@ -7,16 +7,16 @@ import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
 import { type Entry, fleet } from "../../store.ts";
-import { userOf } from "../../summary.ts";
+import { missing, userOf } from "../../summary.ts";
 import type { Text } from "../../text/text.ts";
 
 /** Every card of the host: its line, what stands behind it, and its processes. */
 export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fresh: boolean }): JSX.Element {
   const t = text.value;
-  if (info.gpus.length === 0) return <p class="quiet no-cards">{info.err || t.noCards}</p>;
+  if (info.gpus.length === 0) return <p class="quiet no-cards">{missing(info) ?? t.noCards}</p>;
   const keys = keysOf(info.gpus);
   return (
-    <section class="card-list" aria-label={t.freeCards}>
+    <section class="card-list" aria-label={t.cards(info.gpus.length)}>
       <table class="columns" aria-hidden="true">
         <thead>
           <RowHead />
@@ -64,7 +64,7 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
     ["DRM", gpu.card === undefined ? undefined : `card${gpu.card}`],
     ["PCIe", [linkOf(gpu), trafficOf(gpu.pcieRxRate, gpu.pcieTxRate, t)].filter(Boolean).join(" · ")],
     ["NVLink", [linksOf(gpu), trafficOf(gpu.nvlink?.rxRate, gpu.nvlink?.txRate, t)].filter(Boolean).join(" · ")],
-    ["Pod", gpu.holders.map(containerOf).join(", ")],
+    ["Pod", t.list(gpu.holders.map(containerOf))],
     [
       t.clocks,
       gpu.clockSm === undefined && gpu.clockMem === undefined
@@ -74,9 +74,7 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
     [t.memoryUse, gpu.memUtilization === undefined ? undefined : `${gpu.memUtilization}%`],
     [
       t.limits,
-      gpu.throttle.length === 0
-        ? undefined
-        : reasons.map((r) => t.throttle[r] ?? t.throttle[0]).join(", ") || t.noLimits,
+      gpu.throttle.length === 0 ? undefined : t.list(reasons.map((r) => t.throttle[r] ?? t.throttle[0])) || t.noLimits,
     ],
     [
       t.ecc,
@@ -89,7 +87,11 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
       // All of them were before the last reset.
       xids === 0 || gpu.xidLast === undefined
         ? undefined
-        : t.xidCount(xids, gpu.xidLast, timeOf(Number(gpu.xidTime ?? 0n), fleet.now.peek())),
+        : t.xidCount(
+            xids,
+            gpu.xidLast,
+            gpu.xidTime === undefined ? "–" : timeOf(Number(gpu.xidTime), fleet.now.peek()),
+          ),
     ],
     [t.state, gpu.err],
   ];
@@ -123,7 +125,7 @@ function linksOf({ nvlink }: GPUInfo): string | undefined {
 /** Bytes per second to the card, and from it. */
 function trafficOf(received: bigint | undefined, sent: bigint | undefined, t: Text): string | undefined {
   if (received === undefined || sent === undefined) return undefined;
-  return `${t.receive} ${size(Number(received))}/s, ${t.transmit} ${size(Number(sent))}/s`;
+  return t.list([`${t.receive} ${size(Number(received))}/s`, `${t.transmit} ${size(Number(sent))}/s`]);
 }
 
 /** "lab/train-0 (worker)" */
@@ -135,6 +137,18 @@ function placeOf({ container, pod, podName, podNamespace, job }: ProcInfo): stri
   const named = podName && `Pod ${podNamespace}/${podName}`;
   const places = [job && `Slurm ${job}`, named, pod && `Pod ${pod}`, container && `Container ${container}`];
   return places.filter(Boolean).join(" · ") || undefined;
+}
+
+/** What a process has of the card's memory, and of the host's where that is more. */
+function Memory({ mem, hostMem = 0n }: Pick<ProcInfo, "mem" | "hostMem">): JSX.Element {
+  const part = hostMem > (mem ?? 0n) ? text.value.hostPart(size(Number(hostMem))) : undefined;
+  if (mem === undefined && part !== undefined) return <small>{part}</small>;
+  return (
+    <>
+      <Figure>{mem === undefined ? undefined : size(Number(mem))}</Figure>
+      {part === undefined ? null : <small> + {part}</small>}
+    </>
+  );
 }
 
 /** Processes of a card that are listed until somebody asks for all: those with the most memory. */
@@ -175,13 +189,10 @@ function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: bigint | u
                     {proc.podNamespace}/{proc.podName}
                   </small>
                 )}
-                {proc.elsewhere ? <small>{t.elsewhere}</small> : null}
+                {proc.elsewhere ? <small> {t.elsewhere}</small> : null}
               </td>
               <td class="number">
-                <Figure>{proc.mem === undefined ? undefined : size(Number(proc.mem))}</Figure>
-                {(proc.hostMem ?? 0n) > (proc.mem ?? 0n) ? (
-                  <small> {t.hostPart(size(Number(proc.hostMem)))}</small>
-                ) : null}
+                <Memory {...proc} />
               </td>
               <td class="number">
                 <Figure unit="%">{proc.utilization}</Figure>

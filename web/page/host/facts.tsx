@@ -22,7 +22,7 @@ export function Facts({ host, info }: { host: HostGlance; info: HostInfo }): JSX
     ["NVIDIA", drivers(system?.driverVersion, system?.cudaVersion)],
     [t.cpu, [cpu?.model, cpu?.threads === undefined ? undefined : t.threads(cpu.threads)].filter(Boolean).join(" · ")],
     [t.swap, swap && `${swap.used ?? "–"}/${swap.total} ${swap.unit}`],
-    [t.load, [system?.load1, system?.load5, system?.load15].map((load) => load?.toFixed(2) ?? "–").join("  ")],
+    [t.load, loads([system?.load1, system?.load5, system?.load15])],
     [t.processes, system?.processes?.toString()],
     [t.uptime, system?.uptime === undefined ? undefined : t.span(Number(system.uptime))],
     [t.agent, info.agentVersion],
@@ -40,6 +40,10 @@ export function Facts({ host, info }: { host: HostGlance; info: HostInfo }): JSX
       )}
     </dl>
   );
+}
+
+function loads(over: readonly (number | undefined)[]): string | undefined {
+  return over.every((load) => load === undefined) ? undefined : over.map((load) => load?.toFixed(2) ?? "–").join(" ");
 }
 
 function drivers(driver: string | undefined, cuda: string | undefined): string | undefined {

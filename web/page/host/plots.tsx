@@ -222,7 +222,7 @@ interface LegendProps {
 function Legend({ cards, hidden, toggle }: LegendProps): JSX.Element {
   const t = text.value;
   return (
-    <fieldset class="legend" aria-label={t.model}>
+    <fieldset class="legend" aria-label={t.cards(cards.length)}>
       {cards.map(({ key, name, slot }) => (
         <button
           type="button"

@@ -2,7 +2,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { share } from "../../../proto/card.ts";
 import { type DiskInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
 import { text } from "../../language.ts";
-import { Bar, Figure, size } from "../../part/part.tsx";
+import { Bar, title as capital, Figure, size } from "../../part/part.tsx";
 import { diskLimit } from "../../summary.ts";
 
 function Table({
@@ -78,7 +78,10 @@ export function Nics({ nics }: { nics: readonly NicInfo[] }): JSX.Element | null
   const rate = (value: bigint | undefined): string | undefined =>
     value === undefined ? undefined : `${bytes(value)}/s`;
   return (
-    <Table title={t.network} head={heads([t.nic, t.addresses, t.receive, t.transmit, t.speed], [2, 3, 4])}>
+    <Table
+      title={t.network}
+      head={heads([t.nic, t.addresses, capital(t.receive), capital(t.transmit), t.speed], [2, 3, 4])}
+    >
       {nics.map((nic) => (
         <tr key={nic.name}>
           <td>

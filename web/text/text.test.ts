@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import { Throttle } from "../../proto/gen/host_pb.js";
+import { en } from "./en.ts";
+import type { Text } from "./text.ts";
+import { zhCN } from "./zh-CN.ts";
+import { zhTW } from "./zh-TW.ts";
+
+const languages: readonly Text[] = [en, zhCN, zhTW];
+const han = /\p{Script=Han} +\p{Script=Han}/u;
+
+/** What the page writes with an age in it, in every unit that an age ends in. */
+const aged = (t: Text): string[] =>
+  [5, 65, 3700, 90_000].flatMap((seconds) => {
+    const age = t.span(seconds);
+    const since = t.ago(age);
+    return [
+      t.lost("12:00:00", since),
+      t.unreachableSince(age),
+      t.late(age),
+      t.lastKnownFrom(age),
+      t.seen(age),
+      since,
+      t.up(age),
+      t.idleFor(age, false),
+      t.idleFor(age, true),
+    ];
+  });
+
+test.each(languages)("$tag has no space between Chinese characters where an age is put in", (t) => {
+  expect(aged(t).filter((words) => han.test(words))).toEqual([]);
+});
+
+test.each(languages)("$tag says how long in every text that is given an age", (t) => {
+  expect(aged(t).every((words) => /\d/.test(words))).toBe(true);
+  expect(t.idleFor("5", true)).not.toBe(t.idleFor("5", false));
+});
+
+test("a list is separated as its language does", () => {
+  expect(languages.map((t) => t.list([t.throttle[Throttle.POWER_CAP], t.throttle[Throttle.HW_THERMAL]]))).toEqual([
+    "power limit, heat",
+    "功耗上限、过热",
+    "功耗上限、過熱",
+  ]);
+});
+
+test("Chinese texts have Chinese punctuation", () => {
+  const written = (t: Text): string[] =>
+    [...Object.values(t), ...Object.values(t.lostHint), ...Object.values(t.verdictHint)].filter(
+      (words): words is string => typeof words === "string",
+    );
+  const foreign = [zhCN, zhTW].flatMap((t) => written(t).filter((words) => /\p{Script=Han}[,.:;!?]/u.test(words)));
+  expect(foreign).toEqual([]);
+});
+
+test("the free cards and all of them are in one phrase", () => {
+  expect(`6 ${en.freeOf(34)}`).toBe("6 of 34 cards free");
+  expect(`6 ${en.freeWere(34)}`).toBe("6 of 34 cards were free");
+});
