@@ -160,6 +160,21 @@ test("a page that was not built says how to build it, and is there without a res
   expect([after.statusCode, after.body.toString()]).toEqual([200, "<title>x</title>"]);
 });
 
+test("a file that comes, changes or goes while the hub runs is answered as it is: a build is not one step", async () => {
+  writeFileSync(join(folder, "index.html"), "<title>x</title>");
+  expect((await raw("/plots-ABCD2345.js")).statusCode).toBe(404);
+  expect((await raw("/")).statusCode).toBe(200);
+  writeFileSync(join(folder, "plots-ABCD2345.js"), "half");
+  expect((await raw("/plots-ABCD2345.js")).body.toString()).toBe("half");
+  writeFileSync(join(folder, "plots-ABCD2345.js"), "half and half");
+  const whole = await raw("/plots-ABCD2345.js");
+  expect(whole.body.toString()).toBe("half and half");
+  rmSync(join(folder, "plots-ABCD2345.js"));
+  expect((await raw("/plots-ABCD2345.js")).statusCode).toBe(404);
+  rmSync(join(folder, "index.html"));
+  expect((await raw("/")).statusCode).toBe(503);
+});
+
 test("files with their hash in the name are kept by browsers for good, the page itself is asked for each time", async () => {
   writeFileSync(join(folder, "index.html"), "x".repeat(2000));
   writeFileSync(join(folder, "app-ABCD2345.js"), "y".repeat(2000));

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Context } from "hono";
@@ -31,6 +31,8 @@ const kinds: Readonly<Record<string, string>> = {
 };
 
 interface Held {
+  /** Tells one state of the file from another. */
+  readonly stamp: string;
   readonly type: string;
   /** Hash of the file. */
   readonly tag: string;
@@ -68,19 +70,17 @@ function wantsJson(accept: string | undefined): boolean {
   return weightOf(accept, "application/json") > weightOf(accept, "text/html");
 }
 
-/** Files of one folder, each read and packed once. */
+/** Files of one folder. Each is read and packed when it is asked for and is another one than before. */
 class Shelf {
   readonly #folder: string;
-  #held = new Map<string, Held>();
-  #stamp = "";
+  readonly #held = new Map<string, Held>();
 
   constructor(folder: string) {
     this.#folder = folder;
   }
 
   serve(c: Context, name: string): Response {
-    this.#refresh();
-    const held = this.#held.get(name);
+    const held = this.#take(name);
     if (held === undefined) {
       if (name === "index.html") return missing();
       throw new Fault("page_unknown", "There is nothing at this path.");
@@ -100,29 +100,34 @@ class Shelf {
     return new Response(held[coding], { headers });
   }
 
-  /** Reads the folder when index.html is another one than before: the page was built again while the hub ran. */
-  #refresh(): void {
-    let stamp = "";
+  /**
+   * Undefined if there is no such file of a kind that the page has. The page may be built or copied while the hub runs,
+   * and that is not one step: each file is looked at by itself.
+   */
+  #take(name: string): Held | undefined {
+    const type = kinds[extname(name)];
+    const path = join(this.#folder, name);
+    const before = this.#held.get(name);
     try {
-      const { ino, size, mtimeMs } = statSync(join(this.#folder, "index.html"));
-      stamp = `${ino} ${size} ${mtimeMs}`;
+      const file = lstatSync(path);
+      if (type === undefined || !file.isFile()) return undefined;
+      const stamp = `${file.ino} ${file.size} ${file.mtimeMs}`;
+      if (before?.stamp === stamp) return before;
+      const held = hold(path, type, stamp);
+      this.#held.set(name, held);
+      return held;
     } catch {
-      // Not built: said to whoever asks for the page.
-    }
-    if (stamp === this.#stamp) return;
-    this.#stamp = stamp;
-    this.#held = new Map();
-    if (stamp === "") return;
-    for (const entry of readdirSync(this.#folder, { withFileTypes: true })) {
-      const type = kinds[extname(entry.name)];
-      if (entry.isFile() && type !== undefined) this.#held.set(entry.name, hold(join(this.#folder, entry.name), type));
+      // Not there, or gone between the two: asked for again, it is looked for again.
+      this.#held.delete(name);
+      return undefined;
     }
   }
 }
 
-function hold(path: string, type: string): Held {
+function hold(path: string, type: string, stamp: string): Held {
   const identity = readFileSync(path);
   return {
+    stamp,
     type,
     identity,
     tag: createHash("sha256").update(identity).digest("base64url").slice(0, 22),
