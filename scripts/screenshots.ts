@@ -93,8 +93,11 @@ async function toCharts(page: Page): Promise<void> {
     const plots = [...document.querySelectorAll(".plot")];
     return plots.length > 4 && plots.every((plot) => Number(plot.getAttribute("data-points")) > 200);
   });
-  await page.locator(".history").scrollIntoViewIfNeeded();
-  await page.evaluate(() => document.querySelector(".history")?.scrollIntoView());
+  // The last cards, and below them the charts.
+  await page
+    .locator(".whole-card")
+    .nth(-3)
+    .evaluate((card) => card.scrollIntoView());
 }
 
 /** A day of samples for the machine whose charts are shown, in the shape of its capture. */
