@@ -56,7 +56,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     const alert = page.getByRole("alert");
     await alert.waitFor(patience);
     expect(await alert.textContent()).toMatch(/No connection to the hub since \d\d:\d\d:\d\d/);
-    expect(await page.locator("h1").textContent()).toMatch(/of 2 cards were free.*last known/);
+    expect(await page.locator("h1").textContent()).toMatch(/were free of 2 cards.*last known/);
     expect(await page.getByText("live", { exact: true }).count()).toBe(0);
     expect(await struck()).toBe("line-through");
     expect(await page.locator("tbody .card").first().textContent()).toContain("last known");
@@ -111,7 +111,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     const path = /\/feed\/host\?name=node$/;
     await page.route(path, (route) => route.fulfill({ status: 503, body: "busy" }));
     await page.goto(`${hub.url}/#/host/node`);
-    await page.getByText("could not be loaded").waitFor(patience);
+    await page.getByText("could not be fetched").waitFor(patience);
     expect(await page.locator(".standing").textContent()).toContain("503 busy");
     expect(await page.locator(".fact-list").count()).toBe(0);
     await page.unroute(path);
@@ -123,7 +123,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
         .evaluate((figure) => getComputedStyle(figure).textDecorationLine);
     expect(await struck()).toBe("none");
     await page.route(path, (route) => route.abort());
-    await page.getByText("could not be loaded").waitFor(patience);
+    await page.getByText("could not be fetched").waitFor(patience);
     expect(await struck()).toBe("line-through");
   });
 

@@ -154,7 +154,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     const { page } = watched;
     await page.route(/\/(host|zh-CN)-\w+\.js$/, (route) => route.abort());
     await page.goto(`${hub.url}/#/host/node`);
-    await page.getByText("could not be loaded").waitFor(patience);
+    await page.getByText("could not be fetched").waitFor(patience);
     await page.getByLabel("Language").selectOption("zh-CN");
     await page.unroute(/\/(host|zh-CN)-\w+\.js$/);
     await page.locator(".one").waitFor(patience);
@@ -178,7 +178,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     await page.route("**/feed/host?name=quiet", (route) => route.abort());
     await page.route("**/api/history?host=quiet*", (route) => route.abort());
     await page.getByRole("region", { name: "quiet" }).getByRole("link").first().click();
-    await page.getByText("could not be loaded").waitFor(patience);
+    await page.getByText("could not be fetched").waitFor(patience);
     await page.unroute("**/feed/host?name=quiet");
     await page.locator(".fact-list").waitFor(patience);
     await page.getByText("History cannot be read").waitFor(patience);

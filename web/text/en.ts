@@ -16,9 +16,9 @@ export const en: Text = {
   },
   freeRule: (percent, share, floor) =>
     `Free: read just now, no process on it except a display server with little memory, utilization below ${percent}%, memory in use below ${share}% or ${floor}, no error counted.`,
-  freeOf: (cards) => `of ${plural(cards, "card")} free`,
+  freeOf: (cards) => `free of ${plural(cards, "card")}`,
   noCardsAnywhere: "No GPUs on these hosts",
-  freeWere: (cards) => `of ${plural(cards, "card")} were free`,
+  freeWere: (cards) => `were free of ${plural(cards, "card")}`,
   noneFree: (total) => `none of ${total}`,
   ofTotal: (total) => `of ${total}`,
   freeCards: "Free cards",
@@ -61,7 +61,7 @@ export const en: Text = {
   version: (version) => `GOHM ${version}`,
 
   loading: "Loading…",
-  partFault: (reason) => `This part of the page could not be loaded. Retrying. (${reason})`,
+  partFault: (reason) => `This part of the page could not be fetched. Retrying. (${reason})`,
   loadAgain: "Reload",
   outdated: "This page and the hub have different versions.",
   noHosts: "No hosts are set up yet.",

@@ -51,8 +51,3 @@ test("Chinese texts have Chinese punctuation", () => {
   const foreign = [zhCN, zhTW].flatMap((t) => written(t).filter((words) => /\p{Script=Han}[,.:;!?]/u.test(words)));
   expect(foreign).toEqual([]);
 });
-
-test("the free cards and all of them are in one phrase", () => {
-  expect(`6 ${en.freeOf(34)}`).toBe("6 of 34 cards free");
-  expect(`6 ${en.freeWere(34)}`).toBe("6 of 34 cards were free");
-});
