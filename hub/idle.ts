@@ -1,5 +1,5 @@
-import { holding, keysOf, type Verdict, verdict, wholeOf } from "../proto/card.ts";
 import type { GPUInfo, HostInfo } from "../proto/gen/host_pb.js";
+import { holding, keysOf, type Verdict, verdict, wholeOf } from "../proto/verdict.ts";
 
 /** Cards of one answer that somebody has and does not compute on, by their keys (`keysOf`). */
 export type IdleCards = ReadonlyMap<string, Idle>;

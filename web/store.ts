@@ -1,8 +1,8 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { keysOf } from "../proto/card.ts";
 import { apply } from "../proto/delta.ts";
 import { type Event, type Idle, Link } from "../proto/gen/feed_pb.js";
 import type { HostGlance } from "../proto/glance.ts";
+import { keysOf } from "../proto/verdict.ts";
 import type { Connection } from "./feed.ts";
 import { type Summary, summarize } from "./summary.ts";
 

@@ -1,6 +1,7 @@
 // Questions to Prometheus that several panels ask.
-import { freeRule, harmful } from "../../proto/card.ts";
+
 import { ThrottleSchema } from "../../proto/gen/host_pb.js";
+import { freeRule, harmful } from "../../proto/verdict.ts";
 
 export const node = 'node=~"$node"';
 export const card = `${node},gpu_index=~"$gpu"`;
@@ -12,7 +13,7 @@ export const span = "[$__rate_interval]";
 /** Xid events after which a card is not to be relied on, since it was last reset. */
 const graveXid = `hw_gpu_xid_worst{${node},action!~"none|restart_program"}`;
 
-/** Devices by the rule of the page (proto/card.ts) that nobody uses; `kind` is gpu or gpu_instance. */
+/** Devices by the rule of the page (proto/verdict.ts) that nobody uses; `kind` is gpu or gpu_instance. */
 const unused = (kind: "gpu" | "gpu_instance"): string =>
   `hw_${kind}_memory_used_bytes{${node}} < clamp_min(hw_${kind}_memory_total_bytes{${node}} * ${freeRule.memoryShare}, ${freeRule.memoryFloor})` +
   left(kind);
@@ -25,7 +26,7 @@ const left = (kind: "gpu" | "gpu_instance"): string =>
 /** Cards whose memory is the host's, where processes alone tell who holds them: they must be known. */
 const shared = `((hw_gpu_memory_shared{${node}} > 0) and ${key} hw_gpu_compute_processes{${node}}${left("gpu")})`;
 
-/** What a card is broken by, though it is read (faults() in proto/card.ts). */
+/** What a card is broken by, though it is read (faults() in proto/verdict.ts). */
 const broken =
   `(hw_gpu_ecc_uncorrected_total{${node}} > 0 or ${graveXid}` +
   ` or hw_gpu_nvlink_links_up{${node}} < hw_gpu_nvlink_links_expected{${node}})`;

@@ -1,5 +1,5 @@
 // The rows for people who look for a card, or for who has one.
-import { freeRule } from "../../proto/card.ts";
+import { freeRule } from "../../proto/verdict.ts";
 import type { Column, Row } from "./panel.ts";
 import { countOf, faults, free, held, heldMemory, heldShare, key, node } from "./query.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { listed } from "../../agent/serve/exporter.ts";
-import { verdict } from "../../proto/card.ts";
+import { verdict } from "../../proto/verdict.ts";
 import { board, languages } from "../../scripts/board.ts";
 import { type Agent, startAgent } from "../agent.ts";
 import { readExposition } from "../exposition.ts";

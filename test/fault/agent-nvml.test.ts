@@ -1,7 +1,7 @@
 // The built agent on eight played GPUs while the driver, its library or a card fails: before, during and after.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { verdict } from "../../proto/card.ts";
 import { type GPUInfo, type HostInfo, State } from "../../proto/gen/host_pb.js";
+import { verdict } from "../../proto/verdict.ts";
 import type { Agent } from "../agent.ts";
 import { missingCompiler } from "../nvml/build.ts";
 import { readers } from "../nvml/rig.ts";

@@ -1,4 +1,4 @@
-import type { Verdict } from "../../proto/card.ts";
+import type { Verdict } from "../../proto/verdict.ts";
 
 /** One host's cards in the map. */
 export interface HeatRow {

@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from "preact";
-import type { Verdict } from "../../proto/card.ts";
+import type { Verdict } from "../../proto/verdict.ts";
 
 // The marks every part is made of.
 

@@ -1,5 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
+import type { Idle } from "../../proto/gen/feed_pb.js";
+import type { GPUGlance, ProcGlance } from "../../proto/glance.ts";
 import {
   cardName,
   counts,
@@ -10,9 +12,7 @@ import {
   modelOf,
   share,
   type Verdict,
-} from "../../proto/card.ts";
-import type { Idle } from "../../proto/gen/feed_pb.js";
-import type { GPUGlance, ProcGlance } from "../../proto/glance.ts";
+} from "../../proto/verdict.ts";
 import { printing } from "../choice.ts";
 import { text } from "../language.ts";
 import { podsOf, userOf } from "../summary.ts";

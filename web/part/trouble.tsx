@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { cardName } from "../../proto/card.ts";
+import { cardName } from "../../proto/verdict.ts";
 import { text } from "../language.ts";
 import { hostPath } from "../route.ts";
 import type { Trouble } from "../summary.ts";

@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from "preact";
-import { share } from "../../proto/card.ts";
 import type { DiskGlance, Glance } from "../../proto/glance.ts";
+import { share } from "../../proto/verdict.ts";
 import { text } from "../language.ts";
 import { byName, diskLimit } from "../summary.ts";
 import { Bar, Figure, pair, size } from "./part.tsx";

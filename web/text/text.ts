@@ -1,5 +1,5 @@
-import type { Fault, Verdict } from "../../proto/card.ts";
 import type { Throttle } from "../../proto/gen/host_pb.js";
+import type { Fault, Verdict } from "../../proto/verdict.ts";
 import type { Loss } from "../feed.ts";
 
 /** Every word the page says, in one language. A language that lacks one does not compile. */

@@ -1,5 +1,4 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { keysOf } from "../../../proto/card.ts";
 import { diff } from "../../../proto/delta.ts";
 import {
   type Delta,
@@ -11,6 +10,7 @@ import {
 } from "../../../proto/gen/feed_pb.js";
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
 import { glance } from "../../../proto/glance.ts";
+import { keysOf } from "../../../proto/verdict.ts";
 import type { Host, Link } from "../../live.ts";
 import type { Sight } from "../view.ts";
 

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
-import { cardName, environment, freeRule, type Verdict, verdicts } from "../../../proto/card.ts";
+import { cardName, environment, freeRule, type Verdict, verdicts } from "../../../proto/verdict.ts";
 import { printing, user } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { copy } from "../../part/clipboard.ts";

@@ -1,7 +1,7 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
-import { keysOf, verdict, wholeOf } from "../../../proto/card.ts";
 import type { Glance, HostGlance } from "../../../proto/glance.ts";
+import { keysOf, verdict, wholeOf } from "../../../proto/verdict.ts";
 import { user } from "../../choice.ts";
 import { text } from "../../language.ts";
 import { Mark } from "../../part/part.tsx";

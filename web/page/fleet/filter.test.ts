@@ -1,9 +1,9 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { verdicts } from "../../../proto/card.ts";
 import { HostSchema, Link } from "../../../proto/gen/feed_pb.js";
 import { type HostInfoSchema, State, Throttle } from "../../../proto/gen/host_pb.js";
+import { verdicts } from "../../../proto/verdict.ts";
 import { type Standing, summarize } from "../../summary.ts";
 import { compare, picked, type Wish } from "./filter.ts";
 

@@ -1,5 +1,5 @@
-import { faults, harmful, modelOf, verdict, wholeOf } from "../../../proto/card.ts";
 import type { GPUGlance } from "../../../proto/glance.ts";
+import { faults, harmful, modelOf, verdict, wholeOf } from "../../../proto/verdict.ts";
 import type { Order, Show } from "../../choice.ts";
 import { byName, counted, occupants, podsOf, type Standing, troublesOf, userOf } from "../../summary.ts";
 

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { cardName, keysOf, modelOf, verdict, verdicts, wholeOf } from "../../../proto/card.ts";
+import { cardName, keysOf, modelOf, verdict, verdicts, wholeOf } from "../../../proto/verdict.ts";
 import { text } from "../../language.ts";
 import { draw, type HeatRow, hit, layOut, type Paint } from "../../part/heat.ts";
 import { Figure, Mark, size, title } from "../../part/part.tsx";

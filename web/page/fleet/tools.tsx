@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import type { Verdict } from "../../../proto/card.ts";
+import type { Verdict } from "../../../proto/verdict.ts";
 import { me, order, query, type Show, show, user, view } from "../../choice.ts";
 import { text } from "../../language.ts";
 import { Mark, Spoken, title } from "../../part/part.tsx";

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { cardName, keysOf, verdict, wholeOf } from "../../../proto/card.ts";
 import { type GPUInfo, type Holder, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
+import { cardName, keysOf, verdict, wholeOf } from "../../../proto/verdict.ts";
 import { printing } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";

@@ -1,6 +1,6 @@
-import { cardName } from "../../../proto/card.ts";
 import { gpuKey } from "../../../proto/catalog.ts";
 import type { GPUInfo, HostInfo, NicInfo } from "../../../proto/gen/host_pb.js";
+import { cardName } from "../../../proto/verdict.ts";
 import { type Answer, idOf } from "../../history.ts";
 import { size } from "../../part/part.tsx";
 import type { Text } from "../../text/text.ts";

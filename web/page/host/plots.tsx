@@ -1,9 +1,9 @@
 import { effect, type ReadonlySignal, type Signal, signal, useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { cardName } from "../../../proto/card.ts";
 import { gpuKey } from "../../../proto/catalog.ts";
 import type { GPUInfo, HostInfo } from "../../../proto/gen/host_pb.js";
+import { cardName } from "../../../proto/verdict.ts";
 import { type Answer, align, ask, extend, idOf, newest, type Question, type Range, ranges } from "../../history.ts";
 import { reasonOf, text } from "../../language.ts";
 import { type Keyed, sampleWidth, slotsOf, strokeOf } from "../../part/chart/stroke.ts";

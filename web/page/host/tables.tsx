@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from "preact";
-import { share } from "../../../proto/card.ts";
 import { type DiskInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
+import { share } from "../../../proto/verdict.ts";
 import { text } from "../../language.ts";
 import { Bar, title as capital, Figure, size } from "../../part/part.tsx";
 import { diskLimit } from "../../summary.ts";

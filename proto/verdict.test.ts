@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { cardName, environment, faults, idle, modelOf, selector, share, verdict, wholeOf } from "./card.ts";
 import { type GPUInfo, GPUInfoSchema, State, Throttle, Vendor } from "./gen/host_pb.js";
+import { cardName, environment, faults, idle, modelOf, selector, share, verdict, wholeOf } from "./verdict.ts";
 
 const GiB = 1024n ** 3n;
 const MiB = 1024n ** 2n;
