@@ -17,6 +17,9 @@ import type { Open } from "./view.ts";
 /** Milliseconds after which a connection ends whose client takes nothing of what was sent to it. */
 const usualStall = 60_000;
 
+/** Requests of one connection that wait for the answer before theirs; only a client that sends without reading has more. */
+const mostWaiting = 16;
+
 /** The HTTP server of all views that have paths. */
 export interface Web {
   /** Where it listens, port filled in. */
@@ -71,8 +74,13 @@ export async function listen(app: Hono, { address, names, log, stall = usualStal
   });
   /** The newest answer on each connection. */
   const answers = new WeakMap<Duplex, ServerResponse>();
+  const inOrder = new InOrder();
   const receive = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const before = answers.get(incoming.socket);
     answers.set(incoming.socket, outgoing);
+    inOrder.after(before, incoming.socket, () => handle(incoming, outgoing));
+  };
+  const handle = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     for (const [name, value] of Object.entries(always)) outgoing.setHeader(name, value);
     const fault = known.refuse(incoming);
     if (fault === undefined) {
@@ -107,6 +115,32 @@ export async function listen(app: Hono, { address, names, log, stall = usualStal
     server.listen({ host, port }, resolve);
   });
   return { host, port: (server.address() as AddressInfo).port, close: () => shut(server) };
+}
+
+/**
+ * Handles the requests of a connection one after the other. An answer that is made while the one before it is still under way
+ * would wait in memory, behind a feed without end.
+ */
+class InOrder {
+  readonly #waiting = new WeakMap<Socket, number>();
+
+  /** Calls `handle` once the answer before is sent; never if the connection is gone by then. Closes one with too many requests. */
+  after(before: ServerResponse | undefined, socket: Socket, handle: () => void): void {
+    if (before === undefined || before.closed) {
+      handle();
+      return;
+    }
+    const waiting = this.#waiting.get(socket) ?? 0;
+    if (waiting >= mostWaiting) {
+      socket.destroy();
+      return;
+    }
+    this.#waiting.set(socket, waiting + 1);
+    before.once("close", () => {
+      this.#waiting.set(socket, (this.#waiting.get(socket) ?? 0) - 1);
+      if (!socket.destroyed) handle();
+    });
+  }
 }
 
 /** At most one line a minute: whoever is refused may ask without end. */
