@@ -1,6 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { clean } from "../../../proto/clean.ts";
 import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
+import { mask } from "../../../proto/mask.ts";
 import type { Log } from "../../source/source.ts";
 import type { Answer, Request } from "./client.ts";
 import { type Config, parseConfig, parseObject } from "./config.ts";
@@ -41,8 +42,6 @@ const again = 5000;
 /** What lets a name register once more. The first portals keep a node whose token is reset, and still answer 409. */
 const remedy =
   "Ask the hub's administrator to delete the node or to reset its token (where a reset alone ends in 409, the node must be deleted)";
-
-const said = (answer: Answer): string => reason(answer, ". It says: ");
 
 /** Bytes of the longest body that the first portals take. */
 const most = 100 * 1024;
@@ -89,6 +88,19 @@ export class Portal {
     this.#token = token;
   }
 
+  /** What the hub is shown, and must not get into a message through its answers. */
+  get #secrets(): string[] {
+    return [this.#token ?? "", this.#options.secret];
+  }
+
+  #words(answer: Answer): string {
+    return words(answer, this.#secrets);
+  }
+
+  #said(answer: Answer): string {
+    return reason(answer, ". It says: ", this.#secrets);
+  }
+
   get registered(): boolean {
     return this.#token !== undefined;
   }
@@ -123,30 +135,30 @@ export class Portal {
     if (answer.status === 409) {
       throw new Ended(
         `${server} knows a node "${hostname}" already, and its token is not in ${path}. ${remedy}, ` +
-          `delete ${path} if it is there, and start again; or give this machine another name with --hostname${said(answer)}`,
+          `delete ${path} if it is there, and start again; or give this machine another name with --hostname${this.#said(answer)}`,
       );
     }
     if (answer.status === 403) {
       const given = secret === "" ? "none is given" : "the one given is not it";
       throw new Ended(
         `${server} registers only machines that show its registration secret, and ${given}. Ask the hub's ` +
-          `administrator for it, give it with GOHM_SECRET_FILE, GOHM_SECRET or --secret, and start again${said(answer)}`,
+          `administrator for it, give it with GOHM_SECRET_FILE, GOHM_SECRET or --secret, and start again${this.#said(answer)}`,
       );
     }
     if (answer.status === 401) {
       throw new Ended(
-        `${server} lets nobody register without its administrator's help, and start again after: ${words(answer)}`,
+        `${server} lets nobody register without its administrator's help, and start again after: ${this.#words(answer)}`,
       );
     }
-    if (verdict(answer) !== "taken") throw new Away(`it does not register this machine: ${words(answer)}`);
+    if (verdict(answer) !== "taken") throw new Away(`it does not register this machine: ${this.#words(answer)}`);
     const { token, status } = parseObject(answer.text) ?? {};
     if (!isToken(token)) {
-      throw new Away(`its answer to the registration holds no token${reason(answer, ": ")}`);
+      throw new Away(`its answer to the registration holds no token${reason(answer, ": ", this.#secrets)}`);
     }
     place.keep({ token, server });
     this.#token = token;
     log.info(
-      `push: registered with ${server} as ${hostname}${typeof status === "string" ? ` (${clean(status)})` : ""}`,
+      `push: registered with ${server} as ${hostname}${typeof status === "string" ? ` (${clean(mask(status, [token, ...this.#secrets]))})` : ""}`,
     );
   }
 
@@ -154,7 +166,7 @@ export class Portal {
   async configure(): Promise<void> {
     const answer = await this.#options.ask({ method: "GET", path: "/api/monitoring/config", token: this.#token });
     if (answer.status === 401) throw this.#rejected(answer);
-    if (verdict(answer) !== "taken") throw new Away(`it gives no configuration: ${words(answer)}`, again);
+    if (verdict(answer) !== "taken") throw new Away(`it gives no configuration: ${this.#words(answer)}`, again);
     try {
       this.#config = parseConfig(answer.text);
     } catch (error) {
@@ -179,14 +191,14 @@ export class Portal {
       : await this.#post(path, report(fromBinary(HostInfoSchema, sample), { first: !this.#begun }));
     if (answer.status === 401) throw this.#rejected(answer);
     const outcome = verdict(answer);
-    if (outcome === "away") throw new Away(`it takes no report: ${words(answer)}`);
+    if (outcome === "away") throw new Away(`it takes no report: ${this.#words(answer)}`);
     if (sent && answer.status === 415) {
       this.#plain = true;
       this.#rich = false;
       return false;
     }
     this.#begun = true;
-    const refusal = outcome === "refused" ? words(answer) : "";
+    const refusal = outcome === "refused" ? this.#words(answer) : "";
     if (refusal !== "" && refusal !== this.#refusal) log.warn(`push: ${server}: a report is lost: ${refusal}`);
     this.#refusal = refusal;
     if (outcome === "taken") this.#compare(parseObject(answer.text)?.configVersion);
@@ -206,7 +218,7 @@ export class Portal {
   #rejected(answer: Answer): Ended {
     const { server, path } = this.#options;
     return new Ended(
-      `${server} rejects the token in ${path}. ${remedy}, delete ${path}, and start again${said(answer)}`,
+      `${server} rejects the token in ${path}. ${remedy}, delete ${path}, and start again${this.#said(answer)}`,
     );
   }
 

@@ -48,5 +48,5 @@ test.each([
     'it answers with a redirect (301) to "https://hub/", which is not followed: give the address it really has as --server',
   ],
 ])("%j is told as: %s", (given, text) => {
-  expect(words(given)).toBe(text);
+  expect(words(given, [])).toBe(text);
 });

@@ -1,4 +1,5 @@
 import { clean } from "../../../proto/clean.ts";
+import { mask } from "../../../proto/mask.ts";
 import { quoted } from "../../../proto/setting.ts";
 import type { Answer } from "./client.ts";
 import { parseObject } from "./config.ts";
@@ -23,19 +24,19 @@ export function takesSamples({ headers }: Answer): boolean {
   });
 }
 
-/** An answer that is not the wanted one, in the hub's own words where it has any. */
-export function words(answer: Answer): string {
+/** An answer that is not the wanted one, in the hub's own words where it has any, without the secrets that it was shown. */
+export function words(answer: Answer, secrets: readonly string[]): string {
   const { status, headers } = answer;
   if (status >= 300 && status < 400) {
-    const where = headers.location ? ` to ${JSON.stringify(clean(headers.location))}` : "";
+    const where = headers.location ? ` to ${JSON.stringify(clean(mask(headers.location, secrets)))}` : "";
     return `it answers with a redirect (${status})${where}, which is not followed: give the address it really has as --server`;
   }
-  return `it answers ${status}${reason(answer, ": ")}`;
+  return `it answers ${status}${reason(answer, ": ", secrets)}`;
 }
 
-/** The hub's `error` or `detail` after `before`, or "". An answer may be JSON at every status. */
-export function reason({ text }: Answer, before: string): string {
-  const { error, detail } = parseObject(text) ?? {};
+/** The hub's `error` or `detail` after `before`, without these secrets, or "". An answer may be JSON at every status. */
+export function reason({ text }: Answer, before: string, secrets: readonly string[]): string {
+  const { error, detail } = parseObject(mask(text, secrets)) ?? {};
   const said = error ?? detail;
   return said === undefined || said === null ? "" : `${before}${clean(typeof said === "string" ? said : quoted(said))}`;
 }

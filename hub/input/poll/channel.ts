@@ -5,6 +5,7 @@ import { Client, connectivityState, type ServiceError, status } from "@grpc/grpc
 import { decode, hostBound } from "../../../proto/bound.ts";
 import { readRegular } from "../../../proto/file.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
+import { mask } from "../../../proto/mask.ts";
 import { hostPort } from "../../../proto/setting.ts";
 import { Line } from "./line.ts";
 
@@ -71,7 +72,7 @@ export function dial(address: string, trust: Trust, keepalive: Keepalive = { tim
   });
   const request = Buffer.from(toBinary(RequestInfoSchema, create(RequestInfoSchema, { token: trust.token })));
   return {
-    ask: (deadline) => ask(client, { address, line, request, deadline }),
+    ask: (deadline) => ask(client, { address, line, request, deadline, token: trust.token }),
     close: () => client.close(),
   };
 }
@@ -97,6 +98,7 @@ interface Call {
   readonly request: Buffer;
   /** Milliseconds. */
   readonly deadline: number;
+  readonly token: string;
 }
 
 function ask(client: Client, call: Call): Promise<Outcome> {
@@ -131,8 +133,9 @@ function ask(client: Client, call: Call): Promise<Outcome> {
   });
 }
 
-function failure(error: ServiceError, { address, line, deadline }: Call, client: Client): Outcome {
-  const details = error.details ?? "";
+function failure(error: ServiceError, { address, line, deadline, token }: Call, client: Client): Outcome {
+  // Whoever answers there was shown the token, and the reason is read by every visitor of the page.
+  const details = mask(error.details ?? "", [token]);
   switch (error.code) {
     case status.DEADLINE_EXCEEDED: {
       const seconds = `${Number((deadline / 1000).toFixed(1))} s`;
@@ -151,7 +154,10 @@ function failure(error: ServiceError, { address, line, deadline }: Call, client:
     case status.RESOURCE_EXHAUSTED:
       return { kind: "bad", reason: `the answer could not be read: ${short(details)}` };
     default:
-      return { kind: "bad", reason: `refused by ${address}: ${short(details) || status[error.code]}` };
+      return {
+        kind: "bad",
+        reason: `refused by ${address}: ${short(details) || (status[error.code] ?? "with an unknown status")}`,
+      };
   }
 }
 
