@@ -151,3 +151,15 @@ test("whatever connections do, there are never more than the limits say, and non
     }),
   );
 });
+
+test("a client of IPv6 that comes from many addresses of its network has the places of one", () => {
+  const { places, enter } = open({ total: 8, perAddress: 4 });
+  const all = Array.from({ length: 8 }, (_, n) => {
+    const peer = enter(`fd00:1:2:3::${n + 1}`);
+    places.begin(peerName(peer));
+    return peer;
+  });
+  expect(all.filter(({ closed }) => !closed)).toHaveLength(4);
+  expect(enter("fd00:1:2:4::1").closed).toBe(false);
+  expect(enter("10.0.0.5").closed).toBe(false);
+});

@@ -1,9 +1,10 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { networkOf } from "./network.ts";
 
 /** Limits of one listener. All counts are of open connections. */
 export interface Limits {
   readonly total: number;
-  /** Of one address. */
+  /** Of one address; of IPv6, of one /64, whose addresses a client chooses among. */
   readonly perAddress: number;
   /** From accept to the first complete request head; a connection without one is closed then. */
   readonly firstRequestMs: number;
@@ -54,6 +55,8 @@ export interface PlacedCall {
 interface Place {
   readonly peer: Peer;
   readonly address: string;
+  /** As connections are counted. */
+  readonly network: string;
   readonly name: string;
   readonly deadline: NodeJS.Timeout;
   /** 0 before the first request, then the order in which connections were last used. */
@@ -80,7 +83,7 @@ export class Places {
   readonly #options: PlacesOptions;
   /** By name, oldest first. */
   readonly #places = new Map<string, Place>();
-  readonly #perAddress = new Map<string, number>();
+  readonly #perNetwork = new Map<string, number>();
   #uses = 0;
   #sweeper: NodeJS.Timeout | undefined;
 
@@ -96,12 +99,15 @@ export class Places {
   /** @returns False if there is no room; the caller closes the connection then. */
   enter(peer: Peer): boolean {
     const address = peer.remoteAddress;
-    if (address === undefined || !this.#makeRoom(address)) return false;
+    if (address === undefined) return false;
+    const network = networkOf(address);
+    if (!this.#makeRoom(address, network)) return false;
     const deadline = setTimeout(() => place.used === 0 && peer.destroy(), this.#limits.firstRequestMs).unref();
     const { burst: allowance } = this.#limits;
-    const place: Place = { peer, address, name: peerName(peer), deadline, used: 0, calls: 0, allowance, read: 0 };
+    const name = peerName(peer);
+    const place: Place = { peer, address, network, name, deadline, used: 0, calls: 0, allowance, read: 0 };
     this.#places.set(place.name, place);
-    this.#perAddress.set(address, this.#count(address) + 1);
+    this.#perNetwork.set(network, this.#count(network) + 1);
     // Only a client that has no further request closes its half.
     peer.once("end", () => place.calls === 0 && peer.destroy());
     peer.once("close", () => this.#leave(place));
@@ -157,8 +163,8 @@ export class Places {
     for (const { peer } of this.#places.values()) peer.destroy();
   }
 
-  #count(address: string): number {
-    return this.#perAddress.get(address) ?? 0;
+  #count(network: string): number {
+    return this.#perNetwork.get(network) ?? 0;
   }
 
   #leave(place: Place): void {
@@ -166,19 +172,19 @@ export class Places {
     // Evicted before it closed, or its name is in use again: it frees its own place once.
     if (this.#places.get(place.name) !== place) return;
     this.#places.delete(place.name);
-    const rest = this.#count(place.address) - 1;
-    if (rest > 0) this.#perAddress.set(place.address, rest);
-    else this.#perAddress.delete(place.address);
+    const rest = this.#count(place.network) - 1;
+    if (rest > 0) this.#perNetwork.set(place.network, rest);
+    else this.#perNetwork.delete(place.network);
     if (this.#places.size > 0) return;
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }
 
-  /** Closes a connection if one more of this address would be too many; false if there is none to close. */
-  #makeRoom(address: string): boolean {
+  /** Closes a connection if one more of this network would be too many; false if there is none to close. */
+  #makeRoom(address: string, network: string): boolean {
     const { total, perAddress, trusted } = this.#limits;
-    if (this.#count(address) >= perAddress && trusted?.(address) !== true) {
-      return this.#evict([...this.#places.values()].filter((place) => place.address === address));
+    if (this.#count(network) >= perAddress && trusted?.(address) !== true) {
+      return this.#evict([...this.#places.values()].filter((place) => place.network === network));
     }
     return this.#places.size < total || this.#evict([...this.#places.values()]);
   }
@@ -197,7 +203,7 @@ export class Places {
   /** Negative if `a` is missed less: it made no request, its address has more connections, or it was used earlier. */
   #compare(a: Place, b: Place): number {
     const asked = Number(a.used > 0) - Number(b.used > 0);
-    return asked || this.#count(b.address) - this.#count(a.address) || a.used - b.used;
+    return asked || this.#count(b.network) - this.#count(a.network) || a.used - b.used;
   }
 
   /** Closes connections that send more than any client has to ask. HTTP/2 reads past JavaScript, so only counts can be seen. */

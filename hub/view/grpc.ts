@@ -6,6 +6,7 @@ import { History, type HistReq } from "../../proto/gen/history_pb.js";
 import { ServerReflection, type ServerReflectionRequest } from "../../proto/gen/reflection_pb.js";
 import { Health } from "../../proto/health.ts";
 import { packSamples } from "../../proto/history.ts";
+import { networkOf } from "../../proto/network.ts";
 import { Places, rpcLimits } from "../../proto/places.ts";
 import { Reflection } from "../../proto/reflection.ts";
 import { refusals } from "../../proto/refusals.ts";
@@ -102,7 +103,7 @@ function addHistory(server: grpc.Server, sight: Sight): void {
   const turns = new Turns(atOnce);
   add(server, History, {
     getHistory(call: grpc.ServerUnaryCall<HistReq, Uint8Array>, done: grpc.sendUnaryData<Uint8Array>) {
-      const address = call.getPeer().replace(/:\d+$/, "");
+      const address = networkOf(call.getPeer().replace(/:\d+$/, ""));
       let made: Promise<void> | undefined;
       const leave = turns.enter(address, () => {
         made = answer(sight, call.request).then(

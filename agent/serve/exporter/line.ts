@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { networkOf } from "../../../proto/network.ts";
 
 /** Milliseconds a connection may take. */
 export interface Patience {
@@ -58,7 +59,7 @@ export class Lines {
   }
 
   enter(socket: Socket): void {
-    const address = socket.remoteAddress ?? "";
+    const address = networkOf(socket.remoteAddress ?? "");
     this.#makeRoom(address);
     const line: Line = { socket, address, stage: "silent", timer: undefined, answers: 0, since: 0 };
     this.#lines.set(socket, line);

@@ -1,6 +1,6 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
-import ipaddr from "ipaddr.js";
+import { networkOf } from "../../../proto/network.ts";
 import { Fault } from "../../fault.ts";
 import type { Desk as Contract, Place } from "../view.ts";
 
@@ -142,10 +142,3 @@ export class Desk implements Contract {
 
 const busy = (): Fault =>
   new Fault("busy", "Too many large answers are being made or sent at the moment: ask again in some seconds.");
-
-/** The network an address is in, as far as one client chooses among its addresses: of IPv6 the first 64 bits. */
-function networkOf(address: string): string {
-  if (!ipaddr.isValid(address)) return address;
-  const parsed = ipaddr.process(address);
-  return parsed.kind() === "ipv6" ? parsed.toNormalizedString().split(":").slice(0, 4).join(":") : parsed.toString();
-}
