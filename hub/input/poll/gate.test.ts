@@ -42,3 +42,16 @@ test("whatever comes and goes, places are never overdrawn, and all who wait get 
     }),
   );
 });
+
+test("any number of polls that end as soon as they get a place, as those of removed machines do, get in one after the other", () => {
+  const gate = new Gate(2);
+  let entered = 0;
+  const pass = (): void => {
+    entered++;
+    gate.leave(false);
+  };
+  gate.enter(false, () => undefined);
+  for (let i = 0; i < 50_000; i++) gate.enter(false, pass);
+  gate.leave(false);
+  expect(entered).toBe(50_000);
+});

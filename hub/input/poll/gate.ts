@@ -7,6 +7,7 @@ export class Gate {
   readonly #waiting = { sure: [] as (() => void)[], unsure: [] as (() => void)[] };
   #taken = 0;
   #unsure = 0;
+  #admitting = false;
 
   constructor(size: number) {
     this.size = size;
@@ -24,7 +25,18 @@ export class Gate {
     this.#admit();
   }
 
+  /** Polls that end at once, as those of removed machines do, come back here from `next`: the loop goes on with their places. */
   #admit(): void {
+    if (this.#admitting) return;
+    this.#admitting = true;
+    try {
+      this.#admitAll();
+    } finally {
+      this.#admitting = false;
+    }
+  }
+
+  #admitAll(): void {
     while (this.#taken < this.size) {
       const sure = this.#waiting.sure.shift();
       const unsure = sure || this.#unsure >= Math.floor(this.size / 2) ? undefined : this.#waiting.unsure.shift();
