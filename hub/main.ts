@@ -12,6 +12,10 @@ import { type Given, notes, started, table } from "./settings.ts";
 import { sizeText } from "./size.ts";
 import { loadSettings, watch } from "./watch.ts";
 
+// Names are looked up in libuv's thread pool, in half of its threads at a time: with the usual four, two names whose server does
+// not answer keep all other machines from being reached. Read when the pool is first used.
+process.env.UV_THREADPOOL_SIZE ??= "128";
+
 const version = process.env.GOHM_VERSION ?? "0";
 const here = dirname(fileURLToPath(import.meta.url));
 
