@@ -50,3 +50,10 @@ test("a sparse file of a terabyte costs no memory", () => {
   truncateSync(at("huge"), 2 ** 40);
   expect(() => readRegular(at("huge"))).toThrow("is larger than 4194304 bytes");
 });
+
+test("a text that is not UTF-8 is refused by name, and any other one is read as it is", () => {
+  writeFileSync(at("latin"), Buffer.from('{"hub": {"name": "caf\xe9"}}', "latin1"));
+  expect(() => readText(at("latin"))).toThrow(/latin is not text in UTF-8$/);
+  writeFileSync(at("utf8"), "café 机器");
+  expect(readText(at("utf8"))).toBe("café 机器");
+});

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 
 /** Size limit for files of settings, secrets and certificates, in bytes. */
@@ -30,8 +31,12 @@ export function readRegular(path: string, limit = fileLimit): Buffer {
   }
 }
 
-/** As `readRegular`, decoded as UTF-8. @throws Error as `readRegular` */
-export const readText = (path: string, limit = fileLimit): string => readRegular(path, limit).toString("utf8");
+/** As `readRegular`, decoded as UTF-8. @throws Error as `readRegular`, and if it is not UTF-8 */
+export function readText(path: string, limit = fileLimit): string {
+  const bytes = readRegular(path, limit);
+  if (!isUtf8(bytes)) throw new Error(`${path} is not text in UTF-8`);
+  return bytes.toString("utf8");
+}
 
 function checkKind(path: string, stats: Stats): void {
   if (stats.isFile()) return;
