@@ -40,9 +40,9 @@ export interface Wanted {
  */
 export async function backUp(wanted: Wanted): Promise<number> {
   const path = resolve(wanted.path);
-  if (lstatSync(path, { throwIfNoEntry: false })) throw there(path);
   const part = `${path}.partial-${process.pid}`;
   try {
+    if (lstatSync(path, { throwIfNoEntry: false })) throw there(path);
     if (!(await fromHub(wanted.data, part))) await fromFile(wanted, part);
     sync(part);
     publish(part, path);
@@ -50,7 +50,16 @@ export async function backUp(wanted: Wanted): Promise<number> {
   } catch (error) {
     throw error instanceof Fault ? error : failed(path, error);
   } finally {
+    clear(part);
+  }
+}
+
+/** Removes what is there; nothing can be at a path that the system does not take. */
+function clear(part: string): void {
+  try {
     rmSync(part, { force: true });
+  } catch {
+    // What went wrong before says why.
   }
 }
 

@@ -118,6 +118,8 @@ test("a file that is there is never written over, and a folder that is not there
   expect(readFileSync(file, "utf8")).toBe("precious");
   const nowhere = await backup(join(out, "none", "copy.db"));
   expect(nowhere).toEqual({ status: 1, output: expect.stringMatching(/Cannot back up to .*ENOENT/) });
+  const below = await backup(join(file, "copy.db"));
+  expect(below).toEqual({ status: 1, output: expect.stringMatching(/^gohm: Cannot back up to .*ENOTDIR[^\n]*\n$/) });
   expect(readdirSync(out)).toEqual(["copy.db"]);
 });
 
