@@ -1,6 +1,6 @@
 // What may happen to the folder with the history: a full disk at the start, and files that others could read.
 import { once } from "node:events";
-import { chmodSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
@@ -107,5 +107,20 @@ test("history.db that is deleted under a running hub is written again when that 
   expect(second.output()).toMatch(/Another hub is using the data folder/);
   expect(readdirSync(at.data)).not.toContain("history.db");
   await first.stop();
+  expect(await times(await begin())).toEqual(expect.arrayContaining(before));
+});
+
+test("history.db that is emptied under a running hub costs nothing that the journal holds, and the log says so", async () => {
+  const first = await begin();
+  await until(async () => expect((await times(first)).length).toBeGreaterThanOrEqual(2));
+  await first.stop();
+  const second = await begin();
+  // These are in the file alone.
+  const gone = new Set(await times(second));
+  await until(async () => expect((await times(second)).some((t) => !gone.has(t))).toBe(true));
+  const before = (await safe(second)).filter((t) => !gone.has(t));
+  truncateSync(join(at.data, "history.db"));
+  await second.stop();
+  expect(second.output()).toMatch(/error .*history.* was emptied/);
   expect(await times(await begin())).toEqual(expect.arrayContaining(before));
 });

@@ -19,24 +19,33 @@ const stateOf = (path: string): BigIntStats | undefined => statSync(path, { bigi
 const same = (one: BigIntStats | undefined, other: BigIntStats | undefined): boolean =>
   one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 
-/** The path of an open database: the file there may be deleted, or another one renamed over it, while ours stays open. */
+/** What became of the file at the path of an open database. */
+export type Lost = "deleted" | "replaced" | "emptied";
+
+/** The path of an open database: the file there may be deleted or emptied, or another one renamed over it, while ours stays open. */
 export class Place {
   readonly path: string;
   readonly #opened: BigIntStats | undefined;
   readonly #log: BigIntStats | undefined;
+  /** True once the file had content. */
+  #filled: boolean;
 
   /** @param path of a file that was just opened */
   constructor(path: string) {
     this.path = path;
     this.#opened = stateOf(path);
     this.#log = stateOf(`${path}-wal`);
+    this.#filled = this.#opened !== undefined && this.#opened.size > 0n;
   }
 
-  /** What became of the file at the path; undefined while it is the one that is open. */
-  get lost(): "deleted" | "replaced" | undefined {
+  /** What became of the file at the path; undefined while it is the one that is open, with content. */
+  get lost(): Lost | undefined {
     const now = stateOf(this.path);
     if (now === undefined) return "deleted";
-    return same(now, this.#opened) ? undefined : "replaced";
+    if (!same(now, this.#opened)) return "replaced";
+    // All of a new file may be in its log at first. Not opened to look: closing it would give up SQLite's locks.
+    this.#filled ||= now.size > 0n;
+    return this.#filled && now.size === 0n ? "emptied" : undefined;
   }
 
   /** Copies the open file beside the path, in steps. @throws Error, for want of room before anything is written */

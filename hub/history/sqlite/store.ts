@@ -6,6 +6,7 @@ import type { Aggregate, Columns, GroupColumns, GroupQuestion, Known, Poll, Ques
 import { backUp } from "./backup.ts";
 import { assemble, type Engine, type Options, renewed, restored } from "./engine.ts";
 import { damaged, fileBytes } from "./file.ts";
+import type { Lost } from "./place.ts";
 import type { Query } from "./query.ts";
 import { startOf } from "./recent.ts";
 import type { Run } from "./run.ts";
@@ -194,7 +195,7 @@ class SqliteStore implements Store {
     await this.#engine.keeper.tend();
   }
 
-  #restored(lost: "deleted" | "replaced", aside: string | undefined): void {
+  #restored(lost: Lost, aside: string | undefined): void {
     const { clock, log, notice } = this.#options;
     const found =
       aside === undefined
