@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -26,4 +26,13 @@ test.each(["", "/"])("the machine whose root is mounted elsewhere is read there 
 
 test("this machine is read from its own root", () => {
   expect(liveMachine("/").read("/proc/self/comm")).toBeDefined();
+});
+
+test("a file in which a program writes as much as it likes costs no memory: too long, it is not known", () => {
+  writeFileSync(join(root, "sys", "environ"), "SLURM_JOB_ID=7\0");
+  expect(liveMachine(root).read("/sys/environ")).toBe("SLURM_JOB_ID=7\0");
+  const before = process.memoryUsage().rss;
+  truncateSync(join(root, "sys", "environ"), 400_000_000);
+  expect(liveMachine(root).read("/sys/environ")).toBeUndefined();
+  expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000);
 });

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { performance } from "node:perf_hooks";
+import { readRegular } from "../../proto/file.ts";
 import type { Address, Machine, Opened } from "../machine.ts";
 import { hostAddresses } from "./live/address.ts";
 import { apart } from "./live/apart.ts";
@@ -34,6 +35,15 @@ function ownAddresses(): Address[] {
   );
 }
 
+/** Bytes of the longest environment that is read: what the kernel lets a program start with is shorter. */
+const environmentLimit = 8 * 2 ** 20;
+
+/**
+ * A program may declare any part of its memory to be its environment (PR_SET_MM_MAP). Values need not be UTF-8.
+ * @throws Error if it is longer than any
+ */
+const environment = (path: string): string => readRegular(path, environmentLimit).toString("utf8");
+
 /** Descriptors that lead below a folder. Another user's, and those closed meanwhile, are left out. */
 function openedBelow(fds: string, folder: string): Opened[] {
   const found: Opened[] = [];
@@ -50,7 +60,8 @@ export function liveMachine(root: string): Machine {
   // Paths are absolute and plain: to have each of hundreds a poll normalized anew would cost a tenth of it.
   const prefix = root.replace(/\/+$/, "");
   const at = (path: string): string => prefix + path;
-  const read = (path: string): string | undefined => attempt(() => readFileSync(at(path), "utf8"));
+  const read = (path: string): string | undefined =>
+    attempt(() => (path.endsWith("/environ") ? environment(at(path)) : readFileSync(at(path), "utf8")));
   const names = userNames({
     own: () => attempt(() => readFileSync("/etc/passwd", "utf8")),
     host: () => (prefixed ? read("/etc/passwd") : undefined),
