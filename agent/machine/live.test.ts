@@ -33,6 +33,6 @@ test("a file in which a program writes as much as it likes costs no memory: too 
   expect(liveMachine(root).read("/sys/environ")).toBe("SLURM_JOB_ID=7\0");
   const before = process.memoryUsage().rss;
   truncateSync(join(root, "sys", "environ"), 400_000_000);
-  expect(liveMachine(root).read("/sys/environ")).toBeUndefined();
+  expect(liveMachine(root).read("/sys/environ")?.length).toBeUndefined();
   expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000);
 });
