@@ -7,7 +7,7 @@ import { readRegular } from "../../../proto/file.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
 import { mask } from "../../../proto/mask.ts";
 import { hostPort } from "../../../proto/setting.ts";
-import { Line } from "./line.ts";
+import { flooding, Line } from "./line.ts";
 
 const options = {
   // A peer that never speaks HTTP/2 leaves a subchannel connecting for ever; shared, it would poison the next channel too.
@@ -220,6 +220,7 @@ const unknownTo = (address: string, code = ""): string =>
   `${address} does not accept this hub's certificate (poll.cert and poll.key): is it from an authority in GOHM_TLS_CLIENT_CA there?${code && ` (${code})`}`;
 
 function rejected(address: string, code: string): string {
+  if (code === flooding) return `what answers at ${address} sends more than any hmonitor does`;
   if (!address.startsWith(tls)) return foreign(address);
   if (/^ERR_SSL_.*ALERT/.test(code)) return unknownTo(address, code);
   if (code.startsWith("ERR_SSL_") || code === "EPROTO") {

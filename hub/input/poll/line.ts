@@ -19,6 +19,13 @@ export type LineState =
   | { readonly kind: "ended" | "reset"; readonly spoke: boolean; readonly secured: boolean }
   | { readonly kind: "failed"; readonly code: string };
 
+/** Bytes that a peer may send between two calls: an answer has a quarter of it at most. More is a flood of frames that mean nothing. */
+const floodBytes = 4 * 2 ** 20;
+/** Between two looks at that. Node reads HTTP/2 past JavaScript: only a count can be seen. */
+const lookMs = 500;
+/** The code of a connection that was closed for it. */
+export const flooding = "FLOODING";
+
 /** Closed by the peer, not by what it sent. */
 const resets = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"]);
 
@@ -30,6 +37,9 @@ export class Line extends ChannelCredentials {
   readonly #host: string;
   readonly #secure: SecureContext | undefined;
   #socket: Socket | undefined;
+  /** The TCP connection, and what had been received on it before the newest call. */
+  #raw: Socket | undefined;
+  #read = 0;
   #secured = false;
   #over: "ended" | { readonly code: string } | undefined;
 
@@ -53,8 +63,9 @@ export class Line extends ChannelCredentials {
     return { kind: spoke ? "open" : "silent" };
   }
 
-  /** Forgets a connection that the peer closed between two calls. */
+  /** Before a call: counts received bytes from now on, and forgets a connection that the peer closed between two calls. */
   renew(): void {
+    this.#read = this.#raw?.bytesRead ?? 0;
     if (this.#over !== "ended") return;
     this.#socket = undefined;
     this.#over = undefined;
@@ -81,6 +92,7 @@ export class Line extends ChannelCredentials {
     this.#over = undefined;
     this.#secured = false;
     this.#watch(raw);
+    this.#count(raw);
     const secureContext = this.#secure;
     if (secureContext === undefined) return Promise.resolve({ socket: raw, secure: false });
     // An address is no name to ask for (RFC 6066); the certificate is checked against it all the same.
@@ -95,6 +107,18 @@ export class Line extends ChannelCredentials {
       socket.on("error", reject);
       socket.on("close", () => reject(new Error("closed during the TLS handshake")));
     });
+  }
+
+  /** Closes a connection on which far more comes than was asked for. */
+  #count(raw: Socket): void {
+    this.#raw = raw;
+    this.#read = 0;
+    const timer = setInterval(() => {
+      if (raw.bytesRead - this.#read <= floodBytes) return;
+      this.#over ??= { code: flooding };
+      raw.destroy();
+    }, lookMs).unref();
+    raw.once("close", () => clearInterval(timer));
   }
 
   #watch(socket: Socket): void {
