@@ -201,7 +201,9 @@ class SqliteStore implements Store {
       aside === undefined
         ? ""
         : ` The file that stood there is ${aside} now: stop the hub before you restore a backup.`;
-    const text = `The history ${this.#engine.place.path} was ${lost} while the hub ran; it was written there again, and nothing is lost.${found}`;
+    // Of an emptied file only what memory and journal hold is left; an open one that lost its name is still whole.
+    const kept = lost === "emptied" ? "of what was in it, only the last hours are left" : "nothing is lost";
+    const text = `The history ${this.#engine.place.path} was ${lost} while the hub ran; it was written there again, and ${kept}.${found}`;
     log.error(text);
     notice?.("file", text);
     this.#restoredAt = clock.now();
