@@ -247,7 +247,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
       servers: { node: address },
       poll: { interval: 1, token, ca: file("lab.pem"), cert: file("hub.pem"), key: file("hub.key") },
     });
-    at.write(settings("wrong"));
+    at.write(settings("trout"));
     const hub = await startHub(at);
     running.push(hub);
     const viewer = view(hub.url);
