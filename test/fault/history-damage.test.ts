@@ -79,6 +79,8 @@ afterAll(() => rmSync(whole, { recursive: true, force: true }));
 
 const journals = (folder: string): string[] => readdirSync(folder).filter((name) => /journal-\d+$/.test(name));
 const database = "history.db";
+/** Bytes of SQLite's own header. */
+const head = 100;
 
 function copied(): Scene {
   scene = new Scene();
@@ -171,7 +173,8 @@ test(`one bit flipped in the database, at 100 places in turn, shows no wrong val
   for (let i = 0; i < 100; i++) {
     copied();
     const path = join(scene.folder, database);
-    const place = random(statSync(path).size);
+    // The head of the file, part of which may say that it is another version's, has a test of its own.
+    const place = head + random(statSync(path).size - head);
     flip(path, place);
     const log = listening();
     let count = 0;
@@ -191,7 +194,7 @@ test(`one bit flipped in the database, at 100 places in turn, shows no wrong val
 });
 
 test(`a bit flipped anywhere in the head of the database shows no wrong value (seed ${seed})`, async () => {
-  for (let place = 0; place < 100; place++) {
+  for (let place = 0; place < head; place++) {
     copied();
     flip(join(scene.folder, database), place);
     // A file that says it is of a newer version, or not to be written by this SQLite, is left alone: it may be true.
@@ -205,7 +208,7 @@ test(`100 bits flipped at once show no wrong value (seed ${seed})`, async () => 
   for (let i = 0; i < 5; i++) {
     copied();
     const path = join(scene.folder, database);
-    for (let n = 0; n < 100; n++) flip(path, random(statSync(path).size));
+    for (let n = 0; n < 100; n++) flip(path, head + random(statSync(path).size - head));
     const log = listening();
     await livesOn(log);
     expect(log.lines.join("\n")).toMatch(/damaged/);
