@@ -53,7 +53,7 @@ class AmdGpus implements Reader {
   readonly #gate: Gate;
   readonly #clients: Clients;
   readonly #kfd: Kfd;
-  /** Compute programs run of which it cannot be told on which cards. */
+  /** True if compute programs run that cannot be assigned to cards. */
   #hidden = false;
   readonly #radeons = new Map<string, Radeon>();
   /** Cards that gave values before: one that gives none any more is dead, not merely silent. */

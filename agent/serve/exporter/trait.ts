@@ -1,4 +1,4 @@
-// What a GPU is in, as labels: each of these metrics is 1 where it is told.
+// Modes and traits of a GPU as labels: each of these metrics is 1 where the reading is known.
 import { ComputeModeSchema, type Throttle, ThrottleSchema, XidActionSchema } from "../../../proto/gen/host_pb.js";
 import { type Sample, withLabels } from "../../../proto/text.ts";
 import type { Scene } from "./scene.ts";

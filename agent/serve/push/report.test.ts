@@ -80,7 +80,7 @@ test("a report has the portal's names and units, and its numbers are whole or ha
 
 test("the sum over all interfaces is that of their rates as they are told", () => {
   const rates = [3_100n, 3_100n, 3_100n].map((rxRate, i) => ({ name: `eth${i}`, rxRate, txRate: 18_750n }));
-  // 0.0248 Mbit/s each: 0.1 together, and 0 as told. And 0.15 is 0.1 to Python, for it is a little less.
+  // 0.0248 Mbit/s each: 0.1 if added first, 0 if rounded first. Python rounds 0.15 to 0.1, because the float is slightly below it.
   expect(report(create(HostInfoSchema, { nics: rates }))).toMatchObject({
     nics: [{ rxMbps: 0, txMbps: 0.1 }, { rxMbps: 0, txMbps: 0.1 }, { rxMbps: 0 }],
     networkRxMbps: 0,

@@ -58,7 +58,7 @@ const isServer = (source: string): boolean => /^[^/\s]+:\/|^\/\//.test(source);
 
 /**
  * How a filesystem is asked, or undefined when it holds no data (proc, tmpfs, overlay, squashfs…). A type that is not known
- * here is told by what the kernel says of it: it wants a block device, or it is on a server.
+ * here is judged by what the kernel says of it: it needs a block device, or it is on a server.
  * @param devices Types that want a block device; empty where the kernel does not say.
  */
 export function kindOf(
@@ -115,7 +115,7 @@ function parseLine(line: string): Line | undefined {
 const isFile = (mount: string): boolean =>
   /^\/etc\/(hosts|hostname|resolv\.conf)$|^\/(run\/secrets|dev\/termination-log)/.test(mount);
 
-/** Volumes of pods and layers of images: they come and go with containers, and are told by whoever runs those. */
+/** Volumes of pods and layers of images: they come and go with containers, whose own tools report them. */
 const isContainers = (mount: string): boolean =>
   /\/kubelet\/(pods|plugins)\/|^\/var\/lib\/(docker|containers|containerd)\/(?!volumes\/)/.test(mount);
 

@@ -21,7 +21,7 @@ const clockFiles = ({ top, folder }: Card): readonly string[] => [
 ];
 
 /**
- * Where the time is told that the engines slept (RC6), in milliseconds: by i915 and by xe, for each group of engines. Those
+ * Files with the time that the engines slept (RC6), in milliseconds: by i915 and by xe, for each group of engines. Those
  * for video are a group of their own since Meteor Lake, and each tile of a large card has its groups.
  */
 function restFiles(machine: Machine, { top, folder }: Card): string[] {

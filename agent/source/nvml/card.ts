@@ -72,7 +72,7 @@ export class Cards {
     const asker = new Asker(this.#nvml, device);
     const pci = asker.ask(queries.pci);
     const identity: Identity = { id: device.index, vendor: nvidia };
-    // An empty text is none: cards that share an empty uuid would be taken for one.
+    // An empty text counts as absent: cards that share an empty uuid would be taken for one.
     put(identity, "name", asker.ask(queries.name) || undefined);
     put(identity, "uuid", asker.ask(queries.uuid) || undefined);
     put(identity, "pciBusId", pci && busId(pci));
