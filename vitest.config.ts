@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Three kinds, one run: unit tests sit beside their file; system and browser tests span programs and take turns.
+// Two kinds, one run: unit tests are beside their file; tests of whole programs come after them. Those wait a lot (for a poll, a
+// deadline, a browser), so two files run at a time, on any machine: more would make them time out where there are many cores.
 export default defineConfig({
   test: {
     projects: [
@@ -17,7 +18,8 @@ export default defineConfig({
           include: ["test/{system,attack,fault,wire,nvml,browser,deploy}/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
