@@ -8,7 +8,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{proto,agent,hub,web,scripts}/**/*.test.ts", "test/*.test.ts"],
+          include: ["{proto,program,agent,hub,web,scripts}/**/*.test.ts", "test/*.test.ts"],
           testTimeout: 20_000,
         },
       },

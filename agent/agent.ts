@@ -1,7 +1,7 @@
 import { toJsonString } from "@bufbuild/protobuf";
-import { readText } from "../proto/file.ts";
+import { readText } from "../program/file.ts";
+import { helpLines, hostPort, load, nearest, SettingError } from "../program/setting.ts";
 import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
-import { helpLines, hostPort, load, nearest, SettingError } from "../proto/setting.ts";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
 import { health, command as healthCommand, Unwell } from "./health.ts";
 import { log } from "./log.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { SettingError } from "../proto/setting.ts";
+import { SettingError } from "../program/setting.ts";
 import { parseAllow } from "./allow.ts";
 
 test.each([

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import { SettingError } from "../proto/setting.ts";
+import { SettingError } from "../program/setting.ts";
 
 /** Networks whose peers may connect. */
 export interface Allow {

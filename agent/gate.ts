@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { type Limits, Places, rpcLimits } from "../proto/places.ts";
-import { refusals } from "../proto/refusals.ts";
+import { type Limits, Places, rpcLimits } from "../program/places.ts";
+import { refusals } from "../program/refusals.ts";
 import type { Allow } from "./allow.ts";
 
 export interface GateOptions {

@@ -3,6 +3,7 @@ import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node
 import { isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { hostPort } from "../program/setting.ts";
 import {
   HealthCheckRequestSchema,
   HealthCheckResponse_ServingStatus,
@@ -10,7 +11,6 @@ import {
   Health as HealthService,
 } from "../proto/gen/health_pb.js";
 import { HostMonitor } from "../proto/gen/host_pb.js";
-import { hostPort } from "../proto/setting.ts";
 import { parseAllow } from "./allow.ts";
 import { type Given, listens, type Settings, wantsExporter } from "./settings.ts";
 import { encrypted, sslReason, withoutTls } from "./tls.ts";

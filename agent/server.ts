@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
+import { exposed } from "../program/secret.ts";
+import { hostPort, SettingError } from "../program/setting.ts";
 import { clean } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
-import { exposed } from "../proto/secret.ts";
-import { hostPort, SettingError } from "../proto/setting.ts";
 import { type Allow, parseAllow } from "./allow.ts";
 import { log, rustLevel } from "./log.ts";
 import { capturedMachine, isCapture } from "./machine/capture.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { load } from "../proto/setting.ts";
+import { load } from "../program/setting.ts";
 import { listens, parseLine, pauseSeconds, table, UsageError, wantsExporter } from "./settings.ts";
 
 const given = (args: string[], env: Record<string, string> = {}) =>

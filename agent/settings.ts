@@ -10,7 +10,7 @@ import {
   text,
   type Values,
   yes,
-} from "../proto/setting.ts";
+} from "../program/setting.ts";
 import { type Level, levels } from "./log.ts";
 
 /** Which of dcgm-exporter's names, if any. */

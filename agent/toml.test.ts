@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
-import { SettingError } from "../proto/setting.ts";
+import { SettingError } from "../program/setting.ts";
 import { exporterAt, exporterTable, loadExporter } from "./toml.ts";
 
 const given = (text: string, env: Record<string, string> = {}) => loadExporter(env, [{ path: "exporter.toml", text }]);

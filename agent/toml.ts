@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parse, TomlError } from "smol-toml";
-import { readText } from "../proto/file.ts";
+import { readText } from "../program/file.ts";
 import {
   hostPort,
   load,
@@ -13,7 +13,7 @@ import {
   text,
   type Values,
   yes,
-} from "../proto/setting.ts";
+} from "../program/setting.ts";
 import { listed } from "./serve/exporter.ts";
 
 /** Keys of [metrics.enabled], each with the metrics it switches. */

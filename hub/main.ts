@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { exposed } from "../proto/secret.ts";
-import { flagOf, helpLines, jsonSchema } from "../proto/setting.ts";
+import { exposed } from "../program/secret.ts";
+import { flagOf, helpLines, jsonSchema } from "../program/setting.ts";
 import { backUp } from "./backup.ts";
 import { systemClock } from "./clock.ts";
 import { Fault } from "./fault.ts";

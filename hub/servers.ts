@@ -1,4 +1,4 @@
-import { address, quoted, type Reader, SettingError } from "../proto/setting.ts";
+import { address, quoted, type Reader, SettingError } from "../program/setting.ts";
 
 /** A server as the settings file has it: an address, or more than that. */
 type Server = string | { readonly address: string; readonly group?: string };

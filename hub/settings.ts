@@ -1,5 +1,5 @@
 import { type JSONVisitor, type ParseErrorCode, parse, printParseErrorCode, visit } from "jsonc-parser";
-import { readText } from "../proto/file.ts";
+import { readText } from "../program/file.ts";
 import {
   address,
   bytes,
@@ -17,7 +17,7 @@ import {
   type Values,
   webAddress,
   yes,
-} from "../proto/setting.ts";
+} from "../program/setting.ts";
 import { Fault } from "./fault.ts";
 import { type Servers, servers } from "./servers.ts";
 

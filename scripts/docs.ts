@@ -6,9 +6,9 @@ import { listed } from "../agent/serve/exporter.ts";
 import { table as agentTable } from "../agent/settings.ts";
 import { exporterTable } from "../agent/toml.ts";
 import { table as hubTable } from "../hub/settings.ts";
+import { jsonSchema, markdown } from "../program/setting.ts";
 import { catalog, type Level, type Metric } from "../proto/catalog.ts";
 import { Kind, Unit } from "../proto/gen/metric_pb.js";
-import { jsonSchema, markdown } from "../proto/setting.ts";
 import { board } from "./board.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { hostPort } from "../proto/setting.ts";
+import { hostPort } from "../program/setting.ts";
 import { buildAll } from "./build.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { performance } from "node:perf_hooks";
-import { readRegular } from "../../proto/file.ts";
+import { readRegular } from "../../program/file.ts";
 import type { Address, Machine, Opened } from "../machine.ts";
 import { hostAddresses } from "./live/address.ts";
 import { apart } from "./live/apart.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { toBinary } from "@bufbuild/protobuf";
+import { SettingError } from "../../program/setting.ts";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
-import { SettingError } from "../../proto/setting.ts";
 import type { Log } from "../source/source.ts";
 import { sslReason, withoutTls } from "../tls.ts";
 import { Backlog, type Room } from "./push/backlog.ts";

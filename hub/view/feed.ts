@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
-import { codingFor } from "../../proto/accept.ts";
+import { codingFor } from "../../program/accept.ts";
 import { Fault } from "../fault.ts";
 import { pageOf } from "./feed/build.ts";
 import { detail, Encoder } from "./feed/encoder.ts";

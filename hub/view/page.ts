@@ -3,7 +3,7 @@ import { lstatSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Context } from "hono";
-import { codingFor, weightOf } from "../../proto/accept.ts";
+import { codingFor, weightOf } from "../../program/accept.ts";
 import { Fault } from "../fault.ts";
 import { matchesEtag, type View } from "./view.ts";
 

@@ -1,4 +1,4 @@
-import { type Wish, wishes } from "../../../proto/accept.ts";
+import { type Wish, wishes } from "../../../program/accept.ts";
 import type { TextOptions } from "../../../proto/text.ts";
 
 /**

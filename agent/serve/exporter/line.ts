@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { networkOf } from "../../../proto/network.ts";
+import { networkOf } from "../../../program/network.ts";
 
 /** Milliseconds a connection may take. */
 export interface Patience {

@@ -1,6 +1,6 @@
+import { round } from "../../../program/round.ts";
 import type { Device, Level } from "../../../proto/catalog.ts";
 import { type DiskInfo, type GPUInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
-import { round } from "../../../proto/round.ts";
 import { labels } from "../../../proto/text.ts";
 import { remembered } from "../../snapshot.ts";
 import { sources } from "../../source/all.ts";

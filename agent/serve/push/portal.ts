@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
+import { mask } from "../../../program/mask.ts";
 import { clean } from "../../../proto/clean.ts";
 import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
-import { mask } from "../../../proto/mask.ts";
 import type { Log } from "../../source/source.ts";
 import type { Answer, Request } from "./client.ts";
 import { type Config, parseConfig, parseObject } from "./config.ts";

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { SettingError } from "../../../proto/setting.ts";
+import { SettingError } from "../../../program/setting.ts";
 import { defaultPath, isToken, loadPass, reserve } from "./token.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "token-"));

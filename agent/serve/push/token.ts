@@ -11,8 +11,8 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { readText } from "../../../proto/file.ts";
-import { SettingError } from "../../../proto/setting.ts";
+import { readText } from "../../../program/file.ts";
+import { SettingError } from "../../../program/setting.ts";
 
 /** What the hub gave at registration; as the file holds it. */
 export interface Pass {

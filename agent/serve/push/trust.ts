@@ -1,6 +1,6 @@
 import { rootCertificates } from "node:tls";
-import { readText } from "../../../proto/file.ts";
-import { SettingError } from "../../../proto/setting.ts";
+import { readText } from "../../../program/file.ts";
+import { SettingError } from "../../../program/setting.ts";
 
 /** Where distributions keep the certificates they trust: Debian, Red Hat, SUSE, Alpine. */
 const bundles = [

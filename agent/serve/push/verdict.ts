@@ -1,6 +1,6 @@
+import { mask } from "../../../program/mask.ts";
+import { quoted } from "../../../program/setting.ts";
 import { clean } from "../../../proto/clean.ts";
-import { mask } from "../../../proto/mask.ts";
-import { quoted } from "../../../proto/setting.ts";
 import type { Answer } from "./client.ts";
 import { parseObject } from "./config.ts";
 

@@ -2,11 +2,11 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Client, connectivityState, type ServiceError, status } from "@grpc/grpc-js";
+import { readRegular } from "../../../program/file.ts";
+import { mask } from "../../../program/mask.ts";
+import { hostPort } from "../../../program/setting.ts";
 import { decode, hostBound } from "../../../proto/bound.ts";
-import { readRegular } from "../../../proto/file.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
-import { mask } from "../../../proto/mask.ts";
-import { hostPort } from "../../../proto/setting.ts";
 import { flooding, Line } from "./line.ts";
 
 const options = {

@@ -1,6 +1,6 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
-import { networkOf } from "../../../proto/network.ts";
+import { networkOf } from "../../../program/network.ts";
 import { Fault } from "../../fault.ts";
 import type { Desk as Contract, Place } from "../view.ts";
 

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { weightOf } from "../../../proto/accept.ts";
+import { weightOf } from "../../../program/accept.ts";
 import { type Device, devices, type Metric } from "../../../proto/catalog.ts";
 import { Unit } from "../../../proto/gen/metric_pb.js";
 import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
