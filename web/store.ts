@@ -2,9 +2,9 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 import { apply } from "../proto/delta.ts";
 import { type Event, type Idle, Link } from "../proto/gen/feed_pb.js";
 import type { HostGlance } from "../proto/glance.ts";
+import { type Summary, summarize } from "../proto/summary.ts";
 import { keysOf } from "../proto/verdict.ts";
 import type { Connection } from "./feed.ts";
-import { type Summary, summarize } from "./summary.ts";
 
 /** One host on the page. Reading `tick` subscribes to its numbers, reading `host` to its shape. */
 export interface Entry {

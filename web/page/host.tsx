@@ -1,5 +1,6 @@
 import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
+import { stateOf, troublesOf } from "../../proto/summary.ts";
 import { text } from "../language.ts";
 import { Mark } from "../part/part.tsx";
 import { Standing } from "../part/standing.tsx";
@@ -7,7 +8,6 @@ import { TroubleLine, troubleKey } from "../part/trouble.tsx";
 import { Vitals } from "../part/vitals.tsx";
 import { fleetPath } from "../route.ts";
 import { type Entry, fleet } from "../store.ts";
-import { stateOf, troublesOf } from "../summary.ts";
 import { Cards } from "./host/cards.tsx";
 import { Charts } from "./host/charts.tsx";
 import { type Detail, useDetail } from "./host/detail.ts";

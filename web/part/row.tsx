@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Idle } from "../../proto/gen/feed_pb.js";
 import type { GPUGlance, ProcGlance } from "../../proto/glance.ts";
+import { podsOf, userOf } from "../../proto/summary.ts";
 import {
   cardName,
   counts,
@@ -15,7 +16,6 @@ import {
 } from "../../proto/verdict.ts";
 import { printing } from "../choice.ts";
 import { text } from "../language.ts";
-import { podsOf, userOf } from "../summary.ts";
 import { Bar, Figure, Mark, pair, Spoken, size } from "./part.tsx";
 
 export interface RowProps {

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
+import type { Trouble } from "../../proto/summary.ts";
 import { cardName } from "../../proto/verdict.ts";
 import { text } from "../language.ts";
 import { hostPath } from "../route.ts";
-import type { Trouble } from "../summary.ts";
 import type { Text } from "../text/text.ts";
 import { Mark } from "./part.tsx";
 

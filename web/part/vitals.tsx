@@ -1,8 +1,8 @@
 import type { ComponentChildren, JSX } from "preact";
 import type { DiskGlance, Glance } from "../../proto/glance.ts";
+import { byName, diskLimit } from "../../proto/summary.ts";
 import { share } from "../../proto/verdict.ts";
 import { text } from "../language.ts";
-import { byName, diskLimit } from "../summary.ts";
 import { Bar, Figure, pair, size } from "./part.tsx";
 
 /** What a host itself does: CPU, memory, load, network, disks; one column each, the same on every host. */

@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
+import type { Offer, Place, Summary } from "../../../proto/summary.ts";
 import { cardName, environment, freeRule, type Verdict, verdicts } from "../../../proto/verdict.ts";
 import { printing, user } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
@@ -8,7 +9,6 @@ import { Figure, Mark, Spoken, size } from "../../part/part.tsx";
 import { TroubleLine, troubleKey } from "../../part/trouble.tsx";
 import { hostPath } from "../../route.ts";
 import { fleet } from "../../store.ts";
-import type { Offer, Place, Summary } from "../../summary.ts";
 
 /** The first thing to see: how many cards are free and where, who holds the others, and what is broken. */
 export function Answer(): JSX.Element {

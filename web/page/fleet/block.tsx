@@ -1,6 +1,7 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Glance, HostGlance } from "../../../proto/glance.ts";
+import { missing, stateOf } from "../../../proto/summary.ts";
 import { keysOf, verdict, wholeOf } from "../../../proto/verdict.ts";
 import { user } from "../../choice.ts";
 import { text } from "../../language.ts";
@@ -11,7 +12,6 @@ import { Standing } from "../../part/standing.tsx";
 import { Vitals } from "../../part/vitals.tsx";
 import { hostPath } from "../../route.ts";
 import { type Entry, fleet } from "../../store.ts";
-import { missing, stateOf } from "../../summary.ts";
 import type { Picked } from "./filter.ts";
 
 export interface BlockProps {

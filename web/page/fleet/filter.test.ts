@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HostSchema, Link } from "../../../proto/gen/feed_pb.js";
 import { type HostInfoSchema, State, Throttle } from "../../../proto/gen/host_pb.js";
+import { type Standing, summarize } from "../../../proto/summary.ts";
 import { verdicts } from "../../../proto/verdict.ts";
-import { type Standing, summarize } from "../../summary.ts";
 import { compare, picked, type Wish } from "./filter.ts";
 
 type Info = MessageInitShape<typeof HostInfoSchema>;

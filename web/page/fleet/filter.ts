@@ -1,7 +1,7 @@
 import type { GPUGlance } from "../../../proto/glance.ts";
+import { byName, counted, occupants, podsOf, type Standing, troublesOf, userOf } from "../../../proto/summary.ts";
 import { faults, harmful, modelOf, verdict, wholeOf } from "../../../proto/verdict.ts";
 import type { Order, Show } from "../../choice.ts";
-import { byName, counted, occupants, podsOf, type Standing, troublesOf, userOf } from "../../summary.ts";
 
 /** What the viewer wants to see. */
 export interface Wish {

@@ -1,13 +1,13 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { type GPUInfo, type Holder, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
+import { missing, userOf } from "../../../proto/summary.ts";
 import { cardName, keysOf, verdict, wholeOf } from "../../../proto/verdict.ts";
 import { printing } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
 import { type Entry, fleet } from "../../store.ts";
-import { missing, userOf } from "../../summary.ts";
 import type { Text } from "../../text/text.ts";
 
 /** Every card of the host: its line, what stands behind it, and its processes. */

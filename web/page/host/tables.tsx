@@ -1,9 +1,9 @@
 import type { ComponentChildren, JSX } from "preact";
 import { type DiskInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
+import { diskLimit } from "../../../proto/summary.ts";
 import { share } from "../../../proto/verdict.ts";
 import { text } from "../../language.ts";
 import { Bar, title as capital, Figure, size } from "../../part/part.tsx";
-import { diskLimit } from "../../summary.ts";
 
 function Table({
   title,

@@ -1,6 +1,6 @@
-import { Link } from "../proto/gen/feed_pb.js";
-import { State, type Vendor } from "../proto/gen/host_pb.js";
-import type { DiskGlance, Glance, GPUGlance, HostGlance, ProcGlance } from "../proto/glance.ts";
+import { Link } from "./gen/feed_pb.js";
+import { State, type Vendor } from "./gen/host_pb.js";
+import type { DiskGlance, Glance, GPUGlance, HostGlance, ProcGlance } from "./glance.ts";
 import {
   counts,
   type Fault,
@@ -13,7 +13,7 @@ import {
   type Verdict,
   verdict,
   wholeOf,
-} from "../proto/verdict.ts";
+} from "./verdict.ts";
 
 /** One host as it stands: its last answer, and whether that may be shown as live. */
 export interface Standing {

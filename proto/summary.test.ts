@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { HostSchema, Link } from "../proto/gen/feed_pb.js";
+import { HostSchema, Link } from "./gen/feed_pb.js";
 import {
   type GPUInfo,
   GPUInfoSchema,
@@ -9,7 +9,7 @@ import {
   ProcInfoSchema,
   State,
   Throttle,
-} from "../proto/gen/host_pb.js";
+} from "./gen/host_pb.js";
 import { missing, occupants, type Standing, stateOf, summarize, troublesOf } from "./summary.ts";
 
 type Info = MessageInitShape<typeof HostInfoSchema>;
