@@ -38,7 +38,7 @@ test("free cards are offered by model, most first, each host with its card numbe
     host("node2", { gpus: [free(2), free(5), free(7, "NVIDIA A100")] }),
   ]);
   expect(cards).toBe(5);
-  expect(count).toEqual({ free: 4, busy: 1, held: 0, fault: 0, unknown: 0 });
+  expect(count).toEqual({ free: 4, busy: 1, held: 0, broken: 0, unknown: 0 });
   expect(offers.map(({ model, free, total }) => [model, free, total])).toEqual([
     ["H100", 3, 4],
     ["A100", 1, 1],
@@ -72,7 +72,7 @@ test("graphics inside a processor are neither counted nor offered, and hold nobo
   const inside = { ...held(2, 40, "ada"), integrated: true };
   const { cards, count, offers, holders } = summarize([host("a", { gpus: [free(0), inside] })]);
   expect(cards).toBe(1);
-  expect(count).toEqual({ free: 1, busy: 0, held: 0, fault: 0, unknown: 0 });
+  expect(count).toEqual({ free: 1, busy: 0, held: 0, broken: 0, unknown: 0 });
   expect(offers.map(({ model }) => model)).toEqual(["H100"]);
   expect(holders).toEqual([]);
 });
@@ -99,7 +99,7 @@ test("a divided card is counted by its instances, which are offered by their uui
     }),
   ]);
   expect(cards).toBe(2);
-  expect(count).toEqual({ free: 1, busy: 0, held: 1, fault: 0, unknown: 0 });
+  expect(count).toEqual({ free: 1, busy: 0, held: 1, broken: 0, unknown: 0 });
   expect(offers.map(({ model, free, total }) => [model, free, total])).toEqual([["A100 MIG 1g.5gb", 1, 2]]);
   expect(offers[0]?.places[0]).toMatchObject({ ids: [1000], selectors: ["MIG-a"] });
   expect(troubles).toEqual([]);
@@ -110,7 +110,7 @@ test("no instance of a broken card is offered, and what is wrong is told once, o
   const { count, offers, troubles } = summarize([
     host("a", { gpus: [broken, part(1000, "MIG-a"), part(1001, "MIG-b"), free(1, "NVIDIA A100")] }),
   ]);
-  expect(count).toEqual({ free: 1, busy: 0, held: 0, fault: 2, unknown: 0 });
+  expect(count).toEqual({ free: 1, busy: 0, held: 0, broken: 2, unknown: 0 });
   expect(offers.map(({ model, free }) => [model, free])).toEqual([
     ["A100", 1],
     ["A100 MIG 1g.5gb", 0],
@@ -223,8 +223,14 @@ const lost: Info = { gpus: [{ state: State.LOST }] };
 test.each([
   ["without GPUs", {}, true, Link.OPEN, undefined],
   ["with graphics inside its processor only", { gpus: [{ ...free(0), integrated: true }] }, true, Link.OPEN, undefined],
-  ["whose only card is lost", lost, true, Link.OPEN, "fault"],
-  ["with a lost card among busy ones", { gpus: [held(0, 90, "ada"), { state: State.LOST }] }, true, Link.OPEN, "fault"],
+  ["whose only card is lost", lost, true, Link.OPEN, "broken"],
+  [
+    "with a lost card among busy ones",
+    { gpus: [held(0, 90, "ada"), { state: State.LOST }] },
+    true,
+    Link.OPEN,
+    "broken",
+  ],
   ["with a free card", { gpus: [held(0, 90, "ada"), free(1)] }, true, Link.OPEN, "free"],
   [
     "all of whose cards are held, one of them idle",
@@ -236,7 +242,7 @@ test.each([
   ["at full work", { gpus: [held(0, 90, "a")] }, true, Link.OPEN, "busy"],
   ["whose cards nobody measures", { gpus: [{ state: State.OK }] }, true, Link.OPEN, "unknown"],
   ["that is late", { gpus: [free(0)] }, false, Link.OPEN, "unknown"],
-  ["that is away", {}, false, Link.WAITING, "fault"],
+  ["that is away", {}, false, Link.WAITING, "broken"],
 ] satisfies [string, Info, boolean, Link, string | undefined][])(
   "a host %s is marked so",
   (_, info, fresh, link, state) => {

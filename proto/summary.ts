@@ -138,11 +138,11 @@ export const counted = (gpu: GPUGlance): boolean => counts(gpu) && !gpu.divided;
 
 /** What a machine is to somebody who looks for a card, or for what is broken; undefined where it has no cards to count. */
 export function stateOf({ host, fresh }: Standing): Verdict | undefined {
-  if (host.link === Link.WAITING) return "fault";
+  if (host.link === Link.WAITING) return "broken";
   if (!fresh) return "unknown";
   const gpus = host.info?.gpus ?? [];
   const states = gpus.filter(counted).map((gpu) => verdict(gpu, fresh, wholeOf(gpus, gpu)));
-  return (["fault", "free", "held", "busy", "unknown"] as const).find((state) => states.includes(state));
+  return (["broken", "free", "held", "busy", "unknown"] as const).find((state) => states.includes(state));
 }
 
 interface Draft {
@@ -194,7 +194,7 @@ function addHolders(holders: Map<string, Omit<Holder, "user">>, gpu: GPUGlance, 
 
 /** The answer to: which card is free, who holds the others, which machine is broken. */
 export function summarize(standings: readonly Standing[]): Summary {
-  const count: Record<Verdict, number> = { free: 0, held: 0, busy: 0, fault: 0, unknown: 0 };
+  const count: Record<Verdict, number> = { free: 0, held: 0, busy: 0, broken: 0, unknown: 0 };
   const offers = new Map<string, Draft>();
   const holders = new Map<string, Omit<Holder, "user">>();
   let cards = 0;

@@ -40,7 +40,7 @@ test.each([
   ["it shares the host's memory and nobody knows who is on it", { ...shared, procsUnknown: true }, "unknown"],
   ["it computes and nobody knows who is on it", { procsUnknown: true, utilization: 71 }, "busy"],
   ["its memory is in use and nobody knows who is on it", { procsUnknown: true, memUsed: 2n * GiB }, "held"],
-  ["a harmless Xid came behind a grave one", { xidCount: 2n, xidLast: 45, xidWorst: 48, xidAction: 4 }, "fault"],
+  ["a harmless Xid came behind a grave one", { xidCount: 2n, xidLast: 45, xidWorst: 48, xidAction: 4 }, "broken"],
   ["an Xid was for information", { xidCount: 1n, xidLast: 63, xidWorst: 63, xidAction: 1 }, "free"],
   ["an agent of before tells an Xid for information", { xidCount: 1n, xidLast: 92 }, "free"],
   ["Xid events were counted before a reset", { xidCount: 2n }, "free"],
@@ -55,22 +55,22 @@ test.each([
   ["utilization is not measured", { utilization: undefined as never }, "unknown"],
   ["memory is not measured", { memUsed: undefined as never }, "unknown"],
   ["the reading is stale", { state: State.STALE }, "unknown"],
-  ["the card fell off the bus", { state: State.LOST }, "fault"],
-  ["the driver hangs", { state: State.HUNG, procs }, "fault"],
-  ["memory errors were not corrected", { eccUncorrected: 1n }, "fault"],
-  ["the hardware raised an Xid", { xidCount: 1n, xidLast: 79 }, "fault"],
+  ["the card fell off the bus", { state: State.LOST }, "broken"],
+  ["the driver hangs", { state: State.HUNG, procs }, "broken"],
+  ["memory errors were not corrected", { eccUncorrected: 1n }, "broken"],
+  ["the hardware raised an Xid", { xidCount: 1n, xidLast: 79 }, "broken"],
   [
     "the system powered it down",
     { asleep: true, utilization: undefined as never, memUsed: undefined as never },
     "free",
   ],
   ["it sleeps, and Kubernetes gave it to a pod", { asleep: true, holders }, "held"],
-  ["it sleeps after an Xid that asks for a reset", { asleep: true, xidWorst: 48, xidAction: 4 }, "fault"],
+  ["it sleeps after an Xid that asks for a reset", { asleep: true, xidWorst: 48, xidAction: 4 }, "broken"],
   ["it sits in a processor and rests", { integrated: true }, "unknown"],
   ["it sits in a processor and draws a desktop", { integrated: true, procs }, "unknown"],
   ["it sits in a processor and sleeps", { integrated: true, asleep: true }, "unknown"],
   ["it sits in a processor and works", { integrated: true, utilization: 60, procs }, "busy"],
-  ["it sits in a processor and hangs", { integrated: true, state: State.HUNG }, "fault"],
+  ["it sits in a processor and hangs", { integrated: true, state: State.HUNG }, "broken"],
 ] as const)("when %s the card is %s", (_, rest, wanted) => {
   const { state, utilization, memUsed } = rest as Partial<GPUInfo>;
   const gpu = card(rest);
@@ -83,7 +83,7 @@ test.each([
 test("no card of a host that does not answer is free or busy", () => {
   expect(verdict(card({}), false)).toBe("unknown");
   expect(verdict(card({ utilization: 99, procs }), false)).toBe("unknown");
-  expect(verdict(card({ state: State.LOST }), false)).toBe("fault");
+  expect(verdict(card({ state: State.LOST }), false)).toBe("broken");
 });
 
 test("a busy card with memory errors stays busy, and its errors are told", () => {
@@ -130,11 +130,11 @@ const part = (rest: MessageInitShape<typeof GPUInfoSchema>): GPUInfo => {
 
 test("a divided card is never free: its instances are, by their memory and processes, for nobody measures how busy they are", () => {
   expect(verdict(card({ divided: true }), true)).toBe("unknown");
-  expect(verdict(card({ divided: true, state: State.LOST }), true)).toBe("fault");
+  expect(verdict(card({ divided: true, state: State.LOST }), true)).toBe("broken");
   expect(verdict(part({}), true)).toBe("free");
   expect(verdict(part({ procs }), true)).toBe("busy");
   expect(verdict(part({ memUsed: 2n * GiB }), true)).toBe("busy");
-  expect(verdict(part({ state: State.LOST }), true)).toBe("fault");
+  expect(verdict(part({ state: State.LOST }), true)).toBe("broken");
   expect(verdict(part({}), false)).toBe("unknown");
 });
 
@@ -143,10 +143,10 @@ const whole = (rest: MessageInitShape<typeof GPUInfoSchema>): GPUInfo =>
 
 test.each([
   ["is sound", {}, "free", []],
-  ["raised an Xid of the hardware", { xidCount: 1n, xidLast: 79 }, "fault", ["xid"]],
-  ["has memory errors", { eccUncorrected: 3n }, "fault", ["ecc-uncorrected"]],
-  ["fell off the bus", { state: State.LOST }, "fault", ["lost"]],
-  ["hangs", { state: State.HUNG }, "fault", ["hung"]],
+  ["raised an Xid of the hardware", { xidCount: 1n, xidLast: 79 }, "broken", ["xid"]],
+  ["has memory errors", { eccUncorrected: 3n }, "broken", ["ecc-uncorrected"]],
+  ["fell off the bus", { state: State.LOST }, "broken", ["lost"]],
+  ["hangs", { state: State.HUNG }, "broken", ["hung"]],
   ["was not read lately", { state: State.STALE }, "unknown", ["stale"]],
   ["ran a faulty program", { xidCount: 1n, xidLast: 31 }, "free", []],
 ] as const)("an instance whose card %s is %s", (_, rest, wanted, kinds) => {
@@ -159,7 +159,7 @@ test.each([
 test("an instance that computes stays busy whatever is wrong with its card, and one fault is told once", () => {
   expect(verdict(part({ procs }), true, whole({ eccUncorrected: 3n }))).toBe("busy");
   // Nothing computes on what is not there.
-  expect(verdict(part({ procs }), true, whole({ state: State.LOST }))).toBe("fault");
+  expect(verdict(part({ procs }), true, whole({ state: State.LOST }))).toBe("broken");
   expect(faults(part({ state: State.LOST }), whole({ state: State.LOST }))).toEqual([{ kind: "lost", count: 1 }]);
 });
 
@@ -171,7 +171,7 @@ test("a card that is not divided has no other behind it", () => {
 test.each([
   ["are all up", { linksUp: 18, linksExpected: 18 }, "free", []],
   ["are not counted by the driver", { linksExpected: 18 }, "free", []],
-  ["are up but for one", { linksUp: 17, linksExpected: 18 }, "fault", [{ kind: "nvlink", count: 1, of: 18 }]],
+  ["are up but for one", { linksUp: 17, linksExpected: 18 }, "broken", [{ kind: "nvlink", count: 1, of: 18 }]],
   ["nobody counted", { rxTotal: 5n }, "free", []],
 ] as const)("when a card's NVLinks %s", (_, nvlink, wanted, found) => {
   const gpu = card({ nvlink });

@@ -3,9 +3,9 @@ import type { GPUGlance, ProcGlance } from "./glance.ts";
 import { graveXid, xidAction } from "./xid.ts";
 
 /** What one card is to somebody who looks for one. */
-export type Verdict = "free" | "busy" | "held" | "fault" | "unknown";
+export type Verdict = "free" | "busy" | "held" | "broken" | "unknown";
 
-export const verdicts: readonly Verdict[] = ["free", "held", "busy", "fault", "unknown"];
+export const verdicts: readonly Verdict[] = ["free", "held", "busy", "broken", "unknown"];
 
 /** What is wrong with a card, in the order in which it matters. */
 export type Fault =
@@ -124,7 +124,7 @@ export const counts = (gpu: GPUGlance): boolean => gpu.integrated !== true;
  * @param whole The card that an instance is a part of.
  */
 export function verdict(gpu: GPUGlance, fresh: boolean, whole?: GPUGlance): Verdict {
-  if (gone(gpu) || (whole !== undefined && gone(whole))) return "fault";
+  if (gone(gpu) || (whole !== undefined && gone(whole))) return "broken";
   // Nobody computes on it: its instances are cards of their own.
   if (gpu.divided) return "unknown";
   if (!fresh || old(gpu) || (whole !== undefined && old(whole))) return "unknown";
@@ -143,14 +143,14 @@ export function verdict(gpu: GPUGlance, fresh: boolean, whole?: GPUGlance): Verd
   const measured = resting !== undefined || gpu.parent !== undefined;
   const known = shared ? gpu.procsUnknown !== true : used !== undefined;
   if (!measured || !known || !counts(gpu)) return "unknown";
-  return faults(gpu, whole).length > 0 ? "fault" : "free";
+  return faults(gpu, whole).length > 0 ? "broken" : "free";
 }
 
 /** The system powers a card down when nobody uses it: that is an answer, and the only one to be had without waking it. */
 function ofSleeping(gpu: GPUGlance, whole?: GPUGlance): Verdict {
   if (!counts(gpu)) return "unknown";
   if (gpu.holders.length > 0) return "held";
-  return faults(gpu, whole).length > 0 ? "fault" : "free";
+  return faults(gpu, whole).length > 0 ? "broken" : "free";
 }
 
 const gone = ({ state }: GPUGlance): boolean => state === State.LOST || state === State.HUNG;

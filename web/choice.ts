@@ -1,9 +1,11 @@
 import { effect, type Signal, signal } from "@preact/signals";
+import { verdicts } from "../proto/verdict.ts";
 
-// What the viewer chose, kept in this browser. Storage may be forbidden (private windows): then it lasts as long as the page.
+// The viewer's choices, kept in this browser. Where storage is forbidden (private windows) they last as long as the page.
 
 export type Theme = "auto" | "light" | "dark";
-export type Show = "all" | "free" | "held" | "busy" | "fault" | "unknown" | "trouble" | "mine";
+const shows = ["all", ...verdicts, "trouble", "mine"] as const;
+export type Show = (typeof shows)[number];
 export type Order = "name" | "free";
 export type View = "rows" | "heat";
 
@@ -54,5 +56,30 @@ export const user = signal("");
 /** True while the page is being printed; `theme.ts` sets it. */
 export const printing = signal(false);
 
-/** What is chosen for this page alone, for one that takes its place. */
-export const passing = { show, query, user };
+interface PassingChoice {
+  peek(): string;
+  /** Ignores a value that this version of the page does not have. */
+  take(value: string): void;
+}
+
+/** Choices that last as long as the page; a page that replaces this one takes them over. */
+export const passing: Readonly<Record<string, PassingChoice>> = {
+  show: {
+    peek: () => show.peek(),
+    take(value) {
+      // Version 0.1.0 has "fault" for broken cards.
+      show.value = shows.find((one) => one === (value === "fault" ? "broken" : value)) ?? show.peek();
+    },
+  },
+  query: plain(query),
+  user: plain(user),
+};
+
+function plain(choice: Signal<string>): PassingChoice {
+  return {
+    peek: () => choice.peek(),
+    take(value) {
+      choice.value = value;
+    },
+  };
+}

@@ -17,7 +17,7 @@ export function takeOver(): void {
     sessionStorage.removeItem(kept);
     for (const [name, choice] of Object.entries(passing)) {
       const value = (held as Record<string, unknown>)[name];
-      if (typeof value === "string") (choice as { value: string }).value = value;
+      if (typeof value === "string") choice.take(value);
     }
   } catch {
     // No storage: nothing is kept, and nothing was.

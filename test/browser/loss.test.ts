@@ -98,7 +98,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     expect(await region.textContent()).toContain(node.address);
     expect(await region.textContent()).toMatch(/The values below are .* old/);
     expect(await page.locator("h1 strong").textContent()).toBe("0");
-    expect(await page.locator(".column.fault").textContent()).toMatch(/nodeUnreachable for/);
+    expect(await page.locator(".column.broken").textContent()).toMatch(/nodeUnreachable for/);
     node = await playHost(idle, node.port);
     await expect.poll(() => page.locator("h1 strong").textContent(), patience).toBe("1");
     expect(await region.getAttribute("class")).not.toContain("old");
@@ -133,7 +133,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     const region = watched.page.getByRole("region", { name: "node", exact: true });
     await region.getByText("Never reached").waitFor(patience);
     // The hub has just started: it does not know since when.
-    expect(await watched.page.locator(".column.fault").textContent()).toContain("nodeNever reached");
+    expect(await watched.page.locator(".column.broken").textContent()).toContain("nodeNever reached");
     expect(await region.locator("table, .vitals").count()).toBe(0);
   });
 
@@ -148,7 +148,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     await begin({ servers: { node: node.address }, poll: { interval: 1 } });
     const region = watched.page.getByRole("region", { name: "node", exact: true });
     await region.getByText("Driver/library version mismatch").waitFor(patience);
-    expect(await watched.page.locator(".column.fault").textContent()).toContain("nodenvidia cannot be read");
+    expect(await watched.page.locator(".column.broken").textContent()).toContain("nodenvidia cannot be read");
   });
 
   test("without hosts the page says where to name them, and shows one as soon as it is named", async () => {

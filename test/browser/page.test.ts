@@ -112,7 +112,7 @@ describe.skipIf(missing)(missing ?? "the page", () => {
       .poll(() => host(page, "store").textContent(), patience)
       .toMatch(/CPU7%.*31\/125 GiB.*97% \/tank\/home/);
     expect(await host(page, "store").locator("table").count()).toBe(0);
-    expect(await page.locator(".column.fault").textContent()).toContain("storedisk /tank/home is 97% full");
+    expect(await page.locator(".column.broken").textContent()).toContain("storedisk /tank/home is 97% full");
   });
 
   test("new values appear by themselves, and no element is added for them", async () => {

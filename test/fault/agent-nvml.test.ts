@@ -84,7 +84,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     for (const field of ["temp", "memUsed", "utilization", "sampled"] as const)
       expect(during.gpus[3]?.[field]).toBeUndefined();
     expect(still(during).toSpliced(3, 1)).toEqual(still(before).toSpliced(3, 1));
-    expect(during.gpus.map((gpu) => verdict(gpu, true))[3]).toBe("fault");
+    expect(during.gpus.map((gpu) => verdict(gpu, true))[3]).toBe("broken");
     await recovered();
   });
 

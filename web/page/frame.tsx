@@ -66,8 +66,8 @@ function Lost(): JSX.Element | null {
   if (connection.state !== "lost") return null;
   const age = t.ago(t.span((wall.value - connection.since) / 1000));
   return (
-    <div class="banner fault" role="alert">
-      <Mark of="fault" />
+    <div class="banner broken" role="alert">
+      <Mark of="broken" />
       <b>{t.lost(timeOf(connection.since, wall.value), age)}</b>
       <span>{t.lostHint[connection.reason]}</span>
       {connection.reason === "sign-in" ? <LoadAgain /> : null}
@@ -89,7 +89,7 @@ function Outdated(): JSX.Element | null {
   return (
     <output class="banner held">
       <span>
-        <Mark of="fault" /> {text.value.outdated}
+        <Mark of="broken" /> {text.value.outdated}
       </span>
       <LoadAgain />
     </output>
@@ -104,7 +104,7 @@ function Notices(): JSX.Element | null {
     <output class="banner held" aria-label={t.notice}>
       {notices.map((notice) => (
         <span key={notice}>
-          <Mark of="fault" /> {notice}
+          <Mark of="broken" /> {notice}
         </span>
       ))}
     </output>

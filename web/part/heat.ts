@@ -142,7 +142,7 @@ function drawCell(
   context.setLineDash(verdict === "unknown" ? [2, 2] : []);
   context.strokeRect(at.x + 0.5, at.y + 0.5, at.size - 1, height - 1);
   context.setLineDash([]);
-  if (verdict === "fault") {
+  if (verdict === "broken") {
     context.beginPath();
     context.moveTo(at.x + 4, at.y + 4);
     context.lineTo(at.x + at.size - 4, at.y + height - 4);

@@ -24,7 +24,7 @@ const shapes: Readonly<Record<Verdict, JSX.Element>> = {
     </g>
   ),
   busy: <circle cx="6" cy="6" r="5.5" fill="currentColor" />,
-  fault: <path d="M6 .4 11.9 11H.1zM5.2 4v3.6h1.6V4zm0 4.6v1.5h1.6V8.6z" fill="currentColor" fill-rule="evenodd" />,
+  broken: <path d="M6 .4 11.9 11H.1zM5.2 4v3.6h1.6V4zm0 4.6v1.5h1.6V8.6z" fill="currentColor" fill-rule="evenodd" />,
   unknown: (
     <circle cx="6" cy="6" r="4.75" fill="none" stroke="currentColor" stroke-width="1.5" stroke-dasharray="2.5 2.5" />
   ),

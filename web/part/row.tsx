@@ -184,12 +184,12 @@ function Words({ gpu, whole, verdict, fresh, idle, now }: RowProps): JSX.Element
         <span class="word unknown">{!fresh ? t.lastKnown : gpu.divided ? t.divided : t.verdict.unknown}</span>
       ) : null}
       {broken.map((fault) => (
-        <span class="word fault" key={fault.kind} title={gpu.err ?? ""}>
+        <span class="word broken" key={fault.kind} title={gpu.err ?? ""}>
           {t.fault(fault)}
         </span>
       ))}
       {slowed.length > 0 ? (
-        <span class="word fault">{t.slowed(t.list(slowed.map((reason) => t.throttle[reason])))}</span>
+        <span class="word broken">{t.slowed(t.list(slowed.map((reason) => t.throttle[reason])))}</span>
       ) : null}
       {holding(gpu).length + gpu.holders.length === 0 &&
       !gpu.procsUnknown &&

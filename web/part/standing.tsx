@@ -16,7 +16,7 @@ export function Standing({ entry }: { entry: Entry }): JSX.Element | null {
   const headline = away ? (age === undefined ? t.neverReached : t.unreachableSince(age)) : t.late(age ?? "");
   return (
     <output class="standing">
-      <Mark of="fault" />
+      <Mark of="broken" />
       <b>{headline}</b>
       {host.reason === "" ? null : <span>{host.reason}</span>}
       {age === undefined || host.info === undefined ? null : <em>{t.lastKnownFrom(age)}</em>}

@@ -44,7 +44,7 @@ export function troubleKey(trouble: Trouble): string {
 }
 
 export function TroubleLine({ trouble, now }: { trouble: Trouble; now: number }): JSX.Element {
-  const grave = trouble.kind === "unreachable" || trouble.kind === "late" ? "unknown" : "fault";
+  const grave = trouble.kind === "unreachable" || trouble.kind === "late" ? "unknown" : "broken";
   const reason = "reason" in trouble ? trouble.reason : "";
   return (
     <li class="trouble-line" title={reason}>

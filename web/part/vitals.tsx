@@ -100,7 +100,7 @@ function Disk({ disks }: { disks: readonly DiskGlance[] }): JSX.Element {
   const all = disks.map((d) => `${d.mount ?? d.device ?? ""} ${percentOf(share(d.used, d.total))}`).join("\n");
   const full = used !== undefined && used > diskLimit;
   return (
-    <Vital name={t.disk} percent={used} tone={full ? "fault" : "plain"}>
+    <Vital name={t.disk} percent={used} tone={full ? "broken" : "plain"}>
       <span class={full ? "fullest hot" : "fullest"} title={all}>
         <Figure unit="%">{used === undefined ? undefined : Math.round(used)}</Figure>{" "}
         <small class="mount">{disk?.mount}</small>

@@ -6,12 +6,12 @@ export const en: Text = {
   tag: "en",
   name: "English",
 
-  verdict: { free: "free", busy: "busy", held: "held, idle", fault: "broken", unknown: "unknown" },
+  verdict: { free: "free", busy: "busy", held: "held, idle", broken: "broken", unknown: "unknown" },
   verdictHint: {
     free: "Nobody uses it.",
     busy: "Kernels are running on it.",
     held: "Somebody holds it, but nothing is computing.",
-    fault: "It cannot be used in its current state.",
+    broken: "It cannot be used in its current state.",
     unknown: "There is no recent reading.",
   },
   freeRule: (percent, share, floor) =>

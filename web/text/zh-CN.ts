@@ -4,12 +4,12 @@ export const zhCN: Text = {
   tag: "zh-CN",
   name: "简体中文",
 
-  verdict: { free: "空闲", busy: "使用中", held: "占而未用", fault: "故障", unknown: "未知" },
+  verdict: { free: "空闲", busy: "使用中", held: "占而未用", broken: "故障", unknown: "未知" },
   verdictHint: {
     free: "没有人在用。",
     busy: "正在跑计算。",
     held: "有人占用，但没有在计算。",
-    fault: "目前的状态下无法使用。",
+    broken: "目前的状态下无法使用。",
     unknown: "没有最新读数。",
   },
   freeRule: (percent, share, floor) =>

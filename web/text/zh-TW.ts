@@ -4,12 +4,12 @@ export const zhTW: Text = {
   tag: "zh-TW",
   name: "繁體中文",
 
-  verdict: { free: "閒置", busy: "使用中", held: "占而未用", fault: "故障", unknown: "不明" },
+  verdict: { free: "閒置", busy: "使用中", held: "占而未用", broken: "故障", unknown: "不明" },
   verdictHint: {
     free: "沒有人在用。",
     busy: "正在跑運算。",
     held: "有人占用，但沒有在運算。",
-    fault: "目前的狀態下無法使用。",
+    broken: "目前的狀態下無法使用。",
     unknown: "沒有最新讀數。",
   },
   freeRule: (percent, share, floor) =>

@@ -216,7 +216,7 @@ function Holders({ summary }: { summary: Summary }): JSX.Element {
 function Troubles({ summary }: { summary: Summary }): JSX.Element {
   const t = text.value;
   return (
-    <Column kind={summary.troubles.length > 0 ? "fault" : ""} title={t.trouble} count={summary.troubles.length}>
+    <Column kind={summary.troubles.length > 0 ? "broken" : ""} title={t.trouble} count={summary.troubles.length}>
       {summary.troubles.length === 0 ? <p class="quiet">{t.noTrouble}</p> : null}
       <Folded items={summary.troubles} first={6}>
         {(trouble) => <TroubleLine trouble={trouble} now={fleet.now.value} key={troubleKey(trouble)} />}

@@ -74,7 +74,7 @@ function Missing({ info }: { info: Glance }): JSX.Element | null {
   const reason = missing(info);
   return reason === undefined ? null : (
     <p class="standing">
-      <Mark of="fault" />
+      <Mark of="broken" />
       <span>{reason}</span>
     </p>
   );

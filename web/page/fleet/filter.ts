@@ -40,7 +40,7 @@ function shows(
     case "free":
     case "held":
     case "busy":
-    case "fault":
+    case "broken":
     case "unknown":
       return counted(gpu) && verdict(gpu, fresh, card) === wish.show;
     default:

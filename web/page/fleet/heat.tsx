@@ -210,7 +210,7 @@ function all(of: (name: string) => string, suffix: string): Paint["states"] {
     free: of(`--free${suffix}`),
     held: of(`--held${suffix}`),
     busy: of(`--busy${suffix}`),
-    fault: of(`--fault${suffix}`),
+    broken: of(`--broken${suffix}`),
     unknown: of(`--unknown${suffix}`),
   };
 }

@@ -54,7 +54,7 @@ function Shows(): JSX.Element {
   const { count, cards, troubled } = fleet.summary.value;
   const card = (state: Verdict): Chip => [state, title(t.verdict[state]), String(count[state]), state];
   // Their numbers add up to all cards; what hardly ever is is not in the way while it is not.
-  const rare = (["fault", "unknown"] as const).filter((state) => count[state] > 0 || show.value === state);
+  const rare = (["broken", "unknown"] as const).filter((state) => count[state] > 0 || show.value === state);
   const buttons: readonly Chip[] = [
     ["all", t.all, t.cards(cards), undefined],
     ...(["free", "held", "busy"] as const).map(card),

@@ -52,11 +52,14 @@ export function Disks({ disks }: { disks: readonly DiskInfo[] }): JSX.Element | 
             <td>
               {disk.fstype} {disk.readOnly ? <span class="quiet">{t.readOnly}</span> : null}
               {disk.state === State.HUNG || disk.state === State.STALE ? (
-                <span class="word fault">{t.sourceStates.hung}</span>
+                <span class="word broken">{t.sourceStates.hung}</span>
               ) : null}
             </td>
             <td class="number with-bar" data-name={t.used}>
-              <Bar percent={used} tone={used !== undefined && used > diskLimit && !disk.readOnly ? "fault" : "plain"} />
+              <Bar
+                percent={used}
+                tone={used !== undefined && used > diskLimit && !disk.readOnly ? "broken" : "plain"}
+              />
               <Figure unit="%">{used === undefined ? undefined : Math.round(used)}</Figure>
             </td>
             <td class="number" data-name={t.size}>
