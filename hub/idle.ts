@@ -1,5 +1,5 @@
 import type { GPUInfo, HostInfo } from "../proto/gen/host_pb.js";
-import { holding, keysOf, type Verdict, verdict, wholeOf } from "../proto/verdict.ts";
+import { holdingProcs, keysOf, parentOf, type Verdict, verdict } from "../proto/verdict.ts";
 
 /** Cards of one answer that somebody has and does not compute on, by their keys (`keysOf`). */
 export type IdleCards = ReadonlyMap<string, Idle>;
@@ -44,7 +44,7 @@ interface Card {
 
 function cardsOf({ gpus }: HostInfo): Map<string, Card> {
   const keys = keysOf(gpus);
-  return new Map(gpus.map((gpu, i) => [keys[i] ?? "", { gpu, state: verdict(gpu, true, wholeOf(gpus, gpu)) }]));
+  return new Map(gpus.map((gpu, i) => [keys[i] ?? "", { gpu, state: verdict(gpu, true, parentOf(gpus, gpu)) }]));
 }
 
 /** True if no process (where there are none: no pod) of before is still there: somebody else has the card. */
@@ -56,7 +56,7 @@ function changedHands(before: GPUInfo, after: GPUInfo): boolean {
 
 function occupantsOf(gpu: GPUInfo): Set<string> {
   // A display server is on the card whichever user holds it.
-  const having = new Set<object>(holding(gpu));
+  const having = new Set<object>(holdingProcs(gpu));
   const procs = gpu.procs.filter((proc) => having.has(proc));
   if (procs.length > 0) return new Set(procs.map(({ pid, uid }) => `${pid} ${uid}`));
   const { holders } = gpu;

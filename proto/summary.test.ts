@@ -10,10 +10,10 @@ import {
   State,
   Throttle,
 } from "./gen/host_pb.js";
-import { missing, occupants, type Standing, stateOf, summarize, troublesOf } from "./summary.ts";
+import { type HostStatus, hostVerdict, isFresh, noCardsReason, occupants, summarize, troublesOf } from "./summary.ts";
 
 type Info = MessageInitShape<typeof HostInfoSchema>;
-const host = (name: string, info: Info, fresh = true, link = Link.OPEN): Standing => ({
+const host = (name: string, info: Info, fresh = true, link = Link.OPEN): HostStatus => ({
   fresh,
   host: create(HostSchema, {
     name,
@@ -43,7 +43,7 @@ test("free cards are offered by model, most first, each host with its card numbe
     ["H100", 3, 4],
     ["A100", 1, 1],
   ]);
-  expect(offers[0]?.places.map(({ host, ids }) => [host, ids])).toEqual([
+  expect(offers[0]?.hosts.map(({ host, ids }) => [host, ids])).toEqual([
     ["node2", [2, 5]],
     ["node10", [0]],
   ]);
@@ -79,7 +79,7 @@ test("graphics inside a processor are neither counted nor offered, and hold nobo
 
 test("cards of a second vendor are offered under the numbers of the machine and of the vendor's tools", () => {
   const { offers } = summarize([host("a", { gpus: [{ ...free(2, "AMD Instinct MI300X"), vendorIndex: 0 }] })]);
-  expect(offers[0]?.places).toMatchObject([{ ids: [2], selectors: ["0"] }]);
+  expect(offers[0]?.hosts).toMatchObject([{ ids: [2], selectors: ["0"] }]);
 });
 
 const part = (id: number, uuid: string): GPUInfo => ({
@@ -101,7 +101,7 @@ test("a divided card is counted by its instances, which are offered by their uui
   expect(cards).toBe(2);
   expect(count).toEqual({ free: 1, busy: 0, held: 1, broken: 0, unknown: 0 });
   expect(offers.map(({ model, free, total }) => [model, free, total])).toEqual([["A100 MIG 1g.5gb", 1, 2]]);
-  expect(offers[0]?.places[0]).toMatchObject({ ids: [1000], selectors: ["MIG-a"] });
+  expect(offers[0]?.hosts[0]).toMatchObject({ ids: [1000], selectors: ["MIG-a"] });
   expect(troubles).toEqual([]);
 });
 
@@ -201,13 +201,13 @@ test.each([
   ["no driver at all", { err: "no library", sources: [{ name: "nvidia", state: State.UNSUPPORTED }] }, undefined],
   ["a card", { err: "x", gpus: [free(0)], sources: [{ name: "nvidia", state: State.STALE }] }, undefined],
 ])("why no card is shown of a machine with %s", (_, info, reason) => {
-  expect(missing(create(HostInfoSchema, info))).toBe(reason);
+  expect(noCardsReason(create(HostInfoSchema, info))).toBe(reason);
 });
 
 test("since when a host that never answered is away is not known: the hub may just have started", () => {
   const { host: never } = host("a", {}, false, Link.WAITING);
-  const standing = { host: create(HostSchema, { name: "a", link: Link.WAITING, since: never.since }), fresh: false };
-  expect(troublesOf(standing)).toEqual([{ host: "a", kind: "unreachable", reason: "", since: undefined }]);
+  const status = { host: create(HostSchema, { name: "a", link: Link.WAITING, since: never.since }), fresh: false };
+  expect(troublesOf(status)).toEqual([{ host: "a", kind: "unreachable", reason: "", since: undefined }]);
 });
 
 test("a display server holds no card, neither a free one nor one that somebody else computes on", () => {
@@ -246,6 +246,24 @@ test.each([
 ] satisfies [string, Info, boolean, Link, string | undefined][])(
   "a host %s is marked so",
   (_, info, fresh, link, state) => {
-    expect(stateOf(host("a", info, fresh, link))).toBe(state);
+    expect(hostVerdict(host("a", info, fresh, link))).toBe(state);
   },
 );
+
+test.each([
+  [10, 29_999, Link.OPEN, true],
+  [10, 30_000, Link.OPEN, false],
+  // Fast polls leave time for one slow answer.
+  [1, 10_999, Link.OPEN, true],
+  [1, 11_000, Link.OPEN, false],
+  [60, 179_999, Link.IDLE, true],
+  [60, 180_000, Link.IDLE, false],
+  [10, 0, Link.WAITING, false],
+])("with polls every %d s an answer of %d ms ago, link %s, is live: %s", (interval, age, link, live) => {
+  const { host: status } = host("a", {}, true, link);
+  expect(isFresh(status, 1000 + age, interval)).toBe(live);
+});
+
+test("a host that never answered is not live", () => {
+  expect(isFresh(create(HostSchema, { name: "a", link: Link.OPEN }), 0, 10)).toBe(false);
+});

@@ -2,115 +2,131 @@ import { Link } from "./gen/feed_pb.js";
 import { State, type Vendor } from "./gen/host_pb.js";
 import type { DiskGlance, Glance, GPUGlance, HostGlance, ProcGlance } from "./glance.ts";
 import {
-  counts,
-  type Fault,
-  faults,
-  harmful,
-  holding,
+  type CardFault,
+  cardFaults,
+  harmfulThrottles,
+  holdingProcs,
+  isDiscrete,
   modelOf,
+  parentOf,
+  percentOf,
   selector,
-  share,
   type Verdict,
   verdict,
-  wholeOf,
 } from "./verdict.ts";
 
-/** One host as it stands: its last answer, and whether that may be shown as live. */
-export interface Standing {
+/** A host with its last answer. */
+export interface HostStatus {
   readonly host: HostGlance;
+  /** The last answer is recent enough to be shown as live (`isFresh`). */
   readonly fresh: boolean;
 }
 
-/** Free cards of one model, by host. */
-export interface Offer {
+/** Cards of one model: how many there are, and where the free ones are. */
+export interface ModelOffer {
   readonly model: string;
   readonly total: number;
   readonly free: number;
-  readonly places: readonly Place[];
+  /** Hosts with free cards, most first. */
+  readonly hosts: readonly HostOffer[];
 }
 
-export interface Place {
+/** Free cards of one model on one host. */
+export interface HostOffer {
   readonly host: string;
   readonly vendor: Vendor | undefined;
   readonly ids: readonly number[];
-  /** The same cards as environment() wants them. */
+  /** The same cards, as `environment` takes them. */
   readonly selectors: readonly string[];
 }
 
-/** What one user has on all cards. A card that two users share counts for both. */
-interface Holder {
+/** Cards and memory that one user holds. A card that two users share counts for both. */
+interface HolderUsage {
   readonly user: string;
   readonly cards: number;
-  /** Of those, cards on which nobody computes. */
+  /** Cards of these on which nobody computes. */
   readonly idle: number;
-  /** Bytes of device memory; undefined where nobody says how much. */
+  /** Bytes of device memory; undefined if unknown. */
   readonly memory: number | undefined;
 }
 
+/**
+ * True if a host's last answer may be shown as live: the host is reachable, and missed at most two polls.
+ * @param now The hub's clock, Unix milliseconds.
+ * @param interval Seconds between polls.
+ */
+export function isFresh({ link, seen }: HostGlance, now: number, interval: number): boolean {
+  const lateAfterMs = Math.max(3 * interval, interval + 10) * 1000;
+  return link !== Link.WAITING && seen !== undefined && now - Number(seen) < lateAfterMs;
+}
+
+/** One thing that is wrong with a host. */
 export type Trouble = { readonly host: string } & (
   | { readonly kind: "unreachable"; readonly reason: string; readonly since: number | undefined }
   | { readonly kind: "late"; readonly since: number }
-  | { readonly kind: "card"; readonly card: number; readonly fault: Fault }
+  | { readonly kind: "card"; readonly card: number; readonly fault: CardFault }
   | { readonly kind: "slowed"; readonly card: number; readonly reasons: readonly number[] }
   | { readonly kind: "source"; readonly source: string; readonly reason: string }
   | { readonly kind: "disk"; readonly mount: string; readonly used: number }
   | { readonly kind: "mount"; readonly mount: string }
 );
 
+/** What a fleet offers, who holds the rest, and what is broken. */
 export interface Summary {
   readonly hosts: number;
   readonly cards: number;
   readonly count: Readonly<Record<Verdict, number>>;
-  readonly offers: readonly Offer[];
-  readonly holders: readonly Holder[];
+  readonly offers: readonly ModelOffer[];
+  readonly holders: readonly HolderUsage[];
   readonly troubles: readonly Trouble[];
-  /** Hosts that have any. */
+  /** Number of hosts with at least one trouble. */
   readonly troubled: number;
 }
 
-/** Percent of a disk in use above which it is trouble. */
+/** Percentage in use above which a disk is a trouble. */
 export const diskLimit = 95;
 
-/** Name of a process's user, as the page shows and filters it. */
+/** Display name of a process's user. */
 export function userOf(proc: Pick<ProcGlance, "username" | "uid">): string {
   return proc.username || (proc.uid === undefined ? "?" : `uid ${proc.uid}`);
 }
 
-/** Pods that hold a card, by the names that kubectl knows. */
+/** Pods that a card is allocated to, as "namespace/pod". */
 export function podsOf({ holders }: Pick<GPUGlance, "holders">): string[] {
   return [...new Set(holders.map(({ namespace = "", pod = "" }) => `${namespace}/${pod}`))];
 }
 
-/** Who is on a card: users of the processes that hold it, and where none is seen the pods that it was given to. */
+/** Holders of a card: users of its processes; if no process is visible, the pods that it is allocated to. */
 export function occupants(gpu: GPUGlance): string[] {
-  const procs = holding(gpu);
+  const procs = holdingProcs(gpu);
   return procs.length > 0 ? [...new Set(procs.map(userOf))] : podsOf(gpu);
 }
 
-export const byName = new Intl.Collator("en", { numeric: true, sensitivity: "base" }).compare;
+/** Orders names as people count: "node2" before "node10". */
+export const compareNames = new Intl.Collator("en", { numeric: true, sensitivity: "base" }).compare;
 
 function diskTroubles(host: string, disk: DiskGlance): Trouble[] {
   const mount = disk.mount ?? disk.device ?? "";
   if (disk.state === State.HUNG || disk.state === State.STALE) return [{ host, kind: "mount", mount }];
-  const used = share(disk.used, disk.total);
+  const used = percentOf(disk.used, disk.total);
   // A read-only filesystem (an image, a CD) is full by nature.
   return used !== undefined && used > diskLimit && disk.readOnly !== true ? [{ host, kind: "disk", mount, used }] : [];
 }
 
 function cardTroubles(host: string, gpu: GPUGlance): Trouble[] {
   const card = gpu.id ?? 0;
-  const reasons = gpu.throttle.filter((reason) => harmful.has(reason));
+  const reasons = gpu.throttle.filter((reason) => harmfulThrottles.has(reason));
   return [
-    ...faults(gpu).map((fault): Trouble => ({ host, kind: "card", card, fault })),
+    ...cardFaults(gpu).map((fault): Trouble => ({ host, kind: "card", card, fault })),
     ...(reasons.length > 0 ? [{ host, kind: "slowed" as const, card, reasons }] : []),
   ];
 }
 
-/** What is wrong with one host, gravest first. */
-export function troublesOf({ host, fresh }: Standing): Trouble[] {
+/** Troubles of one host, most serious first. */
+export function troublesOf({ host, fresh }: HostStatus): Trouble[] {
   const { name } = host;
   if (host.link === Link.WAITING) {
-    // Of a host that never answered nobody knows since when it is away: the hub may just have started.
+    // For a host that never answered the time is unknown: the hub may just have started.
     const since = host.seen === undefined ? undefined : Number(host.seen);
     return [{ host: name, kind: "unreachable", reason: host.reason, since }];
   }
@@ -127,57 +143,57 @@ export function troublesOf({ host, fresh }: Standing): Trouble[] {
   ];
 }
 
-/** Why a machine that has cards shows none; undefined where it shows some, or has none: that is nothing to report. */
-export function missing({ err, gpus, sources }: Pick<Glance, "err" | "gpus" | "sources">): string | undefined {
+/** Why a host with GPUs lists none; undefined if it lists some, or has no GPU. */
+export function noCardsReason({ err, gpus, sources }: Pick<Glance, "err" | "gpus" | "sources">): string | undefined {
   const broken = sources.some(({ state }) => state === State.STALE || state === State.HUNG);
   return gpus.length === 0 && broken && err ? err : undefined;
 }
 
-/** A card that is counted: a divided one is counted by its instances. */
-export const counted = (gpu: GPUGlance): boolean => counts(gpu) && !gpu.divided;
+/** True if a card is counted. Of a divided card the instances are counted instead. */
+export const isCounted = (gpu: GPUGlance): boolean => isDiscrete(gpu) && !gpu.divided;
 
-/** What a machine is to somebody who looks for a card, or for what is broken; undefined where it has no cards to count. */
-export function stateOf({ host, fresh }: Standing): Verdict | undefined {
+/** Verdict of a whole host: that of its most notable card; undefined if it has no cards to count. */
+export function hostVerdict({ host, fresh }: HostStatus): Verdict | undefined {
   if (host.link === Link.WAITING) return "broken";
   if (!fresh) return "unknown";
   const gpus = host.info?.gpus ?? [];
-  const states = gpus.filter(counted).map((gpu) => verdict(gpu, fresh, wholeOf(gpus, gpu)));
+  const states = gpus.filter(isCounted).map((gpu) => verdict(gpu, fresh, parentOf(gpus, gpu)));
   return (["broken", "free", "held", "busy", "unknown"] as const).find((state) => states.includes(state));
 }
 
 interface Draft {
   model: string;
   total: number;
-  places: Map<string, { host: string; vendor: Vendor | undefined; ids: number[]; selectors: string[] }>;
+  hosts: Map<string, { host: string; vendor: Vendor | undefined; ids: number[]; selectors: string[] }>;
 }
 
 function addOffer(offers: Map<string, Draft>, host: string, gpu: GPUGlance, state: Verdict): void {
-  // A card that was lost before anybody could ask its name is a trouble, and no model to choose from.
+  // A card without a name was lost before its first reading: it is a trouble, and no model to choose.
   if (!gpu.name && state !== "free") return;
   const model = modelOf(gpu);
-  const offer = offers.get(model) ?? { model, total: 0, places: new Map() };
+  const offer = offers.get(model) ?? { model, total: 0, hosts: new Map() };
   offers.set(model, offer);
   offer.total++;
   if (state !== "free") return;
-  const place = offer.places.get(host) ?? { host, vendor: gpu.vendor, ids: [], selectors: [] };
-  offer.places.set(host, place);
-  place.ids.push(gpu.id ?? 0);
-  place.selectors.push(selector(gpu));
+  const there = offer.hosts.get(host) ?? { host, vendor: gpu.vendor, ids: [], selectors: [] };
+  offer.hosts.set(host, there);
+  there.ids.push(gpu.id ?? 0);
+  there.selectors.push(selector(gpu));
 }
 
 const sum = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined ? b : b === undefined ? a : a + b;
 
-function addHolders(holders: Map<string, Omit<Holder, "user">>, gpu: GPUGlance, state: Verdict): void {
+function addHolders(holders: Map<string, Omit<HolderUsage, "user">>, gpu: GPUGlance, state: Verdict): void {
   const here = new Map<string, number | undefined>();
-  const procs = holding(gpu);
+  const procs = holdingProcs(gpu);
   for (const proc of procs) {
     const user = userOf(proc);
     here.set(user, sum(here.get(user), proc.mem === undefined ? undefined : Number(proc.mem)));
   }
   if (procs.length === 0) {
     const pods = podsOf(gpu);
-    // All that is in use is of the only pod; of several nobody knows which has how much.
+    // A single pod has all memory in use; how several pods divide it is unknown.
     const known = pods.length === 1 && gpu.memUsed !== undefined;
     const memory = known ? Math.max(0, Number((gpu.memUsed ?? 0n) - (gpu.memReserved ?? 0n))) : undefined;
     for (const pod of pods) here.set(pod, memory);
@@ -192,38 +208,38 @@ function addHolders(holders: Map<string, Omit<Holder, "user">>, gpu: GPUGlance, 
   }
 }
 
-/** The answer to: which card is free, who holds the others, which machine is broken. */
-export function summarize(standings: readonly Standing[]): Summary {
+/** Summarizes a fleet: which cards are free, who holds the others, which hosts are broken. */
+export function summarize(fleet: readonly HostStatus[]): Summary {
   const count: Record<Verdict, number> = { free: 0, held: 0, busy: 0, broken: 0, unknown: 0 };
   const offers = new Map<string, Draft>();
-  const holders = new Map<string, Omit<Holder, "user">>();
+  const holders = new Map<string, Omit<HolderUsage, "user">>();
   let cards = 0;
-  for (const { host, fresh } of standings) {
+  for (const { host, fresh } of fleet) {
     const gpus = host.info?.gpus ?? [];
     for (const gpu of gpus) {
-      if (!counted(gpu)) continue;
-      const state = verdict(gpu, fresh, wholeOf(gpus, gpu));
+      if (!isCounted(gpu)) continue;
+      const state = verdict(gpu, fresh, parentOf(gpus, gpu));
       count[state]++;
       cards++;
       addOffer(offers, host.name, gpu, state);
       if (fresh) addHolders(holders, gpu, state);
     }
   }
-  const troubles = standings.flatMap(troublesOf);
+  const troubles = fleet.flatMap(troublesOf);
   return {
-    hosts: standings.length,
+    hosts: fleet.length,
     cards,
     count,
-    offers: [...offers.values()].map(finish).sort((a, b) => b.free - a.free || byName(a.model, b.model)),
+    offers: [...offers.values()].map(finish).sort((a, b) => b.free - a.free || compareNames(a.model, b.model)),
     holders: [...holders]
       .map(([user, held]) => ({ user, ...held }))
-      .sort((a, b) => b.cards - a.cards || (b.memory ?? 0) - (a.memory ?? 0) || byName(a.user, b.user)),
+      .sort((a, b) => b.cards - a.cards || (b.memory ?? 0) - (a.memory ?? 0) || compareNames(a.user, b.user)),
     troubles,
     troubled: new Set(troubles.map(({ host }) => host)).size,
   };
 }
 
-function finish({ model, total, places }: Draft): Offer {
-  const sorted = [...places.values()].sort((a, b) => b.ids.length - a.ids.length || byName(a.host, b.host));
-  return { model, total, free: sorted.reduce((sum, place) => sum + place.ids.length, 0), places: sorted };
+function finish({ model, total, hosts }: Draft): ModelOffer {
+  const sorted = [...hosts.values()].sort((a, b) => b.ids.length - a.ids.length || compareNames(a.host, b.host));
+  return { model, total, free: sorted.reduce((sum, { ids }) => sum + ids.length, 0), hosts: sorted };
 }

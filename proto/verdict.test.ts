@@ -1,7 +1,17 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { type GPUInfo, GPUInfoSchema, State, Throttle, Vendor } from "./gen/host_pb.js";
-import { cardName, environment, faults, idle, modelOf, selector, share, verdict, wholeOf } from "./verdict.ts";
+import {
+  cardFaults,
+  cardName,
+  environment,
+  isIdle,
+  modelOf,
+  parentOf,
+  percentOf,
+  selector,
+  verdict,
+} from "./verdict.ts";
 
 const GiB = 1024n ** 3n;
 const MiB = 1024n ** 2n;
@@ -89,14 +99,14 @@ test("no card of a host that does not answer is free or busy", () => {
 test("a busy card with memory errors stays busy, and its errors are told", () => {
   const gpu = card({ utilization: 80, procs, eccUncorrected: 2n });
   expect(verdict(gpu, true)).toBe("busy");
-  expect(faults(gpu)).toEqual([{ kind: "ecc-uncorrected", count: 2 }]);
+  expect(cardFaults(gpu)).toEqual([{ kind: "ecc-uncorrected", count: 2 }]);
 });
 
 test("throttling makes no fault, and not measured is not idle", () => {
-  expect(faults(card({ throttle: [Throttle.HW_THERMAL] }))).toEqual([]);
+  expect(cardFaults(card({ throttle: [Throttle.HW_THERMAL] }))).toEqual([]);
   const gpu = card({});
   delete gpu.utilization;
-  expect(idle(gpu)).toBeUndefined();
+  expect(isIdle(gpu)).toBeUndefined();
 });
 
 test.each([
@@ -116,9 +126,9 @@ test("the command to copy numbers cards as the driver does", () => {
 });
 
 test("a share of nothing, or of the unknown, is not known", () => {
-  expect(share(1n, 4n)).toBe(25);
-  expect(share(1n, 0n)).toBeUndefined();
-  expect(share(undefined, 4n)).toBeUndefined();
+  expect(percentOf(1n, 4n)).toBe(25);
+  expect(percentOf(1n, 0n)).toBeUndefined();
+  expect(percentOf(undefined, 4n)).toBeUndefined();
 });
 
 const instance = { id: 1002, uuid: "MIG-2", parent: "GPU-0", utilization: undefined as never };
@@ -152,20 +162,20 @@ test.each([
 ] as const)("an instance whose card %s is %s", (_, rest, wanted, kinds) => {
   const gpus = [card({ uuid: "GPU-9", eccUncorrected: 1n }), whole(rest), part({})];
   const instance = part({});
-  expect(verdict(instance, true, wholeOf(gpus, instance))).toBe(wanted);
-  expect(faults(instance, wholeOf(gpus, instance)).map(({ kind }) => kind)).toEqual(kinds);
+  expect(verdict(instance, true, parentOf(gpus, instance))).toBe(wanted);
+  expect(cardFaults(instance, parentOf(gpus, instance)).map(({ kind }) => kind)).toEqual(kinds);
 });
 
 test("an instance that computes stays busy whatever is wrong with its card, and one fault is told once", () => {
   expect(verdict(part({ procs }), true, whole({ eccUncorrected: 3n }))).toBe("busy");
   // Nothing computes on what is not there.
   expect(verdict(part({ procs }), true, whole({ state: State.LOST }))).toBe("broken");
-  expect(faults(part({ state: State.LOST }), whole({ state: State.LOST }))).toEqual([{ kind: "lost", count: 1 }]);
+  expect(cardFaults(part({ state: State.LOST }), whole({ state: State.LOST }))).toEqual([{ kind: "lost", count: 1 }]);
 });
 
 test("a card that is not divided has no other behind it", () => {
   const gpus = [card({ uuid: "GPU-0" }), card({})];
-  expect(gpus.map((gpu) => wholeOf(gpus, gpu))).toEqual([undefined, undefined]);
+  expect(gpus.map((gpu) => parentOf(gpus, gpu))).toEqual([undefined, undefined]);
 });
 
 test.each([
@@ -175,7 +185,7 @@ test.each([
   ["nobody counted", { rxTotal: 5n }, "free", []],
 ] as const)("when a card's NVLinks %s", (_, nvlink, wanted, found) => {
   const gpu = card({ nvlink });
-  expect([verdict(gpu, true), faults(gpu)]).toEqual([wanted, found]);
+  expect([verdict(gpu, true), cardFaults(gpu)]).toEqual([wanted, found]);
 });
 
 test("an instance is named after its card, and CUDA knows it by its uuid", () => {

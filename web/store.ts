@@ -1,8 +1,8 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { apply } from "../proto/delta.ts";
-import { type Event, type Idle, Link } from "../proto/gen/feed_pb.js";
+import type { Event, Idle } from "../proto/gen/feed_pb.js";
 import type { HostGlance } from "../proto/glance.ts";
-import { type Summary, summarize } from "../proto/summary.ts";
+import { isFresh, type Summary, summarize } from "../proto/summary.ts";
 import { keysOf } from "../proto/verdict.ts";
 import type { Connection } from "./feed.ts";
 
@@ -39,9 +39,6 @@ export interface Fleet {
   /** Advances the hub's clock; `local` as in take(). */
   pass(local: number): void;
 }
-
-/** Milliseconds after which an answer is too old to be shown as live. */
-const lateAfter = (interval: number): number => Math.max(3 * interval, interval + 10) * 1000;
 
 /** Milliseconds that an event may come late on any line. */
 const longestLag = 30_000;
@@ -135,8 +132,7 @@ function createEntry(first: HostGlance, { now, interval, connection }: Around): 
   const tick = signal(0);
   const fresh = computed(() => {
     tick.value;
-    const { link, seen } = host.value;
-    return link !== Link.WAITING && seen !== undefined && now.value - Number(seen) < lateAfter(interval.value);
+    return isFresh(host.value, now.value, interval.value);
   });
   const live = computed(() => fresh.value && connection.value.state === "live");
   const idle = computed(() => {

@@ -1,7 +1,7 @@
 // Questions to Prometheus that several panels ask.
 
 import { ThrottleSchema } from "../../proto/gen/host_pb.js";
-import { freeRule, harmful } from "../../proto/verdict.ts";
+import { freeRule, harmfulThrottles } from "../../proto/verdict.ts";
 
 export const node = 'node=~"$node"';
 export const card = `${node},gpu_index=~"$gpu"`;
@@ -48,7 +48,7 @@ export const heldShare = `(hw_gpu_process_utilization_percent{${node}} or hw_gpu
 const named = (fault: string, expr: string): string => `label_replace(${expr}, "fault", "${fault}", "", "")`;
 
 /** Reasons for low clocks that mean a fault of the machine, whichever vendor's: "hw_thermal|…|liquid_thermal". */
-const reasons = [...harmful]
+const reasons = [...harmfulThrottles]
   .map((each) => (ThrottleSchema.value[each]?.name ?? "").slice("THROTTLE_".length).toLowerCase())
   .join("|");
 

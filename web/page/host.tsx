@@ -1,6 +1,6 @@
 import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
-import { stateOf, troublesOf } from "../../proto/summary.ts";
+import { hostVerdict, troublesOf } from "../../proto/summary.ts";
 import { text } from "../language.ts";
 import { Mark } from "../part/part.tsx";
 import { Standing } from "../part/standing.tsx";
@@ -46,7 +46,7 @@ function Whole({ entry }: { entry: Entry }): JSX.Element {
     <div class={`one ${fresh ? "" : "old"}`}>
       <header class="host-head">
         <h1>
-          {fresh ? null : <Mark of={stateOf({ host, fresh })} />}
+          {fresh ? null : <Mark of={hostVerdict({ host, fresh })} />}
           {host.name}
         </h1>
         {info === undefined ? null : <Vitals info={info} />}

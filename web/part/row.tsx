@@ -4,14 +4,14 @@ import type { Idle } from "../../proto/gen/feed_pb.js";
 import type { GPUGlance, ProcGlance } from "../../proto/glance.ts";
 import { podsOf, userOf } from "../../proto/summary.ts";
 import {
+  type CardFault,
+  cardFaults,
   cardName,
-  counts,
-  type Fault,
-  faults,
-  harmful,
-  holding,
+  harmfulThrottles,
+  holdingProcs,
+  isDiscrete,
   modelOf,
-  share,
+  percentOf,
   type Verdict,
 } from "../../proto/verdict.ts";
 import { printing } from "../choice.ts";
@@ -22,7 +22,7 @@ export interface RowProps {
   readonly gpu: GPUGlance;
   readonly verdict: Verdict;
   /** The card that an instance is a part of. */
-  readonly whole?: GPUGlance | undefined;
+  readonly parent?: GPUGlance | undefined;
   /** Its host's answer is recent: what is unknown then was not read, and is no old value. */
   readonly fresh: boolean;
   /** Since when somebody has had it without computing; undefined when it computes. */
@@ -40,7 +40,7 @@ const hot = 85;
 export function CardRow(props: RowProps): JSX.Element {
   const { gpu, verdict } = props;
   const t = text.value;
-  const slow = gpu.throttle.some((reason) => harmful.has(reason));
+  const slow = gpu.throttle.some((reason) => harmfulThrottles.has(reason));
   return (
     <tr class={`card ${verdict}`}>
       <th class="id" scope="row" title={`${t.verdict[verdict]}: ${t.verdictHint[verdict]}`}>
@@ -71,7 +71,7 @@ function Memory({ gpu, verdict }: { gpu: GPUGlance; verdict: Verdict }): JSX.Ele
   const shown = gpu.memTotal === undefined ? undefined : pair(used, Number(gpu.memTotal));
   return (
     <td class="mem">
-      <Bar percent={share(gpu.memUsed, gpu.memTotal)} tone={`memory ${verdict}`} />
+      <Bar percent={percentOf(gpu.memUsed, gpu.memTotal)} tone={`memory ${verdict}`} />
       <span class="pair">
         <Figure>{shown?.used}</Figure>
         {shown && (
@@ -163,10 +163,10 @@ function Who(props: RowProps): JSX.Element {
   );
 }
 
-function Words({ gpu, whole, verdict, fresh, idle, now }: RowProps): JSX.Element {
+function Words({ gpu, parent, verdict, fresh, idle, now }: RowProps): JSX.Element {
   const t = text.value;
-  const broken: Fault[] = faults(gpu, whole);
-  const slowed = gpu.throttle.filter((reason) => harmful.has(reason));
+  const broken: CardFault[] = cardFaults(gpu, parent);
+  const slowed = gpu.throttle.filter((reason) => harmfulThrottles.has(reason));
   const seconds = idle === undefined ? 0 : (now - Number(idle.since)) / 1000;
   return (
     <>
@@ -180,7 +180,7 @@ function Words({ gpu, whole, verdict, fresh, idle, now }: RowProps): JSX.Element
       {gpu.memoryShared ? <span class="quiet">{t.memoryShared}</span> : null}
       {gpu.procsUnknown ? <span class="quiet">{t.processesUnknown}</span> : null}
       {gpu.asleep ? <span class="quiet">{t.asleep}</span> : null}
-      {verdict === "unknown" && broken.length === 0 && counts(gpu) ? (
+      {verdict === "unknown" && broken.length === 0 && isDiscrete(gpu) ? (
         <span class="word unknown">{!fresh ? t.lastKnown : gpu.divided ? t.divided : t.verdict.unknown}</span>
       ) : null}
       {broken.map((fault) => (
@@ -191,7 +191,7 @@ function Words({ gpu, whole, verdict, fresh, idle, now }: RowProps): JSX.Element
       {slowed.length > 0 ? (
         <span class="word broken">{t.slowed(t.list(slowed.map((reason) => t.throttle[reason])))}</span>
       ) : null}
-      {holding(gpu).length + gpu.holders.length === 0 &&
+      {holdingProcs(gpu).length + gpu.holders.length === 0 &&
       !gpu.procsUnknown &&
       (verdict === "held" || verdict === "busy") ? (
         <span class="quiet">{t.noProcess}</span>

@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import type { DiskGlance, Glance } from "../../proto/glance.ts";
-import { byName, diskLimit } from "../../proto/summary.ts";
-import { share } from "../../proto/verdict.ts";
+import { compareNames, diskLimit } from "../../proto/summary.ts";
+import { percentOf } from "../../proto/verdict.ts";
 import { text } from "../language.ts";
 import { Bar, Figure, pair, size } from "./part.tsx";
 
@@ -16,7 +16,7 @@ export function Vitals({ info }: { info: Glance }): JSX.Element {
       <Vital name={t.cpu} percent={cpu?.busy}>
         <Figure unit="%">{cpu?.busy === undefined ? undefined : Math.round(cpu.busy)}</Figure>
       </Vital>
-      <Vital name={t.hostMemory} percent={share(memory?.used, memory?.total)}>
+      <Vital name={t.hostMemory} percent={percentOf(memory?.used, memory?.total)}>
         <Figure>{mem?.used}</Figure>
         {mem && (
           <small>
@@ -85,19 +85,21 @@ function Network({ info }: { info: Glance }): JSX.Element {
 
 /** The fullest disk stands for all; the host page lists them. */
 export function fullest(disks: readonly DiskGlance[]): DiskGlance | undefined {
-  const counted = disks.filter((disk) => share(disk.used, disk.total) !== undefined && disk.readOnly !== true);
+  const counted = disks.filter((disk) => percentOf(disk.used, disk.total) !== undefined && disk.readOnly !== true);
   return counted.sort(
-    (a, b) => (share(b.used, b.total) ?? 0) - (share(a.used, a.total) ?? 0) || byName(a.mount ?? "", b.mount ?? ""),
+    (a, b) =>
+      (percentOf(b.used, b.total) ?? 0) - (percentOf(a.used, a.total) ?? 0) ||
+      compareNames(a.mount ?? "", b.mount ?? ""),
   )[0];
 }
 
-const percentOf = (share: number | undefined): string => (share === undefined ? "–" : `${Math.round(share)}%`);
+const percentText = (share: number | undefined): string => (share === undefined ? "–" : `${Math.round(share)}%`);
 
 function Disk({ disks }: { disks: readonly DiskGlance[] }): JSX.Element {
   const t = text.value;
   const disk = fullest(disks);
-  const used = disk === undefined ? undefined : share(disk.used, disk.total);
-  const all = disks.map((d) => `${d.mount ?? d.device ?? ""} ${percentOf(share(d.used, d.total))}`).join("\n");
+  const used = disk === undefined ? undefined : percentOf(disk.used, disk.total);
+  const all = disks.map((d) => `${d.mount ?? d.device ?? ""} ${percentText(percentOf(d.used, d.total))}`).join("\n");
   const full = used !== undefined && used > diskLimit;
   return (
     <Vital name={t.disk} percent={used} tone={full ? "broken" : "plain"}>

@@ -1,5 +1,5 @@
 import type { Throttle } from "../../proto/gen/host_pb.js";
-import type { Fault, Verdict } from "../../proto/verdict.ts";
+import type { CardFault, Verdict } from "../../proto/verdict.ts";
 import type { Loss } from "../feed.ts";
 
 /** Every word the page says, in one language. A language that lacks one does not compile. */
@@ -100,7 +100,7 @@ export interface Text {
   readonly times: (n: number) => string;
   readonly list: (words: readonly string[]) => string;
 
-  readonly fault: (fault: Fault) => string;
+  readonly fault: (fault: CardFault) => string;
   readonly slowed: (reasons: string) => string;
   readonly throttle: Readonly<Record<Throttle, string>>;
   readonly sourceFault: (source: string) => string;

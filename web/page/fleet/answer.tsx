@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
-import type { Offer, Place, Summary } from "../../../proto/summary.ts";
+import type { HostOffer, ModelOffer, Summary } from "../../../proto/summary.ts";
 import { cardName, environment, freeRule, type Verdict, verdicts } from "../../../proto/verdict.ts";
 import { printing, user } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
@@ -101,7 +101,7 @@ function Column({
   );
 }
 
-function Offers({ offers }: { offers: readonly Offer[] }): JSX.Element {
+function Offers({ offers }: { offers: readonly ModelOffer[] }): JSX.Element {
   const t = text.value;
   return (
     <Column kind="free" title={t.freeCards}>
@@ -116,7 +116,7 @@ function Offers({ offers }: { offers: readonly Offer[] }): JSX.Element {
                 <b>{offer.free}</b> <small>{t.ofTotal(offer.total)}</small>
               </span>
             )}
-            <Places places={offer.places} />
+            <OfferHosts hosts={offer.hosts} />
           </li>
         )}
       </Folded>
@@ -124,33 +124,32 @@ function Offers({ offers }: { offers: readonly Offer[] }): JSX.Element {
   );
 }
 
-const placesShown = 8;
+const hostsShown = 8;
 
-function Places({ places }: { places: readonly Place[] }): JSX.Element | null {
+function OfferHosts({ hosts }: { hosts: readonly HostOffer[] }): JSX.Element | null {
   const open = useSignal(false);
   const t = text.value;
-  if (places.length === 0) return null;
-  const shown =
-    open.value || printing.value || places.length <= placesShown + 1 ? places : places.slice(0, placesShown);
+  if (hosts.length === 0) return null;
+  const shown = open.value || printing.value || hosts.length <= hostsShown + 1 ? hosts : hosts.slice(0, hostsShown);
   return (
     <span class="places">
-      {shown.map((place) => (
-        <PlaceButton place={place} key={place.host} />
+      {shown.map((offer) => (
+        <HostButton offer={offer} key={offer.host} />
       ))}
-      {places.length > shown.length ? (
+      {hosts.length > shown.length ? (
         <button type="button" class="more" onClick={() => (open.value = true)}>
-          {t.more(places.length - shown.length)}
+          {t.more(hosts.length - shown.length)}
         </button>
       ) : null}
     </span>
   );
 }
 
-/** One tap copies what to put before a command. */
-function PlaceButton({ place }: { place: Place }): JSX.Element {
+/** Link to a host, and a button that copies the environment variables for its free cards. */
+function HostButton({ offer }: { offer: HostOffer }): JSX.Element {
   const done = useSignal(false);
   const t = text.value;
-  const command = environment(place.vendor, place.selectors);
+  const command = environment(offer.vendor, offer.selectors);
   const press = async (): Promise<void> => {
     if (!(await copy(command))) return;
     done.value = true;
@@ -160,9 +159,9 @@ function PlaceButton({ place }: { place: Place }): JSX.Element {
   };
   return (
     <span class="place">
-      <a href={hostPath(place.host)}>{place.host}</a>
+      <a href={hostPath(offer.host)}>{offer.host}</a>
       <button type="button" title={t.copy(command)} onClick={press}>
-        {done.value ? <output>✓ {t.copied}</output> : place.ids.map((id) => <b key={id}>{cardName(id)}</b>)}
+        {done.value ? <output>✓ {t.copied}</output> : offer.ids.map((id) => <b key={id}>{cardName(id)}</b>)}
         <Spoken>{t.copy(command)}</Spoken>
       </button>
     </span>

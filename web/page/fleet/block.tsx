@@ -1,8 +1,8 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Glance, HostGlance } from "../../../proto/glance.ts";
-import { missing, stateOf } from "../../../proto/summary.ts";
-import { keysOf, verdict, wholeOf } from "../../../proto/verdict.ts";
+import { hostVerdict, noCardsReason } from "../../../proto/summary.ts";
+import { keysOf, parentOf, verdict } from "../../../proto/verdict.ts";
 import { user } from "../../choice.ts";
 import { text } from "../../language.ts";
 import { Mark } from "../../part/part.tsx";
@@ -54,8 +54,8 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
                 <CardRow
                   key={key}
                   gpu={gpu}
-                  verdict={verdict(gpu, fresh, wholeOf(gpus, gpu))}
-                  whole={wholeOf(gpus, gpu)}
+                  verdict={verdict(gpu, fresh, parentOf(gpus, gpu))}
+                  parent={parentOf(gpus, gpu)}
                   fresh={fresh}
                   idle={idle.get(key)}
                   now={now}
@@ -71,7 +71,7 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
 }
 
 function Missing({ info }: { info: Glance }): JSX.Element | null {
-  const reason = missing(info);
+  const reason = noCardsReason(info);
   return reason === undefined ? null : (
     <p class="standing">
       <Mark of="broken" />
@@ -106,7 +106,7 @@ function Head({ entry, host, fresh }: { entry: Entry; host: HostGlance; fresh: b
     <header class="host-head">
       <div class="host-name">
         <h2>
-          <Mark of={stateOf({ host, fresh })} />
+          <Mark of={hostVerdict({ host, fresh })} />
           <a href={hostPath(host.name)}>{host.name}</a>
           <span class="age">{age}</span>
         </h2>

@@ -3,14 +3,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HostSchema, Link } from "../../../proto/gen/feed_pb.js";
 import { type HostInfoSchema, State, Throttle } from "../../../proto/gen/host_pb.js";
-import { type Standing, summarize } from "../../../proto/summary.ts";
+import { type HostStatus, summarize } from "../../../proto/summary.ts";
 import { verdicts } from "../../../proto/verdict.ts";
 import { compare, picked, type Wish } from "./filter.ts";
 
 type Info = MessageInitShape<typeof HostInfoSchema>;
 type Card = NonNullable<Info["gpus"]>[number];
 const everything: Wish = { show: "all", query: "", user: "", me: "" };
-const host = (name: string, gpus: Card[], rest: Info = {}, fresh = true): Standing => ({
+const host = (name: string, gpus: Card[], rest: Info = {}, fresh = true): HostStatus => ({
   fresh,
   host: create(HostSchema, {
     name,
@@ -125,7 +125,7 @@ const fleets = fc
   .array(anyHost, { maxLength: 5 })
   .map((hosts) => hosts.map(({ gpus, fresh, disks }, i) => host(`h${i}`, gpus, { disks }, fresh)));
 
-const cardsShown = (standings: readonly Standing[], show: Wish["show"]): number =>
+const cardsShown = (standings: readonly HostStatus[], show: Wish["show"]): number =>
   standings.reduce((sum, standing) => {
     const places = picked(standing, { ...everything, show });
     return sum + (places === "all" ? (standing.host.info?.gpus.length ?? 0) : (places?.length ?? 0));

@@ -1,6 +1,14 @@
 import type { GPUGlance } from "../../../proto/glance.ts";
-import { byName, counted, occupants, podsOf, type Standing, troublesOf, userOf } from "../../../proto/summary.ts";
-import { faults, harmful, modelOf, verdict, wholeOf } from "../../../proto/verdict.ts";
+import {
+  compareNames,
+  type HostStatus,
+  isCounted,
+  occupants,
+  podsOf,
+  troublesOf,
+  userOf,
+} from "../../../proto/summary.ts";
+import { cardFaults, harmfulThrottles, modelOf, parentOf, verdict } from "../../../proto/verdict.ts";
 import type { Order, Show } from "../../choice.ts";
 
 /** What the viewer wants to see. */
@@ -16,7 +24,7 @@ export interface Wish {
 /** Places of the cards to show, or "all" of them. */
 export type Picked = readonly number[] | "all";
 
-const slowed = ({ throttle }: GPUGlance): boolean => throttle.some((reason) => harmful.has(reason));
+const slowed = ({ throttle }: GPUGlance): boolean => throttle.some((reason) => harmfulThrottles.has(reason));
 const holds = (gpu: GPUGlance, user: string): boolean => occupants(gpu).includes(user);
 
 function says(gpu: GPUGlance, query: string): boolean {
@@ -29,27 +37,27 @@ function shows(
   gpu: GPUGlance,
   { fresh, gpus, wish }: { fresh: boolean; gpus: readonly GPUGlance[]; wish: Wish },
 ): boolean {
-  const card = wholeOf(gpus, gpu);
+  const card = parentOf(gpus, gpu);
   switch (wish.show) {
     case "all":
       return true;
     case "mine":
       return wish.me !== "" && holds(gpu, wish.me);
     case "trouble":
-      return faults(gpu, card).length > 0 || slowed(gpu) || (card !== undefined && slowed(card));
+      return cardFaults(gpu, card).length > 0 || slowed(gpu) || (card !== undefined && slowed(card));
     case "free":
     case "held":
     case "busy":
     case "broken":
     case "unknown":
-      return counted(gpu) && verdict(gpu, fresh, card) === wish.show;
+      return isCounted(gpu) && verdict(gpu, fresh, card) === wish.show;
     default:
       return wish.show satisfies never;
   }
 }
 
 /** The cards of one host that fit, or undefined when the host is not to be shown at all. */
-export function picked({ host, fresh }: Standing, wish: Wish): Picked | undefined {
+export function picked({ host, fresh }: HostStatus, wish: Wish): Picked | undefined {
   const query = wish.query.trim().toLowerCase();
   const named = [host.name, host.address, host.info?.hostname, host.info?.ip].some((word) =>
     word?.toLowerCase().includes(query),
@@ -61,7 +69,7 @@ export function picked({ host, fresh }: Standing, wish: Wish): Picked | undefine
   // A divided card is shown by its instances; while it has none, it can still be in trouble.
   const itself = (gpu: GPUGlance): boolean =>
     wish.show === "trouble" &&
-    !gpus.some((one) => !one.divided && wholeOf(gpus, one) === gpu) &&
+    !gpus.some((one) => !one.divided && parentOf(gpus, one) === gpu) &&
     shows(gpu, { fresh, gpus, wish });
   const fits = (gpu: GPUGlance): boolean =>
     (!gpu.divided || itself(gpu)) &&
@@ -74,17 +82,17 @@ export function picked({ host, fresh }: Standing, wish: Wish): Picked | undefine
 }
 
 /** Trouble of the host as a whole, not of one of its cards. */
-function hostTrouble(standing: Standing): boolean {
+function hostTrouble(standing: HostStatus): boolean {
   return troublesOf(standing).some((trouble) => trouble.kind !== "card" && trouble.kind !== "slowed");
 }
 
-function free({ host, fresh }: Standing): number {
+function free({ host, fresh }: HostStatus): number {
   const gpus = host.info?.gpus ?? [];
-  return gpus.filter((gpu) => verdict(gpu, fresh, wholeOf(gpus, gpu)) === "free").length;
+  return gpus.filter((gpu) => verdict(gpu, fresh, parentOf(gpus, gpu)) === "free").length;
 }
 
 /** Comparison of hosts for an order. */
-export function compare(order: Order): (a: Standing, b: Standing) => number {
-  const names = (a: Standing, b: Standing): number => byName(a.host.name, b.host.name);
+export function compare(order: Order): (a: HostStatus, b: HostStatus) => number {
+  const names = (a: HostStatus, b: HostStatus): number => compareNames(a.host.name, b.host.name);
   return order === "name" ? names : (a, b) => free(b) - free(a) || names(a, b);
 }

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { cardName, keysOf, modelOf, verdict, verdicts, wholeOf } from "../../../proto/verdict.ts";
+import { cardName, keysOf, modelOf, parentOf, verdict, verdicts } from "../../../proto/verdict.ts";
 import { text } from "../../language.ts";
 import { draw, type HeatRow, hit, layOut, type Paint } from "../../part/heat.ts";
 import { Figure, Mark, size, title } from "../../part/part.tsx";
@@ -127,7 +127,7 @@ function rowOf({ entry, picked }: Item): Row {
     const gpu = gpus[i];
     return gpu === undefined
       ? []
-      : [{ verdict: verdict(gpu, fresh, wholeOf(gpus, gpu)), utilization: gpu.utilization }];
+      : [{ verdict: verdict(gpu, fresh, parentOf(gpus, gpu)), utilization: gpu.utilization }];
   });
   const keys = keysOf(gpus);
   return { name: host.name, cells, keys: places.flatMap((i) => keys[i] ?? []) };
@@ -164,7 +164,7 @@ function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefine
   const gpus = host?.info?.gpus ?? [];
   const gpu = gpus[place];
   const live = item?.entry.live.value === true;
-  const state = gpu === undefined ? "unknown" : verdict(gpu, live, wholeOf(gpus, gpu));
+  const state = gpu === undefined ? "unknown" : verdict(gpu, live, parentOf(gpus, gpu));
   return (
     <output class="heat-detail">
       {host === undefined ? null : <b>{host.name}</b>}

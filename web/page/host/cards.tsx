@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { type GPUInfo, type Holder, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
-import { missing, userOf } from "../../../proto/summary.ts";
-import { cardName, keysOf, verdict, wholeOf } from "../../../proto/verdict.ts";
+import { noCardsReason, userOf } from "../../../proto/summary.ts";
+import { cardName, keysOf, parentOf, verdict } from "../../../proto/verdict.ts";
 import { printing } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure, size } from "../../part/part.tsx";
@@ -13,7 +13,7 @@ import type { Text } from "../../text/text.ts";
 /** Every card of the host: its line, what stands behind it, and its processes. */
 export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fresh: boolean }): JSX.Element {
   const t = text.value;
-  if (info.gpus.length === 0) return <p class="quiet no-cards">{missing(info) ?? t.noCards}</p>;
+  if (info.gpus.length === 0) return <p class="quiet no-cards">{noCardsReason(info) ?? t.noCards}</p>;
   const keys = keysOf(info.gpus);
   return (
     <section class="card-list" aria-label={t.cards(info.gpus.length)}>
@@ -34,8 +34,8 @@ export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fr
               <tbody>
                 <CardRow
                   gpu={gpu}
-                  verdict={verdict(gpu, fresh, wholeOf(info.gpus, gpu))}
-                  whole={wholeOf(info.gpus, gpu)}
+                  verdict={verdict(gpu, fresh, parentOf(info.gpus, gpu))}
+                  parent={parentOf(info.gpus, gpu)}
                   fresh={fresh}
                   idle={entry.idle.value.get(key)}
                   now={fleet.now.peek()}

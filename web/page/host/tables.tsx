@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { type DiskInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
 import { diskLimit } from "../../../proto/summary.ts";
-import { share } from "../../../proto/verdict.ts";
+import { percentOf } from "../../../proto/verdict.ts";
 import { text } from "../../language.ts";
 import { Bar, title as capital, Figure, size } from "../../part/part.tsx";
 
@@ -45,7 +45,7 @@ export function Disks({ disks }: { disks: readonly DiskInfo[] }): JSX.Element | 
   return (
     <Table title={t.disks} head={heads([t.mount, t.fileSystem, t.used, t.size, t.available], [2, 3, 4])}>
       {disks.map((disk) => {
-        const used = share(disk.used, disk.total);
+        const used = percentOf(disk.used, disk.total);
         return (
           <tr key={disk.mount ?? disk.device}>
             <td title={disk.device}>{disk.mount}</td>
