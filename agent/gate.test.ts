@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { type Limits, peerName, rpcLimits } from "../program/places.ts";
+import { type Limits, peerName, rpcLimits } from "../program/connections.ts";
 import { parseAllow } from "./allow.ts";
 import { type Gate, gate } from "./gate.ts";
 

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { type Limits, Places, rpcLimits } from "../program/places.ts";
-import { refusals } from "../program/refusals.ts";
+import { type Limits, Places, rpcLimits } from "../program/connections.ts";
+import { refusals } from "../program/rate-limit.ts";
 import type { Allow } from "./allow.ts";
 
 export interface GateOptions {

@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { hostPort } from "../program/setting.ts";
+import { encrypted, sslReason, withoutTls } from "../program/tls.ts";
 import {
   HealthCheckRequestSchema,
   HealthCheckResponse_ServingStatus,
@@ -13,7 +14,6 @@ import {
 import { HostMonitor } from "../proto/gen/host_pb.js";
 import { parseAllow } from "./allow.ts";
 import { type Given, listens, type Settings, wantsExporter } from "./settings.ts";
-import { encrypted, sslReason, withoutTls } from "./tls.ts";
 import { exporterAt } from "./toml.ts";
 
 /** The command that tells whether the agent of these settings is well: for probes, which look at the exit status. */

@@ -3,6 +3,7 @@ import { basename, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { exposed } from "../program/secret.ts";
 import { hostPort, SettingError } from "../program/setting.ts";
+import { encrypted } from "../program/tls.ts";
 import { clean } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import { type Allow, parseAllow } from "./allow.ts";
@@ -17,7 +18,6 @@ import { type Given, listens, pauseSeconds, type Settings, table, wantsExporter 
 import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
 import type { Log } from "./source/source.ts";
-import { encrypted } from "./tls.ts";
 import { tokenCheck } from "./token.ts";
 
 export const version = process.env.GOHM_VERSION ?? "dev";

@@ -6,7 +6,7 @@ import * as grpc from "@grpc/grpc-js";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { noteCalls as agent } from "../agent/serve/grpc/call.ts";
 import { noteCalls as hub } from "../hub/view/grpc/call.ts";
-import { type Limits, Places, rpcLimits } from "../program/places.ts";
+import { type Limits, Places, rpcLimits } from "../program/connections.ts";
 
 const undo: (() => void)[] = [];
 afterEach(() => {

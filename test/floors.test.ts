@@ -14,7 +14,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["agent/source/"],
     ["agent/roster.ts"],
     ["agent/gate.ts", "agent/snapshot.ts"],
-    ["agent/tls.ts", "agent/token.ts"],
+    ["agent/token.ts"],
     ["agent/capture.ts", "agent/serve/"],
     ["agent/settings.ts", "agent/toml.ts"],
     ["agent/health.ts", "agent/pause.ts"],

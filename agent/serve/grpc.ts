@@ -4,14 +4,14 @@ import type * as grpc from "@grpc/grpc-js";
 import { Status } from "@grpc/grpc-js/build/src/constants.js";
 import { Server } from "@grpc/grpc-js/build/src/server.js";
 import { ServerCredentials } from "@grpc/grpc-js/build/src/server-credentials.js";
-import { Health } from "../../program/health.ts";
-import { Reflection } from "../../program/reflection.ts";
+import { Health } from "../../program/service/health.ts";
+import { Reflection } from "../../program/service/reflection.ts";
+import { encrypted, type TlsFiles, tlsDoor } from "../../program/tls.ts";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
 import { type HostInfo, HostMonitor, type RequestInfo } from "../../proto/gen/host_pb.js";
 import { ServerReflection, type ServerReflectionRequest } from "../../proto/gen/reflection_pb.js";
 import type { Allow } from "../allow.ts";
 import { gate } from "../gate.ts";
-import { encrypted, type TlsFiles, tlsDoor } from "../tls.ts";
 import { noteCalls } from "./grpc/call.ts";
 
 export interface GrpcOptions {

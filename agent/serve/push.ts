@@ -1,9 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { toBinary } from "@bufbuild/protobuf";
 import { SettingError } from "../../program/setting.ts";
+import { sslReason, withoutTls } from "../../program/tls.ts";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import type { Log } from "../source/source.ts";
-import { sslReason, withoutTls } from "../tls.ts";
 import { Backlog, type Room } from "./push/backlog.ts";
 import { type Answer, Client, type Request } from "./push/client.ts";
 import { Away, Ended, Portal } from "./push/portal.ts";

@@ -1,11 +1,11 @@
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { create, type DescMethod, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
-import { Health } from "../../program/health.ts";
+import { Places, rpcLimits } from "../../program/connections.ts";
 import { networkOf } from "../../program/network.ts";
-import { Places, rpcLimits } from "../../program/places.ts";
-import { Reflection } from "../../program/reflection.ts";
-import { refusals } from "../../program/refusals.ts";
+import { refusals } from "../../program/rate-limit.ts";
+import { Health } from "../../program/service/health.ts";
+import { Reflection } from "../../program/service/reflection.ts";
 import { hostPort } from "../../program/setting.ts";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
 import { History, type HistReq } from "../../proto/gen/history_pb.js";

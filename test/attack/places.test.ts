@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { afterEach, expect, test, vi } from "vitest";
 import { dial, open } from "../../hub/input/poll/channel.ts";
-import { rpcLimits } from "../../program/places.ts";
+import { rpcLimits } from "../../program/connections.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { startAgent } from "../agent.ts";
 import { getHistory, place, startHub, view } from "../hub.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { rpcLimits } from "../../program/places.ts";
+import { rpcLimits } from "../../program/connections.ts";
 import { State } from "../../proto/gen/host_pb.js";
 import { type Agent, startAgent } from "../agent.ts";
 import { programOf, top } from "../program.ts";

@@ -3,7 +3,7 @@ import {
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
 } from "@grpc/grpc-js/build/src/server-interceptors.js";
-import type { PlacedCall, Places } from "../../../program/places.ts";
+import type { PlacedCall, Places } from "../../../program/connections.ts";
 
 /** Notes every call in `places`. */
 export const noteCalls =

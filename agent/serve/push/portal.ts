@@ -1,5 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { mask } from "../../../program/mask.ts";
+import { mask } from "../../../program/redact.ts";
 import { clean } from "../../../proto/clean.ts";
 import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import type { Log } from "../../source/source.ts";

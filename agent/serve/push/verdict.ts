@@ -1,4 +1,4 @@
-import { mask } from "../../../program/mask.ts";
+import { mask } from "../../../program/redact.ts";
 import { quoted } from "../../../program/setting.ts";
 import { clean } from "../../../proto/clean.ts";
 import type { Answer } from "./client.ts";

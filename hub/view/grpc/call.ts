@@ -1,5 +1,5 @@
 import * as grpc from "@grpc/grpc-js";
-import type { PlacedCall, Places } from "../../../program/places.ts";
+import type { PlacedCall, Places } from "../../../program/connections.ts";
 
 /** Notes every call in `places`. */
 export const noteCalls =

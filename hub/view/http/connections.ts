@@ -1,6 +1,6 @@
 import type { Server } from "node:http";
-import { type Limits, noteRequests, Places } from "../../../program/places.ts";
-import { refusals } from "../../../program/refusals.ts";
+import { type Limits, noteRequests, Places } from "../../../program/connections.ts";
+import { refusals } from "../../../program/rate-limit.ts";
 import type { Log } from "../../log.ts";
 
 /** A viewer has one connection or two, and keeps one for as long as the page is open. */

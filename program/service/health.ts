@@ -1,4 +1,4 @@
-import { HealthCheckResponse_ServingStatus as Status } from "../proto/gen/health_pb.js";
+import { HealthCheckResponse_ServingStatus as Status } from "../../proto/gen/health_pb.js";
 
 /** What the standard health service tells of each service, and who wants to hear of changes. */
 export class Health {

@@ -4,7 +4,7 @@ import {
   type ServerReflectionRequest,
   type ServerReflectionResponse,
   ServerReflectionResponseSchema,
-} from "../proto/gen/reflection_pb.js";
+} from "../../proto/gen/reflection_pb.js";
 
 type Answer = ServerReflectionResponse["messageResponse"];
 

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type Limits, type Peer, Places, peerName, rpcLimits } from "./places.ts";
+import { type Limits, type Peer, Places, peerName, rpcLimits } from "./connections.ts";
 
 class Fake extends EventEmitter implements Peer {
   readonly remoteAddress: string;

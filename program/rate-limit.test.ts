@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { refusals } from "./refusals.ts";
+import { refusals } from "./rate-limit.ts";
 
 const said = () => {
   const lines: string[] = [];

@@ -2,9 +2,9 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { createSecureContext, createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
-import { readRegular } from "../program/file.ts";
-import { refusals } from "../program/refusals.ts";
-import { SettingError } from "../program/setting.ts";
+import { readRegular } from "./file.ts";
+import { refusals } from "./rate-limit.ts";
+import { SettingError } from "./setting.ts";
 
 /** Paths of PEM files; "" where there is none. */
 export interface TlsFiles {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { mask } from "./mask.ts";
+import { mask } from "./redact.ts";
 
 test("no secret stays in a text, whatever it consists of, also in JSON", () => {
   fc.assert(

@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { HostMonitor } from "../proto/gen/host_pb.js";
-import { ServerReflectionRequestSchema, type ServerReflectionResponse } from "../proto/gen/reflection_pb.js";
+import { HostMonitor } from "../../proto/gen/host_pb.js";
+import { ServerReflectionRequestSchema, type ServerReflectionResponse } from "../../proto/gen/reflection_pb.js";
 import { Reflection, type ReflectionCall } from "./reflection.ts";
 
 /** A call whose client takes answers when the test says so. */
