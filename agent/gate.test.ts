@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { type Limits, peerName, rpcLimits } from "../program/connections.ts";
+import { type ConnectionLimits, peerName, rpcLimits } from "../program/connections.ts";
 import { parseAllow } from "./allow.ts";
 import { type Gate, gate } from "./gate.ts";
 
@@ -16,7 +16,7 @@ afterEach(() => door?.close(0));
 async function open(
   allow: string,
   then: (socket: Socket) => void = (socket) => socket.end(),
-  limits: Partial<Limits> = {},
+  limits: Partial<ConnectionLimits> = {},
 ): Promise<{ port: number; lines: string[]; entered: string[] }> {
   const { lines, log } = said();
   const entered: string[] = [];
@@ -51,7 +51,7 @@ test("an allowed peer comes in", async () => {
 
 test("a peer that says something but asks nothing is cut off, one that has asked stays", async () => {
   const asks = (socket: { remoteAddress?: string | undefined }): void => {
-    const end = socket.remoteAddress === "127.0.0.2" && door?.places.begin(peerName(socket));
+    const end = socket.remoteAddress === "127.0.0.2" && door?.connections.begin(peerName(socket));
     if (end) end();
   };
   const { port } = await open("127.0.0.0/8", asks, { firstRequestMs: 50 });
@@ -66,7 +66,7 @@ test("a peer that says something but asks nothing is cut off, one that has asked
 });
 
 test("one for whom there is no place is reset and logged", async () => {
-  const begins = (socket: object): unknown => door?.places.begin(peerName(socket));
+  const begins = (socket: object): unknown => door?.connections.begin(peerName(socket));
   const { port, lines, entered } = await open("127.0.0.1", begins, { perAddress: 1 });
   const first = connect(port, "127.0.0.1");
   await once(first, "connect");

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { type Limits, Places, rpcLimits } from "../program/connections.ts";
-import { refusals } from "../program/rate-limit.ts";
+import { type ConnectionLimits, Connections, rpcLimits } from "../program/connections.ts";
+import { rateLimited } from "../program/rate-limit.ts";
 import type { Allow } from "./allow.ts";
 
 export interface GateOptions {
@@ -10,12 +10,12 @@ export interface GateOptions {
   readonly log: (line: string) => void;
   /** Milliseconds, never going back. */
   readonly ticks: () => number;
-  readonly limits?: Limits;
+  readonly limits?: ConnectionLimits;
 }
 
 /** Listens for peers. */
 export interface Gate {
-  readonly places: Places;
+  readonly connections: Connections;
   /**
    * Begins to let peers in.
    * @param port 0 takes any free port.
@@ -29,17 +29,17 @@ export interface Gate {
 
 /**
  * A listener that resets connections from outside the allowed networks before it reads a byte, and limits the others.
- * What `enter` serves must note its requests in `places`.
+ * What `enter` serves must track its requests in `connections`.
  */
 export function gate({ allow, enter, log, ticks, limits = rpcLimits }: GateOptions): Gate {
-  const refused = refusals(log, ticks);
-  const full = refusals(log, ticks, "No place for another connection from");
-  const places = new Places({ limits, ticks, flooded: refusals(log, ticks, "Flooded by") });
+  const refused = rateLimited(log, ticks);
+  const full = rateLimited(log, ticks, "No place for another connection from");
+  const connections = new Connections({ limits, ticks, flooded: rateLimited(log, ticks, "Flooded by") });
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
     // A peer that is gone already has no address any more.
     const peer = socket.remoteAddress;
     const allowed = peer !== undefined && allow.allows(peer);
-    if (!allowed || !places.enter(socket)) {
+    if (!allowed || !connections.admit(socket)) {
       socket.on("error", () => undefined); // the reset may meet one from the other side; both mean gone
       socket.resetAndDestroy();
       (allowed ? full : refused)(peer);
@@ -49,10 +49,10 @@ export function gate({ allow, enter, log, ticks, limits = rpcLimits }: GateOptio
     socket.resume();
   });
   return {
-    places,
+    connections,
     listen: (at) => listen(server, at),
     close(grace) {
-      const timer = setTimeout(() => places.clear(), grace);
+      const timer = setTimeout(() => connections.clear(), grace);
       return new Promise((resolve) => {
         server.close(() => {
           clearTimeout(timer);

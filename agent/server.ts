@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
-import { exposed } from "../program/secret.ts";
+import { secretWarnings } from "../program/secret.ts";
 import { hostPort, SettingError } from "../program/setting.ts";
 import { encrypted } from "../program/tls.ts";
 import { clean } from "../proto/clean.ts";
@@ -75,7 +75,7 @@ export async function serve(settings: Settings, given: Given): Promise<undefined
   // Whoever has seen that it listens may end it at once.
   const ends: End[] = [() => snapshot.close()];
   const stop = stopOnSignals(ends);
-  for (const warning of exposed(table, given, [settings.tlsKey])) log.warn(warning);
+  for (const warning of secretWarnings(table, given, [settings.tlsKey])) log.warn(warning);
   const opened = snapshot.open();
   const grpc = listens(settings, given) ? await listen(settings, allow, served) : undefined;
   ends.unshift(() => grpc?.close(500));

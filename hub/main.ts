@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { exposed } from "../program/secret.ts";
+import { secretWarnings } from "../program/secret.ts";
 import { flagOf, helpLines, jsonSchema } from "../program/setting.ts";
 import { backUp } from "./backup.ts";
 import { systemClock } from "./clock.ts";
@@ -83,7 +83,7 @@ async function run(from: Given, log: Log): Promise<void> {
     log.info(`there is no settings file ${settings.settings} (GOHM_SETTINGS): the defaults hold until there is one`);
   }
   for (const note of notes(settings)) log.warn(note);
-  for (const warning of exposed(table, from, [settings.key])) log.warn(warning);
+  for (const warning of secretWarnings(table, from, [settings.key])) log.warn(warning);
   const hub = await start({
     settings,
     clock: systemClock,

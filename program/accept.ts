@@ -1,5 +1,5 @@
-/** One entry of an Accept or Accept-Encoding header. */
-export interface Wish {
+/** One element of an Accept or Accept-Encoding header. */
+export interface AcceptItem {
   /** "application/openmetrics-text", "gzip", "*". */
   readonly name: string;
   readonly version: string | undefined;
@@ -7,9 +7,9 @@ export interface Wish {
   readonly weight: number;
 }
 
-/** An Accept or Accept-Encoding header, RFC 9110 §12.5. What cannot be understood is passed over. */
-export function wishes(header: string | undefined): Wish[] {
-  return (header ?? "").split(",").flatMap((piece): Wish[] => {
+/** Parses an Accept or Accept-Encoding header (RFC 9110 §12.5). Malformed elements are skipped. */
+export function parseAccept(header: string | undefined): AcceptItem[] {
+  return (header ?? "").split(",").flatMap((piece): AcceptItem[] => {
     const [name = "", ...parameters] = piece.split(";").map((part) => part.trim().toLowerCase());
     const parameter = (key: string): string | undefined =>
       parameters.find((each) => each.startsWith(`${key}=`))?.slice(key.length + 1);
@@ -18,17 +18,17 @@ export function wishes(header: string | undefined): Wish[] {
   });
 }
 
-/** The greatest weight that a header gives to one of some names; 0 where it names none of them. Ranges do not count. */
+/** Returns the greatest weight of the given names in a header; 0 if it has none of them. Wildcards do not count. */
 export function weightOf(header: string | undefined, ...names: readonly string[]): number {
-  return Math.max(0, ...wishes(header).flatMap(({ name, weight }) => (names.includes(name) ? weight : [])));
+  return Math.max(0, ...parseAccept(header).flatMap(({ name, weight }) => (names.includes(name) ? weight : [])));
 }
 
 /**
- * The content coding to answer in: of those offered (the best one first) the one that an Accept-Encoding header wants most.
- * "identity" where it wants none of them, or that more.
+ * Negotiates the content coding of an answer: the offered one (best first) with the greatest weight in an Accept-Encoding
+ * header; "identity" if none is acceptable or identity has a greater weight.
  */
 export function codingFor<T extends string>(header: string | undefined, offered: readonly T[]): T | "identity" {
-  const all = wishes(header);
+  const all = parseAccept(header);
   const named = (coding: string): number | undefined => all.find(({ name }) => name === coding)?.weight;
   const rest = named("*") ?? 0;
   let best: { readonly coding: T | "identity"; readonly weight: number } = { coding: "identity", weight: 0 };

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { networkOf } from "./network.ts";
 
 /** Limits of one listener. All counts are of open connections. */
-export interface Limits {
+export interface ConnectionLimits {
   readonly total: number;
   /** Of one address; of IPv6, of one /64, whose addresses a client chooses among. */
   readonly perAddress: number;
@@ -13,12 +13,12 @@ export interface Limits {
   /** Received bytes per second that a connection may keep up, after `burst` bytes; Infinity does not look. */
   readonly bytesPerSecond: number;
   readonly burst: number;
-  /** True if connections from this address may take every place, for example those of a reverse proxy on this machine. */
+  /** True for addresses that `perAddress` does not limit, such as that of a reverse proxy on this machine. */
   readonly trusted?: (address: string) => boolean;
 }
 
-/** For a gRPC service: its requests are a few hundred bytes each, and a client needs one connection. */
-export const rpcLimits: Limits = {
+/** Limits of a gRPC service: its requests are a few hundred bytes each, and a client needs one connection. */
+export const rpcLimits: ConnectionLimits = {
   total: 512,
   perAddress: 64,
   firstRequestMs: 10_000,
@@ -27,7 +27,7 @@ export const rpcLimits: Limits = {
   burst: 4 * 1024 * 1024,
 };
 
-/** What `Places` needs of a net.Socket. */
+/** The part of a net.Socket that `Connections` uses. */
 export interface Peer {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
@@ -36,26 +36,26 @@ export interface Peer {
   once(event: "close" | "end", listener: () => void): unknown;
 }
 
-export interface PlacesOptions {
-  readonly limits: Limits;
+export interface ConnectionsOptions {
+  readonly limits: ConnectionLimits;
   /** Milliseconds, monotonic. */
   readonly ticks: () => number;
   /** Called when an address loses a connection that floods the listener. */
   readonly flooded?: (address: string) => void;
 }
 
-/** What becomes of one call. A message that is not sent within `answerMs` closes the connection. */
-export interface PlacedCall {
+/** Receives the events of one gRPC call. A message that is not sent within `answerMs` closes the connection. */
+export interface CallTracker {
   begin(): void;
   sending(): void;
   sent(): void;
   end(): void;
 }
 
-interface Place {
+interface Connection {
   readonly peer: Peer;
   readonly address: string;
-  /** As connections are counted. */
+  /** Key under which connections are counted, from `networkOf`. */
   readonly network: string;
   readonly name: string;
   readonly deadline: NodeJS.Timeout;
@@ -70,7 +70,7 @@ interface Place {
 
 const sweepMs = 500;
 
-/** The name of a connection that a socket and grpc-js's getPeer() agree on. */
+/** Returns the name of a connection: the same for its socket as for getPeer() of a grpc-js call on it. */
 export const peerName = ({ remoteAddress, remotePort }: Pick<Peer, "remoteAddress" | "remotePort">): string =>
   `${remoteAddress}:${remotePort}`;
 
@@ -78,104 +78,104 @@ export const peerName = ({ remoteAddress, remotePort }: Pick<Peer, "remoteAddres
  * The open connections of one listener. Limits them in all and per address, and closes those that make no request, flood, or
  * do not read their answers. A connection with a request under way is never closed to make room for another.
  */
-export class Places {
-  readonly #limits: Limits;
-  readonly #options: PlacesOptions;
+export class Connections {
+  readonly #limits: ConnectionLimits;
+  readonly #options: ConnectionsOptions;
   /** By name, oldest first. */
-  readonly #places = new Map<string, Place>();
+  readonly #connections = new Map<string, Connection>();
   readonly #perNetwork = new Map<string, number>();
   #uses = 0;
   #sweeper: NodeJS.Timeout | undefined;
 
-  constructor(options: PlacesOptions) {
+  constructor(options: ConnectionsOptions) {
     this.#options = options;
     this.#limits = options.limits;
   }
 
   get size(): number {
-    return this.#places.size;
+    return this.#connections.size;
   }
 
   /** @returns False if there is no room; the caller closes the connection then. */
-  enter(peer: Peer): boolean {
+  admit(peer: Peer): boolean {
     const address = peer.remoteAddress;
     if (address === undefined) return false;
     const network = networkOf(address);
     if (!this.#makeRoom(address, network)) return false;
-    const deadline = setTimeout(() => place.used === 0 && peer.destroy(), this.#limits.firstRequestMs).unref();
+    const deadline = setTimeout(() => connection.used === 0 && peer.destroy(), this.#limits.firstRequestMs).unref();
     const { burst: allowance } = this.#limits;
     const name = peerName(peer);
-    const place: Place = { peer, address, network, name, deadline, used: 0, calls: 0, allowance, read: 0 };
-    this.#places.set(place.name, place);
+    const connection: Connection = { peer, address, network, name, deadline, used: 0, calls: 0, allowance, read: 0 };
+    this.#connections.set(connection.name, connection);
     this.#perNetwork.set(network, this.#count(network) + 1);
     // Only a client that has no further request closes its half.
-    peer.once("end", () => place.calls === 0 && peer.destroy());
-    peer.once("close", () => this.#leave(place));
+    peer.once("end", () => connection.calls === 0 && peer.destroy());
+    peer.once("close", () => this.#remove(connection));
     if (Number.isFinite(this.#limits.bytesPerSecond)) this.#watch();
     return true;
   }
 
   /**
-   * Notes that a request has begun on the connection of this name.
-   * @returns Notes its end; further calls change nothing.
+   * Counts a request as under way on the connection of this name.
+   * @returns Function that counts it as ended; further calls change nothing.
    */
   begin(name: string): () => void {
-    const place = this.#places.get(name);
-    if (place === undefined) return () => undefined;
-    place.calls++;
-    place.used = ++this.#uses;
+    const connection = this.#connections.get(name);
+    if (connection === undefined) return () => undefined;
+    connection.calls++;
+    connection.used = ++this.#uses;
     let over = false;
     return () => {
       if (over) return;
       over = true;
-      place.calls--;
-      place.used = ++this.#uses;
+      connection.calls--;
+      connection.used = ++this.#uses;
     };
   }
 
-  /** A call of a gRPC service on the connection of this name. */
-  call(name: () => string): PlacedCall {
-    let over: (() => void) | undefined;
+  /** Tracks one gRPC call on the connection of this name. */
+  track(name: () => string): CallTracker {
+    let ended: (() => void) | undefined;
     let peer: Peer | undefined;
     let timer: NodeJS.Timeout | undefined;
     return {
       begin: () => {
-        over = this.begin(name());
-        peer = this.#places.get(name())?.peer;
+        ended = this.begin(name());
+        peer = this.#connections.get(name())?.peer;
       },
       sending: () => {
-        // What is written to a call that is over never goes out.
-        if (over === undefined) return;
+        // A message written to a call that has ended is never sent.
+        if (ended === undefined) return;
         clearTimeout(timer);
         timer = setTimeout(() => peer?.destroy(), this.#limits.answerMs).unref();
       },
       sent: () => clearTimeout(timer),
       end: () => {
         clearTimeout(timer);
-        over?.();
-        over = undefined;
+        ended?.();
+        ended = undefined;
       },
     };
   }
 
   /** Closes every connection. */
   clear(): void {
-    for (const { peer } of this.#places.values()) peer.destroy();
+    for (const { peer } of this.#connections.values()) peer.destroy();
   }
 
   #count(network: string): number {
     return this.#perNetwork.get(network) ?? 0;
   }
 
-  #leave(place: Place): void {
-    clearTimeout(place.deadline);
-    // Evicted before it closed, or its name is in use again: it frees its own place once.
-    if (this.#places.get(place.name) !== place) return;
-    this.#places.delete(place.name);
-    const rest = this.#count(place.network) - 1;
-    if (rest > 0) this.#perNetwork.set(place.network, rest);
-    else this.#perNetwork.delete(place.network);
-    if (this.#places.size > 0) return;
+  #remove(connection: Connection): void {
+    clearTimeout(connection.deadline);
+    // Evicted before it closed, or another connection has its name by now: it is counted out once.
+    if (this.#connections.get(connection.name) !== connection) return;
+    this.#connections.delete(connection.name);
+    const rest = this.#count(connection.network) - 1;
+    if (rest > 0) this.#perNetwork.set(connection.network, rest);
+    else this.#perNetwork.delete(connection.network);
+    if (this.#connections.size > 0) return;
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }
@@ -184,29 +184,29 @@ export class Places {
   #makeRoom(address: string, network: string): boolean {
     const { total, perAddress, trusted } = this.#limits;
     if (this.#count(network) >= perAddress && trusted?.(address) !== true) {
-      return this.#evict([...this.#places.values()].filter((place) => place.network === network));
+      return this.#evict([...this.#connections.values()].filter((connection) => connection.network === network));
     }
-    return this.#places.size < total || this.#evict([...this.#places.values()]);
+    return this.#connections.size < total || this.#evict([...this.#connections.values()]);
   }
 
-  /** Closes the connection that is missed least, if there is one without a request under way. */
-  #evict(from: readonly Place[]): boolean {
+  /** Closes the least valuable connection without a request under way; false if there is none. */
+  #evict(from: readonly Connection[]): boolean {
     const [first, ...others] = from.filter(({ calls }) => calls === 0);
     if (first === undefined) return false;
     const least = others.reduce((a, b) => (this.#compare(b, a) < 0 ? b : a), first);
     // The event "close" comes later, and the next connection may come before it.
-    this.#leave(least);
+    this.#remove(least);
     least.peer.destroy();
     return true;
   }
 
-  /** Negative if `a` is missed less: it made no request, its address has more connections, or it was used earlier. */
-  #compare(a: Place, b: Place): number {
+  /** Negative if `a` is evicted before `b`: it made no request, its network has more connections, or it was used earlier. */
+  #compare(a: Connection, b: Connection): number {
     const asked = Number(a.used > 0) - Number(b.used > 0);
     return asked || this.#count(b.network) - this.#count(a.network) || a.used - b.used;
   }
 
-  /** Closes connections that send more than any client has to ask. HTTP/2 reads past JavaScript, so only counts can be seen. */
+  /** Closes connections above `bytesPerSecond`. Node's HTTP/2 reads sockets natively, so only their byte counts are visible. */
   #watch(): void {
     if (this.#sweeper !== undefined) return;
     const { bytesPerSecond, burst } = this.#limits;
@@ -215,22 +215,22 @@ export class Places {
       const now = this.#options.ticks();
       const earned = ((now - swept) / 1000) * bytesPerSecond;
       swept = now;
-      for (const place of this.#places.values()) {
-        const { bytesRead } = place.peer;
-        place.allowance = Math.min(burst, place.allowance + earned) - (bytesRead - place.read);
-        place.read = bytesRead;
-        if (place.allowance >= 0) continue;
-        this.#leave(place);
-        place.peer.destroy();
-        this.#options.flooded?.(place.address);
+      for (const connection of this.#connections.values()) {
+        const { bytesRead } = connection.peer;
+        connection.allowance = Math.min(burst, connection.allowance + earned) - (bytesRead - connection.read);
+        connection.read = bytesRead;
+        if (connection.allowance >= 0) continue;
+        this.#remove(connection);
+        connection.peer.destroy();
+        this.#options.flooded?.(connection.address);
       }
     }, sweepMs).unref();
   }
 }
 
-/** Notes each request of an HTTP server whose connections entered `places`. */
-export function noteRequests(server: Pick<Server, "on">, places: Pick<Places, "begin">): void {
+/** Tracks each request of an HTTP server whose sockets `connections` admitted. */
+export function trackRequests(server: Pick<Server, "on">, connections: Pick<Connections, "begin">): void {
   server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
-    response.once("close", places.begin(peerName(socket)));
+    response.once("close", connections.begin(peerName(socket)));
   });
 }

@@ -1,6 +1,6 @@
 import ipaddr from "ipaddr.js";
 
-/** The network of an address, as far as one client chooses among its addresses: of IPv6 the first 64 bits. */
+/** Returns the network that one client can choose addresses in: the first 64 bits of an IPv6 address, all of an IPv4 address. */
 export function networkOf(address: string): string {
   if (!ipaddr.isValid(address)) return address;
   const parsed = ipaddr.process(address);

@@ -1,27 +1,30 @@
 const quietMs = 60_000;
-/** Addresses whose last refusal is remembered; a scan from many addresses must not fill the memory. */
-const addresses = 1000;
+/** Addresses that are remembered: a scan from many addresses must not fill the memory. */
+const mostAddresses = 1000;
 
-/** Logs once a minute and address that a connection was closed, and how many since the last time. */
-export function refusals(
+/**
+ * Limits log lines about closed connections to one per address and minute; the next line has the number left out.
+ * @param what Text before the address.
+ */
+export function rateLimited(
   log: (line: string) => void,
   ticks: () => number,
   what = "Reject:",
 ): (address: string | undefined) => void {
-  const seen = new Map<string, { at: number; silent: number }>();
+  const logged = new Map<string, { at: number; omitted: number }>();
   return (peer) => {
     const address = peer?.replace(/^::ffff:(?=\d+\.)/, "") ?? "unknown";
     const now = ticks();
-    const held = seen.get(address);
-    if (held !== undefined && now - held.at < quietMs) {
-      held.silent++;
+    const last = logged.get(address);
+    if (last !== undefined && now - last.at < quietMs) {
+      last.omitted++;
       return;
     }
-    const more = held && held.silent > 0 ? ` (${held.silent} more since the last time)` : "";
+    const more = last && last.omitted > 0 ? ` (${last.omitted} more since the last time)` : "";
     log(`${what} ${address}${more}`);
-    seen.delete(address);
-    seen.set(address, { at: now, silent: 0 });
-    const oldest = seen.keys().next();
-    if (seen.size > addresses && !oldest.done) seen.delete(oldest.value);
+    logged.delete(address);
+    logged.set(address, { at: now, omitted: 0 });
+    const oldest = logged.keys().next();
+    if (logged.size > mostAddresses && !oldest.done) logged.delete(oldest.value);
   };
 }

@@ -1,14 +1,14 @@
-/** Stands for a secret in a text. */
-const masked = "***";
+/** Replacement of a secret. */
+const redacted = "***";
 
 /**
- * Replaces secrets in a text from a peer, as they are and as JSON writes them: a peer may quote what it was shown, and its
- * words go to the log and the page.
- * @param secrets those that this program shows to the peer; "" for none
+ * Replaces secrets in a text from a peer, literally and as JSON escapes them: a peer may quote the credentials it received,
+ * and its messages go to the log and the page.
+ * @param secrets Secrets that this program sends to the peer; "" for none.
  */
-export function mask(text: string, secrets: readonly string[]): string {
+export function redact(text: string, secrets: readonly string[]): string {
   const forms = secrets.filter((secret) => secret !== "").flatMap((one) => [JSON.stringify(one).slice(1, -1), one]);
-  // Of two of which one contains the other, no part may stay.
+  // One secret may contain another: the longer one is replaced first, so that no part of it remains.
   const longestFirst = forms.toSorted((a, b) => b.length - a.length);
-  return longestFirst.reduce((rest, secret) => rest.replaceAll(secret, () => masked), text);
+  return longestFirst.reduce((rest, secret) => rest.replaceAll(secret, () => redacted), text);
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { table as agent } from "../agent/settings.ts";
 import { table as hub } from "../hub/settings.ts";
-import { exposed } from "./secret.ts";
+import { secretWarnings } from "./secret.ts";
 
 const file = (mode: number): string => {
   const folder = mkdtempSync(join(tmpdir(), "secret-"));
@@ -20,11 +20,11 @@ test.each([
   [agent, "secret", "GOHM_SECRET"],
   [hub, "poll-token", "GOHM_POLL_TOKEN"],
 ])("a secret on the command line is warned of, without what it is: --%s", (table, flag, env) => {
-  const [warning = "", ...more] = exposed(table, { flags: { [flag]: "open sesame" }, env: {} }, []);
+  const [warning = "", ...more] = secretWarnings(table, { flags: { [flag]: "open sesame" }, env: {} }, []);
   expect(warning).toContain(`can see --${flag} in the list of processes: give it with ${env}_FILE or ${env}`);
   expect(warning).not.toContain("sesame");
   expect(more).toEqual([]);
-  expect(exposed(table, { flags: {}, env: { [env]: "open sesame" } }, [])).toEqual([]);
+  expect(secretWarnings(table, { flags: {}, env: { [env]: "open sesame" } }, [])).toEqual([]);
 });
 
 test.each([
@@ -36,10 +36,10 @@ test.each([
   const path = file(mode);
   const warning = `Every user of this machine can read the secret in ${path}: chmod o-rwx ${path}`;
   const expected = warned ? [warning] : [];
-  expect(exposed(agent, { flags: {}, env: { GOHM_TOKEN_FILE: path } }, [])).toEqual(expected);
-  expect(exposed(agent, { flags: {}, env: {} }, [path, ""])).toEqual(expected);
+  expect(secretWarnings(agent, { flags: {}, env: { GOHM_TOKEN_FILE: path } }, [])).toEqual(expected);
+  expect(secretWarnings(agent, { flags: {}, env: {} }, [path, ""])).toEqual(expected);
 });
 
 test("a file that is not there is left to those who read it", () => {
-  expect(exposed(agent, { flags: {}, env: { GOHM_TOKEN_FILE: "/no/such" } }, [])).toEqual([]);
+  expect(secretWarnings(agent, { flags: {}, env: { GOHM_TOKEN_FILE: "/no/such" } }, [])).toEqual([]);
 });

@@ -1,23 +1,27 @@
 import { statSync } from "node:fs";
 import { type Doors, flagOf, type Row, type Table } from "./setting.ts";
 
-/** Rights of everybody on a file: to read, write or run it. A group may be the service's own. */
-const everybody = 0o007;
+/** Permission bits of other users. Group permissions are allowed: a service has a group of its own. */
+const others = 0o007;
 
 function readable(path: string): boolean {
   try {
-    return (statSync(path).mode & everybody) !== 0;
+    return (statSync(path).mode & others) !== 0;
   } catch {
-    return false; // who reads it says what is wrong
+    return false; // reading the secret reports the error
   }
 }
 
 /**
- * Warnings of secrets that other users of this machine can read: on the command line, which the list of processes shows, and in
- * files with rights for everybody.
- * @param keys Files of private keys; "" for none.
+ * Lists warnings about secrets that other users of this machine can read: on the command line, which the list of processes
+ * shows, and in files with permissions for others.
+ * @param keys Paths of private keys; "" for none.
  */
-export function exposed(table: Table, { flags, env }: Pick<Doors, "flags" | "env">, keys: readonly string[]): string[] {
+export function secretWarnings(
+  table: Table,
+  { flags, env }: Pick<Doors, "flags" | "env">,
+  keys: readonly string[],
+): string[] {
   const secrets: readonly Row<unknown>[] = Object.values(table).filter((row) => row.secret === true);
   const shown = secrets
     .filter((row) => flags[flagOf(row)] !== undefined)

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { createSecureContext, createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
 import { readRegular } from "./file.ts";
-import { refusals } from "./rate-limit.ts";
+import { rateLimited } from "./rate-limit.ts";
 import { SettingError } from "./setting.ts";
 
 /** Paths of PEM files; "" where there is none. */
@@ -108,7 +108,7 @@ export function tlsDoor({ files, enter, log, ticks }: TlsOptions): (socket: Sock
     rejectUnauthorized: strict,
   });
   server.on("secureConnection", enter);
-  const failed = refusals(log, ticks, "No TLS with");
+  const failed = rateLimited(log, ticks, "No TLS with");
   server.on("tlsClientError", (_error, socket) => {
     failed(socket.remoteAddress);
     socket.destroy();

@@ -4,9 +4,9 @@ import { type ClientHttp2Session, connect } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { noteCalls as agent } from "../agent/serve/grpc/call.ts";
-import { noteCalls as hub } from "../hub/view/grpc/call.ts";
-import { type Limits, Places, rpcLimits } from "../program/connections.ts";
+import { trackCalls as agent } from "../agent/serve/grpc/call.ts";
+import { trackCalls as hub } from "../hub/view/grpc/call.ts";
+import { type ConnectionLimits, Connections, rpcLimits } from "../program/connections.ts";
 
 const undo: (() => void)[] = [];
 afterEach(() => {
@@ -17,12 +17,12 @@ const path = "/test.Echo/Say";
 const same = (bytes: Buffer): Buffer => bytes;
 
 /** A server that answers each call with 64 KiB, and what has happened to its connections. */
-async function serve(noteCalls: typeof hub, limits: Partial<Limits>) {
-  const places = new Places({ limits: { ...rpcLimits, ...limits }, ticks: () => performance.now() });
+async function serve(trackCalls: typeof hub, limits: Partial<ConnectionLimits>) {
+  const connections = new Connections({ limits: { ...rpcLimits, ...limits }, ticks: () => performance.now() });
   const begun: string[] = [];
   const ended: string[] = [];
-  const begin = places.begin.bind(places);
-  places.begin = (name) => {
+  const begin = connections.begin.bind(connections);
+  connections.begin = (name) => {
     begun.push(name);
     const end = begin(name);
     return () => {
@@ -30,7 +30,7 @@ async function serve(noteCalls: typeof hub, limits: Partial<Limits>) {
       end();
     };
   };
-  const server = new grpc.Server({ interceptors: [noteCalls(places)] });
+  const server = new grpc.Server({ interceptors: [trackCalls(connections)] });
   const say = { path, requestStream: false, responseStream: false } as const;
   const codecs = {
     requestSerialize: same,
@@ -46,17 +46,17 @@ async function serve(noteCalls: typeof hub, limits: Partial<Limits>) {
   );
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const listener = createServer((socket: Socket) => {
-    if (places.enter(socket)) injector.injectConnection(socket);
+    if (connections.admit(socket)) injector.injectConnection(socket);
   });
   listener.listen(0, "127.0.0.1");
   await once(listener, "listening");
   undo.push(() => {
-    places.clear();
+    connections.clear();
     server.forceShutdown();
     listener.close();
   });
   const port = (listener.address() as AddressInfo).port;
-  return { places, begun, ended, port };
+  return { connections, begun, ended, port };
 }
 
 /** Asks over a connection of its own. @param window Bytes of an answer that the client takes before it has to say more. */
@@ -79,33 +79,33 @@ function ask(port: number, window: number): { session: ClientHttp2Session; read:
 describe.each([
   ["agent", agent],
   ["hub", hub],
-])("%s", (_, noteCalls) => {
+])("%s", (_, trackCalls) => {
   test("a call is noted under the name of its connection, from its beginning to the end of its answer", async () => {
-    const { places, begun, ended, port } = await serve(noteCalls, {});
+    const { connections, begun, ended, port } = await serve(trackCalls, {});
     const { session, read } = ask(port, 65_535);
     expect(await read()).toBe(65_536 + 5);
     await vi.waitUntil(() => ended.length === 1);
     expect(begun).toEqual([`127.0.0.1:${session.socket.localPort}`]);
     expect(ended).toEqual(begun);
-    expect(places.size).toBe(1);
+    expect(connections.size).toBe(1);
   });
 
   test("a client that does not read its answer in time loses the connection", async () => {
-    const { places, begun, ended, port } = await serve(noteCalls, { answerMs: 50 });
+    const { connections, begun, ended, port } = await serve(trackCalls, { answerMs: 50 });
     const { session } = ask(port, 100);
     await once(session, "close");
-    await vi.waitUntil(() => places.size === 0);
+    await vi.waitUntil(() => connections.size === 0);
     expect(ended).toEqual(begun);
   });
 
   test("calls that are cancelled, at once or later, leave none under way", async () => {
-    const { places, begun, ended, port } = await serve(noteCalls, {});
+    const { connections, begun, ended, port } = await serve(trackCalls, {});
     for (let i = 0; i < 20; i++) {
       const { session } = ask(port, 100);
       if (i % 2 === 0) await vi.waitUntil(() => begun.length > 0);
       session.destroy();
     }
-    await vi.waitUntil(() => places.size === 0);
+    await vi.waitUntil(() => connections.size === 0);
     expect(ended.length).toBe(begun.length);
   });
 });

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { noteRequests } from "../../program/connections.ts";
+import { trackRequests } from "../../program/connections.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { contentType, exposition } from "../../proto/text.ts";
 import type { Allow } from "../allow.ts";
@@ -194,7 +194,7 @@ export async function serveExporter(options: ExporterOptions): Promise<ExporterS
     server.emit("connection", socket);
   };
   const door = gate({ allow, log, ticks, enter });
-  noteRequests(server, door.places);
+  trackRequests(server, door.connections);
   const port = await door.listen(options);
   return {
     port,

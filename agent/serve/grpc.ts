@@ -12,7 +12,7 @@ import { type HostInfo, HostMonitor, type RequestInfo } from "../../proto/gen/ho
 import { ServerReflection, type ServerReflectionRequest } from "../../proto/gen/reflection_pb.js";
 import type { Allow } from "../allow.ts";
 import { gate } from "../gate.ts";
-import { noteCalls } from "./grpc/call.ts";
+import { trackCalls } from "./grpc/call.ts";
 
 export interface GrpcOptions {
   readonly host: string;
@@ -124,7 +124,7 @@ function addReflection(server: grpc.Server, reflection: Reflection, admits: Grpc
 export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   const { allow, admits, collect, log, ticks } = options;
   const door = gate({ allow, log, ticks, enter: (socket) => enter(socket) });
-  const server = new Server({ ...limits, interceptors: [noteCalls(door.places)] });
+  const server = new Server({ ...limits, interceptors: [trackCalls(door.connections)] });
   const health = new Health([HostMonitor.typeName]);
   add(server, HostMonitor, {
     getInfo(call: grpc.ServerUnaryCall<RequestInfo, HostInfo>, done: grpc.sendUnaryData<HostInfo>) {

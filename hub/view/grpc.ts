@@ -1,9 +1,9 @@
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { create, type DescMethod, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
-import { Places, rpcLimits } from "../../program/connections.ts";
+import { Connections, rpcLimits } from "../../program/connections.ts";
 import { networkOf } from "../../program/network.ts";
-import { refusals } from "../../program/rate-limit.ts";
+import { rateLimited } from "../../program/rate-limit.ts";
 import { Health } from "../../program/service/health.ts";
 import { Reflection } from "../../program/service/reflection.ts";
 import { hostPort } from "../../program/setting.ts";
@@ -13,7 +13,7 @@ import { ServerReflection, type ServerReflectionRequest } from "../../proto/gen/
 import { packSamples } from "../../proto/history.ts";
 import { asFault, type Code, Fault } from "../fault.ts";
 import { find, type Present, samples } from "../history/series.ts";
-import { noteCalls } from "./grpc/call.ts";
+import { trackCalls } from "./grpc/call.ts";
 import { Turns } from "./grpc/turns.ts";
 import type { Sight, View } from "./view.ts";
 
@@ -63,17 +63,17 @@ export const history: View = {
   name: "grpc",
   async open(sight) {
     const ticks = (): number => performance.now();
-    const flooded = refusals(sight.log.warn, ticks, "The gRPC port was flooded by");
-    const full = refusals(sight.log.warn, ticks, "No place on the gRPC port for another connection from");
-    const places = new Places({ limits: rpcLimits, ticks, flooded });
-    const server = new grpc.Server({ ...limits, interceptors: [noteCalls(places)] });
+    const flooded = rateLimited(sight.log.warn, ticks, "The gRPC port was flooded by");
+    const full = rateLimited(sight.log.warn, ticks, "No place on the gRPC port for another connection from");
+    const connections = new Connections({ limits: rpcLimits, ticks, flooded });
+    const server = new grpc.Server({ ...limits, interceptors: [trackCalls(connections)] });
     const health = new Health([History.typeName]);
     addHistory(server, sight);
     addHealth(server, health);
     if (sight.historyReflection) addReflection(server);
     const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
     const listener = createServer({ noDelay: true }, (socket) => {
-      if (places.enter(socket)) return injector.injectConnection(socket);
+      if (connections.admit(socket)) return injector.injectConnection(socket);
       socket.on("error", () => undefined); // the reset may meet one from the other side; both mean gone
       full(socket.remoteAddress);
       socket.resetAndDestroy();

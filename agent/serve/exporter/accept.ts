@@ -1,4 +1,4 @@
-import { type Wish, wishes } from "../../../program/accept.ts";
+import { type AcceptItem, parseAccept } from "../../../program/accept.ts";
 import type { TextOptions } from "../../../proto/text.ts";
 
 /**
@@ -6,8 +6,9 @@ import type { TextOptions } from "../../../proto/text.ts";
  * old ask for text by name, and act on types: they get those that the earlier exporter declared.
  */
 export function formFor(accept: string | undefined): TextOptions {
-  const all = wishes(accept);
-  const best = (fits: (wish: Wish) => boolean): number => Math.max(0, ...all.filter(fits).map(({ weight }) => weight));
+  const all = parseAccept(accept);
+  const best = (fits: (item: AcceptItem) => boolean): number =>
+    Math.max(0, ...all.filter(fits).map(({ weight }) => weight));
   const text = best(({ name }) => name === "text/plain");
   const open = best(
     ({ name, version }) => name === "application/openmetrics-text" && (version === undefined || version === "1.0.0"),
@@ -16,7 +17,7 @@ export function formFor(accept: string | undefined): TextOptions {
 }
 
 export function gzipFor(encoding: string | undefined): boolean {
-  const all = wishes(encoding);
+  const all = parseAccept(encoding);
   const named = all.find(({ name }) => name === "gzip" || name === "x-gzip") ?? all.find(({ name }) => name === "*");
   return named !== undefined && named.weight > 0;
 }

@@ -3,39 +3,39 @@ import {
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
 } from "@grpc/grpc-js/build/src/server-interceptors.js";
-import type { PlacedCall, Places } from "../../../program/connections.ts";
+import type { CallTracker, Connections } from "../../../program/connections.ts";
 
-/** Notes every call in `places`. */
-export const noteCalls =
-  (places: Places): ServerInterceptor =>
+/** Tracks every call in `connections`. */
+export const trackCalls =
+  (connections: Connections): ServerInterceptor =>
   (_method, call) =>
-    new NotedCall(
+    new TrackedCall(
       call,
-      places.call(() => call.getPeer()),
+      connections.track(() => call.getPeer()),
     );
 
-class NotedCall extends ServerInterceptingCall {
-  readonly #placed: PlacedCall;
+class TrackedCall extends ServerInterceptingCall {
+  readonly #tracker: CallTracker;
 
-  constructor(call: ServerInterceptingCallInterface, placed: PlacedCall) {
+  constructor(call: ServerInterceptingCallInterface, tracker: CallTracker) {
     super(call, {
       start: (next) =>
         next({
           // A call that was cancelled before it started gets neither of the two.
           onReceiveMetadata: (metadata, pass) => {
-            placed.begin();
+            tracker.begin();
             pass(metadata);
           },
-          onCancel: () => placed.end(),
+          onCancel: () => tracker.end(),
         }),
     });
-    this.#placed = placed;
+    this.#tracker = tracker;
   }
 
   override sendMessage(message: unknown, callback: () => void): void {
-    this.#placed.sending();
+    this.#tracker.sending();
     super.sendMessage(message, () => {
-      this.#placed.sent();
+      this.#tracker.sent();
       callback();
     });
   }

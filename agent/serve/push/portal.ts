@@ -1,5 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { mask } from "../../../program/redact.ts";
+import { redact } from "../../../program/redact.ts";
 import { clean } from "../../../proto/clean.ts";
 import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import type { Log } from "../../source/source.ts";
@@ -158,7 +158,7 @@ export class Portal {
     place.keep({ token, server });
     this.#token = token;
     log.info(
-      `push: registered with ${server} as ${hostname}${typeof status === "string" ? ` (${clean(mask(status, [token, ...this.#secrets]))})` : ""}`,
+      `push: registered with ${server} as ${hostname}${typeof status === "string" ? ` (${clean(redact(status, [token, ...this.#secrets]))})` : ""}`,
     );
   }
 

@@ -1,4 +1,4 @@
-import { mask } from "../../../program/redact.ts";
+import { redact } from "../../../program/redact.ts";
 import { quoted } from "../../../program/setting.ts";
 import { clean } from "../../../proto/clean.ts";
 import type { Answer } from "./client.ts";
@@ -28,7 +28,7 @@ export function takesSamples({ headers }: Answer): boolean {
 export function words(answer: Answer, secrets: readonly string[]): string {
   const { status, headers } = answer;
   if (status >= 300 && status < 400) {
-    const where = headers.location ? ` to ${JSON.stringify(clean(mask(headers.location, secrets)))}` : "";
+    const where = headers.location ? ` to ${JSON.stringify(clean(redact(headers.location, secrets)))}` : "";
     return `it answers with a redirect (${status})${where}, which is not followed: give the address it really has as --server`;
   }
   return `it answers ${status}${reason(answer, ": ", secrets)}`;
@@ -36,7 +36,7 @@ export function words(answer: Answer, secrets: readonly string[]): string {
 
 /** The hub's `error` or `detail` after `before`, without these secrets, or "". An answer may be JSON at every status. */
 export function reason({ text }: Answer, before: string, secrets: readonly string[]): string {
-  const { error, detail } = parseObject(mask(text, secrets)) ?? {};
+  const { error, detail } = parseObject(redact(text, secrets)) ?? {};
   const said = error ?? detail;
   return said === undefined || said === null ? "" : `${before}${clean(typeof said === "string" ? said : quoted(said))}`;
 }

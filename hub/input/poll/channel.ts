@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Client, connectivityState, type ServiceError, status } from "@grpc/grpc-js";
 import { readRegular } from "../../../program/file.ts";
-import { mask } from "../../../program/redact.ts";
+import { redact } from "../../../program/redact.ts";
 import { hostPort } from "../../../program/setting.ts";
 import { decode, hostBound } from "../../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
@@ -135,7 +135,7 @@ function ask(client: Client, call: Call): Promise<Outcome> {
 
 function failure(error: ServiceError, { address, line, deadline, token }: Call, client: Client): Outcome {
   // Whoever answers there was shown the token, and the reason is read by every visitor of the page.
-  const details = mask(error.details ?? "", [token]);
+  const details = redact(error.details ?? "", [token]);
   switch (error.code) {
     case status.DEADLINE_EXCEEDED: {
       const seconds = `${Number((deadline / 1000).toFixed(1))} s`;

@@ -1,37 +1,37 @@
 import * as grpc from "@grpc/grpc-js";
-import type { PlacedCall, Places } from "../../../program/connections.ts";
+import type { CallTracker, Connections } from "../../../program/connections.ts";
 
-/** Notes every call in `places`. */
-export const noteCalls =
-  (places: Places): grpc.ServerInterceptor =>
+/** Tracks every call in `connections`. */
+export const trackCalls =
+  (connections: Connections): grpc.ServerInterceptor =>
   (_method, call) =>
-    new NotedCall(
+    new TrackedCall(
       call,
-      places.call(() => call.getPeer()),
+      connections.track(() => call.getPeer()),
     );
 
-class NotedCall extends grpc.ServerInterceptingCall {
-  readonly #placed: PlacedCall;
+class TrackedCall extends grpc.ServerInterceptingCall {
+  readonly #tracker: CallTracker;
 
-  constructor(call: grpc.ServerInterceptingCallInterface, placed: PlacedCall) {
+  constructor(call: grpc.ServerInterceptingCallInterface, tracker: CallTracker) {
     super(call, {
       start: (next) =>
         next({
           // A call that was cancelled before it started gets neither of the two.
           onReceiveMetadata: (metadata, pass) => {
-            placed.begin();
+            tracker.begin();
             pass(metadata);
           },
-          onCancel: () => placed.end(),
+          onCancel: () => tracker.end(),
         }),
     });
-    this.#placed = placed;
+    this.#tracker = tracker;
   }
 
   override sendMessage(message: unknown, callback: () => void): void {
-    this.#placed.sending();
+    this.#tracker.sending();
     super.sendMessage(message, () => {
-      this.#placed.sent();
+      this.#tracker.sent();
       callback();
     });
   }

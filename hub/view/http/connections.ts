@@ -1,6 +1,6 @@
 import type { Server } from "node:http";
-import { type Limits, noteRequests, Places } from "../../../program/connections.ts";
-import { refusals } from "../../../program/rate-limit.ts";
+import { type ConnectionLimits, Connections, trackRequests } from "../../../program/connections.ts";
+import { rateLimited } from "../../../program/rate-limit.ts";
 import type { Log } from "../../log.ts";
 
 /** A viewer has one connection or two, and keeps one for as long as the page is open. */
@@ -9,9 +9,9 @@ const total = 1024;
 /** A reverse proxy on this machine brings every viewer from one address. */
 const loopback = (address: string): boolean => /^(::ffff:)?127\.|^::1$/.test(address);
 
-const limits: Limits = {
+const limits: ConnectionLimits = {
   total,
-  // One address leaves half of the places to others, however many requests it has under way.
+  // One address leaves half of the connections to others, however many requests it has under way.
   perAddress: total / 2,
   trusted: loopback,
   firstRequestMs: 10_000,
@@ -23,12 +23,12 @@ const limits: Limits = {
 /** Limits the connections of the hub's HTTP server, and closes those that make no request. */
 export function limitConnections(server: Server, log: Log): void {
   const ticks = (): number => performance.now();
-  const places = new Places({ limits, ticks });
-  const full = refusals(log.warn, ticks, "No place on the page's port for another connection from");
+  const connections = new Connections({ limits, ticks });
+  const full = rateLimited(log.warn, ticks, "No place on the page's port for another connection from");
   server.on("connection", (socket) => {
-    if (places.enter(socket)) return;
+    if (connections.admit(socket)) return;
     full(socket.remoteAddress);
     socket.resetAndDestroy();
   });
-  noteRequests(server, places);
+  trackRequests(server, connections);
 }
