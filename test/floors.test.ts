@@ -65,7 +65,7 @@ const contracts = new Set([
 /** The one file (or pair) that may name each outside thing. */
 const outside: readonly (readonly [RegExp, RegExp])[] = [
   [/^koffi|koromix/, /^agent\/source\/nvml\//],
-  [/^better-sqlite3$/, /^hub\/history\/sqlite\/[a-z]+\.ts$/],
+  [/^better-sqlite3$/, /^hub\/history\/sqlite\//],
   [/^uplot/, /^web\/part\/chart\.tsx?$/],
   [/^@grpc\//, /^(agent\/serve\/|hub\/(input|view)\/)/],
 ];

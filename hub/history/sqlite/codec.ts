@@ -1,4 +1,4 @@
-import { Block, encodeBlock } from "./codec/block.ts";
+import { Block, encodeBlock } from "./codec/chunk.ts";
 import { CorruptBlock } from "./codec/corrupt.ts";
 
 /**

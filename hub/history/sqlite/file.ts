@@ -15,10 +15,10 @@ import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { Fault } from "../../fault.ts";
 import type { Log } from "../../log.ts";
-import { moveAside } from "./aside.ts";
 import { CorruptBlock } from "./codec.ts";
 import type { File } from "./database.ts";
-import { convert } from "./first.ts";
+import { convert } from "./file/first.ts";
+import { moveAside } from "./quarantine.ts";
 
 /** "GOHM" in ASCII, so that a file of another program is told apart. */
 const application = 0x474f484d;

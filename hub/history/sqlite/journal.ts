@@ -13,9 +13,9 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Level } from "../../../proto/catalog.ts";
 import type { Log } from "../../log.ts";
-import { moveAside } from "./aside.ts";
 import { putNumber, Reader } from "./bytes.ts";
-import type { Run } from "./run.ts";
+import type { Run } from "./chunk.ts";
+import { moveAside } from "./quarantine.ts";
 
 /** What the rows of a run mean: written before the first of them. */
 export interface RunStart {

@@ -3,13 +3,13 @@ import type { Level } from "../../../proto/catalog.ts";
 import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Known, Poll, Question, Store } from "../store.ts";
+import type { Query } from "./ask.ts";
 import { backUp } from "./backup.ts";
-import { assemble, type Engine, type Options, renewed, restored } from "./engine.ts";
+import type { Run } from "./chunk.ts";
 import { damaged, fileBytes } from "./file.ts";
-import type { Lost } from "./place.ts";
-import type { Query } from "./query.ts";
-import { startOf } from "./recent.ts";
-import type { Run } from "./run.ts";
+import { assemble, type Engine, type Options, renewed, restored } from "./instance.ts";
+import { startOf } from "./keep/head.ts";
+import type { Lost } from "./path.ts";
 import { latest, windowOf } from "./span.ts";
 
 /** Samples gather for this long before they are written together. The contract allows a second. Milliseconds. */

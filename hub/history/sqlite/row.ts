@@ -3,11 +3,11 @@ import type { Log } from "../../log.ts";
 import { type Buckets, roomFor } from "./bucket.ts";
 import { CorruptBlock, column, encode, open } from "./codec.ts";
 import type { File } from "./database.ts";
-import { Remembered } from "./remembered.ts";
-import { joined, mix, pack, Sections, unpack } from "./section.ts";
+import { Remembered } from "./lru.ts";
+import { encodeBuckets } from "./row/rollup.ts";
+import { joined, mix, pack, Sections, unpack } from "./row/section.ts";
 import { columnId, type Sheet } from "./sheet.ts";
 import { bucketsInRow, groupSize, rowKey, spanOfKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
-import { encodeBuckets } from "./summary.ts";
 
 /** A table of rows: samples as they are, or one of the summaries. */
 export type Table = "raw" | Tier;

@@ -1,10 +1,10 @@
-import { type Buckets, roomFor, type Spare } from "./bucket.ts";
+import { type Buckets, roomFor, type Spare } from "../bucket.ts";
+import type { Run } from "../chunk.ts";
+import type { Host, Metric } from "../names.ts";
+import type { Rows } from "../row.ts";
+import { columnId, merge, type Sheet, within } from "../sheet.ts";
+import { bucketOf, bucketsInRow, dayOf, spanOf, type Tier, tiers, windowLength, windowOf } from "../span.ts";
 import type { Sink } from "./gather.ts";
-import type { Host, Metric } from "./names.ts";
-import type { Rows } from "./rows.ts";
-import type { Run } from "./run.ts";
-import { columnId, merge, type Sheet, within } from "./sheet.ts";
-import { bucketOf, bucketsInRow, dayOf, spanOf, type Tier, tiers, windowLength, windowOf } from "./span.ts";
 
 /** What is not in rows yet. */
 export interface Memory {

@@ -1,17 +1,17 @@
 import { join } from "node:path";
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
-import { moveAside } from "./aside.ts";
+import { Query } from "./ask.ts";
 import type { File } from "./database.ts";
 import { openFile } from "./file.ts";
 import { Journal } from "./journal.ts";
-import { Keeper } from "./keeper.ts";
+import { Recent } from "./keep/head.ts";
+import { type Limits, Retention } from "./keep/retention.ts";
+import { Keeper } from "./keep.ts";
 import { Names } from "./names.ts";
-import { Place } from "./place.ts";
-import { Query } from "./query.ts";
-import { Recent } from "./recent.ts";
-import { type Limits, Retention } from "./retention.ts";
-import { Rows } from "./rows.ts";
+import { Place } from "./path.ts";
+import { moveAside } from "./quarantine.ts";
+import { Rows } from "./row.ts";
 
 export interface Options {
   readonly folder: string;

@@ -1,8 +1,8 @@
-import { add, type Buckets, emptyBuckets } from "./bucket.ts";
-import type { Metric } from "./names.ts";
-import { Cursor, type Run } from "./run.ts";
-import { deviceOf } from "./sheet.ts";
-import { bucketOf, bucketsInRow, windowLength } from "./span.ts";
+import { add, type Buckets, emptyBuckets } from "../bucket.ts";
+import { Cursor, type Run } from "../chunk.ts";
+import type { Metric } from "../names.ts";
+import { deviceOf } from "../sheet.ts";
+import { bucketOf, bucketsInRow, windowLength } from "../span.ts";
 
 /** One metric of a run, summed up by 5 minutes as far as the run goes. */
 export class Rolled {

@@ -1,10 +1,10 @@
 import { Batch } from "./batch.ts";
 import { BitWriter, type Words } from "./bits.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
+import { CHECK, checkSeal, seal, wordsOf } from "./checksum.ts";
 import { addColumn, type Column, fillColumn, type Memory, type Progress, readColumn } from "./column.ts";
 import { CorruptBlock } from "./corrupt.ts";
 import type { Source } from "./plane.ts";
-import { CHECK, checkSeal, seal, wordsOf } from "./seal.ts";
 import { type Decoder, readDecoder } from "./table.ts";
 
 /**

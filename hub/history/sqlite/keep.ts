@@ -1,12 +1,12 @@
 import { earliest } from "../../clock.ts";
 import type { Log } from "../../log.ts";
+import { Room, type Run } from "./chunk.ts";
 import type { File } from "./database.ts";
 import type { Journal, Replay } from "./journal.ts";
+import { type Gone, Sealer } from "./keep/compact.ts";
+import type { Recent } from "./keep/head.ts";
 import type { Host, Names } from "./names.ts";
-import type { Recent } from "./recent.ts";
-import type { Entry, Rows } from "./rows.ts";
-import { Room, type Run } from "./run.ts";
-import { type Gone, Sealer } from "./seal.ts";
+import type { Entry, Rows } from "./row.ts";
 import type { Sheet } from "./sheet.ts";
 import { bucketOf, dayOf, groupOf, windowLength, windowOf, windowsInDay } from "./span.ts";
 import { atOnce, inTurns, turn, type Work } from "./turns.ts";

@@ -5,11 +5,11 @@ import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from "node
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { fleet, type Taken, writeFirst } from "../../../test/first.ts";
-import { all, ask, day, hour, listening, pairs, Scene, start } from "../../../test/store.ts";
-import { earliest } from "../../clock.ts";
-import type { Log } from "../../log.ts";
-import type { Store } from "../store.ts";
+import { fleet, type Taken, writeFirst } from "../../../../test/first.ts";
+import { all, ask, day, hour, listening, pairs, Scene, start } from "../../../../test/store.ts";
+import { earliest } from "../../../clock.ts";
+import type { Log } from "../../../log.ts";
+import type { Store } from "../../store.ts";
 
 let scene: Scene;
 const path = (): string => join(scene.folder, "history.db");
@@ -136,7 +136,7 @@ test("a damaged file of the first version is moved aside, and nothing is deleted
 /** A hub that brings the file up, in a process of its own. Its first line says that it has begun. */
 function upgrading() {
   const script = `
-    import { Scene } from ${JSON.stringify(new URL("../../../test/store.ts", import.meta.url).href)};
+    import { Scene } from ${JSON.stringify(new URL("../../../../test/store.ts", import.meta.url).href)};
     const say = (line) => process.stdout.write(line + "\\n");
     globalThis.held = new Scene(${JSON.stringify(scene.folder)}).open({ info: say, warn: say, error: say });
     say("open");

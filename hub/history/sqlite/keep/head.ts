@@ -1,10 +1,10 @@
-import { kept, type Measured, type Poll } from "../store.ts";
-import type { Buckets } from "./bucket.ts";
-import type { RunStart } from "./journal.ts";
-import type { Device, Host, Metric, Names } from "./names.ts";
-import type { Memory } from "./reading.ts";
-import { Rolled } from "./rolled.ts";
-import { type Column, Run, type Slot } from "./run.ts";
+import { kept, type Measured, type Poll } from "../../store.ts";
+import type { Memory } from "../ask/reader.ts";
+import type { Buckets } from "../bucket.ts";
+import { type Column, Run, type Slot } from "../chunk.ts";
+import type { RunStart } from "../journal.ts";
+import type { Device, Host, Metric, Names } from "../names.ts";
+import { Rolled } from "./rollup.ts";
 
 interface Held {
   readonly runs: Run[];

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Spread } from "./spread.ts";
+import { Spread } from "./quantile.ts";
 
 const least95 = (samples: readonly number[]): number =>
   [...samples].sort((a, b) => a - b)[Math.ceil((95 * samples.length) / 100) - 1] ?? Number.NaN;

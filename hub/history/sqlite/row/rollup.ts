@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
-import type { Buckets } from "./bucket.ts";
-import { longest, putNumber, Reader, unzigzag, zigzag } from "./bytes.ts";
-import { CorruptBlock } from "./codec.ts";
+import type { Buckets } from "../bucket.ts";
+import { longest, putNumber, Reader, unzigzag, zigzag } from "../bytes.ts";
+import { CorruptBlock } from "../codec.ts";
 
 // Buckets are few beside the samples they are made of, and are read by the thousand for a question about a fleet: whole
 // numbers of few bytes, which are read in a few nanoseconds, serve better here than the codec's last bit.

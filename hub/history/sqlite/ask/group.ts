@@ -1,6 +1,6 @@
-import type { GroupColumns } from "../store.ts";
+import type { GroupColumns } from "../../store.ts";
+import type { Metric } from "../names.ts";
 import { Gather, type Piece, type Sink, type Summary } from "./gather.ts";
-import type { Metric } from "./names.ts";
 
 /** What is told of a group of series, point by point. */
 export class Sums {

@@ -1,6 +1,6 @@
-import type { Aggregate, Columns } from "../store.ts";
-import { type Buckets, type Summed, tidy } from "./bucket.ts";
-import { Spread } from "./spread.ts";
+import type { Aggregate, Columns } from "../../store.ts";
+import { type Buckets, type Summed, tidy } from "../bucket.ts";
+import { Spread } from "./quantile.ts";
 
 /** What is found of a series in one place, to be gathered into points. */
 export type Piece = Samples | Summary;

@@ -1,8 +1,7 @@
-import { earliest } from "../../clock.ts";
-import type { File } from "./database.ts";
-import type { Names } from "./names.ts";
-import { type Rows, type Table, tables } from "./rows.ts";
-import type { Gone } from "./seal.ts";
+import { earliest } from "../../../clock.ts";
+import type { File } from "../database.ts";
+import type { Names } from "../names.ts";
+import { type Rows, type Table, tables } from "../row.ts";
 import {
   bucketOf,
   bucketsInRow,
@@ -13,7 +12,8 @@ import {
   windowLength,
   windowOf,
   windowsInDay,
-} from "./span.ts";
+} from "../span.ts";
+import type { Gone } from "./compact.ts";
 
 /** How long each kind of row is kept, in milliseconds, and how many bytes the file may have; Infinity for no limit. */
 export interface Limits {

@@ -1,9 +1,9 @@
-import { add, type Buckets, bucketsOf, emptyBuckets, summarize } from "./bucket.ts";
-import type { Host, Metric, Names } from "./names.ts";
-import { bucketsData, type Entry, type Rows, samplesData, timesData } from "./rows.ts";
-import { byMetric, deviceOf, Merger, type Sheet } from "./sheet.ts";
-import { bucketOf, bucketsInRow, spanOf, type Tier, timesRow, windowLength, windowsInDay } from "./span.ts";
-import type { Work } from "./turns.ts";
+import { add, type Buckets, bucketsOf, emptyBuckets, summarize } from "../bucket.ts";
+import type { Host, Metric, Names } from "../names.ts";
+import { bucketsData, type Entry, type Rows, samplesData, timesData } from "../row.ts";
+import { byMetric, deviceOf, Merger, type Sheet } from "../sheet.ts";
+import { bucketOf, bucketsInRow, spanOf, type Tier, timesRow, windowLength, windowsInDay } from "../span.ts";
+import type { Work } from "../turns.ts";
 
 /** What was let go of already, where late samples come. */
 export interface Gone {

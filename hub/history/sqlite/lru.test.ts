@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Remembered } from "./remembered.ts";
+import { Remembered } from "./lru.ts";
 
 test("what was asked for last is there, and all together never take more than they may", () => {
   const step = fc.record({ key: fc.integer({ min: 0, max: 9 }), bytes: fc.integer({ min: 1, max: 40 }) });

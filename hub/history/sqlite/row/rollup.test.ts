@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Buckets } from "./bucket.ts";
-import { CorruptBlock, encode, open } from "./codec.ts";
-import { BucketReader, checkBuckets, encodeBuckets } from "./summary.ts";
+import type { Buckets } from "../bucket.ts";
+import { CorruptBlock, encode, open } from "../codec.ts";
+import { BucketReader, checkBuckets, encodeBuckets } from "./rollup.ts";
 
 const empty = (buckets: number): Buckets => ({
   count: new Float64Array(buckets),

@@ -11,8 +11,8 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { sizeText } from "../../size.ts";
-import { moveAside } from "./aside.ts";
 import type { File } from "./database.ts";
+import { moveAside } from "./quarantine.ts";
 
 const stateOf = (path: string): BigIntStats | undefined => statSync(path, { bigint: true, throwIfNoEntry: false });
 

@@ -1,9 +1,9 @@
 import { crc32 } from "node:zlib";
-import type { Buckets } from "./bucket.ts";
-import { longest, putNumber, Reader } from "./bytes.ts";
-import { CorruptBlock } from "./codec.ts";
-import { bucketsInRow, groupSize } from "./span.ts";
-import { BucketReader, checkBuckets } from "./summary.ts";
+import type { Buckets } from "../bucket.ts";
+import { longest, putNumber, Reader } from "../bytes.ts";
+import { CorruptBlock } from "../codec.ts";
+import { bucketsInRow, groupSize } from "../span.ts";
+import { BucketReader, checkBuckets } from "./rollup.ts";
 
 const unseen = 0;
 const sound = 1;

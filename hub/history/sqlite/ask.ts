@@ -1,12 +1,12 @@
 import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Question, Range, SeriesId } from "../store.ts";
+import { Gather, type Piece, pointsOf, type Sink } from "./ask/gather.ts";
+import { Folder, Sums } from "./ask/group.ts";
+import { type Memory, Reading, type Wanted } from "./ask/reader.ts";
 import { Spare } from "./bucket.ts";
-import { Gather, type Piece, pointsOf, type Sink } from "./gather.ts";
-import { Folder, Sums } from "./groups.ts";
 import type { Host, Metric, Names } from "./names.ts";
-import { type Memory, Reading, type Wanted } from "./reading.ts";
-import type { Rows } from "./rows.ts";
+import type { Rows } from "./row.ts";
 import {
   bucketOf,
   bucketsInRow,

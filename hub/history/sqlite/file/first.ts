@@ -1,15 +1,15 @@
 // The first version of the file: one row for each device and poll. Read once, to be brought into the form of today.
 import { endianness } from "node:os";
-import type { Level } from "../../../proto/catalog.ts";
-import { earliest } from "../../clock.ts";
-import type { Log } from "../../log.ts";
-import type { File } from "./database.ts";
-import { type Host, Names } from "./names.ts";
-import { Rows } from "./rows.ts";
-import { Sealer } from "./seal.ts";
-import { columnId, merge, type Sheet } from "./sheet.ts";
-import { dayOf, latest, windowLength, windowOf } from "./span.ts";
-import { atOnce } from "./turns.ts";
+import type { Level } from "../../../../proto/catalog.ts";
+import { earliest } from "../../../clock.ts";
+import type { Log } from "../../../log.ts";
+import type { File } from "../database.ts";
+import { Sealer } from "../keep/compact.ts";
+import { type Host, Names } from "../names.ts";
+import { Rows } from "../row.ts";
+import { columnId, merge, type Sheet } from "../sheet.ts";
+import { dayOf, latest, windowLength, windowOf } from "../span.ts";
+import { atOnce } from "../turns.ts";
 
 interface DeviceRow {
   readonly id: number;
