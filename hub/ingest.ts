@@ -1,5 +1,5 @@
-import { type Device, devices, type Level } from "../proto/catalog.ts";
 import { clean as cleanText, limitOf } from "../proto/clean.ts";
+import { type Device, devices, type Level } from "../proto/device.ts";
 import { type GPUInfo, type HostInfo, State } from "../proto/gen/host_pb.js";
 import { clean } from "./clean.ts";
 import { ClockGuard } from "./clock.ts";

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { catalog, devices, gpuKey, value } from "./catalog.ts";
+import { catalog, value } from "./catalog.ts";
 import { GPUInfoSchema, HostInfoSchema } from "./gen/host_pb.js";
 import { Kind, Unit } from "./gen/metric_pb.js";
 
@@ -47,20 +47,4 @@ test("a reading of 0 is 0 and an absent one is undefined", () => {
 test("host metrics are read through their group, absent groups included", () => {
   expect(value(named("memory_used"), create(HostInfoSchema, { memory: { used: 5n } }))).toBe(5);
   expect(value(named("memory_used"), create(HostInfoSchema))).toBeUndefined();
-});
-
-test("devices() names the host, then its cards by uuid, disks by mount and NICs by name", () => {
-  const info = create(HostInfoSchema, {
-    gpus: [{ id: 0, uuid: "GPU-a" }, { id: 1 }],
-    disks: [{ mount: "/" }],
-    nics: [{ name: "eth0" }],
-  });
-  expect(devices(info).map((d) => [d.level, d.key])).toEqual([
-    ["host", ""],
-    ["gpu", "GPU-a"],
-    ["gpu", "#1"],
-    ["disk", "/"],
-    ["nic", "eth0"],
-  ]);
-  expect(gpuKey(create(GPUInfoSchema, { id: 3, uuid: "" }))).toBe("#3");
 });

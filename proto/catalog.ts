@@ -1,9 +1,7 @@
 import { type DescField, type DescMessage, getOption, hasOption, ScalarType } from "@bufbuild/protobuf";
-import { type GPUInfo, type HostInfo, HostInfoSchema } from "./gen/host_pb.js";
+import { type Level, levels, listOf } from "./device.ts";
+import { HostInfoSchema } from "./gen/host_pb.js";
 import { type Kind, metric as option, type Unit } from "./gen/metric_pb.js";
-
-/** What a metric is measured on. */
-export type Level = "host" | "gpu" | "disk" | "nic";
 
 /** One measured quantity, as its field in host.proto declares it. */
 export interface Metric {
@@ -28,21 +26,17 @@ export interface Metric {
   readonly path: readonly DescField[];
 }
 
-/** A thing on a host that metrics are measured on. `key` is "" for the host itself, else lasting: uuid, mount, NIC name. */
-export interface Device {
-  readonly level: Level;
-  readonly key: string;
-  readonly message: object;
-}
-
-const repeated: Readonly<Record<string, Level>> = { gpus: "gpu", disks: "disk", nics: "nic" };
+/** Level of the devices that a field of HostInfo lists. */
+const levelOf = new Map<string, Level>(
+  levels.flatMap((level): [string, Level][] => (level === "host" ? [] : [[listOf[level], level]])),
+);
 
 function* walk(message: DescMessage, level: Level, path: readonly DescField[]): Generator<Metric> {
   for (const field of message.fields) {
     const here = [...path, field];
     if (field.fieldKind === "message") yield* walk(field.message, level, here);
     else if (field.fieldKind === "list" && field.listKind === "message" && path.length === 0) {
-      const inner = repeated[field.localName];
+      const inner = levelOf.get(field.localName);
       if (inner !== undefined) yield* walk(field.message, inner, []);
     } else if (field.fieldKind === "scalar" && hasOption(field, option)) {
       const { name, unit, kind, help, keep, prometheus, factor, legacy } = getOption(field, option);
@@ -77,19 +71,4 @@ export function value(metric: Metric, message: object): number | undefined {
     at = (at as Record<string, unknown>)[field.localName];
   }
   return at === undefined ? undefined : Number(at);
-}
-
-/** Lasting name of a GPU: its uuid, or its index where the driver gives none. */
-export function gpuKey(gpu: GPUInfo): string {
-  return gpu.uuid ? gpu.uuid : `#${gpu.id ?? 0}`;
-}
-
-/** The host itself, then its GPUs, disks and NICs, each with the key its series are kept under. */
-export function devices(info: HostInfo): Device[] {
-  return [
-    { level: "host", key: "", message: info },
-    ...info.gpus.map((gpu): Device => ({ level: "gpu", key: gpuKey(gpu), message: gpu })),
-    ...info.disks.map((disk): Device => ({ level: "disk", key: disk.mount ?? disk.device ?? "", message: disk })),
-    ...info.nics.map((nic): Device => ({ level: "nic", key: nic.name ?? "", message: nic })),
-  ];
 }

@@ -7,7 +7,8 @@ import { table as agentTable } from "../agent/settings.ts";
 import { exporterTable } from "../agent/toml.ts";
 import { table as hubTable } from "../hub/settings.ts";
 import { jsonSchema, markdown } from "../program/setting.ts";
-import { catalog, type Level, type Metric } from "../proto/catalog.ts";
+import { catalog, type Metric } from "../proto/catalog.ts";
+import type { Level } from "../proto/device.ts";
 import { Kind, Unit } from "../proto/gen/metric_pb.js";
 import { board } from "./board.ts";
 

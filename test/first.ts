@@ -1,6 +1,6 @@
 // Histories as version 0.1.0 wrote them: a row for each device and poll.
 import Database from "better-sqlite3";
-import type { Level } from "../proto/catalog.ts";
+import type { Level } from "../proto/device.ts";
 import { start } from "./store.ts";
 
 /** As version 0.1.0 made them. */

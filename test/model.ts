@@ -16,7 +16,7 @@ import {
   type SeriesId,
   type Store,
 } from "../hub/history/store.ts";
-import type { Level } from "../proto/catalog.ts";
+import { type Level, levels } from "../proto/device.ts";
 
 /** `Measured.values` out of values by name. @throws Error for a name that history does not keep */
 export function valuesOf(level: Level, named: Readonly<Record<string, number>>): Float64Array {
@@ -180,7 +180,6 @@ function check({ host, at, devices }: Poll): void {
   if (!Number.isInteger(at) || at < 0 || at > latest) {
     throw new Fault("sample_bad", `The time of a measurement must be Unix milliseconds: it is ${at}`);
   }
-  const levels: readonly Level[] = ["host", "gpu", "disk", "nic"];
   for (const { level, key } of devices) {
     if (host === "" || /\n/.test(host + key) || !levels.includes(level)) {
       throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);

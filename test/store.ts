@@ -14,7 +14,7 @@ import {
   type Store,
 } from "../hub/history/store.ts";
 import { type Log, silent } from "../hub/log.ts";
-import type { Level } from "../proto/catalog.ts";
+import type { Level } from "../proto/device.ts";
 
 export const hour = 3_600_000;
 export const day = 24 * hour;

@@ -1,7 +1,7 @@
 // Polls as the hub hands them to history, made from rows of samples with as little work as can be.
 
 import { kept, type Measured, type Poll } from "../../hub/history/store.ts";
-import type { Level } from "../../proto/catalog.ts";
+import type { Level } from "../../proto/device.ts";
 import { type Column, hostName, keyOf } from "./samples.ts";
 
 interface Part {

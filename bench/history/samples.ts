@@ -1,7 +1,7 @@
 // Samples made ahead of time in a file, so that making them costs the measured programs nothing. A row is one poll of one
 // host: number of the host, Unix ms, then its values in wire units; rows stand in the order in which a hub would get them.
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
-import type { Level } from "../../proto/catalog.ts";
+import type { Level } from "../../proto/device.ts";
 import { gpus, PlayedHost, pollTimes, width } from "./model.ts";
 
 /** A column of the model as the catalogue names it. */

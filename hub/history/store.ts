@@ -1,12 +1,10 @@
-import { catalog, type Level, type Metric } from "../../proto/catalog.ts";
+import { catalog, type Metric } from "../../proto/catalog.ts";
+import { byLevel, type Level } from "../../proto/device.ts";
 
 /** The metrics that history keeps of each kind of device, in catalogue order: the order of `Measured.values`. */
-export const kept: Readonly<Record<Level, readonly Metric[]>> = {
-  host: catalog.filter(({ keep, level }) => keep && level === "host"),
-  gpu: catalog.filter(({ keep, level }) => keep && level === "gpu"),
-  disk: catalog.filter(({ keep, level }) => keep && level === "disk"),
-  nic: catalog.filter(({ keep, level }) => keep && level === "nic"),
-};
+export const kept: Readonly<Record<Level, readonly Metric[]>> = byLevel((level) =>
+  catalog.filter((metric) => metric.keep && metric.level === level),
+);
 
 /** Everything one poll of one host measured. */
 export interface Poll {

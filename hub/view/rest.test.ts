@@ -1,6 +1,6 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Level } from "../../proto/catalog.ts";
+import type { Level } from "../../proto/device.ts";
 import { HistMapSchema } from "../../proto/gen/history_pb.js";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { unpackAnswer } from "../../proto/history.ts";

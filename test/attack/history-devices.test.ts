@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Measured, Store } from "../../hub/history/store.ts";
-import type { Level } from "../../proto/catalog.ts";
+import type { Level } from "../../proto/device.ts";
 import { day, gpu, hour, listening, measured, pairs, poll, Scene, start, temperature } from "../store.ts";
 
 let scene: Scene;

@@ -1,5 +1,5 @@
 import { round } from "../../../program/round.ts";
-import type { Device, Level } from "../../../proto/catalog.ts";
+import type { Device, Level } from "../../../proto/device.ts";
 import { type DiskInfo, type GPUInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
 import { labels } from "../../../proto/text.ts";
 import { remembered } from "../../snapshot.ts";

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import type { Level } from "../../../proto/catalog.ts";
+import type { Level } from "../../../proto/device.ts";
 import type { Log } from "../../log.ts";
 import { putNumber, Reader } from "./bytes.ts";
 import type { Run } from "./chunk.ts";

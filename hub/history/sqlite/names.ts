@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import type { Level } from "../../../proto/catalog.ts";
+import type { Level } from "../../../proto/device.ts";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { earliest } from "../../clock.ts";
 import { type Known, kept } from "../store.ts";

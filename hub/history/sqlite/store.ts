@@ -1,5 +1,5 @@
 import { mkdirSync } from "node:fs";
-import type { Level } from "../../../proto/catalog.ts";
+import { type Level, levels } from "../../../proto/device.ts";
 import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Known, Poll, Question, Store } from "../store.ts";
@@ -293,8 +293,6 @@ function anyOf(values: ArrayLike<number>): boolean {
   }
   return false;
 }
-
-const levels: readonly Level[] = ["host", "gpu", "disk", "nic"];
 
 function checkTime(at: number): void {
   if (!Number.isInteger(at) || at < earliest || at >= latest) {

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { weightOf } from "../../../program/accept.ts";
-import { type Device, devices, type Metric } from "../../../proto/catalog.ts";
+import type { Metric } from "../../../proto/catalog.ts";
+import { type Device, devices } from "../../../proto/device.ts";
 import { Unit } from "../../../proto/gen/metric_pb.js";
 import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";

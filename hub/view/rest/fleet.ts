@@ -1,5 +1,6 @@
 import type { Context } from "hono";
-import { devices, type Metric } from "../../../proto/catalog.ts";
+import type { Metric } from "../../../proto/catalog.ts";
+import { devices } from "../../../proto/device.ts";
 import type { GPUInfo } from "../../../proto/gen/host_pb.js";
 import { Unit } from "../../../proto/gen/metric_pb.js";
 import { Fault } from "../../fault.ts";

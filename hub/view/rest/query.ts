@@ -1,11 +1,11 @@
 import type { Context } from "hono";
-import { catalog, type Level, type Metric } from "../../../proto/catalog.ts";
+import { catalog, type Metric } from "../../../proto/catalog.ts";
+import { type Level, levels } from "../../../proto/device.ts";
 import { Fault } from "../../fault.ts";
 import { type Aggregate, kept } from "../../history/store.ts";
 
 /** The latest time a Date can hold, Unix milliseconds. */
 const latest = 8.64e15;
-const levels: readonly Level[] = ["host", "gpu", "disk", "nic"];
 const aggregates: readonly Aggregate[] = ["avg", "min", "max", "last", "p95", "count"];
 
 /** Parameters of a request; every method throws Fault bad_request that names the parameter, its value and what was wanted. */

@@ -1,4 +1,4 @@
-import { gpuKey } from "../../../proto/catalog.ts";
+import { gpuKey, type Level } from "../../../proto/device.ts";
 import type { GPUInfo, HostInfo, NicInfo } from "../../../proto/gen/host_pb.js";
 import { cardName } from "../../../proto/verdict.ts";
 import { type Answer, idOf } from "../../history.ts";
@@ -7,7 +7,7 @@ import type { Text } from "../../text/text.ts";
 
 /** One line of a chart: whose series it is, and how it is named. */
 interface Track {
-  readonly level: "gpu" | "host" | "nic";
+  readonly level: Level;
   readonly key: string;
   readonly metric: string;
   readonly name: string;

@@ -1,7 +1,7 @@
 import { effect, type ReadonlySignal, type Signal, signal, useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { gpuKey } from "../../../proto/catalog.ts";
+import { gpuKey } from "../../../proto/device.ts";
 import type { GPUInfo, HostInfo } from "../../../proto/gen/host_pb.js";
 import { cardName } from "../../../proto/verdict.ts";
 import { type Answer, align, ask, extend, idOf, newest, type Question, type Range, ranges } from "../../history.ts";

@@ -1,6 +1,6 @@
 // The first version of the file: one row for each device and poll. Read once, to be brought into the form of today.
 import { endianness } from "node:os";
-import type { Level } from "../../../../proto/catalog.ts";
+import type { Level } from "../../../../proto/device.ts";
 import { earliest } from "../../../clock.ts";
 import type { Log } from "../../../log.ts";
 import type { File } from "../database.ts";
