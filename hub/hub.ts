@@ -11,7 +11,7 @@ import { addresses, groupOf } from "./servers.ts";
 import { maxSize, namesOf, retention, type Settings } from "./settings.ts";
 import { views } from "./view/all.ts";
 import { application, listen } from "./view/http.ts";
-import type { Open, Sight } from "./view/view.ts";
+import type { HubView, RunningView } from "./view/view.ts";
 
 /** What a hub is made of and given. */
 export interface Parts {
@@ -67,7 +67,7 @@ export async function start(parts: Parts): Promise<Hub> {
     undo.push(() => history.close());
     const control = await openControl({ folder: settings.data, history, clock, log });
     undo.push(() => control.close());
-    const sight: Sight = {
+    const sight: HubView = {
       live,
       history,
       clock,
@@ -81,7 +81,7 @@ export async function start(parts: Parts): Promise<Hub> {
       historyAddress: settings.historyAddress,
       historyReflection: settings.historyReflection,
     };
-    const open: Open[] = [];
+    const open: RunningView[] = [];
     for (const view of views) {
       const opened = await view.open(sight);
       open.push(opened);

@@ -9,11 +9,11 @@ import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { feed } from "./feed.ts";
 import { application, listen, type Web } from "./http.ts";
-import type { Open } from "./view.ts";
+import type { RunningView } from "./view.ts";
 
 let now = 0;
 let folder = "";
-let open: Open;
+let open: RunningView;
 let web: Web;
 
 beforeEach(async () => {

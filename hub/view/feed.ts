@@ -7,7 +7,7 @@ import { Fault } from "../fault.ts";
 import { pageOf } from "./feed/build.ts";
 import { detail, Encoder } from "./feed/encoder.ts";
 import { type Frame, frame, gzipHeader } from "./feed/frame.ts";
-import type { Desk, Sight, View } from "./view.ts";
+import type { Desk, HubView, View } from "./view.ts";
 
 /** Least time between two events, most time without one, and how long a browser waits before it asks again. Milliseconds. */
 const tick = 1000;
@@ -40,7 +40,7 @@ export const feed: View = {
 const mostDetail = 1024 * 1024;
 
 /** @throws Fault host_unknown, busy */
-async function one({ live }: Sight, desk: Desk, c: Context): Promise<Response> {
+async function one({ live }: HubView, desk: Desk, c: Context): Promise<Response> {
   const [name = "", ...more] = c.req.queries("name") ?? [];
   if (more.length > 0)
     throw new Fault("bad_request", `The parameter "name" may have one value: it has ${more.length + 1}.`);
@@ -53,7 +53,7 @@ async function one({ live }: Sight, desk: Desk, c: Context): Promise<Response> {
 }
 
 class Feed {
-  readonly #sight: Sight;
+  readonly #sight: HubView;
   readonly #encoder: Encoder;
   readonly #viewers = new Map<ServerResponse, "plain" | "packed">();
   /** Progress of viewers with bytes pending: how many bytes they had taken at the last change, and when it was. */
@@ -65,7 +65,7 @@ class Feed {
   #pending: (() => void) | undefined;
   #beat: () => void = () => {};
 
-  constructor(sight: Sight) {
+  constructor(sight: HubView) {
     this.#sight = sight;
     this.#encoder = new Encoder({ ...sight, page: pageOf(sight.web) });
     this.#unsubscribe = sight.live.onChange(() => this.#changed());

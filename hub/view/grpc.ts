@@ -15,7 +15,7 @@ import { asFault, type Code, Fault } from "../fault.ts";
 import { find, type Present, samples } from "../history/series.ts";
 import { trackCalls } from "./grpc/call.ts";
 import { Turns } from "./grpc/turns.ts";
-import type { Sight, View } from "./view.ts";
+import type { HubView, View } from "./view.ts";
 
 /** gRPC status of each fault. */
 export const statusOf: Readonly<Record<Code, grpc.status>> = {
@@ -99,7 +99,7 @@ export const history: View = {
   },
 };
 
-function addHistory(server: grpc.Server, sight: Sight): void {
+function addHistory(server: grpc.Server, sight: HubView): void {
   const turns = new Turns(atOnce);
   add(server, History, {
     getHistory(call: grpc.ServerUnaryCall<HistReq, Uint8Array>, done: grpc.sendUnaryData<Uint8Array>) {
@@ -122,7 +122,7 @@ function addHistory(server: grpc.Server, sight: Sight): void {
 }
 
 /** A HistResp, as bytes: a message of 200,000 bigints would keep the polls waiting. */
-async function answer({ live, history, clock }: Sight, { id, type, timestamp }: HistReq): Promise<Uint8Array> {
+async function answer({ live, history, clock }: HubView, { id, type, timestamp }: HistReq): Promise<Uint8Array> {
   const present: Present = new Map(
     live.hosts().map(({ name, info }) => [name, (info?.gpus ?? []).map((gpu) => gpu.id ?? 0)]),
   );

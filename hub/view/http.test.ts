@@ -15,11 +15,11 @@ import { feed } from "./feed.ts";
 import { application, listen, type Web } from "./http.ts";
 import { page } from "./page.ts";
 import { rest } from "./rest.ts";
-import type { Open, Sight } from "./view.ts";
+import type { HubView, RunningView } from "./view.ts";
 
 let folder = "";
 let live: Live;
-let open: Open[];
+let open: RunningView[];
 let web: Web;
 let url = "";
 let model: Model;
@@ -34,12 +34,12 @@ beforeEach(async () => {
   model = new Model();
   lines = [];
   viewers = [];
-  const history: Sight["history"] = {
+  const history: HubView["history"] = {
     read: (question) => model.read(question),
     fold: (question) => model.fold(question),
     known: (host) => model.known(host),
   };
-  const sight: Sight = {
+  const sight: HubView = {
     live,
     history,
     clock: systemClock,
@@ -53,7 +53,7 @@ beforeEach(async () => {
     historyAddress: "127.0.0.1:0",
     historyReflection: false,
   };
-  const listening: Open = {
+  const listening: RunningView = {
     routes: (app) =>
       void app.use("/feed", (c, next) => {
         viewers.push((c.env as HttpBindings).outgoing as ServerResponse);

@@ -12,7 +12,7 @@ import { Desk } from "./http/desk.ts";
 import { Names, nameIn } from "./http/names.ts";
 import { refuseInWords } from "./http/protocol.ts";
 import { always, refusal, refuse } from "./http/refusal.ts";
-import type { Open } from "./view.ts";
+import type { RunningView } from "./view.ts";
 
 /** Milliseconds after which a connection ends whose client takes nothing of what was sent to it. */
 const usualStall = 60_000;
@@ -29,7 +29,7 @@ export interface Web {
 }
 
 /** One application of the paths of all views; what goes wrong is answered as JSON `{error: {code, message}}`. */
-export function application(views: readonly Open[], log: Log): Hono {
+export function application(views: readonly RunningView[], log: Log): Hono {
   const app = new Hono();
   const desk = new Desk();
   for (const view of views) view.routes?.(app, desk);

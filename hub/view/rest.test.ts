@@ -9,7 +9,7 @@ import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { application } from "./http.ts";
 import { rest } from "./rest.ts";
-import type { Open, Sight } from "./view.ts";
+import type { HubView, RunningView } from "./view.ts";
 
 const start = 1_800_000_000_000;
 const minute = 60_000;
@@ -18,7 +18,7 @@ let now = start;
 let timers: (() => void)[] = [];
 let model: Model;
 let live: Live;
-let open: Open;
+let open: RunningView;
 let app: ReturnType<typeof application>;
 let groups: Record<string, string> = {};
 
@@ -39,7 +39,7 @@ beforeEach(async () => {
   model = new Model();
   live = new Live(clock.now);
   live.expect("a", "x:1");
-  const sight: Sight = {
+  const sight: HubView = {
     live,
     history: model,
     clock,

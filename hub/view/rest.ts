@@ -2,7 +2,7 @@ import type { Hono } from "hono";
 import { charts } from "./rest/chart.ts";
 import { fleet } from "./rest/fleet.ts";
 import { Maps } from "./rest/map.ts";
-import type { Sight, View } from "./view.ts";
+import type { HubView, View } from "./view.ts";
 
 /** Paths for programs: those of the first GOHM, and history as charts and scripts ask for it. */
 export const rest: View = {
@@ -22,7 +22,7 @@ export const rest: View = {
   },
 };
 
-function health({ live, version, hub, name }: Sight): object {
+function health({ live, version, hub, name }: HubView): object {
   const hosts = live.hosts();
   const open = hosts.filter(({ link }) => link.state === "open").length;
   return { status: "ok", name: name(), version, hub, hosts: hosts.length, open, notices: live.notices() };

@@ -4,8 +4,8 @@ import type { Store } from "../history/store.ts";
 import type { Live } from "../live.ts";
 import type { Log } from "../log.ts";
 
-/** What a view may look at. It never writes. */
-export interface Sight {
+/** What a view sees of the hub. It never writes. */
+export interface HubView {
   readonly live: Live;
   readonly history: Pick<Store, "read" | "fold" | "known">;
   readonly clock: Clock;
@@ -31,10 +31,10 @@ export interface Sight {
 export interface View {
   readonly name: string;
   /** @throws Fault when it cannot be offered (a port in use). */
-  open(sight: Sight): Promise<Open>;
+  open(sight: HubView): Promise<RunningView>;
 }
 
-export interface Open {
+export interface RunningView {
   /** Adds its paths to the hub's HTTP server; each of them only reads, by GET. */
   readonly routes?: (app: Hono, desk: Desk) => void;
   /** Where else it listens, in words, for the log: "history gRPC on 0.0.0.0:9204". */

@@ -12,10 +12,10 @@ import type { HostInfo } from "../../../proto/gen/host_pb.js";
 import { glance } from "../../../proto/glance.ts";
 import { keysOf } from "../../../proto/verdict.ts";
 import type { Host, Link } from "../../live.ts";
-import type { Sight } from "../view.ts";
+import type { HubView } from "../view.ts";
 
 /** What the encoder needs to see. */
-export interface Scene extends Pick<Sight, "live" | "clock" | "hub" | "interval"> {
+export interface Scene extends Pick<HubView, "live" | "clock" | "hub" | "interval"> {
   /** Name of the script that the page is built into; "" while there is none. */
   readonly page: () => string;
 }

@@ -15,10 +15,10 @@ import { feed } from "../feed.ts";
 import { application, listen, type Web } from "../http.ts";
 import { page } from "../page.ts";
 import { rest } from "../rest.ts";
-import type { Open } from "../view.ts";
+import type { RunningView } from "../view.ts";
 
 let folder = "";
-let open: Open[];
+let open: RunningView[];
 let web: Web;
 let paths: string[];
 const lines: string[] = [];

@@ -7,7 +7,7 @@ import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { Aggregate, Columns, SeriesId } from "../../history/store.ts";
-import type { Desk, Sight } from "../view.ts";
+import type { Desk, HubView } from "../view.ts";
 import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, Query } from "./query.ts";
@@ -43,7 +43,7 @@ type Read = Columns<Aggregate>;
  * Series of one host: `{host, from, to, step, series: [{level, key, metric, unit, cut, t, min, avg, max}]}`, times in
  * Unix ms, values in wire units; or a HistoryAnswer for whoever accepts application/x-protobuf.
  */
-export async function charts(sight: Sight, desk: Desk, c: Context): Promise<Response> {
+export async function charts(sight: HubView, desk: Desk, c: Context): Promise<Response> {
   const packed = weightOf(c.req.header("accept"), "application/x-protobuf", "application/protobuf") > 0;
   const asked = await ask(sight, new Query(c));
   const { of, series } = asked;
@@ -58,7 +58,7 @@ export async function charts(sight: Sight, desk: Desk, c: Context): Promise<Resp
   });
 }
 
-async function* protobuf(sight: Sight, asked: Asked): AsyncGenerator<Uint8Array> {
+async function* protobuf(sight: HubView, asked: Asked): AsyncGenerator<Uint8Array> {
   yield packSpan(asked);
   for await (const [{ id, metric }, read] of series(sight, asked)) {
     const columns = Object.fromEntries(asked.of.map((name) => [name, read[name]]));
@@ -66,7 +66,7 @@ async function* protobuf(sight: Sight, asked: Asked): AsyncGenerator<Uint8Array>
   }
 }
 
-async function* json(sight: Sight, asked: Asked): AsyncGenerator<Uint8Array> {
+async function* json(sight: HubView, asked: Asked): AsyncGenerator<Uint8Array> {
   const { host, from, to, step } = asked;
   yield Buffer.from(`${JSON.stringify({ host, from, to, step }).slice(0, -1)},"series":[`);
   let before = "";
@@ -92,11 +92,11 @@ function* column(name: string, values: Float64Array): Generator<Uint8Array> {
 }
 
 /** Points of one series that an answer is likely to have. */
-const likely = ({ interval }: Sight, { from, to, step, most }: Asked): number =>
+const likely = ({ interval }: HubView, { from, to, step, most }: Asked): number =>
   Math.min(most, (to - from) / (step > 0 ? step : 1000 * interval()) + 1);
 
 /** Reads so many series at a time that what is in memory stays bounded. */
-async function* series(sight: Sight, asked: Asked): AsyncGenerator<[Wanted, Read]> {
+async function* series(sight: HubView, asked: Asked): AsyncGenerator<[Wanted, Read]> {
   const { history } = sight;
   const { from, to, step, of, most } = asked;
   const together = Math.max(1, Math.floor(batch / likely(sight, asked)));
@@ -113,7 +113,7 @@ async function* series(sight: Sight, asked: Asked): AsyncGenerator<[Wanted, Read
 const unitOf = ({ unit }: Metric): string => Unit[unit].toLowerCase();
 
 /** @throws Fault bad_request, host_unknown, device_unknown, metric_unknown */
-async function ask(sight: Sight, query: Query): Promise<Asked> {
+async function ask(sight: HubView, query: Query): Promise<Asked> {
   const host = query.text("host");
   if (host === undefined) throw new Fault("bad_request", 'The parameter "host" is missing: it must name a server.');
   const range = query.range(sight.clock.now(), hour);
@@ -126,7 +126,7 @@ async function ask(sight: Sight, query: Query): Promise<Asked> {
 }
 
 /** Every sample where the pace of the polls promises few enough, else buckets that are few enough. */
-async function fitting({ history, interval }: Sight, { series, from, to, most }: Asked): Promise<Span> {
+async function fitting({ history, interval }: HubView, { series, from, to, most }: Asked): Promise<Span> {
   const few = Math.min(points, most);
   if ((to - from) / (1000 * interval()) <= few) {
     const question = { series: series.map(({ id }) => id), range: { from, to, step: 0 }, of: [], most: few };
@@ -141,7 +141,7 @@ async function fitting({ history, interval }: Sight, { series, from, to, most }:
   return { from: Math.floor(begin / step) * step, to: Math.ceil(to / step) * step, step };
 }
 
-function wantedOf(sight: Sight, query: Query, host: string): Wanted[] {
+function wantedOf(sight: HubView, query: Query, host: string): Wanted[] {
   const level = query.level();
   const metrics = query.list("metric").map((name) => metricOf(name, level));
   if (metrics.length === 0) {
@@ -178,7 +178,7 @@ function wantedOf(sight: Sight, query: Query, host: string): Wanted[] {
  * in its order, then what only history knows. @throws Fault host_unknown
  */
 function devicesOf(
-  { live, history }: Sight,
+  { live, history }: HubView,
   host: string,
   keys: ReadonlySet<string>,
 ): readonly Pick<Device, "level" | "key">[] {

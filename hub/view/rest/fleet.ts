@@ -6,7 +6,7 @@ import { Unit } from "../../../proto/gen/metric_pb.js";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { GroupColumns, Range, SeriesId } from "../../history/store.ts";
-import type { Desk, Sight } from "../view.ts";
+import type { Desk, HubView } from "../view.ts";
 import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, Query } from "./query.ts";
@@ -38,7 +38,7 @@ const collator = new Intl.Collator("en", { numeric: true });
 const order = ["avg", "min", "max", "sum", "count"] as const;
 
 /** One metric over the fleet: `{metric, unit, by, from, to, step, groups: [{name, series, t, avg, min, max, sum, count}]}`. */
-export async function fleet(sight: Sight, desk: Desk, c: Context): Promise<Response> {
+export async function fleet(sight: HubView, desk: Desk, c: Context): Promise<Response> {
   const asked = await ask(sight, new Query(c));
   const { range, groups } = asked;
   const buckets = ((range.to - range.from) / range.step) * Math.min(together, groups.length);
@@ -46,7 +46,7 @@ export async function fleet(sight: Sight, desk: Desk, c: Context): Promise<Respo
   return answer({ c, log: sight.log }, json(sight, asked), { "Content-Type": "application/json; charset=utf-8" });
 }
 
-async function* json({ history }: Sight, { metric, by, groups, range }: Asked): AsyncGenerator<Uint8Array> {
+async function* json({ history }: HubView, { metric, by, groups, range }: Asked): AsyncGenerator<Uint8Array> {
   const unit = Unit[metric.unit].toLowerCase();
   const { from, to, step } = range;
   const head = { metric: metric.name, unit, by, from, to, step };
@@ -73,7 +73,7 @@ function groupJson({ name, series }: Group, columns: GroupColumns, before: strin
 }
 
 /** @throws Fault bad_request, metric_unknown */
-async function ask(sight: Sight, query: Query): Promise<Asked> {
+async function ask(sight: HubView, query: Query): Promise<Asked> {
   const name = query.text("metric");
   if (name === undefined) throw new Fault("bad_request", 'The parameter "metric" is missing: it must be one name.');
   const metric = metricOf(name);
@@ -93,7 +93,7 @@ async function ask(sight: Sight, query: Query): Promise<Asked> {
 }
 
 async function fitting(
-  { history }: Sight,
+  { history }: HubView,
   groups: readonly Group[],
   { from, to }: Omit<Range, "step">,
 ): Promise<Range> {
@@ -105,7 +105,7 @@ async function fitting(
 }
 
 /** Every series of the metric that history knows, by what it belongs to; groups in order of their names. */
-function groupsOf(sight: Sight, metric: Metric, by: Kind): Group[] {
+function groupsOf(sight: HubView, metric: Metric, by: Kind): Group[] {
   const nameOf = naming(sight, metric, by);
   const groups = new Map<string | undefined, SeriesId[]>();
   for (const { host, level, key, metrics } of sight.history.known(undefined, metric.level)) {
@@ -122,7 +122,7 @@ function groupsOf(sight: Sight, metric: Metric, by: Kind): Group[] {
 }
 
 /** What a device counts under. @throws Fault bad_request */
-function naming(sight: Sight, metric: Metric, by: Kind): (host: string, key: string) => string | undefined {
+function naming(sight: HubView, metric: Metric, by: Kind): (host: string, key: string) => string | undefined {
   switch (by) {
     case "all":
       return () => "all";
@@ -142,7 +142,7 @@ function naming(sight: Sight, metric: Metric, by: Kind): (host: string, key: str
 }
 
 /** Model of each GPU, or of each host's processor, as the hosts told last. */
-function modelsOf({ live }: Pick<Sight, "live">, { level }: Metric): Map<string, string> {
+function modelsOf({ live }: Pick<HubView, "live">, { level }: Metric): Map<string, string> {
   const models = new Map<string, string>();
   for (const { name, info } of live.hosts()) {
     if (info === undefined) continue;

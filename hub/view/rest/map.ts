@@ -4,7 +4,7 @@ import { packEntry, type Samples } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { gpusOf, metricOf, samples, some, typesOf, type Wanted } from "../../history/series.ts";
 import type { Range } from "../../history/store.ts";
-import { type Desk, matchesEtag, type Sight } from "../view.ts";
+import { type Desk, type HubView, matchesEtag } from "../view.ts";
 import { answer, turn, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { Query } from "./query.ts";
@@ -44,12 +44,12 @@ const parameters = ["host", "type", "from", "to", "step"] as const;
 
 /** Answers by what was asked; one that is being made is given to all who ask meanwhile. */
 export class Maps {
-  readonly #sight: Sight;
+  readonly #sight: HubView;
   readonly #made = new Map<string, Made>();
   readonly #timers = new Set<() => void>();
   #count = 0;
 
-  constructor(sight: Sight) {
+  constructor(sight: HubView) {
     this.#sight = sight;
   }
 
@@ -109,7 +109,7 @@ export class Maps {
 const headersOf = ({ etag }: Made): Record<string, string> => ({ "Cache-Control": "no-cache", ETag: etag });
 
 /** @throws Fault bad_request, host_unknown, metric_unknown */
-function ask({ live, history, clock }: Sight, query: Query): Asked {
+function ask({ live, history, clock }: HubView, query: Query): Asked {
   const type = query.text("type") ?? "gpumem";
   const level = (["gpu", "host"] as const).find((one) => metricOf(one, type) !== undefined);
   const metric = level && metricOf(level, type);
@@ -137,7 +137,7 @@ function ask({ live, history, clock }: Sight, query: Query): Asked {
   return { wanted, range, most: Math.max(1, Math.floor(mostSamples / Math.max(1, wanted.size))) };
 }
 
-async function read({ history }: Sight, { wanted, range, most }: Asked): Promise<ReadonlyMap<string, Samples>> {
+async function read({ history }: HubView, { wanted, range, most }: Asked): Promise<ReadonlyMap<string, Samples>> {
   const all = new Map<string, Samples>();
   const entries = [...wanted];
   const together = Math.max(1, Math.floor(batch / most));
