@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
 import { asFault, type Code, Fault, faults } from "./fault.ts";
-import { statusOf as grpcStatusOf } from "./view/grpc.ts";
-import { statusOf as httpStatusOf } from "./view/http/refusal.ts";
+import { statuses } from "./view/grpc.ts";
+import { statusOf } from "./view/http/refusal.ts";
 
 const rows = readFileSync(new URL("../docs/faults.md", import.meta.url), "utf8")
   .split("\n")
@@ -13,9 +13,9 @@ const rows = readFileSync(new URL("../docs/faults.md", import.meta.url), "utf8")
 test("docs/faults.md says of every code what it means and what HTTP and gRPC make of it", () => {
   const wanted = (Object.keys(faults) as Code[]).map((code) => [
     `\`${code}\``,
-    faults[code],
-    String(httpStatusOf[code]),
-    status[grpcStatusOf[code]],
+    faults[code].text,
+    String(statusOf(code)),
+    status[statuses[faults[code].kind]],
   ]);
   expect(rows.map((cells) => cells.slice(1, 5))).toEqual(wanted);
   expect(rows.every((cells) => (cells[5] ?? "").length > 5)).toBe(true);

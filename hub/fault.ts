@@ -1,31 +1,106 @@
-/** Every way the hub refuses, with what it means for whoever asked. docs/faults.md says the same, and a test compares. */
-export const faults = {
-  host_unknown: "No host of that name is in the settings or in history.",
-  device_unknown: "The host is known, but has no such GPU, disk or network interface.",
-  metric_unknown: "The catalogue (docs/metrics.md) has no kept metric of that name for this kind of device.",
-  bad_request: "The request, or a parameter of it, cannot be read; the message names it and what was wanted.",
-  page_unknown: "There is nothing at that path.",
-  method_refused: "The path is there, and is only read: the header Allow lists the methods it takes.",
-  name_refused: "The request calls the hub by a name that is not its own; see hub.hosts and hub.url.",
-  expectation_refused: "The header Expect asks for something that the hub does not do.",
-  request_too_long: "The address and headers of the request are longer than 16 KiB.",
-  request_too_slow: "The request did not arrive in time.",
-  busy: "Too many large answers are being made or sent at the moment.",
-  setting_bad: "The settings file, a flag or an environment variable cannot be used; the message names it.",
-  data_folder_unusable: "The data folder cannot be made or written to.",
-  data_folder_busy: "Another hub is using the data folder.",
-  data_newer: "The history was written by a newer version of the hub.",
-  sample_bad: "A measurement carries a time or a name that history does not take.",
-  history_unwritable: "History cannot be written at the moment (disk full or read-only); the live view goes on.",
-  backup_failed: "A copy of the history could not be written; the history itself is as it was.",
-  port_in_use: "Another program listens on an address that the hub was told to use.",
-  address_unusable: "The hub cannot listen on an address it was told to use.",
-  internal: "The hub itself is at fault; its log has the details.",
-} as const;
+/** Kinds of errors: the closed codes of the Connect protocol (https://connectrpc.com/docs/protocol/#error-codes). */
+export type Kind =
+  | "canceled"
+  | "unknown"
+  | "invalid_argument"
+  | "deadline_exceeded"
+  | "not_found"
+  | "already_exists"
+  | "permission_denied"
+  | "resource_exhausted"
+  | "failed_precondition"
+  | "aborted"
+  | "out_of_range"
+  | "unimplemented"
+  | "internal"
+  | "unavailable"
+  | "data_loss"
+  | "unauthenticated";
 
-export type Code = keyof typeof faults;
+/** What a fault code means to the client. */
+export interface Meaning {
+  readonly kind: Kind;
+  /** HTTP status, where HTTP has a more specific one than the kind gives. */
+  readonly http?: number;
+  readonly text: string;
+}
 
-/** The hub's one error for what it expects to go wrong. Views map the code to their own status, each once. */
+const meanings = {
+  host_unknown: { kind: "not_found", text: "No host of that name is in the settings or in history." },
+  device_unknown: { kind: "not_found", text: "The host is known, but has no such GPU, disk or network interface." },
+  metric_unknown: {
+    kind: "invalid_argument",
+    text: "The catalogue (docs/metrics.md) has no kept metric of that name for this kind of device.",
+  },
+  bad_request: {
+    kind: "invalid_argument",
+    text: "The request, or a parameter of it, cannot be read; the message names it and what was wanted.",
+  },
+  page_unknown: { kind: "not_found", text: "There is nothing at that path." },
+  method_refused: {
+    kind: "unimplemented",
+    http: 405,
+    text: "The path is there, and is only read: the header Allow lists the methods it takes.",
+  },
+  sign_in_needed: {
+    kind: "unauthenticated",
+    text: "The request needs an account or a token, and has none that the hub knows.",
+  },
+  access_denied: { kind: "permission_denied", text: "Whoever asks is known, but may not do this." },
+  name_refused: {
+    kind: "permission_denied",
+    http: 421,
+    text: "The request calls the hub by a name that is not its own; see hub.hosts and hub.url.",
+  },
+  expectation_refused: {
+    kind: "failed_precondition",
+    http: 417,
+    text: "The header Expect asks for something that the hub does not do.",
+  },
+  request_too_long: {
+    kind: "resource_exhausted",
+    http: 431,
+    text: "The address and headers of the request are longer than 16 KiB.",
+  },
+  body_too_large: {
+    kind: "resource_exhausted",
+    http: 413,
+    text: "The body of the request is larger than this path takes.",
+  },
+  media_type_refused: {
+    kind: "invalid_argument",
+    http: 415,
+    text: "The body of the request is not of a type that this path reads.",
+  },
+  request_too_slow: { kind: "deadline_exceeded", http: 408, text: "The request did not arrive in time." },
+  busy: { kind: "unavailable", text: "Too many large answers are being made or sent at the moment." },
+  setting_bad: {
+    kind: "internal",
+    text: "The settings file, a flag or an environment variable cannot be used; the message names it.",
+  },
+  data_folder_unusable: { kind: "internal", text: "The data folder cannot be made or written to." },
+  data_folder_busy: { kind: "internal", text: "Another hub is using the data folder." },
+  data_newer: { kind: "internal", text: "The history was written by a newer version of the hub." },
+  sample_bad: { kind: "invalid_argument", text: "A measurement carries a time or a name that history does not take." },
+  history_unwritable: {
+    kind: "unavailable",
+    text: "History cannot be written at the moment (disk full or read-only); the live view goes on.",
+  },
+  backup_failed: {
+    kind: "internal",
+    text: "A copy of the history could not be written; the history itself is as it was.",
+  },
+  port_in_use: { kind: "internal", text: "Another program listens on an address that the hub was told to use." },
+  address_unusable: { kind: "internal", text: "The hub cannot listen on an address it was told to use." },
+  internal: { kind: "internal", text: "The hub itself is at fault; its log has the details." },
+} as const satisfies Readonly<Record<string, Meaning>>;
+
+export type Code = keyof typeof meanings;
+
+/** Every fault code of the hub. docs/faults.md lists the same; a test compares them. */
+export const faults: Readonly<Record<Code, Meaning>> = meanings;
+
+/** An error that the hub expects. HTTP and gRPC map the kind of its code to a status of their own. */
 export class Fault extends Error {
   override name = "Fault";
   readonly code: Code;
@@ -33,6 +108,10 @@ export class Fault extends Error {
   constructor(code: Code, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
+  }
+
+  get kind(): Kind {
+    return faults[this.code].kind;
   }
 }
 

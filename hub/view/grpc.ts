@@ -11,35 +11,30 @@ import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/
 import { History, type HistReq } from "../../proto/gen/history_pb.js";
 import { ServerReflection, type ServerReflectionRequest } from "../../proto/gen/reflection_pb.js";
 import { packSamples } from "../../proto/history.ts";
-import { asFault, type Code, Fault } from "../fault.ts";
+import { asFault, Fault, type Kind } from "../fault.ts";
 import { find, type Present, samples } from "../history/series.ts";
 import { trackCalls } from "./grpc/call.ts";
 import { Turns } from "./grpc/turns.ts";
 import type { HubView, View } from "./view.ts";
 
-/** gRPC status of each fault. */
-export const statusOf: Readonly<Record<Code, grpc.status>> = {
-  host_unknown: grpc.status.NOT_FOUND,
-  device_unknown: grpc.status.NOT_FOUND,
-  metric_unknown: grpc.status.INVALID_ARGUMENT,
-  bad_request: grpc.status.INVALID_ARGUMENT,
-  page_unknown: grpc.status.NOT_FOUND,
-  method_refused: grpc.status.UNIMPLEMENTED,
-  name_refused: grpc.status.PERMISSION_DENIED,
-  expectation_refused: grpc.status.FAILED_PRECONDITION,
-  request_too_long: grpc.status.RESOURCE_EXHAUSTED,
-  request_too_slow: grpc.status.DEADLINE_EXCEEDED,
-  busy: grpc.status.UNAVAILABLE,
-  setting_bad: grpc.status.INTERNAL,
-  data_folder_unusable: grpc.status.INTERNAL,
-  data_folder_busy: grpc.status.INTERNAL,
-  data_newer: grpc.status.INTERNAL,
-  sample_bad: grpc.status.INVALID_ARGUMENT,
-  history_unwritable: grpc.status.UNAVAILABLE,
-  backup_failed: grpc.status.INTERNAL,
-  port_in_use: grpc.status.INTERNAL,
-  address_unusable: grpc.status.INTERNAL,
+/** gRPC status of each kind of fault. */
+export const statuses: Readonly<Record<Kind, grpc.status>> = {
+  canceled: grpc.status.CANCELLED,
+  unknown: grpc.status.UNKNOWN,
+  invalid_argument: grpc.status.INVALID_ARGUMENT,
+  deadline_exceeded: grpc.status.DEADLINE_EXCEEDED,
+  not_found: grpc.status.NOT_FOUND,
+  already_exists: grpc.status.ALREADY_EXISTS,
+  permission_denied: grpc.status.PERMISSION_DENIED,
+  resource_exhausted: grpc.status.RESOURCE_EXHAUSTED,
+  failed_precondition: grpc.status.FAILED_PRECONDITION,
+  aborted: grpc.status.ABORTED,
+  out_of_range: grpc.status.OUT_OF_RANGE,
+  unimplemented: grpc.status.UNIMPLEMENTED,
   internal: grpc.status.INTERNAL,
+  unavailable: grpc.status.UNAVAILABLE,
+  data_loss: grpc.status.DATA_LOSS,
+  unauthenticated: grpc.status.UNAUTHENTICATED,
 };
 
 /** Samples in one answer, the newest: 23 days at one every ten seconds, and less than the 4 MiB that clients take. */
@@ -111,7 +106,7 @@ function addHistory(server: grpc.Server, sight: HubView): void {
           (error: unknown) => {
             const fault = asFault(error);
             if (fault.code === "internal") sight.log.error(`History.GetHistory failed: ${String(error)}`);
-            done({ code: statusOf[fault.code], details: fault.message });
+            done({ code: statuses[fault.kind], details: fault.message });
           },
         );
       });

@@ -1,30 +1,31 @@
 import { type ServerResponse, STATUS_CODES } from "node:http";
-import type { Code, Fault } from "../../fault.ts";
+import { type Code, type Fault, faults, type Kind } from "../../fault.ts";
 
-/** HTTP status of each fault. */
-export const statusOf: Readonly<Record<Code, number>> = {
-  host_unknown: 404,
-  device_unknown: 404,
-  metric_unknown: 400,
-  bad_request: 400,
-  page_unknown: 404,
-  method_refused: 405,
-  name_refused: 421,
-  expectation_refused: 417,
-  request_too_long: 431,
-  request_too_slow: 408,
-  busy: 503,
-  setting_bad: 500,
-  data_folder_unusable: 500,
-  data_folder_busy: 500,
-  data_newer: 500,
-  sample_bad: 400,
-  history_unwritable: 503,
-  backup_failed: 500,
-  port_in_use: 500,
-  address_unusable: 500,
+/** HTTP status of each kind of fault. */
+const statuses: Readonly<Record<Kind, number>> = {
+  canceled: 499,
+  unknown: 500,
+  invalid_argument: 400,
+  deadline_exceeded: 504,
+  not_found: 404,
+  already_exists: 409,
+  permission_denied: 403,
+  resource_exhausted: 429,
+  failed_precondition: 400,
+  aborted: 409,
+  out_of_range: 400,
+  unimplemented: 501,
   internal: 500,
+  unavailable: 503,
+  data_loss: 500,
+  unauthenticated: 401,
 };
+
+/** HTTP status of a fault: its own, or that of its kind. */
+export function statusOf(code: Code): number {
+  const { kind, http } = faults[code];
+  return http ?? statuses[kind];
+}
 
 /**
  * Headers of every answer, unless the answer has its own: browsers use the type it states, send no referrer, keep no copy, run
@@ -49,7 +50,7 @@ const bodyOf = ({ code, message }: Fault): string => JSON.stringify({ error: { c
 const reading = "GET, HEAD";
 
 function headersOf({ code }: Fault): Record<string, string> {
-  const status = statusOf[code];
+  const status = statusOf(code);
   return {
     "Content-Type": type,
     ...(status === 503 ? { "Retry-After": pause } : {}),
@@ -59,20 +60,20 @@ function headersOf({ code }: Fault): Record<string, string> {
 
 /** `{error: {code, message}}` under the status of the fault. */
 export function refusal(fault: Fault): Response {
-  return new Response(bodyOf(fault), { status: statusOf[fault.code], headers: headersOf(fault) });
+  return new Response(bodyOf(fault), { status: statusOf(fault.code), headers: headersOf(fault) });
 }
 
 /** Sends the same for a request that no handler has seen. */
 export function refuse(outgoing: ServerResponse, fault: Fault): void {
   const body = bodyOf(fault);
   const headers = { ...always, ...headersOf(fault), "Content-Length": Buffer.byteLength(body), Connection: "close" };
-  outgoing.writeHead(statusOf[fault.code], headers).end(body);
+  outgoing.writeHead(statusOf(fault.code), headers).end(body);
 }
 
 /** Bytes of the same as the last answer on a connection, for what Node cannot parse as a request. */
 export function rawRefusal(fault: Fault): string {
   const body = bodyOf(fault);
-  const status = statusOf[fault.code];
+  const status = statusOf(fault.code);
   const headers = {
     ...always,
     ...headersOf(fault),
