@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
 import { asFault, type Code, Fault, faults } from "./fault.ts";
+import { statusOf } from "./http/error.ts";
 import { statuses } from "./view/grpc.ts";
-import { statusOf } from "./view/http/refusal.ts";
 
 const rows = readFileSync(new URL("../docs/faults.md", import.meta.url), "utf8")
   .split("\n")

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "./clock.ts";
 import { checkAlone, openControl } from "./control.ts";
 import { openStore } from "./history/sqlite/store.ts";
+import { application, listen } from "./http/server.ts";
 import { Ingest } from "./ingest.ts";
 import { inputs } from "./input/all.ts";
 import type { Plan } from "./input/input.ts";
@@ -10,7 +11,6 @@ import type { Log } from "./log.ts";
 import { addresses, groupOf } from "./servers.ts";
 import { maxSize, namesOf, retention, type Settings } from "./settings.ts";
 import { views } from "./view/all.ts";
-import { application, listen } from "./view/http.ts";
 import type { HubView, RunningView } from "./view/view.ts";
 
 /** What a hub is made of and given. */

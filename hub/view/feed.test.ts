@@ -5,10 +5,10 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Event, EventSchema } from "../../proto/gen/feed_pb.js";
 import { Model } from "../../test/model.ts";
+import { application, listen, type Web } from "../http/server.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { feed } from "./feed.ts";
-import { application, listen, type Web } from "./http.ts";
 import type { RunningView } from "./view.ts";
 
 let now = 0;

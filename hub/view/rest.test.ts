@@ -5,9 +5,9 @@ import { HistMapSchema } from "../../proto/gen/history_pb.js";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { unpackAnswer } from "../../proto/history.ts";
 import { Model, valuesOf } from "../../test/model.ts";
+import { application } from "../http/server.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
-import { application } from "./http.ts";
 import { rest } from "./rest.ts";
 import type { HubView, RunningView } from "./view.ts";
 

@@ -1,8 +1,8 @@
 import { get, type IncomingMessage, request } from "node:http";
 import { Socket } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { application, listen, type Web } from "../../http/server.ts";
 import { silent } from "../../log.ts";
-import { application, listen, type Web } from "../http.ts";
 import { answer } from "./body.ts";
 
 const piece = Buffer.alloc(1_000_000, "x");

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { isIP, isIPv6 } from "node:net";
 import { hostname } from "node:os";
-import { clean } from "../../../proto/clean.ts";
-import { Fault } from "../../fault.ts";
+import { clean } from "../../proto/clean.ts";
+import { Fault } from "../fault.ts";
 
 /** Milliseconds for which the names of this machine are not looked up again. */
 const lasting = 30_000;

@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import fc from "fast-check";
 import type { Context } from "hono";
 import { expect, test, vi } from "vitest";
-import { Desk } from "./desk.ts";
+import { Desk } from "./budget.ts";
 
 const limits = { answers: 4, bytes: 100, waiting: 4, patience: 60_000, stall: 30_000 };
 

@@ -1,8 +1,8 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
-import { networkOf } from "../../../program/network.ts";
-import { Fault } from "../../fault.ts";
-import type { Desk as Contract, Place } from "../view.ts";
+import { networkOf } from "../../program/network.ts";
+import { Fault } from "../fault.ts";
+import type { Desk as Contract, Place } from "../view/view.ts";
 
 export interface Limits {
   /** Large answers that are made or sent at the same time, and the memory of all of them in bytes. */

@@ -1,5 +1,5 @@
 import { type ServerResponse, STATUS_CODES } from "node:http";
-import { type Code, type Fault, faults, type Kind } from "../../fault.ts";
+import { type Code, type Fault, faults, type Kind } from "../fault.ts";
 
 /** HTTP status of each kind of fault. */
 const statuses: Readonly<Record<Kind, number>> = {

@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
-import { type ConnectionLimits, Connections, trackRequests } from "../../../program/connections.ts";
-import { rateLimited } from "../../../program/rate-limit.ts";
-import type { Log } from "../../log.ts";
+import { type ConnectionLimits, Connections, trackRequests } from "../../program/connections.ts";
+import { rateLimited } from "../../program/rate-limit.ts";
+import type { Log } from "../log.ts";
 
 /** A viewer has one connection or two, and keeps one for as long as the page is open. */
 const total = 1024;

@@ -1,8 +1,8 @@
 // What Node answers by itself, with an empty body, or not at all: answered as everything else is.
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { Fault } from "../../fault.ts";
-import { rawRefusal } from "./refusal.ts";
+import { Fault } from "../fault.ts";
+import { rawRefusal } from "./error.ts";
 
 /** Milliseconds for which a client may go on sending after it was refused, so that it reads why. */
 const lingering = 1000;

@@ -7,12 +7,12 @@ import { hostPort } from "../../program/setting.ts";
 import { clean } from "../../proto/clean.ts";
 import { asFault, Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
-import { limitConnections } from "./http/connections.ts";
-import { Desk } from "./http/desk.ts";
-import { Names, nameIn } from "./http/names.ts";
-import { refuseInWords } from "./http/protocol.ts";
-import { always, refusal, refuse } from "./http/refusal.ts";
-import type { RunningView } from "./view.ts";
+import type { RunningView } from "../view/view.ts";
+import { Desk } from "./budget.ts";
+import { limitConnections } from "./connections.ts";
+import { always, refusal, refuse } from "./error.ts";
+import { Names, nameIn } from "./names.ts";
+import { refuseInWords } from "./protocol.ts";
 
 /** Milliseconds after which a connection ends whose client takes nothing of what was sent to it. */
 const usualStall = 60_000;

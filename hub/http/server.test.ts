@@ -11,11 +11,11 @@ import { Model, valuesOf } from "../../test/model.ts";
 import { systemClock } from "../clock.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
-import { feed } from "./feed.ts";
-import { application, listen, type Web } from "./http.ts";
-import { page } from "./page.ts";
-import { rest } from "./rest.ts";
-import type { HubView, RunningView } from "./view.ts";
+import { feed } from "../view/feed.ts";
+import { page } from "../view/page.ts";
+import { rest } from "../view/rest.ts";
+import type { HubView, RunningView } from "../view/view.ts";
+import { application, listen, type Web } from "./server.ts";
 
 let folder = "";
 let live: Live;
