@@ -1,6 +1,7 @@
 import { toJsonString } from "@bufbuild/protobuf";
 import { readText } from "../program/file.ts";
-import { helpLines, hostPort, load, nearest, SettingError } from "../program/setting.ts";
+import { helpLines, UsageError, verbOf } from "../program/line.ts";
+import { hostPort, load, optionsOf, SettingError } from "../program/setting.ts";
 import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
 import { health, command as healthCommand, Unwell } from "./health.ts";
@@ -10,7 +11,7 @@ import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
 import { findAgent, findOnlyAgent, NoAgent, command as pauseCommand, readersOf } from "./pause.ts";
 import { machineAt, program, serve, snapshotOf, version } from "./server.ts";
-import { named, parseLine, pauseSeconds, type Settings, table, UsageError } from "./settings.ts";
+import { named, parseLine, pauseSeconds, type Settings, table } from "./settings.ts";
 import { command as readerCommand } from "./source/nvml/message.ts";
 import { recordNvml } from "./source/nvml/record.ts";
 import type { Log } from "./source/source.ts";
@@ -33,11 +34,11 @@ const help = `hmonitor ${version}: tells a GOHM hub what this machine's GPUs, CP
                                    the driver can be reloaded; 0 ends that. SIGUSR2 does the same, a second one ends it.
 
 Options, each also an environment variable:
-${helpLines(table).join("\n")}
+${helpLines(optionsOf(table)).join("\n")}
   --help
   --version`;
 
-const commands = ["serve", "info", healthCommand, "capture", pauseCommand, "help", "version"];
+const commands = ["serve", "info", healthCommand, "capture", pauseCommand, "help", "version"].map((name) => ({ name }));
 
 /**
  * The program, given its arguments.
@@ -46,11 +47,9 @@ const commands = ["serve", "info", healthCommand, "capture", pauseCommand, "help
 export async function run(args: readonly string[]): Promise<number | undefined> {
   try {
     const { flags, words } = parseLine(args);
-    const [command = flags.help ? "help" : flags.version ? "version" : "serve", ...rest] = words;
-    if (!commands.includes(command)) {
-      const near = nearest(command, commands);
-      throw new UsageError(`There is no command "${command}"${near ? `: did you mean "${near}"?` : ""}`);
-    }
+    const asked = verbOf(words, commands);
+    const command = asked?.verb.name ?? (flags.help ? "help" : flags.version ? "version" : "serve");
+    const rest = [...(asked?.rest ?? [])];
     if (command === "help" || flags.help) return print(help);
     if (command === "version" || flags.version) return print(`hmonitor ${version}`);
     const folder = command === "capture" ? rest.shift() : undefined;

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { Machine } from "./machine.ts";
-import { type Line, parseLine, pauseSeconds } from "./settings.ts";
+import { parseLine, pauseSeconds } from "./settings.ts";
 import { parseOwner } from "./source/process.ts";
 
 /** The command that lets a running agent go of the GPUs' driver. */
@@ -147,9 +147,8 @@ export function requested(machine: Machine, program: string, uid: number): numbe
 }
 
 function parsed(words: readonly string[]): number | undefined {
-  let line: Line;
   try {
-    line = parseLine(words);
+    const line = parseLine(words);
     return line.words[0] === command ? pauseSeconds(line.flags.for) : undefined;
   } catch {
     // A command line that cannot be understood did not send the signal: its program refused it.

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { UsageError } from "../program/line.ts";
 import { load } from "../program/setting.ts";
-import { listens, parseLine, pauseSeconds, table, UsageError, wantsExporter } from "./settings.ts";
+import { listens, parseLine, pauseSeconds, table, wantsExporter } from "./settings.ts";
 
 const given = (args: string[], env: Record<string, string> = {}) =>
   load(table, { flags: parseLine(args).flags, env, file: {} });

@@ -1,11 +1,11 @@
 import { isIP } from "node:net";
+import { type Line, type Option, readLine, UsageError } from "../program/line.ts";
 import {
   address,
   flagOf,
-  nearest,
   number,
+  optionsOf,
   type Reader,
-  type Row,
   type Table,
   text,
   type Values,
@@ -286,21 +286,16 @@ export const named = (setting: keyof typeof table, { flags, env }: Given): boole
 /** Whether it answers those who ask: an agent that reports does so only where it is told to. */
 export const listens = (settings: Settings, given: Given): boolean => settings.server === "" || named("addr", given);
 
-/** The command line cannot be understood. */
-export class UsageError extends Error {
-  override name = "UsageError";
-}
+/** Options that are no settings. */
+const switches: readonly Option[] = [
+  { name: "help", short: "h", help: "Prints what there is." },
+  { name: "version", help: "Prints the version." },
+  { name: "users", help: "Keeps the names of people in a capture." },
+  { name: "ready", help: "Asks whether the exporter has read the machine, too." },
+  { name: "for", value: "SECONDS", help: "How long the driver is let go of." },
+];
 
-/** A command line, taken apart. */
-export interface Line {
-  readonly flags: Readonly<Record<string, string | boolean>>;
-  readonly words: readonly string[];
-}
-
-const switches = ["help", "version", "users", "ready"];
-
-/** Options of one command that are no settings. */
-const extras = ["for"];
+const options: readonly Option[] = [...optionsOf(table), ...switches];
 
 /** Seconds of `hmonitor pause-gpu --for`. @throws UsageError */
 export function pauseSeconds(given: string | boolean | undefined): number {
@@ -311,34 +306,4 @@ export function pauseSeconds(given: string | boolean | undefined): number {
 }
 
 /** @throws UsageError that names the argument, and the nearest known one. */
-export function parseLine(args: readonly string[]): Line {
-  const rows: readonly Row<unknown>[] = Object.values(table);
-  const valued = [...rows.map((row) => flagOf(row)), ...extras];
-  const onOff = new Map(rows.filter(({ reader }) => reader.bare).map((row) => [flagOf(row), row.reader]));
-  const flags: Record<string, string | boolean> = {};
-  const words: string[] = [];
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i] ?? "";
-    if (!arg.startsWith("-")) {
-      words.push(arg);
-      continue;
-    }
-    const [, name = "", inline] = /^--?([^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
-    if (name === "h" || switches.includes(name)) flags[name === "h" ? "help" : name] = true;
-    else if (onOff.has(name)) {
-      const next = args[i + 1];
-      if (inline === undefined && next !== undefined && onOff.get(name)?.parse(next) !== undefined) {
-        throw new UsageError(`--${name} takes its value after an equals sign: --${name}=${next}`);
-      }
-      flags[name] = inline ?? true;
-    } else if (valued.includes(name)) {
-      const value = inline ?? args[++i];
-      if (value === undefined) throw new UsageError(`--${name} needs a value after it`);
-      flags[name] = value;
-    } else {
-      const near = nearest(name, [...valued, ...switches]);
-      throw new UsageError(`There is no option --${name}${near ? `: did you mean --${near}?` : ""}`);
-    }
-  }
-  return { flags, words };
-}
+export const parseLine = (args: readonly string[]): Line => readLine(args, options);

@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { helpLines, type Option, readLine, UsageError } from "../program/line.ts";
 import { secretWarnings } from "../program/secret.ts";
-import { flagOf, helpLines, jsonSchema } from "../program/setting.ts";
+import { jsonSchema, optionsOf } from "../program/setting.ts";
 import { backUp } from "./backup.ts";
 import { systemClock } from "./clock.ts";
 import { Fault } from "./fault.ts";
@@ -19,6 +19,11 @@ process.env.UV_THREADPOOL_SIZE ??= "128";
 const version = process.env.GOHM_VERSION ?? "0";
 const here = dirname(fileURLToPath(import.meta.url));
 
+/** A setting that is true or false takes the next word as its value, as it always did. */
+const settings: readonly Option[] = optionsOf(table).map((option) =>
+  option.bare ? { ...option, takesNext: true } : option,
+);
+
 const help = `gohm ${version}: watches GPU machines
 
 Usage: gohm [OPTIONS]          run the hub
@@ -27,25 +32,25 @@ Usage: gohm [OPTIONS]          run the hub
        gohm --help | --version
 
 Options, each with its environment variable; a flag comes before the environment, that before the settings file:
-${helpLines(table).join("\n")}`;
+${helpLines(settings).join("\n")}`;
 
 /** @throws Fault setting_bad for a flag that does not exist. */
-function given(): { given: Given; words: string[]; wants: { help: boolean; version: boolean } } {
-  const named = Object.values(table).filter((row) => row.only !== "file");
-  const options = Object.fromEntries(named.map((row) => [flagOf(row), { type: "string" as const }]));
+function given(): { given: Given; words: readonly string[]; wants: { help: boolean; version: boolean } } {
   try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: { ...options, help: { type: "boolean", short: "h" }, version: { type: "boolean", short: "v" } },
-    });
-    const { help: wantsHelp, version: wantsVersion, ...flags } = values as Record<string, string | boolean | undefined>;
+    const { flags, words } = readLine(process.argv.slice(2), [
+      ...settings,
+      { name: "help", short: "h", help: "Prints what there is." },
+      { name: "version", short: "v", help: "Prints the version." },
+    ]);
+    const { help: wantsHelp, version: wantsVersion, ...given } = flags;
     return {
-      given: { flags, env: process.env },
-      words: positionals,
+      given: { flags: given, env: process.env },
+      words,
       wants: { help: wantsHelp === true, version: wantsVersion === true },
     };
   } catch (error) {
-    throw new Fault("setting_bad", `${(error as Error).message}. See gohm --help.`, { cause: error });
+    if (!(error instanceof UsageError)) throw error;
+    throw new Fault("setting_bad", `${error.message}${error.message.endsWith("?") ? "" : "."} See gohm --help.`);
   }
 }
 

@@ -11,8 +11,8 @@ import {
   load,
   markdown,
   milliseconds,
-  nearest,
   number,
+  optionsOf,
   type Table,
   text,
   webAddress,
@@ -125,9 +125,17 @@ test.each(["", "9203", "host", "host:", "host:65536", "::1:80", "a b:1", "[::1]"
   },
 );
 
-test("nearest() finds a swapped letter and refuses a stranger", () => {
-  expect(nearest("servres", ["servers", "poll.interval"])).toBe("servers");
-  expect(nearest("colour", ["servers", "poll.interval"])).toBeUndefined();
+test("rows are options of a command line, with their variable and default; those of the file alone are none", () => {
+  const only = { name: "servers", env: "", default: {}, help: "Machines.", only: "file", reader: yes } as const;
+  const options = optionsOf({ ...table, only });
+  expect(options.map(({ name, value }) => [name, value])).toEqual([
+    ["poll-interval", "VALUE"],
+    ["token", "VALUE"],
+    ["data", "VALUE"],
+    ["verbose", undefined],
+  ]);
+  expect(options[0]?.help).toBe("Seconds between polls. (GOHM_POLL_INTERVAL; default 10)");
+  expect([options[3]?.bare?.("false"), options[3]?.bare?.("info"), options[0]?.bare]).toEqual([true, false, undefined]);
 });
 
 test("the JSON Schema nests as the file does and leaves out what is fixed at start", () => {

@@ -1,3 +1,6 @@
+import { nearest } from "./hint.ts";
+import type { Option } from "./line.ts";
+
 /** How a setting's value is read and described, whichever door it came through. */
 export interface Reader<T> {
   /** What is wanted, after "must be": "seconds from 1 to 3600". */
@@ -130,31 +133,6 @@ function checkKeys(table: Table, file: unknown): void {
   visit(file, "");
 }
 
-/** The known name closest to a mistyped one, or undefined when none is near. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
-  const last = (s: string): string => s.slice(s.lastIndexOf(".") + 1);
-  let best: { name: string; distance: number } | undefined;
-  for (const candidate of known) {
-    const distance = Math.min(edits(name, candidate), edits(last(name), last(candidate)) + 1);
-    if (best === undefined || distance < best.distance) best = { name: candidate, distance };
-  }
-  return best && best.distance <= Math.max(2, Math.floor(name.length / 3)) ? best.name : undefined;
-}
-
-/** Levenshtein distance. */
-function edits(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
 /** JSON Schema (draft 2020-12) of the settings file. */
 export function jsonSchema(table: Table, title: string): object {
   const root: Branch = { type: "object", additionalProperties: false, properties: { $schema: { type: "string" } } };
@@ -178,14 +156,19 @@ interface Branch {
   properties: Record<string, any>;
 }
 
-/** Rows as lines for --help. */
-export function helpLines(table: Table): string[] {
+/** Rows as options of a command line. */
+export function optionsOf(table: Table): Option[] {
   return Object.values(table)
     .filter((row) => row.only !== "file")
-    .map(
-      (row) =>
-        `  --${flagOf(row)}${row.reader === yes ? "" : row.reader.bare ? "[=VALUE]" : " VALUE"}\n      ${row.help} (${row.env}; default ${shown(row)})`,
-    );
+    .map((row): Option => {
+      const { bare, parse } = row.reader;
+      return {
+        name: flagOf(row),
+        ...(row.reader === yes ? {} : { value: "VALUE" }),
+        ...(bare ? { bare: (word) => parse(word) !== undefined } : {}),
+        help: `${row.help} (${row.env}; default ${shown(row)})`,
+      };
+    });
 }
 
 /** Rows as a Markdown table for docs/settings.md. */
