@@ -12,6 +12,7 @@ RUN npm ci --ignore-scripts
 COPY buf.yaml buf.gen.yaml tsconfig.json ./
 COPY scripts scripts
 COPY proto proto
+COPY program program
 COPY agent agent
 RUN node scripts/build.ts agent
 

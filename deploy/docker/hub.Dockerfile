@@ -12,6 +12,7 @@ RUN npm ci --ignore-scripts
 COPY buf.yaml buf.gen.yaml tsconfig.json ./
 COPY scripts scripts
 COPY proto proto
+COPY program program
 COPY hub hub
 COPY web web
 RUN node scripts/build.ts hub page

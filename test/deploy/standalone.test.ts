@@ -83,7 +83,8 @@ function linkModules(at: string): void {
 function buildAt(place: string, umask = "022", habits: Readonly<Record<string, string>> = {}): string {
   const at = join(folder, place);
   mkdirSync(at, { recursive: true });
-  for (const part of ["agent", "proto", "scripts", "package.json", "tsconfig.json", "buf.yaml", "buf.gen.yaml"]) {
+  const parts = ["agent", "proto", "program", "scripts", "package.json", "tsconfig.json", "buf.yaml", "buf.gen.yaml"];
+  for (const part of parts) {
     cpSync(join(top, part), join(at, part), { recursive: true });
   }
   rmSync(join(at, "proto", "gen"), { recursive: true, force: true });
