@@ -1,7 +1,6 @@
 import {
   closeSync,
   createWriteStream,
-  existsSync,
   fchmodSync,
   fsyncSync,
   linkSync,
@@ -12,19 +11,19 @@ import {
   statSync,
 } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "./clock.ts";
 import { addressOf, backupPath } from "./control.ts";
 import { Fault } from "./fault.ts";
-import { copyHistory } from "./history/sqlite/copy.ts";
+import { engines } from "./history/all.ts";
 import type { Log } from "./log.ts";
 
 /** A hub that works on a copy gives a sign of life every five seconds. Milliseconds. */
 const silence = 60_000;
 
-export interface Wanted {
+export interface BackupOptions {
   /** The data folder. */
   readonly data: string;
   /** The file to make. */
@@ -38,12 +37,12 @@ export interface Wanted {
  * that runs is asked for it; where none runs, its files are copied here. The file is there whole or not at all.
  * @throws Fault backup_failed, data_folder_unusable, data_folder_busy, data_newer
  */
-export async function backUp(wanted: Wanted): Promise<number> {
-  const path = resolve(wanted.path);
+export async function backUp(options: BackupOptions): Promise<number> {
+  const path = resolve(options.path);
   const part = `${path}.partial-${process.pid}`;
   try {
     if (lstatSync(path, { throwIfNoEntry: false })) throw there(path);
-    if (!(await fromHub(wanted.data, part))) await fromFile(wanted, part);
+    if (!(await fromHub(options.data, part))) await fromFile(options, part);
     sync(part);
     publish(part, path);
     return statSync(path).size;
@@ -120,14 +119,12 @@ const foreign = (data: string, cause: unknown): Fault =>
   );
 
 /** Copies the history of a hub that does not run. */
-async function fromFile({ data, clock, log }: Wanted, part: string): Promise<void> {
-  if (!existsSync(join(data, "history.db"))) {
-    throw new Fault(
-      "backup_failed",
-      `There is no history in ${resolve(data)}: name the hub's data folder (--data or GOHM_DATA)`,
-    );
-  }
-  await copyHistory({ folder: data, path: part, clock, log });
+async function fromFile({ data, clock, log }: BackupOptions, part: string): Promise<void> {
+  for (const engine of engines) if (await engine.copy({ folder: data, path: part, clock, log })) return;
+  throw new Fault(
+    "backup_failed",
+    `There is no history in ${resolve(data)}: name the hub's data folder (--data or GOHM_DATA)`,
+  );
 }
 
 /** What the system was told is on the disk after this, for nobody else to read. */

@@ -54,7 +54,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const room = (): string[] => readdirSync(join(folder, "control"));
+const room = (): string[] => readdirSync(join(folder, "control"), { recursive: true, encoding: "utf8" });
 
 function ask(path = backupPath, method = "GET"): Promise<IncomingMessage> {
   return new Promise((done, fail) => {
@@ -95,7 +95,7 @@ test("a second copy is refused while one is made, and what keeps history from ma
     });
   };
   const first = ask();
-  await vi.waitFor(() => expect(room().length).toBe(3));
+  await vi.waitFor(() => expect(room().length).toBe(4));
   expect(await text(await ask())).toContain("Another backup is under way");
   fail(new Fault("backup_failed", "disk full"));
   expect(await text(await first)).toBe('{"error":{"code":"backup_failed","message":"disk full"}}');

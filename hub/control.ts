@@ -1,6 +1,15 @@
-import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, statfsSync } from "node:fs";
-import { open, unlink } from "node:fs/promises";
+import {
+  chmodSync,
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+} from "node:fs";
+import { open, rm } from "node:fs/promises";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
@@ -170,19 +179,20 @@ async function sendBackup({ folder, history, log }: Controlled, response: Server
       `The copy needs ${sizeText(wanted)} in ${resolve(folder)} until it is sent, and ${sizeText(free)} are free there; make room, or stop the hub and copy the folder.`,
     );
   }
-  const path = join(roomOf(folder), `copy-${randomBytes(8).toString("hex")}`);
+  const room = mkdtempSync(join(roomOf(folder), "copy-"));
   try {
+    const path = join(room, "history");
     await history.backup(path);
     const file = await open(path, "r");
     // Gone with its last reader, whatever happens to this process.
-    await unlink(path);
+    await rm(room, { force: true, recursive: true });
     const { size } = await file.stat();
     response.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": size });
     await pipeline(file.createReadStream(), response);
     log.info(`a backup of ${sizeText(size)} was taken`);
   } finally {
-    // A copy that failed half-way has a journal of its own.
-    for (const left of [path, `${path}-journal`]) rmSync(left, { force: true });
+    // With whatever the engine left beside a copy that failed half-way.
+    rmSync(room, { force: true, recursive: true });
   }
 }
 

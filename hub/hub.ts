@@ -1,20 +1,24 @@
 import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { Hono } from "hono";
+import { type Part, valuesOf } from "../program/part.ts";
+import type { Table, Values } from "../program/setting.ts";
 import type { Clock } from "./clock.ts";
 import { checkAlone, openControl } from "./control.ts";
-import { openStore } from "./history/sqlite/store.ts";
-import { application, listen } from "./http/server.ts";
+import type { EngineContext } from "./history/engine.ts";
+import type { Store } from "./history/store.ts";
+import { application, listen, starting } from "./http/server.ts";
 import { Ingest } from "./ingest.ts";
-import { inputs } from "./input/all.ts";
-import type { Plan } from "./input/input.ts";
+import type { InputContext, RunningInput } from "./input/input.ts";
 import { Live } from "./live.ts";
 import type { Log } from "./log.ts";
-import { addresses, groupOf } from "./servers.ts";
-import { maxSize, namesOf, retention, type Settings } from "./settings.ts";
-import { views } from "./view/all.ts";
+import { parts as installed, type Parts } from "./parts.ts";
+import { ServerList } from "./servers.ts";
+import { namesOf, type Settings } from "./settings.ts";
+import type { RunningTask } from "./task/task.ts";
 import type { HubView, RunningView } from "./view/view.ts";
 
-/** What a hub is made of and given. */
-export interface Parts {
+export interface HubOptions {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: () => number;
@@ -32,83 +36,129 @@ export interface Hub {
   readonly port: number;
   /** Where else it listens, in words. */
   readonly places: readonly string[];
-  /** Other settings are in force from now on; rows that are fixed at the start stay as they were. */
+  /** Puts other settings into effect; rows that are fixed at the start stay as they were. */
   change(settings: Settings): void;
   /** Stops polling, writes what is still in memory, ends every connection. */
   close(): Promise<void>;
 }
 
-const planOf = (settings: Settings): Plan => ({ ...settings, servers: addresses(settings.servers) });
+/** Seconds between two reports of a host if no input sets the pace. */
+const usualInterval = 10;
+
+interface Closable {
+  change?(values: Values<Table>): void;
+  close(): void | Promise<void>;
+}
+
+/** Everything that is open, in the order in which it was opened. */
+class Running {
+  settings: Settings;
+  readonly #undo: (() => void | Promise<void>)[] = [];
+  readonly #parts: { readonly part: Part; readonly opened: Closable }[] = [];
+
+  constructor(settings: Settings) {
+    this.settings = settings;
+  }
+
+  /** The values of a part's table. */
+  values({ table }: Part): Values<Table> {
+    return valuesOf(table, this.settings.byName);
+  }
+
+  /** @param undo is called by `close` */
+  add(undo: () => void | Promise<void>): void {
+    this.#undo.push(undo);
+  }
+
+  /** Takes a part that was opened: it is told of changed settings, and closed. */
+  keep<O extends Closable>(part: Part, opened: O): O {
+    this.#parts.push({ part, opened });
+    this.add(() => opened.close());
+    return opened;
+  }
+
+  change(settings: Settings): void {
+    const before = this.#parts.map(({ part }) => this.values(part));
+    this.settings = settings;
+    for (const [i, { part, opened }] of this.#parts.entries()) {
+      const values = this.values(part);
+      if (!isDeepStrictEqual(values, before[i])) opened.change?.(values);
+    }
+  }
+
+  /** Closes everything, what was opened last first. */
+  async close(): Promise<void> {
+    for (const undo of this.#undo.splice(0).reverse()) await undo();
+  }
+}
 
 /**
- * Starts a hub: history, then views, then inputs, so that nothing is received that cannot be kept and seen.
- * @throws Fault for whatever keeps it from starting; nothing is left open then.
+ * Starts a hub: history, then views and tasks, then inputs, so that nothing is received that cannot be kept and seen.
+ * @throws Fault if it cannot start; all resources are released
  */
-export async function start(parts: Parts): Promise<Hub> {
-  const { clock, log } = parts;
-  let settings = parts.settings;
-  const undo: (() => void | Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const step of undo.splice(0).reverse()) await step();
-  };
+export async function start(options: HubOptions, parts: Parts = installed): Promise<Hub> {
+  const running = new Running(options.settings);
   try {
-    await checkAlone(settings.data);
-    const live = new Live(clock.now);
-    const history = openStore({
-      folder: settings.data,
-      clock,
-      log,
-      retention: () => retention(settings),
-      maxSize: () => maxSize(settings),
-      maxDevices: () => settings.maxDevices,
-      notice: (topic, text) => live.notice(topic, text),
-      trouble: (text) => live.notice("history", text),
-    });
-    undo.push(() => history.close());
-    const control = await openControl({ folder: settings.data, history, clock, log });
-    undo.push(() => control.close());
-    const sight: HubView = {
-      live,
-      history,
-      clock,
-      log,
-      version: parts.version,
-      hub: randomBytes(8).toString("hex"),
-      name: () => settings.name,
-      interval: () => settings.interval,
-      group: (host) => groupOf(settings.servers, host),
-      web: parts.web,
-      historyAddress: settings.historyAddress,
-      historyReflection: settings.historyReflection,
-    };
-    const open: RunningView[] = [];
-    for (const view of views) {
-      const opened = await view.open(sight);
-      open.push(opened);
-      undo.push(() => opened.close());
-    }
-    const names = (): readonly string[] => namesOf(settings);
-    const web = await listen(application(open, log), { address: settings.hubAddress, names, log });
-    undo.push(() => web.close());
-    const newest = history.known().reduce((most, { last }) => Math.max(most, last), 0) || undefined;
-    const ingest = new Ingest({ live, history, now: clock.now, newest, log });
-    const ways = inputs.map((input) => input.open({ ingest, clock, random: parts.random, log }, planOf(settings)));
-    undo.push(() => {
-      for (const way of ways) way.close();
-    });
-    return {
-      live,
-      host: web.host,
-      port: web.port,
-      places: open.flatMap(({ place }) => place ?? []),
-      change(next) {
-        settings = next;
-        for (const way of ways) way.change(planOf(next));
-      },
-      close,
-    };
+    return await open(options, parts, running);
   } catch (error) {
-    await close();
+    await running.close();
     throw error;
   }
+}
+
+async function open(options: HubOptions, parts: Parts, running: Running): Promise<Hub> {
+  const { clock, random, log } = options;
+  const { data: folder, hubAddress } = running.settings;
+  await checkAlone(folder);
+  const live = new Live(clock.now);
+  const history = await openHistory(parts.engines, { folder, clock, log, notice: live.notice.bind(live) }, running);
+  const control = await openControl({ folder, history, clock, log });
+  running.add(() => control.close());
+  const servers = new ServerList(running.settings.servers);
+  const inputs: RunningInput[] = [];
+  const view: HubView = {
+    live,
+    history,
+    clock,
+    log,
+    version: options.version,
+    hub: randomBytes(8).toString("hex"),
+    name: () => running.settings.name,
+    interval: () => Math.max(0, ...inputs.map((input) => input.interval?.() ?? 0)) || usualInterval,
+    group: (host) => servers.group(host),
+    web: options.web,
+  };
+  const views: RunningView[] = [];
+  for (const part of parts.views) views.push(running.keep(part, await part.open(view, running.values(part))));
+  const tasks: RunningTask[] = [];
+  for (const part of parts.tasks) tasks.push(running.keep(part, await part.open({ view }, running.values(part))));
+  let app: Hono | undefined;
+  const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting();
+  const web = await listen({ fetch }, { address: hubAddress, names: () => namesOf(running.settings), log });
+  running.add(() => web.close());
+  const newest = history.known().reduce((most, { last }) => Math.max(most, last), 0) || undefined;
+  const ingest = new Ingest({ live, history, now: clock.now, newest, log });
+  const context: InputContext = { ingest, servers, clock, random, log };
+  for (const part of parts.inputs) inputs.push(running.keep(part, part.open(context, running.values(part))));
+  app = application([...views, ...tasks, ...inputs], log);
+  return {
+    live,
+    host: web.host,
+    port: web.port,
+    places: views.flatMap(({ place }) => place ?? []),
+    change(settings) {
+      servers.change(settings.servers);
+      running.change(settings);
+    },
+    close: () => running.close(),
+  };
+}
+
+async function openHistory(engines: Parts["engines"], context: EngineContext, running: Running): Promise<Store> {
+  const [engine] = engines;
+  if (engine === undefined) throw new Error("A hub needs an engine that keeps its history");
+  const opened = await engine.open(context, running.values(engine));
+  const { store } = opened;
+  running.keep(engine, { change: (values) => opened.change(values), close: () => store.close() });
+  return store;
 }

@@ -8,7 +8,7 @@ import { systemClock } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import { start } from "./hub.ts";
 import { type Log, lineLog } from "./log.ts";
-import { type Given, notes, started, table } from "./settings.ts";
+import { type Given, keyFiles, notes, started, table } from "./settings.ts";
 import { sizeText } from "./size.ts";
 import { loadSettings, watch } from "./watch.ts";
 
@@ -88,7 +88,7 @@ async function run(from: Given, log: Log): Promise<void> {
     log.info(`there is no settings file ${settings.settings} (GOHM_SETTINGS): the defaults hold until there is one`);
   }
   for (const note of notes(settings)) log.warn(note);
-  for (const warning of secretWarnings(table, from, [settings.key])) log.warn(warning);
+  for (const warning of secretWarnings(table, from, keyFiles(settings))) log.warn(warning);
   const hub = await start({
     settings,
     clock: systemClock,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { address, quoted, type Reader, SettingError } from "../program/setting.ts";
 
 /** A server as the settings file has it: an address, or more than that. */
@@ -75,4 +76,34 @@ export function groupOf(all: Servers, name: string): string | undefined {
   // A host may be called "constructor", which every object has.
   const server = Object.hasOwn(all, name) ? all[name] : undefined;
   return typeof server === "object" ? server.group : undefined;
+}
+
+/** The machines to watch, by name, as the settings list them at the moment. */
+export class ServerList {
+  #servers: Servers;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(servers: Servers) {
+    this.#servers = servers;
+  }
+
+  addresses(): ReadonlyMap<string, string> {
+    return addresses(this.#servers);
+  }
+
+  group(name: string): string | undefined {
+    return groupOf(this.#servers, name);
+  }
+
+  change(servers: Servers): void {
+    const same = isDeepStrictEqual(servers, this.#servers);
+    this.#servers = servers;
+    if (!same) for (const listener of this.#listeners) listener();
+  }
+
+  /** Calls the listener after every change. @returns a function that ends this */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
 }

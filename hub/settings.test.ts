@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { valuesOf } from "../program/part.ts";
+import * as sqlite from "./history/sqlite/settings.ts";
 import { addresses, groupOf } from "./servers.ts";
-import { maxSize, notes, parseFile, retention, type Settings, settle } from "./settings.ts";
+import { notes, parseFile, type Settings, settle } from "./settings.ts";
 
 const parsed = (text: string): unknown => parseFile(text, "s.json");
 const settled = (text: string | undefined, env: Record<string, string> = {}): Settings =>
@@ -72,8 +74,11 @@ test("any JSON is read as JSON.parse reads it", () => {
 });
 
 test("without a file the defaults hold, and the environment comes before the file", () => {
-  expect(settled(undefined)).toMatchObject({ servers: { local: "127.0.0.1:9203" }, interval: 10, maxSize: "" });
-  expect(settled('{"poll": {"interval": 20}}', { GOHM_POLL_INTERVAL: "30" }).interval).toBe(30);
+  expect(settled(undefined)).toMatchObject({
+    servers: { local: "127.0.0.1:9203" },
+    byName: { "poll.interval": 10, "history.max_size": "" },
+  });
+  expect(settled('{"poll": {"interval": 20}}', { GOHM_POLL_INTERVAL: "30" }).byName["poll.interval"]).toBe(30);
 });
 
 test.each([
@@ -120,15 +125,18 @@ test.each([
   expect(() => settled(text)).toThrow(wanted);
 });
 
+const kept = (settings: Settings) => sqlite.retention(valuesOf(sqlite.table, settings.byName));
+const maxSize = (settings: Settings) => sqlite.maxSize(valuesOf(sqlite.table, settings.byName));
+
 test("history is kept for as long and as large as the settings say, whichever door they come through", () => {
   const day = 86_400_000;
   const forever = Number.POSITIVE_INFINITY;
   const defaults = settled(undefined);
-  expect(retention(defaults)).toEqual({ raw: 30 * day, fiveMinutes: 365 * day, hour: forever, day: forever });
+  expect(kept(defaults)).toEqual({ raw: 30 * day, fiveMinutes: 365 * day, hour: forever, day: forever });
   expect([maxSize(defaults), notes(defaults)]).toEqual([forever, []]);
   const file = '{"history": {"retention": {"raw": "36h", "5m": "26w", "1h": "5y"}, "max_size": "1.5 GiB"}}';
   const given = settled(file, { GOHM_HISTORY_RETENTION_5M: "90d" });
-  expect(retention(given)).toEqual({ raw: 1.5 * day, fiveMinutes: 90 * day, hour: 5 * 365 * day, day: forever });
+  expect(kept(given)).toEqual({ raw: 1.5 * day, fiveMinutes: 90 * day, hour: 5 * 365 * day, day: forever });
   expect(maxSize(given)).toBe(1.5 * 2 ** 30);
 });
 
@@ -142,7 +150,7 @@ test("a server is an address, or an address with the group it belongs to", () =>
 
 test("the old setting for days still works, and a note says what replaces it", () => {
   const old = settled('{"history": {"keep_days": 20}}');
-  expect(retention(old).raw).toBe(20 * 86_400_000);
+  expect(kept(old).raw).toBe(20 * 86_400_000);
   expect(notes(old)).toEqual([expect.stringContaining('{"retention": {"raw": "20d"}}')]);
 });
 

@@ -1,30 +1,24 @@
 import { type JSONVisitor, type ParseErrorCode, parse, printParseErrorCode, visit } from "jsonc-parser";
 import { readText } from "../program/file.ts";
+import { joinTables, type Part, type ValuesByName, valuesOf } from "../program/part.ts";
 import {
   address,
-  bytes,
   type Doors,
-  duration,
   hostNames,
-  limit,
   load,
-  milliseconds,
-  number,
-  type Row,
+  row,
   SettingError,
   type Table,
   text,
   type Values,
   webAddress,
-  yes,
 } from "../program/setting.ts";
 import { Fault } from "./fault.ts";
+import { parts as installed, listed } from "./parts.ts";
 import { type Servers, servers } from "./servers.ts";
 
-const row = <T>(held: Row<T>): Row<T> => held;
-
-/** The hub's settings. Everything said about them elsewhere (flags, --help, JSON Schema, docs/settings.md) comes from here. */
-export const table = {
+/** Settings of the hub itself; inputs, engines, views and tasks bring their own. */
+const own = {
   servers: row<Servers>({
     name: "servers",
     env: "",
@@ -54,112 +48,6 @@ export const table = {
     help: "Further names by which requests may call the hub. Addresses, names without a dot, this machine's own name and the one in hub.url need not be here; any other is refused, so that no other site can pass the hub off as its own.",
     reader: hostNames,
   }),
-  interval: row({
-    name: "poll.interval",
-    env: "GOHM_POLL_INTERVAL",
-    default: 10,
-    help: "Seconds between two polls of a machine.",
-    reader: number("seconds", 1, 3600),
-  }),
-  deadline: row({
-    name: "poll.deadline",
-    env: "GOHM_POLL_DEADLINE",
-    default: 8,
-    help: "Seconds a machine may take to answer; its agent gives up on a hung driver after 5.",
-    reader: number("seconds", 0.1, 60),
-  }),
-  concurrency: row({
-    name: "poll.concurrency",
-    env: "GOHM_POLL_CONCURRENCY",
-    default: 256,
-    help: "Polls under way at the same time; machines that do not answer take up half of them at most.",
-    reader: number("polls", 2, 10_000),
-  }),
-  token: row({
-    name: "poll.token",
-    env: "GOHM_POLL_TOKEN",
-    default: "",
-    help: "Shared secret shown to every machine (GOHM_TOKEN there); GOHM_POLL_TOKEN_FILE names a file that holds it.",
-    reader: text("a text without line breaks", (value) => !/[\r\n]/.test(value)),
-    secret: true,
-  }),
-  ca: row({
-    name: "poll.ca",
-    env: "GOHM_POLL_CA",
-    default: "",
-    help: "Authorities (PEM file) that vouch for the certificates of tls:// machines; the system's own when empty.",
-    reader: text("a path"),
-  }),
-  cert: row({
-    name: "poll.cert",
-    env: "GOHM_POLL_CERT",
-    default: "",
-    help: "Certificate (PEM file) that this hub shows to tls:// machines that ask for one.",
-    reader: text("a path"),
-  }),
-  key: row({
-    name: "poll.key",
-    env: "GOHM_POLL_KEY",
-    default: "",
-    help: "Private key (PEM file) of that certificate.",
-    reader: text("a path"),
-  }),
-  keepSamples: row({
-    name: "history.retention.raw",
-    env: "GOHM_HISTORY_RETENTION_RAW",
-    default: "30d",
-    help: "How long every sample is kept as it was measured.",
-    reader: duration("1d"),
-  }),
-  keepFiveMinutes: row({
-    name: "history.retention.5m",
-    env: "GOHM_HISTORY_RETENTION_5M",
-    default: "1y",
-    help: "How long the summaries of five minutes are kept: least, greatest, mean and count of each series.",
-    reader: duration("1d"),
-  }),
-  keepHours: row({
-    name: "history.retention.1h",
-    env: "GOHM_HISTORY_RETENTION_1H",
-    default: "forever",
-    help: "How long the summaries of an hour are kept.",
-    reader: duration("1d"),
-  }),
-  keepDaily: row({
-    name: "history.retention.1d",
-    env: "GOHM_HISTORY_RETENTION_1D",
-    default: "forever",
-    help: "How long the summaries of a day are kept.",
-    reader: duration("1d"),
-  }),
-  maxSize: row({
-    name: "history.max_size",
-    env: "GOHM_HISTORY_MAX_SIZE",
-    default: "",
-    help: "Size that the history may have on disk. Where it would become larger, the oldest samples go first, before their time.",
-    reader: limit("64MB"),
-  }),
-  maxDevices: row({
-    name: "history.max_devices",
-    env: "GOHM_HISTORY_MAX_DEVICES",
-    default: 2048,
-    help: "Devices (GPUs, filesystems, network interfaces) that history keeps of one machine. Beyond it, those not seen for the longest time are removed, with their samples, and the page says so.",
-    reader: number("devices", 1300, 20_000),
-  }),
-  keepDays: row({
-    name: "history.keep_days",
-    env: "GOHM_HISTORY_KEEP_DAYS",
-    default: 0,
-    help: "Days that every sample is kept: the old form of history.retention.raw, which it overrules; 0 when it is not given.",
-    reader: number("days", 10, 3650),
-  }),
-  historyReflection: row({
-    name: "history.reflection",
-    env: "GOHM_HISTORY_REFLECTION",
-    default: false,
-    help: "Answers server reflection on the gRPC port, for grpcurl and the like; takes effect at the start of the hub.",
-    reader: yes,
-  }),
   settings: row({
     name: "settings",
     env: "GOHM_SETTINGS",
@@ -184,68 +72,33 @@ export const table = {
     help: "Where the page and the HTTP interfaces listen.",
     reader: address,
   }),
-  historyAddress: row({
-    name: "history-addr",
-    env: "GOHM_HISTORY_ADDR",
-    only: "start",
-    default: "0.0.0.0:9204",
-    help: "Where the gRPC service gpu.History listens.",
-    reader: address,
-  }),
 } satisfies Table;
 
-export type Settings = Values<typeof table>;
+/** Every setting, by its name: those of the hub and of all its parts. */
+export const table = tableOf(listed(installed));
 
-/** How long history keeps what, in milliseconds; Infinity for ever. */
-export interface Retention {
-  readonly raw: number;
-  readonly fiveMinutes: number;
-  readonly hour: number;
-  readonly day: number;
+/** Values of the hub's own settings, and of all by their names, from which `valuesOf` gives a part its own. */
+export interface Settings extends Values<typeof own> {
+  readonly byName: ValuesByName;
 }
-
-export function retention(settings: Settings): Retention {
-  return {
-    raw: settings.keepDays > 0 ? settings.keepDays * 86_400_000 : milliseconds(settings.keepSamples),
-    fiveMinutes: milliseconds(settings.keepFiveMinutes),
-    hour: milliseconds(settings.keepHours),
-    day: milliseconds(settings.keepDaily),
-  };
-}
-
-/** Bytes that history may have on disk; Infinity where nothing is said. */
-export const maxSize = (settings: Settings): number =>
-  settings.maxSize === "" ? Number.POSITIVE_INFINITY : bytes(settings.maxSize);
 
 /** Names by which requests may call the hub beside this machine's own. */
 export const namesOf = ({ hosts, url }: Settings): readonly string[] =>
   url === "" ? hosts : [...hosts, new URL(url).hostname];
 
-/** What to tell whoever wrote settings that work, but not for ever. */
-export function notes(settings: Settings): string[] {
-  if (settings.keepDays === 0) return [];
-  return [
-    `"history.keep_days" is the old form of "history.retention.raw": write {"history": {"retention": {"raw": "${settings.keepDays}d"}}} instead`,
-  ];
+function tableOf(parts: readonly Part[]): Table {
+  return joinTables([{ name: "hub", table: own }, ...parts]);
 }
 
-/** A summary that goes before what it summarizes would leave a hole between the two. @throws SettingError */
-function checkRetention(settings: Settings): void {
-  const { raw, fiveMinutes, hour, day } = retention(settings);
-  const tiers = [
-    [settings.keepDays > 0 ? "history.keep_days" : "history.retention.raw", raw, settings.keepSamples],
-    [table.keepFiveMinutes.name, fiveMinutes, settings.keepFiveMinutes],
-    [table.keepHours.name, hour, settings.keepHours],
-    [table.keepDaily.name, day, settings.keepDaily],
-  ] as const;
-  tiers.forEach(([name, kept, shown], i) => {
-    const finer = tiers[i - 1];
-    if (finer === undefined || kept >= finer[1]) return;
-    throw new SettingError(
-      `Cannot read setting "${name}": must be no shorter than "${finer[0]}": current value is "${shown}"`,
-    );
-  });
-}
+const settingsOf = (byName: ValuesByName): Settings => ({ ...valuesOf(own, byName), byName });
+
+/** Advice on settings that work but should be written otherwise. */
+export const notes = (settings: Settings, parts: readonly Part[] = listed(installed)): string[] =>
+  parts.flatMap((part) => part.notes?.(valuesOf(part.table, settings.byName)) ?? []);
+
+/** Files of private keys that the settings name; "" for none. */
+export const keyFiles = ({ byName }: Settings): string[] =>
+  Object.values(table).flatMap(({ name, keyFile }) => (keyFile ? [byName[name] as string] : []));
 
 /** Levels that settings may be nested: what the table wants, several times over. The parser recurses once for each. */
 const deepest = 32;
@@ -311,27 +164,28 @@ export type ReadFile = (path: string) => string | undefined;
  * Settings from flags, environment and the settings file; without that file, defaults for the rest.
  * @throws Fault setting_bad
  */
-export function settle(given: Given, read: ReadFile): Settings {
+export function settle(given: Given, read: ReadFile, parts: readonly Part[] = listed(installed)): Settings {
   return checked(() => {
-    const path = load(table, { ...given, file: {} }).settings;
+    const all = tableOf(parts);
+    const path = settingsOf(load(all, { ...given, file: {} })).settings;
     const content = read(path);
     const secret = (name: string): string => {
       const text = read(name);
       if (text === undefined) throw new Error(`there is no file ${name}`);
       return text.trim();
     };
-    const settings = load(table, {
+    const byName = load(all, {
       ...given,
       secret,
       file: content === undefined ? {} : parseFile(content, path),
     });
-    checkRetention(settings);
-    return settings;
+    for (const part of parts) part.check?.(valuesOf(part.table, byName));
+    return settingsOf(byName);
   });
 }
 
 /** Settings from flags and environment alone, secrets left out. @throws Fault setting_bad */
-export const started = (given: Given): Settings => checked(() => load(table, { ...given, file: {} }));
+export const started = (given: Given): Settings => checked(() => settingsOf(load(table, { ...given, file: {} })));
 
 function checked(read: () => Settings): Settings {
   try {

@@ -54,10 +54,10 @@ test("an edit is seen, one that replaces the file by another too, and nothing is
   follow();
   expect(look()).toBeUndefined();
   writeFileSync(path, interval(33));
-  expect(look()).toMatchObject({ interval: 33 });
+  expect(look()).toMatchObject({ byName: { "poll.interval": 33 } });
   writeFileSync(`${path}.new`, interval(44));
   renameSync(`${path}.new`, path);
-  expect(look()).toMatchObject({ interval: 44 });
+  expect(look()).toMatchObject({ byName: { "poll.interval": 44 } });
   expect(look()).toBeUndefined();
 });
 
@@ -68,7 +68,7 @@ test("a link that is turned to another file is seen, as Kubernetes changes a Con
   follow();
   symlinkSync("two", `${path}.new`);
   renameSync(`${path}.new`, path);
-  expect(look()).toMatchObject({ interval: 3 });
+  expect(look()).toMatchObject({ byName: { "poll.interval": 3 } });
 });
 
 test("a bad edit and a file that is gone are told as faults, and the next good edit as settings", () => {
@@ -79,7 +79,7 @@ test("a bad edit and a file that is gone are told as faults, and the next good e
   rmSync(path);
   expect(look()).toMatchObject({ code: "setting_bad", message: expect.stringContaining("is gone") });
   writeFileSync(path, interval(5));
-  expect(look()).toMatchObject({ interval: 5 });
+  expect(look()).toMatchObject({ byName: { "poll.interval": 5 } });
   stop();
   expect(timers).toEqual([]);
 });
@@ -90,7 +90,7 @@ test("an edit made between the first reading and the first look is seen", () => 
   const first = loadSettings(given);
   writeFileSync(path, interval(3));
   watch(given, { clock, good: (settings) => heard.push(settings), bad: (fault) => heard.push(fault) }, first);
-  expect(look()).toMatchObject({ interval: 3 });
+  expect(look()).toMatchObject({ byName: { "poll.interval": 3 } });
 });
 
 test("an edit of the same size within the same tick of the disk's clock is seen", () => {
@@ -100,7 +100,7 @@ test("an edit of the same size within the same tick of the disk's clock is seen"
   follow();
   writeFileSync(path, interval(3));
   utimesSync(path, at, at);
-  expect(look()).toMatchObject({ interval: 3 });
+  expect(look()).toMatchObject({ byName: { "poll.interval": 3 } });
 });
 
 test.each(["", "\n", " \uFEFF "])(
@@ -113,7 +113,7 @@ test.each(["", "\n", " \uFEFF "])(
     expect(look()).toBeUndefined();
     // As it was before: what was wrong is over all the same.
     writeFileSync(path, interval(2));
-    expect(look()).toMatchObject({ interval: 2 });
+    expect(look()).toMatchObject({ byName: { "poll.interval": 2 } });
   },
 );
 
@@ -137,7 +137,7 @@ test("a file that could not be read is read again, though nothing about it has c
   expect(look()).toBeUndefined();
   rmdirSync(path);
   renameSync(`${path}.held`, path);
-  expect(look()).toMatchObject({ interval: 7 });
+  expect(look()).toMatchObject({ byName: { "poll.interval": 7 } });
 });
 
 test("a FIFO in the place of the file is refused without blocking", () => {
@@ -148,15 +148,15 @@ test("a FIFO in the place of the file is refused without blocking", () => {
   expect(look()).toMatchObject({ message: expect.stringMatching(/is a FIFO, not a regular file/) });
   rmSync(path);
   writeFileSync(path, interval(4));
-  expect(look()).toMatchObject({ interval: 4 });
+  expect(look()).toMatchObject({ byName: { "poll.interval": 4 } });
 });
 
 test("without a file the defaults hold until there is one, and it is missed from then on", () => {
   follow();
-  expect([loaded.found, loaded.settings.interval]).toEqual([false, 10]);
+  expect([loaded.found, loaded.settings.byName["poll.interval"]]).toEqual([false, 10]);
   expect(look()).toBeUndefined();
   writeFileSync(path, interval(6));
-  expect(look()).toMatchObject({ interval: 6 });
+  expect(look()).toMatchObject({ byName: { "poll.interval": 6 } });
   rmSync(path);
   expect(look()).toMatchObject({ message: expect.stringContaining("is gone") });
 });
@@ -165,9 +165,9 @@ test("a secret's file that is written anew is read again", () => {
   env = { token: join(folder, "token") };
   writeFileSync(join(folder, "token"), "one\n");
   follow();
-  expect(loaded.settings.token).toBe("one");
+  expect(loaded.settings.byName["poll.token"]).toBe("one");
   rmSync(join(folder, "token"));
   expect(look()).toMatchObject({ message: expect.stringMatching(/GOHM_POLL_TOKEN_FILE\): there is no file/) });
   writeFileSync(join(folder, "token"), "two\n");
-  expect(look()).toMatchObject({ token: "two", interval: 10 });
+  expect(look()).toMatchObject({ byName: { "poll.token": "two", "poll.interval": 10 } });
 });

@@ -24,9 +24,14 @@ export interface Row<T> {
   readonly reader: Reader<T>;
   /** Never printed; may be given as <env>_FILE, a file that holds it. */
   readonly secret?: boolean;
+  /** Path of a file with a private key: the program warns if other users can read it. */
+  readonly keyFile?: boolean;
   /** Where it may stand: "file" only makes sense for a settings file, "start" is fixed when the program starts. */
   readonly only?: "file" | "start";
 }
+
+/** Gives a row the type of its value. */
+export const row = <T>(declared: Row<T>): Row<T> => declared;
 
 // biome-ignore lint/suspicious/noExplicitAny: a table holds rows of every type; Values<> gives each its own back
 export type Table = Readonly<Record<string, Row<any>>>;

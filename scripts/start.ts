@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { hostPort } from "../program/setting.ts";
-import { buildAll } from "./build.ts";
+import { address, hostPort } from "../program/setting.ts";
+import { buildAll, generate } from "./build.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 
@@ -119,11 +119,14 @@ async function startAgent(address: string): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { readSettings, settle } = await import("../hub/settings.ts");
+  // The parts of the hub, which bring its settings, read descriptors.
+  generate();
+  const { readSettings, settle, table } = await import("../hub/settings.ts");
   const { addresses } = await import("../hub/servers.ts");
   const settings = settle({ flags: {}, env: process.env }, readSettings);
-  await checkFree(settings.hubAddress, "GOHM_HUB_ADDR");
-  await checkFree(settings.historyAddress, "GOHM_HISTORY_ADDR");
+  for (const { name, env, reader } of Object.values(table)) {
+    if (reader === address) await checkFree(settings.byName[name] as string, env);
+  }
   process.stdout.write("Building …\n");
   await buildAll();
   if (stopping) return;

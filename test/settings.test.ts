@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { table as agent } from "../agent/settings.ts";
-import { table as hub } from "../hub/settings.ts";
+import { table as poll } from "../hub/input/poll/settings.ts";
 
 test("a hub waits longer than an agent waits for a hung driver, so that such a host still answers", () => {
-  expect(hub.deadline.default).toBeGreaterThan(agent.deadline.default + 1);
+  expect(poll.deadline.default).toBeGreaterThan(agent.deadline.default + 1);
 });

@@ -47,10 +47,8 @@ beforeAll(async () => {
     interval: () => 10,
     web: folder,
     group: () => undefined,
-    historyAddress: "127.0.0.1:0",
-    historyReflection: false,
   };
-  open = [await feed.open(sight), await rest.open(sight), await page.open(sight)];
+  open = [await feed.open(sight, {}), await rest.open(sight, {}), await page.open(sight, {})];
   const app = application(open, sight.log);
   // Every route that the views have, with something to fill its parameters.
   const filled: Readonly<Record<string, string>> = {

@@ -50,8 +50,6 @@ beforeEach(async () => {
     interval: () => 10,
     web: folder,
     group: () => undefined,
-    historyAddress: "127.0.0.1:0",
-    historyReflection: false,
   };
   const listening: RunningView = {
     routes: (app) =>
@@ -61,7 +59,7 @@ beforeEach(async () => {
       }),
     close: async () => {},
   };
-  open = [listening, await feed.open(sight), await rest.open(sight), await page.open(sight)];
+  open = [listening, await feed.open(sight, {}), await rest.open(sight, {}), await page.open(sight, {})];
   web = await listen(application(open, sight.log), {
     address: "127.0.0.1:0",
     names: () => ["gpus.lab.example"],

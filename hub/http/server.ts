@@ -7,7 +7,7 @@ import { hostPort } from "../../program/setting.ts";
 import { clean } from "../../proto/clean.ts";
 import { asFault, Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
-import type { RunningView } from "../view/view.ts";
+import type { Routes } from "../view/view.ts";
 import { Desk } from "./budget.ts";
 import { limitConnections } from "./connections.ts";
 import { always, refusal, refuse } from "./error.ts";
@@ -28,11 +28,11 @@ export interface Web {
   close(): Promise<void>;
 }
 
-/** One application of the paths of all views; what goes wrong is answered as JSON `{error: {code, message}}`. */
-export function application(views: readonly RunningView[], log: Log): Hono {
+/** One application of the paths of all parts; what goes wrong is answered as JSON `{error: {code, message}}`. */
+export function application(parts: readonly { readonly routes?: Routes }[], log: Log): Hono {
   const app = new Hono();
   const desk = new Desk();
-  for (const view of views) view.routes?.(app, desk);
+  for (const part of parts) part.routes?.(app, desk);
   app.notFound((c) => {
     const { method, path } = c.req;
     const there = !reading.has(method) && app.router.match("GET", path)[0].length > 0;
@@ -46,6 +46,9 @@ export function application(views: readonly RunningView[], log: Log): Hono {
   });
   return app;
 }
+
+/** Answers what comes before all parts are open. */
+export const starting = (): Response => refusal(new Fault("busy", "The hub is starting: ask again in some seconds."));
 
 const reading: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
@@ -61,7 +64,10 @@ export interface Door {
 }
 
 /** @throws Fault port_in_use, address_unusable */
-export async function listen(app: Hono, { address, names, log, stall = usualStall }: Door): Promise<Web> {
+export async function listen(
+  app: Pick<Hono, "fetch">,
+  { address, names, log, stall = usualStall }: Door,
+): Promise<Web> {
   const { host, port } = hostPort(address);
   const known = new Names(names);
   const refused = seldom(log);

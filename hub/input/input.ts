@@ -1,40 +1,34 @@
+import type { Part } from "../../program/part.ts";
+import type { Table, Values } from "../../program/setting.ts";
 import type { Clock } from "../clock.ts";
 import type { Ingest } from "../ingest.ts";
 import type { Log } from "../log.ts";
+import type { ServerList } from "../servers.ts";
+import type { Routes } from "../view/view.ts";
 
-/** What ways in need of the settings; replaced as a whole when the settings file changes. */
-export interface Plan {
-  /** Server name → "host:port", or "tls://host:port". */
-  readonly servers: ReadonlyMap<string, string>;
-  /** Seconds between two polls of a host, and seconds one may take. */
-  readonly interval: number;
-  readonly deadline: number;
-  /** Polls under way at the same time. */
-  readonly concurrency: number;
-  /** Shared secret; "" where hosts want none. */
-  readonly token: string;
-  /** Paths of PEM files for tls:// hosts; "" for the system's authorities, and for no certificate of our own. */
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-}
-
-export interface Intake {
+/** What an input works with. */
+export interface InputContext {
+  /** Takes what hosts report. */
   readonly ingest: Ingest;
+  /** The machines to watch. */
+  readonly servers: Pick<ServerList, "addresses" | "onChange">;
   readonly clock: Clock;
   /** From 0 up to 1, as Math.random. */
   readonly random: () => number;
   readonly log: Log;
 }
 
-/** One way in which answers of hosts come to the hub. */
-export interface Input {
-  readonly name: string;
-  open(intake: Intake, plan: Plan): Way;
+/** A way in which reports of hosts come to the hub. It decodes them, names their host, and passes them to `ingest`. */
+export interface Input<T extends Table = Table> extends Part<T> {
+  /** @param values those of its own table */
+  open(context: InputContext, values: Values<T>): RunningInput<T>;
 }
 
-export interface Way {
-  /** Other settings are in force from now on. */
-  change(plan: Plan): void;
-  close(): void;
+export interface RunningInput<T extends Table = Table> {
+  readonly routes?: Routes;
+  /** Seconds between two reports of a host; absent if hosts decide. */
+  interval?(): number;
+  /** Called when values of its own table have changed. */
+  change(values: Values<T>): void;
+  close(): void | Promise<void>;
 }

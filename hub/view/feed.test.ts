@@ -9,7 +9,7 @@ import { application, listen, type Web } from "../http/server.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { feed } from "./feed.ts";
-import type { RunningView } from "./view.ts";
+import type { HubView, RunningView } from "./view.ts";
 
 let now = 0;
 let folder = "";
@@ -21,7 +21,7 @@ beforeEach(async () => {
   now = 1_800_000_000_000;
   const live = new Live(() => now);
   live.expect("a", "x:1");
-  open = await feed.open({
+  const view: HubView = {
     live,
     history: new Model(),
     // Time passes when a test says so, and nothing happens by itself.
@@ -33,9 +33,8 @@ beforeEach(async () => {
     interval: () => 10,
     web: folder,
     group: () => undefined,
-    historyAddress: "",
-    historyReflection: false,
-  });
+  };
+  open = await feed.open(view, {});
   web = await listen(application([open], silent), { address: "127.0.0.1:0", names: () => [], log: silent });
 });
 

@@ -24,6 +24,7 @@ const stall = 120_000;
  */
 export const feed: View = {
   name: "feed",
+  table: {},
   async open(sight) {
     const stream = new Feed(sight);
     return {

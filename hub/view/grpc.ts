@@ -6,7 +6,7 @@ import { networkOf } from "../../program/network.ts";
 import { rateLimited } from "../../program/rate-limit.ts";
 import { Health } from "../../program/service/health.ts";
 import { Reflection } from "../../program/service/reflection.ts";
-import { hostPort } from "../../program/setting.ts";
+import { address, hostPort, row, type Table, yes } from "../../program/setting.ts";
 import { HealthCheckResponseSchema, Health as HealthService } from "../../proto/gen/health_pb.js";
 import { History, type HistReq } from "../../proto/gen/history_pb.js";
 import { ServerReflection, type ServerReflectionRequest } from "../../proto/gen/reflection_pb.js";
@@ -53,10 +53,29 @@ const limits: grpc.ServerOptions = {
   "grpc.enable_channelz": 0,
 };
 
+const table = {
+  reflection: row({
+    name: "history.reflection",
+    env: "GOHM_HISTORY_REFLECTION",
+    default: false,
+    help: "Answers server reflection on the gRPC port, for grpcurl and the like; takes effect at the start of the hub.",
+    reader: yes,
+  }),
+  address: row({
+    name: "history-addr",
+    env: "GOHM_HISTORY_ADDR",
+    only: "start",
+    default: "0.0.0.0:9204",
+    help: "Where the gRPC service gpu.History listens.",
+    reader: address,
+  }),
+} satisfies Table;
+
 /** gpu.History, with reflection and health, on a port of its own. */
-export const history: View = {
+export const history: View<typeof table> = {
   name: "grpc",
-  async open(sight) {
+  table,
+  async open(sight, settings) {
     const ticks = (): number => performance.now();
     const flooded = rateLimited(sight.log.warn, ticks, "The gRPC port was flooded by");
     const full = rateLimited(sight.log.warn, ticks, "No place on the gRPC port for another connection from");
@@ -65,7 +84,7 @@ export const history: View = {
     const health = new Health([History.typeName]);
     addHistory(server, sight);
     addHealth(server, health);
-    if (sight.historyReflection) addReflection(server);
+    if (settings.reflection) addReflection(server);
     const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
     const listener = createServer({ noDelay: true }, (socket) => {
       if (connections.admit(socket)) return injector.injectConnection(socket);
@@ -73,7 +92,7 @@ export const history: View = {
       full(socket.remoteAddress);
       socket.resetAndDestroy();
     });
-    const { host, port } = await listen(listener, sight.historyAddress);
+    const { host, port } = await listen(listener, settings.address);
     return {
       place: `history gRPC on ${host.includes(":") ? `[${host}]` : host}:${port}`,
       close() {

@@ -46,6 +46,7 @@ interface Held {
 /** The page at `/` and its files. */
 export const page: View = {
   name: "page",
+  table: {},
   async open({ web, version, name }) {
     const shelf = new Shelf(web);
     const serve = (c: Context): Response => shelf.serve(c, c.req.path.slice(1));

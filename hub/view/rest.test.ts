@@ -50,10 +50,8 @@ beforeEach(async () => {
     interval: () => 10,
     group: (host) => groups[host],
     web: "",
-    historyAddress: "127.0.0.1:0",
-    historyReflection: false,
   };
-  open = await rest.open(sight);
+  open = await rest.open(sight, {});
   app = application([open], silent);
 });
 

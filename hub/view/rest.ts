@@ -7,6 +7,7 @@ import type { HubView, View } from "./view.ts";
 /** Paths for programs: those of the first GOHM, and history as charts and scripts ask for it. */
 export const rest: View = {
   name: "rest",
+  table: {},
   async open(sight) {
     const maps = new Maps(sight);
     return {

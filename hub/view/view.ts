@@ -1,4 +1,6 @@
 import type { Context, Hono } from "hono";
+import type { Part } from "../../program/part.ts";
+import type { Table, Values } from "../../program/setting.ts";
 import type { Clock } from "../clock.ts";
 import type { Store } from "../history/store.ts";
 import type { Live } from "../live.ts";
@@ -15,30 +17,32 @@ export interface HubView {
   readonly hub: string;
   /** What the hub calls itself, or "". */
   readonly name: () => string;
-  /** Seconds between two polls, as set now. */
+  /** Seconds between two reports of a host at the moment; the longest where inputs differ. */
   readonly interval: () => number;
   /** The group that the settings put a host in; undefined where they name none. */
   readonly group: (host: string) => string | undefined;
   /** Folder with the built page. */
   readonly web: string;
-  /** "host:port" for the gRPC service. */
-  readonly historyAddress: string;
-  /** True if that service answers server reflection. */
-  readonly historyReflection: boolean;
 }
 
 /** One way to look at the hub. */
-export interface View {
-  readonly name: string;
-  /** @throws Fault when it cannot be offered (a port in use). */
-  open(sight: HubView): Promise<RunningView>;
+export interface View<T extends Table = Table> extends Part<T> {
+  /**
+   * @param values those of its own table
+   * @throws Fault if it cannot be offered (a port in use)
+   */
+  open(view: HubView, values: Values<T>): Promise<RunningView<T>>;
 }
 
-export interface RunningView {
-  /** Adds its paths to the hub's HTTP server; each of them only reads, by GET. */
-  readonly routes?: (app: Hono, desk: Desk) => void;
+/** Adds paths to the hub's HTTP server; each of them only reads, by GET. */
+export type Routes = (app: Hono, desk: Desk) => void;
+
+export interface RunningView<T extends Table = Table> {
+  readonly routes?: Routes;
   /** Where else it listens, in words, for the log: "history gRPC on 0.0.0.0:9204". */
   readonly place?: string;
+  /** Called when values of its own table have changed; without it they take effect at the next start. */
+  change?(values: Values<T>): void;
   /** Ends what it keeps open, connections of viewers included. */
   close(): Promise<void>;
 }

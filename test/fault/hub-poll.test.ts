@@ -5,28 +5,31 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { systemClock } from "../../hub/clock.ts";
 import type { Poll } from "../../hub/history/store.ts";
 import { Ingest } from "../../hub/ingest.ts";
-import type { Plan, Way } from "../../hub/input/input.ts";
+import type { RunningInput } from "../../hub/input/input.ts";
 import { open } from "../../hub/input/poll/channel.ts";
+import type { PollSettings } from "../../hub/input/poll/settings.ts";
 import { poll } from "../../hub/input/poll.ts";
 import { Live } from "../../hub/live.ts";
 import { silent } from "../../hub/log.ts";
+import { ServerList } from "../../hub/servers.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { namesOf } from "../model.ts";
 
 let live: Live;
 let polls: Poll[];
-let way: Way | undefined;
-let plan: Plan;
+let polling: RunningInput | undefined;
+let settings: PollSettings;
+let list: ServerList;
 const closers: (() => void)[] = [];
 
 beforeEach(() => {
   live = new Live(systemClock.now);
   polls = [];
-  plan = { servers: new Map(), interval: 1, deadline: 0.3, concurrency: 16, ...open };
+  settings = { interval: 1, deadline: 0.3, concurrency: 16, ...open };
 });
 
 afterEach(() => {
-  way?.close();
+  polling?.close();
   for (const close of closers.splice(0)) close();
 });
 
@@ -36,8 +39,8 @@ function watch(servers: Record<string, string>): void {
     history: { append: (one) => polls.push(structuredClone(one)) },
     now: systemClock.now,
   });
-  plan = { ...plan, servers: new Map(Object.entries(servers)) };
-  way = poll.open({ ingest, clock: systemClock, random: () => 0, log: silent }, plan);
+  list = new ServerList(servers);
+  polling = poll.open({ ingest, servers: list, clock: systemClock, random: () => 0, log: silent }, settings);
 }
 
 async function healthy(port = 0): Promise<PlayedHost> {
@@ -121,7 +124,7 @@ test("a web server at the address is no hmonitor, in words", async () => {
 });
 
 test("a name that cannot be resolved is told", async () => {
-  plan = { ...plan, deadline: 10 };
+  settings = { ...settings, deadline: 10 };
   watch({ a: "no-such-host.invalid:9203" });
   await failing("a", /^the name in no-such-host\.invalid:9203 cannot be resolved$/);
 });
@@ -178,7 +181,7 @@ test("servers that are added, moved and removed while the hub runs take effect",
   watch({ a: one.address, b: one.address });
   await until(() => expect(linkOf("b")?.state).toBe("open"));
   const number = live.host("a")?.number;
-  way?.change({ ...plan, servers: new Map(Object.entries({ a: two.address, c: one.address })) });
+  list.change({ a: two.address, c: one.address });
   expect(live.host("b")).toBeUndefined();
   expect(live.host("a")).toMatchObject({ number, address: two.address });
   expect(live.host("a")?.info).toBeUndefined();
@@ -192,7 +195,8 @@ test.each(["token", "ca", "cert", "key"])(
     const host = await healthy();
     watch({ a: host.address, b: host.address });
     await until(() => expect(linkOf("b")?.state).toBe("open"));
-    way?.change({ ...plan, [what]: "x", servers: new Map([["a", host.address]]) });
+    list.change({ a: host.address });
+    polling?.change({ ...settings, [what]: "x" });
     expect(live.hosts().map(({ name }) => name)).toEqual(["a"]);
   },
 );
@@ -202,10 +206,10 @@ test.each(["constructor", "toString", "hasOwnProperty", "__proto__"])(
   async (name) => {
     const host = await healthy();
     watch({ a: host.address });
-    way?.change({ ...plan, servers: new Map([[name, host.address]]) });
+    list.change({ [name]: host.address });
     expect(live.hosts().map((one) => one.name)).toEqual([name]);
     await until(() => expect(linkOf(name)?.state).toBe("open"));
-    way?.change({ ...plan, servers: new Map() });
+    list.change({});
     expect(live.hosts()).toEqual([]);
   },
 );
@@ -213,7 +217,7 @@ test.each(["constructor", "toString", "hasOwnProperty", "__proto__"])(
 test("many dead hosts do not keep a live one waiting", async () => {
   const mute = await tcp(() => {});
   const good = await healthy();
-  plan = { ...plan, concurrency: 4, deadline: 2 };
+  settings = { ...settings, concurrency: 4, deadline: 2 };
   const dead = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`dead${i}`, mute]));
   watch({ good: good.address, ...dead });
   await until(() => expect(good.calls()).toBeGreaterThanOrEqual(4));

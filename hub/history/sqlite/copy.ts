@@ -2,21 +2,11 @@ import { type BigIntStats, constants, mkdirSync, readdirSync, rmSync, statSync }
 import { copyFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
-import type { Clock } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
-import type { Log } from "../../log.ts";
+import type { CopyOptions } from "../engine.ts";
 import { backUp } from "./backup.ts";
 import type { File } from "./database.ts";
 import { openStore } from "./store.ts";
-
-export interface Copying {
-  /** Of the history that is copied. */
-  readonly folder: string;
-  /** The file to make; beside it is room for another copy while that is made. */
-  readonly path: string;
-  readonly clock: Clock;
-  readonly log: Log;
-}
 
 /** The database, its log, and the journal: all that a history is made of. What other processes share of it means nothing. */
 const parts = /^history\.(db|db-wal|db-journal|journal-\d{1,15})$/;
@@ -31,15 +21,15 @@ const attempts = 3;
  * it is. Nothing of it is opened, only read, so that nothing of it is changed whatever state it is in.
  * @throws Fault backup_failed, data_folder_busy, data_folder_unusable, data_newer
  */
-export async function copyHistory(copying: Copying): Promise<void> {
-  const { path } = copying;
+export async function copyHistory(options: CopyOptions): Promise<void> {
+  const { path } = options;
   const scratch = `${path}.work`;
   mkdirSync(scratch, { mode: 0o700 });
   try {
-    await still(copying.folder, scratch);
-    await finish(copying, scratch);
+    await still(options.folder, scratch);
+    await finish(options, scratch);
   } catch (error) {
-    throw named(error, scratch, copying.folder);
+    throw named(error, scratch, options.folder);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -85,7 +75,7 @@ function same(before: States, after: States): boolean {
 }
 
 /** Makes one file of the copied ones. */
-async function finish({ folder, path, clock, log }: Copying, scratch: string): Promise<void> {
+async function finish({ folder, path, clock, log }: CopyOptions, scratch: string): Promise<void> {
   const file = new Database(join(scratch, "history.db"));
   try {
     if (looked(file) === first) return await backUp(file, path, async () => {});

@@ -5,9 +5,9 @@ import { systemClock } from "../../clock.ts";
 import { Ingest } from "../../ingest.ts";
 import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
-import type { Plan } from "../input.ts";
-import { type Outcome, open } from "./channel.ts";
+import type { Outcome } from "./channel.ts";
 import { Gate } from "./gate.ts";
+import type { PollSettings } from "./settings.ts";
 import { Target } from "./target.ts";
 
 const start = 1_800_000_000_000;
@@ -38,16 +38,16 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function go(plan: Partial<Plan> = {}, random = 1): void {
-  const whole: Plan = { servers: new Map(), interval: 10, deadline: 5, concurrency: 8, ...open, ...plan };
+function go(settings: Partial<PollSettings> = {}, random = 1): void {
+  const whole = { interval: 10, deadline: 5, ...settings };
   const ingest = new Ingest({ live, history: { append: () => {} }, now: systemClock.now });
   ingest.expect("a", "x:1");
   target = new Target({
     name: "a",
     address: "x:1",
-    intake: { ingest, clock: systemClock, random: () => random, log: silent },
+    context: { ingest, clock: systemClock, random: () => random, log: silent },
     gate: new Gate(8),
-    plan: () => whole,
+    settings: () => whole,
     dial: () => {
       dialled++;
       return {

@@ -1,16 +1,17 @@
-import type { Intake, Plan } from "../input.ts";
+import type { InputContext } from "../input.ts";
 import type { Channel, Outcome } from "./channel.ts";
 import type { Gate } from "./gate.ts";
+import type { PollSettings } from "./settings.ts";
 
 type Dial = (address: string) => Channel;
 
-export interface Course {
+export interface TargetOptions {
   readonly name: string;
   readonly address: string;
-  readonly intake: Intake;
+  readonly context: Pick<InputContext, "ingest" | "clock" | "random" | "log">;
   readonly gate: Gate;
   readonly dial: Dial;
-  readonly plan: () => Plan;
+  readonly settings: () => Pick<PollSettings, "interval" | "deadline">;
 }
 
 /** First pause after a failure, doubled with each further one. Milliseconds. */
@@ -21,7 +22,7 @@ const longestPause = 60_000;
 /** One host that is polled: its channel, its pace, and how often it failed. */
 export class Target {
   readonly address: string;
-  readonly #course: Course;
+  readonly #options: TargetOptions;
   #channel: Channel | undefined;
   #cancel: () => void = () => {};
   #closed = false;
@@ -33,10 +34,10 @@ export class Target {
   /** When the poll under way was to begin: the next one is counted from it, so that late polls do not shift the rest. */
   #due: number;
 
-  constructor(course: Course) {
-    this.#course = course;
-    this.address = course.address;
-    this.#due = course.intake.clock.now();
+  constructor(options: TargetOptions) {
+    this.#options = options;
+    this.address = options.address;
+    this.#due = options.context.clock.now();
     this.#wait(0);
   }
 
@@ -53,7 +54,7 @@ export class Target {
 
   #wait(pause: number): void {
     this.#cancel();
-    const { clock } = this.#course.intake;
+    const { clock } = this.#options.context;
     this.#due = clock.now() + pause;
     this.#cancel = clock.after(pause, () => this.#enter());
   }
@@ -61,16 +62,16 @@ export class Target {
   #enter(): void {
     if (this.#asking) return;
     this.#asking = true;
-    const { gate, intake, name } = this.#course;
+    const { gate, context, name } = this.#options;
     const sure = this.#failures === 0 && this.#channel !== undefined;
     gate.enter(sure, () => {
       if (this.#closed) return gate.leave(sure);
-      intake.ingest.dialling(name);
-      this.#channel ??= this.#course.dial(this.address);
+      context.ingest.dialling(name);
+      this.#channel ??= this.#options.dial(this.address);
       this.#channel
-        .ask(this.#course.plan().deadline * 1000)
+        .ask(this.#options.settings().deadline * 1000)
         .then((outcome) => this.#settle(outcome))
-        .catch((error: unknown) => intake.log.error(`poll of ${name}: ${String(error)}`))
+        .catch((error: unknown) => context.log.error(`poll of ${name}: ${String(error)}`))
         .finally(() => gate.leave(sure));
     });
   }
@@ -78,20 +79,20 @@ export class Target {
   #settle(outcome: Outcome): void {
     this.#asking = false;
     if (this.#closed) return;
-    const { intake, name } = this.#course;
+    const { context, name } = this.#options;
     this.#watch(outcome);
     if (outcome.kind === "answer") {
-      if (this.#failures > 0) intake.log.info(`${name} answers again`);
+      if (this.#failures > 0) context.log.info(`${name} answers again`);
       this.#failures = 0;
       this.#wait(this.#next());
       this.#answered = true;
-      intake.ingest.received(name, outcome.info);
+      context.ingest.received(name, outcome.info);
       return;
     }
-    if (this.#failures === 0) intake.log.warn(`${name} cannot be reached: ${outcome.reason}`);
+    if (this.#failures === 0) context.log.warn(`${name} cannot be reached: ${outcome.reason}`);
     this.#failures++;
     this.#wait(this.#pause(outcome));
-    intake.ingest.failed(name, outcome.reason);
+    context.ingest.failed(name, outcome.reason);
   }
 
   /** A channel that lost its connection, or missed two deadlines, is not used again: some never recover by themselves. */
@@ -105,18 +106,18 @@ export class Target {
 
   /** Milliseconds to the next poll of a host that answers, kept to the pace however long the answer took. */
   #next(): number {
-    const interval = this.#course.plan().interval * 1000;
+    const interval = this.#options.settings().interval * 1000;
     // All hosts are asked at once when the hub starts; from then on each has its own place within the interval.
-    if (!this.#answered) return interval * (0.5 + 0.5 * this.#course.intake.random());
+    if (!this.#answered) return interval * (0.5 + 0.5 * this.#options.context.random());
     // A clock that is set back must not put the next poll off.
-    const late = Math.max(0, this.#course.intake.clock.now() - this.#due);
+    const late = Math.max(0, this.#options.context.clock.now() - this.#due);
     return Math.max(0, late >= interval ? interval - (late % interval) : interval - late);
   }
 
   #pause(outcome: Outcome): number {
-    const interval = this.#course.plan().interval * 1000;
+    const interval = this.#options.settings().interval * 1000;
     const longest = outcome.kind === "silence" ? Math.max(interval, longestPause) : Math.max(interval, firstPause);
     const doubled = firstPause * 2 ** Math.min(this.#failures - 1, 20);
-    return Math.min(doubled, longest) * (0.75 + 0.25 * this.#course.intake.random());
+    return Math.min(doubled, longest) * (0.75 + 0.25 * this.#options.context.random());
   }
 }

@@ -1,0 +1,47 @@
+import type { Part } from "../../program/part.ts";
+import type { Table, Values } from "../../program/setting.ts";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Store } from "./store.ts";
+
+/** What an engine works with. */
+export interface EngineContext {
+  /** The data folder. */
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Shows an administrator a message on a topic, or with undefined removes it. */
+  readonly notice: (topic: string, text: string | undefined) => void;
+}
+
+/** What a copy is made of, and where. */
+export interface CopyOptions {
+  /** The data folder. */
+  readonly folder: string;
+  /** The file to write; there is room for another copy beside it. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A way to keep history. */
+export interface Engine<T extends Table = Table> extends Part<T> {
+  /**
+   * Opens the history, or begins a new one.
+   * @param values those of its own table
+   * @throws Fault data_folder_unusable, data_folder_busy, data_newer
+   */
+  open(context: EngineContext, values: Values<T>): Promise<RunningEngine<T>>;
+  /**
+   * Copies the history of a data folder that no hub uses into one new file.
+   * @returns false if the folder holds no history of this engine
+   * @throws Fault backup_failed, data_folder_busy, data_folder_unusable, data_newer
+   */
+  copy(options: CopyOptions): Promise<boolean>;
+}
+
+export interface RunningEngine<T extends Table = Table> {
+  readonly store: Store;
+  /** Called when values of its own table have changed. */
+  change(values: Values<T>): void;
+}

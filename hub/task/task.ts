@@ -1,0 +1,21 @@
+import type { Part } from "../../program/part.ts";
+import type { Table, Values } from "../../program/setting.ts";
+import type { HubView, Routes } from "../view/view.ts";
+
+/** What a task works with. */
+export interface TaskContext {
+  readonly view: HubView;
+}
+
+/** Work that the hub does by itself, without a request: it reads what the hub knows and writes files or messages. */
+export interface Task<T extends Table = Table> extends Part<T> {
+  /** @param values those of its own table. @throws Fault if it cannot start */
+  open(context: TaskContext, values: Values<T>): Promise<RunningTask<T>>;
+}
+
+export interface RunningTask<T extends Table = Table> {
+  readonly routes?: Routes;
+  /** Called when values of its own table have changed. */
+  change(values: Values<T>): void;
+  close(): void | Promise<void>;
+}
