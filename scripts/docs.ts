@@ -92,7 +92,7 @@ const moveOver = `python3 -c 'import json, runpy; text = json.dumps({"servers": 
 function settings(): string {
   return `# Settings
 
-Made by \`npm run docs\` from the tables in \`hub/settings.ts\` and \`agent/settings.ts\`. A flag wins over an environment variable, that over the
+Made by \`npm run docs\` from the tables of the hub's parts and of \`agent/settings.ts\`. A flag wins over an environment variable, that over the
 settings file, that over the default. An empty variable counts as not set.
 
 ## Hub

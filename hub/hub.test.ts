@@ -1,0 +1,195 @@
+// A hub composed of other parts than its own: what a new input, view or task needs, each of them one file and one line of its all.ts.
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { row, SettingError, type Table, text } from "../program/setting.ts";
+import { HostInfoSchema } from "../proto/gen/host_pb.js";
+import { systemClock } from "./clock.ts";
+import { type Hub, start } from "./hub.ts";
+import type { Input } from "./input/input.ts";
+import { silent } from "./log.ts";
+import { parts as installed, listed, type Parts } from "./parts.ts";
+import { notes, type Settings, settle } from "./settings.ts";
+import type { Task } from "./task/task.ts";
+import type { View } from "./view/view.ts";
+
+const word = (part: string, flag: string) =>
+  row({
+    name: `${part}.word`,
+    env: `X_${part.toUpperCase()}`,
+    flag,
+    default: "none",
+    help: "A word.",
+    reader: text("a word"),
+  });
+
+/** What parts were told, in order. */
+let heard: string[];
+
+const parrotTable = { word: word("parrot", "parrot") } satisfies Table;
+
+/** Takes the name of a host by POST, and has it answer with a word as its hostname. */
+const parrot: Input<typeof parrotTable> = {
+  name: "parrot",
+  table: parrotTable,
+  open({ ingest }, first) {
+    let settings = first;
+    return {
+      interval: () => 77,
+      routes: (app) =>
+        app.post("/parrot/:host", (c) => {
+          const host = c.req.param("host");
+          ingest.expect(host, "pushed");
+          ingest.received(host, create(HostInfoSchema, { hostname: settings.word }));
+          return c.text("heard");
+        }),
+      change(next) {
+        settings = next;
+        heard.push(`parrot ${next.word}`);
+      },
+      close: () => void heard.push("parrot closed"),
+    };
+  },
+};
+
+const mirrorTable = { word: word("mirror", "mirror") } satisfies Table;
+
+/** Shows the names by which hosts call themselves. */
+const mirror: View<typeof mirrorTable> = {
+  name: "mirror",
+  table: mirrorTable,
+  async open({ live, interval }, first) {
+    let { word: sign } = first;
+    return {
+      place: "mirror on the wall",
+      routes: (app) =>
+        app.get("/mirror", (c) => c.text(`${sign} ${interval()} ${live.hosts().map(({ info }) => info?.hostname)}`)),
+      change(next) {
+        sign = next.word;
+        heard.push(`mirror ${next.word}`);
+      },
+      close: async () => void heard.push("mirror closed"),
+    };
+  },
+};
+
+const clerkTable = { word: word("clerk", "clerk") } satisfies Table;
+
+/** Notes each change that it sees. */
+const clerk: Task<typeof clerkTable> = {
+  name: "clerk",
+  table: clerkTable,
+  async open({ view }, first) {
+    heard.push(`clerk ${first.word}`);
+    const stop = view.live.onChange(() => heard.push(`clerk saw ${view.live.hosts().length}`));
+    return {
+      routes: (app) => app.get("/clerk", (c) => c.text("at work")),
+      change: (next) => void heard.push(`clerk ${next.word}`),
+      close() {
+        stop();
+        heard.push("clerk closed");
+      },
+    };
+  },
+};
+
+const parts: Parts = { ...installed, inputs: [parrot], views: [mirror], tasks: [clerk] };
+let folder: string;
+let hub: Hub | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "gohm-parts-"));
+  heard = [];
+});
+
+afterEach(async () => {
+  await hub?.close();
+  hub = undefined;
+  rmSync(folder, { recursive: true });
+});
+
+function settings(file: object, env: Record<string, string> = {}, address = "127.0.0.1:0"): Settings {
+  const given = { flags: { data: folder, "hub-addr": address }, env };
+  return settle(given, () => JSON.stringify(file), listed(parts));
+}
+
+const begin = (first: Settings, of: Parts = parts): Promise<Hub> =>
+  start({ settings: first, clock: systemClock, random: () => 0, log: silent, version: "1", web: folder }, of);
+
+const get = async (path: string, method = "GET"): Promise<string> =>
+  (await fetch(`http://127.0.0.1:${hub?.port}${path}`, { method })).text();
+
+test("an input, a view and a task work with their settings and routes, each named in the list of its kind and nowhere else", async () => {
+  hub = await begin(settings({ parrot: { word: "hello" }, mirror: { word: "wall" } }, { X_CLERK: "ink" }));
+  expect(await get("/parrot/a", "POST")).toBe("heard");
+  expect(await get("/mirror")).toBe("wall 77 hello");
+  expect(await get("/clerk")).toBe("at work");
+  expect(hub.places).toEqual(["mirror on the wall"]);
+  expect(heard).toEqual(["clerk ink", "clerk saw 1", "clerk saw 1"]);
+});
+
+test("a part is told when its own settings have changed, and only then", async () => {
+  hub = await begin(settings({}));
+  heard = [];
+  hub.change(settings({ mirror: { word: "hall" }, hub: { name: "north" }, servers: {} }));
+  expect(heard).toEqual(["mirror hall"]);
+  hub.change(settings({ mirror: { word: "hall" }, parrot: { word: "ahoy" }, clerk: { word: "pen" } }));
+  expect(heard).toEqual(["mirror hall", "clerk pen", "parrot ahoy"]);
+});
+
+test("what was opened last is closed first: nothing is received that cannot be seen and kept", async () => {
+  hub = await begin(settings({}));
+  heard = [];
+  await hub.close();
+  expect(heard).toEqual(["parrot closed", "clerk closed", "mirror closed"]);
+});
+
+test("a part that cannot start ends the start, and those before it are closed", async () => {
+  const broken: Task = {
+    name: "broken",
+    table: {},
+    open: () => Promise.reject(new Error("no ink")),
+  };
+  await expect(begin(settings({}), { ...parts, tasks: [clerk, broken] })).rejects.toThrow("no ink");
+  expect(heard).toEqual(["clerk none", "clerk closed", "mirror closed"]);
+  // The data folder is free again.
+  hub = await begin(settings({}));
+});
+
+test("a setting of a part that is not there is unknown, with the name that it may be", () => {
+  expect(() => settle({ flags: {}, env: {} }, () => '{"parrot": {"wort": "x"}}', listed(parts))).toThrow(
+    'Unknown setting "parrot.wort" in the settings file: did you mean "parrot.word"?',
+  );
+  expect(() => settle({ flags: {}, env: {} }, () => '{"parrot": {"word": "x"}}')).toThrow('Unknown setting "parrot"');
+});
+
+test("rules between the settings of a part are checked with the rest, and its advice is given with theirs", () => {
+  const strict: Task<typeof clerkTable> = {
+    ...clerk,
+    check({ word }) {
+      if (word === "blood") throw new SettingError('Cannot read setting "clerk.word": no blood');
+    },
+    notes: ({ word }) => [`ink is better than ${word}`],
+  };
+  const all = listed({ ...installed, tasks: [strict] });
+  const settled = (word: string): Settings => settle({ flags: {}, env: { X_CLERK: word } }, () => undefined, all);
+  expect(() => settled("blood")).toThrow('Cannot read setting "clerk.word": no blood');
+  expect(notes(settled("milk"), all)).toEqual(["ink is better than milk"]);
+});
+
+test("an input is not opened where the hub cannot listen: no machine is asked in vain", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  try {
+    const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    const first = settings({}, {}, address);
+    await expect(begin(first)).rejects.toMatchObject({ code: "port_in_use" });
+    expect(heard).toEqual(["clerk none", "clerk closed", "mirror closed"]);
+  } finally {
+    other.close();
+  }
+});
