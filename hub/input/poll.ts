@@ -1,6 +1,6 @@
 import type { Input, InputContext, RunningInput } from "./input.ts";
 import { type Channel, dial } from "./poll/channel.ts";
-import { Gate } from "./poll/gate.ts";
+import { Gate } from "./poll/limiter.ts";
 import { type PollSettings, table } from "./poll/settings.ts";
 import { Target } from "./poll/target.ts";
 

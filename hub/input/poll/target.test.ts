@@ -6,7 +6,7 @@ import { Ingest } from "../../ingest.ts";
 import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
 import type { Outcome } from "./channel.ts";
-import { Gate } from "./gate.ts";
+import { Gate } from "./limiter.ts";
 import type { PollSettings } from "./settings.ts";
 import { Target } from "./target.ts";
 

@@ -1,6 +1,6 @@
 import type { InputContext } from "../input.ts";
 import type { Channel, Outcome } from "./channel.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate } from "./limiter.ts";
 import type { PollSettings } from "./settings.ts";
 
 type Dial = (address: string) => Channel;

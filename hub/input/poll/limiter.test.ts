@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Gate } from "./gate.ts";
+import { Gate } from "./limiter.ts";
 
 test("hosts that may not answer get half of the places at most, so that one that answers always finds one", () => {
   const gate = new Gate(4);
