@@ -1,22 +1,22 @@
 import type { Input, InputContext, RunningInput } from "./input.ts";
 import { type Channel, dial } from "./poll/channel.ts";
-import { Gate } from "./poll/limiter.ts";
+import { Limiter } from "./poll/limiter.ts";
 import { type PollSettings, table } from "./poll/settings.ts";
 import { Target } from "./poll/target.ts";
 
-/** Asks every host of the settings in turn, each on a channel of its own. */
+/** Polls every listed host, each over its own connection. */
 export const poll: Input<typeof table> = { name: "poll", table, open: start };
 
-/** What a connection is made with: if one of them changes, all connections are made anew. */
+/** Settings that connections are made with: if one changes, all connections are replaced. */
 const secrets = ["token", "ca", "cert", "key"] as const;
 
 function start(context: InputContext, first: PollSettings): RunningInput<typeof table> {
   const { ingest, servers } = context;
-  const gate = new Gate(first.concurrency);
+  const limiter = new Limiter(first.concurrency);
   const targets = new Map<string, Target>();
   let settings = first;
 
-  /** @param renew true to make every connection anew */
+  /** Adds and removes hosts as listed. @param renew true to replace every connection */
   const adopt = (renew: boolean): void => {
     const wanted = servers.addresses();
     for (const [name, target] of targets) {
@@ -30,7 +30,7 @@ function start(context: InputContext, first: PollSettings): RunningInput<typeof 
       if (targets.has(name)) continue;
       ingest.expect(name, address);
       const open = (at: string): Channel => dial(at, settings);
-      targets.set(name, new Target({ name, address, context, gate, dial: open, settings: () => settings }));
+      targets.set(name, new Target({ name, address, context, limiter, dial: open, settings: () => settings }));
     }
   };
   const unsubscribe = servers.onChange(() => adopt(false));
@@ -42,9 +42,9 @@ function start(context: InputContext, first: PollSettings): RunningInput<typeof 
       const pace = next.interval !== settings.interval;
       const trust = secrets.some((one) => next[one] !== settings[one]);
       settings = next;
-      gate.size = settings.concurrency;
+      limiter.size = settings.concurrency;
       if (trust) adopt(true);
-      if (pace) for (const target of targets.values()) target.again();
+      if (pace) for (const target of targets.values()) target.reschedule();
     },
     close() {
       unsubscribe();

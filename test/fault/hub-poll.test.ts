@@ -6,7 +6,7 @@ import { systemClock } from "../../hub/clock.ts";
 import type { Poll } from "../../hub/history/store.ts";
 import { Ingest } from "../../hub/ingest.ts";
 import type { RunningInput } from "../../hub/input/input.ts";
-import { open } from "../../hub/input/poll/channel.ts";
+import { insecure } from "../../hub/input/poll/channel.ts";
 import type { PollSettings } from "../../hub/input/poll/settings.ts";
 import { poll } from "../../hub/input/poll.ts";
 import { Live } from "../../hub/live.ts";
@@ -25,7 +25,7 @@ const closers: (() => void)[] = [];
 beforeEach(() => {
   live = new Live(systemClock.now);
   polls = [];
-  settings = { interval: 1, deadline: 0.3, concurrency: 16, ...open };
+  settings = { interval: 1, deadline: 0.3, concurrency: 16, ...insecure };
 });
 
 afterEach(() => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer as createHttp2 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
-import { type Channel, dial, open } from "./channel.ts";
+import { type Channel, dial, insecure } from "./channel.ts";
 
 const undo: (() => void)[] = [];
 afterEach(() => {
@@ -23,7 +23,7 @@ async function listening(server: ReturnType<typeof createServer> | ReturnType<ty
 }
 
 function dialled(address: string, keepalive?: { time: number; timeout: number }): Channel {
-  const channel = dial(address, open, keepalive);
+  const channel = dial(address, insecure, keepalive);
   undo.push(() => channel.close());
   return channel;
 }
@@ -59,7 +59,7 @@ test("a peer that stops answering on an open connection hangs, and is not said t
 
 test("a peer that accepts and says nothing is not said to refuse this hub", async () => {
   const address = await listening(createServer());
-  expect(await dialled(address).ask(200)).toEqual({ kind: "silence", reason: "no answer within 0.2 s" });
+  expect(await dialled(address).ask(200)).toEqual({ kind: "timeout", reason: "no answer within 0.2 s" });
 });
 
 test.each([

@@ -7,7 +7,7 @@ import { redact } from "../../../program/redact.ts";
 import { hostPort } from "../../../program/setting.ts";
 import { decode, hostBound } from "../../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
-import { flooding, Line } from "./connection.ts";
+import { Connection, flooding } from "./connection.ts";
 
 const options = {
   // A peer that never speaks HTTP/2 leaves a subchannel connecting for ever; shared, it would poison the next channel too.
@@ -22,34 +22,38 @@ const options = {
 
 const path = `/${HostMonitor.typeName}/${HostMonitor.method.getInfo.name}`;
 
-/** Paths of PEM files; "" for the system's authorities, and for no certificate of our own. */
+/** What a connection is authenticated with. */
 export interface Trust {
+  /** "" if the host wants none. */
   readonly token: string;
+  /** Paths of PEM files; "" for the system's authorities, and for no certificate of our own. */
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
 }
 
-/** What became of one call. `lost`: the connection is of no use any more. */
+/** Result of one call. `lost`: the connection must be replaced. */
 export type Outcome =
   | { readonly kind: "answer"; readonly info: HostInfo }
-  | { readonly kind: "silence"; readonly reason: string }
+  | { readonly kind: "timeout"; readonly reason: string }
   | { readonly kind: "bad"; readonly reason: string }
   | { readonly kind: "lost"; readonly reason: string };
 
-/** A connection to one agent, made when first asked. */
+/** Polls one agent over a connection that is made by the first call. */
 export interface Channel {
-  /** Never throws. @param deadline milliseconds the call may take */
+  /** Asks for a report. Never rejects. @param deadline milliseconds */
   ask(deadline: number): Promise<Outcome>;
   close(): void;
 }
 
-/** Of a fleet that neither encrypts nor asks for a token. */
-export const open: Trust = { token: "", ca: "", cert: "", key: "" };
+/** For agents without token and certificate. */
+export const insecure: Trust = { token: "", ca: "", cert: "", key: "" };
 
-/** How long a connection may be silent before it is asked for a sign of life, and how long that may take (ms). */
+/** HTTP/2 keepalive, in milliseconds. */
 export interface Keepalive {
+  /** Of silence before a ping. */
   readonly time: number;
+  /** Until the ping must be answered. */
   readonly timeout: number;
 }
 
@@ -64,15 +68,15 @@ export function dial(address: string, trust: Trust, keepalive: Keepalive = { tim
     const reason = `no TLS with ${address}: ${(error as Error).message}`;
     return { ask: async () => ({ kind: "lost", reason }), close: () => {} };
   }
-  const line = new Line(hostPort(target).host, secure);
-  const client = new Client(target, line, {
+  const connection = new Connection(hostPort(target).host, secure);
+  const client = new Client(target, connection, {
     ...options,
     "grpc.keepalive_time_ms": keepalive.time,
     "grpc.keepalive_timeout_ms": keepalive.timeout,
   });
   const request = Buffer.from(toBinary(RequestInfoSchema, create(RequestInfoSchema, { token: trust.token })));
   return {
-    ask: (deadline) => ask(client, { address, line, request, deadline, token: trust.token }),
+    ask: (deadline) => ask(client, { address, connection, request, deadline, token: trust.token }),
     close: () => client.close(),
   };
 }
@@ -94,7 +98,7 @@ function certified({ ca, cert, key }: Trust): SecureContext {
 
 interface Call {
   readonly address: string;
-  readonly line: Line;
+  readonly connection: Connection;
   readonly request: Buffer;
   /** Milliseconds. */
   readonly deadline: number;
@@ -102,12 +106,12 @@ interface Call {
 }
 
 function ask(client: Client, call: Call): Promise<Outcome> {
-  const { line, request, deadline } = call;
-  line.renew();
+  const { connection, request, deadline } = call;
+  connection.renew();
   return new Promise((resolve) => {
     let info: HostInfo | undefined;
     let unreadable: string | undefined;
-    // A decoder that throws would look like any other failed call: it notes what it saw instead.
+    // If a decoder throws, grpc-js reports a failed call like any other: errors are recorded instead.
     const read = (bytes: Buffer): undefined => {
       try {
         info = decode(HostInfoSchema, bytes, hostBound);
@@ -124,7 +128,7 @@ function ask(client: Client, call: Call): Promise<Outcome> {
       { deadline: Date.now() + deadline },
       (error) => {
         if (unreadable !== undefined) resolve({ kind: "bad", reason: `the answer could not be read: ${unreadable}` });
-        // A connection that was given up is closed a moment after its calls are.
+        // A connection that grpc-js gave up is closed a moment after its calls have failed.
         else if (error) setImmediate(() => resolve(failure(error, call, client)));
         else if (info) resolve({ kind: "answer", info });
         else resolve({ kind: "bad", reason: "the answer was empty" });
@@ -133,19 +137,19 @@ function ask(client: Client, call: Call): Promise<Outcome> {
   });
 }
 
-function failure(error: ServiceError, { address, line, deadline, token }: Call, client: Client): Outcome {
-  // Whoever answers there was shown the token, and the reason is read by every visitor of the page.
+function failure(error: ServiceError, { address, connection, deadline, token }: Call, client: Client): Outcome {
+  // The peer was sent the token and may quote it, and every visitor of the page reads the reason.
   const details = redact(error.details ?? "", [token]);
   switch (error.code) {
     case status.DEADLINE_EXCEEDED: {
       const seconds = `${Number((deadline / 1000).toFixed(1))} s`;
-      const nothing = line.state.kind === "unreached" ? `no connection to ${address} within` : "no answer within";
-      return { kind: "silence", reason: `${nothing} ${seconds}` };
+      const nothing = connection.state.kind === "unreached" ? `no connection to ${address} within` : "no answer within";
+      return { kind: "timeout", reason: `${nothing} ${seconds}` };
     }
     case status.UNAVAILABLE: {
-      // A channel whose connection was lost in use is idle; this one never came to speak HTTP/2.
+      // A channel that lost a working connection is idle; in this state none ever spoke HTTP/2.
       const never = client.getChannel().getConnectivityState(false) === connectivityState.TRANSIENT_FAILURE;
-      return { kind: "lost", reason: unavailable({ line, address, details, never }) };
+      return { kind: "lost", reason: unavailable({ connection, address, details, never }) };
     }
     case status.CANCELLED:
       return { kind: "lost", reason: `the connection to ${address} was closed` };
@@ -161,15 +165,15 @@ function failure(error: ServiceError, { address, line, deadline, token }: Call, 
   }
 }
 
-interface Unavailable extends Pick<Call, "line" | "address"> {
+interface Unavailable extends Pick<Call, "connection" | "address"> {
   readonly details: string;
-  /** True if no HTTP/2 connection came about. */
+  /** True if no connection ever spoke HTTP/2. */
   readonly never: boolean;
 }
 
-/** Why there is no connection, from the events and codes of the connection: whoever answers there chooses the words. */
-function unavailable({ line, address, details, never }: Unavailable): string {
-  const { state } = line;
+/** Explains why there is no connection, from its events and codes alone: the peer chooses the words. */
+function unavailable({ connection, address, details, never }: Unavailable): string {
+  const { state } = connection;
   switch (state.kind) {
     case "unreached":
       return unreached(address, details);
@@ -200,14 +204,14 @@ const unreachable: Readonly<Record<string, (address: string) => string>> = {
   ETIMEDOUT: (at) => `no connection to ${at}: nothing answers at that address`,
 };
 
-/** grpc-js gives these errors as text only. Nobody has been reached yet who could have chosen it. */
+/** Explains why no peer was reached. grpc-js gives these errors as text only; no peer can have chosen it. */
 function unreached(address: string, details: string): string {
   const [, code = ""] = /\bconnect (E[A-Z]+) /.exec(details) ?? [];
   if (details.startsWith("Name resolution failed")) return `the name in ${address} cannot be resolved`;
   return unreachable[code]?.(address) ?? `no connection to ${address}: ${short(details)}`;
 }
 
-/** An agent resets those it does not know; one with a certificate closes those that do not begin a TLS handshake. */
+/** An agent resets connections from addresses that it does not allow; with a certificate it closes those without a TLS handshake. */
 const refusing = (address: string): string =>
   address.startsWith(tls)
     ? `connection to ${address} was reset: does the agent's GOHM_ALLOW name this hub's address?`
@@ -215,7 +219,7 @@ const refusing = (address: string): string =>
 
 const foreign = (address: string): string => `what answers at ${address} does not speak gRPC`;
 
-/** An agent closes a connection whose client certificate it does not accept once TLS is agreed on; some libraries say why. */
+/** An agent closes a connection with an unaccepted client certificate after the TLS handshake; some libraries send an alert. */
 const unknownTo = (address: string, code = ""): string =>
   `${address} does not accept this hub's certificate (poll.cert and poll.key): is it from an authority in GOHM_TLS_CLIENT_CA there?${code && ` (${code})`}`;
 

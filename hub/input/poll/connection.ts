@@ -14,43 +14,43 @@ type SecureConnectResult = Awaited<ReturnType<SecureConnector["connect"]>>;
  * - ended, reset: the peer closed it; `spoke` is false if it sent nothing before, `secured` if TLS was agreed on
  * - failed: TLS or HTTP/2 refused what the peer sent; `code` as Node gives it
  */
-export type LineState =
+export type ConnectionState =
   | { readonly kind: "unreached" | "silent" | "open" | "left" }
   | { readonly kind: "ended" | "reset"; readonly spoke: boolean; readonly secured: boolean }
   | { readonly kind: "failed"; readonly code: string };
 
-/** Bytes that a peer may send between two calls: an answer has a quarter of it at most. More is a flood of frames that mean nothing. */
+/** Bytes that a peer may send between two calls: four times the largest answer. More is a flood of meaningless frames. */
 const floodBytes = 4 * 2 ** 20;
-/** Between two looks at that. Node reads HTTP/2 past JavaScript: only a count can be seen. */
-const lookMs = 500;
-/** The code of a connection that was closed for it. */
+/** Interval of checking it. Node reads HTTP/2 outside of JavaScript: only the count of bytes is visible. */
+const floodCheckMs = 500;
+/** Code of a connection that was closed because of a flood. */
 export const flooding = "FLOODING";
 
-/** Closed by the peer, not by what it sent. */
+/** Codes that mean that the peer closed the connection. */
 const resets = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"]);
 
 /**
- * Credentials of one channel that keep what happens to its connection: a call that fails says so in words, some of which the
- * peer chooses.
+ * Credentials of one channel that record what happens to its connection. The text of a failed call is no evidence: the peer
+ * chooses part of it.
  */
-export class Line extends ChannelCredentials {
+export class Connection extends ChannelCredentials {
   readonly #host: string;
   readonly #secure: SecureContext | undefined;
   #socket: Socket | undefined;
-  /** The TCP connection, and what had been received on it before the newest call. */
+  /** The TCP connection, and bytes received on it before the newest call. */
   #raw: Socket | undefined;
   #read = 0;
   #secured = false;
   #over: "ended" | { readonly code: string } | undefined;
 
-  /** @param secure What a TLS connection is made with; undefined for plaintext. */
+  /** @param secure for TLS; undefined for plaintext */
   constructor(host: string, secure: SecureContext | undefined) {
     super();
     this.#host = host;
     this.#secure = secure;
   }
 
-  get state(): LineState {
+  get state(): ConnectionState {
     const socket = this.#socket;
     if (socket === undefined) return { kind: "unreached" };
     const spoke = socket.bytesRead > 0;
@@ -63,7 +63,7 @@ export class Line extends ChannelCredentials {
     return { kind: spoke ? "open" : "silent" };
   }
 
-  /** Before a call: counts received bytes from now on, and forgets a connection that the peer closed between two calls. */
+  /** Must precede each call: counts received bytes from here, and drops the state of a connection that the peer closed since. */
   renew(): void {
     this.#read = this.#raw?.bytesRead ?? 0;
     if (this.#over !== "ended") return;
@@ -95,7 +95,7 @@ export class Line extends ChannelCredentials {
     this.#count(raw);
     const secureContext = this.#secure;
     if (secureContext === undefined) return Promise.resolve({ socket: raw, secure: false });
-    // An address is no name to ask for (RFC 6066); the certificate is checked against it all the same.
+    // Server names exclude IP addresses (RFC 6066); the certificate is checked against them all the same.
     const name = isIP(this.#host) === 0 && { servername: this.#host };
     const how = { socket: raw, secureContext, host: this.#host, ALPNProtocols: ["h2"], ...name };
     return new Promise((resolve, reject) => {
@@ -109,7 +109,7 @@ export class Line extends ChannelCredentials {
     });
   }
 
-  /** Closes a connection on which far more comes than was asked for. */
+  /** Closes the connection if it receives far more than an answer. */
   #count(raw: Socket): void {
     this.#raw = raw;
     this.#read = 0;
@@ -117,7 +117,7 @@ export class Line extends ChannelCredentials {
       if (raw.bytesRead - this.#read <= floodBytes) return;
       this.#over ??= { code: flooding };
       raw.destroy();
-    }, lookMs).unref();
+    }, floodCheckMs).unref();
     raw.once("close", () => clearInterval(timer));
   }
 

@@ -1,16 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Gate } from "./limiter.ts";
+import { Limiter } from "./limiter.ts";
 
 test("hosts that may not answer get half of the places at most, so that one that answers always finds one", () => {
-  const gate = new Gate(4);
+  const limiter = new Limiter(4);
   let unsure = 0;
-  for (let i = 0; i < 10; i++) gate.enter(false, () => unsure++);
+  for (let i = 0; i < 10; i++) limiter.start(false, () => unsure++);
   expect(unsure).toBe(2);
   let sure = 0;
-  for (let i = 0; i < 3; i++) gate.enter(true, () => sure++);
+  for (let i = 0; i < 3; i++) limiter.start(true, () => sure++);
   expect(sure).toBe(2);
-  gate.leave(false);
+  limiter.release(false);
   expect([sure, unsure]).toEqual([3, 2]);
 });
 
@@ -18,7 +18,7 @@ test("whatever comes and goes, places are never overdrawn, and all who wait get 
   const visit = fc.record({ sure: fc.boolean(), before: fc.nat(3) });
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 9 }), fc.array(visit, { maxLength: 60 }), (size, visits) => {
-      const gate = new Gate(size);
+      const limiter = new Limiter(size);
       const inside: boolean[] = [];
       let entered = 0;
       const check = (): void => {
@@ -27,11 +27,11 @@ test("whatever comes and goes, places are never overdrawn, and all who wait get 
       };
       const leave = (): void => {
         const sure = inside.shift();
-        if (sure !== undefined) gate.leave(sure);
+        if (sure !== undefined) limiter.release(sure);
       };
       for (const { sure, before } of visits) {
         for (let i = 0; i < before; i++) leave();
-        gate.enter(sure, () => {
+        limiter.start(sure, () => {
           inside.push(sure);
           entered++;
         });
@@ -44,14 +44,14 @@ test("whatever comes and goes, places are never overdrawn, and all who wait get 
 });
 
 test("any number of polls that end as soon as they get a place, as those of removed machines do, get in one after the other", () => {
-  const gate = new Gate(2);
+  const limiter = new Limiter(2);
   let entered = 0;
   const pass = (): void => {
     entered++;
-    gate.leave(false);
+    limiter.release(false);
   };
-  gate.enter(false, () => undefined);
-  for (let i = 0; i < 50_000; i++) gate.enter(false, pass);
-  gate.leave(false);
+  limiter.start(false, () => undefined);
+  for (let i = 0; i < 50_000; i++) limiter.start(false, pass);
+  limiter.release(false);
   expect(entered).toBe(50_000);
 });

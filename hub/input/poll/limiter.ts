@@ -1,31 +1,31 @@
 /**
- * Bounds how many polls are under way. Hosts that are not known to answer may take up half of the places at most: a
- * rack that has lost its power must not make the others wait.
+ * Limits concurrent polls. Hosts that may not answer share half of the limit, so that a rack without power does not delay
+ * the others.
  */
-export class Gate {
+export class Limiter {
   size: number;
-  readonly #waiting = { sure: [] as (() => void)[], unsure: [] as (() => void)[] };
-  #taken = 0;
-  #unsure = 0;
+  readonly #waiting = { answering: [] as (() => void)[], doubtful: [] as (() => void)[] };
+  #running = 0;
+  #doubtful = 0;
   #admitting = false;
 
   constructor(size: number) {
     this.size = size;
   }
 
-  /** Runs `enter` when there is a place; it must be given back with leave(). */
-  enter(sure: boolean, enter: () => void): void {
-    this.#waiting[sure ? "sure" : "unsure"].push(enter);
+  /** Calls `start` as soon as the limit allows it; `release` must follow when the poll has ended. */
+  start(answering: boolean, start: () => void): void {
+    this.#waiting[answering ? "answering" : "doubtful"].push(start);
     this.#admit();
   }
 
-  leave(sure: boolean): void {
-    this.#taken--;
-    if (!sure) this.#unsure--;
+  release(answering: boolean): void {
+    this.#running--;
+    if (!answering) this.#doubtful--;
     this.#admit();
   }
 
-  /** Polls that end at once, as those of removed machines do, come back here from `next`: the loop goes on with their places. */
+  /** Not reentrant: polls that end at once, as those of removed machines do, call it from `next`, and the running loop continues. */
   #admit(): void {
     if (this.#admitting) return;
     this.#admitting = true;
@@ -37,13 +37,14 @@ export class Gate {
   }
 
   #admitAll(): void {
-    while (this.#taken < this.size) {
-      const sure = this.#waiting.sure.shift();
-      const unsure = sure || this.#unsure >= Math.floor(this.size / 2) ? undefined : this.#waiting.unsure.shift();
-      const next = sure ?? unsure;
+    while (this.#running < this.size) {
+      const answering = this.#waiting.answering.shift();
+      const doubtful =
+        answering || this.#doubtful >= Math.floor(this.size / 2) ? undefined : this.#waiting.doubtful.shift();
+      const next = answering ?? doubtful;
       if (next === undefined) return;
-      this.#taken++;
-      if (unsure) this.#unsure++;
+      this.#running++;
+      if (doubtful) this.#doubtful++;
       next();
     }
   }

@@ -6,7 +6,7 @@ import { Ingest } from "../../ingest.ts";
 import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
 import type { Outcome } from "./channel.ts";
-import { Gate } from "./limiter.ts";
+import { Limiter } from "./limiter.ts";
 import type { PollSettings } from "./settings.ts";
 import { Target } from "./target.ts";
 
@@ -20,7 +20,7 @@ let target: Target;
 let live: Live;
 
 const answer = (): Outcome => ({ kind: "answer", info: create(HostInfoSchema) });
-const silence = (): Outcome => ({ kind: "silence", reason: "no answer" });
+const silence = (): Outcome => ({ kind: "timeout", reason: "no answer" });
 const lost = (): Outcome => ({ kind: "lost", reason: "refused" });
 
 beforeEach(() => {
@@ -46,7 +46,7 @@ function go(settings: Partial<PollSettings> = {}, random = 1): void {
     name: "a",
     address: "x:1",
     context: { ingest, clock: systemClock, random: () => random, log: silent },
-    gate: new Gate(8),
+    limiter: new Limiter(8),
     settings: () => whole,
     dial: () => {
       dialled++;
