@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { address, quoted, type Reader, SettingError } from "../program/setting.ts";
 
-/** A server as the settings file has it: an address, or more than that. */
+/** A server in the settings file: its address, or an object with its address and group. */
 type Server = string | { readonly address: string; readonly group?: string };
 
-/** Server name → server, in the order of the file. */
+/** Servers by name, in the order of the file. */
 export type Servers = Readonly<Record<string, Server>>;
 
 const serverName = /^[A-Za-z0-9._-]{1,64}$/;
@@ -67,13 +67,13 @@ function checkAddress(name: string, at: unknown): void {
 const refusal = (name: string, wanted: string, value: unknown): SettingError =>
   new SettingError(`Cannot read setting "${name}": must be ${wanted}: current value is ${quoted(value)}`);
 
-/** Server name → "host:port" or "tls://host:port". A Map, as a server may be called "constructor". */
+/** Addresses by server name: "host:port" or "tls://host:port". A Map, since a server may be called "constructor". */
 export const addresses = (all: Servers): ReadonlyMap<string, string> =>
   new Map(Object.entries(all).map(([name, server]) => [name, typeof server === "string" ? server : server.address]));
 
-/** The group of a server; undefined where the settings name none, or no such server. */
+/** The group of a server; undefined if it has none, or there is no such server. */
 export function groupOf(all: Servers, name: string): string | undefined {
-  // A host may be called "constructor", which every object has.
+  // Every object has a "constructor", which a server may be called.
   const server = Object.hasOwn(all, name) ? all[name] : undefined;
   return typeof server === "object" ? server.group : undefined;
 }

@@ -100,16 +100,16 @@ export const notes = (settings: Settings, parts: readonly Part[] = listed(instal
 export const keyFiles = ({ byName }: Settings): string[] =>
   Object.values(table).flatMap(({ name, keyFile }) => (keyFile ? [byName[name] as string] : []));
 
-/** Levels that settings may be nested: what the table wants, several times over. The parser recurses once for each. */
+/** Levels of nesting that a settings file may have; tables need three or four. The parser recurses once per level. */
 const deepest = 32;
 
 /**
- * Text of a settings file (JSON, comments and trailing commas allowed) as a value.
- * @throws SettingError with line and column.
+ * Parses a settings file: JSON with comments and trailing commas.
+ * @throws SettingError with line and column
  */
 export function parseFile(content: string, path: string): unknown {
   const body = content.replace(/^\uFEFF/, "");
-  // A save that truncates first, or a full disk, leaves this: it must not look like "no servers, no token".
+  // An editor that truncates first, or a full disk, leaves an empty file: it must not mean "no servers, no token".
   if (body.trim() === "") throw new SettingError(`Cannot read ${path}: the file is empty; write {} for the defaults`);
   const names: Set<string>[] = [];
   let depth = 0;
@@ -144,24 +144,24 @@ export function parseFile(content: string, path: string): unknown {
   return parse(body, [], { allowTrailingComma: true });
 }
 
-/** "CommaExpected" as "comma expected". */
+/** Formats a parser's error: "CommaExpected" as "comma expected". */
 function words(code: ParseErrorCode): string {
   return printParseErrorCode(code)
     .replaceAll(/(?<=[a-z])(?=[A-Z])/g, " ")
     .toLowerCase();
 }
 
-/** Flags and environment the hub was started with; the file is read again and again. */
+/** Flags and environment that the program was started with; unlike the settings file, they never change. */
 export interface Given {
   readonly flags: Doors["flags"];
   readonly env: Doors["env"];
 }
 
-/** Reads a file; undefined when there is none. @throws Error when it is there and cannot be read */
+/** Reads a file. @returns undefined if there is none @throws Error if it cannot be read */
 export type ReadFile = (path: string) => string | undefined;
 
 /**
- * Settings from flags, environment and the settings file; without that file, defaults for the rest.
+ * Reads all settings from flags, environment and the settings file, which need not exist.
  * @throws Fault setting_bad
  */
 export function settle(given: Given, read: ReadFile, parts: readonly Part[] = listed(installed)): Settings {
@@ -184,7 +184,7 @@ export function settle(given: Given, read: ReadFile, parts: readonly Part[] = li
   });
 }
 
-/** Settings from flags and environment alone, secrets left out. @throws Fault setting_bad */
+/** Reads settings from flags and environment alone, without files of secrets. @throws Fault setting_bad */
 export const started = (given: Given): Settings => checked(() => settingsOf(load(table, { ...given, file: {} })));
 
 function checked(read: () => Settings): Settings {
@@ -196,7 +196,7 @@ function checked(read: () => Settings): Settings {
   }
 }
 
-/** A `ReadFile` for regular files of sane size. @throws Fault setting_bad */
+/** Reads a regular file as UTF-8. @returns undefined if there is none @throws Fault setting_bad */
 export function readSettings(path: string): string | undefined {
   try {
     return readText(path);

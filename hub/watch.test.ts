@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Fault } from "./fault.ts";
 import type { Settings } from "./settings.ts";
-import { type Loaded, loadSettings, watch } from "./watch.ts";
+import { type LoadedSettings, loadSettings, watch } from "./watch.ts";
 
 let folder = "";
 let path = "";
 let timers: (() => void)[] = [];
 let heard: (Settings | Fault)[] = [];
 let env: { token?: string } = {};
-let loaded: Loaded;
+let loaded: LoadedSettings;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "gohm-settings-"));

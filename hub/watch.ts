@@ -2,14 +2,14 @@ import type { Clock } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import { type Given, readSettings, type Settings, settle, started } from "./settings.ts";
 
-/** Milliseconds between two looks at the settings file and the files of secrets. */
-const interval = 2000;
+/** Interval of reading the settings file and the files of secrets. */
+const intervalMs = 2000;
 
-/** Files as they were at one moment: each is read once, and what came of it is remembered. */
-class Files {
+/** A snapshot of files: each is read once, and its content or error is kept. */
+class FileSnapshot {
   readonly #found = new Map<string, { readonly text: string | undefined; readonly fault?: Error }>();
 
-  /** @throws what reading threw */
+  /** @throws the error of reading the file */
   readonly read = (path: string): string | undefined => {
     const found = this.#found.get(path) ?? this.#take(path);
     if (found.fault !== undefined) throw found.fault;
@@ -20,14 +20,14 @@ class Files {
     return this.#found.get(path)?.text !== undefined;
   }
 
-  /** The same files as they are now. */
-  again(): Files {
-    const now = new Files();
+  /** Reads the same files again. */
+  again(): FileSnapshot {
+    const now = new FileSnapshot();
     for (const path of this.#found.keys()) now.#take(path);
     return now;
   }
 
-  same(other: Files): boolean {
+  same(other: FileSnapshot): boolean {
     return [...this.#found].every(([path, { text, fault }]) => {
       const one = other.#found.get(path);
       return one?.text === text && one?.fault?.message === fault?.message;
@@ -47,33 +47,38 @@ class Files {
 }
 
 /** Settings, and the files that they were read from. */
-export interface Loaded {
+export interface LoadedSettings {
   readonly settings: Settings;
-  /** Whether there is a settings file. */
+  /** True if there is a settings file. */
   readonly found: boolean;
-  readonly files: Files;
+  readonly files: FileSnapshot;
 }
 
 /** @throws Fault setting_bad */
-export function loadSettings(given: Given): Loaded {
-  const files = new Files();
+export function loadSettings(given: Given): LoadedSettings {
+  const files = new FileSnapshot();
   const settings = settle(given, files.read);
   return { settings, found: files.has(settings.settings), files };
 }
 
-/** Called when what the files hold has changed. */
-export interface Changed {
+/** Receives the settings of changed files. */
+export interface SettingsListener {
   good(settings: Settings): void;
   bad(fault: Fault): void;
 }
 
 /**
- * Reads the files every two seconds and reports when what they hold differs from `loaded`, and then from the last report,
- * so that no edit is missed: not one made while the hub started, not one within the same tick of the disk's clock, and not
- * one that could not be read at first. The returned function ends that. Notifications of the kernel miss what editors that
- * rename, ConfigMaps that swap a symbolic link, and network filesystems do.
+ * Reads the files every two seconds and calls the listener if their content differs from `loaded`, and later from what it was
+ * last called with. This misses no edit: none made while the hub started, none within one tick of the disk's clock, none that
+ * could not be read at first. The kernel's notifications miss editors that rename, ConfigMaps that swap a symbolic link, and
+ * network filesystems.
+ * @returns a function that stops watching
  */
-export function watch(given: Given, { clock, ...changed }: Changed & { clock: Clock }, loaded: Loaded): () => void {
+export function watch(
+  given: Given,
+  { clock, ...listener }: SettingsListener & { clock: Clock },
+  loaded: LoadedSettings,
+): () => void {
   const path = started(given).settings;
   let { files, found } = loaded;
   let cancel = (): void => {};
@@ -82,25 +87,25 @@ export function watch(given: Given, { clock, ...changed }: Changed & { clock: Cl
     if (!files.same(now)) {
       files = now;
       found ||= now.has(path);
-      attempt(changed, path, () => {
+      attempt(listener, path, () => {
         const settings = settle(given, now.read);
-        // An editor that renames leaves a moment without the file: every server would be forgotten and learnt again.
+        // An editor that renames leaves a moment without the file: all servers would be removed and added again.
         if (found && !now.has(path)) throw new Fault("setting_bad", `Cannot read ${path}: the file is gone`);
         return settings;
       });
     }
-    cancel = clock.after(interval, check);
+    cancel = clock.after(intervalMs, check);
   };
-  cancel = clock.after(interval, check);
+  cancel = clock.after(intervalMs, check);
   return () => cancel();
 }
 
-function attempt({ good, bad }: Changed, path: string, read: () => Settings): void {
+function attempt({ good, bad }: SettingsListener, path: string, read: () => Settings): void {
   let settings: Settings;
   try {
     settings = read();
   } catch (error) {
-    // Whatever is wrong with a file, it must not end a hub that runs.
+    // No error in a file may end a running hub.
     bad(error instanceof Fault ? error : new Fault("setting_bad", `Cannot read ${path}: ${String(error)}`));
     return;
   }
