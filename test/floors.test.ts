@@ -53,6 +53,21 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
 };
 
+/** Floors within a folder, lowest first: a room is a file with the private folder of its name, "keep.ts" with "keep/". */
+const inside: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "hub/history/sqlite/": [
+    ["bucket", "bytes", "codec", "database", "key", "lru", "quarantine", "turns"],
+    ["backup", "frame", "names", "path"],
+    ["chunk", "row"],
+    ["journal"],
+    ["ask", "keep"],
+    ["file"],
+    ["instance"],
+    ["store"],
+    ["copy"],
+  ],
+};
+
 /** What stands in a folder for its siblings to import. */
 const contracts = new Set([
   "agent/machine.ts",
@@ -166,6 +181,22 @@ test("siblings never import each other; only all.ts lists them", () => {
   });
   expect(bad).toEqual([]);
 });
+
+test.each(Object.entries(inside))(
+  "within %s imports go down, and none goes into another room's folder",
+  (folder, levels) => {
+    const own = inner.filter(({ from, to }) => from.startsWith(folder) && to.startsWith(folder));
+    const nameOf = (file: string): string => file.slice(folder.length).replace(/(\.ts$)|\/.*/, "");
+    const levelOf = (file: string): number => levels.findIndex((names) => names.includes(nameOf(file)));
+    const bad = own.filter(({ from, to }) => {
+      if (nameOf(from) === nameOf(to)) return false;
+      return !(levelOf(to) < levelOf(from)) || to.slice(folder.length).includes("/");
+    });
+    expect(bad).toEqual([]);
+    const rooms = new Set(sources.filter((file) => file.startsWith(folder) && !isTest(file)).map(nameOf));
+    expect([...rooms].sort()).toEqual(levels.flat().sort());
+  },
+);
 
 test("no import runs in a circle, not even of types", () => {
   const next = Map.groupBy(inner, ({ from }) => from);

@@ -1,13 +1,14 @@
 import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Question, Range, SeriesId } from "../store.ts";
-import { Gather, type Piece, pointsOf, type Sink } from "./ask/gather.ts";
-import { Folder, Sums } from "./ask/group.ts";
+import { type Piece, pointsOf, SeriesPoints, type Sink } from "./ask/gather.ts";
+import { GroupFold, GroupSums } from "./ask/group.ts";
 import { type Memory, Reading, type Wanted } from "./ask/reader.ts";
-import { Spare } from "./bucket.ts";
-import type { Host, Metric, Names } from "./names.ts";
-import type { Rows } from "./row.ts";
+import { BufferPool } from "./bucket.ts";
 import {
+  blockMs,
+  blockOf,
+  blocksPerDay,
   bucketOf,
   bucketsInRow,
   dayOf,
@@ -15,13 +16,12 @@ import {
   spanOf,
   spanOfKey,
   tiers,
-  windowLength,
-  windowOf,
-  windowsInDay,
-} from "./span.ts";
-import { Patience } from "./turns.ts";
+} from "./key.ts";
+import type { Host, Metric, Names } from "./names.ts";
+import type { Rows } from "./row.ts";
+import { Yielder } from "./turns.ts";
 
-/** Empty windows in a row after which the next one that holds something is looked up. */
+/** Empty blocks in a row after which the next one that holds something is looked up. */
 const patience = 8;
 /** Points of an answer over groups at most. */
 const mostBuckets = 100_000;
@@ -39,7 +39,7 @@ interface Group<T> {
 interface Asked {
   readonly from: number;
   readonly to: number;
-  readonly turns: Patience;
+  readonly turns: Yielder;
 }
 
 /** Answers questions from rows and memory. */
@@ -59,7 +59,7 @@ export class Query {
     const range = checked(given);
     if (!(most >= 1)) throw new Fault("bad_request", `An answer must have room for 1 point or more: it is ${most}`);
     const answers: Columns<A>[] = [];
-    const turns = new Patience();
+    const turns = new Yielder();
     const asked = series.map((id, i) => [id, i] as const);
     for (const group of await this.#grouped(asked, turns)) {
       const gathered = await this.#gather(wantedOf(group, range.step, of), { ...range, most, turns });
@@ -75,16 +75,16 @@ export class Query {
   async fold({ groups, range: given }: GroupQuestion): Promise<readonly GroupColumns[]> {
     const range = checked(given);
     if (range.step === 0) throw new Fault("bad_request", "Groups need a step greater than 0: it is 0");
-    const turns = new Patience();
+    const turns = new Yielder();
     const grouped = await this.#grouped(membersOf(groups), turns);
     const extent = this.#extent(new Set(grouped.map(({ host }) => host)), range);
-    const sums: Sums[] = [];
+    const sums: GroupSums[] = [];
     while (sums.length < groups.length) {
-      sums.push(new Sums(range.step, extent));
+      sums.push(new GroupSums(range.step, extent));
       await turns.rest();
     }
-    const folder = new Folder(range.step);
-    const spare = new Spare(bucketsInRow);
+    const folder = new GroupFold(range.step);
+    const spare = new BufferPool(bucketsInRow);
     for (const group of grouped) {
       folder.begin(
         group.metric,
@@ -106,13 +106,13 @@ export class Query {
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
     for (const host of hosts) {
-      const { oldest, newest } = this.#windows(host);
+      const { oldest, newest } = this.#blocks(host);
       low = Math.min(low, oldest);
       high = Math.max(high, newest);
     }
     if (low > high) return { first: 0, length: 0 };
-    const first = Math.floor(Math.max(from, low * windowLength) / step);
-    const length = Math.max(0, Math.ceil(Math.min(to, (high + 1) * windowLength) / step) - first);
+    const first = Math.floor(Math.max(from, low * blockMs) / step);
+    const length = Math.max(0, Math.ceil(Math.min(to, (high + 1) * blockMs) / step) - first);
     if (length <= mostBuckets) return { first, length };
     throw new Fault(
       "bad_request",
@@ -121,7 +121,7 @@ export class Query {
   }
 
   /** Series that are known, those in the same rows together, each with what is asked of it. */
-  async #grouped<T>(series: Iterable<readonly [SeriesId, T]>, turns: Patience): Promise<readonly Group<T>[]> {
+  async #grouped<T>(series: Iterable<readonly [SeriesId, T]>, turns: Yielder): Promise<readonly Group<T>[]> {
     const groups = new Map<Host, Map<Metric, Group<T>>>();
     let seen = 0;
     for (const [id, wanted] of series) {
@@ -143,21 +143,21 @@ export class Query {
     return [...groups.values()].flatMap((metrics) => [...metrics.values()]);
   }
 
-  #windows(host: Host): { oldest: number; newest: number } {
-    const held = [...this.#memory.windows(host)];
+  #blocks(host: Host): { oldest: number; newest: number } {
+    const held = [...this.#memory.blocks(host)];
     return { oldest: Math.min(host.first, ...held), newest: Math.max(host.last, ...held) };
   }
 
   /** One gathering for each device: the newest points, and at least one more than `most` where there are more. */
-  async #gather(wanted: Wanted, { most, ...asked }: Asked & { most: number }): Promise<Gather[]> {
+  async #gather(wanted: Wanted, { most, ...asked }: Asked & { most: number }): Promise<SeriesPoints[]> {
     const { step, metric, all } = wanted;
-    const gathered = [...wanted.devices.keys()].map(() => new Gather(step, metric, all));
+    const gathered = [...wanted.devices.keys()].map(() => new SeriesPoints(step, metric, all));
     const { first, last } = this.#span(wanted.host, asked);
-    const points = ((last - first + 1) * windowLength) / step;
+    const points = ((last - first + 1) * blockMs) / step;
     if (points < most) {
       for (const gather of gathered) gather.reserve(Math.min(points + 1, likely));
       const sink = { put: (place: number, piece: Piece): void => gathered[place]?.put(piece) };
-      await this.#forward(wanted, asked, { sink, spare: new Spare(bucketsInRow) });
+      await this.#forward(wanted, asked, { sink, spare: new BufferPool(bucketsInRow) });
       return gathered;
     }
     const pieces = await this.#backward(wanted, { most, ...asked });
@@ -168,12 +168,12 @@ export class Query {
     return gathered;
   }
 
-  /** Windows that hold something of a host within a range. */
+  /** Blocks that hold something of a host within a range. */
   #span(host: Host, { from, to }: Pick<Asked, "from" | "to">): { first: number; last: number } {
-    const { oldest, newest } = this.#windows(host);
+    const { oldest, newest } = this.#blocks(host);
     return {
-      first: Math.max(oldest, windowOf(Math.max(from, 0))),
-      last: Math.min(newest, windowOf(Math.ceil(to) - 1)),
+      first: Math.max(oldest, blockOf(Math.max(from, 0))),
+      last: Math.min(newest, blockOf(Math.ceil(to) - 1)),
     };
   }
 
@@ -181,19 +181,19 @@ export class Query {
   async #forward(
     wanted: Wanted,
     { from, to, turns }: Asked,
-    { sink, spare }: { sink: Sink; spare: Spare },
+    { sink, spare }: { sink: Sink; spare: BufferPool },
   ): Promise<void> {
     const { host } = wanted;
     const reading = new Reading({ rows: this.#rows, memory: this.#memory }, wanted, spare);
     const { first, last } = this.#span(host, { from, to });
     let empty = 0;
-    for (let window = first; window <= last; window++) {
+    for (let block = first; block <= last; block++) {
       const before = reading.pieces;
-      if (this.#wholeDay(wanted, window, { from, to }) && reading.day(window * windowLength, sink)) {
-        window += windowsInDay - 1;
-      } else reading.window(window, { from, to, sink });
+      if (this.#wholeDay(wanted, block, { from, to }) && reading.day(block * blockMs, sink)) {
+        block += blocksPerDay - 1;
+      } else reading.block(block, { from, to, sink });
       empty = reading.pieces > before ? 0 : empty + 1;
-      if (empty >= patience) window = this.#after(host, window + 1) - 1;
+      if (empty >= patience) block = this.#after(host, block + 1) - 1;
       if (turns.due) {
         reading.rest();
         await turns.rest();
@@ -210,16 +210,16 @@ export class Query {
     const points = Array.from({ length: wanted.devices.size }, () => 0);
     let empty = 0;
     // Newest first, so that what is beyond `most` is never read.
-    for (let window = last; window >= first && points.some((held) => held <= most); window--) {
+    for (let block = last; block >= first && points.some((held) => held <= most); block--) {
       const part = points.map((): Piece[] => []);
       const sink = { put: (place: number, piece: Piece): void => void part[place]?.push(piece) };
-      const day = window + 1 - windowsInDay;
-      if (this.#wholeDay(wanted, day, { from, to }) && reading.day(day * windowLength, sink)) window = day;
-      else reading.window(window, { from, to, sink });
+      const day = block + 1 - blocksPerDay;
+      if (this.#wholeDay(wanted, day, { from, to }) && reading.day(day * blockMs, sink)) block = day;
+      else reading.block(block, { from, to, sink });
       parts.push(part);
       for (const [i, pieces] of part.entries()) points[i] = (points[i] ?? 0) + count(pieces, step);
       empty = part.some(({ length }) => length > 0) ? 0 : empty + 1;
-      if (empty >= patience) window = this.#before(host, window - 1) + 1;
+      if (empty >= patience) block = this.#before(host, block - 1) + 1;
       if (turns.due) {
         reading.rest();
         await turns.rest();
@@ -229,40 +229,40 @@ export class Query {
     return points.map((_, place) => parts.flatMap((part) => part[place] ?? []));
   }
 
-  /** Whether a day that begins with a window can be told from its summary alone. */
+  /** Whether a day that begins with a block can be told from its summary alone. */
   #wholeDay({ host, tier }: Wanted, day: number, { from, to }: { from: number; to: number }): boolean {
-    if (tier !== "day" || day % windowsInDay !== 0 || host.open.has(dayOf(day))) return false;
-    if (from > day * windowLength || to < (day + windowsInDay) * windowLength) return false;
-    for (let i = 0; i < windowsInDay; i++) if (this.#memory.runs(host, day + i).length > 0) return false;
+    if (tier !== "day" || day % blocksPerDay !== 0 || host.open.has(dayOf(day))) return false;
+    if (from > day * blockMs || to < (day + blocksPerDay) * blockMs) return false;
+    for (let i = 0; i < blocksPerDay; i++) if (this.#memory.chunks(host, day + i).length > 0) return false;
     return true;
   }
 
-  /** The newest window, not after the one given, that may hold something; -1 for none. */
-  #before(host: Host, window: number): number {
+  /** The newest block, not after the one given, that may hold something; -1 for none. */
+  #before(host: Host, block: number): number {
     let found = -1;
-    for (const held of this.#memory.windows(host)) if (held <= window) found = Math.max(found, held);
-    const raw = this.#rows.before("raw", firstKey(window + 1));
+    for (const held of this.#memory.blocks(host)) if (held <= block) found = Math.max(found, held);
+    const raw = this.#rows.before("raw", firstKey(block + 1));
     if (raw !== undefined) found = Math.max(found, spanOfKey(raw));
     for (const tier of tiers) {
-      const key = this.#rows.before(tier, firstKey(spanOf(tier, window * windowLength) + 1));
+      const key = this.#rows.before(tier, firstKey(spanOf(tier, block * blockMs) + 1));
       if (key === undefined) continue;
-      const end = windowOf((spanOfKey(key) + 1) * bucketOf[tier] * bucketsInRow - 1);
-      found = Math.max(found, Math.min(window, end));
+      const end = blockOf((spanOfKey(key) + 1) * bucketOf[tier] * bucketsInRow - 1);
+      found = Math.max(found, Math.min(block, end));
     }
     return found;
   }
 
-  /** The oldest window, not before the one given, that may hold something; Infinity for none. */
-  #after(host: Host, window: number): number {
+  /** The oldest block, not before the one given, that may hold something; Infinity for none. */
+  #after(host: Host, block: number): number {
     let found = Number.POSITIVE_INFINITY;
-    for (const held of this.#memory.windows(host)) if (held >= window) found = Math.min(found, held);
-    const raw = this.#rows.after("raw", firstKey(window));
+    for (const held of this.#memory.blocks(host)) if (held >= block) found = Math.min(found, held);
+    const raw = this.#rows.after("raw", firstKey(block));
     if (raw !== undefined) found = Math.min(found, spanOfKey(raw));
     for (const tier of tiers) {
-      const key = this.#rows.after(tier, firstKey(spanOf(tier, window * windowLength)));
+      const key = this.#rows.after(tier, firstKey(spanOf(tier, block * blockMs)));
       if (key === undefined) continue;
-      const begin = windowOf(spanOfKey(key) * bucketOf[tier] * bucketsInRow);
-      found = Math.min(found, Math.max(window, begin));
+      const begin = blockOf(spanOfKey(key) * bucketOf[tier] * bucketsInRow);
+      found = Math.min(found, Math.max(block, begin));
     }
     return found;
   }
@@ -287,7 +287,7 @@ function wantedOf(
 const count = (pieces: readonly Piece[], step: number): number =>
   pieces.reduce((sum, piece) => sum + pointsOf(piece, step), 0);
 
-const nothing = new Gather(0, { counter: false, scale: 1 }, false);
+const nothing = new SeriesPoints(0, { counter: false, scale: 1 }, false);
 
 /**
  * What is asked for, without times that no clock can have said rightly: a version before this one kept such samples.

@@ -19,7 +19,7 @@ export const roomFor = (length: number): Buckets => ({
 });
 
 /** Buckets and columns that are written to again and again: fresh memory costs more than what is written into it. */
-export class Spare {
+export class BufferPool {
   readonly #length: number;
   readonly #held: Buckets[] = [];
   readonly #columns: Float64Array[] = [];
@@ -50,13 +50,13 @@ export function emptyBuckets(length: number): Buckets {
 }
 
 /** The kind of series that is summed up. */
-export interface Summed {
+export interface SeriesKind {
   readonly counter: boolean;
   /** Values times this are whole numbers, as a rule. */
   readonly scale: number;
 }
 
-/** Sums of decimals gather errors in their last digits, which would cost bytes and tell nothing. */
+/** GroupSums of decimals gather errors in their last digits, which would cost bytes and tell nothing. */
 export function tidy(sum: number, scale: number): number {
   const near = Math.round(sum * scale) / scale;
   return Math.abs(near - sum) <= 1e-11 * Math.abs(sum) ? near : sum;
@@ -67,11 +67,11 @@ export function bucketsOf(times: Float64Array, start: number, bucket: number): I
   return Int32Array.from(times, (t) => Math.floor((t - start) / bucket));
 }
 
-/** Sums up one column of a sheet. @param places the bucket of each row of the sheet */
+/** GroupSums up one column of a frame. @param places the bucket of each row of the frame */
 export function summarize(
   values: Float64Array,
   places: Int32Array,
-  { length, of }: { length: number; of: Summed },
+  { length, of }: { length: number; of: SeriesKind },
 ): Buckets {
   const buckets = emptyBuckets(length);
   const { count, min, max, sum } = buckets;
@@ -104,7 +104,7 @@ export function summarize(
 export function add(
   to: { buckets: Buckets; place: number },
   from: { buckets: Buckets; place: number },
-  of: Summed,
+  of: SeriesKind,
 ): void {
   const held = from.buckets.count[from.place] ?? 0;
   if (held === 0) return;

@@ -1,17 +1,17 @@
 import type { Measured } from "../store.ts";
 import { putNumber, Reader, unzigzag, zigzag } from "./bytes.ts";
+import { columnId, type Frame } from "./frame.ts";
 import type { Device, Host, Metric } from "./names.ts";
-import { columnId, type Sheet } from "./sheet.ts";
 
-/** What one column of a run is of. */
+/** What one column of a chunk is of. */
 export interface Column {
   readonly device: Device;
   readonly metric: Metric;
-  /** The metric's scale when the run was begun: another version of the hub may have another one. */
+  /** The metric's scale when the chunk was begun: another version of the hub may have another one. */
   readonly scale: number;
 }
 
-/** A device as the polls of a run name it, with the column of each of its metrics, by place in `kept`; -1 for none. */
+/** A device as the polls of a chunk name it, with the column of each of its metrics, by place in `kept`; -1 for none. */
 export interface Slot {
   readonly device: Device;
   readonly index: number | undefined;
@@ -25,7 +25,7 @@ const whole = 2;
 /** Differences of whole numbers below this are exact, with room for the two tokens above. */
 const largest = 2 ** 51;
 
-/** Room that a row takes at most: time, one bit a column, and for each column a token and a double. */
+/** ArrayPool that a row takes at most: time, one bit a column, and for each column a token and a double. */
 const roomFor = (columns: number): number => 16 + Math.ceil(columns / 8) + columns * 9;
 
 const doubles = new DataView(new ArrayBuffer(8));
@@ -34,15 +34,15 @@ const fits = ({ device, index }: Slot, measured: Measured): boolean =>
   device.key === measured.key && device.level === measured.level && index === measured.index;
 
 /**
- * Polls of one host within one window, one row each, ever later: the time as its difference from the difference before,
+ * Polls of one host within one block, one row each, ever later: the time as its difference from the difference before,
  * one bit for each column that changed, and what it changed to. A poll of eight GPUs takes about 40 bytes. What the
  * journal writes and what memory holds are the same bytes.
  */
-export class Run {
-  /** Unique over the life of the file; names the run in the journal. */
+export class HeadChunk {
+  /** Unique over the life of the file; names the chunk in the journal. */
   readonly id: number;
   readonly host: Host;
-  readonly window: number;
+  readonly block: number;
   readonly slots: readonly Slot[];
   readonly columns: readonly Column[];
   /** Takes no more polls: it was read back from the journal, or is being sealed. */
@@ -69,14 +69,14 @@ export class Run {
   constructor(of: {
     id: number;
     host: Host;
-    window: number;
+    block: number;
     slots: readonly Slot[];
     columns: readonly Column[];
     bytes?: Uint8Array;
   }) {
     this.id = of.id;
     this.host = of.host;
-    this.window = of.window;
+    this.block = of.block;
     this.slots = of.slots;
     this.columns = of.columns;
     const width = of.columns.length;
@@ -98,7 +98,7 @@ export class Run {
     return this.#bytes.subarray(place, this.length);
   }
 
-  /** Takes a poll, or says that this run cannot: it is not later, or has a device or metric of which there is no column. */
+  /** Takes a poll, or says that this chunk cannot: it is not later, or has a device or metric of which there is no column. */
   append(at: number, devices: readonly Measured[]): boolean {
     if (this.frozen || at <= this.last || !this.#gather(devices)) return false;
     this.#reserve();
@@ -111,7 +111,7 @@ export class Run {
     return true;
   }
 
-  /** Takes a row as the journal holds it; the run is frozen then, and what it took is looked at when it is read. */
+  /** Takes a row as the journal holds it; the chunk is frozen then, and what it took is looked at when it is read. */
   replay(row: Uint8Array): void {
     this.frozen = true;
     while (this.#bytes.length < this.length + row.length) this.#grow();
@@ -129,9 +129,9 @@ export class Run {
 
   /**
    * Every row, with the columns that are wanted (all where it is left out).
-   * @param room gives out arrays to be written to, for a sheet that is done with before the next one is made
+   * @param room gives out arrays to be written to, for a frame that is done with before the next one is made
    */
-  sheet(wanted?: (column: Column) => boolean, room?: Room): Sheet {
+  frame(wanted?: (column: Column) => boolean, room?: ArrayPool): Frame {
     return new Cursor(this, wanted).take(room);
   }
 
@@ -144,8 +144,8 @@ export class Run {
       if (measured === undefined) continue;
       const { values } = measured;
       const slot = this.#slot(measured, i);
-      // Forgotten since this run was begun: it is a new device now.
-      if (slot?.device.gone) return false;
+      // Forgotten since this chunk was begun: it is a new device now.
+      if (slot?.device.forgotten) return false;
       let any = false;
       for (let k = 0; k < values.length; k++) {
         const value = values[k];
@@ -228,11 +228,11 @@ export class Run {
   }
 }
 
-/** Arrays that are kept for the next window: 25 MB. */
+/** Arrays that are kept for the next block: 25 MB. */
 const mostKept = 2048;
 
-/** Large arrays that are used again and again: to make them anew for each window costs more than to fill them. */
-export class Room {
+/** Large arrays that are used again and again: to make them anew for each block costs more than to fill them. */
+export class ArrayPool {
   readonly #held: Float64Array[] = [];
   #next = 0;
 
@@ -262,9 +262,9 @@ interface State {
   readonly scales: Float64Array;
 }
 
-/** Reads a run as far as it goes, and goes on from there when it has grown. */
+/** Reads a chunk as far as it goes, and goes on from there when it has grown. */
 export class Cursor {
-  readonly #run: Run;
+  readonly #chunk: HeadChunk;
   readonly #wanted: ((column: Column) => boolean) | undefined;
   readonly #state: State;
   #place = 0;
@@ -272,20 +272,20 @@ export class Cursor {
   #at = 0;
   #step = 0;
 
-  constructor(run: Run, wanted?: (column: Column) => boolean) {
-    const width = run.columns.length;
-    this.#run = run;
+  constructor(chunk: HeadChunk, wanted?: (column: Column) => boolean) {
+    const width = chunk.columns.length;
+    this.#chunk = chunk;
     this.#wanted = wanted;
     this.#state = {
       now: new Float64Array(width).fill(Number.NaN),
       base: new Float64Array(width),
-      scales: Float64Array.from(run.columns, ({ scale }) => scale),
+      scales: Float64Array.from(chunk.columns, ({ scale }) => scale),
     };
   }
 
   /** The rows that came since the last time. */
-  take(room?: Room): Sheet {
-    const { columns, rows: all } = this.#run;
+  take(room?: ArrayPool): Frame {
+    const { columns, rows: all } = this.#chunk;
     const rows = all - this.#rows;
     const array = (): Float64Array => room?.take(rows) ?? new Float64Array(rows);
     const times = array();
@@ -293,7 +293,7 @@ export class Cursor {
       const column = columns[c];
       return column && (this.#wanted?.(column) ?? true) ? array() : undefined;
     });
-    const reader = new Reader(this.#run.from(this.#place));
+    const reader = new Reader(this.#chunk.from(this.#place));
     for (let row = 0; row < rows; row++) {
       this.#step += unzigzag(reader.number());
       this.#at += this.#step;
@@ -315,7 +315,7 @@ export class Cursor {
 
 /**
  * Turns rows of changes into columns: a value is written from its row up to the next change at once. A column without any
- * value gets no array: a run of a host that renames its devices has thousands of them.
+ * value gets no array: a chunk of a host that renames its devices has thousands of them.
  */
 class Filler {
   readonly #seen: Uint8Array;
@@ -369,7 +369,7 @@ class Filler {
   }
 
   #change(c: number, row: number, reader: Reader): void {
-    if (c >= this.#width) throw new RangeError("a row has more columns than its run");
+    if (c >= this.#width) throw new RangeError("a row has more columns than its chunk");
     const value = this.#value(c, reader);
     if (this.#seen[c] === 0 && !Number.isNaN(value)) this.#see(c);
     const out = this.#out[c];

@@ -9,11 +9,11 @@ import { silent } from "../../log.ts";
 import { firstDay } from "../series.ts";
 import type { Store } from "../store.ts";
 import { openFile } from "./file.ts";
-import { Sealer } from "./keep/compact.ts";
+import { columnId } from "./frame.ts";
+import { Compactor } from "./keep.ts";
+import { blockOf, firstKey } from "./key.ts";
 import { Names } from "./names.ts";
 import { Rows } from "./row.ts";
-import { columnId } from "./sheet.ts";
-import { firstKey, windowOf } from "./span.ts";
 import { atOnce } from "./turns.ts";
 
 let scene: Scene;
@@ -69,7 +69,7 @@ test("a clock that is put back by days leaves nothing in memory for as long", as
   scene.put(-5 * day);
   await work(one, 9 * hour);
   expect(await pairs(one, temperature())).toHaveLength(360 * 10);
-  // Of 30 minutes each: the window of today, and what waits to be quiet.
+  // Of 30 minutes each: the block of today, and what waits to be quiet.
   expect(journals()).toBeLessThan(10);
 });
 
@@ -86,7 +86,7 @@ test("what is sealed is not counted again when the hub is killed before the jour
   const one = scene.open();
   one.append(poll(scene.now, temp(1)));
   await scene.leap(day);
-  // Late, for a window of which the samples were let go: it is added to what its summary has.
+  // Late, for a block of which the samples were let go: it is added to what its summary has.
   scene.now += 10 * day;
   await scene.pass(2 * hour);
   one.append(poll(start + 5000, temp(3)));
@@ -104,7 +104,7 @@ test("what is sealed is not counted again when the hub is killed before the jour
   copy.remove();
 });
 
-test("late samples of a window whose samples did not fit any more are added to its summaries, however often they come", async () => {
+test("late samples of a block whose samples did not fit any more are added to its summaries, however often they come", async () => {
   const one = scene.open();
   for (let i = 0; i < 60; i++) one.append(poll(start + i * 10_000, temp(20)));
   await scene.leap(2 * day);
@@ -145,7 +145,7 @@ function writeEarly(): void {
   const file = openFile(scene.folder, { log: silent }, () => {});
   const names = new Names(file);
   const rows = new Rows(file, silent);
-  const sealer = new Sealer(rows, names);
+  const compactor = new Compactor(rows, names);
   const host = names.host("a");
   const { id } = names.metric("gpu", "gpu_temperature");
   const columns = ["GPU-1", "GPU-2"].map((key): [number, Float64Array] => {
@@ -155,8 +155,8 @@ function writeEarly(): void {
     return [columnId(device.id, id), Float64Array.of(50)];
   });
   const fresh = [{ times: Float64Array.of(20_000), columns: new Map(columns) }];
-  rows.write(atOnce(sealer.window(host, 0, { fresh, gone: { raw: false, five: false } })));
-  rows.write(atOnce(sealer.day(host, 0)));
+  rows.write(atOnce(compactor.block(host, 0, { fresh, expired: { raw: false, five: false } })));
+  rows.write(atOnce(compactor.day(host, 0)));
   Object.assign(host, { first: 0, last: 0 });
   host.open.add(0);
   names.save(host);
@@ -187,7 +187,7 @@ test("samples of 1970 that an earlier version kept are in no answer, and go", as
     ]).toEqual([table, 0]);
   }
   expect(file.prepare("SELECT key FROM device").pluck().all()).toEqual(["GPU-1"]);
-  expect(file.prepare("SELECT first FROM host").pluck().get()).toBe(windowOf(earliest));
+  expect(file.prepare("SELECT first FROM host").pluck().get()).toBe(blockOf(earliest));
   file.close();
 });
 

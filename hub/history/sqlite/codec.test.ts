@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { CorruptBlock, column, encode, open } from "./codec.ts";
+import { CorruptChunk, column, encode, open } from "./codec.ts";
 
 const counts = fc.oneof(fc.constantFrom(1, 2, 3, 31, 32, 33, 48, 1440, 5000), fc.integer({ min: 1, max: 300 }));
 
@@ -80,10 +80,10 @@ function make({ kind, gaps, seed }: { kind: string; gaps: number; seed: number }
 const plain = (values: Float64Array): number[] => [...values].map((value) => value + 0);
 
 function decode(bytes: Uint8Array): number[][] {
-  const block = open(bytes);
-  return Array.from({ length: block.width }, (_, index) => {
-    const out = new Float64Array(block.count);
-    column(block, index, out);
+  const chunk = open(bytes);
+  return Array.from({ length: chunk.width }, (_, index) => {
+    const out = new Float64Array(chunk.count);
+    column(chunk, index, out);
     return plain(out);
   });
 }
@@ -105,18 +105,18 @@ const lostIn = (given: Float64Array | undefined, back: Float64Array): number =>
 
 /** Bytes with a checksum that is right. */
 function sealed(rest: Uint8Array): Uint8Array {
-  const block = new Uint8Array(rest.length + 4);
-  block.set(rest, 4);
-  new DataView(block.buffer).setUint32(0, crc32(rest), true);
-  return block;
+  const chunk = new Uint8Array(rest.length + 4);
+  chunk.set(rest, 4);
+  new DataView(chunk.buffer).setUint32(0, crc32(rest), true);
+  return chunk;
 }
 
-/** Decodes what may be no block: CorruptBlock is the only error that may come. */
+/** Decodes what may be no chunk: CorruptChunk is the only error that may come. */
 function refuses(bytes: Uint8Array): boolean {
   try {
     decode(bytes);
   } catch (error) {
-    expect(error).toBeInstanceOf(CorruptBlock);
+    expect(error).toBeInstanceOf(CorruptChunk);
     return true;
   }
   return false;
@@ -154,24 +154,24 @@ test("4,096 columns come back as they were", () => {
 });
 
 test("values behind the count are left out", () => {
-  const block = open(encode([Float64Array.of(1, 2, 3, 4)], 2));
+  const chunk = open(encode([Float64Array.of(1, 2, 3, 4)], 2));
   const out = Float64Array.of(9, 9, 9, 9);
-  column(block, 0, out);
+  column(chunk, 0, out);
   expect([...out]).toEqual([1, 2, 9, 9]);
 });
 
-test("blocks that are open at the same time do not disturb each other", () => {
+test("chunks that are open at the same time do not disturb each other", () => {
   fc.assert(
     fc.property(fc.array(columns, { minLength: 2, maxLength: 4 }), (made) => {
-      const blocks = made.map(({ columns, count }) => open(encode(columns, count)));
+      const chunks = made.map(({ columns, count }) => open(encode(columns, count)));
       const most = Math.max(...made.map(({ columns }) => columns.length));
       for (let index = 0; index < most; index++) {
         for (const [at, { columns, count }] of made.entries()) {
-          const block = blocks[at];
+          const chunk = chunks[at];
           const wanted = columns[index];
-          if (block === undefined || wanted === undefined) continue;
+          if (chunk === undefined || wanted === undefined) continue;
           const out = new Float64Array(count);
-          column(block, index, out);
+          column(chunk, index, out);
           expect(plain(out)).toEqual(plain(wanted.subarray(0, count)));
         }
       }
@@ -180,24 +180,24 @@ test("blocks that are open at the same time do not disturb each other", () => {
   );
 });
 
-test("a block that proves to be damaged does not disturb one that is read at the same time", () => {
+test("a chunk that proves to be damaged does not disturb one that is read at the same time", () => {
   const given = [1, 2].map((seed) => make({ kind: "utilization", gaps: 0, seed }, 1440));
-  const block = open(encode(given, 1440));
+  const chunk = open(encode(given, 1440));
   const bytes = encode([make({ kind: "utilization", gaps: 0, seed: 3 }, 1440)], 1440);
   const out = new Float64Array(1440);
   let refused = 0;
   for (let at = 4; at < 200; at++) {
-    column(block, 0, out);
+    column(chunk, 0, out);
     const damaged = bytes.slice(4);
     damaged[at - 4] = (damaged[at - 4] ?? 0) ^ 0xff;
     if (refuses(sealed(damaged))) refused++;
-    column(block, 1, out);
+    column(chunk, 1, out);
     expect(lostIn(given[1], out), `byte ${at}`).toBe(-1);
   }
   expect(refused).toBeGreaterThan(10);
 });
 
-test("a block may lie anywhere in a buffer", () => {
+test("a chunk may lie anywhere in a buffer", () => {
   const values = make({ kind: "power", gaps: 0, seed: 3 }, 500);
   const bytes = encode([values], 500);
   for (const at of [0, 1, 2, 3]) {
@@ -213,29 +213,29 @@ const small = [
   make({ kind: "doubles", gaps: 0, seed: 8 }, 40),
 ];
 
-test("a block with any one bit turned is refused", () => {
+test("a chunk with any one bit turned is refused", () => {
   const bytes = encode(small, 40);
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const damaged = bytes.slice();
     damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-    expect(() => open(damaged), `bit ${bit}`).toThrow(CorruptBlock);
+    expect(() => open(damaged), `bit ${bit}`).toThrow(CorruptChunk);
   }
 });
 
-test("a block cut short anywhere, or with a byte more, is refused", () => {
+test("a chunk cut short anywhere, or with a byte more, is refused", () => {
   const bytes = encode(small, 40);
   for (let length = 0; length < bytes.length; length++) {
-    expect(() => open(bytes.subarray(0, length)), `${length} bytes`).toThrow(CorruptBlock);
+    expect(() => open(bytes.subarray(0, length)), `${length} bytes`).toThrow(CorruptChunk);
     expect(refuses(sealed(bytes.subarray(4, Math.max(4, length))))).toBe(true);
   }
-  expect(() => open(Uint8Array.of(...bytes, 0))).toThrow(CorruptBlock);
-  expect(() => open(sealed(Uint8Array.of(...bytes.subarray(4), 0)))).toThrow(CorruptBlock);
+  expect(() => open(Uint8Array.of(...bytes, 0))).toThrow(CorruptChunk);
+  expect(() => open(sealed(Uint8Array.of(...bytes.subarray(4), 0)))).toThrow(CorruptChunk);
 });
 
 test("random bytes are refused, even with a right checksum", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-      expect(() => open(bytes)).toThrow(CorruptBlock);
+      expect(() => open(bytes)).toThrow(CorruptChunk);
       refuses(sealed(bytes));
       refuses(sealed(Uint8Array.of(1, ...bytes)));
     }),
@@ -243,7 +243,7 @@ test("random bytes are refused, even with a right checksum", () => {
   );
 });
 
-test("a block changed anywhere, with a right checksum, decodes to anything or is refused, and ends", () => {
+test("a chunk changed anywhere, with a right checksum, decodes to anything or is refused, and ends", () => {
   const bytes = encode(small, 40);
   fc.assert(
     fc.property(fc.integer({ min: 4, max: bytes.length - 1 }), fc.integer({ min: 0, max: 255 }), (at, byte) => {
@@ -263,11 +263,11 @@ test("a column shorter than the count is not encoded", () => {
   expect(() => encode([new Float64Array(4)], 5)).toThrow("Column 0 has 4 values: must have 5");
 });
 
-test("a column that the block does not have, or that does not fit, is not read", () => {
-  const block = open(encode([new Float64Array(4)], 4));
-  expect(() => column(block, 1, new Float64Array(4))).toThrow(RangeError);
-  expect(() => column(block, -1, new Float64Array(4))).toThrow(RangeError);
-  expect(() => column(block, 0, new Float64Array(3))).toThrow(RangeError);
+test("a column that the chunk does not have, or that does not fit, is not read", () => {
+  const chunk = open(encode([new Float64Array(4)], 4));
+  expect(() => column(chunk, 1, new Float64Array(4))).toThrow(RangeError);
+  expect(() => column(chunk, -1, new Float64Array(4))).toThrow(RangeError);
+  expect(() => column(chunk, 0, new Float64Array(3))).toThrow(RangeError);
 });
 
 test.each([

@@ -41,7 +41,7 @@ async function still(folder: string, scratch: string): Promise<void> {
     const before = states(folder);
     for (const name of before.keys()) {
       await copyFile(join(folder, name), join(scratch, name), constants.COPYFILE_FICLONE).catch((error: unknown) => {
-        // Gone meanwhile: somebody works there, as the next look at the folder tells.
+        // Expired meanwhile: somebody works there, as the next look at the folder tells.
         if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       });
     }

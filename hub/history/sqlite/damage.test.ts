@@ -90,7 +90,7 @@ async function changed(sql: string): Promise<ReturnType<typeof listening>> {
   return listening();
 }
 
-/** Keys of one window (of samples) or span (of a summary) lie below this times the next. */
+/** Keys of one block (of samples) or span (of a summary) lie below this times the next. */
 const span = 2 ** 28;
 const moved = (table: string): string => `
   CREATE TEMP TABLE first AS SELECT min(id) / ${span} AS span FROM ${table};
@@ -131,7 +131,7 @@ test.each([
 });
 
 test.each(["x'ff'", "x''", "zeroblob(100)", "data || data"])(
-  "windows are sealed and days summed up beside rows that are %s",
+  "blocks are sealed and days summed up beside rows that are %s",
   async (content) => {
     const log = await changed(
       `UPDATE five SET data = ${content}; UPDATE hour SET data = ${content}; UPDATE day SET data = ${content}; UPDATE raw SET data = ${content}`,

@@ -15,10 +15,10 @@ import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { Fault } from "../../fault.ts";
 import type { Log } from "../../log.ts";
-import { CorruptBlock } from "./codec.ts";
+import { CorruptChunk } from "./codec.ts";
 import type { File } from "./database.ts";
 import { convert } from "./file/first.ts";
-import { moveAside } from "./quarantine.ts";
+import { quarantine } from "./quarantine.ts";
 
 /** "GOHM" in ASCII, so that a file of another program is told apart. */
 const application = 0x474f484d;
@@ -26,8 +26,8 @@ const newest = 2;
 
 /**
  * host, device, metric: names, with the numbers they have in keys and rows, and a checksum (see names.ts). raw: the samples of one metric
- * of one host within one window, and the times of its polls in a row of their own; five, hour, day: what those were
- * within 5 minutes, an hour, a day (see span.ts for keys, rows.ts for what is in a row). sealed: runs of the journal that
+ * of one host within one block, and the times of its polls in a row of their own; five, hour, day: what those were
+ * within 5 minutes, an hour, a day (see span.ts for keys, rows.ts for what is in a row). sealed: head chunks of the journal (by id, in `run`) that
  * are in rows already.
  */
 const schema = `
@@ -71,7 +71,7 @@ export function openFile(folder: string, { log }: Given, check: (file: File) => 
     return open(path, log, check);
   } catch (error) {
     if (!damaged(error)) throw refusal(error, folder);
-    const aside = moveAside(path);
+    const aside = quarantine(path);
     log.error(
       `the history ${path} is damaged (${(error as Error).message}); it was moved to ${aside} and a new one begun`,
     );
@@ -294,7 +294,7 @@ function upgraded(old: File, { path, log, check }: { path: string; log: Log; che
 }
 
 export const damaged = (error: unknown): boolean =>
-  error instanceof CorruptBlock ||
+  error instanceof CorruptChunk ||
   (error instanceof Database.SqliteError &&
     (/^SQLITE_(CORRUPT|NOTADB)/.test(error.code) || error.message === "unsupported file format"));
 

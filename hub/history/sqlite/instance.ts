@@ -5,12 +5,10 @@ import { Query } from "./ask.ts";
 import type { File } from "./database.ts";
 import { openFile } from "./file.ts";
 import { Journal } from "./journal.ts";
-import { Recent } from "./keep/head.ts";
-import { type Limits, Retention } from "./keep/retention.ts";
-import { Keeper } from "./keep.ts";
+import { Keeper, type Limits } from "./keep.ts";
 import { Names } from "./names.ts";
-import { Place } from "./path.ts";
-import { moveAside } from "./quarantine.ts";
+import { DatabasePath } from "./path.ts";
+import { quarantine } from "./quarantine.ts";
 import { Rows } from "./row.ts";
 
 export interface Options {
@@ -35,14 +33,13 @@ export interface Options {
 }
 
 /** What stands on one file. */
-export interface Engine {
+export interface Instance {
   readonly file: File;
-  readonly place: Place;
+  readonly databasePath: DatabasePath;
   readonly names: Names;
-  readonly recent: Recent;
+  readonly head: Keeper["head"];
   readonly journal: Journal;
   readonly keeper: Keeper;
-  readonly retention: Retention;
   readonly query: Query;
 }
 
@@ -50,7 +47,7 @@ export interface Engine {
  * Opens the file of a folder, or begins one, and takes back what the journal holds.
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
-export function assemble(options: Options): Engine {
+export function assemble(options: Options): Instance {
   const { folder, clock, log } = options;
   let names: Names | undefined;
   const file = openFile(folder, options, (opened) => {
@@ -68,7 +65,7 @@ export function assemble(options: Options): Engine {
   }
 }
 
-function built(file: File, names: Names, options: Options & { journal: Journal }): Engine {
+function built(file: File, names: Names, options: Options & { journal: Journal }): Instance {
   const { clock, log, journal } = options;
   const { now } = clock;
   const limits = (): Limits => {
@@ -76,31 +73,25 @@ function built(file: File, names: Names, options: Options & { journal: Journal }
     return { raw, five, hour, day, bytes: options.maxSize() };
   };
   const rows = new Rows(file, log);
-  const recent = new Recent(names);
-  const oldest = (): number =>
-    [...recent.all()].reduce((least, { window }) => Math.min(least, window), Number.POSITIVE_INFINITY);
-  const retention = new Retention({ file, names, rows, limits, now, oldest });
-  const gone = retention.gone.bind(retention);
-  const shrink = retention.shrink.bind(retention);
-  const keeper = new Keeper({ file, names, rows, recent, now, gone, shrink });
-  const query = new Query(names, rows, recent);
+  const keeper = new Keeper({ file, names, rows, limits, now });
+  const query = new Query(names, rows, keeper.head);
   keeper.replay(journal, log);
-  const place = new Place(join(options.folder, "history.db"));
-  return { file, place, names, recent, journal, keeper, retention, query };
+  const databasePath = new DatabasePath(join(options.folder, "history.db"));
+  return { file, databasePath, names, head: keeper.head, journal, keeper, query };
 }
 
 /**
- * An engine on a new file, for one whose file turned out to be damaged: that is moved aside, and what the journal still
+ * An instance on a new file, for one whose file turned out to be damaged: that is moved aside, and what the journal still
  * holds goes into the new one.
- * @throws when that cannot be done now; the old engine takes polls until it can
+ * @throws when that cannot be done now; the old instance takes polls until it can
  */
-export function renewed(old: Engine, options: Options, error: unknown): Engine {
+export function renewed(old: Instance, options: Options, error: unknown): Instance {
   old.journal.write();
   if (old.file.open) {
     old.file.close();
     const path = join(options.folder, "history.db");
     options.log.error(
-      `the history ${path} is damaged (${(error as Error).message}); it was moved to ${moveAside(path)} and a new one begun`,
+      `the history ${path} is damaged (${(error as Error).message}); it was moved to ${quarantine(path)} and a new one begun`,
     );
   }
   const made = assemble(options);
@@ -109,15 +100,18 @@ export function renewed(old: Engine, options: Options, error: unknown): Engine {
 }
 
 /**
- * An engine on a copy of the open file, at the path from which that was deleted or where another one stands now.
- * @throws when that cannot be done now; the old engine goes on until it can
+ * An instance on a copy of the open file, at the path from which that was deleted or where another one stands now.
+ * @throws when that cannot be done now; the old instance goes on until it can
  */
-export async function restored(old: Engine, options: Options): Promise<{ made: Engine; aside: string | undefined }> {
-  await old.place.copy(old.file);
+export async function restored(
+  old: Instance,
+  options: Options,
+): Promise<{ made: Instance; aside: string | undefined }> {
+  await old.databasePath.copy(old.file);
   if (!old.file.open) throw new Error("the history was closed meanwhile");
   old.journal.write();
   old.file.close();
-  const aside = old.place.settle();
+  const aside = old.databasePath.settle();
   const made = assemble(options);
   old.journal.close(false);
   return { made, aside };

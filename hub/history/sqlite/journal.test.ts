@@ -1,10 +1,12 @@
 // What the journal does about the disk itself. Its records and what damage costs are tested with the store and its faults.
 import { pbkdf2 } from "node:crypto";
-import { readdirSync, stat, statSync, symlinkSync } from "node:fs";
+import { readdirSync, stat, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { gpu, listening, poll, Scene } from "../../../test/store.ts";
+import { gpu, listening, pairs, poll, Scene, start, temperature } from "../../../test/store.ts";
+import { putNumber, zigzag } from "./bytes.ts";
 
 let scene: Scene;
 
@@ -50,4 +52,32 @@ test("a hub that ends while its journal is being brought to the disk takes that 
   // What was to be done before this has been done.
   await promisify(stat)(scene.folder);
   expect(log.lines).toEqual([]);
+});
+
+test("a journal is read by the names that its fields have had from the first", async () => {
+  const header = {
+    run: 7,
+    host: "a",
+    window: start / (4 * 3_600_000),
+    devices: [["gpu", "GPU-1", 0]],
+    columns: [[0, "gpu_temperature", 1]],
+  };
+  const text = Buffer.from(JSON.stringify(header));
+  // Time, as its difference from 0; one bit: the column changed; 40 more than 0, where 2 means "no change of a whole number".
+  const row = Buffer.alloc(16);
+  let length = putNumber(row, 0, zigzag(start + 10_000));
+  row[length++] = 1;
+  length = putNumber(row, length, zigzag(40) + 2);
+  const payload = Buffer.alloc(256);
+  let end = putNumber(payload, 0, 0);
+  end = putNumber(payload, end, text.length);
+  end += text.copy(payload, end);
+  for (const number of [7, 0, length]) end = putNumber(payload, end, number);
+  end += row.copy(payload, end, 0, length);
+  const head = Buffer.from([0xf5, 0x47, 0x4a, 0xfa, 0, 0, 0, 0, 0, 0, 0, 0]);
+  head.writeUInt32LE(end, 4);
+  head.writeUInt32LE(crc32(payload.subarray(0, end)), 8);
+  const file = Buffer.concat([Buffer.from("GOHM journal 1\n"), head, payload.subarray(0, end)]);
+  writeFileSync(join(scene.folder, "history.journal-3"), file);
+  expect(await pairs(scene.open(), temperature())).toEqual([[start + 10_000, 40]]);
 });

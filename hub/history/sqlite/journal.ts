@@ -11,33 +11,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import type { Level } from "../../../proto/device.ts";
 import type { Log } from "../../log.ts";
-import { putNumber, Reader } from "./bytes.ts";
-import type { Run } from "./chunk.ts";
-import { moveAside } from "./quarantine.ts";
+import { putNumber } from "./bytes.ts";
+import type { HeadChunk } from "./chunk.ts";
+import { type ChunkStart, entries, headerBytes, mark, type Replay, recordAt, startOf } from "./journal/record.ts";
+import { quarantine } from "./quarantine.ts";
 
-/** What the rows of a run mean: written before the first of them. */
-export interface RunStart {
-  readonly run: number;
-  readonly host: string;
-  readonly window: number;
-  readonly devices: readonly (readonly [level: Level, key: string, index: number | null])[];
-  /** Place in `devices`, the metric's name, and what its values were multiplied by. */
-  readonly columns: readonly (readonly [device: number, metric: string, scale: number])[];
-}
-
-/** A row with the place that it has among the bytes of its run: where rows before it are missing, it means nothing. */
-export interface RowOf {
-  readonly run: number;
-  readonly place: number;
-  readonly bytes: Uint8Array;
-}
-
-export interface Replay {
-  start(start: RunStart, segment: number): void;
-  row(row: RowOf, segment: number): void;
-}
+export type { ChunkStart, Replay };
 
 /** The file that is written to. */
 interface Open {
@@ -63,12 +43,8 @@ const oldest = 30 * 60_000;
 const between = 120_000;
 /** What could not be written yet, at most; beyond it the samples are in memory only. Bytes. */
 const waiting = 32 * 2 ** 20;
-/** Before each record: a mark by which the next one is found behind damage, its length, its checksum. */
-const mark = Buffer.from([0xf5, 0x47, 0x4a, 0xfa]);
-const head = mark.length + 8;
-
 /**
- * What is not sealed yet, in files beside the database: one record for each write, of rows and of the runs they belong
+ * What is not sealed yet, in files beside the database: one record for each write, of rows and of the chunks they belong
  * to. A record that is damaged, or was cut short by the end of the power, costs what is in it and what builds on that.
  */
 export class Journal {
@@ -76,8 +52,8 @@ export class Journal {
   readonly #now: () => number;
   readonly #log: Log;
   #batch = Buffer.alloc(64 * 1024);
-  #place = head;
-  #runs = new Set<Run>();
+  #place = headerBytes;
+  #chunks = new Set<HeadChunk>();
   #file: Open | undefined;
   #next: number;
   /** Numbers of the files there are, ascending. */
@@ -97,27 +73,29 @@ export class Journal {
 
   /** Something waits to be written. */
   get waiting(): boolean {
-    return this.#place > head;
+    return this.#place > headerBytes;
   }
 
-  start(start: RunStart): void {
-    const text = Buffer.from(JSON.stringify(start));
+  /** Takes a chunk that begins, with the rows that it has already. */
+  begin(chunk: HeadChunk): void {
+    const text = Buffer.from(JSON.stringify(startOf(chunk)));
     this.#room(text.length + 20);
     this.#place = putNumber(this.#batch, this.#place, 0);
     this.#place = putNumber(this.#batch, this.#place, text.length);
     this.#place += text.copy(this.#batch, this.#place);
+    this.rows(chunk, 0);
   }
 
-  /** Takes the rows of a run from a place on. */
-  rows(run: Run, from: number): void {
-    const length = run.length - from;
+  /** Takes the rows of a chunk from a place on. */
+  rows(chunk: HeadChunk, from: number): void {
+    const length = chunk.length - from;
     this.#room(length + 30);
-    this.#place = putNumber(this.#batch, this.#place, run.id);
+    this.#place = putNumber(this.#batch, this.#place, chunk.id);
     this.#place = putNumber(this.#batch, this.#place, from);
     this.#place = putNumber(this.#batch, this.#place, length);
-    run.copy(from, this.#batch, this.#place);
+    chunk.copy(from, this.#batch, this.#place);
     this.#place += length;
-    this.#runs.add(run);
+    this.#chunks.add(chunk);
   }
 
   /**
@@ -129,19 +107,19 @@ export class Journal {
     const file = this.#open();
     const batch = this.#batch;
     mark.copy(batch);
-    batch.writeUInt32LE(this.#place - head, mark.length);
-    batch.writeUInt32LE(crc32(batch.subarray(head, this.#place)), mark.length + 4);
+    batch.writeUInt32LE(this.#place - headerBytes, mark.length);
+    batch.writeUInt32LE(crc32(batch.subarray(headerBytes, this.#place)), mark.length + 4);
     // At its place, not at the end: what an attempt before left there half written is written over.
     put(file.fd, batch, { length: this.#place, place: file.length });
     file.length += this.#place;
-    for (const run of this.#runs) {
-      if (run.segments[1] !== file.number) run.segments = [run.segments[0] || file.number, file.number];
+    for (const chunk of this.#chunks) {
+      if (chunk.segments[1] !== file.number) chunk.segments = [chunk.segments[0] || file.number, file.number];
     }
     this.#clear();
     this.#unsynced = true;
   }
 
-  /** More waits than memory may hold: lets it go. @returns whether it did; the runs it was of cannot be written on then */
+  /** More waits than memory may hold: lets it go. @returns whether it did; the chunks it was of cannot be written on then */
   overflow(): boolean {
     if (this.#place < waiting) return false;
     this.#clear();
@@ -176,7 +154,7 @@ export class Journal {
       if (lost === 0) continue;
       const gap = "what was measured then, a second or some, shows as a gap";
       if (found > 0) log.error(`${path} is damaged or cut short in ${lost} bytes (${why}): ${gap}`);
-      else log.error(`${path} cannot be read (${why}); it was moved to ${moveAside(path)}, and ${gap}`);
+      else log.error(`${path} cannot be read (${why}); it was moved to ${quarantine(path)}, and ${gap}`);
       if (found === 0) this.#files = this.#files.filter((one) => one !== number);
     }
   }
@@ -247,7 +225,7 @@ export class Journal {
       if (payload) {
         entries(payload, to, number);
         found++;
-        at += head + payload.length;
+        at += headerBytes + payload.length;
       } else {
         const next = bytes.indexOf(mark, at + 1);
         const end = next < 0 ? bytes.length : next;
@@ -286,8 +264,8 @@ export class Journal {
   }
 
   #clear(): void {
-    this.#place = head;
-    this.#runs.clear();
+    this.#place = headerBytes;
+    this.#chunks.clear();
     if (this.#batch.length > 2 ** 20) this.#batch = Buffer.alloc(64 * 1024);
   }
 
@@ -310,23 +288,4 @@ function put(fd: number, bytes: Uint8Array, { length, place }: { length: number;
 function numbers(folder: string): number[] {
   const found = readdirSync(folder).map((file) => Number(name.exec(file)?.[1] ?? Number.NaN));
   return found.filter((number) => number > 0).sort((a, b) => a - b);
-}
-
-/** What the record that begins at a place holds, where one does. */
-function recordAt(bytes: Buffer, at: number): Uint8Array | undefined {
-  if (at + head > bytes.length || !bytes.subarray(at, at + mark.length).equals(mark)) return undefined;
-  const end = at + head + bytes.readUInt32LE(at + mark.length);
-  const payload = bytes.subarray(at + head, end);
-  return end <= bytes.length && crc32(payload) === bytes.readUInt32LE(at + mark.length + 4) ? payload : undefined;
-}
-
-function entries(payload: Uint8Array, to: Replay, segment: number): void {
-  const reader = new Reader(payload);
-  while (!reader.done) {
-    const run = reader.number();
-    const place = run > 0 ? reader.number() : 0;
-    const bytes = reader.take(reader.number());
-    if (run > 0) to.row({ run, place, bytes }, segment);
-    else to.start(JSON.parse(Buffer.from(bytes).toString()) as RunStart, segment);
-  }
 }

@@ -1,72 +1,75 @@
 import { earliest } from "../../clock.ts";
 import type { Log } from "../../log.ts";
-import { Room, type Run } from "./chunk.ts";
+import { ArrayPool, type HeadChunk } from "./chunk.ts";
 import type { File } from "./database.ts";
+import type { Frame } from "./frame.ts";
 import type { Journal, Replay } from "./journal.ts";
-import { type Gone, Sealer } from "./keep/compact.ts";
-import type { Recent } from "./keep/head.ts";
+import { Compactor } from "./keep/compact.ts";
+import { Head } from "./keep/head.ts";
+import { type Limits, Retention } from "./keep/retention.ts";
+import { blockMs, blockOf, blocksPerDay, bucketOf, dayOf, groupOf } from "./key.ts";
 import type { Host, Names } from "./names.ts";
 import type { Entry, Rows } from "./row.ts";
-import type { Sheet } from "./sheet.ts";
-import { bucketOf, dayOf, groupOf, windowLength, windowOf, windowsInDay } from "./span.ts";
 import { atOnce, inTurns, turn, type Work } from "./turns.ts";
 
-/** A window is sealed when it has been over for this long, one group of hosts after the other at this distance. Milliseconds. */
+/** A block is sealed when it has been over for this long, one group of hosts after the other at this distance. Milliseconds. */
 const grace = 120_000;
 const pace = 60_000;
 /** All groups are through within this time. */
 const spread = 45 * 60_000;
-/** Late samples of a window are waited for until none came for this long. */
+/** Late samples of a block are waited for until none came for this long. */
 const quiet = 60_000;
-/** A window is sealed before it is over when nothing came for this long: its host's clock, or the hub's, was ahead. */
-const left = windowLength;
+/** A block is sealed before it is over when nothing came for this long: its host's clock, or the hub's, was ahead. */
+const left = blockMs;
 /** A hub that ends seals for this long; the rest stays in the journal. Milliseconds. */
 const atEnd = 1000;
-/** Polls of a window, and runs, beyond which it is sealed before it is over. */
+/** Polls of a block, and chunks, beyond which it is sealed before it is over. */
 const mostRows = 8192;
-const mostRuns = 32;
-/** Columns of all runs of a window, beyond which it is sealed before it is over: each takes some 100 bytes of memory. */
+const mostChunks = 32;
+/** Columns of all chunks of a block, beyond which it is sealed before it is over: each takes some 100 bytes of memory. */
 const mostColumns = 500_000;
+
+export { Compactor, type Limits };
 
 interface Parts {
   readonly file: File;
   readonly names: Names;
   readonly rows: Rows;
-  readonly recent: Recent;
+  readonly limits: () => Limits;
   readonly now: () => number;
-  /** What of a window is older than what is kept. */
-  readonly gone: (window: number) => Gone;
-  /** Lets some rows go where the file is larger than it may be. @returns whether it did */
-  readonly shrink: () => boolean;
 }
 
-/** A window to be sealed, or a day to be summed up. */
+/** A block to be sealed, or a day to be summed up. */
 interface Task {
   readonly host: Host;
-  readonly window: number;
+  readonly block: number;
   readonly day?: number;
 }
 
 /** What a task comes to: rows, and what is known when they are written. */
 interface Result extends Task {
   readonly rows: readonly Entry[];
-  readonly runs: readonly Run[];
+  readonly chunks: readonly HeadChunk[];
 }
 
 /** Brings what memory holds into rows: when its time has come, a host at a time, so that polls need not wait. */
 export class Keeper {
+  readonly head: Head;
   readonly #parts: Parts;
-  readonly #sealer: Sealer;
+  readonly #retention: Retention;
+  readonly #compactor: Compactor;
   readonly #sql;
   #busy = Promise.resolve();
-  readonly #room = new Room();
+  readonly #room = new ArrayPool();
   /** Rows were written since the journal was last told. */
   #written = false;
   #stopped = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#sealer = new Sealer(parts.rows, parts.names);
+    this.head = new Head(parts.names);
+    this.#retention = new Retention({ ...parts, oldest: () => this.head.oldest() });
+    this.#compactor = new Compactor(parts.rows, parts.names);
     this.#sql = {
       sealed: parts.file.prepare("INSERT OR REPLACE INTO sealed (run, segment) VALUES (?, ?)"),
       forget: parts.file.prepare("DELETE FROM sealed WHERE segment < ?"),
@@ -77,60 +80,61 @@ export class Keeper {
   /** Takes back what the journal holds and no row does. */
   replay(journal: Journal, log: Log): void {
     const sealed = new Set(this.#sql.all.all() as number[]);
-    for (const id of sealed) this.#parts.recent.beyond(id);
-    const runs = new Map<number, Run>();
+    for (const id of sealed) this.head.beyond(id);
+    const chunks = new Map<number, HeadChunk>();
     let lost = 0;
     const to: Replay = {
       start: (start, segment) => {
-        this.#parts.recent.beyond(start.run);
-        if (sealed.has(start.run) || runs.has(start.run)) return;
+        this.head.beyond(start.run);
+        if (sealed.has(start.run) || chunks.has(start.run)) return;
         // Of a clock that cannot be right: an earlier version kept that.
-        if (start.window < windowOf(earliest)) return void sealed.add(start.run);
-        const run = this.#parts.recent.replay(start, this.#parts.now());
-        run.segments = [segment, segment];
-        runs.set(run.id, run);
+        if (start.window < blockOf(earliest)) return void sealed.add(start.run);
+        const chunk = this.head.replay(start, this.#parts.now());
+        chunk.segments = [segment, segment];
+        chunks.set(chunk.id, chunk);
       },
-      row: ({ run: id, place, bytes }, segment) => {
-        this.#parts.recent.beyond(id);
+      row: ({ chunk: id, offset, bytes }, segment) => {
+        this.head.beyond(id);
         if (sealed.has(id)) return;
-        const run = runs.get(id);
+        const chunk = chunks.get(id);
         // What it differs from is missing: as it stands it would tell something else.
-        if (run?.length !== place) return void lost++;
-        run.replay(bytes);
-        run.segments = [run.segments[0], segment];
+        if (chunk?.length !== offset) return void lost++;
+        chunk.replay(bytes);
+        chunk.segments = [chunk.segments[0], segment];
       },
     };
     journal.replay(to, log);
     if (lost > 0)
       log.error(`${lost} polls cannot be read from the journal of the history, as what came before is missing`);
-    for (const run of runs.values()) {
-      if (run.rows === 0) this.#parts.recent.drop(run.host, run.window, [run]);
-      for (const { device, metric } of run.columns) device.metrics.add(metric.name);
-      for (const { device, index } of run.slots) {
-        if (run.last < device.last) continue;
-        device.last = run.last;
+    for (const chunk of chunks.values()) {
+      if (chunk.rows === 0) this.head.drop(chunk.host, chunk.block, [chunk]);
+      for (const { device, metric } of chunk.columns) device.metrics.add(metric.name);
+      for (const { device, index } of chunk.slots) {
+        if (chunk.last < device.last) continue;
+        device.last = chunk.last;
         device.index = index ?? device.index;
       }
     }
     for (const host of this.#parts.names.hosts()) this.#parts.names.trim(host);
   }
 
-  /** Seals windows and sums up days that have their time, group by group, behind work that is under way already. */
+  /** Seals blocks and sums up days that have their time, group by group, behind work that is under way already. */
   tend(): Promise<void> {
-    return this.#enqueue([...this.#windowsDue(), ...this.#daysDue()]);
+    return this.#enqueue([...this.#blocksDue(), ...this.#daysDue()]);
   }
 
-  sealAll(): Promise<void> {
-    return this.#enqueue([...this.#parts.recent.all()]);
+  compactAll(): Promise<void> {
+    return this.#enqueue([...this.head.all()]);
   }
 
   /** Seals what it can within a while at once, whatever waits. @returns whether that is everything */
-  sealNow(): boolean {
+  compactNow(): boolean {
     this.#stopped = true;
-    const { recent, now } = this.#parts;
+    const { head } = this;
+    const { now } = this.#parts;
     const began = now();
     const late = (): boolean => Math.abs(now() - began) > atEnd;
-    for (const task of [...recent.all()]) {
+    for (const task of [...head.all()]) {
       const done = atOnce(this.#work(task), late);
       if (done === undefined) return false;
       this.#commit([done]);
@@ -139,44 +143,49 @@ export class Keeper {
     return true;
   }
 
+  /** Deletes rows that are older than they are kept, some of them. @returns whether there are more */
+  expire(): boolean {
+    return this.#retention.step();
+  }
+
   /** Has the journal let go of what is in rows. */
   release(journal: Journal): void {
     if (!this.#written) return;
     let least = Number.POSITIVE_INFINITY;
-    for (const { runs } of this.#parts.recent.all()) for (const run of runs) least = Math.min(least, run.segments[0]);
+    for (const { chunks } of this.head.all()) for (const chunk of chunks) least = Math.min(least, chunk.segments[0]);
     // What is in a file that is still there must not be taken for new again.
     const first = journal.release(least);
     this.#sql.forget.run(Number.isFinite(first) ? first : Number.MAX_SAFE_INTEGER);
     this.#written = false;
   }
 
-  /** Lets the oldest runs go until the rest fits. @returns polls that are lost by that */
+  /** Lets the oldest chunks go until the rest fits. @returns polls that are lost by that */
   shed(room: number): number {
-    const held = [...this.#parts.recent.all()].flatMap(({ host, window, runs }) =>
-      runs.map((run) => ({ host, window, run })),
+    const held = [...this.head.all()].flatMap(({ host, block, chunks }) =>
+      chunks.map((chunk) => ({ host, block, chunk })),
     );
-    let bytes = held.reduce((sum, { run }) => sum + run.length, 0);
+    let bytes = held.reduce((sum, { chunk }) => sum + chunk.length, 0);
     let lost = 0;
-    for (const { host, window, run } of held.sort((a, b) => a.window - b.window)) {
+    for (const { host, block, chunk } of held.sort((a, b) => a.block - b.block)) {
       if (bytes <= room) break;
-      this.#parts.recent.drop(host, window, [run]);
-      bytes -= run.length;
-      lost += run.rows;
+      this.head.drop(host, block, [chunk]);
+      bytes -= chunk.length;
+      lost += chunk.rows;
     }
     return lost;
   }
 
-  #windowsDue(): Task[] {
+  #blocksDue(): Task[] {
     const now = this.#parts.now();
-    const held = [...this.#parts.recent.all()];
+    const held = [...this.head.all()];
     const last = held.reduce((most, { host }) => Math.max(most, groupOf(host.id)), 0);
     const step = Math.min(pace, spread / (last + 1));
-    return held.filter(({ host, window, runs, touched }) => {
-      const rows = runs.reduce((sum, run) => sum + run.rows, 0);
-      const columns = runs.reduce((sum, run) => sum + run.columns.length, 0);
-      if (rows > mostRows || runs.length > mostRuns || (runs.length > 1 && columns > mostColumns)) return true;
-      const over = (window + 1) * windowLength + grace + step * groupOf(host.id);
-      // Either way: a clock that was put back must not leave a window waiting.
+    return held.filter(({ host, block, chunks, touched }) => {
+      const rows = chunks.reduce((sum, chunk) => sum + chunk.rows, 0);
+      const columns = chunks.reduce((sum, chunk) => sum + chunk.columns.length, 0);
+      if (rows > mostRows || chunks.length > mostChunks || (chunks.length > 1 && columns > mostColumns)) return true;
+      const over = (block + 1) * blockMs + grace + step * groupOf(host.id);
+      // Either way: a clock that was put back must not leave a block waiting.
       const still = Math.abs(now - touched);
       return still >= left || (now >= over && still >= quiet);
     });
@@ -184,14 +193,15 @@ export class Keeper {
 
   /** Days that are over, all of which is in rows. */
   #daysDue(): Task[] {
-    const { names, recent, now } = this.#parts;
-    const over = Math.floor((now() - grace - spread - windowLength) / bucketOf.day);
+    const { head } = this;
+    const { names, now } = this.#parts;
+    const over = Math.floor((now() - grace - spread - blockMs) / bucketOf.day);
     const due: Task[] = [];
     for (const host of names.hosts()) {
       if (host.open.size === 0) continue;
-      const held = new Set([...recent.windows(host)].map(dayOf));
+      const held = new Set([...head.blocks(host)].map(dayOf));
       for (const day of host.open) {
-        if (day < over && !held.has(day)) due.push({ host, window: day * windowsInDay, day });
+        if (day < over && !held.has(day)) due.push({ host, block: day * blocksPerDay, day });
       }
     }
     return due;
@@ -207,7 +217,7 @@ export class Keeper {
 
   async #run(tasks: readonly Task[]): Promise<void> {
     // Rows of a group lie side by side and are written together. Days of one host share rows: one after the other.
-    const groups = Map.groupBy(tasks, ({ host, window, day }) => `${day} ${window} ${groupOf(host.id)}`);
+    const groups = Map.groupBy(tasks, ({ host, block, day }) => `${day} ${block} ${groupOf(host.id)}`);
     for (const group of groups.values()) {
       const works: Result[] = [];
       for (const task of group.sort((a, b) => a.host.id - b.host.id)) {
@@ -219,29 +229,34 @@ export class Keeper {
       if (this.#stopped) return;
       this.#commit(works.filter(({ rows }) => rows.length > 0));
       do await turn();
-      while (!this.#stopped && this.#parts.shrink());
+      while (!this.#stopped && this.#retention.shrink());
     }
     if (groups.size > 0) this.#checkpoint();
   }
 
   *#work(task: Task): Work<Result> {
-    const { host, window, day } = task;
-    if (day !== undefined) return { ...task, runs: [], rows: yield* this.#sealer.day(host, day) };
-    const runs = [...this.#parts.recent.runs(host, window)];
-    // From now on polls of this window go into runs of their own, which are newer than the rows that are made here.
-    for (const run of runs) run.frozen = true;
+    const { host, block, day } = task;
+    if (day !== undefined) return { ...task, chunks: [], rows: yield* this.#compactor.day(host, day) };
+    const chunks = [...this.head.chunks(host, block)];
+    // From now on polls of this block go into chunks of their own, which are newer than the rows that are made here.
+    for (const chunk of chunks) chunk.frozen = true;
     this.#room.clear();
-    const fresh: Sheet[] = [];
-    for (const run of runs) {
-      fresh.push(run.sheet(({ device }) => !device.gone, this.#room));
+    const fresh: Frame[] = [];
+    for (const chunk of chunks) {
+      fresh.push(chunk.frame(({ device }) => !device.forgotten, this.#room));
       yield;
     }
-    const gone = this.#parts.gone(window);
-    return { ...task, runs, rows: runs.length > 0 ? yield* this.#sealer.window(host, window, { fresh, gone }) : [] };
+    const expired = this.#retention.expired(block);
+    return {
+      ...task,
+      chunks,
+      rows: chunks.length > 0 ? yield* this.#compactor.block(host, block, { fresh, expired }) : [],
+    };
   }
 
   #commit(works: readonly Result[]): void {
-    const { file, names, rows, recent } = this.#parts;
+    const { head } = this;
+    const { file, names, rows } = this.#parts;
     const before = works.map(({ host }) => ({ host, first: host.first, last: host.last, open: [...host.open] }));
     try {
       file
@@ -261,20 +276,20 @@ export class Keeper {
       }
       throw error;
     }
-    for (const { host, window, runs } of works) recent.drop(host, window, runs);
+    for (const { host, block, chunks } of works) head.drop(host, block, chunks);
     this.#written = true;
   }
 
   /** Within the transaction: what its rows mean for the host. */
-  #mark({ host, window, day, runs }: Result): void {
+  #mark({ host, block, day, chunks }: Result): void {
     if (day !== undefined) {
       host.open.delete(day);
       return;
     }
-    host.first = Math.min(host.first, window);
-    host.last = Math.max(host.last, window);
-    if (!this.#parts.gone(window).five) host.open.add(dayOf(window));
-    for (const run of runs) this.#sql.sealed.run(run.id, run.segments[1]);
+    host.first = Math.min(host.first, block);
+    host.last = Math.max(host.last, block);
+    if (!this.#retention.expired(block).five) host.open.add(dayOf(block));
+    for (const chunk of chunks) this.#sql.sealed.run(chunk.id, chunk.segments[1]);
   }
 
   /** What rows hold survives a loss of power from here on, so that the journal need not keep it. */

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Remembered } from "./lru.ts";
+import { LruCache } from "./lru.ts";
 
 test("what was asked for last is there, and all together never take more than they may", () => {
   const step = fc.record({ key: fc.integer({ min: 0, max: 9 }), bytes: fc.integer({ min: 1, max: 40 }) });
   fc.assert(
     fc.property(fc.array(step, { minLength: 40, maxLength: 200 }), (steps) => {
-      const remembered = new Remembered<number>(100);
+      const remembered = new LruCache<number>(100);
       // Newest last.
       let model: { key: number; bytes: number }[] = [];
       for (const one of steps) {
@@ -21,7 +21,7 @@ test("what was asked for last is there, and all together never take more than th
 });
 
 test("what was forgotten is not there, and takes no room", () => {
-  const remembered = new Remembered<string>(10);
+  const remembered = new LruCache<string>(10);
   remembered.set(1, "a", 10);
   remembered.clear();
   expect(remembered.get(1)).toBeUndefined();

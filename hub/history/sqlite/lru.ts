@@ -1,5 +1,5 @@
 /** What was read last, by key, as long as it takes no more than some bytes: what nobody asked for of late goes first. */
-export class Remembered<T> {
+export class LruCache<T> {
   readonly #most: number;
   readonly #all = new Map<number, { readonly value: T; readonly bytes: number }>();
   #bytes = 0;

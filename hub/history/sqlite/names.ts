@@ -3,14 +3,14 @@ import type { Level } from "../../../proto/device.ts";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { earliest } from "../../clock.ts";
 import { type Known, kept } from "../store.ts";
-import { CorruptBlock } from "./codec.ts";
+import { CorruptChunk } from "./codec.ts";
 import type { File } from "./database.ts";
-import { dayOf, mostHosts, mostMetrics, timesRow, windowOf } from "./span.ts";
+import { blockOf, dayOf, mostHosts, mostMetrics, timesRow } from "./key.ts";
 
 export interface Host {
   readonly id: number;
   readonly name: string;
-  /** Oldest and newest window that have rows, or Infinity and -Infinity. */
+  /** Oldest and newest block that have rows, or Infinity and -Infinity. */
   first: number;
   last: number;
   /** Days, counted from the epoch, of which rows came since they were last summed up by hours and as a whole. */
@@ -28,7 +28,7 @@ export interface Device {
   last: number;
   readonly metrics: Set<string>;
   /** Forgotten: whatever is measured under its name from now on is of a new device. */
-  gone: boolean;
+  forgotten: boolean;
 }
 
 export interface Metric {
@@ -120,7 +120,7 @@ export class Names {
       index: undefined,
       last: -Infinity,
       metrics: new Set(),
-      gone: false,
+      forgotten: false,
     };
     host.devices.set(`${level}\n${key}`, made);
     return made;
@@ -195,7 +195,7 @@ export class Names {
     for (const { devices } of this.#hosts.values()) {
       for (const [id, device] of devices) {
         if (device.last >= limit) continue;
-        device.gone = true;
+        device.forgotten = true;
         devices.delete(id);
         this.#sql.forgetDevice.run(device.id);
       }
@@ -209,7 +209,7 @@ export class Names {
     this.#crowded.add(host.name);
     const old = [...host.devices].filter(([, device]) => device.level !== "host" && !present?.has(device));
     for (const [id, device] of old.sort(([, a], [, b]) => a.last - b.last).slice(0, excess)) {
-      device.gone = true;
+      device.forgotten = true;
       host.devices.delete(id);
       this.#forgotten.add(device.id);
     }
@@ -244,15 +244,15 @@ export class Names {
         id,
         name,
         // Rows of a clock that cannot be right, which an earlier version kept, are about to go.
-        first: Math.max(first ?? Number.POSITIVE_INFINITY, windowOf(earliest)),
-        last: (last ?? 0) < windowOf(earliest) ? Number.NEGATIVE_INFINITY : (last ?? 0),
+        first: Math.max(first ?? Number.POSITIVE_INFINITY, blockOf(earliest)),
+        last: (last ?? 0) < blockOf(earliest) ? Number.NEGATIVE_INFINITY : (last ?? 0),
         open: new Set(
           open === ""
             ? []
             : open
                 .split(" ")
                 .map(Number)
-                .filter((day) => day >= dayOf(windowOf(earliest))),
+                .filter((day) => day >= dayOf(blockOf(earliest))),
         ),
         devices: new Map(),
       };
@@ -276,7 +276,7 @@ export class Names {
         index: held.idx ?? undefined,
         last: held.last,
         metrics: new Set(held.metrics.split("\n")),
-        gone: false,
+        forgotten: false,
       });
     }
   }
@@ -297,9 +297,9 @@ type Cell = string | number | null;
 const sumOf = (cells: readonly Cell[]): number => crc32(JSON.stringify(cells));
 const summed = (cells: readonly Cell[]): Cell[] => [...cells, sumOf(cells)];
 
-/** @throws CorruptBlock */
+/** @throws CorruptChunk */
 function sound(row: unknown): unknown {
   const { sum, ...cells } = row as Record<string, Cell>;
-  if (sum !== sumOf(Object.values(cells))) throw new CorruptBlock("a name does not match its checksum");
+  if (sum !== sumOf(Object.values(cells))) throw new CorruptChunk("a name does not match its checksum");
   return row;
 }

@@ -12,7 +12,7 @@ import {
 import { dirname } from "node:path";
 import { sizeText } from "../../size.ts";
 import type { File } from "./database.ts";
-import { moveAside } from "./quarantine.ts";
+import { quarantine } from "./quarantine.ts";
 
 const stateOf = (path: string): BigIntStats | undefined => statSync(path, { bigint: true, throwIfNoEntry: false });
 
@@ -23,7 +23,7 @@ const same = (one: BigIntStats | undefined, other: BigIntStats | undefined): boo
 export type Lost = "deleted" | "replaced" | "emptied";
 
 /** The path of an open database: the file there may be deleted or emptied, or another one renamed over it, while ours stays open. */
-export class Place {
+export class DatabasePath {
   readonly path: string;
   readonly #opened: BigIntStats | undefined;
   readonly #log: BigIntStats | undefined;
@@ -71,7 +71,7 @@ export class Place {
     // SQLite leaves its log where the database is not at its path any more. It is no log of the file that comes there.
     const log = `${this.path}-wal`;
     if (same(stateOf(log), this.#log)) rmSync(log, { force: true });
-    const aside = stateOf(this.path) && moveAside(this.path, "replaced");
+    const aside = stateOf(this.path) && quarantine(this.path, "replaced");
     renameSync(this.#beside, this.path);
     return aside;
   }

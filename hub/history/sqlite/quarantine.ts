@@ -1,7 +1,7 @@
 import { existsSync, renameSync } from "node:fs";
 
 /** Gives a file that cannot stay where it is a name under which nothing uses it. The log of a database means nothing beside another file, so it goes along. */
-export function moveAside(path: string, why: "damaged" | "replaced" = "damaged"): string {
+export function quarantine(path: string, why: "damaged" | "replaced" = "damaged"): string {
   const free = (n: number): string => (existsSync(`${path}.${why}-${n}`) ? free(n + 1) : `${path}.${why}-${n}`);
   const aside = free(1);
   renameSync(path, aside);

@@ -1,19 +1,19 @@
 import Database from "better-sqlite3";
 import type { Log } from "../../log.ts";
 import { type Buckets, roomFor } from "./bucket.ts";
-import { CorruptBlock, column, encode, open } from "./codec.ts";
+import { CorruptChunk, column, encode, open } from "./codec.ts";
 import type { File } from "./database.ts";
-import { Remembered } from "./lru.ts";
+import { columnId, type Frame } from "./frame.ts";
+import { blockMs, bucketsInRow, groupSize, rowKey, spanOfKey, type Tier, tiers, timesRow } from "./key.ts";
+import { LruCache } from "./lru.ts";
 import { encodeBuckets } from "./row/rollup.ts";
 import { joined, mix, pack, Sections, unpack } from "./row/section.ts";
-import { columnId, type Sheet } from "./sheet.ts";
-import { bucketsInRow, groupSize, rowKey, spanOfKey, type Tier, tiers, timesRow, windowLength } from "./span.ts";
 
 /** A table of rows: samples as they are, or one of the summaries. */
 export type Table = "raw" | Tier;
 export const tables: readonly Table[] = ["raw", ...tiers];
 
-/** Names what is held of one metric of one host: within a window (raw) or span (summaries). */
+/** Names what is held of one metric of one host: within a block (raw) or span (summaries). */
 export interface Place {
   readonly table: Table;
   readonly span: number;
@@ -26,10 +26,10 @@ export interface Entry extends Place {
   readonly data: Uint8Array;
 }
 
-/** Samples of a host within a window: those of some metrics, and of some devices only where these are given. */
+/** Samples of a host within a block: those of some metrics, and of some devices only where these are given. */
 export interface Wanted {
   readonly host: number;
-  readonly window: number;
+  readonly block: number;
   readonly metrics: Iterable<number>;
   readonly devices?: Pick<ReadonlySet<number>, "has">;
   /** Where the columns of a device are written to, that are kept for a moment only. */
@@ -52,9 +52,9 @@ export class Rows {
   readonly #before;
   readonly #after;
   /** Rows of summaries that were read last, by key and table, and their bytes: hosts of a group share them. */
-  readonly #recent = new Remembered<Sections>(summariesRemembered);
+  readonly #cache = new LruCache<Sections>(summariesRemembered);
   /** Times of polls by key: every series of a host asks for them. */
-  readonly #times = new Remembered<Float64Array>(timesRemembered);
+  readonly #timesCache = new LruCache<Float64Array>(timesRemembered);
   #damaged = 0;
 
   constructor(file: File, log: Log) {
@@ -93,8 +93,8 @@ export class Rows {
 
   /** Rows may have changed or gone: what was remembered of them does not hold any more. */
   forget(): void {
-    this.#recent.clear();
-    this.#times.clear();
+    this.#cache.clear();
+    this.#timesCache.clear();
   }
 
   /** Sections of a row, those of some hosts replaced. */
@@ -126,44 +126,44 @@ export class Rows {
     return this.#guard(place, () => this.#sections(place).has(place.host % groupSize)) === true;
   }
 
-  /** Times of the polls of a host within a window, Unix ms; undefined where nothing is held. */
-  times(host: number, window: number): Float64Array | undefined {
-    const key = rowKey(window, host, timesRow);
-    const known = this.#times.get(key);
+  /** Times of the polls of a host within a block, Unix ms; undefined where nothing is held. */
+  times(host: number, block: number): Float64Array | undefined {
+    const key = rowKey(block, host, timesRow);
+    const known = this.#timesCache.get(key);
     if (known) return known;
-    const times = this.#readTimes(host, window);
-    if (times) this.#times.set(key, times, times.byteLength);
+    const times = this.#readTimes(host, block);
+    if (times) this.#timesCache.set(key, times, times.byteLength);
     return times;
   }
 
-  #readTimes(host: number, window: number): Float64Array | undefined {
-    const place = { table: "raw", span: window, host, metric: timesRow } as const;
+  #readTimes(host: number, block: number): Float64Array | undefined {
+    const place = { table: "raw", span: block, host, metric: timesRow } as const;
     return this.#guard(place, () => {
       const data = this.#samples(place);
       if (data === undefined) return undefined;
-      const block = open(data);
-      const times = new Float64Array(block.count);
-      column(block, 0, times);
-      const start = window * windowLength;
+      const chunk = open(data);
+      const times = new Float64Array(chunk.count);
+      column(chunk, 0, times);
+      const start = block * blockMs;
       for (let i = 0; i < times.length; i++) times[i] = (times[i] ?? 0) + start;
       return times;
     });
   }
 
   /** Samples that are held; undefined where there are none. */
-  sheet({ host, window, metrics, devices: wanted, spare }: Wanted): Sheet | undefined {
-    const times = this.times(host, window);
+  frame({ host, block, metrics, devices: wanted, spare }: Wanted): Frame | undefined {
+    const times = this.times(host, block);
     if (times === undefined) return undefined;
     const columns = new Map<number, Float64Array>();
     for (const metric of metrics) {
-      const place = { table: "raw", span: window, host, metric } as const;
+      const place = { table: "raw", span: block, host, metric } as const;
       const found = this.#guard(place, () => {
         const data = this.#samples(place);
         if (data === undefined) return undefined;
-        const { devices, block } = unpack(data);
-        const opened = open(block);
+        const { devices, chunk } = unpack(data);
+        const opened = open(chunk);
         if (opened.count !== times.length || opened.width !== devices.length)
-          throw new CorruptBlock("its counts differ");
+          throw new CorruptChunk("its counts differ");
         return devices.flatMap((device, i): [number, Float64Array][] => {
           if (wanted && !wanted.has(device)) return [];
           const values = spare?.(device, times.length) ?? new Float64Array(times.length);
@@ -195,28 +195,28 @@ export class Rows {
     return this.#guard(place, () => this.#sections(place).read(place.host % groupSize, veilOf(place), into)) === true;
   }
 
-  /** @throws CorruptBlock: one bit makes a text of what SQLite holds as bytes */
+  /** @throws CorruptChunk: one bit makes a text of what SQLite holds as bytes */
   #bytes(table: Table, key: number): Uint8Array | undefined {
     const data = this.#get[table].get(key);
     if (data === undefined || data instanceof Uint8Array) return data;
-    throw new CorruptBlock("it is no bytes");
+    throw new CorruptChunk("it is no bytes");
   }
 
-  /** @throws CorruptBlock */
+  /** @throws CorruptChunk */
   #samples(place: Place): Uint8Array | undefined {
     const data = this.#bytes("raw", keyOf(place));
     if (data) mix(veilOf(place), data);
     return data;
   }
 
-  /** @throws CorruptBlock, RangeError */
+  /** @throws CorruptChunk, RangeError */
   #sections(place: Place): Sections {
     const key = keyOf(place);
     const name = key * tables.length + tables.indexOf(place.table);
-    const held = this.#recent.get(name);
+    const held = this.#cache.get(name);
     if (held !== undefined) return held;
     const read = new Sections(this.#bytes(place.table, key) ?? nothing);
-    this.#recent.set(name, read, read.size);
+    this.#cache.set(name, read, read.size);
     return read;
   }
 
@@ -231,7 +231,7 @@ export class Rows {
       return read();
     } catch (error) {
       const corrupt = error instanceof Database.SqliteError && error.code.startsWith("SQLITE_CORRUPT");
-      if (!corrupt && !(error instanceof CorruptBlock) && !(error instanceof RangeError)) throw error;
+      if (!corrupt && !(error instanceof CorruptChunk) && !(error instanceof RangeError)) throw error;
       if (this.#damaged++ < told) {
         this.#log.error(
           `history is damaged in one place and shows a gap there (${what()}): ${(error as Error).message}`,
@@ -248,7 +248,7 @@ function keyOf({ table, span, host, metric }: Place): number {
 }
 
 /**
- * What a place mixes into the last bytes of what is held there, which are under the checksum of its block: what a damaged
+ * What a place mixes into the last bytes of what is held there, which are under the checksum of its chunk: what a damaged
  * page shows at the key of another series, or another time, is then not taken for that.
  */
 function veilOf({ table, span, host, metric }: Place): number {
@@ -256,8 +256,8 @@ function veilOf({ table, span, host, metric }: Place): number {
   return (key % 2 ** 32) ^ Math.imul(Math.floor(key / 2 ** 32) + 1, 0x9e3779b1) ^ (tables.indexOf(table) << 30);
 }
 
-export function timesData(times: Float64Array, window: number): Uint8Array {
-  const start = window * windowLength;
+export function timesData(times: Float64Array, block: number): Uint8Array {
+  const start = block * blockMs;
   return encode([times.map((t) => t - start)], times.length);
 }
 

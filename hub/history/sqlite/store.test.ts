@@ -15,7 +15,7 @@ afterEach(() => scene.remove());
 
 const temp = (value: number) => gpu({ gpu_temperature: value });
 
-test("a sample can be read before it is written, after it, after a restart and after its window is sealed", async () => {
+test("a sample can be read before it is written, after it, after a restart and after its block is sealed", async () => {
   const one = scene.open();
   one.append(poll(start + 1000, temp(40)));
   const wanted = [[start + 1000, 40]];
@@ -290,7 +290,7 @@ test("samples go when they are older than is kept, summaries stay, and a device 
   expect(one.known().map(({ key }) => key)).toEqual(["GPU-2"]);
 });
 
-test("late samples of a window that was let go are added to its summaries", async () => {
+test("late samples of a block that was let go are added to its summaries", async () => {
   scene.retention = { raw: 2 * day, fiveMinutes: Infinity, hour: Infinity, day: Infinity };
   const one = scene.open();
   for (let i = 0; i < 60; i++) one.append(poll(start + i * 10_000, temp(20)));

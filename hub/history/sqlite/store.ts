@@ -5,12 +5,10 @@ import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuestion, Known, Poll, Question, Store } from "../store.ts";
 import type { Query } from "./ask.ts";
 import { backUp } from "./backup.ts";
-import type { Run } from "./chunk.ts";
 import { damaged, fileBytes } from "./file.ts";
-import { assemble, type Engine, type Options, renewed, restored } from "./instance.ts";
-import { startOf } from "./keep/head.ts";
+import { assemble, type Instance, type Options, renewed, restored } from "./instance.ts";
+import { blockOf, latest } from "./key.ts";
 import type { Lost } from "./path.ts";
-import { latest, windowOf } from "./span.ts";
 
 /** Samples gather for this long before they are written together. The contract allows a second. Milliseconds. */
 const gather = 800;
@@ -38,7 +36,7 @@ export function openStore(options: Options): Store {
 
 class SqliteStore implements Store {
   readonly #options: Options;
-  #engine: Engine;
+  #instance: Instance;
   readonly #troubles = new Map<"journal" | "rows", string>();
   #writing: (() => void) | undefined;
   #caring: (() => void) | undefined;
@@ -50,8 +48,8 @@ class SqliteStore implements Store {
   readonly #crowded = new Map<string, number>();
   #closed = false;
 
-  constructor(engine: Engine, options: Options) {
-    this.#engine = engine;
+  constructor(instance: Instance, options: Options) {
+    this.#instance = instance;
     this.#options = options;
     this.#caring = options.clock.after(care, () => this.#care());
   }
@@ -59,13 +57,13 @@ class SqliteStore implements Store {
   append(poll: Poll): void {
     checkTime(poll.at);
     const { clock } = this.#options;
-    const open = this.#engine.recent.add(poll, windowOf(poll.at), clock.now());
-    if (open) this.#engine.journal.rows(open, open.rowStart);
+    const open = this.#instance.head.add(poll, blockOf(poll.at), clock.now());
+    if (open) this.#instance.journal.rows(open, open.rowStart);
     else {
-      // Names are looked at where they are new: an open run has seen those it takes.
+      // Names are looked at where they are new: an open chunk has seen those it takes.
       checkNames(poll);
       if (!poll.devices.some(({ values }) => anyOf(values))) return;
-      this.#begin(this.#engine.recent.begin(poll, windowOf(poll.at), clock.now()));
+      this.#instance.journal.begin(this.#instance.head.begin(poll, blockOf(poll.at), clock.now()));
       this.#noteCrowded();
     }
     this.#writing ??= clock.after(gather, () => this.#write());
@@ -80,7 +78,7 @@ class SqliteStore implements Store {
   }
 
   known(host?: string, level?: Level): readonly Known[] {
-    return this.#engine.names.known(host, level);
+    return this.#instance.names.known(host, level);
   }
 
   flush(): void {
@@ -92,52 +90,47 @@ class SqliteStore implements Store {
   }
 
   async backup(path: string): Promise<void> {
-    await backUp(this.#engine.file, path, async () => {
+    await backUp(this.#instance.file, path, async () => {
       this.#write();
-      await this.#engine.keeper.sealAll();
+      await this.#instance.keeper.compactAll();
     });
   }
 
   bytes(): number {
-    return fileBytes(this.#options.folder) + this.#engine.journal.bytes();
+    return fileBytes(this.#options.folder) + this.#instance.journal.bytes();
   }
 
   close(): void {
     this.#closed = true;
     this.#writing?.();
     this.#caring?.();
-    this.#try("journal", () => this.#engine.journal.write());
+    this.#try("journal", () => this.#instance.journal.write());
     let sealed = false;
     this.#try("rows", () => {
-      sealed = this.#engine.keeper.sealNow();
+      sealed = this.#instance.keeper.compactNow();
     });
-    if (!sealed && this.#engine.journal.waiting) {
+    if (!sealed && this.#instance.journal.waiting) {
       this.#options.log.error("what was measured last could not be written and is lost");
     }
-    this.#engine.journal.close(this.#closeFile() && sealed);
+    this.#instance.journal.close(this.#closeFile() && sealed);
   }
 
   /** @returns whether all that the file holds is at its path, so that the journal may go */
   #closeFile(): boolean {
-    const { file, place } = this.#engine;
-    const { lost } = place;
+    const { file, databasePath } = this.#instance;
+    const { lost } = databasePath;
     try {
-      if (lost !== undefined) place.copyNow(file);
+      if (lost !== undefined) databasePath.copyNow(file);
       file.close();
-      if (lost !== undefined) this.#restored(lost, place.settle());
+      if (lost !== undefined) this.#restored(lost, databasePath.settle());
       return true;
     } catch (error) {
       this.#options.log.error(
-        `the history ${place.path} was ${lost} and cannot be written anew: ${(error as Error).message}; what the journal holds, the last hours, is kept`,
+        `the history ${databasePath.path} was ${lost} and cannot be written anew: ${(error as Error).message}; what the journal holds, the last hours, is kept`,
       );
       file.close();
       return false;
     }
-  }
-
-  #begin(run: Run): void {
-    this.#engine.journal.start(startOf(run));
-    this.#engine.journal.rows(run, 0);
   }
 
   /** Tells of hosts that have more devices than history keeps. */
@@ -145,7 +138,7 @@ class SqliteStore implements Store {
     const { clock, log, notice, maxDevices } = this.#options;
     const now = clock.now();
     const before = this.#crowded.size;
-    for (const name of this.#engine.names.crowded()) this.#crowded.set(name, now);
+    for (const name of this.#instance.names.crowded()) this.#crowded.set(name, now);
     for (const [name, at] of this.#crowded) if (Math.abs(now - at) > noticeMs) this.#crowded.delete(name);
     if (this.#crowded.size === before) return;
     const [first = "", ...others] = this.#crowded.keys();
@@ -158,9 +151,9 @@ class SqliteStore implements Store {
   #write(): void {
     this.#writing?.();
     this.#writing = undefined;
-    if (this.#try("journal", () => this.#engine.journal.write())) return;
-    if (this.#engine.journal.overflow())
-      for (const { runs } of this.#engine.recent.all()) for (const run of runs) run.frozen = true;
+    if (this.#try("journal", () => this.#instance.journal.write())) return;
+    if (this.#instance.journal.overflow())
+      for (const { chunks } of this.#instance.head.all()) for (const chunk of chunks) chunk.frozen = true;
     this.#shed();
     this.#writing = this.#options.clock.after(again, () => this.#write());
   }
@@ -169,7 +162,7 @@ class SqliteStore implements Store {
   #care(): void {
     this.#caring = undefined;
     if (this.#closed) return;
-    this.#engine.journal.sync();
+    this.#instance.journal.sync();
     void this.#tend().then(
       () => this.#tended(undefined),
       (error: unknown) => this.#tended(error),
@@ -177,22 +170,22 @@ class SqliteStore implements Store {
   }
 
   async #tend(): Promise<void> {
-    const { journal, keeper, recent, place } = this.#engine;
+    const { journal, keeper, head, databasePath } = this.#instance;
     const { folder, log } = this.#options;
     if (journal.lost) {
       log.error(`a journal file in ${folder} was deleted while the hub ran; what was in it is brought into rows now`);
       mkdirSync(folder, { recursive: true, mode: 0o700 });
-      for (const { runs } of recent.all()) for (const run of runs) run.frozen = true;
+      for (const { chunks } of head.all()) for (const chunk of chunks) chunk.frozen = true;
       journal.renew();
-      await keeper.sealAll();
+      await keeper.compactAll();
     }
-    const { lost } = place;
+    const { lost } = databasePath;
     if (lost !== undefined) {
-      const { made, aside } = await restored(this.#engine, this.#options);
-      this.#engine = made;
+      const { made, aside } = await restored(this.#instance, this.#options);
+      this.#instance = made;
       this.#restored(lost, aside);
     }
-    await this.#engine.keeper.tend();
+    await this.#instance.keeper.tend();
   }
 
   #restored(lost: Lost, aside: string | undefined): void {
@@ -203,7 +196,7 @@ class SqliteStore implements Store {
         : ` The file that stood there is ${aside} now: stop the hub before you restore a backup.`;
     // Of an emptied file only what memory and journal hold is left; an open one that lost its name is still whole.
     const kept = lost === "emptied" ? "of what was in it, only the last hours are left" : "nothing is lost";
-    const text = `The history ${this.#engine.place.path} was ${lost} while the hub ran; it was written there again, and ${kept}.${found}`;
+    const text = `The history ${this.#instance.databasePath.path} was ${lost} while the hub ran; it was written there again, and ${kept}.${found}`;
     log.error(text);
     notice?.("file", text);
     this.#restoredAt = clock.now();
@@ -218,8 +211,8 @@ class SqliteStore implements Store {
         if (error !== undefined) throw error;
         more = this.#tidied();
       } catch (reason) {
-        if (!damaged(reason) && this.#engine.file.open) throw reason;
-        this.#engine = renewed(this.#engine, this.#options, reason);
+        if (!damaged(reason) && this.#instance.file.open) throw reason;
+        this.#instance = renewed(this.#instance, this.#options, reason);
       }
     });
     if (this.#troubles.has("rows")) this.#shed();
@@ -229,16 +222,16 @@ class SqliteStore implements Store {
 
   /** Lets go of what is in rows or old. @returns whether there is more to do */
   #tidied(): boolean {
-    const { keeper, journal, retention } = this.#engine;
+    const { keeper, journal } = this.#instance;
     const now = this.#options.clock.now();
     // What happened since `#tend` looked must not cost the journal: the next look comes in time.
-    if (this.#engine.place.lost === undefined) keeper.release(journal);
+    if (this.#instance.databasePath.lost === undefined) keeper.release(journal);
     if (this.#restoredAt !== undefined && Math.abs(now - this.#restoredAt) > noticeMs) {
       this.#restoredAt = undefined;
       this.#options.notice?.("file", undefined);
     }
     if (Math.abs(now - this.#cleaned) < spring) return false;
-    const more = retention.step();
+    const more = keeper.expire();
     this.#noteCrowded();
     if (!more) this.#cleaned = now;
     return more;
@@ -246,18 +239,18 @@ class SqliteStore implements Store {
 
   /** A question that was under way when the file was replaced is answered from the new one. */
   async #ask<T>(question: (query: Query) => Promise<T>): Promise<T> {
-    const { query } = this.#engine;
+    const { query } = this.#instance;
     try {
       return await question(query);
     } catch (error) {
-      if (query === this.#engine.query) throw error;
+      if (query === this.#instance.query) throw error;
       return this.#ask(question);
     }
   }
 
   /** Lets the oldest samples go where memory holds too many because nothing can be written. */
   #shed(): void {
-    this.#lost += this.#engine.keeper.shed(room);
+    this.#lost += this.#instance.keeper.shed(room);
   }
 
   /** Does what may fail for want of space or rights, and tells when that begins and ends. */

@@ -19,7 +19,7 @@ export async function inTurns<T>(work: Work<T>, stopped: () => boolean): Promise
 }
 
 /** Gives others a turn, in work that cannot be cut into steps, whenever it has gone on for long enough. */
-export class Patience {
+export class Yielder {
   #since = performance.now();
 
   get due(): boolean {

@@ -1,11 +1,11 @@
 import type { Aggregate, Columns } from "../../store.ts";
-import { type Buckets, type Summed, tidy } from "../bucket.ts";
-import { Spread } from "./quantile.ts";
+import { type Buckets, type SeriesKind, tidy } from "../bucket.ts";
+import { Quantiles } from "./quantile.ts";
 
 /** What is found of a series in one place, to be gathered into points. */
 export type Piece = Samples | Summary;
 
-/** Samples of a sheet: those at the places [low, high). */
+/** Samples of a frame: those at the places [low, high). */
 export interface Samples {
   readonly times: Float64Array;
   readonly values: Float64Array;
@@ -69,9 +69,9 @@ function bucketsIn({ buckets, start, bucket, low, high }: Summary, step: number)
 }
 
 /** Gathers pieces, given in the order of their times, into the points of an answer. */
-export class Gather {
+export class SeriesPoints {
   readonly #step: number;
-  readonly #of: Summed;
+  readonly #of: SeriesKind;
   length = 0;
   /** Time, sum, count, least, greatest and newest of each point. */
   #t = none;
@@ -83,14 +83,14 @@ export class Gather {
   /** Every point is one sample, which is its own least, greatest and newest: only time and sum are kept. */
   #plain: boolean;
   /** Every sample of each point, where they are asked for. */
-  readonly #all: Spread | undefined;
+  readonly #all: Quantiles | undefined;
 
   /** @param step milliseconds of one bucket, counted from the epoch; 0 makes a point of whatever is added */
-  constructor(step: number, of: Summed, wantsAll: boolean) {
+  constructor(step: number, of: SeriesKind, wantsAll: boolean) {
     this.#step = step;
     this.#of = of;
     this.#plain = step === 0;
-    this.#all = wantsAll && step > 0 ? new Spread() : undefined;
+    this.#all = wantsAll && step > 0 ? new Quantiles() : undefined;
   }
 
   /** Makes room for the points of some pieces, and adds them. */

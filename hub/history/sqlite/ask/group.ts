@@ -1,9 +1,9 @@
 import type { GroupColumns } from "../../store.ts";
 import type { Metric } from "../names.ts";
-import { Gather, type Piece, type Sink, type Summary } from "./gather.ts";
+import { type Piece, SeriesPoints, type Sink, type Summary } from "./gather.ts";
 
 /** What is told of a group of series, point by point. */
-export class Sums {
+export class GroupSums {
   readonly #step: number;
   /** Points are counted from here. */
   readonly #first: number;
@@ -23,7 +23,7 @@ export class Sums {
   }
 
   /** Counts points of a series in. */
-  add(series: Gather): void {
+  add(series: SeriesPoints): void {
     for (let i = 0; i < series.length; i++) {
       const place = Math.round(series.t(i) / this.#step) - this.#first;
       this.#sum[place] = (this.#sum[place] ?? 0) + series.mean(i);
@@ -75,19 +75,19 @@ export class Sums {
 }
 
 /** Series of one metric of one host on their way into the sums of their groups. */
-export class Folder implements Sink {
+export class GroupFold implements Sink {
   readonly #step: number;
   #metric: Metric | undefined;
-  #sums: readonly (readonly Sums[])[] = [];
+  #sums: readonly (readonly GroupSums[])[] = [];
   /** What does not come as whole points, by device. */
-  #gathers: Gather[] = [];
+  #gathers: SeriesPoints[] = [];
 
   constructor(step: number) {
     this.#step = step;
   }
 
   /** @param sums those that each device counts in */
-  begin(metric: Metric, sums: readonly (readonly Sums[])[]): void {
+  begin(metric: Metric, sums: readonly (readonly GroupSums[])[]): void {
     if (metric !== this.#metric) this.#gathers = [];
     this.#metric = metric;
     this.#sums = sums;
@@ -101,7 +101,7 @@ export class Folder implements Sink {
       for (const sums of this.#sums[device] ?? []) sums.addWhole(piece, metric);
       return;
     }
-    const gather = this.#gathers[device] ?? new Gather(this.#step, metric, false);
+    const gather = this.#gathers[device] ?? new SeriesPoints(this.#step, metric, false);
     this.#gathers[device] = gather;
     gather.put(piece);
   }

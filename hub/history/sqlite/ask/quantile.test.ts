@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Spread } from "./quantile.ts";
+import { Quantiles } from "./quantile.ts";
 
 const least95 = (samples: readonly number[]): number =>
   [...samples].sort((a, b) => a - b)[Math.ceil((95 * samples.length) / 100) - 1] ?? Number.NaN;
@@ -13,7 +13,7 @@ test("p95 is told of every point, however many samples it has and in whatever pi
   fc.assert(
     fc.property(points, fc.nat(12), (given, skipped) => {
       const skip = Math.min(skipped, given.length);
-      const spread = new Spread();
+      const spread = new Quantiles();
       // What was before is forgotten.
       spread.begin();
       spread.add(samplesOf({ length: 20_000, seed: 1 }));

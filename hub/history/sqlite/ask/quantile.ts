@@ -1,17 +1,17 @@
-/** Samples of a block of memory, as a rule: one for all would be copied as it grows, and hold others up. */
+/** Samples of a buffer, as a rule: one for all would be copied as it grows, and hold others up. */
 const usual = 16_384;
 
 /** Where the samples of a point stand. */
 interface Point {
-  block: Float64Array;
+  buffer: Float64Array;
   from: number;
   to: number;
 }
 
 /** How the samples of each point are spread: all of them, point after point. */
-export class Spread {
+export class Quantiles {
   readonly #points: Point[] = [];
-  #block = new Float64Array(usual);
+  #buffer = new Float64Array(usual);
   #length = 0;
 
   /** Forgets all points. */
@@ -22,18 +22,18 @@ export class Spread {
 
   /** The next point begins. */
   begin(): void {
-    this.#points.push({ block: this.#block, from: this.#length, to: this.#length });
+    this.#points.push({ buffer: this.#buffer, from: this.#length, to: this.#length });
   }
 
   /** Adds samples to the last point, but absent ones. */
   add(samples: ArrayLike<number>): void {
     const point = this.#points.at(-1);
     if (point === undefined) return;
-    if (this.#length + samples.length > this.#block.length) this.#move(point, samples.length);
-    const block = this.#block;
+    if (this.#length + samples.length > this.#buffer.length) this.#move(point, samples.length);
+    const buffer = this.#buffer;
     for (let i = 0; i < samples.length; i++) {
       const sample = samples[i] ?? Number.NaN;
-      if (!Number.isNaN(sample)) block[this.#length++] = sample;
+      if (!Number.isNaN(sample)) buffer[this.#length++] = sample;
     }
     point.to = this.#length;
   }
@@ -42,20 +42,20 @@ export class Spread {
   percentiles(skip: number): Float64Array {
     const all = new Float64Array(this.#points.length - skip);
     for (let i = 0; i < all.length; i++) {
-      const { block, from, to } = this.#points[skip + i] ?? { block: this.#block, from: 0, to: 0 };
-      sort(block, from, to);
-      all[i] = to > from ? (block[from + Math.ceil(0.95 * (to - from)) - 1] ?? Number.NaN) : Number.NaN;
+      const { buffer, from, to } = this.#points[skip + i] ?? { buffer: this.#buffer, from: 0, to: 0 };
+      sort(buffer, from, to);
+      all[i] = to > from ? (buffer[from + Math.ceil(0.95 * (to - from)) - 1] ?? Number.NaN) : Number.NaN;
     }
     return all;
   }
 
-  /** Into a new block goes what a point has already, with room for more. */
+  /** Into a new buffer goes what a point has already, with room for more. */
   #move(point: Point, more: number): void {
-    const held = point.block.subarray(point.from, point.to);
-    this.#block = new Float64Array(Math.max(usual, 2 * (held.length + more)));
-    this.#block.set(held);
+    const held = point.buffer.subarray(point.from, point.to);
+    this.#buffer = new Float64Array(Math.max(usual, 2 * (held.length + more)));
+    this.#buffer.set(held);
     this.#length = held.length;
-    Object.assign(point, { block: this.#block, from: 0, to: held.length });
+    Object.assign(point, { buffer: this.#buffer, from: 0, to: held.length });
   }
 }
 

@@ -1,18 +1,18 @@
-import { type Buckets, roomFor, type Spare } from "../bucket.ts";
-import type { Run } from "../chunk.ts";
+import { type Buckets, type BufferPool, roomFor } from "../bucket.ts";
+import type { HeadChunk } from "../chunk.ts";
+import { columnId, type Frame, merge, within } from "../frame.ts";
+import { blockMs, blockOf, bucketOf, bucketsInRow, dayOf, spanOf, type Tier, tiers } from "../key.ts";
 import type { Host, Metric } from "../names.ts";
 import type { Rows } from "../row.ts";
-import { columnId, merge, type Sheet, within } from "../sheet.ts";
-import { bucketOf, bucketsInRow, dayOf, spanOf, type Tier, tiers, windowLength, windowOf } from "../span.ts";
 import type { Sink } from "./gather.ts";
 
 /** What is not in rows yet. */
 export interface Memory {
-  /** Runs of a window in the order they were begun. */
-  runs(host: Host, window: number): readonly Run[];
-  windows(host: Host): Iterable<number>;
-  /** Buckets of 5 minutes of a run, by device; those of one that grows are theirs until it has grown. */
-  rolled(run: Run, metric: Metric): ReadonlyMap<number, Buckets>;
+  /** Runs of a block in the order they were begun. */
+  chunks(host: Host, block: number): readonly HeadChunk[];
+  blocks(host: Host): Iterable<number>;
+  /** Buckets of 5 minutes of a chunk, by device; those of one that grows are theirs until it has grown. */
+  rolled(chunk: HeadChunk, metric: Metric): ReadonlyMap<number, Buckets>;
 }
 
 /** Series of one metric of one host, read together. */
@@ -45,14 +45,14 @@ export class Reading {
   readonly #rows: Rows;
   readonly #memory: Memory;
   readonly #wanted: Wanted;
-  readonly #spare: Spare | undefined;
+  readonly #spare: BufferPool | undefined;
   readonly #column: ((device: number, count: number) => Float64Array) | undefined;
   readonly #held = new Map<Tier, Held>();
   /** How many pieces it has put anywhere. */
   pieces = 0;
 
   /** @param spare what buckets and columns are written to; without it pieces stay as they were put */
-  constructor({ rows, memory }: { rows: Rows; memory: Memory }, wanted: Wanted, spare?: Spare) {
+  constructor({ rows, memory }: { rows: Rows; memory: Memory }, wanted: Wanted, spare?: BufferPool) {
     this.#rows = rows;
     this.#memory = memory;
     this.#wanted = wanted;
@@ -65,16 +65,16 @@ export class Reading {
     this.#held.clear();
   }
 
-  /** What falls into one window. */
-  window(window: number, { from, to, sink }: Clip): void {
-    const start = window * windowLength;
-    const clip = { from: Math.max(from, start), to: Math.min(to, start + windowLength), sink };
+  /** What falls into one block. */
+  block(block: number, { from, to, sink }: Clip): void {
+    const start = block * blockMs;
+    const clip = { from: Math.max(from, start), to: Math.min(to, start + blockMs), sink };
     const { tier, host } = this.#wanted;
-    const [run, ...more] = this.#memory.runs(host, window);
+    const [chunk, ...more] = this.#memory.chunks(host, block);
     // What memory holds may replace samples that a summary has counted.
-    if (tier === undefined || (run && (more.length > 0 || window <= host.last))) this.#samples(window, clip);
-    else if (run) this.#rolled(run, clip);
-    else this.#summary(tier === "five" || host.open.has(dayOf(window)) ? "five" : "hour", clip);
+    if (tier === undefined || (chunk && (more.length > 0 || block <= host.last))) this.#samples(block, clip);
+    else if (chunk) this.#rolled(chunk, clip);
+    else this.#summary(tier === "five" || host.open.has(dayOf(block)) ? "five" : "hour", clip);
   }
 
   /** A whole day, of which memory holds nothing. @returns whether there is a summary of it */
@@ -85,22 +85,22 @@ export class Reading {
     return true;
   }
 
-  /** A window of which all is in one run: whole buckets from what that was summed up to, the ends from its samples. */
-  #rolled(run: Run, { from, to, sink }: Clip): void {
+  /** A block of which all is in one chunk: whole buckets from what that was summed up to, the ends from its samples. */
+  #rolled(chunk: HeadChunk, { from, to, sink }: Clip): void {
     const bucket = bucketOf.five;
-    const start = run.window * windowLength;
+    const start = chunk.block * blockMs;
     // An end behind which there is nothing cuts nothing off.
-    const low = from <= run.first ? start : Math.ceil(from / bucket) * bucket;
-    const high = to > run.last ? start + windowLength : Math.floor(to / bucket) * bucket;
+    const low = from <= chunk.first ? start : Math.ceil(from / bucket) * bucket;
+    const high = to > chunk.last ? start + blockMs : Math.floor(to / bucket) * bucket;
     if (low > high) {
-      this.#samples(run.window, { from, to, sink });
+      this.#samples(chunk.block, { from, to, sink });
       return;
     }
-    if (from < low) this.#samples(run.window, { from, to: low, sink });
-    const rolled = this.#memory.rolled(run, this.#wanted.metric);
+    if (from < low) this.#samples(chunk.block, { from, to: low, sink });
+    const rolled = this.#memory.rolled(chunk, this.#wanted.metric);
     const buckets = [...this.#wanted.devices.keys()].map((device) => rolled.get(device));
-    this.#emit("five", { span: run.window, buckets }, { from: low, to: high, sink });
-    if (high < to) this.#samples(run.window, { from: high, to, sink });
+    this.#emit("five", { span: chunk.block, buckets }, { from: low, to: high, sink });
+    if (high < to) this.#samples(chunk.block, { from: high, to, sink });
   }
 
   /** Whole buckets from a summary; what sticks out at both ends from a finer one, in the end from the samples. */
@@ -112,7 +112,7 @@ export class Reading {
     const held = low < high ? this.#buckets(tier, low) : undefined;
     const finer = (clip: Clip): void => {
       if (tier === "hour") this.#summary("five", clip);
-      else if (clip.from < clip.to) this.#samples(windowOf(clip.from), clip);
+      else if (clip.from < clip.to) this.#samples(blockOf(clip.from), clip);
     };
     if (held === undefined) {
       finer({ from, to, sink });
@@ -123,20 +123,20 @@ export class Reading {
     finer({ from: high, to, sink });
   }
 
-  /** Samples of a window; where they have been let go, the finest summary there is, each bucket counted where it begins. */
-  #samples(window: number, { from, to, sink }: Clip): void {
-    const sheet = this.#sheet(window);
-    if (sheet === undefined) {
+  /** Samples of a block; where they have been let go, the finest summary there is, each bucket counted where it begins. */
+  #samples(block: number, { from, to, sink }: Clip): void {
+    const frame = this.#frame(block);
+    if (frame === undefined) {
       this.#instead({ from, to, sink });
       return;
     }
-    const [low, high] = within(sheet.times, from, to);
+    const [low, high] = within(frame.times, from, to);
     const { devices, metric } = this.#wanted;
     for (const [device, place] of devices) {
-      const values = sheet.columns.get(columnId(device, metric.id));
+      const values = frame.columns.get(columnId(device, metric.id));
       if (values === undefined || low >= high) continue;
       this.pieces++;
-      sink.put(place, { times: sheet.times, values, low, high });
+      sink.put(place, { times: frame.times, values, low, high });
     }
   }
 
@@ -150,12 +150,12 @@ export class Reading {
     }
   }
 
-  #sheet(window: number): Sheet | undefined {
+  #frame(block: number): Frame | undefined {
     const { host, metric, devices } = this.#wanted;
-    const held = this.#rows.sheet({ host: host.id, window, metrics: [metric.id], devices, spare: this.#column });
-    const runs = this.#memory.runs(host, window);
-    if (runs.length === 0) return held;
-    const fresh = runs.map((run) => run.sheet((column) => column.metric === metric));
+    const held = this.#rows.frame({ host: host.id, block, metrics: [metric.id], devices, spare: this.#column });
+    const chunks = this.#memory.chunks(host, block);
+    if (chunks.length === 0) return held;
+    const fresh = chunks.map((chunk) => chunk.frame((column) => column.metric === metric));
     return merge(held ? [held, ...fresh] : fresh);
   }
 

@@ -1,6 +1,6 @@
-import { CorruptBlock } from "./corrupt.ts";
+import { CorruptChunk } from "./corrupt.ts";
 
-/** Bits, lowest first, in 32-bit words that grow. Used again for every block. */
+/** Bits, lowest first, in 32-bit words that grow. Used again for every chunk. */
 export class BitWriter {
   #words = new Uint32Array(4096);
   #at = 0;
@@ -19,8 +19,8 @@ export class BitWriter {
   /** Makes room for this many more bits; `put` itself does not look, for speed. */
   reserve(bits: number): void {
     const words = this.#at + Math.ceil(bits / 32) + 2;
-    // Positions are 32-bit integers when read: 2^31 bits are 256 MiB in one block.
-    if (words >= 2 ** 26) throw new RangeError("A block of the history would be over 256 MiB");
+    // Positions are 32-bit integers when read: 2^31 bits are 256 MiB in one chunk.
+    if (words >= 2 ** 26) throw new RangeError("A chunk of the history would be over 256 MiB");
     if (words <= this.#words.length) return;
     const larger = new Uint32Array(Math.max(words, this.#words.length * 2));
     larger.set(this.#words.subarray(0, this.#at));
@@ -53,7 +53,7 @@ export class BitWriter {
   }
 }
 
-/** The words of a block, twice over the same memory. */
+/** The words of a chunk, twice over the same memory. */
 export interface Words {
   readonly by32: Uint32Array;
   readonly by16: Uint16Array;
@@ -66,7 +66,7 @@ export function windowAt(words: Uint32Array, at: number): number {
   return ((words[word] ?? 0) >>> shift) | (((words[word + 1] ?? 0) << 1) << (31 - shift));
 }
 
-/** @throws CorruptBlock past `end` */
+/** @throws CorruptChunk past `end` */
 export class BitReader {
   readonly #words: Uint32Array;
   readonly #end: number;
@@ -81,7 +81,7 @@ export class BitReader {
 
   /** The next `size` bits, 0 to 31. */
   take(size: number): number {
-    if (this.#at + size > this.#end) throw new CorruptBlock("The block ends within its tables");
+    if (this.#at + size > this.#end) throw new CorruptChunk("The chunk ends within its tables");
     const value = windowAt(this.#words, this.#at) & ((1 << size) - 1);
     this.#at += size;
     return value;
@@ -92,9 +92,9 @@ export class BitReader {
     const window = windowAt(this.#words, this.#at);
     // The lowest one alone; of no one at all, clz32 is 32.
     const zeros = 31 - Math.clz32(window & -window);
-    if (zeros < 0) throw new CorruptBlock("A number in the tables of the block is too long");
+    if (zeros < 0) throw new CorruptChunk("A number in the tables of the chunk is too long");
     this.#at += zeros + 1;
-    if (this.#at > this.#end) throw new CorruptBlock("The block ends within its tables");
+    if (this.#at > this.#end) throw new CorruptChunk("The chunk ends within its tables");
     return zeros;
   }
 }

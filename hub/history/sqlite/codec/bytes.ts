@@ -1,6 +1,6 @@
-import { CorruptBlock } from "./corrupt.ts";
+import { CorruptChunk } from "./corrupt.ts";
 
-/** Whole numbers, small ones in few bytes, in a buffer that grows. Used again for every block: nothing is allocated once it is large enough. */
+/** Whole numbers, small ones in few bytes, in a buffer that grows. Used again for every chunk: nothing is allocated once it is large enough. */
 export class ByteWriter {
   #bytes = new Uint8Array(4096);
   #length = 0;
@@ -59,7 +59,7 @@ export class ByteWriter {
   }
 }
 
-/** @throws CorruptBlock where a number is cut short or larger than 2^53 */
+/** @throws CorruptChunk where a number is cut short or larger than 2^53 */
 export class ByteReader {
   readonly #bytes: Uint8Array;
   #at: number;
@@ -75,7 +75,7 @@ export class ByteReader {
 
   byte(): number {
     const value = this.#bytes[this.#at++];
-    if (value === undefined) throw new CorruptBlock("The block ends within its header");
+    if (value === undefined) throw new CorruptChunk("The chunk ends within its header");
     return value;
   }
 
@@ -87,23 +87,23 @@ export class ByteReader {
       value += (byte & 127) * unit;
       if (byte < 128) break;
       unit *= 128;
-      if (unit > 2 ** 49) throw new CorruptBlock("A number in the block's header is too long");
+      if (unit > 2 ** 49) throw new CorruptChunk("A number in the chunk's header is too long");
     }
-    if (value > 2 ** 53) throw new CorruptBlock("A number in the block's header is over 2^53");
+    if (value > 2 ** 53) throw new CorruptChunk("A number in the chunk's header is over 2^53");
     return value;
   }
 
   signed(): number {
     const byte = this.byte();
     const size = (byte & 63) + (byte > 127 ? this.whole() * 64 : 0);
-    if (size > 2 ** 53) throw new CorruptBlock("A number in the block's header is over 2^53");
+    if (size > 2 ** 53) throw new CorruptChunk("A number in the chunk's header is over 2^53");
     return (byte & 64) === 0 ? size : -size;
   }
 
   unit(): number {
     const byte = this.byte();
     const value = 2 ** (byte & 127) * (byte > 127 ? this.whole() : 1);
-    if (value < 1 || value > 2 ** 53) throw new CorruptBlock("A unit in the block's header is not from 1 to 2^53");
+    if (value < 1 || value > 2 ** 53) throw new CorruptChunk("A unit in the chunk's header is not from 1 to 2^53");
     return value;
   }
 }

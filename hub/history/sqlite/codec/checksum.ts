@@ -1,32 +1,32 @@
 import { crc32 } from "node:zlib";
 import type { Words } from "./bits.ts";
-import { CorruptBlock } from "./corrupt.ts";
+import { CorruptChunk } from "./corrupt.ts";
 
-/** Bytes of the CRC-32 that a block begins with, lowest first; it is that of all that follows. */
+/** Bytes of the CRC-32 that a chunk begins with, lowest first; it is that of all that follows. */
 export const CHECK = 4;
 
 /** Puts the parts together behind their checksum. */
-export function seal(parts: readonly Uint8Array[]): Uint8Array {
-  const block = new Uint8Array(parts.reduce((sum, part) => sum + part.length, CHECK));
+export function withChecksum(parts: readonly Uint8Array[]): Uint8Array {
+  const chunk = new Uint8Array(parts.reduce((sum, part) => sum + part.length, CHECK));
   let at = CHECK;
   for (const part of parts) {
-    block.set(part, at);
+    chunk.set(part, at);
     at += part.length;
   }
-  new DataView(block.buffer).setUint32(0, crc32(block.subarray(CHECK)), true);
-  return block;
+  new DataView(chunk.buffer).setUint32(0, crc32(chunk.subarray(CHECK)), true);
+  return chunk;
 }
 
-/** @throws CorruptBlock where the checksum is not that of the bytes */
-export function checkSeal(bytes: Uint8Array): void {
-  if (bytes.length <= CHECK) throw new CorruptBlock(`A block of ${bytes.length} bytes is cut short`);
+/** @throws CorruptChunk where the checksum is not that of the bytes */
+export function verifyChecksum(bytes: Uint8Array): void {
+  if (bytes.length <= CHECK) throw new CorruptChunk(`A chunk of ${bytes.length} bytes is cut short`);
   const sum = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  if (crc32(bytes.subarray(CHECK)) !== sum) throw new CorruptBlock("The block's checksum is not that of its bytes");
+  if (crc32(bytes.subarray(CHECK)) !== sum) throw new CorruptChunk("The chunk's checksum is not that of its bytes");
 }
 
 /** A copy as words, with two more of 32 bits that decoding may look at but not use. @param length in units of 16 bits */
 export function wordsOf(bytes: Uint8Array, length: number): Words {
-  if (bytes.length !== length * 2) throw new CorruptBlock("The block's series do not fit its length");
+  if (bytes.length !== length * 2) throw new CorruptChunk("The chunk's series do not fit its length");
   const by32 = new Uint32Array((bytes.length >> 2) + 3);
   new Uint8Array(by32.buffer).set(bytes);
   return { by32, by16: new Uint16Array(by32.buffer) };

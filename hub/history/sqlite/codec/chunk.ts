@@ -1,14 +1,14 @@
 import { Batch } from "./batch.ts";
 import { BitWriter, type Words } from "./bits.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
-import { CHECK, checkSeal, seal, wordsOf } from "./checksum.ts";
+import { CHECK, verifyChecksum, withChecksum, wordsOf } from "./checksum.ts";
 import { addColumn, type Column, fillColumn, type Memory, type Progress, readColumn } from "./column.ts";
-import { CorruptBlock } from "./corrupt.ts";
+import { CorruptChunk } from "./corrupt.ts";
 import type { Source } from "./plane.ts";
 import { type Decoder, readDecoder } from "./table.ts";
 
 /**
- * A block is: CRC-32 of what follows (4 bytes, lowest first), version, count, width, length of the head; the head, which
+ * A chunk is: CRC-32 of what follows (4 bytes, lowest first), version, count, width, length of the head; the head, which
  * describes each column; the directory, which says how many times 16 bits each table and each series takes; those.
  */
 const VERSION = 1;
@@ -33,7 +33,7 @@ function clear(): void {
 }
 
 /** See `encode` of codec.ts. */
-export function encodeBlock(columns: readonly Float64Array[], count: number): Uint8Array {
+export function encodeChunk(columns: readonly Float64Array[], count: number): Uint8Array {
   if (!(Number.isInteger(count) && count >= 1 && count <= MOST_VALUES)) {
     throw new RangeError(`Cannot encode ${count} values: must be from 1 to ${MOST_VALUES}`);
   }
@@ -62,34 +62,34 @@ function assemble(of: { count: number; width: number }): Uint8Array {
   start.whole(of.count);
   start.whole(of.width);
   start.whole(head.length);
-  return seal([start.view(), head.view(), directory.view(), bits.view()]);
+  return withChecksum([start.view(), head.view(), directory.view(), bits.view()]);
 }
 
-/** Columns of a block that were described, none decoded yet. */
-export class Block {
+/** Columns of a chunk that were described, none decoded yet. */
+export class Chunk {
   readonly count: number;
   readonly width: number;
   readonly #columns: readonly Column[];
   readonly #words: Words;
   readonly #series: readonly Series[];
 
-  /** @throws CorruptBlock */
+  /** @throws CorruptChunk */
   constructor(bytes: Uint8Array) {
-    checkSeal(bytes);
+    verifyChecksum(bytes);
     const from = new ByteReader(bytes, CHECK);
-    if (from.byte() !== VERSION) throw new CorruptBlock("The block is of another version");
+    if (from.byte() !== VERSION) throw new CorruptChunk("The chunk is of another version");
     this.count = from.whole();
     this.width = from.whole();
     const headLength = from.whole();
     const headAt = from.at;
     // Every column takes a byte of the head at least.
     if (this.count < 1 || this.count > MOST_VALUES || headAt + headLength > bytes.length || this.width > headLength) {
-      throw new CorruptBlock("The counts of the block do not fit its length");
+      throw new CorruptChunk("The counts of the chunk do not fit its length");
     }
     const progress: Progress = { presence: undefined, series: 0 };
     const reader = new ByteReader(bytes, headAt);
     this.#columns = readColumns(reader, this.width, progress);
-    if (reader.at !== headAt + headLength) throw new CorruptBlock("The head of the block is longer than its columns");
+    if (reader.at !== headAt + headLength) throw new CorruptChunk("The head of the chunk is longer than its columns");
     const rest = new ByteReader(bytes, reader.at);
     const { series, length } = readDirectory(rest, progress.series);
     this.#series = series;
@@ -99,7 +99,7 @@ export class Block {
   /** See `column` of codec.ts. */
   fill(index: number, out: Float64Array): void {
     const column = this.#columns[index];
-    if (column === undefined) throw new RangeError(`Cannot read column ${index}: the block has ${this.width}`);
+    if (column === undefined) throw new RangeError(`Cannot read column ${index}: the chunk has ${this.width}`);
     if (out.length < this.count) throw new RangeError(`Cannot write ${this.count} values to ${out.length} places`);
     fillColumn(column, (series) => this.#source(series), { out, count: this.count });
   }
@@ -150,7 +150,7 @@ function readDirectory(from: ByteReader, count: number): { series: Series[]; len
   while (series.length < count) {
     const size = from.whole();
     if (size < 1 || size > count - series.length)
-      throw new CorruptBlock("The directory of the block has no such series");
+      throw new CorruptChunk("The directory of the chunk has no such series");
     const tables: Tables = { from: at, to: at + from.whole() };
     at = tables.to;
     for (let left = size; left > 0; left--) {

@@ -19,7 +19,7 @@ export interface Cluster {
   cost: number;
 }
 
-// Bits a table takes in the block, about: its head, and one token's count. They need not be exact.
+// Bits a table takes in the chunk, about: its head, and one token's count. They need not be exact.
 const HEAD_COST = 24;
 const COUNT_COST = 5.5;
 const ZERO_COST = 1.5;

@@ -1,17 +1,17 @@
 import type { Batch } from "./batch.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
-import { CorruptBlock } from "./corrupt.ts";
+import { CorruptChunk } from "./corrupt.ts";
 import { addPlane, fillPlane, type Plane, readPlane, type Source } from "./plane.ts";
 import { bytes, doubles } from "./scratch.ts";
 import { powerOfTen, wholesOf } from "./whole.ts";
 
-/** A plane of a column, and which series of the block holds its residuals (-1 for none). */
+/** A plane of a column, and which series of the chunk holds its residuals (-1 for none). */
 interface Part {
   readonly plane: Plane;
   readonly series: number;
 }
 
-/** A column as its block describes it. */
+/** A column as its chunk describes it. */
 export interface Column {
   /** absent: no value at all; wholes: whole numbers / 10^places; doubles: a plane of the high halves and one of the low. */
   readonly content: "absent" | "doubles" | "wholes";
@@ -25,7 +25,7 @@ const CONTENTS = ["absent", "wholes", "doubles", "again"] as const;
 const PRESENCES = ["all", "own", "again"] as const;
 const code = (content: number, presence: number, places: number): number => content | (presence << 2) | (places << 4);
 
-/** What columns of a block before this one left: which values were present in the last that had gaps. */
+/** What columns of a chunk before this one left: which values were present in the last that had gaps. */
 export interface Memory {
   mask: Uint8Array | undefined;
 }
@@ -42,12 +42,12 @@ const mask = bytes();
 
 export interface Given {
   readonly column: Float64Array;
-  /** The column before it in the block. */
+  /** The column before it in the chunk. */
   readonly before: Float64Array | undefined;
   readonly count: number;
 }
 
-/** Adds a column to a block. */
+/** Adds a column to a chunk. */
 export function addColumn(given: Given, memory: Memory, to: Sink): void {
   const { column, count } = given;
   if (given.before !== undefined && isSame(column, given.before, count)) {
@@ -134,14 +134,14 @@ function addHalves(values: Float64Array, count: number, to: Sink): void {
   addPlane(plane, count, to);
 }
 
-/** What columns of a block before the one to be read left. */
+/** What columns of a chunk before the one to be read left. */
 export interface Progress {
   presence: Part | undefined;
   /** Series used so far. */
   series: number;
 }
 
-/** @param before the column before it in the block; @throws CorruptBlock where the description is none */
+/** @param before the column before it in the chunk; @throws CorruptChunk where the description is none */
 export function readColumn(head: ByteReader, before: Column | undefined, progress: Progress): Column {
   const byte = head.byte();
   const content = CONTENTS[byte & 3];
@@ -158,7 +158,7 @@ export function readColumn(head: ByteReader, before: Column | undefined, progres
   return { content, places, presence: shared, parts };
 }
 
-const unknown = (): CorruptBlock => new CorruptBlock("A column of the block is described in a way that is not known");
+const unknown = (): CorruptChunk => new CorruptChunk("A column of the chunk is described in a way that is not known");
 
 function readPart(head: ByteReader, progress: Progress): Part {
   const plane = readPlane(head);

@@ -1,4 +1,4 @@
-/** The bytes are no block of this codec: damaged, cut short, or never one. */
-export class CorruptBlock extends Error {
-  override readonly name = "CorruptBlock";
+/** The bytes are no chunk of this codec: damaged, cut short, or never one. */
+export class CorruptChunk extends Error {
+  override readonly name = "CorruptChunk";
 }

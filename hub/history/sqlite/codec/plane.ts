@@ -1,6 +1,6 @@
 import type { Batch } from "./batch.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
-import { CorruptBlock } from "./corrupt.ts";
+import { CorruptChunk } from "./corrupt.ts";
 import { type Frame, flatten, frameOf, isNarrow } from "./frame.ts";
 import { fraction, type Predictor, predict, predictors, restore } from "./predict.ts";
 import { type Place, readNarrow, readWide } from "./residual.ts";
@@ -9,7 +9,7 @@ import type { Decoder } from "./table.ts";
 import { costOf } from "./token.ts";
 import { predictWide, restoreWide, type WidePredictor, widePredictors } from "./wide.ts";
 
-/** A series of whole numbers in a block: its frame, and how the values of the frame are predicted. */
+/** A series of whole numbers in a chunk: its frame, and how the values of the frame are predicted. */
 export type Plane =
   | (Frame & { readonly shape: "flat" })
   | (Frame & { readonly shape: "narrow"; readonly predictor: Predictor; readonly fraction: number })
@@ -141,7 +141,7 @@ function addWide(values: Float64Array, count: number, to: { head: ByteWriter; ba
   to.batch.addWide(best, count);
 }
 
-/** @throws CorruptBlock where the description is none */
+/** @throws CorruptChunk where the description is none */
 export function readPlane(head: ByteReader): Plane {
   const kind = head.byte();
   const shape = SHAPES[kind & 3];
@@ -157,7 +157,7 @@ export function readPlane(head: ByteReader): Plane {
   }
   const predictor = widePredictors[kind >> 4];
   if (shape === "wide" && predictor !== undefined) return { ...frame, shape, predictor };
-  throw new CorruptBlock("A column of the block is described in a way that is not known");
+  throw new CorruptChunk("A column of the chunk is described in a way that is not known");
 }
 
 export interface Source {
@@ -169,7 +169,7 @@ export interface Source {
 export function fillPlane(plane: Plane, source: Source | undefined, to: Target): void {
   const { out, count } = to;
   if (plane.shape === "flat") fillLine(plane, to);
-  else if (source === undefined) throw new CorruptBlock("A series of the block is missing");
+  else if (source === undefined) throw new CorruptChunk("A series of the chunk is missing");
   else if (plane.shape === "wide") {
     readWide(source.place, source.decoder, { residuals: out, count });
     restoreWide(out, { kind: plane.predictor, count });

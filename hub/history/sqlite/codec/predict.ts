@@ -17,7 +17,7 @@ export interface Predictor {
 
 const of = (kind: Predictor["kind"], speed = 0, lean = false): Predictor => ({ kind, speed, lean });
 
-/** Blocks name a predictor by its place: add at the end only. */
+/** Chunks name a predictor by its place: add at the end only. */
 export const predictors: readonly [Predictor, ...Predictor[]] = [
   of("previous"),
   of("line"),

@@ -1,9 +1,9 @@
 import { type Words, windowAt } from "./bits.ts";
-import { CorruptBlock } from "./corrupt.ts";
+import { CorruptChunk } from "./corrupt.ts";
 import { type Decoder, LEAST_STATE } from "./table.ts";
 import { LEAST, LEAST32, RAW } from "./token.ts";
 
-/** Where a series stands in the words of a block. */
+/** Where a series stands in the words of a chunk. */
 export interface Place {
   readonly words: Words;
   /** In units of 16 bits, half-open. Raw bits are read from the beginning, the coder's from the end. */
@@ -11,7 +11,7 @@ export interface Place {
   readonly to: number;
 }
 
-/** Reads residuals of 32 bits to places 1 to `count` - 1. @throws CorruptBlock where they are not what the series holds */
+/** Reads residuals of 32 bits to places 1 to `count` - 1. @throws CorruptChunk where they are not what the series holds */
 export function readNarrow(place: Place, decoder: Decoder, to: { residuals: Int32Array; count: number }): void {
   const { by32, by16 } = place.words;
   const { log, starts, slots, entries } = decoder;
@@ -40,7 +40,7 @@ export function readNarrow(place: Place, decoder: Decoder, to: { residuals: Int3
   check(state, at, end);
 }
 
-/** Reads whole residuals to places 1 to `count` - 1. @throws CorruptBlock where they are not what the series holds */
+/** Reads whole residuals to places 1 to `count` - 1. @throws CorruptChunk where they are not what the series holds */
 export function readWide(place: Place, decoder: Decoder, to: { residuals: Float64Array; count: number }): void {
   const { by32, by16 } = place.words;
   const { log, starts, slots, entries } = decoder;
@@ -67,14 +67,14 @@ export function readWide(place: Place, decoder: Decoder, to: { residuals: Float6
 
 function firstState(words: Uint16Array, at: number): number {
   const state = (words[at] ?? 0) | ((words[at + 1] ?? 0) << 16);
-  if (state < LEAST_STATE) throw new CorruptBlock("A series of the block does not begin as one");
+  if (state < LEAST_STATE) throw new CorruptChunk("A series of the chunk does not begin as one");
   return state;
 }
 
 /** The coder is back where it began, and raw bits and its own meet, but for the bits that fill up to 16. */
 function check(state: number, at: number, end: number): void {
   if (state !== LEAST_STATE || at > end * 16 || at <= (end - 1) * 16) {
-    throw new CorruptBlock("A series of the block does not end where it should");
+    throw new CorruptChunk("A series of the chunk does not end where it should");
   }
 }
 

@@ -1,4 +1,4 @@
-/** A place for intermediate columns that is used again and grows as needed: nothing is allocated for each block. */
+/** A place for intermediate columns that is used again and grows as needed: nothing is allocated for each chunk. */
 export class Scratch<A extends Float64Array | Int32Array | Uint8Array> {
   readonly #make: (length: number) => A;
   #array: A;

@@ -1,7 +1,7 @@
 import { CLASS, CLASSES, LEAST, TOKENS } from "./token.ts";
 
 /**
- * Tables that every block may use without carrying them, for blocks too small to pay for their own. For each class of
+ * Tables that every chunk may use without carrying them, for chunks too small to pay for their own. For each class of
  * recent sizes: tokens as they follow from residuals about a scale that would give tokens of that size, with heavy
  * tails. Part of the format: only operations that IEEE 754 rounds the same way everywhere make them.
  */

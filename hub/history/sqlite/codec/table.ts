@@ -1,6 +1,6 @@
 import { BitReader, type BitWriter, type Words } from "./bits.ts";
 import type { Cluster, Counts } from "./cluster.ts";
-import { CorruptBlock } from "./corrupt.ts";
+import { CorruptChunk } from "./corrupt.ts";
 import { type Shares, STANDARD_TOKENS, standardShares } from "./standard.ts";
 import { CLASS, CLASSES, RAW, RECENTS, TOKENS } from "./token.ts";
 
@@ -82,7 +82,7 @@ export function writeShares(shares: Shares, to: BitWriter): void {
 export const sharesBits = (shares: Shares): number =>
   shares.clusters.reduce((sum, { shares: of }) => sum + 21 + of.length * 48, 10);
 
-/** @throws CorruptBlock where shares do not sum up */
+/** @throws CorruptChunk where shares do not sum up */
 function readShares(from: BitReader): Shares {
   const log = from.take(3) + LEAST_LOG;
   const clusters: Shares["clusters"][number][] = [];
@@ -90,7 +90,7 @@ function readShares(from: BitReader): Shares {
     const last = from.take(7);
     const low = from.take(7);
     const length = from.take(7) + 1;
-    if (log > MOST_LOG || low + length > TOKENS) throw new CorruptBlock("A table of the block is too large");
+    if (log > MOST_LOG || low + length > TOKENS) throw new CorruptChunk("A table of the chunk is too large");
     clusters.push({ last, low, shares: readOne(from, length, log) });
   }
   return { log, clusters };
@@ -103,12 +103,12 @@ function readOne(from: BitReader, length: number, log: number): Uint16Array {
   for (let i = 0; i + 1 < length; i++) {
     const folded = from.zeros();
     before += folded & 1 ? -((folded + 1) >> 1) : folded >> 1;
-    if (before < 0 || before > log + 1) throw new CorruptBlock("A share in a table of the block is too large");
+    if (before < 0 || before > log + 1) throw new CorruptChunk("A share in a table of the chunk is too large");
     const share = before === 0 ? 0 : (1 << (before - 1)) + from.take(before - 1);
     shares[i] = share;
     left -= share;
   }
-  if (left < 1) throw new CorruptBlock("The shares of a table of the block do not sum up");
+  if (left < 1) throw new CorruptChunk("The shares of a table of the chunk do not sum up");
   shares[length - 1] = left;
   return shares;
 }
@@ -212,8 +212,8 @@ let standardDecoder: Decoder | undefined;
 let standardEncoder: Encoder | undefined;
 
 /**
- * Tables at a place of a block; the standard ones where they take no room. They are overwritten by the next ones: only
- * one decoder is at work at a time. @throws CorruptBlock
+ * Tables at a place of a chunk; the standard ones where they take no room. They are overwritten by the next ones: only
+ * one decoder is at work at a time. @throws CorruptChunk
  */
 export function readDecoder(words: Words, range: { readonly from: number; readonly to: number }): Decoder {
   if (range.from !== range.to) return decoderOf(readShares(new BitReader(words.by32, range)), decoderRoom);

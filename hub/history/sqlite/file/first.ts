@@ -4,11 +4,11 @@ import type { Level } from "../../../../proto/device.ts";
 import { earliest } from "../../../clock.ts";
 import type { Log } from "../../../log.ts";
 import type { File } from "../database.ts";
-import { Sealer } from "../keep/compact.ts";
+import { columnId, type Frame, merge } from "../frame.ts";
+import { Compactor } from "../keep.ts";
+import { blockMs, blockOf, dayOf, latest } from "../key.ts";
 import { type Host, Names } from "../names.ts";
 import { Rows } from "../row.ts";
-import { columnId, merge, type Sheet } from "../sheet.ts";
-import { dayOf, latest, windowLength, windowOf } from "../span.ts";
 import { atOnce } from "../turns.ts";
 
 interface DeviceRow {
@@ -45,20 +45,20 @@ class First {
     return this.#newest.get(id) as number | null;
   }
 
-  /** Windows in which some devices have samples, oldest first: a clock that was wrong for a while leaves gaps of centuries. */
-  *windows(devices: readonly DeviceRow[]): Generator<number> {
+  /** Blocks in which some devices have samples, oldest first: a clock that was wrong for a while leaves gaps of centuries. */
+  *blocks(devices: readonly DeviceRow[]): Generator<number> {
     // What a clock said that cannot be right is left out.
     for (let from = earliest; ; ) {
       const times = devices.map(({ id }) => (this.#next.get(id, from) as number | null) ?? Number.POSITIVE_INFINITY);
-      const window = windowOf(Math.min(...times));
-      if (!Number.isFinite(window)) return;
-      yield window;
-      from = (window + 1) * windowLength;
+      const block = blockOf(Math.min(...times));
+      if (!Number.isFinite(block)) return;
+      yield block;
+      from = (block + 1) * blockMs;
     }
   }
 
-  polls({ id }: DeviceRow, window: number): readonly PollRow[] {
-    return this.#polls.all(id, window * windowLength, (window + 1) * windowLength) as PollRow[];
+  polls({ id }: DeviceRow, block: number): readonly PollRow[] {
+    return this.#polls.all(id, block * blockMs, (block + 1) * blockMs) as PollRow[];
   }
 }
 
@@ -66,21 +66,21 @@ class First {
 export function convert(from: File, to: File, log: Log): void {
   const names = new Names(to);
   const rows = new Rows(to, log);
-  const sealer = new Sealer(rows, names);
+  const compactor = new Compactor(rows, names);
   const first = new First(from);
   const hosts = Map.groupBy(first.devices, ({ host }) => host);
   let done = 0;
   for (const [name, devices] of hosts) {
     const found = devices.filter((device) => first.newest(device) !== null);
     to.transaction(() => {
-      for (const window of first.windows(found)) {
+      for (const block of first.blocks(found)) {
         const host = names.host(name);
-        const sheets = found.map((row) => sheetOf(first, { row, window, host, names }));
-        const fresh = [merge(sheets)];
-        host.first = Math.min(host.first, window);
-        host.last = Math.max(host.last, window);
-        host.open.add(dayOf(window));
-        rows.write(atOnce(sealer.window(host, window, { fresh, gone: { raw: false, five: false } })));
+        const frames = found.map((row) => frameOf(first, { row, block, host, names }));
+        const fresh = [merge(frames)];
+        host.first = Math.min(host.first, block);
+        host.last = Math.max(host.last, block);
+        host.open.add(dayOf(block));
+        rows.write(atOnce(compactor.block(host, block, { fresh, expired: { raw: false, five: false } })));
       }
       const host = names.find(name);
       if (host) names.save(host);
@@ -89,12 +89,12 @@ export function convert(from: File, to: File, log: Log): void {
   }
 }
 
-/** What a device has within a window. */
-function sheetOf(
+/** What a device has within a block. */
+function frameOf(
   first: First,
-  { row, window, host, names }: { row: DeviceRow; window: number; host: Host; names: Names },
-): Sheet {
-  const found = first.polls(row, window);
+  { row, block, host, names }: { row: DeviceRow; block: number; host: Host; names: Names },
+): Frame {
+  const found = first.polls(row, block);
   const columns = new Map<number, Float64Array>();
   if (found.length === 0) return { times: new Float64Array(0), columns };
   const device = names.device(host, row.level, row.key);

@@ -1,13 +1,13 @@
 import { add, type Buckets, bucketsOf, emptyBuckets, summarize } from "../bucket.ts";
+import { byMetric, deviceOf, type Frame, Merger } from "../frame.ts";
+import { blockMs, blocksPerDay, bucketOf, bucketsInRow, spanOf, type Tier, timesRow } from "../key.ts";
 import type { Host, Metric, Names } from "../names.ts";
 import { bucketsData, type Entry, type Rows, samplesData, timesData } from "../row.ts";
-import { byMetric, deviceOf, Merger, type Sheet } from "../sheet.ts";
-import { bucketOf, bucketsInRow, spanOf, type Tier, timesRow, windowLength, windowsInDay } from "../span.ts";
 import type { Work } from "../turns.ts";
 
 /** What was let go of already, where late samples come. */
-export interface Gone {
-  /** Samples of the window: what comes is added to its summaries. */
+export interface Expired {
+  /** Samples of the block: what comes is added to its summaries. */
   readonly raw: boolean;
   /** The 5-minute summaries of the day: what comes is added to its hours and itself. */
   readonly five: boolean;
@@ -19,8 +19,8 @@ const wide = 64;
 /** Buckets of one metric by device. */
 type Series = Map<number, Buckets>;
 
-/** Turns what memory holds of a window into rows, and rows of 5 minutes into those of hours and days. */
-export class Sealer {
+/** Turns what memory holds of a block into rows, and rows of 5 minutes into those of hours and days. */
+export class Compactor {
   readonly #rows: Rows;
   readonly #names: Names;
 
@@ -30,30 +30,30 @@ export class Sealer {
   }
 
   /**
-   * Rows of a window, which replace those that are there and have taken what they held; nothing is written yet. A metric
+   * Rows of a block, which replace those that are there and have taken what they held; nothing is written yet. A metric
    * at a time: all of a host of thousands of devices take more memory, and longer, than there is for one step.
    * @param fresh what is new, oldest first
    */
-  *window(host: Host, window: number, { fresh, gone }: { fresh: readonly Sheet[]; gone: Gone }): Work<Entry[]> {
+  *block(host: Host, block: number, { fresh, expired }: { fresh: readonly Frame[]; expired: Expired }): Work<Entry[]> {
     const devices = namesOf(host);
-    const times = gone.raw ? undefined : this.#rows.times(host.id, window);
-    // Without its samples, let go or damaged, a window cannot be summed up anew: what comes is added.
-    const whole = times !== undefined || !this.#summed(host, window);
-    const raw = !gone.raw && whole;
-    const merger = new Merger([...(times ? [times] : []), ...fresh.map((sheet) => sheet.times)]);
+    const times = expired.raw ? undefined : this.#rows.times(host.id, block);
+    // Without its samples, let go or damaged, a block cannot be summed up anew: what comes is added.
+    const whole = times !== undefined || !this.#summed(host, block);
+    const raw = !expired.raw && whole;
+    const merger = new Merger([...(times ? [times] : []), ...fresh.map((frame) => frame.times)]);
     const news = fresh.map(({ columns }) => byMetric(columns));
     yield;
     const rows: Entry[] = raw
-      ? [this.#row("raw", { window, host, metric: timesRow }, timesData(merger.times, window))]
+      ? [this.#row("raw", { block, host, metric: timesRow }, timesData(merger.times, block))]
       : [];
-    const places = bucketsOf(merger.times, window * windowLength, bucketOf.five);
+    const places = bucketsOf(merger.times, block * blockMs, bucketOf.five);
     for (const metric of [...this.#names.metrics()].sort((a, b) => a.id - b.id)) {
-      const held = times && this.#rows.sheet({ host: host.id, window, metrics: [metric.id], devices })?.columns;
+      const held = times && this.#rows.frame({ host: host.id, block, metrics: [metric.id], devices })?.columns;
       const merged = merger.columns([...(times ? [held] : []), ...news.map((part) => part.get(metric.id))]);
       if (merged.size === 0) continue;
       const columns = [...merged].map(([id, values]): [number, Float64Array] => [deviceOf(id), values]);
       columns.sort(([one], [other]) => one - other);
-      const at = { window, host, metric: metric.id };
+      const at = { block, host, metric: metric.id };
       if (raw) {
         if (columns.length > wide) yield;
         rows.push(this.#row("raw", at, samplesData(columns, merger.times.length)));
@@ -62,8 +62,8 @@ export class Sealer {
       const five: Series = new Map();
       for (const [device, values] of columns)
         five.set(device, summarize(values, places, { length: bucketsInRow, of: metric }));
-      if (gone.five) rows.push(...this.#late(five, { host, window, metric }));
-      else rows.push(this.#row("five", at, dataOf(whole ? five : this.#added("five", five, { host, window, metric }))));
+      if (expired.five) rows.push(...this.#late(five, { host, block, metric }));
+      else rows.push(this.#row("five", at, dataOf(whole ? five : this.#added("five", five, { host, block, metric }))));
       yield;
     }
     return rows;
@@ -76,10 +76,10 @@ export class Sealer {
     const known = namesOf(host);
     for (const metric of this.#names.metrics()) {
       const hours: Series = new Map();
-      for (let i = 0; i < windowsInDay; i++) {
-        const window = day * windowsInDay + i;
-        const five = this.#rows.buckets({ table: "five", span: window, host: host.id, metric: metric.id });
-        const first = (i * windowLength) / bucketOf.hour;
+      for (let i = 0; i < blocksPerDay; i++) {
+        const block = day * blocksPerDay + i;
+        const five = this.#rows.buckets({ table: "five", span: block, host: host.id, metric: metric.id });
+        const first = (i * blockMs) / bucketOf.hour;
         for (const [device, buckets] of five ?? []) {
           if (!known.has(device)) continue;
           const to = hours.get(device) ?? emptyBuckets(bucketOf.day / bucketOf.hour);
@@ -89,7 +89,7 @@ export class Sealer {
       }
       if (hours.size > wide) yield;
       if (hours.size === 0) continue;
-      const at = { host, window: day * windowsInDay, metric };
+      const at = { host, block: day * blocksPerDay, metric };
       rows.push(this.#placed("hour", start, { fresh: hours, ...at }));
       rows.push(this.#placed("day", start, { fresh: folded(hours, 24, metric), ...at }));
       yield;
@@ -97,28 +97,28 @@ export class Sealer {
     return rows;
   }
 
-  /** Whether samples of a window were summed up before. */
-  #summed({ id: host, first, last }: Host, window: number): boolean {
-    if (window < first || window > last) return false;
+  /** Whether samples of a block were summed up before. */
+  #summed({ id: host, first, last }: Host, block: number): boolean {
+    if (block < first || block > last) return false;
     for (const metric of this.#names.metricIds()) {
-      if (this.#rows.has({ table: "five", span: window, host, metric })) return true;
+      if (this.#rows.has({ table: "five", span: block, host, metric })) return true;
     }
     return false;
   }
 
   #row(
     table: Entry["table"],
-    { window, host, metric }: { window: number; host: Host; metric: number },
+    { block, host, metric }: { block: number; host: Host; metric: number },
     data: Uint8Array,
   ): Entry {
-    return { table, span: window, host: host.id, metric, data };
+    return { table, span: block, host: host.id, metric, data };
   }
 
   /** What came too late for the 5-minute summaries, added to the hours and the day. */
-  #late(five: Series, of: { host: Host; window: number; metric: Metric }): Entry[] {
+  #late(five: Series, of: { host: Host; block: number; metric: Metric }): Entry[] {
     const hours = folded(five, bucketOf.hour / bucketOf.five, of.metric);
-    const day = folded(hours, windowLength / bucketOf.hour, of.metric);
-    const start = of.window * windowLength;
+    const day = folded(hours, blockMs / bucketOf.hour, of.metric);
+    const start = of.block * blockMs;
     const row = (tier: Tier, series: Series): Entry => ({
       table: tier,
       span: spanOf(tier, start),
@@ -129,9 +129,9 @@ export class Sealer {
     return [row("hour", hours), row("day", day)];
   }
 
-  /** Buckets of a summary with others, from the start of a window on, added to them. */
-  #added(tier: Tier, fresh: Series, { host, window, metric }: { host: Host; window: number; metric: Metric }): Series {
-    const start = window * windowLength;
+  /** Buckets of a summary with others, from the start of a block on, added to them. */
+  #added(tier: Tier, fresh: Series, { host, block, metric }: { host: Host; block: number; metric: Metric }): Series {
+    const start = block * blockMs;
     const { series, first } = this.#held(tier, start, { host, metric });
     for (const [device, from] of fresh) {
       const to = series.get(device) ?? emptyBuckets(bucketsInRow);

@@ -1,77 +1,83 @@
 import { kept, type Measured, type Poll } from "../../store.ts";
-import type { Memory } from "../ask/reader.ts";
 import type { Buckets } from "../bucket.ts";
-import { type Column, Run, type Slot } from "../chunk.ts";
-import type { RunStart } from "../journal.ts";
+import { type Column, HeadChunk, type Slot } from "../chunk.ts";
+import type { ChunkStart } from "../journal.ts";
 import type { Device, Host, Metric, Names } from "../names.ts";
-import { Rolled } from "./rollup.ts";
+import { ChunkRollup } from "./rollup.ts";
 
 interface Held {
-  readonly runs: Run[];
+  readonly chunks: HeadChunk[];
   /** When the newest poll came, by the hub's clock. */
   touched: number;
 }
 
-/** Polls that are in no row yet, by host and window. */
-export class Recent implements Memory {
+/** Polls that are in no row yet, by host and block. */
+export class Head {
   readonly #names: Names;
   readonly #hosts = new Map<Host, Map<number, Held>>();
-  /** What was asked of runs: they are summed up as far as they go, and on from there the next time. */
-  readonly #rolled = new WeakMap<Run, Map<Metric, Rolled>>();
+  /** What was asked of chunks: they are summed up as far as they go, and on from there the next time. */
+  readonly #rolled = new WeakMap<HeadChunk, Map<Metric, ChunkRollup>>();
   #next = 1;
 
   constructor(names: Names) {
     this.#names = names;
   }
 
-  runs(host: Host, window: number): readonly Run[] {
-    return this.#hosts.get(host)?.get(window)?.runs ?? [];
+  chunks(host: Host, block: number): readonly HeadChunk[] {
+    return this.#hosts.get(host)?.get(block)?.chunks ?? [];
   }
 
-  windows(host: Host): Iterable<number> {
+  blocks(host: Host): Iterable<number> {
     return this.#hosts.get(host)?.keys() ?? [];
   }
 
-  rolled(run: Run, metric: Metric): ReadonlyMap<number, Buckets> {
-    const held = this.#rolled.get(run) ?? new Map<Metric, Rolled>();
-    this.#rolled.set(run, held);
-    const rolled = held.get(metric) ?? new Rolled(run, metric);
+  rolled(chunk: HeadChunk, metric: Metric): ReadonlyMap<number, Buckets> {
+    const held = this.#rolled.get(chunk) ?? new Map<Metric, ChunkRollup>();
+    this.#rolled.set(chunk, held);
+    const rolled = held.get(metric) ?? new ChunkRollup(chunk, metric);
     held.set(metric, rolled);
     return rolled.buckets();
   }
 
   /** Everything that is held. */
-  *all(): Generator<{ host: Host; window: number; runs: readonly Run[]; touched: number }> {
-    for (const [host, windows] of this.#hosts) {
-      for (const [window, { runs, touched }] of windows) yield { host, window, runs, touched };
+  *all(): Generator<{ host: Host; block: number; chunks: readonly HeadChunk[]; touched: number }> {
+    for (const [host, blocks] of this.#hosts) {
+      for (const [block, { chunks, touched }] of blocks) yield { host, block, chunks, touched };
     }
   }
 
-  /** Takes a poll, if an open run can. @returns that run; the poll is its newest row */
-  add(poll: Poll, window: number, now: number): Run | undefined {
+  /** The oldest block that it holds something of; Infinity where it holds nothing. */
+  oldest(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const { block } of this.all()) oldest = Math.min(oldest, block);
+    return oldest;
+  }
+
+  /** Takes a poll, if an open chunk can. @returns that chunk; the poll is its newest row */
+  add(poll: Poll, block: number, now: number): HeadChunk | undefined {
     const host = this.#names.find(poll.host);
-    const held = host && this.#hosts.get(host)?.get(window);
-    const open = held?.runs.at(-1);
+    const held = host && this.#hosts.get(host)?.get(block);
+    const open = held?.chunks.at(-1);
     if (held === undefined || !open?.append(poll.at, poll.devices)) return undefined;
     held.touched = now;
     return open;
   }
 
-  /** Takes a poll that has at least one value, with a run of its own. */
-  begin(poll: Poll, window: number, now: number): Run {
+  /** Takes a poll that has at least one value, with a chunk of its own. */
+  begin(poll: Poll, block: number, now: number): HeadChunk {
     const host = this.#names.host(poll.host);
     const before = this.#newest(host);
-    const held = this.#held(host, window);
+    const held = this.#held(host, block);
     held.touched = now;
-    const last = held.runs.at(-1) ?? before;
-    const run = new Run({ id: this.#next++, host, window, ...layout(this.#names, host, poll.devices, last) });
-    held.runs.push(run);
-    if (!run.append(poll.at, poll.devices)) throw new Error("a run does not take the poll it was made for");
-    return run;
+    const last = held.chunks.at(-1) ?? before;
+    const chunk = new HeadChunk({ id: this.#next++, host, block, ...layout(this.#names, host, poll.devices, last) });
+    held.chunks.push(chunk);
+    if (!chunk.append(poll.at, poll.devices)) throw new Error("a chunk does not take the poll it was made for");
+    return chunk;
   }
 
-  /** A run as the journal has it. */
-  replay(start: RunStart, now: number): Run {
+  /** A chunk as the journal has it. */
+  replay(start: ChunkStart, now: number): HeadChunk {
     const host = this.#names.host(start.host);
     const devices = start.devices.map(([level, key]) => this.#names.device(host, level, key));
     const columns = start.columns.flatMap(([place, name, scale]): Column[] => {
@@ -82,56 +88,56 @@ export class Recent implements Memory {
       const index = start.devices[i]?.[2] ?? undefined;
       return { device, index, columns: new Int32Array(0) };
     });
-    const run = new Run({ id: start.run, host, window: start.window, slots, columns });
-    this.#next = Math.max(this.#next, run.id + 1);
+    const chunk = new HeadChunk({ id: start.run, host, block: start.window, slots, columns });
+    this.#next = Math.max(this.#next, chunk.id + 1);
     const held = this.#held(host, start.window);
-    held.runs.push(run);
+    held.chunks.push(chunk);
     held.touched = now;
-    return run;
+    return chunk;
   }
 
-  /** Ids of runs are taken up to here. */
+  /** Ids of chunks are taken up to here. */
   beyond(id: number): void {
     this.#next = Math.max(this.#next, id + 1);
   }
 
-  /** Lets runs go. */
-  drop(host: Host, window: number, gone: readonly Run[]): void {
-    const windows = this.#hosts.get(host);
-    const held = windows?.get(window);
-    if (windows === undefined || held === undefined) return;
-    const left = held.runs.filter((run) => !gone.includes(run));
-    if (left.length > 0) windows.set(window, { ...held, runs: left });
-    else windows.delete(window);
-    if (windows.size === 0) this.#hosts.delete(host);
+  /** Lets chunks go. */
+  drop(host: Host, block: number, gone: readonly HeadChunk[]): void {
+    const blocks = this.#hosts.get(host);
+    const held = blocks?.get(block);
+    if (blocks === undefined || held === undefined) return;
+    const left = held.chunks.filter((chunk) => !gone.includes(chunk));
+    if (left.length > 0) blocks.set(block, { ...held, chunks: left });
+    else blocks.delete(block);
+    if (blocks.size === 0) this.#hosts.delete(host);
   }
 
-  #held(host: Host, window: number): Held {
-    const windows = this.#hosts.get(host) ?? new Map<number, Held>();
-    this.#hosts.set(host, windows);
-    const held = windows.get(window) ?? { runs: [], touched: 0 };
-    windows.set(window, held);
+  #held(host: Host, block: number): Held {
+    const blocks = this.#hosts.get(host) ?? new Map<number, Held>();
+    this.#hosts.set(host, blocks);
+    const held = blocks.get(block) ?? { chunks: [], touched: 0 };
+    blocks.set(block, held);
     return held;
   }
 
-  #newest(host: Host): Run | undefined {
-    const windows = this.#hosts.get(host);
-    if (windows === undefined) return undefined;
-    let newest: Run | undefined;
-    for (const { runs } of windows.values()) {
-      const run = runs.at(-1);
-      if (run && !(newest && newest.window > run.window)) newest = run;
+  #newest(host: Host): HeadChunk | undefined {
+    const blocks = this.#hosts.get(host);
+    if (blocks === undefined) return undefined;
+    let newest: HeadChunk | undefined;
+    for (const { chunks } of blocks.values()) {
+      const chunk = chunks.at(-1);
+      if (chunk && !(newest && newest.block > chunk.block)) newest = chunk;
     }
     return newest;
   }
 }
 
-/** Columns for what a poll measured, and for what the run before it had: what comes and goes needs no new run each time. */
+/** Columns for what a poll measured, and for what the chunk before it had: what comes and goes needs no new chunk each time. */
 function layout(
   names: Names,
   host: Host,
   devices: readonly Measured[],
-  before: Run | undefined,
+  before: HeadChunk | undefined,
 ): { slots: Slot[]; columns: Column[] } {
   const columns: Column[] = [];
   const slots = new Map<Device, Slot>();
@@ -157,21 +163,9 @@ function layout(
   }
   names.trim(host, slots);
   for (const { device, index, columns: places } of before?.slots ?? []) {
-    if (device.gone) continue;
+    if (device.forgotten) continue;
     for (const [place, at] of places.entries())
       if (at >= 0 && before?.seen[at] === 1) column(slot(device, index), place);
   }
   return { slots: [...slots.values()], columns };
-}
-
-/** What the journal has to know of a run. */
-export function startOf({ id, host, window, slots, columns }: Run): RunStart {
-  const places = new Map(slots.map(({ device }, place) => [device, place]));
-  return {
-    run: id,
-    host: host.name,
-    window,
-    devices: slots.map(({ device, index }) => [device.level, device.key, index ?? null]),
-    columns: columns.map(({ device, metric, scale }) => [places.get(device) ?? 0, metric.name, scale]),
-  };
 }

@@ -1,19 +1,9 @@
 import { earliest } from "../../../clock.ts";
 import type { File } from "../database.ts";
+import { blockMs, blockOf, blocksPerDay, bucketOf, bucketsInRow, dayOf, firstKey, spanOf, spanOfKey } from "../key.ts";
 import type { Names } from "../names.ts";
 import { type Rows, type Table, tables } from "../row.ts";
-import {
-  bucketOf,
-  bucketsInRow,
-  dayOf,
-  firstKey,
-  spanOf,
-  spanOfKey,
-  windowLength,
-  windowOf,
-  windowsInDay,
-} from "../span.ts";
-import type { Gone } from "./compact.ts";
+import type { Expired } from "./compact.ts";
 
 /** How long each kind of row is kept, in milliseconds, and how many bytes the file may have; Infinity for no limit. */
 export interface Limits {
@@ -30,7 +20,7 @@ interface Parts {
   readonly rows: Rows;
   readonly limits: () => Limits;
   readonly now: () => number;
-  /** The oldest window that memory holds something of. */
+  /** The oldest block that memory holds something of. */
   readonly oldest: () => number;
 }
 
@@ -62,7 +52,7 @@ export class Retention {
       day: make("day"),
     });
     const { file, names, now } = parts;
-    const newest = Math.max(...[...names.hosts()].map(({ last }) => (last + 1) * windowLength));
+    const newest = Math.max(...[...names.hosts()].map(({ last }) => (last + 1) * blockMs));
     this.#time = Number.isFinite(newest) ? newest : now();
     this.#sql = {
       first: each((table) => file.prepare(`SELECT min(id) FROM ${table}`).pluck()),
@@ -74,12 +64,12 @@ export class Retention {
     };
   }
 
-  /** What of a window is older than what is kept. */
-  gone(window: number): Gone {
+  /** What of a block is older than what is kept. */
+  expired(block: number): Expired {
     const { raw, five } = this.#parts.limits();
-    const before = (kept: number): number => windowOf(Math.max(0, this.#now() - kept));
-    // A day is summed up from all of its windows.
-    return { raw: window < before(raw), five: dayOf(window) * windowsInDay < before(five) };
+    const before = (kept: number): number => blockOf(Math.max(0, this.#now() - kept));
+    // A day is summed up from all of its blocks.
+    return { raw: block < before(raw), five: dayOf(block) * blocksPerDay < before(five) };
   }
 
   /** Lets some rows go. @returns whether there is more to do */
@@ -108,12 +98,12 @@ export class Retention {
 
   /** No row, and nothing in memory, holds a sample from before this time. Unix ms. */
   #oldest(): number {
-    const windows = [this.#parts.oldest(), windowOf(this.#parts.now()) - 1].map((window) => window * windowLength);
+    const blocks = [this.#parts.oldest(), blockOf(this.#parts.now()) - 1].map((block) => block * blockMs);
     const starts = tables.flatMap((table) => {
       const first = this.#first(table);
       return first === undefined ? [] : [beginOf(table, spanOfKey(first))];
     });
-    return starts.length === 0 ? Number.NEGATIVE_INFINITY : Math.min(...windows, ...starts);
+    return starts.length === 0 ? Number.NEGATIVE_INFINITY : Math.min(...blocks, ...starts);
   }
 
   #now(): number {
@@ -127,7 +117,7 @@ export class Retention {
   /** Rows of which the whole span is before a time. */
   #drop(table: Table, before: number): boolean {
     if (!(before > 0)) return false;
-    const span = table === "raw" ? windowOf(before) : spanOf(table, before);
+    const span = table === "raw" ? blockOf(before) : spanOf(table, before);
     const first = this.#first(table);
     if (first === undefined || spanOfKey(first) >= span) return false;
     this.#sql.drop[table].run({ end: firstKey(span) });
@@ -139,7 +129,7 @@ export class Retention {
     for (const table of tables) {
       const first = this.#first(table);
       const now = this.#parts.now();
-      const span = table === "raw" ? windowOf(now) : spanOf(table, now);
+      const span = table === "raw" ? blockOf(now) : spanOf(table, now);
       if (first === undefined || spanOfKey(first) >= span - 1) continue;
       this.#sql.drop[table].run({ end: firstKey(spanOfKey(first) + 1) });
       return true;
@@ -163,9 +153,9 @@ export class Retention {
 
 /** When the row of a time begins. */
 function startOf(table: Table, t: number): number {
-  return Number.isFinite(t) ? beginOf(table, table === "raw" ? windowOf(t) : spanOf(table, t)) : t;
+  return Number.isFinite(t) ? beginOf(table, table === "raw" ? blockOf(t) : spanOf(table, t)) : t;
 }
 
 /** When a row begins. Unix ms. */
 const beginOf = (table: Table, span: number): number =>
-  span * (table === "raw" ? windowLength : bucketOf[table] * bucketsInRow);
+  span * (table === "raw" ? blockMs : bucketOf[table] * bucketsInRow);

@@ -1,21 +1,21 @@
 import { add, type Buckets, emptyBuckets } from "../bucket.ts";
-import { Cursor, type Run } from "../chunk.ts";
+import { Cursor, type HeadChunk } from "../chunk.ts";
+import { deviceOf } from "../frame.ts";
+import { blockMs, bucketOf, bucketsInRow } from "../key.ts";
 import type { Metric } from "../names.ts";
-import { deviceOf } from "../sheet.ts";
-import { bucketOf, bucketsInRow, windowLength } from "../span.ts";
 
-/** One metric of a run, summed up by 5 minutes as far as the run goes. */
-export class Rolled {
+/** One metric of a chunk, summed up by 5 minutes as far as the chunk goes. */
+export class ChunkRollup {
   readonly #cursor: Cursor;
   readonly #metric: Metric;
   readonly #start: number;
   readonly #buckets = new Map<number, Buckets>();
   readonly #one: Buckets = emptyBuckets(1);
 
-  constructor(run: Run, metric: Metric) {
-    this.#cursor = new Cursor(run, (column) => column.metric === metric);
+  constructor(chunk: HeadChunk, metric: Metric) {
+    this.#cursor = new Cursor(chunk, (column) => column.metric === metric);
     this.#metric = metric;
-    this.#start = run.window * windowLength;
+    this.#start = chunk.block * blockMs;
   }
 
   /** By device. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Buckets } from "../bucket.ts";
-import { CorruptBlock, encode, open } from "../codec.ts";
+import { CorruptChunk, encode, open } from "../codec.ts";
 import { BucketReader, checkBuckets, encodeBuckets } from "./rollup.ts";
 
 const empty = (buckets: number): Buckets => ({
@@ -16,10 +16,10 @@ const plain = ({ count, min, max, sum }: Buckets): number[][] =>
 
 function decode(bytes: Uint8Array): number[][][] {
   checkBuckets(bytes);
-  const block = new BucketReader(bytes);
-  return Array.from({ length: block.width }, () => {
-    const out = empty(block.buckets);
-    block.next(out);
+  const chunk = new BucketReader(bytes);
+  return Array.from({ length: chunk.width }, () => {
+    const out = empty(chunk.buckets);
+    chunk.next(out);
     return plain(out);
   });
 }
@@ -90,15 +90,15 @@ test("sums are exact up to 2^53", () => {
 });
 
 test("buckets behind the number given are left out", () => {
-  const block = new BucketReader(encodeBuckets([bucketsOf([[1], [2], [3]])], 2));
+  const chunk = new BucketReader(encodeBuckets([bucketsOf([[1], [2], [3]])], 2));
   const out = empty(3);
   out.max.fill(9);
-  block.next(out);
-  expect(block.buckets).toBe(2);
+  chunk.next(out);
+  expect(chunk.buckets).toBe(2);
   expect([...out.max]).toEqual([1, 2, 9]);
 });
 
-test("a block of buckets with any one bit turned, or cut short, is refused", () => {
+test("a chunk of buckets with any one bit turned, or cut short, is refused", () => {
   const bytes = encodeBuckets(
     [
       bucketsOf([
@@ -113,41 +113,41 @@ test("a block of buckets with any one bit turned, or cut short, is refused", () 
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const damaged = bytes.slice();
     damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-    expect(() => checkBuckets(damaged), `bit ${bit}`).toThrow(CorruptBlock);
+    expect(() => checkBuckets(damaged), `bit ${bit}`).toThrow(CorruptChunk);
   }
   for (let length = 0; length < bytes.length; length++) {
-    expect(() => checkBuckets(bytes.subarray(0, length)), `${length} bytes`).toThrow(CorruptBlock);
+    expect(() => checkBuckets(bytes.subarray(0, length)), `${length} bytes`).toThrow(CorruptChunk);
   }
 });
 
-test("a block of columns is no block of buckets", () => {
+test("a chunk of columns is no chunk of buckets", () => {
   const bytes = encode([new Float64Array(4)], 4);
   expect(open(bytes).width).toBe(1);
-  expect(() => decode(bytes)).toThrow(CorruptBlock);
+  expect(() => decode(bytes)).toThrow(CorruptChunk);
 });
 
 test("a series that is not asked for is passed over; behind the last one there is nothing to read", () => {
-  const block = new BucketReader(encodeBuckets([bucketsOf([[1], [2, 300]]), bucketsOf([[7], [9]])], 2));
+  const chunk = new BucketReader(encodeBuckets([bucketsOf([[1], [2, 300]]), bucketsOf([[7], [9]])], 2));
   const out = empty(2);
-  block.next(undefined);
-  block.next(out);
+  chunk.next(undefined);
+  chunk.next(out);
   expect([...out.max]).toEqual([7, 9]);
-  expect(() => block.next(out)).toThrow(RangeError);
+  expect(() => chunk.next(out)).toThrow(RangeError);
 });
 
 test("a series that goes on behind its length is refused, not read out of the next one", () => {
   const made = encodeBuckets([bucketsOf([[1], [2, 300], [7]]), bucketsOf([[7], [9], [8]])], 3);
   // Behind the checksum, the number of buckets and that of series.
   made[6] = (made[6] ?? 0) - 1;
-  expect(() => new BucketReader(made).next(empty(3))).toThrow(CorruptBlock);
+  expect(() => new BucketReader(made).next(empty(3))).toThrow(CorruptChunk);
 });
 
-test("whatever stands in a block whose checksum is right, reading it ends with buckets or says that it is damaged", () => {
+test("whatever stands in a chunk whose checksum is right, reading it ends with buckets or says that it is damaged", () => {
   const made = encodeBuckets([bucketsOf([[1, 300], [], [70_000, 2 ** 40]]), bucketsOf([[0.5], [2], [3]])], 3);
   const out = empty(3);
   const read = (bytes: Uint8Array): void => {
-    const block = new BucketReader(bytes);
-    for (let i = 0; i < Math.min(block.width, 4) && block.buckets <= 3; i++) block.next(out);
+    const chunk = new BucketReader(bytes);
+    for (let i = 0; i < Math.min(chunk.width, 4) && chunk.buckets <= 3; i++) chunk.next(out);
   };
   const change = fc.record({ place: fc.nat({ max: made.length - 1 }), byte: fc.integer({ min: 0, max: 255 }) });
   fc.assert(
@@ -157,7 +157,7 @@ test("whatever stands in a block whose checksum is right, reading it ends with b
       try {
         read(bytes);
       } catch (error) {
-        expect(error).toBeInstanceOf(CorruptBlock);
+        expect(error).toBeInstanceOf(CorruptChunk);
       }
     }),
     { numRuns: 3000, endOnFailure: true },

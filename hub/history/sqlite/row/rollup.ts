@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import type { Buckets } from "../bucket.ts";
 import { longest, putNumber, Reader, unzigzag, zigzag } from "../bytes.ts";
-import { CorruptBlock } from "../codec.ts";
+import { CorruptChunk } from "../codec.ts";
 
 // Buckets are few beside the samples they are made of, and are read by the thousand for a question about a fleet: whole
 // numbers of few bytes, which are read in a few nanoseconds, serve better here than the codec's last bit.
@@ -45,12 +45,12 @@ export function encodeBuckets(series: readonly Buckets[], length: number): Uint8
   return bytes;
 }
 
-/** @throws CorruptBlock where bytes are not those that were written */
+/** @throws CorruptChunk where bytes are not those that were written */
 export function checkBuckets(bytes: Uint8Array): void {
   let sum = 0;
   for (let i = 0; i < check; i++) sum += (bytes[i] ?? 0) * 256 ** i;
   if (bytes.length < check + 2 || sum !== crc32(bytes.subarray(check))) {
-    throw new CorruptBlock("its bytes do not match their checksum");
+    throw new CorruptChunk("its bytes do not match their checksum");
   }
 }
 
@@ -61,7 +61,7 @@ export class BucketReader {
   readonly #reader: Reader;
   #left: number;
 
-  /** @throws CorruptBlock */
+  /** @throws CorruptChunk */
   constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
     this.#reader = new Reader(bytes, at, end);
     try {
@@ -76,7 +76,7 @@ export class BucketReader {
 
   /**
    * Writes the next series to the first places of `out`, or passes over it where there is none.
-   * @throws CorruptBlock; RangeError behind the last series
+   * @throws CorruptChunk; RangeError behind the last series
    */
   next(out: Buckets | undefined): void {
     if (this.#left-- <= 0) throw new RangeError(`there are ${this.width} series`);
@@ -88,11 +88,11 @@ export class BucketReader {
     } catch (error) {
       throw told(error);
     }
-    if (this.#left === 0 && !reader.done) throw new CorruptBlock("it is longer than its series");
+    if (this.#left === 0 && !reader.done) throw new CorruptChunk("it is longer than its series");
   }
 }
 
-const told = (error: unknown): unknown => (error instanceof RangeError ? new CorruptBlock(error.message) : error);
+const told = (error: unknown): unknown => (error instanceof RangeError ? new CorruptChunk(error.message) : error);
 
 function reserve(bytes: number): void {
   if (scratch.length < bytes) scratch = new Uint8Array(bytes * 2);
@@ -174,7 +174,7 @@ function scaled(buckets: Buckets, length: number, scale: number): { mark: number
   return { mark: (paged ? inPages : 0) + (byMax < byMin ? againstMax : 0), held };
 }
 
-/** Sums become what they are beyond count × min, or, of a counter, beyond max; all is counted in pages where it can be. */
+/** GroupSums become what they are beyond count × min, or, of a counter, beyond max; all is counted in pages where it can be. */
 function settle({ length, paged, byMax }: { length: number; paged: boolean; byMax: boolean }): void {
   const unit = paged ? page : 1;
   let at = 0;
@@ -225,14 +225,14 @@ interface Bytes {
 }
 
 function takeSeries(from: Bytes, length: number, out: Buckets): void {
-  if (from.at >= from.end) throw new CorruptBlock("its series is empty");
+  if (from.at >= from.end) throw new CorruptChunk("its series is empty");
   const mark = from.bytes[from.at++] ?? 0;
   if (mark === doubles) {
     takeDoubles(from, length, out);
     return;
   }
   const scale = scales[mark & 15];
-  if (scale === undefined || mark >= 64) throw new CorruptBlock("its numbers are of no known form");
+  if (scale === undefined || mark >= 64) throw new CorruptChunk("its numbers are of no known form");
   const { count, min, max, sum } = out;
   takeColumn(from, count, length);
   let held = 0;
@@ -265,7 +265,7 @@ function space({ count, min, max, sum }: Buckets, length: number, held: number):
 }
 
 function takeDoubles(from: Bytes, length: number, { count, min, max, sum }: Buckets): void {
-  if (from.end - from.at < 4 * 8 * length) throw new CorruptBlock("its bytes end too early");
+  if (from.end - from.at < 4 * 8 * length) throw new CorruptChunk("its bytes end too early");
   const view = new DataView(from.bytes.buffer, from.bytes.byteOffset + from.at, 4 * 8 * length);
   let place = 0;
   for (const column of [count, min, max, sum]) {
@@ -284,7 +284,7 @@ function takeColumn(from: Bytes, out: Float64Array, length: number): void {
     out.fill(takeNumber(from), 0, length);
     return;
   }
-  if (how !== plain && how !== stepped) throw new CorruptBlock("its numbers are of no known form");
+  if (how !== plain && how !== stepped) throw new CorruptChunk("its numbers are of no known form");
   let { at } = from;
   let before = 0;
   for (let i = 0; i < length; i++) {
@@ -304,7 +304,7 @@ function takeColumn(from: Bytes, out: Float64Array, length: number): void {
     out[i] = value;
     if (how === stepped) before = value;
   }
-  if (at > from.end) throw new CorruptBlock("its bytes end too early");
+  if (at > from.end) throw new CorruptChunk("its bytes end too early");
   from.at = at;
 }
 

@@ -1,8 +1,8 @@
 import { crc32 } from "node:zlib";
 import type { Buckets } from "../bucket.ts";
 import { longest, putNumber, Reader } from "../bytes.ts";
-import { CorruptBlock } from "../codec.ts";
-import { bucketsInRow, groupSize } from "../span.ts";
+import { CorruptChunk } from "../codec.ts";
+import { bucketsInRow, groupSize } from "../key.ts";
 import { BucketReader, checkBuckets } from "./rollup.ts";
 
 const unseen = 0;
@@ -54,7 +54,7 @@ export class Sections {
    * Writes the buckets of each device of a section to what `into` gives for it, if anything.
    * @param veil what the last bytes were mixed with
    * @returns whether there is such a section
-   * @throws CorruptBlock, RangeError
+   * @throws CorruptChunk, RangeError
    */
   read(slot: number, veil: number, into: (device: number) => Buckets | undefined): boolean {
     const [start, end] = [this.#start[slot] ?? 0, this.#end[slot] ?? 0];
@@ -63,21 +63,21 @@ export class Sections {
       this.#state[slot] = damaged;
       const section = this.#data.subarray(start, end);
       mix(veil, section);
-      const { block } = unpack(section);
-      checkBuckets(block);
+      const { chunk } = unpack(section);
+      checkBuckets(chunk);
       this.#state[slot] = sound;
     }
-    if (this.#state[slot] === damaged) throw new CorruptBlock("its bytes do not match their checksum");
+    if (this.#state[slot] === damaged) throw new CorruptChunk("its bytes do not match their checksum");
     const reader = new Reader(this.#data, start, end);
     const width = reader.number();
     const first = reader.at;
     for (let i = 0; i < width; i++) reader.number();
-    const block = new BucketReader(this.#data, reader.at + checked, end);
-    if (block.width !== width || block.buckets !== bucketsInRow) throw new CorruptBlock("its counts differ");
+    const chunk = new BucketReader(this.#data, reader.at + checked, end);
+    if (chunk.width !== width || chunk.buckets !== bucketsInRow) throw new CorruptChunk("its counts differ");
     reader.at = first;
     for (let i = 0, device = 0; i < width; i++) {
       device += reader.number();
-      block.next(into(device));
+      chunk.next(into(device));
     }
     return true;
   }
@@ -103,9 +103,9 @@ export function mix(veil: number, data: Uint8Array): void {
   for (let i = Math.max(0, data.length - 4); i < data.length; i++, rest >>>= 8) data[i] = (data[i] ?? 0) ^ (rest & 255);
 }
 
-/** Devices, each as its distance from the one before, a checksum over them, and the block with its own. */
-export function pack(devices: readonly number[], block: Uint8Array): Uint8Array {
-  const data = new Uint8Array(block.length + 8 * (devices.length + 1) + checked);
+/** Devices, each as its distance from the one before, a checksum over them, and the chunk with its own. */
+export function pack(devices: readonly number[], chunk: Uint8Array): Uint8Array {
+  const data = new Uint8Array(chunk.length + 8 * (devices.length + 1) + checked);
   let place = putNumber(data, 0, devices.length);
   let before = 0;
   for (const device of devices) {
@@ -115,15 +115,15 @@ export function pack(devices: readonly number[], block: Uint8Array): Uint8Array 
   const sum = crc32(data.subarray(0, place));
   data[place++] = sum;
   data[place++] = sum >>> 8;
-  data.set(block, place);
-  return data.subarray(0, place + block.length);
+  data.set(chunk, place);
+  return data.subarray(0, place + chunk.length);
 }
 
-/** @throws CorruptBlock, RangeError */
-export function unpack(data: Uint8Array): { devices: number[]; block: Uint8Array } {
+/** @throws CorruptChunk, RangeError */
+export function unpack(data: Uint8Array): { devices: number[]; chunk: Uint8Array } {
   const reader = new Reader(data);
   const length = reader.number();
-  if (length > data.length) throw new CorruptBlock("it names more devices than it has bytes");
+  if (length > data.length) throw new CorruptChunk("it names more devices than it has bytes");
   const devices: number[] = [];
   let device = 0;
   for (let i = 0; i < length; i++) {
@@ -132,6 +132,6 @@ export function unpack(data: Uint8Array): { devices: number[]; block: Uint8Array
   }
   const sum = crc32(data.subarray(0, reader.at));
   if (reader.byte() !== (sum & 255) || reader.byte() !== ((sum >>> 8) & 255))
-    throw new CorruptBlock("its devices do not match their checksum");
-  return { devices, block: data.subarray(reader.at) };
+    throw new CorruptChunk("its devices do not match their checksum");
+  return { devices, chunk: data.subarray(reader.at) };
 }

@@ -1,7 +1,7 @@
-import { mostMetrics } from "./span.ts";
+import { mostMetrics } from "./key.ts";
 
 /** Samples of one host: ever later times, and for each series its value at each of them, NaN where it has none. */
-export interface Sheet {
+export interface Frame {
   readonly times: Float64Array;
   /** By `columnId`. */
   readonly columns: Columns;
@@ -15,26 +15,26 @@ const metricOf = (column: number): number => column % mostMetrics;
 /** Columns by id. */
 export type Columns = ReadonlyMap<number, Float64Array>;
 
-/** Several sheets as one. Of two values of a series at one time, that of the later sheet counts. */
-export function merge(sheets: readonly Sheet[]): Sheet {
-  const merger = new Merger(sheets.map(({ times }) => times));
-  return { times: merger.times, columns: merger.columns(sheets.map(({ columns }) => columns)) };
+/** Several frames as one. Of two values of a series at one time, that of the later frame counts. */
+export function merge(frames: readonly Frame[]): Frame {
+  const merger = new Merger(frames.map(({ times }) => times));
+  return { times: merger.times, columns: merger.columns(frames.map(({ columns }) => columns)) };
 }
 
-/** Puts sheets together, a part of their columns at a time: all columns of a host of thousands of devices take gigabytes. */
+/** Puts frames together, a part of their columns at a time: all columns of a host of thousands of devices take gigabytes. */
 export class Merger {
   readonly times: Float64Array;
-  /** Where the rows of each sheet go; undefined where only one sheet has rows, which then stay as they are. */
+  /** Where the rows of each frame go; undefined where only one frame has rows, which then stay as they are. */
   readonly #places: readonly Int32Array[] | undefined;
 
-  /** @param times of each sheet, oldest sheet first */
+  /** @param times of each frame, oldest frame first */
   constructor(times: readonly Float64Array[]) {
     const held = times.filter(({ length }) => length > 0);
     this.times = held.length > 1 ? union(held) : (held[0] ?? new Float64Array(0));
     this.#places = held.length > 1 ? times.map((some) => placesOf(some, this.times)) : undefined;
   }
 
-  /** @param parts some columns of each sheet */
+  /** @param parts some columns of each frame */
   columns(parts: readonly (Columns | undefined)[]): Columns {
     if (this.#places === undefined) return parts.find((part) => part !== undefined && part.size > 0) ?? new Map();
     const columns = new Map<number, Float64Array>();

@@ -2,23 +2,23 @@
 
 const hour = 3_600_000;
 
-/** Samples of one host within one window stand together: in memory first, then in one row for each metric. Milliseconds. */
-export const windowLength = 4 * hour;
+/** Samples of one host within one block stand together: in memory first, then in one row for each metric. Milliseconds. */
+export const blockMs = 4 * hour;
 
 /** The first time that no key has room for. */
 export const latest = Date.UTC(2900, 0);
 
-/** The window, counted from the epoch, that a time falls into. */
-export const windowOf = (t: number): number => Math.floor(t / windowLength);
+/** The block, counted from the epoch, that a time falls into. */
+export const blockOf = (t: number): number => Math.floor(t / blockMs);
 
-/** Windows in a day; a window lies within one day. */
-export const windowsInDay = (24 * hour) / windowLength;
-export const dayOf = (window: number): number => Math.floor(window / windowsInDay);
+/** Blocks in a day; a block lies within one day. */
+export const blocksPerDay = (24 * hour) / blockMs;
+export const dayOf = (block: number): number => Math.floor(block / blocksPerDay);
 
 /** Buckets in one row of a summary. */
 export const bucketsInRow = 48;
 
-/** Summaries, finest first. A bucket of each is a whole number of the one before, and a window is whole in each but `day`. */
+/** Summaries, finest first. A bucket of each is a whole number of the one before, and a block is whole in each but `day`. */
 export const tiers = ["five", "hour", "day"] as const;
 export type Tier = (typeof tiers)[number];
 
@@ -48,8 +48,8 @@ export function rowKey(span: number, host: number, metric: number): number {
   return (group * mostMetrics + metric) * groupSize + (host % groupSize);
 }
 
-/** The first key of a window or span. */
+/** The first key of a block or span. */
 export const firstKey = (span: number): number => rowKey(span, 0, 0);
 
-/** The window or span of a key. */
+/** The block or span of a key. */
 export const spanOfKey = (key: number): number => Math.floor(key / (2 ** 14 * mostMetrics * groupSize));
