@@ -20,7 +20,10 @@ afterEach(() => {
 const machine = machineOf({ now: () => now, ticks: () => ticks });
 
 /** A source whose reads the test answers one by one. */
-function scripted(name: string, ...reads: (() => Promise<Part>)[]): Source & { count: number; signals: AbortSignal[] } {
+function scripted(
+  name: Source["name"],
+  ...reads: (() => Promise<Part>)[]
+): Source & { count: number; signals: AbortSignal[] } {
   const source = {
     name,
     count: 0,

@@ -1,6 +1,7 @@
 import { clean as cleanText, limitOf } from "../proto/clean.ts";
 import { type Device, devices, type Level } from "../proto/device.ts";
 import { type GPUInfo, type HostInfo, State } from "../proto/gen/host_pb.js";
+import { type SourceName, sourceOf } from "../proto/source.ts";
 import { clean } from "./clean.ts";
 import { ClockGuard } from "./clock.ts";
 import { kept, type Measured, type Store } from "./history/store.ts";
@@ -10,14 +11,12 @@ import { type Log, silent } from "./log.ts";
 /** A sample's own time is used when it is no older than this; else the clock of the machine is off. Milliseconds. */
 const skew = 30_000;
 
-/** Which source fills which part of HostInfo, where the names differ. */
-const sourceOf: Readonly<Record<string, string>> = { nics: "net", disks: "disk" };
-
 /** Metrics that stand in one part of a device's message: their places in `kept[level]`, and how to read them. */
 interface Part {
   /** Fields to follow from the device's message to the part; none where that is the message itself. */
   readonly path: readonly string[];
-  readonly source: string;
+  /** The source that fills it; undefined where its device has a state of its own. */
+  readonly source: SourceName | undefined;
   readonly fields: readonly { readonly place: number; readonly name: string; readonly fraction: boolean }[];
 }
 
@@ -37,7 +36,7 @@ function partsOf(level: Level): Part[] {
   }));
   return [...Map.groupBy(named, ({ names }) => names.slice(0, -1).join("."))].map(([part, fields]) => {
     const path = part.split(".").filter((name) => name !== "");
-    const source = sourceOf[path[0] ?? ""] ?? path[0] ?? "";
+    const source = Object.entries(sourceOf).find(([field]) => level === "host" && field === path[0])?.[1];
     return { path, source, fields: fields.map(({ names, ...rest }) => ({ ...rest, name: names.at(-1) ?? "" })) };
   });
 }
@@ -148,7 +147,7 @@ export class Ingest {
 /** Whether a reading was made for this answer: one that is repeated from before must not look like a measurement. */
 function fresh(device: Device, info: HostInfo, before: bigint | undefined, stale: ReadonlySet<string>): boolean {
   if (device.level === "host") return true;
-  if (device.level === "nic") return !stale.has("net");
+  if (device.level === "nic") return !stale.has(sourceOf.nics);
   const { state, sampled } = device.message as { state?: State; sampled?: bigint };
   if (state !== undefined && state !== State.OK && state !== State.UNSPECIFIED) return false;
   if (sampled === undefined) return true;
@@ -161,7 +160,7 @@ function fill(values: Float64Array, { level, message }: Device, stale: ReadonlyS
   values.fill(Number.NaN);
   let any = false;
   for (const part of parts[level]) {
-    if (level === "host" && stale.has(part.source)) continue;
+    if (part.source !== undefined && stale.has(part.source)) continue;
     let at: object | undefined = message;
     for (const name of part.path) at = (at as Record<string, object | undefined> | undefined)?.[name];
     if (at === undefined) continue;

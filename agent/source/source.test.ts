@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { State } from "../../proto/gen/host_pb.js";
+import { sourceNames } from "../../proto/source.ts";
+import { sources } from "./all.ts";
 import { Baseline, credible, type Gpu } from "./source.ts";
 
 const card: Gpu = { id: 3, uuid: "GPU-3", name: "H100", memTotal: 80n, memUsed: 1n, utilization: 0, state: State.OK };
@@ -55,4 +57,8 @@ test("readings in quick succession all count over at least a second", () => {
   expect(baseline.take(5003, 6)).toEqual({ from: 0, span: 5003 });
   expect(baseline.take(6000, 7)).toEqual({ from: 5, span: 1000 });
   expect(baseline.take(6500, 8)).toEqual({ from: 5, span: 1500 });
+});
+
+test("the sources of an agent are those whose names the wire declares, in that order", () => {
+  expect(sources.map(({ name }) => name)).toEqual(sourceNames);
 });

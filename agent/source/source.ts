@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { GPUInfo, HostInfoSchema, PcieLink, ProcInfo, State } from "../../proto/gen/host_pb.js";
+import type { SourceName } from "../../proto/source.ts";
 import type { Grant, Machine } from "../machine.ts";
 
 /** What a source may tell beside the fields of the answer. */
@@ -47,7 +48,7 @@ export const mourned = 24 * 3_600_000;
 
 /** Reads one kind of thing. It knows no network, no other source, and keeps no values: the snapshot remembers. */
 export interface Source {
-  readonly name: string;
+  readonly name: SourceName;
   /** Reads GPUs: while the machine shows none, this source's error is the host's `err`. */
   readonly gpus?: true;
   /** Undefined: this machine has no such thing, which is normal and not worth a word. Asked again each minute. */

@@ -98,7 +98,7 @@ export function gpuTypes(info: HostInfo): Map<string, number> {
   return counts;
 }
 
-const gpuSources = new Set(sources.filter(({ gpus }) => gpus).map(({ name }) => name));
+const gpuSources = new Set<string>(sources.filter(({ gpus }) => gpus).map(({ name }) => name));
 
 /** True if a driver is present whose cards have not been read, or not for longer than values are kept. */
 const mute = (info: HostInfo): boolean =>

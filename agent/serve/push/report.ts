@@ -1,5 +1,6 @@
 import { round } from "../../../program/round.ts";
 import { type GPUInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
+import { type SourceName, sourceOf } from "../../../proto/source.ts";
 import type { Config } from "./config.ts";
 
 /** A body as it goes out. A reading that is not known is null. */
@@ -102,15 +103,15 @@ function apart(nics: readonly NicInfo[]): ReadonlySet<string> {
  */
 export function report(info: HostInfo, { first = false } = {}): Body {
   // Of a source that failed, the sample still holds what it told last, and says so; a report cannot.
-  const live = (name: string): boolean => {
+  const live = (name: SourceName): boolean => {
     const state = info.sources.find((source) => source.name === name)?.state;
     return state === undefined || state === State.OK;
   };
-  const cpu = live("cpu") ? info.cpu : undefined;
-  const memory = live("memory") ? info.memory : undefined;
-  const system = live("system") ? info.system : undefined;
+  const cpu = live(sourceOf.cpu) ? info.cpu : undefined;
+  const memory = live(sourceOf.memory) ? info.memory : undefined;
+  const system = live(sourceOf.system) ? info.system : undefined;
   const rate = (bytesPerSecond: bigint | undefined): number | null =>
-    live("net") ? scaled(bytesPerSecond ?? (first ? 0n : undefined), Mbps) : null;
+    live(sourceOf.nics) ? scaled(bytesPerSecond ?? (first ? 0n : undefined), Mbps) : null;
   const nics = info.nics.map((nic) => ({
     name: nic.name ?? "",
     ipv4: ipv4(nic),
@@ -134,8 +135,8 @@ export function report(info: HostInfo, { first = false } = {}): Body {
       usedGB: scaled(state === undefined || state === State.OK ? used : undefined, GB),
     })),
     nics,
-    networkRxMbps: live("net") ? total(summed.map(({ rxMbps }) => rxMbps)) : null,
-    networkTxMbps: live("net") ? total(summed.map(({ txMbps }) => txMbps)) : null,
+    networkRxMbps: live(sourceOf.nics) ? total(summed.map(({ rxMbps }) => rxMbps)) : null,
+    networkTxMbps: live(sourceOf.nics) ? total(summed.map(({ txMbps }) => txMbps)) : null,
     uptimeSeconds: system?.uptime === undefined ? null : Number(system.uptime),
     processCount: system?.processes ?? null,
     loadAvg: loads.includes(null) ? null : loads,
