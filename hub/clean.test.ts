@@ -5,13 +5,13 @@ import { expect, test } from "vitest";
 import { catalog, value } from "../proto/catalog.ts";
 import { type ComputeMode, type HostInfo, HostInfoSchema, State, Throttle, type Vendor } from "../proto/gen/host_pb.js";
 import { rangeOf } from "../proto/range.ts";
-import { clean } from "./clean.ts";
+import { sanitize } from "./clean.ts";
 
 const today = { agentVersion: "1" };
 
 function cleaned(init: Parameters<typeof create<typeof HostInfoSchema>>[1]): HostInfo {
   const info = create(HostInfoSchema, { ...today, ...(init as object) });
-  clean(info);
+  sanitize(info);
   return info;
 }
 
@@ -129,7 +129,7 @@ test("no list is longer than its limit", () => {
 test("fields of a newer agent are not kept", () => {
   const newer = new BinaryWriter().tag(9999, WireType.LengthDelimited).string("x".repeat(1000)).finish();
   const info = fromBinary(HostInfoSchema, newer);
-  clean(info);
+  sanitize(info);
   expect(toBinary(HostInfoSchema, info).length).toBe(0);
 });
 
@@ -139,7 +139,7 @@ test("an agent of today that leaves a reading out means that it has none", () =>
 
 test("an agent of the first GOHM left zeros out: they are put back, but no card has 0 °C or 0 bytes", () => {
   const info = create(HostInfoSchema, { gpus: [{ name: "x", procs: [{}] }], disks: [{ mount: "/", total: 5n }] });
-  clean(info);
+  sanitize(info);
   expect(info.gpus[0]).toMatchObject({ id: 0, utilization: 0, fanspeed: 0, procs: [{ pid: 0, uid: 0, mem: 0n }] });
   expect([info.gpus[0]?.temp, info.gpus[0]?.memTotal, info.gpus[0]?.memUsed]).toEqual([
     undefined,
@@ -160,7 +160,7 @@ test("whatever could be decoded can be encoded again once cleaned, and a second 
       ({ hostname, busy, mem }) => {
         const info = cleaned({ hostname: hostname.toWellFormed(), cpu: { busy }, gpus: [{ memUsed: mem }] });
         const once = toBinary(HostInfoSchema, info);
-        clean(info);
+        sanitize(info);
         expect(toBinary(HostInfoSchema, info)).toEqual(once);
       },
     ),

@@ -1,29 +1,35 @@
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { catalog } from "../proto/catalog.ts";
 import { clean as cleanText, limitOf } from "../proto/clean.ts";
+import { listOf } from "../proto/device.ts";
 import { type HostInfo, HostInfoSchema, State, Throttle, XidAction } from "../proto/gen/host_pb.js";
 import { type Range, rangeOf } from "../proto/range.ts";
 
-/** Most entries of one kind that a host may have; the rest is left out. */
-const limits: Readonly<Record<string, number>> = { gpus: 256, disks: 512, nics: 512, procs: 8192, sources: 64 };
+/** Most entries of a list, by its field; further ones are dropped. */
+const limits: Readonly<Record<string, number>> = {
+  [listOf.gpu]: 256,
+  [listOf.disk]: 512,
+  [listOf.nic]: 512,
+  procs: 8192,
+};
 const otherLimit = 64;
 
-/** Ranges of fields, by their messages: those of metrics, and of other numbers that are shown or counted by. */
+/** Ranges of fields by name: those of metrics, and of other numbers that views show or calculate with. */
 const ranges = new Map<string, Range>([
   ...catalog.flatMap((metric): [string, Range][] => {
     const field = metric.path.at(-1);
     return field === undefined ? [] : [[nameOf(field), rangeOf(metric)]];
   }),
-  // A program's share may count several engines of a card.
+  // The share of a process may add up several engines of a card.
   ["gpu.ProcInfo.utilization", [0, 1000]],
   ["gpu.GPUInfo.id", [0, 999_999]],
   ["gpu.NicInfo.speed", [0, 1e14]],
 ]);
 
-/** The most that a double holds to the last digit. */
+/** The greatest integer that a double represents exactly. */
 const most = Number.MAX_SAFE_INTEGER;
 
-/** What stands for a value that this hub does not know, by the enum: none that says that all is well. Elsewhere it is absent. */
+/** Substitutes for values that this hub does not know, by enum: none of them means that all is well. Other enums: absent. */
 const unknown = new Map<string, number>([
   ["gpu.State", State.STALE],
   ["gpu.Throttle", Throttle.OTHER],
@@ -31,17 +37,18 @@ const unknown = new Map<string, number>([
 ]);
 
 type Message = Record<string, unknown>;
-type Clean = (message: Message) => void;
+/** Sanitizes one message in place. */
+type Sanitizer = (message: Message) => void;
 
-const cleanHost = cleaner(HostInfoSchema);
+const sanitizeHost = sanitizerOf(HostInfoSchema);
 
 /**
- * Sanitizes a host's report in place: lists and texts within their limits, no hidden characters, no number outside the
- * range of its metric, no integer beyond what a double holds (NVML's "not available" is 2^64-1), no more in use than there
- * is, nothing that the hub does not know. An agent of the first GOHM leaves zeros out; they are put back.
+ * Sanitizes a host's report in place. Cuts lists and texts to their limits, removes hidden characters and unknown fields,
+ * and drops numbers out of the range of their metric, integers that a double cannot represent (NVML's "not available" is
+ * 2^64-1), and amounts in use above their total. Restores the zeros that an agent of the first GOHM omits.
  */
-export function clean(info: HostInfo): void {
-  cleanHost(info as unknown as Message);
+export function sanitize(info: HostInfo): void {
+  sanitizeHost(info as unknown as Message);
   if (info.agentVersion === undefined && info.sampled === undefined) restoreZeros(info);
 }
 
@@ -49,19 +56,19 @@ function nameOf({ parent, localName }: DescField): string {
   return `${parent.typeName}.${localName}`;
 }
 
-/** Where texts, lists and numbers are in a message of this kind, worked out once: every poll passes through here. */
-function cleaner(schema: DescMessage): Clean {
-  const steps = [...schema.fields.flatMap((field) => stepOf(field) ?? []), ...shares(schema)];
+/** Finds the texts, lists and numbers of a message type once, as this runs for every report. */
+function sanitizerOf(schema: DescMessage): Sanitizer {
+  const steps = [...schema.fields.flatMap((field) => stepOf(field) ?? []), ...usedAboveTotal(schema)];
   return (message) => {
     if (message.$unknown !== undefined) message.$unknown = undefined;
     for (const step of steps) step(message);
   };
 }
 
-/** More in use than there is: what is in use is not known. */
-function shares({ fields }: DescMessage): Clean[] {
+/** Drops an amount in use that is greater than its total. */
+function usedAboveTotal({ fields }: DescMessage): Sanitizer[] {
   const totals = new Set(fields.map(({ localName }) => localName).filter((name) => /total$/i.test(name)));
-  return [...totals].flatMap((total): Clean[] => {
+  return [...totals].flatMap((total): Sanitizer[] => {
     const used = total === "total" ? "used" : total.replace(/Total$/, "Used");
     if (!fields.some(({ localName }) => localName === used)) return [];
     return [
@@ -73,97 +80,98 @@ function shares({ fields }: DescMessage): Clean[] {
   });
 }
 
-/** Undefined for a field in which nothing can be amiss. */
-function stepOf(field: DescField): Clean | undefined {
+/** Sanitizes one field; undefined where every value is valid. */
+function stepOf(field: DescField): Sanitizer | undefined {
   const name = field.localName;
   if (field.fieldKind === "message") {
-    const inner = cleaner(field.message);
+    const inner = sanitizerOf(field.message);
     return (message) => {
-      const held = message[name];
-      if (held !== undefined) inner(held as Message);
+      const value = message[name];
+      if (value !== undefined) inner(value as Message);
     };
   }
   if (field.fieldKind === "list") {
     const limit = limits[name] ?? otherLimit;
     const each = eachOf(field);
     return (message) => {
-      const held = message[name] as unknown[];
-      if (held.length > limit) held.length = limit;
-      each(held);
+      const items = message[name] as unknown[];
+      if (items.length > limit) items.length = limit;
+      each(items);
     };
   }
-  const kept =
+  const sanitized =
     field.fieldKind === "scalar"
-      ? keeper(field, field.scalar)
+      ? scalarOf(field, field.scalar)
       : field.fieldKind === "enum"
         ? known(field.enum)
         : undefined;
   return (
-    kept &&
+    sanitized &&
     ((message) => {
-      const held = message[name];
-      if (held === undefined) return;
-      const next = kept(held);
-      if (next !== held) message[name] = next;
+      const value = message[name];
+      if (value === undefined) return;
+      const next = sanitized(value);
+      if (next !== value) message[name] = next;
     })
   );
 }
 
-function eachOf(field: DescField & { fieldKind: "list" }): (held: unknown[]) => void {
+/** Sanitizes the items of a list in place. */
+function eachOf(field: DescField & { fieldKind: "list" }): (items: unknown[]) => void {
   if (field.listKind === "message") {
-    const inner = cleaner(field.message);
-    return (held) => {
-      for (const item of held) inner(item as Message);
+    const inner = sanitizerOf(field.message);
+    return (items) => {
+      for (const item of items) inner(item as Message);
     };
   }
   if (field.listKind === "enum") {
-    const kept = known(field.enum);
-    return (held) => {
-      if (held.every((item) => kept(item) === item)) return;
-      held.splice(0, held.length, ...new Set(held.flatMap((item) => kept(item) ?? [])));
+    const sanitized = known(field.enum);
+    return (items) => {
+      if (items.every((item) => sanitized(item) === item)) return;
+      items.splice(0, items.length, ...new Set(items.flatMap((item) => sanitized(item) ?? [])));
     };
   }
-  return (held) =>
-    held.forEach((item, i) => {
-      if (typeof item === "string") held[i] = cleanText(item);
+  return (items) =>
+    items.forEach((item, i) => {
+      if (typeof item === "string") items[i] = cleanText(item);
     });
 }
 
-/** A value of an enum, or what stands for one that this hub does not know. */
-function known({ values, typeName }: DescEnum): (held: unknown) => unknown {
+/** Replaces a value that the enum does not declare by its substitute. */
+function known({ values, typeName }: DescEnum): (value: unknown) => unknown {
   const numbers = new Set<unknown>(values.map(({ number }) => number));
-  return (held) => (numbers.has(held) ? held : unknown.get(typeName));
+  return (value) => (numbers.has(value) ? value : unknown.get(typeName));
 }
 
-/** What is kept of a value of this field; undefined where every value is. */
-function keeper(field: DescField, scalar: ScalarType): ((held: unknown) => unknown) | undefined {
+/** Sanitizes a scalar: a text is cleaned, a number out of range becomes undefined. Undefined where every value is valid. */
+function scalarOf(field: DescField, scalar: ScalarType): ((value: unknown) => unknown) | undefined {
   const range = ranges.get(nameOf(field));
   switch (scalar) {
     case ScalarType.STRING: {
       const limit = limitOf(field.localName);
-      return (held) => cleanText(held as string, limit);
+      return (value) => cleanText(value as string, limit);
     }
     case ScalarType.UINT64:
     case ScalarType.INT64: {
       const [least, greatest] = [BigInt(range?.[0] ?? -most), BigInt(range?.[1] ?? most)];
-      return (held) => ((held as bigint) >= least && (held as bigint) <= greatest ? held : undefined);
+      return (value) => ((value as bigint) >= least && (value as bigint) <= greatest ? value : undefined);
     }
     case ScalarType.DOUBLE: {
       const [least, greatest] = range ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-      return (held) => {
-        const value = held as number;
-        return Number.isFinite(value) && value >= least && value <= greatest ? value : undefined;
+      return (value) => {
+        const double = value as number;
+        return Number.isFinite(double) && double >= least && double <= greatest ? value : undefined;
       };
     }
     default:
       if (range === undefined) return undefined;
-      return (held) => ((held as number) >= range[0] && (held as number) <= range[1] ? held : undefined);
+      return (value) => ((value as number) >= range[0] && (value as number) <= range[1] ? value : undefined);
   }
 }
 
 /**
- * The first GOHM's agent has no presence: 0 is not on its wire. An idle card must read 0 % there, as it did then. A
- * temperature of 0 °C and a size of 0 bytes were its way of saying "not known" and stay absent.
+ * Restores zeros that an agent of the first GOHM does not send, as its messages have no field presence: its idle card reads
+ * 0 %. A temperature of 0 °C and a size of 0 bytes meant "not known" there and stay absent.
  */
 function restoreZeros(info: HostInfo): void {
   for (const gpu of info.gpus) {

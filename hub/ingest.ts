@@ -2,7 +2,7 @@ import { clean as cleanText, limitOf } from "../proto/clean.ts";
 import { type Device, devices, type Level } from "../proto/device.ts";
 import { type GPUInfo, type HostInfo, State } from "../proto/gen/host_pb.js";
 import { type SourceName, sourceOf } from "../proto/source.ts";
-import { clean } from "./clean.ts";
+import { sanitize } from "./clean.ts";
 import { ClockGuard } from "./clock.ts";
 import { kept, type Measured, type Store } from "./history/store.ts";
 import type { Live } from "./live.ts";
@@ -88,7 +88,7 @@ export class Ingest {
   /** Takes the answer of a host; `info` belongs to the hub from now on. */
   received(name: string, info: HostInfo): void {
     if (this.#to.live.host(name) === undefined) return;
-    clean(info);
+    sanitize(info);
     this.#to.live.received(name, info);
     const measured = this.#measured(name, info);
     if (!this.#believed(info)) return;
