@@ -27,6 +27,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
       "hub/clean.ts",
       "hub/clock.ts",
       "hub/fault.ts",
+      "hub/identity.ts",
       "hub/idle.ts",
       "hub/launcher.ts",
       "hub/log.ts",
