@@ -1,6 +1,7 @@
 import { toJsonString } from "@bufbuild/protobuf";
 import { readText } from "../program/file.ts";
 import { helpLines, UsageError, verbOf } from "../program/line.ts";
+import { ListenError } from "../program/listen.ts";
 import { hostPort, load, optionsOf, SettingError } from "../program/setting.ts";
 import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
@@ -40,6 +41,9 @@ ${helpLines(optionsOf(table)).join("\n")}
 
 const commands = ["serve", "info", healthCommand, "capture", pauseCommand, "help", "version"].map((name) => ({ name }));
 
+/** Errors whose message is all that a user needs. */
+const expected = [SettingError, ListenError, NoAgent, Unwell];
+
 /**
  * The program, given its arguments.
  * @returns Exit status, or undefined while it goes on serving.
@@ -77,7 +81,7 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
       log.error(`${error.message}\nhmonitor --help lists what there is.`);
       return 2;
     }
-    if (error instanceof SettingError || error instanceof NoAgent || error instanceof Unwell) {
+    if (error instanceof Error && expected.some((kind) => error instanceof kind)) {
       log.error(error.message);
       return 1;
     }

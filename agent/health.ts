@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { hostPort } from "../program/setting.ts";
-import { encrypted, sslReason, withoutTls } from "../program/tls.ts";
+import { isPlaintextPeer, sslReason, usesTls } from "../program/tls.ts";
 import {
   HealthCheckRequestSchema,
   HealthCheckResponse_ServingStatus,
@@ -13,7 +13,7 @@ import {
 } from "../proto/gen/health_pb.js";
 import { HostMonitor } from "../proto/gen/host_pb.js";
 import { parseAllow } from "./allow.ts";
-import { type Given, listens, type Settings, wantsExporter } from "./settings.ts";
+import { type Given, listens, type Settings, tlsFiles, wantsExporter } from "./settings.ts";
 import { exporterAt } from "./toml.ts";
 
 /** The command that tells whether the agent of these settings is well: for probes, which look at the exit status. */
@@ -45,12 +45,12 @@ function doorOf(settings: Settings, given: Given): Door {
     // "Any address" is one to listen on, not to connect to.
     return { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port, speaks };
   };
-  if (wantsExporter(settings, given.env)) return at(exporterAt(settings, given.env).addr, "http");
+  if (wantsExporter(settings, given.env)) return at(exporterAt(settings, given.env).address, "http");
   if (!listens(settings, given))
     throw new Unwell("An agent that only reports answers nowhere: there is nothing to ask");
-  const { addr, tlsCert: cert, tlsKey: key, tlsClientCa: clientCa } = settings;
-  if (!encrypted({ cert, key, clientCa })) return at(addr, "grpc");
-  return at(addr, clientCa === "" ? "grpc-tls" : "tls");
+  const { addr, tlsClientCa } = settings;
+  if (!usesTls(tlsFiles(settings))) return at(addr, "grpc");
+  return at(addr, tlsClientCa === "" ? "grpc-tls" : "tls");
 }
 
 /** A connection that is reset while it is being made may end without any error. */
@@ -164,7 +164,7 @@ const guards: Readonly<Record<Door["speaks"], string>> = {
 
 /** Names the settings of the agent that this command may lack, or have and the agent not. */
 function hint({ speaks }: Door, error: NodeJS.ErrnoException): string {
-  if (withoutTls(error)) return "; an agent without a certificate is asked without GOHM_TLS_CERT";
+  if (isPlaintextPeer(error)) return "; an agent without a certificate is asked without GOHM_TLS_CERT";
   const rejected = error.code === "ECONNRESET" || sslReason(error) !== undefined;
   return rejected ? `; ask with the agent's own ${guards[speaks]}` : "";
 }
@@ -196,6 +196,8 @@ export async function health(settings: Settings, given: Given, ready = false): P
   }
   // What is sent there is neither HTTP nor HTTP/2.
   const failure: NodeJS.ErrnoException = /^(ERR_HTTP2_|HPE_)/.test(error.code ?? "") ? other() : error;
-  const why = withoutTls(failure) ? "it does not speak TLS" : (sslReason(failure) ?? (failure.message || failure.code));
+  const why = isPlaintextPeer(failure)
+    ? "it does not speak TLS"
+    : (sslReason(failure) ?? (failure.message || failure.code));
   throw new Unwell(`hmonitor does not answer on ${where}: ${why}${hint(door, failure)}`);
 }

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { secretWarnings } from "../program/secret.ts";
-import { hostPort, SettingError } from "../program/setting.ts";
-import { encrypted } from "../program/tls.ts";
+import { SettingError } from "../program/setting.ts";
+import { usesTls } from "../program/tls.ts";
 import { clean } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import { type Allow, parseAllow } from "./allow.ts";
@@ -12,9 +12,10 @@ import { capturedMachine, isCapture } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
 import { requested } from "./pause.ts";
-import { type GrpcOptions, serveGrpc } from "./serve/grpc.ts";
+import type { ExporterOptions } from "./serve/exporter.ts";
+import { serveGrpc } from "./serve/grpc.ts";
 import { type Push, startPush } from "./serve/push.ts";
-import { type Given, listens, pauseSeconds, type Settings, table, wantsExporter } from "./settings.ts";
+import { type Given, listens, pauseSeconds, type Settings, table, tlsFiles, wantsExporter } from "./settings.ts";
 import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
 import type { Log } from "./source/source.ts";
@@ -45,8 +46,8 @@ export function snapshotOf(settings: Settings, machine: Machine, told: Log): Sna
  */
 const rejectedStatus = 77;
 
-/** What every server is given. */
-type Served = Pick<GrpcOptions, "allow" | "collect" | "log" | "ticks">;
+/** Options of every server. */
+type Served = Pick<ExporterOptions, "allow" | "collect" | "log" | "ticks">;
 
 interface Ending {
   close(grace: number): Promise<void>;
@@ -79,9 +80,9 @@ export async function serve(settings: Settings, given: Given): Promise<undefined
   const opened = snapshot.open();
   const grpc = listens(settings, given) ? await listen(settings, allow, served) : undefined;
   ends.unshift(() => grpc?.close(500));
-  const exporter = exporting && (await listening(exporting.addr, exporting.from, exporting.serve(served)));
+  const exporter = await exporting?.serve(served);
   ends.unshift(() => exporter?.close(500));
-  if (exporter) log.info(`Metrics: http://${named(exporting.addr, exporter.port)}/metrics`);
+  if (exporting && exporter) log.info(`Metrics: http://${named(exporting.address, exporter.port)}/metrics`);
   const push = settings.server === "" ? undefined : report(settings, machine, snapshot);
   ends.unshift(() => push?.close(1000));
   push?.ended.then(({ message, rejected }) => {
@@ -97,15 +98,15 @@ export async function serve(settings: Settings, given: Given): Promise<undefined
 /** An address with the port that was taken in place of the one that was asked for. */
 const named = (addr: string, port: number): string => addr.replace(/\d+$/, String(port));
 
-/** Answers over gRPC. @throws SettingError when it cannot listen there. */
+/** Answers over gRPC. @throws ListenError @throws SettingError if the TLS files cannot be used */
 async function listen(settings: Settings, allow: Allow, served: Served): Promise<Ending> {
-  const tls = { cert: settings.tlsCert, key: settings.tlsKey, clientCa: settings.tlsClientCa };
-  const at = hostPort(settings.addr);
-  const admits = tokenCheck(settings.token);
-  const grpc = await listening(settings.addr, "GOHM_ADDR", serveGrpc({ ...served, ...at, tls, admits }));
+  const files = tlsFiles(settings);
+  const tls = usesTls(files) ? files : undefined;
+  const at = { address: settings.addr, setting: table.addr.env };
+  const grpc = await serveGrpc(at, { ...served, log, tls, admits: tokenCheck(settings.token) });
   log.info(`hmonitor ${version} listens on ${named(settings.addr, grpc.port)}, allows ${allow.text}`);
   // The first GOHM spoke plaintext, and its hubs still do: that stays the default, and is said.
-  if (!encrypted(tls) && !isLoopback(at.host)) {
+  if (tls === undefined && !isLoopback(grpc.host)) {
     log.info("Connections are not encrypted; GOHM_TLS_CERT and GOHM_TLS_KEY change that");
   }
   return grpc;
@@ -143,31 +144,12 @@ const isLoopback = (host: string): boolean => host === "localhost" || host === "
 async function prepareExporter(settings: Settings) {
   if (!wantsExporter(settings, process.env)) return undefined;
   const [{ exporterAt }, { serveExporter }] = await Promise.all([import("./toml.ts"), import("./serve/exporter.ts")]);
-  const { addr, from, host, port, off } = exporterAt(settings, process.env);
+  const { address, setting, off } = exporterAt(settings, process.env);
   // An empty name in the environment is one, as it was to the earlier exporter.
   const node = settings.nodeName || (process.env.NODE_NAME === undefined ? undefined : "");
-  const showing = { host, port, off, version, node: node && clean(node), dcgm: settings.dcgmNames };
-  return { addr, from, serve: (served: Served) => serveExporter({ ...served, ...showing }) };
+  const showing = { off, version, node: node && clean(node), dcgm: settings.dcgmNames };
+  return { address, serve: (served: Served) => serveExporter({ address, setting }, { ...served, ...showing }) };
 }
-
-/** @throws SettingError when a server cannot listen. */
-async function listening<T>(addr: string, from: string, server: Promise<T>): Promise<T> {
-  try {
-    return await server;
-  } catch (error) {
-    if (error instanceof SettingError) throw error;
-    const code = (error as NodeJS.ErrnoException).code ?? "";
-    const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
-    throw new SettingError(`Cannot listen on ${addr} (${from}): ${reason}`);
-  }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another program uses that port; stop it or give another port",
-  EADDRNOTAVAIL: "this machine does not have that address",
-  EACCES: "ports below 1024 need administrator rights; give a higher one",
-  ENOTFOUND: "no such host name is known",
-};
 
 /** "GPUs: 8 × NVIDIA H200", or why there are none. */
 function gpuLine({ gpus, err }: HostInfo): string {

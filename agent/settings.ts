@@ -11,6 +11,7 @@ import {
   type Values,
   yes,
 } from "../program/setting.ts";
+import type { TlsFiles } from "../program/tls.ts";
 import { type Level, levels } from "./log.ts";
 
 /** Which of dcgm-exporter's names, if any. */
@@ -272,6 +273,13 @@ export function wantsExporter(
 ): boolean {
   return exporter || [metricsAddr, exporterConfig, env.APP__SERVER__HOST, env.APP__SERVER__PORT].some(Boolean);
 }
+
+/** PEM files of the gRPC server. */
+export const tlsFiles = ({ tlsCert, tlsKey, tlsClientCa }: Settings): TlsFiles => ({
+  cert: { path: tlsCert, setting: table.tlsCert.env },
+  key: { path: tlsKey, setting: table.tlsKey.env },
+  clientCa: { path: tlsClientCa, setting: table.tlsClientCa.env },
+});
 
 /** Where settings come from. */
 export interface Given {

@@ -104,10 +104,10 @@ test("where no file is named, config/default.toml and then config/local.toml are
     "default.toml": '[server]\nhost = "127.0.0.1"\nport = 9100\n[metrics.enabled]\nload1 = false\ncpu_cores = false',
     "local.toml": "[server]\nport = 9200\n[metrics.enabled]\ncpu_cores = true",
   });
-  expect(exporterAt(nothing, {}, folder)).toMatchObject({ addr: "127.0.0.1:9200", off: new Set(["load1"]) });
-  expect(exporterAt(nothing, { APP__SERVER__PORT: "9300" }, folder).addr).toBe("127.0.0.1:9300");
+  expect(exporterAt(nothing, {}, folder)).toMatchObject({ address: "127.0.0.1:9200", off: new Set(["load1"]) });
+  expect(exporterAt(nothing, { APP__SERVER__PORT: "9300" }, folder).address).toBe("127.0.0.1:9300");
   const named = join(folder, "config", "local.toml");
-  expect(exporterAt({ ...nothing, exporterConfig: named }, {}, folder).addr).toBe("0.0.0.0:9200");
+  expect(exporterAt({ ...nothing, exporterConfig: named }, {}, folder).address).toBe("0.0.0.0:9200");
 });
 
 test("a mistake in one of them is told with its path, and a file of another form is refused", () => {
@@ -119,7 +119,7 @@ test("a mistake in one of them is told with its path, and a file of another form
   expect(() => exporterAt(nothing, {}, yaml)).toThrow(
     /^Cannot read .*default\.yaml: the exporter's settings must be TOML/,
   );
-  expect(exporterAt(nothing, {}, join(yaml, "config")).addr).toBe("0.0.0.0:8080");
+  expect(exporterAt(nothing, {}, join(yaml, "config")).address).toBe("0.0.0.0:8080");
 });
 
 test("whatever the text, it is settings or a SettingError", () => {
@@ -141,5 +141,5 @@ test.each([
   ["", { APP__SERVER__HOST: "[::1]" }, "[::1]:8080"],
   ["[::1]:9200", { APP__SERVER__PORT: "9100" }, "[::1]:9200"],
 ])("with the address %j and %j the exporter listens on %s", (metricsAddr, env, addr) => {
-  expect(exporterAt({ metricsAddr, exporterConfig: "" }, env).addr).toBe(addr);
+  expect(exporterAt({ metricsAddr, exporterConfig: "" }, env).address).toBe(addr);
 });

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { readText } from "../program/file.ts";
+import type { ListenAddress } from "../program/listen.ts";
 import {
-  hostPort,
   load,
   number,
   type Reader,
@@ -144,11 +144,9 @@ function usualFiles(folder: string): string[] {
   });
 }
 
-/** Where the exporter listens and what it leaves out, and which settings say so. */
-export interface Exporting extends ExporterFile {
-  /** Host and port as one text. */
-  readonly addr: string;
-  readonly from: string;
+/** The exporter's address, the setting that holds it, and the metrics that are switched off. */
+export interface ExporterSettings extends ListenAddress {
+  readonly off: ExporterFile["off"];
 }
 
 /**
@@ -159,12 +157,12 @@ export function exporterAt(
   { metricsAddr, exporterConfig: path }: { readonly metricsAddr: string; readonly exporterConfig: string },
   variables: Readonly<Record<string, string | undefined>>,
   folder = ".",
-): Exporting {
+): ExporterSettings {
   const files = (path ? [path] : usualFiles(folder)).map((each) => ({ path: each, text: readConfig(each) }));
-  const file = loadExporter(variables, files);
-  if (metricsAddr) return { ...file, ...hostPort(metricsAddr), addr: metricsAddr, from: "GOHM_METRICS_ADDR" };
-  const host = file.host.includes(":") ? `[${file.host}]` : file.host;
-  return { ...file, addr: `${host}:${file.port}`, from: "APP__SERVER__HOST, APP__SERVER__PORT" };
+  const { host, port, off } = loadExporter(variables, files);
+  if (metricsAddr) return { off, address: metricsAddr, setting: "GOHM_METRICS_ADDR" };
+  const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return { off, address, setting: "APP__SERVER__HOST and APP__SERVER__PORT" };
 }
 
 function readConfig(path: string): string {

@@ -13,7 +13,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["agent/allow.ts", "agent/clean.ts", "agent/log.ts", "agent/machine.ts", "agent/machine/"],
     ["agent/source/"],
     ["agent/roster.ts"],
-    ["agent/gate.ts", "agent/snapshot.ts"],
+    ["agent/snapshot.ts"],
     ["agent/token.ts"],
     ["agent/capture.ts", "agent/serve/"],
     ["agent/settings.ts", "agent/toml.ts"],
@@ -87,7 +87,7 @@ const outside: readonly (readonly [RegExp, RegExp])[] = [
   [/^koffi|koromix/, /^agent\/source\/nvml\//],
   [/^better-sqlite3$/, /^hub\/history\/sqlite\//],
   [/^uplot/, /^web\/part\/chart\.tsx?$/],
-  [/^@grpc\//, /^(agent\/serve\/|hub\/(input|view)\/)/],
+  [/^@grpc\//, /^(program\/service(\.ts|\/)|hub\/input\/poll\/|hub\/view\/grpc\.ts)/],
 ];
 
 interface Import {

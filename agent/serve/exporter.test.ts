@@ -19,9 +19,8 @@ const nics = Array.from({ length: 20 }, (_, i) => ({ name: `eth${i}`, rxBytes: 1
 const info = create(HostInfoSchema, { hostname: "box", system: { uptime: 9n }, nics });
 
 async function open(options: Partial<ExporterOptions> = {}): Promise<ExporterServer> {
-  server = await serveExporter({
-    host: "127.0.0.1",
-    port: 0,
+  const at = { address: "127.0.0.1:0", setting: "GOHM_METRICS_ADDR" };
+  server = await serveExporter(at, {
     allow: parseAllow("127.0.0.1"),
     collect: () => Promise.resolve(info),
     log: () => undefined,

@@ -3,10 +3,10 @@ import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { trackRequests } from "../../program/connections.ts";
+import { type ListenAddress, makeListener } from "../../program/listen.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { contentType, exposition } from "../../proto/text.ts";
 import type { Allow } from "../allow.ts";
-import { gate } from "../gate.ts";
 import { formFor, gzipFor } from "./exporter/accept.ts";
 import { type DcgmNames, dcgm } from "./exporter/dcgm.ts";
 import { hardware, metrics } from "./exporter/hardware.ts";
@@ -27,9 +27,6 @@ export interface Showing {
 }
 
 export interface ExporterOptions extends Showing {
-  readonly host: string;
-  /** 0 takes any free port. */
-  readonly port: number;
   readonly allow: Allow;
   /** Shared with everybody else who asks: it never takes longer than the deadline of a reading. */
   readonly collect: () => Promise<HostInfo>;
@@ -180,22 +177,22 @@ function httpServer(options: ExporterOptions, all: ReadonlyMap<string, Page>, li
 }
 
 /**
- * Serves this machine to Prometheus and to whoever wants JSON, to peers that may connect.
- * @throws Error of node:net (EADDRINUSE and such) when it cannot listen.
+ * Serves metrics of this machine for Prometheus, and as JSON.
+ * @throws ListenError
  */
-export async function serveExporter(options: ExporterOptions): Promise<ExporterServer> {
+export async function serveExporter(at: ListenAddress, options: ExporterOptions): Promise<ExporterServer> {
   const { allow, log, ticks } = options;
   let ready = false;
   const all = pages(options, () => ready);
   const lines = new Lines(options.patience ?? usual);
   const server = httpServer(options, all, lines);
-  const enter = (socket: Socket): void => {
+  const serve = (socket: Socket): void => {
     lines.enter(socket);
     server.emit("connection", socket);
   };
-  const door = gate({ allow, log, ticks, enter });
-  trackRequests(server, door.connections);
-  const port = await door.listen(options);
+  const listener = makeListener({ name: "metrics port", allows: allow.allows, serve, log, ticks });
+  trackRequests(server, listener.connections);
+  const { port } = await listener.listen(at);
   return {
     port,
     ready() {
@@ -203,7 +200,7 @@ export async function serveExporter(options: ExporterOptions): Promise<ExporterS
     },
     close(grace) {
       ready = false;
-      const closed = door.close(grace);
+      const closed = listener.close(grace);
       lines.hangUp();
       return closed;
     },

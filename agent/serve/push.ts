@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { toBinary } from "@bufbuild/protobuf";
 import { SettingError } from "../../program/setting.ts";
-import { sslReason, withoutTls } from "../../program/tls.ts";
+import { isPlaintextPeer, sslReason } from "../../program/tls.ts";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import type { Log } from "../source/source.ts";
 import { Backlog, type Room } from "./push/backlog.ts";
@@ -240,7 +240,7 @@ function unreached(error: NodeJS.ErrnoException): string {
   if (/SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code)) {
     return `nobody we trust vouches for its certificate (${code}): --server-ca names who does`;
   }
-  if (withoutTls(error)) return "it does not speak TLS: its address may begin with http://";
+  if (isPlaintextPeer(error)) return "it does not speak TLS: its address may begin with http://";
   return sslReason(error) ?? (message || code);
 }
 

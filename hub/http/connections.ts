@@ -24,7 +24,7 @@ const limits: ConnectionLimits = {
 export function limitConnections(server: Server, log: Log): void {
   const ticks = (): number => performance.now();
   const connections = new Connections({ limits, ticks });
-  const full = rateLimited(log.warn, ticks, "No place on the page's port for another connection from");
+  const full = rateLimited(log.warn, ticks, "Too many connections to the page's port: closed one from");
   server.on("connection", (socket) => {
     if (connections.admit(socket)) return;
     full(socket.remoteAddress);

@@ -50,7 +50,7 @@ test("an agent hangs up on whoever floods it, and answers others meanwhile", asy
   }
   await agent.info();
   expect(memory(agent.program.child.pid) - before).toBeLessThan(100e6);
-  await agent.program.line(/^Flooded by 127\.0\.0\.2$/m);
+  await agent.program.line(/^The gRPC port was flooded by 127\.0\.0\.2$/m);
   expect(await agent.program.stop()).toBe(0);
 });
 

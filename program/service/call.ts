@@ -3,7 +3,7 @@ import {
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
 } from "@grpc/grpc-js/build/src/server-interceptors.js";
-import type { CallTracker, Connections } from "../../../program/connections.ts";
+import type { CallTracker, Connections } from "../connections.ts";
 
 /** Tracks every call in `connections`. */
 export const trackCalls =
@@ -21,7 +21,7 @@ class TrackedCall extends ServerInterceptingCall {
     super(call, {
       start: (next) =>
         next({
-          // A call that was cancelled before it started gets neither of the two.
+          // A call cancelled before it started gets neither of these two events.
           onReceiveMetadata: (metadata, pass) => {
             tracker.begin();
             pass(metadata);

@@ -1,12 +1,11 @@
-// Calls of a real gRPC server, noted as agent and hub note them.
+// Calls of a real gRPC server, tracked as agent and hub do.
 import { once } from "node:events";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import * as grpc from "@grpc/grpc-js";
-import { afterEach, describe, expect, test, vi } from "vitest";
-import { trackCalls as agent } from "../agent/serve/grpc/call.ts";
-import { trackCalls as hub } from "../hub/view/grpc/call.ts";
-import { type ConnectionLimits, Connections, rpcLimits } from "../program/connections.ts";
+import { afterEach, expect, test, vi } from "vitest";
+import { type ConnectionLimits, Connections, rpcLimits } from "../connections.ts";
+import { trackCalls } from "./call.ts";
 
 const undo: (() => void)[] = [];
 afterEach(() => {
@@ -17,7 +16,7 @@ const path = "/test.Echo/Say";
 const same = (bytes: Buffer): Buffer => bytes;
 
 /** A server that answers each call with 64 KiB, and what has happened to its connections. */
-async function serve(trackCalls: typeof hub, limits: Partial<ConnectionLimits>) {
+async function serve(limits: Partial<ConnectionLimits>) {
   const connections = new Connections({ limits: { ...rpcLimits, ...limits }, ticks: () => performance.now() });
   const begun: string[] = [];
   const ended: string[] = [];
@@ -76,36 +75,31 @@ function ask(port: number, window: number): { session: ClientHttp2Session; read:
   return { session, read };
 }
 
-describe.each([
-  ["agent", agent],
-  ["hub", hub],
-])("%s", (_, trackCalls) => {
-  test("a call is noted under the name of its connection, from its beginning to the end of its answer", async () => {
-    const { connections, begun, ended, port } = await serve(trackCalls, {});
-    const { session, read } = ask(port, 65_535);
-    expect(await read()).toBe(65_536 + 5);
-    await vi.waitUntil(() => ended.length === 1);
-    expect(begun).toEqual([`127.0.0.1:${session.socket.localPort}`]);
-    expect(ended).toEqual(begun);
-    expect(connections.size).toBe(1);
-  });
+test("a call is noted under the name of its connection, from its beginning to the end of its answer", async () => {
+  const { connections, begun, ended, port } = await serve({});
+  const { session, read } = ask(port, 65_535);
+  expect(await read()).toBe(65_536 + 5);
+  await vi.waitUntil(() => ended.length === 1);
+  expect(begun).toEqual([`127.0.0.1:${session.socket.localPort}`]);
+  expect(ended).toEqual(begun);
+  expect(connections.size).toBe(1);
+});
 
-  test("a client that does not read its answer in time loses the connection", async () => {
-    const { connections, begun, ended, port } = await serve(trackCalls, { answerMs: 50 });
+test("a client that does not read its answer in time loses the connection", async () => {
+  const { connections, begun, ended, port } = await serve({ answerMs: 50 });
+  const { session } = ask(port, 100);
+  await once(session, "close");
+  await vi.waitUntil(() => connections.size === 0);
+  expect(ended).toEqual(begun);
+});
+
+test("calls that are cancelled, at once or later, leave none under way", async () => {
+  const { connections, begun, ended, port } = await serve({});
+  for (let i = 0; i < 20; i++) {
     const { session } = ask(port, 100);
-    await once(session, "close");
-    await vi.waitUntil(() => connections.size === 0);
-    expect(ended).toEqual(begun);
-  });
-
-  test("calls that are cancelled, at once or later, leave none under way", async () => {
-    const { connections, begun, ended, port } = await serve(trackCalls, {});
-    for (let i = 0; i < 20; i++) {
-      const { session } = ask(port, 100);
-      if (i % 2 === 0) await vi.waitUntil(() => begun.length > 0);
-      session.destroy();
-    }
-    await vi.waitUntil(() => connections.size === 0);
-    expect(ended.length).toBe(begun.length);
-  });
+    if (i % 2 === 0) await vi.waitUntil(() => begun.length > 0);
+    session.destroy();
+  }
+  await vi.waitUntil(() => connections.size === 0);
+  expect(ended.length).toBe(begun.length);
 });

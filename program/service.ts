@@ -1,0 +1,253 @@
+import {
+  create,
+  type DescMethod,
+  type DescService,
+  fromBinary,
+  type Message,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import type * as grpc from "@grpc/grpc-js";
+import { Status } from "@grpc/grpc-js/build/src/constants.js";
+import { Server } from "@grpc/grpc-js/build/src/server.js";
+import { ServerCredentials } from "@grpc/grpc-js/build/src/server-credentials.js";
+import { HealthCheckResponseSchema, Health as HealthService } from "../proto/gen/health_pb.js";
+import { ServerReflection, type ServerReflectionRequest } from "../proto/gen/reflection_pb.js";
+import { type ListenAddress, type Listener, type ListenerOptions, makeListener } from "./listen.ts";
+import { trackCalls } from "./service/call.ts";
+import { Health } from "./service/health.ts";
+import { Reflection } from "./service/reflection.ts";
+import { makeTlsServer, type TlsFiles } from "./tls.ts";
+
+export { Status };
+
+/** An error that a call answers with its status code and message. Messages go to the client. */
+export class StatusError extends Error {
+  override name = "StatusError";
+  readonly code: Status;
+
+  constructor(code: Status, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** One call, as its handler sees it. */
+export interface CallContext {
+  /** Aborts when the call ends: cancelled by the client, past its deadline, disconnected, or answered and read. */
+  readonly signal: AbortSignal;
+  /** Unix milliseconds by which the client wants the answer; Infinity if it set no deadline. */
+  readonly deadline: number;
+  /** IP address of the client; "unknown" if it is gone. */
+  readonly address: string;
+  /** Token of the metadata `authorization: Bearer …`; "" if there is none. */
+  readonly token: string;
+}
+
+/** Answers a unary call with a message, or with the bytes of one. An error that is no StatusError ends the call as INTERNAL. */
+export type UnaryHandler<M extends DescMethod> = (
+  request: MessageShape<M["input"]>,
+  context: CallContext,
+) => Promise<MessageShape<M["output"]> | Uint8Array>;
+
+/** A handler for each method of a service, all of them unary. */
+export type Handlers<S extends DescService> = {
+  readonly [K in keyof S["method"]]: S["method"][K]["methodKind"] extends "unary"
+    ? UnaryHandler<S["method"][K]>
+    : never;
+};
+
+/** Log of the program: warnings about clients, and errors of handlers. */
+interface Log {
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+export interface ServiceOptions<S extends DescService> extends Omit<ListenerOptions, "serve" | "log"> {
+  readonly service: S;
+  readonly handlers: Handlers<S>;
+  /** Enables server reflection for calls for which it does not throw. @throws StatusError */
+  readonly reflection?: ((context: CallContext) => void) | undefined;
+  /** Maps an error of a handler to a status; undefined logs the error and answers INTERNAL without its message. */
+  readonly statusOf?: (error: unknown) => StatusError | undefined;
+  readonly tls?: TlsFiles | undefined;
+  readonly log: Log;
+}
+
+/** A running gRPC service. */
+export interface RunningService {
+  readonly host: string;
+  readonly port: number;
+  /** Tells health watchers, lets calls under way finish, and cuts connections that are left after `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+const limits: grpc.ServerOptions = {
+  // Requests hold a few short strings.
+  "grpc.max_receive_message_length": 64 * 1024,
+  "grpc.max_connection_idle_ms": 300_000,
+  // Clients make one call at a time. Each call of a client that reads nothing costs the memory of one answer.
+  "grpc.max_concurrent_streams": 16,
+  "grpc.enable_channelz": 0,
+};
+
+/**
+ * Serves one gRPC service with the standard health service and, if enabled, server reflection.
+ * @throws ListenError
+ * @throws SettingError if the TLS files cannot be used
+ */
+export async function startService<S extends DescService>(
+  at: ListenAddress,
+  options: ServiceOptions<S>,
+): Promise<RunningService> {
+  const { service, reflection, tls, ticks } = options;
+  const log = (line: string): void => options.log.warn(line);
+  const listener: Listener = makeListener({ ...options, log, serve: (socket) => serve(socket) });
+  const server = new Server({ ...limits, interceptors: [trackCalls(listener.connections)] });
+  const health = new Health([service.typeName]);
+  addMethods(server, options);
+  const endWatches = addHealth(server, health);
+  if (reflection !== undefined) addReflection(server, service, reflection);
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const inject: ListenerOptions["serve"] = (socket) => injector.injectConnection(socket);
+  const serve =
+    tls === undefined ? inject : makeTlsServer({ files: tls, protocols: ["h2"], serve: inject, log, ticks });
+  const { host, port } = await listener.listen(at);
+  return {
+    host,
+    port,
+    close(graceMs) {
+      health.leave();
+      endWatches();
+      // grpc-js 1.14 calls back before the last answers are sent: the listener knows when connections are closed.
+      server.tryShutdown(() => undefined);
+      return listener.close(graceMs);
+    },
+  };
+}
+
+function addMethods<S extends DescService>(
+  server: grpc.Server,
+  { service, handlers, statusOf, log }: ServiceOptions<S>,
+) {
+  const failure = (error: unknown, { name }: DescMethod): Partial<grpc.StatusObject> => {
+    const known = error instanceof StatusError ? error : statusOf?.(error);
+    if (known !== undefined) return statusObject(known);
+    log.error(`${service.typeName}.${name} failed: ${String(error)}`);
+    return { code: Status.INTERNAL, details: "The call failed; the server's log has the details" };
+  };
+  const unary =
+    (method: DescMethod, handler: UnaryHandler<DescMethod>): grpc.handleUnaryCall<Message, Message | Uint8Array> =>
+    (call, done) => {
+      const context = contextOf(call);
+      handler(call.request, context).then(
+        (answer) => done(null, answer),
+        (error: unknown) => {
+          // The work for a client that is gone was stopped: nobody receives a status.
+          if (context.signal.aborted && (error as Error).name === "AbortError") return;
+          done(failure(error, method));
+        },
+      );
+    };
+  const entries = service.methods.map((method): [string, grpc.UntypedHandleCall] => {
+    const handler = handlers[method.localName as keyof S["method"]] as UnaryHandler<DescMethod>;
+    return [method.localName, unary(method, handler)];
+  });
+  add(server, service, Object.fromEntries(entries));
+}
+
+/** grpc-js encodes details by encodeURI, which throws at half of a surrogate pair: a cut text may end in one. */
+const statusObject = ({ code, message }: StatusError): Partial<grpc.StatusObject> => ({
+  code,
+  details: Buffer.from(message).toString(),
+});
+
+type Call = grpc.ServerUnaryCall<Message, unknown> | grpc.ServerDuplexStream<Message, Message>;
+
+function contextOf(call: Call): CallContext {
+  const ended = new AbortController();
+  // Emitted at the end of every call, whether it was cancelled or answered.
+  call.once("cancelled", () => ended.abort());
+  const [authorization = ""] = call.metadata.get("authorization");
+  return {
+    signal: ended.signal,
+    deadline: Number(call.getDeadline()),
+    address: call.getPeer().replace(/:\d+$/, ""),
+    token: /^bearer +(.*)$/i.exec(String(authorization))?.[1] ?? "",
+  };
+}
+
+/** Returns a function that ends the streams of watchers, which otherwise last as long as their connections. */
+function addHealth(server: grpc.Server, health: Health): () => void {
+  const watchers = new Set<grpc.ServerWritableStream<{ service: string }, Message>>();
+  const response = (status: number): Message => create(HealthCheckResponseSchema, { status });
+  add(server, HealthService, {
+    check(call: grpc.ServerUnaryCall<{ service: string }, Message>, done: grpc.sendUnaryData<Message>) {
+      const { service } = call.request;
+      const status = health.status(service);
+      if (status !== undefined) return done(null, response(status));
+      done(statusObject(new StatusError(Status.NOT_FOUND, `There is no service "${service}" here`)));
+    },
+    watch(call: grpc.ServerWritableStream<{ service: string }, Message>) {
+      watchers.add(call);
+      const stop = health.watch(call.request.service, (status) => call.write(response(status)));
+      for (const event of ["cancelled", "close"]) {
+        call.on(event, () => {
+          stop();
+          watchers.delete(call);
+        });
+      }
+    },
+  });
+  return () => {
+    for (const call of watchers) call.end();
+  };
+}
+
+/** Path of reflection for older tools: served, but not listed, because tools that list services ask for their descriptors. */
+const alpha = "grpc.reflection.v1alpha.ServerReflection";
+
+function addReflection(server: grpc.Server, service: DescService, authorize: (context: CallContext) => void): void {
+  const all = [service, HealthService, ServerReflection];
+  const reflection = new Reflection(
+    all.map(({ file }) => file),
+    all.map(({ typeName }) => typeName),
+  );
+  const handlers = {
+    serverReflectionInfo(call: grpc.ServerDuplexStream<ServerReflectionRequest, Message>) {
+      try {
+        authorize(contextOf(call));
+      } catch (error) {
+        if (!(error instanceof StatusError)) throw error;
+        call.emit("error", statusObject(error));
+        return;
+      }
+      reflection.serve(call);
+    },
+  };
+  add(server, ServerReflection, handlers);
+  add(server, ServerReflection, handlers, alpha);
+}
+
+function add(
+  server: grpc.Server,
+  service: DescService,
+  handlers: grpc.UntypedServiceImplementation,
+  name = service.typeName,
+): void {
+  const methods = service.methods.map((method) => [method.localName, definition(name, method)] as const);
+  server.addService(Object.fromEntries(methods), handlers);
+}
+
+/** Describes a method of protobuf-es to grpc-js. */
+function definition(service: string, method: DescMethod): grpc.MethodDefinition<Message, Message | Uint8Array> {
+  return {
+    path: `/${service}/${method.name}`,
+    requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
+    responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+    requestSerialize: (message) => Buffer.from(toBinary(method.input, message)),
+    requestDeserialize: (bytes) => fromBinary(method.input, bytes),
+    responseSerialize: (answer) => Buffer.from(answer instanceof Uint8Array ? answer : toBinary(method.output, answer)),
+    responseDeserialize: (bytes) => fromBinary(method.output, bytes),
+  };
+}
