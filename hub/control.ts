@@ -14,11 +14,11 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { fileSize } from "../proto/quantity.ts";
 import type { Clock } from "./clock.ts";
 import { asFault, Fault } from "./fault.ts";
 import type { Store } from "./history/store.ts";
 import type { Log } from "./log.ts";
-import { sizeText } from "./size.ts";
 
 /** Path of the request for a copy of the history. */
 export const backupPath = "/backup";
@@ -176,7 +176,7 @@ async function sendBackup({ folder, history, log }: Controlled, response: Server
   if (free < wanted) {
     throw new Fault(
       "backup_failed",
-      `The copy needs ${sizeText(wanted)} in ${resolve(folder)} until it is sent, and ${sizeText(free)} are free there; make room, or stop the hub and copy the folder.`,
+      `The copy needs ${fileSize(wanted)} in ${resolve(folder)} until it is sent, and ${fileSize(free)} are free there; make room, or stop the hub and copy the folder.`,
     );
   }
   const room = mkdtempSync(join(roomOf(folder), "copy-"));
@@ -189,7 +189,7 @@ async function sendBackup({ folder, history, log }: Controlled, response: Server
     const { size } = await file.stat();
     response.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": size });
     await pipeline(file.createReadStream(), response);
-    log.info(`a backup of ${sizeText(size)} was taken`);
+    log.info(`a backup of ${fileSize(size)} was taken`);
   } finally {
     // With whatever the engine left beside a copy that failed half-way.
     rmSync(room, { force: true, recursive: true });

@@ -3,13 +3,13 @@ import { fileURLToPath } from "node:url";
 import { helpLines, type Option, readLine, UsageError } from "../program/line.ts";
 import { secretWarnings } from "../program/secret.ts";
 import { jsonSchema, optionsOf } from "../program/setting.ts";
+import { fileSize } from "../proto/quantity.ts";
 import { backUp } from "./backup.ts";
 import { systemClock } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import { start } from "./hub.ts";
 import { type Log, lineLog } from "./log.ts";
 import { type Given, keyFiles, notes, started, table } from "./settings.ts";
-import { sizeText } from "./size.ts";
 import { loadSettings, watch } from "./watch.ts";
 
 // Names are looked up in libuv's thread pool, in half of its threads at a time: with the usual four, two names whose server does
@@ -78,7 +78,7 @@ async function back(from: Given, words: readonly string[]): Promise<void> {
   const { data } = started(from);
   const log = lineLog((line) => process.stderr.write(line), systemClock.now);
   const size = await backUp({ data, path, clock: systemClock, log });
-  console.log(`${path}: ${sizeText(size)}`);
+  console.log(`${path}: ${fileSize(size)}`);
 }
 
 async function run(from: Given, log: Log): Promise<void> {

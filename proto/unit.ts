@@ -1,27 +1,15 @@
 import { Unit } from "./gen/metric_pb.js";
+import { size, span } from "./quantity.ts";
 
-const binary = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-
-function scaled(value: number, base: number, names: readonly string[]): string {
-  let rest = value;
-  let step = 0;
-  while (Math.abs(rest) >= base && step < names.length - 1) {
-    rest /= base;
-    step++;
-  }
-  const digits = step === 0 || Math.abs(rest) >= 100 ? 0 : 1;
-  return `${rest.toFixed(digits)} ${names[step]}`;
-}
-
-/** A value in its wire unit, written for a person: `show(85899345920, Unit.BYTES)` is "80.0 GiB". */
+/** Text of a value in its wire unit: `show(85899345920, Unit.BYTES)` is "80 GiB". */
 export function show(value: number, unit: Unit): string {
   switch (unit) {
     case Unit.BYTES:
-      return scaled(value, 1024, binary);
+      return size(value);
     case Unit.KIBIBYTES:
-      return scaled(value * 1024, 1024, binary);
+      return size(value * 1024);
     case Unit.BYTES_PER_SECOND:
-      return `${scaled(value, 1024, binary)}/s`;
+      return `${size(value)}/s`;
     case Unit.PERCENT:
       return `${Math.round(value)}%`;
     case Unit.CELSIUS:
@@ -29,7 +17,7 @@ export function show(value: number, unit: Unit): string {
     case Unit.MILLIWATTS:
       return `${Math.round(value / 1000)} W`;
     case Unit.MILLIJOULES:
-      // Kilowatt-hours, as on the bill.
+      // Electricity is billed in kilowatt-hours.
       return `${(value / 3.6e9).toFixed(1)} kWh`;
     case Unit.MEGAHERTZ:
       return `${Math.round(value)} MHz`;
@@ -37,17 +25,27 @@ export function show(value: number, unit: Unit): string {
       return span(value);
     case Unit.COUNT:
     case Unit.UNSPECIFIED:
-      return String(Number(value.toFixed(2)));
+      return String(Number(value.toFixed(1)));
     default:
       return unit satisfies never;
   }
 }
 
-/** Seconds as the two largest units that matter: "3 d 4 h", "12 min", "8 s". */
-export function span(seconds: number): string {
-  const s = Math.max(0, Math.round(seconds));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min`;
-  if (s < 86_400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-  return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
+/** Smallest distance between labels of an axis that `show` writes differently, in the wire unit. */
+export function labelStep(unit: Unit): number {
+  switch (unit) {
+    case Unit.MILLIWATTS:
+      return 1000;
+    case Unit.MILLIJOULES:
+      return 3.6e8;
+    case Unit.COUNT:
+    case Unit.UNSPECIFIED:
+      return 0.1;
+    default:
+      return 1;
+  }
 }
+
+/** True if an axis is divided at powers of two. */
+export const isBinary = (unit: Unit): boolean =>
+  unit === Unit.BYTES || unit === Unit.KIBIBYTES || unit === Unit.BYTES_PER_SECOND;

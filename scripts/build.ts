@@ -87,21 +87,40 @@ const leaveOutGrpcClient: Plugin = {
 };
 
 /**
- * What proto/ says of its fields beside their shape (names, help, units of metrics) is of no use to the page: 3 KB packed
- * less. Base64 hides from the packer that names repeat, so that it is made in the browser: 2 KB less.
+ * The page needs no field options (names, help, units of metrics): 3 KB less, packed. Base64 hides repeated names from the
+ * packer, so the browser makes it: 2 KB less.
  */
 const leaveOutFieldOptions: Plugin = {
   name: "leave-out-field-options",
   setup(build) {
     build.onLoad({ filter: /proto\/gen\/\w+_pb\.js$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8").replace(/fileDesc\("([^"]+)"/, (_, packed: string) => {
-        const file = fromBinary(FileDescriptorProtoSchema, base64Decode(packed));
-        for (const { field } of file.messageType) for (const each of field) delete each.options;
-        const bytes = Buffer.from(toBinary(FileDescriptorProtoSchema, file)).toString("latin1");
-        return `fileDesc(/*@__PURE__*/ btoa(${JSON.stringify(bytes)})`;
-      }),
+      contents: readFileSync(path, "utf8")
+        .replace(/^import { file_metric } .*$/m, "")
+        .replace(/fileDesc\("([^"]+)"(?:, \[file_metric\])?/, (_, packed: string) => {
+          const file = fromBinary(FileDescriptorProtoSchema, base64Decode(packed));
+          for (const { field } of file.messageType) for (const each of field) delete each.options;
+          const bytes = Buffer.from(toBinary(FileDescriptorProtoSchema, file)).toString("latin1");
+          return `fileDesc(/*@__PURE__*/ btoa(${JSON.stringify(bytes)})`;
+        }),
       loader: "js",
     }));
+  },
+};
+
+/** What the page needs of the field options instead: units by metric, and their numbers. */
+const tableOfUnits: Plugin = {
+  name: "table-of-units",
+  setup(build) {
+    // Imported late: they exist once proto/gen/ was generated.
+    build.onLoad({ filter: /proto\/metric-unit\.ts$/ }, async () => {
+      const { unitByMetric } = await import("../proto/metric-unit.ts");
+      return { contents: `export const unitByMetric = new Map(${JSON.stringify([...unitByMetric])});`, loader: "js" };
+    });
+    build.onLoad({ filter: /proto\/gen\/metric_pb\.js$/ }, async () => {
+      const { Unit } = await import("../proto/gen/metric_pb.js");
+      const values = Object.entries(Unit).filter(([, value]) => typeof value === "number");
+      return { contents: `export enum Unit { ${values.map((pair) => pair.join(" = ")).join(", ")} }`, loader: "ts" };
+    });
   },
 };
 
@@ -206,7 +225,7 @@ async function buildPage(): Promise<void> {
     metafile: true,
     legalComments: "none",
     define: { "process.env.GOHM_VERSION": JSON.stringify(version) },
-    plugins: [leaveOutFieldOptions],
+    plugins: [tableOfUnits, leaveOutFieldOptions],
     logLevel: "warning",
   });
   const files = Object.keys(result.metafile.outputs).map((path) => path.slice(path.lastIndexOf("/") + 1));

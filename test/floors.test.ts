@@ -32,7 +32,6 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
       "hub/launcher.ts",
       "hub/log.ts",
       "hub/servers.ts",
-      "hub/size.ts",
     ],
     ["hub/live.ts", "hub/history/", "hub/ledger/"],
     ["hub/ingest.ts"],

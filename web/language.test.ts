@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { languages, pick } from "./language.ts";
 import { en } from "./text/en.ts";
-import { spanWith } from "./text/text.ts";
 import { zhCN } from "./text/zh-CN.ts";
 import { zhTW } from "./text/zh-TW.ts";
 
@@ -31,16 +30,4 @@ test("no language leaves a word empty", () => {
     for (const [key, word] of Object.entries(words))
       if (typeof word === "string") expect(word, `${words.tag} ${key}`).not.toBe("");
   }
-});
-
-test.each([
-  [0, "0 s"],
-  [59.6, "1 min"],
-  [61, "1 min"],
-  [3600, "1 h"],
-  [5400, "1 h 30 min"],
-  [90_000, "1 d 1 h"],
-  [-5, "0 s"],
-])("%d seconds are written %s", (seconds, written) => {
-  expect(spanWith({ d: " d", h: " h", min: " min", s: " s" }, seconds)).toBe(written);
 });

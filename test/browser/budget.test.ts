@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { catalog } from "../../proto/catalog.ts";
 import { top } from "../program.ts";
 
 const folder = join(top, "dist", "web");
@@ -43,4 +44,13 @@ test("the page names no other host and holds no inline script", () => {
   expect([...loaded(/src="([^"]+\.js)"/.exec(html)?.[1] ?? "")].some((name) => read(name).includes("%SCRIPT%"))).toBe(
     false,
   );
+});
+
+test("the built page knows the unit of every metric that history keeps, and none of the catalogue's help", () => {
+  const scripts = names.filter((name) => name.endsWith(".js")).map(read);
+  const units = scripts.flatMap((script) => /new Map\((\[\["gpu_[^)]*\]\])\)/.exec(script)?.[1] ?? []);
+  expect(units).toHaveLength(1);
+  const kept = catalog.filter(({ keep }) => keep);
+  expect(JSON.parse(units[0] ?? "")).toEqual(kept.map(({ name, unit }) => [name, unit]));
+  for (const { help } of kept) expect(scripts.some((script) => script.includes(help.slice(0, 40)))).toBe(false);
 });

@@ -1,4 +1,6 @@
 import uPlot from "uplot";
+import type { Unit } from "../../proto/gen/metric_pb.js";
+import { isBinary, labelStep, show } from "../../proto/unit.ts";
 import { type Stroke, sampleWidth, strokeOf, type Theme } from "./chart/stroke.ts";
 
 // The one file that knows the chart library.
@@ -21,13 +23,10 @@ export interface Drawing {
   readonly theme: Theme;
   /** The axis reaches at least so far, and further where a line does. */
   readonly top: number;
-  /** Least distance between two labels of the axis: nearer ones would be written alike. */
-  readonly least: number;
-  /** Counts bytes: the axis is divided by powers of two. */
-  readonly binary?: boolean | undefined;
+  /** Unit of the values. It decides how the axis is divided, and how values are written. */
+  readonly unit: Unit;
   /** Points stand for many samples: what is between the least and the greatest of them is filled. */
   readonly band: boolean;
-  readonly write: (value: number) => string;
   /** Says that so many lines more have a value. */
   readonly more: (lines: number) => string;
   readonly tag: string;
@@ -43,7 +42,9 @@ const height = 150;
 /** All charts of the page share one cursor. */
 const sync = "gohm";
 const binary = Array.from({ length: 63 }, (_, power) => 2 ** power);
-const decimal = Array.from({ length: 16 }, (_, i) => [1, 2, 2.5, 5].map((digit) => digit * 10 ** (i - 1))).flat();
+const decimal = Array.from({ length: 16 }, (_, power) => [1, 2, 2.5, 5].map((digit) => digit * 10 ** power))
+  .flat()
+  .filter(Number.isInteger);
 
 /** Draws lines over time, with a band from least to greatest where buckets hold more than one sample. */
 export function chart(frame: HTMLElement, drawing: Drawing): Chart {
@@ -56,8 +57,9 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
   /** Half of the widest time: the last one may be at the very edge. */
   let beyond = 8;
   const both = drawing.lines.some(({ below }) => below);
-  const written = (value: number): string => drawing.write(both ? Math.abs(value) : value);
-  const steps = drawing.binary ? binary : decimal.filter((one) => Number.isInteger(one / drawing.least));
+  const { unit } = drawing;
+  const written = (value: number): string => show(both ? Math.abs(value) : value, unit);
+  const steps = isBinary(unit) ? binary : decimal.map((one) => one * labelStep(unit));
   const axis = { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
   const plot = new uPlot(
     {
@@ -125,10 +127,10 @@ function ruler(font: string): (words: readonly (string | null)[]) => number {
 }
 
 /** Ends of the axis: 0 and `top` are on it, and every value. The library gives null where no line has any. */
-function reach(least: number | null, most: number | null, { top, least: step }: Drawing): [number, number] {
+function reach(least: number | null, most: number | null, { top, unit }: Drawing): [number, number] {
   const [low, high] = [least ?? 0, most ?? 0];
   const begin = low < 0 ? low * 1.08 : 0;
-  return [begin, Math.max(high > top ? high * 1.08 : top, begin < 0 ? 0 : step)];
+  return [begin, Math.max(high > top ? high * 1.08 : top, begin < 0 ? 0 : labelStep(unit))];
 }
 
 function seriesOf(one: Line, { theme, band }: Drawing): uPlot.Series[] {
@@ -173,7 +175,7 @@ function middle(plot: uPlot, ink: string): void {
 const listed = 12;
 
 /** Values under the cursor, in a box that follows it. Text only: names come from the machines. */
-function tell(plot: uPlot, { lines, write, tag, theme, more }: Drawing): void {
+function tell(plot: uPlot, { lines, unit, tag, theme, more }: Drawing): void {
   const tip = plot.over.querySelector<HTMLElement>(".tip");
   const { idx, left, top } = plot.cursor;
   if (tip === null) return;
@@ -182,7 +184,7 @@ function tell(plot: uPlot, { lines, write, tag, theme, more }: Drawing): void {
     const [value, low, high] = [1, 2, 3].map((column) => (idx == null ? null : plot.data[i * 3 + column]?.[idx]));
     if (!one.shown || value == null) return [];
     const [least, most] = one.below ? [high, low] : [low, high];
-    const word = (number: number): string => write(one.below ? -number : number);
+    const word = (number: number): string => show(one.below ? -number : number, unit);
     const spread = least != null && most != null && least !== most ? ` (${word(least)} – ${word(most)})` : "";
     return [{ one, text: word(value) + spread, away: Math.abs(plot.valToPos(value, "y") - (top ?? 0)) }];
   });

@@ -1,31 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test, vi } from "vitest";
 import { ProcInfoSchema } from "../../proto/gen/host_pb.js";
-import { pair, size } from "./part.tsx";
 import { groups } from "./row.tsx";
 import { fullest, rates } from "./vitals.tsx";
 
 vi.mock("../route.ts", () => ({ hostPath: (name: string) => name }));
-
-const GiB = 1024 ** 3;
-
-test.each([
-  [0, "0 B"],
-  [999, "999 B"],
-  [1000, "1.0 KiB"],
-  [1.4 * GiB, "1.4 GiB"],
-  [79.4 * GiB, "79 GiB"],
-  [1000 * GiB, "1.0 TiB"],
-])("%d bytes are written %s", (bytes, written) => {
-  expect(size(bytes)).toBe(written);
-});
-
-test("used and total are written in the total's unit", () => {
-  expect(pair(45.2 * GiB, 80 * GiB)).toEqual({ used: "45.2", total: "80", unit: "GiB" });
-  expect(pair(21.5 * GiB, 23.99 * GiB)).toEqual({ used: "21.5", total: "24", unit: "GiB" });
-  expect(pair(undefined, 80 * GiB).used).toBeUndefined();
-  expect(pair(0, 0)).toEqual({ used: "0", total: "0", unit: "B" });
-});
 
 test("processes of one user and command are one chip, the largest first", () => {
   const proc = (pid: number, username: string, basename: string, mem: bigint, utilization?: number) =>

@@ -58,38 +58,3 @@ export function Spoken({ children }: { children: ComponentChildren }): JSX.Eleme
 
 /** A word as it begins a line; scripts without capitals stay as they are. */
 export const title = (word: string): string => word.slice(0, 1).toUpperCase() + word.slice(1);
-
-const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-
-/** Used and total bytes in the unit of the total: ["45.2", "80", "GiB"]. */
-export function pair(
-  used: number | undefined,
-  total: number,
-): { used: string | undefined; total: string; unit: string } {
-  let step = 0;
-  let base = 1;
-  while (total / base >= 1024 && step < units.length - 1) {
-    base *= 1024;
-    step++;
-  }
-  const write = (value: number): string => {
-    const scaled = value / base;
-    return scaled >= 100 || Number.isInteger(scaled) ? String(Math.round(scaled)) : scaled.toFixed(1);
-  };
-  return {
-    used: used === undefined ? undefined : write(used),
-    total: write(total).replace(/\.0$/, ""),
-    unit: units[step] ?? "B",
-  };
-}
-
-/** Bytes with as few digits as tell them apart: "512 MiB", "1.4 GiB". */
-export function size(bytes: number): string {
-  let rest = bytes;
-  let step = 0;
-  while (rest >= 1000 && step < units.length - 1) {
-    rest /= 1024;
-    step++;
-  }
-  return `${step === 0 || rest >= 10 ? Math.round(rest) : rest.toFixed(1)} ${units[step]}`;
-}

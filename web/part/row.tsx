@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Idle } from "../../proto/gen/feed_pb.js";
 import type { GPUGlance, ProcGlance } from "../../proto/glance.ts";
+import { size, sizePair } from "../../proto/quantity.ts";
 import { podsOf, userOf } from "../../proto/summary.ts";
 import {
   type CardFault,
@@ -16,7 +17,7 @@ import {
 } from "../../proto/verdict.ts";
 import { printing } from "../choice.ts";
 import { text } from "../language.ts";
-import { Bar, Figure, Mark, pair, Spoken, size } from "./part.tsx";
+import { Bar, Figure, Mark, Spoken } from "./part.tsx";
 
 export interface RowProps {
   readonly gpu: GPUGlance;
@@ -68,7 +69,7 @@ export function CardRow(props: RowProps): JSX.Element {
 
 function Memory({ gpu, verdict }: { gpu: GPUGlance; verdict: Verdict }): JSX.Element {
   const used = gpu.memUsed === undefined ? undefined : Number(gpu.memUsed);
-  const shown = gpu.memTotal === undefined ? undefined : pair(used, Number(gpu.memTotal));
+  const shown = gpu.memTotal === undefined ? undefined : sizePair(used, Number(gpu.memTotal));
   return (
     <td class="mem">
       <Bar percent={percentOf(gpu.memUsed, gpu.memTotal)} tone={`memory ${verdict}`} />

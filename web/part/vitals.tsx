@@ -1,16 +1,17 @@
 import type { ComponentChildren, JSX } from "preact";
 import type { DiskGlance, Glance } from "../../proto/glance.ts";
+import { size, sizePair } from "../../proto/quantity.ts";
 import { compareNames, diskLimit } from "../../proto/summary.ts";
 import { percentOf } from "../../proto/verdict.ts";
 import { text } from "../language.ts";
-import { Bar, Figure, pair, size } from "./part.tsx";
+import { Bar, Figure } from "./part.tsx";
 
 /** What a host itself does: CPU, memory, load, network, disks; one column each, the same on every host. */
 export function Vitals({ info }: { info: Glance }): JSX.Element {
   const t = text.value;
   const { cpu, memory, system } = info;
   const used = memory?.used === undefined ? undefined : Number(memory.used);
-  const mem = memory?.total === undefined ? undefined : pair(used, Number(memory.total));
+  const mem = memory?.total === undefined ? undefined : sizePair(used, Number(memory.total));
   return (
     <dl class="vitals">
       <Vital name={t.cpu} percent={cpu?.busy}>

@@ -1,4 +1,5 @@
-import { spanWith, type Text } from "./text.ts";
+import { span } from "../../proto/quantity.ts";
+import type { Text } from "./text.ts";
 
 const plural = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`;
 
@@ -89,7 +90,7 @@ export const en: Text = {
   up: (age) => `up ${age}`,
   driver: (version) => `driver ${version}`,
   cuda: (version) => `CUDA ${version}`,
-  span: (seconds) => spanWith({ d: " d", h: " h", min: " min", s: " s" }, seconds),
+  span,
   idleFor: (age, orLonger) => `idle ${age}${orLonger ? " or longer" : ""}`,
   divided: "divided into instances",
   noProcess: "memory in use, no process visible",

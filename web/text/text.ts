@@ -181,13 +181,3 @@ export interface Text {
   readonly band: string;
   readonly toggle: (name: string) => string;
 }
-
-/** Whole numbers of the two largest units that matter, written with a language's own unit words. */
-export function spanWith(words: { d: string; h: string; min: string; s: string }, seconds: number): string {
-  const s = Math.max(0, Math.round(seconds));
-  const join = (a: number, ua: string, b: number, ub: string): string => (b > 0 ? `${a}${ua} ${b}${ub}` : `${a}${ua}`);
-  if (s < 60) return `${s}${words.s}`;
-  if (s < 3600) return `${Math.floor(s / 60)}${words.min}`;
-  if (s < 86_400) return join(Math.floor(s / 3600), words.h, Math.floor((s % 3600) / 60), words.min);
-  return join(Math.floor(s / 86_400), words.d, Math.floor((s % 86_400) / 3600), words.h);
-}

@@ -1,4 +1,5 @@
-import { spanWith, type Text } from "./text.ts";
+import { span } from "../../proto/quantity.ts";
+import type { Text } from "./text.ts";
 
 export const zhCN: Text = {
   tag: "zh-CN",
@@ -86,7 +87,7 @@ export const zhCN: Text = {
   up: (age) => `已运行 ${age}`,
   driver: (version) => `驱动 ${version}`,
   cuda: (version) => `CUDA ${version}`,
-  span: (seconds) => spanWith({ d: " 天", h: " 小时", min: " 分钟", s: " 秒" }, seconds),
+  span: (seconds) => span(seconds, { d: " 天", h: " 小时", min: " 分钟", s: " 秒" }),
   idleFor: (age, orLonger) => `未用 ${age}${orLonger ? "以上" : ""}`,
   divided: "已划分为多个实例",
   noProcess: "显存被占用，但看不到进程",

@@ -1,4 +1,5 @@
-import { spanWith, type Text } from "./text.ts";
+import { span } from "../../proto/quantity.ts";
+import type { Text } from "./text.ts";
 
 export const zhTW: Text = {
   tag: "zh-TW",
@@ -86,7 +87,7 @@ export const zhTW: Text = {
   up: (age) => `已運作 ${age}`,
   driver: (version) => `驅動程式 ${version}`,
   cuda: (version) => `CUDA ${version}`,
-  span: (seconds) => spanWith({ d: " 天", h: " 小時", min: " 分鐘", s: " 秒" }, seconds),
+  span: (seconds) => span(seconds, { d: " 天", h: " 小時", min: " 分鐘", s: " 秒" }),
   idleFor: (age, orLonger) => `未用 ${age}${orLonger ? "以上" : ""}`,
   divided: "已劃分為多個執行個體",
   noProcess: "VRAM 被占用，但看不到行程",

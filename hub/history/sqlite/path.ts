@@ -10,7 +10,7 @@ import {
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { sizeText } from "../../size.ts";
+import { fileSize } from "../../../proto/quantity.ts";
 import type { File } from "./database.ts";
 import { quarantine } from "./quarantine.ts";
 
@@ -88,7 +88,7 @@ export class DatabasePath {
     const wanted = size("page_count") * size("page_size");
     const { bavail, bsize } = statfsSync(folder);
     if (bavail * bsize < wanted) {
-      throw new Error(`it was deleted or replaced, and writing it anew needs ${sizeText(wanted)} in ${folder}`);
+      throw new Error(`it was deleted or replaced, and writing it anew needs ${fileSize(wanted)} in ${folder}`);
     }
     closeSync(openSync(this.#beside, "wx", 0o600));
   }

@@ -1,11 +1,12 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
+import { size } from "../../../proto/quantity.ts";
 import type { HostOffer, ModelOffer, Summary } from "../../../proto/summary.ts";
 import { cardName, environment, freeRule, type Verdict, verdicts } from "../../../proto/verdict.ts";
 import { printing, user } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { copy } from "../../part/clipboard.ts";
-import { Figure, Mark, Spoken, size } from "../../part/part.tsx";
+import { Figure, Mark, Spoken } from "../../part/part.tsx";
 import { TroubleLine, troubleKey } from "../../part/trouble.tsx";
 import { hostPath } from "../../route.ts";
 import { fleet } from "../../store.ts";

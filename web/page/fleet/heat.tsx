@@ -1,10 +1,11 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { size } from "../../../proto/quantity.ts";
 import { cardName, keysOf, modelOf, parentOf, verdict, verdicts } from "../../../proto/verdict.ts";
 import { text } from "../../language.ts";
 import { draw, type HeatRow, hit, layOut, type Paint } from "../../part/heat.ts";
-import { Figure, Mark, size, title } from "../../part/part.tsx";
+import { Figure, Mark, title } from "../../part/part.tsx";
 import { groups } from "../../part/row.tsx";
 import { hostPath } from "../../route.ts";
 import { type Entry, fleet } from "../../store.ts";

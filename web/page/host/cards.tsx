@@ -1,11 +1,14 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { type GPUInfo, type Holder, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
+import { Unit } from "../../../proto/gen/metric_pb.js";
+import { size } from "../../../proto/quantity.ts";
 import { noCardsReason, userOf } from "../../../proto/summary.ts";
+import { show } from "../../../proto/unit.ts";
 import { cardName, keysOf, parentOf, verdict } from "../../../proto/verdict.ts";
 import { printing } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
-import { Figure, size } from "../../part/part.tsx";
+import { Figure } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
 import { type Entry, fleet } from "../../store.ts";
 import type { Text } from "../../text/text.ts";
@@ -55,7 +58,7 @@ export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fr
 
 function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
   const t = text.value;
-  const megahertz = (value: number | undefined): string => (value === undefined ? "–" : `${value} MHz`);
+  const megahertz = (value: number | undefined): string => (value === undefined ? "–" : show(value, Unit.MEGAHERTZ));
   const reasons = gpu.throttle.filter((reason) => reason !== Throttle.IDLE);
   const xids = Number(gpu.xidCount ?? 0n);
   const facts: readonly (readonly [string, string | undefined])[] = [
@@ -125,7 +128,8 @@ function linksOf({ nvlink }: GPUInfo): string | undefined {
 /** Bytes per second to the card, and from it. */
 function trafficOf(received: bigint | undefined, sent: bigint | undefined, t: Text): string | undefined {
   if (received === undefined || sent === undefined) return undefined;
-  return t.list([`${t.receive} ${size(Number(received))}/s`, `${t.transmit} ${size(Number(sent))}/s`]);
+  const rate = (value: bigint): string => show(Number(value), Unit.BYTES_PER_SECOND);
+  return t.list([`${t.receive} ${rate(received)}`, `${t.transmit} ${rate(sent)}`]);
 }
 
 /** "lab/train-0 (worker)" */

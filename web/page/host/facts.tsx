@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
 import type { HostGlance } from "../../../proto/glance.ts";
+import { sizePair } from "../../../proto/quantity.ts";
 import { text, timeOf } from "../../language.ts";
-import { pair } from "../../part/part.tsx";
 import { fleet } from "../../store.ts";
 
 /** What a host is, as opposed to what it does. */
@@ -10,7 +10,7 @@ export function Facts({ host, info }: { host: HostGlance; info: HostInfo }): JSX
   const t = text.value;
   const { cpu, memory, system } = info;
   const swap = memory?.swapTotal
-    ? pair(memory.swapUsed === undefined ? undefined : Number(memory.swapUsed), Number(memory.swapTotal))
+    ? sizePair(memory.swapUsed === undefined ? undefined : Number(memory.swapUsed), Number(memory.swapTotal))
     : undefined;
   const facts: readonly (readonly [string, string | undefined])[] = [
     [

@@ -1,8 +1,9 @@
 import { gpuKey, type Level } from "../../../proto/device.ts";
 import type { GPUInfo, HostInfo, NicInfo } from "../../../proto/gen/host_pb.js";
+import { Unit } from "../../../proto/gen/metric_pb.js";
+import { unitByMetric } from "../../../proto/metric-unit.ts";
 import { cardName } from "../../../proto/verdict.ts";
 import { type Answer, idOf } from "../../history.ts";
-import { size } from "../../part/part.tsx";
 import type { Text } from "../../text/text.ts";
 
 /** One line of a chart: whose series it is, and how it is named. */
@@ -22,15 +23,10 @@ export interface Panel {
   readonly id: string;
   readonly title: string;
   readonly tracks: readonly Track[];
-  /** From the wire's unit to the one written. */
-  readonly factor: number;
-  /** The axis reaches at least so far. */
+  /** Unit of its metrics, from the catalogue. */
+  readonly unit: Unit;
+  /** Value that the axis reaches at least, in that unit. */
   readonly top: number;
-  /** Least distance between two labels of the axis. */
-  readonly least: number;
-  /** Counts bytes. */
-  readonly binary?: boolean;
-  readonly write: (value: number) => string;
 }
 
 const gpuMetrics = ["gpu_utilization", "gpu_memory_used", "gpu_temperature", "gpu_power"] as const;
@@ -83,9 +79,6 @@ export function askedOf(
   };
 }
 
-const percent = (value: number): string => `${Math.round(value)}%`;
-const one = (value: number): string => String(Number(value.toFixed(1)));
-
 /** Which lines there are, and their strokes. */
 export interface Shown {
   /** Slots of cards, by their keys. */
@@ -106,57 +99,41 @@ export function panelsOf(info: HostInfo, shown: Shown, t: Text): Panel[] {
   const host = (...named: readonly (readonly [string, string])[]): Track[] =>
     named.map(([metric, name], slot) => ({ level: "host", key: "", metric, name, slot }));
   const gpus: Panel[] = [
-    { ...whole, id: "utilization", title: t.utilization, tracks: ofCards("gpu_utilization"), top: 100, write: percent },
-    { ...bytes, id: "memory", title: t.memory, tracks: ofCards("gpu_memory_used"), top: memoryOf(info.gpus) },
-    {
-      ...whole,
-      id: "temperature",
-      title: t.temperature,
-      tracks: ofCards("gpu_temperature"),
-      write: (v) => `${Math.round(v)} °C`,
-    },
-    {
-      ...whole,
-      id: "power",
-      title: t.power,
-      tracks: ofCards("gpu_power"),
-      factor: 0.001,
-      write: (v) => `${Math.round(v)} W`,
-    },
+    panel({ id: "utilization", title: t.utilization, tracks: ofCards("gpu_utilization"), top: 100 }),
+    panel({ id: "memory", title: t.memory, tracks: ofCards("gpu_memory_used"), top: memoryOf(info.gpus) }),
+    panel({ id: "temperature", title: t.temperature, tracks: ofCards("gpu_temperature") }),
+    panel({ id: "power", title: t.power, tracks: ofCards("gpu_power") }),
   ];
   const { sampled } = shown;
   return [
     ...(info.gpus.length === 0 ? [] : gpus),
     ...traffic({ id: "pcie", title: "PCIe", told: talks.pcie, metrics: pcieMetrics, cards, sampled }, t),
     ...traffic({ id: "nvlink", title: "NVLink", told: talks.nvlink, metrics: nvlinkMetrics, cards, sampled }, t),
-    {
-      ...whole,
+    panel({
       id: "cpu",
       title: t.cpu,
       tracks: host(["cpu_utilization", t.cpu], ["cpu_iowait", t.iowait]),
       top: 100,
-      write: percent,
-    },
-    {
-      ...bytes,
+    }),
+    panel({
       id: "host-memory",
       title: t.hostMemory,
       tracks: host(["memory_used", t.hostMemory], ["swap_used", t.swap]),
       top: Number(info.memory?.total ?? 0n),
-    },
-    { ...whole, id: "load", title: t.load, tracks: host(["load1", t.load]), least: 0.1, write: one },
-    {
-      ...rate,
+    }),
+    panel({ id: "load", title: t.load, tracks: host(["load1", t.load]) }),
+    panel({
       id: "network",
       title: t.network,
       tracks: [...shown.nics].flatMap(([key, slot]) => bothWays({ level: "nic", key, name: key, slot }, nicMetrics, t)),
-    },
+    }),
   ];
 }
 
-const whole = { factor: 1, top: 0, least: 1 } as const;
-const bytes = { factor: 1, top: 0, least: 1, binary: true, write: size } as const;
-const rate = { ...bytes, write: (value: number): string => `${size(value)}/s` } as const;
+/** The metrics of one chart have the same unit. */
+function panel({ top = 0, ...rest }: Omit<Panel, "unit" | "top"> & { readonly top?: number }): Panel {
+  return { ...rest, top, unit: unitByMetric.get(rest.tracks[0]?.metric ?? "") ?? Unit.UNSPECIFIED };
+}
 
 type Ways = readonly [received: string, sent: string];
 
@@ -184,7 +161,7 @@ function traffic({ id, title, told, metrics, cards, sampled }: Traffic, t: Text)
   const tracks = cards
     .filter(({ gpu, ...of }) => told(gpu) || metrics.some((metric) => sampled.has(idOf({ ...of, metric }))))
     .flatMap(({ gpu: _, ...of }) => bothWays(of, metrics, t));
-  return tracks.length === 0 ? [] : [{ ...rate, id, title, tracks }];
+  return tracks.length === 0 ? [] : [panel({ id, title, tracks })];
 }
 
 const memoryOf = (gpus: readonly GPUInfo[]): number =>

@@ -323,17 +323,14 @@ function Plot({ panel, held, hidden, children }: PlotProps): JSX.Element {
   // Before the page is painted or printed, not after.
   useLayoutEffect(() => {
     if (frame.current === null || held === undefined || empty) return;
-    const { top, least, write, binary } = panel;
     const made = chart(frame.current, {
       lines,
       table,
       from: held.from,
       to: held.to,
       theme,
-      top,
-      least,
-      write,
-      binary,
+      top: panel.top,
+      unit: panel.unit,
       more: t.more,
       band: held.answer.step > 0,
       tag: t.tag,
@@ -387,7 +384,7 @@ function tableOf(panel: Panel, held: Held | undefined): ReturnType<typeof align>
   const { step, series } = held.answer;
   const drawn = panel.tracks.map((track) => ({
     series: series.get(idOf(track)),
-    factor: track.below ? -panel.factor : panel.factor,
+    factor: track.below ? -1 : 1,
   }));
   return align(drawn, { step, interval: fleet.interval.peek() * 1000 });
 }

@@ -1,9 +1,12 @@
 import type { ComponentChildren, JSX } from "preact";
 import { type DiskInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
+import { Unit } from "../../../proto/gen/metric_pb.js";
+import { size } from "../../../proto/quantity.ts";
 import { diskLimit } from "../../../proto/summary.ts";
+import { show } from "../../../proto/unit.ts";
 import { percentOf } from "../../../proto/verdict.ts";
 import { text } from "../../language.ts";
-import { Bar, title as capital, Figure, size } from "../../part/part.tsx";
+import { Bar, title as capital, Figure } from "../../part/part.tsx";
 
 function Table({
   title,
@@ -79,7 +82,7 @@ export function Nics({ nics }: { nics: readonly NicInfo[] }): JSX.Element | null
   const t = text.value;
   if (nics.length === 0) return null;
   const rate = (value: bigint | undefined): string | undefined =>
-    value === undefined ? undefined : `${bytes(value)}/s`;
+    value === undefined ? undefined : show(Number(value), Unit.BYTES_PER_SECOND);
   return (
     <Table
       title={t.network}
