@@ -1,3 +1,5 @@
+import { globSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { bytes, insist, listen } from "./ask.ts";
 
@@ -134,4 +136,29 @@ test("nobody waits for what is not wanted any more", async () => {
   );
   expect(await got).toBeUndefined();
   expect(asked).toBe(1);
+});
+
+test.each([
+  [
+    "the hub's message",
+    () => Response.json({ error: { code: "host_unknown", message: 'There is no host "x".' } }, { status: 404 }),
+    '404 There is no host "x".',
+  ],
+  [
+    "the beginning of another body",
+    () => new Response(`no ${"x".repeat(300)}`, { status: 502 }),
+    `502 no ${"x".repeat(197)}`,
+  ],
+  ["JSON of others as it is", () => Response.json({ error: "busy" }, { status: 503 }), '503 {"error":"busy"}'],
+])("a refused request says %s", async (_, answer, message) => {
+  answers(answer);
+  await expect(bytes("x", binary, new AbortController().signal)).rejects.toThrow(new Error(message));
+});
+
+test("no other file of the page makes requests", () => {
+  const folder = fileURLToPath(new URL(".", import.meta.url));
+  const files = globSync("**/*.{ts,tsx}", { cwd: folder }).filter((file) => !file.includes(".test."));
+  expect(files.length).toBeGreaterThan(30);
+  const request = /\b(fetch|EventSource|WebSocket|XMLHttpRequest|sendBeacon)\s*\(/;
+  expect(files.filter((file) => request.test(readFileSync(folder + file, "utf8")))).toEqual(["ask.ts"]);
 });

@@ -1,36 +1,52 @@
-// Everything that the page asks the hub for: when an attempt is given up, when it is repeated, and what came back in its place.
+// Every request of the page to the hub: time limits, retries, cancellation, and errors.
 
-/** Milliseconds without a byte after which a request counts as dead. A slow line is not a dead one: it brings bytes. */
+/** A request without a byte for so long is cancelled. A slow connection still brings bytes. */
 const silenceMs = 10_000;
 
-/** Something between browser and hub asks for a sign-in instead of passing the request on. */
+/** The hub, or a proxy in front of it, requires sign-in. */
 export class SignIn extends Error {}
 
-/** @throws SignIn, or Error with the hub's own words when it refuses or cannot be reached. */
+/**
+ * Makes a request; no other function of the page does. Headers that every request needs belong here, and so does what
+ * every answer may ask for.
+ * @param type Media type that is wanted; any other is an error.
+ * @throws SignIn, or Error with the hub's message if it refuses or cannot be reached.
+ */
 async function request(path: string, type: string, signal: AbortSignal, cache?: "no-store"): Promise<Response> {
-  // A redirect leads to a sign-in on another host, where the page must not go by itself.
+  // A redirect leads to a sign-in page, perhaps of another host: the page must not follow it.
   const answer = await fetch(path, { signal, redirect: "manual", headers: { Accept: type }, ...(cache && { cache }) });
   const { status, headers } = answer;
   const kind = headers.get("Content-Type") ?? "";
   const html = /^text\/html/i.test(kind) && (answer.ok || status === 403);
   if (answer.type === "opaqueredirect" || html || [401, 407, 511].includes(status)) throw new SignIn(`${status}`);
-  if (!answer.ok) throw new Error(`${status} ${(await answer.text()).slice(0, 200)}`);
+  if (!answer.ok) throw new Error(`${status} ${messageOf(await answer.text())}`);
   if (!kind.startsWith(type)) throw new Error(`${status} ${kind}`);
   return answer;
 }
 
-/** A connection that hands over text as it comes. None of these is called any more after it was closed. */
+/** The message of the hub's error object; of any other body, which a proxy may send, the beginning. */
+function messageOf(body: string): string {
+  try {
+    const { error } = JSON.parse(body) as { error?: { message?: unknown } };
+    if (typeof error?.message === "string") return error.message;
+  } catch {
+    // Not JSON: not from the hub.
+  }
+  return body.slice(0, 200);
+}
+
+/** Receives text as it arrives. Nothing is called after the stream was closed. */
 export interface Listener {
   began(): void;
   piece(text: string): void;
   ended(reason: "closed" | "sign-in"): void;
 }
 
-/** Opens a stream of events. The answer closes it. */
+/** Opens an event stream. Returns a function that closes it. */
 export function listen(path: string, { began, piece, ended }: Listener): () => void {
   const stop = new AbortController();
   const read = async (): Promise<void> => {
-    // Browsers let a second request for one address wait for the first, to keep its answer: this one never ends.
+    // Without no-store a browser delays other requests for the same URL until this one ends, which it never does.
     const { body } = await request(path, "text/event-stream", stop.signal, "no-store");
     began();
     const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -52,11 +68,11 @@ export function listen(path: string, { began, piece, ended }: Listener): () => v
 }
 
 /**
- * Asks for something whole, for as long as bytes come.
- * @throws SignIn, or Error in words
+ * Fetches a whole body, as long as bytes arrive.
+ * @throws SignIn, or Error with the reason; the reason of `stop` if that was aborted.
  */
 export async function bytes(path: string, type: string, stop: AbortSignal): Promise<Uint8Array> {
-  // AbortSignal.any would do it; browsers have it since 2024.
+  // AbortSignal.any is newer than the oldest supported browsers.
   const mine = new AbortController();
   const end = (): void => mine.abort(stop.reason);
   stop.addEventListener("abort", end);
@@ -84,12 +100,12 @@ export async function bytes(path: string, type: string, stop: AbortSignal): Prom
   }
 }
 
-/** Milliseconds between attempts, at first and at most. */
+/** Pauses between attempts: the first, and the longest. */
 const firstPauseMs = 1000;
 const longestPauseMs = 30_000;
 
 /**
- * Loads something that the page cannot do without: again and again, with growing pauses, while somebody looks.
+ * Loads something that the page needs: retries with growing pauses, while the tab is visible.
  * @param failed Called with each error; returns false to stop.
  */
 export async function insist<T>(load: () => Promise<T>, failed: (reason: unknown) => boolean): Promise<T | undefined> {

@@ -1,49 +1,38 @@
-import { effect } from "@preact/signals";
+import { computed, effect } from "@preact/signals";
 import { type JSX, render } from "preact";
 import { listen } from "./ask.ts";
 import { follow } from "./feed.ts";
 import { speak, text } from "./language.ts";
-import { FleetPage } from "./page/fleet.tsx";
+import { pages } from "./page/all.ts";
 import { Frame } from "./page/frame.tsx";
-import { lazy } from "./part/lazy.tsx";
 import { renew, takeOver } from "./renew.ts";
-import { followAddress, route } from "./route.ts";
+import { address, followAddress, routeAt } from "./route.ts";
 import { fleet } from "./store.ts";
-import "./style/base.css";
-import "./style/part.css";
-import "./style/answer.css";
-import "./style/tools.css";
-import "./style/card.css";
-import "./style/block.css";
-import "./style/heat.css";
-import "./style/narrow.css";
-import "./style/host.css";
-import "./style/history.css";
-import "./style/print.css";
+import "./style/all.css";
 import { paintRoot } from "./theme.ts";
 import { wall } from "./wall.ts";
 
-const HostPage = lazy<{ name: string }>(async () => (await import("./page/host.tsx")).HostPage);
-
 const version = process.env.GOHM_VERSION ?? "";
 
+const route = computed(() => routeAt(pages, address.value));
+
 function Page(): JSX.Element {
-  const at = route.value;
+  const { row, params } = route.value;
+  const { Show, path } = row;
   return (
-    <Frame version={version}>{at.page === "host" ? <HostPage name={at.name} key={at.name} /> : <FleetPage />}</Frame>
+    <Frame version={version}>
+      <Show {...params} key={JSON.stringify([path, params])} />
+    </Frame>
   );
 }
 
 function title(): string {
-  const at = route.value;
-  if (at.page === "host") return `${at.name} · GOHM`;
-  const { connection, known, summary } = fleet;
-  const live = known.value && connection.value.state === "live";
-  return live && summary.value.cards > 0 ? `${summary.value.count.free}/${summary.value.cards} · GOHM` : "GOHM";
+  const { row, params } = route.value;
+  return [row.title(params), "GOHM"].filter(Boolean).join(" · ");
 }
 
 takeOver();
-followAddress();
+followAddress((hash) => routeAt(pages, hash).row === pages[0]);
 paintRoot(document.documentElement);
 effect(() => {
   document.documentElement.lang = text.value.tag;

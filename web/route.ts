@@ -1,24 +1,52 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 
-/** Which page is shown. It stands behind the # of the address, so that the hub serves one file for all. */
-export type Route = { readonly page: "fleet" } | { readonly page: "host"; readonly name: string };
+// The address of a page is behind the # of the URL: the hub serves the same file for all pages.
 
-export function parse(hash: string): Route {
-  const name = /^#\/host\/(.+)$/.exec(hash)?.[1];
-  if (name === undefined) return { page: "fleet" };
+/** Values of the parts of a path that begin with a colon. */
+export type Params = Readonly<Record<string, string>>;
+
+export interface Route<Row> {
+  readonly row: Row;
+  readonly params: Params;
+}
+
+/**
+ * Finds the row for an address. The first row is the home page, and stands in for addresses that match none.
+ * @param rows Paths such as "/host/:name". A parameter at the end may contain slashes.
+ */
+export function routeAt<Row extends { readonly path: string }>(
+  rows: readonly [Row, ...Row[]],
+  hash: string,
+): Route<Row> {
+  for (const row of rows) {
+    const params = match(row.path, hash);
+    if (params !== undefined) return { row, params };
+  }
+  return { row: rows[0], params: {} };
+}
+
+function match(path: string, hash: string): Params | undefined {
+  const pattern = path.replace(/:(\w+)$/, "(?<$1>.+)").replace(/:(\w+)/g, "(?<$1>[^/]+)");
+  const found = new RegExp(`^#${pattern}$`).exec(hash);
+  if (found === null) return undefined;
+  return Object.fromEntries(Object.entries(found.groups ?? {}).map(([name, value]) => [name, decoded(value)]));
+}
+
+function decoded(value: string): string {
   try {
-    return { page: "host", name: decodeURIComponent(name) };
+    return decodeURIComponent(value);
   } catch {
-    // A stray % is part of no name that the page wrote itself.
-    return { page: "host", name };
+    // The page encodes every % that it writes: somebody typed this address.
+    return value;
   }
 }
 
 export const hostPath = (name: string): string => `#/host/${encodeURIComponent(name)}`;
 export const fleetPath = "#/";
 
-const current = signal<Route>(parse(location.hash));
-export const route: ReadonlySignal<Route> = current;
+const current = signal(location.hash);
+/** The part of the URL from # on. */
+export const address: ReadonlySignal<string> = current;
 
 /** How a visit to a page was left. */
 interface Spot {
@@ -35,8 +63,8 @@ const growing = 10_000;
 const stored = "gohm.spots";
 /** Key of the current entry of the browser's history. */
 let visit = "";
-/** How the list of all hosts was left last. */
-let list: Spot | undefined;
+/** How the home page was left last. */
+let home: Spot | undefined;
 let settled = (): void => {};
 
 const likeness = (element: Element): string => `${element.tagName} ${element.getAttribute("href") ?? ""}`;
@@ -96,8 +124,11 @@ function settle({ top, link }: Spot): void {
   watch.observe(document.body);
 }
 
-/** Follows the address. Back leads to where the viewer was, not to the top; so do a way back to the list, and loading again. */
-export function followAddress(): void {
+/**
+ * Follows the address, and restores the scroll position and focus on Back, on a link to the home page, and on a reload.
+ * @param isHome True for addresses of the home page.
+ */
+export function followAddress(isHome: (hash: string) => boolean): void {
   history.scrollRestoration = "manual";
   try {
     const held: unknown = JSON.parse(sessionStorage.getItem(stored) ?? "[]");
@@ -112,11 +143,11 @@ export function followAddress(): void {
     settled();
     const left = spotNow();
     remember(left);
-    if (current.value.page === "fleet") list = left;
+    if (isHome(current.value)) home = left;
     const key = known();
-    current.value = parse(location.hash);
+    current.value = location.hash;
     visit = enter();
-    const spot = key === undefined ? (current.value.page === "fleet" ? list : undefined) : spots.get(key);
+    const spot = key === undefined ? (isHome(current.value) ? home : undefined) : spots.get(key);
     if (spot !== undefined) return settle(spot);
     scrollTo(0, 0);
     // What had the focus is gone with the page before.

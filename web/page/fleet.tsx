@@ -44,6 +44,13 @@ const listed = computed((): readonly Listed[] => {
   return before;
 });
 
+/** Free cards of all cards, while they are live. */
+export function fleetTitle(): string {
+  const { connection, known, summary } = fleet;
+  const live = known.value && connection.value.state === "live";
+  return live && summary.value.cards > 0 ? `${summary.value.count.free}/${summary.value.cards}` : "";
+}
+
 /** Every host and card at once. */
 export function FleetPage(): JSX.Element {
   const t = text.value;

@@ -6,7 +6,7 @@ import { Mark } from "../part/part.tsx";
 import { Standing } from "../part/standing.tsx";
 import { TroubleLine, troubleKey } from "../part/trouble.tsx";
 import { Vitals } from "../part/vitals.tsx";
-import { fleetPath } from "../route.ts";
+import { fleetPath, type Params } from "../route.ts";
 import { type Entry, fleet } from "../store.ts";
 import { Cards } from "./host/cards.tsx";
 import { Charts } from "./host/charts.tsx";
@@ -15,7 +15,7 @@ import { Facts } from "./host/facts.tsx";
 import { Disks, Nics, Sources } from "./host/tables.tsx";
 
 /** Everything about one host. */
-export function HostPage({ name }: { name: string }): JSX.Element {
+export function HostPage({ name = "" }: Params): JSX.Element {
   const t = text.value;
   if (!fleet.known.value) return <p class="empty">{t.loading}</p>;
   const entry = fleet.entries.value.find((one) => one.name === name);

@@ -183,20 +183,20 @@ interface Moment {
   readonly asked: string;
 }
 
-type Fetch = (from: number, step: number | undefined) => Promise<Answer>;
+type LoadRange = (from: number, step: number | undefined) => Promise<Answer>;
 
-async function next({ chosen, now, before, asked }: Moment, fetch: Fetch): Promise<Held> {
+async function next({ chosen, now, before, asked }: Moment, load: LoadRange): Promise<Held> {
   const { span, step } = ranges[chosen];
   if (span === undefined || step === undefined) {
-    const answer = await fetch(0, undefined);
+    const answer = await load(0, undefined);
     return { range: chosen, asked, from: answer.from, to: now, answer, begun: now };
   }
   // Buckets are counted from the epoch: the first one is asked for whole.
   const from = step > 0 ? Math.floor((now - span) / step) * step : now - span;
   const last = before === undefined || now - before.begun > whole ? undefined : newest(before.answer);
   const held = { range: chosen, asked, from: now - span, to: now };
-  if (before === undefined || last === undefined) return { ...held, answer: await fetch(from, step), begun: now };
-  const late = await fetch(last, step);
+  if (before === undefined || last === undefined) return { ...held, answer: await load(from, step), begun: now };
+  const late = await load(last, step);
   return { ...held, answer: extend(before.answer, late, from), begun: before.begun };
 }
 
