@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { bytes, insist, listen } from "./ask.ts";
+import { fetchBytes, listen, loadWithRetry } from "./ask.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -39,7 +39,7 @@ function trickle(...pauses: number[]): ReadableStream {
 test("an answer may take as long as it likes while bytes come", async () => {
   const headers = { "Content-Type": binary };
   answers(() => new Response(trickle(9000, 9000, 9000, 9000), { headers }));
-  const got = bytes("x", binary, new AbortController().signal);
+  const got = fetchBytes("x", binary, new AbortController().signal);
   await vi.advanceTimersByTimeAsync(40_000);
   expect([...(await got)]).toEqual([3, 2, 1, 0]);
 });
@@ -47,11 +47,11 @@ test("an answer may take as long as it likes while bytes come", async () => {
 test("an answer that falls silent is given up, as is one that nobody waits for any more", async () => {
   const headers = { "Content-Type": binary };
   answers(() => new Response(trickle(1000, 60_000), { headers }));
-  const silent = expect(bytes("x", binary, new AbortController().signal)).rejects.toThrow("no byte for 10 s");
+  const silent = expect(fetchBytes("x", binary, new AbortController().signal)).rejects.toThrow("no byte for 10 s");
   await vi.advanceTimersByTimeAsync(11_500);
   await silent;
   const stop = new AbortController();
-  const left = expect(bytes("x", binary, stop.signal)).rejects.toThrow("gone");
+  const left = expect(fetchBytes("x", binary, stop.signal)).rejects.toThrow("gone");
   await vi.advanceTimersByTimeAsync(500);
   stop.abort(new Error("gone"));
   await vi.advanceTimersByTimeAsync(0);
@@ -104,7 +104,7 @@ test("what the page cannot do without is asked for until it is there, less and l
   vi.stubGlobal("document", document);
   const at: number[] = [];
   const begun = Date.now();
-  const got = insist(
+  const got = loadWithRetry(
     async () => {
       at.push((Date.now() - begun) / 1000);
       if (at.length < 8) throw new Error("404");
@@ -127,7 +127,7 @@ test("what the page cannot do without is asked for until it is there, less and l
 
 test("nobody waits for what is not wanted any more", async () => {
   let asked = 0;
-  const got = insist(
+  const got = loadWithRetry(
     async () => {
       asked++;
       throw new Error("404");
@@ -152,7 +152,7 @@ test.each([
   ["JSON of others as it is", () => Response.json({ error: "busy" }, { status: 503 }), '503 {"error":"busy"}'],
 ])("a refused request says %s", async (_, answer, message) => {
   answers(answer);
-  await expect(bytes("x", binary, new AbortController().signal)).rejects.toThrow(new Error(message));
+  await expect(fetchBytes("x", binary, new AbortController().signal)).rejects.toThrow(new Error(message));
 });
 
 test("no other file of the page makes requests", () => {

@@ -71,7 +71,7 @@ export function listen(path: string, { began, piece, ended }: Listener): () => v
  * Fetches a whole body, as long as bytes arrive.
  * @throws SignIn, or Error with the reason; the reason of `stop` if that was aborted.
  */
-export async function bytes(path: string, type: string, stop: AbortSignal): Promise<Uint8Array> {
+export async function fetchBytes(path: string, type: string, stop: AbortSignal): Promise<Uint8Array> {
   // AbortSignal.any is newer than the oldest supported browsers.
   const mine = new AbortController();
   const end = (): void => mine.abort(stop.reason);
@@ -108,7 +108,10 @@ const longestPauseMs = 30_000;
  * Loads something that the page needs: retries with growing pauses, while the tab is visible.
  * @param failed Called with each error; returns false to stop.
  */
-export async function insist<T>(load: () => Promise<T>, failed: (reason: unknown) => boolean): Promise<T | undefined> {
+export async function loadWithRetry<T>(
+  load: () => Promise<T>,
+  failed: (reason: unknown) => boolean,
+): Promise<T | undefined> {
   for (let pause = firstPauseMs; ; pause = Math.min(2 * pause, longestPauseMs)) {
     try {
       return await load();

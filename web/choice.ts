@@ -21,7 +21,7 @@ function keep(key: string, value: string): void {
   try {
     localStorage.setItem(`gohm.${key}`, value);
   } catch {
-    // Nothing is lost but the memory of it.
+    // The choice lasts as long as the page.
   }
 }
 
@@ -39,21 +39,21 @@ const among =
 
 const any = (value: string): value is string => value !== "";
 
-/** "" means: as the browser asks. */
+/** "" follows the browser's languages. */
 export const language = kept<string>("language", "", any);
 export const theme = kept<Theme>("theme", "auto", among("auto", "light", "dark"));
 export const order = kept<Order>("order", "name", among("name", "free"));
 export const view = kept<View>("view", "rows", among("rows", "heat"));
-/** The viewer's own user name on the machines; "" while not said. */
+/** The viewer's own user name on the machines; "" if not chosen. */
 export const me = kept<string>("me", "", any);
 
-// These last as long as the page: a filter that survived would hide hosts from somebody who forgot it.
+// Not stored: a forgotten filter would hide hosts on the next visit.
 export const show = signal<Show>("all");
 export const query = signal("");
-/** Only cards that this user holds; "" is everybody. */
+/** Shows only cards that this user holds; "" shows all. */
 export const user = signal("");
 
-/** True while the page is being printed; `theme.ts` sets it. */
+/** True while the page is being printed; set by `theme.ts`. */
 export const printing = signal(false);
 
 interface PassingChoice {
@@ -63,7 +63,7 @@ interface PassingChoice {
 }
 
 /** Choices that last as long as the page; a page that replaces this one takes them over. */
-export const passing: Readonly<Record<string, PassingChoice>> = {
+export const tabChoices: Readonly<Record<string, PassingChoice>> = {
   show: {
     peek: () => show.peek(),
     take(value) {

@@ -2,7 +2,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { type Event, EventSchema } from "../proto/gen/feed_pb.js";
 import type { Listener } from "./ask.ts";
-import { type Connection, type Following, follow } from "./feed.ts";
+import { type Connection, type FeedFollower, followFeed } from "./feed.ts";
 
 interface Line extends Listener {
   closed: boolean;
@@ -15,11 +15,11 @@ class World {
   readonly taken: { event: Event; elapsed: number }[] = [];
   readonly states: Connection[] = [];
   readonly #timers = new Set<{ at: number; call: () => void }>();
-  readonly following: Following;
+  readonly following: FeedFollower;
   refuse = false;
 
   constructor() {
-    this.following = follow({
+    this.following = followFeed({
       open: (listener) => {
         const line = { ...listener, closed: false };
         this.lines.push(line);
@@ -98,7 +98,7 @@ test("a gap in the numbers asks for everything again, and nothing that does not 
   expect(world.state.state).toBe("live");
 });
 
-test("an event of another hub does not follow, though its number would", () => {
+test("an event of another hub does not followFeed, though its number would", () => {
   const world = new World();
   world.say(4, { whole: true });
   world.say(5, { hub: "other" });

@@ -4,83 +4,83 @@ import { type Event, EventSchema } from "../proto/gen/feed_pb.js";
 import type { Listener } from "./ask.ts";
 
 /**
- * The page's connection to its hub. `opening` also after a time when nobody looked: only what is `live` may be shown as
- * what is so now. Times in milliseconds of the viewer's own clock.
+ * The page's connection to its hub. It is `opening`, too, when a hidden tab becomes visible: only values of a `live`
+ * connection are current. Times are milliseconds of the viewer's own clock.
  */
 export type Connection =
   | { readonly state: "opening"; readonly since: number }
   | { readonly state: "live"; readonly since: number }
-  | { readonly state: "lost"; readonly since: number; readonly reason: Loss };
+  | { readonly state: "lost"; readonly since: number; readonly reason: LossReason };
 
 /**
- * Why the page has no live connection: closed by the network, silent for too long, events that do not fit, or something
- * in front of the hub that asks for a sign-in.
+ * Why the page has no live connection: closed by the network, silent for too long, inconsistent events, or sign-in
+ * required by a proxy in front of the hub.
  */
-export type Loss = "closed" | "silent" | "garbled" | "sign-in";
+export type LossReason = "closed" | "silent" | "garbled" | "sign-in";
 
 interface Clock {
   now(): number;
-  /** Calls back once after so many milliseconds; the answer calls it off. */
+  /** Calls back once after a delay in milliseconds. Returns a function that cancels it. */
   after(milliseconds: number, call: () => void): () => void;
 }
 
-export interface Follow {
-  /** Opens a connection; the answer closes it. */
+export interface FeedOptions {
+  /** Opens a connection. Returns a function that closes it. */
   open(listener: Listener): () => void;
   readonly clock: Clock;
-  /** From 0 to 1. */
+  /** Random number from 0 to 1. */
   random(): number;
   /**
    * @param elapsed Milliseconds since the hub began to answer.
-   * @throws when the event does not fit what was taken before: everything is asked for again.
+   * @throws if the event does not fit the current state: the feed is then opened again, from a snapshot.
    */
   take(event: Event, elapsed: number): void;
   change(connection: Connection): void;
 }
 
-export interface Following {
-  /** Tries again at once: the network came back, or somebody looks at the page. */
+export interface FeedFollower {
+  /** Connects at once if there is no connection: the network is back, or the tab is visible. */
   wake(): void;
-  /** Closes the connection until wake(): browsers hold six to one host, over all tabs, and nobody looks at this one. */
+  /** Closes the connection until wake(). Browsers allow six to one host over all tabs; a hidden tab needs none. */
   rest(): void;
 }
 
-/** Milliseconds without a byte after which a connection counts as dead. The hub speaks every 15 s whatever happens. */
-const silence = (interval: number): number => Math.min(35_000, Math.max(3 * interval * 1000, 20_000));
-const firstSilence = 20_000;
-const longestPause = 10_000;
-/** Longest event in characters; no hub sends a longer one. */
-const longest = 64_000_000;
+/** Milliseconds without a byte after which a connection is dead. The hub sends something at least every 15 s. */
+const silenceMs = (interval: number): number => Math.min(35_000, Math.max(3 * interval * 1000, 20_000));
+const firstSilenceMs = 20_000;
+const longestPauseMs = 10_000;
+/** Longest event in characters, far beyond what a hub sends. */
+const longestEvent = 64_000_000;
 
 function decode(data: string): Event {
   return fromBinary(EventSchema, base64Decode(data));
 }
 
 /**
- * Follows the hub's events for as long as somebody looks. EventSource tells of whole events only, so that a slow line
- * looks like a dead one, gives up on an HTTP error and cannot tell a sign-in from it; so the stream is read here.
+ * Follows the hub's events while the tab is visible. This does without EventSource, which reports only whole events, so
+ * that a slow connection looks dead, stops at an HTTP error, and cannot detect that sign-in is required.
  */
-export function follow({ open, clock, random, take, change }: Follow): Following {
+export function followFeed({ open, clock, random, take, change }: FeedOptions): FeedFollower {
   let close: (() => void) | undefined;
   let connection: Connection = { state: "opening", since: clock.now() };
   let sequence: bigint | undefined;
   let hub = "";
   let interval = 0;
-  /** When the last byte came, and when the last event had come whole. */
-  let stirred = clock.now();
-  let heard = stirred;
-  let begun = stirred;
+  /** Times of the last byte and of the last complete event. */
+  let lastByte = clock.now();
+  let lastEvent = lastByte;
+  let begun = lastByte;
   let text = "";
   let failures = 0;
   let watch = (): void => {};
   let retry = (): void => {};
 
-  const become = (next: Connection): void => {
+  const setConnection = (next: Connection): void => {
     connection = next;
     change(next);
   };
 
-  const limit = (): number => (interval > 0 ? silence(interval) : firstSilence);
+  const limit = (): number => (interval > 0 ? silenceMs(interval) : firstSilenceMs);
 
   const hangUp = (): void => {
     close?.();
@@ -90,32 +90,32 @@ export function follow({ open, clock, random, take, change }: Follow): Following
     retry();
   };
 
-  const lose = (reason: Loss): void => {
+  const fail = (reason: LossReason): void => {
     hangUp();
     if (connection.state !== "lost" || connection.reason !== reason) {
-      become({ state: "lost", since: connection.state === "live" ? heard : connection.since, reason });
+      setConnection({ state: "lost", since: connection.state === "live" ? lastEvent : connection.since, reason });
     }
-    const pause = Math.min(longestPause, 500 * 2 ** failures);
+    const pause = Math.min(longestPauseMs, 500 * 2 ** failures);
     failures++;
     retry = clock.after(pause * (0.75 + random() / 2), dial);
   };
 
-  const guard = (): void => {
-    stirred = clock.now();
+  const watchSilence = (): void => {
+    lastByte = clock.now();
     watch();
-    watch = clock.after(limit(), () => lose("silent"));
+    watch = clock.after(limit(), () => fail("silent"));
   };
 
-  const hear = (data: string): void => {
+  const receive = (data: string): void => {
     const event = decode(data);
     const follows = event.whole || (hub === event.hub && sequence !== undefined && event.sequence === sequence + 1n);
     if (!follows) throw new Error("an event is missing");
     take(event, clock.now() - begun);
     ({ sequence, hub } = event);
     if (event.interval > 0) interval = event.interval;
-    heard = clock.now();
+    lastEvent = clock.now();
     failures = 0;
-    if (connection.state !== "live") become({ state: "live", since: heard });
+    if (connection.state !== "live") setConnection({ state: "live", since: lastEvent });
   };
 
   const read = (piece: string): void => {
@@ -126,15 +126,15 @@ export function follow({ open, clock, random, take, change }: Follow): Following
         const data = /^data: ?(.*)$/m.exec(text.slice(0, end))?.[1];
         text = text.slice(end + 2);
         from = 0;
-        if (data !== undefined) hear(data);
+        if (data !== undefined) receive(data);
       }
-      if (text.length > longest) throw new Error("an event without end");
+      if (text.length > longestEvent) throw new Error("an event without end");
     } catch {
       // Nothing is lost: the next connection begins with everything.
-      lose("garbled");
+      fail("garbled");
       return;
     }
-    guard();
+    watchSilence();
   };
 
   const dial = (): void => {
@@ -149,31 +149,31 @@ export function follow({ open, clock, random, take, change }: Follow): Following
     const hang = open({
       began: only(() => {
         begun = clock.now();
-        guard();
+        watchSilence();
       }),
       piece: only(read),
-      ended: only(lose),
+      ended: only(fail),
     });
     close = () => {
       mine = false;
       hang();
     };
-    guard();
+    watchSilence();
   };
 
   change(connection);
   dial();
   return {
     wake() {
-      // A sleeping page's timers stood still: silence is judged by the clock.
-      if (close !== undefined && clock.now() - stirred > limit()) lose("silent");
+      // Timers stop while the computer sleeps: the clock decides how long the hub has been silent.
+      if (close !== undefined && clock.now() - lastByte > limit()) fail("silent");
       if (close === undefined) dial();
     },
     rest() {
       hangUp();
       failures = 0;
-      // What is shown when somebody looks again is from before, until the hub has spoken.
-      if (connection.state === "live") become({ state: "opening", since: heard });
+      // Values are old until the next event, when the tab is visible again.
+      if (connection.state === "live") setConnection({ state: "opening", since: lastEvent });
     },
   };
 }

@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { packSeries, packSpan } from "../proto/history.ts";
-import { type Answer, align, ask, extend, newest, type Series, silences } from "./history.ts";
+import { align, type ChartData, extend, fetchChart, gaps, newestSample, type Series } from "./history.ts";
 
 const series = (id: string, ...points: readonly (readonly [number, number])[]): Series => ({
   id,
@@ -9,7 +9,7 @@ const series = (id: string, ...points: readonly (readonly [number, number])[]): 
   avg: Float64Array.from(points, ([, value]) => value),
   max: Float64Array.from(points, ([, value]) => value + 1),
 });
-const answer = (from: number, to: number, ...all: Series[]): Answer => ({
+const answer = (from: number, to: number, ...all: Series[]): ChartData => ({
   ...{ from, to, step: 0 },
   series: new Map(all.map((one) => [one.id, one])),
 });
@@ -19,7 +19,7 @@ const above = (one: Series | undefined, factor = 1) => ({ series: one, factor })
 const every = (spacing: number, from: number, n: number): number[] =>
   Array.from({ length: n }, (_, i) => from + i * spacing);
 const gapsOf = (times: readonly number[], step = 0): number[] =>
-  silences(Float64Array.from(times), { step, interval: 5000 }).map(({ after }) => times[after] ?? -1);
+  gaps(Float64Array.from(times), { step, interval: 5000 }).map(({ after }) => times[after] ?? -1);
 
 test("series share one axis of times; a line goes on over what was measured of others only", () => {
   const table = align(
@@ -111,8 +111,8 @@ test("an empty tail takes nothing away but what is too old", () => {
 });
 
 test("the tail is asked for from the newest poll: a card that fell out long ago does not make it long", () => {
-  expect(newest(answer(0, 1, series("a", [5, 1]), series("b", [3, 1]), series("c")))).toBe(5);
-  expect(newest(answer(0, 1))).toBeUndefined();
+  expect(newestSample(answer(0, 1, series("a", [5, 1]), series("b", [3, 1]), series("c")))).toBe(5);
+  expect(newestSample(answer(0, 1))).toBeUndefined();
 });
 
 test("one request asks for all devices, and its answer is read by what each series is of", async () => {
@@ -129,8 +129,8 @@ test("one request asks for all devices, and its answer is read by what each seri
   });
   const question = { host: "h", metrics: ["gpu_power", "load1"], keys: ["GPU-1", "e&h"], from: 0.5, to: 9.5 };
   const { signal } = new AbortController();
-  const got = await ask({ ...question, step: 0 }, signal);
-  await ask({ ...question, step: undefined }, signal);
+  const got = await fetchChart({ ...question, step: 0 }, signal);
+  await fetchChart({ ...question, step: undefined }, signal);
   vi.unstubAllGlobals();
   const words = "api/history?host=h&metric=gpu_power%2Cload1&from=0&to=10";
   expect(asked).toEqual([
@@ -158,7 +158,7 @@ test("many devices are asked for in several requests, all with the step that the
   });
   const keys = Array.from({ length: 70 }, (_, i) => `GPU-${i}`);
   const question = { host: "h", metrics: ["gpu_power"], keys, from: 0, to: 1200, step: undefined };
-  const got = await ask(question, new AbortController().signal);
+  const got = await fetchChart(question, new AbortController().signal);
   vi.unstubAllGlobals();
   expect(asked.map((words) => words.getAll("key").length)).toEqual([32, 32, 6]);
   expect(asked.map((words) => [words.get("from"), words.get("step")])).toEqual([

@@ -1,9 +1,9 @@
-import { type Answer as Packed, unpackAnswer } from "../proto/history.ts";
-import { bytes } from "./ask.ts";
+import { type Answer as PackedHistory, unpackAnswer } from "../proto/history.ts";
+import { fetchBytes } from "./ask.ts";
 
 /** One series: columns of equal length, oldest first, times in Unix milliseconds. */
 export interface Series {
-  /** What it is measured on, and which metric it is (`idOf`). */
+  /** Device and metric, as `seriesId` writes them. */
   readonly id: string;
   readonly t: Float64Array;
   readonly min: Float64Array;
@@ -11,53 +11,53 @@ export interface Series {
   readonly max: Float64Array;
 }
 
-export interface Answer {
+export interface ChartData {
   readonly from: number;
   readonly to: number;
-  /** Milliseconds of one bucket; 0: every sample. */
+  /** Width of a bucket in milliseconds; 0 for single samples. */
   readonly step: number;
-  /** By their ids. */
+  /** Series by id. */
   readonly series: ReadonlyMap<string, Series>;
 }
 
-export interface Question {
+export interface ChartRequest {
   readonly host: string;
-  /** Of any kind of device: a name belongs to one kind only. */
+  /** Metrics of any kind of device: a name belongs to one kind only. */
   readonly metrics: readonly string[];
-  /** Uuids of GPUs, names of interfaces. */
+  /** Keys of devices: uuids of GPUs, names of interfaces. */
   readonly keys: readonly string[];
   readonly from: number;
   readonly to: number;
-  /** Undefined lets the hub choose. */
+  /** Width of a bucket in milliseconds; the hub chooses if undefined. */
   readonly step: number | undefined;
-  /** Buckets at most where the hub chooses. */
+  /** Maximum number of buckets if the hub chooses the step. */
   readonly most?: number;
 }
 
-export const idOf = ({ level, key, metric }: { level: string; key: string; metric: string }): string =>
+export const seriesId = ({ level, key, metric }: { level: string; key: string; metric: string }): string =>
   `${level} ${key} ${metric}`;
 
-/** Buckets that the hub may choose at most: more than a chart has room for are not seen. */
+/** Maximum number of buckets if the hub chooses: a chart has no room for more. */
 const room = 500;
 /**
- * Devices of one request: names of more would be longer than servers take, and an hour of samples of more of them, one a
- * second, is more points than the hub gives at once.
+ * Maximum number of devices of one request. More keys would exceed the URL length that servers accept, and an hour of
+ * samples of more devices, one a second, exceeds the hub's limit of points.
  */
 const together = 32;
 
-/** @throws Error with the hub's own words when it refuses. */
-export async function ask(question: Question, signal: AbortSignal): Promise<Answer> {
+/** @throws Error with the hub's message if it refuses. */
+export async function fetchChart(question: ChartRequest, signal: AbortSignal): Promise<ChartData> {
   const { keys } = question;
-  let answer = await askOnce({ ...question, keys: keys.slice(0, together) }, signal);
+  let answer = await fetchPart({ ...question, keys: keys.slice(0, together) }, signal);
   for (let at = together; at < keys.length; at += together) {
     const { from, step } = answer;
-    const more = await askOnce({ ...question, keys: keys.slice(at, at + together), from, step }, signal);
+    const more = await fetchPart({ ...question, keys: keys.slice(at, at + together), from, step }, signal);
     answer = { ...answer, series: new Map([...answer.series, ...more.series]) };
   }
   return answer;
 }
 
-async function askOnce(question: Question, signal: AbortSignal): Promise<Answer> {
+async function fetchPart(question: ChartRequest, signal: AbortSignal): Promise<ChartData> {
   const { host, metrics, keys, from, to, step, most = room } = question;
   const words = new URLSearchParams({
     host,
@@ -67,29 +67,29 @@ async function askOnce(question: Question, signal: AbortSignal): Promise<Answer>
     ...(step === undefined ? { most: String(most) } : { step: String(step) }),
   });
   for (const key of keys) words.append("key", key);
-  return read(unpackAnswer(await bytes(`api/history?${words}`, "application/x-protobuf", signal)));
+  return read(unpackAnswer(await fetchBytes(`api/history?${words}`, "application/x-protobuf", signal)));
 }
 
-function read({ from, to, step, series }: Packed): Answer {
+function read({ from, to, step, series }: PackedHistory): ChartData {
   const none = new Float64Array();
   const all = series.map((one): [string, Series] => {
     const { min = none, avg = none, max = none } = one.columns;
-    return [idOf(one), { id: idOf(one), t: one.t, min, avg, max }];
+    return [seriesId(one), { id: seriesId(one), t: one.t, min, avg, max }];
   });
   return { from, to, step, series: new Map(all) };
 }
 
-export type Range = "15m" | "1h" | "6h" | "24h" | "3d" | "10d" | "30d" | "1y" | "all";
+export type RangeName = "15m" | "1h" | "6h" | "24h" | "3d" | "10d" | "30d" | "1y" | "all";
 
 const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 
 /**
- * How long each range is, and how wide its buckets are: 240 to 480 of them, as many as a chart has room for. What has
- * neither begins with the first sample there is.
+ * Length of each range and width of its buckets, which are 240 to 480, as many as a chart has room for. A range without
+ * length begins with the oldest sample.
  */
-export const ranges: Readonly<Record<Range, { readonly span?: number; readonly step?: number }>> = {
+export const ranges: Readonly<Record<RangeName, { readonly span?: number; readonly step?: number }>> = {
   "15m": { span: 15 * minute, step: 0 },
   "1h": { span: hour, step: 0 },
   "6h": { span: 6 * hour, step: minute },
@@ -102,39 +102,39 @@ export const ranges: Readonly<Record<Range, { readonly span?: number; readonly s
 };
 
 /**
- * Columns that a chart takes: times in Unix seconds, then for each series average, least and greatest. null breaks the
- * line; undefined is a time at which only other series have a sample, over which the line goes on.
+ * Columns for a chart: times in Unix seconds, then average, minimum and maximum of each series. null breaks the line;
+ * undefined marks a time at which only other series have a sample, which the line crosses.
  */
-export type Table = readonly [readonly number[], ...(readonly (number | null | undefined)[])[]];
+export type ChartTable = readonly [readonly number[], ...(readonly (number | null | undefined)[])[]];
 
-/** What is drawn of a series. */
-export interface Drawn {
+/** A series and how it is drawn. */
+export interface DrawnSeries {
   readonly series: Series | undefined;
-  /** From the wire's unit to the chart's; negative draws it below the axis. */
+  /** Factor for its values; a negative one draws it below the axis. */
   readonly factor: number;
 }
 
-export interface Pace {
-  /** Milliseconds of one bucket; 0: every sample. */
+export interface SampleSpacing {
+  /** Width of a bucket in milliseconds; 0 for single samples. */
   readonly step: number;
-  /** Milliseconds between polls today: used only where the samples themselves do not tell. */
+  /** Current interval between polls in milliseconds, used if there are too few samples to derive it. */
   readonly interval: number;
 }
 
-/** Puts series on one axis of times. The line of each breaks where the series was silent (`silences`). */
-export function align(drawn: readonly Drawn[], pace: Pace): Table {
+/** Aligns series to one time axis. A line breaks at the gaps of its series. */
+export function align(drawn: readonly DrawnSeries[], pace: SampleSpacing): ChartTable {
   const all = new Set<number>();
-  const found: (readonly Silence[])[] = [];
-  let before: { t: Float64Array; silences: readonly Silence[] } | undefined;
+  const found: (readonly Gap[])[] = [];
+  let before: { t: Float64Array; gaps: readonly Gap[] } | undefined;
   for (const { series } of drawn) {
     const t = series?.t ?? new Float64Array();
-    // One poll measures all devices: most series have the same times.
+    // One poll reads all devices: most series have the same times.
     if (before === undefined || !same(before.t, t)) {
-      before = { t, silences: silences(t, pace) };
+      before = { t, gaps: gaps(t, pace) };
       for (const at of t) all.add(at);
-      for (const { at } of before.silences) all.add(at);
+      for (const { at } of before.gaps) all.add(at);
     }
-    found.push(before.silences);
+    found.push(before.gaps);
   }
   const times = [...all].sort((a, b) => a - b);
   const place = new Map(times.map((at, i) => [at, i]));
@@ -142,7 +142,7 @@ export function align(drawn: readonly Drawn[], pace: Pace): Table {
     const three = [0, 1, 2].map(() => new Array<number | null | undefined>(times.length).fill(undefined));
     if (series === undefined) return three;
     const rows = Array.from(series.t, (at) => place.get(at) ?? 0);
-    // Below the axis the greatest is the lowest.
+    // Below the axis the maximum is the lower edge.
     const edges = factor < 0 ? [series.max, series.min] : [series.min, series.max];
     for (const [c, column] of [series.avg, ...edges].entries()) {
       const target = three[c];
@@ -161,39 +161,39 @@ export function align(drawn: readonly Drawn[], pace: Pace): Table {
 const same = (one: Float64Array, other: Float64Array): boolean =>
   one.length === other.length && one.every((at, i) => at === other[i]);
 
-interface Silence {
-  /** Place of the last sample before it. */
+interface Gap {
+  /** Index of the last sample before it. */
   readonly after: number;
   /** A time within it. */
   readonly at: number;
 }
 
-/** Spacings on each side that say how often samples came there. */
+/** Number of spacings on each side from which the usual one is derived. */
 const near = 6;
 
 /**
- * Where samples stayed away for longer than those around lead to expect: the interval of polls may have been another
- * one then, and a host may answer only every few polls. Of the spacings next to it, on the side where they are wider,
- * the third quartile counts: single samples that were missed do not make a silence, nor does an outage hide another.
+ * Finds gaps: spacings much wider than usual nearby. The interval of polls may have changed, and a host may answer only
+ * every few polls, so the usual spacing is the third quartile of those next to the gap, on the side where they are wider:
+ * single missed samples make no gap, and one outage does not hide another.
  */
-export function silences(t: Float64Array, { step, interval }: Pace): Silence[] {
+export function gaps(t: Float64Array, { step, interval }: SampleSpacing): Gap[] {
   const spacings = t.subarray(1).map((at, i) => at - (t[i] ?? 0));
   const usual = (side: Float64Array): number => side.sort()[Math.floor((side.length - 1) * 0.75)] ?? 0;
-  const found: Silence[] = [];
+  const found: Gap[] = [];
   for (const [after, spacing] of spacings.entries()) {
     const sides = [spacings.slice(Math.max(0, after - near), after), spacings.slice(after + 1, after + 1 + near)];
-    // A single spacing may be a silence itself.
+    // A single spacing may be a gap itself.
     const telling = sides.filter(({ length }) => length > 1);
     const around = Math.max(...(telling.length > 0 ? telling : sides).map(usual)) || interval;
-    // Buckets are evenly apart, samples are not.
+    // Buckets are evenly spaced, samples are not.
     const most = step > 0 ? 1.5 * Math.max(step, around) : 2.5 * around;
     if (spacing > most) found.push({ after, at: (t[after] ?? 0) + most / 2 });
   }
   return found;
 }
 
-/** What is held, with its end replaced by what was asked for later; samples before `from` fall out. */
-export function extend(held: Answer, tail: Answer, from: number): Answer {
+/** Replaces the end of loaded data by newer data, and drops samples before `from`. */
+export function extend(held: ChartData, tail: ChartData, from: number): ChartData {
   const series = [...tail.series.values()].map((late): [string, Series] => {
     const early = held.series.get(late.id);
     if (early === undefined) return [late.id, late];
@@ -211,14 +211,14 @@ export function extend(held: Answer, tail: Answer, from: number): Answer {
   return { from, to: tail.to, step: tail.step, series: new Map(series) };
 }
 
-/** How many of the times are before `at`. */
+/** Number of times before `at`. */
 function count(t: Float64Array, at: number): number {
   const first = t.findIndex((one) => one >= at);
   return first === -1 ? t.length : first;
 }
 
-/** Time of the newest sample of all, or undefined when there is none: one poll measures all devices of a host at once. */
-export function newest(answer: Answer): number | undefined {
+/** Time of the newest sample of any series; undefined if there is none. One poll reads all devices of a host. */
+export function newestSample(answer: ChartData): number | undefined {
   const last = [...answer.series.values()].flatMap(({ t }) => t.at(-1) ?? []);
   return last.length === 0 ? undefined : Math.max(...last);
 }

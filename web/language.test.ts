@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { languages, pick } from "./language.ts";
+import { languages, pickLanguage } from "./language.ts";
 import { en } from "./text/en.ts";
 import { zhCN } from "./text/zh-CN.ts";
 import { zhTW } from "./text/zh-TW.ts";
@@ -18,7 +18,7 @@ test.each([
   ["zh-TW", ["en"], "zh-TW"],
   ["xx", ["zh-CN"], "zh-CN"],
 ])("chosen %j with wishes %j speaks %s", (chosen, wishes, tag) => {
-  expect(pick(chosen, wishes)).toBe(tag);
+  expect(pickLanguage(chosen, wishes)).toBe(tag);
 });
 
 test("languages are listed as they call themselves", () => {

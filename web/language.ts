@@ -1,65 +1,65 @@
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
-import { insist, SignIn } from "./ask.ts";
+import { loadWithRetry, SignIn } from "./ask.ts";
 import { language } from "./choice.ts";
 import { en } from "./text/en.ts";
 import type { Text } from "./text/text.ts";
 
 type Tag = "en" | "zh-CN" | "zh-TW";
 
-/** Languages by their own names. All but English are fetched when they are spoken first: nobody reads all of them. */
+/** Languages under their own names. All except English are loaded on demand. */
 export const languages: readonly { readonly tag: Tag; readonly name: string }[] = [
   { tag: "en", name: "English" },
   { tag: "zh-CN", name: "简体中文" },
   { tag: "zh-TW", name: "繁體中文" },
 ];
-const fetches: Readonly<Record<Tag, () => Promise<Text>>> = {
+const loaders: Readonly<Record<Tag, () => Promise<Text>>> = {
   en: async () => en,
   "zh-CN": async () => (await import("./text/zh-CN.ts")).zhCN,
   "zh-TW": async () => (await import("./text/zh-TW.ts")).zhTW,
 };
 
-/** The language to speak: what was chosen, else the first of the browser's wishes that is known, else English. */
-export function pick(chosen: string, wishes: readonly string[]): Tag {
+/** Picks the language: the chosen one, else the browser's first preference that exists, else English. */
+export function pickLanguage(chosen: string, preferred: readonly string[]): Tag {
   const exact = languages.find((l) => l.tag === chosen);
   if (exact) return exact.tag;
-  for (const wish of wishes.map((w) => w.toLowerCase())) {
-    if (/^zh\b.*(hant|-tw|-hk|-mo)/.test(wish)) return "zh-TW";
-    if (/^zh\b/.test(wish)) return "zh-CN";
-    if (/^en\b/.test(wish)) return "en";
+  for (const tag of preferred.map((w) => w.toLowerCase())) {
+    if (/^zh\b.*(hant|-tw|-hk|-mo)/.test(tag)) return "zh-TW";
+    if (/^zh\b/.test(tag)) return "zh-CN";
+    if (/^en\b/.test(tag)) return "en";
   }
   return "en";
 }
 
-const wanted = computed(() => pick(language.value, navigator.languages));
-const spoken = signal<Text>(en);
-export const text: ReadonlySignal<Text> = spoken;
+const chosenTag = computed(() => pickLanguage(language.value, navigator.languages));
+const current = signal<Text>(en);
+export const text: ReadonlySignal<Text> = current;
 
-/** Speaks the wanted language, now and whenever it changes. Resolves when the first is there, or could not be fetched. */
-export function speak(): Promise<void> {
+/** Loads the language now and whenever it changes. Resolves when the first is loaded, or failed to load. */
+export function loadLanguage(): Promise<void> {
   return new Promise((done) => {
     effect(() => {
-      const tag = wanted.value;
+      const tag = chosenTag.value;
       const fetched = async (): Promise<void> => {
-        const words = await fetches[tag]();
-        if (tag === wanted.peek()) spoken.value = words;
+        const words = await loaders[tag]();
+        if (tag === chosenTag.peek()) current.value = words;
         done();
       };
-      insist(fetched, () => {
-        // Until then the language before goes on being spoken.
+      loadWithRetry(fetched, () => {
+        // The previous language remains until then.
         done();
-        return tag === wanted.peek();
+        return tag === chosenTag.peek();
       });
     });
   });
 }
 
-/** Why something could not be fetched. */
-export function reasonOf(error: unknown): string {
+/** Text of an error for the viewer. */
+export function errorText(error: unknown): string {
   if (error instanceof SignIn) return text.peek().lostHint["sign-in"];
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Time of day, with the date where it is not today. Milliseconds of the clock that `today` is on. */
+/** Time of day, with the date if it is not today. Both are Unix milliseconds of one clock. */
 export function timeOf(at: number, today: number): string {
   const date = new Date(at);
   const same = date.toDateString() === new Date(today).toDateString();

@@ -1,8 +1,8 @@
 import { computed, effect } from "@preact/signals";
 import { type JSX, render } from "preact";
 import { listen } from "./ask.ts";
-import { follow } from "./feed.ts";
-import { speak, text } from "./language.ts";
+import { followFeed } from "./feed.ts";
+import { loadLanguage, text } from "./language.ts";
 import { pages } from "./page/all.ts";
 import { Frame } from "./page/frame.tsx";
 import { renew, takeOver } from "./renew.ts";
@@ -41,7 +41,7 @@ effect(() => {
   document.title = title();
 });
 
-const following = follow({
+const following = followFeed({
   open: (listener) => listen("feed", listener),
   clock: {
     now: Date.now,
@@ -52,7 +52,7 @@ const following = follow({
   },
   random: Math.random,
   take(event, elapsed) {
-    // Before anything of it is read: it may be in a form that this page does not know.
+    // First: a newer hub may send events in a form that this page cannot read.
     renew(event.page);
     const local = performance.now();
     fleet.take(event, local, local - elapsed);
@@ -67,19 +67,19 @@ setInterval(() => {
   fleet.pass(performance.now());
 }, 1000);
 
-/** Milliseconds after which a page that nobody looks at closes its connection. */
-const grace = 5000;
-let leaving: ReturnType<typeof setTimeout> | undefined;
-const look = (): void => {
-  clearTimeout(leaving);
-  if (document.hidden) leaving = setTimeout(following.rest, grace);
+/** A hidden tab keeps its connection for so long. */
+const hiddenGraceMs = 5000;
+let hiddenTimer: ReturnType<typeof setTimeout> | undefined;
+const updateConnection = (): void => {
+  clearTimeout(hiddenTimer);
+  if (document.hidden) hiddenTimer = setTimeout(following.rest, hiddenGraceMs);
   else following.wake();
 };
-document.addEventListener("visibilitychange", look);
-addEventListener("pageshow", look);
+document.addEventListener("visibilitychange", updateConnection);
+addEventListener("pageshow", updateConnection);
 addEventListener("pagehide", following.rest);
-addEventListener("online", look);
+addEventListener("online", updateConnection);
 
 const root = document.getElementById("page");
-// A page that spoke English first would flicker.
-speak().then(() => root && render(<Page />, root));
+// Rendering before the language is loaded would flicker.
+loadLanguage().then(() => root && render(<Page />, root));

@@ -1,44 +1,44 @@
 import { signal } from "@preact/signals";
-import { passing } from "./choice.ts";
+import { tabChoices } from "./choice.ts";
 
-// A page that is open while the hub is upgraded asks for files that are gone, and reads events of a form it does not know.
+// After an upgrade of the hub an open page would request files that no longer exist, and read events in an unknown form.
 
-/** True when the hub has another version of the page, and this one could not take it by itself. */
+/** True if the hub has another version of the page, and reloading did not load it. */
 export const outdated = signal(false);
 
-/** Versions that this tab has loaded itself again for, and what was chosen then. */
+/** Keys in session storage: versions for which this tab reloaded, and its choices at that time. */
 const tried = "gohm.renewed";
 const kept = "gohm.passing";
 
-/** Takes over what the page before this one was showing, once. */
+/** Restores the choices of the page before a reload, once. */
 export function takeOver(): void {
   try {
     const held: unknown = JSON.parse(sessionStorage.getItem(kept) ?? "{}");
     sessionStorage.removeItem(kept);
-    for (const [name, choice] of Object.entries(passing)) {
+    for (const [name, choice] of Object.entries(tabChoices)) {
       const value = (held as Record<string, unknown>)[name];
       if (typeof value === "string") choice.take(value);
     }
   } catch {
-    // No storage: nothing is kept, and nothing was.
+    // No storage: nothing was stored.
   }
 }
 
-/** Loads the page anew where it is, with what is chosen. */
+/** Reloads the page with the same address and choices. */
 export function reload(): void {
   try {
-    const held = Object.fromEntries(Object.entries(passing).map(([name, choice]) => [name, choice.peek()]));
+    const held = Object.fromEntries(Object.entries(tabChoices).map(([name, choice]) => [name, choice.peek()]));
     sessionStorage.setItem(kept, JSON.stringify(held));
   } catch {
-    // No storage: then the filter is lost.
+    // No storage: the filter is lost.
   }
   location.reload();
 }
 
 /**
- * Takes the page that the hub has now, if it is another one than this. Once for each version: where something in between
- * goes on giving out an old one, or two hubs of different versions take turns, the page must not load itself for ever.
- * @param page Name of the script that the hub's page is built into; "" where it says nothing about it.
+ * Reloads if the hub has another version of the page. Only once for each version: a cache that keeps an old page, or two
+ * hubs of different versions behind one address, must not make the page reload forever.
+ * @param page Name of the script of the hub's page; "" if the hub did not send one.
  */
 export function renew(page: string): void {
   const own = document.querySelector("script[src]")?.getAttribute("src");
@@ -50,7 +50,7 @@ export function renew(page: string): void {
     if (before.includes(page)) return;
     sessionStorage.setItem(tried, [...before, page].join(" "));
   } catch {
-    // No storage: nobody would know that it was tried already.
+    // No storage: a reload could not be remembered, and would repeat.
     return;
   }
   reload();

@@ -48,32 +48,32 @@ const current = signal(location.hash);
 /** The part of the URL from # on. */
 export const address: ReadonlySignal<string> = current;
 
-/** How a visit to a page was left. */
+/** Scroll position at which a page was left. */
 interface Spot {
   /** Pixels scrolled. */
   readonly top: number;
-  /** The link or map that led away: what it is, how many like it came before, and pixels from the window's upper edge. */
+  /** The link or map that was followed: what it is, how many alike precede it, and pixels from the top of the window. */
   readonly link?: { readonly like: string; readonly nth: number; readonly y: number };
 }
 
 const spots = new Map<string, Spot>();
 const mostSpots = 50;
-/** Milliseconds for which a page may still be growing to its height. */
-const growing = 10_000;
+/** Time within which a page may still grow to its height. */
+const growingMs = 10_000;
 const stored = "gohm.spots";
 /** Key of the current entry of the browser's history. */
 let visit = "";
-/** How the home page was left last. */
+/** Last position on the home page. */
 let home: Spot | undefined;
-let settled = (): void => {};
+let stopSettling = (): void => {};
 
 const likeness = (element: Element): string => `${element.tagName} ${element.getAttribute("href") ?? ""}`;
 const all = (): Element[] => [...document.querySelectorAll("main a[href], main canvas")];
 
-function spotNow(): Spot {
+function currentSpot(): Spot {
   const top = scrollY;
   const found = all();
-  // Safari gives a link that is clicked no focus.
+  // Safari does not focus a link that is clicked.
   const led =
     found.find((one) => one === document.activeElement) ??
     found.find((one) => one.getAttribute("href") === location.hash && one.getBoundingClientRect().top >= 0);
@@ -89,7 +89,7 @@ function remember(spot: Spot): void {
   for (const key of spots.keys()) if (spots.size > mostSpots) spots.delete(key);
 }
 
-/** Key of the visit that is shown now; undefined where it is a new one. */
+/** Key of the current visit; undefined for a new one. */
 function known(): string | undefined {
   const state: unknown = history.state;
   return typeof state === "object" && state !== null && "visit" in state ? String(state.visit) : undefined;
@@ -101,8 +101,8 @@ function enter(): string {
   return made;
 }
 
-/** Puts the window where it was, and again as the page grows, until the viewer moves it. */
-function settle({ top, link }: Spot): void {
+/** Restores a scroll position, and again as the page grows, until the viewer scrolls. */
+function restore({ top, link }: Spot): void {
   let focused = false;
   const put = (): void => {
     const led = link && all().filter((one) => likeness(one) === link.like)[link.nth];
@@ -114,13 +114,13 @@ function settle({ top, link }: Spot): void {
   };
   const watch = new ResizeObserver(put);
   const acts = ["wheel", "touchstart", "pointerdown", "keydown"];
-  const timer = setTimeout(() => settled(), growing);
-  settled = () => {
+  const timer = setTimeout(() => stopSettling(), growingMs);
+  stopSettling = () => {
     watch.disconnect();
     clearTimeout(timer);
-    for (const act of acts) removeEventListener(act, settled);
+    for (const act of acts) removeEventListener(act, stopSettling);
   };
-  for (const act of acts) addEventListener(act, settled);
+  for (const act of acts) addEventListener(act, stopSettling);
   watch.observe(document.body);
 }
 
@@ -134,31 +134,31 @@ export function followAddress(isHome: (hash: string) => boolean): void {
     const held: unknown = JSON.parse(sessionStorage.getItem(stored) ?? "[]");
     for (const [key, spot] of held as [string, Spot][]) spots.set(key, spot);
   } catch {
-    // No storage: the page begins at its top.
+    // No storage: pages begin at the top.
   }
   visit = enter();
   const first = spots.get(visit);
-  if (first !== undefined) settle(first);
+  if (first !== undefined) restore(first);
   addEventListener("hashchange", () => {
-    settled();
-    const left = spotNow();
+    stopSettling();
+    const left = currentSpot();
     remember(left);
     if (isHome(current.value)) home = left;
     const key = known();
     current.value = location.hash;
     visit = enter();
     const spot = key === undefined ? (isHome(current.value) ? home : undefined) : spots.get(key);
-    if (spot !== undefined) return settle(spot);
+    if (spot !== undefined) return restore(spot);
     scrollTo(0, 0);
-    // What had the focus is gone with the page before.
+    // The focused element was removed with the previous page.
     document.getElementById("main")?.focus({ preventScroll: true });
   });
   addEventListener("pagehide", () => {
-    remember(spotNow());
+    remember(currentSpot());
     try {
       sessionStorage.setItem(stored, JSON.stringify([...spots]));
     } catch {
-      // No storage: the next page begins at its top.
+      // No storage: the next page begins at the top.
     }
   });
 }

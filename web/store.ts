@@ -6,66 +6,66 @@ import { isFresh, type Summary, summarize } from "../proto/summary.ts";
 import { keysOf } from "../proto/verdict.ts";
 import type { Connection } from "./feed.ts";
 
-/** One host on the page. Reading `tick` subscribes to its numbers, reading `host` to its shape. */
-export interface Entry {
+/** A host on the page. Read `tick` to subscribe to its numbers, `host` to its structure. */
+export interface HostEntry {
   readonly name: string;
   readonly host: Signal<HostGlance>;
   readonly tick: Signal<number>;
-  /** Its last answer was recent when the hub last spoke. */
+  /** True if its last answer was recent at the hub's last event. */
   readonly fresh: ReadonlySignal<boolean>;
-  /** It may be shown as what is so now: its answer is recent, and the hub is there. */
+  /** True if its values are current: its answer is recent, and the hub is connected. */
   readonly live: ReadonlySignal<boolean>;
-  /** By card (`keysOf`): since when somebody has had it without computing. */
+  /** Since when cards have been held without computing, by key (`keysOf`). */
   readonly idle: ReadonlySignal<ReadonlyMap<string, Idle>>;
 }
 
 export interface Fleet {
-  readonly entries: ReadonlySignal<readonly Entry[]>;
+  readonly entries: ReadonlySignal<readonly HostEntry[]>;
   readonly notices: ReadonlySignal<readonly string[]>;
   readonly connection: Signal<Connection>;
-  /** Hub's clock, Unix milliseconds; stands still while the hub is lost. */
+  /** The hub's clock in Unix milliseconds; stops without a connection. */
   readonly now: ReadonlySignal<number>;
   /** Seconds between polls. */
   readonly interval: ReadonlySignal<number>;
-  /** False until the first event has come. */
+  /** False until the first event. */
   readonly known: ReadonlySignal<boolean>;
   readonly summary: ReadonlySignal<Summary>;
   /**
-   * @param local Milliseconds of a clock of the viewer that nobody sets.
-   * @param begun The same, of the moment at which the answer that the event is part of began.
-   * @throws Error when the event does not fit what is here, or lags so far behind that asking again is quicker.
+   * @param local Monotonic clock of the viewer in milliseconds.
+   * @param begun Time of that clock when the stream of the event began.
+   * @throws Error if the event does not fit the state, or is so late that a new connection is faster.
    */
   take(event: Event, local: number, begun: number): void;
   /** Advances the hub's clock; `local` as in take(). */
   pass(local: number): void;
 }
 
-/** Milliseconds that an event may come late on any line. */
-const longestLag = 30_000;
+/** Delay of events that any connection may have. */
+const longestLagMs = 30_000;
 
 export function createFleet(): Fleet {
-  const entries = signal<readonly Entry[]>([]);
+  const entries = signal<readonly HostEntry[]>([]);
   const notices = signal<readonly string[]>([]);
   const connection = signal<Connection>({ state: "opening", since: 0 });
   const now = signal(0);
   const interval = signal(10);
   const known = signal(false);
   const beat = signal(0);
-  const byNumber = new Map<number, Entry>();
-  /** Hub's clock less the viewer's. */
-  let ahead = 0;
-  /** Milliseconds that an event may come late. */
-  let lag = 0;
+  const byNumber = new Map<number, HostEntry>();
+  /** The hub's clock minus the viewer's, milliseconds. */
+  let clockOffset = 0;
+  /** Maximum delay of an event, milliseconds. */
+  let lagMs = 0;
 
-  const standing = computed(() => {
+  const statuses = computed(() => {
     beat.value;
     return entries.value.map((entry) => ({ host: entry.host.value, fresh: entry.fresh.value }));
   });
-  const summary = computed(() => summarize(standing.value));
+  const summary = computed(() => summarize(statuses.value));
 
-  // A host keeps its place, and what is open or focused in it, when the hub gives everything anew, also after a restart
-  // that numbered the hosts anew.
-  const admit = (host: HostGlance, before: ReadonlyMap<string, Entry>): void => {
+  // A host keeps its entry, with the state of its components, across snapshots, even if a restarted hub numbered the hosts
+  // anew.
+  const addHost = (host: HostGlance, before: ReadonlyMap<string, HostEntry>): void => {
     const held = before.get(host.name);
     byNumber.set(host.number, held ?? createEntry(host, { now, interval, connection }));
     if (held === undefined) return;
@@ -73,18 +73,18 @@ export function createFleet(): Fleet {
     held.tick.value++;
   };
 
-  // On a slow line events queue up. The first one was written as the answer began, so that moment, not its arrival, tells
-  // how far the clocks are apart; a later event can only come later than that.
+  // Events queue up on a slow connection. The snapshot was written when the stream began: that moment, not its arrival,
+  // gives the difference of the clocks. Later events can only be later than that.
   const setClock = (event: Event, local: number, begun: number): void => {
     const sent = Number(event.now);
     if (event.whole) {
-      ahead = sent - begun;
-      lag = 2 * (local - begun) + longestLag;
+      clockOffset = sent - begun;
+      lagMs = 2 * (local - begun) + longestLagMs;
     } else {
-      ahead = Math.max(ahead, sent - local);
-      if (local + ahead - sent > lag) throw new Error("the event is too late, or the hub's clock was set back");
+      clockOffset = Math.max(clockOffset, sent - local);
+      if (local + clockOffset - sent > lagMs) throw new Error("the event is too late, or the hub's clock was set back");
     }
-    now.value = local + ahead;
+    now.value = local + clockOffset;
   };
 
   const take = (event: Event, local: number, begun: number): void => {
@@ -92,7 +92,7 @@ export function createFleet(): Fleet {
     const before = new Map([...byNumber.values()].map((entry) => [entry.name, entry]));
     if (event.whole) byNumber.clear();
     if (event.interval > 0) interval.value = event.interval;
-    for (const host of event.hosts) admit(host, before);
+    for (const host of event.hosts) addHost(host, before);
     for (const delta of event.deltas) {
       const entry = byNumber.get(delta.number);
       const host = entry?.host.peek();
@@ -120,14 +120,14 @@ export function createFleet(): Fleet {
     summary,
     take: (event, local, begun) => batch(() => take(event, local, begun)),
     pass(local) {
-      if (known.value && connection.value.state === "live") now.value = Math.max(now.value, local + ahead);
+      if (known.value && connection.value.state === "live") now.value = Math.max(now.value, local + clockOffset);
     },
   };
 }
 
 type Around = Pick<Fleet, "now" | "interval" | "connection">;
 
-function createEntry(first: HostGlance, { now, interval, connection }: Around): Entry {
+function createEntry(first: HostGlance, { now, interval, connection }: Around): HostEntry {
   const host = signal(first);
   const tick = signal(0);
   const fresh = computed(() => {
@@ -144,5 +144,5 @@ function createEntry(first: HostGlance, { now, interval, connection }: Around): 
   return { name: first.name, host, tick, fresh, live, idle };
 }
 
-/** The fleet of this page. */
+/** The fleet that the page shows. */
 export const fleet: Fleet = createFleet();

@@ -1,2 +1,2 @@
-// Style sheets are taken in by the bundler; to the compiler they are nothing.
+// The bundler resolves imports of style sheets.
 declare module "*.css";

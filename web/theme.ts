@@ -7,7 +7,7 @@ dark.addEventListener("change", () => {
   system.value = dark.matches;
 });
 
-// Some browsers tell of printing by the media query, others by events only.
+// Some browsers announce printing by the media query, others only by events.
 const paper = matchMedia("print");
 const look = (): void => {
   printing.value = paper.matches;
@@ -19,14 +19,14 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", look);
 
-/** The theme in force: paper is white. */
+/** The theme in effect; light for printing. */
 export const painted = computed((): "light" | "dark" => {
   if (printing.value) return "light";
   if (theme.value !== "auto") return theme.value;
   return system.value ? "dark" : "light";
 });
 
-/** Keeps the root element's data-theme to the theme in force. */
+/** Sets the root element's data-theme to the theme in effect, whenever it changes. */
 export function paintRoot(root: HTMLElement): () => void {
   return effect(() => {
     root.dataset.theme = painted.value;

@@ -4,34 +4,34 @@ import { me, order, query, show, user, view } from "../choice.ts";
 import { text } from "../language.ts";
 import { lazy } from "../part/lazy.tsx";
 import { RowHead } from "../part/row.tsx";
-import { type Entry, fleet } from "../store.ts";
+import { fleet, type HostEntry } from "../store.ts";
 import { Answer } from "./fleet/answer.tsx";
 import { Block } from "./fleet/block.tsx";
-import { compare, type Picked, picked, type Wish } from "./fleet/filter.ts";
+import { type CardFilter, compare, type PickedCards, pickCards } from "./fleet/filter.ts";
 import { Tools } from "./fleet/tools.tsx";
 
 const HeatMap = lazy<{ items: readonly Listed[] }>(async () => (await import("./fleet/heat.tsx")).HeatMap);
 
 interface Listed {
-  readonly entry: Entry;
-  readonly picked: Picked;
+  readonly entry: HostEntry;
+  readonly picked: PickedCards;
 }
 
-const same = (a: Picked, b: Picked): boolean =>
+const same = (a: PickedCards, b: PickedCards): boolean =>
   a === b || (a !== "all" && b !== "all" && a.length === b.length && a.every((place, i) => place === b[i]));
 
 let before: readonly Listed[] = [];
 
-/** Hosts to show, in order. The same array again while nothing about it changed, so that a tick draws no list. */
+/** Hosts to show, in order. Stays the same array while its content does, so that a tick does not render the list. */
 const listed = computed((): readonly Listed[] => {
   fleet.summary.value;
-  const wish: Wish = { show: show.value, query: query.value, user: user.value, me: me.value };
+  const filter: CardFilter = { show: show.value, query: query.value, user: user.value, me: me.value };
   const order_ = compare(order.value);
   const next = fleet.entries.value
     .map((entry) => ({ entry, standing: { host: entry.host.value, fresh: entry.fresh.value } }))
     .sort((a, b) => order_(a.standing, b.standing))
     .flatMap(({ entry, standing }): Listed[] => {
-      const fits = picked(standing, wish);
+      const fits = pickCards(standing, filter);
       return fits === undefined ? [] : [{ entry, picked: fits }];
     });
   const unchanged =
@@ -44,14 +44,14 @@ const listed = computed((): readonly Listed[] => {
   return before;
 });
 
-/** Free cards of all cards, while they are live. */
+/** Number of free cards and of all cards, while live. */
 export function fleetTitle(): string {
   const { connection, known, summary } = fleet;
   const live = known.value && connection.value.state === "live";
   return live && summary.value.cards > 0 ? `${summary.value.count.free}/${summary.value.cards}` : "";
 }
 
-/** Every host and card at once. */
+/** The home page: all hosts and cards. */
 export function FleetPage(): JSX.Element {
   const t = text.value;
   if (!fleet.known.value) return <p class="empty">{t.loading}</p>;

@@ -7,10 +7,10 @@ import { fleetPath } from "../route.ts";
 import { fleet } from "../store.ts";
 import { wall } from "../wall.ts";
 
-/** What stands around every page: name, connection, language, theme, notices, version. */
+/** Frame of every page: name, connection, language, theme, notices, version. */
 export function Frame({ version, children }: { version: string; children: ComponentChildren }): JSX.Element {
   const t = text.value;
-  // Before the first event nothing is shown that could be old.
+  // Before the first event there are no values that could be old.
   const lost = fleet.known.value && fleet.connection.value.state !== "live";
   return (
     <div class={lost ? "frame lost" : "frame"}>
@@ -83,7 +83,7 @@ function LoadAgain(): JSX.Element {
   );
 }
 
-/** Only where the page could not take the newer version by itself. */
+/** Banner if the page could not load the hub's newer version by itself. */
 function Outdated(): JSX.Element | null {
   if (!outdated.value) return null;
   return (

@@ -3,18 +3,18 @@ import type { JSX } from "preact";
 import { hostVerdict, troublesOf } from "../../proto/summary.ts";
 import { text } from "../language.ts";
 import { Mark } from "../part/part.tsx";
-import { Standing } from "../part/standing.tsx";
+import { StaleNotice } from "../part/stale.tsx";
 import { TroubleLine, troubleKey } from "../part/trouble.tsx";
 import { Vitals } from "../part/vitals.tsx";
 import { fleetPath, type Params } from "../route.ts";
-import { type Entry, fleet } from "../store.ts";
+import { fleet, type HostEntry } from "../store.ts";
 import { Cards } from "./host/cards.tsx";
 import { Charts } from "./host/charts.tsx";
-import { type Detail, useDetail } from "./host/detail.ts";
+import { type HostDetail, useDetail } from "./host/detail.ts";
 import { Facts } from "./host/facts.tsx";
 import { Disks, Nics, Sources } from "./host/tables.tsx";
 
-/** Everything about one host. */
+/** Page of one host. */
 export function HostPage({ name = "" }: Params): JSX.Element {
   const t = text.value;
   if (!fleet.known.value) return <p class="empty">{t.loading}</p>;
@@ -29,7 +29,7 @@ export function HostPage({ name = "" }: Params): JSX.Element {
   );
 }
 
-function Whole({ entry }: { entry: Entry }): JSX.Element {
+function Whole({ entry }: { entry: HostEntry }): JSX.Element {
   const detail = useDetail(entry);
   const drawn = useSignal(0);
   useSignalEffect(() => {
@@ -51,7 +51,7 @@ function Whole({ entry }: { entry: Entry }): JSX.Element {
         </h1>
         {info === undefined ? null : <Vitals info={info} />}
       </header>
-      <Standing entry={entry} />
+      <StaleNotice entry={entry} />
       {troubles.length === 0 ? null : (
         <ul class="troubles">
           {troubles.map((one) => (
@@ -64,14 +64,14 @@ function Whole({ entry }: { entry: Entry }): JSX.Element {
   );
 }
 
-/** What the feed does not tell, and what stands with it. */
-function Details({ entry, detail }: { entry: Entry; detail: ReadonlySignal<Detail> }): JSX.Element {
+/** The part of the page that needs more than the feed sends. */
+function Details({ entry, detail }: { entry: HostEntry; detail: ReadonlySignal<HostDetail> }): JSX.Element {
   const t = text.value;
-  const { info, fault } = detail.value;
-  const fresh = entry.live.value && fault === "";
+  const { info, error } = detail.value;
+  const fresh = entry.live.value && error === "";
   return (
     <div class={fresh ? "" : "old"}>
-      {fault === "" ? null : <output class="standing">{t.partFault(fault)}</output>}
+      {error === "" ? null : <output class="standing">{t.partFault(error)}</output>}
       {info === undefined ? (
         <p class="quiet">{t.loading}</p>
       ) : (

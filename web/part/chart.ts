@@ -3,61 +3,61 @@ import type { Unit } from "../../proto/gen/metric_pb.js";
 import { isBinary, labelStep, show } from "../../proto/unit.ts";
 import { type Stroke, sampleWidth, strokeOf, type Theme } from "./chart/stroke.ts";
 
-// The one file that knows the chart library.
+// The only file that imports the chart library.
 
 interface Line {
   readonly name: string;
-  /** Its place among the strokes. */
+  /** Number of its stroke (`strokeOf`). */
   readonly slot: number;
   readonly shown: boolean;
-  /** Its values are negative and mean what they are without the sign. */
+  /** Drawn below the axis: its values are negative, and written without the sign. */
   readonly below: boolean;
 }
 
-export interface Drawing {
+export interface ChartOptions {
   readonly lines: readonly Line[];
-  /** Times, then average, least, greatest of each line. */
+  /** Times, then average, minimum and maximum of each line. */
   readonly table: readonly (readonly (number | null | undefined)[])[];
   readonly from: number;
   readonly to: number;
   readonly theme: Theme;
-  /** The axis reaches at least so far, and further where a line does. */
+  /** Value that the axis reaches at least. */
   readonly top: number;
-  /** Unit of the values. It decides how the axis is divided, and how values are written. */
+  /** Unit of the values, which decides how the axis is divided and values are written. */
   readonly unit: Unit;
-  /** Points stand for many samples: what is between the least and the greatest of them is filled. */
+  /** Fills the space between minimum and maximum: points are buckets of many samples. */
   readonly band: boolean;
-  /** Says that so many lines more have a value. */
+  /** Text for a number of further lines. */
   readonly more: (lines: number) => string;
   readonly tag: string;
 }
 
 export interface Chart {
-  set(table: Drawing["table"], from: number, to: number): void;
+  set(table: ChartOptions["table"], from: number, to: number): void;
   resize(width: number): void;
   destroy(): void;
 }
 
 const height = 150;
-/** All charts of the page share one cursor. */
+/** Key of the cursor that all charts of the page share. */
 const sync = "gohm";
 const binary = Array.from({ length: 63 }, (_, power) => 2 ** power);
 const decimal = Array.from({ length: 16 }, (_, power) => [1, 2, 2.5, 5].map((digit) => digit * 10 ** power))
   .flat()
   .filter(Number.isInteger);
 
-/** Draws lines over time, with a band from least to greatest where buckets hold more than one sample. */
-export function chart(frame: HTMLElement, drawing: Drawing): Chart {
+/** Draws lines over time, with a band from minimum to maximum if points are buckets. */
+export function chart(frame: HTMLElement, options: ChartOptions): Chart {
   const style = getComputedStyle(frame);
   const ink = style.getPropertyValue("--quiet").trim();
   const line = style.getPropertyValue("--line").trim();
   const font = `11px ${style.fontFamily}`;
-  const wide = ruler(font);
-  let range: [number, number] = [drawing.from / 1000, drawing.to / 1000];
-  /** Half of the widest time: the last one may be at the very edge. */
+  const wide = textRuler(font);
+  let range: [number, number] = [options.from / 1000, options.to / 1000];
+  /** Half the width of the widest time label: the last label may be at the edge. */
   let beyond = 8;
-  const both = drawing.lines.some(({ below }) => below);
-  const { unit } = drawing;
+  const both = options.lines.some(({ below }) => below);
+  const { unit } = options;
   const written = (value: number): string => show(both ? Math.abs(value) : value, unit);
   const steps = isBinary(unit) ? binary : decimal.map((one) => one * labelStep(unit));
   const axis = { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
@@ -70,7 +70,7 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
       cursor: { sync: { key: sync }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: {
         x: { range: () => range },
-        y: { range: (_, least, most) => reach(least, most, drawing) },
+        y: { range: (_, least, most) => axisRange(least, most, options) },
       },
       axes: [
         {
@@ -78,31 +78,31 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
           size: 26,
           space: 70,
           values: (_, at) => {
-            const words = times(at, range, drawing.tag);
+            const words = times(at, range, options.tag);
             beyond = Math.max(8, Math.ceil(wide(words) / 2));
             return words;
           },
         },
         {
           ...axis,
-          // Charts below one another begin at the same place unless a label needs more room.
+          // Charts below one another are aligned, unless a label needs more room.
           size: (_, words: string[] | null) => Math.max(54, Math.ceil(wide(words ?? [])) + 14, beyond),
           space: 26,
           values: (_, at) => at.map(written),
           incrs: steps,
         },
       ],
-      series: [{}, ...drawing.lines.flatMap((one) => seriesOf(one, drawing))],
-      bands: drawing.lines.map((one, i) => ({
+      series: [{}, ...options.lines.flatMap((one) => seriesOf(one, options))],
+      bands: options.lines.map((one, i) => ({
         series: [i * 3 + 3, i * 3 + 2] as [number, number],
-        fill: `${strokeOf(one.slot, drawing.theme).colour}26`,
+        fill: `${strokeOf(one.slot, options.theme).colour}26`,
       })),
       hooks: {
-        setCursor: [(u) => tell(u, drawing)],
-        ...(both ? { drawAxes: [(u: uPlot) => middle(u, ink)] } : {}),
+        setCursor: [(u) => showValues(u, options)],
+        ...(both ? { drawAxes: [(u: uPlot) => drawZeroLine(u, ink)] } : {}),
       },
     },
-    drawing.table as unknown as uPlot.AlignedData,
+    options.table as unknown as uPlot.AlignedData,
     frame,
   );
   const tip = document.createElement("div");
@@ -119,33 +119,33 @@ export function chart(frame: HTMLElement, drawing: Drawing): Chart {
   };
 }
 
-/** Measures the widest of some words in CSS pixels. */
-function ruler(font: string): (words: readonly (string | null)[]) => number {
+/** Returns a function that measures the widest of some texts in CSS pixels. */
+function textRuler(font: string): (words: readonly (string | null)[]) => number {
   const context = document.createElement("canvas").getContext("2d");
   if (context !== null) context.font = font;
   return (words) => Math.max(0, ...words.map((word) => context?.measureText(word ?? "").width ?? 0));
 }
 
-/** Ends of the axis: 0 and `top` are on it, and every value. The library gives null where no line has any. */
-function reach(least: number | null, most: number | null, { top, unit }: Drawing): [number, number] {
+/** Ends of the axis, which contains 0, `top` and every value. The library passes null if there are no values. */
+function axisRange(least: number | null, most: number | null, { top, unit }: ChartOptions): [number, number] {
   const [low, high] = [least ?? 0, most ?? 0];
   const begin = low < 0 ? low * 1.08 : 0;
   return [begin, Math.max(high > top ? high * 1.08 : top, begin < 0 ? 0 : labelStep(unit))];
 }
 
-function seriesOf(one: Line, { theme, band }: Drawing): uPlot.Series[] {
+function seriesOf(one: Line, { theme, band }: ChartOptions): uPlot.Series[] {
   const { colour, dash } = strokeOf(one.slot, theme);
   const { shown: show } = one;
-  const points = { size: 4, fill: colour, filter: alone };
-  // A peak of one sample is a point of the upper edge: without a line of its own it would be too thin to be seen.
+  const points = { size: 4, fill: colour, filter: isolated };
+  // Without a line of its own the edge would be too thin to show a peak of one sample.
   const edge: uPlot.Series = band
-    ? { show, stroke: `${colour}73`, width: 1, points: { show: false, size: 3, fill: `${colour}73`, filter: alone } }
+    ? { show, stroke: `${colour}73`, width: 1, points: { show: false, size: 3, fill: `${colour}73`, filter: isolated } }
     : { show, stroke: "transparent", width: 0, points: { show: false } };
   return [{ show, stroke: colour, width: 1.5, spanGaps: false, points, dash: [...dash] }, edge, edge];
 }
 
-/** Samples between two breaks of the line: no line leads to them, so that they are drawn as points. */
-function alone(plot: uPlot, place: number, all: boolean): number[] | null {
+/** Indexes of single samples between two breaks, drawn as points because no line leads to them. */
+function isolated(plot: uPlot, place: number, all: boolean): number[] | null {
   if (all) return null;
   const values = plot.data[place] ?? [];
   const found: number[] = [];
@@ -164,18 +164,18 @@ function alone(plot: uPlot, place: number, all: boolean): number[] | null {
   return found;
 }
 
-/** Draws the axis itself, between its two sides. */
-function middle(plot: uPlot, ink: string): void {
+/** Draws the line of zero between both sides of the axis. */
+function drawZeroLine(plot: uPlot, ink: string): void {
   const { ctx, bbox } = plot;
   ctx.fillStyle = ink;
   ctx.fillRect(bbox.left, Math.round(plot.valToPos(0, "y", true)), bbox.width, 1);
 }
 
-/** Lines whose values are listed under the cursor: more would not fit beside it. */
+/** Maximum number of lines listed at the cursor: more would not fit. */
 const listed = 12;
 
-/** Values under the cursor, in a box that follows it. Text only: names come from the machines. */
-function tell(plot: uPlot, { lines, unit, tag, theme, more }: Drawing): void {
+/** Shows the values at the cursor in a box that follows it. As text, never HTML: names come from the machines. */
+function showValues(plot: uPlot, { lines, unit, tag, theme, more }: ChartOptions): void {
   const tip = plot.over.querySelector<HTMLElement>(".tip");
   const { idx, left, top } = plot.cursor;
   if (tip === null) return;
@@ -188,7 +188,7 @@ function tell(plot: uPlot, { lines, unit, tag, theme, more }: Drawing): void {
     const spread = least != null && most != null && least !== most ? ` (${word(least)} – ${word(most)})` : "";
     return [{ one, text: word(value) + spread, away: Math.abs(plot.valToPos(value, "y") - (top ?? 0)) }];
   });
-  // The other charts follow with their line only: eight boxes would hide what they tell about.
+  // Other charts show only the cursor: eight boxes would hide the lines.
   tip.hidden = at === undefined || rows.length === 0 || !plot.over.matches(":hover");
   if (tip.hidden || at === undefined) return;
   const when = document.createElement("b");
@@ -240,6 +240,6 @@ function times(at: readonly number[], [from, to]: readonly [number, number], tag
           }),
   });
   const written = at.map((second) => format.format(second * 1000));
-  // The same time written twice says nothing the second time.
+  // Repeated labels are left out.
   return written.map((word, i) => (word === written[i - 1] ? "" : word));
 }

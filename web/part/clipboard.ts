@@ -1,6 +1,6 @@
 /**
- * Puts text on the clipboard. The page is mostly reached by plain http inside a lab, where browsers offer no clipboard
- * object: then an invisible field is selected and copied the old way.
+ * Copies text to the clipboard. Over plain HTTP, as the page is mostly used, browsers have no clipboard object: then it
+ * selects an invisible field and copies that.
  */
 export async function copy(words: string): Promise<boolean> {
   if (navigator.clipboard !== undefined) {
@@ -8,7 +8,7 @@ export async function copy(words: string): Promise<boolean> {
       await navigator.clipboard.writeText(words);
       return true;
     } catch {
-      // Refused by permission: the old way may still work.
+      // No permission: copying a field may still work.
     }
   }
   const field = document.createElement("textarea");

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { cell, domainOf, type HeatRow, hit, layOut, place } from "./heat.ts";
+import { cell, cellPosition, cellUnder, domainOf, type HeatRow, layOut } from "./heat.ts";
 
 const row = (cards: number): HeatRow => ({
   name: "n",
@@ -17,8 +17,8 @@ test("the middle of every cell hits that cell, whatever the width and however ma
         const layout = layOut(rows, width);
         counts.forEach((cards, r) => {
           for (let c = 0; c < cards; c++) {
-            const at = place(layout, r, c, cards);
-            expect(hit(layout, rows, at.x + at.size / 2, at.y + cell.size / 2)).toEqual({ row: r, card: c });
+            const at = cellPosition(layout, r, c, cards);
+            expect(cellUnder(layout, rows, at.x + at.size / 2, at.y + cell.size / 2)).toEqual({ row: r, card: c });
           }
         });
       },
@@ -32,7 +32,7 @@ test("no cell lies outside the map", () => {
   for (const width of [320, 700, 1400]) {
     const layout = layOut(rows, width);
     rows.forEach((_, r) => {
-      const at = place(layout, r, 15, 16);
+      const at = cellPosition(layout, r, 15, 16);
       expect(at.x + at.size).toBeLessThanOrEqual(width);
       expect(at.y + cell.size).toBeLessThanOrEqual(layout.height + 2);
     });
@@ -49,12 +49,12 @@ test("a long name has room where there is some, without what all names share", (
   expect(layOut(rows, 290).label).toBe(cell.label);
 });
 
-test("beside the cells there is nothing to hit, and on a name there is the host", () => {
+test("beside the cells there is nothing to cellUnder, and on a name there is the host", () => {
   const rows = [row(2)];
   const layout = layOut(rows, 800);
-  expect(hit(layout, rows, 700, 5)).toBeUndefined();
-  expect(hit(layout, rows, 10, 500)).toBeUndefined();
-  expect(hit(layout, rows, 10, 8)).toEqual({ row: 0, card: -1 });
+  expect(cellUnder(layout, rows, 700, 5)).toBeUndefined();
+  expect(cellUnder(layout, rows, 10, 500)).toBeUndefined();
+  expect(cellUnder(layout, rows, 10, 8)).toEqual({ row: 0, card: -1 });
 });
 
 test.each([

@@ -1,6 +1,6 @@
 import type { Verdict } from "../../proto/verdict.ts";
 
-/** One host's cards in the map. */
+/** Cells of one host in the map. */
 export interface HeatRow {
   readonly name: string;
   readonly cells: readonly HeatCell[];
@@ -8,18 +8,18 @@ export interface HeatRow {
 
 interface HeatCell {
   readonly verdict: Verdict;
-  /** Share of the last sample period, percent; undefined when not measured. */
+  /** Percentage of the last sample period; undefined if not measured. */
   readonly utilization: number | undefined;
 }
 
-/** Where everything stands, in CSS pixels. */
+/** Geometry of the map in CSS pixels. */
 export interface Layout {
   readonly width: number;
   readonly height: number;
   readonly columns: number;
-  /** Hosts in one column. */
+  /** Number of hosts in one column. */
   readonly perColumn: number;
-  /** Room for the name of a host, left of its cells. */
+  /** Width of a host's name, left of its cells. */
   readonly label: number;
   readonly columnWidth: number;
 }
@@ -45,8 +45,8 @@ export function layOut(rows: readonly HeatRow[], width: number): Layout {
   };
 }
 
-/** Left upper corner of a cell. Cells that do not fit beside each other (more cards than the width holds) shrink. */
-export function place(
+/** Upper left corner and size of a cell. Cells shrink if a host has more cards than fit into the width. */
+export function cellPosition(
   layout: Layout,
   row: number,
   card: number,
@@ -62,8 +62,8 @@ export function place(
   };
 }
 
-/** Which cell lies under a point, if any. A point on a host's name gives card -1. */
-export function hit(
+/** The cell at a point, if any. The name of a host is card -1. */
+export function cellUnder(
   layout: Layout,
   rows: readonly HeatRow[],
   x: number,
@@ -75,8 +75,8 @@ export function hit(
   const row = column * layout.perColumn + line;
   const cards = rows[row]?.cells.length;
   if (cards === undefined) return undefined;
-  const first = place(layout, row, 0, cards);
-  const second = place(layout, row, 1, cards);
+  const first = cellPosition(layout, row, 0, cards);
+  const second = cellPosition(layout, row, 1, cards);
   const card = Math.floor((x - first.x) / (second.x - first.x));
   if (x < first.x) return { row, card: -1 };
   return card < cards ? { row, card } : undefined;
@@ -91,7 +91,7 @@ export interface Paint {
   readonly fills: Readonly<Record<Verdict, string>>;
 }
 
-/** Draws the whole map; 1,600 cells take a few milliseconds. */
+/** Draws the whole map. */
 export function draw(
   context: CanvasRenderingContext2D,
   {
@@ -107,7 +107,7 @@ export function draw(
   const domain = domainOf(rows.map(({ name }) => name));
   rows.forEach((row, r) => {
     const name = row.name.slice(0, row.name.length - domain.length);
-    const first = place(layout, r, 0, row.cells.length);
+    const first = cellPosition(layout, r, 0, row.cells.length);
     context.fillStyle = paint.ink;
     context.fillText(shorten(context, name, layout.label - 12), first.x - layout.label, first.y + cell.size / 2 + 1);
     if (row.cells.length === 0) {
@@ -115,19 +115,19 @@ export function draw(
       context.fillText("–", first.x, first.y + cell.size / 2 + 1);
     }
     row.cells.forEach((one, c) => {
-      const at = place(layout, r, c, row.cells.length);
+      const at = cellPosition(layout, r, c, row.cells.length);
       drawCell(context, one, at, paint);
     });
   });
   if (chosen !== undefined && chosen.card >= 0) {
-    const at = place(layout, chosen.row, chosen.card, rows[chosen.row]?.cells.length ?? 1);
+    const at = cellPosition(layout, chosen.row, chosen.card, rows[chosen.row]?.cells.length ?? 1);
     context.strokeStyle = paint.ink;
     context.lineWidth = 2;
     context.strokeRect(at.x - 2, at.y - 2, at.size + 4, cell.size + 4);
   }
 }
 
-/** The frame tells the state, the filling the utilization; broken cells are crossed, unknown ones broken-lined. */
+/** Draws a cell: its frame shows the verdict, its filling the utilization; broken is crossed out, unknown dashed. */
 function drawCell(
   context: CanvasRenderingContext2D,
   { verdict, utilization }: HeatCell,
@@ -165,18 +165,18 @@ function drawCell(
   }
 }
 
-/** The end of all names from a dot on, ".hpc.example.org": it distinguishes none of them. */
+/** Domain that all names have in common, such as ".hpc.example.org"; "" if there is none. */
 export function domainOf(names: readonly string[]): string {
   const [first = "", ...others] = names;
   for (let at = first.indexOf("."); at > 0; at = first.indexOf(".", at + 1)) {
     const end = first.slice(at);
-    // Names that are addresses end in numbers, which distinguish.
+    // The end of an IP address is not a domain.
     if (others.length > 0 && !/\d$/.test(end) && others.every((name) => name.endsWith(end))) return end;
   }
   return "";
 }
 
-/** Cuts a name in its middle: machines of one kind differ at the end. */
+/** Shortens a name in the middle: names of similar machines differ at the end. */
 function shorten(context: CanvasRenderingContext2D, name: string, width: number): string {
   if (context.measureText(name).width <= width) return name;
   const signs = [...name];

@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
 import type { FunctionComponent, JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { insist } from "../ask.ts";
-import { reasonOf, text } from "../language.ts";
+import { loadWithRetry } from "../ask.ts";
+import { errorText, text } from "../language.ts";
 import { reload } from "../renew.ts";
 
-/** A part of the page that is fetched from the hub when it is first looked at, until it is there. */
+/** Component that is loaded when it is first shown, with retries and a message meanwhile. */
 export function lazy<P extends object>(load: () => Promise<FunctionComponent<P>>): FunctionComponent<P> {
   let held: FunctionComponent<P> | undefined;
   return function Lazy(props: P): JSX.Element {
@@ -17,8 +17,8 @@ export function lazy<P extends object>(load: () => Promise<FunctionComponent<P>>
         held ??= await load();
         there.value = true;
       };
-      insist(fetched, (reason) => {
-        fault.value = reasonOf(reason);
+      loadWithRetry(fetched, (reason) => {
+        fault.value = errorText(reason);
         return !gone;
       });
       return () => {

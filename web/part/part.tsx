@@ -1,11 +1,11 @@
 import type { ComponentChildren, JSX } from "preact";
 import type { Verdict } from "../../proto/verdict.ts";
 
-// The marks every part is made of.
+// Small components used by all parts.
 
 /**
- * A verdict as a shape, so that colour is never the only sign: ring, half, disc, triangle, broken ring. Of nothing it is
- * as wide, so that names beside marks stay in line.
+ * Shape of a verdict, so that colour is never the only sign: ring, half disc, disc, triangle, dashed ring. Without a
+ * verdict it is empty and as wide, so that names beside marks are aligned.
  */
 export function Mark({ of }: { of: Verdict | undefined }): JSX.Element {
   return (
@@ -30,7 +30,7 @@ const shapes: Readonly<Record<Verdict, JSX.Element>> = {
   ),
 };
 
-/** A share of a whole as a bar; the figure beside it says the same in words. `percent` undefined: not read. */
+/** Percentage as a bar, beside a figure for screen readers; `percent` is undefined if not read. */
 export function Bar({ percent, tone }: { percent: number | undefined; tone?: string }): JSX.Element {
   const filled = Math.min(100, Math.max(0, percent ?? 0));
   return (
@@ -40,7 +40,7 @@ export function Bar({ percent, tone }: { percent: number | undefined; tone?: str
   );
 }
 
-/** What was not read is a dash, never a nought. */
+/** A value with its unit. A value that was not read is a dash, never 0. */
 export function Figure({ children, unit }: { children: string | number | undefined; unit?: string }): JSX.Element {
   if (children === undefined) return <span class="absent">–</span>;
   return (
@@ -51,10 +51,10 @@ export function Figure({ children, unit }: { children: string | number | undefin
   );
 }
 
-/** Words for those who hear the page. */
+/** Text for screen readers only. */
 export function Spoken({ children }: { children: ComponentChildren }): JSX.Element {
   return <span class="spoken">{children}</span>;
 }
 
-/** A word as it begins a line; scripts without capitals stay as they are. */
+/** Capitalizes a word, in scripts that have capitals. */
 export const title = (word: string): string => word.slice(0, 1).toUpperCase() + word.slice(1);

@@ -22,22 +22,22 @@ import { Bar, Figure, Mark, Spoken } from "./part.tsx";
 export interface RowProps {
   readonly gpu: GPUGlance;
   readonly verdict: Verdict;
-  /** The card that an instance is a part of. */
+  /** The card that an instance belongs to. */
   readonly parent?: GPUGlance | undefined;
-  /** Its host's answer is recent: what is unknown then was not read, and is no old value. */
+  /** True if its host answered recently: a missing value was not read then. */
   readonly fresh: boolean;
-  /** Since when somebody has had it without computing; undefined when it computes. */
+  /** Since when it has been held without computing; undefined if it computes. */
   readonly idle?: Idle | undefined;
-  /** Hub's clock, Unix milliseconds. */
+  /** The hub's clock in Unix milliseconds. */
   readonly now: number;
-  /** Who holds it, as chips that filter the page; without, the processes are told elsewhere. */
+  /** Shows its holders as buttons that filter the page; undefined if its processes are listed elsewhere. */
   readonly chips?: { readonly user: string; onUser(user: string): void };
 }
 
-/** Temperature in °C from which a card slows itself down or soon will. */
+/** Temperature in °C from which a card throttles, or soon will. */
 const hot = 85;
 
-/** One card as one line: what it is, how hard it works, and who holds it. */
+/** Table row of a card: model, readings and holders. */
 export function CardRow(props: RowProps): JSX.Element {
   const { gpu, verdict } = props;
   const t = text.value;
@@ -100,12 +100,12 @@ interface Group {
   readonly user: string;
   readonly command: string;
   count: number;
-  /** Bytes; undefined where it is known of none of them. */
+  /** Bytes; undefined if unknown for all of them. */
   memory: number | undefined;
   utilization: number | undefined;
 }
 
-/** Processes of one user and command together, the largest first: eight workers of one training are one line. */
+/** Groups processes by user and command, largest first: eight workers of one training are one line. */
 export function groups(procs: readonly ProcGlance[]): Group[] {
   const found = new Map<string, Group>();
   for (const proc of procs) {
@@ -121,7 +121,7 @@ export function groups(procs: readonly ProcGlance[]): Group[] {
   return [...found.values()].sort((a, b) => (b.memory ?? 0) - (a.memory ?? 0));
 }
 
-/** Pods that hold a card of which no process is seen, as lines of the same kind. */
+/** Pods that a card without visible processes is allocated to, as groups. */
 function given(gpu: GPUGlance): Group[] {
   return podsOf(gpu).map((user) => ({ user, command: "", count: 1, memory: undefined, utilization: undefined }));
 }
@@ -201,7 +201,7 @@ function Words({ gpu, parent, verdict, fresh, idle, now }: RowProps): JSX.Elemen
   );
 }
 
-/** Names of the columns: seen once above the list, heard with every table. */
+/** Names of the columns: visible once above the list, and for screen readers in every table. */
 export function RowHead(): JSX.Element {
   const t = text.value;
   const names = [

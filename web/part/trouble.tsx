@@ -6,7 +6,7 @@ import { hostPath } from "../route.ts";
 import type { Text } from "../text/text.ts";
 import { Mark } from "./part.tsx";
 
-/** One thing that is wrong, in words. `now` is the hub's clock in milliseconds. */
+/** Text of a trouble. `now` is the hub's clock in Unix milliseconds. */
 function wordsOf(trouble: Trouble, now: number, t: Text): string {
   switch (trouble.kind) {
     case "unreachable":
@@ -31,7 +31,7 @@ function wordsOf(trouble: Trouble, now: number, t: Text): string {
   }
 }
 
-/** The same while only its figures change, so that a link in it keeps the focus. */
+/** Key that does not depend on figures, so that a link in the line keeps its focus. */
 export function troubleKey(trouble: Trouble): string {
   const { host, kind, ...rest } = {
     card: undefined,

@@ -6,7 +6,7 @@ import { percentOf } from "../../proto/verdict.ts";
 import { text } from "../language.ts";
 import { Bar, Figure } from "./part.tsx";
 
-/** What a host itself does: CPU, memory, load, network, disks; one column each, the same on every host. */
+/** Readings of the host itself: CPU, memory, load, network, disks, in the same columns for every host. */
 export function Vitals({ info }: { info: Glance }): JSX.Element {
   const t = text.value;
   const { cpu, memory, system } = info;
@@ -57,7 +57,7 @@ function Vital({ name, percent, plain, tone, children }: VitalProps): JSX.Elemen
   );
 }
 
-/** Sum over the host's interfaces, without those whose bytes pass through others; undefined where none was measured. */
+/** Traffic of all interfaces in bytes per second, without those on top of others; undefined if not measured. */
 export function rates(info: Glance): { rx: number | undefined; tx: number | undefined } {
   let rx: number | undefined;
   let tx: number | undefined;
@@ -84,7 +84,7 @@ function Network({ info }: { info: Glance }): JSX.Element {
   );
 }
 
-/** The fullest disk stands for all; the host page lists them. */
+/** The fullest disk, shown for all; the page of the host lists them. */
 export function fullest(disks: readonly DiskGlance[]): DiskGlance | undefined {
   const counted = disks.filter((disk) => percentOf(disk.used, disk.total) !== undefined && disk.readOnly !== true);
   return counted.sort(

@@ -1,12 +1,12 @@
 import type { Throttle } from "../../proto/gen/host_pb.js";
 import type { CardFault, Verdict } from "../../proto/verdict.ts";
-import type { Loss } from "../feed.ts";
+import type { LossReason } from "../feed.ts";
 
-/** Every word the page says, in one language. A language that lacks one does not compile. */
+/** All texts of the page in one language. A language without one of them does not compile. */
 export interface Text {
-  /** BCP 47 tag, also the page's lang attribute. */
+  /** BCP 47 tag, for the page's lang attribute. */
   readonly tag: string;
-  /** The language's name in itself. */
+  /** Name of the language in the language. */
   readonly name: string;
 
   readonly verdict: Readonly<Record<Verdict, string>>;
@@ -57,7 +57,7 @@ export interface Text {
   readonly version: (version: string) => string;
 
   readonly loading: string;
-  /** A part of the page could not be fetched. */
+  /** A part of the page could not be loaded. */
   readonly partFault: (reason: string) => string;
   readonly loadAgain: string;
   /** The hub has a newer version of the page. */
@@ -66,7 +66,7 @@ export interface Text {
   readonly noHostsHint: string;
   readonly live: string;
   readonly lost: (time: string, age: string) => string;
-  readonly lostHint: Readonly<Record<Loss, string>>;
+  readonly lostHint: Readonly<Record<LossReason, string>>;
   readonly opening: string;
   readonly notice: string;
 
@@ -82,20 +82,20 @@ export interface Text {
   readonly driver: (version: string) => string;
   readonly cuda: (version: string) => string;
   readonly span: (seconds: number) => string;
-  /** `orLonger`: nobody saw it begin. */
+  /** `orLonger`: the beginning was not observed. */
   readonly idleFor: (age: string, orLonger: boolean) => string;
-  /** Of a card that is divided into instances. */
+  /** A card that is divided into instances. */
   readonly divided: string;
   readonly noProcess: string;
-  /** A process that the agent's container does not see. */
+  /** A process that is not visible from the agent's container. */
   readonly elsewhere: string;
-  /** Of a card: graphics inside the processor, which is not counted. */
+  /** Graphics integrated in a processor, which are not counted. */
   readonly integrated: string;
-  /** What a process has of the host's memory, behind what it has of the card's. */
+  /** Host memory of a process, after its device memory. */
   readonly hostPart: (size: string) => string;
   readonly memoryShared: string;
   readonly processesUnknown: string;
-  /** Of a card that the system powered down. */
+  /** A card that the system powered down. */
   readonly asleep: string;
   readonly times: (n: number) => string;
   readonly list: (words: readonly string[]) => string;
@@ -113,7 +113,7 @@ export interface Text {
   readonly state: string;
   readonly utilization: string;
   readonly memory: string;
-  /** Of the host, where a language tells the two apart. */
+  /** Memory of the host, in languages with a different word for it. */
   readonly hostMemory: string;
   readonly temperature: string;
   readonly power: string;
@@ -174,9 +174,9 @@ export interface Text {
   readonly noHistory: string;
   readonly historyFault: (reason: string) => string;
   readonly shownOf: (shown: number, all: number) => string;
-  /** Of interfaces: those with the most traffic. */
+  /** Interfaces with the most traffic. */
   readonly busiest: string;
-  /** Of a chart: received is drawn above the axis, sent below. */
+  /** Note on a chart that draws received traffic above the axis and transmitted below. */
   readonly sides: string;
   readonly band: string;
   readonly toggle: (name: string) => string;

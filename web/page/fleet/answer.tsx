@@ -11,7 +11,7 @@ import { TroubleLine, troubleKey } from "../../part/trouble.tsx";
 import { hostPath } from "../../route.ts";
 import { fleet } from "../../store.ts";
 
-/** The first thing to see: how many cards are free and where, who holds the others, and what is broken. */
+/** The summary at the top: how many cards are free and where, who holds the others, and what is broken. */
 export function Answer(): JSX.Element {
   const t = text.value;
   const summary = fleet.summary.value;
@@ -44,7 +44,7 @@ export function Answer(): JSX.Element {
   );
 }
 
-/** All cards as one strip, each state as wide as its share. */
+/** A strip with one segment per verdict, as wide as its share of all cards. */
 function Mix({ summary }: { summary: Summary }): JSX.Element {
   return (
     <div class="mix" aria-hidden="true">
@@ -61,7 +61,7 @@ interface ListProps<T> {
   readonly children: (item: T) => JSX.Element;
 }
 
-/** The first few of a list, and a button for the rest. */
+/** The first items of a list, and a button for the rest. */
 function Folded<T>({ items, first, children }: ListProps<T>): JSX.Element {
   const open = useSignal(false);
   const t = text.value;

@@ -7,25 +7,25 @@ import { user } from "../../choice.ts";
 import { text } from "../../language.ts";
 import { Mark } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
-import { useSight } from "../../part/sight.ts";
-import { Standing } from "../../part/standing.tsx";
+import { StaleNotice } from "../../part/stale.tsx";
+import { useVisibility } from "../../part/visibility.ts";
 import { Vitals } from "../../part/vitals.tsx";
 import { hostPath } from "../../route.ts";
-import { type Entry, fleet } from "../../store.ts";
-import type { Picked } from "./filter.ts";
+import { fleet, type HostEntry } from "../../store.ts";
+import type { PickedCards } from "./filter.ts";
 
 export interface BlockProps {
-  readonly entry: Entry;
-  readonly picked: Picked;
+  readonly entry: HostEntry;
+  readonly picked: PickedCards;
 }
 
-/** One host with its cards. Drawn again when its numbers change and it is on the screen or near it. */
+/** One host with its cards. Renders on new numbers only while it is on the screen or near it. */
 export function Block({ entry, picked }: BlockProps): JSX.Element {
-  const { ref, inSight } = useSight<HTMLElement>();
+  const { ref, visible } = useVisibility<HTMLElement>();
   const drawn = useSignal(0);
   useSignalEffect(() => {
     const tick = entry.tick.value;
-    if (inSight.value) drawn.value = tick;
+    if (visible.value) drawn.value = tick;
   });
   drawn.value;
   const host = entry.host.value;
@@ -38,7 +38,7 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
   return (
     <section ref={ref} class={`host ${fresh ? "" : "old"}`} aria-label={host.name}>
       <Head entry={entry} host={host} fresh={fresh} />
-      <Standing entry={entry} />
+      <StaleNotice entry={entry} />
       {fresh && host.info !== undefined ? <Missing info={host.info} /> : null}
       {places.length === 0 ? null : (
         <table class="cards" aria-label={host.name}>
@@ -84,7 +84,7 @@ function choose(name: string): void {
   user.value = user.peek() === name ? "" : name;
 }
 
-function Head({ entry, host, fresh }: { entry: Entry; host: HostGlance; fresh: boolean }): JSX.Element {
+function Head({ entry, host, fresh }: { entry: HostEntry; host: HostGlance; fresh: boolean }): JSX.Element {
   const t = text.value;
   const { info } = host;
   const age = useComputed(() => {

@@ -5,11 +5,11 @@ import { HostSchema, Link } from "../../../proto/gen/feed_pb.js";
 import { type HostInfoSchema, State, Throttle } from "../../../proto/gen/host_pb.js";
 import { type HostStatus, summarize } from "../../../proto/summary.ts";
 import { verdicts } from "../../../proto/verdict.ts";
-import { compare, picked, type Wish } from "./filter.ts";
+import { type CardFilter, compare, pickCards } from "./filter.ts";
 
 type Info = MessageInitShape<typeof HostInfoSchema>;
 type Card = NonNullable<Info["gpus"]>[number];
-const everything: Wish = { show: "all", query: "", user: "", me: "" };
+const everything: CardFilter = { show: "all", query: "", user: "", me: "" };
 const host = (name: string, gpus: Card[], rest: Info = {}, fresh = true): HostStatus => ({
   fresh,
   host: create(HostSchema, {
@@ -50,30 +50,30 @@ test.each([
   ["what nothing says", { query: "zzz" }, undefined],
   ["free cards of a user, which there cannot be", { show: "free", user: "ada" }, undefined],
   ["free cards of the host by name", { show: "free", query: "node3" }, [0]],
-] as const)("asked for %s, the host shows these cards", (_, wish, wanted) => {
-  expect(picked(mixed, { ...everything, ...wish })).toEqual(wanted);
+] as const)("asked for %s, the host shows these cards", (_, filter, wanted) => {
+  expect(pickCards(mixed, { ...everything, ...filter })).toEqual(wanted);
 });
 
 test("a host without GPUs shows among all, and among the troubles only when it has one", () => {
   const quiet = host("store", []);
   const full = host("store", [], { disks: [{ mount: "/", used: 99n, total: 100n }] });
-  expect(picked(quiet, everything)).toBe("all");
-  expect(picked(quiet, { ...everything, show: "free" })).toBeUndefined();
-  expect(picked(quiet, { ...everything, show: "trouble" })).toBeUndefined();
-  expect(picked(full, { ...everything, show: "trouble" })).toBe("all");
+  expect(pickCards(quiet, everything)).toBe("all");
+  expect(pickCards(quiet, { ...everything, show: "free" })).toBeUndefined();
+  expect(pickCards(quiet, { ...everything, show: "trouble" })).toBeUndefined();
+  expect(pickCards(full, { ...everything, show: "trouble" })).toBe("all");
 });
 
 test("a host that does not answer shows all its cards among the troubles, and none among the free", () => {
   const away = host("gone", [free, free], {}, false);
-  expect(picked(away, { ...everything, show: "trouble" })).toBe("all");
-  expect(picked(away, { ...everything, show: "free" })).toBeUndefined();
+  expect(pickCards(away, { ...everything, show: "trouble" })).toBe("all");
+  expect(pickCards(away, { ...everything, show: "free" })).toBeUndefined();
 });
 
 test("a pod finds the cards it was given and those its processes are on, by name and as who holds them", () => {
   const node = host("node5", [free, given, inPod]);
-  expect(picked(node, { ...everything, query: "train-0" })).toEqual([1]);
-  expect(picked(node, { ...everything, query: "serve" })).toEqual([2]);
-  expect(picked(node, { ...everything, user: "lab/train-0" })).toEqual([1]);
+  expect(pickCards(node, { ...everything, query: "train-0" })).toEqual([1]);
+  expect(pickCards(node, { ...everything, query: "serve" })).toEqual([2]);
+  expect(pickCards(node, { ...everything, user: "lab/train-0" })).toEqual([1]);
 });
 
 test("names sort as people count, and free hosts come first when asked", () => {
@@ -86,17 +86,17 @@ test("names sort as people count, and free hosts come first when asked", () => {
 test("a divided card is shown by its instances, and its host also when it has none", () => {
   const divided = { ...free, divided: true };
   const host2 = host("node4", [divided, { ...free, id: 1000, parent: "GPU-0" }, busy("ada")]);
-  expect(picked(host2, everything)).toEqual([1, 2]);
-  expect(picked(host2, { ...everything, show: "free" })).toEqual([1]);
-  expect(picked(host("node5", [divided]), everything)).toEqual([]);
-  expect(picked(host("node5", [divided]), { ...everything, show: "free" })).toBeUndefined();
+  expect(pickCards(host2, everything)).toEqual([1, 2]);
+  expect(pickCards(host2, { ...everything, show: "free" })).toEqual([1]);
+  expect(pickCards(host("node5", [divided]), everything)).toEqual([]);
+  expect(pickCards(host("node5", [divided]), { ...everything, show: "free" })).toBeUndefined();
 });
 
 test("an instance of a broken card is a trouble, and not free", () => {
   const broken = { ...free, uuid: "GPU-0", divided: true, eccUncorrected: 1n };
   const mig = host("node6", [broken, { ...free, id: 1000, parent: "GPU-0" }, free]);
-  expect(picked(mig, { ...everything, show: "trouble" })).toEqual([1]);
-  expect(picked(mig, { ...everything, show: "free" })).toEqual([2]);
+  expect(pickCards(mig, { ...everything, show: "trouble" })).toEqual([1]);
+  expect(pickCards(mig, { ...everything, show: "free" })).toEqual([2]);
 });
 
 const anyCard: fc.Arbitrary<Card> = fc.record(
@@ -125,9 +125,9 @@ const fleets = fc
   .array(anyHost, { maxLength: 5 })
   .map((hosts) => hosts.map(({ gpus, fresh, disks }, i) => host(`h${i}`, gpus, { disks }, fresh)));
 
-const cardsShown = (standings: readonly HostStatus[], show: Wish["show"]): number =>
+const cardsShown = (standings: readonly HostStatus[], show: CardFilter["show"]): number =>
   standings.reduce((sum, standing) => {
-    const places = picked(standing, { ...everything, show });
+    const places = pickCards(standing, { ...everything, show });
     return sum + (places === "all" ? (standing.host.info?.gpus.length ?? 0) : (places?.length ?? 0));
   }, 0);
 
@@ -137,7 +137,9 @@ test("what a chip counts is what it shows, and the chips of cards add up to all 
       const { cards, count, troubled } = summarize(standings);
       expect(verdicts.reduce((sum, state) => sum + count[state], 0)).toBe(cards);
       for (const state of verdicts) expect(cardsShown(standings, state), state).toBe(count[state]);
-      const hosts = standings.filter((standing) => picked(standing, { ...everything, show: "trouble" }) !== undefined);
+      const hosts = standings.filter(
+        (standing) => pickCards(standing, { ...everything, show: "trouble" }) !== undefined,
+      );
       expect(hosts.length).toBe(troubled);
     }),
   );

@@ -11,23 +11,23 @@ import {
 import { cardFaults, harmfulThrottles, modelOf, parentOf, verdict } from "../../../proto/verdict.ts";
 import type { Order, Show } from "../../choice.ts";
 
-/** What the viewer wants to see. */
-export interface Wish {
+/** The viewer's filter. */
+export interface CardFilter {
   readonly show: Show;
   readonly query: string;
-  /** Only cards that this user holds; "" is everybody. */
+  /** Selects cards that this user holds; "" selects all. */
   readonly user: string;
-  /** The viewer's own user name; "" while not said. */
+  /** The viewer's own user name; "" if not chosen. */
   readonly me: string;
 }
 
-/** Places of the cards to show, or "all" of them. */
-export type Picked = readonly number[] | "all";
+/** Indexes of the cards to show, or "all". */
+export type PickedCards = readonly number[] | "all";
 
 const slowed = ({ throttle }: GPUGlance): boolean => throttle.some((reason) => harmfulThrottles.has(reason));
 const holds = (gpu: GPUGlance, user: string): boolean => occupants(gpu).includes(user);
 
-function says(gpu: GPUGlance, query: string): boolean {
+function matches(gpu: GPUGlance, query: string): boolean {
   const who = gpu.procs.flatMap((proc) => [userOf(proc), proc.basename, proc.podName]);
   const words = [modelOf(gpu), gpu.name, ...who, ...podsOf(gpu)];
   return words.some((word) => word?.toLowerCase().includes(query));
@@ -35,14 +35,14 @@ function says(gpu: GPUGlance, query: string): boolean {
 
 function shows(
   gpu: GPUGlance,
-  { fresh, gpus, wish }: { fresh: boolean; gpus: readonly GPUGlance[]; wish: Wish },
+  { fresh, gpus, filter }: { fresh: boolean; gpus: readonly GPUGlance[]; filter: CardFilter },
 ): boolean {
   const card = parentOf(gpus, gpu);
-  switch (wish.show) {
+  switch (filter.show) {
     case "all":
       return true;
     case "mine":
-      return wish.me !== "" && holds(gpu, wish.me);
+      return filter.me !== "" && holds(gpu, filter.me);
     case "trouble":
       return cardFaults(gpu, card).length > 0 || slowed(gpu) || (card !== undefined && slowed(card));
     case "free":
@@ -50,38 +50,38 @@ function shows(
     case "busy":
     case "broken":
     case "unknown":
-      return isCounted(gpu) && verdict(gpu, fresh, card) === wish.show;
+      return isCounted(gpu) && verdict(gpu, fresh, card) === filter.show;
     default:
-      return wish.show satisfies never;
+      return filter.show satisfies never;
   }
 }
 
-/** The cards of one host that fit, or undefined when the host is not to be shown at all. */
-export function picked({ host, fresh }: HostStatus, wish: Wish): Picked | undefined {
-  const query = wish.query.trim().toLowerCase();
+/** Picks the cards of one host that match the filter; undefined if the host is not shown. */
+export function pickCards({ host, fresh }: HostStatus, filter: CardFilter): PickedCards | undefined {
+  const query = filter.query.trim().toLowerCase();
   const named = [host.name, host.address, host.info?.hostname, host.info?.ip].some((word) =>
     word?.toLowerCase().includes(query),
   );
   const gpus = host.info?.gpus ?? [];
-  const whole = wish.show === "all" || (wish.show === "trouble" && hostTrouble({ host, fresh }));
-  const all = named && whole && wish.user === "";
+  const whole = filter.show === "all" || (filter.show === "trouble" && hostTrouble({ host, fresh }));
+  const all = named && whole && filter.user === "";
   if (all && !gpus.some(({ divided }) => divided)) return "all";
-  // A divided card is shown by its instances; while it has none, it can still be in trouble.
+  // Of a divided card the instances are shown. Without instances it can still have a trouble of its own.
   const itself = (gpu: GPUGlance): boolean =>
-    wish.show === "trouble" &&
+    filter.show === "trouble" &&
     !gpus.some((one) => !one.divided && parentOf(gpus, one) === gpu) &&
-    shows(gpu, { fresh, gpus, wish });
+    shows(gpu, { fresh, gpus, filter });
   const fits = (gpu: GPUGlance): boolean =>
     (!gpu.divided || itself(gpu)) &&
-    (whole || shows(gpu, { fresh, gpus, wish })) &&
-    (named || says(gpu, query)) &&
-    (wish.user === "" || holds(gpu, wish.user));
+    (whole || shows(gpu, { fresh, gpus, filter })) &&
+    (named || matches(gpu, query)) &&
+    (filter.user === "" || holds(gpu, filter.user));
   const places = gpus.flatMap((gpu, i) => (fits(gpu) ? [i] : []));
   if (places.length === 0) return all ? places : undefined;
   return places.length === gpus.length ? "all" : places;
 }
 
-/** Trouble of the host as a whole, not of one of its cards. */
+/** True if the host itself has a trouble, not only a card. */
 function hostTrouble(standing: HostStatus): boolean {
   return troublesOf(standing).some((trouble) => trouble.kind !== "card" && trouble.kind !== "slowed");
 }
@@ -91,7 +91,7 @@ function free({ host, fresh }: HostStatus): number {
   return gpus.filter((gpu) => verdict(gpu, fresh, parentOf(gpus, gpu)) === "free").length;
 }
 
-/** Comparison of hosts for an order. */
+/** Comparison function for an order of hosts. */
 export function compare(order: Order): (a: HostStatus, b: HostStatus) => number {
   const names = (a: HostStatus, b: HostStatus): number => compareNames(a.host.name, b.host.name);
   return order === "name" ? names : (a, b) => free(b) - free(a) || names(a, b);

@@ -4,17 +4,17 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { size } from "../../../proto/quantity.ts";
 import { cardName, keysOf, modelOf, parentOf, verdict, verdicts } from "../../../proto/verdict.ts";
 import { text } from "../../language.ts";
-import { draw, type HeatRow, hit, layOut, type Paint } from "../../part/heat.ts";
+import { cellUnder, draw, type HeatRow, layOut, type Paint } from "../../part/heat.ts";
 import { Figure, Mark, title } from "../../part/part.tsx";
 import { groups } from "../../part/row.tsx";
 import { hostPath } from "../../route.ts";
-import { type Entry, fleet } from "../../store.ts";
+import { fleet, type HostEntry } from "../../store.ts";
 import { painted } from "../../theme.ts";
-import type { Picked } from "./filter.ts";
+import type { PickedCards } from "./filter.ts";
 
 interface Item {
-  readonly entry: Entry;
-  readonly picked: Picked;
+  readonly entry: HostEntry;
+  readonly picked: PickedCards;
 }
 
 interface Spot {
@@ -22,10 +22,10 @@ interface Spot {
   readonly card: number;
 }
 
-/** What was pointed at: it stays that while hosts and cards before it come and go. */
+/** The selected cell by identity: it stays selected while other hosts and cards come and go. */
 interface Chosen {
   readonly host: string;
-  /** `keysOf` it; undefined for the host itself. */
+  /** Key of the card (`keysOf`); undefined for the host itself. */
   readonly card: string | undefined;
 }
 
@@ -44,7 +44,7 @@ function spotOf(rows: readonly Row[], { host, card }: Chosen): Spot | undefined 
   return row < 0 || place === undefined || (card !== undefined && place < 0) ? undefined : { row, card: place };
 }
 
-/** Every card as one cell of a canvas: the whole fleet at a glance. */
+/** Map of the fleet on a canvas: one cell per card. */
 export function HeatMap({ items }: { items: readonly Item[] }): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
   const width = useSignal(0);
@@ -81,7 +81,8 @@ export function HeatMap({ items }: { items: readonly Item[] }): JSX.Element {
     const name = at === undefined ? undefined : rows[at.row]?.name;
     if (name !== undefined) location.hash = hostPath(name);
   };
-  const under = (event: PointerEvent | MouseEvent): Spot | undefined => hit(layout, rows, event.offsetX, event.offsetY);
+  const under = (event: PointerEvent | MouseEvent): Spot | undefined =>
+    cellUnder(layout, rows, event.offsetX, event.offsetY);
   const press = (event: KeyboardEvent): void => {
     const next = moved(spot ?? { row: 0, card: -1 }, event.key, rows, layout.perColumn);
     if (event.key === "Enter") open(spot);
@@ -134,7 +135,7 @@ function rowOf({ entry, picked }: Item): Row {
   return { name: host.name, cells, keys: places.flatMap((i) => keys[i] ?? []) };
 }
 
-/** Where an arrow key leads. */
+/** The cell that an arrow key selects. */
 function moved(from: Spot, key: string, rows: readonly HeatRow[], perColumn: number): Spot | undefined {
   const cards = rows[from.row]?.cells.length ?? 0;
   const to = (row: number, card: number): Spot | undefined => {
@@ -155,7 +156,7 @@ function moved(from: Spot, key: string, rows: readonly HeatRow[], perColumn: num
   }
 }
 
-/** The card under the pointer or the arrow keys, in words. It has its own line, so that nothing jumps. */
+/** Text about the selected card, on a line of its own so that nothing moves. */
 function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefined }): JSX.Element {
   const t = text.value;
   const item = spot === undefined ? undefined : items[spot.row];

@@ -5,7 +5,7 @@ import { text } from "../../language.ts";
 import { Mark, Spoken, title } from "../../part/part.tsx";
 import { fleet } from "../../store.ts";
 
-/** Filters, search, order and view, in one line that stays in sight. */
+/** Filters, search, order and view, in a line that stays visible when scrolled. */
 export function Tools({ shown }: { shown: string }): JSX.Element {
   const t = text.value;
   return (
@@ -46,14 +46,14 @@ export function Tools({ shown }: { shown: string }): JSX.Element {
   );
 }
 
-/** What it shows, its name, how many there are, and its mark. */
+/** Filter, name, count and mark of a button. */
 type Chip = readonly [Show, string, string, Verdict | undefined];
 
 function Shows(): JSX.Element {
   const t = text.value;
   const { count, cards, troubled } = fleet.summary.value;
   const card = (state: Verdict): Chip => [state, title(t.verdict[state]), String(count[state]), state];
-  // Their numbers add up to all cards; what hardly ever is is not in the way while it is not.
+  // The numbers add up to all cards. Rare verdicts have a button only if there are such cards.
   const rare = (["broken", "unknown"] as const).filter((state) => count[state] > 0 || show.value === state);
   const buttons: readonly Chip[] = [
     ["all", t.all, t.cards(cards), undefined],

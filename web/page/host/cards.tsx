@@ -10,11 +10,11 @@ import { printing } from "../../choice.ts";
 import { text, timeOf } from "../../language.ts";
 import { Figure } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
-import { type Entry, fleet } from "../../store.ts";
+import { fleet, type HostEntry } from "../../store.ts";
 import type { Text } from "../../text/text.ts";
 
-/** Every card of the host: its line, what stands behind it, and its processes. */
-export function Cards({ entry, info, fresh }: { entry: Entry; info: HostInfo; fresh: boolean }): JSX.Element {
+/** Every card of the host: its row, details and processes. */
+export function Cards({ entry, info, fresh }: { entry: HostEntry; info: HostInfo; fresh: boolean }): JSX.Element {
   const t = text.value;
   if (info.gpus.length === 0) return <p class="quiet no-cards">{noCardsReason(info) ?? t.noCards}</p>;
   const keys = keysOf(info.gpus);
@@ -87,7 +87,7 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
     ],
     [
       t.xid,
-      // All of them were before the last reset.
+      // Without a last event all of them were before the last reset.
       xids === 0 || gpu.xidLast === undefined
         ? undefined
         : t.xidCount(
@@ -112,7 +112,7 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
   );
 }
 
-/** "5 ×16", and behind it what the link could be where that is more: an idle card slows its link down. */
+/** PCIe link as "5 ×16", followed by its maximum if that is more: an idle card slows its link down. */
 function linkOf({ pcie }: GPUInfo): string | undefined {
   if (pcie?.generation === undefined || pcie.width === undefined) return undefined;
   const now = `${pcie.generation} ×${pcie.width}`;
@@ -120,30 +120,30 @@ function linkOf({ pcie }: GPUInfo): string | undefined {
   return now === most ? now : `${now} / ${most}`;
 }
 
-/** "18 / 18": links that are up, of those that ought to be. */
+/** NVLink links that are up, and links expected: "18 / 18". */
 function linksOf({ nvlink }: GPUInfo): string | undefined {
   return nvlink?.linksUp === undefined ? undefined : `${nvlink.linksUp} / ${nvlink.linksExpected ?? "–"}`;
 }
 
-/** Bytes per second to the card, and from it. */
+/** Traffic to and from a card, from bytes per second. */
 function trafficOf(received: bigint | undefined, sent: bigint | undefined, t: Text): string | undefined {
   if (received === undefined || sent === undefined) return undefined;
   const rate = (value: bigint): string => show(Number(value), Unit.BYTES_PER_SECOND);
   return t.list([`${t.receive} ${rate(received)}`, `${t.transmit} ${rate(sent)}`]);
 }
 
-/** "lab/train-0 (worker)" */
+/** Container of a pod: "lab/train-0 (worker)". */
 const containerOf = ({ namespace = "", pod = "", container = "" }: Holder): string =>
   `${namespace}/${pod}${container === "" ? "" : ` (${container})`}`;
 
-/** What the process runs in, under the names of the programs that made it. */
+/** Slurm job, pod and container of a process. */
 function placeOf({ container, pod, podName, podNamespace, job }: ProcInfo): string | undefined {
   const named = podName && `Pod ${podNamespace}/${podName}`;
   const places = [job && `Slurm ${job}`, named, pod && `Pod ${pod}`, container && `Container ${container}`];
   return places.filter(Boolean).join(" · ") || undefined;
 }
 
-/** What a process has of the card's memory, and of the host's where that is more. */
+/** Memory of a process: of the card, and of the host if that is more. */
 function Memory({ mem, hostMem = 0n }: Pick<ProcInfo, "mem" | "hostMem">): JSX.Element {
   const part = hostMem > (mem ?? 0n) ? text.value.hostPart(size(Number(hostMem))) : undefined;
   if (mem === undefined && part !== undefined) return <small>{part}</small>;
@@ -155,10 +155,10 @@ function Memory({ mem, hostMem = 0n }: Pick<ProcInfo, "mem" | "hostMem">): JSX.E
   );
 }
 
-/** Processes of a card that are listed until somebody asks for all: those with the most memory. */
+/** Number of processes listed at first, those with the most memory. */
 const listed = 12;
 
-/** `now`: the machine's own clock, on which processes were started; undefined where it does not say. */
+/** @param now Clock of the machine in Unix milliseconds, as start times are; undefined if not sent. */
 function Processes({ procs, now }: { procs: readonly ProcInfo[]; now: bigint | undefined }): JSX.Element {
   const t = text.value;
   const open = useSignal(false);

@@ -2,18 +2,18 @@ import type { ReadonlySignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { text } from "../../language.ts";
 import { lazy } from "../../part/lazy.tsx";
-import type { Entry } from "../../store.ts";
-import type { Detail } from "./detail.ts";
+import type { HostEntry } from "../../store.ts";
+import type { HostDetail } from "./detail.ts";
 
 interface Props {
-  readonly entry: Entry;
-  readonly detail: ReadonlySignal<Detail>;
+  readonly entry: HostEntry;
+  readonly detail: ReadonlySignal<HostDetail>;
 }
 
-/** The chart library comes only where charts are. */
+/** Loads the chart library with the first chart. */
 const Plots = lazy<Props>(async () => (await import("./plots.tsx")).Plots);
 
-/** History of the host. */
+/** Section with the history of the host. */
 export function Charts(props: Props): JSX.Element {
   return (
     <section class="history" aria-label={text.value.history}>

@@ -3,28 +3,28 @@ import { effect, type ReadonlySignal, type Signal, useSignal } from "@preact/sig
 import { useEffect } from "preact/hooks";
 import { HostSchema } from "../../../proto/gen/feed_pb.js";
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
-import { bytes } from "../../ask.ts";
-import { reasonOf } from "../../language.ts";
-import { type Entry, fleet } from "../../store.ts";
+import { fetchBytes } from "../../ask.ts";
+import { errorText } from "../../language.ts";
+import { fleet, type HostEntry } from "../../store.ts";
 
-/** All that a host said last: the feed tells of every host only what is drawn of all. */
-export interface Detail {
+/** Last answer of a host in full. The feed contains only what is drawn of every host. */
+export interface HostDetail {
   readonly info: HostInfo | undefined;
-  /** Why `info` is absent or old; "" while it is what the feed tells of, or is being asked for. */
-  readonly fault: string;
+  /** Why `info` is missing or old; "" if it is current, or being loaded. */
+  readonly error: string;
 }
 
-/** Milliseconds after which a failed request is repeated, where the next answer of the host does not come earlier. */
-const pause = 5000;
+/** A failed request is repeated after so long, or with the host's next answer if that is earlier. */
+const retryMs = 5000;
 
-/** Asked for again whenever the feed says that the host has answered, which it does only while somebody looks. */
-export function useDetail(entry: Entry): ReadonlySignal<Detail> {
-  const detail = useSignal<Detail>({ info: undefined, fault: "" });
+/** Loads the detail of a host, and again whenever the feed reports an answer, which it does only while the tab is visible. */
+export function useDetail(entry: HostEntry): ReadonlySignal<HostDetail> {
+  const detail = useSignal<HostDetail>({ info: undefined, error: "" });
   useEffect(() => follow(entry, detail), [entry]);
   return detail;
 }
 
-function follow(entry: Entry, detail: Signal<Detail>): () => void {
+function follow(entry: HostEntry, detail: Signal<HostDetail>): () => void {
   const stop = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let busy = false;
@@ -36,16 +36,16 @@ function follow(entry: Entry, detail: Signal<Detail>): () => void {
     busy = true;
     while (again && !stop.signal.aborted) {
       again = false;
-      const next = await ask(entry.name, stop.signal).catch(
-        (reason: unknown): Detail => ({ info: detail.peek().info, fault: reasonOf(reason) }),
+      const next = await fetchDetail(entry.name, stop.signal).catch(
+        (reason: unknown): HostDetail => ({ info: detail.peek().info, error: errorText(reason) }),
       );
       if (!stop.signal.aborted) detail.value = next;
     }
     busy = false;
-    if (detail.peek().fault !== "" && !stop.signal.aborted) timer = setTimeout(retry, pause);
+    if (detail.peek().error !== "" && !stop.signal.aborted) timer = setTimeout(retry, retryMs);
   };
   const retry = (): void => {
-    // While the feed is away, or nobody looks, nothing is asked: it begins with every host when it is back.
+    // No requests while the feed is closed: when it is back it reports every host.
     if (fleet.connection.peek().state === "live") load();
   };
   const end = effect(() => {
@@ -59,8 +59,8 @@ function follow(entry: Entry, detail: Signal<Detail>): () => void {
   };
 }
 
-/** @throws Error when the hub cannot be asked, or refuses. */
-async function ask(name: string, stop: AbortSignal): Promise<Detail> {
-  const answer = await bytes(`feed/host?${new URLSearchParams({ name })}`, "application/x-protobuf", stop);
-  return { info: fromBinary(HostSchema, answer).info, fault: "" };
+/** @throws SignIn, or Error if the hub cannot be reached or refuses. */
+async function fetchDetail(name: string, stop: AbortSignal): Promise<HostDetail> {
+  const answer = await fetchBytes(`feed/host?${new URLSearchParams({ name })}`, "application/x-protobuf", stop);
+  return { info: fromBinary(HostSchema, answer).info, error: "" };
 }

@@ -5,7 +5,7 @@ import { sizePair } from "../../../proto/quantity.ts";
 import { text, timeOf } from "../../language.ts";
 import { fleet } from "../../store.ts";
 
-/** What a host is, as opposed to what it does. */
+/** Properties of a host that rarely change. */
 export function Facts({ host, info }: { host: HostGlance; info: HostInfo }): JSX.Element {
   const t = text.value;
   const { cpu, memory, system } = info;

@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { HostInfoSchema } from "../../../proto/gen/host_pb.js";
-import { type Answer, idOf } from "../../history.ts";
+import { type ChartData, seriesId } from "../../history.ts";
 import { en } from "../../text/en.ts";
-import { askedOf, busiest, panelsOf, type Shown } from "./panel.ts";
+import { busiest, type ChartSlots, panelsOf, seriesOf } from "./panel.ts";
 
-const shown: Shown = { cards: new Map(), nics: new Map(), sampled: new Set() };
+const shown: ChartSlots = { cards: new Map(), nics: new Map(), sampled: new Set() };
 
 const info = create(HostInfoSchema, {
   gpus: [
@@ -26,7 +26,7 @@ test("traffic is charted, and asked for, of the cards that tell of it", () => {
     ["GPU-a", "gpu_nvlink_receive"],
     ["GPU-a", "gpu_nvlink_transmit"],
   ]);
-  expect(askedOf(info, []).metrics.filter((metric) => /pcie|nvlink/.test(metric))).toHaveLength(4);
+  expect(seriesOf(info, []).metrics.filter((metric) => /pcie|nvlink/.test(metric))).toHaveLength(4);
 });
 
 test("a host whose cards tell of no traffic has no chart of it", () => {
@@ -74,10 +74,10 @@ test("interfaces are ordered by what they carried in the range, then by what the
     { name: "most", up: true, txRate: 1n },
   ];
   const series = (key: string, metric: string, ...values: number[]) => {
-    const [id, avg] = [idOf({ level: "nic", key, metric }), Float64Array.from(values)];
+    const [id, avg] = [seriesId({ level: "nic", key, metric }), Float64Array.from(values)];
     return [id, { id, t: avg, min: avg, avg, max: avg }] as const;
   };
-  const answer: Answer = {
+  const answer: ChartData = {
     ...{ from: 0, to: 1, step: 1 },
     series: new Map([
       series("was", "network_receive", 10, Number.NaN, 10),

@@ -3,18 +3,18 @@ import type { GPUInfo, HostInfo, NicInfo } from "../../../proto/gen/host_pb.js";
 import { Unit } from "../../../proto/gen/metric_pb.js";
 import { unitByMetric } from "../../../proto/metric-unit.ts";
 import { cardName } from "../../../proto/verdict.ts";
-import { type Answer, idOf } from "../../history.ts";
+import { type ChartData, seriesId } from "../../history.ts";
 import type { Text } from "../../text/text.ts";
 
-/** One line of a chart: whose series it is, and how it is named. */
+/** One line of a chart: its series and name. */
 interface Track {
   readonly level: Level;
   readonly key: string;
   readonly metric: string;
   readonly name: string;
-  /** Its place among the strokes. */
+  /** Number of its stroke (`strokeOf`). */
   readonly slot: number;
-  /** Drawn downwards from the axis: what is sent, below what is received. */
+  /** Drawn below the axis: transmitted traffic, below received. */
   readonly below?: boolean;
 }
 
@@ -34,20 +34,20 @@ export const nicMetrics = ["network_receive", "network_transmit"] as const;
 const pcieMetrics = ["gpu_pcie_receive", "gpu_pcie_transmit"] as const;
 const nvlinkMetrics = ["gpu_nvlink_receive", "gpu_nvlink_transmit"] as const;
 const hostMetrics = ["cpu_utilization", "cpu_iowait", "memory_used", "swap_used", "load1"] as const;
-/** Interfaces that are charted unless somebody chooses: dozens of lines would hide one another. */
+/** Number of interfaces charted by default: dozens of lines would hide one another. */
 export const nicsShown = 4;
 
-/** Bytes per second of an interface, in both directions. */
+/** Traffic of an interface in both directions, bytes per second. */
 const rateOf = ({ rxRate = 0n, txRate = 0n }: NicInfo): number => Number(rxRate) + Number(txRate);
 
 /**
- * Names of a host's interfaces, the busiest first: by the sum of averages in `range`, then by what they carry now; those
- * that are down come last, else the machine's own order holds.
+ * Names of a host's interfaces, busiest first: by the sum of averages in `range`, then by current traffic; those that are
+ * down come last, else they keep the order of the machine.
  */
-export function busiest(info: HostInfo, range: Answer | undefined): readonly string[] {
+export function busiest(info: HostInfo, range: ChartData | undefined): readonly string[] {
   const carried = (key: string): number =>
     nicMetrics
-      .flatMap((metric) => [...(range?.series.get(idOf({ level: "nic", key, metric }))?.avg ?? [])])
+      .flatMap((metric) => [...(range?.series.get(seriesId({ level: "nic", key, metric }))?.avg ?? [])])
       .reduce((sum, value) => sum + (value || 0), 0);
   const nics = info.nics.map((nic) => {
     const name = nic.name ?? "";
@@ -57,20 +57,20 @@ export function busiest(info: HostInfo, range: Answer | undefined): readonly str
   return [...new Set(nics.map(({ name }) => name))];
 }
 
-/** Traffic is charted of cards that tell of it. */
-const talks = {
+/** True if a card reports such traffic, which is charted then. */
+const hasTraffic = {
   pcie: (gpu: GPUInfo): boolean => gpu.pcieRxRate !== undefined,
   nvlink: (gpu: GPUInfo): boolean => gpu.nvlink !== undefined,
 };
 
-/** What to ask history for, with these interfaces. */
-export function askedOf(
+/** Series of a host's charts, with these interfaces. */
+export function seriesOf(
   info: HostInfo,
   nics: readonly string[],
 ): { readonly metrics: readonly string[]; readonly keys: readonly string[] } {
   return {
     metrics: [
-      // Traffic also where no card has any now: there may be some in the range.
+      // Traffic, too, if no card reports any now: there may be some in the range.
       ...(info.gpus.length === 0 ? [] : [...gpuMetrics, ...pcieMetrics, ...nvlinkMetrics]),
       ...hostMetrics,
       ...(nics.length === 0 ? [] : nicMetrics),
@@ -79,18 +79,18 @@ export function askedOf(
   };
 }
 
-/** Which lines there are, and their strokes. */
-export interface Shown {
-  /** Slots of cards, by their keys. */
+/** Strokes of the lines, and the series with samples. */
+export interface ChartSlots {
+  /** Strokes of cards by key. */
   readonly cards: ReadonlyMap<string, number>;
-  /** Slots of the interfaces that are charted, by their names. */
+  /** Strokes of the charted interfaces by name. */
   readonly nics: ReadonlyMap<string, number>;
-  /** Series that have samples in the range, by their ids. */
+  /** Ids of series that have samples in the range. */
   readonly sampled: ReadonlySet<string>;
 }
 
-/** The charts of a host, in the order in which they are looked at. */
-export function panelsOf(info: HostInfo, shown: Shown, t: Text): Panel[] {
+/** Charts of a host, most important first. */
+export function panelsOf(info: HostInfo, shown: ChartSlots, t: Text): Panel[] {
   const cards = info.gpus.map((gpu, i): CardTrack => {
     const key = gpuKey(gpu);
     return { gpu, level: "gpu", key, name: t.card(cardName(gpu.id ?? i)), slot: shown.cards.get(key) ?? i };
@@ -107,8 +107,11 @@ export function panelsOf(info: HostInfo, shown: Shown, t: Text): Panel[] {
   const { sampled } = shown;
   return [
     ...(info.gpus.length === 0 ? [] : gpus),
-    ...traffic({ id: "pcie", title: "PCIe", told: talks.pcie, metrics: pcieMetrics, cards, sampled }, t),
-    ...traffic({ id: "nvlink", title: "NVLink", told: talks.nvlink, metrics: nvlinkMetrics, cards, sampled }, t),
+    ...traffic({ id: "pcie", title: "PCIe", reports: hasTraffic.pcie, metrics: pcieMetrics, cards, sampled }, t),
+    ...traffic(
+      { id: "nvlink", title: "NVLink", reports: hasTraffic.nvlink, metrics: nvlinkMetrics, cards, sampled },
+      t,
+    ),
     panel({
       id: "cpu",
       title: t.cpu,
@@ -125,20 +128,22 @@ export function panelsOf(info: HostInfo, shown: Shown, t: Text): Panel[] {
     panel({
       id: "network",
       title: t.network,
-      tracks: [...shown.nics].flatMap(([key, slot]) => bothWays({ level: "nic", key, name: key, slot }, nicMetrics, t)),
+      tracks: [...shown.nics].flatMap(([key, slot]) =>
+        bothDirections({ level: "nic", key, name: key, slot }, nicMetrics, t),
+      ),
     }),
   ];
 }
 
-/** The metrics of one chart have the same unit. */
+/** Adds the unit, which all metrics of a chart have in common. */
 function panel({ top = 0, ...rest }: Omit<Panel, "unit" | "top"> & { readonly top?: number }): Panel {
   return { ...rest, top, unit: unitByMetric.get(rest.tracks[0]?.metric ?? "") ?? Unit.UNSPECIFIED };
 }
 
-type Ways = readonly [received: string, sent: string];
+type Directions = readonly [received: string, sent: string];
 
-/** What a device receives, and below the axis in the same stroke what it sends. */
-function bothWays(of: Omit<Track, "metric">, [received, sent]: Ways, t: Text): Track[] {
+/** Received traffic of a device above the axis, and transmitted below it with the same stroke. */
+function bothDirections(of: Omit<Track, "metric">, [received, sent]: Directions, t: Text): Track[] {
   return [
     { ...of, metric: received, name: `${of.name} ${t.receive}` },
     { ...of, metric: sent, name: `${of.name} ${t.transmit}`, below: true },
@@ -150,17 +155,17 @@ type CardTrack = Omit<Track, "metric"> & { readonly gpu: GPUInfo };
 interface Traffic {
   readonly id: string;
   readonly title: string;
-  told(gpu: GPUInfo): boolean;
-  readonly metrics: Ways;
+  reports(gpu: GPUInfo): boolean;
+  readonly metrics: Directions;
   readonly cards: readonly CardTrack[];
   readonly sampled: ReadonlySet<string>;
 }
 
-/** What cards receive and send: those that tell of it, or did in the range; no panel where there is none. */
-function traffic({ id, title, told, metrics, cards, sampled }: Traffic, t: Text): Panel[] {
+/** Chart of the traffic of cards that report it, now or within the range; none if no card does. */
+function traffic({ id, title, reports, metrics, cards, sampled }: Traffic, t: Text): Panel[] {
   const tracks = cards
-    .filter(({ gpu, ...of }) => told(gpu) || metrics.some((metric) => sampled.has(idOf({ ...of, metric }))))
-    .flatMap(({ gpu: _, ...of }) => bothWays(of, metrics, t));
+    .filter(({ gpu, ...of }) => reports(gpu) || metrics.some((metric) => sampled.has(seriesId({ ...of, metric }))))
+    .flatMap(({ gpu: _, ...of }) => bothDirections(of, metrics, t));
   return tracks.length === 0 ? [] : [panel({ id, title, tracks })];
 }
 

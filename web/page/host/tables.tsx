@@ -109,7 +109,7 @@ export function Nics({ nics }: { nics: readonly NicInfo[] }): JSX.Element | null
   );
 }
 
-/** Links are sold by the bit. */
+/** Speed of a link in bits per second, as links are sold. */
 function gigabits(bytesPerSecond: bigint): string {
   const megabits = (Number(bytesPerSecond) * 8) / 1e6;
   return megabits >= 1000 ? `${Number((megabits / 1000).toFixed(1))} Gbit/s` : `${Math.round(megabits)} Mbit/s`;

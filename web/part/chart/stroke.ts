@@ -62,7 +62,7 @@ export const sampleWidth = ({ dash }: Stroke): number =>
 
 export interface Keyed {
   readonly key: string;
-  /** The slot that it takes when nobody has it. */
+  /** Preferred slot. */
   readonly slot?: number;
 }
 

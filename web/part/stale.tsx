@@ -1,11 +1,11 @@
 import type { JSX } from "preact";
 import { Link } from "../../proto/gen/feed_pb.js";
 import { text } from "../language.ts";
-import { type Entry, fleet } from "../store.ts";
+import { fleet, type HostEntry } from "../store.ts";
 import { Mark } from "./part.tsx";
 
-/** Why a host's values are not live, and how old they are; nothing while they are. */
-export function Standing({ entry }: { entry: Entry }): JSX.Element | null {
+/** Notice why a host's values are not live, and how old they are; nothing if they are live. */
+export function StaleNotice({ entry }: { entry: HostEntry }): JSX.Element | null {
   const t = text.value;
   const host = entry.host.value;
   if (entry.fresh.value) return null;

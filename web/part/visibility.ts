@@ -3,10 +3,10 @@ import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { printing } from "../choice.ts";
 
-const watched = new WeakMap<Element, (inSight: boolean) => void>();
+const watched = new WeakMap<Element, (visible: boolean) => void>();
 let observer: IntersectionObserver | undefined;
 
-function observe(element: Element, call: (inSight: boolean) => void): () => void {
+function observe(element: Element, call: (visible: boolean) => void): () => void {
   observer ??= new IntersectionObserver(
     (changes) => {
       for (const change of changes) watched.get(change.target)?.(change.isIntersecting);
@@ -19,18 +19,18 @@ function observe(element: Element, call: (inSight: boolean) => void): () => void
 }
 
 /**
- * Whether an element is on the screen or near it: what nobody sees need not be drawn again at every tick. On paper
- * everything is seen.
+ * True while an element is on the screen or near it, or being printed. Elements that are not visible need not render at
+ * every tick.
  */
-export function useSight<T extends Element>(): { ref: RefObject<T | null>; inSight: ReadonlySignal<boolean> } {
+export function useVisibility<T extends Element>(): { ref: RefObject<T | null>; visible: ReadonlySignal<boolean> } {
   const ref = useRef<T>(null);
   const near = useSignal(true);
-  const inSight = useComputed(() => near.value || printing.value);
+  const visible = useComputed(() => near.value || printing.value);
   useEffect(() => {
     if (ref.current === null) return;
     return observe(ref.current, (now) => {
       near.value = now;
     });
   }, []);
-  return { ref, inSight };
+  return { ref, visible };
 }
