@@ -5,14 +5,14 @@ import { ListenError } from "../program/listen.ts";
 import { hostPort, load, optionsOf, SettingError } from "../program/setting.ts";
 import { type HostInfo, HostInfoSchema, Vendor } from "../proto/gen/host_pb.js";
 import { makeEmpty, withoutPeople, writeCapture } from "./capture.ts";
-import { health, command as healthCommand, Unwell } from "./health.ts";
+import { HealthError, health, command as healthCommand } from "./health.ts";
 import { log } from "./log.ts";
 import { recordingMachine } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
-import { findAgent, findOnlyAgent, NoAgent, command as pauseCommand, readersOf } from "./pause.ts";
-import { machineAt, program, serve, snapshotOf, version } from "./server.ts";
-import { named, parseLine, pauseSeconds, type Settings, table } from "./settings.ts";
+import { AgentNotFound, findAgent, findOnlyAgent, command as pauseCommand, readersOf } from "./pause.ts";
+import { machineAt, programName, serve, snapshotOf, version } from "./server.ts";
+import { isSet, parseCommandLine, pauseSeconds, type Settings, table } from "./settings.ts";
 import { command as readerCommand } from "./source/nvml/message.ts";
 import { recordNvml } from "./source/nvml/record.ts";
 import type { Log } from "./source/source.ts";
@@ -42,7 +42,7 @@ ${helpLines(optionsOf(table)).join("\n")}
 const commands = ["serve", "info", healthCommand, "capture", pauseCommand, "help", "version"].map((name) => ({ name }));
 
 /** Errors whose message is all that a user needs. */
-const expected = [SettingError, ListenError, NoAgent, Unwell];
+const expected = [SettingError, ListenError, AgentNotFound, HealthError];
 
 /**
  * The program, given its arguments.
@@ -50,7 +50,7 @@ const expected = [SettingError, ListenError, NoAgent, Unwell];
  */
 export async function run(args: readonly string[]): Promise<number | undefined> {
   try {
-    const { flags, words } = parseLine(args);
+    const { flags, words } = parseCommandLine(args);
     const asked = verbOf(words, commands);
     const command = asked?.verb.name ?? (flags.help ? "help" : flags.version ? "version" : "serve");
     const rest = [...(asked?.rest ?? [])];
@@ -68,7 +68,7 @@ export async function run(args: readonly string[]): Promise<number | undefined> 
       secret: (path) => readText(path).trim(),
     });
     if (command === pauseCommand) {
-      const port = named("addr", { flags, env: process.env }) ? hostPort(settings.addr).port : undefined;
+      const port = isSet("addr", { flags, env: process.env }) ? hostPort(settings.addr).port : undefined;
       return await pauseGpu(pauseSeconds(seconds), port);
     }
     if (command === "info") return await info(settings);
@@ -128,15 +128,16 @@ async function capture(settings: Settings, folder: string, users: boolean): Prom
   return 0;
 }
 
-/** @throws NoAgent */
+/** @throws AgentNotFound */
 function runningAgent(machine: Machine, port: number | undefined): number {
-  if (port !== undefined) return findAgent(machine, port, program);
+  if (port !== undefined) return findAgent(machine, port, programName);
   const usual = hostPort(table.addr.default).port;
   try {
-    return findAgent(machine, usual, program);
+    return findAgent(machine, usual, programName);
   } catch (error) {
     // It may listen elsewhere, or nowhere.
-    const only = error instanceof NoAgent ? findOnlyAgent(machine, program, process.getuid?.() ?? 0) : undefined;
+    const only =
+      error instanceof AgentNotFound ? findOnlyAgent(machine, programName, process.getuid?.() ?? 0) : undefined;
     if (only !== undefined) return only;
     throw error;
   }
@@ -160,7 +161,7 @@ const letGoWithin = 2000;
 /** The sender's command line is what tells the agent for how long: it must be there when the agent looks. */
 const lookedAtWithin = 300;
 
-/** @param port Where the agent listens; undefined when nobody said so. */
+/** @param port Where the agent servesGrpc; undefined when nobody said so. */
 async function pauseGpu(seconds: number, port: number | undefined): Promise<number> {
   const machine = liveMachine("/");
   const agent = runningAgent(machine, port);
@@ -172,10 +173,10 @@ async function pauseGpu(seconds: number, port: number | undefined): Promise<numb
     readers = seconds === 0 ? [] : readersOf(machine, agent, readerCommand);
     if (readers.length === 0 && machine.ticks() - begun > lookedAtWithin) break;
   }
-  if (readers.length > 0) throw new NoAgent(`Process ${readers.join(", ")} still holds the driver after 2 s`);
+  if (readers.length > 0) throw new AgentNotFound(`Process ${readers.join(", ")} still holds the driver after 2 s`);
   if (seconds === 0) return print(`hmonitor (process ${agent}) takes up the NVIDIA driver again`);
   return print(
     `hmonitor (process ${agent}) has let go of the NVIDIA driver, and takes it up again after ${seconds} s or ` +
-      `with "${program} ${pauseCommand} --for 0"`,
+      `with "${programName} ${pauseCommand} --for 0"`,
   );
 }

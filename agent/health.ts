@@ -13,21 +13,21 @@ import {
 } from "../proto/gen/health_pb.js";
 import { HostMonitor } from "../proto/gen/host_pb.js";
 import { parseAllow } from "./allow.ts";
-import { type Given, listens, type Settings, tlsFiles, wantsExporter } from "./settings.ts";
+import { exporterEnabled, type SettingSources, type Settings, servesGrpc, tlsFiles } from "./settings.ts";
 import { exporterAt } from "./toml.ts";
 
 /** The command that tells whether the agent of these settings is well: for probes, which look at the exit status. */
 export const command = "health";
 
 /** An agent that is busy with a driver answers all the same; one that takes longer than this (ms) is stuck. */
-const patience = 5000;
+const deadlineMs = 5000;
 
 /** The agent does not answer, and why. */
-export class Unwell extends Error {
-  override name = "Unwell";
+export class HealthError extends Error {
+  override name = "HealthError";
 }
 
-interface Door {
+interface HealthTarget {
   readonly host: string;
   readonly port: number;
   /** What it speaks: the exporter's HTTP, gRPC without and with TLS, or TLS with clients that have a certificate only. */
@@ -35,19 +35,19 @@ interface Door {
 }
 
 /** What is asked of the exporter: whether the program is at work, or whether it has read the machine, too. */
-type Page = "/healthz" | "/ready";
+type ProbePath = "/healthz" | "/ready";
 
-/** Where the agent that was started with the same settings answers. @throws Unwell */
-function doorOf(settings: Settings, given: Given): Door {
-  const at = (addr: string, speaks: Door["speaks"]): Door => {
+/** Where the agent that was started with the same settings answers. @throws HealthError */
+function targetOf(settings: Settings, given: SettingSources): HealthTarget {
+  const at = (addr: string, speaks: HealthTarget["speaks"]): HealthTarget => {
     const { host, port } = hostPort(addr);
-    if (port === 0) throw new Unwell(`${addr} lets the system choose the port: nobody can know it`);
+    if (port === 0) throw new HealthError(`${addr} lets the system choose the port: nobody can know it`);
     // "Any address" is one to listen on, not to connect to.
     return { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port, speaks };
   };
-  if (wantsExporter(settings, given.env)) return at(exporterAt(settings, given.env).address, "http");
-  if (!listens(settings, given))
-    throw new Unwell("An agent that only reports answers nowhere: there is nothing to ask");
+  if (exporterEnabled(settings, given.env)) return at(exporterAt(settings, given.env).address, "http");
+  if (!servesGrpc(settings, given))
+    throw new HealthError("An agent that only reports answers nowhere: there is nothing to ask");
   const { addr, tlsClientCa } = settings;
   if (!usesTls(tlsFiles(settings))) return at(addr, "grpc");
   return at(addr, tlsClientCa === "" ? "grpc-tls" : "tls");
@@ -59,7 +59,7 @@ const cutOff = (): Error => Object.assign(new Error("it cut the connection off")
 const other = (): NodeJS.ErrnoException => new Error("another program answers there");
 
 /** Connects, and calls back when something was answered that only an agent at work answers, perhaps several times; returns how to hang up. */
-function ask({ host, port, speaks }: Door, page: Page, answered: (error?: Error) => void): () => void {
+function ask({ host, port, speaks }: HealthTarget, page: ProbePath, answered: (error?: Error) => void): () => void {
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   switch (speaks) {
     case "http": {
@@ -68,7 +68,7 @@ function ask({ host, port, speaks }: Door, page: Page, answered: (error?: Error)
         const request = get(`http://${authority}${path}`, { agent: false }, (response) => {
           response.setEncoding("utf8").on("data", (piece: string) => {
             body += piece;
-            if (body.length > most) request.destroy(other());
+            if (body.length > mostBytes) request.destroy(other());
           });
           response.on("end", () => then(response.statusCode, body));
         }).on("error", answered);
@@ -105,7 +105,7 @@ function ask({ host, port, speaks }: Door, page: Page, answered: (error?: Error)
 }
 
 /** Characters or bytes of an answer that are looked at. */
-const most = 4096;
+const mostBytes = 4096;
 
 /** Asks the standard health service for our own, which no other gRPC server has. */
 function checkHealth(session: ClientHttp2Session, answered: (error?: Error) => void): void {
@@ -129,7 +129,7 @@ function checkHealth(session: ClientHttp2Session, answered: (error?: Error) => v
   stream.on("response", read).on("trailers", read);
   stream.on("data", (piece: Buffer) => {
     answer = Buffer.concat([answer, piece]);
-    if (answer.length > most) session.destroy(other());
+    if (answer.length > mostBytes) session.destroy(other());
   });
   stream.on("error", (error: NodeJS.ErrnoException) => {
     // A TLS 1.3 server rejects a client after the handshake: then only the stream has the error, and the session no event.
@@ -155,7 +155,7 @@ function healthOf(answer: Uint8Array): Error | undefined {
 }
 
 /** Settings of an agent that cuts off a client without the same ones. */
-const guards: Readonly<Record<Door["speaks"], string>> = {
+const guards: Readonly<Record<HealthTarget["speaks"], string>> = {
   http: "GOHM_ALLOW",
   grpc: "GOHM_ALLOW, GOHM_TLS_CERT and GOHM_TLS_KEY",
   "grpc-tls": "GOHM_ALLOW and GOHM_TLS_CLIENT_CA",
@@ -163,7 +163,7 @@ const guards: Readonly<Record<Door["speaks"], string>> = {
 };
 
 /** Names the settings of the agent that this command may lack, or have and the agent not. */
-function hint({ speaks }: Door, error: NodeJS.ErrnoException): string {
+function hint({ speaks }: HealthTarget, error: NodeJS.ErrnoException): string {
   if (isPlaintextPeer(error)) return "; an agent without a certificate is asked without GOHM_TLS_CERT";
   const rejected = error.code === "ECONNRESET" || sslReason(error) !== undefined;
   return rejected ? `; ask with the agent's own ${guards[speaks]}` : "";
@@ -173,17 +173,17 @@ function hint({ speaks }: Door, error: NodeJS.ErrnoException): string {
  * Asks the agent of this machine that was started with the same settings whether it is at work. No reading is made.
  * @param ready Asks an agent with an exporter whether it has read the machine, too.
  * @returns What it did, in words.
- * @throws Unwell @throws SettingError
+ * @throws HealthError @throws SettingError
  */
-export async function health(settings: Settings, given: Given, ready = false): Promise<string> {
-  const door = doorOf(settings, given);
+export async function health(settings: Settings, given: SettingSources, ready = false): Promise<string> {
+  const door = targetOf(settings, given);
   const { host, port } = door;
   const where = `${host}:${port}`;
   // It sees us come from the address that we connect to. An agent that is stuck cuts nobody off.
   const refusing = isIP(host) !== 0 && !parseAllow(settings.allow).allows(host);
   let hangUp = (): void => undefined;
   const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
-    const timer = setTimeout(() => resolve(new Error(`no answer in ${patience / 1000} s`)), patience);
+    const timer = setTimeout(() => resolve(new Error(`no answer in ${deadlineMs / 1000} s`)), deadlineMs);
     hangUp = ask(door, ready ? "/ready" : "/healthz", (failure) => {
       clearTimeout(timer);
       resolve(failure);
@@ -199,5 +199,5 @@ export async function health(settings: Settings, given: Given, ready = false): P
   const why = isPlaintextPeer(failure)
     ? "it does not speak TLS"
     : (sslReason(failure) ?? (failure.message || failure.code));
-  throw new Unwell(`hmonitor does not answer on ${where}: ${why}${hint(door, failure)}`);
+  throw new HealthError(`hmonitor does not answer on ${where}: ${why}${hint(door, failure)}`);
 }

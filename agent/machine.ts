@@ -15,14 +15,14 @@ export interface Address {
 }
 
 /** A file that a process has open. */
-export interface Opened {
+export interface OpenFile {
   /** Number of its descriptor. */
   readonly fd: string;
   readonly path: string;
 }
 
 /** What a PCI function is, by its numbers in lower-case hexadecimal without "0x". */
-export interface Chip {
+export interface PciIdentity {
   readonly vendor: string;
   readonly device: string;
   readonly revision: string;
@@ -60,9 +60,9 @@ export interface Machine {
   /** Target of a symbolic link, or undefined. */
   link(path: string): string | undefined;
   /** What a process has open below a folder ("/dev/dri"); empty when it is gone or somebody else's. */
-  opened(pid: string, folder: string): Opened[];
+  opened(pid: string, folder: string): OpenFile[];
   /** What a chip is sold as, by the lists of names that libdrm and hwdata install; undefined where neither knows it. */
-  product(chip: Chip): string | undefined;
+  product(chip: PciIdentity): string | undefined;
   /**
    * Space on a mount. A network filesystem whose server is away blocks for ever, so those are asked in a process of
    * their own, which is given up at the deadline.

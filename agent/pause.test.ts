@@ -1,6 +1,14 @@
 import { expect, test } from "vitest";
 import { machineOf } from "../test/machine.ts";
-import { catches, findAgent, findOnlyAgent, NoAgent, parseListeners, readersOf, requested } from "./pause.ts";
+import {
+  AgentNotFound,
+  catchesSignal,
+  findAgent,
+  findOnlyAgent,
+  parseListeners,
+  readersOf,
+  requestedPause,
+} from "./pause.ts";
 
 const tcp = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:0277 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1001 1 0000000000000000 100 0 0 10 0
@@ -19,9 +27,9 @@ test("sockets that listen are found by their port, those of connections are not"
 });
 
 test("a process catches a signal when the mask of its status says so", () => {
-  expect(catches("SigCgt:\t0000000000000800\n", 12)).toBe(true);
-  expect(catches("SigCgt:\t0000000000000400\n", 12)).toBe(false);
-  expect(catches("SigIgn:\t0000000000000800\n", 12)).toBe(false);
+  expect(catchesSignal("SigCgt:\t0000000000000800\n", 12)).toBe(true);
+  expect(catchesSignal("SigCgt:\t0000000000000400\n", 12)).toBe(false);
+  expect(catchesSignal("SigIgn:\t0000000000000800\n", 12)).toBe(false);
 });
 
 const agent = {
@@ -56,7 +64,7 @@ test.each([
   ],
 ])("nothing is signalled when %s", (_, files, links, message) => {
   const find = (): number => findAgent(machineOf({ files, lists, link: links }), 9203, "hmonitor");
-  expect(find).toThrow(NoAgent);
+  expect(find).toThrow(AgentNotFound);
   expect(find).toThrow(message);
 });
 
@@ -103,7 +111,7 @@ test("without a port, nothing is signalled that is one of several, or somebody e
 });
 
 const asking = (words: string, uid: number): number | undefined =>
-  requested(
+  requestedPause(
     machineOf({
       files: {
         "/proc/77/cmdline": `${words.split(" ").join("\0")}\0`,

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { Machine } from "./machine.ts";
-import { parseLine, pauseSeconds } from "./settings.ts";
+import { parseCommandLine, pauseSeconds } from "./settings.ts";
 import { parseOwner } from "./source/process.ts";
 
 /** The command that lets a running agent go of the GPUs' driver. */
@@ -10,8 +10,8 @@ export const command = "pause-gpu";
 const sigusr2 = 12;
 
 /** There is no agent that could be paused, and why. */
-export class NoAgent extends Error {
-  override name = "NoAgent";
+export class AgentNotFound extends Error {
+  override name = "AgentNotFound";
 }
 
 interface Listener {
@@ -30,7 +30,7 @@ export function parseListeners(text: string, port: number): Listener[] {
 }
 
 /** Whether a process has a handler for a signal, from /proc/PID/status. */
-export function catches(status: string, signal: number): boolean {
+export function catchesSignal(status: string, signal: number): boolean {
   const mask = /^SigCgt:\s+([0-9a-f]+)$/m.exec(status)?.[1];
   return mask !== undefined && ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }
@@ -47,15 +47,15 @@ function argumentsOf(words: readonly string[], program: string): readonly string
 }
 
 /**
- * The agent that listens on a port of this machine. No file tells where it is: it may run as anybody, from anywhere. What
+ * The agent that servesGrpc on a port of this machine. No file tells where it is: it may run as anybody, from anywhere. What
  * does not catch the signal is never signalled, for it would end by it.
  * @param program File name of the agent's program.
- * @throws NoAgent
+ * @throws AgentNotFound
  */
 export function findAgent(machine: Machine, port: number, program: string): number {
   const sockets = ["tcp", "tcp6"].flatMap((name) => parseListeners(machine.read(`/proc/net/${name}`) ?? "", port));
   if (sockets.length === 0) {
-    throw new NoAgent(`Nothing listens on port ${port}: no hmonitor runs here, or on another port (--addr)`);
+    throw new AgentNotFound(`Nothing servesGrpc on port ${port}: no hmonitor runs here, or on another port (--addr)`);
   }
   const targets = new Set(sockets.map(({ inode }) => `socket:[${inode}]`));
   const pid = pids(machine).find((each) =>
@@ -63,11 +63,13 @@ export function findAgent(machine: Machine, port: number, program: string): numb
   );
   if (pid === undefined) {
     const uids = [...new Set(sockets.map(({ uid }) => uid))].join(", ");
-    throw new NoAgent(`What listens on port ${port} belongs to user ${uids}: run this as that user, or as root`);
+    throw new AgentNotFound(
+      `What servesGrpc on port ${port} belongs to user ${uids}: run this as that user, or as root`,
+    );
   }
   const known = argumentsOf(wordsOf(machine, pid), program) !== undefined;
-  if (!known || !catches(machine.read(`/proc/${pid}/status`) ?? "", sigusr2)) {
-    throw new NoAgent(`Process ${pid} listens on port ${port}, but is no ${program} that can be paused`);
+  if (!known || !catchesSignal(machine.read(`/proc/${pid}/status`) ?? "", sigusr2)) {
+    throw new AgentNotFound(`Process ${pid} servesGrpc on port ${port}, but is no ${program} that can be paused`);
   }
   return Number(pid);
 }
@@ -85,7 +87,7 @@ function runs(words: readonly string[], program: string): readonly string[] | un
 function serves(words: readonly string[] | undefined): boolean {
   if (words === undefined) return false;
   try {
-    const { words: commands, flags } = parseLine(words);
+    const { words: commands, flags } = parseCommandLine(words);
     return (commands[0] ?? "serve") === "serve" && flags.help === undefined && flags.version === undefined;
   } catch {
     // The reader's hidden options, or what an agent refuses.
@@ -94,26 +96,26 @@ function serves(words: readonly string[] | undefined): boolean {
 }
 
 /**
- * The one agent that runs on this machine, wherever it listens, if it does at all: one that reports to a hub has no port.
+ * The one agent that runs on this machine, wherever it servesGrpc, if it does at all: one that reports to a hub has no port.
  * @param uid Who asks; only root may signal others' processes.
  * @returns Undefined when there is none.
- * @throws NoAgent when there are several, or it is somebody else's.
+ * @throws AgentNotFound when there are several, or it is somebody else's.
  */
 export function findOnlyAgent(machine: Machine, program: string, uid: number): number | undefined {
   const found = pids(machine).filter(
     (pid) =>
-      serves(runs(wordsOf(machine, pid), program)) && catches(machine.read(`/proc/${pid}/status`) ?? "", sigusr2),
+      serves(runs(wordsOf(machine, pid), program)) && catchesSignal(machine.read(`/proc/${pid}/status`) ?? "", sigusr2),
   );
   const [pid, ...more] = found;
   if (pid === undefined) return undefined;
   if (more.length > 0) {
-    throw new NoAgent(
+    throw new AgentNotFound(
       `Several ${program} run here: name the port of one with --addr, or send SIGUSR2 to one of ${found.join(", ")}`,
     );
   }
   const owner = parseOwner(machine.read(`/proc/${pid}/status`) ?? "");
   if (uid !== 0 && owner !== uid) {
-    throw new NoAgent(`${program} (process ${pid}) belongs to user ${owner}: run this as that user, or as root`);
+    throw new AgentNotFound(`${program} (process ${pid}) belongs to user ${owner}: run this as that user, or as root`);
   }
   return Number(pid);
 }
@@ -134,7 +136,7 @@ export function readersOf(machine: Machine, agent: number, reader: string): numb
  * @param uid The agent's own; root may ask as well.
  * @returns Undefined when the signal came from elsewhere, as from kill(1).
  */
-export function requested(machine: Machine, program: string, uid: number): number | undefined {
+export function requestedPause(machine: Machine, program: string, uid: number): number | undefined {
   for (const pid of pids(machine).reverse()) {
     const rest = argumentsOf(wordsOf(machine, pid), program);
     if (!rest?.includes(command)) continue;
@@ -148,7 +150,7 @@ export function requested(machine: Machine, program: string, uid: number): numbe
 
 function parsed(words: readonly string[]): number | undefined {
   try {
-    const line = parseLine(words);
+    const line = parseCommandLine(words);
     return line.words[0] === command ? pauseSeconds(line.flags.for) : undefined;
   } catch {
     // A command line that cannot be understood did not send the signal: its program refused it.

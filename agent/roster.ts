@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { type GPUInfo, GPUInfoSchema, State } from "../proto/gen/host_pb.js";
-import { mourned } from "./source/source.ts";
+import { lostCardRetentionMs } from "./source/source.ts";
 
-interface Known {
+interface ListedCard {
   /** What was told of it last. */
   readonly card: GPUInfo;
   /** Ticks at which it was first missed; undefined while it is there. */
@@ -16,14 +16,14 @@ const keyOf = ({ uuid, pciBusId, id }: GPUInfo): string => uuid || pciBusId || `
  * it is no longer told of, stays listed as lost for a day, and then is no more. One that is back is what is read of it.
  */
 export class Roster {
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, ListedCard>();
 
   /**
    * Takes the cards of a reading.
    * @param ticks Milliseconds that never go back.
    * @returns What to list: these without those that are lost for too long, and with those that are missing.
    */
-  roll(told: readonly GPUInfo[], ticks: number): GPUInfo[] {
+  update(told: readonly GPUInfo[], ticks: number): GPUInfo[] {
     const named = told.map((gpu) => this.#named(gpu));
     const keys = new Set(named.map(keyOf));
     for (const gpu of named) this.#meet(gpu, ticks);
@@ -32,18 +32,18 @@ export class Roster {
       if (destroyed(known.card, named) || named.some((gpu) => replaces(gpu, known.card))) this.#known.delete(key);
       else known.lostAt ??= ticks;
     }
-    const there = named.filter((gpu) => gpu.state !== State.LOST || this.mourns(gpu, ticks));
-    return seated(there, this.#missing(keys, ticks));
+    const there = named.filter((gpu) => gpu.state !== State.LOST || this.isListed(gpu, ticks));
+    return renumbered(there, this.#missing(keys, ticks));
   }
 
   /** Cards that are lost, for when nothing can be read. */
   lost(ticks: number): GPUInfo[] {
     const found = [...this.#known.values()].filter(({ lostAt }) => within(lostAt, ticks));
-    return found.map(({ card }) => missed(card));
+    return found.map(({ card }) => lostCard(card));
   }
 
   /** Whether a card that is lost is still to be listed. */
-  mourns(gpu: GPUInfo, ticks: number): boolean {
+  isListed(gpu: GPUInfo, ticks: number): boolean {
     return within(this.#known.get(keyOf(gpu))?.lostAt, ticks);
   }
 
@@ -55,7 +55,7 @@ export class Roster {
     const known = all.find((card) => (place === undefined ? card.id === gpu.id : card.pciBusId === place));
     return known === undefined
       ? gpu
-      : create(GPUInfoSchema, { ...lasting(known), state: gpu.state, ...(gpu.err && { err: gpu.err }) });
+      : create(GPUInfoSchema, { ...identityOf(known), state: gpu.state, ...(gpu.err && { err: gpu.err }) });
   }
 
   #meet(gpu: GPUInfo, ticks: number): void {
@@ -68,14 +68,15 @@ export class Roster {
     const missing: GPUInfo[] = [];
     for (const [key, { card, lostAt }] of this.#known) {
       if (keys.has(key)) continue;
-      if (within(lostAt, ticks)) missing.push(missed(card));
+      if (within(lostAt, ticks)) missing.push(lostCard(card));
       else this.#known.delete(key);
     }
     return missing;
   }
 }
 
-const within = (lostAt: number | undefined, ticks: number): boolean => lostAt !== undefined && ticks - lostAt < mourned;
+const within = (lostAt: number | undefined, ticks: number): boolean =>
+  lostAt !== undefined && ticks - lostAt < lostCardRetentionMs;
 
 /** An instance that is not there while its card is was taken down on purpose, which is no loss. */
 const destroyed = ({ parent }: GPUInfo, told: readonly GPUInfo[]): boolean =>
@@ -89,7 +90,7 @@ function replaces(gpu: GPUInfo, missing: GPUInfo): boolean {
 }
 
 /** Names, place, and what went wrong before: what stays true of a card that is gone. */
-function lasting(gpu: GPUInfo): GPUInfo {
+function identityOf(gpu: GPUInfo): GPUInfo {
   const { id, name, uuid, pciBusId, vendor, card, integrated, parent, instance, divided } = gpu;
   const { xidCount, xidLast, xidTime, xidWorst, xidWorstTime, xidAction } = gpu;
   const all = {
@@ -113,14 +114,14 @@ function lasting(gpu: GPUInfo): GPUInfo {
   return create(GPUInfoSchema, Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)));
 }
 
-const missed = (card: GPUInfo): GPUInfo =>
-  create(GPUInfoSchema, { ...lasting(card), state: State.LOST, err: "The card vanished from the system" });
+const lostCard = (card: GPUInfo): GPUInfo =>
+  create(GPUInfoSchema, { ...identityOf(card), state: State.LOST, err: "The card vanished from the system" });
 
 /** Cards by their numbers, the instances of each behind it. */
 const order = ({ id = 0 }: GPUInfo): number => (id < 1000 ? id * 1000 : id - 999);
 
 /** A driver that counts fewer cards than before numbers them anew: one that is missing then goes behind them. */
-function seated(there: readonly GPUInfo[], missing: readonly GPUInfo[]): GPUInfo[] {
+function renumbered(there: readonly GPUInfo[], missing: readonly GPUInfo[]): GPUInfo[] {
   if (missing.length === 0) return [...there];
   const taken = new Set(there.map(({ id }) => id));
   const moved = new Map<string, number>();

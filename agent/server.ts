@@ -11,11 +11,19 @@ import { log, rustLevel } from "./log.ts";
 import { capturedMachine, isCapture } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine.ts";
-import { requested } from "./pause.ts";
+import { requestedPause } from "./pause.ts";
 import type { ExporterOptions } from "./serve/exporter.ts";
 import { serveGrpc } from "./serve/grpc.ts";
 import { type Push, startPush } from "./serve/push.ts";
-import { type Given, listens, pauseSeconds, type Settings, table, tlsFiles, wantsExporter } from "./settings.ts";
+import {
+  exporterEnabled,
+  pauseSeconds,
+  type SettingSources,
+  type Settings,
+  servesGrpc,
+  table,
+  tlsFiles,
+} from "./settings.ts";
 import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
 import type { Log } from "./source/source.ts";
@@ -49,18 +57,18 @@ const rejectedStatus = 77;
 /** Options of every server. */
 type Served = Pick<ExporterOptions, "allow" | "collect" | "log" | "ticks">;
 
-interface Ending {
+interface Closable {
   close(grace: number): Promise<void>;
 }
 
 /** Ends one part of the program. */
-type End = () => Promise<void> | undefined;
+type Shutdown = () => Promise<void> | undefined;
 
 /**
  * Answers those who ask, and reports to those who cannot ask, until a signal ends it.
  * @throws SettingError when a setting cannot be used.
  */
-export async function serve(settings: Settings, given: Given): Promise<undefined> {
+export async function serve(settings: Settings, given: SettingSources): Promise<undefined> {
   log.level = settings.debug ? "debug" : settings.logLevel || (rustLevel(given.env.RUST_LOG ?? "") ?? "info");
   const allow = parseAllow(settings.allow);
   const exporting = await prepareExporter(settings);
@@ -74,11 +82,11 @@ export async function serve(settings: Settings, given: Given): Promise<undefined
   };
   pauseOnSignal(snapshot);
   // Whoever has seen that it listens may end it at once.
-  const ends: End[] = [() => snapshot.close()];
+  const ends: Shutdown[] = [() => snapshot.close()];
   const stop = stopOnSignals(ends);
   for (const warning of secretWarnings(table, given, [settings.tlsKey])) log.warn(warning);
   const opened = snapshot.open();
-  const grpc = listens(settings, given) ? await listen(settings, allow, served) : undefined;
+  const grpc = servesGrpc(settings, given) ? await listen(settings, allow, served) : undefined;
   ends.unshift(() => grpc?.close(500));
   const exporter = await exporting?.serve(served);
   ends.unshift(() => exporter?.close(500));
@@ -99,7 +107,7 @@ export async function serve(settings: Settings, given: Given): Promise<undefined
 const named = (addr: string, port: number): string => addr.replace(/\d+$/, String(port));
 
 /** Answers over gRPC. @throws ListenError @throws SettingError if the TLS files cannot be used */
-async function listen(settings: Settings, allow: Allow, served: Served): Promise<Ending> {
+async function listen(settings: Settings, allow: Allow, served: Served): Promise<Closable> {
   const files = tlsFiles(settings);
   const tls = usesTls(files) ? files : undefined;
   const at = { address: settings.addr, setting: table.addr.env };
@@ -142,7 +150,7 @@ const isLoopback = (host: string): boolean => host === "localhost" || host === "
 
 /** Loads the exporter's part of the program where somebody asked for it: the others do without its memory. */
 async function prepareExporter(settings: Settings) {
-  if (!wantsExporter(settings, process.env)) return undefined;
+  if (!exporterEnabled(settings, process.env)) return undefined;
   const [{ exporterAt }, { serveExporter }] = await Promise.all([import("./toml.ts"), import("./serve/exporter.ts")]);
   const { address, setting, off } = exporterAt(settings, process.env);
   // An empty name in the environment is one, as it was to the earlier exporter.
@@ -160,7 +168,7 @@ function gpuLine({ gpus, err }: HostInfo): string {
 }
 
 /** File name of this program, by which one process of it knows another. */
-export const program = basename(process.argv[1] ?? process.execPath);
+export const programName = basename(process.argv[1] ?? process.execPath);
 
 /** Lets go of the driver on SIGUSR2, and takes it up again on the second one or in time. */
 function pauseOnSignal(snapshot: Snapshot): void {
@@ -168,7 +176,8 @@ function pauseOnSignal(snapshot: Snapshot): void {
   let until = Number.NEGATIVE_INFINITY;
   process.on("SIGUSR2", () => {
     const now = machine.ticks();
-    const seconds = requested(machine, program, process.getuid?.() ?? 0) ?? (now < until ? 0 : pauseSeconds(undefined));
+    const seconds =
+      requestedPause(machine, programName, process.getuid?.() ?? 0) ?? (now < until ? 0 : pauseSeconds(undefined));
     until = now + seconds * 1000;
     const done = seconds === 0 ? "GPUs are read again" : `GPUs are let go for ${seconds} s`;
     snapshot.pause(seconds * 1000).then(
@@ -183,7 +192,7 @@ function pauseOnSignal(snapshot: Snapshot): void {
  * @param ends What to end, as it is when the time comes: parts are added while the program starts.
  * @returns What ends it with another status.
  */
-function stopOnSignals(ends: readonly End[]): (status: number) => void {
+function stopOnSignals(ends: readonly Shutdown[]): (status: number) => void {
   let stopping = false;
   const stop = (status: number): void => {
     // Whoever asks twice does not want to wait.

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { UsageError } from "../program/line.ts";
 import { load } from "../program/setting.ts";
-import { listens, parseLine, pauseSeconds, table, wantsExporter } from "./settings.ts";
+import { exporterEnabled, parseCommandLine, pauseSeconds, servesGrpc, table } from "./settings.ts";
 
 const given = (args: string[], env: Record<string, string> = {}) =>
-  load(table, { flags: parseLine(args).flags, env, file: {} });
+  load(table, { flags: parseCommandLine(args).flags, env, file: {} });
 
 test("the defaults are those of the first GOHM", () => {
   expect(given([])).toMatchObject({ addr: "0.0.0.0:9203", allow: "127.0.0.1/32", root: "/", network: "10.0.0.0/8" });
@@ -16,19 +16,19 @@ test("a flag wins over the environment", () => {
 });
 
 test("a value may stand after a blank or after =", () => {
-  expect(parseLine(["--allow=::1", "--addr", "[::]:1"]).flags).toEqual({ allow: "::1", addr: "[::]:1" });
+  expect(parseCommandLine(["--allow=::1", "--addr", "[::]:1"]).flags).toEqual({ allow: "::1", addr: "[::]:1" });
 });
 
 test("a switch needs no value, and takes one after =", () => {
   expect(given(["--exporter", "--dcgm-names=false"])).toMatchObject({ exporter: true, dcgmNames: "" });
-  expect(parseLine(["--exporter", "info"]).words).toEqual(["info"]);
+  expect(parseCommandLine(["--exporter", "info"]).words).toEqual(["info"]);
 });
 
 test.each([
   [["--dcgm-names", "new"], "--dcgm-names takes its value after an equals sign: --dcgm-names=new"],
   [["info", "--nogpu", "true"], "--nogpu takes its value after an equals sign: --nogpu=true"],
 ])("%j is refused: a flag that may go without a value never takes the next word", (args, message) => {
-  expect(() => parseLine(args)).toThrow(message);
+  expect(() => parseCommandLine(args)).toThrow(message);
 });
 
 test.each([
@@ -44,7 +44,10 @@ test.each([
 });
 
 test("words and flags may stand in any order", () => {
-  expect(parseLine(["capture", "--users", "DIR"])).toEqual({ flags: { users: true }, words: ["capture", "DIR"] });
+  expect(parseCommandLine(["capture", "--users", "DIR"])).toEqual({
+    flags: { users: true },
+    words: ["capture", "DIR"],
+  });
 });
 
 test.each([
@@ -53,8 +56,8 @@ test.each([
   ["-x", "There is no option --x"],
   ["--allow", "--allow needs a value after it"],
 ])("%s is refused: %s", (arg, message) => {
-  expect(() => parseLine([arg])).toThrow(UsageError);
-  expect(() => parseLine([arg])).toThrow(message);
+  expect(() => parseCommandLine([arg])).toThrow(UsageError);
+  expect(() => parseCommandLine([arg])).toThrow(message);
 });
 
 test.each([
@@ -83,7 +86,7 @@ test.each([
   [[], { APP__SERVER__HOST: "127.0.0.1" }, true],
   [[], { APP__SERVER__PORT: "1" }, true],
 ])("%j with %j asks for the exporter is %s", (args, env: Record<string, string>, expected) => {
-  expect(wantsExporter(given(args, env), env)).toBe(expected);
+  expect(exporterEnabled(given(args, env), env)).toBe(expected);
 });
 
 test("a pause is a minute unless seconds are given", () => {
@@ -118,7 +121,7 @@ test.each([
 });
 
 test("a switch needs no value and takes none from what follows", () => {
-  const { flags, words } = parseLine(["--nogpu", "info", "--debug=false"]);
+  const { flags, words } = parseCommandLine(["--nogpu", "info", "--debug=false"]);
   expect([flags, words]).toEqual([{ nogpu: true, debug: "false" }, ["info"]]);
   expect(given(["--nogpu", "--debug=false"])).toMatchObject({ nogpu: true, debug: false });
   expect(() => given(["--nogpu=maybe"])).toThrow("must be true or false");
@@ -131,7 +134,7 @@ test.each([
   [["--server", "http://hub"], { GOHM_ADDR: "127.0.0.1:1" }, true],
   [["--server", "http://hub", "--addr", "127.0.0.1:1"], {}, true],
   [[], { GOHM_SERVER: "http://hub" }, false],
-])("with %j and %j it listens: %s", (args, env, expected) => {
-  const { flags } = parseLine(args);
-  expect(listens(given(args, env), { flags, env })).toBe(expected);
+])("with %j and %j it servesGrpc: %s", (args, env, expected) => {
+  const { flags } = parseCommandLine(args);
+  expect(servesGrpc(given(args, env), { flags, env })).toBe(expected);
 });

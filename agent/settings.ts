@@ -193,7 +193,7 @@ export const table = {
     name: "server",
     env: "GOHM_SERVER",
     default: "",
-    help: "Hub or portal to report to over HTTP; the agent then listens only where GOHM_ADDR or --addr says so.",
+    help: "Hub or portal to report to over HTTP; the agent then servesGrpc only where GOHM_ADDR or --addr says so.",
     reader: hubUrl,
     only: "start",
   },
@@ -267,7 +267,7 @@ export const table = {
 export type Settings = Values<typeof table>;
 
 /** Whether somebody asked for the exporter, in any of the ways there are. */
-export function wantsExporter(
+export function exporterEnabled(
   { exporter, metricsAddr, exporterConfig }: Settings,
   env: Readonly<Record<string, string | undefined>>,
 ): boolean {
@@ -282,17 +282,18 @@ export const tlsFiles = ({ tlsCert, tlsKey, tlsClientCa }: Settings): TlsFiles =
 });
 
 /** Where settings come from. */
-export interface Given {
+export interface SettingSources {
   readonly flags: Line["flags"];
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** Whether somebody gave this setting, be it its default. */
-export const named = (setting: keyof typeof table, { flags, env }: Given): boolean =>
+export const isSet = (setting: keyof typeof table, { flags, env }: SettingSources): boolean =>
   flags[flagOf(table[setting])] !== undefined || Boolean(env[table[setting].env]);
 
 /** Whether it answers those who ask: an agent that reports does so only where it is told to. */
-export const listens = (settings: Settings, given: Given): boolean => settings.server === "" || named("addr", given);
+export const servesGrpc = (settings: Settings, given: SettingSources): boolean =>
+  settings.server === "" || isSet("addr", given);
 
 /** Options that are no settings. */
 const switches: readonly Option[] = [
@@ -314,4 +315,4 @@ export function pauseSeconds(given: string | boolean | undefined): number {
 }
 
 /** @throws UsageError that names the argument, and the nearest known one. */
-export const parseLine = (args: readonly string[]): Line => readLine(args, options);
+export const parseCommandLine = (args: readonly string[]): Line => readLine(args, options);

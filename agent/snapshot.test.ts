@@ -2,7 +2,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema, State } from "../proto/gen/host_pb.js";
 import { machineOf, options } from "../test/machine.ts";
-import { remembered, Snapshot } from "./snapshot.ts";
+import { Snapshot, valueRetentionMs } from "./snapshot.ts";
 import { Hung, type Part, type Reader, type Source, Unsupported } from "./source/source.ts";
 
 let now = 0;
@@ -193,7 +193,7 @@ test("after a failure the last good values stay, marked stale, with their own ti
 test("after five minutes of failure the old values are dropped, and a card that was lost before stays so", async () => {
   const all = snapshot({ ...scripted("nvidia", good(gpus), bad(new Error("NVML says no"))), gpus: true });
   await all.collect();
-  pass(remembered - 1);
+  pass(valueRetentionMs - 1);
   expect((await all.collect()).gpus.length).toBe(2);
   pass(1);
   const info = await all.collect();
@@ -352,7 +352,7 @@ test("a vendor whose cards are away for a while does not give their numbers to a
   await all.collect();
   pass(10_000);
   await all.collect();
-  pass(remembered);
+  pass(valueRetentionMs);
   expect((await all.collect()).gpus.map(({ id }) => id)).toEqual([2]);
 });
 

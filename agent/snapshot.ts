@@ -17,9 +17,9 @@ import { Processes } from "./source/process.ts";
 import type { Options, Reader, Source } from "./source/source.ts";
 
 /** Milliseconds for which values that can no longer be read are still shown, with their age. */
-export const remembered = 300_000;
+export const valueRetentionMs = 300_000;
 /** Milliseconds until a source that could not be opened is tried again. */
-const retry = 60_000;
+const retryMs = 60_000;
 
 export interface SnapshotOptions extends Options {
   readonly sources: readonly Source[];
@@ -28,7 +28,7 @@ export interface SnapshotOptions extends Options {
 }
 
 /** What one source last told. */
-interface Good {
+interface LastReading {
   readonly part: HostInfo;
   readonly grants: readonly Grant[];
   /** Unix milliseconds. */
@@ -37,10 +37,10 @@ interface Good {
   readonly at: number;
 }
 
-class Late extends Error {}
+class ReadTimeout extends Error {}
 
 /** One source over time: opened once, read when asked, never twice at once, its last good part remembered. */
-class Watch {
+class SourceState {
   readonly source: Source;
   readonly #all: SnapshotOptions;
   #reader: Reader | undefined;
@@ -49,7 +49,7 @@ class Watch {
   #absent = false;
   #reading: Promise<void> | undefined;
   readonly #roster = new Roster();
-  #good: Good | undefined;
+  #good: LastReading | undefined;
   #state = State.UNSPECIFIED;
   #err: string | undefined;
   #note: string | undefined;
@@ -86,7 +86,7 @@ class Watch {
     // A read that did not come back is not waited for a second time: its source stays hung until it does.
     if (this.#reading !== undefined) return;
     // A driver may be loaded, or a card plugged in, while the machine runs.
-    if (this.#reader === undefined && machine.ticks() - this.#triedAt >= retry) this.#opened = undefined;
+    if (this.#reader === undefined && machine.ticks() - this.#triedAt >= retryMs) this.#opened = undefined;
     const abort = new AbortController();
     let late = false;
     const reading = this.#read(abort.signal).finally(() => {
@@ -103,7 +103,7 @@ class Watch {
     await Promise.race([reading, limit]);
     clearTimeout(timer);
     if (!late || this.#reading !== reading) return;
-    this.#fail(new Late(`${this.source.name} did not answer in ${deadline / 1000} s`));
+    this.#fail(new ReadTimeout(`${this.source.name} did not answer in ${deadline / 1000} s`));
     abort.abort();
   }
 
@@ -132,7 +132,7 @@ class Watch {
   #succeed(part: HostInfo, grants: readonly Grant[]): void {
     const { machine, log } = this.#all;
     const sampled = machine.now();
-    part.gpus = this.#roster.roll(part.gpus, machine.ticks());
+    part.gpus = this.#roster.update(part.gpus, machine.ticks());
     for (const device of [...part.gpus, ...part.disks]) {
       device.state ??= State.OK;
       // A device that was not read keeps its silence about when it was.
@@ -153,7 +153,7 @@ class Watch {
     if (worth && text !== this.#err) this.#all.log.warn(`${this.source.name}: ${text}`);
     this.#err = text;
     this.#state =
-      error instanceof Late || named === "Hung"
+      error instanceof ReadTimeout || named === "Hung"
         ? State.HUNG
         : named === "Unsupported"
           ? State.UNSUPPORTED
@@ -164,13 +164,13 @@ class Watch {
   shown(): HostInfo | undefined {
     if (this.#good !== undefined && this.#state === State.OK) return this.#good.part;
     const ticks = this.#all.machine.ticks();
-    if (this.#good !== undefined && ticks - this.#good.at >= remembered) this.#good = undefined;
+    if (this.#good !== undefined && ticks - this.#good.at >= valueRetentionMs) this.#good = undefined;
     if (this.#good === undefined) {
       // Of the others nothing is known any more; these were lost before, and still are.
       const gpus = this.#roster.lost(ticks);
       return gpus.length > 0 ? create(HostInfoSchema, { gpus }) : undefined;
     }
-    return stale(this.#good.part, { err: this.#err ?? "", listed: (gpu) => this.#roster.mourns(gpu, ticks) });
+    return stale(this.#good.part, { err: this.#err ?? "", listed: (gpu) => this.#roster.isListed(gpu, ticks) });
   }
 
   /** What it told of who holds which device, by the same rule. */
@@ -213,7 +213,7 @@ class Cards {
       if (gpu.state === State.OK) this.#good.set(key, { gpu, at: now });
       const good = this.#good.get(key);
       if (gpu.state !== State.STALE || good === undefined) return;
-      if (now - good.at >= remembered) this.#good.delete(key);
+      if (now - good.at >= valueRetentionMs) this.#good.delete(key);
       else part.gpus[i] = create(GPUInfoSchema, { ...good.gpu, err: "", ...told(gpu) });
     });
   }
@@ -247,14 +247,14 @@ function stale(part: HostInfo, { err, listed }: { err: string; listed(lost: GPUI
 /** Collects the machine when asked. Nothing runs between two collections. */
 export class Snapshot {
   readonly #all: SnapshotOptions;
-  readonly #watches: readonly Watch[];
-  readonly #numbers: Numbers;
+  readonly #watches: readonly SourceState[];
+  readonly #numbers: GpuNumbers;
   #running: Promise<HostInfo> | undefined;
 
   constructor(all: SnapshotOptions) {
     this.#all = all;
-    this.#watches = all.sources.map((source) => new Watch(source, all));
-    this.#numbers = new Numbers(all.sources.map(({ name }) => name));
+    this.#watches = all.sources.map((source) => new SourceState(source, all));
+    this.#numbers = new GpuNumbers(all.sources.map(({ name }) => name));
   }
 
   /** Finds out what this machine has. Not needed before collect(), but the first poll then finds the rates begun. */
@@ -274,7 +274,7 @@ export class Snapshot {
     await Promise.all(this.#watches.map((watch) => watch.refresh()));
     const answer = create(HostInfoSchema);
     for (const watch of this.#watches) {
-      merge(answer, this.#numbers.apart(watch.source.name, watch.shown()));
+      merge(answer, this.#numbers.renumber(watch.source.name, watch.shown()));
       const info = watch.info();
       if (info !== undefined) answer.sources.push(info);
     }
@@ -320,14 +320,14 @@ export class Snapshot {
  * number. Sources are counted on in their order, each after the most that the ones before it ever told, so that a card
  * which is lost for a while does not give its number to a neighbour.
  */
-class Numbers {
+class GpuNumbers {
   readonly #most: Map<string, number>;
 
   constructor(sources: readonly string[]) {
     this.#most = new Map(sources.map((name) => [name, 0]));
   }
 
-  apart(source: string, part: HostInfo | undefined): HostInfo | undefined {
+  renumber(source: string, part: HostInfo | undefined): HostInfo | undefined {
     let first = 0;
     for (const [name, most] of this.#most) {
       if (name === source) break;

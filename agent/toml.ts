@@ -14,11 +14,11 @@ import {
   type Values,
   yes,
 } from "../program/setting.ts";
-import { listed } from "./serve/exporter.ts";
+import { listedMetrics } from "./serve/exporter.ts";
 
 /** Keys of [metrics.enabled], each with the metrics it switches. */
 const keys = new Map<string, string[]>();
-for (const { key, name } of listed) keys.set(key, [...(keys.get(key) ?? []), name]);
+for (const { key, name } of listedMetrics) keys.set(key, [...(keys.get(key) ?? []), name]);
 
 /** Environment variable of a row: APP__SERVER__PORT for server.port. */
 const env = (name: string): string => `APP__${name.replaceAll(".", "__").toUpperCase()}`;

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { listed } from "../agent/serve/exporter.ts";
+import { listedMetrics } from "../agent/serve/exporter.ts";
 import { table as agentTable } from "../agent/settings.ts";
 import { exporterTable } from "../agent/toml.ts";
 import { table as hubTable } from "../hub/settings.ts";
@@ -45,7 +45,7 @@ function metricRow(m: Metric): string {
 /** What the exporter tells beside the catalogue, or in other words than it. */
 function exporterRows(): string {
   const same = (name: string, help: string) => catalog.some((m) => `hw_${m.prometheus}` === name && m.help === help);
-  const rows = listed
+  const rows = listedMetrics
     .filter(({ name, help }) => !same(name, help))
     .map(({ name, help }) => `| \`${name}\` | ${help} |`);
   return `| Prometheus name | What it is |\n|---|---|\n${rows.join("\n")}\n`;

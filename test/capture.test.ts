@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { capturedMachine } from "../agent/machine/capture.ts";
 import { dcgm } from "../agent/serve/exporter/dcgm.ts";
 import { hardware } from "../agent/serve/exporter/hardware.ts";
-import { sceneOf } from "../agent/serve/exporter/scene.ts";
+import { exporterInput } from "../agent/serve/exporter/scene.ts";
 import { Snapshot } from "../agent/snapshot.ts";
 import { sources } from "../agent/source/all.ts";
 import type { Source } from "../agent/source/source.ts";
@@ -56,7 +56,7 @@ test.each(folders)("%s is scraped as what it was", async (name) => {
   const folder = join(top, name);
   const machine = capturedMachine(folder);
   const snapshot = new Snapshot({ ...options, sources: [...played(folder), ...host], machine, version: "0" });
-  const scene = sceneOf(await snapshot.collect(), undefined);
+  const scene = exporterInput(await snapshot.collect(), undefined);
   const tells = async (families: readonly Family[], file: string) => {
     const text = exposition(families, { format: "text" });
     if (text !== "") await expect(text).toMatchFileSnapshot(join(folder, file));

@@ -1,7 +1,7 @@
 // One reading of a machine with NVIDIA cards as the exporter gets it, and what a scraper reads of it.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { hardware } from "../agent/serve/exporter/hardware.ts";
-import { sceneOf } from "../agent/serve/exporter/scene.ts";
+import { exporterInput } from "../agent/serve/exporter/scene.ts";
 import { type HostInfo, HostInfoSchema, State, Vendor } from "../proto/gen/host_pb.js";
 import { exposition } from "../proto/text.ts";
 import { readExposition } from "./exposition.ts";
@@ -41,7 +41,7 @@ export const machine = (more: Exclude<MessageInitShape<typeof HostInfoSchema>, H
 /** Samples by name, as a scraper would read them. */
 export function scraped(info: HostInfo, off: string[] = []) {
   const families = readExposition(
-    exposition(hardware(sceneOf(info, undefined), new Set(off)), { format: "text" }),
+    exposition(hardware(exporterInput(info, undefined), new Set(off)), { format: "text" }),
     "text",
   );
   const samples = new Map(families.map((family) => [family.name, family.samples]));

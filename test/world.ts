@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { afterAll } from "vitest";
-import type { Room } from "../agent/serve/push/backlog.ts";
-import type { Answer, Request } from "../agent/serve/push/client.ts";
+import type { BacklogLimits } from "../agent/serve/push/backlog.ts";
+import type { HubAnswer, HubRequest } from "../agent/serve/push/client.ts";
 import { Pusher } from "../agent/serve/push.ts";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 
@@ -14,7 +14,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 export const server = "http://hub:5000";
 export const takes = { "accept-post": "application/x-protobuf; messageType=gpu.HostInfo" };
-export const answer = (status: number, body: unknown = {}, headers: Record<string, string> = {}): Answer => ({
+export const answer = (status: number, body: unknown = {}, headers: Record<string, string> = {}): HubAnswer => ({
   status,
   headers,
   text: typeof body === "string" ? body : JSON.stringify(body),
@@ -22,7 +22,7 @@ export const answer = (status: number, body: unknown = {}, headers: Record<strin
 
 interface Begin extends Partial<Pick<World, "state" | "rich" | "ask" | "info">> {
   readonly registered?: boolean;
-  readonly room?: Room;
+  readonly room?: BacklogLimits;
 }
 
 /** A hub, and time that passes only when told to. Every sample is stamped with it. */
@@ -83,7 +83,7 @@ export class World {
     );
   }
 
-  async ask({ path, type, body }: Request): Promise<Answer> {
+  async ask({ path, type, body }: HubRequest): Promise<HubAnswer> {
     this.asked.push({ at: this.now, what: path.slice(path.lastIndexOf("/") + 1) });
     if (this.delay > 0) {
       await new Promise<void>((end) => {

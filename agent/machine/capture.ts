@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, normalize } from "node:path";
-import type { Address, Chip, Grant, Machine, Opened, Space } from "../machine.ts";
+import type { Address, Grant, Machine, OpenFile, PciIdentity, Space } from "../machine.ts";
 
 /** capture.json: what a machine said that was not the text of a file. */
 export interface Capture {
@@ -20,14 +20,14 @@ export interface Capture {
   readonly lists: Readonly<Record<string, readonly string[]>>;
   readonly links: Readonly<Record<string, string>>;
   /** What processes had open below the folders asked for, by pid. */
-  readonly opened?: Readonly<Record<string, readonly Opened[]>>;
+  readonly opened?: Readonly<Record<string, readonly OpenFile[]>>;
   /** What chips are sold as, by "vendor:device:revision". */
   readonly products?: Readonly<Record<string, string>>;
   /** What Kubernetes gave to containers; absent where there is no kubelet. */
   readonly grants?: readonly Grant[];
 }
 
-const keyOf = ({ vendor, device, revision }: Chip): string => `${vendor}:${device}:${revision}`;
+const keyOf = ({ vendor, device, revision }: PciIdentity): string => `${vendor}:${device}:${revision}`;
 
 /** What was read so far, ready to be written into a folder. */
 export interface Recorded {
@@ -56,7 +56,7 @@ export function recordingMachine(machine: Machine): RecordingMachine {
   const links: Record<string, string> = {};
   const spaces: Record<string, Space | null> = {};
   const users: Record<string, string> = {};
-  const opened: Record<string, Opened[]> = {};
+  const opened: Record<string, OpenFile[]> = {};
   const products: Record<string, string> = {};
   let granted: readonly Grant[] | undefined;
   const heard = (path: string, text: string | undefined): string | undefined => {

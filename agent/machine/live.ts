@@ -2,9 +2,9 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { performance } from "node:perf_hooks";
 import { readRegular } from "../../program/file.ts";
-import type { Address, Machine, Opened } from "../machine.ts";
+import type { Address, Machine, OpenFile } from "../machine.ts";
 import { hostAddresses } from "./live/address.ts";
-import { apart } from "./live/apart.ts";
+import { isolatedReader } from "./live/apart.ts";
 import { grants } from "./live/kubelet.ts";
 import { productNames } from "./live/product.ts";
 import { spaces } from "./live/space.ts";
@@ -45,8 +45,8 @@ const environmentLimit = 8 * 2 ** 20;
 const environment = (path: string): string => readRegular(path, environmentLimit).toString("utf8");
 
 /** Descriptors that lead below a folder. Another user's, and those closed meanwhile, are left out. */
-function openedBelow(fds: string, folder: string): Opened[] {
-  const found: Opened[] = [];
+function openedBelow(fds: string, folder: string): OpenFile[] {
+  const found: OpenFile[] = [];
   for (const fd of attempt(() => readdirSync(fds)) ?? []) {
     const path = attempt(() => readlinkSync(`${fds}/${fd}`));
     if (path?.startsWith(`${folder}/`)) found.push({ fd, path });
@@ -73,7 +73,7 @@ export function liveMachine(root: string): Machine {
     read,
     bytes: (path) => attempt(() => readFileSync(at(path))),
     list: (path) => attempt(() => readdirSync(at(path))) ?? [],
-    readApart: apart(at),
+    readApart: isolatedReader(at),
     opened: (pid, folder) => openedBelow(at(`/proc/${pid}/fd`), folder),
     product: productNames((path) => read(path) ?? (prefixed ? attempt(() => readFileSync(path, "utf8")) : undefined)),
     link: (path) => attempt(() => readlinkSync(at(path))),

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { machineOf } from "../../test/machine.ts";
-import { confined } from "./namespace.ts";
+import { isContained } from "./namespace.ts";
 
 // As Linux 6.1 writes them: field 9 is 0x208040 for a thread of the kernel.
 const kthreadd = "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 22 0 0\n";
@@ -18,5 +18,5 @@ test.each([
 ] as const)("%s: %s with %j is confined: %s", (_, link, stat, wanted) => {
   const files = stat === undefined ? {} : { "/proc/2/stat": stat };
   const machine = machineOf({ files, link: (path) => (path === "/proc/self/ns/pid" ? link : undefined) });
-  expect(confined(machine)).toBe(wanted);
+  expect(isContained(machine)).toBe(wanted);
 });

@@ -20,7 +20,7 @@ function startsThreads(stat: string): boolean {
  * Whether /proc shows the processes of a container alone. A driver that tells process ids of the host means others than
  * those that bear the same numbers here. A container that has the host's /proc below the root sees the host's.
  */
-export function confined(machine: Machine): boolean {
+export function isContained(machine: Machine): boolean {
   const own = machine.link("/proc/self/ns/pid");
   // Neither a machine that is played back nor a kernel without such files tells of another.
   if (own === undefined || own === first) return false;
@@ -28,6 +28,6 @@ export function confined(machine: Machine): boolean {
 }
 
 /** What whoever reads the values of such a machine should know. */
-export const confinedNote =
+export const containedNote =
   "This container sees only its own processes: others on the GPUs are not named, or not listed at all. " +
   "With the host's processes (docker run --pid host, hostPID: true) they are";

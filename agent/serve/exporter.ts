@@ -10,12 +10,12 @@ import type { Allow } from "../allow.ts";
 import { formFor, gzipFor } from "./exporter/accept.ts";
 import { type DcgmNames, dcgm } from "./exporter/dcgm.ts";
 import { hardware, metrics } from "./exporter/hardware.ts";
-import { Lines, type Patience, patience as usual } from "./exporter/line.ts";
+import { type ConnectionTimeouts, ScrapeConnections, defaultTimeouts as usual } from "./exporter/line.ts";
 import { metricsObject, nodeObject } from "./exporter/node.ts";
-import { sceneOf } from "./exporter/scene.ts";
+import { exporterInput } from "./exporter/scene.ts";
 
 /** What is shown, and how. */
-export interface Showing {
+export interface MetricOptions {
   /** What the `node` label says; undefined is the host name. */
   readonly node: string | undefined;
   /** Of this program. */
@@ -26,13 +26,13 @@ export interface Showing {
   readonly dcgm: DcgmNames | "";
 }
 
-export interface ExporterOptions extends Showing {
+export interface ExporterOptions extends MetricOptions {
   readonly allow: Allow;
   /** Shared with everybody else who asks: it never takes longer than the deadline of a reading. */
   readonly collect: () => Promise<HostInfo>;
   readonly log: (line: string) => void;
   readonly ticks: () => number;
-  readonly patience?: Patience;
+  readonly patience?: ConnectionTimeouts;
 }
 
 export interface ExporterServer {
@@ -44,24 +44,24 @@ export interface ExporterServer {
 }
 
 /** A metric as the documents list it, and as it can be switched off. */
-export interface Listed {
+export interface ListedMetric {
   readonly name: string;
   readonly help: string;
   readonly key: string;
 }
 
 /** Every metric of the exporter, the catalogue's and its own. */
-export const listed: readonly Listed[] = metrics.map(({ name, help, key }) => ({ name, help, key }));
+export const listedMetrics: readonly ListedMetric[] = metrics.map(({ name, help, key }) => ({ name, help, key }));
 
-interface Answer {
+interface HttpAnswer {
   readonly status: number;
   readonly type: string;
   readonly body: string;
 }
 
 const text = "text/plain; charset=utf-8";
-const plain = (status: number, words: string): Answer => ({ status, type: text, body: `${words}\n` });
-const json = (status: number, value: object): Answer => ({
+const plain = (status: number, words: string): HttpAnswer => ({ status, type: text, body: `${words}\n` });
+const json = (status: number, value: object): HttpAnswer => ({
   status,
   type: "application/json",
   body: `${JSON.stringify(value)}\n`,
@@ -85,11 +85,11 @@ function withCpu({ collect, ticks }: ExporterOptions): ExporterOptions["collect"
   };
 }
 
-type Page = (request: IncomingMessage) => Answer | Promise<Answer>;
+type Page = (request: IncomingMessage) => HttpAnswer | Promise<HttpAnswer>;
 
 function pages(options: ExporterOptions, isReady: () => boolean): ReadonlyMap<string, Page> {
   const collect = withCpu(options);
-  const scene = async () => sceneOf(await collect(), options.node);
+  const scene = async () => exporterInput(await collect(), options.node);
   const state = (status: number, word: string) => json(status, { status: word, version: options.version });
   const alive: Page = () => state(200, "healthy");
   const ready: Page = () => (isReady() ? state(200, "healthy") : state(503, "not ready"));
@@ -114,7 +114,7 @@ function pages(options: ExporterOptions, isReady: () => boolean): ReadonlyMap<st
   );
 }
 
-async function answerTo(request: IncomingMessage, all: ReadonlyMap<string, Page>): Promise<Answer> {
+async function answerTo(request: IncomingMessage, all: ReadonlyMap<string, Page>): Promise<HttpAnswer> {
   const path = (request.url ?? "").replace(/[?#].*$/s, "");
   const page = all.get(path);
   if (page === undefined) return plain(404, `There is no such page here; ask for one of ${[...all.keys()].join(", ")}`);
@@ -125,8 +125,8 @@ async function answerTo(request: IncomingMessage, all: ReadonlyMap<string, Page>
 /** Shorter answers are not worth packing. */
 const worth = 1024;
 
-function send(request: IncomingMessage, response: ServerResponse, { status, type, body }: Answer): void {
-  // The client closed the connection, or `Lines` did.
+function send(request: IncomingMessage, response: ServerResponse, { status, type, body }: HttpAnswer): void {
+  // The client closed the connection, or `ScrapeConnections` did.
   if (request.socket.destroyed) return;
   const bytes = Buffer.from(body, "utf8");
   const packed = bytes.length >= worth && gzipFor(String(request.headers["accept-encoding"] ?? ""));
@@ -158,11 +158,11 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.destroySoon();
 }
 
-function httpServer(options: ExporterOptions, all: ReadonlyMap<string, Page>, lines: Lines): Server {
+function httpServer(options: ExporterOptions, all: ReadonlyMap<string, Page>, lines: ScrapeConnections): Server {
   const server = createServer({ maxHeaderSize: 8192 }, (request, response) => {
     const { socket } = request;
     if (!lines.begin(socket, response)) return;
-    const reply = (answer: Answer): void => {
+    const reply = (answer: HttpAnswer): void => {
       send(request, response, answer);
       lines.sending(socket);
     };
@@ -184,10 +184,10 @@ export async function serveExporter(at: ListenAddress, options: ExporterOptions)
   const { allow, log, ticks } = options;
   let ready = false;
   const all = pages(options, () => ready);
-  const lines = new Lines(options.patience ?? usual);
+  const lines = new ScrapeConnections(options.patience ?? usual);
   const server = httpServer(options, all, lines);
   const serve = (socket: Socket): void => {
-    lines.enter(socket);
+    lines.add(socket);
     server.emit("connection", socket);
   };
   const listener = makeListener({ name: "metrics port", allows: allow.allows, serve, log, ticks });
@@ -201,7 +201,7 @@ export async function serveExporter(at: ListenAddress, options: ExporterOptions)
     close(grace) {
       ready = false;
       const closed = listener.close(grace);
-      lines.hangUp();
+      lines.closeIdle();
       return closed;
     },
   };

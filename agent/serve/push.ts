@@ -4,12 +4,12 @@ import { SettingError } from "../../program/setting.ts";
 import { isPlaintextPeer, sslReason } from "../../program/tls.ts";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import type { Log } from "../source/source.ts";
-import { Backlog, type Room } from "./push/backlog.ts";
-import { type Answer, Client, type Request } from "./push/client.ts";
-import { Away, Ended, Portal } from "./push/portal.ts";
+import { Backlog, type BacklogLimits } from "./push/backlog.ts";
+import { Client, type HubAnswer, type HubRequest } from "./push/client.ts";
+import { HubRejection, HubUnavailable, Portal } from "./push/portal.ts";
 import { select } from "./push/report.ts";
-import { wait } from "./push/retry.ts";
-import { defaultPath, loadPass, reserve } from "./push/token.ts";
+import { backoffMs } from "./push/retry.ts";
+import { defaultPath, loadCredentials, reserveTokenFile } from "./push/token.ts";
 import { authorities } from "./push/trust.ts";
 
 export interface PushOptions {
@@ -37,15 +37,15 @@ export interface PushOptions {
 }
 
 /** What stands between us and the hub, and time; tests have their own. */
-export interface Outside {
-  ask(request: Request, signal: AbortSignal): Promise<Answer>;
+export interface PushEnvironment {
+  ask(request: HubRequest, signal: AbortSignal): Promise<HubAnswer>;
   /** Resolves after so many milliseconds, or at once when the signal says so. */
   pause(ms: number, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
 /** Why nothing is reported any more. */
-export interface Ending {
+export interface PushEnd {
   readonly message: string;
   /** The hub will have none of us until its administrator has done something: asking again is of no use. */
   readonly rejected: boolean;
@@ -53,18 +53,18 @@ export interface Ending {
 
 export interface Push {
   /** Resolves when it cannot go on, with what must be done before it is started again. */
-  readonly ended: Promise<Ending>;
+  readonly ended: Promise<PushEnd>;
   /** Sends what is kept, for up to `grace` milliseconds. */
   close(grace: number): Promise<void>;
 }
 
 /** About three hours of a machine with eight GPUs at five seconds, and thirteen of one without. */
-const usualRoom: Room = { count: 10_000, bytes: 4 * 1024 * 1024 };
+const usualRoom: BacklogLimits = { count: 10_000, bytes: 4 * 1024 * 1024 };
 
 /** Takes samples and sends them, each at its own pace. */
 export class Pusher implements Push {
   readonly #options: PushOptions;
-  readonly #outside: Outside;
+  readonly #outside: PushEnvironment;
   readonly #path: string;
   readonly #portal: Portal;
   readonly #backlog: Backlog;
@@ -77,21 +77,24 @@ export class Pusher implements Push {
   readonly #cut = new AbortController();
   #wake: () => void = () => undefined;
   #sampling = false;
-  readonly #sending: Promise<Ending | undefined>;
-  readonly ended: Promise<Ending>;
+  readonly #sending: Promise<PushEnd | undefined>;
+  readonly ended: Promise<PushEnd>;
 
-  constructor(options: PushOptions, outside: Outside, room: Room = usualRoom) {
+  constructor(options: PushOptions, outside: PushEnvironment, room: BacklogLimits = usualRoom) {
     const { server, hostname, secret, log } = options;
     this.#options = options;
     this.#outside = outside;
     this.#backlog = new Backlog(room);
     const path = options.path || defaultPath(options.env);
     this.#path = path;
-    const ask = (request: Request): Promise<Answer> => this.#ask(request);
-    this.#portal = new Portal({ server, hostname, path, secret, log, ask }, loadPass(path, server, log.warn)?.token);
+    const ask = (request: HubRequest): Promise<HubAnswer> => this.#ask(request);
+    this.#portal = new Portal(
+      { server, hostname, path, secret, log, ask },
+      loadCredentials(path, server, log.warn)?.token,
+    );
     this.#stopping.signal.addEventListener("abort", () => this.#wake());
     this.#sending = this.#send();
-    this.ended = this.#sending.then((ending) => ending ?? new Promise<Ending>(() => undefined));
+    this.ended = this.#sending.then((ending) => ending ?? new Promise<PushEnd>(() => undefined));
   }
 
   async close(grace: number): Promise<void> {
@@ -105,15 +108,15 @@ export class Pusher implements Push {
   }
 
   /** Registers, fetches the configuration, sends, over and over. Resolves when stopped, or with what ended it. */
-  async #send(): Promise<Ending | undefined> {
+  async #send(): Promise<PushEnd | undefined> {
     const stopped = this.#stopping.signal;
     while (!stopped.aborted || this.#backlog.size > 0) {
       try {
         await this.#step();
       } catch (error) {
-        if (error instanceof Ended || error instanceof SettingError) {
+        if (error instanceof HubRejection || error instanceof SettingError) {
           this.#stopping.abort();
-          return { message: error.message, rejected: error instanceof Ended };
+          return { message: error.message, rejected: error instanceof HubRejection };
         }
         if (stopped.aborted) return undefined;
         await this.#endure(error);
@@ -145,7 +148,7 @@ export class Pusher implements Push {
   async #register(): Promise<void> {
     const { collect, log } = this.#options;
     // The hub gives a token only once: there must be a place to keep it.
-    const place = reserve(this.#path);
+    const place = reserveTokenFile(this.#path);
     try {
       const info = await collect();
       await this.#portal.register(info, place);
@@ -156,11 +159,11 @@ export class Pusher implements Push {
         );
       }
     } finally {
-      place.drop();
+      place.release();
     }
   }
 
-  async #ask(request: Request): Promise<Answer> {
+  async #ask(request: HubRequest): Promise<HubAnswer> {
     const { ticks, debug } = this.#options;
     const begun = ticks();
     const { method, path, body } = request;
@@ -170,7 +173,7 @@ export class Pusher implements Push {
       debug(`${what}: ${answer.status} in ${Math.round(ticks() - begun)} ms`);
       return answer;
     } catch (error) {
-      throw new Away(unreached(error as NodeJS.ErrnoException));
+      throw new HubUnavailable(unreached(error as NodeJS.ErrnoException));
     }
   }
 
@@ -183,8 +186,8 @@ export class Pusher implements Push {
     this.#trouble = trouble;
     this.#failures++;
     this.#portal.interrupted();
-    const after = error instanceof Away ? error.after : undefined;
-    await this.#outside.pause(after ?? wait(this.#failures, random()), this.#stopping.signal);
+    const after = error instanceof HubUnavailable ? error.after : undefined;
+    await this.#outside.pause(after ?? backoffMs(this.#failures, random()), this.#stopping.signal);
   }
 
   /** The hub has taken a report. */

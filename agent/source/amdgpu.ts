@@ -1,20 +1,20 @@
 import { State, Vendor } from "../../proto/gen/host_pb.js";
 import { Clients, clientKey } from "../machine/drm/clients.ts";
 import type { FdInfo } from "../machine/drm/fdinfo.ts";
-import { Gate } from "../machine/drm/gate.ts";
-import { type Seat, Seats } from "../machine/drm/seat.ts";
+import { HangGuard } from "../machine/drm/gate.ts";
+import { CardNumbers, type NumberedCard } from "../machine/drm/seat.ts";
 import { asleep, belongs, type Card, Finder, nodes } from "../machine/drm.ts";
-import { confined, confinedNote } from "../machine/namespace.ts";
+import { containedNote, isContained } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
 import { type Hold, type Holds, Kfd, slotOf } from "./amdgpu/kfd.ts";
 import { procsApart, procsOf } from "./amdgpu/procs.ts";
 import { Radeon } from "./amdgpu/values.ts";
 import {
   Baseline,
-  credible,
+  dropImplausible,
   type Gpu,
   type Log,
-  mourned,
+  lostCardRetentionMs,
   type Options,
   type Part,
   type Proc,
@@ -38,8 +38,8 @@ export const amdgpu: Source = {
 };
 
 /** One card in this reading. */
-interface Read {
-  readonly seat: Seat;
+interface CardReading {
+  readonly seat: NumberedCard;
   readonly gpu: Gpu;
   /** Its device nodes must be left alone: it sleeps, hangs, or is dead. */
   readonly closed: boolean;
@@ -49,8 +49,8 @@ class AmdGpus implements Reader {
   readonly #machine: Machine;
   readonly #log: Log;
   readonly #finder: Finder;
-  readonly #seats = new Seats(mourned);
-  readonly #gate: Gate;
+  readonly #seats = new CardNumbers(lostCardRetentionMs);
+  readonly #gate: HangGuard;
   readonly #clients: Clients;
   readonly #kfd: Kfd;
   /** True if compute programs run that cannot be assigned to cards. */
@@ -64,20 +64,20 @@ class AmdGpus implements Reader {
     this.#machine = machine;
     this.#log = log;
     this.#finder = new Finder(machine, vendor);
-    this.#gate = new Gate(machine, Math.min(1000, deadline * 0.2));
+    this.#gate = new HangGuard(machine, Math.min(1000, deadline * 0.2));
     this.#clients = new Clients(machine, ["amdgpu"]);
     this.#kfd = new Kfd(machine);
   }
 
   async read(): Promise<Part> {
-    const seats = this.#seats.seat(this.#finder.find(), this.#machine.ticks());
-    const reads: Read[] = [];
+    const seats = this.#seats.number(this.#finder.find(), this.#machine.ticks());
+    const reads: CardReading[] = [];
     // One after the other: one process asks for all of them as long as they answer.
     for (const seat of seats) reads.push(await this.#card(seat));
-    const apart = confined(this.#machine);
+    const apart = isContained(this.#machine);
     const { procs, known } = this.#procs(reads, apart);
     return {
-      ...((apart || this.#hidden) && { note: apart ? confinedNote : hiddenNote }),
+      ...((apart || this.#hidden) && { note: apart ? containedNote : hiddenNote }),
       gpus: reads.map(({ seat, gpu, closed }) => ({
         ...gpu,
         procs: procs.get(seat.card.pci) ?? [],
@@ -98,11 +98,11 @@ class AmdGpus implements Reader {
     return radeon;
   }
 
-  async #card(seat: Seat): Promise<Read> {
+  async #card(seat: NumberedCard): Promise<CardReading> {
     const { card, index: id } = seat;
     const radeon = this.#radeon(card);
     const base: Gpu = { id, card: card.number, vendor: Vendor.AMD, ...radeon.names() };
-    const closed = (rest: Gpu): Read => ({ seat, gpu: { ...base, ...rest }, closed: true });
+    const closed = (rest: Gpu): CardReading => ({ seat, gpu: { ...base, ...rest }, closed: true });
     if (asleep(this.#machine, card)) return closed({ asleep: true });
     const busy = await this.#gate.ask(`${card.folder}/gpu_busy_percent`);
     if (busy === undefined) return closed({ state: State.HUNG, err: "The driver does not answer for this card" });
@@ -111,14 +111,14 @@ class AmdGpus implements Reader {
     else if (this.#spoke.has(card.pci)) {
       return closed({ state: State.LOST, err: "None of the card's sensors answers any more" });
     }
-    return { seat, gpu: credible({ ...base, ...values }), closed: false };
+    return { seat, gpu: dropImplausible({ ...base, ...values }), closed: false };
   }
 
   /**
    * Processes by PCI address of the card, and whether all that compute are among them.
    * @param apart The KFD's process ids mean others than those of our /proc.
    */
-  #procs(reads: readonly Read[], apart: boolean): { procs: ReadonlyMap<string, Proc[]>; known: boolean } {
+  #procs(reads: readonly CardReading[], apart: boolean): { procs: ReadonlyMap<string, Proc[]>; known: boolean } {
     const owners = new Map<string, string>();
     const skip = new Set<string>();
     for (const { seat, closed } of reads) {

@@ -33,14 +33,14 @@ export function share(from: Ticks, to: Ticks): { busy: number; iowait: number } 
 }
 
 /** What a CPU is. */
-export interface Chip {
+export interface CpuIdentity {
   readonly model?: string;
   readonly sockets?: number;
   readonly cores?: number;
 }
 
 /** /proc/cpuinfo. Sockets and cores are absent where it does not tell them. */
-export function parseInfo(text: string): Chip {
+export function parseInfo(text: string): CpuIdentity {
   const field = (key: string): string | undefined =>
     new RegExp(`^${key}[ \\t]*:[ \\t]*(.*)$`, "m").exec(text)?.[1]?.trim() || undefined;
   // Arm does not name its cores here, it numbers them. The board's name is better than a number, not than a name.
@@ -68,7 +68,7 @@ export function parseInfo(text: string): Chip {
  * core_id counts anew in each cluster, and in each die of some processors.
  * @param threads Of the processors that are in use: "cpu0".
  */
-function topology(machine: Machine, threads: readonly string[]): Omit<Chip, "model"> {
+function topology(machine: Machine, threads: readonly string[]): Omit<CpuIdentity, "model"> {
   const sockets = new Set<string>();
   const cores = new Set<string>();
   for (const name of threads) {
@@ -92,14 +92,14 @@ function numbered(read: (file: string) => string | undefined, socket: string | u
 class Chips {
   readonly #machine: Machine;
   #threads: string | undefined;
-  #chip: Chip = {};
+  #chip: CpuIdentity = {};
 
   constructor(machine: Machine) {
     this.#machine = machine;
   }
 
   /** @param threads As /proc/stat lists them. */
-  look(threads: readonly string[]): Chip {
+  look(threads: readonly string[]): CpuIdentity {
     const all = threads.join(" ");
     if (all === this.#threads) return this.#chip;
     this.#threads = all;

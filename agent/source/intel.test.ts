@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { State, Throttle, Vendor } from "../../proto/gen/host_pb.js";
 import { type Altered, altered, machineOf, never, options } from "../../test/machine.ts";
 import { capturedMachine } from "../machine/capture.ts";
-import type { Machine, Opened } from "../machine.ts";
+import type { Machine, OpenFile } from "../machine.ts";
 import { intel } from "./intel.ts";
 import type { Gpu, Reader } from "./source.ts";
 
@@ -120,7 +120,7 @@ function server(): Altered {
   const machine = altered(
     machineOf({
       files,
-      opened: (pid): Opened[] => (pid === "77" ? [{ fd: "5", path: "/dev/dri/renderD128" }] : []),
+      opened: (pid): OpenFile[] => (pid === "77" ? [{ fd: "5", path: "/dev/dri/renderD128" }] : []),
       lists: {
         "/proc": ["77"],
         "/proc/1/fd": ["0"],

@@ -2,14 +2,22 @@ import { State, Vendor } from "../../proto/gen/host_pb.js";
 import { given } from "../../proto/number.ts";
 import { Clients, clientKey } from "../machine/drm/clients.ts";
 import type { FdInfo } from "../machine/drm/fdinfo.ts";
-import { Gate } from "../machine/drm/gate.ts";
-import { type Seat, Seats } from "../machine/drm/seat.ts";
+import { HangGuard } from "../machine/drm/gate.ts";
+import { CardNumbers, type NumberedCard } from "../machine/drm/seat.ts";
 import { asleep, belongs, type Card, Finder, nodes } from "../machine/drm.ts";
-import { confined, confinedNote } from "../machine/namespace.ts";
+import { containedNote, isContained } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
 import { loads, procsOf } from "./intel/engines.ts";
 import { Arc } from "./intel/values.ts";
-import { Baseline, type Gpu, mourned, type Options, type Part, type Reader, type Source } from "./source.ts";
+import {
+  Baseline,
+  type Gpu,
+  lostCardRetentionMs,
+  type Options,
+  type Part,
+  type Reader,
+  type Source,
+} from "./source.ts";
 
 const vendor = "8086";
 
@@ -24,7 +32,7 @@ export const intel: Source = {
 };
 
 /** One card in this reading. */
-interface Read {
+interface CardReading {
   readonly card: Card;
   readonly gpu: Gpu;
   /** Its device nodes must be left alone: it sleeps, or hangs. */
@@ -36,8 +44,8 @@ interface Read {
 class IntelGpus implements Reader {
   readonly #machine: Machine;
   readonly #finder: Finder;
-  readonly #seats = new Seats(mourned);
-  readonly #gate: Gate;
+  readonly #seats = new CardNumbers(lostCardRetentionMs);
+  readonly #gate: HangGuard;
   readonly #clients: Clients;
   readonly #arcs = new Map<string, Arc>();
   readonly #baseline = new Baseline<ReadonlyMap<string, FdInfo>>();
@@ -45,17 +53,17 @@ class IntelGpus implements Reader {
   constructor(machine: Machine, { deadline }: Options) {
     this.#machine = machine;
     this.#finder = new Finder(machine, vendor);
-    this.#gate = new Gate(machine, Math.min(1000, deadline * 0.2));
+    this.#gate = new HangGuard(machine, Math.min(1000, deadline * 0.2));
     this.#clients = new Clients(machine, ["i915", "xe"]);
   }
 
   async read(): Promise<Part> {
-    const seats = this.#seats.seat(this.#finder.find(), this.#machine.ticks());
-    const reads: Read[] = [];
+    const seats = this.#seats.number(this.#finder.find(), this.#machine.ticks());
+    const reads: CardReading[] = [];
     // One after the other: one process asks for all of them as long as they answer.
     for (const seat of seats) reads.push(await this.#card(seat));
-    const apart = confined(this.#machine);
-    return { ...(apart && { note: confinedNote }), gpus: this.#withWork(reads, apart) };
+    const apart = isContained(this.#machine);
+    return { ...(apart && { note: containedNote }), gpus: this.#withWork(reads, apart) };
   }
 
   close(): Promise<void> {
@@ -71,10 +79,10 @@ class IntelGpus implements Reader {
     return arc;
   }
 
-  async #card({ card, index: id }: Seat): Promise<Read> {
+  async #card({ card, index: id }: NumberedCard): Promise<CardReading> {
     const arc = this.#arc(card);
     const base: Gpu = { id, card: card.number, vendor: Vendor.INTEL, ...arc.names() };
-    const closed = (rest: Gpu): Read => ({ card, gpu: { ...base, ...rest }, closed: true, resting: false });
+    const closed = (rest: Gpu): CardReading => ({ card, gpu: { ...base, ...rest }, closed: true, resting: false });
     if (asleep(this.#machine, card)) return closed({ asleep: true });
     if ((await this.#gate.ask(arc.probe())) === undefined) {
       return closed({ state: State.HUNG, err: "The driver does not answer for this card" });
@@ -86,7 +94,7 @@ class IntelGpus implements Reader {
    * The same cards with who works on them.
    * @param apart Only a container's own processes can be seen.
    */
-  #withWork(reads: readonly Read[], apart: boolean): Gpu[] {
+  #withWork(reads: readonly CardReading[], apart: boolean): Gpu[] {
     const owners = new Map<string, string>();
     const skip = new Set<string>();
     for (const { card, closed } of reads) {

@@ -1,16 +1,16 @@
 import { existsSync } from "node:fs";
 import { arcOf, availableOf, less, meminfo } from "../machine/meminfo.ts";
-import { confined, confinedNote } from "../machine/namespace.ts";
+import { containedNote, isContained } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
 import { type Gpu, ok, put } from "./nvml/gpu.ts";
 import { Incidents } from "./nvml/incident.ts";
-import { Link } from "./nvml/link.ts";
+import { ReaderLink } from "./nvml/link.ts";
 import type { Reading } from "./nvml/reader.ts";
-import { findLibraries, hasDriver, NoLibrary } from "./nvml/search.ts";
-import { Sleep } from "./nvml/sleep.ts";
+import { findLibraries, hasDriver, LibraryNotFound } from "./nvml/search.ts";
+import { SleepGuard } from "./nvml/sleep.ts";
 import { Smi, smiPlaces } from "./nvml/smi.ts";
 import { startReader } from "./nvml/start.ts";
-import { doubted, type Options, type Part, type Reader, type Source } from "./source.ts";
+import { markStale, type Options, type Part, type Reader, type Source } from "./source.ts";
 
 /**
  * NVIDIA GPUs, through the driver's own library in a process of its own (docs/decisions/0001), or through nvidia-smi
@@ -26,9 +26,9 @@ export const nvidia: Source = {
 class Nvidia implements Reader {
   readonly #machine: Machine;
   readonly #options: Options;
-  readonly #link: Link;
+  readonly #link: ReaderLink;
   readonly #incidents = new Incidents();
-  readonly #sleep: Sleep;
+  readonly #sleep: SleepGuard;
   #system: Reading["system"] = {};
   /** Cards that were seen to have memory of their own, by uuid. */
   readonly #own = new Set<string>();
@@ -41,8 +41,8 @@ class Nvidia implements Reader {
   constructor(machine: Machine, options: Options) {
     this.#machine = machine;
     this.#options = options;
-    this.#sleep = new Sleep(machine);
-    this.#link = new Link({
+    this.#sleep = new SleepGuard(machine);
+    this.#link = new ReaderLink({
       start: startReader,
       ticks: () => machine.ticks(),
       // Ours ends first, so that its text says what happened.
@@ -58,9 +58,9 @@ class Nvidia implements Reader {
     // Those that are left alone are as they were; a card that sleeps still has the events of before.
     for (const gpu of gpus) if (gpu.asleep) this.#incidents.take(gpu, BigInt(this.#machine.now()));
     const system = this.#system;
-    if (!confined(this.#machine)) return { gpus, system };
+    if (!isContained(this.#machine)) return { gpus, system };
     if (!this.#ours(gpus)) for (const gpu of gpus) for (const proc of gpu.procs ?? []) proc.elsewhere = true;
-    return { gpus, system, note: confinedNote };
+    return { gpus, system, note: containedNote };
   }
 
   /** Asks the driver; lets go of it where that lets the cards fall asleep. */
@@ -94,7 +94,7 @@ class Nvidia implements Reader {
       return await this.#link.read(findLibraries(this.#machine, this.#options.nvml), signal);
     } catch (error) {
       // As root nvidia-smi, too, would load the driver by itself.
-      if (!(error instanceof NoLibrary) || !hasDriver(this.#machine)) throw error;
+      if (!(error instanceof LibraryNotFound) || !hasDriver(this.#machine)) throw error;
       const smi = this.#findSmi();
       if (smi === undefined) throw error;
       return await smi.read({ deadline: this.#options.deadline * 0.9, signal });
@@ -152,7 +152,7 @@ class Nvidia implements Reader {
     if (this.#own.has(uuid)) {
       delete gpu.memoryShared;
       if (gpu.memTotal !== 0n) return;
-      doubted(gpu, "The driver answers 0 for the memory of a card that has some: the card starts, or is being reset");
+      markStale(gpu, "The driver answers 0 for the memory of a card that has some: the card starts, or is being reset");
       return;
     }
     delete gpu.memTotal;

@@ -27,7 +27,7 @@ const hiddenNote =
   "They have one where the agent's user is in the group that /proc is mounted with (gid=), or the agent runs as root";
 
 /** What a process's environment told, for as long as the process is what it was. */
-interface Told {
+interface ProcessEnvironment {
   /** Hundredths of a second from the machine's start: a number that was given anew belongs to another process. */
   readonly start: number | undefined;
   /** A process that became another program kept number and start, and was given another environment. */
@@ -39,7 +39,7 @@ interface Told {
 export class Processes {
   readonly #machine: Machine;
   /** By process number: of the last reading's processes, and no others. */
-  #told: ReadonlyMap<number, Told> = new Map();
+  #told: ReadonlyMap<number, ProcessEnvironment> = new Map();
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -52,7 +52,7 @@ export class Processes {
    */
   async describe(info: HostInfo): Promise<string | undefined> {
     const procs = info.gpus.flatMap((gpu) => gpu.procs);
-    const told = new Map<number, Told>();
+    const told = new Map<number, ProcessEnvironment>();
     const owners = new Map<ProcInfo, number>();
     const boot = procs.length > 0 ? parseBoot(this.#machine.read("/proc/stat") ?? "") : undefined;
     let missing = false;
@@ -77,7 +77,7 @@ export class Processes {
     return / proc \S*hidepid=(?!0|off)/.test(this.#machine.read("/proc/mounts") ?? "");
   }
 
-  #one(proc: ProcInfo, boot: number | undefined, told: Map<number, Told>): number | undefined {
+  #one(proc: ProcInfo, boot: number | undefined, told: Map<number, ProcessEnvironment>): number | undefined {
     const { pid } = proc;
     const stat = this.#machine.read(`/proc/${pid}/stat`);
     const comm = this.#machine.read(`/proc/${pid}/comm`);
@@ -100,7 +100,11 @@ export class Processes {
    * The job that a process's environment names. It may be megabytes long and does not change (what /proc shows is what the
    * program was started with), so it is read once; again only while it could not be.
    */
-  #environment(pid: number, { start, comm }: Omit<Told, "job">, told: Map<number, Told>): string | undefined {
+  #environment(
+    pid: number,
+    { start, comm }: Omit<ProcessEnvironment, "job">,
+    told: Map<number, ProcessEnvironment>,
+  ): string | undefined {
     const known = told.get(pid) ?? this.#told.get(pid);
     if (known !== undefined && known.start === start && known.comm === comm) {
       told.set(pid, known);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { State } from "../../proto/gen/host_pb.js";
 import { sourceNames } from "../../proto/source.ts";
 import { sources } from "./all.ts";
-import { Baseline, credible, type Gpu } from "./source.ts";
+import { Baseline, dropImplausible, type Gpu } from "./source.ts";
 
 const card: Gpu = { id: 3, uuid: "GPU-3", name: "H100", memTotal: 80n, memUsed: 1n, utilization: 0, state: State.OK };
 
@@ -12,7 +12,7 @@ test.each([
   ["all vital readings", { temp: 0, power: 0, clockSm: 0, clockMem: 0 }],
   ["all vital readings that it has", { power: 0, clockMem: 0 }],
 ])("a card that answers 0 for %s keeps nothing but its names, and says so", (_, zeros) => {
-  expect(credible({ ...card, ...zeros })).toEqual({
+  expect(dropImplausible({ ...card, ...zeros })).toEqual({
     id: 3,
     uuid: "GPU-3",
     name: "H100",
@@ -36,7 +36,7 @@ test.each([
     { memTotal: undefined, temp: 30 },
   ],
 ])("%s", (_, readings, wanted) => {
-  expect(credible({ ...card, ...readings })).toEqual({ ...card, ...wanted });
+  expect(dropImplausible({ ...card, ...readings })).toEqual({ ...card, ...wanted });
 });
 
 test("there is nothing to count from at first", () => {

@@ -4,7 +4,7 @@ import type { SourceName } from "../../proto/source.ts";
 import type { Grant, Machine } from "../machine.ts";
 
 /** What a source may tell beside the fields of the answer. */
-interface Aside {
+interface SourceExtras {
   /** What the reader of these values ought to know of them; shown with the source, which is sound all the same. */
   readonly note?: string;
   /** Who holds which device. */
@@ -12,7 +12,7 @@ interface Aside {
 }
 
 /** The fields of HostInfo that one source fills. Parts of all sources together are the answer. */
-export type Part = MessageInitShape<typeof HostInfoSchema> & Aside;
+export type Part = MessageInitShape<typeof HostInfoSchema> & SourceExtras;
 
 type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
 
@@ -44,7 +44,7 @@ export interface Log {
 }
 
 /** Milliseconds for which a card that was lost stays listed as such. */
-export const mourned = 24 * 3_600_000;
+export const lostCardRetentionMs = 24 * 3_600_000;
 
 /** Reads one kind of thing. It knows no network, no other source, and keeps no values: the snapshot remembers. */
 export interface Source {
@@ -85,7 +85,7 @@ const names: ReadonlySet<string> = new Set(
 const stale: State.STALE = 2;
 
 /** Takes every reading from a card whose driver cannot be believed, in place: it is STALE, and the snapshot has its last values. */
-export function doubted<G extends object>(gpu: G, err: string): G {
+export function markStale<G extends object>(gpu: G, err: string): G {
   for (const name of Object.keys(gpu)) if (!names.has(name)) delete gpu[name as keyof G];
   return Object.assign(gpu, { state: stale, err });
 }
@@ -97,13 +97,13 @@ export function doubted<G extends object>(gpu: G, err: string): G {
  * one at 0 is absent: GPUs that share the host's memory have 0 for ever while all else is read.
  * @param gpu Changed in place.
  */
-export function credible<
+export function dropImplausible<
   G extends Pick<Gpu, (typeof vital)[number] | (typeof sizes)[number] | "powerLimit" | "memoryShared">,
 >(gpu: G): G {
   const told = vital.filter((name) => gpu[name] !== undefined);
   const dead = told.every((name) => gpu[name] === 0);
   if (dead && (gpu.memTotal === 0n || told.length > 1)) {
-    return doubted(gpu, "The driver answers 0 for what never is 0: the card starts, or is being reset");
+    return markStale(gpu, "The driver answers 0 for what never is 0: the card starts, or is being reset");
   }
   if (gpu.memTotal === 0n) {
     for (const name of sizes) delete gpu[name];

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { listed } from "../../agent/serve/exporter.ts";
+import { listedMetrics } from "../../agent/serve/exporter.ts";
 import { verdict } from "../../proto/verdict.ts";
 import { board, languages } from "../../scripts/board.ts";
 import { type Agent, startAgent } from "../agent.ts";
@@ -78,7 +78,7 @@ describe.each(Object.keys(languages) as (keyof typeof languages)[])("the board i
 });
 
 test("every metric in the board is one of the exporter's", () => {
-  const known = new Set(listed.map(({ name }) => name));
+  const known = new Set(listedMetrics.map(({ name }) => name));
   const asked = [...exprsOf(english), ...english.templating.list.map(({ definition = "" }) => definition)];
   expect(asked.flatMap(namesIn).filter((name) => !known.has(name))).toEqual([]);
   expect(asked.flatMap(namesIn).length).toBeGreaterThan(50);

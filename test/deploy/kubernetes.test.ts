@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { parseAllow } from "../../agent/allow.ts";
 import { command as healthCommand } from "../../agent/health.ts";
-import { table as agentTable, parseLine } from "../../agent/settings.ts";
+import { table as agentTable, parseCommandLine } from "../../agent/settings.ts";
 import { loadExporter } from "../../agent/toml.ts";
 import { table as hubTable, readSettings, settle } from "../../hub/settings.ts";
 import { top } from "../program.ts";
@@ -169,7 +169,7 @@ test.each(asked)("the agent of %s is asked from inside whether it is well, and l
     const [program, ...words] = probe?.exec?.command ?? [];
     expect(program).toBe("hmonitor");
     const flags = probe === readinessProbe ? { ready: true } : {};
-    expect(parseLine(words)).toEqual({ flags, words: [healthCommand] });
+    expect(parseCommandLine(words)).toEqual({ flags, words: [healthCommand] });
     // It gives up after five seconds by itself, and starting takes a share of a fifth of a processor.
     expect(probe?.timeoutSeconds).toBeGreaterThan(5);
   }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { listed } from "../../agent/serve/exporter.ts";
+import { listedMetrics } from "../../agent/serve/exporter.ts";
 import { free } from "../../scripts/board/query.ts";
 import { top } from "../program.ts";
 import { missingPrometheus } from "../prometheus.ts";
@@ -134,7 +134,7 @@ test("each alert is played both ways", () => {
 });
 
 test("they ask only for metrics of the exporter, and name machine and severity", () => {
-  const known = new Set(listed.map(({ name }) => name));
+  const known = new Set(listedMetrics.map(({ name }) => name));
   for (const { alert, expr, labels, annotations } of rules) {
     expect([
       alert,

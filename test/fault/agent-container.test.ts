@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { liveMachine } from "../../agent/machine/live.ts";
-import { confined } from "../../agent/machine/namespace.ts";
+import { isContained } from "../../agent/machine/namespace.ts";
 import { State } from "../../proto/gen/host_pb.js";
 import { type Agent, startAgent } from "../agent.ts";
 import { missingCompiler, player } from "../nvml/build.ts";
@@ -14,7 +14,7 @@ import { h100 } from "../nvml/rig.ts";
 import { programOf, start, top } from "../program.ts";
 
 const able = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0;
-const reason = confined(liveMachine("/"))
+const reason = isContained(liveMachine("/"))
   ? "this is a container itself"
   : able
     ? missingCompiler()

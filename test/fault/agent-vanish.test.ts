@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { liveMachine } from "../../agent/machine/live.ts";
-import { confined } from "../../agent/machine/namespace.ts";
+import { isContained } from "../../agent/machine/namespace.ts";
 import { type ProcInfo, State } from "../../proto/gen/host_pb.js";
 import { startAgent } from "../agent.ts";
 import { missingCompiler, player } from "../nvml/build.ts";
@@ -70,7 +70,7 @@ describe.skipIf(reason !== undefined)(`a process that ends while it is looked at
   });
 });
 
-const why = confined(liveMachine("/")) ? "this is a container" : reason;
+const why = isContained(liveMachine("/")) ? "this is a container" : reason;
 
 test.skipIf(why !== undefined)(
   `real processes that come and go are told whole, or by pid and memory${why ? `: ${why}` : ""}`,

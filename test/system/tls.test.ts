@@ -199,7 +199,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     await vi.waitUntil(
       async () => {
         expect(await shown()).toBe(second);
-        return /the one before stays in force/.test(program.output());
+        return /the previous certificate remains in effect/.test(program.output());
       },
       { timeout: 20_000, interval: 200 },
     );

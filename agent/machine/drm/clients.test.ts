@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import { machineOf } from "../../../test/machine.ts";
-import type { Opened } from "../../machine.ts";
+import type { OpenFile } from "../../machine.ts";
 import { Clients } from "./clients.ts";
 
 const info = (client: number, pci = "0000:03:00.0", driver = "amdgpu"): string =>
   `drm-driver:\t${driver}\ndrm-client-id:\t${client}\ndrm-pdev:\t${pci}\ndrm-engine-gfx:\t${client * 10} ns\n`;
 
 /** A machine whose processes may be changed; `looked` counts looks through the files of a process. */
-function machine(opened: Record<string, Opened[]>, files: Record<string, string>) {
+function machine(opened: Record<string, OpenFile[]>, files: Record<string, string>) {
   const said = { ticks: 0, looked: [] as string[], read: [] as string[] };
   const door = machineOf({
     list: (path) => (path === "/proc" ? [...Object.keys(opened), "stat", "self"] : []),
@@ -24,7 +24,7 @@ function machine(opened: Record<string, Opened[]>, files: Record<string, string>
   return { said, door };
 }
 
-const render = (fd: string, number = 128): Opened => ({ fd, path: `/dev/dri/renderD${number}` });
+const render = (fd: string, number = 128): OpenFile => ({ fd, path: `/dev/dri/renderD${number}` });
 
 test("each opening of a card counts once, however many descriptors and processes share it", () => {
   const { door } = machine(
@@ -81,7 +81,9 @@ test("a process is looked at when it is new, soon after, and in the end once a m
 });
 
 test("looking takes 20 ms of a reading at most; processes that are new come first, the rest have their turn later", () => {
-  const opened: Record<string, Opened[]> = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i + 10}`, []]));
+  const opened: Record<string, OpenFile[]> = Object.fromEntries(
+    Array.from({ length: 100 }, (_, i) => [`${i + 10}`, []]),
+  );
   const { door, said } = machine(opened, {});
   // Each look takes 2 ms.
   const slow = {
@@ -110,7 +112,7 @@ test("looking takes 20 ms of a reading at most; processes that are new come firs
 });
 
 test("what is known to have a card open is read each time, and one that opens it late is found within a minute", () => {
-  const opened: Record<string, Opened[]> = { "10": [render("4")], "11": [] };
+  const opened: Record<string, OpenFile[]> = { "10": [render("4")], "11": [] };
   const { door, said } = machine(opened, { "/proc/10/fdinfo/4": info(1), "/proc/11/fdinfo/9": info(2) });
   const clients = new Clients(door, ["amdgpu"]);
   for (said.ticks = 0; said.ticks < 600_000; said.ticks += 1000) {
@@ -122,7 +124,7 @@ test("what is known to have a card open is read each time, and one that opens it
 });
 
 test("a process that ended, and a descriptor that was closed, are gone at once", () => {
-  const opened: Record<string, Opened[]> = { "10": [render("4")], "11": [render("4")] };
+  const opened: Record<string, OpenFile[]> = { "10": [render("4")], "11": [render("4")] };
   const files: Record<string, string> = { "/proc/10/fdinfo/4": info(1), "/proc/11/fdinfo/4": info(2) };
   const { door } = machine(opened, files);
   const clients = new Clients(door, ["amdgpu"]);

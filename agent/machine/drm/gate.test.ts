@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { machineOf } from "../../../test/machine.ts";
-import { Gate } from "./gate.ts";
+import { HangGuard } from "./gate.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 test("a card that answers gives its text, one that refuses gives none, and nothing is left waiting", async () => {
-  const gate = new Gate(machineOf({ files: { "/a": "97\n" } }), 1000);
+  const gate = new HangGuard(machineOf({ files: { "/a": "97\n" } }), 1000);
   expect(await gate.ask("/a")).toBe("97\n");
   expect(await gate.ask("/b")).toBe("");
   expect(vi.getTimerCount()).toBe(0);
@@ -27,7 +27,7 @@ test("a card whose driver keeps its reader holds one reader, costs its patience 
       });
     },
   });
-  const gate = new Gate(machine, 1000);
+  const gate = new HangGuard(machine, 1000);
   const first = gate.ask("/a");
   await vi.advanceTimersByTimeAsync(1000);
   expect(await first).toBeUndefined();

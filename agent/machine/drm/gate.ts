@@ -5,7 +5,7 @@ import type { Machine } from "../../machine.ts";
  * hardware keeps its readers for minutes, and must not keep this program. A card that did not answer is not asked again
  * until it did, so that it holds one process and no more.
  */
-export class Gate {
+export class HangGuard {
   readonly #machine: Machine;
   readonly #patience: number;
   readonly #waiting = new Set<string>();

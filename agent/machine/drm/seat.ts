@@ -1,7 +1,7 @@
 import type { Card } from "../drm.ts";
 
 /** A card by its place among its vendor's. */
-export interface Seat {
+export interface NumberedCard {
   readonly card: Card;
   readonly index: number;
 }
@@ -10,7 +10,7 @@ export interface Seat {
  * Numbers the cards of one vendor. One that vanishes keeps its number as long as it is listed as lost: otherwise its
  * neighbours would take it over.
  */
-export class Seats {
+export class CardNumbers {
   readonly #kept: number;
   readonly #known = new Map<string, { card: Card; seen: number }>();
 
@@ -20,7 +20,7 @@ export class Seats {
   }
 
   /** @param ticks Milliseconds that never go back. */
-  seat(cards: readonly Card[], ticks: number): Seat[] {
+  number(cards: readonly Card[], ticks: number): NumberedCard[] {
     for (const card of cards) this.#known.set(card.pci, { card, seen: ticks });
     for (const [pci, { seen }] of this.#known) if (ticks - seen >= this.#kept) this.#known.delete(pci);
     const places = [...this.#known.keys()].sort();

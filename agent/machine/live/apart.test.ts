@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { apart } from "./apart.ts";
+import { isolatedReader } from "./apart.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const reader = () => apart((path) => join(folder, path));
+const reader = () => isolatedReader((path) => join(folder, path));
 const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
 
 /** Our shells: processes of ours that run the script. */
@@ -56,7 +56,7 @@ test("a file that keeps its reader waiting keeps no other's, and what it says in
 });
 
 test("where there is no shell, files are read all the same", async () => {
-  const read = apart((path) => join(folder, path), join(folder, "no-shell"));
+  const read = isolatedReader((path) => join(folder, path), join(folder, "no-shell"));
   write("a", "97\nmore\n");
   expect(await read("a")).toBe("97");
   expect(await read("none")).toBeUndefined();

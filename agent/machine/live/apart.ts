@@ -9,7 +9,7 @@ const script = 'while IFS= read -r path; do text=; { IFS= read -r text <"$path";
  * holds none of our sockets; a thread of ours would keep this program from ending, and its port from the next one.
  * @param at Path of a file on this system.
  */
-export function apart(
+export function isolatedReader(
   at: (path: string) => string,
   command = "/bin/sh",
 ): (path: string) => Promise<string | undefined> {

@@ -76,7 +76,7 @@ async function ask(socket: string, deadline: number): Promise<Grant[]> {
 }
 
 /** What comes back over a stream of gRPC: one message, and at the end how the call went. */
-class Answer {
+class GrpcAnswer {
   readonly #pieces: Buffer[] = [];
   #size = 0;
   /** "" for a call that succeeded, else the code and what the server says of it; undefined before the end. */
@@ -135,7 +135,7 @@ const question = (path: string, deadline: number) => ({
 function call(socket: string, path: string, deadline: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const session = connectHttp2("http://localhost", { createConnection: () => connect(socket) });
-    const answer = new Answer();
+    const answer = new GrpcAnswer();
     const fail = (error: Error): void => {
       clearTimeout(timer);
       reject(error);

@@ -1,4 +1,4 @@
-import type { Chip } from "../../machine.ts";
+import type { PciIdentity } from "../../machine.ts";
 
 /** Where libdrm and ROCm keep the names under which AMD sells its chips; the revision tells models of one chip apart. */
 const amdFiles = ["/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids"];
@@ -7,7 +7,7 @@ const pciFiles = ["/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids", "/var/
 const makers: Readonly<Record<string, string>> = { "1002": "AMD", "8086": "Intel" };
 
 /** Name in amdgpu.ids, whose lines are "744C,	C8,	AMD Radeon RX 7900 XTX". */
-export function amdName(text: string, { device, revision }: Chip): string | undefined {
+export function amdName(text: string, { device, revision }: PciIdentity): string | undefined {
   for (const line of text.split("\n")) {
     const [id, rev, ...name] = line.split(",");
     if (Number.parseInt(id ?? "", 16) !== Number.parseInt(device, 16)) continue;
@@ -17,7 +17,7 @@ export function amdName(text: string, { device, revision }: Chip): string | unde
 }
 
 /** Name in pci.ids: a line of the vendor, below it one of the device, "	46a6  Alder Lake-P GT2 [Iris Xe Graphics]". */
-export function pciName(text: string, { vendor, device }: Chip): string | undefined {
+export function pciName(text: string, { vendor, device }: PciIdentity): string | undefined {
   const start = `\n${text}`.indexOf(`\n${vendor}  `);
   if (start < 0) return undefined;
   const rest = text.slice(start);
@@ -42,9 +42,9 @@ const missed = 600_000;
 export function productNames(
   read: (path: string) => string | undefined,
   ticks: () => number = () => performance.now(),
-): (chip: Chip) => string | undefined {
+): (chip: PciIdentity) => string | undefined {
   const known = new Map<string, { readonly name: string | undefined; readonly at: number }>();
-  const look = (chip: Chip): string | undefined => {
+  const look = (chip: PciIdentity): string | undefined => {
     const amd = chip.vendor === "1002" ? first(amdFiles, read, (text) => amdName(text, chip)) : undefined;
     return amd ?? first(pciFiles, read, (text) => pciName(text, chip));
   };

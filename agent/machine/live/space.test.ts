@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Space } from "../../machine.ts";
-import { parseSpace, type Question, SpaceTimeout, spaces } from "./space.ts";
+import { parseSpace, type SpaceRequest, SpaceTimeout, spaces } from "./space.ts";
 
 test("reads what stat -f prints, in bytes", () => {
   expect(parseSpace("4096 100 40 35\n")).toEqual({ size: 409_600, free: 163_840, available: 143_360 });
@@ -80,7 +80,7 @@ describe("a mount that hangs", () => {
   /** Questions as they are asked, each answered when the test says so. */
   function asked() {
     const questions: { answer: (space: Space) => void; end: () => void; abandoned: boolean }[] = [];
-    const network = (): Question => {
+    const network = (): SpaceRequest => {
       let answer = (_: Space): void => undefined;
       let end = (): void => undefined;
       const promise = new Promise<Space>((resolve) => {

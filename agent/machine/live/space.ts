@@ -10,7 +10,7 @@ export class SpaceTimeout extends Error {
 }
 
 /** A question under way. */
-export interface Question {
+export interface SpaceRequest {
   readonly answer: Promise<Space>;
   /** Settles when nothing of the question is left behind. */
   readonly ended: Promise<unknown>;
@@ -18,9 +18,9 @@ export interface Question {
 }
 
 /** How a mount is asked; tests give their own. */
-export interface Ways {
-  local(path: string): Question;
-  network(path: string): Question;
+export interface SpaceReaders {
+  local(path: string): SpaceRequest;
+  network(path: string): SpaceRequest;
 }
 
 /** Milliseconds a mount that hung the last time is waited for. */
@@ -30,7 +30,7 @@ const patience = 250;
  * Asks for the space of mounts. At most one question per mount is out, and a mount that hung is not waited for at
  * length again until it has answered: a dead file server costs one process and one long wait, not one a poll.
  */
-export function spaces(ways: Ways = { local: bySelf, network: byShell() }): Ask {
+export function spaces(ways: SpaceReaders = { local: bySelf, network: byShell() }): Ask {
   const outstanding = new Set<string>();
   const hung = new Set<string>();
   return async (path, { network, deadline }) => {
@@ -69,7 +69,7 @@ async function within<T>(answer: Promise<T>, milliseconds: number, late: () => E
   }
 }
 
-function bySelf(path: string): Question {
+function bySelf(path: string): SpaceRequest {
   const answer = statfs(path, { bigint: true }).then(({ bsize, blocks, bfree, bavail }) => ({
     size: Number(bsize * blocks),
     free: Number(bsize * bfree),
@@ -89,7 +89,7 @@ const mostIdle = 16;
  * Asks mounts through shells that stay: to start a program from here costs 4 ms of CPU at each poll, and many machines
  * have their users' homes on a file server. A mount that hangs keeps its shell; the next one is asked through another.
  */
-function byShell(): (path: string) => Question {
+function byShell(): (path: string) => SpaceRequest {
   const idle: Shell[] = [];
   const busy = new Set<Shell>();
   // Those that sleep would end with their input, those that are kept waiting would not.
@@ -113,7 +113,7 @@ function byShell(): (path: string) => Question {
   };
 }
 
-function refused(message: string): Question {
+function refused(message: string): SpaceRequest {
   return { answer: Promise.reject(new Error(message)), ended: Promise.resolve(), abandon: () => undefined };
 }
 

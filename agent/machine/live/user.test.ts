@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { parsePasswd, type UserDoors, userNames } from "./user.ts";
+import { parsePasswd, type UserSources, userNames } from "./user.ts";
 
 const passwd = "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/sh\ntoor:x:0:0::/root:/bin/sh\n";
 
@@ -10,8 +10,8 @@ test("the first name of a number wins, lines that are none are passed over", () 
   ]);
 });
 
-function doors(rest: Partial<UserDoors>): UserDoors & { time: number } {
-  const door: UserDoors & { time: number } = {
+function doors(rest: Partial<UserSources>): UserSources & { time: number } {
+  const door: UserSources & { time: number } = {
     time: 0,
     own: () => undefined,
     host: () => undefined,

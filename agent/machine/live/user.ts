@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 type Names = ReadonlyMap<number, string>;
 
 /** Doors of userNames; tests give their own. */
-export interface UserDoors {
+export interface UserSources {
   /** Text of this system's own /etc/passwd. */
   own(): string | undefined;
   /** Text of the watched host's /etc/passwd where it is another system than ours, else undefined. */
@@ -49,7 +49,7 @@ function runGetent(uids: readonly number[]): Promise<string | undefined> {
  * Names of users by uid. The name service (LDAP, SSSD) is asked in a process of its own, many ids at once, and a
  * caller never waits for it longer than `patience`: names that come later are there the next time.
  */
-export function userNames(doors: UserDoors): (uids: readonly number[]) => Promise<Names> {
+export function userNames(doors: UserSources): (uids: readonly number[]) => Promise<Names> {
   const { ticks, getent = runGetent, patience = 150 } = doors;
   const cache = new Map<number, Entry>();
   const asking = new Set<number>();
@@ -91,8 +91,8 @@ export function userNames(doors: UserDoors): (uids: readonly number[]) => Promis
 }
 
 async function look(
-  doors: UserDoors,
-  getent: NonNullable<UserDoors["getent"]>,
+  doors: UserSources,
+  getent: NonNullable<UserSources["getent"]>,
   uids: readonly number[],
 ): Promise<Names> {
   const host = doors.host();

@@ -4,10 +4,10 @@ import { exposition } from "../../../proto/text.ts";
 import { readExposition } from "../../../test/exposition.ts";
 import { card, machine } from "../../../test/scrape.ts";
 import { dcgm } from "./dcgm.ts";
-import { sceneOf } from "./scene.ts";
+import { exporterInput } from "./scene.ts";
 
 test("dcgm-exporter's names come with its labels and units", () => {
-  const scene = sceneOf(
+  const scene = exporterInput(
     machine({
       gpus: [
         card(0, { xidCount: 0n, clockSm: 1980, nvlink: { rxRate: 1n << 30n, txRate: 3n << 30n, linksUp: 18 } }),
@@ -47,7 +47,7 @@ test("dcgm-exporter's newer names come with its newer units and label, and both 
   const told = { clockSm: 1980, clockMem: 2619, encoder: 1, energy: 12_345n, memTemp: 50, eccCorrected: 3n };
   const nvlink = { rxRate: 1n << 30n, txRate: 3n << 30n };
   const remapped = { correctable: 2, uncorrectable: 1, failed: true };
-  const scene = sceneOf(
+  const scene = exporterInput(
     machine({ gpus: [card(0, { ...told, nvlink, remapped, utilization: 71, xidCount: 0n })] }),
     "n",
   );

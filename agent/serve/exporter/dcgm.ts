@@ -1,7 +1,7 @@
 import { type GPUInfo, Vendor } from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { type Family, labels } from "../../../proto/text.ts";
-import { gpuMemory, type Scene } from "./scene.ts";
+import { type ExporterInput, gpuMemory } from "./scene.ts";
 
 /** Which names: those up to dcgm-exporter 4.8, those since, or both. */
 export type DcgmNames = "old" | "new" | "both";
@@ -31,7 +31,7 @@ const share = unit(", %", ", 0 to 1", same, (percent) => percent / 100);
 const memory = unit(", MiB", ", bytes", (bytes) => Math.floor(bytes / mebi), same);
 const rate = unit(", MiB/s", ", bytes/s", (bytes) => Math.round(bytes / mebi), same);
 
-type Read = (gpu: GPUInfo) => number | undefined;
+type ReadValue = (gpu: GPUInfo) => number | undefined;
 const from = (amount: bigint | undefined): number | undefined => (amount === undefined ? undefined : Number(amount));
 
 /**
@@ -39,135 +39,143 @@ const from = (amount: bigint | undefined): number | undefined => (amount === und
  * etc/default-counters.csv up to 4.8. New: the names that NVIDIA's go-dcgm gives as each one's successor (pkg/dcgm/const_fields.go and
  * its table of base units), and for utilization, memory and NVLink DCGM 4.7's list of field identifiers.
  */
-const fields: readonly (readonly [old: string, now: string, kind: Kind, help: string, unit: Unit, read: Read])[] = [
-  ["SM_CLOCK", "SM_CLOCK_HERTZ", Kind.GAUGE, "Clock of the streaming multiprocessors", clock, (gpu) => gpu.clockSm],
-  ["MEM_CLOCK", "MEMORY_CLOCK_HERTZ", Kind.GAUGE, "Clock of the device memory", clock, (gpu) => gpu.clockMem],
-  ["MEMORY_TEMP", "MEMORY_TEMP_CELSIUS", Kind.GAUGE, "Temperature of the device memory", celsius, (gpu) => gpu.memTemp],
-  ["GPU_TEMP", "GPU_TEMP_CELSIUS", Kind.GAUGE, "Temperature of the GPU die", celsius, (gpu) => gpu.temp],
+const fields: readonly (readonly [old: string, now: string, kind: Kind, help: string, unit: Unit, read: ReadValue])[] =
   [
-    "POWER_USAGE",
-    "BOARD_POWER_WATTS",
-    Kind.GAUGE,
-    "Power drawn by the whole board",
-    watts,
-    ({ power }) => (power === undefined ? undefined : power / 1000),
-  ],
-  [
-    "TOTAL_ENERGY_CONSUMPTION",
-    "GPU_ENERGY_JOULES_TOTAL",
-    Kind.COUNTER,
-    "Energy drawn since the driver was loaded",
-    energy,
-    (gpu) => from(gpu.energy),
-  ],
-  [
-    "GPU_UTIL",
-    "GPU_UTIL_RATIO",
-    Kind.GAUGE,
-    "Share of time in which a kernel was running",
-    share,
-    (gpu) => gpu.utilization,
-  ],
-  [
-    "MEM_COPY_UTIL",
-    "MEMORY_UTIL_RATIO",
-    Kind.GAUGE,
-    "Share of time in which memory was read or written",
-    share,
-    (gpu) => gpu.memUtilization,
-  ],
-  [
-    "ENC_UTIL",
-    "ENC_UTIL_RATIO",
-    Kind.GAUGE,
-    "Share of time in which the video encoder was busy",
-    share,
-    (gpu) => gpu.encoder,
-  ],
-  [
-    "DEC_UTIL",
-    "DEC_UTIL_RATIO",
-    Kind.GAUGE,
-    "Share of time in which the video decoder was busy",
-    share,
-    (gpu) => gpu.decoder,
-  ],
-  [
-    "FB_FREE",
-    "FB_FREE_BYTES",
-    Kind.GAUGE,
-    "Device memory that programs can still get",
-    memory,
-    (gpu) => gpuMemory(gpu).free,
-  ],
-  ["FB_USED", "FB_USED_BYTES", Kind.GAUGE, "Device memory that programs hold", memory, (gpu) => gpuMemory(gpu).used],
-  [
-    "FB_RESERVED",
-    "FB_RESERVED_BYTES",
-    Kind.GAUGE,
-    "Device memory that the driver reserves",
-    memory,
-    (gpu) => from(gpu.memReserved),
-  ],
-  [
-    "XID_ERRORS",
-    "XID_ERROR",
-    Kind.GAUGE,
-    "Code of the last critical Xid event since the agent started, or the GPU was reset, 0 when there was none",
-    count,
-    ({ xidLast, xidCount }) => xidLast ?? (xidCount === undefined ? undefined : 0),
-  ],
-  [
-    "ECC_SBE_VOL_TOTAL",
-    "ECC_SBE_VOL_TOTAL",
-    Kind.COUNTER,
-    "Memory errors corrected since the driver was loaded",
-    count,
-    (gpu) => from(gpu.eccCorrected),
-  ],
-  [
-    "ECC_DBE_VOL_TOTAL",
-    "ECC_DBE_VOL_TOTAL",
-    Kind.COUNTER,
-    "Memory errors not corrected since the driver was loaded",
-    count,
-    (gpu) => from(gpu.eccUncorrected),
-  ],
-  [
-    "UNCORRECTABLE_REMAPPED_ROWS",
-    "ROW_REMAP_UNCORRECTABLE_TOTAL",
-    Kind.COUNTER,
-    "Memory rows replaced after errors that could not be corrected",
-    count,
-    ({ remapped }) => remapped?.uncorrectable,
-  ],
-  [
-    "CORRECTABLE_REMAPPED_ROWS",
-    "ROW_REMAP_CORRECTABLE_TOTAL",
-    Kind.COUNTER,
-    "Memory rows replaced after errors that were corrected",
-    count,
-    ({ remapped }) => remapped?.correctable,
-  ],
-  [
-    "ROW_REMAP_FAILURE",
-    "ROW_REMAP_FAILED",
-    Kind.GAUGE,
-    "Whether a row could not be replaced",
-    count,
-    ({ remapped }) => (remapped?.failed === undefined ? undefined : Number(remapped.failed)),
-  ],
-  // A rate, though dcgm-exporter calls it a counter, of both directions, in MiB/s (NVIDIA/dcgm-exporter#417 and #658).
-  [
-    "NVLINK_BANDWIDTH_TOTAL",
-    "NVLINK_THROUGHPUT_BYTES_PER_SECOND",
-    Kind.GAUGE,
-    "Data sent and received over NVLink",
-    rate,
-    ({ nvlink }) =>
-      nvlink?.rxRate === undefined || nvlink.txRate === undefined ? undefined : Number(nvlink.rxRate + nvlink.txRate),
-  ],
-];
+    ["SM_CLOCK", "SM_CLOCK_HERTZ", Kind.GAUGE, "Clock of the streaming multiprocessors", clock, (gpu) => gpu.clockSm],
+    ["MEM_CLOCK", "MEMORY_CLOCK_HERTZ", Kind.GAUGE, "Clock of the device memory", clock, (gpu) => gpu.clockMem],
+    [
+      "MEMORY_TEMP",
+      "MEMORY_TEMP_CELSIUS",
+      Kind.GAUGE,
+      "Temperature of the device memory",
+      celsius,
+      (gpu) => gpu.memTemp,
+    ],
+    ["GPU_TEMP", "GPU_TEMP_CELSIUS", Kind.GAUGE, "Temperature of the GPU die", celsius, (gpu) => gpu.temp],
+    [
+      "POWER_USAGE",
+      "BOARD_POWER_WATTS",
+      Kind.GAUGE,
+      "Power drawn by the whole board",
+      watts,
+      ({ power }) => (power === undefined ? undefined : power / 1000),
+    ],
+    [
+      "TOTAL_ENERGY_CONSUMPTION",
+      "GPU_ENERGY_JOULES_TOTAL",
+      Kind.COUNTER,
+      "Energy drawn since the driver was loaded",
+      energy,
+      (gpu) => from(gpu.energy),
+    ],
+    [
+      "GPU_UTIL",
+      "GPU_UTIL_RATIO",
+      Kind.GAUGE,
+      "Share of time in which a kernel was running",
+      share,
+      (gpu) => gpu.utilization,
+    ],
+    [
+      "MEM_COPY_UTIL",
+      "MEMORY_UTIL_RATIO",
+      Kind.GAUGE,
+      "Share of time in which memory was read or written",
+      share,
+      (gpu) => gpu.memUtilization,
+    ],
+    [
+      "ENC_UTIL",
+      "ENC_UTIL_RATIO",
+      Kind.GAUGE,
+      "Share of time in which the video encoder was busy",
+      share,
+      (gpu) => gpu.encoder,
+    ],
+    [
+      "DEC_UTIL",
+      "DEC_UTIL_RATIO",
+      Kind.GAUGE,
+      "Share of time in which the video decoder was busy",
+      share,
+      (gpu) => gpu.decoder,
+    ],
+    [
+      "FB_FREE",
+      "FB_FREE_BYTES",
+      Kind.GAUGE,
+      "Device memory that programs can still get",
+      memory,
+      (gpu) => gpuMemory(gpu).free,
+    ],
+    ["FB_USED", "FB_USED_BYTES", Kind.GAUGE, "Device memory that programs hold", memory, (gpu) => gpuMemory(gpu).used],
+    [
+      "FB_RESERVED",
+      "FB_RESERVED_BYTES",
+      Kind.GAUGE,
+      "Device memory that the driver reserves",
+      memory,
+      (gpu) => from(gpu.memReserved),
+    ],
+    [
+      "XID_ERRORS",
+      "XID_ERROR",
+      Kind.GAUGE,
+      "Code of the last critical Xid event since the agent started, or the GPU was reset, 0 when there was none",
+      count,
+      ({ xidLast, xidCount }) => xidLast ?? (xidCount === undefined ? undefined : 0),
+    ],
+    [
+      "ECC_SBE_VOL_TOTAL",
+      "ECC_SBE_VOL_TOTAL",
+      Kind.COUNTER,
+      "Memory errors corrected since the driver was loaded",
+      count,
+      (gpu) => from(gpu.eccCorrected),
+    ],
+    [
+      "ECC_DBE_VOL_TOTAL",
+      "ECC_DBE_VOL_TOTAL",
+      Kind.COUNTER,
+      "Memory errors not corrected since the driver was loaded",
+      count,
+      (gpu) => from(gpu.eccUncorrected),
+    ],
+    [
+      "UNCORRECTABLE_REMAPPED_ROWS",
+      "ROW_REMAP_UNCORRECTABLE_TOTAL",
+      Kind.COUNTER,
+      "Memory rows replaced after errors that could not be corrected",
+      count,
+      ({ remapped }) => remapped?.uncorrectable,
+    ],
+    [
+      "CORRECTABLE_REMAPPED_ROWS",
+      "ROW_REMAP_CORRECTABLE_TOTAL",
+      Kind.COUNTER,
+      "Memory rows replaced after errors that were corrected",
+      count,
+      ({ remapped }) => remapped?.correctable,
+    ],
+    [
+      "ROW_REMAP_FAILURE",
+      "ROW_REMAP_FAILED",
+      Kind.GAUGE,
+      "Whether a row could not be replaced",
+      count,
+      ({ remapped }) => (remapped?.failed === undefined ? undefined : Number(remapped.failed)),
+    ],
+    // A rate, though dcgm-exporter calls it a counter, of both directions, in MiB/s (NVIDIA/dcgm-exporter#417 and #658).
+    [
+      "NVLINK_BANDWIDTH_TOTAL",
+      "NVLINK_THROUGHPUT_BYTES_PER_SECOND",
+      Kind.GAUGE,
+      "Data sent and received over NVLink",
+      rate,
+      ({ nvlink }) =>
+        nvlink?.rxRate === undefined || nvlink.txRate === undefined ? undefined : Number(nvlink.rxRate + nvlink.txRate),
+    ],
+  ];
 
 /** The label of the host's name: since 4.8.3 it is written small. Names that are the same in both sets bear both, once. */
 const hostLabels: Readonly<Record<DcgmNames, readonly string[]>> = {
@@ -191,28 +199,28 @@ function labelsOf(gpu: GPUInfo, hostname: string, names: DcgmNames): string {
 }
 
 /** One name, in the set it belongs to. */
-interface Told {
+interface DcgmField {
   readonly set: DcgmNames;
   readonly name: string;
   readonly unit: string;
   convert(value: number): number;
 }
 
-function toldOf([old, now, , , unit]: (typeof fields)[number], names: DcgmNames): Told[] {
-  const older: Told = { set: "old", name: old, unit: unit.old, convert: unit.toOld };
-  const newer: Told = { set: "new", name: now, unit: unit.new, convert: unit.toNew };
+function dcgmFieldsOf([old, now, , , unit]: (typeof fields)[number], names: DcgmNames): DcgmField[] {
+  const older: DcgmField = { set: "old", name: old, unit: unit.old, convert: unit.toOld };
+  const newer: DcgmField = { set: "new", name: now, unit: unit.new, convert: unit.toNew };
   if (names !== "both") return [names === "old" ? older : newer];
   return old === now ? [{ ...older, set: "both" }] : [older, newer];
 }
 
 /** NVIDIA's GPUs under the names of dcgm-exporter. */
-export function dcgm({ gpus, info, node }: Scene, names: DcgmNames): Family[] {
+export function dcgm({ gpus, info, node }: ExporterInput, names: DcgmNames): Family[] {
   const cards = gpus
-    .filter(({ message, told }) => told && message.vendor === Vendor.NVIDIA)
+    .filter(({ message, shown }) => shown && message.vendor === Vendor.NVIDIA)
     .map(({ message }) => message);
   return fields.flatMap((field) => {
     const [, , kind, help, , read] = field;
-    return toldOf(field, names).map(
+    return dcgmFieldsOf(field, names).map(
       ({ set, name, unit, convert }): Family => ({
         name: `DCGM_FI_DEV_${name}`,
         kind,
@@ -221,8 +229,8 @@ export function dcgm({ gpus, info, node }: Scene, names: DcgmNames): Family[] {
         help: `${help}${unit}.`,
         samples: cards.flatMap((gpu) => {
           const value = read(gpu);
-          const told = labelsOf(gpu, info.hostname ?? node, set);
-          return value === undefined ? [] : [{ labels: told, value: convert(value) }];
+          const labels = labelsOf(gpu, info.hostname ?? node, set);
+          return value === undefined ? [] : [{ labels, value: convert(value) }];
         }),
       }),
     );

@@ -5,7 +5,7 @@ import { exposition } from "../../../proto/text.ts";
 import { card, gib, gpu, machine, node, now, scraped } from "../../../test/scrape.ts";
 import { hardware } from "./hardware.ts";
 import { nodeObject } from "./node.ts";
-import { sceneOf } from "./scene.ts";
+import { exporterInput } from "./scene.ts";
 
 test("every metric of the earlier exporter has its name and exactly its labels", () => {
   const proc = { pid: 1, compute: true, username: "ada" };
@@ -45,7 +45,7 @@ test("every metric of the earlier exporter has its name and exactly its labels",
 });
 
 test("a machine without GPUs tells no GPU metric, not even 0", () => {
-  const text = exposition(hardware(sceneOf(machine(), ""), new Set()), { format: "text" });
+  const text = exposition(hardware(exporterInput(machine(), ""), new Set()), { format: "text" });
   expect(text).not.toContain("hw_gpu");
   expect(text).toContain("hw_cpu_cores");
 });
@@ -173,7 +173,7 @@ test("instances of a divided card have names of their own, so that sums over car
   expect(of("hw_gpu_instance_memory_used_bytes")).toEqual([[own, 2 * 2 ** 30]]);
   expect(of("hw_gpu_instance_memory_total_bytes")).toEqual([[own, 10 * 2 ** 30]]);
   expect(of("hw_gpu_instance_process_memory_bytes")).toEqual([[{ ...own, user: "ada" }, 2 ** 30]]);
-  expect(nodeObject(sceneOf(info, "")).gpu_devices.map(({ uuid }) => uuid)).toEqual(["GPU-0", "GPU-1"]);
+  expect(nodeObject(exporterInput(info, "")).gpu_devices.map(({ uuid }) => uuid)).toEqual(["GPU-0", "GPU-1"]);
 });
 
 test("GPU processes are told per user", () => {
@@ -220,7 +220,7 @@ test("how a card is set up, what its memory lacks and what its links do is told,
 
 test("the JSON form has every field of the earlier exporter", () => {
   const object = nodeObject(
-    sceneOf(machine({ gpus: [card(0, { procs: [{ pid: 1 }] }), { id: 1, state: State.LOST }] }), "n1"),
+    exporterInput(machine({ gpus: [card(0, { procs: [{ pid: 1 }] }), { id: 1, state: State.LOST }] }), "n1"),
   );
   expect(object).toEqual({
     hostname: "box",
@@ -262,7 +262,7 @@ test("the JSON form has every field of the earlier exporter", () => {
 });
 
 test("in JSON, what is not known is null and what there is none of is 0", () => {
-  const object = nodeObject(sceneOf(create(HostInfoSchema, {}), ""));
+  const object = nodeObject(exporterInput(create(HostInfoSchema, {}), ""));
   expect(object).toMatchObject({
     hostname: null,
     cpu_cores: null,

@@ -6,13 +6,13 @@ import { sharesOf } from "./people.ts";
 import {
   age,
   devicesOf,
+  type ExporterInput,
   gpuCount,
   gpuMemory,
   gpusInUse,
   gpuTypes,
   type Labelled,
   memoryShare,
-  type Scene,
   stateWord,
   usedCores,
 } from "./scene.ts";
@@ -26,12 +26,12 @@ export interface Metric {
   readonly kind: Kind;
   /** Its key under [metrics.enabled]; several may share one. */
   readonly key: string;
-  samples(scene: Scene): Sample[];
+  samples(scene: ExporterInput): Sample[];
 }
 
-type Read = (scene: Scene) => (Sample | undefined)[];
+type ReadSamples = (scene: ExporterInput) => (Sample | undefined)[];
 
-const gauge = (name: string, help: string, key: string, read: Read): Metric => ({
+const gauge = (name: string, help: string, key: string, read: ReadSamples): Metric => ({
   name: `hw_${name}`,
   help,
   kind: Kind.GAUGE,
@@ -46,25 +46,25 @@ const given = (set: string, value: number | undefined): Sample | undefined =>
 const flag = (value: boolean | undefined): number | undefined => (value === undefined ? undefined : Number(value));
 
 const ofHost =
-  (read: (scene: Scene) => number | undefined): Read =>
+  (read: (scene: ExporterInput) => number | undefined): ReadSamples =>
   (scene) => [given(scene.host.labels, read(scene))];
 
 /** Machines without GPUs have none of these. */
-const ofGpuHost = (read: (scene: Scene) => number | undefined): Read =>
+const ofGpuHost = (read: (scene: ExporterInput) => number | undefined): ReadSamples =>
   ofHost((scene) => (scene.info.gpus.length > 0 ? read(scene) : undefined));
 
-type Pick = (scene: Scene) => Scene["gpus"];
+type Pick = (scene: ExporterInput) => ExporterInput["gpus"];
 
 const ofGpus =
-  (pick: Pick, read: (gpu: Scene["gpus"][number]["message"]) => number | undefined): Read =>
+  (pick: Pick, read: (gpu: ExporterInput["gpus"][number]["message"]) => number | undefined): ReadSamples =>
   (scene) =>
-    pick(scene).map(({ message, labels: set, told }) => given(set, told ? read(message) : undefined));
+    pick(scene).map(({ message, labels: set, shown }) => given(set, shown ? read(message) : undefined));
 
 const ofUsers =
-  (pick: Pick, read: (share: ReturnType<typeof sharesOf>[number]) => number | undefined): Read =>
+  (pick: Pick, read: (share: ReturnType<typeof sharesOf>[number]) => number | undefined): ReadSamples =>
   (scene) =>
     pick(scene)
-      .filter(({ told }) => told)
+      .filter(({ shown }) => shown)
       .flatMap(({ message, labels: set }) =>
         sharesOf(message).map((share) => given(withLabels(set, { user: share.user }), read(share))),
       );
@@ -77,18 +77,18 @@ const states = (devices: readonly Labelled<{ state?: State | undefined }>[]): Sa
 
 /** Readers of what this machine does not have are not failures: they are left out. */
 const ofSources =
-  (read: (source: Scene["info"]["sources"][number], scene: Scene) => number | undefined): Read =>
+  (read: (source: ExporterInput["info"]["sources"][number], scene: ExporterInput) => number | undefined): ReadSamples =>
   (scene) =>
     scene.info.sources
       .filter(({ state }) => state !== State.UNSUPPORTED)
       .map((source) => given(withLabels(scene.host.labels, { source: source.name ?? "" }), read(source, scene)));
 
-function nodeInfo({ info, node }: Scene): Sample[] {
+function nodeInfo({ info, node }: ExporterInput): Sample[] {
   const { os = "", osVersion: os_version = "", kernel = "" } = info.system ?? {};
   return [{ labels: labels({ node, os, os_version, kernel, cpu_model: info.cpu?.model ?? "" }), value: 1 }];
 }
 
-function agentInfo({ info, node }: Scene): Sample[] {
+function agentInfo({ info, node }: ExporterInput): Sample[] {
   const { driverVersion: driver_version = "", cudaVersion: cuda_version = "" } = info.system ?? {};
   return [{ labels: labels({ node, version: info.agentVersion ?? "", driver_version, cuda_version }), value: 1 }];
 }
@@ -293,7 +293,7 @@ const own: readonly Metric[] = [
     states(disks),
   ),
   gauge("disk_read_only", "Whether the filesystem is mounted read-only.", "disk_read_only", ({ disks }) =>
-    disks.map(({ message, labels: set, told }) => given(set, told ? flag(message.readOnly) : undefined)),
+    disks.map(({ message, labels: set, shown }) => given(set, shown ? flag(message.readOnly) : undefined)),
   ),
   gauge("network_up", "Whether the network interface has a link.", "network_up", ({ nics }) =>
     nics.map(({ message, labels: set }) => given(set, flag(message.up))),
@@ -339,25 +339,25 @@ const ownNames = new Set(own.map(({ name }) => name));
 const catalogued: readonly Metric[] = catalog.flatMap((metric): Metric[] => {
   const { help, kind } = metric;
   const key = oldKeys[metric.name] ?? metric.name;
-  const told = (prometheus: string, devices: (scene: Scene) => ReturnType<typeof devicesOf>): Metric[] => {
+  const family = (prometheus: string, devices: (scene: ExporterInput) => ReturnType<typeof devicesOf>): Metric[] => {
     const name = `hw_${prometheus}`;
     // Some are told otherwise here than on the wire.
     if (prometheus === "" || ownNames.has(name)) return [];
-    const samples = (scene: Scene): Sample[] =>
+    const samples = (scene: ExporterInput): Sample[] =>
       devices(scene).flatMap(({ message, labels: set }) => given(set, scaled(metric, message)) ?? []);
     return [{ name, help, kind, key, samples }];
   };
-  const whole = told(metric.prometheus, (scene) => devicesOf(scene, metric.level));
+  const whole = family(metric.prometheus, (scene) => devicesOf(scene, metric.level));
   if (metric.level !== "gpu") return whole;
   const part = metric.prometheus.replace(/^gpu_/, "gpu_instance_");
-  return [...whole, ...told(part, ({ instances }) => instances.filter(({ told: shown }) => shown))];
+  return [...whole, ...family(part, ({ instances }) => instances.filter(({ shown }) => shown))];
 });
 
 /** Every metric of the exporter. */
 export const metrics: readonly Metric[] = [...own, ...catalogued];
 
 /** @param off Keys of [metrics.enabled] that are switched off. */
-export function hardware(scene: Scene, off: ReadonlySet<string>): Family[] {
+export function hardware(scene: ExporterInput, off: ReadonlySet<string>): Family[] {
   return metrics
     .filter(({ key }) => !off.has(key))
     .map(({ name, help, kind, samples }) => ({ name, help, kind, samples: samples(scene) }));

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { networkOf } from "../../../program/network.ts";
 
 /** Milliseconds a connection may take. */
-export interface Patience {
+export interface ConnectionTimeouts {
   /** From the connection to the end of the first request's headers. */
   readonly request: number;
   /** From a request to its answer. */
@@ -15,7 +15,7 @@ export interface Patience {
 }
 
 /** A reading takes up to 60 s where the setting says so; scrapers come back within a minute or two. */
-export const patience: Patience = { request: 10_000, answer: 70_000, reading: 20_000, idle: 130_000 };
+export const defaultTimeouts: ConnectionTimeouts = { request: 10_000, answer: 70_000, reading: 20_000, idle: 130_000 };
 
 /** What connections may take together. A scraper needs one connection, on which it asks one thing at a time. */
 interface Limits {
@@ -32,7 +32,7 @@ const limits: Limits = { total: 256, perAddress: 16, requests: 4, unread: 16 * 2
 /** States of a connection, in the order in which connections are closed to make room. */
 const stages = ["sending", "silent", "idle", "making"] as const;
 
-interface Line {
+interface ScrapeConnection {
   readonly socket: Socket;
   readonly address: string;
   stage: (typeof stages)[number];
@@ -43,25 +43,25 @@ interface Line {
 }
 
 /** Bytes of answers that the kernel has not accepted yet. */
-const unread = ({ socket }: Line): number => socket.writableLength;
+const unread = ({ socket }: ScrapeConnection): number => socket.writableLength;
 
 /**
  * The open connections of the exporter. Limits them in all and per address, and closes those that send no request, do not read
  * their answers or have to make room. Node's own timeouts work only for a server that listens itself; here the gate listens.
  */
-export class Lines {
-  readonly #patience: Patience;
-  readonly #lines = new Map<Socket, Line>();
+export class ScrapeConnections {
+  readonly #patience: ConnectionTimeouts;
+  readonly #lines = new Map<Socket, ScrapeConnection>();
   #steps = 0;
 
-  constructor(allowed: Patience) {
+  constructor(allowed: ConnectionTimeouts) {
     this.#patience = allowed;
   }
 
-  enter(socket: Socket): void {
+  add(socket: Socket): void {
     const address = networkOf(socket.remoteAddress ?? "");
     this.#makeRoom(address);
-    const line: Line = { socket, address, stage: "silent", timer: undefined, answers: 0, since: 0 };
+    const line: ScrapeConnection = { socket, address, stage: "silent", timer: undefined, answers: 0, since: 0 };
     this.#lines.set(socket, line);
     this.#step(line, "silent", this.#patience.request);
     socket.once("close", () => this.#leave(line));
@@ -98,11 +98,11 @@ export class Lines {
   }
 
   /** Closes all connections without a request under way. */
-  hangUp(): void {
+  closeIdle(): void {
     for (const { socket, answers } of this.#lines.values()) if (answers === 0) socket.destroy();
   }
 
-  #step(line: Line, stage: Line["stage"], milliseconds: number): void {
+  #step(line: ScrapeConnection, stage: ScrapeConnection["stage"], milliseconds: number): void {
     if (this.#lines.get(line.socket) !== line) return;
     if (line.stage !== stage || line.since === 0) line.since = ++this.#steps;
     line.stage = stage;
@@ -117,9 +117,9 @@ export class Lines {
   }
 
   /** The connection to close next: by stage, then the one that has been in it the longest. */
-  #least(fits: (line: Line) => boolean): Line | undefined {
-    let least: Line | undefined;
-    const rank = ({ stage }: Line): number => stages.indexOf(stage);
+  #least(fits: (line: ScrapeConnection) => boolean): ScrapeConnection | undefined {
+    let least: ScrapeConnection | undefined;
+    const rank = ({ stage }: ScrapeConnection): number => stages.indexOf(stage);
     for (const line of this.#lines.values()) {
       if (!fits(line)) continue;
       if (least === undefined || rank(line) - rank(least) < 0) least = line;
@@ -128,14 +128,14 @@ export class Lines {
     return least;
   }
 
-  #cut(line: Line | undefined): void {
+  #cut(line: ScrapeConnection | undefined): void {
     if (line === undefined) return;
     // "close" comes later, and the next connection may come before it.
     this.#leave(line);
     line.socket.destroy();
   }
 
-  #leave(line: Line): void {
+  #leave(line: ScrapeConnection): void {
     clearTimeout(line.timer);
     if (this.#lines.get(line.socket) === line) this.#lines.delete(line.socket);
   }

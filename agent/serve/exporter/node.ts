@@ -2,12 +2,12 @@ import { type GPUInfo, State } from "../../../proto/gen/host_pb.js";
 import {
   age,
   cpuShare,
+  type ExporterInput,
   gpuCount,
   gpuMemory,
   gpusInUse,
   gpuTypes,
   memoryShare,
-  type Scene,
   stateWord,
   usedCores,
 } from "./scene.ts";
@@ -24,7 +24,7 @@ const watts = (milliwatts: number | undefined): number | null =>
  * The machine as one JSON object, for /node. Every field is always there; what the machine does not
  * tell is null. Memory of devices in MiB, as nvidia-smi shows it.
  */
-export function nodeObject(scene: Scene) {
+export function nodeObject(scene: ExporterInput) {
   const { info, node, gpus } = scene;
   const { cpu, memory, system } = info;
   return {
@@ -46,7 +46,7 @@ export function nodeObject(scene: Scene) {
     gpu_count: known(gpuCount(info)),
     gpu_used_count: known(gpusInUse(info)),
     gpu_devices: gpus
-      .filter(({ message, told }) => told && message.state !== State.LOST)
+      .filter(({ message, shown }) => shown && message.state !== State.LOST)
       .map(({ message }) => ({ ...gpuObject(message), age_secs: known(age(info, message.sampled)) })),
     gpu_type_counts: Object.fromEntries(gpuTypes(info)),
     gpu_lost: gpus.filter(({ message }) => message.state === State.LOST).map(({ message }) => known(message.id)),
@@ -54,7 +54,7 @@ export function nodeObject(scene: Scene) {
 }
 
 /** The same for /metrics/json, with the names that the earlier exporter had there beside those of /node. */
-export function metricsObject(scene: Scene) {
+export function metricsObject(scene: ExporterInput) {
   const node = nodeObject(scene);
   return {
     ...node,

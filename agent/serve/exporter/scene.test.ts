@@ -2,14 +2,14 @@ import { expect, test } from "vitest";
 import { State } from "../../../proto/gen/host_pb.js";
 import { card, gpu, machine, now, scraped } from "../../../test/scrape.ts";
 import { nodeObject } from "./node.ts";
-import { sceneOf } from "./scene.ts";
+import { exporterInput } from "./scene.ts";
 
 test("whether a card is used is not known where its processes cannot be listed, and then the count is not either", () => {
   const proc = { pid: 1, compute: true, username: "ada" };
   const count = (...gpus: object[]) => {
     const info = machine({ gpus });
     const [sample] = scraped(info)("hw_gpu_used_count");
-    const told = nodeObject(sceneOf(info, "n")).gpu_used_count;
+    const told = nodeObject(exporterInput(info, "n")).gpu_used_count;
     expect(told).toBe(sample?.[1] ?? null);
     return told;
   };
@@ -36,7 +36,7 @@ test("a card whose processes cannot be listed says so", () => {
 test("how many cards there are is not known while a driver that is there does not tell its own", () => {
   const counts = (source: object, gpus: object[] = []) => {
     const info = machine({ gpus, sources: [{ name: "cpu", state: State.STALE }, source] });
-    const { gpu_count, gpu_used_count } = nodeObject(sceneOf(info, "n"));
+    const { gpu_count, gpu_used_count } = nodeObject(exporterInput(info, "n"));
     return [gpu_count, gpu_used_count, ...scraped(info)("hw_gpu_count").map(([, value]) => value)];
   };
   expect(counts({ name: "nvidia", state: State.HUNG })).toEqual([null, null]);

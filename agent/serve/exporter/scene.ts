@@ -2,7 +2,7 @@ import { round } from "../../../program/round.ts";
 import type { Device, Level } from "../../../proto/device.ts";
 import { type DiskInfo, type GPUInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
 import { labels } from "../../../proto/text.ts";
-import { remembered } from "../../snapshot.ts";
+import { valueRetentionMs } from "../../snapshot.ts";
 import { sources } from "../../source/all.ts";
 
 /** A device under the labels that all of its samples carry. */
@@ -10,11 +10,11 @@ export interface Labelled<T extends object = object> {
   readonly message: T;
   readonly labels: string;
   /** Its values may be shown: they are of now, or old and marked so, but not older than five minutes. */
-  readonly told: boolean;
+  readonly shown: boolean;
 }
 
 /** One reading of the machine, with its labels written once. */
-export interface Scene {
+export interface ExporterInput {
   readonly info: HostInfo;
   /** What the `node` label says. */
   readonly node: string;
@@ -28,32 +28,36 @@ export interface Scene {
 }
 
 /** @param name What to call this node; undefined means by its host name. */
-export function sceneOf(info: HostInfo, name: string | undefined): Scene {
+export function exporterInput(info: HostInfo, name: string | undefined): ExporterInput {
   const node = name ?? info.hostname ?? "";
-  const told = (device: GPUInfo | DiskInfo): boolean => current(info, device);
+  const isShown = (device: GPUInfo | DiskInfo): boolean => current(info, device);
   return {
     info,
     node,
-    host: { message: info, labels: labels({ node }), told: true },
-    gpus: cards(info).map((gpu) => ({ message: gpu, labels: labels({ node, ...gpuLabels(gpu) }), told: told(gpu) })),
+    host: { message: info, labels: labels({ node }), shown: true },
+    gpus: cards(info).map((gpu) => ({
+      message: gpu,
+      labels: labels({ node, ...gpuLabels(gpu) }),
+      shown: isShown(gpu),
+    })),
     instances: info.gpus.filter(isPart).map((gpu) => {
       const whole = info.gpus.find(({ uuid }) => uuid !== undefined && uuid === gpu.parent);
       const { gpuInstance = "", computeInstance = "" } = gpu.instance ?? {};
       const place = { gpu_instance: String(gpuInstance), compute_instance: String(computeInstance) };
       const own = { ...gpuLabels(gpu), gpu_index: String(whole?.id ?? ""), ...place };
-      return { message: gpu, labels: labels({ node, ...own }), told: told(gpu) };
+      return { message: gpu, labels: labels({ node, ...own }), shown: isShown(gpu) };
     }),
     disks: info.disks.map((disk) => {
       const { device = "", mount = "", fstype = "" } = disk;
-      return { message: disk, labels: labels({ node, device, mount, fstype }), told: told(disk) };
+      return { message: disk, labels: labels({ node, device, mount, fstype }), shown: isShown(disk) };
     }),
-    nics: info.nics.map((nic) => ({ message: nic, labels: labels({ node, nic: nic.name ?? "" }), told: true })),
+    nics: info.nics.map((nic) => ({ message: nic, labels: labels({ node, nic: nic.name ?? "" }), shown: true })),
   };
 }
 
 /** True for values of this reading, and for older ones that may still be shown. */
 const current = (info: HostInfo, { state, sampled }: GPUInfo | DiskInfo): boolean =>
-  state === State.OK || (age(info, sampled) ?? 0) < remembered / 1000;
+  state === State.OK || (age(info, sampled) ?? 0) < valueRetentionMs / 1000;
 
 const isPart = ({ parent }: GPUInfo): boolean => parent !== undefined;
 
@@ -67,14 +71,14 @@ const gpuLabels = ({ id, name = "", uuid = "" }: GPUInfo) => ({
 });
 
 /** Everything of one level that may be told of. */
-export function devicesOf(scene: Scene, level: Level): readonly Labelled<Device["message"]>[] {
+export function devicesOf(scene: ExporterInput, level: Level): readonly Labelled<Device["message"]>[] {
   switch (level) {
     case "host":
       return [scene.host];
     case "gpu":
-      return scene.gpus.filter(({ told }) => told);
+      return scene.gpus.filter(({ shown }) => shown);
     case "disk":
-      return scene.disks.filter(({ told }) => told);
+      return scene.disks.filter(({ shown }) => shown);
     case "nic":
       return scene.nics;
     default:

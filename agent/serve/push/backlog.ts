@@ -1,5 +1,5 @@
 /** Most that is kept. */
-export interface Room {
+export interface BacklogLimits {
   readonly count: number;
   readonly bytes: number;
 }
@@ -12,14 +12,14 @@ export interface Sample {
 
 /** Samples that wait to be sent, oldest first. When they are too many the oldest go, and are counted. */
 export class Backlog {
-  readonly #room: Room;
+  readonly #room: BacklogLimits;
   // A Map keeps the order of arrival, and its first entry goes at no cost, unlike an array's.
   readonly #samples = new Map<number, Uint8Array>();
   #bytes = 0;
   #next = 0;
   #dropped = 0;
 
-  constructor(room: Room) {
+  constructor(room: BacklogLimits) {
     this.#room = room;
   }
 

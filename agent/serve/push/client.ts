@@ -2,7 +2,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import { createSecureContext } from "node:tls";
 
-export interface Request {
+export interface HubRequest {
   readonly method: "GET" | "POST";
   /** Below the hub's address: "/api/monitoring/report". */
   readonly path: string;
@@ -12,7 +12,7 @@ export interface Request {
   readonly type?: string;
 }
 
-export interface Answer {
+export interface HubAnswer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly text: string;
@@ -49,7 +49,7 @@ export class Client {
   }
 
   /** @throws Error that says why there was no answer, or none that could be read. */
-  async ask(request: Request, signal: AbortSignal): Promise<Answer> {
+  async ask(request: HubRequest, signal: AbortSignal): Promise<HubAnswer> {
     try {
       return await this.#once(request, signal);
     } catch (error) {
@@ -59,7 +59,7 @@ export class Client {
     }
   }
 
-  #once(request: Request, signal: AbortSignal): Promise<Answer> {
+  #once(request: HubRequest, signal: AbortSignal): Promise<HubAnswer> {
     const { server, deadline } = this.#options;
     const { method, path, token, body, type } = request;
     const headers = {

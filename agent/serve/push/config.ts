@@ -1,5 +1,5 @@
 /** What the hub's administrator wants reported. A set that is undefined means everything. */
-export interface Config {
+export interface ReportConfig {
   readonly gpus: ReadonlySet<number> | undefined;
   readonly disks: ReadonlySet<string> | undefined;
   readonly nics: ReadonlySet<string> | undefined;
@@ -23,7 +23,7 @@ function chosen<T>(value: unknown, is: (one: unknown) => one is T, wanted: strin
  * Reads what GET /api/monitoring/config answered.
  * @throws Error that says what is wrong with it.
  */
-export function parseConfig(text: string): Config {
+export function parseConfig(text: string): ReportConfig {
   const held = parseObject(text);
   if (held === undefined) throw new Error("it is no JSON object");
   const { reportIntervalSec: interval } = held;

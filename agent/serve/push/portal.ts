@@ -3,14 +3,14 @@ import { redact } from "../../../program/redact.ts";
 import { clean } from "../../../proto/clean.ts";
 import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import type { Log } from "../../source/source.ts";
-import type { Answer, Request } from "./client.ts";
-import { type Config, parseConfig, parseObject } from "./config.ts";
-import { type Body, registration, report, shortened, withoutGaps } from "./report.ts";
-import { isToken, type Place } from "./token.ts";
-import { reason, sampleType, takesSamples, verdict, words } from "./verdict.ts";
+import type { HubAnswer, HubRequest } from "./client.ts";
+import { parseConfig, parseObject, type ReportConfig } from "./config.ts";
+import { type ReportBody, registration, report, shortened, withoutNulls } from "./report.ts";
+import { isToken, type TokenFile } from "./token.ts";
+import { describeAnswer, outcomeOf, reasonIn, sampleType, takesSamples } from "./verdict.ts";
 
 /** The hub cannot be reached, or has trouble of its own: to be tried again. */
-export class Away extends Error {
+export class HubUnavailable extends Error {
   /** Milliseconds until then, where they do not grow. */
   readonly after: number | undefined;
 
@@ -21,7 +21,7 @@ export class Away extends Error {
 }
 
 /** The hub will have none of us: the message says what its administrator must do. */
-export class Ended extends Error {}
+export class HubRejection extends Error {}
 
 export interface PortalOptions {
   readonly server: string;
@@ -32,12 +32,12 @@ export interface PortalOptions {
   /** What the administrator set for registrations; "" for nothing. */
   readonly secret: string;
   readonly log: Log;
-  /** One exchange. @throws Away */
-  readonly ask: (request: Request) => Promise<Answer>;
+  /** One exchange. @throws HubUnavailable */
+  readonly ask: (request: HubRequest) => Promise<HubAnswer>;
 }
 
 /** Milliseconds until the configuration is asked for again. */
-const again = 5000;
+const configRetryMs = 5000;
 
 /** What lets a name register once more. The first portals keep a node whose token is reset, and still answer 409. */
 const remedy =
@@ -47,20 +47,20 @@ const remedy =
 const most = 100 * 1024;
 
 /** Form of the JSON bodies; hubs that refuse the full one get another. */
-interface Form {
+interface JsonForm {
   /** Without null. */
   readonly gapless: boolean;
   /** In `most` bytes. */
   readonly short: boolean;
 }
 
-const encode = (body: Body, { gapless, short }: Form): string => {
-  const told = gapless ? withoutGaps(body) : body;
+const encode = (body: ReportBody, { gapless, short }: JsonForm): string => {
+  const told = gapless ? withoutNulls(body) : body;
   return JSON.stringify(short ? shortened(told, most) : told);
 };
 
 /** The form to try after a refusal. */
-function other(form: Form, { status }: Answer): Form {
+function other(form: JsonForm, { status }: HubAnswer): JsonForm {
   if (status === 413) return { ...form, short: true };
   return status === 400 || status === 422 ? { ...form, gapless: true } : form;
 }
@@ -69,7 +69,7 @@ function other(form: Form, { status }: Answer): Form {
 export class Portal {
   readonly #options: PortalOptions;
   #token: string | undefined;
-  #config: Config | undefined;
+  #config: ReportConfig | undefined;
   /** The hub takes samples as they are. */
   #rich = false;
   /** It says so, but refused one: JSON is sent until it gives a configuration again. */
@@ -78,7 +78,7 @@ export class Portal {
   #version: number | undefined;
   /** A report has been sent. */
   #begun = false;
-  #form: Form = { gapless: false, short: false };
+  #form: JsonForm = { gapless: false, short: false };
   #refusal = "";
   /** True if the configuration must be fetched: at the start, and after a report's answer with another version. */
   #outdated = true;
@@ -93,12 +93,12 @@ export class Portal {
     return [this.#token ?? "", this.#options.secret];
   }
 
-  #words(answer: Answer): string {
-    return words(answer, this.#secrets);
+  #words(answer: HubAnswer): string {
+    return describeAnswer(answer, this.#secrets);
   }
 
-  #said(answer: Answer): string {
-    return reason(answer, ". It says: ", this.#secrets);
+  #said(answer: HubAnswer): string {
+    return reasonIn(answer, ". It says: ", this.#secrets);
   }
 
   get registered(): boolean {
@@ -115,7 +115,7 @@ export class Portal {
     if (this.#rich) this.#outdated = true;
   }
 
-  get config(): Config | undefined {
+  get config(): ReportConfig | undefined {
     return this.#config;
   }
 
@@ -126,51 +126,53 @@ export class Portal {
 
   /**
    * Asks for a token and puts it in its place.
-   * @throws Away @throws Ended
+   * @throws HubUnavailable @throws HubRejection
    */
-  async register(info: HostInfo, place: Place): Promise<void> {
+  async register(info: HostInfo, place: TokenFile): Promise<void> {
     const { server, hostname, path, secret, log } = this.#options;
     const body = { ...registration(info, hostname), ...(secret !== "" && { secret }) };
     const answer = await this.#post("/api/monitoring/register", body);
     if (answer.status === 409) {
-      throw new Ended(
+      throw new HubRejection(
         `${server} knows a node "${hostname}" already, and its token is not in ${path}. ${remedy}, ` +
           `delete ${path} if it is there, and start again; or give this machine another name with --hostname${this.#said(answer)}`,
       );
     }
     if (answer.status === 403) {
       const given = secret === "" ? "none is given" : "the one given is not it";
-      throw new Ended(
+      throw new HubRejection(
         `${server} registers only machines that show its registration secret, and ${given}. Ask the hub's ` +
           `administrator for it, give it with GOHM_SECRET_FILE, GOHM_SECRET or --secret, and start again${this.#said(answer)}`,
       );
     }
     if (answer.status === 401) {
-      throw new Ended(
+      throw new HubRejection(
         `${server} lets nobody register without its administrator's help, and start again after: ${this.#words(answer)}`,
       );
     }
-    if (verdict(answer) !== "taken") throw new Away(`it does not register this machine: ${this.#words(answer)}`);
+    if (outcomeOf(answer) !== "taken")
+      throw new HubUnavailable(`it does not register this machine: ${this.#words(answer)}`);
     const { token, status } = parseObject(answer.text) ?? {};
     if (!isToken(token)) {
-      throw new Away(`its answer to the registration holds no token${reason(answer, ": ", this.#secrets)}`);
+      throw new HubUnavailable(`its answer to the registration holds no token${reasonIn(answer, ": ", this.#secrets)}`);
     }
-    place.keep({ token, server });
+    place.write({ token, server });
     this.#token = token;
     log.info(
       `push: registered with ${server} as ${hostname}${typeof status === "string" ? ` (${clean(redact(status, [token, ...this.#secrets]))})` : ""}`,
     );
   }
 
-  /** @throws Away @throws Ended */
+  /** @throws HubUnavailable @throws HubRejection */
   async configure(): Promise<void> {
     const answer = await this.#options.ask({ method: "GET", path: "/api/monitoring/config", token: this.#token });
     if (answer.status === 401) throw this.#rejected(answer);
-    if (verdict(answer) !== "taken") throw new Away(`it gives no configuration: ${this.#words(answer)}`, again);
+    if (outcomeOf(answer) !== "taken")
+      throw new HubUnavailable(`it gives no configuration: ${this.#words(answer)}`, configRetryMs);
     try {
       this.#config = parseConfig(answer.text);
     } catch (error) {
-      throw new Away(`its configuration cannot be used: ${(error as Error).message}`, again);
+      throw new HubUnavailable(`its configuration cannot be used: ${(error as Error).message}`, configRetryMs);
     }
     this.#outdated = false;
     this.#plain = false;
@@ -180,7 +182,7 @@ export class Portal {
   /**
    * Sends one sample, an encoded HostInfo.
    * @returns False when it must be sent again in another form.
-   * @throws Away @throws Ended
+   * @throws HubUnavailable @throws HubRejection
    */
   async report(sample: Uint8Array): Promise<boolean> {
     const { server, log, ask } = this.#options;
@@ -190,8 +192,8 @@ export class Portal {
       ? await ask({ method: "POST", path, token: this.#token, type: sampleType, body: sample })
       : await this.#post(path, report(fromBinary(HostInfoSchema, sample), { first: !this.#begun }));
     if (answer.status === 401) throw this.#rejected(answer);
-    const outcome = verdict(answer);
-    if (outcome === "away") throw new Away(`it takes no report: ${this.#words(answer)}`);
+    const outcome = outcomeOf(answer);
+    if (outcome === "away") throw new HubUnavailable(`it takes no report: ${this.#words(answer)}`);
     if (sent && answer.status === 415) {
       this.#plain = true;
       this.#rich = false;
@@ -215,17 +217,17 @@ export class Portal {
     this.#version = version;
   }
 
-  #rejected(answer: Answer): Ended {
+  #rejected(answer: HubAnswer): HubRejection {
     const { server, path } = this.#options;
-    return new Ended(
+    return new HubRejection(
       `${server} rejects the token in ${path}. ${remedy}, delete ${path}, and start again${this.#said(answer)}`,
     );
   }
 
   /** POSTs JSON, and once more in another form if the hub refuses it; a form that was accepted is used from then on. */
-  async #post(path: string, body: Body): Promise<Answer> {
+  async #post(path: string, body: ReportBody): Promise<HubAnswer> {
     const { server, log, ask } = this.#options;
-    const send = (json: string): Promise<Answer> =>
+    const send = (json: string): Promise<HubAnswer> =>
       ask({ method: "POST", path, token: this.#token, body: Buffer.from(json, "utf8") });
     const first = encode(body, this.#form);
     const answer = await send(first);
@@ -233,7 +235,7 @@ export class Portal {
     const second = encode(body, form);
     if (second === first) return answer;
     const last = await send(second);
-    if (verdict(last) !== "taken") return last;
+    if (outcomeOf(last) !== "taken") return last;
     if (form.gapless && !this.#form.gapless) {
       log.warn(`push: ${server} takes no null: devices that lack a reading are left out of its reports`);
     }

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HostInfoSchema, State } from "../../../proto/gen/host_pb.js";
-import { registration, report, select, shortened, withoutGaps } from "./report.ts";
+import { registration, report, select, shortened, withoutNulls } from "./report.ts";
 
 const all = { gpus: undefined, disks: undefined, nics: undefined, interval: 5 };
 
@@ -250,10 +250,10 @@ test("a machine of which nothing is known makes up nothing", () => {
 });
 
 test("for a portal that takes no null, a device that lacks a reading is left out, and so is a single reading", () => {
-  const bare = withoutGaps(report(create(HostInfoSchema, { ...said, memory: {} })));
+  const bare = withoutNulls(report(create(HostInfoSchema, { ...said, memory: {} })));
   expect(bare).toMatchObject({ gpus: [{ index: 0 }], disks: [{ mount: "/" }], loadAvg: [1.2, 0.3, 0] });
   expect(bare).not.toHaveProperty("memoryUsedGB");
-  expect(withoutGaps(registration(create(HostInfoSchema, { gpus: [{ id: 0 }] }), "x"))).toEqual({
+  expect(withoutNulls(registration(create(HostInfoSchema, { gpus: [{ id: 0 }] }), "x"))).toEqual({
     hostname: "x",
     capabilities: { gpus: [], disks: [], nics: [] },
   });
@@ -299,7 +299,7 @@ test("whatever a machine says, a report is JSON with whole numbers and numbers o
       const { memoryUsedMB } = body.gpus[0];
       if (memoryUsedMB !== null) expect(Math.round(memoryUsedMB)).toBe(memoryUsedMB);
       expect(body.memoryUsedGB === null).toBe(memory === undefined);
-      expect(JSON.stringify(withoutGaps(body))).not.toContain("null");
+      expect(JSON.stringify(withoutNulls(body))).not.toContain("null");
     }),
   );
 });

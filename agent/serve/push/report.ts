@@ -1,10 +1,10 @@
 import { round } from "../../../program/round.ts";
 import { type GPUInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
 import { type SourceName, sourceOf } from "../../../proto/source.ts";
-import type { Config } from "./config.ts";
+import type { ReportConfig } from "./config.ts";
 
 /** A body as it goes out. A reading that is not known is null. */
-export type Body = Readonly<Record<string, unknown>>;
+export type ReportBody = Readonly<Record<string, unknown>>;
 
 /**
  * An amount in another unit, or null when it is not known: with one decimal, or whole, rounded as the portal's own exporter
@@ -34,7 +34,7 @@ const cores = ({ cpu }: HostInfo): number | null => cpu?.threads ?? null;
 const cards = ({ gpus }: HostInfo): GPUInfo[] => gpus.filter(({ parent }) => parent === undefined);
 
 /** The parts of a sample that the administrator selected, a card with its instances, under the name the machine was registered by. */
-export function select(info: HostInfo, { gpus, disks, nics }: Config, hostname: string): HostInfo {
+export function select(info: HostInfo, { gpus, disks, nics }: ReportConfig, hostname: string): HostInfo {
   const within = <T>(set: ReadonlySet<T> | undefined, value: T | undefined): boolean =>
     set === undefined || (value !== undefined && set.has(value));
   const chosen = new Map(cards(info).map(({ uuid, id }) => [uuid, within(gpus, id)]));
@@ -48,7 +48,7 @@ export function select(info: HostInfo, { gpus, disks, nics }: Config, hostname: 
 }
 
 /** Body of POST /api/monitoring/register. */
-export function registration(info: HostInfo, hostname: string): Body {
+export function registration(info: HostInfo, hostname: string): ReportBody {
   return {
     hostname,
     capabilities: {
@@ -67,7 +67,7 @@ export function registration(info: HostInfo, hostname: string): Body {
 }
 
 /** A report cannot say that a value is old, so old ones are not in it: what does not change is all that is left of such a card. */
-function gpuRow(gpu: GPUInfo): Body {
+function gpuRow(gpu: GPUInfo): ReportBody {
   const live = gpu.state === undefined || gpu.state === State.OK;
   return {
     index: gpu.id ?? null,
@@ -101,7 +101,7 @@ function apart(nics: readonly NicInfo[]): ReadonlySet<string> {
  * Body of POST /api/monitoring/report.
  * @param first True for the program's first report: interfaces have no rate yet, and 0 is sent, as by the portal's own exporter.
  */
-export function report(info: HostInfo, { first = false } = {}): Body {
+export function report(info: HostInfo, { first = false } = {}): ReportBody {
   // Of a source that failed, the sample still holds what it told last, and says so; a report cannot.
   const live = (name: SourceName): boolean => {
     const state = info.sources.find((source) => source.name === name)?.state;
@@ -147,17 +147,17 @@ const complete = (row: unknown): boolean =>
   typeof row !== "object" || row === null || Object.values(row).every((value) => value !== null);
 
 /** The same without what is not known: devices that lack a reading, and single readings. For portals that take no null. */
-export function withoutGaps(body: Body): Body {
+export function withoutNulls(body: ReportBody): ReportBody {
   const kept = Object.entries(body).flatMap(([key, value]): [string, unknown][] => {
     if (value === null) return [];
     if (Array.isArray(value)) return [[key, value.filter(complete)]];
-    return [[key, typeof value === "object" ? withoutGaps(value as Body) : value]];
+    return [[key, typeof value === "object" ? withoutNulls(value as ReportBody) : value]];
   });
   return Object.fromEntries(kept);
 }
 
 /** Leaves out the last entries of the longest lists until the JSON has at most so many bytes. */
-export function shortened(body: Body, bytes: number): Body {
+export function shortened(body: ReportBody, bytes: number): ReportBody {
   const size = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
   let short = body;
   while (size(short) > bytes) {
@@ -167,7 +167,7 @@ export function shortened(body: Body, bytes: number): Body {
       const inner = Object.entries(short).find(([, value]) => typeof value === "object" && value !== null);
       if (inner === undefined || Array.isArray(inner[1])) return short;
       const [key, value] = inner;
-      return { ...short, [key]: shortened(value as Body, bytes - size({ ...short, [key]: {} }) + size({})) };
+      return { ...short, [key]: shortened(value as ReportBody, bytes - size({ ...short, [key]: {} }) + size({})) };
     }
     const [key, list] = longest as [string, unknown[]];
     short = { ...short, [key]: list.slice(0, -Math.ceil(list.length / 16)) };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { wait } from "./retry.ts";
+import { backoffMs } from "./retry.ts";
 
 test.each([
   [1, 0, 1000],
@@ -10,15 +10,15 @@ test.each([
   [1_000_000, 0, 60_000],
   [1, 0.5, 750],
 ])("after %i failures and chance %d it waits %i ms", (failures, chance, ms) => {
-  expect(wait(failures, chance)).toBe(ms);
+  expect(backoffMs(failures, chance)).toBe(ms);
 });
 
 test("never more than a minute, never less than half of the whole wait", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (n, chance) => {
-      const ms = wait(n, chance);
+      const ms = backoffMs(n, chance);
       expect(ms).toBeLessThanOrEqual(60_000);
-      expect(ms).toBeGreaterThanOrEqual(wait(n, 0) / 2);
+      expect(ms).toBeGreaterThanOrEqual(backoffMs(n, 0) / 2);
     }),
   );
 });

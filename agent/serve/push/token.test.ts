@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { SettingError } from "../../../program/setting.ts";
-import { defaultPath, isToken, loadPass, reserve } from "./token.ts";
+import { defaultPath, isToken, loadCredentials, reserveTokenFile } from "./token.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "token-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -31,31 +31,31 @@ const written = (text: string, mode = 0o600): string => {
 
 test("a kept token is read back, in a file that only its owner may read", () => {
   const path = fresh();
-  expect(loadPass(path, hub, silent)).toBeUndefined();
+  expect(loadCredentials(path, hub, silent)).toBeUndefined();
   const before = process.umask(0);
-  reserve(path).keep({ token: "t0ken", server: hub });
+  reserveTokenFile(path).write({ token: "t0ken", server: hub });
   process.umask(before);
   expect(readFileSync(path, "utf8")).toBe(`{\n  "token": "t0ken",\n  "server": "${hub}"\n}\n`);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(statSync(join(path, "..")).mode & 0o777).toBe(0o700);
-  expect(loadPass(path, hub, silent)).toEqual({ token: "t0ken", server: hub });
+  expect(loadCredentials(path, hub, silent)).toEqual({ token: "t0ken", server: hub });
 });
 
 test("a place that was not used leaves nothing behind, one that was used nothing but the file", () => {
   const path = fresh();
-  reserve(path).drop();
+  reserveTokenFile(path).release();
   expect(readdirSync(join(path, ".."))).toEqual([]);
-  const place = reserve(path);
+  const place = reserveTokenFile(path);
   expect(existsSync(path)).toBe(false);
-  place.keep({ token: "a", server: hub });
-  place.drop();
+  place.write({ token: "a", server: hub });
+  place.release();
   expect(readdirSync(join(path, ".."))).toEqual(["push.json"]);
 });
 
 test("a place that cannot be written to is told before there is a token", () => {
   const path = join(written("{}"), "push.json");
-  expect(() => reserve(path)).toThrow(SettingError);
-  expect(() => reserve(path)).toThrow(`Cannot write the token file ${path}`);
+  expect(() => reserveTokenFile(path)).toThrow(SettingError);
+  expect(() => reserveTokenFile(path)).toThrow(`Cannot write the token file ${path}`);
 });
 
 test.each([
@@ -68,19 +68,21 @@ test.each([
   '{"token": "a\\nb", "server": "x"}',
 ])("a file with %j is refused, and stays as it is", (text) => {
   const path = written(text);
-  expect(() => loadPass(path, hub, silent)).toThrow(`Cannot read the token file ${path}: must be {"token"`);
+  expect(() => loadCredentials(path, hub, silent)).toThrow(`Cannot read the token file ${path}: must be {"token"`);
   expect(readFileSync(path, "utf8")).toBe(text);
 });
 
 test("the token of one hub is never shown to another", () => {
   const path = written('{"token": "a", "server": "HTTP://Other:5000/"}');
-  expect(() => loadPass(path, hub, silent)).toThrow(`The token in ${path} is for http://other:5000, not for ${hub}`);
-  expect(loadPass(path, "http://other:5000", silent)?.token).toBe("a");
+  expect(() => loadCredentials(path, hub, silent)).toThrow(
+    `The token in ${path} is for http://other:5000, not for ${hub}`,
+  );
+  expect(loadCredentials(path, "http://other:5000", silent)?.token).toBe("a");
 });
 
 test("a file that others may read is used, and warned of", () => {
   const told: string[] = [];
-  loadPass(written(`{"token": "a", "server": "${hub}"}`, 0o640), hub, (line) => told.push(line));
+  loadCredentials(written(`{"token": "a", "server": "${hub}"}`, 0o640), hub, (line) => told.push(line));
   expect(told).toEqual([expect.stringMatching(/^push: others may read the token in .*: chmod 600 /)]);
 });
 
@@ -113,5 +115,5 @@ test.each([
 test("a FIFO in the place of the token file is named, and does not keep the agent waiting", () => {
   const path = join(folder, `${++count}.fifo`);
   execFileSync("mkfifo", [path]);
-  expect(() => loadPass(path, hub, silent)).toThrow(`Cannot read the token file ${path}: ${path} is a FIFO`);
+  expect(() => loadCredentials(path, hub, silent)).toThrow(`Cannot read the token file ${path}: ${path} is a FIFO`);
 });

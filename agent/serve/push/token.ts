@@ -15,7 +15,7 @@ import { readText } from "../../../program/file.ts";
 import { SettingError } from "../../../program/setting.ts";
 
 /** What the hub gave at registration; as the file holds it. */
-export interface Pass {
+export interface Credentials {
   readonly token: string;
   /** The hub it is for. */
   readonly server: string;
@@ -43,7 +43,7 @@ export const isToken = (value: unknown): value is string =>
  * @param warn Told when others may read the file.
  * @throws SettingError when the file cannot be read, holds something else, or the token of another hub.
  */
-export function loadPass(path: string, server: string, warn: (line: string) => void): Pass | undefined {
+export function loadCredentials(path: string, server: string, warn: (line: string) => void): Credentials | undefined {
   let text: string;
   try {
     text = readText(path);
@@ -70,7 +70,7 @@ export function loadPass(path: string, server: string, warn: (line: string) => v
   return pass;
 }
 
-function parsePass(text: string): Pass | undefined {
+function parsePass(text: string): Credentials | undefined {
   try {
     const { token, server } = JSON.parse(text) as Record<string, unknown>;
     if (!isToken(token) || typeof server !== "string") return undefined;
@@ -86,18 +86,18 @@ function parsePass(text: string): Pass | undefined {
 const blank = " ".repeat(8192);
 
 /** A place for the token, known to be writable before the hub is asked for one. */
-export interface Place {
+export interface TokenFile {
   /** Puts the token there for good. */
-  keep(pass: Pass): void;
+  write(pass: Credentials): void;
   /** Leaves nothing behind, unless a token was kept. */
-  drop(): void;
+  release(): void;
 }
 
 /**
  * Makes sure the token can be kept: a hub gives it only once.
  * @throws SettingError when the file cannot be written.
  */
-export function reserve(path: string): Place {
+export function reserveTokenFile(path: string): TokenFile {
   const draft = `${path}.${process.pid}.new`;
   let file: number;
   try {
@@ -114,14 +114,14 @@ export function reserve(path: string): Place {
   }
   let open = true;
   return {
-    keep(pass) {
+    write(pass) {
       ftruncateSync(file, writeSync(file, `${JSON.stringify(pass, null, 2)}\n`, 0));
       fsyncSync(file);
       closeSync(file);
       open = false;
       renameSync(draft, path);
     },
-    drop() {
+    release() {
       if (!open) return;
       open = false;
       closeSync(file);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { takesSamples, verdict, words } from "./verdict.ts";
+import { describeAnswer, outcomeOf, takesSamples } from "./verdict.ts";
 
 const answer = (status: number, text = "", headers: Record<string, string> = {}) => ({ status, text, headers });
 
@@ -17,7 +17,7 @@ test.each([
   [500, "away"],
   [503, "away"],
 ])("%i is %s", (status, expected) => {
-  expect(verdict(answer(status))).toBe(expected);
+  expect(outcomeOf(answer(status))).toBe(expected);
 });
 
 test.each([
@@ -48,5 +48,5 @@ test.each([
     'it answers with a redirect (301) to "https://hub/", which is not followed: give the address it really has as --server',
   ],
 ])("%j is told as: %s", (given, text) => {
-  expect(words(given, [])).toBe(text);
+  expect(describeAnswer(given, [])).toBe(text);
 });

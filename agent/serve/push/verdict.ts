@@ -1,22 +1,22 @@
 import { redact } from "../../../program/redact.ts";
 import { quoted } from "../../../program/setting.ts";
 import { clean } from "../../../proto/clean.ts";
-import type { Answer } from "./client.ts";
+import type { HubAnswer } from "./client.ts";
 import { parseObject } from "./config.ts";
 
 /** The content type of samples as they are. A hub that takes it names it in Accept-Post, in its answer to /config. */
 export const sampleType = "application/x-protobuf; messageType=gpu.HostInfo";
 
 /** What an answer means for what was sent: taken, not to be sent again like this, or to be tried again. */
-export type Verdict = "taken" | "refused" | "away";
+export type Outcome = "taken" | "refused" | "away";
 
-export function verdict({ status }: Answer): Verdict {
+export function outcomeOf({ status }: HubAnswer): Outcome {
   if (status >= 200 && status < 300) return "taken";
   return [400, 413, 415, 422].includes(status) ? "refused" : "away";
 }
 
 /** True when Accept-Post (as the Linked Data Platform defines that header) lists our message. */
-export function takesSamples({ headers }: Answer): boolean {
+export function takesSamples({ headers }: HubAnswer): boolean {
   const ranges = String(headers["accept-post"] ?? "").toLowerCase();
   return ranges.split(",").some((range) => {
     const [type, ...parameters] = range.split(";").map((part) => part.trim().replaceAll('"', ""));
@@ -25,17 +25,17 @@ export function takesSamples({ headers }: Answer): boolean {
 }
 
 /** An answer that is not the wanted one, in the hub's own words where it has any, without the secrets that it was shown. */
-export function words(answer: Answer, secrets: readonly string[]): string {
+export function describeAnswer(answer: HubAnswer, secrets: readonly string[]): string {
   const { status, headers } = answer;
   if (status >= 300 && status < 400) {
     const where = headers.location ? ` to ${JSON.stringify(clean(redact(headers.location, secrets)))}` : "";
     return `it answers with a redirect (${status})${where}, which is not followed: give the address it really has as --server`;
   }
-  return `it answers ${status}${reason(answer, ": ", secrets)}`;
+  return `it answers ${status}${reasonIn(answer, ": ", secrets)}`;
 }
 
 /** The hub's `error` or `detail` after `before`, without these secrets, or "". An answer may be JSON at every status. */
-export function reason({ text }: Answer, before: string, secrets: readonly string[]): string {
+export function reasonIn({ text }: HubAnswer, before: string, secrets: readonly string[]): string {
   const { error, detail } = parseObject(redact(text, secrets)) ?? {};
   const said = error ?? detail;
   return said === undefined || said === null ? "" : `${before}${clean(typeof said === "string" ? said : quoted(said))}`;

@@ -33,7 +33,7 @@ function add(draft: Draft, client: Client, since: Since | undefined): void {
 }
 
 /** What is known of one card's processes. */
-export interface Known {
+export interface CardClients {
   /** Its device files that are open. */
   readonly clients: readonly Client[];
   /** What compute programs have of this card, by pid. Undefined: the program computes, but has nothing here. */
@@ -47,7 +47,7 @@ export interface Known {
  * Processes of one card. Programs that compute through ROCm are told by the KFD with their memory; what they submit
  * passes no engine that fdinfo counts, so their share is not known and left out rather than 0.
  */
-export function procsOf({ clients, holds, since, setAside }: Known): Proc[] {
+export function procsOf({ clients, holds, since, setAside }: CardClients): Proc[] {
   const drafts = new Map<number, Draft>();
   for (const client of clients) {
     const empty = { vram: undefined, host: undefined, gfx: 0, compute: 0, worked: 0, share: undefined };
@@ -98,7 +98,7 @@ function memoryOf(hold: Hold | undefined, draft: Draft | undefined, setAside: nu
  * The same in a container with processes of its own: the KFD's ids are the host's, those of the clients the container's,
  * and nothing tells which of them are the same. What computes through ROCm passes no engine: it is left to the KFD.
  */
-export function procsApart({ clients, holds, since, setAside }: Known): Proc[] {
+export function procsApart({ clients, holds, since, setAside }: CardClients): Proc[] {
   const works = ({ info }: Client): boolean => [...info.engines.values()].some(({ busy }) => busy > 0);
   const kfd = procsOf({ clients: [], holds, since: undefined, setAside });
   const others = kfd.map((proc) => ({ ...proc, elsewhere: true }));

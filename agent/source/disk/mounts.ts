@@ -81,7 +81,7 @@ const plainPath = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
 /** One line of the kernel's list. */
-interface Line {
+interface MountEntry {
   readonly source: string;
   readonly mount: string;
   readonly fstype: string;
@@ -95,7 +95,7 @@ interface Line {
 const isReadOnly = (options: string): boolean => /^ro(,|$)/.test(options);
 
 /** A line of /proc/PID/mountinfo, "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw", or of /proc/mounts. */
-function parseLine(line: string): Line | undefined {
+function parseLine(line: string): MountEntry | undefined {
   const [head = "", tail] = line.split(" - ", 2);
   const fields = head.split(" ");
   if (tail !== undefined && /^\d+$/.test(fields[0] ?? "")) {
@@ -120,11 +120,11 @@ const isContainers = (mount: string): boolean =>
   /\/kubelet\/(pods|plugins)\/|^\/var\/lib\/(docker|containers|containerd)\/(?!volumes\/)/.test(mount);
 
 /** A program or an archive that FUSE shows as a folder: read-only, always full, and from a file rather than a server. */
-const isImage = ({ fstype, source, readOnly }: Line): boolean =>
+const isImage = ({ fstype, source, readOnly }: MountEntry): boolean =>
   readOnly && /^fuse(\.|$)/.test(fstype) && !isServer(source) && !/[:@]/.test(source);
 
 /** A snapshot of a dataset, "tank/home@monday", is a part of it. */
-const isSnapshot = ({ fstype, source }: Line): boolean => fstype === "zfs" && source.includes("@");
+const isSnapshot = ({ fstype, source }: MountEntry): boolean => fstype === "zfs" && source.includes("@");
 
 /**
  * Mounts that hold data, one per filesystem, in the kernel's order: of several places the one that shows most of it, else
@@ -133,7 +133,7 @@ const isSnapshot = ({ fstype, source }: Line): boolean => fstype === "zfs" && so
  * @param devices Types that want a block device.
  */
 export function parse(text: string, devices: ReadonlySet<string> = new Set()): Mount[] {
-  const places = new Map<string, Line>();
+  const places = new Map<string, MountEntry>();
   for (const line of text.split("\n")) {
     const found = parseLine(line);
     if (found === undefined) continue;

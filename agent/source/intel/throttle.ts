@@ -27,7 +27,7 @@ const reasons = new Map<string, Throttle>(
 );
 
 /** Where a driver keeps its files, and what stands before the names of reasons there. */
-interface Place {
+interface ThrottleFiles {
   readonly folder: string;
   readonly prefix: string;
   /** Those that are there. */
@@ -37,8 +37,8 @@ interface Place {
 /** Why the engines that draw and compute run slower than they could. */
 export class Throttles {
   readonly #machine: Machine;
-  readonly #places: readonly Omit<Place, "names">[];
-  #place: Place | undefined;
+  readonly #places: readonly Omit<ThrottleFiles, "names">[];
+  #place: ThrottleFiles | undefined;
 
   constructor(machine: Machine, { top, folder }: Card) {
     this.#machine = machine;
@@ -70,7 +70,7 @@ export class Throttles {
     return sorted(own.filter((name) => count(this.#machine, `${folder}/${prefix}${name}`) === 1));
   }
 
-  #find(): Place | undefined {
+  #find(): ThrottleFiles | undefined {
     for (const place of this.#places) {
       const names = this.#machine.list(place.folder).filter((name) => name.startsWith(place.prefix));
       const bare = names.map((name) => name.slice(place.prefix.length));

@@ -26,7 +26,7 @@ export interface Layer {
   readonly real: boolean;
 }
 
-interface Seen {
+interface InterfaceEntry {
   /** Undefined where sysfs does not tell: it is another namespace's, or a machine that was written down before. */
   readonly hardware: boolean | undefined;
   readonly entries: readonly string[];
@@ -35,7 +35,7 @@ interface Seen {
 /** Documentation/ABI/testing/sysfs-class-net: where the link leads. Xen's ends of its guests' cables are called vif-<guest>-<number>. */
 const isHardware = (link: string): boolean => !/\/devices\/(virtual\/|vif-\d+-\d+\/)/.test(link);
 
-function see(machine: Machine, nic: string): Seen {
+function see(machine: Machine, nic: string): InterfaceEntry {
   const link = machine.link(`${top}/${nic}`);
   const hardware = link === undefined ? undefined : isHardware(link);
   const leaf = nic === "lo" || (hardware !== true && ends.test(nic));
@@ -43,7 +43,7 @@ function see(machine: Machine, nic: string): Seen {
 }
 
 /** Interfaces directly below each: lower_<name> in the upper one's folder, or the link `master` in the lower one's. */
-function below(machine: Machine, seen: ReadonlyMap<string, Seen>): Map<string, Set<string>> {
+function below(machine: Machine, seen: ReadonlyMap<string, InterfaceEntry>): Map<string, Set<string>> {
   const found = new Map([...seen.keys()].map((nic) => [nic, new Set<string>()]));
   for (const [nic, { entries }] of seen) {
     for (const entry of entries) if (entry.startsWith("lower_")) found.get(nic)?.add(entry.slice("lower_".length));

@@ -1,6 +1,6 @@
 import type { Throttle } from "../../../proto/gen/host_pb.js";
-import { credible } from "../source.ts";
-import { Asker, broken } from "./asker.ts";
+import { dropImplausible } from "../source.ts";
+import { broken, DeviceQueries } from "./asker.ts";
 import { type Field, FieldList, linkReceived, linkSent, memoryTemperature } from "./field.ts";
 import { type Gpu, type Identity, lost, nvidia, ok, type Proc, put, unsupported, within } from "./gpu.ts";
 import type { Pci, Process, Sample } from "./layout.ts";
@@ -8,7 +8,7 @@ import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
 import { Links } from "./nvlink.ts";
 import { PcieCounters } from "./pcie.ts";
 import { ProcessList, SampleList } from "./process.ts";
-import { type Settled, Settling } from "./settled.ts";
+import { SlowValueCache, type SlowValues } from "./settled.ts";
 
 /** A part of a divided device. */
 export interface Instance {
@@ -45,7 +45,7 @@ export class Cards {
   readonly #fields: FieldList;
   readonly #links: Links;
   readonly #pcie: PcieCounters;
-  readonly #settling: Settling;
+  readonly #settling: SlowValueCache;
 
   constructor(nvml: Nvml, clock: Clock) {
     this.#nvml = nvml;
@@ -57,7 +57,7 @@ export class Cards {
     this.#fields = new FieldList(nvml, [memoryTemperature, linkSent, linkReceived]);
     this.#links = new Links(nvml);
     this.#pcie = new PcieCounters(nvml, clock);
-    this.#settling = new Settling({
+    this.#settling = new SlowValueCache({
       ticks: () => clock.ticks(),
       links: this.#links,
       renew: (device) => {
@@ -69,7 +69,7 @@ export class Cards {
 
   /** @throws NvmlError when the device is lost. */
   identify(device: Device): Identity {
-    const asker = new Asker(this.#nvml, device);
+    const asker = new DeviceQueries(this.#nvml, device);
     const pci = asker.ask(queries.pci);
     const identity: Identity = { id: device.index, vendor: nvidia };
     // An empty text counts as absent: cards that share an empty uuid would be taken for one.
@@ -127,8 +127,8 @@ export class Cards {
     });
   }
 
-  #read(device: Device, identity: Identity, act: (asker: Asker, gpu: Gpu) => void): Gpu {
-    const asker = new Asker(this.#nvml, device);
+  #read(device: Device, identity: Identity, act: (asker: DeviceQueries, gpu: Gpu) => void): Gpu {
+    const asker = new DeviceQueries(this.#nvml, device);
     const gpu: Gpu = { ...identity };
     try {
       act(asker, gpu);
@@ -138,14 +138,14 @@ export class Cards {
       }
       gpu.state = asker.answers === 0 && failure !== undefined ? lost : ok;
       put(gpu, "err", failure?.message);
-      return credible(gpu);
+      return dropImplausible(gpu);
     } catch (error) {
       if (!(error instanceof NvmlError) || broken.has(error.code)) throw error;
       return missing(identity, error);
     }
   }
 
-  #values(asker: Asker, gpu: Gpu): void {
+  #values(asker: DeviceQueries, gpu: Gpu): void {
     memory(asker, gpu);
     const rates = asker.ask(queries.utilization);
     put(gpu, "utilization", within(rates?.gpu, 100));
@@ -162,7 +162,7 @@ export class Cards {
   }
 
   /** What few look at. */
-  #details(asker: Asker, gpu: Gpu, settled: Settled): void {
+  #details(asker: DeviceQueries, gpu: Gpu, settled: SlowValues): void {
     const fields = asker.take((device) => this.#fields.read(device));
     Object.assign(gpu, settled.values);
     put(gpu, "encoder", within(asker.ask(queries.encoder), 100));
@@ -175,20 +175,20 @@ export class Cards {
     put(gpu, "performance", within(asker.ask(queries.performance), 15));
   }
 
-  #nvlink(device: Device, fields: ReadonlyMap<Field, bigint> | undefined, { links }: Settled): Gpu["nvlink"] {
+  #nvlink(device: Device, fields: ReadonlyMap<Field, bigint> | undefined, { links }: SlowValues): Gpu["nvlink"] {
     if (links === undefined) return undefined;
     const traffic = this.#links.traffic(device, fields, this.#clock.ticks());
     return { ...traffic, linksUp: links.up, linksExpected: links.expected };
   }
 
-  #lists(asker: Asker): Lists {
+  #lists(asker: DeviceQueries): Lists {
     const compute = asker.take((device) => this.#compute.read(device));
     const mps = asker.take((device) => this.#mps.read(device)) ?? [];
     const graphics = asker.take((device) => this.#graphics.read(device)) ?? [];
     return { compute: union(compute ?? [], mps), graphics, known: compute !== undefined };
   }
 
-  #procs(asker: Asker, gpu: Gpu, { compute, graphics, known }: Lists): void {
+  #procs(asker: DeviceQueries, gpu: Gpu, { compute, graphics, known }: Lists): void {
     const some = compute.length + graphics.length > 0;
     const samples = some ? asker.take((device) => this.#samples.read(device, this.#clock.now())) : undefined;
     gpu.procs = merge(compute, graphics, samples ?? new Map());
@@ -199,7 +199,7 @@ export class Cards {
 const number = (value: bigint | undefined): number | undefined => (value === undefined ? undefined : Number(value));
 
 /** A device without memory of its own says that the query is not supported, or with some drivers that its memory is 0. */
-function memory(asker: Asker, gpu: Gpu): void {
+function memory(asker: DeviceQueries, gpu: Gpu): void {
   const { result, value } = asker.attempt(queries.memory);
   if (result === code.notSupported || value?.total === 0n) gpu.memoryShared = true;
   if (value === undefined) return;
@@ -209,7 +209,7 @@ function memory(asker: Asker, gpu: Gpu): void {
 }
 
 /** Undefined when the device tells nothing of its link. A maximum is told where it is more. */
-function link(asker: Asker, { generationMax, widthMax }: Settled): Gpu["pcie"] {
+function link(asker: DeviceQueries, { generationMax, widthMax }: SlowValues): Gpu["pcie"] {
   const found: NonNullable<Gpu["pcie"]> = {};
   // Virtual machines' cards without a link of their own answer with 0.
   const generation = within(asker.ask(queries.pcieGeneration), 16) || undefined;

@@ -1,7 +1,7 @@
 import type { Clock } from "./card.ts";
 import { loadLibrary } from "./koffi.ts";
 import { code, Nvml, NvmlError, type Tap } from "./library.ts";
-import type { Answer, Request } from "./message.ts";
+import type { ReaderAnswer, ReaderRequest } from "./message.ts";
 import { GpuReader } from "./reader.ts";
 
 const never = new Int32Array(new SharedArrayBuffer(4));
@@ -19,7 +19,7 @@ const clock: Clock = {
 export function runNvmlReader(): void {
   if (process.send === undefined) throw new Error("nvml-reader is started by the agent, not by hand");
   let reader: GpuReader | undefined;
-  process.on("message", (request: Request) => {
+  process.on("message", (request: ReaderRequest) => {
     const answer = guarded(() => {
       switch (request.kind) {
         case "open":
@@ -40,7 +40,7 @@ export function runNvmlReader(): void {
   dieWithParent();
 }
 
-function guarded(act: () => Answer): Answer {
+function guarded(act: () => ReaderAnswer): ReaderAnswer {
   try {
     return act();
   } catch (error) {

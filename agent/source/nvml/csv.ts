@@ -1,5 +1,5 @@
 import type { ComputeMode } from "../../../proto/gen/host_pb.js";
-import { credible } from "../source.ts";
+import { dropImplausible } from "../source.ts";
 import { throttles } from "./card.ts";
 import { type Gpu, lost, mostErrors, nvidia, ok, type Proc, put, unsupported } from "./gpu.ts";
 
@@ -145,7 +145,7 @@ export function parseGpus(text: string, names: readonly ColumnName[]): Table {
     if (values.length === names.length) names.forEach((name, i) => void columns[name](gpu, values[i] ?? ""));
     // A GPU without a number is none: the line is of something else that happens to have as many commas.
     if (gpu.id !== undefined) {
-      gpus.push(credible(gpu));
+      gpus.push(dropImplausible(gpu));
       driver ??= said(version);
       continue;
     }

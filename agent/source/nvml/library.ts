@@ -249,7 +249,7 @@ export const queries = {
 /** Takes one line of a recording: "nvmlDeviceGetName 0 : 0 NVIDIA A100". */
 export type Tap = (line: string) => void;
 
-interface Bound {
+interface BoundCall {
   readonly call: Foreign;
   readonly form: Form<unknown>;
   /** Lives as long as the library: C writes into it. */
@@ -258,7 +258,7 @@ interface Bound {
   readonly args: (number | bigint | Buffer)[];
 }
 
-type Given = readonly [handle: bigint | undefined, first: number | undefined, second: number | undefined];
+type CallArguments = readonly [handle: bigint | undefined, first: number | undefined, second: number | undefined];
 
 /** An answer with NVML's return code; the value is undefined where the code is not 0, or the driver has none. */
 export interface Outcome<T> {
@@ -270,7 +270,7 @@ export interface Outcome<T> {
 export class Nvml {
   readonly #library: SharedLibrary;
   readonly #tap: Tap | undefined;
-  readonly #bound = new Map<Query<unknown>, Bound[]>();
+  readonly #bound = new Map<Query<unknown>, BoundCall[]>();
   readonly #words: ReturnType<SharedLibrary["findText"]>;
 
   constructor(library: SharedLibrary, tap?: Tap) {
@@ -369,8 +369,8 @@ export class Nvml {
     return { result, value: undefined };
   }
 
-  #bind(asked: Query<unknown>): Bound[] {
-    const bound = asked.forms.flatMap((form): Bound[] => {
+  #bind(asked: Query<unknown>): BoundCall[] {
+    const bound = asked.forms.flatMap((form): BoundCall[] => {
       const buffer = Buffer.alloc(form.size);
       const outs = Array.from({ length: form.parts ?? 1 }, (_, i) => buffer.subarray(i * 4));
       const pointers = outs.map((): Argument => "pointer");
@@ -385,7 +385,7 @@ export class Nvml {
 }
 
 /** Makes the call; `given` are the device's handle, where one is asked, and what follows it. */
-function called({ call, form, buffer, args }: Bound, [handle, first, second]: Given): number {
+function called({ call, form, buffer, args }: BoundCall, [handle, first, second]: CallArguments): number {
   form.prepare?.(buffer);
   let i = 0;
   if (handle !== undefined) args[i++] = handle;

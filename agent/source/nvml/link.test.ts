@@ -2,11 +2,11 @@ import type { ChildProcess } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Hung, Unsupported } from "../source.ts";
-import { Link } from "./link.ts";
-import type { Answer, Request } from "./message.ts";
+import { ReaderLink } from "./link.ts";
+import type { ReaderAnswer, ReaderRequest } from "./message.ts";
 import type { Reading } from "./reader.ts";
 
-type Behaviour = (request: Request) => Answer | "hang" | "die";
+type Behaviour = (request: ReaderRequest) => ReaderAnswer | "hang" | "die";
 
 /** A reader without a process: it answers as told, and ends when killed unless it is stuck in the kernel. */
 class Player extends EventEmitter {
@@ -21,7 +21,7 @@ class Player extends EventEmitter {
     this.#mortal = mortal;
   }
 
-  send(request: Request): void {
+  send(request: ReaderRequest): void {
     const answer = this.#behave(request);
     if (answer === "die") this.end("SIGSEGV");
     else if (answer !== "hang") queueMicrotask(() => this.emit("message", answer));
@@ -38,7 +38,7 @@ class Player extends EventEmitter {
 }
 
 const reading: Reading = { gpus: [], system: { driverVersion: "550" } };
-const part: Answer = { kind: "reading", reading };
+const part: ReaderAnswer = { kind: "reading", reading };
 const good: Behaviour = ({ kind }) => (kind === "open" ? { kind: "opened" } : part);
 const hangs: Behaviour = ({ kind }) => (kind === "open" ? { kind: "opened" } : "hang");
 const sleeps: Behaviour = () => "hang";
@@ -46,9 +46,9 @@ const sleeps: Behaviour = () => "hang";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-function setUp(behaviours: Behaviour[], mortal = true): { link: Link; players: Player[] } {
+function setUp(behaviours: Behaviour[], mortal = true): { link: ReaderLink; players: Player[] } {
   const players: Player[] = [];
-  const link = new Link({
+  const link = new ReaderLink({
     start: () => {
       const player = new Player(behaviours[Math.min(players.length, behaviours.length - 1)] ?? good, mortal);
       players.push(player);
@@ -61,7 +61,7 @@ function setUp(behaviours: Behaviour[], mortal = true): { link: Link; players: P
 }
 
 /** Reads, and lets as much time pass as it takes. */
-async function outcome(link: Link, passing = 0): Promise<Reading | Error> {
+async function outcome(link: ReaderLink, passing = 0): Promise<Reading | Error> {
   const read = link.read(["lib"]).catch((error: unknown) => error as Error);
   await vi.advanceTimersByTimeAsync(passing);
   return read;

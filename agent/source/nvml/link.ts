@@ -1,11 +1,11 @@
 import type { ChildProcess } from "node:child_process";
 import { Hung, Unsupported } from "../source.ts";
-import type { Answer, Request } from "./message.ts";
+import type { ReaderAnswer, ReaderRequest } from "./message.ts";
 import type { Reading } from "./reader.ts";
-import { NoLibrary } from "./search.ts";
+import { LibraryNotFound } from "./search.ts";
 
 /** Opening the driver wakes every sleeping GPU, which takes seconds each where nothing keeps them awake. */
-const openWithin = 60_000;
+const openMs = 60_000;
 
 const shortestPause = 1000;
 const longestPause = 300_000;
@@ -14,10 +14,10 @@ const longestPause = 300_000;
 const unsupportedPause = 60_000;
 
 /** Processes that not even SIGKILL ends (they wait inside the kernel); with this many, no more are started. */
-const mostAbandoned = 2;
+const mostUnkillable = 2;
 
 /** A process that was killed is gone after this long (ms), or waits inside the kernel. */
-const goneWithin = 2000;
+const killMs = 2000;
 
 export interface LinkOptions {
   start(): ChildProcess;
@@ -27,7 +27,7 @@ export interface LinkOptions {
   readonly deadline: number;
 }
 
-interface Held {
+interface ReaderProcess {
   readonly child: ChildProcess;
   readonly since: number;
   /** Settles when the library is open, or could not be opened. */
@@ -36,7 +36,7 @@ interface Held {
 
 type State =
   | { readonly state: "idle" }
-  | { readonly state: "held"; readonly held: Held }
+  | { readonly state: "held"; readonly held: ReaderProcess }
   /** Nothing is started until then; `paused`: not because of a failure, but because somebody wants it so. */
   | { readonly state: "waiting"; readonly until: number; readonly error: Error; readonly paused?: true };
 
@@ -44,7 +44,7 @@ type State =
  * The parent's end of the process that holds NVML. A call into the driver may never return, so a reader that misses its
  * deadline is killed, and after a pause that doubles with each failure another one is started.
  */
-export class Link {
+export class ReaderLink {
   readonly #options: LinkOptions;
   readonly #abandoned = new Set<ChildProcess>();
   #state: State = { state: "idle" };
@@ -97,7 +97,7 @@ export class Link {
     this.#state = { state: "waiting", until: this.#options.ticks() + ms, error, paused: true };
     const late = (): Error => new Hung("NVML hangs in the kernel: its reader cannot be ended; restart the machine");
     const ends = [...this.#abandoned].map((child) => new Promise<void>((gone) => child.once("exit", () => gone())));
-    await within(Promise.all(ends), { deadline: goneWithin, late });
+    await within(Promise.all(ends), { deadline: killMs, late });
   }
 
   /** Ends a pause, or the wait after a failure: the cause of it may be gone. */
@@ -106,15 +106,17 @@ export class Link {
     this.#pause = 0;
   }
 
-  #hold(libraries: readonly string[]): Held {
+  #hold(libraries: readonly string[]): ReaderProcess {
     const now = this.#options.ticks();
     if (this.#state.state === "held") return this.#state.held;
     if (this.#state.state === "waiting" && now < this.#state.until) throw this.#state.error;
-    if (this.#abandoned.size >= mostAbandoned) {
-      throw new Hung(`NVML hangs in the kernel: ${mostAbandoned} of its readers cannot be killed; restart the machine`);
+    if (this.#abandoned.size >= mostUnkillable) {
+      throw new Hung(
+        `NVML hangs in the kernel: ${mostUnkillable} of its readers cannot be killed; restart the machine`,
+      );
     }
     const child = this.#options.start();
-    const opened = exchange(child, { kind: "open", libraries }, { deadline: openWithin }).then(() => undefined);
+    const opened = exchange(child, { kind: "open", libraries }, { deadline: openMs }).then(() => undefined);
     // Looked at by the reads; without one under way its failure is not an unhandled one.
     opened.catch(() => undefined);
     const held = { child, since: now, opened };
@@ -123,7 +125,7 @@ export class Link {
   }
 
   /** Waits for the library, but no longer than a read may take: it goes on opening behind that. */
-  async #opening(held: Held, signal: AbortSignal | undefined): Promise<void> {
+  async #opening(held: ReaderProcess, signal: AbortSignal | undefined): Promise<void> {
     const { deadline, ticks } = this.#options;
     const late = (): Error => new StillOpening(Math.round((ticks() - held.since) / 1000));
     await within(held.opened, { deadline, signal, late });
@@ -185,9 +187,9 @@ const closed = new Set(["EPIPE", "ECONNRESET", "ERR_IPC_CHANNEL_CLOSED"]);
  */
 export async function exchange(
   child: ChildProcess,
-  request: Request,
+  request: ReaderRequest,
   { deadline, signal }: { deadline: number; signal?: AbortSignal | undefined },
-): Promise<Answer> {
+): Promise<ReaderAnswer> {
   const seconds = Number((deadline / 1000).toFixed(1));
   const late = (): Error => new Hung(`NVML did not answer within ${seconds} s: its reader was stopped`);
   const heard = listen(child);
@@ -204,20 +206,20 @@ export async function exchange(
   }
 }
 
-function failureOf({ message, lacks }: Extract<Answer, { kind: "failed" }>): Error {
-  if (lacks === "library") return new NoLibrary(message);
+function failureOf({ message, lacks }: Extract<ReaderAnswer, { kind: "failed" }>): Error {
+  if (lacks === "library") return new LibraryNotFound(message);
   return lacks === "driver" ? new Unsupported(message) : new Error(message);
 }
 
 /** The next answer of a child, or its end. */
-function listen(child: ChildProcess): { answer: Promise<Answer>; fail(error: Error): void; end(): void } {
+function listen(child: ChildProcess): { answer: Promise<ReaderAnswer>; fail(error: Error): void; end(): void } {
   let complaint = "";
   let fail: (error: Error) => void = () => undefined;
   const hear = (text: Buffer): void => {
     complaint = (complaint + text.toString()).slice(-2000);
   };
   let end = (): void => undefined;
-  const answer = new Promise<Answer>((resolve, reject) => {
+  const answer = new Promise<ReaderAnswer>((resolve, reject) => {
     const ended = (status: number | null, killer: NodeJS.Signals | null): void =>
       reject(died(status, killer, complaint));
     fail = reject;

@@ -1,13 +1,13 @@
 import type { Reading } from "./reader.ts";
 
 /** What the parent asks of the process that holds NVML. `open` must have been answered before the others. */
-export type Request =
+export type ReaderRequest =
   | { readonly kind: "open"; readonly libraries: readonly string[] }
   | { readonly kind: "read" }
   | { readonly kind: "record"; readonly libraries: readonly string[] };
 
 /** The answer; one per request, in order. After a failure the parent ends the process. */
-export type Answer =
+export type ReaderAnswer =
   | { readonly kind: "opened" }
   | { readonly kind: "reading"; readonly reading: Reading }
   /** Lines of nvml.txt. */

@@ -1,5 +1,5 @@
 import { Baseline } from "../source.ts";
-import type { Asker } from "./asker.ts";
+import type { DeviceQueries } from "./asker.ts";
 import { type Field, FieldList, linkCount, linkReceived, linkSent, linkSwitched } from "./field.ts";
 import { type Fields, type Gpu, put } from "./gpu.ts";
 import { type Device, type Nvml, queries } from "./library.ts";
@@ -36,7 +36,7 @@ export class Links {
    * Counts the links; undefined when the device has none.
    * @throws NvmlError when the device or the library is gone.
    */
-  count(asker: Asker, name = ""): Count | undefined {
+  count(asker: DeviceQueries, name = ""): Count | undefined {
     this.#fields.forget(asker.device);
     const told = asker.take((device) => this.#fields.read(device));
     const there = told?.get(linkCount);

@@ -9,7 +9,7 @@ export interface Traffic {
 }
 
 /** What a link can carry at most: unknown ones count as 16 lanes of generation 6, the fastest that any card has. */
-export interface Road {
+export interface PcieCapacity {
   readonly generation?: number | undefined;
   readonly width?: number | undefined;
 }
@@ -46,7 +46,7 @@ export class PcieCounters {
    * By index, for the devices that tell. Takes 20 ms, without work, where there is one.
    * @throws NvmlError when the library must be opened again; a device that fails is left out.
    */
-  read(devices: readonly Device[], road: (device: Device) => Road): ReadonlyMap<number, Traffic> {
+  read(devices: readonly Device[], road: (device: Device) => PcieCapacity): ReadonlyMap<number, Traffic> {
     const begun = this.#clock.ticks();
     const first = new Map(devices.map((device) => [device, this.#one(device)]));
     const found = new Map<number, Traffic>();
@@ -72,7 +72,7 @@ export class PcieCounters {
   }
 }
 
-function between(before: Reading, after: Reading, road: Road): Traffic | undefined {
+function between(before: Reading, after: Reading, road: PcieCapacity): Traffic | undefined {
   const span = after.at - before.at;
   const rate = (field: Field): bigint | undefined => {
     const from = before.told.get(field);
@@ -90,7 +90,7 @@ function between(before: Reading, after: Reading, road: Road): Traffic | undefin
  */
 export function bytesPerSecond(
   { from, to, span }: { from: bigint; to: bigint; span: number },
-  { generation = 6, width = 16 }: Road,
+  { generation = 6, width = 16 }: PcieCapacity,
 ): bigint | undefined {
   if (!(span > 0)) return undefined;
   // A lane of generation 1 carries 250 MB/s, and each generation nearly twice what the one before does (PCI-SIG).

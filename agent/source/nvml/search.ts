@@ -64,7 +64,7 @@ export function libraries(
 }
 
 /** There may be a driver, but no library of it that can be loaded: nvidia-smi may know more. */
-export class NoLibrary extends Unsupported {}
+export class LibraryNotFound extends Unsupported {}
 
 /** The kernel module is loaded; under WSL the host's driver stands behind /dev/dxg instead. */
 export function hasDriver(machine: Machine): boolean {
@@ -78,12 +78,12 @@ export function hasDriver(machine: Machine): boolean {
  * Libraries to try on this machine. Without a driver none is: started by root, the library would make device files or
  * load the kernel module by itself, and looking must not change the machine.
  * @param wanted As for libraries(); a library that is named is tried whatever else there is.
- * @throws Unsupported when there is no driver, NoLibrary when there is nothing to try.
+ * @throws Unsupported when there is no driver, LibraryNotFound when there is nothing to try.
  */
 export function findLibraries(machine: Machine, wanted: string): string[] {
   if (wanted === "" && !hasDriver(machine)) throw new Unsupported("NVML: no NVIDIA driver is loaded");
   const found = libraries(wanted, process.env, real, machine.root);
   if (found.length > 0) return found;
   const missing = wanted === "" ? `${name} was not found` : `${wanted} (GOHM_NVML) is not there`;
-  throw new NoLibrary(`NVML: Shared Library Not Found: ${missing}`);
+  throw new LibraryNotFound(`NVML: Shared Library Not Found: ${missing}`);
 }

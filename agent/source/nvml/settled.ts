@@ -1,5 +1,5 @@
 import type { ComputeMode } from "../../../proto/gen/host_pb.js";
-import type { Asker } from "./asker.ts";
+import type { DeviceQueries } from "./asker.ts";
 import { type Gpu, put, within } from "./gpu.ts";
 import { type Device, type NvmlError, queries } from "./library.ts";
 import type { Count, Links } from "./nvlink.ts";
@@ -8,7 +8,7 @@ import type { Count, Links } from "./nvlink.ts";
 const askedEvery = 60_000;
 
 /** What hardly ever changes of a device. */
-export interface Settled {
+export interface SlowValues {
   readonly values: Pick<Gpu, "powerLimit" | "remapped" | "persistence" | "computeMode">;
   /** Highest PCIe generation, and most lanes, that the device can have in this machine. */
   readonly generationMax: number | undefined;
@@ -19,11 +19,11 @@ export interface Settled {
 }
 
 /** Remembers it for a minute: measured with eight played GPUs, 0.47 ms a reading in place of 0.72. */
-export class Settling {
+export class SlowValueCache {
   readonly #ticks: () => number;
   readonly #links: Links;
   readonly #renew: (device: Device) => void;
-  readonly #known = new Map<bigint, { readonly at: number; readonly settled: Settled }>();
+  readonly #known = new Map<bigint, { readonly at: number; readonly settled: SlowValues }>();
 
   /** @param options.renew Called when a device is asked anew, for whatever else was remembered of it. */
   constructor(options: { ticks(): number; links: Links; renew(device: Device): void }) {
@@ -36,7 +36,7 @@ export class Settling {
    * @param name Model of the device.
    * @throws NvmlError when the device or the library is gone.
    */
-  of(asker: Asker, name: string | undefined): Settled {
+  of(asker: DeviceQueries, name: string | undefined): SlowValues {
     const { handle } = asker.device;
     const known = this.#known.get(handle);
     if (known !== undefined && this.#ticks() - known.at < askedEvery) {
@@ -50,14 +50,14 @@ export class Settling {
   }
 
   /** What was found out last. */
-  last({ handle }: Device): Settled | undefined {
+  last({ handle }: Device): SlowValues | undefined {
     return this.#known.get(handle)?.settled;
   }
 
-  #ask(asker: Asker, name: string | undefined): Settled {
+  #ask(asker: DeviceQueries, name: string | undefined): SlowValues {
     const before = asker.failure;
     asker.failure = undefined;
-    const values: Settled["values"] = {};
+    const values: SlowValues["values"] = {};
     put(values, "powerLimit", within(asker.ask(queries.powerLimit), 10_000_000));
     put(values, "remapped", asker.ask(queries.remappedRows));
     const persistence = within(asker.ask(queries.persistence), 1);

@@ -8,7 +8,7 @@ const restMs = 30_000;
  * NVIDIA GPUs that Linux powers down while nobody uses them (runtime D3 of laptops), seen through files that do not wake
  * them. Opening NVML, and every query, would; and an open reader keeps all of them awake (docs/decisions/0019).
  */
-export class Sleep {
+export class SleepGuard {
   readonly #machine: Machine;
   /** By PCI place, as last read. */
   readonly #known = new Map<string, Identity>();

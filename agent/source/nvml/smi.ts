@@ -27,7 +27,7 @@ export function smiPlaces(root: string, path: string | undefined, exists: (file:
   return [...new Set([...folders, ...prefixed])].map((folder) => join(folder, "nvidia-smi")).filter(exists);
 }
 
-interface Ended {
+interface SmiExit {
   readonly status: number | null;
   readonly output: string;
   /** The last that it printed, on either stream. */
@@ -51,7 +51,7 @@ export class Smi {
   /** Columns that this version of nvidia-smi knows. */
   #names = Object.keys(columns) as ColumnName[];
   readonly #running = new Set<ChildProcess>();
-  /** Ended by us, but not gone yet. */
+  /** SmiExit by us, but not gone yet. */
   readonly #killed = new Set<ChildProcess>();
 
   constructor(program: string) {
@@ -110,7 +110,7 @@ export class Smi {
     }
   }
 
-  #run(args: readonly string[], { deadline, signal }: Limits): Promise<Ended> {
+  #run(args: readonly string[], { deadline, signal }: Limits): Promise<SmiExit> {
     return new Promise((resolve, reject) => {
       // A group of its own, so that what it may have started ends with it.
       const child = spawn(this.#program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
@@ -166,7 +166,7 @@ const lastLine = (text: string): string =>
     .filter((line) => line !== "")
     .at(-1) ?? "";
 
-function failure({ status, last }: Ended): string {
+function failure({ status, last }: SmiExit): string {
   if (status === 0) return `nvidia-smi printed nothing that can be read${last === "" ? "" : `: ${last.slice(0, 200)}`}`;
   return `nvidia-smi: ${last === "" ? "failed" : last.slice(0, 200)} (status ${status})`;
 }
