@@ -42,6 +42,8 @@ export interface Engine<T extends Table = Table> extends Part<T> {
 
 export interface RunningEngine<T extends Table = Table> {
   readonly store: Store;
+  /** Milliseconds for which samples are kept as they were measured; Infinity for ever. */
+  retentionMs(): number;
   /** Called when values of its own table have changed. */
   change(values: Values<T>): void;
 }

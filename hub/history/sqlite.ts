@@ -25,6 +25,7 @@ export const sqlite: Engine<typeof table> = {
     });
     return {
       store,
+      retentionMs: () => retention(values).raw,
       change(next) {
         values = next;
       },
