@@ -27,7 +27,7 @@ const word = (part: string, flag: string) =>
     reader: text("a word"),
   });
 
-/** What parts were told, in order. */
+/** Calls of parts, in order. */
 let heard: string[];
 
 const parrotTable = { word: word("parrot", "parrot") } satisfies Table;
@@ -132,7 +132,7 @@ test("an input, a view and a task work with their settings and routes, each name
   expect(heard).toEqual(["clerk ink", "clerk saw 1", "clerk saw 1"]);
 });
 
-test("a part is told when its own settings have changed, and only then", async () => {
+test("change() of a part is called when its own settings have changed, and only then", async () => {
   hub = await begin(settings({}));
   heard = [];
   hub.change(settings({ mirror: { word: "hall" }, hub: { name: "north" }, servers: {} }));

@@ -42,15 +42,15 @@ export interface Hub {
   close(): Promise<void>;
 }
 
-/** Seconds between two reports of a host if no input sets the pace. */
-const usualInterval = 10;
+/** Seconds between two reports of a host if no input sets the interval. */
+const defaultInterval = 10;
 
 interface Closable {
   change?(values: Values<Table>): void;
   close(): void | Promise<void>;
 }
 
-/** Everything that is open, in the order in which it was opened. */
+/** The resources and parts of a running hub, in the order in which they were opened. */
 class Running {
   settings: Settings;
   readonly #undo: (() => void | Promise<void>)[] = [];
@@ -70,13 +70,14 @@ class Running {
     this.#undo.push(undo);
   }
 
-  /** Takes a part that was opened: it is told of changed settings, and closed. */
+  /** Registers an opened part for `change` and `close`. */
   keep<O extends Closable>(part: Part, opened: O): O {
     this.#parts.push({ part, opened });
     this.add(() => opened.close());
     return opened;
   }
 
+  /** Calls `change` of each part whose values differ. */
   change(settings: Settings): void {
     const before = this.#parts.map(({ part }) => this.values(part));
     this.settings = settings;
@@ -86,7 +87,7 @@ class Running {
     }
   }
 
-  /** Closes everything, what was opened last first. */
+  /** Closes everything in reverse order. */
   async close(): Promise<void> {
     for (const undo of this.#undo.splice(0).reverse()) await undo();
   }
@@ -124,7 +125,7 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
     version: options.version,
     hub: randomBytes(8).toString("hex"),
     name: () => running.settings.name,
-    interval: () => Math.max(0, ...inputs.map((input) => input.interval?.() ?? 0)) || usualInterval,
+    interval: () => Math.max(0, ...inputs.map((input) => input.interval?.() ?? 0)) || defaultInterval,
     group: (host) => servers.group(host),
     web: options.web,
   };
