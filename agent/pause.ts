@@ -47,7 +47,7 @@ function argumentsOf(words: readonly string[], program: string): readonly string
 }
 
 /**
- * The agent that servesGrpc on a port of this machine. No file tells where it is: it may run as anybody, from anywhere. What
+ * The agent that listens on a port of this machine. No file tells where it is: it may run as anybody, from anywhere. What
  * does not catch the signal is never signalled, for it would end by it.
  * @param program File name of the agent's program.
  * @throws AgentNotFound
@@ -55,7 +55,7 @@ function argumentsOf(words: readonly string[], program: string): readonly string
 export function findAgent(machine: Machine, port: number, program: string): number {
   const sockets = ["tcp", "tcp6"].flatMap((name) => parseListeners(machine.read(`/proc/net/${name}`) ?? "", port));
   if (sockets.length === 0) {
-    throw new AgentNotFound(`Nothing servesGrpc on port ${port}: no hmonitor runs here, or on another port (--addr)`);
+    throw new AgentNotFound(`Nothing listens on port ${port}: no hmonitor runs here, or on another port (--addr)`);
   }
   const targets = new Set(sockets.map(({ inode }) => `socket:[${inode}]`));
   const pid = pids(machine).find((each) =>
@@ -63,13 +63,11 @@ export function findAgent(machine: Machine, port: number, program: string): numb
   );
   if (pid === undefined) {
     const uids = [...new Set(sockets.map(({ uid }) => uid))].join(", ");
-    throw new AgentNotFound(
-      `What servesGrpc on port ${port} belongs to user ${uids}: run this as that user, or as root`,
-    );
+    throw new AgentNotFound(`What listens on port ${port} belongs to user ${uids}: run this as that user, or as root`);
   }
   const known = argumentsOf(wordsOf(machine, pid), program) !== undefined;
   if (!known || !catchesSignal(machine.read(`/proc/${pid}/status`) ?? "", sigusr2)) {
-    throw new AgentNotFound(`Process ${pid} servesGrpc on port ${port}, but is no ${program} that can be paused`);
+    throw new AgentNotFound(`Process ${pid} listens on port ${port}, but is no ${program} that can be paused`);
   }
   return Number(pid);
 }
@@ -96,7 +94,7 @@ function serves(words: readonly string[] | undefined): boolean {
 }
 
 /**
- * The one agent that runs on this machine, wherever it servesGrpc, if it does at all: one that reports to a hub has no port.
+ * The one agent that runs on this machine, wherever it listens, if it does at all: one that reports to a hub has no port.
  * @param uid Who asks; only root may signal others' processes.
  * @returns Undefined when there is none.
  * @throws AgentNotFound when there are several, or it is somebody else's.

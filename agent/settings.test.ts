@@ -134,7 +134,7 @@ test.each([
   [["--server", "http://hub"], { GOHM_ADDR: "127.0.0.1:1" }, true],
   [["--server", "http://hub", "--addr", "127.0.0.1:1"], {}, true],
   [[], { GOHM_SERVER: "http://hub" }, false],
-])("with %j and %j it servesGrpc: %s", (args, env, expected) => {
+])("with %j and %j it listens: %s", (args, env, expected) => {
   const { flags } = parseCommandLine(args);
   expect(servesGrpc(given(args, env), { flags, env })).toBe(expected);
 });
