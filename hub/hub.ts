@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Hono } from "hono";
+import { ListenError } from "../program/listen.ts";
 import { type Part, valuesOf } from "../program/part.ts";
 import type { Table, Values } from "../program/setting.ts";
 import type { Clock } from "./clock.ts";
 import { checkAlone, openControl } from "./control.ts";
+import { Fault } from "./fault.ts";
 import type { EngineContext } from "./history/engine.ts";
 import type { Store } from "./history/store.ts";
 import { application, listen, starting } from "./http/server.ts";
@@ -103,7 +105,7 @@ export async function start(options: HubOptions, parts: Parts = installed): Prom
     return await open(options, parts, running);
   } catch (error) {
     await running.close();
-    throw error;
+    throw error instanceof ListenError ? new Fault(error.code, error.message, { cause: error }) : error;
   }
 }
 

@@ -86,7 +86,7 @@ const outside: readonly (readonly [RegExp, RegExp])[] = [
   [/^koffi|koromix/, /^agent\/source\/nvml\//],
   [/^better-sqlite3$/, /^hub\/history\/sqlite\//],
   [/^uplot/, /^web\/part\/chart\.tsx?$/],
-  [/^@grpc\//, /^(program\/service(\.ts|\/)|hub\/input\/poll\/|hub\/view\/grpc\.ts)/],
+  [/^@grpc\//, /^(program\/service(\.ts|\/)|hub\/input\/poll\/)/],
 ];
 
 interface Import {

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
-import { hostPort } from "../../program/setting.ts";
+import { listen as startListening } from "../../program/listen.ts";
 import { clean } from "../../proto/clean.ts";
 import { asFault, Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
@@ -63,12 +63,11 @@ export interface Door {
   readonly stall?: number;
 }
 
-/** @throws Fault port_in_use, address_unusable */
+/** @throws ListenError */
 export async function listen(
   app: Pick<Hono, "fetch">,
   { address, names, log, stall = usualStall }: Door,
 ): Promise<Web> {
-  const { host, port } = hostPort(address);
   const known = new Names(names);
   const refused = seldom(log);
   // Puts its own Response in the place of Node's: that one makes a stream of every body and reads it back, which takes
@@ -116,11 +115,11 @@ export async function listen(
       socket.setTimeout(socket.timeout ?? stall);
     else socket.destroy();
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(cannotListen(error, address)));
-    server.listen({ host, port }, resolve);
+  const at = { address, setting: "GOHM_HUB_ADDR" };
+  const { host, port } = await startListening(server, at, ({ message }) => {
+    refused(`a connection to the page's port cannot be accepted: ${message}`);
   });
-  return { host, port: (server.address() as AddressInfo).port, close: () => shut(server) };
+  return { host, port, close: () => shut(server) };
 }
 
 /**
@@ -158,19 +157,6 @@ function seldom(log: Log): (message: string) => void {
     quiet = now + 60_000;
     log.warn(message);
   };
-}
-
-function cannotListen(error: NodeJS.ErrnoException, address: string): Fault {
-  if (error.code === "EADDRINUSE") {
-    return new Fault(
-      "port_in_use",
-      `Cannot listen on ${address} (GOHM_HUB_ADDR): another program, perhaps another hub, listens there already; end it or set GOHM_HUB_ADDR to another address`,
-    );
-  }
-  return new Fault(
-    "address_unusable",
-    `Cannot listen on ${address} (GOHM_HUB_ADDR): ${error.message}; set GOHM_HUB_ADDR to an address of this machine and a free port`,
-  );
 }
 
 function shut(server: Server): Promise<void> {

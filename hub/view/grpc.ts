@@ -1,7 +1,5 @@
-import * as grpc from "@grpc/grpc-js";
-import { ListenError } from "../../program/listen.ts";
 import { networkOf } from "../../program/network.ts";
-import { type CallContext, StatusError, startService } from "../../program/service.ts";
+import { type CallContext, Status, StatusError, startService } from "../../program/service.ts";
 import { address, row, type Table, yes } from "../../program/setting.ts";
 import { History, type HistReq } from "../../proto/gen/history_pb.js";
 import { packSamples } from "../../proto/history.ts";
@@ -11,23 +9,23 @@ import { Turns } from "./grpc/turns.ts";
 import type { HubView, View } from "./view.ts";
 
 /** gRPC status of each kind of fault. */
-export const statuses: Readonly<Record<Kind, grpc.status>> = {
-  canceled: grpc.status.CANCELLED,
-  unknown: grpc.status.UNKNOWN,
-  invalid_argument: grpc.status.INVALID_ARGUMENT,
-  deadline_exceeded: grpc.status.DEADLINE_EXCEEDED,
-  not_found: grpc.status.NOT_FOUND,
-  already_exists: grpc.status.ALREADY_EXISTS,
-  permission_denied: grpc.status.PERMISSION_DENIED,
-  resource_exhausted: grpc.status.RESOURCE_EXHAUSTED,
-  failed_precondition: grpc.status.FAILED_PRECONDITION,
-  aborted: grpc.status.ABORTED,
-  out_of_range: grpc.status.OUT_OF_RANGE,
-  unimplemented: grpc.status.UNIMPLEMENTED,
-  internal: grpc.status.INTERNAL,
-  unavailable: grpc.status.UNAVAILABLE,
-  data_loss: grpc.status.DATA_LOSS,
-  unauthenticated: grpc.status.UNAUTHENTICATED,
+export const statuses: Readonly<Record<Kind, Status>> = {
+  canceled: Status.CANCELLED,
+  unknown: Status.UNKNOWN,
+  invalid_argument: Status.INVALID_ARGUMENT,
+  deadline_exceeded: Status.DEADLINE_EXCEEDED,
+  not_found: Status.NOT_FOUND,
+  already_exists: Status.ALREADY_EXISTS,
+  permission_denied: Status.PERMISSION_DENIED,
+  resource_exhausted: Status.RESOURCE_EXHAUSTED,
+  failed_precondition: Status.FAILED_PRECONDITION,
+  aborted: Status.ABORTED,
+  out_of_range: Status.OUT_OF_RANGE,
+  unimplemented: Status.UNIMPLEMENTED,
+  internal: Status.INTERNAL,
+  unavailable: Status.UNAVAILABLE,
+  data_loss: Status.DATA_LOSS,
+  unauthenticated: Status.UNAUTHENTICATED,
 };
 
 /** Samples in one answer, the newest: 23 days at one every ten seconds, and less than the 4 MiB that clients take. */
@@ -72,8 +70,6 @@ export const history: View<typeof table> = {
       statusOf: (error) => (error instanceof Fault ? new StatusError(statuses[error.kind], error.message) : undefined),
       log: sight.log,
       ticks: () => performance.now(),
-    }).catch((error: unknown) => {
-      throw error instanceof ListenError ? new Fault(error.code, error.message, { cause: error }) : error;
     });
     return {
       place: `history gRPC on ${host.includes(":") ? `[${host}]` : host}:${port}`,

@@ -29,7 +29,7 @@ export interface HubView {
 export interface View<T extends Table = Table> extends Part<T> {
   /**
    * @param values those of its own table
-   * @throws Fault if it cannot be offered (a port in use)
+   * @throws Fault if it cannot be offered, ListenError for a port in use
    */
   open(view: HubView, values: Values<T>): Promise<RunningView<T>>;
 }
