@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { capturedMachine } from "../agent/machine/capture.ts";
 import { dcgm } from "../agent/serve/exporter/dcgm.ts";
 import { hardware } from "../agent/serve/exporter/hardware.ts";
-import { exporterInput } from "../agent/serve/exporter/scene.ts";
+import { exporterInput } from "../agent/serve/exporter/input.ts";
 import { Snapshot } from "../agent/snapshot.ts";
 import { sources } from "../agent/source/all.ts";
 import type { Source } from "../agent/source/source.ts";

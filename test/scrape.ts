@@ -1,7 +1,7 @@
 // One reading of a machine with NVIDIA cards as the exporter gets it, and what a scraper reads of it.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { hardware } from "../agent/serve/exporter/hardware.ts";
-import { exporterInput } from "../agent/serve/exporter/scene.ts";
+import { exporterInput } from "../agent/serve/exporter/input.ts";
 import { type HostInfo, HostInfoSchema, State, Vendor } from "../proto/gen/host_pb.js";
 import { exposition } from "../proto/text.ts";
 import { readExposition } from "./exposition.ts";

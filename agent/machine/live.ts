@@ -4,7 +4,7 @@ import { performance } from "node:perf_hooks";
 import { readRegular } from "../../program/file.ts";
 import type { Address, Machine, OpenFile } from "../machine.ts";
 import { hostAddresses } from "./live/address.ts";
-import { isolatedReader } from "./live/apart.ts";
+import { isolatedReader } from "./live/isolated.ts";
 import { grants } from "./live/kubelet.ts";
 import { productNames } from "./live/product.ts";
 import { spaces } from "./live/space.ts";

@@ -8,11 +8,11 @@ import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { contentType, exposition } from "../../proto/text.ts";
 import type { Allow } from "../allow.ts";
 import { formFor, gzipFor } from "./exporter/accept.ts";
+import { type ConnectionTimeouts, ScrapeConnections, defaultTimeouts as usual } from "./exporter/connections.ts";
 import { type DcgmNames, dcgm } from "./exporter/dcgm.ts";
 import { hardware, metrics } from "./exporter/hardware.ts";
-import { type ConnectionTimeouts, ScrapeConnections, defaultTimeouts as usual } from "./exporter/line.ts";
+import { exporterInput } from "./exporter/input.ts";
 import { metricsObject, nodeObject } from "./exporter/node.ts";
-import { exporterInput } from "./exporter/scene.ts";
 
 /** What is shown, and how. */
 export interface MetricOptions {

@@ -4,13 +4,13 @@ import { SettingError } from "../../program/setting.ts";
 import { isPlaintextPeer, sslReason } from "../../program/tls.ts";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import type { Log } from "../source/source.ts";
+import { authorities } from "./push/authorities.ts";
 import { Backlog, type BacklogLimits } from "./push/backlog.ts";
+import { backoffMs } from "./push/backoff.ts";
 import { Client, type HubAnswer, type HubRequest } from "./push/client.ts";
+import { defaultPath, loadCredentials, reserveTokenFile } from "./push/credentials.ts";
 import { HubRejection, HubUnavailable, Portal } from "./push/portal.ts";
 import { select } from "./push/report.ts";
-import { backoffMs } from "./push/retry.ts";
-import { defaultPath, loadCredentials, reserveTokenFile } from "./push/token.ts";
-import { authorities } from "./push/trust.ts";
 
 export interface PushOptions {
   /** Address of the hub, http: or https:, without a slash at its end. */

@@ -1,8 +1,8 @@
 import { State, Vendor } from "../../proto/gen/host_pb.js";
 import { Clients, clientKey } from "../machine/drm/clients.ts";
 import type { FdInfo } from "../machine/drm/fdinfo.ts";
-import { HangGuard } from "../machine/drm/gate.ts";
-import { CardNumbers, type NumberedCard } from "../machine/drm/seat.ts";
+import { HangGuard } from "../machine/drm/hang.ts";
+import { CardNumbers, type NumberedCard } from "../machine/drm/numbering.ts";
 import { asleep, belongs, type Card, Finder, nodes } from "../machine/drm.ts";
 import { containedNote, isContained } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";

@@ -4,7 +4,7 @@ import { containedNote, isContained } from "../machine/namespace.ts";
 import type { Machine } from "../machine.ts";
 import { type Gpu, ok, put } from "./nvml/gpu.ts";
 import { Incidents } from "./nvml/incident.ts";
-import { ReaderLink } from "./nvml/link.ts";
+import { ReaderLink } from "./nvml/parent.ts";
 import type { Reading } from "./nvml/reader.ts";
 import { findLibraries, hasDriver, LibraryNotFound } from "./nvml/search.ts";
 import { SleepGuard } from "./nvml/sleep.ts";

@@ -4,7 +4,7 @@ import { exposition } from "../../../proto/text.ts";
 import { readExposition } from "../../../test/exposition.ts";
 import { card, machine } from "../../../test/scrape.ts";
 import { dcgm } from "./dcgm.ts";
-import { exporterInput } from "./scene.ts";
+import { exporterInput } from "./input.ts";
 
 test("dcgm-exporter's names come with its labels and units", () => {
   const scene = exporterInput(

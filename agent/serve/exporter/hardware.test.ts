@@ -4,8 +4,8 @@ import { ComputeMode, HostInfoSchema, State, Throttle, XidAction } from "../../.
 import { exposition } from "../../../proto/text.ts";
 import { card, gib, gpu, machine, node, now, scraped } from "../../../test/scrape.ts";
 import { hardware } from "./hardware.ts";
+import { exporterInput } from "./input.ts";
 import { nodeObject } from "./node.ts";
-import { exporterInput } from "./scene.ts";
 
 test("every metric of the earlier exporter has its name and exactly its labels", () => {
   const proc = { pid: 1, compute: true, username: "ada" };

@@ -2,7 +2,6 @@ import { catalog } from "../../../proto/catalog.ts";
 import { type GPUInfo, State } from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { type Family, labels, type Sample, scaled, withLabels } from "../../../proto/text.ts";
-import { sharesOf } from "./people.ts";
 import {
   age,
   devicesOf,
@@ -15,7 +14,8 @@ import {
   memoryShare,
   stateWord,
   usedCores,
-} from "./scene.ts";
+} from "./input.ts";
+import { sharesOf } from "./people.ts";
 import { computeModes, partitions, throttles, worstXids } from "./trait.ts";
 
 /** A metric of the exporter. */

@@ -10,7 +10,7 @@ import {
   memoryShare,
   stateWord,
   usedCores,
-} from "./scene.ts";
+} from "./input.ts";
 
 const known = <T>(value: T | undefined): T | null => value ?? null;
 const count = (value: bigint | undefined): number | null => (value === undefined ? null : Number(value));

@@ -5,9 +5,9 @@ import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import type { Log } from "../../source/source.ts";
 import type { HubAnswer, HubRequest } from "./client.ts";
 import { parseConfig, parseObject, type ReportConfig } from "./config.ts";
+import { isToken, type TokenFile } from "./credentials.ts";
+import { describeAnswer, outcomeOf, reasonIn, sampleType, takesSamples } from "./outcome.ts";
 import { type ReportBody, registration, report, shortened, withoutNulls } from "./report.ts";
-import { isToken, type TokenFile } from "./token.ts";
-import { describeAnswer, outcomeOf, reasonIn, sampleType, takesSamples } from "./verdict.ts";
 
 /** The hub cannot be reached, or has trouble of its own: to be tried again. */
 export class HubUnavailable extends Error {

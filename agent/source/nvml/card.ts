@@ -1,6 +1,5 @@
 import type { Throttle } from "../../../proto/gen/host_pb.js";
 import { dropImplausible } from "../source.ts";
-import { broken, DeviceQueries } from "./asker.ts";
 import { type Field, FieldList, linkReceived, linkSent, memoryTemperature } from "./field.ts";
 import { type Gpu, type Identity, lost, nvidia, ok, type Proc, put, unsupported, within } from "./gpu.ts";
 import type { Pci, Process, Sample } from "./layout.ts";
@@ -8,7 +7,8 @@ import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
 import { Links } from "./nvlink.ts";
 import { PcieCounters } from "./pcie.ts";
 import { ProcessList, SampleList } from "./process.ts";
-import { SlowValueCache, type SlowValues } from "./settled.ts";
+import { broken, DeviceQueries } from "./query.ts";
+import { SlowValueCache, type SlowValues } from "./slow.ts";
 
 /** A part of a divided device. */
 export interface Instance {

@@ -1,8 +1,8 @@
 import { Baseline } from "../source.ts";
-import type { DeviceQueries } from "./asker.ts";
 import { type Field, FieldList, linkCount, linkReceived, linkSent, linkSwitched } from "./field.ts";
 import { type Fields, type Gpu, put } from "./gpu.ts";
 import { type Device, type Nvml, queries } from "./library.ts";
+import type { DeviceQueries } from "./query.ts";
 
 /** NVML_NVLINK_MAX_LINKS is 18; a driver that says far more is not to be believed. */
 const mostLinks = 64;

@@ -1,6 +1,6 @@
-import { broken } from "./asker.ts";
 import { type Field, FieldList, pcieReceived, pcieSent } from "./field.ts";
 import { type Device, type Nvml, NvmlError } from "./library.ts";
+import { broken } from "./query.ts";
 
 /** Bytes per second, seen from the device. */
 export interface Traffic {

@@ -1,9 +1,9 @@
 import type { SystemInfo } from "../../../proto/gen/host_pb.js";
-import { broken } from "./asker.ts";
 import { Cards, type Clock, type Instance, isRefusal, missing } from "./card.ts";
 import { type Gpu, type Identity, lost, nvidia, put, within } from "./gpu.ts";
 import { absent, code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
 import { instancesOf } from "./mig.ts";
+import { broken } from "./query.ts";
 import { XidEvents, type Xids } from "./xid.ts";
 
 /** No machine has more; a driver that says so is not to be believed. */

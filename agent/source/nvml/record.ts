@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Machine } from "../../machine.ts";
-import { exchange } from "./link.ts";
+import { exchange } from "./parent.ts";
 import { findLibraries } from "./search.ts";
 import { startReader } from "./start.ts";
 

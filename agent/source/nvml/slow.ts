@@ -1,8 +1,8 @@
 import type { ComputeMode } from "../../../proto/gen/host_pb.js";
-import type { DeviceQueries } from "./asker.ts";
 import { type Gpu, put, within } from "./gpu.ts";
 import { type Device, type NvmlError, queries } from "./library.ts";
 import type { Count, Links } from "./nvlink.ts";
+import type { DeviceQueries } from "./query.ts";
 
 /** Milliseconds between two questions for what changes only when somebody sets it, or breaks it. */
 const askedEvery = 60_000;

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { isolatedReader } from "./apart.ts";
+import { isolatedReader } from "./isolated.ts";
 
 let folder = "";
 beforeEach(() => {

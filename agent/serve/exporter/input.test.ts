@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { State } from "../../../proto/gen/host_pb.js";
 import { card, gpu, machine, now, scraped } from "../../../test/scrape.ts";
+import { exporterInput } from "./input.ts";
 import { nodeObject } from "./node.ts";
-import { exporterInput } from "./scene.ts";
 
 test("whether a card is used is not known where its processes cannot be listed, and then the count is not either", () => {
   const proc = { pid: 1, compute: true, username: "ada" };

@@ -1,6 +1,6 @@
 import { rootCertificates } from "node:tls";
 import { expect, test } from "vitest";
-import { authorities } from "./trust.ts";
+import { authorities } from "./authorities.ts";
 
 const pem = (name: string): string => `-----BEGIN CERTIFICATE-----\n${name}\n-----END CERTIFICATE-----\n`;
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { machineOf } from "../../../test/machine.ts";
-import { HangGuard } from "./gate.ts";
+import { HangGuard } from "./hang.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -2,8 +2,8 @@ import type { ChildProcess } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Hung, Unsupported } from "../source.ts";
-import { ReaderLink } from "./link.ts";
 import type { ReaderAnswer, ReaderRequest } from "./message.ts";
+import { ReaderLink } from "./parent.ts";
 import type { Reading } from "./reader.ts";
 
 type Behaviour = (request: ReaderRequest) => ReaderAnswer | "hang" | "die";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeAnswer, outcomeOf, takesSamples } from "./verdict.ts";
+import { describeAnswer, outcomeOf, takesSamples } from "./outcome.ts";
 
 const answer = (status: number, text = "", headers: Record<string, string> = {}) => ({ status, text, headers });
 

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { SettingError } from "../../../program/setting.ts";
-import { defaultPath, isToken, loadCredentials, reserveTokenFile } from "./token.ts";
+import { defaultPath, isToken, loadCredentials, reserveTokenFile } from "./credentials.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "token-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

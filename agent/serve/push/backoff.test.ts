@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { backoffMs } from "./retry.ts";
+import { backoffMs } from "./backoff.ts";
 
 test.each([
   [1, 0, 1000],
