@@ -20,18 +20,18 @@ import type { Log } from "./source/source.ts";
 /** For commands whose output is something else than a log. */
 const errorsOnly: Log = { info: () => undefined, warn: (message) => log.warn(message) };
 
-const help = `hmonitor ${version}: tells a GOHM hub what this machine's GPUs, CPUs, memory, disks and network are doing.
+const help = `hmonitor ${version}: reports this machine's GPUs, CPUs, memory, disks and network to a GOHM hub.
 
   hmonitor [OPTIONS]               serve until stopped
   hmonitor --server URL [OPTIONS]  report to a hub until stopped
   hmonitor info [OPTIONS]          print one reading as JSON
   hmonitor health [--ready] [OPTIONS]
-                                   ask the running hmonitor, started with the same options, whether it is at work, or
-                                   its exporter whether it has read the machine, too: exit status 0 or 1, for probes
-  hmonitor capture DIR [--users]   write this machine into a folder that can be played back: GOHM_ROOT=DIR hmonitor
+                                   check that the hmonitor started with the same options answers, with --ready also
+                                   that its exporter has read the machine: exit status 0 or 1, for probes
+  hmonitor capture DIR [--users]   record this machine into a directory that can be played back: GOHM_ROOT=DIR hmonitor
                                    (names of people are left out unless --users is given)
   hmonitor pause-gpu [--for SECONDS]
-                                   let the running hmonitor go of the NVIDIA driver for 60 or so many seconds, so that
+                                   make the running hmonitor release the NVIDIA driver for 60 or so many seconds, so that
                                    the driver can be reloaded; 0 ends that. SIGUSR2 does the same, a second one ends it.
 
 Options, each also an environment variable:
@@ -155,28 +155,28 @@ function anonymous(answer: HostInfo): void {
   }
 }
 
-/** A driver is let go within this long (ms). */
-const letGoWithin = 2000;
+/** Time in which the agent must have released the driver. */
+const releaseMs = 2000;
 
-/** The sender's command line is what tells the agent for how long: it must be there when the agent looks. */
-const lookedAtWithin = 300;
+/** The agent reads the duration from the sender's command line: the sender stays for this long, so that it can. */
+const senderStaysMs = 300;
 
-/** @param port Where the agent servesGrpc; undefined when nobody said so. */
+/** @param port Port of the agent; undefined if no setting names one. */
 async function pauseGpu(seconds: number, port: number | undefined): Promise<number> {
   const machine = liveMachine("/");
   const agent = runningAgent(machine, port);
   const begun = machine.ticks();
   process.kill(agent, "SIGUSR2");
   let readers: number[] = [];
-  for (let passed = 0; passed < letGoWithin; passed = machine.ticks() - begun) {
+  for (let passed = 0; passed < releaseMs; passed = machine.ticks() - begun) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     readers = seconds === 0 ? [] : readersOf(machine, agent, readerCommand);
-    if (readers.length === 0 && machine.ticks() - begun > lookedAtWithin) break;
+    if (readers.length === 0 && machine.ticks() - begun > senderStaysMs) break;
   }
-  if (readers.length > 0) throw new AgentNotFound(`Process ${readers.join(", ")} still holds the driver after 2 s`);
-  if (seconds === 0) return print(`hmonitor (process ${agent}) takes up the NVIDIA driver again`);
+  if (readers.length > 0) throw new AgentNotFound(`Process ${readers.join(", ")} still uses the driver after 2 s`);
+  if (seconds === 0) return print(`hmonitor (process ${agent}) opens the NVIDIA driver again`);
   return print(
-    `hmonitor (process ${agent}) has let go of the NVIDIA driver, and takes it up again after ${seconds} s or ` +
+    `hmonitor (process ${agent}) has released the NVIDIA driver, and opens it again after ${seconds} s or ` +
       `with "${programName} ${pauseCommand} --for 0"`,
   );
 }

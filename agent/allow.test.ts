@@ -53,7 +53,7 @@ test.each([
   const parsing = () => parseAllow(`127.0.0.1,${piece}`);
   expect(parsing).toThrow(SettingError);
   expect(parsing).toThrow(`GOHM_ALLOW): must be networks or addresses`);
-  expect(parsing).toThrow(`${JSON.stringify(piece.trim())} is none`);
+  expect(parsing).toThrow(`${JSON.stringify(piece.trim())} is not one`);
 });
 
 const number = (address: string): number => address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0);

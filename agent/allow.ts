@@ -11,7 +11,7 @@ export interface Allow {
 
 type Range = ReturnType<typeof ipaddr.parseCIDR>;
 
-/** IPv4 inside IPv6 as IPv4; undefined when it is no address. A zone (fe80::1%eth0) does not matter to what matches. */
+/** Parses an address, IPv4 inside IPv6 as IPv4; undefined if it is not one. A zone (fe80::1%eth0) is ignored when matching. */
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   // ipaddr.js reads 10.1 and 010.0.0.0 in its own way; only what Node calls an address is one.
   return isIP(text) === 0 ? undefined : ipaddr.process(text);
@@ -31,7 +31,7 @@ function parsePiece(piece: string): Range | undefined {
 
 /**
  * Reads GOHM_ALLOW: networks and single addresses, IPv4 and IPv6, separated by commas.
- * @throws SettingError that names the piece which is none.
+ * @throws SettingError naming the part that is not a network.
  */
 export function parseAllow(text: string): Allow {
   const pieces = text.split(",").map((piece) => piece.trim());
@@ -40,7 +40,7 @@ export function parseAllow(text: string): Allow {
     if (range !== undefined) return range;
     throw new SettingError(
       `Cannot read setting "allow" (GOHM_ALLOW): must be networks or addresses separated by commas, ` +
-        `like "10.0.0.0/8, 192.168.1.5, fd00::/8": ${JSON.stringify(piece)} is none`,
+        `like "10.0.0.0/8, 192.168.1.5, fd00::/8": ${JSON.stringify(piece)} is not one`,
     );
   });
   return {

@@ -6,13 +6,13 @@ import type { Recorded } from "./machine/capture.ts";
 const people = 1000;
 const nobody = 65_534;
 
-/** Folders whose names are made of names that people chose for their pods. */
-const named = ["/var/log/pods"];
+/** Directories whose entries contain names that people chose for their pods. */
+const personal = ["/var/log/pods"];
 
-/** What was recorded, without the names of people: pods are called after them often enough. */
+/** Removes user names from a recording, and names of pods, which often contain them. */
 export function withoutPeople({ capture: { grants: _, ...capture }, files }: Recorded): Recorded {
   const users = Object.entries(capture.users).filter(([uid]) => Number(uid) < people || Number(uid) === nobody);
-  const lists = Object.entries(capture.lists).filter(([path]) => !named.includes(path));
+  const lists = Object.entries(capture.lists).filter(([path]) => !personal.includes(path));
   return {
     capture: { ...capture, users: Object.fromEntries(users), lists: Object.fromEntries(lists) },
     files: new Map([...files].filter(([path]) => path !== "/etc/passwd")),
@@ -20,15 +20,15 @@ export function withoutPeople({ capture: { grants: _, ...capture }, files }: Rec
 }
 
 /**
- * Makes the folder where there is none.
- * @throws Error when something is in it already.
+ * Creates the directory unless it exists.
+ * @throws Error if it is not empty.
  */
 export function makeEmpty(folder: string): void {
   mkdirSync(folder, { recursive: true });
   if (readdirSync(folder).length > 0) throw new Error(`${folder} is not empty: name a folder that is, or a new one`);
 }
 
-/** Writes a recorded machine, and what was answered from it, into a folder. */
+/** Writes a recorded machine and its reading into a directory. */
 export function writeCapture(folder: string, { capture, files }: Recorded, answer: string): void {
   for (const [path, text] of files) {
     const file = join(folder, path);

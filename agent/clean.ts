@@ -3,14 +3,14 @@ import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import { clean, limitOf } from "../proto/clean.ts";
 import { Kind, metric } from "../proto/gen/metric_pb.js";
 
-/** Says whether a number may go out as it is. */
+/** True if a number may be sent unchanged. */
 type Check = (value: unknown) => boolean;
 
-/** What a double holds to the last digit; a counter may be larger, its readers count differences. */
+/** Greatest integer that a double holds exactly. Counters may be larger, because only their differences are used. */
 const exact = BigInt(Number.MAX_SAFE_INTEGER);
 const longest = 2n ** 63n - 1n;
 
-/** Undefined for kinds of which every value is sound. The encoder throws at what does not fit, and the whole answer with it. */
+/** Returns the check of a field's values; undefined if all are valid. The encoder throws at a value out of range, for the whole answer. */
 function checkOf(field: DescField & { fieldKind: "scalar" }): Check | undefined {
   const most = getOption(field, metric).kind === Kind.COUNTER ? longest : exact;
   switch (field.scalar) {
@@ -60,10 +60,9 @@ function fieldsOf(schema: DescMessage): Fields {
 const implicit = FeatureSet_FieldPresence.IMPLICIT;
 
 /**
- * Sanitizes a message in place, at any depth: texts are cleaned, and a number that its field cannot carry, or that is no
- * reading (negative, not a number, 2^53 and more where nothing is counted), is absent. A message that needs such a number
- * is absent as a whole.
- * @returns False where a number is missing that the message must have.
+ * Sanitizes a message in place, at any depth: cleans texts and removes numbers that their fields cannot carry or that are not
+ * readings (negative, NaN, 2^53 and more except in counters). A message that requires such a number is removed as a whole.
+ * @returns False if a required number is missing.
  */
 export function cleanAll(schema: DescMessage, message: object): boolean {
   const at = message as Record<string, unknown>;

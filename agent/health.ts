@@ -16,7 +16,7 @@ import { parseAllow } from "./allow.ts";
 import { exporterEnabled, type SettingSources, type Settings, servesGrpc, tlsFiles } from "./settings.ts";
 import { exporterAt } from "./toml.ts";
 
-/** The command that tells whether the agent of these settings is well: for probes, which look at the exit status. */
+/** Name of the command that checks the health of a running agent with the same settings, for probes. */
 export const command = "health";
 
 /** An agent that is busy with a driver answers all the same; one that takes longer than this (ms) is stuck. */
@@ -34,14 +34,14 @@ interface HealthTarget {
   readonly speaks: "http" | "grpc" | "grpc-tls" | "tls";
 }
 
-/** What is asked of the exporter: whether the program is at work, or whether it has read the machine, too. */
+/** Path of the exporter's probe: liveness, or readiness (the machine has been read). */
 type ProbePath = "/healthz" | "/ready";
 
 /** Where the agent that was started with the same settings answers. @throws HealthError */
 function targetOf(settings: Settings, given: SettingSources): HealthTarget {
   const at = (addr: string, speaks: HealthTarget["speaks"]): HealthTarget => {
     const { host, port } = hostPort(addr);
-    if (port === 0) throw new HealthError(`${addr} lets the system choose the port: nobody can know it`);
+    if (port === 0) throw new HealthError(`${addr} lets the system choose the port: health cannot know it`);
     // "Any address" is one to listen on, not to connect to.
     return { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port, speaks };
   };
@@ -58,7 +58,7 @@ const cutOff = (): Error => Object.assign(new Error("it cut the connection off")
 
 const other = (): NodeJS.ErrnoException => new Error("another program answers there");
 
-/** Connects, and calls back when something was answered that only an agent at work answers, perhaps several times; returns how to hang up. */
+/** Connects and calls back, perhaps several times, once the peer has answered as only a running agent does. Returns a function that disconnects. */
 function ask({ host, port, speaks }: HealthTarget, page: ProbePath, answered: (error?: Error) => void): () => void {
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   switch (speaks) {
@@ -74,7 +74,7 @@ function ask({ host, port, speaks }: HealthTarget, page: ProbePath, answered: (e
         }).on("error", answered);
         return request;
       };
-      // The first page bears our name; the others are the same in many programs.
+      // The first page contains our name; the others are the same in many programs.
       let request = look("/", (_, body) => {
         if (!/^hmonitor /.test(body)) return answered(other());
         request = look(page, (status) => answered(status === 200 ? undefined : new Error(`it answers ${status}`)));
@@ -83,7 +83,7 @@ function ask({ host, port, speaks }: HealthTarget, page: ProbePath, answered: (e
     }
     case "grpc":
     case "grpc-tls": {
-      // Not who it is, but whether it is at work: the certificate is not looked at.
+      // Liveness is checked, not identity: the certificate is not verified.
       const url = `${speaks === "grpc" ? "http" : "https"}://${authority}`;
       const session = connect(url, { rejectUnauthorized: false })
         .on("error", answered)
@@ -149,7 +149,7 @@ function healthOf(answer: Uint8Array): Error | undefined {
     const name = HealthCheckResponse_ServingStatus[status] ?? status;
     return status === HealthCheckResponse_ServingStatus.SERVING ? undefined : new Error(`it is ${name}`);
   } catch {
-    // An answer that is no HealthCheckResponse.
+    // The answer is not a HealthCheckResponse.
     return other();
   }
 }
@@ -170,16 +170,16 @@ function hint({ speaks }: HealthTarget, error: NodeJS.ErrnoException): string {
 }
 
 /**
- * Asks the agent of this machine that was started with the same settings whether it is at work. No reading is made.
- * @param ready Asks an agent with an exporter whether it has read the machine, too.
- * @returns What it did, in words.
+ * Checks the health of the agent of this machine that was started with the same settings. The machine is not read.
+ * @param ready Also checks that an agent with an exporter has read the machine.
+ * @returns A sentence for the user.
  * @throws HealthError @throws SettingError
  */
 export async function health(settings: Settings, given: SettingSources, ready = false): Promise<string> {
   const door = targetOf(settings, given);
   const { host, port } = door;
   const where = `${host}:${port}`;
-  // It sees us come from the address that we connect to. An agent that is stuck cuts nobody off.
+  // It sees us come from the address that we connect to. An agent that hangs resets no connection.
   const refusing = isIP(host) !== 0 && !parseAllow(settings.allow).allows(host);
   let hangUp = (): void => undefined;
   const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
@@ -192,7 +192,7 @@ export async function health(settings: Settings, given: SettingSources, ready = 
   hangUp();
   if (error === undefined) return `hmonitor answers on ${where}`;
   if (refusing && error.code === "ECONNRESET") {
-    return `hmonitor cuts ${host} off on port ${port}, as GOHM_ALLOW has it: it is at work`;
+    return `hmonitor resets connections of ${host} on port ${port}, as GOHM_ALLOW says: it is running`;
   }
   // What is sent there is neither HTTP nor HTTP/2.
   const failure: NodeJS.ErrnoException = /^(ERR_HTTP2_|HPE_)/.test(error.code ?? "") ? other() : error;

@@ -1,8 +1,8 @@
-/** Size of a mounted filesystem in bytes, as statfs tells it. */
+/** Size of a mounted filesystem in bytes, from statfs. */
 export interface Space {
   readonly size: number;
   readonly free: number;
-  /** What an unprivileged user may still write. */
+  /** Bytes that an unprivileged user may still write. */
   readonly available: number;
 }
 
@@ -21,67 +21,67 @@ export interface OpenFile {
   readonly path: string;
 }
 
-/** What a PCI function is, by its numbers in lower-case hexadecimal without "0x". */
+/** Vendor, device and revision of a PCI function, in lower-case hexadecimal without "0x". */
 export interface PciIdentity {
   readonly vendor: string;
   readonly device: string;
   readonly revision: string;
 }
 
-/** Devices that Kubernetes has given to one container. */
+/** Devices that Kubernetes has allocated to one container. */
 export interface Grant {
   readonly namespace: string;
   readonly pod: string;
   readonly container: string;
-  /** Kind of the devices, "nvidia.com/gpu"; for those of a claim the driver that gave them, "gpu.nvidia.com". */
+  /** Resource name, "nvidia.com/gpu"; for a resource claim the driver, "gpu.nvidia.com". */
   readonly resource: string;
-  /** As the node's device plugin, or that driver, calls them. */
+  /** Device ids of the node's device plugin, or of that driver. */
   readonly devices: readonly string[];
 }
 
 /**
- * The one door to what a machine says of itself. Three kinds: this machine ("/" or a prefix such as /host), one that
- * is being written down (`hmonitor capture`), and a captured folder that is played back.
+ * Access to everything that is read of a machine. Three implementations: this machine ("/" or a prefix such as /host), one
+ * being recorded (`hmonitor capture`), and a capture that is played back.
  */
 export interface Machine {
   /** Prefix of /proc, /sys and /etc; "/" on the machine itself. */
   readonly root: string;
-  /** Text of a file ("/proc/stat"), or undefined when it is not there or may not be read. Only for files that cannot hang. */
+  /** Returns the text of a file ("/proc/stat"); undefined if it does not exist or may not be read. Only for files that cannot hang. */
   read(path: string): string | undefined;
-  /** The same for a file that is no text, byte for byte. */
+  /** Returns the bytes of a binary file, as `read`. */
   bytes(path: string): Uint8Array | undefined;
   /**
-   * First line of a file whose driver may keep its readers waiting for ever (a sensor); undefined as for `read`. It is
-   * read by another process: each that waits stays, so ask no card again that has not answered yet.
+   * Reads the first line of a file whose driver may block for ever (a sensor), in another process; undefined as for `read`.
+   * A blocked process remains, so do not ask a card again before it has answered.
    */
   readApart(path: string): Promise<string | undefined>;
-  /** Names in a folder; empty when it is not there or may not be read. */
+  /** Names in a directory; empty if it does not exist or may not be read. */
   list(path: string): string[];
   /** Target of a symbolic link, or undefined. */
   link(path: string): string | undefined;
-  /** What a process has open below a folder ("/dev/dri"); empty when it is gone or somebody else's. */
+  /** Files that a process has open below a directory ("/dev/dri"); empty if the process has ended or is another user's. */
   opened(pid: string, folder: string): OpenFile[];
-  /** What a chip is sold as, by the lists of names that libdrm and hwdata install; undefined where neither knows it. */
+  /** Product name of a chip, from the lists that libdrm and hwdata install; undefined if neither has it. */
   product(chip: PciIdentity): string | undefined;
   /**
-   * Space on a mount. A network filesystem whose server is away blocks for ever, so those are asked in a process of
-   * their own, which is given up at the deadline.
-   * @throws Error when the deadline passed or the filesystem refused.
+   * Reads the space of a mount. A network filesystem whose server does not answer blocks for ever, so it is read in another
+   * process, which is abandoned at the deadline.
+   * @throws Error at the deadline, or if the filesystem refuses.
    */
   space(mount: string, options: { network: boolean; deadline: number }): Promise<Space>;
   addresses(): Address[];
   hostname(): string;
-  /** Names of users, as the machine's name service (files, LDAP, SSSD) knows them; unknown ones are left out. */
+  /** Names of users from the machine's name service (files, LDAP, SSSD); unknown ones are left out. */
   users(uids: readonly number[]): Promise<ReadonlyMap<number, string>>;
   /**
-   * What the kubelet behind a socket has given to containers; undefined where there is no such socket.
-   * @param deadline Milliseconds after which the kubelet is given up.
-   * @throws Error (by rejecting) when it does not answer or not sensibly; its name is "Hung" after the deadline, and
-   *   "Unsupported" where this user may not ask.
+   * Lists the devices that the kubelet behind a socket has allocated to containers; undefined if there is no such socket.
+   * @param deadline Milliseconds after which the request is abandoned.
+   * @throws Error (by rejecting) if it does not answer or answers with garbage; its name is "Hung" after the deadline, and
+   *   "Unsupported" if this user may not ask.
    */
   grants(socket: string, deadline: number): Promise<readonly Grant[]> | undefined;
   /** Unix milliseconds. */
   now(): number;
-  /** Milliseconds that never go back; for rates. */
+  /** Milliseconds, monotonic; for rates. */
   ticks(): number;
 }

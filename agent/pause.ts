@@ -3,13 +3,13 @@ import type { Machine } from "./machine.ts";
 import { parseCommandLine, pauseSeconds } from "./settings.ts";
 import { parseOwner } from "./source/process.ts";
 
-/** The command that lets a running agent go of the GPUs' driver. */
+/** Name of the command that makes a running agent release the NVIDIA driver. */
 export const command = "pause-gpu";
 
 /** Linux's number of SIGUSR2, whose default would end the process. */
 const sigusr2 = 12;
 
-/** There is no agent that could be paused, and why. */
+/** No agent was found that can be paused; the message says why. */
 export class AgentNotFound extends Error {
   override name = "AgentNotFound";
 }
@@ -19,7 +19,7 @@ interface Listener {
   readonly uid: number;
 }
 
-/** Sockets that listen on a TCP port, from /proc/net/tcp or tcp6. */
+/** Lists sockets listening on a TCP port, from /proc/net/tcp or tcp6. */
 export function parseListeners(text: string, port: number): Listener[] {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   return text.split("\n").flatMap((line) => {
@@ -29,7 +29,7 @@ export function parseListeners(text: string, port: number): Listener[] {
   });
 }
 
-/** Whether a process has a handler for a signal, from /proc/PID/status. */
+/** True if a process handles a signal, from /proc/PID/status. */
 export function catchesSignal(status: string, signal: number): boolean {
   const mask = /^SigCgt:\s+([0-9a-f]+)$/m.exec(status)?.[1];
   return mask !== undefined && ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
@@ -40,16 +40,16 @@ const pids = (machine: Machine): string[] => machine.list("/proc").filter((name)
 const wordsOf = (machine: Machine, pid: string): string[] =>
   (machine.read(`/proc/${pid}/cmdline`) ?? "").split("\0").filter((word) => word !== "");
 
-/** What follows the name of the program on a command line; undefined when it is of another program. */
+/** Returns the arguments after the program's name on a command line; undefined for another program. */
 function argumentsOf(words: readonly string[], program: string): readonly string[] | undefined {
   const at = words.findIndex((word) => basename(word) === program);
   return at < 0 ? undefined : words.slice(at + 1);
 }
 
 /**
- * The agent that listens on a port of this machine. No file tells where it is: it may run as anybody, from anywhere. What
- * does not catch the signal is never signalled, for it would end by it.
- * @param program File name of the agent's program.
+ * Finds the agent that listens on a port of this machine, whichever user it runs as. A process that does not handle the signal
+ * is never signalled, because the signal would end it.
+ * @param program File name of the agent's executable.
  * @throws AgentNotFound
  */
 export function findAgent(machine: Machine, port: number, program: string): number {
@@ -72,7 +72,7 @@ export function findAgent(machine: Machine, port: number, program: string): numb
   return Number(pid);
 }
 
-/** What runs as a program, after Node where that interprets it. Others (an editor, sudo) may have its name on their command line. */
+/** Returns the arguments of a process that runs a program, directly or by Node; undefined for others, such as an editor of its file. */
 function runs(words: readonly string[], program: string): readonly string[] | undefined {
   const [first = "", ...rest] = words;
   if (basename(first) === program) return rest;
@@ -81,23 +81,23 @@ function runs(words: readonly string[], program: string): readonly string[] | un
   return basename(rest[script] ?? "") === program ? rest.slice(script + 1) : undefined;
 }
 
-/** Whether a command line is that of an agent which goes on until it is stopped. */
+/** True if these arguments start an agent that serves until it is stopped. */
 function serves(words: readonly string[] | undefined): boolean {
   if (words === undefined) return false;
   try {
     const { words: commands, flags } = parseCommandLine(words);
     return (commands[0] ?? "serve") === "serve" && flags.help === undefined && flags.version === undefined;
   } catch {
-    // The reader's hidden options, or what an agent refuses.
+    // The hidden options of the NVML reader, or arguments that an agent rejects.
     return false;
   }
 }
 
 /**
- * The one agent that runs on this machine, wherever it listens, if it does at all: one that reports to a hub has no port.
- * @param uid Who asks; only root may signal others' processes.
- * @returns Undefined when there is none.
- * @throws AgentNotFound when there are several, or it is somebody else's.
+ * Finds the only agent that runs on this machine, whether it listens or not: one that reports to a hub has no port.
+ * @param uid Caller's user; only root may signal processes of others.
+ * @returns Undefined if no agent runs.
+ * @throws AgentNotFound if there are several, or if it is another user's.
  */
 export function findOnlyAgent(machine: Machine, program: string, uid: number): number | undefined {
   const found = pids(machine).filter(
@@ -118,7 +118,7 @@ export function findOnlyAgent(machine: Machine, program: string, uid: number): n
   return Number(pid);
 }
 
-/** Processes of an agent that hold the driver. @param reader Their command. */
+/** Lists the processes of an agent that use the driver. @param reader Their command. */
 export function readersOf(machine: Machine, agent: number, reader: string): number[] {
   return pids(machine).flatMap((pid) => {
     const stat = machine.read(`/proc/${pid}/stat`) ?? "";
@@ -129,10 +129,10 @@ export function readersOf(machine: Machine, agent: number, reader: string): numb
 }
 
 /**
- * Seconds that whoever sent the signal wants, read off the sender's command line: a signal carries no number, and a
- * file or socket for it would need a place that both sides can find and nobody else can write to.
- * @param uid The agent's own; root may ask as well.
- * @returns Undefined when the signal came from elsewhere, as from kill(1).
+ * Reads the requested seconds of a pause from the command line of the signal's sender: a signal carries no number, and a file
+ * or socket would need a path that both sides find and no other user can write to.
+ * @param uid The agent's user; root may ask as well.
+ * @returns Undefined if the signal came from elsewhere, such as kill(1).
  */
 export function requestedPause(machine: Machine, program: string, uid: number): number | undefined {
   for (const pid of pids(machine).reverse()) {

@@ -3,25 +3,25 @@ import { type GPUInfo, GPUInfoSchema, State } from "../proto/gen/host_pb.js";
 import { lostCardRetentionMs } from "./source/source.ts";
 
 interface ListedCard {
-  /** What was told of it last. */
+  /** Its last reading. */
   readonly card: GPUInfo;
-  /** Ticks at which it was first missed; undefined while it is there. */
+  /** Ticks at which it was first missing; undefined while it is present. */
   lostAt: number | undefined;
 }
 
 const keyOf = ({ uuid, pciBusId, id }: GPUInfo): string => uuid || pciBusId || `#${id ?? 0}`;
 
 /**
- * The cards of one source over time, by one rule for all vendors: one that is lost, because its driver says so or because
- * it is no longer told of, stays listed as lost for a day, and then is no more. One that is back is what is read of it.
+ * Tracks the cards of one source, by one rule for all vendors: a card that is lost, because its driver says so or because
+ * it is missing from a reading, stays listed as lost for a day. A card that is back is listed as read.
  */
 export class Roster {
   readonly #known = new Map<string, ListedCard>();
 
   /**
-   * Takes the cards of a reading.
-   * @param ticks Milliseconds that never go back.
-   * @returns What to list: these without those that are lost for too long, and with those that are missing.
+   * Adds a reading.
+   * @param ticks Milliseconds, monotonic.
+   * @returns Cards to list: those of the reading that are not lost for too long, and missing ones.
    */
   update(told: readonly GPUInfo[], ticks: number): GPUInfo[] {
     const named = told.map((gpu) => this.#named(gpu));
@@ -36,18 +36,18 @@ export class Roster {
     return renumbered(there, this.#missing(keys, ticks));
   }
 
-  /** Cards that are lost, for when nothing can be read. */
+  /** Lists lost cards, for when nothing can be read. */
   lost(ticks: number): GPUInfo[] {
     const found = [...this.#known.values()].filter(({ lostAt }) => within(lostAt, ticks));
     return found.map(({ card }) => lostCard(card));
   }
 
-  /** Whether a card that is lost is still to be listed. */
+  /** True if a lost card is still listed. */
   isListed(gpu: GPUInfo, ticks: number): boolean {
     return within(this.#known.get(keyOf(gpu))?.lostAt, ticks);
   }
 
-  /** A driver that is opened while a card is dead does not know its name; we may. */
+  /** Completes a lost card whose driver does not know its name with what was read before. */
   #named(gpu: GPUInfo): GPUInfo {
     if (gpu.state !== State.LOST || gpu.uuid) return gpu;
     const all = [...this.#known.values()].map(({ card }) => card);
@@ -78,18 +78,18 @@ export class Roster {
 const within = (lostAt: number | undefined, ticks: number): boolean =>
   lostAt !== undefined && ticks - lostAt < lostCardRetentionMs;
 
-/** An instance that is not there while its card is was taken down on purpose, which is no loss. */
+/** True for a missing instance whose card is present: it was destroyed on purpose, and is not lost. */
 const destroyed = ({ parent }: GPUInfo, told: readonly GPUInfo[]): boolean =>
   parent !== undefined && told.some(({ uuid, state }) => uuid === parent && state !== State.LOST);
 
-/** In the slot of a card that is missing, or under its number when that never had a name: the same, or put in its place. */
+/** True if a card is in the slot of a missing one, or has its number if that has no name: the same card, or its replacement. */
 function replaces(gpu: GPUInfo, missing: GPUInfo): boolean {
   if (gpu.state === State.LOST || gpu.parent !== undefined || missing.parent !== undefined) return false;
   if (missing.pciBusId !== undefined) return gpu.pciBusId === missing.pciBusId;
   return !missing.uuid && gpu.id === missing.id;
 }
 
-/** Names, place, and what went wrong before: what stays true of a card that is gone. */
+/** Keeps the fields that stay true of a lost card: names, slot and past errors. */
 function identityOf(gpu: GPUInfo): GPUInfo {
   const { id, name, uuid, pciBusId, vendor, card, integrated, parent, instance, divided } = gpu;
   const { xidCount, xidLast, xidTime, xidWorst, xidWorstTime, xidAction } = gpu;
@@ -117,10 +117,10 @@ function identityOf(gpu: GPUInfo): GPUInfo {
 const lostCard = (card: GPUInfo): GPUInfo =>
   create(GPUInfoSchema, { ...identityOf(card), state: State.LOST, err: "The card vanished from the system" });
 
-/** Cards by their numbers, the instances of each behind it. */
+/** Sort key: cards by number, each followed by its instances. */
 const order = ({ id = 0 }: GPUInfo): number => (id < 1000 ? id * 1000 : id - 999);
 
-/** A driver that counts fewer cards than before numbers them anew: one that is missing then goes behind them. */
+/** Appends missing cards. A driver that finds fewer cards numbers them anew: a missing card then gets the next free number. */
 function renumbered(there: readonly GPUInfo[], missing: readonly GPUInfo[]): GPUInfo[] {
   if (missing.length === 0) return [...there];
   const taken = new Set(there.map(({ id }) => id));

@@ -31,26 +31,26 @@ import { tokenCheck } from "./token.ts";
 
 export const version = process.env.GOHM_VERSION ?? "dev";
 
-/** @throws SettingError when there is no such folder. */
+/** Opens the machine below a directory, or the capture in it. @throws SettingError if there is no such directory. */
 export function machineAt(root: string): Machine {
   const folder = resolve(root);
   if (!existsSync(folder)) {
-    throw new SettingError(`Cannot read setting "root" (GOHM_ROOT): there is no folder ${JSON.stringify(folder)}`);
+    throw new SettingError(`Cannot read setting "root" (GOHM_ROOT): there is no directory ${JSON.stringify(folder)}`);
   }
   if (folder === "/" || !isCapture(folder)) return liveMachine(folder);
   return capturedMachine(folder, { now: () => Date.now(), ticks: () => performance.now() });
 }
 
-export function snapshotOf(settings: Settings, machine: Machine, told: Log): Snapshot {
+export function snapshotOf(settings: Settings, machine: Machine, sourceLog: Log): Snapshot {
   const { nvml, network, kubelet, deadline, nogpu } = settings;
   const wanted = sources.filter(({ gpus }) => !(nogpu && gpus));
-  const options = { nvml, network, kubelet, deadline: deadline * 1000, log: told };
+  const options = { nvml, network, kubelet, deadline: deadline * 1000, log: sourceLog };
   return new Snapshot({ ...options, sources: wanted, machine, version });
 }
 
 /**
- * Exit status when the hub will have none of us: EX_NOPERM of sysexits.h. Whoever starts the agent again by itself is to leave
- * it alone then, as deploy/systemd does with RestartPreventExitStatus=.
+ * Exit status if the hub rejected this agent: EX_NOPERM of sysexits.h. A service manager should not restart it then:
+ * deploy/systemd uses RestartPreventExitStatus=.
  */
 const rejectedStatus = 77;
 
@@ -61,12 +61,13 @@ interface Closable {
   close(grace: number): Promise<void>;
 }
 
-/** Ends one part of the program. */
+/** Stops one part of the program. */
 type Shutdown = () => Promise<void> | undefined;
 
 /**
- * Answers those who ask, and reports to those who cannot ask, until a signal ends it.
- * @throws SettingError when a setting cannot be used.
+ * Runs the agent until a signal stops it: serves gRPC and the exporter, and reports to a hub, as the settings say.
+ * @throws SettingError if a setting cannot be used.
+ * @throws ListenError
  */
 export async function serve(settings: Settings, given: SettingSources): Promise<undefined> {
   log.level = settings.debug ? "debug" : settings.logLevel || (rustLevel(given.env.RUST_LOG ?? "") ?? "info");
@@ -81,7 +82,7 @@ export async function serve(settings: Settings, given: SettingSources): Promise<
     ticks: () => machine.ticks(),
   };
   pauseOnSignal(snapshot);
-  // Whoever has seen that it listens may end it at once.
+  // The agent may be stopped as soon as it listens.
   const ends: Shutdown[] = [() => snapshot.close()];
   const stop = stopOnSignals(ends);
   for (const warning of secretWarnings(table, given, [settings.tlsKey])) log.warn(warning);
@@ -103,30 +104,30 @@ export async function serve(settings: Settings, given: SettingSources): Promise<
   return undefined;
 }
 
-/** An address with the port that was taken in place of the one that was asked for. */
+/** Puts the port in use into an address, whose own may be 0. */
 const named = (addr: string, port: number): string => addr.replace(/\d+$/, String(port));
 
-/** Answers over gRPC. @throws ListenError @throws SettingError if the TLS files cannot be used */
+/** Serves gRPC. @throws ListenError @throws SettingError if the TLS files cannot be used */
 async function listen(settings: Settings, allow: Allow, served: Served): Promise<Closable> {
   const files = tlsFiles(settings);
   const tls = usesTls(files) ? files : undefined;
   const at = { address: settings.addr, setting: table.addr.env };
   const grpc = await serveGrpc(at, { ...served, log, tls, admits: tokenCheck(settings.token) });
   log.info(`hmonitor ${version} listens on ${named(settings.addr, grpc.port)}, allows ${allow.text}`);
-  // The first GOHM spoke plaintext, and its hubs still do: that stays the default, and is said.
+  // Hubs of the first GOHM speak plaintext: that is the default, and is logged.
   if (tls === undefined && !isLoopback(grpc.host)) {
     log.info("Connections are not encrypted; GOHM_TLS_CERT and GOHM_TLS_KEY change that");
   }
   return grpc;
 }
 
-/** Reports to the hub that the settings name. @throws SettingError when its token cannot be used. */
+/** Starts reporting to the hub of the settings. @throws SettingError if its token cannot be used. */
 function report(settings: Settings, machine: Machine, snapshot: Snapshot): Push {
   const { server, config, secret, interval, ca } = settings;
   const hostname = clean(settings.hostname || machine.hostname());
   log.info(`hmonitor ${version} reports to ${server} as ${hostname}`);
   const { protocol, hostname: hub } = new URL(server);
-  // The lab portal speaks plain HTTP: that is allowed, and said.
+  // The lab portal speaks plain HTTP: that is allowed, and is logged.
   if (protocol === "http:" && !isLoopback(hub.replace(/^\[|\]$/g, ""))) {
     log.info("Reports are not encrypted, and neither is the token; an https: address changes that");
   }
@@ -148,18 +149,18 @@ function report(settings: Settings, machine: Machine, snapshot: Snapshot): Push 
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
 
-/** Loads the exporter's part of the program where somebody asked for it: the others do without its memory. */
+/** Loads the exporter's modules if it is enabled; agents without it save their memory. */
 async function prepareExporter(settings: Settings) {
   if (!exporterEnabled(settings, process.env)) return undefined;
   const [{ exporterAt }, { serveExporter }] = await Promise.all([import("./toml.ts"), import("./serve/exporter.ts")]);
   const { address, setting, off } = exporterAt(settings, process.env);
-  // An empty name in the environment is one, as it was to the earlier exporter.
+  // An empty NODE_NAME counts as set, as in the earlier exporter.
   const node = settings.nodeName || (process.env.NODE_NAME === undefined ? undefined : "");
   const showing = { off, version, node: node && clean(node), dcgm: settings.dcgmNames };
   return { address, serve: (served: Served) => serveExporter({ address, setting }, { ...served, ...showing }) };
 }
 
-/** "GPUs: 8 × NVIDIA H200", or why there are none. */
+/** Formats the GPUs for the log: "GPUs: 8 × NVIDIA H200", or the reason why there are none. */
 function gpuLine({ gpus, err }: HostInfo): string {
   if (gpus.length === 0) return `GPUs: none${err ? ` (${err})` : ""}`;
   const counts = new Map<string, number>();
@@ -167,10 +168,10 @@ function gpuLine({ gpus, err }: HostInfo): string {
   return `GPUs: ${[...counts].map(([name, count]) => `${count} × ${name}`).join(", ")}`;
 }
 
-/** File name of this program, by which one process of it knows another. */
+/** File name of this program, by which its processes find each other. */
 export const programName = basename(process.argv[1] ?? process.execPath);
 
-/** Lets go of the driver on SIGUSR2, and takes it up again on the second one or in time. */
+/** Releases the driver on SIGUSR2, and opens it again on the second one or after the pause. */
 function pauseOnSignal(snapshot: Snapshot): void {
   const machine = liveMachine("/");
   let until = Number.NEGATIVE_INFINITY;
@@ -179,7 +180,7 @@ function pauseOnSignal(snapshot: Snapshot): void {
     const seconds =
       requestedPause(machine, programName, process.getuid?.() ?? 0) ?? (now < until ? 0 : pauseSeconds(undefined));
     until = now + seconds * 1000;
-    const done = seconds === 0 ? "GPUs are read again" : `GPUs are let go for ${seconds} s`;
+    const done = seconds === 0 ? "GPUs are read again" : `The NVIDIA driver is released for ${seconds} s`;
     snapshot.pause(seconds * 1000).then(
       () => log.info(done),
       (error: Error) => log.warn(error.message),
@@ -188,14 +189,14 @@ function pauseOnSignal(snapshot: Snapshot): void {
 }
 
 /**
- * Ends on SIGTERM, SIGINT, or when the parent that forked us is gone, with status 0.
- * @param ends What to end, as it is when the time comes: parts are added while the program starts.
- * @returns What ends it with another status.
+ * Stops the program on SIGTERM, SIGINT or the exit of the parent that forked it, with status 0.
+ * @param ends Parts to stop; more are added while the program starts.
+ * @returns Function that stops the program with another status.
  */
 function stopOnSignals(ends: readonly Shutdown[]): (status: number) => void {
   let stopping = false;
   const stop = (status: number): void => {
-    // Whoever asks twice does not want to wait.
+    // A second signal does not wait.
     if (stopping) process.exit(status);
     stopping = true;
     setTimeout(() => process.exit(status), 2000).unref();
@@ -204,7 +205,7 @@ function stopOnSignals(ends: readonly Shutdown[]): (status: number) => void {
   process.on("SIGTERM", () => stop(0));
   process.on("SIGINT", () => stop(0));
   if (process.connected) process.on("disconnect", () => stop(0));
-  // A log that nobody reads any more must not end the agent.
+  // A closed log must not end the agent.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   return stop;
 }

@@ -69,7 +69,7 @@ export const table = {
     name: "allow",
     env: "GOHM_ALLOW",
     default: "127.0.0.1/32",
-    help: "Who may connect: networks and addresses, separated by commas. Others are cut off before a byte is read.",
+    help: "Who may connect: networks and addresses, separated by commas. Connections of others are reset before a byte is read.",
     reader: text("networks or addresses separated by commas"),
     only: "start",
   },
@@ -101,7 +101,7 @@ export const table = {
     name: "token",
     env: "GOHM_TOKEN",
     default: "",
-    help: "Shared secret that callers must show; GOHM_TOKEN_FILE names a file that holds it. Empty: nobody needs one.",
+    help: "Shared secret that callers must send; GOHM_TOKEN_FILE names a file that contains it. Empty: no token is needed.",
     reader: text("a text without line breaks", (value) => !/[\r\n]/.test(value)),
     only: "start",
     secret: true,
@@ -110,7 +110,7 @@ export const table = {
     name: "root",
     env: "GOHM_ROOT",
     default: "/",
-    help: "Where the machine's /proc, /sys and /etc stand: /host in a container, or a folder that `hmonitor capture` wrote.",
+    help: "Directory with the machine's /proc, /sys and /etc: /host in a container, or one that `hmonitor capture` wrote.",
     reader: text("a folder"),
     only: "start",
   },
@@ -126,7 +126,7 @@ export const table = {
     name: "kubelet",
     env: "GOHM_KUBELET",
     default: "/var/lib/kubelet/pod-resources/kubelet.sock",
-    help: "Socket on which the kubelet of a Kubernetes node tells which container holds which GPU; looked for below the root first.",
+    help: "Socket of a Kubernetes node's kubelet, which knows which container has which GPU; looked for below the root first.",
     reader: text("an absolute path", (value) => value.startsWith("/")),
     only: "start",
   },
@@ -177,7 +177,7 @@ export const table = {
     name: "node.name",
     env: "NODE_NAME",
     default: "",
-    help: "What the exporter calls this node; the host's name when not given.",
+    help: "Name of this node in the exporter's metrics; the host's name when not given.",
     reader: text("a name"),
     only: "start",
   },
@@ -193,7 +193,7 @@ export const table = {
     name: "server",
     env: "GOHM_SERVER",
     default: "",
-    help: "Hub or portal to report to over HTTP; the agent then servesGrpc only where GOHM_ADDR or --addr says so.",
+    help: "Hub or portal to report to over HTTP; the agent then listens only where GOHM_ADDR or --addr says so.",
     reader: hubUrl,
     only: "start",
   },
@@ -209,7 +209,7 @@ export const table = {
     name: "secret",
     env: "GOHM_SECRET",
     default: "",
-    help: "What the server's administrator set for registrations, shown once at the registration; GOHM_SECRET_FILE names a file that holds it.",
+    help: "Secret that the server's administrator set for registrations, sent once at the registration; GOHM_SECRET_FILE names a file that contains it.",
     reader: text("a text without line breaks", (value) => !/[\r\n]/.test(value)),
     only: "start",
     secret: true,
@@ -234,7 +234,7 @@ export const table = {
     name: "server.ca",
     env: "GOHM_SERVER_CA",
     default: "",
-    help: "File of certificates (PEM) that vouch for an https: server, besides those the system trusts.",
+    help: "File of certificate authorities (PEM) for an https: server, besides those the system trusts.",
     reader: text("a path"),
     only: "start",
   },
@@ -266,7 +266,7 @@ export const table = {
 
 export type Settings = Values<typeof table>;
 
-/** Whether somebody asked for the exporter, in any of the ways there are. */
+/** True if any setting enables the exporter. */
 export function exporterEnabled(
   { exporter, metricsAddr, exporterConfig }: Settings,
   env: Readonly<Record<string, string | undefined>>,
@@ -281,27 +281,27 @@ export const tlsFiles = ({ tlsCert, tlsKey, tlsClientCa }: Settings): TlsFiles =
   clientCa: { path: tlsClientCa, setting: table.tlsClientCa.env },
 });
 
-/** Where settings come from. */
+/** Command line and environment, from which settings are read. */
 export interface SettingSources {
   readonly flags: Line["flags"];
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Whether somebody gave this setting, be it its default. */
+/** True if the command line or the environment sets this, even to its default. */
 export const isSet = (setting: keyof typeof table, { flags, env }: SettingSources): boolean =>
   flags[flagOf(table[setting])] !== undefined || Boolean(env[table[setting].env]);
 
-/** Whether it answers those who ask: an agent that reports does so only where it is told to. */
+/** True if the agent serves gRPC: one that reports to a server does so only if an address is set. */
 export const servesGrpc = (settings: Settings, given: SettingSources): boolean =>
   settings.server === "" || isSet("addr", given);
 
 /** Options that are no settings. */
 const switches: readonly Option[] = [
-  { name: "help", short: "h", help: "Prints what there is." },
+  { name: "help", short: "h", help: "Prints this help." },
   { name: "version", help: "Prints the version." },
   { name: "users", help: "Keeps the names of people in a capture." },
-  { name: "ready", help: "Asks whether the exporter has read the machine, too." },
-  { name: "for", value: "SECONDS", help: "How long the driver is let go of." },
+  { name: "ready", help: "Also checks that the exporter has read the machine." },
+  { name: "for", value: "SECONDS", help: "Seconds for which the driver is released." },
 ];
 
 const options: readonly Option[] = [...optionsOf(table), ...switches];

@@ -16,9 +16,9 @@ import { hold } from "./source/kubelet.ts";
 import { Processes } from "./source/process.ts";
 import type { Options, Reader, Source } from "./source/source.ts";
 
-/** Milliseconds for which values that can no longer be read are still shown, with their age. */
+/** Time for which values that can no longer be read are still shown, with their age. */
 export const valueRetentionMs = 300_000;
-/** Milliseconds until a source that could not be opened is tried again. */
+/** Time until a source that could not be opened is tried again. */
 const retryMs = 60_000;
 
 export interface SnapshotOptions extends Options {
@@ -27,7 +27,7 @@ export interface SnapshotOptions extends Options {
   readonly version: string;
 }
 
-/** What one source last told. */
+/** Last good reading of one source. */
 interface LastReading {
   readonly part: HostInfo;
   readonly grants: readonly Grant[];
@@ -39,7 +39,7 @@ interface LastReading {
 
 class ReadTimeout extends Error {}
 
-/** One source over time: opened once, read when asked, never twice at once, its last good part remembered. */
+/** State of one source: opened once, read on demand, never twice at once; keeps its last good reading. */
 class SourceState {
   readonly source: Source;
   readonly #all: SnapshotOptions;
@@ -80,10 +80,10 @@ class SourceState {
     }
   }
 
-  /** Reads anew, or finds out that it cannot; never throws, never takes longer than the deadline. */
+  /** Reads the source, or notes why it cannot be read; never throws, never takes longer than the deadline. */
   async refresh(): Promise<void> {
     const { machine, deadline } = this.#all;
-    // A read that did not come back is not waited for a second time: its source stays hung until it does.
+    // A read that has not returned is not waited for again: its source stays hung until it does.
     if (this.#reading !== undefined) return;
     // A driver may be loaded, or a card plugged in, while the machine runs.
     if (this.#reader === undefined && machine.ticks() - this.#triedAt >= retryMs) this.#opened = undefined;
@@ -160,20 +160,20 @@ class SourceState {
           : State.STALE;
   }
 
-  /** What may be shown now: the part read last, marked where it is not from this collection. */
+  /** Returns the last reading; devices are marked stale if it is not from this collection. */
   shown(): HostInfo | undefined {
     if (this.#good !== undefined && this.#state === State.OK) return this.#good.part;
     const ticks = this.#all.machine.ticks();
     if (this.#good !== undefined && ticks - this.#good.at >= valueRetentionMs) this.#good = undefined;
     if (this.#good === undefined) {
-      // Of the others nothing is known any more; these were lost before, and still are.
+      // Nothing is known of the other cards any more; these were lost before, and still are.
       const gpus = this.#roster.lost(ticks);
       return gpus.length > 0 ? create(HostInfoSchema, { gpus }) : undefined;
     }
     return stale(this.#good.part, { err: this.#err ?? "", listed: (gpu) => this.#roster.isListed(gpu, ticks) });
   }
 
-  /** What it told of who holds which device, by the same rule. */
+  /** Device allocations of the last reading. */
   grants(): readonly Grant[] {
     return this.#good?.grants ?? [];
   }
@@ -200,9 +200,8 @@ class SourceState {
 }
 
 /**
- * What each card last told. One that could not be read although its neighbours were is STALE and without values when
- * its source gives it; it is completed with those here, for as long as values of a whole source are. What the source does
- * give is of now: its number, its Xid events.
+ * Last values of each card. A source returns a card that could not be read, while others could, as STALE and without values:
+ * it is completed with the last ones, for `valueRetentionMs`. Fields that the source does return (number, Xid events) are current.
  */
 class Cards {
   readonly #good = new Map<string, { readonly gpu: GPUInfo; readonly at: number }>();
@@ -214,18 +213,18 @@ class Cards {
       const good = this.#good.get(key);
       if (gpu.state !== State.STALE || good === undefined) return;
       if (now - good.at >= valueRetentionMs) this.#good.delete(key);
-      else part.gpus[i] = create(GPUInfoSchema, { ...good.gpu, err: "", ...told(gpu) });
+      else part.gpus[i] = create(GPUInfoSchema, { ...good.gpu, err: "", ...present(gpu) });
     });
   }
 }
 
-/** Fields that a card has; empty lists say nothing. */
-const told = (gpu: GPUInfo): Partial<GPUInfo> =>
+/** Returns the fields that are set; empty lists are not. */
+const present = (gpu: GPUInfo): Partial<GPUInfo> =>
   Object.fromEntries(
     Object.entries(gpu).filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0)),
   );
 
-/** The same values, every device saying that they are old. */
+/** Copies a reading with every device marked as stale. */
 function stale(part: HostInfo, { err, listed }: { err: string; listed(lost: GPUInfo): boolean }): HostInfo {
   const gpus = part.gpus.filter((gpu) => gpu.state !== State.LOST || listed(gpu));
   return create(HostInfoSchema, {
@@ -244,7 +243,7 @@ function stale(part: HostInfo, { err, listed }: { err: string; listed(lost: GPUI
   });
 }
 
-/** Collects the machine when asked. Nothing runs between two collections. */
+/** Collects the readings of all sources on demand. Nothing runs between two collections. */
 export class Snapshot {
   readonly #all: SnapshotOptions;
   readonly #watches: readonly SourceState[];
@@ -257,12 +256,12 @@ export class Snapshot {
     this.#numbers = new GpuNumbers(all.sources.map(({ name }) => name));
   }
 
-  /** Finds out what this machine has. Not needed before collect(), but the first poll then finds the rates begun. */
+  /** Opens the sources. Optional before collect(), but then the first poll already has a baseline for rates. */
   async open(): Promise<void> {
     await Promise.all(this.#watches.map((watch) => watch.open()));
   }
 
-  /** One collection of everything; callers that come while one is under way share it. Never throws. */
+  /** Collects everything; concurrent callers share one collection. Never throws. */
   collect(): Promise<HostInfo> {
     this.#running ??= this.#collect().finally(() => {
       this.#running = undefined;
@@ -291,7 +290,7 @@ export class Snapshot {
     return answer;
   }
 
-  /** Why there are no GPUs, or none but lost ones, in the words of whoever looked for them. */
+  /** Returns the sources' reasons why there are no GPUs, or only lost ones. */
   #gpuError({ gpus }: HostInfo): string | undefined {
     if (gpus.some(({ state }) => state !== State.LOST)) return undefined;
     const errors = this.#watches.flatMap((watch) => {
@@ -307,8 +306,8 @@ export class Snapshot {
   }
 
   /**
-   * Lets go of what holds a driver for so many milliseconds; 0 ends that.
-   * @throws Hung when a driver cannot be let go.
+   * Releases drivers for so many milliseconds; 0 ends the pause.
+   * @throws Hung if a driver cannot be released.
    */
   async pause(ms: number): Promise<void> {
     await Promise.all(this.#watches.map((watch) => watch.pause(ms)));
@@ -316,9 +315,9 @@ export class Snapshot {
 }
 
 /**
- * Keeps the numbers of GPUs apart: each source counts its own from 0, yet old clients know a GPU by nothing but its
- * number. Sources are counted on in their order, each after the most that the ones before it ever told, so that a card
- * which is lost for a while does not give its number to a neighbour.
+ * Numbers GPUs across sources: each source counts its own from 0, but old clients identify a GPU by its number alone.
+ * The numbers of a source begin after the greatest of the sources before it, so that a card that is lost for a while
+ * does not pass its number to another.
  */
 class GpuNumbers {
   readonly #most: Map<string, number>;
@@ -334,7 +333,7 @@ class GpuNumbers {
       first += most;
     }
     if (part === undefined || part.gpus.length === 0) return part;
-    // Parts of a divided card bear ids from 1000 on, which nobody else comes near.
+    // Instances of a divided card have ids from 1000 on.
     const ids = part.gpus.map(({ id }) => id ?? 0).filter((id) => id < 1000);
     const own = Math.max(...ids.map((id) => id + 1), this.#most.get(source) ?? 0);
     this.#most.set(source, own);
@@ -349,7 +348,7 @@ class GpuNumbers {
   }
 }
 
-/** Lists are joined, submessages completed, the rest taken over. */
+/** Merges a source's part into the answer: lists are joined, submessages completed, other fields replaced. */
 function merge(answer: HostInfo, part: HostInfo | undefined): void {
   if (part === undefined) return;
   const { gpus, disks, nics, sources, cpu, memory, system, $typeName: _, $unknown: __, ...rest } = part;

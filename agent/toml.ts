@@ -60,7 +60,7 @@ const fixed = {
     name: "metrics.collect_interval_secs",
     env: "APP__METRICS__COLLECT_INTERVAL_SECS",
     default: 15,
-    help: "Taken, for the files that have it, and not used: a reading is made whenever somebody asks.",
+    help: "Accepted for compatibility and not used: each scrape reads the machine.",
     reader: number("seconds", 0, 2 ** 32),
   },
 } satisfies Table;

@@ -14,21 +14,21 @@ import { hardware, metrics } from "./exporter/hardware.ts";
 import { exporterInput } from "./exporter/input.ts";
 import { metricsObject, nodeObject } from "./exporter/node.ts";
 
-/** What is shown, and how. */
+/** Options of the metrics' content. */
 export interface MetricOptions {
-  /** What the `node` label says; undefined is the host name. */
+  /** Value of the `node` label; the host name if undefined. */
   readonly node: string | undefined;
-  /** Of this program. */
+  /** Version of this program. */
   readonly version: string;
-  /** Keys of [metrics.enabled] that are switched off. */
+  /** Disabled keys of [metrics.enabled]. */
   readonly off: ReadonlySet<string>;
-  /** Which names of dcgm-exporter are added; "" for none. */
+  /** Metric names of dcgm-exporter to add; "" for none. */
   readonly dcgm: DcgmNames | "";
 }
 
 export interface ExporterOptions extends MetricOptions {
   readonly allow: Allow;
-  /** Shared with everybody else who asks: it never takes longer than the deadline of a reading. */
+  /** Shared by concurrent callers; never takes longer than the deadline of a reading. */
   readonly collect: () => Promise<HostInfo>;
   readonly log: (line: string) => void;
   readonly ticks: () => number;
@@ -37,20 +37,20 @@ export interface ExporterOptions extends MetricOptions {
 
 export interface ExporterServer {
   readonly port: number;
-  /** From now on /ready says yes. */
+  /** Makes /ready succeed from now on. */
   ready(): void;
-  /** Lets answers under way finish, up to `grace` milliseconds. */
+  /** Lets answers under way finish for up to `grace` milliseconds. */
   close(grace: number): Promise<void>;
 }
 
-/** A metric as the documents list it, and as it can be switched off. */
+/** A metric in the documents, with the key that disables it. */
 export interface ListedMetric {
   readonly name: string;
   readonly help: string;
   readonly key: string;
 }
 
-/** Every metric of the exporter, the catalogue's and its own. */
+/** All metrics of the exporter, those of the catalogue and its own. */
 export const listedMetrics: readonly ListedMetric[] = metrics.map(({ name, help, key }) => ({ name, help, key }));
 
 interface HttpAnswer {
@@ -71,8 +71,8 @@ const json = (status: number, value: object): HttpAnswer => ({
 const cpuSpanMs = 1010;
 
 /**
- * Collects. In the first second after the start, waits and collects once more if CPU utilization is not known yet: the earlier
- * exporter had it in every scrape.
+ * Collects. In the first second after the start, collects once more if CPU utilization is not known yet: the earlier exporter
+ * had it in every scrape.
  */
 function withCpu({ collect, ticks }: ExporterOptions): ExporterOptions["collect"] {
   const begun = ticks();
@@ -122,7 +122,7 @@ async function answerTo(request: IncomingMessage, all: ReadonlyMap<string, Page>
   return await page(request);
 }
 
-/** Shorter answers are not worth packing. */
+/** Shortest answer that is compressed, in bytes. */
 const worth = 1024;
 
 function send(request: IncomingMessage, response: ServerResponse, { status, type, body }: HttpAnswer): void {
@@ -131,7 +131,7 @@ function send(request: IncomingMessage, response: ServerResponse, { status, type
   const bytes = Buffer.from(body, "utf8");
   const packed = bytes.length >= worth && gzipFor(String(request.headers["accept-encoding"] ?? ""));
   const sent = packed ? gzipSync(bytes) : bytes;
-  // A body that comes with a request is not read: its sender is let go instead.
+  // The body of a request is not read: its connection is closed instead.
   const announced = request.headers["content-length"] ?? request.headers["transfer-encoding"];
   if (announced !== undefined && announced !== "0") response.shouldKeepAlive = false;
   response.writeHead(status, {
@@ -150,7 +150,7 @@ const refusals: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
 };
 
-/** Answers what is no request in the words of HTTP, and hangs up. */
+/** Answers a malformed request with an HTTP status and closes the connection. */
 function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
   if (socket.writable && error.code !== "ECONNRESET") {
     socket.end(`HTTP/1.1 ${refusals[error.code ?? ""] ?? "400 Bad Request"}\r\nConnection: close\r\n\r\n`);

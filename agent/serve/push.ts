@@ -17,51 +17,51 @@ export interface PushOptions {
   readonly server: string;
   /** File that holds the token; "" for the usual one. */
   readonly path: string;
-  /** Seconds between reports, whatever the hub says; 0 for what it says. */
+  /** Seconds between reports; 0 for the hub's configuration. */
   readonly interval: number;
   /** Name this machine is registered by. */
   readonly hostname: string;
-  /** Shown at the registration; "" for nothing. */
+  /** Secret sent at the registration; "" for none. */
   readonly secret: string;
   /** File of further authorities, PEM; "" for none. */
   readonly ca: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly collect: () => Promise<HostInfo>;
   readonly log: Log;
-  /** Told of each exchange. */
+  /** Logs each exchange. */
   readonly debug: (line: string) => void;
   /** From 0 up to 1. */
   readonly random: () => number;
-  /** Milliseconds that never go back. */
+  /** Milliseconds, monotonic. */
   readonly ticks: () => number;
 }
 
-/** What stands between us and the hub, and time; tests have their own. */
+/** Connection to the hub, and time; tests replace both. */
 export interface PushEnvironment {
   ask(request: HubRequest, signal: AbortSignal): Promise<HubAnswer>;
-  /** Resolves after so many milliseconds, or at once when the signal says so. */
+  /** Resolves after so many milliseconds, or when the signal aborts. */
   pause(ms: number, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
-/** Why nothing is reported any more. */
+/** The reason why reporting has ended. */
 export interface PushEnd {
   readonly message: string;
-  /** The hub will have none of us until its administrator has done something: asking again is of no use. */
+  /** True if the hub rejected this agent: its administrator must act, and trying again is of no use. */
   readonly rejected: boolean;
 }
 
 export interface Push {
-  /** Resolves when it cannot go on, with what must be done before it is started again. */
+  /** Resolves if reporting cannot go on, with what must be done before the agent is started again. */
   readonly ended: Promise<PushEnd>;
-  /** Sends what is kept, for up to `grace` milliseconds. */
+  /** Sends waiting samples for up to `grace` milliseconds. */
   close(grace: number): Promise<void>;
 }
 
 /** About three hours of a machine with eight GPUs at five seconds, and thirteen of one without. */
 const usualRoom: BacklogLimits = { count: 10_000, bytes: 4 * 1024 * 1024 };
 
-/** Takes samples and sends them, each at its own pace. */
+/** Collects samples and sends them, each at its own pace. */
 export class Pusher implements Push {
   readonly #options: PushOptions;
   readonly #outside: PushEnvironment;
@@ -71,9 +71,9 @@ export class Pusher implements Push {
   #failures = 0;
   #trouble = "";
   #dropped = 0;
-  /** Ends pauses: the program stops. */
+  /** Ends pauses when the program stops. */
   readonly #stopping = new AbortController();
-  /** Ends exchanges too. */
+  /** Ends exchanges when the grace period is over. */
   readonly #cut = new AbortController();
   #wake: () => void = () => undefined;
   #sampling = false;
@@ -107,7 +107,7 @@ export class Pusher implements Push {
     if (size > 0) this.#options.log.warn(`push: ${samples(size)} could not be sent before the end`);
   }
 
-  /** Registers, fetches the configuration, sends, over and over. Resolves when stopped, or with what ended it. */
+  /** Registers, fetches the configuration and sends, in a loop. Resolves when stopped, or with the reason of its end. */
   async #send(): Promise<PushEnd | undefined> {
     const stopped = this.#stopping.signal;
     while (!stopped.aborted || this.#backlog.size > 0) {
@@ -140,18 +140,18 @@ export class Pusher implements Push {
     }
     if (!(await portal.report(sample.bytes))) return;
     this.#recover();
-    // A plain report has no time: the newest stands for all before it.
+    // A JSON report has no time: the newest replaces all before it.
     this.#backlog.done(sample);
     this.#tellDropped();
   }
 
   async #register(): Promise<void> {
     const { collect, log } = this.#options;
-    // The hub gives a token only once: there must be a place to keep it.
-    const place = reserveTokenFile(this.#path);
+    // The hub issues a token only once: the file for it must be writable before.
+    const file = reserveTokenFile(this.#path);
     try {
       const info = await collect();
-      await this.#portal.register(info, place);
+      await this.#portal.register(info, file);
       for (const { name, state, err } of info.sources) {
         if (state !== State.HUNG && state !== State.STALE) continue;
         log.warn(
@@ -159,7 +159,7 @@ export class Pusher implements Push {
         );
       }
     } finally {
-      place.release();
+      file.release();
     }
   }
 
@@ -177,7 +177,7 @@ export class Pusher implements Push {
     }
   }
 
-  /** Notes that the hub is away, and waits. */
+  /** Logs that the hub is unavailable, and waits. */
   async #endure(error: unknown): Promise<void> {
     const { server, log, debug, random } = this.#options;
     const trouble = `push: ${server}: ${error instanceof Error ? error.message : String(error)}; trying again until it works`;
@@ -190,7 +190,7 @@ export class Pusher implements Push {
     await this.#outside.pause(after ?? backoffMs(this.#failures, random()), this.#stopping.signal);
   }
 
-  /** The hub has taken a report. */
+  /** Logs that the hub accepts reports again. */
   #recover(): void {
     if (this.#failures === 0) return;
     this.#failures = 0;
@@ -213,7 +213,7 @@ export class Pusher implements Push {
     this.#sample().catch((error: unknown) => this.#options.log.warn(`push: no more samples: ${String(error)}`));
   }
 
-  /** Takes a sample every interval, whether the hub is there or not. */
+  /** Collects a sample every interval, even while the hub is unavailable. */
   async #sample(): Promise<void> {
     const { collect, ticks, interval } = this.#options;
     const { signal } = this.#stopping;
@@ -237,11 +237,11 @@ export class Pusher implements Push {
   }
 }
 
-/** Why there was no answer. */
+/** Describes an error of the connection. */
 function unreached(error: NodeJS.ErrnoException): string {
   const { code = "", message } = error;
   if (/SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code)) {
-    return `nobody we trust vouches for its certificate (${code}): --server-ca names who does`;
+    return `its certificate is not from a trusted authority (${code}): --server-ca names a file of further ones`;
   }
   if (isPlaintextPeer(error)) return "it does not speak TLS: its address may begin with http://";
   return sslReason(error) ?? (message || code);
@@ -249,13 +249,13 @@ function unreached(error: NodeJS.ErrnoException): string {
 
 const samples = (count: number): string => `${count} ${count === 1 ? "sample" : "samples"}`;
 
-/** Milliseconds for one exchange, and the most bytes of an answer that are read. */
+/** Milliseconds for one exchange, and the size limit of an answer in bytes. */
 const deadline = 10_000;
 const limit = 256 * 1024;
 
 /**
- * Reports to a hub from now on.
- * @throws SettingError when the token file or the authorities cannot be used.
+ * Starts reporting to a hub.
+ * @throws SettingError if the token file or the authorities cannot be used.
  */
 export function startPush(options: PushOptions): Push {
   const { server, ca, env } = options;
@@ -263,7 +263,7 @@ export function startPush(options: PushOptions): Push {
   const client = new Client({ server, authorities: trusted, deadline, limit });
   return new Pusher(options, {
     ask: (request, signal) => client.ask(request, signal),
-    // Rejects only when stopped, which whoever paused looks at next.
+    // Rejects only when stopped, which the caller checks next.
     pause: (ms, signal) => pause(ms, undefined, { signal }).catch(() => undefined),
     close: () => client.close(),
   });

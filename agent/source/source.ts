@@ -3,37 +3,37 @@ import type { GPUInfo, HostInfoSchema, PcieLink, ProcInfo, State } from "../../p
 import type { SourceName } from "../../proto/source.ts";
 import type { Grant, Machine } from "../machine.ts";
 
-/** What a source may tell beside the fields of the answer. */
+/** Results of a source besides the fields of the answer. */
 interface SourceExtras {
-  /** What the reader of these values ought to know of them; shown with the source, which is sound all the same. */
+  /** Remark about the values, such as what they leave out; shown with the source, whose state is OK nevertheless. */
   readonly note?: string;
-  /** Who holds which device. */
+  /** Device allocations to containers. */
   readonly grants?: readonly Grant[];
 }
 
-/** The fields of HostInfo that one source fills. Parts of all sources together are the answer. */
+/** Fields of HostInfo that one source fills. The parts of all sources together are the answer. */
 export type Part = MessageInitShape<typeof HostInfoSchema> & SourceExtras;
 
 type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
 
-/** One process of a GPU in the making. */
+/** A ProcInfo under construction. */
 export type Proc = Fields<ProcInfo>;
 
-/** One GPU in the making. */
+/** A GPUInfo under construction. */
 export interface Gpu extends Omit<Fields<GPUInfo>, "procs" | "pcie"> {
   procs?: Proc[];
   pcie?: Fields<PcieLink>;
 }
 
-/** What a source may be told apart from the machine itself. */
+/** Options of sources. */
 export interface Options {
-  /** Path or name of the NVIDIA driver library; "" is the system's own search. */
+  /** Path or name of the NVIDIA driver library; "" searches where the system does. */
   readonly nvml: string;
-  /** Network, as CIDR, whose address is preferred as the host's own. */
+  /** CIDR whose address is preferred as the host's. */
   readonly network: string;
   /** Milliseconds one read may take. */
   readonly deadline: number;
-  /** Socket on which the kubelet tells which container holds which device. */
+  /** Socket of the kubelet. */
   readonly kubelet: string;
   readonly log: Log;
 }
@@ -43,40 +43,40 @@ export interface Log {
   warn(message: string): void;
 }
 
-/** Milliseconds for which a card that was lost stays listed as such. */
+/** Time for which a lost card stays listed. */
 export const lostCardRetentionMs = 24 * 3_600_000;
 
-/** Reads one kind of thing. It knows no network, no other source, and keeps no values: the snapshot remembers. */
+/** Reads one kind of thing. It uses no network and no other source, and keeps no values: the snapshot does. */
 export interface Source {
   readonly name: SourceName;
-  /** Reads GPUs: while the machine shows none, this source's error is the host's `err`. */
+  /** True for sources of GPUs: while the machine has none, their error is the host's `err`. */
   readonly gpus?: true;
-  /** Undefined: this machine has no such thing, which is normal and not worth a word. Asked again each minute. */
+  /** Returns undefined if this machine has no such thing, which is normal and not logged. Called again each minute. */
   open(machine: Machine, options: Options): Promise<Reader | undefined>;
 }
 
 export interface Reader {
   /**
-   * Reads once. Given up at the deadline (the signal tells); a read that is still under way is not started again.
-   * A card that is no longer there is left out: the snapshot remembers it, and lists it as lost.
-   * @throws Error when nothing could be read; what was read last is then shown as stale.
+   * Reads once. Abandoned at the deadline, when the signal aborts; a read still under way is not started again.
+   * A card that has vanished is left out: the snapshot lists it as lost.
+   * @throws Error if nothing could be read; the last values are then shown as stale.
    */
   read(signal: AbortSignal): Promise<Part>;
   close(): Promise<void>;
   /**
-   * Lets go of the driver for so many milliseconds, so that it can be reloaded; reads fail meanwhile. 0 ends that.
-   * Settles when nothing holds the driver any more.
-   * @throws Hung when the driver cannot be let go.
+   * Releases the driver for so many milliseconds, so that it can be reloaded; reads fail meanwhile. 0 ends the pause.
+   * Settles when the driver is no longer in use.
+   * @throws Hung if the driver cannot be released.
    */
   pause?(ms: number): Promise<void>;
 }
 
-/** Readings that no card which works has at 0, awake as it must be to be read. */
+/** Readings that are never 0 on a working card: it is awake while it is read. */
 const vital = ["temp", "power", "clockSm", "clockMem"] as const;
 
 const sizes = ["memTotal", "memUsed", "memReserved"] as const;
 
-/** What a card is called, and what the driver reported of it by itself, as against what was read of it. */
+/** Fields that identify a card or that the driver reported as events, in contrast to readings. */
 const names: ReadonlySet<string> = new Set(
   "id vendor name uuid pciBusId card integrated parent instance divided xidCount xidLast xidWorst".split(" "),
 );
@@ -84,17 +84,17 @@ const names: ReadonlySet<string> = new Set(
 // Checked by its type: the enum's own module is large, and this file is part of NVML's small reader.
 const stale: State.STALE = 2;
 
-/** Takes every reading from a card whose driver cannot be believed, in place: it is STALE, and the snapshot has its last values. */
+/** Removes all readings of a card whose driver is not plausible, in place: it is STALE, and the snapshot adds its last values. */
 export function markStale<G extends object>(gpu: G, err: string): G {
   for (const name of Object.keys(gpu)) if (!names.has(name)) delete gpu[name as keyof G];
   return Object.assign(gpu, { state: stale, err });
 }
 
 /**
- * A card as its source may give it. Drivers answer 0 for what they cannot say while a card starts, is being reset or wakes
- * up; taken as it stands, such a card would be idle, cool and free. With all of its vital readings at 0, or memory of 0 and
- * no vital reading above it, nothing of it is believed: it is STALE, and the snapshot tells what it read last. A single
- * one at 0 is absent: GPUs that share the host's memory have 0 for ever while all else is read.
+ * Removes implausible zeros. Drivers answer 0 for values that they do not have while a card starts, is reset or wakes up:
+ * such a card would look idle, cool and free. If all of its vital readings are 0, or its memory is 0 and no vital reading is
+ * above 0, the card is STALE without readings. A single vital reading of 0 is removed: GPUs that share the host's memory
+ * always have 0 while the rest is read.
  * @param gpu Changed in place.
  */
 export function dropImplausible<
@@ -120,8 +120,8 @@ interface Mark<T> {
 }
 
 /**
- * What a rate is counted from. Polls of several hubs may follow each other within milliseconds, where counters that
- * step 100 times a second tell nothing: a reading younger than `least` is not counted from, the one before it is.
+ * Baseline of a rate. Polls of several hubs may follow each other within milliseconds, too close for counters that step 100
+ * times a second: rates start from the newest reading that is at least `least` old.
  */
 export class Baseline<T> {
   readonly #least: number;
@@ -133,7 +133,7 @@ export class Baseline<T> {
     this.#least = least;
   }
 
-  /** Takes a reading; returns the one to count from and the milliseconds since, or undefined when there is none yet. */
+  /** Adds a reading; returns the baseline and the milliseconds since, or undefined if there is none yet. */
   take(at: number, value: T): { from: T; span: number } | undefined {
     const mark = { at, value };
     const newer = this.#newer;
@@ -150,7 +150,7 @@ export class Baseline<T> {
   }
 }
 
-/** This machine has no such device or no driver for it: normal, shown as STATE_UNSUPPORTED, tried again later. */
+/** The machine has no such device or no driver for it: normal, shown as STATE_UNSUPPORTED, tried again later. */
 export class Unsupported extends Error {
   override name = "Unsupported";
 }

@@ -23,14 +23,14 @@ const run = (args: string[], env: Record<string, string> = {}) =>
   });
 
 test.each([
-  ["GOHM_ALLOW", "banana", /^Cannot read setting "allow" \(GOHM_ALLOW\): .*"banana" is none\n$/],
-  ["GOHM_ALLOW", "127.0.0.1,10.0.0.0/33", /"10\.0\.0\.0\/33" is none\n$/],
+  ["GOHM_ALLOW", "banana", /^Cannot read setting "allow" \(GOHM_ALLOW\): .*"banana" is not one\n$/],
+  ["GOHM_ALLOW", "127.0.0.1,10.0.0.0/33", /"10\.0\.0\.0\/33" is not one\n$/],
   ["GOHM_ADDR", "9203", /^Cannot read setting "addr" \(GOHM_ADDR\): .*current value is "9203"\n$/],
   ["GOHM_ADDR", "203.0.113.9:9203", /^Cannot listen on 203\.0\.113\.9:9203 \(GOHM_ADDR\): this machine does not have/],
   [
     "GOHM_ROOT",
     "/no/such/folder",
-    /^Cannot read setting "root" \(GOHM_ROOT\): there is no folder "\/no\/such\/folder"\n$/,
+    /^Cannot read setting "root" \(GOHM_ROOT\): there is no directory "\/no\/such\/folder"\n$/,
   ],
 ])("%s=%s ends the start with one sentence and status 1", (name, value, message) => {
   const { status, stderr, stdout } = run([], { [name]: value });

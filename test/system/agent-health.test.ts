@@ -42,12 +42,12 @@ describe("an agent at work is well", () => {
     [
       "that cuts the machine itself off",
       { GOHM_ALLOW: "10.0.0.5" },
-      /^hmonitor cuts 127\.0\.0\.1 off .*: it is at work\n$/,
+      /^hmonitor resets connections of 127\.0\.0\.1 .*: it is running\n$/,
     ],
     [
       "whose exporter cuts it off",
       { GOHM_ALLOW: "10.0.0.5", GOHM_METRICS_ADDR: "127.0.0.1:0" },
-      /^hmonitor cuts 127\.0\.0\.1 off .*: it is at work\n$/,
+      /^hmonitor resets connections of 127\.0\.0\.1 .*: it is running\n$/,
     ],
   ])("%s", async (_, env: Env, text) => {
     expect(await probed(env)).toEqual({ status: 0, text: expect.stringMatching(text) });

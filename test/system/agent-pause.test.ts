@@ -51,7 +51,7 @@ describe.skipIf(reason !== undefined)(`pause${reason ? `: ${reason}` : ""}`, () 
     const { status, text } = await pause(agent.port, "--for", "600");
     expect([status, text]).toEqual([
       0,
-      `hmonitor (process ${pid}) has let go of the NVIDIA driver, and takes it up again after 600 s or ` +
+      `hmonitor (process ${pid}) has released the NVIDIA driver, and opens it again after 600 s or ` +
         `with "hmonitor pause-gpu --for 0"\n`,
     ]);
     expect(readers(pid)).toEqual([]);
@@ -61,8 +61,8 @@ describe.skipIf(reason !== undefined)(`pause${reason ? `: ${reason}` : ""}`, () 
     for (const { err } of during.gpus)
       expect(err).toMatch(/^paused until \d{4}-\d\d-\d\d [\d:]{8} UTC, so that the driver/);
     expect(readers(pid)).toEqual([]);
-    await agent.program.line(/^GPUs are let go for 600 s$/m);
-    expect((await pause(agent.port, "--for", "0")).text).toContain("takes up the NVIDIA driver again");
+    await agent.program.line(/^The NVIDIA driver is released for 600 s$/m);
+    expect((await pause(agent.port, "--for", "0")).text).toContain("opens the NVIDIA driver again");
     expect(await states(agent)).toEqual([State.OK, State.OK]);
     // A pause that is over ends by itself.
     expect((await pause(agent.port, "--for=1")).status).toBe(0);
@@ -73,7 +73,7 @@ describe.skipIf(reason !== undefined)(`pause${reason ? `: ${reason}` : ""}`, () 
     const agent = await serve();
     const { child } = agent.program;
     child.kill("SIGUSR2");
-    await agent.program.line(/^GPUs are let go for 60 s$/m);
+    await agent.program.line(/^The NVIDIA driver is released for 60 s$/m);
     expect(readers(child.pid)).toEqual([]);
     expect(await states(agent)).toEqual([State.STALE, State.STALE]);
     child.kill("SIGUSR2");
@@ -101,9 +101,9 @@ describe.skipIf(reason !== undefined)(`pause${reason ? `: ${reason}` : ""}`, () 
       expect(readers(agent.child.pid)).toHaveLength(1);
       const asking = begin(["pause-gpu", "--for", "600"]);
       await vi.waitFor(() => expect(asking.child.exitCode).not.toBeNull(), patience);
-      expect(asking.output()).toContain(`hmonitor (process ${agent.child.pid}) has let go of the NVIDIA driver`);
+      expect(asking.output()).toContain(`hmonitor (process ${agent.child.pid}) has released the NVIDIA driver`);
       expect(readers(agent.child.pid)).toEqual([]);
-      await agent.line(/^GPUs are let go for 600 s$/m);
+      await agent.line(/^The NVIDIA driver is released for 600 s$/m);
     } finally {
       await agent.stop();
       await portal.down();

@@ -291,7 +291,7 @@ test.skipIf(!able)("an https: hub is trusted by the authority that vouches for i
   const url = `https://127.0.0.1:${(hub.address() as AddressInfo).port}`;
   const stranger = start("hmonitor", ["--server", url, "--config", file, "--nogpu"], {});
   await stranger.line(
-    /nobody we trust vouches for its certificate \(DEPTH_ZERO_SELF_SIGNED_CERT\): --server-ca names who does; trying again/,
+    /its certificate is not from a trusted authority \(DEPTH_ZERO_SELF_SIGNED_CERT\): --server-ca names a file of further ones; trying again/,
   );
   expect(await stranger.stop()).toBe(0);
   expect(heard).toBe(0);

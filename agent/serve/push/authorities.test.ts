@@ -33,7 +33,7 @@ test("a system without a list of its own gets Node's", () => {
 
 test.each([
   ["/gone.pem", "cannot be read"],
-  ["/key.pem", "holds no certificate"],
+  ["/key.pem", "contains no certificate"],
 ])("%s, which %s, stops the agent", (ca, why) => {
   const read = from({ [debian]: pem("system"), "/key.pem": "-----BEGIN PRIVATE KEY-----" });
   expect(() => authorities({ ca, env: {}, read })).toThrow(

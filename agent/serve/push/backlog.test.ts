@@ -69,16 +69,16 @@ test("whatever comes and goes: never over its room, always in order, every sampl
         expect(backlog.bytes).toBeLessThanOrEqual(300);
         expect(backlog.size).toBe(added - gone - dropped);
       }
-      const places: number[] = [];
+      const sequences: number[] = [];
       let bytes = 0;
       const total = backlog.bytes;
       for (let sample = backlog.oldest(); sample !== undefined; sample = backlog.oldest()) {
-        places.push(sample.place);
+        sequences.push(sample.sequence);
         bytes += sample.bytes.length;
         backlog.done(sample);
       }
       expect(bytes).toBe(total);
-      expect(places).toEqual(places.toSorted((a, b) => a - b));
+      expect(sequences).toEqual(sequences.toSorted((a, b) => a - b));
     }),
   );
 });

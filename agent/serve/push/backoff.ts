@@ -1,11 +1,11 @@
-/** Milliseconds after the first failure, and the most there are between two attempts. */
+/** Wait after the first failure, and the longest between two attempts. */
 const firstMs = 1000;
 const longestMs = 60_000;
 
 /**
- * Milliseconds to wait after so many failures in a row: twice as long each time, and by chance up to half of it less, so
- * that machines which lost their hub together do not come back together.
- * @param chance From 0 up to 1.
+ * Exponential backoff with jitter: milliseconds to wait after so many failures in a row. Up to half of the wait is random, so
+ * that machines which lost their hub together do not return together.
+ * @param chance Random number from 0 up to 1.
  */
 export function backoffMs(failures: number, chance: number): number {
   const whole = Math.min(longestMs, firstMs * 2 ** Math.min(failures - 1, 30));

@@ -4,11 +4,11 @@ import { createSecureContext } from "node:tls";
 
 export interface HubRequest {
   readonly method: "GET" | "POST";
-  /** Below the hub's address: "/api/monitoring/report". */
+  /** Path below the hub's address: "/api/monitoring/report". */
   readonly path: string;
   readonly token?: string | undefined;
   readonly body?: Uint8Array;
-  /** Of the body. */
+  /** Content type of the body; JSON if left out. */
   readonly type?: string;
 }
 
@@ -21,15 +21,15 @@ export interface HubAnswer {
 export interface ClientOptions {
   /** http: or https:, perhaps with a path, without a slash at its end. */
   readonly server: string;
-  /** Authorities that may vouch for an https: hub, PEM. */
+  /** Trusted authorities for an https: hub, PEM. */
   readonly authorities: readonly string[];
   /** Milliseconds for one exchange, from the first byte out to the last byte in. */
   readonly deadline: number;
-  /** Bytes of the longest body that is read. */
+  /** Size limit of an answer's body, in bytes. */
   readonly limit: number;
 }
 
-/** Speaks HTTP with one hub, over one connection, whatever proxies the environment names. Redirects are given back. */
+/** HTTP client of one hub, over one connection. Ignores proxies of the environment and follows no redirects. */
 export class Client {
   readonly #options: ClientOptions;
   readonly #agent: http.Agent;
@@ -48,12 +48,12 @@ export class Client {
     }
   }
 
-  /** @throws Error that says why there was no answer, or none that could be read. */
+  /** @throws Error saying why there was no answer, or none that could be read. */
   async ask(request: HubRequest, signal: AbortSignal): Promise<HubAnswer> {
     try {
       return await this.#once(request, signal);
     } catch (error) {
-      // The hub may close an idle connection at the very moment we use it: that says nothing about the hub.
+      // The hub may close an idle connection at the very moment it is used again: that is no failure.
       if ((error as { reused?: boolean }).reused && !signal.aborted) return await this.#once(request, signal);
       throw error;
     }
@@ -80,7 +80,7 @@ export class Client {
       };
       let answered = false;
       sent.on("error", fail);
-      // An upgrade that nobody asked for ends without an error.
+      // An unexpected upgrade ends without an error.
       sent.on("close", () => answered || fail(new Error("the connection was closed without an answer")));
       sent.on("response", (response) => {
         answered = true;

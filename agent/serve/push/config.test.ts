@@ -31,10 +31,10 @@ test.each([
 });
 
 test.each([
-  ["", "it is no JSON object"],
-  ["<html>", "it is no JSON object"],
-  ["[]", "it is no JSON object"],
-  ["null", "it is no JSON object"],
+  ["", "it is not a JSON object"],
+  ["<html>", "it is not a JSON object"],
+  ["[]", "it is not a JSON object"],
+  ["null", "it is not a JSON object"],
   ['{"gpuIndices": "all"}', "it must hold a list of numbers as gpuIndices, or null for everything"],
   ['{"gpuIndices": ["0"]}', "it must hold a list of numbers as gpuIndices, or null for everything"],
   ['{"diskMounts": [1]}', "it must hold a list of texts as diskMounts, or null for everything"],

@@ -1,4 +1,4 @@
-/** What the hub's administrator wants reported. A set that is undefined means everything. */
+/** Devices that the hub's administrator selected. An undefined set means all. */
 export interface ReportConfig {
   readonly gpus: ReadonlySet<number> | undefined;
   readonly disks: ReadonlySet<string> | undefined;
@@ -7,8 +7,8 @@ export interface ReportConfig {
   readonly interval: number;
 }
 
-/** Seconds between reports where the hub does not say. */
-const usual = 5;
+/** Seconds between reports if the hub does not say. */
+const defaultInterval = 5;
 
 const isIndex = (value: unknown): value is number => Number.isSafeInteger(value);
 const isName = (value: unknown): value is string => typeof value === "string";
@@ -20,28 +20,28 @@ function chosen<T>(value: unknown, is: (one: unknown) => one is T, wanted: strin
 }
 
 /**
- * Reads what GET /api/monitoring/config answered.
- * @throws Error that says what is wrong with it.
+ * Parses the answer to GET /api/monitoring/config.
+ * @throws Error saying what is wrong with it.
  */
 export function parseConfig(text: string): ReportConfig {
-  const held = parseObject(text);
-  if (held === undefined) throw new Error("it is no JSON object");
-  const { reportIntervalSec: interval } = held;
+  const body = parseObject(text);
+  if (body === undefined) throw new Error("it is not a JSON object");
+  const { reportIntervalSec: interval } = body;
   const sane = typeof interval === "number" && interval > 0;
   return {
-    gpus: chosen(held.gpuIndices, isIndex, "a list of numbers as gpuIndices"),
-    disks: chosen(held.diskMounts, isName, "a list of texts as diskMounts"),
-    nics: chosen(held.nicNames, isName, "a list of texts as nicNames"),
-    interval: sane ? Math.min(3600, Math.max(1, interval)) : usual,
+    gpus: chosen(body.gpuIndices, isIndex, "a list of numbers as gpuIndices"),
+    disks: chosen(body.diskMounts, isName, "a list of texts as diskMounts"),
+    nics: chosen(body.nicNames, isName, "a list of texts as nicNames"),
+    interval: sane ? Math.min(3600, Math.max(1, interval)) : defaultInterval,
   };
 }
 
-/** A JSON object, or undefined when the text is something else. */
+/** Parses a JSON object; undefined if the text is something else. */
 export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const held: unknown = JSON.parse(text);
-    return typeof held === "object" && held !== null && !Array.isArray(held)
-      ? (held as Record<string, unknown>)
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
       : undefined;
   } catch {
     return undefined; // not JSON

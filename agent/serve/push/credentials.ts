@@ -14,16 +14,16 @@ import { dirname, join } from "node:path";
 import { readText } from "../../../program/file.ts";
 import { SettingError } from "../../../program/setting.ts";
 
-/** What the hub gave at registration; as the file holds it. */
+/** Credentials from the registration, as stored in the token file. */
 export interface Credentials {
   readonly token: string;
-  /** The hub it is for. */
+  /** Address of the hub that issued the token. */
   readonly server: string;
 }
 
 /**
- * Where the token is kept when nobody says: the service's own folder under systemd, else the user's.
- * @throws SettingError when there is no such folder.
+ * Returns the default path of the token file: in the service's state directory under systemd, else in the user's configuration.
+ * @throws SettingError if there is no such directory.
  */
 export function defaultPath(env: Readonly<Record<string, string | undefined>>, home: () => string = homedir): string {
   const state = env.STATE_DIRECTORY?.split(":")[0];
@@ -31,17 +31,17 @@ export function defaultPath(env: Readonly<Record<string, string | undefined>>, h
   const config = env.XDG_CONFIG_HOME?.startsWith("/") ? env.XDG_CONFIG_HOME : undefined;
   const own = config ?? (home().startsWith("/") ? join(home(), ".config") : undefined);
   if (own !== undefined) return join(own, "hmonitor", "push.json");
-  throw new SettingError("This user has no home folder to keep the hub's token in: name a file with --config");
+  throw new SettingError("This user has no home directory to store the hub's token in: name a file with --config");
 }
 
-/** A token that can stand in a header. */
+/** True for a token that is valid in an HTTP header. */
 export const isToken = (value: unknown): value is string =>
   typeof value === "string" && /^[\x21-\x7e]{1,4096}$/.test(value);
 
 /**
- * The token of an earlier registration, or undefined when there was none.
- * @param warn Told when others may read the file.
- * @throws SettingError when the file cannot be read, holds something else, or the token of another hub.
+ * Loads the token of an earlier registration; undefined if there is none.
+ * @param warn Called if other users may read the file.
+ * @throws SettingError if the file cannot be read, contains something else, or belongs to another hub.
  */
 export function loadCredentials(path: string, server: string, warn: (line: string) => void): Credentials | undefined {
   let text: string;
@@ -55,10 +55,10 @@ export function loadCredentials(path: string, server: string, warn: (line: strin
   if (pass === undefined) {
     throw new SettingError(
       `Cannot read the token file ${path}: must be {"token": …, "server": …} as hmonitor wrote it. ` +
-        "Put back what it held; or ask the hub's administrator to delete this node or to reset its token, delete the file, and start again",
+        "Restore it; or ask the hub's administrator to delete this node or to reset its token, delete the file, and start again",
     );
   }
-  // A token is a secret between us and one hub: another one must not get it.
+  // A token is a secret of this machine and one hub: another hub must not receive it.
   if (pass.server !== server) {
     throw new SettingError(
       `The token in ${path} is for ${pass.server}, not for ${server}: name another file with --config, or delete this one to register anew`,
@@ -78,24 +78,24 @@ function parsePass(text: string): Credentials | undefined {
     const { origin, pathname } = new URL(server);
     return { token, server: `${origin}${pathname.replace(/\/+$/, "")}` };
   } catch {
-    return undefined; // not JSON, not an object, not an address: the caller says what is wanted
+    return undefined; // not JSON, not an object, not an address: the caller's error says what is wanted
   }
 }
 
-/** Longer than a token with the address of its hub. */
+/** Placeholder longer than any token with the address of its hub. */
 const blank = " ".repeat(8192);
 
-/** A place for the token, known to be writable before the hub is asked for one. */
+/** A token file under construction, known to be writable before a token is requested. */
 export interface TokenFile {
-  /** Puts the token there for good. */
+  /** Writes the token and moves the file into place. */
   write(pass: Credentials): void;
-  /** Leaves nothing behind, unless a token was kept. */
+  /** Removes the draft, unless a token was written. */
   release(): void;
 }
 
 /**
- * Makes sure the token can be kept: a hub gives it only once.
- * @throws SettingError when the file cannot be written.
+ * Makes sure that the token can be stored: a hub issues it only once.
+ * @throws SettingError if the file cannot be written.
  */
 export function reserveTokenFile(path: string): TokenFile {
   const draft = `${path}.${process.pid}.new`;
@@ -104,7 +104,7 @@ export function reserveTokenFile(path: string): TokenFile {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     rmSync(draft, { force: true });
     file = openSync(draft, "wx", 0o600);
-    // A disk that is full says so now, not when there is a token to lose.
+    // A full disk fails now, not when there is a token to lose.
     writeSync(file, blank);
     fsyncSync(file);
   } catch (error) {

@@ -4,10 +4,10 @@ import { clean } from "../../../proto/clean.ts";
 import type { HubAnswer } from "./client.ts";
 import { parseObject } from "./config.ts";
 
-/** The content type of samples as they are. A hub that takes it names it in Accept-Post, in its answer to /config. */
+/** Content type of protobuf samples. A hub that takes it lists it in Accept-Post, in its answer to /config. */
 export const sampleType = "application/x-protobuf; messageType=gpu.HostInfo";
 
-/** What an answer means for what was sent: taken, not to be sent again like this, or to be tried again. */
+/** Outcome of a request: taken, refused (not to be sent again like this), or away (to be tried again). */
 export type Outcome = "taken" | "refused" | "away";
 
 export function outcomeOf({ status }: HubAnswer): Outcome {
@@ -15,7 +15,7 @@ export function outcomeOf({ status }: HubAnswer): Outcome {
   return [400, 413, 415, 422].includes(status) ? "refused" : "away";
 }
 
-/** True when Accept-Post (as the Linked Data Platform defines that header) lists our message. */
+/** True if Accept-Post (as the Linked Data Platform defines that header) lists our message. */
 export function takesSamples({ headers }: HubAnswer): boolean {
   const ranges = String(headers["accept-post"] ?? "").toLowerCase();
   return ranges.split(",").some((range) => {
@@ -24,7 +24,7 @@ export function takesSamples({ headers }: HubAnswer): boolean {
   });
 }
 
-/** An answer that is not the wanted one, in the hub's own words where it has any, without the secrets that it was shown. */
+/** Describes an unexpected answer, with the hub's own message if it has one, without the secrets sent to it. */
 export function describeAnswer(answer: HubAnswer, secrets: readonly string[]): string {
   const { status, headers } = answer;
   if (status >= 300 && status < 400) {
@@ -34,7 +34,7 @@ export function describeAnswer(answer: HubAnswer, secrets: readonly string[]): s
   return `it answers ${status}${reasonIn(answer, ": ", secrets)}`;
 }
 
-/** The hub's `error` or `detail` after `before`, without these secrets, or "". An answer may be JSON at every status. */
+/** Returns the hub's `error` or `detail` after `before`, without these secrets; "" if there is none. Any status may have JSON. */
 export function reasonIn({ text }: HubAnswer, before: string, secrets: readonly string[]): string {
   const { error, detail } = parseObject(redact(text, secrets)) ?? {};
   const said = error ?? detail;

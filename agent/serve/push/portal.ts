@@ -9,9 +9,9 @@ import { isToken, type TokenFile } from "./credentials.ts";
 import { describeAnswer, outcomeOf, reasonIn, sampleType, takesSamples } from "./outcome.ts";
 import { type ReportBody, registration, report, shortened, withoutNulls } from "./report.ts";
 
-/** The hub cannot be reached, or has trouble of its own: to be tried again. */
+/** The hub cannot be reached or does not work at the moment: to be tried again. */
 export class HubUnavailable extends Error {
-  /** Milliseconds until then, where they do not grow. */
+  /** Milliseconds until the next attempt; undefined for the growing backoff. */
   readonly after: number | undefined;
 
   constructor(message: string, after?: number) {
@@ -20,33 +20,33 @@ export class HubUnavailable extends Error {
   }
 }
 
-/** The hub will have none of us: the message says what its administrator must do. */
+/** The hub rejected this agent; the message says what its administrator must do. */
 export class HubRejection extends Error {}
 
 export interface PortalOptions {
   readonly server: string;
-  /** Name this machine is registered by. */
+  /** Name under which this machine is registered. */
   readonly hostname: string;
   /** File that holds the token, for messages. */
   readonly path: string;
-  /** What the administrator set for registrations; "" for nothing. */
+  /** Secret for registrations; "" for none. */
   readonly secret: string;
   readonly log: Log;
   /** One exchange. @throws HubUnavailable */
   readonly ask: (request: HubRequest) => Promise<HubAnswer>;
 }
 
-/** Milliseconds until the configuration is asked for again. */
+/** Time until the configuration is requested again. */
 const configRetryMs = 5000;
 
-/** What lets a name register once more. The first portals keep a node whose token is reset, and still answer 409. */
+/** Advice that lets a name register again. The first portals keep a node whose token is reset, and still answer 409. */
 const remedy =
   "Ask the hub's administrator to delete the node or to reset its token (where a reset alone ends in 409, the node must be deleted)";
 
-/** Bytes of the longest body that the first portals take. */
+/** Size limit of the first portals' requests, in bytes. */
 const most = 100 * 1024;
 
-/** Form of the JSON bodies; hubs that refuse the full one get another. */
+/** Form of the JSON bodies; a hub that refuses the full form gets another. */
 interface JsonForm {
   /** Without null. */
   readonly gapless: boolean;
@@ -55,28 +55,28 @@ interface JsonForm {
 }
 
 const encode = (body: ReportBody, { gapless, short }: JsonForm): string => {
-  const told = gapless ? withoutNulls(body) : body;
-  return JSON.stringify(short ? shortened(told, most) : told);
+  const sent = gapless ? withoutNulls(body) : body;
+  return JSON.stringify(short ? shortened(sent, most) : sent);
 };
 
-/** The form to try after a refusal. */
+/** Returns the form to try after a refusal. */
 function other(form: JsonForm, { status }: HubAnswer): JsonForm {
   if (status === 413) return { ...form, short: true };
   return status === 400 || status === 422 ? { ...form, gapless: true } : form;
 }
 
-/** The hub as its interface has it: registering, the configuration, reports. */
+/** Client of a hub's monitoring interface: registration, configuration, reports. */
 export class Portal {
   readonly #options: PortalOptions;
   #token: string | undefined;
   #config: ReportConfig | undefined;
-  /** The hub takes samples as they are. */
+  /** True if the hub takes samples as protobuf. */
   #rich = false;
-  /** It says so, but refused one: JSON is sent until it gives a configuration again. */
+  /** True if the hub announced that, but refused a sample: JSON is sent until the next configuration. */
   #plain = false;
-  /** `configVersion` of the last report's answer; the configuration itself contains none. */
+  /** `configVersion` in the answer to the last report; the configuration itself has none. */
   #version: number | undefined;
-  /** A report has been sent. */
+  /** True once a report has been sent. */
   #begun = false;
   #form: JsonForm = { gapless: false, short: false };
   #refusal = "";
@@ -88,7 +88,7 @@ export class Portal {
     this.#token = token;
   }
 
-  /** What the hub is shown, and must not get into a message through its answers. */
+  /** Secrets sent to the hub, which its answers must not bring into a message. */
   get #secrets(): string[] {
     return [this.#token ?? "", this.#options.secret];
   }
@@ -109,7 +109,7 @@ export class Portal {
     return this.#outdated;
   }
 
-  /** Notes an outage. A hub that took samples may have been replaced by one that does not: its configuration says so. */
+  /** Called after an outage. A hub that took samples may have been replaced by one that does not: its configuration is fetched again. */
   interrupted(): void {
     this.#plain = false;
     if (this.#rich) this.#outdated = true;
@@ -119,16 +119,16 @@ export class Portal {
     return this.#config;
   }
 
-  /** Samples go out as they are, each with its own time; else only the newest counts. */
+  /** True if samples are sent as protobuf, each with its own time; otherwise only the newest counts. */
   get rich(): boolean {
     return this.#rich;
   }
 
   /**
-   * Asks for a token and puts it in its place.
+   * Registers and stores the token.
    * @throws HubUnavailable @throws HubRejection
    */
-  async register(info: HostInfo, place: TokenFile): Promise<void> {
+  async register(info: HostInfo, file: TokenFile): Promise<void> {
     const { server, hostname, path, secret, log } = this.#options;
     const body = { ...registration(info, hostname), ...(secret !== "" && { secret }) };
     const answer = await this.#post("/api/monitoring/register", body);
@@ -156,7 +156,7 @@ export class Portal {
     if (!isToken(token)) {
       throw new HubUnavailable(`its answer to the registration holds no token${reasonIn(answer, ": ", this.#secrets)}`);
     }
-    place.write({ token, server });
+    file.write({ token, server });
     this.#token = token;
     log.info(
       `push: registered with ${server} as ${hostname}${typeof status === "string" ? ` (${clean(redact(status, [token, ...this.#secrets]))})` : ""}`,
@@ -181,7 +181,7 @@ export class Portal {
 
   /**
    * Sends one sample, an encoded HostInfo.
-   * @returns False when it must be sent again in another form.
+   * @returns False if it must be sent again in another form.
    * @throws HubUnavailable @throws HubRejection
    */
   async report(sample: Uint8Array): Promise<boolean> {
@@ -205,7 +205,7 @@ export class Portal {
     this.#refusal = refusal;
     if (outcome === "taken") this.#compare(parseObject(answer.text)?.configVersion);
     if (sent || this.#plain || !takesSamples(answer)) return true;
-    // A portal was replaced by a hub that takes samples: it gets what was kept, and this one with its time.
+    // A portal was replaced by a hub that takes samples: it gets the waiting ones, and this one with its time.
     this.#rich = true;
     return false;
   }
@@ -224,7 +224,7 @@ export class Portal {
     );
   }
 
-  /** POSTs JSON, and once more in another form if the hub refuses it; a form that was accepted is used from then on. */
+  /** POSTs JSON, and again in another form if the hub refuses it; an accepted form is used from then on. */
   async #post(path: string, body: ReportBody): Promise<HubAnswer> {
     const { server, log, ask } = this.#options;
     const send = (json: string): Promise<HubAnswer> =>

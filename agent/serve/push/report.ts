@@ -3,12 +3,11 @@ import { type GPUInfo, type HostInfo, type NicInfo, State } from "../../../proto
 import { type SourceName, sourceOf } from "../../../proto/source.ts";
 import type { ReportConfig } from "./config.ts";
 
-/** A body as it goes out. A reading that is not known is null. */
+/** JSON body of a request. An unknown reading is null. */
 export type ReportBody = Readonly<Record<string, unknown>>;
 
 /**
- * An amount in another unit, or null when it is not known: with one decimal, or whole, rounded as the portal's own exporter
- * does it, which is Python.
+ * Converts an amount to another unit, rounded as by the portal's own exporter, which is in Python; null if it is not known.
  */
 function scaled(amount: bigint | number | undefined, unit: number, decimals = 1): number | null {
   return amount === undefined ? null : round(Number(amount) / unit, decimals);
@@ -24,16 +23,16 @@ const Mbps = 1_000_000 / 8;
 const isIPv4 = (address: string): boolean => address.includes(".") && !address.includes(":");
 const ipv4 = ({ addresses }: NicInfo): string => addresses.find(isIPv4) ?? "";
 
-/** Hardware threads: what the portal's own exporter calls cores. */
+/** Number of hardware threads, which the portal's own exporter calls cores. */
 const cores = ({ cpu }: HostInfo): number | null => cpu?.threads ?? null;
 
 /**
- * Whole cards, which the portal's own exporter knew alone. The memory of an instance is a part of its card's: the portal, which adds
- * up what it is told, would count it twice.
+ * Lists whole cards, the only ones that the portal's own exporter knows. The memory of an instance is part of its card's: the
+ * portal, which sums all GPUs, would count it twice.
  */
 const cards = ({ gpus }: HostInfo): GPUInfo[] => gpus.filter(({ parent }) => parent === undefined);
 
-/** The parts of a sample that the administrator selected, a card with its instances, under the name the machine was registered by. */
+/** Keeps the devices that the administrator selected, cards with their instances, and sets the registered host name. */
 export function select(info: HostInfo, { gpus, disks, nics }: ReportConfig, hostname: string): HostInfo {
   const within = <T>(set: ReadonlySet<T> | undefined, value: T | undefined): boolean =>
     set === undefined || (value !== undefined && set.has(value));
@@ -102,7 +101,7 @@ function apart(nics: readonly NicInfo[]): ReadonlySet<string> {
  * @param first True for the program's first report: interfaces have no rate yet, and 0 is sent, as by the portal's own exporter.
  */
 export function report(info: HostInfo, { first = false } = {}): ReportBody {
-  // Of a source that failed, the sample still holds what it told last, and says so; a report cannot.
+  // After a source has failed, a sample still has its last values, marked as stale; a report cannot mark them.
   const live = (name: SourceName): boolean => {
     const state = info.sources.find((source) => source.name === name)?.state;
     return state === undefined || state === State.OK;
@@ -146,7 +145,7 @@ export function report(info: HostInfo, { first = false } = {}): ReportBody {
 const complete = (row: unknown): boolean =>
   typeof row !== "object" || row === null || Object.values(row).every((value) => value !== null);
 
-/** The same without what is not known: devices that lack a reading, and single readings. For portals that take no null. */
+/** Removes unknown readings, and devices that lack one, for portals that refuse null. */
 export function withoutNulls(body: ReportBody): ReportBody {
   const kept = Object.entries(body).flatMap(([key, value]): [string, unknown][] => {
     if (value === null) return [];
@@ -156,7 +155,7 @@ export function withoutNulls(body: ReportBody): ReportBody {
   return Object.fromEntries(kept);
 }
 
-/** Leaves out the last entries of the longest lists until the JSON has at most so many bytes. */
+/** Removes the last entries of the longest lists until the JSON has at most so many bytes. */
 export function shortened(body: ReportBody, bytes: number): ReportBody {
   const size = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
   let short = body;
