@@ -43,7 +43,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["hub/main.ts"],
   ],
   web: [
-    ["web/ask.ts"],
+    ["web/ask.ts", "web/stroke.ts"],
     ["web/choice.ts", "web/feed.ts", "web/history.ts", "web/route.ts", "web/wall.ts"],
     ["web/renew.ts", "web/text/", "web/theme.ts"],
     ["web/language.ts", "web/store.ts"],

@@ -1,7 +1,7 @@
 import uPlot from "uplot";
 import type { Unit } from "../../proto/gen/metric_pb.js";
 import { isBinary, labelStep, show } from "../../proto/unit.ts";
-import { type Stroke, sampleWidth, strokeOf, type Theme } from "./chart/stroke.ts";
+import { type Stroke, sampleWidth, strokeOf, type Theme } from "../stroke.ts";
 
 // The only file that imports the chart library.
 
