@@ -1,12 +1,12 @@
 // Strokes of chart lines: a colour and a dash pattern, so that more lines than colours can be distinguished.
 
-export type Theme = "light" | "dark";
+export type Background = "light" | "dark";
 
 /**
  * Eight colours for each background. Each has a contrast of at least 3:1 to it, and every pair keeps an OKLab distance
  * of 0.1 for normal vision, protanopia, deuteranopia and tritanopia: `stroke.test.ts` measures both.
  */
-export const palette: Readonly<Record<Theme, readonly string[]>> = {
+export const palette: Readonly<Record<Background, readonly string[]>> = {
   light: ["#2f2ec6", "#9e5c04", "#108369", "#705394", "#979815", "#4b9dbd", "#ae44ec", "#7c2937"],
   dark: ["#2c6dff", "#e99504", "#53efc7", "#b8479d", "#ffd225", "#07ba97", "#b5b0f3", "#547529"],
 };
@@ -44,7 +44,7 @@ export interface Stroke {
 export const strokes = words.length * palette.light.length;
 
 /** The stroke of a slot: colours first, then patterns. */
-export function strokeOf(slot: number, theme: Theme): Stroke {
+export function strokeOf(slot: number, theme: Background): Stroke {
   const colours = palette[theme];
   const word = words[Math.floor(slot / colours.length) % words.length] ?? "";
   return {

@@ -1,7 +1,7 @@
 import uPlot from "uplot";
 import type { Unit } from "../../proto/gen/metric_pb.js";
 import { isBinary, labelStep, show } from "../../proto/unit.ts";
-import { type Stroke, sampleWidth, strokeOf, type Theme } from "../stroke.ts";
+import { type Background, type Stroke, sampleWidth, strokeOf } from "../stroke.ts";
 
 // The only file that imports the chart library.
 
@@ -20,7 +20,7 @@ export interface ChartOptions {
   readonly table: readonly (readonly (number | null | undefined)[])[];
   readonly from: number;
   readonly to: number;
-  readonly theme: Theme;
+  readonly theme: Background;
   /** Value that the axis reaches at least. */
   readonly top: number;
   /** Unit of the values, which decides how the axis is divided and values are written. */
@@ -204,7 +204,7 @@ function showValues(plot: uPlot, { lines, unit, tag, theme, more }: ChartOptions
   tip.style.right = right ? `${plot.over.clientWidth - (left ?? 0) + 12}px` : "";
 }
 
-function tipRow(one: Line, value: string, theme: Theme): HTMLElement {
+function tipRow(one: Line, value: string, theme: Background): HTMLElement {
   const row = document.createElement("span");
   const name = document.createElement("i");
   name.append(sample(strokeOf(one.slot, theme)), one.name);
