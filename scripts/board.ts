@@ -1,4 +1,4 @@
-// The Grafana board in each language, as Grafana's JSON model wants it. Written by `npm run docs`.
+// Writes the Grafana board in each language as Grafana's JSON model, for `npm run docs`.
 import { cards, hosts } from "./board/detail.ts";
 import { broken, fleet } from "./board/fleet.ts";
 import type { Column, Panel, Query, Row, Words } from "./board/panel.ts";
@@ -6,14 +6,14 @@ import { answers, holders } from "./board/who.ts";
 
 const rows: readonly Row[] = [answers, holders, broken, fleet, cards, hosts];
 
-/** Which of the words of a pair. */
+/** Index of a language in `Words`. */
 export const languages = { en: 0, "zh-CN": 1 } as const;
 export type Language = keyof typeof languages;
 
-/** The data source is a variable of the board: it is chosen after the import, and needs no __inputs. */
+/** Data source as a variable of the board: it is chosen after the import, and needs no __inputs. */
 const datasource = { type: "prometheus", uid: `\${datasource}` } as const;
 
-/** Where the table's machine names lead: this board, with that machine alone. */
+/** Link from a machine's name in a table to this board with that machine selected. */
 const drill = (uid: string): string =>
   `/d/${uid}?\${datasource:queryparam}&\${__url_time_range}&var-node=\${__value.text}`;
 
@@ -107,7 +107,7 @@ class Writer {
     };
   }
 
-  /** Rows one under the other, the panels of each from left to right. */
+  /** Places rows below one another, and the panels of a row from left to right. */
   #lay(all: readonly Row[]) {
     let y = 0;
     let id = 0;
@@ -141,13 +141,13 @@ class Writer {
       datasource,
       definition: query,
       query: { query, refId: `${name}-values` },
-      // With each change of the time range: machines come and go.
+      // Refreshes with each change of the time range, because machines come and go.
       refresh: 2,
       sort: 3,
       regex: "",
       multi: true,
       includeAll: true,
-      // Also what has no such label.
+      // Matches series without the label, too.
       allValue: ".*",
       current: chosen,
       options: [],
@@ -185,7 +185,7 @@ class Writer {
         "哪张卡空闲、其余被谁占用、哪台机器故障。数据来自 hmonitor --exporter。",
       ]),
       tags: ["gpu", "gohm"],
-      // What Grafana 9.0 writes; later ones bring it up to date when they load it.
+      // The schema of Grafana 9.0, which later versions migrate.
       schemaVersion: 36,
       version: 1,
       editable: true,
@@ -211,7 +211,7 @@ function customOf(kind: Panel["kind"], stacked: true | undefined): object {
     lineWidth: 1,
     fillOpacity: stacked ? 30 : 0,
     showPoints: "never",
-    // A gap is a gap: absent is not what was there before.
+    // Gaps stay gaps: the previous value does not continue.
     spanNulls: false,
     stacking: { mode: stacked ? "normal" : "none", group: "A" },
   };
@@ -245,5 +245,5 @@ function optionsOf(kind: Panel["kind"]): object {
   }
 }
 
-/** The board in one language, as Grafana's JSON model. */
+/** Board in one language, as Grafana's JSON model. */
 export const board = (language: Language): ReturnType<Writer["board"]> => new Writer(language).board();

@@ -1,6 +1,6 @@
-// Makes the pictures under docs/images/: real agents that play captured machines, a real hub, a real browser.
-// node scripts/screenshots.ts            those of the documentation
-// node scripts/screenshots.ts FOLDER     also every other state of the page, to look at while changing it
+// Makes the screenshots in docs/images/ with agents that play captured machines, a hub, and a browser.
+// node scripts/screenshots.ts            screenshots for the documentation
+// node scripts/screenshots.ts FOLDER     also other states of the page, to check changes
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,14 +93,14 @@ async function toCharts(page: Page): Promise<void> {
     const plots = [...document.querySelectorAll(".plot")];
     return plots.length > 4 && plots.every((plot) => Number(plot.getAttribute("data-points")) > 200);
   });
-  // The last cards, and below them the charts.
+  // Shows the last cards and the charts below them.
   await page
     .locator(".whole-card")
     .nth(-3)
     .evaluate((card) => card.scrollIntoView());
 }
 
-/** A day of samples for the machine whose charts are shown, in the shape of its capture. */
+/** Writes a day of samples for the machine whose charts are shown, with the devices of its capture. */
 function fillHistory(at: Place): void {
   const keys = readFileSync(join(top, "test/capture", h100, "nvml.txt"), "utf8").match(/GPU-[0-9a-f-]+/g) ?? [];
   const log = lineLog(() => {}, systemClock.now);
@@ -144,7 +144,7 @@ function cardAt(key: string, index: number, hours: number): Measured {
   return { level: "gpu", key, index, values };
 }
 
-/** A training on four cards that once went back to its checkpoint, a server with a day's rhythm, a notebook, an idle card. */
+/** Load of a training on four cards with one restart, a server with a daily rhythm, a notebook, and an idle card. */
 function doing(index: number, hours: number): { load: number; memory: number } {
   if (index < 4) {
     const training = hours > -17 + index * 0.05 && !(hours > -5 && hours < -4.4);
@@ -213,11 +213,11 @@ async function main(folder: string, every: boolean): Promise<void> {
   fillHistory(at);
   const moving = setInterval(() => {
     for (const [i, { name }] of played.entries()) {
-      // The machine with a past goes on as it was.
+      // The machine with a history continues at its level.
       const [busy, bytes] = i === 0 ? [30, 2e9] : [8 + ((i * 13) % 37), 2e7 * (i + 1)];
       work(join(scratch, name), busy + Math.random() * 6, bytes / 4);
     }
-    // Several times between two polls: one without would show a machine at rest.
+    // Several times between two polls, so that every poll sees a change.
   }, 250);
   const hub = await startHub(at);
   const browser = await openBrowser();

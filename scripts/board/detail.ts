@@ -1,8 +1,8 @@
-// The rows of one machine, or of those that are chosen: its cards, and itself.
+// Rows of the selected machines: their cards, and the machines themselves.
 import type { Panel, Query, Row, Words } from "./panel.ts";
 import { card, node, span } from "./query.ts";
 
-/** A chart with a line for each card. */
+/** Chart with a line for each card. */
 const perCard = (title: Words, unit: string, queries: readonly Query[], more: Partial<Panel> = {}): Panel => ({
   title,
   kind: "timeseries",
@@ -95,7 +95,7 @@ export const cards: Row = {
   ],
 };
 
-/** A chart with a line for each machine, or for each of its parts. */
+/** Chart with a line for each machine, or for each of its disks or interfaces. */
 const perHost = (title: Words, unit: string, expr: string, more: Partial<Panel> & { legend?: string } = {}): Panel => {
   const { legend = "{{node}}", ...rest } = more;
   return { title, kind: "timeseries", width: 8, height: 8, unit, queries: [{ expr, legend }], ...rest };

@@ -1,4 +1,4 @@
-// The rows for whoever keeps the machines: what is broken, and how all of them are used.
+// Rows for administrators: what is broken, and how the fleet is used.
 import type { Row } from "./panel.ts";
 import { faults, node, span } from "./query.ts";
 

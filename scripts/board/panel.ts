@@ -1,6 +1,6 @@
-// What a board is made of, before it is Grafana's JSON.
+// Model of a board, from which Grafana's JSON is written.
 
-/** English, simplified Chinese. */
+/** A text in English and simplified Chinese. */
 export type Words = readonly [en: string, zh: string];
 
 export interface Query {
@@ -20,18 +20,18 @@ export interface Panel {
   readonly title: Words;
   readonly about?: Words;
   readonly kind: "stat" | "timeseries" | "table" | "bargauge" | "state-timeline";
-  /** Of 24 columns. */
+  /** Width in columns, of 24. */
   readonly width: number;
   readonly height: number;
   /** Grafana's id of a unit. */
   readonly unit?: string;
-  /** Values from which on the panel is yellow and red. */
+  /** Values from which the panel is yellow and red. */
   readonly alarm?: readonly [yellow: number, red: number];
-  /** Largest value there can be. */
+  /** Largest possible value. */
   readonly most?: number;
   readonly stacked?: true;
   readonly columns?: readonly Column[];
-  /** What stands for numbers: text and colour. */
+  /** Text and colour shown instead of a number. */
   readonly values?: readonly (readonly [value: number, text: Words, color: string])[];
   readonly queries: readonly Query[];
 }

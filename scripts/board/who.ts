@@ -1,9 +1,9 @@
-// The rows for people who look for a card, or for who has one.
+// Rows for people who look for a free card, or for the holder of one.
 import { freeRule } from "../../proto/verdict.ts";
 import type { Column, Row } from "./panel.ts";
 import { countOf, faults, free, held, heldMemory, heldShare, key, node } from "./query.ts";
 
-/** Which card a line of a table is of. */
+/** Columns that name the card of a table's line. */
 const card: readonly Column[] = [
   { from: "node", name: ["Machine", "机器"] },
   { from: "gpu_index", name: ["Card", "卡"] },
