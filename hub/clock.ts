@@ -55,6 +55,12 @@ export class ClockGuard {
     return true;
   }
 
+  /** True if nothing speaks against the clock. For samples of the past, which say nothing of what time it is. */
+  accepts(now: number): boolean {
+    const newest = this.#newest ?? now;
+    return now >= earliest && Number.isNaN(this.#since) && now >= newest - apart && now <= newest + off;
+  }
+
   #plausible(now: number, peer: number | undefined): boolean {
     const newest = this.#newest;
     if (peer !== undefined && Math.abs(now - peer) <= apart) return true;

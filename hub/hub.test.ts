@@ -10,6 +10,7 @@ import { row, SettingError, type Table, text } from "../program/setting.ts";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
 import { systemClock } from "./clock.ts";
 import { type Hub, start } from "./hub.ts";
+import type { Owner } from "./ingest.ts";
 import type { Input } from "./input/input.ts";
 import { silent } from "./log.ts";
 import { parts as installed, listed, type Parts } from "./parts.ts";
@@ -32,6 +33,8 @@ let heard: string[];
 
 const parrotTable = { word: word("parrot", "parrot") } satisfies Table;
 
+const owner: Owner = { input: "parrot", origin: "push" };
+
 /** Takes the name of a host by POST, and has it answer with a word as its hostname. */
 const parrot: Input<typeof parrotTable> = {
   name: "parrot",
@@ -43,8 +46,8 @@ const parrot: Input<typeof parrotTable> = {
       routes: (app) =>
         app.post("/parrot/:host", (c) => {
           const host = c.req.param("host");
-          ingest.expect(host, "pushed");
-          ingest.received(host, create(HostInfoSchema, { hostname: settings.word }));
+          ingest.claim(host, owner, "pushed");
+          ingest.received(host, create(HostInfoSchema, { hostname: settings.word }), owner);
           return c.text("heard");
         }),
       change(next) {
@@ -83,14 +86,16 @@ const clerkTable = { word: word("clerk", "clerk") } satisfies Table;
 const clerk: Task<typeof clerkTable> = {
   name: "clerk",
   table: clerkTable,
-  async open({ view }, first) {
+  async open({ view, onReading }, first) {
     heard.push(`clerk ${first.word}`);
     const stop = view.live.onChange(() => heard.push(`clerk saw ${view.live.hosts().length}`));
+    const end = onReading(({ host, info }) => heard.push(`clerk read ${info.hostname} of ${host}`));
     return {
       routes: (app) => app.get("/clerk", (c) => c.text("at work")),
       change: (next) => void heard.push(`clerk ${next.word}`),
       close() {
         stop();
+        end();
         heard.push("clerk closed");
       },
     };
@@ -129,7 +134,7 @@ test("an input, a view and a task work with their settings and routes, each name
   expect(await get("/mirror")).toBe("wall 77 hello");
   expect(await get("/clerk")).toBe("at work");
   expect(hub.places).toEqual(["mirror on the wall"]);
-  expect(heard).toEqual(["clerk ink", "clerk saw 1", "clerk saw 1"]);
+  expect(heard).toEqual(["clerk ink", "clerk saw 1", "clerk saw 1", "clerk read hello of a"]);
 });
 
 test("change() of a part is called when its own settings have changed, and only then", async () => {

@@ -7,8 +7,7 @@ import type { Table, Values } from "../program/setting.ts";
 import type { Clock } from "./clock.ts";
 import { checkAlone, openControl } from "./control.ts";
 import { Fault } from "./fault.ts";
-import type { EngineContext } from "./history/engine.ts";
-import type { Store } from "./history/store.ts";
+import type { EngineContext, RunningEngine } from "./history/engine.ts";
 import { application, listen, starting } from "./http/server.ts";
 import { Ingest } from "./ingest.ts";
 import type { InputContext, RunningInput } from "./input/input.ts";
@@ -17,7 +16,7 @@ import type { Log } from "./log.ts";
 import { parts as installed, type Parts } from "./parts.ts";
 import { ServerList } from "./servers.ts";
 import { namesOf, type Settings } from "./settings.ts";
-import type { RunningTask } from "./task/task.ts";
+import type { RunningTask, TaskContext } from "./task/task.ts";
 import type { HubView, RunningView } from "./view/view.ts";
 
 export interface HubOptions {
@@ -114,9 +113,14 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
   const { data: folder, hubAddress } = running.settings;
   await checkAlone(folder);
   const live = new Live(clock.now);
-  const history = await openHistory(parts.engines, { folder, clock, log, notice: live.notice.bind(live) }, running);
+  const { store: history, retentionMs } = await openHistory(
+    parts.engines,
+    { folder, clock, log, notice: live.notice.bind(live) },
+    running,
+  );
   const control = await openControl({ folder, history, clock, log });
   running.add(() => control.close());
+  const ingest = new Ingest({ live, history, now: clock.now, known: history.known(), retentionMs, log });
   const servers = new ServerList(running.settings.servers);
   const inputs: RunningInput[] = [];
   const view: HubView = {
@@ -134,13 +138,12 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
   const views: RunningView[] = [];
   for (const part of parts.views) views.push(running.keep(part, await part.open(view, running.values(part))));
   const tasks: RunningTask[] = [];
-  for (const part of parts.tasks) tasks.push(running.keep(part, await part.open({ view }, running.values(part))));
+  const task: TaskContext = { view, onReading: (listener) => ingest.onReading(listener) };
+  for (const part of parts.tasks) tasks.push(running.keep(part, await part.open(task, running.values(part))));
   let app: Hono | undefined;
   const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting();
   const web = await listen({ fetch }, { address: hubAddress, names: () => namesOf(running.settings), log });
   running.add(() => web.close());
-  const newest = history.known().reduce((most, { last }) => Math.max(most, last), 0) || undefined;
-  const ingest = new Ingest({ live, history, now: clock.now, newest, log });
   const context: InputContext = { ingest, servers, clock, random, log };
   for (const part of parts.inputs) inputs.push(running.keep(part, part.open(context, running.values(part))));
   app = application([...views, ...tasks, ...inputs], log);
@@ -157,11 +160,14 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
   };
 }
 
-async function openHistory(engines: Parts["engines"], context: EngineContext, running: Running): Promise<Store> {
+async function openHistory(
+  engines: Parts["engines"],
+  context: EngineContext,
+  running: Running,
+): Promise<RunningEngine> {
   const [engine] = engines;
   if (engine === undefined) throw new Error("A hub needs an engine that keeps its history");
   const opened = await engine.open(context, running.values(engine));
-  const { store } = opened;
-  running.keep(engine, { change: (values) => opened.change(values), close: () => store.close() });
-  return store;
+  running.keep(engine, { change: (values) => opened.change(values), close: () => opened.store.close() });
+  return opened;
 }

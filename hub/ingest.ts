@@ -1,182 +1,285 @@
 import { clean as cleanText, limitOf } from "../proto/clean.ts";
-import { type Device, devices, type Level } from "../proto/device.ts";
-import { type GPUInfo, type HostInfo, State } from "../proto/gen/host_pb.js";
-import { type SourceName, sourceOf } from "../proto/source.ts";
+import type { HostInfo } from "../proto/gen/host_pb.js";
 import { sanitize } from "./clean.ts";
-import { ClockGuard } from "./clock.ts";
-import { kept, type Measured, type Store } from "./history/store.ts";
+import { ClockGuard, earliest } from "./clock.ts";
+import { Fault } from "./fault.ts";
+import type { Known, Measured, Store } from "./history/store.ts";
+import { type Cards, identify, recall, remember } from "./identity.ts";
 import type { Live } from "./live.ts";
 import { type Log, silent } from "./log.ts";
+import { Meter, type ReadTimes } from "./measure.ts";
 
-/** A sample's own time is used when it is no older than this; else the clock of the machine is off. Milliseconds. */
-const skew = 30_000;
+/** A host's own time is used for a current report that is no older than this, and for a late one no further ahead. */
+const skewMs = 30_000;
+/** Late samples end this long before the store deletes samples: it may write them later than it takes them. */
+const marginMs = 3_600_000;
+/** Between two log lines about one listener that throws. */
+const logMs = 60_000;
 
-/** Metrics that stand in one part of a device's message: their places in `kept[level]`, and how to read them. */
-interface Part {
-  /** Fields to follow from the device's message to the part; none where that is the message itself. */
-  readonly path: readonly string[];
-  /** The source that fills it; undefined where its device has a state of its own. */
-  readonly source: SourceName | undefined;
-  readonly fields: readonly { readonly place: number; readonly name: string; readonly fraction: boolean }[];
+/** Where the name of a host comes from, the one that wins first: settings.json, the hub's own list, or the host itself. */
+const origins = ["settings", "book", "push"] as const;
+
+/** A way in by which hosts are known. An input has one for each origin of its hosts, and passes that same object always. */
+export interface Owner {
+  readonly input: string;
+  readonly origin: (typeof origins)[number];
 }
 
-/** A poll of a large host reads hundreds of values: where each of them stands is worked out once. */
-const parts: Readonly<Record<Level, readonly Part[]>> = {
-  host: partsOf("host"),
-  gpu: partsOf("gpu"),
-  disk: partsOf("disk"),
-  nic: partsOf("nic"),
-};
-
-function partsOf(level: Level): Part[] {
-  const named = kept[level].map(({ path, fraction }, place) => ({
-    names: path.map((f) => f.localName),
-    fraction,
-    place,
-  }));
-  return [...Map.groupBy(named, ({ names }) => names.slice(0, -1).join("."))].map(([part, fields]) => {
-    const path = part.split(".").filter((name) => name !== "");
-    const source = Object.entries(sourceOf).find(([field]) => level === "host" && field === path[0])?.[1];
-    return { path, source, fields: fields.map(({ names, ...rest }) => ({ ...rest, name: names.at(-1) ?? "" })) };
-  });
-}
-
-export interface Keeping {
+/** Where ingest writes to, and what it knows at the start. */
+export interface IngestTargets {
   readonly live: Live;
   readonly history: Pick<Store, "append">;
   readonly now: () => number;
-  /** Unix milliseconds of the newest sample in history; undefined where there is none. */
-  readonly newest?: number | undefined;
+  /** Devices that history knew at the start. */
+  readonly known?: readonly Known[];
+  /** Milliseconds for which history keeps samples as they were measured; forever if left out. */
+  readonly retentionMs?: () => number;
   readonly log?: Log;
 }
 
-/** The single door through which what a host says, or that it is silent, enters the hub. */
-export class Ingest {
-  readonly #to: Keeping;
-  /** When each device was last read, as its host says: a reading that is given twice is no new sample. */
-  readonly #read = new Map<string, Map<string, bigint>>();
-  /** Arrays for values, used again with every poll: the first GPU's, the second's, … */
-  readonly #rows: Readonly<Record<Level, Float64Array[]>> = { host: [], gpu: [], disk: [], nic: [] };
+/** A report as it was taken. */
+export interface Reading {
+  readonly host: string;
+  /** Unix milliseconds of the measurement, as history has it. */
+  readonly at: number;
+  /** Sanitized; never changed afterwards. */
+  readonly info: HostInfo;
+  /** What was measured for this report; empty if nothing was. Ingest uses the arrays of values again: copy what is kept. */
+  readonly devices: readonly Measured[];
+  /** True for a report of the past. Readings of one host are in the order of their times only where this is false. */
+  readonly late: boolean;
+}
 
+/** What one owner knows of its host: nothing yet, that it answers, or why it does not. */
+interface Claim {
+  readonly address: string;
+  state: "new" | "up" | "down";
+  reason: string;
+}
+
+/** A name that at least one owner claims. */
+interface Claimed {
+  readonly claims: Map<Owner, Claim>;
+  readonly cards: Cards;
+  read: ReadTimes;
+  readLate: ReadTimes;
+  /** `sampled` of the report that was received last. */
+  sampled: bigint | undefined;
+}
+
+/**
+ * The only way by which reports, and the news that a host is silent, enter the hub. One name is one host, whichever inputs
+ * know it: of several owners that hear from a host, the one whose name wins feeds live state and history, and the others
+ * stand by until it fails.
+ */
+export class Ingest {
+  readonly #to: IngestTargets;
+  readonly #log: Log;
+  readonly #hosts = new Map<string, Claimed>();
+  /** GPUs that history knew at the start, by host. */
+  readonly #known: ReadonlyMap<string, readonly Known[]>;
+  readonly #meter = new Meter();
   readonly #clock: ClockGuard;
   #doubted = false;
+  /** Listeners, and when an error of each was logged last. */
+  readonly #listeners = new Map<(reading: Reading) => void, number>();
 
-  constructor(to: Keeping) {
+  constructor(to: IngestTargets) {
+    const { known = [], log = silent } = to;
     this.#to = to;
-    this.#clock = new ClockGuard(to.newest);
+    this.#log = log;
+    this.#known = Map.groupBy(
+      known.filter(({ level }) => level === "gpu"),
+      ({ host }) => host,
+    );
+    this.#clock = new ClockGuard(
+      known.length > 0 ? known.reduce((most, { last }) => Math.max(most, last), 0) : undefined,
+    );
   }
 
-  expect(name: string, address: string): void {
-    if (this.#to.live.host(name)?.address !== address) this.#read.delete(name);
-    this.#to.live.expect(name, address);
+  /**
+   * Makes a host known, or gives it another address. The address shown is that of the owner whose name wins. What was
+   * heard of the host is void if no owner is left that heard from it at the address it has now.
+   */
+  claim(name: string, by: Owner, address: string): void {
+    const host = this.#hosts.get(name) ?? this.#add(name);
+    if (host.claims.get(by)?.address === address) return;
+    host.claims.set(by, { address, state: "new", reason: "" });
+    this.#settle(name, host);
   }
 
-  forget(name: string): void {
-    this.#read.delete(name);
-    this.#to.live.forget(name);
+  /** Ends a claim. A host without owners is no longer live; its history stays. */
+  release(name: string, by: Owner): void {
+    const host = this.#hosts.get(name);
+    if (host === undefined || !host.claims.delete(by)) return;
+    if ([...host.claims.values()].every(({ state }) => state === "new")) this.#to.live.forget(name);
+    if (host.claims.size === 0) this.#hosts.delete(name);
+    else this.#settle(name, host);
   }
 
   dialling(name: string): void {
     this.#to.live.dialling(name);
   }
 
-  /** @param reason may quote what the host, or whatever answers at its address, said */
-  failed(name: string, reason: string): void {
-    this.#to.live.failed(name, cleanText(reason, limitOf("err")));
+  /**
+   * Marks a host as silent, unless another owner hears from it.
+   * @param reason may quote the host, or whatever answers at its address
+   */
+  failed(name: string, reason: string, by: Owner): void {
+    const host = this.#hosts.get(name);
+    const claim = host?.claims.get(by);
+    if (host === undefined || claim === undefined) return;
+    claim.state = "down";
+    claim.reason = cleanText(reason, limitOf("err"));
+    if (![...host.claims.values()].some(({ state }) => state === "up")) this.#to.live.failed(name, claim.reason);
   }
 
-  /** Takes the answer of a host; `info` belongs to the hub from now on. */
-  received(name: string, info: HostInfo): void {
-    if (this.#to.live.host(name) === undefined) return;
+  /**
+   * Takes a report of the present, for live state and history. Its own time counts if it is at most 30 s old, else the
+   * hub's. A report of an owner that stands by only shows that this owner hears from the host.
+   * @param info belongs to ingest from now on
+   * @throws Fault host_unknown if that owner has not claimed the host: nothing is taken
+   */
+  received(name: string, info: HostInfo, by: Owner): void {
+    const host = this.#hosts.get(name);
+    const claim = host?.claims.get(by);
+    if (host === undefined || claim === undefined) throw unclaimed(name);
+    claim.state = "up";
+    if (standsBy(by, host)) return;
     sanitize(info);
+    identify(info.gpus, host.cards);
+    remember(info.gpus, host.cards);
     this.#to.live.received(name, info);
-    const measured = this.#measured(name, info);
+    const { devices, times } = this.#meter.measure(info, host.read, false);
+    host.read = times;
     if (!this.#believed(info)) return;
-    if (measured.length > 0) this.#to.history.append({ host: name, at: this.#time(info), devices: measured });
+    this.#keep({ host: name, at: this.#time(info), info, devices, late: false });
+    host.sampled = info.sampled;
   }
 
-  /** Whether the hub's clock can be right: what is kept under a wrong date stays in the summaries for ever. */
+  /**
+   * Takes a report of the past, for history alone, at the time that it says. The same report is kept once however often it
+   * comes, as history keeps one value of a series at one time.
+   * @param info belongs to ingest from now on
+   * @throws Fault host_unknown if nobody has claimed the host; sample_bad if `sampled` is absent, more than 30 s ahead, or
+   *   older than samples are kept; history_unwritable while this machine's clock cannot be right: it may be sent again
+   */
+  late(name: string, info: HostInfo): void {
+    const host = this.#hosts.get(name);
+    if (host === undefined) throw unclaimed(name);
+    sanitize(info);
+    const at = this.#lateTime(name, info);
+    // The host was not told that it was received, and the hub may have dated it.
+    if (info.sampled === host.sampled) return;
+    identify(info.gpus, host.cards);
+    const { devices, times } = this.#meter.measure(info, host.readLate, true);
+    host.readLate = times;
+    this.#keep({ host: name, at, info, devices, late: true });
+  }
+
+  /**
+   * Calls a listener for every reading, after history has it; not for reports while this machine's clock cannot be right.
+   * @param listener must not wait for anything; what it throws is logged
+   * @returns a function that ends that
+   */
+  onReading(listener: (reading: Reading) => void): () => void {
+    this.#listeners.set(listener, Number.NEGATIVE_INFINITY);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #add(name: string): Claimed {
+    const cards = recall(this.#known.get(name) ?? []);
+    const host = { claims: new Map(), cards, read: new Map(), readLate: new Map(), sampled: undefined };
+    this.#hosts.set(name, host);
+    return host;
+  }
+
+  /** Brings live state in line with who owns the host. */
+  #settle(name: string, host: Claimed): void {
+    const { live } = this.#to;
+    const claims = [...host.claims].sort(([a], [b]) => rankOf(a) - rankOf(b)).map(([, claim]) => claim);
+    const address = claims[0]?.address ?? "";
+    if (claims.every(({ state }) => state === "new")) {
+      if (live.host(name)?.address !== address) host.read = new Map();
+      live.expect(name, address);
+      return;
+    }
+    live.readdress(name, address);
+    const down = claims.find(({ state }) => state === "down");
+    if (down !== undefined && !claims.some(({ state }) => state === "up")) live.failed(name, down.reason);
+  }
+
+  #keep(reading: Reading): void {
+    const { host, at, devices } = reading;
+    if (devices.length > 0) this.#to.history.append({ host, at, devices });
+    for (const listener of this.#listeners.keys()) {
+      try {
+        listener(reading);
+      } catch (error) {
+        this.#logFailure(listener, error);
+      }
+    }
+  }
+
+  #logFailure(listener: (reading: Reading) => void, error: unknown): void {
+    const now = this.#to.now();
+    const last = this.#listeners.get(listener);
+    if (last === undefined || Math.abs(now - last) < logMs) return;
+    this.#listeners.set(listener, now);
+    this.#log.error(`a listener to readings failed: ${error instanceof Error ? error.stack : String(error)}`);
+  }
+
+  /** True if the hub's clock can be right: what is kept under a wrong date stays in the summaries for ever. */
   #believed({ sampled }: HostInfo): boolean {
-    const { live, log = silent, now } = this.#to;
+    const { live, now } = this.#to;
     const at = now();
     const believed = this.#clock.believes(at, sampled === undefined ? undefined : Number(sampled));
     if (believed !== this.#doubted) return believed;
     this.#doubted = !believed;
-    const text = `This machine's clock says ${new Date(at).toISOString().slice(0, 16)}Z, which cannot be right: until it is set, live values go on and nothing is kept in history.`;
+    const text = `${doubt(at)}: until it is set, live values go on and nothing is kept in history.`;
     live.notice("clock", believed ? undefined : text);
-    if (believed) log.info("the clock of this machine is plausible again: history is kept");
-    else log.warn(text);
+    if (believed) this.#log.info("the clock of this machine is plausible again: history is kept");
+    else this.#log.warn(text);
     return believed;
   }
 
   #time(info: HostInfo): number {
     const now = this.#to.now();
     const own = Number(info.sampled ?? 0n);
-    return own <= now && own > now - skew ? own : now;
+    return own <= now && own > now - skewMs ? own : now;
   }
 
-  #measured(name: string, info: HostInfo): Measured[] {
-    const stale = new Set(info.sources.filter((s) => (s.state ?? State.OK) !== State.OK).map((s) => s.name ?? ""));
-    const before = this.#read.get(name) ?? new Map<string, bigint>();
-    const after = new Map<string, bigint>();
-    this.#read.set(name, after);
-    const measured: Measured[] = [];
-    const used: Record<Level, number> = { host: 0, gpu: 0, disk: 0, nic: 0 };
-    const seen = new Set<string>();
-    for (const device of devices(info)) {
-      const id = `${device.level}\n${device.key}`;
-      // Two devices of one key (a broken driver, one filesystem listed twice): the first is the one that is kept.
-      if (seen.has(id) || (device.level !== "host" && device.key === "")) continue;
-      seen.add(id);
-      const { sampled } = device.message as { sampled?: bigint };
-      if (sampled !== undefined && device.level !== "host") after.set(id, sampled);
-      if (!fresh(device, info, before.get(id), stale)) continue;
-      const { level, key, message } = device;
-      const values = this.#rows[level][used[level]] ?? new Float64Array(kept[level].length);
-      this.#rows[level][used[level]] = values;
-      if (!fill(values, device, stale)) continue;
-      used[level]++;
-      measured.push(
-        level === "gpu" ? { level, key, index: (message as GPUInfo).id ?? 0, values } : { level, key, values },
-      );
-    }
-    return measured;
+  /** @throws Fault sample_bad, history_unwritable */
+  #lateTime(name: string, { sampled }: HostInfo): number {
+    const { now, retentionMs } = this.#to;
+    const at = now();
+    if (!this.#clock.accepts(at))
+      throw new Fault("history_unwritable", `${doubt(at)}: nothing is kept until it is set.`);
+    const least = Math.max(earliest, at - (retentionMs?.() ?? Number.POSITIVE_INFINITY) + marginMs);
+    const most = at + skewMs;
+    if (sampled !== undefined && sampled >= least && sampled <= most) return Number(sampled);
+    throw new Fault(
+      "sample_bad",
+      `A late report of "${name}" must have been sampled from ${least} up to ${most} Unix milliseconds: its time is ${sampled ?? "absent"}.`,
+    );
   }
 }
 
-/** Whether a reading was made for this answer: one that is repeated from before must not look like a measurement. */
-function fresh(device: Device, info: HostInfo, before: bigint | undefined, stale: ReadonlySet<string>): boolean {
-  if (device.level === "host") return true;
-  if (device.level === "nic") return !stale.has(sourceOf.nics);
-  const { state, sampled } = device.message as { state?: State; sampled?: bigint };
-  if (state !== undefined && state !== State.OK && state !== State.UNSPECIFIED) return false;
-  if (sampled === undefined) return true;
-  if (before !== undefined && sampled <= before) return false;
-  return info.sampled === undefined || sampled + BigInt(skew) > info.sampled;
-}
+const rankOf = ({ origin }: Owner): number => origins.indexOf(origin);
 
-/** Reads the metrics of a device into `values`, NaN where one is absent. False when all of them are. */
-function fill(values: Float64Array, { level, message }: Device, stale: ReadonlySet<string>): boolean {
-  values.fill(Number.NaN);
-  let any = false;
-  for (const part of parts[level]) {
-    if (part.source !== undefined && stale.has(part.source)) continue;
-    let at: object | undefined = message;
-    for (const name of part.path) at = (at as Record<string, object | undefined> | undefined)?.[name];
-    if (at === undefined) continue;
-    for (const { place, name, fraction } of part.fields) {
-      const held = (at as Record<string, number | bigint | undefined>)[name];
-      if (held === undefined) continue;
-      const value = fraction ? rounded(Number(held)) : Number(held);
-      if (!Number.isFinite(value)) continue;
-      values[place] = value;
-      any = true;
-    }
+/** True if an owner whose name wins hears from the host: of two owners with one origin, the one that claimed it first. */
+function standsBy(by: Owner, { claims }: Claimed): boolean {
+  if (claims.size === 1) return false;
+  let before = true;
+  for (const [owner, { state }] of claims) {
+    if (owner === by) before = false;
+    else if (state === "up" && (rankOf(owner) < rankOf(by) || (before && rankOf(owner) === rankOf(by)))) return true;
   }
-  return any;
+  return false;
 }
 
-/** Two decimals, as docs/metrics.md promises: further digits tell nothing and cost room. Never -0, which no view expects. */
-function rounded(value: number): number {
-  return Math.abs(value) < Number.MAX_SAFE_INTEGER / 100 ? Math.round(value * 100) / 100 + 0 : value;
-}
+const unclaimed = (name: string): Fault =>
+  new Fault("host_unknown", `No input has claimed a host "${name}": its report was not taken.`);
+
+const doubt = (now: number): string =>
+  `This machine's clock says ${new Date(now).toISOString().slice(0, 16)}Z, which cannot be right`;

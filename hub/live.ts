@@ -54,6 +54,12 @@ export class Live {
     this.#put({ number, name, address, link: { state: "idle", since: this.#now() } });
   }
 
+  /** Shows another address for the same host: what was heard of it stays. */
+  readdress(name: string, address: string): void {
+    const host = this.#hosts.get(name);
+    if (host !== undefined && host.address !== address) this.#put({ ...host, address });
+  }
+
   forget(name: string): void {
     if (this.#hosts.delete(name)) this.#tell();
   }

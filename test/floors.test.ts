@@ -33,7 +33,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
       "hub/log.ts",
       "hub/servers.ts",
     ],
-    ["hub/live.ts", "hub/history/", "hub/ledger/"],
+    ["hub/live.ts", "hub/measure.ts", "hub/history/", "hub/ledger/"],
     ["hub/ingest.ts"],
     ["hub/control.ts", "hub/input/", "hub/task/", "hub/view/"],
     ["hub/parts.ts", "hub/http/budget.ts", "hub/http/connections.ts", "hub/http/error.ts", "hub/http/names.ts"],

@@ -2,7 +2,7 @@ import type { Input, InputContext, RunningInput } from "./input.ts";
 import { type Channel, dial } from "./poll/channel.ts";
 import { Limiter } from "./poll/limiter.ts";
 import { type PollSettings, table } from "./poll/settings.ts";
-import { Target } from "./poll/target.ts";
+import { owner, Target } from "./poll/target.ts";
 
 /** Polls every listed host, each over its own connection. */
 export const poll: Input<typeof table> = { name: "poll", table, open: start };
@@ -24,11 +24,11 @@ function start(context: InputContext, first: PollSettings): RunningInput<typeof 
       if (address === target.address && !renew) continue;
       target.close();
       targets.delete(name);
-      if (address === undefined) ingest.forget(name);
+      if (address === undefined) ingest.release(name, owner);
     }
     for (const [name, address] of wanted) {
       if (targets.has(name)) continue;
-      ingest.expect(name, address);
+      ingest.claim(name, owner, address);
       const open = (at: string): Channel => dial(at, settings);
       targets.set(name, new Target({ name, address, context, limiter, dial: open, settings: () => settings }));
     }

@@ -1,10 +1,13 @@
 import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
+import type { Ingest } from "../ingest.ts";
 import type { HubView, Routes } from "../view/view.ts";
 
 /** What a task works with. */
 export interface TaskContext {
   readonly view: HubView;
+  /** Subscribes to what is measured: see `Ingest`. */
+  readonly onReading: Ingest["onReading"];
 }
 
 /** Work that the hub does by itself, without a request: it reads what the hub knows and writes files or messages. */

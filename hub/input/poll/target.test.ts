@@ -8,7 +8,7 @@ import { silent } from "../../log.ts";
 import type { Outcome } from "./channel.ts";
 import { Limiter } from "./limiter.ts";
 import type { PollSettings } from "./settings.ts";
-import { Target } from "./target.ts";
+import { owner, Target } from "./target.ts";
 
 const start = 1_800_000_000_000;
 let asked: number[];
@@ -41,7 +41,7 @@ afterEach(() => {
 function go(settings: Partial<PollSettings> = {}, random = 1): void {
   const whole = { interval: 10, deadline: 5, ...settings };
   const ingest = new Ingest({ live, history: { append: () => {} }, now: systemClock.now });
-  ingest.expect("a", "x:1");
+  ingest.claim("a", owner, "x:1");
   target = new Target({
     name: "a",
     address: "x:1",

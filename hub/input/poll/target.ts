@@ -1,7 +1,11 @@
+import type { Owner } from "../../ingest.ts";
 import type { InputContext } from "../input.ts";
 import type { Channel, Outcome } from "./channel.ts";
 import type { Limiter } from "./limiter.ts";
 import type { PollSettings } from "./settings.ts";
+
+/** Owns the hosts that settings.json lists. */
+export const owner: Owner = { input: "poll", origin: "settings" };
 
 export interface TargetOptions {
   readonly name: string;
@@ -84,13 +88,13 @@ export class Target {
       this.#failures = 0;
       this.#wait(this.#next());
       this.#answered = true;
-      context.ingest.received(name, outcome.info);
+      context.ingest.received(name, outcome.info, owner);
       return;
     }
     if (this.#failures === 0) context.log.warn(`${name} cannot be reached: ${outcome.reason}`);
     this.#failures++;
     this.#wait(this.#pause(outcome));
-    context.ingest.failed(name, outcome.reason);
+    context.ingest.failed(name, outcome.reason, owner);
   }
 
   /** Replaces a channel that lost its connection or timed out twice: some never recover by themselves. */

@@ -1,0 +1,228 @@
+// Reports of the past, through ingest into a real store: what is read back, in which order, and how often it counts.
+import { create } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+import { Model } from "../test/model.ts";
+import { ask, day, hour, pairs, Scene } from "../test/store.ts";
+import type { Aggregate, Question, SeriesId, Store } from "./history/store.ts";
+import { Ingest, type Owner } from "./ingest.ts";
+import { Live } from "./live.ts";
+
+const by: Owner = { input: "portal", origin: "push" };
+const minute = 60_000;
+const load: SeriesId = { host: "a", level: "host", key: "", metric: "load1" };
+const of: readonly Aggregate[] = ["avg", "count", "last", "max", "min"];
+const temperature: SeriesId = { host: "a", level: "gpu", key: "GPU-x", metric: "gpu_temperature" };
+
+let scene: Scene;
+let store: Store;
+let live: Live;
+let ingest: Ingest;
+
+beforeEach(() => {
+  scene = new Scene();
+  scene.now += 10 * day;
+  open();
+});
+afterEach(() => scene.remove());
+
+function open(): void {
+  store = scene.open();
+  live = new Live(() => scene.now);
+  const retentionMs = () => scene.retention.raw;
+  ingest = new Ingest({ live, history: store, now: () => scene.now, known: store.known(), retentionMs });
+  ingest.claim("a", by, "127.0.0.1");
+}
+
+function restart(): void {
+  scene.shut(store);
+  open();
+}
+
+/** A report of one card, which was read together with its host. */
+function report(at: number, value: number): HostInfo {
+  const sampled = BigInt(at);
+  const gpus = [{ id: 0, uuid: "GPU-x", temp: value, sampled }];
+  return create(HostInfoSchema, { agentVersion: "1", sampled, system: { load1: value }, gpus });
+}
+
+test("a report of an hour ago is read back at its own time, before newer ones, and the host does not look live", async () => {
+  const { now } = scene;
+  ingest.late("a", report(now - hour, 1));
+  expect(live.host("a")).toEqual({ number: 1, name: "a", address: "127.0.0.1", link: { state: "idle", since: now } });
+  ingest.received("a", report(now, 3), by);
+  ingest.late("a", report(now - hour / 2, 2));
+  expect(live.host("a")).toMatchObject({ seen: now, info: { system: { load1: 3 } } });
+  const samples = [
+    [now - hour, 1],
+    [now - hour / 2, 2],
+    [now, 3],
+  ];
+  expect([await pairs(store, load), await pairs(store, temperature)]).toEqual([samples, samples]);
+  expect(store.known("a").map(({ last }) => last)).toEqual([now, now]);
+});
+
+test("a host that waits goes on waiting when it sends what it measured before", () => {
+  ingest.received("a", report(scene.now, 1), by);
+  ingest.failed("a", "gone", by);
+  const before = live.host("a");
+  ingest.late("a", report(scene.now - minute, 2));
+  expect(live.host("a")).toBe(before);
+});
+
+type Way = "received" | "late" | "restart" | "seal";
+
+test.each<readonly Way[]>([
+  ["late", "late"],
+  ["received", "late"],
+  ["late", "received"],
+  ["late", "restart", "late"],
+  ["received", "restart", "late"],
+  ["late", "seal", "late"],
+  ["late", "seal", "restart", "late", "seal"],
+])("the same report counts once: %s, %s, %s", async (...ways) => {
+  const at = scene.now;
+  for (const way of ways) {
+    if (way === "received") ingest.received("a", report(at, 7), by);
+    else if (way === "late") ingest.late("a", report(at, 7));
+    else if (way === "restart") restart();
+    else await scene.leap(day);
+  }
+  const range = { from: at - 2 * day, to: at + 2 * day };
+  for (const id of [load, temperature]) {
+    for (const step of [0, 5 * minute, hour, day]) {
+      const { count, avg } = await ask(store, id, { ...range, step }, "count", "avg");
+      expect([step, [...count], [...avg]]).toEqual([step, [1], [7]]);
+    }
+  }
+});
+
+test("a report that the hub dated is not taken again when its host, whose clock is slow, did not hear of that", async () => {
+  const at = scene.now - 5 * minute;
+  ingest.received("a", report(at, 7), by);
+  ingest.late("a", report(at, 7));
+  expect(await pairs(store, load)).toEqual([[scene.now, 7]]);
+});
+
+test("what a device repeats in the next late report is no new sample of it", async () => {
+  const at = scene.now - hour;
+  ingest.late("a", report(at, 7));
+  const repeated = report(at + 5000, 8);
+  for (const gpu of repeated.gpus) gpu.sampled = BigInt(at);
+  ingest.late("a", repeated);
+  expect([await pairs(store, load), await pairs(store, temperature)]).toEqual([
+    [
+      [at, 7],
+      [at + 5000, 8],
+    ],
+    [[at, 7]],
+  ]);
+});
+
+test("an outage of days comes in, in batches of any order, between what was received before and after it", async () => {
+  const model = new Model();
+  const both = { append: (poll: Parameters<Store["append"]>[0]) => [model, store].map((one) => one.append(poll)) };
+  const to = new Ingest({ live, history: both, now: () => scene.now });
+  to.claim("a", by, "127.0.0.1");
+  const from = scene.now;
+  to.received("a", report(from, 50), by);
+  scene.now += 3 * day;
+  const buffered = Array.from({ length: 3 * 288 - 1 }, (_, i) => report(from + (i + 1) * 5 * minute, i % 90));
+  to.received("a", report(scene.now, 51), by);
+  for (const batch of [buffered.slice(500), buffered.slice(0, 200), buffered.slice(200, 500)]) {
+    for (const one of batch) to.late("a", one);
+    await scene.leap(5 * minute);
+    to.received("a", report(scene.now, 52), by);
+  }
+  expect((await pairs(store, temperature)).slice(0, 3 * 288 - 1)).toEqual(
+    [50, ...buffered.map((_, i) => i % 90)].slice(0, 3 * 288 - 1).map((value, i) => [from + i * 5 * minute, value]),
+  );
+  await scene.leap(2 * day);
+  for (const step of [0, 5 * minute, hour, 4 * hour, day]) {
+    const range = { from: from - day, to: scene.now + day, step };
+    const question: Question<Aggregate> = { series: [load, temperature], range, of, most: 1e6 };
+    expect(await store.read(question)).toEqual(await model.read(question));
+  }
+});
+
+test.each([
+  ["without a time", undefined],
+  ["more than 30 s ahead", 30_001],
+  ["by a clock that is hours ahead", 8 * hour],
+  ["older than samples are kept", -30 * day + hour - 1],
+  ["of 1970", -Infinity],
+])("a late report %s is refused, with what was wanted, and nothing of it is kept", async (_which, offset) => {
+  scene.retention = { raw: 30 * day, fiveMinutes: Infinity, hour: Infinity, day: Infinity };
+  const info = report(Math.max(0, scene.now + (offset ?? 0)), 1);
+  if (offset === undefined) info.sampled = undefined;
+  expect(() => ingest.late("a", info)).toThrow(
+    expect.objectContaining({
+      code: "sample_bad",
+      message: expect.stringMatching(
+        /^A late report of "a" must have been sampled from \d+ up to \d+ Unix milliseconds: its time is (\d+|absent)\.$/,
+      ),
+    }),
+  );
+  expect(store.known()).toEqual([]);
+});
+
+test("a report that comes again when its samples are about to be deleted counts once", async () => {
+  scene.retention = { raw: 30 * day, fiveMinutes: Infinity, hour: Infinity, day: Infinity };
+  // Shortly before the end of what the store deletes at once.
+  scene.now += 4 * hour - minute;
+  const at = scene.now;
+  const count = async () => [
+    ...(await ask(store, load, { from: at - day, to: at + day, step: 5 * minute }, "count")).count,
+  ];
+  ingest.received("a", report(at, 7), by);
+  await scene.leap(day);
+  scene.now = at + 30 * day - hour;
+  ingest.late("a", report(at, 7));
+  await scene.leap(10 * minute);
+  expect(await count()).toEqual([1]);
+  scene.now = at + 30 * day - minute;
+  expect(() => ingest.late("a", report(at, 7))).toThrow(/must have been sampled from/);
+  await scene.leap(10 * minute);
+  expect(await count()).toEqual([1]);
+});
+
+test("a report from 30 s ahead is taken, as clocks differ", async () => {
+  ingest.late("a", report(scene.now + 30_000, 7));
+  expect(await pairs(store, load)).toEqual([[scene.now + 30_000, 7]]);
+});
+
+const step = fc.oneof(
+  fc.record({ way: fc.constantFrom("received", "late"), ago: fc.integer({ min: 0, max: 40 }), value: fc.nat(90) }),
+  fc.constantFrom("restart", "seal", "wait"),
+);
+
+test("whatever comes late, twice or between restarts, history is that of a plain list", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
+      scene.remove();
+      scene = new Scene();
+      scene.now += 10 * day;
+      open();
+      const wanted = new Map<number, number>();
+      for (const one of steps) {
+        if (one === "restart") restart();
+        else if (one === "seal") await scene.leap(day);
+        else if (one === "wait") scene.now += minute;
+        else if (one.way === "received") {
+          ingest.received("a", report(scene.now, one.value), by);
+          wanted.set(scene.now, one.value);
+        } else {
+          const at = scene.now - one.ago * 7 * minute;
+          const info = report(at, one.value);
+          // Two reports of one host at one time are one report.
+          info.system = create(HostInfoSchema, { system: { load1: wanted.get(at) ?? one.value } }).system;
+          wanted.set(at, wanted.get(at) ?? one.value);
+          ingest.late("a", info);
+        }
+      }
+      expect(await pairs(store, load)).toEqual([...wanted].sort(([a], [b]) => a - b));
+    }),
+    { numRuns: 30 },
+  );
+});

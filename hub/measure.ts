@@ -1,0 +1,117 @@
+import { byLevel, type Device, devices, type Level } from "../proto/device.ts";
+import { type GPUInfo, type HostInfo, State } from "../proto/gen/host_pb.js";
+import { type SourceName, sourceOf } from "../proto/source.ts";
+import { kept, type Measured } from "./history/store.ts";
+
+/** A reading of a device is as old as its report if it is no older than this. */
+const freshMs = 30_000;
+
+/** Metrics in one part of a device's message: their places in `kept[level]`, and how to read them. */
+interface Part {
+  /** Fields to follow from the device's message to the part; empty where that is the message itself. */
+  readonly path: readonly string[];
+  /** The source that fills it; undefined where its device has a state of its own. */
+  readonly source: SourceName | undefined;
+  readonly fields: readonly { readonly place: number; readonly name: string; readonly fraction: boolean }[];
+}
+
+/** Worked out once, as a report of a large host has hundreds of values. */
+const parts: Readonly<Record<Level, readonly Part[]>> = byLevel(partsOf);
+
+function partsOf(level: Level): Part[] {
+  const named = kept[level].map(({ path, fraction }, place) => ({
+    names: path.map((f) => f.localName),
+    fraction,
+    place,
+  }));
+  return [...Map.groupBy(named, ({ names }) => names.slice(0, -1).join("."))].map(([part, fields]) => {
+    const path = part.split(".").filter((name) => name !== "");
+    const source = Object.entries(sourceOf).find(([field]) => level === "host" && field === path[0])?.[1];
+    return { path, source, fields: fields.map(({ names, ...rest }) => ({ ...rest, name: names.at(-1) ?? "" })) };
+  });
+}
+
+/** When each device of a host was read for the report before, by the host's clock: "level\nkey" → Unix milliseconds. */
+export type ReadTimes = ReadonlyMap<string, bigint>;
+
+export interface Measurement {
+  /** Values are in arrays that the next measurement uses again. */
+  readonly devices: readonly Measured[];
+  readonly times: ReadTimes;
+}
+
+/** Takes out of reports what history keeps. */
+export class Meter {
+  /** Arrays for values, used again for every report: the first GPU's, the second's, … */
+  readonly #rows: Readonly<Record<Level, Float64Array[]>> = byLevel(() => []);
+
+  /**
+   * Values that were measured for this report. Left out: what a failed source repeats, and what a device repeats from
+   * `before`.
+   * @param late True if reports come in any order: only a reading of the very same time is a repeated one.
+   */
+  measure(info: HostInfo, before: ReadTimes, late: boolean): Measurement {
+    const stale = new Set(info.sources.filter((s) => (s.state ?? State.OK) !== State.OK).map((s) => s.name ?? ""));
+    const times = new Map<string, bigint>();
+    const measured: Measured[] = [];
+    const used: Record<Level, number> = { host: 0, gpu: 0, disk: 0, nic: 0 };
+    const seen = new Set<string>();
+    for (const device of devices(info)) {
+      const { level, key, message } = device;
+      const id = `${level}\n${key}`;
+      // Two devices with one key (a broken driver, one filesystem listed twice): the first one counts.
+      if (seen.has(id) || (level !== "host" && key === "")) continue;
+      seen.add(id);
+      const { sampled } = message as { sampled?: bigint };
+      if (sampled !== undefined && level !== "host") {
+        times.set(id, sampled);
+        const last = before.get(id);
+        if (last !== undefined && (late ? sampled === last : sampled <= last)) continue;
+      }
+      if (!fresh(device, info, stale)) continue;
+      const values = this.#rows[level][used[level]] ?? new Float64Array(kept[level].length);
+      this.#rows[level][used[level]] = values;
+      if (!fill(values, device, stale)) continue;
+      used[level]++;
+      measured.push(
+        level === "gpu" ? { level, key, index: (message as GPUInfo).id ?? 0, values } : { level, key, values },
+      );
+    }
+    return { devices: measured, times };
+  }
+}
+
+/** True if the device was read for this report: values that are repeated from before must not look like a measurement. */
+function fresh({ level, message }: Device, info: HostInfo, stale: ReadonlySet<string>): boolean {
+  if (level === "host") return true;
+  if (level === "nic") return !stale.has(sourceOf.nics);
+  const { state, sampled } = message as { state?: State; sampled?: bigint };
+  if (state !== undefined && state !== State.OK && state !== State.UNSPECIFIED) return false;
+  return sampled === undefined || info.sampled === undefined || sampled + BigInt(freshMs) > info.sampled;
+}
+
+/** Reads the metrics of a device into `values`, NaN where one is absent. False if all are. */
+function fill(values: Float64Array, { level, message }: Device, stale: ReadonlySet<string>): boolean {
+  values.fill(Number.NaN);
+  let any = false;
+  for (const part of parts[level]) {
+    if (part.source !== undefined && stale.has(part.source)) continue;
+    let at: object | undefined = message;
+    for (const name of part.path) at = (at as Record<string, object | undefined> | undefined)?.[name];
+    if (at === undefined) continue;
+    for (const { place, name, fraction } of part.fields) {
+      const read = (at as Record<string, number | bigint | undefined>)[name];
+      if (read === undefined) continue;
+      const value = fraction ? rounded(Number(read)) : Number(read);
+      if (!Number.isFinite(value)) continue;
+      values[place] = value;
+      any = true;
+    }
+  }
+  return any;
+}
+
+/** Rounds to two decimals, as docs/metrics.md promises: further digits are noise and cost room. Never -0. */
+function rounded(value: number): number {
+  return Math.abs(value) < Number.MAX_SAFE_INTEGER / 100 ? Math.round(value * 100) / 100 + 0 : value;
+}
