@@ -39,16 +39,18 @@ export function recall(
  * under the same index.
  */
 export function identify(gpus: readonly GPUInfo[], cards: Cards): void {
-  if (cards.size === 0 || gpus.every(({ uuid }) => uuid)) return;
+  if (cards.size === 0 || !gpus.some(unnamed)) return;
   const taken = new Set(gpus.map(({ uuid }) => uuid));
   for (const gpu of gpus) {
-    if (gpu.uuid || gpu.parent !== undefined) continue;
+    if (!unnamed(gpu) || gpu.parent !== undefined) continue;
     const uuid = uuidOf(gpu, cards);
     if (uuid === undefined || taken.has(uuid)) continue;
     gpu.uuid = uuid;
     taken.add(uuid);
   }
 }
+
+const unnamed = ({ uuid }: GPUInfo): boolean => !uuid;
 
 function uuidOf({ id = 0, pciBusId, name }: GPUInfo, cards: Cards): string | undefined {
   const pci = normalized(pciBusId);

@@ -4,7 +4,7 @@ import { type SourceName, sourceOf } from "../proto/source.ts";
 import { kept, type Measured } from "./history/store.ts";
 
 /** A reading of a device is as old as its report if it is no older than this. */
-const freshMs = 30_000;
+const freshMs = 30_000n;
 
 /** Metrics in one part of a device's message: their places in `kept[level]`, and how to read them. */
 interface Part {
@@ -45,17 +45,21 @@ export class Meter {
   /** Arrays for values, used again for every report: the first GPU's, the second's, … */
   readonly #rows: Readonly<Record<Level, Float64Array[]>> = byLevel(() => []);
 
+  /** Devices of the report that is measured: "level\nkey". */
+  readonly #seen = new Set<string>();
+
   /**
    * Values that were measured for this report. Left out: what a failed source repeats, and what a device repeats from
    * `before`.
    * @param late True if reports come in any order: only a reading of the very same time is a repeated one.
    */
   measure(info: HostInfo, before: ReadTimes, late: boolean): Measurement {
-    const stale = new Set(info.sources.filter((s) => (s.state ?? State.OK) !== State.OK).map((s) => s.name ?? ""));
+    const stale = staleOf(info);
     const times = new Map<string, bigint>();
     const measured: Measured[] = [];
     const used: Record<Level, number> = { host: 0, gpu: 0, disk: 0, nic: 0 };
-    const seen = new Set<string>();
+    const seen = this.#seen;
+    seen.clear();
     for (const device of devices(info)) {
       const { level, key, message } = device;
       const id = `${level}\n${key}`;
@@ -81,13 +85,24 @@ export class Meter {
   }
 }
 
+const none: ReadonlySet<string> = new Set();
+
+/** Names of the sources that failed, whose values are those of before. */
+function staleOf({ sources }: HostInfo): ReadonlySet<string> {
+  let stale: Set<string> | undefined;
+  for (const { name = "", state = State.OK } of sources) {
+    if (state !== State.OK) stale = (stale ?? new Set()).add(name);
+  }
+  return stale ?? none;
+}
+
 /** True if the device was read for this report: values that are repeated from before must not look like a measurement. */
 function fresh({ level, message }: Device, info: HostInfo, stale: ReadonlySet<string>): boolean {
   if (level === "host") return true;
   if (level === "nic") return !stale.has(sourceOf.nics);
   const { state, sampled } = message as { state?: State; sampled?: bigint };
   if (state !== undefined && state !== State.OK && state !== State.UNSPECIFIED) return false;
-  return sampled === undefined || info.sampled === undefined || sampled + BigInt(freshMs) > info.sampled;
+  return sampled === undefined || info.sampled === undefined || sampled + freshMs > info.sampled;
 }
 
 /** Reads the metrics of a device into `values`, NaN where one is absent. False if all are. */
