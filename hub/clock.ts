@@ -1,8 +1,8 @@
-/** Time as the hub sees it; passed in, so that tests need not wait. */
+/** The hub's clock and timers; passed in, so that tests need not wait. */
 export interface Clock {
   /** Unix milliseconds. */
   now(): number;
-  /** Runs once, `ms` milliseconds from now; the function it returns calls that off. */
+  /** Calls `run` once, `ms` milliseconds from now. @returns a function that cancels it */
   after(ms: number, run: () => void): () => void;
 }
 
@@ -17,25 +17,25 @@ export const systemClock: Clock = {
 const day = 86_400_000;
 
 /**
- * No clock that is right says an earlier time: a machine without a battery for its clock starts in 1970, or when its
- * firmware was made. Unix milliseconds; a row of each kind of summary begins here.
+ * Earliest plausible time in Unix milliseconds: a machine without a battery for its clock starts in 1970, or at the date of
+ * its firmware. A row of each rollup begins at this time.
  */
 export const earliest = 380 * 48 * day;
 
-/** Beyond this, two clocks disagree. Milliseconds. */
-const apart = day;
-/** A hub may have been off for this long. Milliseconds. */
-const off = 365 * day;
-/** A clock that goes on for this long is believed, whatever contradicts it. Milliseconds. */
-const proof = 3_600_000;
+/** Two clocks that differ by more disagree. */
+const disagreementMs = day;
+/** The longest time for which a hub may have been off. */
+const longestOffMs = 365 * day;
+/** A clock that has run for this long is accepted, whatever contradicts it. */
+const proofMs = 3_600_000;
 
 /**
  * Decides whether the hub's clock can be right, by the newest sample of its history and by the clocks of the hosts: a
- * sample under a wrong date stays in the summaries for ever.
+ * sample with a wrong date stays in the rollups for ever.
  */
 export class ClockGuard {
   #newest: number | undefined;
-  /** Since when the clock is doubted, and what it said when it was asked last. */
+  /** Times at which the current doubt began, NaN without one, and of the last check during a doubt; by the clock itself. */
   #since = Number.NaN;
   #last = Number.NaN;
 
@@ -44,7 +44,10 @@ export class ClockGuard {
     this.#newest = newest;
   }
 
-  /** @param peer what a host's own clock says; undefined where it does not say */
+  /**
+   * Checks the clock. True if it can be right.
+   * @param peer time of a host's own clock; undefined if the host does not report it
+   */
   believes(now: number, peer: number | undefined): boolean {
     if (now < earliest) return false;
     if (!this.#plausible(now, peer !== undefined && peer >= earliest ? peer : undefined) && !this.#proven(now)) {
@@ -55,25 +58,27 @@ export class ClockGuard {
     return true;
   }
 
-  /** True if nothing speaks against the clock. For samples of the past, which say nothing of what time it is. */
+  /** True if nothing contradicts the clock. For samples of the past, which are no evidence of the current time. */
   accepts(now: number): boolean {
     const newest = this.#newest ?? now;
-    return now >= earliest && Number.isNaN(this.#since) && now >= newest - apart && now <= newest + off;
+    return (
+      now >= earliest && Number.isNaN(this.#since) && now >= newest - disagreementMs && now <= newest + longestOffMs
+    );
   }
 
   #plausible(now: number, peer: number | undefined): boolean {
     const newest = this.#newest;
-    if (peer !== undefined && Math.abs(now - peer) <= apart) return true;
-    // A single host whose clock is behind must not cost a new hub its first hour; a clock of the hub that is behind may.
+    if (peer !== undefined && Math.abs(now - peer) <= disagreementMs) return true;
+    // A single host with a slow clock must not cost a new hub its first hour; a slow clock of the hub may.
     if (newest === undefined) return peer === undefined || peer < now;
-    const ahead = peer === undefined ? off : apart;
-    return now >= newest - apart && now <= newest + ahead;
+    const ahead = peer === undefined ? longestOffMs : disagreementMs;
+    return now >= newest - disagreementMs && now <= newest + ahead;
   }
 
   #proven(now: number): boolean {
-    if (!(Math.abs(now - this.#last) <= apart)) this.#since = now;
+    if (!(Math.abs(now - this.#last) <= disagreementMs)) this.#since = now;
     this.#last = now;
     if (Number.isNaN(this.#since)) this.#since = now;
-    return now - this.#since >= proof;
+    return now - this.#since >= proofMs;
   }
 }

@@ -1,27 +1,28 @@
 import type { GPUInfo, HostInfo } from "../proto/gen/host_pb.js";
 import { holdingProcs, keysOf, parentOf, type Verdict, verdict } from "../proto/verdict.ts";
 
-/** Cards of one answer that somebody has and does not compute on, by their keys (`keysOf`). */
+/** Cards of one report that are occupied without computing, by their keys (`keysOf`). */
 export type IdleCards = ReadonlyMap<string, Idle>;
 
 export interface Idle {
-  /** Hub's clock, Unix milliseconds. */
+  /** Unix milliseconds of the hub's clock. */
   readonly since: number;
-  /** The hub did not see it begin: idle for that long or longer. */
+  /** True if the hub did not see it begin: it may have begun earlier. */
   readonly orLonger: boolean;
 }
 
-/** An answer, and what was worked out from it. */
-export interface Answered {
+/** A report with its idle cards. */
+export interface ReportWithIdle {
   readonly info: HostInfo;
   readonly idle: IdleCards;
 }
 
 /**
- * @param before The previous answer, where nothing can have happened between the two that the hub had to see.
- * @param now Hub's clock, Unix milliseconds.
+ * Finds the cards that are occupied without computing, and since when.
+ * @param before the previous report; undefined if the hub may have missed a change since
+ * @param now Unix milliseconds of the hub's clock
  */
-export function idleCards(info: HostInfo, before: Answered | undefined, now: number): IdleCards {
+export function idleCards(info: HostInfo, before: ReportWithIdle | undefined, now: number): IdleCards {
   const cards = cardsOf(info);
   const idle = new Map<string, Idle>();
   if (![...cards.values()].some(({ state }) => state === "held")) return idle;
@@ -47,17 +48,17 @@ function cardsOf({ gpus }: HostInfo): Map<string, Card> {
   return new Map(gpus.map((gpu, i) => [keys[i] ?? "", { gpu, state: verdict(gpu, true, parentOf(gpus, gpu)) }]));
 }
 
-/** True if no process (where there are none: no pod) of before is still there: somebody else has the card. */
+/** True if none of the previous processes (without processes: pods) is left: somebody else has the card. */
 function changedHands(before: GPUInfo, after: GPUInfo): boolean {
-  const was = occupantsOf(before);
-  const is = occupantsOf(after);
-  return was.size > 0 && is.size > 0 && ![...is].some((one) => was.has(one));
+  const previous = occupantsOf(before);
+  const current = occupantsOf(after);
+  return previous.size > 0 && current.size > 0 && ![...current].some((one) => previous.has(one));
 }
 
 function occupantsOf(gpu: GPUInfo): Set<string> {
-  // A display server is on the card whichever user holds it.
-  const having = new Set<object>(holdingProcs(gpu));
-  const procs = gpu.procs.filter((proc) => having.has(proc));
+  // A display server stays on the card whoever occupies it.
+  const holding = new Set<object>(holdingProcs(gpu));
+  const procs = gpu.procs.filter((proc) => holding.has(proc));
   if (procs.length > 0) return new Set(procs.map(({ pid, uid }) => `${pid} ${uid}`));
   const { holders } = gpu;
   return new Set(holders.map(({ namespace, pod }) => `${namespace}/${pod}`));

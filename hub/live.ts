@@ -1,7 +1,7 @@
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import { type IdleCards, idleCards } from "./idle.ts";
 
-/** Where the hub stands with a host. Times in Unix milliseconds of the hub's clock. */
+/** State of the link to a host. `since` in Unix milliseconds of the hub's clock. */
 export type Link =
   | { readonly state: "idle"; readonly since: number }
   | { readonly state: "dialling"; readonly since: number }
@@ -9,23 +9,23 @@ export type Link =
   | { readonly state: "waiting"; readonly since: number; readonly reason: string };
 
 export interface Host {
-  /** Stands for the host for the life of this hub; never given to another. */
+  /** Identifies the host while this hub runs; never reused. */
   readonly number: number;
   readonly name: string;
   readonly address: string;
   readonly link: Link;
-  /** When the last answer came. */
+  /** Unix milliseconds of the last report, by the hub's clock. */
   readonly seen?: number;
-  /** The last answer. Only current while the link is open; never changed in place. */
+  /** The last report. Current only while the link is open; never changed in place. */
   readonly info?: HostInfo;
   /** Since when cards of `info` have been occupied without computing. */
   readonly idle?: IdleCards;
 }
 
-/** A host that was away for longer may have done anything meanwhile. Milliseconds. */
+/** After a longer silence the previous report says nothing of the time between. */
 const unseenMs = 300_000;
 
-/** What is known now about every host. Each change replaces a Host: whoever holds one holds a moment. */
+/** Current state of every host. Each change replaces its Host, so that a reference to one is a snapshot. */
 export class Live {
   readonly #now: () => number;
   readonly #hosts = new Map<string, Host>();
@@ -37,7 +37,7 @@ export class Live {
     this.#now = now;
   }
 
-  /** In the order they were named. */
+  /** In the order in which they became known. */
   hosts(): Host[] {
     return [...this.#hosts.values()];
   }
@@ -46,7 +46,7 @@ export class Live {
     return this.#hosts.get(name);
   }
 
-  /** Makes a host known, or gives a known one another address; what was heard from the old address is void then. */
+  /** Adds a host, or resets a known one to another address: its last report is discarded. */
   expect(name: string, address: string): void {
     const known = this.#hosts.get(name);
     if (known?.address === address) return;
@@ -54,7 +54,7 @@ export class Live {
     this.#put({ number, name, address, link: { state: "idle", since: this.#now() } });
   }
 
-  /** Shows another address for the same host: what was heard of it stays. */
+  /** Changes the address of a host and keeps its last report. */
   readdress(name: string, address: string): void {
     const host = this.#hosts.get(name);
     if (host !== undefined && host.address !== address) this.#put({ ...host, address });
@@ -64,7 +64,7 @@ export class Live {
     if (this.#hosts.delete(name)) this.#tell();
   }
 
-  /** A first attempt is under way. A host that is known to be up or down stays so until the attempt has ended. */
+  /** Marks that the first attempt has begun. A host that is up or down stays so until an attempt has ended. */
   dialling(name: string): void {
     const host = this.#hosts.get(name);
     if (host?.link.state === "idle") this.#put({ ...host, link: { state: "dialling", since: this.#now() } });
@@ -89,12 +89,12 @@ export class Live {
     this.#put({ ...host, link: { state: "waiting", since, reason } });
   }
 
-  /** What an administrator should know, oldest first. */
+  /** Messages to administrators, oldest first. */
   notices(): string[] {
     return [...this.#notices.values()];
   }
 
-  /** One notice per topic; undefined takes it back. */
+  /** Sets the message of a topic; undefined removes it. */
   notice(topic: string, text: string | undefined): void {
     if (this.#notices.get(topic) === text) return;
     if (text === undefined) this.#notices.delete(topic);
@@ -102,7 +102,7 @@ export class Live {
     this.#tell();
   }
 
-  /** Told after every change; the function it returns ends that. */
+  /** Calls a listener after every change. @returns a function that unsubscribes it */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -118,7 +118,7 @@ export class Live {
   }
 }
 
-/** The answer of a host, if it may be shown as current. */
+/** The last report of a host if it is current, else undefined. */
 export function current(host: Host): HostInfo | undefined {
   return host.link.state === "open" ? host.info : undefined;
 }
