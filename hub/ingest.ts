@@ -9,84 +9,83 @@ import type { Live } from "./live.ts";
 import { type Log, silent } from "./log.ts";
 import { Meter, type ReadTimes } from "./measure.ts";
 
-/** A host's own time is used for a current report that is no older than this, and for a late one no further ahead. */
+/** Greatest age of a current report that is dated by its host's clock, and how far ahead a late one may be. */
 const skewMs = 30_000;
-/** Late samples end this long before the store deletes samples: it may write them later than it takes them. */
+/** Late reports are accepted up to this long before samples are deleted, as a store may write later than it takes. */
 const marginMs = 3_600_000;
-/** Between two log lines about one listener that throws. */
-const logMs = 60_000;
+/** Least time between two log lines about one listener that throws. */
+const logPauseMs = 60_000;
 
-/** Where the name of a host comes from, the one that wins first: settings.json, the hub's own list, or the host itself. */
+/** Sources of host names by precedence: settings.json, the hub's own list, the host itself. */
 const origins = ["settings", "book", "push"] as const;
 
-/** A way in by which hosts are known. An input has one for each origin of its hosts, and passes that same object always. */
+/** An input, with the source of the names of its hosts. Compared by reference: an input uses one constant for each source. */
 export interface Owner {
   readonly input: string;
   readonly origin: (typeof origins)[number];
 }
 
-/** Where ingest writes to, and what it knows at the start. */
+/** What ingest writes to, and what is known at the start. */
 export interface IngestTargets {
   readonly live: Live;
   readonly history: Pick<Store, "append">;
   readonly now: () => number;
-  /** Devices that history knew at the start. */
+  /** Devices in history at the start. */
   readonly known?: readonly Known[];
-  /** Milliseconds for which history keeps samples as they were measured; forever if left out. */
+  /** Milliseconds for which history keeps every sample; absent if forever. */
   readonly retentionMs?: () => number;
   readonly log?: Log;
 }
 
-/** A report as it was taken. */
+/** A report that was kept. */
 export interface Reading {
   readonly host: string;
-  /** Unix milliseconds of the measurement, as history has it. */
+  /** Unix milliseconds of the measurement, as in history. */
   readonly at: number;
   /** Sanitized; never changed afterwards. */
   readonly info: HostInfo;
-  /** What was measured for this report; empty if nothing was. Ingest uses the arrays of values again: copy what is kept. */
+  /** Devices that were measured for this report. Arrays of values are reused for the next one: copy what you keep. */
   readonly devices: readonly Measured[];
-  /** True for a report of the past. Readings of one host are in the order of their times only where this is false. */
+  /** True for a report of the past, which comes in any order. */
   readonly late: boolean;
 }
 
-/** What one owner knows of its host: nothing yet, that it answers, or why it does not. */
+/** One owner's view of a host: nothing heard yet, up, or down for a reason. */
 interface Claim {
   readonly address: string;
   state: "new" | "up" | "down";
   reason: string;
 }
 
-/** A name that at least one owner claims. */
-interface Claimed {
+/** A host with at least one owner. */
+interface ClaimedHost {
   readonly claims: Map<Owner, Claim>;
   readonly cards: Cards;
   read: ReadTimes;
   readLate: ReadTimes;
-  /** `sampled` of the report that was received last. */
+  /** `sampled` of the last current report. */
   sampled: bigint | undefined;
 }
 
 /**
- * The only way by which reports, and the news that a host is silent, enter the hub. One name is one host, whichever inputs
- * know it: of several owners that hear from a host, the one whose name wins feeds live state and history, and the others
- * stand by until it fails.
+ * Takes reports from all inputs, sanitizes them, and writes live state and history. One name is one host, whichever inputs
+ * own it: the owner of highest precedence that hears from the host feeds it, and the others stand by until that one fails.
  */
 export class Ingest {
-  readonly #to: IngestTargets;
+  readonly #targets: IngestTargets;
   readonly #log: Log;
-  readonly #hosts = new Map<string, Claimed>();
-  /** GPUs that history knew at the start, by host. */
+  readonly #hosts = new Map<string, ClaimedHost>();
+  /** GPUs in history at the start, by host. */
   readonly #known: ReadonlyMap<string, readonly Known[]>;
   readonly #meter = new Meter();
   readonly #clock: ClockGuard;
   #doubted = false;
-  /** Listeners, and when an error of each was logged last. */
+  /** Unix milliseconds at which an error of each listener was last logged. */
   readonly #listeners = new Map<(reading: Reading) => void, number>();
 
-  constructor(to: IngestTargets) {
-    const { known = [], log = silent } = to;
-    this.#to = to;
+  constructor(targets: IngestTargets) {
+    const { known = [], log = silent } = targets;
+    this.#targets = targets;
     this.#log = log;
     this.#known = Map.groupBy(
       known.filter(({ level }) => level === "gpu"),
@@ -98,8 +97,8 @@ export class Ingest {
   }
 
   /**
-   * Makes a host known, or gives it another address. The address shown is that of the owner whose name wins. What was
-   * heard of the host is void if no owner is left that heard from it at the address it has now.
+   * Adds an owner of a host, or changes its address. The owner of highest precedence gives the address that is shown. The
+   * last report is discarded if no owner has heard from the host at its present address.
    */
   claim(name: string, by: Owner, address: string): void {
     const host = this.#hosts.get(name) ?? this.#add(name);
@@ -108,22 +107,23 @@ export class Ingest {
     this.#settle(name, host);
   }
 
-  /** Ends a claim. A host without owners is no longer live; its history stays. */
+  /** Removes an owner of a host. A host without owners is removed from live state; its history stays. */
   release(name: string, by: Owner): void {
     const host = this.#hosts.get(name);
     if (host === undefined || !host.claims.delete(by)) return;
-    if ([...host.claims.values()].every(({ state }) => state === "new")) this.#to.live.forget(name);
+    if ([...host.claims.values()].every(({ state }) => state === "new")) this.#targets.live.forget(name);
     if (host.claims.size === 0) this.#hosts.delete(name);
     else this.#settle(name, host);
   }
 
+  /** Marks that the first attempt to reach a host has begun. */
   dialling(name: string): void {
-    this.#to.live.dialling(name);
+    this.#targets.live.dialling(name);
   }
 
   /**
-   * Marks a host as silent, unless another owner hears from it.
-   * @param reason may quote the host, or whatever answers at its address
+   * Marks a host as down, unless another owner hears from it.
+   * @param reason may quote the host, or another program that answers at its address
    */
   failed(name: string, reason: string, by: Owner): void {
     const host = this.#hosts.get(name);
@@ -131,14 +131,14 @@ export class Ingest {
     if (host === undefined || claim === undefined) return;
     claim.state = "down";
     claim.reason = cleanText(reason, limitOf("err"));
-    if (![...host.claims.values()].some(({ state }) => state === "up")) this.#to.live.failed(name, claim.reason);
+    if (![...host.claims.values()].some(({ state }) => state === "up")) this.#targets.live.failed(name, claim.reason);
   }
 
   /**
-   * Takes a report of the present, for live state and history. Its own time counts if it is at most 30 s old, else the
-   * hub's. A report of an owner that stands by only shows that this owner hears from the host.
-   * @param info belongs to ingest from now on
-   * @throws Fault host_unknown if that owner has not claimed the host: nothing is taken
+   * Takes a current report, for live state and history. History dates it by the host's clock if it is at most 30 s old,
+   * else by the hub's. The report of an owner that stands by is discarded.
+   * @param info must not be used by the caller afterwards
+   * @throws Fault host_unknown if that owner has not claimed the host
    */
   received(name: string, info: HostInfo, by: Owner): void {
     const host = this.#hosts.get(name);
@@ -149,7 +149,7 @@ export class Ingest {
     sanitize(info);
     identify(info.gpus, host.cards);
     remember(info.gpus, host.cards);
-    this.#to.live.received(name, info);
+    this.#targets.live.received(name, info);
     const { devices, times } = this.#meter.measure(info, host.read, false);
     host.read = times;
     if (!this.#believed(info)) return;
@@ -158,18 +158,18 @@ export class Ingest {
   }
 
   /**
-   * Takes a report of the past, for history alone, at the time that it says. The same report is kept once however often it
-   * comes, as history keeps one value of a series at one time.
-   * @param info belongs to ingest from now on
+   * Takes a report of the past, for history only, dated by its own `sampled`. A repeated report counts once, as history has
+   * one value of a series at one time.
+   * @param info must not be used by the caller afterwards
    * @throws Fault host_unknown if nobody has claimed the host; sample_bad if `sampled` is absent, more than 30 s ahead, or
-   *   older than samples are kept; history_unwritable while this machine's clock cannot be right: it may be sent again
+   *   older than samples are kept; history_unwritable while the hub's clock cannot be right: the report may be repeated
    */
   late(name: string, info: HostInfo): void {
     const host = this.#hosts.get(name);
     if (host === undefined) throw unclaimed(name);
     sanitize(info);
     const at = this.#lateTime(name, info);
-    // The host was not told that it was received, and the hub may have dated it.
+    // It was received, possibly dated by the hub's clock, and the confirmation was lost.
     if (info.sampled === host.sampled) return;
     identify(info.gpus, host.cards);
     const { devices, times } = this.#meter.measure(info, host.readLate, true);
@@ -178,25 +178,25 @@ export class Ingest {
   }
 
   /**
-   * Calls a listener for every reading, after history has it; not for reports while this machine's clock cannot be right.
-   * @param listener must not wait for anything; what it throws is logged
-   * @returns a function that ends that
+   * Calls a listener for every reading that is kept, after it was written to history.
+   * @param listener must be synchronous; errors are logged
+   * @returns a function that unsubscribes it
    */
   onReading(listener: (reading: Reading) => void): () => void {
     this.#listeners.set(listener, Number.NEGATIVE_INFINITY);
     return () => this.#listeners.delete(listener);
   }
 
-  #add(name: string): Claimed {
+  #add(name: string): ClaimedHost {
     const cards = recall(this.#known.get(name) ?? []);
     const host = { claims: new Map(), cards, read: new Map(), readLate: new Map(), sampled: undefined };
     this.#hosts.set(name, host);
     return host;
   }
 
-  /** Brings live state in line with who owns the host. */
-  #settle(name: string, host: Claimed): void {
-    const { live } = this.#to;
+  /** Updates live state after a change of owners. */
+  #settle(name: string, host: ClaimedHost): void {
+    const { live } = this.#targets;
     const claims = [...host.claims].sort(([a], [b]) => rankOf(a) - rankOf(b)).map(([, claim]) => claim);
     const address = claims[0]?.address ?? "";
     if (claims.every(({ state }) => state === "new")) {
@@ -211,7 +211,7 @@ export class Ingest {
 
   #keep(reading: Reading): void {
     const { host, at, devices } = reading;
-    if (devices.length > 0) this.#to.history.append({ host, at, devices });
+    if (devices.length > 0) this.#targets.history.append({ host, at, devices });
     for (const listener of this.#listeners.keys()) {
       try {
         listener(reading);
@@ -222,16 +222,16 @@ export class Ingest {
   }
 
   #logFailure(listener: (reading: Reading) => void, error: unknown): void {
-    const now = this.#to.now();
+    const now = this.#targets.now();
     const last = this.#listeners.get(listener);
-    if (last === undefined || Math.abs(now - last) < logMs) return;
+    if (last === undefined || Math.abs(now - last) < logPauseMs) return;
     this.#listeners.set(listener, now);
     this.#log.error(`a listener to readings failed: ${error instanceof Error ? error.stack : String(error)}`);
   }
 
-  /** True if the hub's clock can be right: what is kept under a wrong date stays in the summaries for ever. */
+  /** True if the hub's clock can be right; else a notice says so, as samples of a wrong date stay in rollups for ever. */
   #believed({ sampled }: HostInfo): boolean {
-    const { live, now } = this.#to;
+    const { live, now } = this.#targets;
     const at = now();
     const believed = this.#clock.believes(at, sampled === undefined ? undefined : Number(sampled));
     if (believed !== this.#doubted) return believed;
@@ -244,14 +244,14 @@ export class Ingest {
   }
 
   #time(info: HostInfo): number {
-    const now = this.#to.now();
+    const now = this.#targets.now();
     const own = Number(info.sampled ?? 0n);
     return own <= now && own > now - skewMs ? own : now;
   }
 
   /** @throws Fault sample_bad, history_unwritable */
   #lateTime(name: string, { sampled }: HostInfo): number {
-    const { now, retentionMs } = this.#to;
+    const { now, retentionMs } = this.#targets;
     const at = now();
     if (!this.#clock.accepts(at))
       throw new Fault("history_unwritable", `${doubt(at)}: nothing is kept until it is set.`);
@@ -267,8 +267,8 @@ export class Ingest {
 
 const rankOf = ({ origin }: Owner): number => origins.indexOf(origin);
 
-/** True if an owner whose name wins hears from the host: of two owners with one origin, the one that claimed it first. */
-function standsBy(by: Owner, { claims }: Claimed): boolean {
+/** True if an owner of higher precedence hears from the host. Of two with one origin, the first to claim it is higher. */
+function standsBy(by: Owner, { claims }: ClaimedHost): boolean {
   if (claims.size === 1) return false;
   let before = true;
   for (const [owner, { state }] of claims) {

@@ -3,7 +3,7 @@ import { type GPUInfo, type HostInfo, State } from "../proto/gen/host_pb.js";
 import { type SourceName, sourceOf } from "../proto/source.ts";
 import { kept, type Measured } from "./history/store.ts";
 
-/** A reading of a device is as old as its report if it is no older than this. */
+/** Greatest age of a device's values, compared with their report. Milliseconds, as `sampled`. */
 const freshMs = 30_000n;
 
 /** Metrics in one part of a device's message: their places in `kept[level]`, and how to read them. */
@@ -15,7 +15,7 @@ interface Part {
   readonly fields: readonly { readonly place: number; readonly name: string; readonly fraction: boolean }[];
 }
 
-/** Worked out once, as a report of a large host has hundreds of values. */
+/** Computed once, as a report of a large host has hundreds of values. */
 const parts: Readonly<Record<Level, readonly Part[]>> = byLevel(partsOf);
 
 function partsOf(level: Level): Part[] {
@@ -31,27 +31,27 @@ function partsOf(level: Level): Part[] {
   });
 }
 
-/** When each device of a host was read for the report before, by the host's clock: "level\nkey" → Unix milliseconds. */
+/** Times at which the devices of a report were read, by the host's clock: "level\nkey" → Unix milliseconds. */
 export type ReadTimes = ReadonlyMap<string, bigint>;
 
 export interface Measurement {
-  /** Values are in arrays that the next measurement uses again. */
+  /** Their arrays of values are reused by the next measurement. */
   readonly devices: readonly Measured[];
   readonly times: ReadTimes;
 }
 
-/** Takes out of reports what history keeps. */
+/** Extracts the values that history keeps from reports. */
 export class Meter {
-  /** Arrays for values, used again for every report: the first GPU's, the second's, … */
+  /** Arrays of values, reused for every report: the first GPU's, the second's, … */
   readonly #rows: Readonly<Record<Level, Float64Array[]>> = byLevel(() => []);
 
   /** Devices of the report that is measured: "level\nkey". */
   readonly #seen = new Set<string>();
 
   /**
-   * Values that were measured for this report. Left out: what a failed source repeats, and what a device repeats from
-   * `before`.
-   * @param late True if reports come in any order: only a reading of the very same time is a repeated one.
+   * Extracts what was measured for this report, without values that a failed source or a device repeats from an earlier one.
+   * @param before of the previous report of the host
+   * @param late true if reports come in any order: only a device with the same time is a repeated one then
    */
   measure(info: HostInfo, before: ReadTimes, late: boolean): Measurement {
     const stale = staleOf(info);
@@ -87,7 +87,7 @@ export class Meter {
 
 const none: ReadonlySet<string> = new Set();
 
-/** Names of the sources that failed, whose values are those of before. */
+/** Names of the sources that failed: their values are repeated from an earlier report. */
 function staleOf({ sources }: HostInfo): ReadonlySet<string> {
   let stale: Set<string> | undefined;
   for (const { name = "", state = State.OK } of sources) {
@@ -96,7 +96,7 @@ function staleOf({ sources }: HostInfo): ReadonlySet<string> {
   return stale ?? none;
 }
 
-/** True if the device was read for this report: values that are repeated from before must not look like a measurement. */
+/** True if the device was read for this report: repeated values are no measurement. */
 function fresh({ level, message }: Device, info: HostInfo, stale: ReadonlySet<string>): boolean {
   if (level === "host") return true;
   if (level === "nic") return !stale.has(sourceOf.nics);
