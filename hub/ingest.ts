@@ -75,8 +75,8 @@ export class Ingest {
   readonly #targets: IngestTargets;
   readonly #log: Log;
   readonly #hosts = new Map<string, ClaimedHost>();
-  /** GPUs in history at the start, by host. */
-  readonly #known: ReadonlyMap<string, readonly Known[]>;
+  /** Cards of the hosts that were in history at the start. */
+  readonly #recalled = new Map<string, Cards>();
   readonly #meter = new Meter();
   readonly #clock: ClockGuard;
   #doubted = false;
@@ -87,10 +87,8 @@ export class Ingest {
     const { known = [], log = silent } = targets;
     this.#targets = targets;
     this.#log = log;
-    this.#known = Map.groupBy(
-      known.filter(({ level }) => level === "gpu"),
-      ({ host }) => host,
-    );
+    const gpus = known.filter(({ level }) => level === "gpu");
+    for (const [host, ofHost] of Map.groupBy(gpus, ({ host }) => host)) this.#recalled.set(host, recall(ofHost));
     this.#clock = new ClockGuard(
       known.length > 0 ? known.reduce((most, { last }) => Math.max(most, last), 0) : undefined,
     );
@@ -188,7 +186,7 @@ export class Ingest {
   }
 
   #add(name: string): ClaimedHost {
-    const cards = recall(this.#known.get(name) ?? []);
+    const cards: Cards = this.#recalled.get(name) ?? new Map();
     const host = { claims: new Map(), cards, read: new Map(), readLate: new Map(), sampled: undefined };
     this.#hosts.set(name, host);
     return host;

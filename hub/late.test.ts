@@ -120,6 +120,20 @@ test("what a device repeats in the next late report is no new sample of it", asy
   ]);
 });
 
+test("after a restart, and when it is claimed anew, a card that is reported by its index goes on in its series", async () => {
+  ingest.received("a", report(scene.now, 1), by);
+  restart();
+  for (const value of [2, 3]) {
+    scene.now += minute;
+    const info = report(scene.now, value);
+    for (const gpu of info.gpus) gpu.uuid = undefined;
+    ingest.received("a", info, by);
+    ingest.release("a", by);
+    ingest.claim("a", by, "127.0.0.1");
+  }
+  expect((await pairs(store, temperature)).map(([, value]) => value)).toEqual([1, 2, 3]);
+});
+
 test("an outage of days comes in, in batches of any order, between what was received before and after it", async () => {
   const model = new Model();
   const both = { append: (poll: Parameters<Store["append"]>[0]) => [model, store].map((one) => one.append(poll)) };
