@@ -54,6 +54,7 @@ test.each<[string, Card, readonly Card[]]>([
   ["an instance", { id: 0, parent: "GPU-x" }, [a]],
   ["another model", { id: 0, name: "A100" }, [a]],
   ["in another slot", { id: 0, pciBusId: "0000:09:00.0" }, [a]],
+  ["in a slot, where only the index was known", { id: 0, pciBusId: "0000:00:02.0" }, [{ uuid: "GPU-a", id: 0 }]],
   ["at an index under which a lost card is listed", { id: 0 }, [{ ...a, state: State.LOST }]],
 ])("a card without a uuid is not taken for a known one: %s", (_why, card, known) => {
   const cards: Cards = new Map();

@@ -34,9 +34,9 @@ export function recall(
 /**
  * Gives cards without a uuid, in place, the uuid under which the same card is known: a driver that fails, or another
  * program on the machine, reports a card by its PCI address or its index alone, and it must not become a second card.
- * The PCI address decides if the report has one and the known card's is known too, else the index. A card keeps no uuid if
- * another one of the report has it, if the models differ, or if it is an instance (MIG): instances are made and destroyed
- * under the same index.
+ * The PCI address decides if the report has one, else the index: where a driver is gone, the cards of another one may have
+ * its indices. A card keeps no uuid if another one of the report has it, if the models differ, or if it is an instance
+ * (MIG): instances are made and destroyed under the same index.
  */
 export function identify(gpus: readonly GPUInfo[], cards: Cards): void {
   if (cards.size === 0 || !gpus.some(unnamed)) return;
@@ -58,7 +58,7 @@ function uuidOf({ id = 0, pciBusId, name }: GPUInfo, cards: Cards): string | und
   for (const [uuid, slot] of cards) {
     if (name && slot.name && name !== slot.name) continue;
     if (pci !== undefined && slot.pci === pci) return uuid;
-    if (slot.id === id && (pci === undefined || slot.pci === undefined)) byIndex = uuid;
+    if (pci === undefined && slot.id === id) byIndex = uuid;
   }
   return byIndex;
 }
