@@ -17,7 +17,7 @@ import { pipeline } from "node:stream/promises";
 import { fileSize } from "../proto/quantity.ts";
 import type { Clock } from "./clock.ts";
 import { asFault, Fault } from "./fault.ts";
-import type { Store } from "./history/store.ts";
+import type { Local } from "./history/store.ts";
 import type { Log } from "./log.ts";
 
 /** Path of the request for a copy of the history. */
@@ -33,7 +33,8 @@ const retryMs = 30_000;
 export interface Controlled {
   /** The data folder. */
   readonly folder: string;
-  readonly history: Pick<Store, "backup" | "bytes">;
+  /** Undefined if another server keeps the history. */
+  readonly history: Pick<Local, "backup" | "bytes"> | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -171,6 +172,9 @@ async function serve(to: Controlled, response: ServerResponse): Promise<void> {
 
 /** The whole copy stands in the data folder for a while: what is sent must not change while it is sent. */
 async function sendBackup({ folder, history, log }: Controlled, response: ServerResponse): Promise<void> {
+  if (history === undefined) {
+    throw new Fault("backup_failed", "This hub's history is kept by another server; make a copy of it there.");
+  }
   const { bavail, bsize } = statfsSync(folder);
   const [free, wanted] = [bavail * bsize, history.bytes() * 1.1];
   if (free < wanted) {

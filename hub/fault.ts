@@ -73,6 +73,7 @@ const meanings = {
     text: "The body of the request is not of a type that this path reads.",
   },
   request_too_slow: { kind: "deadline_exceeded", http: 408, text: "The request did not arrive in time." },
+  canceled: { kind: "canceled", text: "The client went away before its request was answered." },
   busy: { kind: "unavailable", text: "Too many large answers are being made or sent at the moment." },
   setting_bad: {
     kind: "internal",

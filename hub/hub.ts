@@ -113,14 +113,14 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
   const { data: folder, hubAddress } = running.settings;
   await checkAlone(folder);
   const live = new Live(clock.now);
-  const { store: history, retentionMs } = await openHistory(
-    parts.engines,
-    { folder, clock, log, notice: live.notice.bind(live) },
-    running,
-  );
-  const control = await openControl({ folder, history, clock, log });
+  const {
+    store: history,
+    local,
+    retentionMs,
+  } = await openHistory(parts.engines, { folder, clock, log, notice: live.notice.bind(live) }, running);
+  const control = await openControl({ folder, history: local, clock, log });
   running.add(() => control.close());
-  const ingest = new Ingest({ live, history, now: clock.now, known: history.known(), retentionMs, log });
+  const ingest = new Ingest({ live, history, now: clock.now, known: await history.known(), retentionMs, log });
   const servers = new ServerList(running.settings.servers);
   const inputs: RunningInput[] = [];
   const view: HubView = {

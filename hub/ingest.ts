@@ -3,7 +3,7 @@ import type { HostInfo } from "../proto/gen/host_pb.js";
 import { sanitize } from "./clean.ts";
 import { ClockGuard, earliest } from "./clock.ts";
 import { Fault } from "./fault.ts";
-import type { Known, Measured, Store } from "./history/store.ts";
+import type { KnownDevice, Measured, Store } from "./history/store.ts";
 import { type Cards, identify, recall, remember } from "./identity.ts";
 import type { Live } from "./live.ts";
 import { type Log, silent } from "./log.ts";
@@ -31,7 +31,7 @@ export interface IngestTargets {
   readonly history: Pick<Store, "append">;
   readonly now: () => number;
   /** Devices in history at the start. */
-  readonly known?: readonly Known[];
+  readonly known?: readonly KnownDevice[];
   /** Milliseconds for which history keeps every sample; absent if forever. */
   readonly retentionMs?: () => number;
   readonly log?: Log;

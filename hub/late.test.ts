@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { Model } from "../test/model.ts";
 import { ask, day, hour, pairs, Scene } from "../test/store.ts";
-import type { Aggregate, Question, SeriesId, Store } from "./history/store.ts";
+import type { Aggregate, SeriesId, SeriesQuery, Store } from "./history/store.ts";
 import { Ingest, type Owner } from "./ingest.ts";
 import { Live } from "./live.ts";
 
@@ -20,24 +20,24 @@ let store: Store;
 let live: Live;
 let ingest: Ingest;
 
-beforeEach(() => {
+beforeEach(async () => {
   scene = new Scene();
   scene.now += 10 * day;
-  open();
+  await open();
 });
 afterEach(() => scene.remove());
 
-function open(): void {
+async function open(): Promise<void> {
   store = scene.open();
   live = new Live(() => scene.now);
   const retentionMs = () => scene.retention.raw;
-  ingest = new Ingest({ live, history: store, now: () => scene.now, known: store.known(), retentionMs });
+  ingest = new Ingest({ live, history: store, now: () => scene.now, known: await store.known(), retentionMs });
   ingest.claim("a", by, "127.0.0.1");
 }
 
-function restart(): void {
+async function restart(): Promise<void> {
   scene.shut(store);
-  open();
+  await open();
 }
 
 /** A report of one card, which was read together with its host. */
@@ -60,7 +60,7 @@ test("a report of an hour ago is read back at its own time, before newer ones, a
     [now, 3],
   ];
   expect([await pairs(store, load), await pairs(store, temperature)]).toEqual([samples, samples]);
-  expect(store.known("a").map(({ last }) => last)).toEqual([now, now]);
+  expect((await store.known({ host: "a" })).map(({ last }) => last)).toEqual([now, now]);
 });
 
 test("a host that waits goes on waiting when it sends what it measured before", () => {
@@ -86,7 +86,7 @@ test.each<readonly Way[]>([
   for (const way of ways) {
     if (way === "received") ingest.received("a", report(at, 7), by);
     else if (way === "late") ingest.late("a", report(at, 7));
-    else if (way === "restart") restart();
+    else if (way === "restart") await restart();
     else await scene.leap(day);
   }
   const range = { from: at - 2 * day, to: at + 2 * day };
@@ -122,7 +122,7 @@ test("what a device repeats in the next late report is no new sample of it", asy
 
 test("after a restart, and when it is claimed anew, a card that is reported by its index goes on in its series", async () => {
   ingest.received("a", report(scene.now, 1), by);
-  restart();
+  await restart();
   for (const value of [2, 3]) {
     scene.now += minute;
     const info = report(scene.now, value);
@@ -155,7 +155,7 @@ test("an outage of days comes in, in batches of any order, between what was rece
   await scene.leap(2 * day);
   for (const step of [0, 5 * minute, hour, 4 * hour, day]) {
     const range = { from: from - day, to: scene.now + day, step };
-    const question: Question<Aggregate> = { series: [load, temperature], range, of, most: 1e6 };
+    const question: SeriesQuery<Aggregate> = { series: [load, temperature], range, of, most: 1e6 };
     expect(await store.read(question)).toEqual(await model.read(question));
   }
 });
@@ -217,10 +217,10 @@ test("whatever comes late, twice or between restarts, history is that of a plain
       scene.remove();
       scene = new Scene();
       scene.now += 10 * day;
-      open();
+      await open();
       const wanted = new Map<number, number>();
       for (const one of steps) {
-        if (one === "restart") restart();
+        if (one === "restart") await restart();
         else if (one === "seal") await scene.leap(day);
         else if (one === "wait") scene.now += minute;
         else if (one.way === "received") {

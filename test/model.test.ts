@@ -81,14 +81,14 @@ test("a group counts every series once, with its mean", async () => {
   expect(none?.t.length).toBe(0);
 });
 
-test("a device is known by its newest poll, and one of which nothing was measured is not", () => {
+test("a device is known by its newest poll, and one of which nothing was measured is not", async () => {
   const model = new Model();
   model.append({ host: "a", at: 5, devices: [gpu("x", 1, 3), gpu("y", Number.NaN, 4)] });
   model.append({ host: "a", at: 4, devices: [gpu("x", 1, 2)] });
-  expect(model.known("a")).toEqual([
+  expect(await model.known({ host: "a" })).toEqual([
     { host: "a", level: "gpu", key: "x", index: 3, metrics: ["gpu_temperature"], last: 5 },
   ]);
-  expect(model.known("a", "host")).toEqual([]);
-  expect(model.known(undefined, "gpu")).toEqual(model.known("a"));
-  expect(model.known("b")).toEqual([]);
+  expect(await model.known({ host: "a", level: "host" })).toEqual([]);
+  expect(await model.known({ level: "gpu" })).toEqual(await model.known({ host: "a" }));
+  expect(await model.known({ host: "b" })).toEqual([]);
 });

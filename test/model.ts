@@ -5,15 +5,17 @@ import { Fault } from "../hub/fault.ts";
 import {
   type Aggregate,
   type Columns,
+  type DeviceFilter,
   type GroupColumns,
-  type GroupQuestion,
-  type Known,
+  type GroupQuery,
+  type KnownDevice,
   kept,
+  type Local,
   type Measured,
   type Poll,
-  type Question,
   type Range,
   type SeriesId,
+  type SeriesQuery,
   type Store,
 } from "../hub/history/store.ts";
 import { type Level, levels } from "../proto/device.ts";
@@ -37,7 +39,7 @@ type Sample = readonly [number, number];
 
 /** A device as it is known, but for its metrics: those are the ones that have samples. */
 interface Seen {
-  readonly device: Pick<Known, "host" | "level" | "key">;
+  readonly device: Pick<KnownDevice, "host" | "level" | "key">;
   index: number | undefined;
   last: number;
 }
@@ -61,7 +63,7 @@ const aggregates: Readonly<Record<Aggregate, (values: readonly number[]) => numb
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-export class Model implements Store {
+export class Model implements Store, Local {
   readonly #series = new Map<string, Map<number, number>>();
   readonly #seen = new Map<string, Seen>();
 
@@ -80,7 +82,7 @@ export class Model implements Store {
     }
   }
 
-  async read<A extends Aggregate>({ series, range, of, most }: Question<A>): Promise<readonly Columns<A>[]> {
+  async read<A extends Aggregate>({ series, range, of, most }: SeriesQuery<A>): Promise<readonly Columns<A>[]> {
     checkRange(range);
     if (!(most >= 1)) throw new Fault("bad_request", `At least one point must be asked for: it is ${most}`);
     return series.map((id) => {
@@ -94,7 +96,7 @@ export class Model implements Store {
     });
   }
 
-  async fold({ groups, range }: GroupQuestion): Promise<readonly GroupColumns[]> {
+  async fold({ groups, range }: GroupQuery): Promise<readonly GroupColumns[]> {
     checkRange(range);
     if (!(range.step > 0)) throw new Fault("bad_request", `The step must be greater than 0: it is ${range.step}`);
     return groups.map((group) => {
@@ -117,7 +119,7 @@ export class Model implements Store {
     });
   }
 
-  known(name?: string, level?: Level): readonly Known[] {
+  async known({ host: name, level }: DeviceFilter = {}): Promise<readonly KnownDevice[]> {
     const seen = [...this.#seen.values()].filter(
       ({ device }) => (name ?? device.host) === device.host && (level ?? device.level) === device.level,
     );
@@ -146,7 +148,12 @@ export class Model implements Store {
     return [...this.#series.values()].reduce((total, samples) => total + 16 * samples.size, 0);
   }
 
-  close(): void {}
+  async forget(host: string): Promise<void> {
+    for (const [name, { device }] of this.#seen) if (device.host === host) this.#seen.delete(name);
+    for (const name of this.#series.keys()) if (JSON.parse(name)[0] === host) this.#series.delete(name);
+  }
+
+  async close(): Promise<void> {}
 
   #samples(id: SeriesId): Map<number, number> {
     const name = seriesName(id);

@@ -7,6 +7,7 @@ import {
   type Aggregate,
   type Columns,
   kept,
+  type Local,
   type Measured,
   type Poll,
   type Range,
@@ -34,15 +35,15 @@ export class Scene {
   readonly notices = new Map<string, string>();
   readonly trouble: (string | undefined)[] = [];
   #timers: { at: number; run: () => void }[] = [];
-  #open: Store[] = [];
+  #open: (Store & Local)[] = [];
   /** Kept: a database that is let go is closed when memory is tidied up, and its log, which a kill leaves, is gone then. */
-  readonly #abandoned: Store[] = [];
+  readonly #abandoned: (Store & Local)[] = [];
 
   constructor(folder = mkdtempSync(join(tmpdir(), "gohm-history-"))) {
     this.folder = folder;
   }
 
-  open(log: Log = silent): Store {
+  open(log: Log = silent): Store & Local {
     const made = openStore({
       folder: this.folder,
       clock: {
@@ -70,12 +71,12 @@ export class Scene {
   }
 
   shut(one: Store): void {
-    one.close();
+    void one.close();
     this.#open = this.#open.filter((other) => other !== one);
   }
 
   /** What a kill leaves: the store is never closed, and its file is free as soon as its process is gone. */
-  abandon(one: Store): void {
+  abandon(one: Store & Local): void {
     this.#open = this.#open.filter((other) => other !== one);
     this.#abandoned.push(one);
     this.#timers = [];
@@ -109,7 +110,7 @@ export class Scene {
   }
 
   remove(): void {
-    for (const one of this.#open.splice(0)) one.close();
+    for (const one of this.#open.splice(0)) void one.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -2,7 +2,7 @@
 // would have taken them, and tells what that cost. Started with fork; a Job comes in, a list of Marks goes out.
 import { setImmediate as turn } from "node:timers/promises";
 import { openStore } from "../../hub/history/sqlite/store.ts";
-import type { Store } from "../../hub/history/store.ts";
+import type { Local, Store } from "../../hub/history/store.ts";
 import { silent } from "../../hub/log.ts";
 import { ask } from "./ask.ts";
 import { PlayedClock } from "./clock.ts";
@@ -116,7 +116,7 @@ async function ingest({ folder, played, marks }: Job): Promise<Mark[]> {
   const rowWidth = widthOf(played);
   resetPeak();
   const clock = new PlayedClock(played.from);
-  const store: Store = openStore({
+  const store: Store & Local = openStore({
     folder,
     clock,
     log: silent,

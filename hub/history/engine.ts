@@ -2,7 +2,7 @@ import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import type { Store } from "./store.ts";
+import type { Local, Store } from "./store.ts";
 
 /** What an engine works with. */
 export interface EngineContext {
@@ -42,6 +42,8 @@ export interface Engine<T extends Table = Table> extends Part<T> {
 
 export interface RunningEngine<T extends Table = Table> {
   readonly store: Store;
+  /** The same history, if it is in files of this machine; undefined if another server keeps it. */
+  readonly local?: Local;
   /** Milliseconds for which samples are kept as they were measured; Infinity for ever. */
   retentionMs(): number;
   /** Called when values of its own table have changed. */

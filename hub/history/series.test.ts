@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { catalog } from "../../proto/catalog.ts";
 import { Model, valuesOf } from "../../test/model.ts";
 import { find, firstDay, roundStep, samples, typesOf } from "./series.ts";
-import type { Known, SeriesId } from "./store.ts";
+import type { KnownDevice, SeriesId } from "./store.ts";
 
-const gpu = (host: string, index: number, key: string, last = 1): Known => ({
+const gpu = (host: string, index: number, key: string, last = 1): KnownDevice => ({
   host,
   level: "gpu",
   key,
@@ -12,7 +12,7 @@ const gpu = (host: string, index: number, key: string, last = 1): Known => ({
   metrics: ["gpu_memory_used"],
   last,
 });
-const known: Known[] = [
+const known: KnownDevice[] = [
   gpu("a", 0, "GPU-old", 1),
   gpu("a", 0, "GPU-new", 9),
   gpu("a", 12, "GPU-12"),

@@ -2,7 +2,15 @@ import type { Metric } from "../../proto/catalog.ts";
 import { Kind } from "../../proto/gen/metric_pb.js";
 import { fits, type Samples } from "../../proto/history.ts";
 import { Fault } from "../fault.ts";
-import { type Aggregate, type Columns, type Known, kept, type Question, type SeriesId, type Store } from "./store.ts";
+import {
+  type Aggregate,
+  type Columns,
+  type KnownDevice,
+  kept,
+  type SeriesId,
+  type SeriesQuery,
+  type Store,
+} from "./store.ts";
 
 /** Host name → indices of the GPUs it has now. */
 export type Present = ReadonlyMap<string, readonly number[]>;
@@ -31,8 +39,8 @@ export function metricOf(level: "gpu" | "host", type: string): Wanted["metric"] 
 }
 
 /** GPUs of history, one for each index of a host: the one seen last, where cards were swapped. */
-export function gpusOf(known: readonly Known[], host: string): Map<number, Known> {
-  const gpus = new Map<number, Known>();
+export function gpusOf(known: readonly KnownDevice[], host: string): Map<number, KnownDevice> {
+  const gpus = new Map<number, KnownDevice>();
   for (const device of known) {
     if (device.host !== host || device.level !== "gpu" || device.index === undefined) continue;
     const other = gpus.get(device.index);
@@ -46,7 +54,7 @@ export function gpusOf(known: readonly Known[], host: string): Map<number, Known
  * then shows in the type, as no type is both.
  * @throws Fault host_unknown, device_unknown, metric_unknown
  */
-export function find(asked: { id: string; type: string }, known: readonly Known[], present: Present): Wanted {
+export function find(asked: { id: string; type: string }, known: readonly KnownDevice[], present: Present): Wanted {
   const { id, type } = asked;
   const hosts = new Set([...present.keys(), ...known.map(({ host }) => host)]);
   const [, name = "", index = ""] = /^(.+)_(\d{1,9})$/.exec(id) ?? [];
@@ -70,7 +78,7 @@ export function find(asked: { id: string; type: string }, known: readonly Known[
 function gpuKey(
   host: string,
   index: number,
-  { known, present }: { known: readonly Known[]; present: Present },
+  { known, present }: { known: readonly KnownDevice[]; present: Present },
 ): string {
   const gpus = gpusOf(known, host);
   const found = gpus.get(index);
@@ -89,7 +97,7 @@ export function some(names: readonly string[]): string {
 }
 
 /** What is asked of every series alike. */
-type Asked = Pick<Question<Aggregate>, "range" | "most">;
+type Asked = Pick<SeriesQuery<Aggregate>, "range" | "most">;
 
 /**
  * Samples as the first GOHM's messages have them: integers in unit and scale of docs/metrics.md, one answer for each

@@ -25,6 +25,7 @@ export const sqlite: Engine<typeof table> = {
     });
     return {
       store,
+      local: store,
       retentionMs: () => retention(values).raw,
       change(next) {
         values = next;

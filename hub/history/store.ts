@@ -1,5 +1,6 @@
 import { catalog, type Metric } from "../../proto/catalog.ts";
 import { byLevel, type Level } from "../../proto/device.ts";
+import { Fault } from "../fault.ts";
 
 /** The metrics that history keeps of each kind of device, in catalogue order: the order of `Measured.values`. */
 export const kept: Readonly<Record<Level, readonly Metric[]>> = byLevel((level) =>
@@ -36,7 +37,7 @@ export interface SeriesId {
 }
 
 /** A device that history knows, with what was measured on it. */
-export interface Known {
+export interface KnownDevice {
   readonly host: string;
   readonly level: Level;
   readonly key: string;
@@ -71,7 +72,7 @@ export type Columns<A extends Aggregate> = Readonly<Record<A, Float64Array>> & {
  * and count stay exact where `step` is a multiple of theirs, with `from` and `to` on their borders; `last` and `p95` are then those of their means
  * (`last` of a counter stays exact).
  */
-export interface Question<A extends Aggregate> {
+export interface SeriesQuery<A extends Aggregate> {
   readonly series: readonly SeriesId[];
   readonly range: Range;
   readonly of: readonly A[];
@@ -82,7 +83,7 @@ export interface Question<A extends Aggregate> {
 /** What can be told of a group of series in a bucket: every series counts once, with its mean of the bucket. */
 export type GroupAggregate = "avg" | "count" | "max" | "min" | "sum";
 
-export interface GroupQuestion {
+export interface GroupQuery {
   readonly groups: readonly (readonly SeriesId[])[];
   /** The step is greater than 0. */
   readonly range: Range;
@@ -94,37 +95,79 @@ export interface GroupQuestion {
  */
 export type GroupColumns = Readonly<Record<GroupAggregate, Float64Array>> & { readonly t: Float64Array };
 
-/** Where samples are kept. Nothing here names an engine. Long answers let other work of the program run in between. */
+/** Which devices to list: all that history knows, unless a host or a kind is given. */
+export interface DeviceFilter {
+  readonly host?: string | undefined;
+  readonly level?: Level | undefined;
+}
+
+/**
+ * Keeps samples and answers queries on them, whatever the engine. A long query yields to other work of the program; when its
+ * signal is aborted, the query fails with the fault `canceled`, and the engine stops working on it.
+ *
+ * Engines may differ in this, and docs/history.md names it for the one in use:
+ * - of two values of one series at one time, SQLite returns the one that was appended later, VictoriaMetrics 1.79 an
+ *   arbitrary one, and from 1.86 on the greatest;
+ * - how soon a sample can be read, and how much of what was appended last is lost when the hub is killed or the power fails;
+ * - how many digits of a value are kept, at least 15; and whether samples older than summaries are kept count in those.
+ */
 export interface Store {
   /**
-   * Takes a poll. It is on disk one second later at most (at once after `flush`), and then survives kill -9. Of two
-   * values of one series at one time, the one that came later counts.
-   * @throws Fault sample_bad; nothing of the poll is kept then
+   * Accepts everything that was measured on one host at one time.
+   * @throws Fault sample_bad; nothing of the poll is kept
    */
   append(poll: Poll): void;
   /**
-   * One answer for each series, in the order asked; without points where the series is not known.
-   * @throws Fault bad_request
+   * Reads series, in the order of the query; a series that is not known has no points.
+   * @throws Fault bad_request; canceled
    */
-  read<A extends Aggregate>(question: Question<A>): Promise<readonly Columns<A>[]>;
+  read<A extends Aggregate>(query: SeriesQuery<A>, signal?: AbortSignal): Promise<readonly Columns<A>[]>;
   /**
-   * One answer for each group, in the order asked.
-   * @throws Fault bad_request
+   * Aggregates groups of series, in the order of the query.
+   * @throws Fault bad_request; canceled
    */
-  fold(question: GroupQuestion): Promise<readonly GroupColumns[]>;
-  /** Devices that have samples, of one host or of all, of one kind or of all. */
-  known(host?: string, level?: Level): readonly Known[];
+  fold(query: GroupQuery, signal?: AbortSignal): Promise<readonly GroupColumns[]>;
+  /** Lists devices that have samples. @throws Fault canceled */
+  known(filter?: DeviceFilter, signal?: AbortSignal): Promise<readonly KnownDevice[]>;
   /**
-   * Writes what is still in memory.
+   * Deletes every sample and summary of a host, also what is only in memory. From the call on no query finds the host. A
+   * sample that is appended after the call, before or after the promise is fulfilled, begins a new history of that name and
+   * is kept. A deletion that the end of the program interrupts is completed when the history is opened again.
+   * @returns once nothing of the host is left in the history, or the history was closed; does nothing if the host is not known
+   * @throws Fault history_unwritable; if nothing could be written, the host is as it was
+   */
+  forget(host: string): Promise<void>;
+  /** Writes what is in memory and releases all resources; no other method may be called afterwards. */
+  close(): Promise<void>;
+}
+
+/** What an engine offers in addition if it keeps the history in files of this machine. */
+export interface Local {
+  /**
+   * Writes what is only in memory to the disk.
    * @throws Fault history_unwritable
    */
   flush(): void;
   /**
-   * Writes a copy of everything taken until now into a new file, while the store goes on.
+   * Copies everything that was appended before the call into one new file, while the store goes on.
    * @throws Fault backup_failed
    */
   backup(path: string): Promise<void>;
   /** Bytes on disk. */
   bytes(): number;
-  close(): void;
 }
+
+/** What queries read. */
+export type HistoryReader = Pick<Store, "read" | "fold" | "known">;
+
+/** @throws Fault canceled if a signal is aborted */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new Fault("canceled", "The client went away before its request was answered.");
+}
+
+/** A history all of whose queries end when a signal is aborted. */
+export const until = (history: HistoryReader, signal: AbortSignal): HistoryReader => ({
+  read: (query) => history.read(query, signal),
+  fold: (query) => history.fold(query, signal),
+  known: (filter) => history.known(filter, signal),
+});

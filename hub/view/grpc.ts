@@ -5,6 +5,7 @@ import { History, type HistReq } from "../../proto/gen/history_pb.js";
 import { packSamples } from "../../proto/history.ts";
 import { Fault, type Kind } from "../fault.ts";
 import { find, type Present, samples } from "../history/series.ts";
+import { until } from "../history/store.ts";
 import { Turns } from "./grpc/turns.ts";
 import type { HubView, View } from "./view.ts";
 
@@ -65,7 +66,12 @@ export const history: View<typeof table> = {
     const { host, port, close } = await startService(at, {
       name: "gRPC port",
       service: History,
-      handlers: { getHistory: (request, context) => inTurn(turns, context, () => answer(sight, request)) },
+      handlers: {
+        getHistory(request, context) {
+          const seen = { ...sight, history: until(sight.history, context.signal) };
+          return inTurn(turns, context, () => answer(seen, request));
+        },
+      },
       reflection: settings.reflection ? () => undefined : undefined,
       statusOf: (error) => (error instanceof Fault ? new StatusError(statuses[error.kind], error.message) : undefined),
       log: sight.log,
@@ -94,7 +100,7 @@ async function answer({ live, history, clock }: HubView, { id, type, timestamp }
   const present: Present = new Map(
     live.hosts().map(({ name, info }) => [name, (info?.gpus ?? []).map((gpu) => gpu.id ?? 0)]),
   );
-  const wanted = find({ id, type }, history.known(), present);
+  const wanted = find({ id, type }, await history.known(), present);
   // Rounded up: a sample a millisecond before the time asked for is not at or after it.
   const from = Number((timestamp + 999_999n) / 1_000_000n);
   const range = { from, to: clock.now() + 1, step: 0 };

@@ -1,4 +1,5 @@
-import type { Hono } from "hono";
+import type { Context, Hono } from "hono";
+import { until } from "../history/store.ts";
 import { charts } from "./rest/chart.ts";
 import { fleet } from "./rest/fleet.ts";
 import { Maps } from "./rest/map.ts";
@@ -10,12 +11,14 @@ export const rest: View = {
   table: {},
   async open(sight) {
     const maps = new Maps(sight);
+    /** The hub as one request sees it: its queries end when the client goes away. */
+    const seen = (c: Context): HubView => ({ ...sight, history: until(sight.history, c.req.raw.signal) });
     return {
       routes: (app: Hono, desk) => {
         app.get("/pk", (c) => maps.pk(c, desk));
         app.get("/hist", (c) => maps.hist(c, desk));
-        app.get("/api/history", (c) => charts(sight, desk, c));
-        app.get("/api/fleet/history", (c) => fleet(sight, desk, c));
+        app.get("/api/history", (c) => charts(seen(c), desk, c));
+        app.get("/api/fleet/history", (c) => fleet(seen(c), desk, c));
         app.get("/api/health", (c) => c.json(health(sight)));
       },
       close: async () => maps.close(),

@@ -2,14 +2,14 @@ import type { Context, Hono } from "hono";
 import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { Clock } from "../clock.ts";
-import type { Store } from "../history/store.ts";
+import type { HistoryReader } from "../history/store.ts";
 import type { Live } from "../live.ts";
 import type { Log } from "../log.ts";
 
 /** What a view sees of the hub. It never writes. */
 export interface HubView {
   readonly live: Live;
-  readonly history: Pick<Store, "read" | "fold" | "known">;
+  readonly history: HistoryReader;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;

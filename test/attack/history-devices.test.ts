@@ -32,7 +32,7 @@ async function attack(one: Store): Promise<number> {
   for (let round = 0; round < rounds; round++) {
     one.append({ host: "bad", at: scene.now, devices: churn(round) });
     one.append(poll(scene.now, gpu({ gpu_temperature: round })));
-    largest = Math.max(largest, one.known("bad").length);
+    largest = Math.max(largest, (await one.known({ host: "bad" })).length);
     await scene.pass(10_000);
   }
   return largest;
@@ -48,11 +48,11 @@ test("it has as many devices as the setting says, keeps those that last, costs n
   const one = scene.open(log);
   expect(await attack(one)).toBe(most);
   const kept = async (store: Store): Promise<void> => {
-    expect(store.known("bad").length).toBeLessThanOrEqual(most);
+    expect((await store.known({ host: "bad" })).length).toBeLessThanOrEqual(most);
     expect(await pairs(store, temperature("GPU-1", "bad"))).toEqual(lasting);
     expect(await pairs(store, temperature())).toEqual(lasting);
     // No device was given the number, and with it the samples, of one that is forgotten.
-    for (const { key } of store.known("bad", "gpu")) {
+    for (const { key } of await store.known({ host: "bad", level: "gpu" })) {
       if (key === "GPU-1" || key === "new") continue;
       const [round = 0, i = 0] = key.split("-").map(Number);
       expect(await pairs(store, temperature(key, "bad"))).toEqual([[start + round * 10_000, round * 1000 + i]]);
@@ -76,12 +76,12 @@ test("it has as many devices as the setting says, keeps those that last, costs n
 test("a history that has too many devices from before is brought within the bound", async () => {
   const one = scene.open();
   await attack(one);
-  expect(one.known("bad").length).toBe(rounds * 125 + 2);
+  expect((await one.known({ host: "bad" })).length).toBe(rounds * 125 + 2);
   scene.shut(one);
   scene.maxDevices = most;
   const two = scene.open();
   await scene.pass(60_000);
-  expect(two.known("bad")).toHaveLength(most);
+  expect(await two.known({ host: "bad" })).toHaveLength(most);
   expect(await pairs(two, temperature("GPU-1", "bad"))).toEqual(lasting);
 });
 
@@ -92,7 +92,7 @@ test("a device that was forgotten and comes back, late too, begins anew", async 
     one.append(poll(start + ms, ...keys.map((key, i) => gpu({ gpu_temperature: ms + i }, key, i))));
   at(0, "a", "b");
   at(1000, "c", "d");
-  expect(one.known().map(({ key }) => key)).toEqual(["b", "c", "d"]);
+  expect((await one.known()).map(({ key }) => key)).toEqual(["b", "c", "d"]);
   at(5 * hour, "e");
   // Into the run of the window before, which has a place for a device that is gone.
   at(2000, "a", "b");
@@ -136,6 +136,6 @@ test("a hub that ends leaves to the journal what it cannot bring into rows withi
   expect(scene.now - before).toBeLessThan(3000);
   scene.tick = 0;
   const two = scene.open();
-  expect(two.known("bad")).toHaveLength(20 * 125 + 2);
+  expect(await two.known({ host: "bad" })).toHaveLength(20 * 125 + 2);
   expect(await pairs(two, temperature())).toEqual(lasting.slice(0, 20));
 });

@@ -114,7 +114,7 @@ async function truthful(one: Store): Promise<number> {
         throw new Error(`${host} ${metric} ${at}: ${value}`);
     }
   }
-  for (const { host, key } of one.known()) {
+  for (const { host, key } of await one.known()) {
     if (!hosts.includes(host) || !["", `GPU-${host}`].includes(key)) throw new Error(`there is a ${key} on ${host}`);
   }
   // Summaries as well: they were made of the same samples.

@@ -130,11 +130,11 @@ onDisk("the hub ends on a full disk, and what was written before is there at the
   expect((await pairs(scene.open(), temperature())).slice(0, safe.length)).toEqual(safe);
 });
 
-onDisk("a new history on a full disk is refused, with the way out, and leaves the folder usable", () => {
+onDisk("a new history on a full disk is refused, with the way out, and leaves the folder usable", async () => {
   disk.fill();
   expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*(full|space).*make room on its disk/);
   disk.free();
-  expect(scene.open(log).known()).toEqual([]);
+  expect(await scene.open(log).known()).toEqual([]);
 });
 
 onDisk.each([0, 20_000, 60_000])(

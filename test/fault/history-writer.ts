@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openStore } from "../../hub/history/sqlite/store.ts";
-import { kept, type Measured, type Poll, type Store } from "../../hub/history/store.ts";
+import { kept, type Local, type Measured, type Poll, type Store } from "../../hub/history/store.ts";
 import { lineLog } from "../../hub/log.ts";
 
 const [, , folder = "", from = "0", seed = "0", how = "new"] = process.argv;
@@ -113,7 +113,7 @@ async function verify(one: Store): Promise<void> {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-async function live(one: Store): Promise<never> {
+async function live(one: Store & Local): Promise<never> {
   for (let round = 0; ; round++) {
     const taken: string[] = [];
     for (const [place, host] of hosts.entries()) {

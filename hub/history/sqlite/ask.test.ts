@@ -1,12 +1,15 @@
 // Questions over many hosts, long times and what was asked before.
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { all, ask, day, gpu, hour, Scene, start, temperature } from "../../../test/store.ts";
+import type { Store } from "../store.ts";
 
 let scene: Scene;
 beforeEach(() => {
   scene = new Scene();
 });
 afterEach(() => scene.remove());
+
+const week = { series: [temperature()], range: { from: start, to: start + 7 * day, step: 60_000 } };
 
 const temp = (value: number) => gpu({ gpu_temperature: value });
 
@@ -84,5 +87,33 @@ test.each([
     expect([...(await ask(one, temperature(), { ...all, step }, "avg")).t]).toEqual(wanted);
     const [folded] = await one.fold({ groups: [[temperature()]], range: { ...all, step } });
     expect([...(folded?.t ?? [])]).toEqual(wanted);
+  }
+});
+
+test.each([
+  ["read", (one: Store, signal: AbortSignal) => one.read({ ...week, of: ["avg"], most: 1_000_000 }, signal)],
+  ["read, newest first", (one: Store, signal: AbortSignal) => one.read({ ...week, of: ["avg"], most: 100 }, signal)],
+  ["fold", (one: Store, signal: AbortSignal) => one.fold({ groups: [week.series], range: week.range }, signal)],
+])("a query that is canceled stops at its next turn: %s", async (_name, query) => {
+  const one = scene.open();
+  for (let i = 0; i < 7 * 24; i++) one.append({ host: "a", at: start + i * hour, devices: [temp(i)] });
+  // Every look at the clock finds that others have waited for long enough.
+  let looks = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => 1000 * ++looks);
+  try {
+    const controller = new AbortController();
+    const answer = query(one, controller.signal);
+    setImmediate(() => controller.abort());
+    await expect(answer).rejects.toMatchObject({ code: "canceled" });
+    const seen = looks;
+    expect(seen).toBeLessThan(8);
+    for (let i = 0; i < 50; i++) await new Promise(setImmediate);
+    expect(looks).toBe(seen);
+    await query(one, new AbortController().signal);
+    expect(looks - seen).toBeGreaterThan(30);
+    await expect(query(one, AbortSignal.abort())).rejects.toMatchObject({ code: "canceled" });
+    await expect(one.known({}, AbortSignal.abort())).rejects.toMatchObject({ code: "canceled" });
+  } finally {
+    vi.restoreAllMocks();
   }
 });

@@ -1,6 +1,6 @@
 import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
-import type { Aggregate, Columns, GroupColumns, GroupQuestion, Question, Range, SeriesId } from "../store.ts";
+import type { Aggregate, Columns, GroupColumns, GroupQuery, Range, SeriesId, SeriesQuery } from "../store.ts";
 import { type Piece, pointsOf, SeriesPoints, type Sink } from "./ask/gather.ts";
 import { GroupFold, GroupSums } from "./ask/group.ts";
 import { type Memory, Reading, type Wanted } from "./ask/reader.ts";
@@ -39,7 +39,7 @@ interface Group<T> {
 interface Asked {
   readonly from: number;
   readonly to: number;
-  readonly turns: Yielder;
+  readonly yielder: Yielder;
 }
 
 /** Answers questions from rows and memory. */
@@ -54,34 +54,37 @@ export class Query {
     this.#memory = memory;
   }
 
-  /** @throws Fault bad_request */
-  async read<A extends Aggregate>({ series, range: given, of, most }: Question<A>): Promise<readonly Columns<A>[]> {
+  /** @throws Fault bad_request; canceled */
+  async read<A extends Aggregate>(
+    { series, range: given, of, most }: SeriesQuery<A>,
+    signal?: AbortSignal,
+  ): Promise<readonly Columns<A>[]> {
     const range = checked(given);
     if (!(most >= 1)) throw new Fault("bad_request", `An answer must have room for 1 point or more: it is ${most}`);
     const answers: Columns<A>[] = [];
-    const turns = new Yielder();
+    const yielder = new Yielder(signal);
     const asked = series.map((id, i) => [id, i] as const);
-    for (const group of await this.#grouped(asked, turns)) {
-      const gathered = await this.#gather(wantedOf(group, range.step, of), { ...range, most, turns });
+    for (const group of await this.#grouped(asked, yielder)) {
+      const gathered = await this.#gather(wantedOf(group, range.step, of), { ...range, most, yielder });
       for (const [place, wanted] of group.asked.entries()) {
         for (const i of wanted) answers[i] = (gathered[place] ?? nothing).columns(of, most);
-        await turns.rest();
+        await yielder.yield();
       }
     }
     return series.map((_, i) => answers[i] ?? nothing.columns(of, most));
   }
 
-  /** @throws Fault bad_request */
-  async fold({ groups, range: given }: GroupQuestion): Promise<readonly GroupColumns[]> {
+  /** @throws Fault bad_request; canceled */
+  async fold({ groups, range: given }: GroupQuery, signal?: AbortSignal): Promise<readonly GroupColumns[]> {
     const range = checked(given);
     if (range.step === 0) throw new Fault("bad_request", "Groups need a step greater than 0: it is 0");
-    const turns = new Yielder();
-    const grouped = await this.#grouped(membersOf(groups), turns);
+    const yielder = new Yielder(signal);
+    const grouped = await this.#grouped(membersOf(groups), yielder);
     const extent = this.#extent(new Set(grouped.map(({ host }) => host)), range);
     const sums: GroupSums[] = [];
     while (sums.length < groups.length) {
       sums.push(new GroupSums(range.step, extent));
-      await turns.rest();
+      await yielder.yield();
     }
     const folder = new GroupFold(range.step);
     const spare = new BufferPool(bucketsInRow);
@@ -90,13 +93,13 @@ export class Query {
         group.metric,
         group.asked.map((places) => [...new Set(places)].flatMap((place) => sums[place] ?? [])),
       );
-      await this.#forward(wantedOf(group, range.step, ["avg"]), { ...range, turns }, { sink: folder, spare });
+      await this.#forward(wantedOf(group, range.step, ["avg"]), { ...range, yielder }, { sink: folder, spare });
       folder.end();
     }
     const answers: GroupColumns[] = [];
     for (const sum of sums) {
       answers.push(sum.columns());
-      await turns.rest();
+      await yielder.yield();
     }
     return answers;
   }
@@ -121,11 +124,11 @@ export class Query {
   }
 
   /** Series that are known, those in the same rows together, each with what is asked of it. */
-  async #grouped<T>(series: Iterable<readonly [SeriesId, T]>, turns: Yielder): Promise<readonly Group<T>[]> {
+  async #grouped<T>(series: Iterable<readonly [SeriesId, T]>, yielder: Yielder): Promise<readonly Group<T>[]> {
     const groups = new Map<Host, Map<Metric, Group<T>>>();
     let seen = 0;
     for (const [id, wanted] of series) {
-      if (++seen % 1024 === 0) await turns.rest();
+      if (++seen % 1024 === 0) await yielder.yield();
       const host = this.#names.find(id.host);
       const device = host?.devices.get(`${id.level}\n${id.key}`);
       const metric = this.#names.findMetric(id.level, id.metric);
@@ -163,7 +166,7 @@ export class Query {
     const pieces = await this.#backward(wanted, { most, ...asked });
     for (const [place, gather] of gathered.entries()) {
       gather.add(pieces[place] ?? []);
-      await asked.turns.rest();
+      await asked.yielder.yield();
     }
     return gathered;
   }
@@ -180,7 +183,7 @@ export class Query {
   /** Everything that is found, oldest first. */
   async #forward(
     wanted: Wanted,
-    { from, to, turns }: Asked,
+    { from, to, yielder }: Asked,
     { sink, spare }: { sink: Sink; spare: BufferPool },
   ): Promise<void> {
     const { host } = wanted;
@@ -194,15 +197,15 @@ export class Query {
       } else reading.block(block, { from, to, sink });
       empty = reading.pieces > before ? 0 : empty + 1;
       if (empty >= patience) block = this.#after(host, block + 1) - 1;
-      if (turns.due) {
-        reading.rest();
-        await turns.rest();
+      if (yielder.due) {
+        reading.reset();
+        await yielder.yield();
       }
     }
   }
 
   /** Pieces for each device, the newest: at least one more point than `most` where there are more. */
-  async #backward(wanted: Wanted, { from, to, most, turns }: Asked & { most: number }): Promise<Piece[][]> {
+  async #backward(wanted: Wanted, { from, to, most, yielder }: Asked & { most: number }): Promise<Piece[][]> {
     const { host, step } = wanted;
     const reading = new Reading({ rows: this.#rows, memory: this.#memory }, wanted);
     const { first, last } = this.#span(host, { from, to });
@@ -220,9 +223,9 @@ export class Query {
       for (const [i, pieces] of part.entries()) points[i] = (points[i] ?? 0) + count(pieces, step);
       empty = part.some(({ length }) => length > 0) ? 0 : empty + 1;
       if (empty >= patience) block = this.#before(host, block - 1) + 1;
-      if (turns.due) {
-        reading.rest();
-        await turns.rest();
+      if (yielder.due) {
+        reading.reset();
+        await yielder.yield();
       }
     }
     parts.reverse();

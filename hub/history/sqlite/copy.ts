@@ -101,7 +101,7 @@ async function finish({ folder, path, clock, log }: CopyOptions, scratch: string
     if (readdirSync(scratch).some((name) => name.startsWith("history.db.damaged"))) throw damage("see above");
     await store.backup(path);
   } finally {
-    store.close();
+    await store.close();
   }
 }
 

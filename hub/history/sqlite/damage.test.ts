@@ -126,7 +126,7 @@ test.each([
 ])("a file in which %s was changed is damaged: it is moved aside", async (_, sql) => {
   const log = await changed(sql);
   const one = scene.open(log);
-  expect(one.known()).toEqual([]);
+  expect(await one.known()).toEqual([]);
   expect(log.lines).toEqual([expect.stringMatching(/is damaged .* moved to \S+damaged-1 and a new one begun/)]);
 });
 

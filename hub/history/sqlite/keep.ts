@@ -5,6 +5,7 @@ import type { File } from "./database.ts";
 import type { Frame } from "./frame.ts";
 import type { Journal, Replay } from "./journal.ts";
 import { Compactor } from "./keep/compact.ts";
+import { erase } from "./keep/erase.ts";
 import { Head } from "./keep/head.ts";
 import { type Limits, Retention } from "./keep/retention.ts";
 import { blockMs, blockOf, blocksPerDay, bucketOf, dayOf, groupOf } from "./key.ts";
@@ -120,11 +121,39 @@ export class Keeper {
 
   /** Seals blocks and sums up days that have their time, group by group, behind work that is under way already. */
   tend(): Promise<void> {
-    return this.#enqueue([...this.#blocksDue(), ...this.#daysDue()]);
+    const tasks = [...this.#blocksDue(), ...this.#daysDue()];
+    return this.#enqueue(async () => {
+      await this.#run(tasks);
+      await this.#erase();
+    });
   }
 
   compactAll(): Promise<void> {
-    return this.#enqueue([...this.head.all()]);
+    const tasks = [...this.head.all()];
+    return this.#enqueue(() => this.#run(tasks));
+  }
+
+  /**
+   * Ends all use of a host: what memory and journal hold of it is void, and its rows are `erase`d later. All of the journal must be
+   * written.
+   * @throws SqliteError; nothing has changed
+   */
+  forget(host: Host): void {
+    const { file, names } = this.#parts;
+    file
+      .transaction(() => {
+        for (const { id, segments } of this.head.of(host)) this.#sql.sealed.run(id, segments[1]);
+        names.bury(host);
+      })
+      .immediate();
+    names.forgotten(host);
+    this.head.forget(host);
+    this.#written = true;
+  }
+
+  /** Deletes the rows of forgotten hosts, behind work that is under way already. */
+  erase(): Promise<void> {
+    return this.#enqueue(() => this.#erase());
   }
 
   /** Seals what it can within a while at once, whatever waits. @returns whether that is everything */
@@ -207,8 +236,8 @@ export class Keeper {
     return due;
   }
 
-  #enqueue(tasks: readonly Task[]): Promise<void> {
-    const work = this.#busy.then(() => this.#run(tasks));
+  #enqueue(next: () => Promise<void>): Promise<void> {
+    const work = this.#busy.then(next);
     this.#busy = work.catch(() => {
       // Told to whoever asked for this work; what waits behind it goes on.
     });
@@ -227,11 +256,22 @@ export class Keeper {
         await turn();
       }
       if (this.#stopped) return;
-      this.#commit(works.filter(({ rows }) => rows.length > 0));
+      this.#commit(works.filter(({ host, rows }) => rows.length > 0 && !host.forgotten));
       do await turn();
       while (!this.#stopped && this.#retention.shrink());
     }
     if (groups.size > 0) this.#checkpoint();
+  }
+
+  async #erase(): Promise<void> {
+    const { names } = this.#parts;
+    if (names.tombstones().size === 0) return;
+    for (const host of names.tombstones()) {
+      const done = await inTurns(erase(this.#parts, host), () => this.#stopped);
+      if (done === undefined) return;
+      names.erased(host);
+    }
+    this.#checkpoint();
   }
 
   *#work(task: Task): Work<Result> {

@@ -48,6 +48,13 @@ export function rowKey(span: number, host: number, metric: number): number {
   return (group * mostMetrics + metric) * groupSize + (host % groupSize);
 }
 
+/** The block or span, counted from the epoch, of the row that a table has for a time. */
+export const spanOfTable = (table: "raw" | Tier, t: number): number =>
+  table === "raw" ? blockOf(t) : spanOf(table, t);
+
+/** The first key behind those of a host's group in a block or span. */
+export const groupEnd = (span: number, host: number): number => rowKey(span, (groupOf(host) + 1) * groupSize, 0);
+
 /** The first key of a block or span. */
 export const firstKey = (span: number): number => rowKey(span, 0, 0);
 

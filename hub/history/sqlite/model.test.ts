@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Model } from "../../../test/model.ts";
 import { day, gpu, hour, measured, Scene, start } from "../../../test/store.ts";
-import type { Aggregate, GroupColumns, Poll, Range, SeriesId, Store } from "../store.ts";
+import type { Aggregate, GroupColumns, KnownDevice, Poll, Range, SeriesId, Store } from "../store.ts";
 
 const hosts = ["a", "b"] as const;
 const value = fc.oneof(
@@ -146,7 +146,7 @@ test("reads are those of a plain list, whatever was appended, flushed, sealed an
             await same(one, model, { range, most });
             if (range.step >= 60_000 && range.to < Number.POSITIVE_INFINITY) await sameGroups(one, model, range);
           }
-          expect(byName(one.known())).toEqual(byName(model.known()));
+          expect(byName(await one.known())).toEqual(byName(await model.known()));
         } finally {
           scene.remove();
         }
@@ -156,7 +156,7 @@ test("reads are those of a plain list, whatever was appended, flushed, sealed an
   );
 }, 120_000);
 
-const byName = (known: ReturnType<Store["known"]>): object[] =>
+const byName = (known: readonly KnownDevice[]): object[] =>
   known
     .map((device) => ({ ...device, metrics: [...device.metrics].sort() }))
     .sort((a, b) => (a.host + a.level + a.key < b.host + b.level + b.key ? -1 : 1));

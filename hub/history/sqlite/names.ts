@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import type { Level } from "../../../proto/device.ts";
 import { Kind } from "../../../proto/gen/metric_pb.js";
 import { earliest } from "../../clock.ts";
-import { type Known, kept } from "../store.ts";
+import { type DeviceFilter, type KnownDevice, kept } from "../store.ts";
 import { CorruptChunk } from "./codec.ts";
 import type { File } from "./database.ts";
 import { blockOf, dayOf, mostHosts, mostMetrics, timesRow } from "./key.ts";
@@ -16,6 +16,8 @@ export interface Host {
   /** Days, counted from the epoch, of which rows came since they were last summed up by hours and as a whole. */
   readonly open: Set<number>;
   readonly devices: Map<string, Device>;
+  /** True once its history is being deleted: nothing may be written for it. */
+  forgotten: boolean;
 }
 
 export interface Device {
@@ -62,6 +64,8 @@ export class Names {
   readonly #pending = new Map<Device, string>();
   readonly #forgotten = new Set<number>();
   readonly #hosts = new Map<string, Host>();
+  /** Forgotten hosts that may still have rows. */
+  readonly #tombstones = new Set<Host>();
   readonly #metrics = new Map<string, Metric>();
   readonly #metricsById = new Map<number, Metric>();
   #nextHost = 1;
@@ -79,6 +83,8 @@ export class Names {
         "INSERT OR REPLACE INTO device (id, host, level, key, idx, last, metrics, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       ),
       metric: file.prepare("INSERT OR IGNORE INTO metric (id, level, name, sum) VALUES (?, ?, ?, ?)"),
+      forgetDevices: file.prepare("DELETE FROM device WHERE host = ?"),
+      forgetHost: file.prepare("DELETE FROM host WHERE id = ?"),
       forgetDevice: file.prepare("DELETE FROM device WHERE id = ?"),
     };
     this.#load();
@@ -86,6 +92,10 @@ export class Names {
 
   hosts(): Iterable<Host> {
     return this.#hosts.values();
+  }
+
+  tombstones(): ReadonlySet<Host> {
+    return this.#tombstones;
   }
 
   /** @returns the host if it is known, without making one */
@@ -104,6 +114,7 @@ export class Names {
       last: -Infinity,
       open: new Set(),
       devices: new Map(),
+      forgotten: false,
     };
     this.#hosts.set(name, made);
     return made;
@@ -150,10 +161,10 @@ export class Names {
     return this.#metricsById.get(id);
   }
 
-  known(name?: string, level?: Level): Known[] {
+  known({ host: name, level }: DeviceFilter = {}): KnownDevice[] {
     const found = name === undefined ? undefined : this.#hosts.get(name);
     const hosts = name === undefined ? this.#hosts.values() : found ? [found] : [];
-    const all: Known[] = [];
+    const all: KnownDevice[] = [];
     for (const host of hosts) {
       for (const device of host.devices.values()) {
         if (device.metrics.size > 0 && (level === undefined || device.level === level)) all.push(knownOf(device));
@@ -165,7 +176,6 @@ export class Names {
   /** Writes a host with its devices, and every metric; to be called within the transaction that writes its rows. */
   save(host: Host): void {
     for (const { id, level, name } of this.#metrics.values()) this.#sql.metric.run(summed([id, level, name]));
-    const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
     const { first, last, open } = host;
     this.#sql.host.run(summed([host.id, host.name, finite(first), finite(last), [...open].join(" ")]));
     for (const device of host.devices.values()) {
@@ -177,7 +187,11 @@ export class Names {
     }
     if (this.#forgotten.size === 0) return;
     for (const id of this.#forgotten) this.#sql.forgetDevice.run(id);
-    // Rows may still hold columns of those: the greatest number ever given stays, under no host, so that none is given again.
+    this.#keepNumbers();
+  }
+
+  /** Rows may still hold columns of deleted devices: the greatest number ever given stays, under no host, so that none is given again. */
+  #keepNumbers(): void {
     this.#sql.device.run(summed([this.#nextDevice++, 0, "", "", null, 0, ""]));
   }
 
@@ -188,6 +202,30 @@ export class Names {
       this.#forgotten.clear();
     }
     this.#pending.clear();
+  }
+
+  /**
+   * Writes that a host is forgotten; to be called within a transaction, and `forgotten` after it. Its row stays, under a name
+   * that no host can have, until its rows are gone: only then may its number be given again.
+   */
+  bury({ id, first, last }: Host): void {
+    this.#sql.host.run(summed([id, `${grave}${id}`, finite(first), finite(last), ""]));
+    this.#sql.forgetDevices.run(id);
+    this.#keepNumbers();
+  }
+
+  /** Ends all use of a host that was buried. */
+  forgotten(host: Host): void {
+    this.#hosts.delete(host.name);
+    this.#tombstones.add(host);
+    host.forgotten = true;
+    for (const device of host.devices.values()) device.forgotten = true;
+  }
+
+  /** No row holds anything of a forgotten host any more. */
+  erased(host: Host): void {
+    this.#sql.forgetHost.run(host.id);
+    this.#tombstones.delete(host);
   }
 
   /** Forgets devices without a sample since `limit`, Unix ms. */
@@ -255,8 +293,10 @@ export class Names {
                 .filter((day) => day >= dayOf(blockOf(earliest))),
         ),
         devices: new Map(),
+        forgotten: name.startsWith(grave),
       };
-      this.#hosts.set(name, host);
+      if (host.forgotten) this.#tombstones.add(host);
+      else this.#hosts.set(name, host);
       byId.set(id, host);
       this.#nextHost = id + 1;
     }
@@ -282,7 +322,7 @@ export class Names {
   }
 }
 
-const knownOf = ({ host, level, key, index, metrics, last }: Device): Known => ({
+const knownOf = ({ host, level, key, index, metrics, last }: Device): KnownDevice => ({
   host: host.name,
   level,
   key,
@@ -290,6 +330,11 @@ const knownOf = ({ host, level, key, index, metrics, last }: Device): Known => (
   metrics: [...metrics],
   last,
 });
+
+/** Before the number of a forgotten host, in place of a name: no name has a line break. */
+const grave = "\n";
+
+const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
 type Cell = string | number | null;
 

@@ -4,7 +4,7 @@ import { type Buckets, roomFor } from "./bucket.ts";
 import { CorruptChunk, column, encode, open } from "./codec.ts";
 import type { File } from "./database.ts";
 import { columnId, type Frame } from "./frame.ts";
-import { blockMs, bucketsInRow, groupSize, rowKey, spanOfKey, type Tier, tiers, timesRow } from "./key.ts";
+import { blockMs, bucketsInRow, groupEnd, groupSize, rowKey, spanOfKey, type Tier, tiers, timesRow } from "./key.ts";
 import { LruCache } from "./lru.ts";
 import { encodeBuckets } from "./row/rollup.ts";
 import { joined, mix, pack, Sections, unpack } from "./row/section.ts";
@@ -51,6 +51,9 @@ export class Rows {
   readonly #put;
   readonly #before;
   readonly #after;
+  readonly #drop;
+  readonly #group;
+  readonly #eraseRaw;
   /** Rows of summaries that were read last, by key and table, and their bytes: hosts of a group share them. */
   readonly #cache = new LruCache<Sections>(summariesRemembered);
   /** Times of polls by key: every series of a host asks for them. */
@@ -70,6 +73,9 @@ export class Rows {
     this.#before = each((table) =>
       file.prepare(`SELECT id FROM ${table} WHERE id < ? ORDER BY id DESC LIMIT 1`).pluck(),
     );
+    this.#drop = each((table) => file.prepare(`DELETE FROM ${table} WHERE id = ?`));
+    this.#group = each((table) => file.prepare(`SELECT id, data FROM ${table} WHERE id >= ? AND id < ?`).raw());
+    this.#eraseRaw = file.prepare("DELETE FROM raw WHERE id >= ? AND id < ? AND id % ? = ?");
     this.#after = each((table) => file.prepare(`SELECT id FROM ${table} WHERE id >= ? ORDER BY id LIMIT 1`).pluck());
   }
 
@@ -95,6 +101,24 @@ export class Rows {
   forget(): void {
     this.#cache.clear();
     this.#timesCache.clear();
+  }
+
+  /** Deletes what the rows of a block or span hold of a host; to be called within a transaction. */
+  erase(table: Table, span: number, host: number): void {
+    const [low, high, slot] = [rowKey(span, host - (host % groupSize), 0), groupEnd(span, host), host % groupSize];
+    this.forget();
+    if (table === "raw") {
+      this.#eraseRaw.run(low, high, groupSize, slot);
+      return;
+    }
+    for (const [key, data] of this.#group[table].all(low, high) as [number, unknown][]) {
+      const sections = sectionsOf(data);
+      // Of a row that cannot be read nothing can be kept.
+      if (sections === undefined) this.#drop[table].run(key);
+      if (!sections?.delete(slot)) continue;
+      if (sections.size > 0) this.#put[table].run(key, joined(sections));
+      else this.#drop[table].run(key);
+    }
   }
 
   /** Sections of a row, those of some hosts replaced. */
@@ -239,6 +263,16 @@ export class Rows {
       }
       return undefined;
     }
+  }
+}
+
+/** Sections of a row by slot; undefined where its bytes cannot be told apart. */
+function sectionsOf(data: unknown): Map<number, Uint8Array> | undefined {
+  try {
+    return data instanceof Uint8Array ? new Sections(data).raw() : undefined;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
 }
 

@@ -43,7 +43,7 @@ test("what was flushed is there after the process was killed, without any closin
   const two = copy.open();
   expect(await pairs(two, temperature())).toEqual(before);
   expect(before).toHaveLength(50);
-  expect(two.known()).toEqual(one.known());
+  expect(await two.known()).toEqual(await one.known());
   copy.remove();
 });
 
@@ -169,11 +169,11 @@ test("what is no finite number is absent, not 0; large, small and negative ones 
 
 test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, Date.UTC(2900, 0), 8.65e15])(
   "a measurement at %d is refused, and nothing of it is kept",
-  (at) => {
+  async (at) => {
     const one = scene.open();
     expect(() => one.append(poll(at, temp(1)))).toThrow(/must be Unix milliseconds/);
     one.flush();
-    expect(one.known()).toEqual([]);
+    expect(await one.known()).toEqual([]);
   },
 );
 
@@ -195,12 +195,12 @@ test.each([earliest, Date.UTC(2500, 5, 1), Date.UTC(2899, 11, 31)])(
 
 test.each([-1, 0, Date.UTC(1970, 0, 2), earliest - 1, Date.UTC(2900, 0), start + 0.5, Number.NaN])(
   "a measurement at %d, which no right clock says, is refused",
-  (at) => {
+  async (at) => {
     const one = scene.open();
     expect(() => one.append(poll(at, temp(1)))).toThrow(
       /must be Unix milliseconds from 1575936000000 up to the year 2900/,
     );
-    expect(one.known()).toEqual([]);
+    expect(await one.known()).toEqual([]);
   },
 );
 
@@ -223,7 +223,7 @@ test("a question that is no range is refused, with what it was", async () => {
   await expect(one.read({ series: [], range: all, of: [], most: 0 })).rejects.toThrow(/1 point or more/);
 });
 
-test("known() lists devices with their newest index, metrics and time, and still does after a restart", () => {
+test("known() lists devices with their newest index, metrics and time, and still does after a restart", async () => {
   const one = scene.open();
   one.append(poll(start + 1000, gpu({ gpu_temperature: 1 }, "GPU-1", 0), gpu({ gpu_temperature: 1 }, "GPU-2", 1)));
   one.append(poll(start + 2000, gpu({ gpu_power: 1 }, "GPU-1", 1)));
@@ -232,20 +232,20 @@ test("known() lists devices with their newest index, metrics and time, and still
     { host: "a", level: "gpu", key: "GPU-1", index: 1, metrics: ["gpu_temperature", "gpu_power"], last: start + 2000 },
     { host: "a", level: "gpu", key: "GPU-2", index: 1, metrics: ["gpu_temperature"], last: start + 1000 },
   ];
-  expect(one.known("a")).toEqual(wanted);
-  expect(one.known(undefined, "gpu")).toEqual(wanted);
-  expect(one.known("a", "disk")).toEqual([]);
+  expect(await one.known({ host: "a" })).toEqual(wanted);
+  expect(await one.known({ level: "gpu" })).toEqual(wanted);
+  expect(await one.known({ host: "a", level: "disk" })).toEqual([]);
   scene.shut(one);
   const two = scene.open();
-  expect(two.known()).toEqual(wanted);
-  expect(two.known("b")).toEqual([]);
+  expect(await two.known()).toEqual(wanted);
+  expect(await two.known({ host: "b" })).toEqual([]);
 });
 
 test("a series follows the card's uuid when its index changes", async () => {
   const one = scene.open();
   for (let i = 0; i < 20; i++) one.append(poll(start + i * 1000, gpu({ gpu_temperature: i }, "GPU-1", i < 10 ? 0 : 5)));
   expect((await pairs(one, temperature())).map(([, value]) => value)).toEqual(Array.from({ length: 20 }, (_, i) => i));
-  expect(one.known()[0]?.index).toBe(5);
+  expect((await one.known())[0]?.index).toBe(5);
 });
 
 test("metrics and cards that come and go leave gaps, and no trace in the others", async () => {
@@ -287,7 +287,7 @@ test("samples go when they are older than is kept, summaries stay, and a device 
   await scene.leap(500 * day);
   await keep(10_000);
   expect((await ask(one, temperature(), all, "max")).t).toHaveLength(0);
-  expect(one.known().map(({ key }) => key)).toEqual(["GPU-2"]);
+  expect((await one.known()).map(({ key }) => key)).toEqual(["GPU-2"]);
 });
 
 test("late samples of a block that was let go are added to its summaries", async () => {
@@ -346,7 +346,7 @@ test("a backup holds everything until now, while the store goes on, and never re
   writeFileSync(join(other.folder, "history.db"), (await import("node:fs")).readFileSync(path));
   const two = other.open();
   expect(await pairs(two, temperature())).toHaveLength(5);
-  expect(two.known()).toHaveLength(2);
+  expect(await two.known()).toHaveLength(2);
   other.remove();
 });
 

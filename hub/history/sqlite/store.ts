@@ -1,9 +1,20 @@
 import { mkdirSync } from "node:fs";
-import { type Level, levels } from "../../../proto/device.ts";
+import { levels } from "../../../proto/device.ts";
 import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
-import type { Aggregate, Columns, GroupColumns, GroupQuestion, Known, Poll, Question, Store } from "../store.ts";
-import type { Query } from "./ask.ts";
+import {
+  type Aggregate,
+  type Columns,
+  checkSignal,
+  type DeviceFilter,
+  type GroupColumns,
+  type GroupQuery,
+  type KnownDevice,
+  type Local,
+  type Poll,
+  type SeriesQuery,
+  type Store,
+} from "../store.ts";
 import { backUp } from "./backup.ts";
 import { damaged, fileBytes } from "./file.ts";
 import { assemble, type Instance, type Options, renewed, restored } from "./instance.ts";
@@ -30,11 +41,11 @@ export type { Options };
  * Opens the history in a folder.
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
-export function openStore(options: Options): Store {
+export function openStore(options: Options): Store & Local {
   return new SqliteStore(assemble(options), options);
 }
 
-class SqliteStore implements Store {
+class SqliteStore implements Store, Local {
   readonly #options: Options;
   #instance: Instance;
   readonly #troubles = new Map<"journal" | "rows", string>();
@@ -69,16 +80,34 @@ class SqliteStore implements Store {
     this.#writing ??= clock.after(gather, () => this.#write());
   }
 
-  read<A extends Aggregate>(question: Question<A>): Promise<readonly Columns<A>[]> {
-    return this.#ask((query) => query.read(question));
+  read<A extends Aggregate>(query: SeriesQuery<A>, signal?: AbortSignal): Promise<readonly Columns<A>[]> {
+    return this.#with((instance) => instance.query.read(query, signal));
   }
 
-  fold(question: GroupQuestion): Promise<readonly GroupColumns[]> {
-    return this.#ask((query) => query.fold(question));
+  fold(query: GroupQuery, signal?: AbortSignal): Promise<readonly GroupColumns[]> {
+    return this.#with((instance) => instance.query.fold(query, signal));
   }
 
-  known(host?: string, level?: Level): readonly Known[] {
-    return this.#instance.names.known(host, level);
+  async known(filter?: DeviceFilter, signal?: AbortSignal): Promise<readonly KnownDevice[]> {
+    checkSignal(signal);
+    return this.#instance.names.known(filter);
+  }
+
+  async forget(name: string): Promise<void> {
+    this.flush();
+    const { names, keeper } = this.#instance;
+    const host = names.find(name);
+    if (host === undefined) return;
+    try {
+      keeper.forget(host);
+    } catch (error) {
+      throw unwritable(`The history of "${name}" cannot be deleted, and is as it was`, error);
+    }
+    try {
+      await this.#with((instance) => instance.keeper.erase());
+    } catch (error) {
+      throw unwritable(`The history of "${name}" cannot be read any more, but its space cannot be freed yet`, error);
+    }
   }
 
   flush(): void {
@@ -100,7 +129,7 @@ class SqliteStore implements Store {
     return fileBytes(this.#options.folder) + this.#instance.journal.bytes();
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true;
     this.#writing?.();
     this.#caring?.();
@@ -237,14 +266,14 @@ class SqliteStore implements Store {
     return more;
   }
 
-  /** A question that was under way when the file was replaced is answered from the new one. */
-  async #ask<T>(question: (query: Query) => Promise<T>): Promise<T> {
-    const { query } = this.#instance;
+  /** Does work on the file that is open; if that was replaced meanwhile, again on the new one. */
+  async #with<T>(work: (instance: Instance) => Promise<T>): Promise<T> {
+    const instance = this.#instance;
     try {
-      return await question(query);
+      return await work(instance);
     } catch (error) {
-      if (query === this.#instance.query) throw error;
-      return this.#ask(question);
+      if (instance === this.#instance) throw error;
+      return this.#with(work);
     }
   }
 
@@ -278,6 +307,9 @@ class SqliteStore implements Store {
     return true;
   }
 }
+
+const unwritable = (what: string, cause: unknown): Fault =>
+  new Fault("history_unwritable", `${what}: ${(cause as Error).message}`, { cause });
 
 function anyOf(values: ArrayLike<number>): boolean {
   for (let i = 0; i < values.length; i++) {

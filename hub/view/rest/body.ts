@@ -1,5 +1,6 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
+import { Fault } from "../../fault.ts";
 import type { Log } from "../../log.ts";
 
 /** Bytes of an answer that is sent whole, with its length. A longer one goes out piece by piece. */
@@ -47,6 +48,7 @@ export async function answer(
         if (done) stream.close();
         else stream.enqueue(value);
       } catch (error) {
+        if (error instanceof Fault && error.code === "canceled") return stream.error(error);
         // Its status is sent: all that can still be said is that it is not whole.
         log.error(`an answer broke off: ${(error as Error).stack ?? String(error)}`);
         const outgoing = (c.env as Partial<HttpBindings> | undefined)?.outgoing;

@@ -117,7 +117,7 @@ async function ask(sight: HubView, query: Query): Promise<Asked> {
   const host = query.text("host");
   if (host === undefined) throw new Fault("bad_request", 'The parameter "host" is missing: it must name a server.');
   const range = query.range(sight.clock.now(), hour);
-  const series = wantedOf(sight, query, host);
+  const series = await wantedOf(sight, query, host);
   const most = query.count("most", Math.min(mostEach, Math.floor(mostPoints / series.length)));
   const asked = { host, series, of: query.aggregates(), most };
   const step = query.milliseconds("step");
@@ -141,14 +141,14 @@ async function fitting({ history, interval }: HubView, { series, from, to, most 
   return { from: Math.floor(begin / step) * step, to: Math.ceil(to / step) * step, step };
 }
 
-function wantedOf(sight: HubView, query: Query, host: string): Wanted[] {
+async function wantedOf(sight: HubView, query: Query, host: string): Promise<Wanted[]> {
   const level = query.level();
   const metrics = query.list("metric").map((name) => metricOf(name, level));
   if (metrics.length === 0) {
     throw new Fault("bad_request", 'The parameter "metric" is missing: it must be names with commas between.');
   }
   const keys = new Set(query.all("key").filter((key) => key !== ""));
-  const there = Map.groupBy(devicesOf(sight, host, keys), (device) => device.level);
+  const there = Map.groupBy(await devicesOf(sight, host, keys), (device) => device.level);
   const found = new Set(
     [...there.values()].flat().flatMap((one) => ((level ?? one.level) === one.level ? one.key : [])),
   );
@@ -177,13 +177,13 @@ function wantedOf(sight: HubView, query: Query, host: string): Wanted[] {
  * The host itself and those of its devices that bear one of some keys, or all where there are none: what it has now,
  * in its order, then what only history knows. @throws Fault host_unknown
  */
-function devicesOf(
+async function devicesOf(
   { live, history }: HubView,
   host: string,
   keys: ReadonlySet<string>,
-): readonly Pick<Device, "level" | "key">[] {
+): Promise<readonly Pick<Device, "level" | "key">[]> {
   const now = live.host(host);
-  const known = history.known(host);
+  const known = await history.known({ host });
   if (now === undefined && known.length === 0) throw new Fault("host_unknown", `There is no host "${host}".`);
   const all = new Map([["host\n", { level: "host", key: "" } as Pick<Device, "level" | "key">]]);
   for (const { level, key } of [...(now?.info ? devices(now.info) : []), ...known]) {

@@ -78,7 +78,7 @@ async function ask(sight: HubView, query: Query): Promise<Asked> {
   if (name === undefined) throw new Fault("bad_request", 'The parameter "metric" is missing: it must be one name.');
   const metric = metricOf(name);
   const by = query.choice("by", kinds) ?? "all";
-  const groups = groupsOf(sight, metric, by);
+  const groups = await groupsOf(sight, metric, by);
   const { from, to } = query.range(sight.clock.now(), day);
   const step = query.milliseconds("step");
   if (step === 0) throw new Fault("bad_request", 'The parameter "step" must be greater than 0: it is "0".');
@@ -105,10 +105,10 @@ async function fitting(
 }
 
 /** Every series of the metric that history knows, by what it belongs to; groups in order of their names. */
-function groupsOf(sight: HubView, metric: Metric, by: Kind): Group[] {
+async function groupsOf(sight: HubView, metric: Metric, by: Kind): Promise<Group[]> {
   const nameOf = naming(sight, metric, by);
   const groups = new Map<string | undefined, SeriesId[]>();
-  for (const { host, level, key, metrics } of sight.history.known(undefined, metric.level)) {
+  for (const { host, level, key, metrics } of await sight.history.known({ level: metric.level })) {
     if (!metrics.includes(metric.name)) continue;
     const name = nameOf(host, key);
     const series = groups.get(name);

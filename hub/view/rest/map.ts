@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { packEntry, type Samples } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { gpusOf, metricOf, samples, some, typesOf, type Wanted } from "../../history/series.ts";
-import type { Range } from "../../history/store.ts";
+import { checkSignal, type HistoryReader, type Range, until } from "../../history/store.ts";
 import { type Desk, type HubView, matchesEtag } from "../view.ts";
 import { answer, turn, whole } from "./body.ts";
 import { numbers } from "./json.ts";
@@ -32,6 +32,9 @@ interface Asked {
 interface Made {
   readonly etag: string;
   readonly map: Promise<ReadonlyMap<string, Samples>>;
+  /** Requests that wait for it; the query ends when the last of them has gone. */
+  waiting: number;
+  cancel(): void;
 }
 
 interface Form {
@@ -70,7 +73,8 @@ export class Maps {
   async #answer(c: Context, desk: Desk, { type, write }: Form): Promise<Response> {
     const query = new Query(c);
     const key = JSON.stringify(parameters.map((name) => query.text(name) ?? ""));
-    const asked = ask(this.#sight, query);
+    const { signal } = c.req.raw;
+    const asked = await ask(this.#sight, query, signal);
     const before = this.#made.get(key);
     if (before !== undefined && matchesEtag(c, before.etag)) {
       return new Response(null, { status: 304, headers: headersOf(before) });
@@ -78,7 +82,7 @@ export class Maps {
     const place = await desk.enter(c, whole + sampleBytes * mostSamples);
     const made = this.#get(key, asked);
     if (matchesEtag(c, made.etag)) return new Response(null, { status: 304, headers: headersOf(made) });
-    const map = await made.map;
+    const map = await waitFor(made, signal);
     place.keep(whole + sampleBytes * [...map.values()].reduce((sum, { t }) => sum + t.length, 0));
     return answer({ c, log: this.#sight.log }, write(map), { "Content-Type": type, ...headersOf(made) });
   }
@@ -87,11 +91,17 @@ export class Maps {
     const before = this.#made.get(key);
     if (before !== undefined) return before;
     const { hub, clock } = this.#sight;
-    const map = read(this.#sight, asked);
-    const made = { etag: `"${hub}-${++this.#count}"`, map };
+    const controller = new AbortController();
+    const map = read(until(this.#sight.history, controller.signal), asked);
     const forget = (): void => {
       if (this.#made.get(key) === made) this.#made.delete(key);
     };
+    const cancel = (): void => {
+      // Who asks from now on must not wait for what is given up.
+      forget();
+      controller.abort();
+    };
+    const made: Made = { etag: `"${hub}-${++this.#count}"`, map, waiting: 0, cancel };
     const [oldest] = this.#made.keys();
     if (oldest !== undefined && this.#made.size >= held) this.#made.delete(oldest);
     this.#made.set(key, made);
@@ -108,8 +118,23 @@ export class Maps {
 
 const headersOf = ({ etag }: Made): Record<string, string> => ({ "Cache-Control": "no-cache", ETag: etag });
 
+/** Waits for an answer that is made once for all who ask for it. @throws Fault canceled */
+async function waitFor(made: Made, signal: AbortSignal): Promise<ReadonlyMap<string, Samples>> {
+  checkSignal(signal);
+  const leave = (): void => {
+    if (--made.waiting === 0) made.cancel();
+  };
+  made.waiting++;
+  signal.addEventListener("abort", leave);
+  try {
+    return await made.map;
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
+}
+
 /** @throws Fault bad_request, host_unknown, metric_unknown */
-function ask({ live, history, clock }: HubView, query: Query): Asked {
+async function ask({ live, history, clock }: HubView, query: Query, signal: AbortSignal): Promise<Asked> {
   const type = query.text("type") ?? "gpumem";
   const level = (["gpu", "host"] as const).find((one) => metricOf(one, type) !== undefined);
   const metric = level && metricOf(level, type);
@@ -117,7 +142,7 @@ function ask({ live, history, clock }: HubView, query: Query): Asked {
     const allowed = [...typesOf("gpu"), ...typesOf("host")].join(", ");
     throw new Fault("metric_unknown", `There is no type "${type}": types are ${allowed}`);
   }
-  const known = history.known();
+  const known = await history.known({}, signal);
   const name = query.text("host");
   const there = live.hosts().map((host) => host.name);
   const names = name === undefined ? there : [...new Set([...there, ...known.map(({ host }) => host)])];
@@ -137,7 +162,7 @@ function ask({ live, history, clock }: HubView, query: Query): Asked {
   return { wanted, range, most: Math.max(1, Math.floor(mostSamples / Math.max(1, wanted.size))) };
 }
 
-async function read({ history }: HubView, { wanted, range, most }: Asked): Promise<ReadonlyMap<string, Samples>> {
+async function read(history: HistoryReader, { wanted, range, most }: Asked): Promise<ReadonlyMap<string, Samples>> {
   const all = new Map<string, Samples>();
   const entries = [...wanted];
   const together = Math.max(1, Math.floor(batch / most));

@@ -60,8 +60,8 @@ export class Reading {
     this.#column = spare && ((device, count) => spare.column(wanted.devices.get(device) ?? 0, count));
   }
 
-  /** Other work has its turn now, and may change rows. */
-  rest(): void {
+  /** Forgets what was read: other work runs now, and may change rows. */
+  reset(): void {
     this.#held.clear();
   }
 

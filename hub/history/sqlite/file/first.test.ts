@@ -41,7 +41,7 @@ test("every sample of a file of the first version is there afterwards, and in th
   expect(log.lines.at(-1)).toBe("3 of 3 hosts of the history are done");
   expect(readdirSync(scene.folder)).toEqual(["history.db"]);
   const one = scene.open(log);
-  const gpus = one.known("h0").filter(({ level }) => level === "gpu");
+  const gpus = (await one.known({ host: "h0" })).filter(({ level }) => level === "gpu");
   expect(gpus).toEqual([
     {
       host: "h0",
@@ -79,7 +79,7 @@ test("what was strange in a file of the first version is taken as it is, centuri
     const right = samples.filter(([at]) => at >= earliest);
     expect([id, await pairs(one, JSON.parse(id))]).toEqual([id, right]);
   }
-  expect(one.known()[0]?.last).toBe(Date.UTC(2899, 11, 31));
+  expect((await one.known())[0]?.last).toBe(Date.UTC(2899, 11, 31));
 });
 
 test("brought up step by step, a file has the tables and the form of one made today", () => {

@@ -46,6 +46,11 @@ export class Head {
     }
   }
 
+  /** All chunks of a host. */
+  *of(host: Host): Generator<HeadChunk> {
+    for (const { chunks } of this.#hosts.get(host)?.values() ?? []) yield* chunks;
+  }
+
   /** The oldest block that it holds something of; Infinity where it holds nothing. */
   oldest(): number {
     let oldest = Number.POSITIVE_INFINITY;
@@ -99,6 +104,11 @@ export class Head {
   /** Ids of chunks are taken up to here. */
   beyond(id: number): void {
     this.#next = Math.max(this.#next, id + 1);
+  }
+
+  /** Removes all chunks of a host. */
+  forget(host: Host): void {
+    this.#hosts.delete(host);
   }
 
   /** Lets chunks go. */
