@@ -178,7 +178,7 @@ test.each([
       ),
     }),
   );
-  expect(store.known()).toEqual([]);
+  expect(await store.known()).toEqual([]);
 });
 
 test("a report that comes again when its samples are about to be deleted counts once", async () => {
