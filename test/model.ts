@@ -5,6 +5,7 @@ import { Fault } from "../hub/fault.ts";
 import {
   type Aggregate,
   type Columns,
+  checkSignal,
   type DeviceFilter,
   type GroupColumns,
   type GroupQuery,
@@ -82,7 +83,11 @@ export class Model implements Store, Local {
     }
   }
 
-  async read<A extends Aggregate>({ series, range, of, most }: SeriesQuery<A>): Promise<readonly Columns<A>[]> {
+  async read<A extends Aggregate>(
+    { series, range, of, most }: SeriesQuery<A>,
+    signal?: AbortSignal,
+  ): Promise<readonly Columns<A>[]> {
+    checkSignal(signal);
     checkRange(range);
     if (!(most >= 1)) throw new Fault("bad_request", `At least one point must be asked for: it is ${most}`);
     return series.map((id) => {
@@ -96,7 +101,8 @@ export class Model implements Store, Local {
     });
   }
 
-  async fold({ groups, range }: GroupQuery): Promise<readonly GroupColumns[]> {
+  async fold({ groups, range }: GroupQuery, signal?: AbortSignal): Promise<readonly GroupColumns[]> {
+    checkSignal(signal);
     checkRange(range);
     if (!(range.step > 0)) throw new Fault("bad_request", `The step must be greater than 0: it is ${range.step}`);
     return groups.map((group) => {
@@ -119,7 +125,8 @@ export class Model implements Store, Local {
     });
   }
 
-  async known({ host: name, level }: DeviceFilter = {}): Promise<readonly KnownDevice[]> {
+  async known({ host: name, level }: DeviceFilter = {}, signal?: AbortSignal): Promise<readonly KnownDevice[]> {
+    checkSignal(signal);
     const seen = [...this.#seen.values()].filter(
       ({ device }) => (name ?? device.host) === device.host && (level ?? device.level) === device.level,
     );

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Clock } from "../hub/clock.ts";
 import { type Options, openStore } from "../hub/history/sqlite/store.ts";
 import {
   type Aggregate,
@@ -38,6 +39,19 @@ export class Scene {
   #open: (Store & Local)[] = [];
   /** Kept: a database that is let go is closed when memory is tidied up, and its log, which a kill leaves, is gone then. */
   readonly #abandoned: (Store & Local)[] = [];
+  readonly clock: Clock = {
+    now: () => {
+      this.now += this.tick;
+      return this.now;
+    },
+    after: (ms, run) => {
+      const timer = { at: this.now + ms, run };
+      this.#timers.push(timer);
+      return () => {
+        this.#timers = this.#timers.filter((other) => other !== timer);
+      };
+    },
+  };
 
   constructor(folder = mkdtempSync(join(tmpdir(), "gohm-history-"))) {
     this.folder = folder;
@@ -46,19 +60,7 @@ export class Scene {
   open(log: Log = silent): Store & Local {
     const made = openStore({
       folder: this.folder,
-      clock: {
-        now: () => {
-          this.now += this.tick;
-          return this.now;
-        },
-        after: (ms, run) => {
-          const timer = { at: this.now + ms, run };
-          this.#timers.push(timer);
-          return () => {
-            this.#timers = this.#timers.filter((other) => other !== timer);
-          };
-        },
-      },
+      clock: this.clock,
       log,
       retention: () => this.retention,
       maxSize: () => this.maxSize,
