@@ -25,8 +25,8 @@ import {
 const vendor = "1002";
 
 /**
- * AMD GPUs, from what the amdgpu driver writes into sysfs, hwmon, the KFD and fdinfo: no library, no rights. Partitions
- * of an MI300X are counted in the card that they are part of.
+ * Reads AMD GPUs from the amdgpu driver's files in sysfs, hwmon, the KFD and fdinfo, without a library or special rights.
+ * Partitions of an MI300X are counted in their card.
  */
 export const amdgpu: Source = {
   name: "amdgpu",

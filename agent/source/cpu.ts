@@ -3,14 +3,14 @@ import type { Machine } from "../machine.ts";
 import { armCores } from "./cpu/arm.ts";
 import { Baseline, type Part, type Source } from "./source.ts";
 
-/** Time all hardware threads spent since the machine was started, in clock ticks. */
+/** Time of all hardware threads since boot, in clock ticks. */
 export interface Ticks {
   readonly total: number;
   readonly idle: number;
   readonly iowait: number;
 }
 
-/** First line of /proc/stat. Guest time is inside user time already (proc(5)). */
+/** Parses the first line of /proc/stat. Guest time is included in user time (proc(5)). */
 export function parse(text: string): Ticks | undefined {
   const fields = /^cpu +((?:\d+ ?)+)/.exec(text)?.[1]?.trim().split(" ").map(Number);
   if (fields === undefined || fields.length < 4) return undefined;
@@ -18,10 +18,10 @@ export function parse(text: string): Ticks | undefined {
   return { total: user + nice + kernel + idle + iowait + irq + softirq + steal, idle, iowait };
 }
 
-/** Hardware threads the system schedules on: the cpuN lines of /proc/stat. */
+/** Lists the hardware threads that are online: the cpuN lines of /proc/stat. */
 export const threadsOf = (text: string): string[] => text.match(/^cpu\d+(?= )/gm) ?? [];
 
-/** Percent of the time between two readings; undefined where the counters stood still or went back (a thread was taken offline). */
+/** Computes percent of the time between two readings; undefined if the counters stopped or decreased (a thread went offline). */
 export function share(from: Ticks, to: Ticks): { busy: number; iowait: number } | undefined {
   const total = to.total - from.total;
   const idle = to.idle - from.idle;
@@ -32,14 +32,14 @@ export function share(from: Ticks, to: Ticks): { busy: number; iowait: number } 
   return { busy: percent(total - idle - iowait), iowait: percent(iowait) };
 }
 
-/** What a CPU is. */
+/** Model, sockets and cores of the CPUs. */
 export interface CpuIdentity {
   readonly model?: string;
   readonly sockets?: number;
   readonly cores?: number;
 }
 
-/** /proc/cpuinfo. Sockets and cores are absent where it does not tell them. */
+/** Parses /proc/cpuinfo. Sockets and cores are absent if it lacks them. */
 export function parseInfo(text: string): CpuIdentity {
   const field = (key: string): string | undefined =>
     new RegExp(`^${key}[ \\t]*:[ \\t]*(.*)$`, "m").exec(text)?.[1]?.trim() || undefined;
@@ -160,8 +160,8 @@ function hottest(machine: Machine, files: readonly string[]): number | undefined
 }
 
 /**
- * CPU shares need two readings. The first is taken when the source is opened, so that the first poll has something to
- * count from; a poll that follows within a second of the start gets no share rather than an invented one.
+ * Reads the CPUs. Utilization needs two readings: the first is taken when the source is opened, so that the first poll has
+ * a baseline; a poll within a second of the start has no utilization.
  */
 export const cpu: Source = {
   name: "cpu",

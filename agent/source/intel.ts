@@ -21,7 +21,7 @@ import {
 
 const vendor = "8086";
 
-/** Intel GPUs, from what i915 and xe write into sysfs, hwmon and fdinfo. Those inside a processor are marked as such. */
+/** Reads Intel GPUs from the files of i915 and xe in sysfs, hwmon and fdinfo. GPUs inside a processor are marked as integrated. */
 export const intel: Source = {
   name: "intel",
   gpus: true,

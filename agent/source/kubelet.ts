@@ -5,12 +5,12 @@ import { finder } from "./kubelet/device.ts";
 import { parsePods } from "./kubelet/pods.ts";
 import { Hung, type Options, type Part, type Reader, type Source, Unsupported } from "./source.ts";
 
-/** Milliseconds from one question to the next: pods come and go in seconds, and the kubelet has other work. */
+/** Interval between two requests in milliseconds: pods start and end within seconds, and the kubelet has other work. */
 const every = 15_000;
-/** Milliseconds that a reading waits for the answer; kubelets give it in a few. */
+/** Milliseconds that a reading waits for the answer; kubelets answer within a few. */
 const patience = 150;
 
-/** Which containers hold which GPUs, from the kubelet of a Kubernetes node. */
+/** Reads which containers have which GPUs from the kubelet of a Kubernetes node. */
 export const kubelet: Source = {
   name: "kubelet",
   open(machine, options) {
@@ -79,10 +79,10 @@ async function atMost(work: Promise<void>, milliseconds: number): Promise<void> 
   clearTimeout(timer);
 }
 
-/** Holders that are told of one GPU: one that is shared by time slices may be given to any number. */
+/** Most holders listed for one GPU: a GPU shared by time slices may be allocated to any number. */
 const most = 64;
 
-/** Writes into an answer who holds its GPUs, and the names of the pods that its processes run in. */
+/** Adds to an answer which containers have its GPUs, and the names of its processes' pods. */
 export function hold(machine: Machine, info: HostInfo, grants: readonly Grant[]): void {
   // Values that are shown again bring along who held the GPU then.
   for (const gpu of info.gpus) gpu.holders = [];

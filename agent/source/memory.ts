@@ -4,8 +4,9 @@ import type { Part, Source } from "./source.ts";
 
 /**
  * @param text /proc/meminfo.
- * @param arc What ZFS would give back, in bytes.
- * @throws Error when the text is not /proc/meminfo.
+ * Parses /proc/meminfo.
+ * @param arc Memory that ZFS would release, in bytes.
+ * @throws Error if the text is not /proc/meminfo.
  */
 export function part(text: string, arc = 0n): Part {
   const bytes = meminfo(text);

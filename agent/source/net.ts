@@ -10,7 +10,7 @@ export interface Counters {
   readonly tx: bigint;
 }
 
-/** /proc/net/dev. */
+/** Parses /proc/net/dev. */
 export function parse(text: string): Map<string, Counters> {
   const counters = new Map<string, Counters>();
   for (const line of text.split("\n")) {
@@ -21,7 +21,7 @@ export function parse(text: string): Map<string, Counters> {
   return counters;
 }
 
-/** Interface of the IPv4 default route with the lowest metric in /proc/net/route. */
+/** Finds the interface of the IPv4 default route with the lowest metric in /proc/net/route. */
 export function parseRoute(text: string): string | undefined {
   let best: { nic: string; metric: number } | undefined;
   for (const line of text.split("\n").slice(1)) {
@@ -33,10 +33,10 @@ export function parseRoute(text: string): string | undefined {
   return best?.nic;
 }
 
-/** Bytes per second that no interface reaches (80 Tbit/s): beyond, a driver's counter jumped. */
+/** Limit of plausible rates, in bytes per second (80 Tbit/s): above it, a driver's counter has jumped. */
 const fastest = 10n ** 13n;
 
-/** Bytes per second; undefined when a counter went back (the interface came up anew and starts from 0) or jumped. */
+/** Computes bytes per second; undefined if a counter decreased (the interface was restarted) or jumped. */
 export function rate(from: Counters, to: Counters, span: number): { rx: bigint; tx: bigint } | undefined {
   if (to.rx < from.rx || to.tx < from.tx || span < 1) return undefined;
   const per = (bytes: bigint): bigint => (bytes * 1000n) / BigInt(Math.round(span));
@@ -45,8 +45,8 @@ export function rate(from: Counters, to: Counters, span: number): { rx: bigint; 
 }
 
 /**
- * The address a host goes by: the last IPv4 address inside the preferred network, else that of the default route.
- * Interfaces of containers count only where no other matches.
+ * Chooses the host's address: the last IPv4 address in the preferred network, else that of the default route.
+ * Interfaces of containers are used only if no other matches.
  */
 export function choose(
   addresses: readonly Address[],
@@ -71,7 +71,7 @@ type Nic = NonNullable<Part["nics"]>[number];
 /** Megabit per second beyond any interface and any bond of them; the fastest now are at 800,000. */
 const fastestLink = 12_800_000;
 
-/** Bytes per second. Where it is not known, drivers say -1, 65535 or 4294967295 (SPEED_UNKNOWN in 16 and 32 bits), or do not answer. */
+/** Parses a speed, in bytes per second. Drivers that do not know it answer -1, 65535 or 4294967295 (SPEED_UNKNOWN), or not at all. */
 export function parseSpeed(text: string | undefined): bigint | undefined {
   const speed = whole(text);
   if (speed === undefined || speed <= 0 || speed === 0xffff || speed > fastestLink) return undefined;

@@ -13,9 +13,9 @@ import { startReader } from "./nvml/start.ts";
 import { markStale, type Options, type Part, type Reader, type Source } from "./source.ts";
 
 /**
- * NVIDIA GPUs, through the driver's own library in a process of its own (docs/decisions/0001), or through nvidia-smi
- * where that cannot be loaded. Always gives a reader:
- * a driver may be loaded later, and until then the reason why there are no GPUs belongs into the answer.
+ * Reads NVIDIA GPUs through the driver's library in a separate process (docs/decisions/0001), or through nvidia-smi if the
+ * library cannot be loaded. Always opens: a driver may be loaded later, and until then the answer has the reason why there
+ * are no GPUs.
  */
 export const nvidia: Source = {
   name: "nvidia",

@@ -3,19 +3,19 @@ import { amount, whole } from "../../proto/number.ts";
 import type { Machine } from "../machine.ts";
 import { parseCgroup, parseEnvironment } from "./process/job.ts";
 
-/** Unix seconds at which the machine was started, from /proc/stat. */
+/** Parses the boot time from /proc/stat, in Unix seconds. */
 function parseBoot(text: string): number | undefined {
   const seconds = /^btime (\d+)$/m.exec(text)?.[1];
   return whole(seconds);
 }
 
-/** User who started the process, from /proc/PID/status (the real uid: a set-uid program still belongs to its caller). */
+/** Parses the user of a process from /proc/PID/status (the real uid: a set-uid program still belongs to its caller). */
 export function parseOwner(text: string): number | undefined {
   const uid = /^Uid:\s+(\d+)/m.exec(text)?.[1];
   return uid === undefined ? undefined : Number(uid);
 }
 
-/** Field 22 of /proc/PID/stat: hundredths of a second from the machine's start to the process's. */
+/** Parses field 22 of /proc/PID/stat: start of the process after boot, in hundredths of a second. */
 export function parseStart(text: string): number | undefined {
   // The name stands in brackets and may hold blanks and brackets of its own.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -26,16 +26,16 @@ const hiddenNote =
   "The system hides other users' processes from this program (hidepid on /proc): theirs on the GPUs have no name. " +
   "They have one where the agent's user is in the group that /proc is mounted with (gid=), or the agent runs as root";
 
-/** What a process's environment told, for as long as the process is what it was. */
+/** Job from a process's environment, cached as long as start time and program are the same. */
 interface ProcessEnvironment {
-  /** Hundredths of a second from the machine's start: a number that was given anew belongs to another process. */
+  /** Start after boot in hundredths of a second: it differs if the process id was reused. */
   readonly start: number | undefined;
-  /** A process that became another program kept number and start, and was given another environment. */
+  /** Program name: it differs after an exec, which may have changed the environment. */
   readonly comm: string;
   readonly job: string | undefined;
 }
 
-/** Describes GPU processes, reading after reading. */
+/** Completes GPU processes with their users, names, start times, containers, pods and jobs. */
 export class Processes {
   readonly #machine: Machine;
   /** By process number: of the last reading's processes, and no others. */
@@ -46,9 +46,9 @@ export class Processes {
   }
 
   /**
-   * Fills in who runs each GPU process, what it is called, since when, and in which container, pod or job. One that ended
-   * meanwhile keeps what the driver said of it, and so does one whose number means another process here.
-   * @returns What the reader of the list should know of it: that names are missing, and why.
+   * Completes the processes of a reading in place. One that has ended meanwhile keeps the driver's values, and so does one
+   * whose process id means another process here.
+   * @returns A note if names are missing, with the reason.
    */
   async describe(info: HostInfo): Promise<string | undefined> {
     const procs = info.gpus.flatMap((gpu) => gpu.procs);

@@ -2,7 +2,7 @@ import { given } from "../../proto/number.ts";
 import type { Machine } from "../machine.ts";
 import type { Part, Source } from "./source.ts";
 
-/** NAME and VERSION_ID of os-release(5). */
+/** Parses NAME and VERSION_ID of os-release(5). */
 export function parseRelease(text: string): { os?: string; osVersion?: string } {
   const value = (key: string): string | undefined => {
     const raw = new RegExp(`^${key}=(.*)$`, "m").exec(text)?.[1]?.trim();
@@ -14,10 +14,10 @@ export function parseRelease(text: string): { os?: string; osVersion?: string } 
   return { ...(os !== undefined && { os }), ...(osVersion !== undefined && { osVersion }) };
 }
 
-/** Linux has no more processes (PID_MAX_LIMIT): beyond, the kernel counted below 0. */
+/** Most processes that Linux can have (PID_MAX_LIMIT): a greater count is an underflow in the kernel. */
 const mostLoad = 4_194_304;
 
-/** /proc/loadavg: the three averages. */
+/** Parses the three averages of /proc/loadavg. */
 export function parseLoad(text: string): { load1?: number; load5?: number; load15?: number } {
   const told = /^(\d+\.\d+) (\d+\.\d+) (\d+\.\d+) /.exec(text)?.slice(1).map(Number);
   if (told === undefined || told.some((load) => load > mostLoad)) return {};
@@ -25,15 +25,15 @@ export function parseLoad(text: string): { load1?: number; load5?: number; load1
   return { load1, load5, load15 };
 }
 
-/** /proc/uptime: whole seconds since the machine was started. */
+/** Parses /proc/uptime: whole seconds since boot. */
 export function parseUptime(text: string): bigint | undefined {
   const seconds = /^(\d+)(?:\.\d+)? /.exec(text)?.[1];
   return seconds === undefined ? undefined : BigInt(seconds);
 }
 
 /**
- * Processes among the names in /proc. Undefined where number 1 is none of them: it always runs, so that the system hides
- * other users' processes (hidepid of proc(5)), and those that are seen are not all.
+ * Counts the processes in /proc. Undefined if process 1 is missing: then the system hides other users' processes (hidepid of
+ * proc(5)), and the list is incomplete.
  */
 export function countProcesses(names: readonly string[]): number | undefined {
   let count = 0;
@@ -60,7 +60,7 @@ function identity(machine: Machine): NonNullable<Part["system"]> {
   return { ...release, ...(kernel && { kernel }), ...(bootId && { bootId }) };
 }
 
-/** Milliseconds for which the name of a system is believed. */
+/** Milliseconds for which the name of the system is cached. */
 const lasting = 60_000;
 
 export const system: Source = {

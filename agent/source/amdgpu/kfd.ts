@@ -37,7 +37,7 @@ export function parseNode(properties: string): Node | undefined {
 /** A card's address without its function, by which the KFD knows it. */
 export const slotOf = (pci: string): string => pci.replace(/\.\d+$/, "");
 
-/** What one compute program has of one card. */
+/** Memory and queue of one compute process on one card. */
 export interface Hold {
   /** Bytes of device memory. */
   readonly memory: number;
@@ -49,8 +49,8 @@ export interface Hold {
 export type Holds = ReadonlyMap<string, Hold>;
 
 /**
- * Compute programs (ROCm), as the KFD tells them to every user, with the host's pids. It is asked because their work
- * passes no engine that fdinfo counts.
+ * Reads compute processes (ROCm) from the KFD, which lists them to every user, with the host's pids. Their work does not
+ * appear in the engines that fdinfo counts.
  */
 export class Kfd {
   readonly #machine: Machine;

@@ -3,8 +3,8 @@ import { type Attributes, parseAttributes } from "./attributes.ts";
 import { type Residency, reasonsOf } from "./throttle.ts";
 
 /**
- * What one reading of gpu_metrics tells beyond the files of sysfs and hwmon; a field is absent where the revision has no
- * such thing, or the chip fills it with ones, which is how the driver says "not known" (smu_cmn_init_soft_gpu_metrics()).
+ * Values of gpu_metrics beyond the files of sysfs and hwmon. A field is absent if the revision lacks it or the chip fills it
+ * with ones, which means "not known" (smu_cmn_init_soft_gpu_metrics()).
  */
 export interface Metrics {
   /** Millijoules since the firmware was started. */
@@ -102,7 +102,7 @@ const processorReasons = [
   Throttle.SW_THERMAL,
 ];
 
-/** A table that is none: what it is, for whoever wants to know why its card tells less. */
+/** gpu_metrics has a revision or size that is not known; the message names it. */
 export class UnknownTable extends Error {
   override name = "UnknownTable";
 }

@@ -32,7 +32,7 @@ function add(draft: Draft, client: Client, since: Since | undefined): void {
   draft.share = Math.min(100, (draft.share ?? 0) + Math.max(0, ...shares.values()));
 }
 
-/** What is known of one card's processes. */
+/** Clients and compute processes of one card. */
 export interface CardClients {
   /** Its device files that are open. */
   readonly clients: readonly Client[];

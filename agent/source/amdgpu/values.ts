@@ -33,7 +33,7 @@ function linkOf({ link }: Metrics): Link | undefined {
   return { width: link.lanes, ...given("generation", generationOf(link.speed)) };
 }
 
-/** One card over time: what it is called, its sensors, its error counts. */
+/** Reads one AMD card: names, sensors, error counts. */
 export class Radeon {
   readonly #machine: Machine;
   readonly card: Card;

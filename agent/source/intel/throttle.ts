@@ -26,15 +26,15 @@ const reasons = new Map<string, Throttle>(
   }),
 );
 
-/** Where a driver keeps its files, and what stands before the names of reasons there. */
+/** Directory of a driver's throttle files, and the prefix of their names. */
 interface ThrottleFiles {
   readonly folder: string;
   readonly prefix: string;
-  /** Those that are there. */
+  /** Files that exist. */
   readonly names: readonly string[];
 }
 
-/** Why the engines that draw and compute run slower than they could. */
+/** Reads the throttle reasons of the graphics and compute engines. */
 export class Throttles {
   readonly #machine: Machine;
   readonly #places: readonly Omit<ThrottleFiles, "names">[];

@@ -49,7 +49,7 @@ const thermometers = {
 /** Sensors of the card come first; cards of which only the chip is measured (DG2 on xe) have the second alone. */
 type Channel = 1 | 2;
 
-/** One Intel GPU over time. */
+/** Reads one Intel GPU: names and sensors. */
 export class Arc {
   readonly #machine: Machine;
   readonly card: Card;

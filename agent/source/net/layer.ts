@@ -12,13 +12,13 @@ const added = new RegExp(
     "|vxlan|genev|ovs-|bonding_masters$)",
 );
 
-/** An interface somebody would want to see, as far as its name tells. */
+/** True if an interface is worth showing, by its name. */
 export const usable = (nic: string): boolean => !added.test(nic);
 
 /** The host's ends of cables to containers and virtual machines, of which there may be hundreds: nothing is ever below them. */
 const ends = /^(veth|cali|vnet|tap|lxc|fwpr|fwln)/;
 
-/** What an interface that is shown stands on. */
+/** Lower interfaces of an interface that is shown. */
 export interface Layer {
   /** Interfaces that are shown and through which its bytes pass, down to the hardware, in the order of the list. */
   readonly lower: readonly string[];
@@ -83,7 +83,7 @@ const overlays: ReadonlySet<string | undefined> = new Set(["vxlan", "geneve"]);
 /** Ways into other networks that people set up. */
 const tunnels: ReadonlySet<string | undefined> = new Set(["wireguard", "ppp"]);
 
-/** What the machine's addresses and routes say of its interfaces. */
+/** Interfaces with addresses, and that of the default route. */
 export interface Uses {
   /** Interface of the default route. */
   readonly route: string | undefined;
@@ -126,10 +126,10 @@ export function layers(machine: Machine, nics: readonly string[], { route, addre
   return new Map(shown.map((nic) => [nic, stand(nic)]));
 }
 
-/** Milliseconds for which layers are kept while the list, the route and the addresses stay: to look costs more than to count. */
+/** Milliseconds for which layers are cached while the list, the route and the addresses stay the same. */
 const lasting = 15_000;
 
-/** The layers over time: looked at again when something else says that they changed, or after a while. */
+/** Caches the layers until the interfaces, addresses or routes change, or for a while. */
 export class Layers {
   readonly #machine: Machine;
   #key = "";

@@ -12,7 +12,7 @@ import type {
 export type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
 export type Proc = Fields<ProcInfo>;
 
-/** GPUInfo in the making. */
+/** A GPUInfo under construction. */
 export interface Gpu extends Omit<Fields<GPUInfo>, "procs" | "pcie" | "remapped" | "instance" | "nvlink"> {
   procs?: Proc[];
   instance?: Fields<MigInstance>;
@@ -27,17 +27,17 @@ export const lost: State.LOST = 4;
 export const unsupported: State.UNSUPPORTED = 5;
 export const nvidia: Vendor.NVIDIA = 1;
 
-/** What a device is called; it does not change while the driver is loaded. */
+/** Names and numbers of a device, which do not change while the driver is loaded. */
 export type Identity = Pick<Gpu, "id" | "vendor" | "name" | "uuid" | "pciBusId" | "parent" | "instance">;
 
-/** Fills a field where there is a value: absent is not 0. */
+/** Sets a field if there is a value: absent is not 0. */
 export function put<T, K extends keyof T>(into: T, name: K, value: T[K] | undefined): void {
   if (value !== undefined) into[name] = value;
 }
 
-/** A reading beyond what such a thing can be is garbage, not a reading. */
+/** Returns the reading; undefined if it is outside of 0 to `most`. */
 export const within = (value: number | undefined, most: number): number | undefined =>
   value !== undefined && value >= 0 && value <= most ? value : undefined;
 
-/** Errors that a counter can hold: UINT_MAX stands for "not available" where a driver has no value, and is no count. */
+/** Greatest valid error count: UINT_MAX means "not available". */
 export const mostErrors = 0xffff_fffe;

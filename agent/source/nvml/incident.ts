@@ -17,19 +17,19 @@ interface Card {
   /** Last value of the energy counter, which the driver begins anew with the card. */
   energy: bigint | undefined;
   lost: boolean;
-  /** The driver was let go of, so that it may have been reloaded or the card reset since. */
+  /** True if the driver was released: it may have been reloaded or the card reset since. */
   released: boolean;
 }
 
 /**
- * Xid events of all cards since the agent started, over the deaths of NVML readers. What they say of a card ends when it
+ * Keeps the Xid events of all cards since the agent started, across restarts of the NVML reader. Events of a card end when it
  * is reset or its driver reloaded (docs/decisions/0018).
  */
 export class Incidents {
   readonly #cards = new Map<string, Card>();
 
   /**
-   * Adds the events of a reading, and puts into it what is known of the card.
+   * Adds the events of a reading, and completes it with the card's earlier ones.
    * @param now Unix milliseconds.
    */
   take(gpu: Gpu, now: bigint): void {

@@ -266,7 +266,7 @@ export interface Outcome<T> {
   readonly value: T | undefined;
 }
 
-/** The driver library, opened. Calls block until the driver answers, which may be never: only a process of its own may use it. */
+/** The driver library. Calls block until the driver answers, which may be never: use it in a separate process only. */
 export class Nvml {
   readonly #library: SharedLibrary;
   readonly #tap: Tap | undefined;
@@ -296,7 +296,7 @@ export class Nvml {
     if (result !== code.success) throw this.error(result);
   }
 
-  /** NVML's own text for a return code. */
+  /** NVML's text of a return code. */
   error(result: number): NvmlError {
     const said = this.#words?.(result) ?? "Unknown Error";
     return new NvmlError(result === code.versionMismatch ? `${said}; ${upgraded}` : said, result);

@@ -21,7 +21,7 @@ interface Totals {
   readonly sent: bigint;
 }
 
-/** What a device's links to other GPUs do. */
+/** Reads a device's NVLinks. */
 export class Links {
   readonly #fields: FieldList;
   readonly #baselines = new Map<bigint, Baseline<Totals>>();

@@ -4,24 +4,24 @@ import type { ReaderAnswer, ReaderRequest } from "./message.ts";
 import type { Reading } from "./reader.ts";
 import { LibraryNotFound } from "./search.ts";
 
-/** Opening the driver wakes every sleeping GPU, which takes seconds each where nothing keeps them awake. */
+/** Milliseconds to open the driver, which wakes every sleeping GPU: that takes seconds for each. */
 const openMs = 60_000;
 
 const shortestPause = 1000;
 const longestPause = 300_000;
 
-/** A machine without a driver is looked at again after this long (ms). */
+/** Milliseconds until a machine without a driver is tried again. */
 const unsupportedPause = 60_000;
 
-/** Processes that not even SIGKILL ends (they wait inside the kernel); with this many, no more are started. */
+/** Number of readers that SIGKILL does not end (they wait inside the kernel) at which no more are started. */
 const mostUnkillable = 2;
 
-/** A process that was killed is gone after this long (ms), or waits inside the kernel. */
+/** Milliseconds after which a killed process has ended, or waits inside the kernel. */
 const killMs = 2000;
 
 export interface LinkOptions {
   start(): ChildProcess;
-  /** Milliseconds that never go back. */
+  /** Milliseconds, monotonic. */
   ticks(): number;
   /** Milliseconds a read may take. */
   readonly deadline: number;
@@ -30,19 +30,19 @@ export interface LinkOptions {
 interface ReaderProcess {
   readonly child: ChildProcess;
   readonly since: number;
-  /** Settles when the library is open, or could not be opened. */
+  /** Settles when the library is open or has failed to open. */
   readonly opened: Promise<void>;
 }
 
 type State =
   | { readonly state: "idle" }
   | { readonly state: "held"; readonly held: ReaderProcess }
-  /** Nothing is started until then; `paused`: not because of a failure, but because somebody wants it so. */
+  /** No reader is started until then; `paused` if requested, not after a failure. */
   | { readonly state: "waiting"; readonly until: number; readonly error: Error; readonly paused?: true };
 
 /**
- * The parent's end of the process that holds NVML. A call into the driver may never return, so a reader that misses its
- * deadline is killed, and after a pause that doubles with each failure another one is started.
+ * The parent's end of the NVML reader process. A call into the driver may never return, so a reader that misses its deadline
+ * is killed, and another one is started after a pause that doubles with each failure.
  */
 export class ReaderLink {
   readonly #options: LinkOptions;
@@ -55,9 +55,9 @@ export class ReaderLink {
   }
 
   /**
-   * One read; the caller waits for it before the next one.
-   * @throws Unsupported when there is no driver, Hung when it does not answer, Error for the rest; within a pause the
-   *   failure that led to it, at once.
+   * Reads once; the caller waits for it before the next read.
+   * @throws Unsupported if there is no driver, Hung if it does not answer, Error otherwise; within a pause the failure that
+   *   led to it, at once.
    */
   async read(libraries: readonly string[], signal?: AbortSignal): Promise<Reading> {
     const held = this.#hold(libraries);
@@ -81,16 +81,16 @@ export class ReaderLink {
     this.#state = { state: "idle" };
   }
 
-  /** @throws the pause's error while one is on. */
+  /** @throws Error of the current pause, if there is one */
   refuse(): void {
     const state = this.#state;
     if (state.state === "waiting" && state.paused && this.#options.ticks() < state.until) throw state.error;
   }
 
   /**
-   * Ends the reader and starts none for so many milliseconds. Settles when no reader is left.
+   * Stops the reader and starts none for so many milliseconds. Settles when no reader is left.
    * @param error What reads throw meanwhile.
-   * @throws Hung when a reader cannot be ended.
+   * @throws Hung if a reader cannot be stopped.
    */
   async pause(ms: number, error: Error): Promise<void> {
     if (this.#state.state === "held") this.#abandon(this.#state.held.child);
@@ -100,7 +100,7 @@ export class ReaderLink {
     await within(Promise.all(ends), { deadline: killMs, late });
   }
 
-  /** Ends a pause, or the wait after a failure: the cause of it may be gone. */
+  /** Ends a pause, or the wait after a failure, whose cause may be gone. */
   resume(): void {
     if (this.#state.state === "waiting") this.#state = { state: "idle" };
     this.#pause = 0;
@@ -117,14 +117,14 @@ export class ReaderLink {
     }
     const child = this.#options.start();
     const opened = exchange(child, { kind: "open", libraries }, { deadline: openMs }).then(() => undefined);
-    // Looked at by the reads; without one under way its failure is not an unhandled one.
+    // Reads handle its failure; without a read under way it must not count as unhandled.
     opened.catch(() => undefined);
     const held = { child, since: now, opened };
     this.#state = { state: "held", held };
     return held;
   }
 
-  /** Waits for the library, but no longer than a read may take: it goes on opening behind that. */
+  /** Waits for the library, but no longer than a read may take; opening continues meanwhile. */
   async #opening(held: ReaderProcess, signal: AbortSignal | undefined): Promise<void> {
     const { deadline, ticks } = this.#options;
     const late = (): Error => new StillOpening(Math.round((ticks() - held.since) / 1000));
@@ -147,7 +147,7 @@ export class ReaderLink {
   }
 }
 
-/** The driver is being opened for longer than a read may take; nothing is wrong yet. */
+/** Opening the driver takes longer than a read may take; that is no failure yet. */
 class StillOpening extends Hung {
   constructor(seconds: number) {
     super(`NVML is still starting after ${seconds} s: GPUs that sleep are being woken`);
@@ -160,7 +160,7 @@ interface Limit {
   late(): Error;
 }
 
-/** Settles as the promise does, or fails with `late` at the deadline or when the signal fires. */
+/** Settles as the promise does, or rejects with `late` at the deadline or when the signal aborts. */
 function within<T>(promise: Promise<T>, { deadline, signal, late }: Limit): Promise<T> {
   return new Promise((resolve, reject) => {
     const end = (): void => {
@@ -178,12 +178,12 @@ function within<T>(promise: Promise<T>, { deadline, signal, late }: Limit): Prom
   });
 }
 
-/** What writing to a child comes to that is gone. */
+/** Errors of writing to a child that has ended. */
 const closed = new Set(["EPIPE", "ECONNRESET", "ERR_IPC_CHANNEL_CLOSED"]);
 
 /**
  * Sends one request and waits for its answer.
- * @throws Unsupported when there is no driver, Hung at the deadline (ms) or when the signal fires, Error for the rest.
+ * @throws Unsupported if there is no driver, Hung at the deadline (ms) or when the signal aborts, Error otherwise.
  */
 export async function exchange(
   child: ChildProcess,
@@ -211,7 +211,7 @@ function failureOf({ message, lacks }: Extract<ReaderAnswer, { kind: "failed" }>
   return lacks === "driver" ? new Unsupported(message) : new Error(message);
 }
 
-/** The next answer of a child, or its end. */
+/** Waits for the next answer of a child, or its exit. */
 function listen(child: ChildProcess): { answer: Promise<ReaderAnswer>; fail(error: Error): void; end(): void } {
   let complaint = "";
   let fail: (error: Error) => void = () => undefined;

@@ -8,7 +8,7 @@ export interface Traffic {
   readonly sent: bigint;
 }
 
-/** What a link can carry at most: unknown ones count as 16 lanes of generation 6, the fastest that any card has. */
+/** Generation and width of a link, which limit its rate; unknown ones count as 16 lanes of generation 6, the fastest that any card has. */
 export interface PcieCapacity {
   readonly generation?: number | undefined;
   readonly width?: number | undefined;

@@ -5,7 +5,7 @@ export const broken: ReadonlySet<number> = new Set([code.uninitialized, code.dri
 
 const gone: ReadonlySet<number> = new Set([code.gpuIsLost, code.resetRequired]);
 
-/** Asks one device for one thing after the other: what fails is left out and noted, and does not hide the others. */
+/** Queries one device. A query that fails is noted and does not affect the others. */
 export class DeviceQueries {
   readonly #nvml: Nvml;
   readonly device: Device;

@@ -1,12 +1,12 @@
 import type { Machine } from "../../machine.ts";
 import { type Gpu, type Identity, nvidia, ok, put } from "./gpu.ts";
 
-/** Milliseconds for which a card that nobody uses is left alone: Linux powers it down within about 15 s. */
+/** Milliseconds for which an unused card is not read: Linux powers it down within about 15 s. */
 const restMs = 30_000;
 
 /**
- * NVIDIA GPUs that Linux powers down while nobody uses them (runtime D3 of laptops), seen through files that do not wake
- * them. Opening NVML, and every query, would; and an open reader keeps all of them awake (docs/decisions/0019).
+ * Lets Linux power down unused NVIDIA GPUs (runtime D3 of laptops), and reads their state from files that do not wake them.
+ * Opening NVML, and every query, would wake them, and an open reader keeps all of them awake (docs/decisions/0019).
  */
 export class SleepGuard {
   readonly #machine: Machine;
@@ -19,7 +19,7 @@ export class SleepGuard {
     this.#machine = machine;
   }
 
-  /** What to say without asking the driver: all cards sleep, or are left alone so that they may; otherwise undefined. */
+  /** Returns the cards without using the driver if all sleep, or are left alone so that they may; otherwise undefined. */
   cards(): Gpu[] | undefined {
     const places = this.#places();
     if (places.length > 0 && places.every((place) => this.#asleep(place))) {
@@ -30,7 +30,7 @@ export class SleepGuard {
     return [...this.#rest.gpus];
   }
 
-  /** Takes what was read. @returns True if all cards may sleep and nobody uses them: the driver is to be closed then. */
+  /** Adds a reading. @returns True if all cards can sleep and are unused: the caller closes the driver then. */
   take(gpus: readonly Gpu[]): boolean {
     for (const { id, vendor, name, uuid, pciBusId } of gpus) {
       if (pciBusId === undefined) continue;

@@ -4,10 +4,10 @@ import { type Device, type NvmlError, queries } from "./library.ts";
 import type { Count, Links } from "./nvlink.ts";
 import type { DeviceQueries } from "./query.ts";
 
-/** Milliseconds between two questions for what changes only when somebody sets it, or breaks it. */
+/** Milliseconds for which values are cached that change only when they are set, or when hardware breaks. */
 const askedEvery = 60_000;
 
-/** What hardly ever changes of a device. */
+/** Values of a device that hardly ever change. */
 export interface SlowValues {
   readonly values: Pick<Gpu, "powerLimit" | "remapped" | "persistence" | "computeMode">;
   /** Highest PCIe generation, and most lanes, that the device can have in this machine. */
@@ -18,7 +18,7 @@ export interface SlowValues {
   readonly failure: NvmlError | undefined;
 }
 
-/** Remembers it for a minute: measured with eight played GPUs, 0.47 ms a reading in place of 0.72. */
+/** Caches these values for a minute: measured with eight played GPUs, a reading takes 0.47 ms instead of 0.72. */
 export class SlowValueCache {
   readonly #ticks: () => number;
   readonly #links: Links;

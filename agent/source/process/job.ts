@@ -1,4 +1,4 @@
-/** What a process runs in. */
+/** Container, pod and job of a process. */
 export interface Job {
   /** First twelve characters of the container's id, as `docker ps` writes it; the name of one that has no id. */
   readonly container?: string;
