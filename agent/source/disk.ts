@@ -1,6 +1,6 @@
 import { State } from "../../proto/gen/host_pb.js";
-import { amount, given } from "../../proto/number.ts";
 import type { Machine, Space } from "../machine.ts";
+import { amount, given } from "../number.ts";
 import { isFull, type Mount, parse, parseTypes } from "./disk/mounts.ts";
 import type { Part, Source } from "./source.ts";
 

@@ -1,5 +1,5 @@
-import { given } from "../../proto/number.ts";
 import { arcOf, availableOf, less, meminfo } from "../machine/meminfo.ts";
+import { given } from "../number.ts";
 import type { Part, Source } from "./source.ts";
 
 /**

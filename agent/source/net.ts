@@ -1,6 +1,6 @@
 import ipaddr from "ipaddr.js";
-import { amount, given, whole } from "../../proto/number.ts";
 import type { Address, Machine } from "../machine.ts";
+import { amount, given, whole } from "../number.ts";
 import { type Layer, Layers, usable } from "./net/layer.ts";
 import { Baseline, type Part, type Source } from "./source.ts";
 

@@ -1,5 +1,5 @@
-import { given } from "../../proto/number.ts";
 import type { Machine } from "../machine.ts";
+import { given } from "../number.ts";
 import type { Part, Source } from "./source.ts";
 
 /** Parses NAME and VERSION_ID of os-release(5). */

@@ -1,5 +1,5 @@
-import { whole } from "../../../proto/number.ts";
 import type { Machine } from "../../machine.ts";
+import { whole } from "../../number.ts";
 
 const top = "/sys/fs/cgroup";
 

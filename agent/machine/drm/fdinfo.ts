@@ -1,4 +1,4 @@
-import { within } from "../../../proto/number.ts";
+import { within } from "../../number.ts";
 
 /** Work of one kind of engine: nanoseconds busy, or (xe) cycles busy and cycles passed. */
 export interface Engine {

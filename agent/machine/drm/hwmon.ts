@@ -1,5 +1,5 @@
-import { within } from "../../../proto/number.ts";
 import type { Machine } from "../../machine.ts";
+import { within } from "../../number.ts";
 import { type Card, count } from "../drm.ts";
 
 /**

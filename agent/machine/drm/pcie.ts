@@ -1,5 +1,5 @@
-import { given } from "../../../proto/number.ts";
 import type { Machine } from "../../machine.ts";
+import { given } from "../../number.ts";
 import { type Card, count } from "../drm.ts";
 
 /** The fields of PcieLink in host.proto. */

@@ -1,5 +1,5 @@
-import { whole } from "../../../proto/number.ts";
 import type { Machine } from "../../machine.ts";
+import { whole } from "../../number.ts";
 
 const top = "/sys/class/kfd/kfd";
 /** No machine runs more compute programs on its cards. */

@@ -1,5 +1,5 @@
-import { amount, given } from "../../../proto/number.ts";
 import { type Client, type Since, sharesOf } from "../../machine/drm/clients.ts";
+import { amount, given } from "../../number.ts";
 import type { Proc } from "../source.ts";
 import type { Hold } from "./kfd.ts";
 

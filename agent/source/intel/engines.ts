@@ -1,6 +1,6 @@
-import { amount, given } from "../../../proto/number.ts";
 import { type Client, type Since, sharesOf } from "../../machine/drm/clients.ts";
 import type { FdInfo } from "../../machine/drm/fdinfo.ts";
+import { amount, given } from "../../number.ts";
 import type { Proc } from "../source.ts";
 
 // Names of i915 (Documentation/gpu/i915.rst) and of xe (xe-drm-usage-stats.rst).

@@ -1,9 +1,9 @@
-import { amount, given, within } from "../../../proto/number.ts";
 import { deviceMemory } from "../../machine/drm/dmem.ts";
 import { Sensors } from "../../machine/drm/hwmon.ts";
 import { Slot } from "../../machine/drm/pcie.ts";
 import { type Card, count, placeName } from "../../machine/drm.ts";
 import type { Machine } from "../../machine.ts";
+import { amount, given, within } from "../../number.ts";
 import { Baseline, type Gpu } from "../source.ts";
 import { Throttles } from "./throttle.ts";
 
