@@ -81,16 +81,18 @@ const meanings = {
   },
   data_folder_unusable: { kind: "internal", text: "The data folder cannot be made or written to." },
   data_folder_busy: { kind: "internal", text: "Another hub is using the data folder." },
-  data_newer: { kind: "internal", text: "The history was written by a newer version of the hub." },
+  data_newer: { kind: "internal", text: "A database was written by a newer version of the hub." },
   sample_bad: { kind: "invalid_argument", text: "A measurement carries a time or a name that history does not take." },
   history_unwritable: {
     kind: "unavailable",
     text: "History cannot be written at the moment (disk full or read-only); the live view goes on.",
   },
-  backup_failed: {
-    kind: "internal",
-    text: "A copy of the history could not be written; the history itself is as it was.",
+  book_unusable: {
+    kind: "unavailable",
+    text: "Accounts, tokens and the audit log cannot be read or written at the moment; live view and history go on.",
   },
+  backup_failed: { kind: "internal", text: "A backup could not be written; what it was to be taken of is as it was." },
+  restore_failed: { kind: "internal", text: "A backup could not be restored; nothing of it is in the data folder." },
   port_in_use: { kind: "internal", text: "Another program listens on an address that the hub was told to use." },
   address_unusable: { kind: "internal", text: "The hub cannot listen on an address it was told to use." },
   internal: { kind: "internal", text: "The hub itself is at fault; its log has the details." },

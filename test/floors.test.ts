@@ -34,8 +34,9 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
       "hub/log.ts",
       "hub/servers.ts",
     ],
-    ["hub/live.ts", "hub/measure.ts", "hub/history/", "hub/ledger/"],
-    ["hub/ingest.ts"],
+    ["hub/database/"],
+    ["hub/live.ts", "hub/measure.ts", "hub/book/", "hub/history/", "hub/ledger/"],
+    ["hub/desk.ts", "hub/ingest.ts"],
     ["hub/control.ts", "hub/input/", "hub/task/", "hub/view/"],
     ["hub/parts.ts", "hub/http/budget.ts", "hub/http/connections.ts", "hub/http/error.ts", "hub/http/names.ts"],
     ["hub/settings.ts", "hub/http/protocol.ts"],
@@ -73,6 +74,8 @@ const inside: Readonly<Record<string, readonly (readonly string[])[]>> = {
 const contracts = new Set([
   "agent/machine.ts",
   "agent/source/source.ts",
+  "hub/book/book.ts",
+  "hub/database/database.ts",
   "hub/history/engine.ts",
   "hub/history/store.ts",
   "hub/input/input.ts",
@@ -85,7 +88,7 @@ const contracts = new Set([
 /** The one file (or pair) that may name each outside thing. */
 const outside: readonly (readonly [RegExp, RegExp])[] = [
   [/^koffi|koromix/, /^agent\/source\/nvml\//],
-  [/^better-sqlite3$/, /^hub\/history\/sqlite\//],
+  [/^better-sqlite3$/, /^hub\/(database|history\/sqlite)\//],
   [/^uplot/, /^web\/part\/chart\.tsx?$/],
   [/^@grpc\//, /^(program\/service(\.ts|\/)|hub\/input\/poll\/)/],
 ];

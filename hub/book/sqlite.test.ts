@@ -1,0 +1,220 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Sqlite from "better-sqlite3";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { listening } from "../../test/store.ts";
+import { definitionsOf } from "../database/database.ts";
+import { openDatabase } from "../database/open.ts";
+import type { AuditEntry, Book } from "./book.ts";
+import { bookSchema } from "./sqlite/schema.ts";
+import { openBook } from "./sqlite.ts";
+
+let folder = "";
+let log = listening();
+let notices = new Map<string, string>();
+let timers: (() => void)[] = [];
+let books: Book[] = [];
+const path = (): string => join(folder, "gohm.db");
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "gohm-book-"));
+  log = listening();
+  notices = new Map();
+  timers = [];
+  books = [];
+});
+
+afterEach(() => {
+  for (const book of books) book.close();
+  rmSync(folder, { recursive: true });
+});
+
+function open(): Book {
+  const book = openBook({
+    folder,
+    log,
+    clock: {
+      now: () => 0,
+      after: (_ms, run) => {
+        timers.push(run);
+        return () => {
+          timers = timers.filter((other) => other !== run);
+        };
+      },
+    },
+    notice: (topic, text) => void (text === undefined ? notices.delete(topic) : notices.set(topic, text)),
+  });
+  books.push(book);
+  return book;
+}
+
+const entry = (target: string): AuditEntry => ({
+  time: 1_700_000_000_000,
+  actor: "administrator alice",
+  origin: "10.0.0.7",
+  action: "test.write",
+  target,
+  details: { a: 1, b: null, c: true, d: "x" },
+  result: "done",
+});
+const append = (book: Book, target: string): number => book.write((writer) => writer.appendAudit(entry(target)));
+const targets = (book: Book): string[] => book.audit({ limit: 1000 }).map(({ target }) => target);
+
+test("entries are read newest first, page by page, as they were written", () => {
+  const book = open();
+  for (let i = 0; i < 25; i++) append(book, `t${i}`);
+  const first = book.audit({ limit: 10 });
+  expect(first.map(({ target }) => target)).toEqual(Array.from({ length: 10 }, (_, i) => `t${24 - i}`));
+  expect(first[0]).toEqual({ ...entry("t24"), id: 25 });
+  append(book, "meanwhile");
+  const second = book.audit({ limit: 20, before: first.at(-1)?.id ?? 0 });
+  expect(second.map(({ target }) => target)).toEqual(Array.from({ length: 15 }, (_, i) => `t${14 - i}`));
+});
+
+test.each([
+  [{ limit: 0 }, /1 to 1000 entries: limit is 0/],
+  [{ limit: 1001 }, /limit is 1001/],
+  [{ limit: 1.5 }, /limit is 1.5/],
+  [{ limit: 1, before: Number.NaN }, /"before".*NaN/],
+])("a page of %j is refused", (page, message) => {
+  const book = open();
+  expect(() => book.audit(page)).toThrow(
+    expect.objectContaining({ code: "bad_request", message: expect.stringMatching(message) }),
+  );
+});
+
+test.each([
+  "UPDATE audit SET actor = 'nobody'",
+  "DELETE FROM audit",
+  "INSERT OR REPLACE INTO audit SELECT id, 0, '', '', '', '', '{}', 'done' FROM audit",
+  "REPLACE INTO audit (id, time, actor, origin, action, target, details, result) VALUES (1, 0, '', '', '', '', '{}', 'done')",
+])("an entry outlives %s, whoever runs it", (sql) => {
+  const book = open();
+  append(book, "kept");
+  book.close();
+  const file = new Sqlite(path());
+  expect(() => file.exec(sql)).toThrow(/audit entries are never/);
+  file.close();
+  expect(targets(open())).toEqual(["kept"]);
+});
+
+test("a change that throws leaves nothing behind, and numbers of entries are never given again", () => {
+  const book = open();
+  append(book, "before");
+  expect(() =>
+    book.write((writer) => {
+      writer.appendAudit(entry("undone"));
+      expect(writer.audit({ limit: 1 })[0]?.target).toBe("undone");
+      throw new Error("on purpose");
+    }),
+  ).toThrow("on purpose");
+  append(book, "after");
+  expect(targets(book)).toEqual(["after", "before"]);
+  expect([log.lines, notices.size]).toEqual([[], 0]);
+});
+
+test("what is written is there after the book was closed, and after it was not", () => {
+  append(open(), "left open");
+  // As a kill leaves it: the files are copied while the book is open.
+  const copied = readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))] as const);
+  books.pop()?.close();
+  for (const [name, bytes] of copied) writeFileSync(join(folder, name), bytes);
+  const again = open();
+  expect(targets(again)).toEqual(["left open"]);
+  append(again, "closed");
+  again.close();
+  expect(readdirSync(folder)).toEqual(["gohm.db"]);
+  expect(targets(open())).toEqual(["closed", "left open"]);
+});
+
+test.each(bookSchema.steps.map((_, i) => i + 1))(
+  "a book of version %i becomes one of this version, with its entries",
+  (version) => {
+    const steps = bookSchema.steps.slice(0, version);
+    const old = openDatabase(path(), { ...bookSchema, newest: version, steps });
+    old.exec(
+      "INSERT INTO audit (time, actor, origin, action, target, details, result) VALUES (1, 'a', 'o', 'n', 'kept', '{}', 'done')",
+    );
+    old.close();
+    const book = open();
+    expect(targets(book)).toEqual(["kept"]);
+    book.close();
+    const [found, fresh] = [new Sqlite(path()), openDatabase(join(folder, "fresh.db"), bookSchema)];
+    expect(definitionsOf(found)).toBe(definitionsOf(fresh));
+    found.close();
+    fresh.close();
+  },
+);
+
+test("files of the book are its user's alone, whatever the umask", () => {
+  const umask = process.umask(0o022);
+  append(open(), "x");
+  process.umask(umask);
+  expect(readdirSync(folder)).toEqual(["gohm.db", "gohm.db-wal"]);
+  for (const name of readdirSync(folder)) expect(statSync(join(folder, name)).mode & 0o777, name).toBe(0o600);
+});
+
+test("a second book on the same folder is refused while the first is open", () => {
+  open();
+  expect(open).toThrow(expect.objectContaining({ code: "data_folder_busy" }));
+});
+
+test("a book of a newer version is refused, and stays as it is", () => {
+  append(open(), "x");
+  books.pop()?.close();
+  const file = new Sqlite(path());
+  file.pragma("user_version = 99");
+  file.close();
+  const before = readFileSync(path());
+  expect(open).toThrow(
+    expect.objectContaining({ code: "data_newer", message: expect.stringMatching(/its schema is 99/) }),
+  );
+  expect([readdirSync(folder), readFileSync(path()).equals(before)]).toEqual([["gohm.db"], true]);
+});
+
+test("a book that cannot be opened refuses what it is asked, says why once, and is usable when it can be opened", () => {
+  rmSync(folder, { recursive: true });
+  const book = open();
+  const unusable = expect.objectContaining({ code: "book_unusable" });
+  expect(() => append(book, "x")).toThrow(unusable);
+  expect(() => targets(book)).toThrow(unusable);
+  expect([...notices.keys()]).toEqual(["book"]);
+  expect(log.lines).toEqual([expect.stringMatching(/Cannot use the administration data in .*gohm\.db/)]);
+  timers[0]?.();
+  expect([timers.length, log.lines.length]).toEqual([1, 1]);
+  mkdirSync(folder);
+  timers[0]?.();
+  expect([timers.length, notices.size, log.lines.at(-1)]).toEqual([0, 0, "administration data can be written again"]);
+  append(book, "x");
+  expect(targets(book)).toEqual(["x"]);
+});
+
+test("a copy of the book in use holds what was written until then, and no file is written over", async () => {
+  const book = open();
+  append(book, "copied");
+  const copy = join(folder, "copy.db");
+  await book.backup(copy);
+  append(book, "later");
+  await expect(book.backup(copy)).rejects.toMatchObject({ code: "backup_failed" });
+  const file = new Sqlite(copy, { readonly: true });
+  expect(file.prepare("SELECT target FROM audit").pluck().all()).toEqual(["copied"]);
+  file.close();
+});
+
+test("damage that shows only while the hub runs costs the file, not the hub", () => {
+  const book = open();
+  // More than the 16 MB that SQLite keeps in memory.
+  book.write((writer) => {
+    for (let i = 0; i < 1000; i++) writer.appendAudit(entry(`t${i} ${"x".repeat(25_000)}`));
+  });
+  book.close();
+  const again = open();
+  const bytes = readFileSync(path());
+  writeFileSync(path(), Buffer.concat([bytes.subarray(0, 4096), Buffer.alloc(bytes.length - 4096, 0x55)]));
+  expect(() => again.audit({ limit: 1000 })).toThrow(expect.objectContaining({ code: "book_unusable" }));
+  expect(notices.get("book damaged")).toMatch(/is damaged .* moved to \S*gohm\.db\.damaged-1/);
+  expect(log.lines).toEqual([notices.get("book damaged")]);
+  append(again, "new");
+  expect(targets(again)).toEqual(["new"]);
+});

@@ -1,0 +1,176 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../clock.ts";
+import { type Database, isDamage, quarantine } from "../database/database.ts";
+import { databaseBytes, isFull, openDatabase } from "../database/open.ts";
+import { Fault } from "../fault.ts";
+import type { Log } from "../log.ts";
+import type { AuditPage, Book, BookWriter, NumberedEntry } from "./book.ts";
+import { AuditTable } from "./sqlite/audit.ts";
+import { bookSchema } from "./sqlite/schema.ts";
+
+/** Between two attempts to open or write while that fails. */
+const retryMs = 30_000;
+
+export const bookFile = "gohm.db";
+
+export interface BookOptions {
+  /** The data folder. */
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Shows a notice on a topic to administrators; undefined takes it back. */
+  readonly notice: (topic: string, text: string | undefined) => void;
+}
+
+/**
+ * Opens gohm.db of a data folder, or makes it. A damaged file is renamed and a new one begun; the notice of it stays until
+ * the hub ends. Where the disk fails (full, read-only) the book is not usable, says so in a notice, and tries again.
+ * @throws Fault data_newer, data_folder_unusable (another program's file), data_folder_busy
+ */
+export function openBook(options: BookOptions): Book {
+  return new SqliteBook(options);
+}
+
+class SqliteBook implements Book {
+  readonly #options: BookOptions;
+  readonly #path: string;
+  #file: Database | undefined;
+  #writer: BookWriter | undefined;
+  /** Why nothing can be written, as it was said. */
+  #trouble: string | undefined;
+  #retry = (): void => {};
+  #closed = false;
+
+  constructor(options: BookOptions) {
+    this.#options = options;
+    this.#path = join(options.folder, bookFile);
+    try {
+      this.#open();
+    } catch (error) {
+      if (error instanceof Fault) throw error;
+      this.#fails(error);
+    }
+  }
+
+  audit(page: AuditPage): readonly NumberedEntry[] {
+    return this.#use((_file, writer) => writer.audit(page));
+  }
+
+  write<T>(change: (writer: BookWriter) => T): T {
+    const result = this.#use((file, writer) => file.transaction(() => change(writer)).immediate());
+    this.#works();
+    return result;
+  }
+
+  async backup(path: string): Promise<void> {
+    if (existsSync(path)) {
+      throw new Fault("backup_failed", `Cannot back up to ${path}: it is there already; name a new file`);
+    }
+    try {
+      await this.#use((file) => file).backup(path);
+    } catch (error) {
+      throw new Fault("backup_failed", `Cannot back up to ${path}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  bytes(): number {
+    return databaseBytes(this.#path);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#retry();
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  /** Runs work on the open file. @throws Fault book_unusable, and what the work throws */
+  #use<T>(work: (file: Database, writer: BookWriter) => T): T {
+    if (this.#closed) throw unusable("The hub is stopping.");
+    try {
+      const { file, writer } = this.#open();
+      return work(file, writer);
+    } catch (error) {
+      if (isDamage(error)) throw this.#renew(error);
+      if (this.#file !== undefined && !isFull(error)) throw error;
+      throw this.#fails(error);
+    }
+  }
+
+  #open(): { file: Database; writer: BookWriter } {
+    if (this.#file !== undefined && this.#writer !== undefined) return { file: this.#file, writer: this.#writer };
+    const file = this.#opened();
+    const table = new AuditTable(file);
+    const writer = { audit: (page: AuditPage) => table.page(page), appendAudit: table.append.bind(table) };
+    [this.#file, this.#writer] = [file, writer];
+    return { file, writer };
+  }
+
+  #opened(): Database {
+    try {
+      return openDatabase(this.#path, bookSchema);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#quarantine(error);
+      return openDatabase(this.#path, bookSchema);
+    }
+  }
+
+  /** Begins a new file while the hub runs. */
+  #renew(error: unknown): Fault {
+    this.#file?.close();
+    [this.#file, this.#writer] = [undefined, undefined];
+    try {
+      this.#quarantine(error);
+      this.#open();
+    } catch (again) {
+      return this.#fails(again);
+    }
+    return unusable(
+      `Administration data in ${this.#path} was damaged, and a new file was begun; nothing was changed`,
+      error,
+    );
+  }
+
+  #quarantine(error: unknown): void {
+    const aside = quarantine(this.#path);
+    const text = `Administration data in ${this.#path} is damaged (${(error as Error).message}). It was moved to ${aside}, and a new file was begun: accounts, tokens and nodes must be made again or restored from a backup.`;
+    this.#options.log.error(text);
+    this.#options.notice("book damaged", text);
+  }
+
+  /** Says once that the disk fails, and tries again later. */
+  #fails(error: unknown): Fault {
+    if (error instanceof Fault) return error;
+    const text = `Cannot use the administration data in ${this.#path}: ${(error as Error).message}. Live values and history go on.`;
+    if (this.#trouble === undefined) {
+      this.#options.log.error(text);
+      this.#options.notice("book", text);
+    }
+    this.#trouble = text;
+    this.#retry();
+    this.#retry = this.#options.clock.after(retryMs, () => this.#probe());
+    return unusable(text, error);
+  }
+
+  #works(): void {
+    if (this.#trouble === undefined) return;
+    this.#trouble = undefined;
+    this.#retry();
+    this.#options.log.info("administration data can be written again");
+    this.#options.notice("book", undefined);
+  }
+
+  /** Writes what is there already. */
+  #probe(): void {
+    try {
+      this.#use((file) => file.pragma(`user_version = ${bookSchema.newest}`));
+      this.#works();
+    } catch {
+      // Said already, and tried again later.
+    }
+  }
+}
+
+const unusable = (text: string, cause?: unknown): Fault => new Fault("book_unusable", text, { cause });

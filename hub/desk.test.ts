@@ -1,0 +1,168 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { listening } from "../test/store.ts";
+import type { AuditEntry, Book, NumberedEntry } from "./book/book.ts";
+import { openBook } from "./book/sqlite.ts";
+import { type Action, Desk, type Principal } from "./desk.ts";
+import { Fault } from "./fault.ts";
+import { silent } from "./log.ts";
+
+let folder = "";
+let now = 1_700_000_000_000;
+let log = listening();
+let book: Book;
+let desk: Desk;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "gohm-desk-"));
+  now = 1_700_000_000_000;
+  log = listening();
+  const clock = { now: () => now, after: () => () => {} };
+  book = openBook({ folder, clock, log: silent, notice: () => {} });
+  desk = new Desk({ book, clock, log });
+});
+
+afterEach(() => {
+  book.close();
+  rmSync(folder, { recursive: true });
+});
+
+const administrator: Principal = { kind: "administrator", name: "alice", origin: "10.0.0.7" };
+const viewer: Principal = { kind: "viewer", name: "bob", origin: "10.0.0.8" };
+
+/** Stands for a row of a table that is still to come. */
+const row: AuditEntry = {
+  time: 1,
+  actor: "row",
+  origin: "",
+  action: "row",
+  target: "",
+  details: {},
+  result: "done",
+};
+const action = (more: Partial<Action<unknown>> = {}): Action<unknown> => ({
+  name: "test.write",
+  allowed: ["administrator", "owner"],
+  target: "gpu1",
+  write: (writer) => writer.appendAudit(row),
+  ...more,
+});
+const entries = (): readonly NumberedEntry[] => book.audit({ limit: 1000 });
+const actors = (): string[] => entries().map(({ actor }) => actor);
+
+test("a change and its entry are written together, and the change's answer is given", () => {
+  const answer = desk.do(administrator, action({ details: { from: "a", to: "b" } }));
+  expect(answer).toBe(1);
+  expect(entries()).toEqual([
+    {
+      id: 2,
+      time: now,
+      actor: "administrator alice",
+      origin: "10.0.0.7",
+      action: "test.write",
+      target: "gpu1",
+      details: { from: "a", to: "b" },
+      result: "done",
+    },
+    { id: 1, ...row },
+  ]);
+});
+
+test("a change that fails leaves neither itself nor an entry", () => {
+  const failing = action({
+    write(writer) {
+      writer.appendAudit(row);
+      throw new Error("on purpose");
+    },
+  });
+  expect(() => desk.do(administrator, failing)).toThrow("on purpose");
+  expect(entries()).toEqual([]);
+});
+
+test("an entry that cannot be written costs the change", () => {
+  const time = now;
+  now = Number.NaN;
+  expect(() => desk.do(administrator, action())).toThrow();
+  now = time;
+  expect(entries()).toEqual([]);
+});
+
+test.each<[Principal, string]>([
+  [viewer, "viewer bob"],
+  [{ kind: "node", name: "gpu1", origin: "10.0.0.9" }, "node gpu1"],
+  [{ kind: "anonymous", name: "", origin: "10.0.0.10" }, "anonymous"],
+])("without the right nothing runs, and the attempt of %j is recorded", (who, actor) => {
+  let ran = false;
+  const refused = action({
+    write() {
+      ran = true;
+    },
+  });
+  expect(() => desk.do(who, refused)).toThrow(
+    new Fault("access_denied", `${actor} may not do "test.write": it takes administrator or owner`),
+  );
+  expect(ran).toBe(false);
+  expect(entries()).toEqual([
+    {
+      id: 1,
+      time: now,
+      actor,
+      origin: who.origin,
+      action: "test.write",
+      target: "gpu1",
+      details: {},
+      result: "refused",
+    },
+  ]);
+});
+
+test("any number of refused attempts leaves few entries, of each actor, and tells how many more there were", () => {
+  const attempt = (who: Principal): void => expect(() => desk.do(who, action())).toThrow(/may not/);
+  for (let i = 0; i < 500; i++) attempt(viewer);
+  attempt({ ...viewer, name: "carol" });
+  expect(entries()).toHaveLength(11);
+  now += 60_000;
+  attempt(viewer);
+  expect(entries()[0]).toMatchObject({ actor: "viewer bob", details: { unrecorded: 490 } });
+  attempt(viewer);
+  expect(entries()[0]).toMatchObject({ details: {} });
+  desk.do(administrator, action());
+  expect(actors()[0]).toBe("administrator alice");
+});
+
+test("a refusal that cannot be recorded is a refusal", () => {
+  book.close();
+  expect(() => desk.do(viewer, action())).toThrow(expect.objectContaining({ code: "access_denied" }));
+  expect(log.lines).toEqual([expect.stringMatching(/a refusal of test\.write to viewer bob was not recorded: .*/)]);
+  expect(() => desk.do(administrator, action())).toThrow(expect.objectContaining({ code: "book_unusable" }));
+});
+
+const text = fc.oneof(fc.string({ unit: "binary", maxLength: 2000 }), fc.string({ unit: "grapheme" }));
+const details = fc.dictionary(text, fc.oneof(text, fc.double(), fc.boolean(), fc.constant(null)), { maxKeys: 60 });
+
+test("no text of an actor, a target or a detail is longer than 256 bytes or hides characters, whatever is given", () => {
+  const clean = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]*$/u;
+  const fits = (value: string): boolean => clean.test(value) && Buffer.byteLength(value) <= 256;
+  fc.assert(
+    fc.property(text, text, text, details, (name, origin, target, given) => {
+      desk.do({ kind: "owner", name, origin }, action({ target, details: given, write: () => {} }));
+      const [entry] = book.audit({ limit: 1 });
+      const found = entry?.details ?? {};
+      const texts = [entry?.actor, entry?.origin, entry?.target, ...Object.keys(found), ...Object.values(found)];
+      expect(texts.filter((value) => typeof value === "string" && !fits(value))).toEqual([]);
+      expect(Object.keys(found).length).toBeLessThanOrEqual(33);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("a text that turns the writing direction or ends a line is cleaned", () => {
+  desk.do(
+    administrator,
+    action({ target: "\u202Etoor\n2026 error", details: { "a\u200B": "b\u0000c", much: Infinity } }),
+  );
+  expect(entries()[0]).toMatchObject({ target: "toor2026 error", details: { a: "bc", much: null } });
+});
