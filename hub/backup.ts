@@ -2,22 +2,26 @@ import {
   closeSync,
   createWriteStream,
   fchmodSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   lstatSync,
+  mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
-  statSync,
 } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "./clock.ts";
 import { addressOf, backupPath } from "./control.ts";
+import type { DatabaseKind } from "./database/database.ts";
+import { checkRestored, syncFolder } from "./database/folder.ts";
+import { databases, histories } from "./databases.ts";
 import { Fault } from "./fault.ts";
-import { engines } from "./history/all.ts";
 import type { Log } from "./log.ts";
 
 /** A hub that works on a copy gives a sign of life every five seconds. Milliseconds. */
@@ -26,26 +30,39 @@ const silence = 60_000;
 export interface BackupOptions {
   /** The data folder. */
   readonly data: string;
-  /** The file to make. */
+  /** The file or folder to make. */
   readonly path: string;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** A copy of one database. */
+export interface Copied {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** True if a backup into this path is a folder that holds every database, and not a file that holds the history. */
+export function isFolderBackup(path: string): boolean {
+  if (path.endsWith("/")) return true;
+  try {
+    return lstatSync(path).isDirectory();
+  } catch {
+    return false; // whatever is wrong with the path is said when a file is to be made there
+  }
+}
+
 /**
- * Writes a copy of the history into a new file, with the rights of whoever calls, and gives its size in bytes. The hub
- * that runs is asked for it; where none runs, its files are copied here. The file is there whole or not at all.
+ * Writes a copy of the history into a new file, or copies of every database into a new folder, with the rights of the
+ * caller. A hub that runs is asked for them; without one, its files are copied here. The file or folder appears when it is
+ * complete, or not at all.
  * @throws Fault backup_failed, data_folder_unusable, data_folder_busy, data_newer
  */
-export async function backUp(options: BackupOptions): Promise<number> {
+export async function backUp(options: BackupOptions): Promise<readonly Copied[]> {
   const path = resolve(options.path);
   const part = `${path}.partial-${process.pid}`;
   try {
-    if (lstatSync(path, { throwIfNoEntry: false })) throw there(path);
-    if (!(await fromHub(options.data, part))) await fromFile(options, part);
-    sync(part);
-    publish(part, path);
-    return statSync(path).size;
+    return isFolderBackup(options.path) ? await writeFolder(options, path, part) : await writeFile(options, path, part);
   } catch (error) {
     throw error instanceof Fault ? error : failed(path, error);
   } finally {
@@ -53,10 +70,47 @@ export async function backUp(options: BackupOptions): Promise<number> {
   }
 }
 
+async function writeFile(options: BackupOptions, path: string, part: string): Promise<readonly Copied[]> {
+  if (lstatSync(path, { throwIfNoEntry: false })) throw there(path);
+  if (!(await fromHub(options.data, backupPath, part)) && !(await fromFiles(options, histories, part))) {
+    throw nothing("history", options.data);
+  }
+  const bytes = sync(part);
+  publish(part, path);
+  return [{ path: options.path, bytes }];
+}
+
+async function writeFolder(options: BackupOptions, path: string, part: string): Promise<readonly Copied[]> {
+  checkFree(path);
+  mkdirSync(part, { mode: 0o700 });
+  const copied: Copied[] = [];
+  for (const kind of databases) {
+    const file = join(part, kind.file);
+    const copy = await fromHub(options.data, `${backupPath}/${kind.name}`, file);
+    if (!copy && !(await fromFiles(options, [kind], file))) continue;
+    copied.push({ path: join(options.path, kind.file), bytes: sync(file) });
+  }
+  if (copied.length === 0) throw nothing("database of a hub", options.data);
+  syncFolder(part);
+  checkFree(path);
+  // Takes the place of an empty folder, and of nothing else.
+  renameSync(part, path);
+  syncFolder(dirname(path));
+  return copied;
+}
+
+/** @throws Fault backup_failed unless there is nothing at the path, or an empty folder */
+function checkFree(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined || (found.isDirectory() && readdirSync(path).length === 0)) return;
+  const what = found.isDirectory() ? "it is not empty" : "it is there already and is no folder";
+  throw new Fault("backup_failed", `Cannot back up to ${path}: ${what}; name a new folder`);
+}
+
 /** Removes what is there; nothing can be at a path that the system does not take. */
 function clear(part: string): void {
   try {
-    rmSync(part, { force: true });
+    rmSync(part, { force: true, recursive: true });
   } catch {
     // What went wrong before says why.
   }
@@ -68,10 +122,23 @@ const failed = (path: string, error: unknown): Fault =>
 const there = (path: string): Fault =>
   new Fault("backup_failed", `Cannot back up to ${path}: it is there already; name a new file`);
 
-/** False when no hub runs there. */
-async function fromHub(data: string, part: string): Promise<boolean> {
-  const answer = await ask(data);
+const nothing = (what: string, data: string): Fault =>
+  new Fault(
+    "backup_failed",
+    `There is no ${what} in ${resolve(data)}: name the hub's data folder (--data or GOHM_DATA)`,
+  );
+
+/** False if no hub runs there. */
+async function fromHub(data: string, request: string, part: string): Promise<boolean> {
+  const answer = await ask(data, request);
   if (answer === undefined) return false;
+  if (answer.statusCode === 404) {
+    answer.resume();
+    throw new Fault(
+      "backup_failed",
+      "The hub that runs there is of an older version and does not copy all of its databases; restart it with this version",
+    );
+  }
   if (answer.statusCode !== 200) {
     const { error } = JSON.parse(await text(answer)) as { error: { message: string } };
     throw new Fault("backup_failed", `The hub could not make a copy: ${error.message}`);
@@ -91,7 +158,7 @@ const cutShort = (cause: unknown): Fault =>
   new Fault("backup_failed", "The hub ended before the copy was complete; try again.", { cause });
 
 /** The hub's answer, or undefined when none listens. */
-function ask(data: string): Promise<IncomingMessage | undefined> {
+function ask(data: string, path: string): Promise<IncomingMessage | undefined> {
   return new Promise((done, fail) => {
     const refused = (error: NodeJS.ErrnoException): void => {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED" || error.code === "ENOTDIR") done(undefined);
@@ -101,7 +168,7 @@ function ask(data: string): Promise<IncomingMessage | undefined> {
     };
     try {
       const address = addressOf(data);
-      const asked = request({ socketPath: address.path, path: backupPath, agent: false }, (answer) => done(answer));
+      const asked = request({ socketPath: address.path, path, agent: false }, done);
       asked.setTimeout(silence, () => asked.destroy(new Error(`nothing came for ${silence / 1000} s`)));
       asked.once("error", refused).once("close", () => address.release());
       asked.end();
@@ -118,21 +185,25 @@ const foreign = (data: string, cause: unknown): Fault =>
     { cause },
   );
 
-/** Copies the history of a hub that does not run. */
-async function fromFile({ data, clock, log }: BackupOptions, part: string): Promise<void> {
-  for (const engine of engines) if (await engine.copy({ folder: data, path: part, clock, log })) return;
-  throw new Fault(
-    "backup_failed",
-    `There is no history in ${resolve(data)}: name the hub's data folder (--data or GOHM_DATA)`,
-  );
+/** Copies the first of some databases that is there, of a hub that does not run. @returns false if there is none */
+async function fromFiles(
+  { data, clock, log }: BackupOptions,
+  kinds: readonly DatabaseKind[],
+  part: string,
+): Promise<boolean> {
+  checkRestored(data);
+  for (const kind of kinds) if (await kind.copy({ folder: data, path: part, clock, log })) return true;
+  return false;
 }
 
-/** What the system was told is on the disk after this, for nobody else to read. */
-function sync(part: string): void {
+/** Writes the file to the disk, for nobody else to read. @returns its size in bytes */
+function sync(part: string): number {
   const file = openSync(part, "r+");
   fchmodSync(file, 0o600);
   fsyncSync(file);
+  const { size } = fstatSync(file);
   closeSync(file);
+  return size;
 }
 
 /** Gives the finished file its name, unless something else has it by now. */
@@ -146,7 +217,5 @@ function publish(part: string, path: string): void {
     if (lstatSync(path, { throwIfNoEntry: false })) throw there(path);
     renameSync(part, path);
   }
-  const folder = openSync(dirname(path), "r");
-  fsyncSync(folder);
-  closeSync(folder);
+  syncFolder(dirname(path));
 }

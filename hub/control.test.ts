@@ -27,7 +27,10 @@ function logOf(lines: string[]): Log {
 const parts = (): Controlled => ({
   folder,
   log: logOf(lines),
-  history: { backup: (path) => make(path), bytes: () => bytes },
+  databases: {
+    history: { backup: (path) => make(path), bytes: () => bytes },
+    book: { backup: async (path) => writeFileSync(path, "the book"), bytes: () => 1 },
+  },
   clock: {
     now: () => 0,
     after: (_ms, run) => {
@@ -72,6 +75,14 @@ test("a copy is sent with its length, and nothing of it stays in the data folder
   const answer = await ask();
   expect([answer.statusCode, answer.headers["content-length"], await text(answer)]).toEqual([200, "6", "a copy"]);
   expect(room()).toEqual(["socket"]);
+});
+
+test("each database has a path of its own, and a name that is none of theirs is refused", async () => {
+  expect(await text(await ask(`${backupPath}/history`))).toBe("a copy");
+  expect(await text(await ask(`${backupPath}/book`))).toBe("the book");
+  for (const name of ["", "ledger", "constructor", "../book"]) {
+    expect((await ask(`${backupPath}/${name}`)).statusCode).toBe(404);
+  }
 });
 
 test("a copy for which there is no room is refused before it is begun: a full disk would stop history", async () => {

@@ -16,11 +16,11 @@ import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileSize } from "../proto/quantity.ts";
 import type { Clock } from "./clock.ts";
+import type { CopySource } from "./database/database.ts";
 import { asFault, Fault } from "./fault.ts";
-import type { Local } from "./history/store.ts";
 import type { Log } from "./log.ts";
 
-/** Path of the request for a copy of the history. */
+/** Path of the request for a copy of the history; those of the other databases are below it. */
 export const backupPath = "/backup";
 /** Milliseconds between two signs of life while an answer is being made. */
 const alive = 5000;
@@ -33,8 +33,8 @@ const retryMs = 30_000;
 export interface Controlled {
   /** The data folder. */
   readonly folder: string;
-  /** Undefined if another server keeps the history. */
-  readonly history: Pick<Local, "backup" | "bytes"> | undefined;
+  /** By name. */
+  readonly databases: Readonly<Record<string, CopySource>>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -89,18 +89,20 @@ async function answers(folder: string): Promise<boolean> {
  * tries again. The data folder belongs to this hub alone by then, so what an earlier one left behind may go.
  */
 export async function openControl(to: Controlled): Promise<{ close(): Promise<void> }> {
-  let busy = false;
+  const busy = new Set<CopySource>();
   const server = createServer((request, response) => {
-    if (request.url !== backupPath) {
+    const database = databaseAt(request.url ?? "", to.databases);
+    if (database === undefined) {
       return refuse(response, new Fault("page_unknown", "There is nothing at this path."), 404);
     }
     if (request.method !== "GET") {
       response.setHeader("Allow", "GET");
       return refuse(response, new Fault("method_refused", `A backup is taken by GET, not by ${request.method}.`), 405);
     }
-    if (busy) return refuse(response, new Fault("backup_failed", "Another backup is under way; try again after it."));
-    busy = true;
-    serve(to, response)
+    if (busy.has(database))
+      return refuse(response, new Fault("backup_failed", "Another backup is under way; try again after it."));
+    busy.add(database);
+    serve(to, database, response)
       .catch((error: unknown) => {
         const fault = asFault(error);
         if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") {
@@ -109,9 +111,7 @@ export async function openControl(to: Controlled): Promise<{ close(): Promise<vo
         if (fault.code === "internal") to.log.error(`a backup failed: ${String((error as Error).stack)}`);
         refuse(response, fault);
       })
-      .finally(() => {
-        busy = false;
-      });
+      .finally(() => busy.delete(database));
   });
   let address: Address | undefined;
   let cancel = (): void => {};
@@ -144,6 +144,13 @@ export async function openControl(to: Controlled): Promise<{ close(): Promise<vo
   };
 }
 
+/** The database that a path names. */
+function databaseAt(path: string, databases: Controlled["databases"]): CopySource | undefined {
+  if (path === backupPath) return databases.history;
+  const name = path.startsWith(`${backupPath}/`) ? path.slice(backupPath.length + 1) : "";
+  return Object.hasOwn(databases, name) ? databases[name] : undefined;
+}
+
 function bound(server: Server, path: string): Promise<void> {
   return new Promise((done, fail) => {
     server.once("error", fail).listen(path, () => {
@@ -161,22 +168,19 @@ function clear(room: string): void {
   for (const name of readdirSync(room)) rmSync(join(room, name), { force: true, recursive: true });
 }
 
-async function serve(to: Controlled, response: ServerResponse): Promise<void> {
+async function serve(to: Controlled, database: CopySource, response: ServerResponse): Promise<void> {
   const timer = setInterval(() => response.writeProcessing(), alive);
   try {
-    await sendBackup(to, response);
+    await sendBackup(to, database, response);
   } finally {
     clearInterval(timer);
   }
 }
 
 /** The whole copy stands in the data folder for a while: what is sent must not change while it is sent. */
-async function sendBackup({ folder, history, log }: Controlled, response: ServerResponse): Promise<void> {
-  if (history === undefined) {
-    throw new Fault("backup_failed", "This hub's history is kept by another server; make a copy of it there.");
-  }
+async function sendBackup({ folder, log }: Controlled, database: CopySource, response: ServerResponse): Promise<void> {
   const { bavail, bsize } = statfsSync(folder);
-  const [free, wanted] = [bavail * bsize, history.bytes() * 1.1];
+  const [free, wanted] = [bavail * bsize, database.bytes() * 1.1];
   if (free < wanted) {
     throw new Fault(
       "backup_failed",
@@ -185,8 +189,8 @@ async function sendBackup({ folder, history, log }: Controlled, response: Server
   }
   const room = mkdtempSync(join(roomOf(folder), "copy-"));
   try {
-    const path = join(room, "history");
-    await history.backup(path);
+    const path = join(room, "copy");
+    await database.backup(path);
     const file = await open(path, "r");
     // Gone with its last reader, whatever happens to this process.
     await rm(room, { force: true, recursive: true });

@@ -4,8 +4,10 @@ import type { Hono } from "hono";
 import { ListenError } from "../program/listen.ts";
 import { type Part, valuesOf } from "../program/part.ts";
 import type { Table, Values } from "../program/setting.ts";
+import { openBook } from "./book/sqlite.ts";
 import type { Clock } from "./clock.ts";
 import { checkAlone, openControl } from "./control.ts";
+import { checkRestored } from "./database/folder.ts";
 import { Fault } from "./fault.ts";
 import type { EngineContext, RunningEngine } from "./history/engine.ts";
 import { application, listen, starting } from "./http/server.ts";
@@ -95,7 +97,7 @@ class Running {
 }
 
 /**
- * Starts a hub: history, then views and tasks, then inputs, so that nothing is received that cannot be kept and seen.
+ * Starts a hub: history and book, then views and tasks, then inputs, so that nothing is received that cannot be kept and seen.
  * @throws Fault if it cannot start; all resources are released
  */
 export async function start(options: HubOptions, parts: Parts = installed): Promise<Hub> {
@@ -112,13 +114,14 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
   const { clock, random, log } = options;
   const { data: folder, hubAddress } = running.settings;
   await checkAlone(folder);
+  checkRestored(folder);
   const live = new Live(clock.now);
-  const {
-    store: history,
-    local,
-    retentionMs,
-  } = await openHistory(parts.engines, { folder, clock, log, notice: live.notice.bind(live) }, running);
-  const control = await openControl({ folder, history: local, clock, log });
+  const context = { folder, clock, log, notice: live.notice.bind(live) };
+  const { store: history, local, retentionMs } = await openHistory(parts.engines, context, running);
+  const book = openBook(context);
+  running.add(() => book.close());
+  const databases = { ...(local && { history: local }), book };
+  const control = await openControl({ folder, databases, clock, log });
   running.add(() => control.close());
   const ingest = new Ingest({ live, history, now: clock.now, known: await history.known(), retentionMs, log });
   const servers = new ServerList(running.settings.servers);
@@ -144,8 +147,8 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
   const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting();
   const web = await listen({ fetch }, { address: hubAddress, names: () => namesOf(running.settings), log });
   running.add(() => web.close());
-  const context: InputContext = { ingest, servers, clock, random, log };
-  for (const part of parts.inputs) inputs.push(running.keep(part, part.open(context, running.values(part))));
+  const input: InputContext = { ingest, servers, clock, random, log };
+  for (const part of parts.inputs) inputs.push(running.keep(part, part.open(input, running.values(part))));
   app = application([...views, ...tasks, ...inputs], log);
   return {
     live,

@@ -4,11 +4,12 @@ import { helpLines, type Option, readLine, UsageError } from "../program/line.ts
 import { secretWarnings } from "../program/secret.ts";
 import { jsonSchema, optionsOf } from "../program/setting.ts";
 import { fileSize } from "../proto/quantity.ts";
-import { backUp } from "./backup.ts";
+import { backUp, isFolderBackup } from "./backup.ts";
 import { systemClock } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import { start } from "./hub.ts";
 import { type Log, lineLog } from "./log.ts";
+import { restore } from "./restore.ts";
 import { type Given, keyFiles, notes, started, table } from "./settings.ts";
 import { loadSettings, watch } from "./watch.ts";
 
@@ -27,7 +28,10 @@ const settings: readonly Option[] = optionsOf(table).map((option) =>
 const help = `gohm ${version}: watches GPU machines
 
 Usage: gohm [OPTIONS]          run the hub
-       gohm backup FILE        write a copy of the history into a new file, whether the hub runs or not (needs --data or GOHM_DATA)
+       gohm backup FILE        copy the history alone into a new file, whether the hub runs or not (needs --data or GOHM_DATA)
+       gohm backup FOLDER/     copy every database into a new folder: the history, and accounts, tokens and the audit log
+       gohm restore FILE|FOLDER/
+                               put such a copy into an empty data folder, while no hub runs there
        gohm schema             print the JSON Schema of the settings file
        gohm --help | --version
 
@@ -65,20 +69,38 @@ async function main(): Promise<void> {
     return void console.log(JSON.stringify(jsonSchema(table, "Settings of the GOHM hub"), null, 2));
   }
   if (words[0] === "backup") return await back(from, words.slice(1));
+  if (words[0] === "restore") return await bringBack(from, words.slice(1));
   if (words.length > 0) throw new Fault("setting_bad", `Unknown command "${words.join(" ")}". See gohm --help.`);
   await run(from, log);
 }
 
 /** Only where the history is matters here: a settings file that cannot be read is no reason to have no copy. */
 async function back(from: Given, words: readonly string[]): Promise<void> {
-  const [path, ...more] = words;
-  if (path === undefined || path === "" || more.length > 0) {
-    throw new Fault("setting_bad", `gohm backup wants one file: it was given "${words.join(" ")}". See gohm --help.`);
-  }
+  const path = onePath("backup", words);
   const { data } = started(from);
-  const log = lineLog((line) => process.stderr.write(line), systemClock.now);
-  const size = await backUp({ data, path, clock: systemClock, log });
-  console.log(`${path}: ${fileSize(size)}`);
+  const whole = isFolderBackup(path);
+  const copied = await backUp({ data, path, clock: systemClock, log: toErrors() });
+  if (!whole) console.log("This is the history alone; gohm backup FOLDER/ copies every database.");
+  for (const copy of copied) console.log(`${copy.path}: ${fileSize(copy.bytes)}`);
+}
+
+async function bringBack(from: Given, words: readonly string[]): Promise<void> {
+  const path = onePath("restore", words);
+  const { data } = started(from);
+  const restored = await restore({ data, path, clock: systemClock, log: toErrors() });
+  for (const database of restored) console.log(`${database.path}: ${fileSize(database.bytes)}`);
+}
+
+/** The log of commands whose output is for programs. */
+const toErrors = (): Log => lineLog((line) => process.stderr.write(line), systemClock.now);
+
+function onePath(verb: string, words: readonly string[]): string {
+  const [path, ...more] = words;
+  if (path !== undefined && path !== "" && more.length === 0) return path;
+  throw new Fault(
+    "setting_bad",
+    `gohm ${verb} wants one file or one folder: it was given "${words.join(" ")}". See gohm --help.`,
+  );
 }
 
 async function run(from: Given, log: Log): Promise<void> {

@@ -37,11 +37,11 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["hub/database/"],
     ["hub/live.ts", "hub/measure.ts", "hub/book/", "hub/history/", "hub/ledger/"],
     ["hub/desk.ts", "hub/ingest.ts"],
-    ["hub/control.ts", "hub/input/", "hub/task/", "hub/view/"],
+    ["hub/control.ts", "hub/databases.ts", "hub/input/", "hub/task/", "hub/view/"],
     ["hub/parts.ts", "hub/http/budget.ts", "hub/http/connections.ts", "hub/http/error.ts", "hub/http/names.ts"],
     ["hub/settings.ts", "hub/http/protocol.ts"],
     ["hub/http/server.ts"],
-    ["hub/backup.ts", "hub/hub.ts", "hub/watch.ts"],
+    ["hub/backup.ts", "hub/hub.ts", "hub/restore.ts", "hub/watch.ts"],
     ["hub/main.ts"],
   ],
   web: [

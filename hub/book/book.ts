@@ -1,3 +1,5 @@
+import type { CopySource } from "../database/database.ts";
+
 /** Values that an audit entry records beside its target; never a secret. */
 export type AuditDetails = Readonly<Record<string, string | number | boolean | null>>;
 
@@ -47,15 +49,11 @@ export interface BookWriter extends BookReader {
  * Where administration is kept, apart from what machines send. Everything is synchronous, so that a change sees nothing
  * half done. Once `write` returns, the change survives kill -9 and a power failure.
  */
-export interface Book extends BookReader {
+export interface Book extends BookReader, CopySource {
   /**
    * Runs a change in one transaction: if it throws, nothing of it is written.
    * @throws Fault book_unusable, and what the change throws
    */
   write<T>(change: (writer: BookWriter) => T): T;
-  /** Copies everything written until now into a new file while the book is in use. @throws Fault backup_failed */
-  backup(path: string): Promise<void>;
-  /** Bytes on disk. */
-  bytes(): number;
   close(): void;
 }

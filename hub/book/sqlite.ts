@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
-import { type Database, isDamage, quarantine } from "../database/database.ts";
+import { copyDatabase } from "../database/copy.ts";
+import { type Database, type DatabaseKind, isDamage, quarantine } from "../database/database.ts";
+import { makePrivate } from "../database/folder.ts";
 import { databaseBytes, isFull, openDatabase } from "../database/open.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
@@ -12,7 +14,14 @@ import { bookSchema } from "./sqlite/schema.ts";
 /** Between two attempts to open or write while that fails. */
 const retryMs = 30_000;
 
-export const bookFile = "gohm.db";
+const bookFile = "gohm.db";
+
+/** How a hub that does not run is asked for a copy of its book. */
+export const bookCopies: DatabaseKind = {
+  name: "book",
+  file: bookFile,
+  copy: ({ folder, path }) => copyDatabase(join(folder, bookFile), path, bookSchema),
+};
 
 export interface BookOptions {
   /** The data folder. */
@@ -108,6 +117,7 @@ class SqliteBook implements Book {
   }
 
   #opened(): Database {
+    makePrivate(this.#options.folder);
     try {
       return openDatabase(this.#path, bookSchema);
     } catch (error) {

@@ -1,6 +1,8 @@
 import { closeSync, existsSync, openSync, readSync, renameSync } from "node:fs";
 import Sqlite from "better-sqlite3";
+import type { Clock } from "../clock.ts";
 import { Fault } from "../fault.ts";
+import type { Log } from "../log.ts";
 
 /** An open database file. */
 export type Database = Sqlite.Database;
@@ -13,6 +15,38 @@ export interface Format {
   readonly application: number;
   /** The newest schema version that this program knows; 0 is an empty file. */
   readonly newest: number;
+}
+
+/** What a copy is made of, and where. */
+export interface CopyOptions {
+  /** The data folder. */
+  readonly folder: string;
+  /** The file to write; beside it there is room for another copy. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A database that backups hold. */
+export interface DatabaseKind {
+  /** "history" */
+  readonly name: string;
+  /** Its file in a data folder, and in a backup. */
+  readonly file: string;
+  /**
+   * Copies the database of a folder that no hub uses into one new file, checked and with everything that its logs hold.
+   * @returns false if the folder holds none
+   * @throws Fault backup_failed, data_folder_busy, data_folder_unusable, data_newer
+   */
+  copy(options: CopyOptions): Promise<boolean>;
+}
+
+/** What a database in use is asked for a copy of itself. */
+export interface CopySource {
+  /** Writes a copy of everything until now into a new file. @throws Fault backup_failed */
+  backup(path: string): Promise<void>;
+  /** Bytes on disk. */
+  bytes(): number;
 }
 
 /** An error of the database file. @param code SQLite's name of it, such as SQLITE_CORRUPT */

@@ -1,6 +1,7 @@
 import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { Clock } from "../clock.ts";
+import type { CopyOptions } from "../database/database.ts";
 import type { Log } from "../log.ts";
 import type { Local, Store } from "./store.ts";
 
@@ -14,18 +15,10 @@ export interface EngineContext {
   readonly notice: (topic: string, text: string | undefined) => void;
 }
 
-/** What a copy is made of, and where. */
-export interface CopyOptions {
-  /** The data folder. */
-  readonly folder: string;
-  /** The file to write; there is room for another copy beside it. */
-  readonly path: string;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
 /** A way to keep history. */
 export interface Engine<T extends Table = Table> extends Part<T> {
+  /** Its database in a data folder, and in a backup; undefined if it keeps the history elsewhere. */
+  readonly file?: string;
   /**
    * Opens the history, or begins a new one.
    * @param values those of its own table

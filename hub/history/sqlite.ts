@@ -8,6 +8,7 @@ import { openStore } from "./sqlite/store.ts";
 /** Keeps history in one SQLite file, with a journal beside it. */
 export const sqlite: Engine<typeof table> = {
   name: "sqlite",
+  file: "history.db",
   table,
   check,
   notes,

@@ -2,8 +2,8 @@ import { type BigIntStats, constants, mkdirSync, readdirSync, rmSync, statSync }
 import { copyFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
+import type { CopyOptions } from "../../database/database.ts";
 import { Fault } from "../../fault.ts";
-import type { CopyOptions } from "../engine.ts";
 import { backUp } from "./backup.ts";
 import type { File } from "./database.ts";
 import { openStore } from "./store.ts";

@@ -1,0 +1,163 @@
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { Clock } from "./clock.ts";
+import { checkAlone } from "./control.ts";
+import type { DatabaseKind } from "./database/database.ts";
+import { commitRestore, completeRestore, partialRestore, partialsIn } from "./database/folder.ts";
+import { databases, histories } from "./databases.ts";
+import { Fault } from "./fault.ts";
+import type { Log } from "./log.ts";
+
+export interface RestoreOptions {
+  /** The data folder. */
+  readonly data: string;
+  /** What `gohm backup` made: a file with the history, or a folder with every database. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A database that was put in its place. */
+export interface Restored {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** What an empty data folder may contain: where a hub's socket was, and what a file system puts into its top folder. */
+const ignored = new Set(["control", "lost+found"]);
+
+/**
+ * Puts a backup into an empty data folder. Every database is copied and checked first; then all of them are put in their
+ * places, or none. What was cut off is completed by the next restore or start of the hub, or is of no effect.
+ * @throws Fault restore_failed, data_folder_busy, data_newer
+ */
+export async function restore(options: RestoreOptions): Promise<readonly Restored[]> {
+  const folder = resolve(options.data);
+  const made = await prepare(folder, options);
+  const work = partialRestore(folder);
+  try {
+    mkdirSync(work, { mode: 0o700 });
+    const restored = await copyAll(options, work);
+    checkEmpty(folder);
+    commitRestore(folder, work);
+    completeRestore(folder);
+    return restored;
+  } catch (error) {
+    rmSync(work, { recursive: true, force: true });
+    if (made) rmdirSync(folder);
+    throw error instanceof Fault ? error : failed(options.path, (error as Error).message, error);
+  }
+}
+
+/** Makes the data folder usable. @returns true if it was made */
+async function prepare(folder: string, { path, log }: RestoreOptions): Promise<boolean> {
+  await checkAlone(folder);
+  try {
+    if (!existsSync(path)) throw failed(path, "it does not exist");
+    if (!existsSync(folder)) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      return true;
+    }
+    if (completeRestore(folder)) log.warn(`completed a restore into ${folder} that was cut off`);
+    for (const name of partialsIn(folder)) rmSync(join(folder, name), { recursive: true });
+    checkEmpty(folder);
+    return false;
+  } catch (error) {
+    throw error instanceof Fault ? error : failed(path, (error as Error).message, error);
+  }
+}
+
+/** @throws Fault restore_failed */
+function checkEmpty(folder: string): void {
+  const found = readdirSync(folder).filter((name) => !ignored.has(name) && !name.startsWith("restore."));
+  if (found.length === 0) return;
+  const more = found.length > 3 ? ` and ${found.length - 3} more` : "";
+  throw new Fault(
+    "restore_failed",
+    `Cannot restore into ${folder}: it is not empty (${found.slice(0, 3).join(", ")}${more}); stop the hub and move all of it elsewhere, or set GOHM_DATA to another folder`,
+  );
+}
+
+/** Copies every database of the backup into a folder, checked and with the rights that they are to have. */
+async function copyAll(options: RestoreOptions, work: string): Promise<readonly Restored[]> {
+  const isFolder = statSync(options.path).isDirectory();
+  if (isFolder) checkKnown(options.path);
+  const restored: Restored[] = [];
+  for (const kind of isFolder ? databases : histories) {
+    const path = join(work, kind.file);
+    if (!(await copied(options, kind, path))) continue;
+    restored.push({ path: join(options.data, kind.file), bytes: finish(path, options.data) });
+  }
+  if (restored.length === 0) throw failed(options.path, "it holds no database of a hub");
+  return restored;
+}
+
+/** A folder in which a backup file has the name that it is to get. @throws Fault restore_failed */
+function staged(path: string, { work, file }: { work: string; file: string }): string {
+  const log = `${path}-wal`;
+  if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0) {
+    throw failed(path, `${log} shows that it is no backup but a file of a data folder; restore that folder`);
+  }
+  const folder = join(work, "source");
+  mkdirSync(folder, { mode: 0o700 });
+  symlinkSync(path, join(folder, file));
+  return folder;
+}
+
+/** A database of a later version must not be left out without a word. @throws Fault restore_failed */
+function checkKnown(folder: string): void {
+  const known = new Set(databases.map(({ file }) => file));
+  const other = readdirSync(folder).find((name) => name.endsWith(".db") && !known.has(name));
+  if (other !== undefined) throw failed(folder, `this version does not know ${other}; restore it with a newer one`);
+}
+
+/** Copies one database of the backup. @returns false if the backup holds none */
+async function copied(
+  { path: source, clock, log }: RestoreOptions,
+  kind: DatabaseKind,
+  path: string,
+): Promise<boolean> {
+  const isFolder = statSync(source).isDirectory();
+  const from = isFolder ? resolve(source) : staged(resolve(source), { work: dirname(path), file: kind.file });
+  const name = isFolder ? join(source, kind.file) : source;
+  try {
+    return await kind.copy({ folder: from, path, clock, log });
+  } catch (error) {
+    const { code, message } = error as Partial<Fault> & Error;
+    if (code === "data_newer") {
+      const text = `Cannot restore ${resolve(name)}: it was written by a newer version of the hub; restore it with that version`;
+      throw new Fault("data_newer", text, { cause: error });
+    }
+    if (code === "data_folder_unusable") throw failed(name, `it is not a hub's ${kind.name}`, error);
+    throw failed(name, message.replaceAll(join(from, kind.file), resolve(name)), error);
+  } finally {
+    if (!isFolder) rmSync(from, { recursive: true });
+  }
+}
+
+/** Gives a copy to the owner of the data folder and writes it to the disk. @returns its size in bytes */
+function finish(path: string, data: string): number {
+  const { uid, gid } = statSync(data);
+  if (process.getuid?.() === 0) chownSync(path, uid, gid);
+  chmodSync(path, 0o600);
+  const file = openSync(path, "r+");
+  fsyncSync(file);
+  closeSync(file);
+  return statSync(path).size;
+}
+
+const failed = (path: string, why: string, cause?: unknown): Fault =>
+  new Fault("restore_failed", `Cannot restore ${resolve(path)}: ${why}`, { cause });

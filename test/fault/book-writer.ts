@@ -1,0 +1,55 @@
+// A life of the book: looks whether all is there that lives before were told is written, then writes until it is killed.
+// Each line out is one fact (see book-kill.test.ts).
+import { existsSync, readFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { openBook } from "../../hub/book/sqlite.ts";
+import { systemClock } from "../../hub/clock.ts";
+import { Desk } from "../../hub/desk.ts";
+import { lineLog } from "../../hub/log.ts";
+
+const [, , folder = "", life = "0"] = process.argv;
+const say = (line: string): void => void writeSync(1, `${line}\n`);
+const log = lineLog((line) => writeSync(1, `log ${line}`), systemClock.now);
+const book = openBook({ folder, clock: systemClock, log, notice: (topic, text) => say(`notice ${topic}: ${text}`) });
+const desk = new Desk({ book, clock: systemClock, log });
+say("open");
+
+/** Every change is two entries: its own, which stands for a row of a table, and that of the desk. */
+const targets = new Map<string, number>();
+for (let before: number | undefined; ; ) {
+  const page = book.audit({ limit: 1000, ...(before === undefined ? {} : { before }) });
+  for (const { target } of page) targets.set(target, (targets.get(target) ?? 0) + 1);
+  before = page.at(-1)?.id;
+  if (before === undefined) break;
+}
+for (const [target, count] of targets) if (count !== 2) say(`wrong ${target} is there ${count} times`);
+const safe = join(folder, "safe.txt");
+const told = existsSync(safe) ? readFileSync(safe, "utf8").split("\n").filter(Boolean) : [];
+for (const target of told) if (!targets.has(target)) say(`lost ${target}`);
+// What was written and not told yet when a life ended: one change of each life.
+if (targets.size > told.length + Number(life)) say(`wrong ${targets.size} changes, ${told.length} told`);
+say(`verified ${told.length}`);
+
+for (let i = 0; ; i++) {
+  const target = `${life}-${i}`;
+  desk.do(
+    { kind: "owner", name: "writer", origin: "control" },
+    {
+      name: "test.write",
+      allowed: ["owner"],
+      target,
+      details: { text: "x".repeat(i % 200) },
+      write: (writer) =>
+        writer.appendAudit({
+          time: i,
+          actor: "row",
+          origin: "",
+          action: "row",
+          target,
+          details: {},
+          result: "done",
+        }),
+    },
+  );
+  say(`safe ${target}`);
+}
