@@ -159,6 +159,18 @@ test("no text of an actor, a target or a detail is longer than 256 bytes or hide
   );
 });
 
+test("of many details the first 32 are recorded, and how many are not", () => {
+  const many = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`d${i}`, i]));
+  desk.do(administrator, action({ details: many }));
+  const { details } = entries()[0] ?? {};
+  expect([Object.keys(details ?? {}).length, details?.d31, details?.d32, details?.omitted]).toEqual([
+    33,
+    31,
+    undefined,
+    68,
+  ]);
+});
+
 test("a text that turns the writing direction or ends a line is cleaned", () => {
   desk.do(
     administrator,

@@ -147,6 +147,19 @@ test.each(bookSchema.steps.map((_, i) => i + 1))(
   },
 );
 
+test.each(["DROP TRIGGER audit_delete", "ALTER TABLE audit RENAME COLUMN actor TO bctor", "PRAGMA application_id = 7"])(
+  "a book that %s was done to is moved aside",
+  (sql) => {
+    append(open(), "x");
+    books.pop()?.close();
+    const file = new Sqlite(path());
+    file.exec(sql);
+    file.close();
+    expect(targets(open())).toEqual([]);
+    expect([notices.get("book damaged"), log.lines.length]).toEqual([expect.stringMatching(/gohm\.db\.damaged-1/), 1]);
+  },
+);
+
 test("files of the book are its user's alone, whatever the umask", () => {
   const umask = process.umask(0o022);
   append(open(), "x");

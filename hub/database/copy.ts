@@ -8,7 +8,7 @@ import { checkIntegrity, type Format, isDamage, versionOf } from "./database.ts"
 const attempts = 3;
 
 /** Files that make up a database, and where copies of them go. */
-export interface FileSet {
+interface FileSet {
   readonly folder: string;
   /** Matches their names. */
   readonly names: RegExp;
@@ -23,7 +23,7 @@ export interface FileSet {
  * @throws Fault data_folder_busy if they change meanwhile
  * @throws Error of the file system
  */
-export async function copyFiles({ folder, names, scratch, noun }: FileSet): Promise<void> {
+async function copyFiles({ folder, names, scratch, noun }: FileSet): Promise<void> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const before = statesOf(folder, names);
     for (const name of before.keys()) {

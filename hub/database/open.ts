@@ -124,7 +124,7 @@ function checkLength(file: Database, path: string): void {
 }
 
 /** Applies the steps that are missing, each in a transaction of its own. */
-export function migrate(file: Database, { application, steps }: Schema, from = 0): void {
+function migrate(file: Database, { application, steps }: Schema, from = 0): void {
   // A step may rebuild a table that others refer to. SQLite ignores the change of this inside a transaction.
   file.pragma("foreign_keys = OFF");
   steps.forEach((step, version) => {
