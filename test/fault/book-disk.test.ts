@@ -9,6 +9,7 @@ import type { AuditEntry, Book } from "../../hub/book/book.ts";
 import { openBook } from "../../hub/book/sqlite.ts";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
 import { launch, type Place, place, startHub } from "../hub.ts";
+import type { Program } from "../program.ts";
 import { listening } from "../store.ts";
 
 const onDisk = test.skipIf(!canMount());
@@ -198,7 +199,12 @@ test("a book that is cut short, or is no database, is moved aside", () => {
 });
 
 let at: Place | undefined;
-afterEach(() => at?.remove());
+let programs: Program[] = [];
+afterEach(async () => {
+  await Promise.all(programs.map((program) => program.stop("SIGKILL")));
+  programs = [];
+  at?.remove();
+});
 
 test("a hub with a damaged book starts, and its page says where the old one is; with one of a newer version it does not", async () => {
   at = place();
@@ -206,6 +212,7 @@ test("a hub with a damaged book starts, and its page says where the old one is; 
   mkdirSync(at.data);
   writeFileSync(join(at.data, "gohm.db"), "x".repeat(5000));
   const hub = await startHub(at);
+  programs.push(hub);
   const { notices: told } = (await (await fetch(`${hub.url}/api/health`)).json()) as { notices: string[] };
   await hub.stop();
   expect(told).toEqual([expect.stringMatching(/^Administration data .* is damaged .*gohm\.db\.damaged-1/)]);
@@ -214,6 +221,7 @@ test("a hub with a damaged book starts, and its page says where the old one is; 
   bytes.writeUInt32BE(99, 60);
   writeFileSync(join(at.data, "gohm.db"), bytes);
   const refused = launch(at);
+  programs.push(refused);
   const [status] = await once(refused.child, "close");
   expect([status, refused.output()]).toEqual([
     1,

@@ -42,6 +42,8 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
+  await Promise.all(programs.map((program) => program.stop("SIGKILL")));
+  programs = [];
   await hub?.stop();
   host?.close();
   disk?.remove();
@@ -91,7 +93,13 @@ async function stopped(folder = at.data, samples = 10): Promise<void> {
 }
 const ten = Array.from({ length: 10 }, (_, i) => i);
 
-const run = (words: readonly string[], data = at.data): Program => start("gohm.mjs", words, { GOHM_DATA: data });
+/** Stopped after each test, also when it fails. */
+let programs: Program[] = [];
+function run(words: readonly string[], data = at.data): Program {
+  const program = start("gohm.mjs", words, { GOHM_DATA: data });
+  programs.push(program);
+  return program;
+}
 
 async function gohm(words: readonly string[], data = at.data): Promise<{ status: unknown; output: string }> {
   const program = run(words, data);
@@ -340,6 +348,7 @@ test("a restore that was cut off before all was checked is of no effect, and no 
   mkdirSync(join(at.data, "restore.partial-0123"), { recursive: true });
   copyFileSync(join(folder(), "history.db"), join(at.data, "restore.partial-0123", "history.db"));
   const early = launch(at);
+  programs.push(early);
   const [status] = await once(early.child, "close");
   expect([status, early.output()]).toEqual([
     1,
