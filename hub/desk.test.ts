@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { listening } from "../test/store.ts";
 import type { AuditEntry, Book, NumberedEntry } from "./book/book.ts";
 import { openBook } from "./book/sqlite.ts";
-import { type Action, Desk, type Principal } from "./desk.ts";
+import { type Action, type Actor, Desk } from "./desk.ts";
 import { Fault } from "./fault.ts";
 import { silent } from "./log.ts";
 
@@ -30,8 +30,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const administrator: Principal = { kind: "administrator", name: "alice", origin: "10.0.0.7" };
-const viewer: Principal = { kind: "viewer", name: "bob", origin: "10.0.0.8" };
+const administrator: Actor = { kind: "administrator", name: "alice", origin: "10.0.0.7" };
+const viewer: Actor = { kind: "viewer", name: "bob", origin: "10.0.0.8" };
 
 /** Stands for a row of a table that is still to come. */
 const row: AuditEntry = {
@@ -45,7 +45,7 @@ const row: AuditEntry = {
 };
 const action = (more: Partial<Action<unknown>> = {}): Action<unknown> => ({
   name: "test.write",
-  allowed: ["administrator", "owner"],
+  needs: "admin",
   target: "gpu1",
   write: (writer) => writer.appendAudit(row),
   ...more,
@@ -71,6 +71,19 @@ test("a change and its entry are written together, and the change's answer is gi
   ]);
 });
 
+test("what only the hub's own user may do is refused to an administrator, and that user may do everything", () => {
+  expect(() => desk.do(administrator, action({ needs: "owner" }))).toThrow(/administrator alice may not .*"owner"/);
+  desk.do({ kind: "owner", origin: "control" }, action({ needs: "owner" }));
+  desk.do({ kind: "owner", origin: "control" }, action());
+  expect(entries().map(({ actor, result }) => `${actor} ${result}`)).toEqual([
+    "owner done",
+    "row done",
+    "owner done",
+    "row done",
+    "administrator alice refused",
+  ]);
+});
+
 test("a change that fails leaves neither itself nor an entry", () => {
   const failing = action({
     write(writer) {
@@ -90,10 +103,10 @@ test("an entry that cannot be written costs the change", () => {
   expect(entries()).toEqual([]);
 });
 
-test.each<[Principal, string]>([
+test.each<[Actor, string]>([
   [viewer, "viewer bob"],
   [{ kind: "node", name: "gpu1", origin: "10.0.0.9" }, "node gpu1"],
-  [{ kind: "anonymous", name: "", origin: "10.0.0.10" }, "anonymous"],
+  [{ kind: "anonymous", origin: "10.0.0.10" }, "anonymous"],
 ])("without the right nothing runs, and the attempt of %j is recorded", (who, actor) => {
   let ran = false;
   const refused = action({
@@ -102,7 +115,7 @@ test.each<[Principal, string]>([
     },
   });
   expect(() => desk.do(who, refused)).toThrow(
-    new Fault("access_denied", `${actor} may not do "test.write": it takes administrator or owner`),
+    new Fault("access_denied", `${actor} may not do "test.write": it needs the right "admin"`),
   );
   expect(ran).toBe(false);
   expect(entries()).toEqual([
@@ -120,7 +133,7 @@ test.each<[Principal, string]>([
 });
 
 test("any number of refused attempts leaves few entries, of each actor, and tells how many more there were", () => {
-  const attempt = (who: Principal): void => expect(() => desk.do(who, action())).toThrow(/may not/);
+  const attempt = (who: Actor): void => expect(() => desk.do(who, action())).toThrow(/may not/);
   for (let i = 0; i < 500; i++) attempt(viewer);
   attempt({ ...viewer, name: "carol" });
   expect(entries()).toHaveLength(11);

@@ -5,20 +5,22 @@ import { Fault } from "./fault.ts";
 import type { Log } from "./log.ts";
 
 /** Who asks for a change. */
-export interface Principal {
+export interface Actor {
   readonly kind: "anonymous" | "viewer" | "administrator" | "node" | "owner";
-  /** Name of the account, token or node; "" for anonymous. */
-  readonly name: string;
+  /** Name of the account, token or node. */
+  readonly name?: string;
   /** Network address of the request, or "control". */
   readonly origin: string;
 }
+
+/** Who may do it: administrators, or the hub's own user alone. That user may do everything. */
+export type Right = "admin" | "owner";
 
 /** One administrative change. */
 export interface Action<T> {
   /** "account.create" */
   readonly name: string;
-  /** Kinds of principals that may do it. */
-  readonly allowed: readonly Principal["kind"][];
+  readonly needs: Right;
   /** What is changed: the name of an account, token or node. */
   readonly target: string;
   /** Recorded in the audit log; never a secret. */
@@ -63,9 +65,9 @@ export class Desk {
    * @throws Fault access_denied: only an audit entry is written
    * @throws Fault book_unusable, and what the action throws: nothing is written
    */
-  do<T>(who: Principal, action: Action<T>): T {
+  do<T>(who: Actor, action: Action<T>): T {
     const { book } = this.#options;
-    if (!action.allowed.includes(who.kind)) throw this.#refused(who, action);
+    if (!may(who, action.needs)) throw this.#refused(who, action);
     return book.write((writer) => {
       const result = action.write(writer);
       writer.appendAudit(this.#entry(who, action, "done"));
@@ -73,7 +75,7 @@ export class Desk {
     });
   }
 
-  #refused(who: Principal, action: Action<unknown>): Fault {
+  #refused(who: Actor, action: Action<unknown>): Fault {
     const entry = this.#entry(who, action, "refused");
     const more = this.#room(entry);
     if (more !== undefined) {
@@ -85,7 +87,10 @@ export class Desk {
         this.#options.log.warn(`a refusal of ${entry.action} to ${entry.actor} was not recorded: ${String(error)}`);
       }
     }
-    return new Fault("access_denied", `${entry.actor} may not do "${entry.action}": it takes ${list(action.allowed)}`);
+    return new Fault(
+      "access_denied",
+      `${entry.actor} may not do "${entry.action}": it needs the right "${action.needs}"`,
+    );
   }
 
   /** Refusals of this actor that were not recorded since the last one that was; undefined if this one is not to be either. */
@@ -107,10 +112,10 @@ export class Desk {
     return unwritten;
   }
 
-  #entry(who: Principal, { name, target, details = {} }: Action<unknown>, result: AuditEntry["result"]): AuditEntry {
+  #entry(who: Actor, { name, target, details = {} }: Action<unknown>, result: AuditEntry["result"]): AuditEntry {
     return {
       time: this.#options.clock.now(),
-      actor: clean(who.name === "" ? who.kind : `${who.kind} ${who.name}`),
+      actor: clean(who.name === undefined ? who.kind : `${who.kind} ${who.name}`),
       origin: clean(who.origin),
       action: clean(name),
       target: clean(target),
@@ -133,4 +138,5 @@ function cleanValue(value: AuditDetails[string]): AuditDetails[string] {
   return typeof value === "number" && !Number.isFinite(value) ? null : value;
 }
 
-const list = (kinds: readonly string[]): string => kinds.join(" or ");
+const may = ({ kind }: Actor, needs: Right): boolean =>
+  kind === "owner" || (kind === "administrator" && needs === "admin");

@@ -36,7 +36,7 @@ for (let i = 0; ; i++) {
     { kind: "owner", name: "writer", origin: "control" },
     {
       name: "test.write",
-      allowed: ["owner"],
+      needs: "owner",
       target,
       details: { text: "x".repeat(i % 200) },
       write: (writer) =>
