@@ -89,7 +89,7 @@ const meanings = {
   },
   book_unusable: {
     kind: "unavailable",
-    text: "Accounts, tokens and the audit log cannot be read or written at the moment; live view and history go on.",
+    text: "Administration data cannot be read or written at the moment; live view and history go on.",
   },
   backup_failed: { kind: "internal", text: "A backup could not be written; what it was to be taken of is as it was." },
   restore_failed: { kind: "internal", text: "A backup could not be restored; nothing of it is in the data folder." },

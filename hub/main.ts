@@ -29,7 +29,7 @@ const help = `gohm ${version}: watches GPU machines
 
 Usage: gohm [OPTIONS]          run the hub
        gohm backup FILE        copy the history alone into a new file, whether the hub runs or not (needs --data or GOHM_DATA)
-       gohm backup FOLDER/     copy every database into a new folder: the history, and accounts, tokens and the audit log
+       gohm backup FOLDER/     copy every database into a new folder: the history and administration data
        gohm restore FILE|FOLDER/
                                put such a copy into an empty data folder, while no hub runs there
        gohm schema             print the JSON Schema of the settings file

@@ -61,7 +61,7 @@ const own = {
     env: "GOHM_DATA",
     only: "start",
     default: "./data",
-    help: "Folder that holds the history.",
+    help: "Folder that holds the hub's databases: history and administration data.",
     reader: text("a path", (value) => value !== ""),
   }),
   hubAddress: row({

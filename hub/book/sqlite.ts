@@ -145,7 +145,7 @@ class SqliteBook implements Book {
 
   #quarantine(error: unknown): void {
     const aside = quarantine(this.#path);
-    const text = `Administration data in ${this.#path} is damaged (${(error as Error).message}). It was moved to ${aside}, and a new file was begun: accounts, tokens and nodes must be made again or restored from a backup.`;
+    const text = `Administration data in ${this.#path} is damaged (${(error as Error).message}). It was moved to ${aside}, and a new file was begun: what it held must be restored from a backup or made again.`;
     this.#options.log.error(text);
     this.#options.notice("book damaged", text);
   }
