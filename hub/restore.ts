@@ -16,7 +16,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Clock } from "./clock.ts";
 import { checkAlone } from "./control.ts";
 import type { DatabaseKind } from "./database/database.ts";
-import { commitRestore, completeRestore, partialRestore, partialsIn } from "./database/folder.ts";
+import { commitRestore, completeRestore, isPartial, partialRestore, partialsIn } from "./database/folder.ts";
 import { databases, histories } from "./databases.ts";
 import { Fault } from "./fault.ts";
 import type { Log } from "./log.ts";
@@ -57,7 +57,7 @@ export async function restore(options: RestoreOptions): Promise<readonly Restore
     return restored;
   } catch (error) {
     rmSync(work, { recursive: true, force: true });
-    if (made) rmdirSync(folder);
+    if (made && readdirSync(folder).length === 0) rmdirSync(folder);
     throw error instanceof Fault ? error : failed(options.path, (error as Error).message, error);
   }
 }
@@ -82,7 +82,7 @@ async function prepare(folder: string, { path, log }: RestoreOptions): Promise<b
 
 /** @throws Fault restore_failed */
 function checkEmpty(folder: string): void {
-  const found = readdirSync(folder).filter((name) => !ignored.has(name) && !name.startsWith("restore."));
+  const found = readdirSync(folder).filter((name) => !ignored.has(name) && !isPartial(name));
   if (found.length === 0) return;
   const more = found.length > 3 ? ` and ${found.length - 3} more` : "";
   throw new Fault(

@@ -24,7 +24,10 @@ export const partialRestore = (folder: string): string =>
   join(folder, `restore.partial-${randomBytes(6).toString("hex")}`);
 
 /** Names of what restores left that were cut off before anything was in place. */
-export const partialsIn = (folder: string): string[] => readdirSync(folder).filter((name) => partial.test(name));
+export const partialsIn = (folder: string): string[] => readdirSync(folder).filter(isPartial);
+
+/** True if a restore works, or worked, in a folder of this name. */
+export const isPartial = (name: string): boolean => partial.test(name);
 
 /** From here on the restore is completed, whatever happens. @throws Error of the file system */
 export function commitRestore(folder: string, from: string): void {
@@ -46,16 +49,30 @@ export function completeRestore(folder: string): boolean {
 /**
  * Completes a restore that was cut off.
  * @throws Fault data_folder_busy while one is under way, or was cut off before it could be completed
+ * @throws Fault data_folder_unusable
  */
 export function checkRestored(folder: string): void {
-  if (!existsSync(folder)) return;
-  completeRestore(folder);
-  const [name] = partialsIn(folder);
+  const name = cutOff(folder);
   if (name === undefined) return;
   throw new Fault(
     "data_folder_busy",
     `A restore into ${resolve(folder)} is under way or was cut off; wait for it, run gohm restore again, or remove ${join(resolve(folder), name)}`,
   );
+}
+
+/** Completes a restore if it can. @returns the name of what one left that cannot be completed @throws Fault data_folder_unusable */
+function cutOff(folder: string): string | undefined {
+  if (!existsSync(folder)) return undefined;
+  try {
+    completeRestore(folder);
+    return partialsIn(folder)[0];
+  } catch (error) {
+    throw new Fault(
+      "data_folder_unusable",
+      `Cannot use the data folder ${resolve(folder)} (GOHM_DATA): ${(error as Error).message}; make it writable for this user or set GOHM_DATA to another folder`,
+      { cause: error },
+    );
+  }
 }
 
 /** Writes a folder's entries to the disk. @throws Error of the file system */

@@ -57,6 +57,14 @@ test("a data folder that cannot be made is named", async () => {
   );
 });
 
+test("a data folder that is a file is named", async () => {
+  writeFileSync(join(at.folder, "file"), "");
+  const said = await sentence({ GOHM_DATA: join(at.folder, "file") });
+  expect(said).toMatch(
+    /^gohm: Cannot use the data folder \S+\/file \(GOHM_DATA\): .*set GOHM_DATA to another folder\n$/,
+  );
+});
+
 test("a second hub on the same data folder is refused while the first runs, and may start after it was killed", async () => {
   const first = await startHub(at);
   expect(await sentence({})).toMatch(/^gohm: Another hub is using the data folder .*GOHM_DATA/);
