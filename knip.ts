@@ -13,6 +13,7 @@ export default {
     "scripts/*.ts",
     "bench/fleet.ts",
     "bench/history/ingest.ts",
+    "bench/history/micro.ts",
     "test/fault/book-writer.ts",
     "test/fault/history-writer.ts",
     "test/fault/lookup.ts",

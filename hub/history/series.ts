@@ -12,33 +12,33 @@ import {
   type Store,
 } from "./store.ts";
 
-/** Host name → indices of the GPUs it has now. */
+/** Indices of the GPUs that each host has now, by its name. */
 export type Present = ReadonlyMap<string, readonly number[]>;
 
-/** A series as History.GetHistory names it, found. */
+/** A series that History.GetHistory asked for. */
 export interface Wanted {
   readonly host: string;
   readonly level: "gpu" | "host";
   readonly key: string;
-  /** Memory in use as ten thousandths of memory installed, or a metric of the catalogue. */
+  /** "gpumem" (memory used, in ten thousandths of the total), or a metric of the catalogue. */
   readonly metric: "gpumem" | Metric;
 }
 
-/** Type names that a GPU's or a host's series may have. */
+/** Lists the types that series of a GPU or a host may have. */
 export function typesOf(level: "gpu" | "host"): string[] {
   const own = kept[level];
   const legacy = own.flatMap((metric) => metric.legacy || []);
   return [...(level === "gpu" ? ["gpumem"] : []), ...legacy, ...own.map(({ name }) => name)];
 }
 
-/** The metric of a type, or undefined where such a device has none of that type. */
+/** Returns the metric of a type; undefined if such a device has none. */
 export function metricOf(level: "gpu" | "host", type: string): Wanted["metric"] | undefined {
   if (type === "") return undefined;
   if (level === "gpu" && type === "gpumem") return "gpumem";
   return kept[level].find((metric) => metric.name === type || metric.legacy === type);
 }
 
-/** GPUs of history, one for each index of a host: the one seen last, where cards were swapped. */
+/** Returns the GPUs of a host by index; if cards were swapped, the one seen last. */
 export function gpusOf(known: readonly KnownDevice[], host: string): Map<number, KnownDevice> {
   const gpus = new Map<number, KnownDevice>();
   for (const device of known) {
@@ -50,8 +50,8 @@ export function gpusOf(known: readonly KnownDevice[], host: string): Map<number,
 }
 
 /**
- * Finds "<server>_<gpu id>" or "<server>". A server may itself be called "a_0": whether the GPU or the host is meant
- * then shows in the type, as no type is both.
+ * Finds the series of an id, "<server>_<gpu id>" or "<server>". If a server is itself called "a_0", the type decides between
+ * GPU and host: no type belongs to both.
  * @throws Fault host_unknown, device_unknown, metric_unknown
  */
 export function find(asked: { id: string; type: string }, known: readonly KnownDevice[], present: Present): Wanted {
@@ -84,24 +84,24 @@ function gpuKey(
   const found = gpus.get(index);
   if (found) return found.key;
   const now = present.get(host) ?? [];
-  // Seen, but never measured: it has a series, and nothing is in it.
+  // Seen, but never measured: its series is empty.
   if (now.includes(index)) return "";
   const ids = [...new Set([...gpus.keys(), ...now])].sort((a, b) => a - b).map((n) => `${host}_${n}`);
   throw new Fault("device_unknown", `There is no GPU ${index} on "${host}": its GPUs are ${some(ids)}`);
 }
 
-/** Names for a message: the first twenty of many. */
+/** Joins names for a message: the first twenty of many. */
 export function some(names: readonly string[]): string {
   if (names.length === 0) return "(none)";
   return names.length > 20 ? `${names.slice(0, 20).join(", ")} and ${names.length - 20} more` : names.join(", ");
 }
 
-/** What is asked of every series alike. */
+/** The part of a query that applies to every series. */
 type Asked = Pick<SeriesQuery<Aggregate>, "range" | "most">;
 
 /**
- * Samples as the first GOHM's messages have them: integers in unit and scale of docs/metrics.md, one answer for each
- * series. A bucket is told by its mean, or, of a counter, by its newest sample: the mean of a counter says nothing.
+ * Reads series as the first GOHM's messages have them: integers in the unit and scale of docs/metrics.md. A bucket has its
+ * mean, or for a counter its newest sample: the mean of a counter is meaningless.
  */
 export async function samples(
   history: Pick<Store, "read">,
@@ -133,7 +133,7 @@ function share(used: Columns<"avg">, total: Columns<"avg"> | undefined): Samples
   });
 }
 
-/** What cannot be an unsigned integer is left out: it must not wrap around. */
+/** Converts to unsigned integers; values that do not fit are left out, so that none wraps around. */
 function integers(times: Float64Array, value: (i: number, at: number) => number): Samples {
   const t = new Float64Array(times.length);
   const v = new Float64Array(times.length);
@@ -150,7 +150,7 @@ function integers(times: Float64Array, value: (i: number, at: number) => number)
 
 const day = 86_400_000;
 
-/** Start of the first day on which any of the series has samples, in Unix milliseconds; undefined where none has any. */
+/** Returns the start of the first day with samples of any of the series, in Unix ms; undefined if there are none. */
 export async function firstDay(history: Pick<Store, "fold">, series: readonly SeriesId[], to: number) {
   const [days] = await history.fold({ groups: [series], range: { from: 0, to, step: day } });
   return days?.t[0];
@@ -160,7 +160,7 @@ const rounds = [
   1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
 ];
 
-/** The least round step that is no shorter, both in milliseconds. */
+/** Returns the least round step that is not shorter; both in milliseconds. */
 export function roundStep(least: number): number {
   const seconds = least / 1000;
   return 1000 * (rounds.find((step) => step >= seconds) ?? Math.ceil(seconds / 86_400) * 86_400);

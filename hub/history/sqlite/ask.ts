@@ -3,7 +3,7 @@ import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuery, Range, SeriesId, SeriesQuery } from "../store.ts";
 import { type Piece, pointsOf, SeriesPoints, type Sink } from "./ask/gather.ts";
 import { GroupFold, GroupSums } from "./ask/group.ts";
-import { type Memory, Reading, type Wanted } from "./ask/reader.ts";
+import { BlockReader, type HeadView, type SeriesSelection } from "./ask/reader.ts";
 import { BufferPool } from "./bucket.ts";
 import {
   blockMs,
@@ -21,14 +21,14 @@ import type { Host, Metric, Names } from "./names.ts";
 import type { Rows } from "./row.ts";
 import { Yielder } from "./turns.ts";
 
-/** Empty blocks in a row after which the next one that holds something is looked up. */
-const patience = 8;
-/** Points of an answer over groups at most. */
+/** Consecutive empty blocks after which the next one with data is looked up. */
+const mostEmpty = 8;
+/** Maximum points of a group. */
 const mostBuckets = 100_000;
-/** Points for which room is made before they are found. */
+/** Maximum points for which memory is reserved in advance. */
 const likely = 50_000;
 
-/** Series that stand in the same rows: the place of each device's id, and by that what is asked of it. */
+/** Series in the same rows: an index for each device's id, and by index what is asked of it. */
 interface Group<T> {
   readonly host: Host;
   readonly metric: Metric;
@@ -36,19 +36,19 @@ interface Group<T> {
   readonly asked: T[][];
 }
 
-interface Asked {
+interface Scan {
   readonly from: number;
   readonly to: number;
   readonly yielder: Yielder;
 }
 
-/** Answers questions from rows and memory. */
+/** Answers queries from rows and head chunks. */
 export class Query {
   readonly #names: Names;
   readonly #rows: Rows;
-  readonly #memory: Memory;
+  readonly #memory: HeadView;
 
-  constructor(names: Names, rows: Rows, memory: Memory) {
+  constructor(names: Names, rows: Rows, memory: HeadView) {
     this.#names = names;
     this.#rows = rows;
     this.#memory = memory;
@@ -104,7 +104,7 @@ export class Query {
     return answers;
   }
 
-  /** The points that can hold anything: "everything" needs no room for all of time. */
+  /** Returns the points that can hold data: a query without bounds needs no memory for all of time. */
   #extent(hosts: Iterable<Host>, { from, to, step }: Range): { first: number; length: number } {
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
@@ -123,7 +123,7 @@ export class Query {
     );
   }
 
-  /** Series that are known, those in the same rows together, each with what is asked of it. */
+  /** Groups the known series by their rows, each with what is asked of it. */
   async #grouped<T>(series: Iterable<readonly [SeriesId, T]>, yielder: Yielder): Promise<readonly Group<T>[]> {
     const groups = new Map<Host, Map<Metric, Group<T>>>();
     let seen = 0;
@@ -151,8 +151,8 @@ export class Query {
     return { oldest: Math.min(host.first, ...held), newest: Math.max(host.last, ...held) };
   }
 
-  /** One gathering for each device: the newest points, and at least one more than `most` where there are more. */
-  async #gather(wanted: Wanted, { most, ...asked }: Asked & { most: number }): Promise<SeriesPoints[]> {
+  /** Reads the points of each device: the newest, and at least one more than `most` if there are more. */
+  async #gather(wanted: SeriesSelection, { most, ...asked }: Scan & { most: number }): Promise<SeriesPoints[]> {
     const { step, metric, all } = wanted;
     const gathered = [...wanted.devices.keys()].map(() => new SeriesPoints(step, metric, all));
     const { first, last } = this.#span(wanted.host, asked);
@@ -171,8 +171,8 @@ export class Query {
     return gathered;
   }
 
-  /** Blocks that hold something of a host within a range. */
-  #span(host: Host, { from, to }: Pick<Asked, "from" | "to">): { first: number; last: number } {
+  /** Returns the first and last block with data of a host within a range. */
+  #span(host: Host, { from, to }: Pick<Scan, "from" | "to">): { first: number; last: number } {
     const { oldest, newest } = this.#blocks(host);
     return {
       first: Math.max(oldest, blockOf(Math.max(from, 0))),
@@ -180,51 +180,51 @@ export class Query {
     };
   }
 
-  /** Everything that is found, oldest first. */
+  /** Reads everything, oldest first. */
   async #forward(
-    wanted: Wanted,
-    { from, to, yielder }: Asked,
+    wanted: SeriesSelection,
+    { from, to, yielder }: Scan,
     { sink, spare }: { sink: Sink; spare: BufferPool },
   ): Promise<void> {
     const { host } = wanted;
-    const reading = new Reading({ rows: this.#rows, memory: this.#memory }, wanted, spare);
+    const reader = new BlockReader({ rows: this.#rows, memory: this.#memory }, wanted, spare);
     const { first, last } = this.#span(host, { from, to });
     let empty = 0;
     for (let block = first; block <= last; block++) {
-      const before = reading.pieces;
-      if (this.#wholeDay(wanted, block, { from, to }) && reading.day(block * blockMs, sink)) {
+      const before = reader.pieces;
+      if (this.#wholeDay(wanted, block, { from, to }) && reader.day(block * blockMs, sink)) {
         block += blocksPerDay - 1;
-      } else reading.block(block, { from, to, sink });
-      empty = reading.pieces > before ? 0 : empty + 1;
-      if (empty >= patience) block = this.#after(host, block + 1) - 1;
+      } else reader.block(block, { from, to, sink });
+      empty = reader.pieces > before ? 0 : empty + 1;
+      if (empty >= mostEmpty) block = this.#after(host, block + 1) - 1;
       if (yielder.due) {
-        reading.reset();
+        reader.reset();
         await yielder.yield();
       }
     }
   }
 
-  /** Pieces for each device, the newest: at least one more point than `most` where there are more. */
-  async #backward(wanted: Wanted, { from, to, most, yielder }: Asked & { most: number }): Promise<Piece[][]> {
+  /** Reads the newest pieces of each device: at least one more point than `most` if there are more. */
+  async #backward(wanted: SeriesSelection, { from, to, most, yielder }: Scan & { most: number }): Promise<Piece[][]> {
     const { host, step } = wanted;
-    const reading = new Reading({ rows: this.#rows, memory: this.#memory }, wanted);
+    const reader = new BlockReader({ rows: this.#rows, memory: this.#memory }, wanted);
     const { first, last } = this.#span(host, { from, to });
     const parts: Piece[][][] = [];
     const points = Array.from({ length: wanted.devices.size }, () => 0);
     let empty = 0;
-    // Newest first, so that what is beyond `most` is never read.
+    // Newest first, so that points beyond `most` are never read.
     for (let block = last; block >= first && points.some((held) => held <= most); block--) {
       const part = points.map((): Piece[] => []);
       const sink = { put: (place: number, piece: Piece): void => void part[place]?.push(piece) };
       const day = block + 1 - blocksPerDay;
-      if (this.#wholeDay(wanted, day, { from, to }) && reading.day(day * blockMs, sink)) block = day;
-      else reading.block(block, { from, to, sink });
+      if (this.#wholeDay(wanted, day, { from, to }) && reader.day(day * blockMs, sink)) block = day;
+      else reader.block(block, { from, to, sink });
       parts.push(part);
       for (const [i, pieces] of part.entries()) points[i] = (points[i] ?? 0) + count(pieces, step);
       empty = part.some(({ length }) => length > 0) ? 0 : empty + 1;
-      if (empty >= patience) block = this.#before(host, block - 1) + 1;
+      if (empty >= mostEmpty) block = this.#before(host, block - 1) + 1;
       if (yielder.due) {
-        reading.reset();
+        reader.reset();
         await yielder.yield();
       }
     }
@@ -232,15 +232,15 @@ export class Query {
     return points.map((_, place) => parts.flatMap((part) => part[place] ?? []));
   }
 
-  /** Whether a day that begins with a block can be told from its summary alone. */
-  #wholeDay({ host, tier }: Wanted, day: number, { from, to }: { from: number; to: number }): boolean {
+  /** True if the day that begins with a block can be answered from its rollup alone. */
+  #wholeDay({ host, tier }: SeriesSelection, day: number, { from, to }: { from: number; to: number }): boolean {
     if (tier !== "day" || day % blocksPerDay !== 0 || host.open.has(dayOf(day))) return false;
     if (from > day * blockMs || to < (day + blocksPerDay) * blockMs) return false;
     for (let i = 0; i < blocksPerDay; i++) if (this.#memory.chunks(host, day + i).length > 0) return false;
     return true;
   }
 
-  /** The newest block, not after the one given, that may hold something; -1 for none. */
+  /** Finds the newest block, not after the one given, that may have data; -1 if none. */
   #before(host: Host, block: number): number {
     let found = -1;
     for (const held of this.#memory.blocks(host)) if (held <= block) found = Math.max(found, held);
@@ -255,7 +255,7 @@ export class Query {
     return found;
   }
 
-  /** The oldest block, not before the one given, that may hold something; Infinity for none. */
+  /** Finds the oldest block, not before the one given, that may have data; Infinity if none. */
   #after(host: Host, block: number): number {
     let found = Number.POSITIVE_INFINITY;
     for (const held of this.#memory.blocks(host)) if (held >= block) found = Math.min(found, held);
@@ -271,7 +271,7 @@ export class Query {
   }
 }
 
-/** Each series with the place of a group that names it. */
+/** Lists each series with the index of a group that names it. */
 function* membersOf(groups: readonly (readonly SeriesId[])[]): Generator<readonly [SeriesId, number]> {
   for (const [place, ids] of groups.entries()) for (const id of ids) yield [id, place];
 }
@@ -280,8 +280,8 @@ function wantedOf(
   { host, metric, devices }: Omit<Group<unknown>, "asked">,
   step: number,
   of: readonly Aggregate[],
-): Wanted {
-  // A summary knows neither the newest sample of a gauge nor how its samples are spread.
+): SeriesSelection {
+  // A rollup has neither the newest sample of a gauge nor the distribution of its samples.
   const summary = step > 0 && !of.includes("p95") && (metric.counter || !of.includes("last"));
   const tier = summary ? tiers.findLast((one) => step % bucketOf[one] === 0) : undefined;
   return { host, metric, devices, step, tier, all: of.includes("p95") };
@@ -293,7 +293,7 @@ const count = (pieces: readonly Piece[], step: number): number =>
 const nothing = new SeriesPoints(0, { counter: false, scale: 1 }, false);
 
 /**
- * What is asked for, without times that no clock can have said rightly: a version before this one kept such samples.
+ * Checks a range, and cuts off times before any right clock: an earlier version kept such samples.
  * @throws Fault bad_request
  */
 function checked({ from, to, step }: Range): Range {

@@ -4,8 +4,8 @@ import type { File } from "./database.ts";
 
 /**
  * Copies a database into a new file while it is in use.
- * @param prepare brings into rows what is to be in the copy
- * @throws Fault backup_failed; no file is left then
+ * @param prepare is called before, to compact what the copy shall contain
+ * @throws Fault backup_failed
  */
 export async function backUp(file: File, path: string, prepare: () => Promise<void>): Promise<void> {
   if (existsSync(path))

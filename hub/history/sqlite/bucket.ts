@@ -1,24 +1,24 @@
 /**
- * Buckets of one series, as a summary holds them. `sum` is the sum of the samples of a gauge, and the newest sample of
- * a counter: what a counter rose by is told by its values, never by their mean.
+ * Buckets of one series of a rollup. `sum` is the sum of the samples of a gauge, but the newest sample of a counter: the
+ * increase of a counter follows from its values, never from their mean.
  */
 export interface Buckets {
-  /** 0 where there is no sample; the others are NaN then. */
+  /** 0 for a bucket without samples, whose other values are NaN. */
   readonly count: Float64Array;
   readonly min: Float64Array;
   readonly max: Float64Array;
   readonly sum: Float64Array;
 }
 
-/** Buckets to be written to. */
-export const roomFor = (length: number): Buckets => ({
+/** Allocates buckets; their values are not defined. */
+export const allocateBuckets = (length: number): Buckets => ({
   count: new Float64Array(length),
   min: new Float64Array(length),
   max: new Float64Array(length),
   sum: new Float64Array(length),
 });
 
-/** Buckets and columns that are written to again and again: fresh memory costs more than what is written into it. */
+/** Reuses buckets and columns: allocating them takes longer than filling them (bench/history/micro.ts). */
 export class BufferPool {
   readonly #length: number;
   readonly #held: Buckets[] = [];
@@ -29,12 +29,12 @@ export class BufferPool {
   }
 
   at(place: number): Buckets {
-    const held = this.#held[place] ?? roomFor(this.#length);
+    const held = this.#held[place] ?? allocateBuckets(this.#length);
     this.#held[place] = held;
     return held;
   }
 
-  /** So many values, with anything in them. */
+  /** Returns a column of some length; its values are not defined. */
   column(place: number, length: number): Float64Array {
     const held = this.#columns[place];
     if (held !== undefined && held.length >= length) return held.subarray(0, length);
@@ -49,25 +49,25 @@ export function emptyBuckets(length: number): Buckets {
   return { count: new Float64Array(length), min: absent(), max: absent(), sum: absent() };
 }
 
-/** The kind of series that is summed up. */
+/** Properties of a series that decide how it is aggregated. */
 export interface SeriesKind {
   readonly counter: boolean;
-  /** Values times this are whole numbers, as a rule. */
+  /** Values times this are usually whole numbers. */
   readonly scale: number;
 }
 
-/** GroupSums of decimals gather errors in their last digits, which would cost bytes and tell nothing. */
+/** Rounds a sum of decimals to their scale: rounding errors in the last digits would cost bytes. */
 export function tidy(sum: number, scale: number): number {
   const near = Math.round(sum * scale) / scale;
   return Math.abs(near - sum) <= 1e-11 * Math.abs(sum) ? near : sum;
 }
 
-/** The bucket of each time, counted from `start`. */
+/** Returns the bucket of each time, counted from `start`. */
 export function bucketsOf(times: Float64Array, start: number, bucket: number): Int32Array {
   return Int32Array.from(times, (t) => Math.floor((t - start) / bucket));
 }
 
-/** GroupSums up one column of a frame. @param places the bucket of each row of the frame */
+/** Aggregates one column of a frame. @param places the bucket of each row of the frame */
 export function summarize(
   values: Float64Array,
   places: Int32Array,
@@ -100,7 +100,7 @@ export function summarize(
   return buckets;
 }
 
-/** Adds one bucket of some to another of others. */
+/** Adds one bucket to another. */
 export function add(
   to: { buckets: Buckets; place: number },
   from: { buckets: Buckets; place: number },

@@ -1,9 +1,9 @@
-// Whole numbers of any size in few bytes: seven bits a byte, the lowest first, the highest bit saying that more follow.
+// Variable-length whole numbers (LEB128): seven bits a byte, lowest first; the highest bit says that more bytes follow.
 
-/** Most bytes of one number below 2^53. */
+/** Maximum bytes of a number below 2^53. */
 export const longest = 8;
 
-/** Writes a whole number from 0 to 2^53 - 1. @returns the place behind it */
+/** Writes a whole number from 0 to 2^53 - 1. @returns the offset behind it */
 export function putNumber(bytes: Uint8Array, at: number, value: number): number {
   let rest = value;
   let place = at;
@@ -19,7 +19,7 @@ export function putNumber(bytes: Uint8Array, at: number, value: number): number 
   return place;
 }
 
-/** Reads what `putNumber` wrote, and stays within the bytes whatever they are. */
+/** Reads what `putNumber` wrote; never reads beyond the bytes, whatever they are. */
 export class Reader {
   readonly bytes: Uint8Array;
   at: number;
@@ -35,7 +35,7 @@ export class Reader {
     return this.at >= this.end;
   }
 
-  /** @throws RangeError where the bytes end within a number or it is too large */
+  /** @throws RangeError if the bytes end within a number, or it is too large */
   number(): number {
     let byte = this.byte();
     if (byte < 128) return byte;
@@ -62,7 +62,7 @@ export class Reader {
     return this.bytes.subarray(at, this.at);
   }
 
-  /** @returns where the bytes that were passed over begin */
+  /** Skips bytes. @returns where they begin */
   skip(length: number): number {
     const { at } = this;
     if (length > this.end - at) throw new RangeError("the bytes end too early");
@@ -71,6 +71,6 @@ export class Reader {
   }
 }
 
-/** Signed numbers as unsigned ones, small ones staying small. */
+/** Maps signed numbers to unsigned ones; small ones stay small. */
 export const zigzag = (value: number): number => (value < 0 ? -2 * value - 1 : 2 * value);
 export const unzigzag = (value: number): number => (value % 2 === 0 ? value / 2 : -(value + 1) / 2);

@@ -3,29 +3,29 @@ import { putNumber, Reader, unzigzag, zigzag } from "./bytes.ts";
 import { columnId, type Frame } from "./frame.ts";
 import type { Device, Host, Metric } from "./names.ts";
 
-/** What one column of a chunk is of. */
+/** The series of one column of a chunk. */
 export interface Column {
   readonly device: Device;
   readonly metric: Metric;
-  /** The metric's scale when the chunk was begun: another version of the hub may have another one. */
+  /** The metric's scale when the chunk was begun; another version of the hub may use another one. */
   readonly scale: number;
 }
 
-/** A device as the polls of a chunk name it, with the column of each of its metrics, by place in `kept`; -1 for none. */
+/** A device of a chunk, with the column of each of its metrics by its index in `kept`; -1 for none. */
 export interface Slot {
   readonly device: Device;
   readonly index: number | undefined;
   readonly columns: Int32Array;
 }
 
-/** A value in a row: absent, a double as it is, or (from 2 on) how far a whole number is from the one before. */
+/** Tokens of a value in a row: absent, a double, or (from 2 on) the difference of a whole number from the one before. */
 const absent = 0;
 const double = 1;
 const whole = 2;
-/** Differences of whole numbers below this are exact, with room for the two tokens above. */
+/** Differences of whole numbers below this are exact, and leave room for the two tokens above. */
 const largest = 2 ** 51;
 
-/** ArrayPool that a row takes at most: time, one bit a column, and for each column a token and a double. */
+/** Maximum bytes of a row: time, one bit a column, and for each column a token and a double. */
 const roomFor = (columns: number): number => 16 + Math.ceil(columns / 8) + columns * 9;
 
 const doubles = new DataView(new ArrayBuffer(8));
@@ -34,36 +34,36 @@ const fits = ({ device, index }: Slot, measured: Measured): boolean =>
   device.key === measured.key && device.level === measured.level && index === measured.index;
 
 /**
- * Polls of one host within one block, one row each, ever later: the time as its difference from the difference before,
- * one bit for each column that changed, and what it changed to. A poll of eight GPUs takes about 40 bytes. What the
- * journal writes and what memory holds are the same bytes.
+ * Appends the polls of one host within one block, one row each, in the order of their times: the time as a delta of deltas,
+ * one bit for each column that changed, and the values it changed to. A poll of eight GPUs takes about 40 bytes. The journal
+ * writes the same bytes.
  */
 export class HeadChunk {
-  /** Unique over the life of the file; names the chunk in the journal. */
+  /** Unique over the life of the file; identifies the chunk in the journal. */
   readonly id: number;
   readonly host: Host;
   readonly block: number;
   readonly slots: readonly Slot[];
   readonly columns: readonly Column[];
-  /** Takes no more polls: it was read back from the journal, or is being sealed. */
+  /** True if it takes no more polls: it was read from the journal, or is being compacted. */
   frozen = false;
-  /** Oldest and newest part of the journal that it has rows in. */
+  /** Oldest and newest segment of the journal with rows of it. */
   segments: [first: number, last: number] = [0, 0];
   rows = 0;
   first = Number.NaN;
   last = Number.NEGATIVE_INFINITY;
   length = 0;
-  /** Where the newest row begins. */
+  /** Offset of the newest row. */
   rowStart = 0;
   #bytes: Uint8Array;
   #step = 0;
-  /** Columns that had a value in some row. */
+  /** 1 for each column that had a value in some row. */
   readonly seen: Uint8Array;
-  /** The value of each column in the last row, NaN while absent, and the last whole number it had. */
+  /** The value of each column in the last row, NaN if absent, and its last whole number. */
   readonly #now: Float64Array;
   readonly #base: Float64Array;
   readonly #next: Float64Array;
-  /** Devices that the newest poll has values of. */
+  /** Devices with values in the newest poll. */
   readonly #measured: Slot[] = [];
 
   constructor(of: {
@@ -87,18 +87,18 @@ export class HeadChunk {
     this.#next = new Float64Array(width);
   }
 
-  /** Copies the bytes from a place on. A row is short: a loop is faster than a view of it. */
+  /** Copies the bytes from an offset on. Rows are short: a loop is faster than a view (bench/history/micro.ts). */
   copy(from: number, to: Uint8Array, at: number): void {
     const bytes = this.#bytes;
     for (let i = from, place = at; i < this.length; i++) to[place++] = bytes[i] ?? 0;
   }
 
-  /** The bytes from a place on. */
+  /** Returns the bytes from an offset on. */
   from(place: number): Uint8Array {
     return this.#bytes.subarray(place, this.length);
   }
 
-  /** Takes a poll, or says that this chunk cannot: it is not later, or has a device or metric of which there is no column. */
+  /** Appends a poll. @returns false if it is not later than the last one, or has a device or metric without a column */
   append(at: number, devices: readonly Measured[]): boolean {
     if (this.frozen || at <= this.last || !this.#gather(devices)) return false;
     this.#reserve();
@@ -111,7 +111,7 @@ export class HeadChunk {
     return true;
   }
 
-  /** Takes a row as the journal holds it; the chunk is frozen then, and what it took is looked at when it is read. */
+  /** Appends a row as the journal holds it, and freezes the chunk; the row is checked when it is read. */
   replay(row: Uint8Array): void {
     this.frozen = true;
     while (this.#bytes.length < this.length + row.length) this.#grow();
@@ -120,7 +120,7 @@ export class HeadChunk {
     const reader = new Reader(row);
     const step = this.#step + unzigzag(reader.number());
     const at = (this.rows === 0 ? 0 : this.last) + step;
-    // The first time is no step: the one after it would be taken for a jump back.
+    // The first time is not a step: the second would be read as a jump back.
     this.#step = this.rows === 0 ? 0 : step;
     if (this.rows === 0) this.first = at;
     this.last = at;
@@ -128,14 +128,15 @@ export class HeadChunk {
   }
 
   /**
-   * Every row, with the columns that are wanted (all where it is left out).
-   * @param room gives out arrays to be written to, for a frame that is done with before the next one is made
+   * Decodes all rows.
+   * @param wanted selects columns; all by default
+   * @param room lends the arrays, for a frame that is used up before the next one is made
    */
   frame(wanted?: (column: Column) => boolean, room?: ArrayPool): Frame {
     return new Cursor(this, wanted).take(room);
   }
 
-  /** Puts a poll's values into the places of their columns. */
+  /** Collects a poll's values by column. @returns false if one has no column */
   #gather(devices: readonly Measured[]): boolean {
     const next = this.#next.fill(Number.NaN);
     this.#measured.length = 0;
@@ -144,7 +145,7 @@ export class HeadChunk {
       if (measured === undefined) continue;
       const { values } = measured;
       const slot = this.#slot(measured, i);
-      // Forgotten since this chunk was begun: it is a new device now.
+      // Forgotten since the chunk was begun: the same key is a new device now.
       if (slot?.device.forgotten) return false;
       let any = false;
       for (let k = 0; k < values.length; k++) {
@@ -160,7 +161,7 @@ export class HeadChunk {
     return true;
   }
 
-  /** What is known of the devices of the newest row. */
+  /** Updates time and index of the devices of the newest row. */
   #note(at: number): void {
     for (const { device, index } of this.#measured) {
       if (at < device.last) continue;
@@ -169,7 +170,7 @@ export class HeadChunk {
     }
   }
 
-  /** The slot of a device: as a rule it stands where it stood in the poll before. */
+  /** Finds the slot of a device, which usually has the same place in every poll. */
   #slot(measured: Measured, expected: number): Slot | undefined {
     const slot = this.slots[expected];
     return slot !== undefined && fits(slot, measured) ? slot : this.slots.find((other) => fits(other, measured));
@@ -187,7 +188,7 @@ export class HeadChunk {
     for (let c = 0; c < width; c++) {
       const value = this.#next[c] ?? Number.NaN;
       const before = this.#now[c] ?? Number.NaN;
-      // Absent (NaN) as before is no change either.
+      // NaN after NaN is no change.
       if (value === before || (Number.isNaN(value) && Number.isNaN(before))) continue;
       bytes[bits + (c >> 3)] = (bytes[bits + (c >> 3)] ?? 0) | (1 << (c & 7));
       this.#now[c] = value;
@@ -228,10 +229,10 @@ export class HeadChunk {
   }
 }
 
-/** Arrays that are kept for the next block: 25 MB. */
+/** Maximum arrays that are kept for the next block: 25 MB. */
 const mostKept = 2048;
 
-/** Large arrays that are used again and again: to make them anew for each block costs more than to fill them. */
+/** Reuses large arrays: allocating them for each block takes longer than filling them (bench/history/micro.ts). */
 export class ArrayPool {
   readonly #held: Float64Array[] = [];
   #next = 0;
@@ -241,10 +242,10 @@ export class ArrayPool {
     this.#next = 0;
   }
 
-  /** An array of some length; what is in it is not defined. */
+  /** Lends an array; its values are not defined. */
   take(length: number): Float64Array {
     const place = this.#next++;
-    // A machine with thousands of network cards must not have taken its room for good.
+    // A host with thousands of network interfaces must not occupy its memory for ever.
     if (place >= mostKept) return new Float64Array(length);
     let held = this.#held[place];
     if (held === undefined || held.length < length) {
@@ -255,14 +256,14 @@ export class ArrayPool {
   }
 }
 
-/** Values of all columns in the row that was read last, and the last whole number each had. */
+/** Values of all columns in the row that was read last, and the last whole number of each. */
 interface State {
   readonly now: Float64Array;
   readonly base: Float64Array;
   readonly scales: Float64Array;
 }
 
-/** Reads a chunk as far as it goes, and goes on from there when it has grown. */
+/** Reads a chunk to its end, and later the rows that were appended since. */
 export class Cursor {
   readonly #chunk: HeadChunk;
   readonly #wanted: ((column: Column) => boolean) | undefined;
@@ -283,7 +284,7 @@ export class Cursor {
     };
   }
 
-  /** The rows that came since the last time. */
+  /** Decodes the rows that were appended since the last call. */
   take(room?: ArrayPool): Frame {
     const { columns, rows: all } = this.#chunk;
     const rows = all - this.#rows;
@@ -314,8 +315,8 @@ export class Cursor {
 }
 
 /**
- * Turns rows of changes into columns: a value is written from its row up to the next change at once. A column without any
- * value gets no array: a chunk of a host that renames its devices has thousands of them.
+ * Turns rows of changes into columns: a value is written from its row up to the next change at once. A column without values
+ * gets no array: a chunk of a host that renames its devices has thousands of those.
  */
 class Filler {
   readonly #seen: Uint8Array;
@@ -327,7 +328,7 @@ class Filler {
   readonly #width: number;
   readonly #array: (column: number) => Float64Array | undefined;
 
-  /** @param array where a column goes to; undefined for one that is not wanted */
+  /** @param array gives the array of a column; undefined for one that is not wanted */
   constructor(state: State, array: (column: number) => Float64Array | undefined) {
     this.#width = state.now.length;
     this.#array = array;
@@ -355,7 +356,7 @@ class Filler {
     for (const [c, out] of this.columns()) out.fill(this.#now[c] ?? Number.NaN, this.#since[c] ?? 0, rows);
   }
 
-  /** Columns that had a value, with their places. */
+  /** Lists columns with values, by index. */
   *columns(): Generator<[place: number, values: Float64Array]> {
     for (let c = 0; c < this.#width; c++) {
       const out = this.#out[c];

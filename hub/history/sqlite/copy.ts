@@ -8,17 +8,17 @@ import { backUp } from "./backup.ts";
 import type { File } from "./database.ts";
 import { openStore } from "./store.ts";
 
-/** The database, its log, and the journal: all that a history is made of. What other processes share of it means nothing. */
-const parts = /^history\.(db|db-wal|db-journal|journal-\d{1,15})$/;
-/** Form of the file of version 0.1.0, which had no journal. */
+/** Files that make up a history: the database, its write-ahead log, and the journal; not SQLite's shared memory. */
+const historyFiles = /^history\.(db|db-wal|db-journal|journal-\d{1,15})$/;
+/** Schema version of hub 0.1.0, which had no journal. */
 const first = 1;
-/** As every file of ours says. */
+/** Application id of our files. */
 const owner = Buffer.from("GOHM").readUInt32BE();
 const attempts = 3;
 
 /**
- * Copies a history that no hub has open into one new file, with what the journal holds; a history of an earlier version as
- * it is. Nothing of it is opened, only read, so that nothing of it is changed whatever state it is in.
+ * Copies a history that no hub has open into one new file, with the samples of its journal; one of an earlier schema as it
+ * is. Its files are read and never opened as a database, so that nothing of them changes, whatever state they are in.
  * @throws Fault backup_failed, data_folder_busy, data_folder_unusable, data_newer
  */
 export async function copyHistory(options: CopyOptions): Promise<void> {
@@ -26,22 +26,22 @@ export async function copyHistory(options: CopyOptions): Promise<void> {
   const scratch = `${path}.work`;
   mkdirSync(scratch, { mode: 0o700 });
   try {
-    await still(options.folder, scratch);
-    await finish(options, scratch);
+    await snapshot(options.folder, scratch);
+    await merge(options, scratch);
   } catch (error) {
-    throw named(error, scratch, options.folder);
+    throw translated(error, scratch, options.folder);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-/** Copies the files as they were together at one moment. */
-async function still(folder: string, scratch: string): Promise<void> {
+/** Copies the files as they were at one moment. @throws Fault data_folder_busy if they keep changing */
+async function snapshot(folder: string, scratch: string): Promise<void> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const before = states(folder);
     for (const name of before.keys()) {
       await copyFile(join(folder, name), join(scratch, name), constants.COPYFILE_FICLONE).catch((error: unknown) => {
-        // Expired meanwhile: somebody works there, as the next look at the folder tells.
+        // Deleted meanwhile: the next look at the folder finds that it changed.
         if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       });
     }
@@ -57,7 +57,7 @@ async function still(folder: string, scratch: string): Promise<void> {
 type States = ReadonlyMap<string, BigIntStats>;
 
 function states(folder: string): States {
-  const found = readdirSync(folder).filter((name) => parts.test(name));
+  const found = readdirSync(folder).filter((name) => historyFiles.test(name));
   return new Map(
     found.flatMap((name): [string, BigIntStats][] => {
       const state = statSync(join(folder, name), { bigint: true, throwIfNoEntry: false });
@@ -74,11 +74,11 @@ function same(before: States, after: States): boolean {
   });
 }
 
-/** Makes one file of the copied ones. */
-async function finish({ folder, path, clock, log }: CopyOptions, scratch: string): Promise<void> {
+/** Merges the copied files into one. */
+async function merge({ folder, path, clock, log }: CopyOptions, scratch: string): Promise<void> {
   const file = new Database(join(scratch, "history.db"));
   try {
-    if (looked(file) === first) return await backUp(file, path, async () => {});
+    if (schemaOf(file) === first) return await backUp(file, path, async () => {});
   } finally {
     file.close();
   }
@@ -92,39 +92,39 @@ async function finish({ folder, path, clock, log }: CopyOptions, scratch: string
       warn: (line) => log.warn(rename(line)),
       error: (line) => log.error(rename(line)),
     },
-    // Nothing is to go because it is copied.
+    // A copy must not delete anything.
     retention: () => ({ raw: ever, fiveMinutes: ever, hour: ever, day: ever }),
     maxSize: () => ever,
     trouble: () => {},
   });
   try {
-    if (readdirSync(scratch).some((name) => name.startsWith("history.db.damaged"))) throw damage("see above");
+    if (readdirSync(scratch).some((name) => name.startsWith("history.db.damaged"))) throw damaged("see above");
     await store.backup(path);
   } finally {
     await store.close();
   }
 }
 
-/** @returns the version of the file's form; undefined where it is another program's @throws Fault backup_failed when it is damaged */
-function looked(file: File): number | undefined {
+/** @returns the schema version; undefined for another program's file @throws Fault backup_failed if it is damaged */
+function schemaOf(file: File): number | undefined {
   try {
     const [found] = file.pragma("quick_check(1)") as { quick_check: string }[];
     if (found?.quick_check !== "ok") throw new Error(found?.quick_check.replaceAll("\n", " "));
     const ours = Number(file.pragma("application_id", { simple: true })) === owner;
     return ours ? Number(file.pragma("user_version", { simple: true })) : undefined;
   } catch (error) {
-    throw damage((error as Error).message);
+    throw damaged((error as Error).message);
   }
 }
 
-const damage = (what: string): Fault =>
+const damaged = (what: string): Fault =>
   new Fault(
     "backup_failed",
     `The history is damaged (${what}), so that no whole copy can be made of it; start the hub, which goes on with what is whole, or copy the folder as it is`,
   );
 
-/** What is told of the copied files is meant of the folder that they are from. */
-function named(error: unknown, scratch: string, folder: string): unknown {
+/** Rewrites a fault about the scratch folder to name the folder that was copied. */
+function translated(error: unknown, scratch: string, folder: string): unknown {
   if (!(error instanceof Fault)) return error;
   return new Fault(error.code, error.message.replaceAll(scratch, resolve(folder)), { cause: error });
 }

@@ -20,15 +20,14 @@ import type { File } from "./database.ts";
 import { convert } from "./file/first.ts";
 import { quarantine } from "./quarantine.ts";
 
-/** "GOHM" in ASCII, so that a file of another program is told apart. */
+/** Application id in the header of our files: "GOHM" in ASCII. */
 const application = 0x474f484d;
 const newest = 2;
 
 /**
- * host, device, metric: names, with the numbers they have in keys and rows, and a checksum (see names.ts). raw: the samples of one metric
- * of one host within one block, and the times of its polls in a row of their own; five, hour, day: what those were
- * within 5 minutes, an hour, a day (see span.ts for keys, rows.ts for what is in a row). sealed: head chunks of the journal (by id, in `run`) that
- * are in rows already.
+ * host, device, metric: names and their numbers in keys and rows, with a checksum (names.ts). raw: the samples of one metric
+ * of one host within one block, and the times of its polls in a row of their own; five, hour, day: rollups by 5 minutes,
+ * hour and day (keys: key.ts, contents: row.ts). sealed: ids (`run`) of head chunks in the journal that are compacted.
  */
 const schema = `
   CREATE TABLE host (
@@ -49,22 +48,18 @@ const schema = `
   CREATE TABLE sealed (run INTEGER PRIMARY KEY, segment INTEGER NOT NULL);
 `;
 
-/** Rows are from 0.3 to 22 KB: with small pages little is left empty beside them. */
+/** Bytes. Rows have 0.3 to 22 KB: small pages leave little space unused beside them. */
 const pageSize = 1024;
 
-/** Larger files are looked through only when the hub did not end properly: reading takes seconds for each GB. Bytes. */
-const quickly = 2 ** 28;
-
-interface Given {
-  readonly log: Log;
-}
+/** Larger files are checked only after an unclean end of the hub: reading takes seconds for each GB. Bytes. */
+const quickBytes = 2 ** 28;
 
 /**
- * The history of a data folder, opened for this process alone. A file that is damaged is moved aside, and a new one begun.
- * @param check reads what the store needs to begin; a failure of it counts as damage
+ * Opens the history of a data folder for this process alone. A damaged file is quarantined, and a new one begun.
+ * @param check reads what the store needs at first; its failure counts as damage
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
-export function openFile(folder: string, { log }: Given, check: (file: File) => void): File {
+export function openFile(folder: string, { log }: { readonly log: Log }, check: (file: File) => void): File {
   const path = join(folder, "history.db");
   prepare(folder, path);
   try {
@@ -83,7 +78,7 @@ export function openFile(folder: string, { log }: Given, check: (file: File) => 
   }
 }
 
-/** Bytes of the database and its log. */
+/** Bytes of the database and its write-ahead log. */
 export function fileBytes(folder: string): number {
   const size = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   return size(join(folder, "history.db")) + size(join(folder, "history.db-wal"));
@@ -101,12 +96,12 @@ function prepare(folder: string, path: string): void {
   }
 }
 
-/** Everything that a hub puts into its data folder. */
+/** Files that a hub writes into its data folder. */
 const own = /^(history\.|control$)/;
 
 /**
- * Takes all rights from others: the history says who computes when. An earlier version, or a careless umask, left them.
- * A folder that holds other things too keeps its rights; the files in it do not.
+ * Removes all permissions of other users, which an earlier version or the umask left: the history says who computes when.
+ * A folder with foreign files keeps its permissions; our files in it do not.
  */
 function makePrivate(folder: string): void {
   const names = readdirSync(folder);
@@ -118,7 +113,7 @@ function makePrivate(folder: string): void {
     try {
       chmodSync(path, found.mode & 0o700);
     } catch (error) {
-      // Another user's (a volume that Kubernetes gave a group): its rights are that user's to decide.
+      // Owned by another user (a volume that Kubernetes gave a group), who decides on its permissions.
       if ((error as NodeJS.ErrnoException).code !== "EPERM") throw error;
     }
   }
@@ -130,18 +125,18 @@ function open(path: string, log: Log, check: (file: File) => void): File {
   const file = lock(path);
   try {
     const version = versionOf(file, path);
-    // What the system was told survives the end of the process; a power cut costs what was not yet checkpointed, and that
-    // is in the journal still.
+    // Commits survive the end of the process. A loss of power costs those since the last checkpoint, which the journal
+    // still holds.
     file.pragma("journal_mode = WAL");
     file.pragma("synchronous = NORMAL");
     file.pragma("journal_size_limit = 67108864");
     file.pragma("cache_size = -16384");
-    if (checkpointed(file)) whole(file, path);
-    // After the change to WAL: a check before it leaves the file locked against checkpoints (SQLite 3.5x).
-    if (size < quickly || !ended) sound(file);
+    if (checkpointed(file)) checkLength(file, path);
+    // After the change to WAL: a check before it keeps the file locked against checkpoints (SQLite 3.5x).
+    if (size < quickBytes || !ended) checkPages(file);
     if (version === 0) create(file);
     if (version === 1) return upgraded(file, { path, log, check });
-    sameTables(file);
+    checkTables(file);
     check(file);
     return file;
   } catch (error) {
@@ -150,7 +145,7 @@ function open(path: string, log: Log, check: (file: File) => void): File {
   }
 }
 
-/** Whether the log is in the file; not where the disk is full, and it can stay where it is. */
+/** Checkpoints the write-ahead log. @returns false if the disk is full: the log can stay */
 function checkpointed(file: File): boolean {
   try {
     file.pragma("wal_checkpoint(TRUNCATE)");
@@ -162,21 +157,21 @@ function checkpointed(file: File): boolean {
 }
 
 function lock(path: string): File {
-  // SQLite would give a new file the rights that the umask leaves; what it makes beside it gets those of the file.
+  // SQLite would create the file with the umask's permissions; the files beside it get those of the file.
   closeSync(openSync(path, "a", 0o600));
   const before = statSync(path);
   const file = new Database(path, { timeout: 500 });
   try {
-    // Held until the file is closed, or the process ends in whatever way: a second hub would write the same samples.
-    // Before anything is read: SQLite then needs no file beside it for its log, for which a full disk has no room.
+    // Locks until the file is closed or the process ends in any way: a second hub would write the same samples.
+    // Before any read: SQLite then needs no shared-memory file for its log, for which a full disk has no space.
     file.pragma("locking_mode = EXCLUSIVE");
-    // Both have an effect on an empty file only; on another one the second is a write, for which a full disk has no room.
+    // Both affect an empty file only; on any other the second is a write, for which a full disk has no space.
     if (before.size === 0) {
       file.pragma(`page_size = ${pageSize}`);
       file.pragma("auto_vacuum = INCREMENTAL");
     }
     lockNow(file);
-    // Another hub has put a new file in its place while this one waited for the lock on the old one.
+    // Another hub replaced the file while this one waited for the lock on the old one.
     if (statSync(path, { throwIfNoEntry: false })?.ino !== before.ino)
       throw new Database.SqliteError("the file was replaced", "SQLITE_BUSY");
     return file;
@@ -191,7 +186,7 @@ function lockNow(file: File): void {
   try {
     file.exec("BEGIN EXCLUSIVE; COMMIT");
   } catch (error) {
-    // A bit changed on the disk can make a file look read-only. Where its tables cannot be read either, it is damaged.
+    // A flipped bit can make a file look read-only. If its tables cannot be read either, it is damaged.
     if ((error as { code?: string }).code === "SQLITE_READONLY") tablesOf(file);
     throw error;
   }
@@ -203,7 +198,7 @@ function versionOf(file: File, path: string): number {
   const owner = Number(file.pragma("application_id", { simple: true }));
   const empty = Number(file.prepare("SELECT count(*) FROM sqlite_schema").pluck().get()) === 0;
   if (!empty && owner !== application) {
-    // All else is ours: what says so was changed on the disk.
+    // With our tables: only the application id was damaged.
     if (tablesOf(file) === tables()) throw new Database.SqliteError("its owner is not told", "SQLITE_CORRUPT");
     throw new Fault(
       "data_folder_unusable",
@@ -220,13 +215,13 @@ function versionOf(file: File, path: string): number {
   return empty ? 0 : version;
 }
 
-/** Tables as they are written, in the order of their names. */
+/** SQL of the tables in a file, by name. */
 function tablesOf(file: File): string {
   const found = file.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").pluck().all();
   return (found as string[]).join(";\n");
 }
 
-/** Tables as this version makes them. */
+/** SQL of the tables of this version. */
 function tables(): string {
   const fresh = new Database(":memory:");
   fresh.exec(schema);
@@ -235,14 +230,14 @@ function tables(): string {
   return made;
 }
 
-/** A bit more or less in the name of a column would be told by no other check. */
-function sameTables(file: File): void {
+/** Compares the tables with those of this version: no other check detects a corrupted column name. @throws SqliteError */
+function checkTables(file: File): void {
   if (tablesOf(file) === tables()) return;
   throw new Database.SqliteError("its tables are not those of its version", "SQLITE_CORRUPT");
 }
 
-/** The file has all the pages that it says it has. */
-function whole(file: File, path: string): void {
+/** Checks that the file has as many pages as its header says. @throws SqliteError */
+function checkLength(file: File, path: string): void {
   const pages =
     Number(file.pragma("page_count", { simple: true })) * Number(file.pragma("page_size", { simple: true }));
   if (statSync(path).size < pages) {
@@ -250,7 +245,7 @@ function whole(file: File, path: string): void {
   }
 }
 
-function sound(file: File): void {
+function checkPages(file: File): void {
   const [first] = file.pragma("quick_check(1)") as { quick_check: string }[];
   const found = first?.quick_check ?? "it cannot be read";
   if (found !== "ok") throw new Database.SqliteError(found.replaceAll("\n", " "), "SQLITE_CORRUPT");
@@ -264,7 +259,7 @@ function create(file: File): void {
   })();
 }
 
-/** A file of the first version, made anew beside it and then put in its place: nothing of it is lost if that is cut off. */
+/** Converts a file of the first schema into a new one beside it, which then replaces it: an interruption loses nothing. */
 function upgraded(old: File, { path, log, check }: { path: string; log: Log; check: (file: File) => void }): File {
   const beside = `${path}.new`;
   const clear = (): void => {
@@ -281,13 +276,13 @@ function upgraded(old: File, { path, log, check }: { path: string; log: Log; che
     } finally {
       file.close();
     }
-    // Its log would be deleted when it is closed, when that name may belong to the new file.
+    // Closing the old file would delete its log, whose name may be the new file's by then.
     old.pragma("journal_mode = DELETE");
   } catch (error) {
     clear();
     throw error;
   }
-  // Before the lock on the old one ends: nobody else may begin with it.
+  // Before the lock on the old file ends: no other hub may open it.
   renameSync(beside, path);
   old.close();
   return open(path, log, check);

@@ -1,13 +1,13 @@
 import { mostMetrics } from "./key.ts";
 
-/** Samples of one host: ever later times, and for each series its value at each of them, NaN where it has none. */
+/** Samples of one host: ascending times, and for each series a column of its values, NaN if absent. */
 export interface Frame {
   readonly times: Float64Array;
   /** By `columnId`. */
   readonly columns: Columns;
 }
 
-/** Names a series of a host: its device's id and its metric's. */
+/** Identifies a series of a host by the ids of its device and metric. */
 export const columnId = (device: number, metric: number): number => device * mostMetrics + metric;
 export const deviceOf = (column: number): number => Math.floor(column / mostMetrics);
 const metricOf = (column: number): number => column % mostMetrics;
@@ -15,16 +15,16 @@ const metricOf = (column: number): number => column % mostMetrics;
 /** Columns by id. */
 export type Columns = ReadonlyMap<number, Float64Array>;
 
-/** Several frames as one. Of two values of a series at one time, that of the later frame counts. */
+/** Merges frames. Of two values of a series at one time, that of the later frame counts. */
 export function merge(frames: readonly Frame[]): Frame {
   const merger = new Merger(frames.map(({ times }) => times));
   return { times: merger.times, columns: merger.columns(frames.map(({ columns }) => columns)) };
 }
 
-/** Puts frames together, a part of their columns at a time: all columns of a host of thousands of devices take gigabytes. */
+/** Merges frames, some columns at a time: all columns of a host with thousands of devices take gigabytes. */
 export class Merger {
   readonly times: Float64Array;
-  /** Where the rows of each frame go; undefined where only one frame has rows, which then stay as they are. */
+  /** Target row of each row of each frame; undefined if only one frame has rows. */
   readonly #places: readonly Int32Array[] | undefined;
 
   /** @param times of each frame, oldest frame first */
@@ -34,7 +34,7 @@ export class Merger {
     this.#places = held.length > 1 ? times.map((some) => placesOf(some, this.times)) : undefined;
   }
 
-  /** @param parts some columns of each frame */
+  /** Merges columns. @param parts some columns of each frame */
   columns(parts: readonly (Columns | undefined)[]): Columns {
     if (this.#places === undefined) return parts.find((part) => part !== undefined && part.size > 0) ?? new Map();
     const columns = new Map<number, Float64Array>();
@@ -52,7 +52,7 @@ export class Merger {
   }
 }
 
-/** Columns by metric. */
+/** Groups columns by metric. */
 export function byMetric(columns: Columns): Map<number, Map<number, Float64Array>> {
   const metrics = new Map<number, Map<number, Float64Array>>();
   for (const [id, values] of columns) {
@@ -79,7 +79,7 @@ function union(all: readonly Float64Array[]): Float64Array {
   return times.slice(0, last + 1);
 }
 
-/** Where each of some times stands among all; both ascend. */
+/** Finds the index of each of some times among all; both ascend. */
 function placesOf(some: Float64Array, all: Float64Array): Int32Array {
   const places = new Int32Array(some.length);
   let place = 0;
@@ -90,7 +90,7 @@ function placesOf(some: Float64Array, all: Float64Array): Int32Array {
   return places;
 }
 
-/** The places [low, high) of the times with from ≤ t < to. */
+/** Finds the range [low, high) of the times with from ≤ t < to. */
 export function within(times: Float64Array, from: number, to: number): [low: number, high: number] {
   const low = lowerBound(times, from);
   return [low, Math.max(low, lowerBound(times, to))];

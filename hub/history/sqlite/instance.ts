@@ -15,24 +15,24 @@ export interface Options {
   readonly folder: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** Milliseconds that samples and each kind of summary are kept; Infinity for ever. */
+  /** Retention of samples and of each rollup, in milliseconds; Infinity for ever. */
   readonly retention: () => {
     readonly raw: number;
     readonly fiveMinutes: number;
     readonly hour: number;
     readonly day: number;
   };
-  /** Bytes that the file may have; Infinity for no limit. */
+  /** Maximum bytes of the file; Infinity without a limit. */
   readonly maxSize: () => number;
-  /** Devices that history keeps of one host; without it, all. */
+  /** Maximum devices of one host; without it, no limit. */
   readonly maxDevices?: () => number;
-  /** Told in words what else an administrator should know of a topic, and with undefined when that is over. */
+  /** Shows an administrator a message on a topic, or with undefined removes it. */
   readonly notice?: (topic: string, text: string | undefined) => void;
-  /** Told in words when nothing can be written, and with undefined when it can again. */
+  /** Called with a message when nothing can be written, and with undefined once that works again. */
   readonly trouble: (text: string | undefined) => void;
 }
 
-/** What stands on one file. */
+/** Everything built on one database file. */
 export interface Instance {
   readonly file: File;
   readonly databasePath: DatabasePath;
@@ -44,7 +44,7 @@ export interface Instance {
 }
 
 /**
- * Opens the file of a folder, or begins one, and takes back what the journal holds.
+ * Opens or creates the file of a folder, and replays the journal.
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
 export function assemble(options: Options): Instance {
@@ -81,9 +81,8 @@ function built(file: File, names: Names, options: Options & { journal: Journal }
 }
 
 /**
- * An instance on a new file, for one whose file turned out to be damaged: that is moved aside, and what the journal still
- * holds goes into the new one.
- * @throws when that cannot be done now; the old instance takes polls until it can
+ * Replaces an instance whose file is damaged: quarantines the file, and replays the journal into a new one.
+ * @throws Error if that fails; the old instance goes on taking polls
  */
 export function renewed(old: Instance, options: Options, error: unknown): Instance {
   old.journal.write();
@@ -100,8 +99,8 @@ export function renewed(old: Instance, options: Options, error: unknown): Instan
 }
 
 /**
- * An instance on a copy of the open file, at the path from which that was deleted or where another one stands now.
- * @throws when that cannot be done now; the old instance goes on until it can
+ * Replaces an instance whose file was deleted or replaced at its path: continues on a copy of the open file there.
+ * @throws Error if that fails; the old instance goes on
  */
 export async function restored(
   old: Instance,
@@ -111,7 +110,7 @@ export async function restored(
   if (!old.file.open) throw new Error("the history was closed meanwhile");
   old.journal.write();
   old.file.close();
-  const aside = old.databasePath.settle();
+  const aside = old.databasePath.install();
   const made = assemble(options);
   old.journal.close(false);
   return { made, aside };

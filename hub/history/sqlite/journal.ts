@@ -19,99 +19,99 @@ import { quarantine } from "./quarantine.ts";
 
 export type { ChunkStart, Replay };
 
-/** The file that is written to. */
-interface Open {
+/** The segment that is written to. */
+interface Segment {
   readonly fd: number;
   readonly number: number;
   length: number;
   readonly since: number;
-  /** How many times it is being brought to the disk just now, and whether it is to be closed after that. */
+  /** Number of fdatasync calls under way, and whether the file is closed after the last of them. */
   syncs: number;
   left: boolean;
 }
 
-/** First bytes of each file, with the version of what follows. */
+/** First bytes of each segment, with the version of its format. */
 const magic = Buffer.from("GOHM journal 1\n");
 const name = /^history\.journal-(\d{1,15})$/;
-/** A file is ended at this size or age, so that it can go once all in it is sealed. Bytes, milliseconds. */
-const largest = 8 * 2 ** 20;
-const oldest = 30 * 60_000;
+/** Maximum size and age of a segment, which is deleted once all of it is compacted. Bytes, milliseconds. */
+const maxSegmentBytes = 8 * 2 ** 20;
+const maxSegmentMs = 30 * 60_000;
 /**
- * Between two times that the system is told to bring what was written to the disk: what a loss of power costs at most. Linux as it is set up does so after 35 s
- * by itself (vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs); telling it every 30 s costs a quarter of all CPU of keeping, and as many pages again. Milliseconds.
+ * Interval of fdatasync, and with it the most that a loss of power costs. Linux writes after 35 s by default anyway
+ * (vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs); a shorter interval writes the same pages again. Milliseconds.
  */
-const between = 120_000;
-/** What could not be written yet, at most; beyond it the samples are in memory only. Bytes. */
-const waiting = 32 * 2 ** 20;
+const syncMs = 120_000;
+/** Maximum bytes that wait while nothing can be written; beyond it samples are only in memory. */
+const maxWaitingBytes = 32 * 2 ** 20;
 /**
- * What is not sealed yet, in files beside the database: one record for each write, of rows and of the chunks they belong
- * to. A record that is damaged, or was cut short by the end of the power, costs what is in it and what builds on that.
+ * Write-ahead log of head chunks, in segments beside the database: one record for each write, with rows and the chunks they
+ * belong to. A record that is damaged, or cut short by a loss of power, costs its rows and those that build on them.
  */
 export class Journal {
   readonly #folder: string;
   readonly #now: () => number;
   readonly #log: Log;
   #batch = Buffer.alloc(64 * 1024);
-  #place = headerBytes;
+  #length = headerBytes;
   #chunks = new Set<HeadChunk>();
-  #file: Open | undefined;
+  #file: Segment | undefined;
   #next: number;
-  /** Numbers of the files there are, ascending. */
+  /** Numbers of the segments, ascending. */
   #files: number[];
   #unsynced = false;
-  #told: number;
+  #syncedAt: number;
   #failing = false;
 
   constructor(folder: string, { now, log }: { now: () => number; log: Log }) {
     this.#folder = folder;
     this.#now = now;
     this.#log = log;
-    this.#told = now();
+    this.#syncedAt = now();
     this.#files = numbers(folder);
     this.#next = (this.#files.at(-1) ?? 0) + 1;
   }
 
-  /** Something waits to be written. */
+  /** True if something waits to be written. */
   get waiting(): boolean {
-    return this.#place > headerBytes;
+    return this.#length > headerBytes;
   }
 
-  /** Takes a chunk that begins, with the rows that it has already. */
+  /** Adds a new chunk, with the rows that it has already. */
   begin(chunk: HeadChunk): void {
     const text = Buffer.from(JSON.stringify(startOf(chunk)));
     this.#room(text.length + 20);
-    this.#place = putNumber(this.#batch, this.#place, 0);
-    this.#place = putNumber(this.#batch, this.#place, text.length);
-    this.#place += text.copy(this.#batch, this.#place);
+    this.#length = putNumber(this.#batch, this.#length, 0);
+    this.#length = putNumber(this.#batch, this.#length, text.length);
+    this.#length += text.copy(this.#batch, this.#length);
     this.rows(chunk, 0);
   }
 
-  /** Takes the rows of a chunk from a place on. */
+  /** Adds the rows of a chunk from an offset on. */
   rows(chunk: HeadChunk, from: number): void {
     const length = chunk.length - from;
     this.#room(length + 30);
-    this.#place = putNumber(this.#batch, this.#place, chunk.id);
-    this.#place = putNumber(this.#batch, this.#place, from);
-    this.#place = putNumber(this.#batch, this.#place, length);
-    chunk.copy(from, this.#batch, this.#place);
-    this.#place += length;
+    this.#length = putNumber(this.#batch, this.#length, chunk.id);
+    this.#length = putNumber(this.#batch, this.#length, from);
+    this.#length = putNumber(this.#batch, this.#length, length);
+    chunk.copy(from, this.#batch, this.#length);
+    this.#length += length;
     this.#chunks.add(chunk);
   }
 
   /**
    * Writes what waits.
-   * @throws when it cannot; it waits on then
+   * @throws Error of the file system; it goes on waiting
    */
   write(): void {
     if (!this.waiting) return;
     const file = this.#open();
     const batch = this.#batch;
     mark.copy(batch);
-    batch.writeUInt32LE(this.#place - headerBytes, mark.length);
-    batch.writeUInt32LE(crc32(batch.subarray(headerBytes, this.#place)), mark.length + 4);
-    // At its place, not at the end: what an attempt before left there half written is written over.
-    put(file.fd, batch, { length: this.#place, place: file.length });
-    file.length += this.#place;
+    batch.writeUInt32LE(this.#length - headerBytes, mark.length);
+    batch.writeUInt32LE(crc32(batch.subarray(headerBytes, this.#length)), mark.length + 4);
+    // At its offset, not at the end: overwrites what a failed attempt left.
+    writeAll(file.fd, batch, { length: this.#length, place: file.length });
+    file.length += this.#length;
     for (const chunk of this.#chunks) {
       if (chunk.segments[1] !== file.number) chunk.segments = [chunk.segments[0] || file.number, file.number];
     }
@@ -119,34 +119,34 @@ export class Journal {
     this.#unsynced = true;
   }
 
-  /** More waits than memory may hold: lets it go. @returns whether it did; the chunks it was of cannot be written on then */
+  /** Drops what waits if it exceeds the maximum. @returns true if it did: its chunks cannot be continued */
   overflow(): boolean {
-    if (this.#place < waiting) return false;
+    if (this.#length < maxWaitingBytes) return false;
     this.#clear();
     return true;
   }
 
-  /** Has the system bring what was written to the disk when it is time for that, without waiting for it. */
+  /** Starts fdatasync when it is due, without waiting for it. */
   sync(): void {
     const now = this.#now();
-    if (!this.#unsynced || this.#file === undefined || Math.abs(now - this.#told) < between) return;
+    if (!this.#unsynced || this.#file === undefined || Math.abs(now - this.#syncedAt) < syncMs) return;
     this.#unsynced = false;
-    this.#told = now;
-    this.#bring(this.#file);
+    this.#syncedAt = now;
+    this.#startSync(this.#file);
   }
 
-  /** Deletes files that nothing unsealed is in. @param least the first that is needed @returns the first that is left */
+  /** Deletes segments. @param least the first that is still needed @returns the first that is left */
   release(least: number): number {
     const end = Math.min(least, this.#file?.number ?? least);
     for (const number of this.#files.filter((one) => one < end)) {
-      // One that somebody else deleted is gone all the same.
+      // Somebody else may have deleted it.
       rmSync(this.#path(number), { force: true });
       this.#files = this.#files.filter((one) => one !== number);
     }
     return end;
   }
 
-  /** Everything that was written and not deleted, oldest first. To be called before the first write. */
+  /** Reads all segments, oldest first; to be called before the first write. */
   replay(to: Replay, log: Log): void {
     for (const number of [...this.#files]) {
       const path = this.#path(number);
@@ -159,7 +159,7 @@ export class Journal {
     }
   }
 
-  /** Whether a file was deleted that is still needed, or another one stands in its place. */
+  /** True if a segment was deleted or replaced by somebody else. */
   get lost(): boolean {
     const there = (number: number): boolean => {
       const now = statSync(this.#path(number), { throwIfNoEntry: false });
@@ -168,9 +168,9 @@ export class Journal {
     return !this.#files.every(there);
   }
 
-  /** Goes on in a new file. What was in the ones that are lost must be written to somewhere else. */
+  /** Continues in a new segment. The caller must write the rows of lost segments elsewhere. */
   renew(): void {
-    if (this.#file) leave(this.#file);
+    if (this.#file) closeAfterSync(this.#file);
     this.#file = undefined;
     this.#files = numbers(this.#folder);
     this.#next = Math.max(this.#next, (this.#files.at(-1) ?? 0) + 1);
@@ -181,21 +181,21 @@ export class Journal {
     return this.#files.reduce((sum, number) => sum + size(number), 0);
   }
 
-  /** @param empty nothing of it is needed any more */
+  /** @param empty true if nothing of it is needed any more */
   close(empty: boolean): void {
-    if (this.#file) leave(this.#file);
+    if (this.#file) closeAfterSync(this.#file);
     this.#file = undefined;
     if (empty) this.release(Number.POSITIVE_INFINITY);
   }
 
-  #open(): Open {
+  #open(): Segment {
     const { length = 0, since = 0 } = this.#file ?? {};
     const age = this.#now() - since;
-    if (this.#file && length < largest && age >= 0 && age < oldest) return this.#file;
+    if (this.#file && length < maxSegmentBytes && age >= 0 && age < maxSegmentMs) return this.#file;
     const number = this.#next;
     const fd = openSync(this.#path(number), "w", 0o600);
     try {
-      put(fd, magic, { length: magic.length, place: 0 });
+      writeAll(fd, magic, { length: magic.length, place: 0 });
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -203,14 +203,14 @@ export class Journal {
     this.#next++;
     this.#files.push(number);
     if (this.#file) {
-      this.#bring(this.#file);
-      leave(this.#file);
+      this.#startSync(this.#file);
+      closeAfterSync(this.#file);
     }
     this.#file = { fd, number, length: magic.length, since: this.#now(), syncs: 0, left: false };
     return this.#file;
   }
 
-  /** Hands on every whole record of a file. @returns records found, bytes that belong to none, and what is wrong with them */
+  /** Reads the records of a segment. @returns how many there are, how many bytes belong to none, and why */
   #records(number: number, to: Replay): { found: number; lost: number; why: string } {
     let bytes: Buffer;
     try {
@@ -236,17 +236,17 @@ export class Journal {
     return { found, lost, why: "no record with a right checksum" };
   }
 
-  #bring(file: Open): void {
+  #startSync(file: Segment): void {
     file.syncs++;
     fdatasync(file.fd, (error) => {
       file.syncs--;
-      if (file.left) leave(file);
-      this.#ended(error);
+      if (file.left) closeAfterSync(file);
+      this.#synced(error);
     });
   }
 
-  /** A disk that fails says so once for what it could not take: what comes after must not be taken for whole. */
-  #ended(error: Error | null): void {
+  /** Logs the first failure and the recovery: a failing disk reports lost pages only once. */
+  #synced(error: Error | null): void {
     if (error !== null && !this.#failing) {
       this.#log.error(
         `${this.#folder}: the journal of the history cannot be brought to the disk (${error.message}): if the power goes now, the last hours may be lost. Is the disk failing?`,
@@ -257,14 +257,14 @@ export class Journal {
   }
 
   #room(bytes: number): void {
-    if (this.#place + bytes <= this.#batch.length) return;
-    const larger = Buffer.alloc(Math.max(this.#batch.length * 2, this.#place + bytes));
-    this.#batch.copy(larger, 0, 0, this.#place);
+    if (this.#length + bytes <= this.#batch.length) return;
+    const larger = Buffer.alloc(Math.max(this.#batch.length * 2, this.#length + bytes));
+    this.#batch.copy(larger, 0, 0, this.#length);
     this.#batch = larger;
   }
 
   #clear(): void {
-    this.#place = headerBytes;
+    this.#length = headerBytes;
     this.#chunks.clear();
     if (this.#batch.length > 2 ** 20) this.#batch = Buffer.alloc(64 * 1024);
   }
@@ -274,14 +274,14 @@ export class Journal {
   }
 }
 
-/** Closes a file as soon as nothing is being done with it: its number may be another file's then. */
-function leave(file: Open): void {
+/** Closes a segment once no fdatasync is under way: its descriptor could be another file's by then. */
+function closeAfterSync(file: Segment): void {
   file.left = true;
   if (file.syncs === 0) closeSync(file.fd);
 }
 
-/** Writes all of some bytes; a disk that gets full takes a part of them first. */
-function put(fd: number, bytes: Uint8Array, { length, place }: { length: number; place: number }): void {
+/** Writes all bytes; a disk that becomes full takes a part of them at first. */
+function writeAll(fd: number, bytes: Uint8Array, { length, place }: { length: number; place: number }): void {
   for (let done = 0; done < length; ) done += writeSync(fd, bytes, done, length - done, place + done);
 }
 

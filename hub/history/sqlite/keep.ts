@@ -13,21 +13,21 @@ import type { Host, Names } from "./names.ts";
 import type { Entry, Rows } from "./row.ts";
 import { atOnce, inTurns, turn, type Work } from "./turns.ts";
 
-/** A block is sealed when it has been over for this long, one group of hosts after the other at this distance. Milliseconds. */
-const grace = 120_000;
-const pace = 60_000;
-/** All groups are through within this time. */
-const spread = 45 * 60_000;
-/** Late samples of a block are waited for until none came for this long. */
-const quiet = 60_000;
-/** A block is sealed before it is over when nothing came for this long: its host's clock, or the hub's, was ahead. */
-const left = blockMs;
-/** A hub that ends seals for this long; the rest stays in the journal. Milliseconds. */
-const atEnd = 1000;
-/** Polls of a block, and chunks, beyond which it is sealed before it is over. */
+/** A block is compacted this long after its end, and each group of hosts this long after the one before. Milliseconds. */
+const graceMs = 120_000;
+const paceMs = 60_000;
+/** Within this time all groups have had their turn. Milliseconds. */
+const spreadMs = 45 * 60_000;
+/** An ended block that still receives late samples is compacted once none came for this long. Milliseconds. */
+const quietMs = 60_000;
+/** A block is compacted before its end if nothing came for this long: a clock was ahead. Milliseconds. */
+const abandonedMs = blockMs;
+/** At its end a hub compacts for this long; the rest stays in the journal. Milliseconds. */
+const closeMs = 1000;
+/** Polls and chunks of a block beyond which it is compacted before its end. */
 const mostRows = 8192;
 const mostChunks = 32;
-/** Columns of all chunks of a block, beyond which it is sealed before it is over: each takes some 100 bytes of memory. */
+/** Columns of all chunks of a block beyond which it is compacted before its end: each takes some 100 bytes of memory. */
 const mostColumns = 500_000;
 
 export { Compactor, type Limits };
@@ -40,20 +40,20 @@ interface Parts {
   readonly now: () => number;
 }
 
-/** A block to be sealed, or a day to be summed up. */
+/** A block to compact, or a day to roll up. */
 interface Task {
   readonly host: Host;
   readonly block: number;
   readonly day?: number;
 }
 
-/** What a task comes to: rows, and what is known when they are written. */
+/** Rows of a task, and the chunks that they replace. */
 interface Result extends Task {
   readonly rows: readonly Entry[];
   readonly chunks: readonly HeadChunk[];
 }
 
-/** Brings what memory holds into rows: when its time has come, a host at a time, so that polls need not wait. */
+/** Decides what is compacted, rolled up and deleted, and when; works in turns, so that polls go on. */
 export class Keeper {
   readonly head: Head;
   readonly #parts: Parts;
@@ -62,7 +62,7 @@ export class Keeper {
   readonly #sql;
   #busy = Promise.resolve();
   readonly #room = new ArrayPool();
-  /** Rows were written since the journal was last told. */
+  /** True if rows were written since the journal was last released. */
   #written = false;
   #stopped = false;
 
@@ -78,7 +78,7 @@ export class Keeper {
     };
   }
 
-  /** Takes back what the journal holds and no row does. */
+  /** Loads head chunks that the journal holds and that are not compacted. */
   replay(journal: Journal, log: Log): void {
     const sealed = new Set(this.#sql.all.all() as number[]);
     for (const id of sealed) this.head.beyond(id);
@@ -88,7 +88,7 @@ export class Keeper {
       start: (start, segment) => {
         this.head.beyond(start.run);
         if (sealed.has(start.run) || chunks.has(start.run)) return;
-        // Of a clock that cannot be right: an earlier version kept that.
+        // Of a clock that cannot be right: an earlier version kept such samples.
         if (start.window < blockOf(earliest)) return void sealed.add(start.run);
         const chunk = this.head.replay(start, this.#parts.now());
         chunk.segments = [segment, segment];
@@ -98,7 +98,7 @@ export class Keeper {
         this.head.beyond(id);
         if (sealed.has(id)) return;
         const chunk = chunks.get(id);
-        // What it differs from is missing: as it stands it would tell something else.
+        // Rows before it are missing: its differences would give wrong values.
         if (chunk?.length !== offset) return void lost++;
         chunk.replay(bytes);
         chunk.segments = [chunk.segments[0], segment];
@@ -119,7 +119,7 @@ export class Keeper {
     for (const host of this.#parts.names.hosts()) this.#parts.names.trim(host);
   }
 
-  /** Seals blocks and sums up days that have their time, group by group, behind work that is under way already. */
+  /** Compacts blocks and rolls up days that are due, group by group, then deletes forgotten hosts; queued behind earlier work. */
   tend(): Promise<void> {
     const tasks = [...this.#blocksDue(), ...this.#daysDue()];
     return this.#enqueue(async () => {
@@ -134,8 +134,8 @@ export class Keeper {
   }
 
   /**
-   * Ends all use of a host: what memory and journal hold of it is void, and its rows are `erase`d later. All of the journal must be
-   * written.
+   * Removes a host from memory and names, and voids its chunks in the journal, all of which must be written; `erase` deletes
+   * its rows.
    * @throws SqliteError; nothing has changed
    */
   forget(host: Host): void {
@@ -151,18 +151,18 @@ export class Keeper {
     this.#written = true;
   }
 
-  /** Deletes the rows of forgotten hosts, behind work that is under way already. */
+  /** Deletes the rows of forgotten hosts; queued behind earlier work. */
   erase(): Promise<void> {
     return this.#enqueue(() => this.#erase());
   }
 
-  /** Seals what it can within a while at once, whatever waits. @returns whether that is everything */
+  /** Compacts for at most a second without yielding. @returns true if everything is compacted */
   compactNow(): boolean {
     this.#stopped = true;
     const { head } = this;
     const { now } = this.#parts;
     const began = now();
-    const late = (): boolean => Math.abs(now() - began) > atEnd;
+    const late = (): boolean => Math.abs(now() - began) > closeMs;
     for (const task of [...head.all()]) {
       const done = atOnce(this.#work(task), late);
       if (done === undefined) return false;
@@ -172,23 +172,23 @@ export class Keeper {
     return true;
   }
 
-  /** Deletes rows that are older than they are kept, some of them. @returns whether there are more */
+  /** Deletes some of the rows whose retention is over. @returns true if there are more */
   expire(): boolean {
     return this.#retention.step();
   }
 
-  /** Has the journal let go of what is in rows. */
+  /** Deletes segments of the journal that are compacted. */
   release(journal: Journal): void {
     if (!this.#written) return;
     let least = Number.POSITIVE_INFINITY;
     for (const { chunks } of this.head.all()) for (const chunk of chunks) least = Math.min(least, chunk.segments[0]);
-    // What is in a file that is still there must not be taken for new again.
+    // Chunks in segments that are left must not be loaded again.
     const first = journal.release(least);
     this.#sql.forget.run(Number.isFinite(first) ? first : Number.MAX_SAFE_INTEGER);
     this.#written = false;
   }
 
-  /** Lets the oldest chunks go until the rest fits. @returns polls that are lost by that */
+  /** Drops the oldest chunks until the rest fits. @returns how many polls are lost */
   shed(room: number): number {
     const held = [...this.head.all()].flatMap(({ host, block, chunks }) =>
       chunks.map((chunk) => ({ host, block, chunk })),
@@ -208,23 +208,23 @@ export class Keeper {
     const now = this.#parts.now();
     const held = [...this.head.all()];
     const last = held.reduce((most, { host }) => Math.max(most, groupOf(host.id)), 0);
-    const step = Math.min(pace, spread / (last + 1));
+    const step = Math.min(paceMs, spreadMs / (last + 1));
     return held.filter(({ host, block, chunks, touched }) => {
       const rows = chunks.reduce((sum, chunk) => sum + chunk.rows, 0);
       const columns = chunks.reduce((sum, chunk) => sum + chunk.columns.length, 0);
       if (rows > mostRows || chunks.length > mostChunks || (chunks.length > 1 && columns > mostColumns)) return true;
-      const over = (block + 1) * blockMs + grace + step * groupOf(host.id);
-      // Either way: a clock that was put back must not leave a block waiting.
+      const over = (block + 1) * blockMs + graceMs + step * groupOf(host.id);
+      // In either direction: a clock that was set back must not keep a block waiting.
       const still = Math.abs(now - touched);
-      return still >= left || (now >= over && still >= quiet);
+      return still >= abandonedMs || (now >= over && still >= quietMs);
     });
   }
 
-  /** Days that are over, all of which is in rows. */
+  /** Lists days that have ended and are compacted. */
   #daysDue(): Task[] {
     const { head } = this;
     const { names, now } = this.#parts;
-    const over = Math.floor((now() - grace - spread - blockMs) / bucketOf.day);
+    const over = Math.floor((now() - graceMs - spreadMs - blockMs) / bucketOf.day);
     const due: Task[] = [];
     for (const host of names.hosts()) {
       if (host.open.size === 0) continue;
@@ -239,13 +239,13 @@ export class Keeper {
   #enqueue(next: () => Promise<void>): Promise<void> {
     const work = this.#busy.then(next);
     this.#busy = work.catch(() => {
-      // Told to whoever asked for this work; what waits behind it goes on.
+      // Reported to the caller; work that is queued behind it goes on.
     });
     return work;
   }
 
   async #run(tasks: readonly Task[]): Promise<void> {
-    // Rows of a group lie side by side and are written together. Days of one host share rows: one after the other.
+    // Rows of a group are adjacent and written together. Days of one host share rows, so they go one after the other.
     const groups = Map.groupBy(tasks, ({ host, block, day }) => `${day} ${block} ${groupOf(host.id)}`);
     for (const group of groups.values()) {
       const works: Result[] = [];
@@ -278,7 +278,7 @@ export class Keeper {
     const { host, block, day } = task;
     if (day !== undefined) return { ...task, chunks: [], rows: yield* this.#compactor.day(host, day) };
     const chunks = [...this.head.chunks(host, block)];
-    // From now on polls of this block go into chunks of their own, which are newer than the rows that are made here.
+    // From now on polls of this block go into new chunks, which are newer than the rows that are made here.
     for (const chunk of chunks) chunk.frozen = true;
     this.#room.clear();
     const fresh: Frame[] = [];
@@ -320,7 +320,7 @@ export class Keeper {
     this.#written = true;
   }
 
-  /** Within the transaction: what its rows mean for the host. */
+  /** Updates the host, and marks chunks as compacted; called within the transaction. */
   #mark({ host, block, day, chunks }: Result): void {
     if (day !== undefined) {
       host.open.delete(day);
@@ -332,7 +332,7 @@ export class Keeper {
     for (const chunk of chunks) this.#sql.sealed.run(chunk.id, chunk.segments[1]);
   }
 
-  /** What rows hold survives a loss of power from here on, so that the journal need not keep it. */
+  /** Makes rows survive a loss of power, so that the journal need not keep them. */
   #checkpoint(): void {
     this.#parts.file.pragma("wal_checkpoint(TRUNCATE)");
   }

@@ -1,62 +1,62 @@
-// How time, hosts and metrics become the keys of rows.
+// Keys of rows: time, group of hosts, metric, host.
 
 const hour = 3_600_000;
 
-/** Samples of one host within one block stand together: in memory first, then in one row for each metric. Milliseconds. */
+/** Length of a block. Samples of one host within one block are kept together, in memory, then in one row for each metric. */
 export const blockMs = 4 * hour;
 
-/** The first time that no key has room for. */
+/** The first time that does not fit into a key. */
 export const latest = Date.UTC(2900, 0);
 
-/** The block, counted from the epoch, that a time falls into. */
+/** Returns the block of a time, counted from the epoch. */
 export const blockOf = (t: number): number => Math.floor(t / blockMs);
 
-/** Blocks in a day; a block lies within one day. */
+/** A block lies within one day. */
 export const blocksPerDay = (24 * hour) / blockMs;
 export const dayOf = (block: number): number => Math.floor(block / blocksPerDay);
 
-/** Buckets in one row of a summary. */
+/** Buckets in one row of a rollup. */
 export const bucketsInRow = 48;
 
-/** Summaries, finest first. A bucket of each is a whole number of the one before, and a block is whole in each but `day`. */
+/** Rollups, finest first. Each bucket is a whole number of those of the tier before; a block is whole buckets of each but `day`. */
 export const tiers = ["five", "hour", "day"] as const;
 export type Tier = (typeof tiers)[number];
 
-/** Milliseconds of one bucket. */
+/** Length of a bucket in milliseconds. */
 export const bucketOf: Readonly<Record<Tier, number>> = { five: 300_000, hour, day: 24 * hour };
 
-/** The row, counted from the epoch, whose buckets hold a time. */
+/** Returns the row, counted from the epoch, with the bucket of a time. */
 export const spanOf = (tier: Tier, t: number): number => Math.floor(t / (bucketOf[tier] * bucketsInRow));
 
-/** Hosts of one group are sealed together, and their rows lie side by side. */
+/** Hosts of a group are compacted together, and their rows are adjacent. */
 export const groupSize = 16;
 export const groupOf = (host: number): number => Math.floor(host / groupSize);
 
-/** Ids below these fit into a key: 22 bits of time, 14 of group, 10 of metric, 4 of host within its group. */
+/** Limits of ids: a key has 22 bits of time, 14 of group, 10 of metric, 4 of host within its group. */
 export const mostHosts = 2 ** 14 * groupSize;
 export const mostMetrics = 1024;
 
-/** The row of the times of the polls, in the place of a metric. */
+/** Stands for a metric in the key of the row with the times of the polls. */
 export const timesRow = 0;
 
 /**
- * Time first: rows are then written where the file ends, pages get full, and what is let go is one range. Within a
- * group the metric comes before the host, as a question about a fleet asks for one metric of all.
+ * Builds a key. Time comes first: rows are written at the end of the file, which fills its pages, and expire as one range.
+ * Within a group the metric comes before the host: a query on the fleet reads one metric of all hosts.
  */
 export function rowKey(span: number, host: number, metric: number): number {
   const group = span * 2 ** 14 + groupOf(host);
   return (group * mostMetrics + metric) * groupSize + (host % groupSize);
 }
 
-/** The block or span, counted from the epoch, of the row that a table has for a time. */
+/** Returns the block (raw) or span (rollups) of a time. */
 export const spanOfTable = (table: "raw" | Tier, t: number): number =>
   table === "raw" ? blockOf(t) : spanOf(table, t);
 
-/** The first key behind those of a host's group in a block or span. */
+/** Returns the first key behind those of a host's group in a block or span. */
 export const groupEnd = (span: number, host: number): number => rowKey(span, (groupOf(host) + 1) * groupSize, 0);
 
-/** The first key of a block or span. */
+/** Returns the first key of a block or span. */
 export const firstKey = (span: number): number => rowKey(span, 0, 0);
 
-/** The block or span of a key. */
+/** Returns the block or span of a key. */
 export const spanOfKey = (key: number): number => Math.floor(key / (2 ** 14 * mostMetrics * groupSize));

@@ -1,10 +1,10 @@
-/** What was read last, by key, as long as it takes no more than some bytes: what nobody asked for of late goes first. */
+/** A cache with a limit in bytes; evicts the least recently used entry. */
 export class LruCache<T> {
   readonly #most: number;
   readonly #all = new Map<number, { readonly value: T; readonly bytes: number }>();
   #bytes = 0;
 
-  /** @param most bytes of all together */
+  /** @param most bytes of all entries together */
   constructor(most: number) {
     this.#most = most;
   }
@@ -12,13 +12,13 @@ export class LruCache<T> {
   get(key: number): T | undefined {
     const found = this.#all.get(key);
     if (found === undefined) return undefined;
-    // A Map goes through its keys in the order in which they were set.
+    // A Map iterates in the order of insertion: the entry becomes the newest.
     this.#all.delete(key);
     this.#all.set(key, found);
     return found.value;
   }
 
-  /** Remembers what was not remembered yet. */
+  /** Adds an entry; the key must not be in the cache. */
   set(key: number, value: T, bytes: number): void {
     this.#all.set(key, { value, bytes });
     this.#bytes += bytes;

@@ -10,10 +10,10 @@ import { blockOf, dayOf, mostHosts, mostMetrics, timesRow } from "./key.ts";
 export interface Host {
   readonly id: number;
   readonly name: string;
-  /** Oldest and newest block that have rows, or Infinity and -Infinity. */
+  /** Oldest and newest block with rows; Infinity and -Infinity without rows. */
   first: number;
   last: number;
-  /** Days, counted from the epoch, of which rows came since they were last summed up by hours and as a whole. */
+  /** Days, counted from the epoch, with new rows since they were rolled up by hour and day. */
   readonly open: Set<number>;
   readonly devices: Map<string, Device>;
   /** True once its history is being deleted: nothing may be written for it. */
@@ -29,7 +29,7 @@ export interface Device {
   /** Unix ms of its newest sample. */
   last: number;
   readonly metrics: Set<string>;
-  /** Forgotten: whatever is measured under its name from now on is of a new device. */
+  /** True if it is forgotten: later samples under its key are of a new device. */
   forgotten: boolean;
 }
 
@@ -37,7 +37,7 @@ export interface Metric {
   readonly id: number;
   readonly level: Level;
   readonly name: string;
-  /** Values times this are whole numbers, as a rule. */
+  /** Values times this are usually whole numbers. */
   readonly scale: number;
   readonly counter: boolean;
 }
@@ -51,15 +51,15 @@ interface HostRow {
 }
 
 /**
- * Hosts, devices and metrics with the short numbers they have in rows. A number is given at first sight, and written
- * together with the first row that uses it.
+ * Maps hosts, devices and metrics to their numbers in rows. A number is assigned at first sight, and written in the
+ * transaction of the first row that uses it.
  */
 export class Names {
   readonly #file: File;
-  readonly #most: () => number;
-  /** Names of hosts that lost devices to the bound since this was last asked for. */
+  readonly #maxDevices: () => number;
+  /** Hosts that lost devices to the limit since the last call of `crowded`. */
   readonly #crowded = new Set<string>();
-  /** Devices as they were last written; what was written and what was deleted within a transaction that is not over. */
+  /** Devices as they were last committed, and those written or deleted in the open transaction. */
   readonly #written = new WeakMap<Device, string>();
   readonly #pending = new Map<Device, string>();
   readonly #forgotten = new Set<number>();
@@ -73,10 +73,10 @@ export class Names {
   #nextMetric = timesRow + 1;
   readonly #sql;
 
-  /** @param most devices that a host may have */
-  constructor(file: File, most: () => number = () => Number.POSITIVE_INFINITY) {
+  /** @param most maximum devices of a host */
+  constructor(file: File, maxDevices: () => number = () => Number.POSITIVE_INFINITY) {
     this.#file = file;
-    this.#most = most;
+    this.#maxDevices = maxDevices;
     this.#sql = {
       host: file.prepare("INSERT OR REPLACE INTO host (id, name, first, last, open, sum) VALUES (?, ?, ?, ?, ?, ?)"),
       device: file.prepare(
@@ -98,7 +98,7 @@ export class Names {
     return this.#tombstones;
   }
 
-  /** @returns the host if it is known, without making one */
+  /** Finds a host without creating it. */
   find(name: string): Host | undefined {
     return this.#hosts.get(name);
   }
@@ -148,7 +148,7 @@ export class Names {
     return this.#keep(this.#nextMetric++, level, name);
   }
 
-  /** Every metric that a row may be of. */
+  /** Lists all metrics of rows. */
   metrics(): Iterable<Metric> {
     return this.#metrics.values();
   }
@@ -173,7 +173,7 @@ export class Names {
     return all;
   }
 
-  /** Writes a host with its devices, and every metric; to be called within the transaction that writes its rows. */
+  /** Writes a host with its devices, and all metrics; to be called within the transaction that writes its rows. */
   save(host: Host): void {
     for (const { id, level, name } of this.#metrics.values()) this.#sql.metric.run(summed([id, level, name]));
     const { first, last, open } = host;
@@ -190,12 +190,12 @@ export class Names {
     this.#keepNumbers();
   }
 
-  /** Rows may still hold columns of deleted devices: the greatest number ever given stays, under no host, so that none is given again. */
+  /** Keeps the greatest number ever assigned, under no host: rows may still hold columns of deleted devices. */
   #keepNumbers(): void {
     this.#sql.device.run(summed([this.#nextDevice++, 0, "", "", null, 0, ""]));
   }
 
-  /** The transaction of `save` was kept, or taken back. */
+  /** Ends the transaction of `save`. @param kept true if it was committed */
   saved(kept: boolean): void {
     if (kept) {
       for (const [device, state] of this.#pending) this.#written.set(device, state);
@@ -205,8 +205,8 @@ export class Names {
   }
 
   /**
-   * Writes that a host is forgotten; to be called within a transaction, and `forgotten` after it. Its row stays, under a name
-   * that no host can have, until its rows are gone: only then may its number be given again.
+   * Writes a tombstone for a host; to be called within a transaction, and `forgotten` after it. The tombstone, a name that no
+   * host can have, stays until the host's rows are deleted: only then may its number be assigned again.
    */
   bury({ id, first, last }: Host): void {
     this.#sql.host.run(summed([id, `${grave}${id}`, finite(first), finite(last), ""]));
@@ -214,7 +214,7 @@ export class Names {
     this.#keepNumbers();
   }
 
-  /** Ends all use of a host that was buried. */
+  /** Removes a host whose tombstone is committed. */
   forgotten(host: Host): void {
     this.#hosts.delete(host.name);
     this.#tombstones.add(host);
@@ -222,7 +222,7 @@ export class Names {
     for (const device of host.devices.values()) device.forgotten = true;
   }
 
-  /** No row holds anything of a forgotten host any more. */
+  /** Deletes the tombstone of a host without rows. */
   erased(host: Host): void {
     this.#sql.forgetHost.run(host.id);
     this.#tombstones.delete(host);
@@ -240,9 +240,9 @@ export class Names {
     }
   }
 
-  /** Forgets devices that a host has beyond the bound, first those that were not seen for the longest time; `present` stay. */
+  /** Forgets devices of a host beyond the limit, the least recently seen first; those in `present` stay. */
   trim(host: Host, present?: { has(device: Device): boolean }): void {
-    const excess = host.devices.size - this.#most();
+    const excess = host.devices.size - this.#maxDevices();
     if (excess <= 0) return;
     this.#crowded.add(host.name);
     const old = [...host.devices].filter(([, device]) => device.level !== "host" && !present?.has(device));
@@ -253,7 +253,7 @@ export class Names {
     }
   }
 
-  /** Hosts that `trim` took devices from since the last call. */
+  /** Returns the hosts that lost devices to the limit since the last call. */
   crowded(): readonly string[] {
     const names = [...this.#crowded];
     this.#crowded.clear();
@@ -281,7 +281,7 @@ export class Names {
       const host = {
         id,
         name,
-        // Rows of a clock that cannot be right, which an earlier version kept, are about to go.
+        // An earlier version kept rows of a clock that cannot be right; they are about to expire.
         first: Math.max(first ?? Number.POSITIVE_INFINITY, blockOf(earliest)),
         last: (last ?? 0) < blockOf(earliest) ? Number.NEGATIVE_INFINITY : (last ?? 0),
         open: new Set(
@@ -331,18 +331,18 @@ const knownOf = ({ host, level, key, index, metrics, last }: Device): KnownDevic
   last,
 });
 
-/** Before the number of a forgotten host, in place of a name: no name has a line break. */
+/** Begins the name in a tombstone, before the host's number: no host's name has a line break. */
 const grave = "\n";
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
 type Cell = string | number | null;
 
-/** A name that was changed on the disk would show one card's samples as another's. */
+/** Checksum of a row of names: a corrupted name would show one card's samples as another's. */
 const sumOf = (cells: readonly Cell[]): number => crc32(JSON.stringify(cells));
 const summed = (cells: readonly Cell[]): Cell[] => [...cells, sumOf(cells)];
 
-/** @throws CorruptChunk */
+/** Checks a row of names. @throws CorruptChunk */
 function sound(row: unknown): unknown {
   const { sum, ...cells } = row as Record<string, Cell>;
   if (sum !== sumOf(Object.values(cells))) throw new CorruptChunk("a name does not match its checksum");

@@ -19,15 +19,15 @@ const stateOf = (path: string): BigIntStats | undefined => statSync(path, { bigi
 const same = (one: BigIntStats | undefined, other: BigIntStats | undefined): boolean =>
   one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 
-/** What became of the file at the path of an open database. */
+/** What happened to the file at the path of an open database. */
 export type Lost = "deleted" | "replaced" | "emptied";
 
-/** The path of an open database: the file there may be deleted or emptied, or another one renamed over it, while ours stays open. */
+/** Watches the path of an open database, whose file may be deleted, emptied or replaced there while it stays open. */
 export class DatabasePath {
   readonly path: string;
   readonly #opened: BigIntStats | undefined;
   readonly #log: BigIntStats | undefined;
-  /** True once the file had content. */
+  /** True once the file has had content. */
   #filled: boolean;
 
   /** @param path of a file that was just opened */
@@ -38,37 +38,37 @@ export class DatabasePath {
     this.#filled = this.#opened !== undefined && this.#opened.size > 0n;
   }
 
-  /** What became of the file at the path; undefined while it is the one that is open, with content. */
+  /** What happened to the file at the path; undefined while it is the open one, with content. */
   get lost(): Lost | undefined {
     const now = stateOf(this.path);
     if (now === undefined) return "deleted";
     if (!same(now, this.#opened)) return "replaced";
-    // All of a new file may be in its log at first. Not opened to look: closing it would give up SQLite's locks.
+    // A new file may be all in its log at first. Not opened to look: closing it would release SQLite's locks.
     this.#filled ||= now.size > 0n;
     return this.#filled && now.size === 0n ? "emptied" : undefined;
   }
 
-  /** Copies the open file beside the path, in steps. @throws Error, for want of room before anything is written */
+  /** Copies the open file beside the path, in steps. @throws Error; before anything is written if space is missing */
   async copy(file: File): Promise<void> {
     this.#prepare(file);
     await file.backup(this.#beside);
   }
 
-  /** As `copy`, at once. */
+  /** Copies without yielding. @throws Error */
   copyNow(file: File): void {
     this.#prepare(file);
     file.prepare("VACUUM INTO ?").run(this.#beside);
   }
 
   /**
-   * Puts the copy in its place, once the open file is closed; what stands there meanwhile is moved aside.
-   * @returns where that is now; undefined where nothing stood there
+   * Moves the copy to the path, once the open file is closed; quarantines a file that is there.
+   * @returns where that file is now; undefined if there was none
    */
-  settle(): string | undefined {
+  install(): string | undefined {
     const copy = openSync(this.#beside, "r+");
     fsyncSync(copy);
     closeSync(copy);
-    // SQLite leaves its log where the database is not at its path any more. It is no log of the file that comes there.
+    // SQLite keeps the log of a database that is not at its path any more. It does not belong to the new file.
     const log = `${this.path}-wal`;
     if (same(stateOf(log), this.#log)) rmSync(log, { force: true });
     const aside = stateOf(this.path) && quarantine(this.path, "replaced");

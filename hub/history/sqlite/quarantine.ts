@@ -1,6 +1,9 @@
 import { existsSync, renameSync } from "node:fs";
 
-/** Gives a file that cannot stay where it is a name under which nothing uses it. The log of a database means nothing beside another file, so it goes along. */
+/**
+ * Renames a database file, with its log, to a name that nothing uses: its bytes are kept for whoever can save something.
+ * @returns the new path
+ */
 export function quarantine(path: string, why: "damaged" | "replaced" = "damaged"): string {
   const free = (n: number): string => (existsSync(`${path}.${why}-${n}`) ? free(n + 1) : `${path}.${why}-${n}`);
   const aside = free(1);

@@ -1,50 +1,50 @@
 import Database from "better-sqlite3";
 import type { Log } from "../../log.ts";
-import { type Buckets, roomFor } from "./bucket.ts";
+import { allocateBuckets, type Buckets } from "./bucket.ts";
 import { CorruptChunk, column, encode, open } from "./codec.ts";
 import type { File } from "./database.ts";
 import { columnId, type Frame } from "./frame.ts";
 import { blockMs, bucketsInRow, groupEnd, groupSize, rowKey, spanOfKey, type Tier, tiers, timesRow } from "./key.ts";
 import { LruCache } from "./lru.ts";
 import { encodeBuckets } from "./row/rollup.ts";
-import { joined, mix, pack, Sections, unpack } from "./row/section.ts";
+import { joined, pack, Sections, unpack, xorTail } from "./row/section.ts";
 
-/** A table of rows: samples as they are, or one of the summaries. */
+/** A table of rows: samples, or one of the rollups. */
 export type Table = "raw" | Tier;
 export const tables: readonly Table[] = ["raw", ...tiers];
 
-/** Names what is held of one metric of one host: within a block (raw) or span (summaries). */
-export interface Place {
+/** Identifies the data of one metric of one host within a block (raw) or span (rollups). */
+export interface RowRef {
   readonly table: Table;
   readonly span: number;
   readonly host: number;
   readonly metric: number;
 }
 
-/** What is to be held in a place, instead of what is there. */
-export interface Entry extends Place {
+/** Data that replaces what a place holds. */
+export interface Entry extends RowRef {
   readonly data: Uint8Array;
 }
 
-/** Samples of a host within a block: those of some metrics, and of some devices only where these are given. */
-export interface Wanted {
+/** Selects samples of a host within a block by metric, and by device if some are given. */
+export interface FrameQuery {
   readonly host: number;
   readonly block: number;
   readonly metrics: Iterable<number>;
   readonly devices?: Pick<ReadonlySet<number>, "has">;
-  /** Where the columns of a device are written to, that are kept for a moment only. */
+  /** Lends the column of a device, for a frame that is used at once. */
   readonly spare?: ((device: number, count: number) => Float64Array) | undefined;
 }
 
-/** Bytes that are remembered of rows of summaries: a day of one metric of every GPU of a thousand hosts. */
-const summariesRemembered = 16 * 2 ** 20;
-/** Of times: a week of 17 hosts that are polled every 10 seconds. */
-const timesRemembered = 8 * 2 ** 20;
-/** Damaged rows are told of until there were so many; one bad disk must not fill another. */
-const told = 20;
+/** Bytes of cached rows of rollups: a day of one metric of every GPU of a thousand hosts. */
+const cachedRollupBytes = 16 * 2 ** 20;
+/** Bytes of cached times: a week of 17 hosts that are polled every 10 seconds. */
+const cachedTimesBytes = 8 * 2 ** 20;
+/** Maximum damaged rows in the log: one bad disk must not fill another. */
+const maxLogged = 20;
 const nothing = new Uint8Array(0);
 
-/** Reads and makes rows. What cannot be understood any more is left out, and the log says so. */
+/** Reads and writes rows. Damaged data is left out and logged. */
 export class Rows {
   readonly #log: Log;
   readonly #get;
@@ -54,10 +54,10 @@ export class Rows {
   readonly #drop;
   readonly #group;
   readonly #eraseRaw;
-  /** Rows of summaries that were read last, by key and table, and their bytes: hosts of a group share them. */
-  readonly #cache = new LruCache<Sections>(summariesRemembered);
-  /** Times of polls by key: every series of a host asks for them. */
-  readonly #timesCache = new LruCache<Float64Array>(timesRemembered);
+  /** Rows of rollups, by key and table: hosts of a group share them. */
+  readonly #cache = new LruCache<Sections>(cachedRollupBytes);
+  /** Times of polls by key: every series of a host needs them. */
+  readonly #timesCache = new LruCache<Float64Array>(cachedTimesBytes);
   #damaged = 0;
 
   constructor(file: File, log: Log) {
@@ -83,12 +83,12 @@ export class Rows {
   write(entries: readonly Entry[]): void {
     this.forget();
     for (const table of tables) {
-      const veiled = (entry: Entry): Entry => {
+      const masked = (entry: Entry): Entry => {
         const data = entry.data.slice();
-        mix(veilOf(entry), data);
+        xorTail(maskOf(entry), data);
         return { ...entry, data };
       };
-      const rows = Map.groupBy(entries.filter((entry) => entry.table === table).map(veiled), keyOf);
+      const rows = Map.groupBy(entries.filter((entry) => entry.table === table).map(masked), keyOf);
       for (const [key, group] of [...rows].sort(([a], [b]) => a - b)) {
         const [only] = group;
         if (table === "raw") this.#put.raw.run(key, only?.data);
@@ -97,13 +97,13 @@ export class Rows {
     }
   }
 
-  /** Rows may have changed or gone: what was remembered of them does not hold any more. */
+  /** Clears the caches: rows may have changed. */
   forget(): void {
     this.#cache.clear();
     this.#timesCache.clear();
   }
 
-  /** Deletes what the rows of a block or span hold of a host; to be called within a transaction. */
+  /** Deletes the data of a host in a block or span; to be called within a transaction. */
   erase(table: Table, span: number, host: number): void {
     const [low, high, slot] = [rowKey(span, host - (host % groupSize), 0), groupEnd(span, host), host % groupSize];
     this.forget();
@@ -113,7 +113,7 @@ export class Rows {
     }
     for (const [key, data] of this.#group[table].all(low, high) as [number, unknown][]) {
       const sections = sectionsOf(data);
-      // Of a row that cannot be read nothing can be kept.
+      // Nothing of a row that cannot be read can be kept.
       if (sections === undefined) this.#drop[table].run(key);
       if (!sections?.delete(slot)) continue;
       if (sections.size > 0) this.#put[table].run(key, joined(sections));
@@ -121,10 +121,10 @@ export class Rows {
     }
   }
 
-  /** Sections of a row, those of some hosts replaced. */
+  /** Returns a row in which the sections of some hosts are replaced. */
   #joined(table: Tier, key: number, group: readonly Entry[]): Uint8Array {
     const what = () => `${table} ${spanOfKey(key)}`;
-    const held = this.#sure(what, () => {
+    const held = this.#readSafely(what, () => {
       const data = this.#bytes(table, key);
       return data && new Sections(data).raw();
     });
@@ -133,24 +133,24 @@ export class Rows {
     return joined(sections);
   }
 
-  /** The greatest key of a table that is less than `key`. */
+  /** Finds the greatest key less than `key`. */
   before(table: Table, key: number): number | undefined {
     const what = () => `${table} before ${spanOfKey(key)}`;
-    return this.#sure(what, () => this.#before[table].get(key) as number | undefined);
+    return this.#readSafely(what, () => this.#before[table].get(key) as number | undefined);
   }
 
-  /** The least key of a table that is not less than `key`. */
+  /** Finds the least key that is not less than `key`. */
   after(table: Table, key: number): number | undefined {
     const what = () => `${table} after ${spanOfKey(key)}`;
-    return this.#sure(what, () => this.#after[table].get(key) as number | undefined);
+    return this.#readSafely(what, () => this.#after[table].get(key) as number | undefined);
   }
 
-  /** Whether the row of a summary holds something of a host. */
-  has(place: Place): boolean {
-    return this.#guard(place, () => this.#sections(place).has(place.host % groupSize)) === true;
+  /** True if the row of a rollup has a section of a host. */
+  has(place: RowRef): boolean {
+    return this.#readPlace(place, () => this.#sections(place).has(place.host % groupSize)) === true;
   }
 
-  /** Times of the polls of a host within a block, Unix ms; undefined where nothing is held. */
+  /** Reads the times of the polls of a host within a block, Unix ms; undefined if there are none. */
   times(host: number, block: number): Float64Array | undefined {
     const key = rowKey(block, host, timesRow);
     const known = this.#timesCache.get(key);
@@ -162,7 +162,7 @@ export class Rows {
 
   #readTimes(host: number, block: number): Float64Array | undefined {
     const place = { table: "raw", span: block, host, metric: timesRow } as const;
-    return this.#guard(place, () => {
+    return this.#readPlace(place, () => {
       const data = this.#samples(place);
       if (data === undefined) return undefined;
       const chunk = open(data);
@@ -174,14 +174,14 @@ export class Rows {
     });
   }
 
-  /** Samples that are held; undefined where there are none. */
-  frame({ host, block, metrics, devices: wanted, spare }: Wanted): Frame | undefined {
+  /** Reads samples; undefined if the block has none. */
+  frame({ host, block, metrics, devices: wanted, spare }: FrameQuery): Frame | undefined {
     const times = this.times(host, block);
     if (times === undefined) return undefined;
     const columns = new Map<number, Float64Array>();
     for (const metric of metrics) {
       const place = { table: "raw", span: block, host, metric } as const;
-      const found = this.#guard(place, () => {
+      const found = this.#readPlace(place, () => {
         const data = this.#samples(place);
         if (data === undefined) return undefined;
         const { devices, chunk } = unpack(data);
@@ -200,11 +200,11 @@ export class Rows {
     return { times, columns };
   }
 
-  /** Buckets of a summary's row by device. */
-  buckets(place: Place): Map<number, Buckets> | undefined {
+  /** Reads the buckets of a host in a rollup's row, by device. */
+  buckets(place: RowRef): Map<number, Buckets> | undefined {
     const found = new Map<number, Buckets>();
     const held = this.read(place, (device) => {
-      const buckets = roomFor(bucketsInRow);
+      const buckets = allocateBuckets(bucketsInRow);
       found.set(device, buckets);
       return buckets;
     });
@@ -212,14 +212,16 @@ export class Rows {
   }
 
   /**
-   * Writes the buckets of each device of a summary's row to what `into` gives for it, if anything.
-   * @returns whether the row holds something of that host
+   * Reads the buckets of each device of a host in a rollup's row into what `into` returns for it, if anything.
+   * @returns true if the row has a section of the host
    */
-  read(place: Place, into: (device: number) => Buckets | undefined): boolean {
-    return this.#guard(place, () => this.#sections(place).read(place.host % groupSize, veilOf(place), into)) === true;
+  read(place: RowRef, into: (device: number) => Buckets | undefined): boolean {
+    return (
+      this.#readPlace(place, () => this.#sections(place).read(place.host % groupSize, maskOf(place), into)) === true
+    );
   }
 
-  /** @throws CorruptChunk: one bit makes a text of what SQLite holds as bytes */
+  /** @throws CorruptChunk for a text: one flipped bit turns SQLite's bytes into one */
   #bytes(table: Table, key: number): Uint8Array | undefined {
     const data = this.#get[table].get(key);
     if (data === undefined || data instanceof Uint8Array) return data;
@@ -227,14 +229,14 @@ export class Rows {
   }
 
   /** @throws CorruptChunk */
-  #samples(place: Place): Uint8Array | undefined {
+  #samples(place: RowRef): Uint8Array | undefined {
     const data = this.#bytes("raw", keyOf(place));
-    if (data) mix(veilOf(place), data);
+    if (data) xorTail(maskOf(place), data);
     return data;
   }
 
   /** @throws CorruptChunk, RangeError */
-  #sections(place: Place): Sections {
+  #sections(place: RowRef): Sections {
     const key = keyOf(place);
     const name = key * tables.length + tables.indexOf(place.table);
     const held = this.#cache.get(name);
@@ -244,19 +246,19 @@ export class Rows {
     return read;
   }
 
-  #guard<T>(place: Place, read: () => T | undefined): T | undefined {
+  #readPlace<T>(place: RowRef, read: () => T | undefined): T | undefined {
     const { table, span, host, metric } = place;
-    return this.#sure(() => `${table} ${span}, host ${host}, metric ${metric}`, read);
+    return this.#readSafely(() => `${table} ${span}, host ${host}, metric ${metric}`, read);
   }
 
-  /** Reads what may be damaged; undefined where it is. */
-  #sure<T>(what: () => string, read: () => T | undefined): T | undefined {
+  /** Reads what may be damaged. @returns undefined if it is, which is logged */
+  #readSafely<T>(what: () => string, read: () => T | undefined): T | undefined {
     try {
       return read();
     } catch (error) {
       const corrupt = error instanceof Database.SqliteError && error.code.startsWith("SQLITE_CORRUPT");
       if (!corrupt && !(error instanceof CorruptChunk) && !(error instanceof RangeError)) throw error;
-      if (this.#damaged++ < told) {
+      if (this.#damaged++ < maxLogged) {
         this.#log.error(
           `history is damaged in one place and shows a gap there (${what()}): ${(error as Error).message}`,
         );
@@ -266,7 +268,7 @@ export class Rows {
   }
 }
 
-/** Sections of a row by slot; undefined where its bytes cannot be told apart. */
+/** Splits a row into sections by slot; undefined if that is not possible. */
 function sectionsOf(data: unknown): Map<number, Uint8Array> | undefined {
   try {
     return data instanceof Uint8Array ? new Sections(data).raw() : undefined;
@@ -276,16 +278,16 @@ function sectionsOf(data: unknown): Map<number, Uint8Array> | undefined {
   }
 }
 
-/** Samples have a row for each host. Of summaries, which are small, hosts of a group share one: little is left empty in pages then. */
-function keyOf({ table, span, host, metric }: Place): number {
+/** Samples have a row for each host. In rollups, which are small, hosts of a group share a row: it fills its pages better. */
+function keyOf({ table, span, host, metric }: RowRef): number {
   return rowKey(span, table === "raw" ? host : host - (host % groupSize), metric);
 }
 
 /**
- * What a place mixes into the last bytes of what is held there, which are under the checksum of its chunk: what a damaged
- * page shows at the key of another series, or another time, is then not taken for that.
+ * Returns a number that depends on the place, to be mixed into the last bytes of its data, which the chunk's checksum covers:
+ * a damaged page that shows the data under another key is then detected.
  */
-function veilOf({ table, span, host, metric }: Place): number {
+function maskOf({ table, span, host, metric }: RowRef): number {
   const key = rowKey(span, host, metric);
   return (key % 2 ** 32) ^ Math.imul(Math.floor(key / 2 ** 32) + 1, 0x9e3779b1) ^ (tables.indexOf(table) << 30);
 }

@@ -64,7 +64,7 @@ export const table = {
 
 type HistorySettings = Values<typeof table>;
 
-/** How long history keeps samples and each kind of summary, in milliseconds; Infinity for ever. */
+/** Retention of samples and of each rollup, in milliseconds; Infinity for ever. */
 export interface RetentionTimes {
   readonly raw: number;
   readonly fiveMinutes: number;
@@ -92,7 +92,7 @@ export function notes({ keepDays }: HistorySettings): string[] {
   ];
 }
 
-/** A summary that goes before what it summarizes would leave a hole between the two. @throws SettingError */
+/** Checks that no rollup expires before the finer one, which would leave a gap. @throws SettingError */
 export function check(settings: HistorySettings): void {
   const { raw, fiveMinutes, hour, day } = retention(settings);
   const tiers = [

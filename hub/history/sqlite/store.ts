@@ -21,18 +21,18 @@ import { assemble, type Instance, type Options, renewed, restored } from "./inst
 import { blockOf, latest } from "./key.ts";
 import type { Lost } from "./path.ts";
 
-/** Samples gather for this long before they are written together. The contract allows a second. Milliseconds. */
-const gather = 800;
-/** Between two attempts while nothing can be written. Milliseconds. */
-const again = 2000;
-/** Between two looks at what is to be sealed, and at whether the journal is to be brought to the disk. Milliseconds. */
-const care = 30_000;
-/** Between two looks at what is to be let go, unless there is more of it than was let go at once. Milliseconds. */
-const spring = 600_000;
-/** Samples in memory while nothing can be written, at most. Bytes. */
-const room = 256 * 2 ** 20;
+/** Interval at which samples are written to the journal; docs/history.md promises a second. */
+const writeMs = 800;
+/** Interval of attempts while nothing can be written. */
+const retryMs = 2000;
+/** Interval of compaction and of `Journal.sync`. */
+const tendMs = 30_000;
+/** Interval of deletion by retention, once nothing more is due. */
+const expireMs = 600_000;
+/** Maximum size of samples in memory while nothing can be written. */
+const maxWaitingBytes = 256 * 2 ** 20;
 
-/** A notice goes this long after what it is about happened last. Milliseconds. */
+/** A notice is removed this long after its last cause. */
 const noticeMs = 3_600_000;
 
 export type { Options };
@@ -49,20 +49,20 @@ class SqliteStore implements Store, Local {
   readonly #options: Options;
   #instance: Instance;
   readonly #troubles = new Map<"journal" | "rows", string>();
-  #writing: (() => void) | undefined;
-  #caring: (() => void) | undefined;
+  #cancelWrite: (() => void) | undefined;
+  #cancelTending: (() => void) | undefined;
   #lost = 0;
-  #cleaned = 0;
-  /** When the file was written to its path again. */
+  #expiredAt = 0;
+  /** When the file was restored at its path. Unix ms. */
   #restoredAt: number | undefined;
-  /** When hosts last lost devices to the bound, by name. */
+  /** When hosts last lost devices to the limit, by name. */
   readonly #crowded = new Map<string, number>();
   #closed = false;
 
   constructor(instance: Instance, options: Options) {
     this.#instance = instance;
     this.#options = options;
-    this.#caring = options.clock.after(care, () => this.#care());
+    this.#cancelTending = options.clock.after(tendMs, () => this.#startTending());
   }
 
   append(poll: Poll): void {
@@ -71,13 +71,13 @@ class SqliteStore implements Store, Local {
     const open = this.#instance.head.add(poll, blockOf(poll.at), clock.now());
     if (open) this.#instance.journal.rows(open, open.rowStart);
     else {
-      // Names are looked at where they are new: an open chunk has seen those it takes.
+      // Names are checked only where they are new: an open chunk knows its own.
       checkNames(poll);
       if (!poll.devices.some(({ values }) => anyOf(values))) return;
       this.#instance.journal.begin(this.#instance.head.begin(poll, blockOf(poll.at), clock.now()));
       this.#noteCrowded();
     }
-    this.#writing ??= clock.after(gather, () => this.#write());
+    this.#cancelWrite ??= clock.after(writeMs, () => this.#write());
   }
 
   read<A extends Aggregate>(query: SeriesQuery<A>, signal?: AbortSignal): Promise<readonly Columns<A>[]> {
@@ -114,7 +114,7 @@ class SqliteStore implements Store, Local {
     this.#write();
     const [trouble] = this.#troubles.values();
     if (this.#troubles.has("journal")) {
-      throw new Fault("history_unwritable", `${trouble} What it was given last is in memory only.`);
+      throw new Fault("history_unwritable", `${trouble} The latest samples are only in memory.`);
     }
   }
 
@@ -131,8 +131,8 @@ class SqliteStore implements Store, Local {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#writing?.();
-    this.#caring?.();
+    this.#cancelWrite?.();
+    this.#cancelTending?.();
     this.#try("journal", () => this.#instance.journal.write());
     let sealed = false;
     this.#try("rows", () => {
@@ -144,14 +144,14 @@ class SqliteStore implements Store, Local {
     this.#instance.journal.close(this.#closeFile() && sealed);
   }
 
-  /** @returns whether all that the file holds is at its path, so that the journal may go */
+  /** Closes the file, restored at its path if it was lost. @returns true if the journal may be deleted */
   #closeFile(): boolean {
     const { file, databasePath } = this.#instance;
     const { lost } = databasePath;
     try {
       if (lost !== undefined) databasePath.copyNow(file);
       file.close();
-      if (lost !== undefined) this.#restored(lost, databasePath.settle());
+      if (lost !== undefined) this.#restored(lost, databasePath.install());
       return true;
     } catch (error) {
       this.#options.log.error(
@@ -162,7 +162,7 @@ class SqliteStore implements Store, Local {
     }
   }
 
-  /** Tells of hosts that have more devices than history keeps. */
+  /** Shows and logs hosts with more devices than history keeps. */
   #noteCrowded(): void {
     const { clock, log, notice, maxDevices } = this.#options;
     const now = clock.now();
@@ -178,18 +178,18 @@ class SqliteStore implements Store, Local {
   }
 
   #write(): void {
-    this.#writing?.();
-    this.#writing = undefined;
+    this.#cancelWrite?.();
+    this.#cancelWrite = undefined;
     if (this.#try("journal", () => this.#instance.journal.write())) return;
     if (this.#instance.journal.overflow())
       for (const { chunks } of this.#instance.head.all()) for (const chunk of chunks) chunk.frozen = true;
     this.#shed();
-    this.#writing = this.#options.clock.after(again, () => this.#write());
+    this.#cancelWrite = this.#options.clock.after(retryMs, () => this.#write());
   }
 
-  /** Seals, lets old samples go and has the system write, a little at a time. */
-  #care(): void {
-    this.#caring = undefined;
+  /** Syncs the journal, compacts, and deletes what has expired. */
+  #startTending(): void {
+    this.#cancelTending = undefined;
     if (this.#closed) return;
     this.#instance.journal.sync();
     void this.#tend().then(
@@ -223,7 +223,7 @@ class SqliteStore implements Store, Local {
       aside === undefined
         ? ""
         : ` The file that stood there is ${aside} now: stop the hub before you restore a backup.`;
-    // Of an emptied file only what memory and journal hold is left; an open one that lost its name is still whole.
+    // Of an emptied file only memory and journal are left; an open file without a name is still whole.
     const kept = lost === "emptied" ? "of what was in it, only the last hours are left" : "nothing is lost";
     const text = `The history ${this.#instance.databasePath.path} was ${lost} while the hub ran; it was written there again, and ${kept}.${found}`;
     log.error(text);
@@ -245,28 +245,28 @@ class SqliteStore implements Store, Local {
       }
     });
     if (this.#troubles.has("rows")) this.#shed();
-    const wait = more || this.#troubles.has("rows") ? again : care;
-    this.#caring ??= clock.after(wait, () => this.#care());
+    const wait = more || this.#troubles.has("rows") ? retryMs : tendMs;
+    this.#cancelTending ??= clock.after(wait, () => this.#startTending());
   }
 
-  /** Lets go of what is in rows or old. @returns whether there is more to do */
+  /** Releases the journal and deletes expired rows. @returns true if there is more to do */
   #tidied(): boolean {
     const { keeper, journal } = this.#instance;
     const now = this.#options.clock.now();
-    // What happened since `#tend` looked must not cost the journal: the next look comes in time.
+    // The file may have been lost since `#tend` looked: the journal is needed then.
     if (this.#instance.databasePath.lost === undefined) keeper.release(journal);
     if (this.#restoredAt !== undefined && Math.abs(now - this.#restoredAt) > noticeMs) {
       this.#restoredAt = undefined;
       this.#options.notice?.("file", undefined);
     }
-    if (Math.abs(now - this.#cleaned) < spring) return false;
+    if (Math.abs(now - this.#expiredAt) < expireMs) return false;
     const more = keeper.expire();
     this.#noteCrowded();
-    if (!more) this.#cleaned = now;
+    if (!more) this.#expiredAt = now;
     return more;
   }
 
-  /** Does work on the file that is open; if that was replaced meanwhile, again on the new one. */
+  /** Works on the open file; if that was replaced meanwhile, again on the new one. */
   async #with<T>(work: (instance: Instance) => Promise<T>): Promise<T> {
     const instance = this.#instance;
     try {
@@ -277,19 +277,19 @@ class SqliteStore implements Store, Local {
     }
   }
 
-  /** Lets the oldest samples go where memory holds too many because nothing can be written. */
+  /** Drops the oldest samples if too many wait in memory. */
   #shed(): void {
-    this.#lost += this.#instance.keeper.shed(room);
+    this.#lost += this.#instance.keeper.shed(maxWaitingBytes);
   }
 
-  /** Does what may fail for want of space or rights, and tells when that begins and ends. */
+  /** Runs what may fail for lack of space or permissions; logs and shows when that begins and ends. */
   #try(what: "journal" | "rows", action: () => void): boolean {
     const { log, trouble, folder } = this.#options;
     try {
       action();
     } catch (error) {
       if (!this.#troubles.has(what)) {
-        const text = `History cannot be written to ${folder}: ${(error as Error).message}. Live values go on; writing is tried again every ${again / 1000} s.`;
+        const text = `History cannot be written to ${folder}: ${(error as Error).message}. Live values go on; writing is tried again every ${retryMs / 1000} s.`;
         if (this.#troubles.size === 0) {
           log.error(text);
           trouble(text);

@@ -2,49 +2,49 @@ import type { Aggregate, Columns } from "../../store.ts";
 import { type Buckets, type SeriesKind, tidy } from "../bucket.ts";
 import { Quantiles } from "./quantile.ts";
 
-/** What is found of a series in one place, to be gathered into points. */
-export type Piece = Samples | Summary;
+/** Data of a series within one block or day, to be aggregated into points. */
+export type Piece = SamplePiece | RollupPiece;
 
-/** Samples of a frame: those at the places [low, high). */
-export interface Samples {
+/** Samples [low, high) of a frame. */
+export interface SamplePiece {
   readonly times: Float64Array;
   readonly values: Float64Array;
   readonly low: number;
   readonly high: number;
 }
 
-/** Buckets of a summary: those at the places [low, high). */
-export interface Summary {
+/** Buckets [low, high) of a rollup. */
+export interface RollupPiece {
   readonly buckets: Buckets;
-  /** Time at which the bucket in the first place begins, and how long each is. */
+  /** Start of the first bucket, Unix ms, and length of each. */
   readonly start: number;
   readonly bucket: number;
   readonly low: number;
   readonly high: number;
 }
 
-/** Takes what is found of some devices, of each in the order of its times. */
+/** Receives the pieces of some devices, those of each in the order of their times. */
 export interface Sink {
-  /** @param device its place among those that are asked for; a piece may be changed once this is done */
+  /** @param device its index in the query @param piece valid only until the call returns */
   put(device: number, piece: Piece): void;
 }
 
 const none: Float64Array = new Float64Array(0);
 
-/** How many points a piece is, at least: those that it begins itself. */
+/** Counts the points that a piece adds at least: those that it begins itself. */
 export function pointsOf(piece: Piece, step: number): number {
   if ("buckets" in piece) return bucketsIn(piece, step);
   return step > 0 ? pointsIn(piece, step) : samplesIn(piece);
 }
 
-function samplesIn({ values, low, high }: Samples): number {
+function samplesIn({ values, low, high }: SamplePiece): number {
   let points = 0;
   for (let i = low; i < high; i++) if (!Number.isNaN(values[i] ?? Number.NaN)) points++;
   return points;
 }
 
-/** But the first one, as the piece before may hold its beginning. */
-function pointsIn({ times, values, low, high }: Samples, step: number): number {
+/** Leaves out the first point, which the piece before may have begun. */
+function pointsIn({ times, values, low, high }: SamplePiece, step: number): number {
   let points = 0;
   let before = Number.NaN;
   for (let i = low; i < high; i++) {
@@ -56,7 +56,7 @@ function pointsIn({ times, values, low, high }: Samples, step: number): number {
   return Math.max(0, points - 1);
 }
 
-function bucketsIn({ buckets, start, bucket, low, high }: Summary, step: number): number {
+function bucketsIn({ buckets, start, bucket, low, high }: RollupPiece, step: number): number {
   let points = 0;
   let before = Number.NaN;
   for (let i = low; i < high; i++) {
@@ -68,24 +68,24 @@ function bucketsIn({ buckets, start, bucket, low, high }: Summary, step: number)
   return step > 0 ? Math.max(0, points - 1) : points;
 }
 
-/** Gathers pieces, given in the order of their times, into the points of an answer. */
+/** Aggregates the pieces of a series, given in the order of their times, into points. */
 export class SeriesPoints {
   readonly #step: number;
   readonly #of: SeriesKind;
   length = 0;
-  /** Time, sum, count, least, greatest and newest of each point. */
+  /** Time, sum, count, least, greatest and newest value of each point. */
   #t = none;
   #sum = none;
   #count = none;
   #min = none;
   #max = none;
   #last = none;
-  /** Every point is one sample, which is its own least, greatest and newest: only time and sum are kept. */
+  /** True while every point is one sample: only time and sum are kept. */
   #plain: boolean;
-  /** Every sample of each point, where they are asked for. */
+  /** All samples of each point, if p95 is asked for. */
   readonly #all: Quantiles | undefined;
 
-  /** @param step milliseconds of one bucket, counted from the epoch; 0 makes a point of whatever is added */
+  /** @param step milliseconds of a point, counted from the epoch; 0 makes each sample and bucket a point */
   constructor(step: number, of: SeriesKind, wantsAll: boolean) {
     this.#step = step;
     this.#of = of;
@@ -93,7 +93,7 @@ export class SeriesPoints {
     this.#all = wantsAll && step > 0 ? new Quantiles() : undefined;
   }
 
-  /** Makes room for the points of some pieces, and adds them. */
+  /** Adds pieces. */
   add(pieces: readonly Piece[]): void {
     if (pieces.some((piece) => "buckets" in piece)) this.#widen();
     this.reserve(this.#most(pieces));
@@ -106,7 +106,7 @@ export class SeriesPoints {
     this.#take(piece);
   }
 
-  /** Begins anew, for another series of the same kind. */
+  /** Removes all points, to begin another series of the same kind. */
   clear(): void {
     this.length = 0;
     this.#all?.clear();
@@ -120,7 +120,7 @@ export class SeriesPoints {
     else this.#samples(piece);
   }
 
-  /** The newest points. */
+  /** Returns the newest points. */
   columns<A extends Aggregate>(of: readonly A[], most: number): Columns<A> {
     const skip = Math.max(0, this.length - most);
     const columns = of.map((aggregate) => [aggregate, this.#column(aggregate, skip)] as const);
@@ -131,7 +131,7 @@ export class SeriesPoints {
     return this.#t[i] ?? Number.NaN;
   }
 
-  /** Mean of the samples of a point. */
+  /** Returns the mean of the samples of a point. */
   mean(i: number): number {
     const sum = this.#sum[i] ?? Number.NaN;
     const count = this.#plain ? 1 : (this.#count[i] ?? 1);
@@ -146,8 +146,8 @@ export class SeriesPoints {
     return (this.#plain ? this.#sum : this.#max)[i] ?? Number.NaN;
   }
 
-  /** Points of one sample each. */
-  #single({ times, values, low, high }: Samples): void {
+  /** Adds samples as points of their own. */
+  #single({ times, values, low, high }: SamplePiece): void {
     let at = this.length;
     for (let i = low; i < high; i++) {
       const value = values[i] ?? Number.NaN;
@@ -167,8 +167,8 @@ export class SeriesPoints {
     this.#last[at] = value;
   }
 
-  /** Samples gathered into points, each point written once. */
-  #samples({ times, values, low, high }: Samples): void {
+  /** Aggregates samples into points, each of which is written once. */
+  #samples({ times, values, low, high }: SamplePiece): void {
     const step = this.#step;
     for (let i = low; i < high; ) {
       const start = Math.floor((times[i] ?? 0) / step) * step;
@@ -199,7 +199,7 @@ export class SeriesPoints {
     }
   }
 
-  #summary({ buckets, start, bucket, low, high }: Summary): void {
+  #summary({ buckets, start, bucket, low, high }: RollupPiece): void {
     const step = this.#step;
     const { counter } = this.#of;
     for (let i = low; i < high; i++) {
@@ -211,7 +211,7 @@ export class SeriesPoints {
       const min = buckets.min[i] ?? Number.NaN;
       const max = buckets.max[i] ?? Number.NaN;
       this.#count[at] = (this.#count[at] ?? 0) + count;
-      // What a counter had reached stands for its mean.
+      // A counter's newest value takes the place of its mean.
       this.#sum[at] = (this.#sum[at] ?? 0) + (counter ? held * count : held);
       if (min < (this.#min[at] ?? 0)) this.#min[at] = min;
       if (max > (this.#max[at] ?? 0)) this.#max[at] = max;
@@ -220,8 +220,8 @@ export class SeriesPoints {
     }
   }
 
-  /** Buckets each of which is a point, as long as a step, with nothing else in it. */
-  #whole({ buckets, start, bucket, low, high }: Summary): void {
+  /** Adds buckets that are as long as a step, and have nothing beside them in their points. */
+  #whole({ buckets, start, bucket, low, high }: RollupPiece): void {
     const { count, min, max, sum } = buckets;
     const { counter } = this.#of;
     const [t, counts, mins, maxs, sums, last] = [this.#t, this.#count, this.#min, this.#max, this.#sum, this.#last];
@@ -243,7 +243,7 @@ export class SeriesPoints {
     this.length = at;
   }
 
-  /** The place of the point that begins at a time: the last one, or a new one without anything in it yet. */
+  /** Returns the index of the point that begins at a time: the last one, or a new empty one. */
   #place(start: number): number {
     const last = this.length - 1;
     if (last >= 0 && this.#t[last] === start && this.#step > 0) return last;
@@ -257,7 +257,7 @@ export class SeriesPoints {
     return at;
   }
 
-  /** From now on points are more than one sample. */
+  /** Prepares for points of several samples. */
   #widen(): void {
     if (!this.#plain) return;
     this.#plain = false;
@@ -267,7 +267,7 @@ export class SeriesPoints {
     this.#last = this.#sum.slice();
   }
 
-  /** Points that some pieces can be at most. */
+  /** Returns the maximum number of points of some pieces. */
   #most(pieces: readonly Piece[]): number {
     const held = pieces.reduce((sum, { low, high }) => sum + high - low, 0);
     const [first] = pieces;
@@ -276,11 +276,10 @@ export class SeriesPoints {
     return Math.min(held, Math.max(0, Math.ceil((endOf(last) - beginOf(first)) / this.#step)) + 2);
   }
 
-  /** Makes room for some more points. */
+  /** Reserves memory for more points. */
   reserve(points: number): void {
     if (this.length + points <= this.#t.length) return;
     const room = Math.max(this.length + points, 2 * this.#t.length);
-    // One piece of memory for all: getting it from the system takes longer than filling it.
     const memory = new Float64Array((this.#plain ? 2 : 6) * room);
     let at = 0;
     const larger = (held: Float64Array): Float64Array => {

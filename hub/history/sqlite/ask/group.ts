@@ -1,11 +1,11 @@
 import type { GroupColumns } from "../../store.ts";
 import type { Metric } from "../names.ts";
-import { type Piece, SeriesPoints, type Sink, type Summary } from "./gather.ts";
+import { type Piece, type RollupPiece, SeriesPoints, type Sink } from "./gather.ts";
 
-/** What is told of a group of series, point by point. */
+/** Aggregates of a group of series. */
 export class GroupSums {
   readonly #step: number;
-  /** Points are counted from here. */
+  /** Index of the first point, in steps from the epoch. */
   readonly #first: number;
   readonly #sum: Float64Array;
   readonly #count: Float64Array;
@@ -22,7 +22,7 @@ export class GroupSums {
     this.#max = new Float64Array(length).fill(Number.NEGATIVE_INFINITY);
   }
 
-  /** Counts points of a series in. */
+  /** Adds the points of a series. */
   add(series: SeriesPoints): void {
     for (let i = 0; i < series.length; i++) {
       const place = Math.round(series.t(i) / this.#step) - this.#first;
@@ -33,8 +33,8 @@ export class GroupSums {
     }
   }
 
-  /** Counts buckets of a series in, each of which is all of a point. */
-  addWhole({ buckets, start, low, high }: Summary, { counter }: Metric): void {
+  /** Adds buckets of a series that are whole points. */
+  addWhole({ buckets, start, low, high }: RollupPiece, { counter }: Metric): void {
     const { count, min, max, sum } = buckets;
     const first = Math.round(start / this.#step) - this.#first;
     for (let i = low; i < high; i++) {
@@ -51,7 +51,7 @@ export class GroupSums {
     }
   }
 
-  /** Points that some series has. */
+  /** Returns the points that any series has. */
   columns(): GroupColumns {
     const counts = this.#count;
     const places: number[] = [];
@@ -74,19 +74,19 @@ export class GroupSums {
   }
 }
 
-/** Series of one metric of one host on their way into the sums of their groups. */
+/** Adds the series of one metric of one host to the aggregates of their groups. */
 export class GroupFold implements Sink {
   readonly #step: number;
   #metric: Metric | undefined;
   #sums: readonly (readonly GroupSums[])[] = [];
-  /** What does not come as whole points, by device. */
+  /** Points of devices that do not come as whole buckets. */
   #gathers: SeriesPoints[] = [];
 
   constructor(step: number) {
     this.#step = step;
   }
 
-  /** @param sums those that each device counts in */
+  /** @param sums the aggregates to which each device belongs */
   begin(metric: Metric, sums: readonly (readonly GroupSums[])[]): void {
     if (metric !== this.#metric) this.#gathers = [];
     this.#metric = metric;
@@ -96,7 +96,7 @@ export class GroupFold implements Sink {
   put(device: number, piece: Piece): void {
     const metric = this.#metric;
     if (metric === undefined) return;
-    // Buckets as long as a step are points themselves, and nothing else falls into those.
+    // Buckets as long as a step are whole points.
     if ("buckets" in piece && piece.bucket === this.#step) {
       for (const sums of this.#sums[device] ?? []) sums.addWhole(piece, metric);
       return;

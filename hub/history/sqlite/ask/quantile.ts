@@ -1,31 +1,31 @@
-/** Samples of a buffer, as a rule: one for all would be copied as it grows, and hold others up. */
+/** Samples of a buffer: a single one for all would be copied as it grows, which takes too long for one turn. */
 const usual = 16_384;
 
-/** Where the samples of a point stand. */
+/** The samples of a point: a range of a buffer. */
 interface Point {
   buffer: Float64Array;
   from: number;
   to: number;
 }
 
-/** How the samples of each point are spread: all of them, point after point. */
+/** Keeps all samples of each point, for their quantiles. */
 export class Quantiles {
   readonly #points: Point[] = [];
   #buffer = new Float64Array(usual);
   #length = 0;
 
-  /** Forgets all points. */
+  /** Removes all points. */
   clear(): void {
     this.#points.length = 0;
     this.#length = 0;
   }
 
-  /** The next point begins. */
+  /** Begins a point. */
   begin(): void {
     this.#points.push({ buffer: this.#buffer, from: this.#length, to: this.#length });
   }
 
-  /** Adds samples to the last point, but absent ones. */
+  /** Adds samples to the last point; absent ones (NaN) are left out. */
   add(samples: ArrayLike<number>): void {
     const point = this.#points.at(-1);
     if (point === undefined) return;
@@ -38,7 +38,7 @@ export class Quantiles {
     point.to = this.#length;
   }
 
-  /** Of each point from `skip` on: the least sample that 95 % do not exceed. */
+  /** Returns for each point from `skip` on the least sample that 95 % do not exceed. */
   percentiles(skip: number): Float64Array {
     const all = new Float64Array(this.#points.length - skip);
     for (let i = 0; i < all.length; i++) {
@@ -49,7 +49,7 @@ export class Quantiles {
     return all;
   }
 
-  /** Into a new buffer goes what a point has already, with room for more. */
+  /** Moves the samples of the last point into a new buffer, with space for more. */
   #move(point: Point, more: number): void {
     const held = point.buffer.subarray(point.from, point.to);
     this.#buffer = new Float64Array(Math.max(usual, 2 * (held.length + more)));
@@ -59,7 +59,7 @@ export class Quantiles {
   }
 }
 
-/** Up to so many samples are sorted in place: a view of them, as the sort of the language needs, takes longer. */
+/** Up to so many samples insertion sort is faster than the language's sort, which needs a view (bench/history/micro.ts). */
 const few = 24;
 
 function sort(samples: Float64Array, from: number, to: number): void {

@@ -1,4 +1,4 @@
-import { type Buckets, type BufferPool, roomFor } from "../bucket.ts";
+import { allocateBuckets, type Buckets, type BufferPool } from "../bucket.ts";
 import type { HeadChunk } from "../chunk.ts";
 import { columnId, type Frame, merge, within } from "../frame.ts";
 import { blockMs, blockOf, bucketOf, bucketsInRow, dayOf, spanOf, type Tier, tiers } from "../key.ts";
@@ -6,53 +6,53 @@ import type { Host, Metric } from "../names.ts";
 import type { Rows } from "../row.ts";
 import type { Sink } from "./gather.ts";
 
-/** What is not in rows yet. */
-export interface Memory {
-  /** Runs of a block in the order they were begun. */
+/** Samples that are not compacted yet. */
+export interface HeadView {
+  /** Head chunks of a block, in the order in which they were begun. */
   chunks(host: Host, block: number): readonly HeadChunk[];
   blocks(host: Host): Iterable<number>;
-  /** Buckets of 5 minutes of a chunk, by device; those of one that grows are theirs until it has grown. */
+  /** 5-minute buckets of a chunk, by device; they are valid until the chunk grows. */
   rolled(chunk: HeadChunk, metric: Metric): ReadonlyMap<number, Buckets>;
 }
 
 /** Series of one metric of one host, read together. */
-export interface Wanted {
+export interface SeriesSelection {
   readonly host: Host;
   readonly metric: Metric;
-  /** The place of each device among those that are asked for, by its id. */
+  /** Index of each device in the query, by its id. */
   readonly devices: ReadonlyMap<number, number>;
   readonly step: number;
-  /** The coarsest summary whose buckets make up whole points; undefined where samples are needed. */
+  /** The coarsest rollup whose buckets make up whole points; undefined if samples are needed. */
   readonly tier: Tier | undefined;
-  /** Every sample is needed, as for p95. */
+  /** True if every sample is needed, as for p95. */
   readonly all: boolean;
 }
 
-/** Samples with from ≤ t < to, and where they go. */
+/** A range of time, from ≤ t < to, and where its pieces go. */
 export interface Clip {
   readonly from: number;
   readonly to: number;
   readonly sink: Sink;
 }
 
-interface Held {
+interface CachedBuckets {
   readonly span: number;
   readonly buckets: readonly (Buckets | undefined)[] | undefined;
 }
 
-/** One way through rows and memory for some series. */
-export class Reading {
+/** Reads some series from rows and head chunks, block by block. */
+export class BlockReader {
   readonly #rows: Rows;
-  readonly #memory: Memory;
-  readonly #wanted: Wanted;
+  readonly #memory: HeadView;
+  readonly #wanted: SeriesSelection;
   readonly #spare: BufferPool | undefined;
   readonly #column: ((device: number, count: number) => Float64Array) | undefined;
-  readonly #held = new Map<Tier, Held>();
-  /** How many pieces it has put anywhere. */
+  readonly #held = new Map<Tier, CachedBuckets>();
+  /** Number of pieces that were found. */
   pieces = 0;
 
-  /** @param spare what buckets and columns are written to; without it pieces stay as they were put */
-  constructor({ rows, memory }: { rows: Rows; memory: Memory }, wanted: Wanted, spare?: BufferPool) {
+  /** @param spare lends buckets and columns; without it pieces stay valid */
+  constructor({ rows, memory }: { rows: Rows; memory: HeadView }, wanted: SeriesSelection, spare?: BufferPool) {
     this.#rows = rows;
     this.#memory = memory;
     this.#wanted = wanted;
@@ -60,24 +60,24 @@ export class Reading {
     this.#column = spare && ((device, count) => spare.column(wanted.devices.get(device) ?? 0, count));
   }
 
-  /** Forgets what was read: other work runs now, and may change rows. */
+  /** Drops cached rows: other work runs now, and may change them. */
   reset(): void {
     this.#held.clear();
   }
 
-  /** What falls into one block. */
+  /** Reads one block. */
   block(block: number, { from, to, sink }: Clip): void {
     const start = block * blockMs;
     const clip = { from: Math.max(from, start), to: Math.min(to, start + blockMs), sink };
     const { tier, host } = this.#wanted;
     const [chunk, ...more] = this.#memory.chunks(host, block);
-    // What memory holds may replace samples that a summary has counted.
+    // Head chunks may replace samples that a rollup has counted.
     if (tier === undefined || (chunk && (more.length > 0 || block <= host.last))) this.#samples(block, clip);
     else if (chunk) this.#rolled(chunk, clip);
     else this.#summary(tier === "five" || host.open.has(dayOf(block)) ? "five" : "hour", clip);
   }
 
-  /** A whole day, of which memory holds nothing. @returns whether there is a summary of it */
+  /** Reads a whole day that has no head chunks. @returns false if it is not rolled up */
   day(start: number, sink: Sink): boolean {
     const held = this.#buckets("day", start);
     if (held === undefined) return false;
@@ -85,11 +85,11 @@ export class Reading {
     return true;
   }
 
-  /** A block of which all is in one chunk: whole buckets from what that was summed up to, the ends from its samples. */
+  /** Reads a block that is in one head chunk: whole buckets from the chunk's rollup, the ends from its samples. */
   #rolled(chunk: HeadChunk, { from, to, sink }: Clip): void {
     const bucket = bucketOf.five;
     const start = chunk.block * blockMs;
-    // An end behind which there is nothing cuts nothing off.
+    // An end beyond the chunk's samples cuts off none.
     const low = from <= chunk.first ? start : Math.ceil(from / bucket) * bucket;
     const high = to > chunk.last ? start + blockMs : Math.floor(to / bucket) * bucket;
     if (low > high) {
@@ -103,7 +103,7 @@ export class Reading {
     if (high < to) this.#samples(chunk.block, { from: high, to, sink });
   }
 
-  /** Whole buckets from a summary; what sticks out at both ends from a finer one, in the end from the samples. */
+  /** Reads whole buckets from a rollup, and both ends from a finer one, at last from the samples. */
   #summary(tier: "five" | "hour", { from, to, sink }: Clip): void {
     if (from >= to) return;
     const bucket = bucketOf[tier];
@@ -123,7 +123,7 @@ export class Reading {
     finer({ from: high, to, sink });
   }
 
-  /** Samples of a block; where they have been let go, the finest summary there is, each bucket counted where it begins. */
+  /** Reads samples of a block; if they have expired, the finest rollup, each bucket at its start. */
   #samples(block: number, { from, to, sink }: Clip): void {
     const frame = this.#frame(block);
     if (frame === undefined) {
@@ -159,7 +159,7 @@ export class Reading {
     return merge(held ? [held, ...fresh] : fresh);
   }
 
-  #buckets(tier: Tier, t: number): Held | undefined {
+  #buckets(tier: Tier, t: number): CachedBuckets | undefined {
     const span = spanOf(tier, t);
     const before = this.#held.get(tier);
     if (before?.span === span) return before.buckets ? before : undefined;
@@ -168,7 +168,7 @@ export class Reading {
     const there = this.#rows.read({ table: tier, span, host: host.id, metric: metric.id }, (device) => {
       const place = devices.get(device);
       if (place === undefined) return undefined;
-      const room = this.#spare?.at(tiers.indexOf(tier) * devices.size + place) ?? roomFor(bucketsInRow);
+      const room = this.#spare?.at(tiers.indexOf(tier) * devices.size + place) ?? allocateBuckets(bucketsInRow);
       buckets[place] = room;
       return room;
     });
@@ -177,8 +177,8 @@ export class Reading {
     return held.buckets ? held : undefined;
   }
 
-  /** Hands on the buckets that begin within the clip. */
-  #emit(tier: Tier, { span, buckets }: Held, { from, to, sink }: Clip): void {
+  /** Passes on the buckets that begin within the clip. */
+  #emit(tier: Tier, { span, buckets }: CachedBuckets, { from, to, sink }: Clip): void {
     const bucket = bucketOf[tier];
     const start = span * bucketsInRow * bucket;
     const low = Math.round((from - start) / bucket);

@@ -1,4 +1,4 @@
-// The first version of the file: one row for each device and poll. Read once, to be brought into the form of today.
+// The first schema, one row for each device and poll: read once, to convert it into the current one.
 import { endianness } from "node:os";
 import type { Level } from "../../../../proto/device.ts";
 import { earliest } from "../../../clock.ts";
@@ -21,7 +21,7 @@ interface DeviceRow {
 
 type PollRow = readonly [t: number, layout: number, v: Buffer];
 
-/** What is read of a file of the first version. */
+/** Reads a file of the first schema. */
 class First {
   readonly devices: readonly DeviceRow[];
   readonly layouts: ReadonlyMap<number, readonly string[]>;
@@ -40,14 +40,14 @@ class First {
     this.#polls = file.prepare("SELECT t, layout, v FROM poll WHERE device = ? AND t >= ? AND t < ? ORDER BY t").raw();
   }
 
-  /** Unix ms of a device's newest sample; null where it has none. */
+  /** Returns the Unix ms of a device's newest sample; null if it has none. */
   newest({ id }: DeviceRow): number | null {
     return this.#newest.get(id) as number | null;
   }
 
-  /** Blocks in which some devices have samples, oldest first: a clock that was wrong for a while leaves gaps of centuries. */
+  /** Lists blocks with samples of some devices, oldest first; a clock that was wrong for a while leaves gaps of centuries. */
   *blocks(devices: readonly DeviceRow[]): Generator<number> {
-    // What a clock said that cannot be right is left out.
+    // Samples of a clock that cannot be right are left out.
     for (let from = earliest; ; ) {
       const times = devices.map(({ id }) => (this.#next.get(id, from) as number | null) ?? Number.POSITIVE_INFINITY);
       const block = blockOf(Math.min(...times));
@@ -62,7 +62,7 @@ class First {
   }
 }
 
-/** Writes everything that a file of the first version holds into an empty one of today's, host by host. */
+/** Converts a file of the first schema into an empty one of the current, host by host. */
 export function convert(from: File, to: File, log: Log): void {
   const names = new Names(to);
   const rows = new Rows(to, log);
@@ -89,7 +89,7 @@ export function convert(from: File, to: File, log: Log): void {
   }
 }
 
-/** What a device has within a block. */
+/** Reads the samples of a device within a block. */
 function frameOf(
   first: First,
   { row, block, host, names }: { row: DeviceRow; block: number; host: Host; names: Names },

@@ -5,21 +5,21 @@ import type { Host, Metric, Names } from "../names.ts";
 import { bucketsData, type Entry, type Rows, samplesData, timesData } from "../row.ts";
 import type { Work } from "../turns.ts";
 
-/** What was let go of already, where late samples come. */
+/** Which data of a block has expired when late samples come. */
 export interface Expired {
-  /** Samples of the block: what comes is added to its summaries. */
+  /** The samples: late ones are added to the rollups. */
   readonly raw: boolean;
-  /** The 5-minute summaries of the day: what comes is added to its hours and itself. */
+  /** The 5-minute rollup of the day: late samples are added to its hours and to the day. */
   readonly five: boolean;
 }
 
-/** A row of more devices than this takes a step of its own to make. */
+/** Rows of more devices than this are encoded in a step of their own. */
 const wide = 64;
 
 /** Buckets of one metric by device. */
 type Series = Map<number, Buckets>;
 
-/** Turns what memory holds of a block into rows, and rows of 5 minutes into those of hours and days. */
+/** Compacts head chunks into rows, and rolls up 5-minute rows into hours and days. */
 export class Compactor {
   readonly #rows: Rows;
   readonly #names: Names;
@@ -30,14 +30,14 @@ export class Compactor {
   }
 
   /**
-   * Rows of a block, which replace those that are there and have taken what they held; nothing is written yet. A metric
-   * at a time: all of a host of thousands of devices take more memory, and longer, than there is for one step.
-   * @param fresh what is new, oldest first
+   * Makes the rows of a block out of new samples and those of its present rows, which they replace; writes nothing. One
+   * metric at a time: all of a host with thousands of devices take too much memory and time for one step.
+   * @param fresh new samples, oldest first
    */
   *block(host: Host, block: number, { fresh, expired }: { fresh: readonly Frame[]; expired: Expired }): Work<Entry[]> {
     const devices = namesOf(host);
     const times = expired.raw ? undefined : this.#rows.times(host.id, block);
-    // Without its samples, let go or damaged, a block cannot be summed up anew: what comes is added.
+    // A block whose samples have expired or are damaged cannot be rolled up again: new samples are added to its rollups.
     const whole = times !== undefined || !this.#summed(host, block);
     const raw = !expired.raw && whole;
     const merger = new Merger([...(times ? [times] : []), ...fresh.map((frame) => frame.times)]);
@@ -69,7 +69,7 @@ export class Compactor {
     return rows;
   }
 
-  /** Rows of the hours of a day and of the day itself, from those of 5 minutes. */
+  /** Rolls up the 5-minute rows of a day into hours and the day. */
   *day(host: Host, day: number): Work<Entry[]> {
     const rows: Entry[] = [];
     const start = day * bucketOf.day;
@@ -97,7 +97,7 @@ export class Compactor {
     return rows;
   }
 
-  /** Whether samples of a block were summed up before. */
+  /** True if the block was rolled up before. */
   #summed({ id: host, first, last }: Host, block: number): boolean {
     if (block < first || block > last) return false;
     for (const metric of this.#names.metricIds()) {
@@ -114,7 +114,7 @@ export class Compactor {
     return { table, span: block, host: host.id, metric, data };
   }
 
-  /** What came too late for the 5-minute summaries, added to the hours and the day. */
+  /** Adds samples that came after the 5-minute rollup had expired to hours and day. */
   #late(five: Series, of: { host: Host; block: number; metric: Metric }): Entry[] {
     const hours = folded(five, bucketOf.hour / bucketOf.five, of.metric);
     const day = folded(hours, blockMs / bucketOf.hour, of.metric);
@@ -129,7 +129,7 @@ export class Compactor {
     return [row("hour", hours), row("day", day)];
   }
 
-  /** Buckets of a summary with others, from the start of a block on, added to them. */
+  /** Adds buckets, from the start of a block on, to those of a rollup. */
   #added(tier: Tier, fresh: Series, { host, block, metric }: { host: Host; block: number; metric: Metric }): Series {
     const start = block * blockMs;
     const { series, first } = this.#held(tier, start, { host, metric });
@@ -143,8 +143,7 @@ export class Compactor {
   }
 
   /**
-   * The row of a summary with other buckets, from a time on, in place of those that were there. One that tells of more
-   * samples stays: what it was made from is not there any more.
+   * Replaces buckets of a rollup from a time on. A bucket of more samples stays: the samples it was made of have expired.
    */
   #placed(tier: Tier, start: number, { fresh, host, metric }: { fresh: Series; host: Host; metric: Metric }): Entry {
     const { series, first } = this.#held(tier, start, { host, metric });
@@ -172,12 +171,12 @@ export class Compactor {
   }
 }
 
-/** Ids of the devices that a host has: what is held of others, which were forgotten, is left out of what is written. */
+/** Returns the ids of a host's devices: columns of others, which were forgotten, are not written again. */
 const namesOf = (host: Host): ReadonlySet<number> => new Set(Array.from(host.devices.values(), ({ id }) => id));
 
 const dataOf = (series: Series): Uint8Array => bucketsData([...series].sort(([a], [b]) => a - b));
 
-/** `ratio` buckets each become one. */
+/** Merges each `ratio` buckets into one. */
 function folded(series: Series, ratio: number, of: Metric): Series {
   const coarse: Series = new Map();
   for (const [device, from] of series) {

@@ -5,17 +5,17 @@ import type { ChunkStart } from "../journal.ts";
 import type { Device, Host, Metric, Names } from "../names.ts";
 import { ChunkRollup } from "./rollup.ts";
 
-interface Held {
+interface OpenBlock {
   readonly chunks: HeadChunk[];
-  /** When the newest poll came, by the hub's clock. */
+  /** When the newest poll came, by the hub's clock. Unix ms. */
   touched: number;
 }
 
-/** Polls that are in no row yet, by host and block. */
+/** Head chunks, by host and block: polls that are not compacted yet. */
 export class Head {
   readonly #names: Names;
-  readonly #hosts = new Map<Host, Map<number, Held>>();
-  /** What was asked of chunks: they are summed up as far as they go, and on from there the next time. */
+  readonly #hosts = new Map<Host, Map<number, OpenBlock>>();
+  /** Rollups of chunks that were queried; they are continued as the chunks grow. */
   readonly #rolled = new WeakMap<HeadChunk, Map<Metric, ChunkRollup>>();
   #next = 1;
 
@@ -39,26 +39,26 @@ export class Head {
     return rolled.buckets();
   }
 
-  /** Everything that is held. */
+  /** Lists all blocks. */
   *all(): Generator<{ host: Host; block: number; chunks: readonly HeadChunk[]; touched: number }> {
     for (const [host, blocks] of this.#hosts) {
       for (const [block, { chunks, touched }] of blocks) yield { host, block, chunks, touched };
     }
   }
 
-  /** All chunks of a host. */
+  /** Lists the chunks of a host. */
   *of(host: Host): Generator<HeadChunk> {
     for (const { chunks } of this.#hosts.get(host)?.values() ?? []) yield* chunks;
   }
 
-  /** The oldest block that it holds something of; Infinity where it holds nothing. */
+  /** Returns the oldest block; Infinity if there is none. */
   oldest(): number {
     let oldest = Number.POSITIVE_INFINITY;
     for (const { block } of this.all()) oldest = Math.min(oldest, block);
     return oldest;
   }
 
-  /** Takes a poll, if an open chunk can. @returns that chunk; the poll is its newest row */
+  /** Appends a poll to an open chunk. @returns the chunk; undefined if none can take the poll */
   add(poll: Poll, block: number, now: number): HeadChunk | undefined {
     const host = this.#names.find(poll.host);
     const held = host && this.#hosts.get(host)?.get(block);
@@ -68,7 +68,7 @@ export class Head {
     return open;
   }
 
-  /** Takes a poll that has at least one value, with a chunk of its own. */
+  /** Begins a chunk with a poll, which has at least one value. */
   begin(poll: Poll, block: number, now: number): HeadChunk {
     const host = this.#names.host(poll.host);
     const before = this.#newest(host);
@@ -81,7 +81,7 @@ export class Head {
     return chunk;
   }
 
-  /** A chunk as the journal has it. */
+  /** Begins a chunk that is read from the journal. */
   replay(start: ChunkStart, now: number): HeadChunk {
     const host = this.#names.host(start.host);
     const devices = start.devices.map(([level, key]) => this.#names.device(host, level, key));
@@ -101,7 +101,7 @@ export class Head {
     return chunk;
   }
 
-  /** Ids of chunks are taken up to here. */
+  /** Assigns only greater ids from now on. */
   beyond(id: number): void {
     this.#next = Math.max(this.#next, id + 1);
   }
@@ -111,7 +111,7 @@ export class Head {
     this.#hosts.delete(host);
   }
 
-  /** Lets chunks go. */
+  /** Removes chunks. */
   drop(host: Host, block: number, gone: readonly HeadChunk[]): void {
     const blocks = this.#hosts.get(host);
     const held = blocks?.get(block);
@@ -122,8 +122,8 @@ export class Head {
     if (blocks.size === 0) this.#hosts.delete(host);
   }
 
-  #held(host: Host, block: number): Held {
-    const blocks = this.#hosts.get(host) ?? new Map<number, Held>();
+  #held(host: Host, block: number): OpenBlock {
+    const blocks = this.#hosts.get(host) ?? new Map<number, OpenBlock>();
     this.#hosts.set(host, blocks);
     const held = blocks.get(block) ?? { chunks: [], touched: 0 };
     blocks.set(block, held);
@@ -142,7 +142,7 @@ export class Head {
   }
 }
 
-/** Columns for what a poll measured, and for what the chunk before it had: what comes and goes needs no new chunk each time. */
+/** Lays out columns for the series of a poll and of the chunk before it: series that come and go need no new chunk each time. */
 function layout(
   names: Names,
   host: Host,

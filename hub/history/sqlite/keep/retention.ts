@@ -5,7 +5,7 @@ import type { Names } from "../names.ts";
 import { type Rows, type Table, tables } from "../row.ts";
 import type { Expired } from "./compact.ts";
 
-/** How long each kind of row is kept, in milliseconds, and how many bytes the file may have; Infinity for no limit. */
+/** Retention of each table in milliseconds, and maximum bytes of the file; Infinity without a limit. */
 export interface Limits {
   readonly raw: number;
   readonly five: number;
@@ -20,26 +20,26 @@ interface Parts {
   readonly rows: Rows;
   readonly limits: () => Limits;
   readonly now: () => number;
-  /** The oldest block that memory holds something of. */
+  /** Returns the oldest block of the head. */
   readonly oldest: () => number;
 }
 
 /**
- * A clock that is further ahead of the newest samples, or of itself a moment ago, is believed after it has gone on for
- * an hour: a wrong date is put right by then, and must not have cost all history. Milliseconds.
+ * A clock that jumps ahead by more than `jump` is trusted only after `proof`: a wrong date is corrected by then, and must not
+ * have deleted all history. Milliseconds.
  */
-const jump = 24 * 3_600_000;
-const proof = 3_600_000;
+const jumpMs = 24 * 3_600_000;
+const proofMs = 3_600_000;
 
-/** Rows that go in one step, and pages of the file that are given back: some milliseconds of work. */
+/** Rows that are deleted in one step, and pages that are freed: some milliseconds of work. */
 const rowsInStep = 400;
 const pagesInStep = 1000;
 
-/** Lets go of what is older than its time, or does not fit, and gives the space back, a little at a time. */
+/** Deletes rows that have expired or do not fit, and frees their space, a little at a time. */
 export class Retention {
   readonly #parts: Parts;
   readonly #sql;
-  /** The time by which samples get old, and since when the clock says another one. */
+  /** The time by which samples expire, and since when the clock has been ahead of it. */
   #time: number;
   #ahead: number | undefined;
 
@@ -64,15 +64,15 @@ export class Retention {
     };
   }
 
-  /** What of a block is older than what is kept. */
+  /** Says which data of a block has expired. */
   expired(block: number): Expired {
     const { raw, five } = this.#parts.limits();
     const before = (kept: number): number => blockOf(Math.max(0, this.#now() - kept));
-    // A day is summed up from all of its blocks.
+    // A day is rolled up from all of its blocks.
     return { raw: block < before(raw), five: dayOf(block) * blocksPerDay < before(five) };
   }
 
-  /** Lets some rows go. @returns whether there is more to do */
+  /** Deletes some expired rows. @returns true if there is more to do */
   step(): boolean {
     const limits = this.#parts.limits();
     const now = this.#now();
@@ -81,7 +81,7 @@ export class Retention {
     more = this.shrink() || more;
     if (more) this.#parts.rows.forget();
     const { names } = this.#parts;
-    // A device's number may be given again only when no row has it any more.
+    // A device may be forgotten only once no row has its columns.
     const least = Math.min(...tables.map((table) => startOf(table, now - limits[table])));
     names.forget(Math.max(least, this.#oldest(), earliest));
     for (const host of names.hosts()) names.trim(host);
@@ -89,14 +89,14 @@ export class Retention {
     return more || this.#read("freelist_count") > pagesInStep;
   }
 
-  /** Lets some rows go where the file is larger than it may be. @returns whether it did */
+  /** Deletes some rows if the file exceeds its limit. @returns true if it did */
   shrink(): boolean {
-    if (this.#bytes() <= this.#parts.limits().bytes || !this.#crowded()) return false;
+    if (this.#bytes() <= this.#parts.limits().bytes || !this.#dropOldest()) return false;
     this.#parts.rows.forget();
     return true;
   }
 
-  /** No row, and nothing in memory, holds a sample from before this time. Unix ms. */
+  /** Returns a time before which there is no sample in rows or memory. Unix ms. */
   #oldest(): number {
     const blocks = [this.#parts.oldest(), blockOf(this.#parts.now()) - 1].map((block) => block * blockMs);
     const starts = tables.flatMap((table) => {
@@ -108,13 +108,13 @@ export class Retention {
 
   #now(): number {
     const now = this.#parts.now();
-    if (now <= this.#time + jump) this.#ahead = undefined;
+    if (now <= this.#time + jumpMs) this.#ahead = undefined;
     else this.#ahead ??= now;
-    if (this.#ahead === undefined || now >= this.#ahead + proof) this.#time = now;
+    if (this.#ahead === undefined || now >= this.#ahead + proofMs) this.#time = now;
     return this.#time;
   }
 
-  /** Rows of which the whole span is before a time. */
+  /** Deletes some rows whose whole span is before a time. @returns true if it did */
   #drop(table: Table, before: number): boolean {
     if (!(before > 0)) return false;
     const span = table === "raw" ? blockOf(before) : spanOf(table, before);
@@ -124,8 +124,8 @@ export class Retention {
     return true;
   }
 
-  /** Too large: samples go first, the oldest of them, then the finest summary. The newest rows of each stay. */
-  #crowded(): boolean {
+  /** Deletes the oldest samples, or if there are none the oldest rows of the finest rollup; the newest rows stay. @returns false if nothing is left to delete */
+  #dropOldest(): boolean {
     for (const table of tables) {
       const first = this.#first(table);
       const now = this.#parts.now();
@@ -141,7 +141,7 @@ export class Retention {
     return (this.#sql.first[table].get() as number | null) ?? undefined;
   }
 
-  /** Bytes in use, what was freed and not given back left out. */
+  /** Returns the bytes in use, without free pages. */
   #bytes(): number {
     return (this.#read("page_count") - this.#read("freelist_count")) * this.#read("page_size");
   }
@@ -151,11 +151,11 @@ export class Retention {
   }
 }
 
-/** When the row of a time begins. */
+/** Returns the start of the row of a time. Unix ms. */
 function startOf(table: Table, t: number): number {
   return Number.isFinite(t) ? beginOf(table, table === "raw" ? blockOf(t) : spanOf(table, t)) : t;
 }
 
-/** When a row begins. Unix ms. */
+/** Returns the start of a row. Unix ms. */
 const beginOf = (table: Table, span: number): number =>
   span * (table === "raw" ? blockMs : bucketOf[table] * bucketsInRow);

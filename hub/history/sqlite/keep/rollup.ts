@@ -4,7 +4,7 @@ import { deviceOf } from "../frame.ts";
 import { blockMs, bucketOf, bucketsInRow } from "../key.ts";
 import type { Metric } from "../names.ts";
 
-/** One metric of a chunk, summed up by 5 minutes as far as the chunk goes. */
+/** 5-minute rollup of one metric of a head chunk, continued as the chunk grows. */
 export class ChunkRollup {
   readonly #cursor: Cursor;
   readonly #metric: Metric;
@@ -18,7 +18,7 @@ export class ChunkRollup {
     this.#start = chunk.block * blockMs;
   }
 
-  /** By device. */
+  /** Returns the buckets up to the newest row, by device. */
   buckets(): ReadonlyMap<number, Buckets> {
     const { times, columns } = this.#cursor.take();
     for (const [id, values] of columns) {

@@ -3,18 +3,18 @@ import type { Buckets } from "../bucket.ts";
 import { longest, putNumber, Reader, unzigzag, zigzag } from "../bytes.ts";
 import { CorruptChunk } from "../codec.ts";
 
-// Buckets are few beside the samples they are made of, and are read by the thousand for a question about a fleet: whole
-// numbers of few bytes, which are read in a few nanoseconds, serve better here than the codec's last bit.
+// Codec of buckets. They are few beside samples, and queries on the fleet read thousands of them: whole numbers of variable
+// length, which decode fast, serve better here than the dense codec.
 
-/** Values times one of these are whole numbers, as a rule. */
+/** Values times one of these are usually whole numbers. */
 const scales = [1, 10, 100, 1000, 10_000] as const;
-/** Memory comes in pages: whole numbers may all be multiples of this. */
+/** Memory is measured in pages: its numbers are multiples of this. */
 const page = 4096;
-/** First byte of a series: doubles as they are, or whole numbers: place in `scales`, with these added to it. */
+/** First byte of a series: doubles, or an index in `scales` plus these flags. */
 const doubles = 255;
 const inPages = 16;
 const againstMax = 32;
-/** How a column of whole numbers is written. */
+/** Forms of a column of whole numbers. */
 const constant = 0;
 const plain = 1;
 const stepped = 2;
@@ -24,13 +24,13 @@ const check = 4;
 
 let scratch = new Uint8Array(4096);
 
-/** Bytes of the first `length` buckets of some series. Every double comes back as it was, but for -0, which may become 0. */
+/** Encodes the first `length` buckets of some series. Lossless, but for -0, which may become 0. */
 export function encodeBuckets(series: readonly Buckets[], length: number): Uint8Array {
   reserve(check + 2 * longest + series.length * (longest + 4 + 4 * length * (longest + 1)));
   let place = putNumber(scratch, check, length);
   place = putNumber(scratch, place, series.length);
   for (const buckets of series) {
-    // The length stands before the bytes: a series is passed over without being read.
+    // The length comes first: a series can be skipped without being read.
     const start = place + 3;
     const end = putSeries(buckets, length, start);
     if (end - start >= 2 ** 21) throw new RangeError(`a series of ${length} buckets does not fit into a row`);
@@ -45,7 +45,7 @@ export function encodeBuckets(series: readonly Buckets[], length: number): Uint8
   return bytes;
 }
 
-/** @throws CorruptChunk where bytes are not those that were written */
+/** Verifies the checksum. @throws CorruptChunk */
 export function checkBuckets(bytes: Uint8Array): void {
   let sum = 0;
   for (let i = 0; i < check; i++) sum += (bytes[i] ?? 0) * 256 ** i;
@@ -54,7 +54,7 @@ export function checkBuckets(bytes: Uint8Array): void {
   }
 }
 
-/** Reads what `encodeBuckets` wrote, one series after the other; its checksum is not looked at again. */
+/** Decodes what `encodeBuckets` wrote, one series after the other; does not verify the checksum. */
 export class BucketReader {
   readonly buckets: number;
   readonly width: number;
@@ -75,8 +75,9 @@ export class BucketReader {
   }
 
   /**
-   * Writes the next series to the first places of `out`, or passes over it where there is none.
-   * @throws CorruptChunk; RangeError behind the last series
+   * Decodes the next series into `out`, or skips it if that is undefined.
+   * @throws CorruptChunk
+   * @throws RangeError behind the last series
    */
   next(out: Buckets | undefined): void {
     if (this.#left-- <= 0) throw new RangeError(`there are ${this.width} series`);
@@ -105,7 +106,7 @@ let ints = {
   rest: new Float64Array(64),
 };
 
-/** @returns the place behind it */
+/** @returns the offset behind it */
 function putSeries(buckets: Buckets, length: number, start: number): number {
   const form = whole(buckets, length);
   if (form === undefined) return putDoubles(buckets, length, start);
@@ -126,7 +127,7 @@ function putDoubles({ count, min, max, sum }: Buckets, length: number, start: nu
   return start + 1 + place;
 }
 
-/** Puts a series into `ints`: counts, and of buckets that hold something min, max - min, and what the sum is beyond what these tell. */
+/** Converts a series into `ints`: counts, and of buckets with samples min, max - min, and the rest of the sum. */
 function whole(buckets: Buckets, length: number): { mark: number; held: number } | undefined {
   if (ints.count.length < length) {
     const room = () => new Float64Array(2 * length);
@@ -140,7 +141,7 @@ function whole(buckets: Buckets, length: number): { mark: number; held: number }
   return undefined;
 }
 
-/** @returns null where no scale will do, undefined where another may */
+/** @returns null if no scale fits, undefined if another one may */
 function scaled(buckets: Buckets, length: number, scale: number): { mark: number; held: number } | null | undefined {
   let held = 0;
   let paged = true;
@@ -174,7 +175,7 @@ function scaled(buckets: Buckets, length: number, scale: number): { mark: number
   return { mark: (paged ? inPages : 0) + (byMax < byMin ? againstMax : 0), held };
 }
 
-/** GroupSums become what they are beyond count × min, or, of a counter, beyond max; all is counted in pages where it can be. */
+/** Replaces sums by their difference from count × min or, of a counter, from max; divides all by the page size if possible. */
 function settle({ length, paged, byMax }: { length: number; paged: boolean; byMax: boolean }): void {
   const unit = paged ? page : 1;
   let at = 0;
@@ -217,7 +218,7 @@ function putColumn(values: Float64Array, length: number, start: number): number 
   return place;
 }
 
-/** Bytes being read: from `at`, which moves on, up to `end`. */
+/** Bytes to read, from `at`, which advances, up to `end`. */
 interface Bytes {
   readonly bytes: Uint8Array;
   at: number;
@@ -244,7 +245,7 @@ function takeSeries(from: Bytes, length: number, out: Buckets): void {
   const unit = (mark & inPages) !== 0 ? page : 1;
   const againstHigh = (mark & againstMax) !== 0;
   for (let i = 0; i < length; i++) {
-    // NaN of an empty bucket stays NaN.
+    // The NaN of an empty bucket stays NaN.
     const low = (min[i] ?? 0) * unit;
     const high = low + (max[i] ?? 0) * unit;
     sum[i] = ((sum[i] ?? 0) * unit + (againstHigh ? high : low * (count[i] ?? 0))) / scale;
@@ -253,7 +254,7 @@ function takeSeries(from: Bytes, length: number, out: Buckets): void {
   }
 }
 
-/** What was taken stands at the front without the places of empty buckets: it goes to where it belongs, from the end. */
+/** Moves the decoded values, which lie at the front without empty buckets, to their buckets, from the end. */
 function space({ count, min, max, sum }: Buckets, length: number, held: number): void {
   for (let i = length - 1, at = held - 1; i >= 0; i--) {
     const absent = count[i] === 0;
@@ -274,8 +275,8 @@ function takeDoubles(from: Bytes, length: number, { count, min, max, sum }: Buck
 }
 
 /**
- * A question about a fleet reads a million numbers, most of them of a few bytes: those are read where they stand. What
- * damaged bytes make of a number does not matter, as long as it ends.
+ * Decodes a column. Queries on the fleet read a million numbers, most of them of few bytes: those are decoded inline. Damaged
+ * bytes may give any number, but decoding ends.
  */
 function takeColumn(from: Bytes, out: Float64Array, length: number): void {
   const { bytes } = from;
@@ -308,10 +309,10 @@ function takeColumn(from: Bytes, out: Float64Array, length: number): void {
   from.at = at;
 }
 
-/** What `unzigzag` gives for numbers of 31 bits at most. */
+/** As `unzigzag`, for numbers of at most 31 bits. */
 const signed = (value: number): number => (value >>> 1) ^ -(value & 1);
 
-/** A signed number of any size. @throws RangeError */
+/** Decodes a signed number of any size. @throws RangeError */
 function takeNumber(from: Bytes): number {
   const reader = new Reader(from.bytes, from.at, from.end);
   const value = unzigzag(reader.number());

@@ -10,23 +10,23 @@ const sound = 1;
 const damaged = 2;
 /** Bytes of the checksum over the ids of devices. */
 const checked = 2;
-/** Bytes of memory that a row takes beside its own. */
+/** Bytes of memory of a row beside its data. */
 const beside = 512;
 
 /**
- * A row of a summary: what each host of a group has in it stands as its place in the group, a length, and that many
- * bytes. A section is checked when it is asked for first.
+ * A row of a rollup, with a section for each host of a group: the host's slot in the group, a length, and that many bytes.
+ * A section is verified when it is first read.
  */
 export class Sections {
-  /** Bytes of memory, about. */
+  /** Approximate bytes of memory. */
   readonly size: number;
   readonly #data: Uint8Array;
-  /** Where the section of each host begins and ends; 0 where it has none. */
+  /** Start and end of the section of each slot; 0 if it has none. */
   readonly #start = new Int32Array(groupSize);
   readonly #end = new Int32Array(groupSize);
   readonly #state = new Uint8Array(groupSize);
 
-  /** @param data may be written to. @throws RangeError */
+  /** @param data will be modified @throws RangeError */
   constructor(data: Uint8Array) {
     this.#data = data;
     this.size = data.length + beside;
@@ -41,7 +41,7 @@ export class Sections {
     return (this.#end[slot] ?? 0) > 0;
   }
 
-  /** Sections as they stand on the disk, by slot: none has been read. */
+  /** Returns the sections as they are on the disk, by slot; none may have been read. */
   raw(): Map<number, Uint8Array> {
     const found = new Map<number, Uint8Array>();
     for (const [slot, end] of this.#end.entries()) {
@@ -51,18 +51,18 @@ export class Sections {
   }
 
   /**
-   * Writes the buckets of each device of a section to what `into` gives for it, if anything.
-   * @param veil what the last bytes were mixed with
-   * @returns whether there is such a section
+   * Decodes the buckets of each device of a section into what `into` returns for it, if anything.
+   * @param mask the number that was mixed into the last bytes
+   * @returns false if there is no such section
    * @throws CorruptChunk, RangeError
    */
-  read(slot: number, veil: number, into: (device: number) => Buckets | undefined): boolean {
+  read(slot: number, mask: number, into: (device: number) => Buckets | undefined): boolean {
     const [start, end] = [this.#start[slot] ?? 0, this.#end[slot] ?? 0];
     if (end === 0) return false;
     if (this.#state[slot] === unseen) {
       this.#state[slot] = damaged;
       const section = this.#data.subarray(start, end);
-      mix(veil, section);
+      xorTail(mask, section);
       const { chunk } = unpack(section);
       checkBuckets(chunk);
       this.#state[slot] = sound;
@@ -83,7 +83,7 @@ export class Sections {
   }
 }
 
-/** @param sections by slot */
+/** Joins sections into a row. @param sections by slot */
 export function joined(sections: ReadonlyMap<number, Uint8Array>): Uint8Array {
   const length = [...sections.values()].reduce((sum, section) => sum + section.length + 1 + longest, 0);
   const data = new Uint8Array(length);
@@ -97,13 +97,13 @@ export function joined(sections: ReadonlyMap<number, Uint8Array>): Uint8Array {
   return data.subarray(0, place);
 }
 
-/** Mixes a number of 32 bits into the last bytes, or back out of them. */
-export function mix(veil: number, data: Uint8Array): void {
-  let rest = veil;
+/** Mixes a 32-bit number into the last bytes by exclusive or; a second call undoes it. */
+export function xorTail(mask: number, data: Uint8Array): void {
+  let rest = mask;
   for (let i = Math.max(0, data.length - 4); i < data.length; i++, rest >>>= 8) data[i] = (data[i] ?? 0) ^ (rest & 255);
 }
 
-/** Devices, each as its distance from the one before, a checksum over them, and the chunk with its own. */
+/** Packs devices (each as the difference from the one before), their checksum, and a chunk with its own. */
 export function pack(devices: readonly number[], chunk: Uint8Array): Uint8Array {
   const data = new Uint8Array(chunk.length + 8 * (devices.length + 1) + checked);
   let place = putNumber(data, 0, devices.length);
@@ -119,7 +119,7 @@ export function pack(devices: readonly number[], chunk: Uint8Array): Uint8Array 
   return data.subarray(0, place + chunk.length);
 }
 
-/** @throws CorruptChunk, RangeError */
+/** Unpacks what `pack` wrote. @throws CorruptChunk, RangeError */
 export function unpack(data: Uint8Array): { devices: number[]; chunk: Uint8Array } {
   const reader = new Reader(data);
   const length = reader.number();
