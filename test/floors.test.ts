@@ -58,7 +58,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
 /** Floors within a folder, lowest first: a room is a file with the private folder of its name, "keep.ts" with "keep/". */
 const inside: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "hub/history/sqlite/": [
-    ["bucket", "bytes", "codec", "database", "key", "lru", "quarantine", "settings", "turns"],
+    ["bucket", "bytes", "codec", "database", "key", "lru", "settings", "turns"],
     ["backup", "frame", "names", "path"],
     ["chunk", "row"],
     ["journal"],

@@ -23,7 +23,7 @@ interface FileSet {
  * @throws Fault data_folder_busy if they change meanwhile
  * @throws Error of the file system
  */
-async function copyFiles({ folder, names, scratch, noun }: FileSet): Promise<void> {
+export async function copyFiles({ folder, names, scratch, noun }: FileSet): Promise<void> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const before = statesOf(folder, names);
     for (const name of before.keys()) {

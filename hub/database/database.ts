@@ -94,7 +94,7 @@ export function headerOf(path: string): Header | undefined {
 }
 
 /** @throws Fault data_newer */
-export function checkVersion(path: string, version: number, format: Format): void {
+export function checkVersion(path: string, version: number, format: Pick<Format, "newest">): void {
   if (version <= format.newest) return;
   throw new Fault(
     "data_newer",

@@ -77,7 +77,8 @@ function lock(path: string): Database {
   }
 }
 
-function lockNow(file: Database): void {
+/** Takes the lock of a file in exclusive locking mode. @throws SqliteError */
+export function lockNow(file: Database): void {
   try {
     file.exec("BEGIN EXCLUSIVE; COMMIT");
   } catch (error) {
@@ -118,7 +119,8 @@ function checkpointed(file: Database): boolean {
 export const isFull = (error: unknown): boolean =>
   error instanceof Sqlite.SqliteError && /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN)/.test(error.code);
 
-function checkLength(file: Database, path: string): void {
+/** Checks that the file has as many pages as its header says. @throws SqliteError SQLITE_CORRUPT */
+export function checkLength(file: Database, path: string): void {
   const [pages = 0, bytes = 0] = ["page_count", "page_size"].map((name) => Number(file.pragma(name, { simple: true })));
   if (statSync(path).size < pages * bytes) throw databaseError("the file is cut short", "SQLITE_CORRUPT");
 }

@@ -1,7 +1,7 @@
-import { type BigIntStats, constants, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
-import { copyFile } from "node:fs/promises";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
+import { copyFiles } from "../../database/copy.ts";
 import type { CopyOptions } from "../../database/database.ts";
 import { Fault } from "../../fault.ts";
 import { backUp } from "./backup.ts";
@@ -14,7 +14,6 @@ const historyFiles = /^history\.(db|db-wal|db-journal|journal-\d{1,15})$/;
 const first = 1;
 /** Application id of our files. */
 const owner = Buffer.from("GOHM").readUInt32BE();
-const attempts = 3;
 
 /**
  * Copies a history that no hub has open into one new file, with the samples of its journal; one of an earlier schema as it
@@ -26,52 +25,13 @@ export async function copyHistory(options: CopyOptions): Promise<void> {
   const scratch = `${path}.work`;
   mkdirSync(scratch, { mode: 0o700 });
   try {
-    await snapshot(options.folder, scratch);
+    await copyFiles({ folder: options.folder, names: historyFiles, scratch, noun: "history" });
     await merge(options, scratch);
   } catch (error) {
     throw translated(error, scratch, options.folder);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
-}
-
-/** Copies the files as they were at one moment. @throws Fault data_folder_busy if they keep changing */
-async function snapshot(folder: string, scratch: string): Promise<void> {
-  for (let attempt = 0; attempt < attempts; attempt++) {
-    const before = states(folder);
-    for (const name of before.keys()) {
-      await copyFile(join(folder, name), join(scratch, name), constants.COPYFILE_FICLONE).catch((error: unknown) => {
-        // Deleted meanwhile: the next look at the folder finds that it changed.
-        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-      });
-    }
-    if (same(before, states(folder))) return;
-    for (const name of readdirSync(scratch)) rmSync(join(scratch, name));
-  }
-  throw new Fault(
-    "data_folder_busy",
-    `The history in ${resolve(folder)} changes while it is copied: a hub is starting there, or runs and cannot be asked (its log says why); try again, or stop it`,
-  );
-}
-
-type States = ReadonlyMap<string, BigIntStats>;
-
-function states(folder: string): States {
-  const found = readdirSync(folder).filter((name) => historyFiles.test(name));
-  return new Map(
-    found.flatMap((name): [string, BigIntStats][] => {
-      const state = statSync(join(folder, name), { bigint: true, throwIfNoEntry: false });
-      return state === undefined ? [] : [[name, state]];
-    }),
-  );
-}
-
-function same(before: States, after: States): boolean {
-  if (before.size !== after.size) return false;
-  return [...before].every(([name, { ino, size, mtimeNs, ctimeNs }]) => {
-    const now = after.get(name);
-    return now?.ino === ino && now.size === size && now.mtimeNs === mtimeNs && now.ctimeNs === ctimeNs;
-  });
 }
 
 /** Merges the copied files into one. */

@@ -1,24 +1,24 @@
 import {
   accessSync,
-  chmodSync,
   closeSync,
   constants,
   existsSync,
   mkdirSync,
   openSync,
-  readdirSync,
   renameSync,
   rmSync,
   statSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
+import { checkVersion, databaseError, definitionsOf, isDamage, quarantine } from "../../database/database.ts";
+import { makePrivate } from "../../database/folder.ts";
+import { checkLength, lockNow } from "../../database/open.ts";
 import { Fault } from "../../fault.ts";
 import type { Log } from "../../log.ts";
 import { CorruptChunk } from "./codec.ts";
 import type { File } from "./database.ts";
 import { convert } from "./file/first.ts";
-import { quarantine } from "./quarantine.ts";
 
 /** Application id in the header of our files: "GOHM" in ASCII. */
 const application = 0x474f484d;
@@ -78,12 +78,6 @@ export function openFile(folder: string, { log }: { readonly log: Log }, check: 
   }
 }
 
-/** Bytes of the database and its write-ahead log. */
-export function fileBytes(folder: string): number {
-  const size = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  return size(join(folder, "history.db")) + size(join(folder, "history.db-wal"));
-}
-
 function prepare(folder: string, path: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -93,29 +87,6 @@ function prepare(folder: string, path: string): void {
     makePrivate(folder);
   } catch (error) {
     throw refusal(error, folder);
-  }
-}
-
-/** Files that a hub writes into its data folder. */
-const own = /^(history\.|control$)/;
-
-/**
- * Removes all permissions of other users, which an earlier version or the umask left: the history says who computes when.
- * A folder with foreign files keeps its permissions; our files in it do not.
- */
-function makePrivate(folder: string): void {
-  const names = readdirSync(folder);
-  const paths = names.filter((name) => own.test(name)).map((name) => join(folder, name));
-  if (paths.length === names.length) paths.push(folder);
-  for (const path of paths) {
-    const found = statSync(path, { throwIfNoEntry: false });
-    if (found === undefined || (found.mode & 0o077) === 0) continue;
-    try {
-      chmodSync(path, found.mode & 0o700);
-    } catch (error) {
-      // Owned by another user (a volume that Kubernetes gave a group), who decides on its permissions.
-      if ((error as NodeJS.ErrnoException).code !== "EPERM") throw error;
-    }
   }
 }
 
@@ -173,21 +144,10 @@ function lock(path: string): File {
     lockNow(file);
     // Another hub replaced the file while this one waited for the lock on the old one.
     if (statSync(path, { throwIfNoEntry: false })?.ino !== before.ino)
-      throw new Database.SqliteError("the file was replaced", "SQLITE_BUSY");
+      throw databaseError("the file was replaced", "SQLITE_BUSY");
     return file;
   } catch (error) {
     file.close();
-    throw error;
-  }
-}
-
-/** @throws SqliteError */
-function lockNow(file: File): void {
-  try {
-    file.exec("BEGIN EXCLUSIVE; COMMIT");
-  } catch (error) {
-    // A flipped bit can make a file look read-only. If its tables cannot be read either, it is damaged.
-    if ((error as { code?: string }).code === "SQLITE_READONLY") tablesOf(file);
     throw error;
   }
 }
@@ -199,56 +159,36 @@ function versionOf(file: File, path: string): number {
   const empty = Number(file.prepare("SELECT count(*) FROM sqlite_schema").pluck().get()) === 0;
   if (!empty && owner !== application) {
     // With our tables: only the application id was damaged.
-    if (tablesOf(file) === tables()) throw new Database.SqliteError("its owner is not told", "SQLITE_CORRUPT");
+    if (definitionsOf(file) === tables()) throw databaseError("its owner is not told", "SQLITE_CORRUPT");
     throw new Fault(
       "data_folder_unusable",
       `${path} belongs to another program; set GOHM_DATA to a folder of the hub's own`,
     );
   }
-  if (version > newest) {
-    throw new Fault(
-      "data_newer",
-      `${path} was written by a newer version of the hub (its schema is ${version}, this version knows ${newest}); run that version, or set GOHM_DATA to another folder`,
-    );
-  }
-  if (!empty && version === 0) throw new Database.SqliteError("it has no version", "SQLITE_CORRUPT");
+  checkVersion(path, version, { newest });
+  if (!empty && version === 0) throw databaseError("it has no version", "SQLITE_CORRUPT");
   return empty ? 0 : version;
-}
-
-/** SQL of the tables in a file, by name. */
-function tablesOf(file: File): string {
-  const found = file.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").pluck().all();
-  return (found as string[]).join(";\n");
 }
 
 /** SQL of the tables of this version. */
 function tables(): string {
   const fresh = new Database(":memory:");
   fresh.exec(schema);
-  const made = tablesOf(fresh);
+  const made = definitionsOf(fresh);
   fresh.close();
   return made;
 }
 
 /** Compares the tables with those of this version: no other check detects a corrupted column name. @throws SqliteError */
 function checkTables(file: File): void {
-  if (tablesOf(file) === tables()) return;
-  throw new Database.SqliteError("its tables are not those of its version", "SQLITE_CORRUPT");
-}
-
-/** Checks that the file has as many pages as its header says. @throws SqliteError */
-function checkLength(file: File, path: string): void {
-  const pages =
-    Number(file.pragma("page_count", { simple: true })) * Number(file.pragma("page_size", { simple: true }));
-  if (statSync(path).size < pages) {
-    throw new Database.SqliteError("the file is cut short", "SQLITE_CORRUPT");
-  }
+  if (definitionsOf(file) === tables()) return;
+  throw databaseError("its tables are not those of its version", "SQLITE_CORRUPT");
 }
 
 function checkPages(file: File): void {
   const [first] = file.pragma("quick_check(1)") as { quick_check: string }[];
   const found = first?.quick_check ?? "it cannot be read";
-  if (found !== "ok") throw new Database.SqliteError(found.replaceAll("\n", " "), "SQLITE_CORRUPT");
+  if (found !== "ok") throw databaseError(found.replaceAll("\n", " "), "SQLITE_CORRUPT");
 }
 
 function create(file: File): void {
@@ -288,10 +228,7 @@ function upgraded(old: File, { path, log, check }: { path: string; log: Log; che
   return open(path, log, check);
 }
 
-export const damaged = (error: unknown): boolean =>
-  error instanceof CorruptChunk ||
-  (error instanceof Database.SqliteError &&
-    (/^SQLITE_(CORRUPT|NOTADB)/.test(error.code) || error.message === "unsupported file format"));
+export const damaged = (error: unknown): boolean => error instanceof CorruptChunk || isDamage(error);
 
 function refusal(error: unknown, folder: string): Fault {
   if (error instanceof Fault) return error;

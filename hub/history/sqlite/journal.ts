@@ -11,11 +11,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { quarantine } from "../../database/database.ts";
 import type { Log } from "../../log.ts";
 import { putNumber } from "./bytes.ts";
 import type { HeadChunk } from "./chunk.ts";
 import { type ChunkStart, entries, headerBytes, mark, type Replay, recordAt, startOf } from "./journal/record.ts";
-import { quarantine } from "./quarantine.ts";
 
 export type { ChunkStart, Replay };
 

@@ -11,8 +11,8 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { fileSize } from "../../../proto/quantity.ts";
+import { quarantine } from "../../database/database.ts";
 import type { File } from "./database.ts";
-import { quarantine } from "./quarantine.ts";
 
 const stateOf = (path: string): BigIntStats | undefined => statSync(path, { bigint: true, throwIfNoEntry: false });
 

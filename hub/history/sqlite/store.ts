@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { levels } from "../../../proto/device.ts";
 import { earliest } from "../../clock.ts";
+import { databaseBytes } from "../../database/open.ts";
 import { Fault } from "../../fault.ts";
 import {
   type Aggregate,
@@ -16,7 +17,7 @@ import {
   type Store,
 } from "../store.ts";
 import { backUp } from "./backup.ts";
-import { damaged, fileBytes } from "./file.ts";
+import { damaged } from "./file.ts";
 import { assemble, type Instance, type Options, renewed, restored } from "./instance.ts";
 import { blockOf, latest } from "./key.ts";
 import type { Lost } from "./path.ts";
@@ -126,7 +127,7 @@ class SqliteStore implements Store, Local {
   }
 
   bytes(): number {
-    return fileBytes(this.#options.folder) + this.#instance.journal.bytes();
+    return databaseBytes(this.#instance.databasePath.path) + this.#instance.journal.bytes();
   }
 
   async close(): Promise<void> {
