@@ -5,18 +5,18 @@ import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSy
 const fileLimit = 4 * 2 ** 20;
 
 /**
- * Reads a whole regular file. A FIFO or a device at the path would block the program for ever, and a huge file would
+ * Reads a whole regular file. A FIFO or a device at the path could block the program for ever, and a huge file would
  * take all its memory: both are refused, without blocking.
- * @throws Error with the system's code, or one that says what is at the path
+ * @throws Error with the system's code, or naming the kind of file at the path
  */
 export function readRegular(path: string, limit = fileLimit): Buffer {
-  // Before it is opened: opening alone does something to some devices.
+  // Checked before it is opened: opening alone has effects on some devices.
   checkKind(path, statSync(path));
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
     const stats = fstatSync(fd);
     checkKind(path, stats);
-    // Files of /proc and /sys state a size of 0: what counts is what can be read.
+    // Files of /proc and /sys have a size of 0: only reading shows their length.
     let bytes = Buffer.allocUnsafe(Math.min(stats.size, limit) + 1);
     let length = 0;
     for (;;) {

@@ -1,7 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decode, hostBound } from "./bound.ts";
+import { decode, hostLimits } from "./bound.ts";
 import { HistRespSchema } from "./gen/history_pb.js";
 import { HostInfoSchema } from "./gen/host_pb.js";
 
@@ -20,7 +20,7 @@ const host = toBinary(
 );
 
 test("a message within the limits decodes as it would without them", () => {
-  expect(decode(HostInfoSchema, host, hostBound)).toEqual(fromBinary(HostInfoSchema, host));
+  expect(decode(HostInfoSchema, host, hostLimits)).toEqual(fromBinary(HostInfoSchema, host));
 });
 
 test("a message over the byte limit is refused with both sizes", () => {
@@ -31,7 +31,7 @@ test("a message over the byte limit is refused with both sizes", () => {
 
 test("a megabyte of empty submessages is refused by count, before any is made", () => {
   const flood = new Uint8Array(1024 * 1024).map((_, i) => (i % 2 === 0 ? 0x12 : 0x00));
-  expect(() => decode(HostInfoSchema, flood, hostBound)).toThrow("message has more than 20000 elements");
+  expect(() => decode(HostInfoSchema, flood, hostLimits)).toThrow("message has more than 20000 elements");
 });
 
 test("a host with 5,000 processes on its GPUs is within the limits", () => {
@@ -50,7 +50,7 @@ test("a host with 5,000 processes on its GPUs is within the limits", () => {
     job: "184467",
   }));
   const crowded = toBinary(HostInfoSchema, create(HostInfoSchema, { gpus: [{ id: 0, procs }] }));
-  expect(decode(HostInfoSchema, crowded, hostBound).gpus[0]?.procs).toHaveLength(5000);
+  expect(decode(HostInfoSchema, crowded, hostLimits).gpus[0]?.procs).toHaveLength(5000);
 });
 
 test("fields that are not known count, since they are kept", () => {
@@ -75,7 +75,7 @@ test("any bytes either decode or throw an Error", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       try {
-        decode(HostInfoSchema, bytes, hostBound);
+        decode(HostInfoSchema, bytes, hostLimits);
       } catch (error) {
         expect(error).toBeInstanceOf(Error);
       }
@@ -87,7 +87,7 @@ test("a message cut short anywhere is refused or decodes to fewer fields, never 
   fc.assert(
     fc.property(fc.nat(host.length), (length) => {
       try {
-        decode(HostInfoSchema, host.subarray(0, length), hostBound);
+        decode(HostInfoSchema, host.subarray(0, length), hostLimits);
       } catch (error) {
         expect(error).toBeInstanceOf(Error);
       }

@@ -2,22 +2,22 @@ import { type DescMessage, fromBinary, type MessageShape, ScalarType } from "@bu
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 
 /** Limits of one message. */
-export interface Bound {
-  /** Bytes of the whole message. */
+export interface MessageLimits {
+  /** Size of the whole message in bytes. */
   readonly bytes: number;
   /** Submessages and repeated elements in it, counted over all levels. */
   readonly elements: number;
 }
 
-/** Holds a host with 8 GPUs and 5,000 processes on them twice over. */
-export const hostBound: Bound = { bytes: 1024 * 1024, elements: 20_000 };
+/** Limits of a HostInfo: twice what a host with 8 GPUs and 5,000 processes on them needs. */
+export const hostLimits: MessageLimits = { bytes: 1024 * 1024, elements: 20_000 };
 
 /**
- * Decodes a message from a peer that is not trusted, counting on the raw bytes first: 4 MB of empty submessages would
- * decode to two million objects.
- * @throws Error that says which limit was passed, or what the decoder could not read.
+ * Decodes a message from an untrusted peer after counting its elements in the raw bytes: 4 MB of empty submessages would decode
+ * to two million objects.
+ * @throws Error naming the limit that was exceeded, or what the decoder could not read.
  */
-export function decode<D extends DescMessage>(schema: D, bytes: Uint8Array, bound: Bound): MessageShape<D> {
+export function decode<D extends DescMessage>(schema: D, bytes: Uint8Array, bound: MessageLimits): MessageShape<D> {
   if (bytes.length > bound.bytes) {
     throw new Error(`message of ${bytes.length} bytes is over the limit of ${bound.bytes}`);
   }

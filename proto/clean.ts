@@ -1,4 +1,4 @@
-/** Bytes of the longest name from a machine; error texts may be longer. */
+/** Size limit of names from a machine, in bytes; error texts may be longer. */
 const nameLimit = 256;
 const errorLimit = 1024;
 
@@ -10,10 +10,10 @@ const errorLimit = 1024;
 export const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 const plain = /^[\x20-\x7e]*$/;
 
-/** Most bytes of a text in a field of this name. */
+/** Returns the size limit of texts in a field of this name, in bytes. */
 export const limitOf = (field: string): number => (field === "err" ? errorLimit : nameLimit);
 
-/** Text without hidden characters, valid UTF-8, at most `limit` bytes of it. */
+/** Removes hidden characters, and cuts a text to valid UTF-8 of at most `limit` bytes. */
 export function clean(text: string, limit = nameLimit): string {
   if (text.length <= limit && plain.test(text)) return text;
   // Every character is one byte or more: the rest of a text of megabytes is not looked at. Half a pair that is left at the

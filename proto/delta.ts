@@ -3,7 +3,7 @@ import { type Delta, DeltaSchema } from "./gen/feed_pb.js";
 import { HostInfoSchema } from "./gen/host_pb.js";
 import type { Glance } from "./glance.ts";
 
-/** A host's numbers in descriptor order, and everything about it that is no number, as one string. */
+/** A host's numbers in descriptor order, and all of its other fields as one string. */
 interface Flat {
   readonly shape: string;
   readonly slots: readonly Slot[];
@@ -67,8 +67,8 @@ function flatten(info: Glance): Flat {
 }
 
 /**
- * What changed between two answers of one host: a Delta without number and time, or undefined where the shape changed
- * (a card, process or disk came, went or was renamed) or a number is too large for it; then the host is sent whole.
+ * Computes the difference between two answers of one host: a Delta without number and time; undefined if the shape changed
+ * (a card, process or disk appeared, vanished or was renamed) or a number is too large. Then the whole host is sent.
  */
 export function diff(before: Glance, after: Glance): Delta | undefined {
   const was = flatten(before);
@@ -101,8 +101,8 @@ export function diff(before: Glance, after: Glance): Delta | undefined {
 }
 
 /**
- * Brings `info` up to date in place.
- * @throws Error when the delta does not fit this host's shape: the feed must be asked for everything again.
+ * Applies a delta to `info` in place.
+ * @throws Error if the delta does not fit this host's shape: the feed must be requested anew.
  */
 export function apply(info: Glance, delta: Delta): void {
   const { slots } = flatten(info);

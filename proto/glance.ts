@@ -16,9 +16,9 @@ import {
 } from "./gen/host_pb.js";
 
 /**
- * What the page draws of every host at once, and all that the feed tells: counters, rates and times that only a host's
- * own page shows change with every answer, and were four fifths of what was sent. That page asks for its host whole.
- * To draw something more of every host, name it here; until then it does not exist for the compiler, either.
+ * Fields that the page draws of every host at once, and that the feed contains: counters, rates and times that only a host's
+ * own page shows change with every answer, and were four fifths of what was sent. That page requests its whole host.
+ * To draw another field of every host, name it here; the compiler knows no others.
  */
 const drawn = {
   HostInfo: ["hostname", "ip", "err", "gpus", "disks", "cpu", "memory", "nics", "system", "sources"],
@@ -52,7 +52,7 @@ export type GPUGlance = With<
   Of<GPUInfo, "GPUInfo">,
   { procs: ProcGlance[]; holders: HolderGlance[]; nvlink?: Of<NvLink, "NvLink"> | undefined }
 >;
-/** One answer of a host, as the feed tells it. */
+/** One answer of a host in the feed. */
 export type Glance = With<
   Of<HostInfo, "HostInfo">,
   {
@@ -65,10 +65,10 @@ export type Glance = With<
     system?: Of<SystemInfo, "SystemInfo"> | undefined;
   }
 >;
-/** A host, as the feed tells it. */
+/** A host in the feed. */
 export type HostGlance = With<Host, { info?: Glance | undefined }>;
 
-/** As the page writes them: digits that nobody sees would make a new value of every answer. */
+/** Rounds numbers as the page writes them: invisible digits would make a new value of every answer. */
 const coarse: Readonly<Record<string, (value: number) => number>> = {
   "CpuInfo.busy": Math.round,
   // One decimal, with as many zero bits behind it as a double can have: they cost nothing once packed.
@@ -80,14 +80,14 @@ type Copy = (from: Record<string, unknown>, to: Record<string, unknown>) => void
 
 const copyHost = copier(HostInfoSchema);
 
-/** A HostInfo that holds what is drawn of every host and nothing else; `info` stays as it is. */
+/** Copies the fields of a HostInfo that are drawn of every host. */
 export function glance(info: HostInfo): HostInfo {
   const made = create(HostInfoSchema);
   copyHost(info as unknown as Record<string, unknown>, made as unknown as Record<string, unknown>);
   return made;
 }
 
-/** How to copy what is drawn of a message, worked out once. */
+/** Makes a function that copies the drawn fields of a message. */
 function copier(schema: DescMessage): Copy {
   const names: readonly string[] = drawn[schema.name as keyof Drawn];
   const copies = schema.fields

@@ -1,17 +1,17 @@
 // The messages of history.proto that carry long columns, written by the hub and read by the page.
 import { isWhole, lastNanosecond, pack, Unpacker } from "./packed.ts";
 
-/** One series of an answer: named columns of equal length, times in Unix milliseconds, oldest first. */
+/** One series of a HistoryAnswer: named columns of equal length, times in Unix milliseconds, oldest first. */
 export interface Series {
   readonly host: string;
   readonly level: string;
   readonly key: string;
   readonly metric: string;
   readonly unit: string;
-  /** There is more in the range: these are the newest points. */
+  /** True if the range has more points than these, the newest. */
   readonly cut: boolean;
   readonly t: Float64Array;
-  /** Aggregate → its values. */
+  /** Values by aggregate. */
   readonly columns: Readonly<Record<string, Float64Array>>;
 }
 
@@ -19,15 +19,15 @@ export interface Span {
   /** Unix milliseconds; half-open. */
   readonly from: number;
   readonly to: number;
-  /** Milliseconds; 0: every sample as it is. */
+  /** Milliseconds; 0 for every sample unchanged. */
   readonly step: number;
 }
 
-export interface Answer extends Span {
+export interface HistoryAnswer extends Span {
   readonly series: readonly Series[];
 }
 
-/** The beginning of a HistoryAnswer; what `packSeries` gives may follow, any number of times. */
+/** Encodes the beginning of a HistoryAnswer; any number of results of `packSeries` may follow. */
 export function packSpan({ from, to, step }: Span): Uint8Array<ArrayBuffer> {
   return pack((packer) => {
     packer.uint(1, from);
@@ -36,7 +36,7 @@ export function packSpan({ from, to, step }: Span): Uint8Array<ArrayBuffer> {
   });
 }
 
-/** One series as it stands in a HistoryAnswer. */
+/** Encodes one series of a HistoryAnswer. */
 export function packSeries(series: Series): Uint8Array<ArrayBuffer> {
   return pack((packer) =>
     packer.inside(4, () => {
@@ -58,8 +58,8 @@ export function packSeries(series: Series): Uint8Array<ArrayBuffer> {
   );
 }
 
-/** @throws Error for what is no HistoryAnswer */
-export function unpackAnswer(bytes: Uint8Array): Answer {
+/** Decodes a HistoryAnswer. @throws Error for anything else */
+export function unpackAnswer(bytes: Uint8Array): HistoryAnswer {
   const reader = new Unpacker(bytes);
   const answer = { from: 0, to: 0, step: 0, series: [] as Series[] };
   for (let field = reader.next(); field !== 0; field = reader.next()) {
@@ -103,14 +103,14 @@ function unpackColumn(bytes: Uint8Array): Record<string, Float64Array> {
   return { [of]: values };
 }
 
-/** Samples in the units of the first GOHM, but for the times: Unix milliseconds, which become nanoseconds on the wire. */
+/** Samples in the units of the first GOHM, except times: Unix milliseconds, which become nanoseconds on the wire. */
 export interface Samples {
   readonly t: Float64Array;
   /** Integers of 0 or more. */
   readonly v: Float64Array;
 }
 
-/** A HistResp. */
+/** Encodes a HistResp. */
 export function packSamples({ t, v }: Samples): Uint8Array<ArrayBuffer> {
   return pack((packer) => {
     packer.nanoseconds(1, t);
@@ -118,7 +118,7 @@ export function packSamples({ t, v }: Samples): Uint8Array<ArrayBuffer> {
   });
 }
 
-/** One entry of a HistMap; entries one after the other are the message. */
+/** Encodes one entry of a HistMap; the message is their concatenation. */
 export function packEntry(key: string, { t, v }: Samples): Uint8Array<ArrayBuffer> {
   return pack((packer) =>
     packer.inside(1, () => {
@@ -131,6 +131,6 @@ export function packEntry(key: string, { t, v }: Samples): Uint8Array<ArrayBuffe
   );
 }
 
-/** Whether a sample can stand in a HistResp: what is no unsigned integer there must not wrap around. */
+/** True if a HistResp can hold a sample: others would wrap around, as its values are unsigned integers. */
 export const fits = (at: number, value: number): boolean =>
   at >= 0 && at <= lastNanosecond && Number.isSafeInteger(value) && value >= 0;

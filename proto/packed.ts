@@ -12,12 +12,12 @@ const widest = 2 ** 51;
 /** Unix milliseconds whose nanoseconds fit into 64 bits: until the year 2554. */
 export const lastNanosecond = 18_446_744_073_709;
 
-/** Whether `deltas` can write a column. */
+/** True if `deltas` can write a column. */
 export function isWhole(values: Float64Array): boolean {
   // By index, here and below: V8 takes twice to seven times as long to step through a typed array with for…of.
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
-    // What fits into 32 bits is told in half the time.
+    // Integers of 32 bits are recognized in half the time.
     if ((value | 0) === value) continue;
     if (!Number.isInteger(value) || value > widest || value < -widest) return false;
   }
@@ -27,11 +27,11 @@ export function isWhole(values: Float64Array): boolean {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Bytes that are written into again and again: fresh pages of memory cost more than what is written into them. */
+/** Buffer that is reused: fresh pages of memory cost more than writing into them. */
 let spare = new Uint8Array(65_536);
 const mostSpare = 4_194_304;
 
-/** One message, field by field. */
+/** Encodes one message, field by field. */
 export function pack(write: (packer: Packer) => void): Uint8Array<ArrayBuffer> {
   const bytes = spare;
   // A message that is packed while another one is gets bytes of its own.
@@ -77,12 +77,12 @@ export class Packer {
     this.#at += value.length;
   }
 
-  /** Whatever `write` adds, as one length-delimited field. */
+  /** Adds everything that `write` adds as one length-delimited field. */
   inside(field: number, write: () => void): void {
     this.#room(20);
     this.#tag(field, lengthDelimited);
     const start = this.#at;
-    // The length stands before what it counts: it is written when that is known, and what follows moves up.
+    // The length precedes its content: it is written when known, and the content moves up.
     this.#at += 1;
     write();
     const length = this.#at - start - 1;
@@ -276,7 +276,7 @@ export class Unpacker {
     return Float64Array.from({ length: Math.floor(held.length / 8) }, (_, i) => view.getFloat64(8 * i, true));
   }
 
-  /** Passes over a field that the reader does not know. */
+  /** Skips a field that the reader does not know. */
   skip(): void {
     if (this.#wire === varint) this.uint();
     else if (this.#wire === lengthDelimited) this.bytes();

@@ -3,10 +3,15 @@ import { expect, test } from "vitest";
 import { readExposition } from "../test/exposition.ts";
 import { catalog } from "./catalog.ts";
 import { Kind } from "./gen/metric_pb.js";
-import { exposition, type Family, type Format, labels, scaled, withLabels } from "./text.ts";
+import { exposition, type Format, labels, type MetricFamily, scaled, withLabels } from "./text.ts";
 
 const formats: readonly Format[] = ["text", "openmetrics"];
-const gauge = (name: string, ...samples: Family["samples"]): Family => ({ name, help: "h", kind: Kind.GAUGE, samples });
+const gauge = (name: string, ...samples: MetricFamily["samples"]): MetricFamily => ({
+  name,
+  help: "h",
+  kind: Kind.GAUGE,
+  samples,
+});
 const one = { labels: "", value: 1 };
 
 test("HELP and TYPE come once, before the samples", () => {
@@ -26,7 +31,7 @@ test("OpenMetrics names the unit and ends with EOF", () => {
 });
 
 test("a counter's family loses _total in OpenMetrics, its samples keep it in both", () => {
-  const family: Family = { name: "hw_gpu_xid_total", help: "h", kind: Kind.COUNTER, samples: [one] };
+  const family: MetricFamily = { name: "hw_gpu_xid_total", help: "h", kind: Kind.COUNTER, samples: [one] };
   expect(readExposition(exposition([family], { format: "text" }), "text")).toMatchObject([
     { name: "hw_gpu_xid_total", type: "counter", samples: [{ name: "hw_gpu_xid_total" }] },
   ]);
@@ -41,7 +46,7 @@ test.each([
   ["hw_gpu_xid_total", Kind.COUNTER, "counter", "counter", "counter"],
   ["hw_cpu_cores", Kind.GAUGE, "gauge", "gauge", "gauge"],
 ])("%s keeps its name in every form", (name, kind, plain, typed, open) => {
-  const family: Family = { name, help: "h", kind, samples: [one] };
+  const family: MetricFamily = { name, help: "h", kind, samples: [one] };
   const type = (text: string, format: Format) => {
     const [read] = readExposition(text, format);
     expect(read?.samples[0]?.name).toBe(name);

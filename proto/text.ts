@@ -10,13 +10,13 @@ export const contentType: Readonly<Record<Format, string>> = {
 };
 
 export interface Sample {
-  /** As `labels` writes them: `{node="a"}`, or "" for none. */
+  /** Labels as written by `labels`: `{node="a"}`, or "" for none. */
   readonly labels: string;
   readonly value: number;
 }
 
 /** All samples of one name. */
-export interface Family {
+export interface MetricFamily {
   /** Name of the samples in both formats. */
   readonly name: string;
   readonly help: string;
@@ -39,7 +39,7 @@ export interface TextOptions {
 const lone = /\p{Surrogate}/gu;
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", '"': '\\"' };
 
-/** A set of labels, written. Names must be letters, digits and underscores; values may be any text. */
+/** Writes a set of labels. Names must be letters, digits and underscores; values may be any text. */
 export function labels(pairs: Readonly<Record<string, string>>): string {
   const written = Object.entries(pairs).map(
     ([name, text]) => `${name}="${text.replace(lone, "\ufffd").replace(/[\\\n"]/g, (c) => escapes[c] ?? c)}"`,
@@ -47,28 +47,28 @@ export function labels(pairs: Readonly<Record<string, string>>): string {
   return written.length > 0 ? `{${written.join(",")}}` : "";
 }
 
-/** The labels of `written` and some more. */
+/** Adds labels to a written set. */
 export function withLabels(written: string, pairs: Readonly<Record<string, string>>): string {
   const more = labels(pairs);
   if (written === "" || more === "") return written + more;
   return `${written.slice(0, -1)},${more.slice(1)}`;
 }
 
-/** Help of a family. OpenMetrics escapes quotes too. */
+/** Escapes the help of a family. OpenMetrics escapes quotes too. */
 function helpOf(text: string, format: Format): string {
   const unsafe = format === "text" ? /[\\\n]/g : /[\\\n"]/g;
   return text.replace(lone, "\ufffd").replace(unsafe, (c) => escapes[c] ?? c);
 }
 
-/** Go's spelling, which both formats use. */
+/** Writes a number in Go's spelling, which both formats use. */
 function number(amount: number): string {
   if (amount === Number.POSITIVE_INFINITY) return "+Inf";
   return amount === Number.NEGATIVE_INFINITY ? "-Inf" : String(amount);
 }
 
-/** Name and type under which the family is declared. */
+/** Returns name and type under which the family is declared. */
 function declared(
-  { name, kind, typed: own }: Family,
+  { name, kind, typed: own }: MetricFamily,
   { format, typed = own }: TextOptions,
 ): { family: string; type: string } {
   const counter = kind === Kind.COUNTER;
@@ -85,10 +85,10 @@ function declared(
 const units = ["bytes", "bytes_per_second", "celsius", "hertz", "joules", "percent", "seconds", "watts"];
 
 /**
- * Writes families, each with HELP and TYPE once. A family without samples is left out, and so are a value that is not a
- * number (nothing was read, so nothing is said) and a second sample with the labels of another.
+ * Writes families, each with HELP and TYPE once. Families without samples are left out, and so are values that are NaN
+ * (nothing was read) and samples with the labels of another one.
  */
-export function exposition(families: readonly Family[], options: TextOptions): string {
+export function exposition(families: readonly MetricFamily[], options: TextOptions): string {
   const lines: string[] = [];
   for (const family of families) {
     const seen = new Set<string>();
@@ -104,7 +104,7 @@ export function exposition(families: readonly Family[], options: TextOptions): s
   return lines.length > 0 ? `${lines.join("\n")}\n` : "";
 }
 
-function head(family: Family, options: TextOptions): string[] {
+function head(family: MetricFamily, options: TextOptions): string[] {
   const { family: name, type } = declared(family, options);
   const unit = options.format === "openmetrics" ? units.find((each) => name.endsWith(`_${each}`)) : undefined;
   return [

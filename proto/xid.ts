@@ -29,12 +29,12 @@ const lists = (codes: string, code: number): boolean =>
     return from !== undefined && to !== undefined && from <= code && code <= to;
   });
 
-/** What is to be done after an event of this code; INSPECT where the catalogue says otherwise, or does not list it. */
+/** Returns the action after an event of this code; INSPECT if the catalogue has another one, or does not list it. */
 export const xidAction = (code: number): XidAction => catalog.find(([, codes]) => lists(codes, code))?.[0] ?? inspect;
 
-/** True if a card with such an event is not to be relied on. */
+/** True if a card with such an event is not reliable. */
 export const graveXid = (action: XidAction): boolean => action >= inspect;
 
-/** The graver of two codes; the first where they are equally grave, as it is the cause of what follows. */
+/** Returns the graver of two codes; the first if they are equally grave, because it caused the others. */
 export const graver = (first: number | undefined, second: number): number =>
   first === undefined || xidAction(second) > xidAction(first) ? second : first;

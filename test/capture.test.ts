@@ -13,7 +13,7 @@ import { Snapshot } from "../agent/snapshot.ts";
 import { sources } from "../agent/source/all.ts";
 import type { Source } from "../agent/source/source.ts";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
-import { exposition, type Family } from "../proto/text.ts";
+import { exposition, type MetricFamily } from "../proto/text.ts";
 import { readExposition } from "./exposition.ts";
 import { options } from "./machine.ts";
 
@@ -57,7 +57,7 @@ test.each(folders)("%s is scraped as what it was", async (name) => {
   const machine = capturedMachine(folder);
   const snapshot = new Snapshot({ ...options, sources: [...played(folder), ...host], machine, version: "0" });
   const scene = exporterInput(await snapshot.collect(), undefined);
-  const tells = async (families: readonly Family[], file: string) => {
+  const tells = async (families: readonly MetricFamily[], file: string) => {
     const text = exposition(families, { format: "text" });
     if (text !== "") await expect(text).toMatchFileSnapshot(join(folder, file));
     for (const format of ["text", "openmetrics"] as const) readExposition(exposition(families, { format }), format);

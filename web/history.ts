@@ -1,4 +1,4 @@
-import { type Answer as PackedHistory, unpackAnswer } from "../proto/history.ts";
+import { type HistoryAnswer as PackedHistory, unpackAnswer } from "../proto/history.ts";
 import { fetchBytes } from "./ask.ts";
 
 /** One series: columns of equal length, oldest first, times in Unix milliseconds. */

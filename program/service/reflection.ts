@@ -6,9 +6,9 @@ import {
   ServerReflectionResponseSchema,
 } from "../../proto/gen/reflection_pb.js";
 
-type Answer = ServerReflectionResponse["messageResponse"];
+type ReflectionAnswer = ServerReflectionResponse["messageResponse"];
 
-/** A duplex stream of requests and answers: what this needs of grpc-js's ServerDuplexStream. */
+/** Duplex stream of requests and answers: the part of grpc-js's ServerDuplexStream that reflection uses. */
 export interface ReflectionCall {
   on(event: "data", listener: (request: ServerReflectionRequest) => void): unknown;
   on(event: "end" | "close", listener: () => void): unknown;
@@ -18,13 +18,13 @@ export interface ReflectionCall {
   end(): unknown;
 }
 
-/** A client that asks nothing for this long has what it wants. */
+/** Time without a request after which a call is ended. */
 const idleMs = 60_000;
 
 const notFound = 5;
 const invalid = 3;
 
-/** Answers the standard reflection service for some files and all they import. */
+/** Answers the standard reflection service for files and everything they import. */
 export class Reflection {
   readonly #services: readonly string[];
   readonly #files = new Map<string, DescFile>();
@@ -33,7 +33,7 @@ export class Reflection {
   /** Message type → number of each extension of it → its file. */
   readonly #extensions = new Map<string, Map<number, DescFile>>();
 
-  /** Encoding a descriptor takes far longer than sending it. */
+  /** Cache: encoding a descriptor takes far longer than sending it. */
   readonly #encoded = new Map<DescFile, Uint8Array>();
 
   constructor(files: readonly DescFile[], services: readonly string[]) {
@@ -66,7 +66,7 @@ export class Reflection {
     for (const nested of message.nestedMessages) this.#addMessage(nested, file);
   }
 
-  /** Answers one call of ServerReflectionInfo: the next request is read when the answer before has gone out. */
+  /** Answers one call of ServerReflectionInfo. The next request is read when the previous answer has been sent. */
   serve(call: ReflectionCall): void {
     const idle = setTimeout(() => call.end(), idleMs).unref();
     call.on("data", (request: ServerReflectionRequest) => {
@@ -86,33 +86,33 @@ export class Reflection {
     });
   }
 
-  #answer(asked: ServerReflectionRequest["messageRequest"]): Answer {
-    switch (asked.case) {
+  #answer(request: ServerReflectionRequest["messageRequest"]): ReflectionAnswer {
+    switch (request.case) {
       case "listServices":
         return init({
           case: "listServicesResponse",
           value: { service: this.#services.map((name) => ({ name })) },
         });
       case "fileByFilename":
-        return this.#withImports(this.#files.get(asked.value), `file "${asked.value}"`);
+        return this.#withImports(this.#files.get(request.value), `file "${request.value}"`);
       case "fileContainingSymbol":
-        return this.#withImports(this.#symbols.get(asked.value.replace(/^\./, "")), `symbol "${asked.value}"`);
+        return this.#withImports(this.#symbols.get(request.value.replace(/^\./, "")), `symbol "${request.value}"`);
       case "fileContainingExtension": {
-        const { containingType, extensionNumber } = asked.value;
+        const { containingType, extensionNumber } = request.value;
         const file = this.#extensions.get(containingType)?.get(extensionNumber);
         return this.#withImports(file, `extension ${extensionNumber} of "${containingType}"`);
       }
       case "allExtensionNumbersOfType":
-        return this.#numbers(asked.value);
+        return this.#numbers(request.value);
       case undefined:
-        return failure(invalid, "the request asks for nothing");
+        return failure(invalid, "the request is empty");
       default:
-        return asked satisfies never;
+        return request satisfies never;
     }
   }
 
-  /** The file and everything it imports, so that a client needs to ask but once. */
-  #withImports(file: DescFile | undefined, what: string): Answer {
+  /** Returns the file with everything it imports, so that one request is enough. */
+  #withImports(file: DescFile | undefined, what: string): ReflectionAnswer {
     if (file === undefined) return failure(notFound, `${what} is not served here`);
     const files = new Set<DescFile>();
     const visit = (at: DescFile): void => {
@@ -133,7 +133,7 @@ export class Reflection {
     return bytes;
   }
 
-  #numbers(type: string): Answer {
+  #numbers(type: string): ReflectionAnswer {
     if (!this.#symbols.has(type)) return failure(notFound, `type "${type}" is not served here`);
     const extensionNumber = [...(this.#extensions.get(type)?.keys() ?? [])];
     return init({ case: "allExtensionNumbersResponse", value: { baseTypeName: type, extensionNumber } });
@@ -144,8 +144,8 @@ type Init = NonNullable<
   NonNullable<Parameters<typeof create<typeof ServerReflectionResponseSchema>>[1]>["messageResponse"]
 >;
 
-const init = (messageResponse: Init): Answer =>
+const init = (messageResponse: Init): ReflectionAnswer =>
   create(ServerReflectionResponseSchema, { messageResponse }).messageResponse;
 
-const failure = (errorCode: number, errorMessage: string): Answer =>
+const failure = (errorCode: number, errorMessage: string): ReflectionAnswer =>
   init({ case: "errorResponse", value: { errorCode, errorMessage } });

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { dial, insecure } from "../../hub/input/poll/channel.ts";
-import { decode, hostBound } from "../../proto/bound.ts";
+import { decode, hostLimits } from "../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
 import type { Agent } from "../agent.ts";
 import { missingCompiler } from "../nvml/build.ts";
@@ -33,7 +33,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     const before = await first();
     const crowd = Array.from({ length: 5000 }, (_, i) => `${1_000_000 + i}:1048576:-:-`).join(" ");
     control(`nvmlDeviceGetComputeRunningProcesses 0 : 0 ${crowd}\n`);
-    const info = decode(HostInfoSchema, await agent.raw(), hostBound);
+    const info = decode(HostInfoSchema, await agent.raw(), hostLimits);
     expect(info.gpus[0]?.procs).toHaveLength(5000);
     expect(info.gpus.map(({ state }) => state)).toEqual(Array(8).fill(1));
     control("\n");
@@ -44,7 +44,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     const before = await first();
     const comm = join(machine, "proc", String(before?.pid), "comm");
     writeFileSync(comm, Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 37) % 256)));
-    const info = decode(HostInfoSchema, await agent.raw(), hostBound);
+    const info = decode(HostInfoSchema, await agent.raw(), hostLimits);
     const name = info.gpus[0]?.procs[0]?.basename ?? "";
     expect(new TextEncoder().encode(name).length).toBeLessThanOrEqual(256);
     expect(name).not.toMatch(/\p{Cc}/u);

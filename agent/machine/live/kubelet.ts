@@ -1,7 +1,7 @@
 import { type Stats, statSync } from "node:fs";
 import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
 import { connect } from "node:net";
-import { type Bound, decode } from "../../../proto/bound.ts";
+import { decode, type MessageLimits } from "../../../proto/bound.ts";
 import {
   type ListPodResourcesResponse,
   ListPodResourcesResponseSchema,
@@ -10,7 +10,7 @@ import {
 import type { Grant } from "../../machine.ts";
 
 /** A node runs at most a few hundred pods, and few containers hold devices: 1 MiB is many times what that takes. */
-const bound: Bound = { bytes: 1024 * 1024, elements: 50_000 };
+const bound: MessageLimits = { bytes: 1024 * 1024, elements: 50_000 };
 
 /** Bytes before a message: whether it is compressed, and its length. */
 const prefix = 5;

@@ -1,6 +1,6 @@
 import { type GPUInfo, Vendor } from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
-import { type Family, labels } from "../../../proto/text.ts";
+import { labels, type MetricFamily } from "../../../proto/text.ts";
 import { type ExporterInput, gpuMemory } from "./input.ts";
 
 /** Which names: those up to dcgm-exporter 4.8, those since, or both. */
@@ -214,14 +214,14 @@ function dcgmFieldsOf([old, now, , , unit]: (typeof fields)[number], names: Dcgm
 }
 
 /** NVIDIA's GPUs under the names of dcgm-exporter. */
-export function dcgm({ gpus, info, node }: ExporterInput, names: DcgmNames): Family[] {
+export function dcgm({ gpus, info, node }: ExporterInput, names: DcgmNames): MetricFamily[] {
   const cards = gpus
     .filter(({ message, shown }) => shown && message.vendor === Vendor.NVIDIA)
     .map(({ message }) => message);
   return fields.flatMap((field) => {
     const [, , kind, help, , read] = field;
     return dcgmFieldsOf(field, names).map(
-      ({ set, name, unit, convert }): Family => ({
+      ({ set, name, unit, convert }): MetricFamily => ({
         name: `DCGM_FI_DEV_${name}`,
         kind,
         // As dcgm-exporter says it, though its names end in _TOTAL.

@@ -1,7 +1,7 @@
 import { catalog } from "../../../proto/catalog.ts";
 import { type GPUInfo, State } from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
-import { type Family, labels, type Sample, scaled, withLabels } from "../../../proto/text.ts";
+import { labels, type MetricFamily, type Sample, scaled, withLabels } from "../../../proto/text.ts";
 import {
   age,
   devicesOf,
@@ -357,7 +357,7 @@ const catalogued: readonly Metric[] = catalog.flatMap((metric): Metric[] => {
 export const metrics: readonly Metric[] = [...own, ...catalogued];
 
 /** @param off Keys of [metrics.enabled] that are switched off. */
-export function hardware(scene: ExporterInput, off: ReadonlySet<string>): Family[] {
+export function hardware(scene: ExporterInput, off: ReadonlySet<string>): MetricFamily[] {
   return metrics
     .filter(({ key }) => !off.has(key))
     .map(({ name, help, kind, samples }) => ({ name, help, kind, samples: samples(scene) }));

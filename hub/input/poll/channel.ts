@@ -5,7 +5,7 @@ import { Client, connectivityState, type ServiceError, status } from "@grpc/grpc
 import { readRegular } from "../../../program/file.ts";
 import { redact } from "../../../program/redact.ts";
 import { hostPort } from "../../../program/setting.ts";
-import { decode, hostBound } from "../../../proto/bound.ts";
+import { decode, hostLimits } from "../../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
 import { Connection, flooding } from "./connection.ts";
 
@@ -17,7 +17,7 @@ const options = {
   // The way to a machine in the same lab never leads through the proxy that the environment names.
   "grpc.enable_http_proxy": 0,
   "grpc.service_config_disable_resolution": 1,
-  "grpc.max_receive_message_length": hostBound.bytes,
+  "grpc.max_receive_message_length": hostLimits.bytes,
 };
 
 const path = `/${HostMonitor.typeName}/${HostMonitor.method.getInfo.name}`;
@@ -114,7 +114,7 @@ function ask(client: Client, call: Call): Promise<Outcome> {
     // If a decoder throws, grpc-js reports a failed call like any other: errors are recorded instead.
     const read = (bytes: Buffer): undefined => {
       try {
-        info = decode(HostInfoSchema, bytes, hostBound);
+        info = decode(HostInfoSchema, bytes, hostLimits);
       } catch (error) {
         unreadable = (error as Error).message;
       }
