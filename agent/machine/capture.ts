@@ -23,13 +23,13 @@ export interface Capture {
   readonly opened?: Readonly<Record<string, readonly OpenFile[]>>;
   /** What chips are sold as, by "vendor:device:revision". */
   readonly products?: Readonly<Record<string, string>>;
-  /** What Kubernetes gave to containers; absent where there is no kubelet. */
+  /** Device allocations of Kubernetes; absent if there is no kubelet. */
   readonly grants?: readonly Grant[];
 }
 
 const keyOf = ({ vendor, device, revision }: PciIdentity): string => `${vendor}:${device}:${revision}`;
 
-/** What was read so far, ready to be written into a folder. */
+/** Everything that was read so far, to be written into a directory. */
 export interface Recorded {
   readonly capture: Capture;
   /** Path on the machine → text, or the bytes of what is none. */
@@ -38,7 +38,7 @@ export interface Recorded {
 
 const isEnvironment = /^\/proc\/\d+\/environ$/;
 
-/** What is read of a process's environment; the rest of it may be passwords. */
+/** Variables of a process's environment that are recorded; others may be passwords. */
 const harmless = (text: string): string =>
   text
     .split("\0")
@@ -161,12 +161,12 @@ function loadCapture(folder: string): Capture | undefined {
 }
 
 /**
- * Plays a machine that was written down. Time stands still at the moment of writing unless a clock is given.
- * @throws Error when the folder is no capture or one of a later version.
+ * Plays back a captured machine. Time stays at the moment of the capture unless a clock is given.
+ * @throws Error if the directory is not a capture, or is one of a later version.
  */
 export function capturedMachine(folder: string, clock?: Clock): Machine {
   const capture = loadCapture(folder);
-  if (capture === undefined) throw new Error(`${folder} holds no capture.json: it is no captured machine`);
+  if (capture === undefined) throw new Error(`${folder} has no capture.json: it is not a captured machine`);
   const at = (path: string): string => join(folder, normalize(join("/", path)));
   const bytes = (path: string): Buffer | undefined => {
     try {

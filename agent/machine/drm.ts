@@ -106,7 +106,7 @@ export class Finder {
   }
 }
 
-/** True while the card is powered down because nobody uses it; most of its files would wake it when read. */
+/** True while the card is powered down because it is unused; reading most of its files would wake it. */
 export function asleep(machine: Machine, card: Card): boolean {
   // Documentation/ABI/testing/sysfs-devices-power: "suspended", "suspending", "resuming", "active", "error", "unsupported".
   return machine.read(`${card.folder}/power/runtime_status`)?.startsWith("suspend") ?? false;
@@ -118,11 +118,11 @@ export const nodes = (machine: Machine, card: Card): string[] =>
     machine.list(folder).filter((name) => /^(card|renderD)\d+$/.test(name)),
   );
 
-/** Whether a device node, or a function by its PCI address, is the card's or a share of it. */
+/** True if a device node, or a function by its PCI address, belongs to the card or is a virtual function of it. */
 export const belongs = ({ pci, shares }: Card, address: string | undefined): boolean =>
   address === pci || (address !== undefined && shares.includes(address));
 
-/** Lasting name of a card that has no serial number of its own: its place, as udev's ID_PATH writes it. */
+/** Permanent name of a card without a serial number: its slot, in the form of udev's ID_PATH. */
 export const placeName = (card: Card): string => `pci-${card.pci}`;
 
 /** A whole number in a file; undefined where the file is not there, cannot be read, or holds anything else. */

@@ -36,18 +36,18 @@ export const less = (from: bigint, by: bigint): bigint => (from > by ? from - by
 /** True where a container's /proc/meminfo is made for it alone (lxcfs): the cache of the whole machine is not in it. */
 const ownMeminfo = (mounts: string): boolean => / \/proc\/meminfo /.test(mounts);
 
-/** Bytes that ZFS would give back; 0 where there is no ZFS. */
+/** Memory that ZFS would release, in bytes; 0 without ZFS. */
 export function arcOf(machine: Machine): bigint {
   const text = machine.read("/proc/spl/kstat/zfs/arcstats");
   const arc = text === undefined ? 0n : (parseArc(text) ?? 0n);
   return arc === 0n || ownMeminfo(machine.read("/proc/mounts") ?? "") ? 0n : arc;
 }
 
-/** What programs can get, in bytes: as the kernel says, and what others give back on demand. Undefined where it does not say. */
+/** Memory available to programs, in bytes: the kernel's value and what others release on demand. Undefined without such a value. */
 export function availableOf(bytes: ReadonlyMap<string, bigint>, arc: bigint): bigint | undefined {
-  const told = bytes.get("MemAvailable") ?? estimate(bytes);
+  const available = bytes.get("MemAvailable") ?? estimate(bytes);
   // Pages that graphics drivers keep for the next buffer, since 6.18: "shrinker reclaimable" (Documentation/filesystems/proc.rst).
-  const all = told === undefined ? undefined : told + arc + (bytes.get("GPUReclaim") ?? 0n);
+  const all = available === undefined ? undefined : available + arc + (bytes.get("GPUReclaim") ?? 0n);
   const total = bytes.get("MemTotal");
   return all === undefined || total === undefined || all < total ? all : total;
 }

@@ -17,8 +17,8 @@ function startsThreads(stat: string): boolean {
 }
 
 /**
- * Whether /proc shows the processes of a container alone. A driver that tells process ids of the host means others than
- * those that bear the same numbers here. A container that has the host's /proc below the root sees the host's.
+ * True if /proc shows only the processes of a container. Process ids that a driver reports are the host's, and mean other
+ * processes here. A container with the host's /proc below the root sees the host's processes.
  */
 export function isContained(machine: Machine): boolean {
   const own = machine.link("/proc/self/ns/pid");
@@ -27,7 +27,7 @@ export function isContained(machine: Machine): boolean {
   return !startsThreads(machine.read("/proc/2/stat") ?? "");
 }
 
-/** What whoever reads the values of such a machine should know. */
+/** Note of sources on such a machine. */
 export const containedNote =
   "This container sees only its own processes: others on the GPUs are not named, or not listed at all. " +
   "With the host's processes (docker run --pid host, hostPID: true) they are";

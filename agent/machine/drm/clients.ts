@@ -9,7 +9,7 @@ export interface Client {
   readonly info: FdInfo;
 }
 
-/** What a client is known by from one reading to the next. */
+/** Key of a client across readings. */
 export const clientKey = ({ pid, node, info }: Client): string => `${pid} ${info.pci ?? node} ${info.client}`;
 
 /** The readings of all clients to count from. */
@@ -27,7 +27,7 @@ export function sharesOf(client: Client, since: Since | undefined): ReadonlyMap<
 
 /** Longest time in milliseconds until a process is looked at again for cards that it opened meanwhile. */
 const longest = 60_000;
-/** Milliseconds that one reading may spend on looking; what is left is looked at by the next. The first has to find all. */
+/** Milliseconds that one reading may spend on scanning; the next one continues. The first scans everything. */
 const budget = { first: 500, later: 20 } as const;
 /** A process with more openings of cards than this is broken. */
 const mostFiles = 64;

@@ -3,7 +3,7 @@ import { whole } from "../../number.ts";
 
 const top = "/sys/fs/cgroup";
 
-/** Bytes of one region by its name; "max" and what is no number are left out. */
+/** Parses bytes by region; "max" and anything that is not a number are left out. */
 function parse(text: string | undefined): Map<string, number> {
   const found = new Map<string, number>();
   for (const line of text?.split("\n") ?? []) {

@@ -9,7 +9,7 @@ export interface Engine {
   readonly capacity: number;
 }
 
-/** What the kernel tells of one open device file (Documentation/gpu/drm-usage-stats.rst). */
+/** Usage statistics of one open device file (Documentation/gpu/drm-usage-stats.rst). */
 export interface FdInfo {
   readonly driver: string;
   /** PCI address of the card; undefined on kernels that do not say. */
@@ -73,7 +73,7 @@ function engines(fields: ReadonlyMap<string, string>): Map<string, Engine> {
   return found;
 }
 
-/** Text of /proc/PID/fdinfo/FD; undefined for a file that is no open graphics device. Never throws. */
+/** Parses /proc/PID/fdinfo/FD; undefined for files other than graphics devices. Never throws. */
 export function parseFdInfo(text: string): FdInfo | undefined {
   const fields = lines(text);
   const driver = fields.get("driver");
@@ -92,7 +92,7 @@ export function busyShares(from: FdInfo, to: FdInfo, span: number): Map<string, 
   const shares = new Map<string, number>();
   for (const [name, now] of to.engines) {
     const then = from.engines.get(name);
-    // An engine that was not told of before had done nothing: amdgpu leaves those out.
+    // An engine missing from the earlier reading had done nothing: amdgpu leaves those out.
     const passed = now.total === undefined ? span * 1e6 : now.total - (then?.total ?? now.total);
     if (!(passed > 0)) continue;
     const worked = Math.max(0, now.busy - (then?.busy ?? 0));

@@ -1,22 +1,22 @@
 import type { Machine } from "../../machine.ts";
 
 /**
- * Asks each card one thing through another process before anything else is read from it: a driver that waits for dead
- * hardware keeps its readers for minutes, and must not keep this program. A card that did not answer is not asked again
- * until it did, so that it holds one process and no more.
+ * Probes each card through another process before it is read: a driver that waits for dead hardware blocks its readers for
+ * minutes, and must not block this program. A card is not probed again before it has answered, so that it blocks one process
+ * at most.
  */
 export class HangGuard {
   readonly #machine: Machine;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
   readonly #waiting = new Set<string>();
 
-  /** @param patience Milliseconds until a card counts as hung. */
-  constructor(machine: Machine, patience: number) {
+  /** @param timeoutMs Time until a card counts as hung. */
+  constructor(machine: Machine, timeoutMs: number) {
     this.#machine = machine;
-    this.#patience = patience;
+    this.#timeoutMs = timeoutMs;
   }
 
-  /** First line of a file, "" where it cannot be read, which is an answer too; undefined while the driver keeps us waiting. */
+  /** Reads the first line of a file; "" if it cannot be read, which is an answer too; undefined while the driver blocks. */
   async ask(path: string): Promise<string | undefined> {
     if (this.#waiting.has(path)) return undefined;
     this.#waiting.add(path);
@@ -26,7 +26,7 @@ export class HangGuard {
     });
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), this.#patience);
+      timer = setTimeout(() => resolve(undefined), this.#timeoutMs);
     });
     const answer = await Promise.race([asked, late]);
     clearTimeout(timer);

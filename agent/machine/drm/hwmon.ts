@@ -52,19 +52,19 @@ export class Sensors {
     return this.#own;
   }
 
-  /** True for a file that is there, whether or not it answers. */
+  /** True if a file exists, even if it cannot be read. */
   has(file: string): boolean {
     return this.#files.has(file);
   }
 
-  /** Revolutions per minute of the fastest of its fans; 0 while all stand still. */
+  /** Speed of its fastest fan in revolutions per minute; 0 while none turns. */
   fastest(): number | undefined {
     const speeds = [...this.#files].filter((file) => /^fan\d+_input$/.test(file)).map((file) => this.value(file));
     const known = speeds.filter((speed) => speed !== undefined && speed >= 0 && speed <= 50_000);
     return known.length === 0 ? undefined : Math.max(...known.map(Number));
   }
 
-  /** Value of a file in hwmon's unit; undefined where there is no such sensor or it does not answer. */
+  /** Value of a file in hwmon's unit; undefined if there is no such sensor or it cannot be read. */
   value(file: string): number | undefined {
     // Asking for what is not there costs more than reading what is.
     return this.#files.has(file) ? count(this.#machine, `${this.#folder}/${file}`) : undefined;
@@ -82,9 +82,9 @@ export class Sensors {
     return !this.#labels.has(sensor);
   }
 
-  /** Name of the sensor of a kind ("temp", "freq", "in") that bears this label, as "temp2". */
+  /** Finds the sensor of a kind ("temp", "freq", "in") with this label: "temp2". */
   labelled(kind: string, label: string): string | undefined {
-    for (const [sensor, held] of this.#labels) if (held === label && sensor.startsWith(kind)) return sensor;
+    for (const [sensor, own] of this.#labels) if (own === label && sensor.startsWith(kind)) return sensor;
     return undefined;
   }
 

@@ -44,7 +44,7 @@ export class Slot {
     this.#card = card;
   }
 
-  /** Undefined where the system does not tell: virtual functions, graphics inside a processor. */
+  /** Undefined if the system does not say: virtual functions, graphics inside a processor. */
   read(): Link | undefined {
     const { own, other } = this.#find();
     const generation = this.#generation(own, "current");
@@ -82,7 +82,7 @@ export class Slot {
     return pci === undefined ? undefined : this.#machine.read(`${folderOf(pci)}/vendor`)?.trim();
   }
 
-  /** "16.0 GT/s PCIe"; "Unknown" where there is no link (Documentation/ABI/testing/sysfs-bus-pci). */
+  /** Parses "16.0 GT/s PCIe"; "Unknown" without a link (Documentation/ABI/testing/sysfs-bus-pci). */
   #generation(folder: string | undefined, which: "current" | "max"): number | undefined {
     if (folder === undefined) return undefined;
     const speed = /^(\d+(?:\.\d+)?) GT\/s/.exec(this.#machine.read(`${folder}/${which}_link_speed`) ?? "")?.[1];
@@ -104,6 +104,6 @@ function least(values: readonly (number | undefined)[]): number | undefined {
   return known.length === 0 ? undefined : Math.min(...known);
 }
 
-/** A maximum is told while the link runs below it. */
+/** Returns a maximum while the link runs below it. */
 const above = (most: number | undefined, now: number | undefined): number | undefined =>
   most !== undefined && now !== undefined && most > now ? most : undefined;

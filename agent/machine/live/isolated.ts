@@ -5,9 +5,9 @@ import { Shell } from "./shell.ts";
 const script = 'while IFS= read -r path; do text=; { IFS= read -r text <"$path"; } 2>/dev/null; echo "=$text"; done';
 
 /**
- * Reads first lines of files in a process of its own. A driver that keeps its reader waiting keeps that process, which
- * holds none of our sockets; a thread of ours would keep this program from ending, and its port from the next one.
- * @param at Path of a file on this system.
+ * Makes a function that reads first lines of files in another process. A driver that blocks its reader blocks that process,
+ * which has none of our sockets; a thread would keep this program from ending, and its port in use.
+ * @param at Maps a path of the machine to one of this system.
  */
 export function isolatedReader(
   at: (path: string) => string,
@@ -35,6 +35,6 @@ export function isolatedReader(
   };
 }
 
-/** Images of containers without a shell have no other reader than us. */
+/** Reads the file directly, for container images without a shell. */
 const direct = async (path: string): Promise<string | undefined> =>
   (await readFile(path, "utf8").catch(() => undefined))?.split("\n", 1)[0]; // absence is the answer

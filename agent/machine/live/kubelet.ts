@@ -15,7 +15,7 @@ const bound: MessageLimits = { bytes: 1024 * 1024, elements: 50_000 };
 /** Bytes before a message: whether it is compressed, and its length. */
 const prefix = 5;
 
-/** An error that the snapshot tells apart by its name. */
+/** Makes an error that the snapshot distinguishes by its name. */
 const named = (name: "Hung" | "Unsupported", message: string): Error => Object.assign(new Error(message), { name });
 
 function refused(socket: string): Error {
@@ -75,36 +75,36 @@ async function ask(socket: string, deadline: number): Promise<Grant[]> {
   );
 }
 
-/** What comes back over a stream of gRPC: one message, and at the end how the call went. */
+/** Answer of a unary gRPC call: one message, then the status. */
 class GrpcAnswer {
   readonly #pieces: Buffer[] = [];
   #size = 0;
   /** "" for a call that succeeded, else the code and what the server says of it; undefined before the end. */
   #status: string | undefined;
 
-  /** @throws Error when the server is none of gRPC. */
+  /** @throws Error if the server does not speak gRPC. */
   hear(headers: IncomingHttpHeaders): void {
     const http = headers[":status"];
     if (http !== undefined && Number(http) !== 200)
-      throw new Error(`answers with HTTP status ${http}: it is no kubelet's`);
+      throw new Error(`answers with HTTP status ${http}: it is not a kubelet`);
     const code = headers["grpc-status"];
     if (code === undefined) return;
     this.#status = String(code) === "0" ? "" : `${code} ${unescaped(String(headers["grpc-message"] ?? ""))}`.trim();
   }
 
-  /** @throws Error when there is more than is ever taken. */
+  /** @throws Error if the answer exceeds its limit. */
   take(piece: Buffer): void {
     this.#size += piece.length;
     this.#pieces.push(piece);
     if (this.#size > bound.bytes + prefix) throw new Error(`the answer is over ${bound.bytes} bytes`);
   }
 
-  /** Bytes of the message. @throws Error when the call failed or the message is not whole. */
+  /** Returns the bytes of the message. @throws Error if the call failed or the message is incomplete. */
   message(): Buffer {
     if (this.#status) throw new Error(`the kubelet refuses: gRPC status ${this.#status}`);
     const all = Buffer.concat(this.#pieces);
     const whole = this.#status === "" && all.length >= prefix && all.readUInt32BE(1) === all.length - prefix;
-    // Nobody was told that we could unpack anything.
+    // The request accepts no compression.
     if (!whole || all[0] !== 0) throw new Error(`the answer is cut short (${all.length} bytes)`);
     return all.subarray(prefix);
   }

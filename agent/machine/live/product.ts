@@ -1,6 +1,6 @@
 import type { PciIdentity } from "../../machine.ts";
 
-/** Where libdrm and ROCm keep the names under which AMD sells its chips; the revision tells models of one chip apart. */
+/** Lists of AMD's product names, from libdrm and ROCm; models of one chip differ by revision. */
 const amdFiles = ["/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids"];
 const pciFiles = ["/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids", "/var/lib/pciutils/pci.ids"];
 
@@ -32,12 +32,12 @@ export function pciName(text: string, { vendor, device }: PciIdentity): string |
   return sold.startsWith(maker) ? sold : `${maker} ${sold}`;
 }
 
-/** Milliseconds until a name that was not found is looked for again: a list may be installed or updated meanwhile. */
+/** Milliseconds until a name that was not found is searched again: a list may be installed or updated meanwhile. */
 const missed = 600_000;
 
 /**
  * Names of chips by the lists on this machine. What was found is not asked for again: the lists are long, their names few.
- * @param ticks Milliseconds that never go back.
+ * @param ticks Milliseconds, monotonic.
  */
 export function productNames(
   read: (path: string) => string | undefined,

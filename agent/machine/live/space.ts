@@ -9,26 +9,26 @@ export class SpaceTimeout extends Error {
   override name = "SpaceTimeout";
 }
 
-/** A question under way. */
+/** A request under way. */
 export interface SpaceRequest {
   readonly answer: Promise<Space>;
-  /** Settles when nothing of the question is left behind. */
+  /** Settles when all resources of the request are released. */
   readonly ended: Promise<unknown>;
   abandon(): void;
 }
 
-/** How a mount is asked; tests give their own. */
+/** Readers of mounts; tests replace them. */
 export interface SpaceReaders {
   local(path: string): SpaceRequest;
   network(path: string): SpaceRequest;
 }
 
-/** Milliseconds a mount that hung the last time is waited for. */
+/** Milliseconds to wait for a mount that hung the last time. */
 const patience = 250;
 
 /**
- * Asks for the space of mounts. At most one question per mount is out, and a mount that hung is not waited for at
- * length again until it has answered: a dead file server costs one process and one long wait, not one a poll.
+ * Reads the space of mounts. Each mount has one request under way at most, and the wait for a mount that hung is short until
+ * it has answered: a dead file server costs one process and one long wait, not one in each poll.
  */
 export function spaces(ways: SpaceReaders = { local: bySelf, network: byShell() }): Ask {
   const outstanding = new Set<string>();

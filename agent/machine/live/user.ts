@@ -11,11 +11,11 @@ export interface UserSources {
   ticks(): number;
   /** Lines of `getent passwd UID…`; undefined when there is no getent or it took too long. */
   getent?(uids: readonly number[]): Promise<string | undefined>;
-  /** Milliseconds a caller waits for names that are not known yet. */
+  /** Milliseconds that a caller waits for names that are not known yet. */
   patience?: number;
 }
 
-/** Milliseconds for which a name, and the lack of one, are believed. */
+/** Milliseconds for which names, and missing ones, are cached. */
 const known = 600_000;
 const missed = 60_000;
 
@@ -100,8 +100,8 @@ async function look(
   const rest = uids.filter((uid) => !found.has(uid));
   if (rest.length === 0) return found;
   const own = parsePasswd(doors.own() ?? "");
-  const told = await getent(rest);
-  const names = told === undefined ? own : parsePasswd(told);
+  const lines = await getent(rest);
+  const names = lines === undefined ? own : parsePasswd(lines);
   for (const uid of rest) {
     const name = names.get(uid);
     // In a container, a name from the image's own passwd says nothing about the host's user of the same number.

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { networkOf } from "../../../program/network.ts";
 
-/** Milliseconds a connection may take. */
+/** Timeouts of a connection in milliseconds. */
 export interface ConnectionTimeouts {
   /** From the connection to the end of the first request's headers. */
   readonly request: number;
@@ -14,10 +14,10 @@ export interface ConnectionTimeouts {
   readonly idle: number;
 }
 
-/** A reading takes up to 60 s where the setting says so; scrapers come back within a minute or two. */
+/** Defaults: a reading takes up to 60 s if the setting says so; scrapers return within a minute or two. */
 export const defaultTimeouts: ConnectionTimeouts = { request: 10_000, answer: 70_000, reading: 20_000, idle: 130_000 };
 
-/** What connections may take together. A scraper needs one connection, on which it asks one thing at a time. */
+/** Limits of all connections together. A scraper needs one connection, with one request at a time. */
 interface Limits {
   readonly total: number;
   readonly perAddress: number;
@@ -42,7 +42,7 @@ interface ScrapeConnection {
   since: number;
 }
 
-/** Bytes of answers that the kernel has not accepted yet. */
+/** Bytes of answers that the kernel has not accepted. */
 const unread = ({ socket }: ScrapeConnection): number => socket.writableLength;
 
 /**

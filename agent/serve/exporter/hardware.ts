@@ -49,7 +49,7 @@ const ofHost =
   (read: (scene: ExporterInput) => number | undefined): ReadSamples =>
   (scene) => [given(scene.host.labels, read(scene))];
 
-/** Machines without GPUs have none of these. */
+/** For metrics that machines without GPUs do not have. */
 const ofGpuHost = (read: (scene: ExporterInput) => number | undefined): ReadSamples =>
   ofHost((scene) => (scene.info.gpus.length > 0 ? read(scene) : undefined));
 
@@ -100,7 +100,7 @@ function computing({ procs, procsUnknown, state = State.OK, asleep }: GPUInfo): 
   return procs.filter(({ compute, graphics }) => compute || !graphics).length;
 }
 
-/** What is told of a whole GPU and of an instance alike. An instance's names differ, so that sums over GPUs stay right. */
+/** Metrics of whole GPUs and of instances. Those of instances have other names, so that sums over GPUs are right. */
 const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly Metric[] => [
   gauge(
     `${prefix}_memory_used_bytes`,
@@ -208,7 +208,7 @@ const flags: readonly Metric[] = [
   ),
 ];
 
-/** What is told beside the catalogue: sums, names, and how the reading went. */
+/** Metrics besides the catalogue: sums, names, and the state of each source. */
 const own: readonly Metric[] = [
   gauge("node_info", "The system this node runs and its CPU, in labels; always 1.", "node_info", nodeInfo),
   gauge(
@@ -341,7 +341,7 @@ const catalogued: readonly Metric[] = catalog.flatMap((metric): Metric[] => {
   const key = oldKeys[metric.name] ?? metric.name;
   const family = (prometheus: string, devices: (scene: ExporterInput) => ReturnType<typeof devicesOf>): Metric[] => {
     const name = `hw_${prometheus}`;
-    // Some are told otherwise here than on the wire.
+    // Some metrics differ here from the wire.
     if (prometheus === "" || ownNames.has(name)) return [];
     const samples = (scene: ExporterInput): Sample[] =>
       devices(scene).flatMap(({ message, labels: set }) => given(set, scaled(metric, message)) ?? []);

@@ -5,29 +5,29 @@ import { labels } from "../../../proto/text.ts";
 import { valueRetentionMs } from "../../snapshot.ts";
 import { sources } from "../../source/all.ts";
 
-/** A device under the labels that all of its samples carry. */
+/** A device with the labels of all of its samples. */
 export interface Labelled<T extends object = object> {
   readonly message: T;
   readonly labels: string;
-  /** Its values may be shown: they are of now, or old and marked so, but not older than five minutes. */
+  /** True if its values are shown: they are current, or stale but not older than five minutes. */
   readonly shown: boolean;
 }
 
-/** One reading of the machine, with its labels written once. */
+/** One reading of the machine as the exporter's metrics need it, with labels written once. */
 export interface ExporterInput {
   readonly info: HostInfo;
-  /** What the `node` label says. */
+  /** Value of the `node` label. */
   readonly node: string;
   readonly host: Labelled<HostInfo>;
   /** Whole cards. */
   readonly gpus: readonly Labelled<GPUInfo>[];
-  /** Parts of divided cards (MIG): what they hold of memory is in their card's sum already. */
+  /** Instances of divided cards (MIG): their memory is included in their card's. */
   readonly instances: readonly Labelled<GPUInfo>[];
   readonly disks: readonly Labelled<DiskInfo>[];
   readonly nics: readonly Labelled<NicInfo>[];
 }
 
-/** @param name What to call this node; undefined means by its host name. */
+/** @param name Name of this node; its host name if undefined. */
 export function exporterInput(info: HostInfo, name: string | undefined): ExporterInput {
   const node = name ?? info.hostname ?? "";
   const isShown = (device: GPUInfo | DiskInfo): boolean => current(info, device);
@@ -55,7 +55,7 @@ export function exporterInput(info: HostInfo, name: string | undefined): Exporte
   };
 }
 
-/** True for values of this reading, and for older ones that may still be shown. */
+/** True for values of this reading, and for stale ones that are still shown. */
 const current = (info: HostInfo, { state, sampled }: GPUInfo | DiskInfo): boolean =>
   state === State.OK || (age(info, sampled) ?? 0) < valueRetentionMs / 1000;
 
@@ -70,7 +70,7 @@ const gpuLabels = ({ id, name = "", uuid = "" }: GPUInfo) => ({
   gpu_uuid: uuid,
 });
 
-/** Everything of one level that may be told of. */
+/** Returns the devices of one level whose values are shown. */
 export function devicesOf(scene: ExporterInput, level: Level): readonly Labelled<Device["message"]>[] {
   switch (level) {
     case "host":
@@ -86,16 +86,16 @@ export function devicesOf(scene: ExporterInput, level: Level): readonly Labelled
   }
 }
 
-/** Seconds since a reading was made, by the machine's own clock; a clock that was set back since makes it 0. */
+/** Returns the seconds since a reading, by the machine's clock; 0 if that was set back meanwhile. */
 export function age(info: HostInfo, sampled: bigint | undefined): number | undefined {
   if (info.sampled === undefined || sampled === undefined) return undefined;
   return Math.max(0, Number(info.sampled - sampled) / 1000);
 }
 
-/** Cards that are there: what fell off the bus stays listed, but is not counted. */
+/** Cards that are present: lost ones stay listed, but are not counted. */
 const present = (info: HostInfo): GPUInfo[] => cards(info).filter(({ state }) => state !== State.LOST);
 
-/** Cards by what they are called. */
+/** Counts cards by name. */
 export function gpuTypes(info: HostInfo): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { name = "" } of present(info)) counts.set(name, (counts.get(name) ?? 0) + 1);
@@ -147,7 +147,7 @@ export function gpuMemory({ memTotal, memUsed, memReserved = 0n }: GPUInfo): { u
   return { used: Number(used), ...(free !== undefined && { free: Number(free) }) };
 }
 
-/** Hardware threads' worth of work, with two decimals as in the earlier exporter. */
+/** Number of busy hardware threads, with two decimals as in the earlier exporter. */
 export function usedCores({ cpu }: HostInfo): number | undefined {
   return cpu?.busy === undefined || cpu.threads === undefined ? undefined : round((cpu.busy / 100) * cpu.threads, 2);
 }

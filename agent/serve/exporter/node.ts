@@ -21,8 +21,8 @@ const watts = (milliwatts: number | undefined): number | null =>
   milliwatts === undefined ? null : Math.floor(milliwatts / 1000);
 
 /**
- * The machine as one JSON object, for /node. Every field is always there; what the machine does not
- * tell is null. Memory of devices in MiB, as nvidia-smi shows it.
+ * Makes the JSON object of /node. Every field is always present; unknown values are null. Memory of devices in MiB, as
+ * nvidia-smi shows it.
  */
 export function nodeObject(scene: ExporterInput) {
   const { info, node, gpus } = scene;

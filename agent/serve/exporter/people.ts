@@ -1,19 +1,19 @@
 import type { GPUInfo, ProcInfo } from "../../../proto/gen/host_pb.js";
 
-/** What the processes of one user hold of one GPU, together. */
+/** Resources of one GPU that the processes of one user have together. */
 export interface Share {
   readonly user: string;
   readonly processes: number;
-  /** Bytes; absent when it is not known of one of them. */
+  /** Bytes; absent if it is not known for one of them. */
   readonly memory?: number;
-  /** Percent, of those whose share is known: an idle process has none; absent when none has. */
+  /** Percent, of processes whose utilization is known: an idle one has none; absent if none has. */
   readonly utilization?: number;
 }
 
-/** Users of one GPU that are told apart. More would be series without end: the rest is one, called "other". */
+/** Most users of one GPU with series of their own, to bound their number; the rest is summed as "other". */
 const most = 64;
 
-/** Who a process belongs to: by name, by number where nobody knows the name, else "unknown" (a process outside this container). */
+/** Owner of a process: name, else uid, else "unknown" (a process outside this container). */
 function owner({ username, uid }: ProcInfo): string {
   if (username) return username;
   return uid === undefined ? "unknown" : String(uid >>> 0);
@@ -38,7 +38,7 @@ function join(sum: Sum, more: Sum): Sum {
 
 const nothing: Sum = { processes: 0, memory: 0, utilization: undefined };
 
-/** Those who hold most memory first; at most 64 and "other". */
+/** Shares of users, those with most memory first; at most 64 and "other". */
 export function sharesOf(gpu: GPUInfo): Share[] {
   const sums = new Map<string, Sum>();
   for (const proc of gpu.procs) {
