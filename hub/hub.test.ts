@@ -198,3 +198,28 @@ test("an input is not opened where the hub cannot listen: no machine is asked in
     other.close();
   }
 });
+
+test("what a task changes at the desk is in the book that views read, at the next start too", async () => {
+  const registrar: Task = {
+    name: "registrar",
+    table: {},
+    async open({ desk }) {
+      desk.do({ kind: "owner", origin: "task" }, { name: "test.open", needs: "owner", target: "hub", write: () => {} });
+      return { change: () => {}, close: () => {} };
+    },
+  };
+  const reader: View = {
+    name: "reader",
+    table: {},
+    open: async ({ book }) => ({
+      routes: (app) => app.get("/reader", (c) => c.json(book.audit({ limit: 10 }).map(({ action }) => action))),
+      close: async () => {},
+    }),
+  };
+  const these = { ...parts, views: [reader], tasks: [registrar] };
+  hub = await begin(settings({}), these);
+  expect(await get("/reader")).toBe('["test.open"]');
+  await hub.close();
+  hub = await begin(settings({}), these);
+  expect(await get("/reader")).toBe('["test.open","test.open"]');
+});

@@ -8,6 +8,7 @@ import { openBook } from "./book/sqlite.ts";
 import type { Clock } from "./clock.ts";
 import { checkAlone, openControl } from "./control.ts";
 import { checkRestored } from "./database/folder.ts";
+import { Desk } from "./desk.ts";
 import { Fault } from "./fault.ts";
 import type { EngineContext, RunningEngine } from "./history/engine.ts";
 import { application, listen, starting } from "./http/server.ts";
@@ -137,11 +138,13 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
     interval: () => Math.max(0, ...inputs.map((input) => input.interval?.() ?? 0)) || defaultInterval,
     group: (host) => servers.group(host),
     web: options.web,
+    book,
   };
   const views: RunningView[] = [];
   for (const part of parts.views) views.push(running.keep(part, await part.open(view, running.values(part))));
   const tasks: RunningTask[] = [];
-  const task: TaskContext = { view, onReading: (listener) => ingest.onReading(listener) };
+  const desk = new Desk({ book, clock, log });
+  const task: TaskContext = { view, onReading: (listener) => ingest.onReading(listener), desk };
   for (const part of parts.tasks) tasks.push(running.keep(part, await part.open(task, running.values(part))));
   let app: Hono | undefined;
   const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting();

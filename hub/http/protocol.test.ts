@@ -46,6 +46,7 @@ beforeAll(async () => {
     name: () => "",
     interval: () => 10,
     web: folder,
+    book: { audit: () => [] },
     group: () => undefined,
   };
   open = [await feed.open(sight, {}), await rest.open(sight, {}), await page.open(sight, {})];

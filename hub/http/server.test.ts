@@ -50,6 +50,7 @@ beforeEach(async () => {
     interval: () => 10,
     web: folder,
     group: () => undefined,
+    book: { audit: () => [] },
   };
   const listening: RunningView = {
     routes: (app) =>

@@ -1,5 +1,6 @@
 import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
+import type { Desk } from "../desk.ts";
 import type { Ingest } from "../ingest.ts";
 import type { HubView, Routes } from "../view/view.ts";
 
@@ -8,6 +9,8 @@ export interface TaskContext {
   readonly view: HubView;
   /** Subscribes to what is measured: see `Ingest`. */
   readonly onReading: Ingest["onReading"];
+  /** Changes administration. */
+  readonly desk: Pick<Desk, "do">;
 }
 
 /** Work that the hub does by itself, without a request: it reads what the hub knows and writes files or messages. */

@@ -33,6 +33,7 @@ beforeEach(async () => {
     interval: () => 10,
     web: folder,
     group: () => undefined,
+    book: { audit: () => [] },
   };
   open = await feed.open(view, {});
   web = await listen(application([open], silent), { address: "127.0.0.1:0", names: () => [], log: silent });

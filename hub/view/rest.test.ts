@@ -50,6 +50,7 @@ beforeEach(async () => {
     interval: () => 10,
     group: (host) => groups[host],
     web: "",
+    book: { audit: () => [] },
   };
   open = await rest.open(sight, {});
   app = application([open], silent);

@@ -1,6 +1,7 @@
 import type { Context, Hono } from "hono";
 import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
+import type { BookReader } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
 import type { HistoryReader } from "../history/store.ts";
 import type { Live } from "../live.ts";
@@ -23,6 +24,8 @@ export interface HubView {
   readonly group: (host: string) => string | undefined;
   /** Folder with the built page. */
   readonly web: string;
+  /** Administration, read-only. */
+  readonly book: BookReader;
 }
 
 /** One way to look at the hub. */

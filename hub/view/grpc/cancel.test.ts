@@ -29,6 +29,7 @@ beforeEach(async () => {
     interval: () => 10,
     group: () => undefined,
     web: "",
+    book: { audit: () => [] },
   };
   open = await view.open(hub, { address: "127.0.0.1:0", reflection: false });
   client = new grpc.Client(open.place?.split(" ").at(-1) ?? "", grpc.credentials.createInsecure());

@@ -32,6 +32,7 @@ beforeEach(async () => {
     interval: () => 10,
     group: () => undefined,
     web: "",
+    book: { audit: () => [] },
   };
   view = await rest.open(hub, {});
   web = await listen(application([view], log), { address: "127.0.0.1:0", names: () => [], log });
