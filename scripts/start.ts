@@ -92,9 +92,9 @@ function ownAgent(servers: ReadonlyMap<string, string>): string | undefined {
 
 /** Starts an agent, unless one answers at that address already. */
 async function startAgent(address: string): Promise<void> {
-  const { dial, insecure } = await import("../hub/input/poll/channel.ts");
+  const { dial } = await import("../hub/input/poll/channel.ts");
   const ask = async (): Promise<"answer" | "nothing" | string> => {
-    const channel = dial(address, insecure);
+    const channel = dial(address);
     const outcome = await channel.ask(3000);
     channel.close();
     if (outcome.kind === "answer") return "answer";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
-import { dial, insecure } from "../../hub/input/poll/channel.ts";
+import { dial } from "../../hub/input/poll/channel.ts";
 import { startAgent } from "../agent.ts";
 import { getHistory, place, startHub } from "../hub.ts";
 import { certificate, certifies, flood, frame, headersOf, knock, memory, preface } from "./peer.ts";
@@ -75,7 +75,7 @@ describe.skipIf(!certifies)("with TLS (openssl)", () => {
     undo.push(() => rmSync(folder, { recursive: true }));
     const agent = await startAgent({ GOHM_NOGPU: "true", GOHM_TLS_CERT: cert, GOHM_TLS_KEY: key });
     undo.push(agent.stop);
-    const channel = dial(`tls://127.0.0.1:${agent.port}`, { ...insecure, ca: cert });
+    const channel = dial(`tls://127.0.0.1:${agent.port}`, { ca: cert });
     undo.push(() => channel.close());
     expect(await channel.ask(20_000)).toMatchObject({ kind: "answer" });
     const to = { host: "127.0.0.1", port: agent.port, rejectUnauthorized: false, ALPNProtocols: ["h2"] };

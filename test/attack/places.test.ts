@@ -5,7 +5,7 @@ import { get } from "node:http";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { afterEach, expect, test, vi } from "vitest";
-import { dial, insecure } from "../../hub/input/poll/channel.ts";
+import { dial } from "../../hub/input/poll/channel.ts";
 import { rpcLimits } from "../../program/connections.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { startAgent } from "../agent.ts";
@@ -33,7 +33,7 @@ async function knocks(port: number, count: number): Promise<Socket[]> {
 
 /** Asks an agent over a connection of its own, as a hub does that was started just now. */
 async function askAnew(port: number): Promise<HostInfo> {
-  const channel = dial(`127.0.0.1:${port}`, insecure);
+  const channel = dial(`127.0.0.1:${port}`);
   undo.push(() => channel.close());
   const outcome = await channel.ask(20_000);
   if (outcome.kind !== "answer") throw new Error(outcome.reason);

@@ -3,7 +3,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { dial, insecure } from "../../hub/input/poll/channel.ts";
+import { dial } from "../../hub/input/poll/channel.ts";
 import { decode, hostLimits } from "../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
 import type { Agent } from "../agent.ts";
@@ -94,7 +94,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
   }
 
   test("stopped, it misses a hub's deadline; going on, it answers with the rates of the whole time", async () => {
-    const channel = dial(`127.0.0.1:${agent.port}`, insecure);
+    const channel = dial(`127.0.0.1:${agent.port}`);
     const ask = async (): Promise<HostInfo> => {
       const answer = await channel.ask(10_000);
       if (answer.kind !== "answer") throw new Error(answer.reason);

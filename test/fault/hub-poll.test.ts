@@ -6,8 +6,6 @@ import { systemClock } from "../../hub/clock.ts";
 import type { Poll } from "../../hub/history/store.ts";
 import { Ingest } from "../../hub/ingest.ts";
 import type { RunningInput } from "../../hub/input/input.ts";
-import { insecure } from "../../hub/input/poll/channel.ts";
-import type { PollSettings } from "../../hub/input/poll/settings.ts";
 import { poll } from "../../hub/input/poll.ts";
 import { Live } from "../../hub/live.ts";
 import { silent } from "../../hub/log.ts";
@@ -18,14 +16,14 @@ import { namesOf } from "../model.ts";
 let live: Live;
 let polls: Poll[];
 let polling: RunningInput | undefined;
-let settings: PollSettings;
+let settings: Parameters<typeof poll.open>[1];
 let list: ServerList;
 const closers: (() => void)[] = [];
 
 beforeEach(() => {
   live = new Live(systemClock.now);
   polls = [];
-  settings = { interval: 1, deadline: 0.3, concurrency: 16, ...insecure };
+  settings = { interval: 1, deadline: 0.3, concurrency: 16, token: "", ca: "", cert: "", key: "" };
 });
 
 afterEach(() => {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { dial, insecure, type Trust } from "../../hub/input/poll/channel.ts";
+import { dial, type Trust } from "../../hub/input/poll/channel.ts";
 import { place, startHub, view } from "../hub.ts";
 import { type Program, start } from "../program.ts";
 
@@ -77,7 +77,7 @@ async function agent(env: Record<string, string>): Promise<{ program: Program; a
 }
 
 async function outcome(address: string, trust: Partial<Trust> = {}): Promise<string> {
-  const channel = dial(address, { ...insecure, ...trust });
+  const channel = dial(address, trust);
   const answer = await channel.ask(10_000);
   channel.close();
   return answer.kind === "answer" ? "answer" : answer.reason;

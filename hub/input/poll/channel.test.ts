@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer as createHttp2 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
-import { type Channel, dial, insecure } from "./channel.ts";
+import { type Channel, dial } from "./channel.ts";
 
 const undo: (() => void)[] = [];
 afterEach(() => {
@@ -23,7 +23,7 @@ async function listening(server: ReturnType<typeof createServer> | ReturnType<ty
 }
 
 function dialled(address: string, keepalive?: { time: number; timeout: number }): Channel {
-  const channel = dial(address, insecure, keepalive);
+  const channel = dial(address, {}, keepalive);
   undo.push(() => channel.close());
   return channel;
 }

@@ -46,8 +46,8 @@ export interface Channel {
   close(): void;
 }
 
-/** For agents without token and certificate. */
-export const insecure: Trust = { token: "", ca: "", cert: "", key: "" };
+/** No token and no certificate; the system's authorities. */
+const insecure: Trust = { token: "", ca: "", cert: "", key: "" };
 
 /** HTTP/2 keepalive, in milliseconds. */
 export interface Keepalive {
@@ -57,8 +57,14 @@ export interface Keepalive {
   readonly timeout: number;
 }
 
-/** @param address "host:port", or "tls://host:port" */
-export function dial(address: string, trust: Trust, keepalive: Keepalive = { time: 10_000, timeout: 5_000 }): Channel {
+const usualKeepalive: Keepalive = { time: 10_000, timeout: 5_000 };
+
+/**
+ * @param address "host:port", or "tls://host:port"
+ * @param given what the connection is authenticated with, if with anything
+ */
+export function dial(address: string, given: Partial<Trust> = {}, keepalive: Keepalive = usualKeepalive): Channel {
+  const trust = { ...insecure, ...given };
   const target = address.replace(tls, "");
   let secure: SecureContext | undefined;
   try {
