@@ -117,8 +117,3 @@ export class Live {
     for (const listener of this.#listeners) listener();
   }
 }
-
-/** The last report of a host if it is current, else undefined. */
-export function current(host: Host): HostInfo | undefined {
-  return host.link.state === "open" ? host.info : undefined;
-}
