@@ -1,13 +1,13 @@
 import { clean as cleanText, limitOf } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
-import { sanitize } from "./clean.ts";
 import { ClockGuard, earliest } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import type { KnownDevice, Measured, Store } from "./history/store.ts";
-import { type Cards, identify, recall, remember } from "./identity.ts";
+import { sanitize } from "./ingest/clean.ts";
+import { type Cards, identify, recall, remember } from "./ingest/identity.ts";
+import { Meter, type ReadTimes } from "./ingest/measure.ts";
 import type { Live } from "./live.ts";
 import { type Log, silent } from "./log.ts";
-import { Meter, type ReadTimes } from "./measure.ts";
 
 /** Greatest age of a current report that is dated by its host's clock, and how far ahead a late one may be. */
 const skewMs = 30_000;

@@ -1,5 +1,5 @@
 import type { HostInfo } from "../proto/gen/host_pb.js";
-import { type IdleCards, idleCards } from "./idle.ts";
+import { type IdleCards, idleCards } from "./live/idle.ts";
 
 /** State of the link to a host. `since` in Unix milliseconds of the hub's clock. */
 export type Link =

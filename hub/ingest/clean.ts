@@ -1,9 +1,9 @@
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { catalog } from "../proto/catalog.ts";
-import { clean as cleanText, limitOf } from "../proto/clean.ts";
-import { listOf } from "../proto/device.ts";
-import { type HostInfo, HostInfoSchema, State, Throttle, XidAction } from "../proto/gen/host_pb.js";
-import { type Range, rangeOf } from "../proto/range.ts";
+import { catalog } from "../../proto/catalog.ts";
+import { clean as cleanText, limitOf } from "../../proto/clean.ts";
+import { listOf } from "../../proto/device.ts";
+import { type HostInfo, HostInfoSchema, State, Throttle, XidAction } from "../../proto/gen/host_pb.js";
+import { type Range, rangeOf } from "../../proto/range.ts";
 
 /** Most entries of a list, by its field; further ones are dropped. */
 const limits: Readonly<Record<string, number>> = {

@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { type HostInfo, HostInfoSchema, State } from "../proto/gen/host_pb.js";
-import { Live } from "./live.ts";
+import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
+import { Live } from "../live.ts";
 
 type Card = Exclude<NonNullable<MessageInitShape<typeof HostInfoSchema>["gpus"]>[number], { $typeName: string }>;
 

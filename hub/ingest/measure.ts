@@ -1,7 +1,7 @@
-import { byLevel, type Device, devices, type Level } from "../proto/device.ts";
-import { type GPUInfo, type HostInfo, State } from "../proto/gen/host_pb.js";
-import { type SourceName, sourceOf } from "../proto/source.ts";
-import { kept, type Measured } from "./history/store.ts";
+import { byLevel, type Device, devices, type Level } from "../../proto/device.ts";
+import { type GPUInfo, type HostInfo, State } from "../../proto/gen/host_pb.js";
+import { type SourceName, sourceOf } from "../../proto/source.ts";
+import { kept, type Measured } from "../history/store.ts";
 
 /** Greatest age of a device's values, compared with their report. Milliseconds, as `sampled`. */
 const freshMs = 30_000n;

@@ -1,5 +1,5 @@
-import type { GPUInfo, HostInfo } from "../proto/gen/host_pb.js";
-import { holdingProcs, keysOf, parentOf, type Verdict, verdict } from "../proto/verdict.ts";
+import type { GPUInfo, HostInfo } from "../../proto/gen/host_pb.js";
+import { holdingProcs, keysOf, parentOf, type Verdict, verdict } from "../../proto/verdict.ts";
 
 /** Cards of one report that are occupied without computing, by their keys (`keysOf`). */
 export type IdleCards = ReadonlyMap<string, Idle>;

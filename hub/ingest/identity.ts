@@ -1,5 +1,5 @@
-import { gpuKey } from "../proto/device.ts";
-import { type GPUInfo, State } from "../proto/gen/host_pb.js";
+import { gpuKey } from "../../proto/device.ts";
+import { type GPUInfo, State } from "../../proto/gen/host_pb.js";
 
 /** Cards remembered of one host; a report has no more. */
 const mostCards = 256;

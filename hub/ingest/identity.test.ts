@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { gpuKey } from "../proto/device.ts";
-import { type GPUInfo, GPUInfoSchema, State } from "../proto/gen/host_pb.js";
+import { gpuKey } from "../../proto/device.ts";
+import { type GPUInfo, GPUInfoSchema, State } from "../../proto/gen/host_pb.js";
 import { type Cards, identify, recall, remember } from "./identity.ts";
 
 interface Card {

@@ -2,9 +2,16 @@ import { create, fromBinary, ScalarType, toBinary, toJson } from "@bufbuild/prot
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { catalog, value } from "../proto/catalog.ts";
-import { type ComputeMode, type HostInfo, HostInfoSchema, State, Throttle, type Vendor } from "../proto/gen/host_pb.js";
-import { rangeOf } from "../proto/range.ts";
+import { catalog, value } from "../../proto/catalog.ts";
+import {
+  type ComputeMode,
+  type HostInfo,
+  HostInfoSchema,
+  State,
+  Throttle,
+  type Vendor,
+} from "../../proto/gen/host_pb.js";
+import { rangeOf } from "../../proto/range.ts";
 import { sanitize } from "./clean.ts";
 
 const today = { agentVersion: "1" };
