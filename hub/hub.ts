@@ -133,7 +133,7 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
     clock,
     log,
     version: options.version,
-    hub: randomBytes(8).toString("hex"),
+    instance: randomBytes(8).toString("hex"),
     name: () => running.settings.name,
     interval: () => Math.max(0, ...inputs.map((input) => input.interval?.() ?? 0)) || defaultInterval,
     group: (host) => servers.group(host),

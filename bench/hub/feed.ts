@@ -25,7 +25,7 @@ export function feedSizes(): FeedSizes {
   const fleet = crew(hosts);
   const live = new Live(() => 0);
   const clock = { now: () => 0, after: () => () => {} };
-  const encoder = new Encoder({ live, clock, hub: "h", interval: () => interval, page: () => "" });
+  const encoder = new Encoder({ live, clock, instance: "h", interval: () => interval, page: () => "" });
   for (let i = 0; i < hosts; i++) live.expect(`gpu-${i}`, `10.20.0.${i}:9203`);
   const round = (): string => {
     const answers = fleet.pass(interval);

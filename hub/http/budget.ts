@@ -2,29 +2,31 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { networkOf } from "../../program/network.ts";
 import { Fault } from "../fault.ts";
-import type { Desk as Contract, Place } from "../view/view.ts";
+import type { AnswerBudget as Contract, Reservation } from "../view/view.ts";
 
 export interface Limits {
-  /** Large answers that are made or sent at the same time, and the memory of all of them in bytes. */
+  /** Most large answers that are made or sent at the same time. */
   readonly answers: number;
+  /** Most memory of all of them. */
   readonly bytes: number;
-  /** Requests that wait for a place, and for how long, in milliseconds. */
+  /** Most requests that wait for a reservation. */
   readonly waiting: number;
-  readonly patience: number;
-  /** Milliseconds in which a reader must take something of such an answer. */
-  readonly stall: number;
+  /** Longest wait for a reservation. */
+  readonly waitMs: number;
+  /** A client that reads nothing of its answer for this long is disconnected. */
+  readonly stallMs: number;
 }
 
 const usual: Limits = {
   answers: 64,
   bytes: 128 * 1024 * 1024,
   waiting: 256,
-  patience: 10_000,
-  stall: 30_000,
+  waitMs: 10_000,
+  stallMs: 30_000,
 };
 
-/** What one address, or all addresses together, have. */
-class Share {
+/** Usage of one address, or of all addresses together. */
+class Usage {
   answers = 0;
   bytes = 0;
   waiting = 0;
@@ -33,45 +35,45 @@ class Share {
 interface Waiter {
   readonly address: string;
   readonly bytes: number;
-  enter(): void;
+  admit(): void;
 }
 
 /**
- * Bounds answers that are being made and sent, together: one that nobody reads holds its memory until it is cut. One address
- * has half of every limit at most, so that others are answered while it holds that.
+ * Limits the number and the memory of large answers from the start of their making until their last byte is read. One
+ * address gets at most half of every limit, so that others are answered meanwhile (decision 0027).
  */
-export class Desk implements Contract {
+export class AnswerBudget implements Contract {
   readonly #limits: Limits;
-  readonly #all = new Share();
-  readonly #shares = new Map<string, Share>();
+  readonly #total = new Usage();
+  readonly #usage = new Map<string, Usage>();
   readonly #queue = new Set<Waiter>();
 
   constructor(limits: Limits = usual) {
     this.#limits = limits;
   }
 
-  async enter(c: Context, bytes: number): Promise<Place> {
-    // Without a connection, as in a test, there is nothing to wait for.
+  async reserve(c: Context, bytes: number): Promise<Reservation> {
+    // A request without a connection, as in a test, needs no limit.
     const bindings = c.env as Partial<HttpBindings> | undefined;
-    if (bindings?.outgoing === undefined || bindings.incoming === undefined) return { keep: () => {} };
+    if (bindings?.outgoing === undefined || bindings.incoming === undefined) return { shrink: () => {} };
     const { incoming, outgoing } = bindings;
     const address = networkOf(incoming.socket.remoteAddress ?? "");
-    // No answer needs more than an address may have: it would wait for ever.
+    // A larger reservation would wait forever.
     let held = Math.min(bytes, this.#limits.bytes / 2);
     if (this.#fits(address, held)) this.#take(address, held);
     else await this.#wait(address, held, outgoing);
-    const leave = (): void => {
+    const release = (): void => {
       this.#take(address, -held, -1);
       held = 0;
       this.#admit();
     };
-    if (outgoing.closed) leave();
+    if (outgoing.closed) release();
     else {
-      outgoing.once("close", leave);
-      incoming.socket.setTimeout(this.#limits.stall);
+      outgoing.once("close", release);
+      incoming.socket.setTimeout(this.#limits.stallMs);
     }
     return {
-      keep: (less) => {
+      shrink: (less) => {
         const spare = held - Math.min(less, held);
         if (spare === 0) return;
         held -= spare;
@@ -81,29 +83,29 @@ export class Desk implements Contract {
     };
   }
 
-  /** Resolves when the place is taken. @throws Fault busy */
+  /** Resolves when the reservation is made. @throws Fault busy */
   #wait(address: string, bytes: number, outgoing: HttpBindings["outgoing"]): Promise<void> {
-    const share = this.#shares.get(address) ?? new Share();
-    const { waiting, patience } = this.#limits;
-    if (this.#queue.size >= waiting || share.waiting >= waiting / 2) return Promise.reject(busy());
-    this.#shares.set(address, share);
-    share.waiting++;
+    const own = this.#usage.get(address) ?? new Usage();
+    const { waiting, waitMs } = this.#limits;
+    if (this.#queue.size >= waiting || own.waiting >= waiting / 2) return Promise.reject(busy());
+    this.#usage.set(address, own);
+    own.waiting++;
     return new Promise((resolve, reject) => {
       const end = (then: () => void): void => {
         clearTimeout(timer);
         outgoing.off("close", gone);
         this.#queue.delete(waiter);
-        share.waiting--;
-        this.#tidy(address, share);
+        own.waiting--;
+        this.#tidy(address, own);
         then();
       };
-      const enter = (): void => {
+      const admit = (): void => {
         this.#take(address, bytes);
         end(resolve);
       };
-      const waiter = { address, bytes, enter };
+      const waiter = { address, bytes, admit };
       const gone = (): void => end(() => reject(busy()));
-      const timer = setTimeout(gone, patience);
+      const timer = setTimeout(gone, waitMs);
       outgoing.once("close", gone);
       this.#queue.add(waiter);
     });
@@ -111,32 +113,32 @@ export class Desk implements Contract {
 
   #fits(address: string, bytes: number): boolean {
     const { answers, bytes: most } = this.#limits;
-    const own = this.#shares.get(address) ?? new Share();
+    const own = this.#usage.get(address) ?? new Usage();
     return (
-      this.#all.answers < answers &&
-      this.#all.bytes + bytes <= most &&
+      this.#total.answers < answers &&
+      this.#total.bytes + bytes <= most &&
       own.answers < answers / 2 &&
       own.bytes + bytes <= most / 2
     );
   }
 
   #take(address: string, bytes: number, answers = 1): void {
-    const own = this.#shares.get(address) ?? new Share();
-    this.#shares.set(address, own);
-    for (const share of [this.#all, own]) {
-      share.answers += answers;
-      share.bytes += bytes;
+    const own = this.#usage.get(address) ?? new Usage();
+    this.#usage.set(address, own);
+    for (const usage of [this.#total, own]) {
+      usage.answers += answers;
+      usage.bytes += bytes;
     }
     this.#tidy(address, own);
   }
 
-  #tidy(address: string, { answers, waiting }: Share): void {
-    if (answers === 0 && waiting === 0) this.#shares.delete(address);
+  #tidy(address: string, { answers, waiting }: Usage): void {
+    if (answers === 0 && waiting === 0) this.#usage.delete(address);
   }
 
-  /** Lets in those there is room for, the longest waiting first. */
+  /** Admits waiting requests that fit, the longest waiting first. */
   #admit(): void {
-    for (const waiter of this.#queue) if (this.#fits(waiter.address, waiter.bytes)) waiter.enter();
+    for (const waiter of this.#queue) if (this.#fits(waiter.address, waiter.bytes)) waiter.admit();
   }
 }
 

@@ -36,21 +36,21 @@ beforeAll(async () => {
     const values = valuesOf("gpu", { gpu_power: i, gpu_memory_used: i, gpu_memory_total: 40 });
     model.append({ host: "a", at: Date.now() - 1000 * i, devices: [{ ...card, values }] });
   }
-  const sight = {
+  const hub = {
     live,
     history: model,
     clock: systemClock,
     log: { ...silent, error: (line: string) => lines.push(line) },
     version: "1.2.3",
-    hub: "h",
+    instance: "h",
     name: () => "",
     interval: () => 10,
     web: folder,
     book: { audit: () => [] },
     group: () => undefined,
   };
-  open = [await feed.open(sight, {}), await rest.open(sight, {}), await page.open(sight, {})];
-  const app = application(open, sight.log);
+  open = [await feed.open(hub, {}), await rest.open(hub, {}), await page.open(hub, {})];
+  const app = application(open, hub.log);
   // Every route that the views have, with something to fill its parameters.
   const filled: Readonly<Record<string, string>> = {
     "/host/*": "/host/a",

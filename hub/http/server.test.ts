@@ -39,13 +39,13 @@ beforeEach(async () => {
     fold: (question) => model.fold(question),
     known: (host) => model.known(host),
   };
-  const sight: HubView = {
+  const hub: HubView = {
     live,
     history,
     clock: systemClock,
     log: { ...silent, warn: (line) => lines.push(line), error: (line) => lines.push(line) },
     version: "1.2.3",
-    hub: "h",
+    instance: "h",
     name: () => "north",
     interval: () => 10,
     web: folder,
@@ -60,11 +60,11 @@ beforeEach(async () => {
       }),
     close: async () => {},
   };
-  open = [listening, await feed.open(sight, {}), await rest.open(sight, {}), await page.open(sight, {})];
-  web = await listen(application(open, sight.log), {
+  open = [listening, await feed.open(hub, {}), await rest.open(hub, {}), await page.open(hub, {})];
+  web = await listen(application(open, hub.log), {
     address: "127.0.0.1:0",
     names: () => ["gpus.lab.example"],
-    log: sight.log,
+    log: hub.log,
   });
   url = `http://127.0.0.1:${web.port}`;
 });

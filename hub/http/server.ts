@@ -8,7 +8,7 @@ import { clean } from "../../proto/clean.ts";
 import { asFault, Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import type { Routes } from "../view/view.ts";
-import { Desk } from "./budget.ts";
+import { AnswerBudget } from "./budget.ts";
 import { limitConnections } from "./connections.ts";
 import { always, refusal, refuse } from "./error.ts";
 import { Names, nameIn } from "./names.ts";
@@ -31,8 +31,8 @@ export interface Web {
 /** One application of the paths of all parts; what goes wrong is answered as JSON `{error: {code, message}}`. */
 export function application(parts: readonly { readonly routes?: Routes }[], log: Log): Hono {
   const app = new Hono();
-  const desk = new Desk();
-  for (const part of parts) part.routes?.(app, desk);
+  const budget = new AnswerBudget();
+  for (const part of parts) part.routes?.(app, budget);
   app.notFound((c) => {
     const { method, path } = c.req;
     const there = !reading.has(method) && app.router.match("GET", path)[0].length > 0;

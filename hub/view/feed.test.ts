@@ -28,7 +28,7 @@ beforeEach(async () => {
     clock: { now: () => now, after: () => () => {} },
     log: silent,
     version: "1",
-    hub: "h",
+    instance: "h",
     name: () => "",
     interval: () => 10,
     web: folder,

@@ -7,7 +7,7 @@ import { Fault } from "../fault.ts";
 import { pageOf } from "./feed/build.ts";
 import { detail, Encoder } from "./feed/encoder.ts";
 import { type Frame, frame, gzipHeader } from "./feed/frame.ts";
-import type { Desk, HubView, View } from "./view.ts";
+import type { AnswerBudget, HubView, View } from "./view.ts";
 
 /** Least time between two events, most time without one, and how long a browser waits before it asks again. Milliseconds. */
 const tick = 1000;
@@ -25,11 +25,11 @@ const stall = 120_000;
 export const feed: View = {
   name: "feed",
   table: {},
-  async open(sight) {
-    const stream = new Feed(sight);
+  async open(hub) {
+    const stream = new Feed(hub);
     return {
-      routes: (app, desk) => {
-        app.get("/feed/host", (c) => one(sight, desk, c));
+      routes: (app, budget) => {
+        app.get("/feed/host", (c) => one(hub, budget, c));
         app.get("/feed", (c) => stream.join(c as unknown as Context<{ Bindings: HttpBindings }>));
       },
       close: async () => stream.close(),
@@ -41,20 +41,20 @@ export const feed: View = {
 const mostDetail = 1024 * 1024;
 
 /** @throws Fault host_unknown, busy */
-async function one({ live }: HubView, desk: Desk, c: Context): Promise<Response> {
+async function one({ live }: HubView, budget: AnswerBudget, c: Context): Promise<Response> {
   const [name = "", ...more] = c.req.queries("name") ?? [];
   if (more.length > 0)
     throw new Fault("bad_request", `The parameter "name" may have one value: it has ${more.length + 1}.`);
   const host = live.host(name);
   if (host === undefined) throw new Fault("host_unknown", `There is no host "${name}" in the settings.`);
-  const place = await desk.enter(c, mostDetail);
+  const reservation = await budget.reserve(c, mostDetail);
   const body = Buffer.from(detail(host));
-  place.keep(body.length);
+  reservation.shrink(body.length);
   return new Response(body, { headers: { "Content-Type": "application/x-protobuf" } });
 }
 
 class Feed {
-  readonly #sight: HubView;
+  readonly #hub: HubView;
   readonly #encoder: Encoder;
   readonly #viewers = new Map<ServerResponse, "plain" | "packed">();
   /** Progress of viewers with bytes pending: how many bytes they had taken at the last change, and when it was. */
@@ -66,10 +66,10 @@ class Feed {
   #pending: (() => void) | undefined;
   #beat: () => void = () => {};
 
-  constructor(sight: HubView) {
-    this.#sight = sight;
-    this.#encoder = new Encoder({ ...sight, page: pageOf(sight.web) });
-    this.#unsubscribe = sight.live.onChange(() => this.#changed());
+  constructor(hub: HubView) {
+    this.#hub = hub;
+    this.#encoder = new Encoder({ ...hub, page: pageOf(hub.web) });
+    this.#unsubscribe = hub.live.onChange(() => this.#changed());
   }
 
   join(c: Context<{ Bindings: HttpBindings }>): Response {
@@ -97,7 +97,7 @@ class Feed {
 
   /** The first event of a viewer. One for all who come within a tick: it carries the hub's clock, against which ages are counted. */
   #everything(): Frame {
-    const now = this.#sight.clock.now();
+    const now = this.#hub.clock.now();
     const old = this.#whole;
     if (old !== undefined && now >= old.at && now < old.at + tick) return old.frame;
     const made = { frame: frame(`retry: ${retry}\n`, this.#encoder.whole()), at: now };
@@ -116,7 +116,7 @@ class Feed {
   #begin(): void {
     this.#encoder.step();
     this.#whole = undefined;
-    this.#sentAt = this.#sight.clock.now();
+    this.#sentAt = this.#hub.clock.now();
     this.#wind();
   }
 
@@ -134,25 +134,25 @@ class Feed {
   #changed(): void {
     if (this.#viewers.size === 0 || this.#pending !== undefined) return;
     // Never more than a tick: the clock of the machine may be set back.
-    const pause = Math.min(tick, Math.max(0, this.#sentAt + tick - this.#sight.clock.now()));
-    this.#pending = this.#sight.clock.after(pause, () => this.#send());
+    const pause = Math.min(tick, Math.max(0, this.#sentAt + tick - this.#hub.clock.now()));
+    this.#pending = this.#hub.clock.after(pause, () => this.#send());
   }
 
   #wind(): void {
     this.#beat();
-    this.#beat = this.#sight.clock.after(beat, () => this.#send());
+    this.#beat = this.#hub.clock.after(beat, () => this.#send());
   }
 
   #send(): void {
     this.#pending?.();
     this.#pending = undefined;
-    this.#sentAt = this.#sight.clock.now();
+    this.#sentAt = this.#hub.clock.now();
     const next = frame("", this.#encoder.step());
     this.#whole = undefined;
     this.#wind();
     for (const [viewer, kind] of this.#viewers) {
       if (viewer.writableLength > backlog || this.#stalled(viewer)) {
-        this.#sight.log.warn(
+        this.#hub.log.warn(
           "a viewer of the page takes its events too slowly and was dropped; its browser will ask again",
         );
         viewer.destroy();

@@ -60,7 +60,7 @@ const table = {
 export const history: View<typeof table> = {
   name: "grpc",
   table,
-  async open(sight, settings) {
+  async open(hub, settings) {
     const turns = new Turns(atOnce);
     const at = { address: settings.address, setting: "GOHM_HISTORY_ADDR" };
     const { host, port, close } = await startService(at, {
@@ -68,13 +68,13 @@ export const history: View<typeof table> = {
       service: History,
       handlers: {
         getHistory(request, context) {
-          const seen = { ...sight, history: until(sight.history, context.signal) };
+          const seen = { ...hub, history: until(hub.history, context.signal) };
           return inTurn(turns, context, () => answer(seen, request));
         },
       },
       reflection: settings.reflection ? () => undefined : undefined,
       statusOf: (error) => (error instanceof Fault ? new StatusError(statuses[error.kind], error.message) : undefined),
-      log: sight.log,
+      log: hub.log,
       ticks: () => performance.now(),
     });
     return {

@@ -39,20 +39,20 @@ beforeEach(async () => {
   model = new Model();
   live = new Live(clock.now);
   live.expect("a", "x:1");
-  const sight: HubView = {
+  const hub: HubView = {
     live,
     history: model,
     clock,
     log: silent,
     version: "1.2.3",
-    hub: "h",
+    instance: "h",
     name: () => "north",
     interval: () => 10,
     group: (host) => groups[host],
     web: "",
     book: { audit: () => [] },
   };
-  open = await rest.open(sight, {});
+  open = await rest.open(hub, {});
   app = application([open], silent);
 });
 

@@ -9,25 +9,25 @@ import type { HubView, View } from "./view.ts";
 export const rest: View = {
   name: "rest",
   table: {},
-  async open(sight) {
-    const maps = new Maps(sight);
+  async open(hub) {
+    const maps = new Maps(hub);
     /** The hub as one request sees it: its queries end when the client goes away. */
-    const seen = (c: Context): HubView => ({ ...sight, history: until(sight.history, c.req.raw.signal) });
+    const seen = (c: Context): HubView => ({ ...hub, history: until(hub.history, c.req.raw.signal) });
     return {
-      routes: (app: Hono, desk) => {
-        app.get("/pk", (c) => maps.pk(c, desk));
-        app.get("/hist", (c) => maps.hist(c, desk));
-        app.get("/api/history", (c) => charts(seen(c), desk, c));
-        app.get("/api/fleet/history", (c) => fleet(seen(c), desk, c));
-        app.get("/api/health", (c) => c.json(health(sight)));
+      routes: (app: Hono, budget) => {
+        app.get("/pk", (c) => maps.pk(c, budget));
+        app.get("/hist", (c) => maps.hist(c, budget));
+        app.get("/api/history", (c) => charts(seen(c), budget, c));
+        app.get("/api/fleet/history", (c) => fleet(seen(c), budget, c));
+        app.get("/api/health", (c) => c.json(health(hub)));
       },
       close: async () => maps.close(),
     };
   },
 };
 
-function health({ live, version, hub, name }: HubView): object {
+function health({ live, version, instance, name }: HubView): object {
   const hosts = live.hosts();
   const open = hosts.filter(({ link }) => link.state === "open").length;
-  return { status: "ok", name: name(), version, hub, hosts: hosts.length, open, notices: live.notices() };
+  return { status: "ok", name: name(), version, hub: instance, hosts: hosts.length, open, notices: live.notices() };
 }

@@ -7,15 +7,18 @@ import type { HistoryReader } from "../history/store.ts";
 import type { Live } from "../live.ts";
 import type { Log } from "../log.ts";
 
+/** Live state as views see it: read-only. */
+export type LiveView = Pick<Live, "hosts" | "host" | "notices" | "onChange">;
+
 /** What a view sees of the hub. It never writes. */
 export interface HubView {
-  readonly live: Live;
+  readonly live: LiveView;
   readonly history: HistoryReader;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
   /** Random per start of the hub. */
-  readonly hub: string;
+  readonly instance: string;
   /** What the hub calls itself, or "". */
   readonly name: () => string;
   /** Seconds between two reports of a host at the moment; the longest where inputs differ. */
@@ -38,7 +41,7 @@ export interface View<T extends Table = Table> extends Part<T> {
 }
 
 /** Adds paths to the hub's HTTP server; each of them only reads, by GET. */
-export type Routes = (app: Hono, desk: Desk) => void;
+export type Routes = (app: Hono, budget: AnswerBudget) => void;
 
 export interface RunningView<T extends Table = Table> {
   readonly routes?: Routes;
@@ -50,18 +53,18 @@ export interface RunningView<T extends Table = Table> {
   close(): Promise<void>;
 }
 
-/** Where an answer that may be large gets its place among those that are made and sent at the same time. */
-export interface Desk {
+/** Memory for large answers, shared by all requests. */
+export interface AnswerBudget {
   /**
-   * Waits until there is room for `bytes` more of memory. The place is kept until the answer is taken, or given up.
+   * Waits until the budget has `bytes` left. The reservation ends when the answer is read or its connection is closed.
    * @throws Fault busy
    */
-  enter(c: Context, bytes: number): Promise<Place>;
+  reserve(c: Context, bytes: number): Promise<Reservation>;
 }
 
-export interface Place {
-  /** Gives back what turned out not to be needed: `bytes` are. */
-  keep(bytes: number): void;
+export interface Reservation {
+  /** Returns all but `bytes` to the budget. */
+  shrink(bytes: number): void;
 }
 
 /**

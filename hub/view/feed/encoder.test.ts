@@ -11,14 +11,14 @@ type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string
 let now = 0;
 let page = "app-A.js";
 
-function scene() {
+function input() {
   now = 1000;
   page = "app-A.js";
   const live = new Live(() => now);
   const encoder = new Encoder({
     live,
     clock: { now: () => now, after: () => () => {} },
-    hub: "h",
+    instance: "h",
     interval: () => 10,
     page: () => page,
   });
@@ -34,7 +34,7 @@ function scene() {
 const card = (utilization: number, name = "H100"): Init => ({ gpus: [{ id: 0, name, utilization }] });
 
 test("a host that only changed its numbers is sent as a delta, one that changed its shape whole", () => {
-  const { live, say, step } = scene();
+  const { live, say, step } = input();
   live.expect("a", "x:1");
   expect(step().hosts).toMatchObject([{ name: "a", address: "x:1", link: Link.IDLE }]);
   say("a", card(5));
@@ -47,7 +47,7 @@ test("a host that only changed its numbers is sent as a delta, one that changed 
 });
 
 test("what is not drawn of every host is told of one that is asked for, and is no news to the others", () => {
-  const { live, say, step, whole } = scene();
+  const { live, say, step, whole } = input();
   live.expect("a", "x:1");
   const counted = (energy: bigint): Init => ({
     gpus: [{ id: 0, utilization: 5, energy, nvlink: { rxTotal: energy } }],
@@ -62,7 +62,7 @@ test("what is not drawn of every host is told of one that is asked for, and is n
 });
 
 test("digits that the page does not write are no news", () => {
-  const { live, say, step } = scene();
+  const { live, say, step } = input();
   live.expect("a", "x:1");
   const reads = (busy: number, load1: number, power: number): Init => ({
     gpus: [{ id: 0, power }],
@@ -80,7 +80,7 @@ test("digits that the page does not write are no news", () => {
 });
 
 test("several answers within one step are one change that adds up", () => {
-  const { live, say, step } = scene();
+  const { live, say, step } = input();
   live.expect("a", "x:1");
   say("a", card(5));
   const known = step().hosts[0]?.info ?? expect.fail();
@@ -90,7 +90,7 @@ test("several answers within one step are one change that adds up", () => {
 });
 
 test("a viewer that comes between two steps is told what the others know, so that the next delta fits it too", () => {
-  const { live, say, step, whole } = scene();
+  const { live, say, step, whole } = input();
   live.expect("a", "x:1");
   say("a", card(5));
   const { sequence } = step();
@@ -105,7 +105,7 @@ test("a viewer that comes between two steps is told what the others know, so tha
 });
 
 test("a link that breaks is told with its reason, old values beside it and their age", () => {
-  const { live, say, step } = scene();
+  const { live, say, step } = input();
   live.expect("a", "x:1");
   say("a", card(5));
   step();
@@ -117,7 +117,7 @@ test("a link that breaks is told with its reason, old values beside it and their
 });
 
 test("nothing new makes an event without hosts, which still says the time, the pace and the notices", () => {
-  const { live, step } = scene();
+  const { live, step } = input();
   live.expect("a", "x:1");
   step();
   live.notice("settings", "line 3");
@@ -126,7 +126,7 @@ test("nothing new makes an event without hosts, which still says the time, the p
 });
 
 test("a host that was forgotten is told by its number, and its name comes back under another", () => {
-  const { live, step } = scene();
+  const { live, step } = input();
   live.expect("a", "x:1");
   step();
   live.forget("a");
@@ -135,7 +135,7 @@ test("a host that was forgotten is told by its number, and its name comes back u
 });
 
 test("idle times are sent with the host, then as they change, beside its numbers", () => {
-  const { live, say, step, whole } = scene();
+  const { live, say, step, whole } = input();
   live.expect("a", "x:1");
   const cards = (...loads: number[]): Init => ({
     gpus: loads.map((utilization, id) => ({ uuid: `GPU-${id}`, id, utilization, procs: [{ pid: id, uid: 1 }] })),
@@ -154,7 +154,7 @@ test("idle times are sent with the host, then as they change, beside its numbers
 });
 
 test("the script of the page is named in the first event, and again when it changes", () => {
-  const { step, whole } = scene();
+  const { step, whole } = input();
   expect(whole().page).toBe("app-A.js");
   expect(step().page).toBe("");
   page = "app-B.js";

@@ -15,7 +15,7 @@ import type { Host, Link } from "../../live.ts";
 import type { HubView } from "../view.ts";
 
 /** What the encoder needs to see. */
-export interface Scene extends Pick<HubView, "live" | "clock" | "hub" | "interval"> {
+export interface EncoderInput extends Pick<HubView, "live" | "clock" | "instance" | "interval"> {
   /** Name of the script that the page is built into; "" while there is none. */
   readonly page: () => string;
 }
@@ -23,7 +23,7 @@ export interface Scene extends Pick<HubView, "live" | "clock" | "hub" | "interva
 type IdleInit = MessageInitShape<typeof IdleSchema>;
 
 /** A host, and what viewers are told of its answer. */
-interface Told {
+interface SentHost {
   readonly host: Host;
   readonly info: HostInfo | undefined;
   /** By the card's place in `info`. */
@@ -32,52 +32,52 @@ interface Told {
 
 /** Turns the live state into events. What it has told is what viewers know; each step tells what has changed since. */
 export class Encoder {
-  readonly #scene: Scene;
-  readonly #told = new Map<number, Told>();
+  readonly #input: EncoderInput;
+  readonly #sent = new Map<number, SentHost>();
   #sequence = 0n;
   #page: string;
 
-  constructor(scene: Scene) {
-    this.#scene = scene;
-    this.#page = scene.page();
+  constructor(input: EncoderInput) {
+    this.#input = input;
+    this.#page = input.page();
   }
 
   /** Everything as of the last step, for a viewer that knows nothing. */
   whole(): Uint8Array {
-    return this.#event({ whole: true, hosts: [...this.#told.values()].map(wire), page: this.#scene.page() });
+    return this.#event({ whole: true, hosts: [...this.#sent.values()].map(wire), page: this.#input.page() });
   }
 
   /** What changed since the step before; an event with nothing in it says that the hub is there. */
   step(): Uint8Array {
     const hosts: MessageInitShape<typeof HostSchema>[] = [];
     const deltas: Delta[] = [];
-    const gone = new Set(this.#told.keys());
-    for (const host of this.#scene.live.hosts()) {
-      const before = this.#told.get(host.number);
+    const gone = new Set(this.#sent.keys());
+    for (const host of this.#input.live.hosts()) {
+      const before = this.#sent.get(host.number);
       gone.delete(host.number);
       if (before?.host === host) continue;
       const told = { host, info: host.info && glance(host.info), idle: idleOf(host) };
-      this.#told.set(host.number, told);
+      this.#sent.set(host.number, told);
       const delta = before && change(before, told);
       if (delta) deltas.push(delta);
       else hosts.push(wire(told));
     }
-    for (const number of gone) this.#told.delete(number);
+    for (const number of gone) this.#sent.delete(number);
     this.#sequence++;
-    const page = this.#scene.page();
+    const page = this.#input.page();
     const newer = page === this.#page ? {} : { page };
     this.#page = page;
     return this.#event({ hosts, deltas, removed: [...gone], ...newer });
   }
 
   #event(init: MessageInitShape<typeof EventType>): Uint8Array {
-    const { live, clock, hub, interval } = this.#scene;
+    const { live, clock, instance, interval } = this.#input;
     const event = create(EventSchema, {
       ...init,
       sequence: this.#sequence,
       now: BigInt(clock.now()),
       notices: live.notices(),
-      hub,
+      hub: instance,
       interval: interval(),
     });
     return toBinary(EventSchema, event);
@@ -90,7 +90,7 @@ export function detail(host: Host): Uint8Array {
 }
 
 /** The new numbers of a host of which nothing else changed, or undefined. */
-function change(before: Told, after: Told): Delta | undefined {
+function change(before: SentHost, after: SentHost): Delta | undefined {
   const { link, address, name, number, seen } = after.host;
   if (before.info === undefined || after.info === undefined || seen === undefined) return undefined;
   if (before.host.link !== link || before.host.address !== address || before.host.name !== name) return undefined;
@@ -123,7 +123,7 @@ const links: Readonly<Record<Link["state"], WireLink>> = {
   waiting: WireLink.WAITING,
 };
 
-function wire({ host, info, idle }: Told): MessageInitShape<typeof HostSchema> {
+function wire({ host, info, idle }: SentHost): MessageInitShape<typeof HostSchema> {
   const { number, name, address, link, seen } = host;
   return {
     number,

@@ -10,7 +10,7 @@ test("200 hosts of eight cards at full work are told in 200 KB, and what is new 
   const encoder = new Encoder({
     live,
     clock: { now: () => 0, after: () => () => {} },
-    hub: "h",
+    instance: "h",
     interval: () => 10,
     page: () => "",
   });

@@ -24,7 +24,7 @@ beforeEach(async () => {
     clock: systemClock,
     log: { ...silent, error: (line: string) => void errors.push(line) },
     version: "1.2.3",
-    hub: "h",
+    instance: "h",
     name: () => "",
     interval: () => 10,
     group: () => undefined,

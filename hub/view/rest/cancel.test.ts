@@ -27,7 +27,7 @@ beforeEach(async () => {
     clock: systemClock,
     log,
     version: "1.2.3",
-    hub: "h",
+    instance: "h",
     name: () => "",
     interval: () => 10,
     group: () => undefined,

@@ -7,7 +7,7 @@ import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { Aggregate, Columns, SeriesId } from "../../history/store.ts";
-import type { Desk, HubView } from "../view.ts";
+import type { AnswerBudget, HubView } from "../view.ts";
 import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, Query } from "./query.ts";
@@ -43,34 +43,34 @@ type Read = Columns<Aggregate>;
  * Series of one host: `{host, from, to, step, series: [{level, key, metric, unit, cut, t, min, avg, max}]}`, times in
  * Unix ms, values in wire units; or a HistoryAnswer for whoever accepts application/x-protobuf.
  */
-export async function charts(sight: HubView, desk: Desk, c: Context): Promise<Response> {
+export async function charts(hub: HubView, budget: AnswerBudget, c: Context): Promise<Response> {
   const packed = weightOf(c.req.header("accept"), "application/x-protobuf", "application/protobuf") > 0;
-  const asked = await ask(sight, new Query(c));
+  const asked = await ask(hub, new Query(c));
   const { of, series } = asked;
   // Each point that is read at a time has its time and values, and the text of some waits to be sent.
-  const each = likely(sight, asked);
+  const each = likely(hub, asked);
   const points = Math.max(each, Math.min(batch, each * series.length));
-  await desk.enter(c, whole + 8 * (1 + of.length) * points);
+  await budget.reserve(c, whole + 8 * (1 + of.length) * points);
   const type = packed ? "application/x-protobuf" : "application/json; charset=utf-8";
-  return answer({ c, log: sight.log }, (packed ? protobuf : json)(sight, asked), {
+  return answer({ c, log: hub.log }, (packed ? protobuf : json)(hub, asked), {
     "Content-Type": type,
     Vary: "Accept",
   });
 }
 
-async function* protobuf(sight: HubView, asked: Asked): AsyncGenerator<Uint8Array> {
+async function* protobuf(hub: HubView, asked: Asked): AsyncGenerator<Uint8Array> {
   yield packSpan(asked);
-  for await (const [{ id, metric }, read] of series(sight, asked)) {
+  for await (const [{ id, metric }, read] of series(hub, asked)) {
     const columns = Object.fromEntries(asked.of.map((name) => [name, read[name]]));
     yield packSeries({ ...id, unit: unitOf(metric), cut: read.cut, t: read.t, columns });
   }
 }
 
-async function* json(sight: HubView, asked: Asked): AsyncGenerator<Uint8Array> {
+async function* json(hub: HubView, asked: Asked): AsyncGenerator<Uint8Array> {
   const { host, from, to, step } = asked;
   yield Buffer.from(`${JSON.stringify({ host, from, to, step }).slice(0, -1)},"series":[`);
   let before = "";
-  for await (const [{ id, metric }, read] of series(sight, asked)) {
+  for await (const [{ id, metric }, read] of series(hub, asked)) {
     const head = { level: id.level, key: id.key, metric: metric.name, unit: unitOf(metric), cut: read.cut };
     yield Buffer.from(before + JSON.stringify(head).slice(0, -1));
     for (const name of ["t", ...asked.of] as const) yield* column(name, read[name]);
@@ -96,10 +96,10 @@ const likely = ({ interval }: HubView, { from, to, step, most }: Asked): number 
   Math.min(most, (to - from) / (step > 0 ? step : 1000 * interval()) + 1);
 
 /** Reads so many series at a time that what is in memory stays bounded. */
-async function* series(sight: HubView, asked: Asked): AsyncGenerator<[Wanted, Read]> {
-  const { history } = sight;
+async function* series(hub: HubView, asked: Asked): AsyncGenerator<[Wanted, Read]> {
+  const { history } = hub;
   const { from, to, step, of, most } = asked;
-  const together = Math.max(1, Math.floor(batch / likely(sight, asked)));
+  const together = Math.max(1, Math.floor(batch / likely(hub, asked)));
   for (let at = 0; at < asked.series.length; at += together) {
     const wanted = asked.series.slice(at, at + together);
     const read = await history.read({ series: wanted.map(({ id }) => id), range: { from, to, step }, of, most });
@@ -113,16 +113,16 @@ async function* series(sight: HubView, asked: Asked): AsyncGenerator<[Wanted, Re
 const unitOf = ({ unit }: Metric): string => Unit[unit].toLowerCase();
 
 /** @throws Fault bad_request, host_unknown, device_unknown, metric_unknown */
-async function ask(sight: HubView, query: Query): Promise<Asked> {
+async function ask(hub: HubView, query: Query): Promise<Asked> {
   const host = query.text("host");
   if (host === undefined) throw new Fault("bad_request", 'The parameter "host" is missing: it must name a server.');
-  const range = query.range(sight.clock.now(), hour);
-  const series = await wantedOf(sight, query, host);
+  const range = query.range(hub.clock.now(), hour);
+  const series = await wantedOf(hub, query, host);
   const most = query.count("most", Math.min(mostEach, Math.floor(mostPoints / series.length)));
   const asked = { host, series, of: query.aggregates(), most };
   const step = query.milliseconds("step");
   if (step !== undefined) return { ...asked, ...range, step };
-  return { ...asked, ...(await fitting(sight, { ...asked, ...range, step: 0 })) };
+  return { ...asked, ...(await fitting(hub, { ...asked, ...range, step: 0 })) };
 }
 
 /** Every sample where the pace of the polls promises few enough, else buckets that are few enough. */
@@ -141,14 +141,14 @@ async function fitting({ history, interval }: HubView, { series, from, to, most 
   return { from: Math.floor(begin / step) * step, to: Math.ceil(to / step) * step, step };
 }
 
-async function wantedOf(sight: HubView, query: Query, host: string): Promise<Wanted[]> {
+async function wantedOf(hub: HubView, query: Query, host: string): Promise<Wanted[]> {
   const level = query.level();
   const metrics = query.list("metric").map((name) => metricOf(name, level));
   if (metrics.length === 0) {
     throw new Fault("bad_request", 'The parameter "metric" is missing: it must be names with commas between.');
   }
   const keys = new Set(query.all("key").filter((key) => key !== ""));
-  const there = Map.groupBy(await devicesOf(sight, host, keys), (device) => device.level);
+  const there = Map.groupBy(await devicesOf(hub, host, keys), (device) => device.level);
   const found = new Set(
     [...there.values()].flat().flatMap((one) => ((level ?? one.level) === one.level ? one.key : [])),
   );

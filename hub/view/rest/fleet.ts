@@ -6,7 +6,7 @@ import { Unit } from "../../../proto/gen/metric_pb.js";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { GroupColumns, Range, SeriesId } from "../../history/store.ts";
-import type { Desk, HubView } from "../view.ts";
+import type { AnswerBudget, HubView } from "../view.ts";
 import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, Query } from "./query.ts";
@@ -38,12 +38,12 @@ const collator = new Intl.Collator("en", { numeric: true });
 const order = ["avg", "min", "max", "sum", "count"] as const;
 
 /** One metric over the fleet: `{metric, unit, by, from, to, step, groups: [{name, series, t, avg, min, max, sum, count}]}`. */
-export async function fleet(sight: HubView, desk: Desk, c: Context): Promise<Response> {
-  const asked = await ask(sight, new Query(c));
+export async function fleet(hub: HubView, budget: AnswerBudget, c: Context): Promise<Response> {
+  const asked = await ask(hub, new Query(c));
   const { range, groups } = asked;
   const buckets = ((range.to - range.from) / range.step) * Math.min(together, groups.length);
-  await desk.enter(c, whole + 8 * (1 + order.length) * Math.min(mostPoints, buckets));
-  return answer({ c, log: sight.log }, json(sight, asked), { "Content-Type": "application/json; charset=utf-8" });
+  await budget.reserve(c, whole + 8 * (1 + order.length) * Math.min(mostPoints, buckets));
+  return answer({ c, log: hub.log }, json(hub, asked), { "Content-Type": "application/json; charset=utf-8" });
 }
 
 async function* json({ history }: HubView, { metric, by, groups, range }: Asked): AsyncGenerator<Uint8Array> {
@@ -73,16 +73,16 @@ function groupJson({ name, series }: Group, columns: GroupColumns, before: strin
 }
 
 /** @throws Fault bad_request, metric_unknown */
-async function ask(sight: HubView, query: Query): Promise<Asked> {
+async function ask(hub: HubView, query: Query): Promise<Asked> {
   const name = query.text("metric");
   if (name === undefined) throw new Fault("bad_request", 'The parameter "metric" is missing: it must be one name.');
   const metric = metricOf(name);
   const by = query.choice("by", kinds) ?? "all";
-  const groups = await groupsOf(sight, metric, by);
-  const { from, to } = query.range(sight.clock.now(), day);
+  const groups = await groupsOf(hub, metric, by);
+  const { from, to } = query.range(hub.clock.now(), day);
   const step = query.milliseconds("step");
   if (step === 0) throw new Fault("bad_request", 'The parameter "step" must be greater than 0: it is "0".');
-  const range = step === undefined ? await fitting(sight, groups, { from, to }) : { from, to, step };
+  const range = step === undefined ? await fitting(hub, groups, { from, to }) : { from, to, step };
   const each = (range.to - range.from) / range.step;
   if (each * Math.max(1, groups.length) <= mostPoints) return { metric, by, groups, range };
   const least = roundStep(((range.to - range.from) * Math.max(1, groups.length)) / mostPoints);
@@ -105,10 +105,10 @@ async function fitting(
 }
 
 /** Every series of the metric that history knows, by what it belongs to; groups in order of their names. */
-async function groupsOf(sight: HubView, metric: Metric, by: Kind): Promise<Group[]> {
-  const nameOf = naming(sight, metric, by);
+async function groupsOf(hub: HubView, metric: Metric, by: Kind): Promise<Group[]> {
+  const nameOf = naming(hub, metric, by);
   const groups = new Map<string | undefined, SeriesId[]>();
-  for (const { host, level, key, metrics } of await sight.history.known({ level: metric.level })) {
+  for (const { host, level, key, metrics } of await hub.history.known({ level: metric.level })) {
     if (!metrics.includes(metric.name)) continue;
     const name = nameOf(host, key);
     const series = groups.get(name);
@@ -122,20 +122,20 @@ async function groupsOf(sight: HubView, metric: Metric, by: Kind): Promise<Group
 }
 
 /** What a device counts under. @throws Fault bad_request */
-function naming(sight: HubView, metric: Metric, by: Kind): (host: string, key: string) => string | undefined {
+function naming(hub: HubView, metric: Metric, by: Kind): (host: string, key: string) => string | undefined {
   switch (by) {
     case "all":
       return () => "all";
     case "host":
       return (host) => host;
     case "group":
-      return sight.group;
+      return hub.group;
     case "model": {
       if (metric.level !== "gpu" && metric.level !== "host") {
         const message = `"by" must be host, group or all for ${metric.name}: a ${metric.level} has no model.`;
         throw new Fault("bad_request", message);
       }
-      const models = modelsOf(sight, metric);
+      const models = modelsOf(hub, metric);
       return (host, key) => models.get(`${host}\n${key}`);
     }
   }

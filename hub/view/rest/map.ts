@@ -4,7 +4,7 @@ import { packEntry, type Samples } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { gpusOf, metricOf, samples, some, typesOf, type Wanted } from "../../history/series.ts";
 import { checkSignal, type HistoryReader, type Range, until } from "../../history/store.ts";
-import { type Desk, type HubView, matchesEtag } from "../view.ts";
+import { type AnswerBudget, type HubView, matchesEtag } from "../view.ts";
 import { answer, turn, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { Query } from "./query.ts";
@@ -47,52 +47,52 @@ const parameters = ["host", "type", "from", "to", "step"] as const;
 
 /** Answers by what was asked; one that is being made is given to all who ask meanwhile. */
 export class Maps {
-  readonly #sight: HubView;
+  readonly #hub: HubView;
   readonly #made = new Map<string, Made>();
   readonly #timers = new Set<() => void>();
   #count = 0;
 
-  constructor(sight: HubView) {
-    this.#sight = sight;
+  constructor(hub: HubView) {
+    this.#hub = hub;
   }
 
   /** Base64 of a HistMap. */
-  async pk(c: Context, desk: Desk): Promise<Response> {
-    return this.#answer(c, desk, { type: "text/plain; charset=UTF-8", write: base64 });
+  async pk(c: Context, budget: AnswerBudget): Promise<Response> {
+    return this.#answer(c, budget, { type: "text/plain; charset=UTF-8", write: base64 });
   }
 
   /** JSON, values only. */
-  async hist(c: Context, desk: Desk): Promise<Response> {
-    return this.#answer(c, desk, { type: "application/json", write: json });
+  async hist(c: Context, budget: AnswerBudget): Promise<Response> {
+    return this.#answer(c, budget, { type: "application/json", write: json });
   }
 
   close(): void {
     for (const cancel of this.#timers) cancel();
   }
 
-  async #answer(c: Context, desk: Desk, { type, write }: Form): Promise<Response> {
+  async #answer(c: Context, budget: AnswerBudget, { type, write }: Form): Promise<Response> {
     const query = new Query(c);
     const key = JSON.stringify(parameters.map((name) => query.text(name) ?? ""));
     const { signal } = c.req.raw;
-    const asked = await ask(this.#sight, query, signal);
+    const asked = await ask(this.#hub, query, signal);
     const before = this.#made.get(key);
     if (before !== undefined && matchesEtag(c, before.etag)) {
       return new Response(null, { status: 304, headers: headersOf(before) });
     }
-    const place = await desk.enter(c, whole + sampleBytes * mostSamples);
+    const reservation = await budget.reserve(c, whole + sampleBytes * mostSamples);
     const made = this.#get(key, asked);
     if (matchesEtag(c, made.etag)) return new Response(null, { status: 304, headers: headersOf(made) });
     const map = await waitFor(made, signal);
-    place.keep(whole + sampleBytes * [...map.values()].reduce((sum, { t }) => sum + t.length, 0));
-    return answer({ c, log: this.#sight.log }, write(map), { "Content-Type": type, ...headersOf(made) });
+    reservation.shrink(whole + sampleBytes * [...map.values()].reduce((sum, { t }) => sum + t.length, 0));
+    return answer({ c, log: this.#hub.log }, write(map), { "Content-Type": type, ...headersOf(made) });
   }
 
   #get(key: string, asked: Asked): Made {
     const before = this.#made.get(key);
     if (before !== undefined) return before;
-    const { hub, clock } = this.#sight;
+    const { instance, clock } = this.#hub;
     const controller = new AbortController();
-    const map = read(until(this.#sight.history, controller.signal), asked);
+    const map = read(until(this.#hub.history, controller.signal), asked);
     const forget = (): void => {
       if (this.#made.get(key) === made) this.#made.delete(key);
     };
@@ -101,7 +101,7 @@ export class Maps {
       forget();
       controller.abort();
     };
-    const made: Made = { etag: `"${hub}-${++this.#count}"`, map, waiting: 0, cancel };
+    const made: Made = { etag: `"${instance}-${++this.#count}"`, map, waiting: 0, cancel };
     const [oldest] = this.#made.keys();
     if (oldest !== undefined && this.#made.size >= held) this.#made.delete(oldest);
     this.#made.set(key, made);
