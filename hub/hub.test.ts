@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { row, SettingError, type Table, text } from "../program/setting.ts";
+import { row, SettingError, type Table, text as words } from "../program/setting.ts";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
 import { systemClock } from "./clock.ts";
 import { type Hub, start } from "./hub.ts";
@@ -14,6 +14,9 @@ import type { Owner } from "./ingest.ts";
 import type { Input } from "./input/input.ts";
 import { silent } from "./log.ts";
 import { parts as installed, listed, type Parts } from "./parts.ts";
+import { serve } from "./route/handler.ts";
+import { required, text } from "./route/parameter.ts";
+import type { Routes } from "./route/route.ts";
 import { notes, type Settings, settle } from "./settings.ts";
 import type { Task } from "./task/task.ts";
 import type { View } from "./view/view.ts";
@@ -25,11 +28,26 @@ const word = (part: string, flag: string) =>
     flag,
     default: "none",
     help: "A word.",
-    reader: text("a word"),
+    reader: words("a word"),
   });
 
 /** Calls of parts, in order. */
 let heard: string[];
+
+const plain = { method: "GET", tag: "test", answer: { "text/plain": "text" }, refuses: [] } as const;
+const parrotRoutes = {
+  parrot: {
+    ...{ ...plain, method: "POST", path: "/parrot/{host}", needs: "open", summary: "Takes the name of a host" },
+    params: { host: required("name a host", text({ help: "Name of a host.", example: "a" })) },
+  },
+} as const satisfies Routes;
+const mirrorRoutes = {
+  mirror: { ...plain, path: "/mirror", needs: "read", summary: "Names" },
+} as const satisfies Routes;
+const readerRoutes = {
+  reader: { ...plain, path: "/reader", needs: "read", summary: "Audit" },
+} as const satisfies Routes;
+const clerkRoutes = { clerk: { ...plain, path: "/clerk", needs: "read", summary: "Work" } } as const satisfies Routes;
 
 const parrotTable = { word: word("parrot", "parrot") } satisfies Table;
 
@@ -43,13 +61,13 @@ const parrot: Input<typeof parrotTable> = {
     let settings = first;
     return {
       interval: () => 77,
-      routes: (app) =>
-        app.post("/parrot/:host", (c) => {
-          const host = c.req.param("host");
+      routes: serve(parrotRoutes, {
+        parrot: ({ c, given: { host } }) => {
           ingest.claim(host, owner, "pushed");
           ingest.received(host, create(HostInfoSchema, { hostname: settings.word }), owner);
           return c.text("heard");
-        }),
+        },
+      }),
       change(next) {
         settings = next;
         heard.push(`parrot ${next.word}`);
@@ -69,8 +87,9 @@ const mirror: View<typeof mirrorTable> = {
     let { word: sign } = first;
     return {
       place: "mirror on the wall",
-      routes: (app) =>
-        app.get("/mirror", (c) => c.text(`${sign} ${interval()} ${live.hosts().map(({ info }) => info?.hostname)}`)),
+      routes: serve(mirrorRoutes, {
+        mirror: ({ c }) => c.text(`${sign} ${interval()} ${live.hosts().map(({ info }) => info?.hostname)}`),
+      }),
       change(next) {
         sign = next.word;
         heard.push(`mirror ${next.word}`);
@@ -91,7 +110,7 @@ const clerk: Task<typeof clerkTable> = {
     const stop = view.live.onChange(() => heard.push(`clerk saw ${view.live.hosts().length}`));
     const end = onReading(({ host, info }) => heard.push(`clerk read ${info.hostname} of ${host}`));
     return {
-      routes: (app) => app.get("/clerk", (c) => c.text("at work")),
+      routes: serve(clerkRoutes, { clerk: ({ c }) => c.text("at work") }),
       change: (next) => void heard.push(`clerk ${next.word}`),
       close() {
         stop();
@@ -133,6 +152,8 @@ test("an input, a view and a task work with their settings and routes, each name
   expect(await get("/parrot/a", "POST")).toBe("heard");
   expect(await get("/mirror")).toBe("wall 77 hello");
   expect(await get("/clerk")).toBe("at work");
+  const { paths } = JSON.parse(await get("/openapi.json")) as { paths: object };
+  expect(Object.keys(paths)).toEqual(["/openapi.json", "/mirror", "/clerk", "/parrot/{host}"]);
   expect(hub.places).toEqual(["mirror on the wall"]);
   expect(heard).toEqual(["clerk ink", "clerk saw 1", "clerk saw 1", "clerk read hello of a"]);
 });
@@ -212,7 +233,9 @@ test("what a task changes at the desk is in the book that views read, at the nex
     name: "reader",
     table: {},
     open: async ({ book }) => ({
-      routes: (app) => app.get("/reader", (c) => c.json(book.audit({ limit: 10 }).map(({ action }) => action))),
+      routes: serve(readerRoutes, {
+        reader: ({ c }) => c.json(book.audit({ limit: 10 }).map(({ action }) => action)),
+      }),
       close: async () => {},
     }),
   };

@@ -11,7 +11,8 @@ import { checkRestored } from "./database/folder.ts";
 import { Desk } from "./desk.ts";
 import { Fault } from "./fault.ts";
 import type { EngineContext, RunningEngine } from "./history/engine.ts";
-import { application, listen, starting } from "./http/server.ts";
+import { application } from "./http/application.ts";
+import { listen, starting } from "./http/server.ts";
 import { Ingest } from "./ingest.ts";
 import type { InputContext, RunningInput } from "./input/input.ts";
 import { Live } from "./live.ts";
@@ -152,7 +153,7 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
   running.add(() => web.close());
   const input: InputContext = { ingest, servers, clock, random, log };
   for (const part of parts.inputs) inputs.push(running.keep(part, part.open(input, running.values(part))));
-  app = application([...views, ...tasks, ...inputs], log);
+  app = application([...views, ...tasks, ...inputs], { log, version: options.version });
   return {
     live,
     host: web.host,

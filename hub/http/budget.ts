@@ -2,7 +2,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { networkOf } from "../../program/network.ts";
 import { Fault } from "../fault.ts";
-import type { AnswerBudget as Contract, Reservation } from "../view/view.ts";
+import type { AnswerBudget as Contract, Reservation } from "../route/handler.ts";
 
 export interface Limits {
   /** Most large answers that are made or sent at the same time. */

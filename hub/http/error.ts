@@ -1,5 +1,7 @@
 import { type ServerResponse, STATUS_CODES } from "node:http";
-import { type Code, type Fault, faults, type Kind } from "../fault.ts";
+import { weightOf } from "../../program/accept.ts";
+import { asFault, type Code, Fault, faults, type Kind } from "../fault.ts";
+import type { ErrorShape } from "../route/route.ts";
 
 /** HTTP status of each kind of fault. */
 const statuses: Readonly<Record<Kind, number>> = {
@@ -40,47 +42,93 @@ export const always: Readonly<Record<string, string>> = {
   "Accept-Ranges": "none",
 };
 
-const type = "application/json; charset=utf-8";
 /** Seconds after which a client may ask again. */
 const pause = "5";
 
-const bodyOf = ({ code, message }: Fault): string => JSON.stringify({ error: { code, message } });
-
-/** Methods that every path takes, for the header Allow. */
+/** Methods of a path for the header Allow, where no route says which. */
 const reading = "GET, HEAD";
 
-function headersOf({ code }: Fault): Record<string, string> {
+/** What is known of the request that is refused. */
+interface Refused {
+  readonly shape?: ErrorShape | undefined;
+  /** Its header Accept. */
+  readonly accept?: string | undefined;
+  /** Methods of its path. */
+  readonly allow?: string;
+}
+
+/** Bodies of the error shapes. */
+const bodies: Readonly<Record<ErrorShape, (fault: Fault) => object>> = {
+  gohm: ({ code, message }) => ({ error: { code, message } }),
+  logger: ({ code, message }) => ({ success: false, detail: message, error_code: code.toUpperCase() }),
+  portal: ({ message }) => ({ error: message }),
+};
+
+const problemType = "application/problem+json";
+
+interface Encoded {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+function encode(fault: Fault, { shape = "gohm", accept, allow = reading }: Refused): Encoded {
+  const { code, message } = fault;
   const status = statusOf(code);
-  return {
-    "Content-Type": type,
+  const wanted = weightOf(accept, problemType);
+  // RFC 9457, where the client names it and does not prefer plain JSON.
+  const problem = shape === "gohm" && wanted > 0 && wanted >= weightOf(accept, "application/json");
+  const body = problem ? { title: faults[code].text, status, detail: message, code } : bodies[shape](fault);
+  const headers = {
+    "Content-Type": problem ? problemType : "application/json; charset=utf-8",
     ...(status === 503 ? { "Retry-After": pause } : {}),
-    ...(status === 405 ? { Allow: reading } : {}),
+    ...(status === 405 ? { Allow: allow } : {}),
+    ...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
   };
+  return { status, headers, body: JSON.stringify(body) };
 }
 
-/** `{error: {code, message}}` under the status of the fault. */
-export function refusal(fault: Fault): Response {
-  return new Response(bodyOf(fault), { status: statusOf(fault.code), headers: headersOf(fault) });
+/** The answer to a request that a route, or none, refuses. */
+export function errorResponse(fault: Fault, refused: Refused): Response {
+  const { status, headers, body } = encode(fault, refused);
+  return new Response(body, { status, headers });
 }
 
-/** Sends the same for a request that no handler has seen. */
-export function refuse(outgoing: ServerResponse, fault: Fault): void {
-  const body = bodyOf(fault);
-  const headers = { ...always, ...headersOf(fault), "Content-Length": Buffer.byteLength(body), Connection: "close" };
-  outgoing.writeHead(statusOf(fault.code), headers).end(body);
+/** Sends the same for a request that no route has seen. */
+export function refuse(outgoing: ServerResponse, fault: Fault, refused: Refused): void {
+  const { status, headers, body } = encode(fault, refused);
+  const more = { "Content-Length": Buffer.byteLength(body), Connection: "close" };
+  outgoing.writeHead(status, { ...always, ...headers, ...more }).end(body);
 }
 
 /** Bytes of the same as the last answer on a connection, for what Node cannot parse as a request. */
 export function rawRefusal(fault: Fault): string {
-  const body = bodyOf(fault);
-  const status = statusOf(fault.code);
-  const headers = {
+  const { status, headers, body } = encode(fault, {});
+  const all = {
     ...always,
-    ...headersOf(fault),
+    ...headers,
     "Content-Length": String(Buffer.byteLength(body)),
     Date: new Date().toUTCString(),
     Connection: "close",
   };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`;
+}
+
+/** Codes of the statuses that Hono and its middleware throw. */
+const codes: Readonly<Record<number, Code>> = {
+  401: "sign_in_needed",
+  403: "access_denied",
+  404: "page_unknown",
+  405: "method_refused",
+  408: "request_too_slow",
+  413: "body_too_large",
+  415: "media_type_refused",
+  431: "request_too_long",
+};
+
+/** The fault that an HTTPException stands for. */
+export function faultOfStatus(status: number, message: string): Fault {
+  const code = codes[status] ?? (status < 500 ? "bad_request" : "internal");
+  return code === "internal" ? asFault(message) : new Fault(code, message || faults[code].text);
 }

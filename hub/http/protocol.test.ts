@@ -15,7 +15,8 @@ import { feed } from "../view/feed.ts";
 import { page } from "../view/page.ts";
 import { rest } from "../view/rest.ts";
 import type { RunningView } from "../view/view.ts";
-import { application, listen, type Web } from "./server.ts";
+import { application } from "./application.ts";
+import { listen, type Web } from "./server.ts";
 
 let folder = "";
 let open: RunningView[];
@@ -50,7 +51,7 @@ beforeAll(async () => {
     group: () => undefined,
   };
   open = [await feed.open(hub, {}), await rest.open(hub, {}), await page.open(hub, {})];
-  const app = application(open, hub.log);
+  const app = application(open, { log: hub.log });
   // Every route that the views have, with something to fill its parameters.
   const filled: Readonly<Record<string, string>> = {
     "/host/*": "/host/a",
@@ -138,7 +139,7 @@ function refused(answer: Answer, status: number, code: string): void {
 }
 
 test("there is a request for every route", () => {
-  expect(paths).toHaveLength(10);
+  expect(paths).toHaveLength(11);
   expect(paths.join()).not.toMatch(/[*{:]/);
 });
 

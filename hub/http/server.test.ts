@@ -11,11 +11,13 @@ import { Model, valuesOf } from "../../test/model.ts";
 import { systemClock } from "../clock.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
+import type { Served } from "../route/handler.ts";
 import { feed } from "../view/feed.ts";
 import { page } from "../view/page.ts";
 import { rest } from "../view/rest.ts";
 import type { HubView, RunningView } from "../view/view.ts";
-import { application, listen, type Web } from "./server.ts";
+import { application } from "./application.ts";
+import { listen, type Web } from "./server.ts";
 
 let folder = "";
 let live: Live;
@@ -52,16 +54,20 @@ beforeEach(async () => {
     group: () => undefined,
     book: { audit: () => [] },
   };
-  const listening: RunningView = {
-    routes: (app) =>
-      void app.use("/feed", (c, next) => {
-        viewers.push((c.env as HttpBindings).outgoing as ServerResponse);
-        return next();
-      }),
-    close: async () => {},
+  const [events, programs, files] = [await feed.open(hub, {}), await rest.open(hub, {}), await page.open(hub, {})];
+  const { routes = {}, handlers = {} } = events.routes ?? {};
+  const watched: Served = {
+    routes,
+    handlers: {
+      ...handlers,
+      feed: (request) => {
+        viewers.push((request.c.env as HttpBindings).outgoing as ServerResponse);
+        return handlers.feed?.(request) ?? Response.error();
+      },
+    },
   };
-  open = [listening, await feed.open(hub, {}), await rest.open(hub, {}), await page.open(hub, {})];
-  web = await listen(application(open, hub.log), {
+  open = [events, programs, files];
+  web = await listen(application([{ routes: watched }, programs, files], { log: hub.log }), {
     address: "127.0.0.1:0",
     names: () => ["gpus.lab.example"],
     log: hub.log,

@@ -2,15 +2,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { Hono } from "hono";
+import type { Hono } from "hono";
 import { listen as startListening } from "../../program/listen.ts";
 import { clean } from "../../proto/clean.ts";
-import { asFault, Fault } from "../fault.ts";
+import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
-import type { Routes } from "../view/view.ts";
-import { AnswerBudget } from "./budget.ts";
 import { limitConnections } from "./connections.ts";
-import { always, refusal, refuse } from "./error.ts";
+import { always, errorResponse, refuse } from "./error.ts";
 import { Names, nameIn } from "./names.ts";
 import { refuseInWords } from "./protocol.ts";
 
@@ -28,29 +26,9 @@ export interface Web {
   close(): Promise<void>;
 }
 
-/** One application of the paths of all parts; what goes wrong is answered as JSON `{error: {code, message}}`. */
-export function application(parts: readonly { readonly routes?: Routes }[], log: Log): Hono {
-  const app = new Hono();
-  const budget = new AnswerBudget();
-  for (const part of parts) part.routes?.(app, budget);
-  app.notFound((c) => {
-    const { method, path } = c.req;
-    const there = !reading.has(method) && app.router.match("GET", path)[0].length > 0;
-    if (!there) return refusal(new Fault("page_unknown", "There is nothing at this path."));
-    return refusal(new Fault("method_refused", `This path is only read, by GET or HEAD: the method was ${method}.`));
-  });
-  app.onError((error) => {
-    const fault = asFault(error);
-    if (fault.code === "internal") log.error(`a request failed: ${error.stack ?? error.message}`);
-    return refusal(fault);
-  });
-  return app;
-}
-
 /** Answers what comes before all parts are open. */
-export const starting = (): Response => refusal(new Fault("busy", "The hub is starting: ask again in some seconds."));
-
-const reading: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+export const starting = (): Response =>
+  errorResponse(new Fault("busy", "The hub is starting: ask again in some seconds."), {});
 
 /** What the server knows of the connections it answers on. */
 export interface Door {
@@ -75,7 +53,10 @@ export async function listen(
   const respond = getRequestListener(app.fetch, {
     hostname: "localhost",
     errorHandler: (error) =>
-      refusal(new Fault("bad_request", `The target of the request must be a path: ${(error as Error).message}.`)),
+      errorResponse(
+        new Fault("bad_request", `The target of the request must be a path: ${(error as Error).message}.`),
+        {},
+      ),
   });
   /** The newest answer on each connection. */
   const answers = new WeakMap<Duplex, ServerResponse>();
@@ -95,13 +76,13 @@ export async function listen(
       return void respond(incoming, outgoing);
     }
     if (fault.code === "name_refused") refused(`a request was refused: ${fault.message}`);
-    refuse(outgoing, fault);
+    refuse(outgoing, fault, { accept: incoming.headers.accept });
   };
   // A missing header Host is refused in words, by the hub.
   const server = createServer({ requireHostHeader: false }, receive);
   server.on("checkExpectation", (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const message = `The header Expect must be "100-continue": it is ${JSON.stringify(clean(incoming.headers.expect ?? ""))}.`;
-    refuse(outgoing, new Fault("expectation_refused", message));
+    refuse(outgoing, new Fault("expectation_refused", message), { accept: incoming.headers.accept });
   });
   refuseInWords(server, (socket) => answers.get(socket));
   limitConnections(server, log);

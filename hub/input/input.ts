@@ -3,8 +3,8 @@ import type { Table, Values } from "../../program/setting.ts";
 import type { Clock } from "../clock.ts";
 import type { Ingest } from "../ingest.ts";
 import type { Log } from "../log.ts";
+import type { Served } from "../route/handler.ts";
 import type { ServerList } from "../servers.ts";
-import type { Routes } from "../view/view.ts";
 
 /** What an input works with. */
 export interface InputContext {
@@ -25,7 +25,7 @@ export interface Input<T extends Table = Table> extends Part<T> {
 }
 
 export interface RunningInput<T extends Table = Table> {
-  readonly routes?: Routes;
+  readonly routes?: Served;
   /** Seconds between two reports of a host; absent if hosts decide. */
   interval?(): number;
   /** Called when values of its own table have changed. */

@@ -2,7 +2,8 @@ import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { Desk } from "../desk.ts";
 import type { Ingest } from "../ingest.ts";
-import type { HubView, Routes } from "../view/view.ts";
+import type { Served } from "../route/handler.ts";
+import type { HubView } from "../view/view.ts";
 
 /** What a task works with. */
 export interface TaskContext {
@@ -20,7 +21,7 @@ export interface Task<T extends Table = Table> extends Part<T> {
 }
 
 export interface RunningTask<T extends Table = Table> {
-  readonly routes?: Routes;
+  readonly routes?: Served;
   /** Called when values of its own table have changed. */
   change(values: Values<T>): void;
   close(): void | Promise<void>;

@@ -5,7 +5,8 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Event, EventSchema } from "../../proto/gen/feed_pb.js";
 import { Model } from "../../test/model.ts";
-import { application, listen, type Web } from "../http/server.ts";
+import { application } from "../http/application.ts";
+import { listen, type Web } from "../http/server.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { feed } from "./feed.ts";
@@ -36,7 +37,7 @@ beforeEach(async () => {
     book: { audit: () => [] },
   };
   open = await feed.open(view, {});
-  web = await listen(application([open], silent), { address: "127.0.0.1:0", names: () => [], log: silent });
+  web = await listen(application([open], { log: silent }), { address: "127.0.0.1:0", names: () => [], log: silent });
 });
 
 afterEach(async () => {

@@ -4,10 +4,12 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
 import { codingFor } from "../../program/accept.ts";
 import { Fault } from "../fault.ts";
+import { feedRoutes } from "../route/feed.ts";
+import { type RouteRequest, serve } from "../route/handler.ts";
 import { pageOf } from "./feed/build.ts";
 import { detail, Encoder } from "./feed/encoder.ts";
 import { type Frame, frame, gzipHeader } from "./feed/frame.ts";
-import type { AnswerBudget, HubView, View } from "./view.ts";
+import type { HubView, View } from "./view.ts";
 
 /** Least time between two events, most time without one, and how long a browser waits before it asks again. Milliseconds. */
 const tick = 1000;
@@ -28,10 +30,10 @@ export const feed: View = {
   async open(hub) {
     const stream = new Feed(hub);
     return {
-      routes: (app, budget) => {
-        app.get("/feed/host", (c) => one(hub, budget, c));
-        app.get("/feed", (c) => stream.join(c as unknown as Context<{ Bindings: HttpBindings }>));
-      },
+      routes: serve(feedRoutes, {
+        feedHost: (request) => oneHost(hub, request),
+        feed: ({ c }) => stream.join(c as unknown as Context<{ Bindings: HttpBindings }>),
+      }),
       close: async () => stream.close(),
     };
   },
@@ -41,10 +43,10 @@ export const feed: View = {
 const mostDetail = 1024 * 1024;
 
 /** @throws Fault host_unknown, busy */
-async function one({ live }: HubView, budget: AnswerBudget, c: Context): Promise<Response> {
-  const [name = "", ...more] = c.req.queries("name") ?? [];
-  if (more.length > 0)
-    throw new Fault("bad_request", `The parameter "name" may have one value: it has ${more.length + 1}.`);
+async function oneHost(
+  { live }: HubView,
+  { c, budget, given: { name } }: RouteRequest<typeof feedRoutes.feedHost>,
+): Promise<Response> {
   const host = live.host(name);
   if (host === undefined) throw new Fault("host_unknown", `There is no host "${name}" in the settings.`);
   const reservation = await budget.reserve(c, mostDetail);

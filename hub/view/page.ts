@@ -5,6 +5,8 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Context } from "hono";
 import { codingFor, weightOf } from "../../program/accept.ts";
 import { Fault } from "../fault.ts";
+import { serve } from "../route/handler.ts";
+import { pageRoutes } from "../route/page.ts";
 import { matchesEtag, type View } from "./view.ts";
 
 /** No other host is ever asked for anything: labs are often offline, and a page that names one leaks who watches. */
@@ -30,7 +32,7 @@ const kinds: Readonly<Record<string, string>> = {
   ".txt": "text/plain; charset=utf-8",
 };
 
-interface Held {
+interface PageFile {
   /** Tells one state of the file from another. */
   readonly stamp: string;
   readonly type: string;
@@ -48,19 +50,18 @@ export const page: View = {
   name: "page",
   table: {},
   async open({ web, version, name }) {
-    const shelf = new Shelf(web);
-    const serve = (c: Context): Response => shelf.serve(c, c.req.path.slice(1));
+    const files = new PageFiles(web);
     return {
-      routes: (app) => {
-        app.get("/", (c) => {
+      routes: serve(pageRoutes, {
+        page: ({ c }) => {
           c.header("Vary", "Accept");
           if (wantsJson(c.req.header("accept")))
             return c.json({ message: name() || "GOHM", version, docs_url: "/docs" });
-          return shelf.serve(c, "index.html");
-        });
-        app.get("/host/*", (c) => shelf.serve(c, "index.html"));
-        app.get("/:file{[A-Za-z0-9._-]+\\.[a-z0-9]+}", serve);
-      },
+          return files.serve(c, "index.html");
+        },
+        hostPage: ({ c }) => files.serve(c, "index.html"),
+        pageFile: ({ c }) => files.serve(c, c.req.path.slice(1)),
+      }),
       close: async () => {},
     };
   },
@@ -72,9 +73,9 @@ function wantsJson(accept: string | undefined): boolean {
 }
 
 /** Files of one folder. Each is read and packed when it is asked for and is another one than before. */
-class Shelf {
+class PageFiles {
   readonly #folder: string;
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, PageFile>();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -105,7 +106,7 @@ class Shelf {
    * Undefined if there is no such file of a kind that the page has. The page may be built or copied while the hub runs,
    * and that is not one step: each file is looked at by itself.
    */
-  #take(name: string): Held | undefined {
+  #take(name: string): PageFile | undefined {
     const type = kinds[extname(name)];
     const path = join(this.#folder, name);
     const before = this.#held.get(name);
@@ -125,7 +126,7 @@ class Shelf {
   }
 }
 
-function hold(path: string, type: string, stamp: string): Held {
+function hold(path: string, type: string, stamp: string): PageFile {
   const identity = readFileSync(path);
   return {
     stamp,

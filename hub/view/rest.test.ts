@@ -5,7 +5,7 @@ import { HistMapSchema } from "../../proto/gen/history_pb.js";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { unpackAnswer } from "../../proto/history.ts";
 import { Model, valuesOf } from "../../test/model.ts";
-import { application } from "../http/server.ts";
+import { application } from "../http/application.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { rest } from "./rest.ts";
@@ -53,7 +53,7 @@ beforeEach(async () => {
     book: { audit: () => [] },
   };
   open = await rest.open(hub, {});
-  app = application([open], silent);
+  app = application([open], { log: silent });
 });
 
 afterEach(() => open.close());

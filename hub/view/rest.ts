@@ -1,5 +1,7 @@
-import type { Context, Hono } from "hono";
+import type { Context } from "hono";
 import { until } from "../history/store.ts";
+import { serve } from "../route/handler.ts";
+import { restRoutes } from "../route/rest.ts";
 import { charts } from "./rest/chart.ts";
 import { fleet } from "./rest/fleet.ts";
 import { Maps } from "./rest/map.ts";
@@ -14,13 +16,13 @@ export const rest: View = {
     /** The hub as one request sees it: its queries end when the client goes away. */
     const seen = (c: Context): HubView => ({ ...hub, history: until(hub.history, c.req.raw.signal) });
     return {
-      routes: (app: Hono, budget) => {
-        app.get("/pk", (c) => maps.pk(c, budget));
-        app.get("/hist", (c) => maps.hist(c, budget));
-        app.get("/api/history", (c) => charts(seen(c), budget, c));
-        app.get("/api/fleet/history", (c) => fleet(seen(c), budget, c));
-        app.get("/api/health", (c) => c.json(health(hub)));
-      },
+      routes: serve(restRoutes, {
+        history: (request) => charts(seen(request.c), request),
+        fleetHistory: (request) => fleet(seen(request.c), request),
+        pk: (request) => maps.pk(request),
+        hist: (request) => maps.hist(request),
+        health: ({ c }) => c.json(health(hub)),
+      }),
       close: async () => maps.close(),
     };
   },

@@ -1,4 +1,4 @@
-import type { Context, Hono } from "hono";
+import type { Context } from "hono";
 import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { BookReader } from "../book/book.ts";
@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import type { HistoryReader } from "../history/store.ts";
 import type { Live } from "../live.ts";
 import type { Log } from "../log.ts";
+import type { Served } from "../route/handler.ts";
 
 /** Live state as views see it: read-only. */
 export type LiveView = Pick<Live, "hosts" | "host" | "notices" | "onChange">;
@@ -40,31 +41,15 @@ export interface View<T extends Table = Table> extends Part<T> {
   open(view: HubView, values: Values<T>): Promise<RunningView<T>>;
 }
 
-/** Adds paths to the hub's HTTP server; each of them only reads, by GET. */
-export type Routes = (app: Hono, budget: AnswerBudget) => void;
-
 export interface RunningView<T extends Table = Table> {
-  readonly routes?: Routes;
+  /** Its routes on the hub's HTTP server. */
+  readonly routes?: Served;
   /** Where else it listens, in words, for the log: "history gRPC on 0.0.0.0:9204". */
   readonly place?: string;
   /** Called when values of its own table have changed; without it they take effect at the next start. */
   change?(values: Values<T>): void;
   /** Ends what it keeps open, connections of viewers included. */
   close(): Promise<void>;
-}
-
-/** Memory for large answers, shared by all requests. */
-export interface AnswerBudget {
-  /**
-   * Waits until the budget has `bytes` left. The reservation ends when the answer is read or its connection is closed.
-   * @throws Fault busy
-   */
-  reserve(c: Context, bytes: number): Promise<Reservation>;
-}
-
-export interface Reservation {
-  /** Returns all but `bytes` to the budget. */
-  shrink(bytes: number): void;
 }
 
 /**

@@ -1,13 +1,23 @@
 import { get, type IncomingMessage, request } from "node:http";
 import { Socket } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { application, listen, type Web } from "../../http/server.ts";
+import { application } from "../../http/application.ts";
+import { listen, type Web } from "../../http/server.ts";
 import { silent } from "../../log.ts";
+import { serve } from "../../route/handler.ts";
+import type { Routes } from "../../route/route.ts";
 import { answer } from "./body.ts";
 
 const piece = Buffer.alloc(1_000_000, "x");
 /** A gigabyte: far more than lies between two programs. */
 const pieces = 1000;
+
+const plain = { method: "GET", needs: "open", tag: "test", summary: "", answer: {}, refuses: [] } as const;
+const routes = {
+  long: { ...plain, path: "/long" },
+  broken: { ...plain, path: "/broken" },
+  late: { ...plain, path: "/late" },
+} as const satisfies Routes;
 
 let web: Web;
 let made = 0;
@@ -33,16 +43,13 @@ beforeEach(async () => {
   ended = false;
   lines = [];
   const log = { ...silent, error: (line: string) => void lines.push(line) };
-  const view = {
-    routes(app: ReturnType<typeof application>): void {
-      app.get("/long", (c) => answer({ c, log }, long(), {}));
-      app.get("/broken", (c) => answer({ c, log }, broken(), {}));
-      app.get("/late", async (c) => c.text(await new Promise<string>((resolve) => (finish = resolve))));
-    },
-    close: async () => {},
-  };
+  const served = serve(routes, {
+    long: ({ c }) => answer({ c, log }, long(), {}),
+    broken: ({ c }) => answer({ c, log }, broken(), {}),
+    late: async ({ c }) => c.text(await new Promise<string>((resolve) => (finish = resolve))),
+  });
   const door = { address: "127.0.0.1:0", names: () => [], log, stall: 50 };
-  web = await listen(application([view], log), door);
+  web = await listen(application([{ routes: served }], { log }), door);
 });
 
 afterEach(() => web.close());

@@ -3,7 +3,8 @@ import { type ClientRequest, get } from "node:http";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { begun, EndlessHistory } from "../../../test/endless.ts";
 import { systemClock } from "../../clock.ts";
-import { application, listen, type Web } from "../../http/server.ts";
+import { application } from "../../http/application.ts";
+import { listen, type Web } from "../../http/server.ts";
 import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
 import { rest } from "../rest.ts";
@@ -35,7 +36,7 @@ beforeEach(async () => {
     book: { audit: () => [] },
   };
   view = await rest.open(hub, {});
-  web = await listen(application([view], log), { address: "127.0.0.1:0", names: () => [], log });
+  web = await listen(application([view], { log }), { address: "127.0.0.1:0", names: () => [], log });
 });
 
 afterEach(async () => {

@@ -1,4 +1,3 @@
-import type { Context } from "hono";
 import { weightOf } from "../../../program/accept.ts";
 import type { Metric } from "../../../proto/catalog.ts";
 import { type Device, devices } from "../../../proto/device.ts";
@@ -7,10 +6,13 @@ import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { Aggregate, Columns, SeriesId } from "../../history/store.ts";
-import type { AnswerBudget, HubView } from "../view.ts";
+import type { RouteRequest } from "../../route/handler.ts";
+import type { Values } from "../../route/parameter.ts";
+import { aggregates, type restRoutes } from "../../route/rest.ts";
+import type { HubView } from "../view.ts";
 import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
-import { metricOf, Query } from "./query.ts";
+import { metricOf, rangeOf } from "./query.ts";
 
 /** Points of one series where the request leaves the step to the hub. */
 const points = 2000;
@@ -24,56 +26,59 @@ const slice = 20_000;
 const hour = 3_600_000;
 const day = 24 * hour;
 
-interface Asked extends Span {
+type Given = Values<typeof restRoutes.history.params>;
+
+interface ChartRequest extends Span {
   readonly host: string;
-  readonly series: readonly Wanted[];
+  readonly series: readonly ChartSeries[];
   readonly of: readonly Aggregate[];
   /** Points of one series. */
   readonly most: number;
 }
 
-interface Wanted {
+interface ChartSeries {
   readonly id: SeriesId;
   readonly metric: Metric;
 }
-
-type Read = Columns<Aggregate>;
 
 /**
  * Series of one host: `{host, from, to, step, series: [{level, key, metric, unit, cut, t, min, avg, max}]}`, times in
  * Unix ms, values in wire units; or a HistoryAnswer for whoever accepts application/x-protobuf.
  */
-export async function charts(hub: HubView, budget: AnswerBudget, c: Context): Promise<Response> {
+export async function charts(
+  hub: HubView,
+  { c, budget, given }: RouteRequest<typeof restRoutes.history>,
+): Promise<Response> {
   const packed = weightOf(c.req.header("accept"), "application/x-protobuf", "application/protobuf") > 0;
-  const asked = await ask(hub, new Query(c));
-  const { of, series } = asked;
+  const request = await chartRequest(hub, given);
+  const { of, series } = request;
   // Each point that is read at a time has its time and values, and the text of some waits to be sent.
-  const each = likely(hub, asked);
+  const each = likely(hub, request);
   const points = Math.max(each, Math.min(batch, each * series.length));
   await budget.reserve(c, whole + 8 * (1 + of.length) * points);
   const type = packed ? "application/x-protobuf" : "application/json; charset=utf-8";
-  return answer({ c, log: hub.log }, (packed ? protobuf : json)(hub, asked), {
+  return answer({ c, log: hub.log }, (packed ? protobuf : json)(hub, request), {
     "Content-Type": type,
     Vary: "Accept",
   });
 }
 
-async function* protobuf(hub: HubView, asked: Asked): AsyncGenerator<Uint8Array> {
-  yield packSpan(asked);
-  for await (const [{ id, metric }, read] of series(hub, asked)) {
-    const columns = Object.fromEntries(asked.of.map((name) => [name, read[name]]));
+async function* protobuf(hub: HubView, request: ChartRequest): AsyncGenerator<Uint8Array> {
+  yield packSpan(request);
+  for await (const [{ id, metric }, read] of series(hub, request)) {
+    const columns = Object.fromEntries(request.of.map((name) => [name, read[name]]));
     yield packSeries({ ...id, unit: unitOf(metric), cut: read.cut, t: read.t, columns });
   }
 }
 
-async function* json(hub: HubView, asked: Asked): AsyncGenerator<Uint8Array> {
-  const { host, from, to, step } = asked;
+async function* json(hub: HubView, request: ChartRequest): AsyncGenerator<Uint8Array> {
+  const { host, from, to, step } = request;
   yield Buffer.from(`${JSON.stringify({ host, from, to, step }).slice(0, -1)},"series":[`);
   let before = "";
-  for await (const [{ id, metric }, read] of series(hub, asked)) {
+  for await (const [{ id, metric }, read] of series(hub, request)) {
     const head = { level: id.level, key: id.key, metric: metric.name, unit: unitOf(metric), cut: read.cut };
     yield Buffer.from(before + JSON.stringify(head).slice(0, -1));
-    for (const name of ["t", ...asked.of] as const) yield* column(name, read[name]);
+    for (const name of ["t", ...request.of] as const) yield* column(name, read[name]);
     before = "},";
   }
   yield Buffer.from(before === "" ? "]}" : "}]}");
@@ -92,16 +97,16 @@ function* column(name: string, values: Float64Array): Generator<Uint8Array> {
 }
 
 /** Points of one series that an answer is likely to have. */
-const likely = ({ interval }: HubView, { from, to, step, most }: Asked): number =>
+const likely = ({ interval }: HubView, { from, to, step, most }: ChartRequest): number =>
   Math.min(most, (to - from) / (step > 0 ? step : 1000 * interval()) + 1);
 
 /** Reads so many series at a time that what is in memory stays bounded. */
-async function* series(hub: HubView, asked: Asked): AsyncGenerator<[Wanted, Read]> {
+async function* series(hub: HubView, request: ChartRequest): AsyncGenerator<[ChartSeries, Columns<Aggregate>]> {
   const { history } = hub;
-  const { from, to, step, of, most } = asked;
-  const together = Math.max(1, Math.floor(batch / likely(hub, asked)));
-  for (let at = 0; at < asked.series.length; at += together) {
-    const wanted = asked.series.slice(at, at + together);
+  const { from, to, step, of, most } = request;
+  const together = Math.max(1, Math.floor(batch / likely(hub, request)));
+  for (let at = 0; at < request.series.length; at += together) {
+    const wanted = request.series.slice(at, at + together);
     const read = await history.read({ series: wanted.map(({ id }) => id), range: { from, to, step }, of, most });
     for (const [i, one] of wanted.entries()) {
       const columns = read[i];
@@ -113,20 +118,20 @@ async function* series(hub: HubView, asked: Asked): AsyncGenerator<[Wanted, Read
 const unitOf = ({ unit }: Metric): string => Unit[unit].toLowerCase();
 
 /** @throws Fault bad_request, host_unknown, device_unknown, metric_unknown */
-async function ask(hub: HubView, query: Query): Promise<Asked> {
-  const host = query.text("host");
-  if (host === undefined) throw new Fault("bad_request", 'The parameter "host" is missing: it must name a server.');
-  const range = query.range(hub.clock.now(), hour);
-  const series = await wantedOf(hub, query, host);
-  const most = query.count("most", Math.min(mostEach, Math.floor(mostPoints / series.length)));
-  const asked = { host, series, of: query.aggregates(), most };
-  const step = query.milliseconds("step");
-  if (step !== undefined) return { ...asked, ...range, step };
-  return { ...asked, ...(await fitting(hub, { ...asked, ...range, step: 0 })) };
+async function chartRequest(hub: HubView, given: Given): Promise<ChartRequest> {
+  const { host, step } = given;
+  const range = rangeOf(given, hub.clock.now(), hour);
+  const series = await seriesOf(hub, given);
+  const limit = Math.min(mostEach, Math.floor(mostPoints / series.length));
+  const asked = aggregates.filter((one) => given.of.includes(one));
+  const of: readonly Aggregate[] = asked.length > 0 ? asked : ["min", "avg", "max"];
+  const request = { host, series, of, most: Math.min(given.most ?? limit, limit), ...range };
+  if (step !== undefined) return { ...request, step };
+  return { ...request, ...(await fitting(hub, { ...request, step: 0 })) };
 }
 
 /** Every sample where the pace of the polls promises few enough, else buckets that are few enough. */
-async function fitting({ history, interval }: HubView, { series, from, to, most }: Asked): Promise<Span> {
+async function fitting({ history, interval }: HubView, { series, from, to, most }: ChartRequest): Promise<Span> {
   const few = Math.min(points, most);
   if ((to - from) / (1000 * interval()) <= few) {
     const question = { series: series.map(({ id }) => id), range: { from, to, step: 0 }, of: [], most: few };
@@ -141,13 +146,9 @@ async function fitting({ history, interval }: HubView, { series, from, to, most 
   return { from: Math.floor(begin / step) * step, to: Math.ceil(to / step) * step, step };
 }
 
-async function wantedOf(hub: HubView, query: Query, host: string): Promise<Wanted[]> {
-  const level = query.level();
-  const metrics = query.list("metric").map((name) => metricOf(name, level));
-  if (metrics.length === 0) {
-    throw new Fault("bad_request", 'The parameter "metric" is missing: it must be names with commas between.');
-  }
-  const keys = new Set(query.all("key").filter((key) => key !== ""));
+async function seriesOf(hub: HubView, { host, level, metric, key }: Given): Promise<ChartSeries[]> {
+  const metrics = metric.map((name) => metricOf(name, level));
+  const keys = new Set(key);
   const there = Map.groupBy(await devicesOf(hub, host, keys), (device) => device.level);
   const found = new Set(
     [...there.values()].flat().flatMap((one) => ((level ?? one.level) === one.level ? one.key : [])),

@@ -1,4 +1,3 @@
-import type { Context } from "hono";
 import type { Metric } from "../../../proto/catalog.ts";
 import { devices } from "../../../proto/device.ts";
 import type { GPUInfo } from "../../../proto/gen/host_pb.js";
@@ -6,10 +5,13 @@ import { Unit } from "../../../proto/gen/metric_pb.js";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { GroupColumns, Range, SeriesId } from "../../history/store.ts";
-import type { AnswerBudget, HubView } from "../view.ts";
+import type { RouteRequest } from "../../route/handler.ts";
+import type { Values } from "../../route/parameter.ts";
+import type { groupings, restRoutes } from "../../route/rest.ts";
+import type { HubView } from "../view.ts";
 import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
-import { metricOf, Query } from "./query.ts";
+import { metricOf, rangeOf } from "./query.ts";
 
 /** Buckets of one group where the request leaves the step to the hub, and buckets over all groups of one answer. */
 const points = 500;
@@ -18,8 +20,7 @@ const mostPoints = 1_000_000;
 const together = 64;
 const day = 86_400_000;
 
-const kinds = ["host", "group", "model", "all"] as const;
-type Kind = (typeof kinds)[number];
+type Grouping = (typeof groupings)[number];
 
 interface Group {
   /** Undefined for series of which nobody says now where they belong. */
@@ -27,9 +28,9 @@ interface Group {
   readonly series: SeriesId[];
 }
 
-interface Asked {
+interface FleetRequest {
   readonly metric: Metric;
-  readonly by: Kind;
+  readonly by: Grouping;
   readonly groups: readonly Group[];
   readonly range: Range;
 }
@@ -38,15 +39,18 @@ const collator = new Intl.Collator("en", { numeric: true });
 const order = ["avg", "min", "max", "sum", "count"] as const;
 
 /** One metric over the fleet: `{metric, unit, by, from, to, step, groups: [{name, series, t, avg, min, max, sum, count}]}`. */
-export async function fleet(hub: HubView, budget: AnswerBudget, c: Context): Promise<Response> {
-  const asked = await ask(hub, new Query(c));
-  const { range, groups } = asked;
+export async function fleet(
+  hub: HubView,
+  { c, budget, given }: RouteRequest<typeof restRoutes.fleetHistory>,
+): Promise<Response> {
+  const request = await fleetRequest(hub, given);
+  const { range, groups } = request;
   const buckets = ((range.to - range.from) / range.step) * Math.min(together, groups.length);
   await budget.reserve(c, whole + 8 * (1 + order.length) * Math.min(mostPoints, buckets));
-  return answer({ c, log: hub.log }, json(hub, asked), { "Content-Type": "application/json; charset=utf-8" });
+  return answer({ c, log: hub.log }, json(hub, request), { "Content-Type": "application/json; charset=utf-8" });
 }
 
-async function* json({ history }: HubView, { metric, by, groups, range }: Asked): AsyncGenerator<Uint8Array> {
+async function* json({ history }: HubView, { metric, by, groups, range }: FleetRequest): AsyncGenerator<Uint8Array> {
   const unit = Unit[metric.unit].toLowerCase();
   const { from, to, step } = range;
   const head = { metric: metric.name, unit, by, from, to, step };
@@ -73,14 +77,11 @@ function groupJson({ name, series }: Group, columns: GroupColumns, before: strin
 }
 
 /** @throws Fault bad_request, metric_unknown */
-async function ask(hub: HubView, query: Query): Promise<Asked> {
-  const name = query.text("metric");
-  if (name === undefined) throw new Fault("bad_request", 'The parameter "metric" is missing: it must be one name.');
-  const metric = metricOf(name);
-  const by = query.choice("by", kinds) ?? "all";
+async function fleetRequest(hub: HubView, given: Values<typeof restRoutes.fleetHistory.params>): Promise<FleetRequest> {
+  const { by = "all", step } = given;
+  const metric = metricOf(given.metric);
   const groups = await groupsOf(hub, metric, by);
-  const { from, to } = query.range(hub.clock.now(), day);
-  const step = query.milliseconds("step");
+  const { from, to } = rangeOf(given, hub.clock.now(), day);
   if (step === 0) throw new Fault("bad_request", 'The parameter "step" must be greater than 0: it is "0".');
   const range = step === undefined ? await fitting(hub, groups, { from, to }) : { from, to, step };
   const each = (range.to - range.from) / range.step;
@@ -105,7 +106,7 @@ async function fitting(
 }
 
 /** Every series of the metric that history knows, by what it belongs to; groups in order of their names. */
-async function groupsOf(hub: HubView, metric: Metric, by: Kind): Promise<Group[]> {
+async function groupsOf(hub: HubView, metric: Metric, by: Grouping): Promise<Group[]> {
   const nameOf = naming(hub, metric, by);
   const groups = new Map<string | undefined, SeriesId[]>();
   for (const { host, level, key, metrics } of await hub.history.known({ level: metric.level })) {
@@ -122,7 +123,7 @@ async function groupsOf(hub: HubView, metric: Metric, by: Kind): Promise<Group[]
 }
 
 /** What a device counts under. @throws Fault bad_request */
-function naming(hub: HubView, metric: Metric, by: Kind): (host: string, key: string) => string | undefined {
+function naming(hub: HubView, metric: Metric, by: Grouping): (host: string, key: string) => string | undefined {
   switch (by) {
     case "all":
       return () => "all";

@@ -1,13 +1,14 @@
 // /pk and /hist, as the first GOHM had them: one type of every GPU or host, under its history key.
-import type { Context } from "hono";
 import { packEntry, type Samples } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { gpusOf, metricOf, samples, some, typesOf, type Wanted } from "../../history/series.ts";
 import { checkSignal, type HistoryReader, type Range, until } from "../../history/store.ts";
-import { type AnswerBudget, type HubView, matchesEtag } from "../view.ts";
+import type { RouteRequest } from "../../route/handler.ts";
+import type { Values } from "../../route/parameter.ts";
+import type { restRoutes } from "../../route/rest.ts";
+import { type HubView, matchesEtag } from "../view.ts";
 import { answer, turn, whole } from "./body.ts";
 import { numbers } from "./json.ts";
-import { Query } from "./query.ts";
 
 /** Samples in one answer, over all series: the newest ones of each. */
 const mostSamples = 1_000_000;
@@ -22,14 +23,14 @@ const batch = 100_000;
 /** Values written at a time: about a millisecond. */
 const slice = 20_000;
 
-interface Asked {
+interface MapRequest {
   readonly wanted: ReadonlyMap<string, Wanted>;
   readonly range: Range;
   /** Samples of each. */
   readonly most: number;
 }
 
-interface Made {
+interface CachedMap {
   readonly etag: string;
   readonly map: Promise<ReadonlyMap<string, Samples>>;
   /** Requests that wait for it; the query ends when the last of them has gone. */
@@ -42,13 +43,13 @@ interface Form {
   write(map: ReadonlyMap<string, Samples>): AsyncGenerator<Uint8Array>;
 }
 
-/** What an answer depends on. The first GOHM took any other parameter too, and so does this hub: it changes nothing. */
-const parameters = ["host", "type", "from", "to", "step"] as const;
+type Given = Values<typeof restRoutes.pk.params>;
+type Request = RouteRequest<typeof restRoutes.pk>;
 
 /** Answers by what was asked; one that is being made is given to all who ask meanwhile. */
 export class Maps {
   readonly #hub: HubView;
-  readonly #made = new Map<string, Made>();
+  readonly #made = new Map<string, CachedMap>();
   readonly #timers = new Set<() => void>();
   #count = 0;
 
@@ -57,42 +58,42 @@ export class Maps {
   }
 
   /** Base64 of a HistMap. */
-  async pk(c: Context, budget: AnswerBudget): Promise<Response> {
-    return this.#answer(c, budget, { type: "text/plain; charset=UTF-8", write: base64 });
+  async pk(request: Request): Promise<Response> {
+    return this.#answer(request, { type: "text/plain; charset=UTF-8", write: base64 });
   }
 
   /** JSON, values only. */
-  async hist(c: Context, budget: AnswerBudget): Promise<Response> {
-    return this.#answer(c, budget, { type: "application/json", write: json });
+  async hist(request: Request): Promise<Response> {
+    return this.#answer(request, { type: "application/json", write: json });
   }
 
   close(): void {
     for (const cancel of this.#timers) cancel();
   }
 
-  async #answer(c: Context, budget: AnswerBudget, { type, write }: Form): Promise<Response> {
-    const query = new Query(c);
-    const key = JSON.stringify(parameters.map((name) => query.text(name) ?? ""));
+  async #answer({ c, budget, given }: Request, { type, write }: Form): Promise<Response> {
+    // Only what changes the answer: the first GOHM ignored other parameters, and so does this hub.
+    const key = JSON.stringify(given);
     const { signal } = c.req.raw;
-    const asked = await ask(this.#hub, query, signal);
+    const mapped = await mapRequest(this.#hub, given, signal);
     const before = this.#made.get(key);
     if (before !== undefined && matchesEtag(c, before.etag)) {
       return new Response(null, { status: 304, headers: headersOf(before) });
     }
     const reservation = await budget.reserve(c, whole + sampleBytes * mostSamples);
-    const made = this.#get(key, asked);
+    const made = this.#get(key, mapped);
     if (matchesEtag(c, made.etag)) return new Response(null, { status: 304, headers: headersOf(made) });
     const map = await waitFor(made, signal);
     reservation.shrink(whole + sampleBytes * [...map.values()].reduce((sum, { t }) => sum + t.length, 0));
     return answer({ c, log: this.#hub.log }, write(map), { "Content-Type": type, ...headersOf(made) });
   }
 
-  #get(key: string, asked: Asked): Made {
+  #get(key: string, request: MapRequest): CachedMap {
     const before = this.#made.get(key);
     if (before !== undefined) return before;
     const { instance, clock } = this.#hub;
     const controller = new AbortController();
-    const map = read(until(this.#hub.history, controller.signal), asked);
+    const map = read(until(this.#hub.history, controller.signal), request);
     const forget = (): void => {
       if (this.#made.get(key) === made) this.#made.delete(key);
     };
@@ -101,7 +102,7 @@ export class Maps {
       forget();
       controller.abort();
     };
-    const made: Made = { etag: `"${instance}-${++this.#count}"`, map, waiting: 0, cancel };
+    const made: CachedMap = { etag: `"${instance}-${++this.#count}"`, map, waiting: 0, cancel };
     const [oldest] = this.#made.keys();
     if (oldest !== undefined && this.#made.size >= held) this.#made.delete(oldest);
     this.#made.set(key, made);
@@ -116,10 +117,10 @@ export class Maps {
   }
 }
 
-const headersOf = ({ etag }: Made): Record<string, string> => ({ "Cache-Control": "no-cache", ETag: etag });
+const headersOf = ({ etag }: CachedMap): Record<string, string> => ({ "Cache-Control": "no-cache", ETag: etag });
 
 /** Waits for an answer that is made once for all who ask for it. @throws Fault canceled */
-async function waitFor(made: Made, signal: AbortSignal): Promise<ReadonlyMap<string, Samples>> {
+async function waitFor(made: CachedMap, signal: AbortSignal): Promise<ReadonlyMap<string, Samples>> {
   checkSignal(signal);
   const leave = (): void => {
     if (--made.waiting === 0) made.cancel();
@@ -133,9 +134,14 @@ async function waitFor(made: Made, signal: AbortSignal): Promise<ReadonlyMap<str
   }
 }
 
-/** @throws Fault bad_request, host_unknown, metric_unknown */
-async function ask({ live, history, clock }: HubView, query: Query, signal: AbortSignal): Promise<Asked> {
-  const type = query.text("type") ?? "gpumem";
+/** Nanoseconds as milliseconds, rounded up: a sample just before the time asked for is not at or after it. */
+function toMilliseconds(nanoseconds: string | undefined): number | undefined {
+  return nanoseconds === undefined ? undefined : Number((BigInt(nanoseconds) + 999_999n) / 1_000_000n);
+}
+
+/** @throws Fault host_unknown, metric_unknown */
+async function mapRequest({ live, history, clock }: HubView, given: Given, signal: AbortSignal): Promise<MapRequest> {
+  const { type = "gpumem", host: name } = given;
   const level = (["gpu", "host"] as const).find((one) => metricOf(one, type) !== undefined);
   const metric = level && metricOf(level, type);
   if (level === undefined || metric === undefined) {
@@ -143,7 +149,6 @@ async function ask({ live, history, clock }: HubView, query: Query, signal: Abor
     throw new Fault("metric_unknown", `There is no type "${type}": types are ${allowed}`);
   }
   const known = await history.known({}, signal);
-  const name = query.text("host");
   const there = live.hosts().map((host) => host.name);
   const names = name === undefined ? there : [...new Set([...there, ...known.map(({ host }) => host)])];
   if (name !== undefined && !names.includes(name)) {
@@ -155,14 +160,17 @@ async function ask({ live, history, clock }: HubView, query: Query, signal: Abor
     else for (const [id, { key }] of gpusOf(known, host)) wanted.set(`${host}_${id}`, { host, level, key, metric });
   }
   const range = {
-    from: query.nanoseconds("from") ?? 0,
-    to: query.nanoseconds("to") ?? clock.now() + 1,
-    step: query.nanoseconds("step") ?? 0,
+    from: toMilliseconds(given.from) ?? 0,
+    to: toMilliseconds(given.to) ?? clock.now() + 1,
+    step: toMilliseconds(given.step) ?? 0,
   };
   return { wanted, range, most: Math.max(1, Math.floor(mostSamples / Math.max(1, wanted.size))) };
 }
 
-async function read(history: HistoryReader, { wanted, range, most }: Asked): Promise<ReadonlyMap<string, Samples>> {
+async function read(
+  history: HistoryReader,
+  { wanted, range, most }: MapRequest,
+): Promise<ReadonlyMap<string, Samples>> {
   const all = new Map<string, Samples>();
   const entries = [...wanted];
   const together = Math.max(1, Math.floor(batch / most));

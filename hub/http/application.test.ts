@@ -1,0 +1,198 @@
+import { HTTPException } from "hono/http-exception";
+import * as v from "valibot";
+import { beforeEach, expect, test } from "vitest";
+import { Fault } from "../fault.ts";
+import { silent } from "../log.ts";
+import { serve } from "../route/handler.ts";
+import { text } from "../route/parameter.ts";
+import type { Routes } from "../route/route.ts";
+import { type Door, type Principal, port, socket } from "../who.ts";
+import { application } from "./application.ts";
+
+const plain = { method: "GET", needs: "open", tag: "test", summary: "", answer: {}, refuses: [] } as const;
+const job = v.object({ name: v.string(), cards: v.pipe(v.number(), v.integer()) });
+
+/** A view that nobody has: its routes in one place, its handlers in another. */
+const routes = {
+  read: { ...plain, path: "/read", needs: "read" },
+  add: { ...plain, path: "/jobs", method: "POST", needs: "admin", body: job },
+  push: { ...plain, path: "/push", method: "POST", needs: "node", faults: "logger", body: job },
+  report: { ...plain, path: "/report", faults: "portal" },
+  job: { ...plain, path: "/jobs/{name}", params: { name: text({ help: "", example: "x" }) } },
+  own: { ...plain, path: "/own", needs: "owner" },
+  thrown: { ...plain, path: "/thrown" },
+} as const satisfies Routes;
+
+let thrown: Error;
+let got: unknown[];
+let lines: string[];
+
+beforeEach(() => {
+  thrown = new Fault("host_unknown", "There is no such host.");
+  got = [];
+  lines = [];
+});
+
+const served = serve(routes, {
+  read: ({ by }) => Response.json(by),
+  add: ({ body }) => Response.json(got.push(body)),
+  push: ({ body }) => Response.json(got.push(body)),
+  report: () => {
+    throw thrown;
+  },
+  job: ({ given }) => Response.json(given),
+  own: ({ by }) => Response.json(by),
+  thrown: () => {
+    throw thrown;
+  },
+});
+
+/** The application as a principal finds it. */
+function as(principal: Principal, door: Door = port): ReturnType<typeof application> {
+  const log = { ...silent, error: (line: string) => void lines.push(line) };
+  return application([{ routes: served }], { log, door: { ...door, identify: () => principal } });
+}
+
+const viewer = as({ kind: "viewer" });
+const administrator = as({ kind: "administrator" });
+
+/** A JSON body, and whether anybody has read of it. */
+function body(content: string): { readonly init: RequestInit; readonly read: () => boolean } {
+  let pulled = false;
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        pulled = true;
+        controller.enqueue(Buffer.from(content));
+        controller.close();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const headers = { "Content-Type": "application/json" };
+  return { init: { method: "POST", headers, body: stream, duplex: "half" } as RequestInit, read: () => pulled };
+}
+
+test.each<[Principal["kind"], string, number, string]>([
+  ["anonymous", "/jobs", 401, "sign_in_needed"],
+  ["viewer", "/jobs", 403, "access_denied"],
+  ["owner", "/jobs", 200, ""],
+])("the body of what %s sends to %s is read if that is status %d", async (kind, path, status, code) => {
+  const { init, read } = body('{"name":"a","cards":1}');
+  const answer = await as({ kind } as Principal).request(path, init);
+  expect([answer.status, await answer.text(), read()]).toEqual([status, expect.stringContaining(code), status === 200]);
+  expect(answer.headers.get("www-authenticate")).toBe(status === 401 ? "Bearer" : null);
+});
+
+test("a body is what its route declares, or is refused without being repeated", async () => {
+  const send = async (content: string, headers: Record<string, string> = {}) => {
+    const { init } = body(content);
+    const answer = await administrator.request("/jobs", { ...init, headers: { ...init.headers, ...headers } });
+    return [answer.status, await answer.text()];
+  };
+  expect(await send('{"name":"a","cards":1,"more":true}')).toEqual([200, "1"]);
+  expect(got).toEqual([{ name: "a", cards: 1 }]);
+  const refusal = (code: string, message: string) => JSON.stringify({ error: { code, message } });
+  expect(await send('{"name":"secret"')).toEqual([400, refusal("bad_request", "The body is not valid JSON.")]);
+  expect(await send('{"name":"a","cards":"secret"}')).toEqual([
+    400,
+    refusal("bad_request", 'The body\'s "cards" must be number.'),
+  ]);
+  expect(await send("[]")).toEqual([400, refusal("bad_request", 'The body\'s "name" must be "name".')]);
+  expect(await send(`"${"x".repeat(70_000)}"`)).toEqual([
+    413,
+    refusal("body_too_large", "The body must not be larger than 65536 bytes."),
+  ]);
+  expect((await send("{}", { "Content-Length": "70000" }))[0]).toBe(413);
+  expect(await send("{}", { "Content-Type": "text/plain" })).toEqual([
+    415,
+    refusal("media_type_refused", 'The body must have the type application/json: it has "text/plain".'),
+  ]);
+  expect(got).toHaveLength(1);
+});
+
+test("the owner's routes are not there on the TCP port, whoever asks, and nowhere in its document", async () => {
+  for (const method of ["GET", "POST"]) {
+    const answer = await as({ kind: "owner" }).request("/own", { method });
+    expect([answer.status, await answer.json()]).toMatchObject([404, { error: { code: "page_unknown" } }]);
+  }
+  const paths = async (app: ReturnType<typeof application>): Promise<string[]> => {
+    const { paths } = (await (await app.request("/openapi.json")).json()) as { paths: object };
+    return Object.keys(paths);
+  };
+  const own = as({ kind: "owner" }, socket);
+  expect(await (await own.request("/own")).json()).toEqual({ kind: "owner" });
+  expect(await paths(own)).toContain("/own");
+  expect(await paths(viewer)).not.toContain("/own");
+});
+
+test.each([
+  ["/read", "POST", "GET, HEAD", "This path is only read, by GET or HEAD: the method was POST."],
+  ["/jobs", "GET", "POST", "This path takes POST: the method was GET."],
+  ["/jobs", "HEAD", "POST", undefined],
+  ["/jobs/a", "DELETE", "GET, HEAD", "This path is only read, by GET or HEAD: the method was DELETE."],
+])("%s refuses %s, and says that it takes %s", async (path, method, allow, message) => {
+  const answer = await viewer.request(path, { method });
+  expect([answer.status, answer.headers.get("allow")]).toEqual([405, allow]);
+  if (message) expect(await answer.json()).toEqual({ error: { code: "method_refused", message } });
+});
+
+test("each group of routes has its own shape of errors, also where the method or the body is refused", async () => {
+  const error = async (path: string, init?: RequestInit) => (await viewer.request(path, init)).json();
+  expect(await error("/thrown")).toEqual({ error: { code: "host_unknown", message: "There is no such host." } });
+  expect(await error("/report")).toEqual({ error: "There is no such host." });
+  expect(await error("/push", body("{}").init)).toEqual({
+    success: false,
+    detail: 'This path is not for a principal of kind "viewer": it needs "node".',
+    error_code: "ACCESS_DENIED",
+  });
+  expect(await error("/push")).toMatchObject({ success: false, error_code: "METHOD_REFUSED" });
+  const node = as({ kind: "node", name: "a" });
+  expect(await (await node.request("/push", body("x").init)).json()).toMatchObject({ error_code: "BAD_REQUEST" });
+});
+
+test.each([
+  ["application/problem+json", true],
+  ["application/json, application/problem+json", true],
+  ["application/json, application/problem+json;q=0.5", false],
+  ["application/problem+json;q=0", false],
+  ["*/*", false],
+])("with Accept: %s an error is a problem of RFC 9457: %s", async (accept, problem) => {
+  const answer = await viewer.request("/thrown", { headers: { accept } });
+  const told = problem
+    ? {
+        title: "No host of that name is in the settings or in history.",
+        status: 404,
+        detail: "There is no such host.",
+        code: "host_unknown",
+      }
+    : { error: { code: "host_unknown", message: "There is no such host." } };
+  expect([answer.headers.get("content-type"), await answer.json()]).toEqual([
+    problem ? "application/problem+json" : "application/json; charset=utf-8",
+    told,
+  ]);
+  // The shape of another program's protocol stays what it is.
+  const report = await viewer.request("/report", { headers: { accept } });
+  expect(await report.json()).toEqual({ error: "There is no such host." });
+});
+
+test.each([
+  [413, "", 413, "body_too_large", "The body of the request is larger than this path takes."],
+  [400, "Malformed JSON in request body", 400, "bad_request", "Malformed JSON in request body"],
+  [418, "short and stout", 400, "bad_request", "short and stout"],
+  [500, "secret", 500, "internal", "The hub failed to answer; its log has the details."],
+] as const)("Hono's own exception %d %j is answered as %d %s", async (status, message, answered, code, told) => {
+  thrown = new HTTPException(status as 413, { message });
+  const answer = await viewer.request("/thrown");
+  expect([answer.status, await answer.json()]).toEqual([answered, { error: { code, message: told } }]);
+  expect(lines).toHaveLength(code === "internal" ? 1 : 0);
+});
+
+test("a parameter of the path reaches the handler decoded, and one of that name in the query does not", async () => {
+  expect(await (await viewer.request("/jobs/a%2Fb%20c?name=x")).json()).toEqual({ name: "a/b c" });
+});
+
+test("two routes of one name are refused at the start", () => {
+  const twice = { routes: serve({ read: routes.read }, { read: () => new Response() }) };
+  expect(() => application([{ routes: served }, twice], { log: silent })).toThrow('Two routes have the name "read"');
+});

@@ -1,0 +1,98 @@
+import { type Context, Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { asFault, Fault } from "../fault.ts";
+import type { Log } from "../log.ts";
+import { documentRoutes } from "../route/document.ts";
+import { type Handler, type Served, serve } from "../route/handler.ts";
+import { type Parameters, read } from "../route/parameter.ts";
+import { type ErrorShape, patternOf, type Route } from "../route/route.ts";
+import { admit, type Door, port } from "../who.ts";
+import { readBody } from "./body.ts";
+import { AnswerBudget } from "./budget.ts";
+import { errorResponse, faultOfStatus } from "./error.ts";
+import { openapi } from "./openapi.ts";
+
+export interface ApplicationOptions {
+  readonly log: Log;
+  /** Version of the hub, for /openapi.json. */
+  readonly version?: string;
+  /** Default: the TCP port. */
+  readonly door?: Door;
+  /** Shared by the applications of one hub. */
+  readonly budget?: AnswerBudget;
+}
+
+type HubContext = Context<{ Variables: { shape: ErrorShape } }>;
+
+/** Serves the routes that a door offers, and /openapi.json, which describes them. */
+export function application(parts: readonly { readonly routes?: Served }[], options: ApplicationOptions): Hono {
+  const { log, version = "0", door = port, budget = new AnswerBudget() } = options;
+  const app = new Hono<{ Variables: { shape: ErrorShape } }>();
+  const offered: Record<string, Route> = {};
+  const document = serve(documentRoutes, { openapi: ({ c }) => c.json(openapi(offered, version)) });
+
+  const add = (route: Route, handler: Handler): void => {
+    app.on(route.method, patternOf(route), (c: HubContext): Response | Promise<Response> => {
+      c.set("shape", route.faults ?? "gohm");
+      const by = door.identify();
+      // Before anything of the request but its head is read.
+      admit(by, route.needs);
+      if (route.head === false && c.req.raw.method === "HEAD") return methodRefused(c);
+      const given = valuesOf(route.params, c);
+      if (route.body === undefined) return handler({ c, by, budget, given, body: undefined });
+      return readBody(c, route.body).then((body) => handler({ c, by, budget, given, body }));
+    });
+  };
+
+  const methodRefused = (c: HubContext): Response => {
+    const there = Object.values(offered).filter((route) => matches(app, route, c.req.path));
+    const shape = there[0]?.faults ?? "gohm";
+    const { method } = c.req.raw;
+    const allow = [...new Set(there.flatMap(methodsOf))].join(", ");
+    const message = allow === "" ? "There is nothing at this path." : `${takes(allow)}: the method was ${method}.`;
+    const fault = new Fault(allow === "" ? "page_unknown" : "method_refused", message);
+    return errorResponse(fault, { shape, accept: c.req.header("accept"), allow });
+  };
+
+  for (const { routes, handlers } of [document, ...parts.flatMap((part) => part.routes ?? [])]) {
+    for (const [name, route] of Object.entries(routes)) {
+      if (!door.offers.includes(route.needs)) continue;
+      if (Object.hasOwn(offered, name)) throw new Error(`Two routes have the name "${name}"`);
+      offered[name] = route;
+      add(route, handlers[name] as Handler);
+    }
+  }
+  app.notFound(methodRefused);
+  app.onError((error, c) => {
+    // Thrown by Hono and its middleware.
+    const fault = error instanceof HTTPException ? faultOfStatus(error.status, error.message) : asFault(error);
+    if (fault.code === "internal") log.error(`a request failed: ${error.stack ?? error.message}`);
+    return errorResponse(fault, { shape: c.get("shape"), accept: c.req.header("accept") });
+  });
+  return app as unknown as Hono;
+}
+
+const methodsOf = ({ method, head }: Route): string[] =>
+  method === "GET" && head !== false ? ["GET", "HEAD"] : [method];
+
+const takes = (allow: string): string =>
+  allow === "GET, HEAD" ? "This path is only read, by GET or HEAD" : `This path takes ${allow}`;
+
+/** True if the router leads requests for a path to this route. */
+function matches(app: Pick<Hono, "router">, route: Route, path: string): boolean {
+  return app.router.match(route.method, path)[0].some(([[, found]]) => found.path === patternOf(route));
+}
+
+/** @throws Fault bad_request */
+function valuesOf(params: Parameters | undefined, c: Context): Record<string, unknown> {
+  if (params === undefined) return {};
+  const query = c.req.queries();
+  const path = c.req.param() as Readonly<Record<string, string>>;
+  const values: Record<string, unknown> = {};
+  for (const [name, parameter] of Object.entries(params)) {
+    const inPath = path[name];
+    const texts = inPath !== undefined ? [inPath] : Object.hasOwn(query, name) ? query[name] : undefined;
+    values[name] = read(name, parameter, texts ?? []);
+  }
+  return values;
+}

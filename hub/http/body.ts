@@ -1,0 +1,52 @@
+import type { Context } from "hono";
+import { type GenericSchema, getDotPath, type InferOutput, safeParse } from "valibot";
+import { clean } from "../../proto/clean.ts";
+import { Fault } from "../fault.ts";
+
+/** Most bytes of a JSON body. */
+const limit = 65_536;
+
+/**
+ * Reads a JSON body and checks it against a schema.
+ * @throws Fault media_type_refused, body_too_large, bad_request
+ */
+export async function readBody<S extends GenericSchema>(c: Context, schema: S): Promise<InferOutput<S>> {
+  const type = (c.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+  if (type !== "application/json") {
+    const message = `The body must have the type application/json: it has ${type === "" ? "none" : JSON.stringify(clean(type))}.`;
+    throw new Fault("media_type_refused", message);
+  }
+  const text = await textOf(c.req.raw, Number(c.req.header("content-length") ?? 0));
+  const { success, output, issues } = safeParse(schema, parse(text), { abortEarly: true });
+  if (success) return output;
+  const [{ expected }] = issues;
+  // The value is not repeated: it may be as long as the body.
+  const place = getDotPath(issues[0]);
+  throw new Fault(
+    "bad_request",
+    `${place === null ? "The body" : `The body's "${clean(place)}"`} must be ${expected ?? "valid"}.`,
+  );
+}
+
+/** @param length what the client says it is, or 0 */
+async function textOf(request: Request, length: number): Promise<string> {
+  const tooLarge = (): Fault => new Fault("body_too_large", `The body must not be larger than ${limit} bytes.`);
+  if (length > limit) throw tooLarge();
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of request.body ?? []) {
+    size += piece.length;
+    if (size > limit) throw tooLarge();
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString("utf8");
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // The engine quotes what it cannot read.
+    throw new Fault("bad_request", "The body is not valid JSON.", { cause: error });
+  }
+}

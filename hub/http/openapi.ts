@@ -1,0 +1,183 @@
+import { toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
+import { type GenericSchema, getTitle } from "valibot";
+import { type Code, faults } from "../fault.ts";
+import { type Parameter, read } from "../route/parameter.ts";
+import type { ErrorShape, Route, Routes } from "../route/route.ts";
+import type { Needs } from "../who.ts";
+import { statusOf } from "./error.ts";
+
+const target = "draft-2020-12";
+const ref = (name: string): object => ({ $ref: `#/components/schemas/${name}` });
+
+const string = { type: "string" };
+const codes = { type: "string", enum: Object.keys(faults), description: "docs/faults.md" };
+
+/** Schemas of errors; each shape has one of its own. */
+const errors = {
+  Error: {
+    type: "object",
+    required: ["error"],
+    properties: {
+      error: { type: "object", required: ["code", "message"], properties: { code: codes, message: string } },
+    },
+  },
+  Problem: {
+    description: "RFC 9457, sent where the header Accept names application/problem+json.",
+    type: "object",
+    required: ["title", "status", "detail", "code"],
+    properties: { title: string, status: { type: "integer" }, detail: string, code: codes },
+  },
+  LoggerError: {
+    type: "object",
+    required: ["success", "detail", "error_code"],
+    properties: { success: { const: false }, detail: string, error_code: string },
+  },
+  PortalError: { type: "object", required: ["error"], properties: { error: string } },
+} as const;
+
+const contents: Readonly<Record<ErrorShape, Readonly<Record<string, keyof typeof errors>>>> = {
+  gohm: { "application/json": "Error", "application/problem+json": "Problem" },
+  logger: { "application/json": "LoggerError" },
+  portal: { "application/json": "PortalError" },
+};
+
+const schemes = {
+  token: { type: "http", scheme: "bearer", description: "An API token." },
+  nodeToken: { type: "http", scheme: "bearer", description: "The token of a machine that reports by itself." },
+} as const;
+
+/** The security schemes of which one must be met. There are no accounts, so reading needs none. */
+const security: Readonly<Record<Needs, readonly (keyof typeof schemes)[]>> = {
+  open: [],
+  read: [],
+  node: ["nodeToken"],
+  admin: ["token"],
+  owner: [],
+};
+
+/** The OpenAPI 3.1 document of some routes. */
+export function openapi(routes: Routes, version: string): object {
+  const all = Object.entries(routes);
+  const titled = new Map(all.flatMap(([, route]) => schemasOf(route)).flatMap((one) => nameOf(one)));
+  const defined = toJsonSchemaDefs(Object.fromEntries(titled), options(titled));
+  const shapes = new Set(all.map(([, { faults: shape = "gohm" }]) => shape));
+  const used = new Set([...shapes].flatMap((shape) => Object.values(contents[shape])));
+  const needed = new Set(all.flatMap(([, { needs }]) => security[needs]));
+  const paths: Record<string, Record<string, object>> = {};
+  for (const [name, route] of all) {
+    const operations = paths[route.path] ?? {};
+    operations[route.method.toLowerCase()] = operation(name, route, titled);
+    paths[route.path] = operations;
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "GOHM hub",
+      version,
+      description: "Watches GPU machines. Times are Unix milliseconds unless a parameter says otherwise.",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    // Relative to this document, so that a proxy may serve the hub under a path.
+    servers: [{ url: "./" }],
+    tags: [...new Set(all.map(([, { tag }]) => tag))].map((tag) => ({ name: tag })),
+    paths,
+    components: {
+      schemas: { ...defined, ...pick(errors, used) },
+      ...(needed.size > 0 ? { securitySchemes: pick(schemes, needed) } : {}),
+    },
+  };
+}
+
+type Titled = ReadonlyMap<string, GenericSchema>;
+
+const options = (titled: Titled) =>
+  ({
+    target,
+    definitions: Object.fromEntries(titled),
+    overrideRef: ({ referenceId }: { readonly referenceId: string }) => `#/components/schemas/${referenceId}`,
+  }) as const;
+
+const isSchema = (one: GenericSchema | "text" | "bytes"): one is GenericSchema => typeof one === "object";
+
+const schemasOf = ({ answer, body }: Route): GenericSchema[] => [
+  ...Object.values(answer).filter(isSchema),
+  ...(body === undefined ? [] : [body]),
+];
+
+function nameOf(schema: GenericSchema): [string, GenericSchema][] {
+  const title = getTitle(schema as Parameters<typeof getTitle>[0]);
+  return title === undefined ? [] : [[title, schema]];
+}
+
+function operation(name: string, route: Route, titled: Titled): object {
+  const { params = {}, body, description } = route;
+  const parameters = Object.entries(params).map(([key, one]) => parameter(key, one, route.path));
+  return {
+    operationId: name,
+    tags: [route.tag],
+    summary: route.summary,
+    ...(description === undefined ? {} : { description }),
+    security: security[route.needs].map((scheme) => ({ [scheme]: [] })),
+    "x-needs": route.needs,
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: { "application/json": content(body, titled, "input") } } }),
+    responses: responses(route, titled),
+  };
+}
+
+function parameter(name: string, one: Parameter, path: string): object {
+  const inPath = path.includes(`{${name}}`);
+  const { $schema: _, ...schema } = toJsonSchema(one.schema, { target, typeMode: "output", errorMode: "ignore" });
+  return {
+    name,
+    in: inPath ? "path" : "query",
+    description: one.help,
+    ...(inPath || one.required !== undefined ? { required: true } : {}),
+    ...(one.form === "one" ? {} : { style: "form", explode: one.form === "repeated" }),
+    schema,
+    example: read(name, one, [one.example]),
+  };
+}
+
+function content(schema: GenericSchema | "text" | "bytes", titled: Titled, typeMode: "input" | "output"): object {
+  if (schema === "bytes") return {};
+  if (schema === "text") return { schema: string };
+  const [named] = nameOf(schema);
+  if (named !== undefined) return { schema: ref(named[0]) };
+  const { $schema: _, $defs: __, ...plain } = toJsonSchema(schema, { ...options(titled), typeMode });
+  return { schema: plain };
+}
+
+/** Faults of a route that its declaration follows from. */
+function faultsOf({ refuses, body, needs }: Route): readonly Code[] {
+  const ofBody: readonly Code[] = body === undefined ? [] : ["bad_request", "body_too_large", "media_type_refused"];
+  const ofNeeds: readonly Code[] = security[needs].length === 0 ? [] : ["sign_in_needed", "access_denied"];
+  return [...new Set([...refuses, ...ofBody, ...ofNeeds])];
+}
+
+function responses(route: Route, titled: Titled): Readonly<Record<string, object>> {
+  const { answer, others = {}, faults: shape = "gohm" } = route;
+  const ok = Object.entries(answer).map(([type, one]) => [type, content(one, titled, "output")] as const);
+  const error = Object.fromEntries(
+    Object.entries(contents[shape]).map(([type, name]) => [type, { schema: ref(name) }]),
+  );
+  const refused = [...Map.groupBy(faultsOf(route), statusOf)].map(
+    ([status, group]) =>
+      [
+        status,
+        { description: group.map((code) => `\`${code}\`: ${faults[code].text}`).join(" "), content: error },
+      ] as const,
+  );
+  return {
+    200: { description: "The answer.", content: Object.fromEntries(ok) },
+    ...Object.fromEntries(Object.entries(others).map(([status, description]) => [status, { description }])),
+    ...Object.fromEntries(refused),
+    default: { description: "A fault that any path may answer with (docs/faults.md).", content: error },
+  };
+}
+
+function pick<K extends string>(from: Readonly<Record<K, object>>, names: ReadonlySet<K>): Partial<Record<K, object>> {
+  return Object.fromEntries([...names].map((name) => [name, from[name]])) as Partial<Record<K, object>>;
+}

@@ -1,0 +1,52 @@
+import * as v from "valibot";
+import { text } from "./parameter.ts";
+import type { Routes } from "./route.ts";
+
+const about = v.pipe(
+  v.object({ message: v.string(), version: v.string(), docs_url: v.string() }),
+  v.title("About"),
+  v.examples([{ message: "GOHM", version: "0.1.0", docs_url: "/docs" }]),
+);
+
+const statuses = {
+  304: "The client has this file already (If-None-Match).",
+  503: "The page was not built; the answer says how.",
+};
+
+export const pageRoutes = {
+  page: {
+    method: "GET",
+    path: "/",
+    needs: "open",
+    tag: "page",
+    summary: "The page, or for a client that prefers JSON, what this hub is",
+    answer: { "text/html": "text", "application/json": about },
+    others: statuses,
+    refuses: [],
+  },
+  hostPage: {
+    method: "GET",
+    path: "/host/{name}",
+    // The page reads the path by itself.
+    pattern: "/host/*",
+    needs: "open",
+    tag: "page",
+    summary: "The page of one host",
+    params: { name: text({ help: "Name of a server.", example: "gpu1" }) },
+    answer: { "text/html": "text" },
+    others: statuses,
+    refuses: [],
+  },
+  pageFile: {
+    method: "GET",
+    path: "/{file}",
+    pattern: "/:file{[A-Za-z0-9._-]+\\.[a-z0-9]+}",
+    needs: "open",
+    tag: "page",
+    summary: "A file of the page",
+    params: { file: text({ help: "Name of the file.", example: "favicon.svg" }) },
+    answer: { "*/*": "bytes" },
+    others: { 304: statuses[304] },
+    refuses: ["page_unknown"],
+  },
+} as const satisfies Routes;

@@ -1,0 +1,79 @@
+import type { GenericSchema } from "valibot";
+import type { Code } from "../fault.ts";
+import type { Needs } from "../who.ts";
+import type { Parameter, Parameters } from "./parameter.ts";
+
+/** Shape of the errors of a group of routes: ours, or that of a program whose protocol the hub speaks. */
+export type ErrorShape = "gohm" | "logger" | "portal";
+
+/**
+ * One operation of the hub's HTTP interface. The application, /openapi.json, docs/api.md and the client call are made of
+ * it. A declaration imports no handler, so that a client can import it.
+ */
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** "/host/{name}"; each name in braces is a parameter. */
+  readonly path: string;
+  /** The router's own pattern, where the path matches more or less than one segment for a parameter. */
+  readonly pattern?: string;
+  /** False if HEAD is refused; otherwise GET answers it, without a body. */
+  readonly head?: false;
+  readonly needs: Needs;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly params?: Parameters;
+  /** Schema of a JSON body. */
+  readonly body?: GenericSchema;
+  /** Content of status 200 by media type: JSON by its schema. */
+  readonly answer: Readonly<Record<string, GenericSchema | "text" | "bytes">>;
+  /** Further statuses, with what they mean. */
+  readonly others?: Readonly<Record<number, string>>;
+  /** Faults of its own, beside those of every route. */
+  readonly refuses: readonly Code[];
+  readonly faults?: ErrorShape;
+}
+
+/** Routes by name. A name is also the operationId of OpenAPI. */
+export type Routes = Readonly<Record<string, Route>>;
+
+/** The router's pattern of a route. */
+export const patternOf = ({ path, pattern }: Route): string => pattern ?? path.replaceAll(/\{(\w+)\}/g, ":$1");
+
+export type ParametersOf<R extends Route> = R extends { readonly params: infer P } ? P : Record<never, Parameter>;
+
+type Argument = string | number | readonly (string | number)[];
+type RequiredOf<P> = { [K in keyof P]: P[K] extends { readonly required: string } ? K : never }[keyof P];
+
+/** Arguments of a call: the required parameters of a route must be given. */
+export type Arguments<R extends Route> = { readonly [K in keyof ParametersOf<R>]?: Argument } & {
+  readonly [K in RequiredOf<ParametersOf<R>> & keyof ParametersOf<R>]: Argument;
+};
+
+export interface Call {
+  readonly method: string;
+  /** Path and query, relative to the hub's base. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** The request of a client that calls a route. */
+export function call<R extends Route>(route: R, args: Arguments<R>, body?: unknown): Call {
+  const given = new Map(Object.entries(args as Readonly<Record<string, Argument>>));
+  const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = String(given.get(name) ?? "");
+    given.delete(name);
+    return encodeURIComponent(value);
+  });
+  const query = new URLSearchParams();
+  for (const [name, value] of given) {
+    const values = [value].flat();
+    if (route.params?.[name]?.form === "list") query.append(name, values.join(","));
+    else for (const one of values) query.append(name, String(one));
+  }
+  const where = query.size > 0 ? `${path}?${query}` : path;
+  if (body === undefined) return { method: route.method, path: where, headers: {} };
+  const headers = { "Content-Type": "application/json" };
+  return { method: route.method, path: where, headers, body: JSON.stringify(body) };
+}

@@ -1,0 +1,42 @@
+// Who sends a request, and what each may do. The check itself is admit(), called once per request (http/application.ts).
+import { Fault } from "./fault.ts";
+
+export type Principal =
+  | { readonly kind: "anonymous" }
+  | { readonly kind: "viewer" }
+  | { readonly kind: "administrator" }
+  /** A machine that reports by itself. */
+  | { readonly kind: "node"; readonly name: string }
+  /** The hub's own user or root, on the control socket. */
+  | { readonly kind: "owner" };
+
+/** What a route requires of a principal. */
+export type Needs = "open" | "read" | "node" | "admin" | "owner";
+
+const rights: Readonly<Record<Principal["kind"], readonly Needs[]>> = {
+  anonymous: ["open"],
+  viewer: ["open", "read"],
+  administrator: ["open", "read", "admin"],
+  node: ["open", "node"],
+  owner: ["open", "read", "node", "admin", "owner"],
+};
+
+/** @throws Fault sign_in_needed for an anonymous principal, access_denied for one without the right */
+export function admit({ kind }: Principal, needs: Needs): void {
+  if (rights[kind].includes(needs)) return;
+  if (kind === "anonymous") throw new Fault("sign_in_needed", "This path needs an account or a token.");
+  throw new Fault("access_denied", `This path is not for a principal of kind "${kind}": it needs "${needs}".`);
+}
+
+/** An entrance of the hub. */
+export interface Door {
+  /** The routes that exist here, by what they need. */
+  readonly offers: readonly Needs[];
+  identify(): Principal;
+}
+
+/** The TCP port. There are no accounts: everyone who can connect may read. */
+export const port: Door = { offers: ["open", "read", "node", "admin"], identify: () => ({ kind: "viewer" }) };
+
+/** The control socket, which only the hub's own user and root can open. */
+export const socket: Door = { offers: rights.owner, identify: () => ({ kind: "owner" }) };
