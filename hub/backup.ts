@@ -17,11 +17,11 @@ import { dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "./clock.ts";
-import { addressOf, backupPath } from "./control.ts";
 import type { DatabaseKind } from "./database/database.ts";
 import { checkRestored, syncFolder } from "./database/folder.ts";
 import { databases, histories } from "./databases.ts";
 import { Fault } from "./fault.ts";
+import { addressOf, backupPath } from "./http/socket.ts";
 import type { Log } from "./log.ts";
 
 /** A hub that works on a copy gives a sign of life every five seconds. Milliseconds. */

@@ -14,11 +14,11 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Clock } from "./clock.ts";
-import { checkAlone } from "./control.ts";
 import type { DatabaseKind } from "./database/database.ts";
 import { commitRestore, completeRestore, isPartial, partialRestore, partialsIn } from "./database/folder.ts";
 import { databases, histories } from "./databases.ts";
 import { Fault } from "./fault.ts";
+import { checkAlone } from "./http/socket.ts";
 import type { Log } from "./log.ts";
 
 export interface RestoreOptions {

@@ -29,7 +29,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["hub/live.ts", "hub/book/", "hub/history/", "hub/ledger/"],
     ["hub/ingest/", "hub/route/"],
     ["hub/desk.ts", "hub/ingest.ts"],
-    ["hub/control.ts", "hub/databases.ts", "hub/input/", "hub/task/", "hub/view/"],
+    ["hub/databases.ts", "hub/input/", "hub/task/", "hub/view/"],
     [
       "hub/parts.ts",
       "hub/http/body.ts",
@@ -41,6 +41,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["hub/settings.ts", "hub/http/openapi.ts", "hub/http/protocol.ts"],
     ["hub/http/application.ts"],
     ["hub/http/server.ts"],
+    ["hub/http/socket.ts"],
     ["hub/backup.ts", "hub/hub.ts", "hub/restore.ts", "hub/watch.ts"],
     ["hub/main.ts"],
   ],

@@ -14,11 +14,11 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { fileSize } from "../proto/quantity.ts";
-import type { Clock } from "./clock.ts";
-import type { CopySource } from "./database/database.ts";
-import { asFault, Fault } from "./fault.ts";
-import type { Log } from "./log.ts";
+import { fileSize } from "../../proto/quantity.ts";
+import type { Clock } from "../clock.ts";
+import type { CopySource } from "../database/database.ts";
+import { asFault, Fault } from "../fault.ts";
+import type { Log } from "../log.ts";
 
 /** Path of the request for a copy of the history; those of the other databases are below it. */
 export const backupPath = "/backup";

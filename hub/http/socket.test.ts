@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { addressOf, backupPath, type Controlled, checkAlone, openControl } from "./control.ts";
-import { Fault } from "./fault.ts";
-import type { Log } from "./log.ts";
+import { Fault } from "../fault.ts";
+import type { Log } from "../log.ts";
+import { addressOf, backupPath, type Controlled, checkAlone, openControl } from "./socket.ts";
 
 let folder = "";
 let lines: string[] = [];
