@@ -21,8 +21,10 @@ import type { DatabaseKind } from "./database/database.ts";
 import { checkRestored, syncFolder } from "./database/folder.ts";
 import { databases, histories } from "./databases.ts";
 import { Fault } from "./fault.ts";
-import { addressOf, backupPath } from "./http/socket.ts";
+import { addressOf } from "./http/socket.ts";
 import type { Log } from "./log.ts";
+import { backupRoutes } from "./route/backup.ts";
+import { type Call, call } from "./route/route.ts";
 
 /** A hub that works on a copy gives a sign of life every five seconds. Milliseconds. */
 const silence = 60_000;
@@ -72,7 +74,10 @@ export async function backUp(options: BackupOptions): Promise<readonly Copied[]>
 
 async function writeFile(options: BackupOptions, path: string, part: string): Promise<readonly Copied[]> {
   if (lstatSync(path, { throwIfNoEntry: false })) throw there(path);
-  if (!(await fromHub(options.data, backupPath, part)) && !(await fromFiles(options, histories, part))) {
+  if (
+    !(await fromHub(options.data, call(backupRoutes.backup, {}), part)) &&
+    !(await fromFiles(options, histories, part))
+  ) {
     throw nothing("history", options.data);
   }
   const bytes = sync(part);
@@ -86,7 +91,7 @@ async function writeFolder(options: BackupOptions, path: string, part: string): 
   const copied: Copied[] = [];
   for (const kind of databases) {
     const file = join(part, kind.file);
-    const copy = await fromHub(options.data, `${backupPath}/${kind.name}`, file);
+    const copy = await fromHub(options.data, call(backupRoutes.databaseBackup, { database: kind.name }), file);
     if (!copy && !(await fromFiles(options, [kind], file))) continue;
     copied.push({ path: join(options.path, kind.file), bytes: sync(file) });
   }
@@ -129,7 +134,7 @@ const nothing = (what: string, data: string): Fault =>
   );
 
 /** False if no hub runs there. */
-async function fromHub(data: string, request: string, part: string): Promise<boolean> {
+async function fromHub(data: string, request: Call, part: string): Promise<boolean> {
   const answer = await ask(data, request);
   if (answer === undefined) return false;
   if (answer.statusCode === 404) {
@@ -158,7 +163,7 @@ const cutShort = (cause: unknown): Fault =>
   new Fault("backup_failed", "The hub ended before the copy was complete; try again.", { cause });
 
 /** The hub's answer, or undefined when none listens. */
-function ask(data: string, path: string): Promise<IncomingMessage | undefined> {
+function ask(data: string, call: Call): Promise<IncomingMessage | undefined> {
   return new Promise((done, fail) => {
     const refused = (error: NodeJS.ErrnoException): void => {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED" || error.code === "ENOTDIR") done(undefined);
@@ -168,7 +173,7 @@ function ask(data: string, path: string): Promise<IncomingMessage | undefined> {
     };
     try {
       const address = addressOf(data);
-      const asked = request({ socketPath: address.path, path, agent: false }, done);
+      const asked = request({ socketPath: address.path, ...call, agent: false }, done);
       asked.setTimeout(silence, () => asked.destroy(new Error(`nothing came for ${silence / 1000} s`)));
       asked.once("error", refused).once("close", () => address.release());
       asked.end();

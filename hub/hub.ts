@@ -11,8 +11,10 @@ import { Desk } from "./desk.ts";
 import { Fault } from "./fault.ts";
 import type { EngineContext, RunningEngine } from "./history/engine.ts";
 import { application } from "./http/application.ts";
+import { backup } from "./http/backup.ts";
+import { AnswerBudget } from "./http/budget.ts";
 import { listen, starting } from "./http/server.ts";
-import { checkAlone, openControl } from "./http/socket.ts";
+import { checkAlone, openSocket } from "./http/socket.ts";
 import { Ingest } from "./ingest.ts";
 import type { InputContext, RunningInput } from "./input/input.ts";
 import { Live } from "./live.ts";
@@ -22,6 +24,7 @@ import { ServerList } from "./servers.ts";
 import { namesOf, type Settings } from "./settings.ts";
 import type { RunningTask, TaskContext } from "./task/task.ts";
 import type { HubView, RunningView } from "./view/view.ts";
+import { socket } from "./who.ts";
 
 export interface HubOptions {
   readonly settings: Settings;
@@ -123,8 +126,6 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
   const book = openBook(context);
   running.add(() => book.close());
   const databases = { ...(local && { history: local }), book };
-  const control = await openControl({ folder, databases, clock, log });
-  running.add(() => control.close());
   const ingest = new Ingest({ live, history, now: clock.now, known: await history.known(), retentionMs, log });
   const servers = new ServerList(running.settings.servers);
   const inputs: RunningInput[] = [];
@@ -153,7 +154,11 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
   running.add(() => web.close());
   const input: InputContext = { ingest, servers, clock, random, log };
   for (const part of parts.inputs) inputs.push(running.keep(part, part.open(input, running.values(part))));
-  app = application([...views, ...tasks, ...inputs], { log, version: options.version });
+  const served = [...views, ...tasks, ...inputs, { routes: backup({ data: folder, databases, log }) }];
+  const common = { log, version: options.version, budget: new AnswerBudget() };
+  const control = await openSocket(application(served, { ...common, door: socket }), { data: folder, clock, log });
+  running.add(() => control.close());
+  app = application(served, common);
   return {
     live,
     host: web.host,

@@ -42,6 +42,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["hub/http/application.ts"],
     ["hub/http/server.ts"],
     ["hub/http/socket.ts"],
+    ["hub/http/backup.ts"],
     ["hub/backup.ts", "hub/hub.ts", "hub/restore.ts", "hub/watch.ts"],
     ["hub/main.ts"],
   ],

@@ -18,7 +18,7 @@ const usualStall = 60_000;
 /** Requests of one connection that wait for the answer before theirs; only a client that sends without reading has more. */
 const mostWaiting = 16;
 
-/** The HTTP server of all views that have paths. */
+/** A server that listens on TCP. */
 export interface Web {
   /** Where it listens, port filled in. */
   readonly host: string;
@@ -30,8 +30,7 @@ export interface Web {
 export const starting = (): Response =>
   errorResponse(new Fault("busy", "The hub is starting: ask again in some seconds."), {});
 
-/** What the server knows of the connections it answers on. */
-export interface Door {
+export interface ListenOptions {
   /** "host:port"; port 0 takes any. */
   readonly address: string;
   /** Names that requests may use beside this machine's own. */
@@ -41,13 +40,38 @@ export interface Door {
   readonly stall?: number;
 }
 
-/** @throws ListenError */
+/** Serves an application on TCP. @throws ListenError */
 export async function listen(
   app: Pick<Hono, "fetch">,
-  { address, names, log, stall = usualStall }: Door,
+  { address, names, log, stall = usualStall }: ListenOptions,
 ): Promise<Web> {
   const known = new Names(names);
   const refused = seldom(log);
+  const server = serverOf(app, {
+    stall,
+    refuse: (incoming) => {
+      const fault = known.refuse(incoming);
+      if (fault?.code === "name_refused") refused(`a request was refused: ${fault.message}`);
+      return fault;
+    },
+  });
+  limitConnections(server, log);
+  const at = { address, setting: "GOHM_HUB_ADDR" };
+  const { host, port } = await startListening(server, at, ({ message }) => {
+    refused(`a connection to the page's port cannot be accepted: ${message}`);
+  });
+  return { host, port, close: () => shut(server) };
+}
+
+interface ServerOptions {
+  /** Why a request is not handed to the application, if it is not. */
+  readonly refuse?: (incoming: IncomingMessage) => Fault | undefined;
+  /** As of ListenOptions; without it a client may take its time. */
+  readonly stall?: number;
+}
+
+/** An HTTP server of an application, which also answers in words what Node would answer by itself, or not at all. */
+export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, stall }: ServerOptions): Server {
   // Puts its own Response in the place of Node's: that one makes a stream of every body and reads it back, which takes
   // as long as fetching a day of history does.
   const respond = getRequestListener(app.fetch, {
@@ -68,14 +92,13 @@ export async function listen(
   };
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     for (const [name, value] of Object.entries(always)) outgoing.setHeader(name, value);
-    const fault = known.refuse(incoming);
+    const fault = refusalOf?.(incoming);
     if (fault === undefined) {
       // An address of IPv6 has several forms, of which the listener takes the shortest only.
       const name = nameIn(incoming.headers.host ?? "");
       if (name?.includes(":")) incoming.headers.host = new URL(`http://[${name}]`).host;
       return void respond(incoming, outgoing);
     }
-    if (fault.code === "name_refused") refused(`a request was refused: ${fault.message}`);
     refuse(outgoing, fault, { accept: incoming.headers.accept });
   };
   // A missing header Host is refused in words, by the hub.
@@ -85,22 +108,25 @@ export async function listen(
     refuse(outgoing, new Fault("expectation_refused", message), { accept: incoming.headers.accept });
   });
   refuseInWords(server, (socket) => answers.get(socket));
-  limitConnections(server, log);
   // A client that sends its headers a byte a minute holds a connection no longer than this.
   server.headersTimeout = 15_000;
   server.requestTimeout = 30_000;
-  server.setTimeout(stall, (socket: Socket) => {
+  if (stall === undefined) return server;
+  return server.setTimeout(stall, (socket: Socket) => {
     const answer = answers.get(socket);
     // Nothing waits to be taken: the hub is still at work on the answer, or has no news for a viewer.
     if (answer !== undefined && !answer.writableEnded && socket.writableLength === 0)
       socket.setTimeout(socket.timeout ?? stall);
     else socket.destroy();
   });
-  const at = { address, setting: "GOHM_HUB_ADDR" };
-  const { host, port } = await startListening(server, at, ({ message }) => {
-    refused(`a connection to the page's port cannot be accepted: ${message}`);
+}
+
+/** Ends every connection. */
+export function shut(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
   });
-  return { host, port, close: () => shut(server) };
 }
 
 /**
@@ -138,11 +164,4 @@ function seldom(log: Log): (message: string) => void {
     quiet = now + 60_000;
     log.warn(message);
   };
-}
-
-function shut(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }

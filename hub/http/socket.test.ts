@@ -6,7 +6,13 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
-import { addressOf, backupPath, type Controlled, checkAlone, openControl } from "./socket.ts";
+import { backupRoutes } from "../route/backup.ts";
+import { serve } from "../route/handler.ts";
+import { call, type Routes } from "../route/route.ts";
+import { socket } from "../who.ts";
+import { application } from "./application.ts";
+import { backup } from "./backup.ts";
+import { addressOf, checkAlone, openSocket } from "./socket.ts";
 
 let folder = "";
 let lines: string[] = [];
@@ -24,22 +30,29 @@ function logOf(lines: string[]): Log {
   return { info: say, warn: say, error: (line) => say(`error: ${line}`) };
 }
 
-const parts = (): Controlled => ({
-  folder,
-  log: logOf(lines),
-  databases: {
-    history: { backup: (path) => make(path), bytes: () => bytes },
-    book: { backup: async (path) => writeFileSync(path, "the book"), bytes: () => 1 },
-  },
-  clock: {
-    now: () => 0,
-    after: (_ms, run) => {
-      retries++;
-      retry = run;
-      return () => {};
-    },
-  },
-});
+const plain = { method: "GET", tag: "test", summary: "", answer: {}, refuses: [] } as const;
+const routes = { who: { ...plain, path: "/who", needs: "admin" } } as const satisfies Routes;
+const others = serve(routes, { who: ({ by }) => Response.json(by) });
+
+function openControl(): Promise<{ close(): Promise<void> }> {
+  const log = logOf(lines);
+  const databases = {
+    history: { backup: (path: string) => make(path), bytes: () => bytes },
+    book: { backup: async (path: string) => writeFileSync(path, "the book"), bytes: () => 1 },
+  };
+  const app = application([{ routes: others }, { routes: backup({ data: folder, databases, log }) }], {
+    log,
+    door: socket,
+  });
+  const after = (_ms: number, run: () => void) => {
+    retries++;
+    retry = run;
+    return () => {};
+  };
+  return openSocket(app, { data: folder, log, clock: { now: () => 0, after } });
+}
+
+const { path: backupPath } = call(backupRoutes.backup, {});
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "gohm-control-"));
@@ -49,7 +62,7 @@ beforeEach(async () => {
   mkdirSync(join(folder, "control"), { mode: 0o777 });
   writeFileSync(join(folder, "control", "copy-left"), "by a hub that was killed");
   retries = 0;
-  control = await openControl(parts());
+  control = await openControl();
 });
 
 afterEach(async () => {
@@ -142,7 +155,7 @@ test("where no socket can be made yet the hub says so once, tries again, and say
   rmSync(join(folder, "control"), { recursive: true });
   writeFileSync(join(folder, "control"), "in the way");
   lines = [];
-  control = await openControl(parts());
+  control = await openControl();
   retry();
   await vi.waitFor(() => expect(retries).toBe(2));
   expect(lines).toEqual([expect.stringMatching(/gohm backup does not work at the moment: .*control/)]);
@@ -158,4 +171,44 @@ test("a folder whose socket answers is refused, one that a killed hub left is no
   await control.close();
   await checkAlone(folder);
   await checkAlone(join(folder, "missing"));
+});
+
+test("every route is there, for the owner, and a fault has the form that it has on TCP", async () => {
+  expect(await text(await ask("/who"))).toBe('{"kind":"owner"}');
+  const { paths } = JSON.parse(await text(await ask("/openapi.json"))) as { paths: object };
+  expect(Object.keys(paths)).toEqual(["/openapi.json", "/who", backupPath, `${backupPath}/{database}`]);
+  const fault = await ask("/nothing");
+  expect([fault.headers["content-type"], await text(fault)]).toEqual([
+    "application/json; charset=utf-8",
+    '{"error":{"code":"page_unknown","message":"There is nothing at this path."}}',
+  ]);
+});
+
+test("signs of life come while a copy is made, and none in the middle of it, however slowly it is read", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  try {
+    const copy = Buffer.alloc(20_000_000, "a copy");
+    let finish = (): void => {};
+    make = async (path) => {
+      await new Promise<void>((resolve) => (finish = resolve));
+      writeFileSync(path, copy);
+    };
+    const alive: number[] = [];
+    const answer = new Promise<IncomingMessage>((done, fail) => {
+      const asked = request({ socketPath: addressOf(folder).path, path: backupPath, agent: false }, done);
+      asked.on("information", ({ statusCode }) => alive.push(statusCode));
+      asked.once("error", fail).end();
+    });
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+    vi.advanceTimersByTime(11_000);
+    await vi.waitFor(() => expect(alive).toEqual([102, 102]));
+    finish();
+    const reading = (await answer).pause();
+    vi.advanceTimersByTime(60_000);
+    const pieces = (await reading.toArray()) as Buffer[];
+    expect(Buffer.concat(pieces).equals(copy)).toBe(true);
+    expect(alive).toEqual([102, 102]);
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { open, rm } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
+import { join, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import type { Context } from "hono";
+import { fileSize } from "../../proto/quantity.ts";
+import type { CopySource } from "../database/database.ts";
+import { asFault, Fault } from "../fault.ts";
+import type { Log } from "../log.ts";
+import { backupRoutes } from "../route/backup.ts";
+import { type Served, serve } from "../route/handler.ts";
+import { controlFolder } from "./socket.ts";
+
+/** Milliseconds between two signs of life (status 102) while a copy is made. */
+const aliveMs = 5000;
+
+export interface BackupOptions {
+  /** The data folder. */
+  readonly data: string;
+  /** By name. There is no history if another server keeps it. */
+  readonly databases: Readonly<Record<string, CopySource>>;
+  readonly log: Log;
+}
+
+/** Serves copies of the databases, one of each at a time. */
+export function backup(options: BackupOptions): Served {
+  const busy = new Set<CopySource>();
+  const answer = async (name: string, outgoing: ServerResponse): Promise<Response> => {
+    const database = databaseOf(options, name);
+    if (busy.has(database)) throw new Fault("backup_failed", "Another backup is under way; try again after it.");
+    busy.add(database);
+    const timer = setInterval(() => outgoing.writeProcessing(), aliveMs);
+    try {
+      await send(options, database, outgoing, () => clearInterval(timer));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") {
+        options.log.info("whoever asked for a backup went away before it was sent");
+      } else {
+        if (!outgoing.headersSent) throw error;
+        if (asFault(error).code === "internal") options.log.error(`a backup failed: ${String((error as Error).stack)}`);
+        // Its status is sent: all that can still be said is that it is not whole.
+        outgoing.destroy();
+      }
+    } finally {
+      clearInterval(timer);
+      busy.delete(database);
+    }
+    return RESPONSE_ALREADY_SENT;
+  };
+  const outgoingOf = (c: Context): ServerResponse => (c.env as HttpBindings).outgoing as ServerResponse;
+  return serve(backupRoutes, {
+    backup: ({ c }) => answer("history", outgoingOf(c)),
+    databaseBackup: ({ c, given: { database } }) => answer(database, outgoingOf(c)),
+  });
+}
+
+/** @throws Fault page_unknown, backup_failed */
+function databaseOf({ databases }: BackupOptions, name: string): CopySource {
+  const database = Object.hasOwn(databases, name) ? databases[name] : undefined;
+  if (database !== undefined) return database;
+  if (name !== "history") throw new Fault("page_unknown", "There is nothing at this path.");
+  throw new Fault("backup_failed", "This hub's history is kept by another server; make a copy of it there.");
+}
+
+/**
+ * Makes a copy in the data folder, for what is sent must not change meanwhile, and sends it.
+ * @param made called before the first byte is sent
+ */
+async function send(
+  { data, log }: BackupOptions,
+  database: CopySource,
+  outgoing: ServerResponse,
+  made: () => void,
+): Promise<void> {
+  const { bavail, bsize } = statfsSync(data);
+  const [free, wanted] = [bavail * bsize, database.bytes() * 1.1];
+  if (free < wanted) {
+    throw new Fault(
+      "backup_failed",
+      `The copy needs ${fileSize(wanted)} in ${resolve(data)} until it is sent, and ${fileSize(free)} are free there; make room, or stop the hub and copy the folder.`,
+    );
+  }
+  const folder = mkdtempSync(join(controlFolder(data), "copy-"));
+  try {
+    const path = join(folder, "copy");
+    await database.backup(path);
+    made();
+    const file = await open(path, "r");
+    // Gone with its last reader, whatever happens to this process.
+    await rm(folder, { force: true, recursive: true });
+    const { size } = await file.stat();
+    outgoing.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": size });
+    await pipeline(file.createReadStream(), outgoing);
+    log.info(`a backup of ${fileSize(size)} was taken`);
+  } finally {
+    // With whatever the engine left beside a copy that failed half-way.
+    rmSync(folder, { force: true, recursive: true });
+  }
+}

@@ -1,0 +1,257 @@
+// The document against what a listening hub with data answers.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { Model, valuesOf } from "../../test/model.ts";
+import { Live } from "../live.ts";
+import { silent } from "../log.ts";
+import { backupRoutes } from "../route/backup.ts";
+import { documentRoutes } from "../route/document.ts";
+import { restRoutes } from "../route/rest.ts";
+import { call, type Route, type Routes } from "../route/route.ts";
+import { feed } from "../view/feed.ts";
+import { page } from "../view/page.ts";
+import { rest } from "../view/rest.ts";
+import type { RunningView } from "../view/view.ts";
+import { application } from "./application.ts";
+import { openapi } from "./openapi.ts";
+import { listen, type Web } from "./server.ts";
+
+const now = 1_800_003_600_000;
+const minute = 60_000;
+const card = "GPU-5f0c8c1e";
+
+let folder = "";
+let open: RunningView[];
+let routes: Routes;
+let web: Web;
+let document: Document;
+
+/** As much of a document as is looked at here. */
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, object>> };
+}
+
+interface Operation {
+  readonly operationId: string;
+  readonly parameters?: readonly { readonly name: string; readonly required?: boolean; readonly schema: object }[];
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: object }>>;
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "gohm-openapi-"));
+  writeFileSync(join(folder, "index.html"), "<title>page</title>");
+  writeFileSync(join(folder, "favicon.svg"), "<svg/>");
+  const live = new Live(() => now);
+  live.expect("gpu1", "127.0.0.1:1");
+  live.expect("gpu2", "127.0.0.1:2");
+  live.received("gpu1", create(HostInfoSchema, { gpus: [{ uuid: card, name: "H100" }], hostname: "n" }));
+  const model = new Model();
+  for (let i = 1; i <= 90; i++) {
+    const values = { gpu_utilization: i, gpu_power: 1000 * i + 0.5, gpu_memory_used: i, gpu_memory_total: 100 };
+    const gpu = { level: "gpu" as const, key: card, index: 0, values: valuesOf("gpu", values) };
+    const other = { ...gpu, key: "GPU-2", index: 1 };
+    const host = { level: "host" as const, key: "", values: valuesOf("host", { load1: i }) };
+    model.append({ host: "gpu1", at: now - minute * i, devices: [gpu, other, host] });
+    model.append({ host: "gpu2", at: now - minute * i, devices: [{ ...gpu, key: "GPU-3" }] });
+  }
+  const hub = {
+    ...{ live, history: model, book: { audit: () => [] }, log: silent, version: "1.2.3", instance: "h", web: folder },
+    clock: { now: () => now, after: () => () => {} },
+    ...{ name: () => "", interval: () => 10, group: () => undefined },
+  };
+  open = [await feed.open(hub, {}), await rest.open(hub, {}), await page.open(hub, {})];
+  routes = Object.fromEntries(open.flatMap((view) => Object.entries(view.routes?.routes ?? {})));
+  const app = application(open, { log: silent, version: "1.2.3" });
+  web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
+  document = (await (await get("/openapi.json")).json()) as Document;
+});
+
+afterAll(async () => {
+  for (const view of open) await view.close();
+  await web.close();
+  rmSync(folder, { recursive: true });
+});
+
+const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
+  fetch(`http://127.0.0.1:${web.port}${path}`, { headers });
+
+/** Objects with further properties than the document names are refused: the document must name all there are. */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (typeof schema !== "object" || schema === null) return schema;
+  const copy = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)]));
+  return "properties" in copy && !("additionalProperties" in copy) ? { ...copy, additionalProperties: false } : copy;
+}
+
+/** What is wrong with a value of a schema of the document, or "". */
+function wrong(schema: object, value: unknown): string {
+  const ajv = new Ajv2020({ strict: true, strictTypes: false, allErrors: true });
+  ajv.addVocabulary(["components"]);
+  ajv.addSchema({ $id: "doc", components: closed(document.components) } as object);
+  // The document's own references are to itself.
+  const text = JSON.stringify(schema).replaceAll('"#/', '"doc#/');
+  const check = ajv.compile(JSON.parse(text));
+  return check(value) ? "" : ajv.errorsText(check.errors);
+}
+
+const operationOf = (name: string): Operation => {
+  const found = Object.values(document.paths)
+    .flatMap((operations) => Object.values(operations))
+    .find(({ operationId }) => operationId === name);
+  if (found === undefined) throw new Error(`There is no operation ${name}`);
+  return found;
+};
+
+/** Holds an answer against the document. @returns the code of an error */
+async function check(name: string, answer: Response): Promise<string | undefined> {
+  const response = operationOf(name).responses[answer.status];
+  expect(response, `${name}: status ${answer.status}`).toBeDefined();
+  if (answer.status === 304) return undefined;
+  const type = answer.headers.get("content-type")?.split(";")[0] ?? "";
+  const content = (response?.content ?? {}) as Record<string, { readonly schema?: object }>;
+  const declared = content[type] ?? content["*/*"];
+  expect(declared, `${name}: ${answer.status} ${type}`).toBeDefined();
+  if (!type.endsWith("json")) return void (await answer.body?.cancel());
+  const value = (await answer.json()) as { code?: string; error?: { code?: string } };
+  expect(wrong(declared?.schema ?? {}, value), `${name} ${answer.url}`).toBe("");
+  if (answer.status < 400) return undefined;
+  const code = value.error?.code ?? value.code ?? "";
+  expect(response?.description, `${name}: ${answer.status} is not documented for ${code}`).toContain(`\`${code}\``);
+  return code;
+}
+
+test("the document is one of OpenAPI 3.1, and every schema in it is one that ajv takes", async () => {
+  expect(await new Validator().validate(JSON.parse(JSON.stringify(document)))).toEqual({ valid: true });
+  const schemas = Object.values(document.components.schemas) as { readonly examples?: readonly unknown[] }[];
+  // A schema that ajv does not take throws.
+  for (const schema of schemas) wrong(schema, {});
+  const examples = schemas.flatMap((schema) => (schema.examples ?? []).map((one) => wrong(schema, one)));
+  expect([...new Set(examples)]).toEqual([""]);
+});
+
+test("it has every route of every view, and none of the owner's", () => {
+  const named = Object.values(document.paths).flatMap((operations) =>
+    Object.values(operations).map(({ operationId }) => operationId),
+  );
+  expect(named.sort()).toEqual(["openapi", ...Object.keys(routes)].sort());
+  expect(Object.keys(document.paths)).not.toContain(backupRoutes.backup.path);
+  expect(openapi(backupRoutes, "1")).toHaveProperty(["paths", backupRoutes.backup.path]);
+});
+
+const chart = "/api/history?host=gpu1&metric=gpu_power";
+const bad: Readonly<Record<string, readonly string[]>> = {
+  history: [
+    "/api/history",
+    `${chart}&from=x`,
+    "/api/history?host=nobody&metric=load1",
+    "/api/history?host=gpu1&metric=colour",
+    `${chart}&key=GPU-9`,
+    "/api/history?host=gpu1&metric=gpu_power&host=gpu2",
+  ],
+  fleetHistory: ["/api/fleet/history", "/api/fleet/history?metric=colour", "/api/fleet/history?metric=load1&step=0"],
+  pk: ["/pk?from=1.5", "/pk?host=nobody", "/pk?type=colour"],
+  hist: ["/hist?from=1.5", "/hist?host=nobody", "/hist?type=colour"],
+  feedHost: ["/feed/host", "/feed/host?name=nobody"],
+  pageFile: ["/nothing.js"],
+};
+
+test.each(Object.entries(bad))("every refusal of %s is as the document says, in either form", async (name, paths) => {
+  const codes: (string | undefined)[] = [];
+  for (const path of paths) {
+    codes.push(await check(name, await get(path)));
+    await check(name, await get(path, { Accept: "application/problem+json" }));
+  }
+  // What is documented also occurs; that places are taken is a test of its own (test/attack/places.test.ts).
+  expect([...new Set(codes)].sort()).toEqual(routes[name]?.refuses.filter((code) => code !== "busy").sort());
+});
+
+test.each<readonly [string, string]>([
+  ["history", "application/json"],
+  ["history", "application/x-protobuf"],
+  ["page", "text/html"],
+  ["page", "application/json"],
+  ...["fleetHistory", "pk", "hist", "health", "feed", "feedHost", "hostPage", "pageFile", "openapi"].map(
+    (name) => [name, "*/*"] as const,
+  ),
+])("%s, asked with the document's examples and Accept: %s, answers as the document says", async (name, accept) => {
+  const route: Route = routes[name] ?? documentRoutes.openapi;
+  const examples = Object.entries(route.params ?? {}).map(([key, { example }]) => [key, example.split(",")]);
+  const { path } = call(route, Object.fromEntries(examples));
+  const answer = await get(path, { Accept: accept });
+  expect(answer.status).toBe(200);
+  const etag = answer.headers.get("etag");
+  await check(name, answer);
+  if (etag !== null) await check(name, await get(path, { Accept: accept, "If-None-Match": etag }));
+});
+
+/** Of each parameter of the REST routes: a value that changes the answer, and one that is refused where there is one. */
+type Tried = readonly [good: string, refused?: string];
+const ns = (ms: number): string => `${ms}000000`;
+const first: Readonly<Record<keyof typeof restRoutes.pk.params, Tried>> = {
+  host: ["gpu2", "nobody"],
+  type: ["util", "colour"],
+  from: [ns(now - 10 * minute), "1.5"],
+  to: [ns(now - 10 * minute), "-1"],
+  step: [ns(5 * minute), "5m"],
+};
+const tried = {
+  history: {
+    base: { host: "gpu1", metric: "gpu_power" },
+    params: {
+      host: ["gpu2", ""],
+      metric: ["gpu_utilization", ","],
+      key: [card, "GPU-9"],
+      level: ["gpu", "rack"],
+      from: [String(now - 10 * minute), "x"],
+      to: [String(now - 10 * minute), "1e3"],
+      step: [String(5 * minute), "-1"],
+      of: ["last", "median"],
+      most: ["3", "0"],
+    } satisfies Record<keyof typeof restRoutes.history.params, Tried>,
+  },
+  fleetHistory: {
+    base: { metric: "gpu_power" },
+    params: {
+      metric: ["gpu_utilization", ""],
+      by: ["host", "rack"],
+      from: [String(now - 10 * minute), "x"],
+      to: [String(now - 10 * minute), "1.5"],
+      step: [String(10 * minute), "0"],
+    } satisfies Record<keyof typeof restRoutes.fleetHistory.params, Tried>,
+  },
+  pk: { base: {}, params: first },
+  hist: { base: {}, params: first },
+} as const;
+
+const each = Object.entries(tried).flatMap(([name, { base, params }]) =>
+  Object.entries(params).map(([key, [good, refused]]) => [name, key, good, refused, base] as const),
+);
+
+test.each(each)("%s: %s=%s changes the answer, and %j is refused", async (name, key, good, refused, base) => {
+  const { path } = restRoutes[name as keyof typeof restRoutes];
+  const ask = (more: Record<string, string>) => get(`${path}?${new URLSearchParams({ ...base, ...more })}`);
+  const [plain, with_] = [await ask({}), await ask({ [key]: good })];
+  expect([plain.status, with_.status]).toEqual([200, 200]);
+  // "level" changes nothing but what is refused.
+  if (key !== "level") expect(await with_.text()).not.toBe(await plain.text());
+  const answer = await ask({ [key]: refused ?? "" });
+  expect(answer.status).toBeGreaterThanOrEqual(400);
+  const { error } = (await answer.json()) as { error: { message: string } };
+  // Names that the hub does not know are quoted, everything else by the parameter.
+  expect([`"${key}"`, `"${refused}"`].filter((word) => error.message.includes(word))).not.toEqual([]);
+});
+
+test("every parameter of the REST routes is in the document, with the same names, and required where it must be", () => {
+  for (const [name, { base, params }] of Object.entries(tried)) {
+    const { parameters = [] } = operationOf(name);
+    expect(parameters.map((one) => one.name)).toEqual(Object.keys(params));
+    expect(parameters.filter((one) => one.required).map((one) => one.name)).toEqual(Object.keys(base));
+  }
+});
