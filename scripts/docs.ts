@@ -10,6 +10,7 @@ import { jsonSchema, markdown } from "../program/setting.ts";
 import { catalog, type Metric } from "../proto/catalog.ts";
 import type { Level } from "../proto/device.ts";
 import { Kind, Unit } from "../proto/gen/metric_pb.js";
+import { api } from "./api.ts";
 import { board } from "./board.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
@@ -127,6 +128,7 @@ ${exporterSettings()}
 
 /** Path below the top folder → content. */
 export const documents: Readonly<Record<string, () => string>> = {
+  "docs/api.md": api,
   "docs/metrics.md": metrics,
   "docs/settings.md": settings,
   "docs/settings.schema.json": () => `${JSON.stringify(jsonSchema(hubTable, "Settings of the GOHM hub"), null, 2)}\n`,

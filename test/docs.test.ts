@@ -16,6 +16,7 @@ const pages = [
   "README.zh-CN.md",
   "CHANGELOG.md",
   "CONTRIBUTING.md",
+  "docs/api.md",
   "docs/architecture.md",
   "docs/deploy.md",
   "docs/develop.md",

@@ -29,7 +29,13 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
   const { log, version = "0", door = port, budget = new AnswerBudget() } = options;
   const app = new Hono<{ Variables: { shape: ErrorShape } }>();
   const offered: Record<string, Route> = {};
-  const document = serve(documentRoutes, { openapi: ({ c }) => c.json(openapi(offered, version)) });
+  let text: string | undefined;
+  const document = serve(documentRoutes, {
+    openapi: ({ c }) => {
+      text ??= JSON.stringify(openapi(offered, version));
+      return c.body(text, { headers: { "Content-Type": "application/json" } });
+    },
+  });
 
   const add = (route: Route, handler: Handler): void => {
     app.on(route.method, patternOf(route), (c: HubContext): Response | Promise<Response> => {

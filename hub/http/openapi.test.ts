@@ -7,6 +7,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { routes as all } from "../../scripts/api.ts";
 import { Model, valuesOf } from "../../test/model.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
@@ -14,9 +15,7 @@ import { backupRoutes } from "../route/backup.ts";
 import { documentRoutes } from "../route/document.ts";
 import { restRoutes } from "../route/rest.ts";
 import { call, type Route, type Routes } from "../route/route.ts";
-import { feed } from "../view/feed.ts";
-import { page } from "../view/page.ts";
-import { rest } from "../view/rest.ts";
+import { views } from "../view/all.ts";
 import type { RunningView } from "../view/view.ts";
 import { application } from "./application.ts";
 import { openapi } from "./openapi.ts";
@@ -27,7 +26,7 @@ const minute = 60_000;
 const card = "GPU-5f0c8c1e";
 
 let folder = "";
-let open: RunningView[];
+const open: RunningView[] = [];
 let routes: Routes;
 let web: Web;
 let document: Document;
@@ -66,7 +65,10 @@ beforeAll(async () => {
     clock: { now: () => now, after: () => () => {} },
     ...{ name: () => "", interval: () => 10, group: () => undefined },
   };
-  open = [await feed.open(hub, {}), await rest.open(hub, {}), await page.open(hub, {})];
+  for (const { open: begin, table } of views) {
+    const defaults = Object.entries(table).map(([key, row]) => [key, key === "address" ? "127.0.0.1:0" : row.default]);
+    open.push(await begin(hub, Object.fromEntries(defaults)));
+  }
   routes = Object.fromEntries(open.flatMap((view) => Object.entries(view.routes?.routes ?? {})));
   const app = application(open, { log: silent, version: "1.2.3" });
   web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
@@ -141,6 +143,8 @@ test("it has every route of every view, and none of the owner's", () => {
     Object.values(operations).map(({ operationId }) => operationId),
   );
   expect(named.sort()).toEqual(["openapi", ...Object.keys(routes)].sort());
+  // What docs/api.md is made of.
+  expect(Object.keys(all).sort()).toEqual([...Object.keys(backupRoutes), ...named].sort());
   expect(Object.keys(document.paths)).not.toContain(backupRoutes.backup.path);
   expect(openapi(backupRoutes, "1")).toHaveProperty(["paths", backupRoutes.backup.path]);
 });

@@ -10,7 +10,7 @@ const { history, fleetHistory, hist, health } = restRoutes;
 test("a call has the method, path and query of its route: lists with commas, repeated parameters repeated", () => {
   expect(call(health, {})).toEqual({ method: "GET", path: "/api/health", headers: {} });
   const asked = call(history, { host: "a b&c", metric: ["load1", "gpu_power"], key: ["GPU-1", "/mnt"], step: 0 });
-  expect(asked.path).toBe("/api/history?host=a+b%26c&metric=load1%2Cgpu_power&key=GPU-1&key=%2Fmnt&step=0");
+  expect(asked.path).toBe("/api/history?host=a+b%26c&metric=load1,gpu_power&key=GPU-1&key=%2Fmnt&step=0");
 });
 
 test("names in braces are filled from the arguments, escaped, and are not in the query; a body is JSON", () => {
