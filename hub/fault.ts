@@ -44,9 +44,9 @@ const meanings = {
   },
   sign_in_needed: {
     kind: "unauthenticated",
-    text: "The request needs an account or a token, and has none that the hub knows.",
+    text: "The request requires an account or a token.",
   },
-  access_denied: { kind: "permission_denied", text: "Whoever asks is known, but may not do this." },
+  access_denied: { kind: "permission_denied", text: "The account or token does not have the right to do this." },
   name_refused: {
     kind: "permission_denied",
     http: 421,
@@ -65,12 +65,12 @@ const meanings = {
   body_too_large: {
     kind: "resource_exhausted",
     http: 413,
-    text: "The body of the request is larger than this path takes.",
+    text: "The request body exceeds the size limit of this path.",
   },
   media_type_refused: {
     kind: "invalid_argument",
     http: 415,
-    text: "The body of the request is not of a type that this path reads.",
+    text: "The request body has a type that this path does not accept.",
   },
   request_too_slow: { kind: "deadline_exceeded", http: 408, text: "The request did not arrive in time." },
   canceled: { kind: "canceled", text: "The client went away before its request was answered." },

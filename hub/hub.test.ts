@@ -158,6 +158,19 @@ test("an input, a view and a task work with their settings and routes, each name
   expect(heard).toEqual(["clerk ink", "clerk saw 1", "clerk saw 1", "clerk read hello of a"]);
 });
 
+test("a view cannot change what is live: that does not compile", async () => {
+  const meddler: View = {
+    ...mirror,
+    table: {},
+    async open({ live }) {
+      // @ts-expect-error views read
+      live.forget("a");
+      return { close: async () => {} };
+    },
+  };
+  expect(meddler.name).toBe("mirror");
+});
+
 test("change() of a part is called when its own settings have changed, and only then", async () => {
   hub = await begin(settings({}));
   heard = [];

@@ -24,8 +24,11 @@ const rights: Readonly<Record<Principal["kind"], readonly Needs[]>> = {
 /** @throws Fault sign_in_needed for an anonymous principal, access_denied for one without the right */
 export function admit({ kind }: Principal, needs: Needs): void {
   if (rights[kind].includes(needs)) return;
-  if (kind === "anonymous") throw new Fault("sign_in_needed", "This path needs an account or a token.");
-  throw new Fault("access_denied", `This path is not for a principal of kind "${kind}": it needs "${needs}".`);
+  if (kind === "anonymous") throw new Fault("sign_in_needed", "This path requires an account or a token.");
+  throw new Fault(
+    "access_denied",
+    `This path requires the right "${needs}", which a principal of kind "${kind}" does not have.`,
+  );
 }
 
 /** An entrance of the hub. */

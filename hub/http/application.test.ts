@@ -143,7 +143,7 @@ test("each group of routes has its own shape of errors, also where the method or
   expect(await error("/report")).toEqual({ error: "There is no such host." });
   expect(await error("/push", body("{}").init)).toEqual({
     success: false,
-    detail: 'This path is not for a principal of kind "viewer": it needs "node".',
+    detail: 'This path requires the right "node", which a principal of kind "viewer" does not have.',
     error_code: "ACCESS_DENIED",
   });
   expect(await error("/push")).toMatchObject({ success: false, error_code: "METHOD_REFUSED" });
@@ -177,7 +177,7 @@ test.each([
 });
 
 test.each([
-  [413, "", 413, "body_too_large", "The body of the request is larger than this path takes."],
+  [413, "", 413, "body_too_large", "The request body exceeds the size limit of this path."],
   [400, "Malformed JSON in request body", 400, "bad_request", "Malformed JSON in request body"],
   [418, "short and stout", 400, "bad_request", "short and stout"],
   [500, "secret", 500, "internal", "The hub failed to answer; its log has the details."],

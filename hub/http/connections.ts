@@ -3,10 +3,10 @@ import { type ConnectionLimits, Connections, trackRequests } from "../../program
 import { rateLimited } from "../../program/rate-limit.ts";
 import type { Log } from "../log.ts";
 
-/** A viewer has one connection or two, and keeps one for as long as the page is open. */
+/** Connection limit. A viewer has one or two, and keeps one while the page is open. */
 const total = 1024;
 
-/** A reverse proxy on this machine brings every viewer from one address. */
+/** True for loopback: a reverse proxy on this machine has all viewers behind one address. */
 const loopback = (address: string): boolean => /^(::ffff:)?127\.|^::1$/.test(address);
 
 const limits: ConnectionLimits = {

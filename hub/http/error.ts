@@ -30,8 +30,8 @@ export function statusOf(code: Code): number {
 }
 
 /**
- * Headers of every answer, unless the answer has its own: browsers use the type it states, send no referrer, keep no copy, run
- * nothing in it, and give it to no page of another site.
+ * Default headers of every answer: browsers must not guess its type, send a referrer, keep a copy, run scripts in it, or
+ * show it to a page of another site.
  */
 export const always: Readonly<Record<string, string>> = {
   "X-Content-Type-Options": "nosniff",
@@ -45,15 +45,15 @@ export const always: Readonly<Record<string, string>> = {
 /** Seconds after which a client may ask again. */
 const pause = "5";
 
-/** Methods of a path for the header Allow, where no route says which. */
+/** Default of the header Allow. */
 const reading = "GET, HEAD";
 
-/** What is known of the request that is refused. */
+/** The refused request. */
 interface Refused {
   readonly shape?: ErrorShape | undefined;
-  /** Its header Accept. */
+  /** Header Accept. */
   readonly accept?: string | undefined;
-  /** Methods of its path. */
+  /** Header Allow: the methods of its path. */
   readonly allow?: string;
 }
 
@@ -88,20 +88,20 @@ function encode(fault: Fault, { shape = "gohm", accept, allow = reading }: Refus
   return { status, headers, body: JSON.stringify(body) };
 }
 
-/** The answer to a request that a route, or none, refuses. */
+/** The answer to a request that the application refuses. */
 export function errorResponse(fault: Fault, refused: Refused): Response {
   const { status, headers, body } = encode(fault, refused);
   return new Response(body, { status, headers });
 }
 
-/** Sends the same for a request that no route has seen. */
+/** Sends an error to a request that does not reach the application, and closes its connection. */
 export function refuse(outgoing: ServerResponse, fault: Fault, refused: Refused): void {
   const { status, headers, body } = encode(fault, refused);
   const more = { "Content-Length": Buffer.byteLength(body), Connection: "close" };
   outgoing.writeHead(status, { ...always, ...headers, ...more }).end(body);
 }
 
-/** Bytes of the same as the last answer on a connection, for what Node cannot parse as a request. */
+/** An error as the bytes of a whole HTTP answer, for input that Node cannot parse as a request. */
 export function rawRefusal(fault: Fault): string {
   const { status, headers, body } = encode(fault, {});
   const all = {
@@ -115,7 +115,7 @@ export function rawRefusal(fault: Fault): string {
   return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`;
 }
 
-/** Codes of the statuses that Hono and its middleware throw. */
+/** Fault codes of the statuses that Hono and its middleware throw. */
 const codes: Readonly<Record<number, Code>> = {
   401: "sign_in_needed",
   403: "access_denied",
@@ -127,7 +127,7 @@ const codes: Readonly<Record<number, Code>> = {
   431: "request_too_long",
 };
 
-/** The fault that an HTTPException stands for. */
+/** The fault of an HTTPException. */
 export function faultOfStatus(status: number, message: string): Fault {
   const code = codes[status] ?? (status < 500 ? "bad_request" : "internal");
   return code === "internal" ? asFault(message) : new Fault(code, message || faults[code].text);

@@ -1,5 +1,5 @@
-// Which names a request may give the hub. A page of another site can be made to reach the hub under that site's own name
-// (DNS rebinding), and reads then what it likes: such a name is refused.
+// The allowlist of host names. A page of another site can reach the hub under that site's own name (DNS rebinding) and
+// read everything: such a name is refused.
 import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { isIP, isIPv6 } from "node:net";
@@ -7,10 +7,10 @@ import { hostname } from "node:os";
 import { clean } from "../../proto/clean.ts";
 import { Fault } from "../fault.ts";
 
-/** Milliseconds for which the names of this machine are not looked up again. */
-const lasting = 30_000;
+/** How long the names of this machine are cached. */
+const cacheMs = 30_000;
 
-/** The name or address of "host", "host:port" and "[::1]:port", lower-case; undefined for anything else. */
+/** Parses "host", "host:port" and "[::1]:port" to the lower-case name or address; undefined for anything else. */
 export function nameIn(host: string): string | undefined {
   const [, address, name, port] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::([0-9]{0,5}))?$/i.exec(host) ?? [];
   if (Number(port ?? 0) > 65_535) return undefined;
@@ -18,7 +18,7 @@ export function nameIn(host: string): string | undefined {
   return name?.toLowerCase().replace(/\.$/, "") || undefined;
 }
 
-/** Names of this machine, lower-case: its host name, what /etc/hosts and the domains of /etc/resolv.conf make of it, and that of mDNS. */
+/** Lower-case names of this machine: its host name, its aliases of /etc/hosts, with the domains of /etc/resolv.conf, and of mDNS. */
 export function namesOf(host: string, files: { readonly hosts: string; readonly resolv: string }): Set<string> {
   const whole = host.toLowerCase();
   const [short = whole] = whole.split(".");
@@ -46,23 +46,23 @@ function read(path: string): string {
   }
 }
 
-/** Judges the names in requests. */
+/** The allowlist of host names in requests. */
 export class Names {
   readonly #further: () => readonly string[];
   readonly #now: () => number;
   #own: { readonly names: ReadonlySet<string>; readonly at: number } | undefined;
 
-  /** @param further names that the settings allow, as they are now */
+  /** @param further names that the settings allow; called for each check */
   constructor(further: () => readonly string[], now: () => number = () => performance.now()) {
     this.#further = further;
     this.#now = now;
   }
 
-  /** Why a request is not answered under the name it gives, or undefined. */
+  /** Returns a fault if the host name of a request is missing, malformed or not allowed. */
   refuse({ url = "", httpVersion, rawHeaders, headers }: IncomingMessage): Fault | undefined {
     const given = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
     if (given > 1) return new Fault("bad_request", "The header Host must be there once.");
-    // A target with a host of its own overrules the header (RFC 9112 §3.2.2).
+    // The host of an absolute target overrides the header (RFC 9112 §3.2.2).
     const target = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url)?.[1];
     const host = target ?? headers.host;
     if (host === undefined && httpVersion === "1.0") return undefined;
@@ -79,14 +79,14 @@ export class Names {
   }
 
   #allows(name: string): boolean {
-    // A name without a dot is nobody's on the internet: only the network the hub is in can have one (decision 0026).
+    // A name without a dot cannot be registered on the internet (decision 0026).
     if (isIP(name) !== 0 || !name.includes(".")) return true;
     return this.#further().some((one) => one.toLowerCase().replace(/\.$/, "") === name) || this.#machine().has(name);
   }
 
   #machine(): ReadonlySet<string> {
     const now = this.#now();
-    if (this.#own === undefined || now - this.#own.at > lasting) {
+    if (this.#own === undefined || now - this.#own.at > cacheMs) {
       const files = { hosts: read("/etc/hosts"), resolv: read("/etc/resolv.conf") };
       this.#own = { names: namesOf(hostname(), files), at: now };
     }

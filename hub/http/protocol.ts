@@ -1,13 +1,13 @@
-// What Node answers by itself, with an empty body, or not at all: answered as everything else is.
+// Errors that Node answers with an empty body or not at all get the body of any other error.
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { Fault } from "../fault.ts";
 import { rawRefusal } from "./error.ts";
 
-/** Milliseconds for which a client may go on sending after it was refused, so that it reads why. */
-const lingering = 1000;
+/** How long a refused client may go on sending, so that it can read the answer. */
+const lingerMs = 1000;
 
-/** @param current the answer under way on a connection, if there is one */
+/** @param current returns the latest answer of a connection, if there is one */
 export function refuseInWords(server: Server, current: (socket: Duplex) => ServerResponse | undefined): void {
   const refused = new WeakSet<Duplex>();
   const refuse = (socket: Duplex, fault: Fault): void => {
@@ -15,12 +15,12 @@ export function refuseInWords(server: Server, current: (socket: Duplex) => Serve
     refused.add(socket);
     socket.on("error", () => {}); // the client has gone
     const answer = current(socket);
-    // In the middle of an answer, or behind one that is not sent yet, these bytes would be taken for a part of it.
+    // A client would take these bytes for a part of an answer that is not completely sent.
     if (!socket.writable || (answer !== undefined && !answer.writableFinished)) return void socket.destroy();
     socket.end(rawRefusal(fault));
-    // What arrives meanwhile is read and dropped: a connection closed with bytes unread takes the answer with it.
+    // Discards what arrives: closing a connection with unread bytes would discard the answer.
     socket.resume();
-    setTimeout(() => socket.destroy(), lingering).unref();
+    setTimeout(() => socket.destroy(), lingerMs).unref();
   };
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     const fault = faultOf(error);
@@ -32,7 +32,7 @@ export function refuseInWords(server: Server, current: (socket: Duplex) => Serve
   });
 }
 
-/** Undefined where the connection broke, and nobody is there to hear of it. */
+/** Undefined if the connection is lost. */
 function faultOf({ code = "", message, ...more }: NodeJS.ErrnoException): Fault | undefined {
   if (code === "HPE_HEADER_OVERFLOW") {
     return new Fault("request_too_long", "The address and headers of a request must not be longer than 16 KiB.");

@@ -12,10 +12,10 @@ import { always, errorResponse, refuse } from "./error.ts";
 import { Names, nameIn } from "./names.ts";
 import { refuseInWords } from "./protocol.ts";
 
-/** Milliseconds after which a connection ends whose client takes nothing of what was sent to it. */
-const usualStall = 60_000;
+/** How long a client may read nothing of what was sent to it. */
+const defaultStallMs = 60_000;
 
-/** Requests of one connection that wait for the answer before theirs; only a client that sends without reading has more. */
+/** Limit for pipelined requests that wait for the answer before theirs; only a client that does not read exceeds it. */
 const mostWaiting = 16;
 
 /** A server that listens on TCP. */
@@ -26,7 +26,7 @@ export interface Web {
   close(): Promise<void>;
 }
 
-/** Answers what comes before all parts are open. */
+/** Answers requests that arrive before all parts are open. */
 export const starting = (): Response =>
   errorResponse(new Fault("busy", "The hub is starting: ask again in some seconds."), {});
 
@@ -36,19 +36,19 @@ export interface ListenOptions {
   /** Names that requests may use beside this machine's own. */
   readonly names: () => readonly string[];
   readonly log: Log;
-  /** Milliseconds after which a connection ends whose client takes nothing. */
-  readonly stall?: number;
+  /** How long a client may read nothing before its connection is closed. */
+  readonly stallMs?: number;
 }
 
 /** Serves an application on TCP. @throws ListenError */
 export async function listen(
   app: Pick<Hono, "fetch">,
-  { address, names, log, stall = usualStall }: ListenOptions,
+  { address, names, log, stallMs = defaultStallMs }: ListenOptions,
 ): Promise<Web> {
   const known = new Names(names);
   const refused = seldom(log);
   const server = serverOf(app, {
-    stall,
+    stallMs,
     refuse: (incoming) => {
       const fault = known.refuse(incoming);
       if (fault?.code === "name_refused") refused(`a request was refused: ${fault.message}`);
@@ -64,16 +64,16 @@ export async function listen(
 }
 
 interface ServerOptions {
-  /** Why a request is not handed to the application, if it is not. */
+  /** Returns a fault for a request that the application must not see. */
   readonly refuse?: (incoming: IncomingMessage) => Fault | undefined;
-  /** As of ListenOptions; without it a client may take its time. */
-  readonly stall?: number;
+  /** As of ListenOptions; unlimited by default. */
+  readonly stallMs?: number;
 }
 
-/** An HTTP server of an application, which also answers in words what Node would answer by itself, or not at all. */
-export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, stall }: ServerOptions): Server {
-  // Puts its own Response in the place of Node's: that one makes a stream of every body and reads it back, which takes
-  // as long as fetching a day of history does.
+/** An HTTP server of an application. Errors that Node would answer with an empty body or not at all have a body. */
+export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, stallMs }: ServerOptions): Server {
+  // Replaces the global Response: Node's makes a stream of every body and reads it back, which takes as long as fetching a
+  // day of history does.
   const respond = getRequestListener(app.fetch, {
     hostname: "localhost",
     errorHandler: (error) =>
@@ -94,34 +94,34 @@ export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, stall }:
     for (const [name, value] of Object.entries(always)) outgoing.setHeader(name, value);
     const fault = refusalOf?.(incoming);
     if (fault === undefined) {
-      // An address of IPv6 has several forms, of which the listener takes the shortest only.
+      // The listener accepts only the shortest form of an IPv6 address.
       const name = nameIn(incoming.headers.host ?? "");
       if (name?.includes(":")) incoming.headers.host = new URL(`http://[${name}]`).host;
       return void respond(incoming, outgoing);
     }
     refuse(outgoing, fault, { accept: incoming.headers.accept });
   };
-  // A missing header Host is refused in words, by the hub.
+  // The hub refuses a missing header Host itself.
   const server = createServer({ requireHostHeader: false }, receive);
   server.on("checkExpectation", (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const message = `The header Expect must be "100-continue": it is ${JSON.stringify(clean(incoming.headers.expect ?? ""))}.`;
     refuse(outgoing, new Fault("expectation_refused", message), { accept: incoming.headers.accept });
   });
   refuseInWords(server, (socket) => answers.get(socket));
-  // A client that sends its headers a byte a minute holds a connection no longer than this.
+  // Bounds the time that a client may take to send a request.
   server.headersTimeout = 15_000;
   server.requestTimeout = 30_000;
-  if (stall === undefined) return server;
-  return server.setTimeout(stall, (socket: Socket) => {
+  if (stallMs === undefined) return server;
+  return server.setTimeout(stallMs, (socket: Socket) => {
     const answer = answers.get(socket);
-    // Nothing waits to be taken: the hub is still at work on the answer, or has no news for a viewer.
+    // Nothing waits to be read: the hub still works on the answer, or has no news for a viewer.
     if (answer !== undefined && !answer.writableEnded && socket.writableLength === 0)
-      socket.setTimeout(socket.timeout ?? stall);
+      socket.setTimeout(socket.timeout ?? stallMs);
     else socket.destroy();
   });
 }
 
-/** Ends every connection. */
+/** Closes a server and all its connections. */
 export function shut(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
@@ -130,13 +130,13 @@ export function shut(server: Server): Promise<void> {
 }
 
 /**
- * Handles the requests of a connection one after the other. An answer that is made while the one before it is still under way
- * would wait in memory, behind a feed without end.
+ * Handles the requests of a connection one after the other. Otherwise their answers would wait in memory, behind a feed
+ * without end.
  */
 class InOrder {
   readonly #waiting = new WeakMap<Socket, number>();
 
-  /** Calls `handle` once the answer before is sent; never if the connection is gone by then. Closes one with too many requests. */
+  /** Calls `handle` once the previous answer is sent and if the connection is still open. Closes one with too many requests. */
   after(before: ServerResponse | undefined, socket: Socket, handle: () => void): void {
     if (before === undefined || before.closed) {
       handle();
@@ -155,7 +155,7 @@ class InOrder {
   }
 }
 
-/** At most one line a minute: whoever is refused may ask without end. */
+/** Logs at most one line a minute. */
 function seldom(log: Log): (message: string) => void {
   let quiet = Number.NEGATIVE_INFINITY;
   return (message) => {

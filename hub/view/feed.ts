@@ -11,18 +11,18 @@ import { detail, Encoder } from "./feed/encoder.ts";
 import { type Frame, frame, gzipHeader } from "./feed/frame.ts";
 import type { HubView, View } from "./view.ts";
 
-/** Least time between two events, most time without one, and how long a browser waits before it asks again. Milliseconds. */
-const tick = 1000;
-const beat = 15_000;
-const retry = 2000;
-/** A viewer that has this many bytes still to take is too slow, and is dropped: it may come back for everything. */
-const backlog = 8 * 1024 * 1024;
-/** So is one that takes nothing of it for this long: a first event of a megabyte takes that at 8 kB/s. Milliseconds. */
-const stall = 120_000;
+/** Shortest and longest time between two events, and the delay before a browser reconnects. */
+const tickMs = 1000;
+const beatMs = 15_000;
+const retryMs = 2000;
+/** Byte limit of the events that a viewer has not read; beyond it the viewer is disconnected. */
+const backlogLimit = 8 * 1024 * 1024;
+/** How long a viewer may read nothing of pending events: the time of a first event of a megabyte at 8 kB/s. */
+const stallMs = 120_000;
 
 /**
- * `GET /feed`: server-sent events whose data is a base64 feed.Event. Encoded once, however many watch, and with no more
- * of each host than is drawn of all (proto/glance.ts). `GET /feed/host?name=`: the rest of one host, a feed.Host.
+ * `GET /feed`: server-sent events whose data is a base64 feed.Event. Encoded once for all viewers, and with no more
+ * of each host than the fleet page draws (proto/glance.ts). `GET /feed/host?name=`: the rest of one host, a feed.Host.
  */
 export const feed: View = {
   name: "feed",
@@ -39,8 +39,8 @@ export const feed: View = {
   },
 };
 
-/** Bytes of what one host may say. */
-const mostDetail = 1024 * 1024;
+/** Size limit of one host's report. */
+const detailLimit = 1024 * 1024;
 
 /** @throws Fault host_unknown, busy */
 async function oneHost(
@@ -49,7 +49,7 @@ async function oneHost(
 ): Promise<Response> {
   const host = live.host(name);
   if (host === undefined) throw new Fault("host_unknown", `There is no host "${name}" in the settings.`);
-  const reservation = await budget.reserve(c, mostDetail);
+  const reservation = await budget.reserve(c, detailLimit);
   const body = Buffer.from(detail(host));
   reservation.shrink(body.length);
   return new Response(body, { headers: { "Content-Type": "application/x-protobuf" } });
@@ -66,7 +66,7 @@ class Feed {
   #whole: { readonly frame: Frame; readonly at: number } | undefined;
   #sentAt = 0;
   #pending: (() => void) | undefined;
-  #beat: () => void = () => {};
+  #cancelBeat: () => void = () => {};
 
   constructor(hub: HubView) {
     this.#hub = hub;
@@ -85,7 +85,7 @@ class Feed {
       Vary: "Accept-Encoding",
       ...(kind === "packed" ? { "Content-Encoding": "gzip" } : {}),
     };
-    // Whoever asks for the headers alone is no viewer.
+    // A request for the headers alone is no viewer.
     if (incoming.method === "HEAD") return new Response(null, { headers });
     outgoing.writeHead(200, headers);
     incoming.socket.setNoDelay(true);
@@ -97,12 +97,12 @@ class Feed {
     return RESPONSE_ALREADY_SENT;
   }
 
-  /** The first event of a viewer. One for all who come within a tick: it carries the hub's clock, against which ages are counted. */
+  /** The first event of a viewer, shared by all that connect within a tick: it carries the hub's clock, the base of ages. */
   #everything(): Frame {
     const now = this.#hub.clock.now();
     const old = this.#whole;
-    if (old !== undefined && now >= old.at && now < old.at + tick) return old.frame;
-    const made = { frame: frame(`retry: ${retry}\n`, this.#encoder.whole()), at: now };
+    if (old !== undefined && now >= old.at && now < old.at + tickMs) return old.frame;
+    const made = { frame: frame(`retry: ${retryMs}\n`, this.#encoder.whole()), at: now };
     this.#whole = made;
     return made.frame;
   }
@@ -114,7 +114,7 @@ class Feed {
     this.#rest();
   }
 
-  /** Nobody watched until now: nothing was encoded, so what was sent last is brought up to the present first. */
+  /** Starts encoding with the first viewer: nothing was encoded without one, so the encoder is brought up to date. */
   #begin(): void {
     this.#encoder.step();
     this.#whole = undefined;
@@ -130,19 +130,19 @@ class Feed {
   #rest(): void {
     this.#pending?.();
     this.#pending = undefined;
-    this.#beat();
+    this.#cancelBeat();
   }
 
   #changed(): void {
     if (this.#viewers.size === 0 || this.#pending !== undefined) return;
-    // Never more than a tick: the clock of the machine may be set back.
-    const pause = Math.min(tick, Math.max(0, this.#sentAt + tick - this.#hub.clock.now()));
+    // At most a tick: the clock of the machine may be set back.
+    const pause = Math.min(tickMs, Math.max(0, this.#sentAt + tickMs - this.#hub.clock.now()));
     this.#pending = this.#hub.clock.after(pause, () => this.#send());
   }
 
   #wind(): void {
-    this.#beat();
-    this.#beat = this.#hub.clock.after(beat, () => this.#send());
+    this.#cancelBeat();
+    this.#cancelBeat = this.#hub.clock.after(beatMs, () => this.#send());
   }
 
   #send(): void {
@@ -153,7 +153,7 @@ class Feed {
     this.#whole = undefined;
     this.#wind();
     for (const [viewer, kind] of this.#viewers) {
-      if (viewer.writableLength > backlog || this.#stalled(viewer)) {
+      if (viewer.writableLength > backlogLimit || this.#stalled(viewer)) {
         this.#hub.log.warn(
           "a viewer of the page takes its events too slowly and was dropped; its browser will ask again",
         );
@@ -167,7 +167,7 @@ class Feed {
     const before = this.#taken.get(viewer);
     if (viewer.writableLength === 0) this.#taken.delete(viewer);
     else if (before?.bytes !== bytes) this.#taken.set(viewer, { bytes, at: this.#sentAt });
-    else return this.#sentAt - before.at >= stall;
+    else return this.#sentAt - before.at >= stallMs;
     return false;
   }
 }

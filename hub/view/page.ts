@@ -9,7 +9,7 @@ import { serve } from "../route/handler.ts";
 import { pageRoutes } from "../route/page.ts";
 import { matchesEtag, type View } from "./view.ts";
 
-/** No other host is ever asked for anything: labs are often offline, and a page that names one leaks who watches. */
+/** Allows requests to the hub only: labs are often offline, and a request to another host would leak who watches. */
 const policy = [
   "default-src 'self'",
   "img-src 'self' data:",
@@ -33,16 +33,16 @@ const kinds: Readonly<Record<string, string>> = {
 };
 
 interface PageFile {
-  /** Tells one state of the file from another. */
+  /** Changes with the file. */
   readonly stamp: string;
   readonly type: string;
-  /** Hash of the file. */
+  /** Hash of the content. */
   readonly tag: string;
   readonly identity: Buffer<ArrayBuffer>;
   readonly gzip: Buffer<ArrayBuffer>;
   readonly br: Buffer<ArrayBuffer>;
-  /** Its name carries its hash: it never changes. */
-  readonly lasting: boolean;
+  /** True if the name contains the hash of the content. */
+  readonly immutable: boolean;
 }
 
 /** The page at `/` and its files. */
@@ -67,12 +67,12 @@ export const page: View = {
   },
 };
 
-/** A browser names text/html; a program that asks for JSON names it, and not HTML, or likes that less. */
+/** True if JSON is preferred to HTML by a client that names it. */
 function wantsJson(accept: string | undefined): boolean {
   return weightOf(accept, "application/json") > weightOf(accept, "text/html");
 }
 
-/** Files of one folder. Each is read and packed when it is asked for and is another one than before. */
+/** Files of one folder, read and compressed when they are first requested and when they have changed. */
 class PageFiles {
   readonly #folder: string;
   readonly #held = new Map<string, PageFile>();
@@ -88,11 +88,11 @@ class PageFiles {
       throw new Fault("page_unknown", "There is nothing at this path.");
     }
     const coding = codingFor(c.req.header("accept-encoding"), ["br", "gzip"]);
-    // A strong tag names bytes: each coding has its own.
+    // A strong entity tag identifies bytes: each coding has its own.
     const etag = coding === "identity" ? `"${held.tag}"` : `"${held.tag}-${coding}"`;
     const headers: Record<string, string> = {
       "Content-Security-Policy": policy,
-      "Cache-Control": held.lasting ? "public, max-age=31536000, immutable" : "no-cache",
+      "Cache-Control": held.immutable ? "public, max-age=31536000, immutable" : "no-cache",
       ETag: etag,
       Vary: "Accept, Accept-Encoding",
     };
@@ -103,8 +103,8 @@ class PageFiles {
   }
 
   /**
-   * Undefined if there is no such file of a kind that the page has. The page may be built or copied while the hub runs,
-   * and that is not one step: each file is looked at by itself.
+   * Reads a file; undefined if it does not exist or has an unknown extension. A build while the hub runs is not atomic, so
+   * each file is checked by itself.
    */
   #take(name: string): PageFile | undefined {
     const type = kinds[extname(name)];
@@ -119,7 +119,7 @@ class PageFiles {
       this.#held.set(name, held);
       return held;
     } catch {
-      // Not there, or gone between the two: asked for again, it is looked for again.
+      // Missing, or removed meanwhile: the next request looks again.
       this.#held.delete(name);
       return undefined;
     }
@@ -135,7 +135,7 @@ function hold(path: string, type: string, stamp: string): PageFile {
     tag: createHash("sha256").update(identity).digest("base64url").slice(0, 22),
     gzip: gzipSync(identity, { level: 9 }),
     br: brotliCompressSync(identity, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }),
-    lasting: /-[A-Z0-9]{8}\.[a-z0-9]+$/.test(path),
+    immutable: /-[A-Z0-9]{8}\.[a-z0-9]+$/.test(path),
   };
 }
 

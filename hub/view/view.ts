@@ -18,7 +18,7 @@ export interface HubView {
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
-  /** Random per start of the hub. */
+  /** Random; changes at each start of the hub. */
   readonly instance: string;
   /** What the hub calls itself, or "". */
   readonly name: () => string;

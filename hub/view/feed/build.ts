@@ -2,8 +2,8 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Name of the script that index.html of a folder loads; "" while the page is not built. It carries a hash of everything
- * it imports, so it names the version of the page. The file is read again when it is another one than before.
+ * Reads the name of the script that index.html of a folder loads; "" while the page is not built. The name contains a hash
+ * of all imports, so it identifies the version of the page. The file is read again when it has changed.
  */
 export function pageOf(web: string): () => string {
   const index = join(web, "index.html");
@@ -18,7 +18,7 @@ export function pageOf(web: string): () => string {
         stamp = seen;
       }
     } catch {
-      // Not built, or being built: no viewer needs to change to what is not there.
+      // Not built, or being built: viewers keep the page that they have.
       name = "";
       stamp = "";
     }

@@ -14,7 +14,7 @@ import { keysOf } from "../../../proto/verdict.ts";
 import type { Host, Link } from "../../live.ts";
 import type { HubView } from "../view.ts";
 
-/** What the encoder needs to see. */
+/** What the encoder reads. */
 export interface EncoderInput extends Pick<HubView, "live" | "clock" | "instance" | "interval"> {
   /** Name of the script that the page is built into; "" while there is none. */
   readonly page: () => string;
@@ -22,15 +22,15 @@ export interface EncoderInput extends Pick<HubView, "live" | "clock" | "instance
 
 type IdleInit = MessageInitShape<typeof IdleSchema>;
 
-/** A host, and what viewers are told of its answer. */
+/** A host as viewers know it. */
 interface SentHost {
   readonly host: Host;
   readonly info: HostInfo | undefined;
-  /** By the card's place in `info`. */
+  /** By the index of the card in `info`. */
   readonly idle: readonly (IdleInit | undefined)[];
 }
 
-/** Turns the live state into events. What it has told is what viewers know; each step tells what has changed since. */
+/** Encodes the live state as events. Viewers know what was sent; each step encodes what has changed since. */
 export class Encoder {
   readonly #input: EncoderInput;
   readonly #sent = new Map<number, SentHost>();
@@ -42,12 +42,12 @@ export class Encoder {
     this.#page = input.page();
   }
 
-  /** Everything as of the last step, for a viewer that knows nothing. */
+  /** Encodes everything as of the last step, for a new viewer. */
   whole(): Uint8Array {
     return this.#event({ whole: true, hosts: [...this.#sent.values()].map(wire), page: this.#input.page() });
   }
 
-  /** What changed since the step before; an event with nothing in it says that the hub is there. */
+  /** Encodes what changed since the previous step; an empty event shows that the hub is alive. */
   step(): Uint8Array {
     const hosts: MessageInitShape<typeof HostSchema>[] = [];
     const deltas: Delta[] = [];
@@ -84,12 +84,12 @@ export class Encoder {
   }
 }
 
-/** A feed.Host with all that the host said last, for the page of that host. */
+/** Encodes a feed.Host with the whole last report, for the page of the host. */
 export function detail(host: Host): Uint8Array {
   return toBinary(HostSchema, create(HostSchema, wire({ host, info: host.info, idle: idleOf(host) })));
 }
 
-/** The new numbers of a host of which nothing else changed, or undefined. */
+/** The new numbers of a host; undefined if something else changed. */
 function change(before: SentHost, after: SentHost): Delta | undefined {
   const { link, address, name, number, seen } = after.host;
   if (before.info === undefined || after.info === undefined || seen === undefined) return undefined;

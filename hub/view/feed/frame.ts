@@ -1,6 +1,6 @@
 import { constants, deflateRawSync } from "node:zlib";
 
-/** What a packed stream begins with. */
+/** Header of a gzip stream. */
 export const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
 
 /** One event, as plain text and as a piece of a gzip stream that needs none of the pieces before it. */
@@ -9,7 +9,7 @@ export interface Frame {
   readonly packed: Buffer;
 }
 
-/** @param before Lines that go before the data. */
+/** @param before lines in front of the data */
 export function frame(before: string, event: Uint8Array): Frame {
   const plain = Buffer.from(`${before}data: ${Buffer.from(event).toString("base64")}\n\n`);
   // A full flush ends on a byte and refers to nothing before it, so one packed event fits into every viewer's stream.

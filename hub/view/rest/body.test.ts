@@ -48,7 +48,7 @@ beforeEach(async () => {
     broken: ({ c }) => answer({ c, log }, broken(), {}),
     late: async ({ c }) => c.text(await new Promise<string>((resolve) => (finish = resolve))),
   });
-  const door = { address: "127.0.0.1:0", names: () => [], log, stall: 50 };
+  const door = { address: "127.0.0.1:0", names: () => [], log, stallMs: 50 };
   web = await listen(application([{ routes: served }], { log }), door);
 });
 
