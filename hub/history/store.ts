@@ -7,7 +7,7 @@ export const kept: Readonly<Record<Level, readonly Metric[]>> = byLevel((level) 
   catalog.filter((metric) => metric.keep && metric.level === level),
 );
 
-/** Everything one poll of one host measured. */
+/** Everything that was measured on one host at one time. */
 export interface Poll {
   readonly host: string;
   /** Unix milliseconds of the measurement. */
@@ -17,18 +17,18 @@ export interface Poll {
 
 export interface Measured {
   readonly level: Level;
-  /** Lasting name: "" for the host itself, a GPU's uuid, a mount, a NIC's name. */
+  /** Permanent name: "" for the host itself, a GPU's uuid, a mount, a NIC's name. */
   readonly key: string;
-  /** Place among its kind at the time of the poll: a GPU's index. It may change; the key does not. */
+  /** A GPU's index at the time of the poll; it may change, the key does not. */
   readonly index?: number;
   /**
-   * One value for each metric of `kept[level]`, in the wire unit; NaN where it is absent. Whoever appends may use the
-   * array again for the next poll: a store copies what it keeps.
+   * One value for each metric of `kept[level]`, in the wire unit; NaN if absent. The caller may reuse the array after
+   * `append`: a store copies what it keeps.
    */
   readonly values: ArrayLike<number>;
 }
 
-/** Names one series. */
+/** Identifies a series. */
 export interface SeriesId {
   readonly host: string;
   readonly level: Level;
@@ -36,12 +36,12 @@ export interface SeriesId {
   readonly metric: string;
 }
 
-/** A device that history knows, with what was measured on it. */
+/** A device that has samples. */
 export interface KnownDevice {
   readonly host: string;
   readonly level: Level;
   readonly key: string;
-  /** Its index in the newest poll that named it. */
+  /** Its index in the newest poll with it. */
   readonly index?: number;
   readonly metrics: readonly string[];
   /** Unix milliseconds of its newest sample. */
@@ -52,40 +52,40 @@ export interface KnownDevice {
 export interface Range {
   readonly from: number;
   readonly to: number;
-  /** Milliseconds of one bucket, counted from the epoch; 0 gives every sample as it is. */
+  /** Milliseconds of one bucket, counted from the epoch; 0 returns the samples themselves. */
   readonly step: number;
 }
 
-/** What can be told of the samples in a bucket. `last` is the newest one; `p95` the least that 95 % of them do not exceed. */
+/** Aggregates of the samples in a bucket. `last` is the newest one; `p95` the least that 95 % of them do not exceed. */
 export type Aggregate = "avg" | "count" | "last" | "max" | "min" | "p95";
 
-/** Columns of equal length, oldest first. A bucket without samples is not there: the reader sees the gap by its times. */
+/** Columns of equal length, oldest first. Buckets without samples are left out: the times show the gap. */
 export type Columns<A extends Aggregate> = Readonly<Record<A, Float64Array>> & {
-  /** Start of the bucket, or the time of the sample where step is 0. */
+  /** Start of the bucket, or time of the sample if the step is 0. Unix ms. */
   readonly t: Float64Array;
-  /** There is more in the range than `most` points: these are the newest. */
+  /** True if the range has more than `most` points: these are the newest. */
   readonly cut: boolean;
 };
 
 /**
- * Where the samples themselves have been let go, the 5-minute (1-hour, 1-day) summaries answer: least, greatest, mean
- * and count stay exact where `step` is a multiple of theirs, with `from` and `to` on their borders; `last` and `p95` are then those of their means
- * (`last` of a counter stays exact).
+ * Asks for series. Once samples have expired, the summaries of 5 minutes, an hour or a day answer: least, greatest, mean and
+ * count are exact if `step` is a multiple of theirs and `from` and `to` are on their borders; `last` and `p95` are then those
+ * of their means (`last` of a counter is exact).
  */
 export interface SeriesQuery<A extends Aggregate> {
   readonly series: readonly SeriesId[];
   readonly range: Range;
   readonly of: readonly A[];
-  /** Points of one series at most; the newest are given. */
+  /** Maximum points of one series; the newest are returned. */
   readonly most: number;
 }
 
-/** What can be told of a group of series in a bucket: every series counts once, with its mean of the bucket. */
+/** Aggregates of a group of series in a bucket: every series counts once, with its mean of the bucket. */
 export type GroupAggregate = "avg" | "count" | "max" | "min" | "sum";
 
 export interface GroupQuery {
   readonly groups: readonly (readonly SeriesId[])[];
-  /** The step is greater than 0. */
+  /** Its step must be greater than 0. */
   readonly range: Range;
 }
 

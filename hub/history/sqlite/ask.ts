@@ -282,8 +282,8 @@ function wantedOf(
   of: readonly Aggregate[],
 ): SeriesSelection {
   // A rollup has neither the newest sample of a gauge nor the distribution of its samples.
-  const summary = step > 0 && !of.includes("p95") && (metric.counter || !of.includes("last"));
-  const tier = summary ? tiers.findLast((one) => step % bucketOf[one] === 0) : undefined;
+  const rollup = step > 0 && !of.includes("p95") && (metric.counter || !of.includes("last"));
+  const tier = rollup ? tiers.findLast((one) => step % bucketOf[one] === 0) : undefined;
   return { host, metric, devices, step, tier, all: of.includes("p95") };
 }
 

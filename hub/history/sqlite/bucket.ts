@@ -68,7 +68,7 @@ export function bucketsOf(times: Float64Array, start: number, bucket: number): I
 }
 
 /** Aggregates one column of a frame. @param places the bucket of each row of the frame */
-export function summarize(
+export function rollUp(
   values: Float64Array,
   places: Int32Array,
   { length, of }: { length: number; of: SeriesKind },

@@ -16,13 +16,13 @@ export function encode(columns: readonly Float64Array[], count: number): Uint8Ar
   return encodeChunk(columns, count);
 }
 
-/** Looks into a chunk; no column is decoded yet. Any number may be open. @throws CorruptChunk */
+/** Opens a chunk without decoding a column. Any number may be open. @throws CorruptChunk */
 export function open(bytes: Uint8Array): Chunk {
   return new Chunk(bytes);
 }
 
 /**
- * Writes one column to the first `chunk.count` places of `out`, absent values as NaN. The others are not decoded.
+ * Decodes one column into the first `chunk.count` values of `out`, absent ones as NaN.
  * @throws CorruptChunk
  * @throws RangeError for an index that the chunk does not have, or too short an `out`
  */

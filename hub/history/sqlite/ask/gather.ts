@@ -114,8 +114,8 @@ export class SeriesPoints {
 
   #take(piece: Piece): void {
     if ("buckets" in piece) {
-      if (piece.bucket === this.#step && this.t(this.length - 1) !== beginOf(piece)) this.#whole(piece);
-      else this.#summary(piece);
+      if (piece.bucket === this.#step && this.t(this.length - 1) !== beginOf(piece)) this.#wholeBuckets(piece);
+      else this.#buckets(piece);
     } else if (this.#step === 0) this.#single(piece);
     else this.#samples(piece);
   }
@@ -199,7 +199,7 @@ export class SeriesPoints {
     }
   }
 
-  #summary({ buckets, start, bucket, low, high }: RollupPiece): void {
+  #buckets({ buckets, start, bucket, low, high }: RollupPiece): void {
     const step = this.#step;
     const { counter } = this.#of;
     for (let i = low; i < high; i++) {
@@ -221,7 +221,7 @@ export class SeriesPoints {
   }
 
   /** Adds buckets that are as long as a step, and have nothing beside them in their points. */
-  #whole({ buckets, start, bucket, low, high }: RollupPiece): void {
+  #wholeBuckets({ buckets, start, bucket, low, high }: RollupPiece): void {
     const { count, min, max, sum } = buckets;
     const { counter } = this.#of;
     const [t, counts, mins, maxs, sums, last] = [this.#t, this.#count, this.#min, this.#max, this.#sum, this.#last];

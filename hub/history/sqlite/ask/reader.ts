@@ -73,8 +73,8 @@ export class BlockReader {
     const [chunk, ...more] = this.#memory.chunks(host, block);
     // Head chunks may replace samples that a rollup has counted.
     if (tier === undefined || (chunk && (more.length > 0 || block <= host.last))) this.#samples(block, clip);
-    else if (chunk) this.#rolled(chunk, clip);
-    else this.#summary(tier === "five" || host.open.has(dayOf(block)) ? "five" : "hour", clip);
+    else if (chunk) this.#headRollup(chunk, clip);
+    else this.#rollup(tier === "five" || host.open.has(dayOf(block)) ? "five" : "hour", clip);
   }
 
   /** Reads a whole day that has no head chunks. @returns false if it is not rolled up */
@@ -86,7 +86,7 @@ export class BlockReader {
   }
 
   /** Reads a block that is in one head chunk: whole buckets from the chunk's rollup, the ends from its samples. */
-  #rolled(chunk: HeadChunk, { from, to, sink }: Clip): void {
+  #headRollup(chunk: HeadChunk, { from, to, sink }: Clip): void {
     const bucket = bucketOf.five;
     const start = chunk.block * blockMs;
     // An end beyond the chunk's samples cuts off none.
@@ -104,14 +104,14 @@ export class BlockReader {
   }
 
   /** Reads whole buckets from a rollup, and both ends from a finer one, at last from the samples. */
-  #summary(tier: "five" | "hour", { from, to, sink }: Clip): void {
+  #rollup(tier: "five" | "hour", { from, to, sink }: Clip): void {
     if (from >= to) return;
     const bucket = bucketOf[tier];
     const low = Math.ceil(from / bucket) * bucket;
     const high = Math.floor(to / bucket) * bucket;
     const held = low < high ? this.#buckets(tier, low) : undefined;
     const finer = (clip: Clip): void => {
-      if (tier === "hour") this.#summary("five", clip);
+      if (tier === "hour") this.#rollup("five", clip);
       else if (clip.from < clip.to) this.#samples(blockOf(clip.from), clip);
     };
     if (held === undefined) {

@@ -15,14 +15,14 @@ import { CLASS, CLASSES, RAW, TOKENS, tokenOf, tokenOf32 } from "./token.ts";
 /** With more residuals than this, tables of their own always pay. */
 const FEW = 4096;
 
-/** Series of residuals that share tables. Used again for every batch; grows as needed. */
+/** Encodes series of residuals that share tables. Reused for every batch; grows as needed. */
 export class Batch {
   /** Residuals of each series. */
   readonly #sizes: number[] = [];
   #length = 0;
   #tokens = new Uint8Array(0);
   #classes = new Uint8Array(0);
-  /** Folded residuals: the low 32 bits, and what is above. */
+  /** Folded residuals: the low 32 bits, and the bits above. */
   #low = new Uint32Array(0);
   #high = new Uint32Array(0);
   #leaving = new Uint16Array(0);
@@ -81,7 +81,7 @@ export class Batch {
     this.#widen(seen);
   }
 
-  /** @param seen all cells that were counted, or-ed: each of their numbers is under the next power of two */
+  /** @param seen all counted cells, or-ed: each is less than the next power of two */
   #widen(seen: number): void {
     const counts = this.#counts;
     counts.classes = Math.max(counts.classes, 1 << (32 - Math.clz32(seen >> 7)));
@@ -89,7 +89,7 @@ export class Batch {
   }
 
   /**
-   * Writes the tables, then each series, and is empty after.
+   * Writes the tables, then each series, and empties the batch.
    * @returns how many times 16 bits the tables take, then each series
    */
   write(to: BitWriter): number[] {
@@ -109,7 +109,7 @@ export class Batch {
     return units;
   }
 
-  /** Writes tables of its own, or none where the standard ones make the whole smaller. */
+  /** Writes tables, or none if the standard ones make the whole smaller. */
   #tables(to: BitWriter): Encoder {
     const counts = this.#counts;
     const standard = this.#length > FEW ? Number.POSITIVE_INFINITY : standardCost(counts);
@@ -121,7 +121,7 @@ export class Batch {
     return encoderOf(shares);
   }
 
-  /** Forgets what was added. */
+  /** Removes everything that was added. */
   clear(): void {
     const counts = this.#counts;
     counts.cells.fill(0, 0, counts.classes * TOKENS);
@@ -130,7 +130,7 @@ export class Batch {
     this.#length = 0;
   }
 
-  /** A series: bits that stand as they are, filled up to 16, then what leaves the coder, for the decoder to read from the end. */
+  /** Writes a series: raw bits, padded to 16, then the coder's output, which the decoder reads from the end. */
   #writeOne(to: BitWriter, encoder: Encoder, range: { from: number; to: number }): void {
     to.reserve(96 + (range.to - range.from) * 72);
     this.#writeRaw(to, range);
@@ -156,7 +156,7 @@ export class Batch {
     }
   }
 
-  /** Runs the coder backwards, as it must be. @returns how many times 16 bits left it, its last state included */
+  /** Runs the coder backwards, as an asymmetric numeral system requires. @returns its output in units of 16 bits, with its last state */
   #leave(encoder: Encoder, range: { from: number; to: number }): number {
     const { log, tables, shares, sums, parts } = encoder;
     const tokens = this.#tokens;

@@ -1,6 +1,6 @@
 import { CorruptChunk } from "./corrupt.ts";
 
-/** Bits, lowest first, in 32-bit words that grow. Used again for every chunk. */
+/** Bits, lowest first, in 32-bit words that grow. Reused for every chunk. */
 export class BitWriter {
   #words = new Uint32Array(4096);
   #at = 0;
@@ -16,7 +16,7 @@ export class BitWriter {
     this.#at = this.#word = this.#fill = 0;
   }
 
-  /** Makes room for this many more bits; `put` itself does not look, for speed. */
+  /** Reserves memory for more bits; `put` does not check. */
   reserve(bits: number): void {
     const words = this.#at + Math.ceil(bits / 32) + 2;
     // Positions are 32-bit integers when read: 2^31 bits are 256 MiB in one chunk.
@@ -53,7 +53,7 @@ export class BitWriter {
   }
 }
 
-/** The words of a chunk, twice over the same memory. */
+/** The words of a chunk: two views of the same memory. */
 export interface Words {
   readonly by32: Uint32Array;
   readonly by16: Uint16Array;
@@ -87,10 +87,10 @@ export class BitReader {
     return value;
   }
 
-  /** How many zeros come before the next one, which is taken too; at most 31. */
+  /** Counts the zeros before the next one, which is read too; at most 31. */
   zeros(): number {
     const window = windowAt(this.#words, this.#at);
-    // The lowest one alone; of no one at all, clz32 is 32.
+    // Isolates the lowest one; without any, clz32 is 32.
     const zeros = 31 - Math.clz32(window & -window);
     if (zeros < 0) throw new CorruptChunk("A number in the tables of the chunk is too long");
     this.#at += zeros + 1;

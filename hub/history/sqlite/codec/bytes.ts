@@ -1,6 +1,6 @@
 import { CorruptChunk } from "./corrupt.ts";
 
-/** Whole numbers, small ones in few bytes, in a buffer that grows. Used again for every chunk: nothing is allocated once it is large enough. */
+/** Writes whole numbers of variable length into a buffer that grows. Reused for every chunk. */
 export class ByteWriter {
   #bytes = new Uint8Array(4096);
   #length = 0;
@@ -22,7 +22,7 @@ export class ByteWriter {
     this.#bytes[this.#length++] = value;
   }
 
-  /** Writes a byte again that was written before. */
+  /** Overwrites a byte. */
   set(at: number, value: number): void {
     this.#bytes[at] = value;
   }

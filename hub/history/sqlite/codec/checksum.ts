@@ -2,10 +2,10 @@ import { crc32 } from "node:zlib";
 import type { Words } from "./bits.ts";
 import { CorruptChunk } from "./corrupt.ts";
 
-/** Bytes of the CRC-32 that a chunk begins with, lowest first; it is that of all that follows. */
+/** Bytes of the CRC-32 at the beginning of a chunk, lowest first, of everything behind it. */
 export const CHECK = 4;
 
-/** Puts the parts together behind their checksum. */
+/** Joins parts behind their checksum. */
 export function withChecksum(parts: readonly Uint8Array[]): Uint8Array {
   const chunk = new Uint8Array(parts.reduce((sum, part) => sum + part.length, CHECK));
   let at = CHECK;
@@ -17,14 +17,14 @@ export function withChecksum(parts: readonly Uint8Array[]): Uint8Array {
   return chunk;
 }
 
-/** @throws CorruptChunk where the checksum is not that of the bytes */
+/** @throws CorruptChunk if the checksum differs */
 export function verifyChecksum(bytes: Uint8Array): void {
   if (bytes.length <= CHECK) throw new CorruptChunk(`A chunk of ${bytes.length} bytes is cut short`);
   const sum = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   if (crc32(bytes.subarray(CHECK)) !== sum) throw new CorruptChunk("The chunk's checksum is not that of its bytes");
 }
 
-/** A copy as words, with two more of 32 bits that decoding may look at but not use. @param length in units of 16 bits */
+/** Copies bytes into words, with two more of 32 bits that decoding may read but not use. @param length in units of 16 bits */
 export function wordsOf(bytes: Uint8Array, length: number): Words {
   if (bytes.length !== length * 2) throw new CorruptChunk("The chunk's series do not fit its length");
   const by32 = new Uint32Array((bytes.length >> 2) + 3);

@@ -2,7 +2,7 @@ import { Batch } from "./batch.ts";
 import { BitWriter, type Words } from "./bits.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { CHECK, verifyChecksum, withChecksum, wordsOf } from "./checksum.ts";
-import { addColumn, type Column, fillColumn, type Memory, type Progress, readColumn } from "./column.ts";
+import { addColumn, type Column, type EncodingState, fillColumn, type Progress, readColumn } from "./column.ts";
 import { CorruptChunk } from "./corrupt.ts";
 import type { Source } from "./plane.ts";
 import { type Decoder, readDecoder } from "./table.ts";
@@ -13,10 +13,10 @@ import { type Decoder, readDecoder } from "./table.ts";
  */
 const VERSION = 1;
 
-/** More could not have been written by `encode` in one go, and less keeps a damaged count from taking all memory. */
+/** Maximum count, so that a damaged one cannot take all memory. */
 const MOST_VALUES = 2 ** 24;
 
-/** Columns share tables up to this many values: more would gain nothing, and take memory. */
+/** Columns share tables up to this many values; more would take memory without a gain. */
 const BATCH = 65_536;
 
 const head = new ByteWriter();
@@ -24,7 +24,7 @@ const directory = new ByteWriter();
 const bits = new BitWriter();
 const batch = new Batch();
 
-/** Whatever was left from an encoding that threw is forgotten. */
+/** Discards what an encoding that threw has left. */
 function clear(): void {
   head.clear();
   directory.clear();
@@ -38,7 +38,7 @@ export function encodeChunk(columns: readonly Float64Array[], count: number): Ui
     throw new RangeError(`Cannot encode ${count} values: must be from 1 to ${MOST_VALUES}`);
   }
   clear();
-  const memory: Memory = { mask: undefined };
+  const memory: EncodingState = { mask: undefined };
   for (const [at, column] of columns.entries()) {
     if (column.length < count) throw new RangeError(`Column ${at} has ${column.length} values: must have ${count}`);
     addColumn({ column, before: columns[at - 1], count }, memory, { head, batch });
@@ -65,7 +65,7 @@ function assemble(of: { count: number; width: number }): Uint8Array {
   return withChecksum([start.view(), head.view(), directory.view(), bits.view()]);
 }
 
-/** Columns of a chunk that were described, none decoded yet. */
+/** An open chunk: its columns are described, and decoded on demand. */
 export class Chunk {
   readonly count: number;
   readonly width: number;
@@ -104,7 +104,7 @@ export class Chunk {
     fillColumn(column, (series) => this.#source(series), { out, count: this.count });
   }
 
-  /** Where the residuals of a series are, with their tables. */
+  /** Finds the residuals of a series, and their tables. */
   #source(at: number): Source | undefined {
     const series = this.#series[at];
     if (series === undefined) return undefined;
@@ -119,25 +119,25 @@ function readColumns(head: ByteReader, width: number, progress: Progress): Colum
   return columns;
 }
 
-/** Where the tables stand that the series of a batch share, in units of 16 bits, half-open. */
+/** Range of the tables that the series of a batch share, in units of 16 bits, half-open. */
 interface Tables {
   readonly from: number;
   readonly to: number;
 }
 
-/** The decoder that was made last: columns that are read one after the other share theirs, as a rule. */
+/** The last decoder: consecutive columns usually share it. */
 let ready: { readonly tables: Tables; readonly decoder: Decoder } | undefined;
 
 function decoderFor(tables: Tables, words: Words): Decoder {
   if (ready?.tables === tables) return ready.decoder;
-  // It is gone as soon as another one is begun, even one that proves to be none.
+  // Invalid as soon as another one is begun, even if that fails.
   ready = undefined;
   const decoder = readDecoder(words, tables);
   ready = { tables, decoder };
   return decoder;
 }
 
-/** A series, in units of 16 bits, half-open. */
+/** Range of a series, in units of 16 bits, half-open. */
 interface Series {
   readonly from: number;
   readonly to: number;

@@ -1,9 +1,9 @@
 import { TOKENS } from "./token.ts";
 
-/** How often each token followed each class of recent sizes, at class × 128 + token. */
+/** Frequency of each token after each class of recent sizes, at class × 128 + token. */
 export interface Counts {
   readonly cells: Uint32Array;
-  /** No class and no token from these on occurred. */
+  /** Upper bounds, exclusive, of the classes and tokens that occurred. */
   classes: number;
   tokens: number;
 }
@@ -19,16 +19,16 @@ export interface Cluster {
   cost: number;
 }
 
-// Bits a table takes in the chunk, about: its head, and one token's count. They need not be exact.
+// Approximate bits of a table in the chunk: its head, and one token's count.
 const HEAD_COST = 24;
 const COUNT_COST = 5.5;
 const ZERO_COST = 1.5;
 
-/** n × log2 n; larger ones are computed when met. */
+/** Cached n × log2 n; larger ones are computed on demand. */
 const N_LOG_N = Float64Array.from({ length: 4096 }, (_, n) => (n === 0 ? 0 : n * Math.log2(n)));
 const nLogN = (n: number): number => (n < 4096 ? (N_LOG_N[n] ?? 0) : n * Math.log2(n));
 
-/** Shares tables between neighbouring classes as long as that makes the whole smaller. Sums counts in place. */
+/** Merges tables of neighbouring classes as long as that makes the whole smaller. Sums counts in place. */
 export function clustersOf(counts: Counts): Cluster[] {
   const clusters = singles(counts);
   const joint: number[] = [];
@@ -77,7 +77,7 @@ function jointCost(counts: Counts, clusters: readonly Cluster[], at: number): nu
   return costOf(counts, { a: a.first, b: b.first, ...range });
 }
 
-/** Cost of one row, or of the sum of two where b is not negative. */
+/** Returns the cost of one row, or of the sum of two if b is not negative. */
 function costOf(counts: Counts, of: { a: number; b: number; low: number; high: number }): number {
   const a = of.a * TOKENS;
   const b = of.b * TOKENS;

@@ -25,8 +25,8 @@ const CONTENTS = ["absent", "wholes", "doubles", "again"] as const;
 const PRESENCES = ["all", "own", "again"] as const;
 const code = (content: number, presence: number, places: number): number => content | (presence << 2) | (places << 4);
 
-/** What columns of a chunk before this one left: which values were present in the last that had gaps. */
-export interface Memory {
+/** State of encoding across columns: the presence mask of the last column with gaps. */
+export interface EncodingState {
   mask: Uint8Array | undefined;
 }
 
@@ -40,7 +40,7 @@ const wholes = doubles();
 const flags = doubles();
 const mask = bytes();
 
-export interface Given {
+export interface ColumnInput {
   readonly column: Float64Array;
   /** The column before it in the chunk. */
   readonly before: Float64Array | undefined;
@@ -48,7 +48,7 @@ export interface Given {
 }
 
 /** Adds a column to a chunk. */
-export function addColumn(given: Given, memory: Memory, to: Sink): void {
+export function addColumn(given: ColumnInput, memory: EncodingState, to: Sink): void {
   const { column, count } = given;
   if (given.before !== undefined && isSame(column, given.before, count)) {
     to.head.byte(code(3, 0, 0));
@@ -72,7 +72,7 @@ export function addColumn(given: Given, memory: Memory, to: Sink): void {
   addHalves(values, present, to);
 }
 
-/** Whether two columns are the same, absent values included; 0 and -0 are. */
+/** True if two columns are equal, absent values included; 0 equals -0. */
 function isSame(a: Float64Array, b: Float64Array, count: number): boolean {
   for (let i = 0; i < count; i++) {
     const x = a[i] ?? 0;
@@ -104,7 +104,7 @@ function sameMask(column: Float64Array, count: number, known: Uint8Array | undef
   return true;
 }
 
-function addMask(column: Float64Array, count: number, memory: Memory, to: Sink): void {
+function addMask(column: Float64Array, count: number, memory: EncodingState, to: Sink): void {
   const known = mask.of(count);
   const ones = flags.of(count);
   for (let i = 0; i < count; i++) {
@@ -117,7 +117,7 @@ function addMask(column: Float64Array, count: number, memory: Memory, to: Sink):
 }
 
 const pair = new Float64Array(1);
-/** The halves of `pair`, the low one first: every platform that Node supports but one mainframe's orders them so. */
+/** The halves of `pair`, low one first: all platforms of Node but one mainframe's are little-endian. */
 const halves = new Int32Array(pair.buffer);
 
 function addHalves(values: Float64Array, count: number, to: Sink): void {
@@ -134,14 +134,14 @@ function addHalves(values: Float64Array, count: number, to: Sink): void {
   addPlane(plane, count, to);
 }
 
-/** What columns of a chunk before the one to be read left. */
+/** State of decoding across columns. */
 export interface Progress {
   presence: Part | undefined;
   /** Series used so far. */
   series: number;
 }
 
-/** @param before the column before it in the chunk; @throws CorruptChunk where the description is none */
+/** @param before the column before it in the chunk; @throws CorruptChunk if it cannot be read */
 export function readColumn(head: ByteReader, before: Column | undefined, progress: Progress): Column {
   const byte = head.byte();
   const content = CONTENTS[byte & 3];
@@ -165,13 +165,13 @@ function readPart(head: ByteReader, progress: Progress): Part {
   return { plane, series: plane.shape === "flat" ? -1 : progress.series++ };
 }
 
-/** Where the residuals of a series are. */
+/** Finds the residuals of a series. */
 export type Sources = (series: number) => Source | undefined;
 
 const present = doubles();
 const high = doubles();
 
-/** Writes a column to the first `count` places, absent values as NaN. */
+/** Decodes a column into the first `count` values, absent ones as NaN. */
 export function fillColumn(column: Column, sources: Sources, to: { out: Float64Array; count: number }): void {
   const { out, count } = to;
   if (column.content === "absent") {

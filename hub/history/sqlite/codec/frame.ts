@@ -15,10 +15,10 @@ export interface Frame {
  */
 const RANGE = 2 ** 48;
 
-/** Up to this many places are looked at to guess a slope. */
+/** Maximum number of samples for the estimate of a slope. */
 const PROBES = 15;
 
-/** @returns undefined where the numbers lie too far apart */
+/** Fits a frame. @returns undefined if the range of the numbers is too large */
 export function frameOf(wholes: Float64Array, count: number): Frame | undefined {
   const first = wholes[0] ?? 0;
   let least = first;
@@ -39,7 +39,7 @@ export function frameOf(wholes: Float64Array, count: number): Frame | undefined 
 /** @param of bits: the low 32 bits of all differences, or-ed */
 function unitOf(wholes: Float64Array, of: { count: number; first: number; bits: number }): number {
   const { count, first, bits } = of;
-  // Noise comes to its unit, a power of two, after a few values: the rest need not be divided.
+  // With noise the unit is a power of two after a few values: the rest need not be divided.
   const least = bits === 0 ? 2 ** 32 : (bits & -bits) >>> 0;
   let unit = 0;
   for (let i = 1; i < count; i++) {
@@ -58,7 +58,7 @@ function divisor(a: number, b: number): number {
   return large;
 }
 
-/** Median of the mean steps over short stretches: jitter hardly moves it, and gaps only where they are everywhere. */
+/** Median of the mean steps over short stretches, which is robust against jitter and gaps. */
 function slopeOf(wholes: Float64Array, count: number, unit: number): number {
   const span = Math.max(1, count >> 4);
   const last = count - 1 - span;
@@ -69,7 +69,7 @@ function slopeOf(wholes: Float64Array, count: number, unit: number): number {
     const at = Math.floor((last * probe) / (PROBES - 1));
     const step = ((wholes[at + span] ?? 0) - (wholes[at] ?? 0)) / unit / span;
     up += Math.sign(step);
-    // What turns back has no slope; only a counter that was reset may.
+    // A series that decreases has no slope, unless it is a counter that was reset.
     if (Math.abs(up) < probe - 1) return 0;
     steps.push(step);
   }
@@ -79,7 +79,7 @@ function slopeOf(wholes: Float64Array, count: number, unit: number): number {
   return slope !== 0 && isSteadier(wholes, { count, unit, slope }) ? slope : 0;
 }
 
-/** Whether the steps differ less from the slope than from 0: by half on average, in the logarithm. */
+/** True if the steps differ less from the slope than from 0: by half on average, in the logarithm. */
 function isSteadier(wholes: Float64Array, of: { count: number; unit: number; slope: number }): boolean {
   const stride = Math.max(1, (of.count - 1) >> 6);
   let gain = 0;

@@ -3,7 +3,7 @@ import type { ByteReader, ByteWriter } from "./bytes.ts";
 import { CorruptChunk } from "./corrupt.ts";
 import { type Frame, flatten, frameOf, isNarrow } from "./frame.ts";
 import { fraction, type Predictor, predict, predictors, restore } from "./predict.ts";
-import { type Place, readNarrow, readWide } from "./residual.ts";
+import { readNarrow, readWide, type SeriesRange } from "./residual.ts";
 import { doubles, integers } from "./scratch.ts";
 import type { Decoder } from "./table.ts";
 import { costOf } from "./token.ts";
@@ -26,7 +26,7 @@ const HAS_SLOPE = 8;
 
 /**
  * Adds a plane: its description to `head`, its residuals to `batch`.
- * @returns false, and nothing is added, where the numbers lie too far apart
+ * @returns false, without adding anything, if the range of the numbers is too large
  */
 export function addPlane(wholes: Float64Array, count: number, to: { head: ByteWriter; batch: Batch }): boolean {
   const frame = frameOf(wholes, count);
@@ -51,10 +51,10 @@ function writeFrame({ first, unit, slope }: Frame, head: ByteWriter, kind: numbe
   if (slope !== 0) head.signed(slope);
 }
 
-/** In sixteenths of a bit a value: under this, a column hardly moves, and no other predictor than the value before is tried. */
+/** Sixteenths of a bit per value; below it a column hardly moves, and only the predictor `previous` is tried. */
 const STILL = 16;
 
-/** Predictors are chosen by this many stretches of this many values: to try them on all takes as long as coding itself, and saves 0.2 % of the bytes. */
+/** Predictors are chosen by this many stretches of this many values: trying them on all values takes time and saves little. */
 const STRETCHES = 4;
 const STRETCH = 96;
 const some = new Int32Array(STRETCHES * STRETCH);
@@ -76,7 +76,7 @@ function addNarrow(
   to.batch.addNarrow(residual, count);
 }
 
-/** Place of the predictor that leaves least, by what it makes of some stretches. */
+/** Returns the index of the predictor with the least residuals in some stretches. */
 function bestFor(values: Int32Array, count: number, point: number): number {
   const some = sampled(values, count);
   let chosen = 0;
@@ -93,7 +93,7 @@ function bestFor(values: Int32Array, count: number, point: number): number {
   return chosen;
 }
 
-/** Stretches of a column, evenly spread, each going on where the one before ended; all of it where it is short. */
+/** Samples evenly spread stretches of a column, each continuing the one before; all of a short column. */
 function sampled(values: Int32Array, count: number): { values: Int32Array; count: number } {
   const all = STRETCHES * STRETCH;
   if (count <= all) return { values, count };
@@ -119,7 +119,7 @@ function sumOf(residuals: Int32Array, count: number): number {
   return cost;
 }
 
-/** Only averages have bits after the point. */
+/** Returns the fractional bits of a predictor; only averages have some. */
 const hasPoint = (predictor: Predictor | undefined): boolean =>
   predictor?.kind === "average" || predictor?.kind === "steady";
 
@@ -141,7 +141,7 @@ function addWide(values: Float64Array, count: number, to: { head: ByteWriter; ba
   to.batch.addWide(best, count);
 }
 
-/** @throws CorruptChunk where the description is none */
+/** @throws CorruptChunk if it cannot be read */
 export function readPlane(head: ByteReader): Plane {
   const kind = head.byte();
   const shape = SHAPES[kind & 3];
@@ -161,11 +161,11 @@ export function readPlane(head: ByteReader): Plane {
 }
 
 export interface Source {
-  readonly place: Place;
+  readonly place: SeriesRange;
   readonly decoder: Decoder;
 }
 
-/** Writes the whole numbers of a plane, divided by `power`, to the first `count` places. @param source not for a flat plane */
+/** Decodes the whole numbers of a plane, divided by `power`, into the first `count` values. @param source not for a flat plane */
 export function fillPlane(plane: Plane, source: Source | undefined, to: Target): void {
   const { out, count } = to;
   if (plane.shape === "flat") fillLine(plane, to);

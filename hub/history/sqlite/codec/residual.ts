@@ -3,16 +3,16 @@ import { CorruptChunk } from "./corrupt.ts";
 import { type Decoder, LEAST_STATE } from "./table.ts";
 import { LEAST, LEAST32, RAW } from "./token.ts";
 
-/** Where a series stands in the words of a chunk. */
-export interface Place {
+/** The range of a series in the words of a chunk. */
+export interface SeriesRange {
   readonly words: Words;
   /** In units of 16 bits, half-open. Raw bits are read from the beginning, the coder's from the end. */
   readonly from: number;
   readonly to: number;
 }
 
-/** Reads residuals of 32 bits to places 1 to `count` - 1. @throws CorruptChunk where they are not what the series holds */
-export function readNarrow(place: Place, decoder: Decoder, to: { residuals: Int32Array; count: number }): void {
+/** Reads residuals of 32 bits to places 1 to `count` - 1. @throws CorruptChunk if the series does not end with them */
+export function readNarrow(place: SeriesRange, decoder: Decoder, to: { residuals: Int32Array; count: number }): void {
   const { by32, by16 } = place.words;
   const { log, starts, slots, entries } = decoder;
   const { residuals, count } = to;
@@ -40,8 +40,8 @@ export function readNarrow(place: Place, decoder: Decoder, to: { residuals: Int3
   check(state, at, end);
 }
 
-/** Reads whole residuals to places 1 to `count` - 1. @throws CorruptChunk where they are not what the series holds */
-export function readWide(place: Place, decoder: Decoder, to: { residuals: Float64Array; count: number }): void {
+/** Reads whole residuals to places 1 to `count` - 1. @throws CorruptChunk if the series does not end with them */
+export function readWide(place: SeriesRange, decoder: Decoder, to: { residuals: Float64Array; count: number }): void {
   const { by32, by16 } = place.words;
   const { log, starts, slots, entries } = decoder;
   const mask = (1 << log) - 1;
@@ -71,7 +71,7 @@ function firstState(words: Uint16Array, at: number): number {
   return state;
 }
 
-/** The coder is back where it began, and raw bits and its own meet, but for the bits that fill up to 16. */
+/** Checks that the coder is in its first state, and that raw bits and its own meet, but for the padding to 16. */
 function check(state: number, at: number, end: number): void {
   if (state !== LEAST_STATE || at > end * 16 || at <= (end - 1) * 16) {
     throw new CorruptChunk("A series of the chunk does not end where it should");

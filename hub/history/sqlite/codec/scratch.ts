@@ -1,4 +1,4 @@
-/** A place for intermediate columns that is used again and grows as needed: nothing is allocated for each chunk. */
+/** Reuses an array for intermediate columns; it grows as needed. */
 export class Scratch<A extends Float64Array | Int32Array | Uint8Array> {
   readonly #make: (length: number) => A;
   #array: A;
@@ -8,7 +8,7 @@ export class Scratch<A extends Float64Array | Int32Array | Uint8Array> {
     this.#array = make(2048);
   }
 
-  /** At least `length` places, with anything in them. */
+  /** Returns an array of at least `length` values, which are not defined. */
   of(length: number): A {
     if (this.#array.length < length) this.#array = this.#make(Math.max(length, 2 * this.#array.length));
     return this.#array;

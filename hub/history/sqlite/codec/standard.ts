@@ -1,7 +1,7 @@
 import { CLASS, CLASSES, LEAST, TOKENS } from "./token.ts";
 
 /**
- * Tables that every chunk may use without carrying them, for chunks too small to pay for their own. For each class of
+ * Tables that a chunk may use without containing them, for chunks too small to pay for their own. For each class of
  * recent sizes: tokens as they follow from residuals about a scale that would give tokens of that size, with heavy
  * tails. Part of the format: only operations that IEEE 754 rounds the same way everywhere make them.
  */
@@ -35,7 +35,7 @@ function meanToken(scale: number): number {
   return mean;
 }
 
-/** At least one slot for each token, the others by chance. */
+/** Assigns at least one slot to each token, and the others by probability. */
 function shareOut(scale: number): Uint16Array {
   const shares = new Uint16Array(STANDARD_TOKENS);
   const free = (1 << LOG) - STANDARD_TOKENS;

@@ -17,7 +17,7 @@ const NONE = new Uint16Array(0);
 const LEAST_LOG = 5;
 const MOST_LOG = 11;
 
-/** Larger tables follow the frequencies more closely and take longer to set up: half a place a sample at most. */
+/** Larger tables follow the frequencies more closely, but take longer to set up: at most half a slot for each sample. */
 function logFor(samples: number, clusters: readonly Cluster[]): number {
   let widest = 0;
   for (const { low, high } of clusters) widest = Math.max(widest, high - low + 1);
@@ -43,7 +43,7 @@ function shareOut(counts: Counts, cluster: Cluster, states: number): Shares["clu
     shares[i] = count === 0 ? 0 : Math.max(1, Math.round((count * states) / sum));
     left -= shares[i] ?? 0;
   }
-  // The largest share bears best what rounding left over.
+  // The largest share absorbs the rounding error.
   while (left !== 0) {
     let largest = 0;
     for (let i = 1; i < shares.length; i++) if ((shares[i] ?? 0) > (shares[largest] ?? 0)) largest = i;
@@ -113,7 +113,7 @@ function readOne(from: BitReader, length: number, log: number): Uint16Array {
   return shares;
 }
 
-/** Which table follows each class. */
+/** Returns the table of each class. */
 function tablesByClass(shares: Shares): Uint8Array {
   const { clusters } = shares;
   const tables = new Uint8Array(CLASSES);
@@ -125,7 +125,7 @@ function tablesByClass(shares: Shares): Uint8Array {
   return tables;
 }
 
-/** What a decoder looks up. */
+/** Lookup tables of a decoder. */
 export interface Decoder {
   readonly log: number;
   /** By `recent`: where the slots of its table begin. */
@@ -136,7 +136,7 @@ export interface Decoder {
   readonly entries: Uint32Array;
 }
 
-/** Where the tables of a decoder are made. */
+/** Memory for the tables of a decoder. */
 interface Room {
   readonly starts: Uint32Array;
   slots: Uint16Array;
@@ -149,10 +149,10 @@ const roomOf = (): Room => ({
   entries: new Uint32Array(0),
 });
 
-/** Shares up to this are written slot by slot: the call that fills a stretch takes as long as so many slots. */
+/** Shares up to this are written slot by slot, larger ones by `fill`. */
 const FEW_SLOTS = 24;
 
-/** What is left in the room of tables before is never looked up: the slots of a table name its own tokens only. */
+/** Builds a decoder. Remains of earlier tables are never looked up: the slots of a table name only its own tokens. */
 function decoderOf(shares: Shares, room: Room): Decoder {
   const { log, clusters } = shares;
   if (room.slots.length < clusters.length << log) room.slots = new Uint16Array(clusters.length << log);
@@ -178,7 +178,7 @@ function decoderOf(shares: Shares, room: Room): Decoder {
   return { log, starts, slots, entries };
 }
 
-/** What an encoder looks up. */
+/** Lookup tables of an encoder. */
 export interface Encoder {
   readonly log: number;
   /** Table of each class. */
@@ -212,8 +212,8 @@ let standardDecoder: Decoder | undefined;
 let standardEncoder: Encoder | undefined;
 
 /**
- * Tables at a place of a chunk; the standard ones where they take no room. They are overwritten by the next ones: only
- * one decoder is at work at a time. @throws CorruptChunk
+ * Reads the tables of a batch; the standard ones if they have no bytes. The next call overwrites them: only one decoder is in
+ * use at a time. @throws CorruptChunk
  */
 export function readDecoder(words: Words, range: { readonly from: number; readonly to: number }): Decoder {
   if (range.from !== range.to) return decoderOf(readShares(new BitReader(words.by32, range)), decoderRoom);
@@ -234,7 +234,7 @@ const encoderShares = new Uint16Array(CLASSES * TOKENS);
 const encoderSums = new Uint16Array(CLASSES * TOKENS);
 const encoderParts = new Float64Array(CLASSES * TOKENS);
 
-/** The encoder is overwritten by the next one: only one is at work at a time. */
+/** Builds an encoder. The next call overwrites it: only one is in use at a time. */
 export function encoderOf(shares: Shares): Encoder {
   return makeEncoder(shares, { shares: encoderShares, sums: encoderSums, parts: encoderParts });
 }

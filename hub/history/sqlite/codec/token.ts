@@ -1,6 +1,5 @@
 /**
- * A residual is coded as a token, which the entropy coder packs, and the bits below, which are noise and stand as they
- * are. Residuals are first folded, sign into the lowest bit: 0, -1, 1, -2, … become 0, 1, 2, 3, …. Folded ones under 16
+ * A residual is coded as a token, which the entropy coder packs, and the raw bits below, which are noise. Residuals are first folded, sign into the lowest bit: 0, -1, 1, -2, … become 0, 1, 2, 3, …. Folded ones under 16
  * are tokens of their own; above, a token is the place of the highest bit and the bit after it.
  */
 
@@ -9,7 +8,7 @@ export const TOKENS = 128;
 
 const DIRECT = 16;
 
-/** Bits that stand as they are, by token. */
+/** Raw bits, by token. */
 export const RAW = Uint8Array.from({ length: TOKENS }, (_, token) =>
   token < DIRECT ? 0 : ((token - DIRECT) >> 1) + 3,
 );
@@ -38,7 +37,7 @@ export function tokenOf(folded: number): number {
 }
 
 /**
- * The coder's tables depend on how large the tokens were of late: `recent` is their running sum, each counting three
+ * The coder's tables depend on the size of the preceding tokens: `recent` is their running sum, each counting three
  * quarters of the next. Its greatest value, for tokens of 127 only, is 511.
  */
 export const RECENTS = 512;

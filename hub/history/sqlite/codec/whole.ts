@@ -7,14 +7,14 @@ export const powerOfTen = (places: number): number => [1, 10, 100, 1000, 10_000]
 /**
  * Writes values × 10^places to `wholes`, with the fewest places that make all of them whole numbers within ±2^53 from
  * which a division by 10^places gives back the very same doubles.
- * @returns places; undefined where no number of places does
+ * @returns places; undefined if no number of places fits
  */
 export function wholesOf(values: Float64Array, wholes: Float64Array, count: number): number | undefined {
   let places = 0;
   while (places <= PLACES) {
     const failed = places === 0 ? copyWholes(values, wholes, count) : scaleWholes(values, wholes, { count, places });
     if (failed < 0) return places;
-    // What could not be a whole number of this unit rules out the places up to the one it needs itself.
+    // A value that is no whole number of this unit rules out all places up to the one it needs.
     const own = placesOf(values[failed] ?? 0, places + 1);
     if (own === undefined) return undefined;
     places = own;
@@ -32,7 +32,7 @@ function isWholeAt(value: number, power: number): boolean {
   return Math.abs(whole) <= 2 ** 53 && whole / power === value;
 }
 
-/** @returns place of the first value that is no whole number, -1 without one */
+/** Finds the first value that is no whole number. @returns its index, or -1 */
 function copyWholes(values: Float64Array, wholes: Float64Array, count: number): number {
   for (let i = 0; i < count; i++) {
     const value = values[i] ?? 0;

@@ -1,4 +1,4 @@
-import { add, type Buckets, bucketsOf, emptyBuckets, summarize } from "../bucket.ts";
+import { add, type Buckets, bucketsOf, emptyBuckets, rollUp } from "../bucket.ts";
 import { byMetric, deviceOf, type Frame, Merger } from "../frame.ts";
 import { blockMs, blocksPerDay, bucketOf, bucketsInRow, spanOf, type Tier, timesRow } from "../key.ts";
 import type { Host, Metric, Names } from "../names.ts";
@@ -38,7 +38,7 @@ export class Compactor {
     const devices = namesOf(host);
     const times = expired.raw ? undefined : this.#rows.times(host.id, block);
     // A block whose samples have expired or are damaged cannot be rolled up again: new samples are added to its rollups.
-    const whole = times !== undefined || !this.#summed(host, block);
+    const whole = times !== undefined || !this.#rolledUp(host, block);
     const raw = !expired.raw && whole;
     const merger = new Merger([...(times ? [times] : []), ...fresh.map((frame) => frame.times)]);
     const news = fresh.map(({ columns }) => byMetric(columns));
@@ -61,7 +61,7 @@ export class Compactor {
       }
       const five: Series = new Map();
       for (const [device, values] of columns)
-        five.set(device, summarize(values, places, { length: bucketsInRow, of: metric }));
+        five.set(device, rollUp(values, places, { length: bucketsInRow, of: metric }));
       if (expired.five) rows.push(...this.#late(five, { host, block, metric }));
       else rows.push(this.#row("five", at, dataOf(whole ? five : this.#added("five", five, { host, block, metric }))));
       yield;
@@ -98,7 +98,7 @@ export class Compactor {
   }
 
   /** True if the block was rolled up before. */
-  #summed({ id: host, first, last }: Host, block: number): boolean {
+  #rolledUp({ id: host, first, last }: Host, block: number): boolean {
     if (block < first || block > last) return false;
     for (const metric of this.#names.metricIds()) {
       if (this.#rows.has({ table: "five", span: block, host, metric })) return true;

@@ -16,7 +16,7 @@ export class Head {
   readonly #names: Names;
   readonly #hosts = new Map<Host, Map<number, OpenBlock>>();
   /** Rollups of chunks that were queried; they are continued as the chunks grow. */
-  readonly #rolled = new WeakMap<HeadChunk, Map<Metric, ChunkRollup>>();
+  readonly #rollups = new WeakMap<HeadChunk, Map<Metric, ChunkRollup>>();
   #next = 1;
 
   constructor(names: Names) {
@@ -32,8 +32,8 @@ export class Head {
   }
 
   rolled(chunk: HeadChunk, metric: Metric): ReadonlyMap<number, Buckets> {
-    const held = this.#rolled.get(chunk) ?? new Map<Metric, ChunkRollup>();
-    this.#rolled.set(chunk, held);
+    const held = this.#rollups.get(chunk) ?? new Map<Metric, ChunkRollup>();
+    this.#rollups.set(chunk, held);
     const rolled = held.get(metric) ?? new ChunkRollup(chunk, metric);
     held.set(metric, rolled);
     return rolled.buckets();
