@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openStore } from "../hub/history/sqlite/store.ts";
-import { kept, type Measured, type SeriesId, type Store } from "../hub/history/store.ts";
+import { type DeviceSample, kept, type SeriesId, type Store } from "../hub/history/store.ts";
 import { lineLog } from "../hub/log.ts";
 import type { Claim } from "./measure.ts";
 
@@ -85,7 +85,7 @@ function values(host: number, card: number): Float64Array {
 }
 
 function poll(one: Store, host: number, at: number): void {
-  const devices: Measured[] = [{ level: "host", key: "", values: Float64Array.from(kept.host, () => host) }];
+  const devices: DeviceSample[] = [{ level: "host", key: "", values: Float64Array.from(kept.host, () => host) }];
   for (let card = 0; card < cards; card++) {
     devices.push({ level: "gpu", key: `GPU-${host}-${card}`, index: card, values: values(host, card) });
   }

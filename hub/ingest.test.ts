@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { beforeEach, expect, test } from "vitest";
 import { HostInfoSchema, State } from "../proto/gen/host_pb.js";
 import { namesOf } from "../test/model.ts";
-import type { Poll } from "./history/store.ts";
+import type { HostSample } from "./history/store.ts";
 import { Ingest, type Owner, type Reading } from "./ingest.ts";
 import { Live } from "./live.ts";
 
@@ -13,7 +13,7 @@ const settings: Owner = { input: "poll", origin: "settings" };
 const book: Owner = { input: "poll", origin: "book" };
 const portal: Owner = { input: "portal", origin: "push" };
 const logger: Owner = { input: "logger", origin: "push" };
-let polls: Poll[];
+let polls: HostSample[];
 let lines: string[];
 let live: Live;
 let ingest: Ingest;
@@ -29,7 +29,7 @@ beforeEach(() => {
 });
 
 /** A poll with arrays of its own, as a store keeps it: the ones it comes with are used again. */
-function held(poll: Poll): Poll {
+function held(poll: HostSample): HostSample {
   return { ...poll, devices: poll.devices.map((one) => ({ ...one, values: Float64Array.from(one.values) })) };
 }
 

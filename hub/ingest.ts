@@ -2,7 +2,7 @@ import { clean as cleanText, limitOf } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import { ClockGuard, earliest } from "./clock.ts";
 import { Fault } from "./fault.ts";
-import type { KnownDevice, Measured, Store } from "./history/store.ts";
+import type { DeviceSample, KnownDevice, Store } from "./history/store.ts";
 import { sanitize } from "./ingest/clean.ts";
 import { type Cards, identify, recall, remember } from "./ingest/identity.ts";
 import { Meter, type ReadTimes } from "./ingest/measure.ts";
@@ -45,7 +45,7 @@ export interface Reading {
   /** Sanitized; never changed afterwards. */
   readonly info: HostInfo;
   /** Devices that were measured for this report. Arrays of values are reused for the next one: copy what you keep. */
-  readonly devices: readonly Measured[];
+  readonly devices: readonly DeviceSample[];
   /** True for a report of the past, which comes in any order. */
   readonly late: boolean;
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { systemClock } from "../hub/clock.ts";
 import { openStore } from "../hub/history/sqlite/store.ts";
-import type { Measured } from "../hub/history/store.ts";
+import type { DeviceSample } from "../hub/history/store.ts";
 import { lineLog } from "../hub/log.ts";
 import { openBrowser, openPage } from "../test/browser/browser.ts";
 import { a100, type Change, desk, h100, playMachine, playStorage, work } from "../test/browser/scene.ts";
@@ -133,7 +133,7 @@ function noise(): number {
   return seed / 2_147_483_648;
 }
 
-function cardAt(key: string, index: number, hours: number): Measured {
+function cardAt(key: string, index: number, hours: number): DeviceSample {
   const { load, memory } = doing(index, hours);
   const values = valuesOf("gpu", {
     gpu_utilization: Math.round(load),
@@ -157,7 +157,7 @@ function doing(index: number, hours: number): { load: number; memory: number } {
   return { load: hours > -11 && hours < -10.2 ? 55 + 20 * noise() : 0, memory: hours > -11 ? 31.7e9 : 0.6e9 };
 }
 
-function hostAt(hours: number): Measured {
+function hostAt(hours: number): DeviceSample {
   const busy = hours > -17 ? 31 + 9 * noise() + 6 * Math.sin(hours) : 4 + 3 * noise();
   const values = valuesOf("host", {
     cpu_utilization: busy,
@@ -169,7 +169,7 @@ function hostAt(hours: number): Measured {
   return { level: "host", key: "", values };
 }
 
-function nicAt(hours: number): Measured {
+function nicAt(hours: number): DeviceSample {
   const values = valuesOf("nic", {
     network_receive: Math.round(hours > -17 ? 2.1e9 * (0.8 + 0.3 * noise()) : 4e6 * noise()),
     network_transmit: Math.round(hours > -17 ? 1.9e9 * (0.8 + 0.3 * noise()) : 2e6 * noise()),

@@ -7,13 +7,13 @@ import {
   type Columns,
   checkSignal,
   type DeviceFilter,
+  type DeviceSample,
   type GroupColumns,
   type GroupQuery,
+  type HostSample,
   type KnownDevice,
   kept,
   type Local,
-  type Measured,
-  type Poll,
   type Range,
   type SeriesId,
   type SeriesQuery,
@@ -21,7 +21,7 @@ import {
 } from "../hub/history/store.ts";
 import { type Level, levels } from "../proto/device.ts";
 
-/** `Measured.values` out of values by name. @throws Error for a name that history does not keep */
+/** `DeviceSample.values` out of values by name. @throws Error for a name that history does not keep */
 export function valuesOf(level: Level, named: Readonly<Record<string, number>>): Float64Array {
   const names = kept[level].map(({ name }) => name);
   const stranger = Object.keys(named).find((name) => !names.includes(name));
@@ -30,7 +30,7 @@ export function valuesOf(level: Level, named: Readonly<Record<string, number>>):
 }
 
 /** The way back: what is there, by name. */
-export function namesOf({ level, values }: Measured): Record<string, number> {
+export function namesOf({ level, values }: DeviceSample): Record<string, number> {
   const all = kept[level].map(({ name }, i) => [name, values[i] ?? Number.NaN] as const);
   return Object.fromEntries(all.filter(([, value]) => !Number.isNaN(value)));
 }
@@ -68,7 +68,7 @@ export class Model implements Store, Local {
   readonly #series = new Map<string, Map<number, number>>();
   readonly #seen = new Map<string, Seen>();
 
-  append(poll: Poll): void {
+  append(poll: HostSample): void {
     check(poll);
     for (const measured of poll.devices) {
       const device = { host: poll.host, level: measured.level, key: measured.key };
@@ -169,7 +169,7 @@ export class Model implements Store, Local {
     return samples;
   }
 
-  #see(device: Seen["device"], { index }: Measured, at: number): void {
+  #see(device: Seen["device"], { index }: DeviceSample, at: number): void {
     const seen = this.#seen.get(nameOf(device)) ?? { device, index, last: at };
     if (at >= seen.last) Object.assign(seen, { index, last: at });
     this.#seen.set(nameOf(device), seen);
@@ -190,7 +190,7 @@ export class Model implements Store, Local {
   }
 }
 
-function check({ host, at, devices }: Poll): void {
+function check({ host, at, devices }: HostSample): void {
   if (!Number.isInteger(at) || at < 0 || at > latest) {
     throw new Fault("sample_bad", `The time of a measurement must be Unix milliseconds: it is ${at}`);
   }

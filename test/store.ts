@@ -7,10 +7,10 @@ import { type Options, openStore } from "../hub/history/sqlite/store.ts";
 import {
   type Aggregate,
   type Columns,
+  type DeviceSample,
+  type HostSample,
   kept,
   type Local,
-  type Measured,
-  type Poll,
   type Range,
   type SeriesId,
   type Store,
@@ -125,7 +125,12 @@ export function listening(): Log & { readonly lines: string[] } {
 }
 
 /** One device's values by the names of metrics. */
-export function measured(level: Level, key: string, named: Readonly<Record<string, number>>, index?: number): Measured {
+export function measured(
+  level: Level,
+  key: string,
+  named: Readonly<Record<string, number>>,
+  index?: number,
+): DeviceSample {
   for (const name of Object.keys(named)) {
     if (!kept[level].some((metric) => metric.name === name)) throw new Error(`history keeps no ${name} of a ${level}`);
   }
@@ -133,10 +138,10 @@ export function measured(level: Level, key: string, named: Readonly<Record<strin
   return { level, key, values, ...(index === undefined ? {} : { index }) };
 }
 
-export const gpu = (named: Readonly<Record<string, number>>, key = "GPU-1", index = 0): Measured =>
+export const gpu = (named: Readonly<Record<string, number>>, key = "GPU-1", index = 0): DeviceSample =>
   measured("gpu", key, named, index);
 
-export const poll = (at: number, ...devices: Measured[]): Poll => ({ host: "a", at, devices });
+export const poll = (at: number, ...devices: DeviceSample[]): HostSample => ({ host: "a", at, devices });
 
 export const temperature = (key = "GPU-1", host = "a"): SeriesId => ({
   host,

@@ -1,6 +1,6 @@
 // Polls as the hub hands them to history, made from rows of samples with as little work as can be.
 
-import { kept, type Measured, type Poll } from "../../hub/history/store.ts";
+import { type DeviceSample, type HostSample, kept } from "../../hub/history/store.ts";
 import type { Level } from "../../proto/device.ts";
 import { type Column, hostName, keyOf } from "./samples.ts";
 
@@ -26,7 +26,7 @@ function parts(columns: readonly Column[]): Part[] {
 /** The values of a poll are written into the same arrays for every poll: the store takes them, or copies them, in `append`. */
 export class Gather {
   readonly #parts: readonly Part[];
-  readonly #devices = new Map<number, readonly Measured[]>();
+  readonly #devices = new Map<number, readonly DeviceSample[]>();
 
   /** @param columns of the rows */
   constructor(columns: readonly Column[]) {
@@ -34,7 +34,7 @@ export class Gather {
   }
 
   /** The poll of the row that begins at `at`. */
-  poll(rows: Float64Array, at: number): Poll {
+  poll(rows: Float64Array, at: number): HostSample {
     for (const { values, places } of this.#parts) {
       for (let i = 0; i < places.length; i += 2) values[places[i + 1] ?? 0] = rows[at + (places[i] ?? 0)] ?? Number.NaN;
     }
@@ -43,8 +43,8 @@ export class Gather {
     return { host: hostName(number), at: rows[at + 1] ?? 0, devices };
   }
 
-  #devicesOf(host: number): readonly Measured[] {
-    const devices = this.#parts.map(({ level, device, values }): Measured => {
+  #devicesOf(host: number): readonly DeviceSample[] {
+    const devices = this.#parts.map(({ level, device, values }): DeviceSample => {
       const key = keyOf(host, { level, device });
       return level === "gpu" ? { level, key, index: device, values } : { level, key, values };
     });

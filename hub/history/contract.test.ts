@@ -8,7 +8,17 @@ import { day, gpu, hour, measured, Scene, start } from "../../test/store.ts";
 import { silent } from "../log.ts";
 import { engines } from "./all.ts";
 import type { Engine } from "./engine.ts";
-import type { Aggregate, GroupColumns, KnownDevice, Local, Measured, Poll, Range, SeriesId, Store } from "./store.ts";
+import type {
+  Aggregate,
+  DeviceSample,
+  GroupColumns,
+  HostSample,
+  KnownDevice,
+  Local,
+  Range,
+  SeriesId,
+  Store,
+} from "./store.ts";
 
 /** Opens a history in the folder of a scene: a new one, or the one that was closed there. */
 type Opener = (scene: Scene) => Promise<{ store: Store; local?: Local }>;
@@ -35,7 +45,7 @@ beforeEach(() => {
 afterEach(() => scene.remove());
 
 const temperature = (key: string): SeriesId => ({ host: "a", level: "gpu", key, metric: "gpu_temperature" });
-const card = (key: string, value: number, index = 0): Measured => gpu({ gpu_temperature: value }, key, index);
+const card = (key: string, value: number, index = 0): DeviceSample => gpu({ gpu_temperature: value }, key, index);
 const everything: readonly Aggregate[] = ["avg", "count", "last", "max", "min", "p95"];
 const plainList: Opener = async () => ({ store: new Model() });
 
@@ -46,7 +56,7 @@ describe.each([["plain list", plainList] as const, ...openers])("%s", (name, ope
   });
   afterEach(() => store.close());
 
-  const put = (at: number, ...devices: Measured[]): void => store.append({ host: "a", at: start + at, devices });
+  const put = (at: number, ...devices: DeviceSample[]): void => store.append({ host: "a", at: start + at, devices });
   const range = (from: number, to: number, step: number): Range => ({ from: start + from, to: start + to, step });
   const times = (...t: number[]): Float64Array => Float64Array.from(t, (one) => start + one);
 
@@ -209,7 +219,7 @@ const stretch = fc
     length: fc.integer({ min: 2, max: 60 }),
     values: fc.array(value, { minLength: 1, maxLength: 5 }),
   })
-  .map(({ host, from, every, length, values }): Poll[] =>
+  .map(({ host, from, every, length, values }): HostSample[] =>
     Array.from({ length }, (_, i) => ({
       host,
       at: from + i * every,
@@ -283,7 +293,7 @@ async function sameGroups(one: Store, model: Store, range: Range): Promise<void>
 }
 
 /** Without polls of a host at a time of which there has been one, for engines that may return either value. */
-function firstOfEach(): (poll: Poll) => boolean {
+function firstOfEach(): (poll: HostSample) => boolean {
   const seen = new Set<string>();
   return ({ host, at }) => !seen.has(`${host} ${at}`) && seen.add(`${host} ${at}`).size > 0;
 }

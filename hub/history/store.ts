@@ -2,20 +2,21 @@ import { catalog, type Metric } from "../../proto/catalog.ts";
 import { byLevel, type Level } from "../../proto/device.ts";
 import { Fault } from "../fault.ts";
 
-/** The metrics that history keeps of each kind of device, in catalogue order: the order of `Measured.values`. */
+/** The metrics that history keeps of each kind of device, in catalogue order: the order of `DeviceSample.values`. */
 export const kept: Readonly<Record<Level, readonly Metric[]>> = byLevel((level) =>
   catalog.filter((metric) => metric.keep && metric.level === level),
 );
 
 /** Everything that was measured on one host at one time. */
-export interface Poll {
+export interface HostSample {
   readonly host: string;
   /** Unix milliseconds of the measurement. */
   readonly at: number;
-  readonly devices: readonly Measured[];
+  readonly devices: readonly DeviceSample[];
 }
 
-export interface Measured {
+/** Everything that was measured on one device at one time. */
+export interface DeviceSample {
   readonly level: Level;
   /** Permanent name: "" for the host itself, a GPU's uuid, a mount, a NIC's name. */
   readonly key: string;
@@ -116,7 +117,7 @@ export interface Store {
    * Accepts everything that was measured on one host at one time.
    * @throws Fault sample_bad; nothing of the poll is kept
    */
-  append(poll: Poll): void;
+  append(poll: HostSample): void;
   /**
    * Reads series, in the order of the query; a series that is not known has no points.
    * @throws Fault bad_request; canceled

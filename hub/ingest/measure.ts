@@ -1,7 +1,7 @@
 import { byLevel, type Device, devices, type Level } from "../../proto/device.ts";
 import { type GPUInfo, type HostInfo, State } from "../../proto/gen/host_pb.js";
 import { type SourceName, sourceOf } from "../../proto/source.ts";
-import { kept, type Measured } from "../history/store.ts";
+import { type DeviceSample, kept } from "../history/store.ts";
 
 /** Greatest age of a device's values, compared with their report. Milliseconds, as `sampled`. */
 const freshMs = 30_000n;
@@ -36,7 +36,7 @@ export type ReadTimes = ReadonlyMap<string, bigint>;
 
 export interface Measurement {
   /** Their arrays of values are reused by the next measurement. */
-  readonly devices: readonly Measured[];
+  readonly devices: readonly DeviceSample[];
   readonly times: ReadTimes;
 }
 
@@ -56,7 +56,7 @@ export class Meter {
   measure(info: HostInfo, before: ReadTimes, late: boolean): Measurement {
     const stale = staleOf(info);
     const times = new Map<string, bigint>();
-    const measured: Measured[] = [];
+    const measured: DeviceSample[] = [];
     const used: Record<Level, number> = { host: 0, gpu: 0, disk: 0, nic: 0 };
     const seen = this.#seen;
     seen.clear();

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Measured, Store } from "../../hub/history/store.ts";
+import type { DeviceSample, Store } from "../../hub/history/store.ts";
 import type { Level } from "../../proto/device.ts";
 import { day, gpu, hour, listening, measured, pairs, poll, Scene, start, temperature } from "../store.ts";
 
@@ -15,8 +15,8 @@ afterEach(() => scene.remove());
 
 const most = 200;
 /** Lasting devices, and as many as an agent may name of each kind, scaled down; each value tells whose it is. */
-function churn(round: number): Measured[] {
-  const fresh = (level: Level, count: number, metric: string): Measured[] =>
+function churn(round: number): DeviceSample[] {
+  const fresh = (level: Level, count: number, metric: string): DeviceSample[] =>
     Array.from({ length: count }, (_, i) => measured(level, `${round}-${i}`, { [metric]: round * 1000 + i }));
   return [
     measured("host", "", { load1: round }),

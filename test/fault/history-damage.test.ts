@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { Poll, SeriesId, Store } from "../../hub/history/store.ts";
+import type { HostSample, SeriesId, Store } from "../../hub/history/store.ts";
 import type { Log } from "../../hub/log.ts";
 import { top } from "../program.ts";
 import { day, gpu, hour, measured, pairs, Scene, start } from "../store.ts";
@@ -32,7 +32,7 @@ const metrics = ["gpu_temperature", "gpu_power", "gpu_xid"] as const;
 /** Every value tells its host, metric and time: one that stands in a wrong place is found out. */
 const told = (host: string, metric: string, at: number): number =>
   Math.floor(at / 1000) * 12 + hosts.indexOf(host) * 3 + metrics.indexOf(metric as "gpu_xid") - start / 100;
-const poll = (host: string, at: number): Poll => ({
+const poll = (host: string, at: number): HostSample => ({
   host,
   at,
   devices: [

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openStore } from "../../hub/history/sqlite/store.ts";
-import { kept, type Local, type Measured, type Poll, type Store } from "../../hub/history/store.ts";
+import { type DeviceSample, type HostSample, kept, type Local, type Store } from "../../hub/history/store.ts";
 import { lineLog } from "../../hub/log.ts";
 
 const [, , folder = "", from = "0", seed = "0", how = "new"] = process.argv;
@@ -26,7 +26,7 @@ function told(host: string, at: number): number {
   return ((hosts.indexOf(host) * 31 + at / 1000 + Math.floor(at / 77_000)) % 89) | 0;
 }
 
-function devicesOf(host: string, at: number): Measured[] {
+function devicesOf(host: string, at: number): DeviceSample[] {
   const value = told(host, at);
   const named: Record<string, number> = { gpu_temperature: value, gpu_power: value * 1000 + 0.5, gpu_xid: at };
   if (at % 3 === 0) named.gpu_fan = value;
@@ -119,7 +119,7 @@ async function live(one: Store & Local): Promise<never> {
     for (const [place, host] of hosts.entries()) {
       const late = random(40) === 0;
       const at = late ? now - 1 - random(20 * hour) : now + random(900);
-      one.append({ host, at, devices: devicesOf(host, at) } satisfies Poll);
+      one.append({ host, at, devices: devicesOf(host, at) } satisfies HostSample);
       taken.push(`safe ${place} ${at}`);
     }
     // Either told so at once, or a second later.

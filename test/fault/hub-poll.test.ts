@@ -3,7 +3,7 @@ import { createServer as createHttp } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { systemClock } from "../../hub/clock.ts";
-import type { Poll } from "../../hub/history/store.ts";
+import type { HostSample } from "../../hub/history/store.ts";
 import { Ingest } from "../../hub/ingest.ts";
 import type { RunningInput } from "../../hub/input/input.ts";
 import { poll } from "../../hub/input/poll.ts";
@@ -14,7 +14,7 @@ import { machine, type PlayedHost, playHost } from "../host.ts";
 import { namesOf } from "../model.ts";
 
 let live: Live;
-let polls: Poll[];
+let polls: HostSample[];
 let polling: RunningInput | undefined;
 let settings: Parameters<typeof poll.open>[1];
 let list: ServerList;

@@ -1,4 +1,4 @@
-import type { Measured } from "../store.ts";
+import type { DeviceSample } from "../store.ts";
 import { putNumber, Reader, unzigzag, zigzag } from "./bytes.ts";
 import { columnId, type Frame } from "./frame.ts";
 import type { Device, Host, Metric } from "./names.ts";
@@ -30,7 +30,7 @@ const roomFor = (columns: number): number => 16 + Math.ceil(columns / 8) + colum
 
 const doubles = new DataView(new ArrayBuffer(8));
 
-const fits = ({ device, index }: Slot, measured: Measured): boolean =>
+const fits = ({ device, index }: Slot, measured: DeviceSample): boolean =>
   device.key === measured.key && device.level === measured.level && index === measured.index;
 
 /**
@@ -99,7 +99,7 @@ export class HeadChunk {
   }
 
   /** Appends a poll. @returns false if it is not later than the last one, or has a device or metric without a column */
-  append(at: number, devices: readonly Measured[]): boolean {
+  append(at: number, devices: readonly DeviceSample[]): boolean {
     if (this.frozen || at <= this.last || !this.#gather(devices)) return false;
     this.#reserve();
     this.rowStart = this.length;
@@ -137,7 +137,7 @@ export class HeadChunk {
   }
 
   /** Collects a poll's values by column. @returns false if one has no column */
-  #gather(devices: readonly Measured[]): boolean {
+  #gather(devices: readonly DeviceSample[]): boolean {
     const next = this.#next.fill(Number.NaN);
     this.#measured.length = 0;
     for (let i = 0; i < devices.length; i++) {
@@ -171,7 +171,7 @@ export class HeadChunk {
   }
 
   /** Finds the slot of a device, which usually has the same place in every poll. */
-  #slot(measured: Measured, expected: number): Slot | undefined {
+  #slot(measured: DeviceSample, expected: number): Slot | undefined {
     const slot = this.slots[expected];
     return slot !== undefined && fits(slot, measured) ? slot : this.slots.find((other) => fits(other, measured));
   }

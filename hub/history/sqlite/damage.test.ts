@@ -9,9 +9,9 @@ import {
   ask,
   day,
   gpu,
+  type poll as HostSample,
   hour,
   listening,
-  type poll as Poll,
   pairs,
   Scene,
   start,
@@ -20,7 +20,7 @@ import {
 
 let scene: Scene;
 const host = "a-host-with-a-long-name";
-const at = (t: number, value: number): ReturnType<typeof Poll> => ({
+const at = (t: number, value: number): ReturnType<typeof HostSample> => ({
   host,
   at: t,
   devices: [gpu({ gpu_temperature: value })],

@@ -10,9 +10,9 @@ import {
   type DeviceFilter,
   type GroupColumns,
   type GroupQuery,
+  type HostSample,
   type KnownDevice,
   type Local,
-  type Poll,
   type SeriesQuery,
   type Store,
 } from "../store.ts";
@@ -66,7 +66,7 @@ class SqliteStore implements Store, Local {
     this.#cancelTending = options.clock.after(tendMs, () => this.#startTending());
   }
 
-  append(poll: Poll): void {
+  append(poll: HostSample): void {
     checkTime(poll.at);
     const { clock } = this.#options;
     const open = this.#instance.head.add(poll, blockOf(poll.at), clock.now());
@@ -329,7 +329,7 @@ function checkTime(at: number): void {
   }
 }
 
-function checkNames({ host, devices }: Poll): void {
+function checkNames({ host, devices }: HostSample): void {
   for (const { level, key } of devices) {
     if (
       host === "" ||

@@ -1,4 +1,4 @@
-import { kept, type Measured, type Poll } from "../../store.ts";
+import { type DeviceSample, type HostSample, kept } from "../../store.ts";
 import type { Buckets } from "../bucket.ts";
 import { type Column, HeadChunk, type Slot } from "../chunk.ts";
 import type { ChunkStart } from "../journal.ts";
@@ -59,7 +59,7 @@ export class Head {
   }
 
   /** Appends a poll to an open chunk. @returns the chunk; undefined if none can take the poll */
-  add(poll: Poll, block: number, now: number): HeadChunk | undefined {
+  add(poll: HostSample, block: number, now: number): HeadChunk | undefined {
     const host = this.#names.find(poll.host);
     const held = host && this.#hosts.get(host)?.get(block);
     const open = held?.chunks.at(-1);
@@ -69,7 +69,7 @@ export class Head {
   }
 
   /** Begins a chunk with a poll, which has at least one value. */
-  begin(poll: Poll, block: number, now: number): HeadChunk {
+  begin(poll: HostSample, block: number, now: number): HeadChunk {
     const host = this.#names.host(poll.host);
     const before = this.#newest(host);
     const held = this.#held(host, block);
@@ -146,7 +146,7 @@ export class Head {
 function layout(
   names: Names,
   host: Host,
-  devices: readonly Measured[],
+  devices: readonly DeviceSample[],
   before: HeadChunk | undefined,
 ): { slots: Slot[]; columns: Column[] } {
   const columns: Column[] = [];
