@@ -121,7 +121,7 @@ class SourceState {
       if (note !== undefined && note !== this.#note) this.#all.log.info(`${this.source.name}: ${note}`);
       this.#note = note;
     } catch (error) {
-      // A read that was given up has been reported as late already.
+      // An abandoned read has been reported as late already.
       if (!signal.aborted) this.#fail(error);
     } finally {
       // A read that hung for hours is longer than the field can say.

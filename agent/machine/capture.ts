@@ -32,7 +32,7 @@ const keyOf = ({ vendor, device, revision }: PciIdentity): string => `${vendor}:
 /** Everything that was read so far, to be written into a directory. */
 export interface Recorded {
   readonly capture: Capture;
-  /** Path on the machine → text, or the bytes of what is none. */
+  /** Path on the machine → text, or bytes of a binary file. */
   readonly files: ReadonlyMap<string, string | Uint8Array>;
 }
 

@@ -12,7 +12,7 @@ import { userNames } from "./live/user.ts";
 
 /** Undefined for what is not there, may not be read, or vanished meanwhile: all of them mean "not known". */
 function attempt<T>(read: () => T): T | undefined {
-  // Most of what a failure costs is its stack, which nobody looks at.
+  // Most of the cost of an error is its stack, which is not used here.
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
   try {
@@ -80,7 +80,7 @@ export function liveMachine(root: string): Machine {
     space: (mount, options) => space(at(mount), options),
     // In a container with a network of its own, our interfaces are not the host's; its first process sees those.
     addresses: () => (prefixed ? hostAddresses((name) => read(`/proc/1/net/${name}`)) : undefined) ?? ownAddresses(),
-    // A container has a name of its own; the host's is told by its kernel's file.
+    // A container has its own host name; the host's is in its kernel's file.
     hostname: () => (prefixed ? read("/etc/hostname")?.trim() || hostname() : hostname()),
     users: names,
     // A container may have the socket's folder mounted where it is on the host.

@@ -11,7 +11,7 @@ const kernelThread = 0x20_0000;
 
 /** Threads of the kernel live in the first namespace only, where number 2 starts all others and never ends. */
 function startsThreads(stat: string): boolean {
-  // The name stands in brackets and may hold blanks and brackets of its own.
+  // The name is in brackets and may contain blanks and brackets.
   const flags = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[6] ?? 0);
   return (flags & kernelThread) !== 0;
 }
@@ -22,7 +22,7 @@ function startsThreads(stat: string): boolean {
  */
 export function isContained(machine: Machine): boolean {
   const own = machine.link("/proc/self/ns/pid");
-  // Neither a machine that is played back nor a kernel without such files tells of another.
+  // Played machines and kernels without such files show no other namespace.
   if (own === undefined || own === first) return false;
   return !startsThreads(machine.read("/proc/2/stat") ?? "");
 }

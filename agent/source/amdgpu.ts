@@ -115,7 +115,7 @@ class AmdGpus implements Reader {
   }
 
   /**
-   * Processes by PCI address of the card, and whether all that compute are among them.
+   * Processes by PCI address of the card; `known` is true if all compute processes are among them.
    * @param apart The KFD's process ids mean others than those of our /proc.
    */
   #procs(reads: readonly CardReading[], apart: boolean): { procs: ReadonlyMap<string, Proc[]>; known: boolean } {
@@ -132,7 +132,7 @@ class AmdGpus implements Reader {
     const since = this.#baseline.take(this.#machine.ticks(), readings);
     const holds = this.#kfd.holds();
     this.#hidden = holds.size > 0 && this.#kfd.hidden;
-    // Where the KFD tells of no card, what is open is all there is to see.
+    // If the KFD lists no card, open device files are the only evidence.
     const silent = [...holds.values()].every((cards) => cards.size === 0);
     const procs = new Map<string, Proc[]>();
     for (const { seat, gpu, closed } of reads) {
@@ -145,7 +145,7 @@ class AmdGpus implements Reader {
     return { procs, known: !this.#hidden && !(apart && this.#kfd.nodes().size === 0) };
   }
 
-  /** Its device nodes, those of its partitions too: they are no PCI functions, and only the KFD tells whose they are. */
+  /** Lists a card's device nodes with those of its partitions: these are not PCI functions, only the KFD knows their card. */
   #nodes(card: Card): string[] {
     const slot = slotOf(card.pci);
     const parts = [...this.#kfd.nodes().values()].filter((node) => node.slot === slot && node.render !== undefined);

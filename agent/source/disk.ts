@@ -10,7 +10,7 @@ function row({ device, mount, fstype, readOnly }: Mount, rest: Row): Row {
   return { device, mount, fstype, readOnly, ...rest };
 }
 
-/** Stores without a size of their own answer with the largest number there is: then there is nothing to tell of it. */
+/** Converts a space to the fields of a disk. Stores without a size answer with the largest number: such values are left out. */
 function measured({ size, free, available }: Space, now: number): Row {
   const total = amount(size);
   const known = total !== undefined && free >= 0 && free <= size;
@@ -40,7 +40,7 @@ async function ask(machine: Machine, mount: Mount, deadline: number): Promise<Ro
   }
 }
 
-/** Storage servers have thousands of datasets; a hub takes no message of that size, and nobody a list of that length. */
+/** Most disks in an answer: storage servers have thousands of datasets, and a hub's messages are limited. */
 const most = 500;
 
 /** Below a prefix, /proc/self would be this container's; the first process has the host's. */

@@ -37,7 +37,7 @@ interface CardReading {
   readonly gpu: Gpu;
   /** Its device nodes must be left alone: it sleeps, or hangs. */
   readonly closed: boolean;
-  /** It slept all the time since the collection before: nobody worked on it, whoever may have it open. */
+  /** True if it slept all the time since the previous collection: nothing worked on it, even if it is open. */
   readonly resting: boolean;
 }
 

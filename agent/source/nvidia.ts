@@ -63,7 +63,7 @@ class Nvidia implements Reader {
     return { gpus, system, note: containedNote };
   }
 
-  /** Asks the driver; lets go of it where that lets the cards fall asleep. */
+  /** Queries the driver, and releases it if that lets the cards fall asleep. */
   async #awake(signal: AbortSignal): Promise<Gpu[]> {
     const { gpus, system } = await this.#reading(signal);
     const now = BigInt(this.#machine.now());

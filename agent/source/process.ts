@@ -17,7 +17,7 @@ export function parseOwner(text: string): number | undefined {
 
 /** Parses field 22 of /proc/PID/stat: start of the process after boot, in hundredths of a second. */
 export function parseStart(text: string): number | undefined {
-  // The name stands in brackets and may hold blanks and brackets of its own.
+  // The name is in brackets and may contain blanks and brackets.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return whole(fields[19]);
 }

@@ -107,7 +107,7 @@ export function dropImplausible<
   }
   if (gpu.memTotal === 0n) {
     for (const name of sizes) delete gpu[name];
-    // Whether this 0 stands for the host's memory depends on what the card had before: its source decides.
+    // Whether this 0 means the host's memory depends on what the card had before: its source decides.
     if (gpu.memoryShared) gpu.memTotal = 0n;
   }
   for (const name of [...vital, "powerLimit"] as const) if (gpu[name] === 0) delete gpu[name];

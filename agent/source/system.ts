@@ -48,7 +48,7 @@ export function countProcesses(names: readonly string[]): number | undefined {
 
 /** What changes only when the system is upgraded or started anew: an agent outlives the first of these. */
 function identity(machine: Machine): NonNullable<Part["system"]> {
-  // A container that has only this file of the host mounted must not tell its own image's name.
+  // A container with only this file of the host must not report its own image's name.
   const files = ["/host/etc/os-release", "/etc/os-release", "/usr/lib/os-release"];
   const releases = files.map((file) => parseRelease(machine.read(file) ?? ""));
   // As in the earlier exporter, a file counts with both; where none has both, a name is better than nothing.

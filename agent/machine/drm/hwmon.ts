@@ -27,7 +27,7 @@ export class Sensors {
     const names = this.#machine.list(top).filter((name) => /^hwmon\d+$/.test(name));
     if (names.join(" ") !== this.#names) {
       this.#names = names.join(" ");
-      // i915 has one for the card and one for each of its tiles ("i915_gt0"); the card's bears the driver's own name.
+      // i915 has one for the card and one for each of its tiles ("i915_gt0"); the card's has the driver's name.
       const own = names.find((name) => this.#machine.read(`${top}/${name}/name`)?.trim() === this.#card.driver);
       const chosen = own ?? names[0];
       this.#own = own !== undefined;
@@ -95,7 +95,7 @@ export class Sensors {
     return degrees > 0 && degrees < 150 ? degrees : undefined;
   }
 
-  /** Milliwatts of a file that counts microwatts; 0 means that it does not measure, or (a limit) that there is none. */
+  /** Milliwatts of a file that counts microwatts; 0 means not measured, or (for a limit) none. */
   milliwatts(file: string): number | undefined {
     const value = Math.round((this.value(file) ?? 0) / 1000);
     return value > 0 && value <= 10_000_000 ? value : undefined;

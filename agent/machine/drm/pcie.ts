@@ -89,7 +89,7 @@ export class Slot {
     return speed === undefined ? undefined : generationOf(Math.round(Number(speed) * 10));
   }
 
-  /** Lanes; 0 where there is no link, 255 where the device does not say. */
+  /** Parses lanes; 0 means no link, 255 not known. */
   #width(folder: string | undefined, which: "current" | "max"): number | undefined {
     if (folder === undefined) return undefined;
     const lanes = count(this.#machine, `${folder}/${which}_link_width`);

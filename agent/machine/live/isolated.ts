@@ -24,7 +24,7 @@ export function isolatedReader(
     idle = undefined;
     shells.add(shell);
     const line = (await shell.ask(at(path)))?.slice(1);
-    // A shell that was given up and came back late finds its place taken.
+    // A shell that was abandoned and answers late may have been replaced.
     if (!shell.ended && idle === undefined) idle = shell;
     else {
       shell.end();

@@ -12,7 +12,7 @@ import type { Grant } from "../../machine.ts";
 /** A node runs at most a few hundred pods, and few containers hold devices: 1 MiB is many times what that takes. */
 const bound: MessageLimits = { bytes: 1024 * 1024, elements: 50_000 };
 
-/** Bytes before a message: whether it is compressed, and its length. */
+/** Length of a message's prefix in bytes: a compression flag, then its length. */
 const prefix = 5;
 
 /** Makes an error that the snapshot distinguishes by its name. */
@@ -22,7 +22,7 @@ function refused(socket: string): Error {
   return named("Unsupported", `${socket} may be asked by root only: pods go without names`);
 }
 
-/** Undefined when there is no socket. @throws Error when this user may not look. */
+/** Undefined if there is no socket. @throws Error if this user may not look. */
 function find(path: string): string | undefined {
   let stats: Stats | undefined;
   try {
@@ -30,7 +30,7 @@ function find(path: string): string | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "EACCES" || code === "EPERM") throw refused(path);
-    return undefined; // a folder on the way that is none: there is no socket
+    return undefined; // a part of the path is not a directory: there is no socket
   }
   return stats?.isSocket() ? path : undefined;
 }
@@ -48,7 +48,7 @@ export function grants(sockets: readonly string[], deadline: number): Promise<Gr
   }
 }
 
-/** @throws Error when it is no such message, or larger than any. */
+/** @throws Error if the message is malformed or exceeds the limits. */
 function read(message: Buffer): ListPodResourcesResponse {
   try {
     return decode(ListPodResourcesResponseSchema, message, bound);

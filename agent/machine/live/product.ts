@@ -21,12 +21,12 @@ export function pciName(text: string, { vendor, device }: PciIdentity): string |
   const start = `\n${text}`.indexOf(`\n${vendor}  `);
   if (start < 0) return undefined;
   const rest = text.slice(start);
-  // The next line without indentation that is no comment begins another vendor.
+  // The next line without indentation, other than a comment, begins another vendor.
   const end = rest.slice(1).search(/\n[^\t\n#]/);
   const block = end < 0 ? rest : rest.slice(0, end + 1);
   const name = new RegExp(`\\n\\t${device} {2}(.+)`).exec(block)?.[1]?.trim();
   if (name === undefined) return undefined;
-  // What stands in brackets is what the box says; before it stands the chip.
+  // The product name is in brackets, after the chip's.
   const sold = /\[(.+)\]$/.exec(name)?.[1] ?? name;
   const maker = makers[vendor] ?? "";
   return sold.startsWith(maker) ? sold : `${maker} ${sold}`;

@@ -47,7 +47,7 @@ export class Shell {
     this.#child.stdout.setEncoding("utf8").on("data", (piece: string) => this.#take(piece));
   }
 
-  /** False where there is no such program. */
+  /** False if the program does not exist. */
   get started(): boolean {
     return this.#child.pid !== undefined;
   }

@@ -40,7 +40,7 @@ export function spaces(ways: SpaceReaders = { local: bySelf, network: byShell() 
     const forget = (): boolean => outstanding.delete(path);
     question.ended.then(forget, forget);
     const answered = (): boolean => hung.delete(path);
-    question.answer.then(answered, () => undefined); // what was refused is told to the caller below
+    question.answer.then(answered, () => undefined); // the caller below receives the error
     const wait = hung.has(path) ? Math.min(patience, deadline) : deadline;
     // Before the limit below: what is given up ends with an error of its own, which must not hide that it was late.
     const result = within(question.answer, wait, () => {

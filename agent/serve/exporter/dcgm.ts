@@ -177,7 +177,7 @@ const fields: readonly (readonly [old: string, now: string, kind: Kind, help: st
     ],
   ];
 
-/** The label of the host's name: since 4.8.3 it is written small. Names that are the same in both sets bear both, once. */
+/** Label of the host's name, in lower case since 4.8.3. Metrics with the same name in both sets get both labels. */
 const hostLabels: Readonly<Record<DcgmNames, readonly string[]>> = {
   old: ["Hostname"],
   new: ["hostname"],

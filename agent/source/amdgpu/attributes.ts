@@ -17,7 +17,7 @@ const start = 8;
 /**
  * gpu_metrics of revision 1.9 (kgd_pp_interface.h): after the header and a count, each attribute is 64 bits that say
  * what it is (unit, type, id, number of values: AMDGPU_METRICS_ENC_ATTR) and its values, without gaps.
- * @returns Undefined where count and lengths do not add up to the table: then none of it is to be believed.
+ * @returns Undefined if count and lengths do not match the table: then all of it is implausible.
  */
 export function parseAttributes(view: DataView): Attributes | undefined {
   const found = new Map<number, Attribute>();

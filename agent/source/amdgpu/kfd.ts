@@ -6,7 +6,7 @@ const top = "/sys/class/kfd/kfd";
 const most = 1024;
 /** No program has more queues on all cards; what has more is looked at no further. */
 const mostQueues = 256;
-/** Milliseconds after which a program's queues are read again though they bear the same numbers: numbers are used anew. */
+/** Milliseconds after which a process's queues are read again although their numbers are the same: numbers are reused. */
 const lasting = 60_000;
 
 /** A GPU as the KFD counts: a whole card, or one partition of it. */

@@ -9,9 +9,9 @@ import { type Residency, reasonsOf } from "./throttle.ts";
 export interface Metrics {
   /** Millijoules since the firmware was started. */
   readonly energy?: bigint;
-  /** Reasons in force at this moment; empty where there is none. */
+  /** Current reasons. */
   readonly throttle?: Throttle[];
-  /** Counters of how long each reason held: those that grew since the reading before were in force. */
+  /** Counters of each reason's duration: those that grew since the previous reading applied. */
   readonly residency?: Residency;
   /** Percent of the busiest video or JPEG engine. */
   readonly media?: number;

@@ -4,7 +4,7 @@ import type { Proc } from "../source.ts";
 import type { Hold } from "./kfd.ts";
 
 interface Draft {
-  /** Bytes; undefined where the driver tells of no such memory. */
+  /** Bytes; undefined if the driver reports no such memory. */
   vram: number | undefined;
   host: number | undefined;
   /** Nanoseconds since the device was opened. */
@@ -28,7 +28,7 @@ function add(draft: Draft, client: Client, since: Since | undefined): void {
   for (const { busy } of info.engines.values()) draft.worked += busy;
   const shares = sharesOf(client, since);
   if (shares === undefined) return;
-  // As the card's own share counts it: busy is whoever keeps any engine busy.
+  // As in the card's own share: a process that keeps any engine busy is busy.
   draft.share = Math.min(100, (draft.share ?? 0) + Math.max(0, ...shares.values()));
 }
 

@@ -24,7 +24,7 @@ const bits: readonly (readonly [from: number, to: number, reason: Throttle])[] =
   [46, 47, Throttle.PROCHOT],
 ];
 
-/** Reasons in force; undefined where the chip fills the field with ones: it does not tell. */
+/** Returns the current reasons; undefined if the chip fills the field with ones: it does not report them. */
 export function reasonsOf(status: bigint): Throttle[] | undefined {
   if (status === 0xffff_ffff_ffff_ffffn) return undefined;
   const reasons = new Set<Throttle>();
@@ -36,7 +36,7 @@ export function reasonsOf(status: bigint): Throttle[] | undefined {
   return [...reasons].sort((a, b) => a - b);
 }
 
-/** How long each reason held, as counters of the firmware's samples. */
+/** Duration of each reason, in samples of the firmware. */
 export interface Residency {
   /** Samples that the firmware took; undefined where it does not count them. */
   readonly samples?: number;
@@ -49,7 +49,7 @@ export interface Residency {
  */
 const least = 0.01;
 
-/** Tells from counters which reasons held since the reading before. */
+/** Derives from counters which reasons applied since the previous reading. */
 export class Residencies {
   readonly #baseline = new Baseline<Residency>();
 

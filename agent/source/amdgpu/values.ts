@@ -23,7 +23,7 @@ export function uuidOf(card: Card, unique: string | undefined): string {
   return /^[0-9a-f]{1,16}$/.test(id) && /[1-9a-f]/.test(id) ? `GPU-${id.padStart(16, "0")}` : placeName(card);
 }
 
-/** "SPX", "NPS1"; what the driver writes while it does not know ("UNKNOWN") is no mode. */
+/** Parses "SPX", "NPS1"; "UNKNOWN", which the driver writes while it does not know, is not a mode. */
 const mode = (text: string | undefined): string | undefined =>
   /^([SDTQC]PX|NPS[1-8])$/.test(text ?? "") ? text : undefined;
 
@@ -164,7 +164,7 @@ export class Radeon {
     };
   }
 
-  /** The level set, 0 to 255, tells how fast the fan shall run; where it cannot be had, the speed measured does. */
+  /** The level set, 0 to 255, is how fast the fan should turn; without it the measured speed is used. */
   #fan(): number | undefined {
     const level = within(this.#sensors.value("pwm1"), 0, 255);
     if (level !== undefined) return Math.round((level / 255) * 100);

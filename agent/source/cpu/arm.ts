@@ -76,7 +76,7 @@ const parts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "0xc0": { "0xac3": "Ampere-1", "0xac4": "Ampere-1a", "0xac5": "Ampere-1b" },
 };
 
-/** Cores of one maker that /proc/cpuinfo tells by number only. */
+/** Cores of one maker, which /proc/cpuinfo lists by number only. */
 interface Cores {
   readonly maker: string;
   readonly names: Set<string>;

@@ -86,7 +86,7 @@ interface MountEntry {
   readonly mount: string;
   readonly fstype: string;
   readonly readOnly: boolean;
-  /** The same for every place where it is mounted; undefined where the list does not tell. */
+  /** Same for all mounts of one filesystem; undefined if the list lacks it. */
   readonly id?: string;
   /** What of it is mounted there: "/" is all. */
   readonly root?: string;

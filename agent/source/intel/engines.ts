@@ -13,7 +13,7 @@ const local = /^(local|vram)\d*$/;
 /** Memory of the host: "system0" and "stolen-system0" (i915), "system", "gtt" and "stolen" (xe). */
 const host = /^(system|stolen-system|gtt|stolen)\d*$/;
 
-/** Bytes in memory of one kind; undefined where the driver does not tell of it. */
+/** Bytes in memory of one kind; undefined if the driver does not report it. */
 function memoryIn({ memory }: FdInfo, kind: RegExp): number | undefined {
   const found = [...memory].filter(([name]) => kind.test(name)).map(([, bytes]) => bytes);
   return found.length === 0 ? undefined : found.reduce((sum, bytes) => sum + bytes);
@@ -22,7 +22,7 @@ function memoryIn({ memory }: FdInfo, kind: RegExp): number | undefined {
 /** Percent of the time in which the busiest kind of engine worked for anybody, of all and of those for video. */
 export interface Loads {
   readonly utilization: number;
-  /** Undefined where nobody has opened an engine for video: whether there is one is then not known. */
+  /** Undefined if no process has opened a video engine: whether there is one is then not known. */
   readonly media: number | undefined;
 }
 
@@ -39,7 +39,7 @@ export function loads(clients: readonly Client[], since: Since | undefined): Loa
 }
 
 interface Draft {
-  /** Bytes; absent where the driver tells of no such memory. */
+  /** Bytes; absent if the driver reports no such memory. */
   local?: number;
   host?: number;
   /** Nanoseconds or cycles. */
@@ -74,7 +74,7 @@ export function procsOf(clients: readonly Client[], since: Since | undefined): P
       pid,
       compute: draft.compute > 0,
       graphics: draft.gfx > 0 || draft.compute === 0,
-      // i915 tells 0 of memory that graphics inside a processor do not have.
+      // i915 reports 0 for memory that graphics inside a processor do not have.
       ...given("mem", draft.local ? amount(draft.local) : undefined),
       ...given("hostMem", amount(draft.host)),
       ...given("utilization", draft.share === undefined ? undefined : Math.round(draft.share)),

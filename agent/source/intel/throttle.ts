@@ -48,12 +48,12 @@ export class Throttles {
     ];
   }
 
-  /** Empty where there is none in force; undefined where the driver does not tell. */
+  /** Returns the current reasons; undefined if the driver does not report them. */
   read(): Throttle[] | undefined {
     this.#place ??= this.#find();
     if (this.#place === undefined) return undefined;
     const { folder, prefix, names } = this.#place;
-    // Newer kernels tell all at once; asked one by one, a reason may end in between.
+    // Newer kernels report all at once; read one by one, a reason may end in between.
     const all = names.includes("reasons") ? this.#machine.read(`${folder}/reasons`) : undefined;
     if (all !== undefined)
       return sorted(

@@ -13,7 +13,7 @@ import { Throttles } from "./throttle.ts";
  */
 const cards = /^(490[5-9]|4f8[0-8]|5[67][9abc][0-9a-f]|0b6[9e]|0bd[0-9ab]|0be[015]|e2[0-2][0-9a-f]|674c)$/;
 
-/** Where the clock in force is told: by i915 since 6.0, by i915 before, by xe. Megahertz; 0 while the engines sleep. */
+/** Files of the current clock: of i915 since 6.0, of i915 before, of xe. Megahertz; 0 while the engines sleep. */
 const clockFiles = ({ top, folder }: Card): readonly string[] => [
   `${top}/gt/gt0/rps_act_freq_mhz`,
   `${top}/gt_act_freq_mhz`,
@@ -37,10 +37,10 @@ function restFiles(machine: Machine, { top, folder }: Card): string[] {
   return [...xe, ...i915].filter((path) => count(machine, path) !== undefined);
 }
 
-/** Share of the time that they must have slept for nobody to have worked: being looked at wakes them too. */
+/** Share of the time asleep above which the card counts as unused: being read wakes it, too. */
 const resting = 0.99;
 
-/** Package and memory: Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon, …-xe-hwmon. Processors tell theirs elsewhere. */
+/** Package and memory: Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon, …-xe-hwmon. Processors report theirs elsewhere. */
 const thermometers = {
   i915: { pkg: "temp1", vram: undefined },
   xe: { pkg: "temp2", vram: "temp3" },
@@ -71,7 +71,7 @@ export class Arc {
     this.#throttles = new Throttles(machine, card);
   }
 
-  /** What it is called; nothing here asks the driver. Intel's GPUs tell no serial number: they are called by their place. */
+  /** Reads the names, without the driver. Intel's GPUs have no serial number: their slot is their name. */
   names(): Gpu {
     const { vendor, device, pci, folder } = this.card;
     if (this.#name === undefined) {
@@ -106,7 +106,7 @@ export class Arc {
     );
   }
 
-  /** A file that shows whether the driver answers. */
+  /** A file that can be read if the driver answers. */
   probe(): string {
     this.#clock ??= this.#first(clockFiles(this.card));
     return this.#clock ?? `${this.card.folder}/uevent`;
@@ -165,7 +165,7 @@ export class Arc {
     return within(milliwatts, 1, 10_000_000);
   }
 
-  /** Memory of the card's own, where the driver tells it (Intel's i915 packages do) or the kernel accounts for it. */
+  /** Memory of the card, if the driver reports it (Intel's i915 packages do) or the kernel accounts for it. */
   #memory(): Gpu {
     const total = count(this.#machine, `${this.card.top}/lmem_total_bytes`);
     const free = count(this.#machine, `${this.card.top}/lmem_avail_bytes`);

@@ -4,7 +4,7 @@ const top = "/sys/class/net";
 
 /**
  * Interfaces that carry no traffic of the machine's own, by name: loopback, and what containers, virtual machines and
- * tunnels add. Only for where sysfs does not tell.
+ * tunnels add. Only used without sysfs.
  */
 const added = new RegExp(
   "^(lo$|veth|docker|br-|virbr|vnet|tap|macvtap|cali|flannel|cni|cilium|lxc|lxdbr|weave|datapath|kube-|nodelocaldns" +
@@ -27,7 +27,7 @@ export interface Layer {
 }
 
 interface InterfaceEntry {
-  /** Undefined where sysfs does not tell: it is another namespace's, or a machine that was written down before. */
+  /** Undefined without sysfs: in another namespace, or for a machine captured by an earlier version. */
   readonly hardware: boolean | undefined;
   readonly entries: readonly string[];
 }

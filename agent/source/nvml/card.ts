@@ -208,7 +208,7 @@ function memory(asker: DeviceQueries, gpu: Gpu): void {
   put(gpu, "memReserved", value.reserved);
 }
 
-/** Undefined when the device tells nothing of its link. A maximum is told where it is more. */
+/** Undefined if the device reports nothing of its link. A maximum is set if it is greater. */
 function link(asker: DeviceQueries, { generationMax, widthMax }: SlowValues): Gpu["pcie"] {
   const found: NonNullable<Gpu["pcie"]> = {};
   // Virtual machines' cards without a link of their own answer with 0.
@@ -272,7 +272,7 @@ export function merge(
     }
     for (const [pid, mem] of sums) {
       const proc = procs.get(pid) ?? { compute: false, graphics: false, mem: undefined };
-      // Both lists tell all the memory of a process that does both.
+      // Both lists have all the memory of a process that is on both.
       procs.set(pid, {
         ...proc,
         [kind]: true,

@@ -119,7 +119,7 @@ function link(gpu: Gpu, name: LinkField, value: number | undefined): void {
   if (value !== undefined) gpu.pcie = { ...gpu.pcie, [name]: value };
 }
 
-/** A maximum is told where it is more. */
+/** Sets a maximum if it is greater. */
 function most(gpu: Gpu, [now, max]: readonly [LinkField, LinkField], value: number | undefined): void {
   if (value !== gpu.pcie?.[now]) link(gpu, max, value);
 }
@@ -143,7 +143,7 @@ export function parseGpus(text: string, names: readonly ColumnName[]): Table {
     const [version = "", ...values] = cells(line);
     const gpu: Gpu = { vendor: nvidia, state: ok, procs: [] };
     if (values.length === names.length) names.forEach((name, i) => void columns[name](gpu, values[i] ?? ""));
-    // A GPU without a number is none: the line is of something else that happens to have as many commas.
+    // A line without a GPU number is something else that happens to have as many commas.
     if (gpu.id !== undefined) {
       gpus.push(dropImplausible(gpu));
       driver ??= said(version);

@@ -94,7 +94,7 @@ function makeFolder(path: string): void {
   }
 }
 
-/** The folder must be ours alone, and nobody may be able to put another in its place. */
+/** Checks that the directory is ours alone, and that no other user can replace it. */
 function checkFolder(place: string, uid: number): void {
   const own = lstatSync(place);
   if (!own.isDirectory()) throw new Error(`${place} is not a folder`);

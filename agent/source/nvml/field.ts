@@ -13,7 +13,7 @@ export interface Field {
 const allLinks = 0xffff_ffff;
 
 export const memoryTemperature: Field = { id: 82 };
-/** Links that the device has, whether up or not. */
+/** Number of links of the device, up or down. */
 export const linkCount: Field = { id: 91 };
 /** Data without what the protocol adds, in KiB since the driver was loaded. */
 export const linkSent: Field = { id: 138, scope: allLinks };

@@ -51,7 +51,7 @@ export class Incidents {
     show(gpu, card);
   }
 
-  /** The driver was let go of: cards without a counter that shows a reset are taken to have had one. */
+  /** Called when the driver was released: cards without a counter that shows a reset are taken to have been reset. */
   release(): void {
     for (const card of this.#cards.values()) card.released = true;
   }

@@ -161,7 +161,7 @@ function fieldValue(buffer: Buffer, at: number, type: number): bigint | undefine
   }
 }
 
-/** multiprocessorCount of nvmlDeviceAttributes_t, whose rest (eight counts, then memorySizeMB) is told by other calls. */
+/** multiprocessorCount of nvmlDeviceAttributes_t; other calls return the rest (eight counts, then memorySizeMB). */
 export const attributes = { size: 40, read: (b: Buffer): number | undefined => value32(b, 0) };
 
 /** Which instance of a divided device. */
@@ -174,7 +174,7 @@ export interface InstanceIds {
 export interface Process {
   readonly pid: number;
   readonly memory: bigint | undefined;
-  /** Undefined where the device is not divided, and from drivers that do not tell. */
+  /** Undefined if the device is not divided, and from drivers that do not report it. */
   readonly instance?: InstanceIds | undefined;
 }
 

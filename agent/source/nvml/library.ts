@@ -100,7 +100,7 @@ export interface Query<T> {
   readonly stem: string;
   /** Newest first. */
   readonly forms: readonly Form<T>[];
-  /** The values as they stand in a recording. */
+  /** Writes the values as in a recording. */
   show(value: T): string;
   /** The older forms answer another question: they are used only where the driver lacks the newer one. */
   readonly distinct?: true;
@@ -185,7 +185,7 @@ export const queries = {
     // Its name before driver 535.
     { symbol: "nvmlDeviceGetCurrentClocksThrottleReasons", lead: device, ...number64 },
   ]),
-  /** Percent; the period that the call tells as well is of no use. */
+  /** Percent; the sampling period that the call also returns is not used. */
   encoder: query("nvmlDeviceGetEncoderUtilization", [
     { symbol: "nvmlDeviceGetEncoderUtilization", lead: device, ...number32, size: 8, parts: 2 },
   ]),
@@ -209,12 +209,12 @@ export const queries = {
   performance: plain("nvmlDeviceGetPerformanceState"),
   /** Takes the number of the link; 0 is down. */
   link: plain("nvmlDeviceGetNvLinkState", ["uint64", "uint32"]),
-  /** Whether the device is divided into instances (1), and will be after a reset. */
+  /** 1 if the device is divided into instances; the second value is that after a reset. */
   mig: query("nvmlDeviceGetMigMode", [
     { symbol: "nvmlDeviceGetMigMode", lead: device, ...number32, size: 8, parts: 2 },
   ]),
   instances: plain("nvmlDeviceGetMaxMigDeviceCount"),
-  /** Takes the number of the instance; absent where there is none of that number. */
+  /** Takes the number of the instance; absent if there is no such instance. */
   instance: query<bigint>(
     "nvmlDeviceGetMigDeviceHandleByIndex",
     [
@@ -254,7 +254,7 @@ interface BoundCall {
   readonly form: Form<unknown>;
   /** Lives as long as the library: C writes into it. */
   readonly buffer: Buffer;
-  /** Of every call; what leads is put in anew each time. The buffer, or its parts, stand behind that. */
+  /** Arguments of the call; the leading ones are set for each call, the buffer or its parts follow. */
   readonly args: (number | bigint | Buffer)[];
 }
 
@@ -279,7 +279,7 @@ export class Nvml {
     this.#words = library.findText("nvmlErrorString", ["uint32"]);
   }
 
-  /** @throws NvmlError when there is no driver, or it refuses. */
+  /** @throws NvmlError if there is no driver or it refuses. */
   init(): void {
     this.#start(["nvmlInit_v2", "nvmlInit"], "nvmlInit");
   }

@@ -2,7 +2,7 @@ import type { Instance } from "./card.ts";
 import { type Identity, put } from "./gpu.ts";
 import { type Device, type Nvml, queries } from "./library.ts";
 
-/** No device can be divided further; a driver that says so is not to be believed. */
+/** Most instances of a device: a driver that reports more is not plausible. */
 const mostInstances = 64;
 
 interface Parent {

@@ -4,7 +4,7 @@ import { type Fields, type Gpu, put } from "./gpu.ts";
 import { type Device, type Nvml, queries } from "./library.ts";
 import type { DeviceQueries } from "./query.ts";
 
-/** NVML_NVLINK_MAX_LINKS is 18; a driver that says far more is not to be believed. */
+/** NVML_NVLINK_MAX_LINKS is 18; a driver that reports far more is not plausible. */
 const mostLinks = 64;
 
 /** No GPU is near this, in bytes per second one way. Counters of links that died have been seen to jump further (by 10^20). */

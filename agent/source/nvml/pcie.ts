@@ -43,7 +43,7 @@ export class PcieCounters {
   }
 
   /**
-   * By index, for the devices that tell. Takes 20 ms, without work, where there is one.
+   * By index, for devices that report it. Takes 20 ms without work if there is any.
    * @throws NvmlError when the library must be opened again; a device that fails is left out.
    */
   read(devices: readonly Device[], road: (device: Device) => PcieCapacity): ReadonlyMap<number, Traffic> {
@@ -65,7 +65,7 @@ export class PcieCounters {
       const told = this.#fields.read(device);
       return told && { at: this.#clock.ticks(), told };
     } catch (error) {
-      // What is wrong with a device is told by the rest of its reading.
+      // The rest of the reading shows what is wrong with a device.
       if (error instanceof NvmlError && !broken.has(error.code)) return undefined;
       throw error;
     }

@@ -2,16 +2,16 @@ import type { Argument, Foreign } from "./koffi.ts";
 import { type Process, pattern, processes, type Sample, sampleSize, samples, widest } from "./layout.ts";
 import { code, type Device, final, type Nvml, tooNew } from "./library.ts";
 
-/** No machine runs more on one GPU: a driver that asks for more is not to be believed. */
+/** Most processes on one GPU: a driver that reports more is not plausible. */
 const mostEntries = 65_536;
 
-/** PID_MAX_LIMIT of Linux is 2^22; other systems' drivers may number otherwise, but UINT_MAX is nobody. */
+/** Greatest valid process id: Linux ends at 2^22 (PID_MAX_LIMIT), other systems may not, and UINT_MAX means none. */
 const mostPid = 0xffff_fffe;
 
 /** The list grows between two calls when processes start; more often than this it is not growth. */
 const mostTries = 5;
 
-/** A list that the driver writes into a buffer of ours, of which it tells how large it must be. */
+/** Reads a list that the driver writes into a buffer, whose needed size it reports. */
 class List {
   readonly #nvml: Nvml;
   readonly #size: number;
@@ -68,7 +68,7 @@ export class ProcessList {
   }
 
   /**
-   * @returns Undefined when the device does not tell.
+   * @returns Undefined if the device does not report it.
    * @throws NvmlError
    */
   read(device: Device): Process[] | undefined {

@@ -6,7 +6,7 @@ import { instancesOf } from "./mig.ts";
 import { broken } from "./query.ts";
 import { XidEvents, type Xids } from "./xid.ts";
 
-/** No machine has more; a driver that says so is not to be believed. */
+/** Most devices of a machine: a driver that reports more is not plausible. */
 const mostDevices = 1024;
 
 /** While a device is lost, the library is opened again this often (ms): a card that was reset comes back only so. */
@@ -49,7 +49,7 @@ export class GpuReader {
   /** Devices that were refused at their last reading, by index. */
   readonly #refused = new Set<number>();
 
-  /** Opens the library. @throws NvmlError when there is no driver or it refuses. */
+  /** Opens the library. @throws NvmlError if there is no driver or it refuses. */
   constructor(nvml: Nvml, clock: Clock) {
     this.#nvml = nvml;
     this.#clock = clock;

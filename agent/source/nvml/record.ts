@@ -5,7 +5,7 @@ import { exchange } from "./parent.ts";
 import { findLibraries } from "./search.ts";
 import { startReader } from "./start.ts";
 
-/** Opening a driver that sleeps takes long, and nobody waits for a recording. */
+/** Deadline of a recording: opening a driver that sleeps takes long. */
 const deadline = 120_000;
 
 /**

@@ -66,7 +66,7 @@ export function libraries(
 /** There may be a driver, but no library of it that can be loaded: nvidia-smi may know more. */
 export class LibraryNotFound extends Unsupported {}
 
-/** The kernel module is loaded; under WSL the host's driver stands behind /dev/dxg instead. */
+/** True if the kernel module is loaded; under WSL, if the host's driver is available as /dev/dxg. */
 export function hasDriver(machine: Machine): boolean {
   const versions = ["/host/proc/driver/nvidia/version", "/proc/driver/nvidia/version"];
   if (versions.some((file) => machine.read(file) !== undefined)) return true;
@@ -78,7 +78,7 @@ export function hasDriver(machine: Machine): boolean {
  * Libraries to try on this machine. Without a driver none is: started by root, the library would make device files or
  * load the kernel module by itself, and looking must not change the machine.
  * @param wanted As for libraries(); a library that is named is tried whatever else there is.
- * @throws Unsupported when there is no driver, LibraryNotFound when there is nothing to try.
+ * @throws Unsupported if there is no driver, LibraryNotFound if there is nothing to try.
  */
 export function findLibraries(machine: Machine, wanted: string): string[] {
   if (wanted === "" && !hasDriver(machine)) throw new Unsupported("NVML: no NVIDIA driver is loaded");

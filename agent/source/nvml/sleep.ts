@@ -80,6 +80,6 @@ export class SleepGuard {
 
 const folder = (place: string): string => `/sys/bus/pci/devices/${place}`;
 
-/** True if the card was read and nobody has a program on it, not even one that draws. */
+/** True if the card was read and no process uses it, not even for graphics. */
 const unused = ({ state, utilization = 0, procs = [], procsUnknown }: Gpu): boolean =>
   state === ok && utilization === 0 && procs.length === 0 && !procsUnknown;

@@ -14,7 +14,7 @@ const complete: ReadonlySet<number | null> = new Set([0, 14]);
 /** Bytes of output beyond which it is not nvidia-smi's. */
 const mostOutput = 4 * 1024 * 1024;
 
-/** Where nvidia-smi stands when it is not in PATH; below the prefix of the host's own folders too. */
+/** Paths of nvidia-smi outside of PATH; they are tried below the host's prefix, too. */
 const usual = ["/usr/bin", "/usr/local/bin", "/usr/local/nvidia/bin", "/usr/lib/wsl/lib", "/run/nvidia/driver/usr/bin"];
 
 /**

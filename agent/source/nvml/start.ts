@@ -31,7 +31,7 @@ function invocation(): string[] {
   return [...bundleFlags, process.argv[1] ?? "", command];
 }
 
-/** Starts the process that holds NVML. It keeps nobody from ending: the parent's end is its own. */
+/** Starts the NVML reader. It does not keep the agent running, and ends with it. */
 export function startReader(): ChildProcess {
   const child = spawn(process.execPath, invocation(), {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
