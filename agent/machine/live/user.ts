@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 
 type Names = ReadonlyMap<number, string>;
 
-/** Doors of userNames; tests give their own. */
+/** Sources of userNames; tests replace them. */
 export interface UserSources {
   /** Text of this system's own /etc/passwd. */
   own(): string | undefined;
