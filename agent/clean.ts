@@ -37,8 +37,8 @@ interface Fields {
 const known = new Map<DescMessage, Fields>();
 
 function fieldsOf(schema: DescMessage): Fields {
-  const held = known.get(schema);
-  if (held !== undefined) return held;
+  const cached = known.get(schema);
+  if (cached !== undefined) return cached;
   const texts: { name: string; limit: number }[] = [];
   const lists: string[] = [];
   const numbers: { name: string; check: Check; optional: boolean }[] = [];
@@ -79,10 +79,10 @@ export function cleanAll(schema: DescMessage, message: object): boolean {
     delete at[name];
   }
   for (const { name, schema: inner, list } of messages) {
-    const held = at[name];
-    if (held === undefined) continue;
-    if (list) at[name] = (held as object[]).filter((one) => cleanAll(inner, one));
-    else if (!cleanAll(inner, held as object)) delete at[name];
+    const value = at[name];
+    if (value === undefined) continue;
+    if (list) at[name] = (value as object[]).filter((one) => cleanAll(inner, one));
+    else if (!cleanAll(inner, value as object)) delete at[name];
   }
   return true;
 }

@@ -23,8 +23,8 @@ export class Roster {
    * @param ticks Milliseconds, monotonic.
    * @returns Cards to list: those of the reading that are not lost for too long, and missing ones.
    */
-  update(told: readonly GPUInfo[], ticks: number): GPUInfo[] {
-    const named = told.map((gpu) => this.#named(gpu));
+  update(reading: readonly GPUInfo[], ticks: number): GPUInfo[] {
+    const named = reading.map((gpu) => this.#named(gpu));
     const keys = new Set(named.map(keyOf));
     for (const gpu of named) this.#meet(gpu, ticks);
     for (const [key, known] of this.#known) {
@@ -79,8 +79,8 @@ const within = (lostAt: number | undefined, ticks: number): boolean =>
   lostAt !== undefined && ticks - lostAt < lostCardRetentionMs;
 
 /** True for a missing instance whose card is present: it was destroyed on purpose, and is not lost. */
-const destroyed = ({ parent }: GPUInfo, told: readonly GPUInfo[]): boolean =>
-  parent !== undefined && told.some(({ uuid, state }) => uuid === parent && state !== State.LOST);
+const destroyed = ({ parent }: GPUInfo, reading: readonly GPUInfo[]): boolean =>
+  parent !== undefined && reading.some(({ uuid, state }) => uuid === parent && state !== State.LOST);
 
 /** True if a card is in the slot of a missing one, or has its number if that has no name: the same card, or its replacement. */
 function replaces(gpu: GPUInfo, missing: GPUInfo): boolean {

@@ -113,10 +113,10 @@ class SourceState {
     const { machine } = this.#all;
     const begun = machine.ticks();
     try {
-      const { note: aside, grants = [], ...told } = await this.#reader.read(signal);
-      const part = create(HostInfoSchema, told);
+      const { note: sourceNote, grants = [], ...fields } = await this.#reader.read(signal);
+      const part = create(HostInfoSchema, fields);
       const unnamed = part.gpus.length > 0 ? await this.#processes.describe(part) : undefined;
-      const note = aside ?? unnamed;
+      const note = sourceNote ?? unnamed;
       this.#succeed(part, grants);
       if (note !== undefined && note !== this.#note) this.#all.log.info(`${this.source.name}: ${note}`);
       this.#note = note;

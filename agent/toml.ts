@@ -119,8 +119,8 @@ const isTable = (value: unknown): value is object =>
 function joined(first: object, later: object): object {
   const both: Record<string, unknown> = { ...first };
   for (const [key, value] of Object.entries(later)) {
-    const held = both[key];
-    both[key] = isTable(held) && isTable(value) ? joined(held, value) : value;
+    const earlier = both[key];
+    both[key] = isTable(earlier) && isTable(value) ? joined(earlier, value) : value;
   }
   return both;
 }

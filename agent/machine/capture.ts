@@ -84,8 +84,8 @@ export function recordingMachine(machine: Machine): RecordingMachine {
     },
     opened(pid, folder) {
       const found = machine.opened(pid, folder);
-      const held = (opened[pid] ?? []).filter(({ path }) => !path.startsWith(`${folder}/`));
-      if (held.length + found.length > 0) opened[pid] = [...held, ...found];
+      const before = (opened[pid] ?? []).filter(({ path }) => !path.startsWith(`${folder}/`));
+      if (before.length + found.length > 0) opened[pid] = [...before, ...found];
       return found;
     },
     product(chip) {

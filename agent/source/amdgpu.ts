@@ -91,8 +91,8 @@ class AmdGpus implements Reader {
   }
 
   #radeon(card: Card): Radeon {
-    const held = this.#radeons.get(card.pci);
-    if (held?.card.folder === card.folder && held.card.driver === card.driver) return held;
+    const known = this.#radeons.get(card.pci);
+    if (known?.card.folder === card.folder && known.card.driver === card.driver) return known;
     const radeon = new Radeon(this.#machine, card, this.#log);
     this.#radeons.set(card.pci, radeon);
     return radeon;

@@ -71,9 +71,9 @@ class IntelGpus implements Reader {
   }
 
   #arc(card: Card): Arc {
-    const held = this.#arcs.get(card.pci);
+    const known = this.#arcs.get(card.pci);
     // The same place with another driver (i915, xe) has other files.
-    if (held?.card.folder === card.folder && held.card.driver === card.driver) return held;
+    if (known?.card.folder === card.folder && known.card.driver === card.driver) return known;
     const arc = new Arc(this.#machine, card);
     this.#arcs.set(card.pci, arc);
     return arc;
@@ -111,14 +111,14 @@ class IntelGpus implements Reader {
     return reads.map(({ card, gpu, closed, resting }) => {
       if (closed) return gpu;
       const own = clients.filter(({ info, node }) => belongs(card, info.pci ?? owners.get(node)));
-      const told = complete ? loads(own, since) : undefined;
-      const share = told?.utilization ?? (resting ? 0 : undefined);
+      const load = complete ? loads(own, since) : undefined;
+      const share = load?.utilization ?? (resting ? 0 : undefined);
       // Another user's work on a card may be all there is; on graphics inside a processor nobody looks for a free one.
       const unknown = !complete && !resting && gpu.integrated !== true;
       return {
         ...gpu,
         ...given("utilization", share),
-        ...given("media", told?.media),
+        ...given("media", load?.media),
         procs: procsOf(own, since),
         ...(unknown && { procsUnknown: true }),
       };

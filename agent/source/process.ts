@@ -39,7 +39,7 @@ interface ProcessEnvironment {
 export class Processes {
   readonly #machine: Machine;
   /** By process number: of the last reading's processes, and no others. */
-  #told: ReadonlyMap<number, ProcessEnvironment> = new Map();
+  #environments: ReadonlyMap<number, ProcessEnvironment> = new Map();
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -52,17 +52,17 @@ export class Processes {
    */
   async describe(info: HostInfo): Promise<string | undefined> {
     const procs = info.gpus.flatMap((gpu) => gpu.procs);
-    const told = new Map<number, ProcessEnvironment>();
+    const environments = new Map<number, ProcessEnvironment>();
     const owners = new Map<ProcInfo, number>();
     const boot = procs.length > 0 ? parseBoot(this.#machine.read("/proc/stat") ?? "") : undefined;
     let missing = false;
     for (const proc of procs) {
       if (proc.elsewhere) continue;
-      const uid = this.#one(proc, boot, told);
+      const uid = this.#one(proc, boot, environments);
       if (uid !== undefined) owners.set(proc, uid);
       else missing = true;
     }
-    this.#told = told;
+    this.#environments = environments;
     const names = owners.size === 0 ? undefined : await this.#machine.users([...new Set(owners.values())]);
     for (const [proc, uid] of owners) {
       const name = names?.get(uid);
@@ -77,7 +77,7 @@ export class Processes {
     return / proc \S*hidepid=(?!0|off)/.test(this.#machine.read("/proc/mounts") ?? "");
   }
 
-  #one(proc: ProcInfo, boot: number | undefined, told: Map<number, ProcessEnvironment>): number | undefined {
+  #one(proc: ProcInfo, boot: number | undefined, environments: Map<number, ProcessEnvironment>): number | undefined {
     const { pid } = proc;
     const stat = this.#machine.read(`/proc/${pid}/stat`);
     const comm = this.#machine.read(`/proc/${pid}/comm`);
@@ -91,7 +91,7 @@ export class Processes {
     if (started !== undefined) proc.started = started;
     const found = parseCgroup(this.#machine.read(`/proc/${pid}/cgroup`) ?? "");
     // The environment is asked only for what the cgroup does not say: few processes let others read it.
-    const job = found.job ?? this.#environment(pid, { start, comm }, told);
+    const job = found.job ?? this.#environment(pid, { start, comm }, environments);
     Object.assign(proc, found, job !== undefined && { job });
     return uid;
   }
@@ -103,18 +103,18 @@ export class Processes {
   #environment(
     pid: number,
     { start, comm }: Omit<ProcessEnvironment, "job">,
-    told: Map<number, ProcessEnvironment>,
+    environments: Map<number, ProcessEnvironment>,
   ): string | undefined {
-    const known = told.get(pid) ?? this.#told.get(pid);
+    const known = environments.get(pid) ?? this.#environments.get(pid);
     if (known !== undefined && known.start === start && known.comm === comm) {
-      told.set(pid, known);
+      environments.set(pid, known);
       return known.job;
     }
     const text = this.#machine.read(`/proc/${pid}/environ`);
     // Empty is that of a process which is just being made, or ends.
     if (text === undefined || text === "") return undefined;
     const job = parseEnvironment(text);
-    told.set(pid, { start, comm, job });
+    environments.set(pid, { start, comm, job });
     return job;
   }
 }

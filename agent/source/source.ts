@@ -100,9 +100,9 @@ export function markStale<G extends object>(gpu: G, err: string): G {
 export function dropImplausible<
   G extends Pick<Gpu, (typeof vital)[number] | (typeof sizes)[number] | "powerLimit" | "memoryShared">,
 >(gpu: G): G {
-  const told = vital.filter((name) => gpu[name] !== undefined);
-  const dead = told.every((name) => gpu[name] === 0);
-  if (dead && (gpu.memTotal === 0n || told.length > 1)) {
+  const present = vital.filter((name) => gpu[name] !== undefined);
+  const dead = present.every((name) => gpu[name] === 0);
+  if (dead && (gpu.memTotal === 0n || present.length > 1)) {
     return markStale(gpu, "The driver answers 0 for what never is 0: the card starts, or is being reset");
   }
   if (gpu.memTotal === 0n) {

@@ -19,9 +19,9 @@ const mostLoad = 4_194_304;
 
 /** Parses the three averages of /proc/loadavg. */
 export function parseLoad(text: string): { load1?: number; load5?: number; load15?: number } {
-  const told = /^(\d+\.\d+) (\d+\.\d+) (\d+\.\d+) /.exec(text)?.slice(1).map(Number);
-  if (told === undefined || told.some((load) => load > mostLoad)) return {};
-  const [load1 = 0, load5 = 0, load15 = 0] = told;
+  const loads = /^(\d+\.\d+) (\d+\.\d+) (\d+\.\d+) /.exec(text)?.slice(1).map(Number);
+  if (loads === undefined || loads.some((load) => load > mostLoad)) return {};
+  const [load1 = 0, load5 = 0, load15 = 0] = loads;
   return { load1, load5, load15 };
 }
 

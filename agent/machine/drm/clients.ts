@@ -100,13 +100,13 @@ export class Clients {
   }
 
   #look(pid: string, now: number): Look {
-    const held = this.#looks.get(pid);
+    const before = this.#looks.get(pid);
     const files = this.#machine
       .opened(pid, "/dev/dri")
       .slice(0, mostFiles)
       .map(({ fd, path }) => [fd, path.slice("/dev/dri/".length)] as const);
     // Programs open their cards soon after they start, or never.
-    const wait = held === undefined ? 0 : Math.min(longest, Math.max(5000, held.wait * 2));
+    const wait = before === undefined ? 0 : Math.min(longest, Math.max(5000, before.wait * 2));
     // Spread by pid, or all that were there at the start would come due in one reading.
     const spread = 0.5 + 0.5 * ((Number(pid) * 0.618) % 1);
     return { due: now + wait * spread, wait, files };

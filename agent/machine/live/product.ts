@@ -50,8 +50,8 @@ export function productNames(
   };
   return (chip) => {
     const key = `${chip.vendor}:${chip.device}:${chip.revision}`;
-    const held = known.get(key);
-    if (held !== undefined && (held.name !== undefined || ticks() - held.at < missed)) return held.name;
+    const cached = known.get(key);
+    if (cached !== undefined && (cached.name !== undefined || ticks() - cached.at < missed)) return cached.name;
     const name = look(chip);
     known.set(key, { name, at: ticks() });
     return name;

@@ -128,8 +128,8 @@ export class Kfd {
     if (names.length === 0) return undefined;
     const all = names.join(" ");
     const at = this.#machine.ticks();
-    const held = this.#queues.get(folder);
-    if (held?.names === all && at - held.at < lasting) return held;
+    const cached = this.#queues.get(folder);
+    if (cached?.names === all && at - cached.at < lasting) return cached;
     const slots = new Set<string>();
     for (const name of names) {
       const slot = nodes.get(this.#machine.read(`${folder}/queues/${name}/gpuid`)?.trim() ?? "")?.slot;

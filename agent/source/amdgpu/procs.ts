@@ -44,7 +44,7 @@ export interface CardClients {
 }
 
 /**
- * Processes of one card. Programs that compute through ROCm are told by the KFD with their memory; what they submit
+ * Processes of one card. The KFD lists programs that compute through ROCm with their memory; the work they submit
  * passes no engine that fdinfo counts, so their share is not known and left out rather than 0.
  */
 export function procsOf({ clients, holds, since, setAside }: CardClients): Proc[] {
@@ -88,10 +88,10 @@ export function procsOf({ clients, holds, since, setAside }: CardClients): Proc[
  * the host (since 6.10): there, what the program has open says where it lies, and without that its size does.
  */
 function memoryOf(hold: Hold | undefined, draft: Draft | undefined, setAside: number | undefined): Proc {
-  const told = hold === undefined || hold.memory === 0 ? undefined : hold.memory;
-  if (setAside === undefined) return { ...given("mem", amount(told)), ...given("hostMem", amount(draft?.host)) };
+  const memory = hold === undefined || hold.memory === 0 ? undefined : hold.memory;
+  if (setAside === undefined) return { ...given("mem", amount(memory)), ...given("hostMem", amount(draft?.host)) };
   if (draft?.host !== undefined) return { ...given("mem", amount(draft.vram)), hostMem: amount(draft.host) ?? 0n };
-  return given(told !== undefined && told > setAside ? "hostMem" : "mem", amount(told));
+  return given(memory !== undefined && memory > setAside ? "hostMem" : "mem", amount(memory));
 }
 
 /**

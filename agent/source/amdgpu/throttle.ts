@@ -60,12 +60,12 @@ export class Residencies {
     const { from } = since;
     const passed = now.samples === undefined ? undefined : now.samples - (from.samples ?? now.samples);
     if (passed !== undefined && passed <= 0) return undefined;
-    const held: Throttle[] = [];
+    const applied: Throttle[] = [];
     for (const [reason, count] of now.counts) {
       const grown = count - (from.counts.get(reason) ?? count);
       if (grown < 0) return undefined;
-      if (grown > 0 && grown >= (passed ?? 0) * least) held.push(reason);
+      if (grown > 0 && grown >= (passed ?? 0) * least) applied.push(reason);
     }
-    return held.sort((a, b) => a - b);
+    return applied.sort((a, b) => a - b);
   }
 }

@@ -96,7 +96,7 @@ export class Radeon {
       ...this.#clocks(),
       ...(integrated && { integrated: true }),
       ...(errors && { eccCorrected: BigInt(errors.corrected), eccUncorrected: BigInt(errors.uncorrected) }),
-      ...this.#told(metrics),
+      ...this.#metricValues(metrics),
       // Inside a processor there is no slot, and what its function says of a link means nothing.
       ...given("pcie", integrated ? undefined : (this.#slot.read() ?? linkOf(metrics))),
       ...given("computePartition", mode(this.#text("current_compute_partition"))),
@@ -119,7 +119,7 @@ export class Radeon {
     }
   }
 
-  #told({ energy, media, throttle, residency, xgmiLinks }: Metrics): Gpu {
+  #metricValues({ energy, media, throttle, residency, xgmiLinks }: Metrics): Gpu {
     const reasons = throttle ?? (residency && this.#residencies.reasons(this.#machine.ticks(), residency));
     return {
       ...given("energy", energy),

@@ -170,8 +170,8 @@ export class Arc {
     const total = count(this.#machine, `${this.card.top}/lmem_total_bytes`);
     const free = count(this.#machine, `${this.card.top}/lmem_avail_bytes`);
     if (total === undefined || free === undefined || total <= 0 || free < 0 || free > total) {
-      const told = deviceMemory(this.#machine, this.card.pci);
-      return { ...given("memTotal", amount(told?.total)), ...given("memUsed", amount(told?.used)) };
+      const memory = deviceMemory(this.#machine, this.card.pci);
+      return { ...given("memTotal", amount(memory?.total)), ...given("memUsed", amount(memory?.used)) };
     }
     return { ...given("memTotal", amount(total)), ...given("memUsed", amount(total - free)) };
   }

@@ -49,8 +49,8 @@ export const memory2 = {
 };
 
 /** Memory whose parts do not fit its total, or beyond what any device has, is garbage. */
-function sound(told: { readonly [K in keyof Memory]: Memory[K] | undefined }): Memory | undefined {
-  const { total, free, reserved } = told;
+function sound(values: { readonly [K in keyof Memory]: Memory[K] | undefined }): Memory | undefined {
+  const { total, free, reserved } = values;
   if (total === undefined || free === undefined || free > total || total >= mostMemory) return undefined;
   return { total, free, reserved: reserved !== undefined && reserved <= total ? reserved : undefined };
 }

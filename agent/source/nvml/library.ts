@@ -320,11 +320,11 @@ export class Nvml {
 
   /**
    * Writes a call of another shape into the recording.
-   * @param told Arguments, return code and values; not asked for where nothing is recorded.
+   * @param entry Returns arguments, return code and values; not called if nothing is recorded.
    */
-  record(stem: string, told: () => readonly [args: number | string, result: number, values: string]): void {
+  record(stem: string, entry: () => readonly [args: number | string, result: number, values: string]): void {
     if (this.#tap === undefined) return;
-    const [args, result, values] = told();
+    const [args, result, values] = entry();
     this.#tap(`${stem} ${args} : ${result} ${values}`.trimEnd());
   }
 

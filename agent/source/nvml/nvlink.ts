@@ -38,8 +38,8 @@ export class Links {
    */
   count(asker: DeviceQueries, name = ""): Count | undefined {
     this.#fields.forget(asker.device);
-    const told = asker.take((device) => this.#fields.read(device));
-    const there = told?.get(linkCount);
+    const values = asker.take((device) => this.#fields.read(device));
+    const there = values?.get(linkCount);
     let found = 0;
     let up = 0;
     for (let link = 0; link < Math.min(Number(there ?? mostLinks), mostLinks); link++) {
@@ -50,7 +50,7 @@ export class Links {
     }
     if (found === 0) return undefined;
     // On a board with switches all GPUs of a model are wired alike, also one whose links are all down.
-    const switched = told?.get(linkSwitched) ?? 0n;
+    const switched = values?.get(linkSwitched) ?? 0n;
     if (switched > 0n && switched <= mostLinks) this.#switched.set(name, found);
     return { up, expected: Math.max(up, this.#switched.get(name) ?? 0) };
   }
@@ -58,11 +58,11 @@ export class Links {
   /** @param ticks Milliseconds. */
   traffic(
     device: Device,
-    told: ReadonlyMap<Field, bigint> | undefined,
+    values: ReadonlyMap<Field, bigint> | undefined,
     ticks: number,
   ): Fields<NonNullable<Gpu["nvlink"]>> {
-    const received = told?.get(linkReceived);
-    const sent = told?.get(linkSent);
+    const received = values?.get(linkReceived);
+    const sent = values?.get(linkSent);
     if (received === undefined || sent === undefined || received < 0n || sent < 0n) return {};
     const baseline = this.#baselines.get(device.handle) ?? new Baseline<Totals>();
     this.#baselines.set(device.handle, baseline);

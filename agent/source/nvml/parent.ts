@@ -36,7 +36,7 @@ interface ReaderProcess {
 
 type State =
   | { readonly state: "idle" }
-  | { readonly state: "held"; readonly held: ReaderProcess }
+  | { readonly state: "running"; readonly reader: ReaderProcess }
   /** No reader is started until then; `paused` if requested, not after a failure. */
   | { readonly state: "waiting"; readonly until: number; readonly error: Error; readonly paused?: true };
 
@@ -60,10 +60,10 @@ export class ReaderLink {
    *   led to it, at once.
    */
   async read(libraries: readonly string[], signal?: AbortSignal): Promise<Reading> {
-    const held = this.#hold(libraries);
+    const reader = this.#start(libraries);
     try {
-      await this.#opening(held, signal);
-      const answer = await exchange(held.child, { kind: "read" }, { deadline: this.#options.deadline, signal });
+      await this.#opening(reader, signal);
+      const answer = await exchange(reader.child, { kind: "read" }, { deadline: this.#options.deadline, signal });
       if (answer.kind !== "reading") throw new Error(`NVML's reader answered "${answer.kind}" to a read`);
       this.#pause = 0;
       return answer.reading;
@@ -71,13 +71,13 @@ export class ReaderLink {
       // The pause ended the reader in the middle of this read.
       this.refuse();
       if (!(error instanceof StillOpening))
-        this.#fail(held.child, error instanceof Error ? error : new Error(String(error)));
+        this.#fail(reader.child, error instanceof Error ? error : new Error(String(error)));
       throw error;
     }
   }
 
   close(): void {
-    if (this.#state.state === "held") this.#abandon(this.#state.held.child);
+    if (this.#state.state === "running") this.#abandon(this.#state.reader.child);
     this.#state = { state: "idle" };
   }
 
@@ -93,7 +93,7 @@ export class ReaderLink {
    * @throws Hung if a reader cannot be stopped.
    */
   async pause(ms: number, error: Error): Promise<void> {
-    if (this.#state.state === "held") this.#abandon(this.#state.held.child);
+    if (this.#state.state === "running") this.#abandon(this.#state.reader.child);
     this.#state = { state: "waiting", until: this.#options.ticks() + ms, error, paused: true };
     const late = (): Error => new Hung("NVML hangs in the kernel: its reader cannot be ended; restart the machine");
     const ends = [...this.#abandoned].map((child) => new Promise<void>((gone) => child.once("exit", () => gone())));
@@ -106,9 +106,9 @@ export class ReaderLink {
     this.#pause = 0;
   }
 
-  #hold(libraries: readonly string[]): ReaderProcess {
+  #start(libraries: readonly string[]): ReaderProcess {
     const now = this.#options.ticks();
-    if (this.#state.state === "held") return this.#state.held;
+    if (this.#state.state === "running") return this.#state.reader;
     if (this.#state.state === "waiting" && now < this.#state.until) throw this.#state.error;
     if (this.#abandoned.size >= mostUnkillable) {
       throw new Hung(
@@ -119,20 +119,20 @@ export class ReaderLink {
     const opened = exchange(child, { kind: "open", libraries }, { deadline: openMs }).then(() => undefined);
     // Reads handle its failure; without a read under way it must not count as unhandled.
     opened.catch(() => undefined);
-    const held = { child, since: now, opened };
-    this.#state = { state: "held", held };
-    return held;
+    const reader = { child, since: now, opened };
+    this.#state = { state: "running", reader };
+    return reader;
   }
 
   /** Waits for the library, but no longer than a read may take; opening continues meanwhile. */
-  async #opening(held: ReaderProcess, signal: AbortSignal | undefined): Promise<void> {
+  async #opening(reader: ReaderProcess, signal: AbortSignal | undefined): Promise<void> {
     const { deadline, ticks } = this.#options;
-    const late = (): Error => new StillOpening(Math.round((ticks() - held.since) / 1000));
-    await within(held.opened, { deadline, signal, late });
+    const late = (): Error => new StillOpening(Math.round((ticks() - reader.since) / 1000));
+    await within(reader.opened, { deadline, signal, late });
   }
 
   #fail(child: ChildProcess, error: Error): void {
-    if (this.#state.state !== "held" || this.#state.held.child !== child) return;
+    if (this.#state.state !== "running" || this.#state.reader.child !== child) return;
     this.#abandon(child);
     this.#pause = Math.min(Math.max(this.#pause * 2, shortestPause), longestPause);
     const pause = error instanceof Unsupported ? unsupportedPause : this.#pause;

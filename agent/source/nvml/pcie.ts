@@ -21,7 +21,7 @@ const wrap = 1n << 32n;
 
 interface Reading {
   readonly at: number;
-  readonly told: ReadonlyMap<Field, bigint>;
+  readonly values: ReadonlyMap<Field, bigint>;
 }
 
 /**
@@ -62,8 +62,8 @@ export class PcieCounters {
 
   #one(device: Device): Reading | undefined {
     try {
-      const told = this.#fields.read(device);
-      return told && { at: this.#clock.ticks(), told };
+      const values = this.#fields.read(device);
+      return values && { at: this.#clock.ticks(), values };
     } catch (error) {
       // The rest of the reading shows what is wrong with a device.
       if (error instanceof NvmlError && !broken.has(error.code)) return undefined;
@@ -75,8 +75,8 @@ export class PcieCounters {
 function between(before: Reading, after: Reading, road: PcieCapacity): Traffic | undefined {
   const span = after.at - before.at;
   const rate = (field: Field): bigint | undefined => {
-    const from = before.told.get(field);
-    const to = after.told.get(field);
+    const from = before.values.get(field);
+    const to = after.values.get(field);
     return from === undefined || to === undefined ? undefined : bytesPerSecond({ from, to, span }, road);
   };
   const received = rate(pcieReceived);

@@ -34,11 +34,11 @@ class List {
       this.buffer.fill(pattern);
       this.count.writeUInt32LE(room, 0);
       const result = call();
-      const told = this.count.readUInt32LE(0);
-      if (result !== code.insufficientSize) return { result, entries: told };
-      if (told > mostEntries) break;
+      const needed = this.count.readUInt32LE(0);
+      if (result !== code.insufficientSize) return { result, entries: needed };
+      if (needed > mostEntries) break;
       // Some room to spare: processes may start before the next try.
-      this.buffer = Buffer.alloc((Math.max(told, room) + 16) * this.#size);
+      this.buffer = Buffer.alloc((Math.max(needed, room) + 16) * this.#size);
     }
     return { result: code.success, entries: undefined };
   }
@@ -141,9 +141,9 @@ export class SampleList {
     });
     if (result !== code.success) list.fail(result);
     for (const sample of found) {
-      const held = newest.get(sample.pid);
+      const newer = newest.get(sample.pid);
       const lately = sample.time > time - recent && sample.time < time + recent;
-      if (lately && (held === undefined || sample.time > held.time)) newest.set(sample.pid, sample);
+      if (lately && (newer === undefined || sample.time > newer.time)) newest.set(sample.pid, sample);
     }
     return newest;
   }
