@@ -6,6 +6,7 @@ import {
   type Doors,
   hostNames,
   load,
+  path,
   row,
   SettingError,
   type Table,
@@ -54,7 +55,7 @@ const own = {
     only: "start",
     default: "./settings.json",
     help: "The settings file, JSON with comments; it need not exist.",
-    reader: text("a path"),
+    reader: path("file"),
   }),
   data: row({
     name: "data",
@@ -62,7 +63,7 @@ const own = {
     only: "start",
     default: "./data",
     help: "Folder that holds the hub's databases: history and administration data.",
-    reader: text("a path", (value) => value !== ""),
+    reader: path("folder", (value) => value !== ""),
   }),
   hubAddress: row({
     name: "hub-addr",

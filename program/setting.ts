@@ -1,5 +1,5 @@
 import { nearest } from "./hint.ts";
-import type { Option } from "./line.ts";
+import type { Completion, Option } from "./line.ts";
 
 /** How a setting's value is read and described, whichever door it came through. */
 export interface Reader<T> {
@@ -9,6 +9,8 @@ export interface Reader<T> {
   readonly schema: object;
   /** The flag may stand without a value, which then is true; one comes after "=" only. */
   readonly bare?: true;
+  /** What a shell completes the flag's value with. */
+  readonly completion?: Completion;
   /** Undefined when the value is not what is wanted. Flags and environment give strings. */
   parse(value: unknown): T | undefined;
 }
@@ -26,8 +28,11 @@ export interface Row<T> {
   readonly secret?: boolean;
   /** Path of a file with a private key: the program warns if other users can read it. */
   readonly keyFile?: boolean;
-  /** Where it may stand: "file" only makes sense for a settings file, "start" is fixed when the program starts. */
-  readonly only?: "file" | "start";
+  /**
+   * Where it may stand: "file" only makes sense for a settings file, "start" is fixed when the program starts, "env" has no
+   * flag either, which the list of processes would show.
+   */
+  readonly only?: "file" | "start" | "env";
 }
 
 /** Gives a row the type of its value. */
@@ -52,6 +57,12 @@ export class SettingError extends Error {
   override name = "SettingError";
 }
 
+/** True if the settings file may hold it. */
+const inFile = ({ only }: Row<unknown>): boolean => only === undefined || only === "file";
+
+/** True if it may be a flag. */
+const onLine = ({ only }: Row<unknown>): boolean => only !== "file" && only !== "env";
+
 export const flagOf = (row: Row<unknown>): string => row.flag ?? row.name.replaceAll(/[._]/g, "-");
 
 /** @throws SettingError on the first value that is not what its row wants, or a file key no row has. */
@@ -70,7 +81,7 @@ function pick(row: Row<unknown>, doors: Doors): unknown {
   const env = doors.env[row.env];
   // An empty variable means "not set": compose files and systemd units pass them on that way.
   if (row.only !== "file" && env !== undefined && env !== "") return read(row, env, row.env);
-  const held = row.only === "start" ? undefined : lookUp(doors.file, row.name);
+  const held = inFile(row) ? lookUp(doors.file, row.name) : undefined;
   return held === undefined ? row.default : read(row, held, "settings file");
 }
 
@@ -118,7 +129,7 @@ function checkKeys(table: Table, file: unknown): void {
     throw new SettingError("The settings file must hold one JSON object");
   }
   const names = Object.values(table)
-    .filter((row) => row.only !== "start")
+    .filter(inFile)
     .map((row) => row.name);
   const visit = (held: object, prefix: string): void => {
     for (const [key, inner] of Object.entries(held)) {
@@ -142,7 +153,7 @@ function checkKeys(table: Table, file: unknown): void {
 export function jsonSchema(table: Table, title: string): object {
   const root: Branch = { type: "object", additionalProperties: false, properties: { $schema: { type: "string" } } };
   for (const row of Object.values(table)) {
-    if (row.only === "start") continue;
+    if (!inFile(row)) continue;
     const parts = row.name.split(".");
     const leaf = parts.pop() ?? row.name;
     let at = root;
@@ -164,13 +175,14 @@ interface Branch {
 /** Rows as options of a command line. */
 export function optionsOf(table: Table): Option[] {
   return Object.values(table)
-    .filter((row) => row.only !== "file")
+    .filter(onLine)
     .map((row): Option => {
-      const { bare, parse } = row.reader;
+      const { bare, completion, parse } = row.reader;
       return {
         name: flagOf(row),
         ...(row.reader === yes ? {} : { value: "VALUE" }),
         ...(bare ? { bare: (word) => parse(word) !== undefined } : {}),
+        ...(completion ? { completion } : {}),
         help: `${row.help} (${row.env}; default ${shown(row)})`,
       };
     });
@@ -179,8 +191,8 @@ export function optionsOf(table: Table): Option[] {
 /** Rows as a Markdown table for docs/settings.md. */
 export function markdown(table: Table): string {
   const lines = Object.values(table).map((row) => {
-    const file = row.only === "start" ? "–" : `\`${row.name}\``;
-    const flag = row.only === "file" ? "–" : `\`--${flagOf(row)}\``;
+    const file = inFile(row) ? `\`${row.name}\`` : "–";
+    const flag = onLine(row) ? `\`--${flagOf(row)}\`` : "–";
     const env = row.only === "file" ? "–" : `\`${row.env}\``;
     return `| ${file} | ${env} | ${flag} | \`${shown(row)}\` | ${row.help} Wants ${row.reader.wanted}. |`;
   });
@@ -219,10 +231,17 @@ export function text(wanted: string, fits: (value: string) => boolean = () => tr
   };
 }
 
+/** A path that shells complete. */
+export const path = (completion: "file" | "folder", fits: (value: string) => boolean = () => true): Reader<string> => ({
+  ...text("a path", fits),
+  completion,
+});
+
 export const yes: Reader<boolean> = {
   wanted: "true or false",
   schema: { type: "boolean" },
   bare: true,
+  completion: ["true", "false"],
   parse(value) {
     if (typeof value === "boolean") return value;
     if (value === "true" || value === "1") return true;

@@ -44,6 +44,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["hub/http/socket.ts"],
     ["hub/http/backup.ts"],
     ["hub/backup.ts", "hub/hub.ts", "hub/restore.ts", "hub/watch.ts"],
+    ["hub/command/"],
     ["hub/main.ts"],
   ],
   web: [
@@ -77,6 +78,7 @@ const contracts = new Set([
   "agent/machine.ts",
   "agent/source/source.ts",
   "hub/book/book.ts",
+  "hub/command/command.ts",
   "hub/database/database.ts",
   "hub/history/engine.ts",
   "hub/history/store.ts",

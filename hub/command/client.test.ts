@@ -1,0 +1,191 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo, createServer as createTcp } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openHub, type Patience } from "./client.ts";
+import { Failure } from "./command.ts";
+
+let folder = "";
+const servers: { close(): unknown }[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "gohm-client-"));
+});
+
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+  rmSync(folder, { recursive: true });
+});
+
+type Answer = (response: ServerResponse, request: IncomingMessage) => void;
+
+async function serve(answer: Answer, at?: string): Promise<string> {
+  const server: Server = createServer((request, response) => answer(response, request));
+  servers.push({
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  });
+  await new Promise<void>((done) => (at === undefined ? server.listen(0, "127.0.0.1", done) : server.listen(at, done)));
+  return at ?? `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const json =
+  (value: unknown, status = 200): Answer =>
+  (response) =>
+    void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+
+const refusal = (code: string, message: string): unknown => ({ error: { code, message } });
+
+type Env = Readonly<Record<string, string>>;
+
+const patient: Patience = { silence: 60_000, whole: 60_000 };
+
+const ask = (flags: Readonly<Record<string, string>>, env: Env = {}, patience = patient): Promise<unknown> =>
+  openHub({ flags, env }, patience).get("/api/health");
+
+test("a hub is asked at its address, below the address's own path, with the token as a bearer", async () => {
+  const seen: unknown[] = [];
+  const url = await serve((response, request) => {
+    seen.push([request.method, request.url, request.headers.authorization, request.headers.accept]);
+    json({ status: "ok" })(response, request);
+  });
+  expect(await ask({ hub: url })).toEqual({ status: "ok" });
+  await ask({}, { GOHM_HUB: `${url}/gohm/`, GOHM_HUB_TOKEN: "s3cret" });
+  writeFileSync(join(folder, "token"), "from-file\n");
+  await ask({}, { GOHM_HUB: url, GOHM_HUB_TOKEN_FILE: join(folder, "token") });
+  expect(seen).toEqual([
+    ["GET", "/api/health", undefined, "application/json"],
+    ["GET", "/gohm/api/health", "Bearer s3cret", "application/json"],
+    ["GET", "/api/health", "Bearer from-file", "application/json"],
+  ]);
+});
+
+/** A data folder whose hub answers on its control socket. */
+async function control(name: string, answer: Answer): Promise<string> {
+  const data = join(folder, name);
+  mkdirSync(join(data, "control"), { recursive: true });
+  await serve(answer, join(data, "control", "socket"));
+  return data;
+}
+
+test("without an address the hub of the data folder is asked, and shown no token", async () => {
+  const seen: unknown[] = [];
+  const data = await control("data", (response, request) => {
+    seen.push([request.url, request.headers.authorization]);
+    json({ status: "ok" })(response, request);
+  });
+  const env = { GOHM_DATA: data, GOHM_HUB_TOKEN: "s3cret" };
+  expect(await ask({}, env)).toEqual({ status: "ok" });
+  expect(seen).toEqual([["/api/health", undefined]]);
+});
+
+test("a flag wins over a variable: --data over GOHM_HUB, --hub over GOHM_DATA", async () => {
+  const url = await serve(json("address"));
+  const data = await control("data", json("folder"));
+  expect(await ask({ data }, { GOHM_HUB: url })).toBe("folder");
+  expect(await ask({ hub: url }, { GOHM_DATA: data })).toBe("address");
+  expect(await ask({}, { GOHM_HUB: url, GOHM_DATA: data })).toBe("address");
+});
+
+const failure = (asked: Promise<unknown>): Promise<string> =>
+  asked.then(
+    (answer) => `answered ${JSON.stringify(answer)}`,
+    (error: unknown) => (error instanceof Failure ? error.message : `unexpected ${String(error)}`),
+  );
+
+test("a data folder without a hub is named, with the ways to name another", async () => {
+  const wanted = `No hub runs on the data folder ${join(folder, "none")}: start one, name its folder (--data, GOHM_DATA), or name the address of a hub (--hub, GOHM_HUB)`;
+  expect(await failure(ask({ data: join(folder, "none") }))).toBe(wanted);
+  writeFileSync(join(folder, "file"), "");
+  expect(await failure(ask({ data: join(folder, "file") }))).toContain("No hub runs on the data folder");
+  // What a hub that was killed leaves behind.
+  const data = await control("left", json({}));
+  for (const server of servers.splice(0)) server.close();
+  writeFileSync(join(data, "control", "socket"), "");
+  expect(await failure(ask({ data }))).toContain(`No hub runs on the data folder ${data}`);
+});
+
+test.each([
+  [401, "x", {}, /\(--hub\) wants a token: GOHM_HUB_TOKEN, or GOHM_HUB_TOKEN_FILE$/],
+  [401, "x", { GOHM_HUB_TOKEN: "wrong" }, /\(--hub\) does not take this token \(GOHM_HUB_TOKEN\)$/],
+  [403, "<html>", {}, /\(--hub\) does not allow this \(status 403\)$/],
+  [403, refusal("permission_denied", "Only an owner may."), {}, /\(--hub\) refuses: Only an owner may\.$/],
+  [404, refusal("page_unknown", "There is nothing."), {}, /does not know \/api\/health: it is older than this program/],
+  [404, "<html>", {}, /^What answers at http:\/\/127\.0\.0\.1:\d+ \(--hub\) is not a GOHM hub$/],
+  [200, undefined, {}, /is not a GOHM hub$/],
+  [421, refusal("name_refused", "Not my name."), {}, /refuses: Not my name\.$/],
+  [503, refusal("busy", "Too \u001b[31mmany\u202e."), {}, /refuses: Too \[31mmany\.$/],
+  [503, refusal("busy", "You said wrong."), { GOHM_HUB_TOKEN: "wrong" }, /refuses: You said \*\*\*\.$/],
+  [502, "<html>", {}, /failed to answer \(status 502\)$/],
+])("status %d with %j is told in words (%j)", async (status, body, env: Env, wanted) => {
+  const url = await serve((response) => {
+    response.writeHead(status).end(typeof body === "string" || body === undefined ? body : JSON.stringify(body));
+  });
+  expect(await failure(ask({ hub: url }, env))).toMatch(wanted);
+});
+
+test("a redirect is not followed: the token is for one address", async () => {
+  const url = await serve((response) => void response.writeHead(302, { location: "https://login.lab/?x" }).end());
+  expect(await failure(ask({ hub: url }, { GOHM_HUB_TOKEN: "s3cret" }))).toBe(
+    `The hub at ${url} (--hub) sends to another address, which is not followed: https://login.lab/?x`,
+  );
+});
+
+test("nothing that listens, no HTTP, and no TLS are told apart", async () => {
+  const plain = createTcp((socket) => void socket.end("220 mail.lab ESMTP\r\n"));
+  servers.push(plain);
+  await new Promise<void>((done) => plain.listen(0, "127.0.0.1", done));
+  const { port } = plain.address() as AddressInfo;
+  expect(await failure(ask({ hub: `http://127.0.0.1:${port}` }))).toMatch(/^No HTTP is spoken at .* http/);
+  const url = await serve(json({}));
+  expect(await failure(ask({ hub: url.replace("http:", "https:") }))).toMatch(
+    /^No TLS is spoken at https:\/\/127\.0\.0\.1:\d+ \(--hub\): perhaps its address begins with http:\/\/$/,
+  );
+  for (const server of servers.splice(0)) server.close();
+  expect(await failure(ask({}, { GOHM_HUB: url }))).toBe(
+    `Cannot reach a hub at ${url} (GOHM_HUB): nothing listens there`,
+  );
+});
+
+test("a hub that says nothing, or never ends, is given up", async () => {
+  const mute = await serve(() => {});
+  expect(await failure(ask({ hub: mute }, {}, { ...patient, silence: 300 }))).toMatch(/nothing came for 0\.3 s$/);
+  const endless = await serve((response) => {
+    response.writeHead(200);
+    const timer = setInterval(() => response.write(" "), 20);
+    response.once("close", () => clearInterval(timer));
+  });
+  expect(await failure(ask({ hub: endless }, {}, { ...patient, whole: 300 }))).toMatch(
+    /its answer takes longer than 0\.3 s$/,
+  );
+  const cut = await serve((response) => {
+    response.writeHead(200, { "content-length": 10 });
+    response.write("{", () => response.destroy());
+  });
+  expect(await failure(ask({ hub: cut }))).toMatch(/: the connection was cut$/);
+});
+
+test("an address that is none, and a token of two lines, are settings that cannot be used", () => {
+  expect(() => openHub({ flags: { hub: "gpus.lab:5000" }, env: {} })).toThrow(
+    /"hub" \(--hub\): must be an address like/,
+  );
+  expect(() => openHub({ flags: {}, env: { GOHM_HUB_TOKEN: "a\nb" } })).toThrow(
+    /"hub-token" \(GOHM_HUB_TOKEN\).*\(secret\)$/,
+  );
+});
+
+test("proxies of the environment are not used", async () => {
+  const url = await serve(json("direct"));
+  const before = process.env.http_proxy;
+  process.env.http_proxy = "http://127.0.0.1:9";
+  try {
+    expect(await ask({ hub: url })).toBe("direct");
+  } finally {
+    if (before === undefined) delete process.env.http_proxy;
+    else process.env.http_proxy = before;
+  }
+});

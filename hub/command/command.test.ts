@@ -1,0 +1,84 @@
+import { expect, test } from "vitest";
+import { commands } from "./all.ts";
+import { type Command, callOf, checkWords, Misuse, shownOptions, takenOptions, usageOf } from "./command.ts";
+
+const call = (line: string) => {
+  const { command, named, line: read } = callOf(line === "" ? [] : line.split(" "), commands);
+  return { name: command.name, named, ...read };
+};
+
+test.each([
+  ["", { name: "serve", named: false, flags: {}, words: [] }],
+  ["--data x", { name: "serve", named: false, flags: { data: "x" }, words: [] }],
+  ["serve --poll-interval 5", { name: "serve", named: true, flags: { "poll-interval": "5" }, words: [] }],
+  ["--data serve backup f", { name: "backup", named: true, flags: { data: "serve" }, words: ["f"] }],
+  ["backup f --poll-interval 5", { name: "backup", named: true, flags: { "poll-interval": "5" }, words: ["f"] }],
+  ["--history-reflection true", { name: "serve", named: false, flags: { "history-reflection": "true" }, words: [] }],
+  ["status -P --hub http://h", { name: "status", named: true, flags: { parsable: true, hub: "http://h" }, words: [] }],
+  ["--json status", { name: "status", named: true, flags: { json: true }, words: [] }],
+  ["backup --no-color -- --json", { name: "backup", named: true, flags: { "no-color": true }, words: ["--json"] }],
+  ["help backup", { name: "help", named: true, flags: {}, words: ["backup"] }],
+])('"gohm %s" is understood', (line, wanted) => {
+  expect(call(line)).toEqual(wanted);
+});
+
+test.each([
+  ["statsu", 'There is no command "statsu": did you mean "status"? See gohm --help.', 1],
+  ["--dta x backup f", "There is no option --dta: did you mean --data? See gohm help backup.", 1],
+  ["--colour red", "There is no option --colour. See gohm --help.", 1],
+  ["status --jsno", "There is no option --jsno: did you mean --json? See gohm help status.", 2],
+  ["status --poll-interval 5", "There is no option --poll-interval. See gohm help status.", 2],
+  ["backup f --data", "--data needs a value after it. See gohm help backup.", 1],
+])('"gohm %s" is refused: %s, with status %d', (line, message, status) => {
+  const read = () => call(line);
+  expect(read).toThrow(Misuse);
+  expect(read).toThrow(expect.objectContaining({ message, status }));
+});
+
+const row = (name: string): Command => {
+  const found = commands.find((command) => command.name === name);
+  if (found === undefined) throw new Error(`no command ${name}`);
+  return found;
+};
+
+test.each([
+  ["backup", [], 'gohm backup wants one file: it was given "". See gohm help backup.'],
+  ["backup", ["x", "y"], 'gohm backup wants one file: it was given "x y". See gohm help backup.'],
+  ["backup", [""], 'gohm backup wants one file: it was given "". See gohm help backup.'],
+  ["status", ["x"], 'gohm status wants no further word: it was given "x". See gohm help status.'],
+])("gohm %s with the words %j is refused", (name, words, message) => {
+  expect(() => checkWords(row(name), words)).toThrow(expect.objectContaining({ message }));
+});
+
+test("gohm backup takes one file, gohm help any words", () => {
+  expect(() => checkWords(row("backup"), ["x"])).not.toThrow();
+  expect(() => checkWords(row("help"), ["node", "list"])).not.toThrow();
+});
+
+test("an option has a value for all commands or for none, so that one may be before the verb", () => {
+  const forms = Map.groupBy(commands.flatMap(takenOptions), ({ name }) => name);
+  const bad = [...forms].filter(([, same]) => new Set(same.map(({ value, bare }) => `${value} ${!!bare}`)).size > 1);
+  expect(bad).toEqual([]);
+});
+
+test("no option of a command is there twice, nor a letter", () => {
+  for (const command of commands) {
+    const names = takenOptions(command).flatMap(({ name, short }) => [name, ...(short ? [short] : [])]);
+    expect([...new Set(names)]).toEqual(names);
+  }
+});
+
+test("every command says what 0 and 1 or 2 mean, and that it prints rows only where it has their forms", () => {
+  for (const command of commands) {
+    expect([0 in command.exits, 1 in command.exits || 2 in command.exits]).toEqual([true, true]);
+    expect(shownOptions(command).some(({ name }) => name === "csv")).toBe(command.lists === true);
+  }
+});
+
+test("a command is written with its words", () => {
+  expect([usageOf(row("backup")), usageOf(row("help")), usageOf(row("schema"))]).toEqual([
+    "gohm backup [OPTIONS] FILE",
+    "gohm help [COMMAND...]",
+    "gohm schema",
+  ]);
+});

@@ -1,0 +1,239 @@
+import { type Completion, type Line, type Option, readLine, UsageError, verbOf } from "../../program/line.ts";
+import { optionsOf, type Row, type Table, text, webAddress } from "../../program/setting.ts";
+import type { Log } from "../log.ts";
+import { type Given, table as settings } from "../settings.ts";
+
+/** A word after the verb that is no option. */
+export interface Positional {
+  /** As help writes it: "FILE". */
+  readonly name: string;
+  /** What is wanted, for messages: "file". */
+  readonly noun: string;
+  readonly optional?: true;
+  /** There may be more of it; the last one only. */
+  readonly many?: true;
+  /** What completes it: as for options, or the names of commands. */
+  readonly completion?: Completion | "command";
+}
+
+/** One verb of gohm. Help, completion and docs/cli.md are made from this row. */
+export interface Command {
+  /** One word, or two: "node list". */
+  readonly name: string;
+  /** What it does, as half a sentence for lists of commands. */
+  readonly summary: string;
+  /** Further sentences. */
+  readonly details?: string;
+  readonly positionals: readonly Positional[];
+  /** What it works on: a running hub, which options and variables name; the hub's data folder; or neither. */
+  readonly needs: "hub" | "data" | "nothing";
+  /** Its own options, beside those that `needs` and `lists` bring. */
+  readonly options: readonly Option[];
+  /** It takes the hub's settings as options: all of them are shown, or only taken, as they were before it had a row. */
+  readonly settings?: "shown" | "taken";
+  /** It prints rows, in any of the forms of output. */
+  readonly lists?: true;
+  /** Exit statuses. A command line that cannot be understood is 2 where there is one, else 1. */
+  readonly exits: Readonly<Record<number, string>>;
+  /** @returns Exit status; undefined if it goes on until it is stopped. @throws Fault, Failure, SettingError, UsageError */
+  run(context: Context): Promise<number | undefined>;
+}
+
+/** What a command is given. */
+export interface Context {
+  /** As many as its row wants, none of them empty. */
+  readonly words: readonly string[];
+  /** Options of the line and variables of the environment. */
+  readonly given: Given;
+  /** This program's version. */
+  readonly version: string;
+  /** Every verb there is. */
+  readonly commands: readonly Command[];
+  readonly log: Log;
+  /** The hub that the line or the environment names. @throws SettingError */
+  hub(): HubClient;
+  /** Writes a line of text to the output as it is: nothing that a machine or a hub sent. */
+  print(line: string): void;
+  /** Writes rows to the output in the form that was asked for. */
+  show<T>(listing: Listing<T>): void;
+}
+
+/** A connection to a hub. */
+export interface HubClient {
+  /** Where the hub is, for people: an address, or the data folder. */
+  readonly place: string;
+  /** The JSON answer at a path. @throws Failure */
+  get(path: string): Promise<unknown>;
+}
+
+/** A value in a row; a list has one entry a line where there is room for it. Undefined is not known, and never 0. */
+export type Cell = string | number | undefined | readonly string[];
+
+export interface Column<T> {
+  /** Key of the value in CSV and in parsable output: "min_mem". */
+  readonly name: string;
+  value(row: T): Cell;
+  /** The value for people, if that is another one: with its unit, or in words. */
+  text?(row: T): Cell;
+  /** Draws the eye, on a terminal with colours. */
+  tone?(row: T): "good" | "bad" | undefined;
+}
+
+/** Rows to print. */
+export interface Listing<T> {
+  readonly columns: readonly Column<T>[];
+  readonly rows: readonly T[];
+  /** What is printed as JSON. */
+  readonly json: unknown;
+  /** Rows are few and long: for people, each value has a line of its own behind its name. */
+  readonly upright?: true;
+}
+
+/** A command that failed for a reason outside of this program. */
+export class Failure extends Error {
+  override name = "Failure";
+}
+
+/** Which hub a command asks. */
+export const connection = {
+  hub: {
+    name: "hub",
+    env: "GOHM_HUB",
+    default: "",
+    help: "Address of the hub to ask. Without one, the hub that runs on the data folder is asked through its control socket.",
+    reader: webAddress,
+    only: "start",
+  },
+  token: {
+    name: "hub-token",
+    env: "GOHM_HUB_TOKEN",
+    default: "",
+    help: "Token to show to the hub at an address; GOHM_HUB_TOKEN_FILE names a file that holds it.",
+    reader: text("a text without line breaks", (value) => !/[\r\n]/.test(value)),
+    secret: true,
+    only: "env",
+  },
+} satisfies Table;
+
+/** The row that names the data folder. */
+const data: Table = Object.fromEntries(Object.entries(settings).filter(([, row]) => row.name === "data"));
+
+/** Settings that are options or variables of a command, in the order in which they are shown. */
+export function settingsOf(command: Command): readonly Row<unknown>[] {
+  const shown = command.settings === "shown" ? settings : {};
+  const needed = { hub: { ...connection, ...data }, data, nothing: {} }[command.needs];
+  return Object.values<Row<unknown>>({ ...shown, ...needed });
+}
+
+const always: readonly Option[] = [
+  { name: "help", short: "h", help: "Prints help." },
+  { name: "version", short: "v", help: "Prints the version." },
+  { name: "no-color", help: "Prints no colours; neither does a NO_COLOR in the environment, nor a pipe." },
+];
+
+/** Forms of output, the most readable one without an option. */
+const forms: readonly Option[] = [
+  { name: "json", help: "Prints JSON." },
+  { name: "csv", help: "Prints CSV (RFC 4180)." },
+  { name: "parsable", short: "P", help: 'Prints columns with "|" between them, without units.' },
+];
+
+/** A setting that is true or false takes the next word as its value, as it always did. */
+const lenient = (option: Option): Option => (option.bare ? { ...option, takesNext: true } : option);
+
+const asOptions = (rows: readonly Row<unknown>[]): Option[] =>
+  optionsOf(Object.fromEntries(rows.map((row) => [row.name, row]))).map(lenient);
+
+/** Options of a command as help shows them. */
+export const shownOptions = (command: Command): Option[] => [
+  ...asOptions(settingsOf(command)),
+  ...command.options,
+  ...(command.lists ? [...forms, ...always.filter(({ name }) => name === "no-color")] : []),
+];
+
+const byName = (options: readonly Option[]): Option[] => [
+  ...new Map(options.map((option) => [option.name, option])).values(),
+];
+
+/** Options of a command that shells complete. */
+export const offeredOptions = (command: Command): Option[] => byName([...shownOptions(command), ...always]);
+
+/** Options that a command takes. */
+export function takenOptions(command: Command): Option[] {
+  const also = command.settings === "taken" ? asOptions(Object.values(settings)) : [];
+  return byName([...offeredOptions(command), ...also]);
+}
+
+/** A command line, understood. */
+export interface Call {
+  readonly command: Command;
+  /** True if the line names the command; the first one runs without a name. */
+  readonly named: boolean;
+  readonly line: Line;
+}
+
+/**
+ * Which command a line calls. Options may be before the verb: all commands together say which of them have values.
+ * @param commands The first one is called where the line names none.
+ * @throws Misuse
+ */
+export function callOf(args: readonly string[], commands: readonly [Command, ...Command[]]): Call {
+  const [first] = commands;
+  const found = misused(first, () => findVerb(args, commands));
+  const command = found?.verb ?? first;
+  const { flags, words } = misused(command, () => readLine(args, takenOptions(command)));
+  const rest = found === undefined ? words : words.slice(command.name.split(" ").length);
+  return { command, named: found !== undefined, line: { flags, words: rest } };
+}
+
+function findVerb(args: readonly string[], commands: readonly Command[]) {
+  let words: readonly string[];
+  try {
+    words = readLine(args, byName(commands.flatMap(takenOptions))).words;
+  } catch {
+    // The command itself says better what is wrong: it knows which options it has.
+    const first = new Set(commands.map(({ name }) => name.split(" ")[0]));
+    const at = args.findIndex((arg) => first.has(arg));
+    words = at < 0 ? [] : args.slice(at).filter((arg) => !arg.startsWith("-"));
+  }
+  return verbOf(words, commands);
+}
+
+/** A command line that cannot be understood, with the exit status for it. */
+export class Misuse extends UsageError {
+  override name = "Misuse";
+  readonly status: number;
+
+  constructor({ name, exits }: Command, message: string) {
+    const end = /[.?!]$/.test(message) ? "" : ".";
+    super(`${message}${end} See gohm ${["serve", "help"].includes(name) ? "--help" : `help ${name}`}.`);
+    this.status = exits[2] === undefined ? 1 : 2;
+  }
+}
+
+function misused<T>(command: Command, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof UsageError ? new Misuse(command, error.message) : error;
+  }
+}
+
+/** @throws Misuse if there are too few words or too many, or an empty one. */
+export function checkWords(command: Command, words: readonly string[]): void {
+  const { name, positionals } = command;
+  const least = positionals.filter(({ optional }) => !optional).length;
+  const most = positionals.at(-1)?.many ? Number.POSITIVE_INFINITY : positionals.length;
+  if (words.length >= least && words.length <= most && !words.includes("")) return;
+  const wanted = positionals.map(({ noun, optional }) => `${optional ? "at most " : ""}one ${noun}`).join(" and ");
+  throw new Misuse(command, `gohm ${name} wants ${wanted || "no further word"}: it was given "${words.join(" ")}"`);
+}
+
+/** How a command is written: "gohm backup [OPTIONS] FILE". */
+export function usageOf(command: Command): string {
+  const words = command.positionals.map(({ name, optional, many }) => {
+    const repeated = many ? `${name}...` : name;
+    return optional ? `[${repeated}]` : repeated;
+  });
+  return ["gohm", command.name, ...(shownOptions(command).length > 0 ? ["[OPTIONS]"] : []), ...words].join(" ");
+}

@@ -1,0 +1,174 @@
+import { styleText } from "node:util";
+import { clean, hidden } from "../../proto/clean.ts";
+import type { Cell, Column, Listing } from "./command.ts";
+
+/** Where output goes, and what it can show. */
+export interface Sink {
+  write(text: string): void;
+  /** Columns of the terminal; undefined where lines may have any length, as in a pipe or a file. */
+  readonly columns: number | undefined;
+  readonly colors: boolean;
+}
+
+/** Which form a line asks for, by the names of its options. */
+export type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+/** The sink of a stream: colours only on a terminal, and where nobody forbids them (https://no-color.org). */
+export function sinkOf(
+  stream: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number },
+  { flags, env }: { flags: Flags; env: Readonly<Record<string, string | undefined>> },
+): Sink {
+  const terminal = stream.isTTY === true;
+  return {
+    write: (text) => void stream.write(text),
+    columns: terminal && stream.columns ? stream.columns : undefined,
+    colors: terminal && flags["no-color"] !== true && !env.NO_COLOR && env.TERM !== "dumb",
+  };
+}
+
+/** Writes rows in the form that the options name: a table where they name none. */
+export function show<T>(listing: Listing<T>, flags: Flags, sink: Sink): void {
+  if (flags.json) sink.write(json(listing.json));
+  else if (flags.csv) sink.write(csv(listing));
+  else if (flags.parsable) sink.write(parsable(listing));
+  else sink.write(listing.upright ? upright(listing, sink) : table(listing, sink));
+}
+
+/** Bytes of a text that is shown. Names are shorter; a notice may be a long sentence. */
+const longest = 4096;
+
+/** Text that steers no terminal, ends no line and turns no writing direction. */
+const safe = (text: string): string => clean(text, longest);
+
+/** Values as a list of texts; none for one that is not known. */
+function textsOf(cell: Cell): string[] {
+  if (cell === undefined) return [];
+  return (typeof cell === "object" ? [...cell] : [String(cell)]).map(safe);
+}
+
+/** As JSON, indented. Hidden characters are written as \u escapes, which read back as what they were. */
+function json(value: unknown): string {
+  const text = JSON.stringify(value, null, 2) ?? "null";
+  return `${text.replace(hidden, (found) => (found === "\n" ? found : escaped(found)))}\n`;
+}
+
+const escaped = (text: string): string =>
+  text.split("").reduce((all, unit) => `${all}\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`, "");
+
+/** What a spreadsheet takes for the start of a formula. */
+const formula = /^[=+\-@\t\r]/;
+
+/** RFC 4180, lines ended by CRLF. A text that a spreadsheet would calculate gets an apostrophe before it; numbers never do. */
+function csv<T>({ columns, rows }: Listing<T>): string {
+  const field = (cell: Cell): string => {
+    if (typeof cell === "number") return String(cell);
+    const text = textsOf(cell).join("; ");
+    const guarded = formula.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+  };
+  const lines = [columns.map(({ name }) => name), ...rows.map((row) => columns.map(({ value }) => field(value(row))))];
+  return lines.map((line) => `${line.join(",")}\r\n`).join("");
+}
+
+/** As `sacct -P`: names of the columns, then a line a row, with "|" between. A "|" in a value reads "¦": columns never move. */
+function parsable<T>({ columns, rows }: Listing<T>): string {
+  const field = (cell: Cell): string => textsOf(cell).join("; ").replaceAll("|", "¦");
+  const lines = [columns.map(({ name }) => name), ...rows.map((row) => columns.map(({ value }) => field(value(row))))];
+  return lines.map((line) => `${line.join("|")}\n`).join("");
+}
+
+/** Between two columns. */
+const gap = "  ";
+/** No column is cut to less. */
+const least = 8;
+
+const shownOf = <T>(column: Column<T>, row: T): Cell => (column.text ?? column.value)(row);
+
+const titleOf = (name: string): string => name.replaceAll("_", " ").toUpperCase();
+
+/** Columns aligned; on a terminal the widest ones are cut until a row fits on a line. Numbers are on the right. */
+function table<T>({ columns, rows }: Listing<T>, { columns: room, colors }: Sink): string {
+  const cells = rows.map((row) => columns.map((column) => textsOf(shownOf(column, row)).join("; ") || "–"));
+  const widths = columns.map((column, i) =>
+    Math.max(width(titleOf(column.name)), ...cells.map((line) => width(line[i] ?? ""))),
+  );
+  shrink(widths, room);
+  const right = columns.map(({ value }) => rows.length > 0 && rows.every((row) => typeof value(row) === "number"));
+  const line = (texts: readonly string[], style: (text: string, i: number) => string): string => {
+    const fields = texts.map((text, i) => {
+      const short = cut(text, widths[i] ?? 0);
+      const blanks = " ".repeat(Math.max(0, (widths[i] ?? 0) - width(short)));
+      return right[i] ? `${blanks}${style(short, i)}` : `${style(short, i)}${i + 1 < texts.length ? blanks : ""}`;
+    });
+    return `${fields.join(gap)}\n`;
+  };
+  const head = line(
+    columns.map(({ name }) => titleOf(name)),
+    (text) => (colors ? paint("bold", text) : text),
+  );
+  return head + cells.map((texts, at) => line(texts, (text, i) => tinted(text, columns[i], rows[at], colors))).join("");
+}
+
+/** Each value behind the name of its column; the further entries of a list below the first one. In full, however long. */
+function upright<T>({ columns, rows }: Listing<T>, { colors }: Sink): string {
+  const names = Math.max(...columns.map(({ name }) => name.length));
+  return rows
+    .map((row) =>
+      columns
+        .map((column) => {
+          const texts = textsOf(shownOf(column, row));
+          const lines = (texts.length === 0 ? ["–"] : texts).map((text) => tinted(text, column, row, colors));
+          return `${column.name.padEnd(names)}${gap}${lines.join(`\n${" ".repeat(names)}${gap}`)}\n`;
+        })
+        .join(""),
+    )
+    .join("\n");
+}
+
+function tinted<T>(text: string, column: Column<T> | undefined, row: T | undefined, colors: boolean): string {
+  const tone = colors && row !== undefined ? column?.tone?.(row) : undefined;
+  return tone === undefined ? text : paint(tone === "good" ? "green" : "red", text);
+}
+
+const paint = (style: "bold" | "green" | "red", text: string): string =>
+  styleText(style, text, { validateStream: false });
+
+/** Takes from the widest columns what a line is too long. */
+function shrink(widths: number[], room: number | undefined): void {
+  if (room === undefined) return;
+  let over = widths.reduce((sum, each) => sum + each, 0) + gap.length * (widths.length - 1) - room;
+  while (over > 0) {
+    const widest = Math.max(...widths);
+    if (widest <= least) return;
+    widths[widths.indexOf(widest)] = widest - 1;
+    over--;
+  }
+}
+
+/** East Asian wide and fullwidth characters (Unicode's EastAsianWidth.txt), and emoji. */
+const wide =
+  /[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\ua4c6\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6b\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18d08}\u{1aff0}-\u{1b2fb}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]|(?!\p{Regional_Indicator})\p{Emoji_Presentation}/u;
+/** Marks on the character before them, and the parts of a Korean syllable that are drawn into its first one. */
+const mark = /[\p{Mn}\p{Me}\u1160-\u11ff\ud7b0-\ud7fb]/u;
+
+/** Cells of a terminal that a text takes. */
+export function width(text: string): number {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
+  let cells = 0;
+  for (const character of text) cells += mark.test(character) ? 0 : wide.test(character) ? 2 : 1;
+  return cells;
+}
+
+/** A text of at most so many cells; "…" stands for what was cut off. */
+export function cut(text: string, cells: number): string {
+  if (width(text) <= cells) return text;
+  let short = "";
+  let used = 0;
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    const more = width(segment);
+    if (used + more > cells - 1) break;
+    short += segment;
+    used += more;
+  }
+  return cells > 0 ? `${short}…` : "";
+}

@@ -1,0 +1,96 @@
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { secretWarnings } from "../../program/secret.ts";
+import { systemClock } from "../clock.ts";
+import { start } from "../hub.ts";
+import { type Log, lineLog } from "../log.ts";
+import { type Given, keyFiles, notes, table } from "../settings.ts";
+import { loadSettings, watch } from "../watch.ts";
+import type { Command } from "./command.ts";
+
+export const serve: Command = {
+  name: "serve",
+  summary: "run the hub until it is stopped; what gohm does without a command",
+  positionals: [],
+  needs: "nothing",
+  settings: "shown",
+  options: [],
+  exits: {
+    0: "the hub was stopped by SIGINT or SIGTERM",
+    1: "the hub could not start or could not stop cleanly, or the command line cannot be understood",
+  },
+  async run({ given, version }) {
+    await runHub(given, version);
+    return undefined;
+  },
+};
+
+/** Runs the hub until it is stopped. @throws Fault if it cannot start */
+async function runHub(from: Given, version: string): Promise<void> {
+  const log = lineLog((line) => process.stdout.write(line), systemClock.now);
+  const loaded = loadSettings(from);
+  const { settings } = loaded;
+  if (!loaded.found) {
+    log.info(`there is no settings file ${settings.settings} (GOHM_SETTINGS): the defaults hold until there is one`);
+  }
+  for (const note of notes(settings)) log.warn(note);
+  for (const warning of secretWarnings(table, from, keyFiles(settings))) log.warn(warning);
+  const hub = await start({
+    settings,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    version,
+    // Beside the program, which is one file.
+    web: join(dirname(fileURLToPath(import.meta.url)), "web"),
+  });
+  const unwatch = watch(
+    from,
+    {
+      clock: systemClock,
+      good: (next) => {
+        hub.change(next);
+        hub.live.notice("settings", undefined);
+        log.info(`settings read again: ${Object.keys(next.servers).length} servers`);
+        for (const note of notes(next)) log.warn(note);
+      },
+      bad: (fault) => {
+        hub.live.notice("settings", `${fault.message}. The previous settings remain in effect.`);
+        log.error(`${fault.message}; the previous settings remain in effect`);
+      },
+    },
+    loaded,
+  );
+  stopOnSignal(log, async () => {
+    unwatch();
+    await hub.close();
+  });
+  // An address that stands for all of a machine's is none to open.
+  const url = `http://${bracket(hub.host === "0.0.0.0" || hub.host === "::" ? "127.0.0.1" : hub.host)}:${hub.port}`;
+  log.info([`GOHM hub ready: ${url} (listening on ${bracket(hub.host)}:${hub.port})`, ...hub.places].join(", "));
+  if (process.send) process.send({ url });
+}
+
+const bracket = (host: string): string => (host.includes(":") ? `[${host}]` : host);
+
+function stopOnSignal(log: Log, stop: () => Promise<void>): void {
+  let stopping = false;
+  const end = (why: string): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.info(`stopping: ${why}`);
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error(`could not stop cleanly: ${String(error)}`);
+        process.exit(1);
+      },
+    );
+  };
+  // A log that nobody reads any more must not end the hub.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  process.on("SIGINT", () => end("interrupted"));
+  process.on("SIGTERM", () => end("told to end"));
+  // Started by a program that is gone: nobody is left to stop this one.
+  process.on("disconnect", () => end("the program that started it is gone"));
+}

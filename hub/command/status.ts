@@ -1,0 +1,72 @@
+import { type Column, type Command, Failure, type Listing } from "./command.ts";
+
+/** What a hub says of itself. */
+interface Health {
+  readonly name: string;
+  readonly version: string;
+  readonly hosts: number;
+  readonly open: number;
+  readonly notices: readonly string[];
+}
+
+/** The hub answers, and something is wrong with it or with a machine. */
+const degraded = 3;
+
+export const status: Command = {
+  name: "status",
+  summary: "ask a running hub whether all is well",
+  details:
+    "Prints the hub's name and version, how many of its machines answer, and its notices: what the page shows above the machines when something is wrong.",
+  positionals: [],
+  needs: "hub",
+  lists: true,
+  options: [],
+  exits: {
+    0: "the hub is well, and every machine answers",
+    1: "the hub could not be asked",
+    2: "the command line cannot be understood",
+    3: "the hub answers, and there is a notice or a machine that does not answer",
+  },
+  async run({ hub, show }) {
+    const { get, place } = hub();
+    const answer = await get("/api/health");
+    if (!isHealth(answer)) throw new Failure(`What answers at ${place} is not a GOHM hub`);
+    show(listingOf(answer));
+    return isWell(answer) ? 0 : degraded;
+  },
+};
+
+const isWell = ({ hosts, open, notices }: Health): boolean => open >= hosts && notices.length === 0;
+
+const columns: readonly Column<Health>[] = [
+  {
+    name: "status",
+    value: (hub) => (isWell(hub) ? "ok" : "degraded"),
+    tone: (hub) => (isWell(hub) ? "good" : "bad"),
+  },
+  { name: "name", value: ({ name }) => name || undefined },
+  { name: "version", value: ({ version }) => version },
+  { name: "hosts", value: ({ hosts }) => hosts, text: ({ hosts }) => `${hosts}` },
+  {
+    name: "open",
+    value: ({ open }) => open,
+    text: ({ hosts, open }) => (open < hosts ? `${open} (${hosts - open} do not answer)` : `${open}`),
+    tone: ({ hosts, open }) => (open < hosts ? "bad" : undefined),
+  },
+  { name: "notices", value: ({ notices }) => notices, tone: () => "bad" },
+];
+
+const listingOf = (answer: Health): Listing<Health> => ({ columns, rows: [answer], json: answer, upright: true });
+
+function isHealth(answer: unknown): answer is Health {
+  if (typeof answer !== "object" || answer === null) return false;
+  const { name, version, hosts, open, notices } = answer as Record<keyof Health, unknown>;
+  return (
+    typeof name === "string" &&
+    typeof version === "string" &&
+    typeof hosts === "number" &&
+    typeof open === "number" &&
+    Array.isArray(notices) &&
+    notices.every((notice) => typeof notice === "string")
+  );
+}
