@@ -5,7 +5,11 @@ import { fileURLToPath } from "node:url";
 import { listedMetrics } from "../agent/serve/exporter.ts";
 import { table as agentTable } from "../agent/settings.ts";
 import { exporterTable } from "../agent/toml.ts";
+import { commands } from "../hub/command/all.ts";
+import { type Command, connection, settingsOf, shownOptions, usageOf } from "../hub/command/command.ts";
+import { sentence } from "../hub/command/help.ts";
 import { table as hubTable } from "../hub/settings.ts";
+import { formOf } from "../program/line.ts";
 import { jsonSchema, markdown } from "../program/setting.ts";
 import { catalog, type Metric } from "../proto/catalog.ts";
 import type { Level } from "../proto/device.ts";
@@ -126,10 +130,74 @@ ${exporterSettings()}
 `;
 }
 
+function commandText(command: Command): string {
+  const { name, summary, details, exits } = command;
+  const options = command.settings === "shown" ? [] : shownOptions(command);
+  const variables = settingsOf(command).filter(({ only }) => only === "env");
+  return [
+    `## gohm ${name}`,
+    `    ${usageOf(command)}`,
+    [sentence(summary), ...(details ? [details] : [])].join(" "),
+    ...(command.settings === "shown" ? ["Its options are the [settings](settings.md#hub)."] : []),
+    ...(options.length + variables.length === 0
+      ? []
+      : [
+          [
+            "| Option | What it does |",
+            "|---|---|",
+            ...options.map((option) => `| \`${formOf(option)}\` | ${option.help.replaceAll("|", "\\|")} |`),
+            ...variables.map(({ env, help }) => `| \`${env}\` (environment) | ${help} |`),
+          ].join("\n"),
+        ]),
+    [
+      "| Exit status | What it means |",
+      "|---|---|",
+      ...Object.entries(exits).map(([status, meaning]) => `| ${status} | ${meaning} |`),
+    ].join("\n"),
+  ].join("\n\n");
+}
+
+function cli(): string {
+  const rows = commands.map(
+    ({ name, summary }) => `| [\`gohm ${name}\`](#gohm-${name.replaceAll(" ", "-")}) | ${summary} |`,
+  );
+  return `# Commands
+
+Made by \`npm run docs\` from the rows in \`hub/command/\`; \`gohm help COMMAND\` prints the same. Where \`install.sh --hub\` ran, \`gohm\` has the settings of the service; in a folder where it was built it is
+\`npx gohm\`, in a container \`docker exec gohm gohm\`. Options may be before or after the words of a command, and \`--\` ends them. A mistyped command or option is answered with the nearest one there is.
+
+| Command | What it does |
+|---|---|
+${rows.join("\n")}
+
+## The hub that a command asks
+
+Commands that ask a running hub take its address from \`--hub URL\` or \`${connection.hub.env}\`, and show it the token in \`${connection.token.env}\` (or in the file that \`${connection.token.env}_FILE\` names) as
+\`Authorization: Bearer\`. Without an address they ask the hub that runs on the data folder (\`--data\`, \`GOHM_DATA\`) through its control socket, which only the hub's user and root may do. A flag wins over a variable, \`--data\` also over
+\`${connection.hub.env}\`.
+
+An address may have a path, as behind a proxy. For \`https:\` the certificate must be one that Node trusts: \`NODE_EXTRA_CA_CERTS\` names a file (PEM) with the authority of one's own. The variables \`http_proxy\` and \`https_proxy\` count
+only with \`NODE_USE_ENV_PROXY=1\`. A redirect is not followed, because the token is meant for one address.
+
+## Forms of output
+
+Commands that print rows print them for people: aligned, with units, on a terminal cut to its width and in colour (not with \`--no-color\`, with \`NO_COLOR\` in the environment, or into a pipe). What is not known is a dash. For programs:
+
+- \`--json\`: the answer as the hub gave it. Characters that could steer a terminal are written as \`\\u\` escapes.
+- \`--csv\`: RFC 4180, with a head line, without units. A text that begins with \`=\`, \`+\`, \`-\`, \`@\` gets an apostrophe before it, so that no spreadsheet calculates it; numbers never do.
+- \`-P\`, \`--parsable\`: as \`sacct -P\`: a head line, then a line a row, with \`|\` between the columns, without units. A \`|\` in a value is written \`¦\`.
+
+No name or text from a machine ends a line, turns the writing direction or steers the terminal. A reader that goes away early (\`gohm … | head\`) is no error.
+
+${commands.map(commandText).join("\n\n")}
+`;
+}
+
 /** Path below the top folder → content. */
 export const documents: Readonly<Record<string, () => string>> = {
   "docs/api.md": api,
   "docs/metrics.md": metrics,
+  "docs/cli.md": cli,
   "docs/settings.md": settings,
   "docs/settings.schema.json": () => `${JSON.stringify(jsonSchema(hubTable, "Settings of the GOHM hub"), null, 2)}\n`,
   "deploy/grafana/gohm.json": () => `${JSON.stringify(board("en"), null, 2)}\n`,

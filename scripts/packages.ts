@@ -24,6 +24,7 @@ const needs: readonly Need[] = [
   ...(process.arch === "x64" ? foreign : []),
   { name: "binutils", shownBy: "/usr/bin/strip", purpose: "the single executable" },
   { name: "chromium", shownBy: "/usr/bin/chromium", purpose: "browser tests" },
+  { name: "fish", shownBy: "/usr/bin/fish", purpose: "completion of gohm" },
   { name: "fonts-noto-cjk", shownBy: "/usr/share/fonts/opentype/noto", purpose: "Chinese in the browser tests" },
   { name: "gcc", shownBy: "/usr/bin/gcc", purpose: "the NVML player" },
   { name: "libc6-dev", shownBy: "/usr/include/stdio.h", purpose: "the NVML player" },
@@ -33,6 +34,7 @@ const needs: readonly Need[] = [
   { name: "python3-grpc-tools", shownBy: "/usr/lib/python3/dist-packages/grpc_tools", purpose: "the Python client" },
   { name: "shellcheck", shownBy: "/usr/bin/shellcheck", purpose: "the installer's shell" },
   { name: "systemd", shownBy: "/usr/bin/systemd-analyze", purpose: "what systemd says of the units" },
+  { name: "zsh", shownBy: "/usr/bin/zsh", purpose: "completion of gohm" },
 ];
 
 /** Installs what is missing with apt where that is possible. Says in one line a package what is not tested without it. */

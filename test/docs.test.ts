@@ -18,6 +18,7 @@ const pages = [
   "CONTRIBUTING.md",
   "docs/api.md",
   "docs/architecture.md",
+  "docs/cli.md",
   "docs/deploy.md",
   "docs/develop.md",
   "docs/exporter.md",

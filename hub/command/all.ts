@@ -1,5 +1,6 @@
 import { backup } from "./backup.ts";
 import type { Command } from "./command.ts";
+import { completion } from "./completion.ts";
 import { help } from "./help.ts";
 import { restore } from "./restore.ts";
 import { schema } from "./schema.ts";
@@ -7,4 +8,4 @@ import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 
 /** The first one runs where the command line names none. */
-export const commands: readonly [Command, ...Command[]] = [serve, status, backup, restore, schema, help];
+export const commands: readonly [Command, ...Command[]] = [serve, status, backup, restore, schema, completion, help];

@@ -1,4 +1,4 @@
-import { number, row, type Table, text, type Values } from "../../../program/setting.ts";
+import { number, path, row, type Table, text, type Values } from "../../../program/setting.ts";
 
 export const table = {
   interval: row({
@@ -35,21 +35,21 @@ export const table = {
     env: "GOHM_POLL_CA",
     default: "",
     help: "Authorities (PEM file) that vouch for the certificates of tls:// machines; the system's own when empty.",
-    reader: text("a path"),
+    reader: path("file"),
   }),
   cert: row({
     name: "poll.cert",
     env: "GOHM_POLL_CERT",
     default: "",
     help: "Certificate (PEM file) that this hub shows to tls:// machines that ask for one.",
-    reader: text("a path"),
+    reader: path("file"),
   }),
   key: row({
     name: "poll.key",
     env: "GOHM_POLL_KEY",
     default: "",
     help: "Private key (PEM file) of that certificate.",
-    reader: text("a path"),
+    reader: path("file"),
     keyFile: true,
   }),
 } satisfies Table;
