@@ -1,9 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { addressOf } from "../control.ts";
 import { openHub, type Patience } from "./client.ts";
 import { Failure } from "./command.ts";
 
@@ -68,7 +70,9 @@ test("a hub is asked at its address, below the address's own path, with the toke
 async function control(name: string, answer: Answer): Promise<string> {
   const data = join(folder, name);
   mkdirSync(join(data, "control"), { recursive: true });
-  await serve(answer, join(data, "control", "socket"));
+  const address = addressOf(data);
+  await serve(answer, address.path);
+  address.release();
   return data;
 }
 
@@ -81,6 +85,12 @@ test("without an address the hub of the data folder is asked, and shown no token
   const env = { GOHM_DATA: data, GOHM_HUB_TOKEN: "s3cret" };
   expect(await ask({}, env)).toEqual({ status: "ok" });
   expect(seen).toEqual([["/api/health", undefined]]);
+});
+
+test("a data folder with a long name is asked too, and nothing of it stays open", async () => {
+  const data = await control("x".repeat(120), json("long"));
+  expect(await ask({ data })).toBe("long");
+  expect(execFileSync("ls", ["-l", `/proc/${process.pid}/fd`], { encoding: "utf8" })).not.toContain(data);
 });
 
 test("a flag wins over a variable: --data over GOHM_HUB, --hub over GOHM_DATA", async () => {
