@@ -9,6 +9,8 @@ export interface Reader<T> {
   readonly schema: object;
   /** The flag may stand without a value, which then is true; one comes after "=" only. */
   readonly bare?: true;
+  /** What help calls the value; VALUE if it is not given: "URL". */
+  readonly placeholder?: string;
   /** What a shell completes the flag's value with. */
   readonly completion?: Completion;
   /** Undefined when the value is not what is wanted. Flags and environment give strings. */
@@ -177,10 +179,10 @@ export function optionsOf(table: Table): Option[] {
   return Object.values(table)
     .filter(onLine)
     .map((row): Option => {
-      const { bare, completion, parse } = row.reader;
+      const { bare, completion, parse, placeholder = "VALUE" } = row.reader;
       return {
         name: flagOf(row),
-        ...(row.reader === yes ? {} : { value: "VALUE" }),
+        ...(row.reader === yes ? {} : { value: placeholder }),
         ...(bare ? { bare: (word) => parse(word) !== undefined } : {}),
         ...(completion ? { completion } : {}),
         help: `${row.help} (${row.env}; default ${shown(row)})`,
@@ -234,6 +236,7 @@ export function text(wanted: string, fits: (value: string) => boolean = () => tr
 /** A path that shells complete. */
 export const path = (completion: "file" | "folder", fits: (value: string) => boolean = () => true): Reader<string> => ({
   ...text("a path", fits),
+  placeholder: completion.toUpperCase(),
   completion,
 });
 
@@ -314,15 +317,15 @@ export const hostNames: Reader<readonly string[]> = {
 };
 
 /** "https://gpus.lab.example/gohm"; nothing for none. */
-export const webAddress: Reader<string> = text(
-  'an address like "https://gpus.lab.example", without user, query and fragment, or nothing',
-  (value) => {
+export const webAddress: Reader<string> = {
+  ...text('an address like "https://gpus.lab.example", without user, query and fragment, or nothing', (value) => {
     if (value === "") return true;
     if (!URL.canParse(value)) return false;
     const url = new URL(value);
     return /^https?:$/.test(url.protocol) && url.username === "" && url.password === "" && !/[?#\s]/.test(value);
-  },
-);
+  }),
+  placeholder: "URL",
+};
 
 /** "host:port"; IPv6 addresses in brackets: "[::1]:9203". */
 export const address: Reader<string> = text('an address with its port, like "0.0.0.0:9203" or "[::]:9203"', (value) => {

@@ -125,6 +125,7 @@ test.each([
   [403, "<html>", {}, /\(--hub\) does not allow this \(status 403\)$/],
   [403, refusal("permission_denied", "Only an owner may."), {}, /\(--hub\) refuses: Only an owner may\.$/],
   [404, refusal("page_unknown", "There is nothing."), {}, /does not know \/api\/health: it is older than this program/],
+  [405, refusal("method_refused", "Only read."), {}, /it is older than this program, and is to be upgraded$/],
   [404, "<html>", {}, /^What answers at http:\/\/127\.0\.0\.1:\d+ \(--hub\) is not a GOHM hub$/],
   [200, undefined, {}, /is not a GOHM hub$/],
   [421, refusal("name_refused", "Not my name."), {}, /refuses: Not my name\.$/],

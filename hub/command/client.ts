@@ -200,7 +200,7 @@ function refused(door: Door, path: string, { status, location, body }: Answer): 
     if (token === "") return new Failure(`${hub} wants a token: GOHM_HUB_TOKEN, or GOHM_HUB_TOKEN_FILE`);
     return new Failure(`${hub} does not take this token (GOHM_HUB_TOKEN)`);
   }
-  if (code === "page_unknown") {
+  if (code === "page_unknown" || code === "method_refused") {
     return new Failure(`${hub} does not know ${path}: it is older than this program, and is to be upgraded`);
   }
   if (words !== "") return new Failure(`${hub} refuses: ${words}`);

@@ -115,6 +115,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
       install
       gohm --version
       gohm backup "$STAGE/copy.db" 2>&1 || :
+      gohm status 2>&1 || :
       echo "GOHM_DATA=/var/lib/elsewhere" >/etc/gohm/gohm.env
       gohm backup "$STAGE/copy.db" 2>&1 || :
       GOHM_DATA=/var/lib/third gohm backup "$STAGE/copy.db" 2>&1 || :
@@ -135,6 +136,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect(lines[0]).toContain("The hub is installed in /usr/local/lib/gohm");
     expect(lines[1]).toBe(version);
     expect(lines.slice(2).map((line) => /\/var\/lib\/\w+/.exec(line)?.[0])).toEqual([
+      "/var/lib/gohm",
       "/var/lib/gohm",
       "/var/lib/elsewhere",
       "/var/lib/third",
