@@ -43,11 +43,11 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   }
 }
 
-/** The output of a command that prints and ends. One that runs on must not end over its output. */
+/** Standard output for a command that prints and ends. A hub that runs must not end because of its output. */
 function output(): typeof process.stdout {
   if (process.stdout.listenerCount("error") === 0) {
     process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-      // Whoever read it is gone: there is nobody left to tell.
+      // The reader is gone, as with "| head": not an error.
       if (error.code === "EPIPE") return;
       process.stderr.write(`gohm: Cannot write the output: ${error.message}\n`);
       process.exitCode = 1;
@@ -56,7 +56,7 @@ function output(): typeof process.stdout {
   return process.stdout;
 }
 
-/** What went wrong, in words where it was expected. */
+/** The message of an expected error, the stack of any other. */
 function wordsOf(error: unknown): string {
   const expected = [Failure, Fault, SettingError, UsageError].some((kind) => error instanceof kind);
   return expected ? (error as Error).message : ((error as Error).stack ?? String(error));

@@ -1,6 +1,6 @@
 import { nearest } from "./hint.ts";
 
-/** What completes the word that a shell waits for: a file, a folder, or one of some words. */
+/** Candidates that a shell offers for a value: files, folders, or fixed words. */
 export type Completion = "file" | "folder" | readonly string[];
 
 /** One option of a command line, as it is read and as help, completion and documents show it. */

@@ -187,7 +187,7 @@ Commands that print rows print them for people: aligned, with units, on a termin
 - \`--csv\`: RFC 4180, with a head line, without units. A text that begins with \`=\`, \`+\`, \`-\`, \`@\` gets an apostrophe before it, so that no spreadsheet calculates it; numbers never do.
 - \`-P\`, \`--parsable\`: as \`sacct -P\`: a head line, then a line a row, with \`|\` between the columns, without units. A \`|\` in a value is written \`¦\`.
 
-No name or text from a machine ends a line, turns the writing direction or steers the terminal. A reader that goes away early (\`gohm … | head\`) is no error.
+No text from a machine or a hub can end a line, turn the writing direction or control the terminal. A reader that ends early (\`gohm … | head\`) is not an error.
 
 ${commands.map(commandText).join("\n\n")}
 `;

@@ -9,11 +9,11 @@ import { type Address, addressOf } from "../control.ts";
 import { type Given, started } from "../settings.ts";
 import { connection, Failure, type HubClient } from "./command.ts";
 
-/** How long a hub may take. Milliseconds. */
+/** Time limits of a request, in milliseconds. */
 export interface Patience {
-  /** Without a byte, from the connection on. */
+  /** Between two bytes, the connection included. */
   readonly silence: number;
-  /** For the whole answer. */
+  /** Until the answer is complete. */
   readonly whole: number;
 }
 
@@ -22,14 +22,14 @@ const usual: Patience = { silence: 10_000, whole: 60_000 };
 /** Size limit for an answer that is read into memory. Bytes. */
 const largest = 64 * 2 ** 20;
 
-/** Where a hub is asked. */
+/** How a hub is reached. */
 type Door =
   | { readonly kind: "address"; readonly base: URL; readonly named: string; readonly token: string }
   | { readonly kind: "control"; readonly folder: string };
 
 /**
- * The hub that a command line or its environment names: an address (--hub, GOHM_HUB), else the one that runs on the data folder
- * (--data, GOHM_DATA). A flag wins over a variable, also over the other one's. Nothing is opened before it is asked.
+ * Creates a client of the hub that a command line or its environment names: at an address (--hub, GOHM_HUB), else on the data
+ * folder (--data, GOHM_DATA). A flag overrides both variables. Connects with the first request.
  * @throws SettingError, Fault setting_bad
  */
 export function openHub(given: Given, patience: Patience = usual): HubClient {
@@ -50,7 +50,7 @@ function doorOf(given: Given): Door {
 const placeOf = (door: Door): string =>
   door.kind === "address" ? door.base.href.replace(/\/$/, "") : resolve(door.folder);
 
-/** A hub's answer, whole. */
+/** A complete answer. */
 interface Answer {
   readonly status: number;
   readonly location: string;
@@ -121,7 +121,7 @@ function answerOf(sent: ClientRequest, { silence, whole }: Patience): Promise<An
   });
 }
 
-/** Certificates that Node does not accept, and why, in words. */
+/** Reasons why Node rejects a certificate, by error code. */
 const distrusted: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: "it is signed by itself",
   SELF_SIGNED_CERT_IN_CHAIN: "its authority is not known here",
@@ -133,7 +133,7 @@ const distrusted: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "it is for another name",
 };
 
-/** Faults of the network, in words. */
+/** Reasons why a connection fails, by error code. */
 const network: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there",
   ECONNRESET: "the connection was cut",
@@ -171,7 +171,7 @@ function unreachable(door: Door, error: NodeJS.ErrnoException): Failure {
   return fail(`Cannot reach a hub at ${hub}: ${network[code] ?? error.message}`);
 }
 
-/** Where a hub is, within a sentence. */
+/** Location of the hub, as part of a sentence. */
 const at = (door: Door): string =>
   door.kind === "address" ? `at ${placeOf(door)} (${door.named})` : `on the data folder ${placeOf(door)}`;
 
@@ -185,12 +185,12 @@ function parsed(door: Door, body: string): unknown {
   }
 }
 
-/** What is wrong, from the hub's own words where there are any. */
+/** The failure for an answer other than 200, with the hub's own message if it has one. */
 function refused(door: Door, path: string, { status, location, body }: Answer): Failure {
   const hub = `The hub ${at(door)}`;
   const token = door.kind === "address" ? door.token : "";
   const { code, message } = errorIn(body);
-  // A peer may send back what it was shown.
+  // A peer may echo the token.
   const words = clean(redact(message, [token]), 1024);
   if (status >= 300 && status < 400) {
     const to = clean(redact(location, [token]), 1024);
@@ -208,7 +208,7 @@ function refused(door: Door, path: string, { status, location, body }: Answer): 
   return status >= 500 ? new Failure(`${hub} failed to answer (status ${status})`) : strange(door);
 }
 
-/** Code and message of a hub's error; empty where it is no error of a hub's. */
+/** Code and message of an error body; empty if it is not one of a hub. */
 function errorIn(body: string): { code: string; message: string } {
   try {
     const { error } = JSON.parse(body) as { error?: { code?: unknown; message?: unknown } };

@@ -16,7 +16,7 @@ export interface Positional {
   readonly completion?: Completion | "command";
 }
 
-/** One verb of gohm. Help, completion and docs/cli.md are made from this row. */
+/** A verb of gohm. Help, completion and docs/cli.md are made from this row. */
 export interface Command {
   /** One word, or two: "node list". */
   readonly name: string;
@@ -25,23 +25,23 @@ export interface Command {
   /** Further sentences. */
   readonly details?: string;
   readonly positionals: readonly Positional[];
-  /** What it works on: a running hub, which options and variables name; the hub's data folder; or neither. */
+  /** What it works on: a running hub (named by --hub and its variables), the data folder, or neither. */
   readonly needs: "hub" | "data" | "nothing";
   /** Its own options, beside those that `needs` and `lists` bring. */
   readonly options: readonly Option[];
-  /** It takes the hub's settings as options: all of them are shown, or only taken, as they were before it had a row. */
+  /** Takes every setting of the hub as an option: shown in help, or accepted and not shown, as old command lines have them. */
   readonly settings?: "shown" | "taken";
-  /** It prints rows, in any of the forms of output. */
+  /** Prints rows, and takes the options for their form. */
   readonly lists?: true;
-  /** Exit statuses. A command line that cannot be understood is 2 where there is one, else 1. */
+  /** Exit statuses. A usage error ends with 2 if that is listed, else with 1. */
   readonly exits: Readonly<Record<number, string>>;
   /** @returns Exit status; undefined if it goes on until it is stopped. @throws Fault, Failure, SettingError, UsageError */
   run(context: Context): Promise<number | undefined>;
 }
 
-/** What a command is given. */
+/** Everything a command runs with. */
 export interface Context {
-  /** As many as its row wants, none of them empty. */
+  /** Positional words: as many as the row wants, none of them empty. */
   readonly words: readonly string[];
   /** Options of the line and variables of the environment. */
   readonly given: Given;
@@ -52,9 +52,9 @@ export interface Context {
   readonly log: Log;
   /** The hub that the line or the environment names. @throws SettingError */
   hub(): HubClient;
-  /** Writes a line of text to the output as it is: nothing that a machine or a hub sent. */
+  /** Prints a line as it is. Not for text from a machine or a hub. */
   print(line: string): void;
-  /** Writes rows to the output in the form that was asked for. */
+  /** Prints rows in the form that the options name. */
   show<T>(listing: Listing<T>): void;
 }
 
@@ -66,16 +66,16 @@ export interface HubClient {
   get(path: string): Promise<unknown>;
 }
 
-/** A value in a row; a list has one entry a line where there is room for it. Undefined is not known, and never 0. */
+/** A value in a row. Undefined is unknown, which is never shown as 0; a list may be shown with one entry per line. */
 export type Cell = string | number | undefined | readonly string[];
 
 export interface Column<T> {
   /** Key of the value in CSV and in parsable output: "min_mem". */
   readonly name: string;
   value(row: T): Cell;
-  /** The value for people, if that is another one: with its unit, or in words. */
+  /** The value for people, with its unit or in words; `value` if absent. */
   text?(row: T): Cell;
-  /** Draws the eye, on a terminal with colours. */
+  /** Colour on a terminal. */
   tone?(row: T): "good" | "bad" | undefined;
 }
 
@@ -85,16 +85,16 @@ export interface Listing<T> {
   readonly rows: readonly T[];
   /** What is printed as JSON. */
   readonly json: unknown;
-  /** Rows are few and long: for people, each value has a line of its own behind its name. */
+  /** For people, prints each value on a line of its own, after its name: for few, long rows. */
   readonly upright?: true;
 }
 
-/** A command that failed for a reason outside of this program. */
+/** An expected failure of a command; the message is for the user. */
 export class Failure extends Error {
   override name = "Failure";
 }
 
-/** Which hub a command asks. */
+/** Settings that name the hub to ask. */
 export const connection = {
   hub: {
     name: "hub",
@@ -118,7 +118,7 @@ export const connection = {
 /** The row that names the data folder. */
 const data: Table = Object.fromEntries(Object.entries(settings).filter(([, row]) => row.name === "data"));
 
-/** Settings that are options or variables of a command, in the order in which they are shown. */
+/** Settings shown as options or variables of a command, in order. */
 export function settingsOf(command: Command): readonly Row<unknown>[] {
   const shown = command.settings === "shown" ? settings : {};
   const needed = { hub: { ...connection, ...data }, data, nothing: {} }[command.needs];
@@ -128,17 +128,17 @@ export function settingsOf(command: Command): readonly Row<unknown>[] {
 const always: readonly Option[] = [
   { name: "help", short: "h", help: "Prints help." },
   { name: "version", short: "v", help: "Prints the version." },
-  { name: "no-color", help: "Prints no colours; neither does a NO_COLOR in the environment, nor a pipe." },
+  { name: "no-color", help: "Prints without colours, as NO_COLOR in the environment and a pipe do." },
 ];
 
-/** Forms of output, the most readable one without an option. */
+/** Options for the form of output; without one, rows are printed for people. */
 const forms: readonly Option[] = [
   { name: "json", help: "Prints JSON." },
   { name: "csv", help: "Prints CSV (RFC 4180)." },
   { name: "parsable", short: "P", help: 'Prints columns with "|" between them, without units.' },
 ];
 
-/** A setting that is true or false takes the next word as its value, as it always did. */
+/** Lets a setting that is true or false take the next word as its value, as gohm always accepted. */
 const lenient = (option: Option): Option => (option.bare ? { ...option, takesNext: true } : option);
 
 const asOptions = (rows: readonly Row<unknown>[]): Option[] =>
@@ -164,16 +164,16 @@ export function takenOptions(command: Command): Option[] {
   return byName([...offeredOptions(command), ...also]);
 }
 
-/** A command line, understood. */
+/** A parsed command line. */
 export interface Call {
   readonly command: Command;
-  /** True if the line names the command; the first one runs without a name. */
+  /** False if the line names no command, so that the first one runs. */
   readonly named: boolean;
   readonly line: Line;
 }
 
 /**
- * Which command a line calls. Options may be before the verb: all commands together say which of them have values.
+ * Parses a command line. Options may precede the verb: which of them take a value is known from all commands together.
  * @param commands The first one is called where the line names none.
  * @throws Misuse
  */
@@ -191,7 +191,7 @@ function findVerb(args: readonly string[], commands: readonly Command[]) {
   try {
     words = readLine(args, byName(commands.flatMap(takenOptions))).words;
   } catch {
-    // The command itself says better what is wrong: it knows which options it has.
+    // The parser of the command itself reports the error better: it knows the options of that command.
     const first = new Set(commands.map(({ name }) => name.split(" ")[0]));
     const at = args.findIndex((arg) => first.has(arg));
     words = at < 0 ? [] : args.slice(at).filter((arg) => !arg.startsWith("-"));
@@ -199,7 +199,7 @@ function findVerb(args: readonly string[], commands: readonly Command[]) {
   return verbOf(words, commands);
 }
 
-/** A command line that cannot be understood, with the exit status for it. */
+/** A usage error of a command, with its exit status. */
 export class Misuse extends UsageError {
   override name = "Misuse";
   readonly status: number;
@@ -229,7 +229,7 @@ export function checkWords(command: Command, words: readonly string[]): void {
   throw new Misuse(command, `gohm ${name} wants ${wanted || "no further word"}: it was given "${words.join(" ")}"`);
 }
 
-/** How a command is written: "gohm backup [OPTIONS] FILE". */
+/** Synopsis of a command: "gohm backup [OPTIONS] FILE". */
 export function usageOf(command: Command): string {
   const words = command.positionals.map(({ name, optional, many }) => {
     const repeated = many ? `${name}...` : name;

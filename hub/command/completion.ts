@@ -10,7 +10,7 @@ const names = Object.keys(shells);
 
 export const completion: Command = {
   name: "completion",
-  summary: "print what makes a shell complete gohm's commands and options",
+  summary: "print the script with which a shell completes commands, options and files of gohm",
   details: `For the shell that runs: source <(gohm completion bash), the same with zsh, or gohm completion fish | source. For every one: gohm completion bash >/etc/bash_completion.d/gohm, gohm completion zsh >/usr/local/share/zsh/site-functions/_gohm, or gohm completion fish >/etc/fish/completions/gohm.fish.`,
   positionals: [{ name: "SHELL", noun: `shell (${names.join(", ")})`, completion: names }],
   needs: "nothing",
@@ -27,7 +27,7 @@ export const completion: Command = {
 
 const isShell = (name: string): name is keyof typeof shells => Object.hasOwn(shells, name);
 
-/** The script for a shell. */
+/** Completion script for a shell. */
 export function scriptOf(shell: keyof typeof shells, commands: readonly Command[]): string {
   const head = `# Completes gohm in ${shell}. Made by: gohm completion ${shell}`;
   const verbs = commands.map((command) => verbOf(command, commands));

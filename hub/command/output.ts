@@ -10,10 +10,10 @@ export interface Sink {
   readonly colors: boolean;
 }
 
-/** Which form a line asks for, by the names of its options. */
+/** Options of the command line, by name. */
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
-/** The sink of a stream: colours only on a terminal, and where nobody forbids them (https://no-color.org). */
+/** Creates the sink of a stream. Colours only on a terminal, and not with NO_COLOR (https://no-color.org). */
 export function sinkOf(
   stream: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number },
   { flags, env }: { flags: Flags; env: Readonly<Record<string, string | undefined>> },
@@ -34,13 +34,13 @@ export function show<T>(listing: Listing<T>, flags: Flags, sink: Sink): void {
   else sink.write(listing.upright ? upright(listing, sink) : table(listing, sink));
 }
 
-/** Bytes of a text that is shown. Names are shorter; a notice may be a long sentence. */
+/** Size limit of a text that is shown, in bytes. Names are shorter; a notice may be a long sentence. */
 const longest = 4096;
 
-/** Text that steers no terminal, ends no line and turns no writing direction. */
+/** Removes what steers a terminal, ends a line or turns the writing direction. */
 const safe = (text: string): string => clean(text, longest);
 
-/** Values as a list of texts; none for one that is not known. */
+/** A cell as texts; none if it is unknown. */
 function textsOf(cell: Cell): string[] {
   if (cell === undefined) return [];
   return (typeof cell === "object" ? [...cell] : [String(cell)]).map(safe);
@@ -55,7 +55,7 @@ function json(value: unknown): string {
 const escaped = (text: string): string =>
   text.split("").reduce((all, unit) => `${all}\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`, "");
 
-/** What a spreadsheet takes for the start of a formula. */
+/** Starts of a text that a spreadsheet takes for a formula. */
 const formula = /^[=+\-@\t\r]/;
 
 /** RFC 4180, lines ended by CRLF. A text that a spreadsheet would calculate gets an apostrophe before it; numbers never do. */
@@ -77,9 +77,9 @@ function parsable<T>({ columns, rows }: Listing<T>): string {
   return lines.map((line) => `${line.join("|")}\n`).join("");
 }
 
-/** Between two columns. */
+/** Separates two columns. */
 const gap = "  ";
-/** No column is cut to less. */
+/** Minimum width of a column that is cut, in cells. */
 const least = 8;
 
 const shownOf = <T>(column: Column<T>, row: T): Cell => (column.text ?? column.value)(row);
@@ -133,7 +133,7 @@ function tinted<T>(text: string, column: Column<T> | undefined, row: T | undefin
 const paint = (style: "bold" | "green" | "red", text: string): string =>
   styleText(style, text, { validateStream: false });
 
-/** Takes from the widest columns what a line is too long. */
+/** Narrows the widest columns in place until a line fits. */
 function shrink(widths: number[], room: number | undefined): void {
   if (room === undefined) return;
   let over = widths.reduce((sum, each) => sum + each, 0) + gap.length * (widths.length - 1) - room;

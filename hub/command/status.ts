@@ -1,6 +1,6 @@
 import { type Column, type Command, Failure, type Listing } from "./command.ts";
 
-/** What a hub says of itself. */
+/** The hub's answer to /api/health. */
 interface Health {
   readonly name: string;
   readonly version: string;

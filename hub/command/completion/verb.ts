@@ -1,7 +1,7 @@
-/** What completes a word: files, folders, some words, or nothing. */
+/** Candidates for a word: files, folders, fixed words, or none. */
 export type Offer = "file" | "folder" | readonly string[] | undefined;
 
-/** One verb, as the shells' scripts are made from it. */
+/** A verb, reduced to what completion scripts contain. */
 export interface Verb {
   /** One word, or two. */
   readonly name: string;
@@ -25,7 +25,7 @@ export type Script = (verbs: readonly Verb[], head: string) => string;
 /** A text as one word of a POSIX shell. */
 export const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** What can follow which words: the first words of all verbs after "", the second ones after the first. */
+/** Words of verbs by the words before them: first words under "", second words under the first. Values are summaries. */
 export function nextWords(verbs: readonly Verb[]): Map<string, Map<string, string>> {
   const after = new Map<string, Map<string, string>>();
   for (const { name, summary } of verbs) {
