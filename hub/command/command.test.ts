@@ -42,9 +42,9 @@ const row = (name: string): Command => {
 };
 
 test.each([
-  ["backup", [], 'gohm backup wants one file: it was given "". See gohm help backup.'],
-  ["backup", ["x", "y"], 'gohm backup wants one file: it was given "x y". See gohm help backup.'],
-  ["backup", [""], 'gohm backup wants one file: it was given "". See gohm help backup.'],
+  ["backup", [], 'gohm backup wants one file or one folder: it was given "". See gohm help backup.'],
+  ["backup", ["x", "y"], 'gohm backup wants one file or one folder: it was given "x y". See gohm help backup.'],
+  ["backup", [""], 'gohm backup wants one file or one folder: it was given "". See gohm help backup.'],
   ["status", ["x"], 'gohm status wants no further word: it was given "x". See gohm help status.'],
 ])("gohm %s with the words %j is refused", (name, words, message) => {
   expect(() => checkWords(row(name), words)).toThrow(expect.objectContaining({ message }));
@@ -77,7 +77,7 @@ test("every command says what 0 and 1 or 2 mean, and that it prints rows only wh
 
 test("a command is written with its words", () => {
   expect([usageOf(row("backup")), usageOf(row("help")), usageOf(row("schema"))]).toEqual([
-    "gohm backup [OPTIONS] FILE",
+    "gohm backup [OPTIONS] FILE|FOLDER/",
     "gohm help [COMMAND...]",
     "gohm schema",
   ]);

@@ -127,6 +127,7 @@ const lines: Readonly<Record<Which, readonly (readonly [string, readonly string[
     ["gohm completion ", ["bash", "fish", "zsh"]],
     ["gohm help st", ["status"]],
     ["gohm backup som", ["some folder", "some-file"]],
+    ["gohm restore som", ["some folder", "some-file"]],
     ["gohm backup --data som", ["some folder"]],
     ["gohm --settings som", ["some folder", "some-file"]],
     ["gohm --poll-interval som", []],

@@ -190,7 +190,7 @@ test("help tells of one command or of all, and a mistyped one is hinted at", asy
   const one = await gohm(["help", "backup"]);
   expect(one).toEqual({
     status: 0,
-    output: expect.stringMatching(/^Usage: gohm backup \[OPTIONS\] FILE\n.*Exit status:/s),
+    output: expect.stringMatching(/^Usage: gohm backup \[OPTIONS\] FILE\|FOLDER\/\n.*Exit status:/s),
   });
   expect(await gohm(["backup", "--help"])).toEqual(one);
   const all = await gohm(["--help"]);
