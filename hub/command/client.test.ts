@@ -5,7 +5,7 @@ import { type AddressInfo, createServer as createTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { addressOf } from "../control.ts";
+import { addressOf } from "../http/socket.ts";
 import { openHub, type Patience } from "./client.ts";
 import { Failure } from "./command.ts";
 

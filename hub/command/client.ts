@@ -5,7 +5,7 @@ import { readText } from "../../program/file.ts";
 import { redact } from "../../program/redact.ts";
 import { load } from "../../program/setting.ts";
 import { clean } from "../../proto/clean.ts";
-import { type Address, addressOf } from "../control.ts";
+import { type Address, addressOf } from "../http/socket.ts";
 import { type Given, started } from "../settings.ts";
 import { connection, Failure, type HubClient } from "./command.ts";
 
