@@ -62,7 +62,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
 const inside: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "hub/history/sqlite/": [
     ["bucket", "bytes", "codec", "database", "key", "lru", "settings", "turns"],
-    ["backup", "frame", "names", "path"],
+    ["backup", "frame", "names"],
     ["chunk", "row"],
     ["journal"],
     ["ask", "keep"],

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Clock } from "../../clock.ts";
 import { quarantine } from "../../database/database.ts";
+import { DatabasePath } from "../../database/path.ts";
 import type { Log } from "../../log.ts";
 import { Query } from "./ask.ts";
 import type { File } from "./database.ts";
@@ -8,7 +9,6 @@ import { openFile } from "./file.ts";
 import { Journal } from "./journal.ts";
 import { Keeper, type Limits } from "./keep.ts";
 import { Names } from "./names.ts";
-import { DatabasePath } from "./path.ts";
 import { Rows } from "./row.ts";
 
 export interface Options {

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { levels } from "../../../proto/device.ts";
 import { earliest } from "../../clock.ts";
 import { databaseBytes } from "../../database/open.ts";
+import type { Lost } from "../../database/path.ts";
 import { Fault } from "../../fault.ts";
 import {
   type Aggregate,
@@ -20,7 +21,6 @@ import { backUp } from "./backup.ts";
 import { damaged } from "./file.ts";
 import { assemble, type Instance, type Options, renewed, restored } from "./instance.ts";
 import { blockOf, latest } from "./key.ts";
-import type { Lost } from "./path.ts";
 
 /** Interval at which samples are written to the journal; docs/history.md promises a second. */
 const writeMs = 800;

@@ -10,9 +10,8 @@ import {
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { fileSize } from "../../../proto/quantity.ts";
-import { quarantine } from "../../database/database.ts";
-import type { File } from "./database.ts";
+import { fileSize } from "../../proto/quantity.ts";
+import { type Database, quarantine } from "./database.ts";
 
 const stateOf = (path: string): BigIntStats | undefined => statSync(path, { bigint: true, throwIfNoEntry: false });
 
@@ -49,13 +48,13 @@ export class DatabasePath {
   }
 
   /** Copies the open file beside the path, in steps. @throws Error; before anything is written if space is missing */
-  async copy(file: File): Promise<void> {
+  async copy(file: Database): Promise<void> {
     this.#prepare(file);
     await file.backup(this.#beside);
   }
 
   /** Copies without yielding. @throws Error */
-  copyNow(file: File): void {
+  copyNow(file: Database): void {
     this.#prepare(file);
     file.prepare("VACUUM INTO ?").run(this.#beside);
   }
@@ -80,7 +79,7 @@ export class DatabasePath {
     return `${this.path}.new`;
   }
 
-  #prepare(file: File): void {
+  #prepare(file: Database): void {
     const folder = dirname(this.path);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     for (const tail of ["", "-wal", "-shm", "-journal"]) rmSync(this.#beside + tail, { force: true });
