@@ -1,4 +1,14 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
@@ -48,6 +58,11 @@ function open(): Book {
   books.push(book);
   return book;
 }
+
+/** Lets the time between two looks at the file pass. */
+const care = (): void => {
+  for (const run of timers.splice(0)) run();
+};
 
 const entry = (target: string): AuditEntry => ({
   time: 1_700_000_000_000,
@@ -194,11 +209,11 @@ test("a book that cannot be opened refuses what it is asked, says why once, and 
   expect(() => targets(book)).toThrow(unusable);
   expect([...notices.keys()]).toEqual(["book"]);
   expect(log.lines).toEqual([expect.stringMatching(/Cannot use the administration data in .*gohm\.db/)]);
-  timers[0]?.();
-  expect([timers.length, log.lines.length]).toEqual([1, 1]);
+  care();
+  expect(log.lines.length).toBe(1);
   mkdirSync(folder);
-  timers[0]?.();
-  expect([timers.length, notices.size, log.lines.at(-1)]).toEqual([0, 0, "administration data can be written again"]);
+  care();
+  expect([notices.size, log.lines.at(-1)]).toEqual([0, "administration data can be written again"]);
   append(book, "x");
   expect(targets(book)).toEqual(["x"]);
 });
@@ -213,6 +228,60 @@ test("a copy of the book in use holds what was written until then, and no file i
   const file = new Sqlite(copy, { readonly: true });
   expect(file.prepare("SELECT target FROM audit").pluck().all()).toEqual(["copied"]);
   file.close();
+});
+
+test.each<[string, () => void, string[]]>([
+  ["deleted", () => rmSync(path()), ["gohm.db", "gohm.db-wal"]],
+  [
+    "deleted with its log",
+    () => {
+      rmSync(path());
+      rmSync(`${path()}-wal`);
+    },
+    ["gohm.db", "gohm.db-wal"],
+  ],
+  [
+    "replaced",
+    () => {
+      writeFileSync(`${path()}.other`, "another file");
+      renameSync(`${path()}.other`, path());
+    },
+    ["gohm.db", "gohm.db-wal", "gohm.db.replaced-1"],
+  ],
+])("a file that is %s while the book is open is written again, whole, before anything else is", (_, change, names) => {
+  const book = open();
+  append(book, "before");
+  book.close();
+  const again = open();
+  append(again, "in the log");
+  change();
+  // By itself, within the time of a look.
+  care();
+  expect(readdirSync(folder).filter((name) => name !== "gohm.db-wal")).toEqual(
+    names.filter((name) => name !== "gohm.db-wal"),
+  );
+  expect(notices.get("book file")).toMatch(/was (deleted|replaced) while the hub ran; it was written there again/);
+  change();
+  append(again, "after");
+  expect(targets(again)).toEqual(["after", "in the log", "before"]);
+  change();
+  again.close();
+  expect(targets(open())).toEqual(["after", "in the log", "before"]);
+});
+
+test("a file that is emptied while the book is open is moved aside, and what is written then is kept", () => {
+  append(open(), "before");
+  books.pop()?.close();
+  const again = open();
+  truncateSync(path());
+  care();
+  expect(readdirSync(folder)).toEqual(
+    expect.arrayContaining(["gohm.db", expect.stringMatching(/replaced-1|damaged-1/)]),
+  );
+  expect([...notices.keys()]).toEqual([expect.stringMatching(/^book (file|damaged)$/)]);
+  append(again, "after");
+  again.close();
+  expect(targets(open())[0]).toBe("after");
 });
 
 test("damage that shows only while the hub runs costs the file, not the hub", () => {

@@ -5,14 +5,15 @@ import { copyDatabase } from "../database/copy.ts";
 import { type Database, type DatabaseKind, isDamage, quarantine } from "../database/database.ts";
 import { makePrivate } from "../database/folder.ts";
 import { databaseBytes, isFull, openDatabase } from "../database/open.ts";
+import { DatabasePath } from "../database/path.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import type { AuditPage, Book, BookWriter, NumberedEntry } from "./book.ts";
 import { AuditTable } from "./sqlite/audit.ts";
 import { bookSchema } from "./sqlite/schema.ts";
 
-/** Between two attempts to open or write while that fails. */
-const retryMs = 30_000;
+/** Between two looks at the file: whether it is where it was, and whether it can be used again. */
+const careMs = 30_000;
 
 const bookFile = "gohm.db";
 
@@ -41,21 +42,27 @@ export function openBook(options: BookOptions): Book {
   return new SqliteBook(options);
 }
 
+interface OpenBook {
+  readonly file: Database;
+  readonly writer: BookWriter;
+  readonly path: DatabasePath;
+}
+
 class SqliteBook implements Book {
   readonly #options: BookOptions;
   readonly #path: string;
-  #file: Database | undefined;
-  #writer: BookWriter | undefined;
+  #open: OpenBook | undefined;
   /** Why nothing can be written, as it was said. */
   #trouble: string | undefined;
-  #retry = (): void => {};
+  #cancel: () => void;
   #closed = false;
 
   constructor(options: BookOptions) {
     this.#options = options;
     this.#path = join(options.folder, bookFile);
+    this.#cancel = options.clock.after(careMs, () => this.#care());
     try {
-      this.#open();
+      this.#opened();
     } catch (error) {
       if (error instanceof Fault) throw error;
       this.#fails(error);
@@ -88,35 +95,69 @@ class SqliteBook implements Book {
   }
 
   close(): void {
+    this.#cancel();
+    try {
+      if (this.#open?.path.lost !== undefined) this.#reinstall(this.#open);
+    } catch (error) {
+      this.#options.log.error(
+        `administration data cannot be written to ${this.#path} again, from which it was removed: ${(error as Error).message}`,
+      );
+    }
     this.#closed = true;
-    this.#retry();
-    this.#file?.close();
-    this.#file = undefined;
+    this.#release();
+  }
+
+  #release(): void {
+    this.#open?.file.close();
+    this.#open = undefined;
   }
 
   /** Runs work on the open file. @throws Fault book_unusable, and what the work throws */
   #use<T>(work: (file: Database, writer: BookWriter) => T): T {
     if (this.#closed) throw unusable("The hub is stopping.");
+    const { file, writer } = this.#ready();
     try {
-      const { file, writer } = this.#open();
       return work(file, writer);
     } catch (error) {
       if (isDamage(error)) throw this.#renew(error);
-      if (this.#file !== undefined && !isFull(error)) throw error;
-      throw this.#fails(error);
+      throw isFull(error) ? this.#fails(error) : error;
     }
   }
 
-  #open(): { file: Database; writer: BookWriter } {
-    if (this.#file !== undefined && this.#writer !== undefined) return { file: this.#file, writer: this.#writer };
-    const file = this.#opened();
-    const table = new AuditTable(file);
-    const writer = { audit: (page: AuditPage) => table.page(page), appendAudit: table.append.bind(table) };
-    [this.#file, this.#writer] = [file, writer];
-    return { file, writer };
+  /** The open file, at its path. @throws Fault */
+  #ready(): OpenBook {
+    try {
+      const open = this.#opened();
+      return open.path.lost === undefined ? open : this.#reinstall(open);
+    } catch (error) {
+      throw isDamage(error) ? this.#renew(error) : this.#fails(error);
+    }
   }
 
-  #opened(): Database {
+  #opened(): OpenBook {
+    if (this.#open !== undefined) return this.#open;
+    const file = this.#file();
+    const table = new AuditTable(file);
+    const writer = { audit: (page: AuditPage) => table.page(page), appendAudit: table.append.bind(table) };
+    this.#open = { file, writer, path: new DatabasePath(this.#path) };
+    return this.#open;
+  }
+
+  /** Writes the open file to its path again, from which it was deleted or where another one is now. */
+  #reinstall({ file, path }: OpenBook): OpenBook {
+    const { lost } = path;
+    path.copyNow(file);
+    this.#release();
+    const aside = path.install();
+    const found =
+      aside === undefined ? "" : ` The file that was there is ${aside} now: stop the hub to restore a backup.`;
+    const text = `Administration data in ${this.#path} was ${lost} while the hub ran; it was written there again, and nothing is lost.${found}`;
+    this.#options.log.error(text);
+    this.#options.notice("book file", text);
+    return this.#opened();
+  }
+
+  #file(): Database {
     makePrivate(this.#options.folder);
     try {
       return openDatabase(this.#path, bookSchema);
@@ -129,11 +170,10 @@ class SqliteBook implements Book {
 
   /** Begins a new file while the hub runs. */
   #renew(error: unknown): Fault {
-    this.#file?.close();
-    [this.#file, this.#writer] = [undefined, undefined];
+    this.#release();
     try {
       this.#quarantine(error);
-      this.#open();
+      this.#opened();
     } catch (again) {
       return this.#fails(again);
     }
@@ -159,24 +199,25 @@ class SqliteBook implements Book {
       this.#options.notice("book", text);
     }
     this.#trouble = text;
-    this.#retry();
-    this.#retry = this.#options.clock.after(retryMs, () => this.#probe());
     return unusable(text, error);
   }
 
   #works(): void {
     if (this.#trouble === undefined) return;
     this.#trouble = undefined;
-    this.#retry();
     this.#options.log.info("administration data can be written again");
     this.#options.notice("book", undefined);
   }
 
-  /** Writes what is there already. */
-  #probe(): void {
+  /** Looks at the file while nobody uses it. */
+  #care(): void {
+    this.#cancel = this.#options.clock.after(careMs, () => this.#care());
     try {
-      this.#use((file) => file.pragma(`user_version = ${bookSchema.newest}`));
-      this.#works();
+      if (this.#trouble !== undefined) {
+        // Writes what is there already.
+        this.#use((file) => file.pragma(`user_version = ${bookSchema.newest}`));
+        this.#works();
+      } else if (this.#open?.path.lost !== undefined) this.#ready();
     } catch {
       // Said already, and tried again later.
     }
