@@ -197,8 +197,14 @@ async function fromFiles(
   part: string,
 ): Promise<boolean> {
   checkRestored(data);
-  for (const kind of kinds) if (await kind.copy({ folder: data, path: part, clock, log })) return true;
-  return false;
+  try {
+    for (const kind of kinds) if (await kind.copy({ folder: data, path: part, clock, log })) return true;
+    return false;
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== "database_damaged") throw error;
+    const way = "start the hub, which goes on with what is whole, or copy the folder as it is";
+    throw new Fault("backup_failed", `${error.message}; ${way}`, { cause: error });
+  }
 }
 
 /** Writes the file to the disk, for nobody else to read. @returns its size in bytes */

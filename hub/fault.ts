@@ -91,6 +91,7 @@ const meanings = {
     kind: "unavailable",
     text: "Administration data cannot be read or written at the moment; live view and history go on.",
   },
+  database_damaged: { kind: "data_loss", text: "A database is damaged, so that no whole copy of it can be made." },
   backup_failed: { kind: "internal", text: "A backup could not be written; what it was to be taken of is as it was." },
   restore_failed: { kind: "internal", text: "A backup could not be restored; nothing of it is in the data folder." },
   port_in_use: { kind: "internal", text: "Another program listens on an address that the hub was told to use." },

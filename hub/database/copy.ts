@@ -67,7 +67,7 @@ function same(before: States, after: States): boolean {
  * @param source the database file
  * @param path the new file; beside it a folder for its work is made
  * @returns false if there is no such database, or it was never written to
- * @throws Fault backup_failed if it is damaged, data_newer, data_folder_unusable (not ours), data_folder_busy
+ * @throws Fault database_damaged, data_newer, data_folder_unusable (not ours), data_folder_busy
  * @throws Error of the file system or the disk
  */
 export async function copyDatabase(source: string, path: string, format: Format): Promise<boolean> {
@@ -91,7 +91,7 @@ export async function copyDatabase(source: string, path: string, format: Format)
     }
   } catch (error) {
     if (!isDamage(error)) throw error;
-    throw new Fault("backup_failed", `${resolve(source)} is damaged: ${(error as Error).message}`, { cause: error });
+    throw new Fault("database_damaged", `${resolve(source)} is damaged: ${(error as Error).message}`, { cause: error });
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -36,7 +36,7 @@ export interface DatabaseKind {
   /**
    * Copies the database of a folder that no hub uses into one new file, checked and with everything that its logs hold.
    * @returns false if the folder holds none
-   * @throws Fault backup_failed, data_folder_busy, data_folder_unusable, data_newer
+   * @throws Fault database_damaged, backup_failed, data_folder_busy, data_folder_unusable, data_newer
    */
   copy(options: CopyOptions): Promise<boolean>;
 }

@@ -106,8 +106,8 @@ const flip = (at: number): void => {
 };
 
 test.each<[string, () => void, string, RegExp]>([
-  ["is cut short", () => truncateSync(source(), 3000), "backup_failed", /is damaged .* start the hub/],
-  ["has a damaged page", () => flip(1024 * 3), "backup_failed", /is damaged/],
+  ["is cut short", () => truncateSync(source(), 3000), "database_damaged", /is damaged .* no whole copy/],
+  ["has a damaged page", () => flip(1024 * 3), "database_damaged", /is damaged/],
   [
     "is of the first version and damaged",
     () => {
@@ -115,11 +115,11 @@ test.each<[string, () => void, string, RegExp]>([
       writeFirst(source(), fleet(2, 200));
       flip(4096 * 3);
     },
-    "backup_failed",
+    "database_damaged",
     /is damaged/,
   ],
-  ["is no database any more", () => writeFileSync(source(), "x".repeat(4096)), "backup_failed", /is damaged/],
-  ["has other tables", () => sql("DROP TABLE hour"), "backup_failed", /is damaged/],
+  ["is no database any more", () => writeFileSync(source(), "x".repeat(4096)), "database_damaged", /is damaged/],
+  ["has other tables", () => sql("DROP TABLE hour"), "database_damaged", /is damaged/],
   [
     "is of a newer hub",
     () => sql("PRAGMA user_version = 99"),

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { copyFiles } from "../../database/copy.ts";
-import type { CopyOptions } from "../../database/database.ts";
+import { type CopyOptions, isDamage } from "../../database/database.ts";
 import { Fault } from "../../fault.ts";
 import { backUp } from "./backup.ts";
 import type { File } from "./database.ts";
@@ -18,7 +18,7 @@ const owner = Buffer.from("GOHM").readUInt32BE();
 /**
  * Copies a history that no hub has open into one new file, with the samples of its journal; one of an earlier schema as it
  * is. Its files are read and never opened as a database, so that nothing of them changes, whatever state they are in.
- * @throws Fault backup_failed, data_folder_busy, data_folder_unusable, data_newer
+ * @throws Fault database_damaged, backup_failed, data_folder_busy, data_folder_unusable, data_newer
  */
 export async function copyHistory(options: CopyOptions): Promise<void> {
   const { path } = options;
@@ -38,6 +38,8 @@ export async function copyHistory(options: CopyOptions): Promise<void> {
 async function merge({ folder, path, clock, log }: CopyOptions, scratch: string): Promise<void> {
   const file = new Database(join(scratch, "history.db"));
   try {
+    // SQLite then keeps the index of its log in memory, not in a file for which a full disk has no room.
+    file.pragma("locking_mode = EXCLUSIVE");
     if (schemaOf(file) === first) return await backUp(file, path, async () => {});
   } finally {
     file.close();
@@ -65,23 +67,20 @@ async function merge({ folder, path, clock, log }: CopyOptions, scratch: string)
   }
 }
 
-/** @returns the schema version; undefined for another program's file @throws Fault backup_failed if it is damaged */
+/** @returns the schema version; undefined for another program's file @throws Fault database_damaged */
 function schemaOf(file: File): number | undefined {
   try {
     const [found] = file.pragma("quick_check(1)") as { quick_check: string }[];
-    if (found?.quick_check !== "ok") throw new Error(found?.quick_check.replaceAll("\n", " "));
+    if (found?.quick_check !== "ok") throw damaged(String(found?.quick_check.replaceAll("\n", " ")));
     const ours = Number(file.pragma("application_id", { simple: true })) === owner;
     return ours ? Number(file.pragma("user_version", { simple: true })) : undefined;
   } catch (error) {
-    throw damaged((error as Error).message);
+    throw isDamage(error) ? damaged((error as Error).message) : error;
   }
 }
 
 const damaged = (what: string): Fault =>
-  new Fault(
-    "backup_failed",
-    `The history is damaged (${what}), so that no whole copy can be made of it; start the hub, which goes on with what is whole, or copy the folder as it is`,
-  );
+  new Fault("database_damaged", `The history is damaged (${what}), so that no whole copy can be made of it`);
 
 /** Rewrites a fault about the scratch folder to name the folder that was copied. */
 function translated(error: unknown, scratch: string, folder: string): unknown {
