@@ -3,30 +3,31 @@ import { type Level, levels, listOf } from "./device.ts";
 import { HostInfoSchema } from "./gen/host_pb.js";
 import { type Kind, metric as option, type Unit } from "./gen/metric_pb.js";
 
-/** One measured quantity, as its field in host.proto declares it. */
+/** A metric, as declared by its field in host.proto. */
 export interface Metric {
-  /** Catalogue name: series, CSV column, `type` of History.GetHistory. */
+  /** Name of the metric: series, CSV column, `type` of History.GetHistory. */
   readonly name: string;
   readonly level: Level;
   readonly unit: Unit;
   readonly kind: Kind;
   readonly help: string;
+  /** True if the history stores the metric. */
   readonly keep: boolean;
-  /** Prometheus name without prefix; empty when it has none. */
+  /** Prometheus name without prefix; empty if it has none. */
   readonly prometheus: string;
   /** Factor from the wire value to the unit of the Prometheus name. */
   readonly factor: number;
-  /** The first GOHM's name for this series, or "". */
+  /** Name of the series in the first GOHM, or "". */
   readonly legacy: string;
-  /** Wire field is a fraction (float or double) rather than an integer. */
+  /** True if the wire field is a float or double, not an integer. */
   readonly fraction: boolean;
-  /** History.GetHistory gives integers: the wire value times this, rounded. Fractions keep two decimals that way. */
+  /** Factor of History.GetHistory, which returns integers: the rounded product. Fractions keep two decimals that way. */
   readonly scale: number;
-  /** Fields to follow from the level's message down to the scalar. */
+  /** Path of fields from the message of the level to the scalar. */
   readonly path: readonly DescField[];
 }
 
-/** Level of the devices that a field of HostInfo lists. */
+/** Level of devices by the field of HostInfo that lists them. */
 const levelOf = new Map<string, Level>(
   levels.flatMap((level): [string, Level][] => (level === "host" ? [] : [[listOf[level], level]])),
 );
@@ -60,10 +61,14 @@ function* walk(message: DescMessage, level: Level, path: readonly DescField[]): 
   }
 }
 
-/** Every metric there is, in the order host.proto declares them. */
+/** All metrics, in the order of their declarations in host.proto. */
 export const catalog: readonly Metric[] = [...walk(HostInfoSchema, "host", [])];
 
-/** Reads a metric off the message of its level. Absent is undefined, never 0. 64-bit integers beyond 2^53 lose their last digits. */
+/**
+ * Reads the value of a metric from the message of its level. An absent value is undefined, never 0. 64-bit integers beyond
+ * 2^53 lose their last digits.
+ */
+
 export function value(metric: Metric, message: object): number | undefined {
   let at: unknown = message;
   for (const field of metric.path) {

@@ -1,13 +1,13 @@
 import type { Metric } from "./catalog.ts";
 import { Kind, Unit } from "./gen/metric_pb.js";
 
-/** Least and greatest value that is believed, both included, in the wire's unit. */
-export type Range = readonly [least: number, greatest: number];
+/** Minimum and maximum of plausible values, both inclusive, in the wire's unit. */
+export type ValueRange = readonly [min: number, max: number];
 
-/** The most that a double holds to the last digit. */
+/** Largest integer up to which a double is exact. */
 const most = Number.MAX_SAFE_INTEGER;
 
-const byUnit: Readonly<Record<Unit, Range>> = {
+const byUnit: Readonly<Record<Unit, ValueRange>> = {
   [Unit.UNSPECIFIED]: [0, most],
   [Unit.BYTES]: [0, most],
   [Unit.KIBIBYTES]: [0, most],
@@ -24,15 +24,15 @@ const byUnit: Readonly<Record<Unit, Range>> = {
   [Unit.COUNT]: [0, 1e9],
 };
 
-/** Metrics that their unit alone would judge wrongly. */
-const byName: Readonly<Record<string, Range>> = {
-  // Of the speed at which the fan is still quiet enough: NVML says that it may exceed 100 %.
+/** Ranges of metrics that differ from the range of their unit. */
+const byName: Readonly<Record<string, ValueRange>> = {
+  // A percentage of the maximum noise-tolerant fan speed, which may exceed 100 % (NVML API, nvmlDeviceGetFanSpeed).
   gpu_fan: [0, 200],
 };
 
-/** The values of a metric that are believed; any other is a fault of the machine that sends it. */
-export function rangeOf({ name, unit, kind }: Metric): Range {
-  // A counter has no end but what a number holds.
+/** Returns the range of plausible values of a metric. A value outside is an error of the machine that sent it. */
+export function rangeOf({ name, unit, kind }: Metric): ValueRange {
+  // Counters have no limit except that of exact doubles.
   if (kind === Kind.COUNTER && unit === Unit.COUNT) return [0, most];
   return Object.hasOwn(byName, name) ? (byName[name] ?? byUnit[unit]) : byUnit[unit];
 }

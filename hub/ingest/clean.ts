@@ -3,7 +3,7 @@ import { catalog } from "../../proto/catalog.ts";
 import { clean as cleanText, limitOf } from "../../proto/clean.ts";
 import { listOf } from "../../proto/device.ts";
 import { type HostInfo, HostInfoSchema, State, Throttle, XidAction } from "../../proto/gen/host_pb.js";
-import { type Range, rangeOf } from "../../proto/range.ts";
+import { rangeOf, type ValueRange } from "../../proto/range.ts";
 
 /** Most entries of a list, by its field; further ones are dropped. */
 const limits: Readonly<Record<string, number>> = {
@@ -15,8 +15,8 @@ const limits: Readonly<Record<string, number>> = {
 const otherLimit = 64;
 
 /** Ranges of fields by name: those of metrics, and of other numbers that views show or calculate with. */
-const ranges = new Map<string, Range>([
-  ...catalog.flatMap((metric): [string, Range][] => {
+const ranges = new Map<string, ValueRange>([
+  ...catalog.flatMap((metric): [string, ValueRange][] => {
     const field = metric.path.at(-1);
     return field === undefined ? [] : [[nameOf(field), rangeOf(metric)]];
   }),
