@@ -296,5 +296,8 @@ test("closing cuts a call that does not finish", async () => {
   await begun;
   await running.close(0);
   await ended;
-  await expect(answer).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
+  // The client names it by what it saw first: the end of the connection, or of the stream.
+  await expect(answer).rejects.toMatchObject({
+    code: expect.toBeOneOf([grpc.status.UNAVAILABLE, grpc.status.INTERNAL]),
+  });
 });
