@@ -1,26 +1,22 @@
 import { clean } from "../proto/clean.ts";
 import type { AuditDetails, AuditEntry, Book, BookWriter } from "./book/book.ts";
 import type { Clock } from "./clock.ts";
-import { Fault } from "./fault.ts";
 import type { Log } from "./log.ts";
+import { admit, type Needs, type Principal } from "./who.ts";
 
-/** Who asks for a change. */
-export interface Actor {
-  readonly kind: "anonymous" | "viewer" | "administrator" | "node" | "owner";
+/** Who asks for a change, and from where. */
+export type Actor = Principal & {
   /** Name of the account, token or node. */
   readonly name?: string;
   /** Network address of the request, or "control". */
   readonly origin: string;
-}
-
-/** Who may do it: administrators, or the hub's own user alone. That user may do everything. */
-export type Right = "admin" | "owner";
+};
 
 /** One administrative change. */
 export interface Action<T> {
   /** "account.create" */
   readonly name: string;
-  readonly needs: Right;
+  readonly needs: Needs;
   /** What is changed: the name of an account, token or node. */
   readonly target: string;
   /** Recorded in the audit log; never a secret. */
@@ -62,12 +58,17 @@ export class Desk {
   /**
    * Makes a change and its audit entry in one transaction.
    * @returns what the action's `write` returns
-   * @throws Fault access_denied: only an audit entry is written
+   * @throws Fault sign_in_needed, access_denied: only an audit entry is written
    * @throws Fault book_unusable, and what the action throws: nothing is written
    */
   do<T>(who: Actor, action: Action<T>): T {
     const { book } = this.#options;
-    if (!may(who, action.needs)) throw this.#refused(who, action);
+    try {
+      admit(who, action.needs, `The action "${action.name}"`);
+    } catch (refusal) {
+      this.#recordRefusal(who, action);
+      throw refusal;
+    }
     return book.write((writer) => {
       const result = action.write(writer);
       writer.appendAudit(this.#entry(who, action, "done"));
@@ -75,22 +76,17 @@ export class Desk {
     });
   }
 
-  #refused(who: Actor, action: Action<unknown>): Fault {
+  #recordRefusal(who: Actor, action: Action<unknown>): void {
     const entry = this.#entry(who, action, "refused");
     const more = this.#room(entry);
-    if (more !== undefined) {
-      const details = more > 0 ? { ...entry.details, unrecorded: more } : entry.details;
-      try {
-        this.#options.book.write((writer) => writer.appendAudit({ ...entry, details }));
-      } catch (error) {
-        // The refusal stands, whether it can be recorded or not.
-        this.#options.log.warn(`a refusal of ${entry.action} to ${entry.actor} was not recorded: ${String(error)}`);
-      }
+    if (more === undefined) return;
+    const details = more > 0 ? { ...entry.details, unrecorded: more } : entry.details;
+    try {
+      this.#options.book.write((writer) => writer.appendAudit({ ...entry, details }));
+    } catch (error) {
+      // The refusal stands, whether it can be recorded or not.
+      this.#options.log.warn(`a refusal of ${entry.action} to ${entry.actor} was not recorded: ${String(error)}`);
     }
-    return new Fault(
-      "access_denied",
-      `${entry.actor} may not do "${entry.action}": it needs the right "${action.needs}"`,
-    );
   }
 
   /** Refusals of this actor that were not recorded since the last one that was; undefined if this one is not to be either. */
@@ -137,6 +133,3 @@ function cleanValue(value: AuditDetails[string]): AuditDetails[string] {
   if (typeof value === "string") return clean(value);
   return typeof value === "number" && !Number.isFinite(value) ? null : value;
 }
-
-const may = ({ kind }: Actor, needs: Right): boolean =>
-  kind === "owner" || (kind === "administrator" && needs === "admin");

@@ -1,4 +1,4 @@
-// Who sends a request, and what each may do. The check itself is admit(), called once per request (http/application.ts).
+// Who sends a request, and what each may do. The check itself is admit(), called once per request (http/application.ts) and once per action (desk.ts).
 import { Fault } from "./fault.ts";
 
 export type Principal =
@@ -21,13 +21,16 @@ const rights: Readonly<Record<Principal["kind"], readonly Needs[]>> = {
   owner: ["open", "read", "node", "admin", "owner"],
 };
 
-/** @throws Fault sign_in_needed for an anonymous principal, access_denied for one without the right */
-export function admit({ kind }: Principal, needs: Needs): void {
+/**
+ * @param what is asked for, as messages begin
+ * @throws Fault sign_in_needed for an anonymous principal, access_denied for one without the right
+ */
+export function admit({ kind }: Principal, needs: Needs, what = "This path"): void {
   if (rights[kind].includes(needs)) return;
-  if (kind === "anonymous") throw new Fault("sign_in_needed", "This path requires an account or a token.");
+  if (kind === "anonymous") throw new Fault("sign_in_needed", `${what} requires an account or a token.`);
   throw new Fault(
     "access_denied",
-    `This path requires the right "${needs}", which a principal of kind "${kind}" does not have.`,
+    `${what} requires the right "${needs}", which a principal of kind "${kind}" does not have.`,
   );
 }
 
