@@ -66,7 +66,7 @@ onDisk(
     await work(one, hour / 3);
     expect(await pairs(one, temperature())).toEqual(taken);
     expect(scene.trouble).toEqual([expect.stringMatching(/^History cannot be written to .*; writing is tried again/)]);
-    expect(() => one.flush()).toThrow(/in memory only/);
+    expect(() => one.flush()).toThrow(/only in memory/);
     disk.free();
     await scene.pass(10_000);
     expect(scene.trouble.at(-1)).toBeUndefined();
