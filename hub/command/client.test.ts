@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { addressOf } from "../http/socket.ts";
+import { restRoutes } from "../route/rest.ts";
 import { openHub, type Patience } from "./client.ts";
 import { Failure } from "./command.ts";
 
@@ -40,22 +41,26 @@ const json =
   (response) =>
     void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
 
+/** The answer of a hub of this name. */
+const hub = (name: string): unknown => ({ status: "ok", name, version: "1", hub: "x", hosts: 0, open: 0, notices: [] });
+
 const refusal = (code: string, message: string): unknown => ({ error: { code, message } });
 
 type Env = Readonly<Record<string, string>>;
 
 const patient: Patience = { silence: 60_000, whole: 60_000 };
 
-const ask = (flags: Readonly<Record<string, string>>, env: Env = {}, patience = patient): Promise<unknown> =>
-  openHub({ flags, env }, patience).get("/api/health");
+/** The name of the hub that is asked. */
+const ask = async (flags: Readonly<Record<string, string>>, env: Env = {}, patience = patient): Promise<string> =>
+  (await openHub({ flags, env }, patience).call(restRoutes.health, {})).name;
 
 test("a hub is asked at its address, below the address's own path, with the token as a bearer", async () => {
   const seen: unknown[] = [];
   const url = await serve((response, request) => {
     seen.push([request.method, request.url, request.headers.authorization, request.headers.accept]);
-    json({ status: "ok" })(response, request);
+    json(hub("lab"))(response, request);
   });
-  expect(await ask({ hub: url })).toEqual({ status: "ok" });
+  expect(await ask({ hub: url })).toBe("lab");
   await ask({}, { GOHM_HUB: `${url}/gohm/`, GOHM_HUB_TOKEN: "s3cret" });
   writeFileSync(join(folder, "token"), "from-file\n");
   await ask({}, { GOHM_HUB: url, GOHM_HUB_TOKEN_FILE: join(folder, "token") });
@@ -80,22 +85,22 @@ test("without an address the hub of the data folder is asked, and shown no token
   const seen: unknown[] = [];
   const data = await control("data", (response, request) => {
     seen.push([request.url, request.headers.authorization]);
-    json({ status: "ok" })(response, request);
+    json(hub("lab"))(response, request);
   });
   const env = { GOHM_DATA: data, GOHM_HUB_TOKEN: "s3cret" };
-  expect(await ask({}, env)).toEqual({ status: "ok" });
+  expect(await ask({}, env)).toBe("lab");
   expect(seen).toEqual([["/api/health", undefined]]);
 });
 
 test("a data folder with a long name is asked too, and nothing of it stays open", async () => {
-  const data = await control("x".repeat(120), json("long"));
+  const data = await control("x".repeat(120), json(hub("long")));
   expect(await ask({ data })).toBe("long");
   expect(execFileSync("ls", ["-l", `/proc/${process.pid}/fd`], { encoding: "utf8" })).not.toContain(data);
 });
 
 test("a flag wins over a variable: --data over GOHM_HUB, --hub over GOHM_DATA", async () => {
-  const url = await serve(json("address"));
-  const data = await control("data", json("folder"));
+  const url = await serve(json(hub("address")));
+  const data = await control("data", json(hub("folder")));
   expect(await ask({ data }, { GOHM_HUB: url })).toBe("folder");
   expect(await ask({ hub: url }, { GOHM_DATA: data })).toBe("address");
   expect(await ask({}, { GOHM_HUB: url, GOHM_DATA: data })).toBe("address");
@@ -128,6 +133,7 @@ test.each([
   [405, refusal("method_refused", "Only read."), {}, /it is older than this program, and is to be upgraded$/],
   [404, "<html>", {}, /^What answers at http:\/\/127\.0\.0\.1:\d+ \(--hub\) is not a GOHM hub$/],
   [200, undefined, {}, /is not a GOHM hub$/],
+  [200, { status: "UP" }, {}, /is not a GOHM hub$/],
   [421, refusal("name_refused", "Not my name."), {}, /refuses: Not my name\.$/],
   [503, refusal("busy", "Too \u001b[31mmany\u202e."), {}, /refuses: Too \[31mmany\.$/],
   [503, refusal("busy", "You said wrong."), { GOHM_HUB_TOKEN: "wrong" }, /refuses: You said \*\*\*\.$/],
@@ -137,6 +143,12 @@ test.each([
     response.writeHead(status).end(typeof body === "string" || body === undefined ? body : JSON.stringify(body));
   });
   expect(await failure(ask({ hub: url }, env))).toMatch(wanted);
+});
+
+test("what a newer hub says beside is kept", async () => {
+  const url = await serve(json({ ...(hub("lab") as object), more: [1] }));
+  const answer = await openHub({ flags: { hub: url }, env: {} }).call(restRoutes.health, {});
+  expect(answer).toMatchObject({ name: "lab", more: [1] });
 });
 
 test("a redirect is not followed: the token is for one address", async () => {
@@ -190,7 +202,7 @@ test("an address that is none, and a token of two lines, are settings that canno
 });
 
 test("proxies of the environment are not used", async () => {
-  const url = await serve(json("direct"));
+  const url = await serve(json(hub("direct")));
   const before = process.env.http_proxy;
   process.env.http_proxy = "http://127.0.0.1:9";
   try {

@@ -1,11 +1,13 @@
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { resolve } from "node:path";
+import { is } from "valibot";
 import { readText } from "../../program/file.ts";
 import { redact } from "../../program/redact.ts";
 import { load } from "../../program/setting.ts";
 import { clean } from "../../proto/clean.ts";
 import { type Address, addressOf } from "../http/socket.ts";
+import { type Call, call } from "../route/route.ts";
 import { type Given, started } from "../settings.ts";
 import { connection, Failure, type HubClient } from "./command.ts";
 
@@ -34,8 +36,15 @@ type Door =
  */
 export function openHub(given: Given, patience: Patience = usual): HubClient {
   const door = doorOf(given);
-  const place = placeOf(door);
-  return { place, get: (path) => ask(door, path, patience) };
+  return {
+    async call(route, args) {
+      const answer = await send(door, call(route, args), patience);
+      if (answer.status !== 200) throw refused(door, route.path, answer);
+      const value = parsed(door, answer.body);
+      if (!is(route.answer["application/json"], value)) throw strange(door);
+      return value;
+    },
+  };
 }
 
 function doorOf(given: Given): Door {
@@ -57,29 +66,22 @@ interface Answer {
   readonly body: string;
 }
 
-async function ask(door: Door, path: string, patience: Patience): Promise<unknown> {
-  const answer = await send(door, path, patience);
-  if (answer.status === 200) return parsed(door, answer.body);
-  throw refused(door, path, answer);
-}
-
 /** @throws Failure */
-async function send(door: Door, path: string, patience: Patience): Promise<Answer> {
+async function send(door: Door, { method, path, headers, body }: Call, patience: Patience): Promise<Answer> {
+  const shown = { accept: "application/json", ...headers };
   let control: Address | undefined;
   try {
     if (door.kind === "control") {
       control = addressOf(door.folder);
-      // The path of a URL, and a name that every hub answers to.
-      return await answerOf(requestHttp({ socketPath: control.path, path, agent: false, headers }), patience);
+      const sent = requestHttp({ socketPath: control.path, method, path, agent: false, headers: shown });
+      return await answerOf(sent, body, patience);
     }
     const { base, token } = door;
     const request = base.protocol === "https:" ? requestHttps : requestHttp;
     const url = new URL(path.replace(/^\//, ""), base);
     // Through no proxy, unless NODE_USE_ENV_PROXY asks Node for one.
-    const sent = request(url, {
-      headers: { ...headers, ...(token === "" ? {} : { authorization: `Bearer ${token}` }) },
-    });
-    return await answerOf(sent, patience);
+    const authorization = token === "" ? {} : { authorization: `Bearer ${token}` };
+    return await answerOf(request(url, { method, headers: { ...shown, ...authorization } }), body, patience);
   } catch (error) {
     throw error instanceof Failure ? error : unreachable(door, error as NodeJS.ErrnoException);
   } finally {
@@ -87,9 +89,7 @@ async function send(door: Door, path: string, patience: Patience): Promise<Answe
   }
 }
 
-const headers = { accept: "application/json" } as const;
-
-function answerOf(sent: ClientRequest, { silence, whole }: Patience): Promise<Answer> {
+function answerOf(sent: ClientRequest, body: string | undefined, { silence, whole }: Patience): Promise<Answer> {
   return new Promise((done, fail) => {
     const late = (text: string): void => void sent.destroy(Object.assign(new Error(text), { code: "ETIMEDOUT" }));
     const timer = setTimeout(() => late(`its answer takes longer than ${whole / 1000} s`), whole);
@@ -117,7 +117,7 @@ function answerOf(sent: ClientRequest, { silence, whole }: Patience): Promise<An
         });
       });
     });
-    sent.end();
+    sent.end(body);
   });
 }
 

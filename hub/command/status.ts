@@ -1,13 +1,8 @@
-import { type Column, type Command, Failure, type Listing } from "./command.ts";
+import type { InferOutput } from "valibot";
+import { restRoutes } from "../route/rest.ts";
+import type { Column, Command, Listing } from "./command.ts";
 
-/** The hub's answer to /api/health. */
-interface Health {
-  readonly name: string;
-  readonly version: string;
-  readonly hosts: number;
-  readonly open: number;
-  readonly notices: readonly string[];
-}
+type Health = InferOutput<(typeof restRoutes.health.answer)["application/json"]>;
 
 /** The hub answers, and something is wrong with it or with a machine. */
 const degraded = 3;
@@ -28,9 +23,7 @@ export const status: Command = {
     3: "the hub answers, and there is a notice or a machine that does not answer",
   },
   async run({ hub, show }) {
-    const { get, place } = hub();
-    const answer = await get("/api/health");
-    if (!isHealth(answer)) throw new Failure(`What answers at ${place} is not a GOHM hub`);
+    const answer = await hub().call(restRoutes.health, {});
     show(listingOf(answer));
     return isWell(answer) ? 0 : degraded;
   },
@@ -57,16 +50,3 @@ const columns: readonly Column<Health>[] = [
 ];
 
 const listingOf = (answer: Health): Listing<Health> => ({ columns, rows: [answer], json: answer, upright: true });
-
-function isHealth(answer: unknown): answer is Health {
-  if (typeof answer !== "object" || answer === null) return false;
-  const { name, version, hosts, open, notices } = answer as Record<keyof Health, unknown>;
-  return (
-    typeof name === "string" &&
-    typeof version === "string" &&
-    typeof hosts === "number" &&
-    typeof open === "number" &&
-    Array.isArray(notices) &&
-    notices.every((notice) => typeof notice === "string")
-  );
-}

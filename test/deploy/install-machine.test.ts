@@ -158,6 +158,21 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     ]);
   });
 
+  test("the installed gohm tells root without arguments whether the hub of the service is well", () => {
+    const { stdout, stderr } = onMachine(`
+      sh "$TOP/deploy/install.sh" --hub --no-start >/dev/null
+      echo '{ "servers": {}, "hub": { "name": "lab" } }' >/etc/gohm/settings.json
+      install -d -m 700 -o gohm -g gohm /var/lib/gohm
+      setpriv --reuid=gohm --regid=gohm --clear-groups gohm >"$STAGE/log" 2>&1 &
+      until grep -qs 'hub ready' "$STAGE/log"; do kill -0 $!; done
+      gohm status -P
+      kill $!
+      wait $!
+    `);
+    expect(stderr).toBe("");
+    expect(stdout).toBe(`status|name|version|hosts|open|notices\nok|lab|${version}|0|0|\n`);
+  });
+
   test("what runs as the service's user, in the folders its unit gives it, answers", () => {
     const { stdout, stderr } = onMachine(`
       sh "$FROM/deploy/install.sh" --no-start --allow 127.0.0.1 --file "$FROM/hmonitor" >/dev/null

@@ -1,6 +1,6 @@
 // The verbs of the real gohm beside a real hub, and beside servers that are none.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer as createHttp, type RequestListener, type Server } from "node:http";
 import { createServer as createHttps } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -71,6 +71,19 @@ test("a hub whose machines all answer is ok, with status 0, in every form", asyn
   );
   const { output } = await gohm(["status", "--json", "--hub", url]);
   expect(JSON.parse(output)).toMatchObject({ status: "ok", name: "机房一", version, hosts: 1, open: 1, notices: [] });
+});
+
+test("without an address the hub of the data folder is asked, by its own user and root alone", async () => {
+  const url = await watching({ a: await played() });
+  await vi.waitFor(async () => expect((await gohm(["status", "--hub", url])).status).toBe(0), { timeout: 20_000 });
+  const { status, output } = await gohm(["status"], { GOHM_DATA: at.data });
+  expect([status, output]).toEqual([0, expect.stringMatching(/^status {3}ok\nname {5}机房一\n/)]);
+  expect((await gohm(["status", "--data", at.data], { GOHM_HUB: "http://127.0.0.1:1" })).status).toBe(0);
+  if (process.getuid?.() !== 0) return;
+  for (const folder of [at.folder, at.data]) chmodSync(folder, 0o777);
+  const other = { uid: 65_534, gid: 65_534, env: { GOHM_DATA: at.data }, encoding: "utf8" } as const;
+  const refused = spawnSync(process.execPath, [program, "status"], other);
+  expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("belongs to another user")]);
 });
 
 test("a machine that does not answer, or a notice, is status 3, and both are told", async () => {
