@@ -9,7 +9,7 @@ import { HealthError, health, command as healthCommand } from "./health.ts";
 import { log } from "./log.ts";
 import { recordingMachine } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine } from "./machine/machine.ts";
 import { AgentNotFound, findAgent, findOnlyAgent, command as pauseCommand, readersOf } from "./pause.ts";
 import { machineAt, programName, serve, snapshotOf, version } from "./server.ts";
 import { isSet, parseCommandLine, pauseSeconds, type Settings, table } from "./settings.ts";

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { Machine } from "./machine.ts";
+import type { Machine } from "./machine/machine.ts";
 import { parseCommandLine, pauseSeconds } from "./settings.ts";
 import { parseOwner } from "./source/process.ts";
 

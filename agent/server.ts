@@ -10,7 +10,7 @@ import { type Allow, parseAllow } from "./allow.ts";
 import { log, rustLevel } from "./log.ts";
 import { capturedMachine, isCapture } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine } from "./machine/machine.ts";
 import { requestedPause } from "./pause.ts";
 import type { ExporterOptions } from "./serve/exporter.ts";
 import { serveGrpc } from "./serve/grpc.ts";

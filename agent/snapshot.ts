@@ -10,7 +10,7 @@ import {
   State,
 } from "../proto/gen/host_pb.js";
 import { cleanAll } from "./clean.ts";
-import type { Grant, Machine } from "./machine.ts";
+import type { Grant, Machine } from "./machine/machine.ts";
 import { Roster } from "./roster.ts";
 import { hold } from "./source/kubelet.ts";
 import { Processes } from "./source/process.ts";

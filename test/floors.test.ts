@@ -11,7 +11,7 @@ const houses = ["proto", "program", "agent", "hub", "web"] as const;
 const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
   agent: [
     ["agent/allow.ts", "agent/clean.ts", "agent/log.ts", "agent/number.ts"],
-    ["agent/machine.ts", "agent/machine/"],
+    ["agent/machine/"],
     ["agent/source/"],
     ["agent/roster.ts"],
     ["agent/snapshot.ts"],
@@ -75,7 +75,7 @@ const inside: Readonly<Record<string, readonly (readonly string[])[]>> = {
 
 /** What stands in a folder for its siblings to import. */
 const contracts = new Set([
-  "agent/machine.ts",
+  "agent/machine/machine.ts",
   "agent/source/source.ts",
   "hub/book/book.ts",
   "hub/command/command.ts",

@@ -1,5 +1,5 @@
 // A machine made of a few texts, for tests of what reads machines.
-import type { Machine } from "../agent/machine.ts";
+import type { Machine } from "../agent/machine/machine.ts";
 
 /** What the machine says; what is left out is not there. `files` may be changed while the test runs. */
 export interface Said extends Partial<Machine> {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, normalize } from "node:path";
-import type { Address, Grant, Machine, OpenFile, PciIdentity, Space } from "../machine.ts";
+import type { Address, Grant, Machine, OpenFile, PciIdentity, Space } from "./machine.ts";
 
 /** capture.json: what a machine said that was not the text of a file. */
 export interface Capture {

@@ -2,13 +2,13 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { performance } from "node:perf_hooks";
 import { readRegular } from "../../program/file.ts";
-import type { Address, Machine, OpenFile } from "../machine.ts";
 import { hostAddresses } from "./live/address.ts";
 import { isolatedReader } from "./live/isolated.ts";
 import { grants } from "./live/kubelet.ts";
 import { productNames } from "./live/product.ts";
 import { spaces } from "./live/space.ts";
 import { userNames } from "./live/user.ts";
+import type { Address, Machine, OpenFile } from "./machine.ts";
 
 /** Undefined for what is not there, may not be read, or vanished meanwhile: all of them mean "not known". */
 function attempt<T>(read: () => T): T | undefined {

@@ -1,4 +1,4 @@
-import type { Machine } from "../machine.ts";
+import type { Machine } from "./machine.ts";
 
 /** Bytes by key of /proc/meminfo; empty where the text is something else. */
 export function meminfo(text: string): ReadonlyMap<string, bigint> {

@@ -1,4 +1,4 @@
-import type { Machine } from "../machine.ts";
+import type { Machine } from "./machine.ts";
 
 /**
  * The PID namespace that a system starts with bears this number wherever it runs: PID_NS_INIT_INO in

@@ -1,4 +1,4 @@
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../machine/machine.ts";
 import { whole } from "../number.ts";
 import { armCores } from "./cpu/arm.ts";
 import { Baseline, type Part, type Source } from "./source.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { State } from "../../proto/gen/host_pb.js";
 import { machineOf, never, options } from "../../test/machine.ts";
-import type { Space } from "../machine.ts";
+import type { Space } from "../machine/machine.ts";
 import { disk } from "./disk.ts";
 
 const gib = 1024 ** 3;

@@ -1,5 +1,5 @@
 import { State } from "../../proto/gen/host_pb.js";
-import type { Machine, Space } from "../machine.ts";
+import type { Machine, Space } from "../machine/machine.ts";
 import { amount, given } from "../number.ts";
 import { isFull, type Mount, parse, parseTypes } from "./disk/mounts.ts";
 import type { Part, Source } from "./source.ts";

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { State, Throttle, Vendor } from "../../proto/gen/host_pb.js";
 import { type Altered, altered, machineOf, never, options } from "../../test/machine.ts";
 import { capturedMachine } from "../machine/capture.ts";
-import type { Machine, OpenFile } from "../machine.ts";
+import type { Machine, OpenFile } from "../machine/machine.ts";
 import { intel } from "./intel.ts";
 import type { Gpu, Reader } from "./source.ts";
 

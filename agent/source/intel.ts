@@ -1,11 +1,11 @@
 import { State, Vendor } from "../../proto/gen/host_pb.js";
 import { Clients, clientKey } from "../machine/drm/clients.ts";
+import { asleep, belongs, type Card, Finder, nodes } from "../machine/drm/drm.ts";
 import type { FdInfo } from "../machine/drm/fdinfo.ts";
 import { HangGuard } from "../machine/drm/hang.ts";
 import { CardNumbers, type NumberedCard } from "../machine/drm/numbering.ts";
-import { asleep, belongs, type Card, Finder, nodes } from "../machine/drm.ts";
+import type { Machine } from "../machine/machine.ts";
 import { containedNote, isContained } from "../machine/namespace.ts";
-import type { Machine } from "../machine.ts";
 import { given } from "../number.ts";
 import { loads, procsOf } from "./intel/engines.ts";
 import { Arc } from "./intel/values.ts";

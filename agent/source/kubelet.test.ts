@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { machineOf, never, options } from "../../test/machine.ts";
-import type { Grant } from "../machine.ts";
+import type { Grant } from "../machine/machine.ts";
 import { hold, kubelet } from "./kubelet.ts";
 import { Unsupported } from "./source.ts";
 

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { HolderSchema, type HostInfo } from "../../proto/gen/host_pb.js";
-import type { Grant, Machine } from "../machine.ts";
+import type { Grant, Machine } from "../machine/machine.ts";
 import { finder } from "./kubelet/device.ts";
 import { parsePods } from "./kubelet/pods.ts";
 import { Hung, type Options, type Part, type Reader, type Source, Unsupported } from "./source.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { machineOf, never, options } from "../../test/machine.ts";
-import type { Address } from "../machine.ts";
+import type { Address } from "../machine/machine.ts";
 import { usable } from "./net/layer.ts";
 import { choose, net, parse, parseRoute, parseSpeed, rate } from "./net.ts";
 

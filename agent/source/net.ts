@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import type { Address, Machine } from "../machine.ts";
+import type { Address, Machine } from "../machine/machine.ts";
 import { amount, given, whole } from "../number.ts";
 import { type Layer, Layers, usable } from "./net/layer.ts";
 import { Baseline, type Part, type Source } from "./source.ts";

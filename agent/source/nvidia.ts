@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
+import type { Machine } from "../machine/machine.ts";
 import { arcOf, availableOf, less, meminfo } from "../machine/meminfo.ts";
 import { containedNote, isContained } from "../machine/namespace.ts";
-import type { Machine } from "../machine.ts";
 import { type Gpu, ok, put } from "./nvml/gpu.ts";
 import { Incidents } from "./nvml/incident.ts";
 import { ReaderLink } from "./nvml/parent.ts";

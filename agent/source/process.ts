@@ -1,5 +1,5 @@
 import type { HostInfo, ProcInfo } from "../../proto/gen/host_pb.js";
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../machine/machine.ts";
 import { amount, whole } from "../number.ts";
 import { parseCgroup, parseEnvironment } from "./process/job.ts";
 

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { GPUInfo, HostInfoSchema, PcieLink, ProcInfo, State } from "../../proto/gen/host_pb.js";
 import type { SourceName } from "../../proto/source.ts";
-import type { Grant, Machine } from "../machine.ts";
+import type { Grant, Machine } from "../machine/machine.ts";
 
 /** Results of a source besides the fields of the answer. */
 interface SourceExtras {

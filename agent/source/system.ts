@@ -1,4 +1,4 @@
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../machine/machine.ts";
 import { given } from "../number.ts";
 import type { Part, Source } from "./source.ts";
 

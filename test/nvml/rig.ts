@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { capturedMachine } from "../../agent/machine/capture.ts";
-import type { Machine } from "../../agent/machine.ts";
+import type { Machine } from "../../agent/machine/machine.ts";
 import { Snapshot } from "../../agent/snapshot.ts";
 import { nvidia } from "../../agent/source/nvidia.ts";
 import type { Reader } from "../../agent/source/source.ts";

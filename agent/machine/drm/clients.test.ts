@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { machineOf } from "../../../test/machine.ts";
-import type { OpenFile } from "../../machine.ts";
+import type { OpenFile } from "../machine.ts";
 import { Clients } from "./clients.ts";
 
 const info = (client: number, pci = "0000:03:00.0", driver = "amdgpu"): string =>

@@ -1,4 +1,4 @@
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../machine.ts";
 import { busyShares, type FdInfo, parseFdInfo } from "./fdinfo.ts";
 
 /** A program that has a card open. */

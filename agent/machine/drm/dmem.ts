@@ -1,5 +1,5 @@
-import type { Machine } from "../../machine.ts";
 import { whole } from "../../number.ts";
+import type { Machine } from "../machine.ts";
 
 const top = "/sys/fs/cgroup";
 

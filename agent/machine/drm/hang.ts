@@ -1,4 +1,4 @@
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../machine.ts";
 
 /**
  * Probes each card through another process before it is read: a driver that waits for dead hardware blocks its readers for

@@ -1,6 +1,6 @@
-import type { Machine } from "../../machine.ts";
 import { within } from "../../number.ts";
-import { type Card, count } from "../drm.ts";
+import type { Machine } from "../machine.ts";
+import { type Card, count } from "./drm.ts";
 
 /**
  * The sensors of one card, as its driver offers them in hwmon (Documentation/hwmon/sysfs-interface.rst). Which there are

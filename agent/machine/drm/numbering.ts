@@ -1,4 +1,4 @@
-import type { Card } from "../drm.ts";
+import type { Card } from "./drm.ts";
 
 /** A card and its number among those of its vendor. */
 export interface NumberedCard {

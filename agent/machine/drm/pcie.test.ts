@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { altered, machineOf } from "../../../test/machine.ts";
-import type { Card } from "../drm.ts";
+import type { Card } from "./drm.ts";
 import { generationOf, Slot } from "./pcie.ts";
 
 const card = (pci: string): Card => ({

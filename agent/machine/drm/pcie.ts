@@ -1,6 +1,6 @@
-import type { Machine } from "../../machine.ts";
 import { given } from "../../number.ts";
-import { type Card, count } from "../drm.ts";
+import type { Machine } from "../machine.ts";
+import { type Card, count } from "./drm.ts";
 
 /** The fields of PcieLink in host.proto. */
 export interface Link {

@@ -1,4 +1,4 @@
-import type { Address } from "../../machine.ts";
+import type { Address } from "../machine.ts";
 
 interface Route {
   readonly nic: string;

@@ -7,7 +7,7 @@ import {
   ListPodResourcesResponseSchema,
   PodResourcesLister,
 } from "../../../proto/gen/kubelet_pb.js";
-import type { Grant } from "../../machine.ts";
+import type { Grant } from "../machine.ts";
 
 /** A node runs at most a few hundred pods, and few containers hold devices: 1 MiB is many times what that takes. */
 const bound: MessageLimits = { bytes: 1024 * 1024, elements: 50_000 };

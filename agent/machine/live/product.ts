@@ -1,4 +1,4 @@
-import type { PciIdentity } from "../../machine.ts";
+import type { PciIdentity } from "../machine.ts";
 
 /** Lists of AMD's product names, from libdrm and ROCm; models of one chip differ by revision. */
 const amdFiles = ["/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids"];

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Space } from "../../machine.ts";
+import type { Space } from "../machine.ts";
 import { parseSpace, type SpaceRequest, SpaceTimeout, spaces } from "./space.ts";
 
 test("reads what stat -f prints, in bytes", () => {

@@ -1,5 +1,5 @@
 import { statfs } from "node:fs/promises";
-import type { Space } from "../../machine.ts";
+import type { Space } from "../machine.ts";
 import { Shell } from "./shell.ts";
 
 type Ask = (path: string, options: { network: boolean; deadline: number }) => Promise<Space>;

@@ -6,7 +6,7 @@ import { State, Throttle } from "../../../proto/gen/host_pb.js";
 import { table } from "../../../test/gpu-metrics.ts";
 import { type Altered, altered, never, options } from "../../../test/machine.ts";
 import { capturedMachine } from "../../machine/capture.ts";
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { amdgpu } from "../amdgpu.ts";
 import type { Gpu, Reader } from "../source.ts";
 

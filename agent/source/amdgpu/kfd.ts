@@ -1,4 +1,4 @@
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { whole } from "../../number.ts";
 
 const top = "/sys/class/kfd/kfd";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { machineOf } from "../../../test/machine.ts";
-import { parseCard } from "../../machine/drm.ts";
+import { parseCard } from "../../machine/drm/drm.ts";
 import { parseErrors, Ras } from "./ras.ts";
 
 test.each([

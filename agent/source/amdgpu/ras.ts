@@ -1,5 +1,5 @@
-import type { Card } from "../../machine/drm.ts";
-import type { Machine } from "../../machine.ts";
+import type { Card } from "../../machine/drm/drm.ts";
+import type { Machine } from "../../machine/machine.ts";
 
 /** Memory and logic errors of one block of the chip since the driver was loaded. */
 export interface Errors {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseCard } from "../../machine/drm.ts";
+import { parseCard } from "../../machine/drm/drm.ts";
 import { activeClock, uuidOf } from "./values.ts";
 
 test.each([

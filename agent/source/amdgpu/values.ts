@@ -1,7 +1,7 @@
+import { type Card, count, placeName } from "../../machine/drm/drm.ts";
 import { Sensors } from "../../machine/drm/hwmon.ts";
 import { generationOf, type Link, Slot } from "../../machine/drm/pcie.ts";
-import { type Card, count, placeName } from "../../machine/drm.ts";
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { amount, given, whole, within } from "../../number.ts";
 import type { Gpu, Log } from "../source.ts";
 import { type Metrics, parseMetrics } from "./metrics.ts";

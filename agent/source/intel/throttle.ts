@@ -1,6 +1,6 @@
 import { Throttle } from "../../../proto/gen/host_pb.js";
-import { type Card, count } from "../../machine/drm.ts";
-import type { Machine } from "../../machine.ts";
+import { type Card, count } from "../../machine/drm/drm.ts";
+import type { Machine } from "../../machine/machine.ts";
 
 /** Reasons by the names that the drivers give them (xe_gt_throttle.c, intel_gt_sysfs_pm.c). */
 const reasons = new Map<string, Throttle>(

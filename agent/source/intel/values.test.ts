@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Altered, altered, machineOf, never, options } from "../../../test/machine.ts";
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { intel } from "../intel.ts";
 import type { Gpu, Reader } from "../source.ts";
 

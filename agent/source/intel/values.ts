@@ -1,8 +1,8 @@
 import { deviceMemory } from "../../machine/drm/dmem.ts";
+import { type Card, count, placeName } from "../../machine/drm/drm.ts";
 import { Sensors } from "../../machine/drm/hwmon.ts";
 import { Slot } from "../../machine/drm/pcie.ts";
-import { type Card, count, placeName } from "../../machine/drm.ts";
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { amount, given, within } from "../../number.ts";
 import { Baseline, type Gpu } from "../source.ts";
 import { Throttles } from "./throttle.ts";

@@ -1,6 +1,6 @@
 import { type GPUInfo, Vendor } from "../../../proto/gen/host_pb.js";
-import { wholeOf } from "../../machine/drm.ts";
-import type { Machine } from "../../machine.ts";
+import { wholeOf } from "../../machine/drm/drm.ts";
+import type { Machine } from "../../machine/machine.ts";
 
 /**
  * A device that is shared is several to Kubernetes, each with an ending of its own: "GPU-…::3" (NVIDIA's plugin),

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { machineOf } from "../../../test/machine.ts";
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { Layers, layers } from "./layer.ts";
 
 interface Nic {

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { exchange } from "./parent.ts";
 import { findLibraries } from "./search.ts";
 import { startReader } from "./start.ts";

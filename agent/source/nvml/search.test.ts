@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { Unsupported } from "../source.ts";
 import { findLibraries, libraries } from "./search.ts";
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { Unsupported } from "../source.ts";
 
 const name = "libnvidia-ml.so.1";

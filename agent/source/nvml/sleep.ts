@@ -1,4 +1,4 @@
-import type { Machine } from "../../machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { type Gpu, type Identity, nvidia, ok, put } from "./gpu.ts";
 
 /** Milliseconds for which an unused card is not read: Linux powers it down within about 15 s. */

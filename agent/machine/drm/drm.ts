@@ -1,5 +1,5 @@
+import { whole } from "../../number.ts";
 import type { Machine } from "../machine.ts";
-import { whole } from "../number.ts";
 
 /** A graphics card or accelerator that a kernel driver of the DRM subsystem runs. */
 export interface Card {

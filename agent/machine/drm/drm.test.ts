@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { machineOf } from "../../test/machine.ts";
+import { machineOf } from "../../../test/machine.ts";
 import { Finder, parseCard } from "./drm.ts";
 
 const uevent = (driver: string, cls: string, id: string, slot: string): string =>
