@@ -14,6 +14,7 @@ export default {
     "bench/fleet.ts",
     "bench/history/ingest.ts",
     "bench/history/micro.ts",
+    "test/browser/screenshots.ts",
     "test/fault/book-writer.ts",
     "test/fault/history-writer.ts",
     "test/fault/lookup.ts",

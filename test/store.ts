@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "../hub/clock.ts";
+import { type Clock, systemClock } from "../hub/clock.ts";
 import { type Options, openStore } from "../hub/history/sqlite/store.ts";
 import {
   type Aggregate,
@@ -116,6 +116,17 @@ export class Scene {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
+
+/** The history of a hub that does not run, of which everything is kept. Closed before a hub opens the folder. */
+export const openHistory = (folder: string): Store & Local =>
+  openStore({
+    folder,
+    clock: systemClock,
+    log: silent,
+    retention: () => forever,
+    maxSize: () => Number.POSITIVE_INFINITY,
+    trouble: () => {},
+  });
 
 /** A log whose lines can be read. */
 export function listening(): Log & { readonly lines: string[] } {

@@ -2,11 +2,8 @@
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { systemClock } from "../../hub/clock.ts";
-import { openStore } from "../../hub/history/sqlite/store.ts";
-import { silent } from "../../hub/log.ts";
 import { type Place, place, type RunningHub, startHub } from "../hub.ts";
-import { gpu } from "../store.ts";
+import { gpu, openHistory } from "../store.ts";
 
 let at: Place;
 let hub: RunningHub;
@@ -18,14 +15,7 @@ const now = Date.now();
 
 /** Samples of eight cards that fill several megabytes of /pk, and once of a great many cards of host b, which is no server now. */
 function fill(folder: string): void {
-  const store = openStore({
-    folder,
-    clock: systemClock,
-    log: silent,
-    retention: () => ({ raw: Infinity, fiveMinutes: Infinity, hour: Infinity, day: Infinity }),
-    maxSize: () => Number.POSITIVE_INFINITY,
-    trouble: () => {},
-  });
+  const store = openHistory(folder);
   const card = (key: string, index: number, used: number) =>
     gpu({ gpu_memory_used: used, gpu_memory_total: 80_000, gpu_fan: 30 }, key, index);
   for (let i = 40_000; i > 0; i--) {

@@ -1,12 +1,10 @@
 // Charts and figures of a machine that has much of everything: cards, interfaces, swap, long names, a past with gaps.
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { systemClock } from "../../hub/clock.ts";
-import { openStore } from "../../hub/history/sqlite/store.ts";
-import { silent } from "../../hub/log.ts";
 import { type Info, type PlayedHost, playHost } from "../host.ts";
 import { type Place, place, type RunningHub, startHub } from "../hub.ts";
 import { valuesOf } from "../model.ts";
+import { openHistory } from "../store.ts";
 import { missingBrowser, openBrowser, openPage, unreadable, type Watched } from "./browser.ts";
 
 const missing = missingBrowser();
@@ -90,15 +88,7 @@ const sixteen = Array.from({ length: 16 }, (_, id) => id);
 
 /** A sample a minute from 55 to 30 minutes ago, then a single one, 10 minutes ago. */
 function fill(folder: string, now: number): void {
-  const ever = Number.POSITIVE_INFINITY;
-  const store = openStore({
-    folder,
-    clock: systemClock,
-    log: silent,
-    retention: () => ({ raw: ever, fiveMinutes: ever, hour: ever, day: ever }),
-    maxSize: () => ever,
-    trouble: () => {},
-  });
+  const store = openHistory(folder);
   const minutes = [...Array.from({ length: 26 }, (_, i) => 55 - i), 10];
   for (const before of minutes) {
     const host = { load1: 3, cpu_utilization: 40, memory_used: 60e9, swap_used: 150e9 };

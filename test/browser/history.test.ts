@@ -1,12 +1,10 @@
 // A month of history in a real browser: what happened once, for one sample, is still to be seen.
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { systemClock } from "../../hub/clock.ts";
-import { openStore } from "../../hub/history/sqlite/store.ts";
-import { silent } from "../../hub/log.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { type Place, place, type RunningHub, startHub } from "../hub.ts";
 import { valuesOf } from "../model.ts";
+import { openHistory } from "../store.ts";
 import { missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
 
 const missing = missingBrowser();
@@ -22,15 +20,7 @@ let watched: Watched;
 
 /** 400 days of an idle card, one sample an hour and then one a minute; two weeks ago it computed for one sample. */
 function fill(folder: string): void {
-  const ever = Number.POSITIVE_INFINITY;
-  const store = openStore({
-    folder,
-    clock: systemClock,
-    log: silent,
-    retention: () => ({ raw: ever, fiveMinutes: ever, hour: ever, day: ever }),
-    maxSize: () => ever,
-    trouble: () => {},
-  });
+  const store = openHistory(folder);
   const now = Math.floor(Date.now() / minute) * minute;
   const spike = now - 14 * day;
   for (let t = now - 400 * day; t < now; t += t < now - 20 * day ? 60 * minute : minute) {

@@ -1,19 +1,17 @@
 // Makes the screenshots in docs/images/ with agents that play captured machines, a hub, and a browser.
-// node scripts/screenshots.ts            screenshots for the documentation
-// node scripts/screenshots.ts FOLDER     also other states of the page, to check changes
+// node test/browser/screenshots.ts            screenshots for the documentation
+// node test/browser/screenshots.ts FOLDER     also other states of the page, to check changes
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { systemClock } from "../hub/clock.ts";
-import { openStore } from "../hub/history/sqlite/store.ts";
-import type { DeviceSample } from "../hub/history/store.ts";
-import { lineLog } from "../hub/log.ts";
-import { openBrowser, openPage } from "../test/browser/browser.ts";
-import { a100, type Change, desk, h100, playMachine, playStorage, work } from "../test/browser/scene.ts";
-import { type Place, place, type RunningHub, startHub } from "../test/hub.ts";
-import { valuesOf } from "../test/model.ts";
-import { top } from "../test/program.ts";
+import type { DeviceSample } from "../../hub/history/store.ts";
+import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { valuesOf } from "../model.ts";
+import { top } from "../program.ts";
+import { openHistory } from "../store.ts";
+import { openBrowser, openPage } from "./browser.ts";
+import { a100, type Change, desk, h100, playMachine, playStorage, work } from "./scene.ts";
 
 const machines: Readonly<Record<string, Change>> = {
   "h100-1": { capture: h100, hostname: "h100-1", address: "10.30.1.11" },
@@ -103,16 +101,7 @@ async function toCharts(page: Page): Promise<void> {
 /** Writes a day of samples for the machine whose charts are shown, with the devices of its capture. */
 function fillHistory(at: Place): void {
   const keys = readFileSync(join(top, "test/capture", h100, "nvml.txt"), "utf8").match(/GPU-[0-9a-f-]+/g) ?? [];
-  const log = lineLog(() => {}, systemClock.now);
-  const ever = Number.POSITIVE_INFINITY;
-  const store = openStore({
-    folder: at.data,
-    clock: systemClock,
-    log,
-    retention: () => ({ raw: ever, fiveMinutes: ever, hour: ever, day: ever }),
-    maxSize: () => ever,
-    trouble: () => {},
-  });
+  const store = openHistory(at.data);
   const now = Date.now();
   for (let t = now - 24 * 3_600_000; t < now - 20_000; t += 20_000) {
     const hours = (t - now) / 3_600_000;

@@ -2,12 +2,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import * as agent from "../bench/agent.bench.ts";
-import * as delay from "../bench/delay.bench.ts";
-import * as history from "../bench/history.bench.ts";
-import * as hub from "../bench/hub.bench.ts";
-import { conditions, ratio } from "../bench/measure.ts";
-import { buildAll } from "./build.ts";
+import { buildAll } from "../scripts/build.ts";
+import * as agent from "./agent.bench.ts";
+import * as delay from "./delay.bench.ts";
+import * as history from "./history.bench.ts";
+import * as hub from "./hub.bench.ts";
+import { conditions, ratio } from "./measure.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 const results = join(top, "bench", "results.md");
