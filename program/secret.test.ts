@@ -2,9 +2,19 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { table as agent } from "../agent/settings.ts";
-import { table as hub } from "../hub/settings.ts";
 import { secretWarnings } from "./secret.ts";
+import { text } from "./setting.ts";
+
+const table = {
+  token: {
+    name: "serve.token",
+    env: "PROGRAM_TOKEN",
+    default: "",
+    help: "Shared secret.",
+    secret: true,
+    reader: text("a text"),
+  },
+};
 
 const file = (mode: number): string => {
   const folder = mkdtempSync(join(tmpdir(), "secret-"));
@@ -15,16 +25,14 @@ const file = (mode: number): string => {
   return path;
 };
 
-test.each([
-  [agent, "token", "GOHM_TOKEN"],
-  [agent, "secret", "GOHM_SECRET"],
-  [hub, "poll-token", "GOHM_POLL_TOKEN"],
-])("a secret on the command line is warned of, without what it is: --%s", (table, flag, env) => {
-  const [warning = "", ...more] = secretWarnings(table, { flags: { [flag]: "open sesame" }, env: {} }, []);
-  expect(warning).toContain(`can see --${flag} in the list of processes: give it with ${env}_FILE or ${env}`);
+test("a secret on the command line is warned of, without what it is", () => {
+  const [warning = "", ...more] = secretWarnings(table, { flags: { "serve-token": "open sesame" }, env: {} }, []);
+  expect(warning).toContain(
+    "can see --serve-token in the list of processes: give it with PROGRAM_TOKEN_FILE or PROGRAM_TOKEN",
+  );
   expect(warning).not.toContain("sesame");
   expect(more).toEqual([]);
-  expect(secretWarnings(table, { flags: {}, env: { [env]: "open sesame" } }, [])).toEqual([]);
+  expect(secretWarnings(table, { flags: {}, env: { PROGRAM_TOKEN: "open sesame" } }, [])).toEqual([]);
 });
 
 test.each([
@@ -36,10 +44,10 @@ test.each([
   const path = file(mode);
   const warning = `Every user of this machine can read the secret in ${path}: chmod o-rwx ${path}`;
   const expected = warned ? [warning] : [];
-  expect(secretWarnings(agent, { flags: {}, env: { GOHM_TOKEN_FILE: path } }, [])).toEqual(expected);
-  expect(secretWarnings(agent, { flags: {}, env: {} }, [path, ""])).toEqual(expected);
+  expect(secretWarnings(table, { flags: {}, env: { PROGRAM_TOKEN_FILE: path } }, [])).toEqual(expected);
+  expect(secretWarnings(table, { flags: {}, env: {} }, [path, ""])).toEqual(expected);
 });
 
 test("a file that is not there is left to those who read it", () => {
-  expect(secretWarnings(agent, { flags: {}, env: { GOHM_TOKEN_FILE: "/no/such" } }, [])).toEqual([]);
+  expect(secretWarnings(table, { flags: {}, env: { PROGRAM_TOKEN_FILE: "/no/such" } }, [])).toEqual([]);
 });

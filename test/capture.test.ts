@@ -6,9 +6,6 @@ import { fileURLToPath } from "node:url";
 import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { capturedMachine } from "../agent/machine/capture.ts";
-import { dcgm } from "../agent/serve/exporter/dcgm.ts";
-import { hardware } from "../agent/serve/exporter/hardware.ts";
-import { exporterInput } from "../agent/serve/exporter/input.ts";
 import { Snapshot } from "../agent/snapshot.ts";
 import { sources } from "../agent/source/all.ts";
 import type { Source } from "../agent/source/source.ts";
@@ -16,6 +13,7 @@ import { HostInfoSchema } from "../proto/gen/host_pb.js";
 import { exposition, type MetricFamily } from "../proto/text.ts";
 import { readExposition } from "./exposition.ts";
 import { options } from "./machine.ts";
+import { familiesOf } from "./scrape.ts";
 
 const top = fileURLToPath(new URL("capture", import.meta.url));
 const folders = readdirSync(top).filter((name) => existsSync(join(top, name, "capture.json")));
@@ -56,12 +54,12 @@ test.each(folders)("%s is scraped as what it was", async (name) => {
   const folder = join(top, name);
   const machine = capturedMachine(folder);
   const snapshot = new Snapshot({ ...options, sources: [...played(folder), ...host], machine, version: "0" });
-  const scene = exporterInput(await snapshot.collect(), undefined);
+  const { own, dcgm } = familiesOf(await snapshot.collect());
   const tells = async (families: readonly MetricFamily[], file: string) => {
     const text = exposition(families, { format: "text" });
     if (text !== "") await expect(text).toMatchFileSnapshot(join(folder, file));
     for (const format of ["text", "openmetrics"] as const) readExposition(exposition(families, { format }), format);
   };
-  await tells(hardware(scene, new Set()), "metrics.txt");
-  await tells(dcgm(scene, "both"), "dcgm.txt");
+  await tells(own, "metrics.txt");
+  await tells(dcgm, "dcgm.txt");
 });

@@ -1,5 +1,6 @@
 // One reading of a machine with NVIDIA cards as the exporter gets it, and what a scraper reads of it.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { dcgm } from "../agent/serve/exporter/dcgm.ts";
 import { hardware } from "../agent/serve/exporter/hardware.ts";
 import { exporterInput } from "../agent/serve/exporter/input.ts";
 import { type HostInfo, HostInfoSchema, State, Vendor } from "../proto/gen/host_pb.js";
@@ -38,12 +39,15 @@ export const machine = (more: Exclude<MessageInitShape<typeof HostInfoSchema>, H
     ...more,
   });
 
+/** What the exporter tells of a reading: under its own names, and under both sets of dcgm-exporter's. */
+export function familiesOf(info: HostInfo, off: readonly string[] = []) {
+  const input = exporterInput(info, undefined);
+  return { own: hardware(input, new Set(off)), dcgm: dcgm(input, "both") };
+}
+
 /** Samples by name, as a scraper would read them. */
-export function scraped(info: HostInfo, off: string[] = []) {
-  const families = readExposition(
-    exposition(hardware(exporterInput(info, undefined), new Set(off)), { format: "text" }),
-    "text",
-  );
+export function scraped(info: HostInfo, off: readonly string[] = []) {
+  const families = readExposition(exposition(familiesOf(info, off).own, { format: "text" }), "text");
   const samples = new Map(families.map((family) => [family.name, family.samples]));
   return (name: string) => (samples.get(name) ?? []).map(({ labels, value }) => [labels, value] as const);
 }
