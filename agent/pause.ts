@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import type { Machine } from "./machine/machine.ts";
+import { parseOwner } from "./process.ts";
 import { parseCommandLine, pauseSeconds } from "./settings.ts";
-import { parseOwner } from "./source/process.ts";
 
 /** Name of the command that makes a running agent release the NVIDIA driver. */
 export const command = "pause-gpu";

@@ -11,9 +11,9 @@ import {
 } from "../proto/gen/host_pb.js";
 import { cleanAll } from "./clean.ts";
 import type { Grant, Machine } from "./machine/machine.ts";
+import { Processes } from "./process.ts";
 import { Roster } from "./roster.ts";
 import { hold } from "./source/kubelet.ts";
-import { Processes } from "./source/process.ts";
 import type { Options, Reader, Source } from "./source/source.ts";
 
 /** Time for which values that can no longer be read are still shown, with their age. */

@@ -12,8 +12,8 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
   agent: [
     ["agent/allow.ts", "agent/clean.ts", "agent/log.ts", "agent/number.ts"],
     ["agent/machine/"],
-    ["agent/source/"],
-    ["agent/roster.ts"],
+    ["agent/process/", "agent/source/"],
+    ["agent/process.ts", "agent/roster.ts"],
     ["agent/snapshot.ts"],
     ["agent/token.ts"],
     ["agent/capture.ts", "agent/serve/"],
@@ -53,7 +53,7 @@ const floors: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["web/renew.ts", "web/text/", "web/theme.ts"],
     ["web/language.ts", "web/store.ts"],
     ["web/part/"],
-    ["web/page/"],
+    ["web/frame.tsx", "web/page/"],
     ["web/main.tsx"],
   ],
 };

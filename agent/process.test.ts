@@ -1,7 +1,7 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { HostInfoSchema } from "../../proto/gen/host_pb.js";
-import { altered, machineOf } from "../../test/machine.ts";
+import { HostInfoSchema } from "../proto/gen/host_pb.js";
+import { altered, machineOf } from "../test/machine.ts";
 import { Processes, parseOwner, parseStart } from "./process.ts";
 
 const stat = (name: string, start: number): string =>

@@ -1,6 +1,6 @@
-import type { HostInfo, ProcInfo } from "../../proto/gen/host_pb.js";
-import type { Machine } from "../machine/machine.ts";
-import { amount, whole } from "../number.ts";
+import type { HostInfo, ProcInfo } from "../proto/gen/host_pb.js";
+import type { Machine } from "./machine/machine.ts";
+import { amount, whole } from "./number.ts";
 import { parseCgroup, parseEnvironment } from "./process/job.ts";
 
 /** Parses the boot time from /proc/stat, in Unix seconds. */

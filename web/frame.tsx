@@ -1,11 +1,11 @@
 import type { ComponentChildren, JSX } from "preact";
-import { language, type Theme, theme } from "../choice.ts";
-import { languages, text, timeOf } from "../language.ts";
-import { Mark } from "../part/part.tsx";
-import { outdated, reload } from "../renew.ts";
-import { fleetPath } from "../route.ts";
-import { fleet } from "../store.ts";
-import { wall } from "../wall.ts";
+import { language, type Theme, theme } from "./choice.ts";
+import { languages, text, timeOf } from "./language.ts";
+import { Mark } from "./part/part.tsx";
+import { outdated, reload } from "./renew.ts";
+import { fleetPath } from "./route.ts";
+import { fleet } from "./store.ts";
+import { wall } from "./wall.ts";
 
 /** Frame of every page: name, connection, language, theme, notices, version. */
 export function Frame({ version, children }: { version: string; children: ComponentChildren }): JSX.Element {
