@@ -117,3 +117,6 @@ export class Live {
     for (const listener of this.#listeners) listener();
   }
 }
+
+/** Live state as views see it: read-only. */
+export type LiveView = Pick<Live, "hosts" | "host" | "notices" | "onChange">;

@@ -9,7 +9,7 @@ import { restRoutes } from "../hub/route/rest.ts";
 import { call, type Route, type Routes } from "../hub/route/route.ts";
 import type { Needs } from "../hub/who.ts";
 
-/** Every route of the hub; hub/http/openapi.test.ts compares them with those of its parts. */
+/** Every route of the hub; test/openapi.test.ts compares them with those of its parts. */
 export const routes: Routes = { ...restRoutes, ...feedRoutes, ...documentRoutes, ...backupRoutes, ...pageRoutes };
 
 const groups: Readonly<Record<string, string>> = {

@@ -4,12 +4,9 @@ import type { Table, Values } from "../../program/setting.ts";
 import type { BookReader } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
 import type { HistoryReader } from "../history/store.ts";
-import type { Live } from "../live.ts";
+import type { LiveView } from "../live.ts";
 import type { Log } from "../log.ts";
 import type { Served } from "../route/handler.ts";
-
-/** Live state as views see it: read-only. */
-export type LiveView = Pick<Live, "hosts" | "host" | "notices" | "onChange">;
 
 /** What a view sees of the hub. It never writes. */
 export interface HubView {
