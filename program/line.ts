@@ -5,7 +5,7 @@ export type Completion = "file" | "folder" | readonly string[];
 
 /** One option of a command line, as it is read and as help, completion and documents show it. */
 export interface Option {
-  /** Without its dashes: "hub-addr". */
+  /** Without its dashes: "listen-address". */
   readonly name: string;
   /** One letter that means the same: "h". */
   readonly short?: string;

@@ -11,7 +11,7 @@ export interface Part<T extends Table = Table> {
   notes?(values: Values<T>): readonly string[];
 }
 
-/** Values by the names of their settings: "poll.interval" → 10. */
+/** Values by the names of their settings: "listen.address" → ":80". */
 export type ValuesByName = Readonly<Record<string, unknown>>;
 
 /**

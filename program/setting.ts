@@ -19,7 +19,7 @@ export interface Reader<T> {
 
 /** One setting. Flag, environment variable, file key, --help, JSON Schema and docs/settings.md come from this row. */
 export interface Row<T> {
-  /** Dotted key in the settings file; also the flag: "poll.interval" is --poll-interval unless `flag` says otherwise. */
+  /** Dotted key in the settings file; also the flag: "listen.address" is --listen-address unless `flag` says otherwise. */
   readonly name: string;
   readonly env: string;
   readonly flag?: string;
@@ -316,7 +316,7 @@ export const hostNames: Reader<readonly string[]> = {
   },
 };
 
-/** "https://gpus.lab.example/gohm"; nothing for none. */
+/** "https://gpus.lab.example/base"; nothing for none. */
 export const webAddress: Reader<string> = {
   ...text('an address like "https://gpus.lab.example", without user, query and fragment, or nothing', (value) => {
     if (value === "") return true;

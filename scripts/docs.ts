@@ -15,6 +15,7 @@ import { catalog, type Metric } from "../proto/catalog.ts";
 import type { Level } from "../proto/device.ts";
 import { Kind, Unit } from "../proto/gen/metric_pb.js";
 import { api } from "./api.ts";
+import { architecture } from "./architecture.ts";
 import { board } from "./board.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
@@ -196,6 +197,7 @@ ${commands.map(commandText).join("\n\n")}
 /** Path below the top folder → content. */
 export const documents: Readonly<Record<string, () => string>> = {
   "docs/api.md": api,
+  "docs/architecture.md": architecture,
   "docs/metrics.md": metrics,
   "docs/cli.md": cli,
   "docs/settings.md": settings,

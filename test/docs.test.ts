@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { documents } from "../scripts/docs.ts";
+import { houses } from "../scripts/floor.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 const text = (path: string): string => readFileSync(join(top, path), "utf8");
@@ -29,6 +30,40 @@ const pages = [
 test.each(pages)("%s links to nothing that is not there", (page) => {
   const links = [...text(page).matchAll(/\]\(([^)#]+)(#[^)]*)?\)/g)].map(([, target = ""]) => target);
   const lost = links.filter((target) => !/^https?:/.test(target) && !existsSync(join(top, dirname(page), target)));
+  expect(lost).toEqual([]);
+});
+
+/** Files and folders of the houses; a folder ends in "/". */
+const paths = houses.flatMap(({ name }) => [
+  `${name}/`,
+  ...readdirSync(join(top, name), { recursive: true, withFileTypes: true }).map(
+    (one) => `${relative(top, join(one.parentPath, one.name))}${one.isDirectory() ? "/" : ""}`,
+  ),
+]);
+
+/** Whether a name from a table is there: below a house if that is given, else anywhere. "*" stands for any name. */
+function isThere(name: string, house?: string): boolean {
+  const pattern = name.replaceAll(".", "\\.").replaceAll("*", "[^/]+");
+  const whole = new RegExp(`^${house === undefined ? "(.*/)?" : `${house}/`}${pattern}$`);
+  return paths.some((path) => whole.test(path));
+}
+
+test("the tables of architecture.md name files and folders that are there", () => {
+  const lost: string[] = [];
+  let checked = 0;
+  for (const section of text("docs/architecture.md").split(/^## /m)) {
+    const [, house] = /^The (agent|hub)\n/.exec(section) ?? [];
+    for (const [row] of section.matchAll(/^\|.*$/gm)) {
+      const [, first = "", ...others] = row.split("|");
+      for (const [cell, of] of [[first, house] as const, ...others.map((other) => [other, undefined] as const)]) {
+        for (const [, name = ""] of cell.matchAll(/`([\w./*-]+(?:\.tsx?|\.proto|\/))`/g)) {
+          checked++;
+          if (!isThere(name, of)) lost.push(`${name}: ${row}`);
+        }
+      }
+    }
+  }
+  expect(checked).toBeGreaterThan(80);
   expect(lost).toEqual([]);
 });
 

@@ -1,0 +1,287 @@
+// What each part of the code may import, as data: test/floors.test.ts checks it, and docs/architecture.md shows it.
+
+/** A top folder of the source. */
+export interface House {
+  readonly name: string;
+  readonly holds: string;
+  /** Houses that it may import. Of any other it imports only what is a door for it. */
+  readonly imports: readonly string[];
+  /** Not for users: no part of a program. */
+  readonly own?: true;
+}
+
+/** Lowest first: a house imports none above it. Tests beside the code may import test/, too. */
+export const houses: readonly House[] = [
+  { name: "proto", holds: "the wire, and what is known of a report on both of its sides", imports: [] },
+  { name: "program", holds: "what every program is made of; no word of the domain", imports: [] },
+  { name: "agent", holds: "`hmonitor`", imports: ["proto", "program"] },
+  { name: "hub", holds: "`gohm`", imports: ["proto", "program"] },
+  { name: "web", holds: "the page, which opens no files and listens nowhere", imports: ["proto"] },
+  {
+    name: "scripts",
+    holds: "what builds, starts and documents the programs",
+    imports: ["proto", "program"],
+    own: true,
+  },
+  {
+    name: "test",
+    own: true,
+    holds: "tests of whole programs, and what tests share",
+    imports: ["proto", "program", "agent", "hub", "web", "scripts"],
+  },
+  { name: "bench", holds: "what the programs cost", imports: ["proto", "program", "scripts", "test"], own: true },
+];
+
+/** Floors, lowest first, each with its files and rooms, relative to the folder; "part/" stands for all in it. */
+export type Floors = readonly (readonly string[])[];
+
+/**
+ * Floors of houses, and of rooms that have floors of their own. A file with a private folder ("ingest.ts" with "ingest/")
+ * is one entry: the file.
+ */
+export const floors: Readonly<Record<string, Floors>> = {
+  "agent/": [
+    ["allow.ts", "clean.ts", "log.ts", "number.ts", "token.ts"],
+    ["machine/"],
+    ["source/"],
+    ["process.ts", "roster.ts"],
+    ["snapshot.ts"],
+    ["capture.ts", "serve/"],
+    ["settings.ts", "toml.ts"],
+    ["health.ts", "pause.ts"],
+    ["server.ts"],
+    ["agent.ts"],
+    ["main.ts"],
+  ],
+  "hub/": [
+    ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "servers.ts"],
+    ["database/", "live.ts", "who.ts"],
+    ["book/", "history/"],
+    ["databases.ts", "desk.ts", "ingest.ts", "route/"],
+    ["input/", "view/"],
+    ["http/", "task/"],
+    ["parts.ts"],
+    ["settings.ts"],
+    ["backup.ts", "hub.ts", "restore.ts", "watch.ts"],
+    ["command/"],
+    ["main.ts"],
+  ],
+  "hub/history/sqlite/": [
+    ["bucket.ts", "bytes.ts", "codec.ts", "database.ts", "key.ts", "lru.ts", "settings.ts", "turns.ts"],
+    ["backup.ts", "frame.ts", "names.ts"],
+    ["chunk.ts", "row.ts"],
+    ["journal.ts"],
+    ["ask.ts", "keep.ts"],
+    ["file.ts"],
+    ["instance.ts"],
+    ["store.ts"],
+    ["copy.ts"],
+  ],
+  "hub/http/": [
+    ["body.ts", "budget.ts", "connections.ts", "error.ts", "names.ts"],
+    ["openapi.ts", "protocol.ts"],
+    ["application.ts"],
+    ["server.ts"],
+    ["socket.ts"],
+    ["backup.ts"],
+  ],
+  "web/": [
+    ["ask.ts", "choice.ts", "route.ts", "stroke.ts", "wall.ts"],
+    ["feed.ts", "history.ts", "renew.ts", "theme.ts"],
+    ["store.ts", "text/"],
+    ["language.ts"],
+    ["part/"],
+    ["frame.tsx", "page/"],
+    ["main.tsx"],
+  ],
+};
+
+/** Files of a room that its other files may import. */
+export const contracts: readonly string[] = [
+  "agent/machine/machine.ts",
+  "agent/source/source.ts",
+  "hub/book/book.ts",
+  "hub/command/command.ts",
+  "hub/database/database.ts",
+  "hub/history/engine.ts",
+  "hub/history/series.ts",
+  "hub/history/store.ts",
+  "hub/input/input.ts",
+  "hub/route/handler.ts",
+  "hub/route/parameter.ts",
+  "hub/route/route.ts",
+  "hub/task/task.ts",
+  "hub/view/view.ts",
+  "web/part/part.tsx",
+  "web/text/text.ts",
+];
+
+/** Rooms whose files are rows of its all.ts: a program imports that list and the contracts, never a row. */
+export const lists: readonly string[] = [
+  "agent/source/",
+  "hub/command/",
+  "hub/history/",
+  "hub/input/",
+  "hub/task/",
+  "hub/view/",
+  "web/page/",
+];
+
+/** Private folders that do not bear the name of the file that they belong to. */
+export const owners: Readonly<Record<string, string>> = {
+  // NVML is NVIDIA's library, and the word by which everybody knows it.
+  "agent/source/nvml/": "agent/source/nvidia.ts",
+};
+
+/** An exception: files that may be imported where the rules say no. */
+export interface Door {
+  readonly to: readonly string[];
+  /** Folders or files. */
+  readonly from: readonly string[];
+  readonly why: string;
+}
+
+export const doors: readonly Door[] = [
+  {
+    to: ["proto/gen/health_pb.js", "proto/gen/reflection_pb.js"],
+    from: ["program/service.ts", "program/service/"],
+    why: "services that every gRPC server has; they say nothing of the domain",
+  },
+  {
+    to: ["proto/gen/"],
+    from: ["program/service.test.ts", "program/service/reflection.test.ts"],
+    why: "a test of the service serves one of ours",
+  },
+  {
+    to: ["agent/settings.ts", "agent/toml.ts", "agent/serve/exporter.ts", "hub/settings.ts"],
+    from: ["scripts/docs.ts"],
+    why: "documents are made from the code",
+  },
+  {
+    to: ["hub/command/all.ts", "hub/command/command.ts", "hub/command/help.ts"],
+    from: ["scripts/docs.ts"],
+    why: "docs/cli.md is made from the verbs",
+  },
+  {
+    to: ["hub/route/", "hub/http/openapi.ts", "hub/who.ts"],
+    from: ["scripts/api.ts"],
+    why: "docs/api.md is made from the routes",
+  },
+  {
+    to: ["hub/command/client.ts", "hub/command/help.ts", "hub/command/output.ts"],
+    from: ["hub/main.ts"],
+    why: "gohm asks the hub, explains and prints in the same way for every verb",
+  },
+  {
+    to: ["hub/settings.ts", "hub/servers.ts"],
+    from: ["scripts/start.ts"],
+    why: "npm start reads the settings as the hub will",
+  },
+  {
+    to: ["hub/input/poll/channel.ts"],
+    from: ["scripts/start.ts", "test/"],
+    why: "an agent is asked as the hub asks it",
+  },
+  {
+    to: ["agent/source/nvml/child.ts", "agent/source/nvml/message.ts", "agent/source/nvml/record.ts"],
+    from: ["agent/agent.ts", "agent/main.ts"],
+    why: "hmonitor is also the process that reads NVML, and records what the driver answers",
+  },
+  {
+    to: ["agent/source/kubelet.ts"],
+    from: ["agent/snapshot.ts"],
+    why: "the holders of GPUs are found when every source has told of its GPUs",
+  },
+  {
+    to: ["agent/source/nvml/"],
+    from: ["test/nvml/"],
+    why: "tests of the reader with the C player, which takes the place of the driver",
+  },
+  {
+    to: ["agent/serve/exporter/"],
+    from: ["test/scrape.ts"],
+    why: "what the exporter makes of a reading, for captured machines",
+  },
+  { to: ["agent/serve/push/"], from: ["test/world.ts"], why: "a hub and a time that a test plays" },
+  {
+    to: ["hub/history/sqlite/store.ts"],
+    from: ["test/store.ts", "test/fault/history-writer.ts", "bench/delay.bench.ts", "bench/history/"],
+    why: "the engine alone: with a clock that is turned by hand, killed while it writes, and measured",
+  },
+  {
+    to: ["hub/history/sqlite/row/section.ts"],
+    from: ["hub/history/sqlite/forget.test.ts"],
+    why: "looks into rows on disk for what must no longer be there",
+  },
+  {
+    to: ["hub/clock.ts", "hub/log.ts", "hub/live.ts", "hub/history/store.ts"],
+    from: ["bench/"],
+    why: "the contracts of what is measured alone",
+  },
+  {
+    to: ["hub/view/feed/encoder.ts", "hub/view/feed/frame.ts"],
+    from: ["bench/hub/feed.ts"],
+    why: "the encoding of the feed is measured alone",
+  },
+  {
+    to: ["scripts/board/query.ts"],
+    from: ["test/deploy/prometheus.test.ts"],
+    why: "the rules of alerts are held against the queries of the board",
+  },
+];
+
+/** Names that a folder must not import from a file. */
+export interface Ban {
+  readonly from: string;
+  readonly to: string;
+  readonly names: readonly string[];
+  readonly why: string;
+}
+
+export const bans: readonly Ban[] = [
+  {
+    from: "hub/view/",
+    to: "hub/live.ts",
+    names: ["Live"],
+    why: "a view sees live state as LiveView, which it cannot change",
+  },
+];
+
+/** A package that the programs depend on. */
+export interface Outside {
+  /** As in package.json. */
+  readonly name: string;
+  /** Other names under which it is loaded. */
+  readonly also?: readonly string[];
+  readonly does: string;
+  /** The only folders or files of a program that name it. */
+  readonly in: readonly string[];
+}
+
+export const outside: readonly Outside[] = [
+  {
+    name: "@bufbuild/protobuf",
+    does: "messages of the wire",
+    in: ["proto/", "program/", "agent/", "hub/", "web/"],
+  },
+  { name: "@grpc/grpc-js", does: "gRPC", in: ["program/service.ts", "program/service/", "hub/input/poll/"] },
+  { name: "@hono/node-server", does: "Hono on Node's server", in: ["hub/http/", "hub/view/"] },
+  { name: "@preact/signals", does: "state of the page", in: ["web/"] },
+  { name: "better-sqlite3", does: "SQLite", in: ["hub/database/", "hub/history/sqlite/"] },
+  { name: "@valibot/to-json-schema", does: "the document of the routes", in: ["hub/http/openapi.ts"] },
+  { name: "hono", does: "routes of HTTP", in: ["hub/http/", "hub/route/handler.ts", "hub/view/", "hub/hub.ts"] },
+  {
+    name: "ipaddr.js",
+    does: "addresses and networks",
+    in: ["program/network.ts", "agent/allow.ts", "agent/source/net.ts"],
+  },
+  { name: "jsonc-parser", does: "JSON with comments", in: ["hub/settings.ts"] },
+  { name: "koffi", also: ["@koromix"], does: "NVIDIA's C library", in: ["agent/source/nvml/koffi.ts"] },
+  { name: "preact", does: "the page", in: ["web/"] },
+  { name: "smol-toml", does: "the exporter's own file", in: ["agent/toml.ts"] },
+  { name: "uplot", does: "charts", in: ["web/part/chart.ts"] },
+  { name: "valibot", does: "schemas of the routes", in: ["hub/route/", "hub/http/"] },
+];
+
+/** Words of the domain, which program/ does not know. */
+export const domain = /\b(gpus?|cards?|metrics?|hubs?|agents?|polls?|histor(y|ies)|samples?|nvidia|gohm|hmonitor)\b/i;
