@@ -9,7 +9,6 @@ import {
   jsonSchema,
   limit,
   load,
-  markdown,
   milliseconds,
   number,
   optionsOf,
@@ -144,10 +143,6 @@ test("the JSON Schema nests as the file does and leaves out what is fixed at sta
     properties: { poll: { properties: { interval: { minimum: 1, maximum: 3600, default: 10 } } } },
   });
   expect(JSON.stringify(jsonSchema(table, "Settings"))).not.toContain('"data"');
-});
-
-test("the Markdown table has a row for every setting", () => {
-  for (const row of Object.values(table)) expect(markdown(table)).toContain(`\`${row.env}\``);
 });
 
 test.each<readonly [string, number]>([

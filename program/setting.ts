@@ -60,10 +60,10 @@ export class SettingError extends Error {
 }
 
 /** True if the settings file may hold it. */
-const inFile = ({ only }: Row<unknown>): boolean => only === undefined || only === "file";
+export const inFile = ({ only }: Row<unknown>): boolean => only === undefined || only === "file";
 
 /** True if it may be a flag. */
-const onLine = ({ only }: Row<unknown>): boolean => only !== "file" && only !== "env";
+export const onLine = ({ only }: Row<unknown>): boolean => only !== "file" && only !== "env";
 
 export const flagOf = (row: Row<unknown>): string => row.flag ?? row.name.replaceAll(/[._]/g, "-");
 
@@ -185,23 +185,13 @@ export function optionsOf(table: Table): Option[] {
         ...(row.reader === yes ? {} : { value: placeholder }),
         ...(bare ? { bare: (word) => parse(word) !== undefined } : {}),
         ...(completion ? { completion } : {}),
-        help: `${row.help} (${row.env}; default ${shown(row)})`,
+        help: `${row.help} (${row.env}; default ${defaultOf(row)})`,
       };
     });
 }
 
-/** Rows as a Markdown table for docs/settings.md. */
-export function markdown(table: Table): string {
-  const lines = Object.values(table).map((row) => {
-    const file = inFile(row) ? `\`${row.name}\`` : "–";
-    const flag = onLine(row) ? `\`--${flagOf(row)}\`` : "–";
-    const env = row.only === "file" ? "–" : `\`${row.env}\``;
-    return `| ${file} | ${env} | ${flag} | \`${shown(row)}\` | ${row.help} Wants ${row.reader.wanted}. |`;
-  });
-  return ["| File | Environment | Flag | Default | What it does |", "|---|---|---|---|---|", ...lines].join("\n");
-}
-
-function shown(row: Row<unknown>): string {
+/** The default in words, for help and documents. */
+export function defaultOf(row: Row<unknown>): string {
   return typeof row.default === "string" ? row.default || "(none)" : JSON.stringify(plain(row.default));
 }
 

@@ -10,7 +10,7 @@ import { type Command, connection, settingsOf, shownOptions, usageOf } from "../
 import { sentence } from "../hub/command/help.ts";
 import { table as hubTable } from "../hub/settings.ts";
 import { formOf } from "../program/line.ts";
-import { jsonSchema, markdown } from "../program/setting.ts";
+import { defaultOf, flagOf, inFile, jsonSchema, onLine, type Table } from "../program/setting.ts";
 import { catalog, type Metric } from "../proto/catalog.ts";
 import type { Level } from "../proto/device.ts";
 import { Kind, Unit } from "../proto/gen/metric_pb.js";
@@ -95,6 +95,17 @@ function exporterSettings(): string {
 /** Makes settings.json of the first GOHM's settings.py, or says why not and leaves nothing. */
 const moveOver = `python3 -c 'import json, runpy; text = json.dumps({"servers": dict(runpy.run_path("settings.py")["servers"])}, indent=2); open("settings.json", "x").write(text + "\\n")'`;
 
+/** Rows of settings as a table. */
+function settingsTable(table: Table): string {
+  const lines = Object.values(table).map((row) => {
+    const file = inFile(row) ? `\`${row.name}\`` : "–";
+    const flag = onLine(row) ? `\`--${flagOf(row)}\`` : "–";
+    const env = row.only === "file" ? "–" : `\`${row.env}\``;
+    return `| ${file} | ${env} | ${flag} | \`${defaultOf(row)}\` | ${row.help} Wants ${row.reader.wanted}. |`;
+  });
+  return ["| File | Environment | Flag | Default | What it does |", "|---|---|---|---|---|", ...lines].join("\n");
+}
+
 function settings(): string {
   return `# Settings
 
@@ -106,7 +117,7 @@ settings file, that over the default. An empty variable counts as not set.
 The settings file is JSON; comments and trailing commas are allowed. It is read again when it changes, and so are files of secrets; an edit that
 cannot be used changes nothing, and the log and the page say why. An empty file is such an edit ([decision 28](decisions/0028-an-empty-settings-file-is-an-error.md)): \`{}\` gives the defaults. [settings.schema.json](settings.schema.json) lets an editor check it.
 
-${markdown(hubTable)}
+${settingsTable(hubTable)}
 
 ### From the settings.py of the first GOHM
 
@@ -120,7 +131,7 @@ Names may be of letters, digits, dots, underscores and hyphens: the hub's log sa
 
 ## Agent
 
-${markdown(agentTable)}
+${settingsTable(agentTable)}
 
 ## The exporter's own file
 

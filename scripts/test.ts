@@ -24,6 +24,7 @@ const still: readonly (readonly [what: string, command: string, ...args: string[
   ["proto lint", "buf", "lint"],
   ["proto keeps the first GOHM's wire", "buf", "breaking", "--against", "test/wire/first"],
   ["nothing unused", "knip"],
+  ["nothing unused in the programs", "knip", "--production"],
 ];
 
 interface Totals {

@@ -2,6 +2,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { table as agent } from "../agent/settings.ts";
+import { table as hub } from "../hub/settings.ts";
+import type { Table } from "../program/setting.ts";
 import { documents } from "../scripts/docs.ts";
 import { houses } from "../scripts/floor.ts";
 
@@ -77,6 +80,17 @@ const shape = (page: string) => ({
 
 test("the Chinese README has the headings, commands, tables and names of the English one", () => {
   expect(shape("README.zh-CN.md")).toEqual(shape("README.md"));
+});
+
+test.each([
+  ["hub", hub],
+  ["agent", agent],
+])("every setting of the %s has a row in settings.md", (_, table) => {
+  const known = text("docs/settings.md");
+  const rows = Object.values<Table[string]>(table);
+  expect(rows.length).toBeGreaterThan(5);
+  const lost = rows.filter((row) => !known.includes(`| \`${row.only === "file" ? row.name : row.env}\` |`));
+  expect(lost).toEqual([]);
 });
 
 test("every environment variable that the README names is a setting", () => {
