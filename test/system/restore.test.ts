@@ -19,15 +19,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { AuditEntry, Book } from "../../hub/book/book.ts";
-import { openBook } from "../../hub/book/sqlite.ts";
-import { systemClock } from "../../hub/clock.ts";
-import { silent } from "../../hub/log.ts";
+import { audited, entry, fillFolder, ten, values, withBook } from "../data.ts";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { getHistory, launch, type Place, place, type RunningHub, startHub } from "../hub.ts";
 import { type Program, start } from "../program.ts";
-import { start as firstTime, gpu, pairs, poll, Scene, temperature } from "../store.ts";
 
 let at: Place;
 let out = "";
@@ -51,47 +47,6 @@ afterEach(async () => {
   at.remove();
   rmSync(out, { recursive: true });
 });
-
-const entry: AuditEntry = {
-  time: 1_700_000_000_000,
-  actor: "administrator alice",
-  origin: "10.0.0.7",
-  action: "test.write",
-  target: "kept",
-  details: {},
-  result: "done",
-};
-
-function withBook<T>(folder: string, work: (book: Book) => T): T {
-  const book = openBook({ folder, clock: systemClock, log: silent, notice: () => {} });
-  try {
-    return work(book);
-  } finally {
-    book.close();
-  }
-}
-const audited = (folder: string): string[] =>
-  withBook(folder, (book) => book.audit({ limit: 100 }).map(({ target }) => target));
-
-/** Temperatures that a history holds. */
-async function values(folder: string): Promise<number[]> {
-  const scene = new Scene(folder);
-  scene.now = firstTime + 10_000_000;
-  const one = scene.open();
-  const found = await pairs(one, temperature());
-  scene.shut(one);
-  return found.map(([, value]) => value);
-}
-
-/** The data folder of a hub that was stopped, with ten samples and an audit entry. */
-async function stopped(folder = at.data, samples = 10): Promise<void> {
-  const scene = new Scene(folder);
-  const one = scene.open();
-  for (let i = 0; i < samples; i++) one.append(poll(firstTime + i * 10_000, gpu({ gpu_temperature: i })));
-  scene.shut(one);
-  withBook(folder, (book) => book.write((writer) => writer.appendAudit(entry)));
-}
-const ten = Array.from({ length: 10 }, (_, i) => i);
 
 /** Stopped after each test, also when it fails. */
 let programs: Program[] = [];
@@ -145,7 +100,7 @@ test("a folder holds every database of a hub that runs, and a restored hub has t
 });
 
 test("a folder holds every database of a hub that was stopped, and nothing of them is changed for it", async () => {
-  await stopped();
+  await fillFolder(at.data);
   const before = readdirSync(at.data).map((name) => [name, readFileSync(join(at.data, name)).toString("base64")]);
   expect((await gohm(["backup", `${folder()}/`])).status).toBe(0);
   expect(readdirSync(at.data).map((name) => [name, readFileSync(join(at.data, name)).toString("base64")])).toEqual(
@@ -157,7 +112,7 @@ test("a folder holds every database of a hub that was stopped, and nothing of th
 });
 
 test("a file holds the history alone, says so, and so does what is restored from it", async () => {
-  await stopped();
+  await fillFolder(at.data);
   expect(await gohm(["backup", file()])).toMatchObject({ status: 0, output: expect.stringContaining("history alone") });
   lose();
   expect(await gohm(["restore", file()])).toMatchObject({
@@ -169,7 +124,7 @@ test("a file holds the history alone, says so, and so does what is restored from
 });
 
 test("a data folder without a book, as version 0.1.0 left it, is copied and restored without one", async () => {
-  await stopped();
+  await fillFolder(at.data);
   rmSync(join(at.data, "gohm.db"));
   expect((await gohm(["backup", `${folder()}/`])).status).toBe(0);
   expect(readdirSync(folder())).toEqual(["history.db"]);
@@ -179,7 +134,7 @@ test("a data folder without a book, as version 0.1.0 left it, is copied and rest
 });
 
 test("an empty folder is replaced by the backup; one with something in it, a file or a link is refused", async () => {
-  await stopped();
+  await fillFolder(at.data);
   mkdirSync(folder());
   expect((await gohm(["backup", folder()])).status).toBe(0);
   expect(readdirSync(folder()).sort()).toEqual(["gohm.db", "history.db"]);
@@ -205,7 +160,7 @@ test("an empty data folder is named, and no backup is left", async () => {
 });
 
 /** A backup folder with ten samples and an audit entry. */
-const made = async (): Promise<void> => stopped(folder());
+const made = async (): Promise<void> => fillFolder(folder());
 
 const flip = (path: string, from: number): void => {
   const bytes = readFileSync(path);
@@ -290,7 +245,7 @@ test("a data folder that was there stays, and stays empty, where a backup is ref
 test.each(["history.db", "gohm.db"])(
   "a hub that was stopped with a damaged %s is not copied, and the way out is named",
   async (name) => {
-    await stopped();
+    await fillFolder(at.data);
     writeFileSync(join(at.data, name), "x".repeat(9000));
     expect(await gohm(["backup", `${folder()}/`])).toEqual({
       status: 1,
@@ -388,7 +343,7 @@ test("a restore that was cut off when all was checked is completed by the hub", 
 });
 
 test("a backup and a restore that are killed at any moment leave nothing half, and work when they are run again", async () => {
-  await stopped(at.data, 3000);
+  await fillFolder(at.data, 3000);
   for (let i = 0; i < 12; i++) {
     const program = run(["backup", `${folder()}/`]);
     const partial = (): string[] => readdirSync(out).filter((name) => name.includes(".partial"));
@@ -421,7 +376,7 @@ test("a backup and a restore that are killed at any moment leave nothing half, a
 });
 
 test.skipIf(!canMount())("a disk that is full costs the backup or the restore, and nothing is left of it", async () => {
-  await stopped(at.data, 3000);
+  await fillFolder(at.data, 3000);
   disk = smallDisk("200k");
   disk.fill(20_000);
   const full = join(disk.path, "copy");
