@@ -1,4 +1,5 @@
-// npm run bench [NAME]: our figures beside the peers', from one run. Without a name all of them, into bench/results.md.
+// npm run bench [NAME]: runs one benchmark, or all of them, and writes our figures and those of peers (other programs in the
+// same run) into bench/results.md.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,7 +14,7 @@ const top = fileURLToPath(new URL("..", import.meta.url));
 const results = join(top, "bench", "results.md");
 const benches = [agent, delay, history, hub];
 
-/** Replaces one bench's part of the results and leaves the others as they are. */
+/** Replaces the section of one benchmark in the results, and keeps the others. */
 function keep(name: string, lines: readonly string[]): void {
   let text =
     "# Results\n\nWritten by `npm run bench`. Ours and the peer's figure come from the same run on the same machine.\n";
@@ -30,7 +31,7 @@ function keep(name: string, lines: readonly string[]): void {
 const [wanted] = process.argv.slice(2);
 const chosen = benches.filter(({ name }) => wanted === undefined || name === wanted);
 if (chosen.length === 0) {
-  console.error(`There is no bench "${wanted}": there are ${benches.map(({ name }) => name).join(", ")}.`);
+  console.error(`Unknown benchmark "${wanted}". Benchmarks: ${benches.map(({ name }) => name).join(", ")}.`);
   process.exit(1);
 }
 await buildAll();

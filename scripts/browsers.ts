@@ -1,2 +1,2 @@
-/** Oldest browsers that the page works in: what the build translates syntax for, and what a test holds its files to. */
+/** Oldest supported browsers. The build translates syntax for them, and a test checks that the page uses no newer features. */
 export const browsers = { chrome: 109, edge: 109, firefox: 115, safari: 16.4 } as const;

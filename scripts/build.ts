@@ -25,7 +25,7 @@ const top = fileURLToPath(new URL("..", import.meta.url));
 const bin = join(top, "node_modules", ".bin");
 const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as { version: string };
 
-/** Types and descriptors of proto/, written to proto/gen/. Needs no network. */
+/** Generates TypeScript types and descriptors from proto/*.proto into proto/gen/. Needs no network. */
 export function generate(): void {
   execFileSync(join(bin, "buf"), ["generate"], {
     cwd: top,
@@ -34,7 +34,7 @@ export function generate(): void {
   });
 }
 
-/** koffi's native part goes into the bundle: the agent is one file, and koffi's own loader does not survive bundling. */
+/** Embeds koffi's native library in the bundle: the agent is one file, and koffi's own loader does not work in a bundle. */
 const embedKoffi: Plugin = {
   name: "embed-koffi",
   setup(build) {
@@ -63,7 +63,7 @@ const embedKoffi: Plugin = {
   },
 };
 
-/** grpc-js needs it for xDS and reading .proto files at run time, which the agent does not do: 135 KB less. */
+/** Leaves out @grpc/proto-loader (135 KB): grpc-js needs it only for xDS and for reading .proto files at run time. */
 const leaveOutProtoLoader: Plugin = {
   name: "leave-out-proto-loader",
   setup(build) {
@@ -75,7 +75,7 @@ const leaveOutProtoLoader: Plugin = {
   },
 };
 
-/** The server has a client within it for the sake of what reads .proto files at run time: 150 KB less. */
+/** Leaves out the client that grpc-js' server imports only for reading .proto files at run time (150 KB). */
 const leaveOutGrpcClient: Plugin = {
   name: "leave-out-grpc-client",
   setup(build) {
@@ -87,8 +87,8 @@ const leaveOutGrpcClient: Plugin = {
 };
 
 /**
- * The page needs no field options (names, help, units of metrics): 3 KB less, packed. Base64 hides repeated names from the
- * packer, so the browser makes it: 2 KB less.
+ * Removes field options (names, help, units of metrics) from the page's descriptors: 3 KB less, compressed. Embeds them as
+ * text that the browser converts to base64, because base64 hides repeated names from the compressor: 2 KB less.
  */
 const leaveOutFieldOptions: Plugin = {
   name: "leave-out-field-options",
@@ -107,11 +107,11 @@ const leaveOutFieldOptions: Plugin = {
   },
 };
 
-/** What the page needs of the field options instead: units by metric, and their numbers. */
+/** Gives the page the part of the field options that it needs: the unit of each metric, and the enum of units. */
 const tableOfUnits: Plugin = {
   name: "table-of-units",
   setup(build) {
-    // Imported late: they exist once proto/gen/ was generated.
+    // Imported here, because proto/gen/ does not exist before generate() ran.
     build.onLoad({ filter: /proto\/metric-unit\.ts$/ }, async () => {
       const { unitByMetric } = await import("../proto/metric-unit.ts");
       return { contents: `export const unitByMetric = new Map(${JSON.stringify([...unitByMetric])});`, loader: "js" };
@@ -124,7 +124,7 @@ const tableOfUnits: Plugin = {
   },
 };
 
-/** Writes the licences of the packages in a bundle beside it, and returns them. */
+/** Writes the licences of the packages in a bundle into a file beside it. @returns their text */
 function writeNotices(file: string, metafile: Metafile, beside: readonly string[] = []): string {
   const text = notices({ modules: join(top, "node_modules"), metafile, beside });
   writeFileSync(join(top, "dist", file), text);
@@ -158,7 +158,7 @@ async function buildAgent(): Promise<void> {
   writePackageFile();
 }
 
-/** The oldest Node that the hub runs on. better-sqlite3 crashes older ones without a word. */
+/** Oldest Node that the hub runs on. On older ones better-sqlite3 crashes without a message. */
 const oldestNode = "22.19";
 
 async function buildHub(): Promise<void> {
@@ -187,7 +187,7 @@ async function buildHub(): Promise<void> {
   await build({
     entryPoints: [join(top, "hub", "launcher.ts")],
     outfile: join(top, "dist", "gohm"),
-    // An old Node must be able to read it; import() is read by all since Node 10 and run by all since Node 13.
+    // An old Node must be able to parse it: import() is parsed since Node 10, and works since Node 13.
     target: "node10",
     supported: { "dynamic-import": true },
     format: "cjs",
@@ -201,7 +201,7 @@ async function buildHub(): Promise<void> {
   writeNotices("gohm.licenses.txt", metafile, ["better-sqlite3"]);
 }
 
-/** A file without extension below our own package.json would be taken for an ES module. */
+/** Marks dist/ as CommonJS. Our own package.json would make files without extension ES modules. */
 function writePackageFile(): void {
   writeFileSync(join(top, "dist", "package.json"), '{ "type": "commonjs" }\n');
 }
@@ -240,7 +240,7 @@ async function buildPage(): Promise<void> {
 
 const parts: Readonly<Record<string, () => Promise<void>>> = { agent: buildAgent, hub: buildHub, page: buildPage };
 
-/** Builds the named parts (agent, hub, page), or all of them. */
+/** Builds the given parts (agent, hub, page), or all of them. */
 export async function buildAll(names: readonly string[] = []): Promise<void> {
   mkdirSync(join(top, "dist"), { recursive: true });
   generate();

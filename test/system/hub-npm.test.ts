@@ -148,7 +148,7 @@ test("an agent that answers there already is used, and outlives the hub", async 
   await own.line(/listens on/);
   const running = npmStart();
   await ready(running);
-  expect(running.said()).toContain(`An agent answers at 127.0.0.1:${agent} already and is used.`);
+  expect(running.said()).toContain(`Using the agent that already runs at 127.0.0.1:${agent}.`);
   running.npm.kill("SIGINT");
   expect(await running.ended).toBe(0);
   expect(own.child.exitCode).toBeNull();
