@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { cpu } from "../measure.ts";
-import { same, type Total, total } from "./agree.ts";
+import { same, type Total, total } from "./compare.ts";
 import type { Client } from "./client.ts";
 import { peak, written } from "./cost.ts";
 import type { Mark } from "./ingest.ts";
