@@ -1,5 +1,5 @@
-// What the agent costs, beside node_exporter on the same machine in the same run. Eight GPUs are played by the C player
-// through the real FFI path; everything else is this machine's own /proc and /sys.
+// Benchmark of the agent: CPU, memory and answer size, compared with node_exporter in the same run. Eight GPUs are played by
+// the C player through the real FFI; everything else is read from this machine's /proc and /sys.
 import { type ChildProcess, spawn } from "node:child_process";
 import { statSync } from "node:fs";
 import { join } from "node:path";
@@ -36,8 +36,8 @@ async function startPeer(): Promise<Peer> {
 
 const pidOf = (child: ChildProcess): number => child.pid ?? 0;
 
-/** CPU milliseconds of one turn, over `count` turns after a warm-up. */
-async function perTurn(pid: number, turn: () => Promise<unknown>): Promise<number> {
+/** Measures the CPU milliseconds of one call, as the mean of `measured` calls after a warm-up. */
+async function perCall(pid: number, turn: () => Promise<unknown>): Promise<number> {
   for (let i = 0; i < warm; i++) await turn();
   const before = cpu(pid);
   for (let i = 0; i < measured; i++) await turn();
@@ -46,7 +46,7 @@ async function perTurn(pid: number, turn: () => Promise<unknown>): Promise<numbe
 
 const played = (): Promise<Agent> => startAgent({ GOHM_NVML: player(), GOHM_PLAYER: h100 });
 
-/** CPU milliseconds from start to the first answer, least of several: other programs only ever add. */
+/** Measures the CPU milliseconds from start to first answer: the minimum of several runs, because other programs only add. */
 async function startUp(): Promise<number> {
   const costs: number[] = [];
   for (let i = 0; i < 5; i++) {
@@ -68,8 +68,8 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
   try {
     const answer = (await agent.raw()).length;
     const page = await peer.scrape();
-    const ours = await perTurn(pid, () => agent.raw());
-    const theirs = await perTurn(pidOf(peer.child), peer.scrape);
+    const ours = await perCall(pid, () => agent.raw());
+    const theirs = await perCall(pidOf(peer.child), peer.scrape);
     for (let i = warm + measured; i < long; i++) await agent.raw();
     const mine = memory(pid);
     const other = memory(pidOf(peer.child));
@@ -77,14 +77,14 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
     const file = statSync(join(top, "dist", "hmonitor")).size;
     const mib = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1);
     print(`peer: ${version(exporter, "--version")}; it reads no GPU`);
-    print("| what | GOHM agent, host + 8 GPUs played | node_exporter, host |");
+    print("| measured | GOHM agent, host + 8 played GPUs | node_exporter, host |");
     print("|---|---|---|");
-    print(`| CPU a collection, ${measured} of them | ${ours.toFixed(2)} ms | ${theirs.toFixed(2)} ms |`);
-    print(`| bytes of an answer | ${answer} | ${page} |`);
+    print(`| CPU per collection, mean of ${measured} | ${ours.toFixed(2)} ms | ${theirs.toFixed(2)} ms |`);
+    print(`| bytes per answer | ${answer} | ${page} |`);
     print(`| PSS after ${long} polls, all processes | ${mib(mine.pss)} MiB | ${mib(other.pss)} MiB |`);
     print(`| anonymous memory | ${mib(mine.anonymous)} MiB | ${mib(other.anonymous)} MiB |`);
     print(`| CPU from start to first answer | ${starting.toFixed(0)} ms | |`);
-    print(`| the file | ${(file / 1e6).toFixed(2)} MB | ${(statSync(exporter).size / 1e6).toFixed(2)} MB |`);
+    print(`| size of the program | ${(file / 1e6).toFixed(2)} MB | ${(statSync(exporter).size / 1e6).toFixed(2)} MB |`);
     const peerName = "node_exporter";
     return [
       { name: "agent-cpu", ours, peer: theirs, unit: "ms", peerName },

@@ -1,4 +1,4 @@
-// How long polls and pages wait for the history: the longest time that it keeps the program to itself.
+// Benchmark of event loop delay: how long the history blocks the event loop, so that polls and pages wait.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,11 +13,11 @@ const hour = 3_600_000;
 const day = 24 * hour;
 const fleet = 200;
 const cards = 8;
-/** Of one host, for the long questions: 30 days of every poll. */
+/** Length of one host's history for the long queries: 30 days of every poll. */
 const long = 30 * day;
 
-/** Time that is played as fast as the machine can, with the real turns of the program in between. */
-class Played {
+/** Simulated time that passes as fast as the machine allows, with real turns of the event loop in between. */
+class PlayedTime {
   now = Math.floor(Date.now() / day) * day - 40 * day;
   #timers: { at: number; run: () => void }[] = [];
   #waits: number[] = [];
@@ -30,7 +30,7 @@ class Played {
     };
   }
 
-  /** Gives others a turn, and notes how long that took. */
+  /** Yields to the event loop, and records how long that took. */
   async turn(): Promise<void> {
     const before = performance.now();
     await new Promise((resolve) => setImmediate(resolve));
@@ -55,7 +55,7 @@ class Played {
     this.now = end;
   }
 
-  /** Turns while something is under way. */
+  /** Yields to the event loop again and again until `work` is done. */
   async during(work: Promise<unknown>): Promise<void> {
     let done = false;
     const end = (): void => {
@@ -65,7 +65,7 @@ class Played {
     while (!done) await this.turn();
   }
 
-  /** Waits since the last call, longest first. */
+  /** Returns the recorded times since the last call in milliseconds, longest first. */
   waits(): number[] {
     return this.#waits.splice(0).sort((a, b) => b - a);
   }
@@ -73,7 +73,7 @@ class Played {
 
 const walks = new Map<string, Float64Array>();
 
-/** Values that go up and down a little, as those of cards at work do. */
+/** Returns values that follow a random walk, as those of busy cards do. */
 function values(host: number, card: number): Float64Array {
   const key = `${host} ${card}`;
   const held = walks.get(key) ?? Float64Array.from(kept.gpu, () => Math.floor(Math.random() * 1000));
@@ -92,8 +92,8 @@ function poll(one: Store, host: number, at: number): void {
   one.append({ host: `h${host}`, at, devices });
 }
 
-/** Polls of some hosts every 10 s. */
-async function watch(one: Store, played: Played, { hosts, ms }: { hosts: number; ms: number }): Promise<void> {
+/** Appends polls of several hosts, one every 10 s of simulated time. */
+async function watch(one: Store, played: PlayedTime, { hosts, ms }: { hosts: number; ms: number }): Promise<void> {
   for (const end = played.now + ms; played.now < end; await played.pass(10_000)) {
     for (let host = 0; host < hosts; host++) {
       poll(one, host, played.now + host);
@@ -106,7 +106,7 @@ const megabytes = (): number => process.memoryUsage().rss / 1e6;
 
 export async function run(print: (line: string) => void): Promise<Claim[]> {
   const folder = mkdtempSync(join(tmpdir(), "gohm-delay-"));
-  const played = new Played();
+  const played = new PlayedTime();
   const clock = { now: () => played.now, after: played.after.bind(played) };
   let raw = Number.POSITIVE_INFINITY;
   const retention = () => ({ raw, fiveMinutes: Infinity, hour: Infinity, day: Infinity });
@@ -119,21 +119,21 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
     print(`| ${what} | ${most.toFixed(1)} | ${others[Math.floor(others.length / 1000)]?.toFixed(1)} | ${long} |`);
   };
   print(
-    `${fleet} hosts of ${cards} GPUs, a poll every 10 s; milliseconds between two turns of the program, in played time`,
+    `${fleet} hosts with ${cards} GPUs each, a poll every 10 s of simulated time; delays of the event loop in milliseconds`,
   );
   print("");
-  print("| while | longest | 999 of 1,000 are below | longer than 20 ms |");
+  print("| during | maximum | p99.9 | number above 20 ms |");
   print("|---|---|---|---|");
   await watch(one, played, { hosts: 1, ms: long });
   played.waits();
   await watch(one, played, { hosts: fleet, ms: 20 * 60_000 });
-  row("polls are taken");
+  row("appending polls");
   const before = megabytes();
   await watch(one, played, { hosts: fleet, ms: 4 * hour - (played.now % (4 * hour)) });
   played.waits();
   const full = megabytes();
   await watch(one, played, { hosts: fleet, ms: hour });
-  row("a full window of each host is sealed, and polls go on");
+  row("compacting a full block of each host, and appending polls");
   const gpus = Array.from(
     { length: cards },
     (_, card): SeriesId => ({ host: "h0", level: "gpu", key: `GPU-0-${card}`, metric: "gpu_power" }),
@@ -141,26 +141,26 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
   const range = { from: played.now - long, to: played.now };
   const most = 1_000_000;
   await played.during(one.read({ series: gpus, range: { ...range, step: 300_000 }, of: ["avg", "min", "max"], most }));
-  row("8 GPUs are asked for, 30 days, every 5 minutes");
+  row("query of 8 GPUs, 30 days, every 5 minutes");
   await played.during(one.read({ series: gpus, range: { ...range, step: 0 }, of: ["last"], most }));
-  row("8 GPUs are asked for, 30 days, every sample");
+  row("query of 8 GPUs, 30 days, every sample");
   await played.during(one.read({ series: gpus, range: { ...range, step: 60_000 }, of: ["p95"], most }));
-  row("8 GPUs are asked for, 30 days, p95 of every minute");
+  row("query of 8 GPUs, 30 days, p95 of every minute");
   const all = Array.from(
     { length: fleet },
     (_, host): SeriesId => ({ host: `h${host}`, level: "gpu", key: `GPU-${host}-0`, metric: "gpu_power" }),
   );
   await played.during(one.fold({ groups: [all], range: { ...range, step: 60_000 } }));
-  row(`a mean over ${fleet} hosts is asked for, 30 days, every minute`);
+  row(`query of the mean over ${fleet} hosts, 30 days, every minute`);
   raw = 2 * day;
   await watch(one, played, { hosts: 1, ms: 2 * hour });
-  row("samples of 28 days are let go");
+  row("deleting samples of 28 days");
   const began = performance.now();
   one.close();
-  print(`| it ends | ${(performance.now() - began).toFixed(0)} | | |`);
+  print(`| closing the store | ${(performance.now() - began).toFixed(0)} | | |`);
   print("");
   print(
-    `Resident memory: ${((full - before) / fleet).toFixed(2)} MB a host for the open window of 4 hours; ${full.toFixed(0)} MB in all.`,
+    `Resident memory: ${((full - before) / fleet).toFixed(2)} MB per host for the head chunk of 4 hours; ${full.toFixed(0)} MB in total.`,
   );
   rmSync(folder, { recursive: true });
   return [];

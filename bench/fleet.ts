@@ -1,12 +1,12 @@
-// Plays a fleet for the hub bench, in a process of its own so that its cost stays apart: every host with eight GPUs, as
-// HostInfo over gRPC and as the same 46 series in Prometheus text over HTTP. Says its ports and counts on standard output.
+// Simulates a fleet for the hub benchmark, in a process of its own so that its cost is not counted: hosts with eight GPUs
+// each, as HostInfo over gRPC and as the same 46 series in Prometheus text over HTTP. Sends its ports and counts over IPC.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Info, playHost } from "../test/host.ts";
 
 let turn = 0;
 
-/** A number that wanders, as readings do: not constant, not noise. */
+/** Returns a number that oscillates around `mid`, as readings do: neither constant nor noise. */
 const wander = (mid: number, by: number, phase: number): number =>
   Math.round(mid + by * Math.sin(turn / 40 + phase) + (turn % 3));
 

@@ -1,5 +1,5 @@
-// What polling costs the hub, stored, beside Prometheus that scrapes the same series from the same player in the same run;
-// and how much the page is sent.
+// Benchmark of the hub: CPU and memory of polling and storing, compared with Prometheus, which scrapes the same series from
+// the same simulated fleet in the same run; and the size of the page's feed.
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -40,7 +40,7 @@ async function startFleet(): Promise<Fleet> {
 }
 
 interface Cost {
-  /** CPU milliseconds a poll. */
+  /** CPU milliseconds per poll. */
   readonly each: number;
   readonly polls: number;
   readonly rss: number;
@@ -108,21 +108,21 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
     const other = await theirs(fleet);
     const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
     print(
-      `peer: ${version(peer, "--version")}; ${hosts} hosts × 8 GPUs, every ${interval} s, stored; the player's own cost is not in it`,
+      `peer: ${version(peer, "--version")}; ${hosts} hosts × 8 GPUs, every ${interval} s, stored; without the cost of the simulated fleet`,
     );
-    print("| what | GOHM hub, whole HostInfo with 24 processes | Prometheus, 46 series as text |");
+    print("| measured | GOHM hub, whole HostInfo with 24 processes | Prometheus, 46 series as text |");
     print("|---|---|---|");
     print(
-      `| CPU a host poll | ${mine.each.toFixed(3)} ms (${mine.polls} polls) | ${other.each.toFixed(3)} ms (${other.polls} scrapes) |`,
+      `| CPU per poll of a host | ${mine.each.toFixed(3)} ms (${mine.polls} polls) | ${other.each.toFixed(3)} ms (${other.polls} scrapes) |`,
     );
     print(`| RSS at the end | ${mib(mine.rss)} MiB | ${mib(other.rss)} MiB |`);
     const { first, delta, json } = feedSizes();
     const kilo = (bytes: number): string => `${(bytes / 1000).toFixed(1)} KB`;
     print("");
-    print("| the page is sent, 200 hosts × 8 GPUs at full work, packed | GOHM feed | all hosts' JSON |");
+    print("| sent to the page, compressed, 200 hosts × 8 busy GPUs | GOHM feed | JSON of all hosts |");
     print("|---|---|---|");
-    print(`| at first | ${kilo(first)} | ${kilo(json)} |`);
-    print(`| when all of them have answered again | ${kilo(delta)} | ${kilo(json)} |`);
+    print(`| first event | ${kilo(first)} | ${kilo(json)} |`);
+    print(`| event after a further answer of each host | ${kilo(delta)} | ${kilo(json)} |`);
     const peerName = "Prometheus";
     const feed = { peer: json / 1000, unit: "KB", peerName: "JSON" };
     return [

@@ -1,4 +1,4 @@
-// What every bench needs: cost of processes as the kernel counts it, and claims printed the same way.
+// Measurements that all benchmarks use: CPU and memory of processes from /proc, and the format of claims.
 import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -16,16 +16,16 @@ interface Stat {
 function stat(pid: number): Stat | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The command stands in brackets and may hold anything.
+    // The command name is in parentheses and may contain any character.
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     return { parent: Number(fields[1]), cpu: (Number(fields[11]) + Number(fields[12])) / ticks };
   } catch {
-    // Ended between listing and reading: it is not part of the tree any more.
+    // The process exited after it was listed.
     return undefined;
   }
 }
 
-/** A process and all below it. */
+/** Returns the pids of a process and its descendants. */
 function tree(root: number): number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
@@ -38,7 +38,7 @@ function tree(root: number): number[] {
   return all;
 }
 
-/** CPU seconds, user and system, of a process and all below it that still run. */
+/** Returns the CPU seconds, user and system, of a process and its running descendants. */
 export const cpu = (root: number): number => tree(root).reduce((sum, pid) => sum + (stat(pid)?.cpu ?? 0), 0);
 
 export interface Memory {
@@ -48,7 +48,7 @@ export interface Memory {
   readonly anonymous: number;
 }
 
-/** Bytes, of a process and all below it (smaps_rollup). */
+/** Returns the memory of a process and its descendants in bytes, from smaps_rollup. */
 export function memory(root: number): Memory {
   const sum = { pss: 0, rss: 0, anonymous: 0 };
   for (const pid of tree(root)) {
@@ -61,7 +61,7 @@ export function memory(root: number): Memory {
   return sum;
 }
 
-/** One claim of this run: ours beside the peer's, and their ratio. */
+/** One result of a benchmark: our figure and the peer's. */
 export interface Claim {
   readonly name: string;
   readonly ours: number;
@@ -75,7 +75,7 @@ const short = (value: number): string => String(Number(value.toPrecision(4)));
 export const ratio = ({ name, ours, peer, unit, peerName }: Claim): string =>
   `RATIO ${name} ${(ours / peer).toFixed(3)} ${short(ours)} ${short(peer)} ${unit} ${peerName}`;
 
-/** Installs a peer from Debian's packages where that is possible. @throws Error that says what to install. */
+/** Installs a program from a Debian package if it is missing and apt can be used. @throws Error naming the package to install */
 export function ensure(program: string, name: string): void {
   if (existsSync(program)) return;
   if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
@@ -83,16 +83,16 @@ export function ensure(program: string, name: string): void {
     spawnSync("apt-get", ["update", "-q"], { env });
     spawnSync("apt-get", ["install", "-qy", "--no-install-recommends", name], { env });
   }
-  if (!existsSync(program)) throw new Error(`This bench needs ${program}: as root, apt-get install ${name}`);
+  if (!existsSync(program)) throw new Error(`This benchmark needs ${program}: as root, apt-get install ${name}`);
 }
 
-/** First line that a program prints about its version. */
+/** Returns the first line of a program's version output. */
 export function version(program: string, ...args: string[]): string {
   const { stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
   return (stdout || stderr).split("\n")[0]?.trim() ?? "";
 }
 
-/** This machine and this commit, for the head of a result. */
+/** Describes the date, commit, Node and CPU of a run. */
 export function conditions(): string {
   const model = /model name\s*:\s*(.*)/.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? "unknown CPU";
   const cores = readFileSync("/proc/cpuinfo", "utf8").match(/^processor/gm)?.length ?? 0;
@@ -100,7 +100,7 @@ export function conditions(): string {
   return `${new Date().toISOString().slice(0, 10)}, commit ${commit}, Node ${process.version}, ${cores} cores of ${model}`;
 }
 
-/** A port on loopback that was free a moment ago. */
+/** Finds a port that is free on loopback. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

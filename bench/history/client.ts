@@ -1,9 +1,9 @@
-// A lean HTTP/1.1 client over one kept connection, the same for every program that is asked: node:http's own cost would
-// be a good part of answers that take half a millisecond.
+// A minimal HTTP/1.1 client over one keep-alive connection, used for all programs: the cost of node:http would be a large
+// part of answers that take half a millisecond.
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
-export interface Answer {
+export interface HttpResponse {
   readonly status: number;
   readonly body: Buffer;
 }
@@ -23,12 +23,12 @@ export class Client {
     this.#port = port;
   }
 
-  get(path: string, accept = "*/*"): Promise<Answer> {
+  get(path: string, accept = "*/*"): Promise<HttpResponse> {
     return this.#ask(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${this.#port}\r\nAccept: ${accept}\r\n\r\n`);
   }
 
-  /** @param headers whole lines, each with its end */
-  post(path: string, body: Buffer, headers = ""): Promise<Answer> {
+  /** @param headers header lines, each with its CRLF */
+  post(path: string, body: Buffer, headers = ""): Promise<HttpResponse> {
     const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${this.#port}\r\nContent-Length: ${body.length}\r\n${headers}\r\n`;
     return this.#ask(head, body);
   }
@@ -38,7 +38,7 @@ export class Client {
     this.#socket = undefined;
   }
 
-  async #ask(head: string, body?: Buffer): Promise<Answer> {
+  async #ask(head: string, body?: Buffer): Promise<HttpResponse> {
     const socket = this.#socket ?? (await this.#open());
     socket.cork();
     socket.write(head);
@@ -68,12 +68,12 @@ export class Client {
     return socket;
   }
 
-  async #answer(): Promise<Answer> {
+  async #answer(): Promise<HttpResponse> {
     const head = (await this.#until(blank)).toString("latin1");
     const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]);
-    if (!(status > 0)) throw new Error(`This is no answer of HTTP/1.1: ${head.slice(0, 100)}`);
+    if (!(status > 0)) throw new Error(`Not an HTTP/1.1 response: ${head.slice(0, 100)}`);
     const body = status === 204 ? Buffer.alloc(0) : await this.#body(head);
-    // VictoriaMetrics ends every connection after two minutes that way (-http.connTimeout).
+    // VictoriaMetrics closes every connection after two minutes (-http.connTimeout).
     if (/\r\nconnection: *close/i.test(head)) this.close();
     return { status, body };
   }
@@ -81,7 +81,7 @@ export class Client {
   async #body(head: string): Promise<Buffer> {
     const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
     if (length !== undefined) return this.#take(Number(length));
-    if (!/\r\ntransfer-encoding: *chunked/i.test(head)) throw new Error(`This answer has no end: ${head}`);
+    if (!/\r\ntransfer-encoding: *chunked/i.test(head)) throw new Error(`Response without a length: ${head}`);
     const chunks: Buffer[] = [];
     for (;;) {
       const size = Number.parseInt((await this.#until(line)).toString("latin1"), 16);
@@ -91,7 +91,7 @@ export class Client {
     }
   }
 
-  /** Bytes up to a mark, which is taken away too. */
+  /** Reads bytes up to a mark and skips the mark. */
   async #until(mark: Buffer): Promise<Buffer> {
     for (;;) {
       const at = this.#held.indexOf(mark);

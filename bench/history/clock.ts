@@ -5,7 +5,7 @@ interface Due {
   readonly run: () => void;
 }
 
-/** Time that goes on when it is told to: years of polls pass in seconds. */
+/** Clock of simulated time: years of polls pass in seconds. */
 export class PlayedClock implements Clock {
   #now: number;
   readonly #due = new Set<Due>();
@@ -14,7 +14,7 @@ export class PlayedClock implements Clock {
     this.#now = now;
   }
 
-  // A field, since it is handed on without its object.
+  // An arrow function, because it is passed without its object.
   readonly now = (): number => this.#now;
 
   after(ms: number, run: () => void): () => void {
@@ -23,7 +23,7 @@ export class PlayedClock implements Clock {
     return () => this.#due.delete(due);
   }
 
-  /** Runs on the way what has its time until then, in the order of time. */
+  /** Advances to a time (Unix milliseconds), and runs the timers that are due until then in order. */
   advance(to: number): void {
     for (;;) {
       let next: Due | undefined;

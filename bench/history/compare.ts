@@ -1,4 +1,4 @@
-// Whoever is faster must have answered the same: how many numbers an answer holds, and what they add up to.
+// Compares the answers of programs by the number of values and their sum: a faster answer counts only if it is the same.
 import type { Shape } from "./question.ts";
 
 export interface Total {
@@ -15,7 +15,10 @@ interface Matrix {
   readonly data: { readonly result: readonly { readonly values: readonly (readonly [number, string])[] }[] };
 }
 
-/** Columns of our answer that the peers give too. A step of "series" holds the mean here and one sample there. */
+/**
+ * Columns of our answer that the peers return too. "series" is not compared: our points are means, theirs are single
+ * samples.
+ */
 const columns: Readonly<Record<Exclude<Shape, "series">, readonly string[]>> = {
   raw: ["last"],
   week: ["avg", "min", "max"],
@@ -34,12 +37,15 @@ function numbers(shape: Exclude<Shape, "series">, body: string): readonly number
   return parts.flatMap((part) => columns[shape].flatMap((name) => part[name] ?? []));
 }
 
-/** @param bodies JSON of all requests that together are one answer */
+/** Counts and sums the values of an answer. @param bodies JSON bodies of all its requests */
 export function total(shape: Exclude<Shape, "series">, bodies: readonly Buffer[]): Total {
   const all = bodies.flatMap((body) => numbers(shape, body.toString()));
   return { count: all.length, sum: all.reduce((sum, value) => sum + value, 0) };
 }
 
-/** VictoriaMetrics keeps about 15 digits, and the last of a window's samples may stand exactly on its border. */
+/**
+ * True if two totals are equal but for rounding: VictoriaMetrics keeps about 15 digits, and the last sample of a window may
+ * be exactly at its end.
+ */
 export const same = (a: Total, b: Total): boolean =>
   a.count > 0 && a.count === b.count && Math.abs(a.sum - b.sum) <= 1e-5 * Math.abs(a.sum);

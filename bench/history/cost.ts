@@ -1,10 +1,10 @@
-// What a process has used, as the kernel counts it.
+// CPU, memory and written bytes of a process, from /proc.
 import { readFileSync, writeFileSync } from "node:fs";
 
 export interface Written {
-  /** Bytes that were sent towards the disk: pages made dirty (write_bytes). */
+  /** Bytes written to the disk: dirtied pages (write_bytes). */
   readonly disk: number;
-  /** Bytes given to write() and the like, sockets and pipes among them (wchar). */
+  /** Bytes passed to write() and similar calls, sockets and pipes included (wchar). */
   readonly calls: number;
 }
 
@@ -16,14 +16,14 @@ export function written(pid: number | "self"): Written {
   return { disk: field(text, "write_bytes"), calls: field(text, "wchar") };
 }
 
-/** Largest resident set so far, in bytes. */
+/** Returns the peak resident set size in bytes. */
 export const peak = (pid: number | "self"): number =>
   field(readFileSync(`/proc/${pid}/status`, "utf8"), "VmHWM") * 1024;
 
-/** The peak of this process counts from now. */
+/** Resets the peak resident set size of this process. */
 export const resetPeak = (): void => writeFileSync("/proc/self/clear_refs", "5");
 
-/** CPU seconds of this process, user and system, all threads. */
+/** Returns the CPU seconds of this process, user and system, all threads. */
 export function ownCpu(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;

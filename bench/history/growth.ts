@@ -1,24 +1,24 @@
-// What a sample and a question cost when history grows: over time, and over hosts.
+// Growth curves: cost of a sample and of a query as the history grows, over time and over hosts.
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Mark } from "./ingest.ts";
 import { ingest } from "./ours.ts";
 import { svg } from "./plot.ts";
 import { type Shape, shapes } from "./question.ts";
-import { type Played, writeSamples } from "./samples.ts";
+import { type PlayedFleet, writeSamples } from "./samples.ts";
 
-/** One point of a curve: costs of the samples since the point before, and of questions asked then. */
+/** One point of a curve: cost of the samples since the previous point, and of queries at this point. */
 export interface Point {
   readonly x: number;
-  /** CPU seconds for a million samples, bytes towards the disk for each. */
+  /** CPU seconds per million samples, and bytes written to the disk per sample. */
   readonly cpu: number;
   readonly disk: number;
-  /** Bytes in files, for each sample that was ever taken. */
+  /** Bytes in files per sample, of all samples ever taken. */
   readonly bytes: number;
   readonly asked: Partial<Record<Shape, number>>;
 }
 
-/** @param before the mark since which the costs count */
+/** Computes a point from a checkpoint. @param before the previous checkpoint, from which costs count */
 export function point(mark: Mark, x: number, before?: Mark): Point {
   const samples = mark.samples - (before?.samples ?? 0);
   return {
@@ -30,15 +30,15 @@ export function point(mark: Mark, x: number, before?: Mark): Point {
   };
 }
 
-/** @param x what each mark stands for */
+/** Computes the points of a curve. @param x the x value of each checkpoint */
 export const points = (marks: readonly Mark[], x: readonly number[]): Point[] =>
   x.flatMap((value, i) => {
     const mark = marks[i];
     return mark ? [point(mark, value, marks[i - 1])] : [];
   });
 
-/** Plays a fleet and tells what it cost until each of `marks` (Unix ms). */
-export async function play(played: Played, marks: readonly number[]): Promise<readonly Mark[]> {
+/** Writes the samples of a fleet and measures the cost until each time of `marks` (Unix ms). */
+export async function play(played: PlayedFleet, marks: readonly number[]): Promise<readonly Mark[]> {
   const folder = `${played.path}.data`;
   try {
     writeSamples(played);
@@ -55,7 +55,7 @@ export function table(first: string, curve: readonly Point[]): string[] {
   const asked = ({ asked }: Point): string =>
     names.map((shape) => `${(asked[shape] ?? Number.NaN).toFixed(2)} ms`).join(" | ");
   return [
-    `| ${first} | CPU s a million samples | bytes written a sample | bytes on disk a sample | ${names.map((shape) => `query-${shape}`).join(" | ")} |`,
+    `| ${first} | CPU s per million samples | bytes written per sample | bytes on disk per sample | ${names.map((shape) => `query-${shape}`).join(" | ")} |`,
     `|---|---|---|---|${names.map(() => "---|").join("")}`,
     ...curve.map(
       (point) =>
@@ -64,7 +64,7 @@ export function table(first: string, curve: readonly Point[]): string[] {
   ];
 }
 
-/** Each cost against that of the first point: a level line is a cost that does not grow. */
+/** Draws each cost as a multiple of the first point's: a level line is a cost that does not grow. */
 export function draw(
   file: string,
   { title, across }: { title: string; across: string },
@@ -72,12 +72,13 @@ export function draw(
 ): void {
   const share = (of: (point: Point) => number): number[] => curve.map((point) => of(point) / of(curve[0] ?? point));
   const lines = [
-    { name: "CPU a sample", y: share(({ cpu }) => cpu) },
-    { name: "bytes on disk a sample", y: share(({ bytes }) => bytes) },
+    { name: "CPU per sample", y: share(({ cpu }) => cpu) },
+    { name: "bytes on disk per sample", y: share(({ bytes }) => bytes) },
+
     ...names.map((shape) => ({ name: `query-${shape}`, y: share(({ asked }) => asked[shape] ?? Number.NaN) })),
   ];
   writeFileSync(
     join(import.meta.dirname, "..", file),
-    svg({ title, across, up: "cost, as multiple of the first", x: curve.map(({ x }) => x), lines }),
+    svg({ title, across, up: "cost relative to the first point", x: curve.map(({ x }) => x), lines }),
   );
 }

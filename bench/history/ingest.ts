@@ -1,44 +1,44 @@
-// Our side of the history bench, in a process of its own: takes samples poll by poll under a played clock, as the hub
-// would have taken them, and tells what that cost. Started with fork; a Job comes in, a list of Marks goes out.
+// Process of the history benchmark that appends samples to our store, poll by poll on a simulated clock, as the hub would,
+// and measures the cost. Started with fork: receives a Job and sends a list of Marks.
 import { setImmediate as turn } from "node:timers/promises";
 import { openStore } from "../../hub/history/sqlite/store.ts";
 import type { Local, Store } from "../../hub/history/store.ts";
 import { silent } from "../../hub/log.ts";
-import { ask } from "./query.ts";
 import { PlayedClock } from "./clock.ts";
 import { ownCpu, peak, resetPeak, written } from "./cost.ts";
-import { Gather } from "./polls.ts";
 import { bytesOf } from "./peer.ts";
+import { PollBuilder } from "./polls.ts";
+import { ask } from "./query.ts";
 import type { Shape } from "./question.ts";
-import { type Played, readSamples, widthOf } from "./samples.ts";
+import { type PlayedFleet, readSamples, widthOf } from "./samples.ts";
 
 export interface Job {
   readonly folder: string;
-  readonly played: Played;
-  /** Unix milliseconds at which the cost so far is told and questions are asked, besides the end. */
+  readonly played: PlayedFleet;
+  /** Unix milliseconds at which the cost is measured and queries are run, besides the end. */
   readonly marks: readonly number[];
 }
 
-/** What the samples until a moment have cost; the last one stands after the store was closed. */
+/** Checkpoint: cost of the samples so far. The last one is taken after the store was closed. */
 export interface Mark {
   readonly at: number;
   readonly samples: number;
-  /** CPU seconds, user and system, of the whole process without the reading of the samples. */
+  /** CPU seconds, user and system, of the whole process, without reading the samples. */
   readonly cpu: number;
-  /** Bytes: towards the disk, in write calls, at most in memory, in files. */
+  /** Bytes: written to the disk, passed to write calls, peak of memory, in files. */
   readonly disk: number;
   readonly calls: number;
   readonly peak: number;
   readonly bytes: number;
-  /** Milliseconds, p50, by shape, asked of the store itself; empty after it was closed. */
+  /** Median duration of queries on the store by shape, in milliseconds; empty after it was closed. */
   readonly asked: Partial<Record<Shape, number>>;
 }
 
-/** Rows by which the cost of reading and gathering is measured. */
+/** Number of rows from which the cost of reading and building polls is measured. */
 const trial = 400_000;
 
 const day = 86_400_000;
-/** As the hub keeps it, where nobody sets anything. */
+/** Default retention of the hub. */
 const retention = {
   raw: 30 * day,
   fiveMinutes: 365 * day,
@@ -46,9 +46,9 @@ const retention = {
   day: Number.POSITIVE_INFINITY,
 };
 
-/** CPU seconds for each row of the same loop without a store. */
-async function gatherCost(played: Played): Promise<number> {
-  const gather = new Gather(played.columns);
+/** Measures the CPU seconds per row of the same loop without a store. */
+async function buildCost(played: PlayedFleet): Promise<number> {
+  const builder = new PollBuilder(played.columns);
   const rowWidth = widthOf(played);
   const walk = new Walk();
   const before = ownCpu();
@@ -57,7 +57,7 @@ async function gatherCost(played: Played): Promise<number> {
   for (const some of readSamples(played)) {
     for (let at = 0; at < some.length; at += rowWidth) {
       if (walk.next(some[at + 1] ?? 0)) await turn();
-      sum += gather.poll(some, at).at;
+      sum += builder.poll(some, at).at;
       rows++;
     }
     if (rows >= trial) break;
@@ -65,7 +65,7 @@ async function gatherCost(played: Played): Promise<number> {
   return sum > 0 ? (ownCpu() - before) / rows : 0;
 }
 
-/** Tells when a new second begins; polls that are late by a few milliseconds may belong to the one before. */
+/** Detects the beginning of each second. Polls that are late by a few milliseconds may be of the previous second. */
 class Walk {
   #second = 0;
 
@@ -82,10 +82,10 @@ class Meter {
   readonly #width: number;
   readonly #cpu = ownCpu();
   readonly #written = written("self");
-  /** CPU seconds that were spent on something else. */
+  /** CPU seconds that are not counted. */
   #apart = 0;
 
-  /** @param each CPU seconds of gathering a row; width: samples of a row */
+  /** @param each CPU seconds of building the poll of a row @param width samples of a row */
   constructor(each: number, width: number) {
     this.#each = each;
     this.#width = width;
@@ -112,7 +112,7 @@ class Meter {
 }
 
 async function ingest({ folder, played, marks }: Job): Promise<Mark[]> {
-  const meter = new Meter(await gatherCost(played), played.columns.length);
+  const meter = new Meter(await buildCost(played), played.columns.length);
   const rowWidth = widthOf(played);
   resetPeak();
   const clock = new PlayedClock(played.from);
@@ -126,7 +126,7 @@ async function ingest({ folder, played, marks }: Job): Promise<Mark[]> {
       if (text !== undefined) throw new Error(text);
     },
   });
-  const gather = new Gather(played.columns);
+  const builder = new PollBuilder(played.columns);
   const walk = new Walk();
   const done: Mark[] = [];
   let rows = 0;
@@ -143,7 +143,7 @@ async function ingest({ folder, played, marks }: Job): Promise<Mark[]> {
           done.push({ ...cost, bytes: store.bytes(), asked });
         }
       }
-      store.append(gather.poll(some, at));
+      store.append(builder.poll(some, at));
       rows++;
     }
   }

@@ -1,5 +1,5 @@
-// A GPU server as its sensors see it: jobs come and go on eight cards, and power, heat, fans, host and network follow.
-// Whole numbers throughout, as NVML and /proc give them. The same seed gives the same numbers.
+// Simulates the readings of a GPU server: jobs start and end on eight cards, and power, temperature, fans, host and network
+// follow. All values are integers, as those of NVML and /proc. The same seed gives the same numbers.
 
 export const gpus = 8;
 /** Values of one GPU, in this order: utilization (%), memory used (bytes), temperature (°C), fan (%), power (mW). */
@@ -10,14 +10,14 @@ const ofHost = 6;
 export const width = gpus * ofGpu + ofHost;
 
 const mebi = 1_048_576;
-/** The driver hands out device memory in pieces of this size. */
+/** The driver allocates device memory in pieces of this size. */
 const piece = 2 * mebi;
-/** Memory of a card, and what a job leaves of it at least. */
+/** Memory of a card, and the maximum that a job uses. */
 const cardMemory = 80 * 1024 * mebi;
 const jobMemory = Math.floor((cardMemory - 1.2e9) / piece) * piece;
 const page = 4096;
 
-/** Numbers from 0 to 1 that look random: the generator sfc32. */
+/** Pseudo-random number generator (sfc32) of numbers from 0 to 1. */
 export function dice(seed: number): () => number {
   let [a, b, c, count] = [seed | 0, 0x9e3779b9 | 0, 0x243f6a88 | 0, 1];
   const next = (): number => {
@@ -34,32 +34,32 @@ export function dice(seed: number): () => number {
 
 const clamp = (x: number, least: number, most: number): number => Math.min(Math.max(x, least), most);
 
-/** Share of the way that something with this time constant goes in `seconds`. */
+/** Returns the fraction of its distance that an exponential approach with this time constant covers in `seconds`. */
 const approach = (seconds: number, constant: number): number => 1 - Math.exp(-seconds / constant);
 
 type Kind = "idle" | "inference" | "notebook" | "training";
 
-/** Mean seconds that a card stays with one use. */
+/** Mean duration of each use of a card in seconds. */
 const stay: Readonly<Record<Kind, number>> = { idle: 5400, training: 14_400, inference: 28_800, notebook: 7200 };
 
 interface Card {
-  /** Temperature of the air, power when idle and at most: every card has its own. */
+  /** Air temperature, idle power and maximum power of this card. */
   readonly air: number;
   readonly idlePower: number;
   readonly fullPower: number;
-  /** What the driver holds for itself. */
+  /** Bytes reserved by the driver. */
   readonly reserved: number;
   kind: Kind;
   /** Seconds until the use changes. */
   left: number;
   memory: number;
   memoryGoal: number;
-  /** Utilization in steady work, and how much power the work draws at it. */
+  /** Utilization of steady work, and the share of power that it draws. */
   base: number;
   intensity: number;
-  /** Slow wander of inference load. */
+  /** Slow random walk of the inference load. */
   wander: number;
-  /** Seconds of a notebook's burst that are left. */
+  /** Remaining seconds of a notebook's burst. */
   burst: number;
   /** Seconds since the last checkpoint of a training. */
   sinceCheckpoint: number;
@@ -69,8 +69,8 @@ interface Card {
   fan: number;
 }
 
-/** One host; each `step` is one poll. */
-export class PlayedHost {
+/** A simulated host. Each `step` is one poll. */
+export class SimulatedHost {
   readonly #random: () => number;
   readonly #id: number;
   readonly #interval: number;
@@ -99,7 +99,7 @@ export class PlayedHost {
     }
   }
 
-  /** Goes one interval on and writes the poll's values into `out`, which has `width` places. */
+  /** Advances by one interval and writes the values of the poll into `out`, which has `width` elements. */
   step(out: Float64Array): void {
     this.#time += this.#interval;
     let work = 0;
@@ -144,7 +144,7 @@ export class PlayedHost {
     return { air, idlePower, fullPower, reserved, ...work, ...body };
   }
 
-  /** About normal, mean 0 and deviation 1. */
+  /** Returns an approximately normal random number with mean 0 and standard deviation 1. */
   #normal(): number {
     const u = this.#random;
     return (u() + u() + u() + u() - 2) * Math.sqrt(3);
@@ -157,14 +157,14 @@ export class PlayedHost {
     return u < 0.7 ? 4 : 8;
   }
 
-  /** Ends the use of card `i`, and of those beside it whose use ends as well: one job may take them all. */
+  /** Ends the use of card `i` and of adjacent cards whose use ends too: one job may use them all. */
   #change(i: number): void {
     let count = 1;
     while ((this.#cards[i + count]?.left ?? Number.POSITIVE_INFINITY) <= this.#interval) count++;
     this.#assign(i, Math.min(count, this.#jobSize()));
   }
 
-  /** @param started at the beginning some of the time has passed: a share of it, given by this */
+  /** @param started share of a job's duration that is left; less than 1 for jobs that run from the beginning */
   #assign(first: number, count: number, started: () => number = () => 1): void {
     const u = this.#random;
     const lot = u();
@@ -180,14 +180,14 @@ export class PlayedHost {
     }
   }
 
-  /** Per cent, not rounded. */
+  /** Returns the utilization in percent, not rounded. */
   #utilization(card: Card): number {
     card.saving = false;
     if (card.kind === "training") return this.#training(card);
     if (card.kind === "notebook") return this.#notebook(card);
     if (card.kind === "idle") return 0;
     card.wander = 0.9 * card.wander + this.#normal() * 6;
-    // Requests follow the hours of the day, a little differently for every host.
+    // Requests follow the time of day, with a phase per host.
     const tide = 0.7 + 0.3 * Math.sin(this.#time / 13_751 + this.#id);
     return card.base * tide + card.wander + this.#normal() * 4;
   }
@@ -217,7 +217,7 @@ export class PlayedHost {
     return utilization;
   }
 
-  /** Memory grows in a few leaps and is given back at once. */
+  /** Memory is allocated in a few steps, and freed at once. */
   #allocate(card: Card): void {
     const missing = card.memoryGoal - card.memory;
     if (missing === 0) return;
@@ -262,8 +262,8 @@ export class PlayedHost {
 }
 
 /**
- * When the polls of a host were made, in milliseconds after the beginning: every host at its own phase of the interval,
- * a few milliseconds late each time, and one time in two hundred up to 120.
+ * Returns the times of a host's polls in milliseconds after the beginning: every host has its own phase within the interval,
+ * is a few milliseconds late each time, and up to 120 in one of two hundred polls.
  */
 export function pollTimes(id: number, count: number, interval: number): Float64Array {
   const u = dice(id * 40_503 + 77);

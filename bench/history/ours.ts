@@ -1,4 +1,4 @@
-// Our side: the store in a process of its own while samples come in, then the built hub on the same folder for questions.
+// GOHM in the history benchmark: the store in a process of its own for writing, then the built hub on its folder for queries.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
@@ -7,11 +7,11 @@ import { place, startHub } from "../../test/hub.ts";
 import { top } from "../../test/program.ts";
 import { Client } from "./client.ts";
 import type { Job, Mark } from "./ingest.ts";
-import { guard, type Way } from "./peer.ts";
+import { guard, type QueryVariant } from "./peer.ts";
 import { devicesOf, type Question, shapes } from "./question.ts";
 import { hostName, keyOf } from "./samples.ts";
 
-/** What the samples cost; the last mark is the end. */
+/** Appends the samples of a job in a process of its own and returns its checkpoints; the last one is the end. */
 export async function ingest(job: Job): Promise<readonly Mark[]> {
   mkdirSync(job.folder, { recursive: true });
   const child = fork(join(top, "bench", "history", "ingest.ts"));
@@ -33,11 +33,11 @@ export async function ingest(job: Job): Promise<readonly Mark[]> {
 export interface Ours {
   readonly name: string;
   readonly client: Client;
-  ways(question: Question): readonly Way[];
+  variants(question: Question): readonly QueryVariant[];
   stop(): Promise<void>;
 }
 
-/** The built hub on a folder that was filled before. It polls nobody. */
+/** Starts the built hub on a data folder with samples, without hosts to poll. */
 export async function startOurs(data: string): Promise<Ours> {
   const at = { ...place(), data };
   at.write({ servers: {} });
@@ -49,10 +49,10 @@ export async function startOurs(data: string): Promise<Ours> {
     await hub.stop();
     at.remove();
   };
-  return { name: "GOHM", client, ways, stop };
+  return { name: "GOHM", client, variants, stop };
 }
 
-function ways(question: Question): Way[] {
+function variants(question: Question): QueryVariant[] {
   const paths = [pathOf(question)];
   if (question.shape === "fleet") return [{ name: "", paths }];
   return [
@@ -61,7 +61,7 @@ function ways(question: Question): Way[] {
   ];
 }
 
-/** As the page asks. */
+/** Returns the URL path that the page would request. */
 function pathOf(question: Question): string {
   const { shape, host, column, from, to } = question;
   const { level, metric } = column;

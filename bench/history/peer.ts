@@ -1,4 +1,4 @@
-// The programs that history is measured beside, each started by the bench on loopback with what it ships as defaults.
+// Time series databases that the history is compared with, started on loopback with their default settings.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
@@ -9,11 +9,11 @@ import { type Question, shapes } from "./question.ts";
 import { hostName, keyOf } from "./samples.ts";
 import { labelOf } from "./write.ts";
 
-/** One way to put a question. */
-export interface Way {
-  /** What tells it from the other ways; "" for the plain one. */
+/** One form of a query on a program. */
+export interface QueryVariant {
+  /** Difference from the plain variant, whose name is "". */
   readonly name: string;
-  /** Asked one after the other; together they are the answer. */
+  /** Paths that are requested one after the other; together they are the answer. */
   readonly paths: readonly string[];
   readonly accept?: string;
 }
@@ -24,15 +24,15 @@ export interface Peer {
   readonly client: Client;
   /** Path that takes remote write. */
   readonly writePath: string;
-  /** Resolves when everything it was given is written, and it has come to rest by itself. */
+  /** Resolves when all samples are written and background work has finished. */
   settle(end: number): Promise<void>;
-  /** Makes the files as small as the program can, and tells their bytes, index included. */
+  /** Compacts the files as far as the program can, and returns their bytes, index included. */
   bytes(): Promise<number>;
-  ways(question: Question): readonly Way[];
+  variants(question: Question): readonly QueryVariant[];
   stop(): Promise<void>;
 }
 
-/** The series that a question is about, as PromQL names them. */
+/** Returns the PromQL selector of the series of a question. */
 export function selector({ shape, host, column }: Question): string {
   if (shape === "fleet") return column.metric;
   const device =
@@ -40,14 +40,14 @@ export function selector({ shape, host, column }: Question): string {
   return `${column.metric}{${[`host="${hostName(host)}"`, ...device].join(",")}}`;
 }
 
-/** query_range of an expression over the windows of a question, each named by its end as PromQL does. */
+/** Returns the path of a range query over the windows of a question; PromQL names a window by its end. */
 export function range(expression: string, { shape, from, to }: Question): string {
   const step = shapes[shape] / 1000;
   const query = encodeURIComponent(expression);
   return `/api/v1/query_range?query=${query}&start=${from / 1000 + step}&end=${to / 1000}&step=${step}`;
 }
 
-/** Every sample of the range, by a range selector. */
+/** Returns the path of a query of every sample of the range, by a range selector. */
 export function samples(series: string, { from, to }: Question): string {
   const query = encodeURIComponent(`${series}[${(to - from) / 1000}s]`);
   return `/api/v1/query?query=${query}&time=${to / 1000}`;
@@ -59,13 +59,13 @@ process.on("exit", () => {
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
 
-/** A program that must not outlive this one. */
+/** Kills a child process when this process exits. */
 export function guard(child: ChildProcess): void {
   running.add(child);
   child.once("exit", () => running.delete(child));
 }
 
-/** Starts a program that ends with this one, in whatever way this one ends; resolves when `ready` answers 200. */
+/** Starts a program that is killed when this process ends for any reason. Resolves when `ready` answers 200. */
 export async function launch(
   program: string,
   args: readonly string[],
@@ -101,7 +101,7 @@ export async function launch(
   }
 }
 
-/** Bytes of all files below a folder, as long as they are. */
+/** Returns the total size of all files below a folder in bytes. */
 export function bytesOf(folder: string): number {
   if (!existsSync(folder)) return 0;
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -109,13 +109,13 @@ export function bytesOf(folder: string): number {
     .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
 }
 
-/** Waits until a number has not changed for `still` milliseconds. @throws Error after five minutes */
+/** Waits until a number has been constant for `still` milliseconds. @throws Error after five minutes */
 export async function rest(read: () => Promise<number> | number, still: number): Promise<void> {
   let last = await read();
   let since = Date.now();
   const end = since + 300_000;
   while (Date.now() - since < still) {
-    if (Date.now() > end) throw new Error("a peer did not come to rest in five minutes");
+    if (Date.now() > end) throw new Error("a program was still busy after five minutes");
     await wait(200);
     const now = await read();
     if (now !== last) since = Date.now();

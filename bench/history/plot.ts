@@ -1,8 +1,8 @@
-// A small line chart as SVG, both axes logarithmic; readable on light and dark pages.
+// Writes a line chart with logarithmic axes as SVG, readable on light and dark pages.
 
 export interface Plot {
   readonly title: string;
-  /** What the numbers of each axis are. */
+  /** Titles of the axes. */
   readonly across: string;
   readonly up: string;
   readonly x: readonly number[];
@@ -11,7 +11,7 @@ export interface Plot {
 
 const [width, height] = [720, 380];
 const edge = { left: 64, right: 190, top: 40, bottom: 48 };
-/** Okabe and Ito's colours, which people with any kind of colour vision tell apart; the two that fail on white or black are left out. */
+/** Colours of Okabe and Ito, safe for colour-blind people, without the two that are hard to see on white or black. */
 const colours = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"];
 
 const style = `
@@ -26,7 +26,7 @@ interface Scale {
   readonly ticks: readonly number[];
 }
 
-/** Decades from below the least to above the greatest. */
+/** Makes a logarithmic scale of whole decades that contains all values. */
 function decades(values: readonly number[], [from, to]: readonly [number, number]): Scale {
   const good = values.filter((value) => value > 0);
   const low = Math.floor(Math.log10(Math.min(...good)) + 1e-9);

@@ -1,4 +1,4 @@
-// Polls as the hub hands them to history, made from rows of samples with as little work as can be.
+// Builds polls, as the hub appends them to the history, from rows of samples with minimal overhead.
 
 import { type DeviceSample, type HostSample, kept } from "../../hub/history/store.ts";
 import type { Level } from "../../proto/device.ts";
@@ -8,7 +8,7 @@ interface Part {
   readonly level: Level;
   readonly device: number;
   readonly values: Float64Array;
-  /** Pairs: column of the row, place in `values`. */
+  /** Pairs: column of the row, index in `values`. */
   readonly places: readonly number[];
 }
 
@@ -18,13 +18,13 @@ function parts(columns: readonly Column[]): Part[] {
     const [[, { level, device }]] = group as [(typeof group)[number]];
     const values = new Float64Array(kept[level].length).fill(Number.NaN);
     const places = group.flatMap(([c, { metric }]) => [2 + c, kept[level].findIndex(({ name }) => name === metric)]);
-    if (places.includes(-1)) throw new Error(`history keeps no such metric: ${group.map(([, { metric }]) => metric)}`);
+    if (places.includes(-1)) throw new Error(`not a metric of the history: ${group.map(([, { metric }]) => metric)}`);
     return { level, device, values, places };
   });
 }
 
-/** The values of a poll are written into the same arrays for every poll: the store takes them, or copies them, in `append`. */
-export class Gather {
+/** Builds polls from rows. All polls share the same arrays of values, which the store reads or copies in `append`. */
+export class PollBuilder {
   readonly #parts: readonly Part[];
   readonly #devices = new Map<number, readonly DeviceSample[]>();
 
@@ -33,7 +33,7 @@ export class Gather {
     this.#parts = parts(columns);
   }
 
-  /** The poll of the row that begins at `at`. */
+  /** Builds the poll of the row that begins at index `at`. */
   poll(rows: Float64Array, at: number): HostSample {
     for (const { values, places } of this.#parts) {
       for (let i = 0; i < places.length; i += 2) values[places[i + 1] ?? 0] = rows[at + (places[i] ?? 0)] ?? Number.NaN;

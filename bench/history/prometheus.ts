@@ -1,15 +1,15 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../measure.ts";
-import { bytesOf, launch, type Peer, range, rest, samples, selector, type Way } from "./peer.ts";
+import { bytesOf, launch, type Peer, type QueryVariant, range, rest, samples, selector } from "./peer.ts";
 import type { Question } from "./question.ts";
 import { headers, Writer } from "./write.ts";
 
-const threeWays = ["avg", "min", "max"];
+const aggregates = ["avg", "min", "max"];
 
 export const program = "/usr/bin/prometheus";
 
-/** Prometheus as it ships, with an empty configuration, fed by remote write. */
+/** Starts Prometheus with an empty configuration. Samples are written by remote write. */
 export async function startPrometheus(folder: string): Promise<Peer> {
   const port = await freePort();
   const config = join(folder, "prometheus.yml");
@@ -25,7 +25,7 @@ export async function startPrometheus(folder: string): Promise<Peer> {
   const { pid, client, stop } = await launch(program, args, { port, ready: "/-/ready" });
   const writePath = "/api/v1/write";
 
-  /** Sums of its own metrics by name. */
+  /** Returns the sum of one of its own metrics over all labels. */
   const metric = async (name: string): Promise<number> => {
     const page = (await client.get("/metrics")).body.toString();
     return [...page.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, "gm"))].reduce(
@@ -39,22 +39,22 @@ export async function startPrometheus(folder: string): Promise<Peer> {
     client,
     writePath,
     async settle(end) {
-      // Blocks are cut from the head when it holds three hours: one late sample lets it write all that was measured.
+      // A block is written when the head has three hours: a sample of a later time makes it write all samples.
       await client.post(writePath, new Writer([]).marker(end + 4 * 3_600_000), headers);
       const done = async (): Promise<number> =>
         (await metric("prometheus_tsdb_head_min_time")) + (await metric("prometheus_tsdb_compactions_total"));
       await rest(done, 10_000);
     },
     bytes: async () => blocks(data).reduce((sum, block) => sum + bytesOf(join(data, block)), 0),
-    ways: (question) => ways(question),
+    variants: (question) => variants(question),
     stop,
   };
 }
 
-/** Blocks bear ULIDs; the write-ahead log and the head are not counted. */
+/** Returns the folders of blocks, which are named by ULIDs; the write-ahead log and the head are not counted. */
 const blocks = (data: string): string[] => readdirSync(data).filter((name) => /^[0-9A-Z]{26}$/.test(name));
 
-function ways(question: Question): Way[] {
+function variants(question: Question): QueryVariant[] {
   const series = selector(question);
   switch (question.shape) {
     case "series":
@@ -63,7 +63,7 @@ function ways(question: Question): Way[] {
       return [{ name: "", paths: [samples(series, question)] }];
     case "week":
       return [
-        { name: "", paths: threeWays.map((way) => range(`${way}_over_time(${series}[5m])`, question)) },
+        { name: "", paths: aggregates.map((aggregate) => range(`${aggregate}_over_time(${series}[5m])`, question)) },
         { name: "average only", paths: [range(`avg_over_time(${series}[5m])`, question)] },
       ];
     case "fleet":

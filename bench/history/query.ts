@@ -1,11 +1,11 @@
-// The questions of the bench, put to the store itself: for the growth curves, where time is played and no hub runs.
+// Runs the benchmark's queries on the store itself, without a hub, for the growth curves in simulated time.
 import type { Aggregate, SeriesId, Store } from "../../hub/history/store.ts";
 import { devicesOf, type Question, questions, type Shape, shapes } from "./question.ts";
-import { hostName, keyOf, type Played } from "./samples.ts";
+import { hostName, keyOf, type PlayedFleet } from "./samples.ts";
 
 const counts: Readonly<Record<Shape, number>> = { series: 60, raw: 60, week: 30, fleet: 30 };
 const warm = 10;
-/** Questions are about the newest days: what they cost must not depend on what lies behind. Milliseconds. */
+/** Milliseconds before now that queries are about: their cost must not depend on older samples. */
 const recent = 8 * 86_400_000;
 
 const of: Readonly<Record<Exclude<Shape, "fleet">, readonly Aggregate[]>> = {
@@ -38,8 +38,8 @@ async function put(store: Store, question: Question, hosts: number): Promise<voi
   await store.fold({ groups: [all], range });
 }
 
-/** p50 in milliseconds for each shape, of the last eight days until `now`. */
-export async function ask(store: Store, played: Played, now: number): Promise<Record<Shape, number>> {
+/** Measures the median duration of each shape of query in milliseconds, over the eight days before `now`. */
+export async function ask(store: Store, played: PlayedFleet, now: number): Promise<Record<Shape, number>> {
   const from = Math.max(played.from, now - recent);
   const until = { ...played, from, polls: Math.floor((now - from) / played.interval / 1000) };
   const asked = { series: 0, raw: 0, week: 0, fleet: 0 };

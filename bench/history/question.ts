@@ -1,18 +1,18 @@
-// What is asked, chosen by a seed: another series and another time each turn, so that no kept answer decides.
+// Generates the benchmark's queries from a seed, each of another series and time, so that caches of answers do not help.
 import { dice, gpus } from "./model.ts";
-import { type Column, endOf, type Played } from "./samples.ts";
+import { type Column, endOf, type PlayedFleet } from "./samples.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** Each shape of question with its step in milliseconds. */
+/** Shapes of queries, with their step in milliseconds. */
 export const shapes = {
   /** One series, 24 hours. */
   series: minute,
   /** One series, every sample of 24 hours. */
   raw: 0,
-  /** One metric of the eight GPUs of a host, 7 days: average, least and greatest. */
+  /** One metric of the eight GPUs of a host, 7 days: average, minimum and maximum. */
   week: 5 * minute,
   /** Average over all hosts, 24 hours. */
   fleet: 5 * minute,
@@ -24,7 +24,7 @@ export interface Question {
   readonly shape: Shape;
   readonly host: number;
   readonly column: Column;
-  /** Unix milliseconds, multiples of the step, half-open. */
+  /** Time range in Unix milliseconds, multiples of the step, half-open. */
   readonly from: number;
   readonly to: number;
 }
@@ -39,8 +39,8 @@ function columnFor(shape: Shape, columns: readonly Column[], random: () => numbe
   return wanted[Math.floor(random() * wanted.length)];
 }
 
-/** `count` questions of one shape about a fleet. Nothing is asked twice before everything was asked once. */
-export function questions(shape: Shape, played: Played, count: number): Question[] {
+/** Generates `count` queries of one shape. No query is repeated before all different ones were used. */
+export function questions(shape: Shape, played: PlayedFleet, count: number): Question[] {
   const random = dice(shape.length * 7919 + played.hosts);
   const grid = Math.max(shapes[shape], minute);
   const end = Math.floor(endOf(played) / grid) * grid;
@@ -60,6 +60,6 @@ export function questions(shape: Shape, played: Played, count: number): Question
   return all;
 }
 
-/** GPUs that a question of shape "week" asks about. */
+/** Returns the indices of the devices of a query: all GPUs for shape "week", else one. */
 export const devicesOf = (question: Question): number[] =>
   question.shape === "week" ? Array.from({ length: gpus }, (_, i) => i) : [question.column.device];

@@ -1,23 +1,23 @@
-// Samples made ahead of time in a file, so that making them costs the measured programs nothing. A row is one poll of one
-// host: number of the host, Unix ms, then its values in wire units; rows stand in the order in which a hub would get them.
+// Generates samples ahead of time into a file, so that this does not count in measurements. A row is one poll of one host:
+// number of the host, Unix ms, then its values in wire units. Rows are in the order in which a hub would receive them.
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import type { Level } from "../../proto/device.ts";
-import { gpus, PlayedHost, pollTimes, width } from "./model.ts";
+import { gpus, pollTimes, SimulatedHost, width } from "./model.ts";
 
-/** A column of the model as the catalogue names it. */
+/** A column of the model, with its metric in the catalogue. */
 export interface Column {
   readonly level: Level;
   /** Index of the GPU, 0 for other devices. */
   readonly device: number;
   readonly metric: string;
-  /** The model counts in this part of the wire unit. */
+  /** Number of the model's units per wire unit. */
   readonly part: number;
 }
 
 const gpu = ["gpu_utilization", "gpu_memory_used", "gpu_temperature", "gpu_fan", "gpu_power"];
 const column = (level: Level, metric: string, part = 1): Column => ({ level, device: 0, metric, part });
 
-/** All that the model plays, in its order. */
+/** All columns of the model, in its order. */
 export const columns: readonly Column[] = [
   ...Array.from({ length: gpus }, (_, device) =>
     gpu.map((metric): Column => ({ level: "gpu", device, metric, part: 1 })),
@@ -32,34 +32,34 @@ export const columns: readonly Column[] = [
 
 export const hostName = (host: number): string => `node${String(host).padStart(4, "0")}`;
 
-/** Lasting name of a device: a uuid of the usual length for a GPU. */
+/** Returns the key of a device; for a GPU a uuid of the usual length. */
 export function keyOf(host: number, { level, device }: Pick<Column, "device" | "level">): string {
   if (level === "gpu") return `GPU-${String(host).padStart(8, "0")}-5f0a-4b1c-9d2e-${String(device).padStart(12, "0")}`;
   return level === "nic" ? "eth0" : level === "disk" ? "/" : "";
 }
 
-/** A fleet that is watched for some time. */
-export interface Played {
+/** A simulated fleet and its polls. */
+export interface PlayedFleet {
   readonly path: string;
   readonly hosts: number;
-  /** Polls of each host, and seconds between two. */
+  /** Number of polls of each host, and seconds between two polls. */
   readonly polls: number;
   readonly interval: number;
-  /** Unix milliseconds of the beginning. */
+  /** Time of the beginning, Unix milliseconds. */
   readonly from: number;
-  /** What is measured: all that the model plays, or some of it in the same order. */
+  /** Measured columns: all columns of the model, or some of them in the same order. */
   readonly columns: readonly Column[];
 }
 
-export const samplesOf = ({ hosts, polls, columns }: Played): number => hosts * polls * columns.length;
-/** Doubles of a row. */
-export const widthOf = ({ columns }: Pick<Played, "columns">): number => 2 + columns.length;
-export const endOf = ({ from, polls, interval }: Played): number => from + polls * interval * 1000;
+export const samplesOf = ({ hosts, polls, columns }: PlayedFleet): number => hosts * polls * columns.length;
+/** Returns the number of doubles in a row. */
+export const widthOf = ({ columns }: Pick<PlayedFleet, "columns">): number => 2 + columns.length;
+export const endOf = ({ from, polls, interval }: PlayedFleet): number => from + polls * interval * 1000;
 
-/** Rows that are written and read together: 6 MB at most. */
+/** Number of rows that are written and read at once: at most 6 MB. */
 const block = 16_384;
 
-/** Takes columns out of a poll of the model, in wire units. */
+/** Makes a function that copies some columns of the model's values into a row, in wire units. */
 function picker(wanted: readonly Column[]): (values: Float64Array, rows: Float64Array, at: number) => void {
   const places = wanted.map(({ metric, device }) =>
     columns.findIndex((one) => one.metric === metric && one.device === device),
@@ -70,10 +70,10 @@ function picker(wanted: readonly Column[]): (values: Float64Array, rows: Float64
   };
 }
 
-export function writeSamples(played: Played): void {
+export function writeSamples(played: PlayedFleet): void {
   const { path, hosts, polls, interval, from } = played;
   const fleet = Array.from({ length: hosts }, (_, number) => {
-    const host = new PlayedHost(number, interval);
+    const host = new SimulatedHost(number, interval);
     return { number, host, times: pollTimes(number, polls, interval) };
   }).sort((a, b) => (a.times[0] ?? 0) - (b.times[0] ?? 0));
   const rowWidth = widthOf(played);
@@ -100,8 +100,8 @@ export function writeSamples(played: Played): void {
   closeSync(file);
 }
 
-/** The rows of a file, some at a time; each array is filled anew by the next. */
-export function* readSamples(played: Played, rowsAtOnce = block): Generator<Float64Array> {
+/** Reads the rows of a file in pieces. Each piece overwrites the array of the previous one. */
+export function* readSamples(played: PlayedFleet, rowsAtOnce = block): Generator<Float64Array> {
   const rows = new Float64Array(rowsAtOnce * widthOf(played));
   const file = openSync(played.path, "r");
   try {

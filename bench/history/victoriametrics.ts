@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { freePort } from "../measure.ts";
-import { bytesOf, launch, type Peer, range, rest, samples, selector, type Way } from "./peer.ts";
+import { bytesOf, launch, type Peer, type QueryVariant, range, rest, samples, selector } from "./peer.ts";
 import type { Question } from "./question.ts";
 
 export const program = "/usr/bin/victoria-metrics";
 
-/** VictoriaMetrics as it ships, but for a retention that holds what is played. */
+/** Starts VictoriaMetrics with default settings, except for a retention that covers all samples. */
 export async function startVictoriaMetrics(folder: string): Promise<Peer> {
   const port = await freePort();
   const data = join(folder, "victoriametrics");
@@ -30,18 +30,18 @@ export async function startVictoriaMetrics(folder: string): Promise<Peer> {
       await rest(() => bytesOf(data), 3000);
       return bytesOf(join(data, "data")) + bytesOf(join(data, "indexdb"));
     },
-    ways,
+    variants,
     stop,
   };
 }
 
-/** As it ships, and without its cache of answers. */
-const both = (path: string, name = ""): Way[] => [
+/** Returns the default variant, and the one without its response cache. */
+const both = (path: string, name = ""): QueryVariant[] => [
   { name, paths: [path] },
   { name: name === "" ? "no cache" : `${name}, no cache`, paths: [`${path}&nocache=1`] },
 ];
 
-function ways(question: Question): Way[] {
+function variants(question: Question): QueryVariant[] {
   const series = selector(question);
   switch (question.shape) {
     case "series":
@@ -56,7 +56,7 @@ function ways(question: Question): Way[] {
       ];
     }
     case "week":
-      // Its own rollup() gives all three from one reading.
+      // rollup() of MetricsQL returns all three in one query.
       return [
         ...both(range(`rollup(${series}[5m])`, question)),
         ...both(range(`avg_over_time(${series}[5m])`, question), "average only"),

@@ -1,12 +1,12 @@
-// Prometheus' remote write, by which both peers are fed: WriteRequest as protobuf in a snappy block.
+// Prometheus remote write, by which both peers receive samples: WriteRequest as protobuf in a snappy block.
 // https://prometheus.io/docs/specs/prw/remote_write_spec/
 import { type Column, hostName, keyOf, widthOf } from "./samples.ts";
 
-/** Of a request, as the specification wants them. */
+/** HTTP headers that the specification requires. */
 export const headers =
   "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n";
 
-/** Sample {double value = 1; int64 timestamp = 2}: Unix milliseconds of these centuries take six bytes. */
+/** Size of Sample {double value = 1; int64 timestamp = 2}. Unix milliseconds of our time take six bytes. */
 const sampleBytes = 16;
 const entryBytes = 2 + sampleBytes;
 const timeBytes = 6;
@@ -23,10 +23,10 @@ const text = (field: number, held: string): number[] => {
   return [field * 8 + 2, ...varint(bytes.length), ...bytes];
 };
 
-/** By what a query names a device, beside its host. */
+/** Label that identifies a device within its host, by level. */
 export const labelOf: Readonly<Record<Column["level"], string>> = { host: "", gpu: "uuid", nic: "nic", disk: "mount" };
 
-/** The labels of a series in the order of their names, as both peers want them. */
+/** Encodes the labels of a series, sorted by name, as both peers require. */
 function labels(host: number, column: Column): Buffer {
   const pairs: [string, string][] = [
     ["__name__", column.metric],
@@ -40,10 +40,10 @@ function labels(host: number, column: Column): Buffer {
   return Buffer.from(bytes);
 }
 
-/** Room before the message for what snappy puts there: its length, and the tag of one literal. */
+/** Bytes reserved before the message for the header of the snappy block: the length, and the tag of one literal. */
 const front = 16;
 
-/** Writes requests into one buffer that is used again and again. */
+/** Encodes requests into one buffer that is reused. */
 export class Writer {
   readonly #columns: readonly Column[];
   readonly #labels = new Map<number, readonly Buffer[]>();
@@ -55,7 +55,7 @@ export class Writer {
     this.#columns = columns;
   }
 
-  /** One sample of a series of its own, which moves a program's idea of how late it is. */
+  /** Encodes one sample of a separate series, which advances the latest time that the program knows. */
   marker(at: number): Buffer {
     const bytes = Buffer.from([...text(1, "__name__"), ...text(2, "marker")]);
     const row = new Float64Array(3);
@@ -65,7 +65,7 @@ export class Writer {
     return this.#block();
   }
 
-  /** Rows of readSamples: each series of a host once, with all its samples of these rows. Valid until the next call. */
+  /** Encodes rows of readSamples: each series of a host once, with all its samples. Valid until the next call. */
   request(rows: Float64Array): Buffer {
     const hosts = new Map<number, number[]>();
     const rowWidth = widthOf({ columns: this.#columns });
@@ -120,9 +120,10 @@ export class Writer {
   }
 
   /**
-   * A snappy block of one literal: valid, and cheaper for the peers to unpack than a compressed one; what the larger
-   * body costs them on loopback is part of their figure.
+   * Wraps the message in a snappy block of one literal: valid, and cheaper to decode for the peers than a compressed one. The
+   * cost of the larger body on loopback is part of their figures.
    */
+
   #block(): Buffer {
     const length = this.#end - front;
     const tag = Buffer.alloc(5);

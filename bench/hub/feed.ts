@@ -1,4 +1,4 @@
-// What a page is sent: 200 hosts of eight cards at full work, packed as they go over the wire, beside their JSON.
+// Sizes of the page's feed for 200 hosts with eight busy cards each, compressed as on the wire, compared with their JSON.
 import { gzipSync } from "node:zlib";
 import { toJsonString } from "@bufbuild/protobuf";
 import { Live } from "../../hub/live.ts";
@@ -11,13 +11,13 @@ const hosts = 200;
 /** Seconds between two answers of a host. */
 const interval = 10;
 
-/** Bytes. */
+/** Compressed sizes in bytes. */
 interface FeedSizes {
-  /** Of the first event, which tells everything. */
+  /** First event, with all hosts. */
   readonly first: number;
-  /** Of an event after every host has answered once more. */
+  /** Event after one more answer of every host. */
   readonly delta: number;
-  /** Of all hosts' JSON, packed. */
+  /** JSON of all hosts. */
   readonly json: number;
 }
 
