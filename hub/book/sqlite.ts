@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import { copyDatabase } from "../database/copy.ts";
 import { type Database, type DatabaseKind, isDamage, quarantine } from "../database/database.ts";
 import { makePrivate } from "../database/folder.ts";
-import { databaseBytes, isFull, openDatabase } from "../database/open.ts";
+import { databaseBytes, isDiskFailure, openDatabase } from "../database/open.ts";
 import { DatabasePath } from "../database/path.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
@@ -120,7 +120,7 @@ class SqliteBook implements Book {
       return work(file, writer);
     } catch (error) {
       if (isDamage(error)) throw this.#renew(error);
-      throw isFull(error) ? this.#fails(error) : error;
+      throw isDiskFailure(error) ? this.#fails(error) : error;
     }
   }
 

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { definitionsOf } from "./database.ts";
-import { openDatabase, type Schema } from "./open.ts";
+import { databaseError, definitionsOf } from "./database.ts";
+import { checkpoint, openDatabase, type Schema } from "./open.ts";
 
 const steps = [
   "CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT",
@@ -107,4 +107,22 @@ test("a file that another process has open is refused", () => {
   expect(() => openDatabase(path(), schema)).toThrow(expect.objectContaining({ code: "data_folder_busy" }));
   file.close();
   openDatabase(path(), schema).close();
+});
+
+test.each([
+  ["SQLITE_FULL", false],
+  ["SQLITE_IOERR_WRITE", false],
+  ["SQLITE_IOERR_READ", true],
+  ["SQLITE_IOERR_SHORT_READ", true],
+  ["SQLITE_IOERR_FSYNC", true],
+  ["SQLITE_READONLY", true],
+  ["SQLITE_CORRUPT", true],
+])("a log that cannot be moved into its file because of %s: an error is thrown, %j", (code, thrown) => {
+  const failing = {
+    pragma() {
+      throw databaseError("on purpose", code);
+    },
+  };
+  if (thrown) expect(() => checkpoint(failing)).toThrow("on purpose");
+  else expect(checkpoint(failing)).toBe(false);
 });

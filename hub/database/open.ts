@@ -35,11 +35,11 @@ export function openDatabase(path: string, schema: Schema): Database {
     const version = checked(file, path, schema);
     file.pragma("journal_mode = WAL");
     file.pragma("synchronous = FULL");
-    if (checkpointed(file)) checkLength(file, path);
+    if (checkpoint(file)) checkLength(file, path);
     checkIntegrity(file);
     migrate(file, schema, version);
     // The header of the file, which is looked at before it is opened, says the new version from now on.
-    if (version < schema.newest) checkpointed(file);
+    if (version < schema.newest) checkpoint(file);
     if (definitionsOf(file) !== definitions(schema)) {
       // No other check detects a corrupted name of a column.
       throw databaseError("its tables are not those of its version", "SQLITE_CORRUPT");
@@ -104,19 +104,24 @@ function checked(file: Database, path: string, schema: Schema): number {
   }
 }
 
-/** Moves the log into the file. False if the disk is full: the log stays where it is. */
-function checkpointed(file: Database): boolean {
+/**
+ * Moves the write-ahead log into the file.
+ * @returns false if the disk has no space, or a quota or limit denies it: the log stays where it is
+ * @throws SqliteError for every other failure of the disk, such as a sector that cannot be read
+ */
+export function checkpoint(file: Pick<Database, "pragma">): boolean {
   try {
     file.pragma("wal_checkpoint(TRUNCATE)");
     return true;
   } catch (error) {
-    if (isFull(error)) return false;
+    // SQLite says FULL for ENOSPC, and IOERR_WRITE for every other error of a write.
+    if (error instanceof Sqlite.SqliteError && /^SQLITE_(FULL|IOERR_WRITE)$/.test(error.code)) return false;
     throw error;
   }
 }
 
-/** True if the file could not be written because of the disk: it is full, read-only, or fails. */
-export const isFull = (error: unknown): boolean =>
+/** True if the disk prevents the use of a file: it is full, read-only, or fails. */
+export const isDiskFailure = (error: unknown): boolean =>
   error instanceof Sqlite.SqliteError && /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN)/.test(error.code);
 
 /** Checks that the file has as many pages as its header says. @throws SqliteError SQLITE_CORRUPT */

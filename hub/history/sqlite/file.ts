@@ -13,7 +13,7 @@ import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { checkVersion, databaseError, definitionsOf, isDamage, quarantine } from "../../database/database.ts";
 import { makePrivate } from "../../database/folder.ts";
-import { checkLength, lockNow } from "../../database/open.ts";
+import { checkLength, checkpoint, lockNow } from "../../database/open.ts";
 import { Fault } from "../../fault.ts";
 import type { Log } from "../../log.ts";
 import { CorruptChunk } from "./codec.ts";
@@ -102,7 +102,7 @@ function open(path: string, log: Log, check: (file: File) => void): File {
     file.pragma("synchronous = NORMAL");
     file.pragma("journal_size_limit = 67108864");
     file.pragma("cache_size = -16384");
-    if (checkpointed(file)) checkLength(file, path);
+    if (checkpoint(file)) checkLength(file, path);
     // After the change to WAL: a check before it keeps the file locked against checkpoints (SQLite 3.5x).
     if (size < quickBytes || !ended) checkPages(file);
     if (version === 0) create(file);
@@ -112,17 +112,6 @@ function open(path: string, log: Log, check: (file: File) => void): File {
     return file;
   } catch (error) {
     file.close();
-    throw error;
-  }
-}
-
-/** Checkpoints the write-ahead log. @returns false if the disk is full: the log can stay */
-function checkpointed(file: File): boolean {
-  try {
-    file.pragma("wal_checkpoint(TRUNCATE)");
-    return true;
-  } catch (error) {
-    if (error instanceof Database.SqliteError && /^SQLITE_(FULL|IOERR_WRITE)/.test(error.code)) return false;
     throw error;
   }
 }
