@@ -22,7 +22,10 @@ export interface Device {
   readonly message: HostInfo | GPUInfo | DiskInfo | NicInfo;
 }
 
-/** Lasting name of a GPU: its uuid, or "#" and its index where it has none. */
+/**
+ * Lasting name of a GPU: its uuid, or "#" and its index where it has none. Databases contain it. Two cards of one answer may
+ * have the same name; what counts cards uses `keysOf` of proto/verdict.ts.
+ */
 export function gpuKey({ uuid, id }: Pick<GPUInfo, "uuid" | "id">): string {
   return uuid ? uuid : `#${id ?? 0}`;
 }

@@ -63,8 +63,9 @@ export function parentOf<Card extends GPUGlance>(gpus: readonly Card[], { parent
 }
 
 /**
- * Keys that identify cards across answers: the uuid, else index and name. Duplicates get a number each, so that keys are
- * unique within the list.
+ * Keys that tell the cards of one answer apart, and find them again in the next one: the uuid, else index and name.
+ * Duplicates get a number each. History keeps `gpuKey` of proto/device.ts instead: that key is the same whatever other
+ * cards the answer has, and databases contain it.
  */
 export function keysOf(gpus: readonly Pick<GPUGlance, "uuid" | "id" | "name">[]): string[] {
   const taken = new Set<string>();
