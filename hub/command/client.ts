@@ -1,13 +1,12 @@
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { resolve } from "node:path";
-import { is } from "valibot";
 import { readText } from "../../program/file.ts";
 import { redact } from "../../program/redact.ts";
 import { load } from "../../program/setting.ts";
 import { clean } from "../../proto/clean.ts";
 import { type Address, addressOf } from "../http/socket.ts";
-import { type Call, call } from "../route/route.ts";
+import { type Call, call, isAnswerOf } from "../route/route.ts";
 import { type Given, started } from "../settings.ts";
 import { connection, Failure, type HubClient } from "./command.ts";
 
@@ -41,7 +40,7 @@ export function openHub(given: Given, patience: Patience = usual): HubClient {
       const answer = await send(door, call(route, args), patience);
       if (answer.status !== 200) throw refused(door, route.path, answer);
       const value = parsed(door, answer.body);
-      if (!is(route.answer["application/json"], value)) throw strange(door);
+      if (!isAnswerOf(route, value)) throw strange(door);
       return value;
     },
   };

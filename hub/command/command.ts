@@ -1,8 +1,7 @@
-import type { GenericSchema, InferOutput } from "valibot";
 import { type Completion, type Line, type Option, readLine, UsageError, verbOf } from "../../program/line.ts";
 import { optionsOf, type Row, type Table, text, webAddress } from "../../program/setting.ts";
 import type { Log } from "../log.ts";
-import type { Arguments, Route } from "../route/route.ts";
+import type { Arguments, JsonAnswer, JsonRoute } from "../route/route.ts";
 import { type Given, table as settings } from "../settings.ts";
 
 /** A word after the verb that is no option. */
@@ -63,11 +62,8 @@ export interface Context {
 /** A connection to a hub. */
 export interface HubClient {
   /** Calls a route that answers JSON. @returns The answer, checked against the schema of the route. @throws Failure */
-  call<R extends JsonRoute>(route: R, args: Arguments<R>): Promise<InferOutput<R["answer"]["application/json"]>>;
+  call<R extends JsonRoute>(route: R, args: Arguments<R>): Promise<JsonAnswer<R>>;
 }
-
-/** A route that answers JSON. */
-export type JsonRoute = Route & { readonly answer: { readonly "application/json": GenericSchema } };
 
 /** A value in a row. Undefined is unknown, which is never shown as 0; a list may be shown with one entry per line. */
 export type Cell = string | number | undefined | readonly string[];

@@ -1,8 +1,8 @@
-import type { InferOutput } from "valibot";
 import { restRoutes } from "../route/rest.ts";
+import type { JsonAnswer } from "../route/route.ts";
 import type { Column, Command, Listing } from "./command.ts";
 
-type Health = InferOutput<(typeof restRoutes.health.answer)["application/json"]>;
+type Health = JsonAnswer<typeof restRoutes.health>;
 
 /** The hub answers, and something is wrong with it or with a machine. */
 const degraded = 3;

@@ -1,4 +1,4 @@
-import type { GenericSchema } from "valibot";
+import { type GenericSchema, type InferOutput, is } from "valibot";
 import type { Code } from "../fault.ts";
 import type { Needs } from "../who.ts";
 import type { Parameter, Parameters } from "./parameter.ts";
@@ -36,6 +36,15 @@ export interface Route {
 
 /** Routes by name. A name is also the operationId of OpenAPI. */
 export type Routes = Readonly<Record<string, Route>>;
+
+/** A route whose answer is JSON. */
+export type JsonRoute = Route & { readonly answer: { readonly "application/json": GenericSchema } };
+
+export type JsonAnswer<R extends JsonRoute> = InferOutput<R["answer"]["application/json"]>;
+
+/** True if a value is an answer that the route declares. */
+export const isAnswerOf = <R extends JsonRoute>(route: R, value: unknown): value is JsonAnswer<R> =>
+  is(route.answer["application/json"], value);
 
 /** The router's pattern of a route. */
 export const patternOf = ({ path, pattern }: Route): string => pattern ?? path.replaceAll(/\{(\w+)\}/g, ":$1");
