@@ -6,7 +6,7 @@ import { table as agent } from "../agent/settings.ts";
 import { table as hub } from "../hub/settings.ts";
 import type { Table } from "../program/setting.ts";
 import { documents } from "../scripts/docs.ts";
-import { houses } from "../scripts/floor.ts";
+import { floors, houses } from "../scripts/floor.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 const text = (path: string): string => readFileSync(join(top, path), "utf8");
@@ -67,6 +67,18 @@ test("the tables of architecture.md name files and folders that are there", () =
     }
   }
   expect(checked).toBeGreaterThan(80);
+  expect(lost).toEqual([]);
+});
+
+test.each(["agent", "hub"])("the table of the %s has a row for each file and room on its floors", (house) => {
+  const [, section = ""] = text("docs/architecture.md").split(`\n## The ${house}\n`);
+  const rows = section.slice(0, section.indexOf("\n## ")).match(/^\| `[^|]+\|/gm) ?? [];
+  const named = rows.flatMap((row) => [...row.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name));
+  const entries = floors[`${house}/`]?.flat() ?? [];
+  expect(entries.length).toBeGreaterThan(10);
+  const lost = entries.filter((entry) =>
+    entry.endsWith("/") ? !named.some((name) => name.startsWith(entry)) : !named.includes(entry),
+  );
   expect(lost).toEqual([]);
 });
 

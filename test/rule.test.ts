@@ -88,6 +88,7 @@ test.each([
   ["a row past its list", "left/high.ts", "left/rows/one.ts", "only left/rows/all.ts names it"],
   ["a private folder", "left/high.ts", "left/low/cellar.ts", "left/low/ is private to left/low.ts"],
   ["a private folder, from tests", "test/more.ts", "left/low/cellar.ts", "left/low/ is private to left/low.ts"],
+  ["a private folder of another name", "left/high.ts", "left/rows/lib/a.ts", "lib/ is private to left/rows/one.ts"],
   ["another package", "left/high.ts", "@other/one/deep.js", "left/high.ts imports @other/one, which is not declared"],
   ["a package in another place", "left/high.ts", "pack", "imports pack, which only left/low.ts may name"],
 ])("not allowed: %s", (_, from, to, message) => {
