@@ -1,4 +1,5 @@
+import { drop } from "./drop.ts";
 import type { Input } from "./input.ts";
 import { poll } from "./poll.ts";
 
-export const inputs: readonly Input[] = [poll];
+export const inputs: readonly Input[] = [poll, drop];
