@@ -3,7 +3,6 @@ import { openapi } from "../hub/http/openapi.ts";
 import { backupRoutes } from "../hub/route/backup.ts";
 import { documentRoutes } from "../hub/route/document.ts";
 import { feedRoutes } from "../hub/route/feed.ts";
-import { nameRoutes } from "../hub/route/names.ts";
 import { pageRoutes } from "../hub/route/page.ts";
 import type { Parameter } from "../hub/route/parameter.ts";
 import { restRoutes } from "../hub/route/rest.ts";
@@ -11,14 +10,7 @@ import { call, type Route, type Routes } from "../hub/route/route.ts";
 import type { Needs } from "../hub/who.ts";
 
 /** Every route of the hub; test/openapi.test.ts compares them with those of its parts. */
-export const routes: Routes = {
-  ...restRoutes,
-  ...feedRoutes,
-  ...documentRoutes,
-  ...nameRoutes,
-  ...backupRoutes,
-  ...pageRoutes,
-};
+export const routes: Routes = { ...restRoutes, ...feedRoutes, ...documentRoutes, ...backupRoutes, ...pageRoutes };
 
 const groups: Readonly<Record<string, string>> = {
   history: "History",
