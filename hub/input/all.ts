@@ -1,5 +1,4 @@
-import { drop } from "./drop.ts";
 import type { Input } from "./input.ts";
 import { poll } from "./poll.ts";
 
-export const inputs: readonly Input[] = [poll, drop];
+export const inputs: readonly Input[] = [poll];
