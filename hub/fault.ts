@@ -30,17 +30,17 @@ const meanings = {
   device_unknown: { kind: "not_found", text: "The host is known, but has no such GPU, disk or network interface." },
   metric_unknown: {
     kind: "invalid_argument",
-    text: "The catalogue (docs/metrics.md) has no kept metric of that name for this kind of device.",
+    text: "The history has no metric of that name for this kind of device (docs/metrics.md lists them).",
   },
   bad_request: {
     kind: "invalid_argument",
-    text: "The request, or a parameter of it, cannot be read; the message names it and what was wanted.",
+    text: "The request or one of its parameters is not valid; the message names it and what is expected.",
   },
   page_unknown: { kind: "not_found", text: "There is nothing at that path." },
   method_refused: {
     kind: "unimplemented",
     http: 405,
-    text: "The path is there, and is only read: the header Allow lists the methods it takes.",
+    text: "The path exists but does not support this method; the header Allow lists those it supports.",
   },
   sign_in_needed: {
     kind: "unauthenticated",
@@ -50,12 +50,12 @@ const meanings = {
   name_refused: {
     kind: "permission_denied",
     http: 421,
-    text: "The request calls the hub by a name that is not its own; see hub.hosts and hub.url.",
+    text: "The host name in the request is not one of the hub's names; see hub.hosts and hub.url.",
   },
   expectation_refused: {
     kind: "failed_precondition",
     http: 417,
-    text: "The header Expect asks for something that the hub does not do.",
+    text: "The header Expect asks for something that the hub does not support.",
   },
   request_too_long: {
     kind: "resource_exhausted",
@@ -73,30 +73,33 @@ const meanings = {
     text: "The request body has a type that this path does not accept.",
   },
   request_too_slow: { kind: "deadline_exceeded", http: 408, text: "The request did not arrive in time." },
-  canceled: { kind: "canceled", text: "The client went away before its request was answered." },
-  busy: { kind: "unavailable", text: "Too many large answers are being made or sent at the moment." },
+  canceled: { kind: "canceled", text: "The client disconnected before its request was answered." },
+  busy: { kind: "unavailable", text: "Too many large answers are being made or sent." },
   setting_bad: {
     kind: "internal",
     text: "The settings file, a flag or an environment variable cannot be used; the message names it.",
   },
-  data_folder_unusable: { kind: "internal", text: "The data folder cannot be made or written to." },
+  data_folder_unusable: { kind: "internal", text: "The data folder cannot be created or written to." },
   data_folder_busy: { kind: "internal", text: "Another hub is using the data folder." },
   data_newer: { kind: "internal", text: "A database was written by a newer version of the hub." },
-  sample_bad: { kind: "invalid_argument", text: "A measurement carries a time or a name that history does not take." },
+  sample_bad: {
+    kind: "invalid_argument",
+    text: "A measurement has a time or a name that the history does not accept.",
+  },
   history_unwritable: {
     kind: "unavailable",
-    text: "History cannot be written at the moment (disk full or read-only); the live view goes on.",
+    text: "The history cannot be written (disk full or read-only); the live view still works.",
   },
   book_unusable: {
     kind: "unavailable",
-    text: "Administration data cannot be read or written at the moment; live view and history go on.",
+    text: "Administration data cannot be read or written; live view and history still work.",
   },
-  database_damaged: { kind: "data_loss", text: "A database is damaged, so that no whole copy of it can be made." },
-  backup_failed: { kind: "internal", text: "A backup could not be written; what it was to be taken of is as it was." },
-  restore_failed: { kind: "internal", text: "A backup could not be restored; nothing of it is in the data folder." },
-  port_in_use: { kind: "internal", text: "Another program listens on an address that the hub was told to use." },
-  address_unusable: { kind: "internal", text: "The hub cannot listen on an address it was told to use." },
-  internal: { kind: "internal", text: "The hub itself is at fault; its log has the details." },
+  database_damaged: { kind: "data_loss", text: "A database is damaged, so it cannot be copied completely." },
+  backup_failed: { kind: "internal", text: "A backup could not be written; the databases were not changed." },
+  restore_failed: { kind: "internal", text: "A backup could not be restored; none of it is in the data folder." },
+  port_in_use: { kind: "internal", text: "Another program already listens on an address of the hub's settings." },
+  address_unusable: { kind: "internal", text: "The hub cannot listen on an address of its settings." },
+  internal: { kind: "internal", text: "An error in the hub itself; its log has the details." },
 } as const satisfies Readonly<Record<string, Meaning>>;
 
 export type Code = keyof typeof meanings;
