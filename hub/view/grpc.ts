@@ -43,7 +43,7 @@ const table = {
     name: "history.reflection",
     env: "GOHM_HISTORY_REFLECTION",
     default: false,
-    help: "Answers server reflection on the gRPC port, for grpcurl and the like; takes effect at the start of the hub.",
+    help: "Offers server reflection on the gRPC port, for tools such as grpcurl; takes effect when the hub starts.",
     reader: yes,
   }),
   address: row({
@@ -51,7 +51,7 @@ const table = {
     env: "GOHM_HISTORY_ADDR",
     only: "start",
     default: "0.0.0.0:9204",
-    help: "Where the gRPC service gpu.History listens.",
+    help: "Address and port of the gRPC service gpu.History.",
     reader: address,
   }),
 } satisfies Table;
