@@ -86,7 +86,7 @@ ${exporterRows()}
 function exporterSettings(): string {
   const rows = Object.values(exporterTable).map(
     ({ name, env, help, reader, default: value }) =>
-      `| \`${name}\` | \`${env}\` | \`${JSON.stringify(value)}\` | ${help} Wants ${reader.wanted}. |`,
+      `| \`${name}\` | \`${env}\` | \`${JSON.stringify(value)}\` | ${help} Value: ${reader.wanted}. |`,
   );
   return ["| File | Environment | Default | What it does |", "|---|---|---|---|", ...rows].join("\n");
 }
@@ -100,7 +100,7 @@ function settingsTable(table: Table): string {
     const file = inFile(row) ? `\`${row.name}\`` : "–";
     const flag = onLine(row) ? `\`--${flagOf(row)}\`` : "–";
     const env = row.only === "file" ? "–" : `\`${row.env}\``;
-    return `| ${file} | ${env} | ${flag} | \`${defaultOf(row)}\` | ${row.help} Wants ${row.reader.wanted}. |`;
+    return `| ${file} | ${env} | ${flag} | \`${defaultOf(row)}\` | ${row.help} Value: ${row.reader.wanted}. |`;
   });
   return ["| File | Environment | Flag | Default | What it does |", "|---|---|---|---|---|", ...lines].join("\n");
 }
