@@ -1,31 +1,32 @@
 #!/bin/sh
-# Installs the agent (or the hub) on this machine from local files: nothing is downloaded. Run again, it upgrades in place.
+# Installs the agent (or the hub) on this machine from local files, without downloads. Run it again to upgrade in place.
 set -eu
-# What is installed may be read by all, however careful whoever installs it is with files of their own.
+# All users may read what is installed, whatever the umask of the user who installs it.
 umask 022
 
 usage() {
   cat <<'TEXT'
-install.sh: puts the GOHM agent on this machine and keeps it running
+install.sh: installs the GOHM agent on this machine as a service
 
-  sh install.sh --allow 10.0.0.5          as root: for the whole machine, as a service without rights
+  sh install.sh --allow 10.0.0.5          as root: for the whole machine, as a service without special rights
   sh install.sh --user --allow 10.0.0.5   without root: for this user, below the home folder
-  sh install.sh --server URL              an agent that reports to a hub or portal by itself, and has no open port
-  sh install.sh --hub                     as root, in a folder where `npm ci && npm run build` ran: the hub
-  sh install.sh --uninstall               takes it away again; settings stay, and so does the hub's history
+  sh install.sh --server URL              an agent that sends reports to a hub or portal and has no open port
+  sh install.sh --hub                     as root: the hub, from a folder where `npm ci && npm run build` ran
+  sh install.sh --uninstall               removes it; settings and the hub's history are kept
 
-  --allow LIST   who may ask the agent: addresses and networks of the hubs, separated by commas (GOHM_ALLOW)
-  --addr ADDR    where the agent answers, such as 0.0.0.0:9203 (GOHM_ADDR)
+  --allow LIST   who may connect to the agent: addresses and networks of the hubs, separated by commas (GOHM_ALLOW)
+  --addr ADDR    where the agent listens, such as 0.0.0.0:9203 (GOHM_ADDR)
   --server URL   where the agent reports to, such as https://hub.lab (GOHM_SERVER)
-  --file FILE    the agent: hmonitor (needs Node 18 on this machine) or hmonitor-linux-x64 (needs nothing); without it,
-                 the one beside this script or in ../dist
-  --to FOLDER    where the program goes, instead of /usr/local/bin (~/.local/bin; the hub: /usr/local/lib); it is remembered
-  --no-start     install only
-  --purge        with --uninstall: settings, caches, the hub's history and the service's user, too
-  --dry-run      say what would be done, do nothing
+  --file FILE    the agent: hmonitor (requires Node 18) or hmonitor-linux-x64 (requires nothing); default: the one beside
+                 this script or in ../dist
+  --to FOLDER    where to install the program, instead of /usr/local/bin (--user: ~/.local/bin; --hub: /usr/local/lib);
+                 later runs use it too
+  --no-start     install, do not start
+  --purge        with --uninstall: also remove settings, caches, the hub's history and the service's user
+  --dry-run      print what would be done, do nothing
 
-Run it again, with a newer file, to upgrade: settings stay as they are. DESTDIR=FOLDER installs below that folder, for
-packages and images: no user is made and nothing is started then.
+To upgrade, run it again with a newer file: settings are kept. DESTDIR=FOLDER installs below that folder, for packages
+and images: then no user is created and nothing is started.
 TEXT
 }
 
@@ -35,7 +36,7 @@ die() {
   exit 1
 }
 misused() {
-  printf 'install.sh: %s\nsh install.sh --help lists what there is.\n' "$*" >&2
+  printf 'install.sh: %s\nsh install.sh --help lists all options.\n' "$*" >&2
   exit 2
 }
 
@@ -96,12 +97,12 @@ esac
 
 case $to in
   '') ;;
-  *[!a-zA-Z0-9._/+-]*) misused "--to takes a folder whose name has no blanks and nothing special, not \"$to\"" ;;
+  *[!a-zA-Z0-9._/+-]*) misused "--to takes a folder whose name has no blanks or special characters, not \"$to\"" ;;
   /*) to=${to%/} ;;
-  *) misused "--to takes a whole path that begins with /, not \"$to\"" ;;
+  *) misused "--to takes an absolute path (one that begins with /), not \"$to\"" ;;
 esac
 
-# What the units in this folder have as the program: an agent is one file, the hub a folder.
+# The program in the units of this folder: an agent is one file, the hub a folder.
 if [ "$part" = hub ]; then
   name=gohm
   usual=/usr/local/lib/gohm
@@ -114,7 +115,7 @@ unit=$destdir/etc/systemd/system/$name.service
 unit_source=systemd/$name.service
 written=$usual
 if [ "$scope" = user ]; then
-  [ -n "${HOME:-}" ] || die "HOME is not set: there is no home folder to install below"
+  [ -n "${HOME:-}" ] || die "HOME is not set, so there is no home folder to install into"
   usual=$HOME/.local/bin/hmonitor
   written=%h/.local/bin/hmonitor
   config=$destdir${XDG_CONFIG_HOME:-$HOME/.config}/hmonitor
@@ -123,14 +124,14 @@ if [ "$scope" = user ]; then
 fi
 env_file=$config/$name.env
 
-# Where an earlier run put the program: its unit says so.
+# Where an earlier run installed the program, according to its unit.
 before=''
 if [ -f "$unit" ]; then before=$(sed -n -e 's/^ExecStart=\([^ ]*\).*/\1/p' -- "$unit"); fi
 case $before in
   %h/*) before=$HOME/${before#%h/} ;;
 esac
 if [ "$part" = hub ]; then before=${before%/bin/node}; fi
-# Somebody may have put another program there since (env, a wrapper): that one is not ours to replace.
+# Somebody may have changed the unit to start another program (env, a wrapper), which must not be replaced.
 case $before in
   /*/"$name") ;;
   *) before='' ;;
@@ -138,12 +139,12 @@ esac
 if [ -n "$to" ]; then place=$to/$name; else place=${before:-$usual}; fi
 program=$destdir$place
 
-# Does what it is given, or says it.
+# run COMMAND...: runs a command, or prints it with --dry-run.
 run() {
   if [ -n "$dry" ]; then say "would run: $*"; else "$@"; fi
 }
 
-# put FILE PLACE MODE: a copy of FILE, renamed into place so that a program that runs keeps the one it has.
+# put FILE PLACE MODE: copies FILE and renames the copy into place, so that a running program keeps its own file.
 put() {
   if cmp -s -- "$1" "$2"; then return 0; fi
   changed=yes
@@ -158,7 +159,7 @@ put() {
   say "wrote $2"
 }
 
-# put_unit: the unit, with the place where the program is.
+# put_unit: writes the unit, with the path of the program.
 put_unit() {
   draft=$(mktemp)
   if [ "$place" = "$usual" ]; then cp -- "$here/$unit_source" "$draft"; else sed "s#$written#$place#g" "$here/$unit_source" >"$draft"; fi
@@ -166,8 +167,7 @@ put_unit() {
   rm -f -- "$draft"
 }
 
-# The folder of the program must be one that can be written to, and from which a program may be run: /usr may be read-only, and
-# homes are mounted noexec in places.
+# Checks that the program's folder is writable and allows programs to run: /usr may be read-only, homes may be mounted noexec.
 check_place() {
   at=$(dirname -- "$program")
   while [ ! -d "$at" ]; do at=$(dirname -- "$at"); done
@@ -182,7 +182,7 @@ check_place() {
   fi
 }
 
-# Processes that run the program, without what they started themselves.
+# Prints processes that run the program, without their children.
 running() {
   for each in /proc/[0-9]*; do
     words=$(tr '\0' '\n' 2>/dev/null <"$each/cmdline") || continue
@@ -192,8 +192,8 @@ running() {
   done
 }
 
-# setting NAME VALUE: one line of the settings file; all others stay. A token may be among them: nobody else is to read it, and
-# systemd reads it before it becomes the service's user.
+# setting NAME VALUE: sets one line of the settings file and keeps the others. They may contain a token, so only root may read
+# the file; systemd reads it before it switches to the service's user.
 setting() {
   draft=$(mktemp)
   { [ ! -e "$env_file" ] || grep -v "^$1=" "$env_file" || :; } >"$draft"
@@ -202,14 +202,14 @@ setting() {
   rm -f -- "$draft"
 }
 
-# Nothing of this machine is to change but files below DESTDIR.
+# False with DESTDIR: then only files below that folder may change.
 live() { [ -z "$destdir" ]; }
 
 control() {
   if [ "$scope" = user ]; then run systemctl --user "$@"; else run systemctl "$@"; fi
 }
 
-# Whether systemd runs here, and for this user.
+# True if systemd runs here, and for this user.
 has_systemd() {
   [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1 || return 1
   [ "$scope" = system ] || systemctl --user show-environment >/dev/null 2>&1
@@ -224,10 +224,10 @@ find_agent() {
   for file in "$here/hmonitor" "$here/hmonitor-linux-$arch" "$here/../dist/hmonitor-linux-$arch" "$here/../dist/hmonitor"; do
     [ ! -f "$file" ] || return 0
   done
-  die "there is no agent beside this script or in ../dist: \`npm run build\` makes it, --file names another"
+  die "there is no agent beside this script or in ../dist: build it with \`npm run build\`, or name another one with --file"
 }
 
-# A script needs Node where services look for it; what is no agent for this machine is told before anything is written.
+# Checks, before anything is written, that the file is an agent that runs here, and that services find the Node it needs.
 check_agent() {
   node_path=''
   if [ "$(head -c 2 -- "$file")" = '#!' ]; then
@@ -237,7 +237,7 @@ check_agent() {
     case $(dirname -- "$node") in
       /usr/local/bin | /usr/bin | /bin) ;;
       *)
-        # A package or an image is for another machine than this one.
+        # With DESTDIR, a package or image for another machine is built.
         if [ "$scope" = user ]; then node_path=$(dirname -- "$node"):/usr/local/bin:/usr/bin:/bin
         elif live; then die "$file needs Node in /usr/local/bin or /usr/bin, where services find it, and here it is $node: link it there, or take hmonitor-linux-$arch, which needs none"
         fi
@@ -256,7 +256,7 @@ check_agent() {
 
 check_settings() {
   if [ -z "$allow$server" ] && ! grep -Eqs '^GOHM_(ALLOW|SERVER)=.' "$env_file"; then
-    die "who may ask this machine? Give the hub's address: --allow 10.0.0.5 (or a network, 10.0.0.0/24; several with commas)"
+    die "who may connect to this machine? Give the hub's address: --allow 10.0.0.5 (or a network, 10.0.0.0/24; several with commas)"
   fi
   case $server in
     '' | http://?* | https://?*) ;;
@@ -274,14 +274,14 @@ check_settings() {
   esac
 }
 
-# The service's user, who may do nothing.
+# Creates the service's user, who has no rights.
 make_user() {
   if getent passwd "$name" >/dev/null; then return 0; fi
-  command -v useradd >/dev/null 2>&1 || die "there is no useradd here: make a system user \"$name\" first"
+  command -v useradd >/dev/null 2>&1 || die "there is no useradd here: create a system user \"$name\" first"
   run useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$name"
 }
 
-# How to start it where no systemd does: as its user, with its settings and the folders that its unit would give it.
+# Prints how to start it without systemd: as its user, with its settings and the folders of its unit.
 by_hand() {
   command="$place"
   vars="\$(grep '^[A-Z]' $env_file)"
@@ -300,18 +300,18 @@ by_hand() {
     table="crontab -e and"
     user=''
   fi
-  say "There is no systemd here that could keep it running. To start it:"
+  say "There is no systemd here to run it. To start it:"
   say "  env $vars $command"
-  say "With each start of the machine, by $table this line:"
+  say "To start it at every boot, use $table this line:"
   say "  @reboot ${user}env $vars $command"
   old=$(running | tr '\n' ' ')
-  [ -z "$old" ] || say "What runs now is what was here before, until you end it: kill ${old% }"
+  [ -z "$old" ] || say "The earlier version still runs, until you end it: kill ${old% }"
 }
 
-# Starts the service, or says in words how to.
+# Starts the service, or prints how to.
 start_service() {
   if ! live; then
-    say "DESTDIR is set: no user was made and nothing was started."
+    say "DESTDIR is set: no user was created and nothing was started."
     [ "$scope" = user ] || say "On the machine: useradd --system --user-group --no-create-home --shell /usr/sbin/nologin $name && systemctl enable --now $name"
     return 0
   fi
@@ -325,27 +325,27 @@ start_service() {
     return 0
   fi
   control enable --quiet "$name"
-  # Started already and nothing new: nobody is to lose a connection over it.
+  # If nothing is new, start leaves a running service and its connections alone.
   since=$(date +%s)
   if [ -n "$changed" ]; then control restart "$name"; else control start "$name"; fi
   started=yes
   if [ "$scope" = user ]; then
-    say "It runs while you are logged in; for always: loginctl enable-linger $(id -un)"
+    say "It runs only while you are logged in. To keep it running: loginctl enable-linger $(id -un)"
   fi
 }
 
-# Number of the service's process; 0 when it has ended, also while systemd waits to start it again.
+# Prints the service's process id; 0 if it has ended, also while systemd waits to restart it.
 main_pid() {
   main=$(control show --property=MainPID "$name")
   printf '%s\n' "${main#MainPID=}"
 }
 
-# Asks the agent itself, with its settings, whether it is at work; says what it answers.
+# Runs `hmonitor health` with the agent's settings, which checks that it answers.
 ask() (
   lines=$(mktemp)
   grep -E '^[A-Z_][A-Z0-9_]*=' "$env_file" >"$lines" || :
   while IFS='=' read -r key value; do
-    # As systemd reads them.
+    # Removes quotes, as systemd does.
     case $value in \"*\" | \'*\') value=${value#?} value=${value%?} ;; esac
     export "$key=$value"
   done <"$lines"
@@ -353,28 +353,29 @@ ask() (
   exec "$program" health 2>&1
 )
 
-# An agent that answers nowhere, or nobody knows where, can only be seen to run; so can the hub, which may have much to read first.
+# True if only the process can be checked: an agent without a port or with an unknown one; and the hub, which may read a long
+# history first.
 mute() {
   [ "$part" = hub ] || grep -Eqs '^GOHM_SERVER=.|^GOHM_ADDR=.*:0$' "$env_file"
 }
 
-# What the service has said since it was started.
+# Prints the service's log since its start.
 its_log() {
   if [ "$scope" = user ]; then set -- --user "$@"; fi
   journalctl "$@" --unit="$name" --since="@$since" --lines=20 --output=cat --no-pager 2>/dev/null || :
 }
 
-# broken WHAT: it is installed and does not work.
+# broken WHAT: ends with the reason why the installed service does not work.
 broken() {
   again="systemctl restart $name"
   if [ "$scope" = user ]; then again="systemctl --user restart $name"; fi
   log=$(its_log)
   die "$1. Its log:
-${log:-nothing that may be read here: systemctl status $name tells more}
-Once that is put right: $again"
+${log:-not readable for this user; see systemctl status $name}
+After the problem is solved: $again"
 }
 
-# systemd has started it, which says nothing of whether it goes on running. Waits until it answers, or has ended, or 30 s have passed.
+# Waits until the started service answers, has ended, or 30 s have passed.
 see_it_run() {
   [ -n "$started" ] && [ -z "$dry" ] || return 0
   first=$(main_pid)
@@ -386,7 +387,7 @@ see_it_run() {
     if mute; then
       if [ "$tries" -ge 5 ]; then return 0; fi
     elif answer=$(ask); then
-      # Another program may have answered in its place, at which it ends.
+      # Another program on its port may have answered; then the service ends.
       sleep 1
       [ "$(main_pid)" = "$first" ] || broken "$name was started and has ended"
       say "$answer"
@@ -396,11 +397,11 @@ see_it_run() {
   broken "$name runs, but 30 s after its start: $answer"
 }
 
-# Removes the program from where an earlier run put it.
+# Removes the program from where an earlier run installed it.
 leave_before() {
   if [ -n "$before" ] && [ "$before" != "$place" ]; then
     run rm -rf -- "$destdir$before"
-    [ -n "$dry" ] || say "removed $before, where an earlier run put it"
+    [ -n "$dry" ] || say "removed $before, which an earlier run installed"
   fi
 }
 
@@ -422,7 +423,7 @@ install_agent() {
   see_it_run
 }
 
-# put_tree FOLDER PLACE: every file of a folder.
+# put_tree FOLDER PLACE: copies every file of a folder.
 put_tree() {
   list=$(mktemp)
   (cd -- "$1" && find . -type f) >"$list"
@@ -430,14 +431,14 @@ put_tree() {
   rm -f -- "$list"
 }
 
-# put_command: gohm for the shell, with the settings and the data folder of the service.
+# put_command: writes the shell command gohm, with the settings and the data folder of the service.
 put_command() {
   draft=$(mktemp)
   printf 'GOHM_SETTINGS=/etc/gohm/settings.json\nGOHM_DATA=/var/lib/gohm\n' >"$draft"
   put "$draft" "$program/gohm.env" 644
   cat >"$draft" <<TEXT
 #!/bin/sh
-# Runs gohm with the settings of its service: those of the environment first, then those of /etc/gohm/gohm.env.
+# Runs gohm with the settings of its service. Variables of the environment win over those of /etc/gohm/gohm.env.
 settings=/etc/gohm/gohm.env
 [ -r "\$settings" ] || settings=/dev/null
 exec $place/bin/node --env-file=$place/gohm.env --env-file="\$settings" $place/dist/gohm "\$@"
@@ -448,7 +449,7 @@ TEXT
   target=$(readlink -- "$link" || :)
   if [ "$target" = "$place/bin/gohm" ]; then return 0; fi
   if [ -e "$link" ] && [ "$target" != "$before/bin/gohm" ]; then
-    say "$link is another program and stays; gohm is $place/bin/gohm"
+    say "$link is another program and is kept; gohm is $place/bin/gohm"
   elif [ -n "$dry" ] || mkdir -p -- "$destdir/usr/local/bin" 2>/dev/null && [ -w "$destdir/usr/local/bin" ]; then
     run ln -sfn -- "$place/bin/gohm" "$link"
   else
@@ -467,7 +468,7 @@ install_hub() {
   if live; then make_user; fi
   put "$node" "$program/bin/node" 755
   put "$top/node_modules/node-linux-$arch/LICENSE" "$program/bin/node.LICENSE" 644
-  # What the page was made of before has other names, and would stay for ever.
+  # Files of an earlier page have other names and would stay forever.
   [ ! -d "$program/dist/web" ] || cmp -s -- "$top/dist/web/index.html" "$program/dist/web/index.html" || run rm -r -- "$program/dist/web"
   put "$top/dist/gohm" "$program/dist/gohm" 755
   put "$top/dist/gohm.mjs" "$program/dist/gohm.mjs" 644
@@ -481,7 +482,7 @@ install_hub() {
   [ -e "$config/settings.json" ] || put "$top/settings.example.json" "$config/settings.json" 644
   start_service
   leave_before
-  [ -n "$dry" ] || say "The hub is installed in $program; name the machines in $config/settings.json"
+  [ -n "$dry" ] || say "The hub is installed in $program; list the machines in $config/settings.json"
   see_it_run
 }
 
@@ -489,7 +490,7 @@ uninstall() {
   if live && has_systemd && [ -e "$unit" ]; then control disable --now --quiet "$name" || :; fi
   if live && ! has_systemd; then
     old=$(running | tr '\n' ' ')
-    [ -z "$old" ] || say "It still runs, and is to be ended: kill ${old% }"
+    [ -z "$old" ] || say "It still runs; end it with: kill ${old% }"
   fi
   if [ "$part" = hub ] && [ "$(readlink -- "$destdir/usr/local/bin/gohm" || :)" = "$place/bin/gohm" ]; then
     run rm -f -- "$destdir/usr/local/bin/gohm"
@@ -497,7 +498,7 @@ uninstall() {
   run rm -rf -- "$program" "$unit"
   if live && has_systemd; then control daemon-reload; fi
   if [ -z "$purge" ]; then
-    [ ! -d "$config" ] || say "Settings stay in $config; --purge takes them, too."
+    [ ! -d "$config" ] || say "Settings are kept in $config; --purge removes them too."
     return 0
   fi
   run rm -rf -- "$config"

@@ -142,16 +142,16 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
       "/var/lib/third",
     ]);
     expect(moved.split("\n")).toEqual([
-      "removed /usr/local/lib/gohm, where an earlier run put it",
+      "removed /usr/local/lib/gohm, which an earlier run installed",
       expect.stringContaining("The hub is installed in /var/opt/gohm"),
       "/var/opt/gohm/bin/gohm",
       expect.stringContaining("No such file"),
-      "/usr/local/bin/gohm is another program and stays; gohm is /var/opt/gohm/bin/gohm",
+      "/usr/local/bin/gohm is another program and is kept; gohm is /var/opt/gohm/bin/gohm",
       expect.stringContaining("The hub is installed in /var/opt/gohm"),
       "",
     ]);
     expect(away.split("\n")).toEqual([
-      expect.stringContaining("Settings stay"),
+      expect.stringContaining("Settings are kept"),
       "another",
       expect.stringContaining("No such file"),
       "",
@@ -202,7 +202,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
       stat -c '%U %a' /var/lib/hmonitor /var/cache/hmonitor
       echo "-- newer"
       install --file "$FROM/newer" | grep -c "until you end it: kill.* $pid"
-      install --uninstall | grep -c "is to be ended: kill.* $pid"
+      install --uninstall | grep -c "end it with: kill.* $pid"
       kill $pid
     `);
     expect(stderr).toBe("");

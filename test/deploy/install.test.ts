@@ -89,7 +89,7 @@ test("puts program, unit and settings where a service finds them", () => {
   expect(statSync(join(place, "/usr/local/bin/hmonitor")).mode & 0o777).toBe(0o755);
   // A token may be among the settings.
   expect(statSync(join(place, "/etc/hmonitor/hmonitor.env")).mode & 0o777).toBe(0o600);
-  expect(stdout).toContain("no user was made and nothing was started");
+  expect(stdout).toContain("no user was created and nothing was started");
 });
 
 test("run again, touches nothing and asks for nothing", () => {
@@ -179,7 +179,7 @@ test("an agent that runs is not disturbed by a newer one in its place", async ()
 
 test("takes away what it put, settings only when it is told to, and does not mind doing so twice", () => {
   below(["--allow", "10.0.0.5"]);
-  expect(below(["--uninstall"]).stdout).toContain("Settings stay in");
+  expect(below(["--uninstall"]).stdout).toContain("Settings are kept in");
   expect(files()).toEqual(["/etc/hmonitor/hmonitor.env"]);
   expect(below(["--uninstall", "--purge"]).status).toBe(0);
   expect(below(["--uninstall", "--purge"]).status).toBe(0);
@@ -194,13 +194,13 @@ test("says what it would do, and does nothing", () => {
 });
 
 test.each([
-  [[], 1, "who may ask this machine? Give the hub's address: --allow 10.0.0.5"],
+  [[], 1, "who may connect to this machine? Give the hub's address: --allow 10.0.0.5"],
   [["--allow", "the hub"], 1, 'separated by commas, not "the hub"'],
   [["--allow", "::1", "--addr", "9203"], 1, 'a port such as 0.0.0.0:9203, not "9203"'],
   [["--allow", "::1", "--file", "gone"], 1, 'there is no file "gone" (--file)'],
   [["--server", "hub.lab"], 1, 'such as https://hub.lab, not "hub.lab"'],
-  [["--allow", "::1", "--to", "bin"], 2, '--to takes a whole path that begins with /, not "bin"'],
-  [["--allow", "::1", "--to", "/my programs"], 2, 'no blanks and nothing special, not "/my programs"'],
+  [["--allow", "::1", "--to", "bin"], 2, '--to takes an absolute path (one that begins with /), not "bin"'],
+  [["--allow", "::1", "--to", "/my programs"], 2, 'no blanks or special characters, not "/my programs"'],
   [["--allow"], 2, "--allow needs a value after it"],
   [["--alow", "::1"], 2, 'there is no option "--alow"'],
   [["--purge"], 2, "--purge goes with --uninstall"],
