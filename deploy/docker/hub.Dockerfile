@@ -1,7 +1,7 @@
-# The hub. From the top folder:
+# The hub. Run in the top folder:
 #   docker build -f deploy/docker/hub.Dockerfile -t gohm/hub:0.1.0 .
-# Without the internet: `npm ci && npm run build` outside, then --build-arg SOURCE=built takes what that made, and
-# --build-arg NODE=registry.example/node:24-bookworm-slim names an image that is at hand.
+# Without internet access: run `npm ci && npm run build` outside, then use --build-arg SOURCE=built to copy the result, and
+# --build-arg NODE=registry.example/node:24-bookworm-slim to name an image that you have.
 ARG NODE=docker.io/library/node:24-bookworm-slim
 ARG SOURCE=build
 
@@ -24,7 +24,7 @@ COPY dist/gohm.licenses.txt /src/dist/gohm.licenses.txt
 COPY dist/web /src/dist/web
 COPY node_modules/better-sqlite3 /src/node_modules/better-sqlite3
 
-# With the default once more: podman and buildah take a stage for unused that only the one above names.
+# Repeats the default, because podman and buildah otherwise regard the stage as unused.
 FROM ${SOURCE:-build} AS source
 
 FROM ${NODE}
