@@ -1,4 +1,4 @@
-// Talks to a real agent the way a hub or a tool does.
+// Starts the built agent and calls it over gRPC, as a hub or a tool does.
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -6,17 +6,17 @@ import * as grpc from "@grpc/grpc-js";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { type Program, start, top } from "./program.ts";
 
-/** An agent on a port of its own, with what tests ask of it. */
+/** A running agent on a free port. */
 export interface Agent {
   readonly program: Program;
   readonly port: number;
-  /** Bytes of one answer. */
+  /** Calls a method (default GetInfo) and returns the bytes of the answer. */
   raw(method?: string, request?: Uint8Array): Promise<Buffer>;
   info(): Promise<HostInfo>;
   stop(): Promise<number | null>;
 }
 
-/** Calls one method; rejects with grpc-js's ServiceError. */
+/** Calls one gRPC method. @throws ServiceError of grpc-js */
 function call(client: grpc.Client, method: string, request: Uint8Array = new Uint8Array()): Promise<Buffer> {
   const same = (bytes: Buffer): Buffer => bytes;
   return new Promise((resolve, reject) => {
@@ -50,7 +50,7 @@ export async function startAgent(
   };
 }
 
-/** Calls through buf's own gRPC client, which knows nothing but what the server's reflection tells it. */
+/** Calls a method with buf's gRPC client, which has only the schema from server reflection. */
 export function curl(port: number, path: string, ...args: string[]): string {
   const fixed = ["curl", "--protocol", "grpc", "--http2-prior-knowledge"];
   return execFileSync(

@@ -1,4 +1,4 @@
-// A small file system in memory, for disks that get full or read-only. Only root may mount one.
+// A small tmpfs, for tests with disks that become full or read-only. Only root can mount one.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,9 +6,9 @@ import { join } from "node:path";
 
 export interface Disk {
   readonly path: string;
-  /** Takes all the room there is, but for some bytes. */
+  /** Fills the disk, except for some bytes. */
   fill(butFor?: number): void;
-  /** Gives that room back. */
+  /** Frees the filled space. */
   free(): void;
   /** @param options as mount -o takes them */
   remount(options: string): void;
@@ -19,7 +19,7 @@ export interface Disk {
 export function smallDisk(size: string): Disk {
   const path = mkdtempSync(join(tmpdir(), "gohm-disk-"));
   execFileSync("/usr/bin/mount", ["-t", "tmpfs", "-o", `size=${size}`, "none", path], { stdio: "ignore" });
-  // Ends with this process, in whatever way that ends, and takes the mount along. Lazily: a file may still be open.
+  // Unmounts when this process ends, for any reason. Lazily: a file may still be open.
   const script = 'cat >/dev/null; umount -l "$1" && rmdir "$1"';
   const guard = spawn("/bin/sh", ["-c", script, "sh", path], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
   guard.unref();
@@ -52,12 +52,12 @@ function fillWith(path: string, piece: number): void {
   }
 }
 
-/** Whether file systems can be mounted here: not without root, and not in every container. */
+/** True if file systems can be mounted: not without root, and not in every container. */
 export function canMount(): boolean {
   try {
     smallDisk("100k").remove();
     return true;
   } catch {
-    return false; // the tests that need one are then skipped, by name
+    return false; // tests that need one are skipped and counted
   }
 }

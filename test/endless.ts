@@ -1,18 +1,18 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { checkSignal, type HistoryReader, type KnownDevice } from "../hub/history/store.ts";
 
-/** Turns after which a query that nobody stops gives up, so that no test waits for ever. */
+/** Number of turns of the event loop after which a query fails that is not canceled, so that no test waits forever. */
 const mostTurns = 1_000_000;
 
-/** A history whose queries end only when they are canceled: whoever cancels one sees it stop. */
+/** A history whose queries end only when they are canceled. */
 export class EndlessHistory implements HistoryReader {
   readonly devices: readonly KnownDevice[];
-  /** Turns that all queries together have taken. */
+  /** Turns of the event loop of all queries together. */
   turns = 0;
-  /** How each query ended, in order. */
+  /** Error with which each query ended, in order. */
   readonly ended: unknown[] = [];
   running = 0;
-  /** How often devices were listed. */
+  /** Number of calls of `known`. */
   listed = 0;
 
   constructor(devices: readonly KnownDevice[]) {
@@ -40,7 +40,7 @@ export class EndlessHistory implements HistoryReader {
         this.turns++;
         checkSignal(signal);
       }
-      throw new Error("nobody stopped this query");
+      throw new Error("this query was not canceled");
     } catch (error) {
       this.ended.push(error);
       throw error;
@@ -50,10 +50,10 @@ export class EndlessHistory implements HistoryReader {
   }
 }
 
-/** Waits until a query has begun. */
+/** Waits until a query is running. */
 export async function begun(history: EndlessHistory): Promise<void> {
   for (let turns = 0; history.running === 0; turns++) {
-    if (turns > mostTurns) throw new Error("no query was begun");
+    if (turns > mostTurns) throw new Error("no query was started");
     await turn();
   }
 }

@@ -1,4 +1,4 @@
-// A strict reader of Prometheus text 0.0.4 and OpenMetrics 1.0: whatever the formats do not allow is an error.
+// A strict parser of Prometheus text 0.0.4 and OpenMetrics 1.0: everything that the formats do not allow is an error.
 import type { Format } from "../proto/text.ts";
 
 export interface ReadSample {
@@ -47,16 +47,16 @@ function readLabels(text: string): Record<string, string> {
 }
 
 function readSample(line: string): ReadSample {
-  // The last blank: label values may hold any number of them.
+  // Up to the last space: label values may contain spaces.
   const [, name, inner, value] = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/su.exec(line) ?? [];
   if (name === undefined || value === undefined || !number.test(value)) throw new Error(`line ${JSON.stringify(line)}`);
   return { name, labels: readLabels(inner ?? ""), value: Number(value.replace("Inf", "Infinity")) };
 }
 
-/** The families in their order. @throws Error that quotes the first line which is not allowed where it stands. */
+/** Parses metric families in order. @throws Error that quotes the first invalid line */
 export function readExposition(text: string, format: Format): ReadFamily[] {
   const lines = text.split("\n");
-  if (lines.pop() !== "") throw new Error("the last line does not end");
+  if (lines.pop() !== "") throw new Error("the last line does not end with a newline");
   if (format === "openmetrics" && lines.pop() !== "# EOF") throw new Error("no # EOF at the end");
   const families = new Map<string, ReadFamily>();
   let current: ReadFamily | undefined;
@@ -68,14 +68,15 @@ export function readExposition(text: string, format: Format): ReadFamily[] {
       continue;
     }
     if (current?.name !== name) {
-      if (families.has(name)) throw new Error(`${name} comes twice`);
+      if (families.has(name)) throw new Error(`family ${name} occurs twice`);
       current = { name, samples: [] };
       families.set(name, current);
     }
     describe(current, { what, rest }, format);
   }
   for (const { name, samples, type, help } of families.values()) {
-    if (samples.length === 0 || type === undefined || help === undefined) throw new Error(`${name} is not whole`);
+    if (samples.length === 0 || type === undefined || help === undefined)
+      throw new Error(`family ${name} is incomplete`);
   }
   return [...families.values()];
 }
@@ -93,7 +94,7 @@ function describe(family: ReadFamily, { what, rest }: { what: string; rest: stri
 
 function take(family: ReadFamily, sample: ReadSample, format: Format): void {
   const suffix = format === "openmetrics" && family.type === "counter" ? "_total" : "";
-  if (sample.name !== family.name + suffix) throw new Error(`${sample.name} among ${family.name}`);
+  if (sample.name !== family.name + suffix) throw new Error(`sample ${sample.name} in family ${family.name}`);
   const key = JSON.stringify(Object.entries(sample.labels).sort());
   const twice = family.samples.some(({ labels }) => JSON.stringify(Object.entries(labels).sort()) === key);
   if (twice) throw new Error(`${sample.name} twice with ${key}`);

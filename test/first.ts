@@ -1,9 +1,9 @@
-// Histories as version 0.1.0 wrote them: a row for each device and poll.
+// Writes history files in the format of version 0.1.0: one row for each device and poll.
 import Database from "better-sqlite3";
 import type { Level } from "../proto/device.ts";
 import { start } from "./store.ts";
 
-/** As version 0.1.0 made them. */
+/** Schema of version 0.1.0. */
 const tables = `
   CREATE TABLE device (
     id INTEGER PRIMARY KEY, host TEXT NOT NULL, level TEXT NOT NULL, key TEXT NOT NULL, idx INTEGER,
@@ -18,8 +18,8 @@ const tables = `
   ) WITHOUT ROWID;
 `;
 
-/** One device at one time. */
-export interface Taken {
+/** Values of one device at one time. */
+export interface FirstSample {
   readonly host: string;
   readonly level: Level;
   readonly key: string;
@@ -28,8 +28,8 @@ export interface Taken {
   readonly values: Readonly<Record<string, number>>;
 }
 
-/** Writes a file as version 0.1.0 did. @returns what it holds, by series */
-export function writeFirst(path: string, polls: readonly Taken[]): Map<string, [number, number][]> {
+/** Writes a file in the format of version 0.1.0. @returns its samples by series */
+export function writeFirst(path: string, polls: readonly FirstSample[]): Map<string, [number, number][]> {
   const file = new Database(path);
   file.pragma("journal_mode = WAL");
   file.exec(tables);
@@ -64,9 +64,9 @@ export function writeFirst(path: string, polls: readonly Taken[]): Map<string, [
   return held;
 }
 
-/** Polls of a small fleet over some hours, with what makes a file hard to read. */
-export function fleet(hosts: number, length: number): Taken[] {
-  const polls: Taken[] = [];
+/** Makes polls of a small fleet, with cases that are hard to convert: special names, changing metrics, gaps. */
+export function fleet(hosts: number, length: number): FirstSample[] {
+  const polls: FirstSample[] = [];
   for (let h = 0; h < hosts; h++) {
     const host = h === 1 ? "ü 1" : `h${h}`;
     for (let i = 0; i < length; i++) {

@@ -1,11 +1,11 @@
-// Tables of gpu_metrics as the driver lays them out, for tests and captures: what is not given is filled with ones, as the
-// driver does. The fields stand here in the order of drivers/gpu/drm/amd/include/kgd_pp_interface.h, by which the compiler
-// places them; the agent has the places themselves.
+// Encodes gpu_metrics tables of the amdgpu driver, for tests and captures. Missing fields are filled with ones, as the driver
+// does. The fields are in the order of drivers/gpu/drm/amd/include/kgd_pp_interface.h, from which the offsets are computed; the
+// agent has a table of offsets instead.
 
-/** Bits of a number, or the fields of a struct; and how many of them. */
+/** A field: bits of a number or fields of a struct, and the length of an array of them. */
 type Field = readonly [name: string, kind: 16 | 32 | 64 | readonly Field[], count?: number];
 type Value = number | bigint;
-/** By name; of a struct that is repeated, by "name[1].field". */
+/** Values by name of the field; in an array of structs by "name[1].field". */
 export type Values = Readonly<Record<string, Value | readonly Value[]>>;
 
 const each = (bits: 16 | 32 | 64, names: string): Field[] => names.split(" ").map((name) => [name, bits]);
@@ -175,7 +175,7 @@ const revisions: Readonly<Record<string, readonly Field[]>> = {
   "3.0": v3_0,
 };
 
-/** Bytes of one of a kind, and the multiple at which it may lie. */
+/** Computes size and alignment of a field in bytes. */
 function shape(kind: Field[1]): { size: number; align: number } {
   if (typeof kind === "number") return { size: kind / 8, align: kind / 8 };
   let size = 0;
@@ -196,7 +196,7 @@ function put(view: DataView, at: number, { bits, value }: { bits: number; value:
   else view.setUint16(at, Number(value), true);
 }
 
-/** Where each number of a list of fields lies. */
+/** Computes the offset of every number in a list of fields. */
 function* places(
   fields: readonly Field[],
   from: number,
@@ -213,7 +213,7 @@ function* places(
   }
 }
 
-/** The bytes of the file. */
+/** Encodes a table of a revision. @throws Error for a field that the revision does not have */
 export function table(revision: string, values: Values): Uint8Array {
   const fields = revisions[revision];
   if (fields === undefined) throw new Error(`no table of revision ${revision}`);
@@ -236,16 +236,16 @@ export function table(revision: string, values: Values): Uint8Array {
   return bytes;
 }
 
-/** A quantity of a table that names what it holds: numbers of enum amdgpu_metrics_attr_unit, _type and _id. */
+/** An attribute of a self-describing table, with numbers of the enums amdgpu_metrics_attr_unit, _type and _id. */
 export interface Attribute {
   readonly unit?: number;
-  /** 2: 16 bits, 4: 32, 6: 64; without a sign. */
+  /** Unsigned integers of 16 bits (2), 32 bits (4) or 64 bits (6). */
   readonly type: 2 | 4 | 6;
   readonly id: number;
   readonly values: readonly Value[];
 }
 
-/** A table of revision 1.9: a count, and each attribute's code of 64 bits before its values, without gaps. */
+/** Encodes a table of revision 1.9: a count, then for each attribute a 64-bit code and its values, without padding. */
 export function attributes(list: readonly Attribute[]): Uint8Array {
   const bits = (type: number): 16 | 32 | 64 => (type === 2 ? 16 : type === 4 ? 32 : 64);
   const size = 8 + list.reduce((sum, { type, values }) => sum + 8 + (values.length * bits(type)) / 8, 0);

@@ -1,4 +1,4 @@
-// A machine for tests: a real gRPC server that answers GetInfo with whatever it is told.
+// A simulated machine: a real gRPC server that answers GetInfo with a given message, bytes or error.
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { HostInfoSchema, State } from "../proto/gen/host_pb.js";
@@ -8,16 +8,16 @@ export type Info = MessageInitShape<typeof HostInfoSchema>;
 export interface PlayedHost {
   readonly address: string;
   readonly port: number;
-  /** Calls so far. */
+  /** Returns the number of calls so far. */
   readonly calls: () => number;
-  /** Takes bytes as they are, or a message. */
+  /** Sets the answer: bytes that are sent unchanged, a message, or an error. */
   answer(with_: () => Buffer | Info | Error): void;
   close(): void;
 }
 
 const bytes = (info: Info): Buffer => Buffer.from(toBinary(HostInfoSchema, create(HostInfoSchema, info)));
 
-/** A machine with two cards, as an agent of today describes it. */
+/** Makes the report of a machine with two cards, as a current agent sends it. */
 export function machine(now: number, load = 40): Info {
   const sampled = BigInt(now);
   const gpu = (id: number): NonNullable<Info["gpus"]>[number] => ({
@@ -47,7 +47,7 @@ export function machine(now: number, load = 40): Info {
   };
 }
 
-/** @param port 0 takes any free one */
+/** Starts a simulated machine. @param port 0 for any free port */
 export async function playHost(first: () => Buffer | Info | Error, port = 0): Promise<PlayedHost> {
   let make = first;
   let calls = 0;

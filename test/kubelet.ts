@@ -1,15 +1,18 @@
-// A kubelet for tests: a real gRPC server of its pod-resources API on a Unix socket.
+// A simulated kubelet: a real gRPC server of its pod-resources API on a Unix socket.
 import { create, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { ListPodResourcesResponseSchema } from "../proto/gen/kubelet_pb.js";
 
-/** Pod "namespace/name" → container → resource → ids of devices; "claim:" before a driver's name → names of claimed devices. */
+/**
+ * Ids of devices by pod ("namespace/name"), container and resource; for a resource "claim:<driver>" the names of claimed
+ * devices.
+ */
 export type Pods = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>>>;
 
 export interface PlayedKubelet {
-  /** Calls so far. */
+  /** Returns the number of calls so far. */
   calls(): number;
-  /** What it answers from now on: pods, bytes in their place, an error, or nothing at all. */
+  /** Sets the answer: pods, bytes, an error, or no answer at all. */
   answer(answer: Pods | Uint8Array | grpc.StatusObject | "silence"): void;
   close(): void;
 }

@@ -1,13 +1,13 @@
-// A machine made of a few texts, for tests of what reads machines.
+// A machine made of texts, for tests of sources.
 import type { Machine } from "../agent/machine/machine.ts";
 
-/** What the machine says; what is left out is not there. `files` may be changed while the test runs. */
-export interface Said extends Partial<Machine> {
+/** Content of the machine; files that are left out do not exist. `files` may be changed while the test runs. */
+export interface MachineContent extends Partial<Machine> {
   readonly files?: Record<string, string>;
   readonly lists?: Record<string, readonly string[]>;
 }
 
-export function machineOf({ files = {}, lists = {}, ...rest }: Said): Machine {
+export function machineOf({ files = {}, lists = {}, ...rest }: MachineContent): Machine {
   return {
     root: "/",
     read: (path) => files[path],
@@ -38,21 +38,21 @@ export const options = {
 
 export const never = new AbortController().signal;
 
-/**
- * The same machine where some files hold other text (undefined: not there or not readable), some folders other names,
- * and time runs. All may be changed while the test runs. `heard` lists the files that were read.
- */
-export interface Altered extends Machine {
+/** A machine with changed files, folders and time. All may be changed while the test runs. */
+export interface AlteredMachine extends Machine {
+  /** Content of changed text files; undefined for a file that does not exist or cannot be read. */
   readonly files: Record<string, string | undefined>;
-  /** Of files that are no text. */
+  /** Content of changed binary files. */
   readonly tables: Record<string, Uint8Array | undefined>;
+  /** Names in changed folders. */
   readonly folders: Record<string, readonly string[]>;
+  /** Paths of the files that were read. */
   readonly heard: string[];
   /** Milliseconds since the test began. */
   passed: number;
 }
 
-export function altered(machine: Machine): Altered {
+export function altered(machine: Machine): AlteredMachine {
   const files: Record<string, string | undefined> = {};
   const tables: Record<string, Uint8Array | undefined> = {};
   const folders: Record<string, readonly string[]> = {};
@@ -61,7 +61,7 @@ export function altered(machine: Machine): Altered {
     heard.push(path);
     return path in files ? files[path] : machine.read(path);
   };
-  const self: Altered = {
+  const self: AlteredMachine = {
     ...machine,
     files,
     tables,

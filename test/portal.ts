@@ -1,9 +1,9 @@
-// A portal as hmonitor --server meets it: the interface of docs/decisions/0011, held to strictly, with faults to switch on.
+// A simulated portal for hmonitor --server: the interface of docs/decisions/0011, strictly checked, with faults to switch on.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What came in at one path. */
+/** A received report. */
 export interface Received {
   readonly type: string;
   readonly body: Buffer;
@@ -13,7 +13,7 @@ export interface Received {
 type Handler = (request: IncomingMessage, response: ServerResponse, body: Buffer) => void;
 
 export class TestPortal {
-  /** Name → token. */
+  /** Tokens by name of the node. */
   readonly nodes = new Map<string, string>();
   readonly capabilities: Record<string, unknown>[] = [];
   readonly reports: Received[] = [];
@@ -24,17 +24,17 @@ export class TestPortal {
     nicNames: null,
     reportIntervalSec: 1,
   };
-  /** Counts the administrator's changes; only the answers to reports tell it. */
+  /** Version of the configuration, sent only in answers to reports. */
   version = 0;
-  /** Every registration must show it where it is set. */
+  /** Secret that a registration must contain; "" for none. */
   secret = "";
-  /** Takes samples as they are, and says so. */
+  /** True if it accepts reports as protobuf, which it then announces. */
   rich = false;
-  /** Takes no null, as a portal with a schema of numbers. */
+  /** True if it rejects null, as a portal whose schema has only numbers. */
   strict = false;
-  /** Stands in for an answer where it is set, by the last part of the path. */
+  /** Replacements of the normal answers, by the last part of the path. */
   faults: Partial<Record<"register" | "config" | "report", Handler | undefined>> = {};
-  /** Everything that did not keep to the interface. */
+  /** Violations of the interface by the agent. */
   readonly wrong: string[] = [];
   #server: Server | undefined;
   #port = 0;
@@ -43,7 +43,7 @@ export class TestPortal {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** JSON reports, parsed. */
+  /** Parsed reports that were sent as JSON. */
   get plain(): Record<string, unknown>[] {
     return this.reports.filter(({ type }) => type === "application/json").map(({ body }) => JSON.parse(String(body)));
   }

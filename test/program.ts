@@ -1,4 +1,4 @@
-// Starts the real programs for tests that span them, and stops each by its own pid.
+// Starts and stops the built programs, each by its own pid.
 import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -7,17 +7,17 @@ import { fileURLToPath } from "node:url";
 
 export const top = fileURLToPath(new URL("..", import.meta.url));
 
-/** A program of ours that runs, with all it has printed so far. */
+/** A running program with its output. */
 export interface Program {
   readonly child: ChildProcess;
   readonly output: () => string;
-  /** Resolves with the match once the output has it; rejects when the program ends first. */
+  /** Waits until the output matches. @throws Error if the program exits before */
   line(pattern: RegExp): Promise<RegExpExecArray>;
-  /** Sends a signal and resolves with the exit status (null when a signal ended it). */
+  /** Sends a signal and returns the exit status; null if a signal ended the program. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts a file of dist/ under this Node. Environment variables of GOHM from outside do not get in. */
+/** Starts a program of dist/ with this Node. GOHM_* variables of the environment are removed. */
 export function start(file: string, args: readonly string[], env: Readonly<Record<string, string>>): Program {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("GOHM_")));
   const child = spawn(process.execPath, [join(top, "dist", file), ...args], {
@@ -27,7 +27,7 @@ export function start(file: string, args: readonly string[], env: Readonly<Recor
   return programOf(child, file);
 }
 
-/** A program that was started in another way, with its output in pipes. */
+/** Wraps a child process whose output is piped. */
 export function programOf(child: ChildProcessByStdio<null, Readable, Readable>, name: string): Program {
   let text = "";
   const heard = new Set<() => void>();

@@ -6,13 +6,13 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { type Program, programOf } from "./program.ts";
 
-/** Why there is none here, or undefined when there is. */
+/** Returns the reason why Prometheus cannot be run; undefined if it can. */
 export function missingPrometheus(): string | undefined {
   const there = existsSync("/usr/bin/promtool") && existsSync("/usr/bin/prometheus");
   return there ? undefined : "the package prometheus is not installed";
 }
 
-/** A port that was free a moment ago: Prometheus does not say which one it took. */
+/** Finds a free port: Prometheus does not print which one it listens on. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -29,11 +29,11 @@ export interface Sample {
 
 export interface Prometheus {
   readonly program: Program;
-  /** Samples of an instant query. @throws Error with Prometheus' own words. */
+  /** Runs an instant query. @throws Error with the message of Prometheus */
   query(text: string): Promise<Sample[]>;
 }
 
-/** @param folder For its files. @param targets host:port. */
+/** Starts Prometheus with scrape targets. @param folder for its files @param targets as host:port */
 export async function startPrometheus(folder: string, targets: readonly string[]): Promise<Prometheus> {
   const config = join(folder, "prometheus.yml");
   writeFileSync(

@@ -1,4 +1,4 @@
-// One reading of a machine with NVIDIA cards as the exporter gets it, and what a scraper reads of it.
+// Reports of a machine with NVIDIA cards, and the samples that a scraper reads from the exporter's output of them.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { dcgm } from "../agent/serve/exporter/dcgm.ts";
 import { hardware } from "../agent/serve/exporter/hardware.ts";
@@ -39,13 +39,13 @@ export const machine = (more: Exclude<MessageInitShape<typeof HostInfoSchema>, H
     ...more,
   });
 
-/** What the exporter tells of a reading: under its own names, and under both sets of dcgm-exporter's. */
+/** Returns the exporter's families of a report: its own, and both sets of dcgm-exporter's. */
 export function familiesOf(info: HostInfo, off: readonly string[] = []) {
   const input = exporterInput(info, undefined);
   return { own: hardware(input, new Set(off)), dcgm: dcgm(input, "both") };
 }
 
-/** Samples by name, as a scraper would read them. */
+/** Writes and parses the exporter's output, and returns a function that gives the samples of a name. */
 export function scraped(info: HostInfo, off: readonly string[] = []) {
   const families = readExposition(exposition(familiesOf(info, off).own, { format: "text" }), "text");
   const samples = new Map(families.map((family) => [family.name, family.samples]));

@@ -2,19 +2,19 @@ import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HostInfoSchema, State } from "../../proto/gen/host_pb.js";
-import { answer, server, takes, World } from "../../test/world.ts";
+import { answer, SimulatedHub, server, takes } from "../../test/push.ts";
 
 const seconds = (...list: number[]): number[] => list.map((second) => second * 1000);
 
 test("reports at once and then every interval that the hub says", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   await world.pass(12);
   expect(world.taken).toEqual(seconds(0, 5, 10));
   expect(world.times("config")).toEqual([0]);
 });
 
 test("a new configVersion has the configuration fetched again, once, and its interval holds", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   await world.pass(1);
   world.version = 2;
   world.interval = 2;
@@ -29,7 +29,7 @@ test("a new configVersion has the configuration fetched again, once, and its int
 test("the first report goes out at once, though nothing has a rate yet", async () => {
   const bodies: string[] = [];
   const young = create(HostInfoSchema, { cpu: {}, nics: [{ name: "eth0" }] });
-  const world = new World({
+  const world = new SimulatedHub({
     info: () => young,
     async ask({ body, path }) {
       if (path.endsWith("report")) bodies.push(`${world.now} ${body}`);
@@ -44,7 +44,7 @@ test("the first report goes out at once, though nothing has a rate yet", async (
 });
 
 test("the configuration is fetched at the start and when a later report tells another version than the first one", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   world.rich = false;
   world.version = 7;
   await world.pass(22);
@@ -65,7 +65,7 @@ test("the configuration is fetched at the start and when a later report tells an
 });
 
 test("a configuration is asked for every 5 s until there is one, and nothing is read before", async () => {
-  const world = new World({ state: 500 });
+  const world = new SimulatedHub({ state: 500 });
   await world.pass(21);
   expect(world.times("config")).toEqual(seconds(0, 5, 10, 15, 20));
   expect(world.collections).toBe(0);
@@ -75,14 +75,14 @@ test("a configuration is asked for every 5 s until there is one, and nothing is 
 });
 
 test("a hub that is away is asked ever more rarely, at least once a minute, for ever", async () => {
-  const world = new World({ state: "gone" });
+  const world = new SimulatedHub({ state: "gone" });
   await world.pass(300);
   expect(world.times("config")).toEqual(seconds(0, 1, 3, 7, 15, 31, 63, 123, 183, 243));
   expect(world.log).toHaveLength(1);
 });
 
 test("what was read while the hub was away is sent after, oldest first, with its own times", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   await world.pass(7);
   world.state = "gone";
   await world.pass(60);
@@ -97,7 +97,7 @@ test("what was read while the hub was away is sent after, oldest first, with its
 });
 
 test("a portal of old gets only the newest", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   world.rich = false;
   await world.pass(7);
   world.state = 503;
@@ -112,7 +112,7 @@ test("a portal of old gets only the newest", async () => {
 });
 
 test("a portal that was replaced by a hub while it was away gets what was kept", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   world.rich = false;
   await world.pass(7);
   world.state = "gone";
@@ -126,7 +126,7 @@ test("a portal that was replaced by a hub while it was away gets what was kept",
 });
 
 test("the oldest are dropped when too many wait, and the log counts them", async () => {
-  const world = new World({ room: { count: 4, bytes: 1e6 } });
+  const world = new SimulatedHub({ room: { count: 4, bytes: 1e6 } });
   await world.pass(2);
   world.state = "gone";
   await world.pass(58);
@@ -138,7 +138,7 @@ test("the oldest are dropped when too many wait, and the log counts them", async
 });
 
 test("a slow hub slows nothing down: samples are read in time, and wait for it", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   await world.pass(2);
   world.delay = 9000;
   await world.pass(60);
@@ -151,7 +151,7 @@ test("a slow hub slows nothing down: samples are read in time, and wait for it",
 });
 
 test("a report that is refused is not sent again", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   await world.pass(2);
   world.state = 400;
   await world.pass(10);
@@ -164,7 +164,7 @@ test("a report that is refused is not sent again", async () => {
 
 test("a hub that says it takes samples and does not gets plain reports", async () => {
   const types: (string | undefined)[] = [];
-  const world = new World({
+  const world = new SimulatedHub({
     async ask({ path, type }) {
       if (path.endsWith("report")) types.push(type);
       return type === undefined ? answer(200, {}, takes) : answer(415);
@@ -176,7 +176,7 @@ test("a hub that says it takes samples and does not gets plain reports", async (
 
 test("a portal that takes no null is asked twice once, and then gets what is known", async () => {
   const bodies: string[] = [];
-  const world = new World({
+  const world = new SimulatedHub({
     async ask({ body, path }) {
       const text = String(body ?? "");
       if (path.endsWith("report")) bodies.push(text);
@@ -190,7 +190,7 @@ test("a portal that takes no null is asked twice once, and then gets what is kno
 test("a portal that takes 100 KiB at most is asked twice once, and then gets the beginning of long lists", async () => {
   const sizes: number[] = [];
   const nics = Array.from({ length: 4000 }, (_, i) => ({ name: `eth${i}`, rxRate: 0n, txRate: 0n }));
-  const world = new World({
+  const world = new SimulatedHub({
     info: () => create(HostInfoSchema, { nics }),
     async ask({ body, path }) {
       if (path.endsWith("report")) sizes.push(body?.length ?? 0);
@@ -204,7 +204,7 @@ test("a portal that takes 100 KiB at most is asked twice once, and then gets the
 
 test("the registration shows the secret, and reports do not", async () => {
   const bodies: string[] = [];
-  const world = new World({
+  const world = new SimulatedHub({
     registered: false,
     async ask({ body, path }) {
       bodies.push(`${path} ${body}`);
@@ -223,7 +223,7 @@ test.each([
   [{ error: "Invalid registration secret" }, 403, "It says: Invalid registration secret"],
   [{ detail: "no such\u001b[31mtoken" }, 401, "no such"],
 ])("the hub's own words %j at %i are told", async (body, status, text) => {
-  const world = new World({ registered: false, ask: async () => answer(status, body) });
+  const world = new SimulatedHub({ registered: false, ask: async () => answer(status, body) });
   const { message } = await world.pusher.ended;
   expect(message).toContain(text);
   expect(message).not.toContain("\u001b");
@@ -237,7 +237,7 @@ test.each([
 ] as const)(
   "a %s (registered before: %s) answered with %i ends it with what to do",
   async (_, registered, status, text) => {
-    const world = new World({ registered, state: status });
+    const world = new SimulatedHub({ registered, state: status });
     const { message, rejected } = await world.pusher.ended;
     expect(rejected).toBe(true);
     expect(message).toContain(text);
@@ -249,7 +249,7 @@ test.each([
 );
 
 test("a token that is taken back later ends it too", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   await world.pass(2);
   world.state = 401;
   await world.pass(5);
@@ -262,13 +262,13 @@ test("a token that is taken back later ends it too", async () => {
 
 test("a source that is hung at registration is told: the hub does not hear of its devices", async () => {
   const sources = [{ name: "nvidia", state: State.HUNG, err: "it did not answer" }];
-  const world = new World({ registered: false, info: () => create(HostInfoSchema, { sources }) });
+  const world = new SimulatedHub({ registered: false, info: () => create(HostInfoSchema, { sources }) });
   await world.settle();
   expect(world.log).toContainEqual(expect.stringMatching(/^push: registered without what nvidia reads \(it did not/));
 });
 
 test("at the end what is kept is tried once more", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   await world.pass(2);
   world.state = "gone";
   await world.pass(20);
@@ -278,7 +278,7 @@ test("at the end what is kept is tried once more", async () => {
 });
 
 test("a hub that is away does not hold up the end, and what is lost is counted", async () => {
-  const world = new World();
+  const world = new SimulatedHub();
   await world.pass(2);
   world.state = "gone";
   await world.pass(20);
@@ -287,14 +287,14 @@ test("a hub that is away does not hold up the end, and what is lost is counted",
 });
 
 const spell = fc.record({
-  state: fc.constantFrom<World["state"]>("up", "up", "gone", 500, 429, 301, 404),
+  state: fc.constantFrom<SimulatedHub["state"]>("up", "up", "gone", 500, 429, 301, 404),
   seconds: fc.integer({ min: 1, max: 90 }),
 });
 
 test("however the hub comes and goes: every sample arrives once, in order, or is counted as dropped", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(spell, { maxLength: 8 }), fc.integer({ min: 2, max: 30 }), async (spells, count) => {
-      const world = new World({ room: { count, bytes: 1e6 } });
+      const world = new SimulatedHub({ room: { count, bytes: 1e6 } });
       for (const { state, seconds } of spells) {
         world.state = state;
         await world.pass(seconds);

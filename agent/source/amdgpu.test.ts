@@ -2,14 +2,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { State, Throttle, Vendor } from "../../proto/gen/host_pb.js";
-import { type Altered, altered, machineOf, never, options } from "../../test/machine.ts";
+import { type AlteredMachine, altered, machineOf, never, options } from "../../test/machine.ts";
 import { capturedMachine } from "../machine/capture.ts";
 import type { Machine } from "../machine/machine.ts";
 import { amdgpu } from "./amdgpu.ts";
 import type { Gpu, Reader } from "./source.ts";
 
 const captures = fileURLToPath(new URL("../../test/capture", import.meta.url));
-const play = (name: string): Altered => altered(capturedMachine(join(captures, name)));
+const play = (name: string): AlteredMachine => altered(capturedMachine(join(captures, name)));
 const mi300x = () => play("ubuntu24.04-x86_64__8x-mi300x__rocm-6.4");
 const radeon = () => play("debian13-x86_64__rx-7900-xtx__integrated-beside");
 const laptop = () => play("fedora42-x86_64__laptop__intel-and-sleeping-radeon");
@@ -22,13 +22,13 @@ async function opened(machine: Machine): Promise<() => Promise<Gpu[]>> {
 }
 
 /** Takes a card off the bus: its place in sysfs goes, with everything below. */
-function unplug(machine: Altered, card: number): void {
+function unplug(machine: AlteredMachine, card: number): void {
   const names = machine.list("/sys/class/drm").filter((name) => name !== `card${card}`);
   machine.folders["/sys/class/drm"] = names;
   machine.files[`${device(card)}/uevent`] = undefined;
 }
 
-const inContainer = (machine: Altered): Altered => ({
+const inContainer = (machine: AlteredMachine): AlteredMachine => ({
   ...machine,
   link: (path) => (path === "/proc/self/ns/pid" ? "pid:[4026532201]" : machine.link(path)),
 });

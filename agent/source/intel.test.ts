@@ -2,14 +2,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { State, Throttle, Vendor } from "../../proto/gen/host_pb.js";
-import { type Altered, altered, machineOf, never, options } from "../../test/machine.ts";
+import { type AlteredMachine, altered, machineOf, never, options } from "../../test/machine.ts";
 import { capturedMachine } from "../machine/capture.ts";
 import type { Machine, OpenFile } from "../machine/machine.ts";
 import { intel } from "./intel.ts";
 import type { Gpu, Reader } from "./source.ts";
 
 const folder = "../../test/capture/fedora42-x86_64__laptop__intel-and-sleeping-radeon";
-const laptop = (): Altered => altered(capturedMachine(join(fileURLToPath(new URL(folder, import.meta.url)))));
+const laptop = (): AlteredMachine => altered(capturedMachine(join(fileURLToPath(new URL(folder, import.meta.url)))));
 
 async function opened(machine: Machine): Promise<() => Promise<Gpu[]>> {
   const reader = (await intel.open(machine, options)) as Reader;
@@ -20,7 +20,7 @@ const firefox = "/proc/4120/fdinfo/77";
 const shell = "/proc/1901/fdinfo/12";
 
 /** Lets two programs draw for some of the next ten seconds: 3 s and 1 s of rendering, 4 s in one of two video engines. */
-function work(machine: Altered): void {
+function work(machine: AlteredMachine): void {
   const text = (path: string): string => machine.read(path) ?? "";
   machine.files[firefox] = text(firefox)
     .replace("render:\t15122334455", "render:\t18122334455")
@@ -102,7 +102,7 @@ const device = "/sys/class/drm/card0/device";
 const hwmon = `${device}/hwmon/hwmon4`;
 
 /** A server with two cards on the xe driver, of which the test may change what it says. */
-function server(): Altered {
+function server(): AlteredMachine {
   const uevent = (slot: string): string =>
     `DRIVER=xe\nPCI_CLASS=38000\nPCI_ID=8086:E20B\nPCI_SUBSYS_ID=8086:1100\nPCI_SLOT_NAME=${slot}\n`;
   const client = "drm-driver:\txe\ndrm-client-id:\t3\ndrm-pdev:\t0000:03:00.0\n";
@@ -210,7 +210,7 @@ describe("cards on the xe driver", () => {
 describe("a card on the i915 driver", () => {
   const top = "/sys/class/drm/card0";
   const throttle = (reason: string): string => `${top}/gt/gt0/throttle_reason_${reason}`;
-  const slowed = (...names: readonly string[]): Altered => {
+  const slowed = (...names: readonly string[]): AlteredMachine => {
     const machine = server();
     const all = ["status", "pl1", "thermal", "prochot", "vr_tdc", "vr_thermalert"];
     machine.folders[`${top}/gt/gt0`] = ["rps_act_freq_mhz", ...all.map((name) => `throttle_reason_${name}`)];

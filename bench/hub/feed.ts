@@ -5,7 +5,7 @@ import { Live } from "../../hub/live.ts";
 import { Encoder } from "../../hub/view/feed/encoder.ts";
 import { frame } from "../../hub/view/feed/frame.ts";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
-import { crew } from "../../test/crew.ts";
+import { busyFleet } from "../../test/busy-fleet.ts";
 
 const hosts = 200;
 /** Seconds between two answers of a host. */
@@ -22,7 +22,7 @@ interface FeedSizes {
 }
 
 export function feedSizes(): FeedSizes {
-  const fleet = crew(hosts);
+  const fleet = busyFleet(hosts);
   const live = new Live(() => 0);
   const clock = { now: () => 0, after: () => () => {} };
   const encoder = new Encoder({ live, clock, instance: "h", interval: () => interval, page: () => "" });

@@ -1,4 +1,4 @@
-// Peers that attack a gRPC port over raw sockets, and what a test watches meanwhile.
+// Peers that attack a gRPC port over raw sockets, and measurements of the attacked process.
 import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync } from "node:fs";
@@ -7,16 +7,16 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Bytes of memory that a process holds. */
+/** Returns the resident memory of a process in bytes. */
 export function memory(pid: number | undefined): number {
   const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Number(kilobytes) * 1024;
 }
 
-/** True if certificates can be made here. */
+/** True if openssl is installed, to make certificates. */
 export const certifies = spawnSync("openssl", ["version"]).status === 0;
 
-/** A certificate for 127.0.0.1 that vouches for itself, in a folder of its own. */
+/** Makes a self-signed certificate for 127.0.0.1 in a new folder. */
 export function certificate(): { readonly folder: string; readonly cert: string; readonly key: string } {
   const folder = mkdtempSync(join(tmpdir(), "gohm-attack-"));
   const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
@@ -26,7 +26,7 @@ export function certificate(): { readonly folder: string; readonly cert: string;
   return { folder, cert, key };
 }
 
-/** An HTTP/2 frame. */
+/** Encodes an HTTP/2 frame. */
 export function frame(type: number, stream: number, payload: Uint8Array = new Uint8Array(), flags = 0): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
@@ -36,10 +36,10 @@ export function frame(type: number, stream: number, payload: Uint8Array = new Ui
   return Buffer.concat([head, payload]);
 }
 
-/** What an HTTP/2 client says first: the preface and empty SETTINGS. */
+/** First bytes of an HTTP/2 client: the preface and an empty SETTINGS frame. */
 export const preface = Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(4, 0)]);
 
-/** HPACK of a gRPC request: :method POST, :scheme http, :path, :authority, content-type, te. */
+/** Encodes the headers of a gRPC request in HPACK: :method POST, :scheme http, :path, :authority, content-type, te. */
 export function headersOf(path: string): Buffer {
   const text = (value: string): Buffer => Buffer.concat([Buffer.of(value.length), Buffer.from(value)]);
   const indexed = Buffer.of(0x83, 0x86);
@@ -48,36 +48,33 @@ export function headersOf(path: string): Buffer {
   return Buffer.concat([indexed, Buffer.of(0x04), text(path), Buffer.of(0x01), text("x"), type, te]);
 }
 
-export interface Knock {
+export interface ConnectOptions {
   readonly port: number;
-  /** Address of this machine to come from. */
+  /** Local address of the connection. */
   readonly from?: string;
-  /** Sent at once. */
+  /** Bytes that are sent at once. */
   readonly says?: Uint8Array | string;
-  /** Closes the sending half after that. */
+  /** True to close the sending half after that. */
   readonly half?: boolean;
 }
 
-/** A connection that never reads, and outlives its end. */
-export async function knock({ port, from = "127.0.0.1", says = "", half = false }: Knock): Promise<Socket> {
+/** Opens a raw connection and discards what it receives. Resolves also if the connection was rejected. */
+export async function knock({ port, from = "127.0.0.1", says = "", half = false }: ConnectOptions): Promise<Socket> {
   const socket = connect({ port, host: "127.0.0.1", localAddress: from, allowHalfOpen: half });
-  socket.on("error", () => undefined); // to be reset is what it is there for
+  socket.on("error", () => undefined); // a reset is expected
   await Promise.race([once(socket, "connect"), once(socket, "close")]);
   if (says.length > 0) socket.write(says);
   if (half) socket.end();
   return socket.resume();
 }
 
-/** Those that are still connected. */
+/** Returns the sockets that are still open. */
 export const connected = (sockets: readonly Socket[]): Socket[] => sockets.filter(({ closed }) => !closed);
 
-/**
- * Asks over one connection, without reading an answer, until `bytes` were taken or nothing more is: a gRPC stream of one request again and again.
- * @returns What ends the connection.
- */
+/** Sends the same gRPC request again and again in one stream, and reads no answer. */
 export async function askWithoutReading(port: number, path: string, request: Uint8Array): Promise<Flooder> {
   const session = connectHttp2(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 2 ** 31 - 1 } });
-  session.on("error", () => undefined); // being cut off is allowed
+  session.on("error", () => undefined); // the server may close the connection
   await once(session, "connect");
   const stream: ClientHttp2Stream = session.request(
     { ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" },
@@ -101,12 +98,12 @@ export async function askWithoutReading(port: number, path: string, request: Uin
 }
 
 export interface Flooder {
-  /** Bytes that the other side has accepted. */
+  /** Returns the number of bytes that were written. */
   readonly taken: () => number;
   stop(): void;
 }
 
-/** Sends the same bytes again and again until the other side hangs up or `most` are sent. @returns Bytes that went out. */
+/** Sends the same bytes again and again until the peer closes the connection or `most` are sent. @returns bytes sent */
 export async function flood(socket: Socket, bytes: Uint8Array, most: number): Promise<number> {
   const piece = Buffer.concat(Array.from({ length: Math.ceil(262_144 / bytes.length) }, () => bytes));
   let sent = 0;

@@ -8,7 +8,7 @@ const path = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 const axe = readFileSync(join(top, "node_modules/axe-core/axe.min.js"), "utf8");
 
-/** Why browser tests cannot run here, or undefined when they can. */
+/** Returns the reason why browser tests cannot run; undefined if they can. */
 export function missingBrowser(): string | undefined {
   return existsSync(path) ? undefined : `there is no browser at ${path} (set CHROMIUM to one)`;
 }
@@ -29,7 +29,7 @@ export function openBrowser(): Promise<Browser> {
   });
 }
 
-/** A page with everything it asked the network for, and every error it met. */
+/** A page with the URLs of its requests and its errors. */
 export interface Watched {
   readonly page: Page;
   readonly requests: readonly string[];
@@ -45,14 +45,14 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
   page.on("request", (request) => requests.push(request.url()));
   page.on("pageerror", (error) => errors.push(error.message));
   page.on("console", (message) => {
-    // That a hub which was stopped cannot be reached is what some tests are about.
+    // Some tests stop the hub: failed requests are expected there.
     if (message.type() === "error" && !/Failed to load resource|ERR_/.test(message.text())) errors.push(message.text());
   });
   await page.goto(url);
   return { page, requests, errors, close: () => context.close() };
 }
 
-/** What axe-core has against the page as it stands: rule, and the elements that break it. */
+/** Returns the accessibility violations that axe-core finds, each as rule and elements. */
 export async function faultsOf(page: Page): Promise<string[]> {
   await page.evaluate(axe);
   return page.evaluate(async () => {
@@ -65,8 +65,8 @@ export async function faultsOf(page: Page): Promise<string[]> {
 }
 
 /**
- * Controls that somebody cannot reach whole, or not hit with a finger: beyond the window, cut by what they stand in, or
- * under 24 pixels (WCAG 2.2, 2.5.8); and texts of the selector `whole` of which a part is not shown.
+ * Returns controls that are not usable: outside the window, clipped by an ancestor, or smaller than 24 pixels (WCAG 2.2,
+ * 2.5.8); and elements of the selector `whole` whose text is clipped.
  */
 export async function cutOff(page: Page, whole: string): Promise<string[]> {
   return page.evaluate((selector) => {
@@ -101,20 +101,20 @@ export async function cutOff(page: Page, whole: string): Promise<string[]> {
 }
 
 /**
- * Texts that nobody can read whole: beyond the window, cut by what they are in unless a title says them whole, broken
- * within a short word, or over one another.
+ * Returns texts that are not readable: outside the window, clipped by an ancestor without a title that has the whole text,
+ * wrapped within a short word, or overlapping.
  */
 export async function unreadable(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     const room = document.documentElement.clientWidth;
     const found = new Set<string>();
     const seen: { text: string; element: Element; box: DOMRect }[] = [];
-    // What is off the screen has no layout otherwise.
+    // Without this, elements outside the window have no layout.
     for (const host of document.querySelectorAll<HTMLElement>(".host")) host.style.contentVisibility = "visible";
     const known = new Map<Element, { box: DOMRect; title: string }>([
       [document.body, { box: new DOMRect(-1e6, -1e6, 2e6, 2e6), title: "" }],
     ]);
-    /** What is shown of an element's inside, and the title that a pointer finds there. */
+    /** Returns the visible box of an element's content, and the title that applies to it. */
     const shownIn = (element: Element): { box: DOMRect; title: string } => {
       const found = known.get(element);
       if (found !== undefined) return found;

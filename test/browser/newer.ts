@@ -1,11 +1,11 @@
-// What browsers have learned since the oldest ones that the page supports, from the Web platform's own list of features.
+// Web features that the oldest supported browsers lack, from the web-features package (Baseline).
 import { features } from "web-features";
 import { browsers } from "../../scripts/browsers.ts";
 
-/** Names as in MDN's data: "api.AbortSignal.any_static", "css.selectors.has". */
+/** Keys of features in MDN's browser-compat-data: "api.AbortSignal.any_static", "css.selectors.has". */
 export const newer: readonly string[] = [...new Set(Object.values(features).flatMap(keysOf))].sort();
 
-/** What the list says of one name: versions by browser, none where it lacks it. */
+/** Versions since which browsers support a feature; undefined if they do not. */
 interface Support {
   readonly support: Readonly<Record<string, string | undefined>>;
 }

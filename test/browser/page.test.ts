@@ -16,7 +16,7 @@ import { type Info, machine, type PlayedHost, playHost } from "../host.ts";
 import { type Place, place, type RunningHub, startHub } from "../hub.ts";
 import { missingCompiler } from "../nvml/build.ts";
 import { cutOff, faultsOf, missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
-import { h100, type Played, playMachine, playStorage } from "./scene.ts";
+import { h100, type PlayedMachine, playMachine, playStorage } from "./scene.ts";
 
 const missing = missingBrowser() ?? missingCompiler();
 const nasty = `<img src=x onerror="window.caught=1"><script>window.caught=1</script>`;
@@ -25,7 +25,7 @@ const patience = { timeout: 30_000 };
 let browser: Browser;
 let at: Place;
 let hub: RunningHub;
-let agent: Played;
+let agent: PlayedMachine;
 let node: PlayedHost;
 let evil: PlayedHost;
 let storage: { address: string; close(): void };

@@ -1,4 +1,4 @@
-// A small laboratory: real agents that play captured machines, one machine without GPUs, one that has gone away.
+// A test fleet: real agents that play captured machines, and a simulated file server without GPUs.
 import { cpSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -12,14 +12,14 @@ export const h100 = "ubuntu22.04-x86_64__8x-h100-80gb-hbm3__550.54.15";
 export const a100 = "rocky9-x86_64__4x-a100-80gb-one-lost__535.129.03";
 export const desk = "ubuntu22.04-x86_64__2x-rtx-4090__550.120";
 
-/** How a played machine differs from the capture it was made of. */
+/** Changes of a played machine against its capture. */
 export interface Change {
   readonly capture: string;
-  /** Cards on which nothing runs. */
+  /** Indices of cards without processes and load. */
   readonly free?: readonly number[];
-  /** Other names for the capture's users. */
+  /** New names of the capture's users. */
   readonly users?: Readonly<Record<string, string>>;
-  /** A lost card that is there after all. */
+  /** Index of a lost card that is to work. */
   readonly mend?: number;
   /** Replacements in nvml.txt. */
   readonly nvml?: readonly (readonly [RegExp, string])[];
@@ -27,7 +27,7 @@ export interface Change {
   readonly address?: string;
 }
 
-/** Lines of nvml.txt that make card `to` a twin of card `from`, on a bus and with a name of its own. */
+/** Returns lines of nvml.txt that make card `to` a copy of card `from`, with another uuid and PCI bus. */
 function twin(text: string, from: number, to: number): string {
   const lines = text.split("\n").filter((line) => new RegExp(`^nvml\\w+ ${from}( |$)`).test(line));
   return lines
@@ -37,14 +37,14 @@ function twin(text: string, from: number, to: number): string {
     .replace(/(PciInfo \d : 0 0) \d+/, `$1 ${20 + to}`);
 }
 
-export interface Played {
+export interface PlayedMachine {
   /** "127.0.0.1:…" */
   readonly address: string;
   readonly program: Program;
 }
 
-/** Copies a capture into `folder` with its changes, and starts a real agent on it. */
-export async function playMachine(folder: string, change: Change): Promise<Played> {
+/** Copies a capture into `folder`, applies changes, and starts a real agent on it. */
+export async function playMachine(folder: string, change: Change): Promise<PlayedMachine> {
   cpSync(join(captures, change.capture), folder, { recursive: true });
   rewrite(join(folder, "nvml.txt"), (text) => nvmlOf(text, change));
   rewrite(join(folder, "capture.json"), (text) => {
@@ -54,7 +54,7 @@ export async function playMachine(folder: string, change: Change): Promise<Playe
     const written = JSON.stringify(machine);
     return change.address === undefined ? written : written.replace(/10\.\d+\.\d+\.\d+/, change.address);
   });
-  // What was started before the capture was taken was started as long ago now.
+  // Ages of processes are as long as at the time of the capture.
   const uptime = Number(readFileSync(join(folder, "proc/uptime"), "utf8").split(" ")[0]);
   rewrite(join(folder, "proc/stat"), (text) =>
     text.replace(/^btime \d+$/m, `btime ${Math.round(Date.now() / 1000 - uptime)}`),
@@ -71,7 +71,7 @@ export async function playMachine(folder: string, change: Change): Promise<Playe
   return { address, program };
 }
 
-/** Lets a played machine's CPUs and network have worked since the last call: its counters stand still in a capture. */
+/** Advances the CPU and network counters of a played machine, which are constant in a capture. */
 export function work(folder: string, busy: number, bytes: number): void {
   rewrite(join(folder, "proc/stat"), (text) =>
     text.replace(/^cpu +(\d+) (\d+) (\d+) (\d+)/, (_, user: string, nice: string, kernel: string, idle: string) =>
@@ -89,7 +89,7 @@ export function work(folder: string, busy: number, bytes: number): void {
   );
 }
 
-/** In one step: an agent that reads meanwhile must not find half a file, which no kernel shows. */
+/** Rewrites a file atomically: an agent that reads it meanwhile must not see half of it. */
 function rewrite(path: string, change: (text: string) => string): void {
   const beside = `${path}.new`;
   writeFileSync(beside, change(readFileSync(path, "utf8")));
@@ -123,7 +123,7 @@ function nvmlOf(text: string, { free = [], nvml = [], mend }: Change): string {
 
 const GiB = 1024 ** 3;
 
-/** A file server: no GPU, and a disk that is nearly full. */
+/** A file server without GPUs, with a disk that is nearly full. */
 const storage: Info = {
   hostname: "storage-1",
   ip: "10.30.1.9",
@@ -174,7 +174,7 @@ export async function playStorage(): Promise<{ address: string; close(): void }>
   return playHost(() => ({ ...storage, sampled: BigInt(Date.now()) }));
 }
 
-/** One of many machines with eight cards each; every number moves with the load. */
+/** Makes the report of one of many machines with eight cards; all numbers vary with `load`. */
 export function crowd(host: number, load: number): HostInfo {
   const gpus = Array.from({ length: 8 }, (_, id): NonNullable<Info["gpus"]>[number] => {
     const idle = (host + id) % 5 === 0;

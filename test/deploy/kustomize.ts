@@ -1,4 +1,4 @@
-// As much of kustomize as deploy/kubernetes uses, so that its result can be looked at where there is no kubectl.
+// The part of kustomize that deploy/kubernetes uses, so that its result can be tested without kubectl.
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
@@ -18,10 +18,10 @@ interface Kustomization {
   readonly images?: readonly { readonly name: string; readonly newName: string }[];
 }
 
-/** Objects that have no namespace to be in. */
+/** Kinds of objects without a namespace. */
 const apart = new Set(["Namespace"]);
 
-/** @throws Error for a file that is no YAML, with its place. */
+/** Reads the documents of a YAML file. @throws Error with file and position if it is not valid YAML */
 export function documents(file: string): unknown[] {
   return parseAllDocuments(readFileSync(file, "utf8"), { strict: true, uniqueKeys: true }).map((document) => {
     if (document.errors[0] !== undefined) throw new Error(`${file}: ${document.errors[0].message}`);
@@ -29,7 +29,7 @@ export function documents(file: string): unknown[] {
   });
 }
 
-/** The objects a folder with a kustomization.yaml stands for. */
+/** Returns the objects that a folder with a kustomization.yaml makes. */
 export function kustomize(folder: string): Manifest[] {
   const [file] = documents(join(folder, "kustomization.yaml"));
   const { namespace, resources = [], patches = [], images = [] } = file as Kustomization;
@@ -44,13 +44,13 @@ export function kustomize(folder: string): Manifest[] {
     const patch = documents(join(folder, path))[0] as Manifest;
     const same = ({ kind, metadata: { name } }: Manifest): boolean =>
       kind === patch.kind && name === patch.metadata.name;
-    if (!manifests.some(same)) throw new Error(`${path} changes nothing that is there`);
+    if (!manifests.some(same)) throw new Error(`${path} patches an object that does not exist`);
     return manifests.map((each) => (same(each) ? (merge(each, patch) as Manifest) : each));
   }, placed);
   return renamed(patched, new Map(images.map(({ name, newName }) => [name, newName]))) as Manifest[];
 }
 
-/** Images by other names, with the tags they had. */
+/** Renames images and keeps their tags. */
 function renamed(value: unknown, names: ReadonlyMap<string, string>, field = ""): unknown {
   if (field === "image" && typeof value === "string") {
     const [, name = "", tag = ""] = /^(.*?)(:[^:/]*)?$/.exec(value) ?? [];
@@ -61,7 +61,7 @@ function renamed(value: unknown, names: ReadonlyMap<string, string>, field = "")
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, renamed(each, names, key)]));
 }
 
-/** By what the entries of a list are told apart (x-kubernetes-patch-merge-key of the API). */
+/** Merge keys of lists by field (x-kubernetes-patch-merge-key of the API). */
 const keys: Readonly<Record<string, string>> = {
   containers: "name",
   env: "name",
@@ -69,7 +69,7 @@ const keys: Readonly<Record<string, string>> = {
   volumeMounts: "mountPath",
 };
 
-/** A strategic merge: null takes a field away, lists with a key are merged by it, other lists are replaced. */
+/** Applies a strategic merge patch: null removes a field, lists with a key are merged by it, other lists are replaced. */
 function merge(base: unknown, patch: unknown, field = ""): unknown {
   const key = keys[field];
   if (Array.isArray(base) && Array.isArray(patch) && key !== undefined) {

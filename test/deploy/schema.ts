@@ -1,4 +1,4 @@
-// As much of JSON Schema as the published description of Kubernetes uses.
+// The part of JSON Schema that the published schema of Kubernetes uses.
 import { readFileSync } from "node:fs";
 
 interface Schema {
@@ -18,19 +18,19 @@ const { $defs } = JSON.parse(readFileSync(new URL("kubernetes.schema.json", impo
 
 const typeOf = (value: unknown): string => (Array.isArray(value) ? "array" : value === null ? "null" : typeof value);
 
-/** What is wrong with a value, each as "path: sentence"; nothing when it is as the definition says. */
+/** Validates a value against a definition. @returns violations, each as "path: sentence" */
 export function faults(definition: string, value: unknown): string[] {
   const schema = $defs[definition];
-  return schema === undefined ? [`there is no kind ${definition}`] : check(schema, value, definition);
+  return schema === undefined ? [`there is no definition ${definition}`] : check(schema, value, definition);
 }
 
 function check(schema: Schema, value: unknown, at: string): string[] {
   if (schema.$ref !== undefined) {
     const target = $defs[schema.$ref.replace("#/$defs/", "")];
-    return target === undefined ? [`${at}: ${schema.$ref} is not described`] : check(target, value, at);
+    return target === undefined ? [`${at}: ${schema.$ref} is not defined`] : check(target, value, at);
   }
   if (schema.anyOf !== undefined) {
-    return schema.anyOf.some((each) => check(each, value, at).length === 0) ? [] : [`${at}: is none of what it may be`];
+    return schema.anyOf.some((each) => check(each, value, at).length === 0) ? [] : [`${at}: matches no alternative`];
   }
   if (schema.enum !== undefined && !schema.enum.includes(value)) {
     return [`${at}: must be one of ${schema.enum.join(", ")}, is ${JSON.stringify(value)}`];

@@ -5,13 +5,13 @@ import { verdict } from "../../proto/verdict.ts";
 import type { Agent } from "../agent.ts";
 import { missingCompiler } from "../nvml/build.ts";
 import { readers } from "../nvml/rig.ts";
-import { type Eight, startEight } from "./eight.ts";
+import { type EightGpuAgent, startEight } from "./eight.ts";
 
 const reason = missingCompiler();
 const patience = { timeout: 30_000, interval: 100 };
 
 describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${reason}` : ""}`, () => {
-  let eight: Eight;
+  let eight: EightGpuAgent;
   let agent: Agent;
   let before: HostInfo;
   const control = (lines: string): void => eight.control(lines);

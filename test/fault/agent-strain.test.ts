@@ -8,12 +8,12 @@ import { decode, hostLimits } from "../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
 import type { Agent } from "../agent.ts";
 import { missingCompiler } from "../nvml/build.ts";
-import { type Eight, startEight } from "./eight.ts";
+import { type EightGpuAgent, startEight } from "./eight.ts";
 
 const reason = missingCompiler();
 
 describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${reason}` : ""}`, () => {
-  let eight: Eight;
+  let eight: EightGpuAgent;
   let machine: string;
   let agent: Agent;
   const control = (lines: string): void => eight.control(lines);

@@ -1,5 +1,5 @@
-// A life of the book: looks whether all is there that lives before were told is written, then writes until it is killed.
-// Each line out is one fact (see book-kill.test.ts).
+// A process that writes to the book until it is killed. First it verifies that every write that earlier processes reported as
+// safe is there. Each line of output is one fact (see book-kill.test.ts).
 import { existsSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openBook } from "../../hub/book/sqlite.ts";
@@ -14,7 +14,7 @@ const book = openBook({ folder, clock: systemClock, log, notice: (topic, text) =
 const desk = new Desk({ book, clock: systemClock, log });
 say("open");
 
-/** Every change is two entries: its own, which stands for a row of a table, and that of the desk. */
+/** Number of entries by target. Every change has two: its own, as a row of a table, and that of the desk. */
 const targets = new Map<string, number>();
 for (let before: number | undefined; ; ) {
   const page = book.audit({ limit: 1000, ...(before === undefined ? {} : { before }) });
@@ -22,12 +22,12 @@ for (let before: number | undefined; ; ) {
   before = page.at(-1)?.id;
   if (before === undefined) break;
 }
-for (const [target, count] of targets) if (count !== 2) say(`wrong ${target} is there ${count} times`);
+for (const [target, count] of targets) if (count !== 2) say(`wrong ${target} has ${count} entries`);
 const safe = join(folder, "safe.txt");
 const told = existsSync(safe) ? readFileSync(safe, "utf8").split("\n").filter(Boolean) : [];
 for (const target of told) if (!targets.has(target)) say(`lost ${target}`);
-// What was written and not told yet when a life ended: one change of each life.
-if (targets.size > told.length + Number(life)) say(`wrong ${targets.size} changes, ${told.length} told`);
+// Each earlier process may have written one change that it could not report before it was killed.
+if (targets.size > told.length + Number(life)) say(`wrong ${targets.size} changes, ${told.length} reported`);
 say(`verified ${told.length}`);
 
 for (let i = 0; ; i++) {

@@ -1,4 +1,4 @@
-// The built agent on a copy of a captured machine with eight played GPUs, whose driver and files a test may spoil.
+// The built agent on a copy of a captured machine with eight played GPUs, whose driver and files a test can break.
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,18 +6,18 @@ import { type Agent, startAgent } from "../agent.ts";
 import { player } from "../nvml/build.ts";
 import { h100 } from "../nvml/rig.ts";
 
-export interface Eight {
+export interface EightGpuAgent {
   readonly folder: string;
-  /** Its root. */
+  /** Root of the captured machine. */
   readonly machine: string;
   readonly agent: Agent;
-  /** Replaces the control file: lines of player.c's language. */
+  /** Replaces the player's control file; player.c defines its lines. */
   control(lines: string): void;
-  /** To be called when the agent has ended. */
+  /** Removes the folder. Must be called after the agent has stopped. */
   remove(): void;
 }
 
-export async function startEight(env: Readonly<Record<string, string>> = {}): Promise<Eight> {
+export async function startEight(env: Readonly<Record<string, string>> = {}): Promise<EightGpuAgent> {
   const folder = mkdtempSync(join(tmpdir(), "agent-eight-"));
   const machine = join(folder, "machine");
   const file = join(folder, "control");

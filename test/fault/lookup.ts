@@ -1,5 +1,5 @@
-// In a network of its own: a DNS server that does not answer for some names, and a hub whose machines have names. Prints
-// what the hub says of them.
+// Runs in a network namespace of its own: a DNS server that does not answer for some names, and a hub whose hosts have names.
+// Prints the state of the hosts in the hub's feed.
 import { createSocket } from "node:dgram";
 import { machine, playHost } from "../host.ts";
 import { place, startHub, view } from "../hub.ts";

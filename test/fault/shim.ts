@@ -1,4 +1,4 @@
-// Starts the built agent behind shim.c, which sets its clock and takes processes away under its hands.
+// Starts the built agent with shim.c preloaded, which changes its clock and makes processes vanish while they are read.
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -7,9 +7,9 @@ import { top } from "../program.ts";
 
 export interface Shimmed {
   readonly agent: Agent;
-  /** Sets the wall clock that the agent sees ahead of the real one; negative: back. */
+  /** Offsets the wall clock of the agent from the real one by some seconds, also negative. */
   ahead(seconds: number): void;
-  /** Files whose path ends so cannot be read once they are open; "" ends that. */
+  /** Lets reads of open files fail if their path ends with `path`; "" ends that. */
   gone(path: string): void;
   close(): Promise<void>;
 }

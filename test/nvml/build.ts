@@ -1,4 +1,4 @@
-// Compiles the player of player.c into a libnvidia-ml.so.1, once per source and variant.
+// Compiles player.c, which plays recorded NVML calls, into a libnvidia-ml.so.1, once per source and variant.
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -17,13 +17,13 @@ import { fileURLToPath } from "node:url";
 const source = fileURLToPath(new URL("player.c", import.meta.url));
 const cache = fileURLToPath(new URL("../.cache/nvml", import.meta.url));
 
-/** How an older driver's library differs. */
+/** Differences of an older driver's library. */
 export interface Variant {
-  /** Symbols it does not export. */
+  /** Symbols that it does not export. */
   readonly lacks?: readonly string[];
-  /** Bytes from entry to entry in the process lists of ..._v3. */
+  /** Size of an entry in the process lists of ..._v3 in bytes. */
   readonly stride?: 24 | 32;
-  /** Compiler of another processor. */
+  /** Cross compiler for another processor. */
   readonly compiler?: string;
 }
 
@@ -53,13 +53,13 @@ export const driver450: Variant = {
 /** Drivers 535.43 to 535.86. */
 export const driver535Early: Variant = { stride: 32 };
 
-/** Why the player cannot be built here, or undefined when it can. */
+/** Returns the reason why the player cannot be built; undefined if it can. */
 export function missingCompiler(): string | undefined {
   const found = spawnSync("cc", ["--version"], { stdio: "ignore" });
   return found.status === 0 ? undefined : "there is no C compiler (cc) to build the NVML player with";
 }
 
-/** Path of a libnvidia-ml.so.1 that plays. @throws Error when it does not compile. */
+/** Compiles the player and returns the path of its libnvidia-ml.so.1. @throws Error if it does not compile */
 export function player(variant: Variant = {}): string {
   const { lacks = [], stride = 24, compiler = "cc" } = variant;
   const hidden = lacks.map((symbol) => `${symbol};`).join(" ");
@@ -78,7 +78,7 @@ export function player(variant: Variant = {}): string {
     const flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", `-DSTRIDE_V3=${stride}`];
     const link = ["-Wl,-soname,libnvidia-ml.so.1", `-Wl,--version-script=${script}`];
     execFileSync(compiler, [...flags, ...link, "-o", join(draft, "libnvidia-ml.so.1"), source]);
-    // Other users may play it, too: an agent that runs unprivileged.
+    // An agent that runs as another user must be able to load it.
     chmodSync(draft, 0o755);
     try {
       renameSync(draft, folder);

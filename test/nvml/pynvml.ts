@@ -1,5 +1,5 @@
-// Debian's python3-pynvml as an independent reader of the player. The package is unpacked, not installed: it depends on
-// a driver's library, which has no business on a machine that has none.
+// Debian's python3-pynvml as an independent NVML client of the player. The package is unpacked, not installed: it depends on
+// the driver's library, which must not be installed on a machine without a driver.
 import { execFileSync, spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -17,17 +17,17 @@ import { fileURLToPath } from "node:url";
 const cache = fileURLToPath(new URL("../.cache/pynvml", import.meta.url));
 const module = join("usr", "lib", "python3", "dist-packages");
 
-/** A folder for PYTHONPATH ("" when Python has pynvml by itself), or why there is none. */
+/** A folder for PYTHONPATH ("" if Python has pynvml already), or the reason why there is none. */
 export type Pynvml = { readonly path: string } | { readonly reason: string };
 
-/** Finds pynvml, or fetches it from the component of this machine's own Debian that holds it. */
+/** Finds pynvml, or fetches its package from Debian's contrib component. */
 export function pynvml(): Pynvml {
   if (spawnSync("python3", ["--version"], { stdio: "ignore" }).status !== 0) return { reason: "there is no python3" };
   if (spawnSync("python3", ["-c", "import pynvml"], { stdio: "ignore" }).status === 0) return { path: "" };
   const held = join(cache, module);
   if (existsSync(join(held, "pynvml.py"))) return { path: held };
   const source = debian();
-  if (source === undefined) return { reason: "python3-pynvml comes from Debian, and this is none" };
+  if (source === undefined) return { reason: "python3-pynvml is a Debian package, and this is not Debian" };
   mkdirSync(join(cache, ".."), { recursive: true });
   const draft = mkdtempSync(`${cache}-`);
   try {
@@ -43,7 +43,7 @@ export function pynvml(): Pynvml {
   }
 }
 
-/** Downloads and unpacks the package, with lists and cache of its own: the machine's stay as they are. */
+/** Downloads and unpacks the package with package lists and a cache of its own: those of the machine are not changed. */
 function fetch(folder: string, source: string): void {
   const list = join(folder, "contrib.sources");
   writeFileSync(list, source);
@@ -51,7 +51,7 @@ function fetch(folder: string, source: string): void {
   const apt = [
     ...["-o", `Dir::Etc::sourcelist=${list}`, "-o", "Dir::Etc::sourceparts=/dev/null"],
     ...["-o", `Dir::State::lists=${join(folder, "lists")}`, "-o", `Dir::Cache=${join(folder, "cache")}`],
-    // The folder is not open to apt's own user.
+    // apt's own user cannot access the folder.
     ...["-o", `APT::Sandbox::User=${process.getuid?.() === 0 ? "root" : ""}`],
   ];
   const options = { cwd: folder, stdio: ["ignore", "ignore", "pipe"] as const, timeout: 90_000 };
@@ -63,7 +63,7 @@ function fetch(folder: string, source: string): void {
   for (const part of ["lists", "cache", file]) rmSync(join(folder, part), { recursive: true, force: true });
 }
 
-/** This machine's main Debian source, with the components that hold what is not free; undefined elsewhere. */
+/** Returns this machine's main Debian source with the components contrib and non-free; undefined if it is not Debian. */
 function debian(): string | undefined {
   const release = read("/etc/os-release");
   const codename = /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1];

@@ -1,4 +1,5 @@
-// The real NVIDIA source, its reader process and the player, with a control file to switch faults on and off.
+// Test rig of the real NVIDIA source with its reader process and the player, with a control file that switches faults on and
+// off.
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,34 +23,34 @@ export const a100 = join(captures, "rocky9-x86_64__4x-a100-80gb-one-lost__535.12
 export const mig = join(captures, "ubuntu22.04-x86_64__2x-a100-40gb-one-mig__535.161.08");
 
 export interface Rig {
-  /** One read of the source. @throws what the source throws. */
+  /** Reads the source once. @throws the source's error */
   read(): Promise<HostInfo>;
-  /** A collection by a snapshot, which has readers of its own. */
+  /** Collects with a snapshot, which has readers of its own. */
   collect(): Promise<HostInfo>;
-  /** The message of a read that must fail. */
+  /** Reads the source, which must fail, and returns the error. */
   failure(): Promise<Error>;
-  /** Replaces the control file: lines of player.c's language. */
+  /** Replaces the player's control file; player.c defines its lines. */
   control(lines: string): void;
-  /** What the kernel says of its driver (/proc/driver/nvidia/version) from now on. */
+  /** Sets the content of /proc/driver/nvidia/version. */
   driver(version: string): void;
-  /** Lets time pass for everything that counts milliseconds by the machine. */
+  /** Advances the machine's monotonic clock. */
   skip(ms: number): void;
-  /** Process ids of the readers that this process has started and that still run. */
+  /** Returns the pids of running readers that this process started. */
   readers(): number[];
   /** Pauses the source. */
   pause(ms: number): Promise<void>;
-  /** A folder that goes away with the rig. */
+  /** A temporary folder, removed by `close`. */
   readonly folder: string;
   close(): Promise<void>;
 }
 
 export interface RigOptions {
   readonly variant?: Variant;
-  /** Milliseconds one read may take. */
+  /** Deadline of one read in milliseconds. */
   readonly deadline?: number;
-  /** The library instead of the player. */
+  /** Path of a library to load instead of the player. */
   readonly nvml?: string;
-  /** What the machine says otherwise than the captured one. */
+  /** Changes of the machine against the captured one. */
   readonly says?: Partial<Machine>;
 }
 
@@ -111,7 +112,7 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml, s
   };
 }
 
-/** Children of this process that are NVML readers. */
+/** Returns the pids of a process's children that are NVML readers. */
 export function readers(parent: number = process.pid): number[] {
   return readdirSync("/proc").flatMap((name) => {
     try {
@@ -120,7 +121,7 @@ export function readers(parent: number = process.pid): number[] {
       const ours = Number(above) === parent && state !== "Z";
       return ours && readFileSync(`/proc/${name}/cmdline`, "utf8").includes("nvml-reader") ? [Number(name)] : [];
     } catch {
-      // No process, or one that ended while it was looked at.
+      // Not a process, or it exited meanwhile.
       return [];
     }
   });

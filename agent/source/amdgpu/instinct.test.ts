@@ -4,14 +4,14 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test, vi } from "vitest";
 import { State, Throttle } from "../../../proto/gen/host_pb.js";
 import { table } from "../../../test/gpu-metrics.ts";
-import { type Altered, altered, never, options } from "../../../test/machine.ts";
+import { type AlteredMachine, altered, never, options } from "../../../test/machine.ts";
 import { capturedMachine } from "../../machine/capture.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { amdgpu } from "../amdgpu.ts";
 import type { Gpu, Reader } from "../source.ts";
 
 const folder = "../../../test/capture/ubuntu24.04-x86_64__8x-mi300x__rocm-6.4";
-const mi300x = (): Altered => altered(capturedMachine(join(fileURLToPath(new URL(folder, import.meta.url)))));
+const mi300x = (): AlteredMachine => altered(capturedMachine(join(fileURLToPath(new URL(folder, import.meta.url)))));
 
 const device = (card: number): string => `/sys/class/drm/card${card}/device`;
 
@@ -101,7 +101,7 @@ describe("eight MI300X", () => {
 
 describe("an MI300X that is divided into eight", () => {
   /** Its parts are GPUs of the compute driver, with device nodes of their own, and no PCI functions. */
-  function divided(): Altered {
+  function divided(): AlteredMachine {
     const machine = mi300x();
     const nodes = "/sys/class/kfd/kfd/topology/nodes";
     const first = machine.list(nodes).find((name) => / 6912$/m.test(machine.read(`${nodes}/${name}/properties`) ?? ""));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Altered, altered, machineOf, never, options } from "../../../test/machine.ts";
+import { type AlteredMachine, altered, machineOf, never, options } from "../../../test/machine.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { intel } from "../intel.ts";
 import type { Gpu, Reader } from "../source.ts";
@@ -16,7 +16,7 @@ interface Told {
 }
 
 /** A machine with one card, on which one program works. All of it may be changed while the test runs. */
-function machineWith({ driver = "i915", id = "8086:56A0", pci = "0000:03:00.0", sensors = {} }: Told): Altered {
+function machineWith({ driver = "i915", id = "8086:56A0", pci = "0000:03:00.0", sensors = {} }: Told): AlteredMachine {
   const files: Record<string, string> = {
     [`${device}/uevent`]: `DRIVER=${driver}\nPCI_CLASS=30000\nPCI_ID=${id}\nPCI_SLOT_NAME=${pci}\n`,
     [`${device}/tile0/gt0/freq0/act_freq`]: "2850\n",
@@ -70,7 +70,7 @@ test.each([
 describe("on the root bus, as in a virtual machine,", () => {
   const root = "0000:00:10.0";
   const unknown = "8086:ffff";
-  const integrated = async (machine: Altered) => (await (await opened(machine))())[0]?.integrated;
+  const integrated = async (machine: AlteredMachine) => (await (await opened(machine))())[0]?.integrated;
 
   test("what has sensors of its driver's is a card", async () => {
     expect(await integrated(machineWith({ id: unknown, pci: root, sensors: { temp1_input: "1" } }))).toBeUndefined();

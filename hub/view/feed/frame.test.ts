@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { crew } from "../../../test/crew.ts";
+import { busyFleet } from "../../../test/busy-fleet.ts";
 import { Live } from "../../live.ts";
 import { Encoder } from "./encoder.ts";
 import { frame } from "./frame.ts";
 
 test("200 hosts of eight cards at full work are told in 200 KB, and what is new of all of them in 20 KB", () => {
-  const fleet = crew(200);
+  const fleet = busyFleet(200);
   const live = new Live(() => 0);
   const encoder = new Encoder({
     live,

@@ -5,7 +5,7 @@ import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from "node
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { fleet, type Taken, writeFirst } from "../../../../test/first.ts";
+import { type FirstSample, fleet, writeFirst } from "../../../../test/first.ts";
 import { all, ask, day, hour, listening, pairs, Scene, start } from "../../../../test/store.ts";
 import { earliest } from "../../../clock.ts";
 import type { Log } from "../../../log.ts";
@@ -60,7 +60,7 @@ test("what was strange in a file of the first version is taken as it is, centuri
   const values = [-5, 2 ** 63, 1e308, 5e-324, 0.1 + 0.2, 0, 4.5e15];
   const times = [0, 86_400_001, start, start + 1, Date.UTC(2500, 1, 1), Date.UTC(2899, 11, 31), start + 2];
   const polls = times.map(
-    (at, i): Taken => ({
+    (at, i): FirstSample => ({
       host: "a",
       level: "gpu",
       key: "G",

@@ -1,5 +1,5 @@
-// A fleet at full work, in memory: every host is a captured machine with eight H200, and every reading goes on as such
-// machines' readings do.
+// A simulated fleet of busy hosts, in memory: every host is a captured machine with eight H200, and its readings change as
+// those of such machines do.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { clone, fromJsonString } from "@bufbuild/protobuf";
@@ -9,21 +9,21 @@ import { top } from "./program.ts";
 const capture = join(top, "test/capture/ubuntu22.04-x86_64__8x-h200__570.158.01");
 const GiB = 2 ** 30;
 
-/** The captured machine, whole: its cards and the rest are captured apart. */
+/** Reads the captured machine. Its cards and its other readings are in separate files. */
 function captured(): HostInfo {
   const read = (name: string): HostInfo => fromJsonString(HostInfoSchema, readFileSync(join(capture, name), "utf8"));
   return { ...read("host.json"), gpus: read("expected.json").gpus };
 }
 
-export interface Crew {
-  /** Lets the work go on for so many seconds, and gives what each host would answer then. */
+export interface BusyFleet {
+  /** Advances time by some seconds and returns the answer of each host. */
   pass(seconds: number): HostInfo[];
 }
 
-/** So many hosts, the same for each call. */
-export function crew(hosts: number): Crew {
+/** Makes a fleet of busy hosts. The same number of hosts gives the same fleet. */
+export function busyFleet(hosts: number): BusyFleet {
   let seed = 7;
-  /** From 0 to 1. */
+  /** Returns a pseudo-random number from 0 to 1. */
   const random = (): number => {
     seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
     return seed / 2_147_483_648;
@@ -32,11 +32,11 @@ export function crew(hosts: number): Crew {
   const big = (mid: number, by: number): bigint => BigInt(around(mid, by));
   const plus = (held: bigint | undefined, more: number): bigint => (held ?? 0n) + BigInt(Math.round(more));
   const first = captured();
-  const all = Array.from({ length: hosts }, (_, i) => engage(clone(HostInfoSchema, first), i));
+  const all = Array.from({ length: hosts }, (_, i) => rename(clone(HostInfoSchema, first), i));
   let now = 1_800_000_000_000;
 
-  /** A host of its own: names and numbers that differ from machine to machine do. */
-  function engage(info: HostInfo, host: number): HostInfo {
+  /** Gives a host its own names, addresses, uuids and pids. */
+  function rename(info: HostInfo, host: number): HostInfo {
     info.hostname = `gpu-${host}`;
     info.ip = `10.20.${host >> 8}.${host & 255}`;
     for (const gpu of info.gpus) {

@@ -1,4 +1,4 @@
-// The agent's reports against a hub and a time that a test plays.
+// The agent's pusher against a simulated hub in simulated time.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,24 +20,24 @@ export const answer = (status: number, body: unknown = {}, headers: Record<strin
   text: typeof body === "string" ? body : JSON.stringify(body),
 });
 
-interface Begin extends Partial<Pick<World, "state" | "rich" | "ask" | "info">> {
+interface Begin extends Partial<Pick<SimulatedHub, "state" | "rich" | "ask" | "info">> {
   readonly registered?: boolean;
   readonly room?: BacklogLimits;
 }
 
-/** A hub, and time that passes only when told to. Every sample is stamped with it. */
-export class World {
+/** A simulated hub and clock; time advances only by `pass`. Samples have the times of this clock. */
+export class SimulatedHub {
   now = 0;
   rich = true;
-  /** Its answers to reports say what it takes, too. */
+  /** True if answers to reports announce the accepted types, too. */
   tells = false;
   interval = 5;
   version = 1;
-  /** Undefined: gone. A number: that status for everything. */
+  /** A number: the status of every answer. */
   state: "up" | "gone" | number = "up";
-  /** Milliseconds until it answers. */
+  /** Delay of answers in milliseconds. */
   delay = 0;
-  /** Times of the samples that the hub took. */
+  /** Times of the samples that the hub accepted. */
   readonly taken: number[] = [];
   readonly asked: { at: number; what: string }[] = [];
   readonly log: string[] = [];
@@ -95,16 +95,17 @@ export class World {
     if (path.endsWith("register")) return answer(200, { token: "given", status: "ok" });
     const headers = this.rich ? takes : {};
     const { interval: reportIntervalSec, version: configVersion } = this;
-    // The configuration holds no version: only the answers to reports do.
+    // The configuration has no version: only answers to reports do.
     if (path.endsWith("config")) return answer(200, { reportIntervalSec }, headers);
     const rich = type?.startsWith("application/x-protobuf");
     if (rich && !this.rich) return answer(415);
-    // A plain report has no time of its own.
+    // A JSON report has no time of its own.
     this.taken.push(rich && body ? Number(fromBinary(HostInfoSchema, body).sampled) : this.now);
     return answer(200, { ok: true, configVersion }, this.tells ? headers : {});
   }
 
-  /** Lets everything happen that needs no time. */
+  /** Runs pending callbacks, without advancing time. */
+
   async settle(): Promise<void> {
     for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
   }
