@@ -23,12 +23,12 @@ test("a long name is cut to 256 bytes, never inside a character", () => {
   expect(clean(`x${"数".repeat(100)}`)).toBe(`x${"数".repeat(85)}`);
 });
 
-test("of a text of megabytes no more is looked at than can be kept", () => {
+test("a text of megabytes is read only as far as it can be kept", () => {
   expect(clean("😀".repeat(1_000_000))).toBe("😀".repeat(64));
   expect(clean(`${"\u200b".repeat(2_000_000)}x`)).toBe("");
 });
 
-test("whatever the text, it becomes valid UTF-8 of at most 256 bytes without control characters, and stays so", () => {
+test("any text becomes valid UTF-8 of at most 256 bytes without control characters, and is not changed again", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 400 }), (text) => {
       const cleaned = clean(text);

@@ -113,7 +113,7 @@ test("an answer that is cut short is refused, not read as less", () => {
   for (let end = 1; end < bytes.length; end++) expect(() => unpackAnswer(bytes.subarray(0, end))).toThrow(/cut short/);
 });
 
-test("fields that a newer hub adds are passed over", () => {
+test("fields that a newer hub adds are skipped", () => {
   const unknown = Uint8Array.of(
     0x78,
     0x81,

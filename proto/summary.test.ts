@@ -49,7 +49,7 @@ test("free cards are offered by model, most first, each host with its card numbe
   ]);
 });
 
-test("a card on which no process is seen is held by the pods it was given to, what is in use by the only one", () => {
+test("a card without visible processes is held by the pods it is allocated to; a single pod has the memory in use", () => {
   const pod = (name: string) => create(HolderSchema, { namespace: "lab", pod: name, container: "c" });
   const given = (id: number, ...pods: string[]): GPUInfo => ({
     ...free(id),
@@ -68,7 +68,7 @@ test("a card on which no process is seen is held by the pods it was given to, wh
   ]);
 });
 
-test("graphics inside a processor are neither counted nor offered, and hold nobody's name", () => {
+test("integrated graphics are neither counted nor offered, and have no holders", () => {
   const inside = { ...held(2, 40, "ada"), integrated: true };
   const { cards, count, offers, holders } = summarize([host("a", { gpus: [free(0), inside] })]);
   expect(cards).toBe(1);
@@ -105,7 +105,7 @@ test("a divided card is counted by its instances, which are offered by their uui
   expect(troubles).toEqual([]);
 });
 
-test("no instance of a broken card is offered, and what is wrong is told once, of the card", () => {
+test("no instance of a broken card is offered, and its trouble is listed once, for the card", () => {
   const broken = { ...free(0, "NVIDIA A100"), uuid: "GPU-0", divided: true, eccUncorrected: 1n };
   const { count, offers, troubles } = summarize([
     host("a", { gpus: [broken, part(1000, "MIG-a"), part(1001, "MIG-b"), free(1, "NVIDIA A100")] }),
@@ -127,7 +127,7 @@ test("cards of a host that does not answer are neither offered nor counted for t
   expect(holders).toEqual([]);
 });
 
-test("a user holds a card once however many processes run there; idle cards are told apart", () => {
+test("a user holds a card once however many processes run there; idle cards are counted apart", () => {
   const { holders } = summarize([
     host("a", { gpus: [held(0, 90, "ada", "ada"), held(1, 0, "ada"), held(2, 50, "bob", "ada")] }),
   ]);
@@ -137,7 +137,7 @@ test("a user holds a card once however many processes run there; idle cards are 
   ]);
 });
 
-test("memory of which nobody says how much is not known, and not none", () => {
+test("memory of unknown size is unknown, not 0", () => {
   const gpu = {
     ...free(0),
     procs: ["ada", "bob", "bob"].map((username, pid) => create(ProcInfoSchema, { pid, username })),
@@ -188,7 +188,7 @@ test.each([
   expect(troublesOf(host("a", info))).toEqual(wanted);
 });
 
-test("of a host that does not answer only that is trouble: what it said before may be over", () => {
+test("a host that does not answer has only that trouble: its last answer may be outdated", () => {
   const info = { gpus: [{ id: 0, state: State.LOST }] };
   expect(troublesOf(host("a", info, false, Link.WAITING))).toEqual([
     { host: "a", kind: "unreachable", reason: "refused", since: 1000 },
@@ -204,7 +204,7 @@ test.each([
   expect(noCardsReason(create(HostInfoSchema, info))).toBe(reason);
 });
 
-test("since when a host that never answered is away is not known: the hub may just have started", () => {
+test("a host that never answered is unreachable since an unknown time: the hub may just have started", () => {
   const { host: never } = host("a", {}, false, Link.WAITING);
   const status = { host: create(HostSchema, { name: "a", link: Link.WAITING, since: never.since }), fresh: false };
   expect(troublesOf(status)).toEqual([{ host: "a", kind: "unreachable", reason: "", since: undefined }]);

@@ -57,7 +57,7 @@ test.each([
   expect(type(exposition([family], { format: "openmetrics" }), "openmetrics")).toBe(open);
 });
 
-test("what is not a number is no line, and a family without lines is not mentioned", () => {
+test("NaN is left out, and so is a family without samples", () => {
   const families = [gauge("a", { labels: "", value: Number.NaN }), gauge("b"), gauge("c", one)];
   expect(readExposition(exposition(families, { format: "text" }), "text").map(({ name }) => name)).toEqual(["c"]);
   expect(exposition([], { format: "text" })).toBe("");

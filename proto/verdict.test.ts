@@ -96,13 +96,13 @@ test("no card of a host that does not answer is free or busy", () => {
   expect(verdict(card({ state: State.LOST }), false)).toBe("broken");
 });
 
-test("a busy card with memory errors stays busy, and its errors are told", () => {
+test("a busy card with memory errors stays busy, and its errors are listed", () => {
   const gpu = card({ utilization: 80, procs, eccUncorrected: 2n });
   expect(verdict(gpu, true)).toBe("busy");
   expect(cardFaults(gpu)).toEqual([{ kind: "ecc-uncorrected", count: 2 }]);
 });
 
-test("throttling makes no fault, and not measured is not idle", () => {
+test("throttling is not a fault, and unmeasured utilization is not idle", () => {
   expect(cardFaults(card({ throttle: [Throttle.HW_THERMAL] }))).toEqual([]);
   const gpu = card({});
   delete gpu.utilization;
@@ -125,7 +125,7 @@ test("the command to copy numbers cards as the driver does", () => {
   expect(environment(Vendor.INTEL, ["1"])).toBe("ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 ZE_AFFINITY_MASK=1");
 });
 
-test("a share of nothing, or of the unknown, is not known", () => {
+test("a percentage of 0, or of an unknown total, is unknown", () => {
   expect(percentOf(1n, 4n)).toBe(25);
   expect(percentOf(1n, 0n)).toBeUndefined();
   expect(percentOf(undefined, 4n)).toBeUndefined();
@@ -138,7 +138,7 @@ const part = (rest: MessageInitShape<typeof GPUInfoSchema>): GPUInfo => {
   return gpu;
 };
 
-test("a divided card is never free: its instances are, by their memory and processes, for nobody measures how busy they are", () => {
+test("a divided card is never free: its instances are, by memory and processes, because their utilization is not measured", () => {
   expect(verdict(card({ divided: true }), true)).toBe("unknown");
   expect(verdict(card({ divided: true, state: State.LOST }), true)).toBe("broken");
   expect(verdict(part({}), true)).toBe("free");
@@ -166,14 +166,14 @@ test.each([
   expect(cardFaults(instance, parentOf(gpus, instance)).map(({ kind }) => kind)).toEqual(kinds);
 });
 
-test("an instance that computes stays busy whatever is wrong with its card, and one fault is told once", () => {
+test("an instance that computes stays busy whatever is wrong with its card, and a fault is listed once", () => {
   expect(verdict(part({ procs }), true, whole({ eccUncorrected: 3n }))).toBe("busy");
   // Nothing computes on what is not there.
   expect(verdict(part({ procs }), true, whole({ state: State.LOST }))).toBe("broken");
   expect(cardFaults(part({ state: State.LOST }), whole({ state: State.LOST }))).toEqual([{ kind: "lost", count: 1 }]);
 });
 
-test("a card that is not divided has no other behind it", () => {
+test("a card that is not an instance has no parent", () => {
   const gpus = [card({ uuid: "GPU-0" }), card({})];
   expect(gpus.map((gpu) => parentOf(gpus, gpu))).toEqual([undefined, undefined]);
 });

@@ -23,7 +23,7 @@ test.each([
   expect(graveXid(xidAction(code))).toBe(action > XidAction.RESTART_PROGRAM);
 });
 
-test("of two codes the graver counts, of equals the first", () => {
+test("of two codes the more severe counts, of equally severe ones the first", () => {
   expect([graver(undefined, 45), graver(48, 45), graver(45, 48), graver(48, 95), graver(95, 79)]).toEqual([
     45, 48, 48, 48, 79,
   ]);

@@ -14,13 +14,13 @@ function stray(env: Readonly<Record<string, string>>, ...args: string[]): number
   return child.pid ?? 0;
 }
 
-test("a run that left nothing has no remains, and its folder is gone", async () => {
+test("a run without leftovers reports none, and its folder is removed", async () => {
   const run = new Remains();
   expect(await run.clear(0)).toEqual([]);
   expect(existsSync(run.env.TMPDIR)).toBe(false);
 });
 
-test("processes, mounts and files that are left are named and cleared away, and no others", async () => {
+test("leftover processes, mounts and files are reported and removed, and no others", async () => {
   const other = stray({});
   const run = new Remains();
   const at = run.env.TMPDIR;

@@ -32,13 +32,13 @@ async function collect(name: string, chosen: typeof sources): Promise<string> {
   return `${toJsonString(HostInfoSchema, info, { prettySpaces: 2, useProtoFieldName: true })}\n`;
 }
 
-test.each(folders)("%s is the host it was", async (name) => {
+test.each(folders)("the captured host %s gives the recorded report", async (name) => {
   await expect(await collect(name, host)).toMatchFileSnapshot(join(top, name, "host.json"));
 });
 
 const cards = folders.filter((name) => existsSync(join(top, name, "sys/class/drm")));
 
-test.each(cards)("%s has the GPUs that the kernel tells of", async (name) => {
+test.each(cards)("the captured host %s gives the recorded GPUs of the kernel's drivers", async (name) => {
   await expect(await collect(name, kernel)).toMatchFileSnapshot(join(top, name, "expected.json"));
 });
 
@@ -50,7 +50,7 @@ function played(folder: string): Source[] {
   return [{ name: "nvidia", gpus: true, open: async () => ({ read, close: async () => undefined }) }];
 }
 
-test.each(folders)("%s is scraped as what it was", async (name) => {
+test.each(folders)("the captured host %s gives the recorded metrics", async (name) => {
   const folder = join(top, name);
   const machine = capturedMachine(folder);
   const snapshot = new Snapshot({ ...options, sources: [...played(folder), ...host], machine, version: "0" });

@@ -55,7 +55,7 @@ test.each([
   },
 );
 
-test("answers that quote the token do not bring it into the log, nor does the end of the agent", async () => {
+test("a token quoted in an answer is not logged, and neither is it when the agent stops", async () => {
   portal.faults.report = echo(500, (text) => [{ msg: text }]);
   const agent = report();
   await agent.line(/takes no report: .*bad: /);
@@ -66,7 +66,7 @@ test("answers that quote the token do not bring it into the log, nor does the en
   expect(agent.output()).not.toContain(token);
 });
 
-test("a machine that quotes the hub's token does not bring it onto the page and into the log", async () => {
+test("the hub's token, quoted by a machine, is neither on the page nor in the log", async () => {
   const token = "poll-token-0042";
   const host = await playHost(() => new Error(`no call for "Bearer ${token}"`));
   const at = place();

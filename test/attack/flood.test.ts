@@ -36,7 +36,7 @@ const floods = [
 /** Bytes: many times what a listener takes before it looks. */
 const most = 8e9;
 
-test("an agent hangs up on whoever floods it, and answers others meanwhile", async () => {
+test("an agent disconnects a peer that floods it, and answers others meanwhile", async () => {
   const agent = await startAgent({ GOHM_NOGPU: "true" });
   undo.push(agent.stop);
   await agent.info();
@@ -54,7 +54,7 @@ test("an agent hangs up on whoever floods it, and answers others meanwhile", asy
   expect(await agent.program.stop()).toBe(0);
 });
 
-test("a hub does so, too", async () => {
+test("a hub disconnects a peer that floods it, and answers others meanwhile", async () => {
   const at = place();
   undo.push(() => at.remove());
   at.write({ servers: {} });
@@ -70,7 +70,7 @@ test("a hub does so, too", async () => {
 });
 
 describe.skipIf(!certifies)("with TLS (openssl)", () => {
-  test("an agent hangs up on whoever floods it, and answers others meanwhile", async () => {
+  test("an agent disconnects a peer that floods it, and answers others meanwhile", async () => {
     const { folder, cert, key } = certificate();
     undo.push(() => rmSync(folder, { recursive: true }));
     const agent = await startAgent({ GOHM_NOGPU: "true", GOHM_TLS_CERT: cert, GOHM_TLS_KEY: key });

@@ -39,7 +39,7 @@ afterEach(async () => {
   at.remove();
 });
 
-test("names are the same without what hides in them in the feed, on a host's page, in history and in the fleet", async () => {
+test("hidden characters are removed from names in the feed, on a host's page, in history and in the fleet", async () => {
   await until(() => expect(viewer.hosts.get("a")?.info?.gpus).toHaveLength(1));
   const info = viewer.hosts.get("a")?.info;
   expect(info?.gpus[0]).toMatchObject({ name: shown, uuid: shown });
@@ -58,7 +58,7 @@ test("names are the same without what hides in them in the feed, on a host's pag
   expect(fleet).not.toMatch(hidden);
 });
 
-test("the reason with which a machine refuses is cleaned on the page and in the log", async () => {
+test("a machine's error message is cleaned on the page and in the log", async () => {
   host.answer(() => new Error(`no ${bad}`));
   await until(() => expect(viewer.hosts.get("a")?.reason).toContain("toor"));
   expect(viewer.hosts.get("a")?.reason).not.toMatch(hidden);

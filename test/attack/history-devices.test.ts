@@ -42,7 +42,7 @@ async function turns(count: number): Promise<void> {
 }
 const lasting = Array.from({ length: rounds }, (_, round) => [start + round * 10_000, round]);
 
-test("it has as many devices as the setting says, keeps those that last, costs no other host anything, and a notice says so", async () => {
+test("a host with too many devices keeps the lasting ones up to the limit, does not affect other hosts, and a notice says so", async () => {
   scene.maxDevices = most;
   const log = listening();
   const one = scene.open(log);
@@ -73,7 +73,7 @@ test("it has as many devices as the setting says, keeps those that last, costs n
   await kept(two);
 });
 
-test("a history that has too many devices from before is brought within the bound", async () => {
+test("a history that already has too many devices is reduced to the limit", async () => {
   const one = scene.open();
   await attack(one);
   expect((await one.known({ host: "bad" })).length).toBe(rounds * 125 + 2);
@@ -85,7 +85,7 @@ test("a history that has too many devices from before is brought within the boun
   expect(await pairs(two, temperature("GPU-1", "bad"))).toEqual(lasting);
 });
 
-test("a device that was forgotten and comes back, late too, begins anew", async () => {
+test("a forgotten device that returns, with a late sample too, starts without its old samples", async () => {
   scene.maxDevices = 3;
   const one = scene.open();
   const at = (ms: number, ...keys: string[]) =>
@@ -101,7 +101,7 @@ test("a device that was forgotten and comes back, late too, begins anew", async 
   expect(await pairs(one, temperature("a"))).toEqual([[start + 2000, 2000]]);
 });
 
-test("the size of the file is held while rows are written, not some time later", async () => {
+test("the size limit of the file is enforced while rows are written, not some time later", async () => {
   scene.maxSize = 600_000;
   const one = scene.open();
   const cards = (i: number) =>
@@ -122,7 +122,7 @@ test("the size of the file is held while rows are written, not some time later",
   expect((await pairs(one, temperature("G-0"))).at(-1)?.[0]).toBe(start + 396 * hour + 90_000);
 });
 
-test("a hub that ends leaves to the journal what it cannot bring into rows within a second, and nothing is lost", async () => {
+test("a hub that stops leaves samples in the journal that it cannot write as rows within a second, and loses none", async () => {
   const one = scene.open();
   for (let i = 0; i < 20; i++) {
     one.append({ host: "bad", at: scene.now, devices: churn(i) });

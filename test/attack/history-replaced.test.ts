@@ -102,7 +102,7 @@ test.each(attacks)("%s, and the hub runs on: it says so, and is killed without a
   expect(scene.notices.has("file")).toBe(false);
 });
 
-test("the file that stood in its place is kept under another name, which the notice tells", async () => {
+test("the file found in place of the database is kept under another name, which the notice names", async () => {
   const one = scene.open();
   await work(one, hour / 10);
   writeFileSync(`${path()}.other`, "what somebody put there");
@@ -115,7 +115,7 @@ test("the file that stood in its place is kept under another name, which the not
   );
 });
 
-test("journal files that are deleted while the hub runs cost nothing, though it is killed later", async () => {
+test("journal files deleted while the hub runs lose no samples, even if it is killed later", async () => {
   const log = listening();
   const one = scene.open(log);
   await work(one, hour);

@@ -80,7 +80,7 @@ test("one metric named 1,900 times is one metric, and too many series are refuse
   expect(memory().peak - Math.max(before.peak, before.now)).toBeLessThan(mostGrowth);
 });
 
-test("200 answers with a parameter that means nothing that nobody reads cost little, and others are answered", async () => {
+test("200 unread answers to requests with a meaningless parameter use little memory, and others are answered", async () => {
   await others(5);
   const before = memory();
   unread(200, (i) => `/pk?x=${i}`);
@@ -91,7 +91,7 @@ test("200 answers with a parameter that means nothing that nobody reads cost lit
   expect(memory().peak - Math.max(before.peak, before.now)).toBeLessThan(mostGrowth);
 });
 
-test("more questions than the hub works on are refused with a word when to come again", async () => {
+test("requests beyond the hub's limit are refused with Retry-After", async () => {
   const before = memory();
   unread(400, (i) => `/pk?from=${i}`);
   let heard = "";

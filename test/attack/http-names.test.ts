@@ -46,7 +46,7 @@ function under(host: string, path = "/api/health"): Promise<[number | undefined,
 
 const paths = ["/", "/api/health", "/feed", "/feed/host?name=a", "/api/history?host=a&metric=load1", "/pk", "/hist"];
 
-test("nothing is read under the name of another site, page, feed and history alike, and the refusal names the settings", async () => {
+test("requests for another site's name are refused for page, feed and history alike, and the refusal names the settings", async () => {
   await until(async () => expect((await under("127.0.0.1", "/feed/host?name=a"))[1]).toContain("H100"));
   for (const name of ["evil.example", "127.0.0.1.evil.example:5000", "localhost.evil.example", "127.1", "0x7f.1"]) {
     for (const path of paths) {
@@ -61,7 +61,7 @@ test("nothing is read under the name of another site, page, feed and history ali
   expect(hub.output().match(/a request was refused: /g)).toHaveLength(1);
 });
 
-test("addresses, names that no other site can have, and this machine's own, long and short, are answered", async () => {
+test("requests to addresses, to names that no other site can have, and to this machine's own name, long and short, are answered", async () => {
   const [short = ""] = hostname().split(".");
   const others = [
     "127.0.0.1",
@@ -77,7 +77,7 @@ test("addresses, names that no other site can have, and this machine's own, long
   }
 });
 
-test("names of the settings are answered as soon as they are there, and no longer than that", async () => {
+test("requests to names of the settings are answered as soon as they are set, and no longer than that", async () => {
   write({ hosts: ["gpus.lab.example", "Other.Example."], url: "https://proxy.lab.example/gohm" });
   const named = ["gpus.lab.example:5000", "GPUS.lab.example.", "other.example", "proxy.lab.example"];
   await until(async () => expect((await under("gpus.lab.example"))[0]).toBe(200));

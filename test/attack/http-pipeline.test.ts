@@ -44,13 +44,13 @@ async function say(from: string, text: string): Promise<{ socket: Socket; heard:
 
 const status = async (path: string): Promise<number> => (await fetch(hub.url + path)).status;
 
-test("requests behind a feed keep no place that others wait for", async () => {
+test("requests pipelined behind a feed hold no place that others wait for", async () => {
   const behind = request("/feed") + request("/feed/host?name=a").repeat(16);
   for (const from of ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"]) await say(from, behind);
   for (let i = 0; i < 3; i++) expect(await status("/feed/host?name=a")).toBe(200);
 });
 
-test("a connection with too many requests under way is closed, and little is kept for it", async () => {
+test("a connection with too many pending requests is closed, and uses little memory", async () => {
   await status("/api/health");
   const before = memory(hub.child.pid);
   const { socket } = await say("127.0.0.2", request("/feed"));
@@ -63,7 +63,7 @@ test("a connection with too many requests under way is closed, and little is kep
   expect(memory(hub.child.pid) - before).toBeLessThan(mostGrowth);
 });
 
-test("requests that are sent at once are answered in their order", async () => {
+test("pipelined requests are answered in order", async () => {
   const paths = ["/feed/host?name=a", "/api/health", "/nowhere", "/feed/host?name=a", "/api/health"];
   const { heard } = await say("127.0.0.2", paths.map(request).join(""));
   const answers = (): string[] => [...heard().matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, code = ""]) => code);

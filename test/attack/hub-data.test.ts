@@ -110,7 +110,7 @@ test("history.db that is deleted under a running hub is written again when that 
   expect(await times(await begin())).toEqual(expect.arrayContaining(before));
 });
 
-test("history.db that is emptied under a running hub costs nothing that the journal holds, and the log says so", async () => {
+test("emptying history.db under a running hub loses nothing that is in the journal, and the log says so", async () => {
   const first = await begin();
   await until(async () => expect((await times(first)).length).toBeGreaterThanOrEqual(2));
   await first.stop();

@@ -65,7 +65,7 @@ async function knocksOverTls(): Promise<Socket[]> {
   return sockets;
 }
 
-test("clients are answered while connections that ask nothing take all places, and these are closed in time", async () => {
+test("clients are answered while idle connections take all places, and these are closed after a time", async () => {
   const agent = await startAgent({ GOHM_NOGPU: "true" });
   undo.push(agent.stop);
   const at = place();

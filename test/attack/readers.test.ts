@@ -40,7 +40,7 @@ async function slowReader(port: number, times: number): Promise<Socket> {
   return socket;
 }
 
-test("600 scrapers that ask 50 times at once and read nothing keep nobody out, not even from their own address", async () => {
+test("600 scrapers that send 50 requests at once and read nothing block no other client, not even of their own address", async () => {
   const agent = await startAgent({ GOHM_METRICS_ADDR: "127.0.0.1:0", GOHM_ROOT: h100, GOHM_NVML: "/nowhere" });
   undo.push(agent.stop);
   const [, found] = await agent.program.line(/^Metrics: http:\/\/127\.0\.0\.1:(\d+)/m);

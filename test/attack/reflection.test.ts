@@ -51,7 +51,7 @@ describe.each([
   ["agent", agent],
   ["hub", hub],
 ])("%s", (_, begin) => {
-  test("answers others, does not grow, and ends when told, while a client asks for descriptors and reads none", async () => {
+  test("answers others, does not grow, and stops on SIGTERM, while a client asks for descriptors and reads none", async () => {
     const { program, port, symbol, ask } = await begin();
     await ask();
     const before = memory(program.child.pid);

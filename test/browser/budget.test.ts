@@ -21,7 +21,7 @@ function loaded(name: string, found = new Set<string>()): Set<string> {
   return found;
 }
 
-test("the fleet costs at most 60 KB packed, everything with charts at most 100 KB", () => {
+test("the fleet page is at most 60 KB compressed, everything with charts at most 100 KB", () => {
   const html = read("index.html");
   const script = /src="([^"]+\.js)"/.exec(html)?.[1] ?? "";
   const style = /href="([^"]+\.css)"/.exec(html)?.[1] ?? "";

@@ -164,7 +164,7 @@ describe.skipIf(missing)(missing ?? "charts", () => {
     at?.remove();
   });
 
-  test("samples once a minute are a line while polls are every second, a lone one is a point, and the rest is a gap", async () => {
+  test("samples a minute apart are joined by a line though polls are every second, a single one is a point, the rest is a gap", async () => {
     const { page } = watched;
     for (const title of ["CPU", "Load"]) {
       await expect.poll(async () => (await minutesDrawn(page, title)).some(Boolean), patience).toBe(true);

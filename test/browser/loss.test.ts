@@ -36,7 +36,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     at.remove();
   });
 
-  test("a hub that is stopped is said to be lost, old values do not pass for live, and it comes back by itself", async () => {
+  test("a stopped hub is shown as lost, old values are not shown as live, and the page reconnects by itself", async () => {
     const settings = { servers: { node: node.address }, poll: { interval: 1 } };
     await begin(settings);
     const { page } = watched;
@@ -80,7 +80,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     expect(await struck()).toBe("none");
   });
 
-  test("a host that is gone is shown with the reason and the age of what it said last, and offers no card", async () => {
+  test("a host that is gone is shown with the reason and the age of its last answer, and offers no card", async () => {
     const idle = (): Info =>
       create(HostInfoSchema, {
         hostname: "node",
@@ -104,7 +104,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     expect(await region.getAttribute("class")).not.toContain("old");
   });
 
-  test("a host's page that cannot get what the feed leaves out says why, and its values do not pass for live", async () => {
+  test("a host's page that cannot load its details says why, and does not show its values as live", async () => {
     node.answer(() => ({ ...machine(Date.now()), agentVersion: "7.7.7" }));
     await begin({ servers: { node: node.address }, poll: { interval: 1 } });
     const { page } = watched;
@@ -159,7 +159,7 @@ describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
     await page.locator("tbody .card").first().waitFor(patience);
   });
 
-  test("a fault in the settings is shown until it is mended", async () => {
+  test("an error in the settings is shown until it is fixed", async () => {
     await begin({ servers: { node: node.address }, poll: { interval: 1 } });
     const { page } = watched;
     await page.locator("tbody .card").first().waitFor(patience);

@@ -64,7 +64,7 @@ describe.skipIf(missing)(missing ?? "the page with many machines", () => {
     await close();
   });
 
-  test("Back leads to the host that was opened, in its place and with the focus; so does the way back to the list", async () => {
+  test("Back and the link to the list return to the opened host, at its scroll position and with the focus", async () => {
     const { page, close } = await openPage(browser, hub.url, { viewport: { width: 1200, height: 800 } });
     await expect.poll(() => page.locator("tbody .card").count(), patience).toBe(240);
     const link = page.getByRole("region", { name: "node21", exact: true }).getByRole("link");

@@ -106,7 +106,7 @@ describe.skipIf(missing)(missing ?? "the page", () => {
     expect(await last?.textContent()).toContain("carol");
   });
 
-  test("a host without GPUs shows its CPU, memory and disks, and is no trouble for having none", async () => {
+  test("a host without GPUs shows its CPU, memory and disks, and is not listed as a trouble", async () => {
     const { page } = await open();
     await expect
       .poll(() => host(page, "store").textContent(), patience)
@@ -149,7 +149,7 @@ describe.skipIf(missing)(missing ?? "the page", () => {
     await expect.poll(() => page.locator("tbody .card").count(), patience).toBe(1);
   });
 
-  test("one tap copies what makes a command see the free cards", async () => {
+  test("one tap copies the variables that restrict a command to the free cards", async () => {
     const { page } = await open("", { permissions: ["clipboard-read", "clipboard-write"] });
     await page.locator(".place", { hasText: "h100" }).getByRole("button").click();
     await expect
@@ -252,7 +252,7 @@ describe.skipIf(missing)(missing ?? "the page", () => {
     await page.locator(".one h1", { hasText: "h100" }).waitFor();
   });
 
-  test("speaks the browser's language, then the chosen one, also after loading again", async () => {
+  test("speaks the browser's language, then the chosen one, also after a reload", async () => {
     const { page } = await open("", { locale: "zh-CN" });
     await page.getByText("谁在占用").waitFor();
     expect(await page.locator("html").getAttribute("lang")).toBe("zh-CN");
@@ -265,7 +265,7 @@ describe.skipIf(missing)(missing ?? "the page", () => {
     await page.getByText("Held by").waitFor();
   });
 
-  test("is dark where the system is, until told otherwise, also after loading again", async () => {
+  test("is dark if the system is, until another scheme is chosen, also after a reload", async () => {
     const { page } = await open("", { colorScheme: "dark" });
     const theme = (): Promise<string | null> => page.locator("html").getAttribute("data-theme");
     await expect.poll(theme, patience).toBe("dark");
@@ -281,7 +281,7 @@ describe.skipIf(missing)(missing ?? "the page", () => {
     await expect.poll(theme, patience).toBe("dark");
   });
 
-  test("nothing is asked of another host, and no error is met", async () => {
+  test("no request goes to another host, and there are no errors", async () => {
     const { page, requests, errors } = await open();
     await page.locator("tbody .card").first().waitFor();
     await page.getByRole("button", { name: "Map" }).click();

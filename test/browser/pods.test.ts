@@ -54,7 +54,7 @@ describe.skipIf(missing)(missing ?? "pods on the page", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test("a card that was given to a pod is not free, and says whose it is though nothing runs there", async () => {
+  test("a card that is allocated to a pod is not free, and shows the pod though nothing runs there", async () => {
     const { page } = watched;
     const rows = page.getByRole("region", { name: "node", exact: true }).locator("tbody .card");
     await expect.poll(() => rows.count(), patience).toBe(8);

@@ -67,7 +67,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     at?.remove();
   });
 
-  test("a tab that nobody looks at holds no connection and asks for nothing; in front again it is live at once", async () => {
+  test("a hidden tab holds no connection and sends no requests; in front again it is live at once", async () => {
     const { page } = watched;
     await page.goto(`${hub.url}/#/host/node`);
     await page.locator(".plot[data-points]:not([data-points='0'])").first().waitFor(patience);
@@ -114,7 +114,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     return () => given;
   }
 
-  test("a tab that was open while the hub was upgraded loads itself again once, and is where it was", async () => {
+  test("a tab that was open while the hub was upgraded reloads once, and stays where it was", async () => {
     const { page } = watched;
     const given = await older(page, 1);
     let feeds = 0;
@@ -132,7 +132,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     expect(await page.getByText("different versions").count()).toBe(0);
   });
 
-  test("where an old page is given out for ever, the tab loads itself again once, and then says so", async () => {
+  test("if the server keeps sending an old page, the tab reloads once, and then says so", async () => {
     const { page } = watched;
     const given = await older(page, Number.POSITIVE_INFINITY);
     await page.goto(hub.url);
@@ -150,7 +150,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     expect(await page.getByRole("searchbox").inputValue()).toBe("");
   });
 
-  test("a part of the page and a language that could not be fetched come by themselves when they can be", async () => {
+  test("a chunk of the page and a language that could not be loaded are loaded by themselves later", async () => {
     const { page } = watched;
     await page.route(/\/(host|zh-CN)-\w+\.js$/, (route) => route.abort());
     await page.goto(`${hub.url}/#/host/node`);
@@ -161,7 +161,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     await page.getByText("所有主机").first().waitFor(patience);
   });
 
-  test("details and history that could not be fetched are asked for again, also when the host says nothing new", async () => {
+  test("details and history that could not be fetched are requested again, also if the host sends nothing new", async () => {
     const { page } = watched;
     const quiet = await playHost(() => machine(Date.now()));
     at.write({
@@ -191,7 +191,7 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     ["a redirect", { status: 302, headers: { location: "https://sso.example/login" } }],
     ["a page", { status: 200, contentType: "text/html", body: "<h1>Please sign in</h1>" }],
     ["401", { status: 401, body: "no" }],
-  ])("a proxy that answers with %s because its login has expired is not a hub that is lost", async (_, answer) => {
+  ])("a proxy that answers with %s because its login has expired is not shown as a lost hub", async (_, answer) => {
     const { page } = watched;
     await page.route("**/feed", (route) => route.fulfill(answer));
     await page.goto(hub.url);

@@ -46,7 +46,7 @@ describe.skipIf(missing)(missing ?? "AMD and Intel on the page", () => {
   const rows = (page: Page, name: string) =>
     page.getByRole("region", { name, exact: true }).locator("tbody .card").allTextContents();
 
-  test("graphics inside a processor are shown as such and not counted, a sleeping card as free", async () => {
+  test("integrated graphics are shown as such and not counted, a sleeping card counts as free", async () => {
     const { page } = watched;
     await expect.poll(async () => (await rows(page, "laptop")).length, patience).toBe(2);
     const [radeon, inside] = await rows(page, "laptop");
@@ -57,7 +57,7 @@ describe.skipIf(missing)(missing ?? "AMD and Intel on the page", () => {
     await expect.poll(() => page.locator("h1").textContent(), patience).toMatch(/^3 ?free of 9 cards/);
   });
 
-  test("who computes on MI300X, and which two are free, is told without a driver library", async () => {
+  test("users of MI300X, and which two are free, are shown without a driver library", async () => {
     const { page } = watched;
     await expect.poll(async () => (await rows(page, "mi300x")).length, patience).toBe(8);
     const [first, , , , fifth, , seventh] = await rows(page, "mi300x");
@@ -70,7 +70,7 @@ describe.skipIf(missing)(missing ?? "AMD and Intel on the page", () => {
     );
   });
 
-  test("no errors, and nothing that a screen reader stumbles over", async () => {
+  test("no errors, and no accessibility violations", async () => {
     expect(watched.errors).toEqual([]);
     expect(await faultsOf(watched.page)).toEqual([]);
   });

@@ -71,18 +71,18 @@ describe.each(files)("%s", (file) => {
   const last = stages.at(-1);
   const of = (name: string, stage = last) => stage?.instructions.filter((each) => each.name === name) ?? [];
 
-  test("is made in stages: built anew, or taken as it was built", () => {
+  test("has stages that build the programs, or copy built ones", () => {
     expect(stages.map(({ name }) => name)).toEqual(["build", "built", "source", ""]);
     expect(args.SOURCE).toBe("build");
     expect([...new Set(stages.map(({ from }) => from))]).toEqual([args.NODE, "scratch", "build"]);
   });
 
   // Buildah 1.28 and podman 4.3 take a stage for unused that only the default of an ARG names: "build: image not known".
-  test("names the stage it is built anew from where that is used, too", () => {
+  test("names the default stage again where it is used", () => {
     expect(readFileSync(join(folder, file), "utf8")).toMatch(/^FROM \$\{SOURCE:-build\} AS source$/m);
   });
 
-  test("copies only what is there and reaches the builder", () => {
+  test("copies only files that exist and are sent to the builder", () => {
     const ignore = readFileSync(join(folder, `${file}.dockerignore`), "utf8");
     const copied = stages.flatMap((stage) => of("COPY", stage)).filter(({ flags }) => flags.from === undefined);
     const paths = copied.flatMap(({ words }) => words.slice(0, -1));
@@ -94,7 +94,7 @@ describe.each(files)("%s", (file) => {
     ).toEqual([]);
   });
 
-  test("builds in both ways what the image takes", () => {
+  test("provides in both ways the files that the image copies", () => {
     const taken = of("COPY").map(({ words, flags }) => [flags.from, words[0] ?? ""]);
     expect(taken.length).toBeGreaterThan(0);
     for (const [from, path = ""] of taken) {
@@ -124,14 +124,14 @@ describe.each(files)("%s", (file) => {
     expect(made.filter((path) => !existsSync(join(at, path)))).toEqual([]);
   });
 
-  test("fetches nothing but what the lock file names", () => {
+  test("downloads only what the lock file names", () => {
     const run = stages.flatMap((stage) => of("RUN", stage)).map(({ text }) => text);
     expect(
       run.filter((command) => /\b(apt|apt-get|apk|curl|wget|npx)\b|npm (?!ci --ignore-scripts$)/.test(command)),
     ).toEqual([]);
   });
 
-  test("runs as a user who is a number and not root, and takes signals itself", () => {
+  test("runs as a numeric user other than root, and receives signals itself", () => {
     expect(of("USER").at(-1)?.text).toMatch(/^[1-9]\d*:[1-9]\d*$/);
     expect(JSON.parse(of("ENTRYPOINT").at(-1)?.text ?? "")).toBeInstanceOf(Array);
   });

@@ -39,7 +39,7 @@ const namesIn = (expr: string): string[] => [...new Set(expr.replaceAll(/"[^"]*"
 describe.each(Object.keys(languages) as (keyof typeof languages)[])("the board in %s", (language) => {
   const { uid, panels, schemaVersion, templating } = read(language);
 
-  test("is imported as it is: nothing of it belongs to one Grafana", () => {
+  test("can be imported unchanged: nothing in it is specific to one Grafana", () => {
     expect(board(language)).toMatchObject({ id: null, uid });
     const text = readFileSync(join(top, "deploy", "grafana", files[language]), "utf8");
     // Inputs are asked for at each import, and left as they are by provisioning.
@@ -55,7 +55,7 @@ describe.each(Object.keys(languages) as (keyof typeof languages)[])("the board i
     expect(templating.list.map(({ name }) => name)).toEqual(["datasource", "node", "gpu"]);
   });
 
-  test("has its panels side by side: none over another, none outside", () => {
+  test("has panels that neither overlap nor leave the grid", () => {
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
     const taken = new Set<string>();
     for (const { gridPos, title } of panels) {
@@ -70,7 +70,7 @@ describe.each(Object.keys(languages) as (keyof typeof languages)[])("the board i
     }
   });
 
-  test("asks what the English one asks, in its own words", () => {
+  test("has the queries of the English board, with translated texts", () => {
     expect(exprsOf({ uid, panels, schemaVersion, templating })).toEqual(exprsOf(english));
     const foreign = panels.filter(({ title }) => /\p{Script=Han}/u.test(title));
     expect(foreign).toHaveLength(language === "en" ? 0 : panels.length);
@@ -154,7 +154,7 @@ describe.skipIf(reason !== undefined)(`asked of a real Prometheus${reason ? `: $
     await expect.poll(() => ask(expr).then(({ length }) => length), wait).toBeGreaterThan(0);
   });
 
-  test("a machine has its own panels filled where it has the readings, and left empty where it has not", async () => {
+  test("the panels of a machine have data for readings that it offers, and are empty for others", async () => {
     const own = english.panels.slice(english.panels.findIndex(({ title }) => title.startsWith("Cards: $node")));
     const exprs = own
       .flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
@@ -205,7 +205,7 @@ describe.skipIf(reason !== undefined)(`asked of a real Prometheus${reason ? `: $
     expect(all.filter((each) => each.startsWith("mig"))).toEqual([expect.stringMatching(/^mig 0:\d+$/)]);
   });
 
-  test("what is broken is named: lost, old, uncorrected, slowed down, a link, and Xid with its code", async () => {
+  test("faults are named: lost, stale, uncorrected errors, throttled, a link down, and Xid with its code", async () => {
     const named = async (): Promise<string[]> =>
       (await answer("What is wrong with which card"))
         .map(({ metric: { node, gpu_index, fault }, value }) => `${node} ${gpu_index} ${fault} ${value[1]}`)

@@ -82,7 +82,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     writeFileSync(join(folder, "newer"), `${readFileSync(join(folder, "hmonitor"), "utf8")}\n// newer\n`);
   });
 
-  test("a service of a user of its own is made and started; again, it is left alone; a newer one is started anew", () => {
+  test("a service with its own user is created and started; run again it is unchanged; a newer version restarts it", () => {
     const { status, stdout, stderr } = onMachine(`
       install() { sh "$FROM/deploy/install.sh" "$@"; }
       install --allow 10.0.0.5 --file "$FROM/hmonitor"
@@ -109,7 +109,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect(away?.trim().split("\n").at(-1)).toBe("3");
   });
 
-  test("gohm of the shell has the service's settings, moves with the hub, and is gone with it", () => {
+  test("the command gohm has the service's settings, moves with the hub, and is removed with it", () => {
     const { stdout, stderr } = onMachine(`
       install() { sh "$TOP/deploy/install.sh" --hub --no-start "$@" | grep -vE "^wrote|systemctl" || :; }
       install
@@ -173,7 +173,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect(stdout).toBe(`status|name|version|hosts|open|notices\nok|lab|${version}|0|0|\n`);
   });
 
-  test("what runs as the service's user, in the folders its unit gives it, answers", () => {
+  test("the program answers when run as the service's user in the folders of its unit", () => {
     const { stdout, stderr } = onMachine(`
       sh "$FROM/deploy/install.sh" --no-start --allow 127.0.0.1 --file "$FROM/hmonitor" >/dev/null
       install -d -m 700 -o hmonitor -g hmonitor /var/cache/hmonitor
@@ -184,7 +184,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect((JSON.parse(stdout) as { memory: { total: string } }).memory.total).toMatch(/^\d+$/);
   });
 
-  test("where there is no systemd, what it prints starts the agent as the service's user, with its settings and folders", () => {
+  test("without systemd, the printed commands start the agent as the service's user, with its settings and folders", () => {
     const { stdout, stderr } = onMachine(`
       rm -r /run/systemd
       install() { sh "$FROM/deploy/install.sh" "$@"; }
@@ -220,7 +220,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     ]);
   });
 
-  test("where /usr is read-only or a home may run nothing, that is said before anything is written, with the way out", () => {
+  test("a read-only /usr or a noexec home is reported before anything is written, with what to do", () => {
     const { stdout, stderr, status } = onMachine(`
       mount -t tmpfs -o noexec,mode=755 none /run
       mkdir -p /run/systemd/system /run/home
@@ -246,7 +246,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect(stdout).toMatch(/is installed as \/var\/opt\/gohm\/bin\/hmonitor; .*\nhmonitor \S+\n$/);
   });
 
-  test("an agent that answers is said to do so, wherever its settings have it listen", () => {
+  test("an agent that answers is reported to answer, wherever its settings have it listen", () => {
     const { status, stdout, stderr } = onMachine(`
       mkdir /etc/hmonitor && echo 'GOHM_ADDR="127.0.0.1:9333"' >/etc/hmonitor/hmonitor.env
       sh "$FROM/deploy/install.sh" --allow 127.0.0.1 --file "$FROM/hmonitor"
@@ -255,7 +255,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect(stdout.trim().split("\n").at(-1)).toBe("hmonitor answers on 127.0.0.1:9333");
   });
 
-  test("an agent that ends at once is said to, with what it says of it", () => {
+  test("an agent that exits at once is reported, with its error", () => {
     const { status, stdout, stderr } = onMachine(`
       mkdir /etc/hmonitor && echo GOHM_READ_DEADLINE=soon >/etc/hmonitor/hmonitor.env
       sh "$FROM/deploy/install.sh" --allow 127.0.0.1 --file "$FROM/hmonitor"
@@ -267,7 +267,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect(status).toBe(1);
   });
 
-  test("an agent that ends because another one has its port is not taken for that one", () => {
+  test("an agent that exits because another one has its port is not mistaken for that one", () => {
     const { status, stderr } = onMachine(`
       GOHM_ALLOW=127.0.0.1 node "$FROM/hmonitor" >"$STAGE/log" 2>&1 &
       until grep -qs '^GPUs' "$STAGE/log"; do kill -0 $!; done
@@ -277,7 +277,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect(status).toBe(1);
   });
 
-  test("an agent that runs and does not answer is said to after half a minute", () => {
+  test("an agent that runs and does not answer is reported after half a minute", () => {
     writeFileSync(
       join(folder, "stuck"),
       `#!/usr/bin/env node
@@ -297,7 +297,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect(status).toBe(1);
   });
 
-  test("an agent that reports and answers nobody is installed when it goes on running, and not when its hub rejects it", () => {
+  test("an agent that only pushes is installed if it keeps running, and not if its hub rejects it", () => {
     const { status, stdout, stderr } = onMachine(`
       install() { sh "$FROM/deploy/install.sh" --server http://127.0.0.1:5000 --file "$FROM/hmonitor"; }
       install
@@ -320,7 +320,7 @@ describe.skipIf(reason !== "")(`for the whole machine${reason}`, () => {
     expect([status, stderr]).toEqual([0, ""]);
   });
 
-  test("a Node where no service looks is refused with the way out", () => {
+  test("a Node that services do not find is refused, with what to do", () => {
     const { status, stderr } = onMachine(`
       mkdir -p /run/nvm && mv /usr/local/bin/node /run/nvm/node
       PATH=/run/nvm:/usr/sbin:/usr/bin:/sbin:/bin sh "$FROM/deploy/install.sh" --allow ::1 --file "$FROM/hmonitor"

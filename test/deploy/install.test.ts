@@ -92,7 +92,7 @@ test("puts program, unit and settings where a service finds them", () => {
   expect(stdout).toContain("no user was created and nothing was started");
 });
 
-test("run again, touches nothing and asks for nothing", () => {
+test("run again, changes nothing and asks for nothing", () => {
   below(["--allow=10.0.0.5"]);
   const before = whole.map((path) => statSync(join(place, path)).ino);
   const { status, stdout } = below([]);
@@ -118,14 +118,14 @@ test("upgrades the program in place and leaves the settings as they are", () => 
   );
 });
 
-test("an agent that reports needs nobody who may ask it", () => {
+test("an agent that pushes needs no allowed addresses", () => {
   expect(below(["--server", "https://hub.lab:5000/x"]).status).toBe(0);
   expect(text("/etc/hmonitor/hmonitor.env")).toBe("GOHM_SERVER=https://hub.lab:5000/x\n");
   // Nor is it asked for again with the next version.
   expect(below([]).status).toBe(0);
 });
 
-test("the program goes where it is told to, is found there again, and is one when it moves", () => {
+test("the program is installed in the given folder, found there again, and exists only once after a move", () => {
   const unit = "/etc/systemd/system/hmonitor.service";
   const at = (path: string): string[] => ["/etc/hmonitor/hmonitor.env", unit, path].sort();
   expect(below(["--allow", "::1", "--to", "/opt/lab/bin/"]).status).toBe(0);
@@ -143,7 +143,7 @@ test("the program goes where it is told to, is found there again, and is one whe
   expect(files()).toEqual([]);
 });
 
-test("a unit that was changed to start something else does not lead to that being replaced or removed", () => {
+test("a program that an edited unit starts is neither replaced nor removed", () => {
   below(["--allow", "::1"]);
   const unit = join(place, "/etc/systemd/system/hmonitor.service");
   const other = join(place, "/usr/bin/env");
@@ -156,7 +156,7 @@ test("a unit that was changed to start something else does not lead to that bein
   }
 });
 
-test("an agent that runs is not disturbed by a newer one in its place", async () => {
+test("a running agent is not disturbed when a newer one replaces its file", async () => {
   below(["--allow", "127.0.0.1"]);
   const program = join(place, "/usr/local/bin/hmonitor");
   const running = await startAgent({}, () =>
@@ -177,7 +177,7 @@ test("an agent that runs is not disturbed by a newer one in its place", async ()
   expect(await running.stop()).toBe(0);
 });
 
-test("takes away what it put, settings only when it is told to, and does not mind doing so twice", () => {
+test("uninstalls what it installed, settings only if told to, and can be run twice", () => {
   below(["--allow", "10.0.0.5"]);
   expect(below(["--uninstall"]).stdout).toContain("Settings are kept in");
   expect(files()).toEqual(["/etc/hmonitor/hmonitor.env"]);
@@ -186,7 +186,7 @@ test("takes away what it put, settings only when it is told to, and does not min
   expect(files()).toEqual([]);
 });
 
-test("says what it would do, and does nothing", () => {
+test("a dry run prints what it would write, and writes nothing", () => {
   const { status, stdout } = install(["--system", "--dry-run", "--allow", "10.0.0.5"], { DESTDIR: place });
   expect(status).toBe(0);
   for (const path of whole) expect(stdout).toContain(`would write: ${place}${path}\n`);
@@ -212,7 +212,7 @@ test.each([
   expect(files()).toEqual([]);
 });
 
-test("a file that is no agent is refused", () => {
+test("a file that is not an agent is refused", () => {
   writeFileSync(join(place, "other"), "#!/usr/bin/env node\nconsole.log('other 1');\n");
   expect(below(["--allow", "::1", "--file", "other"]).stderr).toMatch(/is not hmonitor: it calls itself "other 1"\n$/);
   writeFileSync(join(place, "foreign"), "\x7fELF of another machine", { mode: 0o755 });
@@ -220,7 +220,7 @@ test("a file that is no agent is refused", () => {
   expect(files()).toEqual(["/foreign", "/other"]);
 });
 
-test("without Node, the executable that needs none is named", () => {
+test("without Node, the executable that needs none is suggested", () => {
   const { status, stderr } = install(["--system", "--allow", "::1"], { DESTDIR: place, PATH: emptyOfNode() });
   expect(stderr).toMatch(
     /needs Node 18 or later, and there is no node here: take hmonitor-linux-\w+, which needs none\n$/,
@@ -269,7 +269,7 @@ describe("an ordinary user", () => {
     expect(await program.stop()).toBe(0);
   });
 
-  test("cannot install for the whole machine, and is told how it goes without root", () => {
+  test("cannot install for the whole machine, and is told how to install without root", () => {
     for (const args of [["--system"], ["--system", "--hub"]]) {
       expect(install([...args, "--allow", "::1"], {}, uid).stderr).toContain("for the whole machine needs root");
     }
@@ -277,7 +277,7 @@ describe("an ordinary user", () => {
   });
 });
 
-test("the hub that is installed runs, with all it needs beside it", async () => {
+test("the installed hub runs, with all it needs beside it", async () => {
   const at = (path: string): string => join(place, path);
   const { status, stderr } = spawnSync("sh", [join(top, "deploy", "install.sh"), "--system", "--hub"], {
     env: { PATH: "/usr/bin:/bin", DESTDIR: place },

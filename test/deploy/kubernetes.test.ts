@@ -70,7 +70,7 @@ describe.each(variants)("%s", (variant) => {
     },
   );
 
-  test("holds agent and hub, each once, all in one namespace", () => {
+  test("has one agent and one hub, all in one namespace", () => {
     const names = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
     expect(names.sort()).toEqual([
       "ConfigMap gohm",
@@ -88,7 +88,7 @@ describe.each(variants)("%s", (variant) => {
     ).toEqual(new Set(["gohm"]));
   });
 
-  test("the agent sees the node: its processes, its files read only, its name, and stands the GPU taint", () => {
+  test("the agent sees the node: its processes, its files read-only, its name; and tolerates the GPU taint", () => {
     const spec = pod(variant, "DaemonSet");
     const [{ env, volumeMounts, resources }] = spec.containers;
     expect(spec.hostPID).toBe(true);
@@ -106,7 +106,7 @@ describe.each(variants)("%s", (variant) => {
     expect(resources.limits).toEqual({ cpu: "200m", memory: "256Mi" });
   });
 
-  test("nobody is root or may become it but an agent that is to be, and root file systems are not written to", () => {
+  test("no container is or can become root, except an agent that must be, and root file systems are read-only", () => {
     for (const kind of ["DaemonSet", "StatefulSet"] as const) {
       const spec = pod(variant, kind);
       const security = { ...spec.securityContext, ...spec.containers[0].securityContext };
@@ -180,7 +180,7 @@ test.each(asked)("the agent of %s is asked from inside whether it is well, and l
   expect(["127.0.0.1", "10.244.3.4", "8.8.8.8"].map((peer) => allow.allows(peer))).toEqual([true, true, false]);
 });
 
-test("the agent of exporter is asked over HTTP as the earlier exporter was, and lets the kubelet of a private network in", () => {
+test("the variant 'exporter' is scraped over HTTP as the earlier exporter was, and allows the kubelet of a private network", () => {
   const [{ env, startupProbe, livenessProbe, readinessProbe }] = pod("exporter", "DaemonSet").containers;
   for (const [probe, path] of [
     [startupProbe, "/healthz"],
@@ -199,7 +199,7 @@ test("the agent of exporter is asked over HTTP as the earlier exporter was, and 
   ]);
 });
 
-test("the exporter's Service leads from port 80 to 8080, and its ConfigMap shows everything that the earlier exporter had", () => {
+test("the exporter's Service maps port 80 to 8080, and its ConfigMap enables everything that the earlier exporter had", () => {
   const manifests = kustomize(join(folder, "base"));
   const found = (kind: string) =>
     manifests.find((each) => each.kind === kind && each.metadata.name === "hmonitor") as Manifest & {
@@ -223,7 +223,7 @@ test("the exporter's Service leads from port 80 to 8080, and its ConfigMap shows
   );
 });
 
-test("a site's own folder says who may ask, whose images and which nodes, and changes nothing else", () => {
+test("a site's overlay sets allowed addresses, images and nodes, and changes nothing else", () => {
   const [base, site] = ["base", "site"].map((variant) => pod(variant, "DaemonSet").containers[0]);
   expect(site?.image).toBe(`registry.example/${base?.image}`);
   const allow = ({ name }: { name: string }): boolean => name === "GOHM_ALLOW";
@@ -234,7 +234,7 @@ test("a site's own folder says who may ask, whose images and which nodes, and ch
   expect(Object.keys(settingsOf("site").servers)).toEqual(["node1", "node2"]);
 });
 
-test("the privileged agent has the node's devices, the other one asks NVIDIA's runtime for them", () => {
+test("the privileged agent has the node's devices, the other one gets them from NVIDIA's runtime", () => {
   const kubelet = "/var/lib/kubelet/pod-resources";
   const [plain] = pod("base", "DaemonSet").containers;
   const [privileged] = pod("privileged", "DaemonSet").containers;

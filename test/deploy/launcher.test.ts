@@ -44,7 +44,7 @@ test("the documentation names the same oldest Node", () => {
   expect(readFileSync(join(top, "docs", "architecture.md"), "utf8")).toContain("`dist/gohm.mjs`, Node ≥ 22.19");
 });
 
-test("gohm hands its arguments and its status on, from whatever folder it is called", () => {
+test("gohm passes on its arguments and exit status, from any working directory", () => {
   const { status, stderr } = spawnSync(process.execPath, [launcher, "backup"], { encoding: "utf8", cwd: "/" });
   expect(stderr).toContain("gohm backup wants one file");
   expect(status).toBe(1);
@@ -56,7 +56,7 @@ describe.skipIf(system === undefined)("with npm's own Node", () => {
   test.each([
     ["gohm", version],
     ["hmonitor", `hmonitor ${version}`],
-  ])("npx %s runs what was built here", (name, said) => {
+  ])("npx %s runs the built program", (name, said) => {
     const npx = join(system ?? "", "npx");
     // With the machine's Node before all else, as in a shell that knows nothing of this folder.
     const { stdout, status } = spawnSync(npx, [name, "--version"], {

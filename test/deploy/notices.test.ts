@@ -20,7 +20,7 @@ const licences = {
 const packages = (text: string): string[] =>
   [...text.matchAll(/^={80}\n(\S+ \S+) \(.*\)\n={80}$/gm)].map((m) => m[1] ?? "");
 
-test("every package that the product is made of is named, in its version, with a licence", () => {
+test("every bundled package is listed with its version and licence", () => {
   const { dependencies } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as {
     dependencies: Record<string, string>;
   };
@@ -47,7 +47,7 @@ test.each(Object.entries(licences))("of the %s each licence is there as a whole,
   }
 });
 
-test("the agent, which is copied as one file, ends with them", () => {
+test("the agent, which is copied as one file, ends with the licences", () => {
   expect(dist("hmonitor").endsWith(`/*\n${licences.agent.replaceAll("*/", "* /")}*/\n`)).toBe(true);
 });
 

@@ -32,12 +32,12 @@ const promtool = (...args: string[]): { status: number | null; said: string } =>
 
 const reason = missingPrometheus();
 describe.skipIf(reason !== undefined)(`alert rules${reason ? `: ${reason}` : ""}`, () => {
-  test("Prometheus takes them", () => {
+  test("Prometheus accepts them", () => {
     const { status, said } = promtool("check", "rules", "--lint=all", "--lint-fatal", file);
     expect([status, said]).toEqual([0, expect.stringContaining(`SUCCESS: ${rules.length} rules found`)]);
   });
 
-  test("each alert comes when it should, says what happened, and stays away from a sound machine", () => {
+  test("each alert fires when it should, says what happened, and does not fire for a sound machine", () => {
     const { status, said } = promtool("test", "rules", played);
     expect([status, said]).toEqual([0, expect.stringContaining("SUCCESS")]);
   });
@@ -124,7 +124,7 @@ test.skipIf(reason !== undefined)("the board's free cards are those that somebod
   expect([status, said]).toEqual([0, expect.stringContaining("SUCCESS")]);
 });
 
-test("each alert is played both ways", () => {
+test("each alert is tested firing and silent", () => {
   const { tests } = parse(readFileSync(played, "utf8"), { merge: true }) as { tests: readonly Case[] };
   const cases = tests.flatMap(({ alert_rule_test }) => alert_rule_test);
   const names = (some: boolean) =>
@@ -133,7 +133,7 @@ test("each alert is played both ways", () => {
   expect([names(true), names(false)]).toEqual([all, all]);
 });
 
-test("they ask only for metrics of the exporter, and name machine and severity", () => {
+test("they use only metrics of the exporter, and name machine and severity", () => {
   const known = new Set(listedMetrics.map(({ name }) => name));
   for (const { alert, expr, labels, annotations } of rules) {
     expect([

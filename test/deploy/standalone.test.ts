@@ -135,28 +135,28 @@ describe.skipIf(reason !== undefined)(`single executable${reason ? `: ${reason}`
   };
 
   const same = (file: string): void => expect([file, sum(join(again, file))]).toEqual([file, sum(join(dist, file))]);
-  test("and dist/hmonitor are the same bytes when they are built again in another place, by somebody else", () => {
+  test("and dist/hmonitor are the same bytes when built again in another folder and environment", () => {
     same("hmonitor");
     same(name);
   });
 
-  test("carries no name of the place it was built in", () => {
+  test("does not contain the path of its build folder", () => {
     expect(readFileSync(join(dist, name)).includes(folder)).toBe(false);
   });
 
-  test("carries the licences of all that is in it, Node's among them", () => {
+  test("contains the licences of all that is in it, Node's included", () => {
     const bytes = readFileSync(join(dist, name));
     expect(bytes.includes(readFileSync(join(dist, "hmonitor.licenses.txt")).subarray(0, 2000))).toBe(true);
     expect(bytes.includes(readFileSync(join(top, "node_modules", `node-linux-${process.arch}`, "LICENSE")))).toBe(true);
   });
 
   // 109.6 MB here are 27.5 MB as xz -6 (docs/deploy.md); packing it takes a minute, so the test looks at what is packed.
-  test("has Node's symbols left out", () => {
+  test("is stripped of Node's symbols", () => {
     expect(statSync(join(dist, name)).size).toBeLessThan(115_000_000);
     expect(statSync(join(dist, "hmonitor")).size).toBeLessThan(1_200_000);
   });
 
-  test("prints its version, and refuses what is no command, as the small one does", () => {
+  test("prints its version, and refuses an unknown command, as dist/hmonitor does", () => {
     const small = (args: string[]) =>
       spawnSync(process.execPath, [join(dist, "hmonitor"), ...args], { encoding: "utf8" });
     for (const args of [["--version"], ["--help"], ["captur"]]) {
@@ -184,7 +184,7 @@ describe.skipIf(reason !== undefined)(`single executable${reason ? `: ${reason}`
   );
 
   describe.skipIf(noArm !== undefined)(`for arm64${noArm ? `: ${noArm}` : ""}`, () => {
-    test("is the same bytes when it is built again, with Node's symbols left out and no name of the place in it", () => {
+    test("is the same bytes when built again, stripped of Node's symbols, without the path of its build folder", () => {
       same(arm);
       expect(statSync(join(dist, arm)).size).toBeLessThan(110_000_000);
       expect(readFileSync(join(dist, arm)).includes(folder)).toBe(false);

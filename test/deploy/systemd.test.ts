@@ -34,7 +34,7 @@ describe.skipIf(reason !== undefined)(`units${reason ? `: ${reason}` : ""}`, () 
     expect(exposure(join(units, name))).toBeLessThanOrEqual(most);
   });
 
-  test("a unit without its sandbox would be seen", () => {
+  test("a unit without its sandbox is detected", () => {
     const bare = join(folder, "bare.service");
     writeFileSync(bare, "[Service]\nExecStart=/bin/true\n");
     expect(exposure(bare)).toBeGreaterThan(9);

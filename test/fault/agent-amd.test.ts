@@ -65,7 +65,7 @@ const shells = (parent: number | undefined): string[] =>
       Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[1]) === parent,
   );
 
-test("after: the agent ends though the reader never came back, and leaves no process behind", async () => {
+test("after: the agent stops though the reader never returned, and leaves no process behind", async () => {
   const left = shells(agent.program.child.pid);
   // The one that waits, and the one that reads on.
   expect(left).toHaveLength(2);

@@ -61,13 +61,13 @@ describe.skipIf(reason !== undefined)(`a clock that is set back an hour${reason 
       .filter(({ name }) => name.endsWith("_age_seconds"))
       .flatMap(({ samples }) => samples.map(({ value }) => value));
 
-  test("before: times are this machine's", async () => {
+  test("before: times are those of this machine", async () => {
     before = await rated();
     sane(before);
     expect(Math.abs(sampled(before) - Date.now())).toBeLessThan(hour / 10);
   });
 
-  test("during: times are an hour earlier, all values and rates as ever, and nothing is older or younger than it is", async () => {
+  test("during: times are an hour earlier, values and rates as before, and ages are right", async () => {
     at.ahead(-3600);
     // What the driver remembers of the time before the change bears times that are yet to come.
     const early = 2n ** 64n - 3_600_000_000n;
@@ -82,7 +82,7 @@ describe.skipIf(reason !== undefined)(`a clock that is set back an hour${reason 
     }
   });
 
-  test("during: a driver that hangs is noticed as soon, and its values are old, not of the future", async () => {
+  test("during: a driver that hangs is noticed as quickly, and its values are old, not of the future", async () => {
     at.ahead(0);
     await at.agent.info();
     at.ahead(-3600);
@@ -98,7 +98,7 @@ describe.skipIf(reason !== undefined)(`a clock that is set back an hour${reason 
     control("\n");
   });
 
-  test("after: times are this machine's again, and GPUs are read", async () => {
+  test("after: times are those of this machine again, and GPUs are read", async () => {
     at.ahead(0);
     const again = async (): Promise<HostInfo> => {
       const info = await rated();

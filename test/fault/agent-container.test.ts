@@ -83,7 +83,7 @@ describe.skipIf(reason !== undefined)(`host pids in a container${reason ? `: ${r
     expect(await agent.stop()).toBe(0);
   });
 
-  test("during: confined, it gives pid and memory, names nobody, and says why once", async () => {
+  test("during: confined, it reports pid and memory, names nobody, and says why once", async () => {
     const agent = await confine("mount -t proc proc /proc;");
     const { procs, note } = await seen(agent);
     expect(procs).toMatchObject([

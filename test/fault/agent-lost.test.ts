@@ -87,7 +87,7 @@ describe.each([
   ["Intel", undefined, async () => kernel(laptop, intel, { card: 1, at: 0 })],
 ] as const)("a card of %s", (_, without, make) => {
   test.skipIf(without !== undefined)(
-    "that vanishes is listed as lost for a day, and at once as what it is when it is back",
+    "that vanishes is listed as lost for a day, and as usual as soon as it is back",
     async () => {
       scene = await make();
       const { at, collect, pass, lose, restore } = scene;

@@ -66,7 +66,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     await recovered();
   });
 
-  test("a driver library that crashes its process: the agent lives, says which signal it was, and reads again", async () => {
+  test("a driver library that crashes its process: the agent survives, names the signal, and reads again", async () => {
     control("nvmlDeviceGetPowerUsage 1 : crash\n");
     old(await agent.info(), State.STALE, /^NVML's reader was ended by SIGSEGV$/);
     await recovered();
@@ -88,7 +88,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     await recovered();
   });
 
-  test("a library that does not fit the driver: what to do is said, and once they fit all is read without a restart", async () => {
+  test("a library that does not match the driver: the error says what to do, and all is read without a restart once they match", async () => {
     process.kill(readers(agent.program.child.pid)[0] ?? 0, "SIGKILL");
     control("nvmlInit : 18\n");
     await vi.waitUntil(async () => nvidia(await agent.info())?.err?.includes("mismatch"), patience);
@@ -100,7 +100,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     await recovered();
   });
 
-  describe("zeros where there is no 0", () => {
+  describe("zeros in place of readings", () => {
     const zeros = (...calls: string[]): void => control(calls.map((call) => `${call}\n`).join(""));
     const all = [
       "nvmlDeviceGetMemoryInfo 6 : 0 0 0 0 0",
@@ -122,7 +122,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
       ],
       ["everything but memory", all.slice(1), nothing],
     ])(
-      "a card that answers 0 for %s is no free card, but what it was, marked as old; its neighbours live",
+      "a card that answers 0 for %s is not free: its last values are shown as stale, its neighbours are live",
       async (_, calls, err) => {
         expect(verdict(before.gpus[6] as GPUInfo, true)).toBe("free");
         zeros(...calls);
@@ -141,7 +141,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
       },
     );
 
-    test("a single reading of 0 is absent, and the rest of the card live", async () => {
+    test("a single reading of 0 is absent, and the rest of the card is live", async () => {
       zeros("nvmlDeviceGetPowerUsage 6 : 0 0", "nvmlDeviceGetTemperature 2 0 : 0 0");
       const during = await agent.info();
       expect(states(during)).toEqual(Array(8).fill(State.OK));

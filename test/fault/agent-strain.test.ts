@@ -29,7 +29,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
 
   const first = async () => (await agent.info()).gpus[0]?.procs[0];
 
-  test("tells of 5,000 processes on one card within what a hub takes, and of the one that is left after", async () => {
+  test("reports 5,000 processes on one card within a hub's limits, and afterwards the one that remains", async () => {
     const before = await first();
     const crowd = Array.from({ length: 5000 }, (_, i) => `${1_000_000 + i}:1048576:-:-`).join(" ");
     control(`nvmlDeviceGetComputeRunningProcesses 0 : 0 ${crowd}\n`);
@@ -40,7 +40,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     expect(await first()).toEqual(before);
   });
 
-  test("cuts and cleans a 4 KB process name of control characters and bytes that are no UTF-8", async () => {
+  test("cuts a 4 KB process name, and removes control characters and invalid UTF-8 from it", async () => {
     const before = await first();
     const comm = join(machine, "proc", String(before?.pid), "comm");
     writeFileSync(comm, Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 37) % 256)));
@@ -53,7 +53,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     expect(await first()).toEqual(before);
   });
 
-  test("keeps pid and memory of processes that it cannot see, as in a container, and says who they are once it can", async () => {
+  test("reports pid and memory of processes that it cannot see, as in a container, and their users once it can", async () => {
     const before = await first();
     const seen = join(machine, "proc", String(before?.pid));
     cpSync(seen, join(eight.folder, "hidden"), { recursive: true });
@@ -64,7 +64,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     expect(await first()).toEqual(before);
   });
 
-  test("answers its hub while a refused address knocks 1,000 times, and says so once", async () => {
+  test("answers its hub while a refused address connects 1,000 times, and logs that once", async () => {
     const knock = (): Promise<void> =>
       new Promise((resolve) => {
         const socket = connect({ port: agent.port, host: "127.0.0.1", localAddress: "127.0.0.9" });
@@ -93,7 +93,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     writeFileSync(path, text);
   }
 
-  test("stopped, it misses a hub's deadline; going on, it answers with the rates of the whole time", async () => {
+  test("while suspended it misses a hub's deadline; resumed, it answers with the rates of the whole time", async () => {
     const channel = dial(`127.0.0.1:${agent.port}`);
     const ask = async (): Promise<HostInfo> => {
       const answer = await channel.ask(10_000);

@@ -15,7 +15,7 @@ import { type Shimmed, shimmed } from "./shim.ts";
 
 const reason = missingCompiler();
 
-describe.skipIf(reason !== undefined)(`a process that ends while it is looked at${reason ? `: ${reason}` : ""}`, () => {
+describe.skipIf(reason !== undefined)(`a process that exits while it is read${reason ? `: ${reason}` : ""}`, () => {
   const folder = mkdtempSync(join(tmpdir(), "agent-vanish-"));
   const root = join(folder, "machine");
   const pid = 201_440;
@@ -43,7 +43,7 @@ describe.skipIf(reason !== undefined)(`a process that ends while it is looked at
     return gpus.flatMap((gpu) => gpu.procs);
   }
 
-  test("before: it is told with user, name and job, and so are its neighbours", () => {
+  test("before: it is reported with user, name and job, and so are its neighbours", () => {
     expect(before[0]).toMatchObject({ pid, uid: 1001, basename: "python3", job: "7" });
     expect(before.every(({ basename }) => basename !== undefined)).toBe(true);
   });
@@ -64,7 +64,7 @@ describe.skipIf(reason !== undefined)(`a process that ends while it is looked at
     expect(others).toEqual(before.slice(1));
   });
 
-  test("after: all is told as before", async () => {
+  test("after: all is reported as before", async () => {
     at.gone("");
     expect(await procs()).toEqual(before);
   });

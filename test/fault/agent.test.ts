@@ -32,14 +32,14 @@ test.each([
     "/no/such/folder",
     /^Cannot read setting "root" \(GOHM_ROOT\): there is no directory "\/no\/such\/folder"\n$/,
   ],
-])("%s=%s ends the start with one sentence and status 1", (name, value, message) => {
+])("%s=%s prevents the start, with one sentence and status 1", (name, value, message) => {
   const { status, stderr, stdout } = run([], { [name]: value });
   expect(stderr).toMatch(message);
   expect(stdout).toBe("");
   expect(status).toBe(1);
 });
 
-test("a port in use ends the start with one sentence that names it", async () => {
+test("a port in use prevents the start, with one sentence that names it", async () => {
   const other = createServer();
   other.listen(0, "127.0.0.1");
   await once(other, "listening");
@@ -60,13 +60,13 @@ test.each([
   [["captur", "x"], 'There is no command "captur": did you mean "capture"?'],
   [["capture"], "capture needs the folder to write"],
   [["info", "x"], '"x" is one word too many'],
-])("%j is refused with status 2 and what was meant", (args, message) => {
+])("%j is refused with status 2 and a suggestion", (args, message) => {
   const { status, stderr } = run(args);
   expect(stderr).toBe(`${message}\nhmonitor --help lists what there is.\n`);
   expect(status).toBe(2);
 });
 
-describe("an agent that lets in 127.0.0.2 only", () => {
+describe("an agent that allows 127.0.0.2 only", () => {
   let agent: Agent;
   beforeAll(async () => {
     agent = await startAgent({ GOHM_ALLOW: "127.0.0.2" });
@@ -86,7 +86,7 @@ describe("an agent that lets in 127.0.0.2 only", () => {
     expect(agent.program.output().match(/Reject/g)).toHaveLength(1);
   });
 
-  test("speaks HTTP/2 with the one it lets in", async () => {
+  test("speaks HTTP/2 with the one it allows", async () => {
     const socket = dial("127.0.0.2");
     const [bytes] = await once(socket, "data");
     // A SETTINGS frame: type 4 on stream 0.
@@ -95,7 +95,7 @@ describe("an agent that lets in 127.0.0.2 only", () => {
   });
 });
 
-describe("an agent among rude clients", () => {
+describe("an agent with misbehaving clients", () => {
   let agent: Agent;
   beforeAll(async () => {
     agent = await startAgent();
@@ -108,7 +108,7 @@ describe("an agent among rude clients", () => {
     ["an HTTP/1 request", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"],
     ["noise", Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7919) % 251))],
     ["a preface and a frame that is too long", `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${"\xff".repeat(64)}`],
-  ])("%s is cut off, the others are served", async (_, bytes) => {
+  ])("%s is disconnected, the others are served", async (_, bytes) => {
     const socket = connect(agent.port, "127.0.0.1");
     socket.on("error", () => undefined); // being reset is as good as being closed
     socket.resume();
@@ -117,7 +117,7 @@ describe("an agent among rude clients", () => {
     expect(await served()).toBe(true);
   });
 
-  test("clients that say nothing keep nobody waiting, are shut out beyond what one address may have, and are cut off after ten seconds", async () => {
+  test("silent clients delay nobody, are refused beyond the limit of one address, and are disconnected after ten seconds", async () => {
     // A hub that is connected already, as it is between two polls.
     expect(await served()).toBe(true);
     const silent = Array.from({ length: 600 }, () => connect(agent.port, "127.0.0.1"));
@@ -147,7 +147,7 @@ describe("an agent among rude clients", () => {
     other.close();
   });
 
-  test("a request that is no message is refused, a longer one than any is too", async () => {
+  test("a malformed request is refused, and so is one that is too long", async () => {
     await expect(agent.raw(undefined, Uint8Array.of(0xff, 0xff))).rejects.toMatchObject({ code: grpc.status.INTERNAL });
     await expect(agent.raw(undefined, new Uint8Array(65 * 1024))).rejects.toMatchObject({
       code: grpc.status.RESOURCE_EXHAUSTED,
@@ -159,7 +159,7 @@ describe("an agent among rude clients", () => {
     await expect(agent.raw("/gpu.HostMonitor/Reboot")).rejects.toMatchObject({ code: grpc.status.UNIMPLEMENTED });
   });
 
-  test("a client that leaves in the middle of a call takes nothing with it", async () => {
+  test("a client that leaves in the middle of a call affects no other", async () => {
     const client = new grpc.Client(`127.0.0.1:${agent.port}`, grpc.credentials.createInsecure());
     const same = (bytes: Buffer): Buffer => bytes;
     const left = new Promise((resolve) => {
@@ -216,7 +216,7 @@ describe.skipIf(why !== undefined)(`a mount whose server never answers${why ? ` 
     expect(sources.find(({ name }) => name === "disk")?.state).toBe(State.OK);
   });
 
-  test("costs one process at most, however often it is asked for", async () => {
+  test("blocks one process at most, however often it is polled", async () => {
     for (let i = 0; i < 5; i++) await agent.info();
     const children = readdirSync("/proc").filter((pid) => {
       try {
@@ -231,7 +231,7 @@ describe.skipIf(why !== undefined)(`a mount whose server never answers${why ? ` 
     expect(children.length).toBeLessThanOrEqual(1);
   });
 
-  test("does not keep the agent from ending", async () => {
+  test("does not keep the agent from stopping", async () => {
     expect(await agent.program.stop()).toBe(0);
   });
 });

@@ -71,7 +71,7 @@ const entry = (target: string): AuditEntry => ({
 const append = (book: Book, target: string): number => book.write((writer) => writer.appendAudit(entry(target)));
 const targets = (book: Book): string[] => book.audit({ limit: 1000 }).map(({ target }) => target);
 
-onDisk("on a full disk a change is refused whole, reading goes on, and nothing that was confirmed is lost", () => {
+onDisk("on a full disk a change is refused as a whole, reading goes on, and nothing that was confirmed is lost", () => {
   disk = smallDisk("2m");
   const data = join(disk.path, "data");
   mkdirSync(data);
@@ -105,7 +105,7 @@ onDisk("on a full disk a change is refused whole, reading goes on, and nothing t
   expect(targets(open(data))).toEqual(["later", ...confirmed]);
 });
 
-onDisk("a book that cannot be begun on a full disk is begun when there is room", () => {
+onDisk("a book that cannot be created on a full disk is created when there is space", () => {
   disk = smallDisk("1m");
   const data = join(disk.path, "data");
   mkdirSync(data);
@@ -146,7 +146,7 @@ function filled(): Buffer {
 }
 const all = Array.from({ length: 10 }, (_, i) => `t${9 - i}`);
 
-test(`one bit flipped anywhere gives all entries, a new file with the old one beside it, or a refusal (seed ${seed})`, () => {
+test(`one bit flipped anywhere leaves all entries, a new file with the old one beside it, or a refusal (seed ${seed})`, () => {
   const whole = filled();
   let state = seed + 1;
   const random = (below: number): number => {
@@ -190,7 +190,7 @@ function attempt<T>(work: () => T): T | string {
   }
 }
 
-test("a book that is cut short, or is no database, is moved aside", () => {
+test("a book that is truncated, or not a database, is moved aside", () => {
   for (const change of [() => truncateSync(path(), 5000), () => writeFileSync(path(), "x".repeat(5000))]) {
     rmSync(folder, { recursive: true });
     mkdirSync(folder);

@@ -161,7 +161,7 @@ function flip(path: string, place: number): void {
   writeFileSync(path, bytes);
 }
 
-test("a folder that nothing happened to holds every sample, and says nothing", async () => {
+test("an undamaged folder has every sample, and logs nothing", async () => {
   copied();
   const log = listening();
   expect(await livesOn(log)).toEqual({ count: everything });
@@ -216,7 +216,7 @@ test(`100 bits flipped at once show no wrong value (seed ${seed})`, async () => 
   }
 });
 
-test(`a database cut short anywhere is moved aside, and its name is in the log (seed ${seed})`, async () => {
+test(`a database truncated anywhere is moved aside, and its name is in the log (seed ${seed})`, async () => {
   for (let i = 0; i < 20; i++) {
     copied();
     const path = join(scene.folder, database);
@@ -242,7 +242,7 @@ test.each([
   ["text", "This is no database.\n".repeat(500), true],
   ["one word", "no", true],
   ["nothing", "", false],
-])("a database replaced by %s is begun anew, and what the journal holds is in it", async (_, content, aside) => {
+])("a database replaced by %s is created anew, with the samples of the journal", async (_, content, aside) => {
   copied();
   writeFileSync(join(scene.folder, database), content);
   const log = listening();
@@ -250,7 +250,7 @@ test.each([
   expect(readdirSync(scene.folder).some((name) => name.includes("damaged"))).toBe(aside);
 });
 
-test("a database replaced by a folder is named, with the way out", () => {
+test("a database replaced by a directory is named, with what to do", () => {
   copied();
   rmSync(join(scene.folder, database));
   mkdirSync(join(scene.folder, database));
@@ -274,7 +274,7 @@ function openedByNobody(): string {
 test.each([
   ["file", database, 0o444],
   ["folder", ".", 0o555],
-])("a %s that may not be written is named, with the way out, and stays as it is", (_, name, mode) => {
+])("a %s that is not writable is named, with what to do, and stays as it is", (_, name, mode) => {
   copied();
   chmodSync(scene.folder, 0o777);
   for (const file of readdirSync(scene.folder)) chmodSync(join(scene.folder, file), 0o666);
@@ -288,7 +288,7 @@ test.each([
 
 const journal = (): string => join(scene.folder, journals(scene.folder)[0] ?? "");
 
-test(`one bit flipped in the journal, at 100 places in turn, costs what builds on it and no more (seed ${seed})`, async () => {
+test(`one bit flipped in the journal, at 100 places in turn, loses only samples that depend on it (seed ${seed})`, async () => {
   let most = 0;
   for (let i = 0; i < 100; i++) {
     copied();
@@ -305,7 +305,7 @@ test(`one bit flipped in the journal, at 100 places in turn, costs what builds o
   expect(most).toBeGreaterThan(series.length * sealed);
 });
 
-test(`a journal cut short anywhere gives all before that (seed ${seed})`, async () => {
+test(`a journal truncated anywhere keeps all samples before that (seed ${seed})`, async () => {
   for (let i = 0; i < 30; i++) {
     copied();
     const size = statSync(journal()).size;
@@ -331,7 +331,7 @@ test.each([
   expect(readdirSync(scene.folder).filter((name) => name.includes("damaged"))).toHaveLength(1);
 });
 
-test("a journal that is gone, empty, or a folder costs what was in it, and later ones are not taken for it", async () => {
+test("a journal that is missing, empty or a directory loses only its samples, and later ones are not mistaken for it", async () => {
   for (const harm of ["gone", "empty", "folder"]) {
     copied();
     const path = journal();

@@ -82,7 +82,7 @@ onDisk(
   },
 );
 
-onDisk("the hub starts on a full disk with what it has, and writes when there is room", async () => {
+onDisk("the hub starts on a full disk with what it has, and writes when there is space", async () => {
   const before = scene.open(log);
   await work(before, 5 * hour);
   before.flush();
@@ -117,7 +117,7 @@ onDisk("the hub starts on a full disk with what it has, and writes when there is
   expect(await pairs(scene.open(), temperature())).toEqual(taken);
 });
 
-onDisk("the hub ends on a full disk, and what was written before is there at the next start", async () => {
+onDisk("the hub stops on a full disk, and what was written before is there at the next start", async () => {
   const one = scene.open(log);
   await work(one, hour);
   one.flush();
@@ -130,7 +130,7 @@ onDisk("the hub ends on a full disk, and what was written before is there at the
   expect((await pairs(scene.open(), temperature())).slice(0, safe.length)).toEqual(safe);
 });
 
-onDisk("a new history on a full disk is refused, with the way out, and leaves the folder usable", async () => {
+onDisk("a new history on a full disk is refused, with what to do, and leaves the folder usable", async () => {
   disk.fill();
   expect(() => scene.open(log)).toThrow(/Cannot use the data folder .*(full|space).*make room on its disk/);
   disk.free();
@@ -154,7 +154,7 @@ onDisk.each([0, 20_000, 60_000])(
   },
 );
 
-onDisk("a read-only file system is refused, with the way out, and is left as it is", async () => {
+onDisk("a read-only file system is refused, with what to do, and is left as it is", async () => {
   const one = scene.open(log);
   await work(one, hour);
   scene.shut(one);

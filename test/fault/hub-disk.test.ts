@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 test.skipIf(!existsSync("/usr/bin/prlimit"))(
-  "live values go on while nothing can be written, it is told once, and nothing is lost when it can again",
+  "live values go on while nothing can be written, this is reported once, and nothing is lost when it can again",
   async () => {
     const points = async (): Promise<bigint[]> => (await getHistory(hub.history, { id: "a_0", type: "util" })).t;
     await until(async () => expect((await points()).length).toBeGreaterThanOrEqual(2));

@@ -10,7 +10,7 @@ import { top } from "../program.ts";
 /** Networks and mounts of their own can be made here: by root, with util-linux and iproute2. */
 const separates = spawnSync("unshare", ["-n", "-m", "ip", "link"]).status === 0;
 
-test.skipIf(!separates)("machines whose names nobody can look up keep no other machine waiting", async () => {
+test.skipIf(!separates)("machines whose names cannot be resolved delay no other machine", async () => {
   const folder = mkdtempSync(join(tmpdir(), "gohm-lookup-"));
   const resolv = join(folder, "resolv.conf");
   writeFileSync(resolv, "nameserver 127.0.0.1\noptions timeout:5 attempts:2\n");

@@ -69,7 +69,7 @@ const until = (check: () => void) => vi.waitFor(check, within);
 const failing = (name: string, reason: RegExp) =>
   until(() => expect(linkOf(name)).toMatchObject({ state: "waiting", reason: expect.stringMatching(reason) }));
 
-test("a host that answers is live, and its samples are kept", async () => {
+test("a host that answers is live, and its samples are stored", async () => {
   const host = await healthy();
   watch({ a: host.address });
   await until(() => expect(linkOf("a")?.state).toBe("open"));
@@ -78,14 +78,14 @@ test("a host that answers is live, and its samples are kept", async () => {
   expect(polls[0]?.devices.filter(({ key }) => key === "GPU-1").map(namesOf)).toMatchObject([{ gpu_utilization: 41 }]);
 });
 
-test("an address where nothing listens is told by name", async () => {
+test("an address where nothing listens is reported by name", async () => {
   const host = await playHost(() => machine(0));
   host.close();
   watch({ a: host.address });
   await failing("a", new RegExp(`^connection refused at ${host.address}: is hmonitor running there\\?$`));
 });
 
-test("a peer that accepts and never speaks is given up at the deadline, again and again, and costs the others nothing", async () => {
+test("a peer that accepts and never answers is given up at the deadline, again and again, and does not delay others", async () => {
   let connections = 0;
   const mute = await tcp(() => connections++);
   const good = await healthy();
@@ -108,20 +108,20 @@ test("a healthy host that takes the port of a mute one is seen", async () => {
   expect(host.calls()).toBeGreaterThanOrEqual(1);
 });
 
-test("an agent that cuts the connection at accept is told apart, with the setting to look at", async () => {
+test("an agent that closes connections at accept is recognized, with the setting to look at", async () => {
   const address = await tcp((socket) => socket.resetAndDestroy());
   watch({ a: address });
   await failing("a", /was reset: does the agent's GOHM_ALLOW name this hub's address\?/);
 });
 
-test("a web server at the address is no hmonitor, in words", async () => {
+test("a web server at the address is reported as not being hmonitor", async () => {
   const http = createHttp((_request, response) => response.end("hello"));
   const address = await tcp(() => {}, http);
   watch({ a: address });
   await failing("a", new RegExp(`^what answers at ${address} does not speak gRPC$`));
 });
 
-test("a name that cannot be resolved is told", async () => {
+test("a name that cannot be resolved is reported", async () => {
   settings = { ...settings, deadline: 10 };
   watch({ a: "no-such-host.invalid:9203" });
   await failing("a", /^the name in no-such-host\.invalid:9203 cannot be resolved$/);
@@ -148,7 +148,7 @@ test.each([
   },
 );
 
-test("a host that goes away is shown with the age of what it said last, and is seen at once when it is back", async () => {
+test("a host that goes away is shown with the age of its last answer, and is live at once when it is back", async () => {
   const host = await healthy();
   watch({ a: host.address });
   await until(() => expect(linkOf("a")?.state).toBe("open"));

@@ -49,7 +49,7 @@ test("an address that this machine does not have is named", async () => {
   expect(await sentence({ GOHM_HISTORY_ADDR: "192.0.2.1:0" })).toContain("192.0.2.1:0 (GOHM_HISTORY_ADDR)");
 });
 
-test("a data folder that cannot be made is named", async () => {
+test("a data folder that cannot be created is named", async () => {
   writeFileSync(join(at.folder, "file"), "");
   const said = await sentence({ GOHM_DATA: join(at.folder, "file", "data") });
   expect(said).toMatch(
@@ -89,7 +89,7 @@ test.each([
   expect(await sentence({})).toMatch(wanted);
 });
 
-test("a FIFO, a directory or a device where a file is wanted is named, and does not keep the hub waiting", async () => {
+test("a FIFO, a directory or a device in place of a file is named, and does not block the hub", async () => {
   const fifo = join(at.folder, "fifo");
   execFileSync("mkfifo", [fifo]);
   expect(await sentence({ GOHM_SETTINGS: fifo })).toContain(

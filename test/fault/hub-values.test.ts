@@ -34,7 +34,7 @@ async function ask(query: string): Promise<Answer> {
   return (await response.json()) as Answer;
 }
 
-test("what is no number, or one that no machine can have, is absent, through kill and restart", async () => {
+test("NaN and values that no machine can have are absent, also after kill and restart", async () => {
   said = () => {
     const { sampled } = machine(Date.now());
     return {
@@ -83,7 +83,7 @@ test.each([
   ["ten years without a step", `from=${Date.now() - 3650 * day}&to=${Date.now() + day}`],
   ["from 1970 to 2899", `from=0&to=${Date.UTC(2899, 11, 31)}&step=${day}`],
   ["every millisecond of a year", `from=${Date.now() - 365 * day}&to=${Date.now() + day}&step=1`],
-])("%s is answered with what there is", async (_, range) => {
+])("%s is answered with the samples that exist", async (_, range) => {
   await until(async () => expect((await ask(`metric=load1&${range}`)).series[0]?.t.length).toBeGreaterThanOrEqual(1));
 });
 

@@ -74,7 +74,7 @@ const alive = (pid: number): boolean => {
 };
 
 describe.skipIf(reason !== undefined)(`bundle${reason ? `: ${reason}` : ""}`, () => {
-  test("reads GPUs, and keeps its native part in the user's cache", async () => {
+  test("reads GPUs, and keeps its native library in the user's cache", async () => {
     expect((await info()).gpus).toHaveLength(2);
     expect(readdirSync(join(folder, ".cache", `hmonitor-${uid}`))).toHaveLength(1);
   });
@@ -84,7 +84,7 @@ describe.skipIf(reason !== undefined)(`bundle${reason ? `: ${reason}` : ""}`, ()
     expect((await info({ HOME: "/proc/nowhere" })).gpus).toHaveLength(2);
   });
 
-  test("reads GPUs though its native part was corrupted", async () => {
+  test("reads GPUs though its native library was corrupted", async () => {
     await info();
     const place = join(folder, ".cache", `hmonitor-${uid}`);
     const [name = ""] = readdirSync(place);
@@ -133,7 +133,7 @@ describe.skipIf(reason !== undefined)(`bundle${reason ? `: ${reason}` : ""}`, ()
     await program.stop();
   });
 
-  test("runs from wherever it was put, under any name", async () => {
+  test("runs from any folder, under any name", async () => {
     const copy = join(folder, "agent of mine");
     copyFileSync(join(top, "dist", "hmonitor"), copy);
     const { stdout } = spawnSync(process.execPath, [copy, "info"], {

@@ -68,7 +68,7 @@ describe.skipIf(reason !== undefined)(`faults${reason ? `: ${reason}` : ""}`, ()
     expect(gpu(during, 1)).toMatchObject({ state: State.LOST, err: "NVML: Unknown Error (999)" });
   });
 
-  test("a driver that hangs is given up at the deadline, killed, and read again when it answers", async () => {
+  test("a reader that hangs in the driver is given up at the deadline and killed, and GPUs are read when the driver answers", async () => {
     const { read, failure, control, readers, skip } = await setUp(h100, { deadline: 2000 });
     await vi.waitFor(read, patience);
     const [pid] = readers();
@@ -96,7 +96,7 @@ describe.skipIf(reason !== undefined)(`faults${reason ? `: ${reason}` : ""}`, ()
     expect((await read()).gpus).toHaveLength(8);
   });
 
-  test("a reader that somebody else ends is replaced", async () => {
+  test("a reader that is killed is replaced", async () => {
     const { read, failure, readers, skip } = await setUp(rtx4090);
     await read();
     const [pid = 0] = readers();
@@ -107,7 +107,7 @@ describe.skipIf(reason !== undefined)(`faults${reason ? `: ${reason}` : ""}`, ()
     expect((await read()).gpus).toHaveLength(2);
   });
 
-  test("values that cannot be are absent", async () => {
+  test("impossible values are absent", async () => {
     const { read, control } = await setUp(rtx4090);
     control(`nvmlDeviceGetUtilizationRates 0 : 0 4294967295 250
 nvmlDeviceGetMemoryInfo 0 : 0 1000 0 2000 18446744073709550616
@@ -127,7 +127,7 @@ nvmlDeviceGetTotalEccErrors 0 0 0 : 0 -`);
     ["claims as many as fit but writes none", "0 !64"],
     ["always wants more room", "7"],
     ["wants room for four thousand million processes", "7 !4000000000"],
-  ])("a driver that %s gets no process list, and no more than its card is hurt", async (_, answer) => {
+  ])("the process list of a driver that %s is dropped, and only its card is affected", async (_, answer) => {
     const { read, control } = await setUp(h100);
     control(`nvmlDeviceGetComputeRunningProcesses 0 : ${answer}`);
     const during = await read();
@@ -147,7 +147,7 @@ nvmlDeviceGetProcessUtilization 1 : 0 ${pids.map((pid) => `${pid}:1000:${pid % 1
     expect(procs.at(-1)).toMatchObject({ mem: BigInt(10_299 * 4096), utilization: 99 });
   });
 
-  test("critical errors are counted from the start of the agent, over the death of its reader", async () => {
+  test("critical errors are counted from the start of the agent, also when its reader dies", async () => {
     const { read, failure, control, readers, skip } = await setUp(h100);
     expect(gpu(await read(), 2)).toMatchObject({ xidCount: 0n });
     expect(gpu(await read(), 2).xidLast).toBeUndefined();
@@ -163,7 +163,7 @@ nvmlDeviceGetProcessUtilization 1 : 0 ${pids.map((pid) => `${pid}:1000:${pid % 1
     expect(gpu(await read(), 3)).toMatchObject({ xidCount: 0n });
   });
 
-  test("a link that dies is missed over the death of the reader, also where bridges join only some of the cards", async () => {
+  test("a link that went down is still reported after the reader dies, also where bridges join only some of the cards", async () => {
     const { read, failure, control, readers, skip } = await setUp(h200);
     const bridged = Array.from({ length: 8 }, (_, i) => `nvmlDeviceGetFieldValues ${i} 147 : 3`).join("\n");
     control(bridged);
@@ -176,7 +176,7 @@ nvmlDeviceGetProcessUtilization 1 : 0 ${pids.map((pid) => `${pid}:1000:${pid % 1
     expect(gpu(await read(), 2).nvlink).toMatchObject({ linksUp: 17, linksExpected: 18 });
   });
 
-  test("details that a card does not offer, or that cannot be, are absent", async () => {
+  test("details that a card does not offer, and impossible ones, are absent", async () => {
     const { read, control } = await setUp(h100);
     const details = ["decoder", "energy", "memTemp", "pcie", "remapped", "persistence", "computeMode"] as const;
     control(`nvmlDeviceGetDecoderUtilization 0 : 0 101
@@ -197,14 +197,14 @@ nvmlDeviceGetPerformanceState 0 : 0 32`);
     expect(during).toMatchObject({ state: State.OK, utilization: 97 });
   });
 
-  test("a memory sensor that is not there says 0, which is no temperature", async () => {
+  test("a missing memory sensor answers 0, which is not a temperature", async () => {
     const { read, control } = await setUp(h100);
     expect(gpu(await read(), 0).memTemp).toBe(72);
     control("nvmlDeviceGetFieldValues 0 82 : 0 1 0");
     expect(gpu(await read(), 0).memTemp).toBeUndefined();
   });
 
-  describe("in a container with processes of its own", () => {
+  describe("in a container with its own PID namespace", () => {
     const own = "pid:[4026532201]";
     /** Processes that have the driver open in this container. */
     const container = (...pids: string[]): RigOptions => ({
@@ -215,14 +215,14 @@ nvmlDeviceGetPerformanceState 0 : 0 32`);
     });
     const marked = (info: { gpus: readonly GPUInfo[] }) => info.gpus.map(({ procs }) => procs.map((p) => p.elsewhere));
 
-    test("what the driver lists is the host's, also where one of its numbers is a program's here", async () => {
+    test("pids that the driver lists are the host's, also if one of them is a pid of the container", async () => {
       const { read } = await setUp(h100, container("201440"));
       const info = await read();
       expect(info.gpus[0]?.procs[0]).toMatchObject({ pid: 201_440, mem: 79_407_087_616n, elsewhere: true });
       expect(marked(info).flat()).toEqual(Array(8).fill(true));
     });
 
-    test("a driver that tells the container's own numbers is believed when all of them have it open here", async () => {
+    test("pids of the container are accepted if all of those processes have the driver open", async () => {
       const all = ["201440", "201441", "201442", "201443", "198002", "233411", "235020", "150233"];
       const { read } = await setUp(h100, container(...all));
       const info = await read();
@@ -236,7 +236,7 @@ nvmlDeviceGetPerformanceState 0 : 0 32`);
     expect(gpu(await read(), 0).xidCount).toBeUndefined();
   });
 
-  test("a driver that was unloaded under the reader is opened again", async () => {
+  test("a driver that was unloaded while the reader had it open is opened again", async () => {
     const { read, failure, control, skip } = await setUp(rtx4090);
     await read();
     control("* 0 : 1");
@@ -275,7 +275,7 @@ describe.skipIf(reason !== undefined)(`no driver${reason ? `: ${reason}` : ""}`,
     expect((await read()).gpus).toHaveLength(2);
   });
 
-  test("after an upgrade GPUs are back with the next poll once the new driver is loaded, however long the wait had grown", async () => {
+  test("after an upgrade GPUs are back with the next poll once the new driver is loaded, whatever the back-off", async () => {
     const { read, failure, control, skip, driver, readers } = await setUp(rtx4090);
     expect((await read()).system?.driverVersion).toBe("550.120");
     const [old] = readers();
@@ -295,7 +295,7 @@ describe.skipIf(reason !== undefined)(`no driver${reason ? `: ${reason}` : ""}`,
   });
 
   // pause() itself gives up after two seconds.
-  test("a pause lets go of the driver within two seconds, even in the middle of a call that hangs, and ends in time", async () => {
+  test("a pause releases the driver within two seconds, even in the middle of a call that hangs, and ends in time", async () => {
     const { read, failure, control, skip, pause, readers } = await setUp(rtx4090);
     await read();
     control("nvmlDeviceGetPowerUsage 1 : hang");
@@ -314,7 +314,7 @@ describe.skipIf(reason !== undefined)(`no driver${reason ? `: ${reason}` : ""}`,
     expect((await read()).gpus).toHaveLength(2);
   });
 
-  test("a library that is not there is unsupported, starts nothing, and is used as soon as it is there", async () => {
+  test("a missing library is unsupported, starts no reader, and is used as soon as it exists", async () => {
     const library = join((await setUp(rtx4090)).folder, "later.so");
     const { read, failure, readers } = await setUpBeside(library);
     const during = await failure();
@@ -325,7 +325,7 @@ describe.skipIf(reason !== undefined)(`no driver${reason ? `: ${reason}` : ""}`,
     expect((await read()).gpus).toHaveLength(2);
   });
 
-  test("a file that is no library is unsupported, with the loader's text", async () => {
+  test("a file that is not a library is unsupported, with the loader's text", async () => {
     const library = join((await setUp(rtx4090)).folder, "text.so");
     writeFileSync(library, "not a library");
     const { read, failure, skip } = await setUpBeside(library);
@@ -337,7 +337,7 @@ describe.skipIf(reason !== undefined)(`no driver${reason ? `: ${reason}` : ""}`,
     expect((await read()).gpus).toHaveLength(2);
   });
 
-  test("a library that is cut off under a running reader, as by an upgrade in place, costs one reader", async () => {
+  test("a library truncated under a running reader, as by an upgrade in place, crashes that reader only", async () => {
     const library = join((await setUp(rtx4090)).folder, "cut.so");
     copyFileSync(player(), library);
     const { read, failure, skip } = await setUpBeside(library);
@@ -350,7 +350,7 @@ describe.skipIf(reason !== undefined)(`no driver${reason ? `: ${reason}` : ""}`,
     expect((await read()).gpus).toHaveLength(2);
   });
 
-  test("a library that is not NVML's is a failure that says so", async () => {
+  test("a library other than NVML is a failure that says so", async () => {
     const { failure } = await setUp(rtx4090, { nvml: "libc.so.6" });
     expect((await failure()).message).toBe("NVML: Function Not Found: this is no NVML library (13)");
   });

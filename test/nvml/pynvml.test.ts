@@ -195,7 +195,7 @@ describe.skipIf(reason !== undefined)(`pynvml${reason ? `: ${reason}` : ""}`, ()
     }
   });
 
-  test("pynvml takes the critical errors that the player delivers, and then a time-out", () => {
+  test("pynvml receives the critical errors that the player delivers, and then a time-out", () => {
     const { xids, end } = python(h100, "xid 1 : 5 31\nxid 2 : 0 79");
     expect([xids, end]).toEqual([
       [

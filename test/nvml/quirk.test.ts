@@ -58,7 +58,7 @@ describe.skipIf(reason !== undefined)(`quirks${reason ? `: ${reason}` : ""}`, ()
     expect(card.memReserved).toBeUndefined();
   });
 
-  test("a card that may not be opened is not lost, and is read once it may", () => {
+  test("a card that must not be opened is not lost, and is read once it may be", () => {
     const { read, control } = open(rtx4090, "nvmlDeviceGetHandleByIndex 1 : 4");
     const during = read();
     expect(gpu(during, 0)).toMatchObject({ state: State.OK, utilization: 71 });
@@ -68,7 +68,7 @@ describe.skipIf(reason !== undefined)(`quirks${reason ? `: ${reason}` : ""}`, ()
     expect(gpu(read(), 1)).toMatchObject({ state: State.OK, name: "NVIDIA GeForce RTX 4090" });
   });
 
-  test("of two cards that may not be opened each is read once it may", () => {
+  test("of two cards that must not be opened each is read once it may be", () => {
     const refused = (index: number): string => `nvmlDeviceGetHandleByIndex ${index} : 4`;
     const { read, control } = open(rtx4090, `${refused(0)}\n${refused(1)}`);
     const states = (): State[] => read().gpus.map(({ state = State.UNSPECIFIED }) => state);
@@ -119,14 +119,14 @@ describe.skipIf(reason !== undefined)(`quirks${reason ? `: ${reason}` : ""}`, ()
     },
   );
 
-  test("a link of generation 0 or no lanes is none, whichever of its four numbers says so", () => {
+  test("a PCIe link of generation 0 or 0 lanes is absent, whichever of its four numbers is 0", () => {
     const all = ["CurrPcieLinkGeneration", "CurrPcieLinkWidth", "MaxPcieLinkGeneration", "MaxPcieLinkWidth"];
     const { read } = open(rtx4090, all.map((name) => `nvmlDeviceGet${name} 0 : 0 0`).join("\n"));
     expect(gpu(read(), 0).pcie).toBeUndefined();
     expect(gpu(read(), 1).pcie).toMatchObject({ generation: 4, width: 8 });
   });
 
-  test("empty texts are none: two cards without a name are not one card", () => {
+  test("empty texts are absent: two cards without a name are not one card", () => {
     const lines = ["nvmlDeviceGetUUID *", "nvmlDeviceGetName *", "nvmlSystemGetDriverVersion"];
     const { read } = open(rtx4090, lines.map((call) => `${call} : 0`).join("\n"));
     const { gpus, system } = read();
@@ -137,7 +137,7 @@ describe.skipIf(reason !== undefined)(`quirks${reason ? `: ${reason}` : ""}`, ()
     expect(system?.driverVersion).toBeUndefined();
   });
 
-  test.each([4, 16, 999])("versions that the driver refuses with %i cost no card", (code) => {
+  test.each([4, 16, 999])("versions that the driver refuses with %i are absent, and all cards are read", (code) => {
     const { read } = open(rtx4090, `nvmlSystemGetDriverVersion : ${code}\nnvmlSystemGetCudaDriverVersion : ${code}`);
     const { gpus, system } = read();
     expect(gpus.map(({ state }) => state)).toEqual([State.OK, State.OK]);
@@ -223,7 +223,7 @@ nvmlDeviceGetProcessUtilization 0 : 0 41:9000000:33:0:0:0 42:11000000:44:0:0:0`,
     expect(lines.length).toBeGreaterThan(20);
   });
 
-  test("an Xid behind a grave one does not hide it, and a reset ends both", async () => {
+  test("an Xid after a severe one does not hide it, and a reset clears both", async () => {
     const energy = (mJ: number): string => `nvmlDeviceGetTotalEnergyConsumption 2 : 0 ${mJ}`;
     const { read, control } = await setUp(h100, energy(9_000_000));
     await read();
@@ -241,7 +241,7 @@ nvmlDeviceGetProcessUtilization 0 : 0 41:9000000:33:0:0:0 42:11000000:44:0:0:0`,
     ]);
   });
 
-  test("what is not believed of a card are its readings, not the Xid events that it had meanwhile", async () => {
+  test("implausible readings of a card are dropped, its Xid events are not", async () => {
     const { collect, control } = await setUp(rtx4090, "");
     expect(gpu(await collect(), 0).temp).toBe(64);
     control("nvmlDeviceGetMemoryInfo 0 : 0 0 0 0 0\nxid 1 : 0 48");

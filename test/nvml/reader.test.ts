@@ -88,7 +88,7 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
     expect(gpu(read(), 2)).toMatchObject({ state: State.OK, uuid: "GPU-back", utilization: 12 });
   });
 
-  test("a card that the driver no longer counts is looked for every five minutes, and its neighbours keep their names", () => {
+  test("a card that the driver no longer counts is looked for every five minutes, and its neighbours keep their identities", () => {
     const { read } = open(h100);
     const before = read();
     control("* 7 : 15");
@@ -103,7 +103,7 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
     );
   });
 
-  test("PCIe traffic is what passes in 20 ms, and a count of 32 bits that passes through 0 meanwhile is no matter", () => {
+  test("PCIe traffic is measured over 20 ms, also across an overflow of the 32-bit counter", () => {
     const { read } = open(h200);
     const [first, second] = read().gpus;
     // 4,294,900,000 and 64,000,000 more is beyond 2^32.
@@ -124,7 +124,7 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
     expect(gpus[0]).toMatchObject({ state: State.OK, utilization: 98 });
   });
 
-  test("a driver without PCIe counters is asked once a minute, and not waited for", () => {
+  test("a driver without PCIe counters is queried once a minute, without a wait", () => {
     control("nvmlDeviceGetFieldValues * : 3");
     const { read } = open(h200);
     expect(gpu(read(), 0).pcieRxRate).toBeUndefined();
@@ -152,7 +152,7 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
   test.each([
     ["starts again from 0, as after a reset", "5+100"],
     ["jumps to where no GPU can have got", "1643747071612666+100"],
-  ])("NVLink traffic whose count %s is absent, and told again after", (_, count) => {
+  ])("NVLink traffic whose counter %s is absent, and reported again afterwards", (_, count) => {
     const { read } = open(h200);
     read();
     ticks += 10_000;
@@ -164,7 +164,7 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
     expect(gpu(read(), 0).nvlink?.txRate).toBe(10_240n);
   });
 
-  test("a link that dies is told within a minute, and on a machine with switches also when it was dead from the start", () => {
+  test("a link that goes down is reported within a minute, and on a machine with switches also if it was down from the start", () => {
     const { read } = open(h200);
     const links = (info: HostInfo) => info.gpus.map(({ nvlink }) => `${nvlink?.linksUp}/${nvlink?.linksExpected}`);
     const all: string[] = Array.from({ length: 8 }, (_, i) => (i === 6 ? "17/18" : "18/18"));
@@ -176,23 +176,23 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
     expect(links(read())).toEqual(all.with(2, "16/18"));
   });
 
-  test("without switches some links may lead nowhere: what is up is what is expected", () => {
+  test("without switches some links may be unconnected: those that are up are expected", () => {
     control("nvmlDeviceGetFieldValues * : 3\nnvmlDeviceGetNvLinkState * : 0 0\nnvmlDeviceGetNvLinkState 0 3 : 0 1");
     expect(gpu(open(h200).read(), 0).nvlink).toMatchObject({ linksUp: 1, linksExpected: 1 });
   });
 
-  test("a divided card tells of no links: its instances use none", () => {
+  test("a divided card reports no links: its instances use none", () => {
     control("nvmlDeviceGetMigMode 0 : 0 1\nnvmlDeviceGetNvLinkState * : 0 0");
     const [divided, other] = open(h200).read().gpus;
     expect([divided?.nvlink, divided?.divided]).toEqual([undefined, true]);
     expect(other?.nvlink).toMatchObject({ linksUp: 0, linksExpected: 18 });
   });
 
-  test("a card without NVLink has none, not one with 0 links", () => {
+  test("a card without NVLink has no NvLink message, rather than one with 0 links", () => {
     expect(gpu(open(rtx4090).read(), 0).nvlink).toBeUndefined();
   });
 
-  test("what only an administrator changes is asked once a minute, and what failed of it is told all the time", () => {
+  test("administrator settings are queried once a minute, and a failure of that is reported all the time", () => {
     const { read } = open(rtx4090);
     expect(gpu(read(), 0)).toMatchObject({ powerLimit: 450_000, persistence: false });
     control("nvmlDeviceGetEnforcedPowerLimit 0 : 0 300000\nnvmlDeviceGetPersistenceMode 0 : 999");
@@ -271,7 +271,7 @@ nvmlDeviceGetUtilizationRates 2 : 0 12 3`);
     expect(() => open(rtx4090)).toThrow("the driver claims 4000000000 GPUs");
   });
 
-  test("used memory and free memory are the total, and what is reserved is part of the used", () => {
+  test("used and free memory add up to the total, and reserved memory is part of the used", () => {
     for (const { memUsed, memTotal, memReserved } of open(h100).read().gpus) {
       expect(memTotal).toBe(85_520_809_984n);
       expect(memReserved).toBe(577_634_304n);

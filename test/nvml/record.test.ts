@@ -49,7 +49,7 @@ describe.skipIf(reason !== undefined)(`recordings${reason ? `: ${reason}` : ""}`
     expect({ gpus: gpus.map(untimed), system }).toEqual({ gpus: expected.gpus.map(untimed), system: expected.system });
   });
 
-  test("what is counted between two calls of one reading goes on when it is played back", async () => {
+  test("counters that advance between two calls of one reading advance in playback, too", async () => {
     process.env.GOHM_PLAYER = h200;
     await recordNvml(folder, { machine: capturedMachine(h200), nvml: player() });
     const text = readFileSync(join(folder, "nvml.txt"), "utf8");
@@ -57,7 +57,7 @@ describe.skipIf(reason !== undefined)(`recordings${reason ? `: ${reason}` : ""}`
     expect(text).toContain("nvmlDeviceGetFieldValues 0 138 all : 0 3 88214667264\n");
   });
 
-  test("an old driver is recorded in the same language", async () => {
+  test("an old driver is recorded in the same format", async () => {
     process.env.GOHM_PLAYER = rtx4090;
     await recordNvml(folder, { machine: capturedMachine(rtx4090), nvml: player(driver450) });
     const text = readFileSync(join(folder, "nvml.txt"), "utf8");

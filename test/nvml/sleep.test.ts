@@ -43,7 +43,7 @@ const files = (status: string): Record<string, string> => ({
 });
 
 describe.skipIf(reason !== undefined)(`sleep${reason ? `: ${reason}` : ""}`, () => {
-  test("a card that sleeps is not asked, and is listed as asleep", async () => {
+  test("a card that sleeps is not queried, and is listed as asleep", async () => {
     const { read, readers } = await laptop(files("suspended"));
     const { gpus } = await read();
     expect(gpus).toMatchObject([
@@ -53,7 +53,7 @@ describe.skipIf(reason !== undefined)(`sleep${reason ? `: ${reason}` : ""}`, () 
     expect(readers()).toEqual([]);
   });
 
-  test("an unused card is let go of, left alone for a while, and then found asleep under its name", async () => {
+  test("an unused card is released, left alone for a while, and then listed as asleep under its name", async () => {
     const now = files("active");
     const { read, readers, skip } = await laptop(now);
     const first = (await vi.waitFor(read, patience)).gpus;

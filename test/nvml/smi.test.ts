@@ -79,7 +79,7 @@ async function setUp(deadline?: number): Promise<Rig> {
   return at;
 }
 
-test("without a library that can be loaded, nvidia-smi tells cards and processes", async () => {
+test("without a library that can be loaded, nvidia-smi lists cards and processes", async () => {
   const { read, readers } = await setUp();
   const { gpus, system } = await read();
   expect(system?.driverVersion).toBe("550.54.15");
@@ -99,7 +99,7 @@ test("without a library that can be loaded, nvidia-smi tells cards and processes
   expect(readers()).toEqual([]);
 });
 
-test("a library that is there but cannot be loaded, as under another C library, is no better than none", async () => {
+test("a library that cannot be loaded, as under another C library, counts as missing", async () => {
   writeFileSync(join(folder, "libnvidia-ml.so.1"), "not a library");
   const { read } = await setUp();
   expect((await read()).gpus).toHaveLength(2);
@@ -118,7 +118,7 @@ test.each([
   ["fail", "nvidia-smi: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. (status 9)"],
   ["garbage", "nvidia-smi printed nothing that can be read: <html>"],
   ["endless", "nvidia-smi prints without end"],
-])("a day on which it does %s is a failure in its words, and the next one is not", async (name, message) => {
+])("nvidia-smi in mode '%s' is a failure with its message, and the next read succeeds", async (name, message) => {
   const { read, failure } = await setUp();
   await read();
   mode(name);
@@ -127,7 +127,7 @@ test.each([
   expect((await vi.waitFor(read, patience)).gpus).toHaveLength(2);
 });
 
-test.each(["hang", "child"])("one that hangs (%s) is ended in time, with all it started", async (name) => {
+test.each(["hang", "child"])("nvidia-smi that hangs (%s) is killed in time, with all that it started", async (name) => {
   const { read, failure } = await setUp(1000);
   await vi.waitFor(read, patience);
   const before = calls().length;
@@ -168,7 +168,7 @@ test("a machine whose only card is dead has one that is lost, and says why", asy
   expect((await read()).gpus).toMatchObject([{ id: 0, pciBusId: "0000:1b:00.0", state: State.LOST, err }]);
 });
 
-test("a card that dies is the one that was known in its place", async () => {
+test("a card that dies keeps the identity that was known at its index", async () => {
   const { collect } = await setUp();
   expect((await collect()).gpus.map(({ uuid }) => uuid)).toEqual(["GPU-a", "GPU-b"]);
   mode("died");
@@ -184,7 +184,7 @@ test("no devices, for a reason, is a failure and not a machine without cards", a
   expect((await failure()).message).toBe("nvidia-smi: Failed to initialize NVML: Unknown Error (status 6)");
 });
 
-test("processes that it may not list are unknown, the cards stay", async () => {
+test("processes that nvidia-smi cannot list are unknown, the cards stay", async () => {
   mode("noapps");
   const { read } = await setUp();
   const { gpus } = await read();
@@ -196,7 +196,7 @@ test("processes that it may not list are unknown, the cards stay", async () => {
   });
 });
 
-test("a warning behind all lines, and its status 14, costs no process, and is told of its card", async () => {
+test("a warning after all lines, and its status 14, lose no process, and are reported for its card", async () => {
   mode("inforom");
   const { read } = await setUp();
   const { gpus } = await read();
@@ -208,7 +208,7 @@ test("a warning behind all lines, and its status 14, costs no process, and is to
   expect(gpus[0]?.err).toBeUndefined();
 });
 
-test("it is looked for in PATH, in the usual folders, then below the prefix", () => {
+test("nvidia-smi is looked for in PATH, in the usual folders, then below the prefix", () => {
   const all = smiPlaces("/host", "relative:/own/bin:/usr/bin", () => true);
   expect(all.slice(0, 3)).toEqual(["/own/bin/nvidia-smi", "/usr/bin/nvidia-smi", "/usr/local/bin/nvidia-smi"]);
   expect(all.at(-1)).toBe("/host/usr/bin/nvidia-smi");

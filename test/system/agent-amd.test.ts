@@ -46,7 +46,7 @@ test("eight MI300X are served with who uses them, in less than 3 KB, without a w
 test.each([
   ["a Radeon beside integrated graphics", radeon],
   ["a laptop with a card that sleeps", laptop],
-])("%s is written down so that it plays again, without the names of people and of their files", async (_, root) => {
+])("a capture of %s can be played back, and has no names of people or of their files", async (_, root) => {
   const dir = join(folder, basename(root));
   const args = [join(top, "dist", "hmonitor"), "capture", dir];
   const run = spawnSync(process.execPath, args, { env: { ...process.env, ...env(root) }, encoding: "utf8" });

@@ -42,7 +42,7 @@ describe.skipIf(reason !== undefined)(`eight GPUs${reason ? `: ${reason}` : ""}`
     expect(await agent.stop()).toBe(0);
   });
 
-  test("that stop answering are shown as old, the rest of the machine as it is, and the agent still ends", async () => {
+  test("that stop answering are shown as old, the rest of the machine as it is, and the agent still stops", async () => {
     const agent = await startAgent({ ...env, GOHM_READ_DEADLINE: "1" });
     await agent.program.line(/^GPUs: 8/m);
     const before = await agent.info();
@@ -59,7 +59,7 @@ describe.skipIf(reason !== undefined)(`eight GPUs${reason ? `: ${reason}` : ""}`
     writeFileSync(control, "\n");
   });
 
-  test("are written down so that they play again, without the names of people", async () => {
+  test("can be captured and played back, without the names of people", async () => {
     const dir = join(folder, "machine");
     const args = [join(top, "dist", "hmonitor"), "capture", dir];
     const { status, stderr } = spawnSync(process.execPath, args, { env: { ...process.env, ...env }, encoding: "utf8" });

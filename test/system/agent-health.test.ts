@@ -35,7 +35,7 @@ async function probed(env: Env): Promise<{ status: number | null; text: string }
   return await health(own);
 }
 
-describe("an agent at work is well", () => {
+describe("a working agent is healthy", () => {
   test.each([
     ["asked over gRPC", {}, /^hmonitor answers on 127\.0\.0\.1:\d+\n$/],
     ["asked of its exporter", { GOHM_METRICS_ADDR: "0.0.0.0:0" }, /^hmonitor answers on 127\.0\.0\.1:\d+\n$/],
@@ -54,7 +54,7 @@ describe("an agent at work is well", () => {
   });
 });
 
-test("an agent is ready when its exporter has read the machine, and at work before", async () => {
+test("an agent is ready when its exporter has read the machine, and alive before", async () => {
   agent = await startAgent({ GOHM_METRICS_ADDR: "127.0.0.1:0" });
   const [, port] = await agent.program.line(/^Metrics: http:\S+:(\d+)\//m);
   const env = { GOHM_METRICS_ADDR: `127.0.0.1:${port}` };
@@ -69,7 +69,7 @@ test("an agent is ready when its exporter has read the machine, and at work befo
   starting.close();
 });
 
-describe("an agent is not well", () => {
+describe("an agent is not healthy", () => {
   test.each([
     ["over gRPC", {}],
     ["through its exporter", { GOHM_METRICS_ADDR: "127.0.0.1:0" }],

@@ -44,7 +44,7 @@ describe.skipIf(reason !== undefined)(`pause${reason ? `: ${reason}` : ""}`, () 
     return { status: program.child.exitCode, text: program.output() };
   }
 
-  test("by the command, for as long as it says: GPUs are old meanwhile and say why, and come back", async () => {
+  test("by the command, for the given time: GPUs are stale meanwhile and say why, and come back", async () => {
     const agent = await serve();
     const { pid } = agent.program.child;
     const before = await agent.info();
@@ -110,7 +110,7 @@ describe.skipIf(reason !== undefined)(`pause${reason ? `: ${reason}` : ""}`, () 
     }
   });
 
-  test("is refused in words when there is no agent, or it is none", async () => {
+  test("is refused with a message if there is no agent, or the process is not one", async () => {
     const agent = await serve();
     await agent.stop();
     expect(await pause(agent.port)).toEqual({

@@ -45,7 +45,7 @@ describe.skipIf(reason !== undefined)(`a node of Kubernetes with eight GPUs${rea
   };
   const source = async () => (await agent?.info())?.sources.find(({ name }) => name === "kubelet");
 
-  test("tells which pod holds each GPU, seen at work or not, and the exporter does, too", async () => {
+  test("reports which pod holds each GPU, with or without processes, and so does the exporter", async () => {
     writeFileSync(join(root, "proc/201440/cgroup"), `0::/kubepods/burstable/pod${uid}/${"ab".repeat(32)}\n`);
     kubelet = await playKubelet(socketBelow(root), {
       "lab/train-0": { worker: { "nvidia.com/gpu": [first] } },
@@ -73,7 +73,7 @@ describe.skipIf(reason !== undefined)(`a node of Kubernetes with eight GPUs${rea
     expect(kubelet.calls()).toBe(1);
   });
 
-  test("tells which pod was given a GPU by a claim, which names the number of its device node", async () => {
+  test("reports which pod was allocated a GPU by a claim, which names the number of its device node", async () => {
     const card = join(root, "proc/driver/nvidia/gpus/0000:61:00.0");
     mkdirSync(card, { recursive: true });
     writeFileSync(join(card, "information"), "Model: \t NVIDIA H100 80GB HBM3\nDevice Minor: \t 5\n");
@@ -82,13 +82,13 @@ describe.skipIf(reason !== undefined)(`a node of Kubernetes with eight GPUs${rea
     expect(gpus.map(({ holders }) => holders.map(({ pod }) => pod))).toEqual([[], [], [], ["claims"], [], [], [], []]);
   });
 
-  test("without a kubelet it tells the same as ever, and nothing of one", async () => {
+  test("without a kubelet it reports neither holders nor a source 'kubelet'", async () => {
     const { info } = await begin();
     expect((await info()).gpus.flatMap(({ holders }) => holders)).toEqual([]);
     expect(await source()).toBeUndefined();
   });
 
-  test("a kubelet that never answers keeps nothing from anybody", async () => {
+  test("a kubelet that never answers delays no other reading", async () => {
     kubelet = await playKubelet(socketBelow(root));
     kubelet.answer("silence");
     const { info } = await begin({ GOHM_READ_DEADLINE: "2" });
@@ -101,7 +101,7 @@ describe.skipIf(reason !== undefined)(`a node of Kubernetes with eight GPUs${rea
     });
   });
 
-  test("a kubelet that answers nonsense is named as such, and the GPUs are read", async () => {
+  test("invalid answers of a kubelet are reported, and the GPUs are read", async () => {
     kubelet = await playKubelet(socketBelow(root));
     kubelet.answer(Buffer.alloc(200_000).fill(Buffer.of(10, 0)));
     const { info } = await begin();
@@ -112,7 +112,7 @@ describe.skipIf(reason !== undefined)(`a node of Kubernetes with eight GPUs${rea
     });
   });
 
-  test("a socket elsewhere is named by a setting, and one that is not below the root is found beside it", async () => {
+  test("the setting names another socket, also one that is not below the root", async () => {
     const socket = join(folder, "k3s.sock");
     kubelet = await playKubelet(socket, { "lab/x": { c: { "nvidia.com/gpu": [idle] } } });
     const { info } = await begin({ GOHM_KUBELET: socket });

@@ -56,7 +56,7 @@ async function ends(running: Program, status: number): Promise<string> {
   return running.output();
 }
 
-test("registers once, keeps its token for itself, reports, and goes on with that token when started again", async () => {
+test("registers once, stores its token privately, reports, and uses that token after a restart", async () => {
   const first = report(["--hostname", "node1"]);
   await reports(2);
   expect(await first.stop()).toBe(0);
@@ -73,7 +73,7 @@ test("registers once, keeps its token for itself, reports, and goes on with that
   expect(portal.capabilities).toHaveLength(1);
 });
 
-test("tells what the machine's own tools tell, in the portal's units", async () => {
+test("reports the values of the machine's own tools, in the portal's units", async () => {
   const running = report();
   await reports(2);
   expect(await running.stop()).toBe(0);
@@ -109,7 +109,7 @@ test("tells what the machine's own tools tell, in the portal's units", async () 
   expect(portal.capabilities[0]).toMatchObject({ memoryTotalGB: told?.memoryTotalGB, cpuCores: told?.cpuCores });
 });
 
-test("a new selection of the administrator holds from the next report", async () => {
+test("a new selection of the administrator applies from the next report", async () => {
   report();
   await reports(1);
   const nics = portal.plain[0]?.nics;
@@ -123,7 +123,7 @@ test("a new selection of the administrator holds from the next report", async ()
   expect(portal.plain.at(-1)).toMatchObject({ processCount: expect.any(Number) });
 });
 
-test("a name that is registered already ends it, with what to do", async () => {
+test("a name that is registered already stops the agent, with what to do", async () => {
   portal.nodes.set("node1", "somebody else's");
   const text = await ends(report(["--hostname", "node1"]), rejected);
   expect(text).toContain(`${portal.url} knows a node "node1" already`);
@@ -131,7 +131,7 @@ test("a name that is registered already ends it, with what to do", async () => {
   expect(existsSync(file)).toBe(false);
 });
 
-test("a portal that wants a secret gets it, and nobody else does", async () => {
+test("a portal that wants a secret gets it, and no other does", async () => {
   portal.secret = "open sesame";
   for (const [args, text] of [
     [[], "none is given. Ask the hub's administrator for it"],
@@ -151,7 +151,7 @@ test("a portal that wants a secret gets it, and nobody else does", async () => {
   expect(readFileSync(file, "utf8")).not.toContain("sesame");
 });
 
-test("a token that the portal does not know ends it, with what to do, at the start and later", async () => {
+test("a token that the portal does not know stops the agent, with what to do, at the start and later", async () => {
   mkdirSync(join(folder, "own"));
   writeFileSync(file, JSON.stringify({ token: "stale", server: portal.url }));
   chmodSync(file, 0o600);
@@ -168,7 +168,7 @@ test("a token that the portal does not know ends it, with what to do, at the sta
 test.each([
   ["nothing but half an object", '{"token": "a"', "must be {"],
   ["the token of another hub", '{"token": "a", "server": "http://other:1"}', "is for http://other:1, not for"],
-])("a token file with %s ends it before anybody is asked", async (_, text, message) => {
+])("a token file with %s stops the agent before it sends a request", async (_, text, message) => {
   mkdirSync(join(folder, "own"));
   writeFileSync(file, text);
   expect(await ends(report(), 1)).toContain(message);
@@ -177,7 +177,7 @@ test.each([
 
 type Response = Parameters<typeof json>[0];
 
-test("a portal that answers with garbage, too much, errors or a redirect is tried until it does not", async () => {
+test("a portal that answers with garbage, too much, errors or a redirect is retried until it does not", async () => {
   const at = (path: "register" | "report", ...bad: ((response: Response) => void)[]): void => {
     portal.faults[path] = (_request, response) => {
       bad.shift()?.(response);
@@ -220,14 +220,14 @@ test("a configuration that cannot be used is asked for again, and nothing is rep
   await reports(1);
 });
 
-test("a portal that takes no null gets none", async () => {
+test("a portal that rejects null gets none", async () => {
   portal.strict = true;
   report([], { GOHM_ROOT: h100, GOHM_NVML: "/nowhere" });
   await reports(2);
   expect(JSON.stringify(portal.plain)).not.toContain("null");
 });
 
-test("while it reports it listens nowhere, unless told to", async () => {
+test("while it pushes it listens nowhere, unless told to", async () => {
   const running = report();
   await reports(1);
   expect(running.output()).not.toContain("listens on");
@@ -246,7 +246,7 @@ test("--debug logs each exchange, without the token", async () => {
   expect(running.output()).not.toContain(portal.nodes.get("node1"));
 });
 
-test("ends at once while the portal does not answer", async () => {
+test("stops at once while the portal does not answer", async () => {
   const running = report();
   await reports(1);
   const asked = new Promise((resolve) => {
@@ -257,7 +257,7 @@ test("ends at once while the portal does not answer", async () => {
   expect(running.output()).toMatch(/^push: \d+ samples? could not be sent before the end$/m);
 });
 
-test("a hub without TLS at an https: address is said to be one, in one line of the log", async () => {
+test("a hub without TLS at an https: address is reported as such, in one line of the log", async () => {
   const server = portal.url.replace("http:", "https:");
   program = start("hmonitor", ["--server", server, "--config", file, "--nogpu"], {});
   await program.line(
@@ -334,7 +334,7 @@ describe.skipIf(reason !== undefined)(`eight GPUs${reason ? `: ${reason}` : ""}`
     );
   });
 
-  test("before, during and after an outage: a hub that takes samples misses none, and each has its own time", async () => {
+  test("before, during and after an outage: a hub that accepts samples misses none, and each has its own time", async () => {
     portal.rich = true;
     program = start("hmonitor", [...args(), "--debug"], env());
     await reports(2);

@@ -30,12 +30,12 @@ describe("an agent of this machine", () => {
   });
   afterAll(() => agent.stop());
 
-  test("says at start where it listens, who may ask, and what became of the GPUs", async () => {
+  test("logs at start its address, the allowed addresses, and the state of the GPUs", async () => {
     await agent.program.line(/^hmonitor \S+ listens on 127\.0\.0\.1:\d+, allows 127\.0\.0\.0\/8$/m);
     await agent.program.line(/^GPUs: /m);
   });
 
-  test("tells what the machine's own tools tell", () => {
+  test("reports the values of the machine's own tools", () => {
     expect(info.hostname).toBe(said("hostname"));
     expect(info.system?.kernel).toBe(said("uname", "-r"));
     expect(info.system?.bootId).toBe(readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
@@ -76,7 +76,7 @@ describe("an agent of this machine", () => {
     );
   });
 
-  test("a client that knows nothing finds out by reflection, old and new", () => {
+  test("a client without a schema gets it by reflection, v1 and v1alpha", () => {
     const services = ["gpu.HostMonitor", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
     for (const protocol of ["grpc-v1", "grpc-v1alpha"]) {
       expect(curl(agent.port, "", "--list-services", "--reflect-protocol", protocol).trim().split("\n")).toEqual(
@@ -90,7 +90,7 @@ describe("an agent of this machine", () => {
     }
   });
 
-  test("tells its health, of the whole and of the service", async () => {
+  test("reports its health, of the server and of the service", async () => {
     expect(JSON.parse(curl(agent.port, "/grpc.health.v1.Health/Check"))).toEqual({ status: "SERVING" });
     const data = JSON.stringify({ service: "gpu.HostMonitor" });
     expect(JSON.parse(curl(agent.port, "/grpc.health.v1.Health/Check", "-d", data))).toEqual({ status: "SERVING" });
@@ -114,7 +114,7 @@ describe("an agent of this machine", () => {
   });
 });
 
-test("a watcher of its health hears that it stops, and the agent ends with 0", async () => {
+test("a watcher of its health is notified that it stops, and the agent exits with 0", async () => {
   const agent = await startAgent();
   const client = new grpc.Client(`127.0.0.1:${agent.port}`, grpc.credentials.createInsecure());
   const path = "/grpc.health.v1.Health/Watch";
@@ -136,14 +136,14 @@ test("a watcher of its health hears that it stops, and the agent ends with 0", a
   client.close();
 });
 
-test("Ctrl-C ends it with 0", async () => {
+test("Ctrl-C stops it with status 0", async () => {
   const agent = await startAgent();
   await agent.info();
   expect(await agent.program.stop("SIGINT")).toBe(0);
   await agent.stop();
 });
 
-test("an agent that a program has forked ends with it", async () => {
+test("an agent forked by a program ends with it", async () => {
   const child = fork(file, [], {
     env: { ...process.env, GOHM_ADDR: "127.0.0.1:0" },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -161,7 +161,7 @@ test("info prints one reading as JSON and nothing else", () => {
   expect(fromJsonString(HostInfoSchema, stdout).hostname).toBe(said("hostname"));
 });
 
-test("one file starts anywhere, by its own first line", () => {
+test("the single file starts anywhere, by its shebang", () => {
   const { mode, size } = statSync(file);
   expect(mode & 0o111).toBe(0o111);
   expect(size).toBeLessThan(1.2e6);
@@ -182,11 +182,11 @@ test("--help names every setting with its variable", () => {
   }
 });
 
-describe("a machine written down", () => {
+describe("a captured machine", () => {
   const folder = mkdtempSync(join(tmpdir(), "capture-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("is played back by an agent elsewhere as what it was", async () => {
+  test("is played back by another agent with the same values", async () => {
     const dir = join(folder, "machine");
     expect(run(["capture", dir]).status).toBe(0);
     const then = fromJsonString(HostInfoSchema, readFileSync(join(dir, "answer.json"), "utf8"));
@@ -199,14 +199,14 @@ describe("a machine written down", () => {
     );
   });
 
-  test("is not written over something else", () => {
+  test("does not overwrite an existing folder", () => {
     const { status, stderr } = run(["capture", folder]);
     expect(status).toBe(1);
     expect(stderr).toBe(`${folder} is not empty: name a folder that is, or a new one\n`);
   });
 });
 
-test("with a token, reflection and readings want it, and health does not", async () => {
+test("with a token, reflection and readings require it, and health does not", async () => {
   const agent = await startAgent({ GOHM_NOGPU: "true", GOHM_TOKEN: "correct horse" });
   try {
     const list = (...args: string[]): string => curl(agent.port, "", "--list-services", ...args);

@@ -75,7 +75,7 @@ async function restored(file: string): Promise<readonly bigint[]> {
   }
 }
 
-test("a copy taken while the hub runs holds everything until then, is its owner's alone, and the hub goes on", async () => {
+test("a copy made while the hub runs has everything until then, only its owner can read it, and the hub goes on", async () => {
   const { hub: first, seen } = await fed();
   const file = join(out, "copy.db");
   expect(await backup(file)).toEqual({ status: 0, output: expect.stringMatching(/copy\.db: \d+\.\d KB\n$/) });
@@ -88,7 +88,7 @@ test("a copy taken while the hub runs holds everything until then, is its owner'
   expect(first.output()).toMatch(/a backup of \d+\.\d KB was taken/);
 });
 
-test("without a hub the command takes the copy itself, also after kill -9", async () => {
+test("without a hub the command makes the copy itself, also after kill -9", async () => {
   const { hub: first, seen } = await fed();
   const safe = seen.filter((t) => t < BigInt(Date.now() - 1000) * 1_000_000n);
   await first.stop("SIGKILL");
@@ -109,7 +109,7 @@ test("without a hub the command takes the copy itself, also after kill -9", asyn
   expect(second.output()).toContain("was taken");
 });
 
-test("a file that is there is never written over, and a folder that is not there is named", async () => {
+test("an existing file is never overwritten, and a missing folder is named", async () => {
   await fed();
   const file = join(out, "copy.db");
   writeFileSync(file, "precious");
@@ -127,7 +127,7 @@ test.each([[[]], [["x", "y"]], [[""]]])("gohm backup with %j is refused with wha
   expect(await backup(...words)).toEqual({ status: 1, output: expect.stringContaining("wants one file") });
 });
 
-test("a data folder without a history is named, and none is made", async () => {
+test("a data folder without a history is named, and none is created", async () => {
   const refused = await backup(join(out, "copy.db"));
   expect(refused).toEqual({ status: 1, output: expect.stringContaining(`no history in ${at.data}`) });
   expect([existsSync(at.data), readdirSync(out)]).toEqual([false, []]);
@@ -150,7 +150,7 @@ test.each([
       response.write("half", () => response.destroy());
     },
   ],
-])("a hub that ends %s leaves no half copy", async (_, end) => {
+])("a hub that ends %s leaves no partial copy", async (_, end) => {
   await pretend(end);
   expect(await backup(join(out, "copy.db"))).toEqual({
     status: 1,
@@ -159,7 +159,7 @@ test.each([
   expect(readdirSync(out)).toEqual([]);
 });
 
-test("what keeps the hub from making a copy is told in its words", async () => {
+test("the error of a hub that cannot make a copy is printed", async () => {
   await pretend((response) => {
     response.writeHead(500).end(JSON.stringify({ error: { code: "backup_failed", message: "no room" } }));
   });

@@ -60,7 +60,7 @@ describe.skipIf(reason !== undefined)(`eight GPUs, scraped${reason ? `: ${reason
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test("promtool has nothing to say about our names and units", async () => {
+  test("promtool accepts our names and units", async () => {
     const text = await read(url);
     const [ours = ""] = text.split(/^(?=# HELP DCGM_)/m);
     expect(readExposition(ours, "text").length).toBeGreaterThan(30);
@@ -70,13 +70,13 @@ describe.skipIf(reason !== undefined)(`eight GPUs, scraped${reason ? `: ${reason
     expect(theirs).toBe("");
   });
 
-  test("a scraper of old gets the types of old, to which promtool objects in four names that must stay", async () => {
+  test("an old scraper gets the old types, to which promtool objects for four names that must stay", async () => {
     const [ours = ""] = (await read(url, { accept: "text/plain;version=0.0.4" })).split(/^(?=# HELP DCGM_)/m);
     const names = [...new Set(complaints(ours).match(/^hw_\w+/gm))].sort();
     expect(names).toEqual(["hw_gpu_count", "hw_gpu_type_count", "hw_gpu_used_count", "hw_node_uptime_seconds"]);
   });
 
-  test("both formats tell the same samples", async () => {
+  test("both formats have the same samples", async () => {
     const samples = (text: string, format: "text" | "openmetrics") =>
       readExposition(text, format).flatMap((family) => family.samples.map(({ name, labels }) => ({ name, labels })));
     const plain = samples(await read(url), "text");
@@ -130,7 +130,7 @@ describe("the exporter", () => {
       env: { GOHM_ADDR: "127.0.0.1:0", ...env },
     });
 
-  test("is off unless somebody asks for it", async () => {
+  test("is off by default", async () => {
     const agent = await startAgent();
     await agent.program.line(/^GPUs: /m);
     expect(agent.program.output()).not.toContain("Metrics:");
@@ -142,7 +142,7 @@ describe("the exporter", () => {
     ["the earlier exporter's variables", { APP__SERVER__HOST: "127.0.0.1", APP__SERVER__PORT: "0" }, "127.0.0.1"],
     ["its port alone", { APP__SERVER__PORT: "0" }, "0.0.0.0"],
     ["its host as IPv6", { APP__SERVER__HOST: "::1", APP__SERVER__PORT: "0", GOHM_ALLOW: "::1" }, "[::1]"],
-  ])("is switched on by %s", async (_, env, host) => {
+  ])("is enabled by %s", async (_, env, host) => {
     const agent = await startAgent(env);
     const url = await metricsOf(agent);
     expect(url).toMatch(new RegExp(`^http://${host.replaceAll(/[.[\]]/g, "\\$&")}:\\d+/metrics$`));
@@ -151,7 +151,7 @@ describe("the exporter", () => {
     expect(await agent.stop()).toBe(0);
   });
 
-  test("--exporter listens as its file says, and shows what that leaves switched on", async () => {
+  test("--exporter listens as its file says, and exports the metrics that the file leaves enabled", async () => {
     const config = join(folder, "exporter.toml");
     writeFileSync(config, '[server]\nhost = "127.0.0.1"\nport = 0\n[metrics.enabled]\ncpu_cores = false\n');
     const args = ["--exporter", "--exporter-config", config];
@@ -162,7 +162,7 @@ describe("the exporter", () => {
     expect(await program.stop()).toBe(0);
   });
 
-  test("the first scrape has the CPU's share, and a node with an empty name is called nothing", async () => {
+  test("the first scrape has the CPU's utilization, and an empty NODE_NAME is an empty label", async () => {
     const agent = await startAgent({ GOHM_METRICS_ADDR: "127.0.0.1:0", NODE_NAME: "" });
     const text = await read(await metricsOf(agent));
     expect(text).toMatch(/^hw_cpu_usage_percent\{node=""\} \d+(\.\d{1,2})?$/m);
@@ -171,7 +171,7 @@ describe("the exporter", () => {
     await agent.stop();
   });
 
-  test("RUST_LOG and --log-level say what is logged, and a secret on the command line is warned of", async () => {
+  test("RUST_LOG and --log-level set the log level, and a secret on the command line gets a warning", async () => {
     const env = { GOHM_ADDR: "127.0.0.1:0", GOHM_METRICS_ADDR: "127.0.0.1:0", RUST_LOG: "system_info_exporter=warn" };
     const quiet = start("hmonitor", ["--token", "open sesame"], env);
     await quiet.line(
@@ -191,7 +191,7 @@ describe("the exporter", () => {
     await agent.stop();
   });
 
-  test("a file with a mistake, one that is not there, and a port in use end the start by name", async () => {
+  test("an invalid file, a missing one, and a port in use prevent the start and are named", async () => {
     const config = join(folder, "wrong.toml");
     writeFileSync(config, "[metrics.enabled]\ngpu_temprature = true\n");
     const wrong = run({ GOHM_EXPORTER_CONFIG: config });
@@ -210,7 +210,7 @@ describe("the exporter", () => {
     other.close();
   });
 
-  test("lets in whom gRPC lets in, and nobody else", async () => {
+  test("allows the addresses that gRPC allows, and no others", async () => {
     const agent = await startAgent({ GOHM_METRICS_ADDR: "127.0.0.1:0", GOHM_ALLOW: "127.0.0.2" });
     await expect(fetch(await metricsOf(agent))).rejects.toThrow();
     await agent.program.line(/^Reject: 127\.0\.0\.1$/m);

@@ -132,7 +132,7 @@ test("one command shows this machine, a second one is told why not, and SIGTERM 
   await until(() => expect(pids.filter(alive)).toEqual([]));
 });
 
-test("when the hub cannot start, the agent ends too, with status 1", async () => {
+test("if the hub cannot start, the agent stops too, with status 1", async () => {
   writeFileSync(join(at.folder, "file"), "");
   env = { ...env, GOHM_DATA: join(at.folder, "file", "data") };
   const running = npmStart();
@@ -155,7 +155,7 @@ test("an agent that answers there already is used, and outlives the hub", async 
   expect(await own.stop()).toBe(0);
 });
 
-test("another program at the agent's address is told, with status 1", async () => {
+test("another program at the agent's address is reported, with status 1", async () => {
   const other = createServer((socket) => socket.end("SSH-2.0\r\n").on("error", () => {})).listen(agent, "127.0.0.1");
   await once(other, "listening");
   const running = npmStart();
@@ -166,7 +166,7 @@ test("another program at the agent's address is told, with status 1", async () =
   other.close();
 });
 
-test("broken settings are told before anything is built or started", async () => {
+test("invalid settings are reported before anything is built or started", async () => {
   at.write('{"servres": {}}');
   const running = npmStart();
   expect(await running.ended).toBe(1);
@@ -174,7 +174,7 @@ test("broken settings are told before anything is built or started", async () =>
   expect(running.said()).not.toContain("Building");
 });
 
-test("nothing is left when the whole of it is killed", async () => {
+test("no program is left when npm is killed", async () => {
   const running = npmStart();
   const pids = await ready(running);
   running.npm.kill("SIGKILL");

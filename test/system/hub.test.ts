@@ -50,7 +50,7 @@ async function points(hub: RunningHub, least: number): Promise<readonly bigint[]
   });
 }
 
-test("a host goes from the wire to the feed within a second, first whole and then as changes that add up", async () => {
+test("a host gets from the wire to the feed within a second, first whole and then as deltas that add up", async () => {
   const hub = await hubUp();
   const viewer = watch(hub);
   await until(() => expect(viewer.hosts.get("a")?.link).toBe(Link.OPEN));
@@ -68,7 +68,7 @@ test("a host goes from the wire to the feed within a second, first whole and the
   expect(late.events[0]?.whole).toBe(true);
 });
 
-test("a host is asked at the address beside its group, and moves to another group as soon as the settings say so", async () => {
+test("a host with a group is polled at its address, and moves to another group as soon as the settings say so", async () => {
   const server = (group: string) => ({ servers: { a: { address: host.address, group } }, poll: { interval: 1 } });
   at.write(server("lab-a"));
   const hub = await hubUp();
@@ -85,7 +85,7 @@ test("a host is asked at the address beside its group, and moves to another grou
   await until(async () => expect(await groups()).toEqual([null]));
 });
 
-test("the feed packed for a browser unpacks to the same events", async () => {
+test("the feed compressed for a browser has the same events", async () => {
   const hub = await hubUp();
   const answer = await fetch(`${hub.url}/feed`);
   expect(answer.headers.get("content-encoding")).toBe("gzip");
@@ -97,7 +97,7 @@ test("the feed packed for a browser unpacks to the same events", async () => {
   await reader?.cancel();
 });
 
-test("a host that is gone shows in the feed with its reason and the age of what it said last", async () => {
+test("a host that is gone is in the feed with the reason and the age of its last answer", async () => {
   const hub = await hubUp();
   const viewer = watch(hub);
   await until(() => expect(viewer.hosts.get("a")?.link).toBe(Link.OPEN));
@@ -113,7 +113,7 @@ test("a host that is gone shows in the feed with its reason and the age of what 
   await points(hub, t.length + 1);
 });
 
-test("what was kept is there after kill -9 and a new start", async () => {
+test("stored samples are there after kill -9 and a restart", async () => {
   const first = await hubUp();
   const seen = await points(first, 4);
   // All but the polls of the last second.
@@ -126,7 +126,7 @@ test("what was kept is there after kill -9 and a new start", async () => {
   expect(await second.stop()).toBe(0);
 });
 
-test("SIGTERM ends it with status 0, and not even the last poll is lost", async () => {
+test("SIGTERM stops it with status 0, and not even the last poll is lost", async () => {
   const hub = await hubUp();
   await points(hub, 1);
   watch(hub);
@@ -139,7 +139,7 @@ test("SIGTERM ends it with status 0, and not even the last poll is lost", async 
   expect(await again.stop("SIGINT")).toBe(0);
 });
 
-test("GET /pk is base64 of HistMap and GET /hist its values, one key a GPU, nanoseconds, gpumem", async () => {
+test("GET /pk is base64 of HistMap and GET /hist its values, one key per GPU, nanoseconds, gpumem", async () => {
   const hub = await hubUp();
   await points(hub, 2);
   const pk = await fetch(`${hub.url}/pk`);
@@ -153,7 +153,7 @@ test("GET /pk is base64 of HistMap and GET /hist its values, one key a GPU, nano
   expect(hist.a_1?.[0]).toBe(2500);
 });
 
-test("a settings file that is edited takes effect; a bad edit changes nothing and is told until it is mended", async () => {
+test("an edit of the settings file takes effect; an invalid one changes nothing and is reported until it is fixed", async () => {
   const hub = await hubUp();
   const viewer = watch(hub);
   await until(() => expect(viewer.hosts.get("a")?.link).toBe(Link.OPEN));
@@ -170,7 +170,7 @@ test("a settings file that is edited takes effect; a bad edit changes nothing an
   await until(() => expect([...viewer.hosts.keys()]).toEqual(["b"]));
 });
 
-test("a settings file that is taken away changes nothing; at the start its absence means the defaults", async () => {
+test("removing the settings file changes nothing; at the start its absence means the defaults", async () => {
   const hub = await hubUp();
   const viewer = watch(hub);
   rmSync(at.settings);
@@ -192,7 +192,7 @@ function raw(url: string, headers: Record<string, string> = {}): Promise<Incomin
   });
 }
 
-test("every answer forbids the browser to ask another host, and a path that is not there says so as JSON", async () => {
+test("every answer forbids requests to other hosts (CSP), and an unknown path is answered with JSON", async () => {
   const hub = await hubUp();
   const page = await raw(hub.url);
   expect(page.headers["content-security-policy"]).toMatch(/^default-src 'self'/);

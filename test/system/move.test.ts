@@ -34,21 +34,24 @@ servers = {
 servers.update({"node%d" % i: "127.0.0.%d:1" % i for i in (3, 4)})
 `;
 
-test.skipIf(!able)("a settings.py becomes settings that the hub takes, with every server under its name", async () => {
-  expect(move(old)).toMatchObject({ status: 0, stdout: "", stderr: "" });
-  expect(JSON.parse(readFileSync(at.settings, "utf8"))).toEqual({
-    servers: { local: "127.0.0.1:1", "gpu-2": "127.0.0.2:1", node3: "127.0.0.3:1", node4: "127.0.0.4:1" },
-  });
-  const hub = await startHub(at);
-  try {
-    expect(await (await fetch(`${hub.url}/api/health`)).json()).toMatchObject({ hosts: 4 });
-  } finally {
-    await hub.stop();
-  }
-});
+test.skipIf(!able)(
+  "a settings.py is converted to settings that the hub accepts, with every server under its name",
+  async () => {
+    expect(move(old)).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    expect(JSON.parse(readFileSync(at.settings, "utf8"))).toEqual({
+      servers: { local: "127.0.0.1:1", "gpu-2": "127.0.0.2:1", node3: "127.0.0.3:1", node4: "127.0.0.4:1" },
+    });
+    const hub = await startHub(at);
+    try {
+      expect(await (await fetch(`${hub.url}/api/health`)).json()).toMatchObject({ hosts: 4 });
+    } finally {
+      await hub.stop();
+    }
+  },
+);
 
 test.skipIf(!able)(
-  "one that cannot be run, or names no servers, leaves no settings, and settings that are there stay",
+  "a settings.py that cannot be run, or has no servers, leaves no settings, and existing settings stay",
   () => {
     for (const wrong of ["servers = {", "hosts = {}", "servers = {1: object()}"]) {
       expect(move(wrong).status).not.toBe(0);

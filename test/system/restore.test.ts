@@ -68,7 +68,7 @@ const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8)
 const folder = (): string => join(out, "copy");
 const file = (): string => join(out, "copy.db");
 
-test("a folder holds every database of a hub that runs, and a restored hub has them", async () => {
+test("a backup folder has every database of a running hub, and a restored hub has them", async () => {
   host = await playHost(() => machine(Date.now()));
   at.write({ servers: { a: host.address }, poll: { interval: 1 } });
   mkdirSync(at.data);
@@ -99,7 +99,7 @@ test("a folder holds every database of a hub that runs, and a restored hub has t
   expect((await seen(hub)).slice(0, before.length)).toEqual(before);
 });
 
-test("a folder holds every database of a hub that was stopped, and nothing of them is changed for it", async () => {
+test("a backup folder has every database of a stopped hub, and does not change them", async () => {
   await fillFolder(at.data);
   const before = readdirSync(at.data).map((name) => [name, readFileSync(join(at.data, name)).toString("base64")]);
   expect((await gohm(["backup", `${folder()}/`])).status).toBe(0);
@@ -111,7 +111,7 @@ test("a folder holds every database of a hub that was stopped, and nothing of th
   expect([await values(at.data), audited(at.data)]).toEqual([ten, ["kept"]]);
 });
 
-test("a file holds the history alone, says so, and so does what is restored from it", async () => {
+test("a backup file has only the history, and both backup and restore say so", async () => {
   await fillFolder(at.data);
   expect(await gohm(["backup", file()])).toMatchObject({ status: 0, output: expect.stringContaining("history alone") });
   lose();
@@ -153,7 +153,7 @@ test("an empty folder is replaced by the backup; one with something in it, a fil
   expect([readdirSync(out).sort(), readdirSync(join(out, "empty"))]).toEqual([["copy", "empty", "file", "link"], []]);
 });
 
-test("an empty data folder is named, and no backup is left", async () => {
+test("an empty data folder is named, and no backup is made", async () => {
   const refused = { status: 1, output: expect.stringContaining(`no database of a hub in ${at.data}`) };
   expect(await gohm(["backup", `${folder()}/`])).toEqual(refused);
   expect([existsSync(at.data), readdirSync(out)]).toEqual([false, []]);
@@ -234,7 +234,7 @@ test.each<[string, () => void, RegExp]>([
   expect(existsSync(at.data)).toBe(false);
 });
 
-test("a data folder that was there stays, and stays empty, where a backup is refused", async () => {
+test("an existing data folder stays, and stays empty, if a backup is refused", async () => {
   await made();
   flip(join(folder(), "gohm.db"), 4096);
   mkdirSync(at.data);
@@ -255,7 +255,7 @@ test.each(["history.db", "gohm.db"])(
   },
 );
 
-test("a book, or a file of a data folder whose log is beside it, is no backup of a history", async () => {
+test("a book, or a database file with its log beside it, is not a backup of a history", async () => {
   await made();
   const book = await gohm(["restore", join(folder(), "gohm.db")]);
   expect(book).toEqual({
@@ -268,7 +268,7 @@ test("a book, or a file of a data folder whose log is beside it, is no backup of
   expect(existsSync(at.data)).toBe(false);
 });
 
-test("a data folder that holds anything is refused, and stays as it is; what a hub's socket left does not count", async () => {
+test("a data folder that is not empty is refused, and not changed; a leftover socket of a hub does not count", async () => {
   await made();
   mkdirSync(join(at.data, "control"), { recursive: true });
   writeFileSync(join(at.data, "notes.txt"), "precious");
@@ -315,7 +315,7 @@ test.runIf(process.getuid?.() === 0)("what root restores belongs to the owner of
   }
 });
 
-test("a restore that was cut off before all was checked is of no effect, and no hub begins in its middle", async () => {
+test("a restore interrupted before all was checked has no effect, and no hub starts during a restore", async () => {
   await made();
   mkdirSync(join(at.data, "restore.partial-0123"), { recursive: true });
   copyFileSync(join(folder(), "history.db"), join(at.data, "restore.partial-0123", "history.db"));
@@ -331,7 +331,7 @@ test("a restore that was cut off before all was checked is of no effect, and no 
   expect(readdirSync(at.data).sort()).toEqual(["gohm.db", "history.db"]);
 });
 
-test("a restore that was cut off when all was checked is completed by the hub", async () => {
+test("a restore interrupted after all was checked is completed by the hub", async () => {
   await made();
   mkdirSync(join(at.data, "restore.ready"), { recursive: true });
   copyFileSync(join(folder(), "history.db"), join(at.data, "history.db"));
@@ -342,7 +342,7 @@ test("a restore that was cut off when all was checked is completed by the hub", 
   expect([await values(at.data), audited(at.data)]).toEqual([ten, ["kept"]]);
 });
 
-test("a backup and a restore that are killed at any moment leave nothing half, and work when they are run again", async () => {
+test("a backup and a restore that are killed at any moment leave nothing partial, and work when run again", async () => {
   await fillFolder(at.data, 3000);
   for (let i = 0; i < 12; i++) {
     const program = run(["backup", `${folder()}/`]);

@@ -99,7 +99,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test("a hub that trusts the authority reads the host; one that does not, or speaks plaintext, is told why not", async () => {
+  test("a hub that trusts the authority reads the host; one that does not, or uses plaintext, reports why it cannot", async () => {
     const { address } = await agent(tls);
     expect(await outcome(address, { ca: file("lab.pem") })).toBe("answer");
     expect(await outcome(address, { ca: file("stranger.pem") })).toMatch(
@@ -112,7 +112,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     );
   });
 
-  test("with client authorities only their certificates are answered", async () => {
+  test("with client authorities only clients with their certificates are answered", async () => {
     const { address } = await agent({ ...tls, GOHM_TLS_CLIENT_CA: file("lab.pem") });
     const ca = file("lab.pem");
     expect(await outcome(address, { ca, cert: file("hub.pem"), key: file("hub.key") })).toBe("answer");
@@ -122,7 +122,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     expect(await outcome(address, { ca, cert: file("hub.pem") })).toMatch(/poll\.cert and poll\.key go together/);
   });
 
-  test("a hub that speaks TLS to an agent without a certificate is told so", async () => {
+  test("a hub that speaks TLS to an agent without TLS reports that", async () => {
     const program = start("hmonitor", [], { GOHM_ADDR: "127.0.0.1:0" });
     running.push(program);
     const [, port = ""] = await program.line(/listens on \S+:(\d+)/);
@@ -141,7 +141,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     }
   });
 
-  test("a probe that mixes up plaintext and TLS is told which settings to look at", async () => {
+  test("a probe that mixes up plaintext and TLS names the settings to look at", async () => {
     const health = async (env: Record<string, string>, port: number): Promise<string> => {
       const probe = start("hmonitor", ["health", "--addr", `127.0.0.1:${port}`], env);
       await once(probe.child, "close");
@@ -169,7 +169,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     expect(await health({}, closed.port)).toMatch(/; ask with the agent's own GOHM_ALLOW,/);
   });
 
-  test("a renewed certificate is shown without a restart, and one that cannot be used leaves the old one", async () => {
+  test("a renewed certificate is served without a restart, and after an invalid one the old one remains", async () => {
     const { port, program } = await agent(tls);
     const shown = (): Promise<string> =>
       new Promise((resolve, reject) => {
@@ -206,7 +206,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     certificate("host", "lab");
   });
 
-  test("a token is asked for: the right one answers, none or a wrong one is refused in words", async () => {
+  test("a token is required: the right one is accepted, none or a wrong one is refused with a message", async () => {
     writeFileSync(file("token"), "correct horse\n");
     const { address, program } = await agent({ ...tls, GOHM_TOKEN_FILE: file("token") });
     const ca = file("lab.pem");
@@ -232,7 +232,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
       /Cannot use the certificate in .*host\.key: no start line$/m,
     ],
     [{ GOHM_TOKEN_FILE: file("nowhere") }, /Cannot read setting "token" \(GOHM_TOKEN_FILE\)/],
-  ])("%o ends the agent with one sentence", async (env, words) => {
+  ])("%o stops the agent with one sentence", async (env, words) => {
     const program = start("hmonitor", [], { GOHM_ADDR: "127.0.0.1:0", ...env });
     await program.line(words);
     await vi.waitUntil(() => program.child.exitCode !== null);
@@ -240,7 +240,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
     expect(program.output().trim().split("\n")).toHaveLength(1);
   });
 
-  test("the hub program polls a tls:// host with its settings, and takes a corrected token while it runs", async () => {
+  test("the hub polls a tls:// host with its settings, and uses a corrected token without a restart", async () => {
     const { address } = await agent({ ...tls, GOHM_TOKEN: "swordfish", GOHM_TLS_CLIENT_CA: file("lab.pem") });
     const at = place();
     const settings = (token: string): object => ({

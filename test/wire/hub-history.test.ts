@@ -91,7 +91,7 @@ test("a request that is garbage is refused, and the next one answered", async ()
   expect((await getHistory(hub.history, { id: "my_lab_0", type: "util" })).t.length).toBeGreaterThan(0);
 });
 
-test("every way to ask gives the same samples: gRPC, /pk, /hist, and /api/history in JSON and protobuf", async () => {
+test("every interface gives the same samples: gRPC, /pk, /hist, and /api/history in JSON and protobuf", async () => {
   const { t, v } = await getHistory(hub.history, { id: "my_lab_1", type: "util" });
   const [first = 0n, end = 0n] = [t[0], (t.at(-1) ?? 0n) + 1n];
   const map = await (await fetch(`${hub.url}/pk?host=my_lab&type=util&from=${first}&to=${end}`)).text();
@@ -108,7 +108,7 @@ test("every way to ask gives the same samples: gRPC, /pk, /hist, and /api/histor
   expect({ t: [...(series?.t ?? [])], last: [...(series?.columns.last ?? [])] }).toEqual(wanted);
 });
 
-test("the fleet is told in groups: what all cards draw, and what those of each host do", async () => {
+test("the fleet's history is grouped: the power of all cards, and of those of each host", async () => {
   const ask = async (by: string) =>
     (await (await fetch(`${hub.url}/api/fleet/history?metric=gpu_power&by=${by}&step=3600000`)).json()) as {
       groups: { name: string; series: number; sum: number[]; max: number[] }[];
@@ -161,7 +161,7 @@ test.each(["v1", "v1alpha"])("reflection %s is not answered unless the settings 
   await expect(services(client, version)).rejects.toMatchObject({ code: grpc.status.UNIMPLEMENTED });
 });
 
-test("asked for, reflection lists the services once, so that grpcurl needs no file", async () => {
+test("reflection, if enabled, lists the services once, so that grpcurl needs no file", async () => {
   const other = place();
   other.write({ servers: {}, history: { reflection: true } });
   const reflecting = await startHub(other);

@@ -54,7 +54,7 @@ describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, pytho
     rmSync(folder, { recursive: true });
   });
 
-  test("reads the machine's cards, who is on them, its disks and its name from the agent", async () => {
+  test("reads the machine's cards and their processes, disks and name from the agent", async () => {
     const info = await client("info", agent);
     const { hostname } = JSON.parse(readFileSync(join(h100, "capture.json"), "utf8")) as { hostname: string };
     expect(info.hostname).toBe(hostname);
@@ -102,7 +102,7 @@ describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, pytho
     expect(new Set(v)).toEqual(new Set([value]));
   });
 
-  test("asks from a time on and gets only what is at or after it", async () => {
+  test("asks from a time on and gets only samples at or after it", async () => {
     const { t } = (await client("history", history, "local", "memory_used", "0")) as { t: string[] };
     const [, second = ""] = t;
     const { t: later } = (await client("history", history, "local", "memory_used", second)) as { t: string[] };
@@ -113,7 +113,7 @@ describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, pytho
     expect(after[0]).toBe(t[2]);
   });
 
-  test("is told NOT_FOUND for a stranger and for a card that is not there, and INVALID_ARGUMENT with the allowed types for a bad type", async () => {
+  test("gets NOT_FOUND for an unknown host and card, and INVALID_ARGUMENT with the allowed types for a bad type", async () => {
     expect(await client("history", history, "stranger_0", "util", "0")).toMatchObject({ code: "NOT_FOUND" });
     const none = await client("history", history, "local_8", "util", "0");
     expect(none).toMatchObject({ code: "NOT_FOUND", details: expect.stringContaining("local_7") });
