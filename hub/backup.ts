@@ -12,7 +12,7 @@ import {
   renameSync,
   rmSync,
 } from "node:fs";
-import { type IncomingMessage, request } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
@@ -21,7 +21,7 @@ import type { DatabaseKind } from "./database/database.ts";
 import { checkRestored, syncFolder } from "./database/folder.ts";
 import { databases, histories } from "./databases.ts";
 import { Fault } from "./fault.ts";
-import { addressOf } from "./http/socket.ts";
+import { requestOn } from "./http/socket.ts";
 import type { Log } from "./log.ts";
 import { backupRoutes } from "./route/backup.ts";
 import { type Call, call } from "./route/route.ts";
@@ -172,11 +172,9 @@ function ask(data: string, call: Call): Promise<IncomingMessage | undefined> {
       else fail(new Fault("backup_failed", `The hub does not answer: ${error.message}`, { cause: error }));
     };
     try {
-      const address = addressOf(data);
-      const asked = request({ socketPath: address.path, ...call, agent: false }, done);
-      asked.setTimeout(silence, () => asked.destroy(new Error(`nothing came for ${silence / 1000} s`)));
-      asked.once("error", refused).once("close", () => address.release());
-      asked.end();
+      const sent = requestOn(data, call);
+      sent.setTimeout(silence, () => sent.destroy(new Error(`nothing came for ${silence / 1000} s`)));
+      sent.once("response", done).once("error", refused).end();
     } catch (error) {
       refused(error as NodeJS.ErrnoException);
     }

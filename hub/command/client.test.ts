@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, createServer as createTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { addressOf } from "../http/socket.ts";
 import { restRoutes } from "../route/rest.ts";
@@ -90,6 +91,37 @@ test("without an address the hub of the data folder is asked, and shown no token
   const env = { GOHM_DATA: data, GOHM_HUB_TOKEN: "s3cret" };
   expect(await ask({}, env)).toBe("lab");
   expect(seen).toEqual([["/api/health", undefined]]);
+});
+
+/** What no hub has: a route of its owner with a name in its path and a body, which answers as /api/health does. */
+const rename = {
+  ...restRoutes.health,
+  ...({ method: "PUT", path: "/nodes/{name}", needs: "owner" } as const),
+  params: { name: restRoutes.pk.params.host },
+};
+
+test("a call sends the method, the path and the body of its route", async () => {
+  const seen: unknown[] = [];
+  const data = await control("data", async (response, request) => {
+    seen.push([request.method, request.url, request.headers["content-type"], await text(request)]);
+    json(hub("lab"))(response, request);
+  });
+  const client = openHub({ flags: { data }, env: {} }, patient);
+  expect(await client.call(rename, { name: "a/b" }, { name: "c" })).toMatchObject({ name: "lab" });
+  expect(seen).toEqual([["PUT", "/nodes/a%2Fb", "application/json", '{"name":"c"}']]);
+});
+
+test("routes of the owner are not asked for at an address, where no hub has them", async () => {
+  let asked = 0;
+  const url = await serve((response, request) => {
+    asked++;
+    json(hub("lab"))(response, request);
+  });
+  const call = openHub({ flags: {}, env: { GOHM_HUB: url } }, patient).call(rename, { name: "a" });
+  expect(await failure(call)).toMatch(
+    /may ask for \/nodes\/\{name\}, .*\(--data\) instead of its address \(GOHM_HUB\)$/,
+  );
+  expect(asked).toBe(0);
 });
 
 test("a data folder with a long name is asked too, and nothing of it stays open", async () => {

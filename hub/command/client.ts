@@ -5,9 +5,10 @@ import { readText } from "../../program/file.ts";
 import { redact } from "../../program/redact.ts";
 import { load } from "../../program/setting.ts";
 import { clean } from "../../proto/clean.ts";
-import { type Address, addressOf } from "../http/socket.ts";
-import { type Call, call, isAnswerOf } from "../route/route.ts";
+import { requestOn } from "../http/socket.ts";
+import { type Call, call, isAnswerOf, type Route } from "../route/route.ts";
 import { type Given, started } from "../settings.ts";
+import { port } from "../who.ts";
 import { connection, Failure, type HubClient } from "./command.ts";
 
 /** Time limits of a request, in milliseconds. */
@@ -36,14 +37,23 @@ type Door =
 export function openHub(given: Given, patience: Patience = usual): HubClient {
   const door = doorOf(given);
   return {
-    async call(route, args) {
-      const answer = await send(door, call(route, args), patience);
+    async call(route, args, body) {
+      checkOffered(door, route);
+      const answer = await send(door, call(route, args, body), patience);
       if (answer.status !== 200) throw refused(door, route.path, answer);
       const value = parsed(door, answer.body);
       if (!isAnswerOf(route, value)) throw strange(door);
       return value;
     },
   };
+}
+
+/** The TCP port has no routes of the owner: its answer would be that of an older hub. @throws Failure */
+function checkOffered(door: Door, { path, needs }: Route): void {
+  if (door.kind === "control" || port.offers.includes(needs)) return;
+  throw new Failure(
+    `Only the user that the hub runs as, or root, may ask for ${path}, on the hub's machine: name its data folder (--data) instead of its address (${door.named})`,
+  );
 }
 
 function doorOf(given: Given): Door {
@@ -66,26 +76,24 @@ interface Answer {
 }
 
 /** @throws Failure */
-async function send(door: Door, { method, path, headers, body }: Call, patience: Patience): Promise<Answer> {
-  const shown = { accept: "application/json", ...headers };
-  let control: Address | undefined;
+async function send(door: Door, request: Call, patience: Patience): Promise<Answer> {
   try {
-    if (door.kind === "control") {
-      control = addressOf(door.folder);
-      const sent = requestHttp({ socketPath: control.path, method, path, agent: false, headers: shown });
-      return await answerOf(sent, body, patience);
-    }
-    const { base, token } = door;
-    const request = base.protocol === "https:" ? requestHttps : requestHttp;
-    const url = new URL(path.replace(/^\//, ""), base);
-    // Through no proxy, unless NODE_USE_ENV_PROXY asks Node for one.
-    const authorization = token === "" ? {} : { authorization: `Bearer ${token}` };
-    return await answerOf(request(url, { method, headers: { ...shown, ...authorization } }), body, patience);
+    return await answerOf(begin(door, request), request.body, patience);
   } catch (error) {
     throw error instanceof Failure ? error : unreachable(door, error as NodeJS.ErrnoException);
-  } finally {
-    control?.release();
   }
+}
+
+/** @throws Error of the file system */
+function begin(door: Door, { method, path, headers }: Call): ClientRequest {
+  const accepting = { accept: "application/json", ...headers };
+  if (door.kind === "control") return requestOn(door.folder, { method, path, headers: accepting });
+  const { base, token } = door;
+  const request = base.protocol === "https:" ? requestHttps : requestHttp;
+  const url = new URL(path.replace(/^\//, ""), base);
+  const authorization = token === "" ? {} : { authorization: `Bearer ${token}` };
+  // Through no proxy, unless NODE_USE_ENV_PROXY asks Node for one.
+  return request(url, { method, headers: { ...accepting, ...authorization } });
 }
 
 function answerOf(sent: ClientRequest, body: string | undefined, { silence, whole }: Patience): Promise<Answer> {

@@ -61,8 +61,13 @@ export interface Context {
 
 /** A connection to a hub. */
 export interface HubClient {
-  /** Calls a route that answers JSON. @returns The answer, checked against the schema of the route. @throws Failure */
-  call<R extends JsonRoute>(route: R, args: Arguments<R>): Promise<JsonAnswer<R>>;
+  /**
+   * Calls a route that answers JSON.
+   * @param body Sent as JSON; undefined for a route without one.
+   * @returns The answer, checked against the schema of the route.
+   * @throws Failure
+   */
+  call<R extends JsonRoute>(route: R, args: Arguments<R>, body?: unknown): Promise<JsonAnswer<R>>;
 }
 
 /** A value in a row. Undefined is unknown, which is never shown as 0; a list may be shown with one entry per line. */

@@ -1,12 +1,13 @@
 // The control socket: the hub's HTTP interface for its own user, in a folder that nobody else can enter.
 import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
-import type { Server } from "node:http";
+import { type ClientRequest, request, type Server } from "node:http";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import type { Hono } from "hono";
 import type { Clock } from "../clock.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
+import type { Call } from "../route/route.ts";
 import { serverOf, shut } from "./server.ts";
 
 /** Most bytes of a Unix socket's path: the kernel's sun_path, without the zero that ends it. */
@@ -15,10 +16,10 @@ const longestPath = 107;
 /** Milliseconds between two attempts to open the socket. */
 const retryMs = 30_000;
 
-/** A path for a Unix socket; release it once the socket is bound or connected. */
+/** A path for a Unix socket; release it once the socket is bound or connected. Further releases do nothing. */
 export interface Address {
   readonly path: string;
-  release(): void;
+  readonly release: () => void;
 }
 
 /** The folder of the control socket in a data folder. */
@@ -32,8 +33,24 @@ export function addressOf(data: string): Address {
   const path = join(controlFolder(data), "socket");
   if (Buffer.byteLength(path) <= longestPath) return { path, release: () => {} };
   // A shorter path to the same folder.
-  const held = openSync(controlFolder(data), "r");
-  return { path: `/proc/self/fd/${held}/socket`, release: () => closeSync(held) };
+  const folder = openSync(controlFolder(data), "r");
+  let isOpen = true;
+  const release = (): void => {
+    if (isOpen) closeSync(folder);
+    isOpen = false;
+  };
+  return { path: `/proc/self/fd/${folder}/socket`, release };
+}
+
+/**
+ * Creates a request to the hub that runs on a data folder. Its body is the caller's to send.
+ * @throws Error of the file system
+ */
+export function requestOn(data: string, { method, path, headers }: Omit<Call, "body">): ClientRequest {
+  const address = addressOf(data);
+  // The path of a URL makes the name in the request "localhost", to which every hub answers.
+  const sent = request({ socketPath: address.path, method, path, headers, agent: false });
+  return sent.once("response", address.release).once("close", address.release);
 }
 
 /**
