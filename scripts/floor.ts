@@ -202,7 +202,7 @@ export const doors: readonly Door[] = [
     from: ["test/scrape.ts"],
     why: "what the exporter makes of a reading, for captured machines",
   },
-  { to: ["agent/serve/push/"], from: ["test/world.ts"], why: "a hub and a time that a test plays" },
+  { to: ["agent/serve/push/"], from: ["test/push.ts"], why: "a hub and a time that a test plays" },
   {
     to: ["hub/history/sqlite/store.ts"],
     from: ["test/store.ts", "test/fault/history-writer.ts", "bench/delay.bench.ts", "bench/history/"],
