@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { place, startHub } from "../test/hub.ts";
+import { hubFolder, startHub } from "../test/hub.ts";
 import { top } from "../test/program.ts";
 import { feedSizes } from "./hub/feed.ts";
 import { type Claim, cpu, ensure, freePort, memory, version } from "./measure.ts";
@@ -55,7 +55,7 @@ async function cost(pid: number, polls: () => Promise<number>): Promise<Cost> {
 }
 
 async function ours(fleet: Fleet): Promise<Cost> {
-  const at = place();
+  const at = hubFolder();
   const servers = Object.fromEntries(Array.from({ length: hosts }, (_, i) => [`h${i}`, `127.0.0.1:${fleet.grpc}`]));
   at.write({ servers, poll: { interval } });
   const hub = await startHub(at);

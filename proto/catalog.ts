@@ -68,7 +68,6 @@ export const catalog: readonly Metric[] = [...walk(HostInfoSchema, "host", [])];
  * Reads the value of a metric from the message of its level. An absent value is undefined, never 0. 64-bit integers beyond
  * 2^53 lose their last digits.
  */
-
 export function value(metric: Metric, message: object): number | undefined {
   let at: unknown = message;
   for (const field of metric.path) {

@@ -157,7 +157,6 @@ try {
   await main();
 } catch (error) {
   const known = error instanceof StartError || (error as Error).name === "Fault";
-
   process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`);
   await stop();
   process.exit(1);

@@ -68,7 +68,6 @@ if (left.length === 0) passed++;
 else failed++;
 passed += totals?.numPassedTests ?? 0;
 // A test file that cannot be loaded has no failed tests, but must count as a failure.
-
 failed += totals === undefined ? 1 : Math.max(totals.numFailedTests, totals.numFailedTestSuites > 0 ? 1 : 0);
 const skipped = totals?.numPendingTests ?? 0;
 for (const { assertionResults } of totals?.testResults ?? []) {

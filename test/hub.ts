@@ -1,4 +1,4 @@
-// The real hub program, with settings, data and ports of its own.
+// Starts the built hub with its own settings, data folder and ports, and reads its feed and history as clients do.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
@@ -10,8 +10,8 @@ import { type Event, EventSchema, type Host } from "../proto/gen/feed_pb.js";
 import { type HistReq, HistReqSchema, type HistResp, HistRespSchema } from "../proto/gen/history_pb.js";
 import { type Program, start } from "./program.ts";
 
-/** A folder for one hub, kept over restarts. */
-export interface Place {
+/** A temporary folder with the settings and data of one hub, kept over restarts. */
+export interface HubFolder {
   readonly folder: string;
   readonly settings: string;
   readonly data: string;
@@ -19,7 +19,7 @@ export interface Place {
   remove(): void;
 }
 
-export function place(): Place {
+export function hubFolder(): HubFolder {
   const folder = mkdtempSync(join(tmpdir(), "gohm-hub-"));
   const settings = join(folder, "settings.json");
   return {
@@ -38,7 +38,7 @@ export interface RunningHub extends Program {
   readonly history: string;
 }
 
-export function launch(at: Place, env: Readonly<Record<string, string>> = {}): Program {
+export function launch(at: HubFolder, env: Readonly<Record<string, string>> = {}): Program {
   return start("gohm.mjs", [], {
     GOHM_SETTINGS: at.settings,
     GOHM_DATA: at.data,
@@ -48,13 +48,13 @@ export function launch(at: Place, env: Readonly<Record<string, string>> = {}): P
   });
 }
 
-export async function startHub(at: Place, env: Readonly<Record<string, string>> = {}): Promise<RunningHub> {
+export async function startHub(at: HubFolder, env: Readonly<Record<string, string>> = {}): Promise<RunningHub> {
   const program = launch(at, env);
   const [, url = "", history = ""] = await program.line(/hub ready: (http:\/\/\S+) .*gRPC on (\S+)/);
   return { ...program, url, history };
 }
 
-/** A viewer of the feed, as the page is one: what it knows after each event. */
+/** A client of the feed, as the page is: the hosts after each event. */
 export interface Viewer {
   readonly events: Event[];
   readonly hosts: ReadonlyMap<string, Host>;
@@ -89,13 +89,13 @@ export function view(url: string): Viewer {
         if (data !== undefined) take(fromBinary(EventSchema, Buffer.from(data, "base64")));
       }
     });
-    response.on("error", () => {}); // the hub was ended
+    response.on("error", () => {}); // the hub was stopped
   });
-  request.on("error", () => {}); // the hub was ended
+  request.on("error", () => {}); // the hub was stopped
   return { events, hosts, close: () => request.destroy() };
 }
 
-/** History.GetHistory. @throws ServiceError */
+/** Calls History.GetHistory. @throws ServiceError */
 export function getHistory(
   address: string,
   asked: { id: string; type: string; timestamp?: bigint },

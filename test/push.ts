@@ -105,7 +105,6 @@ export class SimulatedHub {
   }
 
   /** Runs pending callbacks, without advancing time. */
-
   async settle(): Promise<void> {
     for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
   }

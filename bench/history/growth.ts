@@ -74,7 +74,6 @@ export function draw(
   const lines = [
     { name: "CPU per sample", y: share(({ cpu }) => cpu) },
     { name: "bytes on disk per sample", y: share(({ bytes }) => bytes) },
-
     ...names.map((shape) => ({ name: `query-${shape}`, y: share(({ asked }) => asked[shape] ?? Number.NaN) })),
   ];
   writeFileSync(

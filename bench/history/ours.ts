@@ -3,7 +3,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { place, startHub } from "../../test/hub.ts";
+import { hubFolder, startHub } from "../../test/hub.ts";
 import { top } from "../../test/program.ts";
 import { Client } from "./client.ts";
 import type { Job, Mark } from "./ingest.ts";
@@ -39,7 +39,7 @@ export interface Ours {
 
 /** Starts the built hub on a data folder with samples, without hosts to poll. */
 export async function startOurs(data: string): Promise<Ours> {
-  const at = { ...place(), data };
+  const at = { ...hubFolder(), data };
   at.write({ servers: {} });
   const hub = await startHub(at);
   guard(hub.child);

@@ -123,7 +123,6 @@ export class Writer {
    * Wraps the message in a snappy block of one literal: valid, and cheaper to decode for the peers than a compressed one. The
    * cost of the larger body on loopback is part of their figures.
    */
-
   #block(): Buffer {
     const length = this.#end - front;
     const tag = Buffer.alloc(5);

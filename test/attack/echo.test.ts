@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { playHost } from "../host.ts";
-import { place, startHub, view } from "../hub.ts";
+import { hubFolder, startHub, view } from "../hub.ts";
 import { json, TestPortal } from "../portal.ts";
 import { type Program, start } from "../program.ts";
 
@@ -69,7 +69,7 @@ test("a token quoted in an answer is not logged, and neither is it when the agen
 test("the hub's token, quoted by a machine, is neither on the page nor in the log", async () => {
   const token = "poll-token-0042";
   const host = await playHost(() => new Error(`no call for "Bearer ${token}"`));
-  const at = place();
+  const at = hubFolder();
   at.write({ servers: { a: host.address }, poll: { interval: 1, token } });
   const hub = await startHub(at);
   const viewer = view(hub.url);

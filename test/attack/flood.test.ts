@@ -5,7 +5,7 @@ import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
 import { dial } from "../../hub/input/poll/channel.ts";
 import { startAgent } from "../agent.ts";
-import { getHistory, place, startHub } from "../hub.ts";
+import { getHistory, hubFolder, startHub } from "../hub.ts";
 import { certificate, certifies, flood, frame, headersOf, knock, memory, preface } from "./peer.ts";
 
 const undo: (() => unknown)[] = [];
@@ -55,7 +55,7 @@ test("an agent disconnects a peer that floods it, and answers others meanwhile",
 });
 
 test("a hub disconnects a peer that floods it, and answers others meanwhile", async () => {
-  const at = place();
+  const at = hubFolder();
   undo.push(() => at.remove());
   at.write({ servers: {} });
   const hub = await startHub(at);

@@ -2,10 +2,10 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub, type Viewer, view } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub, type Viewer, view } from "../hub.ts";
 import { frame } from "./peer.ts";
 
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 let hub: RunningHub;
 let viewer: Viewer;
@@ -14,7 +14,7 @@ const sockets: Socket[] = [];
 const mostBytes = 512 * 2 ** 20;
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   host = await playHost(() => machine(Date.now()));
 });
 

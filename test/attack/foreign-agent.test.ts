@@ -1,14 +1,14 @@
 // A machine that tells names and reasons made to be read as something else.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Info, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub, type Viewer, view } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub, type Viewer, view } from "../hub.ts";
 
 /** Reads "root" where it shows, steers a terminal, and ends the line of a log. */
 const bad = "\u202etoor\u2069\u200b\u001b[2J\u2028x\u0085y";
 const shown = "toor[2Jxy";
 const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 let hub: RunningHub;
 let viewer: Viewer;
@@ -25,7 +25,7 @@ const said = (): Info => ({
 });
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   host = await playHost(said);
   at.write({ servers: { a: host.address }, poll: { interval: 1 } });
   hub = await startHub(at);

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { gpu, openHistory } from "../store.ts";
 
-let at: Place;
+let at: HubFolder;
 let hub: RunningHub;
 const sockets: Socket[] = [];
 const names = 1500;
@@ -28,7 +28,7 @@ function fill(folder: string): void {
 }
 
 beforeAll(async () => {
-  at = place();
+  at = hubFolder();
   at.write({ servers: { a: "127.0.0.1:1" } });
   fill(at.data);
 });

@@ -3,15 +3,15 @@ import { request } from "node:http";
 import { hostname } from "node:os";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 
-let at: Place;
+let at: HubFolder;
 let machineA: PlayedHost;
 let hub: RunningHub;
 const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 20_000, interval: 50 });
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   machineA = await playHost(() => machine(Date.now()));
   write({});
   hub = await startHub(at);

@@ -2,10 +2,10 @@
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Info, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { memory } from "./peer.ts";
 
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 let hub: RunningHub;
 const sockets: Socket[] = [];
@@ -15,7 +15,7 @@ const said = (): Info => ({ agentVersion: "0", sampled: BigInt(Date.now()), gpus
 const request = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   host = await playHost(said);
   at.write({ servers: { a: host.address }, poll: { interval: 1 } });
   hub = await startHub(at);

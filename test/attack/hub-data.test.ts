@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { getHistory, launch, type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { getHistory, type HubFolder, hubFolder, launch, type RunningHub, startHub } from "../hub.ts";
 import { start } from "../program.ts";
 
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 let hub: RunningHub | undefined;
 let disk: Disk | undefined;
@@ -30,7 +30,7 @@ const health = async ({ url }: RunningHub) =>
   (await (await fetch(`${url}/api/health`)).json()) as { open: number; notices: string[] };
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   host = await playHost(() => machine(Date.now()));
   at.write({ servers: { a: host.address }, poll: { interval: 1 } });
 });

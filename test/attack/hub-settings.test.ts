@@ -3,9 +3,9 @@ import { execFileSync } from "node:child_process";
 import { existsSync, truncateSync } from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 let hub: RunningHub;
 const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 20_000, interval: 50 });
@@ -20,7 +20,7 @@ const settings = (...names: string[]): string =>
   JSON.stringify({ servers: Object.fromEntries(names.map((name) => [name, host.address])), poll: { interval: 1 } });
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   host = await playHost(() => machine(Date.now()));
   at.write(settings("a", "b"));
   hub = await startHub(at);

@@ -9,7 +9,7 @@ import { dial } from "../../hub/input/poll/channel.ts";
 import { rpcLimits } from "../../program/connections.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { startAgent } from "../agent.ts";
-import { getHistory, place, startHub, view } from "../hub.ts";
+import { getHistory, hubFolder, startHub, view } from "../hub.ts";
 import { certificate, certifies, connected, knock, memory, preface } from "./peer.ts";
 
 const undo: (() => unknown)[] = [];
@@ -68,7 +68,7 @@ async function knocksOverTls(): Promise<Socket[]> {
 test("clients are answered while idle connections take all places, and these are closed after a time", async () => {
   const agent = await startAgent({ GOHM_NOGPU: "true" });
   undo.push(agent.stop);
-  const at = place();
+  const at = hubFolder();
   undo.push(() => at.remove());
   at.write({ servers: { node: `127.0.0.1:${agent.port}` }, poll: { interval: 1 } });
   const hub = await startHub(at);

@@ -4,7 +4,7 @@ import * as grpc from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "vitest";
 import { ServerReflectionRequestSchema } from "../../proto/gen/reflection_pb.js";
 import { startAgent } from "../agent.ts";
-import { getHistory, type Place, place, startHub } from "../hub.ts";
+import { getHistory, type HubFolder, hubFolder, startHub } from "../hub.ts";
 import type { Program } from "../program.ts";
 import { askWithoutReading, memory } from "./peer.ts";
 
@@ -34,7 +34,7 @@ async function agent(): Promise<Served> {
 }
 
 async function hub(): Promise<Served> {
-  const at: Place = place();
+  const at: HubFolder = hubFolder();
   undo.push(() => at.remove());
   at.write({ servers: {}, history: { reflection: true } });
   const program = await startHub(at);

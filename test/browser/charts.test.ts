@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Info, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { valuesOf } from "../model.ts";
 import { openHistory } from "../store.ts";
 import { missingBrowser, openBrowser, openPage, unreadable, type Watched } from "./browser.ts";
@@ -20,7 +20,7 @@ const users = [
 const long = "gpu-cluster-a100-rack17-unit0042.hpc.university.example.edu";
 
 let browser: Browser;
-let at: Place;
+let at: HubFolder;
 let hub: RunningHub;
 let node: PlayedHost;
 let other: PlayedHost;
@@ -146,7 +146,7 @@ const caption = (page: Page): Promise<string> =>
 describe.skipIf(missing)(missing ?? "charts", () => {
   beforeAll(async () => {
     browser = await openBrowser();
-    at = place();
+    at = hubFolder();
     fill(at.data, Date.now());
     node = await playHost(() => crammed(sixteen));
     other = await playHost(() => crammed([0, 1], 8));

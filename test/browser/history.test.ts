@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { valuesOf } from "../model.ts";
 import { openHistory } from "../store.ts";
 import { missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
@@ -13,7 +13,7 @@ const day = 1440 * minute;
 const patience = { timeout: 30_000 };
 
 let browser: Browser;
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 let hub: RunningHub;
 let watched: Watched;
@@ -58,7 +58,7 @@ async function height(page: Page): Promise<number> {
 describe.skipIf(missing)(missing ?? "a month of history", () => {
   beforeAll(async () => {
     browser = await openBrowser();
-    at = place();
+    at = hubFolder();
     fill(at.data);
     host = await playHost(() => machine(Date.now(), 4));
     at.write({ servers: { node: host.address }, poll: { interval: 1 } });

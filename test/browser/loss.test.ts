@@ -4,14 +4,14 @@ import type { Browser } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import { type Info, machine, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { faultsOf, missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
 
 const missing = missingBrowser();
 const patience = { timeout: 30_000 };
 
 let browser: Browser;
-let at: Place;
+let at: HubFolder;
 let hub: RunningHub;
 let node: PlayedHost;
 let watched: Watched;
@@ -25,7 +25,7 @@ async function begin(settings: object): Promise<void> {
 describe.skipIf(missing)(missing ?? "the page when something is gone", () => {
   beforeEach(async () => {
     browser = await openBrowser();
-    at = place();
+    at = hubFolder();
     node = await playHost(() => machine(Date.now()));
   });
 

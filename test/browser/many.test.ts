@@ -2,14 +2,14 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub, view } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub, view } from "../hub.ts";
 import { missingBrowser, openBrowser, openPage } from "./browser.ts";
 import { crowd } from "./scene.ts";
 
 const missing = missingBrowser();
 const patience = { timeout: 20_000 };
 let browser: Browser;
-let at: Place;
+let at: HubFolder;
 let hub: RunningHub;
 let hosts: PlayedHost[] = [];
 let load = 0;
@@ -17,7 +17,7 @@ let load = 0;
 describe.skipIf(missing)(missing ?? "the page with many machines", () => {
   beforeAll(async () => {
     browser = await openBrowser();
-    at = place();
+    at = hubFolder();
     hosts = await Promise.all(Array.from({ length: 30 }, (_, i) => playHost(() => crowd(i, load))));
     const servers = Object.fromEntries(hosts.map(({ address }, i) => [`node${i}`, address]));
     at.write({ servers, poll: { interval: 1 } });

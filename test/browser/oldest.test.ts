@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { top } from "../program.ts";
 import { missingBrowser, openBrowser, openPage } from "./browser.ts";
 import { newer } from "./newer.ts";
@@ -100,13 +100,13 @@ function takeAway(keys: readonly string[]): void {
 
 describe.skipIf(missing)(missing ?? "the page in an old browser", () => {
   let browser: Browser;
-  let at: Place;
+  let at: HubFolder;
   let hub: RunningHub;
   let node: PlayedHost;
 
   beforeAll(async () => {
     browser = await openBrowser();
-    at = place();
+    at = hubFolder();
     node = await playHost(() => machine(Date.now()));
     at.write({ servers: { node: node.address }, poll: { interval: 1 } });
     hub = await startHub(at);

@@ -13,7 +13,7 @@ import {
   SystemInfoSchema,
 } from "../../proto/gen/host_pb.js";
 import { type Info, machine, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { missingCompiler } from "../nvml/build.ts";
 import { cutOff, faultsOf, missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
 import { h100, type PlayedMachine, playMachine, playStorage } from "./scene.ts";
@@ -23,7 +23,7 @@ const nasty = `<img src=x onerror="window.caught=1"><script>window.caught=1</scr
 const patience = { timeout: 30_000 };
 
 let browser: Browser;
-let at: Place;
+let at: HubFolder;
 let hub: RunningHub;
 let agent: PlayedMachine;
 let node: PlayedHost;
@@ -68,7 +68,7 @@ async function fits(page: Page): Promise<void> {
 describe.skipIf(missing)(missing ?? "the page", () => {
   beforeAll(async () => {
     browser = await openBrowser();
-    at = place();
+    at = hubFolder();
     scratch = mkdtempSync(join(tmpdir(), "gohm-page-"));
     agent = await playMachine(join(scratch, "h100"), { capture: h100 });
     node = await playHost(() => machine(Date.now()));

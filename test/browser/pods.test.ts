@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Agent, startAgent } from "../agent.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { type PlayedKubelet, playKubelet } from "../kubelet.ts";
 import { top } from "../program.ts";
 import { faultsOf, missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
@@ -18,7 +18,7 @@ describe.skipIf(missing)(missing ?? "pods on the page", () => {
   let folder: string;
   let kubelet: PlayedKubelet;
   let browser: Browser;
-  let at: Place;
+  let at: HubFolder;
   let hub: RunningHub;
   let agent: Agent;
   let watched: Watched;
@@ -38,7 +38,7 @@ describe.skipIf(missing)(missing ?? "pods on the page", () => {
       "lab/waits": { main: { "amd.com/gpu": ["0000:cd:00.0"] } },
     });
     agent = await startAgent({ GOHM_ROOT: root, GOHM_NVML: join(root, "none") });
-    at = place();
+    at = hubFolder();
     at.write({ servers: { node: `127.0.0.1:${agent.port}` }, poll: { interval: 1 } });
     hub = await startHub(at);
     browser = await openBrowser();

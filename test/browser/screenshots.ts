@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import type { DeviceSample } from "../../hub/history/store.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { valuesOf } from "../model.ts";
 import { top } from "../program.ts";
 import { openHistory } from "../store.ts";
@@ -99,7 +99,7 @@ async function toCharts(page: Page): Promise<void> {
 }
 
 /** Writes one day of samples for the machine whose charts are shown, with the devices of its capture. */
-function fillHistory(at: Place): void {
+function fillHistory(at: HubFolder): void {
   const keys = readFileSync(join(top, "test/capture", h100, "nvml.txt"), "utf8").match(/GPU-[0-9a-f-]+/g) ?? [];
   const store = openHistory(at.data);
   const now = Date.now();
@@ -188,7 +188,7 @@ async function shootLoss(browser: Browser, hub: RunningHub, folder: string): Pro
 
 async function main(folder: string, every: boolean): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  const at = place();
+  const at = hubFolder();
   const scratch = mkdtempSync(join(tmpdir(), "gohm-scene-"));
   const played = await Promise.all(
     Object.entries(machines).map(async ([name, change]) => ({

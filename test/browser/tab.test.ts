@@ -3,14 +3,14 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { State } from "../../proto/gen/host_pb.js";
 import { type Info, machine, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { faultsOf, missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
 
 const missing = missingBrowser();
 const patience = { timeout: 30_000 };
 
 let browser: Browser;
-let at: Place;
+let at: HubFolder;
 let hub: RunningHub;
 let node: PlayedHost;
 let divided: PlayedHost;
@@ -47,7 +47,7 @@ const util = (page: Page) => page.locator("tbody .card .util").first();
 describe.skipIf(missing)(missing ?? "one tab over time", () => {
   beforeAll(async () => {
     browser = await openBrowser();
-    at = place();
+    at = hubFolder();
     node = await playHost(() => machine(Date.now()));
     divided = await playHost(parts);
     at.write({ servers: { node: node.address, divided: divided.address }, poll: { interval: 1 } });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Agent, startAgent } from "../agent.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { top } from "../program.ts";
 import { faultsOf, missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
 
@@ -16,14 +16,14 @@ const machines = {
 
 describe.skipIf(missing)(missing ?? "AMD and Intel on the page", () => {
   let browser: Browser;
-  let at: Place;
+  let at: HubFolder;
   let hub: RunningHub;
   let watched: Watched;
   const agents: Agent[] = [];
 
   beforeAll(async () => {
     browser = await openBrowser();
-    at = place();
+    at = hubFolder();
     const servers: Record<string, string> = {};
     for (const [name, folder] of Object.entries(machines)) {
       const root = join(top, "test", "capture", folder);

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { AuditEntry, Book } from "../../hub/book/book.ts";
 import { openBook } from "../../hub/book/sqlite.ts";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
-import { launch, type Place, place, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, launch, startHub } from "../hub.ts";
 import type { Program } from "../program.ts";
 import { listening } from "../store.ts";
 
@@ -203,7 +203,7 @@ test("a book that is truncated, or not a database, is moved aside", () => {
   expect(targets(open(folder))).toEqual(all);
 });
 
-let at: Place | undefined;
+let at: HubFolder | undefined;
 let programs: Program[] = [];
 afterEach(async () => {
   await Promise.all(programs.map((program) => program.stop("SIGKILL")));
@@ -212,7 +212,7 @@ afterEach(async () => {
 });
 
 test("a hub with a damaged book starts, and its page says where the old one is; with one of a newer version it does not", async () => {
-  at = place();
+  at = hubFolder();
   at.write({ servers: {} });
   mkdirSync(at.data);
   writeFileSync(join(at.data, "gohm.db"), "x".repeat(5000));

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Link } from "../../proto/gen/feed_pb.js";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { getHistory, type Place, place, type RunningHub, startHub, type Viewer, view } from "../hub.ts";
+import { getHistory, type HubFolder, hubFolder, type RunningHub, startHub, type Viewer, view } from "../hub.ts";
 
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 let hub: RunningHub;
 let viewer: Viewer;
@@ -16,7 +16,7 @@ const limit = (bytes: number | "unlimited") =>
   execFileSync("/usr/bin/prlimit", ["--pid", String(hub.child.pid), `--fsize=${bytes}:unlimited`]);
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   host = await playHost(() => machine(Date.now()));
   at.write({ servers: { a: host.address }, poll: { interval: 1 } });
   hub = await startHub(at);

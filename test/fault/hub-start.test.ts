@@ -5,13 +5,13 @@ import { writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { launch, type Place, place, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, launch, startHub } from "../hub.ts";
 import { type Program, start } from "../program.ts";
 
-let at: Place;
+let at: HubFolder;
 
 beforeEach(() => {
-  at = place();
+  at = hubFolder();
   at.write({ servers: {} });
 });
 

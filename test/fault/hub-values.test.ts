@@ -1,9 +1,9 @@
 // What a host may say, and what may be asked, that is out of all measure: through the whole hub.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Info, machine, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 let hub: RunningHub;
 let said: () => Info;
@@ -11,7 +11,7 @@ const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 2
 const day = 86_400_000;
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   said = () => machine(Date.now());
   host = await playHost(() => said());
   at.write({ servers: { a: host.address }, poll: { interval: 1 } });

@@ -2,7 +2,7 @@
 // Prints the state of the hosts in the hub's feed.
 import { createSocket } from "node:dgram";
 import { machine, playHost } from "../host.ts";
-import { place, startHub, view } from "../hub.ts";
+import { hubFolder, startHub, view } from "../hub.ts";
 
 /** Answers every name with 127.0.0.1, but for those that begin with "dead". */
 const dns = createSocket("udp4");
@@ -20,7 +20,7 @@ dns.on("message", (asked, { port, address }) => {
 await new Promise<void>((resolve) => dns.bind(53, "127.0.0.1", resolve));
 
 const host = await playHost(() => machine(Date.now()));
-const at = place();
+const at = hubFolder();
 const dead = Array.from({ length: 40 }, (_, n) => [`dead${n}`, `dead${n}.lab.example:9203`]);
 const good = Array.from({ length: 8 }, (_, n) => [`good${n}`, `good${n}.lab.example:${host.port}`]);
 at.write({ servers: Object.fromEntries([...dead, ...good]), poll: { interval: 2, deadline: 2 } });

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Agent, startAgent } from "../agent.ts";
-import { place, type RunningHub, startHub } from "../hub.ts";
+import { hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { start } from "../program.ts";
 
 let agent: Agent | undefined;
@@ -93,7 +93,7 @@ describe("an agent is not healthy", () => {
     ["a web page where the exporter should be", "GOHM_METRICS_ADDR", (hub: RunningHub) => new URL(hub.url).host],
     ["a hub's gRPC port where the exporter should be", "GOHM_METRICS_ADDR", (hub: RunningHub) => hub.history],
   ])("when another program answers in its place: %s", async (_, setting, address) => {
-    const at = place();
+    const at = hubFolder();
     at.write({ servers: {} });
     const hub = await startHub(at);
     try {

@@ -17,17 +17,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { getHistory, type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { getHistory, type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { programOf, start, top } from "../program.ts";
 
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 let out = "";
 let hub: RunningHub | undefined;
 let server: Server | undefined;
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   out = mkdtempSync(join(tmpdir(), "gohm-backup-"));
   host = await playHost(() => machine(Date.now()));
   at.write({ servers: { a: host.address }, poll: { interval: 1 } });
@@ -62,7 +62,7 @@ async function backup(...words: string[]): Promise<{ status: number | null; outp
 
 /** What another hub finds in a copy. */
 async function restored(file: string): Promise<readonly bigint[]> {
-  const other = place();
+  const other = hubFolder();
   mkdirSync(other.data);
   copyFileSync(file, join(other.data, "history.db"));
   other.write({ servers: {} });

@@ -8,19 +8,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { start, top } from "../program.ts";
 
 const program = join(top, "dist", "gohm.mjs");
 const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as { version: string };
 
-let at: Place;
+let at: HubFolder;
 let hub: RunningHub | undefined;
 let host: PlayedHost | undefined;
 let server: Server | undefined;
 
 beforeEach(() => {
-  at = place();
+  at = hubFolder();
 });
 
 afterEach(async () => {

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { type Place, place } from "../hub.ts";
+import { type HubFolder, hubFolder } from "../hub.ts";
 import { start, top } from "../program.ts";
 
 interface Running {
@@ -37,7 +37,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(clone, { recursive: true, force: true }));
 
-let at: Place;
+let at: HubFolder;
 let env: Record<string, string>;
 let url = "";
 let agent = 0;
@@ -53,7 +53,7 @@ async function freePort(): Promise<number> {
 }
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   agent = await freePort();
   url = `http://127.0.0.1:${await freePort()}`;
   at.write({ servers: { local: `127.0.0.1:${agent}` }, poll: { interval: 1 } });

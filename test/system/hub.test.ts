@@ -6,16 +6,16 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Link } from "../../proto/gen/feed_pb.js";
 import { HistMapSchema } from "../../proto/gen/history_pb.js";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { getHistory, type Place, place, type RunningHub, startHub, type Viewer, view } from "../hub.ts";
+import { getHistory, type HubFolder, hubFolder, type RunningHub, startHub, type Viewer, view } from "../hub.ts";
 
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 const hubs: RunningHub[] = [];
 const viewers: Viewer[] = [];
 const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 20_000, interval: 50 });
 
 beforeEach(async () => {
-  at = place();
+  at = hubFolder();
   host = await playHost(() => machine(Date.now()));
   at.write({ servers: { a: host.address }, poll: { interval: 1 } });
 });

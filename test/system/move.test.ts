@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Place, place, startHub } from "../hub.ts";
+import { type HubFolder, hubFolder, startHub } from "../hub.ts";
 import { top } from "../program.ts";
 
 const able = spawnSync("python3", ["--version"]).status === 0;
@@ -11,9 +11,9 @@ const [, command = ""] =
   /settings\.py of the first GOHM[\s\S]*?```sh\n(.*)\n```/.exec(readFileSync(join(top, "docs/settings.md"), "utf8")) ??
   [];
 
-let at: Place;
+let at: HubFolder;
 beforeEach(() => {
-  at = place();
+  at = hubFolder();
 });
 afterEach(() => at.remove());
 

@@ -22,17 +22,17 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { audited, entry, fillFolder, ten, values, withBook } from "../data.ts";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { getHistory, launch, type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { getHistory, type HubFolder, hubFolder, launch, type RunningHub, startHub } from "../hub.ts";
 import { type Program, start } from "../program.ts";
 
-let at: Place;
+let at: HubFolder;
 let out = "";
 let host: PlayedHost | undefined;
 let hub: RunningHub | undefined;
 let disk: Disk | undefined;
 
 beforeEach(() => {
-  at = place();
+  at = hubFolder();
   out = mkdtempSync(join(tmpdir(), "gohm-restore-"));
   at.write({ servers: {} });
 });

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { connect } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { dial, type Trust } from "../../hub/input/poll/channel.ts";
-import { place, startHub, view } from "../hub.ts";
+import { hubFolder, startHub, view } from "../hub.ts";
 import { type Program, start } from "../program.ts";
 
 const able = spawnSync("openssl", ["version"]).status === 0;
@@ -242,7 +242,7 @@ describe.skipIf(!able)("TLS (openssl)", () => {
 
   test("the hub polls a tls:// host with its settings, and uses a corrected token without a restart", async () => {
     const { address } = await agent({ ...tls, GOHM_TOKEN: "swordfish", GOHM_TLS_CLIENT_CA: file("lab.pem") });
-    const at = place();
+    const at = hubFolder();
     const settings = (token: string): object => ({
       servers: { node: address },
       poll: { interval: 1, token, ca: file("lab.pem"), cert: file("hub.pem"), key: file("hub.key") },

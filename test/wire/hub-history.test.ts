@@ -11,15 +11,15 @@ import {
 } from "../../proto/gen/reflection_pb.js";
 import { unpackAnswer } from "../../proto/history.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
-import { getHistory, type Place, place, type RunningHub, startHub } from "../hub.ts";
+import { getHistory, type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 
-let at: Place;
+let at: HubFolder;
 let host: PlayedHost;
 let hub: RunningHub;
 let client: grpc.Client;
 
 beforeAll(async () => {
-  at = place();
+  at = hubFolder();
   host = await playHost(() => machine(Date.now()));
   // Names with underscores, one of them looking like another's GPU.
   at.write({ servers: { my_lab: host.address, my_lab_0: host.address, gone: "127.0.0.1:1" }, poll: { interval: 1 } });
@@ -162,7 +162,7 @@ test.each(["v1", "v1alpha"])("reflection %s is not answered unless the settings 
 });
 
 test("reflection, if enabled, lists the services once, so that grpcurl needs no file", async () => {
-  const other = place();
+  const other = hubFolder();
   other.write({ servers: {}, history: { reflection: true } });
   const reflecting = await startHub(other);
   const asking = new grpc.Client(reflecting.history, grpc.credentials.createInsecure());
