@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { Model } from "../test/model.ts";
-import { ask, day, hour, pairs, Scene } from "../test/store.ts";
+import { ask, day, hour, pairs, StoreFixture } from "../test/store.ts";
 import type { Aggregate, SeriesId, SeriesQuery, Store } from "./history/store.ts";
 import { Ingest, type Owner } from "./ingest.ts";
 import { Live } from "./live.ts";
@@ -15,13 +15,13 @@ const load: SeriesId = { host: "a", level: "host", key: "", metric: "load1" };
 const of: readonly Aggregate[] = ["avg", "count", "last", "max", "min"];
 const temperature: SeriesId = { host: "a", level: "gpu", key: "GPU-x", metric: "gpu_temperature" };
 
-let scene: Scene;
+let scene: StoreFixture;
 let store: Store;
 let live: Live;
 let ingest: Ingest;
 
 beforeEach(async () => {
-  scene = new Scene();
+  scene = new StoreFixture();
   scene.now += 10 * day;
   await open();
 });
@@ -215,7 +215,7 @@ test("whatever comes late, twice or between restarts, history is that of a plain
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
       scene.remove();
-      scene = new Scene();
+      scene = new StoreFixture();
       scene.now += 10 * day;
       await open();
       const wanted = new Map<number, number>();

@@ -1,4 +1,4 @@
-// Writes the tables of houses and floors into docs/architecture.md; the rest of it is written by hand.
+// Generates the tables of houses and floors in docs/architecture.md; the rest of it is written by hand.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Floors, floors, houses, outside } from "./floor.ts";
@@ -6,12 +6,12 @@ import { type Floors, floors, houses, outside } from "./floor.ts";
 const begin = "<!-- Made by npm run docs from scripts/floor.ts. -->\n";
 const end = "<!-- End of what is made. -->\n";
 
-/** The document with its tables as they are now. */
+/** Returns the document with current tables. @throws Error if the comments around the tables are missing */
 export function architecture(): string {
   const text = readFileSync(fileURLToPath(new URL("../docs/architecture.md", import.meta.url)), "utf8");
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   if (from < 0 || to < from)
-    throw new Error("docs/architecture.md must have the comments between which its tables stand");
+    throw new Error("docs/architecture.md must have the comments that enclose its generated tables");
   return `${text.slice(0, from)}${begin}\n${tables()}\n${text.slice(to)}`;
 }
 
@@ -47,7 +47,7 @@ function tables(): string {
   ].join("\n");
 }
 
-/** A column for each folder, a row for each floor. */
+/** Writes a table with a column for each folder and a row for each floor. */
 function floorTable(folders: readonly string[]): string {
   const columns = folders.map((folder): Floors => floors[folder] ?? []);
   const rows = Array.from({ length: Math.max(...columns.map(({ length }) => length)) }, (_, floor) => [

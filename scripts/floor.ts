@@ -1,16 +1,17 @@
-// What each part of the code may import, as data: test/floors.test.ts checks it, and docs/architecture.md shows it.
+// Rules for imports, as data: which part of the code may import which. test/floors.test.ts checks them, and
+// docs/architecture.md shows them.
 
-/** A top folder of the source. */
+/** A top-level folder of the source. */
 export interface House {
   readonly name: string;
   readonly holds: string;
-  /** Houses that it may import. Of any other it imports only what is a door for it. */
+  /** Houses that it may import. From others it may import only files to which it has a door. */
   readonly imports: readonly string[];
-  /** Not for users: no part of a program. */
+  /** True for development only: not part of a program. */
   readonly own?: true;
 }
 
-/** Lowest first: a house imports none above it. Tests beside the code may import test/, too. */
+/** Houses, lowest first: a house imports none above it. Tests beside the code may import test/, too. */
 export const houses: readonly House[] = [
   { name: "proto", holds: "the wire, and what is known of a report on both of its sides", imports: [] },
   { name: "program", holds: "what every program is made of; no word of the domain", imports: [] },
@@ -116,7 +117,7 @@ export const contracts: readonly string[] = [
   "web/text/text.ts",
 ];
 
-/** Rooms whose files are rows of its all.ts: a program imports that list and the contracts, never a row. */
+/** Rooms whose files are rows of an all.ts: others import that list and the contracts, never a row. */
 export const lists: readonly string[] = [
   "agent/source/",
   "hub/command/",
@@ -127,13 +128,13 @@ export const lists: readonly string[] = [
   "web/page/",
 ];
 
-/** Private folders that do not bear the name of the file that they belong to. */
+/** Private folders that are not named after the file that they belong to. */
 export const owners: Readonly<Record<string, string>> = {
-  // NVML is NVIDIA's library, and the word by which everybody knows it.
+  // NVML is the name of NVIDIA's library.
   "agent/source/nvml/": "agent/source/nvidia.ts",
 };
 
-/** An exception: files that may be imported where the rules say no. */
+/** An exception to the rules: files that some others may import. */
 export interface Door {
   readonly to: readonly string[];
   /** Folders or files. */

@@ -3,7 +3,7 @@ import type { AuditEntry, Book } from "../hub/book/book.ts";
 import { openBook } from "../hub/book/sqlite.ts";
 import { systemClock } from "../hub/clock.ts";
 import { silent } from "../hub/log.ts";
-import { gpu, pairs, poll, Scene, start, temperature } from "./store.ts";
+import { gpu, pairs, poll, StoreFixture, start, temperature } from "./store.ts";
 
 /** What `fillFolder` writes into the audit log. */
 export const entry: AuditEntry = {
@@ -32,7 +32,7 @@ export const audited = (folder: string): string[] =>
 
 /** Temperatures that a history holds. */
 export async function values(folder: string): Promise<number[]> {
-  const scene = new Scene(folder);
+  const scene = new StoreFixture(folder);
   scene.now = start + 10_000_000;
   const one = scene.open();
   const found = await pairs(one, temperature());
@@ -45,7 +45,7 @@ export const ten: readonly number[] = Array.from({ length: 10 }, (_, i) => i);
 
 /** Writes samples, ten seconds apart with the temperatures 0, 1, 2 …, and an audit entry. */
 export async function fillFolder(folder: string, samples = ten.length): Promise<void> {
-  const scene = new Scene(folder);
+  const scene = new StoreFixture(folder);
   const one = scene.open();
   for (let i = 0; i < samples; i++) one.append(poll(start + i * 10_000, gpu({ gpu_temperature: i })));
   scene.shut(one);

@@ -1,5 +1,5 @@
-// The history's contract at its plainest: every sample in memory, every answer worked out anew. What a real store
-// answers is compared with this, and views are tried on it.
+// Reference model of the history's contract: all samples in memory, every answer computed from them. Tests compare engines
+// with it, and use it as the history of views.
 import { writeFileSync } from "node:fs";
 import { Fault } from "../hub/fault.ts";
 import {
@@ -21,15 +21,15 @@ import {
 } from "../hub/history/store.ts";
 import { type Level, levels } from "../proto/device.ts";
 
-/** `DeviceSample.values` out of values by name. @throws Error for a name that history does not keep */
+/** Makes `DeviceSample.values` from values by metric. @throws Error for a metric that the history does not store */
 export function valuesOf(level: Level, named: Readonly<Record<string, number>>): Float64Array {
   const names = kept[level].map(({ name }) => name);
   const stranger = Object.keys(named).find((name) => !names.includes(name));
-  if (stranger !== undefined) throw new Error(`History keeps no ${stranger} of a ${level}`);
+  if (stranger !== undefined) throw new Error(`The history has no metric ${stranger} of a ${level}`);
   return Float64Array.from(names, (name) => named[name] ?? Number.NaN);
 }
 
-/** The way back: what is there, by name. */
+/** Returns the values of a sample by metric, without absent ones: the inverse of `valuesOf`. */
 export function namesOf({ level, values }: DeviceSample): Record<string, number> {
   const all = kept[level].map(({ name }, i) => [name, values[i] ?? Number.NaN] as const);
   return Object.fromEntries(all.filter(([, value]) => !Number.isNaN(value)));
@@ -38,8 +38,8 @@ export function namesOf({ level, values }: DeviceSample): Record<string, number>
 /** Time in Unix milliseconds, then value. */
 type Sample = readonly [number, number];
 
-/** A device as it is known, but for its metrics: those are the ones that have samples. */
-interface Seen {
+/** A known device without its metrics, which are those that have samples. */
+interface SeenDevice {
   readonly device: Pick<KnownDevice, "host" | "level" | "key">;
   index: number | undefined;
   last: number;
@@ -52,7 +52,7 @@ const nameOf = ({ host, level, key }: Pick<SeriesId, "host" | "level" | "key">):
   JSON.stringify([host, level, key]);
 const seriesName = (id: SeriesId): string => JSON.stringify([id.host, id.level, id.key, id.metric]);
 
-/** One aggregate of the samples of a bucket, oldest first, at least one. */
+/** Functions of aggregates, over the samples of a bucket: at least one, oldest first. */
 const aggregates: Readonly<Record<Aggregate, (values: readonly number[]) => number>> = {
   avg: (values) => sum(values) / values.length,
   count: (values) => values.length,
@@ -66,7 +66,7 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 
 export class Model implements Store, Local {
   readonly #series = new Map<string, Map<number, number>>();
-  readonly #seen = new Map<string, Seen>();
+  readonly #seen = new Map<string, SeenDevice>();
 
   append(poll: HostSample): void {
     check(poll);
@@ -169,13 +169,13 @@ export class Model implements Store, Local {
     return samples;
   }
 
-  #see(device: Seen["device"], { index }: DeviceSample, at: number): void {
+  #see(device: SeenDevice["device"], { index }: DeviceSample, at: number): void {
     const seen = this.#seen.get(nameOf(device)) ?? { device, index, last: at };
     if (at >= seen.last) Object.assign(seen, { index, last: at });
     this.#seen.set(nameOf(device), seen);
   }
 
-  /** Start of each bucket that has samples, with their values, oldest first. */
+  /** Returns the start and the values of each bucket that has samples, oldest first. */
   #buckets(id: SeriesId, { from, to, step }: Range): (readonly [number, readonly number[]])[] {
     const samples: Sample[] = [...(this.#series.get(seriesName(id)) ?? [])];
     const inside = samples.filter(([at]) => at >= from && at < to).sort(([a], [b]) => a - b);

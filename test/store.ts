@@ -1,4 +1,4 @@
-// What tests of the store stand on: a folder, a clock that is turned by hand, and polls by names.
+// Test fixture of the SQLite store: a temporary folder, a clock that tests advance, and samples by names of metrics.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,23 +21,24 @@ import type { Level } from "../proto/device.ts";
 export const hour = 3_600_000;
 export const day = 24 * hour;
 const forever = { raw: Infinity, fiveMinutes: Infinity, hour: Infinity, day: Infinity };
-/** Midnight, the first day of a span of every summary. */
+/** Midnight of a day on which a block of every rollup begins. */
 export const start = 48 * day * 430;
 
-export class Scene {
+/** A folder, a clock and settings for stores, which are opened and closed in it. */
+export class StoreFixture {
   readonly folder: string;
   now = start;
-  /** Milliseconds that each look at the clock takes. */
+  /** Milliseconds by which each reading of the clock advances it. */
   tick = 0;
   retention: ReturnType<Options["retention"]> = forever;
   maxSize = Number.POSITIVE_INFINITY;
   maxDevices = Number.POSITIVE_INFINITY;
-  /** Notices that stand now, by topic. */
+  /** Current notices by topic. */
   readonly notices = new Map<string, string>();
   readonly trouble: (string | undefined)[] = [];
   #timers: { at: number; run: () => void }[] = [];
   #open: (Store & Local)[] = [];
-  /** Kept: a database that is let go is closed when memory is tidied up, and its log, which a kill leaves, is gone then. */
+  /** Referenced so that garbage collection does not close a database: closing deletes its WAL, which a kill leaves. */
   readonly #abandoned: (Store & Local)[] = [];
   readonly clock: Clock = {
     now: () => {
@@ -77,20 +78,20 @@ export class Scene {
     this.#open = this.#open.filter((other) => other !== one);
   }
 
-  /** What a kill leaves: the store is never closed, and its file is free as soon as its process is gone. */
+  /** Leaves a store as a kill does: it is not closed, and its file can be opened again. */
   abandon(one: Store & Local): void {
     this.#open = this.#open.filter((other) => other !== one);
     this.#abandoned.push(one);
     this.#timers = [];
   }
 
-  /** Puts the clock ahead or back; timers count by themselves and do not notice. */
+  /** Sets the wall clock ahead or back. Timers are not affected. */
   put(ms: number): void {
     this.now += ms;
     this.#timers = this.#timers.map((timer) => ({ ...timer, at: timer.at + ms }));
   }
 
-  /** Lets time pass, and everything that is due in it happen, in small steps. */
+  /** Advances time in small steps, and runs the timers that are due. */
   async pass(ms: number): Promise<void> {
     const end = this.now + ms;
     for (;;) {
@@ -99,13 +100,13 @@ export class Scene {
       this.#timers = this.#timers.filter((timer) => timer !== next);
       this.now = Math.max(this.now, next.at);
       next.run();
-      // What was begun goes on by itself, a turn for each host.
+      // Work that a timer started continues in later turns of the event loop, one for each host.
       for (let i = 0; i < 40; i++) await new Promise((resolve) => setImmediate(resolve));
     }
     this.now = end;
   }
 
-  /** Goes on after a long time at once: what is due then happens, a few times over. */
+  /** Advances time at once, as after a suspend, then runs the timers that are due several times. */
   async leap(ms: number): Promise<void> {
     this.now += ms;
     for (let i = 0; i < 8; i++) await this.pass(30_000);
@@ -117,7 +118,7 @@ export class Scene {
   }
 }
 
-/** The history of a hub that does not run, of which everything is kept. Closed before a hub opens the folder. */
+/** Opens the history of a stopped hub, with unlimited retention. It must be closed before a hub opens the folder. */
 export const openHistory = (folder: string): Store & Local =>
   openStore({
     folder,

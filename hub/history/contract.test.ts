@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Table } from "../../program/setting.ts";
 import { Model } from "../../test/model.ts";
-import { day, gpu, hour, measured, Scene, start } from "../../test/store.ts";
+import { day, gpu, hour, measured, StoreFixture, start } from "../../test/store.ts";
 import { silent } from "../log.ts";
 import { engines } from "./all.ts";
 import type { Engine } from "./engine.ts";
@@ -21,7 +21,7 @@ import type {
 } from "./store.ts";
 
 /** Opens a history in the folder of a scene: a new one, or the one that was closed there. */
-type Opener = (scene: Scene) => Promise<{ store: Store; local?: Local }>;
+type Opener = (scene: StoreFixture) => Promise<{ store: Store; local?: Local }>;
 
 /** Settings under which an engine keeps every sample for ever. */
 const forever: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
@@ -38,9 +38,9 @@ const openers = engines.map((engine) => [engine.name, opener(engine)] as const);
 /** Of two values of one series at one time, these return the one that came later: not every engine does. */
 const latestWins = new Set(["plain list", "sqlite"]);
 
-let scene: Scene;
+let scene: StoreFixture;
 beforeEach(() => {
-  scene = new Scene();
+  scene = new StoreFixture();
 });
 afterEach(() => scene.remove());
 
@@ -307,7 +307,7 @@ test.each(openers)(
         fc.array(range, { minLength: 1, maxLength: 4 }),
         fc.constantFrom(1, 5, 100, 10_000_000),
         async (steps, ranges, most) => {
-          const scene = new Scene();
+          const scene = new StoreFixture();
           const wanted = latestWins.has(name) ? () => true : firstOfEach();
           let { store, local } = await open(scene);
           try {

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { DeviceSample, Store } from "../../hub/history/store.ts";
 import type { Level } from "../../proto/device.ts";
-import { day, gpu, hour, listening, measured, pairs, poll, Scene, start, temperature } from "../store.ts";
+import { day, gpu, hour, listening, measured, pairs, poll, StoreFixture, start, temperature } from "../store.ts";
 
-let scene: Scene;
+let scene: StoreFixture;
 
 beforeEach(() => {
-  scene = new Scene();
+  scene = new StoreFixture();
 });
 afterEach(() => scene.remove());
 

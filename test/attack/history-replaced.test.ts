@@ -4,16 +4,16 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Store } from "../../hub/history/store.ts";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
-import { gpu, hour, listening, pairs, poll, Scene, temperature } from "../store.ts";
+import { gpu, hour, listening, pairs, poll, StoreFixture, temperature } from "../store.ts";
 
-let scene: Scene;
-const scenes: Scene[] = [];
+let scene: StoreFixture;
+const scenes: StoreFixture[] = [];
 const taken: [number, number][] = [];
 const path = (): string => join(scene.folder, "history.db");
 const others = (): string[] => readdirSync(scene.folder).filter((name) => name.includes("replaced"));
 
-function made(folder?: string): Scene {
-  const one = new Scene(folder);
+function made(folder?: string): StoreFixture {
+  const one = new StoreFixture(folder);
   scenes.push(one);
   return one;
 }

@@ -18,7 +18,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { HostSample, SeriesId, Store } from "../../hub/history/store.ts";
 import type { Log } from "../../hub/log.ts";
 import { top } from "../program.ts";
-import { day, gpu, hour, measured, pairs, Scene, start } from "../store.ts";
+import { day, gpu, hour, measured, pairs, StoreFixture, start } from "../store.ts";
 
 const seed = Number(process.env.GOHM_TEST_SEED ?? Date.now() % 1_000_000);
 let state = seed + 1;
@@ -51,12 +51,12 @@ const times = Array.from({ length: sealed + fresh }, (_, i) =>
 );
 
 let whole: string;
-let scene: Scene;
+let scene: StoreFixture;
 
 /** A folder as a hub leaves it that was killed: rows, and a journal beside them. */
 beforeAll(async () => {
   whole = mkdtempSync(join(tmpdir(), "gohm-whole-"));
-  const made = new Scene();
+  const made = new StoreFixture();
   const before = made.open();
   for (const at of times.slice(0, sealed)) for (const host of hosts) before.append(poll(host, at));
   await made.leap(day);
@@ -82,8 +82,8 @@ const database = "history.db";
 /** Bytes of SQLite's own header. */
 const head = 100;
 
-function copied(): Scene {
-  scene = new Scene();
+function copied(): StoreFixture {
+  scene = new StoreFixture();
   cpSync(whole, scene.folder, { recursive: true });
   scene.now = (times.at(-1) ?? 0) + 1000;
   return scene;
@@ -260,9 +260,9 @@ test("a database replaced by a directory is named, with what to do", () => {
 /** Opens the folder as a user who is not root, as a hub should be run. @returns what that says */
 function openedByNobody(): string {
   const script = `
-    import { Scene } from ${JSON.stringify(join(top, "test/store.ts"))};
+    import { StoreFixture } from ${JSON.stringify(join(top, "test/store.ts"))};
     try {
-      new Scene(${JSON.stringify(scene.folder)}).open();
+      new StoreFixture(${JSON.stringify(scene.folder)}).open();
       console.log("opened");
     } catch (error) {
       console.log(error.message);

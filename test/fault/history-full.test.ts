@@ -8,10 +8,10 @@ import type { Store } from "../../hub/history/store.ts";
 import type { Log } from "../../hub/log.ts";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
 import { fleet, writeFirst } from "../first.ts";
-import { gpu, hour, pairs, poll, Scene, temperature } from "../store.ts";
+import { gpu, hour, pairs, poll, StoreFixture, temperature } from "../store.ts";
 
 let disk: Disk;
-let scene: Scene;
+let scene: StoreFixture;
 const log: Log & { readonly lines: string[] } = {
   lines: [],
   info: (message) => void log.lines.push(message),
@@ -24,7 +24,7 @@ const onDisk = test.skipIf(!canMount());
 beforeEach(() => {
   log.lines.length = 0;
   disk = smallDisk("4m");
-  scene = new Scene(join(disk.path, "data"));
+  scene = new StoreFixture(join(disk.path, "data"));
 });
 
 afterEach(() => {
@@ -74,7 +74,7 @@ onDisk(
     await work(one, hour);
     expect(troubles()).toEqual([expect.stringMatching(/cannot be written/), expect.stringMatching(/written again$/)]);
     // As a kill would leave it.
-    const copy = new Scene();
+    const copy = new StoreFixture();
     cpSync(scene.folder, copy.folder, { recursive: true });
     copy.now = scene.now;
     expect(await pairs(copy.open(), temperature())).toEqual(taken);

@@ -1,5 +1,6 @@
-// A life of the history: looks whether all is there that a life before was told is safe, then takes polls until it is killed.
-// Played time, so that windows are sealed and old samples go within seconds. Each line out is one fact (see history-kill.test.ts).
+// A process that appends samples to the history until it is killed. First it verifies that all samples which earlier
+// processes reported as safe are there. Time is simulated, so that blocks are compacted and old samples deleted within
+// seconds. Each line of output is one fact (see history-kill.test.ts).
 import { existsSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openStore } from "../../hub/history/sqlite/store.ts";
@@ -10,7 +11,7 @@ const [, , folder = "", from = "0", seed = "0", how = "new"] = process.argv;
 const hour = 3_600_000;
 const day = 24 * hour;
 const hosts = ["a", "b", "c", "ü \u{1f600}", "a_0"];
-/** Samples as they are are looked for within this time only: they are kept for a day longer. */
+/** Milliseconds before now within which samples are verified: their retention is a day longer. */
 const lookedFor = day;
 
 let now = Number(from);
@@ -21,7 +22,7 @@ const random = (below: number): number => {
 };
 const say = (line: string): void => void writeSync(1, `${line}\n`);
 
-/** What a poll of a host at a time says: so that whoever reads a sample knows what it must be. */
+/** Returns the value of a host at a time, from which a reader knows what a sample must be. */
 function told(host: string, at: number): number {
   return ((hosts.indexOf(host) * 31 + at / 1000 + Math.floor(at / 77_000)) % 89) | 0;
 }
@@ -35,7 +36,7 @@ function devicesOf(host: string, at: number): DeviceSample[] {
   return [{ level: "gpu", key: "GPU-1", index: 0, values }, ...(at % 7 === 0 ? [second] : [])];
 }
 
-/** Timers of played time. */
+/** Timers of simulated time. */
 let timers: { at: number; run: () => void }[] = [];
 function elapse(ms: number): void {
   const end = now + ms;
@@ -70,7 +71,7 @@ const store = openStore({
   trouble: (text) => text !== undefined && say(`trouble ${text}`),
 });
 
-/** Polls that the lives before were told are safe: by host, times. */
+/** Reads the times of samples that earlier processes reported as safe, by host. */
 function safe(): Map<string, Set<number>> {
   const path = join(folder, "safe.txt");
   const found = new Map(hosts.map((host) => [host, new Set<number>()]));
@@ -101,7 +102,7 @@ async function verify(one: Store): Promise<void> {
       }
       count += t.length;
     }
-    // A window that is summed up twice, or not at all, shows in its count.
+    // A block that is aggregated twice, or not at all, shows in its count.
     const step = { ...range, from: Math.ceil((now - lookedFor) / hour) * hour, step: hour };
     const [sums] = await one.read({ series: series.slice(0, 1), range: step, of: ["count"], most: 1_000_000 });
     const summed = (sums?.count ?? new Float64Array()).reduce((sum, n) => sum + n, 0);
@@ -122,7 +123,7 @@ async function live(one: Store & Local): Promise<never> {
       one.append({ host, at, devices: devicesOf(host, at) } satisfies HostSample);
       taken.push(`safe ${place} ${at}`);
     }
-    // Either told so at once, or a second later.
+    // Written at once, or by the timer a second later.
     if (random(10) === 0) one.flush();
     else elapse(1000);
     say(taken.join("\n"));

@@ -1,11 +1,11 @@
 // Questions over many hosts, long times and what was asked before.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { all, ask, day, gpu, hour, Scene, start, temperature } from "../../../test/store.ts";
+import { all, ask, day, gpu, hour, StoreFixture, start, temperature } from "../../../test/store.ts";
 import type { Store } from "../store.ts";
 
-let scene: Scene;
+let scene: StoreFixture;
 beforeEach(() => {
-  scene = new Scene();
+  scene = new StoreFixture();
 });
 afterEach(() => scene.remove());
 

@@ -3,7 +3,7 @@ import { cpSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { all, ask, day, gpu, hour, pairs, poll, Scene, start, temperature } from "../../../test/store.ts";
+import { all, ask, day, gpu, hour, pairs, poll, StoreFixture, start, temperature } from "../../../test/store.ts";
 import { earliest } from "../../clock.ts";
 import { silent } from "../../log.ts";
 import { firstDay } from "../series.ts";
@@ -16,12 +16,12 @@ import { Names } from "./names.ts";
 import { Rows } from "./row.ts";
 import { atOnce } from "./turns.ts";
 
-let scene: Scene;
+let scene: StoreFixture;
 const temp = (value: number) => gpu({ gpu_temperature: value });
 const journals = (): number => readdirSync(scene.folder).filter((name) => name.includes("journal")).length;
 
 beforeEach(() => {
-  scene = new Scene();
+  scene = new StoreFixture();
 });
 afterEach(() => scene.remove());
 
@@ -91,7 +91,7 @@ test("what is sealed is not counted again when the hub is killed before the jour
   await scene.pass(2 * hour);
   one.append(poll(start + 5000, temp(3)));
   await scene.pass(hour);
-  const copy = new Scene();
+  const copy = new StoreFixture();
   cpSync(scene.folder, copy.folder, { recursive: true });
   expect(journals()).toBe(1);
   Object.assign(copy, { now: scene.now, retention: scene.retention });

@@ -16,18 +16,18 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { fleet, writeFirst } from "../../../test/first.ts";
-import { day, gpu, pairs, poll, Scene, start, temperature } from "../../../test/store.ts";
+import { day, gpu, pairs, poll, StoreFixture, start, temperature } from "../../../test/store.ts";
 import { systemClock } from "../../clock.ts";
 import { type Log, silent } from "../../log.ts";
 import { copyHistory } from "./copy.ts";
 
-let scene: Scene;
+let scene: StoreFixture;
 let out = "";
 const source = (): string => join(scene.folder, "history.db");
 const target = (): string => join(out, "copy.db");
 
 beforeEach(() => {
-  scene = new Scene();
+  scene = new StoreFixture();
   out = mkdtempSync(join(tmpdir(), "gohm-copy-"));
 });
 afterEach(() => {
@@ -59,8 +59,8 @@ async function killed(): Promise<void> {
   expect(readdirSync(scene.folder).some((name) => name.startsWith("history.journal-"))).toBe(true);
 }
 
-async function restored(): Promise<Scene> {
-  const other = new Scene(mkdtempSync(join(tmpdir(), "gohm-copy-of-")));
+async function restored(): Promise<StoreFixture> {
+  const other = new StoreFixture(mkdtempSync(join(tmpdir(), "gohm-copy-of-")));
   other.now = scene.now;
   copyFileSync(target(), join(other.folder, "history.db"));
   return other;

@@ -13,12 +13,12 @@ import {
   hour,
   listening,
   pairs,
-  Scene,
+  StoreFixture,
   start,
   temperature,
 } from "../../../test/store.ts";
 
-let scene: Scene;
+let scene: StoreFixture;
 const host = "a-host-with-a-long-name";
 const at = (t: number, value: number): ReturnType<typeof HostSample> => ({
   host,
@@ -28,7 +28,7 @@ const at = (t: number, value: number): ReturnType<typeof HostSample> => ({
 const id = temperature("GPU-1", host);
 
 beforeEach(() => {
-  scene = new Scene();
+  scene = new StoreFixture();
 });
 afterEach(() => scene.remove());
 
@@ -162,7 +162,7 @@ test("a scale that another version of the hub had does not change what its journ
   // Mark, length and checksum stand before the record (journal.ts).
   const head = 15 + 12;
   bytes.writeUInt32LE(crc32(bytes.subarray(head)), head - 4);
-  const copy = new Scene();
+  const copy = new StoreFixture();
   writeFileSync(join(copy.folder, "history.journal-1"), bytes);
   expect(await pairs(copy.open(), id)).toEqual([[start, 5]]);
   copy.remove();

@@ -3,17 +3,17 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { ask, day, gpu, hour, pairs, Scene, start, temperature } from "../../../test/store.ts";
+import { ask, day, gpu, hour, pairs, StoreFixture, start, temperature } from "../../../test/store.ts";
 import type { Local, Store } from "../store.ts";
 import { groupSize } from "./key.ts";
 import { Sections } from "./row/section.ts";
 
-let scene: Scene;
+let scene: StoreFixture;
 /** The history as a hub finds it that is started after another one was killed. */
-let later: Scene;
+let later: StoreFixture;
 beforeEach(() => {
-  scene = new Scene();
-  later = new Scene();
+  scene = new StoreFixture();
+  later = new StoreFixture();
 });
 afterEach(() => {
   vi.restoreAllMocks();

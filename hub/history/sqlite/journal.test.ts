@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { gpu, listening, pairs, poll, Scene, start, temperature } from "../../../test/store.ts";
+import { gpu, listening, pairs, poll, StoreFixture, start, temperature } from "../../../test/store.ts";
 import { putNumber, zigzag } from "./bytes.ts";
 
-let scene: Scene;
+let scene: StoreFixture;
 
 beforeEach(() => {
-  scene = new Scene();
+  scene = new StoreFixture();
 });
 afterEach(() => scene.remove());
 

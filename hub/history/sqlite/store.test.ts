@@ -2,14 +2,26 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { all, ask, day, gpu, hour, measured, pairs, poll, Scene, start, temperature } from "../../../test/store.ts";
+import {
+  all,
+  ask,
+  day,
+  gpu,
+  hour,
+  measured,
+  pairs,
+  poll,
+  StoreFixture,
+  start,
+  temperature,
+} from "../../../test/store.ts";
 import { earliest } from "../../clock.ts";
 import { kept } from "../store.ts";
 
-let scene: Scene;
+let scene: StoreFixture;
 
 beforeEach(() => {
-  scene = new Scene();
+  scene = new StoreFixture();
 });
 afterEach(() => scene.remove());
 
@@ -35,7 +47,7 @@ test("what was flushed is there after the process was killed, without any closin
   one.flush();
   const before = await pairs(one, temperature());
   // Nothing of the first one goes on; its lock goes with its process, which a copy of the folder stands for.
-  const copy = new Scene();
+  const copy = new StoreFixture();
   for (const name of readdirSync(scene.folder)) {
     writeFileSync(join(copy.folder, name), (await import("node:fs")).readFileSync(join(scene.folder, name)));
   }
@@ -342,7 +354,7 @@ test("a backup holds everything until now, while the store goes on, and never re
   await expect(one.backup(join(scene.folder, "no/where.db"))).rejects.toThrow(/Cannot back up to/);
   expect(existsSync(join(scene.folder, "no"))).toBe(false);
   expect(await pairs(one, temperature())).toHaveLength(6);
-  const other = new Scene();
+  const other = new StoreFixture();
   writeFileSync(join(other.folder, "history.db"), (await import("node:fs")).readFileSync(path));
   const two = other.open();
   expect(await pairs(two, temperature())).toHaveLength(5);
@@ -352,7 +364,7 @@ test("a backup holds everything until now, while the store goes on, and never re
 
 test("a folder that cannot be made is named, with the way out", () => {
   writeFileSync(join(scene.folder, "file"), "");
-  const inside = new Scene(join(scene.folder, "file"));
+  const inside = new StoreFixture(join(scene.folder, "file"));
   expect(() => inside.open()).toThrow(/Cannot use the data folder .*set GOHM_DATA to another folder/);
 });
 

@@ -6,16 +6,16 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type FirstSample, fleet, writeFirst } from "../../../../test/first.ts";
-import { all, ask, day, hour, listening, pairs, Scene, start } from "../../../../test/store.ts";
+import { all, ask, day, hour, listening, pairs, StoreFixture, start } from "../../../../test/store.ts";
 import { earliest } from "../../../clock.ts";
 import type { Log } from "../../../log.ts";
 import type { Store } from "../../store.ts";
 
-let scene: Scene;
+let scene: StoreFixture;
 const path = (): string => join(scene.folder, "history.db");
 
 beforeEach(() => {
-  scene = new Scene();
+  scene = new StoreFixture();
 });
 afterEach(() => scene.remove());
 
@@ -94,7 +94,7 @@ test("brought up step by step, a file has the tables and the form of one made to
   };
   writeFirst(path(), fleet(1, 10));
   scene.shut(scene.open());
-  const fresh = new Scene();
+  const fresh = new StoreFixture();
   fresh.shut(fresh.open());
   expect(shape(path())).toEqual(shape(join(fresh.folder, "history.db")));
   fresh.remove();
@@ -112,7 +112,7 @@ test("a file of the first version whose hub was killed is brought up with what i
   const file = new Database(path());
   const at = start + 2 * hour;
   file.exec(`INSERT INTO poll SELECT device, ${at}, layout, v FROM poll WHERE t = (SELECT max(t) FROM poll)`);
-  const copy = new Scene();
+  const copy = new StoreFixture();
   cpSync(scene.folder, copy.folder, { recursive: true });
   file.close();
   expect(readdirSync(copy.folder)).toContain("history.db-wal");
@@ -136,9 +136,9 @@ test("a damaged file of the first version is moved aside, and nothing is deleted
 /** A hub that brings the file up, in a process of its own. Its first line says that it has begun. */
 function upgrading() {
   const script = `
-    import { Scene } from ${JSON.stringify(new URL("../../../../test/store.ts", import.meta.url).href)};
+    import { StoreFixture } from ${JSON.stringify(new URL("../../../../test/store.ts", import.meta.url).href)};
     const say = (line) => process.stdout.write(line + "\\n");
-    globalThis.held = new Scene(${JSON.stringify(scene.folder)}).open({ info: say, warn: say, error: say });
+    globalThis.held = new StoreFixture(${JSON.stringify(scene.folder)}).open({ info: say, warn: say, error: say });
     say("open");
     process.stdin.resume();`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["pipe", "pipe", "inherit"] });
