@@ -1,5 +1,5 @@
 # The hub. Run in the top folder:
-#   docker build -f deploy/docker/hub.Dockerfile -t gohm/hub:0.1.0 .
+#   docker build -f deploy/docker/hub.Dockerfile -t gohm/hub:0.2.0 .
 # Without internet access: run `npm ci && npm run build` outside, then use --build-arg SOURCE=built to copy the result, and
 # --build-arg NODE=registry.example/node:24-bookworm-slim to name an image that you have.
 ARG NODE=docker.io/library/node:24-bookworm-slim

@@ -5,7 +5,7 @@ import type { Routes } from "./route.ts";
 const about = v.pipe(
   v.object({ message: v.string(), version: v.string(), docs_url: v.string() }),
   v.title("About"),
-  v.examples([{ message: "GOHM", version: "0.1.0", docs_url: "/docs" }]),
+  v.examples([{ message: "GOHM", version: "0.2.0", docs_url: "/docs" }]),
 );
 
 const statuses = {

@@ -133,7 +133,7 @@ const health = v.pipe(
   }),
   v.title("Health"),
   v.examples([
-    { status: "ok", name: "lab", version: "0.1.0", hub: "5f1d0c9a33e1b2a4", hosts: 12, open: 12, notices: [] },
+    { status: "ok", name: "lab", version: "0.2.0", hub: "5f1d0c9a33e1b2a4", hosts: 12, open: 12, notices: [] },
   ]),
 );
 

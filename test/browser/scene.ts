@@ -167,7 +167,7 @@ const storage: Info = {
     load15: 3.7,
     processes: 611,
   },
-  agentVersion: "0.1.0",
+  agentVersion: "0.2.0",
 };
 
 export async function playStorage(): Promise<{ address: string; close(): void }> {
