@@ -24,14 +24,14 @@ afterEach(async () => {
   at.remove();
 });
 
-interface Answer {
+interface HistoryJson {
   readonly series: readonly { metric: string; t: number[]; last?: (number | null)[]; max?: (number | null)[] }[];
 }
 
-async function ask(query: string): Promise<Answer> {
+async function ask(query: string): Promise<HistoryJson> {
   const response = await fetch(`${hub.url}/api/history?host=a&${query}`);
   expect([response.status, await response.clone().text()]).toEqual([200, expect.stringMatching(/^\{/)]);
-  return (await response.json()) as Answer;
+  return (await response.json()) as HistoryJson;
 }
 
 test("NaN and values that no machine can have are absent, also after kill and restart", async () => {

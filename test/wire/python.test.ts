@@ -15,12 +15,12 @@ const python = "/usr/bin/python3";
 const modules = "/usr/lib/python3/dist-packages";
 const able = existsSync(`${modules}/grpc`) && existsSync(`${modules}/grpc_tools`) && missingCompiler() === undefined;
 
-type Answer = Readonly<Record<string, unknown>>;
+type PythonOutput = Readonly<Record<string, unknown>>;
 
-async function client(what: string, address: string, ...rest: string[]): Promise<Answer> {
+async function client(what: string, address: string, ...rest: string[]): Promise<PythonOutput> {
   const args = [join(top, "test/wire/client.py"), join(top, "test/wire/first"), what, address, ...rest];
   const { stdout } = await promisify(execFile)(python, args, { timeout: 60_000 });
-  return JSON.parse(stdout) as Answer;
+  return JSON.parse(stdout) as PythonOutput;
 }
 
 describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, python3-grpc-tools, gcc)", () => {
@@ -59,7 +59,7 @@ describe.skipIf(!able)("a Python client of the first GOHM (python3-grpcio, pytho
     const { hostname } = JSON.parse(readFileSync(join(h100, "capture.json"), "utf8")) as { hostname: string };
     expect(info.hostname).toBe(hostname);
     expect(info.err).toBeUndefined();
-    const gpus = info.gpus as Answer[];
+    const gpus = info.gpus as PythonOutput[];
     expect(gpus).toHaveLength(8);
     expect(gpus[0]).toMatchObject({
       mem_used: "79989964800",
