@@ -27,7 +27,7 @@ import { backupRoutes } from "./route/backup.ts";
 import { type Call, call } from "./route/route.ts";
 
 /** A hub that works on a copy gives a sign of life every five seconds. Milliseconds. */
-const silence = 60_000;
+const silenceMs = 60_000;
 
 export interface BackupOptions {
   /** The data folder. */
@@ -39,7 +39,7 @@ export interface BackupOptions {
 }
 
 /** A copy of one database. */
-export interface Copied {
+export interface CopiedDatabase {
   readonly path: string;
   readonly bytes: number;
 }
@@ -60,7 +60,7 @@ export function isFolderBackup(path: string): boolean {
  * complete, or not at all.
  * @throws Fault backup_failed, data_folder_unusable, data_folder_busy, data_newer
  */
-export async function backUp(options: BackupOptions): Promise<readonly Copied[]> {
+export async function backUp(options: BackupOptions): Promise<readonly CopiedDatabase[]> {
   const path = resolve(options.path);
   const part = `${path}.partial-${process.pid}`;
   try {
@@ -72,7 +72,7 @@ export async function backUp(options: BackupOptions): Promise<readonly Copied[]>
   }
 }
 
-async function writeFile(options: BackupOptions, path: string, part: string): Promise<readonly Copied[]> {
+async function writeFile(options: BackupOptions, path: string, part: string): Promise<readonly CopiedDatabase[]> {
   if (lstatSync(path, { throwIfNoEntry: false })) throw there(path);
   if (
     !(await fromHub(options.data, call(backupRoutes.backup, {}), part)) &&
@@ -85,10 +85,10 @@ async function writeFile(options: BackupOptions, path: string, part: string): Pr
   return [{ path: options.path, bytes }];
 }
 
-async function writeFolder(options: BackupOptions, path: string, part: string): Promise<readonly Copied[]> {
+async function writeFolder(options: BackupOptions, path: string, part: string): Promise<readonly CopiedDatabase[]> {
   checkFree(path);
   mkdirSync(part, { mode: 0o700 });
-  const copied: Copied[] = [];
+  const copied: CopiedDatabase[] = [];
   for (const kind of databases) {
     const file = join(part, kind.file);
     const copy = await fromHub(options.data, call(backupRoutes.databaseBackup, { database: kind.name }), file);
@@ -173,7 +173,7 @@ function ask(data: string, call: Call): Promise<IncomingMessage | undefined> {
     };
     try {
       const sent = requestOn(data, call);
-      sent.setTimeout(silence, () => sent.destroy(new Error(`nothing came for ${silence / 1000} s`)));
+      sent.setTimeout(silenceMs, () => sent.destroy(new Error(`nothing came for ${silenceMs / 1000} s`)));
       sent.once("response", done).once("error", refused).end();
     } catch (error) {
       refused(error as NodeJS.ErrnoException);

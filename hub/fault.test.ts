@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
-import { asFault, type Code, Fault, faults } from "./fault.ts";
+import { asFault, Fault, type FaultCode, faults } from "./fault.ts";
 import { statusOf } from "./http/error.ts";
 import { statuses } from "./view/grpc.ts";
 
@@ -11,7 +11,7 @@ const rows = readFileSync(new URL("../docs/faults.md", import.meta.url), "utf8")
   .map((line) => line.split("|").map((cell) => cell.trim()));
 
 test("docs/faults.md says of every code what it means and what HTTP and gRPC make of it", () => {
-  const wanted = (Object.keys(faults) as Code[]).map((code) => [
+  const wanted = (Object.keys(faults) as FaultCode[]).map((code) => [
     `\`${code}\``,
     faults[code].text,
     String(statusOf(code)),

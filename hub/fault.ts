@@ -1,5 +1,5 @@
 /** Kinds of errors: the closed codes of the Connect protocol (https://connectrpc.com/docs/protocol/#error-codes). */
-export type Kind =
+export type FaultKind =
   | "canceled"
   | "unknown"
   | "invalid_argument"
@@ -18,8 +18,8 @@ export type Kind =
   | "unauthenticated";
 
 /** What a fault code means to the client. */
-export interface Meaning {
-  readonly kind: Kind;
+export interface FaultMeaning {
+  readonly kind: FaultKind;
   /** HTTP status, where HTTP has a more specific one than the kind gives. */
   readonly http?: number;
   readonly text: string;
@@ -100,24 +100,24 @@ const meanings = {
   port_in_use: { kind: "internal", text: "Another program already listens on an address of the hub's settings." },
   address_unusable: { kind: "internal", text: "The hub cannot listen on an address of its settings." },
   internal: { kind: "internal", text: "An error in the hub itself; its log has the details." },
-} as const satisfies Readonly<Record<string, Meaning>>;
+} as const satisfies Readonly<Record<string, FaultMeaning>>;
 
-export type Code = keyof typeof meanings;
+export type FaultCode = keyof typeof meanings;
 
 /** Every fault code of the hub. docs/faults.md lists the same; a test compares them. */
-export const faults: Readonly<Record<Code, Meaning>> = meanings;
+export const faults: Readonly<Record<FaultCode, FaultMeaning>> = meanings;
 
 /** An error that the hub expects. HTTP and gRPC map the kind of its code to a status of their own. */
 export class Fault extends Error {
   override name = "Fault";
-  readonly code: Code;
+  readonly code: FaultCode;
 
-  constructor(code: Code, message: string, options?: ErrorOptions) {
+  constructor(code: FaultCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
   }
 
-  get kind(): Kind {
+  get kind(): FaultKind {
     return faults[this.code].kind;
   }
 }

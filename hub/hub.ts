@@ -53,16 +53,16 @@ export interface Hub {
 /** Seconds between two reports of a host if no input sets the interval. */
 const defaultInterval = 10;
 
-interface Closable {
+interface RunningPart {
   change?(values: Values<Table>): void;
   close(): void | Promise<void>;
 }
 
 /** The resources and parts of a running hub, in the order in which they were opened. */
-class Running {
+class RunningHub {
   settings: Settings;
   readonly #undo: (() => void | Promise<void>)[] = [];
-  readonly #parts: { readonly part: Part; readonly opened: Closable }[] = [];
+  readonly #parts: { readonly part: Part; readonly opened: RunningPart }[] = [];
 
   constructor(settings: Settings) {
     this.settings = settings;
@@ -79,7 +79,7 @@ class Running {
   }
 
   /** Registers an opened part for `change` and `close`. */
-  keep<O extends Closable>(part: Part, opened: O): O {
+  keep<O extends RunningPart>(part: Part, opened: O): O {
     this.#parts.push({ part, opened });
     this.add(() => opened.close());
     return opened;
@@ -106,7 +106,7 @@ class Running {
  * @throws Fault if it cannot start; all resources are released
  */
 export async function start(options: HubOptions, parts: Parts = installed): Promise<Hub> {
-  const running = new Running(options.settings);
+  const running = new RunningHub(options.settings);
   try {
     return await open(options, parts, running);
   } catch (error) {
@@ -115,7 +115,7 @@ export async function start(options: HubOptions, parts: Parts = installed): Prom
   }
 }
 
-async function open(options: HubOptions, parts: Parts, running: Running): Promise<Hub> {
+async function open(options: HubOptions, parts: Parts, running: RunningHub): Promise<Hub> {
   const { clock, random, log } = options;
   const { data: folder, hubAddress } = running.settings;
   await checkAlone(folder);
@@ -156,7 +156,7 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
   for (const part of parts.inputs) inputs.push(running.keep(part, part.open(input, running.values(part))));
   const served = [...views, ...tasks, ...inputs, { routes: backup({ data: folder, databases, log }) }];
   const common = { log, version: options.version, budget: new AnswerBudget() };
-  const control = await openSocket(application(served, { ...common, door: socket }), { data: folder, clock, log });
+  const control = await openSocket(application(served, { ...common, entry: socket }), { data: folder, clock, log });
   running.add(() => control.close());
   app = application(served, common);
   return {
@@ -175,7 +175,7 @@ async function open(options: HubOptions, parts: Parts, running: Running): Promis
 async function openHistory(
   engines: Parts["engines"],
   context: EngineContext,
-  running: Running,
+  running: RunningHub,
 ): Promise<RunningEngine> {
   const [engine] = engines;
   if (engine === undefined) throw new Error("A hub needs an engine that keeps its history");

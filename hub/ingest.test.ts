@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 import { HostInfoSchema, State } from "../proto/gen/host_pb.js";
 import { namesOf } from "../test/model.ts";
 import type { HostSample } from "./history/store.ts";
-import { Ingest, type Owner, type Reading } from "./ingest.ts";
+import { type HostReading, Ingest, type Owner } from "./ingest.ts";
 import { Live } from "./live.ts";
 
 type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string }>;
@@ -150,7 +150,7 @@ test("while the hub's clock cannot be right, values are live and not kept, and a
   const live = new Live(() => clock);
   const kept: number[] = [];
   const at = new Ingest({ live, history: { append: (poll) => kept.push(poll.at) }, now: () => clock });
-  const readings: Reading[] = [];
+  const readings: HostReading[] = [];
   at.onReading((reading) => readings.push(reading));
   at.claim("a", settings, "x:1");
   const answer = () => create(HostInfoSchema, { agentVersion: "1", sampled: BigInt(now), system: { load1: 1 } });

@@ -4,7 +4,7 @@ import { ClockGuard, earliest } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import type { DeviceSample, KnownDevice, Store } from "./history/store.ts";
 import { sanitize } from "./ingest/clean.ts";
-import { type Cards, identify, recall, remember } from "./ingest/identity.ts";
+import { type CardSlots, identify, recall, remember } from "./ingest/identity.ts";
 import { Meter, type ReadTimes } from "./ingest/measure.ts";
 import type { Live } from "./live.ts";
 import { type Log, silent } from "./log.ts";
@@ -38,7 +38,7 @@ export interface IngestTargets {
 }
 
 /** A report that was kept. */
-export interface Reading {
+export interface HostReading {
   readonly host: string;
   /** Unix milliseconds of the measurement, as in history. */
   readonly at: number;
@@ -60,7 +60,7 @@ interface Claim {
 /** A host with at least one owner. */
 interface ClaimedHost {
   readonly claims: Map<Owner, Claim>;
-  readonly cards: Cards;
+  readonly cards: CardSlots;
   read: ReadTimes;
   readLate: ReadTimes;
   /** `sampled` of the last current report. */
@@ -76,12 +76,12 @@ export class Ingest {
   readonly #log: Log;
   readonly #hosts = new Map<string, ClaimedHost>();
   /** Cards of the hosts that were in history at the start. */
-  readonly #recalled = new Map<string, Cards>();
+  readonly #recalled = new Map<string, CardSlots>();
   readonly #meter = new Meter();
   readonly #clock: ClockGuard;
   #doubted = false;
   /** Unix milliseconds at which an error of each listener was last logged. */
-  readonly #listeners = new Map<(reading: Reading) => void, number>();
+  readonly #listeners = new Map<(reading: HostReading) => void, number>();
 
   constructor(targets: IngestTargets) {
     const { known = [], log = silent } = targets;
@@ -180,13 +180,13 @@ export class Ingest {
    * @param listener must be synchronous; errors are logged
    * @returns a function that unsubscribes it
    */
-  onReading(listener: (reading: Reading) => void): () => void {
+  onReading(listener: (reading: HostReading) => void): () => void {
     this.#listeners.set(listener, Number.NEGATIVE_INFINITY);
     return () => this.#listeners.delete(listener);
   }
 
   #add(name: string): ClaimedHost {
-    const cards: Cards = this.#recalled.get(name) ?? new Map();
+    const cards: CardSlots = this.#recalled.get(name) ?? new Map();
     const host = { claims: new Map(), cards, read: new Map(), readLate: new Map(), sampled: undefined };
     this.#hosts.set(name, host);
     return host;
@@ -207,7 +207,7 @@ export class Ingest {
     if (down !== undefined && !claims.some(({ state }) => state === "up")) live.failed(name, down.reason);
   }
 
-  #keep(reading: Reading): void {
+  #keep(reading: HostReading): void {
     const { host, at, devices } = reading;
     if (devices.length > 0) this.#targets.history.append({ host, at, devices });
     for (const listener of this.#listeners.keys()) {
@@ -219,7 +219,7 @@ export class Ingest {
     }
   }
 
-  #logFailure(listener: (reading: Reading) => void, error: unknown): void {
+  #logFailure(listener: (reading: HostReading) => void, error: unknown): void {
     const now = this.#targets.now();
     const last = this.#listeners.get(listener);
     if (last === undefined || Math.abs(now - last) < logPauseMs) return;

@@ -1,17 +1,17 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
-import { type Host, Live } from "./live.ts";
+import { Live, type LiveHost } from "./live.ts";
 
 const info = create(HostInfoSchema, { hostname: "a" });
 
-function scene(): { live: Live; at: (now: number) => void; host: () => Host; changes: () => number } {
+function scene(): { live: Live; at: (now: number) => void; host: () => LiveHost; changes: () => number } {
   let now = 0;
   let changes = 0;
   const live = new Live(() => now);
   live.onChange(() => changes++);
   live.expect("a", "x:1");
-  const host = (): Host => live.host("a") ?? expect.fail("a is not known");
+  const host = (): LiveHost => live.host("a") ?? expect.fail("a is not known");
   return {
     live,
     at: (next) => {

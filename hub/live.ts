@@ -2,18 +2,18 @@ import type { HostInfo } from "../proto/gen/host_pb.js";
 import { type IdleCards, idleCards } from "./live/idle.ts";
 
 /** State of the link to a host. `since` in Unix milliseconds of the hub's clock. */
-export type Link =
+export type HostLink =
   | { readonly state: "idle"; readonly since: number }
   | { readonly state: "dialling"; readonly since: number }
   | { readonly state: "open"; readonly since: number }
   | { readonly state: "waiting"; readonly since: number; readonly reason: string };
 
-export interface Host {
+export interface LiveHost {
   /** Identifies the host while this hub runs; never reused. */
   readonly number: number;
   readonly name: string;
   readonly address: string;
-  readonly link: Link;
+  readonly link: HostLink;
   /** Unix milliseconds of the last report, by the hub's clock. */
   readonly seen?: number;
   /** The last report. Current only while the link is open; never changed in place. */
@@ -28,7 +28,7 @@ const unseenMs = 300_000;
 /** Current state of every host. Each change replaces its Host, so that a reference to one is a snapshot. */
 export class Live {
   readonly #now: () => number;
-  readonly #hosts = new Map<string, Host>();
+  readonly #hosts = new Map<string, LiveHost>();
   readonly #notices = new Map<string, string>();
   readonly #listeners = new Set<() => void>();
   #next = 1;
@@ -38,11 +38,11 @@ export class Live {
   }
 
   /** In the order in which they became known. */
-  hosts(): Host[] {
+  hosts(): LiveHost[] {
     return [...this.#hosts.values()];
   }
 
-  host(name: string): Host | undefined {
+  host(name: string): LiveHost | undefined {
     return this.#hosts.get(name);
   }
 
@@ -74,7 +74,7 @@ export class Live {
     const host = this.#hosts.get(name);
     if (host === undefined) return;
     const now = this.#now();
-    const link: Link = host.link.state === "open" ? host.link : { state: "open", since: now };
+    const link: HostLink = host.link.state === "open" ? host.link : { state: "open", since: now };
     const { info: before, idle, seen } = host;
     const followed = seen !== undefined && (host.link.state === "open" || now - seen <= unseenMs);
     const last = followed && before !== undefined && idle !== undefined ? { info: before, idle } : undefined;
@@ -108,7 +108,7 @@ export class Live {
     return () => this.#listeners.delete(listener);
   }
 
-  #put(host: Host): void {
+  #put(host: LiveHost): void {
     this.#hosts.set(host.name, host);
     this.#tell();
   }

@@ -3,7 +3,7 @@ import { SettingError } from "../program/setting.ts";
 import { systemClock } from "./clock.ts";
 import { commands } from "./command/all.ts";
 import { openHub } from "./command/client.ts";
-import { callOf, checkWords, Failure, Misuse } from "./command/command.ts";
+import { checkWords, Failure, invocationOf, Misuse } from "./command/command.ts";
 import { helpOf, overview } from "./command/help.ts";
 import { show, sinkOf } from "./command/output.ts";
 import { Fault } from "./fault.ts";
@@ -20,7 +20,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   // Whatever this program makes, it is for its own user: history, backups, and what SQLite puts beside them.
   process.umask(0o077);
   const print = (line: string): void => void output().write(`${line}\n`);
-  const { command, named, line } = callOf(args, commands);
+  const { command, named, line } = invocationOf(args, commands);
   const { flags, words } = line;
   if (flags.help) print(named ? helpOf(command) : overview(commands, version));
   else if (flags.version) print(version);

@@ -31,7 +31,7 @@ export interface RestoreOptions {
 }
 
 /** A database that was put in its place. */
-export interface Restored {
+export interface RestoredDatabase {
   readonly path: string;
   readonly bytes: number;
 }
@@ -44,7 +44,7 @@ const ignored = new Set(["control", "lost+found"]);
  * places, or none. What was cut off is completed by the next restore or start of the hub, or is of no effect.
  * @throws Fault restore_failed, data_folder_busy, data_newer
  */
-export async function restore(options: RestoreOptions): Promise<readonly Restored[]> {
+export async function restore(options: RestoreOptions): Promise<readonly RestoredDatabase[]> {
   const folder = resolve(options.data);
   const made = await prepare(folder, options);
   const work = partialRestore(folder);
@@ -92,10 +92,10 @@ function checkEmpty(folder: string): void {
 }
 
 /** Copies every database of the backup into a folder, checked and with the rights that they are to have. */
-async function copyAll(options: RestoreOptions, work: string): Promise<readonly Restored[]> {
+async function copyAll(options: RestoreOptions, work: string): Promise<readonly RestoredDatabase[]> {
   const isFolder = statSync(options.path).isDirectory();
   if (isFolder) checkKnown(options.path);
-  const restored: Restored[] = [];
+  const restored: RestoredDatabase[] = [];
   for (const kind of isFolder ? databases : histories) {
     const path = join(work, kind.file);
     if (!(await copied(options, kind, path))) continue;

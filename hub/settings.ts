@@ -3,12 +3,12 @@ import { readText } from "../program/file.ts";
 import { joinTables, type Part, type ValuesByName, valuesOf } from "../program/part.ts";
 import {
   address,
-  type Doors,
   hostNames,
   load,
   path,
   row,
   SettingError,
+  type SettingSources,
   type Table,
   text,
   type Values,
@@ -153,9 +153,9 @@ function words(code: ParseErrorCode): string {
 }
 
 /** Flags and environment that the program was started with; unlike the settings file, they never change. */
-export interface Given {
-  readonly flags: Doors["flags"];
-  readonly env: Doors["env"];
+export interface StartSources {
+  readonly flags: SettingSources["flags"];
+  readonly env: SettingSources["env"];
 }
 
 /** Reads a file. @returns undefined if there is none @throws Error if it cannot be read */
@@ -165,7 +165,7 @@ export type ReadFile = (path: string) => string | undefined;
  * Reads all settings from flags, environment and the settings file, which need not exist.
  * @throws Fault setting_bad
  */
-export function settle(given: Given, read: ReadFile, parts: readonly Part[] = listed(installed)): Settings {
+export function settle(given: StartSources, read: ReadFile, parts: readonly Part[] = listed(installed)): Settings {
   return checked(() => {
     const all = tableOf(parts);
     const path = settingsOf(load(all, { ...given, file: {} })).settings;
@@ -186,7 +186,8 @@ export function settle(given: Given, read: ReadFile, parts: readonly Part[] = li
 }
 
 /** Reads settings from flags and environment alone, without files of secrets. @throws Fault setting_bad */
-export const started = (given: Given): Settings => checked(() => settingsOf(load(table, { ...given, file: {} })));
+export const started = (given: StartSources): Settings =>
+  checked(() => settingsOf(load(table, { ...given, file: {} })));
 
 function checked(read: () => Settings): Settings {
   try {

@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 import { Fault } from "./fault.ts";
-import { type Given, readSettings, type Settings, settle, started } from "./settings.ts";
+import { readSettings, type Settings, type StartSources, settle, started } from "./settings.ts";
 
 /** Interval of reading the settings file and the files of secrets. */
 const intervalMs = 2000;
@@ -55,7 +55,7 @@ export interface LoadedSettings {
 }
 
 /** @throws Fault setting_bad */
-export function loadSettings(given: Given): LoadedSettings {
+export function loadSettings(given: StartSources): LoadedSettings {
   const files = new FileSnapshot();
   const settings = settle(given, files.read);
   return { settings, found: files.has(settings.settings), files };
@@ -75,7 +75,7 @@ export interface SettingsListener {
  * @returns a function that stops watching
  */
 export function watch(
-  given: Given,
+  given: StartSources,
   { clock, ...listener }: SettingsListener & { clock: Clock },
   loaded: LoadedSettings,
 ): () => void {

@@ -35,14 +35,14 @@ export function admit({ kind }: Principal, needs: Needs, what = "This path"): vo
 }
 
 /** An entrance of the hub. */
-export interface Door {
+export interface EntryPoint {
   /** The routes that exist here, by what they need. */
   readonly offers: readonly Needs[];
   identify(): Principal;
 }
 
 /** The TCP port. There are no accounts: everyone who can connect may read. */
-export const port: Door = { offers: ["open", "read", "node", "admin"], identify: () => ({ kind: "viewer" }) };
+export const port: EntryPoint = { offers: ["open", "read", "node", "admin"], identify: () => ({ kind: "viewer" }) };
 
 /** The control socket, which only the hub's own user and root can open. */
-export const socket: Door = { offers: rights.owner, identify: () => ({ kind: "owner" }) };
+export const socket: EntryPoint = { offers: rights.owner, identify: () => ({ kind: "owner" }) };

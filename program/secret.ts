@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { type Doors, flagOf, type Row, type Table } from "./setting.ts";
+import { flagOf, type Row, type SettingSources, type Table } from "./setting.ts";
 
 /** Permission bits of other users. Group permissions are allowed: a service has a group of its own. */
 const others = 0o007;
@@ -19,7 +19,7 @@ function readable(path: string): boolean {
  */
 export function secretWarnings(
   table: Table,
-  { flags, env }: Pick<Doors, "flags" | "env">,
+  { flags, env }: Pick<SettingSources, "flags" | "env">,
   keys: readonly string[],
 ): string[] {
   const secrets: readonly Row<unknown>[] = Object.values(table).filter((row) => row.secret === true);

@@ -38,58 +38,58 @@ const table = {
   verbose: { name: "verbose", env: "GOHM_VERBOSE", default: false, help: "Says more.", reader: yes },
 } as const satisfies Table;
 
-const doors = { flags: {}, env: {}, file: {} };
+const sources = { flags: {}, env: {}, file: {} };
 
 describe("load()", () => {
   test("a flag wins over the environment, that over the file, that over the default", () => {
     const file = { poll: { interval: 4 } };
     const env = { GOHM_POLL_INTERVAL: "3" };
-    expect(load(table, { ...doors, flags: { "poll-interval": "2" }, env, file }).interval).toBe(2);
-    expect(load(table, { ...doors, env, file }).interval).toBe(3);
-    expect(load(table, { ...doors, file }).interval).toBe(4);
-    expect(load(table, doors).interval).toBe(10);
+    expect(load(table, { ...sources, flags: { "poll-interval": "2" }, env, file }).interval).toBe(2);
+    expect(load(table, { ...sources, env, file }).interval).toBe(3);
+    expect(load(table, { ...sources, file }).interval).toBe(4);
+    expect(load(table, sources).interval).toBe(10);
   });
 
-  test("a bad value is named with its door, what was wanted and what was given", () => {
-    expect(() => load(table, { ...doors, env: { GOHM_POLL_INTERVAL: "0" } })).toThrow(
+  test("a bad value is named with its source, what was wanted and what was given", () => {
+    expect(() => load(table, { ...sources, env: { GOHM_POLL_INTERVAL: "0" } })).toThrow(
       'Cannot read setting "poll.interval" (GOHM_POLL_INTERVAL): must be seconds from 1 to 3600: current value is "0"',
     );
-    expect(() => load(table, { ...doors, file: { poll: { interval: "fast" } } })).toThrow(
+    expect(() => load(table, { ...sources, file: { poll: { interval: "fast" } } })).toThrow(
       '(settings file): must be seconds from 1 to 3600: current value is "fast"',
     );
   });
 
   test.each(["", " "])("an environment variable of %j is not a number by accident", (given) => {
-    const read = () => load(table, { ...doors, env: { GOHM_POLL_INTERVAL: given } }).interval;
+    const read = () => load(table, { ...sources, env: { GOHM_POLL_INTERVAL: given } }).interval;
     if (given === "") expect(read()).toBe(10);
     else expect(read).toThrow("must be seconds");
   });
 
   test("an unknown key names the nearest known one", () => {
-    expect(() => load(table, { ...doors, file: { poll: { intervall: 5 } } })).toThrow(
+    expect(() => load(table, { ...sources, file: { poll: { intervall: 5 } } })).toThrow(
       'Unknown setting "poll.intervall" in the settings file: did you mean "poll.interval"?',
     );
-    expect(() => load(table, { ...doors, file: { interval: 5 } })).toThrow('did you mean "poll.interval"?');
-    expect(() => load(table, { ...doors, file: { qqqqqqqq: 5 } })).toThrow(
+    expect(() => load(table, { ...sources, file: { interval: 5 } })).toThrow('did you mean "poll.interval"?');
+    expect(() => load(table, { ...sources, file: { qqqqqqqq: 5 } })).toThrow(
       /^Unknown setting "qqqqqqqq" in the settings file$/,
     );
   });
 
   test("a group that is not an object, and a file that is not one, are refused", () => {
-    expect(() => load(table, { ...doors, file: { poll: 5 } })).toThrow(
+    expect(() => load(table, { ...sources, file: { poll: 5 } })).toThrow(
       'Cannot read setting "poll" (settings file): must be an object',
     );
-    expect(() => load(table, { ...doors, file: [] })).toThrow("must hold one JSON object");
+    expect(() => load(table, { ...sources, file: [] })).toThrow("must hold one JSON object");
   });
 
   test("a setting fixed at start is not taken from the file", () => {
-    expect(() => load(table, { ...doors, file: { data: "/x" } })).toThrow('Unknown setting "data"');
+    expect(() => load(table, { ...sources, file: { data: "/x" } })).toThrow('Unknown setting "data"');
   });
 
   test("a secret can come from a file and never shows in an error", () => {
     const env = { GOHM_TOKEN_FILE: "/run/secret" };
-    expect(load(table, { ...doors, env, secret: () => "correct horse" }).token).toBe("correct horse");
-    expect(() => load(table, { ...doors, env, secret: () => "short" })).toThrow("current value is (secret)");
+    expect(load(table, { ...sources, env, secret: () => "correct horse" }).token).toBe("correct horse");
+    expect(() => load(table, { ...sources, env, secret: () => "short" })).toThrow("current value is (secret)");
   });
 
   test("no JSON value in the file does anything but load or throw a SettingError", () => {
@@ -97,7 +97,7 @@ describe("load()", () => {
       fc.property(fc.jsonValue(), fc.jsonValue(), (whole, interval) => {
         for (const file of [whole, { poll: { interval } }]) {
           try {
-            const n = load(table, { ...doors, file }).interval;
+            const n = load(table, { ...sources, file }).interval;
             expect(n >= 1 && n <= 3600).toBe(true);
           } catch (error) {
             expect(error).toMatchObject({ name: "SettingError" });

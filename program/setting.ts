@@ -1,7 +1,7 @@
 import { nearest } from "./hint.ts";
 import type { Completion, Option } from "./line.ts";
 
-/** How a setting's value is read and described, whichever door it came through. */
+/** How a setting's value is read and described, whatever source it came from. */
 export interface Reader<T> {
   /** What is wanted, after "must be": "seconds from 1 to 3600". */
   readonly wanted: string;
@@ -45,7 +45,7 @@ export type Table = Readonly<Record<string, Row<any>>>;
 export type Values<T extends Table> = { readonly [K in keyof T]: T[K]["default"] };
 
 /** Where values come from; the first that has one wins: flags, environment, file, default. */
-export interface Doors {
+export interface SettingSources {
   readonly flags: Readonly<Record<string, string | boolean | undefined>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Content of the settings file, or {}. */
@@ -54,7 +54,7 @@ export interface Doors {
   readonly secret?: (path: string) => string;
 }
 
-/** A setting that cannot be used. The message names the setting, the door, the value and what was wanted. */
+/** A setting that cannot be used. The message names the setting, its source, the value and what was wanted. */
 export class SettingError extends Error {
   override name = "SettingError";
 }
@@ -68,22 +68,22 @@ export const onLine = ({ only }: Row<unknown>): boolean => only !== "file" && on
 export const flagOf = (row: Row<unknown>): string => row.flag ?? row.name.replaceAll(/[._]/g, "-");
 
 /** @throws SettingError on the first value that is not what its row wants, or a file key no row has. */
-export function load<T extends Table>(table: T, doors: Doors): Values<T> {
-  checkKeys(table, doors.file);
+export function load<T extends Table>(table: T, sources: SettingSources): Values<T> {
+  checkKeys(table, sources.file);
   const values: Record<string, unknown> = {};
-  for (const [key, row] of Object.entries(table)) values[key] = pick(row, doors);
+  for (const [key, row] of Object.entries(table)) values[key] = pick(row, sources);
   return values as Values<T>;
 }
 
-function pick(row: Row<unknown>, doors: Doors): unknown {
-  const flag = doors.flags[flagOf(row)];
+function pick(row: Row<unknown>, sources: SettingSources): unknown {
+  const flag = sources.flags[flagOf(row)];
   if (flag !== undefined) return read(row, flag, `--${flagOf(row)}`);
-  const path = row.secret ? doors.env[`${row.env}_FILE`] : undefined;
-  if (path && doors.secret) return read(row, secretIn(path, row, doors.secret), `${row.env}_FILE`);
-  const env = doors.env[row.env];
+  const path = row.secret ? sources.env[`${row.env}_FILE`] : undefined;
+  if (path && sources.secret) return read(row, secretIn(path, row, sources.secret), `${row.env}_FILE`);
+  const env = sources.env[row.env];
   // An empty variable means "not set": compose files and systemd units pass them on that way.
   if (row.only !== "file" && env !== undefined && env !== "") return read(row, env, row.env);
-  const held = inFile(row) ? lookUp(doors.file, row.name) : undefined;
+  const held = inFile(row) ? lookUp(sources.file, row.name) : undefined;
   return held === undefined ? row.default : read(row, held, "settings file");
 }
 
@@ -95,12 +95,12 @@ function secretIn(path: string, row: Row<unknown>, open: (path: string) => strin
   }
 }
 
-function read(row: Row<unknown>, value: unknown, door: string): unknown {
+function read(row: Row<unknown>, value: unknown, source: string): unknown {
   const got = row.reader.parse(value);
   if (got !== undefined) return got;
   const shown = row.secret ? "(secret)" : quoted(value);
   throw new SettingError(
-    `Cannot read setting "${row.name}" (${door}): must be ${row.reader.wanted}: current value is ${shown}`,
+    `Cannot read setting "${row.name}" (${source}): must be ${row.reader.wanted}: current value is ${shown}`,
   );
 }
 

@@ -8,7 +8,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { application } from "../hub/http/application.ts";
 import { openapi } from "../hub/http/openapi.ts";
-import { listen, type Web } from "../hub/http/server.ts";
+import { listen, type WebServer } from "../hub/http/server.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
 import { backupRoutes } from "../hub/route/backup.ts";
@@ -28,7 +28,7 @@ const card = "GPU-5f0c8c1e";
 let folder = "";
 const open: RunningView[] = [];
 let routes: Routes;
-let web: Web;
+let web: WebServer;
 let document: Document;
 
 /** As much of a document as is looked at here. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../hub/clock.ts";
-import { type Options, openStore } from "../hub/history/sqlite/store.ts";
+import { openStore, type SqliteOptions } from "../hub/history/sqlite/store.ts";
 import {
   type Aggregate,
   type Columns,
@@ -30,7 +30,7 @@ export class StoreFixture {
   now = start;
   /** Milliseconds by which each reading of the clock advances it. */
   tick = 0;
-  retention: ReturnType<Options["retention"]> = forever;
+  retention: ReturnType<SqliteOptions["retention"]> = forever;
   maxSize = Number.POSITIVE_INFINITY;
   maxDevices = Number.POSITIVE_INFINITY;
   /** Current notices by topic. */

@@ -2,7 +2,7 @@
 import { gzipSync } from "node:zlib";
 import { toJsonString } from "@bufbuild/protobuf";
 import { Live } from "../../hub/live.ts";
-import { Encoder } from "../../hub/view/feed/encoder.ts";
+import { FeedEncoder } from "../../hub/view/feed/encoder.ts";
 import { frame } from "../../hub/view/feed/frame.ts";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { busyFleet } from "../../test/busy-fleet.ts";
@@ -25,7 +25,7 @@ export function feedSizes(): FeedSizes {
   const fleet = busyFleet(hosts);
   const live = new Live(() => 0);
   const clock = { now: () => 0, after: () => () => {} };
-  const encoder = new Encoder({ live, clock, instance: "h", interval: () => interval, page: () => "" });
+  const encoder = new FeedEncoder({ live, clock, instance: "h", interval: () => interval, page: () => "" });
   for (let i = 0; i < hosts; i++) live.expect(`gpu-${i}`, `10.20.0.${i}:9203`);
   const round = (): string => {
     const answers = fleet.pass(interval);

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { addressOf } from "../http/socket.ts";
+import { socketPathOf } from "../http/socket.ts";
 import { restRoutes } from "../route/rest.ts";
-import { openHub, type Patience } from "./client.ts";
+import { openHub, type Timeouts } from "./client.ts";
 import { Failure } from "./command.ts";
 
 let folder = "";
@@ -49,11 +49,11 @@ const refusal = (code: string, message: string): unknown => ({ error: { code, me
 
 type Env = Readonly<Record<string, string>>;
 
-const patient: Patience = { silence: 60_000, whole: 60_000 };
+const patient: Timeouts = { silenceMs: 60_000, totalMs: 60_000 };
 
 /** The name of the hub that is asked. */
-const ask = async (flags: Readonly<Record<string, string>>, env: Env = {}, patience = patient): Promise<string> =>
-  (await openHub({ flags, env }, patience).call(restRoutes.health, {})).name;
+const ask = async (flags: Readonly<Record<string, string>>, env: Env = {}, timeouts = patient): Promise<string> =>
+  (await openHub({ flags, env }, timeouts).call(restRoutes.health, {})).name;
 
 test("a hub is asked at its address, below the address's own path, with the token as a bearer", async () => {
   const seen: unknown[] = [];
@@ -76,7 +76,7 @@ test("a hub is asked at its address, below the address's own path, with the toke
 async function control(name: string, answer: Answer): Promise<string> {
   const data = join(folder, name);
   mkdirSync(join(data, "control"), { recursive: true });
-  const address = addressOf(data);
+  const address = socketPathOf(data);
   await serve(answer, address.path);
   address.release();
   return data;
@@ -208,13 +208,13 @@ test("nothing that listens, no HTTP, and no TLS are told apart", async () => {
 
 test("a hub that says nothing, or never ends, is given up", async () => {
   const mute = await serve(() => {});
-  expect(await failure(ask({ hub: mute }, {}, { ...patient, silence: 300 }))).toMatch(/nothing came for 0\.3 s$/);
+  expect(await failure(ask({ hub: mute }, {}, { ...patient, silenceMs: 300 }))).toMatch(/nothing came for 0\.3 s$/);
   const endless = await serve((response) => {
     response.writeHead(200);
     const timer = setInterval(() => response.write(" "), 20);
     response.once("close", () => clearInterval(timer));
   });
-  expect(await failure(ask({ hub: endless }, {}, { ...patient, whole: 300 }))).toMatch(
+  expect(await failure(ask({ hub: endless }, {}, { ...patient, totalMs: 300 }))).toMatch(
     /its answer takes longer than 0\.3 s$/,
   );
   const cut = await serve((response) => {

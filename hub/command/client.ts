@@ -7,25 +7,25 @@ import { load } from "../../program/setting.ts";
 import { clean } from "../../proto/clean.ts";
 import { requestOn } from "../http/socket.ts";
 import { type Call, call, isAnswerOf, type Route } from "../route/route.ts";
-import { type Given, started } from "../settings.ts";
+import { type StartSources, started } from "../settings.ts";
 import { port } from "../who.ts";
 import { connection, Failure, type HubClient } from "./command.ts";
 
 /** Time limits of a request, in milliseconds. */
-export interface Patience {
+export interface Timeouts {
   /** Between two bytes, the connection included. */
-  readonly silence: number;
+  readonly silenceMs: number;
   /** Until the answer is complete. */
-  readonly whole: number;
+  readonly totalMs: number;
 }
 
-const usual: Patience = { silence: 10_000, whole: 60_000 };
+const usual: Timeouts = { silenceMs: 10_000, totalMs: 60_000 };
 
 /** Size limit for an answer that is read into memory. Bytes. */
 const largest = 64 * 2 ** 20;
 
 /** How a hub is reached. */
-type Door =
+type HubEndpoint =
   | { readonly kind: "address"; readonly base: URL; readonly named: string; readonly token: string }
   | { readonly kind: "control"; readonly folder: string };
 
@@ -34,29 +34,29 @@ type Door =
  * folder (--data, GOHM_DATA). A flag overrides both variables. Connects with the first request.
  * @throws SettingError, Fault setting_bad
  */
-export function openHub(given: Given, patience: Patience = usual): HubClient {
-  const door = doorOf(given);
+export function openHub(given: StartSources, timeouts: Timeouts = usual): HubClient {
+  const endpoint = endpointOf(given);
   return {
     async call(route, args, body) {
-      checkOffered(door, route);
-      const answer = await send(door, call(route, args, body), patience);
-      if (answer.status !== 200) throw refused(door, route.path, answer);
-      const value = parsed(door, answer.body);
-      if (!isAnswerOf(route, value)) throw strange(door);
+      checkOffered(endpoint, route);
+      const answer = await send(endpoint, call(route, args, body), timeouts);
+      if (answer.status !== 200) throw refused(endpoint, route.path, answer);
+      const value = parsed(endpoint, answer.body);
+      if (!isAnswerOf(route, value)) throw strange(endpoint);
       return value;
     },
   };
 }
 
 /** The TCP port has no routes of the owner: its answer would be that of an older hub. @throws Failure */
-function checkOffered(door: Door, { path, needs }: Route): void {
-  if (door.kind === "control" || port.offers.includes(needs)) return;
+function checkOffered(endpoint: HubEndpoint, { path, needs }: Route): void {
+  if (endpoint.kind === "control" || port.offers.includes(needs)) return;
   throw new Failure(
-    `Only the user that the hub runs as, or root, may ask for ${path}, on the hub's machine: name its data folder (--data) instead of its address (${door.named})`,
+    `Only the user that the hub runs as, or root, may ask for ${path}, on the hub's machine: name its data folder (--data) instead of its address (${endpoint.named})`,
   );
 }
 
-function doorOf(given: Given): Door {
+function endpointOf(given: StartSources): HubEndpoint {
   const { hub, token } = load(connection, { ...given, file: {}, secret: (path) => readText(path).trim() });
   const named = given.flags.hub === undefined ? "GOHM_HUB" : "--hub";
   if (hub === "" || (named === "GOHM_HUB" && given.flags.data !== undefined)) {
@@ -65,30 +65,30 @@ function doorOf(given: Given): Door {
   return { kind: "address", base: new URL(hub.endsWith("/") ? hub : `${hub}/`), named, token };
 }
 
-const placeOf = (door: Door): string =>
-  door.kind === "address" ? door.base.href.replace(/\/$/, "") : resolve(door.folder);
+const placeOf = (endpoint: HubEndpoint): string =>
+  endpoint.kind === "address" ? endpoint.base.href.replace(/\/$/, "") : resolve(endpoint.folder);
 
 /** A complete answer. */
-interface Answer {
+interface HubAnswer {
   readonly status: number;
   readonly location: string;
   readonly body: string;
 }
 
 /** @throws Failure */
-async function send(door: Door, request: Call, patience: Patience): Promise<Answer> {
+async function send(endpoint: HubEndpoint, request: Call, timeouts: Timeouts): Promise<HubAnswer> {
   try {
-    return await answerOf(begin(door, request), request.body, patience);
+    return await answerOf(begin(endpoint, request), request.body, timeouts);
   } catch (error) {
-    throw error instanceof Failure ? error : unreachable(door, error as NodeJS.ErrnoException);
+    throw error instanceof Failure ? error : unreachable(endpoint, error as NodeJS.ErrnoException);
   }
 }
 
 /** @throws Error of the file system */
-function begin(door: Door, { method, path, headers }: Call): ClientRequest {
+function begin(endpoint: HubEndpoint, { method, path, headers }: Call): ClientRequest {
   const accepting = { accept: "application/json", ...headers };
-  if (door.kind === "control") return requestOn(door.folder, { method, path, headers: accepting });
-  const { base, token } = door;
+  if (endpoint.kind === "control") return requestOn(endpoint.folder, { method, path, headers: accepting });
+  const { base, token } = endpoint;
   const request = base.protocol === "https:" ? requestHttps : requestHttp;
   const url = new URL(path.replace(/^\//, ""), base);
   const authorization = token === "" ? {} : { authorization: `Bearer ${token}` };
@@ -96,15 +96,15 @@ function begin(door: Door, { method, path, headers }: Call): ClientRequest {
   return request(url, { method, headers: { ...accepting, ...authorization } });
 }
 
-function answerOf(sent: ClientRequest, body: string | undefined, { silence, whole }: Patience): Promise<Answer> {
+function answerOf(sent: ClientRequest, body: string | undefined, { silenceMs, totalMs }: Timeouts): Promise<HubAnswer> {
   return new Promise((done, fail) => {
     const late = (text: string): void => void sent.destroy(Object.assign(new Error(text), { code: "ETIMEDOUT" }));
-    const timer = setTimeout(() => late(`its answer takes longer than ${whole / 1000} s`), whole);
+    const timer = setTimeout(() => late(`its answer takes longer than ${totalMs / 1000} s`), totalMs);
     const failed = (error: Error): void => {
       clearTimeout(timer);
       fail(error);
     };
-    sent.setTimeout(silence, () => late(`nothing came for ${silence / 1000} s`));
+    sent.setTimeout(silenceMs, () => late(`nothing came for ${silenceMs / 1000} s`));
     sent.once("error", failed);
     sent.once("response", (response: IncomingMessage) => {
       const pieces: Buffer[] = [];
@@ -150,11 +150,11 @@ const network: Readonly<Record<string, string>> = {
   EAI_AGAIN: "the name could not be looked up",
 };
 
-function unreachable(door: Door, error: NodeJS.ErrnoException): Failure {
+function unreachable(endpoint: HubEndpoint, error: NodeJS.ErrnoException): Failure {
   const code = error.code ?? "";
   const fail = (text: string): Failure => new Failure(text, { cause: error });
-  if (door.kind === "control") {
-    const folder = placeOf(door);
+  if (endpoint.kind === "control") {
+    const folder = placeOf(endpoint);
     if (["ENOENT", "ENOTDIR", "ECONNREFUSED"].includes(code)) {
       return fail(
         `No hub runs on the data folder ${folder}: start one, name its folder (--data, GOHM_DATA), or name the address of a hub (--hub, GOHM_HUB)`,
@@ -165,9 +165,9 @@ function unreachable(door: Door, error: NodeJS.ErrnoException): Failure {
         `The data folder ${folder} belongs to another user: run this as the user that the hub runs as or as root, or name the hub's address (--hub, GOHM_HUB)`,
       );
     }
-    return fail(`The hub ${at(door)} does not answer: ${network[code] ?? error.message}`);
+    return fail(`The hub ${at(endpoint)} does not answer: ${network[code] ?? error.message}`);
   }
-  const hub = `${placeOf(door)} (${door.named})`;
+  const hub = `${placeOf(endpoint)} (${endpoint.named})`;
   if (distrusted[code] !== undefined) {
     return fail(
       `The certificate of ${hub} is not trusted: ${distrusted[code]}; NODE_EXTRA_CA_CERTS can name a file (PEM) with the authority that signed it`,
@@ -179,23 +179,25 @@ function unreachable(door: Door, error: NodeJS.ErrnoException): Failure {
 }
 
 /** Location of the hub, as part of a sentence. */
-const at = (door: Door): string =>
-  door.kind === "address" ? `at ${placeOf(door)} (${door.named})` : `on the data folder ${placeOf(door)}`;
+const at = (endpoint: HubEndpoint): string =>
+  endpoint.kind === "address"
+    ? `at ${placeOf(endpoint)} (${endpoint.named})`
+    : `on the data folder ${placeOf(endpoint)}`;
 
-const strange = (door: Door): Failure => new Failure(`What answers ${at(door)} is not a GOHM hub`);
+const strange = (endpoint: HubEndpoint): Failure => new Failure(`What answers ${at(endpoint)} is not a GOHM hub`);
 
-function parsed(door: Door, body: string): unknown {
+function parsed(endpoint: HubEndpoint, body: string): unknown {
   try {
     return JSON.parse(body);
   } catch (error) {
-    throw new Failure(strange(door).message, { cause: error });
+    throw new Failure(strange(endpoint).message, { cause: error });
   }
 }
 
 /** The failure for an answer other than 200, with the hub's own message if it has one. */
-function refused(door: Door, path: string, { status, location, body }: Answer): Failure {
-  const hub = `The hub ${at(door)}`;
-  const token = door.kind === "address" ? door.token : "";
+function refused(endpoint: HubEndpoint, path: string, { status, location, body }: HubAnswer): Failure {
+  const hub = `The hub ${at(endpoint)}`;
+  const token = endpoint.kind === "address" ? endpoint.token : "";
   const { code, message } = errorIn(body);
   // A peer may echo the token.
   const words = clean(redact(message, [token]), 1024);
@@ -212,7 +214,7 @@ function refused(door: Door, path: string, { status, location, body }: Answer): 
   }
   if (words !== "") return new Failure(`${hub} refuses: ${words}`);
   if (status === 403) return new Failure(`${hub} does not allow this (status 403)`);
-  return status >= 500 ? new Failure(`${hub} failed to answer (status ${status})`) : strange(door);
+  return status >= 500 ? new Failure(`${hub} failed to answer (status ${status})`) : strange(endpoint);
 }
 
 /** Code and message of an error body; empty if it is not one of a hub. */

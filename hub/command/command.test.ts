@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { commands } from "./all.ts";
-import { type Command, callOf, checkWords, Misuse, shownOptions, takenOptions, usageOf } from "./command.ts";
+import { type Command, checkWords, invocationOf, Misuse, shownOptions, takenOptions, usageOf } from "./command.ts";
 
 const call = (line: string) => {
-  const { command, named, line: read } = callOf(line === "" ? [] : line.split(" "), commands);
+  const { command, named, line: read } = invocationOf(line === "" ? [] : line.split(" "), commands);
   return { name: command.name, named, ...read };
 };
 

@@ -2,7 +2,7 @@ import { type Completion, type Line, type Option, readLine, UsageError, verbOf }
 import { optionsOf, type Row, type Table, text, webAddress } from "../../program/setting.ts";
 import type { Log } from "../log.ts";
 import type { Arguments, JsonAnswer, JsonRoute } from "../route/route.ts";
-import { type Given, table as settings } from "../settings.ts";
+import { type StartSources, table as settings } from "../settings.ts";
 
 /** A word after the verb that is no option. */
 export interface Positional {
@@ -45,7 +45,7 @@ export interface Context {
   /** Positional words: as many as the row wants, none of them empty. */
   readonly words: readonly string[];
   /** Options of the line and variables of the environment. */
-  readonly given: Given;
+  readonly given: StartSources;
   /** This program's version. */
   readonly version: string;
   /** Every verb there is. */
@@ -73,7 +73,7 @@ export interface HubClient {
 /** A value in a row. Undefined is unknown, which is never shown as 0; a list may be shown with one entry per line. */
 export type Cell = string | number | undefined | readonly string[];
 
-export interface Column<T> {
+export interface ListingColumn<T> {
   /** Key of the value in CSV and in parsable output: "min_mem". */
   readonly name: string;
   value(row: T): Cell;
@@ -85,7 +85,7 @@ export interface Column<T> {
 
 /** Rows to print. */
 export interface Listing<T> {
-  readonly columns: readonly Column<T>[];
+  readonly columns: readonly ListingColumn<T>[];
   readonly rows: readonly T[];
   /** What is printed as JSON. */
   readonly json: unknown;
@@ -169,7 +169,7 @@ export function takenOptions(command: Command): Option[] {
 }
 
 /** A parsed command line. */
-export interface Call {
+export interface Invocation {
   readonly command: Command;
   /** False if the line names no command, so that the first one runs. */
   readonly named: boolean;
@@ -181,7 +181,7 @@ export interface Call {
  * @param commands The first one is called where the line names none.
  * @throws Misuse
  */
-export function callOf(args: readonly string[], commands: readonly [Command, ...Command[]]): Call {
+export function invocationOf(args: readonly string[], commands: readonly [Command, ...Command[]]): Invocation {
   const [first] = commands;
   const found = misused(first, () => findVerb(args, commands));
   const command = found?.verb ?? first;

@@ -2,7 +2,7 @@ import { UsageError } from "../../program/line.ts";
 import { type Command, offeredOptions, type Positional } from "./command.ts";
 import { bash } from "./completion/bash.ts";
 import { fish } from "./completion/fish.ts";
-import type { Offer, Verb } from "./completion/verb.ts";
+import type { Candidates, Verb } from "./completion/verb.ts";
 import { zsh } from "./completion/zsh.ts";
 
 const shells = { bash, zsh, fish } as const;
@@ -36,7 +36,7 @@ export function scriptOf(shell: keyof typeof shells, commands: readonly Command[
 }
 
 function verbOf(command: Command, commands: readonly Command[]): Verb {
-  const kind = ({ completion }: Positional): Offer =>
+  const kind = ({ completion }: Positional): Candidates =>
     completion === "command" ? commands.map(({ name }) => name.split(" ")[0] ?? "") : completion;
   return {
     name: command.name,

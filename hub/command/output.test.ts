@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Column, Listing } from "./command.ts";
-import { cut, type Flags, type Sink, show, sinkOf, width } from "./output.ts";
+import type { Listing, ListingColumn } from "./command.ts";
+import { cut, type Flags, type OutputSink, show, sinkOf, width } from "./output.ts";
 
 interface Card {
   readonly host: string;
@@ -9,7 +9,7 @@ interface Card {
   readonly users: readonly string[];
 }
 
-const columns: readonly Column<Card>[] = [
+const columns: readonly ListingColumn<Card>[] = [
   { name: "host", value: ({ host }) => host },
   { name: "mem_used", value: ({ used }) => used, text: ({ used }) => (used === undefined ? undefined : `${used} MB`) },
   { name: "users", value: ({ users }) => users, tone: ({ users }) => (users.length > 0 ? "bad" : "good") },
@@ -23,7 +23,7 @@ const cards: readonly Card[] = [
 
 const listing = (rows: readonly Card[], more: object = {}): Listing<Card> => ({ columns, rows, json: rows, ...more });
 
-function shown(of: Listing<Card>, flags: Flags = {}, sink: Partial<Sink> = {}): string {
+function shown(of: Listing<Card>, flags: Flags = {}, sink: Partial<OutputSink> = {}): string {
   let text = "";
   const write = (piece: string): void => {
     text += piece;

@@ -1,9 +1,9 @@
 import { styleText } from "node:util";
 import { clean, hidden } from "../../proto/clean.ts";
-import type { Cell, Column, Listing } from "./command.ts";
+import type { Cell, Listing, ListingColumn } from "./command.ts";
 
 /** Where output goes, and what it can show. */
-export interface Sink {
+export interface OutputSink {
   write(text: string): void;
   /** Columns of the terminal; undefined where lines may have any length, as in a pipe or a file. */
   readonly columns: number | undefined;
@@ -17,7 +17,7 @@ export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 export function sinkOf(
   stream: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number },
   { flags, env }: { flags: Flags; env: Readonly<Record<string, string | undefined>> },
-): Sink {
+): OutputSink {
   const terminal = stream.isTTY === true;
   return {
     write: (text) => void stream.write(text),
@@ -27,7 +27,7 @@ export function sinkOf(
 }
 
 /** Writes rows in the form that the options name: a table where they name none. */
-export function show<T>(listing: Listing<T>, flags: Flags, sink: Sink): void {
+export function show<T>(listing: Listing<T>, flags: Flags, sink: OutputSink): void {
   if (flags.json) sink.write(json(listing.json));
   else if (flags.csv) sink.write(csv(listing));
   else if (flags.parsable) sink.write(parsable(listing));
@@ -82,12 +82,12 @@ const gap = "  ";
 /** Minimum width of a column that is cut, in cells. */
 const least = 8;
 
-const shownOf = <T>(column: Column<T>, row: T): Cell => (column.text ?? column.value)(row);
+const shownOf = <T>(column: ListingColumn<T>, row: T): Cell => (column.text ?? column.value)(row);
 
 const titleOf = (name: string): string => name.replaceAll("_", " ").toUpperCase();
 
 /** Columns aligned; on a terminal the widest ones are cut until a row fits on a line. Numbers are on the right. */
-function table<T>({ columns, rows }: Listing<T>, { columns: room, colors }: Sink): string {
+function table<T>({ columns, rows }: Listing<T>, { columns: room, colors }: OutputSink): string {
   const cells = rows.map((row) => columns.map((column) => textsOf(shownOf(column, row)).join("; ") || "–"));
   const widths = columns.map((column, i) =>
     Math.max(width(titleOf(column.name)), ...cells.map((line) => width(line[i] ?? ""))),
@@ -110,7 +110,7 @@ function table<T>({ columns, rows }: Listing<T>, { columns: room, colors }: Sink
 }
 
 /** Each value behind the name of its column; the further entries of a list below the first one. In full, however long. */
-function upright<T>({ columns, rows }: Listing<T>, { colors }: Sink): string {
+function upright<T>({ columns, rows }: Listing<T>, { colors }: OutputSink): string {
   const names = Math.max(...columns.map(({ name }) => name.length));
   return rows
     .map((row) =>
@@ -125,7 +125,7 @@ function upright<T>({ columns, rows }: Listing<T>, { colors }: Sink): string {
     .join("\n");
 }
 
-function tinted<T>(text: string, column: Column<T> | undefined, row: T | undefined, colors: boolean): string {
+function tinted<T>(text: string, column: ListingColumn<T> | undefined, row: T | undefined, colors: boolean): string {
   const tone = colors && row !== undefined ? column?.tone?.(row) : undefined;
   return tone === undefined ? text : paint(tone === "good" ? "green" : "red", text);
 }

@@ -4,7 +4,7 @@ import { secretWarnings } from "../../program/secret.ts";
 import { systemClock } from "../clock.ts";
 import { start } from "../hub.ts";
 import { type Log, lineLog } from "../log.ts";
-import { type Given, keyFiles, notes, table } from "../settings.ts";
+import { keyFiles, notes, type StartSources, table } from "../settings.ts";
 import { loadSettings, watch } from "../watch.ts";
 import type { Command } from "./command.ts";
 
@@ -26,7 +26,7 @@ export const serve: Command = {
 };
 
 /** Runs the hub until it is stopped. @throws Fault if it cannot start */
-async function runHub(from: Given, version: string): Promise<void> {
+async function runHub(from: StartSources, version: string): Promise<void> {
   const log = lineLog((line) => process.stdout.write(line), systemClock.now);
   const loaded = loadSettings(from);
   const { settings } = loaded;

@@ -1,6 +1,6 @@
 import { restRoutes } from "../route/rest.ts";
 import type { JsonAnswer } from "../route/route.ts";
-import type { Column, Command, Listing } from "./command.ts";
+import type { Command, Listing, ListingColumn } from "./command.ts";
 
 type Health = JsonAnswer<typeof restRoutes.health>;
 
@@ -31,7 +31,7 @@ export const status: Command = {
 
 const isWell = ({ hosts, open, notices }: Health): boolean => open >= hosts && notices.length === 0;
 
-const columns: readonly Column<Health>[] = [
+const columns: readonly ListingColumn<Health>[] = [
   {
     name: "status",
     value: (hub) => (isWell(hub) ? "ok" : "degraded"),

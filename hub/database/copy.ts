@@ -3,7 +3,7 @@ import { copyFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import Sqlite from "better-sqlite3";
 import { Fault } from "../fault.ts";
-import { checkIntegrity, type Format, isDamage, versionOf } from "./database.ts";
+import { checkIntegrity, type DatabaseFormat, isDamage, versionOf } from "./database.ts";
 
 const attempts = 3;
 
@@ -70,7 +70,7 @@ function same(before: States, after: States): boolean {
  * @throws Fault database_damaged, data_newer, data_folder_unusable (not ours), data_folder_busy
  * @throws Error of the file system or the disk
  */
-export async function copyDatabase(source: string, path: string, format: Format): Promise<boolean> {
+export async function copyDatabase(source: string, path: string, format: DatabaseFormat): Promise<boolean> {
   if (!existsSync(source)) return false;
   const [folder, name] = [dirname(source), basename(source)];
   const scratch = `${path}.work`;

@@ -8,7 +8,7 @@ import type { Log } from "../log.ts";
 export type Database = Sqlite.Database;
 
 /** What a database file of one kind looks like. */
-export interface Format {
+export interface DatabaseFormat {
   /** Names the content in messages: "history". */
   readonly noun: string;
   /** SQLite's application_id: tells the file from those of other programs, and from our other kinds. */
@@ -75,13 +75,13 @@ const headerBytes = 100;
 const magic = "SQLite format 3\0";
 
 /** Owner and version from a file's header; undefined for a file that is empty or no database. */
-export interface Header {
+export interface DatabaseHeader {
   readonly application: number;
   readonly version: number;
 }
 
 /** Reads the header without opening the database, so that nothing is changed. @throws Error of the file system */
-export function headerOf(path: string): Header | undefined {
+export function headerOf(path: string): DatabaseHeader | undefined {
   const head = Buffer.alloc(headerBytes);
   const file = openSync(path, "r");
   try {
@@ -94,7 +94,7 @@ export function headerOf(path: string): Header | undefined {
 }
 
 /** @throws Fault data_newer */
-export function checkVersion(path: string, version: number, format: Pick<Format, "newest">): void {
+export function checkVersion(path: string, version: number, format: Pick<DatabaseFormat, "newest">): void {
   if (version <= format.newest) return;
   throw new Fault(
     "data_newer",
@@ -103,7 +103,7 @@ export function checkVersion(path: string, version: number, format: Pick<Format,
 }
 
 /** Schema version of an open file, 0 if it has no tables. @throws Fault data_newer, data_folder_unusable @throws SqliteError if it is damaged */
-export function versionOf(file: Database, path: string, format: Format): number {
+export function versionOf(file: Database, path: string, format: DatabaseFormat): number {
   const { application, version } = stampOf(file);
   const empty = Number(file.prepare("SELECT count(*) FROM sqlite_schema").pluck().get()) === 0;
   if (empty) return 0;
@@ -116,7 +116,7 @@ export function versionOf(file: Database, path: string, format: Format): number 
 }
 
 /** Owner and version as the open file has them, its write-ahead log included. */
-function stampOf(file: Database): Header {
+function stampOf(file: Database): DatabaseHeader {
   const [application, version] = ["application_id", "user_version"].map((name) =>
     Number(file.pragma(name, { simple: true })),
   );

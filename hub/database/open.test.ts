@@ -5,7 +5,7 @@ import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { databaseError, definitionsOf } from "./database.ts";
-import { checkpoint, openDatabase, type Schema } from "./open.ts";
+import { checkpoint, type DatabaseSchema, openDatabase } from "./open.ts";
 
 const steps = [
   "CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT",
@@ -16,7 +16,7 @@ const steps = [
    DROP TABLE account;
    ALTER TABLE made RENAME TO account`,
 ];
-const schemaOf = (some: readonly string[]): Schema => ({
+const schemaOf = (some: readonly string[]): DatabaseSchema => ({
   noun: "test database",
   application: 0x54455354,
   newest: some.length,

@@ -6,15 +6,15 @@ import {
   checkIntegrity,
   checkVersion,
   type Database,
+  type DatabaseFormat,
   databaseError,
   definitionsOf,
-  type Format,
   headerOf,
   versionOf,
 } from "./database.ts";
 
 /** A format with the way to it. */
-export interface Schema extends Format {
+export interface DatabaseSchema extends DatabaseFormat {
   /** SQL. Step i brings a file from version i to i + 1; all of them make a new file. A released step never changes. */
   readonly steps: readonly string[];
 }
@@ -26,7 +26,7 @@ export interface Schema extends Format {
  * @throws Fault data_folder_busy
  * @throws SqliteError, which `isDamage` tells apart, and errors of the file system
  */
-export function openDatabase(path: string, schema: Schema): Database {
+export function openDatabase(path: string, schema: DatabaseSchema): Database {
   const header = statSync(path, { throwIfNoEntry: false }) && headerOf(path);
   // Before the file is opened: closing it again would move its write-ahead log into it.
   if (header?.application === schema.application) checkVersion(path, header.version, schema);
@@ -89,7 +89,7 @@ export function lockNow(file: Database): void {
 }
 
 /** The version of the file. Its owner may be unreadable because a bit of it changed: all else is ours then. */
-function checked(file: Database, path: string, schema: Schema): number {
+function checked(file: Database, path: string, schema: DatabaseSchema): number {
   try {
     return versionOf(file, path, schema);
   } catch (error) {
@@ -131,7 +131,7 @@ export function checkLength(file: Database, path: string): void {
 }
 
 /** Applies the steps that are missing, each in a transaction of its own. */
-function migrate(file: Database, { application, steps }: Schema, from = 0): void {
+function migrate(file: Database, { application, steps }: DatabaseSchema, from = 0): void {
   // A step may rebuild a table that others refer to. SQLite ignores the change of this inside a transaction.
   file.pragma("foreign_keys = OFF");
   steps.forEach((step, version) => {
@@ -148,7 +148,7 @@ function migrate(file: Database, { application, steps }: Schema, from = 0): void
 }
 
 /** Definitions as this version makes them. */
-function definitions(schema: Schema): string {
+function definitions(schema: DatabaseSchema): string {
   const fresh = new Sqlite(":memory:");
   migrate(fresh, schema);
   const made = definitionsOf(fresh);

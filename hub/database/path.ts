@@ -19,7 +19,7 @@ const same = (one: BigIntStats | undefined, other: BigIntStats | undefined): boo
   one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 
 /** What happened to the file at the path of an open database. */
-export type Lost = "deleted" | "replaced" | "emptied";
+export type PathLoss = "deleted" | "replaced" | "emptied";
 
 /** Watches the path of an open database, whose file may be deleted, emptied or replaced there while it stays open. */
 export class DatabasePath {
@@ -38,7 +38,7 @@ export class DatabasePath {
   }
 
   /** What happened to the file at the path; undefined while it is the open one, with content. */
-  get lost(): Lost | undefined {
+  get lost(): PathLoss | undefined {
     const now = stateOf(this.path);
     if (now === undefined) return "deleted";
     if (!same(now, this.#opened)) return "replaced";

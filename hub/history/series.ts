@@ -13,10 +13,10 @@ import {
 } from "./store.ts";
 
 /** Indices of the GPUs that each host has now, by its name. */
-export type Present = ReadonlyMap<string, readonly number[]>;
+export type PresentGpus = ReadonlyMap<string, readonly number[]>;
 
 /** A series that History.GetHistory asked for. */
-export interface Wanted {
+export interface SeriesRef {
   readonly host: string;
   readonly level: "gpu" | "host";
   readonly key: string;
@@ -32,7 +32,7 @@ export function typesOf(level: "gpu" | "host"): string[] {
 }
 
 /** Returns the metric of a type; undefined if such a device has none. */
-export function metricOf(level: "gpu" | "host", type: string): Wanted["metric"] | undefined {
+export function metricOf(level: "gpu" | "host", type: string): SeriesRef["metric"] | undefined {
   if (type === "") return undefined;
   if (level === "gpu" && type === "gpumem") return "gpumem";
   return kept[level].find((metric) => metric.name === type || metric.legacy === type);
@@ -54,7 +54,11 @@ export function gpusOf(known: readonly KnownDevice[], host: string): Map<number,
  * GPU and host: no type belongs to both.
  * @throws Fault host_unknown, device_unknown, metric_unknown
  */
-export function find(asked: { id: string; type: string }, known: readonly KnownDevice[], present: Present): Wanted {
+export function find(
+  asked: { id: string; type: string },
+  known: readonly KnownDevice[],
+  present: PresentGpus,
+): SeriesRef {
   const { id, type } = asked;
   const hosts = new Set([...present.keys(), ...known.map(({ host }) => host)]);
   const [, name = "", index = ""] = /^(.+)_(\d{1,9})$/.exec(id) ?? [];
@@ -78,7 +82,7 @@ export function find(asked: { id: string; type: string }, known: readonly KnownD
 function gpuKey(
   host: string,
   index: number,
-  { known, present }: { known: readonly KnownDevice[]; present: Present },
+  { known, present }: { known: readonly KnownDevice[]; present: PresentGpus },
 ): string {
   const gpus = gpusOf(known, host);
   const found = gpus.get(index);
@@ -97,7 +101,7 @@ export function some(names: readonly string[]): string {
 }
 
 /** The part of a query that applies to every series. */
-type Asked = Pick<SeriesQuery<Aggregate>, "range" | "most">;
+type SampleRange = Pick<SeriesQuery<Aggregate>, "range" | "most">;
 
 /**
  * Reads series as the first GOHM's messages have them: integers in the unit and scale of docs/metrics.md. A bucket has its
@@ -105,8 +109,8 @@ type Asked = Pick<SeriesQuery<Aggregate>, "range" | "most">;
  */
 export async function samples(
   history: Pick<Store, "read">,
-  wanted: readonly Wanted[],
-  { range, most }: Asked,
+  wanted: readonly SeriesRef[],
+  { range, most }: SampleRange,
 ): Promise<Samples[]> {
   const series = wanted.flatMap(({ host, level, key, metric }) => {
     const names = metric === "gpumem" ? ["gpu_memory_used", "gpu_memory_total"] : [metric.name];

@@ -6,7 +6,7 @@ import { silent } from "../log.ts";
 import { serve } from "../route/handler.ts";
 import { text } from "../route/parameter.ts";
 import type { Routes } from "../route/route.ts";
-import { type Door, type Principal, port, socket } from "../who.ts";
+import { type EntryPoint, type Principal, port, socket } from "../who.ts";
 import { application } from "./application.ts";
 
 const plain = { method: "GET", needs: "open", tag: "test", summary: "", answer: {}, refuses: [] } as const;
@@ -48,9 +48,9 @@ const served = serve(routes, {
 });
 
 /** The application as a principal finds it. */
-function as(principal: Principal, door: Door = port): ReturnType<typeof application> {
+function as(principal: Principal, entry: EntryPoint = port): ReturnType<typeof application> {
   const log = { ...silent, error: (line: string) => void lines.push(line) };
-  return application([{ routes: served }], { log, door: { ...door, identify: () => principal } });
+  return application([{ routes: served }], { log, entry: { ...entry, identify: () => principal } });
 }
 
 const viewer = as({ kind: "viewer" });

@@ -6,7 +6,7 @@ import { documentRoutes } from "../route/document.ts";
 import { type Handler, type Served, serve } from "../route/handler.ts";
 import { type Parameters, read } from "../route/parameter.ts";
 import { type ErrorShape, patternOf, type Route } from "../route/route.ts";
-import { admit, type Door, port } from "../who.ts";
+import { admit, type EntryPoint, port } from "../who.ts";
 import { readBody } from "./body.ts";
 import { AnswerBudget } from "./budget.ts";
 import { errorResponse, faultOfStatus } from "./error.ts";
@@ -17,16 +17,16 @@ export interface ApplicationOptions {
   /** Version of the hub, for /openapi.json. */
   readonly version?: string;
   /** Default: the TCP port. */
-  readonly door?: Door;
+  readonly entry?: EntryPoint;
   /** Shared by the applications of one hub. */
   readonly budget?: AnswerBudget;
 }
 
 type HubContext = Context<{ Variables: { shape: ErrorShape } }>;
 
-/** Serves the routes that a door offers, and /openapi.json, which describes them. */
+/** Serves the routes that an entry point offers, and /openapi.json, which describes them. */
 export function application(parts: readonly { readonly routes?: Served }[], options: ApplicationOptions): Hono {
-  const { log, version = "0", door = port, budget = new AnswerBudget() } = options;
+  const { log, version = "0", entry = port, budget = new AnswerBudget() } = options;
   const app = new Hono<{ Variables: { shape: ErrorShape } }>();
   const offered: Record<string, Route> = {};
   let text: string | undefined;
@@ -40,7 +40,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
   const add = (route: Route, handler: Handler): void => {
     app.on(route.method, patternOf(route), (c: HubContext): Response | Promise<Response> => {
       c.set("shape", route.faults ?? "gohm");
-      const by = door.identify();
+      const by = entry.identify();
       // Before anything of the request but its head is read.
       admit(by, route.needs);
       if (route.head === false && c.req.raw.method === "HEAD") return methodRefused(c);
@@ -62,7 +62,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
 
   for (const { routes, handlers } of [document, ...parts.flatMap((part) => part.routes ?? [])]) {
     for (const [name, route] of Object.entries(routes)) {
-      if (!door.offers.includes(route.needs)) continue;
+      if (!entry.offers.includes(route.needs)) continue;
       if (Object.hasOwn(offered, name)) throw new Error(`Two routes have the name "${name}"`);
       offered[name] = route;
       add(route, handlers[name] as Handler);

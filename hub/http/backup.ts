@@ -17,7 +17,7 @@ import { controlFolder } from "./socket.ts";
 /** Milliseconds between two signs of life (status 102) while a copy is made. */
 const aliveMs = 5000;
 
-export interface BackupOptions {
+export interface BackupRouteOptions {
   /** The data folder. */
   readonly data: string;
   /** By name. There is no history if another server keeps it. */
@@ -26,7 +26,7 @@ export interface BackupOptions {
 }
 
 /** Serves copies of the databases, one of each at a time. */
-export function backup(options: BackupOptions): Served {
+export function backup(options: BackupRouteOptions): Served {
   const busy = new Set<CopySource>();
   const answer = async (name: string, outgoing: ServerResponse): Promise<Response> => {
     const database = databaseOf(options, name);
@@ -58,7 +58,7 @@ export function backup(options: BackupOptions): Served {
 }
 
 /** @throws Fault page_unknown, backup_failed */
-function databaseOf({ databases }: BackupOptions, name: string): CopySource {
+function databaseOf({ databases }: BackupRouteOptions, name: string): CopySource {
   const database = Object.hasOwn(databases, name) ? databases[name] : undefined;
   if (database !== undefined) return database;
   if (name !== "history") throw new Fault("page_unknown", "There is nothing at this path.");
@@ -70,7 +70,7 @@ function databaseOf({ databases }: BackupOptions, name: string): CopySource {
  * @param made called before the first byte is sent
  */
 async function send(
-  { data, log }: BackupOptions,
+  { data, log }: BackupRouteOptions,
   database: CopySource,
   outgoing: ServerResponse,
   made: () => void,

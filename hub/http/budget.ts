@@ -4,7 +4,7 @@ import { networkOf } from "../../program/network.ts";
 import { Fault } from "../fault.ts";
 import type { AnswerBudget as Contract, Reservation } from "../route/handler.ts";
 
-export interface Limits {
+export interface BudgetLimits {
   /** Most large answers that are made or sent at the same time. */
   readonly answers: number;
   /** Most memory of all of them. */
@@ -17,7 +17,7 @@ export interface Limits {
   readonly stallMs: number;
 }
 
-const usual: Limits = {
+const usual: BudgetLimits = {
   answers: 64,
   bytes: 128 * 1024 * 1024,
   waiting: 256,
@@ -43,12 +43,12 @@ interface Waiter {
  * address gets at most half of every limit, so that others are answered meanwhile (decision 0027).
  */
 export class AnswerBudget implements Contract {
-  readonly #limits: Limits;
+  readonly #limits: BudgetLimits;
   readonly #total = new Usage();
   readonly #usage = new Map<string, Usage>();
   readonly #queue = new Set<Waiter>();
 
-  constructor(limits: Limits = usual) {
+  constructor(limits: BudgetLimits = usual) {
     this.#limits = limits;
   }
 

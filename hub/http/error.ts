@@ -1,10 +1,10 @@
 import { type ServerResponse, STATUS_CODES } from "node:http";
 import { weightOf } from "../../program/accept.ts";
-import { asFault, type Code, Fault, faults, type Kind } from "../fault.ts";
+import { asFault, Fault, type FaultCode, type FaultKind, faults } from "../fault.ts";
 import type { ErrorShape } from "../route/route.ts";
 
 /** HTTP status of each kind of fault. */
-const statuses: Readonly<Record<Kind, number>> = {
+const statuses: Readonly<Record<FaultKind, number>> = {
   canceled: 499,
   unknown: 500,
   invalid_argument: 400,
@@ -24,7 +24,7 @@ const statuses: Readonly<Record<Kind, number>> = {
 };
 
 /** HTTP status of a fault: its own, or that of its kind. */
-export function statusOf(code: Code): number {
+export function statusOf(code: FaultCode): number {
   const { kind, http } = faults[code];
   return http ?? statuses[kind];
 }
@@ -49,7 +49,7 @@ const pause = "5";
 const reading = "GET, HEAD";
 
 /** The refused request. */
-interface Refused {
+interface ErrorFormat {
   readonly shape?: ErrorShape | undefined;
   /** Header Accept. */
   readonly accept?: string | undefined;
@@ -66,13 +66,13 @@ const bodies: Readonly<Record<ErrorShape, (fault: Fault) => object>> = {
 
 const problemType = "application/problem+json";
 
-interface Encoded {
+interface EncodedError {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-function encode(fault: Fault, { shape = "gohm", accept, allow = reading }: Refused): Encoded {
+function encode(fault: Fault, { shape = "gohm", accept, allow = reading }: ErrorFormat): EncodedError {
   const { code, message } = fault;
   const status = statusOf(code);
   const wanted = weightOf(accept, problemType);
@@ -89,13 +89,13 @@ function encode(fault: Fault, { shape = "gohm", accept, allow = reading }: Refus
 }
 
 /** The answer to a request that the application refuses. */
-export function errorResponse(fault: Fault, refused: Refused): Response {
+export function errorResponse(fault: Fault, refused: ErrorFormat): Response {
   const { status, headers, body } = encode(fault, refused);
   return new Response(body, { status, headers });
 }
 
 /** Sends an error to a request that does not reach the application, and closes its connection. */
-export function refuse(outgoing: ServerResponse, fault: Fault, refused: Refused): void {
+export function refuse(outgoing: ServerResponse, fault: Fault, refused: ErrorFormat): void {
   const { status, headers, body } = encode(fault, refused);
   const more = { "Content-Length": Buffer.byteLength(body), Connection: "close" };
   outgoing.writeHead(status, { ...always, ...headers, ...more }).end(body);
@@ -116,7 +116,7 @@ export function rawRefusal(fault: Fault): string {
 }
 
 /** Fault codes of the statuses that Hono and its middleware throw. */
-const codes: Readonly<Record<number, Code>> = {
+const codes: Readonly<Record<number, FaultCode>> = {
   401: "sign_in_needed",
   403: "access_denied",
   404: "page_unknown",

@@ -47,7 +47,7 @@ function read(path: string): string {
 }
 
 /** The allowlist of host names in requests. */
-export class Names {
+export class HostAllowlist {
   readonly #further: () => readonly string[];
   readonly #now: () => number;
   #own: { readonly names: ReadonlySet<string>; readonly at: number } | undefined;

@@ -1,6 +1,6 @@
 import { toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
 import { type GenericSchema, getTitle } from "valibot";
-import { type Code, faults } from "../fault.ts";
+import { type FaultCode, faults } from "../fault.ts";
 import { type Parameter, read } from "../route/parameter.ts";
 import type { ErrorShape, Route, Routes } from "../route/route.ts";
 import type { Needs } from "../who.ts";
@@ -151,9 +151,10 @@ function content(schema: GenericSchema | "text" | "bytes", titled: Titled, typeM
 }
 
 /** Faults of a route that its declaration follows from. */
-function faultsOf({ refuses, body, needs }: Route): readonly Code[] {
-  const ofBody: readonly Code[] = body === undefined ? [] : ["bad_request", "body_too_large", "media_type_refused"];
-  const ofNeeds: readonly Code[] = security[needs].length === 0 ? [] : ["sign_in_needed", "access_denied"];
+function faultsOf({ refuses, body, needs }: Route): readonly FaultCode[] {
+  const ofBody: readonly FaultCode[] =
+    body === undefined ? [] : ["bad_request", "body_too_large", "media_type_refused"];
+  const ofNeeds: readonly FaultCode[] = security[needs].length === 0 ? [] : ["sign_in_needed", "access_denied"];
   return [...new Set([...refuses, ...ofBody, ...ofNeeds])];
 }
 

@@ -16,11 +16,11 @@ import { page } from "../view/page.ts";
 import { rest } from "../view/rest.ts";
 import type { RunningView } from "../view/view.ts";
 import { application } from "./application.ts";
-import { listen, type Web } from "./server.ts";
+import { listen, type WebServer } from "./server.ts";
 
 let folder = "";
 let open: RunningView[];
-let web: Web;
+let web: WebServer;
 let paths: string[];
 const lines: string[] = [];
 const live = new Live(Date.now);

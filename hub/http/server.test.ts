@@ -17,12 +17,12 @@ import { page } from "../view/page.ts";
 import { rest } from "../view/rest.ts";
 import type { HubView, RunningView } from "../view/view.ts";
 import { application } from "./application.ts";
-import { listen, type Web } from "./server.ts";
+import { listen, type WebServer } from "./server.ts";
 
 let folder = "";
 let live: Live;
 let open: RunningView[];
-let web: Web;
+let web: WebServer;
 let url = "";
 let model: Model;
 let lines: string[];

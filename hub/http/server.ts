@@ -9,7 +9,7 @@ import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import { limitConnections } from "./connections.ts";
 import { always, errorResponse, refuse } from "./error.ts";
-import { Names, nameIn } from "./names.ts";
+import { HostAllowlist, nameIn } from "./names.ts";
 import { refuseInWords } from "./protocol.ts";
 
 /** How long a client may read nothing of what was sent to it. */
@@ -19,7 +19,7 @@ const defaultStallMs = 60_000;
 const mostWaiting = 16;
 
 /** A server that listens on TCP. */
-export interface Web {
+export interface WebServer {
   /** Where it listens, port filled in. */
   readonly host: string;
   readonly port: number;
@@ -44,8 +44,8 @@ export interface ListenOptions {
 export async function listen(
   app: Pick<Hono, "fetch">,
   { address, names, log, stallMs = defaultStallMs }: ListenOptions,
-): Promise<Web> {
-  const known = new Names(names);
+): Promise<WebServer> {
+  const known = new HostAllowlist(names);
   const refused = seldom(log);
   const server = serverOf(app, {
     stallMs,
@@ -84,7 +84,7 @@ export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, stallMs 
   });
   /** The newest answer on each connection. */
   const answers = new WeakMap<Duplex, ServerResponse>();
-  const inOrder = new InOrder();
+  const inOrder = new ResponseOrder();
   const receive = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const before = answers.get(incoming.socket);
     answers.set(incoming.socket, outgoing);
@@ -133,7 +133,7 @@ export function shut(server: Server): Promise<void> {
  * Handles the requests of a connection one after the other. Otherwise their answers would wait in memory, behind a feed
  * without end.
  */
-class InOrder {
+class ResponseOrder {
   readonly #waiting = new WeakMap<Socket, number>();
 
   /** Calls `handle` once the previous answer is sent and if the connection is still open. Closes one with too many requests. */

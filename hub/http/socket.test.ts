@@ -12,7 +12,7 @@ import { call, type Routes } from "../route/route.ts";
 import { socket } from "../who.ts";
 import { application } from "./application.ts";
 import { backup } from "./backup.ts";
-import { addressOf, checkAlone, openSocket } from "./socket.ts";
+import { checkAlone, openSocket, socketPathOf } from "./socket.ts";
 
 let folder = "";
 let lines: string[] = [];
@@ -42,7 +42,7 @@ function openControl(): Promise<{ close(): Promise<void> }> {
   };
   const app = application([{ routes: others }, { routes: backup({ data: folder, databases, log }) }], {
     log,
-    door: socket,
+    entry: socket,
   });
   const after = (_ms: number, run: () => void) => {
     retries++;
@@ -74,7 +74,7 @@ const room = (): string[] => readdirSync(join(folder, "control"), { recursive: t
 
 function ask(path = backupPath, method = "GET"): Promise<IncomingMessage> {
   return new Promise((done, fail) => {
-    const asked = request({ socketPath: addressOf(folder).path, path, method, agent: false }, done);
+    const asked = request({ socketPath: socketPathOf(folder).path, path, method, agent: false }, done);
     asked.once("error", fail).end();
   });
 }
@@ -195,7 +195,7 @@ test("signs of life come while a copy is made, and none in the middle of it, how
     };
     const alive: number[] = [];
     const answer = new Promise<IncomingMessage>((done, fail) => {
-      const asked = request({ socketPath: addressOf(folder).path, path: backupPath, agent: false }, done);
+      const asked = request({ socketPath: socketPathOf(folder).path, path: backupPath, agent: false }, done);
       asked.on("information", ({ statusCode }) => alive.push(statusCode));
       asked.once("error", fail).end();
     });

@@ -17,7 +17,7 @@ const longestPath = 107;
 const retryMs = 30_000;
 
 /** A path for a Unix socket; release it once the socket is bound or connected. Further releases do nothing. */
-export interface Address {
+export interface SocketPath {
   readonly path: string;
   readonly release: () => void;
 }
@@ -29,7 +29,7 @@ export const controlFolder = (data: string): string => join(resolve(data), "cont
  * The address of the control socket of a data folder.
  * @throws Error of the file system
  */
-export function addressOf(data: string): Address {
+export function socketPathOf(data: string): SocketPath {
   const path = join(controlFolder(data), "socket");
   if (Buffer.byteLength(path) <= longestPath) return { path, release: () => {} };
   // A shorter path to the same folder.
@@ -47,7 +47,7 @@ export function addressOf(data: string): Address {
  * @throws Error of the file system
  */
 export function requestOn(data: string, { method, path, headers }: Omit<Call, "body">): ClientRequest {
-  const address = addressOf(data);
+  const address = socketPathOf(data);
   // The path of a URL makes the name in the request "localhost", to which every hub answers.
   const sent = request({ socketPath: address.path, method, path, headers, agent: false });
   return sent.once("response", address.release).once("close", address.release);
@@ -68,7 +68,7 @@ export async function checkAlone(data: string): Promise<void> {
 
 async function answers(data: string): Promise<boolean> {
   try {
-    const address = addressOf(data);
+    const address = socketPathOf(data);
     return await new Promise((done) => {
       const socket = connect(address.path);
       socket.once("connect", () => done(true)).once("error", () => done(false));
@@ -92,13 +92,13 @@ export interface SocketOptions {
  */
 export async function openSocket(app: Hono, { data, clock, log }: SocketOptions): Promise<{ close(): Promise<void> }> {
   const server = serverOf(app, {});
-  let address: Address | undefined;
+  let address: SocketPath | undefined;
   let cancel = (): void => {};
   let warned = false;
   const attempt = async (): Promise<void> => {
     try {
       clear(controlFolder(data));
-      address = addressOf(data);
+      address = socketPathOf(data);
       await bound(server, address.path);
       if (warned) log.info("gohm backup works again");
     } catch (error) {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { gpuKey } from "../../proto/device.ts";
 import { type GPUInfo, GPUInfoSchema, State } from "../../proto/gen/host_pb.js";
-import { type Cards, identify, recall, remember } from "./identity.ts";
+import { type CardSlots, identify, recall, remember } from "./identity.ts";
 
 interface Card {
   readonly uuid?: string;
@@ -17,7 +17,7 @@ interface Card {
 const gpu = (card: Card): GPUInfo => create(GPUInfoSchema, card);
 
 /** Keys of a current report, as ingest takes one. */
-function keys(cards: Cards, ...report: Card[]): string[] {
+function keys(cards: CardSlots, ...report: Card[]): string[] {
   const gpus = report.map(gpu);
   identify(gpus, cards);
   remember(gpus, cards);
@@ -31,7 +31,7 @@ const b: Card = { uuid: "GPU-b", id: 1, pciBusId: "0000:02:00.0", name: "H100" }
 const unnamed = ({ uuid: _, ...rest }: Card): Card => rest;
 
 test("a card whose uuid is withheld goes by its PCI address, whatever its index is then", () => {
-  const cards: Cards = new Map();
+  const cards: CardSlots = new Map();
   keys(cards, a, b);
   expect(keys(cards, { ...unnamed(b), id: 0 })).toEqual(["GPU-b"]);
   expect(keys(cards, { id: 7, pciBusId: "00000000:02:00.0" }, { id: 1, pciBusId: "00000000:0A:00.0" })).toEqual([
@@ -41,7 +41,7 @@ test("a card whose uuid is withheld goes by its PCI address, whatever its index 
 });
 
 test("a card that is reported by its index alone is the one that has that index", () => {
-  const cards: Cards = new Map();
+  const cards: CardSlots = new Map();
   expect(keys(cards, { id: 0 }, { id: 1 })).toEqual(["#0", "#1"]);
   keys(cards, a, b);
   expect(keys(cards, { id: 0 }, { id: 1 })).toEqual(["GPU-a", "GPU-b"]);
@@ -57,13 +57,13 @@ test.each<[string, Card, readonly Card[]]>([
   ["in a slot, where only the index was known", { id: 0, pciBusId: "0000:00:02.0" }, [{ uuid: "GPU-a", id: 0 }]],
   ["at an index under which a lost card is listed", { id: 0 }, [{ ...a, state: State.LOST }]],
 ])("a card without a uuid is not taken for a known one: %s", (_why, card, known) => {
-  const cards: Cards = new Map();
+  const cards: CardSlots = new Map();
   keys(cards, ...known);
   expect(keys(cards, card)).toEqual(["#0"]);
 });
 
 test("a uuid that the report names elsewhere is given to no second card", () => {
-  const cards: Cards = new Map();
+  const cards: CardSlots = new Map();
   keys(cards, a);
   expect(keys(cards, { id: 0 }, { ...a, id: 1 })).toEqual(["#0", "GPU-a"]);
   expect(keys(cards, { id: 1 }, { id: 1 })).toEqual(["GPU-a", "#1"]);
@@ -96,7 +96,7 @@ const reports = fc.array(fc.array(card, { maxLength: 5 }), { maxLength: 8 });
 test("uuids that are reported stay, none is invented, and none is given to two cards", () => {
   fc.assert(
     fc.property(reports, (all) => {
-      const cards: Cards = new Map();
+      const cards: CardSlots = new Map();
       const seen = new Set<string>();
       for (const report of all) {
         const gpus = report.map(gpu);
@@ -125,7 +125,7 @@ test("cards that keep their PCI addresses keep their keys, whichever lose uuid a
   const losses = fc.array(fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }), { maxLength: 6 });
   fc.assert(
     fc.property(losses, fc.shuffledSubarray(machine, { minLength: 4 }), (all, order) => {
-      const cards: Cards = new Map();
+      const cards: CardSlots = new Map();
       keys(cards, ...machine);
       for (const lost of all) {
         const report = order.map((one, i) => (lost[i] ? { ...unnamed(one), id: i } : { ...one, id: i }));
@@ -138,7 +138,7 @@ test("cards that keep their PCI addresses keep their keys, whichever lose uuid a
 test("a machine that never reports a uuid has the keys of its indices", () => {
   fc.assert(
     fc.property(reports, (all) => {
-      const cards: Cards = new Map();
+      const cards: CardSlots = new Map();
       for (const report of all) {
         const bare = report.map(unnamed);
         expect(keys(cards, ...bare)).toEqual(bare.map(({ id = 0 }) => `#${id}`));
@@ -148,7 +148,7 @@ test("a machine that never reports a uuid has the keys of its indices", () => {
 });
 
 test("what is remembered of a host is bounded, however many uuids it invents", () => {
-  const cards: Cards = new Map();
+  const cards: CardSlots = new Map();
   for (let i = 0; i < 1000; i++) keys(cards, { uuid: `GPU-${i}`, id: i % 3 });
   expect(cards.size).toBe(256);
   expect(keys(cards, { id: 0 })).toEqual(["GPU-999"]);

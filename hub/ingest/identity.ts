@@ -15,13 +15,13 @@ interface Slot {
 }
 
 /** Slots of one host's cards by uuid, in the order in which they changed. */
-export type Cards = Map<string, Slot>;
+export type CardSlots = Map<string, Slot>;
 
 /** Cards of one host as history knows them: of each index the card that was measured last. */
 export function recall(
   known: Iterable<{ readonly key: string; readonly index?: number; readonly last: number }>,
-): Cards {
-  const cards: Cards = new Map();
+): CardSlots {
+  const cards: CardSlots = new Map();
   const named = new Set<number>();
   for (const { key, index: id } of [...known].sort((a, b) => b.last - a.last)) {
     if (id === undefined || named.has(id)) continue;
@@ -38,7 +38,7 @@ export function recall(
  * its indices. A card keeps no uuid if another one of the report has it, if the models differ, or if it is an instance
  * (MIG): instances are made and destroyed under the same index.
  */
-export function identify(gpus: readonly GPUInfo[], cards: Cards): void {
+export function identify(gpus: readonly GPUInfo[], cards: CardSlots): void {
   if (cards.size === 0 || !gpus.some(unnamed)) return;
   const taken = new Set(gpus.map(({ uuid }) => uuid));
   for (const gpu of gpus) {
@@ -52,7 +52,7 @@ export function identify(gpus: readonly GPUInfo[], cards: Cards): void {
 
 const unnamed = ({ uuid }: GPUInfo): boolean => !uuid;
 
-function uuidOf({ id = 0, pciBusId, name }: GPUInfo, cards: Cards): string | undefined {
+function uuidOf({ id = 0, pciBusId, name }: GPUInfo, cards: CardSlots): string | undefined {
   const pci = normalized(pciBusId);
   let byIndex: string | undefined;
   for (const [uuid, slot] of cards) {
@@ -64,7 +64,7 @@ function uuidOf({ id = 0, pciBusId, name }: GPUInfo, cards: Cards): string | und
 }
 
 /** Remembers where the cards of a current report are. A lost card may be listed under another's index. */
-export function remember(gpus: readonly GPUInfo[], cards: Cards): void {
+export function remember(gpus: readonly GPUInfo[], cards: CardSlots): void {
   for (const gpu of gpus) {
     const { uuid, parent, state } = gpu;
     if (!uuid || parent !== undefined || state === State.LOST) continue;
@@ -76,7 +76,7 @@ export function remember(gpus: readonly GPUInfo[], cards: Cards): void {
 const moved = ({ id = 0, pciBusId, name }: GPUInfo, slot: Slot): boolean =>
   slot.id !== id || (pciBusId ?? slot.address) !== slot.address || (name ?? slot.name) !== slot.name;
 
-function put({ id = 0, pciBusId, name }: GPUInfo, uuid: string, cards: Cards): void {
+function put({ id = 0, pciBusId, name }: GPUInfo, uuid: string, cards: CardSlots): void {
   const { address: before, name: called } = cards.get(uuid) ?? {};
   cards.delete(uuid);
   for (const slot of cards.values()) if (slot.id === id) slot.id = undefined;

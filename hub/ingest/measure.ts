@@ -7,7 +7,7 @@ import { type DeviceSample, kept } from "../history/store.ts";
 const freshMs = 30_000n;
 
 /** Metrics in one part of a device's message: their places in `kept[level]`, and how to read them. */
-interface Part {
+interface MessagePart {
   /** Fields to follow from the device's message to the part; empty where that is the message itself. */
   readonly path: readonly string[];
   /** The source that fills it; undefined where its device has a state of its own. */
@@ -16,9 +16,9 @@ interface Part {
 }
 
 /** Computed once, as a report of a large host has hundreds of values. */
-const parts: Readonly<Record<Level, readonly Part[]>> = byLevel(partsOf);
+const parts: Readonly<Record<Level, readonly MessagePart[]>> = byLevel(partsOf);
 
-function partsOf(level: Level): Part[] {
+function partsOf(level: Level): MessagePart[] {
   const named = kept[level].map(({ path, fraction }, place) => ({
     names: path.map((f) => f.localName),
     fraction,

@@ -2,7 +2,7 @@ import type { Input, InputContext, RunningInput } from "./input.ts";
 import { type Channel, dial } from "./poll/channel.ts";
 import { Limiter } from "./poll/limiter.ts";
 import { type PollSettings, table } from "./poll/settings.ts";
-import { owner, Target } from "./poll/target.ts";
+import { owner, PollTarget } from "./poll/target.ts";
 
 /** Polls every listed host, each over its own connection. */
 export const poll: Input<typeof table> = { name: "poll", table, open: start };
@@ -13,7 +13,7 @@ const secrets = ["token", "ca", "cert", "key"] as const;
 function start(context: InputContext, first: PollSettings): RunningInput<typeof table> {
   const { ingest, servers } = context;
   const limiter = new Limiter(first.concurrency);
-  const targets = new Map<string, Target>();
+  const targets = new Map<string, PollTarget>();
   let settings = first;
 
   /** Adds and removes hosts as listed. @param renew true to replace every connection */
@@ -30,7 +30,7 @@ function start(context: InputContext, first: PollSettings): RunningInput<typeof 
       if (targets.has(name)) continue;
       ingest.claim(name, owner, address);
       const open = (at: string): Channel => dial(at, settings);
-      targets.set(name, new Target({ name, address, context, limiter, dial: open, settings: () => settings }));
+      targets.set(name, new PollTarget({ name, address, context, limiter, dial: open, settings: () => settings }));
     }
   };
   const unsubscribe = servers.onChange(() => adopt(false));

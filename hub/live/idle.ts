@@ -26,7 +26,7 @@ export function idleCards(info: HostInfo, before: ReportWithIdle | undefined, no
   const cards = cardsOf(info);
   const idle = new Map<string, Idle>();
   if (![...cards.values()].some(({ state }) => state === "held")) return idle;
-  const known = before === undefined ? new Map<string, Card>() : cardsOf(before.info);
+  const known = before === undefined ? new Map<string, CardVerdict>() : cardsOf(before.info);
   for (const [key, { gpu, state }] of cards) {
     if (state !== "held") continue;
     const old = known.get(key);
@@ -38,12 +38,12 @@ export function idleCards(info: HostInfo, before: ReportWithIdle | undefined, no
   return idle;
 }
 
-interface Card {
+interface CardVerdict {
   readonly gpu: GPUInfo;
   readonly state: Verdict;
 }
 
-function cardsOf({ gpus }: HostInfo): Map<string, Card> {
+function cardsOf({ gpus }: HostInfo): Map<string, CardVerdict> {
   const keys = keysOf(gpus);
   return new Map(gpus.map((gpu, i) => [keys[i] ?? "", { gpu, state: verdict(gpu, true, parentOf(gpus, gpu)) }]));
 }

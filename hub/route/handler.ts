@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { GenericSchema, InferOutput } from "valibot";
 import type { Principal } from "../who.ts";
-import type { Values } from "./parameter.ts";
+import type { ParameterValues } from "./parameter.ts";
 import type { ParametersOf, Route, Routes } from "./route.ts";
 
 /** A request to a route, once it was admitted and its parameters and body were read. */
@@ -9,7 +9,7 @@ export interface RouteRequest<R extends Route> {
   readonly c: Context;
   readonly by: Principal;
   readonly budget: AnswerBudget;
-  readonly given: Values<ParametersOf<R>>;
+  readonly given: ParameterValues<ParametersOf<R>>;
   readonly body: R extends { readonly body: infer S extends GenericSchema } ? InferOutput<S> : unknown;
 }
 
@@ -19,16 +19,19 @@ export type Handler<R extends Route = Route> = {
 }["answer"];
 
 /** One handler for each route, by its name. */
-export type Handlers<R extends Routes = Routes> = { readonly [K in keyof R]: Handler<R[K]> };
+export type RouteHandlers<R extends Routes = Routes> = { readonly [K in keyof R]: Handler<R[K]> };
 
 /** Routes with their handlers. */
 export interface Served {
   readonly routes: Routes;
-  readonly handlers: Handlers;
+  readonly handlers: RouteHandlers;
 }
 
 /** Binds handlers to routes: a route without a handler, or a handler without a route, does not compile. */
-export const serve = <R extends Routes>(routes: R, handlers: Handlers<NoInfer<R>>): Served => ({ routes, handlers });
+export const serve = <R extends Routes>(routes: R, handlers: RouteHandlers<NoInfer<R>>): Served => ({
+  routes,
+  handlers,
+});
 
 /** Memory for large answers, shared by all requests. */
 export interface AnswerBudget {

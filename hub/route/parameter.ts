@@ -20,13 +20,13 @@ export interface Parameter<T = unknown> {
 export type Parameters = Readonly<Record<string, Parameter>>;
 
 /** What a handler gets of each parameter. */
-export type Values<P> = { readonly [K in keyof P]: P[K] extends Parameter<infer T> ? T : never };
+export type ParameterValues<P> = { readonly [K in keyof P]: P[K] extends Parameter<infer T> ? T : never };
 
 interface Required {
   readonly required: string;
 }
 
-interface Words {
+interface ParameterText {
   readonly help: string;
   readonly example: string;
 }
@@ -34,14 +34,14 @@ interface Words {
 /** The latest time a Date can hold, in Unix milliseconds. */
 const latest = 8.64e15;
 
-export const text = (words: Words): Parameter<string | undefined> => ({
+export const text = (words: ParameterText): Parameter<string | undefined> => ({
   ...words,
   schema: v.string(),
   form: "one",
   wanted: "text",
 });
 
-export const milliseconds = (words: Words): Parameter<number | undefined> => ({
+export const milliseconds = (words: ParameterText): Parameter<number | undefined> => ({
   ...words,
   schema: v.pipe(
     v.string(),
@@ -57,21 +57,24 @@ export const milliseconds = (words: Words): Parameter<number | undefined> => ({
 });
 
 /** Digits: nanoseconds of today are beyond the integers that a double holds. */
-export const nanoseconds = (words: Words): Parameter<string | undefined> => ({
+export const nanoseconds = (words: ParameterText): Parameter<string | undefined> => ({
   ...words,
   schema: v.pipe(v.string(), v.regex(/^[0-9]{1,22}$/)),
   form: "one",
   wanted: "a whole number of nanoseconds",
 });
 
-export const count = (words: Words): Parameter<number | undefined> => ({
+export const count = (words: ParameterText): Parameter<number | undefined> => ({
   ...words,
   schema: v.pipe(v.string(), v.transform(Number), v.number(), v.integer(), v.minValue(1)),
   form: "one",
   wanted: "a whole number from 1",
 });
 
-export const choice = <const T extends string>(allowed: readonly T[], words: Words): Parameter<T | undefined> => ({
+export const choice = <const T extends string>(
+  allowed: readonly T[],
+  words: ParameterText,
+): Parameter<T | undefined> => ({
   ...words,
   schema: v.picklist(allowed),
   form: "one",
@@ -79,21 +82,24 @@ export const choice = <const T extends string>(allowed: readonly T[], words: Wor
 });
 
 /** Names, each once. */
-export const list = (words: Words): Parameter<readonly string[]> => ({
+export const list = (words: ParameterText): Parameter<readonly string[]> => ({
   ...words,
   schema: v.array(v.string()),
   form: "list",
   wanted: "names with commas between",
 });
 
-export const choices = <const T extends string>(allowed: readonly T[], words: Words): Parameter<readonly T[]> => ({
+export const choices = <const T extends string>(
+  allowed: readonly T[],
+  words: ParameterText,
+): Parameter<readonly T[]> => ({
   ...words,
   schema: v.array(v.picklist(allowed)),
   form: "list",
   wanted: `names out of ${allowed.join(",")}`,
 });
 
-export const repeated = (words: Words): Parameter<readonly string[]> => ({
+export const repeated = (words: ParameterText): Parameter<readonly string[]> => ({
   ...words,
   schema: v.array(v.string()),
   form: "repeated",

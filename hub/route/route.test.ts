@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Handlers } from "./handler.ts";
+import type { RouteHandlers } from "./handler.ts";
 import { read } from "./parameter.ts";
 import { restRoutes } from "./rest.ts";
 import { call, type Routes } from "./route.ts";
@@ -63,13 +63,18 @@ test.each([
 
 test("a route without a handler, and a handler without a route, do not compile", () => {
   const handler = () => new Response();
-  const complete: Handlers<typeof restRoutes> = {
+  const complete: RouteHandlers<typeof restRoutes> = {
     ...{ history: handler, fleetHistory: handler, pk: handler, hist: handler, health: handler },
   };
   // @ts-expect-error there is no handler of "health"
-  const less: Handlers<typeof restRoutes> = { history: handler, fleetHistory: handler, pk: handler, hist: handler };
+  const less: RouteHandlers<typeof restRoutes> = {
+    history: handler,
+    fleetHistory: handler,
+    pk: handler,
+    hist: handler,
+  };
   // @ts-expect-error there is no route "other"
-  const more: Handlers<typeof restRoutes> = { ...complete, other: handler };
+  const more: RouteHandlers<typeof restRoutes> = { ...complete, other: handler };
   // @ts-expect-error "host" is required
   call(history, { metric: "load1" });
   expect([less, more]).toHaveLength(2);

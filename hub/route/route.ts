@@ -1,5 +1,5 @@
 import { type GenericSchema, type InferOutput, is } from "valibot";
-import type { Code } from "../fault.ts";
+import type { FaultCode } from "../fault.ts";
 import type { Needs } from "../who.ts";
 import type { Parameter, Parameters } from "./parameter.ts";
 
@@ -30,7 +30,7 @@ export interface Route {
   /** Further statuses, with what they mean. */
   readonly others?: Readonly<Record<number, string>>;
   /** Faults of its own, beside those of every route. */
-  readonly refuses: readonly Code[];
+  readonly refuses: readonly FaultCode[];
   readonly faults?: ErrorShape;
 }
 

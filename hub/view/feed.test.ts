@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Event, EventSchema } from "../../proto/gen/feed_pb.js";
 import { Model } from "../../test/model.ts";
 import { application } from "../http/application.ts";
-import { listen, type Web } from "../http/server.ts";
+import { listen, type WebServer } from "../http/server.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { feed } from "./feed.ts";
@@ -15,7 +15,7 @@ import type { HubView, RunningView } from "./view.ts";
 let now = 0;
 let folder = "";
 let open: RunningView;
-let web: Web;
+let web: WebServer;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "gohm-feed-"));

@@ -7,8 +7,8 @@ import { Fault } from "../fault.ts";
 import { feedRoutes } from "../route/feed.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { pageOf } from "./feed/build.ts";
-import { detail, Encoder } from "./feed/encoder.ts";
-import { type Frame, frame, gzipHeader } from "./feed/frame.ts";
+import { detail, FeedEncoder } from "./feed/encoder.ts";
+import { type EventFrame, frame, gzipHeader } from "./feed/frame.ts";
 import type { HubView, View } from "./view.ts";
 
 /** Shortest and longest time between two events, and the delay before a browser reconnects. */
@@ -57,20 +57,20 @@ async function oneHost(
 
 class Feed {
   readonly #hub: HubView;
-  readonly #encoder: Encoder;
+  readonly #encoder: FeedEncoder;
   readonly #viewers = new Map<ServerResponse, "plain" | "packed">();
   /** Progress of viewers with bytes pending: how many bytes they had taken at the last change, and when it was. */
   readonly #taken = new WeakMap<ServerResponse, { readonly bytes: number; readonly at: number }>();
   readonly #unsubscribe: () => void;
   /** Everything as of the last step, and when it was encoded. */
-  #whole: { readonly frame: Frame; readonly at: number } | undefined;
+  #whole: { readonly frame: EventFrame; readonly at: number } | undefined;
   #sentAt = 0;
   #pending: (() => void) | undefined;
   #cancelBeat: () => void = () => {};
 
   constructor(hub: HubView) {
     this.#hub = hub;
-    this.#encoder = new Encoder({ ...hub, page: pageOf(hub.web) });
+    this.#encoder = new FeedEncoder({ ...hub, page: pageOf(hub.web) });
     this.#unsubscribe = hub.live.onChange(() => this.#changed());
   }
 
@@ -98,7 +98,7 @@ class Feed {
   }
 
   /** The first event of a viewer, shared by all that connect within a tick: it carries the hub's clock, the base of ages. */
-  #everything(): Frame {
+  #everything(): EventFrame {
     const now = this.#hub.clock.now();
     const old = this.#whole;
     if (old !== undefined && now >= old.at && now < old.at + tickMs) return old.frame;

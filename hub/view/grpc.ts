@@ -3,14 +3,14 @@ import { type CallContext, Status, StatusError, startService } from "../../progr
 import { address, row, type Table, yes } from "../../program/setting.ts";
 import { History, type HistReq } from "../../proto/gen/history_pb.js";
 import { packSamples } from "../../proto/history.ts";
-import { Fault, type Kind } from "../fault.ts";
-import { find, type Present, samples } from "../history/series.ts";
+import { Fault, type FaultKind } from "../fault.ts";
+import { find, type PresentGpus, samples } from "../history/series.ts";
 import { until } from "../history/store.ts";
 import { Turns } from "./grpc/turns.ts";
 import type { HubView, View } from "./view.ts";
 
 /** gRPC status of each kind of fault. */
-export const statuses: Readonly<Record<Kind, Status>> = {
+export const statuses: Readonly<Record<FaultKind, Status>> = {
   canceled: Status.CANCELLED,
   unknown: Status.UNKNOWN,
   invalid_argument: Status.INVALID_ARGUMENT,
@@ -97,7 +97,7 @@ function inTurn<T>(turns: Turns, { address, signal }: CallContext, make: () => P
 
 /** A HistResp, as bytes: a message of 200,000 bigints would keep the polls waiting. */
 async function answer({ live, history, clock }: HubView, { id, type, timestamp }: HistReq): Promise<Uint8Array> {
-  const present: Present = new Map(
+  const present: PresentGpus = new Map(
     live.hosts().map(({ name, info }) => [name, (info?.gpus ?? []).map((gpu) => gpu.id ?? 0)]),
   );
   const wanted = find({ id, type }, await history.known(), present);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { dial, type Trust } from "../../hub/input/poll/channel.ts";
+import { type AgentCredentials, dial } from "../../hub/input/poll/channel.ts";
 import { hubFolder, startHub, view } from "../hub.ts";
 import { type Program, start } from "../program.ts";
 
@@ -76,7 +76,7 @@ async function agent(env: Record<string, string>): Promise<{ program: Program; a
   return { program, address: `tls://127.0.0.1:${port}`, port: Number(port) };
 }
 
-async function outcome(address: string, trust: Partial<Trust> = {}): Promise<string> {
+async function outcome(address: string, trust: Partial<AgentCredentials> = {}): Promise<string> {
   const channel = dial(address, trust);
   const answer = await channel.ask(10_000);
   channel.close();

@@ -1,4 +1,4 @@
-import type { Schema } from "../../database/open.ts";
+import type { DatabaseSchema } from "../../database/open.ts";
 
 /**
  * audit: append-only. An insertion that gives the number of an entry that is there would replace it without its trigger of
@@ -24,7 +24,7 @@ const steps = [
 ];
 
 /** Form of gohm.db. */
-export const bookSchema: Schema = {
+export const bookSchema: DatabaseSchema = {
   noun: "administration database",
   // "GOHB" in ASCII.
   application: 0x474f4842,

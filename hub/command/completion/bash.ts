@@ -1,4 +1,4 @@
-import { nextWords, type Offer, quoted, type Script, type Verb, valued, waiting } from "./verb.ts";
+import { type Candidates, nextWords, quoted, type Script, type Verb, valued, waiting } from "./verb.ts";
 
 /** Needs bash 4 and nothing else; readline cuts words at "=", which is a word of its own then. */
 export const bash: Script = (verbs, head) => `${head}
@@ -64,7 +64,7 @@ _gohm_paths() {
 complete -F _gohm gohm
 `;
 
-function offered(offer: Offer): string {
+function offered(offer: Candidates): string {
   if (offer === undefined) return ":";
   if (offer === "file") return "_gohm_paths -f";
   return offer === "folder" ? "_gohm_paths -d" : `_gohm_words ${offer.map(quoted).join(" ")}`;

@@ -1,4 +1,4 @@
-import { brief, type Flag, nextWords, type Offer, type Script, type Verb, waiting } from "./verb.ts";
+import { brief, type Candidates, type Flag, nextWords, type Script, type Verb, waiting } from "./verb.ts";
 
 export const fish: Script = (verbs, head) => `${head}
 function __gohm_words
@@ -49,7 +49,7 @@ ${verbs.flatMap((verb, at) => [...(at === 0 ? options(verb, "__gohm_is") : []), 
 /** A text as one word of fish. */
 const quoted = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 
-function offered(offer: Offer): string {
+function offered(offer: Candidates): string {
   if (offer === undefined) return "";
   if (offer === "file") return " -F";
   return ` -a ${quoted(offer === "folder" ? "(__fish_complete_directories)" : offer.join(" "))}`;

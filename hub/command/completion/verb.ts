@@ -1,5 +1,5 @@
 /** Candidates for a word: files, folders, fixed words, or none. */
-export type Offer = "file" | "folder" | readonly string[] | undefined;
+export type Candidates = "file" | "folder" | readonly string[] | undefined;
 
 /** A verb, reduced to what completion scripts contain. */
 export interface Verb {
@@ -7,7 +7,7 @@ export interface Verb {
   readonly name: string;
   readonly summary: string;
   readonly options: readonly Flag[];
-  readonly words: readonly { readonly offer: Offer; readonly many: boolean }[];
+  readonly words: readonly { readonly offer: Candidates; readonly many: boolean }[];
 }
 
 export interface Flag {
@@ -15,7 +15,7 @@ export interface Flag {
   readonly short: string | undefined;
   /** "optional" stands after "=" only. */
   readonly value: "none" | "optional" | "needed";
-  readonly offer: Offer;
+  readonly offer: Candidates;
   readonly help: string;
 }
 

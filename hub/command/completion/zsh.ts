@@ -1,4 +1,4 @@
-import { brief, nextWords, type Offer, quoted, type Script, type Verb, valued, waiting } from "./verb.ts";
+import { brief, type Candidates, nextWords, quoted, type Script, type Verb, valued, waiting } from "./verb.ts";
 
 /** Works as a file _gohm of $fpath, and sourced. */
 export const zsh: Script = (verbs, head) => `#compdef gohm
@@ -59,7 +59,7 @@ fi
 
 const described = (word: string, text: string): string => quoted(`${word.replaceAll(":", "\\:")}:${text}`);
 
-function offered(offer: Offer): string {
+function offered(offer: Candidates): string {
   if (offer === undefined) return "return 1";
   if (offer === "file") return "_files";
   return offer === "folder" ? "_files -/" : `compadd -- ${offer.map(quoted).join(" ")}`;

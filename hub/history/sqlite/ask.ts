@@ -1,7 +1,7 @@
 import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
 import type { Aggregate, Columns, GroupColumns, GroupQuery, Range, SeriesId, SeriesQuery } from "../store.ts";
-import { type Piece, pointsOf, SeriesPoints, type Sink } from "./ask/gather.ts";
+import { type Piece, type PieceSink, pointsOf, SeriesPoints } from "./ask/gather.ts";
 import { GroupFold, GroupSums } from "./ask/group.ts";
 import { BlockReader, type HeadView, type SeriesSelection } from "./ask/reader.ts";
 import { BufferPool } from "./bucket.ts";
@@ -17,7 +17,7 @@ import {
   spanOfKey,
   tiers,
 } from "./key.ts";
-import type { Host, Metric, Names } from "./names.ts";
+import type { HostEntry, MetricEntry, NameTable } from "./names.ts";
 import type { Rows } from "./row.ts";
 import { Yielder } from "./turns.ts";
 
@@ -29,9 +29,9 @@ const mostBuckets = 100_000;
 const likely = 50_000;
 
 /** Series in the same rows: an index for each device's id, and by index what is asked of it. */
-interface Group<T> {
-  readonly host: Host;
-  readonly metric: Metric;
+interface HostQuery<T> {
+  readonly host: HostEntry;
+  readonly metric: MetricEntry;
   readonly devices: Map<number, number>;
   readonly asked: T[][];
 }
@@ -43,12 +43,12 @@ interface Scan {
 }
 
 /** Answers queries from rows and head chunks. */
-export class Query {
-  readonly #names: Names;
+export class Querier {
+  readonly #names: NameTable;
   readonly #rows: Rows;
   readonly #memory: HeadView;
 
-  constructor(names: Names, rows: Rows, memory: HeadView) {
+  constructor(names: NameTable, rows: Rows, memory: HeadView) {
     this.#names = names;
     this.#rows = rows;
     this.#memory = memory;
@@ -105,7 +105,7 @@ export class Query {
   }
 
   /** Returns the points that can hold data: a query without bounds needs no memory for all of time. */
-  #extent(hosts: Iterable<Host>, { from, to, step }: Range): { first: number; length: number } {
+  #extent(hosts: Iterable<HostEntry>, { from, to, step }: Range): { first: number; length: number } {
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
     for (const host of hosts) {
@@ -124,8 +124,8 @@ export class Query {
   }
 
   /** Groups the known series by their rows, each with what is asked of it. */
-  async #grouped<T>(series: Iterable<readonly [SeriesId, T]>, yielder: Yielder): Promise<readonly Group<T>[]> {
-    const groups = new Map<Host, Map<Metric, Group<T>>>();
+  async #grouped<T>(series: Iterable<readonly [SeriesId, T]>, yielder: Yielder): Promise<readonly HostQuery<T>[]> {
+    const groups = new Map<HostEntry, Map<MetricEntry, HostQuery<T>>>();
     let seen = 0;
     for (const [id, wanted] of series) {
       if (++seen % 1024 === 0) await yielder.yield();
@@ -133,7 +133,7 @@ export class Query {
       const device = host?.devices.get(`${id.level}\n${id.key}`);
       const metric = this.#names.findMetric(id.level, id.metric);
       if (host === undefined || device === undefined || metric === undefined) continue;
-      const metrics = groups.get(host) ?? new Map<Metric, Group<T>>();
+      const metrics = groups.get(host) ?? new Map<MetricEntry, HostQuery<T>>();
       groups.set(host, metrics);
       const group = metrics.get(metric) ?? { host, metric, devices: new Map<number, number>(), asked: [] };
       metrics.set(metric, group);
@@ -146,7 +146,7 @@ export class Query {
     return [...groups.values()].flatMap((metrics) => [...metrics.values()]);
   }
 
-  #blocks(host: Host): { oldest: number; newest: number } {
+  #blocks(host: HostEntry): { oldest: number; newest: number } {
     const held = [...this.#memory.blocks(host)];
     return { oldest: Math.min(host.first, ...held), newest: Math.max(host.last, ...held) };
   }
@@ -172,7 +172,7 @@ export class Query {
   }
 
   /** Returns the first and last block with data of a host within a range. */
-  #span(host: Host, { from, to }: Pick<Scan, "from" | "to">): { first: number; last: number } {
+  #span(host: HostEntry, { from, to }: Pick<Scan, "from" | "to">): { first: number; last: number } {
     const { oldest, newest } = this.#blocks(host);
     return {
       first: Math.max(oldest, blockOf(Math.max(from, 0))),
@@ -184,7 +184,7 @@ export class Query {
   async #forward(
     wanted: SeriesSelection,
     { from, to, yielder }: Scan,
-    { sink, spare }: { sink: Sink; spare: BufferPool },
+    { sink, spare }: { sink: PieceSink; spare: BufferPool },
   ): Promise<void> {
     const { host } = wanted;
     const reader = new BlockReader({ rows: this.#rows, memory: this.#memory }, wanted, spare);
@@ -241,7 +241,7 @@ export class Query {
   }
 
   /** Finds the newest block, not after the one given, that may have data; -1 if none. */
-  #before(host: Host, block: number): number {
+  #before(host: HostEntry, block: number): number {
     let found = -1;
     for (const held of this.#memory.blocks(host)) if (held <= block) found = Math.max(found, held);
     const raw = this.#rows.before("raw", firstKey(block + 1));
@@ -256,7 +256,7 @@ export class Query {
   }
 
   /** Finds the oldest block, not before the one given, that may have data; Infinity if none. */
-  #after(host: Host, block: number): number {
+  #after(host: HostEntry, block: number): number {
     let found = Number.POSITIVE_INFINITY;
     for (const held of this.#memory.blocks(host)) if (held >= block) found = Math.min(found, held);
     const raw = this.#rows.after("raw", firstKey(block));
@@ -277,7 +277,7 @@ function* membersOf(groups: readonly (readonly SeriesId[])[]): Generator<readonl
 }
 
 function wantedOf(
-  { host, metric, devices }: Omit<Group<unknown>, "asked">,
+  { host, metric, devices }: Omit<HostQuery<unknown>, "asked">,
   step: number,
   of: readonly Aggregate[],
 ): SeriesSelection {

@@ -20,7 +20,7 @@ export function putNumber(bytes: Uint8Array, at: number, value: number): number 
 }
 
 /** Reads what `putNumber` wrote; never reads beyond the bytes, whatever they are. */
-export class Reader {
+export class NumberReader {
   readonly bytes: Uint8Array;
   at: number;
   readonly end: number;

@@ -1,19 +1,19 @@
 import type { DeviceSample } from "../store.ts";
-import { putNumber, Reader, unzigzag, zigzag } from "./bytes.ts";
+import { NumberReader, putNumber, unzigzag, zigzag } from "./bytes.ts";
 import { columnId, type Frame } from "./frame.ts";
-import type { Device, Host, Metric } from "./names.ts";
+import type { DeviceEntry, HostEntry, MetricEntry } from "./names.ts";
 
 /** The series of one column of a chunk. */
-export interface Column {
-  readonly device: Device;
-  readonly metric: Metric;
+export interface ChunkColumn {
+  readonly device: DeviceEntry;
+  readonly metric: MetricEntry;
   /** The metric's scale when the chunk was begun; another version of the hub may use another one. */
   readonly scale: number;
 }
 
 /** A device of a chunk, with the column of each of its metrics by its index in `kept`; -1 for none. */
-export interface Slot {
-  readonly device: Device;
+export interface ChunkDevice {
+  readonly device: DeviceEntry;
   readonly index: number | undefined;
   readonly columns: Int32Array;
 }
@@ -30,7 +30,7 @@ const roomFor = (columns: number): number => 16 + Math.ceil(columns / 8) + colum
 
 const doubles = new DataView(new ArrayBuffer(8));
 
-const fits = ({ device, index }: Slot, measured: DeviceSample): boolean =>
+const fits = ({ device, index }: ChunkDevice, measured: DeviceSample): boolean =>
   device.key === measured.key && device.level === measured.level && index === measured.index;
 
 /**
@@ -41,10 +41,10 @@ const fits = ({ device, index }: Slot, measured: DeviceSample): boolean =>
 export class HeadChunk {
   /** Unique over the life of the file; identifies the chunk in the journal. */
   readonly id: number;
-  readonly host: Host;
+  readonly host: HostEntry;
   readonly block: number;
-  readonly slots: readonly Slot[];
-  readonly columns: readonly Column[];
+  readonly slots: readonly ChunkDevice[];
+  readonly columns: readonly ChunkColumn[];
   /** True if it takes no more polls: it was read from the journal, or is being compacted. */
   frozen = false;
   /** Oldest and newest segment of the journal with rows of it. */
@@ -64,14 +64,14 @@ export class HeadChunk {
   readonly #base: Float64Array;
   readonly #next: Float64Array;
   /** Devices with values in the newest poll. */
-  readonly #measured: Slot[] = [];
+  readonly #measured: ChunkDevice[] = [];
 
   constructor(of: {
     id: number;
-    host: Host;
+    host: HostEntry;
     block: number;
-    slots: readonly Slot[];
-    columns: readonly Column[];
+    slots: readonly ChunkDevice[];
+    columns: readonly ChunkColumn[];
     bytes?: Uint8Array;
   }) {
     this.id = of.id;
@@ -117,7 +117,7 @@ export class HeadChunk {
     while (this.#bytes.length < this.length + row.length) this.#grow();
     this.#bytes.set(row, this.length);
     this.length += row.length;
-    const reader = new Reader(row);
+    const reader = new NumberReader(row);
     const step = this.#step + unzigzag(reader.number());
     const at = (this.rows === 0 ? 0 : this.last) + step;
     // The first time is not a step: the second would be read as a jump back.
@@ -132,7 +132,7 @@ export class HeadChunk {
    * @param wanted selects columns; all by default
    * @param room lends the arrays, for a frame that is used up before the next one is made
    */
-  frame(wanted?: (column: Column) => boolean, room?: ArrayPool): Frame {
+  frame(wanted?: (column: ChunkColumn) => boolean, room?: ArrayPool): Frame {
     return new Cursor(this, wanted).take(room);
   }
 
@@ -171,7 +171,7 @@ export class HeadChunk {
   }
 
   /** Finds the slot of a device, which usually has the same place in every poll. */
-  #slot(measured: DeviceSample, expected: number): Slot | undefined {
+  #slot(measured: DeviceSample, expected: number): ChunkDevice | undefined {
     const slot = this.slots[expected];
     return slot !== undefined && fits(slot, measured) ? slot : this.slots.find((other) => fits(other, measured));
   }
@@ -266,14 +266,14 @@ interface State {
 /** Reads a chunk to its end, and later the rows that were appended since. */
 export class Cursor {
   readonly #chunk: HeadChunk;
-  readonly #wanted: ((column: Column) => boolean) | undefined;
+  readonly #wanted: ((column: ChunkColumn) => boolean) | undefined;
   readonly #state: State;
   #place = 0;
   #rows = 0;
   #at = 0;
   #step = 0;
 
-  constructor(chunk: HeadChunk, wanted?: (column: Column) => boolean) {
+  constructor(chunk: HeadChunk, wanted?: (column: ChunkColumn) => boolean) {
     const width = chunk.columns.length;
     this.#chunk = chunk;
     this.#wanted = wanted;
@@ -294,7 +294,7 @@ export class Cursor {
       const column = columns[c];
       return column && (this.#wanted?.(column) ?? true) ? array() : undefined;
     });
-    const reader = new Reader(this.#chunk.from(this.#place));
+    const reader = new NumberReader(this.#chunk.from(this.#place));
     for (let row = 0; row < rows; row++) {
       this.#step += unzigzag(reader.number());
       this.#at += this.#step;
@@ -341,7 +341,7 @@ class Filler {
     for (let c = 0; c < this.#width; c++) if (!Number.isNaN(state.now[c])) this.#see(c);
   }
 
-  row(row: number, reader: Reader): void {
+  row(row: number, reader: NumberReader): void {
     const { bytes } = reader;
     const first = reader.skip((this.#width + 7) >> 3);
     const end = reader.at;
@@ -369,7 +369,7 @@ class Filler {
     this.#out[c] = this.#array(c)?.fill(Number.NaN, 0, this.#since[c]);
   }
 
-  #change(c: number, row: number, reader: Reader): void {
+  #change(c: number, row: number, reader: NumberReader): void {
     if (c >= this.#width) throw new RangeError("a row has more columns than its chunk");
     const value = this.#value(c, reader);
     if (this.#seen[c] === 0 && !Number.isNaN(value)) this.#see(c);
@@ -383,7 +383,7 @@ class Filler {
     this.#now[c] = value;
   }
 
-  #value(c: number, reader: Reader): number {
+  #value(c: number, reader: NumberReader): number {
     const token = reader.number();
     if (token === absent) return Number.NaN;
     if (token === double) {

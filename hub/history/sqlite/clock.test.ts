@@ -12,7 +12,7 @@ import { openFile } from "./file.ts";
 import { columnId } from "./frame.ts";
 import { Compactor } from "./keep.ts";
 import { blockOf, firstKey } from "./key.ts";
-import { Names } from "./names.ts";
+import { NameTable } from "./names.ts";
 import { Rows } from "./row.ts";
 import { atOnce } from "./turns.ts";
 
@@ -143,7 +143,7 @@ test("late samples of a day whose samples and 5 minutes did not fit any more lea
 /** As a hub without a clock of its own left it: samples of 1970, in rows, in all summaries, and of a card that was there only then. */
 function writeEarly(): void {
   const file = openFile(scene.folder, { log: silent }, () => {});
-  const names = new Names(file);
+  const names = new NameTable(file);
   const rows = new Rows(file, silent);
   const compactor = new Compactor(rows, names);
   const host = names.host("a");

@@ -4,7 +4,7 @@ import { mostMetrics } from "./key.ts";
 export interface Frame {
   readonly times: Float64Array;
   /** By `columnId`. */
-  readonly columns: Columns;
+  readonly columns: ColumnsById;
 }
 
 /** Identifies a series of a host by the ids of its device and metric. */
@@ -13,7 +13,7 @@ export const deviceOf = (column: number): number => Math.floor(column / mostMetr
 const metricOf = (column: number): number => column % mostMetrics;
 
 /** Columns by id. */
-export type Columns = ReadonlyMap<number, Float64Array>;
+export type ColumnsById = ReadonlyMap<number, Float64Array>;
 
 /** Merges frames. Of two values of a series at one time, that of the later frame counts. */
 export function merge(frames: readonly Frame[]): Frame {
@@ -35,7 +35,7 @@ export class Merger {
   }
 
   /** Merges columns. @param parts some columns of each frame */
-  columns(parts: readonly (Columns | undefined)[]): Columns {
+  columns(parts: readonly (ColumnsById | undefined)[]): ColumnsById {
     if (this.#places === undefined) return parts.find((part) => part !== undefined && part.size > 0) ?? new Map();
     const columns = new Map<number, Float64Array>();
     for (const [i, places] of this.#places.entries()) {
@@ -53,7 +53,7 @@ export class Merger {
 }
 
 /** Groups columns by metric. */
-export function byMetric(columns: Columns): Map<number, Map<number, Float64Array>> {
+export function byMetric(columns: ColumnsById): Map<number, Map<number, Float64Array>> {
   const metrics = new Map<number, Map<number, Float64Array>>();
   for (const [id, values] of columns) {
     const metric = metricOf(id);

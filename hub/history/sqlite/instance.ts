@@ -3,15 +3,15 @@ import type { Clock } from "../../clock.ts";
 import { quarantine } from "../../database/database.ts";
 import { DatabasePath } from "../../database/path.ts";
 import type { Log } from "../../log.ts";
-import { Query } from "./ask.ts";
+import { Querier } from "./ask.ts";
 import type { File } from "./database.ts";
 import { openFile } from "./file.ts";
 import { Journal } from "./journal.ts";
-import { Keeper, type Limits } from "./keep.ts";
-import { Names } from "./names.ts";
+import { Keeper, type RetentionLimits } from "./keep.ts";
+import { NameTable } from "./names.ts";
 import { Rows } from "./row.ts";
 
-export interface Options {
+export interface SqliteOptions {
   readonly folder: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -33,28 +33,28 @@ export interface Options {
 }
 
 /** Everything built on one database file. */
-export interface Instance {
+export interface SqliteInstance {
   readonly file: File;
   readonly databasePath: DatabasePath;
-  readonly names: Names;
+  readonly names: NameTable;
   readonly head: Keeper["head"];
   readonly journal: Journal;
   readonly keeper: Keeper;
-  readonly query: Query;
+  readonly query: Querier;
 }
 
 /**
  * Opens or creates the file of a folder, and replays the journal.
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
-export function assemble(options: Options): Instance {
+export function assemble(options: SqliteOptions): SqliteInstance {
   const { folder, clock, log } = options;
-  let names: Names | undefined;
+  let names: NameTable | undefined;
   const file = openFile(folder, options, (opened) => {
-    names = new Names(opened, options.maxDevices);
+    names = new NameTable(opened, options.maxDevices);
   });
   try {
-    return built(file, names ?? new Names(file, options.maxDevices), {
+    return built(file, names ?? new NameTable(file, options.maxDevices), {
       ...options,
       journal: new Journal(folder, { now: clock.now, log }),
     });
@@ -65,16 +65,16 @@ export function assemble(options: Options): Instance {
   }
 }
 
-function built(file: File, names: Names, options: Options & { journal: Journal }): Instance {
+function built(file: File, names: NameTable, options: SqliteOptions & { journal: Journal }): SqliteInstance {
   const { clock, log, journal } = options;
   const { now } = clock;
-  const limits = (): Limits => {
+  const limits = (): RetentionLimits => {
     const { raw, fiveMinutes: five, hour, day } = options.retention();
     return { raw, five, hour, day, bytes: options.maxSize() };
   };
   const rows = new Rows(file, log);
   const keeper = new Keeper({ file, names, rows, limits, now });
-  const query = new Query(names, rows, keeper.head);
+  const query = new Querier(names, rows, keeper.head);
   keeper.replay(journal, log);
   const databasePath = new DatabasePath(join(options.folder, "history.db"));
   return { file, databasePath, names, head: keeper.head, journal, keeper, query };
@@ -84,7 +84,7 @@ function built(file: File, names: Names, options: Options & { journal: Journal }
  * Replaces an instance whose file is damaged: quarantines the file, and replays the journal into a new one.
  * @throws Error if that fails; the old instance goes on taking polls
  */
-export function renewed(old: Instance, options: Options, error: unknown): Instance {
+export function renewed(old: SqliteInstance, options: SqliteOptions, error: unknown): SqliteInstance {
   old.journal.write();
   if (old.file.open) {
     old.file.close();
@@ -103,9 +103,9 @@ export function renewed(old: Instance, options: Options, error: unknown): Instan
  * @throws Error if that fails; the old instance goes on
  */
 export async function restored(
-  old: Instance,
-  options: Options,
-): Promise<{ made: Instance; aside: string | undefined }> {
+  old: SqliteInstance,
+  options: SqliteOptions,
+): Promise<{ made: SqliteInstance; aside: string | undefined }> {
   await old.databasePath.copy(old.file);
   if (!old.file.open) throw new Error("the history was closed meanwhile");
   old.journal.write();

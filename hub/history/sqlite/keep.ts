@@ -7,9 +7,9 @@ import type { Journal, Replay } from "./journal.ts";
 import { Compactor } from "./keep/compact.ts";
 import { erase } from "./keep/erase.ts";
 import { Head } from "./keep/head.ts";
-import { type Limits, Retention } from "./keep/retention.ts";
+import { Retention, type RetentionLimits } from "./keep/retention.ts";
 import { blockMs, blockOf, blocksPerDay, bucketOf, dayOf, groupOf } from "./key.ts";
-import type { Host, Names } from "./names.ts";
+import type { HostEntry, NameTable } from "./names.ts";
 import type { Entry, Rows } from "./row.ts";
 import { atOnce, inTurns, turn, type Work } from "./turns.ts";
 
@@ -30,25 +30,25 @@ const mostChunks = 32;
 /** Columns of all chunks of a block beyond which it is compacted before its end: each takes some 100 bytes of memory. */
 const mostColumns = 500_000;
 
-export { Compactor, type Limits };
+export { Compactor, type RetentionLimits };
 
-interface Parts {
+interface KeeperParts {
   readonly file: File;
-  readonly names: Names;
+  readonly names: NameTable;
   readonly rows: Rows;
-  readonly limits: () => Limits;
+  readonly limits: () => RetentionLimits;
   readonly now: () => number;
 }
 
 /** A block to compact, or a day to roll up. */
-interface Task {
-  readonly host: Host;
+interface CompactionTask {
+  readonly host: HostEntry;
   readonly block: number;
   readonly day?: number;
 }
 
 /** Rows of a task, and the chunks that they replace. */
-interface Result extends Task {
+interface CompactionResult extends CompactionTask {
   readonly rows: readonly Entry[];
   readonly chunks: readonly HeadChunk[];
 }
@@ -56,7 +56,7 @@ interface Result extends Task {
 /** Decides what is compacted, rolled up and deleted, and when; works in turns, so that polls go on. */
 export class Keeper {
   readonly head: Head;
-  readonly #parts: Parts;
+  readonly #parts: KeeperParts;
   readonly #retention: Retention;
   readonly #compactor: Compactor;
   readonly #sql;
@@ -66,7 +66,7 @@ export class Keeper {
   #written = false;
   #stopped = false;
 
-  constructor(parts: Parts) {
+  constructor(parts: KeeperParts) {
     this.#parts = parts;
     this.head = new Head(parts.names);
     this.#retention = new Retention({ ...parts, oldest: () => this.head.oldest() });
@@ -138,7 +138,7 @@ export class Keeper {
    * its rows.
    * @throws SqliteError; nothing has changed
    */
-  forget(host: Host): void {
+  forget(host: HostEntry): void {
     const { file, names } = this.#parts;
     file
       .transaction(() => {
@@ -204,7 +204,7 @@ export class Keeper {
     return lost;
   }
 
-  #blocksDue(): Task[] {
+  #blocksDue(): CompactionTask[] {
     const now = this.#parts.now();
     const held = [...this.head.all()];
     const last = held.reduce((most, { host }) => Math.max(most, groupOf(host.id)), 0);
@@ -221,11 +221,11 @@ export class Keeper {
   }
 
   /** Lists days that have ended and are compacted. */
-  #daysDue(): Task[] {
+  #daysDue(): CompactionTask[] {
     const { head } = this;
     const { names, now } = this.#parts;
     const over = Math.floor((now() - graceMs - spreadMs - blockMs) / bucketOf.day);
-    const due: Task[] = [];
+    const due: CompactionTask[] = [];
     for (const host of names.hosts()) {
       if (host.open.size === 0) continue;
       const held = new Set([...head.blocks(host)].map(dayOf));
@@ -244,11 +244,11 @@ export class Keeper {
     return work;
   }
 
-  async #run(tasks: readonly Task[]): Promise<void> {
+  async #run(tasks: readonly CompactionTask[]): Promise<void> {
     // Rows of a group are adjacent and written together. Days of one host share rows, so they go one after the other.
     const groups = Map.groupBy(tasks, ({ host, block, day }) => `${day} ${block} ${groupOf(host.id)}`);
     for (const group of groups.values()) {
-      const works: Result[] = [];
+      const works: CompactionResult[] = [];
       for (const task of group.sort((a, b) => a.host.id - b.host.id)) {
         const done = await inTurns(this.#work(task), () => this.#stopped);
         if (done === undefined) return;
@@ -274,7 +274,7 @@ export class Keeper {
     this.#checkpoint();
   }
 
-  *#work(task: Task): Work<Result> {
+  *#work(task: CompactionTask): Work<CompactionResult> {
     const { host, block, day } = task;
     if (day !== undefined) return { ...task, chunks: [], rows: yield* this.#compactor.day(host, day) };
     const chunks = [...this.head.chunks(host, block)];
@@ -294,7 +294,7 @@ export class Keeper {
     };
   }
 
-  #commit(works: readonly Result[]): void {
+  #commit(works: readonly CompactionResult[]): void {
     const { head } = this;
     const { file, names, rows } = this.#parts;
     const before = works.map(({ host }) => ({ host, first: host.first, last: host.last, open: [...host.open] }));
@@ -321,7 +321,7 @@ export class Keeper {
   }
 
   /** Updates the host, and marks chunks as compacted; called within the transaction. */
-  #mark({ host, block, day, chunks }: Result): void {
+  #mark({ host, block, day, chunks }: CompactionResult): void {
     if (day !== undefined) {
       host.open.delete(day);
       return;

@@ -7,7 +7,7 @@ import { CorruptChunk } from "./codec.ts";
 import type { File } from "./database.ts";
 import { blockOf, dayOf, mostHosts, mostMetrics, timesRow } from "./key.ts";
 
-export interface Host {
+export interface HostEntry {
   readonly id: number;
   readonly name: string;
   /** Oldest and newest block with rows; Infinity and -Infinity without rows. */
@@ -15,14 +15,14 @@ export interface Host {
   last: number;
   /** Days, counted from the epoch, with new rows since they were rolled up by hour and day. */
   readonly open: Set<number>;
-  readonly devices: Map<string, Device>;
+  readonly devices: Map<string, DeviceEntry>;
   /** True once its history is being deleted: nothing may be written for it. */
   forgotten: boolean;
 }
 
-export interface Device {
+export interface DeviceEntry {
   readonly id: number;
-  readonly host: Host;
+  readonly host: HostEntry;
   readonly level: Level;
   readonly key: string;
   index: number | undefined;
@@ -33,7 +33,7 @@ export interface Device {
   forgotten: boolean;
 }
 
-export interface Metric {
+export interface MetricEntry {
   readonly id: number;
   readonly level: Level;
   readonly name: string;
@@ -54,20 +54,20 @@ interface HostRow {
  * Maps hosts, devices and metrics to their numbers in rows. A number is assigned at first sight, and written in the
  * transaction of the first row that uses it.
  */
-export class Names {
+export class NameTable {
   readonly #file: File;
   readonly #maxDevices: () => number;
   /** Hosts that lost devices to the limit since the last call of `crowded`. */
   readonly #crowded = new Set<string>();
   /** Devices as they were last committed, and those written or deleted in the open transaction. */
-  readonly #written = new WeakMap<Device, string>();
-  readonly #pending = new Map<Device, string>();
+  readonly #written = new WeakMap<DeviceEntry, string>();
+  readonly #pending = new Map<DeviceEntry, string>();
   readonly #forgotten = new Set<number>();
-  readonly #hosts = new Map<string, Host>();
+  readonly #hosts = new Map<string, HostEntry>();
   /** Forgotten hosts that may still have rows. */
-  readonly #tombstones = new Set<Host>();
-  readonly #metrics = new Map<string, Metric>();
-  readonly #metricsById = new Map<number, Metric>();
+  readonly #tombstones = new Set<HostEntry>();
+  readonly #metrics = new Map<string, MetricEntry>();
+  readonly #metricsById = new Map<number, MetricEntry>();
   #nextHost = 1;
   #nextDevice = 1;
   #nextMetric = timesRow + 1;
@@ -90,24 +90,24 @@ export class Names {
     this.#load();
   }
 
-  hosts(): Iterable<Host> {
+  hosts(): Iterable<HostEntry> {
     return this.#hosts.values();
   }
 
-  tombstones(): ReadonlySet<Host> {
+  tombstones(): ReadonlySet<HostEntry> {
     return this.#tombstones;
   }
 
   /** Finds a host without creating it. */
-  find(name: string): Host | undefined {
+  find(name: string): HostEntry | undefined {
     return this.#hosts.get(name);
   }
 
-  host(name: string): Host {
+  host(name: string): HostEntry {
     const held = this.#hosts.get(name);
     if (held) return held;
     if (this.#nextHost >= mostHosts) throw new RangeError(`history holds ${mostHosts - 1} hosts at most`);
-    const made: Host = {
+    const made: HostEntry = {
       id: this.#nextHost++,
       name,
       first: Infinity,
@@ -120,10 +120,10 @@ export class Names {
     return made;
   }
 
-  device(host: Host, level: Level, key: string): Device {
+  device(host: HostEntry, level: Level, key: string): DeviceEntry {
     const held = host.devices.get(`${level}\n${key}`);
     if (held) return held;
-    const made: Device = {
+    const made: DeviceEntry = {
       id: this.#nextDevice++,
       host,
       level,
@@ -137,11 +137,11 @@ export class Names {
     return made;
   }
 
-  findMetric(level: Level, name: string): Metric | undefined {
+  findMetric(level: Level, name: string): MetricEntry | undefined {
     return this.#metrics.get(`${level}\n${name}`);
   }
 
-  metric(level: Level, name: string): Metric {
+  metric(level: Level, name: string): MetricEntry {
     const held = this.#metrics.get(`${level}\n${name}`);
     if (held) return held;
     if (this.#nextMetric >= mostMetrics) throw new RangeError(`history holds ${mostMetrics - 1} metrics at most`);
@@ -149,7 +149,7 @@ export class Names {
   }
 
   /** Lists all metrics of rows. */
-  metrics(): Iterable<Metric> {
+  metrics(): Iterable<MetricEntry> {
     return this.#metrics.values();
   }
 
@@ -157,7 +157,7 @@ export class Names {
     return this.#metricsById.keys();
   }
 
-  metricOf(id: number): Metric | undefined {
+  metricOf(id: number): MetricEntry | undefined {
     return this.#metricsById.get(id);
   }
 
@@ -174,7 +174,7 @@ export class Names {
   }
 
   /** Writes a host with its devices, and all metrics; to be called within the transaction that writes its rows. */
-  save(host: Host): void {
+  save(host: HostEntry): void {
     for (const { id, level, name } of this.#metrics.values()) this.#sql.metric.run(summed([id, level, name]));
     const { first, last, open } = host;
     this.#sql.host.run(summed([host.id, host.name, finite(first), finite(last), [...open].join(" ")]));
@@ -208,14 +208,14 @@ export class Names {
    * Writes a tombstone for a host; to be called within a transaction, and `forgotten` after it. The tombstone, a name that no
    * host can have, stays until the host's rows are deleted: only then may its number be assigned again.
    */
-  bury({ id, first, last }: Host): void {
+  bury({ id, first, last }: HostEntry): void {
     this.#sql.host.run(summed([id, `${grave}${id}`, finite(first), finite(last), ""]));
     this.#sql.forgetDevices.run(id);
     this.#keepNumbers();
   }
 
   /** Removes a host whose tombstone is committed. */
-  forgotten(host: Host): void {
+  forgotten(host: HostEntry): void {
     this.#hosts.delete(host.name);
     this.#tombstones.add(host);
     host.forgotten = true;
@@ -223,7 +223,7 @@ export class Names {
   }
 
   /** Deletes the tombstone of a host without rows. */
-  erased(host: Host): void {
+  erased(host: HostEntry): void {
     this.#sql.forgetHost.run(host.id);
     this.#tombstones.delete(host);
   }
@@ -241,7 +241,7 @@ export class Names {
   }
 
   /** Forgets devices of a host beyond the limit, the least recently seen first; those in `present` stay. */
-  trim(host: Host, present?: { has(device: Device): boolean }): void {
+  trim(host: HostEntry, present?: { has(device: DeviceEntry): boolean }): void {
     const excess = host.devices.size - this.#maxDevices();
     if (excess <= 0) return;
     this.#crowded.add(host.name);
@@ -260,7 +260,7 @@ export class Names {
     return names;
   }
 
-  #keep(id: number, level: Level, name: string): Metric {
+  #keep(id: number, level: Level, name: string): MetricEntry {
     const declared = kept[level].find((metric) => metric.name === name);
     const made = { id, level, name, scale: declared?.scale ?? 1, counter: declared?.kind === Kind.COUNTER };
     this.#metrics.set(`${level}\n${name}`, made);
@@ -275,7 +275,7 @@ export class Names {
       this.#keep(id, level, name);
       this.#nextMetric = id + 1;
     }
-    const byId = new Map<number, Host>();
+    const byId = new Map<number, HostEntry>();
     for (const row of rows("SELECT id, name, first, last, open, sum FROM host ORDER BY id")) {
       const { id, name, first, last, open } = row as HostRow;
       const host = {
@@ -322,7 +322,7 @@ export class Names {
   }
 }
 
-const knownOf = ({ host, level, key, index, metrics, last }: Device): KnownDevice => ({
+const knownOf = ({ host, level, key, index, metrics, last }: DeviceEntry): KnownDevice => ({
   host: host.name,
   level,
   key,
@@ -336,15 +336,15 @@ const grave = "\n";
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
-type Cell = string | number | null;
+type SqlValue = string | number | null;
 
 /** Checksum of a row of names: a corrupted name would show one card's samples as another's. */
-const sumOf = (cells: readonly Cell[]): number => crc32(JSON.stringify(cells));
-const summed = (cells: readonly Cell[]): Cell[] => [...cells, sumOf(cells)];
+const sumOf = (cells: readonly SqlValue[]): number => crc32(JSON.stringify(cells));
+const summed = (cells: readonly SqlValue[]): SqlValue[] => [...cells, sumOf(cells)];
 
 /** Checks a row of names. @throws CorruptChunk */
 function sound(row: unknown): unknown {
-  const { sum, ...cells } = row as Record<string, Cell>;
+  const { sum, ...cells } = row as Record<string, SqlValue>;
   if (sum !== sumOf(Object.values(cells))) throw new CorruptChunk("a name does not match its checksum");
   return row;
 }

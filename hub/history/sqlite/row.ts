@@ -10,12 +10,12 @@ import { encodeBuckets } from "./row/rollup.ts";
 import { joined, pack, Sections, unpack, xorTail } from "./row/section.ts";
 
 /** A table of rows: samples, or one of the rollups. */
-export type Table = "raw" | Tier;
-export const tables: readonly Table[] = ["raw", ...tiers];
+export type RowTable = "raw" | Tier;
+export const tables: readonly RowTable[] = ["raw", ...tiers];
 
 /** Identifies the data of one metric of one host within a block (raw) or span (rollups). */
 export interface RowRef {
-  readonly table: Table;
+  readonly table: RowTable;
   readonly span: number;
   readonly host: number;
   readonly metric: number;
@@ -62,7 +62,7 @@ export class Rows {
 
   constructor(file: File, log: Log) {
     this.#log = log;
-    const each = <T>(make: (table: Table) => T): Record<Table, T> => ({
+    const each = <T>(make: (table: RowTable) => T): Record<RowTable, T> => ({
       raw: make("raw"),
       five: make("five"),
       hour: make("hour"),
@@ -104,7 +104,7 @@ export class Rows {
   }
 
   /** Deletes the data of a host in a block or span; to be called within a transaction. */
-  erase(table: Table, span: number, host: number): void {
+  erase(table: RowTable, span: number, host: number): void {
     const [low, high, slot] = [rowKey(span, host - (host % groupSize), 0), groupEnd(span, host), host % groupSize];
     this.forget();
     if (table === "raw") {
@@ -134,13 +134,13 @@ export class Rows {
   }
 
   /** Finds the greatest key less than `key`. */
-  before(table: Table, key: number): number | undefined {
+  before(table: RowTable, key: number): number | undefined {
     const what = () => `${table} before ${spanOfKey(key)}`;
     return this.#readSafely(what, () => this.#before[table].get(key) as number | undefined);
   }
 
   /** Finds the least key that is not less than `key`. */
-  after(table: Table, key: number): number | undefined {
+  after(table: RowTable, key: number): number | undefined {
     const what = () => `${table} after ${spanOfKey(key)}`;
     return this.#readSafely(what, () => this.#after[table].get(key) as number | undefined);
   }
@@ -222,7 +222,7 @@ export class Rows {
   }
 
   /** @throws CorruptChunk for a text: one flipped bit turns SQLite's bytes into one */
-  #bytes(table: Table, key: number): Uint8Array | undefined {
+  #bytes(table: RowTable, key: number): Uint8Array | undefined {
     const data = this.#get[table].get(key);
     if (data === undefined || data instanceof Uint8Array) return data;
     throw new CorruptChunk("it is no bytes");

@@ -8,7 +8,7 @@ const settled = (text: string | undefined, env: Record<string, string> = {}): Se
 const kept = (settings: Settings) => sqlite.retention(valuesOf(sqlite.table, settings.byName));
 const maxSize = (settings: Settings) => sqlite.maxSize(valuesOf(sqlite.table, settings.byName));
 
-test("history is kept for as long and as large as the settings say, whichever door they come through", () => {
+test("history is kept for as long and as large as the settings say, from whichever source they come", () => {
   const day = 86_400_000;
   const forever = Number.POSITIVE_INFINITY;
   const defaults = settled(undefined);

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { levels } from "../../../proto/device.ts";
 import { earliest } from "../../clock.ts";
 import { databaseBytes } from "../../database/open.ts";
-import type { Lost } from "../../database/path.ts";
+import type { PathLoss } from "../../database/path.ts";
 import { Fault } from "../../fault.ts";
 import {
   type Aggregate,
@@ -19,7 +19,7 @@ import {
 } from "../store.ts";
 import { backUp } from "./backup.ts";
 import { damaged } from "./file.ts";
-import { assemble, type Instance, type Options, renewed, restored } from "./instance.ts";
+import { assemble, renewed, restored, type SqliteInstance, type SqliteOptions } from "./instance.ts";
 import { blockOf, latest } from "./key.ts";
 
 /** Interval at which samples are written to the journal; docs/history.md promises a second. */
@@ -36,19 +36,19 @@ const maxWaitingBytes = 256 * 2 ** 20;
 /** A notice is removed this long after its last cause. */
 const noticeMs = 3_600_000;
 
-export type { Options };
+export type { SqliteOptions };
 
 /**
  * Opens the history in a folder.
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
-export function openStore(options: Options): Store & Local {
+export function openStore(options: SqliteOptions): Store & Local {
   return new SqliteStore(assemble(options), options);
 }
 
 class SqliteStore implements Store, Local {
-  readonly #options: Options;
-  #instance: Instance;
+  readonly #options: SqliteOptions;
+  #instance: SqliteInstance;
   readonly #troubles = new Map<"journal" | "rows", string>();
   #cancelWrite: (() => void) | undefined;
   #cancelTending: (() => void) | undefined;
@@ -60,7 +60,7 @@ class SqliteStore implements Store, Local {
   readonly #crowded = new Map<string, number>();
   #closed = false;
 
-  constructor(instance: Instance, options: Options) {
+  constructor(instance: SqliteInstance, options: SqliteOptions) {
     this.#instance = instance;
     this.#options = options;
     this.#cancelTending = options.clock.after(tendMs, () => this.#startTending());
@@ -218,7 +218,7 @@ class SqliteStore implements Store, Local {
     await this.#instance.keeper.tend();
   }
 
-  #restored(lost: Lost, aside: string | undefined): void {
+  #restored(lost: PathLoss, aside: string | undefined): void {
     const { clock, log, notice } = this.#options;
     const found =
       aside === undefined
@@ -268,7 +268,7 @@ class SqliteStore implements Store, Local {
   }
 
   /** Works on the open file; if that was replaced meanwhile, again on the new one. */
-  async #with<T>(work: (instance: Instance) => Promise<T>): Promise<T> {
+  async #with<T>(work: (instance: SqliteInstance) => Promise<T>): Promise<T> {
     const instance = this.#instance;
     try {
       return await work(instance);

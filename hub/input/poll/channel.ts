@@ -7,7 +7,7 @@ import { redact } from "../../../program/redact.ts";
 import { hostPort } from "../../../program/setting.ts";
 import { decode, hostLimits } from "../../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
-import { Connection, flooding } from "./connection.ts";
+import { AgentConnection, flooding } from "./connection.ts";
 
 const options = {
   // A peer that never speaks HTTP/2 leaves a subchannel connecting for ever; shared, it would poison the next channel too.
@@ -23,7 +23,7 @@ const options = {
 const path = `/${HostMonitor.typeName}/${HostMonitor.method.getInfo.name}`;
 
 /** What a connection is authenticated with. */
-export interface Trust {
+export interface AgentCredentials {
   /** "" if the host wants none. */
   readonly token: string;
   /** Paths of PEM files; "" for the system's authorities, and for no certificate of our own. */
@@ -33,7 +33,7 @@ export interface Trust {
 }
 
 /** Result of one call. `lost`: the connection must be replaced. */
-export type Outcome =
+export type PollOutcome =
   | { readonly kind: "answer"; readonly info: HostInfo }
   | { readonly kind: "timeout"; readonly reason: string }
   | { readonly kind: "bad"; readonly reason: string }
@@ -42,12 +42,12 @@ export type Outcome =
 /** Polls one agent over a connection that is made by the first call. */
 export interface Channel {
   /** Asks for a report. Never rejects. @param deadline milliseconds */
-  ask(deadline: number): Promise<Outcome>;
+  ask(deadline: number): Promise<PollOutcome>;
   close(): void;
 }
 
 /** No token and no certificate; the system's authorities. */
-const insecure: Trust = { token: "", ca: "", cert: "", key: "" };
+const insecure: AgentCredentials = { token: "", ca: "", cert: "", key: "" };
 
 /** HTTP/2 keepalive, in milliseconds. */
 export interface Keepalive {
@@ -63,7 +63,11 @@ const usualKeepalive: Keepalive = { time: 10_000, timeout: 5_000 };
  * @param address "host:port", or "tls://host:port"
  * @param given what the connection is authenticated with, if with anything
  */
-export function dial(address: string, given: Partial<Trust> = {}, keepalive: Keepalive = usualKeepalive): Channel {
+export function dial(
+  address: string,
+  given: Partial<AgentCredentials> = {},
+  keepalive: Keepalive = usualKeepalive,
+): Channel {
   const trust = { ...insecure, ...given };
   const target = address.replace(tls, "");
   let secure: SecureContext | undefined;
@@ -74,7 +78,7 @@ export function dial(address: string, given: Partial<Trust> = {}, keepalive: Kee
     const reason = `no TLS with ${address}: ${(error as Error).message}`;
     return { ask: async () => ({ kind: "lost", reason }), close: () => {} };
   }
-  const connection = new Connection(hostPort(target).host, secure);
+  const connection = new AgentConnection(hostPort(target).host, secure);
   const client = new Client(target, connection, {
     ...options,
     "grpc.keepalive_time_ms": keepalive.time,
@@ -90,7 +94,7 @@ export function dial(address: string, given: Partial<Trust> = {}, keepalive: Kee
 const tls = "tls://";
 
 /** @throws Error if a file cannot be read or used, or the key belongs to another certificate. */
-function certified({ ca, cert, key }: Trust): SecureContext {
+function certified({ ca, cert, key }: AgentCredentials): SecureContext {
   if ((cert === "") !== (key === "")) throw new Error("poll.cert and poll.key go together: set both or neither");
   const file = (path: string): Buffer | undefined => (path === "" ? undefined : readRegular(path));
   const own = { cert: file(cert), key: file(key) };
@@ -102,16 +106,16 @@ function certified({ ca, cert, key }: Trust): SecureContext {
   return context;
 }
 
-interface Call {
+interface PollCall {
   readonly address: string;
-  readonly connection: Connection;
+  readonly connection: AgentConnection;
   readonly request: Buffer;
   /** Milliseconds. */
   readonly deadline: number;
   readonly token: string;
 }
 
-function ask(client: Client, call: Call): Promise<Outcome> {
+function ask(client: Client, call: PollCall): Promise<PollOutcome> {
   const { connection, request, deadline } = call;
   connection.renew();
   return new Promise((resolve) => {
@@ -143,7 +147,7 @@ function ask(client: Client, call: Call): Promise<Outcome> {
   });
 }
 
-function failure(error: ServiceError, { address, connection, deadline, token }: Call, client: Client): Outcome {
+function failure(error: ServiceError, { address, connection, deadline, token }: PollCall, client: Client): PollOutcome {
   // The peer was sent the token and may quote it, and every visitor of the page reads the reason.
   const details = redact(error.details ?? "", [token]);
   switch (error.code) {
@@ -171,7 +175,7 @@ function failure(error: ServiceError, { address, connection, deadline, token }: 
   }
 }
 
-interface Unavailable extends Pick<Call, "connection" | "address"> {
+interface Unavailable extends Pick<PollCall, "connection" | "address"> {
   readonly details: string;
   /** True if no connection ever spoke HTTP/2. */
   readonly never: boolean;

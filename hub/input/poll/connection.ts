@@ -33,7 +33,7 @@ const resets = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"]);
  * Credentials of one channel that record what happens to its connection. The text of a failed call is no evidence: the peer
  * chooses part of it.
  */
-export class Connection extends ChannelCredentials {
+export class AgentConnection extends ChannelCredentials {
   readonly #host: string;
   readonly #secure: SecureContext | undefined;
   #socket: Socket | undefined;

@@ -5,23 +5,23 @@ import { systemClock } from "../../clock.ts";
 import { Ingest } from "../../ingest.ts";
 import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
-import type { Outcome } from "./channel.ts";
+import type { PollOutcome } from "./channel.ts";
 import { Limiter } from "./limiter.ts";
 import type { PollSettings } from "./settings.ts";
-import { owner, Target } from "./target.ts";
+import { owner, PollTarget } from "./target.ts";
 
 const start = 1_800_000_000_000;
 let asked: number[];
 let dialled: number;
 let closed: number;
-let outcome: () => Outcome;
+let outcome: () => PollOutcome;
 let takes: number;
-let target: Target;
+let target: PollTarget;
 let live: Live;
 
-const answer = (): Outcome => ({ kind: "answer", info: create(HostInfoSchema) });
-const silence = (): Outcome => ({ kind: "timeout", reason: "no answer" });
-const lost = (): Outcome => ({ kind: "lost", reason: "refused" });
+const answer = (): PollOutcome => ({ kind: "answer", info: create(HostInfoSchema) });
+const silence = (): PollOutcome => ({ kind: "timeout", reason: "no answer" });
+const lost = (): PollOutcome => ({ kind: "lost", reason: "refused" });
 
 beforeEach(() => {
   vi.useFakeTimers({ now: start });
@@ -42,7 +42,7 @@ function go(settings: Partial<PollSettings> = {}, random = 1): void {
   const whole = { interval: 10, deadline: 5, ...settings };
   const ingest = new Ingest({ live, history: { append: () => {} }, now: systemClock.now });
   ingest.claim("a", owner, "x:1");
-  target = new Target({
+  target = new PollTarget({
     name: "a",
     address: "x:1",
     context: { ingest, clock: systemClock, random: () => random, log: silent },

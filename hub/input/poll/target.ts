@@ -1,13 +1,13 @@
 import type { Owner } from "../../ingest.ts";
 import type { InputContext } from "../input.ts";
-import type { Channel, Outcome } from "./channel.ts";
+import type { Channel, PollOutcome } from "./channel.ts";
 import type { Limiter } from "./limiter.ts";
 import type { PollSettings } from "./settings.ts";
 
 /** Owns the hosts that settings.json lists. */
 export const owner: Owner = { input: "poll", origin: "settings" };
 
-export interface TargetOptions {
+export interface PollTargetOptions {
   readonly name: string;
   readonly address: string;
   readonly context: Pick<InputContext, "ingest" | "clock" | "random" | "log">;
@@ -22,9 +22,9 @@ const firstPauseMs = 1000;
 const longestPauseMs = 60_000;
 
 /** Polls one host: holds its channel, its schedule and its failures. */
-export class Target {
+export class PollTarget {
   readonly address: string;
-  readonly #options: TargetOptions;
+  readonly #options: PollTargetOptions;
   #channel: Channel | undefined;
   #cancel: () => void = () => {};
   #closed = false;
@@ -36,7 +36,7 @@ export class Target {
   /** Unix milliseconds at which the current poll was due: the next is scheduled from it, so that a late poll does not shift the rest. */
   #due: number;
 
-  constructor(options: TargetOptions) {
+  constructor(options: PollTargetOptions) {
     this.#options = options;
     this.address = options.address;
     this.#due = options.context.clock.now();
@@ -78,7 +78,7 @@ export class Target {
     });
   }
 
-  #settle(outcome: Outcome): void {
+  #settle(outcome: PollOutcome): void {
     this.#polling = false;
     if (this.#closed) return;
     const { context, name } = this.#options;
@@ -98,7 +98,7 @@ export class Target {
   }
 
   /** Replaces a channel that lost its connection or timed out twice: some never recover by themselves. */
-  #replaceBroken(outcome: Outcome): void {
+  #replaceBroken(outcome: PollOutcome): void {
     this.#timeouts = outcome.kind === "timeout" ? this.#timeouts + 1 : 0;
     if (outcome.kind !== "lost" && this.#timeouts < 2) return;
     this.#timeouts = 0;
@@ -117,7 +117,7 @@ export class Target {
   }
 
   /** Milliseconds to the next poll of a host that failed. */
-  #pause(outcome: Outcome): number {
+  #pause(outcome: PollOutcome): number {
     const interval = this.#options.settings().interval * 1000;
     const longest = outcome.kind === "timeout" ? Math.max(interval, longestPauseMs) : Math.max(interval, firstPauseMs);
     const doubled = firstPauseMs * 2 ** Math.min(this.#failures - 1, 20);

@@ -4,7 +4,7 @@ import { apply } from "../../../proto/delta.ts";
 import { type Event, EventSchema, HostSchema, Link } from "../../../proto/gen/feed_pb.js";
 import { HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import { Live } from "../../live.ts";
-import { detail, Encoder } from "./encoder.ts";
+import { detail, FeedEncoder } from "./encoder.ts";
 
 type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string }>;
 
@@ -15,7 +15,7 @@ function input() {
   now = 1000;
   page = "app-A.js";
   const live = new Live(() => now);
-  const encoder = new Encoder({
+  const encoder = new FeedEncoder({
     live,
     clock: { now: () => now, after: () => () => {} },
     instance: "h",

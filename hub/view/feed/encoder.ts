@@ -11,7 +11,7 @@ import {
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
 import { glance } from "../../../proto/glance.ts";
 import { keysOf } from "../../../proto/verdict.ts";
-import type { Host, Link } from "../../live.ts";
+import type { HostLink, LiveHost } from "../../live.ts";
 import type { HubView } from "../view.ts";
 
 /** What the encoder reads. */
@@ -24,14 +24,14 @@ type IdleInit = MessageInitShape<typeof IdleSchema>;
 
 /** A host as viewers know it. */
 interface SentHost {
-  readonly host: Host;
+  readonly host: LiveHost;
   readonly info: HostInfo | undefined;
   /** By the index of the card in `info`. */
   readonly idle: readonly (IdleInit | undefined)[];
 }
 
 /** Encodes the live state as events. Viewers know what was sent; each step encodes what has changed since. */
-export class Encoder {
+export class FeedEncoder {
   readonly #input: EncoderInput;
   readonly #sent = new Map<number, SentHost>();
   #sequence = 0n;
@@ -85,7 +85,7 @@ export class Encoder {
 }
 
 /** Encodes a feed.Host with the whole last report, for the page of the host. */
-export function detail(host: Host): Uint8Array {
+export function detail(host: LiveHost): Uint8Array {
   return toBinary(HostSchema, create(HostSchema, wire({ host, info: host.info, idle: idleOf(host) })));
 }
 
@@ -108,7 +108,7 @@ function change(before: SentHost, after: SentHost): Delta | undefined {
   return delta;
 }
 
-function idleOf({ info, idle }: Host): (IdleInit | undefined)[] {
+function idleOf({ info, idle }: LiveHost): (IdleInit | undefined)[] {
   if (info === undefined || idle === undefined || idle.size === 0) return [];
   return keysOf(info.gpus).map((key, card): IdleInit | undefined => {
     const one = idle.get(key);
@@ -116,7 +116,7 @@ function idleOf({ info, idle }: Host): (IdleInit | undefined)[] {
   });
 }
 
-const links: Readonly<Record<Link["state"], WireLink>> = {
+const links: Readonly<Record<HostLink["state"], WireLink>> = {
   idle: WireLink.IDLE,
   dialling: WireLink.DIALLING,
   open: WireLink.OPEN,

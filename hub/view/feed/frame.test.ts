@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import { busyFleet } from "../../../test/busy-fleet.ts";
 import { Live } from "../../live.ts";
-import { Encoder } from "./encoder.ts";
+import { FeedEncoder } from "./encoder.ts";
 import { frame } from "./frame.ts";
 
 test("200 hosts of eight cards at full work are told in 200 KB, and what is new of all of them in 20 KB", () => {
   const fleet = busyFleet(200);
   const live = new Live(() => 0);
-  const encoder = new Encoder({
+  const encoder = new FeedEncoder({
     live,
     clock: { now: () => 0, after: () => () => {} },
     instance: "h",

@@ -2,7 +2,7 @@ import { get, type IncomingMessage, request } from "node:http";
 import { Socket } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { application } from "../../http/application.ts";
-import { listen, type Web } from "../../http/server.ts";
+import { listen, type WebServer } from "../../http/server.ts";
 import { silent } from "../../log.ts";
 import { serve } from "../../route/handler.ts";
 import type { Routes } from "../../route/route.ts";
@@ -19,7 +19,7 @@ const routes = {
   late: { ...plain, path: "/late" },
 } as const satisfies Routes;
 
-let web: Web;
+let web: WebServer;
 let made = 0;
 let ended = false;
 let lines: string[];

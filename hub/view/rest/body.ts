@@ -12,7 +12,7 @@ const patience = 4;
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Where an answer goes. */
-export interface To {
+export interface BodyTarget {
   readonly c: Context;
   readonly log: Log;
 }
@@ -22,7 +22,7 @@ export interface To {
  * request shows while the first piece is made, so that the answer can still say so.
  */
 export async function answer(
-  { c, log }: To,
+  { c, log }: BodyTarget,
   made: AsyncIterator<Uint8Array>,
   headers: Readonly<Record<string, string>>,
 ): Promise<Response> {

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { begun, EndlessHistory } from "../../../test/endless.ts";
 import { systemClock } from "../../clock.ts";
 import { application } from "../../http/application.ts";
-import { listen, type Web } from "../../http/server.ts";
+import { listen, type WebServer } from "../../http/server.ts";
 import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
 import { rest } from "../rest.ts";
@@ -12,7 +12,7 @@ import type { HubView, RunningView } from "../view.ts";
 
 let history: EndlessHistory;
 let view: RunningView;
-let web: Web;
+let web: WebServer;
 let errors: string[];
 
 beforeEach(async () => {

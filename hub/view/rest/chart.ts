@@ -7,7 +7,7 @@ import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { Aggregate, Columns, SeriesId } from "../../history/store.ts";
 import type { RouteRequest } from "../../route/handler.ts";
-import type { Values } from "../../route/parameter.ts";
+import type { ParameterValues } from "../../route/parameter.ts";
 import { aggregates, type restRoutes } from "../../route/rest.ts";
 import type { HubView } from "../view.ts";
 import { answer, whole } from "./body.ts";
@@ -26,7 +26,7 @@ const slice = 20_000;
 const hour = 3_600_000;
 const day = 24 * hour;
 
-type Given = Values<typeof restRoutes.history.params>;
+type ChartParameters = ParameterValues<typeof restRoutes.history.params>;
 
 interface ChartRequest extends Span {
   readonly host: string;
@@ -118,7 +118,7 @@ async function* series(hub: HubView, request: ChartRequest): AsyncGenerator<[Cha
 const unitOf = ({ unit }: Metric): string => Unit[unit].toLowerCase();
 
 /** @throws Fault bad_request, host_unknown, device_unknown, metric_unknown */
-async function chartRequest(hub: HubView, given: Given): Promise<ChartRequest> {
+async function chartRequest(hub: HubView, given: ChartParameters): Promise<ChartRequest> {
   const { host, step } = given;
   const range = rangeOf(given, hub.clock.now(), hour);
   const series = await seriesOf(hub, given);
@@ -146,7 +146,7 @@ async function fitting({ history, interval }: HubView, { series, from, to, most 
   return { from: Math.floor(begin / step) * step, to: Math.ceil(to / step) * step, step };
 }
 
-async function seriesOf(hub: HubView, { host, level, metric, key }: Given): Promise<ChartSeries[]> {
+async function seriesOf(hub: HubView, { host, level, metric, key }: ChartParameters): Promise<ChartSeries[]> {
   const metrics = metric.map((name) => metricOf(name, level));
   const keys = new Set(key);
   const there = Map.groupBy(await devicesOf(hub, host, keys), (device) => device.level);

@@ -6,7 +6,7 @@ import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { GroupColumns, Range, SeriesId } from "../../history/store.ts";
 import type { RouteRequest } from "../../route/handler.ts";
-import type { Values } from "../../route/parameter.ts";
+import type { ParameterValues } from "../../route/parameter.ts";
 import type { groupings, restRoutes } from "../../route/rest.ts";
 import type { HubView } from "../view.ts";
 import { answer, whole } from "./body.ts";
@@ -22,7 +22,7 @@ const day = 86_400_000;
 
 type Grouping = (typeof groupings)[number];
 
-interface Group {
+interface SeriesGroup {
   /** Undefined for series of which nobody says now where they belong. */
   readonly name: string | undefined;
   readonly series: SeriesId[];
@@ -31,7 +31,7 @@ interface Group {
 interface FleetRequest {
   readonly metric: Metric;
   readonly by: Grouping;
-  readonly groups: readonly Group[];
+  readonly groups: readonly SeriesGroup[];
   readonly range: Range;
 }
 
@@ -66,7 +66,7 @@ async function* json({ history }: HubView, { metric, by, groups, range }: FleetR
   yield Buffer.from("]}");
 }
 
-function groupJson({ name, series }: Group, columns: GroupColumns, before: string): Uint8Array {
+function groupJson({ name, series }: SeriesGroup, columns: GroupColumns, before: string): Uint8Array {
   const parts: Uint8Array[] = [
     Buffer.from(`${before}${JSON.stringify({ name: name ?? null, series: series.length }).slice(0, -1)}`),
   ];
@@ -77,7 +77,10 @@ function groupJson({ name, series }: Group, columns: GroupColumns, before: strin
 }
 
 /** @throws Fault bad_request, metric_unknown */
-async function fleetRequest(hub: HubView, given: Values<typeof restRoutes.fleetHistory.params>): Promise<FleetRequest> {
+async function fleetRequest(
+  hub: HubView,
+  given: ParameterValues<typeof restRoutes.fleetHistory.params>,
+): Promise<FleetRequest> {
   const { by = "all", step } = given;
   const metric = metricOf(given.metric);
   const groups = await groupsOf(hub, metric, by);
@@ -95,7 +98,7 @@ async function fleetRequest(hub: HubView, given: Values<typeof restRoutes.fleetH
 
 async function fitting(
   { history }: HubView,
-  groups: readonly Group[],
+  groups: readonly SeriesGroup[],
   { from, to }: Omit<Range, "step">,
 ): Promise<Range> {
   const series = groups.flatMap((group) => group.series);
@@ -106,7 +109,7 @@ async function fitting(
 }
 
 /** Every series of the metric that history knows, by what it belongs to; groups in order of their names. */
-async function groupsOf(hub: HubView, metric: Metric, by: Grouping): Promise<Group[]> {
+async function groupsOf(hub: HubView, metric: Metric, by: Grouping): Promise<SeriesGroup[]> {
   const nameOf = naming(hub, metric, by);
   const groups = new Map<string | undefined, SeriesId[]>();
   for (const { host, level, key, metrics } of await hub.history.known({ level: metric.level })) {

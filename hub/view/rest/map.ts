@@ -1,10 +1,10 @@
 // /pk and /hist, as the first GOHM had them: one type of every GPU or host, under its history key.
 import { packEntry, type Samples } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
-import { gpusOf, metricOf, samples, some, typesOf, type Wanted } from "../../history/series.ts";
+import { gpusOf, metricOf, type SeriesRef, samples, some, typesOf } from "../../history/series.ts";
 import { checkSignal, type HistoryReader, type Range, until } from "../../history/store.ts";
 import type { RouteRequest } from "../../route/handler.ts";
-import type { Values } from "../../route/parameter.ts";
+import type { ParameterValues } from "../../route/parameter.ts";
 import type { restRoutes } from "../../route/rest.ts";
 import { type HubView, matchesEtag } from "../view.ts";
 import { answer, turn, whole } from "./body.ts";
@@ -24,7 +24,7 @@ const batch = 100_000;
 const slice = 20_000;
 
 interface MapRequest {
-  readonly wanted: ReadonlyMap<string, Wanted>;
+  readonly wanted: ReadonlyMap<string, SeriesRef>;
   readonly range: Range;
   /** Samples of each. */
   readonly most: number;
@@ -38,13 +38,13 @@ interface CachedMap {
   cancel(): void;
 }
 
-interface Form {
+interface MapFormat {
   readonly type: string;
   write(map: ReadonlyMap<string, Samples>): AsyncGenerator<Uint8Array>;
 }
 
-type Given = Values<typeof restRoutes.pk.params>;
-type Request = RouteRequest<typeof restRoutes.pk>;
+type MapParameters = ParameterValues<typeof restRoutes.pk.params>;
+type MapRouteRequest = RouteRequest<typeof restRoutes.pk>;
 
 /** Answers by what was asked; one that is being made is given to all who ask meanwhile. */
 export class Maps {
@@ -58,12 +58,12 @@ export class Maps {
   }
 
   /** Base64 of a HistMap. */
-  async pk(request: Request): Promise<Response> {
+  async pk(request: MapRouteRequest): Promise<Response> {
     return this.#answer(request, { type: "text/plain; charset=UTF-8", write: base64 });
   }
 
   /** JSON, values only. */
-  async hist(request: Request): Promise<Response> {
+  async hist(request: MapRouteRequest): Promise<Response> {
     return this.#answer(request, { type: "application/json", write: json });
   }
 
@@ -71,7 +71,7 @@ export class Maps {
     for (const cancel of this.#timers) cancel();
   }
 
-  async #answer({ c, budget, given }: Request, { type, write }: Form): Promise<Response> {
+  async #answer({ c, budget, given }: MapRouteRequest, { type, write }: MapFormat): Promise<Response> {
     // Only what changes the answer: the first GOHM ignored other parameters, and so does this hub.
     const key = JSON.stringify(given);
     const { signal } = c.req.raw;
@@ -140,7 +140,11 @@ function toMilliseconds(nanoseconds: string | undefined): number | undefined {
 }
 
 /** @throws Fault host_unknown, metric_unknown */
-async function mapRequest({ live, history, clock }: HubView, given: Given, signal: AbortSignal): Promise<MapRequest> {
+async function mapRequest(
+  { live, history, clock }: HubView,
+  given: MapParameters,
+  signal: AbortSignal,
+): Promise<MapRequest> {
   const { type = "gpumem", host: name } = given;
   const level = (["gpu", "host"] as const).find((one) => metricOf(one, type) !== undefined);
   const metric = level && metricOf(level, type);
@@ -154,7 +158,7 @@ async function mapRequest({ live, history, clock }: HubView, given: Given, signa
   if (name !== undefined && !names.includes(name)) {
     throw new Fault("host_unknown", `There is no host "${name}": servers are ${some(names)}`);
   }
-  const wanted = new Map<string, Wanted>();
+  const wanted = new Map<string, SeriesRef>();
   for (const host of name === undefined ? names : [name]) {
     if (level === "host") wanted.set(host, { host, level, key: "", metric });
     else for (const [id, { key }] of gpusOf(known, host)) wanted.set(`${host}_${id}`, { host, level, key, metric });

@@ -24,7 +24,7 @@ export interface RollupPiece {
 }
 
 /** Receives the pieces of some devices, those of each in the order of their times. */
-export interface Sink {
+export interface PieceSink {
   /** @param device its index in the query @param piece valid only until the call returns */
   put(device: number, piece: Piece): void;
 }

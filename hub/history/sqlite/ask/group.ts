@@ -1,6 +1,6 @@
 import type { GroupColumns } from "../../store.ts";
-import type { Metric } from "../names.ts";
-import { type Piece, type RollupPiece, SeriesPoints, type Sink } from "./gather.ts";
+import type { MetricEntry } from "../names.ts";
+import { type Piece, type PieceSink, type RollupPiece, SeriesPoints } from "./gather.ts";
 
 /** Aggregates of a group of series. */
 export class GroupSums {
@@ -34,7 +34,7 @@ export class GroupSums {
   }
 
   /** Adds buckets of a series that are whole points. */
-  addWhole({ buckets, start, low, high }: RollupPiece, { counter }: Metric): void {
+  addWhole({ buckets, start, low, high }: RollupPiece, { counter }: MetricEntry): void {
     const { count, min, max, sum } = buckets;
     const first = Math.round(start / this.#step) - this.#first;
     for (let i = low; i < high; i++) {
@@ -75,9 +75,9 @@ export class GroupSums {
 }
 
 /** Adds the series of one metric of one host to the aggregates of their groups. */
-export class GroupFold implements Sink {
+export class GroupFold implements PieceSink {
   readonly #step: number;
-  #metric: Metric | undefined;
+  #metric: MetricEntry | undefined;
   #sums: readonly (readonly GroupSums[])[] = [];
   /** Points of devices that do not come as whole buckets. */
   #gathers: SeriesPoints[] = [];
@@ -87,7 +87,7 @@ export class GroupFold implements Sink {
   }
 
   /** @param sums the aggregates to which each device belongs */
-  begin(metric: Metric, sums: readonly (readonly GroupSums[])[]): void {
+  begin(metric: MetricEntry, sums: readonly (readonly GroupSums[])[]): void {
     if (metric !== this.#metric) this.#gathers = [];
     this.#metric = metric;
     this.#sums = sums;

@@ -2,23 +2,23 @@ import { allocateBuckets, type Buckets, type BufferPool } from "../bucket.ts";
 import type { HeadChunk } from "../chunk.ts";
 import { columnId, type Frame, merge, within } from "../frame.ts";
 import { blockMs, blockOf, bucketOf, bucketsInRow, dayOf, spanOf, type Tier, tiers } from "../key.ts";
-import type { Host, Metric } from "../names.ts";
+import type { HostEntry, MetricEntry } from "../names.ts";
 import type { Rows } from "../row.ts";
-import type { Sink } from "./gather.ts";
+import type { PieceSink } from "./gather.ts";
 
 /** Samples that are not compacted yet. */
 export interface HeadView {
   /** Head chunks of a block, in the order in which they were begun. */
-  chunks(host: Host, block: number): readonly HeadChunk[];
-  blocks(host: Host): Iterable<number>;
+  chunks(host: HostEntry, block: number): readonly HeadChunk[];
+  blocks(host: HostEntry): Iterable<number>;
   /** 5-minute buckets of a chunk, by device; they are valid until the chunk grows. */
-  rolled(chunk: HeadChunk, metric: Metric): ReadonlyMap<number, Buckets>;
+  rolled(chunk: HeadChunk, metric: MetricEntry): ReadonlyMap<number, Buckets>;
 }
 
 /** Series of one metric of one host, read together. */
 export interface SeriesSelection {
-  readonly host: Host;
-  readonly metric: Metric;
+  readonly host: HostEntry;
+  readonly metric: MetricEntry;
   /** Index of each device in the query, by its id. */
   readonly devices: ReadonlyMap<number, number>;
   readonly step: number;
@@ -29,10 +29,10 @@ export interface SeriesSelection {
 }
 
 /** A range of time, from ≤ t < to, and where its pieces go. */
-export interface Clip {
+export interface TimeClip {
   readonly from: number;
   readonly to: number;
-  readonly sink: Sink;
+  readonly sink: PieceSink;
 }
 
 interface CachedBuckets {
@@ -66,7 +66,7 @@ export class BlockReader {
   }
 
   /** Reads one block. */
-  block(block: number, { from, to, sink }: Clip): void {
+  block(block: number, { from, to, sink }: TimeClip): void {
     const start = block * blockMs;
     const clip = { from: Math.max(from, start), to: Math.min(to, start + blockMs), sink };
     const { tier, host } = this.#wanted;
@@ -78,7 +78,7 @@ export class BlockReader {
   }
 
   /** Reads a whole day that has no head chunks. @returns false if it is not rolled up */
-  day(start: number, sink: Sink): boolean {
+  day(start: number, sink: PieceSink): boolean {
     const held = this.#buckets("day", start);
     if (held === undefined) return false;
     this.#emit("day", held, { from: start, to: start + bucketOf.day, sink });
@@ -86,7 +86,7 @@ export class BlockReader {
   }
 
   /** Reads a block that is in one head chunk: whole buckets from the chunk's rollup, the ends from its samples. */
-  #headRollup(chunk: HeadChunk, { from, to, sink }: Clip): void {
+  #headRollup(chunk: HeadChunk, { from, to, sink }: TimeClip): void {
     const bucket = bucketOf.five;
     const start = chunk.block * blockMs;
     // An end beyond the chunk's samples cuts off none.
@@ -104,13 +104,13 @@ export class BlockReader {
   }
 
   /** Reads whole buckets from a rollup, and both ends from a finer one, at last from the samples. */
-  #rollup(tier: "five" | "hour", { from, to, sink }: Clip): void {
+  #rollup(tier: "five" | "hour", { from, to, sink }: TimeClip): void {
     if (from >= to) return;
     const bucket = bucketOf[tier];
     const low = Math.ceil(from / bucket) * bucket;
     const high = Math.floor(to / bucket) * bucket;
     const held = low < high ? this.#buckets(tier, low) : undefined;
-    const finer = (clip: Clip): void => {
+    const finer = (clip: TimeClip): void => {
       if (tier === "hour") this.#rollup("five", clip);
       else if (clip.from < clip.to) this.#samples(blockOf(clip.from), clip);
     };
@@ -124,7 +124,7 @@ export class BlockReader {
   }
 
   /** Reads samples of a block; if they have expired, the finest rollup, each bucket at its start. */
-  #samples(block: number, { from, to, sink }: Clip): void {
+  #samples(block: number, { from, to, sink }: TimeClip): void {
     const frame = this.#frame(block);
     if (frame === undefined) {
       this.#instead({ from, to, sink });
@@ -140,7 +140,7 @@ export class BlockReader {
     }
   }
 
-  #instead({ from, to, sink }: Clip): void {
+  #instead({ from, to, sink }: TimeClip): void {
     for (const tier of tiers) {
       const held = this.#buckets(tier, from);
       if (held === undefined) continue;
@@ -178,7 +178,7 @@ export class BlockReader {
   }
 
   /** Passes on the buckets that begin within the clip. */
-  #emit(tier: Tier, { span, buckets }: CachedBuckets, { from, to, sink }: Clip): void {
+  #emit(tier: Tier, { span, buckets }: CachedBuckets, { from, to, sink }: TimeClip): void {
     const bucket = bucketOf[tier];
     const start = span * bucketsInRow * bucket;
     const low = Math.round((from - start) / bucket);

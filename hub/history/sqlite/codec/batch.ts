@@ -1,7 +1,7 @@
 import type { BitWriter } from "./bits.ts";
 import { type Counts, clustersOf } from "./cluster.ts";
 import {
-  type Encoder,
+  type EncoderTables,
   encoderOf,
   encoderOfStandard,
   LEAST_STATE,
@@ -110,7 +110,7 @@ export class Batch {
   }
 
   /** Writes tables, or none if the standard ones make the whole smaller. */
-  #tables(to: BitWriter): Encoder {
+  #tables(to: BitWriter): EncoderTables {
     const counts = this.#counts;
     const standard = this.#length > FEW ? Number.POSITIVE_INFINITY : standardCost(counts);
     const clusters = clustersOf(counts);
@@ -131,7 +131,7 @@ export class Batch {
   }
 
   /** Writes a series: raw bits, padded to 16, then the coder's output, which the decoder reads from the end. */
-  #writeOne(to: BitWriter, encoder: Encoder, range: { from: number; to: number }): void {
+  #writeOne(to: BitWriter, encoder: EncoderTables, range: { from: number; to: number }): void {
     to.reserve(96 + (range.to - range.from) * 72);
     this.#writeRaw(to, range);
     to.align();
@@ -157,7 +157,7 @@ export class Batch {
   }
 
   /** Runs the coder backwards, as an asymmetric numeral system requires. @returns its output in units of 16 bits, with its last state */
-  #leave(encoder: Encoder, range: { from: number; to: number }): number {
+  #leave(encoder: EncoderTables, range: { from: number; to: number }): number {
     const { log, tables, shares, sums, parts } = encoder;
     const tokens = this.#tokens;
     const classes = this.#classes;

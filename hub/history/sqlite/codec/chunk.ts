@@ -2,10 +2,10 @@ import { Batch } from "./batch.ts";
 import { BitWriter, type Words } from "./bits.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { CHECK, verifyChecksum, withChecksum, wordsOf } from "./checksum.ts";
-import { addColumn, type Column, type EncodingState, fillColumn, type Progress, readColumn } from "./column.ts";
+import { addColumn, type EncodedColumn, type EncodingState, fillColumn, type Progress, readColumn } from "./column.ts";
 import { CorruptChunk } from "./corrupt.ts";
-import type { Source } from "./plane.ts";
-import { type Decoder, readDecoder } from "./table.ts";
+import type { PlaneSource } from "./plane.ts";
+import { type DecoderTables, readDecoder } from "./table.ts";
 
 /**
  * A chunk is: CRC-32 of what follows (4 bytes, lowest first), version, count, width, length of the head; the head, which
@@ -69,9 +69,9 @@ function assemble(of: { count: number; width: number }): Uint8Array {
 export class Chunk {
   readonly count: number;
   readonly width: number;
-  readonly #columns: readonly Column[];
+  readonly #columns: readonly EncodedColumn[];
   readonly #words: Words;
-  readonly #series: readonly Series[];
+  readonly #series: readonly SeriesEntry[];
 
   /** @throws CorruptChunk */
   constructor(bytes: Uint8Array) {
@@ -105,7 +105,7 @@ export class Chunk {
   }
 
   /** Finds the residuals of a series, and their tables. */
-  #source(at: number): Source | undefined {
+  #source(at: number): PlaneSource | undefined {
     const series = this.#series[at];
     if (series === undefined) return undefined;
     const decoder = decoderFor(series.tables, this.#words);
@@ -113,22 +113,22 @@ export class Chunk {
   }
 }
 
-function readColumns(head: ByteReader, width: number, progress: Progress): Column[] {
-  const columns: Column[] = [];
+function readColumns(head: ByteReader, width: number, progress: Progress): EncodedColumn[] {
+  const columns: EncodedColumn[] = [];
   for (let at = 0; at < width; at++) columns.push(readColumn(head, columns.at(-1), progress));
   return columns;
 }
 
 /** Range of the tables that the series of a batch share, in units of 16 bits, half-open. */
-interface Tables {
+interface TableRange {
   readonly from: number;
   readonly to: number;
 }
 
 /** The last decoder: consecutive columns usually share it. */
-let ready: { readonly tables: Tables; readonly decoder: Decoder } | undefined;
+let ready: { readonly tables: TableRange; readonly decoder: DecoderTables } | undefined;
 
-function decoderFor(tables: Tables, words: Words): Decoder {
+function decoderFor(tables: TableRange, words: Words): DecoderTables {
   if (ready?.tables === tables) return ready.decoder;
   // Invalid as soon as another one is begun, even if that fails.
   ready = undefined;
@@ -138,20 +138,20 @@ function decoderFor(tables: Tables, words: Words): Decoder {
 }
 
 /** Range of a series, in units of 16 bits, half-open. */
-interface Series {
+interface SeriesEntry {
   readonly from: number;
   readonly to: number;
-  readonly tables: Tables;
+  readonly tables: TableRange;
 }
 
-function readDirectory(from: ByteReader, count: number): { series: Series[]; length: number } {
-  const series: Series[] = [];
+function readDirectory(from: ByteReader, count: number): { series: SeriesEntry[]; length: number } {
+  const series: SeriesEntry[] = [];
   let at = 0;
   while (series.length < count) {
     const size = from.whole();
     if (size < 1 || size > count - series.length)
       throw new CorruptChunk("The directory of the chunk has no such series");
-    const tables: Tables = { from: at, to: at + from.whole() };
+    const tables: TableRange = { from: at, to: at + from.whole() };
     at = tables.to;
     for (let left = size; left > 0; left--) {
       const to = at + from.whole();

@@ -1,24 +1,24 @@
 import type { Batch } from "./batch.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import { CorruptChunk } from "./corrupt.ts";
-import { addPlane, fillPlane, type Plane, readPlane, type Source } from "./plane.ts";
+import { addPlane, fillPlane, type Plane, type PlaneSource, readPlane } from "./plane.ts";
 import { bytes, doubles } from "./scratch.ts";
 import { powerOfTen, wholesOf } from "./whole.ts";
 
 /** A plane of a column, and which series of the chunk holds its residuals (-1 for none). */
-interface Part {
+interface EncodedPlane {
   readonly plane: Plane;
   readonly series: number;
 }
 
 /** A column as its chunk describes it. */
-export interface Column {
+export interface EncodedColumn {
   /** absent: no value at all; wholes: whole numbers / 10^places; doubles: a plane of the high halves and one of the low. */
   readonly content: "absent" | "doubles" | "wholes";
   readonly places: number;
   /** A plane of 1 where there is a value and 0 where not; undefined where all are there. */
-  readonly presence: Part | undefined;
-  readonly parts: readonly Part[];
+  readonly presence: EncodedPlane | undefined;
+  readonly parts: readonly EncodedPlane[];
 }
 
 const CONTENTS = ["absent", "wholes", "doubles", "again"] as const;
@@ -30,7 +30,7 @@ export interface EncodingState {
   mask: Uint8Array | undefined;
 }
 
-export interface Sink {
+export interface ColumnOutput {
   readonly head: ByteWriter;
   readonly batch: Batch;
 }
@@ -48,7 +48,7 @@ export interface ColumnInput {
 }
 
 /** Adds a column to a chunk. */
-export function addColumn(given: ColumnInput, memory: EncodingState, to: Sink): void {
+export function addColumn(given: ColumnInput, memory: EncodingState, to: ColumnOutput): void {
   const { column, count } = given;
   if (given.before !== undefined && isSame(column, given.before, count)) {
     to.head.byte(code(3, 0, 0));
@@ -104,7 +104,7 @@ function sameMask(column: Float64Array, count: number, known: Uint8Array | undef
   return true;
 }
 
-function addMask(column: Float64Array, count: number, memory: EncodingState, to: Sink): void {
+function addMask(column: Float64Array, count: number, memory: EncodingState, to: ColumnOutput): void {
   const known = mask.of(count);
   const ones = flags.of(count);
   for (let i = 0; i < count; i++) {
@@ -120,7 +120,7 @@ const pair = new Float64Array(1);
 /** The halves of `pair`, low one first: all platforms of Node but one mainframe's are little-endian. */
 const halves = new Int32Array(pair.buffer);
 
-function addHalves(values: Float64Array, count: number, to: Sink): void {
+function addHalves(values: Float64Array, count: number, to: ColumnOutput): void {
   const plane = wholes.of(count);
   for (let i = 0; i < count; i++) {
     pair[0] = values[i] ?? 0;
@@ -136,13 +136,13 @@ function addHalves(values: Float64Array, count: number, to: Sink): void {
 
 /** State of decoding across columns. */
 export interface Progress {
-  presence: Part | undefined;
+  presence: EncodedPlane | undefined;
   /** Series used so far. */
   series: number;
 }
 
 /** @param before the column before it in the chunk; @throws CorruptChunk if it cannot be read */
-export function readColumn(head: ByteReader, before: Column | undefined, progress: Progress): Column {
+export function readColumn(head: ByteReader, before: EncodedColumn | undefined, progress: Progress): EncodedColumn {
   const byte = head.byte();
   const content = CONTENTS[byte & 3];
   const presence = PRESENCES[(byte >> 2) & 3];
@@ -160,19 +160,23 @@ export function readColumn(head: ByteReader, before: Column | undefined, progres
 
 const unknown = (): CorruptChunk => new CorruptChunk("A column of the chunk is described in a way that is not known");
 
-function readPart(head: ByteReader, progress: Progress): Part {
+function readPart(head: ByteReader, progress: Progress): EncodedPlane {
   const plane = readPlane(head);
   return { plane, series: plane.shape === "flat" ? -1 : progress.series++ };
 }
 
 /** Finds the residuals of a series. */
-export type Sources = (series: number) => Source | undefined;
+export type PlaneSources = (series: number) => PlaneSource | undefined;
 
 const present = doubles();
 const high = doubles();
 
 /** Decodes a column into the first `count` values, absent ones as NaN. */
-export function fillColumn(column: Column, sources: Sources, to: { out: Float64Array; count: number }): void {
+export function fillColumn(
+  column: EncodedColumn,
+  sources: PlaneSources,
+  to: { out: Float64Array; count: number },
+): void {
   const { out, count } = to;
   if (column.content === "absent") {
     out.fill(Number.NaN, 0, count);
@@ -183,8 +187,8 @@ export function fillColumn(column: Column, sources: Sources, to: { out: Float64A
 }
 
 function fillGappy(
-  column: Column & { readonly presence: Part },
-  sources: Sources,
+  column: EncodedColumn & { readonly presence: EncodedPlane },
+  sources: PlaneSources,
   to: { out: Float64Array; count: number },
 ): void {
   const { out, count } = to;
@@ -199,7 +203,7 @@ function fillGappy(
   for (let i = 0; i < count; i++) out[i] = flag[i] === 0 ? Number.NaN : (values[from++] ?? Number.NaN);
 }
 
-function fillValues(column: Column, sources: Sources, to: { out: Float64Array; count: number }): void {
+function fillValues(column: EncodedColumn, sources: PlaneSources, to: { out: Float64Array; count: number }): void {
   const [first, second] = column.parts;
   if (first === undefined) throw unknown();
   if (column.content === "wholes") {
@@ -217,6 +221,10 @@ function fillValues(column: Column, sources: Sources, to: { out: Float64Array; c
   }
 }
 
-function fillPart(part: Part, sources: Sources, to: { out: Float64Array; count: number; power: number }): void {
+function fillPart(
+  part: EncodedPlane,
+  sources: PlaneSources,
+  to: { out: Float64Array; count: number; power: number },
+): void {
   fillPlane(part.plane, part.series < 0 ? undefined : sources(part.series), to);
 }

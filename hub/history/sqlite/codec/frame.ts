@@ -1,7 +1,7 @@
 import { NARROW } from "./predict.ts";
 
 /** Whole numbers as first + unit × (value + slope × place), with values that begin with 0 and are as small as can be. */
-export interface Frame {
+export interface ReferenceFrame {
   readonly first: number;
   /** Greatest common divisor of all differences; 0 where there are none. */
   readonly unit: number;
@@ -19,7 +19,7 @@ const RANGE = 2 ** 48;
 const PROBES = 15;
 
 /** Fits a frame. @returns undefined if the range of the numbers is too large */
-export function frameOf(wholes: Float64Array, count: number): Frame | undefined {
+export function frameOf(wholes: Float64Array, count: number): ReferenceFrame | undefined {
   const first = wholes[0] ?? 0;
   let least = first;
   let most = first;
@@ -98,7 +98,7 @@ function isSteadier(wholes: Float64Array, of: { count: number; unit: number; slo
  */
 export function flatten(
   wholes: Float64Array,
-  frame: Frame,
+  frame: ReferenceFrame,
   to: { count: number; narrow: Int32Array; wide: Float64Array },
 ): number {
   const { first, unit, slope } = frame;

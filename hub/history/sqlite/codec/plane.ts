@@ -1,19 +1,19 @@
 import type { Batch } from "./batch.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import { CorruptChunk } from "./corrupt.ts";
-import { type Frame, flatten, frameOf, isNarrow } from "./frame.ts";
+import { flatten, frameOf, isNarrow, type ReferenceFrame } from "./frame.ts";
 import { fraction, type Predictor, predict, predictors, restore } from "./predict.ts";
 import { readNarrow, readWide, type SeriesRange } from "./residual.ts";
 import { doubles, integers } from "./scratch.ts";
-import type { Decoder } from "./table.ts";
+import type { DecoderTables } from "./table.ts";
 import { costOf } from "./token.ts";
 import { predictWide, restoreWide, type WidePredictor, widePredictors } from "./wide.ts";
 
 /** A series of whole numbers in a chunk: its frame, and how the values of the frame are predicted. */
 export type Plane =
-  | (Frame & { readonly shape: "flat" })
-  | (Frame & { readonly shape: "narrow"; readonly predictor: Predictor; readonly fraction: number })
-  | (Frame & { readonly shape: "wide"; readonly predictor: WidePredictor });
+  | (ReferenceFrame & { readonly shape: "flat" })
+  | (ReferenceFrame & { readonly shape: "narrow"; readonly predictor: Predictor; readonly fraction: number })
+  | (ReferenceFrame & { readonly shape: "wide"; readonly predictor: WidePredictor });
 
 const narrowValues = integers();
 const wideValues = doubles();
@@ -44,7 +44,7 @@ export function addPlane(wholes: Float64Array, count: number, to: { head: ByteWr
   return true;
 }
 
-function writeFrame({ first, unit, slope }: Frame, head: ByteWriter, kind: number): void {
+function writeFrame({ first, unit, slope }: ReferenceFrame, head: ByteWriter, kind: number): void {
   head.byte(kind | (unit > 1 ? HAS_UNIT : 0) | (slope !== 0 ? HAS_SLOPE : 0));
   head.signed(first);
   if (unit > 1) head.unit(unit);
@@ -63,7 +63,7 @@ const tried = new Int32Array(STRETCHES * STRETCH);
 function addNarrow(
   values: Int32Array,
   count: number,
-  to: { head: ByteWriter; batch: Batch; frame: Frame; largest: number },
+  to: { head: ByteWriter; batch: Batch; frame: ReferenceFrame; largest: number },
 ): void {
   const residual = residuals.of(count);
   const point = fraction(to.largest);
@@ -123,7 +123,11 @@ function sumOf(residuals: Int32Array, count: number): number {
 const hasPoint = (predictor: Predictor | undefined): boolean =>
   predictor?.kind === "average" || predictor?.kind === "steady";
 
-function addWide(values: Float64Array, count: number, to: { head: ByteWriter; batch: Batch; frame: Frame }): void {
+function addWide(
+  values: Float64Array,
+  count: number,
+  to: { head: ByteWriter; batch: Batch; frame: ReferenceFrame },
+): void {
   let [tried, best] = [wideResiduals[0].of(count), wideResiduals[1].of(count)];
   let chosen = 0;
   let least = Number.POSITIVE_INFINITY;
@@ -160,13 +164,13 @@ export function readPlane(head: ByteReader): Plane {
   throw new CorruptChunk("A column of the chunk is described in a way that is not known");
 }
 
-export interface Source {
+export interface PlaneSource {
   readonly place: SeriesRange;
-  readonly decoder: Decoder;
+  readonly decoder: DecoderTables;
 }
 
 /** Decodes the whole numbers of a plane, divided by `power`, into the first `count` values. @param source not for a flat plane */
-export function fillPlane(plane: Plane, source: Source | undefined, to: Target): void {
+export function fillPlane(plane: Plane, source: PlaneSource | undefined, to: PlaneTarget): void {
   const { out, count } = to;
   if (plane.shape === "flat") fillLine(plane, to);
   else if (source === undefined) throw new CorruptChunk("A series of the chunk is missing");
@@ -182,13 +186,13 @@ export function fillPlane(plane: Plane, source: Source | undefined, to: Target):
   }
 }
 
-export interface Target {
+export interface PlaneTarget {
   readonly out: Float64Array;
   readonly count: number;
   readonly power: number;
 }
 
-function fillLine({ first, unit, slope }: Frame, { out, count, power }: Target): void {
+function fillLine({ first, unit, slope }: ReferenceFrame, { out, count, power }: PlaneTarget): void {
   if (slope === 0) {
     out.fill(first / power, 0, count);
     return;
@@ -196,7 +200,7 @@ function fillLine({ first, unit, slope }: Frame, { out, count, power }: Target):
   for (let i = 0; i < count; i++) out[i] = (first + unit * (slope * i)) / power;
 }
 
-function unframe(values: Float64Array | Int32Array, frame: Frame, { out, count, power }: Target): void {
+function unframe(values: Float64Array | Int32Array, frame: ReferenceFrame, { out, count, power }: PlaneTarget): void {
   const { first, unit, slope } = frame;
   if (slope !== 0 || power !== 1) {
     for (let i = 0; i < count; i++) out[i] = (first + unit * ((values[i] ?? 0) + slope * i)) / power;

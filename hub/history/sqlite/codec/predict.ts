@@ -33,7 +33,7 @@ export const NARROW = 2 ** 29;
 /** Bits after the point of an average over values of at most this size. */
 export const fraction = (size: number): number => Math.min(8, Math.clz32(size) - 2);
 
-export interface Job {
+export interface Prediction {
   readonly predictor: Predictor;
   /** Values in the series; those of the arrays behind it are not touched. */
   readonly count: number;
@@ -42,7 +42,7 @@ export interface Job {
 }
 
 /** Writes values[i] less its prediction to residuals[i], from 1 on. */
-export function predict(values: Int32Array, residuals: Int32Array, job: Job): void {
+export function predict(values: Int32Array, residuals: Int32Array, job: Prediction): void {
   const { kind } = job.predictor;
   if (kind === "previous") predictPrevious(values, residuals, job.count);
   else if (kind === "line") predictLine(values, residuals, job.count);
@@ -51,7 +51,7 @@ export function predict(values: Int32Array, residuals: Int32Array, job: Job): vo
 }
 
 /** Turns residuals, from 1 on, into the values; values[0] becomes 0. */
-export function restore(values: Int32Array, job: Job): void {
+export function restore(values: Int32Array, job: Prediction): void {
   const { kind } = job.predictor;
   values[0] = 0;
   if (kind === "previous") restorePrevious(values, job.count);
@@ -98,7 +98,7 @@ function restoreLine(values: Int32Array, count: number): void {
   }
 }
 
-function predictAverage(values: Int32Array, residuals: Int32Array, job: Job): void {
+function predictAverage(values: Int32Array, residuals: Int32Array, job: Prediction): void {
   const { fraction, count } = job;
   const { speed } = job.predictor;
   const half = 1 << (fraction - 1);
@@ -110,7 +110,7 @@ function predictAverage(values: Int32Array, residuals: Int32Array, job: Job): vo
   }
 }
 
-function restoreAverage(values: Int32Array, job: Job): void {
+function restoreAverage(values: Int32Array, job: Prediction): void {
   const { fraction, count } = job;
   const { speed } = job.predictor;
   const half = 1 << (fraction - 1);
@@ -125,7 +125,7 @@ function restoreAverage(values: Int32Array, job: Job): void {
 /** A residual counts as an outlier over four times the running mean, which is kept as its sixteenfold; it is bounded so that this cannot wrap. */
 const SIZE_BOUND = 1 << 26;
 
-function predictSteady(values: Int32Array, residuals: Int32Array, job: Job): void {
+function predictSteady(values: Int32Array, residuals: Int32Array, job: Prediction): void {
   const { fraction, count } = job;
   const { speed } = job.predictor;
   const half = 1 << (fraction - 1);
@@ -153,7 +153,7 @@ function predictSteady(values: Int32Array, residuals: Int32Array, job: Job): voi
   }
 }
 
-function restoreSteady(values: Int32Array, job: Job): void {
+function restoreSteady(values: Int32Array, job: Prediction): void {
   const { fraction, count } = job;
   const { speed } = job.predictor;
   const half = 1 << (fraction - 1);

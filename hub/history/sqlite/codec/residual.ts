@@ -1,6 +1,6 @@
 import { type Words, windowAt } from "./bits.ts";
 import { CorruptChunk } from "./corrupt.ts";
-import { type Decoder, LEAST_STATE } from "./table.ts";
+import { type DecoderTables, LEAST_STATE } from "./table.ts";
 import { LEAST, LEAST32, RAW } from "./token.ts";
 
 /** The range of a series in the words of a chunk. */
@@ -12,7 +12,11 @@ export interface SeriesRange {
 }
 
 /** Reads residuals of 32 bits to places 1 to `count` - 1. @throws CorruptChunk if the series does not end with them */
-export function readNarrow(place: SeriesRange, decoder: Decoder, to: { residuals: Int32Array; count: number }): void {
+export function readNarrow(
+  place: SeriesRange,
+  decoder: DecoderTables,
+  to: { residuals: Int32Array; count: number },
+): void {
   const { by32, by16 } = place.words;
   const { log, starts, slots, entries } = decoder;
   const { residuals, count } = to;
@@ -41,7 +45,11 @@ export function readNarrow(place: SeriesRange, decoder: Decoder, to: { residuals
 }
 
 /** Reads whole residuals to places 1 to `count` - 1. @throws CorruptChunk if the series does not end with them */
-export function readWide(place: SeriesRange, decoder: Decoder, to: { residuals: Float64Array; count: number }): void {
+export function readWide(
+  place: SeriesRange,
+  decoder: DecoderTables,
+  to: { residuals: Float64Array; count: number },
+): void {
   const { by32, by16 } = place.words;
   const { log, starts, slots, entries } = decoder;
   const mask = (1 << log) - 1;

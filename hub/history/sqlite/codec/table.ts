@@ -126,7 +126,7 @@ function tablesByClass(shares: Shares): Uint8Array {
 }
 
 /** Lookup tables of a decoder. */
-export interface Decoder {
+export interface DecoderTables {
   readonly log: number;
   /** By `recent`: where the slots of its table begin. */
   readonly starts: Uint32Array;
@@ -137,13 +137,13 @@ export interface Decoder {
 }
 
 /** Memory for the tables of a decoder. */
-interface Room {
+interface LookupArrays {
   readonly starts: Uint32Array;
   slots: Uint16Array;
   entries: Uint32Array;
 }
 
-const roomOf = (): Room => ({
+const roomOf = (): LookupArrays => ({
   starts: new Uint32Array(RECENTS),
   slots: new Uint16Array(0),
   entries: new Uint32Array(0),
@@ -153,7 +153,7 @@ const roomOf = (): Room => ({
 const FEW_SLOTS = 24;
 
 /** Builds a decoder. Remains of earlier tables are never looked up: the slots of a table name only its own tokens. */
-function decoderOf(shares: Shares, room: Room): Decoder {
+function decoderOf(shares: Shares, room: LookupArrays): DecoderTables {
   const { log, clusters } = shares;
   if (room.slots.length < clusters.length << log) room.slots = new Uint16Array(clusters.length << log);
   if (room.entries.length < clusters.length * TOKENS) room.entries = new Uint32Array(clusters.length * TOKENS);
@@ -179,7 +179,7 @@ function decoderOf(shares: Shares, room: Room): Decoder {
 }
 
 /** Lookup tables of an encoder. */
-export interface Encoder {
+export interface EncoderTables {
   readonly log: number;
   /** Table of each class. */
   readonly tables: Uint8Array;
@@ -208,20 +208,20 @@ export function standardCost(counts: Counts): number {
 }
 
 const decoderRoom = roomOf();
-let standardDecoder: Decoder | undefined;
-let standardEncoder: Encoder | undefined;
+let standardDecoder: DecoderTables | undefined;
+let standardEncoder: EncoderTables | undefined;
 
 /**
  * Reads the tables of a batch; the standard ones if they have no bytes. The next call overwrites them: only one decoder is in
  * use at a time. @throws CorruptChunk
  */
-export function readDecoder(words: Words, range: { readonly from: number; readonly to: number }): Decoder {
+export function readDecoder(words: Words, range: { readonly from: number; readonly to: number }): DecoderTables {
   if (range.from !== range.to) return decoderOf(readShares(new BitReader(words.by32, range)), decoderRoom);
   standardDecoder ??= decoderOf(standardShares(), roomOf());
   return standardDecoder;
 }
 
-export function encoderOfStandard(): Encoder {
+export function encoderOfStandard(): EncoderTables {
   standardEncoder ??= makeEncoder(standardShares(), {
     shares: new Uint16Array(CLASSES * TOKENS),
     sums: new Uint16Array(CLASSES * TOKENS),
@@ -235,11 +235,11 @@ const encoderSums = new Uint16Array(CLASSES * TOKENS);
 const encoderParts = new Float64Array(CLASSES * TOKENS);
 
 /** Builds an encoder. The next call overwrites it: only one is in use at a time. */
-export function encoderOf(shares: Shares): Encoder {
+export function encoderOf(shares: Shares): EncoderTables {
   return makeEncoder(shares, { shares: encoderShares, sums: encoderSums, parts: encoderParts });
 }
 
-function makeEncoder(shares: Shares, to: Omit<Encoder, "log" | "tables">): Encoder {
+function makeEncoder(shares: Shares, to: Omit<EncoderTables, "log" | "tables">): EncoderTables {
   for (const [table, { low, shares: of }] of shares.clusters.entries()) {
     let sum = 0;
     for (let i = 0; i < of.length; i++) {

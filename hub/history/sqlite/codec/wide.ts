@@ -8,7 +8,7 @@ export type WidePredictor = (typeof widePredictors)[number];
 /** The average moves by an eighth of the difference. */
 const SPEED = 1 / 8;
 
-export interface WideJob {
+export interface WidePrediction {
   readonly kind: WidePredictor;
   readonly count: number;
   /** Taken from all values, so that they begin with 0. */
@@ -18,7 +18,7 @@ export interface WideJob {
 }
 
 /** Writes values[i] less its prediction to residuals[at + i], from i = 1 on. */
-export function predictWide(values: Float64Array, residuals: Float64Array, job: WideJob): void {
+export function predictWide(values: Float64Array, residuals: Float64Array, job: WidePrediction): void {
   const { kind, count, first, at } = job;
   let last = 0;
   let before = 0;

@@ -7,7 +7,7 @@ import type { File } from "../database.ts";
 import { columnId, type Frame, merge } from "../frame.ts";
 import { Compactor } from "../keep.ts";
 import { blockMs, blockOf, dayOf, latest } from "../key.ts";
-import { type Host, Names } from "../names.ts";
+import { type HostEntry, NameTable } from "../names.ts";
 import { Rows } from "../row.ts";
 import { atOnce } from "../turns.ts";
 
@@ -22,7 +22,7 @@ interface DeviceRow {
 type PollRow = readonly [t: number, layout: number, v: Buffer];
 
 /** Reads a file of the first schema. */
-class First {
+class FirstFormat {
   readonly devices: readonly DeviceRow[];
   readonly layouts: ReadonlyMap<number, readonly string[]>;
   readonly #newest;
@@ -64,10 +64,10 @@ class First {
 
 /** Converts a file of the first schema into an empty one of the current, host by host. */
 export function convert(from: File, to: File, log: Log): void {
-  const names = new Names(to);
+  const names = new NameTable(to);
   const rows = new Rows(to, log);
   const compactor = new Compactor(rows, names);
-  const first = new First(from);
+  const first = new FirstFormat(from);
   const hosts = Map.groupBy(first.devices, ({ host }) => host);
   let done = 0;
   for (const [name, devices] of hosts) {
@@ -91,8 +91,8 @@ export function convert(from: File, to: File, log: Log): void {
 
 /** Reads the samples of a device within a block. */
 function frameOf(
-  first: First,
-  { row, block, host, names }: { row: DeviceRow; block: number; host: Host; names: Names },
+  first: FirstFormat,
+  { row, block, host, names }: { row: DeviceRow; block: number; host: HostEntry; names: NameTable },
 ): Frame {
   const found = first.polls(row, block);
   const columns = new Map<number, Float64Array>();

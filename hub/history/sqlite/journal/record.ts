@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { Level } from "../../../../proto/device.ts";
-import { Reader } from "../bytes.ts";
+import { NumberReader } from "../bytes.ts";
 import type { HeadChunk } from "../chunk.ts";
 
 /** Describes the rows of a head chunk; written before the first of them. The names of its fields are those on the disk. */
@@ -54,7 +54,7 @@ export function recordAt(bytes: Buffer, at: number): Uint8Array | undefined {
 
 /** Hands on every entry of a record's payload. */
 export function entries(payload: Uint8Array, to: Replay, segment: number): void {
-  const reader = new Reader(payload);
+  const reader = new NumberReader(payload);
   while (!reader.done) {
     const chunk = reader.number();
     const offset = chunk > 0 ? reader.number() : 0;

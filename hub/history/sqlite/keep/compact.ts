@@ -1,7 +1,7 @@
 import { add, type Buckets, bucketsOf, emptyBuckets, rollUp } from "../bucket.ts";
 import { byMetric, deviceOf, type Frame, Merger } from "../frame.ts";
 import { blockMs, blocksPerDay, bucketOf, bucketsInRow, spanOf, type Tier, timesRow } from "../key.ts";
-import type { Host, Metric, Names } from "../names.ts";
+import type { HostEntry, MetricEntry, NameTable } from "../names.ts";
 import { bucketsData, type Entry, type Rows, samplesData, timesData } from "../row.ts";
 import type { Work } from "../turns.ts";
 
@@ -17,14 +17,14 @@ export interface Expired {
 const wide = 64;
 
 /** Buckets of one metric by device. */
-type Series = Map<number, Buckets>;
+type DeviceBuckets = Map<number, Buckets>;
 
 /** Compacts head chunks into rows, and rolls up 5-minute rows into hours and days. */
 export class Compactor {
   readonly #rows: Rows;
-  readonly #names: Names;
+  readonly #names: NameTable;
 
-  constructor(rows: Rows, names: Names) {
+  constructor(rows: Rows, names: NameTable) {
     this.#rows = rows;
     this.#names = names;
   }
@@ -34,7 +34,11 @@ export class Compactor {
    * metric at a time: all of a host with thousands of devices take too much memory and time for one step.
    * @param fresh new samples, oldest first
    */
-  *block(host: Host, block: number, { fresh, expired }: { fresh: readonly Frame[]; expired: Expired }): Work<Entry[]> {
+  *block(
+    host: HostEntry,
+    block: number,
+    { fresh, expired }: { fresh: readonly Frame[]; expired: Expired },
+  ): Work<Entry[]> {
     const devices = namesOf(host);
     const times = expired.raw ? undefined : this.#rows.times(host.id, block);
     // A block whose samples have expired or are damaged cannot be rolled up again: new samples are added to its rollups.
@@ -59,7 +63,7 @@ export class Compactor {
         rows.push(this.#row("raw", at, samplesData(columns, merger.times.length)));
         if (columns.length > wide) yield;
       }
-      const five: Series = new Map();
+      const five: DeviceBuckets = new Map();
       for (const [device, values] of columns)
         five.set(device, rollUp(values, places, { length: bucketsInRow, of: metric }));
       if (expired.five) rows.push(...this.#late(five, { host, block, metric }));
@@ -70,12 +74,12 @@ export class Compactor {
   }
 
   /** Rolls up the 5-minute rows of a day into hours and the day. */
-  *day(host: Host, day: number): Work<Entry[]> {
+  *day(host: HostEntry, day: number): Work<Entry[]> {
     const rows: Entry[] = [];
     const start = day * bucketOf.day;
     const known = namesOf(host);
     for (const metric of this.#names.metrics()) {
-      const hours: Series = new Map();
+      const hours: DeviceBuckets = new Map();
       for (let i = 0; i < blocksPerDay; i++) {
         const block = day * blocksPerDay + i;
         const five = this.#rows.buckets({ table: "five", span: block, host: host.id, metric: metric.id });
@@ -98,7 +102,7 @@ export class Compactor {
   }
 
   /** True if the block was rolled up before. */
-  #rolledUp({ id: host, first, last }: Host, block: number): boolean {
+  #rolledUp({ id: host, first, last }: HostEntry, block: number): boolean {
     if (block < first || block > last) return false;
     for (const metric of this.#names.metricIds()) {
       if (this.#rows.has({ table: "five", span: block, host, metric })) return true;
@@ -108,18 +112,18 @@ export class Compactor {
 
   #row(
     table: Entry["table"],
-    { block, host, metric }: { block: number; host: Host; metric: number },
+    { block, host, metric }: { block: number; host: HostEntry; metric: number },
     data: Uint8Array,
   ): Entry {
     return { table, span: block, host: host.id, metric, data };
   }
 
   /** Adds samples that came after the 5-minute rollup had expired to hours and day. */
-  #late(five: Series, of: { host: Host; block: number; metric: Metric }): Entry[] {
+  #late(five: DeviceBuckets, of: { host: HostEntry; block: number; metric: MetricEntry }): Entry[] {
     const hours = folded(five, bucketOf.hour / bucketOf.five, of.metric);
     const day = folded(hours, blockMs / bucketOf.hour, of.metric);
     const start = of.block * blockMs;
-    const row = (tier: Tier, series: Series): Entry => ({
+    const row = (tier: Tier, series: DeviceBuckets): Entry => ({
       table: tier,
       span: spanOf(tier, start),
       host: of.host.id,
@@ -130,7 +134,11 @@ export class Compactor {
   }
 
   /** Adds buckets, from the start of a block on, to those of a rollup. */
-  #added(tier: Tier, fresh: Series, { host, block, metric }: { host: Host; block: number; metric: Metric }): Series {
+  #added(
+    tier: Tier,
+    fresh: DeviceBuckets,
+    { host, block, metric }: { host: HostEntry; block: number; metric: MetricEntry },
+  ): DeviceBuckets {
     const start = block * blockMs;
     const { series, first } = this.#held(tier, start, { host, metric });
     for (const [device, from] of fresh) {
@@ -145,7 +153,11 @@ export class Compactor {
   /**
    * Replaces buckets of a rollup from a time on. A bucket of more samples stays: the samples it was made of have expired.
    */
-  #placed(tier: Tier, start: number, { fresh, host, metric }: { fresh: Series; host: Host; metric: Metric }): Entry {
+  #placed(
+    tier: Tier,
+    start: number,
+    { fresh, host, metric }: { fresh: DeviceBuckets; host: HostEntry; metric: MetricEntry },
+  ): Entry {
     const { series, first } = this.#held(tier, start, { host, metric });
     for (const [device, from] of fresh) {
       const to = series.get(device) ?? emptyBuckets(bucketsInRow);
@@ -161,8 +173,8 @@ export class Compactor {
   #held(
     tier: Tier,
     start: number,
-    { host, metric }: { host: Host; metric: Metric },
-  ): { series: Series; first: number } {
+    { host, metric }: { host: HostEntry; metric: MetricEntry },
+  ): { series: DeviceBuckets; first: number } {
     const span = spanOf(tier, start);
     const series = this.#rows.buckets({ table: tier, span, host: host.id, metric: metric.id }) ?? new Map();
     const known = namesOf(host);
@@ -172,13 +184,13 @@ export class Compactor {
 }
 
 /** Returns the ids of a host's devices: columns of others, which were forgotten, are not written again. */
-const namesOf = (host: Host): ReadonlySet<number> => new Set(Array.from(host.devices.values(), ({ id }) => id));
+const namesOf = (host: HostEntry): ReadonlySet<number> => new Set(Array.from(host.devices.values(), ({ id }) => id));
 
-const dataOf = (series: Series): Uint8Array => bucketsData([...series].sort(([a], [b]) => a - b));
+const dataOf = (series: DeviceBuckets): Uint8Array => bucketsData([...series].sort(([a], [b]) => a - b));
 
 /** Merges each `ratio` buckets into one. */
-function folded(series: Series, ratio: number, of: Metric): Series {
-  const coarse: Series = new Map();
+function folded(series: DeviceBuckets, ratio: number, of: MetricEntry): DeviceBuckets {
+  const coarse: DeviceBuckets = new Map();
   for (const [device, from] of series) {
     const to = emptyBuckets(Math.ceil(from.count.length / ratio));
     foldInto(to, { first: 0, from, ratio, of });
@@ -189,7 +201,7 @@ function folded(series: Series, ratio: number, of: Metric): Series {
 
 function foldInto(
   to: Buckets,
-  { first, from, ratio, of }: { first: number; from: Buckets; ratio: number; of: Metric },
+  { first, from, ratio, of }: { first: number; from: Buckets; ratio: number; of: MetricEntry },
 ): void {
   for (let i = 0; i < from.count.length; i++) {
     add({ buckets: to, place: first + Math.floor(i / ratio) }, { buckets: from, place: i }, of);

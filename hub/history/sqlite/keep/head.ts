@@ -1,8 +1,8 @@
 import { type DeviceSample, type HostSample, kept } from "../../store.ts";
 import type { Buckets } from "../bucket.ts";
-import { type Column, HeadChunk, type Slot } from "../chunk.ts";
+import { type ChunkColumn, type ChunkDevice, HeadChunk } from "../chunk.ts";
 import type { ChunkStart } from "../journal.ts";
-import type { Device, Host, Metric, Names } from "../names.ts";
+import type { DeviceEntry, HostEntry, MetricEntry, NameTable } from "../names.ts";
 import { ChunkRollup } from "./rollup.ts";
 
 interface OpenBlock {
@@ -13,26 +13,26 @@ interface OpenBlock {
 
 /** Head chunks, by host and block: polls that are not compacted yet. */
 export class Head {
-  readonly #names: Names;
-  readonly #hosts = new Map<Host, Map<number, OpenBlock>>();
+  readonly #names: NameTable;
+  readonly #hosts = new Map<HostEntry, Map<number, OpenBlock>>();
   /** Rollups of chunks that were queried; they are continued as the chunks grow. */
-  readonly #rollups = new WeakMap<HeadChunk, Map<Metric, ChunkRollup>>();
+  readonly #rollups = new WeakMap<HeadChunk, Map<MetricEntry, ChunkRollup>>();
   #next = 1;
 
-  constructor(names: Names) {
+  constructor(names: NameTable) {
     this.#names = names;
   }
 
-  chunks(host: Host, block: number): readonly HeadChunk[] {
+  chunks(host: HostEntry, block: number): readonly HeadChunk[] {
     return this.#hosts.get(host)?.get(block)?.chunks ?? [];
   }
 
-  blocks(host: Host): Iterable<number> {
+  blocks(host: HostEntry): Iterable<number> {
     return this.#hosts.get(host)?.keys() ?? [];
   }
 
-  rolled(chunk: HeadChunk, metric: Metric): ReadonlyMap<number, Buckets> {
-    const held = this.#rollups.get(chunk) ?? new Map<Metric, ChunkRollup>();
+  rolled(chunk: HeadChunk, metric: MetricEntry): ReadonlyMap<number, Buckets> {
+    const held = this.#rollups.get(chunk) ?? new Map<MetricEntry, ChunkRollup>();
     this.#rollups.set(chunk, held);
     const rolled = held.get(metric) ?? new ChunkRollup(chunk, metric);
     held.set(metric, rolled);
@@ -40,14 +40,14 @@ export class Head {
   }
 
   /** Lists all blocks. */
-  *all(): Generator<{ host: Host; block: number; chunks: readonly HeadChunk[]; touched: number }> {
+  *all(): Generator<{ host: HostEntry; block: number; chunks: readonly HeadChunk[]; touched: number }> {
     for (const [host, blocks] of this.#hosts) {
       for (const [block, { chunks, touched }] of blocks) yield { host, block, chunks, touched };
     }
   }
 
   /** Lists the chunks of a host. */
-  *of(host: Host): Generator<HeadChunk> {
+  *of(host: HostEntry): Generator<HeadChunk> {
     for (const { chunks } of this.#hosts.get(host)?.values() ?? []) yield* chunks;
   }
 
@@ -85,11 +85,11 @@ export class Head {
   replay(start: ChunkStart, now: number): HeadChunk {
     const host = this.#names.host(start.host);
     const devices = start.devices.map(([level, key]) => this.#names.device(host, level, key));
-    const columns = start.columns.flatMap(([place, name, scale]): Column[] => {
+    const columns = start.columns.flatMap(([place, name, scale]): ChunkColumn[] => {
       const device = devices[place];
       return device ? [{ device, metric: this.#names.metric(device.level, name), scale }] : [];
     });
-    const slots = devices.map((device, i): Slot => {
+    const slots = devices.map((device, i): ChunkDevice => {
       const index = start.devices[i]?.[2] ?? undefined;
       return { device, index, columns: new Int32Array(0) };
     });
@@ -107,12 +107,12 @@ export class Head {
   }
 
   /** Removes all chunks of a host. */
-  forget(host: Host): void {
+  forget(host: HostEntry): void {
     this.#hosts.delete(host);
   }
 
   /** Removes chunks. */
-  drop(host: Host, block: number, gone: readonly HeadChunk[]): void {
+  drop(host: HostEntry, block: number, gone: readonly HeadChunk[]): void {
     const blocks = this.#hosts.get(host);
     const held = blocks?.get(block);
     if (blocks === undefined || held === undefined) return;
@@ -122,7 +122,7 @@ export class Head {
     if (blocks.size === 0) this.#hosts.delete(host);
   }
 
-  #held(host: Host, block: number): OpenBlock {
+  #held(host: HostEntry, block: number): OpenBlock {
     const blocks = this.#hosts.get(host) ?? new Map<number, OpenBlock>();
     this.#hosts.set(host, blocks);
     const held = blocks.get(block) ?? { chunks: [], touched: 0 };
@@ -130,7 +130,7 @@ export class Head {
     return held;
   }
 
-  #newest(host: Host): HeadChunk | undefined {
+  #newest(host: HostEntry): HeadChunk | undefined {
     const blocks = this.#hosts.get(host);
     if (blocks === undefined) return undefined;
     let newest: HeadChunk | undefined;
@@ -144,19 +144,19 @@ export class Head {
 
 /** Lays out columns for the series of a poll and of the chunk before it: series that come and go need no new chunk each time. */
 function layout(
-  names: Names,
-  host: Host,
+  names: NameTable,
+  host: HostEntry,
   devices: readonly DeviceSample[],
   before: HeadChunk | undefined,
-): { slots: Slot[]; columns: Column[] } {
-  const columns: Column[] = [];
-  const slots = new Map<Device, Slot>();
-  const slot = (device: Device, index: number | undefined): Slot => {
+): { slots: ChunkDevice[]; columns: ChunkColumn[] } {
+  const columns: ChunkColumn[] = [];
+  const slots = new Map<DeviceEntry, ChunkDevice>();
+  const slot = (device: DeviceEntry, index: number | undefined): ChunkDevice => {
     const held = slots.get(device) ?? { device, index, columns: new Int32Array(kept[device.level].length).fill(-1) };
     slots.set(device, held);
     return held;
   };
-  const column = (of: Slot, place: number): void => {
+  const column = (of: ChunkDevice, place: number): void => {
     const metric = kept[of.device.level][place];
     if (metric === undefined || of.columns[place] !== -1) return;
     of.columns[place] = columns.length;

@@ -1,12 +1,12 @@
 import { earliest } from "../../../clock.ts";
 import type { File } from "../database.ts";
 import { blockMs, blockOf, blocksPerDay, bucketOf, bucketsInRow, dayOf, firstKey, spanOf, spanOfKey } from "../key.ts";
-import type { Names } from "../names.ts";
-import { type Rows, type Table, tables } from "../row.ts";
+import type { NameTable } from "../names.ts";
+import { type Rows, type RowTable, tables } from "../row.ts";
 import type { Expired } from "./compact.ts";
 
 /** Retention of each table in milliseconds, and maximum bytes of the file; Infinity without a limit. */
-export interface Limits {
+export interface RetentionLimits {
   readonly raw: number;
   readonly five: number;
   readonly hour: number;
@@ -14,11 +14,11 @@ export interface Limits {
   readonly bytes: number;
 }
 
-interface Parts {
+interface RetentionParts {
   readonly file: File;
-  readonly names: Names;
+  readonly names: NameTable;
   readonly rows: Rows;
-  readonly limits: () => Limits;
+  readonly limits: () => RetentionLimits;
   readonly now: () => number;
   /** Returns the oldest block of the head. */
   readonly oldest: () => number;
@@ -37,15 +37,15 @@ const pagesInStep = 1000;
 
 /** Deletes rows that have expired or do not fit, and frees their space, a little at a time. */
 export class Retention {
-  readonly #parts: Parts;
+  readonly #parts: RetentionParts;
   readonly #sql;
   /** The time by which samples expire, and since when the clock has been ahead of it. */
   #time: number;
   #ahead: number | undefined;
 
-  constructor(parts: Parts) {
+  constructor(parts: RetentionParts) {
     this.#parts = parts;
-    const each = <T>(make: (table: Table) => T): Record<Table, T> => ({
+    const each = <T>(make: (table: RowTable) => T): Record<RowTable, T> => ({
       raw: make("raw"),
       five: make("five"),
       hour: make("hour"),
@@ -115,7 +115,7 @@ export class Retention {
   }
 
   /** Deletes some rows whose whole span is before a time. @returns true if it did */
-  #drop(table: Table, before: number): boolean {
+  #drop(table: RowTable, before: number): boolean {
     if (!(before > 0)) return false;
     const span = table === "raw" ? blockOf(before) : spanOf(table, before);
     const first = this.#first(table);
@@ -137,7 +137,7 @@ export class Retention {
     return false;
   }
 
-  #first(table: Table): number | undefined {
+  #first(table: RowTable): number | undefined {
     return (this.#sql.first[table].get() as number | null) ?? undefined;
   }
 
@@ -152,10 +152,10 @@ export class Retention {
 }
 
 /** Returns the start of the row of a time. Unix ms. */
-function startOf(table: Table, t: number): number {
+function startOf(table: RowTable, t: number): number {
   return Number.isFinite(t) ? beginOf(table, table === "raw" ? blockOf(t) : spanOf(table, t)) : t;
 }
 
 /** Returns the start of a row. Unix ms. */
-const beginOf = (table: Table, span: number): number =>
+const beginOf = (table: RowTable, span: number): number =>
   span * (table === "raw" ? blockMs : bucketOf[table] * bucketsInRow);

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { Buckets } from "../bucket.ts";
-import { longest, putNumber, Reader, unzigzag, zigzag } from "../bytes.ts";
+import { longest, NumberReader, putNumber, unzigzag, zigzag } from "../bytes.ts";
 import { CorruptChunk } from "../codec.ts";
 
 // Codec of buckets. They are few beside samples, and queries on the fleet read thousands of them: whole numbers of variable
@@ -58,12 +58,12 @@ export function checkBuckets(bytes: Uint8Array): void {
 export class BucketReader {
   readonly buckets: number;
   readonly width: number;
-  readonly #reader: Reader;
+  readonly #reader: NumberReader;
   #left: number;
 
   /** @throws CorruptChunk */
   constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
-    this.#reader = new Reader(bytes, at, end);
+    this.#reader = new NumberReader(bytes, at, end);
     try {
       this.#reader.skip(check);
       this.buckets = this.#reader.number();
@@ -314,7 +314,7 @@ const signed = (value: number): number => (value >>> 1) ^ -(value & 1);
 
 /** Decodes a signed number of any size. @throws RangeError */
 function takeNumber(from: Bytes): number {
-  const reader = new Reader(from.bytes, from.at, from.end);
+  const reader = new NumberReader(from.bytes, from.at, from.end);
   const value = unzigzag(reader.number());
   from.at = reader.at;
   return value;

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { Buckets } from "../bucket.ts";
-import { longest, putNumber, Reader } from "../bytes.ts";
+import { longest, NumberReader, putNumber } from "../bytes.ts";
 import { CorruptChunk } from "../codec.ts";
 import { bucketsInRow, groupSize } from "../key.ts";
 import { BucketReader, checkBuckets } from "./rollup.ts";
@@ -30,7 +30,7 @@ export class Sections {
   constructor(data: Uint8Array) {
     this.#data = data;
     this.size = data.length + beside;
-    for (const reader = new Reader(data); !reader.done; ) {
+    for (const reader = new NumberReader(data); !reader.done; ) {
       const slot = reader.byte();
       this.#start[slot] = reader.skip(reader.number());
       this.#end[slot] = reader.at;
@@ -68,7 +68,7 @@ export class Sections {
       this.#state[slot] = sound;
     }
     if (this.#state[slot] === damaged) throw new CorruptChunk("its bytes do not match their checksum");
-    const reader = new Reader(this.#data, start, end);
+    const reader = new NumberReader(this.#data, start, end);
     const width = reader.number();
     const first = reader.at;
     for (let i = 0; i < width; i++) reader.number();
@@ -121,7 +121,7 @@ export function pack(devices: readonly number[], chunk: Uint8Array): Uint8Array 
 
 /** Unpacks what `pack` wrote. @throws CorruptChunk, RangeError */
 export function unpack(data: Uint8Array): { devices: number[]; chunk: Uint8Array } {
-  const reader = new Reader(data);
+  const reader = new NumberReader(data);
   const length = reader.number();
   if (length > data.length) throw new CorruptChunk("it names more devices than it has bytes");
   const devices: number[] = [];
