@@ -3,6 +3,7 @@ import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node
 import { isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { StartSources } from "../program/setting.ts";
 import { hostPort } from "../program/setting.ts";
 import { isPlaintextPeer, sslReason, usesTls } from "../program/tls.ts";
 import {
@@ -13,7 +14,7 @@ import {
 } from "../proto/gen/health_pb.js";
 import { HostMonitor } from "../proto/gen/host_pb.js";
 import { parseAllow } from "./allow.ts";
-import { exporterEnabled, type SettingSources, type Settings, servesGrpc, tlsFiles } from "./settings.ts";
+import { exporterEnabled, type Settings, servesGrpc, tlsFiles } from "./settings.ts";
 import { exporterAt } from "./toml.ts";
 
 /** Name of the command that checks the health of a running agent with the same settings, for probes. */
@@ -38,7 +39,7 @@ interface HealthTarget {
 type ProbePath = "/healthz" | "/ready";
 
 /** Where the agent that was started with the same settings answers. @throws HealthError */
-function targetOf(settings: Settings, given: SettingSources): HealthTarget {
+function targetOf(settings: Settings, given: StartSources): HealthTarget {
   const at = (addr: string, speaks: HealthTarget["speaks"]): HealthTarget => {
     const { host, port } = hostPort(addr);
     if (port === 0) throw new HealthError(`${addr} lets the system choose the port: health cannot know it`);
@@ -175,7 +176,7 @@ function hint({ speaks }: HealthTarget, error: NodeJS.ErrnoException): string {
  * @returns A sentence for the user.
  * @throws HealthError @throws SettingError
  */
-export async function health(settings: Settings, given: SettingSources, ready = false): Promise<string> {
+export async function health(settings: Settings, given: StartSources, ready = false): Promise<string> {
   const door = targetOf(settings, given);
   const { host, port } = door;
   const where = `${host}:${port}`;

@@ -1,11 +1,11 @@
 /** Log levels, least verbose first. */
 export const levels = ["error", "warn", "info", "debug"] as const;
-export type Level = (typeof levels)[number];
+export type LogLevel = (typeof levels)[number];
 
-const isLevel = (word: string): word is Level => (levels as readonly string[]).includes(word);
+const isLevel = (word: string): word is LogLevel => (levels as readonly string[]).includes(word);
 
 /** Levels of Rust programs that are not ours. Errors are always logged: they say why the program ended. */
-const others: ReadonlyMap<string, Level> = new Map([
+const others: ReadonlyMap<string, LogLevel> = new Map([
   ["off", "error"],
   ["trace", "debug"],
 ]);
@@ -15,7 +15,7 @@ const others: ReadonlyMap<string, Level> = new Map([
  * without a target counts before those of single targets, of which the most verbose counts.
  * @returns Undefined where it names none.
  */
-export function rustLevel(text: string): Level | undefined {
+export function rustLevel(text: string): LogLevel | undefined {
   const found = text.split(",").flatMap((directive) => {
     const [, target, word = ""] = /^(?:(.*)=)?([^=]*)$/s.exec(directive.trim()) ?? [];
     const lower = word.trim().toLowerCase();
@@ -29,7 +29,7 @@ export function rustLevel(text: string): Level | undefined {
 
 /** The program's log: info and debug on the standard output, errors and warnings on the standard error. */
 class Log {
-  level: Level = "info";
+  level: LogLevel = "info";
 
   error(message: string): void {
     process.stderr.write(`${message}\n`);

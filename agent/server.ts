@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { secretWarnings } from "../program/secret.ts";
-import { SettingError } from "../program/setting.ts";
+import { SettingError, type StartSources } from "../program/setting.ts";
 import { usesTls } from "../program/tls.ts";
 import { clean } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
@@ -15,15 +15,7 @@ import { requestedPause } from "./pause.ts";
 import type { ExporterOptions } from "./serve/exporter.ts";
 import { serveGrpc } from "./serve/grpc.ts";
 import { type Push, startPush } from "./serve/push.ts";
-import {
-  exporterEnabled,
-  pauseSeconds,
-  type SettingSources,
-  type Settings,
-  servesGrpc,
-  table,
-  tlsFiles,
-} from "./settings.ts";
+import { exporterEnabled, pauseSeconds, type Settings, servesGrpc, table, tlsFiles } from "./settings.ts";
 import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
 import type { Log } from "./source/source.ts";
@@ -69,7 +61,7 @@ type Shutdown = () => Promise<void> | undefined;
  * @throws SettingError if a setting cannot be used.
  * @throws ListenError
  */
-export async function serve(settings: Settings, given: SettingSources): Promise<undefined> {
+export async function serve(settings: Settings, given: StartSources): Promise<undefined> {
   log.level = settings.debug ? "debug" : settings.logLevel || (rustLevel(given.env.RUST_LOG ?? "") ?? "info");
   const allow = parseAllow(settings.allow);
   const exporting = await prepareExporter(settings);

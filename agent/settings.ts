@@ -5,20 +5,21 @@ import {
   flagOf,
   number,
   optionsOf,
-  type Reader,
+  type SettingReader,
+  type StartSources,
   type Table,
   text,
   type Values,
   yes,
 } from "../program/setting.ts";
 import type { TlsFiles } from "../program/tls.ts";
-import { type Level, levels } from "./log.ts";
+import { type LogLevel, levels } from "./log.ts";
 
 /** Which of dcgm-exporter's names, if any. */
 type DcgmNames = "old" | "new" | "both";
 
 /** Address of a hub, without the slash at its end. */
-const hubUrl: Reader<string> = {
+const hubUrl: SettingReader<string> = {
   wanted: 'an address like "https://hub.lab:5000"',
   schema: { type: "string" },
   parse(value) {
@@ -34,7 +35,7 @@ const hubUrl: Reader<string> = {
 };
 
 /** One of some words. */
-function oneOf<T extends string>(...words: readonly T[]): Reader<T> {
+function oneOf<T extends string>(...words: readonly T[]): SettingReader<T> {
   const named = words.filter((word) => word !== "");
   return {
     wanted: `${named.slice(0, -1).join(", ")} or ${named.at(-1)}`,
@@ -44,7 +45,7 @@ function oneOf<T extends string>(...words: readonly T[]): Reader<T> {
 }
 
 /** Which of dcgm-exporter's names; they were one set once, which a bare flag still means. */
-const dcgmNames: Reader<DcgmNames | ""> = {
+const dcgmNames: SettingReader<DcgmNames | ""> = {
   wanted: "old, new, both, true (which is old) or false",
   schema: { enum: ["old", "new", "both", true, false] },
   bare: true,
@@ -249,9 +250,9 @@ export const table = {
   logLevel: {
     name: "log.level",
     env: "GOHM_LOG_LEVEL",
-    default: "" as Level | "",
+    default: "" as LogLevel | "",
     help: "What is logged: only errors, also warnings, also events, or also each exchange. If empty, the level of RUST_LOG, else info.",
-    reader: oneOf<Level | "">("", ...levels),
+    reader: oneOf<LogLevel | "">("", ...levels),
     only: "start",
   },
   debug: {
@@ -281,18 +282,12 @@ export const tlsFiles = ({ tlsCert, tlsKey, tlsClientCa }: Settings): TlsFiles =
   clientCa: { path: tlsClientCa, setting: table.tlsClientCa.env },
 });
 
-/** Command line and environment, from which settings are read. */
-export interface SettingSources {
-  readonly flags: Line["flags"];
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
-
 /** True if the command line or the environment sets this, even to its default. */
-export const isSet = (setting: keyof typeof table, { flags, env }: SettingSources): boolean =>
+export const isSet = (setting: keyof typeof table, { flags, env }: StartSources): boolean =>
   flags[flagOf(table[setting])] !== undefined || Boolean(env[table[setting].env]);
 
 /** True if the agent serves gRPC: one that reports to a server does so only if an address is set. */
-export const servesGrpc = (settings: Settings, given: SettingSources): boolean =>
+export const servesGrpc = (settings: Settings, given: StartSources): boolean =>
   settings.server === "" || isSet("addr", given);
 
 /** Options that are no settings. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema, State } from "../proto/gen/host_pb.js";
 import { machineOf, options } from "../test/machine.ts";
 import { Snapshot, valueRetentionMs } from "./snapshot.ts";
-import { Hung, type Part, type Reader, type Source, Unsupported } from "./source/source.ts";
+import { Hung, type Source, type SourcePart, type SourceReader, Unsupported } from "./source/source.ts";
 
 let now = 0;
 let ticks = 0;
@@ -22,13 +22,13 @@ const machine = machineOf({ now: () => now, ticks: () => ticks });
 /** A source whose reads the test answers one by one. */
 function scripted(
   name: Source["name"],
-  ...reads: (() => Promise<Part>)[]
+  ...reads: (() => Promise<SourcePart>)[]
 ): Source & { count: number; signals: AbortSignal[] } {
   const source = {
     name,
     count: 0,
     signals: [] as AbortSignal[],
-    open: async (): Promise<Reader> => ({
+    open: async (): Promise<SourceReader> => ({
       read(signal) {
         source.signals.push(signal);
         const read = reads[Math.min(source.count++, reads.length - 1)];
@@ -40,9 +40,9 @@ function scripted(
   return source;
 }
 
-const good = (part: Part) => () => Promise.resolve(part);
+const good = (part: SourcePart) => () => Promise.resolve(part);
 const bad = (error: Error) => () => Promise.reject(error);
-const hangs = () => new Promise<Part>(() => undefined);
+const hangs = () => new Promise<SourcePart>(() => undefined);
 
 const snapshot = (...sources: Source[]): Snapshot => new Snapshot({ ...options, sources, machine, version: "1.2.3" });
 
@@ -236,8 +236,8 @@ test("a reader that hangs costs one deadline once, and the others nothing", asyn
 });
 
 test("a reader that comes back late is read again, its state is fresh", async () => {
-  let answer = (_: Part): void => undefined;
-  const late = scripted("nvidia", () => new Promise<Part>((resolve) => (answer = resolve)), good(gpus));
+  let answer = (_: SourcePart): void => undefined;
+  const late = scripted("nvidia", () => new Promise<SourcePart>((resolve) => (answer = resolve)), good(gpus));
   const all = snapshot(late);
   const first = all.collect();
   await vi.advanceTimersByTimeAsync(5000);
@@ -249,8 +249,8 @@ test("a reader that comes back late is read again, its state is fresh", async ()
 });
 
 test("a read that took hours can still be told", async () => {
-  let answer = (_: Part): void => undefined;
-  const late = scripted("nvidia", () => new Promise<Part>((resolve) => (answer = resolve)), bad(new Error("x")));
+  let answer = (_: SourcePart): void => undefined;
+  const late = scripted("nvidia", () => new Promise<SourcePart>((resolve) => (answer = resolve)), bad(new Error("x")));
   const all = snapshot(late);
   const first = all.collect();
   await vi.advanceTimersByTimeAsync(5000);
@@ -322,7 +322,7 @@ test("what a machine does not have is not mentioned anywhere, and looked for aga
   expect((await all.collect()).gpus).toHaveLength(2);
 });
 
-const cards = (...ids: number[]): Part => ({ gpus: ids.map((id) => ({ id, uuid: `uuid-${id}` })) });
+const cards = (...ids: number[]): SourcePart => ({ gpus: ids.map((id) => ({ id, uuid: `uuid-${id}` })) });
 
 test("GPUs of several vendors bear different numbers, the first vendor's its own", async () => {
   const { gpus: all } = await snapshot(

@@ -14,14 +14,14 @@ import type { Grant, Machine } from "./machine/machine.ts";
 import { Processes } from "./process.ts";
 import { Roster } from "./roster.ts";
 import { hold } from "./source/kubelet.ts";
-import type { Options, Reader, Source } from "./source/source.ts";
+import type { Source, SourceOptions, SourceReader } from "./source/source.ts";
 
 /** Time for which values that can no longer be read are still shown, with their age. */
 export const valueRetentionMs = 300_000;
 /** Time until a source that could not be opened is tried again. */
 const retryMs = 60_000;
 
-export interface SnapshotOptions extends Options {
+export interface SnapshotOptions extends SourceOptions {
   readonly sources: readonly Source[];
   readonly machine: Machine;
   readonly version: string;
@@ -43,7 +43,7 @@ class ReadTimeout extends Error {}
 class SourceState {
   readonly source: Source;
   readonly #all: SnapshotOptions;
-  #reader: Reader | undefined;
+  #reader: SourceReader | undefined;
   #opened: Promise<void> | undefined;
   #triedAt = Number.NEGATIVE_INFINITY;
   #absent = false;

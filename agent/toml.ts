@@ -6,9 +6,9 @@ import type { ListenAddress } from "../program/listen.ts";
 import {
   load,
   number,
-  type Reader,
   type Row,
   SettingError,
+  type SettingReader,
   type Table,
   text,
   type Values,
@@ -29,7 +29,7 @@ const words = new Map([
 ]);
 
 /** A boolean as the earlier exporter read it from a variable. */
-const either: Reader<boolean> = {
+const either: SettingReader<boolean> = {
   ...yes,
   parse: (value) => (typeof value === "string" ? words.get(value.trim().toLowerCase()) : yes.parse(value)),
 };

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { address, quoted, type Reader, SettingError } from "../program/setting.ts";
+import { address, quoted, SettingError, type SettingReader } from "../program/setting.ts";
 
 /** A server in the settings file: its address, or an object with its address and group. */
 type Server = string | { readonly address: string; readonly group?: string };
@@ -11,7 +11,7 @@ const serverName = /^[A-Za-z0-9._-]{1,64}$/;
 const groupName = /^[^\p{Cc}]{1,64}$/u;
 const place = { type: "string", pattern: "^(tls://)?(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5}$" };
 
-export const servers: Reader<Servers> = {
+export const servers: SettingReader<Servers> = {
   wanted:
     'an object of name → "host:port" or "tls://host:port", or {"address": that, "group": the group it belongs to}; names of 1 to 64 letters, digits, dots, underscores and hyphens',
   schema: {

@@ -8,7 +8,7 @@ import {
   path,
   row,
   SettingError,
-  type SettingSources,
+  type StartSources,
   type Table,
   text,
   type Values,
@@ -150,12 +150,6 @@ function words(code: ParseErrorCode): string {
   return printParseErrorCode(code)
     .replaceAll(/(?<=[a-z])(?=[A-Z])/g, " ")
     .toLowerCase();
-}
-
-/** Flags and environment that the program was started with; unlike the settings file, they never change. */
-export interface StartSources {
-  readonly flags: SettingSources["flags"];
-  readonly env: SettingSources["env"];
 }
 
 /** Reads a file. @returns undefined if there is none @throws Error if it cannot be read */

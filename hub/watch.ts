@@ -1,6 +1,7 @@
+import type { StartSources } from "../program/setting.ts";
 import type { Clock } from "./clock.ts";
 import { Fault } from "./fault.ts";
-import { readSettings, type Settings, type StartSources, settle, started } from "./settings.ts";
+import { readSettings, type Settings, settle, started } from "./settings.ts";
 
 /** Interval of reading the settings file and the files of secrets. */
 const intervalMs = 2000;

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { flagOf, type Row, type SettingSources, type Table } from "./setting.ts";
+import { flagOf, type Row, type StartSources, type Table } from "./setting.ts";
 
 /** Permission bits of other users. Group permissions are allowed: a service has a group of its own. */
 const others = 0o007;
@@ -17,11 +17,7 @@ function readable(path: string): boolean {
  * shows, and in files with permissions for others.
  * @param keys Paths of private keys; "" for none.
  */
-export function secretWarnings(
-  table: Table,
-  { flags, env }: Pick<SettingSources, "flags" | "env">,
-  keys: readonly string[],
-): string[] {
+export function secretWarnings(table: Table, { flags, env }: StartSources, keys: readonly string[]): string[] {
   const secrets: readonly Row<unknown>[] = Object.values(table).filter((row) => row.secret === true);
   const shown = secrets
     .filter((row) => flags[flagOf(row)] !== undefined)

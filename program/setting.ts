@@ -2,7 +2,7 @@ import { nearest } from "./hint.ts";
 import type { Completion, Option } from "./line.ts";
 
 /** How a setting's value is read and described, whatever source it came from. */
-export interface Reader<T> {
+export interface SettingReader<T> {
   /** What is wanted, after "must be": "seconds from 1 to 3600". */
   readonly wanted: string;
   /** JSON Schema of the value in the settings file. */
@@ -25,7 +25,7 @@ export interface Row<T> {
   readonly flag?: string;
   readonly default: T;
   readonly help: string;
-  readonly reader: Reader<T>;
+  readonly reader: SettingReader<T>;
   /** Never printed; may be given as <env>_FILE, a file that holds it. */
   readonly secret?: boolean;
   /** Path of a file with a private key: the program warns if other users can read it. */
@@ -44,10 +44,14 @@ export const row = <T>(declared: Row<T>): Row<T> => declared;
 export type Table = Readonly<Record<string, Row<any>>>;
 export type Values<T extends Table> = { readonly [K in keyof T]: T[K]["default"] };
 
-/** Where values come from; the first that has one wins: flags, environment, file, default. */
-export interface SettingSources {
+/** Command line and environment, which do not change while a program runs. */
+export interface StartSources {
   readonly flags: Readonly<Record<string, string | boolean | undefined>>;
   readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Where values come from; the first that has one wins: flags, environment, file, default. */
+export interface SettingSources extends StartSources {
   /** Content of the settings file, or {}. */
   readonly file: unknown;
   /** Reads a secret's file. */
@@ -204,7 +208,7 @@ const numeric = (value: unknown): number =>
   typeof value === "string" && value.trim() !== "" ? Number(value) : Number.NaN;
 
 /** A number within bounds; `what` names it with its unit: "seconds". */
-export function number(what: string, min: number, max: number): Reader<number> {
+export function number(what: string, min: number, max: number): SettingReader<number> {
   return {
     wanted: `${what} from ${min} to ${max}`,
     schema: { type: "number", minimum: min, maximum: max },
@@ -215,7 +219,7 @@ export function number(what: string, min: number, max: number): Reader<number> {
   };
 }
 
-export function text(wanted: string, fits: (value: string) => boolean = () => true): Reader<string> {
+export function text(wanted: string, fits: (value: string) => boolean = () => true): SettingReader<string> {
   return {
     wanted,
     schema: { type: "string" },
@@ -224,13 +228,16 @@ export function text(wanted: string, fits: (value: string) => boolean = () => tr
 }
 
 /** A path that shells complete. */
-export const path = (completion: "file" | "folder", fits: (value: string) => boolean = () => true): Reader<string> => ({
+export const path = (
+  completion: "file" | "folder",
+  fits: (value: string) => boolean = () => true,
+): SettingReader<string> => ({
   ...text("a path", fits),
   placeholder: completion.toUpperCase(),
   completion,
 });
 
-export const yes: Reader<boolean> = {
+export const yes: SettingReader<boolean> = {
   wanted: "true or false",
   schema: { type: "boolean" },
   bare: true,
@@ -254,7 +261,7 @@ export function milliseconds(value: string): number {
 }
 
 /** How long something is kept, no less than `least`. */
-export function duration(least: string): Reader<string> {
+export function duration(least: string): SettingReader<string> {
   return {
     wanted: `a time like "36h", "30d", "2w", "1y" or "forever", no shorter than "${least}"`,
     schema: { type: "string", pattern: span.source },
@@ -279,7 +286,7 @@ export function bytes(value: string): number {
 }
 
 /** How large something may become, no less than `least`; empty for no limit. */
-export function limit(least: string): Reader<string> {
+export function limit(least: string): SettingReader<string> {
   return {
     wanted: `a size like "20GB" or "1.5TiB", no less than "${least}", or nothing`,
     schema: { type: "string", pattern: `^$|${size.source}` },
@@ -290,7 +297,7 @@ export function limit(least: string): Reader<string> {
 const hostName = /^[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,9}\.?$/;
 
 /** Names of hosts: a list, or a text with commas between. */
-export const hostNames: Reader<readonly string[]> = {
+export const hostNames: SettingReader<readonly string[]> = {
   wanted: 'names of hosts without port, like "gpus.lab.example", as a list or separated by commas',
   schema: {
     anyOf: [
@@ -307,7 +314,7 @@ export const hostNames: Reader<readonly string[]> = {
 };
 
 /** "https://gpus.lab.example/base"; nothing for none. */
-export const webAddress: Reader<string> = {
+export const webAddress: SettingReader<string> = {
   ...text('an address like "https://gpus.lab.example", without user, query and fragment, or nothing', (value) => {
     if (value === "") return true;
     if (!URL.canParse(value)) return false;
@@ -318,10 +325,13 @@ export const webAddress: Reader<string> = {
 };
 
 /** "host:port"; IPv6 addresses in brackets: "[::1]:9203". */
-export const address: Reader<string> = text('an address with its port, like "0.0.0.0:9203" or "[::]:9203"', (value) => {
-  const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(value)?.[1];
-  return port !== undefined && Number(port) <= 65_535;
-});
+export const address: SettingReader<string> = text(
+  'an address with its port, like "0.0.0.0:9203" or "[::]:9203"',
+  (value) => {
+    const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(value)?.[1];
+    return port !== undefined && Number(port) <= 65_535;
+  },
+);
 
 /** Splits what `address` accepted. */
 export function hostPort(value: string): { host: string; port: number } {

@@ -36,14 +36,14 @@ function messageOf(body: string): string {
 }
 
 /** Receives text as it arrives. Nothing is called after the stream was closed. */
-export interface Listener {
+export interface StreamListener {
   began(): void;
   piece(text: string): void;
   ended(reason: "closed" | "sign-in"): void;
 }
 
 /** Opens an event stream. Returns a function that closes it. */
-export function listen(path: string, { began, piece, ended }: Listener): () => void {
+export function listen(path: string, { began, piece, ended }: StreamListener): () => void {
   const stop = new AbortController();
   const read = async (): Promise<void> => {
     // Without no-store a browser delays other requests for the same URL until this one ends, which it never does.

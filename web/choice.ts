@@ -7,7 +7,7 @@ export type Theme = "auto" | "light" | "dark";
 const shows = ["all", ...verdicts, "trouble", "mine"] as const;
 export type Show = (typeof shows)[number];
 export type Order = "name" | "free";
-export type View = "rows" | "heat";
+export type FleetView = "rows" | "heat";
 
 function load(key: string): string | undefined {
   try {
@@ -43,7 +43,7 @@ const any = (value: string): value is string => value !== "";
 export const language = kept<string>("language", "", any);
 export const theme = kept<Theme>("theme", "auto", among("auto", "light", "dark"));
 export const order = kept<Order>("order", "name", among("name", "free"));
-export const view = kept<View>("view", "rows", among("rows", "heat"));
+export const view = kept<FleetView>("view", "rows", among("rows", "heat"));
 /** The viewer's own user name on the machines; "" if not chosen. */
 export const me = kept<string>("me", "", any);
 

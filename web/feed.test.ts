@@ -1,10 +1,10 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { type Event, EventSchema } from "../proto/gen/feed_pb.js";
-import type { Listener } from "./ask.ts";
+import type { StreamListener } from "./ask.ts";
 import { type Connection, type FeedFollower, followFeed } from "./feed.ts";
 
-interface Line extends Listener {
+interface Line extends StreamListener {
   closed: boolean;
 }
 

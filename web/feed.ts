@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { type Event, EventSchema } from "../proto/gen/feed_pb.js";
-import type { Listener } from "./ask.ts";
+import type { StreamListener } from "./ask.ts";
 
 /**
  * The page's connection to its hub. It is `opening`, too, when a hidden tab becomes visible: only values of a `live`
@@ -26,7 +26,7 @@ interface Clock {
 
 export interface FeedOptions {
   /** Opens a connection. Returns a function that closes it. */
-  open(listener: Listener): () => void;
+  open(listener: StreamListener): () => void;
   readonly clock: Clock;
   /** Random number from 0 to 1. */
   random(): number;

@@ -1,21 +1,21 @@
 import { expect, test, vi } from "vitest";
 import { packSeries, packSpan } from "../proto/history.ts";
-import { align, type ChartData, extend, fetchChart, gaps, newestSample, type Series } from "./history.ts";
+import { align, type ChartData, type ChartSeries, extend, fetchChart, gaps, newestSample } from "./history.ts";
 
-const series = (id: string, ...points: readonly (readonly [number, number])[]): Series => ({
+const series = (id: string, ...points: readonly (readonly [number, number])[]): ChartSeries => ({
   id,
   t: Float64Array.from(points, ([at]) => at),
   min: Float64Array.from(points, ([, value]) => value - 1),
   avg: Float64Array.from(points, ([, value]) => value),
   max: Float64Array.from(points, ([, value]) => value + 1),
 });
-const answer = (from: number, to: number, ...all: Series[]): ChartData => ({
+const answer = (from: number, to: number, ...all: ChartSeries[]): ChartData => ({
   ...{ from, to, step: 0 },
   series: new Map(all.map((one) => [one.id, one])),
 });
 
 const pace = { step: 0, interval: 1000 };
-const above = (one: Series | undefined, factor = 1) => ({ series: one, factor });
+const above = (one: ChartSeries | undefined, factor = 1) => ({ series: one, factor });
 const every = (spacing: number, from: number, n: number): number[] =>
   Array.from({ length: n }, (_, i) => from + i * spacing);
 const gapsOf = (times: readonly number[], step = 0): number[] =>

@@ -2,7 +2,7 @@ import { type HistoryAnswer as PackedHistory, unpackAnswer } from "../proto/hist
 import { fetchBytes } from "./ask.ts";
 
 /** One series: columns of equal length, oldest first, times in Unix milliseconds. */
-export interface Series {
+export interface ChartSeries {
   /** Device and metric, as `seriesId` writes them. */
   readonly id: string;
   readonly t: Float64Array;
@@ -17,7 +17,7 @@ export interface ChartData {
   /** Width of a bucket in milliseconds; 0 for single samples. */
   readonly step: number;
   /** Series by id. */
-  readonly series: ReadonlyMap<string, Series>;
+  readonly series: ReadonlyMap<string, ChartSeries>;
 }
 
 export interface ChartRequest {
@@ -72,7 +72,7 @@ async function fetchPart(question: ChartRequest, signal: AbortSignal): Promise<C
 
 function read({ from, to, step, series }: PackedHistory): ChartData {
   const none = new Float64Array();
-  const all = series.map((one): [string, Series] => {
+  const all = series.map((one): [string, ChartSeries] => {
     const { min = none, avg = none, max = none } = one.columns;
     return [seriesId(one), { id: seriesId(one), t: one.t, min, avg, max }];
   });
@@ -109,7 +109,7 @@ export type ChartTable = readonly [readonly number[], ...(readonly (number | nul
 
 /** A series and how it is drawn. */
 export interface DrawnSeries {
-  readonly series: Series | undefined;
+  readonly series: ChartSeries | undefined;
   /** Factor for its values; a negative one draws it below the axis. */
   readonly factor: number;
 }
@@ -194,7 +194,7 @@ export function gaps(t: Float64Array, { step, interval }: SampleSpacing): Gap[] 
 
 /** Replaces the end of loaded data by newer data, and drops samples before `from`. */
 export function extend(held: ChartData, tail: ChartData, from: number): ChartData {
-  const series = [...tail.series.values()].map((late): [string, Series] => {
+  const series = [...tail.series.values()].map((late): [string, ChartSeries] => {
     const early = held.series.get(late.id);
     if (early === undefined) return [late.id, late];
     const begin = count(early.t, from);

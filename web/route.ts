@@ -5,7 +5,7 @@ import { type ReadonlySignal, signal } from "@preact/signals";
 /** Values of the parts of a path that begin with a colon. */
 export type Params = Readonly<Record<string, string>>;
 
-export interface Route<Row> {
+export interface RouteMatch<Row> {
   readonly row: Row;
   readonly params: Params;
 }
@@ -17,7 +17,7 @@ export interface Route<Row> {
 export function routeAt<Row extends { readonly path: string }>(
   rows: readonly [Row, ...Row[]],
   hash: string,
-): Route<Row> {
+): RouteMatch<Row> {
   for (const row of rows) {
     const params = match(row.path, hash);
     if (params !== undefined) return { row, params };

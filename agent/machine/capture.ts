@@ -136,7 +136,7 @@ export function recordingMachine(machine: Machine): RecordingMachine {
 }
 
 /** Clock of a machine that is played back. */
-export interface Clock {
+export interface PlaybackClock {
   now(): number;
   ticks(): number;
 }
@@ -164,7 +164,7 @@ function loadCapture(folder: string): Capture | undefined {
  * Plays back a captured machine. Time stays at the moment of the capture unless a clock is given.
  * @throws Error if the directory is not a capture, or is one of a later version.
  */
-export function capturedMachine(folder: string, clock?: Clock): Machine {
+export function capturedMachine(folder: string, clock?: PlaybackClock): Machine {
   const capture = loadCapture(folder);
   if (capture === undefined) throw new Error(`${folder} has no capture.json: it is not a captured machine`);
   const at = (path: string): string => join(folder, normalize(join("/", path)));

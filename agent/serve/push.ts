@@ -7,7 +7,7 @@ import type { Log } from "../source/source.ts";
 import { authorities } from "./push/authorities.ts";
 import { Backlog, type BacklogLimits } from "./push/backlog.ts";
 import { backoffMs } from "./push/backoff.ts";
-import { Client, type HubAnswer, type HubRequest } from "./push/client.ts";
+import { type HubAnswer, type HubRequest, PushClient } from "./push/client.ts";
 import { defaultPath, loadCredentials, reserveTokenFile } from "./push/credentials.ts";
 import { HubRejection, HubUnavailable, Portal } from "./push/portal.ts";
 import { select } from "./push/report.ts";
@@ -260,7 +260,7 @@ const limit = 256 * 1024;
 export function startPush(options: PushOptions): Push {
   const { server, ca, env } = options;
   const trusted = server.startsWith("https:") ? authorities({ ca, env }) : [];
-  const client = new Client({ server, authorities: trusted, deadline, limit });
+  const client = new PushClient({ server, authorities: trusted, deadline, limit });
   return new Pusher(options, {
     ask: (request, signal) => client.ask(request, signal),
     // Rejects only when stopped, which the caller checks next.

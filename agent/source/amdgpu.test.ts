@@ -6,7 +6,7 @@ import { type AlteredMachine, altered, machineOf, never, options } from "../../t
 import { capturedMachine } from "../machine/capture.ts";
 import type { Machine } from "../machine/machine.ts";
 import { amdgpu } from "./amdgpu.ts";
-import type { Gpu, Reader } from "./source.ts";
+import type { Gpu, SourceReader } from "./source.ts";
 
 const captures = fileURLToPath(new URL("../../test/capture", import.meta.url));
 const play = (name: string): AlteredMachine => altered(capturedMachine(join(captures, name)));
@@ -17,7 +17,7 @@ const laptop = () => play("fedora42-x86_64__laptop__intel-and-sleeping-radeon");
 const device = (card: number): string => `/sys/class/drm/card${card}/device`;
 
 async function opened(machine: Machine): Promise<() => Promise<Gpu[]>> {
-  const reader = (await amdgpu.open(machine, options)) as Reader;
+  const reader = (await amdgpu.open(machine, options)) as SourceReader;
   return async () => ((await reader.read(never)).gpus ?? []) as Gpu[];
 }
 
@@ -40,7 +40,7 @@ test("in a container with processes of its own the KFD's are the host's, and are
   expect(host.filter(({ elsewhere }) => elsewhere)).toEqual([]);
   expect(own.filter(({ elsewhere }) => elsewhere)).toMatchObject([{ pid: 15044, mem: 11_135_877_120n }]);
   expect(own.map(({ pid }) => pid).sort()).toEqual(host.map(({ pid }) => pid).sort());
-  const reader = (await amdgpu.open(inContainer(radeon()), options)) as Reader;
+  const reader = (await amdgpu.open(inContainer(radeon()), options)) as SourceReader;
   expect((await reader.read(never)).note).toMatch(/only its own processes.*--pid host/);
 });
 

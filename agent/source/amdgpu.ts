@@ -15,11 +15,11 @@ import {
   type Gpu,
   type Log,
   lostCardRetentionMs,
-  type Options,
-  type Part,
   type Proc,
-  type Reader,
   type Source,
+  type SourceOptions,
+  type SourcePart,
+  type SourceReader,
 } from "./source.ts";
 
 const vendor = "1002";
@@ -45,7 +45,7 @@ interface CardReading {
   readonly closed: boolean;
 }
 
-class AmdGpus implements Reader {
+class AmdGpus implements SourceReader {
   readonly #machine: Machine;
   readonly #log: Log;
   readonly #finder: Finder;
@@ -60,7 +60,7 @@ class AmdGpus implements Reader {
   readonly #spoke = new Set<string>();
   readonly #baseline = new Baseline<ReadonlyMap<string, FdInfo>>();
 
-  constructor(machine: Machine, { deadline, log }: Options) {
+  constructor(machine: Machine, { deadline, log }: SourceOptions) {
     this.#machine = machine;
     this.#log = log;
     this.#finder = new Finder(machine, vendor);
@@ -69,7 +69,7 @@ class AmdGpus implements Reader {
     this.#kfd = new Kfd(machine);
   }
 
-  async read(): Promise<Part> {
+  async read(): Promise<SourcePart> {
     const seats = this.#seats.number(this.#finder.find(), this.#machine.ticks());
     const reads: CardReading[] = [];
     // One after the other: one process asks for all of them as long as they answer.

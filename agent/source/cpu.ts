@@ -1,7 +1,7 @@
 import type { Machine } from "../machine/machine.ts";
 import { whole } from "../number.ts";
 import { armCores } from "./cpu/arm.ts";
-import { Baseline, type Part, type Source } from "./source.ts";
+import { Baseline, type Source, type SourcePart } from "./source.ts";
 
 /** Time of all hardware threads since boot, in clock ticks. */
 export interface Ticks {
@@ -186,7 +186,7 @@ interface Kept {
   readonly baseline: Baseline<Ticks>;
 }
 
-function part(machine: Machine, { chips, heat, baseline }: Kept): Part {
+function part(machine: Machine, { chips, heat, baseline }: Kept): SourcePart {
   const text = machine.read("/proc/stat") ?? "";
   const now = parse(text);
   if (now === undefined) throw new Error("/proc/stat cannot be read");

@@ -2,9 +2,9 @@ import { State } from "../../proto/gen/host_pb.js";
 import type { Machine, Space } from "../machine/machine.ts";
 import { amount, given } from "../number.ts";
 import { isFull, type Mount, parse, parseTypes } from "./disk/mounts.ts";
-import type { Part, Source } from "./source.ts";
+import type { Source, SourcePart } from "./source.ts";
 
-type Row = NonNullable<Part["disks"]>[number];
+type Row = NonNullable<SourcePart["disks"]>[number];
 
 function row({ device, mount, fstype, readOnly }: Mount, rest: Row): Row {
   return { device, mount, fstype, readOnly, ...rest };

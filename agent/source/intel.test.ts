@@ -6,13 +6,13 @@ import { type AlteredMachine, altered, machineOf, never, options } from "../../t
 import { capturedMachine } from "../machine/capture.ts";
 import type { Machine, OpenFile } from "../machine/machine.ts";
 import { intel } from "./intel.ts";
-import type { Gpu, Reader } from "./source.ts";
+import type { Gpu, SourceReader } from "./source.ts";
 
 const folder = "../../test/capture/fedora42-x86_64__laptop__intel-and-sleeping-radeon";
 const laptop = (): AlteredMachine => altered(capturedMachine(join(fileURLToPath(new URL(folder, import.meta.url)))));
 
 async function opened(machine: Machine): Promise<() => Promise<Gpu[]>> {
-  const reader = (await intel.open(machine, options)) as Reader;
+  const reader = (await intel.open(machine, options)) as SourceReader;
   return async () => ((await reader.read(never)).gpus ?? []) as Gpu[];
 }
 

@@ -13,10 +13,10 @@ import {
   Baseline,
   type Gpu,
   lostCardRetentionMs,
-  type Options,
-  type Part,
-  type Reader,
   type Source,
+  type SourceOptions,
+  type SourcePart,
+  type SourceReader,
 } from "./source.ts";
 
 const vendor = "8086";
@@ -41,7 +41,7 @@ interface CardReading {
   readonly resting: boolean;
 }
 
-class IntelGpus implements Reader {
+class IntelGpus implements SourceReader {
   readonly #machine: Machine;
   readonly #finder: Finder;
   readonly #seats = new CardNumbers(lostCardRetentionMs);
@@ -50,14 +50,14 @@ class IntelGpus implements Reader {
   readonly #arcs = new Map<string, Arc>();
   readonly #baseline = new Baseline<ReadonlyMap<string, FdInfo>>();
 
-  constructor(machine: Machine, { deadline }: Options) {
+  constructor(machine: Machine, { deadline }: SourceOptions) {
     this.#machine = machine;
     this.#finder = new Finder(machine, vendor);
     this.#gate = new HangGuard(machine, Math.min(1000, deadline * 0.2));
     this.#clients = new Clients(machine, ["i915", "xe"]);
   }
 
-  async read(): Promise<Part> {
+  async read(): Promise<SourcePart> {
     const seats = this.#seats.number(this.#finder.find(), this.#machine.ticks());
     const reads: CardReading[] = [];
     // One after the other: one process asks for all of them as long as they answer.

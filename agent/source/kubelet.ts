@@ -3,7 +3,7 @@ import { HolderSchema, type HostInfo } from "../../proto/gen/host_pb.js";
 import type { Grant, Machine } from "../machine/machine.ts";
 import { finder } from "./kubelet/device.ts";
 import { parsePods } from "./kubelet/pods.ts";
-import { Hung, type Options, type Part, type Reader, type Source, Unsupported } from "./source.ts";
+import { Hung, type Source, type SourceOptions, type SourcePart, type SourceReader, Unsupported } from "./source.ts";
 
 /** Interval between two requests in milliseconds: pods start and end within seconds, and the kubelet has other work. */
 const every = 15_000;
@@ -19,15 +19,15 @@ export const kubelet: Source = {
   },
 };
 
-class Kubelet implements Reader {
+class Kubelet implements SourceReader {
   readonly #machine: Machine;
-  readonly #options: Options;
+  readonly #options: SourceOptions;
   #asked: number;
   #answer: Promise<void> | undefined;
   #grants: readonly Grant[] = [];
   #error: unknown;
 
-  constructor(machine: Machine, options: Options, first: Promise<readonly Grant[]>) {
+  constructor(machine: Machine, options: SourceOptions, first: Promise<readonly Grant[]>) {
     this.#machine = machine;
     this.#options = options;
     this.#asked = machine.ticks();
@@ -51,7 +51,7 @@ class Kubelet implements Reader {
   }
 
   /** A kubelet that does not answer at once costs one reading 150 ms and the others nothing; its answer is taken when it comes. */
-  async read(): Promise<Part> {
+  async read(): Promise<SourcePart> {
     const now = this.#machine.ticks();
     if (this.#answer === undefined && now - this.#asked >= every) {
       const { kubelet: socket, deadline } = this.#options;

@@ -1,6 +1,6 @@
 import { arcOf, availableOf, less, meminfo } from "../machine/meminfo.ts";
 import { given } from "../number.ts";
-import type { Part, Source } from "./source.ts";
+import type { Source, SourcePart } from "./source.ts";
 
 /**
  * @param text /proc/meminfo.
@@ -8,7 +8,7 @@ import type { Part, Source } from "./source.ts";
  * @param arc Memory that ZFS would release, in bytes.
  * @throws Error if the text is not /proc/meminfo.
  */
-export function part(text: string, arc = 0n): Part {
+export function part(text: string, arc = 0n): SourcePart {
   const bytes = meminfo(text);
   const total = bytes.get("MemTotal");
   if (total === undefined) throw new Error("/proc/meminfo has no MemTotal");

@@ -2,7 +2,7 @@ import ipaddr from "ipaddr.js";
 import type { Address, Machine } from "../machine/machine.ts";
 import { amount, given, whole } from "../number.ts";
 import { type Layer, Layers, usable } from "./net/layer.ts";
-import { Baseline, type Part, type Source } from "./source.ts";
+import { Baseline, type Source, type SourcePart } from "./source.ts";
 
 /** Bytes since the interface came up. */
 export interface Counters {
@@ -66,7 +66,7 @@ function file(machine: Machine, name: string): string | undefined {
   return hosts ?? machine.read(`/proc/net/${name}`);
 }
 
-type Nic = NonNullable<Part["nics"]>[number];
+type Nic = NonNullable<SourcePart["nics"]>[number];
 
 /** Megabit per second beyond any interface and any bond of them; the fastest now are at 800,000. */
 const fastestLink = 12_800_000;
@@ -114,7 +114,7 @@ function part(
     network,
     layers,
   }: { now: Map<string, Counters>; baseline: Baseline<Map<string, Counters>>; network: string; layers: Layers },
-): Part {
+): SourcePart {
   const since = baseline.take(machine.ticks(), now);
   const addresses = machine.addresses();
   const route = parseRoute(file(machine, "route") ?? "");

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Machine } from "../machine/machine.ts";
 import { arcOf, availableOf, less, meminfo } from "../machine/meminfo.ts";
 import { containedNote, isContained } from "../machine/namespace.ts";
-import { type Gpu, ok, put } from "./nvml/gpu.ts";
+import { type NvmlGpu, ok, put } from "./nvml/gpu.ts";
 import { Incidents } from "./nvml/incident.ts";
 import { ReaderLink } from "./nvml/parent.ts";
 import type { Reading } from "./nvml/reader.ts";
@@ -10,7 +10,7 @@ import { findLibraries, hasDriver, LibraryNotFound } from "./nvml/search.ts";
 import { SleepGuard } from "./nvml/sleep.ts";
 import { Smi, smiPlaces } from "./nvml/smi.ts";
 import { startReader } from "./nvml/start.ts";
-import { markStale, type Options, type Part, type Reader, type Source } from "./source.ts";
+import { markStale, type Source, type SourceOptions, type SourcePart, type SourceReader } from "./source.ts";
 
 /**
  * Reads NVIDIA GPUs through the driver's library in a separate process (docs/decisions/0001), or through nvidia-smi if the
@@ -23,9 +23,9 @@ export const nvidia: Source = {
   open: (machine, options) => Promise.resolve(new Nvidia(machine, options)),
 };
 
-class Nvidia implements Reader {
+class Nvidia implements SourceReader {
   readonly #machine: Machine;
-  readonly #options: Options;
+  readonly #options: SourceOptions;
   readonly #link: ReaderLink;
   readonly #incidents = new Incidents();
   readonly #sleep: SleepGuard;
@@ -38,7 +38,7 @@ class Nvidia implements Reader {
   /** What the kernel said of its driver at the last read. */
   #driver: string | undefined;
 
-  constructor(machine: Machine, options: Options) {
+  constructor(machine: Machine, options: SourceOptions) {
     this.#machine = machine;
     this.#options = options;
     this.#sleep = new SleepGuard(machine);
@@ -50,7 +50,7 @@ class Nvidia implements Reader {
     });
   }
 
-  async read(signal: AbortSignal): Promise<Part> {
+  async read(signal: AbortSignal): Promise<SourcePart> {
     this.#link.refuse();
     this.#watchDriver();
     const quiet = this.#sleep.cards();
@@ -64,7 +64,7 @@ class Nvidia implements Reader {
   }
 
   /** Queries the driver, and releases it if that lets the cards fall asleep. */
-  async #awake(signal: AbortSignal): Promise<Gpu[]> {
+  async #awake(signal: AbortSignal): Promise<NvmlGpu[]> {
     const { gpus, system } = await this.#reading(signal);
     const now = BigInt(this.#machine.now());
     for (const gpu of gpus) {
@@ -82,7 +82,7 @@ class Nvidia implements Reader {
    * Drivers tell the host's process ids; newer ones tell a container its own, and leave the others out
    * (docs/decisions/0013). Ours they are where each of them has the driver open here.
    */
-  #ours(gpus: readonly Gpu[]): boolean {
+  #ours(gpus: readonly NvmlGpu[]): boolean {
     const pids = new Set(gpus.flatMap(({ procs = [] }) => procs.map(({ pid }) => String(pid))));
     const opens = (pid: string): boolean =>
       this.#machine.opened(pid, "/dev").some(({ path }) => path.startsWith("/dev/nvidia"));
@@ -135,7 +135,7 @@ class Nvidia implements Reader {
   }
 
   /** A link that was up and is not any more is broken, whichever reader saw it last. */
-  #expect({ uuid, nvlink }: Gpu): void {
+  #expect({ uuid, nvlink }: NvmlGpu): void {
     if (uuid === undefined || nvlink?.linksExpected === undefined) return;
     nvlink.linksExpected = Math.max(nvlink.linksExpected, this.#links.get(uuid) ?? 0);
     this.#links.set(uuid, nvlink.linksExpected);
@@ -145,7 +145,7 @@ class Nvidia implements Reader {
    * Gives a GPU without memory of its own the host's, which it computes in: cached files count as free, as they are given
    * back on demand. A card that had memory of its own before still has it, whatever its driver says now.
    */
-  #share(gpu: Gpu): void {
+  #share(gpu: NvmlGpu): void {
     const { uuid = "" } = gpu;
     if ((gpu.memTotal ?? 0n) > 0n) this.#own.add(uuid);
     if (!gpu.memoryShared) return;

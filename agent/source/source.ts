@@ -12,7 +12,7 @@ interface SourceExtras {
 }
 
 /** Fields of HostInfo that one source fills. The parts of all sources together are the answer. */
-export type Part = MessageInitShape<typeof HostInfoSchema> & SourceExtras;
+export type SourcePart = MessageInitShape<typeof HostInfoSchema> & SourceExtras;
 
 type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
 
@@ -26,7 +26,7 @@ export interface Gpu extends Omit<Fields<GPUInfo>, "procs" | "pcie"> {
 }
 
 /** Options of sources. */
-export interface Options {
+export interface SourceOptions {
   /** Path or name of the NVIDIA driver library; "" searches where the system does. */
   readonly nvml: string;
   /** CIDR whose address is preferred as the host's. */
@@ -52,16 +52,16 @@ export interface Source {
   /** True for sources of GPUs: while the machine has none, their error is the host's `err`. */
   readonly gpus?: true;
   /** Returns undefined if this machine has no such thing, which is normal and not logged. Called again each minute. */
-  open(machine: Machine, options: Options): Promise<Reader | undefined>;
+  open(machine: Machine, options: SourceOptions): Promise<SourceReader | undefined>;
 }
 
-export interface Reader {
+export interface SourceReader {
   /**
    * Reads once. Abandoned at the deadline, when the signal aborts; a read still under way is not started again.
    * A card that has vanished is left out: the snapshot lists it as lost.
    * @throws Error if nothing could be read; the last values are then shown as stale.
    */
-  read(signal: AbortSignal): Promise<Part>;
+  read(signal: AbortSignal): Promise<SourcePart>;
   close(): Promise<void>;
   /**
    * Releases the driver for so many milliseconds, so that it can be reloaded; reads fail meanwhile. 0 ends the pause.

@@ -1,6 +1,6 @@
 import type { Machine } from "../machine/machine.ts";
 import { given } from "../number.ts";
-import type { Part, Source } from "./source.ts";
+import type { Source, SourcePart } from "./source.ts";
 
 /** Parses NAME and VERSION_ID of os-release(5). */
 export function parseRelease(text: string): { os?: string; osVersion?: string } {
@@ -47,7 +47,7 @@ export function countProcesses(names: readonly string[]): number | undefined {
 }
 
 /** What changes only when the system is upgraded or started anew: an agent outlives the first of these. */
-function identity(machine: Machine): NonNullable<Part["system"]> {
+function identity(machine: Machine): NonNullable<SourcePart["system"]> {
   // A container with only this file of the host must not report its own image's name.
   const files = ["/host/etc/os-release", "/etc/os-release", "/usr/lib/os-release"];
   const releases = files.map((file) => parseRelease(machine.read(file) ?? ""));

@@ -3,11 +3,11 @@ import { request as requestHttps } from "node:https";
 import { resolve } from "node:path";
 import { readText } from "../../program/file.ts";
 import { redact } from "../../program/redact.ts";
-import { load } from "../../program/setting.ts";
+import { load, type StartSources } from "../../program/setting.ts";
 import { clean } from "../../proto/clean.ts";
 import { requestOn } from "../http/socket.ts";
 import { type Call, call, isAnswerOf, type Route } from "../route/route.ts";
-import { type StartSources, started } from "../settings.ts";
+import { started } from "../settings.ts";
 import { port } from "../who.ts";
 import { connection, Failure, type HubClient } from "./command.ts";
 

@@ -1,8 +1,8 @@
 import { type Completion, type Line, type Option, readLine, UsageError, verbOf } from "../../program/line.ts";
-import { optionsOf, type Row, type Table, text, webAddress } from "../../program/setting.ts";
+import { optionsOf, type Row, type StartSources, type Table, text, webAddress } from "../../program/setting.ts";
 import type { Log } from "../log.ts";
 import type { Arguments, JsonAnswer, JsonRoute } from "../route/route.ts";
-import { type StartSources, table as settings } from "../settings.ts";
+import { table as settings } from "../settings.ts";
 
 /** A word after the verb that is no option. */
 export interface Positional {

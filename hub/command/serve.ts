@@ -1,10 +1,11 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { secretWarnings } from "../../program/secret.ts";
+import type { StartSources } from "../../program/setting.ts";
 import { systemClock } from "../clock.ts";
 import { start } from "../hub.ts";
 import { type Log, lineLog } from "../log.ts";
-import { keyFiles, notes, type StartSources, table } from "../settings.ts";
+import { keyFiles, notes, table } from "../settings.ts";
 import { loadSettings, watch } from "../watch.ts";
 import type { Command } from "./command.ts";
 

@@ -9,7 +9,7 @@ import { capturedMachine } from "../../agent/machine/capture.ts";
 import type { Machine } from "../../agent/machine/machine.ts";
 import { Snapshot } from "../../agent/snapshot.ts";
 import { nvidia } from "../../agent/source/nvidia.ts";
-import type { Reader } from "../../agent/source/source.ts";
+import type { SourceReader } from "../../agent/source/source.ts";
 import { type GPUInfo, type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { player, type Variant } from "./build.ts";
 
@@ -80,7 +80,7 @@ export async function rig(capture: string, { variant, deadline = 20_000, nvml, s
   const library = nvml ?? player(variant);
   const log = { info: () => undefined, warn: () => undefined };
   const options = { nvml: library, network: "10.0.0.0/8", kubelet: "", deadline, log };
-  const reader: Reader | undefined = await nvidia.open(machine, options);
+  const reader: SourceReader | undefined = await nvidia.open(machine, options);
   if (reader === undefined) throw new Error("the NVIDIA source gave no reader");
   const snapshot = new Snapshot({ ...options, sources: [nvidia], machine, version: "" });
   const read = async (): Promise<HostInfo> => create(HostInfoSchema, await reader.read(new AbortController().signal));

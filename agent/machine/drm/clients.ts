@@ -2,7 +2,7 @@ import type { Machine } from "../machine.ts";
 import { busyShares, type FdInfo, parseFdInfo } from "./fdinfo.ts";
 
 /** A program that has a card open. */
-export interface Client {
+export interface DrmClient {
   readonly pid: number;
   /** "renderD128" */
   readonly node: string;
@@ -10,7 +10,7 @@ export interface Client {
 }
 
 /** Key of a client across readings. */
-export const clientKey = ({ pid, node, info }: Client): string => `${pid} ${info.pci ?? node} ${info.client}`;
+export const clientKey = ({ pid, node, info }: DrmClient): string => `${pid} ${info.pci ?? node} ${info.client}`;
 
 /** The readings of all clients to count from. */
 export interface Since {
@@ -20,7 +20,7 @@ export interface Since {
 }
 
 /** Percent of the time in which a client kept each kind of engine busy; undefined for one that is new. */
-export function sharesOf(client: Client, since: Since | undefined): ReadonlyMap<string, number> | undefined {
+export function sharesOf(client: DrmClient, since: Since | undefined): ReadonlyMap<string, number> | undefined {
   const from = since?.from.get(clientKey(client));
   return since && from && busyShares(from, client.info, since.span);
 }
@@ -64,9 +64,9 @@ export class Clients {
    * Openings of the cards, each once: a descriptor that was inherited counts for the process that was found first.
    * @param skip Device nodes that must not be asked: their cards sleep or hang.
    */
-  read(skip: ReadonlySet<string>): Client[] {
+  read(skip: ReadonlySet<string>): DrmClient[] {
     const looks = this.#lookAround();
-    const found = new Map<string, Client>();
+    const found = new Map<string, DrmClient>();
     for (const [pid, { files }] of looks) {
       for (const [fd, node] of files) {
         if (skip.has(node)) continue;

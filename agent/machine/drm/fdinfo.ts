@@ -1,7 +1,7 @@
 import { within } from "../../number.ts";
 
 /** Work of one kind of engine: nanoseconds busy, or (xe) cycles busy and cycles passed. */
-export interface Engine {
+export interface EngineUsage {
   readonly busy: number;
   /** Cycles passed; undefined when `busy` counts nanoseconds. */
   readonly total?: number;
@@ -18,7 +18,7 @@ export interface FdInfo {
   readonly client: string;
   /** Bytes by kind of memory ("vram", "gtt", "local0", "system0"). */
   readonly memory: ReadonlyMap<string, number>;
-  readonly engines: ReadonlyMap<string, Engine>;
+  readonly engines: ReadonlyMap<string, EngineUsage>;
 }
 
 const units: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
@@ -57,8 +57,8 @@ function memories(fields: ReadonlyMap<string, string>): Map<string, number> {
   return found;
 }
 
-function engines(fields: ReadonlyMap<string, string>): Map<string, Engine> {
-  const found = new Map<string, Engine>();
+function engines(fields: ReadonlyMap<string, string>): Map<string, EngineUsage> {
+  const found = new Map<string, EngineUsage>();
   for (const [key, text] of fields) {
     const [, kind, name] = /^(engine|cycles)-(?!capacity-)(.+)$/.exec(key) ?? [];
     const busy = counter(text);

@@ -19,7 +19,7 @@ import { sharesOf } from "./people.ts";
 import { computeModes, partitions, throttles, worstXids } from "./trait.ts";
 
 /** A metric of the exporter. */
-export interface Metric {
+export interface HardwareMetric {
   /** Whole Prometheus name. */
   readonly name: string;
   readonly help: string;
@@ -31,7 +31,7 @@ export interface Metric {
 
 type ReadSamples = (scene: ExporterInput) => (Sample | undefined)[];
 
-const gauge = (name: string, help: string, key: string, read: ReadSamples): Metric => ({
+const gauge = (name: string, help: string, key: string, read: ReadSamples): HardwareMetric => ({
   name: `hw_${name}`,
   help,
   kind: Kind.GAUGE,
@@ -101,7 +101,7 @@ function computing({ procs, procsUnknown, state = State.OK, asleep }: GPUInfo): 
 }
 
 /** Metrics of whole GPUs and of instances. Those of instances have other names, so that sums over GPUs are right. */
-const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly Metric[] => [
+const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly HardwareMetric[] => [
   gauge(
     `${prefix}_memory_used_bytes`,
     "Device memory in use as nvidia-smi shows it: without what the driver reserves for itself.",
@@ -161,7 +161,7 @@ const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly Metric[]
 ];
 
 /** Yes or no of each whole GPU, where its driver says. */
-const ofGpu = (name: string, help: string, key: string, read: (gpu: GPUInfo) => boolean | undefined): Metric =>
+const ofGpu = (name: string, help: string, key: string, read: (gpu: GPUInfo) => boolean | undefined): HardwareMetric =>
   gauge(
     name,
     help,
@@ -173,7 +173,7 @@ const ofGpu = (name: string, help: string, key: string, read: (gpu: GPUInfo) => 
   );
 
 /** What a card is, and what must be done about it. */
-const flags: readonly Metric[] = [
+const flags: readonly HardwareMetric[] = [
   ofGpu(
     "gpu_persistence_mode",
     "Whether the driver stays loaded while nobody uses the GPU.",
@@ -209,7 +209,7 @@ const flags: readonly Metric[] = [
 ];
 
 /** Metrics besides the catalogue: sums, names, and the state of each source. */
-const own: readonly Metric[] = [
+const own: readonly HardwareMetric[] = [
   gauge("node_info", "The system this node runs and its CPU, in labels; always 1.", "node_info", nodeInfo),
   gauge(
     "agent_info",
@@ -336,10 +336,13 @@ const oldKeys: Readonly<Record<string, string>> = {
 
 const ownNames = new Set(own.map(({ name }) => name));
 
-const catalogued: readonly Metric[] = catalog.flatMap((metric): Metric[] => {
+const catalogued: readonly HardwareMetric[] = catalog.flatMap((metric): HardwareMetric[] => {
   const { help, kind } = metric;
   const key = oldKeys[metric.name] ?? metric.name;
-  const family = (prometheus: string, devices: (scene: ExporterInput) => ReturnType<typeof devicesOf>): Metric[] => {
+  const family = (
+    prometheus: string,
+    devices: (scene: ExporterInput) => ReturnType<typeof devicesOf>,
+  ): HardwareMetric[] => {
     const name = `hw_${prometheus}`;
     // Some metrics differ here from the wire.
     if (prometheus === "" || ownNames.has(name)) return [];
@@ -354,7 +357,7 @@ const catalogued: readonly Metric[] = catalog.flatMap((metric): Metric[] => {
 });
 
 /** Every metric of the exporter. */
-export const metrics: readonly Metric[] = [...own, ...catalogued];
+export const metrics: readonly HardwareMetric[] = [...own, ...catalogued];
 
 /** @param off Keys of [metrics.enabled] that are switched off. */
 export function hardware(scene: ExporterInput, off: ReadonlySet<string>): MetricFamily[] {

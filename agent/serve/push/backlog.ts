@@ -5,7 +5,7 @@ export interface BacklogLimits {
 }
 
 /** An encoded sample and its sequence number. */
-export interface Sample {
+export interface QueuedSample {
   readonly sequence: number;
   readonly bytes: Uint8Array;
 }
@@ -43,18 +43,18 @@ export class Backlog {
     }
   }
 
-  oldest(): Sample | undefined {
+  oldest(): QueuedSample | undefined {
     const first = this.#samples.entries().next();
     return first.done ? undefined : { sequence: first.value[0], bytes: first.value[1] };
   }
 
-  newest(): Sample | undefined {
+  newest(): QueuedSample | undefined {
     const bytes = this.#samples.get(this.#next - 1);
     return bytes && { sequence: this.#next - 1, bytes };
   }
 
   /** Removes this sample and all before it, unless they were dropped already. */
-  done({ sequence }: Sample): void {
+  done({ sequence }: QueuedSample): void {
     for (const waiting of this.#samples.keys()) {
       if (waiting > sequence) return;
       this.#remove(waiting);

@@ -2,14 +2,14 @@ import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, createServer as createListener } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { Client } from "./client.ts";
+import { PushClient } from "./client.ts";
 
 const open: (() => void)[] = [];
 afterEach(() => {
   for (const close of open.splice(0)) close();
 });
 
-async function hub(answer: RequestListener, prepare: (server: Server) => void = () => undefined): Promise<Client> {
+async function hub(answer: RequestListener, prepare: (server: Server) => void = () => undefined): Promise<PushClient> {
   const server = createServer(answer);
   prepare(server);
   server.listen(0, "127.0.0.1");
@@ -21,8 +21,8 @@ async function hub(answer: RequestListener, prepare: (server: Server) => void = 
   return client((server.address() as AddressInfo).port);
 }
 
-function client(port: number, deadline = 5000): Client {
-  const made = new Client({ server: `http://127.0.0.1:${port}/below`, authorities: [], deadline, limit: 1000 });
+function client(port: number, deadline = 5000): PushClient {
+  const made = new PushClient({ server: `http://127.0.0.1:${port}/below`, authorities: [], deadline, limit: 1000 });
   open.push(() => made.close());
   return made;
 }

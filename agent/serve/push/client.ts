@@ -18,7 +18,7 @@ export interface HubAnswer {
   readonly text: string;
 }
 
-export interface ClientOptions {
+export interface PushClientOptions {
   /** http: or https:, perhaps with a path, without a slash at its end. */
   readonly server: string;
   /** Trusted authorities for an https: hub, PEM. */
@@ -30,12 +30,12 @@ export interface ClientOptions {
 }
 
 /** HTTP client of one hub, over one connection. Ignores proxies of the environment and follows no redirects. */
-export class Client {
-  readonly #options: ClientOptions;
+export class PushClient {
+  readonly #options: PushClientOptions;
   readonly #agent: http.Agent;
   readonly #begin: typeof http.request;
 
-  constructor(options: ClientOptions) {
+  constructor(options: PushClientOptions) {
     this.#options = options;
     const pool = { keepAlive: true, maxSockets: 1 };
     if (options.server.startsWith("https:")) {

@@ -8,9 +8,9 @@ import { parseObject } from "./config.ts";
 export const sampleType = "application/x-protobuf; messageType=gpu.HostInfo";
 
 /** Outcome of a request: taken, refused (not to be sent again like this), or away (to be tried again). */
-export type Outcome = "taken" | "refused" | "away";
+export type PushOutcome = "taken" | "refused" | "away";
 
-export function outcomeOf({ status }: HubAnswer): Outcome {
+export function outcomeOf({ status }: HubAnswer): PushOutcome {
   if (status >= 200 && status < 300) return "taken";
   return [400, 413, 415, 422].includes(status) ? "refused" : "away";
 }

@@ -8,7 +8,7 @@ import { type AlteredMachine, altered, never, options } from "../../../test/mach
 import { capturedMachine } from "../../machine/capture.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { amdgpu } from "../amdgpu.ts";
-import type { Gpu, Reader } from "../source.ts";
+import type { Gpu, SourceReader } from "../source.ts";
 
 const folder = "../../../test/capture/ubuntu24.04-x86_64__8x-mi300x__rocm-6.4";
 const mi300x = (): AlteredMachine => altered(capturedMachine(join(fileURLToPath(new URL(folder, import.meta.url)))));
@@ -16,7 +16,7 @@ const mi300x = (): AlteredMachine => altered(capturedMachine(join(fileURLToPath(
 const device = (card: number): string => `/sys/class/drm/card${card}/device`;
 
 async function opened(machine: Machine): Promise<() => Promise<Gpu[]>> {
-  const reader = (await amdgpu.open(machine, options)) as Reader;
+  const reader = (await amdgpu.open(machine, options)) as SourceReader;
   return async () => ((await reader.read(never)).gpus ?? []) as Gpu[];
 }
 
@@ -51,7 +51,7 @@ describe("eight MI300X", () => {
     const machine = mi300x();
     machine.tables[`${device(1)}/gpu_metrics`] = Uint8Array.of(8, 0, 1, 99, 0, 0, 0, 0);
     const warn = vi.fn();
-    const reader = (await amdgpu.open(machine, { ...options, log: { ...options.log, warn } })) as Reader;
+    const reader = (await amdgpu.open(machine, { ...options, log: { ...options.log, warn } })) as SourceReader;
     for (let i = 0; i < 3; i++) {
       const [gpu] = ((await reader.read(never)).gpus ?? []) as Gpu[];
       expect(gpu).toMatchObject({ utilization: 100, temp: 78, power: 742_000 });
@@ -89,7 +89,7 @@ describe("eight MI300X", () => {
 
   test("say that they hide their programs, where the compute driver refuses to tell which card is which", async () => {
     const machine = mi300x();
-    const told = async () => ((await amdgpu.open(machine, options)) as Reader).read(never);
+    const told = async () => ((await amdgpu.open(machine, options)) as SourceReader).read(never);
     expect((await told()).note).toBeUndefined();
     for (const node of machine.list("/sys/class/kfd/kfd/topology/nodes").filter((name) => Number(name) > 1))
       machine.files[`/sys/class/kfd/kfd/topology/nodes/${node}/gpu_id`] = undefined;
@@ -150,7 +150,7 @@ describe("an MI300X that is divided into eight", () => {
       opened: (pid) => (pid === "1613" ? [{ fd: "7", path: "/dev/dri/renderD131" }] : []),
       readApart: (path) => (path === busy ? new Promise(() => undefined) : machine.readApart(path)),
     };
-    const reader = (await amdgpu.open(stuck, { ...options, deadline: 5 })) as Reader;
+    const reader = (await amdgpu.open(stuck, { ...options, deadline: 5 })) as SourceReader;
     const gpus = ((await reader.read(never)).gpus ?? []) as Gpu[];
     expect(gpus[0]).toMatchObject({ state: State.HUNG, procs: [] });
     expect(machine.heard).not.toContain("/proc/1613/fdinfo/7");

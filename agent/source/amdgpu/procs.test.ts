@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Client } from "../../machine/drm/clients.ts";
+import type { DrmClient } from "../../machine/drm/clients.ts";
 import { parseFdInfo } from "../../machine/drm/fdinfo.ts";
 import type { Hold } from "./kfd.ts";
 import { procsApart, procsOf } from "./procs.ts";
@@ -9,7 +9,7 @@ const mib = 1024 ** 2;
 const gib = 1024 ** 3;
 
 /** A program that has the card open, with so much memory there and in the host. */
-function client(pid: number, { vram, gtt, work = 9 }: { vram?: string; gtt?: string; work?: number }): Client {
+function client(pid: number, { vram, gtt, work = 9 }: { vram?: string; gtt?: string; work?: number }): DrmClient {
   const text = [
     "drm-driver:\tamdgpu",
     `drm-client-id:\t${pid}`,

@@ -1,4 +1,4 @@
-import { type Client, type Since, sharesOf } from "../../machine/drm/clients.ts";
+import { type DrmClient, type Since, sharesOf } from "../../machine/drm/clients.ts";
 import { amount, given } from "../../number.ts";
 import type { Proc } from "../source.ts";
 import type { Hold } from "./kfd.ts";
@@ -18,7 +18,7 @@ interface Draft {
 const sum = (one: number | undefined, other: number | undefined): number | undefined =>
   one === undefined ? other : one + (other ?? 0);
 
-function add(draft: Draft, client: Client, since: Since | undefined): void {
+function add(draft: Draft, client: DrmClient, since: Since | undefined): void {
   const { info } = client;
   const time = (engine: string): number => info.engines.get(engine)?.busy ?? 0;
   draft.vram = sum(draft.vram, info.memory.get("vram"));
@@ -35,7 +35,7 @@ function add(draft: Draft, client: Client, since: Since | undefined): void {
 /** Clients and compute processes of one card. */
 export interface CardClients {
   /** Its device files that are open. */
-  readonly clients: readonly Client[];
+  readonly clients: readonly DrmClient[];
   /** What compute programs have of this card, by pid. Undefined: the program computes, but has nothing here. */
   readonly holds: ReadonlyMap<number, Hold | undefined>;
   readonly since: Since | undefined;
@@ -99,7 +99,7 @@ function memoryOf(hold: Hold | undefined, draft: Draft | undefined, setAside: nu
  * and nothing tells which of them are the same. What computes through ROCm passes no engine: it is left to the KFD.
  */
 export function procsApart({ clients, holds, since, setAside }: CardClients): Proc[] {
-  const works = ({ info }: Client): boolean => [...info.engines.values()].some(({ busy }) => busy > 0);
+  const works = ({ info }: DrmClient): boolean => [...info.engines.values()].some(({ busy }) => busy > 0);
   const kfd = procsOf({ clients: [], holds, since: undefined, setAside });
   const others = kfd.map((proc) => ({ ...proc, elsewhere: true }));
   const own = holds.size === 0 ? clients : clients.filter(works);

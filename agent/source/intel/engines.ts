@@ -1,4 +1,4 @@
-import { type Client, type Since, sharesOf } from "../../machine/drm/clients.ts";
+import { type DrmClient, type Since, sharesOf } from "../../machine/drm/clients.ts";
 import type { FdInfo } from "../../machine/drm/fdinfo.ts";
 import { amount, given } from "../../number.ts";
 import type { Proc } from "../source.ts";
@@ -27,7 +27,7 @@ export interface Loads {
 }
 
 /** Undefined before there are two readings. */
-export function loads(clients: readonly Client[], since: Since | undefined): Loads | undefined {
+export function loads(clients: readonly DrmClient[], since: Since | undefined): Loads | undefined {
   if (since === undefined) return undefined;
   const sums = new Map<string, number>();
   for (const client of clients) {
@@ -51,7 +51,7 @@ interface Draft {
 }
 
 /** One entry per process that has worked on the card or holds memory of it; those that merely opened it are left out. */
-export function procsOf(clients: readonly Client[], since: Since | undefined): Proc[] {
+export function procsOf(clients: readonly DrmClient[], since: Since | undefined): Proc[] {
   const drafts = new Map<number, Draft>();
   for (const client of clients) {
     const draft = drafts.get(client.pid) ?? { gfx: 0, compute: 0, worked: 0 };

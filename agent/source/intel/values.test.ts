@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type AlteredMachine, altered, machineOf, never, options } from "../../../test/machine.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { intel } from "../intel.ts";
-import type { Gpu, Reader } from "../source.ts";
+import type { Gpu, SourceReader } from "../source.ts";
 
 const device = "/sys/class/drm/card0/device";
 const hwmon = `${device}/hwmon/hwmon4`;
@@ -40,7 +40,7 @@ function machineWith({ driver = "i915", id = "8086:56A0", pci = "0000:03:00.0", 
 }
 
 async function opened(machine: Machine): Promise<() => Promise<Gpu[]>> {
-  const reader = (await intel.open(machine, options)) as Reader;
+  const reader = (await intel.open(machine, options)) as SourceReader;
   return async () => ((await reader.read(never)).gpus ?? []) as Gpu[];
 }
 

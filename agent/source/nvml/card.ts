@@ -1,9 +1,9 @@
 import type { Throttle } from "../../../proto/gen/host_pb.js";
 import { dropImplausible } from "../source.ts";
 import { type Field, FieldList, linkReceived, linkSent, memoryTemperature } from "./field.ts";
-import { type Gpu, type Identity, lost, nvidia, ok, type Proc, put, unsupported, within } from "./gpu.ts";
-import type { Pci, Process, Sample } from "./layout.ts";
-import { code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
+import { type Identity, lost, type NvmlGpu, type NvmlProc, nvidia, ok, put, unsupported, within } from "./gpu.ts";
+import type { Pci, Process, ProcessSample } from "./layout.ts";
+import { code, type Nvml, type NvmlDevice, NvmlError, queries } from "./library.ts";
 import { Links } from "./nvlink.ts";
 import { PcieCounters } from "./pcie.ts";
 import { ProcessList, SampleList } from "./process.ts";
@@ -12,7 +12,7 @@ import { SlowValueCache, type SlowValues } from "./slow.ts";
 
 /** A part of a divided device. */
 export interface Instance {
-  readonly device: Device;
+  readonly device: NvmlDevice;
   readonly identity: Identity;
 }
 
@@ -24,7 +24,7 @@ interface Lists {
   readonly known: boolean;
 }
 
-export interface Clock {
+export interface NvmlClock {
   /** Unix milliseconds. */
   now(): number;
   /** Milliseconds that never go back. */
@@ -36,7 +36,7 @@ export interface Clock {
 /** Reads devices; holds the buffers that the calls fill. */
 export class Cards {
   readonly #nvml: Nvml;
-  readonly #clock: Clock;
+  readonly #clock: NvmlClock;
   readonly #compute: ProcessList;
   /** Clients of MPS, which are on no other list: there its server is all that shows. */
   readonly #mps: ProcessList;
@@ -47,7 +47,7 @@ export class Cards {
   readonly #pcie: PcieCounters;
   readonly #settling: SlowValueCache;
 
-  constructor(nvml: Nvml, clock: Clock) {
+  constructor(nvml: Nvml, clock: NvmlClock) {
     this.#nvml = nvml;
     this.#clock = clock;
     this.#compute = new ProcessList(nvml, "nvmlDeviceGetComputeRunningProcesses");
@@ -68,7 +68,7 @@ export class Cards {
   }
 
   /** @throws NvmlError when the device is lost. */
-  identify(device: Device): Identity {
+  identify(device: NvmlDevice): Identity {
     const asker = new DeviceQueries(this.#nvml, device);
     const pci = asker.ask(queries.pci);
     const identity: Identity = { id: device.index, vendor: nvidia };
@@ -84,7 +84,7 @@ export class Cards {
    * @param instances Undefined when the device is not divided.
    * @throws NvmlError when the library is unusable; a lost device is an answer.
    */
-  read(device: Device, identity: Identity, instances?: readonly Instance[]): Gpu[] {
+  read(device: NvmlDevice, identity: Identity, instances?: readonly Instance[]): NvmlGpu[] {
     let lists: Lists = { compute: [], graphics: [], known: false };
     const card = this.#read(device, identity, (asker, gpu) => {
       const settled = this.#settling.of(asker, identity.name);
@@ -106,7 +106,7 @@ export class Cards {
    * What devices send and receive over PCIe, put into what was read of them. Takes a moment in which nothing is done.
    * @throws NvmlError when the library is unusable.
    */
-  addTraffic(devices: readonly Device[], gpus: readonly Gpu[]): void {
+  addTraffic(devices: readonly NvmlDevice[], gpus: readonly NvmlGpu[]): void {
     const traffic = this.#pcie.read(devices, (device) => {
       const { generationMax: generation, widthMax: width } = this.#settling.last(device) ?? {};
       return { generation, width };
@@ -118,7 +118,7 @@ export class Cards {
     }
   }
 
-  #instance({ device, identity }: Instance, parent: Lists): Gpu {
+  #instance({ device, identity }: Instance, parent: Lists): NvmlGpu {
     return this.#read(device, identity, (asker, gpu) => {
       memory(asker, gpu);
       const lists = joined(this.#lists(asker), ofInstance(parent, identity.instance));
@@ -127,9 +127,9 @@ export class Cards {
     });
   }
 
-  #read(device: Device, identity: Identity, act: (asker: DeviceQueries, gpu: Gpu) => void): Gpu {
+  #read(device: NvmlDevice, identity: Identity, act: (asker: DeviceQueries, gpu: NvmlGpu) => void): NvmlGpu {
     const asker = new DeviceQueries(this.#nvml, device);
-    const gpu: Gpu = { ...identity };
+    const gpu: NvmlGpu = { ...identity };
     try {
       act(asker, gpu);
       const { failure } = asker;
@@ -145,7 +145,7 @@ export class Cards {
     }
   }
 
-  #values(asker: DeviceQueries, gpu: Gpu): void {
+  #values(asker: DeviceQueries, gpu: NvmlGpu): void {
     memory(asker, gpu);
     const rates = asker.ask(queries.utilization);
     put(gpu, "utilization", within(rates?.gpu, 100));
@@ -162,7 +162,7 @@ export class Cards {
   }
 
   /** What few look at. */
-  #details(asker: DeviceQueries, gpu: Gpu, settled: SlowValues): void {
+  #details(asker: DeviceQueries, gpu: NvmlGpu, settled: SlowValues): void {
     const fields = asker.take((device) => this.#fields.read(device));
     Object.assign(gpu, settled.values);
     put(gpu, "encoder", within(asker.ask(queries.encoder), 100));
@@ -175,7 +175,11 @@ export class Cards {
     put(gpu, "performance", within(asker.ask(queries.performance), 15));
   }
 
-  #nvlink(device: Device, fields: ReadonlyMap<Field, bigint> | undefined, { links }: SlowValues): Gpu["nvlink"] {
+  #nvlink(
+    device: NvmlDevice,
+    fields: ReadonlyMap<Field, bigint> | undefined,
+    { links }: SlowValues,
+  ): NvmlGpu["nvlink"] {
     if (links === undefined) return undefined;
     const traffic = this.#links.traffic(device, fields, this.#clock.ticks());
     return { ...traffic, linksUp: links.up, linksExpected: links.expected };
@@ -188,7 +192,7 @@ export class Cards {
     return { compute: union(compute ?? [], mps), graphics, known: compute !== undefined };
   }
 
-  #procs(asker: DeviceQueries, gpu: Gpu, { compute, graphics, known }: Lists): void {
+  #procs(asker: DeviceQueries, gpu: NvmlGpu, { compute, graphics, known }: Lists): void {
     const some = compute.length + graphics.length > 0;
     const samples = some ? asker.take((device) => this.#samples.read(device, this.#clock.now())) : undefined;
     gpu.procs = merge(compute, graphics, samples ?? new Map());
@@ -199,7 +203,7 @@ export class Cards {
 const number = (value: bigint | undefined): number | undefined => (value === undefined ? undefined : Number(value));
 
 /** A device without memory of its own says that the query is not supported, or with some drivers that its memory is 0. */
-function memory(asker: DeviceQueries, gpu: Gpu): void {
+function memory(asker: DeviceQueries, gpu: NvmlGpu): void {
   const { result, value } = asker.attempt(queries.memory);
   if (result === code.notSupported || value?.total === 0n) gpu.memoryShared = true;
   if (value === undefined) return;
@@ -209,8 +213,8 @@ function memory(asker: DeviceQueries, gpu: Gpu): void {
 }
 
 /** Undefined if the device reports nothing of its link. A maximum is set if it is greater. */
-function link(asker: DeviceQueries, { generationMax, widthMax }: SlowValues): Gpu["pcie"] {
-  const found: NonNullable<Gpu["pcie"]> = {};
+function link(asker: DeviceQueries, { generationMax, widthMax }: SlowValues): NvmlGpu["pcie"] {
+  const found: NonNullable<NvmlGpu["pcie"]> = {};
   // Virtual machines' cards without a link of their own answer with 0.
   const generation = within(asker.ask(queries.pcieGeneration), 16) || undefined;
   const width = within(asker.ask(queries.pcieWidth), 64) || undefined;
@@ -225,12 +229,12 @@ function link(asker: DeviceQueries, { generationMax, widthMax }: SlowValues): Gp
 export const isRefusal = (result: number): boolean => result === code.noPermission || result === code.operatingSystem;
 
 /** A device that is known but cannot be read: it stays listed, without values. */
-export function missing(identity: Identity, error: NvmlError): Gpu {
+export function missing(identity: Identity, error: NvmlError): NvmlGpu {
   const state = isRefusal(error.code) ? unsupported : lost;
   return { ...identity, state, err: error.message };
 }
 
-const isOf = ({ instance }: Process, wanted: Gpu["instance"]): boolean =>
+const isOf = ({ instance }: Process, wanted: NvmlGpu["instance"]): boolean =>
   instance !== undefined && instance.gpu === wanted?.gpuInstance && instance.compute === wanted.computeInstance;
 
 /** What runs on a divided device, but on none of its instances that are known. */
@@ -239,7 +243,7 @@ function withoutInstances({ compute, graphics, known }: Lists, instances: readon
   return { compute: compute.filter(outside), graphics: graphics.filter(outside), known };
 }
 
-function ofInstance({ compute, graphics, known }: Lists, instance: Gpu["instance"]): Lists {
+function ofInstance({ compute, graphics, known }: Lists, instance: NvmlGpu["instance"]): Lists {
   const inside = (process: Process): boolean => isOf(process, instance);
   return { compute: compute.filter(inside), graphics: graphics.filter(inside), known };
 }
@@ -261,8 +265,8 @@ const joined = (own: Lists, parent: Lists): Lists => ({
 export function merge(
   compute: readonly Process[],
   graphics: readonly Process[],
-  samples: ReadonlyMap<number, Pick<Sample, "sm">>,
-): Proc[] {
+  samples: ReadonlyMap<number, Pick<ProcessSample, "sm">>,
+): NvmlProc[] {
   const procs = new Map<number, { compute: boolean; graphics: boolean; mem: bigint | undefined }>();
   for (const [list, kind] of [[compute, "compute"] as const, [graphics, "graphics"] as const]) {
     const sums = new Map<number, bigint | undefined>();
@@ -281,7 +285,7 @@ export function merge(
     }
   }
   return [...procs].map(([pid, { mem, compute: computes, graphics: draws }]) => {
-    const proc: Proc = { pid, compute: computes, graphics: draws };
+    const proc: NvmlProc = { pid, compute: computes, graphics: draws };
     put(proc, "mem", mem);
     put(proc, "utilization", within(samples.get(pid)?.sm, 100));
     return proc;

@@ -1,4 +1,4 @@
-import type { Clock } from "./card.ts";
+import type { NvmlClock } from "./card.ts";
 import { loadLibrary } from "./koffi.ts";
 import { code, Nvml, NvmlError, type Tap } from "./library.ts";
 import type { ReaderAnswer, ReaderRequest } from "./message.ts";
@@ -6,7 +6,7 @@ import { GpuReader } from "./reader.ts";
 
 const never = new Int32Array(new SharedArrayBuffer(4));
 
-const clock: Clock = {
+const clock: NvmlClock = {
   now: () => Date.now(),
   ticks: () => performance.now(),
   wait: (ms) => void Atomics.wait(never, 0, 0, ms),

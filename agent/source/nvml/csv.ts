@@ -1,7 +1,7 @@
 import type { ComputeMode } from "../../../proto/gen/host_pb.js";
 import { dropImplausible } from "../source.ts";
 import { throttles } from "./card.ts";
-import { type Gpu, lost, mostErrors, nvidia, ok, type Proc, put, unsupported } from "./gpu.ts";
+import { lost, mostErrors, type NvmlGpu, type NvmlProc, nvidia, ok, put, unsupported } from "./gpu.ts";
 
 /** One line of comma-separated values; a value in double quotes may hold commas, and quotes as "". */
 export function cells(line: string): string[] {
@@ -46,7 +46,7 @@ function bytes(cell: string): bigint | undefined {
 const computeModes: readonly string[] = ["Default", "Exclusive_Thread", "Prohibited", "Exclusive_Process"];
 
 /** What one value of `--query-gpu` is of a GPU. */
-type Column = (gpu: Gpu, cell: string) => void;
+type Column = (gpu: NvmlGpu, cell: string) => void;
 
 /**
  * Names of `nvidia-smi --help-query-gpu`, and where each goes. memory.free before memory.total, so that what is in use
@@ -101,7 +101,7 @@ export const columns = {
 
 export type ColumnName = keyof typeof columns;
 
-function reasons(gpu: Gpu, cell: string): void {
+function reasons(gpu: NvmlGpu, cell: string): void {
   if (/^0x[0-9a-f]{1,16}$/i.test(cell)) gpu.throttle = throttles(BigInt(cell));
 }
 
@@ -113,35 +113,35 @@ const count = (cell: string): bigint | undefined => {
 const flag = (cell: string): boolean | undefined =>
   cell === "Enabled" ? true : cell === "Disabled" ? false : undefined;
 
-type LinkField = keyof NonNullable<Gpu["pcie"]>;
+type LinkField = keyof NonNullable<NvmlGpu["pcie"]>;
 
-function link(gpu: Gpu, name: LinkField, value: number | undefined): void {
+function link(gpu: NvmlGpu, name: LinkField, value: number | undefined): void {
   if (value !== undefined) gpu.pcie = { ...gpu.pcie, [name]: value };
 }
 
 /** Sets a maximum if it is greater. */
-function most(gpu: Gpu, [now, max]: readonly [LinkField, LinkField], value: number | undefined): void {
+function most(gpu: NvmlGpu, [now, max]: readonly [LinkField, LinkField], value: number | undefined): void {
   if (value !== gpu.pcie?.[now]) link(gpu, max, value);
 }
 
 /** What one answer to `--query-gpu` says. */
-export interface Table {
-  readonly gpus: Gpu[];
+export interface SmiTable {
+  readonly gpus: NvmlGpu[];
   readonly driver: string | undefined;
   /** Lines that are no GPU: what went wrong, in nvidia-smi's words. */
   readonly rest: string[];
 }
 
 /** @param names Columns that follow driver_version. */
-export function parseGpus(text: string, names: readonly ColumnName[]): Table {
-  const gpus: Gpu[] = [];
-  const dead: Gpu[] = [];
+export function parseGpus(text: string, names: readonly ColumnName[]): SmiTable {
+  const gpus: NvmlGpu[] = [];
+  const dead: NvmlGpu[] = [];
   const rest: string[] = [];
   let driver: string | undefined;
   for (const line of text.split("\n").map((each) => each.trim())) {
     if (line === "") continue;
     const [version = "", ...values] = cells(line);
-    const gpu: Gpu = { vendor: nvidia, state: ok, procs: [] };
+    const gpu: NvmlGpu = { vendor: nvidia, state: ok, procs: [] };
     if (values.length === names.length) names.forEach((name, i) => void columns[name](gpu, values[i] ?? ""));
     // A line without a GPU number is something else that happens to have as many commas.
     if (gpu.id !== undefined) {
@@ -165,7 +165,7 @@ export function parseGpus(text: string, names: readonly ColumnName[]): Table {
 }
 
 /** A card that nvidia-smi knows by its place alone, from its complaint; undefined for any other line. */
-function deadCard(line: string): Gpu | undefined {
+function deadCard(line: string): NvmlGpu | undefined {
   const [, place = "", why = ""] =
     /^Unable to determine the device handle for GPU ?\d*:? ?([0-9a-f]{4,8}:\S+): (.*)$/i.exec(line) ?? [];
   const pciBusId = busIdOf(place);
@@ -177,14 +177,14 @@ function deadCard(line: string): Gpu | undefined {
 /** What one answer to `--query-compute-apps` says. */
 export interface Apps {
   /** By the uuid of the GPU. */
-  readonly procs: ReadonlyMap<string, Proc[]>;
+  readonly procs: ReadonlyMap<string, NvmlProc[]>;
   /** True if the processes of a GPU, by its uuid, are not all among them. */
   hides(uuid: string): boolean;
 }
 
 /** Processes from `--query-compute-apps=gpu_uuid,pid,used_memory`. */
 export function parseApps(text: string): Apps {
-  const found = new Map<string, Proc[]>();
+  const found = new Map<string, NvmlProc[]>();
   // "[Not Supported], [Not Supported], [Not Supported]" is of every GPU; a process without a number is of its own.
   const hidden = new Set<string>();
   for (const line of text.split("\n")) {
@@ -194,7 +194,7 @@ export function parseApps(text: string): Apps {
     if (values.length === 3 && said(number) === undefined) hidden.add(said(uuid) ?? "");
     if (values.length !== 3 || uuid === "" || !pid) continue;
     const mem = bytes(memory);
-    const proc: Proc = { pid, compute: true, ...(mem === undefined ? {} : { mem }) };
+    const proc: NvmlProc = { pid, compute: true, ...(mem === undefined ? {} : { mem }) };
     found.set(uuid, [...(found.get(uuid) ?? []), proc]);
   }
   return { procs: found, hides: (uuid) => hidden.has(uuid) || hidden.has("") };

@@ -1,6 +1,6 @@
 import type { Foreign } from "./koffi.ts";
 import { askField, field, fieldSize } from "./layout.ts";
-import { absent, code, type Device, type Nvml } from "./library.ts";
+import { absent, code, type Nvml, type NvmlDevice } from "./library.ts";
 
 /** A value that has no call of its own, by nvml.h's number (NVML_FI_DEV_…). */
 export interface Field {
@@ -56,7 +56,7 @@ export class FieldList {
   }
 
   /** The next reading asks this device for everything again. */
-  forget({ handle }: Device): void {
+  forget({ handle }: NvmlDevice): void {
     this.#offered.delete(handle);
   }
 
@@ -64,7 +64,7 @@ export class FieldList {
    * Values, without those that the device does not offer; undefined when it offers none.
    * @throws NvmlError
    */
-  read(device: Device): ReadonlyMap<Field, bigint> | undefined {
+  read(device: NvmlDevice): ReadonlyMap<Field, bigint> | undefined {
     const asked = this.#offered.get(device.handle) ?? this.#everything;
     const { fields } = asked;
     if (this.#call === undefined || fields.length === 0) return undefined;
@@ -84,7 +84,7 @@ export class FieldList {
     return found.size > 0 ? found : undefined;
   }
 
-  #record({ index }: Device, { id, scope }: Field, { result, type, value }: ReturnType<typeof field>): void {
+  #record({ index }: NvmlDevice, { id, scope }: Field, { result, type, value }: ReturnType<typeof field>): void {
     this.#nvml.record("nvmlDeviceGetFieldValues", () => {
       const asked = scope === allLinks ? `${index} ${id} all` : `${index} ${id}`;
       return [asked, result, value === undefined ? "" : `${type} ${value}`];

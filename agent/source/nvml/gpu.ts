@@ -10,11 +10,11 @@ import type {
 } from "../../../proto/gen/host_pb.js";
 
 export type Fields<T> = Omit<Partial<T>, "$typeName" | "$unknown">;
-export type Proc = Fields<ProcInfo>;
+export type NvmlProc = Fields<ProcInfo>;
 
 /** A GPUInfo under construction. */
-export interface Gpu extends Omit<Fields<GPUInfo>, "procs" | "pcie" | "remapped" | "instance" | "nvlink"> {
-  procs?: Proc[];
+export interface NvmlGpu extends Omit<Fields<GPUInfo>, "procs" | "pcie" | "remapped" | "instance" | "nvlink"> {
+  procs?: NvmlProc[];
   instance?: Fields<MigInstance>;
   pcie?: Fields<PcieLink>;
   remapped?: Fields<RemappedRows>;
@@ -28,7 +28,7 @@ export const unsupported: State.UNSUPPORTED = 5;
 export const nvidia: Vendor.NVIDIA = 1;
 
 /** Names and numbers of a device, which do not change while the driver is loaded. */
-export type Identity = Pick<Gpu, "id" | "vendor" | "name" | "uuid" | "pciBusId" | "parent" | "instance">;
+export type Identity = Pick<NvmlGpu, "id" | "vendor" | "name" | "uuid" | "pciBusId" | "parent" | "instance">;
 
 /** Sets a field if there is a value: absent is not 0. */
 export function put<T, K extends keyof T>(into: T, name: K, value: T[K] | undefined): void {

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { State, XidAction } from "../../../proto/gen/host_pb.js";
-import type { Gpu } from "./gpu.ts";
+import type { NvmlGpu } from "./gpu.ts";
 import { Incidents } from "./incident.ts";
 
 /** What is known after readings, each of which is a card as NVML's reader gives it. */
-function after(...readings: (Gpu | ((incidents: Incidents) => void))[]): Gpu {
+function after(...readings: (NvmlGpu | ((incidents: Incidents) => void))[]): NvmlGpu {
   const incidents = new Incidents();
-  let shown: Gpu = {};
+  let shown: NvmlGpu = {};
   let now = 0n;
   for (const each of readings) {
     if (typeof each === "function") {
@@ -21,7 +21,7 @@ function after(...readings: (Gpu | ((incidents: Incidents) => void))[]): Gpu {
   return rest;
 }
 
-const events = (...codes: number[]): Gpu =>
+const events = (...codes: number[]): NvmlGpu =>
   codes.length === 0
     ? {}
     : { xidCount: BigInt(codes.length), xidLast: codes.at(-1) ?? 0, xidWorst: Math.max(...codes) };

@@ -1,5 +1,5 @@
 import { graver, xidAction } from "../../../proto/xid.ts";
-import { type Gpu, lost, ok } from "./gpu.ts";
+import { lost, type NvmlGpu, ok } from "./gpu.ts";
 
 interface Event {
   readonly code: number;
@@ -32,7 +32,7 @@ export class Incidents {
    * Adds the events of a reading, and completes it with the card's earlier ones.
    * @param now Unix milliseconds.
    */
-  take(gpu: Gpu, now: bigint): void {
+  take(gpu: NvmlGpu, now: bigint): void {
     if (gpu.uuid === undefined) return;
     const card = this.#cards.get(gpu.uuid) ?? fresh();
     this.#cards.set(gpu.uuid, card);
@@ -72,7 +72,7 @@ const fresh = (): Card => ({
 });
 
 /** True if the card was initialized anew since the reading before: no driver takes one back that is lost without that. */
-function renewed(card: Card, { state, energy }: Gpu): boolean {
+function renewed(card: Card, { state, energy }: NvmlGpu): boolean {
   if (state !== ok) return false;
   if (card.lost) return true;
   if (energy !== undefined && card.energy !== undefined) return energy > 0n && energy < card.energy;
@@ -85,7 +85,7 @@ function clear(card: Card): void {
   card.energy = undefined;
 }
 
-function show(gpu: Gpu, { last, worst }: Card): void {
+function show(gpu: NvmlGpu, { last, worst }: Card): void {
   delete gpu.xidLast;
   delete gpu.xidWorst;
   if (last !== undefined) Object.assign(gpu, { xidLast: last.code, xidTime: last.time });

@@ -223,7 +223,7 @@ function instanceIds(buffer: Buffer, at: number): InstanceIds | undefined {
 }
 
 /** What one process did in one sample period. */
-export interface Sample {
+export interface ProcessSample {
   readonly pid: number;
   /** Microseconds since 1970 on this machine's clock. */
   readonly time: bigint;
@@ -237,7 +237,7 @@ export interface Sample {
 /** nvmlProcessUtilizationSample_t. */
 export const sampleSize = 32;
 
-export function samples(buffer: Buffer, count: number): Sample[] {
+export function samples(buffer: Buffer, count: number): ProcessSample[] {
   return Array.from({ length: Math.min(count, Math.floor(buffer.length / sampleSize)) }, (_, i) => {
     const at = i * sampleSize;
     return {

@@ -73,7 +73,7 @@ export class NvmlError extends Error {
 }
 
 /** A GPU as NVML handles it. */
-export interface Device {
+export interface NvmlDevice {
   readonly index: number;
   readonly handle: bigint;
 }
@@ -95,7 +95,7 @@ export interface Form<T> {
 }
 
 /** A question with one answer. */
-export interface Query<T> {
+export interface NvmlQuery<T> {
   /** The symbol without its version: the name in a recording. */
   readonly stem: string;
   /** Newest first. */
@@ -110,12 +110,12 @@ const device: readonly Argument[] = ["uint64"];
 const number32 = { size: 4, read: (b: Buffer): number | undefined => value32(b, 0) };
 const number64 = { size: 8, read: (b: Buffer): bigint | undefined => value64(b, 0) };
 
-function query<T>(stem: string, forms: readonly Form<T>[], show: (value: T) => string = String): Query<T> {
+function query<T>(stem: string, forms: readonly Form<T>[], show: (value: T) => string = String): NvmlQuery<T> {
   return { stem, forms, show };
 }
-const words = (stem: string, lead: readonly Argument[]): Query<string> =>
+const words = (stem: string, lead: readonly Argument[]): NvmlQuery<string> =>
   query(stem, [{ symbol: stem, lead, size: 96, sized: true, read: text }]);
-const plain = (stem: string, lead: readonly Argument[] = device): Query<number> =>
+const plain = (stem: string, lead: readonly Argument[] = device): NvmlQuery<number> =>
   query(stem, [{ symbol: stem, lead, ...number32 }]);
 const showPci = (p: Pci): string => [p.domain, p.bus, p.device, p.id, p.subsystem].join(" ");
 
@@ -261,7 +261,7 @@ interface BoundCall {
 type CallArguments = readonly [handle: bigint | undefined, first: number | undefined, second: number | undefined];
 
 /** An answer with NVML's return code; the value is undefined where the code is not 0, or the driver has none. */
-export interface Outcome<T> {
+export interface NvmlResult<T> {
   readonly result: number;
   readonly value: T | undefined;
 }
@@ -270,7 +270,7 @@ export interface Outcome<T> {
 export class Nvml {
   readonly #library: SharedLibrary;
   readonly #tap: Tap | undefined;
-  readonly #bound = new Map<Query<unknown>, BoundCall[]>();
+  readonly #bound = new Map<NvmlQuery<unknown>, BoundCall[]>();
   readonly #words: ReturnType<SharedLibrary["findText"]>;
 
   constructor(library: SharedLibrary, tap?: Tap) {
@@ -333,7 +333,7 @@ export class Nvml {
    * @returns Undefined where the driver or the device does not offer it.
    * @throws NvmlError for every other failure (a lost GPU among them).
    */
-  ask<T>(asked: Query<T>, from: Device | undefined, first?: number, second?: number): T | undefined {
+  ask<T>(asked: NvmlQuery<T>, from: NvmlDevice | undefined, first?: number, second?: number): T | undefined {
     const { result, value } = this.attempt(asked, from, first, second);
     return result === code.success ? value : this.refusal(result);
   }
@@ -342,7 +342,7 @@ export class Nvml {
    * Asks one question, by older forms of the call where the newer ones fail.
    * @returns The value with result 0; otherwise the return code of the newest form that this driver knows.
    */
-  attempt<T>(asked: Query<T>, from: Device | undefined, first?: number, second?: number): Outcome<T> {
+  attempt<T>(asked: NvmlQuery<T>, from: NvmlDevice | undefined, first?: number, second?: number): NvmlResult<T> {
     const forms = this.#bound.get(asked) ?? this.#bind(asked);
     let failed: number | undefined;
     let next = 0;
@@ -369,7 +369,7 @@ export class Nvml {
     return { result, value: undefined };
   }
 
-  #bind(asked: Query<unknown>): BoundCall[] {
+  #bind(asked: NvmlQuery<unknown>): BoundCall[] {
     const bound = asked.forms.flatMap((form): BoundCall[] => {
       const buffer = Buffer.alloc(form.size);
       const outs = Array.from({ length: form.parts ?? 1 }, (_, i) => buffer.subarray(i * 4));
@@ -394,5 +394,5 @@ function called({ call, form, buffer, args }: BoundCall, [handle, first, second]
   return call(...args);
 }
 
-const key = (stem: string, from: Device | undefined, first: number | undefined, second: number | undefined): string =>
-  [stem, from?.index, first, second].filter((part) => part !== undefined).join(" ");
+const key = (stem: string, from: NvmlDevice | undefined, ...numbers: readonly (number | undefined)[]): string =>
+  [stem, from?.index, ...numbers].filter((part) => part !== undefined).join(" ");

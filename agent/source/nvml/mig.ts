@@ -1,15 +1,15 @@
 import type { Instance } from "./card.ts";
 import { type Identity, put } from "./gpu.ts";
-import { type Device, type Nvml, queries } from "./library.ts";
+import { type Nvml, type NvmlDevice, queries } from "./library.ts";
 
 /** Most instances of a device: a driver that reports more is not plausible. */
 const mostInstances = 64;
 
 interface Parent {
-  readonly device: Device;
+  readonly device: NvmlDevice;
   readonly identity: Identity;
   /** @throws NvmlError */
-  identify(instance: Device): Identity;
+  identify(instance: NvmlDevice): Identity;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { Baseline } from "../source.ts";
 import { type Field, FieldList, linkCount, linkReceived, linkSent, linkSwitched } from "./field.ts";
-import { type Fields, type Gpu, put } from "./gpu.ts";
-import { type Device, type Nvml, queries } from "./library.ts";
+import { type Fields, type NvmlGpu, put } from "./gpu.ts";
+import { type Nvml, type NvmlDevice, queries } from "./library.ts";
 import type { DeviceQueries } from "./query.ts";
 
 /** NVML_NVLINK_MAX_LINKS is 18; a driver that reports far more is not plausible. */
@@ -57,17 +57,17 @@ export class Links {
 
   /** @param ticks Milliseconds. */
   traffic(
-    device: Device,
+    device: NvmlDevice,
     values: ReadonlyMap<Field, bigint> | undefined,
     ticks: number,
-  ): Fields<NonNullable<Gpu["nvlink"]>> {
+  ): Fields<NonNullable<NvmlGpu["nvlink"]>> {
     const received = values?.get(linkReceived);
     const sent = values?.get(linkSent);
     if (received === undefined || sent === undefined || received < 0n || sent < 0n) return {};
     const baseline = this.#baselines.get(device.handle) ?? new Baseline<Totals>();
     this.#baselines.set(device.handle, baseline);
     const since = baseline.take(ticks, { received, sent });
-    const traffic: Fields<NonNullable<Gpu["nvlink"]>> = { rxTotal: received, txTotal: sent };
+    const traffic: Fields<NonNullable<NvmlGpu["nvlink"]>> = { rxTotal: received, txTotal: sent };
     if (since === undefined) return traffic;
     put(traffic, "rxRate", rate(since.from.received, received, since.span));
     put(traffic, "txRate", rate(since.from.sent, sent, since.span));

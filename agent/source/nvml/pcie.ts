@@ -1,5 +1,5 @@
 import { type Field, FieldList, pcieReceived, pcieSent } from "./field.ts";
-import { type Device, type Nvml, NvmlError } from "./library.ts";
+import { type Nvml, type NvmlDevice, NvmlError } from "./library.ts";
 import { broken } from "./query.ts";
 
 /** Bytes per second, seen from the device. */
@@ -38,7 +38,7 @@ export class PcieCounters {
     this.#clock = clock;
   }
 
-  forget(device: Device): void {
+  forget(device: NvmlDevice): void {
     this.#fields.forget(device);
   }
 
@@ -46,7 +46,7 @@ export class PcieCounters {
    * By index, for devices that report it. Takes 20 ms without work if there is any.
    * @throws NvmlError when the library must be opened again; a device that fails is left out.
    */
-  read(devices: readonly Device[], road: (device: Device) => PcieCapacity): ReadonlyMap<number, Traffic> {
+  read(devices: readonly NvmlDevice[], road: (device: NvmlDevice) => PcieCapacity): ReadonlyMap<number, Traffic> {
     const begun = this.#clock.ticks();
     const first = new Map(devices.map((device) => [device, this.#one(device)]));
     const found = new Map<number, Traffic>();
@@ -60,7 +60,7 @@ export class PcieCounters {
     return found;
   }
 
-  #one(device: Device): Reading | undefined {
+  #one(device: NvmlDevice): Reading | undefined {
     try {
       const values = this.#fields.read(device);
       return values && { at: this.#clock.ticks(), values };

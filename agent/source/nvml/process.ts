@@ -1,6 +1,6 @@
 import type { Argument, Foreign } from "./koffi.ts";
-import { type Process, pattern, processes, type Sample, sampleSize, samples, widest } from "./layout.ts";
-import { code, type Device, final, type Nvml, tooNew } from "./library.ts";
+import { type Process, type ProcessSample, pattern, processes, sampleSize, samples, widest } from "./layout.ts";
+import { code, final, type Nvml, type NvmlDevice, tooNew } from "./library.ts";
 
 /** Most processes on one GPU: a driver that reports more is not plausible. */
 const mostEntries = 65_536;
@@ -71,7 +71,7 @@ export class ProcessList {
    * @returns Undefined if the device does not report it.
    * @throws NvmlError
    */
-  read(device: Device): Process[] | undefined {
+  read(device: NvmlDevice): Process[] | undefined {
     const list = this.#list;
     if (this.#calls.length === 0) return undefined;
     const { result, entries } = this.#fill(device);
@@ -83,7 +83,7 @@ export class ProcessList {
   }
 
   /** By the newest version of the call that succeeds; otherwise the failure of the newest. */
-  #fill(device: Device): ReturnType<List["fill"]> {
+  #fill(device: NvmlDevice): ReturnType<List["fill"]> {
     const list = this.#list;
     let failed: ReturnType<List["fill"]> | undefined;
     for (const call of [...this.#calls]) {
@@ -125,8 +125,8 @@ export class SampleList {
    * @param now Unix milliseconds.
    * @throws NvmlError
    */
-  read(device: Device, now: number): ReadonlyMap<number, Sample> {
-    const newest = new Map<number, Sample>();
+  read(device: NvmlDevice, now: number): ReadonlyMap<number, ProcessSample> {
+    const newest = new Map<number, ProcessSample>();
     const call = this.#call;
     if (call === undefined) return newest;
     const list = this.#list;

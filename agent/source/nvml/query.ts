@@ -1,4 +1,4 @@
-import { code, type Device, type Nvml, NvmlError, type Outcome, type Query } from "./library.ts";
+import { code, type Nvml, type NvmlDevice, NvmlError, type NvmlQuery, type NvmlResult } from "./library.ts";
 
 /** The whole library is unusable: it must be opened again. */
 export const broken: ReadonlySet<number> = new Set([code.uninitialized, code.driverNotLoaded, code.versionMismatch]);
@@ -8,24 +8,24 @@ const gone: ReadonlySet<number> = new Set([code.gpuIsLost, code.resetRequired]);
 /** Queries one device. A query that fails is noted and does not affect the others. */
 export class DeviceQueries {
   readonly #nvml: Nvml;
-  readonly device: Device;
+  readonly device: NvmlDevice;
   answers = 0;
   /** True once the driver refused a question for lack of permission. */
   refused = false;
   failure: NvmlError | undefined;
 
-  constructor(nvml: Nvml, device: Device) {
+  constructor(nvml: Nvml, device: NvmlDevice) {
     this.#nvml = nvml;
     this.device = device;
   }
 
   /** @throws NvmlError when the device or the library is gone. */
-  ask<T>(query: Query<T>, first?: number, second?: number): T | undefined {
+  ask<T>(query: NvmlQuery<T>, first?: number, second?: number): T | undefined {
     return this.attempt(query, first, second).value;
   }
 
   /** The same, with the driver's return code. */
-  attempt<T>(query: Query<T>, first?: number, second?: number): Outcome<T> {
+  attempt<T>(query: NvmlQuery<T>, first?: number, second?: number): NvmlResult<T> {
     const outcome = this.#nvml.attempt(query, this.device, first, second);
     try {
       if (outcome.result !== code.success) this.#nvml.refusal(outcome.result);
@@ -38,7 +38,7 @@ export class DeviceQueries {
   }
 
   /** The same for what is no single question. */
-  take<T>(read: (device: Device) => T | undefined): T | undefined {
+  take<T>(read: (device: NvmlDevice) => T | undefined): T | undefined {
     try {
       const value = read(this.device);
       if (value !== undefined) this.answers++;

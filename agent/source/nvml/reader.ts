@@ -1,7 +1,7 @@
 import type { SystemInfo } from "../../../proto/gen/host_pb.js";
-import { Cards, type Clock, type Instance, isRefusal, missing } from "./card.ts";
-import { type Gpu, type Identity, lost, nvidia, put, within } from "./gpu.ts";
-import { absent, code, type Device, type Nvml, NvmlError, queries } from "./library.ts";
+import { Cards, type Instance, isRefusal, missing, type NvmlClock } from "./card.ts";
+import { type Identity, lost, type NvmlGpu, nvidia, put, within } from "./gpu.ts";
+import { absent, code, type Nvml, type NvmlDevice, NvmlError, queries } from "./library.ts";
 import { instancesOf } from "./mig.ts";
 import { broken } from "./query.ts";
 import { XidEvents, type Xids } from "./xid.ts";
@@ -15,14 +15,14 @@ const reopenAfter = 300_000;
 /** A device that is known to be in the machine; without a handle when the driver gives none. */
 interface Slot {
   readonly identity: Identity;
-  readonly device: Device | undefined;
+  readonly device: NvmlDevice | undefined;
 }
 
 type System = Pick<Partial<SystemInfo>, "driverVersion" | "cudaVersion">;
 
 /** One read, as it goes from process to process. */
 export interface Reading {
-  readonly gpus: Gpu[];
+  readonly gpus: NvmlGpu[];
   readonly system: System;
 }
 
@@ -32,7 +32,7 @@ export interface Reading {
  */
 export class GpuReader {
   readonly #nvml: Nvml;
-  readonly #clock: Clock;
+  readonly #clock: NvmlClock;
   /** Made anew with the library: what it remembers goes by handles. */
   #cards: Cards;
   /** What each device was divided into when it was last read, by its index. */
@@ -50,7 +50,7 @@ export class GpuReader {
   readonly #refused = new Set<number>();
 
   /** Opens the library. @throws NvmlError if there is no driver or it refuses. */
-  constructor(nvml: Nvml, clock: Clock) {
+  constructor(nvml: Nvml, clock: NvmlClock) {
     this.#nvml = nvml;
     this.#clock = clock;
     this.#cards = new Cards(nvml, clock);
@@ -70,7 +70,7 @@ export class GpuReader {
     this.#system = system(this.#nvml);
   }
 
-  #devices(): Device[] {
+  #devices(): NvmlDevice[] {
     return this.#slots.flatMap(({ device }) => device ?? []);
   }
 
@@ -109,7 +109,7 @@ export class GpuReader {
   }
 
   /** A device, and the instances it is divided into; those of a device that is lost are lost with it. */
-  #gpus(slot: Slot): Gpu[] {
+  #gpus(slot: Slot): NvmlGpu[] {
     const { identity, device } = slot;
     if (device === undefined) return [this.#absent(slot)];
     const known = this.#divided.get(device.index);
@@ -126,7 +126,7 @@ export class GpuReader {
     return this.#cards.read(device, identity, instances);
   }
 
-  #absent({ identity }: Slot): Gpu {
+  #absent({ identity }: Slot): NvmlGpu {
     const index = identity.id ?? 0;
     const { result } = this.#nvml.attempt(queries.handle, undefined, index);
     const error = this.#nvml.error(result);
@@ -143,7 +143,7 @@ export class GpuReader {
   }
 }
 
-function count(card: Gpu, xids: Xids | undefined): void {
+function count(card: NvmlGpu, xids: Xids | undefined): void {
   if (xids === undefined) return;
   card.xidCount = BigInt(xids.count);
   put(card, "xidLast", xids.last);

@@ -1,5 +1,5 @@
 import type { Machine } from "../../machine/machine.ts";
-import { type Gpu, type Identity, nvidia, ok, put } from "./gpu.ts";
+import { type Identity, type NvmlGpu, nvidia, ok, put } from "./gpu.ts";
 
 /** Milliseconds for which an unused card is not read: Linux powers it down within about 15 s. */
 const restMs = 30_000;
@@ -13,14 +13,14 @@ export class SleepGuard {
   /** By PCI place, as last read. */
   readonly #known = new Map<string, Identity>();
   /** Ticks until which cards are left alone, and what was read of them last. */
-  #rest: { readonly until: number; readonly gpus: readonly Gpu[] } | undefined;
+  #rest: { readonly until: number; readonly gpus: readonly NvmlGpu[] } | undefined;
 
   constructor(machine: Machine) {
     this.#machine = machine;
   }
 
   /** Returns the cards without using the driver if all sleep, or are left alone so that they may; otherwise undefined. */
-  cards(): Gpu[] | undefined {
+  cards(): NvmlGpu[] | undefined {
     const places = this.#places();
     if (places.length > 0 && places.every((place) => this.#asleep(place))) {
       this.#rest = undefined;
@@ -31,7 +31,7 @@ export class SleepGuard {
   }
 
   /** Adds a reading. @returns True if all cards can sleep and are unused: the caller closes the driver then. */
-  take(gpus: readonly Gpu[]): boolean {
+  take(gpus: readonly NvmlGpu[]): boolean {
     for (const { id, vendor, name, uuid, pciBusId } of gpus) {
       if (pciBusId === undefined) continue;
       const identity: Identity = { pciBusId };
@@ -64,9 +64,9 @@ export class SleepGuard {
     return control === "auto" && /^Runtime D3 status:\s+Enabled/m.test(status);
   }
 
-  #sleeping(place: string, index: number): Gpu {
+  #sleeping(place: string, index: number): NvmlGpu {
     const known = this.#known.get(place);
-    const gpu: Gpu = { id: index, vendor: nvidia, pciBusId: place, ...known, state: ok, asleep: true, procs: [] };
+    const gpu: NvmlGpu = { id: index, vendor: nvidia, pciBusId: place, ...known, state: ok, asleep: true, procs: [] };
     if (known === undefined) put(gpu, "name", this.#product(place));
     return gpu;
   }
@@ -81,5 +81,5 @@ export class SleepGuard {
 const folder = (place: string): string => `/sys/bus/pci/devices/${place}`;
 
 /** True if the card was read and no process uses it, not even for graphics. */
-const unused = ({ state, utilization = 0, procs = [], procsUnknown }: Gpu): boolean =>
+const unused = ({ state, utilization = 0, procs = [], procsUnknown }: NvmlGpu): boolean =>
   state === ok && utilization === 0 && procs.length === 0 && !procsUnknown;

@@ -1,6 +1,6 @@
 import type { ComputeMode } from "../../../proto/gen/host_pb.js";
-import { type Gpu, put, within } from "./gpu.ts";
-import { type Device, type NvmlError, queries } from "./library.ts";
+import { type NvmlGpu, put, within } from "./gpu.ts";
+import { type NvmlDevice, type NvmlError, queries } from "./library.ts";
 import type { Count, Links } from "./nvlink.ts";
 import type { DeviceQueries } from "./query.ts";
 
@@ -9,7 +9,7 @@ const askedEvery = 60_000;
 
 /** Values of a device that hardly ever change. */
 export interface SlowValues {
-  readonly values: Pick<Gpu, "powerLimit" | "remapped" | "persistence" | "computeMode">;
+  readonly values: Pick<NvmlGpu, "powerLimit" | "remapped" | "persistence" | "computeMode">;
   /** Highest PCIe generation, and most lanes, that the device can have in this machine. */
   readonly generationMax: number | undefined;
   readonly widthMax: number | undefined;
@@ -22,11 +22,11 @@ export interface SlowValues {
 export class SlowValueCache {
   readonly #ticks: () => number;
   readonly #links: Links;
-  readonly #renew: (device: Device) => void;
+  readonly #renew: (device: NvmlDevice) => void;
   readonly #known = new Map<bigint, { readonly at: number; readonly settled: SlowValues }>();
 
   /** @param options.renew Called when a device is asked anew, for whatever else was remembered of it. */
-  constructor(options: { ticks(): number; links: Links; renew(device: Device): void }) {
+  constructor(options: { ticks(): number; links: Links; renew(device: NvmlDevice): void }) {
     this.#ticks = options.ticks;
     this.#links = options.links;
     this.#renew = options.renew;
@@ -50,7 +50,7 @@ export class SlowValueCache {
   }
 
   /** What was found out last. */
-  last({ handle }: Device): SlowValues | undefined {
+  last({ handle }: NvmlDevice): SlowValues | undefined {
     return this.#known.get(handle)?.settled;
   }
 

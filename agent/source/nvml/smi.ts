@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import type { SystemInfo } from "../../../proto/gen/host_pb.js";
 import { Hung } from "../source.ts";
-import { type ColumnName, columns, parseApps, parseGpus, type Table } from "./csv.ts";
-import { type Gpu, ok } from "./gpu.ts";
+import { type ColumnName, columns, parseApps, parseGpus, type SmiTable } from "./csv.ts";
+import { type NvmlGpu, ok } from "./gpu.ts";
 
 /** Milliseconds that nvidia-smi may take, whatever the read as a whole may. */
 const patience = 5000;
@@ -41,7 +41,7 @@ interface Limits {
 }
 
 export interface SmiReading {
-  readonly gpus: Gpu[];
+  readonly gpus: NvmlGpu[];
   readonly system: Pick<Partial<SystemInfo>, "driverVersion">;
 }
 
@@ -90,7 +90,7 @@ export class Smi {
   }
 
   /** Asks for all columns, then without those that this version does not know. */
-  async #gpus(limits: Limits): Promise<Table> {
+  async #gpus(limits: Limits): Promise<SmiTable> {
     for (;;) {
       const query = `--query-gpu=${["driver_version", ...this.#names].join(",")}`;
       const answer = await this.#run([query, "--format=csv,noheader,nounits"], limits);
@@ -153,7 +153,7 @@ export class Smi {
 }
 
 /** The card whose place a complaint names; the first where it names none. `gpus` is not empty. */
-function blamed(gpus: readonly Gpu[], line: string): Gpu {
+function blamed(gpus: readonly NvmlGpu[], line: string): NvmlGpu {
   const text = line.toLowerCase();
   const [first = {}] = gpus;
   return gpus.find(({ pciBusId }) => pciBusId !== undefined && text.includes(pciBusId)) ?? first;

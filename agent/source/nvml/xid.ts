@@ -1,6 +1,6 @@
 import { graver } from "../../../proto/xid.ts";
 import { event, eventSize } from "./layout.ts";
-import { code, type Device, type Nvml, queries, tooNew } from "./library.ts";
+import { code, type Nvml, type NvmlDevice, queries, tooNew } from "./library.ts";
 
 /** nvmlEventTypeXidCriticalError. */
 const xidCriticalError = 8n;
@@ -29,7 +29,7 @@ export class XidEvents {
   }
 
   /** Undefined when the driver has no events, or none of the devices offers them. */
-  static open(nvml: Nvml, devices: readonly Device[]): XidEvents | undefined {
+  static open(nvml: Nvml, devices: readonly NvmlDevice[]): XidEvents | undefined {
     const create = nvml.newest(["nvmlEventSetCreate"], ["pointer"]);
     const register = nvml.newest(["nvmlDeviceRegisterEvents"], ["uint64", "uint64", "uint64"]);
     const waits = nvml.functions(["nvmlEventSetWait_v2", "nvmlEventSetWait"], ["uint64", "pointer", "uint32"]);
@@ -71,7 +71,7 @@ export class XidEvents {
   }
 }
 
-function offers(nvml: Nvml, device: Device): boolean {
+function offers(nvml: Nvml, device: NvmlDevice): boolean {
   try {
     return ((nvml.ask(queries.events, device) ?? 0n) & xidCriticalError) !== 0n;
   } catch {

@@ -17,7 +17,7 @@ import {
   spanOfKey,
   tiers,
 } from "./key.ts";
-import type { HostEntry, MetricEntry, NameTable } from "./names.ts";
+import type { HostRecord, MetricRecord, NameTable } from "./names.ts";
 import type { Rows } from "./row.ts";
 import { Yielder } from "./turns.ts";
 
@@ -30,8 +30,8 @@ const likely = 50_000;
 
 /** Series in the same rows: an index for each device's id, and by index what is asked of it. */
 interface HostQuery<T> {
-  readonly host: HostEntry;
-  readonly metric: MetricEntry;
+  readonly host: HostRecord;
+  readonly metric: MetricRecord;
   readonly devices: Map<number, number>;
   readonly asked: T[][];
 }
@@ -105,7 +105,7 @@ export class Querier {
   }
 
   /** Returns the points that can hold data: a query without bounds needs no memory for all of time. */
-  #extent(hosts: Iterable<HostEntry>, { from, to, step }: Range): { first: number; length: number } {
+  #extent(hosts: Iterable<HostRecord>, { from, to, step }: Range): { first: number; length: number } {
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
     for (const host of hosts) {
@@ -125,7 +125,7 @@ export class Querier {
 
   /** Groups the known series by their rows, each with what is asked of it. */
   async #grouped<T>(series: Iterable<readonly [SeriesId, T]>, yielder: Yielder): Promise<readonly HostQuery<T>[]> {
-    const groups = new Map<HostEntry, Map<MetricEntry, HostQuery<T>>>();
+    const groups = new Map<HostRecord, Map<MetricRecord, HostQuery<T>>>();
     let seen = 0;
     for (const [id, wanted] of series) {
       if (++seen % 1024 === 0) await yielder.yield();
@@ -133,7 +133,7 @@ export class Querier {
       const device = host?.devices.get(`${id.level}\n${id.key}`);
       const metric = this.#names.findMetric(id.level, id.metric);
       if (host === undefined || device === undefined || metric === undefined) continue;
-      const metrics = groups.get(host) ?? new Map<MetricEntry, HostQuery<T>>();
+      const metrics = groups.get(host) ?? new Map<MetricRecord, HostQuery<T>>();
       groups.set(host, metrics);
       const group = metrics.get(metric) ?? { host, metric, devices: new Map<number, number>(), asked: [] };
       metrics.set(metric, group);
@@ -146,7 +146,7 @@ export class Querier {
     return [...groups.values()].flatMap((metrics) => [...metrics.values()]);
   }
 
-  #blocks(host: HostEntry): { oldest: number; newest: number } {
+  #blocks(host: HostRecord): { oldest: number; newest: number } {
     const held = [...this.#memory.blocks(host)];
     return { oldest: Math.min(host.first, ...held), newest: Math.max(host.last, ...held) };
   }
@@ -172,7 +172,7 @@ export class Querier {
   }
 
   /** Returns the first and last block with data of a host within a range. */
-  #span(host: HostEntry, { from, to }: Pick<Scan, "from" | "to">): { first: number; last: number } {
+  #span(host: HostRecord, { from, to }: Pick<Scan, "from" | "to">): { first: number; last: number } {
     const { oldest, newest } = this.#blocks(host);
     return {
       first: Math.max(oldest, blockOf(Math.max(from, 0))),
@@ -241,7 +241,7 @@ export class Querier {
   }
 
   /** Finds the newest block, not after the one given, that may have data; -1 if none. */
-  #before(host: HostEntry, block: number): number {
+  #before(host: HostRecord, block: number): number {
     let found = -1;
     for (const held of this.#memory.blocks(host)) if (held <= block) found = Math.max(found, held);
     const raw = this.#rows.before("raw", firstKey(block + 1));
@@ -256,7 +256,7 @@ export class Querier {
   }
 
   /** Finds the oldest block, not before the one given, that may have data; Infinity if none. */
-  #after(host: HostEntry, block: number): number {
+  #after(host: HostRecord, block: number): number {
     let found = Number.POSITIVE_INFINITY;
     for (const held of this.#memory.blocks(host)) if (held >= block) found = Math.min(found, held);
     const raw = this.#rows.after("raw", firstKey(block));

@@ -1,19 +1,19 @@
 import type { DeviceSample } from "../store.ts";
 import { NumberReader, putNumber, unzigzag, zigzag } from "./bytes.ts";
 import { columnId, type Frame } from "./frame.ts";
-import type { DeviceEntry, HostEntry, MetricEntry } from "./names.ts";
+import type { DeviceRecord, HostRecord, MetricRecord } from "./names.ts";
 
 /** The series of one column of a chunk. */
 export interface ChunkColumn {
-  readonly device: DeviceEntry;
-  readonly metric: MetricEntry;
+  readonly device: DeviceRecord;
+  readonly metric: MetricRecord;
   /** The metric's scale when the chunk was begun; another version of the hub may use another one. */
   readonly scale: number;
 }
 
 /** A device of a chunk, with the column of each of its metrics by its index in `kept`; -1 for none. */
 export interface ChunkDevice {
-  readonly device: DeviceEntry;
+  readonly device: DeviceRecord;
   readonly index: number | undefined;
   readonly columns: Int32Array;
 }
@@ -41,7 +41,7 @@ const fits = ({ device, index }: ChunkDevice, measured: DeviceSample): boolean =
 export class HeadChunk {
   /** Unique over the life of the file; identifies the chunk in the journal. */
   readonly id: number;
-  readonly host: HostEntry;
+  readonly host: HostRecord;
   readonly block: number;
   readonly slots: readonly ChunkDevice[];
   readonly columns: readonly ChunkColumn[];
@@ -68,7 +68,7 @@ export class HeadChunk {
 
   constructor(of: {
     id: number;
-    host: HostEntry;
+    host: HostRecord;
     block: number;
     slots: readonly ChunkDevice[];
     columns: readonly ChunkColumn[];

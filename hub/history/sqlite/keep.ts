@@ -9,7 +9,7 @@ import { erase } from "./keep/erase.ts";
 import { Head } from "./keep/head.ts";
 import { Retention, type RetentionLimits } from "./keep/retention.ts";
 import { blockMs, blockOf, blocksPerDay, bucketOf, dayOf, groupOf } from "./key.ts";
-import type { HostEntry, NameTable } from "./names.ts";
+import type { HostRecord, NameTable } from "./names.ts";
 import type { Entry, Rows } from "./row.ts";
 import { atOnce, inTurns, turn, type Work } from "./turns.ts";
 
@@ -42,7 +42,7 @@ interface KeeperParts {
 
 /** A block to compact, or a day to roll up. */
 interface CompactionTask {
-  readonly host: HostEntry;
+  readonly host: HostRecord;
   readonly block: number;
   readonly day?: number;
 }
@@ -138,7 +138,7 @@ export class Keeper {
    * its rows.
    * @throws SqliteError; nothing has changed
    */
-  forget(host: HostEntry): void {
+  forget(host: HostRecord): void {
     const { file, names } = this.#parts;
     file
       .transaction(() => {

@@ -7,7 +7,7 @@ import { CorruptChunk } from "./codec.ts";
 import type { File } from "./database.ts";
 import { blockOf, dayOf, mostHosts, mostMetrics, timesRow } from "./key.ts";
 
-export interface HostEntry {
+export interface HostRecord {
   readonly id: number;
   readonly name: string;
   /** Oldest and newest block with rows; Infinity and -Infinity without rows. */
@@ -15,14 +15,14 @@ export interface HostEntry {
   last: number;
   /** Days, counted from the epoch, with new rows since they were rolled up by hour and day. */
   readonly open: Set<number>;
-  readonly devices: Map<string, DeviceEntry>;
+  readonly devices: Map<string, DeviceRecord>;
   /** True once its history is being deleted: nothing may be written for it. */
   forgotten: boolean;
 }
 
-export interface DeviceEntry {
+export interface DeviceRecord {
   readonly id: number;
-  readonly host: HostEntry;
+  readonly host: HostRecord;
   readonly level: Level;
   readonly key: string;
   index: number | undefined;
@@ -33,7 +33,7 @@ export interface DeviceEntry {
   forgotten: boolean;
 }
 
-export interface MetricEntry {
+export interface MetricRecord {
   readonly id: number;
   readonly level: Level;
   readonly name: string;
@@ -60,14 +60,14 @@ export class NameTable {
   /** Hosts that lost devices to the limit since the last call of `crowded`. */
   readonly #crowded = new Set<string>();
   /** Devices as they were last committed, and those written or deleted in the open transaction. */
-  readonly #written = new WeakMap<DeviceEntry, string>();
-  readonly #pending = new Map<DeviceEntry, string>();
+  readonly #written = new WeakMap<DeviceRecord, string>();
+  readonly #pending = new Map<DeviceRecord, string>();
   readonly #forgotten = new Set<number>();
-  readonly #hosts = new Map<string, HostEntry>();
+  readonly #hosts = new Map<string, HostRecord>();
   /** Forgotten hosts that may still have rows. */
-  readonly #tombstones = new Set<HostEntry>();
-  readonly #metrics = new Map<string, MetricEntry>();
-  readonly #metricsById = new Map<number, MetricEntry>();
+  readonly #tombstones = new Set<HostRecord>();
+  readonly #metrics = new Map<string, MetricRecord>();
+  readonly #metricsById = new Map<number, MetricRecord>();
   #nextHost = 1;
   #nextDevice = 1;
   #nextMetric = timesRow + 1;
@@ -90,24 +90,24 @@ export class NameTable {
     this.#load();
   }
 
-  hosts(): Iterable<HostEntry> {
+  hosts(): Iterable<HostRecord> {
     return this.#hosts.values();
   }
 
-  tombstones(): ReadonlySet<HostEntry> {
+  tombstones(): ReadonlySet<HostRecord> {
     return this.#tombstones;
   }
 
   /** Finds a host without creating it. */
-  find(name: string): HostEntry | undefined {
+  find(name: string): HostRecord | undefined {
     return this.#hosts.get(name);
   }
 
-  host(name: string): HostEntry {
+  host(name: string): HostRecord {
     const held = this.#hosts.get(name);
     if (held) return held;
     if (this.#nextHost >= mostHosts) throw new RangeError(`history holds ${mostHosts - 1} hosts at most`);
-    const made: HostEntry = {
+    const made: HostRecord = {
       id: this.#nextHost++,
       name,
       first: Infinity,
@@ -120,10 +120,10 @@ export class NameTable {
     return made;
   }
 
-  device(host: HostEntry, level: Level, key: string): DeviceEntry {
+  device(host: HostRecord, level: Level, key: string): DeviceRecord {
     const held = host.devices.get(`${level}\n${key}`);
     if (held) return held;
-    const made: DeviceEntry = {
+    const made: DeviceRecord = {
       id: this.#nextDevice++,
       host,
       level,
@@ -137,11 +137,11 @@ export class NameTable {
     return made;
   }
 
-  findMetric(level: Level, name: string): MetricEntry | undefined {
+  findMetric(level: Level, name: string): MetricRecord | undefined {
     return this.#metrics.get(`${level}\n${name}`);
   }
 
-  metric(level: Level, name: string): MetricEntry {
+  metric(level: Level, name: string): MetricRecord {
     const held = this.#metrics.get(`${level}\n${name}`);
     if (held) return held;
     if (this.#nextMetric >= mostMetrics) throw new RangeError(`history holds ${mostMetrics - 1} metrics at most`);
@@ -149,7 +149,7 @@ export class NameTable {
   }
 
   /** Lists all metrics of rows. */
-  metrics(): Iterable<MetricEntry> {
+  metrics(): Iterable<MetricRecord> {
     return this.#metrics.values();
   }
 
@@ -157,7 +157,7 @@ export class NameTable {
     return this.#metricsById.keys();
   }
 
-  metricOf(id: number): MetricEntry | undefined {
+  metricOf(id: number): MetricRecord | undefined {
     return this.#metricsById.get(id);
   }
 
@@ -174,7 +174,7 @@ export class NameTable {
   }
 
   /** Writes a host with its devices, and all metrics; to be called within the transaction that writes its rows. */
-  save(host: HostEntry): void {
+  save(host: HostRecord): void {
     for (const { id, level, name } of this.#metrics.values()) this.#sql.metric.run(summed([id, level, name]));
     const { first, last, open } = host;
     this.#sql.host.run(summed([host.id, host.name, finite(first), finite(last), [...open].join(" ")]));
@@ -208,14 +208,14 @@ export class NameTable {
    * Writes a tombstone for a host; to be called within a transaction, and `forgotten` after it. The tombstone, a name that no
    * host can have, stays until the host's rows are deleted: only then may its number be assigned again.
    */
-  bury({ id, first, last }: HostEntry): void {
+  bury({ id, first, last }: HostRecord): void {
     this.#sql.host.run(summed([id, `${grave}${id}`, finite(first), finite(last), ""]));
     this.#sql.forgetDevices.run(id);
     this.#keepNumbers();
   }
 
   /** Removes a host whose tombstone is committed. */
-  forgotten(host: HostEntry): void {
+  forgotten(host: HostRecord): void {
     this.#hosts.delete(host.name);
     this.#tombstones.add(host);
     host.forgotten = true;
@@ -223,7 +223,7 @@ export class NameTable {
   }
 
   /** Deletes the tombstone of a host without rows. */
-  erased(host: HostEntry): void {
+  erased(host: HostRecord): void {
     this.#sql.forgetHost.run(host.id);
     this.#tombstones.delete(host);
   }
@@ -241,7 +241,7 @@ export class NameTable {
   }
 
   /** Forgets devices of a host beyond the limit, the least recently seen first; those in `present` stay. */
-  trim(host: HostEntry, present?: { has(device: DeviceEntry): boolean }): void {
+  trim(host: HostRecord, present?: { has(device: DeviceRecord): boolean }): void {
     const excess = host.devices.size - this.#maxDevices();
     if (excess <= 0) return;
     this.#crowded.add(host.name);
@@ -260,7 +260,7 @@ export class NameTable {
     return names;
   }
 
-  #keep(id: number, level: Level, name: string): MetricEntry {
+  #keep(id: number, level: Level, name: string): MetricRecord {
     const declared = kept[level].find((metric) => metric.name === name);
     const made = { id, level, name, scale: declared?.scale ?? 1, counter: declared?.kind === Kind.COUNTER };
     this.#metrics.set(`${level}\n${name}`, made);
@@ -275,7 +275,7 @@ export class NameTable {
       this.#keep(id, level, name);
       this.#nextMetric = id + 1;
     }
-    const byId = new Map<number, HostEntry>();
+    const byId = new Map<number, HostRecord>();
     for (const row of rows("SELECT id, name, first, last, open, sum FROM host ORDER BY id")) {
       const { id, name, first, last, open } = row as HostRow;
       const host = {
@@ -322,7 +322,7 @@ export class NameTable {
   }
 }
 
-const knownOf = ({ host, level, key, index, metrics, last }: DeviceEntry): KnownDevice => ({
+const knownOf = ({ host, level, key, index, metrics, last }: DeviceRecord): KnownDevice => ({
   host: host.name,
   level,
   key,

@@ -1,5 +1,5 @@
 import type { GroupColumns } from "../../store.ts";
-import type { MetricEntry } from "../names.ts";
+import type { MetricRecord } from "../names.ts";
 import { type Piece, type PieceSink, type RollupPiece, SeriesPoints } from "./gather.ts";
 
 /** Aggregates of a group of series. */
@@ -34,7 +34,7 @@ export class GroupSums {
   }
 
   /** Adds buckets of a series that are whole points. */
-  addWhole({ buckets, start, low, high }: RollupPiece, { counter }: MetricEntry): void {
+  addWhole({ buckets, start, low, high }: RollupPiece, { counter }: MetricRecord): void {
     const { count, min, max, sum } = buckets;
     const first = Math.round(start / this.#step) - this.#first;
     for (let i = low; i < high; i++) {
@@ -77,7 +77,7 @@ export class GroupSums {
 /** Adds the series of one metric of one host to the aggregates of their groups. */
 export class GroupFold implements PieceSink {
   readonly #step: number;
-  #metric: MetricEntry | undefined;
+  #metric: MetricRecord | undefined;
   #sums: readonly (readonly GroupSums[])[] = [];
   /** Points of devices that do not come as whole buckets. */
   #gathers: SeriesPoints[] = [];
@@ -87,7 +87,7 @@ export class GroupFold implements PieceSink {
   }
 
   /** @param sums the aggregates to which each device belongs */
-  begin(metric: MetricEntry, sums: readonly (readonly GroupSums[])[]): void {
+  begin(metric: MetricRecord, sums: readonly (readonly GroupSums[])[]): void {
     if (metric !== this.#metric) this.#gathers = [];
     this.#metric = metric;
     this.#sums = sums;

@@ -2,23 +2,23 @@ import { allocateBuckets, type Buckets, type BufferPool } from "../bucket.ts";
 import type { HeadChunk } from "../chunk.ts";
 import { columnId, type Frame, merge, within } from "../frame.ts";
 import { blockMs, blockOf, bucketOf, bucketsInRow, dayOf, spanOf, type Tier, tiers } from "../key.ts";
-import type { HostEntry, MetricEntry } from "../names.ts";
+import type { HostRecord, MetricRecord } from "../names.ts";
 import type { Rows } from "../row.ts";
 import type { PieceSink } from "./gather.ts";
 
 /** Samples that are not compacted yet. */
 export interface HeadView {
   /** Head chunks of a block, in the order in which they were begun. */
-  chunks(host: HostEntry, block: number): readonly HeadChunk[];
-  blocks(host: HostEntry): Iterable<number>;
+  chunks(host: HostRecord, block: number): readonly HeadChunk[];
+  blocks(host: HostRecord): Iterable<number>;
   /** 5-minute buckets of a chunk, by device; they are valid until the chunk grows. */
-  rolled(chunk: HeadChunk, metric: MetricEntry): ReadonlyMap<number, Buckets>;
+  rolled(chunk: HeadChunk, metric: MetricRecord): ReadonlyMap<number, Buckets>;
 }
 
 /** Series of one metric of one host, read together. */
 export interface SeriesSelection {
-  readonly host: HostEntry;
-  readonly metric: MetricEntry;
+  readonly host: HostRecord;
+  readonly metric: MetricRecord;
   /** Index of each device in the query, by its id. */
   readonly devices: ReadonlyMap<number, number>;
   readonly step: number;

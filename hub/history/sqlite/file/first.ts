@@ -7,7 +7,7 @@ import type { File } from "../database.ts";
 import { columnId, type Frame, merge } from "../frame.ts";
 import { Compactor } from "../keep.ts";
 import { blockMs, blockOf, dayOf, latest } from "../key.ts";
-import { type HostEntry, NameTable } from "../names.ts";
+import { type HostRecord, NameTable } from "../names.ts";
 import { Rows } from "../row.ts";
 import { atOnce } from "../turns.ts";
 
@@ -92,7 +92,7 @@ export function convert(from: File, to: File, log: Log): void {
 /** Reads the samples of a device within a block. */
 function frameOf(
   first: FirstFormat,
-  { row, block, host, names }: { row: DeviceRow; block: number; host: HostEntry; names: NameTable },
+  { row, block, host, names }: { row: DeviceRow; block: number; host: HostRecord; names: NameTable },
 ): Frame {
   const found = first.polls(row, block);
   const columns = new Map<number, Float64Array>();

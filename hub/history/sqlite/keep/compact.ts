@@ -1,7 +1,7 @@
 import { add, type Buckets, bucketsOf, emptyBuckets, rollUp } from "../bucket.ts";
 import { byMetric, deviceOf, type Frame, Merger } from "../frame.ts";
 import { blockMs, blocksPerDay, bucketOf, bucketsInRow, spanOf, type Tier, timesRow } from "../key.ts";
-import type { HostEntry, MetricEntry, NameTable } from "../names.ts";
+import type { HostRecord, MetricRecord, NameTable } from "../names.ts";
 import { bucketsData, type Entry, type Rows, samplesData, timesData } from "../row.ts";
 import type { Work } from "../turns.ts";
 
@@ -35,7 +35,7 @@ export class Compactor {
    * @param fresh new samples, oldest first
    */
   *block(
-    host: HostEntry,
+    host: HostRecord,
     block: number,
     { fresh, expired }: { fresh: readonly Frame[]; expired: Expired },
   ): Work<Entry[]> {
@@ -74,7 +74,7 @@ export class Compactor {
   }
 
   /** Rolls up the 5-minute rows of a day into hours and the day. */
-  *day(host: HostEntry, day: number): Work<Entry[]> {
+  *day(host: HostRecord, day: number): Work<Entry[]> {
     const rows: Entry[] = [];
     const start = day * bucketOf.day;
     const known = namesOf(host);
@@ -102,7 +102,7 @@ export class Compactor {
   }
 
   /** True if the block was rolled up before. */
-  #rolledUp({ id: host, first, last }: HostEntry, block: number): boolean {
+  #rolledUp({ id: host, first, last }: HostRecord, block: number): boolean {
     if (block < first || block > last) return false;
     for (const metric of this.#names.metricIds()) {
       if (this.#rows.has({ table: "five", span: block, host, metric })) return true;
@@ -112,14 +112,14 @@ export class Compactor {
 
   #row(
     table: Entry["table"],
-    { block, host, metric }: { block: number; host: HostEntry; metric: number },
+    { block, host, metric }: { block: number; host: HostRecord; metric: number },
     data: Uint8Array,
   ): Entry {
     return { table, span: block, host: host.id, metric, data };
   }
 
   /** Adds samples that came after the 5-minute rollup had expired to hours and day. */
-  #late(five: DeviceBuckets, of: { host: HostEntry; block: number; metric: MetricEntry }): Entry[] {
+  #late(five: DeviceBuckets, of: { host: HostRecord; block: number; metric: MetricRecord }): Entry[] {
     const hours = folded(five, bucketOf.hour / bucketOf.five, of.metric);
     const day = folded(hours, blockMs / bucketOf.hour, of.metric);
     const start = of.block * blockMs;
@@ -137,7 +137,7 @@ export class Compactor {
   #added(
     tier: Tier,
     fresh: DeviceBuckets,
-    { host, block, metric }: { host: HostEntry; block: number; metric: MetricEntry },
+    { host, block, metric }: { host: HostRecord; block: number; metric: MetricRecord },
   ): DeviceBuckets {
     const start = block * blockMs;
     const { series, first } = this.#held(tier, start, { host, metric });
@@ -156,7 +156,7 @@ export class Compactor {
   #placed(
     tier: Tier,
     start: number,
-    { fresh, host, metric }: { fresh: DeviceBuckets; host: HostEntry; metric: MetricEntry },
+    { fresh, host, metric }: { fresh: DeviceBuckets; host: HostRecord; metric: MetricRecord },
   ): Entry {
     const { series, first } = this.#held(tier, start, { host, metric });
     for (const [device, from] of fresh) {
@@ -173,7 +173,7 @@ export class Compactor {
   #held(
     tier: Tier,
     start: number,
-    { host, metric }: { host: HostEntry; metric: MetricEntry },
+    { host, metric }: { host: HostRecord; metric: MetricRecord },
   ): { series: DeviceBuckets; first: number } {
     const span = spanOf(tier, start);
     const series = this.#rows.buckets({ table: tier, span, host: host.id, metric: metric.id }) ?? new Map();
@@ -184,12 +184,12 @@ export class Compactor {
 }
 
 /** Returns the ids of a host's devices: columns of others, which were forgotten, are not written again. */
-const namesOf = (host: HostEntry): ReadonlySet<number> => new Set(Array.from(host.devices.values(), ({ id }) => id));
+const namesOf = (host: HostRecord): ReadonlySet<number> => new Set(Array.from(host.devices.values(), ({ id }) => id));
 
 const dataOf = (series: DeviceBuckets): Uint8Array => bucketsData([...series].sort(([a], [b]) => a - b));
 
 /** Merges each `ratio` buckets into one. */
-function folded(series: DeviceBuckets, ratio: number, of: MetricEntry): DeviceBuckets {
+function folded(series: DeviceBuckets, ratio: number, of: MetricRecord): DeviceBuckets {
   const coarse: DeviceBuckets = new Map();
   for (const [device, from] of series) {
     const to = emptyBuckets(Math.ceil(from.count.length / ratio));
@@ -201,7 +201,7 @@ function folded(series: DeviceBuckets, ratio: number, of: MetricEntry): DeviceBu
 
 function foldInto(
   to: Buckets,
-  { first, from, ratio, of }: { first: number; from: Buckets; ratio: number; of: MetricEntry },
+  { first, from, ratio, of }: { first: number; from: Buckets; ratio: number; of: MetricRecord },
 ): void {
   for (let i = 0; i < from.count.length; i++) {
     add({ buckets: to, place: first + Math.floor(i / ratio) }, { buckets: from, place: i }, of);

@@ -2,7 +2,7 @@ import { type DeviceSample, type HostSample, kept } from "../../store.ts";
 import type { Buckets } from "../bucket.ts";
 import { type ChunkColumn, type ChunkDevice, HeadChunk } from "../chunk.ts";
 import type { ChunkStart } from "../journal.ts";
-import type { DeviceEntry, HostEntry, MetricEntry, NameTable } from "../names.ts";
+import type { DeviceRecord, HostRecord, MetricRecord, NameTable } from "../names.ts";
 import { ChunkRollup } from "./rollup.ts";
 
 interface OpenBlock {
@@ -14,25 +14,25 @@ interface OpenBlock {
 /** Head chunks, by host and block: polls that are not compacted yet. */
 export class Head {
   readonly #names: NameTable;
-  readonly #hosts = new Map<HostEntry, Map<number, OpenBlock>>();
+  readonly #hosts = new Map<HostRecord, Map<number, OpenBlock>>();
   /** Rollups of chunks that were queried; they are continued as the chunks grow. */
-  readonly #rollups = new WeakMap<HeadChunk, Map<MetricEntry, ChunkRollup>>();
+  readonly #rollups = new WeakMap<HeadChunk, Map<MetricRecord, ChunkRollup>>();
   #next = 1;
 
   constructor(names: NameTable) {
     this.#names = names;
   }
 
-  chunks(host: HostEntry, block: number): readonly HeadChunk[] {
+  chunks(host: HostRecord, block: number): readonly HeadChunk[] {
     return this.#hosts.get(host)?.get(block)?.chunks ?? [];
   }
 
-  blocks(host: HostEntry): Iterable<number> {
+  blocks(host: HostRecord): Iterable<number> {
     return this.#hosts.get(host)?.keys() ?? [];
   }
 
-  rolled(chunk: HeadChunk, metric: MetricEntry): ReadonlyMap<number, Buckets> {
-    const held = this.#rollups.get(chunk) ?? new Map<MetricEntry, ChunkRollup>();
+  rolled(chunk: HeadChunk, metric: MetricRecord): ReadonlyMap<number, Buckets> {
+    const held = this.#rollups.get(chunk) ?? new Map<MetricRecord, ChunkRollup>();
     this.#rollups.set(chunk, held);
     const rolled = held.get(metric) ?? new ChunkRollup(chunk, metric);
     held.set(metric, rolled);
@@ -40,14 +40,14 @@ export class Head {
   }
 
   /** Lists all blocks. */
-  *all(): Generator<{ host: HostEntry; block: number; chunks: readonly HeadChunk[]; touched: number }> {
+  *all(): Generator<{ host: HostRecord; block: number; chunks: readonly HeadChunk[]; touched: number }> {
     for (const [host, blocks] of this.#hosts) {
       for (const [block, { chunks, touched }] of blocks) yield { host, block, chunks, touched };
     }
   }
 
   /** Lists the chunks of a host. */
-  *of(host: HostEntry): Generator<HeadChunk> {
+  *of(host: HostRecord): Generator<HeadChunk> {
     for (const { chunks } of this.#hosts.get(host)?.values() ?? []) yield* chunks;
   }
 
@@ -107,12 +107,12 @@ export class Head {
   }
 
   /** Removes all chunks of a host. */
-  forget(host: HostEntry): void {
+  forget(host: HostRecord): void {
     this.#hosts.delete(host);
   }
 
   /** Removes chunks. */
-  drop(host: HostEntry, block: number, gone: readonly HeadChunk[]): void {
+  drop(host: HostRecord, block: number, gone: readonly HeadChunk[]): void {
     const blocks = this.#hosts.get(host);
     const held = blocks?.get(block);
     if (blocks === undefined || held === undefined) return;
@@ -122,7 +122,7 @@ export class Head {
     if (blocks.size === 0) this.#hosts.delete(host);
   }
 
-  #held(host: HostEntry, block: number): OpenBlock {
+  #held(host: HostRecord, block: number): OpenBlock {
     const blocks = this.#hosts.get(host) ?? new Map<number, OpenBlock>();
     this.#hosts.set(host, blocks);
     const held = blocks.get(block) ?? { chunks: [], touched: 0 };
@@ -130,7 +130,7 @@ export class Head {
     return held;
   }
 
-  #newest(host: HostEntry): HeadChunk | undefined {
+  #newest(host: HostRecord): HeadChunk | undefined {
     const blocks = this.#hosts.get(host);
     if (blocks === undefined) return undefined;
     let newest: HeadChunk | undefined;
@@ -145,13 +145,13 @@ export class Head {
 /** Lays out columns for the series of a poll and of the chunk before it: series that come and go need no new chunk each time. */
 function layout(
   names: NameTable,
-  host: HostEntry,
+  host: HostRecord,
   devices: readonly DeviceSample[],
   before: HeadChunk | undefined,
 ): { slots: ChunkDevice[]; columns: ChunkColumn[] } {
   const columns: ChunkColumn[] = [];
-  const slots = new Map<DeviceEntry, ChunkDevice>();
-  const slot = (device: DeviceEntry, index: number | undefined): ChunkDevice => {
+  const slots = new Map<DeviceRecord, ChunkDevice>();
+  const slot = (device: DeviceRecord, index: number | undefined): ChunkDevice => {
     const held = slots.get(device) ?? { device, index, columns: new Int32Array(kept[device.level].length).fill(-1) };
     slots.set(device, held);
     return held;

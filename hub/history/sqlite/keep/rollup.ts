@@ -2,17 +2,17 @@ import { add, type Buckets, emptyBuckets } from "../bucket.ts";
 import { Cursor, type HeadChunk } from "../chunk.ts";
 import { deviceOf } from "../frame.ts";
 import { blockMs, bucketOf, bucketsInRow } from "../key.ts";
-import type { MetricEntry } from "../names.ts";
+import type { MetricRecord } from "../names.ts";
 
 /** 5-minute rollup of one metric of a head chunk, continued as the chunk grows. */
 export class ChunkRollup {
   readonly #cursor: Cursor;
-  readonly #metric: MetricEntry;
+  readonly #metric: MetricRecord;
   readonly #start: number;
   readonly #buckets = new Map<number, Buckets>();
   readonly #one: Buckets = emptyBuckets(1);
 
-  constructor(chunk: HeadChunk, metric: MetricEntry) {
+  constructor(chunk: HeadChunk, metric: MetricRecord) {
     this.#cursor = new Cursor(chunk, (column) => column.metric === metric);
     this.#metric = metric;
     this.#start = chunk.block * blockMs;
