@@ -13,6 +13,8 @@ import { type Log, silent } from "./log.ts";
 const skewMs = 30_000;
 /** Late reports are accepted up to this long before samples are deleted, as a store may write later than it takes. */
 const marginMs = 3_600_000;
+/** Current reports of a host that are recognized if they come again as late: some minutes of them. */
+const mostRecent = 16;
 /** Least time between two log lines about one listener that throws. */
 const logPauseMs = 60_000;
 
@@ -40,7 +42,7 @@ export interface IngestTargets {
 /** A report that was kept. */
 export interface HostReading {
   readonly host: string;
-  /** Unix milliseconds of the measurement, as in history. */
+  /** Unix milliseconds of the measurement, as in history. A late reading that comes again has the same host and time. */
   readonly at: number;
   /** Sanitized; never changed afterwards. */
   readonly info: HostInfo;
@@ -63,8 +65,8 @@ interface ClaimedHost {
   readonly cards: CardSlots;
   read: ReadTimes;
   readLate: ReadTimes;
-  /** `sampled` of the last current report. */
-  sampled: bigint | undefined;
+  /** `sampled` of the last current reports, oldest first. */
+  readonly recent: bigint[];
 }
 
 /**
@@ -152,7 +154,7 @@ export class Ingest {
     host.read = times;
     if (!this.#believed(info)) return;
     this.#keep({ host: name, at: this.#time(info), info, devices, late: false });
-    host.sampled = info.sampled;
+    if (info.sampled !== undefined && host.recent.push(info.sampled) > mostRecent) host.recent.shift();
   }
 
   /**
@@ -168,7 +170,7 @@ export class Ingest {
     sanitize(info);
     const at = this.#lateTime(name, info);
     // It was received, possibly dated by the hub's clock, and the confirmation was lost.
-    if (info.sampled === host.sampled) return;
+    if (info.sampled !== undefined && host.recent.includes(info.sampled)) return;
     identify(info.gpus, host.cards);
     const { devices, times } = this.#meter.measure(info, host.readLate, true);
     host.readLate = times;
@@ -187,7 +189,7 @@ export class Ingest {
 
   #add(name: string): ClaimedHost {
     const cards: CardSlots = this.#recalled.get(name) ?? new Map();
-    const host = { claims: new Map(), cards, read: new Map(), readLate: new Map(), sampled: undefined };
+    const host = { claims: new Map(), cards, read: new Map(), readLate: new Map(), recent: [] };
     this.#hosts.set(name, host);
     return host;
   }

@@ -105,6 +105,28 @@ test("a report that the hub dated is not taken again when its host, whose clock 
   expect(await pairs(store, load)).toEqual([[scene.now, 7]]);
 });
 
+test.each([
+  ["ahead", 5],
+  ["slow", -5 * minute],
+])("of a host whose clock is %s, none of the last reports that were received is taken again", async (_how, error) => {
+  const all = Array.from({ length: 16 }, (_, i) => scene.now + i * 10_000);
+  for (const now of all) {
+    scene.now = now;
+    ingest.received("a", report(now + error, 7), by);
+  }
+  const heard: number[] = [];
+  ingest.onReading(({ at }) => heard.push(at));
+  for (const now of all) ingest.late("a", report(now + error, 7));
+  expect([await pairs(store, load), heard]).toEqual([all.map((now) => [now, 7]), []]);
+});
+
+test("listeners hear of a late report each time it comes, under the same host and time", () => {
+  const heard: string[] = [];
+  ingest.onReading(({ host, at, late }) => heard.push(`${host} ${scene.now - at} ${late}`));
+  for (const ago of [2, 1, 2]) ingest.late("a", report(scene.now - ago * minute, 7));
+  expect(heard).toEqual([`a ${2 * minute} true`, `a ${minute} true`, `a ${2 * minute} true`]);
+});
+
 test("what a device repeats in the next late report is no new sample of it", async () => {
   const at = scene.now - hour;
   ingest.late("a", report(at, 7));
