@@ -198,6 +198,8 @@ test("a book of a newer version is refused, and stays as it is", () => {
   expect(open).toThrow(
     expect.objectContaining({ code: "data_newer", message: expect.stringMatching(/its schema is 99/) }),
   );
+  // Nothing is left that would look at the file again.
+  expect(timers).toEqual([]);
   expect([readdirSync(folder), readFileSync(path()).equals(before)]).toEqual([["gohm.db"], true]);
 });
 

@@ -64,7 +64,10 @@ class SqliteBook implements Book {
     try {
       this.#opened();
     } catch (error) {
-      if (error instanceof Fault) throw error;
+      if (error instanceof Fault) {
+        this.#cancel();
+        throw error;
+      }
       this.#fails(error);
     }
   }
