@@ -199,6 +199,40 @@ test("a part that cannot start ends the start, and those before it are closed", 
   hub = await begin(settings({}));
 });
 
+test("a part that fails to close costs no other part its end, nor history and book theirs", async () => {
+  const stuck: Task = {
+    name: "stuck",
+    table: {},
+    open: async () => ({ change: () => {}, close: () => Promise.reject(new Error("no end")) }),
+  };
+  hub = await begin(settings({}), { ...parts, tasks: [clerk, stuck] });
+  heard = [];
+  await expect(hub.close()).rejects.toThrow("no end");
+  expect(heard).toEqual(["parrot closed", "clerk closed", "mirror closed"]);
+  // The data folder is free again.
+  hub = await begin(settings({}));
+});
+
+test("a part that cannot take a change is logged, and the others get theirs", async () => {
+  const stubborn: View<typeof mirrorTable> = {
+    ...mirror,
+    open: async (...given) => ({
+      ...(await mirror.open(...given)),
+      change() {
+        throw new Error("no");
+      },
+    }),
+  };
+  const lines: string[] = [];
+  const log = { ...silent, error: (line: string) => void lines.push(line) };
+  const first = settings({});
+  const options = { settings: first, clock: systemClock, random: () => 0, log, version: "1", web: folder };
+  hub = await start(options, { ...parts, views: [stubborn] });
+  hub.change(settings({ mirror: { word: "hall" }, clerk: { word: "pen" } }));
+  expect(heard).toEqual(["clerk none", "clerk pen"]);
+  expect(lines).toEqual([expect.stringMatching(/^mirror cannot take its new settings: Error: no/)]);
+});
+
 test("a setting of a part that is not there is unknown, with the name that it may be", () => {
   expect(() => settle({ flags: {}, env: {} }, () => '{"parrot": {"wort": "x"}}', listed(parts))).toThrow(
     'Unknown setting "parrot.wort" in the settings file: did you mean "parrot.word"?',

@@ -64,8 +64,11 @@ class RunningHub {
   readonly #undo: (() => void | Promise<void>)[] = [];
   readonly #parts: { readonly part: Part; readonly opened: RunningPart }[] = [];
 
-  constructor(settings: Settings) {
+  readonly #log: Log;
+
+  constructor({ settings, log }: Pick<HubOptions, "settings" | "log">) {
     this.settings = settings;
+    this.#log = log;
   }
 
   /** The values of a part's table. */
@@ -85,19 +88,32 @@ class RunningHub {
     return opened;
   }
 
-  /** Calls `change` of each part whose values differ. */
+  /** Calls `change` of each part whose values differ. A part that fails is logged: no edit of a file may end the hub. */
   change(settings: Settings): void {
     const before = this.#parts.map(({ part }) => this.values(part));
     this.settings = settings;
     for (const [i, { part, opened }] of this.#parts.entries()) {
       const values = this.values(part);
-      if (!isDeepStrictEqual(values, before[i])) opened.change?.(values);
+      if (isDeepStrictEqual(values, before[i])) continue;
+      try {
+        opened.change?.(values);
+      } catch (error) {
+        this.#log.error(`${part.name} cannot take its new settings: ${(error as Error).stack ?? String(error)}`);
+      }
     }
   }
 
-  /** Closes everything in reverse order. */
+  /** Closes everything in reverse order, whatever fails meanwhile. @throws the first error */
   async close(): Promise<void> {
-    for (const undo of this.#undo.splice(0).reverse()) await undo();
+    const errors: unknown[] = [];
+    for (const undo of this.#undo.splice(0).reverse()) {
+      try {
+        await undo();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
   }
 }
 
@@ -106,11 +122,11 @@ class RunningHub {
  * @throws Fault if it cannot start; all resources are released
  */
 export async function start(options: HubOptions, parts: Parts = installed): Promise<Hub> {
-  const running = new RunningHub(options.settings);
+  const running = new RunningHub(options);
   try {
     return await open(options, parts, running);
   } catch (error) {
-    await running.close();
+    await running.close().catch((other: unknown) => options.log.error(`could not stop cleanly: ${String(other)}`));
     throw error instanceof ListenError ? new Fault(error.code, error.message, { cause: error }) : error;
   }
 }
