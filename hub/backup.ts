@@ -74,12 +74,8 @@ export async function backUp(options: BackupOptions): Promise<readonly CopiedDat
 
 async function writeFile(options: BackupOptions, path: string, part: string): Promise<readonly CopiedDatabase[]> {
   if (lstatSync(path, { throwIfNoEntry: false })) throw there(path);
-  if (
-    !(await fromHub(options.data, call(backupRoutes.backup, {}), part)) &&
-    !(await fromFiles(options, histories, part))
-  ) {
-    throw nothing("history", options.data);
-  }
+  const copy = await fromHub(options.data, call(backupRoutes.backup, {}), part);
+  if (copy !== "copied" && !(await fromFiles(options, histories, part))) throw nothing("history", options.data);
   const bytes = sync(part);
   publish(part, path);
   return [{ path: options.path, bytes }];
@@ -92,7 +88,8 @@ async function writeFolder(options: BackupOptions, path: string, part: string): 
   for (const kind of databases) {
     const file = join(part, kind.file);
     const copy = await fromHub(options.data, call(backupRoutes.databaseBackup, { database: kind.name }), file);
-    if (!copy && !(await fromFiles(options, [kind], file))) continue;
+    if (copy === "elsewhere") options.log.warn(`the ${kind.name} is kept by another server: make a copy of it there`);
+    if (copy === "elsewhere" || (copy === "no hub" && !(await fromFiles(options, [kind], file)))) continue;
     copied.push({ path: join(options.path, kind.file), bytes: sync(file) });
   }
   if (copied.length === 0) throw nothing("database of a hub", options.data);
@@ -133,10 +130,14 @@ const nothing = (what: string, data: string): Fault =>
     `There is no ${what} in ${resolve(data)}: name the hub's data folder (--data or GOHM_DATA)`,
   );
 
-/** False if no hub runs there. */
-async function fromHub(data: string, request: Call, part: string): Promise<boolean> {
+/** Has the hub that runs there copy a database, unless another server keeps that. */
+async function fromHub(data: string, request: Call, part: string): Promise<"copied" | "elsewhere" | "no hub"> {
   const answer = await ask(data, request);
-  if (answer === undefined) return false;
+  if (answer === undefined) return "no hub";
+  if (answer.statusCode === 204) {
+    answer.resume();
+    return "elsewhere";
+  }
   if (answer.statusCode === 404) {
     answer.resume();
     throw new Fault(
@@ -156,7 +157,7 @@ async function fromHub(data: string, request: Call, part: string): Promise<boole
     throw (error as NodeJS.ErrnoException).code === "ECONNRESET" ? cutShort(error) : error;
   }
   if (out.bytesWritten !== length) throw new Error(`${out.bytesWritten} bytes came instead of ${length}`);
-  return true;
+  return "copied";
 }
 
 const cutShort = (cause: unknown): Fault =>

@@ -17,6 +17,9 @@ import { controlFolder } from "./socket.ts";
 /** Milliseconds between two signs of life (status 102) while a copy is made. */
 const aliveMs = 5000;
 
+/** Name of the one database that another server may keep. */
+const history = "history";
+
 export interface BackupRouteOptions {
   /** The data folder. */
   readonly data: string;
@@ -52,8 +55,11 @@ export function backup(options: BackupRouteOptions): Served {
   };
   const outgoingOf = (c: Context): ServerResponse => (c.env as HttpBindings).outgoing as ServerResponse;
   return serve(backupRoutes, {
-    backup: ({ c }) => answer("history", outgoingOf(c)),
-    databaseBackup: ({ c, given: { database } }) => answer(database, outgoingOf(c)),
+    backup: ({ c }) => answer(history, outgoingOf(c)),
+    databaseBackup: ({ c, given: { database } }) =>
+      database === history && options.databases[history] === undefined
+        ? new Response(null, { status: 204 })
+        : answer(database, outgoingOf(c)),
   });
 }
 
@@ -61,7 +67,7 @@ export function backup(options: BackupRouteOptions): Served {
 function databaseOf({ databases }: BackupRouteOptions, name: string): CopySource {
   const database = Object.hasOwn(databases, name) ? databases[name] : undefined;
   if (database !== undefined) return database;
-  if (name !== "history") throw new Fault("page_unknown", "There is nothing at this path.");
+  if (name !== history) throw new Fault("page_unknown", "There is nothing at this path.");
   throw new Fault("backup_failed", "This hub's history is kept by another server; make a copy of it there.");
 }
 

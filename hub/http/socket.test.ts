@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { backUp } from "../backup.ts";
+import { systemClock } from "../clock.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import { backupRoutes } from "../route/backup.ts";
@@ -34,10 +36,10 @@ const plain = { method: "GET", tag: "test", summary: "", answer: {}, refuses: []
 const routes = { who: { ...plain, path: "/who", needs: "admin" } } as const satisfies Routes;
 const others = serve(routes, { who: ({ by }) => Response.json(by) });
 
-function openControl(): Promise<{ close(): Promise<void> }> {
+function openControl(local = true): Promise<{ close(): Promise<void> }> {
   const log = logOf(lines);
   const databases = {
-    history: { backup: (path: string) => make(path), bytes: () => bytes },
+    ...(local && { history: { backup: (path: string) => make(path), bytes: () => bytes } }),
     book: { backup: async (path: string) => writeFileSync(path, "the book"), bytes: () => 1 },
   };
   const app = application([{ routes: others }, { routes: backup({ data: folder, databases, log }) }], {
@@ -96,6 +98,20 @@ test("each database has a path of its own, and a name that is none of theirs is 
   for (const name of ["", "ledger", "constructor", "../book"]) {
     expect((await ask(`${backupPath}/${name}`)).statusCode).toBe(404);
   }
+});
+
+test("a history that another server keeps is no database of this hub: there is nothing to copy, and the rest is copied", async () => {
+  await control.close();
+  control = await openControl(false);
+  const alone = await ask();
+  expect([alone.statusCode, await text(alone)]).toEqual([500, expect.stringContaining("is kept by another server")]);
+  expect((await ask(`${backupPath}/history`)).statusCode).toBe(204);
+  expect((await ask(`${backupPath}/book`)).statusCode).toBe(200);
+  const path = join(folder, "copy");
+  const warnings: string[] = [];
+  const copied = await backUp({ data: folder, path: `${path}/`, clock: systemClock, log: logOf(warnings) });
+  expect([copied.map(({ path }) => path), readdirSync(path)]).toEqual([[join(path, "gohm.db")], ["gohm.db"]]);
+  expect(warnings).toEqual([expect.stringContaining("history")]);
 });
 
 test("a copy for which there is no room is refused before it is begun: a full disk would stop history", async () => {

@@ -19,6 +19,7 @@ export const backupRoutes = {
     path: "/backup/{database}",
     summary: "A copy of one database",
     params: { database: required("name a database", text({ help: "`history` or `book`.", example: "book" })) },
+    others: { 204: "Another server keeps this database." },
     refuses: ["page_unknown", "backup_failed"],
   },
 } as const satisfies Routes;
