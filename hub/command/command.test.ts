@@ -29,6 +29,7 @@ test.each([
   ["status --jsno", "There is no option --jsno: did you mean --json? See gohm help status.", 2],
   ["status --poll-interval 5", "There is no option --poll-interval. See gohm help status.", 2],
   ["backup f --data", "--data needs a value after it. See gohm help backup.", 1],
+  ["restore f --data", "--data needs a value after it. See gohm help restore.", 2],
 ])('"gohm %s" is refused: %s, with status %d', (line, message, status) => {
   const read = () => call(line);
   expect(read).toThrow(Misuse);
@@ -66,6 +67,11 @@ test("no option of a command is there twice, nor a letter", () => {
     const names = takenOptions(command).flatMap(({ name, short }) => [name, ...(short ? [short] : [])]);
     expect([...new Set(names)]).toEqual(names);
   }
+});
+
+test("a command line that cannot be understood ends with 2, but for the commands that version 0.1.0 had", () => {
+  const one = commands.filter(({ exits }) => exits[2] === undefined).map(({ name }) => name);
+  expect(one).toEqual(["serve", "backup", "schema"]);
 });
 
 test("every command says what 0 and 1 or 2 mean, and that it prints rows only where it has their forms", () => {

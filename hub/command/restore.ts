@@ -11,7 +11,11 @@ export const restore: Command = {
   needs: "data",
   settings: "taken",
   options: [],
-  exits: { 0: "every database is in its place", 1: "nothing is, or the command line cannot be understood" },
+  exits: {
+    0: "every database is in its place",
+    1: "none of them is",
+    2: "the command line cannot be understood",
+  },
   async run({ words: [path = ""], given, log, print }) {
     const { data } = started(given);
     const restored = await bringBack({ data, path, clock: systemClock, log });
