@@ -183,7 +183,7 @@ function put(bytes: Uint8Array, start: number, value: number): number {
 
 /**
  * Writes each value as what it adds to the one before: as it is (unit 1), or doubled, so that what it takes away goes in
- * between (unit 2). Most of that fits into two bytes, which are written here: a call for each value takes twice as long.
+ * between (unit 2). Most of that fits into two bytes, which are written here, without a call for each value.
  */
 function putChanges(values: Float64Array, unit: 1 | 2, to: { bytes: Uint8Array; at: number }): number {
   const { bytes } = to;

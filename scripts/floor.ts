@@ -246,6 +246,12 @@ export const bans: readonly Ban[] = [
     names: ["Live"],
     why: "a view sees live state as LiveView, which it cannot change",
   },
+  ...["hub/input/", "hub/view/", "hub/task/"].map((from) => ({
+    from,
+    to: "hub/book/sqlite.ts",
+    names: ["openBook"],
+    why: "parts read the book as BookReader and write it through the desk",
+  })),
 ];
 
 /** A package that the programs depend on. */

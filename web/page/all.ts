@@ -6,7 +6,7 @@ import { FleetPage, fleetTitle } from "./fleet.tsx";
 interface Page {
   /** Address behind "#"; its parameters are given to `Show` and `title`. */
   readonly path: string;
-  /** Who may open it. The hub decides; the page only hides what the viewer may not open. */
+  /** Who may open it. Not read yet, as everyone may read: the hub decides, and the page will hide what a viewer may not open. */
   readonly needs: "open" | "read" | "admin";
   readonly Show: FunctionComponent<Params>;
   /** Title of the browser's tab before "GOHM"; "" for none. */
