@@ -9,14 +9,21 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { application } from "../hub/http/application.ts";
 import { openapi } from "../hub/http/openapi.ts";
 import { listen, type WebServer } from "../hub/http/server.ts";
+import { Ingest } from "../hub/ingest.ts";
+import { inputs } from "../hub/input/all.ts";
+import type { RunningInput } from "../hub/input/input.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
 import { backupRoutes } from "../hub/route/backup.ts";
 import { documentRoutes } from "../hub/route/document.ts";
 import { restRoutes } from "../hub/route/rest.ts";
 import { call, type Route, type Routes } from "../hub/route/route.ts";
+import { ServerList } from "../hub/servers.ts";
+import { tasks } from "../hub/task/all.ts";
+import type { RunningTask } from "../hub/task/task.ts";
 import { views } from "../hub/view/all.ts";
 import type { RunningView } from "../hub/view/view.ts";
+import type { Part } from "../program/part.ts";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
 import { routes as all } from "../scripts/api.ts";
 import { Model, valuesOf } from "./model.ts";
@@ -26,7 +33,7 @@ const minute = 60_000;
 const card = "GPU-5f0c8c1e";
 
 let folder = "";
-const open: RunningView[] = [];
+const open: (RunningView | RunningInput | RunningTask)[] = [];
 let routes: Routes;
 let web: WebServer;
 let document: Document;
@@ -65,21 +72,32 @@ beforeAll(async () => {
     clock: { now: () => now, after: () => () => {} },
     ...{ name: () => "", interval: () => 10, group: () => undefined },
   };
-  for (const { open: begin, table } of views) {
-    const defaults = Object.entries(table).map(([key, row]) => [key, key === "address" ? "127.0.0.1:0" : row.default]);
-    open.push(await begin(hub, Object.fromEntries(defaults)));
-  }
-  routes = Object.fromEntries(open.flatMap((view) => Object.entries(view.routes?.routes ?? {})));
+  const defaults = ({ table }: Pick<Part, "table">) =>
+    Object.fromEntries(
+      Object.entries(table).map(([key, row]) => [key, key === "address" ? "127.0.0.1:0" : row.default]),
+    );
+  const { clock, log } = hub;
+  const ingest = new Ingest({ live, history: model, now: clock.now });
+  const desk = { do: unused };
+  const context = { ingest, servers: new ServerList({}), clock, random: () => 0, log };
+  for (const view of views) open.push(await view.open(hub, defaults(view)));
+  for (const task of tasks) open.push(await task.open({ view: hub, onReading: () => () => {}, desk }, defaults(task)));
+  for (const input of inputs) open.push(input.open(context, defaults(input)));
+  routes = Object.fromEntries(open.flatMap((part) => Object.entries(part.routes?.routes ?? {})));
   const app = application(open, { log: silent, version: "1.2.3" });
   web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
   document = (await (await get("/openapi.json")).json()) as Document;
 });
 
 afterAll(async () => {
-  for (const view of open) await view.close();
+  for (const part of open) await part.close();
   await web.close();
   rmSync(folder, { recursive: true });
 });
+
+const unused = (): never => {
+  throw new Error("no part needs this for its routes");
+};
 
 const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(`http://127.0.0.1:${web.port}${path}`, { headers });
@@ -138,7 +156,7 @@ test("the document is one of OpenAPI 3.1, and every schema in it is one that ajv
   expect([...new Set(examples)]).toEqual([""]);
 });
 
-test("it has every route of every view, and none of the owner's", () => {
+test("it has every route of every view, task and input, and none of the owner's", () => {
   const named = Object.values(document.paths).flatMap((operations) =>
     Object.values(operations).map(({ operationId }) => operationId),
   );
