@@ -73,13 +73,13 @@ export function find(
     const metric = metricOf(level, type);
     if (metric === undefined) continue;
     if (level === "host") return { host: id, level, key: "", metric };
-    return { host: name, level, key: gpuKey(name, Number(index), { known, present }), metric };
+    return { host: name, level, key: keyOfIndex(name, Number(index), { known, present }), metric };
   }
   const allowed = levels.map((level) => `of a ${level === "gpu" ? "GPU" : "host"} ${typesOf(level).join(", ")}`);
   throw new Fault("metric_unknown", `There is no type "${type}" for "${id}": types are ${allowed.join("; ")}`);
 }
 
-function gpuKey(
+function keyOfIndex(
   host: string,
   index: number,
   { known, present }: { known: readonly KnownDevice[]; present: PresentGpus },
