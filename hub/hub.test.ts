@@ -158,13 +158,19 @@ test("an input, a view and a task work with their settings and routes, each name
   expect(heard).toEqual(["clerk ink", "clerk saw 1", "clerk saw 1", "clerk read hello of a"]);
 });
 
-test("a view cannot change what is live: that does not compile", async () => {
+test("a view cannot change live state, history or book: that does not compile", async () => {
   const meddler: View = {
     ...mirror,
     table: {},
-    async open({ live }) {
+    async open({ live, history, book }) {
       // @ts-expect-error views read
       live.forget("a");
+      // @ts-expect-error views read
+      history.append({ host: "a", at: 1, devices: [] });
+      // @ts-expect-error views read
+      history.forget("a");
+      // @ts-expect-error views read
+      book.write(() => {});
       return { close: async () => {} };
     },
   };
