@@ -53,6 +53,13 @@ test.each([1, 2, 3])("a file of version %i becomes what a new one is, and keeps 
   fresh.close();
 });
 
+test("each commit is written to the disk before it is confirmed: a power failure, which no test can cause, loses none", () => {
+  const file = openDatabase(path(), schema);
+  // WAL with FULL (2): https://www.sqlite.org/pragma.html#pragma_synchronous
+  expect(["journal_mode", "synchronous"].map((name) => file.pragma(name, { simple: true }))).toEqual(["wal", 2]);
+  file.close();
+});
+
 test("a step that fails leaves the file in the version before it, with its rows", () => {
   const old = openDatabase(path(), schemaOf(steps.slice(0, 1)));
   old.exec("INSERT INTO account (id, name) VALUES (7, 'alice')");
