@@ -41,7 +41,9 @@ test.each(["22.19.0", "23.0.0", "24.21.0"])("gohm on Node %s runs", (node) => {
 });
 
 test("the documentation names the same oldest Node", () => {
-  expect(readFileSync(join(top, "docs", "architecture.md"), "utf8")).toContain("`dist/gohm.mjs`, Node ≥ 22.19");
+  expect(readFileSync(join(top, "docs", "architecture.md"), "utf8")).toContain(
+    "`dist/gohm.mjs` requires Node ≥ 22.19;",
+  );
 });
 
 test("gohm passes on its arguments and exit status, from any working directory", () => {
