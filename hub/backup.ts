@@ -50,7 +50,7 @@ export function isFolderBackup(path: string): boolean {
   try {
     return lstatSync(path).isDirectory();
   } catch {
-    return false; // whatever is wrong with the path is said when a file is to be made there
+    return false; // creating the file there reports the error
   }
 }
 
@@ -105,16 +105,16 @@ async function writeFolder(options: BackupOptions, path: string, part: string): 
 function checkFree(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined || (found.isDirectory() && readdirSync(path).length === 0)) return;
-  const what = found.isDirectory() ? "it is not empty" : "it is there already and is no folder";
+  const what = found.isDirectory() ? "it is not empty" : "it already exists and is not a directory";
   throw new Fault("backup_failed", `Cannot back up to ${path}: ${what}; name a new folder`);
 }
 
-/** Removes what is there; nothing can be at a path that the system does not take. */
+/** Removes a partial copy; there is none at an invalid path. */
 function clear(part: string): void {
   try {
     rmSync(part, { force: true, recursive: true });
   } catch {
-    // What went wrong before says why.
+    // An earlier error explains it.
   }
 }
 
@@ -122,7 +122,7 @@ const failed = (path: string, error: unknown): Fault =>
   new Fault("backup_failed", `Cannot back up to ${path}: ${(error as Error).message}`, { cause: error });
 
 const there = (path: string): Fault =>
-  new Fault("backup_failed", `Cannot back up to ${path}: it is there already; name a new file`);
+  new Fault("backup_failed", `Cannot back up to ${path}: it already exists; name a new file`);
 
 const nothing = (what: string, data: string): Fault =>
   new Fault(
@@ -130,7 +130,7 @@ const nothing = (what: string, data: string): Fault =>
     `There is no ${what} in ${resolve(data)}: name the hub's data folder (--data or GOHM_DATA)`,
   );
 
-/** Has the hub that runs there copy a database, unless another server keeps that. */
+/** Asks the running hub for a copy, unless another server keeps the database. */
 async function fromHub(data: string, request: Call, part: string): Promise<"copied" | "elsewhere" | "no hub"> {
   const answer = await ask(data, request);
   if (answer === undefined) return "no hub";
@@ -174,7 +174,7 @@ function ask(data: string, call: Call): Promise<IncomingMessage | undefined> {
     };
     try {
       const sent = requestOn(data, call);
-      sent.setTimeout(silenceMs, () => sent.destroy(new Error(`nothing came for ${silenceMs / 1000} s`)));
+      sent.setTimeout(silenceMs, () => sent.destroy(new Error(`no data for ${silenceMs / 1000} s`)));
       sent.once("response", done).once("error", refused).end();
     } catch (error) {
       refused(error as NodeJS.ErrnoException);
@@ -189,7 +189,7 @@ const foreign = (data: string, cause: unknown): Fault =>
     { cause },
   );
 
-/** Copies the first of some databases that is there, of a hub that does not run. @returns false if there is none */
+/** Copies the first database that exists, without a running hub. @returns false if there is none */
 async function fromFiles(
   { data, clock, log }: BackupOptions,
   kinds: readonly DatabaseKind[],
@@ -201,12 +201,12 @@ async function fromFiles(
     return false;
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== "database_damaged") throw error;
-    const way = "start the hub, which goes on with what is whole, or copy the folder as it is";
+    const way = "start the hub, which keeps what is intact, or copy the folder as it is";
     throw new Fault("backup_failed", `${error.message}; ${way}`, { cause: error });
   }
 }
 
-/** Writes the file to the disk, for nobody else to read. @returns its size in bytes */
+/** Syncs the file to the disk, with permissions for its owner only. @returns its size in bytes */
 function sync(part: string): number {
   const file = openSync(part, "r+");
   fchmodSync(file, 0o600);
@@ -216,7 +216,7 @@ function sync(part: string): number {
   return size;
 }
 
-/** Gives the finished file its name, unless something else has it by now. */
+/** Renames the finished file, unless that name is taken by now. @throws Fault backup_failed */
 function publish(part: string, path: string): void {
   try {
     linkSync(part, path);

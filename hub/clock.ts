@@ -26,7 +26,7 @@ export const earliest = 380 * 48 * day;
 const disagreementMs = day;
 /** The longest time for which a hub may have been off. */
 const longestOffMs = 365 * day;
-/** A clock that has run for this long is accepted, whatever contradicts it. */
+/** A clock that has run for this long is accepted, even against history and hosts. */
 const proofMs = 3_600_000;
 
 /**

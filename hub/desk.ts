@@ -48,7 +48,7 @@ export interface DeskOptions {
 /** The only writer of administration: checks the right, writes the change, and records both in the audit log. */
 export class Desk {
   readonly #options: DeskOptions;
-  /** By actor, the least recent first. Everybody who is anonymous is one actor. */
+  /** By actor, the least recent first. All anonymous principals are one actor. */
   readonly #refusals = new Map<string, Refusals>();
 
   constructor(options: DeskOptions) {
@@ -84,12 +84,12 @@ export class Desk {
     try {
       this.#options.book.write((writer) => writer.appendAudit({ ...entry, details }));
     } catch (error) {
-      // The refusal stands, whether it can be recorded or not.
+      // The change is refused even if that cannot be recorded.
       this.#options.log.warn(`a refusal of ${entry.action} to ${entry.actor} was not recorded: ${String(error)}`);
     }
   }
 
-  /** Refusals of this actor that were not recorded since the last one that was; undefined if this one is not to be either. */
+  /** Counts the refusals of this actor since the last recorded one; undefined if this one is over the limit, too. */
   #room({ actor, time }: AuditEntry): number | undefined {
     const last = this.#refusals.get(actor);
     const fresh = last === undefined || Math.abs(time - last.since) >= refusalMs;

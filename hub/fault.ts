@@ -122,7 +122,7 @@ export class Fault extends Error {
   }
 }
 
-/** Anything thrown, as a Fault: what was not expected is `internal`. */
+/** Converts anything thrown to a Fault: an unexpected error is `internal`. */
 export function asFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   return new Fault("internal", "The hub failed to answer; its log has the details.", { cause: error });

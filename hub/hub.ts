@@ -42,11 +42,11 @@ export interface Hub {
   /** Where its HTTP server listens. */
   readonly host: string;
   readonly port: number;
-  /** Where else it listens, in words. */
+  /** Further addresses on which it listens, as text. */
   readonly places: readonly string[];
-  /** Puts other settings into effect; rows that are fixed at the start stay as they were. */
+  /** Applies new settings; those that are fixed at the start do not change. */
   change(settings: Settings): void;
-  /** Stops polling, writes what is still in memory, ends every connection. */
+  /** Stops polling, writes data in memory to the disk, and closes every connection. */
   close(): Promise<void>;
 }
 
@@ -118,7 +118,7 @@ class RunningHub {
 }
 
 /**
- * Starts a hub: history and book, then views and tasks, then inputs, so that nothing is received that cannot be kept and seen.
+ * Starts a hub: history and book, then views and tasks, then inputs, so that every received report can be stored and shown.
  * @throws Fault if it cannot start; all resources are released
  */
 export async function start(options: HubOptions, parts: Parts = installed): Promise<Hub> {

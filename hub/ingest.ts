@@ -11,7 +11,7 @@ import { type Log, silent } from "./log.ts";
 
 /** Greatest age of a current report that is dated by its host's clock, and how far ahead a late one may be. */
 const skewMs = 30_000;
-/** Late reports are accepted up to this long before samples are deleted, as a store may write later than it takes. */
+/** Late reports are accepted up to this long before samples are deleted, as a store may write them later than it accepts them. */
 const marginMs = 3_600_000;
 /** Current reports of a host that are recognized if they come again as late: some minutes of them. */
 const mostRecent = 16;
@@ -27,7 +27,7 @@ export interface Owner {
   readonly origin: (typeof origins)[number];
 }
 
-/** What ingest writes to, and what is known at the start. */
+/** Stores that ingest writes to, and state at the start. */
 export interface IngestTargets {
   readonly live: Live;
   readonly history: Pick<Store, "append">;
@@ -71,7 +71,7 @@ interface ClaimedHost {
 
 /**
  * Takes reports from all inputs, sanitizes them, and writes live state and history. One name is one host, whichever inputs
- * own it: the owner of highest precedence that hears from the host feeds it, and the others stand by until that one fails.
+ * own it: the owner of highest precedence that hears from the host feeds it, and the others are on standby until it fails.
  */
 export class Ingest {
   readonly #targets: IngestTargets;
@@ -136,7 +136,7 @@ export class Ingest {
 
   /**
    * Takes a current report, for live state and history. History dates it by the host's clock if it is at most 30 s old,
-   * else by the hub's. The report of an owner that stands by is discarded.
+   * else by the hub's. A report of an owner on standby is discarded.
    * @param info must not be used by the caller afterwards
    * @throws Fault host_unknown if that owner has not claimed the host
    */
@@ -161,7 +161,7 @@ export class Ingest {
    * Takes a report of the past, for history only, dated by its own `sampled`. A repeated report counts once, as history has
    * one value of a series at one time.
    * @param info must not be used by the caller afterwards
-   * @throws Fault host_unknown if nobody has claimed the host; sample_bad if `sampled` is absent, more than 30 s ahead, or
+   * @throws Fault host_unknown if no owner has claimed the host; sample_bad if `sampled` is absent, more than 30 s ahead, or
    *   older than samples are kept; history_unwritable while the hub's clock cannot be right: the report may be repeated
    */
   late(name: string, info: HostInfo): void {

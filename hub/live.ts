@@ -22,7 +22,7 @@ export interface LiveHost {
   readonly idle?: IdleCards;
 }
 
-/** After a longer silence the previous report says nothing of the time between. */
+/** After a longer gap the previous report is no evidence for the time between. Milliseconds. */
 const unseenMs = 300_000;
 
 /** Current state of every host. Each change replaces its Host, so that a reference to one is a snapshot. */

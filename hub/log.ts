@@ -1,6 +1,6 @@
 import { hidden } from "../proto/clean.ts";
 
-/** Where the hub says what happens to it: one line each. */
+/** The hub's log. Each message is one line. */
 export interface Log {
   info(message: string): void;
   warn(message: string): void;
@@ -17,5 +17,5 @@ export function lineLog(write: (line: string) => void, now: () => number): Log {
   return { info: line("info"), warn: line("warn"), error: line("error") };
 }
 
-/** For tests and for parts that have nothing to say. */
+/** Discards every message. */
 export const silent: Log = { info: () => {}, warn: () => {}, error: () => {} };

@@ -15,9 +15,9 @@ process.env.UV_THREADPOOL_SIZE ??= "128";
 
 const version = process.env.GOHM_VERSION ?? "0";
 
-/** Runs the command that the arguments name. @returns Exit status; undefined if it goes on until it is stopped. */
+/** Runs the command that the arguments name. @returns Exit status; undefined if it runs until it is stopped. */
 async function main(args: readonly string[]): Promise<number | undefined> {
-  // Whatever this program makes, it is for its own user: history, backups, and what SQLite puts beside them.
+  // Files are private to this user: history, backups, and those that SQLite creates beside them.
   process.umask(0o077);
   const print = (line: string): void => void output().write(`${line}\n`);
   const { command, named, line } = invocationOf(args, commands);

@@ -8,7 +8,7 @@ import type { Task } from "./task/task.ts";
 import { views } from "./view/all.ts";
 import type { View } from "./view/view.ts";
 
-/** What a hub is composed of: each list stands in the all.ts of its folder. */
+/** What a hub is composed of: each list is in the all.ts of its folder. */
 export interface Parts {
   readonly inputs: readonly Input[];
   /** The first one keeps the history. */

@@ -30,7 +30,7 @@ export interface RestoreOptions {
   readonly log: Log;
 }
 
-/** A database that was put in its place. */
+/** A restored database. */
 export interface RestoredDatabase {
   readonly path: string;
   readonly bytes: number;
@@ -40,8 +40,8 @@ export interface RestoredDatabase {
 const ignored = new Set(["control", "lost+found"]);
 
 /**
- * Puts a backup into an empty data folder. Every database is copied and checked first; then all of them are put in their
- * places, or none. What was cut off is completed by the next restore or start of the hub, or is of no effect.
+ * Restores a backup into an empty data folder. Copies and checks every database first; then moves all of them into place, or
+ * none. An interrupted restore is completed by the next restore or start of the hub, or has no effect.
  * @throws Fault restore_failed, data_folder_busy, data_newer
  */
 export async function restore(options: RestoreOptions): Promise<readonly RestoredDatabase[]> {
@@ -62,7 +62,7 @@ export async function restore(options: RestoreOptions): Promise<readonly Restore
   }
 }
 
-/** Makes the data folder usable. @returns true if it was made */
+/** Prepares the data folder. @returns true if it was created */
 async function prepare(folder: string, { path, log }: RestoreOptions): Promise<boolean> {
   await checkAlone(folder);
   try {
@@ -71,7 +71,7 @@ async function prepare(folder: string, { path, log }: RestoreOptions): Promise<b
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       return true;
     }
-    if (completeRestore(folder)) log.warn(`completed a restore into ${folder} that was cut off`);
+    if (completeRestore(folder)) log.warn(`completed an interrupted restore into ${folder}`);
     for (const name of partialsIn(folder)) rmSync(join(folder, name), { recursive: true });
     checkEmpty(folder);
     return false;
@@ -91,7 +91,7 @@ function checkEmpty(folder: string): void {
   );
 }
 
-/** Copies every database of the backup into a folder, checked and with the rights that they are to have. */
+/** Copies every database of the backup into a folder, checked and with their final permissions. */
 async function copyAll(options: RestoreOptions, work: string): Promise<readonly RestoredDatabase[]> {
   const isFolder = statSync(options.path).isDirectory();
   if (isFolder) checkKnown(options.path);
@@ -101,15 +101,15 @@ async function copyAll(options: RestoreOptions, work: string): Promise<readonly 
     if (!(await copied(options, kind, path))) continue;
     restored.push({ path: join(options.data, kind.file), bytes: finish(path, options.data) });
   }
-  if (restored.length === 0) throw failed(options.path, "it holds no database of a hub");
+  if (restored.length === 0) throw failed(options.path, "it contains no database of a hub");
   return restored;
 }
 
-/** A folder in which a backup file has the name that it is to get. @throws Fault restore_failed */
+/** Creates a folder in which the backup file has the name of its database. @throws Fault restore_failed */
 function staged(path: string, { work, file }: { work: string; file: string }): string {
   const log = `${path}-wal`;
   if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0) {
-    throw failed(path, `${log} shows that it is no backup but a file of a data folder; restore that folder`);
+    throw failed(path, `${log} shows that it is not a backup but a file of a data folder; restore that folder`);
   }
   const folder = join(work, "source");
   mkdirSync(folder, { mode: 0o700 });
@@ -117,7 +117,7 @@ function staged(path: string, { work, file }: { work: string; file: string }): s
   return folder;
 }
 
-/** A database of a later version must not be left out without a word. @throws Fault restore_failed */
+/** Checks that this version knows every database of a backup: none may be skipped silently. @throws Fault restore_failed */
 function checkKnown(folder: string): void {
   const known = new Set(databases.map(({ file }) => file));
   const other = readdirSync(folder).find((name) => name.endsWith(".db") && !known.has(name));

@@ -22,7 +22,8 @@ const rights: Readonly<Record<Principal["kind"], readonly Needs[]>> = {
 };
 
 /**
- * @param what is asked for, as messages begin
+ * Checks that a principal has a right.
+ * @param what subject of the messages
  * @throws Fault sign_in_needed for an anonymous principal, access_denied for one without the right
  */
 export function admit({ kind }: Principal, needs: Needs, what = "This path"): void {
@@ -34,9 +35,9 @@ export function admit({ kind }: Principal, needs: Needs, what = "This path"): vo
   );
 }
 
-/** An entrance of the hub. */
+/** A port or socket of the hub: the routes that it has, and who its clients are. */
 export interface EntryPoint {
-  /** The routes that exist here, by what they need. */
+  /** Routes that need another right do not exist here. */
   readonly offers: readonly Needs[];
   identify(): Principal;
 }

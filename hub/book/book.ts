@@ -20,7 +20,7 @@ export interface AuditEntry {
   readonly result: AuditResult;
 }
 
-/** An entry as the book has it. Numbers grow with every entry and are never given again. */
+/** A stored entry. Numbers ascend and are never reused. */
 export interface NumberedEntry extends AuditEntry {
   readonly id: number;
 }
@@ -33,20 +33,20 @@ export interface AuditPage {
   readonly limit: number;
 }
 
-/** What views may read of the administration: accounts, sessions, tokens, nodes and the audit log. */
+/** Administration that views may read: accounts, sessions, tokens, nodes and the audit log. */
 export interface BookReader {
   /** Entries, newest first. @throws Fault bad_request, book_unusable */
   audit(page: AuditPage): readonly NumberedEntry[];
 }
 
-/** What one transaction may write, and read as it will be. */
+/** One transaction: its reads see its own writes. */
 export interface BookWriter extends BookReader {
   /** Entries are never changed or removed. @returns the number of the entry */
   appendAudit(entry: AuditEntry): number;
 }
 
 /**
- * Where administration is kept, apart from what machines send. Everything is synchronous, so that a change sees nothing
+ * Stores administration, apart from the reports of machines. All methods are synchronous, so that no change sees another
  * half done. Once `write` returns, the change survives kill -9 and a power failure.
  */
 export interface Book extends BookReader, CopySource {

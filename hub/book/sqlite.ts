@@ -12,12 +12,12 @@ import type { AuditPage, Book, BookWriter, NumberedEntry } from "./book.ts";
 import { AuditTable } from "./sqlite/audit.ts";
 import { bookSchema } from "./sqlite/schema.ts";
 
-/** Between two looks at the file: whether it is where it was, and whether it can be used again. */
+/** Interval of checking that the file is at its path, and can be used again. */
 const careMs = 30_000;
 
 const bookFile = "gohm.db";
 
-/** How a hub that does not run is asked for a copy of its book. */
+/** The book in backups. */
 export const bookCopies: DatabaseKind = {
   name: "book",
   file: bookFile,
@@ -34,7 +34,7 @@ export interface BookOptions {
 }
 
 /**
- * Opens gohm.db of a data folder, or makes it. A damaged file is renamed and a new one begun; the notice of it stays until
+ * Opens or creates gohm.db of a data folder. A damaged file is renamed and a new one begun; the notice of it stays until
  * the hub ends. Where the disk fails (full, read-only) the book is not usable, says so in a notice, and tries again.
  * @throws Fault data_newer, data_folder_unusable (another program's file), data_folder_busy
  */
@@ -52,7 +52,7 @@ class SqliteBook implements Book {
   readonly #options: BookOptions;
   readonly #path: string;
   #open: OpenBook | undefined;
-  /** Why nothing can be written, as it was said. */
+  /** The failure that was logged last, while it lasts. */
   #trouble: string | undefined;
   #cancel: () => void;
   #closed = false;
@@ -84,7 +84,7 @@ class SqliteBook implements Book {
 
   async backup(path: string): Promise<void> {
     if (existsSync(path)) {
-      throw new Fault("backup_failed", `Cannot back up to ${path}: it is there already; name a new file`);
+      throw new Fault("backup_failed", `Cannot back up to ${path}: it already exists; name a new file`);
     }
     try {
       await this.#use((file) => file).backup(path);
@@ -188,15 +188,15 @@ class SqliteBook implements Book {
 
   #quarantine(error: unknown): void {
     const aside = quarantine(this.#path);
-    const text = `Administration data in ${this.#path} is damaged (${(error as Error).message}). It was moved to ${aside}, and a new file was begun: what it held must be restored from a backup or made again.`;
+    const text = `Administration data in ${this.#path} is damaged (${(error as Error).message}). It was moved to ${aside}, and a new file was begun: its content must be restored from a backup or created again.`;
     this.#options.log.error(text);
     this.#options.notice("book damaged", text);
   }
 
-  /** Says once that the disk fails, and tries again later. */
+  /** Logs a failure of the disk once; the file is tried again later. */
   #fails(error: unknown): Fault {
     if (error instanceof Fault) return error;
-    const text = `Cannot use the administration data in ${this.#path}: ${(error as Error).message}. Live values and history go on.`;
+    const text = `Cannot use the administration data in ${this.#path}: ${(error as Error).message}. Live values and history still work.`;
     if (this.#trouble === undefined) {
       this.#options.log.error(text);
       this.#options.notice("book", text);
@@ -212,17 +212,17 @@ class SqliteBook implements Book {
     this.#options.notice("book", undefined);
   }
 
-  /** Looks at the file while nobody uses it. */
+  /** Checks the file while it is not in use. */
   #care(): void {
     this.#cancel = this.#options.clock.after(careMs, () => this.#care());
     try {
       if (this.#trouble !== undefined) {
-        // Writes what is there already.
+        // Writes the value that it has, to find out whether writing works.
         this.#use((file) => file.pragma(`user_version = ${bookSchema.newest}`));
         this.#works();
       } else if (this.#open?.path.lost !== undefined) this.#ready();
     } catch {
-      // Said already, and tried again later.
+      // Logged already; it is tried again later.
     }
   }
 }

@@ -157,12 +157,12 @@ test("a data folder without a hub is named, with the ways to name another", asyn
 });
 
 test.each([
-  [401, "x", {}, /\(--hub\) wants a token: GOHM_HUB_TOKEN, or GOHM_HUB_TOKEN_FILE$/],
-  [401, "x", { GOHM_HUB_TOKEN: "wrong" }, /\(--hub\) does not take this token \(GOHM_HUB_TOKEN\)$/],
+  [401, "x", {}, /\(--hub\) requires a token: GOHM_HUB_TOKEN, or GOHM_HUB_TOKEN_FILE$/],
+  [401, "x", { GOHM_HUB_TOKEN: "wrong" }, /\(--hub\) rejected this token \(GOHM_HUB_TOKEN\)$/],
   [403, "<html>", {}, /\(--hub\) does not allow this \(status 403\)$/],
   [403, refusal("permission_denied", "Only an owner may."), {}, /\(--hub\) refuses: Only an owner may\.$/],
   [404, refusal("page_unknown", "There is nothing."), {}, /does not know \/api\/health: it is older than this program/],
-  [405, refusal("method_refused", "Only read."), {}, /it is older than this program, and is to be upgraded$/],
+  [405, refusal("method_refused", "Only read."), {}, /it is older than this program; upgrade it$/],
   [404, "<html>", {}, /^What answers at http:\/\/127\.0\.0\.1:\d+ \(--hub\) is not a GOHM hub$/],
   [200, undefined, {}, /is not a GOHM hub$/],
   [200, { status: "UP" }, {}, /is not a GOHM hub$/],
@@ -186,7 +186,7 @@ test("what a newer hub says beside is kept", async () => {
 test("a redirect is not followed: the token is for one address", async () => {
   const url = await serve((response) => void response.writeHead(302, { location: "https://login.lab/?x" }).end());
   expect(await failure(ask({ hub: url }, { GOHM_HUB_TOKEN: "s3cret" }))).toBe(
-    `The hub at ${url} (--hub) sends to another address, which is not followed: https://login.lab/?x`,
+    `The hub at ${url} (--hub) redirects to another address, which is not followed: https://login.lab/?x`,
   );
 });
 
@@ -195,10 +195,12 @@ test("nothing that listens, no HTTP, and no TLS are told apart", async () => {
   servers.push(plain);
   await new Promise<void>((done) => plain.listen(0, "127.0.0.1", done));
   const { port } = plain.address() as AddressInfo;
-  expect(await failure(ask({ hub: `http://127.0.0.1:${port}` }))).toMatch(/^No HTTP is spoken at .* http/);
+  expect(await failure(ask({ hub: `http://127.0.0.1:${port}` }))).toMatch(
+    /^http:.* does not speak HTTP: its address may begin with https/,
+  );
   const url = await serve(json({}));
   expect(await failure(ask({ hub: url.replace("http:", "https:") }))).toMatch(
-    /^No TLS is spoken at https:\/\/127\.0\.0\.1:\d+ \(--hub\): perhaps its address begins with http:\/\/$/,
+    /^https:\/\/127\.0\.0\.1:\d+ \(--hub\) does not speak TLS: its address may begin with http:\/\/$/,
   );
   for (const server of servers.splice(0)) server.close();
   expect(await failure(ask({}, { GOHM_HUB: url }))).toBe(
@@ -208,7 +210,7 @@ test("nothing that listens, no HTTP, and no TLS are told apart", async () => {
 
 test("a hub that says nothing, or never ends, is given up", async () => {
   const mute = await serve(() => {});
-  expect(await failure(ask({ hub: mute }, {}, { ...patient, silenceMs: 300 }))).toMatch(/nothing came for 0\.3 s$/);
+  expect(await failure(ask({ hub: mute }, {}, { ...patient, silenceMs: 300 }))).toMatch(/no data for 0\.3 s$/);
   const endless = await serve((response) => {
     response.writeHead(200);
     const timer = setInterval(() => response.write(" "), 20);

@@ -24,7 +24,7 @@ const usual: Timeouts = { silenceMs: 10_000, totalMs: 60_000 };
 /** Size limit for an answer that is read into memory. Bytes. */
 const largest = 64 * 2 ** 20;
 
-/** How a hub is reached. */
+/** Address or data folder of a hub. */
 type HubEndpoint =
   | { readonly kind: "address"; readonly base: URL; readonly named: string; readonly token: string }
   | { readonly kind: "control"; readonly folder: string };
@@ -104,7 +104,7 @@ function answerOf(sent: ClientRequest, body: string | undefined, { silenceMs, to
       clearTimeout(timer);
       fail(error);
     };
-    sent.setTimeout(silenceMs, () => late(`nothing came for ${silenceMs / 1000} s`));
+    sent.setTimeout(silenceMs, () => late(`no data for ${silenceMs / 1000} s`));
     sent.once("error", failed);
     sent.once("response", (response: IncomingMessage) => {
       const pieces: Buffer[] = [];
@@ -144,8 +144,8 @@ const distrusted: Readonly<Record<string, string>> = {
 const network: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there",
   ECONNRESET: "the connection was cut",
-  EHOSTUNREACH: "there is no way to that machine",
-  ENETUNREACH: "there is no way to that network",
+  EHOSTUNREACH: "there is no route to that machine",
+  ENETUNREACH: "there is no route to that network",
   ENOTFOUND: "there is no machine of that name",
   EAI_AGAIN: "the name could not be looked up",
 };
@@ -173,8 +173,8 @@ function unreachable(endpoint: HubEndpoint, error: NodeJS.ErrnoException): Failu
       `The certificate of ${hub} is not trusted: ${distrusted[code]}; NODE_EXTRA_CA_CERTS can name a file (PEM) with the authority that signed it`,
     );
   }
-  if (code === "EPROTO") return fail(`No TLS is spoken at ${hub}: perhaps its address begins with http://`);
-  if (code.startsWith("HPE_")) return fail(`No HTTP is spoken at ${hub}: perhaps its address begins with https://`);
+  if (code === "EPROTO") return fail(`${hub} does not speak TLS: its address may begin with http://`);
+  if (code.startsWith("HPE_")) return fail(`${hub} does not speak HTTP: its address may begin with https://`);
   return fail(`Cannot reach a hub at ${hub}: ${network[code] ?? error.message}`);
 }
 
@@ -203,14 +203,14 @@ function refused(endpoint: HubEndpoint, path: string, { status, location, body }
   const words = clean(redact(message, [token]), 1024);
   if (status >= 300 && status < 400) {
     const to = clean(redact(location, [token]), 1024);
-    return new Failure(`${hub} sends to another address, which is not followed: ${to || "it does not say which"}`);
+    return new Failure(`${hub} redirects to another address, which is not followed: ${to || "none is given"}`);
   }
   if (status === 401) {
-    if (token === "") return new Failure(`${hub} wants a token: GOHM_HUB_TOKEN, or GOHM_HUB_TOKEN_FILE`);
-    return new Failure(`${hub} does not take this token (GOHM_HUB_TOKEN)`);
+    if (token === "") return new Failure(`${hub} requires a token: GOHM_HUB_TOKEN, or GOHM_HUB_TOKEN_FILE`);
+    return new Failure(`${hub} rejected this token (GOHM_HUB_TOKEN)`);
   }
   if (code === "page_unknown" || code === "method_refused") {
-    return new Failure(`${hub} does not know ${path}: it is older than this program, and is to be upgraded`);
+    return new Failure(`${hub} does not know ${path}: it is older than this program; upgrade it`);
   }
   if (words !== "") return new Failure(`${hub} refuses: ${words}`);
   if (status === 403) return new Failure(`${hub} does not allow this (status 403)`);
@@ -225,7 +225,7 @@ function errorIn(body: string): { code: string; message: string } {
       return { code: error.code, message: error.message };
     }
   } catch {
-    // No JSON, or another one: the status says what can be said.
+    // Not an error body of a hub: the status is all there is.
   }
   return { code: "", message: "" };
 }

@@ -36,11 +36,11 @@ export interface Command {
   readonly lists?: true;
   /** Exit statuses. A usage error ends with 2 if that is listed, else with 1. */
   readonly exits: Readonly<Record<number, string>>;
-  /** @returns Exit status; undefined if it goes on until it is stopped. @throws Fault, Failure, SettingError, UsageError */
+  /** @returns Exit status; undefined if it runs until it is stopped. @throws Fault, Failure, SettingError, UsageError */
   run(context: Context): Promise<number | undefined>;
 }
 
-/** Everything a command runs with. */
+/** Everything that a command may use. */
 export interface Context {
   /** Positional words: as many as the row wants, none of them empty. */
   readonly words: readonly string[];
@@ -48,7 +48,7 @@ export interface Context {
   readonly given: StartSources;
   /** This program's version. */
   readonly version: string;
-  /** Every verb there is. */
+  /** All verbs. */
   readonly commands: readonly Command[];
   readonly log: Log;
   /** The hub that the line or the environment names. @throws SettingError */
@@ -112,7 +112,7 @@ export const connection = {
     name: "hub-token",
     env: "GOHM_HUB_TOKEN",
     default: "",
-    help: "Token to show to the hub at an address; GOHM_HUB_TOKEN_FILE names a file that holds it.",
+    help: "Token for the hub at an address; GOHM_HUB_TOKEN_FILE names a file that contains it.",
     reader: text("a text without line breaks", (value) => !/[\r\n]/.test(value)),
     secret: true,
     only: "env",

@@ -2,7 +2,7 @@ import { styleText } from "node:util";
 import { clean, hidden } from "../../proto/clean.ts";
 import type { Cell, Listing, ListingColumn } from "./command.ts";
 
-/** Where output goes, and what it can show. */
+/** Target of output, and its capabilities. */
 export interface OutputSink {
   write(text: string): void;
   /** Columns of the terminal; undefined where lines may have any length, as in a pipe or a file. */
@@ -159,7 +159,7 @@ export function width(text: string): number {
   return cells;
 }
 
-/** A text of at most so many cells; "…" stands for what was cut off. */
+/** A text of at most so many cells; "…" replaces the rest. */
 export function cut(text: string, cells: number): string {
   if (width(text) <= cells) return text;
   let short = "";

@@ -32,7 +32,7 @@ async function runHub(from: StartSources, version: string): Promise<void> {
   const loaded = loadSettings(from);
   const { settings } = loaded;
   if (!loaded.found) {
-    log.info(`there is no settings file ${settings.settings} (GOHM_SETTINGS): the defaults hold until there is one`);
+    log.info(`there is no settings file ${settings.settings} (GOHM_SETTINGS): the defaults apply until it exists`);
   }
   for (const note of notes(settings)) log.warn(note);
   for (const warning of secretWarnings(table, from, keyFiles(settings))) log.warn(warning);
@@ -66,7 +66,7 @@ async function runHub(from: StartSources, version: string): Promise<void> {
     unwatch();
     await hub.close();
   });
-  // An address that stands for all of a machine's is none to open.
+  // The wildcard address cannot be opened in a browser.
   const url = `http://${bracket(hub.host === "0.0.0.0" || hub.host === "::" ? "127.0.0.1" : hub.host)}:${hub.port}`;
   log.info([`GOHM hub ready: ${url} (listening on ${bracket(hub.host)}:${hub.port})`, ...hub.places].join(", "));
   if (process.send) process.send({ url });
@@ -88,10 +88,10 @@ function stopOnSignal(log: Log, stop: () => Promise<void>): void {
       },
     );
   };
-  // A log that nobody reads any more must not end the hub.
+  // A log without a reader must not end the hub.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   process.on("SIGINT", () => end("interrupted"));
-  process.on("SIGTERM", () => end("told to end"));
-  // Started by a program that is gone: nobody is left to stop this one.
-  process.on("disconnect", () => end("the program that started it is gone"));
+  process.on("SIGTERM", () => end("terminated"));
+  // The parent process has ended and cannot stop this one.
+  process.on("disconnect", () => end("its parent process has ended"));
 }

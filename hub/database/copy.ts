@@ -19,7 +19,7 @@ interface FileSet {
 }
 
 /**
- * Copies files as they were together at one moment.
+ * Copies files in the state of one moment.
  * @throws Fault data_folder_busy if they change meanwhile
  * @throws Error of the file system
  */
@@ -28,7 +28,7 @@ export async function copyFiles({ folder, names, scratch, noun }: FileSet): Prom
     const before = statesOf(folder, names);
     for (const name of before.keys()) {
       await copyFile(join(folder, name), join(scratch, name), constants.COPYFILE_FICLONE).catch((error: unknown) => {
-        // Deleted meanwhile: the comparison of states finds out.
+        // Deleted meanwhile: the comparison of states detects it.
         if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       });
     }
@@ -62,10 +62,10 @@ function same(before: States, after: States): boolean {
 }
 
 /**
- * Copies a database that no hub has open into one new file, with what its log holds and in the version that it has. Its files
- * are only read.
+ * Copies a database that no hub has open into one new file, with the content of its log and without an upgrade. Its files are
+ * only read.
  * @param source the database file
- * @param path the new file; beside it a folder for its work is made
+ * @param path the new file; a temporary folder is created beside it
  * @returns false if there is no such database, or it was never written to
  * @throws Fault database_damaged, data_newer, data_folder_unusable (not ours), data_folder_busy
  * @throws Error of the file system or the disk

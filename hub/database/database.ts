@@ -17,11 +17,11 @@ export interface DatabaseFormat {
   readonly newest: number;
 }
 
-/** What a copy is made of, and where. */
+/** Source and target of a copy. */
 export interface CopyOptions {
   /** The data folder. */
   readonly folder: string;
-  /** The file to write; beside it there is room for another copy. */
+  /** The file to write; temporary files may be created beside it. */
   readonly path: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -41,7 +41,7 @@ export interface DatabaseKind {
   copy(options: CopyOptions): Promise<boolean>;
 }
 
-/** What a database in use is asked for a copy of itself. */
+/** A database in use that can be copied. */
 export interface CopySource {
   /** Writes a copy of everything until now into a new file. @throws Fault backup_failed */
   backup(path: string): Promise<void>;

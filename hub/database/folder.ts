@@ -16,27 +16,27 @@ import { Fault } from "../fault.ts";
 /** Names of everything that a hub puts into its data folder. */
 const own = /^((history|gohm|ledger)\.|control$|restore\.)/;
 
-/** A restore works in such a folder of the data folder. Once everything is there and checked it gets the name `ready`. */
+/** Name of a folder in the data folder in which a restore works. Once complete and checked, it is renamed to `ready`. */
 const partial = /^restore\.partial-/;
 const ready = "restore.ready";
 
 export const partialRestore = (folder: string): string =>
   join(folder, `restore.partial-${randomBytes(6).toString("hex")}`);
 
-/** Names of what restores left that were cut off before anything was in place. */
+/** Names of the folders that interrupted restores left before their commit. */
 export const partialsIn = (folder: string): string[] => readdirSync(folder).filter(isPartial);
 
 /** True if a restore works, or worked, in a folder of this name. */
 export const isPartial = (name: string): boolean => partial.test(name);
 
-/** From here on the restore is completed, whatever happens. @throws Error of the file system */
+/** Commits a restore: from now on it is completed, even after a crash. @throws Error of the file system */
 export function commitRestore(folder: string, from: string): void {
   syncFolder(from);
   renameSync(from, join(folder, ready));
   syncFolder(folder);
 }
 
-/** Puts the files of a committed restore in their places. @returns false if there is none @throws Error of the file system */
+/** Moves the files of a committed restore into place. @returns false if there is none @throws Error of the file system */
 export function completeRestore(folder: string): boolean {
   const from = join(folder, ready);
   if (!existsSync(from)) return false;
@@ -47,8 +47,8 @@ export function completeRestore(folder: string): boolean {
 }
 
 /**
- * Completes a restore that was cut off.
- * @throws Fault data_folder_busy while one is under way, or was cut off before it could be completed
+ * Completes an interrupted restore.
+ * @throws Fault data_folder_busy while one is in progress, or if one was interrupted before its commit
  * @throws Fault data_folder_unusable
  */
 export function checkRestored(folder: string): void {
@@ -56,11 +56,11 @@ export function checkRestored(folder: string): void {
   if (name === undefined) return;
   throw new Fault(
     "data_folder_busy",
-    `A restore into ${resolve(folder)} is under way or was cut off; wait for it, run gohm restore again, or remove ${join(resolve(folder), name)}`,
+    `A restore into ${resolve(folder)} is in progress or was interrupted; wait for it, run gohm restore again, or remove ${join(resolve(folder), name)}`,
   );
 }
 
-/** Completes a restore if it can. @returns the name of what one left that cannot be completed @throws Fault data_folder_unusable */
+/** Completes a committed restore. @returns the folder that another one left before its commit @throws Fault data_folder_unusable */
 function cutOff(folder: string): string | undefined {
   if (!existsSync(folder)) return undefined;
   try {
@@ -86,8 +86,8 @@ export function syncFolder(folder: string): void {
 }
 
 /**
- * Takes all rights on a hub's files from other users: they say who computes when, and who may sign in. An earlier version, a
- * careless umask or a copy by hand left them. A folder that holds other things too keeps its rights; a missing one is ignored.
+ * Removes the permissions of other users on a hub's files, which contain who computes when, and who may sign in. An earlier
+ * version, a careless umask or a manual copy left them. A folder with other content keeps its own; a missing one is ignored.
  * @throws Error of the file system
  */
 export function makePrivate(folder: string): void {
@@ -101,7 +101,7 @@ export function makePrivate(folder: string): void {
     try {
       chmodSync(path, found.mode & 0o700);
     } catch (error) {
-      // Another user's (a volume that Kubernetes gave a group): its rights are that user's to decide.
+      // Owned by another user (a volume that Kubernetes gave a group), who decides its permissions.
       if ((error as NodeJS.ErrnoException).code !== "EPERM") throw error;
     }
   }

@@ -13,15 +13,15 @@ import {
   versionOf,
 } from "./database.ts";
 
-/** A format with the way to it. */
+/** A format, and the steps that create it. */
 export interface DatabaseSchema extends DatabaseFormat {
   /** SQL. Step i brings a file from version i to i + 1; all of them make a new file. A released step never changes. */
   readonly steps: readonly string[];
 }
 
 /**
- * Opens a database file for this process alone, or makes it, and brings it to the newest version. What is committed survives
- * the end of the process and a power failure.
+ * Opens or creates a database file, for this process alone, and upgrades it to the newest version. Commits survive the end of
+ * the process and a power failure.
  * @throws Fault data_newer, data_folder_unusable (another program's file): nothing was written then
  * @throws Fault data_folder_busy
  * @throws SqliteError, which `isDamage` tells apart, and errors of the file system
@@ -52,7 +52,7 @@ export function openDatabase(path: string, schema: DatabaseSchema): Database {
   }
 }
 
-/** Opens the file and takes a lock that ends with this process, in whatever way that ends. */
+/** Opens the file and takes a lock that ends with this process, however that ends. */
 function lock(path: string): Database {
   // SQLite would give a new file the rights that the umask leaves; the files that it makes beside it get those of the file.
   closeSync(openSync(path, "a", 0o600));

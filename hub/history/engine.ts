@@ -5,7 +5,7 @@ import type { CopyOptions } from "../database/database.ts";
 import type { Log } from "../log.ts";
 import type { Local, Store } from "./store.ts";
 
-/** What an engine works with. */
+/** Everything that an engine may use. */
 export interface EngineContext {
   /** The data folder. */
   readonly folder: string;
@@ -15,7 +15,7 @@ export interface EngineContext {
   readonly notice: (topic: string, text: string | undefined) => void;
 }
 
-/** A way to keep history. */
+/** Stores the history. */
 export interface Engine<T extends Table = Table> extends Part<T> {
   /** Its database in a data folder, and in a backup; undefined if it keeps the history elsewhere. */
   readonly file?: string;

@@ -40,11 +40,11 @@ export function backup(options: BackupRouteOptions): Served {
       await send(options, database, outgoing, () => clearInterval(timer));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") {
-        options.log.info("whoever asked for a backup went away before it was sent");
+        options.log.info("a client disconnected before its backup was sent");
       } else {
         if (!outgoing.headersSent) throw error;
         if (asFault(error).code === "internal") options.log.error(`a backup failed: ${String((error as Error).stack)}`);
-        // Its status is sent: all that can still be said is that it is not whole.
+        // The status is sent already: only a cut connection shows that the copy is incomplete.
         outgoing.destroy();
       }
     } finally {
@@ -72,7 +72,7 @@ function databaseOf({ databases }: BackupRouteOptions, name: string): CopySource
 }
 
 /**
- * Makes a copy in the data folder, for what is sent must not change meanwhile, and sends it.
+ * Copies a database into the data folder, so that it does not change while it is sent, and sends the copy.
  * @param made called before the first byte is sent
  */
 async function send(
@@ -95,14 +95,14 @@ async function send(
     await database.backup(path);
     made();
     const file = await open(path, "r");
-    // Gone with its last reader, whatever happens to this process.
+    // The content lasts until the file is closed, however this process ends.
     await rm(folder, { force: true, recursive: true });
     const { size } = await file.stat();
     outgoing.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": size });
     await pipeline(file.createReadStream(), outgoing);
-    log.info(`a backup of ${fileSize(size)} was taken`);
+    log.info(`sent a backup of ${fileSize(size)}`);
   } finally {
-    // With whatever the engine left beside a copy that failed half-way.
+    // Also removes what a failed copy left.
     rmSync(folder, { force: true, recursive: true });
   }
 }

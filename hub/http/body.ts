@@ -46,7 +46,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // The engine quotes what it cannot read.
+    // JavaScript's message quotes the body.
     throw new Fault("bad_request", "The body is not valid JSON.", { cause: error });
   }
 }

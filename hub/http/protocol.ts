@@ -28,7 +28,7 @@ export function refuseInWords(server: Server, current: (socket: Duplex) => Serve
     else refuse(socket, fault);
   });
   server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
-    refuse(socket, new Fault("method_refused", "The hub is no proxy: the method CONNECT is not allowed."));
+    refuse(socket, new Fault("method_refused", "The hub is not a proxy: the method CONNECT is not allowed."));
   });
 }
 

@@ -148,7 +148,7 @@ test("whoever goes away while a copy is sent costs the hub nothing", async () =>
   make = async (path) => writeFileSync(path, Buffer.alloc(20_000_000));
   const answer = await ask();
   answer.destroy();
-  await vi.waitFor(() => expect(lines).toEqual(["whoever asked for a backup went away before it was sent"]));
+  await vi.waitFor(() => expect(lines).toEqual(["a client disconnected before its backup was sent"]));
   const again = await ask();
   expect((await again.toArray()).reduce((sum: number, piece: Buffer) => sum + piece.length, 0)).toBe(20_000_000);
 });
@@ -174,11 +174,11 @@ test("where no socket can be made yet the hub says so once, tries again, and say
   control = await openControl();
   retry();
   await vi.waitFor(() => expect(retries).toBe(2));
-  expect(lines).toEqual([expect.stringMatching(/gohm backup does not work at the moment: .*control/)]);
+  expect(lines).toEqual([expect.stringMatching(/gohm backup and gohm status cannot reach this hub: .*control/)]);
   rmSync(join(folder, "control"));
   retry();
   await vi.waitFor(() => expect(lines).toHaveLength(2));
-  expect(lines[1]).toBe("gohm backup works again");
+  expect(lines[1]).toBe("gohm backup and gohm status can reach this hub again");
   expect(await text(await ask())).toBe("a copy");
 });
 

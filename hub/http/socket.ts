@@ -1,4 +1,4 @@
-// The control socket: the hub's HTTP interface for its own user, in a folder that nobody else can enter.
+// The control socket: the hub's HTTP interface for its own user, in a folder that only this user can enter.
 import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
 import { type ClientRequest, request, type Server } from "node:http";
 import { connect } from "node:net";
@@ -54,8 +54,8 @@ export function requestOn(data: string, { method, path, headers }: Omit<Call, "b
 }
 
 /**
- * Checks that no hub answers on the control socket: the lock on the database does not tell of a hub under which that file
- * was deleted.
+ * Checks that no hub answers on the control socket: the lock of the database is free if its file was deleted under a
+ * running hub.
  * @throws Fault data_folder_busy
  */
 export async function checkAlone(data: string): Promise<void> {
@@ -80,7 +80,7 @@ async function answers(data: string): Promise<boolean> {
 }
 
 export interface SocketOptions {
-  /** The data folder. It belongs to this hub alone, so whatever an earlier one left in the control folder is removed. */
+  /** The data folder. It belongs to this hub alone, so the content of the control folder is removed. */
   readonly data: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -100,11 +100,11 @@ export async function openSocket(app: Hono, { data, clock, log }: SocketOptions)
       clear(controlFolder(data));
       address = socketPathOf(data);
       await bound(server, address.path);
-      if (warned) log.info("gohm backup works again");
+      if (warned) log.info("gohm backup and gohm status can reach this hub again");
     } catch (error) {
       address?.release();
       address = undefined;
-      if (!warned) log.warn(`gohm backup does not work at the moment: ${(error as Error).message}`);
+      if (!warned) log.warn(`gohm backup and gohm status cannot reach this hub: ${(error as Error).message}`);
       warned = true;
       cancel = clock.after(retryMs, () => void attempt());
     }

@@ -6,9 +6,9 @@ import type { Log } from "../log.ts";
 import type { Served } from "../route/handler.ts";
 import type { ServerList } from "../servers.ts";
 
-/** What an input works with. */
+/** Everything that an input may use. */
 export interface InputContext {
-  /** Takes what hosts report. */
+  /** Accepts reports of hosts. */
   readonly ingest: Ingest;
   /** The machines to watch. */
   readonly servers: Pick<ServerList, "addresses" | "onChange">;
@@ -18,7 +18,7 @@ export interface InputContext {
   readonly log: Log;
 }
 
-/** A way in which reports of hosts come to the hub. It decodes them, names their host, and passes them to `ingest`. */
+/** Receives reports of hosts, decodes them, and passes them to `ingest` with the names of their hosts. */
 export interface Input<T extends Table = Table> extends Part<T> {
   /** @param values those of its own table */
   open(context: InputContext, values: Values<T>): RunningInput<T>;

@@ -5,10 +5,10 @@ import type { Ingest } from "../ingest.ts";
 import type { Served } from "../route/handler.ts";
 import type { HubView } from "../view/view.ts";
 
-/** What a task works with. */
+/** Everything that a task may use. */
 export interface TaskContext {
   readonly view: HubView;
-  /** Subscribes to what is measured: see `Ingest`. */
+  /** Subscribes to stored reports: see `Ingest`. */
   readonly onReading: Ingest["onReading"];
   /** Changes administration. */
   readonly desk: Pick<Desk, "do">;

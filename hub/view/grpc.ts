@@ -84,7 +84,7 @@ export const history: View<typeof table> = {
   },
 };
 
-/** Makes an answer in its turn, which ends when the call does and the work for it, too. A call that ends while it waits gets none. */
+/** Computes an answer in its turn, which ends once both call and query have ended. A call that ends while it waits gets no turn. */
 function inTurn<T>(turns: Turns, { address, signal }: CallContext, make: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     let made: Promise<void> | undefined;

@@ -8,7 +8,7 @@ import type { LiveView } from "../live.ts";
 import type { Log } from "../log.ts";
 import type { Served } from "../route/handler.ts";
 
-/** What a view sees of the hub. It never writes. */
+/** State of the hub as views see it: read-only. */
 export interface HubView {
   readonly live: LiveView;
   readonly history: HistoryReader;
@@ -17,7 +17,7 @@ export interface HubView {
   readonly version: string;
   /** Random; changes at each start of the hub. */
   readonly instance: string;
-  /** What the hub calls itself, or "". */
+  /** Name of the hub (`hub.name`), or "". */
   readonly name: () => string;
   /** Seconds between two reports of a host at the moment; the longest where inputs differ. */
   readonly interval: () => number;
@@ -29,7 +29,7 @@ export interface HubView {
   readonly book: BookReader;
 }
 
-/** One way to look at the hub. */
+/** Shows the state of the hub to its clients. */
 export interface View<T extends Table = Table> extends Part<T> {
   /**
    * @param values those of its own table
@@ -41,11 +41,11 @@ export interface View<T extends Table = Table> extends Part<T> {
 export interface RunningView<T extends Table = Table> {
   /** Its routes on the hub's HTTP server. */
   readonly routes?: Served;
-  /** Where else it listens, in words, for the log: "history gRPC on 0.0.0.0:9204". */
+  /** Further address on which it listens, as text for the log: "history gRPC on 0.0.0.0:9204". */
   readonly place?: string;
   /** Called when values of its own table have changed; without it they take effect at the next start. */
   change?(values: Values<T>): void;
-  /** Ends what it keeps open, connections of viewers included. */
+  /** Releases its resources, and closes the connections of its viewers. */
   close(): Promise<void>;
 }
 

@@ -112,7 +112,7 @@ onDisk("a book that cannot be created on a full disk is created when there is sp
   disk.fill();
   const book = open(data);
   expect(() => targets(book)).toThrow(expect.objectContaining({ code: "book_unusable" }));
-  expect(notices.get("book")).toMatch(/Cannot use the administration data in .*Live values and history go on/);
+  expect(notices.get("book")).toMatch(/Cannot use the administration data in .*Live values and history still work/);
   disk.free();
   care();
   expect([targets(book), notices.size]).toEqual([[], 0]);

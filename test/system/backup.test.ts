@@ -85,7 +85,7 @@ test("a copy made while the hub runs has everything until then, only its owner c
   await vi.waitFor(async () => expect((await usage(first)).length).toBeGreaterThan(copy.length), { timeout: 20_000 });
   // Nothing is left beside the copy, nor in the data folder.
   expect([readdirSync(out), readdirSync(join(at.data, "control"))]).toEqual([["copy.db"], ["socket"]]);
-  expect(first.output()).toMatch(/a backup of \d+\.\d KB was taken/);
+  expect(first.output()).toMatch(/sent a backup of \d+\.\d KB/);
 });
 
 test("without a hub the command makes the copy itself, also after kill -9", async () => {
@@ -106,7 +106,7 @@ test("without a hub the command makes the copy itself, also after kill -9", asyn
   const { hub: second, seen: after } = await fed();
   expect(after.slice(0, safe.length)).toEqual(safe);
   expect((await backup(join(out, "second.db"))).status).toBe(0);
-  expect(second.output()).toContain("was taken");
+  expect(second.output()).toContain("sent a backup");
 });
 
 test("an existing file is never overwritten, and a missing folder is named", async () => {
@@ -114,7 +114,7 @@ test("an existing file is never overwritten, and a missing folder is named", asy
   const file = join(out, "copy.db");
   writeFileSync(file, "precious");
   const refused = await backup(file);
-  expect(refused).toEqual({ status: 1, output: expect.stringContaining(`${file}: it is there already`) });
+  expect(refused).toEqual({ status: 1, output: expect.stringContaining(`${file}: it already exists`) });
   expect(readFileSync(file, "utf8")).toBe("precious");
   const nowhere = await backup(join(out, "none", "copy.db"));
   expect(nowhere).toEqual({ status: 1, output: expect.stringMatching(/Cannot back up to .*ENOENT/) });

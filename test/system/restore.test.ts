@@ -147,7 +147,7 @@ test("an empty folder is replaced by the backup; one with something in it, a fil
   symlinkSync(join(out, "empty"), join(out, "link"));
   for (const name of ["file", "link"]) {
     const refused = await gohm(["backup", `${join(out, name)}/`]);
-    expect(refused).toMatchObject({ status: 1, output: expect.stringMatching(/is no folder/) });
+    expect(refused).toMatchObject({ status: 1, output: expect.stringMatching(/is not a directory/) });
   }
   expect(readFileSync(join(out, "file"), "utf8")).toBe("precious");
   expect([readdirSync(out).sort(), readdirSync(join(out, "empty"))]).toEqual([["copy", "empty", "file", "link"], []]);
@@ -222,7 +222,7 @@ test.each<[string, () => void, RegExp]>([
   [
     "has no database",
     () => ["gohm.db", "history.db"].map((name) => rmSync(join(folder(), name))),
-    /holds no database of a hub/,
+    /contains no database of a hub/,
   ],
   ["is not there", () => rmSync(folder(), { recursive: true }), /it does not exist/],
 ])("a backup that %s is refused, and nothing of it is in the data folder", async (_, change, message) => {
@@ -249,7 +249,7 @@ test.each(["history.db", "gohm.db"])(
     writeFileSync(join(at.data, name), "x".repeat(9000));
     expect(await gohm(["backup", `${folder()}/`])).toEqual({
       status: 1,
-      output: expect.stringMatching(/is damaged.*start the hub, which goes on with what is whole/),
+      output: expect.stringMatching(/is damaged.*start the hub, which keeps what is intact/),
     });
     expect(readdirSync(out)).toEqual([]);
   },
@@ -264,7 +264,7 @@ test("a book, or a database file with its log beside it, is not a backup of a hi
   });
   writeFileSync(join(folder(), "history.db-wal"), "x");
   const part = await gohm(["restore", join(folder(), "history.db")]);
-  expect(part).toEqual({ status: 1, output: expect.stringMatching(/history\.db-wal shows that it is no backup/) });
+  expect(part).toEqual({ status: 1, output: expect.stringMatching(/history\.db-wal shows that it is not a backup/) });
   expect(existsSync(at.data)).toBe(false);
 });
 
@@ -324,7 +324,7 @@ test("a restore interrupted before all was checked has no effect, and no hub sta
   const [status] = await once(early.child, "close");
   expect([status, early.output()]).toEqual([
     1,
-    expect.stringMatching(/^gohm: A restore into .* was cut off.*gohm restore again/),
+    expect.stringMatching(/^gohm: A restore into .* was interrupted.*gohm restore again/),
   ]);
   expect(readdirSync(at.data)).toEqual(["restore.partial-0123"]);
   expect((await gohm(["restore", folder()])).status).toBe(0);

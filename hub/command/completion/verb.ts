@@ -13,7 +13,7 @@ export interface Verb {
 export interface Flag {
   readonly name: string;
   readonly short: string | undefined;
-  /** "optional" stands after "=" only. */
+  /** "optional" is accepted after "=" only. */
   readonly value: "none" | "optional" | "needed";
   readonly offer: Candidates;
   readonly help: string;

@@ -9,7 +9,7 @@ import type { File } from "./database.ts";
  */
 export async function backUp(file: File, path: string, prepare: () => Promise<void>): Promise<void> {
   if (existsSync(path))
-    throw new Fault("backup_failed", `Cannot back up to ${path}: it is there already; name a new file`);
+    throw new Fault("backup_failed", `Cannot back up to ${path}: it already exists; name a new file`);
   try {
     await prepare();
     await file.backup(path);

@@ -22,9 +22,9 @@ const options = {
 
 const path = `/${HostMonitor.typeName}/${HostMonitor.method.getInfo.name}`;
 
-/** What a connection is authenticated with. */
+/** Credentials of connections to an agent. */
 export interface AgentCredentials {
-  /** "" if the host wants none. */
+  /** "" if the host requires none. */
   readonly token: string;
   /** Paths of PEM files; "" for the system's authorities, and for no certificate of our own. */
   readonly ca: string;
@@ -39,7 +39,7 @@ export type PollOutcome =
   | { readonly kind: "bad"; readonly reason: string }
   | { readonly kind: "lost"; readonly reason: string };
 
-/** Polls one agent over a connection that is made by the first call. */
+/** Polls one agent over a connection that the first call opens. */
 export interface Channel {
   /** Asks for a report. Never rejects. @param deadline milliseconds */
   ask(deadline: number): Promise<PollOutcome>;
@@ -60,8 +60,9 @@ export interface Keepalive {
 const usualKeepalive: Keepalive = { time: 10_000, timeout: 5_000 };
 
 /**
+ * Creates a channel to an agent.
  * @param address "host:port", or "tls://host:port"
- * @param given what the connection is authenticated with, if with anything
+ * @param given credentials, if any
  */
 export function dial(
   address: string,

@@ -5,7 +5,7 @@ interface Waiting {
 
 /**
  * Limits how many answers are made or sent at the same time, per address and in all; further ones wait in order. An answer
- * that nobody reads keeps its memory and its turn.
+ * that is not read keeps its memory and its turn.
  */
 export class Turns {
   readonly #total: number;

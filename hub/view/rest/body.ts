@@ -5,21 +5,21 @@ import type { Log } from "../../log.ts";
 
 /** Bytes of an answer that is sent whole, with its length. A longer one goes out piece by piece. */
 export const whole = 1_048_576;
-/** Milliseconds for which an answer may be worked on before others have their turn. */
+/** Milliseconds of work on an answer before it yields. */
 const patience = 4;
 
-/** Lets polls and other viewers have their turn. */
+/** Yields to polls and other viewers. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Where an answer goes. */
+/** The request to answer, and the log for errors. */
 export interface BodyTarget {
   readonly c: Context;
   readonly log: Log;
 }
 
 /**
- * An answer out of pieces, none of which takes more than some milliseconds to make. Whatever is wrong with the
- * request shows while the first piece is made, so that the answer can still say so.
+ * Creates an answer from pieces, each of which takes some milliseconds at most. An error of the request is thrown with the
+ * first piece, so that it can still be the answer.
  */
 export async function answer(
   { c, log }: BodyTarget,
@@ -35,7 +35,7 @@ export async function answer(
     size += value.length;
   }
   if (c.req.raw.method === "HEAD") {
-    // Nobody would read on, and nothing else would end it.
+    // No reader would end it.
     await made.return?.();
     return new Response(null, { headers });
   }
@@ -49,8 +49,8 @@ export async function answer(
         else stream.enqueue(value);
       } catch (error) {
         if (error instanceof Fault && error.code === "canceled") return stream.error(error);
-        // Its status is sent: all that can still be said is that it is not whole.
-        log.error(`an answer broke off: ${(error as Error).stack ?? String(error)}`);
+        // The status is sent already: only a cut connection shows that the answer is incomplete.
+        log.error(`an answer was cut short: ${(error as Error).stack ?? String(error)}`);
         const outgoing = (c.env as Partial<HttpBindings> | undefined)?.outgoing;
         if (outgoing === undefined) throw error;
         outgoing.destroy();
@@ -63,7 +63,7 @@ export async function answer(
   return new Response(body, { headers });
 }
 
-/** The same pieces, with a turn for others whenever making them has taken a while. */
+/** Yields between pieces that have taken long together. */
 function yielding(made: AsyncIterator<Uint8Array>): Pick<AsyncIterator<Uint8Array>, "next"> {
   let begun = performance.now();
   return {

@@ -14,7 +14,7 @@ import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, rangeOf } from "./query.ts";
 
-/** Points of one series where the request leaves the step to the hub. */
+/** Points of one series if the request has no step. */
 const points = 2000;
 /** Points of one series, so that writing it takes some milliseconds only; points over all series of an answer; series in it. */
 const mostEach = 200_000;
@@ -43,7 +43,7 @@ interface ChartSeries {
 
 /**
  * Series of one host: `{host, from, to, step, series: [{level, key, metric, unit, cut, t, min, avg, max}]}`, times in
- * Unix ms, values in wire units; or a HistoryAnswer for whoever accepts application/x-protobuf.
+ * Unix ms, values in wire units; or a HistoryAnswer for clients that accept application/x-protobuf.
  */
 export async function charts(
   hub: HubView,
@@ -100,7 +100,7 @@ function* column(name: string, values: Float64Array): Generator<Uint8Array> {
 const likely = ({ interval }: HubView, { from, to, step, most }: ChartRequest): number =>
   Math.min(most, (to - from) / (step > 0 ? step : 1000 * interval()) + 1);
 
-/** Reads so many series at a time that what is in memory stays bounded. */
+/** Reads series in batches, which bound the memory. */
 async function* series(hub: HubView, request: ChartRequest): AsyncGenerator<[ChartSeries, Columns<Aggregate>]> {
   const { history } = hub;
   const { from, to, step, of, most } = request;
@@ -130,7 +130,7 @@ async function chartRequest(hub: HubView, given: ChartParameters): Promise<Chart
   return { ...request, ...(await fitting(hub, { ...request, step: 0 })) };
 }
 
-/** Every sample where the pace of the polls promises few enough, else buckets that are few enough. */
+/** Returns 0, for every sample, if the poll interval gives few enough, else the width of buckets that are few enough. */
 async function fitting({ history, interval }: HubView, { series, from, to, most }: ChartRequest): Promise<Span> {
   const few = Math.min(points, most);
   if ((to - from) / (1000 * interval()) <= few) {
@@ -139,7 +139,7 @@ async function fitting({ history, interval }: HubView, { series, from, to, most 
     const read = await history.read(question);
     if (!read.some(({ cut }) => cut)) return { from, to, step: 0 };
   }
-  // A range that begins before anything was measured would only make the buckets wider.
+  // A range that begins before the first sample would only widen the buckets.
   const ids = series.map(({ id }) => id);
   const begin = to - from > 32 * day ? Math.max(from, (await firstDay(history, ids, to)) ?? from) : from;
   const step = roundStep((to - begin) / few);
@@ -175,8 +175,8 @@ async function seriesOf(hub: HubView, { host, level, metric, key }: ChartParamet
 }
 
 /**
- * The host itself and those of its devices that bear one of some keys, or all where there are none: what it has now,
- * in its order, then what only history knows. @throws Fault host_unknown
+ * Lists the host itself and its devices with one of the keys, or all devices if there are no keys: those of its last report
+ * in their order, then those that only history knows. @throws Fault host_unknown
  */
 async function devicesOf(
   { live, history }: HubView,

@@ -13,7 +13,7 @@ import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, rangeOf } from "./query.ts";
 
-/** Buckets of one group where the request leaves the step to the hub, and buckets over all groups of one answer. */
+/** Buckets of one group if the request has no step, and buckets over all groups of one answer. */
 const points = 500;
 const mostPoints = 1_000_000;
 /** Groups read at a time. */
@@ -23,7 +23,7 @@ const day = 86_400_000;
 type Grouping = (typeof groupings)[number];
 
 interface SeriesGroup {
-  /** Undefined for series of which nobody says now where they belong. */
+  /** Undefined for series whose group is unknown. */
   readonly name: string | undefined;
   readonly series: SeriesId[];
 }
@@ -102,13 +102,13 @@ async function fitting(
   { from, to }: Omit<Range, "step">,
 ): Promise<Range> {
   const series = groups.flatMap((group) => group.series);
-  // A range that begins before anything was measured would only make the buckets wider.
+  // A range that begins before the first sample would only widen the buckets.
   const begin = to - from > 32 * day ? Math.max(from, (await firstDay(history, series, to)) ?? from) : from;
   const step = roundStep((to - begin) / points);
   return { from: Math.floor(begin / step) * step, to: Math.ceil(to / step) * step, step };
 }
 
-/** Every series of the metric that history knows, by what it belongs to; groups in order of their names. */
+/** Groups every series of the metric in history; groups are ordered by name. */
 async function groupsOf(hub: HubView, metric: Metric, by: Grouping): Promise<SeriesGroup[]> {
   const nameOf = naming(hub, metric, by);
   const groups = new Map<string | undefined, SeriesId[]>();
@@ -125,7 +125,7 @@ async function groupsOf(hub: HubView, metric: Metric, by: Grouping): Promise<Ser
     .sort((a, b) => collator.compare(a.name ?? "\uffff", b.name ?? "\uffff"));
 }
 
-/** What a device counts under. @throws Fault bad_request */
+/** Returns the function that names the group of a device. @throws Fault bad_request */
 function naming(hub: HubView, metric: Metric, by: Grouping): (host: string, key: string) => string | undefined {
   switch (by) {
     case "all":
@@ -145,7 +145,7 @@ function naming(hub: HubView, metric: Metric, by: Grouping): (host: string, key:
   }
 }
 
-/** Model of each GPU, or of each host's processor, as the hosts told last. */
+/** Model of each GPU, or of each host's processor, of the last reports. */
 function modelsOf({ live }: Pick<HubView, "live">, { level }: Metric): Map<string, string> {
   const models = new Map<string, string>();
   for (const { name, info } of live.hosts()) {

@@ -10,10 +10,10 @@ const longest = 26;
 /** The digits of 00 to 99. */
 const pairs = Uint8Array.from({ length: 200 }, (_, i) => zero + (i % 2 === 0 ? Math.floor(i / 20) : (i >> 1) % 10));
 
-/** Bytes that are written into again and again: fresh pages of memory cost more than what is written into them. */
+/** Buffer that is reused: fresh pages of memory cost more than the digits. */
 let spare = Buffer.alloc(0);
 
-/** "[1,2.5,null]": numbers from `start` up to `end`; what is no finite number is null. */
+/** "[1,2.5,null]": numbers from `start` up to `end`; NaN and infinities are null. */
 export function numbers(values: Float64Array, start = 0, end = values.length): Buffer {
   const room = 2 + longest * (end - start);
   if (spare.length < room) spare = Buffer.alloc(room);
@@ -32,7 +32,7 @@ function put(out: Buffer, at: number, value: number): number {
   if (Number.isSafeInteger(value)) return integer(out, at, value);
   if (!Number.isFinite(value)) return at + out.write("null", at, "latin1");
   // Most fractions have two decimals, as history keeps them: those are integers with a point in them.
-  // With 15 digits at most, no shorter or other text stands for the same double.
+  // With 15 digits at most, no other text of that length is the same double.
   const cents = Math.round(value * 100);
   if (cents / 100 === value && Math.abs(cents) < 1e15) return hundredths(out, at, cents);
   return at + out.write(String(value), at, "latin1");

@@ -12,9 +12,9 @@ import { numbers } from "./json.ts";
 
 /** Samples in one answer, over all series: the newest ones of each. */
 const mostSamples = 1_000_000;
-/** Milliseconds for which an answer is given again: it costs seconds in a large fleet. */
+/** Milliseconds for which an answer is cached: it costs seconds in a large fleet. */
 const fresh = 5000;
-/** Answers that are held, each up to 16 MB. */
+/** Cached answers, each up to 16 MB. */
 const held = 4;
 /** Bytes of a sample: its time and its value. */
 const sampleBytes = 16;
@@ -46,7 +46,7 @@ interface MapFormat {
 type MapParameters = ParameterValues<typeof restRoutes.pk.params>;
 type MapRouteRequest = RouteRequest<typeof restRoutes.pk>;
 
-/** Answers by what was asked; one that is being made is given to all who ask meanwhile. */
+/** Caches answers by request. Simultaneous requests of one answer share one query. */
 export class Maps {
   readonly #hub: HubView;
   readonly #made = new Map<string, CachedMap>();
@@ -98,7 +98,7 @@ export class Maps {
       if (this.#made.get(key) === made) this.#made.delete(key);
     };
     const cancel = (): void => {
-      // Who asks from now on must not wait for what is given up.
+      // Later requests must not wait for a canceled query.
       forget();
       controller.abort();
     };
@@ -119,7 +119,7 @@ export class Maps {
 
 const headersOf = ({ etag }: CachedMap): Record<string, string> => ({ "Cache-Control": "no-cache", ETag: etag });
 
-/** Waits for an answer that is made once for all who ask for it. @throws Fault canceled */
+/** Waits for an answer that several requests share. @throws Fault canceled */
 async function waitFor(made: CachedMap, signal: AbortSignal): Promise<ReadonlyMap<string, Samples>> {
   checkSignal(signal);
   const leave = (): void => {
@@ -191,7 +191,7 @@ async function read(
   return all;
 }
 
-/** Base64 takes three bytes at a time: what is left over of one piece begins the next. */
+/** Encodes base64. It takes three bytes at a time: the remainder of a piece begins the next. */
 async function* base64(map: ReadonlyMap<string, Samples>): AsyncGenerator<Uint8Array> {
   let rest: Uint8Array = new Uint8Array();
   for (const [key, one] of map) {

@@ -20,7 +20,7 @@ export function rangeOf(
   throw new Fault("bad_request", `"from" must be before "to": they are ${from} and ${to}.`);
 }
 
-/** Names are told apart over all levels: gpu_temperature is a GPU's, whatever the level says. */
+/** Metrics by name. Names are unique over all levels. */
 const byName = new Map(catalog.filter((metric) => metric.keep).map((metric) => [metric.name, metric]));
 
 /** @throws Fault metric_unknown */
