@@ -49,7 +49,7 @@ async function serve(
   return { running, client, log };
 }
 
-interface Asked {
+interface UnaryCall {
   readonly answer: Promise<HistResp>;
   cancel(): void;
 }
@@ -58,7 +58,7 @@ function ask(
   client: grpc.Client,
   options: { readonly request?: MessageInitShape<typeof HistReqSchema>; readonly deadline?: number } = {},
   metadata = new grpc.Metadata(),
-): Asked {
+): UnaryCall {
   let call: grpc.ClientUnaryCall | undefined;
   const answer = new Promise<HistResp>((resolve, reject) => {
     call = client.makeUnaryRequest(

@@ -23,9 +23,9 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-type Answer = (response: ServerResponse, request: IncomingMessage) => void;
+type Responder = (response: ServerResponse, request: IncomingMessage) => void;
 
-async function serve(answer: Answer, at?: string): Promise<string> {
+async function serve(answer: Responder, at?: string): Promise<string> {
   const server: Server = createServer((request, response) => answer(response, request));
   servers.push({
     close: () => {
@@ -38,7 +38,7 @@ async function serve(answer: Answer, at?: string): Promise<string> {
 }
 
 const json =
-  (value: unknown, status = 200): Answer =>
+  (value: unknown, status = 200): Responder =>
   (response) =>
     void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
 
@@ -73,7 +73,7 @@ test("a hub is asked at its address, below the address's own path, with the toke
 });
 
 /** A data folder whose hub answers on its control socket. */
-async function control(name: string, answer: Answer): Promise<string> {
+async function control(name: string, answer: Responder): Promise<string> {
   const data = join(folder, name);
   mkdirSync(join(data, "control"), { recursive: true });
   const address = socketPathOf(data);

@@ -70,7 +70,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-interface Answer {
+interface RawAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
@@ -97,7 +97,7 @@ function say(bytes: string, enough: (got: Buffer) => boolean = () => false): Pro
   });
 }
 
-function parse(got: Buffer): Answer {
+function parse(got: Buffer): RawAnswer {
   const split = got.indexOf(blank);
   const [first = "", ...fields] = got.toString("latin1", 0, split).split("\r\n");
   const headers = fields.map((field): [string, string] => {
@@ -108,14 +108,14 @@ function parse(got: Buffer): Answer {
 }
 
 /** One request on a connection that is closed after it. @param headers "Name: value\r\n" each */
-const ask = async (method: string, path: string, headers = ""): Promise<Answer> =>
+const ask = async (method: string, path: string, headers = ""): Promise<RawAnswer> =>
   parse(await say(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n${headers}\r\n`));
 
 /** As that, of an answer that never ends. */
-const begin = async (path: string, headers = ""): Promise<Answer> =>
+const begin = async (path: string, headers = ""): Promise<RawAnswer> =>
   parse(await say(`GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`, (got) => got.includes(blank)));
 
-const get = (path: string, headers = ""): Promise<Answer> =>
+const get = (path: string, headers = ""): Promise<RawAnswer> =>
   path === "/feed" ? begin(path, headers) : ask("GET", path, headers);
 
 const everywhere = {
@@ -128,7 +128,7 @@ const everywhere = {
 };
 
 /** An answer in the documented form. */
-function refused(answer: Answer, status: number, code: string): void {
+function refused(answer: RawAnswer, status: number, code: string): void {
   expect(answer).toMatchObject({
     status,
     headers: { ...everywhere, "content-type": "application/json; charset=utf-8", "cache-control": "no-store" },

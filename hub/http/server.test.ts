@@ -98,13 +98,13 @@ test("GET /api/health counts hosts and says what an administrator should know", 
   });
 });
 
-type Answer = IncomingMessage & { body: Buffer };
+type FetchedAnswer = IncomingMessage & { body: Buffer };
 
 function raw(
   path: string,
   headers: Record<string, string> = {},
   more: { method?: string; agent?: Agent } = {},
-): Promise<Answer> {
+): Promise<FetchedAnswer> {
   return new Promise((resolve, reject) => {
     const asked = request(url + path, { headers, ...more }, (response) => {
       const pieces: Buffer[] = [];

@@ -37,12 +37,12 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
 };
 
-interface Made {
+interface EncodedSeries {
   readonly columns: Float64Array[];
   readonly count: number;
 }
 
-const columns: fc.Arbitrary<Made> = fc
+const columns: fc.Arbitrary<EncodedSeries> = fc
   .record({
     count: counts,
     of: fc.array(
