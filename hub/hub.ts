@@ -6,7 +6,8 @@ import { type Part, valuesOf } from "../program/part.ts";
 import type { Table, Values } from "../program/setting.ts";
 import { openBook } from "./book/sqlite.ts";
 import type { Clock } from "./clock.ts";
-import { checkRestored } from "./database/folder.ts";
+import { checkRestored, makePrivate } from "./database/folder.ts";
+import { type DatabaseSources, databases } from "./databases.ts";
 import { Desk } from "./desk.ts";
 import { Fault } from "./fault.ts";
 import type { EngineContext, RunningEngine } from "./history/engine.ts";
@@ -136,12 +137,16 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const { data: folder, hubAddress } = running.settings;
   await checkAlone(folder);
   checkRestored(folder);
+  makePrivate(
+    folder,
+    databases.map(({ file }) => file),
+  );
   const live = new Live(clock.now);
   const context = { folder, clock, log, notice: live.notice.bind(live) };
   const { store: history, local, retentionMs } = await openHistory(parts.engines, context, running);
   const book = openBook(context);
   running.add(() => book.close());
-  const databases = { ...(local && { history: local }), book };
+  const sources: DatabaseSources = { history: local, book };
   const ingest = new Ingest({ live, history, now: clock.now, known: await history.known(), retentionMs, log });
   const servers = new ServerList(running.settings.servers);
   const inputs: RunningInput[] = [];
@@ -170,7 +175,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   running.add(() => web.close());
   const input: InputContext = { ingest, servers, clock, random, log };
   for (const part of parts.inputs) inputs.push(running.keep(part, part.open(input, running.values(part))));
-  const served = [...views, ...tasks, ...inputs, { routes: backup({ data: folder, databases, log }) }];
+  const served = [...views, ...tasks, ...inputs, { routes: backup({ data: folder, sources, log }) }];
   const common = { log, version: options.version, budget: new AnswerBudget() };
   const control = await openSocket(application(served, { ...common, entry: socket }), { data: folder, clock, log });
   running.add(() => control.close());

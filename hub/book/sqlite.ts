@@ -3,7 +3,6 @@ import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { copyDatabase } from "../database/copy.ts";
 import { type Database, type DatabaseKind, isDamage, quarantine } from "../database/database.ts";
-import { makePrivate } from "../database/folder.ts";
 import { databaseBytes, isDiskFailure, openDatabase } from "../database/open.ts";
 import { DatabasePath } from "../database/path.ts";
 import { Fault } from "../fault.ts";
@@ -18,11 +17,11 @@ const careMs = 30_000;
 const bookFile = "gohm.db";
 
 /** The book in backups. */
-export const bookCopies: DatabaseKind = {
+export const bookCopies = {
   name: "book",
   file: bookFile,
   copy: ({ folder, path }) => copyDatabase(join(folder, bookFile), path, bookSchema),
-};
+} as const satisfies DatabaseKind;
 
 export interface BookOptions {
   /** The data folder. */
@@ -161,7 +160,6 @@ class SqliteBook implements Book {
   }
 
   #file(): Database {
-    makePrivate(this.#options.folder);
     try {
       return openDatabase(this.#path, bookSchema);
     } catch (error) {

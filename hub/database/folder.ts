@@ -10,11 +10,11 @@ import {
   rmdirSync,
   statSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, parse, resolve } from "node:path";
 import { Fault } from "../fault.ts";
 
-/** Names of everything that a hub puts into its data folder. */
-const own = /^((history|gohm|ledger)\.|control$|restore\.)/;
+/** Names of what a hub puts into its data folder beside its databases. */
+const own = /^(control$|restore\.)/;
 
 /** Name of a folder in the data folder in which a restore works. Once complete and checked, it is renamed to `ready`. */
 const partial = /^restore\.partial-/;
@@ -67,13 +67,16 @@ function cutOff(folder: string): string | undefined {
     completeRestore(folder);
     return partialsIn(folder)[0];
   } catch (error) {
-    throw new Fault(
-      "data_folder_unusable",
-      `Cannot use the data folder ${resolve(folder)} (GOHM_DATA): ${(error as Error).message}; make it writable for this user or set GOHM_DATA to another folder`,
-      { cause: error },
-    );
+    throw unusable(folder, error);
   }
 }
+
+const unusable = (folder: string, error: unknown): Fault =>
+  new Fault(
+    "data_folder_unusable",
+    `Cannot use the data folder ${resolve(folder)} (GOHM_DATA): ${(error as Error).message}; make it writable for this user or set GOHM_DATA to another folder`,
+    { cause: error },
+  );
 
 /** Writes a folder's entries to the disk. @throws Error of the file system */
 export function syncFolder(folder: string): void {
@@ -88,12 +91,23 @@ export function syncFolder(folder: string): void {
 /**
  * Removes the permissions of other users on a hub's files, which contain who computes when, and who may sign in. An earlier
  * version, a careless umask or a manual copy left them. A folder with other content keeps its own; a missing one is ignored.
- * @throws Error of the file system
+ * @param databases "history.db": with it, every file whose name begins with "history." is the hub's
+ * @throws Fault data_folder_unusable
  */
-export function makePrivate(folder: string): void {
+export function makePrivate(folder: string, databases: readonly string[]): void {
+  const starts = databases.map((file) => `${parse(file).name}.`);
+  try {
+    restrict(folder, (name) => own.test(name) || starts.some((start) => name.startsWith(start)));
+  } catch (error) {
+    throw unusable(folder, error);
+  }
+}
+
+/** @throws Error of the file system */
+function restrict(folder: string, isOwn: (name: string) => boolean): void {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
   const names = readdirSync(folder);
-  const paths = names.filter((name) => own.test(name)).map((name) => join(folder, name));
+  const paths = names.filter(isOwn).map((name) => join(folder, name));
   if (paths.length === names.length) paths.push(folder);
   for (const path of paths) {
     const found = statSync(path, { throwIfNoEntry: false });

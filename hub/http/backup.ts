@@ -8,6 +8,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
 import { fileSize } from "../../proto/quantity.ts";
 import type { CopySource } from "../database/database.ts";
+import type { DatabaseSources } from "../databases.ts";
 import { asFault, Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import { backupRoutes } from "../route/backup.ts";
@@ -17,22 +18,23 @@ import { controlFolder } from "./socket.ts";
 /** Milliseconds between two signs of life (status 102) while a copy is made. */
 const aliveMs = 5000;
 
-/** Name of the one database that another server may keep. */
-const history = "history";
-
 export interface BackupRouteOptions {
   /** The data folder. */
   readonly data: string;
-  /** By name. There is no history if another server keeps it. */
-  readonly databases: Readonly<Record<string, CopySource>>;
+  readonly sources: DatabaseSources;
   readonly log: Log;
 }
 
 /** Serves copies of the databases, one of each at a time. */
 export function backup(options: BackupRouteOptions): Served {
   const busy = new Set<CopySource>();
-  const answer = async (name: string, outgoing: ServerResponse): Promise<Response> => {
-    const database = databaseOf(options, name);
+  const answer = async (
+    name: keyof DatabaseSources,
+    outgoing: ServerResponse,
+    elsewhere: () => Response,
+  ): Promise<Response> => {
+    const database = options.sources[name];
+    if (database === undefined) return elsewhere();
     if (busy.has(database)) throw new Fault("backup_failed", "Another backup is under way; try again after it.");
     busy.add(database);
     const timer = setInterval(() => outgoing.writeProcessing(), aliveMs);
@@ -55,21 +57,18 @@ export function backup(options: BackupRouteOptions): Served {
   };
   const outgoingOf = (c: Context): ServerResponse => (c.env as HttpBindings).outgoing as ServerResponse;
   return serve(backupRoutes, {
-    backup: ({ c }) => answer(history, outgoingOf(c)),
-    databaseBackup: ({ c, given: { database } }) =>
-      database === history && options.databases[history] === undefined
-        ? new Response(null, { status: 204 })
-        : answer(database, outgoingOf(c)),
+    backup: ({ c }) =>
+      answer("history", outgoingOf(c), () => {
+        throw new Fault("backup_failed", "This hub's history is kept by another server; make a copy of it there.");
+      }),
+    databaseBackup: ({ c, given: { database } }) => {
+      if (!isName(database, options.sources)) throw new Fault("page_unknown", "There is nothing at this path.");
+      return answer(database, outgoingOf(c), () => new Response(null, { status: 204 }));
+    },
   });
 }
 
-/** @throws Fault page_unknown, backup_failed */
-function databaseOf({ databases }: BackupRouteOptions, name: string): CopySource {
-  const database = Object.hasOwn(databases, name) ? databases[name] : undefined;
-  if (database !== undefined) return database;
-  if (name !== history) throw new Fault("page_unknown", "There is nothing at this path.");
-  throw new Fault("backup_failed", "This hub's history is kept by another server; make a copy of it there.");
-}
+const isName = (name: string, sources: DatabaseSources): name is keyof DatabaseSources => Object.hasOwn(sources, name);
 
 /**
  * Copies a database into the data folder, so that it does not change while it is sent, and sends the copy.

@@ -38,11 +38,11 @@ const others = serve(routes, { who: ({ by }) => Response.json(by) });
 
 function openControl(local = true): Promise<{ close(): Promise<void> }> {
   const log = logOf(lines);
-  const databases = {
-    ...(local && { history: { backup: (path: string) => make(path), bytes: () => bytes } }),
+  const sources = {
+    history: local ? { backup: (path: string) => make(path), bytes: () => bytes } : undefined,
     book: { backup: async (path: string) => writeFileSync(path, "the book"), bytes: () => 1 },
   };
-  const app = application([{ routes: others }, { routes: backup({ data: folder, databases, log }) }], {
+  const app = application([{ routes: others }, { routes: backup({ data: folder, sources, log }) }], {
     log,
     entry: socket,
   });
@@ -107,6 +107,9 @@ test("a history that another server keeps is no database of this hub: there is n
   expect([alone.statusCode, await text(alone)]).toEqual([500, expect.stringContaining("is kept by another server")]);
   expect((await ask(`${backupPath}/history`)).statusCode).toBe(204);
   expect((await ask(`${backupPath}/book`)).statusCode).toBe(200);
+  // Ends the first copy of the book: a second one is refused while the hub still sends it.
+  await control.close();
+  control = await openControl(false);
   const path = join(folder, "copy");
   const warnings: string[] = [];
   const copied = await backUp({ data: folder, path: `${path}/`, clock: systemClock, log: logOf(warnings) });

@@ -12,7 +12,6 @@ import {
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { checkVersion, databaseError, definitionsOf, isDamage, quarantine } from "../../database/database.ts";
-import { makePrivate } from "../../database/folder.ts";
 import { checkLength, checkpoint, lockNow } from "../../database/open.ts";
 import { Fault } from "../../fault.ts";
 import type { Log } from "../../log.ts";
@@ -84,7 +83,6 @@ function prepare(folder: string, path: string): void {
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`${path} is a folder`);
-    makePrivate(folder);
   } catch (error) {
     throw refusal(error, folder);
   }
