@@ -239,6 +239,35 @@ test("a part that cannot take a change is logged, and the others get theirs", as
   expect(lines).toEqual([expect.stringMatching(/^mirror cannot take its new settings: Error: no/)]);
 });
 
+test("an input that cannot take a change of the machines is logged by its name, and the others get theirs", async () => {
+  const stubborn: Input = {
+    name: "stubborn",
+    table: {},
+    open({ servers }) {
+      servers.onChange(() => {
+        throw new Error("no room");
+      });
+      return { change: () => {}, close: () => {} };
+    },
+  };
+  const follower: Input = {
+    name: "follower",
+    table: {},
+    open({ servers }) {
+      const stop = servers.onChange(() => heard.push(`follower ${[...servers.addresses().keys()]}`));
+      return { change: () => {}, close: () => void stop() };
+    },
+  };
+  const lines: string[] = [];
+  const log = { ...silent, error: (line: string) => void lines.push(line) };
+  const first = settings({});
+  const options = { settings: first, clock: systemClock, random: () => 0, log, version: "1", web: folder };
+  hub = await start(options, { ...parts, inputs: [stubborn, follower] });
+  hub.change(settings({ servers: { a: "127.0.0.1:9" }, clerk: { word: "pen" } }));
+  expect(heard).toEqual(["clerk none", "follower a", "clerk pen"]);
+  expect(lines).toEqual([expect.stringMatching(/^stubborn cannot take the new list of machines: Error: no room\n/)]);
+});
+
 test("a setting of a part that is not there is unknown, with the name that it may be", () => {
   expect(() => settle({ flags: {}, env: {} }, () => '{"parrot": {"wort": "x"}}', listed(parts))).toThrow(
     'Unknown setting "parrot.wort" in the settings file: did you mean "parrot.word"?',

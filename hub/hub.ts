@@ -89,18 +89,23 @@ class RunningHub {
     return opened;
   }
 
-  /** Calls `change` of each part whose values differ. A part that fails is logged: no edit of a file may end the hub. */
+  /** Calls `change` of each part whose values differ. */
   change(settings: Settings): void {
     const before = this.#parts.map(({ part }) => this.values(part));
     this.settings = settings;
     for (const [i, { part, opened }] of this.#parts.entries()) {
       const values = this.values(part);
       if (isDeepStrictEqual(values, before[i])) continue;
-      try {
-        opened.change?.(values);
-      } catch (error) {
-        this.#log.error(`${part.name} cannot take its new settings: ${(error as Error).stack ?? String(error)}`);
-      }
+      this.attempt(part, "its new settings", () => opened.change?.(values));
+    }
+  }
+
+  /** Applies a change to a part. A part that fails is logged: no edit of a file may end the hub. */
+  attempt({ name }: Part, what: string, change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      this.#log.error(`${name} cannot take ${what}: ${(error as Error).stack ?? String(error)}`);
     }
   }
 
@@ -173,8 +178,13 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting();
   const web = await listen({ fetch }, { address: hubAddress, names: () => namesOf(running.settings), log });
   running.add(() => web.close());
-  const input: InputContext = { ingest, servers, clock, random, log };
-  for (const part of parts.inputs) inputs.push(running.keep(part, part.open(input, running.values(part))));
+  for (const part of parts.inputs) {
+    const onChange: ServerList["onChange"] = (listener) =>
+      servers.onChange(() => running.attempt(part, "the new list of machines", listener));
+    const list = { addresses: () => servers.addresses(), onChange };
+    const input: InputContext = { ingest, servers: list, clock, random, log };
+    inputs.push(running.keep(part, part.open(input, running.values(part))));
+  }
   const served = [...views, ...tasks, ...inputs, { routes: backup({ data: folder, sources, log }) }];
   const common = { log, version: options.version, budget: new AnswerBudget() };
   const control = await openSocket(application(served, { ...common, entry: socket }), { data: folder, clock, log });

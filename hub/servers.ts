@@ -101,7 +101,7 @@ export class ServerList {
     if (!same) for (const listener of this.#listeners) listener();
   }
 
-  /** Calls the listener after every change. @returns a function that ends this */
+  /** Calls the listener after every change. @param listener must not throw @returns a function that ends this */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Fault } from "./fault.ts";
+import { silent } from "./log.ts";
 import type { Settings } from "./settings.ts";
 import { type LoadedSettings, loadSettings, watch } from "./watch.ts";
 
@@ -37,7 +38,11 @@ const clock = {
 function follow(): () => void {
   const given = { flags: {}, env: { GOHM_SETTINGS: path, GOHM_POLL_TOKEN_FILE: env.token } };
   loaded = loadSettings(given);
-  return watch(given, { clock, good: (settings) => heard.push(settings), bad: (fault) => heard.push(fault) }, loaded);
+  return watch(
+    given,
+    { clock, log: silent, good: (settings) => heard.push(settings), bad: (fault) => heard.push(fault) },
+    loaded,
+  );
 }
 
 /** What is heard when the file is looked at next. */
@@ -84,12 +89,34 @@ test("a bad edit and a file that is gone are told as faults, and the next good e
   expect(timers).toEqual([]);
 });
 
+test("settings that cannot be applied are logged, and the next edit is seen", () => {
+  writeFileSync(path, interval(2));
+  const given = { flags: {}, env: { GOHM_SETTINGS: path } };
+  const lines: string[] = [];
+  const log = { ...silent, error: (line: string) => void lines.push(line) };
+  const good = (settings: Settings): void => {
+    heard.push(settings);
+    throw new Error("no room");
+  };
+  watch(given, { clock, log, good, bad: (fault) => heard.push(fault) }, loadSettings(given));
+  for (const seconds of [3, 4]) {
+    writeFileSync(path, interval(seconds));
+    expect(look()).toMatchObject({ byName: { "poll.interval": seconds } });
+    expect(heard).toHaveLength(1);
+    expect(lines.splice(0)).toEqual([expect.stringMatching(/^cannot apply changed settings: Error: no room\n/)]);
+  }
+});
+
 test("an edit made between the first reading and the first look is seen", () => {
   writeFileSync(path, interval(2));
   const given = { flags: {}, env: { GOHM_SETTINGS: path } };
   const first = loadSettings(given);
   writeFileSync(path, interval(3));
-  watch(given, { clock, good: (settings) => heard.push(settings), bad: (fault) => heard.push(fault) }, first);
+  watch(
+    given,
+    { clock, log: silent, good: (settings) => heard.push(settings), bad: (fault) => heard.push(fault) },
+    first,
+  );
   expect(look()).toMatchObject({ byName: { "poll.interval": 3 } });
 });
 

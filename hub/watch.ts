@@ -1,6 +1,7 @@
 import type { StartSources } from "../program/setting.ts";
 import type { Clock } from "./clock.ts";
 import { Fault } from "./fault.ts";
+import type { Log } from "./log.ts";
 import { readSettings, type Settings, settle, started } from "./settings.ts";
 
 /** Interval of reading the settings file and the files of secrets. */
@@ -62,8 +63,9 @@ export function loadSettings(given: StartSources): LoadedSettings {
   return { settings, found: files.has(settings.settings), files };
 }
 
-/** Receives the settings of changed files. */
-export interface SettingsListener {
+/** Receives the settings of changed files. Errors that it throws are logged. */
+interface SettingsListener {
+  readonly log: Log;
   good(settings: Settings): void;
   bad(fault: Fault): void;
 }
@@ -101,14 +103,18 @@ export function watch(
   return () => cancel();
 }
 
-function attempt({ good, bad }: SettingsListener, path: string, read: () => Settings): void {
+/** Reads settings and calls the listener. No error in a file, or in what applies it, may end a running hub. */
+function attempt({ log, good, bad }: SettingsListener, path: string, read: () => Settings): void {
   let settings: Settings;
   try {
     settings = read();
   } catch (error) {
-    // No error in a file may end a running hub.
     bad(error instanceof Fault ? error : new Fault("setting_bad", `Cannot read ${path}: ${String(error)}`));
     return;
   }
-  good(settings);
+  try {
+    good(settings);
+  } catch (error) {
+    log.error(`cannot apply changed settings: ${(error as Error).stack ?? String(error)}`);
+  }
 }

@@ -49,6 +49,7 @@ async function runHub(from: StartSources, version: string): Promise<void> {
     from,
     {
       clock: systemClock,
+      log,
       good: (next) => {
         hub.change(next);
         hub.live.notice("settings", undefined);
