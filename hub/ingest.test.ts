@@ -111,7 +111,8 @@ test("of two devices with one key only the first is kept, and one without any ke
 test.each<[string, () => void]>([
   ["that nobody has claimed", () => ingest.received("stranger", report({ cpu: { busy: 1 } }), settings)],
   ["that another input has claimed", () => ingest.received("a", report({ cpu: { busy: 1 } }), portal)],
-  ["that nobody has claimed, late", () => ingest.late("stranger", report({ cpu: { busy: 1 } }))],
+  ["that nobody has claimed, late", () => ingest.late("stranger", report({ cpu: { busy: 1 } }), settings)],
+  ["that only another owner has claimed, late", () => ingest.late("a", report({ cpu: { busy: 1 } }), portal)],
 ])("a report of a host %s is refused in words", (_whose, take) => {
   expect(take).toThrow(
     expect.objectContaining({ code: "host_unknown", message: expect.stringMatching(/"(stranger|a)"/) }),
@@ -157,12 +158,12 @@ test("while the hub's clock cannot be right, values are live and not kept, and a
   at.received("a", answer(), settings);
   expect([kept, readings, live.host("a")?.info?.system?.load1]).toEqual([[], [], 1]);
   // It can be sent again.
-  expect(() => at.late("a", answer())).toThrow(expect.objectContaining({ code: "history_unwritable" }));
+  expect(() => at.late("a", answer(), settings)).toThrow(expect.objectContaining({ code: "history_unwritable" }));
   expect(live.notices()).toEqual([
     "This machine's clock says 1970-01-01T00:00Z, which cannot be right: until it is set, live values go on and nothing is kept in history.",
   ]);
   clock = now;
-  at.late("a", answer());
+  at.late("a", answer(), settings);
   at.received("a", answer(), settings);
   expect([kept, live.notices()]).toEqual([[now, now], []]);
 });
@@ -266,7 +267,7 @@ test("listeners hear of every reading that is kept, current or late, with what w
     heard.push({ host, at, name: info.hostname, values: devices.map(namesOf), late }),
   );
   ingest.received("a", report({ hostname: "h\u200b1", system: { load1: 1 } }), settings);
-  ingest.late("a", report({ hostname: "h1", system: { load1: 2 }, sampled: BigInt(now - 3_600_000) }));
+  ingest.late("a", report({ hostname: "h1", system: { load1: 2 }, sampled: BigInt(now - 3_600_000) }), settings);
   ingest.received("a", report({ hostname: "h1" }), settings);
   expect(heard).toEqual([
     { host: "a", at: now, name: "h1", values: [{ load1: 1 }], late: false },

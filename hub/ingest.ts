@@ -15,6 +15,8 @@ const skewMs = 30_000;
 const marginMs = 3_600_000;
 /** Current reports of a host that are recognized if they come again as late: some minutes of them. */
 const mostRecent = 16;
+/** Without a report for longer, an owner counts as not having heard from its host, even if nothing failed. */
+const unheardMs = 300_000;
 /** Least time between two log lines about one listener that throws. */
 const logPauseMs = 60_000;
 
@@ -57,6 +59,8 @@ interface Claim {
   readonly address: string;
   state: "new" | "up" | "down";
   reason: string;
+  /** Unix milliseconds of the first and last report since the last time without any. */
+  heard: { readonly from: number; readonly to: number } | undefined;
 }
 
 /** A host with at least one owner. */
@@ -103,7 +107,7 @@ export class Ingest {
   claim(name: string, by: Owner, address: string): void {
     const host = this.#hosts.get(name) ?? this.#add(name);
     if (host.claims.get(by)?.address === address) return;
-    host.claims.set(by, { address, state: "new", reason: "" });
+    host.claims.set(by, { address, state: "new", reason: "", heard: undefined });
     this.#settle(name, host);
   }
 
@@ -144,8 +148,8 @@ export class Ingest {
     const host = this.#hosts.get(name);
     const claim = host?.claims.get(by);
     if (host === undefined || claim === undefined) throw unclaimed(name);
-    claim.state = "up";
-    if (standsBy(by, host)) return;
+    hear(claim, this.#targets.now());
+    if (ahead(by, host).some(({ state }) => state === "up")) return;
     sanitize(info);
     identify(info.gpus, host.cards);
     remember(info.gpus, host.cards);
@@ -159,16 +163,18 @@ export class Ingest {
 
   /**
    * Takes a report of the past, for history only, dated by its own `sampled`. A repeated report counts once, as history has
-   * one value of a series at one time.
+   * one value of a series at one time. It is discarded if an owner of higher precedence heard from the host at that time.
    * @param info must not be used by the caller afterwards
-   * @throws Fault host_unknown if no owner has claimed the host; sample_bad if `sampled` is absent, more than 30 s ahead, or
+   * @throws Fault host_unknown if that owner has not claimed the host; sample_bad if `sampled` is absent, more than 30 s ahead, or
    *   older than samples are kept; history_unwritable while the hub's clock cannot be right: the report may be repeated
    */
-  late(name: string, info: HostInfo): void {
+  late(name: string, info: HostInfo, by: Owner): void {
     const host = this.#hosts.get(name);
-    if (host === undefined) throw unclaimed(name);
+    if (host?.claims.has(by) !== true) throw unclaimed(name);
     sanitize(info);
     const at = this.#lateTime(name, info);
+    const now = this.#targets.now();
+    if (ahead(by, host).some((claim) => heardAt(claim, at, now))) return;
     // It was received, possibly dated by the hub's clock, and the confirmation was lost.
     if (info.sampled !== undefined && host.recent.includes(info.sampled)) return;
     identify(info.gpus, host.cards);
@@ -267,15 +273,24 @@ export class Ingest {
 
 const rankOf = ({ origin }: Owner): number => origins.indexOf(origin);
 
-/** True if an owner of higher precedence hears from the host. Of two with one origin, the first to claim it is higher. */
-function standsBy(by: Owner, { claims }: ClaimedHost): boolean {
-  if (claims.size === 1) return false;
-  let before = true;
-  for (const [owner, { state }] of claims) {
-    if (owner === by) before = false;
-    else if (state === "up" && (rankOf(owner) < rankOf(by) || (before && rankOf(owner) === rankOf(by)))) return true;
-  }
-  return false;
+/** Claims of owners of higher precedence. Of two owners with one origin, the first to claim the host is higher. */
+function ahead(by: Owner, { claims }: ClaimedHost): readonly Claim[] {
+  if (claims.size === 1) return [];
+  const owners = [...claims.keys()].sort((a, b) => rankOf(a) - rankOf(b));
+  return owners.slice(0, owners.indexOf(by)).flatMap((owner) => claims.get(owner) ?? []);
+}
+
+/** Marks that the owner has heard from the host. */
+function hear(claim: Claim, now: number): void {
+  const from = heardAt(claim, now, now) ? claim.heard?.from : undefined;
+  claim.heard = { from: from ?? now, to: now };
+  claim.state = "up";
+}
+
+/** True if the owner heard from the host at that time, as far as its last reports without an interruption show. */
+function heardAt({ state, heard }: Claim, at: number, now: number): boolean {
+  if (heard === undefined || at < heard.from) return false;
+  return at <= heard.to || (state === "up" && now - heard.to <= unheardMs);
 }
 
 const unclaimed = (name: string): Fault =>

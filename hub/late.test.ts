@@ -10,6 +10,8 @@ import { Ingest, type Owner } from "./ingest.ts";
 import { Live } from "./live.ts";
 
 const by: Owner = { input: "portal", origin: "push" };
+const poll: Owner = { input: "poll", origin: "settings" };
+const third: Owner = { input: "poll", origin: "book" };
 const minute = 60_000;
 const load: SeriesId = { host: "a", level: "host", key: "", metric: "load1" };
 const of: readonly Aggregate[] = ["avg", "count", "last", "max", "min"];
@@ -49,10 +51,10 @@ function report(at: number, value: number): HostInfo {
 
 test("a report of an hour ago is read back at its own time, before newer ones, and the host does not look live", async () => {
   const { now } = scene;
-  ingest.late("a", report(now - hour, 1));
+  ingest.late("a", report(now - hour, 1), by);
   expect(live.host("a")).toEqual({ number: 1, name: "a", address: "127.0.0.1", link: { state: "idle", since: now } });
   ingest.received("a", report(now, 3), by);
-  ingest.late("a", report(now - hour / 2, 2));
+  ingest.late("a", report(now - hour / 2, 2), by);
   expect(live.host("a")).toMatchObject({ seen: now, info: { system: { load1: 3 } } });
   const samples = [
     [now - hour, 1],
@@ -67,7 +69,7 @@ test("a host that waits goes on waiting when it sends what it measured before", 
   ingest.received("a", report(scene.now, 1), by);
   ingest.failed("a", "gone", by);
   const before = live.host("a");
-  ingest.late("a", report(scene.now - minute, 2));
+  ingest.late("a", report(scene.now - minute, 2), by);
   expect(live.host("a")).toBe(before);
 });
 
@@ -85,7 +87,7 @@ test.each<readonly Way[]>([
   const at = scene.now;
   for (const way of ways) {
     if (way === "received") ingest.received("a", report(at, 7), by);
-    else if (way === "late") ingest.late("a", report(at, 7));
+    else if (way === "late") ingest.late("a", report(at, 7), by);
     else if (way === "restart") await restart();
     else await scene.leap(day);
   }
@@ -101,7 +103,7 @@ test.each<readonly Way[]>([
 test("a report that the hub dated is not taken again when its host, whose clock is slow, did not hear of that", async () => {
   const at = scene.now - 5 * minute;
   ingest.received("a", report(at, 7), by);
-  ingest.late("a", report(at, 7));
+  ingest.late("a", report(at, 7), by);
   expect(await pairs(store, load)).toEqual([[scene.now, 7]]);
 });
 
@@ -116,23 +118,23 @@ test.each([
   }
   const heard: number[] = [];
   ingest.onReading(({ at }) => heard.push(at));
-  for (const now of all) ingest.late("a", report(now + error, 7));
+  for (const now of all) ingest.late("a", report(now + error, 7), by);
   expect([await pairs(store, load), heard]).toEqual([all.map((now) => [now, 7]), []]);
 });
 
 test("listeners hear of a late report each time it comes, under the same host and time", () => {
   const heard: string[] = [];
   ingest.onReading(({ host, at, late }) => heard.push(`${host} ${scene.now - at} ${late}`));
-  for (const ago of [2, 1, 2]) ingest.late("a", report(scene.now - ago * minute, 7));
+  for (const ago of [2, 1, 2]) ingest.late("a", report(scene.now - ago * minute, 7), by);
   expect(heard).toEqual([`a ${2 * minute} true`, `a ${minute} true`, `a ${2 * minute} true`]);
 });
 
 test("what a device repeats in the next late report is no new sample of it", async () => {
   const at = scene.now - hour;
-  ingest.late("a", report(at, 7));
+  ingest.late("a", report(at, 7), by);
   const repeated = report(at + 5000, 8);
   for (const gpu of repeated.gpus) gpu.sampled = BigInt(at);
-  ingest.late("a", repeated);
+  ingest.late("a", repeated, by);
   expect([await pairs(store, load), await pairs(store, temperature)]).toEqual([
     [
       [at, 7],
@@ -167,7 +169,7 @@ test("an outage of days comes in, in batches of any order, between what was rece
   const buffered = Array.from({ length: 3 * 288 - 1 }, (_, i) => report(from + (i + 1) * 5 * minute, i % 90));
   to.received("a", report(scene.now, 51), by);
   for (const batch of [buffered.slice(500), buffered.slice(0, 200), buffered.slice(200, 500)]) {
-    for (const one of batch) to.late("a", one);
+    for (const one of batch) to.late("a", one, by);
     await scene.leap(5 * minute);
     to.received("a", report(scene.now, 52), by);
   }
@@ -192,7 +194,7 @@ test.each([
   scene.retention = { raw: 30 * day, fiveMinutes: Infinity, hour: Infinity, day: Infinity };
   const info = report(Math.max(0, scene.now + (offset ?? 0)), 1);
   if (offset === undefined) info.sampled = undefined;
-  expect(() => ingest.late("a", info)).toThrow(
+  expect(() => ingest.late("a", info, by)).toThrow(
     expect.objectContaining({
       code: "sample_bad",
       message: expect.stringMatching(
@@ -214,18 +216,72 @@ test("a report that comes again when its samples are about to be deleted counts 
   ingest.received("a", report(at, 7), by);
   await scene.leap(day);
   scene.now = at + 30 * day - hour;
-  ingest.late("a", report(at, 7));
+  ingest.late("a", report(at, 7), by);
   await scene.leap(10 * minute);
   expect(await count()).toEqual([1]);
   scene.now = at + 30 * day - minute;
-  expect(() => ingest.late("a", report(at, 7))).toThrow(/must have been sampled from/);
+  expect(() => ingest.late("a", report(at, 7), by)).toThrow(/must have been sampled from/);
   await scene.leap(10 * minute);
   expect(await count()).toEqual([1]);
 });
 
 test("a report from 30 s ahead is taken, as clocks differ", async () => {
-  ingest.late("a", report(scene.now + 30_000, 7));
+  ingest.late("a", report(scene.now + 30_000, 7), by);
   expect(await pairs(store, load)).toEqual([[scene.now + 30_000, 7]]);
+});
+
+/** Minutes, from the start of the scene, of the late reports that are kept, of those given. */
+function keptOf(start: number, ...minutes: number[]): number[] {
+  const kept: number[] = [];
+  const end = ingest.onReading(({ at }) => kept.push((at - start) / minute));
+  for (const at of minutes) ingest.late("a", report(start + at * minute, 1), by);
+  end();
+  return kept;
+}
+
+/** Has an owner hear from the host each minute. */
+function hear(start: number, from: number, to: number, owner = poll): void {
+  for (let at = from; at <= to; at++) {
+    scene.now = start + at * minute;
+    ingest.received("a", report(scene.now, 2), owner);
+  }
+}
+
+test("a late report of an owner on standby counts only for times at which the other one did not hear from the host", () => {
+  const start = scene.now;
+  ingest.claim("a", poll, "127.0.0.1:1");
+  hear(start, 10, 20);
+  scene.now += 30_000;
+  expect(keptOf(start, 1, 9.9, 10, 15.5, 20, 20.4)).toEqual([1, 9.9]);
+  ingest.failed("a", "gone", poll);
+  scene.now = start + 30 * minute;
+  expect(keptOf(start, 15.5, 19.5, 20.5, 29)).toEqual([20.5, 29]);
+  hear(start, 30, 31);
+  expect(keptOf(start, 25, 29.5, 30, 30.5, 31)).toEqual([25, 29.5]);
+});
+
+test("a time without a report is an outage though nothing failed: the hub itself was stopped", () => {
+  const start = scene.now;
+  ingest.claim("a", poll, "127.0.0.1:1");
+  hear(start, 0, 5);
+  scene.now = start + 65 * minute;
+  expect(keptOf(start, 4.5, 40)).toEqual([40]);
+  hear(start, 65, 66);
+  expect(keptOf(start, 41, 65.5)).toEqual([41]);
+});
+
+test("late reports of the owner that feeds the host are kept, whatever owners on standby heard meanwhile", () => {
+  const start = scene.now;
+  ingest.release("a", by);
+  ingest.claim("a", third, "127.0.0.1:2");
+  ingest.claim("a", by, "127.0.0.1");
+  ingest.claim("a", poll, "127.0.0.1:1");
+  hear(start, 0, 5, by);
+  const kept: number[] = [];
+  ingest.onReading(({ at }) => kept.push((at - start) / minute));
+  ingest.late("a", report(start + 2.5 * minute, 1), third);
+  ingest.late("a", report(start + 3.5 * minute, 1), poll);
+  expect(kept).toEqual([2.5, 3.5]);
 });
 
 const step = fc.oneof(
@@ -254,7 +310,7 @@ test("whatever comes late, twice or between restarts, history is that of a plain
           // Two reports of one host at one time are one report.
           info.system = create(HostInfoSchema, { system: { load1: wanted.get(at) ?? one.value } }).system;
           wanted.set(at, wanted.get(at) ?? one.value);
-          ingest.late("a", info);
+          ingest.late("a", info, by);
         }
       }
       expect(await pairs(store, load)).toEqual([...wanted].sort(([a], [b]) => a - b));
