@@ -16,7 +16,7 @@ const job = v.object({ name: v.string(), cards: v.pipe(v.number(), v.integer()) 
 const routes = {
   read: { ...plain, path: "/read", needs: "read" },
   add: { ...plain, path: "/jobs", method: "POST", needs: "admin", body: job },
-  push: { ...plain, path: "/push", method: "POST", needs: "node", faults: "logger", body: job },
+  push: { ...plain, path: "/push", method: "POST", needs: "node", faults: "logger", body: job, limit: 100_000 },
   report: { ...plain, path: "/report", faults: "portal" },
   job: { ...plain, path: "/jobs/{name}", params: { name: text({ help: "", example: "x" }) } },
   own: { ...plain, path: "/own", needs: "owner" },
@@ -109,6 +109,24 @@ test("a body is what its route declares, or is refused without being repeated", 
     refusal("media_type_refused", 'The body must have the type application/json: it has "text/plain".'),
   ]);
   expect(got).toHaveLength(1);
+});
+
+test("a body may have as many bytes as its route declares, and the document says how many", async () => {
+  const node = as({ kind: "node", name: "a" });
+  const send = async (bytes: number): Promise<unknown[]> => {
+    const answer = await node.request("/push", body('{"name":"a","cards":1}'.padEnd(bytes)).init);
+    return [answer.status, await answer.text()];
+  };
+  expect(await send(100_000)).toEqual([200, "1"]);
+  expect(await send(100_001)).toEqual([
+    413,
+    expect.stringContaining('"The body must not be larger than 100000 bytes."'),
+  ]);
+  const { paths } = (await (await node.request("/openapi.json")).json()) as {
+    paths: Record<string, { readonly post?: { readonly requestBody?: { readonly description: string } } }>;
+  };
+  const said = ["/push", "/jobs"].map((path) => paths[path]?.post?.requestBody?.description);
+  expect(said).toEqual(["At most 100000 bytes.", "At most 65536 bytes."]);
 });
 
 test("the owner's routes are not there on the TCP port, whoever asks, and nowhere in its document", async () => {

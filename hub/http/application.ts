@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 import { documentRoutes } from "../route/document.ts";
 import { type Handler, type Served, serve } from "../route/handler.ts";
 import { type Parameters, read } from "../route/parameter.ts";
-import { type ErrorShape, patternOf, type Route } from "../route/route.ts";
+import { bodyLimit, type ErrorShape, patternOf, type Route } from "../route/route.ts";
 import { admit, type EntryPoint, port } from "../who.ts";
 import { readBody } from "./body.ts";
 import { AnswerBudget } from "./budget.ts";
@@ -46,7 +46,8 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       if (route.head === false && c.req.raw.method === "HEAD") return methodRefused(c);
       const given = valuesOf(route.params, c);
       if (route.body === undefined) return handler({ c, by, budget, given, body: undefined });
-      return readBody(c, route.body).then((body) => handler({ c, by, budget, given, body }));
+      const format = { schema: route.body, limit: route.limit ?? bodyLimit };
+      return readBody(c, format).then((body) => handler({ c, by, budget, given, body }));
     });
   };
 

@@ -3,20 +3,27 @@ import { type GenericSchema, getDotPath, type InferOutput, safeParse } from "val
 import { clean } from "../../proto/clean.ts";
 import { Fault } from "../fault.ts";
 
-/** Most bytes of a JSON body. */
-const limit = 65_536;
+/** What a JSON body must be. */
+interface BodyFormat<S extends GenericSchema> {
+  readonly schema: S;
+  /** Most bytes. */
+  readonly limit: number;
+}
 
 /**
  * Reads a JSON body and checks it against a schema.
  * @throws Fault media_type_refused, body_too_large, bad_request
  */
-export async function readBody<S extends GenericSchema>(c: Context, schema: S): Promise<InferOutput<S>> {
+export async function readBody<S extends GenericSchema>(
+  c: Context,
+  { schema, limit }: BodyFormat<S>,
+): Promise<InferOutput<S>> {
   const type = (c.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
   if (type !== "application/json") {
     const message = `The body must have the type application/json: it has ${type === "" ? "none" : JSON.stringify(clean(type))}.`;
     throw new Fault("media_type_refused", message);
   }
-  const text = await textOf(c.req.raw, Number(c.req.header("content-length") ?? 0));
+  const text = await textOf(c.req.raw, { length: Number(c.req.header("content-length") ?? 0), limit });
   const { success, output, issues } = safeParse(schema, parse(text), { abortEarly: true });
   if (success) return output;
   const [{ expected }] = issues;
@@ -28,8 +35,11 @@ export async function readBody<S extends GenericSchema>(c: Context, schema: S): 
   );
 }
 
-/** @param length what the client says it is, or 0 */
-async function textOf(request: Request, length: number): Promise<string> {
+/** @param length what the client says it is, or 0 @throws Fault body_too_large */
+async function textOf(
+  request: Request,
+  { length, limit }: { readonly length: number; readonly limit: number },
+): Promise<string> {
   const tooLarge = (): Fault => new Fault("body_too_large", `The body must not be larger than ${limit} bytes.`);
   if (length > limit) throw tooLarge();
   const pieces: Uint8Array[] = [];

@@ -2,7 +2,7 @@ import { toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
 import { type GenericSchema, getTitle } from "valibot";
 import { type FaultCode, faults } from "../fault.ts";
 import { type Parameter, read } from "../route/parameter.ts";
-import type { ErrorShape, Route, Routes } from "../route/route.ts";
+import { bodyLimit, type ErrorShape, type Route, type Routes } from "../route/route.ts";
 import type { Needs } from "../who.ts";
 import { statusOf } from "./error.ts";
 
@@ -110,7 +110,7 @@ function nameOf(schema: GenericSchema): [string, GenericSchema][] {
 }
 
 function operation(name: string, route: Route, titled: Titled): object {
-  const { params = {}, body, description } = route;
+  const { params = {}, body, limit = bodyLimit, description } = route;
   const parameters = Object.entries(params).map(([key, one]) => parameter(key, one, route.path));
   return {
     operationId: name,
@@ -122,7 +122,13 @@ function operation(name: string, route: Route, titled: Titled): object {
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body === undefined
       ? {}
-      : { requestBody: { required: true, content: { "application/json": content(body, titled, "input") } } }),
+      : {
+          requestBody: {
+            description: `At most ${limit} bytes.`,
+            required: true,
+            content: { "application/json": content(body, titled, "input") },
+          },
+        }),
     responses: responses(route, titled),
   };
 }

@@ -6,6 +6,9 @@ import type { Parameter, Parameters } from "./parameter.ts";
 /** Shape of the errors of a group of routes: ours, or that of a program whose protocol the hub speaks. */
 export type ErrorShape = "gohm" | "logger" | "portal";
 
+/** Most bytes of the body of a route that declares no limit. */
+export const bodyLimit = 65_536;
+
 /**
  * One operation of the hub's HTTP interface. The application, /openapi.json, docs/api.md and the client call are made of
  * it. A declaration imports no handler, so that a client can import it.
@@ -25,6 +28,8 @@ export interface Route {
   readonly params?: Parameters;
   /** Schema of a JSON body. */
   readonly body?: GenericSchema;
+  /** Most bytes of the body; `bodyLimit` if absent. */
+  readonly limit?: number;
   /** Content of status 200 by media type: JSON by its schema. */
   readonly answer: Readonly<Record<string, GenericSchema | "text" | "bytes">>;
   /** Further statuses, with what they mean. */
