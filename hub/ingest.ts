@@ -81,7 +81,7 @@ export class Ingest {
   readonly #targets: IngestTargets;
   readonly #log: Log;
   readonly #hosts = new Map<string, ClaimedHost>();
-  /** Cards of the hosts that were in history at the start. */
+  /** Cards of the hosts that were in history at the start; also of those that it has forgotten since (decision 0034). */
   readonly #recalled = new Map<string, CardSlots>();
   readonly #meter = new Meter();
   readonly #clock: ClockGuard;
