@@ -146,7 +146,7 @@ function versionOf(file: File, path: string): number {
   const empty = Number(file.prepare("SELECT count(*) FROM sqlite_schema").pluck().get()) === 0;
   if (!empty && owner !== application) {
     // With our tables: only the application id was damaged.
-    if (definitionsOf(file) === tables()) throw databaseError("its owner is not told", "SQLITE_CORRUPT");
+    if (definitionsOf(file) === tables()) throw databaseError("it has another application ID", "SQLITE_CORRUPT");
     throw new Fault(
       "data_folder_unusable",
       `${path} belongs to another program; set GOHM_DATA to a folder of the hub's own`,
