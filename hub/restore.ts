@@ -4,6 +4,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -14,7 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Clock } from "./clock.ts";
-import type { DatabaseKind } from "./database/database.ts";
+import { type DatabaseKind, headerOf } from "./database/database.ts";
 import { commitRestore, completeRestore, isPartial, partialRestore, partialsIn } from "./database/folder.ts";
 import { databases, histories } from "./databases.ts";
 import { Fault } from "./fault.ts";
@@ -117,6 +118,21 @@ function staged(path: string, { work, file }: { work: string; file: string }): s
   return folder;
 }
 
+/**
+ * Refuses what is no database before any of it is copied: a pipe never ends, and an empty file would become an empty history.
+ * @throws Fault restore_failed
+ * @throws Error of the file system
+ */
+function checkFile(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
+  const found = statSync(path);
+  if (!found.isFile()) throw failed(path, "it is not a file");
+  // All that a new database holds may be in its log.
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) return;
+  if (found.size === 0) throw failed(path, "it is empty");
+  if (headerOf(path) === undefined) throw failed(path, `${resolve(path)} is damaged: it is not a database`);
+}
+
 /** Checks that this version knows every database of a backup: none may be skipped silently. @throws Fault restore_failed */
 function checkKnown(folder: string): void {
   const known = new Set(databases.map(({ file }) => file));
@@ -131,6 +147,7 @@ async function copied(
   path: string,
 ): Promise<boolean> {
   const isFolder = statSync(source).isDirectory();
+  checkFile(isFolder ? join(source, kind.file) : source);
   const from = isFolder ? resolve(source) : staged(resolve(source), { work: dirname(path), file: kind.file });
   const name = isFolder ? join(source, kind.file) : source;
   try {
