@@ -19,6 +19,7 @@ const routes = {
   push: { ...plain, path: "/push", method: "POST", needs: "node", faults: "logger", body: job, limit: 100_000 },
   report: { ...plain, path: "/report", faults: "portal" },
   job: { ...plain, path: "/jobs/{name}", params: { name: text({ help: "", example: "x" }) } },
+  page: { ...plain, path: "/pages/{name}", pattern: "/pages/*", params: { name: text({ help: "", example: "x" }) } },
   own: { ...plain, path: "/own", needs: "owner" },
   thrown: { ...plain, path: "/thrown" },
 } as const satisfies Routes;
@@ -41,6 +42,7 @@ const served = serve(routes, {
     throw thrown;
   },
   job: ({ given }) => Response.json(given),
+  page: ({ given }) => Response.json(given),
   own: ({ by }) => Response.json(by),
   thrown: () => {
     throw thrown;
@@ -208,6 +210,7 @@ test.each([
 
 test("a parameter of the path reaches the handler decoded, and one of that name in the query does not", async () => {
   expect(await (await viewer.request("/jobs/a%2Fb%20c?name=x")).json()).toEqual({ name: "a/b c" });
+  expect(await (await viewer.request("/pages/a?name=x&name=y")).json()).toEqual({});
 });
 
 test("two routes of one name are refused at the start", () => {

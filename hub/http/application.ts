@@ -4,7 +4,7 @@ import { asFault, Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import { documentRoutes } from "../route/document.ts";
 import { type Handler, type Served, serve } from "../route/handler.ts";
-import { type Parameters, read } from "../route/parameter.ts";
+import { read } from "../route/parameter.ts";
 import { bodyLimit, type ErrorShape, patternOf, type Route } from "../route/route.ts";
 import { admit, type EntryPoint, port } from "../who.ts";
 import { readBody } from "./body.ts";
@@ -44,7 +44,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       // Before anything of the request but its head is read.
       admit(by, route.needs);
       if (route.head === false && c.req.raw.method === "HEAD") return methodRefused(c);
-      const given = valuesOf(route.params, c);
+      const given = valuesOf(route, c);
       if (route.body === undefined) return handler({ c, by, budget, given, body: undefined });
       const format = { schema: route.body, limit: route.limit ?? bodyLimit };
       return readBody(c, format).then((body) => handler({ c, by, budget, given, body }));
@@ -91,14 +91,15 @@ function matches(app: Pick<Hono, "router">, route: Route, path: string): boolean
 }
 
 /** @throws Fault bad_request */
-function valuesOf(params: Parameters | undefined, c: Context): Record<string, unknown> {
+function valuesOf({ path: form, params }: Route, c: Context): Record<string, unknown> {
   if (params === undefined) return {};
   const query = c.req.queries();
   const path = c.req.param() as Readonly<Record<string, string>>;
   const values: Record<string, unknown> = {};
   for (const [name, parameter] of Object.entries(params)) {
-    const inPath = path[name];
-    const texts = inPath !== undefined ? [inPath] : Object.hasOwn(query, name) ? query[name] : undefined;
+    // A pattern of the router's own may match without a value.
+    const isInPath = form.includes(`{${name}}`);
+    const texts = isInPath ? [path[name] ?? ""] : Object.hasOwn(query, name) ? query[name] : undefined;
     values[name] = read(name, parameter, texts ?? []);
   }
   return values;
