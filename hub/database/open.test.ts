@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { hash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -132,4 +133,9 @@ test.each([
   };
   if (thrown) expect(() => checkpoint(failing)).toThrow("on purpose");
   else expect(checkpoint(failing)).toBe(false);
+});
+
+test("a pipe at the path is refused, and not waited for", () => {
+  execFileSync("mkfifo", [path()]);
+  expect(() => openDatabase(path(), schema)).toThrow(`${path()} is not a file`);
 });

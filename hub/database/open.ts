@@ -27,7 +27,10 @@ export interface DatabaseSchema extends DatabaseFormat {
  * @throws SqliteError, which `isDamage` tells apart, and errors of the file system
  */
 export function openDatabase(path: string, schema: DatabaseSchema): Database {
-  const header = statSync(path, { throwIfNoEntry: false }) && headerOf(path);
+  const found = statSync(path, { throwIfNoEntry: false });
+  // A pipe would be waited for until the hub is killed.
+  if (found?.isFile() === false) throw new Error(`${path} is not a file`);
+  const header = found && headerOf(path);
   // Before the file is opened: closing it again would move its write-ahead log into it.
   if (header?.application === schema.application) checkVersion(path, header.version, schema);
   const file = lock(path);

@@ -257,6 +257,13 @@ test("a database replaced by a directory is named, with what to do", () => {
   expect(() => scene.open()).toThrow(/Cannot use the data folder .*history\.db is a folder.*GOHM_DATA/);
 });
 
+test("a database replaced by a pipe is named, and not waited for", () => {
+  copied();
+  rmSync(join(scene.folder, database));
+  spawnSync("mkfifo", [join(scene.folder, database)]);
+  expect(() => scene.open()).toThrow(/Cannot use the data folder .*history\.db is not a file.*GOHM_DATA/);
+});
+
 /** Opens the folder as a user who is not root, as a hub should be run. @returns what that says */
 function openedByNobody(): string {
   const script = `

@@ -82,7 +82,9 @@ function prepare(folder: string, path: string): void {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`${path} is a folder`);
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found?.isDirectory()) throw new Error(`${path} is a folder`);
+    if (found?.isFile() === false) throw new Error(`${path} is not a file`);
   } catch (error) {
     throw refusal(error, folder);
   }
