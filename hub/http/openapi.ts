@@ -178,7 +178,7 @@ function responses(route: Route, titled: Titled): Readonly<Record<string, object
       ] as const,
   );
   return {
-    200: { description: "The answer.", content: Object.fromEntries(ok) },
+    ...(ok.length > 0 ? { 200: { description: "The answer.", content: Object.fromEntries(ok) } } : {}),
     ...Object.fromEntries(Object.entries(others).map(([status, description]) => [status, { description }])),
     ...Object.fromEntries(refused),
     default: { description: "A fault that any path may answer with (docs/faults.md).", content: error },

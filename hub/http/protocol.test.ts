@@ -146,9 +146,17 @@ test("there is a request for every route", () => {
 test("GET and HEAD of every path say the same, HEAD without a body, and with the headers that every answer has", async () => {
   for (const path of paths) {
     const [whole, head] = [await get(path), await ask("HEAD", path)];
-    expect([whole.status, head.status, head.body.length], path).toEqual([200, 200, 0]);
+    const status = path.startsWith("/host/") ? 302 : 200;
+    expect([whole.status, head.status, head.body.length], path).toEqual([status, status, 0]);
     expect(whole.headers, path).toMatchObject(everywhere);
-    for (const name of ["content-type", "content-encoding", "vary", "cache-control", "content-security-policy"]) {
+    for (const name of [
+      "content-type",
+      "location",
+      "content-encoding",
+      "vary",
+      "cache-control",
+      "content-security-policy",
+    ]) {
       expect(head.headers[name], `${name} of ${path}`).toBe(whole.headers[name]);
     }
   }
@@ -277,7 +285,7 @@ test("the first GOHM's paths ignore parameters that mean nothing, and give the a
   }
 });
 
-const tagged = ["/", "/host/a", "/app-ABCD2345.js", "/pk", "/hist"];
+const tagged = ["/", "/app-ABCD2345.js", "/pk", "/hist"];
 
 test("each coding of a file has a tag of its own, and every form of If-None-Match is understood", async () => {
   for (const path of tagged) {
@@ -331,6 +339,21 @@ test.each([
   ["application/json;q=0, */*", "text/html; charset=utf-8"],
 ])("/ for Accept: %s is %s", async (accept, type) => {
   expect((await get("/", `Accept: ${accept}\r\n`)).headers["content-type"]).toBe(type);
+});
+
+test.each([
+  ["/host/gpu1", "../#/host/gpu1"],
+  ["/host/gpu1?name=other", "../#/host/gpu1"],
+  ["/host/a%2Fb%20%E8%8A%82%23%3F", "../#/host/a%2Fb%20%E8%8A%82%23%3F"],
+  ["/host/a/b", "../../#/host/a/b"],
+  ["/host//evil.example", "../../#/host//evil.example"],
+  ["/host/100%", "../#/host/100%"],
+  ["/host/%0d%0aSet-Cookie:a=b", "../#/host/%0d%0aSet-Cookie:a=b"],
+  ["/host/", "../#/"],
+  ["/host", "./#/"],
+])("%s redirects to %s, relative to any path of a proxy and to this hub only", async (path, location) => {
+  const { status, headers } = await get(path, "Accept: application/json\r\n");
+  expect([status, headers.location, headers["set-cookie"]]).toEqual([302, location, undefined]);
 });
 
 test("HEAD of the feed ends, is no viewer, and the next request on its connection is answered", async () => {

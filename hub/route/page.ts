@@ -27,14 +27,14 @@ export const pageRoutes = {
   hostPage: {
     method: "GET",
     path: "/host/{name}",
-    // The page reads the path by itself.
+    // A name may contain slashes.
     pattern: "/host/*",
     needs: "open",
     tag: "page",
-    summary: "The page of one host",
+    summary: "Redirects to the page of one host",
     params: { name: text({ help: "Name of a server.", example: "gpu1" }) },
-    answer: { "text/html": "text" },
-    others: statuses,
+    answer: {},
+    others: { 302: "The page of the host, `/#/host/{name}`; the address is relative" },
     refuses: [],
   },
   pageFile: {

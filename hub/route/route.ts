@@ -30,7 +30,7 @@ export interface Route {
   readonly body?: GenericSchema;
   /** Most bytes of the body; `bodyLimit` if absent. */
   readonly limit?: number;
-  /** Content of status 200 by media type: JSON by its schema. */
+  /** Content of status 200 by media type: JSON by its schema. Empty if the route never answers 200. */
   readonly answer: Readonly<Record<string, GenericSchema | "text" | "bytes">>;
   /** Further statuses, with what they mean. */
   readonly others?: Readonly<Record<number, string>>;

@@ -59,7 +59,7 @@ export const page: View = {
             return c.json({ message: name() || "GOHM", version, docs_url: "/docs" });
           return files.serve(c, "index.html");
         },
-        hostPage: ({ c }) => files.serve(c, "index.html"),
+        hostPage: ({ c }) => c.redirect(hostAddress(c.req.url)),
         pageFile: ({ c }) => files.serve(c, c.req.path.slice(1)),
       }),
       close: async () => {},
@@ -70,6 +70,16 @@ export const page: View = {
 /** True if JSON is preferred to HTML by a client that names it. */
 function wantsJson(accept: string | undefined): boolean {
   return weightOf(accept, "application/json") > weightOf(accept, "text/html");
+}
+
+/**
+ * Returns the address at which the page shows a host, relative to the URL of "/host/{name}": a proxy may serve the hub
+ * under a path. The name stays percent-encoded.
+ */
+function hostAddress(url: string): string {
+  const [, , ...rest] = new URL(url).pathname.split("/");
+  const name = rest.join("/");
+  return `${"../".repeat(rest.length) || "./"}#/${name === "" ? "" : `host/${name}`}`;
 }
 
 /** Files of one folder, read and compressed when they are first requested and when they have changed. */
