@@ -35,7 +35,14 @@ interface Documented {
 }
 
 interface Operation {
+  readonly parameters?: readonly { readonly name: string; readonly schema: Allowed }[];
   readonly responses: Readonly<Record<string, Response>>;
+}
+
+/** As much of a parameter's schema as shows the values that it allows. */
+interface Allowed {
+  readonly enum?: readonly string[];
+  readonly items?: Allowed;
 }
 
 interface Response {
@@ -45,12 +52,18 @@ interface Response {
 
 const document = openapi(routes, "") as Documented;
 
-function parameterRow([name, { help, form, required, example }]: [string, Parameter], path: string): string {
+const operationOf = ({ method, path }: Route): Operation | undefined => document.paths[path]?.[method.toLowerCase()];
+
+function parameterRow([name, { help, form, required, example }]: [string, Parameter], route: Route): string {
+  const { path } = route;
   const many = { one: "", list: "list", repeated: "repeated" }[form];
   const notes = [path.includes(`{${name}}`) ? "in the path" : required ? "required" : "", many].filter(
     (one) => one !== "",
   );
-  return `| \`${name}\` | ${notes.join(", ")} | ${help} | \`${example}\` |`;
+  const schema = operationOf(route)?.parameters?.find((one) => one.name === name)?.schema;
+  const values = (schema?.enum ?? schema?.items?.enum ?? []).map((value) => `\`${value}\``).join(", ");
+  const allowed = values === "" ? "" : ` Values: ${values}.`;
+  return `| \`${name}\` | ${notes.join(", ")} | ${help}${allowed} | \`${example}\` |`;
 }
 
 /** Returns a status with its error codes ("400 `bad_request`, `metric_unknown`"), or with its meaning. */
@@ -72,10 +85,10 @@ function exampleOf(ok: Response | undefined): string {
 
 function section(route: Route): string {
   const { method, path, needs, summary, description = "", params = {} } = route;
-  const rows = Object.entries(params).map((one) => parameterRow(one, path));
+  const rows = Object.entries(params).map((one) => parameterRow(one, route));
   const table =
     rows.length > 0 ? `\n| parameter | | what it is | example |\n|---|---|---|---|\n${rows.join("\n")}\n` : "";
-  const { responses = {} } = document.paths[path]?.[method.toLowerCase()] ?? {};
+  const { responses = {} } = operationOf(route) ?? {};
   const { default: _, ...statuses } = responses;
   const required = Object.entries(params).filter(([name, one]) => one.required || path.includes(`{${name}}`));
   const asked = call(route, Object.fromEntries(required.map(([name, { example }]) => [name, example])));
