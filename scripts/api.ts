@@ -14,7 +14,7 @@ export const routes: Routes = { ...restRoutes, ...feedRoutes, ...documentRoutes,
 
 const groups: Readonly<Record<string, string>> = {
   history: "History",
-  first: "As the first GOHM had them",
+  first: "Routes of the first GOHM",
   live: "Live state",
   hub: "The hub",
   owner: "For the hub's own user",
@@ -23,7 +23,7 @@ const groups: Readonly<Record<string, string>> = {
 
 const who: Readonly<Record<Needs, string>> = {
   open: "everyone",
-  read: "everyone who may read: there are no accounts, so everyone who can connect",
+  read: "everyone who can connect to the hub; there are no accounts",
   node: "a machine that reports by itself",
   admin: "an administrator",
   owner: "the hub's own user and root, on the control socket",

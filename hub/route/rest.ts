@@ -148,7 +148,7 @@ const firstParameters = {
   step: nanoseconds({ help: "Width of a bucket in nanoseconds. Default: 0, every sample.", example: "60000000000" }),
 };
 const firstNotes =
-  "The newest samples, a million at most over all series. An answer is made once for all who ask within five seconds. Other parameters are ignored.";
+  "The newest samples, a million at most over all series. An answer is cached for five seconds: equal requests within that time get the same one. Other parameters are ignored.";
 const unchanged = { 304: "The client has this answer already (If-None-Match)." };
 
 export const restRoutes = {
@@ -215,7 +215,7 @@ export const restRoutes = {
     path: "/pk",
     needs: "read",
     tag: "first",
-    summary: "Series of all servers, as the first GOHM had them",
+    summary: "Series of all servers, in the form of the first GOHM",
     description: `Base64 of a \`gpu.HistMap\` (proto/history.proto). ${firstNotes}`,
     params: firstParameters,
     answer: { "text/plain": "text" },
@@ -227,7 +227,7 @@ export const restRoutes = {
     path: "/hist",
     needs: "read",
     tag: "first",
-    summary: "Values of all servers, as the first GOHM had them",
+    summary: "Values of all servers, in the form of the first GOHM",
     description: `The values of \`/pk\` without their times, by the key of their series. ${firstNotes}`,
     params: firstParameters,
     answer: { "application/json": valuesByKey },
