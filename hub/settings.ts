@@ -32,7 +32,7 @@ const own = {
     name: "hub.name",
     env: "GOHM_HUB_NAME",
     default: "",
-    help: "Name of this hub, for people who run several.",
+    help: "Name of this hub, for people who run several. gohm status and GET /api/health show it, and GET / as JSON; the page does not.",
     reader: text("a text of at most 64 characters", (value) => value.length <= 64),
   }),
   url: row({
