@@ -11,7 +11,7 @@ const names = Object.keys(shells);
 export const completion: Command = {
   name: "completion",
   summary: "print the script with which a shell completes commands, options and files of gohm",
-  details: `For the shell that runs: source <(gohm completion bash), the same with zsh, or gohm completion fish | source. For every one: gohm completion bash >/etc/bash_completion.d/gohm, gohm completion zsh >/usr/local/share/zsh/site-functions/_gohm, or gohm completion fish >/etc/fish/completions/gohm.fish.`,
+  details: `For the current shell: source <(gohm completion bash), the same with zsh, or gohm completion fish | source. Permanently, for all users (as root): gohm completion bash >/etc/bash_completion.d/gohm, gohm completion zsh >/usr/local/share/zsh/site-functions/_gohm, or gohm completion fish >/etc/fish/completions/gohm.fish.`,
   positionals: [{ name: "SHELL", noun: `shell (${names.join(", ")})`, completion: names }],
   needs: "nothing",
   options: [],

@@ -12,6 +12,8 @@ import type { Command } from "./command.ts";
 export const serve: Command = {
   name: "serve",
   summary: "run the hub until it is stopped; what gohm does without a command",
+  details:
+    "Use npm start or the service to run it unattended: npx does not pass SIGTERM on, so a hub started by npx gohm keeps running when the npx process is ended by it.",
   positionals: [],
   needs: "nothing",
   settings: "shown",
