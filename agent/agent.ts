@@ -118,12 +118,12 @@ async function capture(settings: Settings, folder: string, users: boolean): Prom
       await recordNvml(folder, { machine, nvml: settings.nvml });
     } catch (error) {
       if (!(error instanceof Error) || error.name !== "Unsupported") throw error;
-      log.warn(`What the driver answers is not written down: ${error.message}`);
+      log.warn(`The answers of the driver were not captured: ${error.message}`);
     }
   }
   log.info(
-    `This machine is written down in ${folder}. Look through it before you give it away: host name, addresses, ` +
-      "mounts and the names of GPU programs are in it.",
+    `This machine was captured into ${folder}. Read the files before you publish them: they contain the host name, addresses, ` +
+      "mounts and the names of GPU programs.",
   );
   return 0;
 }
