@@ -11,6 +11,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
 } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { dirname, join, resolve } from "node:path";
@@ -64,6 +65,7 @@ export async function backUp(options: BackupOptions): Promise<readonly CopiedDat
   const path = resolve(options.path);
   const part = `${path}.partial-${process.pid}`;
   try {
+    checkParent(dirname(path));
     return isFolderBackup(options.path) ? await writeFolder(options, path, part) : await writeFile(options, path, part);
   } catch (error) {
     throw error instanceof Fault ? error : failed(path, error);
@@ -99,6 +101,13 @@ async function writeFolder(options: BackupOptions, path: string, part: string): 
   renameSync(part, path);
   syncFolder(dirname(path));
   return copied;
+}
+
+/** Before a hub makes a copy for nothing. @throws Error that names the folder if it is missing or none */
+function checkParent(folder: string): void {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found === undefined) throw new Error(`the folder ${folder} does not exist`);
+  if (!found.isDirectory()) throw new Error(`${folder} is not a folder`);
 }
 
 /** @throws Fault backup_failed unless there is nothing at the path, or an empty folder */

@@ -116,10 +116,17 @@ test("an existing file is never overwritten, and a missing folder is named", asy
   const refused = await backup(file);
   expect(refused).toEqual({ status: 1, output: expect.stringContaining(`${file}: it already exists`) });
   expect(readFileSync(file, "utf8")).toBe("precious");
-  const nowhere = await backup(join(out, "none", "copy.db"));
-  expect(nowhere).toEqual({ status: 1, output: expect.stringMatching(/Cannot back up to .*ENOENT/) });
+  for (const path of [join(out, "none", "copy.db"), join(out, "none", "copy/")]) {
+    expect(await backup(path)).toEqual({
+      status: 1,
+      output: `gohm: Cannot back up to ${path.replace(/\/$/, "")}: the folder ${join(out, "none")} does not exist\n`,
+    });
+  }
   const below = await backup(join(file, "copy.db"));
-  expect(below).toEqual({ status: 1, output: expect.stringMatching(/^gohm: Cannot back up to .*ENOTDIR[^\n]*\n$/) });
+  expect(below).toEqual({
+    status: 1,
+    output: `gohm: Cannot back up to ${join(file, "copy.db")}: ${file} is not a folder\n`,
+  });
   expect(readdirSync(out)).toEqual(["copy.db"]);
 });
 
