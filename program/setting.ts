@@ -5,6 +5,8 @@ import type { Completion, Option } from "./line.ts";
 export interface SettingReader<T> {
   /** What is wanted, after "must be": "seconds from 1 to 3600". */
   readonly wanted: string;
+  /** What the writer of a refused value may have meant. */
+  hint?(value: unknown): string | undefined;
   /** JSON Schema of the value in the settings file. */
   readonly schema: object;
   /** The flag may stand without a value, which then is true; one comes after "=" only. */
@@ -103,8 +105,9 @@ function read(row: Row<unknown>, value: unknown, source: string): unknown {
   const got = row.reader.parse(value);
   if (got !== undefined) return got;
   const shown = row.secret ? "(secret)" : quoted(value);
+  const hint = row.secret ? undefined : row.reader.hint?.(value);
   throw new SettingError(
-    `Cannot read setting "${row.name}" (${source}): must be ${row.reader.wanted}: current value is ${shown}`,
+    `Cannot read setting "${row.name}" (${source}): must be ${row.reader.wanted}: current value is ${shown}${hint === undefined ? "" : `: write ${hint}`}`,
   );
 }
 

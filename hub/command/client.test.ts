@@ -177,6 +177,13 @@ test.each([
   expect(await failure(ask({ hub: url }, env))).toMatch(wanted);
 });
 
+test("an address whose path leads to nothing is told apart from an older hub", async () => {
+  const url = await serve(json(refusal("page_unknown", "There is nothing at this path."), 404));
+  expect(await failure(ask({ hub: `${url}/x/` }))).toBe(
+    `There is nothing at /x/api/health of ${url} (--hub): check the path /x of the address; if it is right, the hub is older than this program`,
+  );
+});
+
 test("what a newer hub says beside is kept", async () => {
   const url = await serve(json({ ...(hub("lab") as object), more: [1] }));
   const answer = await openHub({ flags: { hub: url }, env: {} }).call(restRoutes.health, {});
@@ -228,8 +235,14 @@ test("a hub that says nothing, or never ends, is given up", async () => {
 
 test("an address that is none, and a token of two lines, are settings that cannot be used", () => {
   expect(() => openHub({ flags: { hub: "gpus.lab:5000" }, env: {} })).toThrow(
-    /"hub" \(--hub\): must be an address like/,
+    /"hub" \(--hub\): must be an address like .*: current value is "gpus\.lab:5000": write http:\/\/gpus\.lab:5000$/,
   );
+  expect(() => openHub({ flags: {}, env: { GOHM_HUB: "127.0.0.1:5000" } })).toThrow(
+    /: write http:\/\/127\.0\.0\.1:5000$/,
+  );
+  for (const hub of ["ftp://gpus.lab", "a b", "user@gpus.lab"]) {
+    expect(() => openHub({ flags: { hub }, env: {} })).toThrow(/: current value is "[^"]*"$/);
+  }
   expect(() => openHub({ flags: {}, env: { GOHM_HUB_TOKEN: "a\nb" } })).toThrow(
     /"hub-token" \(GOHM_HUB_TOKEN\).*\(secret\)$/,
   );

@@ -209,6 +209,13 @@ function refused(endpoint: HubEndpoint, path: string, { status, location, body }
     if (token === "") return new Failure(`${hub} requires a token: GOHM_HUB_TOKEN, or GOHM_HUB_TOKEN_FILE`);
     return new Failure(`${hub} rejected this token (GOHM_HUB_TOKEN)`);
   }
+  if (code === "page_unknown" && endpoint.kind === "address" && endpoint.base.pathname !== "/") {
+    const { origin, pathname } = endpoint.base;
+    const below = pathname.replace(/\/$/, "");
+    return new Failure(
+      `There is nothing at ${below}${path} of ${origin} (${endpoint.named}): check the path ${below} of the address; if it is right, the hub is older than this program`,
+    );
+  }
   if (code === "page_unknown" || code === "method_refused") {
     return new Failure(`${hub} does not know ${path}: it is older than this program; upgrade it`);
   }

@@ -1,5 +1,13 @@
 import { type Completion, type Line, type Option, readLine, UsageError, verbOf } from "../../program/line.ts";
-import { optionsOf, type Row, type StartSources, type Table, text, webAddress } from "../../program/setting.ts";
+import {
+  optionsOf,
+  type Row,
+  type SettingReader,
+  type StartSources,
+  type Table,
+  text,
+  webAddress,
+} from "../../program/setting.ts";
 import type { Log } from "../log.ts";
 import type { Arguments, JsonAnswer, JsonRoute } from "../route/route.ts";
 import { table as settings } from "../settings.ts";
@@ -98,6 +106,12 @@ export class Failure extends Error {
   override name = "Failure";
 }
 
+/** Address of a hub; a name or an IP address with a port may lack its "http://". */
+const hubAddress: SettingReader<string> = {
+  ...webAddress,
+  hint: (value) => (typeof value === "string" && /^[\w.-]+:\d{1,5}$/.test(value) ? `http://${value}` : undefined),
+};
+
 /** Settings that name the hub to ask. */
 export const connection = {
   hub: {
@@ -105,7 +119,7 @@ export const connection = {
     env: "GOHM_HUB",
     default: "",
     help: "Address of the hub to ask. Without one, the hub that runs on the data folder is asked through its control socket.",
-    reader: webAddress,
+    reader: hubAddress,
     only: "start",
   },
   token: {
