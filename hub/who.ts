@@ -21,13 +21,17 @@ const rights: Readonly<Record<Principal["kind"], readonly Needs[]>> = {
   owner: ["open", "read", "node", "admin", "owner"],
 };
 
+/** True if a principal has a right. */
+export const may = ({ kind }: Principal, needs: Needs): boolean => rights[kind].includes(needs);
+
 /**
  * Checks that a principal has a right.
  * @param what subject of the messages
  * @throws Fault sign_in_needed for an anonymous principal, access_denied for one without the right
  */
-export function admit({ kind }: Principal, needs: Needs, what = "This path"): void {
-  if (rights[kind].includes(needs)) return;
+export function admit(by: Principal, needs: Needs, what = "This path"): void {
+  if (may(by, needs)) return;
+  const { kind } = by;
   if (kind === "anonymous") throw new Fault("sign_in_needed", `${what} requires an account or a token.`);
   throw new Fault(
     "access_denied",

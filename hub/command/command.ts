@@ -84,6 +84,8 @@ export type Cell = string | number | undefined | readonly string[];
 export interface ListingColumn<T> {
   /** Key of the value in CSV and in parsable output: "min_mem". */
   readonly name: string;
+  /** Its name for people; `name` if absent. */
+  readonly title?: string;
   value(row: T): Cell;
   /** The value for people, with its unit or in words; `value` if absent. */
   text?(row: T): Cell;

@@ -84,13 +84,13 @@ const least = 8;
 
 const shownOf = <T>(column: ListingColumn<T>, row: T): Cell => (column.text ?? column.value)(row);
 
-const titleOf = (name: string): string => name.replaceAll("_", " ").toUpperCase();
+const titleOf = <T>({ name, title = name }: ListingColumn<T>): string => title.replaceAll("_", " ").toUpperCase();
 
 /** Columns aligned; on a terminal the widest ones are cut until a row fits on a line. Numbers are on the right. */
 function table<T>({ columns, rows }: Listing<T>, { columns: room, colors }: OutputSink): string {
   const cells = rows.map((row) => columns.map((column) => textsOf(shownOf(column, row)).join("; ") || "–"));
   const widths = columns.map((column, i) =>
-    Math.max(width(titleOf(column.name)), ...cells.map((line) => width(line[i] ?? ""))),
+    Math.max(width(titleOf(column)), ...cells.map((line) => width(line[i] ?? ""))),
   );
   shrink(widths, room);
   const right = columns.map(({ value }) => rows.length > 0 && rows.every((row) => typeof value(row) === "number"));
@@ -102,23 +102,20 @@ function table<T>({ columns, rows }: Listing<T>, { columns: room, colors }: Outp
     });
     return `${fields.join(gap)}\n`;
   };
-  const head = line(
-    columns.map(({ name }) => titleOf(name)),
-    (text) => (colors ? paint("bold", text) : text),
-  );
+  const head = line(columns.map(titleOf), (text) => (colors ? paint("bold", text) : text));
   return head + cells.map((texts, at) => line(texts, (text, i) => tinted(text, columns[i], rows[at], colors))).join("");
 }
 
 /** Each value behind the name of its column; the further entries of a list below the first one. In full, however long. */
 function upright<T>({ columns, rows }: Listing<T>, { colors }: OutputSink): string {
-  const names = Math.max(...columns.map(({ name }) => name.length));
+  const names = Math.max(...columns.map(({ name, title = name }) => title.length));
   return rows
     .map((row) =>
       columns
         .map((column) => {
           const texts = textsOf(shownOf(column, row));
           const lines = (texts.length === 0 ? ["–"] : texts).map((text) => tinted(text, column, row, colors));
-          return `${column.name.padEnd(names)}${gap}${lines.join(`\n${" ".repeat(names)}${gap}`)}\n`;
+          return `${(column.title ?? column.name).padEnd(names)}${gap}${lines.join(`\n${" ".repeat(names)}${gap}`)}\n`;
         })
         .join(""),
     )

@@ -11,7 +11,7 @@ export const status: Command = {
   name: "status",
   summary: "ask a running hub whether all is well",
   details:
-    "Prints the hub's name and version, how many of its machines answer, and its notices: what the page shows above the machines when something is wrong.",
+    'Prints the name and version of the hub, how many of its machines answer and which do not, and its notices: what the page shows above the machines when something is wrong. The status is "ok" only if every machine answers and there is no notice. With --json it is that of the hub itself, which is "ok" if the hub works; "open", also in CSV and parsable output, counts the machines that answer.',
   positionals: [],
   needs: "hub",
   lists: true,
@@ -31,6 +31,14 @@ export const status: Command = {
 
 const isWell = ({ hosts, open, notices }: Health): boolean => open >= hosts && notices.length === 0;
 
+/** How many hosts do not answer, and their names as far as the hub tells them. */
+function silenceOf({ hosts, open, silent = [] }: Health): string {
+  const count = hosts - open;
+  const more = count - silent.length;
+  const names = `${silent.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  return `${count} ${count === 1 ? "does" : "do"} not answer${silent.length > 0 ? `: ${names}` : ""}`;
+}
+
 const columns: readonly ListingColumn<Health>[] = [
   {
     name: "status",
@@ -43,7 +51,8 @@ const columns: readonly ListingColumn<Health>[] = [
   {
     name: "open",
     value: ({ open }) => open,
-    text: ({ hosts, open }) => (open < hosts ? `${open} (${hosts - open} do not answer)` : `${open}`),
+    title: "answering",
+    text: (hub) => (hub.open < hub.hosts ? `${hub.open} (${silenceOf(hub)})` : `${hub.open}`),
     tone: ({ hosts, open }) => (open < hosts ? "bad" : undefined),
   },
   { name: "notices", value: ({ notices }) => notices, tone: () => "bad" },

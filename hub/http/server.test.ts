@@ -98,6 +98,18 @@ test("GET /api/health counts hosts and says what an administrator should know", 
   });
 });
 
+test("GET /api/health names the hosts that do not answer, at most 20, without hidden characters", async () => {
+  const silentHosts = async () => (await json("/api/health")).body.silent;
+  const [first] = live.hosts().map(({ name }) => name);
+  expect(await silentHosts()).toEqual([first]);
+  live.expect("x\u202ey", "127.0.0.1:1");
+  for (let i = 0; i < 30; i++) live.expect(`z${i}`, "127.0.0.1:1");
+  expect([await silentHosts(), (await json("/api/health")).body.hosts]).toEqual([
+    [first, "xy", ...Array.from({ length: 18 }, (_, i) => `z${i}`)],
+    32,
+  ]);
+});
+
 type FetchedAnswer = IncomingMessage & { body: Buffer };
 
 function raw(

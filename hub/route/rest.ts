@@ -123,17 +123,37 @@ const valuesByKey = v.pipe(
 
 const health = v.pipe(
   v.object({
-    status: v.literal("ok"),
+    status: v.pipe(
+      v.literal("ok"),
+      v.description("The hub itself works, whether its hosts answer or not: for those, compare `open` with `hosts`."),
+    ),
     name: v.pipe(v.string(), v.description("The hub's own name (`hub.name`); may be empty.")),
     version: v.string(),
     hub: v.pipe(v.string(), v.description("Random at each start of the hub.")),
     hosts: v.pipe(v.number(), v.integer(), v.description("Number of hosts in the settings.")),
-    open: v.pipe(v.number(), v.integer(), v.description("Number of hosts that answer.")),
+    open: v.pipe(v.number(), v.integer(), v.description("Number of hosts that answer now.")),
+    silent: v.optional(
+      v.pipe(
+        v.array(v.string()),
+        v.description(
+          "Names of hosts that do not answer, at most 20; only for those who may read, and from version 0.2.0.",
+        ),
+      ),
+    ),
     notices: v.pipe(v.array(v.string()), v.description("What an administrator should know.")),
   }),
   v.title("Health"),
   v.examples([
-    { status: "ok", name: "lab", version: "0.2.0", hub: "5f1d0c9a33e1b2a4", hosts: 12, open: 12, notices: [] },
+    {
+      status: "ok",
+      name: "lab",
+      version: "0.2.0",
+      hub: "5f1d0c9a33e1b2a4",
+      hosts: 12,
+      open: 11,
+      silent: ["gpu7"],
+      notices: [],
+    },
   ]),
 );
 
@@ -240,6 +260,8 @@ export const restRoutes = {
     needs: "open",
     tag: "hub",
     summary: "State of the hub",
+    description:
+      "`status` is `ok` from every hub that works, whether its hosts answer or not; `open` counts those that answer now, out of `hosts`, and `silent` names up to 20 of the others.",
     answer: { "application/json": health },
     refuses: [],
   },

@@ -1,7 +1,9 @@
 import type { Context } from "hono";
+import { clean } from "../../proto/clean.ts";
 import { until } from "../history/store.ts";
 import { serve } from "../route/handler.ts";
 import { restRoutes } from "../route/rest.ts";
+import { may, type Principal } from "../who.ts";
 import { charts } from "./rest/chart.ts";
 import { fleet } from "./rest/fleet.ts";
 import { Maps } from "./rest/map.ts";
@@ -21,15 +23,22 @@ export const rest: View = {
         fleetHistory: (request) => fleet(seen(request.c), request),
         pk: (request) => maps.pk(request),
         hist: (request) => maps.hist(request),
-        health: ({ c }) => c.json(health(hub)),
+        health: ({ c, by }) => c.json(health(hub, by)),
       }),
       close: async () => maps.close(),
     };
   },
 };
 
-function health({ live, version, instance, name }: HubView): object {
+/** Most names of hosts that do not answer. */
+const mostSilent = 20;
+
+function health({ live, version, instance, name }: HubView, by: Principal): object {
   const hosts = live.hosts();
-  const open = hosts.filter(({ link }) => link.state === "open").length;
-  return { status: "ok", name: name(), version, hub: instance, hosts: hosts.length, open, notices: live.notices() };
+  const closed = hosts.filter(({ link }) => link.state !== "open");
+  const open = hosts.length - closed.length;
+  // Anyone may ask, also a probe without a right to read names.
+  const silent = may(by, "read") ? closed.slice(0, mostSilent).map((host) => clean(host.name)) : undefined;
+  const { length } = hosts;
+  return { status: "ok", name: name(), version, hub: instance, hosts: length, open, silent, notices: live.notices() };
 }

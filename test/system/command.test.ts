@@ -61,7 +61,7 @@ test("a hub whose machines all answer is ok, with status 0, in every form", asyn
   await vi.waitFor(async () => expect((await gohm(["status", "--hub", url])).status).toBe(0), { timeout: 20_000 });
   expect(await gohm(["status", "--hub", url])).toEqual({
     status: 0,
-    output: `status   ok\nname     机房一\nversion  ${version}\nhosts    1\nopen     1\nnotices  –\n`,
+    output: `status     ok\nname       机房一\nversion    ${version}\nhosts      1\nanswering  1\nnotices    –\n`,
   });
   expect((await gohm(["status", "-P"], { GOHM_HUB: url })).output).toBe(
     `status|name|version|hosts|open|notices\nok|机房一|${version}|1|1|\n`,
@@ -77,7 +77,7 @@ test("without an address the hub of the data folder is asked, by its own user an
   const url = await watching({ a: await played() });
   await vi.waitFor(async () => expect((await gohm(["status", "--hub", url])).status).toBe(0), { timeout: 20_000 });
   const { status, output } = await gohm(["status"], { GOHM_DATA: at.data });
-  expect([status, output]).toEqual([0, expect.stringMatching(/^status {3}ok\nname {5}机房一\n/)]);
+  expect([status, output]).toEqual([0, expect.stringMatching(/^status {5}ok\nname {7}机房一\n/)]);
   expect((await gohm(["status", "--data", at.data], { GOHM_HUB: "http://127.0.0.1:1" })).status).toBe(0);
   if (process.getuid?.() !== 0) return;
   for (const folder of [at.folder, at.data]) chmodSync(folder, 0o777);
@@ -91,11 +91,11 @@ test("a machine that does not answer, or a notice, is status 3, and both are tol
   const { status, output } = await gohm(["status", "--hub", url]);
   expect([status, output]).toEqual([
     3,
-    expect.stringMatching(/^status {3}degraded\n.*\nopen {5}0 \(1 do not answer\)$/ms),
+    expect.stringMatching(/^status {5}degraded\n.*\nanswering {2}0 \(1 does not answer: a\)$/ms),
   ]);
   at.write("{");
   await vi.waitFor(
-    async () => expect((await gohm(["status", "--hub", url])).output).toContain("notices  Cannot read"),
+    async () => expect((await gohm(["status", "--hub", url])).output).toContain("notices    Cannot read"),
     {
       timeout: 20_000,
     },
@@ -137,6 +137,18 @@ test("nothing that a hub says steers the terminal", async () => {
     expect([status, output]).toEqual([3, expect.not.stringMatching(/(?!\r?\n)[\p{Cc}\p{Cf}]/u)]);
     expect(output).toContain("owned");
   }
+});
+
+test.each([
+  [undefined, "8 (2 do not answer)"],
+  [["a", "b\u001b[31m"], "8 (2 do not answer: a, b[31m)"],
+  [["a"], "8 (2 do not answer: a and 1 more)"],
+])("hosts that do not answer, %j, are named: %s", async (silent, wanted) => {
+  const answer = { status: "ok", name: "", version: "9", hub: "x", hosts: 10, open: 8, notices: [], silent };
+  const port = await serve(createHttp((_, response) => void response.end(JSON.stringify(answer))));
+  const url = `http://127.0.0.1:${port}`;
+  expect((await gohm(["status", "--hub", url])).output).toContain(`answering  ${wanted}\n`);
+  expect((await gohm(["status", "-P", "--hub", url])).output).toMatch(/^status\|name\|version\|hosts\|open\|notices\n/);
 });
 
 test("another server than a hub is named", async () => {
