@@ -210,8 +210,9 @@ async function fromFiles(
     return false;
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== "database_damaged") throw error;
-    const way = "start the hub, which keeps what is intact, or copy the folder as it is";
-    throw new Fault("backup_failed", `${error.message}; ${way}`, { cause: error });
+    const way =
+      "so that no whole copy can be made of it; start the hub, which keeps what is intact, or copy the folder as it is";
+    throw new Fault("backup_failed", `${error.message}, ${way}`, { cause: error });
   }
 }
 

@@ -4,7 +4,7 @@ import { engines } from "./history/all.ts";
 
 /** What a backup into one file holds; engines that keep no file of their own have nothing to copy. */
 export const histories = engines.flatMap(({ file, copy }) =>
-  file === undefined ? [] : [{ name: "history", file, copy } as const satisfies DatabaseKind],
+  file === undefined ? [] : [{ name: "history", noun: "history", file, copy } as const satisfies DatabaseKind],
 );
 
 /**

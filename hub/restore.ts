@@ -88,7 +88,7 @@ function checkEmpty(folder: string): void {
   const more = found.length > 3 ? ` and ${found.length - 3} more` : "";
   throw new Fault(
     "restore_failed",
-    `Cannot restore into ${folder}: it is not empty (${found.slice(0, 3).join(", ")}${more}); stop the hub and move all of it elsewhere, or set GOHM_DATA to another folder`,
+    `Cannot restore into ${folder}: it is not empty (${found.slice(0, 3).join(", ")}${more}); stop the hub and move all of it elsewhere, or name another folder (--data, GOHM_DATA)`,
   );
 }
 
@@ -137,7 +137,9 @@ function checkFile(path: string): void {
 function checkKnown(folder: string): void {
   const known = new Set(databases.map(({ file }) => file));
   const other = readdirSync(folder).find((name) => name.endsWith(".db") && !known.has(name));
-  if (other !== undefined) throw failed(folder, `this version does not know ${other}; restore it with a newer one`);
+  if (other === undefined) return;
+  const way = "move it elsewhere, or restore with the version that made the backup";
+  throw failed(folder, `${other} is not a database of GOHM, or of a newer version; ${way}`);
 }
 
 /** Copies one database of the backup. @returns false if the backup holds none */

@@ -19,6 +19,7 @@ const bookFile = "gohm.db";
 /** The book in backups. */
 export const bookCopies = {
   name: "book",
+  noun: "administration data",
   file: bookFile,
   copy: ({ folder, path }) => copyDatabase(join(folder, bookFile), path, bookSchema),
 } as const satisfies DatabaseKind;

@@ -37,7 +37,7 @@ export async function copyFiles({ folder, names, scratch, noun }: FileSet): Prom
   }
   throw new Fault(
     "data_folder_busy",
-    `The ${noun} in ${resolve(folder)} changes while it is copied: a hub is starting there, or runs and cannot be asked (its log says why); try again, or stop it`,
+    `The ${noun} in ${resolve(folder)} changes while it is read: a hub is starting there, or runs and cannot be asked (its log says why); try again, or stop it`,
   );
 }
 

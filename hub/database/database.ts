@@ -31,6 +31,8 @@ export interface CopyOptions {
 export interface DatabaseKind {
   /** "history" */
   readonly name: string;
+  /** What it holds, in words: "administration data". */
+  readonly noun: string;
   /** Its file in a data folder, and in a backup. */
   readonly file: string;
   /**

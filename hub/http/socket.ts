@@ -62,7 +62,7 @@ export async function checkAlone(data: string): Promise<void> {
   if (!(await answers(data))) return;
   throw new Fault(
     "data_folder_busy",
-    `Another hub is using the data folder ${resolve(data)} (GOHM_DATA); end it or set GOHM_DATA to another folder`,
+    `Another hub is using the data folder ${resolve(data)} (--data, GOHM_DATA); end it or name another folder`,
   );
 }
 

@@ -1,4 +1,4 @@
-// What gohm restore is given in place of a backup, which must be refused at once and leave nothing behind.
+// What gohm restore is given in place of a whole backup: what is refused leaves nothing behind, what is missing is named.
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
@@ -19,6 +19,12 @@ afterEach(async () => {
   await program?.stop("SIGKILL");
   rmSync(top, { recursive: true });
 });
+
+async function gohm(words: readonly string[]): Promise<{ status: unknown; output: string }> {
+  program = start("gohm.mjs", words, { GOHM_DATA: join(top, "data") });
+  const [status] = await once(program.child, "close");
+  return { status, output: program.output() };
+}
 
 const pipe = (path: string): void => void execFileSync("mkfifo", [path]);
 const empty = (path: string): void => writeFileSync(path, "");
@@ -46,8 +52,30 @@ test.each<[string, string, (path: string) => void, RegExp]>([
   rmSync(join(folder, name), { force: true });
   make(join(folder, name));
   const words = ["restore", name === "copy.db" ? join(folder, name) : folder];
-  program = start("gohm.mjs", words, { GOHM_DATA: join(top, "data") });
-  const [status] = await once(program.child, "close");
-  expect({ status, output: program.output() }).toEqual({ status: 1, output: expect.stringMatching(message) });
+  expect(await gohm(words)).toEqual({ status: 1, output: expect.stringMatching(message) });
   expect(existsSync(join(top, "data"))).toBe(false);
+});
+
+test("a book, or a database file with its log beside it, is not a backup of a history", async () => {
+  const folder = join(top, "copy");
+  await fillFolder(folder);
+  const book = await gohm(["restore", join(folder, "gohm.db")]);
+  expect(book).toEqual({
+    status: 1,
+    output: expect.stringMatching(/^gohm: Cannot restore .*gohm\.db: it is not a hub's history/),
+  });
+  writeFileSync(join(folder, "history.db-wal"), "x");
+  const part = await gohm(["restore", join(folder, "history.db")]);
+  expect(part).toEqual({ status: 1, output: expect.stringMatching(/history\.db-wal shows that it is not a backup/) });
+  expect(existsSync(join(top, "data"))).toBe(false);
+});
+
+test("a backup folder without a history says so", async () => {
+  const folder = join(top, "copy");
+  await fillFolder(folder);
+  rmSync(join(folder, "history.db"));
+  expect(await gohm(["restore", folder])).toEqual({
+    status: 0,
+    output: expect.stringMatching(/^\S+gohm\.db: \S+ KB\nNo history in \S+copy: the hub begins a new history\.db\n$/),
+  });
 });

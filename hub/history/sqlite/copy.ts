@@ -79,8 +79,7 @@ function schemaOf(file: File): number | undefined {
   }
 }
 
-const damaged = (what: string): Fault =>
-  new Fault("database_damaged", `The history is damaged (${what}), so that no whole copy can be made of it`);
+const damaged = (what: string): Fault => new Fault("database_damaged", `The history is damaged (${what})`);
 
 /** Rewrites a fault about the scratch folder to name the folder that was copied. */
 function translated(error: unknown, scratch: string, folder: string): unknown {
