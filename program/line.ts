@@ -95,12 +95,14 @@ function optionOf(arg: string, options: readonly Option[]): { option: Option; in
 
 /**
  * The verb that a line's first words name, and the words after it. A verb may have two words ("node list").
+ * @param meant What to name for a word that is no verb, beside the nearest one: "serve" for "start".
  * @returns Undefined if there are no words.
  * @throws UsageError that names the nearest verb
  */
 export function verbOf<T extends { readonly name: string }>(
   words: readonly string[],
   verbs: readonly T[],
+  meant: ReadonlyMap<string, string> = new Map(),
 ): { verb: T; rest: readonly string[] } | undefined {
   const [first] = words;
   if (first === undefined) return undefined;
@@ -109,7 +111,8 @@ export function verbOf<T extends { readonly name: string }>(
     if (verb !== undefined) return { verb, rest: words.slice(verb.name.split(" ").length) };
   }
   const below = verbs.flatMap(({ name }) => (name.startsWith(`${first} `) ? name.slice(first.length + 1) : []));
-  if (below.length === 0) throw unknown(first, [...new Set(verbs.map(({ name }) => name.split(" ")[0] ?? ""))]);
+  if (below.length === 0)
+    throw unknown(first, [...new Set(verbs.map(({ name }) => name.split(" ")[0] ?? ""))], meant.get(first));
   if (words[1] === undefined) throw new UsageError(`"${first}" needs one more word: ${below.join(", ")}`);
   throw unknown(
     `${first} ${words[1]}`,
@@ -117,8 +120,7 @@ export function verbOf<T extends { readonly name: string }>(
   );
 }
 
-function unknown(command: string, known: readonly string[]): UsageError {
-  const near = nearest(command, known);
+function unknown(command: string, known: readonly string[], near = nearest(command, known)): UsageError {
   return new UsageError(`There is no command "${command}"${near === undefined ? "" : `: did you mean "${near}"?`}`);
 }
 

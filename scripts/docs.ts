@@ -192,7 +192,7 @@ only with \`NODE_USE_ENV_PROXY=1\`. A redirect is not followed, because the toke
 
 ## Output formats
 
-Commands that list rows print an aligned table with units; on a terminal it is cut to the width, and in colour (not with \`--no-color\`, with \`NO_COLOR\` in the environment, or into a pipe). Unknown values are a dash. For programs:
+Commands that list rows print an aligned table with units; on a terminal it is cut to the width, and in colour (not with \`--no-color\`, with \`NO_COLOR\` in the environment, or into a pipe). Unknown values are a dash. For programs, one of:
 
 - \`--json\`: the hub's answer. Characters that could control a terminal are written as \`\\u\` escapes.
 - \`--csv\`: RFC 4180, with a header line, without units. A text that begins with \`=\`, \`+\`, \`-\`, \`@\` gets an apostrophe before it, so that spreadsheets do not evaluate it; numbers never do.

@@ -24,6 +24,17 @@ test.each([
 
 test.each([
   ["statsu", 'There is no command "statsu": did you mean "status"? See gohm --help.', 1],
+  ["stats --jsn", 'There is no command "stats": did you mean "status"? See gohm --help.', 1],
+  ["stats status --jsn", 'There is no command "stats": did you mean "status"? See gohm --help.', 1],
+  ["start", 'There is no command "start": did you mean "serve"? See gohm --help.', 1],
+  ["version", 'There is no command "version": did you mean "--version"? See gohm --help.', 1],
+  ["constructor", 'There is no command "constructor". See gohm --help.', 1],
+  ["status --json --csv", "--json and --csv exclude each other: name one form of output. See gohm help status.", 2],
+  [
+    "-P status --csv --json",
+    "--json and --csv and --parsable exclude each other: name one form of output. See gohm help status.",
+    2,
+  ],
   ["--dta x backup f", "There is no option --dta: did you mean --data? See gohm help backup.", 1],
   ["--colour red", "There is no option --colour. See gohm --help.", 1],
   ["status --jsno", "There is no option --jsno: did you mean --json? See gohm help status.", 2],
@@ -43,7 +54,7 @@ const row = (name: string): Command => {
 };
 
 test.each([
-  ["backup", [], 'gohm backup wants one file or one folder: it was given "". See gohm help backup.'],
+  ["backup", [], "gohm backup wants one file or one folder: it was given none. See gohm help backup."],
   ["backup", ["x", "y"], 'gohm backup wants one file or one folder: it was given "x y". See gohm help backup.'],
   ["backup", [""], 'gohm backup wants one file or one folder: it was given "". See gohm help backup.'],
   ["status", ["x"], 'gohm status wants no further word: it was given "x". See gohm help status.'],

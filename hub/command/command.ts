@@ -171,6 +171,15 @@ export const shownOptions = (command: Command): Option[] => [
   ...(command.lists ? [...forms, ...always.filter(({ name }) => name === "no-color")] : []),
 ];
 
+/** What people write who know other programs. */
+export const synonyms: ReadonlyMap<string, string> = new Map([
+  ["start", "serve"],
+  ["run", "serve"],
+  ["health", "status"],
+  ["save", "backup"],
+  ["version", "--version"],
+]);
+
 const byName = (options: readonly Option[]): Option[] => [
   ...new Map(options.map((option) => [option.name, option])).values(),
 ];
@@ -202,6 +211,10 @@ export function invocationOf(args: readonly string[], commands: readonly [Comman
   const found = misused(first, () => findVerb(args, commands));
   const command = found?.verb ?? first;
   const { flags, words } = misused(command, () => readLine(args, takenOptions(command)));
+  const asked = forms.flatMap(({ name }) => (flags[name] === true ? [`--${name}`] : []));
+  if (asked.length > 1) {
+    throw new Misuse(command, `${asked.join(" and ")} exclude each other: name one form of output`);
+  }
   const rest = found === undefined ? words : words.slice(command.name.split(" ").length);
   return { command, named: found !== undefined, line: { flags, words: rest } };
 }
@@ -213,10 +226,11 @@ function findVerb(args: readonly string[], commands: readonly Command[]) {
   } catch {
     // The parser of the command itself reports the error better: it knows the options of that command.
     const first = new Set(commands.map(({ name }) => name.split(" ")[0]));
-    const at = args.findIndex((arg) => first.has(arg));
+    // Options may precede the verb, other words may not.
+    const at = args[0]?.startsWith("-") ? args.findIndex((arg) => first.has(arg)) : 0;
     words = at < 0 ? [] : args.slice(at).filter((arg) => !arg.startsWith("-"));
   }
-  return verbOf(words, commands);
+  return verbOf(words, commands, synonyms);
 }
 
 /** A usage error of a command, with its exit status. */
@@ -246,7 +260,8 @@ export function checkWords(command: Command, words: readonly string[]): void {
   const most = positionals.at(-1)?.many ? Number.POSITIVE_INFINITY : positionals.length;
   if (words.length >= least && words.length <= most && !words.includes("")) return;
   const wanted = positionals.map(({ noun, optional }) => `${optional ? "at most " : ""}one ${noun}`).join(" and ");
-  throw new Misuse(command, `gohm ${name} wants ${wanted || "no further word"}: it was given "${words.join(" ")}"`);
+  const given = words.length === 0 ? "none" : `"${words.join(" ")}"`;
+  throw new Misuse(command, `gohm ${name} wants ${wanted || "no further word"}: it was given ${given}`);
 }
 
 /** Synopsis of a command: "gohm backup [OPTIONS] FILE". */

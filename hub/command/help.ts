@@ -1,5 +1,5 @@
-import { helpLines, verbOf } from "../../program/line.ts";
-import { type Command, settingsOf, shownOptions, usageOf } from "./command.ts";
+import { helpLines, UsageError, verbOf } from "../../program/line.ts";
+import { type Command, settingsOf, shownOptions, synonyms, usageOf } from "./command.ts";
 
 export const help: Command = {
   name: "help",
@@ -9,7 +9,10 @@ export const help: Command = {
   options: [],
   exits: { 0: "it was printed", 2: "there is no such command" },
   async run({ words, commands, version, print }) {
-    const found = verbOf(words, commands);
+    const found = verbOf(words, commands, synonyms);
+    if (found !== undefined && found.rest.length > 0) {
+      throw new UsageError(`gohm help wants at most one command: it was given "${words.join(" ")}"`);
+    }
     print(found === undefined ? overview(commands, version) : helpOf(found.verb));
     return 0;
   },

@@ -221,6 +221,10 @@ test("help tells of one command or of all, and a mistyped one is hinted at", asy
   const all = await gohm(["--help"]);
   expect(all).toEqual({ status: 0, output: expect.stringMatching(/gohm status.*gohm backup.*GOHM_HUB_ADDR/s) });
   expect(await gohm(["help"])).toEqual(all);
+  expect(await gohm(["help", "status", "extra"])).toEqual({
+    status: 2,
+    output: 'gohm: gohm help wants at most one command: it was given "status extra". See gohm --help.\n',
+  });
   expect(await gohm(["statsu"])).toEqual({
     status: 1,
     output: 'gohm: There is no command "statsu": did you mean "status"? See gohm --help.\n',
