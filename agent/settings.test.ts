@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { UsageError } from "../program/line.ts";
-import { load } from "../program/setting.ts";
+import { load, optionsOf } from "../program/setting.ts";
 import { exporterEnabled, parseCommandLine, pauseSeconds, servesGrpc, table } from "./settings.ts";
 
 const given = (args: string[], env: Record<string, string> = {}) =>
@@ -137,4 +137,14 @@ test.each([
 ])("with %j and %j it listens: %s", (args, env, expected) => {
   const { flags } = parseCommandLine(args);
   expect(servesGrpc(given(args, env), { flags, env })).toBe(expected);
+});
+
+test("help names the values of a setting that has some words for values", () => {
+  for (const [name, words] of [
+    ["log-level", ["error", "warn", "info", "debug"]],
+    ["dcgm-names", ["old", "new", "both"]],
+  ] as const) {
+    const help = optionsOf(table).find((option) => option.name === name)?.help ?? "";
+    expect([name, words.filter((word) => !help.includes(`(${word}`))]).toEqual([name, []]);
+  }
 });
