@@ -166,6 +166,8 @@ async function pauseGpu(seconds: number, port: number | undefined): Promise<numb
   const machine = liveMachine("/");
   const agent = runningAgent(machine, port);
   const begun = machine.ticks();
+  // None where there is no NVIDIA driver, where nvidia-smi reads it, and during another pause.
+  const uses = readersOf(machine, agent, readerCommand).length > 0;
   process.kill(agent, "SIGUSR2");
   let readers: number[] = [];
   for (let passed = 0; passed < releaseMs; passed = machine.ticks() - begun) {
@@ -175,6 +177,12 @@ async function pauseGpu(seconds: number, port: number | undefined): Promise<numb
   }
   if (readers.length > 0) throw new AgentNotFound(`Process ${readers.join(", ")} still uses the driver after 2 s`);
   if (seconds === 0) return print(`hmonitor (process ${agent}) opens the NVIDIA driver again`);
+  if (!uses) {
+    return print(
+      `hmonitor (process ${agent}) does not use an NVIDIA driver, and opens none for ${seconds} s or until ` +
+        `"${programName} ${pauseCommand} --for 0"`,
+    );
+  }
   return print(
     `hmonitor (process ${agent}) has released the NVIDIA driver, and opens it again after ${seconds} s or ` +
       `with "${programName} ${pauseCommand} --for 0"`,

@@ -110,6 +110,15 @@ describe.skipIf(reason !== undefined)(`pause${reason ? `: ${reason}` : ""}`, () 
     }
   });
 
+  test("of an agent that uses no NVIDIA driver: nothing is said to be released", async () => {
+    running = await startAgent({ ...env, GOHM_NOGPU: "true" });
+    const { pid } = running.program.child;
+    expect(await pause(running.port, "--for", "600")).toEqual({
+      status: 0,
+      text: `hmonitor (process ${pid}) does not use an NVIDIA driver, and opens none for 600 s or until "hmonitor pause-gpu --for 0"\n`,
+    });
+  });
+
   test("is refused with a message if there is no agent, or the process is not one", async () => {
     const agent = await serve();
     await agent.stop();
