@@ -133,7 +133,7 @@ export class Baseline<T> {
     this.#least = least;
   }
 
-  /** Adds a reading; returns the baseline and the milliseconds since, or undefined if there is none yet. */
+  /** Adds a reading; returns the baseline and the milliseconds since it, or undefined for the first reading. */
   take(at: number, value: T): { from: T; span: number } | undefined {
     const mark = { at, value };
     const newer = this.#newer;

@@ -13,56 +13,27 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { listening } from "../../test/store.ts";
+import { BookFixture } from "../../test/book.ts";
 import { definitionsOf } from "../database/database.ts";
 import { openDatabase } from "../database/open.ts";
 import type { AuditEntry, Book } from "./book.ts";
 import { bookSchema } from "./sqlite/schema.ts";
-import { openBook } from "./sqlite.ts";
 
 let folder = "";
-let log = listening();
-let notices = new Map<string, string>();
-let timers: (() => void)[] = [];
-let books: Book[] = [];
+let fixture: BookFixture;
 const path = (): string => join(folder, "gohm.db");
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "gohm-book-"));
-  log = listening();
-  notices = new Map();
-  timers = [];
-  books = [];
+  fixture = new BookFixture();
 });
 
 afterEach(() => {
-  for (const book of books) book.close();
+  fixture.close();
   rmSync(folder, { recursive: true });
 });
 
-function open(): Book {
-  const book = openBook({
-    folder,
-    log,
-    clock: {
-      now: () => 0,
-      after: (_ms, run) => {
-        timers.push(run);
-        return () => {
-          timers = timers.filter((other) => other !== run);
-        };
-      },
-    },
-    notice: (topic, text) => void (text === undefined ? notices.delete(topic) : notices.set(topic, text)),
-  });
-  books.push(book);
-  return book;
-}
-
-/** Lets the time between two looks at the file pass. */
-const care = (): void => {
-  for (const run of timers.splice(0)) run();
-};
+const open = (): Book => fixture.open(folder);
 
 const entry = (target: string): AuditEntry => ({
   time: 1_700_000_000_000,
@@ -126,14 +97,14 @@ test("a change that throws leaves nothing behind, and numbers of entries are nev
   ).toThrow("on purpose");
   append(book, "after");
   expect(targets(book)).toEqual(["after", "before"]);
-  expect([log.lines, notices.size]).toEqual([[], 0]);
+  expect([fixture.log.lines, fixture.notices.size]).toEqual([[], 0]);
 });
 
 test("what is written is there after the book was closed, and after it was not", () => {
   append(open(), "left open");
   // As a kill leaves it: the files are copied while the book is open.
   const copied = readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))] as const);
-  books.pop()?.close();
+  fixture.books.pop()?.close();
   for (const [name, bytes] of copied) writeFileSync(join(folder, name), bytes);
   const again = open();
   expect(targets(again)).toEqual(["left open"]);
@@ -166,12 +137,15 @@ test.each(["DROP TRIGGER audit_delete", "ALTER TABLE audit RENAME COLUMN actor T
   "a book that %s was done to is moved aside",
   (sql) => {
     append(open(), "x");
-    books.pop()?.close();
+    fixture.books.pop()?.close();
     const file = new Sqlite(path());
     file.exec(sql);
     file.close();
     expect(targets(open())).toEqual([]);
-    expect([notices.get("book damaged"), log.lines.length]).toEqual([expect.stringMatching(/gohm\.db\.damaged-1/), 1]);
+    expect([fixture.notices.get("book damaged"), fixture.log.lines.length]).toEqual([
+      expect.stringMatching(/gohm\.db\.damaged-1/),
+      1,
+    ]);
   },
 );
 
@@ -190,7 +164,7 @@ test("a second book on the same folder is refused while the first is open", () =
 
 test("a book of a newer version is refused, and stays as it is", () => {
   append(open(), "x");
-  books.pop()?.close();
+  fixture.books.pop()?.close();
   const file = new Sqlite(path());
   file.pragma("user_version = 99");
   file.close();
@@ -199,7 +173,7 @@ test("a book of a newer version is refused, and stays as it is", () => {
     expect.objectContaining({ code: "data_newer", message: expect.stringMatching(/its schema is 99/) }),
   );
   // Nothing is left that would look at the file again.
-  expect(timers).toEqual([]);
+  expect(fixture.timers).toEqual([]);
   expect([readdirSync(folder), readFileSync(path()).equals(before)]).toEqual([["gohm.db"], true]);
 });
 
@@ -209,13 +183,13 @@ test("a book that cannot be opened refuses what it is asked, says why once, and 
   const unusable = expect.objectContaining({ code: "book_unusable" });
   expect(() => append(book, "x")).toThrow(unusable);
   expect(() => targets(book)).toThrow(unusable);
-  expect([...notices.keys()]).toEqual(["book"]);
-  expect(log.lines).toEqual([expect.stringMatching(/Cannot use the administration data in .*gohm\.db/)]);
-  care();
-  expect(log.lines.length).toBe(1);
+  expect([...fixture.notices.keys()]).toEqual(["book"]);
+  expect(fixture.log.lines).toEqual([expect.stringMatching(/Cannot use the administration data in .*gohm\.db/)]);
+  fixture.runTimers();
+  expect(fixture.log.lines.length).toBe(1);
   mkdirSync(folder);
-  care();
-  expect([notices.size, log.lines.at(-1)]).toEqual([0, "administration data can be written again"]);
+  fixture.runTimers();
+  expect([fixture.notices.size, fixture.log.lines.at(-1)]).toEqual([0, "administration data can be written again"]);
   append(book, "x");
   expect(targets(book)).toEqual(["x"]);
 });
@@ -258,11 +232,13 @@ test.each<[string, () => void, string[]]>([
   append(again, "in the log");
   change();
   // By itself, within the time of a look.
-  care();
+  fixture.runTimers();
   expect(readdirSync(folder).filter((name) => name !== "gohm.db-wal")).toEqual(
     names.filter((name) => name !== "gohm.db-wal"),
   );
-  expect(notices.get("book file")).toMatch(/was (deleted|replaced) while the hub ran; it was written there again/);
+  expect(fixture.notices.get("book file")).toMatch(
+    /was (deleted|replaced) while the hub ran; it was written there again/,
+  );
   change();
   append(again, "after");
   expect(targets(again)).toEqual(["after", "in the log", "before"]);
@@ -273,14 +249,14 @@ test.each<[string, () => void, string[]]>([
 
 test("a file that is emptied while the book is open is moved aside, and what is written then is kept", () => {
   append(open(), "before");
-  books.pop()?.close();
+  fixture.books.pop()?.close();
   const again = open();
   truncateSync(path());
-  care();
+  fixture.runTimers();
   expect(readdirSync(folder)).toEqual(
     expect.arrayContaining(["gohm.db", expect.stringMatching(/replaced-1|damaged-1/)]),
   );
-  expect([...notices.keys()]).toEqual([expect.stringMatching(/^book (file|damaged)$/)]);
+  expect([...fixture.notices.keys()]).toEqual([expect.stringMatching(/^book (file|damaged)$/)]);
   append(again, "after");
   again.close();
   expect(targets(open())[0]).toBe("after");
@@ -297,8 +273,8 @@ test("damage that shows only while the hub runs costs the file, not the hub", ()
   const bytes = readFileSync(path());
   writeFileSync(path(), Buffer.concat([bytes.subarray(0, 4096), Buffer.alloc(bytes.length - 4096, 0x55)]));
   expect(() => again.audit({ limit: 1000 })).toThrow(expect.objectContaining({ code: "book_unusable" }));
-  expect(notices.get("book damaged")).toMatch(/is damaged .* moved to \S*gohm\.db\.damaged-1/);
-  expect(log.lines).toEqual([notices.get("book damaged")]);
+  expect(fixture.notices.get("book damaged")).toMatch(/is damaged .* moved to \S*gohm\.db\.damaged-1/);
+  expect(fixture.log.lines).toEqual([fixture.notices.get("book damaged")]);
   append(again, "new");
   expect(targets(again)).toEqual(["new"]);
 });

@@ -6,58 +6,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { AuditEntry, Book } from "../../hub/book/book.ts";
-import { openBook } from "../../hub/book/sqlite.ts";
+import { BookFixture } from "../book.ts";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
 import { type HubFolder, hubFolder, launch, startHub } from "../hub.ts";
 import type { Program } from "../program.ts";
-import { listening } from "../store.ts";
 
 const onDisk = test.skipIf(!canMount());
 let folder = "";
 let disk: Disk | undefined;
-let log = listening();
-let notices = new Map<string, string>();
-let timers: (() => void)[] = [];
-let books: Book[] = [];
+let fixture: BookFixture;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "gohm-book-"));
-  log = listening();
-  notices = new Map();
-  timers = [];
-  books = [];
+  fixture = new BookFixture();
 });
 
 afterEach(() => {
-  for (const book of books) book.close();
+  fixture.close();
   disk?.remove();
   disk = undefined;
   rmSync(folder, { recursive: true });
 });
 
-function open(where: string): Book {
-  const book = openBook({
-    folder: where,
-    log,
-    clock: {
-      now: () => 0,
-      after: (_ms, run) => {
-        timers.push(run);
-        return () => {
-          timers = timers.filter((other) => other !== run);
-        };
-      },
-    },
-    notice: (topic, text) => void (text === undefined ? notices.delete(topic) : notices.set(topic, text)),
-  });
-  books.push(book);
-  return book;
-}
-
-/** Lets the time between two looks at the file pass. */
-const care = (): void => {
-  for (const run of timers.splice(0)) run();
-};
+const open = (where: string): Book => fixture.open(where);
 
 const entry = (target: string): AuditEntry => ({
   time: 1,
@@ -88,18 +59,18 @@ onDisk("on a full disk a change is refused as a whole, reading goes on, and noth
     }
   }
   expect(refused).toMatchObject({ code: "book_unusable", message: expect.stringMatching(/gohm\.db: .*full/) });
-  expect([targets(book), [...notices.keys()], log.lines.length]).toEqual([confirmed, ["book"], 1]);
+  expect([targets(book), [...fixture.notices.keys()], fixture.log.lines.length]).toEqual([confirmed, ["book"], 1]);
   expect(() => append(book, "again")).toThrow(expect.objectContaining({ code: "book_unusable" }));
-  care();
-  expect([notices.size, log.lines.length]).toEqual([1, 1]);
+  fixture.runTimers();
+  expect([fixture.notices.size, fixture.log.lines.length]).toEqual([1, 1]);
   // A hub that starts now has its book.
   book.close();
   const second = open(data);
   expect(targets(second)).toEqual(confirmed);
   expect(() => append(second, "again")).toThrow(expect.objectContaining({ code: "book_unusable" }));
   disk.free();
-  care();
-  expect([notices.size, log.lines.at(-1)]).toEqual([0, "administration data can be written again"]);
+  fixture.runTimers();
+  expect([fixture.notices.size, fixture.log.lines.at(-1)]).toEqual([0, "administration data can be written again"]);
   append(second, "later");
   second.close();
   expect(targets(open(data))).toEqual(["later", ...confirmed]);
@@ -112,16 +83,18 @@ onDisk("a book that cannot be created on a full disk is created when there is sp
   disk.fill();
   const book = open(data);
   expect(() => targets(book)).toThrow(expect.objectContaining({ code: "book_unusable" }));
-  expect(notices.get("book")).toMatch(/Cannot use the administration data in .*Live values and history still work/);
+  expect(fixture.notices.get("book")).toMatch(
+    /Cannot use the administration data in .*Live values and history still work/,
+  );
   disk.free();
-  care();
-  expect([targets(book), notices.size]).toEqual([[], 0]);
+  fixture.runTimers();
+  expect([targets(book), fixture.notices.size]).toEqual([[], 0]);
 });
 
 onDisk("on a read-only disk the book is left as it is", () => {
   disk = smallDisk("1m");
   append(open(disk.path), "kept");
-  books.pop()?.close();
+  fixture.books.pop()?.close();
   const before = readFileSync(join(disk.path, "gohm.db"));
   disk.remount("ro");
   const book = open(disk.path);
@@ -162,12 +135,12 @@ test(`one bit flipped anywhere leaves all entries, a new file with the old one b
     rmSync(folder, { recursive: true });
     mkdirSync(folder);
     writeFileSync(path(), bytes);
-    notices.clear();
+    fixture.notices.clear();
     const found = look();
     if (Array.isArray(found)) expect(found.length === 0 || found.length === 10, `byte ${at}`).toBe(true);
     const damaged = readdirSync(folder).filter((name) => name.startsWith("gohm.db.damaged"));
     expect(Array.isArray(found) && found.length === 0, `byte ${at}`).toBe(damaged.length > 0);
-    if (damaged.length > 0) expect(notices.get("book damaged"), `byte ${at}`).toContain(damaged[0]);
+    if (damaged.length > 0) expect(fixture.notices.get("book damaged"), `byte ${at}`).toContain(damaged[0]);
     moved += damaged.length;
   }
   expect(moved).toBeGreaterThan(10);

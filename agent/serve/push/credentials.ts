@@ -39,7 +39,7 @@ export const isToken = (value: unknown): value is string =>
   typeof value === "string" && /^[\x21-\x7e]{1,4096}$/.test(value);
 
 /**
- * Loads the token of an earlier registration; undefined if there is none.
+ * Loads the token of an earlier registration; undefined if this agent was never registered.
  * @param warn Called if other users may read the file.
  * @throws SettingError if the file cannot be read, contains something else, or belongs to another hub.
  */

@@ -34,7 +34,10 @@ export function describeAnswer(answer: HubAnswer, secrets: readonly string[]): s
   return `it answers ${status}${reasonIn(answer, ": ", secrets)}`;
 }
 
-/** Returns the hub's `error` or `detail` after `before`, without these secrets; "" if there is none. Any status may have JSON. */
+/**
+ * Returns `before` followed by the hub's `error` or `detail`, with the secrets redacted; "" if the answer has neither. The body is
+ * read whatever the status is.
+ */
 export function reasonIn({ text }: HubAnswer, before: string, secrets: readonly string[]): string {
   const { error, detail } = parseObject(redact(text, secrets)) ?? {};
   const said = error ?? detail;
