@@ -117,6 +117,26 @@ test.each([
   expect(log.lines.join("\n")).toMatch(/history is damaged in one place and shows a gap there/);
 });
 
+/** The key holds host, metric, group and span, in this order from its last bits on: metric 0 are the times. */
+const metricOf = "(id >> 4) & 1023";
+/** Adds to the number of a metric: nobody asks for a row with such a key. */
+const astray = 600 << 4;
+
+test.each([
+  ["times", `${metricOf} = 0`],
+  ["samples", `${metricOf} > 0`],
+])("a gap is logged where the %s of a block are under a key that nobody asks for", async (_, which) => {
+  // Rows of the second host of the first block: a flipped bit in the key moves one.
+  const log = await changed(
+    `UPDATE raw SET id = id + ${astray} WHERE ${which} AND id % 16 = (SELECT id FROM host WHERE name = 'b') AND id / ${span} = (SELECT min(id) / ${span} FROM raw)`,
+  );
+  const { t } = await ask(scene.open(log), temperature("GPU-1", "b"), all, "count");
+  expect(t.at(-1)).toBeGreaterThan(start + 47 * day);
+  expect(log.lines).toEqual([
+    expect.stringMatching(/history is damaged in one place and shows a gap there \(raw .*\): its .* are gone/),
+  ]);
+});
+
 test.each([
   ["the name of a host", "UPDATE host SET name = 'c' WHERE name = 'b'"],
   ["the uuid of a card", "UPDATE device SET key = 'GPU-7' WHERE id = 1"],

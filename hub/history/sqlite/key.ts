@@ -36,6 +36,9 @@ export const groupOf = (host: number): number => Math.floor(host / groupSize);
 export const mostHosts = 2 ** 14 * groupSize;
 export const mostMetrics = 1024;
 
+/** Keys of a group of hosts in one block or span. */
+export const groupKeys = mostMetrics * groupSize;
+
 /** Stands for a metric in the key of the row with the times of the polls. */
 export const timesRow = 0;
 
@@ -59,4 +62,4 @@ export const groupEnd = (span: number, host: number): number => rowKey(span, (gr
 export const firstKey = (span: number): number => rowKey(span, 0, 0);
 
 /** Returns the block or span of a key. */
-export const spanOfKey = (key: number): number => Math.floor(key / (2 ** 14 * mostMetrics * groupSize));
+export const spanOfKey = (key: number): number => Math.floor(key / (2 ** 14 * groupKeys));

@@ -177,13 +177,16 @@ export class Rows {
   /** Reads samples; undefined if the block has none. */
   frame({ host, block, metrics, devices: wanted, spare }: FrameQuery): Frame | undefined {
     const times = this.times(host, block);
-    if (times === undefined) return undefined;
+    if (times === undefined) {
+      for (const metric of metrics) this.#checkUntimed({ table: "raw", span: block, host, metric });
+      return undefined;
+    }
     const columns = new Map<number, Float64Array>();
     for (const metric of metrics) {
       const place = { table: "raw", span: block, host, metric } as const;
       const found = this.#readPlace(place, () => {
         const data = this.#samples(place);
-        if (data === undefined) return undefined;
+        if (data === undefined) return this.#checkMissing(place);
         const { devices, chunk } = unpack(data);
         const opened = open(chunk);
         if (opened.count !== times.length || opened.width !== devices.length)
@@ -198,6 +201,18 @@ export class Rows {
       for (const [device, values] of found ?? []) columns.set(columnId(device, metric), values);
     }
     return { times, columns };
+  }
+
+  /** Logs samples whose times are gone: a damaged page can show a row under another key, where nobody asks for it. */
+  #checkUntimed(place: RowRef): void {
+    this.#readPlace(place, () => {
+      if (this.#get.raw.get(keyOf(place)) !== undefined) throw new CorruptChunk("its times are gone");
+    });
+  }
+
+  /** @throws CorruptChunk if a metric has no samples in a block with times, but was rolled up: both are written together */
+  #checkMissing(place: RowRef): undefined {
+    if (this.has({ ...place, table: "five" })) throw new CorruptChunk("its samples are gone");
   }
 
   /** Reads the buckets of a host in a rollup's row, by device. */

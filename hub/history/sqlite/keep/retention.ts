@@ -1,6 +1,17 @@
 import { earliest } from "../../../clock.ts";
 import type { File } from "../database.ts";
-import { blockMs, blockOf, blocksPerDay, bucketOf, bucketsInRow, dayOf, firstKey, spanOf, spanOfKey } from "../key.ts";
+import {
+  blockMs,
+  blockOf,
+  blocksPerDay,
+  bucketOf,
+  bucketsInRow,
+  dayOf,
+  firstKey,
+  groupKeys,
+  spanOf,
+  spanOfKey,
+} from "../key.ts";
 import type { NameTable } from "../names.ts";
 import { type Rows, type RowTable, tables } from "../row.ts";
 import type { Expired } from "./compact.ts";
@@ -31,7 +42,7 @@ interface RetentionParts {
 const jumpMs = 24 * 3_600_000;
 const proofMs = 3_600_000;
 
-/** Rows that are deleted in one step, and pages that are freed: some milliseconds of work. */
+/** Rows that are deleted in one step, or else those of one group of hosts in one span, and pages that are freed: some milliseconds of work. */
 const rowsInStep = 400;
 const pagesInStep = 1000;
 
@@ -58,7 +69,11 @@ export class Retention {
       first: each((table) => file.prepare(`SELECT min(id) FROM ${table}`).pluck()),
       drop: each((table) =>
         file.prepare(
-          `DELETE FROM ${table} WHERE id < @end AND id <= coalesce((SELECT id FROM ${table} ORDER BY id LIMIT 1 OFFSET ${rowsInStep}), @end)`,
+          // A group as a whole: samples without the times of their polls are taken for damage (row.ts).
+          `DELETE FROM ${table} WHERE id < min(@end, max(
+            coalesce((SELECT id / ${groupKeys} FROM ${table} ORDER BY id LIMIT 1 OFFSET ${rowsInStep}), @end),
+            (SELECT min(id) / ${groupKeys} FROM ${table}) + 1
+          ) * ${groupKeys})`,
         ),
       ),
     };
