@@ -47,6 +47,41 @@ const meanings = {
     text: "The request requires an account or a token.",
   },
   access_denied: { kind: "permission_denied", text: "The account or token does not have the right to do this." },
+  sign_in_refused: { kind: "unauthenticated", text: "There is no account with this name and password." },
+  too_many_attempts: {
+    kind: "resource_exhausted",
+    text: "Too many attempts to sign in failed, from this address or with this name.",
+  },
+  password_weak: { kind: "invalid_argument", text: "The new password is too short or too easy to guess." },
+  link_unknown: {
+    kind: "not_found",
+    text: "The one-time link was used, has expired, or was replaced by a newer one.",
+  },
+  account_unknown: { kind: "not_found", text: "There is no account of that name." },
+  last_administrator: {
+    kind: "failed_precondition",
+    http: 409,
+    text: "Without this account there would be no administrator.",
+  },
+  token_unknown: { kind: "not_found", text: "There is no API token of that name." },
+  name_taken: { kind: "already_exists", text: "An account, token or host has this name already." },
+  host_in_settings: {
+    kind: "failed_precondition",
+    http: 409,
+    text: "The host is in the settings file, which the hub does not change.",
+  },
+  secret_refused: {
+    kind: "permission_denied",
+    text: "The registration needs the hub's secret or an enrolment token, and sent neither or a wrong one.",
+  },
+  node_registered: {
+    kind: "already_exists",
+    text: "A machine with this host name is registered already.",
+  },
+  too_many_nodes: {
+    kind: "resource_exhausted",
+    text: "Too many machines wait for approval, in all or from this address.",
+  },
   name_refused: {
     kind: "permission_denied",
     http: 421,

@@ -3,12 +3,21 @@ import { Fault } from "./fault.ts";
 
 export type Principal =
   | { readonly kind: "anonymous" }
-  | { readonly kind: "viewer" }
-  | { readonly kind: "administrator" }
-  /** A machine that reports by itself. */
+  /** `name` is that of the account or API token, here and below. */
+  | { readonly kind: "viewer"; readonly name: string }
+  | { readonly kind: "administrator"; readonly name: string }
+  /** A machine that reports by itself; `name` is its host name. */
   | { readonly kind: "node"; readonly name: string }
+  /** An API token of scope "push", which may report for any host. */
+  | { readonly kind: "reporter"; readonly name: string }
   /** The hub's own user or root, on the control socket. */
   | { readonly kind: "owner" };
+
+/** Who asks, and from where. */
+export type Actor = Principal & {
+  /** Network address of the request, or "control". */
+  readonly origin: string;
+};
 
 /** What a route requires of a principal. */
 export type Needs = "open" | "read" | "node" | "admin" | "owner";
@@ -18,19 +27,24 @@ const rights: Readonly<Record<Principal["kind"], readonly Needs[]>> = {
   viewer: ["open", "read"],
   administrator: ["open", "read", "admin"],
   node: ["open", "node"],
+  reporter: ["open", "node"],
   owner: ["open", "read", "node", "admin", "owner"],
 };
 
-/** True if a principal has a right. */
-export const may = ({ kind }: Principal, needs: Needs): boolean => rights[kind].includes(needs);
+/** Rights of a hub that everyone may read: `auth.read` is "open". */
+const openRights: typeof rights = { ...rights, anonymous: ["open", "read"] };
+
+/** True if a principal has a right. @param open true if everyone may read */
+export const may = ({ kind }: Principal, needs: Needs, open = false): boolean =>
+  (open ? openRights : rights)[kind].includes(needs);
 
 /**
  * Checks that a principal has a right.
  * @param what subject of the messages
  * @throws Fault sign_in_needed for an anonymous principal, access_denied for one without the right
  */
-export function admit(by: Principal, needs: Needs, what = "This path"): void {
-  if (may(by, needs)) return;
+export function admit(by: Principal, needs: Needs, { what = "This path", open = false } = {}): void {
+  if (may(by, needs, open)) return;
   const { kind } = by;
   if (kind === "anonymous") throw new Fault("sign_in_needed", `${what} requires an account or a token.`);
   throw new Fault(
@@ -39,15 +53,33 @@ export function admit(by: Principal, needs: Needs, what = "This path"): void {
   );
 }
 
+/** The head of a request, as far as it tells who sends it. */
+export interface RequestHead {
+  readonly method: string;
+  /** Value of a header, by its name in lower case. */
+  header(name: string): string | undefined;
+  /** Network address of the client. */
+  readonly address: string;
+  /** True if the connection is encrypted. */
+  readonly secure: boolean;
+}
+
 /** A port or socket of the hub: the routes that it has, and who its clients are. */
 export interface EntryPoint {
   /** Routes that need another right do not exist here. */
   readonly offers: readonly Needs[];
-  identify(): Principal;
+  /** True if everyone may read. */
+  readonly open: () => boolean;
+  /** @throws Fault sign_in_needed for a token or session that is not valid, access_denied for a request of another web site */
+  identify(request: RequestHead): Actor;
 }
 
-/** The TCP port. There are no accounts: everyone who can connect may read. */
-export const port: EntryPoint = { offers: ["open", "read", "node", "admin"], identify: () => ({ kind: "viewer" }) };
-
 /** The control socket, which only the hub's own user and root can open. */
-export const socket: EntryPoint = { offers: rights.owner, identify: () => ({ kind: "owner" }) };
+export const socket: EntryPoint = {
+  offers: rights.owner,
+  open: () => false,
+  identify: () => ({ kind: "owner", origin: "control" }),
+};
+
+/** What the TCP port offers. */
+export const offered: readonly Needs[] = ["open", "read", "node", "admin"];

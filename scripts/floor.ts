@@ -287,7 +287,11 @@ export const outside: readonly Outside[] = [
   { name: "preact", does: "the page", in: ["web/"] },
   { name: "smol-toml", does: "the exporter's own file", in: ["agent/toml.ts"] },
   { name: "uplot", does: "charts", in: ["web/part/chart.ts"] },
-  { name: "valibot", does: "schemas of the routes", in: ["hub/route/", "hub/http/"] },
+  {
+    name: "valibot",
+    does: "schemas of the routes, and of JSON in the book",
+    in: ["hub/route/", "hub/http/", "hub/book/sqlite/"],
+  },
 ];
 
 /** Words of the domain, which program/ does not know. */

@@ -3,6 +3,7 @@ import type { AuditEntry, Book } from "../hub/book/book.ts";
 import { openBook } from "../hub/book/sqlite.ts";
 import { systemClock } from "../hub/clock.ts";
 import { silent } from "../hub/log.ts";
+import { fillBook } from "./book.ts";
 import { gpu, pairs, poll, StoreFixture, start, temperature } from "./store.ts";
 
 /** What `fillFolder` writes into the audit log. */
@@ -43,11 +44,16 @@ export async function values(folder: string): Promise<number[]> {
 /** The temperatures that `fillFolder` writes unless it is told how many. */
 export const ten: readonly number[] = Array.from({ length: 10 }, (_, i) => i);
 
-/** Writes samples, ten seconds apart with the temperatures 0, 1, 2 …, and an audit entry. */
+/** Writes samples, ten seconds apart with the temperatures 0, 1, 2 …, an audit entry, and a row of each kind. */
 export async function fillFolder(folder: string, samples = ten.length): Promise<void> {
   const scene = new StoreFixture(folder);
   const one = scene.open();
   for (let i = 0; i < samples; i++) one.append(poll(start + i * 10_000, gpu({ gpu_temperature: i })));
   scene.shut(one);
-  withBook(folder, (book) => book.write((writer) => writer.appendAudit(entry)));
+  withBook(folder, (book) =>
+    book.write((writer) => {
+      writer.appendAudit(entry);
+      fillBook(writer, entry.time);
+    }),
+  );
 }

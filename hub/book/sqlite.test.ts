@@ -13,11 +13,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { BookFixture } from "../../test/book.ts";
+import { BookFixture, contentOf, fillBook, sha256 } from "../../test/book.ts";
+import { systemClock } from "../clock.ts";
 import { definitionsOf } from "../database/database.ts";
 import { openDatabase } from "../database/open.ts";
+import { silent } from "../log.ts";
 import type { AuditEntry, Book } from "./book.ts";
 import { bookSchema } from "./sqlite/schema.ts";
+import { bookCopies } from "./sqlite.ts";
 
 let folder = "";
 let fixture: BookFixture;
@@ -35,6 +38,7 @@ afterEach(() => {
 
 const open = (): Book => fixture.open(folder);
 
+const now = 1_800_000_000_000;
 const entry = (target: string): AuditEntry => ({
   time: 1_700_000_000_000,
   actor: "administrator alice",
@@ -125,6 +129,8 @@ test.each(bookSchema.steps.map((_, i) => i + 1))(
     old.close();
     const book = open();
     expect(targets(book)).toEqual(["kept"]);
+    book.write((writer) => fillBook(writer, now));
+    expect(book.audit({ limit: 10, actor: "a", action: "n", target: "kept" })).toHaveLength(1);
     book.close();
     const [found, fresh] = [new Sqlite(path()), openDatabase(join(folder, "fresh.db"), bookSchema)];
     expect(definitionsOf(found)).toBe(definitionsOf(fresh));
@@ -192,6 +198,72 @@ test("a book that cannot be opened refuses what it is asked, says why once, and 
   expect([fixture.notices.size, fixture.log.lines.at(-1)]).toEqual([0, "administration data can be written again"]);
   append(book, "x");
   expect(targets(book)).toEqual(["x"]);
+});
+
+test("a hub of version 0.2.0 refuses this version's book, and leaves it as it is", () => {
+  open().write((writer) => fillBook(writer, now));
+  fixture.books.pop()?.close();
+  const before = readFileSync(path());
+  // Its schema had one step.
+  const old = { ...bookSchema, newest: 1, steps: bookSchema.steps.slice(0, 1) };
+  expect(() => openDatabase(path(), old)).toThrow(
+    expect.objectContaining({ code: "data_newer", message: expect.stringMatching(/run that version/) }),
+  );
+  expect([readdirSync(folder), readFileSync(path()).equals(before)]).toEqual([["gohm.db"], true]);
+});
+
+test("accounts, sessions, links, tokens, hosts and machines are in each copy, and outlive a kill", async () => {
+  const book = open();
+  book.write((writer) => fillBook(writer, now));
+  const content = contentOf(book, now);
+  expect(Object.values(content).filter((one) => one === undefined || (Array.isArray(one) && one.length === 0))).toEqual(
+    [],
+  );
+  const [live, killed, still] = ["live", "killed", "still"].map((name) => join(folder, name));
+  for (const one of [live, killed, still]) mkdirSync(one ?? "");
+  await book.backup(join(live ?? "", "gohm.db"));
+  for (const name of ["gohm.db", "gohm.db-wal"])
+    writeFileSync(join(killed ?? "", name), readFileSync(join(folder, name)));
+  book.close();
+  const copied = { folder, path: join(still ?? "", "gohm.db"), clock: systemClock, log: silent };
+  expect(await bookCopies.copy(copied)).toBe(true);
+  for (const one of [folder, live, killed, still]) {
+    const copy = fixture.open(one ?? "");
+    expect(contentOf(copy, now), one).toEqual(content);
+    copy.close();
+  }
+});
+
+test("a machine whose token was reset is not known by it any more, and keeps its record; its next token is", () => {
+  const book = open();
+  book.write((writer) => fillBook(writer, now));
+  const { id = 0, ...node } = book.nodeOf(sha256("node")) ?? {};
+  book.write((writer) => writer.changeNode(id, { token: undefined, reset: true, state: "approved" }));
+  expect(book.nodeOf(sha256("node"))).toBeUndefined();
+  expect(book.node("gpu2")).toEqual({ ...node, id, reset: true, state: "approved" });
+  book.write((writer) => writer.changeNode(id, { token: sha256("next"), reset: false }));
+  expect([book.nodeOf(sha256("node")), book.nodeOf(sha256("next"))?.id]).toEqual([undefined, id]);
+  // Whatever else changes, the token stays.
+  book.write((writer) => writer.changeNode(id, { used: now }));
+  expect(book.nodeOf(sha256("next"))?.used).toBe(now);
+});
+
+test("a token that is revoked is refused at once, an account takes its sessions and links along", () => {
+  const book = open();
+  book.write((writer) => fillBook(writer, now));
+  book.write((writer) => {
+    const { id = 0 } = writer.account("ALICE") ?? {};
+    writer.addLink(sha256("second"), { name: "Alice", role: "viewer", created: now, expires: now + 1 });
+    writer.removeAccount(id);
+    for (const token of writer.tokens()) writer.removeToken(token.id);
+  });
+  const found = ["session", "second", "token"].map((secret) => [
+    book.session(sha256(secret)),
+    book.link(sha256(secret)),
+    book.token(sha256(secret)),
+  ]);
+  expect(found.flat()).toEqual(Array.from({ length: 9 }));
+  expect(book.link(sha256("link"))?.name).toBe("bob");
 });
 
 test("a copy of the book in use holds what was written until then, and no file is written over", async () => {

@@ -7,9 +7,9 @@ import { databaseBytes, isDiskFailure, openDatabase } from "../database/open.ts"
 import { DatabasePath } from "../database/path.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
-import type { AuditPage, Book, BookWriter, NumberedEntry } from "./book.ts";
-import { AuditTable } from "./sqlite/audit.ts";
+import type { Book, BookReader, BookWriter, Credentials } from "./book.ts";
 import { bookSchema } from "./sqlite/schema.ts";
+import { writerOf } from "./sqlite/writer.ts";
 
 /** Interval of checking that the file is at its path, and can be used again. */
 const careMs = 30_000;
@@ -56,6 +56,9 @@ class SqliteBook implements Book {
   #trouble: string | undefined;
   #cancel: () => void;
   #closed = false;
+  /** True if hosts or nodes changed since the listeners were called. */
+  #changed = false;
+  readonly #listeners = new Set<() => void>();
 
   constructor(options: BookOptions) {
     this.#options = options;
@@ -72,14 +75,31 @@ class SqliteBook implements Book {
     }
   }
 
-  audit(page: AuditPage): readonly NumberedEntry[] {
-    return this.#use((_file, writer) => writer.audit(page));
-  }
+  readonly audit: Book["audit"] = (page) => this.#read((book) => book.audit(page));
+  readonly accounts: Book["accounts"] = () => this.#read((book) => book.accounts());
+  readonly account: Book["account"] = (name) => this.#read((book) => book.account(name));
+  readonly sessions: Book["sessions"] = (account, now) => this.#read((book) => book.sessions(account, now));
+  readonly tokens: Book["tokens"] = () => this.#read((book) => book.tokens());
+  readonly hosts: Book["hosts"] = () => this.#read((book) => book.hosts());
+  readonly host: Book["host"] = (name) => this.#read((book) => book.host(name));
+  readonly nodes: Book["nodes"] = () => this.#read((book) => book.nodes());
+  readonly node: Book["node"] = (hostname) => this.#read((book) => book.node(hostname));
+  readonly passwordOf: Book["passwordOf"] = (account) => this.#read((book) => book.passwordOf(account));
+  readonly session: Book["session"] = (hash) => this.#read((book) => book.session(hash));
+  readonly token: Book["token"] = (hash) => this.#read((book) => book.token(hash));
+  readonly nodeOf: Book["nodeOf"] = (hash) => this.#read((book) => book.nodeOf(hash));
+  readonly link: Book["link"] = (hash) => this.#read((book) => book.link(hash));
 
   write<T>(change: (writer: BookWriter) => T): T {
     const result = this.#use((file, writer) => file.transaction(() => change(writer)).immediate());
     this.#works();
+    if (this.#changed) this.#announce();
     return result;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   async backup(path: string): Promise<void> {
@@ -115,6 +135,11 @@ class SqliteBook implements Book {
     this.#open = undefined;
   }
 
+  /** @throws Fault book_unusable */
+  #read<T>(question: (reader: BookReader & Credentials) => T): T {
+    return this.#use((_file, reader) => question(reader));
+  }
+
   /** Runs work on the open file. @throws Fault book_unusable, and what the work throws */
   #use<T>(work: (file: Database, writer: BookWriter) => T): T {
     if (this.#closed) throw unusable("The hub is stopping.");
@@ -140,10 +165,25 @@ class SqliteBook implements Book {
   #opened(): OpenBook {
     if (this.#open !== undefined) return this.#open;
     const file = this.#file();
-    const table = new AuditTable(file);
-    const writer = { audit: (page: AuditPage) => table.page(page), appendAudit: table.append.bind(table) };
-    this.#open = { file, writer, path: new DatabasePath(this.#path) };
-    return this.#open;
+    const writer = writerOf(file, () => {
+      this.#changed = true;
+    });
+    const open = { file, writer, path: new DatabasePath(this.#path) };
+    this.#open = open;
+    // It may be another file than before.
+    this.#announce();
+    return open;
+  }
+
+  #announce(): void {
+    this.#changed = false;
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch (error) {
+        this.#options.log.error(`a change of hosts was written but is not in effect: ${(error as Error).message}`);
+      }
+    }
   }
 
   /** Writes the open file to its path again, from which it was deleted or where another one is now. */

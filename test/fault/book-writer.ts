@@ -1,5 +1,6 @@
 // A process that writes to the book until it is killed. First it verifies that every write that earlier processes reported as
 // safe is there. Each line of output is one fact (see book-kill.test.ts).
+import { hash } from "node:crypto";
 import { existsSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openBook } from "../../hub/book/sqlite.ts";
@@ -14,15 +15,20 @@ const book = openBook({ folder, clock: systemClock, log, notice: (topic, text) =
 const desk = new Desk({ book, clock: systemClock, log });
 say("open");
 
-/** Number of entries by target. Every change has two: its own, as a row of a table, and that of the desk. */
-const targets = new Map<string, number>();
+/** Every change is a token and the desk's entry on it: neither is there without the other. */
+const targets = new Set<string>();
 for (let before: number | undefined; ; ) {
-  const page = book.audit({ limit: 1000, ...(before === undefined ? {} : { before }) });
-  for (const { target } of page) targets.set(target, (targets.get(target) ?? 0) + 1);
+  const page = book.audit({ limit: 1000, before });
+  for (const { target } of page) {
+    if (targets.has(target)) say(`wrong ${target} has two entries`);
+    targets.add(target);
+  }
   before = page.at(-1)?.id;
   if (before === undefined) break;
 }
-for (const [target, count] of targets) if (count !== 2) say(`wrong ${target} has ${count} entries`);
+const tokens = new Set(book.tokens().map(({ name }) => name));
+for (const target of targets) if (!tokens.has(target)) say(`wrong ${target} has no token`);
+for (const name of tokens) if (!targets.has(name)) say(`wrong ${name} has no entry`);
 const safe = join(folder, "safe.txt");
 const told = existsSync(safe) ? readFileSync(safe, "utf8").split("\n").filter(Boolean) : [];
 for (const target of told) if (!targets.has(target)) say(`lost ${target}`);
@@ -40,14 +46,12 @@ for (let i = 0; ; i++) {
       target,
       details: { text: "x".repeat(i % 200) },
       write: (writer) =>
-        writer.appendAudit({
-          time: i,
-          actor: "row",
-          origin: "",
-          action: "row",
-          target,
-          details: {},
-          result: "done",
+        writer.addToken(hash("sha256", target, "buffer"), {
+          name: target,
+          scope: "read",
+          created: i,
+          creator: "owner",
+          expires: undefined,
         }),
     },
   );

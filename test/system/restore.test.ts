@@ -19,6 +19,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { contentOf } from "../book.ts";
 import { audited, entry, fillFolder, ten, values, withBook } from "../data.ts";
 import { canMount, type Disk, smallDisk } from "../disk.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
@@ -101,6 +102,8 @@ test("a backup folder has every database of a running hub, and a restored hub ha
 
 test("a backup folder has every database of a stopped hub, and does not change them", async () => {
   await fillFolder(at.data);
+  const administration = (): unknown => withBook(at.data, (book) => contentOf(book, entry.time));
+  const content = administration();
   const before = readdirSync(at.data).map((name) => [name, readFileSync(join(at.data, name)).toString("base64")]);
   expect((await gohm(["backup", `${folder()}/`])).status).toBe(0);
   expect(readdirSync(at.data).map((name) => [name, readFileSync(join(at.data, name)).toString("base64")])).toEqual(
@@ -109,6 +112,7 @@ test("a backup folder has every database of a stopped hub, and does not change t
   lose();
   expect((await gohm(["restore", `${folder()}/`])).status).toBe(0);
   expect([await values(at.data), audited(at.data)]).toEqual([ten, ["kept"]]);
+  expect(administration()).toEqual(content);
 });
 
 test("a backup file has only the history, and both backup and restore say so", async () => {
@@ -373,7 +377,7 @@ test("a backup and a restore that are killed at any moment leave nothing partial
 
 test.skipIf(!canMount())("a disk that is full costs the backup or the restore, and nothing is left of it", async () => {
   await fillFolder(at.data, 3000);
-  disk = smallDisk("200k");
+  disk = smallDisk("600k");
   disk.fill(20_000);
   const full = join(disk.path, "copy");
   expect(await gohm(["backup", `${full}/`])).toEqual({

@@ -1,35 +1,70 @@
 import type { Database } from "../../database/database.ts";
 import { Fault } from "../../fault.ts";
-import type { AuditEntry, AuditPage, NumberedEntry } from "../book.ts";
+import type { AuditDetails, AuditEntry, AuditPage, NumberedEntry } from "../book.ts";
+import { jsonColumn, recordOf } from "./column.ts";
 
 const most = 1000;
 
+/** Conditions by filter. The kind of an action is the part before the dot, as in the index audit_kind. */
+const conditions = {
+  actor: "actor = @actor",
+  kind: "substr(action, 1, instr(action || '.', '.') - 1) = @kind",
+  action: "action = @action",
+  target: "target = @target",
+} as const;
+
+type Value = AuditDetails[string];
+const isValue = (value: unknown): value is Value =>
+  value === null || ["string", "number", "boolean"].includes(typeof value);
+
+/** Details are bounded by hub/desk.ts. */
+const details = jsonColumn<AuditDetails>("details", recordOf(isValue), Number.POSITIVE_INFINITY);
+
+type AuditRow = Omit<NumberedEntry, "details"> & { readonly details: string };
+
 /** The table of audit entries, with its statements prepared. */
 export class AuditTable {
+  readonly #file: Database;
   readonly #insert;
-  readonly #page;
+  /** By their conditions. */
+  readonly #pages = new Map<string, ReturnType<Database["prepare"]>>();
 
   constructor(file: Database) {
+    this.#file = file;
     this.#insert = file.prepare(
       `INSERT INTO audit (time, actor, origin, action, target, details, result)
        VALUES (@time, @actor, @origin, @action, @target, @details, @result)`,
     );
-    this.#page = file.prepare("SELECT * FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?");
   }
 
   append(entry: AuditEntry): number {
-    return Number(this.#insert.run({ ...entry, details: JSON.stringify(entry.details) }).lastInsertRowid);
+    const row = { ...entry, details: details.write(entry.details, entry.action) };
+    return Number(this.#insert.run(row).lastInsertRowid);
   }
 
   /** @throws Fault bad_request */
-  page({ before = Number.MAX_SAFE_INTEGER, limit }: AuditPage): NumberedEntry[] {
+  page({ before = Number.MAX_SAFE_INTEGER, limit, actor, action, target }: AuditPage): NumberedEntry[] {
     if (!Number.isInteger(limit) || limit < 1 || limit > most) {
       throw new Fault("bad_request", `A page of the audit log has 1 to ${most} entries: limit is ${limit}`);
     }
     if (!Number.isSafeInteger(before)) {
       throw new Fault("bad_request", `"before" must be the number of an audit entry: it is ${before}`);
     }
-    const rows = this.#page.all(before, limit) as (Omit<NumberedEntry, "details"> & { details: string })[];
-    return rows.map((row) => ({ ...row, details: JSON.parse(row.details) }));
+    const filter = {
+      ...(actor === undefined ? {} : { actor }),
+      ...(action === undefined ? {} : action.includes(".") ? { action } : { kind: action }),
+      ...(target === undefined ? {} : { target }),
+    };
+    const rows = this.#statement(Object.keys(filter) as (keyof typeof conditions)[]).all({ ...filter, before, limit });
+    return (rows as AuditRow[]).map((row) => ({ ...row, details: details.read(row.details, `entry ${row.id}`) }));
+  }
+
+  #statement(filters: readonly (keyof typeof conditions)[]): ReturnType<Database["prepare"]> {
+    const where = ["id < @before", ...filters.map((filter) => conditions[filter])].join(" AND ");
+    const known = this.#pages.get(where);
+    if (known !== undefined) return known;
+    const made = this.#file.prepare(`SELECT * FROM audit WHERE ${where} ORDER BY id DESC LIMIT @limit`);
+    this.#pages.set(where, made);
+    return made;
   }
 }

@@ -1,8 +1,11 @@
 import type { DatabaseSchema } from "../../database/open.ts";
 
 /**
- * audit: append-only. An insertion that gives the number of an entry that is there would replace it without its trigger of
- * deletion, so that has a trigger of its own. Limits of texts are those of hub/desk.ts.
+ * 1. audit: append-only. An insertion that gives the number of an entry that is there would replace it without its trigger of
+ *    deletion, so that has a trigger of its own. Limits of texts are those of hub/desk.ts.
+ *
+ * 2. Accounts, tokens, hosts and nodes. Limits of texts and lists are those of column.ts, hashes are SHA-256, numbers of rows
+ *    are never given again. The index audit_kind is on the part of an action before the dot.
  */
 const steps = [
   `CREATE TABLE audit (
@@ -21,6 +24,83 @@ const steps = [
     BEGIN SELECT RAISE(ABORT, 'audit entries are never changed'); END;
   CREATE TRIGGER audit_delete BEFORE DELETE ON audit
     BEGIN SELECT RAISE(ABORT, 'audit entries are never deleted'); END;`,
+  `CREATE INDEX audit_actor ON audit (actor);
+  CREATE INDEX audit_action ON audit (action);
+  CREATE INDEX audit_target ON audit (target);
+  CREATE INDEX audit_kind ON audit (substr(action, 1, instr(action || '.', '.') - 1));
+
+  CREATE TABLE account (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 1024),
+    key TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL CHECK (role IN ('administrator', 'viewer')),
+    password TEXT CHECK (octet_length(password) BETWEEN 1 AND 1024),
+    created INTEGER NOT NULL,
+    used INTEGER
+  ) STRICT;
+
+  CREATE TABLE session (
+    hash BLOB PRIMARY KEY CHECK (octet_length(hash) = 32),
+    account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    created INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    origin TEXT NOT NULL CHECK (octet_length(origin) BETWEEN 1 AND 1024)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX session_account ON session (account, expires, created);
+  CREATE INDEX session_created ON session (created);
+  CREATE INDEX session_expires ON session (expires);
+
+  CREATE TABLE link (
+    hash BLOB PRIMARY KEY CHECK (octet_length(hash) = 32),
+    name TEXT NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 1024),
+    key TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('administrator', 'viewer')),
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX link_key ON link (key);
+
+  CREATE TABLE token (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash BLOB NOT NULL UNIQUE CHECK (octet_length(hash) = 32),
+    name TEXT NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 1024),
+    scope TEXT NOT NULL CHECK (scope IN ('read', 'push', 'admin', 'enroll')),
+    created INTEGER NOT NULL,
+    creator TEXT NOT NULL CHECK (octet_length(creator) BETWEEN 1 AND 1024),
+    expires INTEGER,
+    used INTEGER
+  ) STRICT;
+
+  CREATE TABLE host (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 1024),
+    shown TEXT UNIQUE CHECK (octet_length(shown) BETWEEN 1 AND 1024),
+    "group" TEXT CHECK (octet_length("group") BETWEEN 1 AND 1024),
+    labels TEXT NOT NULL CHECK (json_type(labels) = 'object'),
+    config TEXT NOT NULL CHECK (json_type(config) = 'object'),
+    config_version INTEGER NOT NULL CHECK (config_version >= 0),
+    address TEXT CHECK (octet_length(address) BETWEEN 1 AND 1024),
+    parted INTEGER NOT NULL CHECK (parted IN (0, 1))
+  ) STRICT;
+
+  CREATE TABLE node (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    token BLOB UNIQUE CHECK (octet_length(token) = 32),
+    hostname TEXT NOT NULL UNIQUE CHECK (octet_length(hostname) BETWEEN 1 AND 1024),
+    host TEXT NOT NULL CHECK (octet_length(host) BETWEEN 1 AND 1024),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'approved')),
+    reset INTEGER NOT NULL CHECK (reset IN (0, 1)),
+    registered INTEGER NOT NULL,
+    origin TEXT NOT NULL CHECK (octet_length(origin) BETWEEN 1 AND 1024),
+    capabilities TEXT NOT NULL CHECK (json_type(capabilities) = 'object'),
+    used INTEGER,
+    used_from TEXT CHECK (octet_length(used_from) BETWEEN 1 AND 1024),
+    taken_version INTEGER,
+    taken_time INTEGER,
+    CHECK ((taken_version IS NULL) = (taken_time IS NULL))
+  ) STRICT;
+  CREATE INDEX node_host ON node (host);`,
 ];
 
 /** Form of gohm.db. */

@@ -1,0 +1,96 @@
+import { quoted } from "../../../program/setting.ts";
+import type { Database } from "../../database/database.ts";
+import { Fault } from "../../fault.ts";
+import { type Account, accountKey, type Role } from "../book.ts";
+import { passwordHash, text, whole } from "./column.ts";
+
+/** An account as statements select it. */
+export interface AccountRow {
+  readonly id: number;
+  readonly name: string;
+  readonly role: Role;
+  readonly has_password: 0 | 1;
+  readonly created: number;
+  readonly used: number | null;
+}
+
+const columns = "id, name, role, password IS NOT NULL AS has_password, created, used";
+
+export const accountOf = ({ id, name, role, has_password, created, used }: AccountRow): Account => ({
+  id,
+  name,
+  role,
+  hasPassword: has_password === 1,
+  created,
+  used: used ?? undefined,
+});
+
+/** Fields of an account that can change; a password that is undefined is removed. */
+interface AccountChange {
+  readonly role?: Role;
+  readonly password?: string | undefined;
+  readonly used?: number;
+}
+
+/** The table of accounts, with its statements prepared. */
+export class AccountTable {
+  readonly #all;
+  readonly #named;
+  readonly #password;
+  readonly #insert;
+  readonly #setRole;
+  readonly #setPassword;
+  readonly #setUsed;
+  readonly #remove;
+
+  constructor(file: Database) {
+    this.#all = file.prepare(`SELECT ${columns} FROM account ORDER BY key`);
+    this.#named = file.prepare(`SELECT ${columns} FROM account WHERE key = ?`);
+    this.#password = file.prepare("SELECT password FROM account WHERE key = ?").pluck();
+    this.#insert = file.prepare(
+      "INSERT INTO account (name, key, role, password, created) VALUES (@name, @key, @role, @password, @created)",
+    );
+    this.#setRole = file.prepare("UPDATE account SET role = ? WHERE id = ?");
+    this.#setPassword = file.prepare("UPDATE account SET password = ? WHERE id = ?");
+    this.#setUsed = file.prepare("UPDATE account SET used = ? WHERE id = ?");
+    this.#remove = file.prepare("DELETE FROM account WHERE id = ? RETURNING name").pluck();
+  }
+
+  all(): Account[] {
+    return (this.#all.all() as AccountRow[]).map(accountOf);
+  }
+
+  named(name: string): Account | undefined {
+    const row = this.#named.get(accountKey(name)) as AccountRow | undefined;
+    return row && accountOf(row);
+  }
+
+  passwordOf(name: string): string | undefined {
+    return (this.#password.get(accountKey(name)) as string | null | undefined) ?? undefined;
+  }
+
+  /** @throws Fault name_taken, bad_request */
+  add({ name, role, created }: Pick<Account, "name" | "role" | "created">, password: string | undefined): Account {
+    const other = this.named(name);
+    if (other !== undefined) throw new Fault("name_taken", `There is an account ${quoted(other.name)} already`);
+    const { lastInsertRowid } = this.#insert.run({
+      name: text(name, "name of an account"),
+      key: accountKey(name),
+      role,
+      password: passwordHash(password),
+      created: whole(created, "time of creation"),
+    });
+    return { id: Number(lastInsertRowid), name, role, hasPassword: password !== undefined, created, used: undefined };
+  }
+
+  change(id: number, change: AccountChange): void {
+    if (change.role !== undefined) this.#setRole.run(change.role, id);
+    if ("password" in change) this.#setPassword.run(passwordHash(change.password), id);
+    if (change.used !== undefined) this.#setUsed.run(whole(change.used, "time of the last sign-in"), id);
+  }
+
+  /** @returns its name, if there was one */
+  remove(id: number): string | undefined {
+    return this.#remove.get(id) as string | undefined;
+  }
+}

@@ -1,0 +1,74 @@
+import type { Database } from "../../database/database.ts";
+import type { BookWriter } from "../book.ts";
+import { AccountTable } from "./account.ts";
+import { AuditTable } from "./audit.ts";
+import { HostTable } from "./host.ts";
+import { NodeTable } from "./node.ts";
+import { SessionTable } from "./session.ts";
+import { TokenTable } from "./token.ts";
+
+/** Everything that a transaction can do with an open file. @param onChange called if hosts or nodes changed */
+export function writerOf(file: Database, onChange: () => void): BookWriter {
+  const audit = new AuditTable(file);
+  const accounts = new AccountTable(file);
+  const sessions = new SessionTable(file);
+  const tokens = new TokenTable(file);
+  const hosts = new HostTable(file);
+  const nodes = new NodeTable(file);
+  /** The result of a change of hosts or nodes. */
+  const changed = <T>(result: T): T => {
+    onChange();
+    return result;
+  };
+  return {
+    audit: (page) => audit.page(page),
+    appendAudit: (entry) => audit.append(entry),
+
+    accounts: () => accounts.all(),
+    account: (name) => accounts.named(name),
+    passwordOf: (name) => accounts.passwordOf(name),
+    addAccount: (account, password) => accounts.add(account, password),
+    changeAccount: (id, change) => accounts.change(id, change),
+    removeAccount(id) {
+      const name = accounts.remove(id);
+      if (name !== undefined) sessions.removeLinks(name);
+    },
+
+    sessions: (account, now) => sessions.count(account, now),
+    session: (hash) => sessions.get(hash),
+    addSession: (hash, session, account) => sessions.add(hash, session, account),
+    useSession: (hash, used, expires) => sessions.use(hash, used, expires),
+    removeSession: (hash) => sessions.remove(hash),
+    removeSessions: (account) => sessions.removeOf(account),
+
+    link: (hash) => sessions.link(hash),
+    addLink: (hash, link) => sessions.addLink(hash, link),
+    removeLink: (hash) => sessions.removeLink(hash),
+    removeLinks: (name) => sessions.removeLinks(name),
+    expire: (now) => sessions.expire(now),
+
+    tokens: () => tokens.all(),
+    token: (hash) => tokens.get(hash),
+    addToken: (hash, token) => tokens.add(hash, token),
+    useToken: (id, used) => tokens.use(id, used),
+    removeToken: (id) => tokens.remove(id),
+
+    hosts: () => hosts.all(),
+    host: (name) => hosts.get(name),
+    changeHost: (name, change) => changed(hosts.change(name, change)),
+    removeHost(name) {
+      if (hosts.remove(name)) onChange();
+    },
+
+    nodes: () => nodes.all(),
+    node: (hostname) => nodes.named(hostname),
+    nodeOf: (hash) => nodes.ofToken(hash),
+    addNode: (node, token) => changed(nodes.add(node, token)),
+    changeNode(id, change) {
+      if (nodes.change(id, change)) onChange();
+    },
+    removeNode(id) {
+      if (nodes.remove(id)) onChange();
+    },
+  };
+}

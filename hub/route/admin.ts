@@ -1,0 +1,290 @@
+import * as v from "valibot";
+import { roles, scopes } from "../book/book.ts";
+import { count, required, text } from "./parameter.ts";
+import type { Routes } from "./route.ts";
+
+const time = v.pipe(v.number(), v.integer());
+const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
+/** Names of a person's choice. Control characters and such are refused; names of machines come as they are. */
+const label = v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(64), v.regex(/^[^\p{C}\p{Zl}\p{Zp}]+$/u));
+const labels = v.pipe(v.record(label, v.pipe(v.string(), v.maxLength(256))), v.maxEntries(32));
+const list = <T extends v.GenericSchema>(item: T) => v.nullable(v.pipe(v.array(item), v.maxLength(1024)));
+
+/** Most seconds between two reports. */
+const longest = 3600;
+
+/** The portal's own object; what is absent is as it was, null is everything. */
+const config = v.pipe(
+  v.object({
+    gpuIndices: v.optional(list(whole)),
+    diskMounts: v.optional(list(v.pipe(v.string(), v.maxLength(4096)))),
+    nicNames: v.optional(list(v.pipe(v.string(), v.maxLength(256)))),
+    reportIntervalSec: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(longest)))),
+  }),
+  v.title("HostConfig"),
+  v.examples([{ gpuIndices: [0, 1], diskMounts: ["/"], nicNames: null, reportIntervalSec: 5 }]),
+);
+
+const machine = v.object({
+  gpus: v.array(v.object({ index: whole, name: v.string(), memoryTotalMB: v.optional(v.number()) })),
+  disks: v.array(v.object({ mount: v.string(), totalGB: v.optional(v.number()) })),
+  nics: v.array(v.object({ name: v.string(), ipv4: v.string() })),
+  cpuCores: v.optional(v.number()),
+  memoryTotalGB: v.optional(v.number()),
+});
+
+const node = v.pipe(
+  v.object({
+    name: v.pipe(v.string(), v.description("Name of the host in live state and history; it never changes.")),
+    shown: v.pipe(v.string(), v.description("The name that is shown.")),
+    group: v.nullable(v.string()),
+    labels: v.record(v.string(), v.string()),
+    ways: v.pipe(
+      v.array(v.picklist(["settings", "book", "push"])),
+      v.description("How the hub hears from it: polled as settings.json or an administrator says, or by its own reports."),
+    ),
+    address: v.pipe(v.nullable(v.string()), v.description("Where it is polled, or its reports came from last.")),
+    state: v.pipe(
+      v.picklist(["answering", "silent", "waiting"]),
+      v.description("`waiting` for approval; such a host is in no count."),
+    ),
+    seen: v.pipe(v.nullable(time), v.description("Last report, Unix milliseconds.")),
+    reason: v.pipe(v.nullable(v.string()), v.description("Why it is silent.")),
+    capabilities: v.pipe(machine, v.description("What can be ticked: of its last report, else of its registration.")),
+    config: v.required(config),
+    configVersion: whole,
+    taken: v.pipe(
+      v.nullable(v.object({ version: whole, time })),
+      v.description("The newest configuration that a machine that reports by itself has fetched, and when."),
+    ),
+    registration: v.nullable(
+      v.object({
+        hostname: v.string(),
+        registered: time,
+        origin: v.string(),
+        used: v.nullable(time),
+        usedFrom: v.nullable(v.string()),
+        reset: v.pipe(v.boolean(), v.description("True if this host name may register once more.")),
+      }),
+    ),
+    skewMs: v.pipe(v.nullable(v.number()), v.description("How far its clock is ahead of the hub's.")),
+    trouble: v.pipe(v.array(v.string()), v.description("What is wrong with its reports, for administrators.")),
+  }),
+  v.title("Node"),
+);
+
+const account = v.pipe(
+  v.object({
+    name: v.string(),
+    role: v.picklist(roles),
+    hasPassword: v.boolean(),
+    created: time,
+    used: v.nullable(time),
+    sessions: whole,
+  }),
+  v.title("Account"),
+);
+
+const token = v.pipe(
+  v.object({
+    id: whole,
+    name: v.string(),
+    scope: v.picklist(scopes),
+    created: time,
+    creator: v.string(),
+    expires: v.nullable(time),
+    used: v.nullable(time),
+  }),
+  v.title("Token"),
+);
+
+const entry = v.pipe(
+  v.object({
+    id: whole,
+    time,
+    actor: v.string(),
+    origin: v.string(),
+    action: v.string(),
+    target: v.string(),
+    details: v.record(v.string(), v.nullable(v.union([v.string(), v.number(), v.boolean()]))),
+    result: v.picklist(["done", "refused"]),
+  }),
+  v.title("AuditEntry"),
+);
+
+const done = v.pipe(v.object({ ok: v.literal(true) }), v.title("Done"));
+const host = required("name a host", text({ help: "Name of the host, or the name that is shown.", example: "gpu1" }));
+const of = <const T extends object>(row: T) =>
+  ({ needs: "admin", tag: "admin", ...row }) as const;
+
+export const adminRoutes = {
+  nodes: of({
+    method: "GET",
+    path: "/api/v1/admin/nodes",
+    summary: "All hosts with what administrators have set for them, and machines that wait for approval",
+    answer: { "application/json": v.pipe(v.object({ nodes: v.array(node) }), v.title("Nodes")) },
+    refuses: ["book_unusable"],
+  }),
+  changeNode: of({
+    method: "PATCH",
+    path: "/api/v1/admin/nodes/{name}",
+    summary: "Changes the name that is shown, the group or the labels of a host",
+    description:
+      "What is absent stays; null removes it. `parted` true separates a machine that reports by itself from the polled host that it was taken for.",
+    params: { name: host },
+    body: v.object({
+      shown: v.optional(v.nullable(label)),
+      group: v.optional(v.nullable(label)),
+      labels: v.optional(labels),
+      parted: v.optional(v.boolean()),
+    }),
+    answer: { "application/json": node },
+    refuses: ["bad_request", "host_unknown", "name_taken", "book_unusable"],
+  }),
+  configureNode: of({
+    method: "PUT",
+    path: "/api/v1/admin/nodes/{name}/config",
+    summary: "Selects the GPUs, disks and interfaces that are kept of a host, and its interval",
+    params: { name: host },
+    body: config,
+    limit: 1_048_576,
+    answer: { "application/json": node },
+    refuses: ["bad_request", "host_unknown", "book_unusable"],
+  }),
+  approveNode: of({
+    method: "POST",
+    path: "/api/v1/admin/nodes/{name}/approve",
+    summary: "Approves a machine that waits",
+    params: { name: host },
+    answer: { "application/json": node },
+    refuses: ["host_unknown", "book_unusable"],
+  }),
+  resetNode: of({
+    method: "DELETE",
+    path: "/api/v1/admin/nodes/{name}/token",
+    summary: "Revokes the token of a machine that reports by itself; its host name may register once more",
+    params: { name: host },
+    answer: { "application/json": node },
+    refuses: ["host_unknown", "book_unusable"],
+  }),
+  deleteNode: of({
+    method: "DELETE",
+    path: "/api/v1/admin/nodes/{name}",
+    summary: "Removes a host",
+    description: "With `history=true` its history is deleted, too. A host of settings.json must be removed there first.",
+    params: { name: host, history: text({ help: "`true` deletes its history, too.", example: "true" }) },
+    answer: { "application/json": done },
+    refuses: ["bad_request", "host_unknown", "host_in_settings", "book_unusable", "history_unwritable"],
+  }),
+  addServer: of({
+    method: "POST",
+    path: "/api/v1/admin/servers",
+    summary: "Adds a host to poll",
+    body: v.object({ name: v.pipe(v.string(), v.maxLength(64)), address: v.pipe(v.string(), v.maxLength(300)) }),
+    answer: { "application/json": node },
+    refuses: ["bad_request", "name_taken", "book_unusable"],
+  }),
+  accounts: of({
+    method: "GET",
+    path: "/api/v1/admin/accounts",
+    summary: "All accounts",
+    answer: { "application/json": v.pipe(v.object({ accounts: v.array(account) }), v.title("Accounts")) },
+    refuses: ["book_unusable"],
+  }),
+  addAccount: of({
+    method: "POST",
+    path: "/api/v1/admin/accounts",
+    summary: "Creates an account, with a password or a link that lets a person set one",
+    body: v.object({
+      name: label,
+      role: v.picklist(roles),
+      password: v.optional(v.pipe(v.string(), v.maxLength(1024))),
+    }),
+    limit: 8192,
+    answer: {
+      "application/json": v.pipe(
+        v.object({
+          account,
+          link: v.pipe(
+            v.nullable(v.object({ path: v.string(), expires: time })),
+            v.description("Path of the link, relative to the hub; it is shown once."),
+          ),
+        }),
+        v.title("NewAccount"),
+      ),
+    },
+    refuses: ["bad_request", "name_taken", "password_weak", "book_unusable"],
+  }),
+  changeAccount: of({
+    method: "PATCH",
+    path: "/api/v1/admin/accounts/{name}",
+    summary: "Changes the role or the password of an account; a new password ends its sessions",
+    params: { name: required("name an account", text({ help: "Name of the account.", example: "alice" })) },
+    body: v.object({
+      role: v.optional(v.picklist(roles)),
+      password: v.optional(v.pipe(v.string(), v.maxLength(1024))),
+    }),
+    limit: 8192,
+    answer: { "application/json": account },
+    refuses: ["bad_request", "account_unknown", "last_administrator", "password_weak", "book_unusable"],
+  }),
+  deleteAccount: of({
+    method: "DELETE",
+    path: "/api/v1/admin/accounts/{name}",
+    summary: "Deletes an account and ends its sessions",
+    params: { name: required("name an account", text({ help: "Name of the account.", example: "alice" })) },
+    answer: { "application/json": done },
+    refuses: ["account_unknown", "last_administrator", "book_unusable"],
+  }),
+  addLink: of({
+    method: "POST",
+    path: "/api/v1/admin/links",
+    summary: "Makes a link that signs in once and sets a password",
+    description: "For an administrator's account, which is created if there is none of that name.",
+    body: v.object({ name: v.optional(label) }),
+    answer: { "application/json": v.pipe(v.object({ path: v.string(), expires: time, name: v.string() }), v.title("Link")) },
+    refuses: ["bad_request", "book_unusable"],
+  }),
+  tokens: of({
+    method: "GET",
+    path: "/api/v1/admin/tokens",
+    summary: "All tokens of the API, without their secrets",
+    answer: { "application/json": v.pipe(v.object({ tokens: v.array(token) }), v.title("Tokens")) },
+    refuses: ["book_unusable"],
+  }),
+  addToken: of({
+    method: "POST",
+    path: "/api/v1/admin/tokens",
+    summary: "Creates a token, which is shown once",
+    description: "`days` until it expires; null for never.",
+    body: v.object({
+      name: label,
+      scope: v.picklist(scopes),
+      days: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(3650)))),
+    }),
+    answer: { "application/json": v.pipe(v.object({ token, secret: v.string() }), v.title("NewToken")) },
+    refuses: ["bad_request", "name_taken", "book_unusable"],
+  }),
+  revokeToken: of({
+    method: "DELETE",
+    path: "/api/v1/admin/tokens/{name}",
+    summary: "Revokes a token at once",
+    params: { name: required("name a token", text({ help: "Name of the token.", example: "grafana" })) },
+    answer: { "application/json": done },
+    refuses: ["token_unknown", "book_unusable"],
+  }),
+  audit: of({
+    method: "GET",
+    path: "/api/v1/admin/audit",
+    summary: "Who changed what, when and from where; newest first",
+    params: {
+      before: count({ help: "Only entries with a smaller number.", example: "1000" }),
+      limit: count({ help: "Most entries, 1 to 1000. Default: 100.", example: "100" }),
+      actor: text({ help: "Only entries of this actor.", example: "administrator alice" }),
+      action: text({ help: "Only this action, or all of its kind: `account`.", example: "account.create" }),
+      target: text({ help: "Only entries on this host, account or token.", example: "gpu1" }),
+    },
+    answer: { "application/json": v.pipe(v.object({ entries: v.array(entry) }), v.title("Audit")) },
+    refuses: ["bad_request", "book_unusable"],
+  }),
+} as const satisfies Routes;

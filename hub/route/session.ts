@@ -1,0 +1,125 @@
+import * as v from "valibot";
+import { roles } from "../book/book.ts";
+import type { Routes } from "./route.ts";
+
+const name = v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(64));
+/** A text of a person; scrypt takes any. */
+const password = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
+
+const account = v.pipe(v.object({ name: v.string(), role: v.picklist(roles) }), v.title("AccountName"));
+
+const me = v.pipe(
+  v.object({
+    kind: v.pipe(
+      v.picklist(["anonymous", "viewer", "administrator", "node", "reporter", "owner"]),
+      v.description("What the request was made as."),
+    ),
+    name: v.pipe(v.nullable(v.string()), v.description("Name of the account or token; null for anonymous requests.")),
+    rights: v.pipe(v.array(v.string()), v.description("Of `open`, `read`, `node`, `admin`, `owner`.")),
+    session: v.pipe(v.boolean(), v.description("True if it came with the cookie of a session.")),
+    encrypted: v.pipe(v.boolean(), v.description("False where a password would be readable on the network.")),
+    accounts: v.pipe(v.boolean(), v.description("True if there is an account to sign in to.")),
+    waiting: v.pipe(
+      v.optional(v.pipe(v.number(), v.integer())),
+      v.description("Machines that wait for approval; only for administrators."),
+    ),
+  }),
+  v.title("Me"),
+  v.examples([
+    {
+      kind: "administrator",
+      name: "alice",
+      rights: ["open", "read", "admin"],
+      session: true,
+      encrypted: true,
+      accounts: true,
+      waiting: 2,
+    },
+  ]),
+);
+
+const done = v.pipe(v.object({ ok: v.literal(true) }), v.title("Done"));
+
+export const sessionRoutes = {
+  me: {
+    method: "GET",
+    path: "/api/v1/me",
+    needs: "open",
+    tag: "session",
+    summary: "Who sends this request, and what they may do",
+    answer: { "application/json": me },
+    refuses: [],
+  },
+  signIn: {
+    method: "POST",
+    path: "/api/v1/session",
+    needs: "open",
+    tag: "session",
+    summary: "Signs in",
+    description:
+      "Sets the cookie of the session, which only the browser reads. Wrong passwords are answered ever more slowly.",
+    body: v.object({ name, password }),
+    limit: 8192,
+    answer: { "application/json": account },
+    refuses: ["bad_request", "sign_in_refused", "too_many_attempts", "access_denied", "book_unusable"],
+  },
+  followLink: {
+    method: "POST",
+    path: "/api/v1/session/link",
+    needs: "open",
+    tag: "session",
+    summary: "Follows a one-time link: sets the password of its account, and signs in",
+    body: v.object({ token: v.pipe(v.string(), v.maxLength(128)), password }),
+    limit: 8192,
+    answer: { "application/json": account },
+    refuses: ["bad_request", "link_unknown", "password_weak", "too_many_attempts", "access_denied", "book_unusable"],
+  },
+  readLink: {
+    method: "POST",
+    path: "/api/v1/session/link/read",
+    needs: "open",
+    tag: "session",
+    summary: "What a one-time link is for; it stays valid",
+    body: v.object({ token: v.pipe(v.string(), v.maxLength(128)) }),
+    limit: 8192,
+    answer: { "application/json": account },
+    refuses: ["bad_request", "link_unknown", "too_many_attempts", "access_denied", "book_unusable"],
+  },
+  signOut: {
+    method: "DELETE",
+    path: "/api/v1/session",
+    needs: "open",
+    tag: "session",
+    summary: "Ends the session of this request",
+    answer: { "application/json": done },
+    refuses: ["access_denied", "book_unusable"],
+  },
+  signOutEverywhere: {
+    method: "DELETE",
+    path: "/api/v1/sessions",
+    needs: "open",
+    tag: "session",
+    summary: "Ends all sessions of the account of this request",
+    answer: { "application/json": done },
+    refuses: ["access_denied", "sign_in_needed", "book_unusable"],
+  },
+  changePassword: {
+    method: "PUT",
+    path: "/api/v1/me/password",
+    needs: "open",
+    tag: "session",
+    summary: "Changes the password of the account of this request, and ends its other sessions",
+    body: v.object({ old: password, new: password }),
+    limit: 8192,
+    answer: { "application/json": done },
+    refuses: [
+      "bad_request",
+      "sign_in_needed",
+      "sign_in_refused",
+      "password_weak",
+      "too_many_attempts",
+      "access_denied",
+      "book_unusable",
+    ],
+  },
+} as const satisfies Routes;
