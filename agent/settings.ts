@@ -4,6 +4,7 @@ import {
   address,
   flagOf,
   number,
+  oneOf,
   optionsOf,
   type SettingReader,
   type StartSources,
@@ -33,16 +34,6 @@ const hubUrl: SettingReader<string> = {
     }
   },
 };
-
-/** One of some words. */
-function oneOf<T extends string>(...words: readonly T[]): SettingReader<T> {
-  const named = words.filter((word) => word !== "");
-  return {
-    wanted: `${named.slice(0, -1).join(", ")} or ${named.at(-1)}`,
-    schema: { enum: words },
-    parse: (value) => words.find((word) => word === value),
-  };
-}
 
 /** Which of dcgm-exporter's names; they were one set once, which a bare flag still means. */
 const dcgmNames: SettingReader<DcgmNames | ""> = {

@@ -230,6 +230,16 @@ export function text(wanted: string, fits: (value: string) => boolean = () => tr
   };
 }
 
+/** One of some words. */
+export function oneOf<T extends string>(...words: readonly T[]): SettingReader<T> {
+  const named = words.filter((word) => word !== "");
+  return {
+    wanted: `${named.slice(0, -1).join(", ")} or ${named.at(-1)}`,
+    schema: { enum: words },
+    parse: (value) => words.find((word) => word === value),
+  };
+}
+
 /** A path that shells complete. */
 export const path = (
   completion: "file" | "folder",
