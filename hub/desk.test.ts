@@ -6,11 +6,14 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { listening } from "../test/store.ts";
 import type { AuditEntry, Book, NumberedEntry } from "./book/book.ts";
 import { openBook } from "./book/sqlite.ts";
-import { type Action, type Actor, Desk } from "./desk.ts";
+import { type Action, Desk } from "./desk.ts";
 import { silent } from "./log.ts";
+import type { Actor } from "./who.ts";
 
 let folder = "";
 let now = 1_700_000_000_000;
+/** Work that the desk does later, with its delay. */
+let timers: { readonly ms: number; readonly run: () => void }[] = [];
 let log = listening();
 let book: Book;
 let desk: Desk;
@@ -19,9 +22,15 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "gohm-desk-"));
   now = 1_700_000_000_000;
   log = listening();
-  const clock = { now: () => now, after: () => () => {} };
-  book = openBook({ folder, clock, log: silent, notice: () => {} });
-  desk = new Desk({ book, clock, log });
+  timers = [];
+  book = openBook({ folder, clock: { now: () => now, after: () => () => {} }, log: silent, notice: () => {} });
+  const after = (ms: number, run: () => void) => {
+    timers.push({ ms, run });
+    return () => {
+      timers = timers.filter((timer) => timer.run !== run);
+    };
+  };
+  desk = new Desk({ book, clock: { now: () => now, after }, log });
 });
 
 afterEach(() => {
@@ -162,7 +171,7 @@ test("no text of an actor, a target or a detail is longer than 256 bytes or hide
   const fits = (value: string): boolean => clean.test(value) && Buffer.byteLength(value) <= 256;
   fc.assert(
     fc.property(text, text, text, details, (name, origin, target, given) => {
-      desk.do({ kind: "owner", name, origin }, action({ target, details: given, write: () => {} }));
+      desk.do({ kind: "administrator", name, origin }, action({ target, details: given, write: () => {} }));
       const [entry] = book.audit({ limit: 1 });
       const found = entry?.details ?? {};
       const texts = [entry?.actor, entry?.origin, entry?.target, ...Object.keys(found), ...Object.values(found)];
@@ -191,4 +200,70 @@ test("a text that turns the writing direction or ends a line is cleaned", () => 
     action({ target: "\u202Etoor\n2026 error", details: { "a\u200B": "b\u0000c", much: Infinity } }),
   );
   expect(entries()[0]).toMatchObject({ target: "toor2026 error", details: { a: "bc", much: null } });
+});
+
+test("uses are written in one transaction, at once the first time and a minute apart after that, without an audit entry", () => {
+  const written: string[] = [];
+  let transactions = 0;
+  const write = book.write.bind(book);
+  book.write = (change) => {
+    transactions++;
+    return write(change);
+  };
+  const use = (of: string): void =>
+    desk.note({ of, write: () => void written.push(`${of} ${now - 1_700_000_000_000}`) });
+  const flush = (): void => {
+    for (const { run } of timers.splice(0)) run();
+  };
+  use("session a");
+  expect(timers.map(({ ms }) => ms)).toEqual([0]);
+  flush();
+  for (let i = 0; i < 10; i++) {
+    now += 1000;
+    use("session a");
+    use("token 1");
+  }
+  expect(timers.map(({ ms }) => ms)).toEqual([59_000]);
+  flush();
+  expect([transactions, written]).toEqual([2, ["session a 0", "session a 10000", "token 1 10000"]]);
+  // The clock was set back by a year.
+  now -= 31_536_000_000;
+  use("token 1");
+  expect(timers.map(({ ms }) => ms)).toEqual([60_000]);
+  expect(entries()).toEqual([]);
+});
+
+test("uses that wait are written when the hub stops, and those that cannot be written cost nothing", () => {
+  let written = 0;
+  const use = { of: "token 1", write: () => void written++ };
+  desk.note(use);
+  desk.close();
+  expect([written, timers]).toEqual([1, []]);
+  desk.close();
+  expect(written).toBe(1);
+  desk.note({
+    of: "token 2",
+    write: () => {
+      throw new Error("on purpose");
+    },
+  });
+  desk.close();
+  expect(log.lines).toEqual([expect.stringMatching(/uses of credentials were not recorded: Error: on purpose/)]);
+  book.close();
+  desk.note(use);
+  desk.close();
+  expect([written, log.lines.length]).toEqual([1, 1]);
+});
+
+test("a refusal for another reason than a right is recorded like one", () => {
+  for (let i = 0; i < 100; i++)
+    desk.refused({ kind: "anonymous", origin: "10.0.0.10" }, { name: "session.create", target: "" });
+  expect(entries()).toHaveLength(10);
+  expect(entries()[0]).toMatchObject({ actor: "anonymous", action: "session.create", result: "refused" });
+});
+
+test("an API token is another actor than an account of its name", () => {
+  desk.do({ ...administrator, credential: "token" }, action({ write: () => {} }));
+  desk.do({ ...administrator, credential: "session" }, action({ write: () => {} }));
+  expect(actors()).toEqual(["administrator alice", "token alice"]);
 });

@@ -1,26 +1,23 @@
 import { clean } from "../proto/clean.ts";
 import type { AuditDetails, AuditEntry, Book, BookWriter } from "./book/book.ts";
 import type { Clock } from "./clock.ts";
+import { asFault } from "./fault.ts";
 import type { Log } from "./log.ts";
-import { admit, type Needs, type Principal } from "./who.ts";
+import { type Actor, admit, type Needs } from "./who.ts";
 
-/** Who asks for a change, and from where. */
-export type Actor = Principal & {
-  /** Name of the account, token or node. */
-  readonly name?: string;
-  /** Network address of the request, or "control". */
-  readonly origin: string;
-};
-
-/** One administrative change. */
-export interface Action<T> {
+/** What an audit entry says of an action. */
+export interface Attempt {
   /** "account.create" */
   readonly name: string;
-  readonly needs: Needs;
   /** What is changed: the name of an account, token or node. */
   readonly target: string;
   /** Recorded in the audit log; never a secret. */
   readonly details?: AuditDetails;
+}
+
+/** One administrative change. */
+export interface Action<T> extends Attempt {
+  readonly needs: Needs;
   /** Writes the change; if it throws, nothing is written. */
   write(book: BookWriter): T;
 }
@@ -33,6 +30,16 @@ const refusalMs = 60_000;
 /** Actors whose refusals are counted. */
 const actorLimit = 1000;
 
+/** Shortest time between two writes of uses. */
+const usesMs = 60_000;
+
+/** A use of a credential, which the book records without an audit entry. */
+export interface Use {
+  /** The credential: a later use replaces an earlier one that is not written yet. */
+  readonly of: string;
+  write(book: BookWriter): void;
+}
+
 interface Refusals {
   readonly since: number;
   written: number;
@@ -41,7 +48,7 @@ interface Refusals {
 
 export interface DeskOptions {
   readonly book: Pick<Book, "write">;
-  readonly clock: Pick<Clock, "now">;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -50,6 +57,10 @@ export class Desk {
   readonly #options: DeskOptions;
   /** By actor, the least recent first. All anonymous principals are one actor. */
   readonly #refusals = new Map<string, Refusals>();
+  /** Uses that are not written yet, by credential. */
+  readonly #uses = new Map<string, Use>();
+  #usesWritten = Number.NEGATIVE_INFINITY;
+  #cancelUses: (() => void) | undefined;
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -64,9 +75,9 @@ export class Desk {
   do<T>(who: Actor, action: Action<T>): T {
     const { book } = this.#options;
     try {
-      admit(who, action.needs, `The action "${action.name}"`);
+      admit(who, action.needs, { what: `The action "${action.name}"` });
     } catch (refusal) {
-      this.#recordRefusal(who, action);
+      this.refused(who, action);
       throw refusal;
     }
     return book.write((writer) => {
@@ -76,7 +87,11 @@ export class Desk {
     });
   }
 
-  #recordRefusal(who: Actor, action: Action<unknown>): void {
+  /**
+   * Records an action that was refused for another reason than a right: a wrong password. Of many refusals of one actor only
+   * some are recorded, with the number of the others.
+   */
+  refused(who: Actor, action: Attempt): void {
     const entry = this.#entry(who, action, "refused");
     const more = this.#room(entry);
     if (more === undefined) return;
@@ -86,6 +101,41 @@ export class Desk {
     } catch (error) {
       // The change is refused even if that cannot be recorded.
       this.#options.log.warn(`a refusal of ${entry.action} to ${entry.actor} was not recorded: ${String(error)}`);
+    }
+  }
+
+  /**
+   * Records the use of a credential, without an audit entry. All uses of a minute are written together, so that a flush of
+   * the disk is not needed for each. What cannot be written is left out.
+   */
+  note(use: Use): void {
+    this.#uses.set(use.of, use);
+    if (this.#cancelUses !== undefined) return;
+    const { clock } = this.#options;
+    // At most a minute: the clock of the machine may be set back.
+    const pause = Math.min(usesMs, Math.max(0, this.#usesWritten + usesMs - clock.now()));
+    this.#cancelUses = clock.after(pause, () => this.#writeUses());
+  }
+
+  /** Writes what is noted. */
+  close(): void {
+    if (this.#cancelUses !== undefined) this.#writeUses();
+  }
+
+  #writeUses(): void {
+    const { book, clock, log } = this.#options;
+    this.#cancelUses?.();
+    this.#cancelUses = undefined;
+    this.#usesWritten = clock.now();
+    const uses = [...this.#uses.values()];
+    this.#uses.clear();
+    try {
+      book.write((writer) => {
+        for (const use of uses) use.write(writer);
+      });
+    } catch (error) {
+      // The book itself logs a failure of the disk once.
+      if (asFault(error).code !== "book_unusable") log.error(`uses of credentials were not recorded: ${String(error)}`);
     }
   }
 
@@ -108,10 +158,10 @@ export class Desk {
     return unwritten;
   }
 
-  #entry(who: Actor, { name, target, details = {} }: Action<unknown>, result: AuditEntry["result"]): AuditEntry {
+  #entry(who: Actor, { name, target, details = {} }: Attempt, result: AuditEntry["result"]): AuditEntry {
     return {
       time: this.#options.clock.now(),
-      actor: clean(who.name === undefined ? who.kind : `${who.kind} ${who.name}`),
+      actor: clean(actorName(who)),
       origin: clean(who.origin),
       action: clean(name),
       target: clean(target),
@@ -119,6 +169,12 @@ export class Desk {
       result,
     };
   }
+}
+
+/** "administrator alice". A token may be called as an account is: the first word tells which it is. */
+function actorName(who: Actor): string {
+  if (!("name" in who)) return who.kind;
+  return `${who.credential === "token" ? "token" : who.kind} ${who.name}`;
 }
 
 /** Details without hidden characters, within limits of count and length. */

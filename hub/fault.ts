@@ -142,14 +142,22 @@ export type FaultCode = keyof typeof meanings;
 /** Every fault code of the hub. docs/faults.md lists the same; a test compares them. */
 export const faults: Readonly<Record<FaultCode, FaultMeaning>> = meanings;
 
+interface FaultOptions extends ErrorOptions {
+  /** Seconds after which a client may try again. */
+  readonly retryAfter?: number;
+}
+
 /** An error that the hub expects. HTTP and gRPC map the kind of its code to a status of their own. */
 export class Fault extends Error {
   override name = "Fault";
   readonly code: FaultCode;
+  /** Seconds after which a client may try again; undefined if that is not known. */
+  readonly retryAfter: number | undefined;
 
-  constructor(code: FaultCode, message: string, options?: ErrorOptions) {
+  constructor(code: FaultCode, message: string, options?: FaultOptions) {
     super(message, options);
     this.code = code;
+    this.retryAfter = options?.retryAfter;
   }
 
   get kind(): FaultKind {

@@ -158,6 +158,17 @@ test("an input, a view and a task work with their settings and routes, each name
   expect(heard).toEqual(["clerk ink", "clerk saw 1", "clerk saw 1", "clerk read hello of a"]);
 });
 
+test("where reading needs an account, routes are closed to strangers on every path, as soon as and as long as the settings say so", async () => {
+  hub = await begin(settings({ auth: { read: "login" } }));
+  const statuses = () => Promise.all(["/mirror", "/clerk", "/openapi.json"].map(status));
+  const status = async (path: string) => (await fetch(`http://127.0.0.1:${hub?.port}${path}`)).status;
+  expect(await statuses()).toEqual([401, 401, 200]);
+  hub.change(settings({}));
+  expect(await statuses()).toEqual([200, 200, 200]);
+  hub.change(settings({ auth: { read: "login" } }));
+  expect(await statuses()).toEqual([401, 401, 200]);
+});
+
 test("a view cannot change live state, history or book: that does not compile", async () => {
   const meddler: View = {
     ...mirror,

@@ -16,6 +16,7 @@ import { backup } from "./http/backup.ts";
 import { AnswerBudget } from "./http/budget.ts";
 import { listen, starting } from "./http/server.ts";
 import { checkAlone, openSocket } from "./http/socket.ts";
+import { Identity } from "./identity.ts";
 import { Ingest } from "./ingest.ts";
 import type { InputContext, RunningInput } from "./input/input.ts";
 import { Live } from "./live.ts";
@@ -152,6 +153,9 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const book = openBook(context);
   running.add(() => book.close());
   const sources: DatabaseSources = { history: local, book };
+  const desk = new Desk({ book, clock, log });
+  running.add(() => desk.close());
+  const identity = new Identity({ book, desk, clock, settings: () => running.settings });
   const ingest = new Ingest({ live, history, now: clock.now, known: await history.known(), retentionMs, log });
   const servers = new ServerList(running.settings.servers);
   const inputs: RunningInput[] = [];
@@ -167,11 +171,12 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     group: (host) => servers.group(host),
     web: options.web,
     book,
+    desk,
+    identity,
   };
   const views: RunningView[] = [];
   for (const part of parts.views) views.push(running.keep(part, await part.open(view, running.values(part))));
   const tasks: RunningTask[] = [];
-  const desk = new Desk({ book, clock, log });
   const task: TaskContext = { view, onReading: (listener) => ingest.onReading(listener), desk };
   for (const part of parts.tasks) tasks.push(running.keep(part, await part.open(task, running.values(part))));
   let app: Hono | undefined;
@@ -189,7 +194,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const common = { log, version: options.version, budget: new AnswerBudget() };
   const control = await openSocket(application(served, { ...common, entry: socket }), { data: folder, clock, log });
   running.add(() => control.close());
-  app = application(served, common);
+  app = application(served, { ...common, entry: identity });
   return {
     live,
     host: web.host,

@@ -5,6 +5,7 @@ import {
   address,
   hostNames,
   load,
+  oneOf,
   path,
   row,
   SettingError,
@@ -48,6 +49,13 @@ const own = {
     default: [],
     help: "Further host names under which the hub answers. IP addresses, names without a dot, this machine's own names and the host of hub.url always work. Requests with other names are refused, because another web site could use them to read the hub.",
     reader: hostNames,
+  }),
+  read: row<"open" | "login">({
+    name: "auth.read",
+    env: "GOHM_AUTH_READ",
+    default: "open",
+    help: 'Who may see hosts, history and the live page: "open" is everyone who can connect to the hub, "login" those with an account or a token (docs/accounts.md). Administration always needs one.',
+    reader: oneOf("open", "login"),
   }),
   settings: row({
     name: "settings",

@@ -13,10 +13,12 @@ export type Principal =
   /** The hub's own user or root, on the control socket. */
   | { readonly kind: "owner" };
 
-/** Who asks, and from where. */
+/** Who asks, by what, and from where. */
 export type Actor = Principal & {
   /** Network address of the request, or "control". */
   readonly origin: string;
+  /** What identified a viewer, administrator or reporter: the session of an account, or an API token. */
+  readonly credential?: "session" | "token";
 };
 
 /** What a route requires of a principal. */
@@ -31,12 +33,9 @@ const rights: Readonly<Record<Principal["kind"], readonly Needs[]>> = {
   owner: ["open", "read", "node", "admin", "owner"],
 };
 
-/** Rights of a hub that everyone may read: `auth.read` is "open". */
-const openRights: typeof rights = { ...rights, anonymous: ["open", "read"] };
-
-/** True if a principal has a right. @param open true if everyone may read */
+/** True if a principal has a right. @param open true if everyone may read (`auth.read` is "open") */
 export const may = ({ kind }: Principal, needs: Needs, open = false): boolean =>
-  (open ? openRights : rights)[kind].includes(needs);
+  rights[kind].includes(needs) || (open && needs === "read");
 
 /**
  * Checks that a principal has a right.
@@ -58,9 +57,9 @@ export interface RequestHead {
   readonly method: string;
   /** Value of a header, by its name in lower case. */
   header(name: string): string | undefined;
-  /** Network address of the client. */
+  /** Network address of the client; "" for a request without a connection. */
   readonly address: string;
-  /** True if the connection is encrypted. */
+  /** True if this connection is encrypted; a proxy may have ended the encryption before it. */
   readonly secure: boolean;
 }
 
@@ -70,7 +69,10 @@ export interface EntryPoint {
   readonly offers: readonly Needs[];
   /** True if everyone may read. */
   readonly open: () => boolean;
-  /** @throws Fault sign_in_needed for a token or session that is not valid, access_denied for a request of another web site */
+  /**
+   * Finds out who sends a request. A cookie of a session that has ended identifies nobody: the browser cannot remove it.
+   * @throws Fault sign_in_needed for a token that is not valid, access_denied for a request of another web site, book_unusable
+   */
   identify(request: RequestHead): Actor;
 }
 

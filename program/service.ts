@@ -66,7 +66,7 @@ interface Log {
 export interface ServiceOptions<S extends DescService> extends Omit<ListenerOptions, "serve" | "log"> {
   readonly service: S;
   readonly handlers: Handlers<S>;
-  /** Enables server reflection for calls for which it does not throw. @throws StatusError */
+  /** Enables server reflection for calls for which it does not throw. */
   readonly reflection?: ((context: CallContext) => void) | undefined;
   /** Maps an error of a handler to a status; undefined logs the error and answers INTERNAL without its message. */
   readonly statusOf?: (error: unknown) => StatusError | undefined;
@@ -107,7 +107,7 @@ export async function startService<S extends DescService>(
   const health = new Health([service.typeName]);
   addMethods(server, options);
   const endWatches = addHealth(server, health);
-  if (reflection !== undefined) addReflection(server, service, reflection);
+  if (reflection !== undefined) addReflection(server, options, reflection);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const inject: ListenerOptions["serve"] = (socket) => injector.injectConnection(socket);
   const serve =
@@ -126,16 +126,20 @@ export async function startService<S extends DescService>(
   };
 }
 
-function addMethods<S extends DescService>(
-  server: grpc.Server,
-  { service, handlers, statusOf, log }: ServiceOptions<S>,
-) {
-  const failure = (error: unknown, { name }: DescMethod): Partial<grpc.StatusObject> => {
-    const known = error instanceof StatusError ? error : statusOf?.(error);
-    if (known !== undefined) return statusObject(known);
-    log.error(`${service.typeName}.${name} failed: ${String(error)}`);
-    return { code: Status.INTERNAL, details: "The call failed; the server's log has the details" };
-  };
+/** The status of an error that ends a call. */
+function failure<S extends DescService>(
+  { statusOf, log }: Pick<ServiceOptions<S>, "statusOf" | "log">,
+  error: unknown,
+  method: string,
+): Partial<grpc.StatusObject> {
+  const known = error instanceof StatusError ? error : statusOf?.(error);
+  if (known !== undefined) return statusObject(known);
+  log.error(`${method} failed: ${String(error)}`);
+  return { code: Status.INTERNAL, details: "The call failed; the server's log has the details" };
+}
+
+function addMethods<S extends DescService>(server: grpc.Server, options: ServiceOptions<S>) {
+  const { service, handlers } = options;
   const unary =
     (method: DescMethod, handler: UnaryHandler<DescMethod>): grpc.handleUnaryCall<Message, Message | Uint8Array> =>
     (call, done) => {
@@ -145,7 +149,7 @@ function addMethods<S extends DescService>(
         (error: unknown) => {
           // The work for a client that is gone was stopped: nobody receives a status.
           if (context.signal.aborted && (error as Error).name === "AbortError") return;
-          done(failure(error, method));
+          done(failure(options, error, `${service.typeName}.${method.name}`));
         },
       );
     };
@@ -207,7 +211,12 @@ function addHealth(server: grpc.Server, health: Health): () => void {
 /** Path of reflection for older tools: served, but not listed, because tools that list services ask for their descriptors. */
 const alpha = "grpc.reflection.v1alpha.ServerReflection";
 
-function addReflection(server: grpc.Server, service: DescService, authorize: (context: CallContext) => void): void {
+function addReflection<S extends DescService>(
+  server: grpc.Server,
+  options: ServiceOptions<S>,
+  authorize: (context: CallContext) => void,
+): void {
+  const { service } = options;
   const all = [service, HealthService, ServerReflection];
   const reflection = new Reflection(
     all.map(({ file }) => file),
@@ -218,8 +227,7 @@ function addReflection(server: grpc.Server, service: DescService, authorize: (co
       try {
         authorize(contextOf(call));
       } catch (error) {
-        if (!(error instanceof StatusError)) throw error;
-        call.emit("error", statusObject(error));
+        call.emit("error", failure(options, error, ServerReflection.typeName));
         return;
       }
       reflection.serve(call);

@@ -27,6 +27,7 @@ import type { Part } from "../program/part.ts";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
 import { routes as all } from "../scripts/api.ts";
 import { Model, valuesOf } from "./model.ts";
+import { viewOf } from "./view.ts";
 
 const now = 1_800_003_600_000;
 const minute = 60_000;
@@ -67,11 +68,7 @@ beforeAll(async () => {
     model.append({ host: "gpu1", at: now - minute * i, devices: [gpu, other, host] });
     model.append({ host: "gpu2", at: now - minute * i, devices: [{ ...gpu, key: "GPU-3" }] });
   }
-  const hub = {
-    ...{ live, history: model, book: { audit: () => [] }, log: silent, version: "1.2.3", instance: "h", web: folder },
-    clock: { now: () => now, after: () => () => {} },
-    ...{ name: () => "", interval: () => 10, group: () => undefined },
-  };
+  const hub = viewOf({ live, history: model, clock: { now: () => now, after: () => () => {} }, web: folder });
   const defaults = ({ table }: Pick<Part, "table">) =>
     Object.fromEntries(
       Object.entries(table).map(([key, row]) => [key, key === "address" ? "127.0.0.1:0" : row.default]),
@@ -84,7 +81,7 @@ beforeAll(async () => {
   for (const task of tasks) open.push(await task.open({ view: hub, onReading: () => () => {}, desk }, defaults(task)));
   for (const input of inputs) open.push(input.open(context, defaults(input)));
   routes = Object.fromEntries(open.flatMap((part) => Object.entries(part.routes?.routes ?? {})));
-  const app = application(open, { log: silent, version: "1.2.3" });
+  const app = application(open, { log: silent, version: "1.2.3", entry: hub.identity });
   web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
   document = (await (await get("/openapi.json")).json()) as Document;
 });

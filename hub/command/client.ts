@@ -8,7 +8,7 @@ import { clean } from "../../proto/clean.ts";
 import { requestOn } from "../http/socket.ts";
 import { type Call, call, isAnswerOf, type Route } from "../route/route.ts";
 import { started } from "../settings.ts";
-import { port } from "../who.ts";
+import { offered } from "../who.ts";
 import { connection, Failure, type HubClient } from "./command.ts";
 
 /** Time limits of a request, in milliseconds. */
@@ -50,7 +50,7 @@ export function openHub(given: StartSources, timeouts: Timeouts = usual): HubCli
 
 /** The TCP port has no routes of the owner: its answer would be that of an older hub. @throws Failure */
 function checkOffered(endpoint: HubEndpoint, { path, needs }: Route): void {
-  if (endpoint.kind === "control" || port.offers.includes(needs)) return;
+  if (endpoint.kind === "control" || offered.includes(needs)) return;
   throw new Failure(
     `Only the user that the hub runs as, or root, may ask for ${path}, on the hub's machine: name its data folder (--data) instead of its address (${endpoint.named})`,
   );

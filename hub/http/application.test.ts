@@ -6,7 +6,7 @@ import { silent } from "../log.ts";
 import { serve } from "../route/handler.ts";
 import { text } from "../route/parameter.ts";
 import type { Routes } from "../route/route.ts";
-import { type EntryPoint, type Principal, port, socket } from "../who.ts";
+import { type EntryPoint, offered, type Principal, type RequestHead, socket } from "../who.ts";
 import { application } from "./application.ts";
 
 const plain = { method: "GET", needs: "open", tag: "test", summary: "", answer: {}, refuses: [] } as const;
@@ -50,13 +50,17 @@ const served = serve(routes, {
 });
 
 /** The application as a principal finds it. */
-function as(principal: Principal, entry: EntryPoint = port): ReturnType<typeof application> {
+function as(principal: Principal, entry: Omit<EntryPoint, "identify"> = port): ReturnType<typeof application> {
   const log = { ...silent, error: (line: string) => void lines.push(line) };
-  return application([{ routes: served }], { log, entry: { ...entry, identify: () => principal } });
+  const identify = ({ address }: RequestHead) => ({ ...principal, origin: address });
+  return application([{ routes: served }], { log, entry: { ...entry, identify } });
 }
 
-const viewer = as({ kind: "viewer" });
-const administrator = as({ kind: "administrator" });
+/** The TCP port of a hub that only accounts may read. */
+const port = { offers: offered, open: () => false };
+
+const viewer = as({ kind: "viewer", name: "bob" });
+const administrator = as({ kind: "administrator", name: "alice" });
 
 /** A JSON body, and whether anybody has read of it. */
 function body(content: string): { readonly init: RequestInit; readonly read: () => boolean } {
@@ -81,7 +85,7 @@ test.each<[Principal["kind"], string, number, string]>([
   ["owner", "/jobs", 200, ""],
 ])("the body of what %s sends to %s is read if that is status %d", async (kind, path, status, code) => {
   const { init, read } = body('{"name":"a","cards":1}');
-  const answer = await as({ kind } as Principal).request(path, init);
+  const answer = await as({ kind, name: "x" } as Principal).request(path, init);
   expect([answer.status, await answer.text(), read()]).toEqual([status, expect.stringContaining(code), status === 200]);
   expect(answer.headers.get("www-authenticate")).toBe(status === 401 ? "Bearer" : null);
 });
@@ -141,7 +145,7 @@ test("the owner's routes are not there on the TCP port, whoever asks, and nowher
     return Object.keys(paths);
   };
   const own = as({ kind: "owner" }, socket);
-  expect(await (await own.request("/own")).json()).toEqual({ kind: "owner" });
+  expect(await (await own.request("/own")).json()).toEqual({ kind: "owner", origin: "" });
   expect(await paths(own)).toContain("/own");
   expect(await paths(viewer)).not.toContain("/own");
 });
@@ -215,5 +219,74 @@ test("a parameter of the path reaches the handler decoded, and one of that name 
 
 test("two routes of one name are refused at the start", () => {
   const twice = { routes: serve({ read: routes.read }, { read: () => new Response() }) };
-  expect(() => application([{ routes: served }, twice], { log: silent })).toThrow('Two routes have the name "read"');
+  expect(() => application([{ routes: served }, twice], { log: silent, entry: socket })).toThrow(
+    'Two routes have the name "read"',
+  );
+});
+
+test("the entry point gets the head of a request, and the handler knows who sent it and from where", async () => {
+  const heads: RequestHead[] = [];
+  const entry: EntryPoint = {
+    ...port,
+    identify: (head) => {
+      heads.push(head);
+      return { kind: "viewer", name: "bob", origin: head.address };
+    },
+  };
+  const app = application([{ routes: served }], { log: silent, entry });
+  const from = (socket: object) => app.request("/read", { headers: { "X-One": "1" } }, { incoming: { socket } });
+  expect(await (await from({ remoteAddress: "::ffff:10.0.0.7" })).json()).toEqual({
+    kind: "viewer",
+    name: "bob",
+    origin: "10.0.0.7",
+  });
+  await from({ remoteAddress: "fd00::1", encrypted: true });
+  await app.request("/read", { method: "HEAD" });
+  expect(heads.map(({ method, address, secure }) => [method, address, secure])).toEqual([
+    ["GET", "10.0.0.7", false],
+    ["GET", "fd00::1", true],
+    ["HEAD", "", false],
+  ]);
+  expect([heads[0]?.header("x-one"), heads[0]?.header("x-two")]).toEqual(["1", undefined]);
+});
+
+test("where everyone may read, a book that fails takes that from nobody, and gives nothing else to anybody", async () => {
+  let isOpen = true;
+  const entry: EntryPoint = {
+    offers: offered,
+    open: () => isOpen,
+    identify: () => {
+      throw new Fault("book_unusable", "The disk is full.");
+    },
+  };
+  const app = application([{ routes: served }], { log: silent, entry });
+  expect(await (await app.request("/read")).json()).toEqual({ kind: "anonymous", origin: "" });
+  expect((await app.request("/jobs", body("{}").init)).status).toBe(503);
+  isOpen = false;
+  expect((await app.request("/read")).status).toBe(503);
+});
+
+test("an answer without end can ask whether its client may still read", async () => {
+  let by: Principal = { kind: "viewer", name: "bob" };
+  let ask = (): boolean => false;
+  const endless = serve(
+    { read: routes.read },
+    {
+      read: ({ still }) => {
+        ask = still;
+        return Response.json({});
+      },
+    },
+  );
+  const entry = { ...port, identify: () => ({ ...by, origin: "" }) };
+  await application([{ routes: endless }], { log: silent, entry }).request("/read");
+  expect(ask()).toBe(true);
+  by = { kind: "anonymous" };
+  expect(ask()).toBe(false);
+});
+
+test("a fault that says when to try again is answered with it", async () => {
+  thrown = new Fault("too_many_attempts", "Try again.", { retryAfter: 7 });
+  const answer = await viewer.request("/thrown");
+  expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, "7"]);
 });

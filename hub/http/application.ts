@@ -1,3 +1,4 @@
+import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { asFault, Fault } from "../fault.ts";
@@ -6,7 +7,7 @@ import { documentRoutes } from "../route/document.ts";
 import { type Handler, type Served, serve } from "../route/handler.ts";
 import { read } from "../route/parameter.ts";
 import { bodyLimit, type ErrorShape, patternOf, type Route } from "../route/route.ts";
-import { admit, type EntryPoint, port } from "../who.ts";
+import { type Actor, admit, type EntryPoint, may, type Needs, type RequestHead } from "../who.ts";
 import { readBody } from "./body.ts";
 import { AnswerBudget } from "./budget.ts";
 import { errorResponse, faultOfStatus } from "./error.ts";
@@ -16,8 +17,7 @@ export interface ApplicationOptions {
   readonly log: Log;
   /** Version of the hub, for /openapi.json. */
   readonly version?: string;
-  /** Default: the TCP port. */
-  readonly entry?: EntryPoint;
+  readonly entry: EntryPoint;
   /** Shared by the applications of one hub. */
   readonly budget?: AnswerBudget;
 }
@@ -26,7 +26,7 @@ type HubContext = Context<{ Variables: { shape: ErrorShape } }>;
 
 /** Serves the routes that an entry point offers, and /openapi.json, which describes them. */
 export function application(parts: readonly { readonly routes?: Served }[], options: ApplicationOptions): Hono {
-  const { log, version = "0", entry = port, budget = new AnswerBudget() } = options;
+  const { log, version = "0", entry, budget = new AnswerBudget() } = options;
   const app = new Hono<{ Variables: { shape: ErrorShape } }>();
   const offered: Record<string, Route> = {};
   let text: string | undefined;
@@ -40,14 +40,15 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
   const add = (route: Route, handler: Handler): void => {
     app.on(route.method, patternOf(route), (c: HubContext): Response | Promise<Response> => {
       c.set("shape", route.faults ?? "gohm");
-      const by = entry.identify();
+      const head = headOf(c);
       // Before anything of the request but its head is read.
-      admit(by, route.needs);
+      const by = actorOf(entry, head, route.needs);
       if (route.head === false && c.req.raw.method === "HEAD") return methodRefused(c);
       const given = valuesOf(route, c);
-      if (route.body === undefined) return handler({ c, by, budget, given, body: undefined });
+      const request = { c, head, by, budget, given, still: () => isAdmitted(entry, head, route.needs) };
+      if (route.body === undefined) return handler({ ...request, body: undefined });
       const format = { schema: route.body, limit: route.limit ?? bodyLimit };
-      return readBody(c, format).then((body) => handler({ c, by, budget, given, body }));
+      return readBody(c, format).then((body) => handler({ ...request, body }));
     });
   };
 
@@ -77,6 +78,45 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
     return errorResponse(fault, { shape: c.get("shape"), accept: c.req.header("accept") });
   });
   return app as unknown as Hono;
+}
+
+function headOf(c: HubContext): RequestHead {
+  // A request without a connection is one of a test.
+  const socket = (c.env as Partial<HttpBindings> | undefined)?.incoming?.socket;
+  return {
+    method: c.req.raw.method,
+    header: (name) => c.req.header(name),
+    address: (socket?.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, ""),
+    secure: socket !== undefined && "encrypted" in socket,
+  };
+}
+
+/**
+ * Finds out who sends a request, and checks that they have the right that a route needs.
+ * @throws Fault sign_in_needed, access_denied, book_unusable
+ */
+function actorOf(entry: EntryPoint, head: RequestHead, needs: Needs): Actor {
+  const open = entry.open();
+  const anonymous: Actor = { kind: "anonymous", origin: head.address };
+  try {
+    const by = entry.identify(head);
+    admit(by, needs, { open });
+    return by;
+  } catch (error) {
+    // What everyone may do needs no book: a disk that fails must not take live values from those who are signed in.
+    if (asFault(error).code === "book_unusable" && may(anonymous, needs, open)) return anonymous;
+    throw error;
+  }
+}
+
+function isAdmitted(entry: EntryPoint, head: RequestHead, needs: Needs): boolean {
+  try {
+    actorOf(entry, head, needs);
+    return true;
+  } catch (error) {
+    // While the book cannot be read, nothing is known to have ended.
+    return asFault(error).code === "book_unusable";
+  }
 }
 
 const methodsOf = ({ method, head }: Route): string[] =>

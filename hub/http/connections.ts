@@ -1,19 +1,18 @@
 import type { Server } from "node:http";
 import { type ConnectionLimits, Connections, trackRequests } from "../../program/connections.ts";
+import { isLoopback } from "../../program/network.ts";
 import { rateLimited } from "../../program/rate-limit.ts";
 import type { Log } from "../log.ts";
 
 /** Connection limit. A viewer has one or two, and keeps one while the page is open. */
 const total = 1024;
 
-/** True for loopback: a reverse proxy on this machine has all viewers behind one address. */
-const loopback = (address: string): boolean => /^(::ffff:)?127\.|^::1$/.test(address);
-
 const limits: ConnectionLimits = {
   total,
   // One address leaves half of the connections to others, however many requests it has under way.
   perAddress: total / 2,
-  trusted: loopback,
+  // A reverse proxy on this machine has all viewers behind one address.
+  trusted: isLoopback,
   firstRequestMs: 10_000,
   answerMs: Number.POSITIVE_INFINITY,
   bytesPerSecond: Number.POSITIVE_INFINITY,

@@ -42,8 +42,8 @@ export const always: Readonly<Record<string, string>> = {
   "Accept-Ranges": "none",
 };
 
-/** Seconds after which a client may ask again. */
-const pause = "5";
+/** Seconds after which a client may ask again, where the fault of status 503 does not say it. */
+const pause = 5;
 
 /** Default of the header Allow. */
 const reading = "GET, HEAD";
@@ -79,9 +79,10 @@ function encode(fault: Fault, { shape = "gohm", accept, allow = reading }: Error
   // RFC 9457, where the client names it and does not prefer plain JSON.
   const problem = shape === "gohm" && wanted > 0 && wanted >= weightOf(accept, "application/json");
   const body = problem ? { title: faults[code].text, status, detail: message, code } : bodies[shape](fault);
+  const retryAfter = fault.retryAfter ?? (status === 503 ? pause : undefined);
   const headers = {
     "Content-Type": problem ? problemType : "application/json; charset=utf-8",
-    ...(status === 503 ? { "Retry-After": pause } : {}),
+    ...(retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) }),
     ...(status === 405 ? { Allow: allow } : {}),
     ...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
   };

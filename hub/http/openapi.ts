@@ -1,4 +1,4 @@
-import { toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
+import { type ConversionConfig, toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
 import { type GenericSchema, getTitle } from "valibot";
 import { type FaultCode, faults } from "../fault.ts";
 import { type Parameter, read } from "../route/parameter.ts";
@@ -43,15 +43,26 @@ const contents: Readonly<Record<ErrorShape, Readonly<Record<string, keyof typeof
 
 const schemes = {
   token: { type: "http", scheme: "bearer", description: "An API token." },
-  nodeToken: { type: "http", scheme: "bearer", description: "The token of a machine that reports by itself." },
+  nodeToken: {
+    type: "http",
+    scheme: "bearer",
+    description: "The token of a machine that reports by itself, or an API token of the scope `push`.",
+  },
+  session: {
+    type: "apiKey",
+    in: "cookie",
+    name: "__Host-gohm",
+    description:
+      "The session of an account (`POST /api/v1/session`); on plain http the cookie is called `gohm_session_http`. Requests that change something must come from the hub's own page.",
+  },
 } as const;
 
-/** The security schemes of which one must be met. There are no accounts, so reading needs none. */
-const security: Readonly<Record<Needs, readonly (keyof typeof schemes)[]>> = {
+/** The security schemes of which one must be met; "none" if `auth.read` may let everyone read. */
+const security: Readonly<Record<Needs, readonly (keyof typeof schemes | "none")[]>> = {
   open: [],
-  read: [],
+  read: ["none", "session", "token"],
   node: ["nodeToken"],
-  admin: ["token"],
+  admin: ["session", "token"],
   owner: [],
 };
 
@@ -62,7 +73,7 @@ export function openapi(routes: Routes, version: string): object {
   const defined = toJsonSchemaDefs(Object.fromEntries(titled), options(titled));
   const shapes = new Set(all.map(([, { faults: shape = "gohm" }]) => shape));
   const used = new Set([...shapes].flatMap((shape) => Object.values(contents[shape])));
-  const needed = new Set(all.flatMap(([, { needs }]) => security[needs]));
+  const needed = new Set(all.flatMap(([, { needs }]) => security[needs]).filter((scheme) => scheme !== "none"));
   const paths: Record<string, Record<string, object>> = {};
   for (const [name, route] of all) {
     const operations = paths[route.path] ?? {};
@@ -90,12 +101,18 @@ export function openapi(routes: Routes, version: string): object {
 
 type Titled = ReadonlyMap<string, GenericSchema>;
 
-const options = (titled: Titled) =>
-  ({
-    target,
-    definitions: Object.fromEntries(titled),
-    overrideRef: ({ referenceId }: { readonly referenceId: string }) => `#/components/schemas/${referenceId}`,
-  }) as const;
+const options = (titled: Titled): ConversionConfig => ({
+  target,
+  definitions: Object.fromEntries(titled) as NonNullable<ConversionConfig["definitions"]>,
+  // Changes that a text survives, and which its document does not need.
+  ignoreActions: ["trim", "normalize"],
+  // JSON Schema reads every pattern as Unicode: the flag "u" of a regular expression is no loss.
+  overrideAction: ({ valibotAction, jsonSchema }) =>
+    "requirement" in valibotAction && valibotAction.requirement instanceof RegExp
+      ? { ...jsonSchema, pattern: valibotAction.requirement.source }
+      : undefined,
+  overrideRef: ({ referenceId }) => `#/components/schemas/${referenceId}`,
+});
 
 const isSchema = (one: GenericSchema | "text" | "bytes"): one is GenericSchema => typeof one === "object";
 
@@ -117,7 +134,7 @@ function operation(name: string, route: Route, titled: Titled): object {
     tags: [route.tag],
     summary: route.summary,
     ...(description === undefined ? {} : { description }),
-    security: security[route.needs].map((scheme) => ({ [scheme]: [] })),
+    security: security[route.needs].map((scheme) => (scheme === "none" ? {} : { [scheme]: [] })),
     "x-needs": route.needs,
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body === undefined

@@ -8,6 +8,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { Model, valuesOf } from "../../test/model.ts";
+import { viewOf } from "../../test/view.ts";
 import { systemClock } from "../clock.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
@@ -37,21 +38,10 @@ beforeAll(async () => {
     const values = valuesOf("gpu", { gpu_power: i, gpu_memory_used: i, gpu_memory_total: 40 });
     model.append({ host: "a", at: Date.now() - 1000 * i, devices: [{ ...card, values }] });
   }
-  const hub = {
-    live,
-    history: model,
-    clock: systemClock,
-    log: { ...silent, error: (line: string) => lines.push(line) },
-    version: "1.2.3",
-    instance: "h",
-    name: () => "",
-    interval: () => 10,
-    web: folder,
-    book: { audit: () => [] },
-    group: () => undefined,
-  };
+  const log = { ...silent, error: (line: string) => void lines.push(line) };
+  const hub = viewOf({ live, history: model, clock: systemClock, log, web: folder });
   open = [await feed.open(hub, {}), await rest.open(hub, {}), await page.open(hub, {})];
-  const app = application(open, { log: hub.log });
+  const app = application(open, { log: hub.log, entry: hub.identity });
   // Every route that the views have, with something to fill its parameters.
   const filled: Readonly<Record<string, string>> = {
     "/host/*": "/host/a",

@@ -8,9 +8,10 @@ import type { HttpBindings } from "@hono/node-server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { Model, valuesOf } from "../../test/model.ts";
+import { viewOf } from "../../test/view.ts";
 import { systemClock } from "../clock.ts";
 import { Live } from "../live.ts";
-import { silent } from "../log.ts";
+import { type Log, silent } from "../log.ts";
 import type { Served } from "../route/handler.ts";
 import { feed } from "../view/feed.ts";
 import { page } from "../view/page.ts";
@@ -41,19 +42,8 @@ beforeEach(async () => {
     fold: (question) => model.fold(question),
     known: (host) => model.known(host),
   };
-  const hub: HubView = {
-    live,
-    history,
-    clock: systemClock,
-    log: { ...silent, warn: (line) => lines.push(line), error: (line) => lines.push(line) },
-    version: "1.2.3",
-    instance: "h",
-    name: () => "north",
-    interval: () => 10,
-    web: folder,
-    group: () => undefined,
-    book: { audit: () => [] },
-  };
+  const log: Log = { ...silent, warn: (line) => lines.push(line), error: (line) => lines.push(line) };
+  const hub = viewOf({ live, history, clock: systemClock, log, name: () => "north", web: folder });
   const [events, programs, files] = [await feed.open(hub, {}), await rest.open(hub, {}), await page.open(hub, {})];
   const { routes = {}, handlers = {} } = events.routes ?? {};
   const watched: Served = {
@@ -67,7 +57,7 @@ beforeEach(async () => {
     },
   };
   open = [events, programs, files];
-  web = await listen(application([{ routes: watched }, programs, files], { log: hub.log }), {
+  web = await listen(application([{ routes: watched }, programs, files], { log: hub.log, entry: hub.identity }), {
     address: "127.0.0.1:0",
     names: () => ["gpus.lab.example"],
     log: hub.log,

@@ -193,7 +193,7 @@ test("a folder whose socket answers is refused, one that a killed hub left is no
 });
 
 test("every route is there, for the owner, and a fault has the form that it has on TCP", async () => {
-  expect(await text(await ask("/who"))).toBe('{"kind":"owner"}');
+  expect(await text(await ask("/who"))).toBe('{"kind":"owner","origin":"control"}');
   const { paths } = JSON.parse(await text(await ask("/openapi.json"))) as { paths: object };
   expect(Object.keys(paths)).toEqual(["/openapi.json", "/who", backupPath, `${backupPath}/{database}`]);
   const fault = await ask("/nothing");

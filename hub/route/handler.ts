@@ -1,13 +1,16 @@
 import type { Context } from "hono";
 import type { GenericSchema, InferOutput } from "valibot";
-import type { Principal } from "../who.ts";
+import type { Actor, RequestHead } from "../who.ts";
 import type { ParameterValues } from "./parameter.ts";
 import type { ParametersOf, Route, Routes } from "./route.ts";
 
 /** A request to a route, once it was admitted and its parameters and body were read. */
 export interface RouteRequest<R extends Route> {
   readonly c: Context;
-  readonly by: Principal;
+  readonly head: RequestHead;
+  readonly by: Actor;
+  /** True while the client may use the route, for an answer without end: a session may end before it. */
+  readonly still: () => boolean;
   readonly budget: AnswerBudget;
   readonly given: ParameterValues<ParametersOf<R>>;
   readonly body: R extends { readonly body: infer S extends GenericSchema } ? InferOutput<S> : unknown;

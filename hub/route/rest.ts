@@ -140,7 +140,10 @@ const health = v.pipe(
         ),
       ),
     ),
-    notices: v.pipe(v.array(v.string()), v.description("What an administrator should know.")),
+    notices: v.pipe(
+      v.array(v.string()),
+      v.description("What an administrator should know; empty for those who may not read."),
+    ),
   }),
   v.title("Health"),
   v.examples([

@@ -4,15 +4,18 @@ import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Event, EventSchema } from "../../proto/gen/feed_pb.js";
-import { Model } from "../../test/model.ts";
+import { viewOf } from "../../test/view.ts";
 import { application } from "../http/application.ts";
 import { listen, type WebServer } from "../http/server.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { feed } from "./feed.ts";
-import type { HubView, RunningView } from "./view.ts";
+import type { RunningView } from "./view.ts";
 
 let now = 0;
+let read: "open" | "login" = "open";
+let live: Live;
+let timers: (() => void)[] = [];
 let folder = "";
 let open: RunningView;
 let web: WebServer;
@@ -20,24 +23,23 @@ let web: WebServer;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "gohm-feed-"));
   now = 1_800_000_000_000;
-  const live = new Live(() => now);
+  [read, timers] = ["open", []];
+  live = new Live(() => now);
   live.expect("a", "x:1");
-  const view: HubView = {
-    live,
-    history: new Model(),
-    // Time passes when a test says so, and nothing happens by itself.
-    clock: { now: () => now, after: () => () => {} },
-    log: silent,
-    version: "1",
-    instance: "h",
-    name: () => "",
-    interval: () => 10,
-    web: folder,
-    group: () => undefined,
-    book: { audit: () => [] },
+  // Time passes when a test says so, and nothing happens by itself.
+  const after = (_ms: number, run: () => void) => {
+    timers.push(run);
+    return () => {
+      timers = timers.filter((timer) => timer !== run);
+    };
   };
+  const view = viewOf({ live, clock: { now: () => now, after }, web: folder, read: () => read });
   open = await feed.open(view, {});
-  web = await listen(application([open], { log: silent }), { address: "127.0.0.1:0", names: () => [], log: silent });
+  web = await listen(application([open], { log: silent, entry: view.identity }), {
+    address: "127.0.0.1:0",
+    names: () => [],
+    log: silent,
+  });
 });
 
 afterEach(async () => {
@@ -75,4 +77,28 @@ test("the first event names the script of the page that is there now, also after
   writeFileSync(index, '<title>x</title><script type="module" src="app-BBBBBBBB.js"></script>');
   now += 2000;
   expect((await join_()).page).toBe("app-BBBBBBBB.js");
+});
+
+test("a viewer is disconnected seconds after losing the right to read, and its browser is told to sign in", async () => {
+  const answer = await fetch(`http://127.0.0.1:${web.port}/feed`);
+  const reader = answer.body?.getReader();
+  await reader?.read();
+  const step = (): void => {
+    live.notice("step", `${now}`);
+    for (const run of timers.splice(0)) run();
+  };
+  now += 5000;
+  step();
+  read = "login";
+  now += 4000;
+  step();
+  expect((await reader?.read())?.done).toBe(false);
+  now += 1000;
+  step();
+  await expect(
+    (async () => {
+      while (!(await reader?.read())?.done);
+    })(),
+  ).rejects.toThrow();
+  expect((await fetch(`http://127.0.0.1:${web.port}/feed`)).status).toBe(401);
 });

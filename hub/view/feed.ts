@@ -32,7 +32,7 @@ export const feed: View = {
     return {
       routes: serve(feedRoutes, {
         feedHost: (request) => oneHost(hub, request),
-        feed: ({ c }) => stream.join(c as unknown as Context<{ Bindings: HttpBindings }>),
+        feed: ({ c, still }) => stream.join(c as unknown as Context<{ Bindings: HttpBindings }>, still),
       }),
       close: async () => stream.close(),
     };
@@ -55,16 +55,25 @@ async function oneHost(
   return new Response(body, { headers: { "Content-Type": "application/x-protobuf" } });
 }
 
+/** Interval of checking that viewers may still read: sessions end, and the settings change. */
+const checkMs = 5000;
+
+interface Viewer {
+  readonly kind: "plain" | "packed";
+  readonly still: () => boolean;
+}
+
 class Feed {
   readonly #hub: HubView;
   readonly #encoder: FeedEncoder;
-  readonly #viewers = new Map<ServerResponse, "plain" | "packed">();
+  readonly #viewers = new Map<ServerResponse, Viewer>();
   /** Progress of viewers with bytes pending: how many bytes they had taken at the last change, and when it was. */
   readonly #taken = new WeakMap<ServerResponse, { readonly bytes: number; readonly at: number }>();
   readonly #unsubscribe: () => void;
   /** Everything as of the last step, and when it was encoded. */
   #whole: { readonly frame: EventFrame; readonly at: number } | undefined;
   #sentAt = 0;
+  #checkedAt = 0;
   #pending: (() => void) | undefined;
   #cancelBeat: () => void = () => {};
 
@@ -74,7 +83,8 @@ class Feed {
     this.#unsubscribe = hub.live.onChange(() => this.#changed());
   }
 
-  join(c: Context<{ Bindings: HttpBindings }>): Response {
+  /** @param still true while the viewer may read */
+  join(c: Context<{ Bindings: HttpBindings }>, still: Viewer["still"]): Response {
     const { incoming, outgoing } = c.env;
     const kind = codingFor(c.req.header("accept-encoding"), ["gzip"]) === "gzip" ? "packed" : "plain";
     const headers = {
@@ -92,7 +102,7 @@ class Feed {
     if (this.#viewers.size === 0) this.#begin();
     if (kind === "packed") outgoing.write(gzipHeader);
     outgoing.write(this.#everything()[kind]);
-    this.#viewers.set(outgoing, kind);
+    this.#viewers.set(outgoing, { kind, still });
     outgoing.once("close", () => this.#left(outgoing));
     return RESPONSE_ALREADY_SENT;
   }
@@ -152,7 +162,8 @@ class Feed {
     const next = frame("", this.#encoder.step());
     this.#whole = undefined;
     this.#wind();
-    for (const [viewer, kind] of this.#viewers) {
+    this.#dismiss();
+    for (const [viewer, { kind }] of this.#viewers) {
       if (viewer.writableLength > backlogLimit || this.#stalled(viewer)) {
         this.#hub.log.warn(
           "a viewer of the page takes its events too slowly and was dropped; its browser will ask again",
@@ -160,6 +171,14 @@ class Feed {
         viewer.destroy();
       } else viewer.write(next[kind]);
     }
+  }
+
+  /** Disconnects viewers that may no longer read: their browsers ask again, and are told to sign in. */
+  #dismiss(): void {
+    // Also if the clock was set back.
+    if (Math.abs(this.#sentAt - this.#checkedAt) < checkMs) return;
+    this.#checkedAt = this.#sentAt;
+    for (const [viewer, { still }] of this.#viewers) if (!still()) viewer.destroy();
   }
 
   #stalled(viewer: ServerResponse): boolean {

@@ -6,6 +6,7 @@ import { packSamples } from "../../proto/history.ts";
 import { Fault, type FaultKind } from "../fault.ts";
 import { find, type PresentGpus, samples } from "../history/series.ts";
 import { until } from "../history/store.ts";
+import { admit } from "../who.ts";
 import { Turns } from "./grpc/turns.ts";
 import type { HubView, View } from "./view.ts";
 
@@ -67,12 +68,13 @@ export const history: View<typeof table> = {
       name: "gRPC port",
       service: History,
       handlers: {
-        getHistory(request, context) {
+        async getHistory(request, context) {
+          admitReader(hub, context);
           const seen = { ...hub, history: until(hub.history, context.signal) };
           return inTurn(turns, context, () => answer(seen, request));
         },
       },
-      reflection: settings.reflection ? () => undefined : undefined,
+      reflection: settings.reflection ? (context) => admitReader(hub, context) : undefined,
       statusOf: (error) => (error instanceof Fault ? new StatusError(statuses[error.kind], error.message) : undefined),
       log: hub.log,
       ticks: () => performance.now(),
@@ -83,6 +85,14 @@ export const history: View<typeof table> = {
     };
   },
 };
+
+/** @throws Fault sign_in_needed, access_denied, book_unusable */
+function admitReader({ identity }: HubView, { address, token }: CallContext): void {
+  const authorization = token === "" ? undefined : `Bearer ${token}`;
+  const header = (name: string): string | undefined => (name === "authorization" ? authorization : undefined);
+  const by = identity.identify({ method: "GET", header, address, secure: false });
+  admit(by, "read", { what: "gpu.History", open: identity.open() });
+}
 
 /** Computes an answer in its turn, which ends once both call and query have ended. A call that ends while it waits gets no turn. */
 function inTurn<T>(turns: Turns, { address, signal }: CallContext, make: () => Promise<T>): Promise<T> {

@@ -5,11 +5,12 @@ import { HistMapSchema } from "../../proto/gen/history_pb.js";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { unpackAnswer } from "../../proto/history.ts";
 import { Model, valuesOf } from "../../test/model.ts";
+import { viewOf } from "../../test/view.ts";
 import { application } from "../http/application.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { rest } from "./rest.ts";
-import type { HubView, RunningView } from "./view.ts";
+import type { RunningView } from "./view.ts";
 
 const start = 1_800_000_000_000;
 const minute = 60_000;
@@ -21,6 +22,7 @@ let live: Live;
 let open: RunningView;
 let app: ReturnType<typeof application>;
 let groups: Record<string, string> = {};
+let read: "open" | "login" = "open";
 
 const clock = {
   now: () => now,
@@ -36,24 +38,20 @@ beforeEach(async () => {
   now = start;
   timers = [];
   groups = {};
+  read = "open";
   model = new Model();
   live = new Live(clock.now);
   live.expect("a", "x:1");
-  const hub: HubView = {
+  const hub = viewOf({
     live,
     history: model,
     clock,
-    log: silent,
-    version: "1.2.3",
-    instance: "h",
     name: () => "north",
-    interval: () => 10,
     group: (host) => groups[host],
-    web: "",
-    book: { audit: () => [] },
-  };
+    read: () => read,
+  });
   open = await rest.open(hub, {});
-  app = application([open], { log: silent });
+  app = application([open], { log: silent, entry: hub.identity });
 });
 
 afterEach(() => open.close());
@@ -335,4 +333,18 @@ test("base64 of many cards is one text, wherever its pieces end", async () => {
   const { data } = await pk();
   expect(Object.keys(data)).toHaveLength(40);
   expect(data.a_39?.v).toEqual([9750n]);
+});
+
+test("where reading needs an account, the state of the hub tells strangers how many hosts answer, and no names", async () => {
+  live.notice("settings", "a machine called a has no address");
+  expect(await json("/api/health")).toMatchObject({
+    hosts: 1,
+    open: 0,
+    silent: ["a"],
+    notices: [expect.stringMatching(/ a /)],
+  });
+  read = "login";
+  const health = await json("/api/health");
+  expect(health).toMatchObject({ status: "ok", hosts: 1, open: 0, notices: [] });
+  expect(health.silent).toBeUndefined();
 });

@@ -3,7 +3,7 @@ import { clean } from "../../proto/clean.ts";
 import { until } from "../history/store.ts";
 import { serve } from "../route/handler.ts";
 import { restRoutes } from "../route/rest.ts";
-import { may, type Principal } from "../who.ts";
+import { type Actor, may } from "../who.ts";
 import { charts } from "./rest/chart.ts";
 import { fleet } from "./rest/fleet.ts";
 import { Maps } from "./rest/map.ts";
@@ -33,12 +33,13 @@ export const rest: View = {
 /** Most names of hosts that do not answer. */
 const mostSilent = 20;
 
-function health({ live, version, instance, name }: HubView, by: Principal): object {
+function health({ live, version, instance, name, identity }: HubView, by: Actor): object {
   const hosts = live.hosts();
   const closed = hosts.filter(({ link }) => link.state !== "open");
   const open = hosts.length - closed.length;
-  // Anyone may ask, also a probe without a right to read names.
-  const silent = may(by, "read") ? closed.slice(0, mostSilent).map((host) => clean(host.name)) : undefined;
-  const { length } = hosts;
-  return { status: "ok", name: name(), version, hub: instance, hosts: length, open, silent, notices: live.notices() };
+  // Anyone may ask, also a probe without a right to read names, which notices may contain.
+  const reads = may(by, "read", identity.open());
+  const silent = reads ? closed.slice(0, mostSilent).map((host) => clean(host.name)) : undefined;
+  const notices = reads ? live.notices() : [];
+  return { status: "ok", name: name(), version, hub: instance, hosts: hosts.length, open, silent, notices };
 }

@@ -3,12 +3,14 @@ import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { BookReader } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
+import type { Desk } from "../desk.ts";
 import type { HistoryReader } from "../history/store.ts";
+import type { Identity } from "../identity.ts";
 import type { LiveView } from "../live.ts";
 import type { Log } from "../log.ts";
 import type { Served } from "../route/handler.ts";
 
-/** State of the hub as views see it: read-only. */
+/** State of the hub as views see it: read-only, but for administration, which the desk changes. */
 export interface HubView {
   readonly live: LiveView;
   readonly history: HistoryReader;
@@ -27,6 +29,10 @@ export interface HubView {
   readonly web: string;
   /** Administration, read-only. */
   readonly book: BookReader;
+  /** Changes administration, if the actor has the right. */
+  readonly desk: Pick<Desk, "do" | "refused">;
+  /** Who may ask on the TCP port. A view with a port of its own admits its clients by it. */
+  readonly identity: Identity;
 }
 
 /** Shows the state of the hub to its clients. */

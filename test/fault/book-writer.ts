@@ -39,7 +39,7 @@ say(`verified ${told.length}`);
 for (let i = 0; ; i++) {
   const target = `${life}-${i}`;
   desk.do(
-    { kind: "owner", name: "writer", origin: "control" },
+    { kind: "owner", origin: "control" },
     {
       name: "test.write",
       needs: "owner",

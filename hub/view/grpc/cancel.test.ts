@@ -2,11 +2,11 @@
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { begun, EndlessHistory } from "../../../test/endless.ts";
+import { viewOf } from "../../../test/view.ts";
 import { systemClock } from "../../clock.ts";
-import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
 import { history as view } from "../grpc.ts";
-import type { HubView, RunningView } from "../view.ts";
+import type { RunningView } from "../view.ts";
 
 let history: EndlessHistory;
 let open: RunningView;
@@ -18,19 +18,11 @@ beforeEach(async () => {
     { host: "a", level: "gpu", key: "GPU-1", index: 0, metrics: ["gpu_temperature"], last: 1 },
   ]);
   errors = [];
-  const hub: HubView = {
-    live: new Live(Date.now),
+  const hub = viewOf({
     history,
     clock: systemClock,
     log: { ...silent, error: (line: string) => void errors.push(line) },
-    version: "1.2.3",
-    instance: "h",
-    name: () => "",
-    interval: () => 10,
-    group: () => undefined,
-    web: "",
-    book: { audit: () => [] },
-  };
+  });
   open = await view.open(hub, { address: "127.0.0.1:0", reflection: false });
   client = new grpc.Client(open.place?.split(" ").at(-1) ?? "", grpc.credentials.createInsecure());
 });

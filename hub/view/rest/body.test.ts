@@ -6,6 +6,7 @@ import { listen, type WebServer } from "../../http/server.ts";
 import { silent } from "../../log.ts";
 import { serve } from "../../route/handler.ts";
 import type { Routes } from "../../route/route.ts";
+import { socket } from "../../who.ts";
 import { answer } from "./body.ts";
 
 const piece = Buffer.alloc(1_000_000, "x");
@@ -49,7 +50,7 @@ beforeEach(async () => {
     late: async ({ c }) => c.text(await new Promise<string>((resolve) => (finish = resolve))),
   });
   const door = { address: "127.0.0.1:0", names: () => [], log, stallMs: 50 };
-  web = await listen(application([{ routes: served }], { log }), door);
+  web = await listen(application([{ routes: served }], { log, entry: socket }), door);
 });
 
 afterEach(() => web.close());

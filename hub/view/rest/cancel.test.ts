@@ -2,13 +2,14 @@
 import { type ClientRequest, get } from "node:http";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { begun, EndlessHistory } from "../../../test/endless.ts";
+import { viewOf } from "../../../test/view.ts";
 import { systemClock } from "../../clock.ts";
 import { application } from "../../http/application.ts";
 import { listen, type WebServer } from "../../http/server.ts";
 import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
 import { rest } from "../rest.ts";
-import type { HubView, RunningView } from "../view.ts";
+import type { RunningView } from "../view.ts";
 
 let history: EndlessHistory;
 let view: RunningView;
@@ -22,21 +23,13 @@ beforeEach(async () => {
   const log = { ...silent, error: (line: string) => void errors.push(line) };
   const live = new Live(Date.now);
   live.expect("a", "127.0.0.1:1");
-  const hub: HubView = {
-    live,
-    history,
-    clock: systemClock,
-    log,
-    version: "1.2.3",
-    instance: "h",
-    name: () => "",
-    interval: () => 10,
-    group: () => undefined,
-    web: "",
-    book: { audit: () => [] },
-  };
+  const hub = viewOf({ live, history, clock: systemClock, log });
   view = await rest.open(hub, {});
-  web = await listen(application([view], { log }), { address: "127.0.0.1:0", names: () => [], log });
+  web = await listen(application([view], { log, entry: hub.identity }), {
+    address: "127.0.0.1:0",
+    names: () => [],
+    log,
+  });
 });
 
 afterEach(async () => {

@@ -1,0 +1,248 @@
+// Credentials of a request: the cookie of a session, or a token in the header Authorization.
+import { isLoopback } from "../program/network.ts";
+import { clean } from "../proto/clean.ts";
+import { type ApiToken, type Book, isExpired, type Link, type Scope, type Session } from "./book/book.ts";
+import type { Clock } from "./clock.ts";
+import type { Desk } from "./desk.ts";
+import { Fault } from "./fault.ts";
+import { hashOf } from "./secret.ts";
+import { type Actor, type EntryPoint, offered, type Principal, type RequestHead } from "./who.ts";
+
+const day = 86_400_000;
+/** A session ends when it was not used for so long. */
+const idleMs = 30 * day;
+/** A session ends so long after the sign-in, however often it is used. */
+const longestMs = 90 * day;
+/** Shortest time between two records of a session's use. */
+const usedMs = 60_000;
+
+/**
+ * Names of the session's cookie. A browser sends the first one over https only, and no other site and no connection without
+ * encryption can set it; it drops it on plain http, where the second one is used.
+ */
+const cookies = { secure: "__Host-gohm", plain: "gohm_session_http" } as const;
+
+/** Most cookies of the name that are looked up: another service of this host name may have set some. */
+const mostCookies = 8;
+
+/** A session's secret (hub/secret.ts). */
+const secretForm = /^[A-Za-z0-9_-]{43}$/;
+
+/** Schemes of a proxy in front of the hub, which browsers send to the hub as well. */
+const foreignSchemes = /^(Basic|Digest|Negotiate|NTLM) /i;
+
+/** The header Authorization with a token; portals of the first exporters compare its scheme with case, too. */
+const bearerForm = /^Bearer ([\x21-\x7e]{1,512})$/;
+
+/** A session and the hash of its secret. */
+export interface HeldSession extends Session {
+  readonly hash: Uint8Array;
+}
+
+/** What the settings say of those who may ask. */
+export interface DoorSettings {
+  readonly read: "open" | "login";
+  /** Address at which people open the page; "" if it is not set. */
+  readonly url: string;
+  /** Further names of the hub. */
+  readonly hosts: readonly string[];
+}
+
+export interface IdentityOptions {
+  readonly book: Pick<Book, "session" | "token" | "nodeOf" | "link" | "passwordOf">;
+  readonly desk: Pick<Desk, "note">;
+  readonly clock: Pick<Clock, "now">;
+  readonly settings: () => DoorSettings;
+}
+
+/** The TCP port: finds out who sends a request, by the book. */
+export class Identity implements EntryPoint {
+  readonly offers = offered;
+  readonly #options: IdentityOptions;
+
+  constructor(options: IdentityOptions) {
+    this.#options = options;
+  }
+
+  readonly open = (): boolean => this.#options.settings().read === "open";
+
+  identify(head: RequestHead): Actor {
+    const origin = head.address;
+    const authorization = tokenHeader(head);
+    if (authorization !== undefined) return { ...this.#ofToken(authorization, origin), origin };
+    const session = this.session(head);
+    if (session === undefined) return { kind: "anonymous", origin };
+    // A browser sends the cookie for any site that makes a request.
+    if (head.method !== "GET" && head.method !== "HEAD") this.checkSite(head);
+    this.#use(session);
+    const { name, role } = session.account;
+    return { kind: role, name, origin, credential: "session" };
+  }
+
+  /** The session of a request's cookie; undefined if it has none that is valid, or a token. @throws Fault book_unusable */
+  session(head: RequestHead): HeldSession | undefined {
+    if (tokenHeader(head) !== undefined) return undefined;
+    const now = this.#options.clock.now();
+    const name = this.isSecure(head) ? cookies.secure : cookies.plain;
+    const found = new Map<number, HeldSession>();
+    for (const value of cookiesIn(head.header("cookie") ?? "", name)) {
+      const hash = hashOf(value);
+      const session = this.#options.book.session(hash);
+      if (session !== undefined && !isExpired(session, now)) found.set(session.account.id, { ...session, hash });
+    }
+    // Of two accounts, one may be that of somebody who planted its cookie: neither is believed.
+    const [one, other] = found.values();
+    return other === undefined ? one : undefined;
+  }
+
+  /** When a session begins and ends. @param created time of the sign-in */
+  lifetime(created: number): Pick<Session, "created" | "used" | "expires"> {
+    const now = this.#options.clock.now();
+    return { created, used: now, expires: Math.min(now + idleMs, created + longestMs) };
+  }
+
+  /** The header Set-Cookie that gives a browser a session, or removes it. @param secret undefined to remove it */
+  cookie(head: RequestHead, secret: string | undefined): string {
+    const secure = this.isSecure(head);
+    const name = secure ? cookies.secure : cookies.plain;
+    const age = secret === undefined ? 0 : longestMs / 1000;
+    return `${name}=${secret ?? ""}; Max-Age=${age}; Path=/; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`;
+  }
+
+  /**
+   * True if the client sent a request encrypted: to this port, to a proxy on this machine that says so, or to the proxy of
+   * hub.url. A client that makes this up chooses the name of its own cookie, and nothing else.
+   */
+  isSecure(head: RequestHead): boolean {
+    if (head.secure) return true;
+    const forwarded = isLoopback(head.address) ? head.header("x-forwarded-proto") : undefined;
+    if (forwarded?.split(",").at(-1)?.trim() === "https") return true;
+    const { url } = this.#options.settings();
+    return /^https:/i.test(url) && originOf("https:", head.header("host")) === new URL(url).origin;
+  }
+
+  /**
+   * Checks that a request comes from the hub's own page or from the person at the browser, not from a page of another site.
+   * A browser does not let a page choose these headers.
+   * @throws Fault access_denied
+   */
+  checkSite(head: RequestHead): void {
+    const site = head.header("sec-fetch-site");
+    const origin = head.header("origin");
+    // A form of any site sends "null" if that site keeps referrers to itself.
+    const known = site === undefined ? this.#isOwn(origin, head) : site === "same-origin" || site === "none";
+    if (known && origin !== "null") return;
+    const from =
+      site !== undefined && !known
+        ? `its header Sec-Fetch-Site is ${quoted(site)}`
+        : `its header Origin is ${quoted(origin)}, and the hub was asked as ${quoted(head.header("host"))}`;
+    throw new Fault(
+      "access_denied",
+      `Only the hub's own page may do this with a cookie or a password: ${from}. Behind a proxy, set "hub.url" (GOHM_HUB_URL); programs use a token.`,
+    );
+  }
+
+  /** A one-time link that can still be followed. @throws Fault book_unusable */
+  link(secret: string): Link | undefined {
+    const { book, clock } = this.#options;
+    const link = secretForm.test(secret) ? book.link(hashOf(secret)) : undefined;
+    return link === undefined || isExpired(link, clock.now()) ? undefined : link;
+  }
+
+  /** The PHC string of an account's password (hub/password.ts). @throws Fault book_unusable */
+  passwordOf(account: string): string | undefined {
+    return this.#options.book.passwordOf(account);
+  }
+
+  /** @throws Fault sign_in_needed, access_denied, book_unusable */
+  #ofToken(authorization: string, origin: string): Principal & Pick<Actor, "credential"> {
+    const { book, clock, desk } = this.#options;
+    const [, token] = bearerForm.exec(authorization) ?? [];
+    const hash = token === undefined ? undefined : hashOf(token);
+    const api = hash && book.token(hash);
+    const now = clock.now();
+    if (api !== undefined && !isExpired(api, now)) {
+      const { id } = api;
+      const principal = holderOf(api);
+      desk.note({ of: `token ${id}`, write: (writer) => writer.useToken(id, now) });
+      return { ...principal, credential: "token" };
+    }
+    const node = api === undefined && hash ? book.nodeOf(hash) : undefined;
+    if (node === undefined) throw new Fault("sign_in_needed", wrongToken(authorization, api));
+    const { id, hostname } = node;
+    desk.note({ of: `node ${id}`, write: (writer) => writer.changeNode(id, { used: now, usedFrom: origin }) });
+    return { kind: "node", name: hostname };
+  }
+
+  #use({ hash, created, used }: HeldSession): void {
+    const { clock, desk } = this.#options;
+    if (Math.abs(clock.now() - used) < usedMs) return;
+    const { used: now, expires } = this.lifetime(created);
+    desk.note({
+      of: `session ${Buffer.from(hash).toString("hex")}`,
+      write: (writer) => writer.useSession(hash, now, expires),
+    });
+  }
+
+  /** True if an Origin is the hub as the request calls it, or as its settings do. */
+  #isOwn(origin: string | undefined, head: RequestHead): boolean {
+    if (origin === undefined || !URL.canParse(origin)) return false;
+    const { protocol, origin: plain, port, hostname } = new URL(origin);
+    if (plain !== origin || !/^https?:$/.test(protocol)) return false;
+    if (protocol === "http:" && this.isSecure(head)) return false;
+    const { url, hosts } = this.#options.settings();
+    if (originOf(protocol, head.header("host")) === origin) return true;
+    if (url !== "" && new URL(url).origin === origin) return true;
+    // A proxy may ask under a name of its own. Another port of a name may be another service.
+    return port === "" && hosts.some((host) => host.toLowerCase().replace(/\.$/, "") === hostname);
+  }
+}
+
+/** The header Authorization, unless it is that of a proxy in front of the hub. */
+function tokenHeader(head: RequestHead): string | undefined {
+  const authorization = head.header("authorization");
+  return authorization === undefined || foreignSchemes.test(authorization) ? undefined : authorization;
+}
+
+/** The origin of a page that a browser asks for under a host name, which the server has checked (hub/http/names.ts). */
+function originOf(protocol: string, host: string | undefined): string | undefined {
+  const address = `${protocol}//${host ?? ""}`;
+  return /^[\w.:[\]-]+$/.test(host ?? "") && URL.canParse(address) ? new URL(address).origin : undefined;
+}
+
+/** Values of the cookies of a name that can be a session's, each once. */
+function cookiesIn(header: string, name: string): ReadonlySet<string> {
+  const values = new Set<string>();
+  for (const pair of header.split(";")) {
+    const at = pair.indexOf("=");
+    if (at < 0 || pair.slice(0, at).trim() !== name) continue;
+    const value = pair.slice(at + 1).trim();
+    if (secretForm.test(value)) values.add(value);
+    if (values.size >= mostCookies) break;
+  }
+  return values;
+}
+
+const kinds = { read: "viewer", admin: "administrator", push: "reporter" } as const satisfies Partial<
+  Record<Scope, Principal["kind"]>
+>;
+
+/** @throws Fault access_denied */
+function holderOf({ name, scope }: ApiToken): Principal {
+  if (scope !== "enroll") return { kind: kinds[scope], name };
+  throw new Fault(
+    "access_denied",
+    'A token of the scope "enroll" only registers machines: it belongs into the body of the registration, as "secret".',
+  );
+}
+
+function wrongToken(authorization: string, api: ApiToken | undefined): string {
+  if (api !== undefined) return "The token in the header Authorization has expired.";
+  return bearerForm.test(authorization)
+    ? "The token in the header Authorization is not known: it was revoked, or is meant for another hub or for a proxy, which should not pass it on."
+    : 'The header Authorization must be "Bearer " and a token.';
+}
+
+/** A value of a header for a message. */
+const quoted = (value: string | undefined): string =>
+  value === undefined ? "missing" : JSON.stringify(clean(value, 100));

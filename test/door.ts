@@ -1,0 +1,118 @@
+// Fixture of the hub's door: a book with accounts, sessions and tokens, and requests with them.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import type { Book, Role, Scope } from "../hub/book/book.ts";
+import { Desk } from "../hub/desk.ts";
+import { type DoorSettings, Identity } from "../hub/identity.ts";
+import { silent } from "../hub/log.ts";
+import { hashOf, newSecret } from "../hub/secret.ts";
+import type { RequestHead } from "../hub/who.ts";
+import { BookFixture } from "./book.ts";
+
+export const start = 1_800_000_000_000;
+export const day = 86_400_000;
+
+/** The hub as its clients call it. */
+export const host = "hub.lab:5000";
+
+export interface HeadOptions extends Partial<Omit<RequestHead, "header">> {
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A request of a client at 10.0.0.7, without credentials. */
+export function head({ headers = {}, ...more }: HeadOptions = {}): RequestHead {
+  const all: Readonly<Record<string, string | undefined>> = { host, ...headers };
+  return { method: "GET", address: "10.0.0.7", secure: false, header: (name) => all[name], ...more };
+}
+
+export const withCookie = (secret: string, more: HeadOptions = {}): RequestHead =>
+  head({ ...more, headers: { cookie: `gohm_session_http=${secret}`, ...more.headers } });
+
+export const withToken = (secret: string): RequestHead => head({ headers: { authorization: `Bearer ${secret}` } });
+
+/** Hostile texts of headers. */
+export const bytes = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 300 }),
+  fc.string({ unit: "grapheme-ascii", maxLength: 100 }),
+  fc.string({
+    unit: fc.constantFrom("\0", "\n", ";", "=", ",", " ", '"', "%", "\u2028", "é", "\ud800"),
+    maxLength: 40,
+  }),
+);
+/** A text that looks like a header's, with the secret of nobody. */
+export const shaped = fc.oneof(
+  bytes,
+  bytes.map((text) => `Bearer ${text}`),
+  bytes.map((text) => `gohm_session_http=${text}`),
+  bytes.map((text) => `__Host-gohm=${text}; gohm_session_http=${text}; ${text}`),
+  fc.constant(0).map(() => `gohm_session_http=${newSecret()}`),
+  fc.constant(0).map(() => `Bearer ${newSecret()}`),
+  bytes.map((text) => `http://${text}`),
+);
+
+export class Door {
+  /** The hub's clock. */
+  now = start;
+  settings: DoorSettings = { read: "open", url: "", hosts: [] };
+  timers: (() => void)[] = [];
+  readonly book: Book;
+  readonly desk: Desk;
+  readonly identity: Identity;
+  readonly #folder = mkdtempSync(join(tmpdir(), "gohm-door-"));
+  readonly #fixture = new BookFixture();
+
+  constructor() {
+    const clock = {
+      now: () => this.now,
+      after: (_ms: number, run: () => void) => {
+        this.timers.push(run);
+        return () => {
+          this.timers = this.timers.filter((other) => other !== run);
+        };
+      },
+    };
+    const book = this.#fixture.open(this.#folder);
+    this.book = book;
+    this.desk = new Desk({ book, clock, log: silent });
+    this.identity = new Identity({ book, desk: this.desk, clock, settings: () => this.settings });
+  }
+
+  /** Runs what is due: uses of credentials are written. */
+  flush(): void {
+    for (const run of this.timers.splice(0)) run();
+  }
+
+  /** Begins a session of an account, which is created if there is none. @returns its secret */
+  signIn(name: string, role: Role = "viewer"): string {
+    const secret = newSecret();
+    this.book.write((writer) => {
+      const { id } = writer.account(name) ?? writer.addAccount({ name, role, created: this.now }, undefined);
+      writer.addSession(hashOf(secret), { ...this.identity.lifetime(this.now), origin: "10.0.0.7" }, id);
+    });
+    return secret;
+  }
+
+  /** Adds an API token. @returns its secret */
+  token(scope: Scope, { name = `token-${scope}`, expires }: { name?: string; expires?: number } = {}): string {
+    const secret = newSecret();
+    const token = { name, scope, created: this.now, creator: "administrator alice", expires };
+    this.book.write((writer) => writer.addToken(hashOf(secret), token));
+    return secret;
+  }
+
+  /** Registers a machine. @returns its token */
+  node(hostname: string): string {
+    const secret = newSecret();
+    const node = { hostname, host: hostname, state: "waiting", registered: this.now, origin: "10.0.0.9" } as const;
+    const capabilities = { gpus: [], disks: [], nics: [] };
+    this.book.write((writer) => writer.addNode({ ...node, capabilities }, hashOf(secret)));
+    return secret;
+  }
+
+  close(): void {
+    this.#fixture.close();
+    rmSync(this.#folder, { recursive: true });
+  }
+}
