@@ -7,15 +7,24 @@ import { pageRoutes } from "../hub/route/page.ts";
 import type { Parameter } from "../hub/route/parameter.ts";
 import { restRoutes } from "../hub/route/rest.ts";
 import { call, type Route, type Routes } from "../hub/route/route.ts";
+import { sessionRoutes } from "../hub/route/session.ts";
 import type { Needs } from "../hub/who.ts";
 
 /** Every route of the hub; test/openapi.test.ts compares them with those of its parts. */
-export const routes: Routes = { ...restRoutes, ...feedRoutes, ...documentRoutes, ...backupRoutes, ...pageRoutes };
+export const routes: Routes = {
+  ...restRoutes,
+  ...feedRoutes,
+  ...sessionRoutes,
+  ...documentRoutes,
+  ...backupRoutes,
+  ...pageRoutes,
+};
 
 const groups: Readonly<Record<string, string>> = {
   history: "History",
   first: "Routes of the first GOHM",
   live: "Live state",
+  session: "Sign-in",
   hub: "The hub",
   owner: "For the hub's own user",
   page: "The page",
@@ -23,7 +32,7 @@ const groups: Readonly<Record<string, string>> = {
 
 const who: Readonly<Record<Needs, string>> = {
   open: "everyone",
-  read: "everyone who can connect to the hub; there are no accounts",
+  read: 'everyone who can connect to the hub, or with `auth.read` "login" only for those with an account or a token',
   node: "a machine that reports by itself",
   admin: "an administrator",
   owner: "the hub's own user and root, on the control socket",

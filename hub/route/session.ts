@@ -38,6 +38,28 @@ const me = v.pipe(
   ]),
 );
 
+const link = v.pipe(v.string(), v.maxLength(128));
+/** 43 characters, as in the fragment of a link. */
+const exampleLink = "q8f3nZ0eWmB5rT1xK7cV2yL4uH6jP9sD0aG3fE5iN8o";
+const examplePassword = "correct horse battery";
+
+const credentials = v.pipe(
+  v.object({ name, password }),
+  v.title("Credentials"),
+  v.examples([{ name: "alice", password: examplePassword }]),
+);
+const linkToFollow = v.pipe(
+  v.object({ token: link, password }),
+  v.title("LinkToFollow"),
+  v.examples([{ token: exampleLink, password: examplePassword }]),
+);
+const linkToRead = v.pipe(v.object({ token: link }), v.title("LinkToRead"), v.examples([{ token: exampleLink }]));
+const passwordChange = v.pipe(
+  v.object({ old: password, new: password }),
+  v.title("PasswordChange"),
+  v.examples([{ old: examplePassword, new: "staple of the battery" }]),
+);
+
 const done = v.pipe(v.object({ ok: v.literal(true) }), v.title("Done"));
 
 export const sessionRoutes = {
@@ -48,7 +70,7 @@ export const sessionRoutes = {
     tag: "session",
     summary: "Who sends this request, and what they may do",
     answer: { "application/json": me },
-    refuses: [],
+    refuses: ["book_unusable"],
   },
   signIn: {
     method: "POST",
@@ -57,8 +79,8 @@ export const sessionRoutes = {
     tag: "session",
     summary: "Signs in",
     description:
-      "Sets the cookie of the session, which only the browser reads. Wrong passwords are answered ever more slowly.",
-    body: v.object({ name, password }),
+      "Sets the cookie of the session, which only the browser reads. Only for the hub's own page: by the headers Sec-Fetch-Site or Origin; programs use a token. Wrong passwords make further attempts wait.",
+    body: credentials,
     limit: 8192,
     answer: { "application/json": account },
     refuses: ["bad_request", "sign_in_refused", "too_many_attempts", "access_denied", "book_unusable"],
@@ -69,7 +91,7 @@ export const sessionRoutes = {
     needs: "open",
     tag: "session",
     summary: "Follows a one-time link: sets the password of its account, and signs in",
-    body: v.object({ token: v.pipe(v.string(), v.maxLength(128)), password }),
+    body: linkToFollow,
     limit: 8192,
     answer: { "application/json": account },
     refuses: ["bad_request", "link_unknown", "password_weak", "too_many_attempts", "access_denied", "book_unusable"],
@@ -80,7 +102,7 @@ export const sessionRoutes = {
     needs: "open",
     tag: "session",
     summary: "What a one-time link is for; it stays valid",
-    body: v.object({ token: v.pipe(v.string(), v.maxLength(128)) }),
+    body: linkToRead,
     limit: 8192,
     answer: { "application/json": account },
     refuses: ["bad_request", "link_unknown", "too_many_attempts", "access_denied", "book_unusable"],
@@ -109,7 +131,7 @@ export const sessionRoutes = {
     needs: "open",
     tag: "session",
     summary: "Changes the password of the account of this request, and ends its other sessions",
-    body: v.object({ old: password, new: password }),
+    body: passwordChange,
     limit: 8192,
     answer: { "application/json": done },
     refuses: [

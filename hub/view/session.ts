@@ -1,0 +1,268 @@
+import { isIP } from "node:net";
+import { isLoopback, networkOf } from "../../program/network.ts";
+import { type Account, accountKey, type BookWriter } from "../book/book.ts";
+import { Fault } from "../fault.ts";
+import { checkPassword, hashPassword, verifyPassword } from "../password.ts";
+import { type RouteRequest, serve } from "../route/handler.ts";
+import { sessionRoutes } from "../route/session.ts";
+import { hashOf, newSecret } from "../secret.ts";
+import { type Actor, may, type Needs, type RequestHead } from "../who.ts";
+import { Attempts } from "./session/attempts.ts";
+import type { HubView, View } from "./view.ts";
+
+type SignInRequest<K extends keyof typeof sessionRoutes> = RouteRequest<(typeof sessionRoutes)[K]>;
+
+const rights: readonly Needs[] = ["open", "read", "node", "admin", "owner"];
+
+/** Sign-in and sign-out of accounts, their passwords, and one-time links. */
+export const session: View = {
+  name: "session",
+  table: {},
+  async open(hub) {
+    const desk = new SignInDesk(hub);
+    return {
+      routes: serve(sessionRoutes, {
+        me: (request) => desk.me(request),
+        signIn: (request) => desk.signIn(request),
+        followLink: (request) => desk.followLink(request),
+        readLink: (request) => desk.readLink(request),
+        signOut: (request) => desk.signOut(request),
+        signOutEverywhere: (request) => desk.signOutEverywhere(request),
+        changePassword: (request) => desk.changePassword(request),
+      }),
+      close: async () => {},
+    };
+  },
+};
+
+const done = { ok: true };
+
+const refusal = (): Fault => new Fault("sign_in_refused", "There is no account with this name and password.");
+const unknownLink = (): Fault =>
+  new Fault("link_unknown", "This link was used, has expired, or was replaced: ask for a new one.");
+
+class SignInDesk {
+  readonly #hub: HubView;
+  readonly #attempts = new Attempts();
+
+  constructor(hub: HubView) {
+    this.#hub = hub;
+  }
+
+  me({ c, by, head }: SignInRequest<"me">): Response {
+    const { book, identity } = this.#hub;
+    const open = identity.open();
+    const nodes = may(by, "admin") ? book.nodes() : undefined;
+    return c.json({
+      kind: by.kind,
+      name: "name" in by ? by.name : null,
+      rights: rights.filter((one) => may(by, one, open)),
+      session: by.credential === "session",
+      encrypted: identity.isSecure(head) || isLocal(head),
+      accounts: book.accounts().length > 0,
+      ...(nodes && { waiting: nodes.filter(({ state }) => state === "waiting").length }),
+    });
+  }
+
+  /** @throws Fault sign_in_refused, too_many_attempts, access_denied, book_unusable */
+  async signIn({ by, head, body: { name, password } }: SignInRequest<"signIn">): Promise<Response> {
+    const { book, desk, identity } = this.#hub;
+    identity.checkSite(head);
+    const account = book.account(name);
+    if (!(await this.#compare(head, { name, account, password }))) {
+      // A name that is not an account's may be a password that was typed in the wrong place.
+      desk.refused(by, { name: "session.create", target: account?.name ?? "" });
+      throw refusal();
+    }
+    // As it is after the time that the comparison took.
+    const now = book.account(name);
+    if (now === undefined) throw refusal();
+    const cookie = this.#begin(head, now, { name: "session.create", write: () => now.id });
+    return withCookie({ name: now.name, role: now.role }, cookie);
+  }
+
+  /** @throws Fault link_unknown, password_weak, too_many_attempts, access_denied, book_unusable */
+  async followLink({ by, head, body: { token, password } }: SignInRequest<"followLink">): Promise<Response> {
+    const { book, clock, identity } = this.#hub;
+    const { name } = this.#linkOf({ by, head, token });
+    checkPassword(password, name);
+    const phc = await hashPassword(password);
+    // It may have been followed meanwhile.
+    const link = identity.link(token);
+    if (link === undefined) throw unknownLink();
+    const account = book.account(name);
+    const owner = { name, role: account?.role ?? link.role };
+    const cookie = this.#begin(head, owner, {
+      name: "link.follow",
+      details: { created: account === undefined },
+      write: (writer) => {
+        writer.removeLinks(name);
+        if (account === undefined) return writer.addAccount({ name, role: link.role, created: clock.now() }, phc).id;
+        writer.changeAccount(account.id, { password: phc });
+        writer.removeSessions(account.id);
+        return account.id;
+      },
+    });
+    return withCookie(owner, cookie);
+  }
+
+  /** @throws Fault link_unknown, too_many_attempts, access_denied, book_unusable */
+  readLink({ c, by, head, body: { token } }: SignInRequest<"readLink">): Response {
+    const link = this.#linkOf({ by, head, token });
+    const { name, role } = this.#hub.book.account(link.name) ?? link;
+    return c.json({ name, role });
+  }
+
+  /** @throws Fault book_unusable */
+  signOut({ by, head }: SignInRequest<"signOut">): Response {
+    const { desk, identity } = this.#hub;
+    const held = identity.session(head);
+    if (held !== undefined) {
+      desk.do(by, {
+        name: "session.end",
+        needs: "open",
+        target: held.account.name,
+        write: (writer) => writer.removeSession(held.hash),
+      });
+    }
+    return withCookie(done, identity.cookie(head, undefined));
+  }
+
+  /** @throws Fault sign_in_needed, book_unusable */
+  signOutEverywhere({ by, head }: SignInRequest<"signOutEverywhere">): Response {
+    const { desk, identity } = this.#hub;
+    const { account } = this.#signedIn(head);
+    desk.do(by, {
+      name: "session.end-all",
+      needs: "open",
+      target: account.name,
+      write: (writer) => writer.removeSessions(account.id),
+    });
+    return withCookie(done, identity.cookie(head, undefined));
+  }
+
+  /** @throws Fault sign_in_needed, sign_in_refused, password_weak, too_many_attempts, book_unusable */
+  async changePassword({ by, head, body }: SignInRequest<"changePassword">): Promise<Response> {
+    const { desk } = this.#hub;
+    const { account } = this.#signedIn(head);
+    const { name, id } = account;
+    checkPassword(body.new, name);
+    if (!(await this.#compare(head, { name, account, password: body.old }))) {
+      desk.refused(by, { name: "account.password", target: name });
+      throw new Fault("sign_in_refused", "The old password is wrong.");
+    }
+    const phc = await hashPassword(body.new);
+    // It may have been ended meanwhile, by a change of the password, too.
+    this.#signedIn(head);
+    const cookie = this.#begin(head, account, {
+      name: "account.password",
+      write: (writer) => {
+        writer.changeAccount(id, { password: phc });
+        writer.removeSessions(id);
+        writer.removeLinks(name);
+        return id;
+      },
+    });
+    return withCookie(done, cookie);
+  }
+
+  /** The session of a request. @throws Fault sign_in_needed */
+  #signedIn(head: RequestHead): { readonly account: Account } {
+    const held = this.#hub.identity.session(head);
+    if (held === undefined) throw new Fault("sign_in_needed", "This path requires the session of an account.");
+    return held;
+  }
+
+  /** True if a password is that of an account, also at the end of the comparison. @throws Fault too_many_attempts */
+  async #compare(
+    head: RequestHead,
+    { name, account, password }: { name: string; account: Account | undefined; password: string },
+  ): Promise<boolean> {
+    const { identity } = this.#hub;
+    const key = account === undefined ? accountKey(name) : `#${account.id}`;
+    const attempt = this.#attempts.begin({ account: key, network: networkOfClient(head) });
+    const phc = account && identity.passwordOf(account.name);
+    try {
+      const right = await verifyPassword(password, phc);
+      if (!right || account === undefined || identity.passwordOf(account.name) !== phc) return false;
+    } catch (error) {
+      attempt.undo();
+      throw error;
+    }
+    attempt.succeeded();
+    return true;
+  }
+
+  /** @throws Fault link_unknown, too_many_attempts, access_denied */
+  #linkOf({ by, head, token }: { by: Actor; head: RequestHead; token: string }): {
+    name: string;
+    role: Account["role"];
+  } {
+    const { desk, identity } = this.#hub;
+    identity.checkSite(head);
+    const attempt = this.#attempts.begin({ network: networkOfClient(head) });
+    const link = identity.link(token);
+    if (link === undefined) {
+      desk.refused(by, { name: "link.follow", target: "" });
+      throw unknownLink();
+    }
+    attempt.succeeded();
+    return link;
+  }
+
+  /**
+   * Begins a session, in one transaction with the change that leads to it. The request's own session ends.
+   * @returns the header Set-Cookie
+   */
+  #begin(
+    head: RequestHead,
+    { name, role }: Pick<Account, "name" | "role">,
+    change: {
+      readonly name: string;
+      readonly details?: { readonly created: boolean };
+      /** @returns number of the account */
+      write(writer: BookWriter): number;
+    },
+  ): string {
+    const { clock, desk, identity } = this.#hub;
+    const now = clock.now();
+    const secret = newSecret();
+    const before = identity.session(head);
+    const who: Actor = { kind: role, name, origin: head.address, credential: "session" };
+    desk.do(who, {
+      name: change.name,
+      needs: "open",
+      target: name,
+      ...(change.details && { details: change.details }),
+      write: (writer) => {
+        const id = change.write(writer);
+        writer.expire(now);
+        if (before !== undefined) writer.removeSession(before.hash);
+        writer.addSession(hashOf(secret), { ...identity.lifetime(now), origin: head.address }, id);
+        writer.changeAccount(id, { used: now });
+      },
+    });
+    return identity.cookie(head, secret);
+  }
+}
+
+const withCookie = (body: object, cookie: string): Response =>
+  Response.json(body, { headers: { "Set-Cookie": cookie } });
+
+/** The address that a proxy on this machine forwards for; undefined without one. */
+function forwardedFor(head: RequestHead): string | undefined {
+  return isLoopback(head.address) ? head.header("x-forwarded-for") : undefined;
+}
+
+/** True if a password does not leave this machine on its way here. */
+const isLocal = (head: RequestHead): boolean =>
+  head.address === "" || (isLoopback(head.address) && forwardedFor(head) === undefined);
+
+/**
+ * The network whose attempts are counted together. All clients of a proxy have its address, so what it adds to
+ * X-Forwarded-For counts: the last address there. Nothing else depends on that header.
+ */
+function networkOfClient(head: RequestHead): string {
+  const last = forwardedFor(head)?.split(",").at(-1)?.trim() ?? "";
+  return networkOf(isIP(last) === 0 ? head.address : last);
+}
