@@ -10,6 +10,7 @@ import { checkRestored, makePrivate } from "./database/folder.ts";
 import { type DatabaseSources, databases } from "./databases.ts";
 import { Desk } from "./desk.ts";
 import { Fault } from "./fault.ts";
+import { FirstAdministrator } from "./first.ts";
 import type { EngineContext, RunningEngine } from "./history/engine.ts";
 import { application } from "./http/application.ts";
 import { backup } from "./http/backup.ts";
@@ -46,6 +47,7 @@ export interface Hub {
   readonly port: number;
   /** Further addresses on which it listens, as text. */
   readonly places: readonly string[];
+  readonly first: FirstAdministrator;
   /** Applies new settings; those that are fixed at the start do not change. */
   change(settings: Settings): void;
   /** Stops polling, writes data in memory to the disk, and closes every connection. */
@@ -200,6 +202,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     host: web.host,
     port: web.port,
     places: views.flatMap(({ place }) => place ?? []),
+    first: new FirstAdministrator({ book, desk, clock }),
     change(settings) {
       servers.change(settings.servers);
       running.change(settings);

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { secretWarnings } from "../../program/secret.ts";
 import type { StartSources } from "../../program/setting.ts";
 import { systemClock } from "../clock.ts";
-import { start } from "../hub.ts";
+import { type Hub, start } from "../hub.ts";
 import { type Log, lineLog } from "../log.ts";
 import { keyFiles, notes, table } from "../settings.ts";
 import { loadSettings, watch } from "../watch.ts";
@@ -72,7 +72,21 @@ async function runHub(from: StartSources, version: string): Promise<void> {
   // The wildcard address cannot be opened in a browser.
   const url = `http://${bracket(hub.host === "0.0.0.0" || hub.host === "::" ? "127.0.0.1" : hub.host)}:${hub.port}`;
   log.info([`GOHM hub ready: ${url} (listening on ${bracket(hub.host)}:${hub.port})`, ...hub.places].join(", "));
+  offerAdministration(hub, settings.url || url, log);
   if (process.send) process.send({ url });
+}
+
+/** Says how the first administrator gets an account: by a link, which only a terminal shows, as logs are kept and copied. */
+function offerAdministration({ first }: Hub, url: string, log: Log): void {
+  if (!first.isMissing()) return;
+  const path = process.stdout.isTTY ? first.link() : undefined;
+  if (path === undefined) log.info("there is no administrator yet: run gohm account link for a link to become it");
+  else {
+    const link = `${url.replace(/\/$/, "")}/${path}`;
+    process.stdout.write(
+      `There is no administrator yet. This link, valid once, for 24 hours, is to become it:\n\n  ${link}\n\n`,
+    );
+  }
 }
 
 const bracket = (host: string): string => (host.includes(":") ? `[${host}]` : host);
