@@ -20,6 +20,7 @@ const pages = [
   "README.zh-CN.md",
   "CHANGELOG.md",
   "CONTRIBUTING.md",
+  "docs/accounts.md",
   "docs/api.md",
   "docs/architecture.md",
   "docs/cli.md",
