@@ -80,13 +80,14 @@ async function runHub(from: StartSources, version: string): Promise<void> {
 function offerAdministration({ first }: Hub, url: string, log: Log): void {
   if (!first.isMissing()) return;
   const path = process.stdout.isTTY ? first.link() : undefined;
-  if (path === undefined) log.info("there is no administrator yet: run gohm account link for a link to become it");
-  else {
-    const link = `${url.replace(/\/$/, "")}/${path}`;
-    process.stdout.write(
-      `There is no administrator yet. This link, valid once, for 24 hours, is to become it:\n\n  ${link}\n\n`,
-    );
+  if (path === undefined) {
+    log.info("there is no administrator yet: run gohm account link to become it");
+    return;
   }
+  const link = `${url.replace(/\/$/, "")}/${path}`;
+  process.stdout.write(
+    `There is no administrator yet. To become it, open this link; it works once, within 24 hours:\n\n  ${link}\n\n`,
+  );
 }
 
 const bracket = (host: string): string => (host.includes(":") ? `[${host}]` : host);

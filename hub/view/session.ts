@@ -91,7 +91,7 @@ class SignInDesk {
     const link = identity.link(token);
     if (link === undefined) throw unknownLink();
     const account = book.account(name);
-    const owner = { name, role: account?.role ?? link.role };
+    const owner = { name: account?.name ?? name, role: account?.role ?? link.role };
     const cookie = this.#begin(head, owner, {
       name: "link.follow",
       details: { created: account === undefined },
