@@ -1,19 +1,24 @@
 import { isDeepStrictEqual } from "node:util";
 import { address, quoted, SettingError, type SettingReader } from "../program/setting.ts";
 
-/** A server in the settings file: its address, or an object with its address and group. */
-type Server = string | { readonly address: string; readonly group?: string };
+/** A server in the settings file: its address, or an object with its address, group and labels. */
+type Server =
+  | string
+  | { readonly address: string; readonly group?: string; readonly labels?: Readonly<Record<string, string>> };
 
 /** Servers by name, in the order of the file. */
 export type Servers = Readonly<Record<string, Server>>;
 
 const serverName = /^[A-Za-z0-9._-]{1,64}$/;
 const groupName = /^[^\p{Cc}]{1,64}$/u;
+const labelValue = /^[^\p{Cc}]{0,256}$/u;
+/** Most labels of a server. */
+const mostLabels = 32;
 const place = { type: "string", pattern: "^(tls://)?(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5}$" };
 
 export const servers: SettingReader<Servers> = {
   wanted:
-    'an object of name → "host:port" or "tls://host:port", or {"address": that, "group": the group it belongs to}; names of 1 to 64 letters, digits, dots, underscores and hyphens',
+    'an object of name → "host:port" or "tls://host:port", or {"address": that, "group": the group it belongs to, "labels": {"rack": "b2"}}; names of 1 to 64 letters, digits, dots, underscores and hyphens',
   schema: {
     type: "object",
     propertyNames: { pattern: serverName.source },
@@ -22,7 +27,16 @@ export const servers: SettingReader<Servers> = {
         place,
         {
           type: "object",
-          properties: { address: place, group: { type: "string", minLength: 1, maxLength: 64 } },
+          properties: {
+            address: place,
+            group: { type: "string", minLength: 1, maxLength: 64 },
+            labels: {
+              type: "object",
+              propertyNames: { minLength: 1, maxLength: 64 },
+              additionalProperties: { type: "string", maxLength: 256 },
+              maxProperties: mostLabels,
+            },
+          },
           required: ["address"],
           additionalProperties: false,
         },
@@ -48,14 +62,30 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** @throws SettingError */
-function checkParts(name: string, { address: at, group, ...others }: Record<string, unknown>): void {
+function checkParts(name: string, { address: at, group, labels, ...others }: Record<string, unknown>): void {
   const [stranger] = Object.keys(others);
   if (stranger !== undefined) {
-    throw new SettingError(`Unknown setting "${name}.${stranger}": a server has "address" and "group"`);
+    throw new SettingError(`Unknown setting "${name}.${stranger}": a server has "address", "group" and "labels"`);
   }
   checkAddress(`${name}.address`, at);
-  if (group === undefined || (typeof group === "string" && groupName.test(group))) return;
-  throw refusal(`${name}.group`, "a name of 1 to 64 characters, none of them a control character", group);
+  if (group !== undefined && !(typeof group === "string" && groupName.test(group))) {
+    throw refusal(`${name}.group`, "a name of 1 to 64 characters, none of them a control character", group);
+  }
+  if (labels !== undefined) checkLabels(`${name}.labels`, labels);
+}
+
+/** @throws SettingError */
+function checkLabels(name: string, labels: unknown): void {
+  if (!isObject(labels) || Object.keys(labels).length > mostLabels) {
+    throw refusal(name, `an object of at most ${mostLabels} texts, like {"rack": "b2"}`, labels);
+  }
+  for (const [label, value] of Object.entries(labels)) {
+    if (!groupName.test(label)) {
+      throw refusal(name, "labels with names of 1 to 64 characters, none of them a control character", label);
+    }
+    if (typeof value === "string" && labelValue.test(value)) continue;
+    throw refusal(`${name}.${label}`, "a text of at most 256 characters, none of them a control character", value);
+  }
 }
 
 /** @throws SettingError */
@@ -71,14 +101,17 @@ const refusal = (name: string, wanted: string, value: unknown): SettingError =>
 export const addresses = (all: Servers): ReadonlyMap<string, string> =>
   new Map(Object.entries(all).map(([name, server]) => [name, typeof server === "string" ? server : server.address]));
 
-/** The group of a server; undefined if it has none, or there is no such server. */
-export function groupOf(all: Servers, name: string): string | undefined {
+/** The group and labels of a server; undefined if there is no such server. */
+export function partsOf(
+  all: Servers,
+  name: string,
+): { readonly group?: string; readonly labels?: Readonly<Record<string, string>> } | undefined {
   // Every object has a "constructor", which a server may be called.
   const server = Object.hasOwn(all, name) ? all[name] : undefined;
-  return typeof server === "object" ? server.group : undefined;
+  return typeof server === "string" ? {} : server;
 }
 
-/** The machines to watch, by name, as the settings list them at the moment. */
+/** The servers of the settings file, as it is at the moment. */
 export class ServerList {
   #servers: Servers;
   readonly #listeners = new Set<() => void>();
@@ -92,7 +125,11 @@ export class ServerList {
   }
 
   group(name: string): string | undefined {
-    return groupOf(this.#servers, name);
+    return partsOf(this.#servers, name)?.group;
+  }
+
+  labels(name: string): Readonly<Record<string, string>> | undefined {
+    return partsOf(this.#servers, name)?.labels;
   }
 
   change(servers: Servers): void {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { addresses, groupOf } from "./servers.ts";
+import { addresses, partsOf } from "./servers.ts";
 import { parseFile, type Settings, settle } from "./settings.ts";
 
 const parsed = (text: string): unknown => parseFile(text, "s.json");
@@ -117,6 +117,16 @@ test.each([
   ['{"servers": {"a": {"address": "h:1", "group": "x\\ny"}}}', /"servers\.a\.group".*no.* control character.*"x\\ny"/],
   ['{"servers": {"a": {"address": "h:1", "group": 7}}}', /"servers\.a\.group".*current value is 7/],
   ['{"servers": {"a": {"address": "h:1", "rack": "r"}}}', /Unknown setting "servers\.a\.rack"/],
+  ['{"servers": {"a": {"address": "h:1", "labels": ["r"]}}}', /"servers\.a\.labels": must be an object.*\["r"\]/],
+  ['{"servers": {"a": {"address": "h:1", "labels": {"rack": 7}}}}', /"servers\.a\.labels\.rack".*current value is 7/],
+  ['{"servers": {"a": {"address": "h:1", "labels": {"": "x"}}}}', /"servers\.a\.labels".*1 to 64 characters.*""/],
+  [`{"servers": {"a": {"address": "h:1", "labels": {"r": "${"x".repeat(257)}"}}}}`, /at most 256 characters/],
+  [
+    JSON.stringify({
+      servers: { a: { address: "h:1", labels: Object.fromEntries([..."x".repeat(33)].map((x, i) => [x + i, ""])) } },
+    }),
+    /"servers\.a\.labels": must be an object of at most 32 texts/,
+  ],
   ['{"servers": {"a": ["h:1"]}}', /"servers\.a": must be .*current value is \["h:1"\]/],
   ['{"data": "/x"}', /Unknown setting "data"/],
 ])("%s is refused", (text, wanted) => {
@@ -127,7 +137,7 @@ test("a server is an address, or an address with the group it belongs to", () =>
   const text = '{"servers": {"a": "h:1", "b": {"address": "tls://h:2", "group": "实验室 1"}, "c": {"address": "h:3"}}}';
   const { servers } = settled(text);
   expect(Object.fromEntries(addresses(servers))).toEqual({ a: "h:1", b: "tls://h:2", c: "h:3" });
-  const named = ["a", "b", "c", "nobody", "constructor"].map((name) => groupOf(servers, name));
+  const named = ["a", "b", "c", "nobody", "constructor"].map((name) => partsOf(servers, name)?.group);
   expect(named).toEqual([undefined, "实验室 1", undefined, undefined, undefined]);
 });
 

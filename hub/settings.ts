@@ -26,7 +26,7 @@ const own = {
     env: "",
     only: "file",
     default: { local: "127.0.0.1:9203" },
-    help: 'Machines to watch, each with the address of its hmonitor: "tls://host:port" if it has a certificate. History of the whole fleet can be divided by group.',
+    help: 'Machines to watch, each with the address of its hmonitor: "tls://host:port" if it has a certificate. History of the whole fleet can be divided by group; labels are shown. Administrators can add further machines in the page.',
     reader: servers,
   }),
   name: row({
