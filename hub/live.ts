@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import { type IdleCards, idleCards } from "./live/idle.ts";
 
@@ -7,6 +8,18 @@ export type HostLink =
   | { readonly state: "dialling"; readonly since: number }
   | { readonly state: "open"; readonly since: number }
   | { readonly state: "waiting"; readonly since: number; readonly reason: string };
+
+/** What is known of a host beside its reports. An absent field is as usual. */
+export interface HostProfile {
+  /** The name that is shown instead of the host's. */
+  readonly shown?: string;
+  readonly group?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Seconds between two reports, if administrators have set them for this host. */
+  readonly intervalSec?: number;
+  /** A machine that reports by itself, and that nobody has approved: it is in no count and in no summary. */
+  readonly waiting?: true;
+}
 
 export interface LiveHost {
   /** Identifies the host while this hub runs; never reused. */
@@ -20,7 +33,14 @@ export interface LiveHost {
   readonly info?: HostInfo;
   /** Since when cards of `info` have been occupied without computing. */
   readonly idle?: IdleCards;
+  /** How far the host's clock is ahead of the hub's, in milliseconds; absent if it does not report its time. */
+  readonly skewMs?: number | undefined;
+  /** Absent if everything is as usual. */
+  readonly profile?: HostProfile | undefined;
 }
+
+/** The name to show for a host. */
+export const shownName = ({ name, profile }: Pick<LiveHost, "name" | "profile">): string => profile?.shown ?? name;
 
 /** After a longer gap the previous report is no evidence for the time between. Milliseconds. */
 const unseenMs = 300_000;
@@ -51,7 +71,14 @@ export class Live {
     const known = this.#hosts.get(name);
     if (known?.address === address) return;
     const number = known?.number ?? this.#next++;
-    this.#put({ number, name, address, link: { state: "idle", since: this.#now() } });
+    const { profile } = known ?? {};
+    this.#put({ number, name, address, link: { state: "idle", since: this.#now() }, profile });
+  }
+
+  /** Sets what is known of a host beside its reports; undefined if everything is as usual. */
+  describe(name: string, profile: HostProfile | undefined): void {
+    const host = this.#hosts.get(name);
+    if (host !== undefined && !isDeepStrictEqual(host.profile, profile)) this.#put({ ...host, profile });
   }
 
   /** Changes the address of a host and keeps its last report. */
@@ -70,7 +97,8 @@ export class Live {
     if (host?.link.state === "idle") this.#put({ ...host, link: { state: "dialling", since: this.#now() } });
   }
 
-  received(name: string, info: HostInfo): void {
+  /** @param skewMs how far the host's clock is ahead; undefined if unknown */
+  received(name: string, info: HostInfo, skewMs?: number): void {
     const host = this.#hosts.get(name);
     if (host === undefined) return;
     const now = this.#now();
@@ -78,7 +106,13 @@ export class Live {
     const { info: before, idle, seen } = host;
     const followed = seen !== undefined && (host.link.state === "open" || now - seen <= unseenMs);
     const last = followed && before !== undefined && idle !== undefined ? { info: before, idle } : undefined;
-    this.#put({ ...host, link, seen: now, info, idle: idleCards(info, last, now) });
+    this.#put({ ...host, link, seen: now, info, idle: idleCards(info, last, now), skewMs });
+  }
+
+  /** Replaces the last report by one with other devices. */
+  replace(name: string, info: HostInfo): void {
+    const host = this.#hosts.get(name);
+    if (host !== undefined) this.#put({ ...host, info });
   }
 
   failed(name: string, reason: string): void {

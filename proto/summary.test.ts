@@ -264,6 +264,19 @@ test.each([
   expect(isFresh(status, 1000 + age, interval)).toBe(live);
 });
 
+test("a host with an interval of its own is late by that", () => {
+  const status = create(HostSchema, { name: "a", link: Link.OPEN, seen: 1000n, interval: 600 });
+  expect([isFresh(status, 1000 + 1_799_999, 10), isFresh(status, 1000 + 1_800_000, 10)]).toEqual([true, false]);
+});
+
+test("of a machine that waits for approval nothing is said", () => {
+  const { host: held } = host("a", {
+    gpus: [{ id: 0, name: "H100", state: State.OK, utilization: 0, memUsed: 0n, memTotal: 80n }],
+  });
+  expect(hostVerdict({ host: held, fresh: true })).toBe("free");
+  expect(hostVerdict({ host: { ...held, waiting: true }, fresh: true })).toBe("unknown");
+});
+
 test("a host that never answered is not live", () => {
   expect(isFresh(create(HostSchema, { name: "a", link: Link.OPEN }), 0, 10)).toBe(false);
 });

@@ -50,13 +50,18 @@ interface HolderUsage {
   readonly memory: number | undefined;
 }
 
+/** The name to show for a host. */
+export const shownName = ({ name, shown }: Pick<HostGlance, "name" | "shown">): string => shown || name;
+
 /**
  * True if a host's last answer may be shown as live: the host is reachable, and missed at most two polls.
  * @param now The hub's clock, Unix milliseconds.
- * @param interval Seconds between polls.
+ * @param interval Seconds between reports of hosts that have no interval of their own.
  */
-export function isFresh({ link, seen }: HostGlance, now: number, interval: number): boolean {
-  const lateAfterMs = Math.max(3 * interval, interval + 10) * 1000;
+export function isFresh(host: HostGlance, now: number, interval: number): boolean {
+  const { link, seen } = host;
+  const own = host.interval > 0 ? host.interval : interval;
+  const lateAfterMs = Math.max(3 * own, own + 10) * 1000;
   return link !== Link.WAITING && seen !== undefined && now - Number(seen) < lateAfterMs;
 }
 
@@ -152,8 +157,12 @@ export function noCardsReason({ err, gpus, sources }: Pick<Glance, "err" | "gpus
 /** True if a card is counted. Of a divided card the instances are counted instead. */
 export const isCounted = (gpu: GPUGlance): boolean => isDiscrete(gpu) && !gpu.divided;
 
-/** Verdict of a whole host: that of its most notable card; undefined if it has no cards to count. */
+/**
+ * Verdict of a whole host: that of its most notable card; undefined if it has no cards to count. Of a machine that waits for
+ * approval nothing is said.
+ */
 export function hostVerdict({ host, fresh }: HostStatus): Verdict | undefined {
+  if (host.waiting) return "unknown";
   if (host.link === Link.WAITING) return "broken";
   if (!fresh) return "unknown";
   const gpus = host.info?.gpus ?? [];
@@ -208,8 +217,12 @@ function addHolders(holders: Map<string, Omit<HolderUsage, "user">>, gpu: GPUGla
   }
 }
 
-/** Summarizes a fleet: which cards are free, who holds the others, which hosts are broken. */
-export function summarize(fleet: readonly HostStatus[]): Summary {
+/**
+ * Summarizes a fleet: which cards are free, who holds the others, which hosts are broken. Machines that wait for approval are
+ * left out.
+ */
+export function summarize(all: readonly HostStatus[]): Summary {
+  const fleet = all.filter(({ host }) => !host.waiting);
   const count: Record<Verdict, number> = { free: 0, held: 0, busy: 0, broken: 0, unknown: 0 };
   const offers = new Map<string, Draft>();
   const holders = new Map<string, Omit<HolderUsage, "user">>();

@@ -1,4 +1,4 @@
-import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { apply } from "../../../proto/delta.ts";
 import { type Event, EventSchema, HostSchema, Link } from "../../../proto/gen/feed_pb.js";
@@ -161,4 +161,25 @@ test("the script of the page is named in the first event, and again when it chan
   expect(step().page).toBe("app-B.js");
   expect(step().page).toBe("");
   expect(whole().page).toBe("app-B.js");
+});
+
+test("what administrators have set for a host is told of it, whole, when it changes; of others nothing more is sent", () => {
+  const { live, say, step, whole } = input();
+  live.expect("a", "x:1");
+  say("a", card(5));
+  step();
+  const usual = toBinary(EventSchema, whole());
+  expect(whole().hosts).toMatchObject([{ shown: "", group: "", labels: {}, waiting: false, interval: 0 }]);
+  live.describe("a", { shown: "Blue", group: "lab", labels: { rack: "b2" }, intervalSec: 60, waiting: true });
+  say("a", card(6));
+  const told = { name: "a", shown: "Blue", group: "lab", labels: { rack: "b2" }, waiting: true, interval: 60 };
+  expect(step()).toMatchObject({ hosts: [told], deltas: [] });
+  say("a", card(5));
+  expect(step()).toMatchObject({ hosts: [], deltas: [{ number: 1 }] });
+  expect(fromBinary(HostSchema, detail(live.host("a") ?? expect.fail()))).toMatchObject(told);
+  live.describe("a", undefined);
+  expect(step()).toMatchObject({ hosts: [{ name: "a", shown: "" }] });
+  const { sequence: _, ...rest } = whole();
+  const { sequence: __, ...before } = fromBinary(EventSchema, usual);
+  expect(rest).toEqual(before);
 });

@@ -94,6 +94,7 @@ function change(before: SentHost, after: SentHost): Delta | undefined {
   const { link, address, name, number, seen } = after.host;
   if (before.info === undefined || after.info === undefined || seen === undefined) return undefined;
   if (before.host.link !== link || before.host.address !== address || before.host.name !== name) return undefined;
+  if (before.host.profile !== after.host.profile) return undefined;
   const delta = diff(before.info, after.info);
   if (delta === undefined) return undefined;
   delta.number = number;
@@ -124,7 +125,8 @@ const links: Readonly<Record<HostLink["state"], WireLink>> = {
 };
 
 function wire({ host, info, idle }: SentHost): MessageInitShape<typeof HostSchema> {
-  const { number, name, address, link, seen } = host;
+  const { number, name, address, link, seen, profile } = host;
+  const { shown, group, labels, intervalSec, waiting } = profile ?? {};
   return {
     number,
     name,
@@ -135,5 +137,10 @@ function wire({ host, info, idle }: SentHost): MessageInitShape<typeof HostSchem
     ...(seen === undefined ? {} : { seen: BigInt(seen) }),
     ...(info === undefined ? {} : { info }),
     idle: idle.filter((one) => one !== undefined),
+    ...(shown === undefined ? {} : { shown }),
+    ...(group === undefined ? {} : { group }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(intervalSec === undefined ? {} : { interval: intervalSec }),
+    ...(waiting === undefined ? {} : { waiting }),
   };
 }
