@@ -3,11 +3,30 @@ import type { HostInfo } from "../proto/gen/host_pb.js";
 import { ClockGuard, earliest } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import type { DeviceSample, KnownDevice, Store } from "./history/store.ts";
+import { BootGuard, type FeedingBoot, secondText } from "./ingest/boot.ts";
+import {
+  ahead,
+  type Claim,
+  hear,
+  heardAt,
+  type Machine,
+  needsApproval,
+  newClaim,
+  type Owner,
+  rankOf,
+  recognize,
+} from "./ingest/claim.ts";
 import { sanitize } from "./ingest/clean.ts";
+import type { HostDirectory } from "./ingest/directory.ts";
 import { type CardSlots, identify, recall, remember } from "./ingest/identity.ts";
 import { Meter, type ReadTimes } from "./ingest/measure.ts";
+import { type DeviceLists, type DeviceSelection, select, selectionOf, withDevices } from "./ingest/select.ts";
+import { SkewMeter, skewText } from "./ingest/skew.ts";
 import type { Live } from "./live.ts";
 import { type Log, silent } from "./log.ts";
+import type { Troubles } from "./trouble.ts";
+
+export type { Machine, Owner } from "./ingest/claim.ts";
 
 /** Greatest age of a current report that is dated by its host's clock, and how far ahead a late one may be. */
 const skewMs = 30_000;
@@ -15,19 +34,12 @@ const skewMs = 30_000;
 const marginMs = 3_600_000;
 /** Current reports of a host that are recognized if they come again as late: some minutes of them. */
 const mostRecent = 16;
-/** Without a report for longer, an owner counts as not having heard from its host, even if nothing failed. */
-const unheardMs = 300_000;
 /** Least time between two log lines about one listener that throws. */
 const logPauseMs = 60_000;
+/** For how long administrators see that two machines had one name. */
+const secondMs = 600_000;
 
-/** Sources of host names by precedence: settings.json, the hub's own list, the host itself. */
-const origins = ["settings", "book", "push"] as const;
-
-/** An input, with the source of the names of its hosts. Compared by reference: an input uses one constant for each source. */
-export interface Owner {
-  readonly input: string;
-  readonly origin: (typeof origins)[number];
-}
+type MachineListener = (host: string, by: Owner, machine: Machine) => void;
 
 /** Stores that ingest writes to, and state at the start. */
 export interface IngestTargets {
@@ -38,6 +50,8 @@ export interface IngestTargets {
   readonly known?: readonly KnownDevice[];
   /** Milliseconds for which history keeps every sample; absent if forever. */
   readonly retentionMs?: () => number;
+  readonly directory?: HostDirectory;
+  readonly troubles?: Pick<Troubles, "set" | "forget">;
   readonly log?: Log;
 }
 
@@ -54,15 +68,6 @@ export interface HostReading {
   readonly late: boolean;
 }
 
-/** One owner's view of a host: nothing heard yet, up, or down for a reason. */
-interface Claim {
-  readonly address: string;
-  state: "new" | "up" | "down";
-  reason: string;
-  /** Unix milliseconds of the first and last report since the last time without any. */
-  heard: { readonly from: number; readonly to: number } | undefined;
-}
-
 /** A host with at least one owner. */
 interface ClaimedHost {
   readonly claims: Map<Owner, Claim>;
@@ -71,6 +76,12 @@ interface ClaimedHost {
   readLate: ReadTimes;
   /** `sampled` of the last current reports, oldest first. */
   readonly recent: bigint[];
+  readonly skew: SkewMeter;
+  skewed: boolean;
+  readonly boot: BootGuard;
+  selection: DeviceSelection | undefined;
+  /** Devices of its last report, also those that are not selected; undefined if all are. */
+  offered: DeviceLists | undefined;
 }
 
 /**
@@ -88,6 +99,7 @@ export class Ingest {
   #doubted = false;
   /** Unix milliseconds at which an error of each listener was last logged. */
   readonly #listeners = new Map<(reading: HostReading) => void, number>();
+  readonly #machineListeners = new Set<MachineListener>();
 
   constructor(targets: IngestTargets) {
     const { known = [], log = silent } = targets;
@@ -98,16 +110,23 @@ export class Ingest {
     this.#clock = new ClockGuard(
       known.length > 0 ? known.reduce((most, { last }) => Math.max(most, last), 0) : undefined,
     );
+    targets.directory?.onChange(() => this.#refresh());
   }
 
   /**
    * Adds an owner of a host, or changes its address. The owner of highest precedence gives the address that is shown. The
-   * last report is discarded if no owner has heard from the host at its present address.
+   * last report is discarded if no owner has heard from the host at its present address; a host that reports by itself may
+   * do so from any.
    */
   claim(name: string, by: Owner, address: string): void {
     const host = this.#hosts.get(name) ?? this.#add(name);
-    if (host.claims.get(by)?.address === address) return;
-    host.claims.set(by, { address, state: "new", reason: "", heard: undefined });
+    const before = host.claims.get(by);
+    if (before?.address === address) return;
+    if (before !== undefined && by.origin === "push") before.address = address;
+    else {
+      host.claims.set(by, newClaim(address));
+      host.boot.release(by);
+    }
     this.#settle(name, host);
   }
 
@@ -115,9 +134,13 @@ export class Ingest {
   release(name: string, by: Owner): void {
     const host = this.#hosts.get(name);
     if (host === undefined || !host.claims.delete(by)) return;
+    host.boot.release(by);
     if ([...host.claims.values()].every(({ state }) => state === "new")) this.#targets.live.forget(name);
-    if (host.claims.size === 0) this.#hosts.delete(name);
-    else this.#settle(name, host);
+    if (host.claims.size > 0) this.#settle(name, host);
+    else {
+      this.#hosts.delete(name);
+      this.#targets.troubles?.forget(name);
+    }
   }
 
   /** Marks that the first attempt to reach a host has begun. */
@@ -132,7 +155,7 @@ export class Ingest {
   failed(name: string, reason: string, by: Owner): void {
     const host = this.#hosts.get(name);
     const claim = host?.claims.get(by);
-    if (host === undefined || claim === undefined) return;
+    if (host === undefined || claim === undefined || this.#restrained(name, by, host)) return;
     claim.state = "down";
     claim.reason = cleanText(reason, limitOf("err"));
     if (![...host.claims.values()].some(({ state }) => state === "up")) this.#targets.live.failed(name, claim.reason);
@@ -140,7 +163,7 @@ export class Ingest {
 
   /**
    * Takes a current report, for live state and history. History dates it by the host's clock if it is at most 30 s old,
-   * else by the hub's. A report of an owner on standby is discarded.
+   * else by the hub's. A report of an owner on standby is discarded, and so is one of a second machine of that name.
    * @param info must not be used by the caller afterwards
    * @throws Fault host_unknown if that owner has not claimed the host
    */
@@ -148,12 +171,19 @@ export class Ingest {
     const host = this.#hosts.get(name);
     const claim = host?.claims.get(by);
     if (host === undefined || claim === undefined) throw unclaimed(name);
-    hear(claim, this.#targets.now());
-    if (ahead(by, host).some(({ state }) => state === "up")) return;
+    const now = this.#targets.now();
+    if (this.#restrained(name, by, host)) return;
+    const feeding = host.boot.current(info, by, now);
+    if (feeding !== undefined && feeding.by !== by) claim.state = "new";
+    if (this.#isSecond(name, info, feeding)) return;
+    hear(claim, now);
+    this.#recognize(name, by, claim, info);
+    if (ahead(by, host.claims).some(({ state }) => state === "up")) return;
     sanitize(info);
     identify(info.gpus, host.cards);
     remember(info.gpus, host.cards);
-    this.#targets.live.received(name, info);
+    this.#select(name, host, info);
+    this.#targets.live.received(name, info, this.#measureSkew(name, host, info));
     const { devices, times } = this.#meter.measure(info, host.read, false);
     host.read = times;
     if (!this.#believed(info)) return;
@@ -174,10 +204,13 @@ export class Ingest {
     sanitize(info);
     const at = this.#lateTime(name, info);
     const now = this.#targets.now();
-    if (ahead(by, host).some((claim) => heardAt(claim, at, now))) return;
+    if (this.#restrained(name, by, host) || this.#isSecond(name, info, host.boot.late(info, at))) return;
+    if (ahead(by, host.claims).some((claim) => heardAt(claim, at, now))) return;
     // It was received, possibly dated by the hub's clock, and the confirmation was lost.
     if (info.sampled !== undefined && host.recent.includes(info.sampled)) return;
     identify(info.gpus, host.cards);
+    const selection = selectionOf(this.#targets.directory?.config(name));
+    if (selection !== undefined) Object.assign(info, select(info, selection));
     const { devices, times } = this.#meter.measure(info, host.readLate, true);
     host.readLate = times;
     this.#keep({ host: name, at, info, devices, late: true });
@@ -193,11 +226,91 @@ export class Ingest {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls a listener when the first report of an owner of a host, or another machine than before, says what it is. */
+  onMachine(listener: MachineListener): void {
+    this.#machineListeners.add(listener);
+  }
+
+  /** Devices of the last report of a host, also those that are not selected; undefined if nothing is left out. */
+  offered(name: string): DeviceLists | undefined {
+    return this.#hosts.get(name)?.offered;
+  }
+
   #add(name: string): ClaimedHost {
-    const cards: CardSlots = this.#recalled.get(name) ?? new Map();
-    const host = { claims: new Map(), cards, read: new Map(), readLate: new Map(), recent: [] };
+    const host: ClaimedHost = {
+      claims: new Map(),
+      cards: this.#recalled.get(name) ?? new Map(),
+      read: new Map(),
+      readLate: new Map(),
+      recent: [],
+      skew: new SkewMeter(),
+      skewed: false,
+      boot: new BootGuard(),
+      selection: undefined,
+      offered: undefined,
+    };
     this.#hosts.set(name, host);
     return host;
+  }
+
+  /** Applies what administrators have changed at once: a host may report once an hour. */
+  #refresh(): void {
+    const { directory, live } = this.#targets;
+    for (const [name, host] of this.#hosts) {
+      this.#describe(name, host);
+      const info = live.host(name)?.info;
+      if (info === undefined || selectionOf(directory?.config(name)) === host.selection) continue;
+      const whole = withDevices(info, host.offered ?? info);
+      this.#select(name, host, whole);
+      live.replace(name, whole);
+    }
+  }
+
+  #describe(name: string, { claims }: ClaimedHost): void {
+    const { directory, live } = this.#targets;
+    if (directory === undefined) return;
+    const profile = directory.profile(name);
+    const waiting = !directory.approved(name) && [...claims.keys()].every(needsApproval);
+    live.describe(name, waiting ? { ...profile, waiting } : profile);
+  }
+
+  /** True if the reports are those of a machine that nobody has approved, under a name that others have a right to. */
+  #restrained(name: string, by: Owner, { claims }: ClaimedHost): boolean {
+    if (claims.size === 1 || !needsApproval(by) || this.#targets.directory?.approved(name) !== false) return false;
+    return ![...claims.keys()].every(needsApproval);
+  }
+
+  /** @param feeding the machine that feeds the host, if the report comes from a second one */
+  #isSecond(name: string, info: HostInfo, feeding: FeedingBoot | undefined): boolean {
+    if (feeding === undefined) return false;
+    this.#targets.troubles?.set(name, "second machine", secondText(feeding, info), secondMs);
+    return true;
+  }
+
+  /** Calls the listeners if the owner hears from another machine than before. */
+  #recognize(host: string, by: Owner, claim: Claim, { hostname = "", ip = "", system }: HostInfo): void {
+    const machine = recognize(claim, { bootId: system?.bootId ?? "", hostname, ip });
+    if (machine !== undefined) for (const listener of this.#machineListeners) listener(host, by, machine);
+  }
+
+  /** Removes devices that are not selected from a report. */
+  #select(name: string, host: ClaimedHost, info: HostInfo): void {
+    const selection = selectionOf(this.#targets.directory?.config(name));
+    host.selection = selection;
+    host.offered = undefined;
+    if (selection === undefined) return;
+    const { gpus, disks, nics } = info;
+    host.offered = { gpus, disks, nics };
+    Object.assign(info, select(info, selection));
+  }
+
+  /** How far the host's clock is ahead, in milliseconds. */
+  #measureSkew(name: string, host: ClaimedHost, { sampled }: HostInfo): number | undefined {
+    const skew = host.skew.add(sampled, this.#targets.now());
+    const skewed = skew !== undefined && Math.abs(skew) > skewMs;
+    if (skewed || host.skewed) this.#targets.troubles?.set(name, "clock", skewed ? skewText(skew) : undefined);
+    host.skewed = skewed;
+    return skew;
   }
 
   /** Updates live state after a change of owners. */
@@ -208,11 +321,12 @@ export class Ingest {
     if (claims.every(({ state }) => state === "new")) {
       if (live.host(name)?.address !== address) host.read = new Map();
       live.expect(name, address);
-      return;
+    } else {
+      live.readdress(name, address);
+      const down = claims.find(({ state }) => state === "down");
+      if (down !== undefined && !claims.some(({ state }) => state === "up")) live.failed(name, down.reason);
     }
-    live.readdress(name, address);
-    const down = claims.find(({ state }) => state === "down");
-    if (down !== undefined && !claims.some(({ state }) => state === "up")) live.failed(name, down.reason);
+    this.#describe(name, host);
   }
 
   #keep(reading: HostReading): void {
@@ -269,28 +383,6 @@ export class Ingest {
       `A late report of "${name}" must have been sampled from ${least} up to ${most} Unix milliseconds: its time is ${sampled ?? "absent"}.`,
     );
   }
-}
-
-const rankOf = ({ origin }: Owner): number => origins.indexOf(origin);
-
-/** Claims of owners of higher precedence. Of two owners with one origin, the first to claim the host is higher. */
-function ahead(by: Owner, { claims }: ClaimedHost): readonly Claim[] {
-  if (claims.size === 1) return [];
-  const owners = [...claims.keys()].sort((a, b) => rankOf(a) - rankOf(b));
-  return owners.slice(0, owners.indexOf(by)).flatMap((owner) => claims.get(owner) ?? []);
-}
-
-/** Marks that the owner has heard from the host. */
-function hear(claim: Claim, now: number): void {
-  const from = heardAt(claim, now, now) ? claim.heard?.from : undefined;
-  claim.heard = { from: from ?? now, to: now };
-  claim.state = "up";
-}
-
-/** True if the owner heard from the host at that time, as far as its last reports without an interruption show. */
-function heardAt({ state, heard }: Claim, at: number, now: number): boolean {
-  if (heard === undefined || at < heard.from) return false;
-  return at <= heard.to || (state === "up" && now - heard.to <= unheardMs);
 }
 
 const unclaimed = (name: string): Fault =>

@@ -1,0 +1,76 @@
+/** Sources of host names by precedence: settings.json, the hub's own list, the host itself. */
+const origins = ["settings", "book", "push"] as const;
+
+/** An input, with the source of the names of its hosts. Compared by reference: an input uses one constant for each source. */
+export interface Owner {
+  readonly input: string;
+  readonly origin: (typeof origins)[number];
+  /** True if hosts that report by themselves need no approval here. */
+  readonly trusted?: true;
+}
+
+/** What a report says of the machine that it comes from. */
+export interface Machine {
+  readonly bootId: string;
+  readonly hostname: string;
+  readonly ip: string;
+  /** Address of the claim. */
+  readonly address: string;
+}
+
+/** One owner's view of a host: nothing heard yet, up, or down for a reason. */
+export interface Claim {
+  address: string;
+  state: "new" | "up" | "down";
+  reason: string;
+  /** Unix milliseconds of the first and last report since the last time without any. */
+  heard: { readonly from: number; readonly to: number } | undefined;
+  machine: Machine | undefined;
+}
+
+export type Claims = ReadonlyMap<Owner, Claim>;
+
+/** Without a report for longer, an owner counts as not having heard from its host, even if nothing failed. */
+const unheardMs = 300_000;
+
+export const newClaim = (address: string): Claim => ({
+  address,
+  state: "new",
+  reason: "",
+  heard: undefined,
+  machine: undefined,
+});
+
+/** Position in the precedence of owners: 0 is the highest. */
+export const rankOf = ({ origin }: Owner): number => origins.indexOf(origin);
+
+export const needsApproval = ({ origin, trusted }: Owner): boolean => origin === "push" && trusted !== true;
+
+/** Claims of owners of higher precedence. Of two owners with one origin, the first to claim the host is higher. */
+export function ahead(by: Owner, claims: Claims): readonly Claim[] {
+  if (claims.size === 1) return [];
+  const owners = [...claims.keys()].sort((a, b) => rankOf(a) - rankOf(b));
+  return owners.slice(0, owners.indexOf(by)).flatMap((owner) => claims.get(owner) ?? []);
+}
+
+/** Marks that the owner has heard from the host. */
+export function hear(claim: Claim, now: number): void {
+  const from = heardAt(claim, now, now) ? claim.heard?.from : undefined;
+  claim.heard = { from: from ?? now, to: now };
+  claim.state = "up";
+}
+
+/** True if the owner heard from the host at that time, as far as its last reports without an interruption show. */
+export function heardAt({ state, heard }: Claim, at: number, now: number): boolean {
+  if (heard === undefined || at < heard.from) return false;
+  return at <= heard.to || (state === "up" && now - heard.to <= unheardMs);
+}
+
+/** Notes what machine a report comes from. @returns the machine if it is another one than before, or at another address */
+export function recognize(claim: Claim, { bootId, hostname, ip }: Omit<Machine, "address">): Machine | undefined {
+  const { machine, address } = claim;
+  const same = machine?.bootId === bootId && machine.hostname === hostname && machine.ip === ip;
+  if (same && machine.address === address) return undefined;
+  claim.machine = { bootId, hostname, ip, address };
+  return claim.machine;
+}
