@@ -26,7 +26,7 @@ export interface FaultMeaning {
 }
 
 const meanings = {
-  host_unknown: { kind: "not_found", text: "No host of that name is in the settings or in history." },
+  host_unknown: { kind: "not_found", text: "The hub has no host of that name, nor has its history." },
   device_unknown: { kind: "not_found", text: "The host is known, but has no such GPU, disk or network interface." },
   metric_unknown: {
     kind: "invalid_argument",

@@ -254,8 +254,8 @@ test("an input that cannot take a change of the machines is logged by its name, 
   const stubborn: Input = {
     name: "stubborn",
     table: {},
-    open({ servers }) {
-      servers.onChange(() => {
+    open({ roster }) {
+      roster.onChange(() => {
         throw new Error("no room");
       });
       return { change: () => {}, close: () => {} };
@@ -264,8 +264,8 @@ test("an input that cannot take a change of the machines is logged by its name, 
   const follower: Input = {
     name: "follower",
     table: {},
-    open({ servers }) {
-      const stop = servers.onChange(() => heard.push(`follower ${[...servers.addresses().keys()]}`));
+    open({ roster }) {
+      const stop = roster.onChange(() => heard.push(`follower ${[...roster.polled().keys()]}`));
       return { change: () => {}, close: () => void stop() };
     },
   };

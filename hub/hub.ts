@@ -22,10 +22,13 @@ import { Ingest } from "./ingest.ts";
 import type { InputContext, RunningInput } from "./input/input.ts";
 import { Live } from "./live.ts";
 import type { Log } from "./log.ts";
+import { Machines } from "./machines.ts";
 import { parts as installed, type Parts } from "./parts.ts";
+import { Roster } from "./roster.ts";
 import { ServerList } from "./servers.ts";
 import { namesOf, type Settings } from "./settings.ts";
 import type { RunningTask, TaskContext } from "./task/task.ts";
+import { Troubles } from "./trouble.ts";
 import type { HubView, RunningView } from "./view/view.ts";
 import { socket } from "./who.ts";
 
@@ -158,8 +161,16 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const desk = new Desk({ book, clock, log });
   running.add(() => desk.close());
   const identity = new Identity({ book, desk, clock, settings: () => running.settings });
-  const ingest = new Ingest({ live, history, now: clock.now, known: await history.known(), retentionMs, log });
   const servers = new ServerList(running.settings.servers);
+  const roster = new Roster({ servers, book });
+  const troubles = new Troubles(clock.now);
+  const known = await history.known();
+  const ingest = new Ingest({
+    ...{ live, history, now: clock.now, known, retentionMs },
+    ...{ directory: roster, troubles, log },
+  });
+  const machines = new Machines({ roster, ingest, desk, clock, log });
+  running.add(() => machines.close());
   const inputs: RunningInput[] = [];
   const view: HubView = {
     live,
@@ -170,7 +181,10 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     instance: randomBytes(8).toString("hex"),
     name: () => running.settings.name,
     interval: () => Math.max(0, ...inputs.map((input) => input.interval?.() ?? 0)) || defaultInterval,
-    group: (host) => servers.group(host),
+    roster,
+    servers,
+    troubles,
+    offered: (host) => ingest.offered(host),
     web: options.web,
     book,
     desk,
@@ -186,10 +200,10 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const web = await listen({ fetch }, { address: hubAddress, names: () => namesOf(running.settings), log });
   running.add(() => web.close());
   for (const part of parts.inputs) {
-    const onChange: ServerList["onChange"] = (listener) =>
-      servers.onChange(() => running.attempt(part, "the new list of machines", listener));
-    const list = { addresses: () => servers.addresses(), onChange };
-    const input: InputContext = { ingest, servers: list, clock, random, log };
+    const onChange: Roster["onChange"] = (listener) =>
+      roster.onChange(() => running.attempt(part, "the new list of machines", listener));
+    const list = { polled: () => roster.polled(), onChange };
+    const input: InputContext = { ingest, roster: list, troubles, clock, random, log };
     inputs.push(running.keep(part, part.open(input, running.values(part))));
   }
   const served = [...views, ...tasks, ...inputs, { routes: backup({ data: folder, sources, log }) }];

@@ -4,6 +4,9 @@ import { Desk } from "../hub/desk.ts";
 import { Identity } from "../hub/identity.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
+import { Roster } from "../hub/roster.ts";
+import { ServerList } from "../hub/servers.ts";
+import { Troubles } from "../hub/trouble.ts";
 import type { HubView } from "../hub/view/view.ts";
 import { Model } from "./model.ts";
 
@@ -32,14 +35,21 @@ export const emptyBook: Book = {
   close: () => {},
 };
 
-export interface ViewOptions extends Partial<Omit<HubView, "book" | "desk" | "identity">> {
+export interface ViewOptions extends Partial<Omit<HubView, "book" | "desk" | "identity" | "roster" | "servers">> {
   readonly book?: Book;
+  /** Servers of the settings; none by default. */
+  readonly servers?: ServerList;
   /** `auth.read`; "open" by default. */
   readonly read?: () => "open" | "login";
 }
 
 /** A hub as views see it, with a desk and an identity over its book. */
-export function viewOf({ book = emptyBook, read = () => "open", ...more }: ViewOptions = {}): HubView {
+export function viewOf({
+  book = emptyBook,
+  read = () => "open",
+  servers = new ServerList({}),
+  ...more
+}: ViewOptions = {}): HubView {
   const clock = more.clock ?? { now: Date.now, after: () => () => {} };
   const log = more.log ?? silent;
   const desk = new Desk({ book, clock, log });
@@ -52,9 +62,12 @@ export function viewOf({ book = emptyBook, read = () => "open", ...more }: ViewO
     instance: "h",
     name: () => "",
     interval: () => 10,
-    group: () => undefined,
+    troubles: new Troubles(clock.now),
+    offered: () => undefined,
     web: "",
     ...more,
+    roster: new Roster({ servers, book }),
+    servers,
     book,
     desk,
     identity: new Identity({ book, desk, clock, settings: () => ({ read: read(), url: "", hosts: [] }) }),

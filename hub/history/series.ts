@@ -15,6 +15,14 @@ import {
 /** Indices of the GPUs that each host has now, by its name. */
 export type PresentGpus = ReadonlyMap<string, readonly number[]>;
 
+/** What the hub knows of the names of hosts. */
+export interface HostNames {
+  /** The host that a name means, which may be the one that is shown. */
+  keyOf(name: string): string;
+  /** True if a host is named in lists. */
+  counts(host: string): boolean;
+}
+
 /** A series that History.GetHistory asked for. */
 export interface SeriesRef {
   readonly host: string;
@@ -50,29 +58,33 @@ export function gpusOf(known: readonly KnownDevice[], host: string): Map<number,
 }
 
 /**
- * Finds the series of an id, "<server>_<gpu id>" or "<server>". If a server is itself called "a_0", the type decides between
+ * Finds the series of an id, "<server>_<gpu id>" or "<server>", of which the server may be a shown name. If a server is itself called "a_0", the type decides between
  * GPU and host: no type belongs to both.
  * @throws Fault host_unknown, device_unknown, metric_unknown
  */
 export function find(
-  asked: { id: string; type: string },
+  asked: { id: string; type: string; names?: HostNames },
   known: readonly KnownDevice[],
   present: PresentGpus,
 ): SeriesRef {
-  const { id, type } = asked;
+  const { id, type, names } = asked;
   const hosts = new Set([...present.keys(), ...known.map(({ host }) => host)]);
-  const [, name = "", index = ""] = /^(.+)_(\d{1,9})$/.exec(id) ?? [];
-  const levels = [...(hosts.has(name) ? ["gpu" as const] : []), ...(hosts.has(id) ? ["host" as const] : [])];
+  const keyOf = (name: string): string => names?.keyOf(name) ?? name;
+  const [, before = "", index = ""] = /^(.+)_(\d{1,9})$/.exec(id) ?? [];
+  const name = keyOf(before);
+  const whole = keyOf(id);
+  const levels = [...(hosts.has(name) ? ["gpu" as const] : []), ...(hosts.has(whole) ? ["host" as const] : [])];
   if (levels.length === 0) {
+    const listed = [...hosts].filter((host) => names?.counts(host) ?? true);
     throw new Fault(
       "host_unknown",
-      `There is no "${id}": ids are <server>_<gpu id> and <server>, servers are ${some([...hosts])}`,
+      `There is no "${id}": ids are <server>_<gpu id> and <server>, servers are ${some(listed)}`,
     );
   }
   for (const level of levels) {
     const metric = metricOf(level, type);
     if (metric === undefined) continue;
-    if (level === "host") return { host: id, level, key: "", metric };
+    if (level === "host") return { host: whole, level, key: "", metric };
     return { host: name, level, key: keyOfIndex(name, Number(index), { known, present }), metric };
   }
   const allowed = levels.map((level) => `of a ${level === "gpu" ? "GPU" : "host"} ${typesOf(level).join(", ")}`);

@@ -185,7 +185,7 @@ test.each([
   const answer = await viewer.request("/thrown", { headers: { accept } });
   const told = problem
     ? {
-        title: "No host of that name is in the settings or in history.",
+        title: "The hub has no host of that name, nor has its history.",
         status: 404,
         detail: "There is no such host.",
         code: "host_unknown",

@@ -267,10 +267,7 @@ test("a viewer that takes nothing for two minutes is dropped, however little wai
 
 test("a host that the hub does not know has no page: the answer says so", async () => {
   const { status, body } = await json("/feed/host?name=nobody");
-  expect([status, body]).toEqual([
-    404,
-    { error: { code: "host_unknown", message: 'There is no host "nobody" in the settings.' } },
-  ]);
+  expect([status, body]).toEqual([404, { error: { code: "host_unknown", message: 'There is no host "nobody".' } }]);
   const known = await raw("/feed/host?name=a");
   expect([known.statusCode, known.headers["content-type"]]).toEqual([200, "application/x-protobuf"]);
 });

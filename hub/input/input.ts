@@ -3,15 +3,18 @@ import type { Table, Values } from "../../program/setting.ts";
 import type { Clock } from "../clock.ts";
 import type { Ingest } from "../ingest.ts";
 import type { Log } from "../log.ts";
+import type { Roster } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
-import type { ServerList } from "../servers.ts";
+import type { Troubles } from "../trouble.ts";
 
 /** Everything that an input may use. */
 export interface InputContext {
   /** Accepts reports of hosts. */
   readonly ingest: Ingest;
-  /** The machines to watch. */
-  readonly servers: Pick<ServerList, "addresses" | "onChange">;
+  /** The hosts to poll. */
+  readonly roster: Pick<Roster, "polled" | "onChange">;
+  /** What is wrong with hosts, for administrators. */
+  readonly troubles: Pick<Troubles, "set">;
   readonly clock: Clock;
   /** From 0 up to 1, as Math.random. */
   readonly random: () => number;

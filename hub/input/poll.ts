@@ -2,38 +2,45 @@ import type { Input, InputContext, RunningInput } from "./input.ts";
 import { type Channel, dial } from "./poll/channel.ts";
 import { Limiter } from "./poll/limiter.ts";
 import { type PollSettings, table } from "./poll/settings.ts";
-import { owner, PollTarget } from "./poll/target.ts";
+import { owners, PollTarget } from "./poll/target.ts";
 
-/** Polls every listed host, each over its own connection. */
+/** Polls every host of the settings and of the book, each over its own connection. */
 export const poll: Input<typeof table> = { name: "poll", table, open: start };
 
 /** Settings that connections are made with: if one changes, all connections are replaced. */
 const secrets = ["token", "ca", "cert", "key"] as const;
 
 function start(context: InputContext, first: PollSettings): RunningInput<typeof table> {
-  const { ingest, servers } = context;
+  const { ingest, roster } = context;
   const limiter = new Limiter(first.concurrency);
   const targets = new Map<string, PollTarget>();
   let settings = first;
 
   /** Adds and removes hosts as listed. @param renew true to replace every connection */
   const adopt = (renew: boolean): void => {
-    const wanted = servers.addresses();
+    const wanted = roster.polled();
     for (const [name, target] of targets) {
-      const address = wanted.get(name);
-      if (address === target.address && !renew) continue;
+      const host = wanted.get(name);
+      const { address, owner } = target;
+      const same = host !== undefined && owners[host.origin] === owner;
+      if (same && host.address === address && !renew) {
+        if (target.intervalSec !== host.intervalSec) target.pace(host.intervalSec);
+        continue;
+      }
       target.close();
       targets.delete(name);
-      if (address === undefined) ingest.release(name, owner);
+      if (!same) ingest.release(name, owner);
     }
-    for (const [name, address] of wanted) {
+    for (const [name, { address, origin, intervalSec }] of wanted) {
       if (targets.has(name)) continue;
+      const owner = owners[origin];
       ingest.claim(name, owner, address);
       const open = (at: string): Channel => dial(at, settings);
-      targets.set(name, new PollTarget({ name, address, context, limiter, dial: open, settings: () => settings }));
+      const host = { name, address, owner, intervalSec };
+      targets.set(name, new PollTarget({ ...host, context, limiter, dial: open, settings: () => settings }));
     }
   };
-  const unsubscribe = servers.onChange(() => adopt(false));
+  const unsubscribe = roster.onChange(() => adopt(false));
   adopt(false);
 
   return {
@@ -44,7 +51,7 @@ function start(context: InputContext, first: PollSettings): RunningInput<typeof 
       settings = next;
       limiter.size = settings.concurrency;
       if (trust) adopt(true);
-      if (pace) for (const target of targets.values()) target.reschedule();
+      if (pace) for (const target of targets.values()) if (target.intervalSec === undefined) target.reschedule();
     },
     close() {
       unsubscribe();

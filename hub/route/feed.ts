@@ -9,7 +9,9 @@ export const feedRoutes = {
     tag: "live",
     summary: "The last report of one host",
     description: "A `feed.Host` (proto/feed.proto) with everything that the host reported last.",
-    params: { name: required("name a server", text({ help: "Name of a server.", example: "gpu1" })) },
+    params: {
+      name: required("name a server", text({ help: "Name of a server, or its shown name.", example: "gpu1" })),
+    },
     answer: { "application/x-protobuf": "bytes" },
     refuses: ["bad_request", "host_unknown", "busy"],
   },

@@ -8,7 +8,7 @@ import type { Routes } from "./route.ts";
 export const aggregates = ["avg", "min", "max", "last", "p95", "count"] as const satisfies readonly Aggregate[];
 export const groupings = ["host", "group", "model", "all"] as const;
 
-const host = text({ help: "Name of a server.", example: "gpu1" });
+const host = text({ help: "Name of a server, or its shown name.", example: "gpu1" });
 const from = milliseconds({
   help: "Start of the range in Unix milliseconds; a sample at this time is in it.",
   example: "1800000000000",
@@ -25,7 +25,7 @@ const time = v.pipe(v.number(), v.integer());
 
 const history = v.pipe(
   v.object({
-    host: v.string(),
+    host: v.pipe(v.string(), v.description("Name of the server; it never changes.")),
     from: time,
     to: time,
     step: v.pipe(v.number(), v.integer()),
@@ -79,7 +79,10 @@ const fleetHistory = v.pipe(
     step: v.pipe(v.number(), v.integer(), v.minValue(1)),
     groups: v.array(
       v.object({
-        name: v.pipe(v.nullable(v.string()), v.description("Null for series whose group is unknown.")),
+        name: v.pipe(
+          v.nullable(v.string()),
+          v.description("Of a host, the name that is shown; null for series whose group is unknown."),
+        ),
         series: v.pipe(v.number(), v.integer(), v.description("Number of series in the group.")),
         t: v.pipe(times, v.description("Start of each bucket in Unix milliseconds.")),
         avg: v.pipe(values, v.description("Mean of the series' means.")),
@@ -130,13 +133,13 @@ const health = v.pipe(
     name: v.pipe(v.string(), v.description("The hub's own name (`hub.name`); may be empty.")),
     version: v.string(),
     hub: v.pipe(v.string(), v.description("Random at each start of the hub.")),
-    hosts: v.pipe(v.number(), v.integer(), v.description("Number of hosts in the settings.")),
+    hosts: v.pipe(v.number(), v.integer(), v.description("Number of hosts, without those that wait for approval.")),
     open: v.pipe(v.number(), v.integer(), v.description("Number of hosts that answer now.")),
     silent: v.optional(
       v.pipe(
         v.array(v.string()),
         v.description(
-          "Names of hosts that do not answer, at most 20; only for those who may read, and from version 0.2.0.",
+          "Shown names of hosts that do not answer, at most 20; only for those who may read, and from version 0.2.0.",
         ),
       ),
     ),
@@ -161,7 +164,7 @@ const health = v.pipe(
 );
 
 const firstParameters = {
-  host: text({ help: "Name of a server. Default: all servers.", example: "gpu1" }),
+  host: text({ help: "Name of a server, or its shown name. Default: all servers.", example: "gpu1" }),
   type: text({
     help: "`gpumem`, `util`, `temp`, `fan`, or a metric of a GPU or host (docs/metrics.md). Default: `gpumem`.",
     example: "util",
@@ -216,11 +219,11 @@ export const restRoutes = {
     tag: "history",
     summary: "One metric over all hosts",
     description:
-      "Every series counts once in its group, with its mean of the bucket. An answer has a million buckets at most.",
+      "Every series counts once in its group, with its mean of the bucket; machines that wait for approval do not count. An answer has a million buckets at most.",
     params: {
       metric: required("be one name", text({ help: "A metric (docs/metrics.md).", example: "gpu_power" })),
       by: choice(groupings, {
-        help: "How series are grouped: `group` is that of the settings, `model` that of the GPU or processor. Default: `all`.",
+        help: "How series are grouped: `group` is that of the settings or of an administrator, `model` that of the GPU or processor. Default: `all`.",
         example: "model",
       }),
       from: { ...from, help: `${from.help} Default: a day before the end.` },

@@ -44,11 +44,11 @@ const detailLimit = 1024 * 1024;
 
 /** @throws Fault host_unknown, busy */
 async function oneHost(
-  { live }: HubView,
+  { live, roster }: HubView,
   { c, budget, given: { name } }: RouteRequest<typeof feedRoutes.feedHost>,
 ): Promise<Response> {
-  const host = live.host(name);
-  if (host === undefined) throw new Fault("host_unknown", `There is no host "${name}" in the settings.`);
+  const host = live.host(roster.keyOf(name));
+  if (host === undefined) throw new Fault("host_unknown", `There is no host "${name}".`);
   const reservation = await budget.reserve(c, detailLimit);
   const body = Buffer.from(detail(host));
   reservation.shrink(body.length);

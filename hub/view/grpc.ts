@@ -8,7 +8,7 @@ import { find, type PresentGpus, samples } from "../history/series.ts";
 import { until } from "../history/store.ts";
 import { admit } from "../who.ts";
 import { Turns } from "./grpc/turns.ts";
-import type { HubView, View } from "./view.ts";
+import { counts, type HubView, type View } from "./view.ts";
 
 /** gRPC status of each kind of fault. */
 export const statuses: Readonly<Record<FaultKind, Status>> = {
@@ -106,11 +106,13 @@ function inTurn<T>(turns: Turns, { address, signal }: CallContext, make: () => P
 }
 
 /** A HistResp, as bytes: a message of 200,000 bigints would keep the polls waiting. */
-async function answer({ live, history, clock }: HubView, { id, type, timestamp }: HistReq): Promise<Uint8Array> {
+async function answer(hub: HubView, { id, type, timestamp }: HistReq): Promise<Uint8Array> {
+  const { live, history, clock, roster } = hub;
   const present: PresentGpus = new Map(
     live.hosts().map(({ name, info }) => [name, (info?.gpus ?? []).map((gpu) => gpu.id ?? 0)]),
   );
-  const wanted = find({ id, type }, await history.known(), present);
+  const names = { keyOf: (name: string) => roster.keyOf(name), counts: (host: string) => counts(hub, host) };
+  const wanted = find({ id, type, names }, await history.known(), present);
   // Rounded up: a sample a millisecond before the time asked for is not at or after it.
   const from = Number((timestamp + 999_999n) / 1_000_000n);
   const range = { from, to: clock.now() + 1, step: 0 };

@@ -9,6 +9,7 @@ import { viewOf } from "../../test/view.ts";
 import { application } from "../http/application.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
+import { ServerList } from "../servers.ts";
 import { rest } from "./rest.ts";
 import type { RunningView } from "./view.ts";
 
@@ -21,7 +22,7 @@ let model: Model;
 let live: Live;
 let open: RunningView;
 let app: ReturnType<typeof application>;
-let groups: Record<string, string> = {};
+let servers: ServerList;
 let read: "open" | "login" = "open";
 
 const clock = {
@@ -37,19 +38,12 @@ const clock = {
 beforeEach(async () => {
   now = start;
   timers = [];
-  groups = {};
+  servers = new ServerList({});
   read = "open";
   model = new Model();
   live = new Live(clock.now);
   live.expect("a", "x:1");
-  const hub = viewOf({
-    live,
-    history: model,
-    clock,
-    name: () => "north",
-    group: (host) => groups[host],
-    read: () => read,
-  });
+  const hub = viewOf({ live, history: model, clock, name: () => "north", servers, read: () => read });
   open = await rest.open(hub, {});
   app = application([open], { log: silent, entry: hub.identity });
 });
@@ -260,7 +254,8 @@ test("one metric over the fleet by the groups of the settings, as they are now; 
     put(start - 5000, { load1 }, { host, level: "host", key: "" });
     put(start - 5000, { gpu_power: load1 * 100 }, { host, key: `GPU-${host}` });
   }
-  groups = { a: "lab 10", b: "lab 10", c: "lab 9" };
+  const address = "x:1";
+  servers.change({ a: { address, group: "lab 10" }, b: { address, group: "lab 10" }, c: { address, group: "lab 9" } });
   const ask = async (metric: string) =>
     (await json(`/api/fleet/history?metric=${metric}&by=group&from=${start - 10_000}&to=${start}&step=10000`)).groups;
   expect(await ask("load1")).toMatchObject([
@@ -269,7 +264,7 @@ test("one metric over the fleet by the groups of the settings, as they are now; 
     { name: null, series: 1, avg: [5] },
   ]);
   expect(await ask("gpu_power")).toMatchObject([{ avg: [800] }, { avg: [200], count: [2] }, { avg: [500] }]);
-  groups = {};
+  servers.change({});
   expect(await ask("load1")).toMatchObject([{ name: null, series: 4, sum: [17] }]);
 });
 

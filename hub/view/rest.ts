@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { clean } from "../../proto/clean.ts";
 import { until } from "../history/store.ts";
+import { shownName } from "../live.ts";
 import { serve } from "../route/handler.ts";
 import { restRoutes } from "../route/rest.ts";
 import { type Actor, may } from "../who.ts";
@@ -34,12 +35,12 @@ export const rest: View = {
 const mostSilent = 20;
 
 function health({ live, version, instance, name, identity }: HubView, by: Actor): object {
-  const hosts = live.hosts();
+  const hosts = live.hosts().filter(({ profile }) => profile?.waiting !== true);
   const closed = hosts.filter(({ link }) => link.state !== "open");
   const open = hosts.length - closed.length;
   // Anyone may ask, also a probe without a right to read names, which notices may contain.
   const reads = may(by, "read", identity.open());
-  const silent = reads ? closed.slice(0, mostSilent).map((host) => clean(host.name)) : undefined;
+  const silent = reads ? closed.slice(0, mostSilent).map((host) => clean(shownName(host))) : undefined;
   const notices = reads ? live.notices() : [];
   return { status: "ok", name: name(), version, hub: instance, hosts: hosts.length, open, silent, notices };
 }

@@ -6,9 +6,13 @@ import type { Clock } from "../clock.ts";
 import type { Desk } from "../desk.ts";
 import type { HistoryReader } from "../history/store.ts";
 import type { Identity } from "../identity.ts";
+import type { Ingest } from "../ingest.ts";
 import type { LiveView } from "../live.ts";
 import type { Log } from "../log.ts";
+import type { RosterView } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
+import type { ServerList } from "../servers.ts";
+import type { TroublesView } from "../trouble.ts";
 
 /** State of the hub as views see it: read-only, but for administration, which the desk changes. */
 export interface HubView {
@@ -23,8 +27,14 @@ export interface HubView {
   readonly name: () => string;
   /** Seconds between two reports of a host at the moment; the longest where inputs differ. */
   readonly interval: () => number;
-  /** The group that the settings put a host in; undefined where they name none. */
-  readonly group: (host: string) => string | undefined;
+  /** Names, groups, labels and configuration of hosts. */
+  readonly roster: RosterView;
+  /** What the settings file says of hosts; the roster has it with what administrators have set. */
+  readonly servers: Pick<ServerList, "addresses" | "group" | "labels">;
+  /** What is wrong with hosts, for administrators. */
+  readonly troubles: TroublesView;
+  /** Devices of the last report of a host, also those that are not kept; undefined if all are. */
+  readonly offered: Ingest["offered"];
   /** Folder with the built page. */
   readonly web: string;
   /** Administration, read-only. */
@@ -54,6 +64,16 @@ export interface RunningView<T extends Table = Table> {
   /** Releases its resources, and closes the connections of its viewers. */
   close(): Promise<void>;
 }
+
+/** True if a host is in counts, lists and summaries: not while it waits for approval. */
+export function counts({ live, roster }: Pick<HubView, "live" | "roster">, name: string): boolean {
+  const host = live.host(name);
+  return host === undefined ? !roster.waits(name) : host.profile?.waiting !== true;
+}
+
+/** Seconds between two reports of a host. */
+export const intervalOf = ({ roster, interval }: Pick<HubView, "roster" | "interval">, host: string): number =>
+  roster.profile(host)?.intervalSec ?? interval();
 
 /**
  * True if the client has this representation already: If-None-Match holds its entity tag, or is "*" (RFC 9110 §13.1.2: tags

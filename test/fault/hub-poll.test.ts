@@ -2,6 +2,7 @@
 import { createServer as createHttp } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { everything } from "../../hub/book/book.ts";
 import { systemClock } from "../../hub/clock.ts";
 import type { HostSample } from "../../hub/history/store.ts";
 import { Ingest } from "../../hub/ingest.ts";
@@ -9,15 +10,18 @@ import type { RunningInput } from "../../hub/input/input.ts";
 import { poll } from "../../hub/input/poll.ts";
 import { Live } from "../../hub/live.ts";
 import { silent } from "../../hub/log.ts";
-import { ServerList } from "../../hub/servers.ts";
+import type { ServerList } from "../../hub/servers.ts";
+import { Troubles } from "../../hub/trouble.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { namesOf } from "../model.ts";
+import { RosterFixture } from "../roster.ts";
 
 let live: Live;
 let polls: HostSample[];
 let polling: RunningInput | undefined;
 let settings: Parameters<typeof poll.open>[1];
 let list: ServerList;
+let scene: RosterFixture;
 const closers: (() => void)[] = [];
 
 beforeEach(() => {
@@ -32,13 +36,17 @@ afterEach(() => {
 });
 
 function watch(servers: Record<string, string>): void {
+  scene = new RosterFixture(servers);
+  list = scene.servers;
   const ingest = new Ingest({
     live,
     history: { append: (one) => polls.push(structuredClone(one)) },
     now: systemClock.now,
+    directory: scene.roster,
   });
-  list = new ServerList(servers);
-  polling = poll.open({ ingest, servers: list, clock: systemClock, random: () => 0, log: silent }, settings);
+  const { roster } = scene;
+  const troubles = new Troubles(systemClock.now);
+  polling = poll.open({ ingest, roster, troubles, clock: systemClock, random: () => 0, log: silent }, settings);
 }
 
 async function healthy(port = 0): Promise<PlayedHost> {
@@ -185,6 +193,35 @@ test("servers that are added, moved and removed while the hub runs take effect",
   expect(live.host("a")?.info).toBeUndefined();
   await until(() => expect(live.host("a")?.info?.hostname).toBe("other"));
   await until(() => expect(linkOf("c")?.state).toBe("open"));
+});
+
+test("hosts that an administrator adds are polled as those of the settings, which win, and go with their record", async () => {
+  const one = await healthy();
+  const two = await healthy();
+  two.answer(() => ({ ...machine(Date.now()), hostname: "other" }));
+  watch({ a: one.address });
+  scene.write({
+    hosts: [
+      { name: "a", address: two.address },
+      { name: "b", address: two.address, group: "lab" },
+    ],
+  });
+  await until(() => expect(live.host("b")).toMatchObject({ link: { state: "open" }, profile: { group: "lab" } }));
+  await until(() => expect(live.host("a")?.info?.hostname).toBe("node"));
+  list.change({});
+  await until(() => expect(live.host("a")).toMatchObject({ address: two.address, info: { hostname: "other" } }));
+  scene.write({ hosts: [] });
+  expect(live.hosts()).toEqual([]);
+});
+
+test("the interval of a host is its own while the others keep theirs", async () => {
+  const [one, two] = [await healthy(), await healthy()];
+  settings = { ...settings, interval: 3600 };
+  watch({ a: one.address, b: two.address });
+  await until(() => expect(linkOf("b")?.state).toBe("open"));
+  scene.write({ hosts: [{ name: "a", config: { ...everything, reportIntervalSec: 1 } }] });
+  await until(() => expect(one.calls()).toBeGreaterThanOrEqual(4));
+  expect([two.calls(), live.host("a")?.profile]).toEqual([1, { intervalSec: 1 }]);
 });
 
 test.each(["token", "ca", "cert", "key"])(

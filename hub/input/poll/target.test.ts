@@ -8,7 +8,7 @@ import { silent } from "../../log.ts";
 import type { PollOutcome } from "./channel.ts";
 import { Limiter } from "./limiter.ts";
 import type { PollSettings } from "./settings.ts";
-import { owner, PollTarget } from "./target.ts";
+import { owners, PollTarget } from "./target.ts";
 
 const start = 1_800_000_000_000;
 let asked: number[];
@@ -38,13 +38,16 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function go(settings: Partial<PollSettings> = {}, random = 1): void {
+function go(settings: Partial<PollSettings> = {}, random = 1, intervalSec?: number): void {
   const whole = { interval: 10, deadline: 5, ...settings };
   const ingest = new Ingest({ live, history: { append: () => {} }, now: systemClock.now });
+  const owner = owners.settings;
   ingest.claim("a", owner, "x:1");
   target = new PollTarget({
     name: "a",
     address: "x:1",
+    owner,
+    intervalSec,
     context: { ingest, clock: systemClock, random: () => random, log: silent },
     limiter: new Limiter(8),
     settings: () => whole,
@@ -150,4 +153,16 @@ test("nothing is asked once it is closed", async () => {
   const before = asked.length;
   await seconds(60);
   expect(asked.length).toBe(before);
+});
+
+test("a host that has an interval of its own is asked at that, and at once when it changes", async () => {
+  go({}, 1, 30);
+  await seconds(100);
+  expect(asked).toEqual([0, 30_000, 60_000, 90_000]);
+  target.pace(5);
+  await seconds(11);
+  expect(asked.slice(4)).toEqual([100_000, 105_000, 110_000]);
+  target.pace(undefined);
+  await seconds(15);
+  expect(asked.slice(7)).toEqual([111_000, 121_000]);
 });

@@ -4,12 +4,18 @@ import type { Channel, PollOutcome } from "./channel.ts";
 import type { Limiter } from "./limiter.ts";
 import type { PollSettings } from "./settings.ts";
 
-/** Owns the hosts that settings.json lists. */
-export const owner: Owner = { input: "poll", origin: "settings" };
+/** Own the hosts that the settings list, and those that administrators have added. */
+export const owners: Readonly<Record<"settings" | "book", Owner>> = {
+  settings: { input: "poll", origin: "settings" },
+  book: { input: "poll", origin: "book" },
+};
 
 export interface PollTargetOptions {
   readonly name: string;
   readonly address: string;
+  readonly owner: Owner;
+  /** Seconds between two polls of this host; undefined for the usual interval. */
+  readonly intervalSec: number | undefined;
   readonly context: Pick<InputContext, "ingest" | "clock" | "random" | "log">;
   readonly limiter: Limiter;
   readonly dial: (address: string) => Channel;
@@ -24,6 +30,8 @@ const longestPauseMs = 60_000;
 /** Polls one host: holds its channel, its schedule and its failures. */
 export class PollTarget {
   readonly address: string;
+  readonly owner: Owner;
+  intervalSec: number | undefined;
   readonly #options: PollTargetOptions;
   #channel: Channel | undefined;
   #cancel: () => void = () => {};
@@ -39,6 +47,8 @@ export class PollTarget {
   constructor(options: PollTargetOptions) {
     this.#options = options;
     this.address = options.address;
+    this.owner = options.owner;
+    this.intervalSec = options.intervalSec;
     this.#due = options.context.clock.now();
     this.#wait(0);
   }
@@ -46,6 +56,12 @@ export class PollTarget {
   /** Polls now and schedules from here: the interval has changed. */
   reschedule(): void {
     if (!this.#polling) this.#wait(0);
+  }
+
+  /** Sets the interval of this host. */
+  pace(intervalSec: number | undefined): void {
+    this.intervalSec = intervalSec;
+    this.reschedule();
   }
 
   close(): void {
@@ -88,13 +104,13 @@ export class PollTarget {
       this.#failures = 0;
       this.#wait(this.#next());
       this.#answered = true;
-      context.ingest.received(name, outcome.info, owner);
+      context.ingest.received(name, outcome.info, this.owner);
       return;
     }
     if (this.#failures === 0) context.log.warn(`${name} cannot be reached: ${outcome.reason}`);
     this.#failures++;
     this.#wait(this.#pause(outcome));
-    context.ingest.failed(name, outcome.reason, owner);
+    context.ingest.failed(name, outcome.reason, this.owner);
   }
 
   /** Replaces a channel that lost its connection or timed out twice: some never recover by themselves. */
@@ -106,9 +122,13 @@ export class PollTarget {
     this.#channel = undefined;
   }
 
+  #intervalMs(): number {
+    return (this.intervalSec ?? this.#options.settings().interval) * 1000;
+  }
+
   /** Milliseconds to the next poll of a host that answers, on schedule however long the answer took. */
   #next(): number {
-    const interval = this.#options.settings().interval * 1000;
+    const interval = this.#intervalMs();
     // All hosts are polled at once when the hub starts; then each gets its own phase within the interval.
     if (!this.#answered) return interval * (0.5 + 0.5 * this.#options.context.random());
     // A clock that is set back must not postpone the next poll.
@@ -118,7 +138,7 @@ export class PollTarget {
 
   /** Milliseconds to the next poll of a host that failed. */
   #pause(outcome: PollOutcome): number {
-    const interval = this.#options.settings().interval * 1000;
+    const interval = this.#intervalMs();
     const longest = outcome.kind === "timeout" ? Math.max(interval, longestPauseMs) : Math.max(interval, firstPauseMs);
     const doubled = firstPauseMs * 2 ** Math.min(this.#failures - 1, 20);
     return Math.min(doubled, longest) * (0.75 + 0.25 * this.#options.context.random());

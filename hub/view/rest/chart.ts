@@ -9,7 +9,7 @@ import type { Aggregate, Columns, SeriesId } from "../../history/store.ts";
 import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import { aggregates, type restRoutes } from "../../route/rest.ts";
-import type { HubView } from "../view.ts";
+import { type HubView, intervalOf } from "../view.ts";
 import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, rangeOf } from "./query.ts";
@@ -97,8 +97,8 @@ function* column(name: string, values: Float64Array): Generator<Uint8Array> {
 }
 
 /** Points of one series that an answer is likely to have. */
-const likely = ({ interval }: HubView, { from, to, step, most }: ChartRequest): number =>
-  Math.min(most, (to - from) / (step > 0 ? step : 1000 * interval()) + 1);
+const likely = (hub: HubView, { host, from, to, step, most }: ChartRequest): number =>
+  Math.min(most, (to - from) / (step > 0 ? step : 1000 * intervalOf(hub, host)) + 1);
 
 /** Reads series in batches, which bound the memory. */
 async function* series(hub: HubView, request: ChartRequest): AsyncGenerator<[ChartSeries, Columns<Aggregate>]> {
@@ -118,8 +118,10 @@ async function* series(hub: HubView, request: ChartRequest): AsyncGenerator<[Cha
 const unitOf = ({ unit }: Metric): string => Unit[unit].toLowerCase();
 
 /** @throws Fault bad_request, host_unknown, device_unknown, metric_unknown */
-async function chartRequest(hub: HubView, given: ChartParameters): Promise<ChartRequest> {
-  const { host, step } = given;
+async function chartRequest(hub: HubView, parameters: ChartParameters): Promise<ChartRequest> {
+  const host = hub.roster.keyOf(parameters.host);
+  const given = { ...parameters, host };
+  const { step } = given;
   const range = rangeOf(given, hub.clock.now(), hour);
   const series = await seriesOf(hub, given);
   const limit = Math.min(mostEach, Math.floor(mostPoints / series.length));
@@ -131,9 +133,10 @@ async function chartRequest(hub: HubView, given: ChartParameters): Promise<Chart
 }
 
 /** Returns 0, for every sample, if the poll interval gives few enough, else the width of buckets that are few enough. */
-async function fitting({ history, interval }: HubView, { series, from, to, most }: ChartRequest): Promise<Span> {
+async function fitting(hub: HubView, { host, series, from, to, most }: ChartRequest): Promise<Span> {
+  const { history } = hub;
   const few = Math.min(points, most);
-  if ((to - from) / (1000 * interval()) <= few) {
+  if ((to - from) / (1000 * intervalOf(hub, host)) <= few) {
     const question = { series: series.map(({ id }) => id), range: { from, to, step: 0 }, of: [], most: few };
     // Polled faster then than now: too many samples after all.
     const read = await history.read(question);

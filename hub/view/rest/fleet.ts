@@ -8,7 +8,7 @@ import type { GroupColumns, Range, SeriesId } from "../../history/store.ts";
 import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import type { groupings, restRoutes } from "../../route/rest.ts";
-import type { HubView } from "../view.ts";
+import { counts, type HubView } from "../view.ts";
 import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, rangeOf } from "./query.ts";
@@ -113,7 +113,7 @@ async function groupsOf(hub: HubView, metric: Metric, by: Grouping): Promise<Ser
   const nameOf = naming(hub, metric, by);
   const groups = new Map<string | undefined, SeriesId[]>();
   for (const { host, level, key, metrics } of await hub.history.known({ level: metric.level })) {
-    if (!metrics.includes(metric.name)) continue;
+    if (!metrics.includes(metric.name) || !counts(hub, host)) continue;
     const name = nameOf(host, key);
     const series = groups.get(name);
     const id = { host, level, key, metric: metric.name };
@@ -131,9 +131,9 @@ function naming(hub: HubView, metric: Metric, by: Grouping): (host: string, key:
     case "all":
       return () => "all";
     case "host":
-      return (host) => host;
+      return (host) => hub.roster.nameOf(host);
     case "group":
-      return hub.group;
+      return (host) => hub.roster.profile(host)?.group;
     case "model": {
       if (metric.level !== "gpu" && metric.level !== "host") {
         const message = `"by" must be host, group or all for ${metric.name}: a ${metric.level} has no model.`;

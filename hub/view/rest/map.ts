@@ -6,7 +6,7 @@ import { checkSignal, type HistoryReader, type Range, until } from "../../histor
 import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import type { restRoutes } from "../../route/rest.ts";
-import { type HubView, matchesEtag } from "../view.ts";
+import { counts, type HubView, matchesEtag } from "../view.ts";
 import { answer, turn, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 
@@ -140,12 +140,10 @@ function toMilliseconds(nanoseconds: string | undefined): number | undefined {
 }
 
 /** @throws Fault host_unknown, metric_unknown */
-async function mapRequest(
-  { live, history, clock }: HubView,
-  given: MapParameters,
-  signal: AbortSignal,
-): Promise<MapRequest> {
-  const { type = "gpumem", host: name } = given;
+async function mapRequest(hub: HubView, given: MapParameters, signal: AbortSignal): Promise<MapRequest> {
+  const { live, history, clock, roster } = hub;
+  const { type = "gpumem" } = given;
+  const name = given.host === undefined ? undefined : roster.keyOf(given.host);
   const level = (["gpu", "host"] as const).find((one) => metricOf(one, type) !== undefined);
   const metric = level && metricOf(level, type);
   if (level === undefined || metric === undefined) {
@@ -155,11 +153,12 @@ async function mapRequest(
   const known = await history.known({}, signal);
   const there = live.hosts().map((host) => host.name);
   const names = name === undefined ? there : [...new Set([...there, ...known.map(({ host }) => host)])];
+  const counted = names.filter((host) => counts(hub, host));
   if (name !== undefined && !names.includes(name)) {
-    throw new Fault("host_unknown", `There is no host "${name}": servers are ${some(names)}`);
+    throw new Fault("host_unknown", `There is no host "${given.host}": servers are ${some(counted)}`);
   }
   const wanted = new Map<string, SeriesRef>();
-  for (const host of name === undefined ? names : [name]) {
+  for (const host of name === undefined ? counted : [name]) {
     if (level === "host") wanted.set(host, { host, level, key: "", metric });
     else for (const [id, { key }] of gpusOf(known, host)) wanted.set(`${host}_${id}`, { host, level, key, metric });
   }

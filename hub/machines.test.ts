@@ -1,0 +1,154 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { beforeEach, expect, test } from "vitest";
+import { HostInfoSchema } from "../proto/gen/host_pb.js";
+import { RosterFixture } from "../test/roster.ts";
+import type { BookWriter, NodeChange } from "./book/book.ts";
+import { Fault } from "./fault.ts";
+import { Ingest, type Owner } from "./ingest.ts";
+import { Live } from "./live.ts";
+import { silent } from "./log.ts";
+import { Machines } from "./machines.ts";
+
+type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string }>;
+
+const poll: Owner = { input: "poll", origin: "settings" };
+const push: Owner = { input: "portal", origin: "push" };
+const approved = "approved" as const;
+
+let scene: RosterFixture;
+let ingest: Ingest;
+let timers: (() => void)[];
+let actions: object[];
+let failure: Error | undefined;
+let lines: string[];
+
+beforeEach(() => {
+  scene = new RosterFixture({ gpu1: "10.0.0.1:9203", gpu2: "[fd00::2]:9203" });
+  timers = [];
+  actions = [];
+  failure = undefined;
+  lines = [];
+  const live = new Live(() => 0);
+  ingest = new Ingest({ live, history: { append: () => {} }, now: () => 0, directory: scene.roster });
+  new Machines({
+    roster: scene.roster,
+    ingest,
+    clock: {
+      after: (_ms, run) => {
+        timers.push(run);
+        return () => {};
+      },
+    },
+    log: { ...silent, info: (line) => void lines.push(line), warn: (line) => void lines.push(line) },
+    desk: {
+      do(who, { name, target, details, write }) {
+        if (failure !== undefined) throw failure;
+        actions.push({ by: who.origin, name, target, details });
+        const changeNode = (id: number, change: NodeChange): void =>
+          scene.write({ nodes: scene.nodes.map((node) => (node.id === id ? { ...node, ...change } : node)) });
+        return write({ changeNode } as BookWriter);
+      },
+    },
+  });
+  for (const name of ["gpu1", "gpu2"]) ingest.claim(name, poll, scene.servers.addresses().get(name) ?? "");
+});
+
+/** Takes a report, and whatever follows from it. */
+function hear(host: string, by: Owner, init: Init, address = ""): void {
+  if (by === push) ingest.claim(host, push, address);
+  ingest.received(host, create(HostInfoSchema, init), by);
+  settle();
+}
+
+function settle(): void {
+  for (let i = 0; timers.length > 0 && i < 100; i++) timers.shift()?.();
+}
+
+const boot = (bootId: string): Init => ({ hostname: "h", system: { bootId, uptime: 9n } });
+const hosts = () => scene.nodes.map(({ hostname, host }) => `${hostname} ${host}`);
+
+test("a machine that is polled and reports by itself is one host by its boot id, whichever is heard first", () => {
+  scene.write({
+    nodes: [
+      { hostname: "n1", state: approved },
+      { hostname: "n2", state: approved },
+    ],
+  });
+  hear("n1", push, boot("A"));
+  hear("n2", push, boot("B"));
+  hear("gpu1", poll, boot("C"));
+  expect(hosts()).toEqual(["n1 n1", "n2 n2"]);
+  hear("gpu2", poll, boot("B"));
+  expect(hosts()).toEqual(["n1 n1", "n2 gpu2"]);
+  hear("n1", push, { system: { bootId: "C", uptime: 0n } });
+  expect(hosts()).toEqual(["n1 gpu1", "n2 gpu2"]);
+  expect(actions).toEqual([
+    { by: "hub", name: "node.join", target: "gpu2", details: { hostname: "n2" } },
+    { by: "hub", name: "node.join", target: "gpu1", details: { hostname: "n1" } },
+  ]);
+});
+
+test.each<[string, Init, Init, string, string]>([
+  ["address of the poll", { hostname: "Node" }, { hostname: "node" }, "10.0.0.1", "n gpu1"],
+  [
+    "address that the machine reports",
+    { hostname: "node", ip: "10.9.9.9" },
+    { hostname: "node", ip: "10.9.9.9" },
+    "10.0.0.5",
+    "n gpu1",
+  ],
+  ["another host name", { hostname: "other" }, { hostname: "node" }, "10.0.0.1", "n n"],
+  ["another address", { hostname: "node", ip: "10.0.0.2" }, { hostname: "node", ip: "10.0.0.3" }, "10.0.0.3", "n n"],
+  ["no host name", {}, {}, "10.0.0.1", "n n"],
+  ["boot ids that differ", boot("A"), { ...boot("B"), hostname: "h" }, "10.0.0.1", "n n"],
+])("where a boot id is missing, host name and address decide: %s", (_what, polled, own, address, wanted) => {
+  scene.write({ nodes: [{ hostname: "n", state: approved }] });
+  hear("gpu1", poll, polled);
+  hear("n", push, own, address);
+  expect(hosts()).toEqual([wanted]);
+});
+
+test("a machine that waits for approval is taken for no other one; once it is approved, it is", () => {
+  scene.write({ nodes: [{ hostname: "n" }] });
+  hear("gpu1", poll, boot("A"));
+  hear("n", push, boot("A"));
+  expect(hosts()).toEqual(["n n"]);
+  scene.write({ nodes: [{ hostname: "n", state: approved }] });
+  settle();
+  expect(hosts()).toEqual(["n gpu1"]);
+});
+
+test("what a person has parted stays parted, and is joined again when the person takes that back", () => {
+  scene.write({ hosts: [{ name: "gpu1", parted: true }], nodes: [{ hostname: "n", state: approved }] });
+  hear("gpu1", poll, boot("A"));
+  hear("n", push, boot("A"));
+  expect([hosts(), actions]).toEqual([["n n"], []]);
+  scene.write({ hosts: [{ name: "gpu1", parted: false }] });
+  settle();
+  expect(hosts()).toEqual(["n gpu1"]);
+});
+
+test("one polled host is no two machines that report by themselves", () => {
+  scene.write({
+    nodes: [
+      { hostname: "n1", state: approved },
+      { hostname: "n2", state: approved },
+    ],
+  });
+  hear("gpu1", poll, boot("A"));
+  hear("n1", push, boot("A"));
+  hear("n2", push, boot("A"));
+  expect(hosts()).toEqual(["n1 gpu1", "n2 n2"]);
+});
+
+test("a book that cannot be written is logged, and costs no report; the next change tries again", () => {
+  scene.write({ nodes: [{ hostname: "n", state: approved }] });
+  failure = new Fault("book_unusable", "the disk is full");
+  hear("gpu1", poll, boot("A"));
+  hear("n", push, boot("A"));
+  expect([hosts(), lines]).toEqual([["n n"], [expect.stringMatching(/n and gpu1 are one machine.*the disk is full/)]]);
+  failure = undefined;
+  scene.write({ hosts: [{ name: "gpu1", group: "lab" }] });
+  settle();
+  expect(hosts()).toEqual(["n gpu1"]);
+});
