@@ -54,6 +54,21 @@ test("a change of numbers reaches its own host and no other", () => {
   expect(fleet.entries.value[0]?.host.value.seen).toBe(BigInt(start + 1000));
 });
 
+test("a host is found by its own name and by the one that is shown, which a waiting machine does not take", () => {
+  const blue = { ...host(1, "a", info(10)), shown: "Blue" };
+  const stranger = { ...host(2, "Blue", info(10)), waiting: true };
+  const fleet = live(stranger, blue, host(3, "b", info(10)), { ...host(4, "w", info(10)), waiting: true });
+  expect(["a", "Blue", "b", "w", "nobody"].map((name) => fleet.find(name)?.name)).toEqual([
+    "a",
+    "a",
+    "b",
+    "w",
+    undefined,
+  ]);
+  expect(["a", "b", "nobody"].map((name) => fleet.nameOf(name))).toEqual(["Blue", "b", "nobody"]);
+  expect([fleet.summary.value.hosts, fleet.summary.value.cards]).toEqual([2, 2]);
+});
+
 test("a delta for a host that is not here is refused", () => {
   const fleet = live(host(1, "a", info(10)));
   expect(() => change(fleet, 9, info(10), info(20), start)).toThrow("no host 9");

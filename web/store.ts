@@ -2,7 +2,7 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 import { apply } from "../proto/delta.ts";
 import type { Event, Idle } from "../proto/gen/feed_pb.js";
 import type { HostGlance } from "../proto/glance.ts";
-import { isFresh, type Summary, summarize } from "../proto/summary.ts";
+import { isFresh, type Summary, shownName, summarize } from "../proto/summary.ts";
 import { keysOf } from "../proto/verdict.ts";
 import type { Connection } from "./feed.ts";
 
@@ -30,6 +30,10 @@ export interface Fleet {
   /** False until the first event. */
   readonly known: ReadonlySignal<boolean>;
   readonly summary: ReadonlySignal<Summary>;
+  /** The host of a name: its own, or the one that is shown. */
+  find(name: string): HostEntry | undefined;
+  /** The name to show for a host. */
+  nameOf(host: string): string;
   /**
    * @param local Monotonic clock of the viewer in milliseconds.
    * @param begun Time of that clock when the stream of the event began.
@@ -62,6 +66,13 @@ export function createFleet(): Fleet {
     return entries.value.map((entry) => ({ host: entry.host.value, fresh: entry.fresh.value }));
   });
   const summary = computed(() => summarize(statuses.value));
+  const names = computed(() => new Map(entries.value.map(({ name, host }) => [name, shownName(host.value)])));
+  const find = (name: string): HostEntry | undefined => {
+    const own = entries.value.find((entry) => entry.name === name);
+    // A machine that waits for approval takes no shown name from another host.
+    const shown = own === undefined || own.host.value.waiting;
+    return (shown ? entries.value.find(({ host }) => host.value.shown === name) : undefined) ?? own;
+  };
 
   // A host keeps its entry, with the state of its components, across snapshots, even if a restarted hub numbered the hosts
   // anew.
@@ -118,6 +129,8 @@ export function createFleet(): Fleet {
     interval,
     known,
     summary,
+    find,
+    nameOf: (host) => names.value.get(host) ?? host,
     take: (event, local, begun) => batch(() => take(event, local, begun)),
     pass(local) {
       if (known.value && connection.value.state === "live") now.value = Math.max(now.value, local + clockOffset);

@@ -66,10 +66,12 @@ export function FleetPage(): JSX.Element {
     );
   }
   const items = listed.value;
+  const counted = (entries: readonly HostEntry[]): number => entries.filter(({ host }) => !host.value.waiting).length;
+  const shown = t.hostsShown(counted(items.map(({ entry }) => entry)), counted(fleet.entries.value));
   return (
     <>
       <Answer />
-      <Tools shown={t.hostsShown(items.length, fleet.entries.value.length)} />
+      <Tools shown={shown} />
       {items.length === 0 ? <Nothing /> : null}
       {view.value === "heat" ? <HeatMap items={items} /> : <Rows items={items} />}
     </>

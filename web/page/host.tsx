@@ -1,9 +1,9 @@
 import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
-import { hostVerdict, troublesOf } from "../../proto/summary.ts";
+import { hostVerdict, shownName, troublesOf } from "../../proto/summary.ts";
 import { text } from "../language.ts";
 import { Mark } from "../part/part.tsx";
-import { StaleNotice } from "../part/stale.tsx";
+import { StaleNotice, WaitingNotice } from "../part/stale.tsx";
 import { TroubleLine, troubleKey } from "../part/trouble.tsx";
 import { Vitals } from "../part/vitals.tsx";
 import { fleetPath, type Params } from "../route.ts";
@@ -18,7 +18,7 @@ import { Disks, Nics, Sources } from "./host/tables.tsx";
 export function HostPage({ name = "" }: Params): JSX.Element {
   const t = text.value;
   if (!fleet.known.value) return <p class="empty">{t.loading}</p>;
-  const entry = fleet.entries.value.find((one) => one.name === name);
+  const entry = fleet.find(name);
   return (
     <>
       <nav class="crumbs">
@@ -47,10 +47,11 @@ function Whole({ entry }: { entry: HostEntry }): JSX.Element {
       <header class="host-head">
         <h1>
           {fresh ? null : <Mark of={hostVerdict({ host, fresh })} />}
-          {host.name}
+          {shownName(host)}
         </h1>
         {info === undefined ? null : <Vitals info={info} />}
       </header>
+      <WaitingNotice entry={entry} />
       <StaleNotice entry={entry} />
       {troubles.length === 0 ? null : (
         <ul class="troubles">

@@ -4,6 +4,18 @@ import { text } from "../language.ts";
 import { fleet, type HostEntry } from "../store.ts";
 import { Mark } from "./part.tsx";
 
+/** Notice that a machine which reports by itself waits for approval; nothing for other hosts. */
+export function WaitingNotice({ entry }: { entry: HostEntry }): JSX.Element | null {
+  if (!entry.host.value.waiting) return null;
+  return (
+    <output class="standing connecting">
+      <Mark of="unknown" />
+      <b>{text.value.waits}</b>
+      <span>{text.value.waitsHint}</span>
+    </output>
+  );
+}
+
 /** Notice why a host's values are not live, and how old they are; nothing if they are live. */
 export function StaleNotice({ entry }: { entry: HostEntry }): JSX.Element | null {
   const t = text.value;

@@ -3,6 +3,7 @@ import type { Trouble } from "../../proto/summary.ts";
 import { cardName } from "../../proto/verdict.ts";
 import { text } from "../language.ts";
 import { hostPath } from "../route.ts";
+import { fleet } from "../store.ts";
 import type { Text } from "../text/text.ts";
 import { Mark } from "./part.tsx";
 
@@ -49,7 +50,7 @@ export function TroubleLine({ trouble, now }: { trouble: Trouble; now: number })
   return (
     <li class="trouble-line" title={reason}>
       <Mark of={grave} />
-      <a href={hostPath(trouble.host)}>{trouble.host}</a>
+      <a href={hostPath(trouble.host)}>{fleet.nameOf(trouble.host)}</a>
       <span>{wordsOf(trouble, now, text.value)}</span>
     </li>
   );

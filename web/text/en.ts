@@ -81,6 +81,8 @@ export const en: Text = {
 
   unreachableSince: (age) => `Unreachable for ${age}`,
   neverReached: "Never reached",
+  waits: "Waits for approval",
+  waitsHint: "This machine registered by itself. It counts once an administrator has approved it.",
   late: (age) => `No answer for ${age}`,
   connecting: "Connecting…",
   lastKnown: "last known",

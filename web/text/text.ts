@@ -72,6 +72,8 @@ export interface Text {
 
   readonly unreachableSince: (age: string) => string;
   readonly neverReached: string;
+  readonly waits: string;
+  readonly waitsHint: string;
   readonly late: (age: string) => string;
   readonly connecting: string;
   readonly lastKnown: string;

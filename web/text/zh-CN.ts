@@ -78,6 +78,8 @@ export const zhCN: Text = {
 
   unreachableSince: (age) => `已失联 ${age}`,
   neverReached: "从未连上",
+  waits: "等待批准",
+  waitsHint: "这台机器自行注册。管理员批准后才会计入。",
   late: (age) => `已有 ${age}没有应答`,
   connecting: "正在连接…",
   lastKnown: "旧数据",

@@ -78,6 +78,8 @@ export const zhTW: Text = {
 
   unreachableSince: (age) => `已失聯 ${age}`,
   neverReached: "從未連上",
+  waits: "等待核准",
+  waitsHint: "這台機器自行註冊。管理員核准後才會計入。",
   late: (age) => `已有 ${age}沒有回應`,
   connecting: "正在連線…",
   lastKnown: "舊資料",

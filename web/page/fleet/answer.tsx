@@ -160,7 +160,7 @@ function HostButton({ offer }: { offer: HostOffer }): JSX.Element {
   };
   return (
     <span class="place">
-      <a href={hostPath(offer.host)}>{offer.host}</a>
+      <a href={hostPath(offer.host)}>{fleet.nameOf(offer.host)}</a>
       <button type="button" title={t.copy(command)} onClick={press}>
         {done.value ? <output>✓ {t.copied}</output> : offer.ids.map((id) => <b key={id}>{cardName(id)}</b>)}
         <Spoken>{t.copy(command)}</Spoken>

@@ -1,13 +1,13 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Glance, HostGlance } from "../../../proto/glance.ts";
-import { hostVerdict, noCardsReason } from "../../../proto/summary.ts";
+import { hostVerdict, noCardsReason, shownName } from "../../../proto/summary.ts";
 import { keysOf, parentOf, verdict } from "../../../proto/verdict.ts";
 import { user } from "../../choice.ts";
 import { text } from "../../language.ts";
 import { Mark } from "../../part/part.tsx";
 import { CardRow, RowHead } from "../../part/row.tsx";
-import { StaleNotice } from "../../part/stale.tsx";
+import { StaleNotice, WaitingNotice } from "../../part/stale.tsx";
 import { useVisibility } from "../../part/visibility.ts";
 import { Vitals } from "../../part/vitals.tsx";
 import { hostPath } from "../../route.ts";
@@ -30,18 +30,20 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
   drawn.value;
   const host = entry.host.value;
   const fresh = entry.live.value;
+  const name = shownName(host);
   const gpus = host.info?.gpus ?? [];
   const places = picked === "all" ? gpus.map((_, i) => i) : picked;
   const keys = keysOf(gpus);
   const now = fleet.now.peek();
   const idle = entry.idle.peek();
   return (
-    <section ref={ref} class={`host ${fresh ? "" : "old"}`} aria-label={host.name}>
+    <section ref={ref} class={`host ${fresh ? "" : "old"}`} aria-label={name}>
       <Head entry={entry} host={host} fresh={fresh} />
+      <WaitingNotice entry={entry} />
       <StaleNotice entry={entry} />
       {fresh && host.info !== undefined ? <Missing info={host.info} /> : null}
       {places.length === 0 ? null : (
-        <table class="cards" aria-label={host.name}>
+        <table class="cards" aria-label={name}>
           <thead class="spoken">
             <RowHead />
           </thead>
@@ -54,7 +56,7 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
                 <CardRow
                   key={key}
                   gpu={gpu}
-                  verdict={verdict(gpu, fresh, parentOf(gpus, gpu))}
+                  verdict={host.waiting ? "unknown" : verdict(gpu, fresh, parentOf(gpus, gpu))}
                   parent={parentOf(gpus, gpu)}
                   fresh={fresh}
                   idle={idle.get(key)}
@@ -107,7 +109,7 @@ function Head({ entry, host, fresh }: { entry: HostEntry; host: HostGlance; fres
       <div class="host-name">
         <h2>
           <Mark of={hostVerdict({ host, fresh })} />
-          <a href={hostPath(host.name)}>{host.name}</a>
+          <a href={hostPath(host.name)}>{shownName(host)}</a>
           <span class="age">{age}</span>
         </h2>
         <p class="facts">

@@ -83,6 +83,32 @@ test("names sort as people count, and free hosts come first when asked", () => {
   expect(names("free")).toEqual(["node10", "node2", "node1"]);
 });
 
+test("a machine that waits for approval shows among all, last of those with free cards, and under no other filter", () => {
+  const waiting: HostStatus = {
+    ...host("node1", [free, free]),
+    host: { ...host("node1", [free]).host, waiting: true },
+  };
+  expect(pickCards(waiting, everything)).toBe("all");
+  expect(pickCards(waiting, { ...everything, query: "node1" })).toBe("all");
+  for (const show of ["free", "trouble", "mine", "unknown"] as const) {
+    expect(pickCards(waiting, { ...everything, show, me: "ada" })).toBeUndefined();
+  }
+  expect(pickCards(waiting, { ...everything, user: "ada" })).toBeUndefined();
+  const order = [waiting, host("node2", [free])].toSorted(compare("free"));
+  expect(order.map(({ host }) => host.name)).toEqual(["node2", "node1"]);
+});
+
+test("a host is found and sorted by the name that is shown, and found by its own", () => {
+  const named = (name: string, shown: string): HostStatus => ({
+    fresh: true,
+    host: { ...host(name, [free]).host, shown },
+  });
+  const hosts = [named("a", "Zebra"), named("z", "Ant")];
+  expect(hosts.toSorted(compare("name")).map(({ host }) => host.shown)).toEqual(["Ant", "Zebra"]);
+  expect(pickCards(named("a", "Zebra"), { ...everything, query: "zeb" })).toBe("all");
+  expect(pickCards(named("gpu7", "Zebra"), { ...everything, query: "gpu7" })).toBe("all");
+});
+
 test("a divided card is shown by its instances, and its host also when it has none", () => {
   const divided = { ...free, divided: true };
   const host2 = host("node4", [divided, { ...free, id: 1000, parent: "GPU-0" }, busy("ada")]);

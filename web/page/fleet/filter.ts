@@ -5,6 +5,7 @@ import {
   isCounted,
   occupants,
   podsOf,
+  shownName,
   troublesOf,
   userOf,
 } from "../../../proto/summary.ts";
@@ -58,8 +59,10 @@ function shows(
 
 /** Picks the cards of one host that match the filter; undefined if the host is not shown. */
 export function pickCards({ host, fresh }: HostStatus, filter: CardFilter): PickedCards | undefined {
+  // Its cards are in no count, so that a filter by what they are must not show them.
+  if (host.waiting && (filter.show !== "all" || filter.user !== "")) return undefined;
   const query = filter.query.trim().toLowerCase();
-  const named = [host.name, host.address, host.info?.hostname, host.info?.ip].some((word) =>
+  const named = [host.name, host.shown, host.address, host.info?.hostname, host.info?.ip].some((word) =>
     word?.toLowerCase().includes(query),
   );
   const gpus = host.info?.gpus ?? [];
@@ -87,12 +90,12 @@ function hostTrouble(standing: HostStatus): boolean {
 }
 
 function free({ host, fresh }: HostStatus): number {
-  const gpus = host.info?.gpus ?? [];
+  const gpus = host.waiting ? [] : (host.info?.gpus ?? []);
   return gpus.filter((gpu) => verdict(gpu, fresh, parentOf(gpus, gpu)) === "free").length;
 }
 
 /** Comparison function for an order of hosts. */
 export function compare(order: Order): (a: HostStatus, b: HostStatus) => number {
-  const names = (a: HostStatus, b: HostStatus): number => compareNames(a.host.name, b.host.name);
+  const names = (a: HostStatus, b: HostStatus): number => compareNames(shownName(a.host), shownName(b.host));
   return order === "name" ? names : (a, b) => free(b) - free(a) || names(a, b);
 }

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { size } from "../../../proto/quantity.ts";
+import { shownName } from "../../../proto/summary.ts";
 import { cardName, keysOf, modelOf, parentOf, verdict, verdicts } from "../../../proto/verdict.ts";
 import { text } from "../../language.ts";
 import { cellUnder, draw, type HeatRow, layOut, type Paint } from "../../part/heat.ts";
@@ -129,10 +130,15 @@ function rowOf({ entry, picked }: Item): Row {
     const gpu = gpus[i];
     return gpu === undefined
       ? []
-      : [{ verdict: verdict(gpu, fresh, parentOf(gpus, gpu)), utilization: gpu.utilization }];
+      : [
+          {
+            verdict: host.waiting ? "unknown" : verdict(gpu, fresh, parentOf(gpus, gpu)),
+            utilization: gpu.utilization,
+          },
+        ];
   });
   const keys = keysOf(gpus);
-  return { name: host.name, cells, keys: places.flatMap((i) => keys[i] ?? []) };
+  return { name: shownName(host), cells, keys: places.flatMap((i) => keys[i] ?? []) };
 }
 
 /** The cell that an arrow key selects. */
@@ -166,10 +172,10 @@ function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefine
   const gpus = host?.info?.gpus ?? [];
   const gpu = gpus[place];
   const live = item?.entry.live.value === true;
-  const state = gpu === undefined ? "unknown" : verdict(gpu, live, parentOf(gpus, gpu));
+  const state = gpu === undefined || host?.waiting ? "unknown" : verdict(gpu, live, parentOf(gpus, gpu));
   return (
     <output class="heat-detail">
-      {host === undefined ? null : <b>{host.name}</b>}
+      {host === undefined ? null : <b>{shownName(host)}</b>}
       {gpu === undefined || item === undefined ? null : (
         <>
           <span>
