@@ -13,7 +13,8 @@ export function missingBrowser(): string | undefined {
   return existsSync(path) ? undefined : `there is no browser at ${path} (set CHROMIUM to one)`;
 }
 
-export function openBrowser(): Promise<Browser> {
+/** @param options further options of the command line */
+export function openBrowser(options: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath: path,
     headless: true,
@@ -25,6 +26,7 @@ export function openBrowser(): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...options,
     ],
   });
 }
