@@ -1,15 +1,19 @@
 // Fixture of the hub's door: a book with accounts, sessions and tokens, and requests with them.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import type { Book, Role, Scope } from "../hub/book/book.ts";
+import { openBook } from "../hub/book/sqlite.ts";
+import { systemClock } from "../hub/clock.ts";
 import { Desk } from "../hub/desk.ts";
 import { type DoorSettings, Identity } from "../hub/identity.ts";
 import { silent } from "../hub/log.ts";
+import { hashPassword } from "../hub/password.ts";
 import { hashOf, newSecret } from "../hub/secret.ts";
 import type { RequestHead } from "../hub/who.ts";
 import { BookFixture } from "./book.ts";
+import type { HubFolder } from "./hub.ts";
 
 export const start = 1_800_000_000_000;
 export const day = 86_400_000;
@@ -115,4 +119,13 @@ export class Door {
     this.#fixture.close();
     rmSync(this.#folder, { recursive: true });
   }
+}
+
+/** Adds an administrator to the data of a hub that is not running. */
+export async function addAdministrator({ data }: HubFolder, name: string, password: string): Promise<void> {
+  mkdirSync(data, { mode: 0o700 });
+  const phc = await hashPassword(password);
+  const book = openBook({ folder: data, clock: systemClock, log: silent, notice: () => {} });
+  book.write((writer) => writer.addAccount({ name, role: "administrator", created: Date.now() }, phc));
+  book.close();
 }

@@ -1,12 +1,8 @@
 // Strangers who try passwords, many at a time, and who send the sign-in whatever bytes a socket takes.
-import { mkdirSync } from "node:fs";
 import { connect } from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openBook } from "../../hub/book/sqlite.ts";
-import { systemClock } from "../../hub/clock.ts";
-import { silent } from "../../hub/log.ts";
-import { hashPassword } from "../../hub/password.ts";
+import { addAdministrator } from "../door.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 
 const password = "correct horse battery";
@@ -17,11 +13,7 @@ let hub: RunningHub;
 beforeAll(async () => {
   at = hubFolder();
   at.write({ servers: {}, auth: { read: "login" } });
-  mkdirSync(at.data, { mode: 0o700 });
-  const book = openBook({ folder: at.data, clock: systemClock, log: silent, notice: () => {} });
-  const phc = await hashPassword(password);
-  book.write((writer) => writer.addAccount({ name: "alice", role: "administrator", created: Date.now() }, phc));
-  book.close();
+  await addAdministrator(at, "alice", password);
   hub = await startHub(at);
 });
 

@@ -1,13 +1,9 @@
 // What a real browser makes of the session's cookie on plain http, and what pages of other sites can do with it.
-import { mkdirSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Browser, BrowserContext } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { openBook } from "../../hub/book/sqlite.ts";
-import { systemClock } from "../../hub/clock.ts";
-import { silent } from "../../hub/log.ts";
-import { hashPassword } from "../../hub/password.ts";
+import { addAdministrator } from "../door.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { missingBrowser, openBrowser } from "./browser.ts";
 
@@ -34,11 +30,7 @@ describe.skipIf(missingBrowser() !== undefined).each(["127.0.0.1", plain])(
     beforeAll(async () => {
       at = hubFolder();
       at.write({ servers: {} });
-      mkdirSync(at.data, { mode: 0o700 });
-      const book = openBook({ folder: at.data, clock: systemClock, log: silent, notice: () => {} });
-      const phc = await hashPassword(password);
-      book.write((writer) => writer.addAccount({ name: "alice", role: "administrator", created: Date.now() }, phc));
-      book.close();
+      await addAdministrator(at, "alice", password);
       hub = await startHub(at);
       url = hub.url.replace("127.0.0.1", own);
       foreign = createServer((_, answer) => {
