@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { cases } from "../../test/cases.ts";
 import { accountKey, isExpired } from "./book.ts";
 
 const hour = 3_600_000;
@@ -26,7 +27,7 @@ test("the key of a key is itself, of any text", () => {
     fc.property(fc.string({ unit: "binary" }), (name) => {
       expect(accountKey(accountKey(name))).toBe(accountKey(name));
     }),
-    { numRuns: Number(process.env.GOHM_TEST_CASES ?? 2000) },
+    cases,
   );
 });
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sha256 } from "../../../test/book.ts";
 import { BookModel } from "../../../test/book-model.ts";
+import { cases } from "../../../test/cases.ts";
 import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
 import { type BookReader, type BookWriter, type Credentials, everything, roles, scopes } from "../book.ts";
@@ -204,7 +205,7 @@ test("whatever is written, in whatever order, the book answers as plain lists do
       file.close();
     }),
     // Each run makes up to 36 calls.
-    { numRuns: Number(process.env.GOHM_TEST_CASES ?? 2000) / 10 },
+    { numRuns: cases.numRuns / 10 },
   );
 });
 
