@@ -256,14 +256,21 @@ class SqliteBook implements Book {
     this.#cancel = this.#options.clock.after(careMs, () => this.#care());
     try {
       if (this.#trouble !== undefined) {
-        // Writes the value that it has, to find out whether writing works.
-        this.#use((file) => file.pragma(`user_version = ${bookSchema.newest}`));
+        this.#use(probe);
         this.#works();
       } else if (this.#open?.path.lost !== undefined) this.#ready();
     } catch {
       // Logged already; it is tried again later.
     }
   }
+}
+
+/** Commits that `probe` makes, of a page each: a change writes a row, its audit entry and their indexes. */
+const probePages = 16;
+
+/** Writes the value that the version has, to find out whether a change can be written. @throws SqliteError */
+function probe(file: Database): void {
+  for (let page = 0; page < probePages; page++) file.pragma(`user_version = ${bookSchema.newest}`);
 }
 
 const unusable = (text: string, cause?: unknown): Fault => new Fault("book_unusable", text, { cause });
