@@ -1,5 +1,17 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ServerList } from "./servers.ts";
+import { SettingError } from "../program/setting.ts";
+import { cases } from "../test/cases.ts";
+import { ServerList, servers } from "./servers.ts";
+
+test("labels are an object of texts, whatever a label is called", () => {
+  const labels = { rack: "b2", constructor: "x", 用途: "" };
+  const list = new ServerList({ a: { address: "h:1", labels }, b: "h:2", constructor: "h:3" });
+  expect(["a", "b", "constructor", "nobody"].map((name) => list.labels(name))).toEqual([
+    labels,
+    ...[undefined, undefined, undefined],
+  ]);
+});
 
 test("labels are an object of texts, whatever a label is called", () => {
   const labels = { rack: "b2", constructor: "x", 用途: "" };
@@ -27,4 +39,37 @@ test("listeners are called when a server has changed, and find the new list; not
   stop();
   list.change({});
   expect([heard, list.addresses().size]).toEqual([[], 0]);
+});
+
+const label = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 70 }),
+  fc.constantFrom("rack", "__proto__", "constructor", "", "\n"),
+);
+const labels = fc.oneof(
+  fc.dictionary(label, fc.oneof(fc.string({ unit: "binary", maxLength: 300 }), fc.jsonValue()), { maxKeys: 40 }),
+  fc.jsonValue(),
+);
+
+test("labels of any kind are either texts within the limits, which are read as they are, or are refused by their name", () => {
+  fc.assert(
+    fc.property(labels, (given) => {
+      const written: unknown = JSON.parse(JSON.stringify({ a: { address: "h:1", labels: given } }));
+      try {
+        const read = servers.parse(written);
+        const entries = Object.entries(new ServerList(read ?? {}).labels("a") ?? {});
+        expect(entries).toEqual(Object.entries(given as object));
+        expect(entries.length).toBeLessThanOrEqual(32);
+        for (const [name, value] of entries) {
+          expect([name, value].join("")).not.toMatch(/\p{Cc}/u);
+          expect([...name].length).toBeGreaterThanOrEqual(1);
+          expect([...name].length).toBeLessThanOrEqual(64);
+          expect([...value].length).toBeLessThanOrEqual(256);
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(SettingError);
+        expect((error as Error).message).toMatch(/"servers\.a\.labels/);
+      }
+    }),
+    cases,
+  );
 });
