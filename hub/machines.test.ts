@@ -100,6 +100,8 @@ test.each<[string, Init, Init, string, string]>([
   ["another host name", { hostname: "other" }, { hostname: "node" }, "10.0.0.1", "n n"],
   ["another address", { hostname: "node", ip: "10.0.0.2" }, { hostname: "node", ip: "10.0.0.3" }, "10.0.0.3", "n n"],
   ["no host name", {}, {}, "10.0.0.1", "n n"],
+  ["a boot id of the poll alone", boot("A"), { hostname: "h" }, "10.0.0.1", "n gpu1"],
+  ["a boot id of the machine's own reports alone", { hostname: "h" }, boot("A"), "10.0.0.1", "n gpu1"],
   ["boot ids that differ", boot("A"), { ...boot("B"), hostname: "h" }, "10.0.0.1", "n n"],
 ])("where a boot id is missing, host name and address decide: %s", (_what, polled, own, address, wanted) => {
   scene.write({ nodes: [{ hostname: "n", state: approved }] });
@@ -128,6 +130,19 @@ test("what a person has parted stays parted, and is joined again when the person
   expect(hosts()).toEqual(["n gpu1"]);
 });
 
+test("of many hosts each is joined with its own, all at once", () => {
+  const count = 300;
+  const names = Array.from({ length: count }, (_, i) => `p${i}`);
+  scene.servers.change(Object.fromEntries(names.map((name) => [name, "10.0.0.1:9203"])));
+  scene.write({ nodes: names.map((name) => ({ hostname: `n-${name}`, state: approved })) });
+  for (const name of names) ingest.claim(name, poll, "10.0.0.1:9203");
+  for (const name of names) ingest.received(name, create(HostInfoSchema, boot(name)), poll);
+  for (const name of names) ingest.claim(`n-${name}`, push, "10.0.0.1");
+  for (const name of names) ingest.received(`n-${name}`, create(HostInfoSchema, boot(name)), push);
+  settle();
+  expect(scene.nodes.map(({ host }) => host)).toEqual(names);
+});
+
 test("one polled host is no two machines that report by themselves", () => {
   scene.write({
     nodes: [
@@ -135,8 +150,11 @@ test("one polled host is no two machines that report by themselves", () => {
       { hostname: "n2", state: approved },
     ],
   });
-  hear("gpu1", poll, boot("A"));
   hear("n1", push, boot("A"));
+  hear("n2", push, boot("A"));
+  hear("gpu1", poll, boot("A"));
+  expect(hosts()).toEqual(["n1 gpu1", "n2 n2"]);
+  hear("n2", push, boot("B"));
   hear("n2", push, boot("A"));
   expect(hosts()).toEqual(["n1 gpu1", "n2 n2"]);
 });

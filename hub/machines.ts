@@ -23,6 +23,11 @@ interface Heard {
   own?: Machine;
 }
 
+interface PolledMachine {
+  readonly name: string;
+  readonly machine: Machine;
+}
+
 /**
  * Finds machines that are polled under one name and report by themselves under another, and makes them one host: the polled
  * one. Boot ids decide; where one of the two has none, host name and address do. A machine that nobody has approved is
@@ -63,19 +68,34 @@ export class Machines {
     const { roster } = this.#options;
     const polled = roster.polled();
     const nodes = roster.nodes();
-    for (const host of this.#heard.keys()) {
-      if (!polled.has(host) && !nodes.some((node) => node.host === host)) this.#heard.delete(host);
-    }
+    const hosts = new Set(nodes.map(({ host }) => host));
+    for (const host of this.#heard.keys()) if (!polled.has(host) && !hosts.has(host)) this.#heard.delete(host);
+    const taken = new Set(nodes.flatMap(({ host, state }) => (state === "approved" ? host : [])));
+    const known = this.#polledMachines([...polled.keys()].filter((name) => !roster.parted(name)));
     for (const { id, hostname, host, state } of nodes) {
       const own = this.#heard.get(host)?.own;
       if (own === undefined || state !== "approved" || polled.has(host)) continue;
-      const same = [...polled.keys()].find((name) => {
-        const machine = this.#heard.get(name)?.polled;
-        const free = !roster.parted(name) && !nodes.some((node) => node.host === name && node.state === "approved");
-        return free && machine !== undefined && isSame(machine, own);
-      });
-      if (same !== undefined) this.#join({ id, hostname }, same);
+      const isOwn = ({ name, machine }: PolledMachine): boolean => !taken.has(name) && fits(machine, own);
+      const [found] = signsOf(own, [own.ip, own.address]).flatMap((sign) => known.get(sign)?.find(isOwn) ?? []);
+      if (found === undefined) continue;
+      taken.add(found.name);
+      this.#join({ id, hostname }, found.name);
     }
+  }
+
+  /** What the hub polls, by what a machine can be recognized by: each event compares all of them. */
+  #polledMachines(names: readonly string[]): ReadonlyMap<string, readonly PolledMachine[]> {
+    const known = new Map<string, PolledMachine[]>();
+    for (const name of names) {
+      const machine = this.#heard.get(name)?.polled;
+      if (machine === undefined) continue;
+      for (const sign of signsOf(machine, [machine.ip, hostOf(machine.address)])) {
+        const alike = known.get(sign);
+        if (alike === undefined) known.set(sign, [{ name, machine }]);
+        else alike.push({ name, machine });
+      }
+    }
+    return known;
   }
 
   #join({ id, hostname }: Pick<NodeRecord, "id" | "hostname">, polled: string): void {
@@ -95,13 +115,15 @@ export class Machines {
   }
 }
 
-/** True if a polled machine and one that reports by itself are the same. */
-function isSame(polled: Machine, own: Machine): boolean {
-  if (polled.bootId !== "" && own.bootId !== "") return polled.bootId === own.bootId;
-  const addresses = [polled.ip, hostOf(polled.address)];
-  const known = [own.ip, own.address].some((address) => address !== "" && addresses.includes(address));
-  return known && own.hostname !== "" && own.hostname.toLowerCase() === polled.hostname.toLowerCase();
-}
+/** What a machine is recognized by: its boot id, and its host name with an address. */
+const signsOf = ({ bootId, hostname }: Machine, addresses: readonly string[]): string[] => [
+  ...(bootId === "" ? [] : [`boot ${bootId}`]),
+  ...addresses.flatMap((at) => (hostname === "" || at === "" ? [] : `name ${hostname.toLowerCase()}\n${at}`)),
+];
+
+/** True unless both tell their boot, and these differ. */
+const fits = (one: Machine, other: Machine): boolean =>
+  one.bootId === "" || other.bootId === "" || one.bootId === other.bootId;
 
 /** The host of "host:port" or "tls://host:port". */
 const hostOf = (address: string): string =>
