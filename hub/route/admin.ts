@@ -1,37 +1,59 @@
 import * as v from "valibot";
 import { roles, scopes } from "../book/book.ts";
-import { count, required, text } from "./parameter.ts";
+import { choice, count, required, text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
 const time = v.pipe(v.number(), v.integer());
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
-/** Names of a person's choice. Control characters and such are refused; names of machines come as they are. */
-const label = v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(64), v.regex(/^[^\p{C}\p{Zl}\p{Zp}]+$/u));
-const labels = v.pipe(v.record(label, v.pipe(v.string(), v.maxLength(256))), v.maxEntries(32));
-const list = <T extends v.GenericSchema>(item: T) => v.nullable(v.pipe(v.array(item), v.maxLength(1024)));
+/** Characters that a person's text must not have: those that proto/clean.ts removes from names of machines. */
+const visible = /^[^\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]*$/u;
+/** A name of a person's choice. Names of machines come as they are. */
+const label = v.pipe(
+  v.string(),
+  v.trim(),
+  v.normalize("NFC"),
+  v.nonEmpty("a name of 1 to 64 characters"),
+  v.maxLength(64, "at most 64 characters"),
+  v.regex(visible, "a text without line breaks and hidden characters"),
+);
+const labelText = v.pipe(
+  v.string(),
+  v.maxLength(256, "at most 256 characters"),
+  v.regex(visible, "a text without line breaks and hidden characters"),
+);
+const labels = v.pipe(v.record(label, labelText), v.maxEntries(32));
+/** Most GPUs, disks or interfaces that can be selected. */
+const selectable = 1024;
+const list = <T extends v.GenericSchema>(item: T) => v.nullable(v.pipe(v.array(item), v.maxLength(selectable)));
+
+const address = v.pipe(v.string(), v.trim(), v.maxLength(300, "at most 300 characters"));
 
 /** Most seconds between two reports. */
 const longest = 3600;
 
-/** The portal's own object; what is absent is as it was, null is everything. */
-const config = v.pipe(
-  v.object({
-    gpuIndices: v.optional(list(whole)),
-    diskMounts: v.optional(list(v.pipe(v.string(), v.maxLength(4096)))),
-    nicNames: v.optional(list(v.pipe(v.string(), v.maxLength(256)))),
-    reportIntervalSec: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(longest)))),
-  }),
-  v.title("HostConfig"),
-  v.examples([{ gpuIndices: [0, 1], diskMounts: ["/"], nicNames: null, reportIntervalSec: 5 }]),
-);
+const selections = {
+  gpuIndices: list(v.pipe(whole, v.maxValue(2 ** 31 - 1))),
+  diskMounts: list(v.pipe(v.string(), v.maxLength(4096))),
+  nicNames: list(v.pipe(v.string(), v.maxLength(256))),
+  reportIntervalSec: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(longest))),
+};
+const selected = { gpuIndices: [0, 1], diskMounts: ["/"], nicNames: null, reportIntervalSec: 5 };
 
-const machine = v.object({
-  gpus: v.array(v.object({ index: whole, name: v.string(), memoryTotalMB: v.optional(v.number()) })),
-  disks: v.array(v.object({ mount: v.string(), totalGB: v.optional(v.number()) })),
-  nics: v.array(v.object({ name: v.string(), ipv4: v.string() })),
-  cpuCores: v.optional(v.number()),
-  memoryTotalGB: v.optional(v.number()),
-});
+/** The portal's own object; null is everything. */
+const config = v.pipe(v.object(selections), v.title("HostConfig"), v.examples([selected]));
+const configChange = v.pipe(v.partial(v.object(selections)), v.title("HostConfigChange"), v.examples([selected]));
+
+const machine = v.pipe(
+  v.object({
+    gpus: v.array(v.object({ index: whole, name: v.string(), memoryTotalMB: v.optional(v.number()) })),
+    disks: v.array(v.object({ mount: v.string(), totalGB: v.optional(v.number()) })),
+    nics: v.array(v.object({ name: v.string(), ipv4: v.string() })),
+    cpuCores: v.optional(v.number()),
+    memoryTotalGB: v.optional(v.number()),
+  }),
+  v.title("Capabilities"),
+  v.description("What can be ticked: what its last report has, and what it registered with."),
+);
 
 const node = v.pipe(
   v.object({
@@ -41,17 +63,23 @@ const node = v.pipe(
     labels: v.record(v.string(), v.string()),
     ways: v.pipe(
       v.array(v.picklist(["settings", "book", "push"])),
-      v.description("How the hub hears from it: polled as settings.json or an administrator says, or by its own reports."),
+      v.description(
+        "How the hub hears from it: polled as settings.json or an administrator says, or by its own reports.",
+      ),
     ),
     address: v.pipe(v.nullable(v.string()), v.description("Where it is polled, or its reports came from last.")),
+    parted: v.pipe(
+      v.boolean(),
+      v.description("True if a person said that it is not the machine of another name for which it was taken."),
+    ),
     state: v.pipe(
       v.picklist(["answering", "silent", "waiting"]),
       v.description("`waiting` for approval; such a host is in no count."),
     ),
     seen: v.pipe(v.nullable(time), v.description("Last report, Unix milliseconds.")),
     reason: v.pipe(v.nullable(v.string()), v.description("Why it is silent.")),
-    capabilities: v.pipe(machine, v.description("What can be ticked: of its last report, else of its registration.")),
-    config: v.required(config),
+    capabilities: machine,
+    config,
     configVersion: whole,
     taken: v.pipe(
       v.nullable(v.object({ version: whole, time })),
@@ -60,6 +88,10 @@ const node = v.pipe(
     registration: v.nullable(
       v.object({
         hostname: v.string(),
+        state: v.pipe(
+          v.picklist(["waiting", "approved"]),
+          v.description("A polled host may have a registration that waits."),
+        ),
         registered: time,
         origin: v.string(),
         used: v.nullable(time),
@@ -72,6 +104,8 @@ const node = v.pipe(
   }),
   v.title("Node"),
 );
+
+const password = v.pipe(v.string(), v.maxLength(1024, "at most 1024 characters"));
 
 const account = v.pipe(
   v.object({
@@ -114,8 +148,7 @@ const entry = v.pipe(
 
 const done = v.pipe(v.object({ ok: v.literal(true) }), v.title("Done"));
 const host = required("name a host", text({ help: "Name of the host, or the name that is shown.", example: "gpu1" }));
-const of = <const T extends object>(row: T) =>
-  ({ needs: "admin", tag: "admin", ...row }) as const;
+const of = <const T extends object>(row: T) => ({ needs: "admin", tag: "admin", ...row }) as const;
 
 export const adminRoutes = {
   nodes: of({
@@ -128,25 +161,33 @@ export const adminRoutes = {
   changeNode: of({
     method: "PATCH",
     path: "/api/v1/admin/nodes/{name}",
-    summary: "Changes the name that is shown, the group or the labels of a host",
+    summary: "Changes the name that is shown, the group, the labels or the address of a host",
     description:
-      "What is absent stays; null removes it. `parted` true separates a machine that reports by itself from the polled host that it was taken for.",
+      "What is absent stays; null removes it. `labels` replaces all labels, `setLabels` changes some of them. `parted` true separates a machine that reports by itself from the polled host of another name that it was taken for. Address and group of a host of settings.json are changed there.",
     params: { name: host },
-    body: v.object({
-      shown: v.optional(v.nullable(label)),
-      group: v.optional(v.nullable(label)),
-      labels: v.optional(labels),
-      parted: v.optional(v.boolean()),
-    }),
+    body: v.pipe(
+      v.object({
+        shown: v.optional(v.nullable(label)),
+        group: v.optional(v.nullable(label)),
+        labels: v.optional(labels),
+        setLabels: v.optional(v.pipe(v.record(label, v.nullable(labelText)), v.maxEntries(64))),
+        address: v.optional(address),
+        parted: v.optional(v.boolean()),
+      }),
+      v.title("NodeChange"),
+      v.examples([{ shown: "Blue", group: "lab-a", setLabels: { rack: "7" } }]),
+    ),
     answer: { "application/json": node },
-    refuses: ["bad_request", "host_unknown", "name_taken", "book_unusable"],
+    refuses: ["bad_request", "host_unknown", "host_in_settings", "name_taken", "book_unusable"],
   }),
   configureNode: of({
     method: "PUT",
     path: "/api/v1/admin/nodes/{name}/config",
     summary: "Selects the GPUs, disks and interfaces that are kept of a host, and its interval",
+    description:
+      "The object of the Lab Portal. What is absent stays as it was, null is everything. Each call makes `configVersion` one more, and changes nothing else.",
     params: { name: host },
-    body: config,
+    body: configChange,
     limit: 1_048_576,
     answer: { "application/json": node },
     refuses: ["bad_request", "host_unknown", "book_unusable"],
@@ -154,33 +195,39 @@ export const adminRoutes = {
   approveNode: of({
     method: "POST",
     path: "/api/v1/admin/nodes/{name}/approve",
-    summary: "Approves a machine that waits",
+    summary: "Approves a machine that waits; for one that is approved already, does nothing",
     params: { name: host },
     answer: { "application/json": node },
-    refuses: ["host_unknown", "book_unusable"],
+    refuses: ["bad_request", "host_unknown", "book_unusable"],
   }),
   resetNode: of({
     method: "DELETE",
     path: "/api/v1/admin/nodes/{name}/token",
     summary: "Revokes the token of a machine that reports by itself; its host name may register once more",
+    description: "It stays approved.",
     params: { name: host },
     answer: { "application/json": node },
-    refuses: ["host_unknown", "book_unusable"],
+    refuses: ["bad_request", "host_unknown", "book_unusable"],
   }),
   deleteNode: of({
     method: "DELETE",
     path: "/api/v1/admin/nodes/{name}",
-    summary: "Removes a host",
-    description: "With `history=true` its history is deleted, too. A host of settings.json must be removed there first.",
-    params: { name: host, history: text({ help: "`true` deletes its history, too.", example: "true" }) },
+    summary: "Removes a host, and what was set for it; its token is revoked",
+    description:
+      "With `history=true` its history is deleted, too, also if nothing but history is left of the host. A host of settings.json must be removed there first.",
+    params: { name: host, history: choice(["true", "false"], { help: "Deletes its history, too.", example: "true" }) },
     answer: { "application/json": done },
     refuses: ["bad_request", "host_unknown", "host_in_settings", "book_unusable", "history_unwritable"],
   }),
   addServer: of({
     method: "POST",
     path: "/api/v1/admin/servers",
-    summary: "Adds a host to poll",
-    body: v.object({ name: v.pipe(v.string(), v.maxLength(64)), address: v.pipe(v.string(), v.maxLength(300)) }),
+    summary: "Adds a host to poll; it may be known already by its own reports",
+    body: v.pipe(
+      v.object({ name: v.pipe(v.string(), v.trim(), v.maxLength(64, "at most 64 characters")), address }),
+      v.title("NewServer"),
+      v.examples([{ name: "gpu9", address: "10.0.0.9:9203" }]),
+    ),
     answer: { "application/json": node },
     refuses: ["bad_request", "name_taken", "book_unusable"],
   }),
@@ -195,38 +242,46 @@ export const adminRoutes = {
     method: "POST",
     path: "/api/v1/admin/accounts",
     summary: "Creates an account, with a password or a link that lets a person set one",
-    body: v.object({
-      name: label,
-      role: v.picklist(roles),
-      password: v.optional(v.pipe(v.string(), v.maxLength(1024))),
-    }),
+    body: v.pipe(
+      v.object({ name: label, role: v.picklist(roles), password: v.optional(password) }),
+      v.title("AccountToCreate"),
+      v.examples([{ name: "alice", role: "administrator" }]),
+    ),
     limit: 8192,
     answer: {
       "application/json": v.pipe(
         v.object({
           account,
           link: v.pipe(
-            v.nullable(v.object({ path: v.string(), expires: time })),
-            v.description("Path of the link, relative to the hub; it is shown once."),
+            v.nullable(v.object({ path: v.string(), url: v.string(), expires: time })),
+            v.description("A link that sets the password, relative to the hub and as a whole; it is shown once."),
           ),
         }),
         v.title("NewAccount"),
       ),
     },
-    refuses: ["bad_request", "name_taken", "password_weak", "book_unusable"],
+    refuses: ["bad_request", "name_taken", "password_weak", "too_many_attempts", "book_unusable"],
   }),
   changeAccount: of({
     method: "PATCH",
     path: "/api/v1/admin/accounts/{name}",
     summary: "Changes the role or the password of an account; a new password ends its sessions",
     params: { name: required("name an account", text({ help: "Name of the account.", example: "alice" })) },
-    body: v.object({
-      role: v.optional(v.picklist(roles)),
-      password: v.optional(v.pipe(v.string(), v.maxLength(1024))),
-    }),
+    body: v.pipe(
+      v.object({ role: v.optional(v.picklist(roles)), password: v.optional(password) }),
+      v.title("AccountChange"),
+      v.examples([{ role: "viewer" }]),
+    ),
     limit: 8192,
     answer: { "application/json": account },
-    refuses: ["bad_request", "account_unknown", "last_administrator", "password_weak", "book_unusable"],
+    refuses: [
+      "bad_request",
+      "account_unknown",
+      "last_administrator",
+      "password_weak",
+      "too_many_attempts",
+      "book_unusable",
+    ],
   }),
   deleteAccount: of({
     method: "DELETE",
@@ -240,9 +295,15 @@ export const adminRoutes = {
     method: "POST",
     path: "/api/v1/admin/links",
     summary: "Makes a link that signs in once and sets a password",
-    description: "For an administrator's account, which is created if there is none of that name.",
-    body: v.object({ name: v.optional(label) }),
-    answer: { "application/json": v.pipe(v.object({ path: v.string(), expires: time, name: v.string() }), v.title("Link")) },
+    description:
+      "For the account of that name; without a name for the only administrator, or for a first one called `admin`. If there is no such account, following the link creates an administrator. Earlier links of the account end.",
+    body: v.pipe(v.object({ name: v.optional(label) }), v.title("LinkToMake"), v.examples([{ name: "alice" }])),
+    answer: {
+      "application/json": v.pipe(
+        v.object({ name: v.string(), path: v.string(), url: v.string(), expires: time }),
+        v.title("Link"),
+      ),
+    },
     refuses: ["bad_request", "book_unusable"],
   }),
   tokens: of({
@@ -256,12 +317,16 @@ export const adminRoutes = {
     method: "POST",
     path: "/api/v1/admin/tokens",
     summary: "Creates a token, which is shown once",
-    description: "`days` until it expires; null for never.",
-    body: v.object({
-      name: label,
-      scope: v.picklist(scopes),
-      days: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(3650)))),
-    }),
+    description: "`days` until it expires; absent or null for never.",
+    body: v.pipe(
+      v.object({
+        name: label,
+        scope: v.picklist(scopes),
+        days: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(3650)))),
+      }),
+      v.title("TokenToCreate"),
+      v.examples([{ name: "grafana", scope: "read", days: 365 }]),
+    ),
     answer: { "application/json": v.pipe(v.object({ token, secret: v.string() }), v.title("NewToken")) },
     refuses: ["bad_request", "name_taken", "book_unusable"],
   }),

@@ -1,4 +1,4 @@
-import { type GenericSchema, type InferOutput, is } from "valibot";
+import { type GenericSchema, type InferInput, type InferOutput, is } from "valibot";
 import type { FaultCode } from "../fault.ts";
 import type { Needs } from "../who.ts";
 import type { Parameter, Parameters } from "./parameter.ts";
@@ -46,6 +46,11 @@ export type Routes = Readonly<Record<string, Route>>;
 export type JsonRoute = Route & { readonly answer: { readonly "application/json": GenericSchema } };
 
 export type JsonAnswer<R extends JsonRoute> = InferOutput<R["answer"]["application/json"]>;
+
+/** What a client sends to a route; undefined to one without a body. */
+export type JsonBody<R extends Route> = R extends { readonly body: infer S extends GenericSchema }
+  ? InferInput<S>
+  : undefined;
 
 /** True if a value is an answer that the route declares. */
 export const isAnswerOf = <R extends JsonRoute>(route: R, value: unknown): value is JsonAnswer<R> =>
