@@ -10,6 +10,7 @@ const options: readonly Option[] = [
   { name: "fast", value: "VALUE", bare: truth, help: "Makes it fast." },
   { name: "loud", value: "VALUE", bare: truth, takesNext: true, help: "Makes it loud." },
   { name: "parsable", short: "P", help: "Parsable." },
+  { name: "label", value: "KEY=VALUE", many: true, help: "Labels it." },
 ];
 
 test.each<readonly [string, Record<string, string | boolean>, readonly string[]]>([
@@ -30,6 +31,13 @@ test.each<readonly [string, Record<string, string | boolean>, readonly string[]]
   ["a -- --data x --", {}, ["a", "--data", "x", "--"]],
 ])("%j is %j and %j", (line, flags, words) => {
   expect(readLine(line === "" ? [] : line.split(" "), options)).toEqual({ flags, words });
+});
+
+test("of an option that may be there several times, all values are kept, in order", () => {
+  const args = ["--label", "a=1", "x", "--label=b=2", "--label", "a=1"];
+  const label = ["a=1", "b=2", "a=1"];
+  expect(readLine(args, options)).toEqual({ flags: { label: "a=1" }, words: ["x"], lists: { label } });
+  expect(formOf(options.at(-1) as Option)).toBe("--label KEY=VALUE...");
 });
 
 test.each([
@@ -93,6 +101,7 @@ test("help writes an option as it is typed, and below it what it does", () => {
     "--fast[=VALUE]",
     "--loud[=VALUE]",
     "-P, --parsable",
+    "--label KEY=VALUE...",
   ]);
   expect(helpLines(options.slice(0, 1))).toEqual(["  --data FOLDER\n      Where it is."]);
 });

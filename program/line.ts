@@ -13,6 +13,8 @@ export interface Option {
   readonly value?: string;
   /** The value may be left out. True if a word could be the value, which stands after "=". */
   readonly bare?: (word: string) => boolean;
+  /** It may be there several times, and each value counts. */
+  readonly many?: true;
   /** A bare option takes the next word if that could be its value; otherwise such a word is an error. */
   readonly takesNext?: true;
   readonly help: string;
@@ -24,6 +26,8 @@ export interface Line {
   /** By name of the option: its value, or true if it has none. Of an option that is there twice, the last one. */
   readonly flags: Readonly<Record<string, string | boolean>>;
   readonly words: readonly string[];
+  /** All values of options that may be there several times, in order; absent without any. */
+  readonly lists?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The command line cannot be understood; the message says what is wrong with it, and what may have been meant. */
@@ -38,6 +42,7 @@ export class UsageError extends Error {
 export function readLine(args: readonly string[], options: readonly Option[]): Line {
   const flags: Record<string, string | boolean> = {};
   const words: string[] = [];
+  const lists: Record<string, string[]> = {};
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? "";
     if (arg === "--") {
@@ -67,9 +72,14 @@ export function readLine(args: readonly string[], options: readonly Option[]): L
       }
       if (inline === undefined) i++;
       flags[option.name] = value;
+      if (option.many) {
+        const values = lists[option.name] ?? [];
+        values.push(value);
+        lists[option.name] = values;
+      }
     }
   }
-  return { flags, words };
+  return Object.keys(lists).length > 0 ? { flags, words, lists } : { flags, words };
 }
 
 const written = /^--?([^=]*)(?:=(.*))?$/s;
@@ -129,8 +139,8 @@ export function helpLines(options: readonly Option[]): string[] {
   return options.map((option) => `  ${formOf(option)}\n      ${option.help}`);
 }
 
-/** How an option is written: "-h, --help", "--data VALUE", "--exporter[=VALUE]". */
-export function formOf({ name, short, value, bare }: Option): string {
-  const written = value === undefined ? "" : bare ? `[=${value}]` : ` ${value}`;
+/** How an option is written: "-h, --help", "--data VALUE", "--exporter[=VALUE]", "--label KEY=VALUE...". */
+export function formOf({ name, short, value, bare, many }: Option): string {
+  const written = value === undefined ? "" : bare ? `[=${value}]` : ` ${value}${many ? "..." : ""}`;
   return `${short === undefined ? "" : `-${short}, `}--${name}${written}`;
 }
