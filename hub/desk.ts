@@ -172,7 +172,7 @@ export class Desk {
 }
 
 /** "administrator alice". A token may be called as an account is: the first word tells which it is. */
-function actorName(who: Actor): string {
+export function actorName(who: Actor): string {
   if (!("name" in who)) return who.kind;
   return `${who.credential === "token" ? "token" : who.kind} ${who.name}`;
 }

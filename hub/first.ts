@@ -31,9 +31,7 @@ export class FirstAdministrator {
   link(): string | undefined {
     const { book, desk, clock } = this.#options;
     return unlessUnusable(() => {
-      let name = "admin";
-      // A viewer may be called so.
-      for (let i = 2; book.account(name) !== undefined; i++) name = `admin${i}`;
+      const name = firstName(book);
       const { hash, link, path } = newLink({ name, role: "administrator" }, clock.now());
       desk.do(owner, {
         name: "link.create",
@@ -48,6 +46,13 @@ export class FirstAdministrator {
       return path;
     });
   }
+}
+
+/** The name of a first administrator; a viewer may be called "admin". @throws Fault book_unusable */
+export function firstName(book: Pick<Book, "account">): string {
+  let name = "admin";
+  for (let i = 2; book.account(name) !== undefined; i++) name = `admin${i}`;
+  return name;
 }
 
 /** Undefined where the book cannot be used, which it has logged. */

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import type { Hono } from "hono";
 import { ListenError } from "../program/listen.ts";
@@ -15,7 +16,7 @@ import type { EngineContext, RunningEngine } from "./history/engine.ts";
 import { application } from "./http/application.ts";
 import { backup } from "./http/backup.ts";
 import { AnswerBudget } from "./http/budget.ts";
-import { listen, starting } from "./http/server.ts";
+import { listen, starting, type WebServer } from "./http/server.ts";
 import { checkAlone, openSocket } from "./http/socket.ts";
 import { Identity } from "./identity.ts";
 import { Ingest } from "./ingest.ts";
@@ -185,9 +186,14 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     servers,
     troubles,
     offered: (host) => ingest.offered(host),
+    url: () => (running.settings.url || placeOf(web)).replace(/\/$/, ""),
     web: options.web,
     book,
     desk,
+    async forget(who, action, host) {
+      desk.do(who, action);
+      await history.forget(host);
+    },
     identity,
   };
   const views: RunningView[] = [];
@@ -223,6 +229,13 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     },
     close: () => running.close(),
   };
+}
+
+/** Address of the page in a browser: by this machine's name, if the hub listens on all of its addresses. */
+function placeOf({ host, port }: WebServer): string {
+  const everywhere = host === "0.0.0.0" || host === "::";
+  const name = everywhere ? hostname() : host.includes(":") ? `[${host}]` : host;
+  return `http://${name}:${port}`;
 }
 
 async function openHistory(

@@ -97,6 +97,17 @@ function checkAddress(name: string, at: unknown): void {
 const refusal = (name: string, wanted: string, value: unknown): SettingError =>
   new SettingError(`Cannot read setting "${name}": must be ${wanted}: current value is ${quoted(value)}`);
 
+/** What a name of a server must be. */
+export const serverNameWanted = "1 to 64 letters, digits, dots, underscores and hyphens, and not only dots";
+
+/** True if a host that is added may have the name. No address of a browser leads to a host called "..". */
+export const isServerName = (name: string): boolean => serverName.test(name) && !/^\.+$/.test(name);
+
+/** What an address of a server must be. */
+export const serverAddressWanted = `${address.wanted}, or the same after "tls://"`;
+
+export const isServerAddress = (at: string): boolean => address.parse(at.replace(/^tls:\/\//, "")) !== undefined;
+
 /** Addresses by server name: "host:port" or "tls://host:port". A Map, since a server may be called "constructor". */
 export const addresses = (all: Servers): ReadonlyMap<string, string> =>
   new Map(Object.entries(all).map(([name, server]) => [name, typeof server === "string" ? server : server.address]));

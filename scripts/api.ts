@@ -1,5 +1,6 @@
 // Generates docs/api.md from the rows in hub/route/.
 import { openapi } from "../hub/http/openapi.ts";
+import { adminRoutes } from "../hub/route/admin.ts";
 import { backupRoutes } from "../hub/route/backup.ts";
 import { documentRoutes } from "../hub/route/document.ts";
 import { feedRoutes } from "../hub/route/feed.ts";
@@ -15,6 +16,7 @@ export const routes: Routes = {
   ...restRoutes,
   ...feedRoutes,
   ...sessionRoutes,
+  ...adminRoutes,
   ...documentRoutes,
   ...backupRoutes,
   ...pageRoutes,
@@ -25,6 +27,7 @@ const groups: Readonly<Record<string, string>> = {
   first: "Routes of the first GOHM",
   live: "Live state",
   session: "Sign-in",
+  admin: "Administration",
   hub: "The hub",
   owner: "For the hub's own user",
   page: "The page",
@@ -39,24 +42,37 @@ const who: Readonly<Record<Needs, string>> = {
 };
 
 interface Documented {
-  readonly components: { readonly schemas: Readonly<Record<string, { readonly examples?: readonly unknown[] }>> };
+  readonly components: { readonly schemas: Readonly<Record<string, Defined>> };
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 
+interface Defined {
+  readonly examples?: readonly unknown[];
+  readonly properties?: Readonly<Record<string, Allowed>>;
+  readonly required?: readonly string[];
+}
+
+/** What has JSON of a schema: an answer or a body. */
+interface Carrier {
+  readonly content?: Readonly<Record<string, { readonly schema?: { readonly $ref?: string } }>>;
+}
+
 interface Operation {
+  readonly requestBody?: Carrier & { readonly description: string };
   readonly parameters?: readonly { readonly name: string; readonly schema: Allowed }[];
   readonly responses: Readonly<Record<string, Response>>;
 }
 
-/** As much of a parameter's schema as shows the values that it allows. */
+/** As much of the schema of a parameter or field as shows the values that it allows. */
 interface Allowed {
+  readonly type?: string;
   readonly enum?: readonly string[];
   readonly items?: Allowed;
+  readonly anyOf?: readonly Allowed[];
 }
 
-interface Response {
+interface Response extends Carrier {
   readonly description: string;
-  readonly content?: Readonly<Record<string, { readonly schema?: { readonly $ref?: string } }>>;
 }
 
 const document = openapi(routes, "") as Documented;
@@ -85,11 +101,47 @@ function statusText([status, { description, content = {} }]: [string, Response])
   return codes.length > 0 ? `${status} ${codes.join(", ")}` : `${status} (${description.replace(/\.$/, "")})`;
 }
 
+function schemaOf(carrier: Carrier | undefined): Defined | undefined {
+  const reference = carrier?.content?.["application/json"]?.schema?.$ref?.split("/").at(-1) ?? "";
+  return document.components.schemas[reference];
+}
+
 /** Returns the example of the JSON answer in Markdown; "" if the document has none. */
 function exampleOf(ok: Response | undefined): string {
-  const reference = ok?.content?.["application/json"]?.schema?.$ref?.split("/").at(-1) ?? "";
-  const [example] = document.components.schemas[reference]?.examples ?? [];
+  const [example] = schemaOf(ok)?.examples ?? [];
   return example === undefined ? "" : `\n\`\`\`json\n${JSON.stringify(example)}\n\`\`\`\n`;
+}
+
+/** Returns the fields of a body; "" if there is none, or the document has no schema of it. */
+function bodyOf({ requestBody }: Operation): string {
+  const { properties, required = [] } = schemaOf(requestBody) ?? {};
+  if (properties === undefined) return "";
+  const fields = Object.entries(properties).map(
+    ([name, one]) => `\`${name}\` (${typeOf(one)}${required.includes(name) ? ", required" : ""})`,
+  );
+  return `\nBody: JSON with ${fields.join(", ")}. ${requestBody?.description}\n`;
+}
+
+/** Returns the values of a field in words: "text or null", "`read` or `push`". */
+function typeOf({ type = "", enum: values, items, anyOf = [] }: Allowed): string {
+  if (values !== undefined) return values.map((value) => `\`${value}\``).join(" or ");
+  if (anyOf.length > 0) return anyOf.map(typeOf).join(" or ");
+  if (items !== undefined) return `list of ${typeOf(items)}`;
+  return { string: "text", integer: "whole number", boolean: "true or false" }[type] ?? type;
+}
+
+/** Returns the request of a route as a command line, with the examples of what it requires. */
+function curl(route: Route): string {
+  const { method, path, needs, params = {} } = route;
+  const required = Object.entries(params).filter(([name, one]) => one.required || path.includes(`{${name}}`));
+  const asked = call(route, Object.fromEntries(required.map(([name, { example }]) => [name, example])));
+  const [body] = schemaOf(operationOf(route)?.requestBody)?.examples ?? [];
+  const words = [
+    ...(method === "GET" ? [] : [`-X ${method}`]),
+    ...(["node", "admin"].includes(needs) ? ['-H "Authorization: Bearer $TOKEN"'] : []),
+    ...(body === undefined ? [] : [`-H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`]),
+  ];
+  return ["curl", ...words, `'http://hub:5000${asked.path}'`].join(" ");
 }
 
 function section(route: Route): string {
@@ -97,15 +149,14 @@ function section(route: Route): string {
   const rows = Object.entries(params).map((one) => parameterRow(one, route));
   const table =
     rows.length > 0 ? `\n| parameter | | what it is | example |\n|---|---|---|---|\n${rows.join("\n")}\n` : "";
-  const { responses = {} } = operationOf(route) ?? {};
+  const operation = operationOf(route) ?? { responses: {} };
+  const { responses } = operation;
   const { default: _, ...statuses } = responses;
-  const required = Object.entries(params).filter(([name, one]) => one.required || path.includes(`{${name}}`));
-  const asked = call(route, Object.fromEntries(required.map(([name, { example }]) => [name, example])));
-  const request = needs === "owner" ? "" : `\n\`\`\`sh\ncurl 'http://hub:5000${asked.path}'\n\`\`\`\n`;
+  const request = needs === "owner" ? "" : `\n\`\`\`sh\n${curl(route)}\n\`\`\`\n`;
   return `### \`${method} ${path}\`
 
 ${summary}. ${description}${description === "" ? "" : " "}For ${who[needs]}.
-${request}${table}
+${request}${bodyOf(operation)}${table}
 Answers: ${Object.entries(statuses).map(statusText).join("; ")}.
 ${exampleOf(responses[200])}`;
 }

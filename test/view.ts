@@ -1,6 +1,7 @@
 // The state of a hub for tests of views and their applications: no hosts, no accounts, and nothing happens by itself.
 import type { Book } from "../hub/book/book.ts";
 import { Desk } from "../hub/desk.ts";
+import type { HistoryReader, Store } from "../hub/history/store.ts";
 import { Identity } from "../hub/identity.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
@@ -35,8 +36,11 @@ export const emptyBook: Book = {
   close: () => {},
 };
 
-export interface ViewOptions extends Partial<Omit<HubView, "book" | "desk" | "identity" | "roster" | "servers">> {
+export interface ViewOptions
+  extends Partial<Omit<HubView, "book" | "desk" | "forget" | "history" | "identity" | "roster" | "servers">> {
   readonly book?: Book;
+  /** Hosts are deleted of it if it can. */
+  readonly history?: HistoryReader & Partial<Pick<Store, "forget">>;
   /** Servers of the settings; none by default. */
   readonly servers?: ServerList;
   /** `auth.read`; "open" by default. */
@@ -52,10 +56,11 @@ export function viewOf({
 }: ViewOptions = {}): HubView {
   const clock = more.clock ?? { now: Date.now, after: () => () => {} };
   const log = more.log ?? silent;
+  const history = more.history ?? new Model();
   const desk = new Desk({ book, clock, log });
   return {
     live: new Live(clock.now),
-    history: new Model(),
+    history,
     clock,
     log,
     version: "1.2.3",
@@ -64,12 +69,17 @@ export function viewOf({
     interval: () => 10,
     troubles: new Troubles(clock.now),
     offered: () => undefined,
+    url: () => "http://hub.lab:5000",
     web: "",
     ...more,
     roster: new Roster({ servers, book }),
     servers,
     book,
     desk,
+    async forget(who, action, host) {
+      desk.do(who, action);
+      await history.forget?.(host);
+    },
     identity: new Identity({ book, desk, clock, settings: () => ({ read: read(), url: "", hosts: [] }) }),
   };
 }

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { type GenericSchema, getDotPath, type InferOutput, safeParse } from "valibot";
+import { type BaseIssue, type GenericSchema, getDotPath, type InferOutput, safeParse } from "valibot";
 import { clean } from "../../proto/clean.ts";
 import { Fault } from "../fault.ts";
 
@@ -24,16 +24,22 @@ export async function readBody<S extends GenericSchema>(
     throw new Fault("media_type_refused", message);
   }
   const text = await textOf(c.req.raw, { length: Number(c.req.header("content-length") ?? 0), limit });
-  const { success, output, issues } = safeParse(schema, parse(text), { abortEarly: true });
+  const value = parse(text);
+  const { success, output, issues } = safeParse(schema, value, { abortEarly: true });
+  // A schema of an object takes a list for one without fields.
+  if (success && Array.isArray(value)) throw new Fault("bad_request", "The body must be an object.");
   if (success) return output;
-  const [{ expected }] = issues;
   // The value is not repeated: it may be as long as the body.
   const place = getDotPath(issues[0]);
   throw new Fault(
     "bad_request",
-    `${place === null ? "The body" : `The body's "${clean(place)}"`} must be ${expected ?? "valid"}.`,
+    `${place === null ? "The body" : `The body's "${clean(place)}"`} must be ${wantedOf(issues[0])}.`,
   );
 }
+
+/** What a value must be: as its schema says, where that has words of its own. */
+const wantedOf = ({ message, expected }: BaseIssue<unknown>): string =>
+  message.startsWith("Invalid ") ? (expected ?? "valid") : message;
 
 /** @param length what the client says it is, or 0 @throws Fault body_too_large */
 async function textOf(

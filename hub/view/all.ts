@@ -1,3 +1,4 @@
+import { admin } from "./admin.ts";
 import { feed } from "./feed.ts";
 import { history } from "./grpc.ts";
 import { page } from "./page.ts";
@@ -5,4 +6,4 @@ import { rest } from "./rest.ts";
 import { session } from "./session.ts";
 import type { View } from "./view.ts";
 
-export const views: readonly View[] = [feed, rest, session, page, history];
+export const views: readonly View[] = [feed, rest, session, admin, page, history];

@@ -1,0 +1,283 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { AdminScene, capable } from "../../test/admin.ts";
+import { valuesOf } from "../../test/model.ts";
+import { Fault } from "../fault.ts";
+import { adminRoutes as routes } from "../route/admin.ts";
+import { hashOf } from "../secret.ts";
+
+let scene: AdminScene;
+
+beforeEach(async () => {
+  scene = new AdminScene({ gpu10: "127.0.0.1:9", gpu2: { address: "tls://127.0.0.1:10", group: "lab" } });
+  await scene.open();
+});
+
+afterEach(() => scene.close());
+
+describe("the list of hosts", () => {
+  test("has hosts of the settings without a record, hosts of the book, and machines that report, by shown name", async () => {
+    await scene.ask(routes.addServer, {}, { name: "added", address: "127.0.0.1:11" });
+    scene.register("pushing");
+    await scene.ask(routes.changeNode, { name: "gpu10" }, { shown: "Zebra" });
+    const told = (await scene.nodes()).map(({ name, shown, ways, address, state, group }) => [
+      name,
+      shown,
+      ways,
+      address,
+      state,
+      group,
+    ]);
+    expect(told).toEqual([
+      ["added", "added", ["book"], "127.0.0.1:11", "silent", null],
+      ["gpu2", "gpu2", ["settings"], "tls://127.0.0.1:10", "silent", "lab"],
+      ["pushing", "pushing", ["push"], "10.0.0.21", "waiting", null],
+      ["gpu10", "Zebra", ["settings"], "127.0.0.1:9", "silent", null],
+    ]);
+  });
+
+  test("says of a polled host what its last report has: cards without their instances, mounts, addresses", async () => {
+    const report = {
+      cpu: { threads: 64 },
+      memory: { total: 270_000_000_000n },
+      gpus: [
+        { id: 0, name: "H100", memTotal: 85_520_809_984n, uuid: "GPU-0" },
+        { id: 1003, name: "H100 MIG", parent: "GPU-0" },
+        { id: 1 },
+      ],
+      disks: [{ mount: "/", total: 1_000_000_000_000n }, { device: "/dev/sdb" }],
+      nics: [{ name: "eth0", addresses: ["fe80::1", "10.0.0.2"] }, { name: "ib0" }],
+    };
+    scene.report("gpu2", report, 2500);
+    expect(await scene.node("gpu2")).toMatchObject({
+      state: "answering",
+      seen: scene.now,
+      skewMs: 2500,
+      capabilities: {
+        cpuCores: 64,
+        memoryTotalGB: 251.5,
+        gpus: [
+          { index: 0, name: "H100", memoryTotalMB: 81559 },
+          { index: 1, name: "" },
+        ],
+        disks: [{ mount: "/", totalGB: 931.3 }, { mount: "/dev/sdb" }],
+        nics: [
+          { name: "eth0", ipv4: "10.0.0.2" },
+          { name: "ib0", ipv4: "" },
+        ],
+      },
+    });
+  });
+
+  test("has what can be ticked again: devices that are not kept, and those that an exporter does not send", async () => {
+    scene.report("gpu2", { gpus: [{ id: 1, name: "H100" }] });
+    scene.offer("gpu2", {
+      gpus: [
+        { id: 0, name: "H100" },
+        { id: 1, name: "H100" },
+      ],
+      disks: [{ mount: "/" }],
+    });
+    expect((await scene.node("gpu2"))?.capabilities).toMatchObject({
+      gpus: [{ index: 0 }, { index: 1 }],
+      disks: [{ mount: "/" }],
+    });
+    scene.register("pushing");
+    scene.report("pushing", { gpus: [{ id: 2, name: "A100" }], nics: [{ name: "eth0", addresses: ["10.0.0.99"] }] });
+    expect((await scene.node("pushing"))?.capabilities).toEqual({
+      ...capable,
+      gpus: [...capable.gpus, { index: 2, name: "A100" }],
+      nics: [{ name: "eth0", ipv4: "10.0.0.99" }],
+    });
+  });
+
+  test("says of a machine without a report what it registered with", async () => {
+    scene.register("pushing");
+    expect(await scene.node("pushing")).toMatchObject({
+      capabilities: capable,
+      registration: { hostname: "pushing", state: "waiting", origin: "10.0.0.21", used: null, reset: false },
+      seen: null,
+      skewMs: null,
+    });
+  });
+
+  test("a polled host does not wait, even if a registration for it does", async () => {
+    scene.register("gpu2.lab", { host: "gpu2" });
+    scene.report("gpu2");
+    expect(await scene.node("gpu2")).toMatchObject({
+      ways: ["settings", "push"],
+      state: "answering",
+      registration: { hostname: "gpu2.lab", state: "waiting" },
+    });
+  });
+});
+
+test.each(["gpu2", "Blue", "gpu2.lab"])(
+  "a host is found by its own name, the shown one and a machine's: %s",
+  async (name) => {
+    scene.register("gpu2.lab", { host: "gpu2" });
+    await scene.ask(routes.changeNode, { name: "gpu2" }, { shown: "Blue" });
+    const { value } = await scene.ask(routes.changeNode, { name }, { setLabels: { rack: "7" } });
+    expect(value).toMatchObject({ name: "gpu2", shown: "Blue", labels: { rack: "7" } });
+  },
+);
+
+test("the own name of a host comes before the shown one of another", async () => {
+  await scene.ask(routes.changeNode, { name: "gpu2" }, { shown: "later" });
+  scene.servers.change({ gpu2: "127.0.0.1:9", later: "127.0.0.1:10" });
+  expect((await scene.ask(routes.configureNode, { name: "later" }, {})).value).toMatchObject({ name: "later" });
+});
+
+describe("a registration", () => {
+  test("that waits is approved, once; what is approved stays so", async () => {
+    scene.register("pushing");
+    scene.report("pushing");
+    expect((await scene.ask(routes.approveNode, { name: "pushing" })).value).toMatchObject({ state: "answering" });
+    expect((await scene.ask(routes.approveNode, { name: "pushing" })).value).toMatchObject({ state: "answering" });
+    expect(scene.audit().map(({ action }) => action)).toEqual(["node.approve"]);
+  });
+
+  test("is reset: its token is gone at once, it may register once, and is approved still", async () => {
+    const secret = scene.register("pushing", { state: "approved" });
+    expect(scene.book.nodeOf(hashOf(secret))?.hostname).toBe("pushing");
+    const { value } = await scene.ask(routes.resetNode, { name: "pushing" });
+    expect(value.registration).toMatchObject({ reset: true, state: "approved" });
+    expect(scene.book.nodeOf(hashOf(secret))).toBeUndefined();
+  });
+
+  test.each(["approveNode", "resetNode"] as const)(
+    "there is none of a host that is only polled: %s is refused",
+    async (name) => {
+      const { status, value } = await scene.ask(routes[name], { name: "gpu2" });
+      expect([status, value.error]).toEqual([
+        400,
+        { code: "bad_request", message: 'The host "gpu2" is polled: no machine has registered for it.' },
+      ]);
+    },
+  );
+});
+
+describe("a host that is deleted", () => {
+  const remove = (name: string, history?: string) =>
+    scene.ask(routes.deleteNode, { name, ...(history === undefined ? {} : { history }) });
+  const remember = (host: string): void =>
+    scene.history.append({
+      host,
+      at: scene.now,
+      devices: [{ level: "host", key: "", values: valuesOf("host", { load1: 1 }) }],
+    });
+  const known = async (): Promise<string[]> => (await scene.history.known()).map(({ host }) => host);
+
+  test("is gone with its record, registrations and tokens, and its history is kept", async () => {
+    const secret = scene.register("pushing");
+    scene.register("second.lab", { host: "pushing" });
+    await scene.ask(routes.configureNode, { name: "pushing" }, { gpuIndices: [0] });
+    remember("pushing");
+    expect(await remove("pushing")).toEqual({ status: 200, value: { ok: true } });
+    expect([scene.book.nodes(), scene.book.hosts(), await known()]).toEqual([[], [], ["pushing"]]);
+    expect(scene.book.nodeOf(hashOf(secret))).toBeUndefined();
+  });
+
+  test("takes its history along if that is asked for, also when nothing else is left of it", async () => {
+    scene.register("pushing");
+    remember("pushing");
+    await remove("pushing");
+    expect((await remove("pushing")).status).toBe(404);
+    expect((await remove("pushing", "true")).status).toBe(200);
+    expect(await known()).toEqual([]);
+    expect((await remove("pushing", "true")).status).toBe(404);
+  });
+
+  test("is one of the settings only after it was removed there", async () => {
+    remember("gpu2");
+    const { status, value } = await remove("gpu2", "true");
+    expect([status, value.error.code, await known()]).toEqual([409, "host_in_settings", ["gpu2"]]);
+  });
+
+  test("is answered before a deletion of years of history ends", async () => {
+    scene.register("pushing");
+    remember("pushing");
+    let end = (): void => {};
+    scene.history.forget = () => new Promise((done) => (end = done));
+    const answer = remove("pushing", "true");
+    // The timer of the hub's patience.
+    for (let i = 0; i < 100 && scene.timers.length === 0; i++) await new Promise(setImmediate);
+    for (const run of scene.timers.splice(0)) run();
+    expect(await answer).toEqual({ status: 200, value: { ok: true } });
+    end();
+  });
+
+  test("says so if its history cannot be deleted", async () => {
+    scene.register("pushing");
+    remember("pushing");
+    scene.history.forget = () => Promise.reject(new Fault("history_unwritable", "The disk is full."));
+    const { status, value } = await remove("pushing", "true");
+    expect([status, value.error.code]).toEqual([503, "history_unwritable"]);
+  });
+
+  test("needs yes or no for its history", async () => {
+    scene.register("pushing");
+    const { status, value } = await remove("pushing", "yes");
+    expect([status, value.error.message]).toEqual([
+      400,
+      'The parameter "history" must be one of true, false: it is "yes".',
+    ]);
+  });
+});
+
+describe("a host to poll", () => {
+  const add = (name: string, address = "127.0.0.1:9") => scene.ask(routes.addServer, {}, { name, address });
+
+  test.each(["", "a b", "gpu/1", ".", "..", "机", "x".repeat(65)])("cannot be called %j", async (name) => {
+    const { status, value } = await add(name);
+    expect([status, value.error.code]).toEqual([400, "bad_request"]);
+  });
+
+  test.each(["", "host", "host:", "host:99999", "http://host:1", "a b:1", "tls://"])(
+    "cannot have the address %j",
+    async (address) => {
+      const { status, value } = await add("new", address);
+      expect([status, value.error.code, await scene.node("new")]).toEqual([400, "bad_request", undefined]);
+    },
+  );
+
+  test("has a name that no other host has or shows", async () => {
+    await scene.ask(routes.changeNode, { name: "gpu2" }, { shown: "Blue" });
+    await add("added");
+    for (const name of ["gpu2", "added", "Blue"]) {
+      expect([name, (await add(name)).value.error?.code]).toEqual([name, "name_taken"]);
+    }
+  });
+
+  test("may report by itself already, and is one host then", async () => {
+    scene.register("pushing");
+    expect((await add("pushing")).value).toMatchObject({ ways: ["book", "push"], state: "silent" });
+  });
+
+  test("is added once if many ask at once", async () => {
+    const all = await Promise.all(Array.from({ length: 8 }, () => add("added")));
+    expect(all.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(409)]);
+  });
+});
+
+test.each(["a/b", "a b", "100%", "%2F", "é", "?x=1", "#", "机器", "\u001b[31m", "a\nb", "x".repeat(255)])(
+  "a machine called %j can be approved and deleted",
+  async (name) => {
+    scene.register(name);
+    expect((await scene.ask(routes.approveNode, { name })).value).toMatchObject({ name });
+    expect((await scene.ask(routes.deleteNode, { name })).status).toBe(200);
+    expect(scene.book.nodes()).toEqual([]);
+  },
+);
+
+test("an unknown host is 404 for every route that names one", async () => {
+  for (const [route, body] of [
+    [routes.changeNode, {}],
+    [routes.configureNode, {}],
+    [routes.approveNode, undefined],
+    [routes.resetNode, undefined],
+    [routes.deleteNode, undefined],
+  ] as const) {
+    const { status, value } = await scene.ask(route, { name: "nobody" }, body);
+    expect([status, value.error]).toEqual([404, { code: "host_unknown", message: 'There is no host "nobody".' }]);
+  }
+});
