@@ -35,6 +35,7 @@ export default {
     "mount",
     "openssl",
     "promtool",
+    "script",
     "setpriv",
     "shellcheck",
     "strip",

@@ -21,7 +21,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   process.umask(0o077);
   const print = (line: string): void => void output().write(`${line}\n`);
   const { command, named, line } = invocationOf(args, commands);
-  const { flags, words } = line;
+  const { flags, words, lists = {} } = line;
   if (flags.help) print(named ? helpOf(command) : overview(commands, version));
   else if (flags.version) print(version);
   if (flags.help || flags.version) return 0;
@@ -31,11 +31,14 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     return await command.run({
       words,
       given,
+      all: (option) => lists[option] ?? [],
       version,
       commands,
       log: lineLog((text) => process.stderr.write(text), systemClock.now),
       hub: () => openHub(given),
       print,
+      note: (text) => void process.stderr.write(`${text}\n`),
+      terminal: { input: process.stdin, prompts: process.stderr },
       show: (listing) => show(listing, flags, sinkOf(output(), given)),
     });
   } catch (error) {

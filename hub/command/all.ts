@@ -1,11 +1,27 @@
+import { accountCommands } from "./account.ts";
+import { audit } from "./audit.ts";
 import { backup } from "./backup.ts";
 import type { Command } from "./command.ts";
 import { completion } from "./completion.ts";
 import { help } from "./help.ts";
+import { nodeCommands } from "./node.ts";
 import { restore } from "./restore.ts";
 import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
+import { tokenCommands } from "./token.ts";
 
 /** The first one runs where the command line names none. */
-export const commands: readonly [Command, ...Command[]] = [serve, status, backup, restore, schema, completion, help];
+export const commands: readonly [Command, ...Command[]] = [
+  serve,
+  status,
+  ...nodeCommands,
+  ...accountCommands,
+  ...tokenCommands,
+  audit,
+  backup,
+  restore,
+  schema,
+  completion,
+  help,
+];

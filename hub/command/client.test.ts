@@ -72,6 +72,11 @@ test("a hub is asked at its address, below the address's own path, with the toke
   ]);
 });
 
+test("a client says the address of its hub, below which links lead, and has none for the hub of a data folder", () => {
+  expect(openHub({ flags: { hub: "https://gpus.lab/gohm" }, env: {} }).base).toBe("https://gpus.lab/gohm/");
+  expect(openHub({ flags: { data: folder }, env: { GOHM_HUB: "https://gpus.lab" } }).base).toBeUndefined();
+});
+
 /** A data folder whose hub answers on its control socket. */
 async function control(name: string, answer: Responder): Promise<string> {
   const data = join(folder, name);

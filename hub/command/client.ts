@@ -37,6 +37,7 @@ type HubEndpoint =
 export function openHub(given: StartSources, timeouts: Timeouts = usual): HubClient {
   const endpoint = endpointOf(given);
   return {
+    base: endpoint.kind === "address" ? endpoint.base.href : undefined,
     async call(route, args, body) {
       checkOffered(endpoint, route);
       const answer = await send(endpoint, call(route, args, body), timeouts);

@@ -1,6 +1,15 @@
 import { expect, test } from "vitest";
 import { commands } from "./all.ts";
-import { type Command, checkWords, invocationOf, Misuse, shownOptions, takenOptions, usageOf } from "./command.ts";
+import {
+  type Command,
+  checkWords,
+  invocationOf,
+  localTime,
+  Misuse,
+  shownOptions,
+  takenOptions,
+  usageOf,
+} from "./command.ts";
 
 const call = (line: string) => {
   const { command, named, line: read } = invocationOf(line === "" ? [] : line.split(" "), commands);
@@ -17,6 +26,12 @@ test.each([
   ["status -P --hub http://h", { name: "status", named: true, flags: { parsable: true, hub: "http://h" }, words: [] }],
   ["--json status", { name: "status", named: true, flags: { json: true }, words: [] }],
   ["backup --no-color -- --json", { name: "backup", named: true, flags: { "no-color": true }, words: ["--json"] }],
+  ["node list --json", { name: "node list", named: true, flags: { json: true }, words: [] }],
+  ["--json node approve a b", { name: "node approve", named: true, flags: { json: true }, words: ["a", "b"] }],
+  [
+    "node set a --label x=1 --label=y=2",
+    { name: "node set", named: true, flags: { label: "y=2" }, words: ["a"], lists: { label: ["x=1", "y=2"] } },
+  ],
   ["help backup", { name: "help", named: true, flags: {}, words: ["backup"] }],
 ])('"gohm %s" is understood', (line, wanted) => {
   expect(call(line)).toEqual(wanted);
@@ -28,6 +43,10 @@ test.each([
   ["stats status --jsn", 'There is no command "stats": did you mean "status"? See gohm --help.', 1],
   ["start", 'There is no command "start": did you mean "serve"? See gohm --help.', 1],
   ["version", 'There is no command "version": did you mean "--version"? See gohm --help.', 1],
+  ["node", '"node" needs one more word: list, approve, set, reset, rename, delete, add. See gohm --help.', 1],
+  ["node lst", 'There is no command "node lst": did you mean "node list"? See gohm --help.', 1],
+  ["hosts", 'There is no command "hosts": did you mean "node list"? See gohm --help.', 1],
+  ["token create t --scop read", "There is no option --scop: did you mean --scope? See gohm help token create.", 2],
   ["constructor", 'There is no command "constructor". See gohm --help.', 1],
   ["status --json --csv", "--json and --csv exclude each other: name one form of output. See gohm help status.", 2],
   [
@@ -92,7 +111,19 @@ test("every command says what 0 and 1 or 2 mean, and that it prints rows only wh
   }
 });
 
+test.each([
+  [new Date(2027, 0, 5, 9, 5, 7).getTime(), "2027-01-05 09:05:07"],
+  [new Date(2027, 11, 31, 23, 59, 59, 999).getTime(), "2027-12-31 23:59:59"],
+  [9e15, "9000000000000000"],
+])("the time %d is %s for people", (time, text) => {
+  expect(localTime(time)).toBe(text);
+});
+
 test("a command is written with its words", () => {
+  expect([usageOf(row("node approve")), usageOf(row("account link"))]).toEqual([
+    "gohm node approve [OPTIONS] NAME...",
+    "gohm account link [OPTIONS] [NAME]",
+  ]);
   expect([usageOf(row("backup")), usageOf(row("help")), usageOf(row("schema"))]).toEqual([
     "gohm backup [OPTIONS] FILE|FOLDER/",
     "gohm help [COMMAND...]",

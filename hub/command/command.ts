@@ -54,6 +54,8 @@ export interface Context {
   readonly words: readonly string[];
   /** Options of the line and variables of the environment. */
   readonly given: StartSources;
+  /** Values of an option that may be there several times, in order. */
+  all(option: string): readonly string[];
   /** This program's version. */
   readonly version: string;
   /** All verbs. */
@@ -63,12 +65,25 @@ export interface Context {
   hub(): HubClient;
   /** Prints a line as it is. Not for text from a machine or a hub. */
   print(line: string): void;
+  /** Prints a line for people on standard error, which a script that takes the output does not get. */
+  note(line: string): void;
+  /** Standard input, and where its prompts go. */
+  readonly terminal: Terminal;
   /** Prints rows in the form that the options name. */
   show<T>(listing: Listing<T>): void;
 }
 
+/** A terminal, or what stands in its place. */
+export interface Terminal {
+  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  /** Prompts do not go to standard output, which a script may take. */
+  readonly prompts: NodeJS.WritableStream;
+}
+
 /** A connection to a hub. */
 export interface HubClient {
+  /** Its address with a slash at the end; undefined for the hub of a data folder. */
+  readonly base: string | undefined;
   /**
    * Calls a route that answers JSON.
    * @param body Sent as JSON; undefined for a route without one.
@@ -89,6 +104,8 @@ export interface ListingColumn<T> {
   value(row: T): Cell;
   /** The value for people, with its unit or in words; `value` if absent. */
   text?(row: T): Cell;
+  /** Only in output for programs: people see it in another column. */
+  readonly hidden?: true;
   /** Colour on a terminal. */
   tone?(row: T): "good" | "bad" | undefined;
 }
@@ -101,6 +118,21 @@ export interface Listing<T> {
   readonly json: unknown;
   /** For people, prints each value on a line of its own, after its name: for few, long rows. */
   readonly upright?: true;
+}
+
+/** A time for people, in the zone of this machine: "2027-01-15 09:05:00". @param time Unix milliseconds */
+export function localTime(time: number): string {
+  const date = new Date(time);
+  if (Number.isNaN(date.getTime())) return String(time);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
+  return `${day} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":")}`;
+}
+
+/** @param what names the option or word in the message @throws UsageError if a word is none of those allowed */
+export function checkChoice(what: string, word: unknown, allowed: readonly string[]): void {
+  if (allowed.some((one) => one === word)) return;
+  throw new UsageError(`${what} wants one of ${allowed.join(", ")}: it was given "${word}"`);
 }
 
 /** An expected failure of a command; the message is for the user. */
@@ -178,6 +210,11 @@ export const synonyms: ReadonlyMap<string, string> = new Map([
   ["health", "status"],
   ["save", "backup"],
   ["version", "--version"],
+  ["nodes", "node list"],
+  ["hosts", "node list"],
+  ["accounts", "account list"],
+  ["tokens", "token list"],
+  ["log", "audit"],
 ]);
 
 const byName = (options: readonly Option[]): Option[] => [
@@ -210,13 +247,13 @@ export function invocationOf(args: readonly string[], commands: readonly [Comman
   const [first] = commands;
   const found = misused(first, () => findVerb(args, commands));
   const command = found?.verb ?? first;
-  const { flags, words } = misused(command, () => readLine(args, takenOptions(command)));
+  const { flags, words, ...more } = misused(command, () => readLine(args, takenOptions(command)));
   const asked = forms.flatMap(({ name }) => (flags[name] === true ? [`--${name}`] : []));
   if (asked.length > 1) {
     throw new Misuse(command, `${asked.join(" and ")} exclude each other: name one form of output`);
   }
   const rest = found === undefined ? words : words.slice(command.name.split(" ").length);
-  return { command, named: found !== undefined, line: { flags, words: rest } };
+  return { command, named: found !== undefined, line: { flags, words: rest, ...more } };
 }
 
 function findVerb(args: readonly string[], commands: readonly Command[]) {

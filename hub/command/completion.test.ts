@@ -117,7 +117,17 @@ const plain = (words: readonly string[]): string[] =>
 const lines: Readonly<Record<Which, readonly (readonly [string, readonly string[]])[]>> = {
   real: [
     ["gohm st", ["status"]],
-    ["gohm ", commands.map(({ name }) => name).sort()],
+    ["gohm ", [...new Set(commands.map(({ name }) => name.split(" ")[0] ?? ""))].sort()],
+    ["gohm no", ["node"]],
+    ["gohm node re", ["rename", "reset"]],
+    ["gohm help node re", ["rename", "reset"]],
+    ["gohm help ac", ["account"]],
+    ["gohm --data x token cr", ["create"]],
+    ["gohm token create t --scope ", ["admin", "enroll", "push", "read"]],
+    ["gohm account create a --role v", ["viewer"]],
+    ["gohm account role a ", ["administrator", "viewer"]],
+    ["gohm node set gpu1 --la", ["--label"]],
+    ["gohm node approve gpu1 g", []],
     ["gohm --data serve ba", ["backup"]],
     ["gohm backup --da", ["--data"]],
     ["gohm status --js", ["--json"]],

@@ -1,8 +1,8 @@
 import { UsageError } from "../../program/line.ts";
-import { type Command, offeredOptions, type Positional } from "./command.ts";
+import { type Command, offeredOptions } from "./command.ts";
 import { bash } from "./completion/bash.ts";
 import { fish } from "./completion/fish.ts";
-import type { Candidates, Verb } from "./completion/verb.ts";
+import type { Verb } from "./completion/verb.ts";
 import { zsh } from "./completion/zsh.ts";
 
 const shells = { bash, zsh, fish } as const;
@@ -30,14 +30,12 @@ const isShell = (name: string): name is keyof typeof shells => Object.hasOwn(she
 /** Completion script for a shell. */
 export function scriptOf(shell: keyof typeof shells, commands: readonly Command[]): string {
   const head = `# Completes gohm in ${shell}. Made by: gohm completion ${shell}`;
-  const verbs = commands.map((command) => verbOf(command, commands));
+  const verbs = commands.map(verbOf);
   const script = shells[shell](verbs, head);
   return script.trimEnd();
 }
 
-function verbOf(command: Command, commands: readonly Command[]): Verb {
-  const kind = ({ completion }: Positional): Candidates =>
-    completion === "command" ? commands.map(({ name }) => name.split(" ")[0] ?? "") : completion;
+function verbOf(command: Command): Verb {
   return {
     name: command.name,
     summary: command.summary,
@@ -48,6 +46,6 @@ function verbOf(command: Command, commands: readonly Command[]): Verb {
       offer,
       help,
     })),
-    words: command.positionals.map((positional) => ({ offer: kind(positional), many: positional.many === true })),
+    words: command.positionals.map(({ completion: offer, many = false }) => ({ offer, many })),
   };
 }

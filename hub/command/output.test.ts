@@ -54,6 +54,16 @@ test("numbers are on the right, and without rows only the head is printed", () =
   expect(shown(listing([]))).toBe("HOST  MEM USED  USERS\n");
 });
 
+test("a hidden column is there for programs only", () => {
+  const some = [{ ...columns[0], name: "key", hidden: true } as ListingColumn<Card>, ...columns.slice(1, 2)];
+  const of: Listing<Card> = { columns: some, rows: cards.slice(0, 1), json: [] };
+  expect([shown(of), shown({ ...of, upright: true })]).toEqual(["MEM USED\n    5 MB\n", "mem_used  5 MB\n"]);
+  expect([shown(of, { csv: true }), shown(of, { parsable: true })]).toEqual([
+    "key,mem_used\r\ngpu1,5\r\n",
+    "key|mem_used\ngpu1|5\n",
+  ]);
+});
+
 test("a table is cut to the terminal, the widest column first, and nowhere else", () => {
   const long = listing([{ host: "gpu1", used: 5, users: ["a".repeat(40), "机".repeat(20)] }]);
   for (const room of [20, 31, 40, 60]) {

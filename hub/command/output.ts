@@ -87,7 +87,8 @@ const shownOf = <T>(column: ListingColumn<T>, row: T): Cell => (column.text ?? c
 const titleOf = <T>({ name, title = name }: ListingColumn<T>): string => title.replaceAll("_", " ").toUpperCase();
 
 /** Columns aligned; on a terminal the widest ones are cut until a row fits on a line. Numbers are on the right. */
-function table<T>({ columns, rows }: Listing<T>, { columns: room, colors }: OutputSink): string {
+function table<T>({ columns: all, rows }: Listing<T>, { columns: room, colors }: OutputSink): string {
+  const columns = all.filter((column) => !column.hidden);
   const cells = rows.map((row) => columns.map((column) => textsOf(shownOf(column, row)).join("; ") || "–"));
   const widths = columns.map((column, i) =>
     Math.max(width(titleOf(column)), ...cells.map((line) => width(line[i] ?? ""))),
@@ -107,7 +108,8 @@ function table<T>({ columns, rows }: Listing<T>, { columns: room, colors }: Outp
 }
 
 /** Each value behind the name of its column; the further entries of a list below the first one. In full, however long. */
-function upright<T>({ columns, rows }: Listing<T>, { colors }: OutputSink): string {
+function upright<T>({ columns: all, rows }: Listing<T>, { colors }: OutputSink): string {
+  const columns = all.filter((column) => !column.hidden);
   const names = Math.max(...columns.map(({ name, title = name }) => title.length));
   return rows
     .map((row) =>

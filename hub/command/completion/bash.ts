@@ -1,4 +1,4 @@
-import { type Candidates, nextWords, quoted, type Script, type Verb, valued, waiting } from "./verb.ts";
+import { type Candidates, lengthOf, nextWords, quoted, type Script, type Verb, valued, waiting } from "./verb.ts";
 
 /** Needs bash 4 and nothing else; readline cuts words at "=", which is a word of its own then. */
 export const bash: Script = (verbs, head) => `${head}
@@ -40,15 +40,19 @@ ${verbs.map(options).join("\n")}
     return
   fi
   if [[ -z $verb ]]; then
-    case "\${words[*]}" in
-${[...nextWords(verbs)].map(([before, next]) => `      ${quoted(before)}) _gohm_words ${[...next.keys()].map(quoted).join(" ")} ;;`).join("\n")}
-    esac
+    _gohm_verbs "\${words[*]}"
     return
   fi
   word=$verb
   local -a named=($word)
   case "$verb/$((\${#words[@]} - \${#named[@]}))" in
 ${verbs.flatMap(positionals).join("\n")}
+  esac
+}
+
+_gohm_verbs() {
+  case $1 in
+${[...nextWords(verbs)].map(([before, next]) => `    ${quoted(before)}) _gohm_words ${[...next.keys()].map(quoted).join(" ")} ;;`).join("\n")}
   esac
 }
 
@@ -81,5 +85,8 @@ function options({ name, options }: Verb, at: number): string {
   return `      ${at === 0 ? "'' | " : ""}${quoted(name)}) _gohm_words ${words.map(quoted).join(" ")} ;;`;
 }
 
-const positionals = ({ name, words }: Verb): string[] =>
-  words.map(({ offer, many }, i) => `    ${quoted(`${name}/`)}${many ? "*" : i}) ${offered(offer)} ;;`);
+const positionals = (verb: Verb): string[] =>
+  verb.words.map(({ offer, many }, i) => {
+    const words = offer === "command" ? `_gohm_verbs "\${words[*]:${lengthOf(verb)}}"` : offered(offer);
+    return `    ${quoted(`${verb.name}/`)}${many ? "*" : i}) ${words} ;;`;
+  });

@@ -42,8 +42,8 @@ function __gohm_at
 end
 
 complete -c gohm -f
-${[...nextWords(verbs)].flatMap(([before, next]) => [...next].map(([word, text]) => `complete -c gohm -n ${quoted(`__gohm_is ${before}`.trim())} -a ${quoted(word)} -d ${quoted(text)}`)).join("\n")}
-${verbs.flatMap((verb, at) => [...(at === 0 ? options(verb, "__gohm_is") : []), ...options(verb, `__gohm_after ${quoted(verb.name)}`), ...positionals(verb)]).join("\n")}
+${wordsOf(verbs, "").join("\n")}
+${verbs.flatMap((verb, at) => [...(at === 0 ? options(verb, "__gohm_is") : []), ...options(verb, `__gohm_after ${quoted(verb.name)}`), ...positionals(verb, verbs)]).join("\n")}
 `;
 
 /** A text as one word of fish. */
@@ -63,8 +63,16 @@ function written({ name, short, value, offer }: Flag): string {
   return `-l ${name}${letter}${value === "needed" ? ` ${offer === "file" ? "-r" : "-x"}${offered(offer)}` : ""}`;
 }
 
-const positionals = ({ name, words }: Verb): string[] =>
+/** The words of verbs, behind other words. */
+const wordsOf = (verbs: readonly Verb[], behind: string): string[] =>
+  [...nextWords(verbs)].flatMap(([before, next]) => {
+    const condition = quoted(["__gohm_is", behind, before].filter((part) => part !== "").join(" "));
+    return [...next].map(([word, text]) => `complete -c gohm -n ${condition} -a ${quoted(word)} -d ${quoted(text)}`);
+  });
+
+const positionals = ({ name, words }: Verb, verbs: readonly Verb[]): string[] =>
   words.flatMap(({ offer, many }, i) => {
+    if (offer === "command") return wordsOf(verbs, name);
     const condition = `__gohm_at ${quoted(name)} ${many ? "any" : i}`;
     return offer === undefined ? [] : [`complete -c gohm -n ${quoted(condition)}${offered(offer)}`];
   });

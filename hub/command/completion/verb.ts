@@ -7,7 +7,8 @@ export interface Verb {
   readonly name: string;
   readonly summary: string;
   readonly options: readonly Flag[];
-  readonly words: readonly { readonly offer: Candidates; readonly many: boolean }[];
+  /** Its positional words; "command" is completed with the words of verbs. */
+  readonly words: readonly { readonly offer: Candidates | "command"; readonly many: boolean }[];
 }
 
 export interface Flag {
@@ -48,6 +49,9 @@ export function valued(verbs: readonly Verb[]): Flag[] {
 /** Options whose value may be the next word. */
 export const waiting = (verbs: readonly Verb[]): string[] =>
   valued(verbs).flatMap(({ name, value }) => (value === "needed" ? `--${name}` : []));
+
+/** How many words a verb has. */
+export const lengthOf = ({ name }: Verb): number => name.split(" ").length;
 
 /** The first sentence of a help text, which is what a list has room for. */
 export const brief = (help: string): string => /^.*?\.(?= |$)/s.exec(help)?.[0].replace(/\.$/, "") ?? help;

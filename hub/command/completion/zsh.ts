@@ -1,8 +1,24 @@
-import { brief, type Candidates, nextWords, quoted, type Script, type Verb, valued, waiting } from "./verb.ts";
+import {
+  brief,
+  type Candidates,
+  lengthOf,
+  nextWords,
+  quoted,
+  type Script,
+  type Verb,
+  valued,
+  waiting,
+} from "./verb.ts";
 
 /** Works as a file _gohm of $fpath, and sourced. */
 export const zsh: Script = (verbs, head) => `#compdef gohm
 ${head}
+_gohm_verbs() {
+  case $1 in
+${[...nextWords(verbs)].map(([before, next]) => `    (${quoted(before)}) offers=(${[...next].map(([word, text]) => described(word, text)).join(" ")}) ;;`).join("\n")}
+  esac
+}
+
 _gohm() {
   local waits='' verb='' word
   local -a plain offers named
@@ -37,9 +53,7 @@ ${verbs.map(options).join("\n")}
     return
   fi
   if [[ -z $verb ]]; then
-    case "\${plain[*]}" in
-${[...nextWords(verbs)].map(([before, next]) => `      (${quoted(before)}) offers=(${[...next].map(([word, text]) => described(word, text)).join(" ")}) ;;`).join("\n")}
-    esac
+    _gohm_verbs "\${plain[*]}"
     _describe command offers
     return
   fi
@@ -79,5 +93,8 @@ function options({ name, options }: Verb, at: number): string {
   return `      (${at === 0 ? "''|" : ""}${quoted(name)}) offers=(${words.join(" ")}) ;;`;
 }
 
-const positionals = ({ name, words }: Verb): string[] =>
-  words.map(({ offer, many }, i) => `    (${quoted(`${name}/`)}${many ? "*" : i}) ${offered(offer)} ;;`);
+const positionals = (verb: Verb): string[] =>
+  verb.words.map(({ offer, many }, i) => {
+    const after = `_gohm_verbs "\${plain[${lengthOf(verb) + 1},-1]}"; _describe command offers`;
+    return `    (${quoted(`${verb.name}/`)}${many ? "*" : i}) ${offer === "command" ? after : offered(offer)} ;;`;
+  });
