@@ -30,13 +30,16 @@ const refusalMs = 60_000;
 /** Actors whose refusals are counted. */
 const actorLimit = 1000;
 
-/** Shortest time between two writes of uses. */
+/** Shortest time between two writes of uses, and the pause before one that somebody waits for. */
 const usesMs = 60_000;
+const soonMs = 1000;
 
 /** A use of a credential, which the book records without an audit entry. */
 export interface Use {
   /** The credential: a later use replaces an earlier one that is not written yet. */
   readonly of: string;
+  /** True if somebody waits to see it. */
+  readonly soon?: true;
   write(book: BookWriter): void;
 }
 
@@ -60,6 +63,7 @@ export class Desk {
   /** Uses that are not written yet, by credential. */
   readonly #uses = new Map<string, Use>();
   #usesWritten = Number.NEGATIVE_INFINITY;
+  #usesDue = Number.POSITIVE_INFINITY;
   #cancelUses: (() => void) | undefined;
 
   constructor(options: DeskOptions) {
@@ -105,15 +109,18 @@ export class Desk {
   }
 
   /**
-   * Records the use of a credential, without an audit entry. All uses of a minute are written together, so that a flush of
-   * the disk is not needed for each. What cannot be written is left out.
+   * Records the use of a credential, without an audit entry. All uses of a minute (of a second, if somebody waits for one) are
+   * written together, so that a flush of the disk is not needed for each. What cannot be written is left out.
    */
   note(use: Use): void {
     this.#uses.set(use.of, use);
-    if (this.#cancelUses !== undefined) return;
     const { clock } = this.#options;
+    const now = clock.now();
     // At most a minute: the clock of the machine may be set back.
-    const pause = Math.min(usesMs, Math.max(0, this.#usesWritten + usesMs - clock.now()));
+    const pause = use.soon ? soonMs : Math.min(usesMs, Math.max(0, this.#usesWritten + usesMs - now));
+    if (this.#cancelUses !== undefined && now + pause >= this.#usesDue) return;
+    this.#cancelUses?.();
+    this.#usesDue = now + pause;
     this.#cancelUses = clock.after(pause, () => this.#writeUses());
   }
 

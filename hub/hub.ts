@@ -154,7 +154,8 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     databases.map(({ file }) => file),
   );
   const live = new Live(clock.now);
-  const context = { folder, clock, log, notice: live.notice.bind(live) };
+  const notice = live.notice.bind(live);
+  const context = { folder, clock, log, notice };
   const { store: history, local, retentionMs } = await openHistory(parts.engines, context, running);
   const book = openBook(context);
   running.add(() => book.close());
@@ -209,7 +210,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     const onChange: Roster["onChange"] = (listener) =>
       roster.onChange(() => running.attempt(part, "the new list of machines", listener));
     const list = { polled: () => roster.polled(), onChange };
-    const input: InputContext = { ingest, roster: list, troubles, clock, random, log };
+    const input: InputContext = { ingest, roster: list, book, desk, troubles, notice, clock, random, log };
     inputs.push(running.keep(part, part.open(input, running.values(part))));
   }
   const served = [...views, ...tasks, ...inputs, { routes: backup({ data: folder, sources, log }) }];

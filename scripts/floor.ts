@@ -277,7 +277,11 @@ export const outside: readonly Outside[] = [
   { name: "@preact/signals", does: "state of the page", in: ["web/"] },
   { name: "better-sqlite3", does: "SQLite", in: ["hub/database/", "hub/history/sqlite/"] },
   { name: "@valibot/to-json-schema", does: "the document of the routes", in: ["hub/http/openapi.ts"] },
-  { name: "hono", does: "routes of HTTP", in: ["hub/http/", "hub/route/handler.ts", "hub/view/", "hub/hub.ts"] },
+  {
+    name: "hono",
+    does: "routes of HTTP",
+    in: ["hub/http/", "hub/route/handler.ts", "hub/view/", "hub/hub.ts", "hub/input/portal.ts", "hub/input/portal/"],
+  },
   {
     name: "ipaddr.js",
     does: "addresses and networks",

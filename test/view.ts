@@ -3,6 +3,7 @@ import type { Book } from "../hub/book/book.ts";
 import { Desk } from "../hub/desk.ts";
 import type { HistoryReader, Store } from "../hub/history/store.ts";
 import { Identity } from "../hub/identity.ts";
+import type { InputContext } from "../hub/input/input.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
 import { Roster } from "../hub/roster.ts";
@@ -34,6 +35,15 @@ export const emptyBook: Book = {
   backup: async () => {},
   bytes: () => 0,
   close: () => {},
+};
+
+/** What inputs are given, for tests of inputs that use none of it. */
+export const inputContext: Pick<InputContext, "roster" | "book" | "desk" | "troubles" | "notice"> = {
+  roster: new Roster({ servers: new ServerList({}) }),
+  book: emptyBook,
+  desk: new Desk({ book: emptyBook, clock: { now: Date.now, after: () => () => {} }, log: silent }),
+  troubles: new Troubles(Date.now),
+  notice: () => {},
 };
 
 export interface ViewOptions

@@ -1,6 +1,8 @@
 import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
+import type { Book } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
+import type { Desk } from "../desk.ts";
 import type { Ingest } from "../ingest.ts";
 import type { Log } from "../log.ts";
 import type { Roster } from "../roster.ts";
@@ -13,8 +15,14 @@ export interface InputContext {
   readonly ingest: Ingest;
   /** The hosts to poll. */
   readonly roster: Pick<Roster, "polled" | "onChange">;
+  /** Administration, to read. */
+  readonly book: Pick<Book, "nodes" | "hosts" | "token" | "onChange">;
+  /** Changes administration. */
+  readonly desk: Pick<Desk, "do" | "refused" | "note">;
   /** What is wrong with hosts, for administrators. */
   readonly troubles: Pick<Troubles, "set">;
+  /** Shows a notice on a topic to administrators; undefined takes it back. */
+  readonly notice: (topic: string, text: string | undefined) => void;
   readonly clock: Clock;
   /** From 0 up to 1, as Math.random. */
   readonly random: () => number;

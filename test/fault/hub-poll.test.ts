@@ -11,10 +11,10 @@ import { poll } from "../../hub/input/poll.ts";
 import { Live } from "../../hub/live.ts";
 import { silent } from "../../hub/log.ts";
 import type { ServerList } from "../../hub/servers.ts";
-import { Troubles } from "../../hub/trouble.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { namesOf } from "../model.ts";
 import { RosterFixture } from "../roster.ts";
+import { inputContext } from "../view.ts";
 
 let live: Live;
 let polls: HostSample[];
@@ -45,8 +45,8 @@ function watch(servers: Record<string, string>): void {
     directory: scene.roster,
   });
   const { roster } = scene;
-  const troubles = new Troubles(systemClock.now);
-  polling = poll.open({ ingest, roster, troubles, clock: systemClock, random: () => 0, log: silent }, settings);
+  const context = { ...inputContext, ingest, roster, clock: systemClock, random: () => 0, log: silent };
+  polling = poll.open(context, settings);
 }
 
 async function healthy(port = 0): Promise<PlayedHost> {
