@@ -61,7 +61,10 @@ interface ErrorFormat {
 const bodies: Readonly<Record<ErrorShape, (fault: Fault) => object>> = {
   gohm: ({ code, message }) => ({ error: { code, message } }),
   logger: ({ code, message }) => ({ success: false, detail: message, error_code: code.toUpperCase() }),
-  portal: ({ message }) => ({ error: message }),
+  portal: ({ code, message }) => ({
+    ...(code === "node_registered" ? { status: "already_registered" } : {}),
+    error: message,
+  }),
 };
 
 const problemType = "application/problem+json";

@@ -32,7 +32,11 @@ const errors = {
     required: ["success", "detail", "error_code"],
     properties: { success: { const: false }, detail: string, error_code: string },
   },
-  PortalError: { type: "object", required: ["error"], properties: { error: string } },
+  PortalError: {
+    type: "object",
+    required: ["error"],
+    properties: { status: { const: "already_registered", description: "With status 409." }, error: string },
+  },
 } as const;
 
 const contents: Readonly<Record<ErrorShape, Readonly<Record<string, keyof typeof errors>>>> = {

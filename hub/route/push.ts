@@ -8,7 +8,7 @@ const registered = v.pipe(
   v.examples([
     {
       status: "registered",
-      token: "0f7c8a52-6d1e-4b57-9a43-1c2f3e4d5a6b",
+      token: "pJm0Zb2uT3qk5WvG7xNcA1sD4fHjL6yRzE8oUiQwXtB",
       nodeId: 7,
       message: "gpu7 is registered and waits for approval",
     },
@@ -46,9 +46,19 @@ export const pushRoutes = {
     needs: "open",
     summary: "Registers a machine that reports by itself",
     description:
-      "The token is shown once. `secret` in the body is the hub's registration secret or an enrolment token. 409 if the host name is registered.",
+      "The body is JSON with `hostname`, `capabilities` and perhaps `secret`, as the Lab Exporter sends it, or `hmonitor --server`; `secret` is the hub's registration secret or an enrolment token. The answer contains the machine's token, which is shown once. 409 if the host name is registered.",
     answer: { "application/json": registered },
-    refuses: ["bad_request", "secret_refused", "node_registered", "too_many_nodes", "book_unusable"],
+    refuses: [
+      "bad_request",
+      "secret_refused",
+      "node_registered",
+      "too_many_nodes",
+      "too_many_attempts",
+      "media_type_refused",
+      "body_too_large",
+      "busy",
+      "book_unusable",
+    ],
   },
   nodeConfig: {
     ...common,
@@ -56,9 +66,10 @@ export const pushRoutes = {
     path: "/api/monitoring/config",
     needs: "node",
     summary: "What the machine of this token is to report",
-    description: "Null or absent is everything. The header `Accept-Post` says that reports may be whole samples.",
+    description:
+      "As an administrator has saved it, `{}` before that; null or absent is everything. The header `Accept-Post` says that reports may be whole samples.",
     answer: { "application/json": config },
-    refuses: ["book_unusable"],
+    refuses: ["bad_request", "book_unusable"],
   },
   report: {
     ...common,
@@ -67,9 +78,16 @@ export const pushRoutes = {
     needs: "node",
     summary: "Takes a report of the machine of this token",
     description:
-      "JSON as the Lab Exporter sends it, or a `gpu.HostInfo` (application/x-protobuf), which enters history at its own time.",
-    limit: reportLimit,
+      "JSON as the Lab Exporter sends it, or a `gpu.HostInfo` (application/x-protobuf), which enters history at its own time, also if it comes late. `configVersion` is 0 until the configuration is saved for the first time, and one more each time. With an API token of scope `push`, the report is that of the registered machine that its host name names.",
     answer: { "application/json": taken },
-    refuses: ["bad_request", "sample_bad", "history_unwritable", "book_unusable"],
+    refuses: [
+      "bad_request",
+      "media_type_refused",
+      "body_too_large",
+      "busy",
+      "sample_bad",
+      "history_unwritable",
+      "book_unusable",
+    ],
   },
 } as const satisfies Routes;
