@@ -6,6 +6,7 @@ import { documentRoutes } from "../hub/route/document.ts";
 import { feedRoutes } from "../hub/route/feed.ts";
 import { pageRoutes } from "../hub/route/page.ts";
 import type { Parameter } from "../hub/route/parameter.ts";
+import { pushRoutes } from "../hub/route/push.ts";
 import { restRoutes } from "../hub/route/rest.ts";
 import { call, type Route, type Routes } from "../hub/route/route.ts";
 import { sessionRoutes } from "../hub/route/session.ts";
@@ -17,6 +18,7 @@ export const routes: Routes = {
   ...feedRoutes,
   ...sessionRoutes,
   ...adminRoutes,
+  ...pushRoutes,
   ...documentRoutes,
   ...backupRoutes,
   ...pageRoutes,
@@ -28,6 +30,7 @@ const groups: Readonly<Record<string, string>> = {
   live: "Live state",
   session: "Sign-in",
   admin: "Administration",
+  push: "Machines that report by themselves",
   hub: "The hub",
   owner: "For the hub's own user",
   page: "The page",

@@ -1,4 +1,5 @@
 import type { Input } from "./input.ts";
 import { poll } from "./poll.ts";
+import { portal } from "./portal.ts";
 
-export const inputs: readonly Input[] = [poll];
+export const inputs: readonly Input[] = [poll, portal];

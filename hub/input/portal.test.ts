@@ -1,0 +1,352 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { afterEach, expect, test } from "vitest";
+import { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { cases } from "../../test/cases.ts";
+import { namesOf } from "../../test/model.ts";
+import { Receiver } from "../../test/receiver.ts";
+
+const second = 1000;
+let hub: Receiver;
+
+afterEach(() => hub.close());
+
+const start = (settings: Readonly<Record<string, unknown>> = {}): Receiver => {
+  hub = new Receiver(settings);
+  return hub;
+};
+
+const linkOf = (host: string) => hub.live.host(host)?.link;
+/** Values that history was given of a host, by time. */
+const kept = (host: string) =>
+  hub.samples
+    .filter((one) => one.host === host)
+    .map(({ at, devices }) => [at - hub.now, devices.map((one) => [`${one.level} ${one.key}`, namesOf(one)])]);
+
+type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string }>;
+/** A sample of some seconds ago. */
+const sampled = (agoMs: number, more: Init = {}) =>
+  create(HostInfoSchema, {
+    ...{ hostname: "gpu7", agentVersion: "1", sampled: BigInt(hub.now - agoMs), cpu: { busy: 50 } },
+    ...more,
+  });
+
+test("registration, configuration and report answer as the Lab Portal does", async () => {
+  start();
+  const { status, body } = await hub.register("gpu7");
+  expect([status, body]).toEqual([
+    200,
+    {
+      status: "registered",
+      token: expect.stringMatching(/^[\w-]{43}$/),
+      nodeId: 1,
+      message: "gpu7 is registered and waits for approval",
+    },
+  ]);
+  const token = String(body.token);
+  const first = await hub.config(token);
+  expect([first.status, first.body]).toEqual([200, {}]);
+  expect(first.headers.get("accept-post")).toContain("application/x-protobuf; messageType=gpu.HostInfo");
+  const taken = await hub.report(token, { cpuUsagePct: 5 });
+  expect([taken.status, taken.body]).toEqual([200, { ok: true, configVersion: 0 }]);
+  hub.configure("gpu7", { gpuIndices: [0], nicNames: [], reportIntervalSec: 7 });
+  expect((await hub.report(token)).body).toEqual({ ok: true, configVersion: 1 });
+  expect((await hub.config(token)).body).toEqual({
+    gpuIndices: [0],
+    diskMounts: null,
+    nicNames: [],
+    reportIntervalSec: 7,
+  });
+  hub.configure("gpu7", { gpuIndices: [0] });
+  // An exporter sleeps for what is there.
+  expect((await hub.config(token)).body).toEqual({ gpuIndices: [0], diskMounts: null, nicNames: null });
+  const again = await hub.register("gpu7");
+  expect([again.status, again.body]).toEqual([
+    409,
+    { status: "already_registered", error: expect.stringContaining('"gpu7" is registered already') },
+  ]);
+});
+
+test.each([
+  ["config", "GET"],
+  ["report", "POST"],
+])("%s without a token, with a wrong one, or with another scheme is 401, as JSON", async (last, method) => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  for (const Authorization of ["", "Bearer x", `bearer ${token}`, `Bearer  ${token}`, token]) {
+    const headers = { "Content-Type": "application/json", ...(Authorization === "" ? {} : { Authorization }) };
+    const { status, body } = await hub.ask(method, last, { headers }, method === "POST" ? "{}" : undefined);
+    expect([Authorization, status, body]).toEqual([Authorization, 401, { error: expect.any(String) }]);
+  }
+});
+
+test.each([
+  ["{", {}],
+  ["[]", {}],
+  ['{"hostname": 5, "capabilities": {}}', {}],
+  ['{"hostname": "gpu7"}', {}],
+  ['{"hostname": "gpu7", "capabilities": []}', {}],
+])("a registration of %s is 400 with {error}", async (body) => {
+  start();
+  expect(await hub.post("register", body)).toMatchObject({ status: 400, body: { error: expect.any(String) } });
+  expect(hub.book.nodes()).toEqual([]);
+});
+
+test("a report without a host name is 400, and its administrator sees why", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  expect(await hub.post("report", "{}", { token })).toMatchObject({
+    status: 400,
+    body: { error: 'The report must have a "hostname".' },
+  });
+  expect(hub.troubles.of("gpu7")).toEqual(['A report was refused: The report must have a "hostname".']);
+  await hub.pass(31 * second);
+  expect(linkOf("gpu7")).toMatchObject({
+    state: "waiting",
+    reason: 'its reports are refused: The report must have a "hostname".',
+  });
+});
+
+test("the name in a report is not compared: a token is for its own machine", async () => {
+  start();
+  const [one] = [await hub.enrolled("gpu7"), await hub.enrolled("gpu8")];
+  await hub.report(one, { hostname: "gpu8", cpuUsagePct: 5 });
+  expect([hub.live.host("gpu7")?.info?.cpu?.busy, hub.live.host("gpu8")?.info]).toEqual([5, undefined]);
+});
+
+test("a machine that waits is answered as one that is approved, and its samples are kept", async () => {
+  start();
+  const token = await hub.enrolled("gpu7", { capabilities: { cpuCores: 4 } });
+  await hub.report(token, { gpus: [{ index: 0, utilizationPct: 7 }] });
+  expect(linkOf("gpu7")?.state).toBe("open");
+  expect(kept("gpu7")).toEqual([[0, [["gpu #0", { gpu_utilization: 7 }]]]]);
+  expect(hub.node("gpu7")).toMatchObject({ state: "waiting", origin: "10.0.0.5", capabilities: { cpuCores: 4 } });
+  hub.approve("gpu7");
+  expect((await hub.report(token)).status).toBe(200);
+  expect(hub.node("gpu7").state).toBe("approved");
+});
+
+test("a machine that is deleted is refused at once, and gone from live state", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  await hub.report(token);
+  hub.remove("gpu7");
+  expect(await hub.config(token)).toMatchObject({ status: 401, body: { error: expect.any(String) } });
+  expect((await hub.report(token)).status).toBe(401);
+  expect(hub.live.host("gpu7")).toBeUndefined();
+  expect((await hub.register("gpu7")).status).toBe(200);
+});
+
+test("a machine that has not reported for 30 s is down, and up with its next report", async () => {
+  start();
+  await hub.pass(second);
+  const token = await hub.enrolled("gpu7");
+  expect(linkOf("gpu7")?.state).toBe("idle");
+  await hub.pass(30 * second);
+  expect(linkOf("gpu7")).toMatchObject({ state: "waiting", reason: "it has sent no report since the hub started" });
+  for (let i = 0; i < 10; i++) {
+    await hub.report(token);
+    expect(linkOf("gpu7")?.state).toBe("open");
+    await hub.pass(29 * second);
+  }
+  expect(linkOf("gpu7")?.state).toBe("open");
+  await hub.pass(60 * second);
+  expect(linkOf("gpu7")).toMatchObject({ state: "waiting", reason: "it has stopped sending reports" });
+});
+
+test.each([
+  ["as configured", true],
+  ["of its own", false],
+])("a machine with an interval of a minute %s is down after three", async (_, configured) => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  if (configured) hub.configure("gpu7", { reportIntervalSec: 60 });
+  for (let i = 0; i < 4; i++) {
+    await hub.report(token);
+    await hub.pass(60 * second);
+  }
+  await hub.pass(115 * second);
+  expect(linkOf("gpu7")?.state).toBe("open");
+  await hub.pass(10 * second);
+  expect(linkOf("gpu7")?.state).toBe("waiting");
+});
+
+test("a sample is dated by its own time; one that comes late is in history only", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  expect((await hub.sample(token, sampled(200))).status).toBe(200);
+  await hub.pass(90 * second);
+  for (const ago of [85, 60, 40])
+    expect((await hub.sample(token, sampled(ago * second, { cpu: { busy: ago } }))).status).toBe(200);
+  expect(linkOf("gpu7")).toMatchObject({
+    state: "waiting",
+    reason: expect.stringContaining("it sends samples that it stored"),
+  });
+  expect(hub.live.host("gpu7")?.info?.cpu?.busy).toBe(50);
+  expect((await hub.sample(token, sampled(100))).status).toBe(200);
+  expect(linkOf("gpu7")?.state).toBe("open");
+  expect(kept("gpu7").map(([at]) => at)).toEqual([-90_200, -85_000, -60_000, -40_000, -100]);
+});
+
+test("a sample that cannot have been measured is 400, and never looks fresh", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  for (const year of [1970, 2014]) {
+    const info = sampled(0, { sampled: BigInt(Date.UTC(year, 0, 1)) });
+    expect(await hub.sample(token, info)).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining("must have been sampled from") },
+    });
+  }
+  expect(linkOf("gpu7")?.state).toBe("idle");
+  expect(hub.samples).toEqual([]);
+  const future = sampled(0, { sampled: BigInt(Date.UTC(2500, 0, 1)) });
+  expect((await hub.sample(token, future)).status).toBe(200);
+  // Dated by the hub's clock, and told.
+  expect(kept("gpu7").map(([at]) => at)).toEqual([0]);
+});
+
+test("which version of its configuration a machine took, and when, is in the book a second later", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  hub.configure("gpu7", { gpuIndices: [1] });
+  await hub.config(token);
+  const time = hub.now;
+  await hub.pass(2 * second);
+  expect(hub.node("gpu7").taken).toEqual({ version: 1, time });
+  await hub.config(token);
+  await hub.pass(2 * second);
+  expect(hub.node("gpu7").taken?.time).toBe(time);
+});
+
+test("devices beyond push.devices are left out, and administrators see it", async () => {
+  start({ devices: 16 });
+  const token = await hub.enrolled("gpu7");
+  const seen = new Set<string>();
+  for (let i = 0; i < 30; i++) {
+    await hub.report(token, { gpus: [{ index: 0, utilizationPct: 1 }], nics: [{ name: `veth${i}`, rxMbps: 1 }] });
+    await hub.pass(5 * second);
+  }
+  for (const { devices } of hub.samples) for (const { level, key } of devices) seen.add(`${level} ${key}`);
+  expect([seen.size, seen.has("gpu #0")]).toEqual([16, true]);
+  expect(hub.troubles.of("gpu7")).toEqual([
+    "It reported more than 16 devices in a day (push.devices): 1 of the last report were left out.",
+  ]);
+});
+
+test("a card that comes by its index alone and then with its uuid is one series from then on", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  await hub.sample(token, sampled(0, { gpus: [{ id: 0, uuid: "GPU-a", name: "A100", temp: 40 }] }));
+  await hub.pass(5 * second);
+  await hub.report(token, { gpus: [{ index: 0, name: "A100", temperatureC: 41 }] });
+  const keys = hub.samples.flatMap(({ devices }) =>
+    devices.filter(({ level }) => level === "gpu").map(({ key }) => key),
+  );
+  expect(keys).toEqual(["GPU-a", "GPU-a"]);
+});
+
+test.each([
+  ["text/plain", {}, 415],
+  ["application/json", { "Content-Encoding": "gzip" }, 415],
+  ["", {}, 415],
+  ["APPLICATION/JSON; charset=utf-8", { "Content-Encoding": "identity" }, 200],
+])("a report of type %j with %j is %d", async (type, more, status) => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  const headers = { "Content-Type": type, ...more };
+  const answer = await hub.ask("POST", "report", { token, headers }, '{"hostname": "h"}');
+  expect([answer.status, status === 200 ? answer.body.ok : typeof answer.body.error]).toEqual([
+    status,
+    status === 200 ? true : "string",
+  ]);
+});
+
+test.each([1_200_000, 10_000_000])(
+  "a report of %d bytes is 413, whether its length is declared or not",
+  async (size) => {
+    start({ register: "open" });
+    const token = await hub.enrolled("gpu7");
+    const body = JSON.stringify({ hostname: "h", x: "x".repeat(size) });
+    const headers = { "Content-Type": "application/json" };
+    const declared = await hub.ask(
+      "POST",
+      "report",
+      { token, headers: { ...headers, "Content-Length": String(body.length) } },
+      body,
+    );
+    let sent = 0;
+    const stream = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 65_536;
+        if (sent > size) controller.close();
+        else controller.enqueue(Buffer.alloc(65_536, " "));
+      },
+    });
+    const chunked = await hub.ask(
+      "POST",
+      "report",
+      { token, headers: { ...headers, "Transfer-Encoding": "chunked" } },
+      stream,
+    );
+    expect([declared.status, chunked.status]).toEqual([413, 413]);
+    expect(sent).toBeLessThan(2_000_000);
+  },
+);
+
+test("a machine that sends without end is slowed down and then refused, and another one is not", async () => {
+  start();
+  const [one, other] = [await hub.enrolled("gpu7"), await hub.enrolled("gpu8")];
+  for (let i = 0; i < 256; i++) expect((await hub.report(one)).status).toBe(200);
+  let slow: number | undefined;
+  const answer = hub.report(one).then(({ status }) => {
+    slow = status;
+  });
+  await hub.pass(50);
+  expect(slow).toBeUndefined();
+  await hub.pass(50);
+  await answer;
+  expect(slow).toBe(200);
+  expect((await hub.report(other)).status).toBe(200);
+  const flood = Array.from({ length: 50 }, () => hub.report(one));
+  await hub.pass(10 * second);
+  const answers = await Promise.all(flood);
+  expect(answers.filter(({ status }) => status === 503).length).toBeGreaterThan(40);
+  expect(hub.troubles.of("gpu7").join()).toMatch(/It sends more/);
+});
+
+test("an API token of scope push reports for a registered machine, and no token of another machine does", async () => {
+  start();
+  await hub.enrolled("gpu7");
+  const secret = hub.enrolment("enroll");
+  expect((await hub.report(secret, { hostname: "gpu7" })).status).toBe(403);
+});
+
+test("any body at any route is answered with JSON and a status of the interface, and the hub goes on", async () => {
+  start({ register: "open" });
+  const token = await hub.enrolled("gpu7");
+  const body = fc.oneof(
+    fc.json(),
+    fc.string({ unit: "binary" }),
+    fc
+      .record({ hostname: fc.string(), capabilities: fc.object(), secret: fc.string() })
+      .map((one) => JSON.stringify(one)),
+    fc
+      .record({ hostname: fc.string(), gpus: fc.array(fc.object()), nics: fc.array(fc.object()) })
+      .map((one) => JSON.stringify(one)),
+  );
+  const type = fc.constantFrom("application/json", "application/x-protobuf", "text/plain");
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom("register", "report"), body, type, async (last, text, contentType) => {
+      const headers = { "Content-Type": contentType };
+      const { status, body: answer } = await hub.ask("POST", last, { token, headers }, Buffer.from(text));
+      expect([200, 400, 409, 415]).toContain(status);
+      expect(status === 200 ? typeof answer.error : typeof answer.error).toBe(status === 200 ? "undefined" : "string");
+      hub.now += 1000;
+    }),
+    { numRuns: Math.ceil(cases.numRuns / 4) },
+  );
+  await hub.settle();
+  expect((await hub.report(token)).status).toBe(200);
+  expect(hub.log.lines.filter((line) => line.includes("failed"))).toEqual([]);
+});

@@ -1,0 +1,216 @@
+import type { Context } from "hono";
+import type { HostConfig, NodeRecord } from "../book/book.ts";
+import { Fault } from "../fault.ts";
+import { type RouteRequest, serve } from "../route/handler.ts";
+import { pushRoutes, registrationLimit, reportLimit } from "../route/push.ts";
+import type { Actor } from "../who.ts";
+import type { Input, InputContext, RunningInput } from "./input.ts";
+import { BodyReader, declaredLength, mediaTypeOf } from "./portal/body.ts";
+import { Node, type Report } from "./portal/node.ts";
+import { RateLimit } from "./portal/rate.ts";
+import { Registrar } from "./portal/registrar.ts";
+import { parseRegistration } from "./portal/registration.ts";
+import { parseReport, parseSample } from "./portal/report.ts";
+import { Roll } from "./portal/roll.ts";
+import { type PushSettings, table } from "./portal/settings.ts";
+
+/** Receives reports of machines that register and send them by themselves, as the Lab Exporter and hmonitor --server do. */
+export const portal: Input<typeof table> = {
+  name: "portal",
+  table,
+  open: (context, settings) => new Portal(context, settings),
+};
+
+const json = { json: ["application/json"] } as const;
+const reports = { ...json, sample: ["application/x-protobuf", "application/protobuf"] } as const;
+
+/** Tells agents that reports may be whole samples (docs/decisions/0011-reports-over-http.md). */
+const acceptPost = "application/json, application/x-protobuf; messageType=gpu.HostInfo";
+
+/** Limits of bodies that are read at the same time: registrations, which anybody may send, and reports. */
+const registrationBodies = { total: 32 * registrationLimit, perSender: 4 * registrationLimit };
+const reportBodies = { total: 64 * reportLimit, perSender: 2 * reportLimit };
+
+/** Stored samples per second of all machines together, so that after an outage others are still heard. */
+const lateLimits = { rate: 600, burst: 600, waitMs: 4000 };
+
+class Portal implements RunningInput<typeof table> {
+  readonly #context: InputContext;
+  #settings: PushSettings;
+  readonly #roll: Roll;
+  readonly #registrar: Registrar;
+  /** Registered machines by host name. */
+  readonly #nodes = new Map<string, Node>();
+  readonly #registrations = new BodyReader(registrationBodies);
+  readonly #reports = new BodyReader(reportBodies);
+  readonly #late: RateLimit;
+  readonly #unsubscribe: () => void;
+
+  readonly routes = serve(pushRoutes, {
+    register: (request) => this.#register(request),
+    nodeConfig: (request) => this.#config(request),
+    report: (request) => this.#report(request),
+  });
+
+  constructor(context: InputContext, settings: PushSettings) {
+    this.#context = context;
+    this.#settings = settings;
+    this.#roll = new Roll(context.book);
+    this.#late = new RateLimit(lateLimits, context.clock.now());
+    this.#registrar = new Registrar({ context, roll: this.#roll, settings: () => this.#settings });
+    this.#unsubscribe = context.book.onChange(() => this.#adopt());
+    this.#adopt();
+  }
+
+  change(settings: PushSettings): void {
+    this.#settings = settings;
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#registrar.close();
+    for (const node of this.#nodes.values()) node.close();
+  }
+
+  /** Adds, changes and removes machines as the book has them. */
+  #adopt(): void {
+    this.#roll.renew();
+    let records: ReadonlyMap<string, NodeRecord>;
+    try {
+      records = this.#roll.nodes();
+    } catch (error) {
+      // The book says so by itself, and calls again when it can be read.
+      if (error instanceof Fault) return;
+      throw error;
+    }
+    for (const [hostname, node] of this.#nodes) {
+      if (records.get(hostname)?.id === node.record.id) continue;
+      node.remove();
+      this.#nodes.delete(hostname);
+    }
+    for (const [hostname, record] of records) {
+      const node = this.#nodes.get(hostname);
+      if (node !== undefined) node.change(record);
+      else this.#nodes.set(hostname, this.#open(record));
+    }
+    this.#registrar.notice();
+  }
+
+  #open(record: NodeRecord): Node {
+    const { hostname } = record;
+    return new Node({
+      context: this.#context,
+      record,
+      interval: () => this.#configOf(hostname)?.config.reportIntervalSec ?? undefined,
+      devices: () => this.#settings.devices,
+    });
+  }
+
+  async #register({ c, by }: RouteRequest<typeof pushRoutes.register>): Promise<Response> {
+    mediaTypeOf(c, json);
+    const bytes = await this.#registrations.read(c, by.origin, registrationLimit);
+    const { node, token } = this.#registrar.register(by, parseRegistration(bytes));
+    const message = `${node.hostname} is registered${node.state === "waiting" ? " and waits for approval" : ""}`;
+    return c.json({ status: "registered", token, nodeId: node.id, message });
+  }
+
+  #config({ c, by }: RouteRequest<typeof pushRoutes.nodeConfig>): Response {
+    const node = this.#nodeOf(by, undefined);
+    const { config, configVersion = 0 } = this.#configOf(node.record.hostname) ?? {};
+    this.#note(node, configVersion);
+    c.header("Accept-Post", acceptPost);
+    return c.json(config === undefined || configVersion === 0 ? {} : answered(config));
+  }
+
+  async #report({ c, by }: RouteRequest<typeof pushRoutes.report>): Promise<Response> {
+    const sender = by.kind === "node" ? this.#nodeOf(by, undefined) : undefined;
+    if (sender === undefined) return this.#receive(c, by, undefined);
+    let done = (): void => {};
+    try {
+      done = await sender.admit(declaredLength(c, reportLimit) ?? reportLimit);
+      return await this.#receive(c, by, sender);
+    } catch (error) {
+      sender.refused(error);
+      throw error;
+    } finally {
+      done();
+    }
+  }
+
+  async #receive(c: Context, by: Actor, sender: Node | undefined): Promise<Response> {
+    const type = mediaTypeOf(c, reports);
+    if (sender?.behind === true) await this.#takeTurn();
+    const bytes = await this.#reports.read(c, sender?.record.hostname ?? by.origin, reportLimit);
+    const info = type === "json" ? parseReport(bytes) : parseSample(bytes);
+    const node = this.#nodeOf(by, info.hostname);
+    const report: Report = { info, sent: type === "json" ? undefined : sentAt(c), address: by.origin };
+    node.take(report, node.isLate(report));
+    c.header("Accept-Post", acceptPost);
+    return c.json({ ok: true, configVersion: this.#configOf(node.record.hostname)?.configVersion ?? 0 });
+  }
+
+  /** Waits for the turn of a stored sample. @throws Fault busy */
+  async #takeTurn(): Promise<void> {
+    const { clock } = this.#context;
+    const wait = this.#late.take(1, clock.now());
+    if (wait === undefined) {
+      throw new Fault("busy", "Many machines send samples that they stored: send this one again in some seconds.");
+    }
+    if (wait > 0) await new Promise<void>((done) => clock.after(wait, done));
+  }
+
+  /**
+   * The machine that sends a request.
+   * @param hostname of the report, which decides only for API tokens: a machine's token is for itself
+   * @throws Fault sign_in_needed for a machine that was deleted meanwhile, bad_request
+   */
+  #nodeOf(by: Actor, hostname: string | undefined): Node {
+    if (by.kind === "node") {
+      const node = this.#nodes.get(by.name);
+      if (node !== undefined) return node;
+      throw new Fault("sign_in_needed", "This token is not valid: the machine was deleted.");
+    }
+    const node = hostname === undefined ? undefined : this.#nodes.get(hostname);
+    if (node !== undefined) return node;
+    throw new Fault(
+      "bad_request",
+      hostname === undefined
+        ? "A configuration is that of one machine: ask for it with the token that it got at its registration."
+        : `No machine with the host name ${JSON.stringify(hostname)} is registered.`,
+    );
+  }
+
+  #configOf(hostname: string) {
+    const host = this.#roll.nodes().get(hostname)?.host;
+    return host === undefined ? undefined : this.#roll.hosts().get(host);
+  }
+
+  /** Records which version of its configuration a machine took. */
+  #note(node: Node, version: number): void {
+    if (!node.takes(version)) return;
+    const { clock, desk } = this.#context;
+    const { id } = node.record;
+    const time = clock.now();
+    desk.note({
+      of: `configuration of node ${id}`,
+      soon: true,
+      write: (book) => book.changeNode(id, { taken: { version, time } }),
+    });
+  }
+}
+
+/** A configuration as the Lab Portal answers it: an interval that is not set must be absent, as exporters sleep for it. */
+function answered({ gpuIndices, diskMounts, nicNames, reportIntervalSec }: HostConfig) {
+  return {
+    gpuIndices: gpuIndices === null ? null : [...gpuIndices],
+    diskMounts: diskMounts === null ? null : [...diskMounts],
+    nicNames: nicNames === null ? null : [...nicNames],
+    ...(reportIntervalSec === null ? {} : { reportIntervalSec }),
+  };
+}
+
+/** When a request was sent, by the clock of the machine: its header Date, in whole seconds. */
+function sentAt(c: Context): number | undefined {
+  const time = Date.parse(c.req.header("date") ?? "");
+  return Number.isNaN(time) ? undefined : time;
+}

@@ -1,0 +1,260 @@
+import type { HostInfo } from "../../../proto/gen/host_pb.js";
+import type { NodeRecord } from "../../book/book.ts";
+import { asFault, Fault } from "../../fault.ts";
+import type { Owner } from "../../ingest.ts";
+import type { InputContext } from "../input.ts";
+import { DeviceLimit } from "./devices.ts";
+import { Moments } from "./moment.ts";
+import { RateLimit, type RateLimits } from "./rate.ts";
+
+/** Owns the hosts of machines that report by themselves. */
+export const owner: Owner = { input: "portal", origin: "push" };
+
+/** A node counts as down after this time without a current report, or after so many of its intervals. Milliseconds. */
+const leastSilenceMs = 30_000;
+const silentIntervals = 3;
+/** Interval of the exporters if none is configured, in seconds. */
+const usualInterval = 5;
+/** Pauses between reports of which the shortest is a node's interval. */
+const pausesKept = 3;
+const longestPauseMs = 3_600_000;
+/** Shorter ones are of samples that were stored for some seconds. */
+const shortestPauseMs = 900;
+
+/** A clock that differs by more is not believed before its machine is approved. */
+const wrongClockMs = 86_400_000;
+
+/** For how long administrators see what was wrong with a report. */
+const troubleMs = 600_000;
+
+/** Bytes of reports; a request counts as no less than `leastCharge`. Nobody knows a machine that waits for approval. */
+const allowances: Readonly<Record<NodeRecord["state"], RateLimits>> = {
+  approved: { rate: 1024 * 1024, burst: 16 * 1024 * 1024, waitMs: 4000 },
+  waiting: { rate: 64 * 1024, burst: 1024 * 1024, waitMs: 4000 },
+};
+const leastCharge = 4096;
+/** Most requests of one node that are answered at the same time; an agent sends one after the other. */
+const mostRequests = 4;
+
+/** A decoded report. */
+export interface Report {
+  readonly info: HostInfo;
+  /** Unix milliseconds by the machine's clock when it was sent, if it says so. */
+  readonly sent: number | undefined;
+  /** Network address that it came from. */
+  readonly address: string;
+}
+
+export interface NodeOptions {
+  readonly context: Pick<InputContext, "ingest" | "clock" | "log" | "troubles">;
+  readonly record: NodeRecord;
+  /** Seconds between reports, as configured; undefined for the usual interval. */
+  readonly interval: () => number | undefined;
+  /** Most devices of the host. */
+  readonly devices: () => number;
+}
+
+/** A machine that reports by itself, while the hub runs: its claim to a host, its schedule and its limits. */
+export class Node {
+  readonly #options: NodeOptions;
+  #record: NodeRecord;
+  #address: string;
+  readonly #moments = new Moments();
+  readonly #devices = new DeviceLimit();
+  #allowance: RateLimit;
+  #requests = 0;
+  /** Pauses before the last current reports, and the time of the last one, in milliseconds. */
+  readonly #pauses: number[] = [];
+  #heard: number | undefined;
+  #down = false;
+  #behind = false;
+  #refusal: string | undefined;
+  #taken: number | undefined;
+  #cancel: () => void = () => {};
+
+  constructor(options: NodeOptions) {
+    const { record, context } = options;
+    this.#options = options;
+    this.#record = record;
+    this.#address = record.usedFrom ?? record.origin;
+    this.#taken = record.taken?.version;
+    this.#allowance = new RateLimit(allowances[record.state], context.clock.now());
+    context.ingest.claim(record.host, owner, this.#address);
+    this.#watch();
+  }
+
+  get record(): NodeRecord {
+    return this.#record;
+  }
+
+  /** True if it sends samples that it stored, and is not done yet. */
+  get behind(): boolean {
+    return this.#behind;
+  }
+
+  /** Marks that it took a version of its configuration. False if it had that already. */
+  takes(version: number): boolean {
+    if (this.#taken === version) return false;
+    this.#taken = version;
+    return true;
+  }
+
+  /** Takes a change of its record: an approval, or another host that its reports belong to. */
+  change(record: NodeRecord): void {
+    const before = this.#record;
+    this.#record = record;
+    const { ingest, clock } = this.#options.context;
+    // Registered anew after a reset.
+    if (record.registered !== before.registered) this.#taken = record.taken?.version;
+    if (record.state !== before.state) this.#allowance = new RateLimit(allowances[record.state], clock.now());
+    if (record.host === before.host) return;
+    ingest.release(before.host, owner);
+    ingest.claim(record.host, owner, this.#address);
+    this.#down = false;
+  }
+
+  /** Ends its timer. */
+  close(): void {
+    this.#cancel();
+  }
+
+  /** Gives up its host: the machine was deleted. */
+  remove(): void {
+    this.close();
+    this.#options.context.ingest.release(this.#record.host, owner);
+  }
+
+  /**
+   * Waits until the node may send so many bytes.
+   * @returns a function that must be called when the request was answered
+   * @throws Fault busy
+   */
+  async admit(bytes: number): Promise<() => void> {
+    if (this.#requests >= mostRequests) throw this.#busy("more requests at a time than one after the other");
+    const { clock } = this.#options.context;
+    const wait = this.#allowance.take(Math.max(bytes, leastCharge), clock.now());
+    if (wait === undefined) throw this.#busy("more than the hub takes of one machine");
+    this.#requests++;
+    if (wait > 0) await new Promise<void>((done) => clock.after(wait, done));
+    return () => {
+      this.#requests--;
+    };
+  }
+
+  /** Takes a report. @throws Fault sample_bad, history_unwritable */
+  take({ info, address }: Report, late: boolean): void {
+    const { ingest } = this.#options.context;
+    const { host } = this.#record;
+    this.#limit(info);
+    if (late) {
+      this.#fallBehind();
+      ingest.late(host, info, owner);
+      return;
+    }
+    this.#moved(address);
+    this.#hear();
+    this.#disregardTime(info);
+    ingest.received(host, info, owner);
+  }
+
+  /** True if a report describes the past: its machine stored it. A report without a time does not. */
+  isLate({ info: { sampled }, sent }: Report): boolean {
+    const received = this.#options.context.clock.now();
+    return sampled !== undefined && !this.#moments.isCurrent({ sampled: Number(sampled), sent, received });
+  }
+
+  /** Shows to administrators why a report was refused. */
+  refused(error: unknown): void {
+    const { code, message } = asFault(error);
+    if (code === "canceled" || code === "busy" || code === "internal") return;
+    this.#refusal = message;
+    this.#tell("report", `A report was refused: ${message}`);
+  }
+
+  #busy(what: string): Fault {
+    this.#tell("rate", `It sends ${what}.`);
+    return new Fault("busy", `This machine sends ${what}: send this report again in some seconds.`);
+  }
+
+  #tell(topic: string, text: string): void {
+    this.#options.context.troubles.set(this.#record.host, topic, text, troubleMs);
+  }
+
+  #limit(info: HostInfo): void {
+    const most = this.#options.devices();
+    const left = this.#devices.apply(info, most, this.#options.context.clock.now());
+    if (left === 0) return;
+    this.#tell(
+      "devices",
+      `It reported more than ${most} devices in a day (push.devices): ${left} of the last report were left out.`,
+    );
+  }
+
+  /** Notes that it sends samples that it stored. */
+  #fallBehind(): void {
+    if (this.#behind) return;
+    this.#behind = true;
+    if (this.#down) this.#options.context.ingest.failed(this.#record.host, this.#reason(), owner);
+  }
+
+  /** Ingest takes the times of hosts as evidence of the hub's own clock, which a stranger must not make it doubt. */
+  #disregardTime(info: HostInfo): void {
+    const { sampled } = info;
+    if (this.#record.state !== "waiting" || sampled === undefined) return;
+    if (Math.abs(Number(sampled) - this.#options.context.clock.now()) <= wrongClockMs) return;
+    info.sampled = undefined;
+    this.#tell("clock", "Its clock differs by more than a day from the hub's, which dates its reports.");
+  }
+
+  /** Shows the address from which reports come. */
+  #moved(address: string): void {
+    if (address === this.#address) return;
+    this.#address = address;
+    this.#options.context.ingest.claim(this.#record.host, owner, address);
+  }
+
+  #hear(): void {
+    const { clock, log } = this.#options.context;
+    const now = clock.now();
+    const pause = this.#heard === undefined ? 0 : now - this.#heard;
+    if (pause >= shortestPauseMs && this.#pauses.push(Math.min(longestPauseMs, pause)) > pausesKept)
+      this.#pauses.shift();
+    this.#heard = now;
+    this.#behind = false;
+    this.#refusal = undefined;
+    if (this.#down) log.info(`${this.#record.hostname} reports again`);
+    this.#down = false;
+    this.#watch();
+  }
+
+  #watch(): void {
+    this.#cancel();
+    this.#cancel = this.#options.context.clock.after(this.#silenceMs(), () => this.#fail());
+  }
+
+  /** How long it may be silent. A machine may have an interval of its own, which only its reports show. */
+  #silenceMs(): number {
+    const configured = (this.#options.interval() ?? usualInterval) * 1000;
+    const own = this.#pauses.length === 0 ? 0 : Math.min(...this.#pauses);
+    return Math.max(leastSilenceMs, silentIntervals * Math.max(configured, own));
+  }
+
+  #fail(): void {
+    const { ingest, log } = this.#options.context;
+    const { host, hostname } = this.#record;
+    const reason = this.#reason();
+    if (!this.#down && this.#heard !== undefined) log.warn(`${hostname} is down: ${reason}`);
+    this.#down = true;
+    ingest.failed(host, reason, owner);
+    // What keeps it silent may change.
+    this.#watch();
+  }
+
+  #reason(): string {
+    const { reset } = this.#record;
+    if (reset) return "its token was reset: it must register again";
+    if (this.#refusal !== undefined) return `its reports are refused: ${this.#refusal}`;
+    if (this.#behind) return "it sends samples that it stored, the oldest first: no current one has come yet";
+    return this.#heard === undefined ? "it has sent no report since the hub started" : "it has stopped sending reports";
+  }
+}

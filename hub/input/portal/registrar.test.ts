@@ -1,0 +1,135 @@
+import { afterEach, expect, test } from "vitest";
+import { Receiver } from "../../../test/receiver.ts";
+
+const second = 1000;
+const hour = 3_600_000;
+const day = 24 * hour;
+let hub: Receiver;
+
+afterEach(() => hub.close());
+
+const start = (settings: Readonly<Record<string, unknown>> = {}): Receiver => {
+  hub = new Receiver(settings);
+  return hub;
+};
+
+const linkOf = (host: string) => hub.live.host(host)?.link;
+
+test.each([
+  // push.register, push.secret, what is sent, status, state
+  ["open", "", undefined, 200, "approved"],
+  ["open", "", "any", 200, "approved"],
+  ["open", "s", undefined, 403, undefined],
+  ["open", "s", "s", 200, "approved"],
+  ["approval", "", undefined, 200, "waiting"],
+  ["approval", "", "any", 200, "waiting"],
+  ["approval", "s", undefined, 403, undefined],
+  ["approval", "s", "t", 403, undefined],
+  ["approval", "s", "s", 200, "waiting"],
+  ["approval", "s", "enrolment", 200, "approved"],
+  ["approval", "", "enrolment", 200, "approved"],
+  ["approval", "", "expired", 200, "waiting"],
+  ["secret", "", undefined, 403, undefined],
+  ["secret", "", "any", 403, undefined],
+  ["secret", "", "enrolment", 200, "approved"],
+  ["secret", "", "expired", 403, undefined],
+  ["secret", "s", undefined, 403, undefined],
+  ["secret", "s", "t", 403, undefined],
+  ["secret", "s", 5, 403, undefined],
+  ["secret", "s", "s", 200, "approved"],
+  ["secret", "s", "enrolment", 200, "approved"],
+])("push.register %s, push.secret %j, secret %j: %d, %s", async (register, secret, sent, status, state) => {
+  start({ register, secret });
+  const tokens: Record<string, string> = {
+    enrolment: hub.enrolment("lab"),
+    expired: hub.enrolment("old", hub.now - 1),
+  };
+  const given = typeof sent === "string" ? (tokens[sent] ?? sent) : sent;
+  const answer = await hub.register("gpu7", given === undefined ? {} : { secret: given });
+  expect(answer.status).toBe(status);
+  if (status === 403) expect(answer.body).toEqual({ error: "Invalid registration secret" });
+  expect(hub.book.node("gpu7")?.state).toBe(state);
+  const log = JSON.stringify([hub.book.audit({ limit: 100 }), hub.log.lines]);
+  for (const one of [...Object.values(tokens), String(answer.body.token)]) expect(log).not.toContain(one);
+});
+
+test("after twenty wrong secrets of one address further ones are not looked at, and other addresses are", async () => {
+  start({ register: "secret", secret: "right" });
+  for (let i = 0; i < 20; i++) expect((await hub.register("gpu7", { secret: `${i}` })).status).toBe(403);
+  expect((await hub.register("gpu7", { secret: "right" })).status).toBe(429);
+  expect((await hub.register("gpu8", { secret: "right" }, { from: "10.0.0.6" })).status).toBe(200);
+  await hub.pass(61 * second);
+  expect((await hub.register("gpu7", { secret: "right" })).status).toBe(200);
+  expect(hub.book.audit({ limit: 100, action: "node.register" }).map(({ result }) => result)).toContain("refused");
+});
+
+test("a token that is reset is refused at once; its host name registers once, and keeps its approval and its history", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  hub.approve("gpu7");
+  hub.reset("gpu7");
+  expect((await hub.report(token)).status).toBe(401);
+  await hub.pass(31 * second);
+  expect(linkOf("gpu7")).toMatchObject({ state: "waiting", reason: "its token was reset: it must register again" });
+  const again = await hub.register("gpu7", { capabilities: { cpuCores: 8 } });
+  expect(again).toMatchObject({ status: 200, body: { nodeId: 1, message: "gpu7 is registered" } });
+  expect(hub.node("gpu7")).toMatchObject({ state: "approved", reset: false, capabilities: { cpuCores: 8 } });
+  expect((await hub.register("gpu7")).status).toBe(409);
+  expect((await hub.report(String(again.body.token))).status).toBe(200);
+  expect((await hub.report(token)).status).toBe(401);
+});
+
+test("after a reset, a machine of another address must be approved again: anybody could take the name", async () => {
+  start();
+  await hub.enrolled("gpu7");
+  hub.approve("gpu7");
+  hub.reset("gpu7");
+  await hub.enrolled("gpu7", {}, { from: "10.0.0.66" });
+  expect(hub.node("gpu7").state).toBe("waiting");
+});
+
+test("16 machines of one address wait, 256 in all; those with an enrolment token do not wait", async () => {
+  start();
+  const secret = hub.enrolment("lab");
+  const statuses = async (from: (i: number) => string, count: number, prefix: string) => {
+    const all: number[] = [];
+    for (let i = 0; i < count; i++) all.push((await hub.register(`${prefix}${i}`, {}, { from: from(i) })).status);
+    return all;
+  };
+  const full = [...Array.from({ length: 16 }, () => 200), 429];
+  expect(await statuses(() => "10.0.0.66", 17, "a")).toEqual(full);
+  expect(await statuses((i) => `2001:db8:0:1::${i}`, 17, "b")).toEqual(full);
+  expect(hub.notices.size).toBe(0);
+  await statuses((i) => `10.0.1.${i >> 4}`, 224, "c");
+  expect((await hub.register("d", {}, { from: "10.0.2.1" })).status).toBe(429);
+  expect([...hub.notices.values()]).toEqual([expect.stringContaining("256 machines wait for approval")]);
+  expect((await hub.register("e", { secret }, { from: "10.0.0.66" })).status).toBe(200);
+  hub.approve("c0");
+  expect((await hub.register("f", {}, { from: "10.0.2.1" })).status).toBe(200);
+  expect(hub.book.nodes().filter(({ state }) => state === "waiting")).toHaveLength(256);
+});
+
+test("who waits for seven days is removed, and the audit log says so", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  await hub.enrolled("gpu8");
+  hub.approve("gpu8");
+  await hub.pass(7 * day - 2 * hour);
+  expect((await hub.config(token)).status).toBe(200);
+  await hub.pass(4 * hour);
+  expect((await hub.config(token)).status).toBe(401);
+  expect(hub.book.nodes().map(({ hostname }) => hostname)).toEqual(["gpu8"]);
+  expect(hub.book.audit({ limit: 1, action: "node.expire" })).toMatchObject([
+    { actor: "owner", target: "gpu7", result: "done" },
+  ]);
+});
+
+test("a host name that is shown for another machine is taken", async () => {
+  start();
+  await hub.enrolled("gpu7");
+  hub.desk.do(
+    { kind: "administrator", name: "alice", origin: "" },
+    { name: "x", needs: "admin", target: "gpu7", write: (book) => void book.changeHost("gpu7", { shown: "front" }) },
+  );
+  expect((await hub.register("front")).status).toBe(409);
+});

@@ -1,0 +1,209 @@
+import { timingSafeEqual } from "node:crypto";
+import { networkOf } from "../../../program/network.ts";
+import { type ApiToken, isExpired, type NodeRecord, type NodeState } from "../../book/book.ts";
+import type { Attempt } from "../../desk.ts";
+import { Fault } from "../../fault.ts";
+import { hashOf, newSecret } from "../../secret.ts";
+import type { Actor } from "../../who.ts";
+import type { InputContext } from "../input.ts";
+import type { Registration } from "./registration.ts";
+import type { Roll } from "./roll.ts";
+import type { PushSettings } from "./settings.ts";
+
+/** Most machines that wait for approval: of one address (of IPv6, one /64), and in all. */
+const mostOfNetwork = 16;
+const mostWaiting = 256;
+/** For how long a machine waits. */
+const waitingMs = 7 * 86_400_000;
+/** How often those that waited too long are looked for. */
+const careMs = 3_600_000;
+
+/** Wrong secrets of one address within a time, and addresses that are remembered. */
+const mostWrong = 20;
+const wrongMs = 60_000;
+const mostNetworks = 1000;
+
+/** The hub itself. */
+const hub: Actor = { kind: "owner", origin: "hub" };
+
+/** A registered machine. */
+export interface Registered {
+  readonly node: NodeRecord;
+  /** Shown once. */
+  readonly token: string;
+}
+
+export interface RegistrarOptions {
+  readonly context: Pick<InputContext, "book" | "desk" | "clock" | "log" | "notice">;
+  readonly roll: Roll;
+  readonly settings: () => PushSettings;
+}
+
+/** Why a machine may register. */
+type Ground =
+  | { readonly by: "nothing" }
+  | { readonly by: "secret" }
+  | { readonly by: "token"; readonly token: ApiToken };
+
+/** Registers machines that report by themselves, and removes those that nobody approves. */
+export class Registrar {
+  readonly #options: RegistrarOptions;
+  /** Wrong secrets by network, the least recent first. */
+  readonly #wrong = new Map<string, { readonly since: number; count: number }>();
+  #cancel: () => void;
+
+  constructor(options: RegistrarOptions) {
+    this.#options = options;
+    this.#cancel = options.context.clock.after(0, () => this.#care());
+  }
+
+  close(): void {
+    this.#cancel();
+  }
+
+  /** @throws Fault secret_refused, node_registered, too_many_nodes, too_many_attempts, book_unusable */
+  register(by: Actor, asked: Registration): Registered {
+    try {
+      return this.#register(by, asked);
+    } catch (error) {
+      if (error instanceof Fault) this.#tell(by, asked, error);
+      throw error;
+    }
+  }
+
+  #register(by: Actor, asked: Registration): Registered {
+    const { context, roll } = this.#options;
+    const ground = this.#groundOf(by, asked.secret);
+    const known = roll.nodes().get(asked.hostname);
+    if (known?.reset === false) throw taken(asked.hostname);
+    if ([...roll.hosts().values()].some(({ name, shown }) => shown === asked.hostname && name !== asked.hostname)) {
+      throw taken(asked.hostname);
+    }
+    const state = this.#stateOf(by, ground, known);
+    if (state === "waiting" && known?.state !== "waiting") this.#checkRoom(by.origin);
+    const token = newSecret();
+    const { hostname, capabilities } = asked;
+    const registered = context.clock.now();
+    const node = context.desk.do(by, {
+      name: "node.register",
+      needs: "open",
+      target: hostname,
+      details: {
+        state,
+        ...(known === undefined ? {} : { after: "reset" }),
+        ...(ground.by === "token" ? { token: ground.token.name } : {}),
+      },
+      write(book) {
+        if (ground.by === "token") book.useToken(ground.token.id, registered);
+        const fresh = { state, registered, origin: by.origin, capabilities };
+        if (known === undefined) return book.addNode({ hostname, host: hostname, ...fresh }, hashOf(token));
+        book.changeNode(known.id, { ...fresh, reset: false, taken: undefined, token: hashOf(token) });
+        return { ...known, ...fresh };
+      },
+    });
+    context.log.info(`${hostname} registered from ${by.origin}${state === "waiting" ? " and waits for approval" : ""}`);
+    return { node, token };
+  }
+
+  /** @throws Fault secret_refused, too_many_attempts */
+  #groundOf({ origin }: Actor, given: string): Ground {
+    const { context, settings } = this.#options;
+    const { register, secret } = settings();
+    const network = networkOf(origin);
+    const now = context.clock.now();
+    if (given !== "") {
+      this.#checkAttempts(network, now);
+      const token = context.book.token(hashOf(given));
+      if (token?.scope === "enroll" && !isExpired(token, now)) return { by: "token", token };
+      if (secret !== "" && timingSafeEqual(hashOf(given), hashOf(secret))) return { by: "secret" };
+    }
+    if (secret === "" && register !== "secret") return { by: "nothing" };
+    if (given !== "") this.#countWrong(network, now);
+    // As the Lab Portal says it.
+    throw new Fault("secret_refused", "Invalid registration secret");
+  }
+
+  /** A reset keeps the approval, if the machine comes from where it came from: anybody could take its name meanwhile. */
+  #stateOf({ origin }: Actor, ground: Ground, known: NodeRecord | undefined): NodeState {
+    if (this.#options.settings().register !== "approval" || ground.by === "token") return "approved";
+    if (known?.state !== "approved") return "waiting";
+    const places = [known.origin, known.usedFrom ?? known.origin].map(networkOf);
+    return places.includes(networkOf(origin)) ? "approved" : "waiting";
+  }
+
+  /** @throws Fault too_many_nodes */
+  #checkRoom(origin: string): void {
+    const waiting = this.#waiting();
+    const network = networkOf(origin);
+    if (waiting.filter((node) => networkOf(node.origin) === network).length >= mostOfNetwork) {
+      const message = `${mostOfNetwork} machines of this address wait for approval: an administrator must approve or delete them first.`;
+      throw new Fault("too_many_nodes", message);
+    }
+    if (waiting.length < mostWaiting) return;
+    const message = `${mostWaiting} machines wait for approval: an administrator must approve or delete them first.`;
+    throw new Fault("too_many_nodes", message);
+  }
+
+  #waiting(): readonly NodeRecord[] {
+    return [...this.#options.roll.nodes().values()].filter(({ state }) => state === "waiting");
+  }
+
+  /** @throws Fault too_many_attempts */
+  #checkAttempts(network: string, now: number): void {
+    const { since = 0, count = 0 } = this.#wrong.get(network) ?? {};
+    if (count < mostWrong || Math.abs(now - since) >= wrongMs) return;
+    throw new Fault("too_many_attempts", "Too many wrong secrets came from this address: try again in a minute.");
+  }
+
+  #countWrong(network: string, now: number): void {
+    const last = this.#wrong.get(network);
+    const { since, count } =
+      last !== undefined && Math.abs(now - last.since) < wrongMs ? last : { since: now, count: 0 };
+    this.#wrong.delete(network);
+    this.#wrong.set(network, { since, count: count + 1 });
+    const oldest = this.#wrong.keys().next();
+    if (this.#wrong.size > mostNetworks && !oldest.done) this.#wrong.delete(oldest.value);
+  }
+
+  /** Records a refused registration; of many of one kind only some are recorded. */
+  #tell(by: Actor, { hostname }: Registration, { code }: Fault): void {
+    if (code !== "secret_refused" && code !== "too_many_nodes" && code !== "too_many_attempts") return;
+    const attempt: Attempt = { name: "node.register", target: hostname, details: { reason: code } };
+    this.#options.context.desk.refused(by, attempt);
+  }
+
+  /** Tells administrators that no further machine can register, or takes that back. */
+  notice(): void {
+    const full = this.#waiting().length >= mostWaiting;
+    const text = `${mostWaiting} machines wait for approval, so that no further one can register: approve those that you know, and delete the others.`;
+    this.#options.context.notice("push", full ? text : undefined);
+  }
+
+  /** Removes machines that nobody has approved for too long. */
+  #care(): void {
+    const { context } = this.#options;
+    this.#cancel = context.clock.after(careMs, () => this.#care());
+    try {
+      const now = context.clock.now();
+      for (const { id, hostname, registered, origin } of this.#waiting()) {
+        if (now - registered < waitingMs) continue;
+        context.desk.do(hub, {
+          name: "node.expire",
+          needs: "owner",
+          target: hostname,
+          details: { from: origin },
+          write: (book) => book.removeNode(id),
+        });
+        context.log.info(`${hostname} was not approved for seven days: its registration was removed`);
+      }
+    } catch (error) {
+      context.log.warn(`machines that wait for approval are not looked after: ${(error as Error).message}`);
+    }
+  }
+}
+
+const taken = (hostname: string): Fault =>
+  new Fault(
+    "node_registered",
+    `A machine with the host name "${hostname}" is registered already: an administrator can reset its token or delete it.`,
+  );

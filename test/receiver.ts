@@ -1,0 +1,216 @@
+// The part of a hub that takes reports of machines, over a real book, in simulated time and without a network.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { toBinary } from "@bufbuild/protobuf";
+import type { Hono } from "hono";
+import { type Book, everything, type HostConfig, type NodeRecord } from "../hub/book/book.ts";
+import { openBook } from "../hub/book/sqlite.ts";
+import type { Clock } from "../hub/clock.ts";
+import { Desk } from "../hub/desk.ts";
+import type { HostSample } from "../hub/history/store.ts";
+import { application } from "../hub/http/application.ts";
+import { Identity } from "../hub/identity.ts";
+import { Ingest } from "../hub/ingest.ts";
+import { inputs } from "../hub/input/all.ts";
+import type { RunningInput } from "../hub/input/input.ts";
+import { Live } from "../hub/live.ts";
+import { Roster } from "../hub/roster.ts";
+import { hashOf, newSecret } from "../hub/secret.ts";
+import { ServerList } from "../hub/servers.ts";
+import { Troubles } from "../hub/trouble.ts";
+import type { Actor } from "../hub/who.ts";
+import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+import { sampleType } from "./hostile.ts";
+import { listening } from "./store.ts";
+
+const administrator: Actor = { kind: "administrator", name: "alice", origin: "10.0.0.9" };
+const path = (last: string): string => `/api/monitoring/${last}`;
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly headers: Headers;
+}
+
+export interface Sending {
+  readonly token?: string | undefined;
+  /** Network address of the sender. */
+  readonly from?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export class Receiver {
+  now = 1_800_000_000_000;
+  readonly log = listening();
+  readonly notices = new Map<string, string>();
+  readonly troubles = new Troubles(() => this.now);
+  readonly samples: HostSample[] = [];
+  readonly live = new Live(() => this.now);
+  readonly roster: Roster;
+  readonly ingest: Ingest;
+  readonly book: Book;
+  readonly desk: Desk;
+  readonly input: RunningInput;
+  readonly #app: Hono;
+  readonly #folder = mkdtempSync(join(tmpdir(), "gohm-receiver-"));
+  #timers: { readonly at: number; readonly run: () => void }[] = [];
+  readonly clock: Clock = {
+    now: () => this.now,
+    after: (ms, run) => {
+      const timer = { at: this.now + ms, run };
+      this.#timers.push(timer);
+      return () => {
+        this.#timers = this.#timers.filter((other) => other !== timer);
+      };
+    },
+  };
+
+  /** @param settings values of `push.…` by the keys of their table */
+  constructor(settings: Readonly<Record<string, unknown>> = {}) {
+    const { clock, log, live, troubles } = this;
+    const notice = (topic: string, text: string | undefined) =>
+      void (text === undefined ? this.notices.delete(topic) : this.notices.set(topic, text));
+    this.book = openBook({ folder: this.#folder, clock, log, notice });
+    const history = {
+      append: (sample: HostSample) =>
+        void this.samples.push({
+          ...sample,
+          devices: sample.devices.map((one) => ({ ...one, values: Float64Array.from(one.values) })),
+        }),
+    };
+    this.desk = new Desk({ book: this.book, clock, log });
+    this.roster = new Roster({ servers: new ServerList({}), book: this.book });
+    this.ingest = new Ingest({ live, history, now: clock.now, directory: this.roster, troubles, log });
+    const portal = inputs.find(({ name }) => name === "portal");
+    if (portal === undefined) throw new Error("There is no input for machines that push");
+    const defaults = Object.fromEntries(Object.entries(portal.table).map(([key, row]) => [key, row.default]));
+    this.input = portal.open(
+      {
+        ...{ ingest: this.ingest, roster: this.roster, book: this.book, desk: this.desk, troubles, notice },
+        clock,
+        random: () => 0,
+        log,
+      },
+      { ...defaults, ...settings },
+    );
+    const identity = new Identity({
+      book: this.book,
+      desk: this.desk,
+      clock,
+      settings: () => ({ read: "open", url: "", hosts: [] }),
+    });
+    this.#app = application([this.input], { log, entry: identity });
+  }
+
+  async close(): Promise<void> {
+    await this.input.close();
+    this.desk.close();
+    this.book.close();
+    rmSync(this.#folder, { recursive: true });
+  }
+
+  /** Sends a request. Its body may be a stream. */
+  async ask(
+    method: string,
+    last: string,
+    { token, from = "10.0.0.5", headers = {} }: Sending,
+    body?: BodyInit,
+  ): Promise<Answer> {
+    const init = {
+      method,
+      headers: { ...headers, ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) },
+      ...(body === undefined ? {} : { body, duplex: "half" }),
+    };
+    const answer = await this.#app.request(path(last), init, { incoming: { socket: { remoteAddress: from } } });
+    return { status: answer.status, body: (await answer.json()) as Answer["body"], headers: answer.headers };
+  }
+
+  post(last: string, body: unknown, sending: Sending = {}): Promise<Answer> {
+    const headers = { "Content-Type": "application/json", ...sending.headers };
+    return this.ask("POST", last, { ...sending, headers }, typeof body === "string" ? body : JSON.stringify(body));
+  }
+
+  register(hostname: unknown, more: object = {}, sending: Sending = {}): Promise<Answer> {
+    return this.post("register", { hostname, capabilities: {}, ...more }, sending);
+  }
+
+  /** Registers a machine. @returns its token @throws Error if the hub refuses it */
+  async enrolled(hostname: string, more: object = {}, sending: Sending = {}): Promise<string> {
+    const { status, body } = await this.register(hostname, more, sending);
+    if (status !== 200) throw new Error(`${hostname} is not registered: ${JSON.stringify(body)}`);
+    return String(body.token);
+  }
+
+  config(token: string | undefined, sending: Sending = {}): Promise<Answer> {
+    return this.ask("GET", "config", { ...sending, token });
+  }
+
+  report(token: string | undefined, more: object = {}, sending: Sending = {}): Promise<Answer> {
+    return this.post("report", { hostname: "h", ...more }, { ...sending, token });
+  }
+
+  /** Sends a whole sample, as hmonitor does. */
+  sample(token: string, info: HostInfo, { headers, ...sending }: Sending = {}): Promise<Answer> {
+    const all = { "Content-Type": sampleType, Date: new Date(this.now).toUTCString(), ...headers };
+    const body = Buffer.from(toBinary(HostInfoSchema, info));
+    return this.ask("POST", "report", { ...sending, token, headers: all }, body);
+  }
+
+  node(hostname: string): NodeRecord {
+    const node = this.book.node(hostname);
+    if (node === undefined) throw new Error(`${hostname} is not registered`);
+    return node;
+  }
+
+  /** What an administrator does with a machine. */
+  approve = (hostname: string): void => this.#change(hostname, { state: "approved" });
+  reset = (hostname: string): void => this.#change(hostname, { token: undefined, reset: true });
+
+  #change(hostname: string, change: Parameters<Parameters<Parameters<Book["write"]>[0]>[0]["changeNode"]>[1]): void {
+    const { id } = this.node(hostname);
+    this.#do(hostname, (book) => book.changeNode(id, change));
+  }
+
+  remove(hostname: string): void {
+    const { id } = this.node(hostname);
+    this.#do(hostname, (book) => book.removeNode(id));
+  }
+
+  configure(host: string, config: Partial<HostConfig>): void {
+    this.#do(host, (book) => book.changeHost(host, { config: { ...everything, ...config } }));
+  }
+
+  /** Makes an enrolment token. @returns its secret */
+  enrolment(name: string, expires?: number): string {
+    const secret = newSecret();
+    const { now: created } = this;
+    this.#do(name, (book) =>
+      book.addToken(hashOf(secret), { name, scope: "enroll", created, creator: "administrator alice", expires }),
+    );
+    return secret;
+  }
+
+  #do(target: string, write: (book: Parameters<Parameters<Book["write"]>[0]>[0]) => unknown): void {
+    this.desk.do(administrator, { name: "test.change", needs: "admin", target, write });
+  }
+
+  /** Runs what waits, without advancing time. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async pass(ms: number): Promise<void> {
+    const end = this.now + ms;
+    await this.settle();
+    for (;;) {
+      const [next] = this.#timers.toSorted((a, b) => a.at - b.at);
+      if (next === undefined || next.at > end) break;
+      this.#timers = this.#timers.filter((other) => other !== next);
+      this.now = Math.max(this.now, next.at);
+      next.run();
+      await this.settle();
+    }
+    this.now = end;
+  }
+}
