@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, createServer as createListener } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { PushClient } from "./client.ts";
 
 const open: (() => void)[] = [];
@@ -44,6 +44,16 @@ test("sends method, path, token, type and body, and gives back status, headers a
   const answer = await door.ask({ method: "POST", path: "/x", token: "t", type: "a/b", body }, never);
   expect(heard).toEqual(["{}", "POST", "/below/x", "Bearer t", "a/b", "2"]);
   expect(answer).toMatchObject({ status: 202, headers: { "x-said": "yes" }, text: "ünï" });
+});
+
+test("says in the header Date when a request is sent, by the clock of this machine", async () => {
+  vi.useFakeTimers({ now: Date.UTC(2030, 0, 2, 3, 4, 5, 678), toFake: ["Date"] });
+  try {
+    const door = await hub(({ headers }, response) => void response.end(headers.date));
+    expect((await door.ask(get, never)).text).toBe("Wed, 02 Jan 2030 03:04:05 GMT");
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("a redirect is given back, not followed", async () => {

@@ -64,6 +64,8 @@ export class PushClient {
     const { method, path, token, body, type } = request;
     const headers = {
       accept: "application/json",
+      // Tells a hub how old a stored sample is, whatever this machine's clock says (docs/decisions/0053-machines-that-push.md).
+      date: new Date().toUTCString(),
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(body && { "content-type": type ?? "application/json", "content-length": body.length }),
     };
