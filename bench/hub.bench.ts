@@ -1,5 +1,5 @@
 // Benchmark of the hub: CPU and memory of polling and storing, compared with Prometheus, which scrapes the same series from
-// the same simulated fleet in the same run; and the size of the page's feed.
+// the same simulated fleet in the same run; the size of the page's feed; and machines that push beside polled ones.
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +9,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { hubFolder, startHub } from "../test/hub.ts";
 import { top } from "../test/program.ts";
 import { feedSizes } from "./hub/feed.ts";
+import { pushCost, rows } from "./hub/push.ts";
 import { type Claim, cpu, ensure, freePort, memory, version } from "./measure.ts";
 
 const peer = "/usr/bin/prometheus";
@@ -123,12 +124,16 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
     print("|---|---|---|");
     print(`| first event | ${kilo(first)} | ${kilo(json)} |`);
     print(`| event after a further answer of each host | ${kilo(delta)} | ${kilo(json)} |`);
+    print("");
+    const pushes = await pushCost(fleet);
+    for (const row of rows(pushes)) print(row);
     const peerName = "Prometheus";
     const feed = { peer: json / 1000, unit: "KB", peerName: "JSON" };
     return [
       { name: "feed-first", ours: first / 1000, ...feed },
       { name: "feed-delta", ours: delta / 1000, ...feed },
       { name: "poll-cpu", ours: mine.each, peer: other.each, unit: "ms", peerName },
+      { name: "push-cpu", ours: pushes.each, peer: mine.each, unit: "ms", peerName: "poll" },
       { name: "poll-memory", ours: mine.rss / hosts / 1e6, peer: other.rss / hosts / 1e6, unit: "MB-a-host", peerName },
     ];
   } finally {

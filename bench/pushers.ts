@@ -1,0 +1,126 @@
+// Simulates machines that push, in a process of its own so that its cost is not counted: half of them send whole samples of
+// eight GPUs as hmonitor does, half report in JSON as the Lab Exporter does. Each has a place of its own within the interval.
+import { Agent, request } from "node:http";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { HostInfoSchema } from "../proto/gen/host_pb.js";
+import { info } from "./reading.ts";
+
+/** What to do, received over IPC. */
+export interface PushOrder {
+  readonly url: string;
+  readonly count: number;
+  /** Seconds between two reports of a machine. */
+  readonly interval: number;
+}
+
+/** What was done since the last question, sent over IPC. */
+export interface PushCounts {
+  readonly samples: number;
+  readonly reports: number;
+  readonly failed: number;
+  /** Milliseconds until an answer came, of the slowest hundredth of pushes, and of half of them. */
+  readonly slowest: number;
+  readonly middle: number;
+}
+
+let counts = { samples: 0, reports: 0, failed: 0 };
+let waits: number[] = [];
+
+interface Push {
+  readonly url: string;
+  readonly agent: Agent;
+  readonly token?: string;
+  readonly type: string;
+  readonly body: Uint8Array;
+}
+
+/** @returns status and body of the answer; status 0 if there is none */
+function push({ url, agent, token, type, body }: Push): Promise<{ status: number; text: string }> {
+  const headers = {
+    "content-type": type,
+    "content-length": body.length,
+    date: new Date().toUTCString(),
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+  };
+  return new Promise((resolve) => {
+    const sent = request(url, { method: "POST", agent, headers }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (piece: string) => {
+        text += piece;
+      });
+      response.on("error", () => resolve({ status: 0, text: "" }));
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    sent.on("error", () => resolve({ status: 0, text: "" }));
+    sent.end(body);
+  });
+}
+
+const MB = 1_048_576;
+
+function report(hostname: string): Uint8Array {
+  const { gpus, cpu, memory, disks, nics, system } = info();
+  const body = {
+    hostname,
+    ip: "10.0.0.5",
+    cpuUsagePct: cpu?.busy,
+    cpuCores: cpu?.threads,
+    memoryUsedGB: Number(memory?.used) / 1024 ** 3,
+    memoryTotalGB: 1000,
+    gpus: gpus?.map(({ id, name, utilization, memUsed, memTotal, temp, power }) => ({
+      ...{ index: id, name, utilizationPct: utilization, temperatureC: temp, powerLimitW: 700 },
+      ...{ memoryUsedMB: Number(memUsed) / MB, memoryTotalMB: Number(memTotal) / MB, powerDrawW: Number(power) / 1000 },
+    })),
+    disks: disks?.map(({ mount }) => ({ mount, totalGB: 2000, usedGB: 1000 })),
+    nics: nics?.map(({ name, rxRate }) => ({ name, ipv4: "10.0.0.5", rxMbps: Number(rxRate) / 125_000, txMbps: 1 })),
+    networkRxMbps: 1,
+    networkTxMbps: 1,
+    uptimeSeconds: 86_400,
+    processCount: 500,
+    loadAvg: [system?.load1, 1, 1],
+  };
+  return Buffer.from(JSON.stringify(body));
+}
+
+async function start(order: PushOrder, number: number): Promise<void> {
+  const { url, interval } = order;
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const hostname = `pusher${number}`;
+  const path = `${url}/api/monitoring/`;
+  const capabilities = { cpuCores: 128, memoryTotalGB: 1000, gpus: [], disks: [], nics: [] };
+  const registration = Buffer.from(JSON.stringify({ hostname, capabilities }));
+  const { text } = await push({ url: `${path}register`, agent, type: "application/json", body: registration });
+  const { token } = JSON.parse(text) as { token: string };
+  const whole = number % 2 === 0;
+  const type = whole ? "application/x-protobuf; messageType=gpu.HostInfo" : "application/json";
+  const send = async (): Promise<void> => {
+    const body = whole ? toBinary(HostInfoSchema, create(HostInfoSchema, { ...info(), hostname })) : report(hostname);
+    const begun = performance.now();
+    const { status } = await push({ url: `${path}report`, agent, token, type, body });
+    waits.push(performance.now() - begun);
+    if (status !== 200) counts.failed++;
+    else counts[whole ? "samples" : "reports"]++;
+  };
+  const phase = ((number * interval * 1000) / order.count) % (interval * 1000);
+  setTimeout(() => {
+    void send();
+    setInterval(() => void send(), interval * 1000);
+  }, phase);
+}
+
+process.on("message", async (order: PushOrder | "counts") => {
+  if (order !== "counts") {
+    // A few at a time, as each registration is written to the disk.
+    for (let i = 0; i < order.count; i += 20) {
+      await Promise.all(Array.from({ length: Math.min(20, order.count - i) }, (_, n) => start(order, i + n)));
+    }
+    process.send?.("ready");
+    return;
+  }
+  const sorted = waits.toSorted((a, b) => a - b);
+  const share = (part: number): number => sorted[Math.floor(sorted.length * part)] ?? 0;
+  process.send?.({ ...counts, slowest: share(0.99), middle: share(0.5) } satisfies PushCounts);
+  counts = { samples: 0, reports: 0, failed: 0 };
+  waits = [];
+});
+process.on("disconnect", () => process.exit(0));
