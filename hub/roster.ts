@@ -182,7 +182,10 @@ export class Roster {
 }
 
 /** The roster as views see it. */
-export type RosterView = Pick<Roster, "keyOf" | "nameOf" | "profile" | "config" | "polled" | "nodes" | "waits" | "onChange">;
+export type RosterView = Pick<
+  Roster,
+  "keyOf" | "nameOf" | "profile" | "config" | "polled" | "nodes" | "waits" | "onChange"
+>;
 
 function polledHost(address: string | undefined, record: HostRecord | undefined): PolledHost | undefined {
   const intervalSec = record?.config.reportIntervalSec ?? undefined;

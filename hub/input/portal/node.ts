@@ -8,7 +8,7 @@ import { Moments } from "./moment.ts";
 import { RateLimit, type RateLimits } from "./rate.ts";
 
 /** Owns the hosts of machines that report by themselves. */
-export const owner: Owner = { input: "portal", origin: "push" };
+const owner: Owner = { input: "portal", origin: "push" };
 
 /** A node counts as down after this time without a current report, or after so many of its intervals. Milliseconds. */
 const leastSilenceMs = 30_000;
