@@ -170,7 +170,11 @@ export interface NodeRecord {
   readonly taken: { readonly version: number; readonly time: number } | undefined;
 }
 
-/** Administration that views may read: accounts, sessions, tokens, hosts, nodes and the audit log. @throws Fault book_unusable */
+/**
+ * Administration that views may read: accounts, sessions, tokens, hosts, nodes and the audit log. A host or node whose row is
+ * damaged is missing in lists, which a notice says.
+ * @throws Fault book_unusable
+ */
 export interface BookReader {
   /** Entries, newest first. @throws Fault bad_request */
   audit(page: AuditPage): readonly NumberedEntry[];

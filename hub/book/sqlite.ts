@@ -59,6 +59,8 @@ class SqliteBook implements Book {
   /** True if hosts or nodes changed since the listeners were called. */
   #changed = false;
   readonly #listeners = new Set<() => void>();
+  /** Messages on damaged rows. */
+  readonly #damagedRows = new Set<string>();
 
   constructor(options: BookOptions) {
     this.#options = options;
@@ -148,6 +150,7 @@ class SqliteBook implements Book {
       return work(file, writer);
     } catch (error) {
       if (isDamage(error)) throw this.#renew(error);
+      if (error instanceof Fault && error.code === "book_unusable") this.#reportRow(error);
       throw isDiskFailure(error) ? this.#fails(error) : error;
     }
   }
@@ -165,8 +168,11 @@ class SqliteBook implements Book {
   #opened(): OpenBook {
     if (this.#open !== undefined) return this.#open;
     const file = this.#file();
-    const writer = writerOf(file, () => {
-      this.#changed = true;
+    const writer = writerOf(file, {
+      onChange: () => {
+        this.#changed = true;
+      },
+      onDamage: (fault) => this.#reportRow(fault),
     });
     const open = { file, writer, path: new DatabasePath(this.#path) };
     this.#open = open;
@@ -230,6 +236,15 @@ class SqliteBook implements Book {
     const text = `Administration data in ${this.#path} is damaged (${(error as Error).message}). It was moved to ${aside}, and a new file was begun: its content must be restored from a backup or created again.`;
     this.#options.log.error(text);
     this.#options.notice("book damaged", text);
+  }
+
+  /** Reports a row that is damaged, once. The rest of the book is used as ever. */
+  #reportRow({ message }: Fault): void {
+    if (this.#damagedRows.has(message)) return;
+    this.#damagedRows.add(message);
+    const text = `${message}. Correct it in ${this.#path} while the hub is stopped, or restore a backup.`;
+    this.#options.log.error(text);
+    this.#options.notice("book row", text);
   }
 
   /** Logs a failure of the disk once; the file is tried again later. */

@@ -1,7 +1,7 @@
 import type { Database } from "../../database/database.ts";
 import { Fault } from "../../fault.ts";
 import type { AuditDetails, AuditEntry, AuditPage, NumberedEntry } from "../book.ts";
-import { jsonColumn, recordOf } from "./column.ts";
+import { attempt, type DamageReport, jsonColumn, recordOf } from "./column.ts";
 
 const most = 1000;
 
@@ -25,12 +25,14 @@ type AuditRow = Omit<NumberedEntry, "details"> & { readonly details: string };
 /** The table of audit entries, with its statements prepared. */
 export class AuditTable {
   readonly #file: Database;
+  readonly #report: DamageReport;
   readonly #insert;
   /** By their conditions. */
   readonly #pages = new Map<string, ReturnType<Database["prepare"]>>();
 
-  constructor(file: Database) {
+  constructor(file: Database, report: DamageReport) {
     this.#file = file;
+    this.#report = report;
     this.#insert = file.prepare(
       `INSERT INTO audit (time, actor, origin, action, target, details, result)
        VALUES (@time, @actor, @origin, @action, @target, @details, @result)`,
@@ -56,7 +58,12 @@ export class AuditTable {
       ...(target === undefined ? {} : { target }),
     };
     const rows = this.#statement(Object.keys(filter) as (keyof typeof conditions)[]).all({ ...filter, before, limit });
-    return (rows as AuditRow[]).map((row) => ({ ...row, details: details.read(row.details, `entry ${row.id}`) }));
+    return (rows as AuditRow[]).map((row) => ({ ...row, details: this.#detailsOf(row) }));
+  }
+
+  /** Details that are damaged leave the rest of their entry in the log. */
+  #detailsOf(row: AuditRow): AuditDetails {
+    return attempt(() => details.read(row.details, `entry ${row.id}`), this.#report) ?? { damaged: true };
   }
 
   #statement(filters: readonly (keyof typeof conditions)[]): ReturnType<Database["prepare"]> {

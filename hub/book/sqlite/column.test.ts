@@ -45,58 +45,68 @@ function edit(sql: string): void {
   file.close();
 }
 
-const reads: readonly [string, string, (book: Book) => unknown, RegExp][] = [
-  ["labels that are numbers", `UPDATE host SET labels = '{"a":1}'`, (book) => book.hosts(), /labels of "gpu1"/],
+const host = (book: Book): unknown => book.host("gpu1");
+const machine = (book: Book): unknown => book.nodeOf(sha256("node"));
+const damage: readonly [string, string, (book: Book) => unknown, RegExp][] = [
+  ["labels that are numbers", `UPDATE host SET labels = '{"a":1}' WHERE name = 'gpu1'`, host, /labels of "gpu1"/],
   [
     "a configuration of words",
-    `UPDATE host SET config = '{"gpuIndices":"all"}'`,
-    (book) => book.host("gpu1"),
-    /"gpu1"/,
-  ],
-  ["a negative index", `UPDATE host SET config = '{"gpuIndices":[-1]}'`, (book) => book.hosts(), /gpuIndices\.0/],
-  [
-    "capabilities without cards",
-    `UPDATE node SET capabilities = '{}'`,
-    (book) => book.nodes(),
-    /capabilities of "gpu2"/,
+    `UPDATE host SET config = '{"gpuIndices":"all"}' WHERE name = 'gpu1'`,
+    host,
+    /configuration of "gpu1"/,
   ],
   [
-    "capabilities of a machine that reports",
-    `UPDATE node SET capabilities = '{"gpus":[null]}'`,
-    (book) => book.nodeOf(sha256("node")),
-    /"gpu2"/,
+    "a negative index",
+    `UPDATE host SET config = '{"gpuIndices":[-1]}' WHERE name = 'gpu1'`,
+    host,
+    /"gpu1" cannot be read: gpuIndices\.0/,
   ],
-  [
-    "details that are nested",
-    `INSERT INTO audit VALUES (2, 0, 'owner', 'control', 'a.b', 'gpu1', '{"a":{}}', 'done')`,
-    (book) => book.audit({ limit: 1 }),
-    /details of "entry 2"/,
-  ],
+  ["no cards", "UPDATE node SET capabilities = '{}' WHERE id = 1", machine, /capabilities of "gpu2"/],
+  ["a card that is null", `UPDATE node SET capabilities = '{"gpus":[null]}' WHERE id = 1`, machine, /"gpu2"/],
 ];
 
-test.each(reads)(
-  "%s: the request that needs them is refused with the row, the rest of the book is read",
+test.each(damage)(
+  "%s in a row: whoever needs it is refused, lists go on without it, and a notice names it, once",
   (_, sql, read, message) => {
-    filled().close();
+    const before = filled();
+    before.write((writer) => {
+      const capabilities = { gpus: [], disks: [], nics: [] };
+      const node = { hostname: "gpu3", host: "gpu3", state: "waiting", registered: now, origin: "127.0.0.1" } as const;
+      writer.addNode({ ...node, capabilities }, sha256("other"));
+      writer.changeHost("gpu3", { group: "a" });
+    });
+    before.close();
     edit(sql);
     const book = fixture.open(folder);
-    expect(() => read(book)).toThrow(
-      expect.objectContaining({ code: "book_unusable", message: expect.stringMatching(message) }),
-    );
-    expect([book.accounts().length, book.tokens().length, fixture.log.lines, fixture.notices.size]).toEqual([
-      1,
-      1,
-      [],
-      0,
-    ]);
+    for (let i = 0; i < 2; i++) {
+      expect(() => read(book)).toThrow(
+        expect.objectContaining({ code: "book_unusable", message: expect.stringMatching(message) }),
+      );
+      const names = [book.hosts().map(({ name }) => name), book.nodes().map(({ hostname }) => hostname)];
+      expect(names.map(({ length }) => length).sort()).toEqual([1, 2]);
+      expect(names).toEqual([expect.arrayContaining(["gpu3"]), expect.arrayContaining(["gpu3"])]);
+    }
+    expect(fixture.notices.get("book row")).toMatch(message);
+    expect(fixture.log.lines).toEqual([fixture.notices.get("book row")]);
     // What is damaged can be removed.
     book.write((writer) => {
       writer.removeHost("gpu1");
       writer.removeNode(1);
     });
-    expect([book.hosts(), book.nodes()]).toEqual([[], []]);
+    expect([book.hosts().length, book.nodes().length, read(book)]).toEqual([1, 1, undefined]);
   },
 );
+
+test("an audit entry whose details are damaged is in the log without them", () => {
+  filled().close();
+  edit(`INSERT INTO audit VALUES (2, 7, 'owner', 'control', 'a.b', 'gpu1', '{"a":{}}', 'done')`);
+  const book = fixture.open(folder);
+  expect(book.audit({ limit: 2 }).map(({ id, time, details }) => [id, time, details])).toEqual([
+    [2, 7, { damaged: true }],
+    [1, now, {}],
+  ]);
+  expect(fixture.log.lines).toEqual([expect.stringMatching(/details of "entry 2".*Correct it in .*gohm\.db/)]);
+});
 
 test("a key that a later version may add to a configuration or capabilities is ignored, and a label may have any name", () => {
   const book = filled();

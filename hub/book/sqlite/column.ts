@@ -102,3 +102,25 @@ export const recordOf = <T>(
     (value) => typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(test),
     "a value has a wrong type",
   );
+
+/** Called with the fault of a row that is damaged. */
+export type DamageReport = (fault: Fault) => void;
+
+/** Reads rows of a list. One that is damaged is reported and left out: it must not cost the others. */
+export function readable<Row, T>(rows: readonly Row[], read: (row: Row) => T, report: DamageReport): T[] {
+  return rows.flatMap((row) => {
+    const found = attempt(() => read(row), report);
+    return found === undefined ? [] : [found];
+  });
+}
+
+/** What is read; undefined if it is damaged, which is reported. */
+export function attempt<T>(read: () => T, report: DamageReport): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    report(error);
+    return undefined;
+  }
+}

@@ -3,7 +3,7 @@ import { quoted } from "../../../program/setting.ts";
 import type { Database } from "../../database/database.ts";
 import { Fault } from "../../fault.ts";
 import { everything, type HostChange, type HostConfig, type HostRecord } from "../book.ts";
-import { jsonColumn, optionalText, recordOf, text, whole } from "./column.ts";
+import { type DamageReport, jsonColumn, optionalText, readable, recordOf, text, whole } from "./column.ts";
 
 interface HostRow {
   readonly name: string;
@@ -58,13 +58,15 @@ const empty: Omit<HostRecord, "name"> = {
 
 /** The table of what administrators have set for hosts, with its statements prepared. */
 export class HostTable {
+  readonly #report: DamageReport;
   readonly #all;
   readonly #get;
   readonly #taken;
   readonly #put;
   readonly #remove;
 
-  constructor(file: Database) {
+  constructor(file: Database, report: DamageReport) {
+    this.#report = report;
     const columns = `name, shown, "group", labels, config, config_version, address, parted`;
     this.#all = file.prepare(`SELECT ${columns} FROM host ORDER BY name`);
     this.#get = file.prepare(`SELECT ${columns} FROM host WHERE name = ?`);
@@ -84,7 +86,7 @@ export class HostTable {
   }
 
   all(): HostRecord[] {
-    return (this.#all.all() as HostRow[]).map(hostOf);
+    return readable(this.#all.all() as HostRow[], hostOf, this.#report);
   }
 
   get(name: string): HostRecord | undefined {

@@ -3,7 +3,7 @@ import { quoted } from "../../../program/setting.ts";
 import type { Database } from "../../database/database.ts";
 import { Fault } from "../../fault.ts";
 import type { Capabilities, NodeChange, NodeRecord, NodeState } from "../book.ts";
-import { jsonColumn, optionalText, optionalWhole, sha256, text, whole } from "./column.ts";
+import { type DamageReport, jsonColumn, optionalText, optionalWhole, readable, sha256, text, whole } from "./column.ts";
 
 interface NodeRow {
   readonly id: number;
@@ -84,6 +84,7 @@ const routine = new Set(["used", "usedFrom", "taken"]);
 /** The table of machines that report by themselves, with its statements prepared. */
 export class NodeTable {
   readonly #file: Database;
+  readonly #report: DamageReport;
   readonly #all;
   readonly #named;
   readonly #ofToken;
@@ -93,8 +94,9 @@ export class NodeTable {
   /** Capabilities by machine, as they were read last: to check them takes ten times as long as to read the row. */
   readonly #known = new Map<number, { readonly text: string; readonly value: Capabilities }>();
 
-  constructor(file: Database) {
+  constructor(file: Database, report: DamageReport) {
     this.#file = file;
+    this.#report = report;
     this.#all = file.prepare("SELECT * FROM node ORDER BY hostname");
     this.#named = file.prepare("SELECT * FROM node WHERE hostname = ?");
     this.#ofToken = file.prepare("SELECT * FROM node WHERE token = ?");
@@ -102,7 +104,7 @@ export class NodeTable {
   }
 
   all(): NodeRecord[] {
-    return (this.#all.all() as NodeRow[]).map((row) => this.#record(row));
+    return readable(this.#all.all() as NodeRow[], (row) => this.#record(row), this.#report);
   }
 
   named(hostname: string): NodeRecord | undefined {

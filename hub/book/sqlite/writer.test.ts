@@ -15,12 +15,16 @@ const hour = 3_600_000;
 const day = 24 * hour;
 const start = 1_800_000_000_000;
 
+const onDamage = (fault: Fault): never => {
+  throw fault;
+};
+
 /** A book without a disk. */
 function inMemory(onChange = () => {}): { file: Sqlite.Database; book: BookWriter } {
   const file = new Sqlite(":memory:");
   file.pragma("foreign_keys = ON");
   for (const step of bookSchema.steps) file.exec(step);
-  return { file, book: writerOf(file, onChange) };
+  return { file, book: writerOf(file, { onChange, onDamage }) };
 }
 
 /** A call of a method of the book. */
@@ -218,7 +222,7 @@ test("only lists and links are read row by row: the number of rows slows nothing
       return file.prepare(sql);
     },
   };
-  const book = writerOf(watched as unknown as Sqlite.Database, () => {});
+  const book = writerOf(watched as unknown as Sqlite.Database, { onChange: () => {}, onDamage });
   for (const filter of [{ actor: "a" }, { action: "a" }, { action: "a.b" }, { target: "a" }]) {
     book.audit({ limit: 1, ...filter });
   }

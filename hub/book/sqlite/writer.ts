@@ -2,19 +2,27 @@ import type { Database } from "../../database/database.ts";
 import type { BookWriter } from "../book.ts";
 import { AccountTable } from "./account.ts";
 import { AuditTable } from "./audit.ts";
+import type { DamageReport } from "./column.ts";
 import { HostTable } from "./host.ts";
 import { NodeTable } from "./node.ts";
 import { SessionTable } from "./session.ts";
 import { TokenTable } from "./token.ts";
 
-/** Everything that a transaction can do with an open file. @param onChange called if hosts or nodes changed */
-export function writerOf(file: Database, onChange: () => void): BookWriter {
-  const audit = new AuditTable(file);
+/** What a book is told of. */
+interface BookListeners {
+  /** Called if hosts or nodes changed. */
+  readonly onChange: () => void;
+  readonly onDamage: DamageReport;
+}
+
+/** Everything that a transaction can do with an open file. */
+export function writerOf(file: Database, { onChange, onDamage }: BookListeners): BookWriter {
+  const audit = new AuditTable(file, onDamage);
   const accounts = new AccountTable(file);
   const sessions = new SessionTable(file);
   const tokens = new TokenTable(file);
-  const hosts = new HostTable(file);
-  const nodes = new NodeTable(file);
+  const hosts = new HostTable(file, onDamage);
+  const nodes = new NodeTable(file, onDamage);
   /** The result of a change of hosts or nodes. */
   const changed = <T>(result: T): T => {
     onChange();
