@@ -13,6 +13,7 @@ import {
   needsApproval,
   newClaim,
   type Owner,
+  paceOf,
   rankOf,
   recognize,
 } from "./ingest/claim.ts";
@@ -117,14 +118,15 @@ export class Ingest {
    * Adds an owner of a host, or changes its address. The owner of highest precedence gives the address that is shown. The
    * last report is discarded if no owner has heard from the host at its present address; a host that reports by itself may
    * do so from any.
+   * @param intervalSec seconds between two reports of a host that decides that by itself; absent if as usual
    */
-  claim(name: string, by: Owner, address: string): void {
+  claim(name: string, by: Owner, address: string, intervalSec?: number): void {
     const host = this.#hosts.get(name) ?? this.#add(name);
     const before = host.claims.get(by);
-    if (before?.address === address) return;
-    if (before !== undefined && by.origin === "push") before.address = address;
+    if (before?.address === address && before.intervalSec === intervalSec) return;
+    if (before !== undefined && by.origin === "push") Object.assign(before, { address, intervalSec });
     else {
-      host.claims.set(by, newClaim(address));
+      host.claims.set(by, newClaim(address, intervalSec));
       host.boot.release(by);
     }
     this.#settle(name, host);
@@ -269,9 +271,10 @@ export class Ingest {
   #describe(name: string, { claims }: ClaimedHost): void {
     const { directory, live } = this.#targets;
     if (directory === undefined) return;
-    const profile = directory.profile(name);
+    const { intervalSec = paceOf(claims), ...others } = directory.profile(name) ?? {};
     const waiting = !directory.approved(name) && [...claims.keys()].every(needsApproval);
-    live.describe(name, waiting ? { ...profile, waiting } : profile);
+    const profile = { ...others, ...(intervalSec ? { intervalSec } : {}), ...(waiting ? { waiting } : {}) };
+    live.describe(name, Object.keys(profile).length === 0 ? undefined : profile);
   }
 
   /** True if the reports are those of a machine that nobody has approved, under a name that others have a right to. */

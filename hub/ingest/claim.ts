@@ -21,6 +21,8 @@ export interface Machine {
 /** One owner's view of a host: nothing heard yet, up, or down for a reason. */
 export interface Claim {
   address: string;
+  /** Seconds between two reports, if the host decides that by itself. */
+  intervalSec: number | undefined;
   state: "new" | "up" | "down";
   reason: string;
   /** Unix milliseconds of the first and last report since the last time without any. */
@@ -33,13 +35,20 @@ export type Claims = ReadonlyMap<Owner, Claim>;
 /** Without a report for longer, an owner counts as not having heard from its host, even if nothing failed. */
 const unheardMs = 300_000;
 
-export const newClaim = (address: string): Claim => ({
+export const newClaim = (address: string, intervalSec: number | undefined): Claim => ({
   address,
+  intervalSec,
   state: "new",
   reason: "",
   heard: undefined,
   machine: undefined,
 });
+
+/** Seconds between two reports of a host that decides that by itself; undefined for all others. */
+export function paceOf(claims: Claims): number | undefined {
+  const all = [...claims];
+  return all.every(([{ origin }]) => origin === "push") ? all[0]?.[1].intervalSec : undefined;
+}
 
 /** Position in the precedence of owners: 0 is the highest. */
 export const rankOf = ({ origin }: Owner): number => origins.indexOf(origin);

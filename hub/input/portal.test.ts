@@ -171,6 +171,27 @@ test.each([
   expect(linkOf("gpu7")?.state).toBe("waiting");
 });
 
+test("a machine with a long interval of its own is fresh between its reports, and one without is as usual", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  const interval = () => hub.live.host("gpu7")?.profile?.intervalSec;
+  for (const wanted of [undefined, undefined, undefined, 60, 60]) {
+    await hub.report(token);
+    expect(interval()).toBe(wanted);
+    await hub.pass(60 * second);
+  }
+  hub.configure("gpu7", { reportIntervalSec: 7 });
+  await hub.report(token);
+  expect(interval()).toBe(7);
+  for (let i = 0; i < 4; i++) {
+    await hub.pass(7 * second);
+    await hub.report(token);
+  }
+  hub.configure("gpu7", {});
+  await hub.report(token);
+  expect(interval()).toBeUndefined();
+});
+
 test("a sample is dated by its own time; one that comes late is in history only", async () => {
   start();
   const token = await hub.enrolled("gpu7");

@@ -1,4 +1,6 @@
 import type { Context } from "hono";
+import { networkOf } from "../../program/network.ts";
+import { clean } from "../../proto/clean.ts";
 import type { HostConfig, NodeRecord } from "../book/book.ts";
 import { Fault } from "../fault.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
@@ -108,7 +110,9 @@ class Portal implements RunningInput<typeof table> {
 
   async #register({ c, by }: RouteRequest<typeof pushRoutes.register>): Promise<Response> {
     mediaTypeOf(c, json);
-    const bytes = await this.#registrations.read(c, by.origin, registrationLimit);
+    const network = networkOf(by.origin);
+    await this.#registrar.admit(network, declaredLength(c, registrationLimit) ?? registrationLimit);
+    const bytes = await this.#registrations.read(c, network, registrationLimit);
     const { node, token } = this.#registrar.register(by, parseRegistration(bytes));
     const message = `${node.hostname} is registered${node.state === "waiting" ? " and waits for approval" : ""}`;
     return c.json({ status: "registered", token, nodeId: node.id, message });
@@ -142,7 +146,8 @@ class Portal implements RunningInput<typeof table> {
     if (sender?.behind === true) await this.#takeTurn();
     const bytes = await this.#reports.read(c, sender?.record.hostname ?? by.origin, reportLimit);
     const info = type === "json" ? parseReport(bytes) : parseSample(bytes);
-    const node = this.#nodeOf(by, info.hostname);
+    const node = sender ?? this.#nodeOf(by, info.hostname);
+    if (sender === undefined) (await node.admit(bytes.length))();
     const report: Report = { info, sent: type === "json" ? undefined : sentAt(c), address: by.origin };
     node.take(report, node.isLate(report));
     c.header("Accept-Post", acceptPost);
@@ -176,7 +181,7 @@ class Portal implements RunningInput<typeof table> {
       "bad_request",
       hostname === undefined
         ? "A configuration is that of one machine: ask for it with the token that it got at its registration."
-        : `No machine with the host name ${JSON.stringify(hostname)} is registered.`,
+        : `No machine with the host name ${JSON.stringify(clean(hostname))} is registered.`,
     );
   }
 

@@ -81,8 +81,10 @@ export function counts({ live, roster }: Pick<HubView, "live" | "roster">, name:
 }
 
 /** Seconds between two reports of a host. */
-export const intervalOf = ({ roster, interval }: Pick<HubView, "roster" | "interval">, host: string): number =>
-  roster.profile(host)?.intervalSec ?? interval();
+export const intervalOf = (
+  { live, roster, interval }: Pick<HubView, "live" | "roster" | "interval">,
+  host: string,
+): number => (live.host(host)?.profile ?? roster.profile(host))?.intervalSec ?? interval();
 
 /**
  * True if the client has this representation already: If-None-Match holds its entity tag, or is "*" (RFC 9110 §13.1.2: tags

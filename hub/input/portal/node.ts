@@ -59,6 +59,7 @@ export class Node {
   readonly #options: NodeOptions;
   #record: NodeRecord;
   #address: string;
+  #interval: number | undefined;
   readonly #moments = new Moments();
   readonly #devices = new DeviceLimit();
   #allowance: RateLimit;
@@ -79,7 +80,7 @@ export class Node {
     this.#address = record.usedFrom ?? record.origin;
     this.#taken = record.taken?.version;
     this.#allowance = new RateLimit(allowances[record.state], context.clock.now());
-    context.ingest.claim(record.host, owner, this.#address);
+    this.#claim();
     this.#watch();
   }
 
@@ -109,7 +110,7 @@ export class Node {
     if (record.state !== before.state) this.#allowance = new RateLimit(allowances[record.state], clock.now());
     if (record.host === before.host) return;
     ingest.release(before.host, owner);
-    ingest.claim(record.host, owner, this.#address);
+    this.#claim();
     this.#down = false;
   }
 
@@ -151,8 +152,8 @@ export class Node {
       ingest.late(host, info, owner);
       return;
     }
-    this.#moved(address);
     this.#hear();
+    this.#place(address);
     this.#disregardTime(info);
     ingest.received(host, info, owner);
   }
@@ -206,11 +207,25 @@ export class Node {
     this.#tell("clock", "Its clock differs by more than a day from the hub's, which dates its reports.");
   }
 
-  /** Shows the address from which reports come. */
-  #moved(address: string): void {
-    if (address === this.#address) return;
+  /** Shows the address from which reports come, and how often they do. */
+  #place(address: string): void {
+    const interval = this.#ownInterval();
+    if (address === this.#address && interval === this.#interval) return;
     this.#address = address;
-    this.#options.context.ingest.claim(this.#record.host, owner, address);
+    this.#interval = interval;
+    this.#claim();
+  }
+
+  #claim(): void {
+    this.#options.context.ingest.claim(this.#record.host, owner, this.#address, this.#interval);
+  }
+
+  /** Seconds between its reports, if it has a longer interval than usual that nobody configured (--interval). */
+  #ownInterval(): number | undefined {
+    const own = this.#pauses.length < pausesKept ? 0 : Math.min(...this.#pauses);
+    if (this.#options.interval() !== undefined || own * silentIntervals <= leastSilenceMs) return undefined;
+    const before = (this.#interval ?? 0) * 1000;
+    return Math.abs(own - before) < before / 5 ? this.#interval : Math.round(own / 1000);
   }
 
   #hear(): void {

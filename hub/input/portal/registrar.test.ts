@@ -133,3 +133,26 @@ test("a host name that is shown for another machine is taken", async () => {
   );
   expect((await hub.register("front")).status).toBe(409);
 });
+
+test("a clock that is wrong for some minutes removes no machine that waits", async () => {
+  start();
+  await hub.enrolled("gpu7");
+  await hub.pass(2 * hour);
+  hub.now += 30 * day;
+  await hub.pass(600 * second);
+  hub.now -= 30 * day;
+  await hub.pass(5 * hour);
+  expect(hub.book.node("gpu7")?.state).toBe("waiting");
+});
+
+test("registrations without end are slowed down by their address, and others are answered", async () => {
+  start();
+  const statuses: number[] = [];
+  const flood = Array.from({ length: 400 }, async (_, i) => {
+    statuses.push((await hub.register(`a${i}`, {}, { from: "10.0.0.66" })).status);
+  });
+  await hub.pass(10 * second);
+  await Promise.all(flood);
+  expect([200, 429, 503].map((status) => statuses.filter((one) => one === status).length)).toEqual([16, 304, 80]);
+  expect((await hub.register("b")).status).toBe(200);
+});

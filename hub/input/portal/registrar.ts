@@ -6,6 +6,7 @@ import { Fault } from "../../fault.ts";
 import { hashOf, newSecret } from "../../secret.ts";
 import type { Actor } from "../../who.ts";
 import type { InputContext } from "../input.ts";
+import { RateLimit, type RateLimits } from "./rate.ts";
 import type { Registration } from "./registration.ts";
 import type { Roll } from "./roll.ts";
 import type { PushSettings } from "./settings.ts";
@@ -22,6 +23,11 @@ const careMs = 3_600_000;
 const mostWrong = 20;
 const wrongMs = 60_000;
 const mostNetworks = 1000;
+
+/** Bytes of registrations of one address, and of all; one counts as no less than `leastCharge`. */
+const networkRate: RateLimits = { rate: 64 * 1024, burst: 1024 * 1024, waitMs: 4000 };
+const totalRate: RateLimits = { rate: 512 * 1024, burst: 4 * 1024 * 1024, waitMs: 4000 };
+const leastCharge = 4096;
 
 /** The hub itself. */
 const hub: Actor = { kind: "owner", origin: "hub" };
@@ -50,15 +56,35 @@ export class Registrar {
   readonly #options: RegistrarOptions;
   /** Wrong secrets by network, the least recent first. */
   readonly #wrong = new Map<string, { readonly since: number; count: number }>();
+  readonly #rates = new Map<string, RateLimit>();
+  readonly #rate: RateLimit;
+  /** Machines that waited for too long an hour ago: the clock may have been wrong for some time. */
+  #overdue: ReadonlySet<number> = new Set();
   #cancel: () => void;
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
-    this.#cancel = options.context.clock.after(0, () => this.#care());
+    const { clock } = options.context;
+    this.#rate = new RateLimit(totalRate, clock.now());
+    this.#cancel = clock.after(0, () => this.#care());
   }
 
   close(): void {
     this.#cancel();
+  }
+
+  /** Waits until a network may send a registration of so many bytes. @throws Fault busy */
+  async admit(network: string, bytes: number): Promise<void> {
+    const { clock } = this.#options.context;
+    const now = clock.now();
+    const own = this.#rates.get(network) ?? new RateLimit(networkRate, now);
+    remember(this.#rates, network, own);
+    const charge = Math.max(bytes, leastCharge);
+    const waits = [own.take(charge, now), this.#rate.take(charge, now)];
+    if (waits.includes(undefined))
+      throw new Fault("busy", "Too many registrations come at once: try again in some seconds.");
+    const wait = Math.max(...waits.map((one) => one ?? 0));
+    if (wait > 0) await new Promise<void>((done) => clock.after(wait, done));
   }
 
   /** @throws Fault secret_refused, node_registered, too_many_nodes, too_many_attempts, book_unusable */
@@ -159,10 +185,7 @@ export class Registrar {
     const last = this.#wrong.get(network);
     const { since, count } =
       last !== undefined && Math.abs(now - last.since) < wrongMs ? last : { since: now, count: 0 };
-    this.#wrong.delete(network);
-    this.#wrong.set(network, { since, count: count + 1 });
-    const oldest = this.#wrong.keys().next();
-    if (this.#wrong.size > mostNetworks && !oldest.done) this.#wrong.delete(oldest.value);
+    remember(this.#wrong, network, { since, count: count + 1 });
   }
 
   /** Records a refused registration; of many of one kind only some are recorded. */
@@ -185,8 +208,11 @@ export class Registrar {
     this.#cancel = context.clock.after(careMs, () => this.#care());
     try {
       const now = context.clock.now();
-      for (const { id, hostname, registered, origin } of this.#waiting()) {
-        if (now - registered < waitingMs) continue;
+      const overdue = this.#waiting().filter(({ registered }) => now - registered >= waitingMs);
+      const before = this.#overdue;
+      this.#overdue = new Set(overdue.map(({ id }) => id));
+      for (const { id, hostname, origin } of overdue) {
+        if (!before.has(id)) continue;
         context.desk.do(hub, {
           name: "node.expire",
           needs: "owner",
@@ -207,3 +233,11 @@ const taken = (hostname: string): Fault =>
     "node_registered",
     `A machine with the host name "${hostname}" is registered already: an administrator can reset its token or delete it.`,
   );
+
+/** Sets an entry as the most recent one, and removes the least recent ones beyond a number of networks. */
+function remember<T>(entries: Map<string, T>, network: string, entry: T): void {
+  entries.delete(network);
+  entries.set(network, entry);
+  const oldest = entries.keys().next();
+  if (entries.size > mostNetworks && !oldest.done) entries.delete(oldest.value);
+}
