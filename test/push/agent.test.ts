@@ -1,7 +1,9 @@
 // hmonitor --server against a real hub: the built programs on loopback.
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Link } from "../../proto/gen/feed_pb.js";
 import { type HubFolder, hubFolder, type RunningHub, startHub, type Viewer, view } from "../hub.ts";
@@ -57,6 +59,19 @@ async function ends(program: Program): Promise<number | null> {
   return program.child.exitCode;
 }
 
+/** Runs gohm on the hub's machine. @returns its output @throws Error if it fails */
+async function gohm(...words: string[]): Promise<string> {
+  const args = [join(top, "dist/gohm.mjs"), ...words];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: { GOHM_DATA: at.data } });
+  return stdout;
+}
+
+/** The agent's host, as administrators see it. */
+async function node(): Promise<Readonly<Record<string, unknown>>> {
+  const { nodes } = JSON.parse(await gohm("node", "list", "--json")) as { nodes: Record<string, unknown>[] };
+  return nodes.find(({ name }) => name === "dgx") ?? {};
+}
+
 /** Times of the samples of the agent's host in history, Unix milliseconds. */
 async function times(url: string): Promise<number[]> {
   const answer = await fetch(`${url}/api/history?host=dgx&metric=processes&step=0`);
@@ -96,31 +111,41 @@ describe("an agent that pushes to a hub", () => {
     expect(await program.stop()).toBe(0);
   });
 
-  test("registers once, waits for approval, and applies what an administrator has ticked", async () => {
-    local = await localHub({});
-    const { url, live } = local;
-    const program = agent(url, ["--interval", "1"]);
-    await vi.waitFor(() => expect(live.host("dgx")?.info?.agentVersion).not.toBeUndefined(), patience);
-    expect(local.node("dgx")).toMatchObject({
-      state: "waiting",
+  test("registers once, waits, is approved and configured by gohm, and ends when its token is reset", async () => {
+    hub = await startHub(at);
+    const program = agent(hub.url, ["--interval", "1"]);
+    await vi.waitFor(
+      async () => expect(await node()).toMatchObject({ state: "waiting", seen: expect.any(Number) }),
+      patience,
+    );
+    expect(await node()).toMatchObject({
+      ...{ name: "dgx", ways: ["push"], configVersion: 0, trouble: [] },
       capabilities: { gpus: expect.objectContaining({ length: cards }) },
     });
     expect(program.output()).toContain("as dgx (registered)");
     const { token } = JSON.parse(readFileSync(join(at.folder, "push.json"), "utf8")) as { token: string };
-    expect(program.output() + local.log.lines.join()).not.toContain(token);
-    local.approve("dgx");
-    local.configure("dgx", { gpuIndices: [2], diskMounts: [], nicNames: [] });
-    await vi.waitFor(() => expect(live.host("dgx")?.info?.nics).toEqual([]), patience);
-    expect(live.host("dgx")?.info).toMatchObject({ disks: [], gpus: cards === 0 ? [] : [{ id: 2 }] });
-    const book = local;
-    await vi.waitFor(() => expect(book.node("dgx").taken?.version).toBe(1), patience);
+    expect(program.output() + hub.output()).not.toContain(token);
+
+    expect(await gohm("node", "approve", "dgx")).toContain("dgx");
+    const config = { gpuIndices: [2], diskMounts: [], nicNames: [] };
+    await gohm("node", "set", "dgx", "--config", JSON.stringify(config));
+    viewer = view(hub.url);
+    await vi.waitFor(() => expect(viewer?.hosts.get("dgx")?.info?.nics).toEqual([]), patience);
+    expect(viewer.hosts.get("dgx")?.info?.gpus.map(({ id }) => id)).toEqual(cards === 0 ? [] : [2]);
+    await vi.waitFor(async () => expect(await node()).toMatchObject({ taken: { version: 1 }, config }), patience);
+    expect(await node()).toMatchObject({ state: "answering", skewMs: expect.any(Number) });
 
     // It starts again with its token.
     expect(await program.stop()).toBe(0);
-    const before = live.host("dgx")?.seen;
-    agent(url, ["--interval", "1"]);
-    await vi.waitFor(() => expect(live.host("dgx")?.seen).not.toBe(before), patience);
-    expect(local.book.nodes()).toHaveLength(1);
+    const { seen } = await node();
+    const again = agent(hub.url, ["--interval", "1"]);
+    await vi.waitFor(async () => expect((await node()).seen).toBeGreaterThan(Number(seen)), patience);
+    await gohm("node", "reset", "dgx");
+    expect(await ends(again)).toBe(rejected);
+    const log = JSON.parse(await gohm("audit", "--json")) as { entries: { action: string; target: string }[] };
+    expect(log.entries.map(({ action }) => action).reverse()).toEqual([
+      ...["node.register", "node.approve", "node.configure", "node.reset"],
+    ]);
   });
 
   test("ends with what to do when its token is reset, and registers once more without its file", async () => {
@@ -128,7 +153,7 @@ describe("an agent that pushes to a hub", () => {
     const { url, live } = local;
     const program = agent(url, ["--interval", "1"]);
     await vi.waitFor(() => expect(live.host("dgx")?.link.state).toBe("open"), patience);
-    local.reset("dgx");
+    await local.reset("dgx");
     expect(await ends(program)).toBe(rejected);
     expect(program.output()).toContain(`rejects the token in ${join(at.folder, "push.json")}`);
     rmSync(join(at.folder, "push.json"));

@@ -95,8 +95,8 @@ describe.skipIf(!existsSync(python))("a client in Python (python3)", () => {
       ]);
       expect(info?.nics.map(({ name }) => name)).toEqual(release === "first" ? ["total"] : ["eth0", "ib0"]);
 
-      hub.approve("lab1");
-      hub.configure("lab1", { gpuIndices: [1], reportIntervalSec: 7 });
+      await hub.approve("lab1");
+      await hub.configure("lab1", { gpuIndices: [1], reportIntervalSec: 7 });
       const config = { gpuIndices: [1], diskMounts: null, nicNames: null, reportIntervalSec: 7 };
       expect(await one.report()).toEqual(taken(1, [0, 1]));
       if (release === "first") {
@@ -106,7 +106,7 @@ describe.skipIf(!existsSync(python))("a client in Python (python3)", () => {
       expect(await one.next()).toEqual({ event: "config", status: 200, config });
       expect(await one.report()).toEqual(taken(1, [1]));
 
-      hub.reset("lab1");
+      await hub.reset("lab1");
       expect(await one.report()).toMatchObject({ event: "report", status: 401, answer: { error: expect.any(String) } });
       expect(await one.ended()).toBe(1);
 
@@ -126,11 +126,11 @@ describe.skipIf(!existsSync(python))("a client in Python (python3)", () => {
       const four = await begin("--release", release);
       expect(await four.next()).toMatchObject({ event: "register", status: 409, keys: ["error", "status"] });
       expect(await four.ended()).toBe(1);
-      hub.remove("lab1");
+      await hub.remove("lab1");
       const five = await begin("--release", release);
       expect(await five.next()).toEqual(registered);
       expect(await five.next()).toMatchObject({ event: "config", status: 200 });
-      hub.remove("lab1");
+      await hub.remove("lab1");
       expect(await five.report()).toMatchObject({ status: 401 });
       expect(await five.ended()).toBe(1);
       expect(hub.live.host("lab1")).toBeUndefined();

@@ -51,10 +51,10 @@ test("of one address 16 wait, of many 256; administrators see it, and a machine 
   expect(refused.length).toBeGreaterThan(0);
   // The log of administration does not grow with every attempt.
   expect(refused.length).toBeLessThanOrEqual(20);
-  const secret = hub.enrolment("lab");
+  const secret = await hub.enrolment("lab");
   expect(await register("legit", "127.0.0.66", secret)).toBe(200);
   expect(hub.node("legit").state).toBe("approved");
-  hub.remove("a0");
+  await hub.remove("a0");
   expect(hub.live.notices()).toEqual([]);
   expect(await register("c", "127.0.2.1")).toBe(200);
 });

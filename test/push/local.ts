@@ -1,12 +1,14 @@
-// A whole hub in this process: HTTP on loopback, history and book in a temporary folder, and a desk that tests use as administrators.
+// A whole hub in this process: HTTP on loopback, history and book in a temporary folder, and an administrator who uses REST.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BookReader, type BookWriter, everything, type HostConfig, type NodeRecord } from "../../hub/book/book.ts";
+import type { BookReader, HostConfig, NodeRecord } from "../../hub/book/book.ts";
 import { systemClock } from "../../hub/clock.ts";
 import type { Desk } from "../../hub/desk.ts";
 import { type Hub, start } from "../../hub/hub.ts";
 import { parts } from "../../hub/parts.ts";
+import { adminRoutes } from "../../hub/route/admin.ts";
+import { type Call, call } from "../../hub/route/route.ts";
 import { hashOf, newSecret } from "../../hub/secret.ts";
 import { settle } from "../../hub/settings.ts";
 import type { Task } from "../../hub/task/task.ts";
@@ -20,13 +22,15 @@ export interface LocalHub {
   readonly view: HubView;
   readonly book: BookReader;
   readonly log: ReturnType<typeof listening>;
+  /** @throws Error if it is not registered */
   node(hostname: string): NodeRecord;
-  approve(hostname: string): void;
-  reset(hostname: string): void;
-  remove(hostname: string): void;
+  /** What an administrator does. @throws Error if the hub refuses it */
+  approve(hostname: string): Promise<void>;
+  reset(hostname: string): Promise<void>;
+  remove(hostname: string): Promise<void>;
+  configure(host: string, config: Partial<HostConfig>): Promise<void>;
   /** Makes an enrolment token. @returns its secret */
-  enrolment(name: string): string;
-  configure(host: string, config: Partial<HostConfig>): void;
+  enrolment(name: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -51,38 +55,46 @@ export async function localHub(file: object): Promise<LocalHub> {
   const hub = await start(options, { ...parts, tasks: [...parts.tasks, clerk] });
   if (view === undefined || desk === undefined) throw new Error("the hub did not open the test's task");
   const { book } = view;
-  const office = desk;
-  const act = (target: string, write: (book: BookWriter) => unknown): void =>
-    void office.do(
-      { kind: "administrator", name: "alice", origin: "127.0.0.1" },
-      { name: "test.change", needs: "admin", target, write },
-    );
-  const node = (hostname: string): NodeRecord => {
-    const found = book.node(hostname);
-    if (found === undefined) throw new Error(`${hostname} is not registered`);
-    return found;
+  const url = `http://127.0.0.1:${hub.port}`;
+  const secret = newSecret();
+  const token = { name: "test", scope: "admin", created: Date.now(), creator: "test", expires: undefined } as const;
+  desk.do(
+    { kind: "owner", origin: "test" },
+    { name: "token.create", needs: "admin", target: "test", write: (writer) => writer.addToken(hashOf(secret), token) },
+  );
+  const ask = async ({ method, path, headers, body }: Call): Promise<unknown> => {
+    const answer = await fetch(`${url}${path}`, {
+      method,
+      headers: { ...headers, Authorization: `Bearer ${secret}` },
+      ...(body === undefined ? {} : { body }),
+    });
+    if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
   };
   return {
-    url: `http://127.0.0.1:${hub.port}`,
-    ...{ folder, live: hub.live, view, book, log, node },
-    approve: (hostname) => act(hostname, (writer) => writer.changeNode(node(hostname).id, { state: "approved" })),
-    reset: (hostname) =>
-      act(hostname, (writer) => writer.changeNode(node(hostname).id, { token: undefined, reset: true })),
-    remove: (hostname) => act(hostname, (writer) => writer.removeNode(node(hostname).id)),
-    enrolment(name) {
-      const secret = newSecret();
-      const token = {
-        name,
-        scope: "enroll",
-        created: Date.now(),
-        creator: "administrator alice",
-        expires: undefined,
-      } as const;
-      act(name, (writer) => writer.addToken(hashOf(secret), token));
-      return secret;
+    url,
+    ...{ folder, live: hub.live, view, book, log },
+    node(hostname) {
+      const found = book.node(hostname);
+      if (found === undefined) throw new Error(`${hostname} is not registered`);
+      return found;
     },
-    configure: (host, config) =>
-      act(host, (writer) => writer.changeHost(host, { config: { ...everything, ...config } })),
+    async approve(name) {
+      await ask(call(adminRoutes.approveNode, { name }));
+    },
+    async reset(name) {
+      await ask(call(adminRoutes.resetNode, { name }));
+    },
+    async remove(name) {
+      await ask(call(adminRoutes.deleteNode, { name }));
+    },
+    async configure(name, config) {
+      await ask(call(adminRoutes.configureNode, { name }, config));
+    },
+    async enrolment(name) {
+      const made = await ask(call(adminRoutes.addToken, {}, { name, scope: "enroll" }));
+      return (made as { secret: string }).secret;
+    },
     async close() {
       await hub.close();
       rmSync(folder, { recursive: true });
