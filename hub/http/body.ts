@@ -58,10 +58,17 @@ async function textOf(
   return Buffer.concat(pieces).toString("utf8");
 }
 
+/** Keys that valibot leaves out of an object, where a client would not notice. */
+const unusable: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
+
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, (key, value: unknown) => {
+      if (unusable.has(key)) throw new Fault("bad_request", `The body must not have a key "${key}".`);
+      return value;
+    });
   } catch (error) {
+    if (error instanceof Fault) throw error;
     // JavaScript's message quotes the body.
     throw new Fault("bad_request", "The body is not valid JSON.", { cause: error });
   }

@@ -146,6 +146,72 @@ describe("a change of a host", () => {
     expect((await change("gpu2", { labels: { d: "4" } })).value.labels).toEqual({ d: "4" });
   });
 
+  const hiddenText = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
+  const text = fc.oneof(
+    fc.string({ unit: "grapheme", maxLength: 70 }),
+    fc.string({ unit: "binary", maxLength: 70 }),
+    fc.constantFrom(
+      "constructor",
+      "__proto__",
+      "toString",
+      " ",
+      "=x",
+      "\u202e",
+      "é",
+      "e\u0301",
+      "<script>",
+      "x".repeat(64),
+    ),
+  );
+  const anyChange = fc.record(
+    {
+      shown: fc.option(text),
+      group: fc.option(text),
+      labels: fc.dictionary(text, text, { maxKeys: 5 }),
+      setLabels: fc.dictionary(text, fc.option(text), { maxKeys: 5 }),
+    },
+    { requiredKeys: [] },
+  );
+
+  test(
+    "of any texts is made as it was sent or refused in words; no name hides a character or is too long",
+    slow,
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(anyChange, async (body) => {
+          const before = await scene.node("gpu10");
+          const { status, value } = await change("gpu10", body);
+          const after = await scene.node("gpu10");
+          if (status !== 200) {
+            expect([status, after]).toEqual([value.error.code === "name_taken" ? 409 : 400, before]);
+            expect(value.error.message).toMatch(/^(The body|The labels of|")/);
+            return;
+          }
+          const labels = new Set(Object.keys(body.labels ?? {}).map((label) => label.trim().normalize("NFC"))).size;
+          if (body.labels !== undefined && body.setLabels === undefined)
+            expect(Object.keys(after.labels)).toHaveLength(labels);
+          const texts: string[] = [
+            after.shown,
+            after.group ?? "",
+            ...Object.keys(after.labels),
+            ...Object.values<string>(after.labels),
+          ];
+          for (const one of texts) expect([one, hiddenText.test(one), one.length <= 256]).toEqual([one, false, true]);
+        }),
+        cases,
+      );
+    },
+  );
+
+  test.each(["constructor", "__proto__", "prototype"])(
+    "with a label called %s is refused, not half made",
+    async (label) => {
+      const labels = JSON.parse(`{"a": "b", "${label}": "c"}`);
+      const { status, value } = await change("gpu2", { labels });
+      expect([status, value.error.message]).toEqual([400, `The body must not have a key "${label}".`]);
+    },
+  );
+
   test("by many at once loses no label", async () => {
     await Promise.all(Array.from({ length: 30 }, (_, i) => change("gpu2", { setLabels: { [`l${i}`]: "x" } })));
     expect(Object.keys((await scene.node("gpu2"))?.labels as object)).toHaveLength(30);
