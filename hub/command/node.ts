@@ -221,7 +221,11 @@ const columns: readonly ListingColumn<Node>[] = [
     name: "state",
     value: ({ state }) => state,
     text: ({ state, registration }) =>
-      state !== "waiting" && registration?.state === "waiting" ? `${state}, registration waits` : state,
+      [
+        state,
+        ...(state !== "waiting" && registration?.state === "waiting" ? ["registration waits"] : []),
+        ...(registration?.reset ? ["may register again"] : []),
+      ].join(", "),
     tone: ({ state }) => (state === "answering" ? "good" : "bad"),
   },
   { name: "group", value: ({ group }) => group ?? undefined },

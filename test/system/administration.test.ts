@@ -101,6 +101,7 @@ function administer(input: Input): void {
   });
   expect(json(["node", "rename", "pushing", "Blue one"], input)).toMatchObject({ name: "pushing", shown: "Blue one" });
   expect(json(["node", "reset", "Blue one"], input).registration).toMatchObject({ reset: true });
+  expect(said(["node", "list"], input)).toMatch(/^Blue one \(pushing\) +silent, may register again /m);
   expect(json(["node", "rename", "Blue one"], input).shown).toBe("pushing");
   expect(json(["node", "add", "added", "127.0.0.1:1"], input)).toMatchObject({ ways: ["book"] });
   expect(json(["node", "set", "added", "--address", "127.0.0.1:2"], input).address).toBe("127.0.0.1:2");
