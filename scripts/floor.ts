@@ -89,8 +89,8 @@ export const floors: Readonly<Record<string, Floors>> = {
   ],
   "web/": [
     ["ask.ts", "choice.ts", "route.ts", "stroke.ts", "wall.ts"],
-    ["feed.ts", "history.ts", "renew.ts", "theme.ts"],
-    ["store.ts", "text/"],
+    ["call.ts", "feed.ts", "history.ts", "renew.ts", "sheet.ts", "theme.ts"],
+    ["store.ts", "text/", "viewer.ts"],
     ["language.ts"],
     ["part/"],
     ["frame.tsx", "page/"],
@@ -115,6 +115,7 @@ export const contracts: readonly string[] = [
   "hub/task/task.ts",
   "hub/view/view.ts",
   "web/part/part.tsx",
+  "web/text/admin.ts",
   "web/text/text.ts",
 ];
 
@@ -224,6 +225,21 @@ export const doors: readonly Door[] = [
     to: ["hub/view/feed/encoder.ts", "hub/view/feed/frame.ts"],
     from: ["bench/hub/feed.ts"],
     why: "the encoding of the feed is measured alone",
+  },
+  {
+    to: ["hub/route/route.ts"],
+    from: ["web/call.ts", "web/viewer.ts", "web/page/admin/call.ts", "web/text/admin.ts"],
+    why: "types of requests and answers; the page contains none of the routes' code",
+  },
+  {
+    to: ["hub/route/admin.ts"],
+    from: ["web/page/admin/call.ts", "web/text/admin.ts"],
+    why: "types of the routes of administration",
+  },
+  {
+    to: ["hub/route/session.ts"],
+    from: ["web/viewer.ts", "web/text/admin.ts"],
+    why: "types of the routes of sessions",
   },
   {
     to: ["scripts/board/query.ts"],

@@ -29,6 +29,14 @@ test("each package that the programs depend on has its place, and no house impor
   expect(up).toEqual([]);
 });
 
+test("the page imports nothing but types from the hub", () => {
+  const lines = files
+    .filter((file) => file.startsWith("web/"))
+    .flatMap((file) => [...read(file).matchAll(/^import[^;]*?from "[./]*\/hub\/[^"]+";/gm)].map(([line]) => line));
+  expect(lines.length).toBeGreaterThan(3);
+  expect(lines.filter((line) => !line.startsWith("import type "))).toEqual([]);
+});
+
 test("program/ knows no word of the domain", () => {
   const lines = files
     .filter((file) => file.startsWith("program/") && !isTest(file))

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { fetchBytes, listen, loadWithRetry } from "./ask.ts";
+import { fetchBytes, fetchJson, listen, loadWithRetry, Refusal, SignIn, signInsNeeded } from "./ask.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -58,12 +58,16 @@ test("an answer that falls silent is given up, as is one that nobody waits for a
   await left;
 });
 
+const hubRefusal = (status: number, code: string): Response =>
+  Response.json({ error: { code, message: "a sentence of the hub" } }, { status });
+
 const html = { "Content-Type": "text/html; charset=utf-8" };
 test.each([
   ["a page in its place", () => new Response("<h1>", { headers: html }), "sign-in"],
   ["a page that forbids it", () => new Response("<h1>", { status: 403, headers: html }), "sign-in"],
   ["401", () => new Response("", { status: 401 }), "sign-in"],
   ["511", () => new Response("", { status: 511 }), "sign-in"],
+  ["the hub's own 401", () => hubRefusal(401, "sign_in_needed"), "signed-out"],
   ["a proxy's page that the hub is away", () => new Response("<h1>", { status: 502, headers: html }), "closed"],
   ["a refusal", () => Response.json({ error: {} }, { status: 403 }), "closed"],
   ["another type", () => Response.json({}), "closed"],
@@ -72,6 +76,43 @@ test.each([
   answers(answer);
   const ended = new Promise((done) => listen("feed", { began: () => {}, piece: () => {}, ended: done }));
   expect(await ended).toBe(reason);
+});
+
+const refusalOf = async (answer: () => Response): Promise<unknown> => {
+  answers(answer);
+  return fetchJson("POST", "x", {}, new AbortController().signal).catch((error: unknown) => error);
+};
+
+test("a refusal of the hub has its code and its sentence; that of a proxy has neither", async () => {
+  const own = await refusalOf(() => hubRefusal(409, "name_taken"));
+  expect(own).toBeInstanceOf(Refusal);
+  expect(own).toMatchObject({ code: "name_taken", reason: "a sentence of the hub" });
+  expect(await refusalOf(() => new Response("bad gateway", { status: 502 }))).toMatchObject({
+    code: "",
+    reason: "bad gateway",
+  });
+});
+
+test("a wrong password is a refusal, though its status is 401; a session that has ended is counted as such", async () => {
+  const before = signInsNeeded.peek();
+  expect(await refusalOf(() => hubRefusal(401, "sign_in_refused"))).toMatchObject({ code: "sign_in_refused" });
+  expect(await refusalOf(() => new Response("", { status: 401 }))).toMatchObject({ own: false });
+  expect(signInsNeeded.peek()).toBe(before);
+  const ended = await refusalOf(() => hubRefusal(401, "sign_in_needed"));
+  expect(ended).toBeInstanceOf(SignIn);
+  expect(ended).toMatchObject({ own: true });
+  expect(signInsNeeded.peek()).toBe(before + 1);
+});
+
+test("a change may take the hub a while, longer than a reading", async () => {
+  answers(() => new Response(trickle(50_000), { headers: { "Content-Type": "application/json" } }));
+  const slow = fetchJson("POST", "x", {}, new AbortController().signal).catch((error: Error) => error.message);
+  await vi.advanceTimersByTimeAsync(61_000);
+  expect(await slow).not.toContain("no byte");
+  answers(() => new Response(trickle(50_000), { headers: { "Content-Type": "application/json" } }));
+  const silent = fetchJson("GET", "x", undefined, new AbortController().signal).catch((error: Error) => error.message);
+  await vi.advanceTimersByTimeAsync(61_000);
+  expect(await silent).toContain("no byte for 10 s");
 });
 
 test("a stream hands over its text as it comes, characters whole, and nothing after it was closed", async () => {
@@ -152,7 +193,7 @@ test.each([
   ["JSON of others as it is", () => Response.json({ error: "busy" }, { status: 503 }), '503 {"error":"busy"}'],
 ])("a refused request says %s", async (_, answer, message) => {
   answers(answer);
-  await expect(fetchBytes("x", binary, new AbortController().signal)).rejects.toThrow(new Error(message));
+  await expect(fetchBytes("x", binary, new AbortController().signal)).rejects.toMatchObject({ message });
 });
 
 test("no other file of the page makes requests", () => {

@@ -13,10 +13,10 @@ export type Connection =
   | { readonly state: "lost"; readonly since: number; readonly reason: LossReason };
 
 /**
- * Why the page has no live connection: closed by the network, silent for too long, inconsistent events, or sign-in
- * required by a proxy in front of the hub.
+ * Why the page has no live connection: closed by the network, silent for too long, inconsistent events, sign-in required
+ * by a proxy in front of the hub, or by the hub itself.
  */
-export type LossReason = "closed" | "silent" | "garbled" | "sign-in";
+export type LossReason = "closed" | "silent" | "garbled" | "sign-in" | "signed-out";
 
 interface Clock {
   now(): number;

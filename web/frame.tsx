@@ -1,14 +1,35 @@
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { language, type Theme, theme } from "./choice.ts";
 import { languages, text, timeOf } from "./language.ts";
+import { lazyAdmin } from "./part/lazy.tsx";
 import { Mark } from "./part/part.tsx";
 import { outdated, reload } from "./renew.ts";
-import { fleetPath } from "./route.ts";
+import { address, adminPath, fleetPath } from "./route.ts";
 import { fleet } from "./store.ts";
+import { viewer } from "./viewer.ts";
 import { wall } from "./wall.ts";
 
-/** Frame of every page: name, connection, language, theme, notices, version. */
-export function Frame({ version, children }: { version: string; children: ComponentChildren }): JSX.Element {
+const SignInPage = lazyAdmin<{ needs: Needs }>(async () => (await import("./frame/sign-in.tsx")).SignInPage);
+const SignInDialog = lazyAdmin<Closable>(async () => (await import("./frame/sign-in.tsx")).SignInDialog);
+const AccountPanel = lazyAdmin<Closable>(async () => (await import("./frame/account.tsx")).AccountPanel);
+
+interface Closable {
+  readonly close: () => void;
+}
+
+/** Right that a page requires. */
+type Needs = "open" | "read" | "admin";
+
+interface FrameProps {
+  readonly version: string;
+  readonly needs: Needs;
+  readonly children: ComponentChildren;
+}
+
+/** Frame of every page: name, connection, language, theme, account, notices, version. */
+export function Frame({ version, needs, children }: FrameProps): JSX.Element {
   const t = text.value;
   // Before the first event there are no values that could be old.
   const lost = fleet.known.value && fleet.connection.value.state !== "live";
@@ -36,15 +57,95 @@ export function Frame({ version, children }: { version: string; children: Compon
             </option>
           ))}
         </select>
+        <Account />
       </header>
       <Lost />
       <Outdated />
       <Notices />
       <main id="main" tabIndex={-1}>
-        {children}
+        <Gate needs={needs}>{children}</Gate>
       </main>
       <footer class="foot">{t.version(version)}</footer>
     </div>
+  );
+}
+
+/** The page, or the sign-in in its place if the viewer lacks the right to it. */
+function Gate({ needs, children }: Pick<FrameProps, "needs" | "children">): JSX.Element {
+  const who = viewer.value;
+  if (who !== undefined && !who.rights.includes(needs)) return <SignInPage needs={needs} />;
+  if (who === undefined && needs === "admin") return <p class="empty">{text.value.loading}</p>;
+  if (who === undefined && needs === "read" && isSignedOut()) return <SignInPage needs={needs} />;
+  return <>{children}</>;
+}
+
+function isSignedOut(): boolean {
+  const connection = fleet.connection.value;
+  return connection.state === "lost" && connection.reason === "signed-out";
+}
+
+/** Sign-in, or the menu of the account, beside what an administrator must not miss: hosts that wait. */
+function Account(): JSX.Element | null {
+  const t = text.value;
+  const open = useSignal(false);
+  const ref = useRef<HTMLDivElement>(null);
+  const who = viewer.value;
+  const close = (): void => {
+    open.value = false;
+  };
+  // Following one of its links closes the menu.
+  useEffect(close, [address.value, who?.name]);
+  useEffect(() => {
+    const outside = ({ target }: Event): void => {
+      if (target instanceof Node && !ref.current?.contains(target)) close();
+    };
+    const leave = ({ key, target }: KeyboardEvent): void => {
+      // A dialog closes by itself.
+      if (key !== "Escape" || !open.peek() || (target instanceof Element && target.closest("dialog"))) return;
+      close();
+      ref.current?.querySelector("button")?.focus();
+    };
+    document.addEventListener("pointerdown", outside);
+    document.addEventListener("focusin", outside);
+    document.addEventListener("keydown", leave);
+    return () => {
+      document.removeEventListener("pointerdown", outside);
+      document.removeEventListener("focusin", outside);
+      document.removeEventListener("keydown", leave);
+    };
+  }, []);
+  if (who === undefined) return null;
+  const name = who.name;
+  const label = name === null ? t.signIn : t.account(name);
+  const waiting = who.waiting ?? 0;
+  return (
+    <>
+      {waiting === 0 ? null : (
+        <a class="waiting" href={adminPath} aria-label={t.waiting(waiting)} title={t.waiting(waiting)}>
+          <span class="long">{t.waiting(waiting)}</span>
+          <span class="short">{waiting}</span>
+        </a>
+      )}
+      <div class="account" ref={ref}>
+        <button
+          type="button"
+          class="button"
+          aria-label={label}
+          title={label}
+          {...(name !== null && { "aria-expanded": open.value })}
+          onClick={() => (open.value = !open.value)}
+        >
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            <path
+              d="M8 1.500a3.200 3.200 0 1 1 0 6.400 3.200 3.200 0 0 1 0-6.400M1.800 14.500a6.200 5.200 0 0 1 12.400 0z"
+              fill="currentColor"
+            />
+          </svg>
+          <span>{name ?? t.signIn}</span>
+        </button>
+        {!open.value ? null : name === null ? <SignInDialog close={close} /> : <AccountPanel close={close} />}
+      </div>
+    </>
   );
 }
 
@@ -63,7 +164,8 @@ function Link(): JSX.Element | null {
 function Lost(): JSX.Element | null {
   const t = text.value;
   const connection = fleet.connection.value;
-  if (connection.state !== "lost") return null;
+  // Without a sign-in nothing is shown that could be old.
+  if (connection.state !== "lost" || connection.reason === "signed-out") return null;
   const age = t.ago(t.span((wall.value - connection.since) / 1000));
   return (
     <div class="banner broken" role="alert">

@@ -1,6 +1,7 @@
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import { loadWithRetry, SignIn } from "./ask.ts";
 import { language } from "./choice.ts";
+import type { AdminText } from "./text/admin.ts";
 import { en } from "./text/en.ts";
 import type { Text } from "./text/text.ts";
 
@@ -34,14 +35,43 @@ const chosenTag = computed(() => pickLanguage(language.value, navigator.language
 const current = signal<Text>(en);
 export const text: ReadonlySignal<Text> = current;
 
+const adminLoaders: Readonly<Record<Tag, () => Promise<AdminText>>> = {
+  en: async () => (await import("./text/admin-en.ts")).adminEn,
+  "zh-CN": async () => (await import("./text/admin-zh-CN.ts")).adminZhCN,
+  "zh-TW": async () => (await import("./text/admin-zh-TW.ts")).adminZhTW,
+};
+const currentAdmin = signal<AdminText | undefined>(undefined);
+/** Texts of accounts and administration. @throws Error before `loadAdminText` */
+export function adminText(): AdminText {
+  if (currentAdmin.value === undefined) throw new Error("the texts of administration are not loaded");
+  return currentAdmin.value;
+}
+
+/** Loads the texts of accounts and administration, now and whenever the language changes. @throws Error if they cannot be fetched */
+export async function loadAdminText(): Promise<void> {
+  if (currentAdmin.peek() !== undefined) return;
+  const words = await adminLoaders[chosenTag.peek()]();
+  if (currentAdmin.peek() !== undefined) return;
+  currentAdmin.value = words;
+  follow(adminLoaders, (words) => {
+    currentAdmin.value = words;
+  });
+}
+
 /** Loads the language now and whenever it changes. Resolves when the first is loaded, or failed to load. */
 export function loadLanguage(): Promise<void> {
+  return follow(loaders, (words) => {
+    current.value = words;
+  });
+}
+
+function follow<T>(loaders: Readonly<Record<Tag, () => Promise<T>>>, take: (words: T) => void): Promise<void> {
   return new Promise((done) => {
     effect(() => {
       const tag = chosenTag.value;
       const fetched = async (): Promise<void> => {
         const words = await loaders[tag]();
-        if (tag === chosenTag.peek()) current.value = words;
+        if (tag === chosenTag.peek()) take(words);
         done();
       };
       loadWithRetry(fetched, () => {
@@ -55,7 +85,7 @@ export function loadLanguage(): Promise<void> {
 
 /** Text of an error for the viewer. */
 export function errorText(error: unknown): string {
-  if (error instanceof SignIn) return text.peek().lostHint["sign-in"];
+  if (error instanceof SignIn) return text.peek().lostHint[error.own ? "signed-out" : "sign-in"];
   return error instanceof Error ? error.message : String(error);
 }
 

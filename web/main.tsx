@@ -6,10 +6,11 @@ import { Frame } from "./frame.tsx";
 import { loadLanguage, text } from "./language.ts";
 import { pages } from "./page/all.ts";
 import { renew, takeOver } from "./renew.ts";
-import { address, followAddress, routeAt } from "./route.ts";
+import { address, followAddress, routeAt, takeLinks } from "./route.ts";
 import { fleet } from "./store.ts";
 import "./style/all.css";
 import { paintRoot } from "./theme.ts";
+import { followViewer } from "./viewer.ts";
 import { wall } from "./wall.ts";
 
 const version = process.env.GOHM_VERSION ?? "";
@@ -18,9 +19,9 @@ const route = computed(() => routeAt(pages, address.value));
 
 function Page(): JSX.Element {
   const { row, params } = route.value;
-  const { Show, path } = row;
+  const { Show, path, needs } = row;
   return (
-    <Frame version={version}>
+    <Frame version={version} needs={needs}>
       <Show {...params} key={JSON.stringify([path, params])} />
     </Frame>
   );
@@ -32,6 +33,7 @@ function title(): string {
 }
 
 takeOver();
+takeLinks();
 followAddress((hash) => routeAt(pages, hash).row === pages[0]);
 paintRoot(document.documentElement);
 effect(() => {
@@ -41,6 +43,14 @@ effect(() => {
   document.title = title();
 });
 
+const askViewer = followViewer(() => {
+  // What the feed sends depends on who receives it.
+  fleet.forget();
+  following.rest();
+  updateConnection();
+});
+
+let wasLost = false;
 const following = followFeed({
   open: (listener) => listen("feed", listener),
   clock: {
@@ -59,6 +69,11 @@ const following = followFeed({
   },
   change(connection) {
     fleet.connection.value = connection;
+    // Whoever must sign in may see nothing, not even what is old.
+    if (connection.state === "lost" && connection.reason === "signed-out") fleet.forget();
+    // Somebody signed in, in another tab, or a session ended.
+    if (connection.state === "live" && wasLost) askViewer();
+    wasLost = connection.state === "lost" || (wasLost && connection.state !== "live");
   },
 });
 
@@ -75,7 +90,10 @@ const updateConnection = (): void => {
   if (document.hidden) hiddenTimer = setTimeout(following.rest, hiddenGraceMs);
   else following.wake();
 };
-document.addEventListener("visibilitychange", updateConnection);
+document.addEventListener("visibilitychange", () => {
+  updateConnection();
+  askViewer();
+});
 addEventListener("pageshow", updateConnection);
 addEventListener("pagehide", following.rest);
 addEventListener("online", updateConnection);

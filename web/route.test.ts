@@ -1,7 +1,18 @@
+import fc from "fast-check";
 import { expect, test, vi } from "vitest";
+import { cases } from "../test/cases.ts";
 
-vi.stubGlobal("location", { hash: "" });
-const { hostPath, routeAt } = await import("./route.ts");
+const location = { hash: "" };
+const listeners: (() => void)[] = [];
+vi.stubGlobal("location", location);
+vi.stubGlobal("history", {
+  state: { visit: "v" },
+  replaceState(_: unknown, __: string, hash: string) {
+    location.hash = hash;
+  },
+});
+vi.stubGlobal("addEventListener", (kind: string, call: () => void) => kind === "hashchange" && listeners.push(call));
+const { address, hostPath, linkToken, routeAt, takeLinks } = await import("./route.ts");
 
 interface Row {
   readonly path: string;
@@ -27,4 +38,27 @@ test.each([
 test("a host's path leads back to the host, whatever its name", () => {
   for (const name of ["a", "节点 1", "50%", "a/b#c?d"])
     expect(routeAt(rows, hostPath(name))).toEqual({ row: { path: "/host/:name" }, params: { name } });
+});
+
+test("whatever is in the address, there is a page for it, and a host of any name is found again", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (text) => {
+      expect(rows).toContain(routeAt(rows, `#${text}`).row);
+      const name = text.toWellFormed();
+      if (name !== "") expect(routeAt(rows, hostPath(name)).params).toEqual({ name });
+    }),
+    cases,
+  );
+});
+
+test("the token of a one-time link is taken out of the address, at the start and later", () => {
+  location.hash = "#/link/se%63ret";
+  takeLinks();
+  expect([location.hash, address.peek(), linkToken.peek()]).toEqual(["#/link", "#/link", "secret"]);
+  location.hash = "#/link/another";
+  for (const call of listeners) call();
+  expect([location.hash, linkToken.peek()]).toEqual(["#/link", "another"]);
+  location.hash = "#/host/link/x";
+  for (const call of listeners) call();
+  expect([location.hash, linkToken.peek()]).toEqual(["#/host/link/x", "another"]);
 });

@@ -43,6 +43,29 @@ function decoded(value: string): string {
 
 export const hostPath = (name: string): string => `#/host/${encodeURIComponent(name)}`;
 export const fleetPath = "#/";
+export const adminPath = "#/admin";
+/** Where an administrator sets what concerns one host. */
+export const hostAdminPath = (name: string): string => `${adminPath}/host/${encodeURIComponent(name)}`;
+
+const linkPath = "#/link";
+const followed = signal("");
+/** Token of the one-time link that was followed; "" for none. */
+export const linkToken: ReadonlySignal<string> = followed;
+
+/**
+ * Moves the token of a one-time link out of the address into memory, now and whenever such a link is followed: neither
+ * the address bar nor the browser's list of visited pages keeps it. Call it before `followAddress`.
+ */
+export function takeLinks(): void {
+  const take = (): void => {
+    if (!location.hash.startsWith(`${linkPath}/`)) return;
+    followed.value = decoded(location.hash.slice(linkPath.length + 1));
+    history.replaceState(history.state, "", linkPath);
+    current.value = location.hash;
+  };
+  take();
+  addEventListener("hashchange", take);
+}
 
 const current = signal(location.hash);
 /** The part of the URL from # on. */

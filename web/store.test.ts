@@ -173,3 +173,19 @@ test("a host that was taken out of the settings is gone", () => {
   fleet.take(create(EventSchema, { now: BigInt(start), removed: [1] }), start, start);
   expect(fleet.entries.value.map(({ name }) => name)).toEqual(["b"]);
 });
+
+test("a fleet that is forgotten leaves nothing behind, and is whole again with the next snapshot", () => {
+  const fleet = live(host(1, "a", info(10)), host(2, "b", info(20)));
+  fleet.forget();
+  expect([fleet.entries.value, fleet.notices.value, fleet.known.value, fleet.summary.value.cards]).toEqual([
+    [],
+    [],
+    false,
+    0,
+  ]);
+  expect(() => change(fleet, 1, info(10), info(20), start)).toThrow("no host 1");
+  const whole = { whole: true, now: BigInt(start), interval: 10, hosts: [host(1, "b", info(30))] };
+  fleet.take(create(EventSchema, whole), start - 5000, start - 5000);
+  expect(fleet.entries.value.map(({ name }) => name)).toEqual(["b"]);
+  expect(fleet.summary.value.cards).toBe(1);
+});

@@ -42,6 +42,8 @@ export interface Fleet {
   take(event: Event, local: number, begun: number): void;
   /** Advances the hub's clock; `local` as in take(). */
   pass(local: number): void;
+  /** Removes everything that the hub sent, until its next snapshot. */
+  forget(): void;
 }
 
 /** Delay of events that any connection may have. */
@@ -134,6 +136,15 @@ export function createFleet(): Fleet {
     take: (event, local, begun) => batch(() => take(event, local, begun)),
     pass(local) {
       if (known.value && connection.value.state === "live") now.value = Math.max(now.value, local + clockOffset);
+    },
+    forget() {
+      byNumber.clear();
+      batch(() => {
+        entries.value = [];
+        notices.value = [];
+        known.value = false;
+        beat.value++;
+      });
     },
   };
 }

@@ -4,7 +4,9 @@ import { me, order, query, show, user, view } from "../choice.ts";
 import { text } from "../language.ts";
 import { lazy } from "../part/lazy.tsx";
 import { RowHead } from "../part/row.tsx";
+import { adminPath } from "../route.ts";
 import { fleet, type HostEntry } from "../store.ts";
+import { viewer } from "../viewer.ts";
 import { Answer } from "./fleet/answer.tsx";
 import { Block } from "./fleet/block.tsx";
 import { type CardFilter, compare, type PickedCards, pickCards } from "./fleet/filter.ts";
@@ -62,6 +64,11 @@ export function FleetPage(): JSX.Element {
         <p>
           <code>{t.noHostsHint}</code>
         </p>
+        {viewer.value?.rights.includes("admin") ? (
+          <p>
+            <a href={adminPath}>{t.administration}</a>
+          </p>
+        ) : null}
       </div>
     );
   }

@@ -6,8 +6,9 @@ import { Mark } from "../part/part.tsx";
 import { StaleNotice, WaitingNotice } from "../part/stale.tsx";
 import { TroubleLine, troubleKey } from "../part/trouble.tsx";
 import { Vitals } from "../part/vitals.tsx";
-import { fleetPath, type Params } from "../route.ts";
+import { fleetPath, hostAdminPath, type Params } from "../route.ts";
 import { fleet, type HostEntry } from "../store.ts";
+import { viewer } from "../viewer.ts";
 import { Cards } from "./host/cards.tsx";
 import { Charts } from "./host/charts.tsx";
 import { type HostDetail, useDetail } from "./host/detail.ts";
@@ -23,6 +24,9 @@ export function HostPage({ name = "" }: Params): JSX.Element {
     <>
       <nav class="crumbs">
         <a href={fleetPath}>← {t.back}</a>
+        {entry !== undefined && viewer.value?.rights.includes("admin") ? (
+          <a href={hostAdminPath(entry.name)}>{t.administration}</a>
+        ) : null}
       </nav>
       {entry === undefined ? <p class="empty">{t.unknownHost(name)}</p> : <Whole entry={entry} />}
     </>

@@ -2,8 +2,9 @@ import { useSignal } from "@preact/signals";
 import type { FunctionComponent, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { loadWithRetry } from "../ask.ts";
-import { errorText, text } from "../language.ts";
+import { errorText, loadAdminText, text } from "../language.ts";
 import { reload } from "../renew.ts";
+import { loadSheet } from "../sheet.ts";
 
 /** Component that is loaded when it is first shown, with retries and a message meanwhile. */
 export function lazy<P extends object>(load: () => Promise<FunctionComponent<P>>): FunctionComponent<P> {
@@ -40,4 +41,9 @@ export function lazy<P extends object>(load: () => Promise<FunctionComponent<P>>
       </div>
     );
   };
+}
+
+/** The same for a part of accounts or administration, with their texts and styles. */
+export function lazyAdmin<P extends object>(load: () => Promise<FunctionComponent<P>>): FunctionComponent<P> {
+  return lazy(async () => (await Promise.all([load(), loadAdminText(), loadSheet()]))[0]);
 }

@@ -1,7 +1,9 @@
 import type { JSX } from "preact";
 import { Link } from "../../proto/gen/feed_pb.js";
 import { text } from "../language.ts";
+import { hostAdminPath } from "../route.ts";
 import { fleet, type HostEntry } from "../store.ts";
+import { viewer } from "../viewer.ts";
 import { Mark } from "./part.tsx";
 
 /** Notice that a machine which reports by itself waits for approval; nothing for other hosts. */
@@ -12,6 +14,9 @@ export function WaitingNotice({ entry }: { entry: HostEntry }): JSX.Element | nu
       <Mark of="unknown" />
       <b>{text.value.waits}</b>
       <span>{text.value.waitsHint}</span>
+      {viewer.value?.rights.includes("admin") ? (
+        <a href={hostAdminPath(entry.name)}>{text.value.administration}</a>
+      ) : null}
     </output>
   );
 }

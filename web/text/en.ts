@@ -59,6 +59,11 @@ export const en: Text = {
   language: "Language",
   overview: "All hosts",
   skip: "Skip to content",
+  close: "Close",
+  signIn: "Sign in",
+  account: (name) => `Account: ${name}`,
+  administration: "Administration",
+  waiting: (n) => (n === 1 ? "1 host waits" : `${n} hosts wait`),
   version: (version) => `GOHM ${version}`,
 
   loading: "Loading…",
@@ -75,6 +80,7 @@ export const en: Text = {
     garbled: "The hub's messages were inconsistent. Loading everything again.",
     "sign-in":
       "A server in front of the hub requires sign-in. Reload the page to sign in. You see the last known state, not the current one.",
+    "signed-out": "This hub requires sign-in.",
   },
   opening: "Connecting to the hub…",
   notice: "Notice from the hub",

@@ -1,5 +1,9 @@
 import { expect, test } from "vitest";
 import { Throttle } from "../../proto/gen/host_pb.js";
+import type { AdminText } from "./admin.ts";
+import { adminEn } from "./admin-en.ts";
+import { adminZhCN } from "./admin-zh-CN.ts";
+import { adminZhTW } from "./admin-zh-TW.ts";
 import { en } from "./en.ts";
 import type { Text } from "./text.ts";
 import { zhCN } from "./zh-CN.ts";
@@ -50,4 +54,30 @@ test("Chinese texts have Chinese punctuation", () => {
     );
   const foreign = [zhCN, zhTW].flatMap((t) => written(t).filter((words) => /\p{Script=Han}[,.:;!?]/u.test(words)));
   expect(foreign).toEqual([]);
+  const admin = [adminZhCN, adminZhTW].flatMap((t) => allOf(t).map(([, words]) => words));
+  expect(admin.length).toBeGreaterThan(300);
+  expect(admin.filter((words) => /\p{Script=Han}[,.:;!?]/u.test(words))).toEqual([]);
+});
+
+/** Every text of administration with its key; texts with values in them are given some. */
+function allOf(t: AdminText): [string, string][] {
+  return Object.entries(t as unknown as Record<string, unknown>).flatMap(([key, value]): [string, string][] => {
+    if (typeof value === "string") return [[key, value]];
+    if (typeof value === "function")
+      return [true, false].map((flag) => [key, (value as (...words: unknown[]) => string)("3 x", flag, "y")]);
+    return Object.entries(value as Record<string, string>).map(([part, words]) => [`${key}.${part}`, words]);
+  });
+}
+
+test("administration is told in three languages: Chinese texts are Chinese, and no two languages say the same", () => {
+  const [english, simplified, traditional] = [adminEn, adminZhCN, adminZhTW].map((t) => new Map(allOf(t)));
+  const names = /^(views|gpus|timeAndAge|countOf|linkFor|shownHint|reportsHint)/;
+  for (const [key, words] of english ?? []) {
+    const chinese = [simplified?.get(key), traditional?.get(key)];
+    // The hub's own sentence says more than a translation could.
+    if (key.startsWith("refusals.") && chinese[0] === undefined) continue;
+    if (names.test(key)) continue;
+    for (const one of chinese) expect(one, key).toMatch(/\p{Script=Han}/u);
+    expect(chinese, key).not.toContain(words);
+  }
 });

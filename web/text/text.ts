@@ -54,6 +54,13 @@ export interface Text {
   readonly language: string;
   readonly overview: string;
   readonly skip: string;
+  readonly close: string;
+  readonly signIn: string;
+  /** Button of the menu of an account. */
+  readonly account: (name: string) => string;
+  readonly administration: string;
+  /** Hosts that wait for approval. */
+  readonly waiting: (n: number) => string;
   readonly version: (version: string) => string;
 
   readonly loading: string;

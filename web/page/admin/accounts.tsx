@@ -1,0 +1,279 @@
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { adminText, text, timeOf } from "../../language.ts";
+import { ActionButton, failureText, Outcome, useAction } from "../../part/action.tsx";
+import { Dialog } from "../../part/dialog.tsx";
+import { AccountName, Choice, Field, NewPasswordFields, NotEncrypted, useNewPassword } from "../../part/form.tsx";
+import { viewer } from "../../viewer.ts";
+import { type Account, administer } from "./call.ts";
+import { Confirm } from "./confirm.tsx";
+import { type Loaded, useLoaded } from "./loaded.ts";
+import { hubNow } from "./nodes.ts";
+import { Notice, tell } from "./notice.tsx";
+import { Once } from "./once.tsx";
+
+type List = Loaded<readonly Account[]>;
+type Role = Account["role"];
+
+/** A one-time link as the hub answered it. */
+interface Link {
+  readonly name: string;
+  /** Relative to the hub, which the person reaches as this browser does. */
+  readonly path: string;
+  readonly expires: number;
+}
+
+/** Who may sign in. */
+export function Accounts(): JSX.Element {
+  const t = adminText();
+  const accounts: List = useLoaded(async (stop) => (await administer("accounts", {}, stop)).accounts);
+  const link = useSignal<Link | undefined>(undefined);
+  const all = accounts.value.value;
+  const error = accounts.error.value;
+  const made = link.value;
+  return (
+    <>
+      <Notice place="accounts" />
+      {error === "" ? null : <output class="standing">{text.value.partFault(error)}</output>}
+      {made === undefined ? null : (
+        <Once
+          title={t.linkOf(made.name)}
+          about={t.linkAbout(made.name, timeOf(made.expires, hubNow()))}
+          label={t.linkLabel}
+          words={new URL(made.path, document.baseURI).href}
+          close={() => (link.value = undefined)}
+          key={made.path}
+        />
+      )}
+      <AddAccount accounts={accounts} link={(next) => (link.value = next)} />
+      {all === undefined ? (
+        <p class="empty">{text.value.loading}</p>
+      ) : (
+        <section class="table" aria-label={t.views.accounts}>
+          <ul class="items">
+            {all.map((account) => (
+              <Item account={account} accounts={accounts} link={(next) => (link.value = next)} key={account.name} />
+            ))}
+          </ul>
+        </section>
+      )}
+    </>
+  );
+}
+
+interface AddProps {
+  readonly accounts: List;
+  readonly link: (made: Link) => void;
+}
+
+function AddAccount({ accounts, link }: AddProps): JSX.Element {
+  const t = adminText();
+  const open = useSignal(false);
+  const name = useSignal("");
+  const role = useSignal<Role>("viewer");
+  const way = useSignal<"link" | "password">("link");
+  const next = useNewPassword();
+  const action = useAction();
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    const own = way.peek() === "password";
+    if (own && !next.agrees()) return;
+    action.run(async () => {
+      const answer = await administer("addAccount", {
+        body: { name: name.peek().trim(), role: role.peek(), ...(own && { password: next.value.peek() }) },
+      });
+      accounts.put((all) => [...all.filter((one) => one.name !== answer.account.name), answer.account].sort(byName));
+      if (answer.link !== null) link({ ...answer.link, name: answer.account.name });
+      name.value = "";
+      next.clear();
+      return t.accountAdded(answer.account.name);
+    });
+  };
+  const failure = action.failure.value;
+  const weak = failure?.code === "password_weak";
+  return (
+    <section class="table">
+      <button type="button" class="button" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
+        {t.addAccount}
+      </button>
+      {open.value ? (
+        <form class="form" onSubmit={submit}>
+          <Field
+            label={t.name}
+            autocomplete="off"
+            required
+            first
+            maxLength={64}
+            value={name.value}
+            change={(value) => {
+              name.value = value;
+              action.reset();
+            }}
+            error={failure && !weak ? failureText(failure) : ""}
+          />
+          <Choice
+            label={t.role}
+            value={role.value}
+            change={(value) => (role.value = value)}
+            options={(["viewer", "administrator"] as const).map((key) => [key, t.roles[key], t.roleHints[key]])}
+          />
+          <Choice
+            label={t.password}
+            value={way.value}
+            change={(value) => (way.value = value)}
+            options={[
+              ["link", t.byLink, t.byLinkHint],
+              ["password", t.byPassword],
+            ]}
+          />
+          {way.value === "password" ? (
+            <>
+              <NotEncrypted />
+              <NewPasswordFields of={next} error={weak ? failureText(failure) : undefined} typed={action.reset} />
+            </>
+          ) : null}
+          <div class="actions">
+            <ActionButton action={action} kind="main">
+              {t.add}
+            </ActionButton>
+            <output class="done">{action.done.value}</output>
+          </div>
+        </form>
+      ) : null}
+    </section>
+  );
+}
+
+const byName = (a: Account, b: Account): number => a.name.localeCompare(b.name);
+
+function Item({ account, accounts, link }: AddProps & { account: Account }): JSX.Element {
+  const t = adminText();
+  const asked = useSignal<"" | "password" | "delete">("");
+  const role = useAction();
+  const linking = useAction();
+  const close = (): void => {
+    asked.value = "";
+  };
+  const put = (changed: Account): void =>
+    accounts.put((all) => all.map((one) => (one.name === changed.name ? changed : one)));
+  const change = (next: string): void => {
+    role.run(async () => {
+      const answer = await administer("changeAccount", {
+        name: account.name,
+        body: { role: next === "administrator" ? "administrator" : "viewer" },
+      });
+      put(answer);
+      return t.roleNow(t.roles[answer.role]);
+    });
+  };
+  const makeLink = (): void => {
+    linking.run(async () => {
+      link(await administer("addLink", { body: { name: account.name } }));
+      return undefined;
+    });
+  };
+  const used = account.used === null ? t.never : timeOf(account.used, hubNow());
+  return (
+    <li class="item">
+      <div>
+        <h2>
+          {account.name} {account.name === viewer.value?.name ? <span class="quiet">{t.you}</span> : null}
+        </h2>
+        <p class="quiet">
+          {text.value.list([
+            account.hasPassword ? t.lastSignIn(used) : t.noPassword,
+            ...(account.sessions > 0 ? [t.sessions(account.sessions)] : []),
+          ])}
+        </p>
+      </div>
+      <div class="actions">
+        <select
+          class="menu"
+          aria-label={t.roleOf(account.name)}
+          aria-disabled={role.busy.value}
+          value={account.role}
+          onChange={(event) => change(event.currentTarget.value)}
+        >
+          {(["viewer", "administrator"] as const).map((key) => (
+            <option value={key} key={key}>
+              {t.roles[key]}
+            </option>
+          ))}
+        </select>
+        <button
+          type="button"
+          class="button"
+          aria-label={t.passwordOf(account.name)}
+          onClick={() => (asked.value = "password")}
+        >
+          {t.setPassword}
+        </button>
+        <ActionButton action={linking} click={makeLink} label={t.makeLinkFor(account.name)}>
+          {t.makeLink}
+        </ActionButton>
+        <button
+          type="button"
+          class="button grave"
+          aria-label={t.deleteOf(account.name)}
+          onClick={() => (asked.value = "delete")}
+        >
+          {t.remove}
+        </button>
+      </div>
+      <Outcome of={role} />
+      <Outcome of={linking} />
+      {asked.value === "password" ? <PasswordDialog account={account} put={put} close={close} /> : null}
+      {asked.value === "delete" ? (
+        <Confirm
+          title={t.deleteAccount(account.name)}
+          verb={t.remove}
+          close={close}
+          work={async () => {
+            await administer("deleteAccount", { name: account.name });
+            accounts.put((all) => all.filter((one) => one.name !== account.name));
+            tell({ place: "accounts", words: t.accountDeleted(account.name) });
+          }}
+        >
+          <p>{t.deleteAccountHint}</p>
+        </Confirm>
+      ) : null}
+    </li>
+  );
+}
+
+interface PasswordProps {
+  readonly account: Account;
+  readonly put: (changed: Account) => void;
+  readonly close: () => void;
+}
+
+function PasswordDialog({ account, put, close }: PasswordProps): JSX.Element {
+  const t = adminText();
+  const next = useNewPassword();
+  const action = useAction();
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    if (!next.agrees()) return;
+    const done = await action.run(async () => {
+      put(await administer("changeAccount", { name: account.name, body: { password: next.value.peek() } }));
+      return undefined;
+    });
+    if (done) close();
+  };
+  const failure = action.failure.value;
+  return (
+    <Dialog title={t.passwordOf(account.name)} close={close}>
+      <form class="form" onSubmit={submit}>
+        <p>{t.passwordEnds}</p>
+        <NotEncrypted />
+        <AccountName name={account.name} />
+        <NewPasswordFields of={next} error={failure && failureText(failure)} typed={action.reset} first />
+        <div class="actions">
+          <ActionButton action={action} kind="main">
+            {t.setPassword}
+          </ActionButton>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,131 @@
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { adminText, text, timeOf } from "../../language.ts";
+import { ActionButton, Outcome, useAction } from "../../part/action.tsx";
+import { Field } from "../../part/form.tsx";
+import { type AuditEntry, administer } from "./call.ts";
+import { hubNow } from "./nodes.ts";
+
+/** Entries of one page. */
+const pageSize = 50;
+
+interface Filter {
+  readonly actor: string;
+  readonly action: string;
+  readonly target: string;
+}
+
+const none: Filter = { actor: "", action: "", target: "" };
+
+/** Who changed what, when and from where. */
+export function Audit(): JSX.Element {
+  const t = adminText();
+  const filter = useSignal<Filter>(none);
+  /** The filter of the entries that are shown. */
+  const asked = useSignal<Filter>(none);
+  const entries = useSignal<readonly AuditEntry[] | undefined>(undefined);
+  const more = useSignal(false);
+  const action = useAction();
+  const load = (before?: number): Promise<boolean> =>
+    action.run(async () => {
+      const given = Object.entries(asked.peek()).filter(([, value]) => value !== "");
+      const answer = await administer("audit", {
+        limit: pageSize,
+        ...Object.fromEntries(given),
+        ...(before !== undefined && { before }),
+      });
+      entries.value = before === undefined ? answer.entries : [...(entries.peek() ?? []), ...answer.entries];
+      more.value = answer.entries.length === pageSize;
+      return undefined;
+    });
+  useEffect(() => {
+    load();
+  }, []);
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    const { actor, action: kind, target } = filter.peek();
+    asked.value = { actor: actor.trim(), action: kind.trim(), target: target.trim() };
+    load();
+  };
+  const field = (key: keyof Filter, label: string): JSX.Element => (
+    <Field
+      label={label}
+      autocomplete="off"
+      value={filter.value[key]}
+      offers={offersOf(entries.value ?? [], key)}
+      change={(value) => (filter.value = { ...filter.peek(), [key]: value })}
+    />
+  );
+  const all = entries.value;
+  return (
+    <section class="table" aria-label={t.views.audit}>
+      <search>
+        <form class="filter" onSubmit={submit}>
+          {field("actor", t.actor)}
+          {field("action", t.action)}
+          {field("target", t.target)}
+          <div class="actions">
+            <ActionButton action={action}>{t.filter}</ActionButton>
+          </div>
+        </form>
+      </search>
+      <Outcome of={action} />
+      <output class="quiet">
+        {all === undefined ? "" : all.length === 0 ? t.noEntries : t.entriesShown(all.length, more.value)}
+      </output>
+      {all === undefined || all.length === 0 ? null : <Entries entries={all} />}
+      {more.value ? (
+        <ActionButton action={action} click={() => load(all?.at(-1)?.id)}>
+          {t.older}
+        </ActionButton>
+      ) : null}
+    </section>
+  );
+}
+
+/** Values of the entries in sight, to choose from; of actions also their kinds. */
+function offersOf(entries: readonly AuditEntry[], key: keyof Filter): readonly string[] {
+  const values = entries.flatMap((entry) =>
+    key === "action" ? [entry.action, entry.action.replace(/\..*/, "")] : [entry[key]],
+  );
+  return [...new Set(values)].sort().slice(0, 100);
+}
+
+function Entries({ entries }: { entries: readonly AuditEntry[] }): JSX.Element {
+  const t = adminText();
+  const now = hubNow();
+  return (
+    <div class="listing">
+      <table>
+        <thead>
+          <tr>
+            <th>{t.time}</th>
+            <th>{t.actor}</th>
+            <th>{t.action}</th>
+            <th>{t.target}</th>
+            <th>{t.details}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {entries.map((entry) => (
+            <tr key={entry.id}>
+              <td>{timeOf(entry.time, now)}</td>
+              <td>
+                {entry.actor} <span class="quiet">{t.from(entry.origin)}</span>
+              </td>
+              <td>
+                <code>{entry.action}</code>{" "}
+                {entry.result === "refused" ? <span class="word broken">{t.refused}</span> : null}
+              </td>
+              <td>{entry.target}</td>
+              <td class="addresses">
+                {text.value.list(Object.entries(entry.details).map(([name, value]) => `${name}: ${value ?? "–"}`))}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,121 @@
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { adminText } from "../../language.ts";
+import { ActionButton, Outcome, useAction } from "../../part/action.tsx";
+import { adminPath } from "../../route.ts";
+import { refreshViewer } from "../../viewer.ts";
+import { administer, type Node } from "./call.ts";
+import { Confirm } from "./confirm.tsx";
+import { type Nodes, putNode } from "./nodes.ts";
+import { tell } from "./notice.tsx";
+
+/** What cannot be taken back: which machine it is, its token, and its removal. */
+export function Removal({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Element {
+  const t = adminText();
+  const asked = useSignal<"" | "reset" | "delete">("");
+  const close = (): void => {
+    asked.value = "";
+  };
+  return (
+    <section class="table">
+      <h2>{t.machine}</h2>
+      <Joining node={node} nodes={nodes} />
+      {node.registration === null ? null : (
+        <div class="deed">
+          <p>{node.registration.reset ? t.resetDone : t.resetHint}</p>
+          <button type="button" class="button" onClick={() => (asked.value = "reset")}>
+            {t.resetToken}
+          </button>
+        </div>
+      )}
+      <div class="deed">
+        <p>{node.ways.includes("settings") ? t.inSettings : t.deleteHint}</p>
+        {node.ways.includes("settings") ? null : (
+          <button type="button" class="button grave" onClick={() => (asked.value = "delete")}>
+            {t.deleteHost}
+          </button>
+        )}
+      </div>
+      {asked.value === "reset" ? <Reset node={node} nodes={nodes} close={close} /> : null}
+      {asked.value === "delete" ? <Delete node={node} close={close} /> : null}
+    </section>
+  );
+}
+
+/** Whether a machine that reports by itself is one that is polled, too. */
+function Joining({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Element | null {
+  const t = adminText();
+  const action = useAction();
+  const polled = node.ways.some((way) => way !== "push");
+  // Of one name, they are one host in any case.
+  const joined = polled && node.registration !== null && node.registration.hostname !== node.name;
+  // It may take the hub until the next report to find that it is the same machine.
+  if (!joined && !node.parted) return action.done.value === "" ? null : <Outcome of={action} />;
+  const change = (): void => {
+    action.run(async () => {
+      const answer = await administer("changeNode", { name: node.name, body: { parted: !node.parted } });
+      putNode(nodes, answer);
+      // It became two hosts, or one.
+      await nodes.again();
+      return answer.parted ? t.partedNow : t.joinedNow;
+    });
+  };
+  return (
+    <div class="deed">
+      <p>{node.parted ? t.partedHint : t.joinedHint(node.registration?.hostname ?? node.name)}</p>
+      <ActionButton action={action} click={change}>
+        {node.parted ? t.join : t.part}
+      </ActionButton>
+      <Outcome of={action} />
+    </div>
+  );
+}
+
+interface DialogProps {
+  readonly node: Node;
+  readonly close: () => void;
+}
+
+function Reset({ node, nodes, close }: DialogProps & { nodes: Nodes }): JSX.Element {
+  const t = adminText();
+  return (
+    <Confirm
+      title={t.resetTitle(node.shown)}
+      verb={t.resetToken}
+      close={close}
+      work={async () => putNode(nodes, await administer("resetNode", { name: node.name }))}
+    >
+      <p>{t.resetConsequence}</p>
+    </Confirm>
+  );
+}
+
+function Delete({ node, close }: DialogProps): JSX.Element {
+  const t = adminText();
+  const history = useSignal(false);
+  return (
+    <Confirm
+      title={t.deleteTitle(node.shown)}
+      verb={history.value ? t.deleteWithHistory : t.deleteHost}
+      close={close}
+      work={async () => {
+        await administer("deleteNode", { name: node.name, ...(history.peek() && { history: "true" }) });
+        tell({ place: "hosts", words: t.deleted(node.shown) });
+        refreshViewer().catch(() => {}); // the badge follows later
+        location.replace(adminPath);
+      }}
+    >
+      <p>{t.deleteConsequence(node.ways.includes("push"))}</p>
+      <label class="tick">
+        <input
+          type="checkbox"
+          checked={history.value}
+          onChange={(event) => (history.value = event.currentTarget.checked)}
+        />
+        <span>
+          {t.alsoHistory} <span class="hint">{t.alsoHistoryHint}</span>
+        </span>
+      </label>
+    </Confirm>
+  );
+}

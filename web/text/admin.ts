@@ -1,0 +1,232 @@
+import type { adminRoutes } from "../../hub/route/admin.ts";
+import type { JsonAnswer, JsonBody } from "../../hub/route/route.ts";
+import type { sessionRoutes } from "../../hub/route/session.ts";
+
+type Rows = typeof adminRoutes & typeof sessionRoutes;
+/** Codes with which the routes of accounts and administration refuse. */
+type RefusalCode = Rows[keyof Rows]["refuses"][number];
+type Node = JsonAnswer<Rows["nodes"]>["nodes"][number];
+type Role = JsonAnswer<Rows["accounts"]>["accounts"][number]["role"];
+type Scope = JsonBody<Rows["addToken"]>["scope"];
+
+/** All texts of accounts and administration in one language, which are loaded with them. */
+export interface AdminText {
+  // Sign-in and account
+
+  readonly notEncrypted: string;
+  readonly noAccounts: string;
+  readonly name: string;
+  readonly password: string;
+  /** While the hub checks a password. */
+  readonly busy: string;
+  readonly forAdministrators: string;
+  /** The account that is signed in has not got the right to see the page. */
+  readonly lacksRight: (name: string) => string;
+  readonly signedInAs: (name: string, administrator: boolean) => string;
+  readonly changePassword: string;
+  readonly signOut: string;
+  readonly signOutEverywhere: string;
+  readonly oldPassword: string;
+  readonly newPassword: string;
+  readonly repeatPassword: string;
+  readonly wrongPassword: string;
+  readonly passwordsDiffer: string;
+  readonly passwordChanged: string;
+  readonly choosePassword: string;
+  readonly setPassword: string;
+  readonly linkFor: (name: string, administrator: boolean) => string;
+  /** The page of a link was loaded without one. */
+  readonly linkGone: string;
+  readonly linkNew: string;
+  readonly tryAgain: string;
+  readonly cancel: string;
+  /** Refusals that the viewer can do something about. Others are shown in the hub's own words. */
+  readonly refusals: Readonly<Partial<Record<RefusalCode, string>>>;
+  /** `reason` is the hub's sentence, or that of the browser. */
+  readonly notDone: (reason: string) => string;
+
+  // What all views have
+
+  readonly views: Readonly<Record<"hosts" | "accounts" | "tokens" | "audit", string>>;
+  readonly add: string;
+  readonly save: string;
+  readonly saved: string;
+  readonly discard: string;
+  readonly unsaved: string;
+  readonly remove: string;
+  readonly copy: string;
+  readonly copyThis: (what: string) => string;
+  readonly copyFailed: string;
+  /** A secret that the hub shows only now. */
+  readonly shownOnce: string;
+  /** Closes a secret that was taken. */
+  readonly taken: string;
+  readonly never: string;
+  readonly once: string;
+  readonly timeAndAge: (time: string, ago: string) => string;
+
+  // Hosts
+
+  readonly waitingHosts: (n: number) => string;
+  readonly waitingHint: string;
+  readonly approve: string;
+  readonly approveHost: (name: string) => string;
+  readonly approved: (name: string) => string;
+  readonly approveAll: string;
+  readonly approveAllTitle: (n: number) => string;
+  readonly approvedAll: (n: number) => string;
+  readonly registeredFrom: (ago: string, origin: string) => string;
+  readonly noGpus: string;
+  readonly cores: (n: number) => string;
+  readonly memoryOf: (size: string) => string;
+  readonly findHost: string;
+  readonly host: string;
+  readonly way: string;
+  readonly ways: Readonly<Record<Node["ways"][number], string>>;
+  readonly states: Readonly<Record<Node["state"], string>>;
+  readonly troubles: (n: number) => string;
+  readonly lastReport: string;
+  readonly recorded: string;
+  readonly everything: string;
+  /** In the list: the host has not fetched its configuration. */
+  readonly notTakenShort: string;
+  readonly addHost: string;
+  readonly polled: string;
+  readonly polledHint: string;
+  readonly reports: string;
+  readonly reportsHint: string;
+  readonly command: string;
+  readonly addressOf: string;
+  readonly addressHint: string;
+  readonly added: (name: string) => string;
+
+  // A host
+
+  readonly showHost: string;
+  readonly nameInHistory: string;
+  readonly hardware: string;
+  readonly clock: string;
+  readonly clockRight: string;
+  readonly clockOff: (span: string, ahead: boolean) => string;
+  readonly registeredAs: string;
+  readonly registeredAt: string;
+  readonly tokenUsed: string;
+  readonly mayRegister: string;
+  readonly devices: string;
+  readonly devicesHint: string;
+  readonly gpus: string;
+  readonly countOf: (selected: number, all: number) => string;
+  readonly allOfThem: string;
+  /** A device that is selected, and that the host does not report. */
+  readonly notThere: string;
+  readonly noneReported: string;
+  readonly interval: string;
+  readonly usual: string;
+  readonly intervalHint: string;
+  readonly intervalWrong: (longest: number) => string;
+  readonly savedAs: (version: number) => string;
+  readonly inEffect: (version: number) => string;
+  /** `has` is the version that the host has fetched. */
+  readonly notTaken: (version: number, has: number | undefined) => string;
+  readonly takenAt: (version: number, time: string) => string;
+  readonly changedMeanwhile: (version: number) => string;
+  readonly identity: string;
+  readonly shownName: string;
+  readonly shownHint: (name: string) => string;
+  readonly group: string;
+  readonly labels: string;
+  readonly labelName: (line: number) => string;
+  readonly labelValue: (line: number) => string;
+  readonly removeLabel: (line: number) => string;
+  readonly addLabel: string;
+  readonly labelEmpty: (line: number) => string;
+  readonly labelTwice: (line: number) => string;
+  readonly machine: string;
+  readonly joinedHint: (hostname: string) => string;
+  readonly partedHint: string;
+  readonly part: string;
+  readonly join: string;
+  readonly partedNow: string;
+  readonly joinedNow: string;
+  readonly resetHint: string;
+  readonly resetDone: string;
+  readonly resetToken: string;
+  readonly resetTitle: (name: string) => string;
+  readonly resetConsequence: string;
+  readonly deleteHint: string;
+  readonly inSettings: string;
+  readonly deleteHost: string;
+  readonly deleteTitle: (name: string) => string;
+  /** `pushes`: the machine reports by itself. */
+  readonly deleteConsequence: (pushes: boolean) => string;
+  readonly alsoHistory: string;
+  readonly alsoHistoryHint: string;
+  readonly deleteWithHistory: string;
+  readonly deleted: (name: string) => string;
+
+  // Accounts
+
+  readonly addAccount: string;
+  readonly role: string;
+  readonly roles: Readonly<Record<Role, string>>;
+  readonly roleHints: Readonly<Record<Role, string>>;
+  readonly byLink: string;
+  readonly byLinkHint: string;
+  readonly byPassword: string;
+  readonly accountAdded: (name: string) => string;
+  readonly you: string;
+  readonly lastSignIn: (time: string) => string;
+  readonly noPassword: string;
+  readonly sessions: (n: number) => string;
+  readonly roleOf: (name: string) => string;
+  readonly roleNow: (role: string) => string;
+  readonly passwordOf: (name: string) => string;
+  readonly passwordEnds: string;
+  readonly makeLink: string;
+  readonly makeLinkFor: (name: string) => string;
+  readonly linkOf: (name: string) => string;
+  readonly linkAbout: (name: string, expires: string) => string;
+  readonly linkLabel: string;
+  readonly deleteOf: (name: string) => string;
+  readonly deleteAccount: (name: string) => string;
+  readonly deleteAccountHint: string;
+  readonly accountDeleted: (name: string) => string;
+
+  // Tokens
+
+  readonly addToken: string;
+  readonly noTokens: string;
+  readonly scope: string;
+  readonly scopes: Readonly<Record<Scope, string>>;
+  readonly scopeHints: Readonly<Record<Scope, string>>;
+  /** How a program sends a token of this scope. */
+  readonly scopeUse: Readonly<Record<Scope, string>>;
+  readonly expires: string;
+  readonly inDays: (n: number) => string;
+  readonly neverExpires: string;
+  readonly expiresAt: (time: string) => string;
+  readonly expiredAt: (time: string) => string;
+  readonly tokenMade: (name: string) => string;
+  readonly tokenLabel: (name: string) => string;
+  readonly madeBy: (creator: string, time: string) => string;
+  readonly neverUsed: string;
+  readonly usedLast: (ago: string) => string;
+  readonly revoke: string;
+  readonly revokeOf: (name: string) => string;
+  readonly revokeHint: string;
+  readonly revoked: (name: string) => string;
+
+  // Audit log
+
+  readonly time: string;
+  readonly actor: string;
+  readonly action: string;
+  readonly target: string;
+  readonly details: string;
+  readonly from: (origin: string) => string;
+  readonly refused: string;
+  readonly filter: string;
+  readonly noEntries: string;
+  readonly entriesShown: (n: number, more: boolean) => string;
+  readonly older: string;
+}
