@@ -14,6 +14,8 @@ const label = v.pipe(
   v.normalize("NFC"),
   v.nonEmpty("a name of 1 to 64 characters"),
   v.maxLength(64, "at most 64 characters"),
+  // Clients take these out of a path, also if they are encoded.
+  v.notValues([".", ".."], 'a name other than "." and ".."'),
   v.regex(visible, "a text without line breaks and hidden characters"),
 );
 const labelText = v.pipe(

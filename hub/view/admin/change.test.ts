@@ -128,6 +128,7 @@ describe("a change of a host", () => {
     ["", "a name of 1 to 64 characters"],
     ["  ", "a name of 1 to 64 characters"],
     ["x".repeat(65), "at most 64 characters"],
+    [" .. ", 'a name other than "." and ".."'],
     ["a\nb", "a text without line breaks and hidden characters"],
     ["a\u202eb", "a text without line breaks and hidden characters"],
     ["a\u034fb", "a text without line breaks and hidden characters"],
