@@ -3,9 +3,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { addAdministrator } from "../door.ts";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { top } from "../program.ts";
+import { administrator, signIn } from "./administration.ts";
 import { missingBrowser, openBrowser, openPage } from "./browser.ts";
 import { newer } from "./newer.ts";
 
@@ -109,6 +111,7 @@ describe.skipIf(missing)(missing ?? "the page in an old browser", () => {
     at = hubFolder();
     node = await playHost(() => machine(Date.now()));
     at.write({ servers: { node: node.address }, poll: { interval: 1 } });
+    await addAdministrator(at, administrator.name, administrator.password);
     hub = await startHub(at);
   });
   afterAll(async () => {
@@ -118,7 +121,7 @@ describe.skipIf(missing)(missing ?? "the page in an old browser", () => {
     at?.remove();
   });
 
-  test("it shows the fleet, the map, a host and its charts without anything that is newer", async () => {
+  test("it shows the fleet, the map, a host, its charts and administration without anything that is newer", async () => {
     const { page, errors, close } = await openPage(browser, "about:blank");
     const names = lacked.flatMap((key) => /^(?:api|javascript\.builtins)\.(.+)$/.exec(key)?.[1] ?? []);
     await page.addInitScript(takeAway, names);
@@ -138,6 +141,14 @@ describe.skipIf(missing)(missing ?? "the page in an old browser", () => {
     await page.locator(".plot[data-points]:not([data-points='0'])").first().waitFor(patience);
     await page.goBack();
     await page.locator("canvas").waitFor(patience);
+    await page.goto(`${hub.url}/#/admin/host/node`);
+    await signIn(page);
+    await page.getByRole("checkbox", { name: /^1 NVIDIA/ }).uncheck(patience);
+    await page.getByRole("button", { name: "Save" }).first().click();
+    await page.getByText("Saved as version 1.").waitFor(patience);
+    await page.getByRole("button", { name: "Account: ada" }).click();
+    await page.getByRole("button", { name: "Change password" }).click();
+    await page.getByRole("dialog").waitFor(patience);
     expect(errors).toEqual([]);
     await close();
   });

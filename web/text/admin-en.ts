@@ -196,10 +196,10 @@ export const adminEn: AdminText = {
     admin: "scripts, and gohm on another machine; it can change everything",
   },
   scopeUse: {
-    read: "Send it in the header Authorization: Bearer ….",
-    push: "Send it in the header Authorization: Bearer ….",
+    read: "Send it in the header Authorization, after the word Bearer.",
+    push: "Send it in the header Authorization, after the word Bearer.",
     enroll: "Give it to hmonitor on the machines: --secret, or GOHM_SECRET_FILE.",
-    admin: "Send it in the header Authorization: Bearer …, or give it to gohm in GOHM_HUB_TOKEN_FILE.",
+    admin: "Send it in the header Authorization, after the word Bearer, or give it to gohm in GOHM_HUB_TOKEN_FILE.",
   },
   expires: "Expires",
   inDays: (n) => `in ${n} days`,

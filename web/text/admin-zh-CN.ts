@@ -191,10 +191,10 @@ export const adminZhCN: AdminText = {
     admin: "脚本，以及其他机器上的 gohm；可以更改一切",
   },
   scopeUse: {
-    read: "放在请求头 Authorization: Bearer … 中发送。",
-    push: "放在请求头 Authorization: Bearer … 中发送。",
+    read: "放在请求头 Authorization 中，写在 Bearer 之后。",
+    push: "放在请求头 Authorization 中，写在 Bearer 之后。",
     enroll: "交给机器上的 hmonitor：--secret，或 GOHM_SECRET_FILE。",
-    admin: "放在请求头 Authorization: Bearer … 中发送，或通过 GOHM_HUB_TOKEN_FILE 交给 gohm。",
+    admin: "放在请求头 Authorization 中，写在 Bearer 之后，或通过 GOHM_HUB_TOKEN_FILE 交给 gohm。",
   },
   expires: "有效期",
   inDays: (n) => `${n} 天`,

@@ -191,10 +191,10 @@ export const adminZhTW: AdminText = {
     admin: "指令稿，以及其他機器上的 gohm；可以變更一切",
   },
   scopeUse: {
-    read: "放在請求標頭 Authorization: Bearer … 中傳送。",
-    push: "放在請求標頭 Authorization: Bearer … 中傳送。",
+    read: "放在請求標頭 Authorization 中，寫在 Bearer 之後。",
+    push: "放在請求標頭 Authorization 中，寫在 Bearer 之後。",
     enroll: "交給機器上的 hmonitor：--secret，或 GOHM_SECRET_FILE。",
-    admin: "放在請求標頭 Authorization: Bearer … 中傳送，或透過 GOHM_HUB_TOKEN_FILE 交給 gohm。",
+    admin: "放在請求標頭 Authorization 中，寫在 Bearer 之後，或透過 GOHM_HUB_TOKEN_FILE 交給 gohm。",
   },
   expires: "有效期",
   inDays: (n) => `${n} 天`,

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { adminText, text, timeOf } from "../../language.ts";
+import { adminText, text } from "../../language.ts";
 import { ActionButton, failureText, Outcome, useAction } from "../../part/action.tsx";
 import { Dialog } from "../../part/dialog.tsx";
 import { AccountName, Choice, Field, NewPasswordFields, NotEncrypted, useNewPassword } from "../../part/form.tsx";
@@ -8,7 +8,7 @@ import { viewer } from "../../viewer.ts";
 import { type Account, administer } from "./call.ts";
 import { Confirm } from "./confirm.tsx";
 import { type Loaded, useLoaded } from "./loaded.ts";
-import { hubNow } from "./nodes.ts";
+import { momentOf } from "./nodes.ts";
 import { Notice, tell } from "./notice.tsx";
 import { Once } from "./once.tsx";
 
@@ -38,7 +38,7 @@ export function Accounts(): JSX.Element {
       {made === undefined ? null : (
         <Once
           title={t.linkOf(made.name)}
-          about={t.linkAbout(made.name, timeOf(made.expires, hubNow()))}
+          about={t.linkAbout(made.name, momentOf(made.expires))}
           label={t.linkLabel}
           words={new URL(made.path, document.baseURI).href}
           close={() => (link.value = undefined)}
@@ -172,7 +172,7 @@ function Item({ account, accounts, link }: AddProps & { account: Account }): JSX
       return undefined;
     });
   };
-  const used = account.used === null ? t.never : timeOf(account.used, hubNow());
+  const used = account.used === null ? t.never : momentOf(account.used);
   return (
     <li class="item">
       <div>

@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { adminText, text, timeOf } from "../../language.ts";
+import { adminText, text } from "../../language.ts";
 import { ActionButton, Outcome, useAction } from "../../part/action.tsx";
 import { Field } from "../../part/form.tsx";
 import { type AuditEntry, administer } from "./call.ts";
-import { hubNow } from "./nodes.ts";
+import { momentOf } from "./nodes.ts";
 
 /** Entries of one page. */
 const pageSize = 50;
@@ -94,7 +94,6 @@ function offersOf(entries: readonly AuditEntry[], key: keyof Filter): readonly s
 
 function Entries({ entries }: { entries: readonly AuditEntry[] }): JSX.Element {
   const t = adminText();
-  const now = hubNow();
   return (
     <div class="listing">
       <table>
@@ -110,7 +109,7 @@ function Entries({ entries }: { entries: readonly AuditEntry[] }): JSX.Element {
         <tbody>
           {entries.map((entry) => (
             <tr key={entry.id}>
-              <td>{timeOf(entry.time, now)}</td>
+              <td>{momentOf(entry.time)}</td>
               <td>
                 {entry.actor} <span class="quiet">{t.from(entry.origin)}</span>
               </td>

@@ -9,12 +9,14 @@ interface ConfirmProps {
   readonly verb: string;
   readonly work: () => Promise<void>;
   readonly close: () => void;
+  /** False for a change that can be taken back. */
+  readonly grave?: boolean;
   /** What will happen. */
   readonly children: ComponentChildren;
 }
 
-/** Asks before a change that cannot be undone, and says why it failed. */
-export function Confirm({ title, verb, work, close, children }: ConfirmProps): JSX.Element {
+/** Asks before a change of consequence, and says why it failed. */
+export function Confirm({ title, verb, work, close, grave = true, children }: ConfirmProps): JSX.Element {
   const action = useAction();
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
@@ -29,7 +31,7 @@ export function Confirm({ title, verb, work, close, children }: ConfirmProps): J
       <form class="form" onSubmit={submit}>
         {children}
         <div class="actions">
-          <ActionButton action={action} kind="grave">
+          <ActionButton action={action} kind={grave ? "grave" : "main"}>
             {verb}
           </ActionButton>
           <button type="button" class="button" onClick={close}>

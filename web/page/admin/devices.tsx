@@ -1,12 +1,12 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { size } from "../../../proto/quantity.ts";
-import { adminText, text, timeOf } from "../../language.ts";
+import { adminText, text } from "../../language.ts";
 import { ActionButton, Outcome, useAction } from "../../part/action.tsx";
 import { Field } from "../../part/form.tsx";
 import { administer, type Node } from "./call.ts";
 import { longestSec, secondsOf } from "./interval.ts";
-import { hubNow, type Nodes, putNode } from "./nodes.ts";
+import { momentOf, type Nodes, putNode } from "./nodes.ts";
 import { isSelected, listed, type Selection, sameSelection, select } from "./selection.ts";
 
 /** What an administrator has chosen and not yet saved. */
@@ -143,7 +143,7 @@ function Taken({ node: { ways, taken, configVersion } }: { node: Node }): JSX.El
   if (taken === null || taken.version < configVersion) {
     return <span class="word held">{t.notTaken(configVersion, taken?.version)}</span>;
   }
-  return <span class="quiet">{t.takenAt(configVersion, timeOf(taken.time, hubNow()))}</span>;
+  return <span class="quiet">{t.takenAt(configVersion, momentOf(taken.time))}</span>;
 }
 
 interface Device<T> {

@@ -1,11 +1,11 @@
 import type { JSX } from "preact";
-import { adminText, text, timeOf } from "../../language.ts";
+import { adminText, text } from "../../language.ts";
 import { Mark } from "../../part/part.tsx";
 import { hostPath } from "../../route.ts";
 import type { Node } from "./call.ts";
 import { Devices } from "./devices.tsx";
 import { Identity } from "./identity.tsx";
-import { agoOf, hardwareOf, hubNow, type Nodes, useNodes, waits } from "./nodes.ts";
+import { agoOf, hardwareOf, momentOf, type Nodes, useNodes, waits } from "./nodes.ts";
 import { Notice } from "./notice.tsx";
 import { Removal } from "./removal.tsx";
 import { ApproveButton, State } from "./state.tsx";
@@ -65,8 +65,10 @@ const skewNoticeMs = 2000;
 function Facts({ node }: { node: Node }): JSX.Element {
   const t = adminText();
   const { registration, skewMs } = node;
-  const at = (time: number): string => t.timeAndAge(timeOf(time, hubNow()), agoOf(time));
-  const facts: readonly (readonly [string, string])[] = [
+  const at = (time: number): string => t.timeAndAge(momentOf(time), agoOf(time));
+  const right = skewMs !== null && Math.abs(skewMs) < skewNoticeMs;
+  /** Name, words, and true if an administrator should look at it. */
+  const facts: readonly (readonly [string, string, boolean?])[] = [
     [t.nameInHistory, node.name],
     [t.way, text.value.list(node.ways.map((way) => t.ways[way]))],
     [text.value.address, node.address ?? ""],
@@ -74,11 +76,8 @@ function Facts({ node }: { node: Node }): JSX.Element {
     [t.lastReport, node.seen === null ? t.never : at(node.seen)],
     [
       t.clock,
-      skewMs === null
-        ? ""
-        : Math.abs(skewMs) < skewNoticeMs
-          ? t.clockRight
-          : t.clockOff(text.value.span(Math.abs(skewMs) / 1000), skewMs > 0),
+      skewMs === null ? "" : right ? t.clockRight : t.clockOff(text.value.span(Math.abs(skewMs) / 1000), skewMs > 0),
+      !right,
     ],
     ...(registration === null
       ? []
@@ -96,11 +95,11 @@ function Facts({ node }: { node: Node }): JSX.Element {
   ];
   return (
     <dl class="admin-facts">
-      {facts.map(([name, words]) =>
+      {facts.map(([name, words, odd]) =>
         words === "" ? null : (
           <div key={name}>
             <dt>{name}</dt>
-            <dd>{words}</dd>
+            <dd class={odd ? "word held" : ""}>{words}</dd>
           </div>
         ),
       )}

@@ -1,5 +1,5 @@
 import { size } from "../../../proto/quantity.ts";
-import { adminText, text } from "../../language.ts";
+import { adminText, text, timeOf } from "../../language.ts";
 import { fleet } from "../../store.ts";
 import { administer, type Node } from "./call.ts";
 import { type Loaded, useLoaded } from "./loaded.ts";
@@ -24,6 +24,15 @@ export const waits = ({ state, registration }: Node): boolean =>
 
 /** The hub's clock, Unix milliseconds. Not followed: ages are as old as the list. */
 export const hubNow = (): number => (fleet.known.peek() ? fleet.now.peek() : Date.now());
+
+/** Date and time; of today only the time. */
+export function momentOf(time: number): string {
+  const now = hubNow();
+  if (new Date(time).toDateString() === new Date(now).toDateString()) return timeOf(time, now);
+  return new Intl.DateTimeFormat(text.value.tag, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }).format(
+    time,
+  );
+}
 
 /** "3 min ago", by the hub's clock. */
 export const agoOf = (time: number): string => {

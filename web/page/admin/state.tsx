@@ -67,6 +67,7 @@ export function ApproveAll({ waiting, nodes }: { waiting: readonly Node[]; nodes
         <Confirm
           title={t.approveAllTitle(chosen.length)}
           verb={t.approveAll}
+          grave={false}
           close={() => (asked.value = undefined)}
           work={approve}
         >

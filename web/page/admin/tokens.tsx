@@ -1,12 +1,12 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { adminText, text, timeOf } from "../../language.ts";
+import { adminText, text } from "../../language.ts";
 import { ActionButton, failureText, useAction } from "../../part/action.tsx";
 import { Choice, Field } from "../../part/form.tsx";
 import { administer, type Token } from "./call.ts";
 import { Confirm } from "./confirm.tsx";
 import { type Loaded, useLoaded } from "./loaded.ts";
-import { agoOf, hubNow } from "./nodes.ts";
+import { agoOf, hubNow, momentOf } from "./nodes.ts";
 import { Notice, tell } from "./notice.tsx";
 import { Once } from "./once.tsx";
 
@@ -137,8 +137,7 @@ function AddToken({ tokens, made }: { tokens: List; made: (secret: Secret) => vo
 function Item({ token, tokens }: { token: Token; tokens: List }): JSX.Element {
   const t = adminText();
   const asked = useSignal(false);
-  const now = hubNow();
-  const expired = token.expires !== null && token.expires <= now;
+  const expired = token.expires !== null && token.expires <= hubNow();
   return (
     <li class="item">
       <div>
@@ -147,7 +146,7 @@ function Item({ token, tokens }: { token: Token; tokens: List }): JSX.Element {
         </h2>
         <p class="quiet">
           {text.value.list([
-            t.madeBy(token.creator, timeOf(token.created, now)),
+            t.madeBy(token.creator, momentOf(token.created)),
             token.used === null ? t.neverUsed : t.usedLast(agoOf(token.used)),
           ])}
         </p>
@@ -155,8 +154,8 @@ function Item({ token, tokens }: { token: Token; tokens: List }): JSX.Element {
           {token.expires === null
             ? t.neverExpires
             : expired
-              ? t.expiredAt(timeOf(token.expires, now))
-              : t.expiresAt(timeOf(token.expires, now))}
+              ? t.expiredAt(momentOf(token.expires))
+              : t.expiresAt(momentOf(token.expires))}
         </p>
       </div>
       <div class="actions">
