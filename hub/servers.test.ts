@@ -13,13 +13,10 @@ test("labels are an object of texts, whatever a label is called", () => {
   ]);
 });
 
-test("labels are an object of texts, whatever a label is called", () => {
-  const labels = { rack: "b2", constructor: "x", 用途: "" };
-  const list = new ServerList({ a: { address: "h:1", labels }, b: "h:2", constructor: "h:3" });
-  expect(["a", "b", "constructor", "nobody"].map((name) => list.labels(name))).toEqual([
-    labels,
-    ...[undefined, undefined, undefined],
-  ]);
+test.each(["", ".", "..", "...", "a b", "a/b", "a".repeat(65)])("%j is no name of a server", (name) => {
+  expect(() => servers.parse({ [name]: "h:1" })).toThrow(
+    /Cannot read setting "servers": a name must be 1 to 64 letters.*current value is/,
+  );
 });
 
 test("listeners are called when a server has changed, and find the new list; nothing is called for the same one", () => {

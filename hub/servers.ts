@@ -9,7 +9,8 @@ type Server =
 /** Servers by name, in the order of the file. */
 export type Servers = Readonly<Record<string, Server>>;
 
-const serverName = /^[A-Za-z0-9._-]{1,64}$/;
+/** No path of an address can carry a name of dots alone. */
+const serverName = /^(?!\.+$)[A-Za-z0-9._-]{1,64}$/;
 const groupName = /^[^\p{Cc}]{1,64}$/u;
 const labelValue = /^[^\p{Cc}]{0,256}$/u;
 /** Most labels of a server. */
@@ -18,7 +19,7 @@ const place = { type: "string", pattern: "^(tls://)?(\\[[0-9a-fA-F:.]+\\]|[^\\s:
 
 export const servers: SettingReader<Servers> = {
   wanted:
-    'an object of name → "host:port" or "tls://host:port", or {"address": that, "group": the group it belongs to, "labels": {"rack": "b2"}}; names of 1 to 64 letters, digits, dots, underscores and hyphens',
+    'an object of name → "host:port" or "tls://host:port", or {"address": that, "group": the group it belongs to, "labels": {"rack": "b2"}}; names of 1 to 64 letters, digits, dots, underscores and hyphens, and not only dots',
   schema: {
     type: "object",
     propertyNames: { pattern: serverName.source },
@@ -48,7 +49,7 @@ export const servers: SettingReader<Servers> = {
     for (const [name, server] of Object.entries(value)) {
       if (!serverName.test(name)) {
         throw new SettingError(
-          `Cannot read setting "servers": a name must be 1 to 64 letters, digits, dots, underscores and hyphens: current value is ${quoted(name)}`,
+          `Cannot read setting "servers": a name must be ${serverNameWanted}: current value is ${quoted(name)}`,
         );
       }
       if (isObject(server)) checkParts(`servers.${name}`, server);
@@ -101,7 +102,7 @@ const refusal = (name: string, wanted: string, value: unknown): SettingError =>
 export const serverNameWanted = "1 to 64 letters, digits, dots, underscores and hyphens, and not only dots";
 
 /** True if a host that is added may have the name. No address of a browser leads to a host called "..". */
-export const isServerName = (name: string): boolean => serverName.test(name) && !/^\.+$/.test(name);
+export const isServerName = (name: string): boolean => serverName.test(name);
 
 /** What an address of a server must be. */
 export const serverAddressWanted = `${address.wanted}, or the same after "tls://"`;

@@ -177,11 +177,11 @@ test("where no socket can be made yet the hub says so once, tries again, and say
   control = await openControl();
   retry();
   await vi.waitFor(() => expect(retries).toBe(2));
-  expect(lines).toEqual([expect.stringMatching(/gohm backup and gohm status cannot reach this hub: .*control/)]);
+  expect(lines).toEqual([expect.stringMatching(/gohm commands on this machine .* cannot reach the hub: .*control/)]);
   rmSync(join(folder, "control"));
   retry();
   await vi.waitFor(() => expect(lines).toHaveLength(2));
-  expect(lines[1]).toBe("gohm backup and gohm status can reach this hub again");
+  expect(lines[1]).toBe("gohm commands on this machine can reach the hub again");
   expect(await text(await ask())).toBe("a copy");
 });
 

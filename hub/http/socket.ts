@@ -100,11 +100,14 @@ export async function openSocket(app: Hono, { data, clock, log }: SocketOptions)
       clear(controlFolder(data));
       address = socketPathOf(data);
       await bound(server, address.path);
-      if (warned) log.info("gohm backup and gohm status can reach this hub again");
+      if (warned) log.info("gohm commands on this machine can reach the hub again");
     } catch (error) {
       address?.release();
       address = undefined;
-      if (!warned) log.warn(`gohm backup and gohm status cannot reach this hub: ${(error as Error).message}`);
+      if (!warned)
+        log.warn(
+          `gohm commands on this machine (backup, status, account and others) cannot reach the hub: ${(error as Error).message}`,
+        );
       warned = true;
       cancel = clock.after(retryMs, () => void attempt());
     }

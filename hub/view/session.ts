@@ -50,9 +50,9 @@ class SignInDesk {
   }
 
   me({ c, by, head }: SignInRequest<"me">): Response {
-    const { book, identity } = this.#hub;
+    const { book, identity, roster } = this.#hub;
     const open = identity.open();
-    const nodes = may(by, "admin") ? book.nodes() : undefined;
+    const nodes = may(by, "admin") ? roster.nodes() : undefined;
     return c.json({
       kind: by.kind,
       name: "name" in by ? by.name : null,

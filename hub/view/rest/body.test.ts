@@ -1,5 +1,6 @@
 import { get, type IncomingMessage, request } from "node:http";
 import { Socket } from "node:net";
+import type { Context } from "hono";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { application } from "../../http/application.ts";
 import { listen, type WebServer } from "../../http/server.ts";
@@ -7,7 +8,7 @@ import { silent } from "../../log.ts";
 import { serve } from "../../route/handler.ts";
 import type { Routes } from "../../route/route.ts";
 import { socket } from "../../who.ts";
-import { answer } from "./body.ts";
+import { answer, turn } from "./body.ts";
 
 const piece = Buffer.alloc(1_000_000, "x");
 /** A gigabyte: far more than lies between two programs. */
@@ -110,6 +111,26 @@ test("an answer that fails in the middle ends without looking whole, and the log
   await vi.waitFor(() => expect(lines).toEqual([expect.stringContaining("the disk is gone")]));
   expect(said).toEqual([]);
   vi.restoreAllMocks();
+});
+
+test("a reader that leaves while a piece is made is no failure of the answer", async () => {
+  const gate = Promise.withResolvers<void>();
+  async function* slow(): AsyncGenerator<Uint8Array> {
+    yield piece;
+    yield piece;
+    await gate.promise;
+    yield piece;
+  }
+  const c = { req: { raw: new Request("http://hub/") }, env: {} } as unknown as Context;
+  const log = { ...silent, error: (line: string) => void lines.push(line) };
+  const reader = (await answer({ c, log }, slow(), {})).body?.getReader();
+  await reader?.read();
+  await reader?.read();
+  const gone = reader?.cancel();
+  gate.resolve();
+  await gone;
+  await turn();
+  expect(lines).toEqual([]);
 });
 
 test("who asks for the headers of a long answer alone leaves nothing of it behind", async () => {

@@ -39,15 +39,21 @@ export async function answer(
     await made.return?.();
     return new Response(null, { headers });
   }
+  // After a failure it may be asked for more, and its reader may leave while a piece is made.
+  let ended = false;
   const body = new ReadableStream<Uint8Array>({
     async pull(stream) {
       const early = first.shift();
       if (early !== undefined) return stream.enqueue(early);
       try {
+        if (ended) return;
         const { done, value } = await pieces.next();
+        if (ended) return;
         if (done) stream.close();
         else stream.enqueue(value);
       } catch (error) {
+        if (ended) return;
+        ended = true;
         if (error instanceof Fault && error.code === "canceled") return stream.error(error);
         // The status is sent already: only a cut connection shows that the answer is incomplete.
         log.error(`an answer was cut short: ${(error as Error).stack ?? String(error)}`);
@@ -57,6 +63,7 @@ export async function answer(
       }
     },
     async cancel() {
+      ended = true;
       await made.return?.();
     },
   });
