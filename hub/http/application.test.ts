@@ -6,7 +6,7 @@ import { silent } from "../log.ts";
 import { serve } from "../route/handler.ts";
 import { text } from "../route/parameter.ts";
 import type { Routes } from "../route/route.ts";
-import { type EntryPoint, offered, type Principal, type RequestHead, socket } from "../who.ts";
+import { type Actor, type EntryPoint, offered, type Principal, type RequestHead, socket } from "../who.ts";
 import { application } from "./application.ts";
 
 const plain = { method: "GET", needs: "open", tag: "test", summary: "", answer: {}, refuses: [] } as const;
@@ -266,23 +266,25 @@ test("where everyone may read, a book that fails takes that from nobody, and giv
   expect((await app.request("/read")).status).toBe(503);
 });
 
-test("an answer without end can ask whether its client may still read", async () => {
+test("an answer without end can ask who its client is now, and whether they may still read", async () => {
   let by: Principal = { kind: "viewer", name: "bob" };
-  let ask = (): boolean => false;
+  let ask = (): Actor | undefined => undefined;
   const endless = serve(
     { read: routes.read },
     {
-      read: ({ still }) => {
-        ask = still;
+      read: ({ current }) => {
+        ask = current;
         return Response.json({});
       },
     },
   );
   const entry = { ...port, identify: () => ({ ...by, origin: "" }) };
   await application([{ routes: endless }], { log: silent, entry }).request("/read");
-  expect(ask()).toBe(true);
+  expect(ask()).toEqual({ kind: "viewer", name: "bob", origin: "" });
+  by = { kind: "administrator", name: "ann" };
+  expect(ask()).toEqual({ kind: "administrator", name: "ann", origin: "" });
   by = { kind: "anonymous" };
-  expect(ask()).toBe(false);
+  expect(ask()).toBeUndefined();
 });
 
 test("a fault that says when to try again is answered with it", async () => {

@@ -45,7 +45,14 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       const by = actorOf(entry, head, route.needs);
       if (route.head === false && c.req.raw.method === "HEAD") return methodRefused(c);
       const given = valuesOf(route, c);
-      const request = { c, head, by, budget, given, still: () => isAdmitted(entry, head, route.needs) };
+      const request = {
+        c,
+        head,
+        by,
+        budget,
+        given,
+        current: () => currentActor(entry, head, { needs: route.needs, before: by }),
+      };
       if (route.body === undefined) return handler({ ...request, body: undefined });
       const format = { schema: route.body, limit: route.limit ?? bodyLimit };
       return readBody(c, format).then((body) => handler({ ...request, body }));
@@ -109,13 +116,19 @@ function actorOf(entry: EntryPoint, head: RequestHead, needs: Needs): Actor {
   }
 }
 
-function isAdmitted(entry: EntryPoint, head: RequestHead, needs: Needs): boolean {
+/** Who sent a request, as of now; undefined if they have lost the right. @param before who it was */
+function currentActor(
+  entry: EntryPoint,
+  head: RequestHead,
+  { needs, before }: { readonly needs: Needs; readonly before: Actor },
+): Actor | undefined {
   try {
-    actorOf(entry, head, needs);
-    return true;
+    const by = entry.identify(head);
+    admit(by, needs, { open: entry.open() });
+    return by;
   } catch (error) {
     // While the book cannot be read, nothing is known to have ended.
-    return asFault(error).code === "book_unusable";
+    return asFault(error).code === "book_unusable" ? before : undefined;
   }
 }
 

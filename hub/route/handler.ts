@@ -9,8 +9,8 @@ export interface RouteRequest<R extends Route> {
   readonly c: Context;
   readonly head: RequestHead;
   readonly by: Actor;
-  /** True while the client may use the route, for an answer without end: a session may end before it. */
-  readonly still: () => boolean;
+  /** Who the client is now, for an answer without end: a session may end before it. Undefined if they may no longer use the route. */
+  readonly current: () => Actor | undefined;
   readonly budget: AnswerBudget;
   readonly given: ParameterValues<ParametersOf<R>>;
   readonly body: R extends { readonly body: infer S extends GenericSchema } ? InferOutput<S> : unknown;

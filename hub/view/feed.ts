@@ -32,7 +32,8 @@ export const feed: View = {
     return {
       routes: serve(feedRoutes, {
         feedHost: (request) => oneHost(hub, request),
-        feed: ({ c, still }) => stream.join(c as unknown as Context<{ Bindings: HttpBindings }>, still),
+        feed: ({ c, current }) =>
+          stream.join(c as unknown as Context<{ Bindings: HttpBindings }>, () => current() !== undefined),
       }),
       close: async () => stream.close(),
     };
