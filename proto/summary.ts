@@ -1,6 +1,6 @@
 import { Link } from "./gen/feed_pb.js";
 import { State, type Vendor } from "./gen/host_pb.js";
-import type { DiskGlance, Glance, GPUGlance, HostGlance, ProcGlance } from "./glance.ts";
+import type { DiskGlance, Glance, GPUGlance, HolderGlance, HostGlance, ProcGlance } from "./glance.ts";
 import {
   type CardFault,
   cardFaults,
@@ -96,9 +96,14 @@ export function userOf(proc: Pick<ProcGlance, "username" | "uid">): string {
   return proc.username || (proc.uid === undefined ? "?" : `uid ${proc.uid}`);
 }
 
-/** Pods that a card is allocated to, as "namespace/pod". */
+/** Display name of a pod: "namespace/pod". An alias of one has no namespace. */
+export function podOf({ namespace, pod = "" }: HolderGlance): string {
+  return namespace ? `${namespace}/${pod}` : pod;
+}
+
+/** Pods that a card is allocated to. */
 export function podsOf({ holders }: Pick<GPUGlance, "holders">): string[] {
-  return [...new Set(holders.map(({ namespace = "", pod = "" }) => `${namespace}/${pod}`))];
+  return [...new Set(holders.map(podOf))];
 }
 
 /** Holders of a card: users of its processes; if no process is visible, the pods that it is allocated to. */

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { type GPUInfo, type Holder, type HostInfo, type ProcInfo, Throttle } from "../../../proto/gen/host_pb.js";
 import { Unit } from "../../../proto/gen/metric_pb.js";
 import { size } from "../../../proto/quantity.ts";
-import { noCardsReason, userOf } from "../../../proto/summary.ts";
+import { noCardsReason, podOf, userOf } from "../../../proto/summary.ts";
 import { show } from "../../../proto/unit.ts";
 import { cardName, keysOf, parentOf, verdict } from "../../../proto/verdict.ts";
 import { printing } from "../../choice.ts";
@@ -133,8 +133,7 @@ function trafficOf(received: bigint | undefined, sent: bigint | undefined, t: Te
 }
 
 /** Container of a pod: "lab/train-0 (worker)". */
-const containerOf = ({ namespace = "", pod = "", container = "" }: Holder): string =>
-  `${namespace}/${pod}${container === "" ? "" : ` (${container})`}`;
+const containerOf = (holder: Holder): string => `${podOf(holder)}${holder.container ? ` (${holder.container})` : ""}`;
 
 /** Slurm job, pod and container of a process. */
 function placeOf({ container, pod, podName, podNamespace, job }: ProcInfo): string | undefined {
