@@ -99,6 +99,25 @@ const mirror: View<typeof mirrorTable> = {
   },
 };
 
+const windowRoutes = {
+  window: { ...plain, path: "/window", needs: "read", summary: "A home folder" },
+} as const satisfies Routes;
+
+/** Shows a home folder as its client may see it, and notes each change of that. */
+const pane: View = {
+  name: "window",
+  table: {},
+  async open({ privacy }) {
+    const stop = privacy.onChange(() => heard.push("window changed"));
+    return {
+      routes: serve(windowRoutes, {
+        window: ({ c, by }) => c.text(privacy.maskFor(by)?.path("/home/ada", false) ?? "/home/ada"),
+      }),
+      close: async () => void stop(),
+    };
+  },
+};
+
 const clerkTable = { word: word("clerk", "clerk") } satisfies Table;
 
 /** Notes each change that it sees. */
@@ -167,6 +186,23 @@ test("where reading needs an account, routes are closed to strangers on every pa
   expect(await statuses()).toEqual([200, 200, 200]);
   hub.change(settings({ auth: { read: "login" } }));
   expect(await statuses()).toEqual([401, 401, 200]);
+});
+
+test("privacy.users holds for all views as soon as and as long as the settings say so", async () => {
+  const users = (value: string) => settings({ privacy: { users: value } });
+  hub = await begin(users("hidden"), { ...parts, views: [pane] });
+  expect(await get("/window")).toBe("/home/#1");
+  for (const [value, shown] of [
+    ["initials", "/home/a."],
+    ["shown", "/home/ada"],
+    ["hidden", "/home/#1"],
+  ] as const) {
+    hub.change(users(value));
+    expect(await get("/window")).toBe(shown);
+  }
+  hub.change(users("hidden"));
+  expect(heard.filter((one) => one === "window changed")).toHaveLength(3);
+  expect(() => users("nobody")).toThrow(/"privacy.users" .*shown/);
 });
 
 test("a view cannot change live state, history or book: that does not compile", async () => {

@@ -25,6 +25,7 @@ import { Live } from "./live.ts";
 import type { Log } from "./log.ts";
 import { Machines } from "./machines.ts";
 import { parts as installed, type Parts } from "./parts.ts";
+import { Privacy } from "./privacy.ts";
 import { Roster } from "./roster.ts";
 import { ServerList } from "./servers.ts";
 import { namesOf, type Settings } from "./settings.ts";
@@ -163,6 +164,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const desk = new Desk({ book, clock, log });
   running.add(() => desk.close());
   const identity = new Identity({ book, desk, clock, settings: () => running.settings });
+  const privacy = new Privacy({ now: clock.now, users: running.settings.users });
   const servers = new ServerList(running.settings.servers);
   const roster = new Roster({ servers, book });
   const troubles = new Troubles(clock.now);
@@ -195,6 +197,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
       desk.do(who, action);
       await history.forget(host);
     },
+    privacy,
     identity,
   };
   const views: RunningView[] = [];
@@ -227,6 +230,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     change(settings) {
       servers.change(settings.servers);
       running.change(settings);
+      privacy.change(settings.users);
     },
     close: () => running.close(),
   };

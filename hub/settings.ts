@@ -17,6 +17,7 @@ import {
 } from "../program/setting.ts";
 import { Fault } from "./fault.ts";
 import { parts as installed, listed } from "./parts.ts";
+import { type UserPrivacy, userPrivacies } from "./privacy.ts";
 import { type Servers, servers } from "./servers.ts";
 
 /** Settings of the hub itself; inputs, engines, views and tasks bring their own. */
@@ -56,6 +57,13 @@ const own = {
     default: "open",
     help: 'Who may see hosts, history and the live page: "open" is everyone who can connect to the hub, "login" those with an account or a token (docs/accounts.md). Administration always needs one.',
     reader: oneOf("open", "login"),
+  }),
+  users: row<UserPrivacy>({
+    name: "privacy.users",
+    env: "GOHM_PRIVACY_USERS",
+    default: "shown",
+    help: 'What those who are not signed in see of the people who use the machines: "shown" is everything, "initials" the first character of a name, "hidden" numbers instead of names; with both, no commands, containers, jobs and home folders (docs/accounts.md). What each person uses is still added up.',
+    reader: oneOf(...userPrivacies),
   }),
   settings: row({
     name: "settings",

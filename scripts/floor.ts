@@ -57,7 +57,7 @@ export const floors: Readonly<Record<string, Floors>> = {
   "hub/": [
     ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "servers.ts", "trouble.ts"],
     ["database/", "live.ts", "who.ts"],
-    ["book/", "history/"],
+    ["book/", "history/", "privacy.ts"],
     ["databases.ts", "desk.ts", "ingest.ts", "password.ts", "roster.ts", "route/", "secret.ts"],
     ["first.ts", "identity.ts", "machines.ts"],
     ["input/", "view/"],

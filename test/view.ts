@@ -6,6 +6,7 @@ import { Identity } from "../hub/identity.ts";
 import type { InputContext } from "../hub/input/input.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
+import { Privacy } from "../hub/privacy.ts";
 import { Roster } from "../hub/roster.ts";
 import { ServerList } from "../hub/servers.ts";
 import { Troubles } from "../hub/trouble.ts";
@@ -81,6 +82,7 @@ export function viewOf({
     offered: () => undefined,
     url: () => "http://hub.lab:5000",
     web: "",
+    privacy: new Privacy({ now: clock.now, users: "shown" }),
     ...more,
     roster: new Roster({ servers, book }),
     servers,

@@ -8,7 +8,8 @@ export const feedRoutes = {
     needs: "read",
     tag: "live",
     summary: "The last report of one host",
-    description: "A `feed.Host` (proto/feed.proto) with everything that the host reported last.",
+    description:
+      "A `feed.Host` (proto/feed.proto) with everything that the host reported last; of its users, what `privacy.users` lets the client see.",
     params: {
       name: required("name a server", text({ help: "Name of a server, or its shown name.", example: "gpu1" })),
     },
@@ -22,7 +23,7 @@ export const feedRoutes = {
     tag: "live",
     summary: "Live state of all hosts, as events",
     description:
-      "Server-sent events without end; the data of each is base64 of a `feed.Event` (proto/feed.proto): first the whole state, then what changes.",
+      "Server-sent events without end; the data of each is base64 of a `feed.Event` (proto/feed.proto): first the whole state, then what changes. The hub ends the stream if what the client may see changes.",
     answer: { "text/event-stream": "text" },
     refuses: [],
   },

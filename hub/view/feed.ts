@@ -4,8 +4,10 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
 import { codingFor } from "../../program/accept.ts";
 import { Fault } from "../fault.ts";
+import type { Mask } from "../privacy.ts";
 import { feedRoutes } from "../route/feed.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
+import type { Actor } from "../who.ts";
 import { pageOf } from "./feed/build.ts";
 import { detail, FeedEncoder } from "./feed/encoder.ts";
 import { type EventFrame, frame, gzipHeader } from "./feed/frame.ts";
@@ -21,8 +23,8 @@ const backlogLimit = 8 * 1024 * 1024;
 const stallMs = 120_000;
 
 /**
- * `GET /feed`: server-sent events whose data is a base64 feed.Event. Encoded once for all viewers, and with no more
- * of each host than the fleet page draws (proto/glance.ts). `GET /feed/host?name=`: the rest of one host, a feed.Host.
+ * `GET /feed`: server-sent events whose data is a base64 feed.Event. Encoded once for all viewers who see the same, and with
+ * no more of each host than the fleet page draws (proto/glance.ts). `GET /feed/host?name=`: the rest of one host, a feed.Host.
  */
 export const feed: View = {
   name: "feed",
@@ -32,8 +34,7 @@ export const feed: View = {
     return {
       routes: serve(feedRoutes, {
         feedHost: (request) => oneHost(hub, request),
-        feed: ({ c, current }) =>
-          stream.join(c as unknown as Context<{ Bindings: HttpBindings }>, () => current() !== undefined),
+        feed: ({ c, by, current }) => stream.join(c as unknown as Context<{ Bindings: HttpBindings }>, { by, current }),
       }),
       close: async () => stream.close(),
     };
@@ -45,34 +46,46 @@ const detailLimit = 1024 * 1024;
 
 /** @throws Fault host_unknown, busy */
 async function oneHost(
-  { live, roster }: HubView,
-  { c, budget, given: { name } }: RouteRequest<typeof feedRoutes.feedHost>,
+  { live, roster, privacy }: HubView,
+  { c, by, budget, given: { name } }: RouteRequest<typeof feedRoutes.feedHost>,
 ): Promise<Response> {
   const host = live.host(roster.keyOf(name));
   if (host === undefined) throw new Fault("host_unknown", `There is no host "${name}".`);
   const reservation = await budget.reserve(c, detailLimit);
-  const body = Buffer.from(detail(host));
+  const body = Buffer.from(detail(host, privacy.maskFor(by)));
   reservation.shrink(body.length);
-  return new Response(body, { headers: { "Content-Type": "application/x-protobuf" } });
+  return new Response(body, {
+    // Users of the machine depend on who asks.
+    headers: { "Content-Type": "application/x-protobuf", "Cache-Control": "no-store" },
+  });
 }
 
 /** Interval of checking that viewers may still read: sessions end, and the settings change. */
 const checkMs = 5000;
 
+/** Events for viewers who see the same. Nothing is encoded for a stream without viewers. */
+interface Stream {
+  readonly mask: Mask | undefined;
+  readonly encoder: FeedEncoder;
+  /** Everything as of the last step, and when it was encoded. */
+  whole?: { readonly frame: EventFrame; readonly at: number } | undefined;
+}
+
 interface Viewer {
   readonly kind: "plain" | "packed";
-  readonly still: () => boolean;
+  readonly current: () => Actor | undefined;
+  readonly stream: Stream;
 }
 
 class Feed {
   readonly #hub: HubView;
-  readonly #encoder: FeedEncoder;
+  readonly #page: () => string;
+  /** By what they leave out. Kept, as an encoder knows what its viewers were sent. */
+  readonly #streams = new Map<Mask | undefined, Stream>();
   readonly #viewers = new Map<ServerResponse, Viewer>();
   /** Progress of viewers with bytes pending: how many bytes they had taken at the last change, and when it was. */
   readonly #taken = new WeakMap<ServerResponse, { readonly bytes: number; readonly at: number }>();
-  readonly #unsubscribe: () => void;
-  /** Everything as of the last step, and when it was encoded. */
-  #whole: { readonly frame: EventFrame; readonly at: number } | undefined;
+  readonly #unsubscribe: readonly (() => void)[];
   #sentAt = 0;
   #checkedAt = 0;
   #pending: (() => void) | undefined;
@@ -80,12 +93,15 @@ class Feed {
 
   constructor(hub: HubView) {
     this.#hub = hub;
-    this.#encoder = new FeedEncoder({ ...hub, page: pageOf(hub.web) });
-    this.#unsubscribe = hub.live.onChange(() => this.#changed());
+    this.#page = pageOf(hub.web);
+    this.#unsubscribe = [hub.live.onChange(() => this.#changed()), hub.privacy.onChange(() => this.#dismiss())];
   }
 
-  /** @param still true while the viewer may read */
-  join(c: Context<{ Bindings: HttpBindings }>, still: Viewer["still"]): Response {
+  /** @param current who the viewer is now; undefined if they may no longer read */
+  join(
+    c: Context<{ Bindings: HttpBindings }>,
+    { by, current }: { readonly by: Actor; readonly current: Viewer["current"] },
+  ): Response {
     const { incoming, outgoing } = c.env;
     const kind = codingFor(c.req.header("accept-encoding"), ["gzip"]) === "gzip" ? "packed" : "plain";
     const headers = {
@@ -100,42 +116,54 @@ class Feed {
     if (incoming.method === "HEAD") return new Response(null, { headers });
     outgoing.writeHead(200, headers);
     incoming.socket.setNoDelay(true);
-    if (this.#viewers.size === 0) this.#begin();
+    const stream = this.#streamOf(this.#hub.privacy.maskFor(by));
     if (kind === "packed") outgoing.write(gzipHeader);
-    outgoing.write(this.#everything()[kind]);
-    this.#viewers.set(outgoing, { kind, still });
+    outgoing.write(this.#everything(stream)[kind]);
+    this.#viewers.set(outgoing, { kind, current, stream });
     outgoing.once("close", () => this.#left(outgoing));
     return RESPONSE_ALREADY_SENT;
   }
 
   /** The first event of a viewer, shared by all that connect within a tick: it carries the hub's clock, the base of ages. */
-  #everything(): EventFrame {
+  #everything(stream: Stream): EventFrame {
     const now = this.#hub.clock.now();
-    const old = this.#whole;
+    const old = stream.whole;
     if (old !== undefined && now >= old.at && now < old.at + tickMs) return old.frame;
-    const made = { frame: frame(`retry: ${retryMs}\n`, this.#encoder.whole()), at: now };
-    this.#whole = made;
+    const made = { frame: frame(`retry: ${retryMs}\n`, stream.encoder.whole()), at: now };
+    stream.whole = made;
     return made.frame;
   }
 
   close(): void {
-    this.#unsubscribe();
+    for (const end of this.#unsubscribe) end();
     for (const viewer of this.#viewers.keys()) viewer.destroy();
     this.#viewers.clear();
     this.#rest();
   }
 
-  /** Starts encoding with the first viewer: nothing was encoded without one, so the encoder is brought up to date. */
-  #begin(): void {
-    this.#encoder.step();
-    this.#whole = undefined;
-    this.#sentAt = this.#hub.clock.now();
-    this.#wind();
+  /** The stream of a new viewer. Nothing was encoded for a stream without viewers, so its encoder is brought up to date. */
+  #streamOf(mask: Mask | undefined): Stream {
+    if (this.#viewers.size === 0) {
+      this.#sentAt = this.#hub.clock.now();
+      this.#wind();
+    }
+    const known = this.#streams.get(mask);
+    const stream = known ?? { mask, encoder: new FeedEncoder({ ...this.#hub, page: this.#page, mask }) };
+    this.#streams.set(mask, stream);
+    if (![...this.#viewers.values()].some((viewer) => viewer.stream === stream)) {
+      stream.encoder.step();
+      stream.whole = undefined;
+    }
+    return stream;
   }
 
   #left(viewer: ServerResponse): void {
-    this.#viewers.delete(viewer);
-    if (this.#viewers.size === 0) this.#rest();
+    if (this.#viewers.delete(viewer) && this.#viewers.size === 0) this.#rest();
+  }
+
+  #drop(viewer: ServerResponse): void {
+    viewer.destroy();
+    this.#left(viewer);
   }
 
   #rest(): void {
@@ -160,26 +188,34 @@ class Feed {
     this.#pending?.();
     this.#pending = undefined;
     this.#sentAt = this.#hub.clock.now();
-    const next = frame("", this.#encoder.step());
-    this.#whole = undefined;
     this.#wind();
-    this.#dismiss();
-    for (const [viewer, { kind }] of this.#viewers) {
+    // Also if the clock was set back.
+    if (Math.abs(this.#sentAt - this.#checkedAt) >= checkMs) this.#dismiss();
+    const frames = new Map<Stream, EventFrame>();
+    for (const [viewer, { kind, stream }] of this.#viewers) {
       if (viewer.writableLength > backlogLimit || this.#stalled(viewer)) {
         this.#hub.log.warn(
           "a viewer of the page takes its events too slowly and was dropped; its browser will ask again",
         );
-        viewer.destroy();
-      } else viewer.write(next[kind]);
+        this.#drop(viewer);
+        continue;
+      }
+      const next = frames.get(stream) ?? frame("", stream.encoder.step());
+      frames.set(stream, next);
+      stream.whole = undefined;
+      viewer.write(next[kind]);
     }
   }
 
-  /** Disconnects viewers that may no longer read: their browsers ask again, and are told to sign in. */
+  /**
+   * Disconnects viewers that may no longer read, or that now see more or less than their stream has: their browsers ask again.
+   */
   #dismiss(): void {
-    // Also if the clock was set back.
-    if (Math.abs(this.#sentAt - this.#checkedAt) < checkMs) return;
-    this.#checkedAt = this.#sentAt;
-    for (const [viewer, { still }] of this.#viewers) if (!still()) viewer.destroy();
+    this.#checkedAt = this.#hub.clock.now();
+    for (const [viewer, { current, stream }] of this.#viewers) {
+      const by = current();
+      if (by === undefined || this.#hub.privacy.maskFor(by) !== stream.mask) this.#drop(viewer);
+    }
   }
 
   #stalled(viewer: ServerResponse): boolean {

@@ -34,13 +34,14 @@ export const rest: View = {
 /** Most names of hosts that do not answer. */
 const mostSilent = 20;
 
-function health({ live, version, instance, name, identity }: HubView, by: Actor): object {
+function health({ live, version, instance, name, identity, privacy }: HubView, by: Actor): object {
   const hosts = live.hosts().filter(({ profile }) => profile?.waiting !== true);
   const closed = hosts.filter(({ link }) => link.state !== "open");
   const open = hosts.length - closed.length;
   // Anyone may ask, also a probe without a right to read names, which notices may contain.
   const reads = may(by, "read", identity.open());
   const silent = reads ? closed.slice(0, mostSilent).map((host) => clean(shownName(host))) : undefined;
-  const notices = reads ? live.notices() : [];
+  const mask = privacy.maskFor(by);
+  const notices = (reads ? live.notices() : []).map((text) => mask?.notice(text) ?? text);
   return { status: "ok", name: name(), version, hub: instance, hosts: hosts.length, open, silent, notices };
 }

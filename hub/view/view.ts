@@ -9,6 +9,7 @@ import type { Identity } from "../identity.ts";
 import type { Ingest } from "../ingest.ts";
 import type { LiveView } from "../live.ts";
 import type { Log } from "../log.ts";
+import type { PrivacyView } from "../privacy.ts";
 import type { RosterView } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
 import type { ServerList } from "../servers.ts";
@@ -50,6 +51,8 @@ export interface HubView {
    * @throws Fault as `Desk.do`; history_unwritable, after the change was made
    */
   readonly forget: (who: Actor, action: Action<unknown>, host: string) => Promise<void>;
+  /** What of the people who use the machines a client sees. */
+  readonly privacy: PrivacyView;
   /** Who may ask on the TCP port. A view with a port of its own admits its clients by it. */
   readonly identity: Identity;
 }

@@ -1,4 +1,4 @@
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { clone, create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { diff } from "../../../proto/delta.ts";
 import {
   type Delta,
@@ -8,16 +8,19 @@ import {
   IdleSchema,
   Link as WireLink,
 } from "../../../proto/gen/feed_pb.js";
-import type { HostInfo } from "../../../proto/gen/host_pb.js";
+import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import { glance } from "../../../proto/glance.ts";
 import { keysOf } from "../../../proto/verdict.ts";
 import type { HostLink, LiveHost } from "../../live.ts";
+import type { Mask } from "../../privacy.ts";
 import type { HubView } from "../view.ts";
 
 /** What the encoder reads. */
 export interface EncoderInput extends Pick<HubView, "live" | "clock" | "instance" | "interval"> {
   /** Name of the script that the page is built into; "" while there is none. */
   readonly page: () => string;
+  /** Removes the people from what is encoded. */
+  readonly mask?: Mask | undefined;
 }
 
 type IdleInit = MessageInitShape<typeof IdleSchema>;
@@ -44,11 +47,13 @@ export class FeedEncoder {
 
   /** Encodes everything as of the last step, for a new viewer. */
   whole(): Uint8Array {
-    return this.#event({ whole: true, hosts: [...this.#sent.values()].map(wire), page: this.#input.page() });
+    const { mask, page } = this.#input;
+    return this.#event({ whole: true, hosts: [...this.#sent.values()].map((sent) => wire(sent, mask)), page: page() });
   }
 
   /** Encodes what changed since the previous step; an empty event shows that the hub is alive. */
   step(): Uint8Array {
+    const { mask } = this.#input;
     const hosts: MessageInitShape<typeof HostSchema>[] = [];
     const deltas: Delta[] = [];
     const gone = new Set(this.#sent.keys());
@@ -57,10 +62,11 @@ export class FeedEncoder {
       gone.delete(host.number);
       if (before?.host === host) continue;
       const told = { host, info: host.info && glance(host.info), idle: idleOf(host) };
+      if (told.info !== undefined) mask?.report(told.info, waits(host));
       this.#sent.set(host.number, told);
       const delta = before && change(before, told);
       if (delta) deltas.push(delta);
-      else hosts.push(wire(told));
+      else hosts.push(wire(told, mask));
     }
     for (const number of gone) this.#sent.delete(number);
     this.#sequence++;
@@ -71,12 +77,13 @@ export class FeedEncoder {
   }
 
   #event(init: MessageInitShape<typeof EventType>): Uint8Array {
-    const { live, clock, instance, interval } = this.#input;
+    const { live, clock, instance, interval, mask } = this.#input;
+    const notices = live.notices();
     const event = create(EventSchema, {
       ...init,
       sequence: this.#sequence,
       now: BigInt(clock.now()),
-      notices: live.notices(),
+      notices: mask === undefined ? notices : notices.map((text) => mask.notice(text)),
       hub: instance,
       interval: interval(),
     });
@@ -84,10 +91,17 @@ export class FeedEncoder {
   }
 }
 
-/** Encodes a feed.Host with the whole last report, for the page of the host. */
-export function detail(host: LiveHost): Uint8Array {
-  return toBinary(HostSchema, create(HostSchema, wire({ host, info: host.info, idle: idleOf(host) })));
+/** Encodes a feed.Host with the whole last report, for the page of the host. @param mask removes the people from it */
+export function detail(host: LiveHost, mask?: Mask): Uint8Array {
+  const sent = { host, info: host.info, idle: idleOf(host) };
+  if (mask !== undefined && host.info !== undefined) {
+    sent.info = clone(HostInfoSchema, host.info);
+    mask.report(sent.info, waits(host));
+  }
+  return toBinary(HostSchema, create(HostSchema, wire(sent, mask)));
 }
+
+const waits = ({ profile }: LiveHost): boolean => profile?.waiting === true;
 
 /** The new numbers of a host; undefined if something else changed. */
 function change(before: SentHost, after: SentHost): Delta | undefined {
@@ -124,23 +138,27 @@ const links: Readonly<Record<HostLink["state"], WireLink>> = {
   waiting: WireLink.WAITING,
 };
 
-function wire({ host, info, idle }: SentHost): MessageInitShape<typeof HostSchema> {
+function wire({ host, info, idle }: SentHost, mask: Mask | undefined): MessageInitShape<typeof HostSchema> {
   const { number, name, address, link, seen, profile } = host;
   const { shown, group, labels, intervalSec, waiting } = profile ?? {};
+  const text = (held: string): string => mask?.text(held, waiting === true) ?? held;
   return {
     number,
     name,
     address,
     link: links[link.state],
     since: BigInt(link.since),
-    reason: link.state === "waiting" ? link.reason : "",
+    reason: link.state === "waiting" ? text(link.reason) : "",
     ...(seen === undefined ? {} : { seen: BigInt(seen) }),
     ...(info === undefined ? {} : { info }),
     idle: idle.filter((one) => one !== undefined),
     ...(shown === undefined ? {} : { shown }),
     ...(group === undefined ? {} : { group }),
-    ...(labels === undefined ? {} : { labels }),
+    ...(labels === undefined ? {} : { labels: mapValues(labels, text) }),
     ...(intervalSec === undefined ? {} : { interval: intervalSec }),
     ...(waiting === undefined ? {} : { waiting }),
   };
 }
+
+const mapValues = (texts: Readonly<Record<string, string>>, change: (text: string) => string): Record<string, string> =>
+  Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, change(text)]));

@@ -6,6 +6,7 @@ import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { Aggregate, Columns, SeriesId } from "../../history/store.ts";
+import type { Mask } from "../../privacy.ts";
 import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import { aggregates, type restRoutes } from "../../route/rest.ts";
@@ -39,6 +40,13 @@ interface ChartRequest extends Span {
 interface ChartSeries {
   readonly id: SeriesId;
   readonly metric: Metric;
+  /** Key of the device as the client sees it. */
+  readonly key: string;
+}
+
+/** A device as the client sees it. */
+interface ShownDevice extends Pick<Device, "level" | "key"> {
+  readonly shown: string;
 }
 
 /**
@@ -47,10 +55,10 @@ interface ChartSeries {
  */
 export async function charts(
   hub: HubView,
-  { c, budget, given }: RouteRequest<typeof restRoutes.history>,
+  { c, by, budget, given }: RouteRequest<typeof restRoutes.history>,
 ): Promise<Response> {
   const packed = weightOf(c.req.header("accept"), "application/x-protobuf", "application/protobuf") > 0;
-  const request = await chartRequest(hub, given);
+  const request = await chartRequest(hub, given, hub.privacy.maskFor(by));
   const { of, series } = request;
   // Each point that is read at a time has its time and values, and the text of some waits to be sent.
   const each = likely(hub, request);
@@ -60,14 +68,16 @@ export async function charts(
   return answer({ c, log: hub.log }, (packed ? protobuf : json)(hub, request), {
     "Content-Type": type,
     Vary: "Accept",
+    // Mount points depend on who asks.
+    "Cache-Control": "no-store",
   });
 }
 
 async function* protobuf(hub: HubView, request: ChartRequest): AsyncGenerator<Uint8Array> {
   yield packSpan(request);
-  for await (const [{ id, metric }, read] of series(hub, request)) {
+  for await (const [{ id, metric, key }, read] of series(hub, request)) {
     const columns = Object.fromEntries(request.of.map((name) => [name, read[name]]));
-    yield packSeries({ ...id, unit: unitOf(metric), cut: read.cut, t: read.t, columns });
+    yield packSeries({ ...id, key, unit: unitOf(metric), cut: read.cut, t: read.t, columns });
   }
 }
 
@@ -75,8 +85,8 @@ async function* json(hub: HubView, request: ChartRequest): AsyncGenerator<Uint8A
   const { host, from, to, step } = request;
   yield Buffer.from(`${JSON.stringify({ host, from, to, step }).slice(0, -1)},"series":[`);
   let before = "";
-  for await (const [{ id, metric }, read] of series(hub, request)) {
-    const head = { level: id.level, key: id.key, metric: metric.name, unit: unitOf(metric), cut: read.cut };
+  for await (const [{ id, metric, key }, read] of series(hub, request)) {
+    const head = { level: id.level, key, metric: metric.name, unit: unitOf(metric), cut: read.cut };
     yield Buffer.from(before + JSON.stringify(head).slice(0, -1));
     for (const name of ["t", ...request.of] as const) yield* column(name, read[name]);
     before = "},";
@@ -118,12 +128,12 @@ async function* series(hub: HubView, request: ChartRequest): AsyncGenerator<[Cha
 const unitOf = ({ unit }: Metric): string => Unit[unit].toLowerCase();
 
 /** @throws Fault bad_request, host_unknown, device_unknown, metric_unknown */
-async function chartRequest(hub: HubView, parameters: ChartParameters): Promise<ChartRequest> {
+async function chartRequest(hub: HubView, parameters: ChartParameters, mask: Mask | undefined): Promise<ChartRequest> {
   const host = hub.roster.keyOf(parameters.host);
   const given = { ...parameters, host };
   const { step } = given;
   const range = rangeOf(given, hub.clock.now(), hour);
-  const series = await seriesOf(hub, given);
+  const series = await seriesOf(hub, given, mask);
   const limit = Math.min(mostEach, Math.floor(mostPoints / series.length));
   const asked = aggregates.filter((one) => given.of.includes(one));
   const of: readonly Aggregate[] = asked.length > 0 ? asked : ["min", "avg", "max"];
@@ -149,12 +159,16 @@ async function fitting(hub: HubView, { host, series, from, to, most }: ChartRequ
   return { from: Math.floor(begin / step) * step, to: Math.ceil(to / step) * step, step };
 }
 
-async function seriesOf(hub: HubView, { host, level, metric, key }: ChartParameters): Promise<ChartSeries[]> {
+async function seriesOf(
+  hub: HubView,
+  { host, level, metric, key }: ChartParameters,
+  mask: Mask | undefined,
+): Promise<ChartSeries[]> {
   const metrics = metric.map((name) => metricOf(name, level));
   const keys = new Set(key);
-  const there = Map.groupBy(await devicesOf(hub, host, keys), (device) => device.level);
+  const there = Map.groupBy(await devicesOf(hub, { host, keys, mask }), (device) => device.level);
   const found = new Set(
-    [...there.values()].flat().flatMap((one) => ((level ?? one.level) === one.level ? one.key : [])),
+    [...there.values()].flat().flatMap((one) => ((level ?? one.level) === one.level ? one.shown : [])),
   );
   const stranger = [...keys].find((key) => !found.has(key));
   if (stranger !== undefined) {
@@ -170,30 +184,34 @@ async function seriesOf(hub: HubView, { host, level, metric, key }: ChartParamet
     );
   }
   return metrics.flatMap((metric) =>
-    (there.get(metric.level) ?? []).map(({ key }) => ({
+    (there.get(metric.level) ?? []).map(({ key, shown }) => ({
       id: { host, level: metric.level, key, metric: metric.name },
       metric,
+      key: shown,
     })),
   );
 }
 
 /**
  * Lists the host itself and its devices with one of the keys, or all devices if there are no keys: those of its last report
- * in their order, then those that only history knows. @throws Fault host_unknown
+ * in their order, then those that only history knows. Keys are those that the client sees: asking for a hidden one must not
+ * tell that it exists. @throws Fault host_unknown
  */
 async function devicesOf(
   { live, history }: HubView,
-  host: string,
-  keys: ReadonlySet<string>,
-): Promise<readonly Pick<Device, "level" | "key">[]> {
+  { host, keys, mask }: { host: string; keys: ReadonlySet<string>; mask: Mask | undefined },
+): Promise<readonly ShownDevice[]> {
   const now = live.host(host);
   const known = await history.known({ host });
   if (now === undefined && known.length === 0) throw new Fault("host_unknown", `There is no host "${host}".`);
-  const all = new Map([["host\n", { level: "host", key: "" } as Pick<Device, "level" | "key">]]);
+  const waiting = now?.profile?.waiting === true;
+  const all = new Map<string, ShownDevice>([["host\n", { level: "host", key: "", shown: "" }]]);
   for (const { level, key } of [...(now?.info ? devices(now.info) : []), ...known]) {
-    if (level === "host" || (keys.size > 0 && !keys.has(key))) continue;
+    if (level === "host") continue;
+    const shown = level === "disk" && mask !== undefined ? mask.path(key, waiting) : key;
+    if (keys.size > 0 && !keys.has(shown)) continue;
     const id = `${level}\n${key}`;
-    if (!all.has(id)) all.set(id, { level, key });
+    if (!all.has(id)) all.set(id, { level, key, shown });
   }
   return [...all.values()];
 }

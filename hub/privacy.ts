@@ -1,0 +1,48 @@
+// Who sees the people who use the machines: their names, home folders, commands, containers and jobs.
+import type { AliasStyle } from "./privacy/alias.ts";
+import { Mask } from "./privacy/mask.ts";
+import { may, type Principal } from "./who.ts";
+
+export type { Mask } from "./privacy/mask.ts";
+
+/** Values of the setting `privacy.users`. */
+export const userPrivacies = ["shown", "initials", "hidden"] as const;
+export type UserPrivacy = (typeof userPrivacies)[number];
+
+export interface PrivacyOptions {
+  readonly now: () => number;
+  readonly users: UserPrivacy;
+}
+
+/** Decides what of the people who use the machines a principal sees. Everybody with an account or a token to read sees all. */
+export class Privacy {
+  #users: UserPrivacy;
+  /** Kept while the hub runs, so that a person keeps the alias. */
+  readonly #masks: Readonly<Record<AliasStyle, Mask>>;
+  readonly #listeners = new Set<() => void>();
+
+  constructor({ now, users }: PrivacyOptions) {
+    this.#users = users;
+    this.#masks = { initials: new Mask("initials", now), hidden: new Mask("hidden", now) };
+  }
+
+  /** The mask for everything that is sent to a principal; undefined if they see the people. */
+  maskFor(by: Principal): Mask | undefined {
+    return this.#users === "shown" || may(by, "read") ? undefined : this.#masks[this.#users];
+  }
+
+  change(users: UserPrivacy): void {
+    if (users === this.#users) return;
+    this.#users = users;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Calls the listener after every change. @param listener must not throw @returns a function that ends this */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+/** The privacy as views see it. */
+export type PrivacyView = Pick<Privacy, "maskFor" | "onChange">;
