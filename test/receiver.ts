@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Hono } from "hono";
-import { type Book, everything, type HostConfig, type NodeRecord } from "../hub/book/book.ts";
+import { type Book, everything, type HostConfig, type NodeRecord, type Scope } from "../hub/book/book.ts";
 import { openBook } from "../hub/book/sqlite.ts";
 import type { Clock } from "../hub/clock.ts";
 import { Desk } from "../hub/desk.ts";
@@ -14,7 +14,7 @@ import { Identity } from "../hub/identity.ts";
 import { Ingest } from "../hub/ingest.ts";
 import { inputs } from "../hub/input/all.ts";
 import type { RunningInput } from "../hub/input/input.ts";
-import { Live } from "../hub/live.ts";
+import { type HostLink, Live } from "../hub/live.ts";
 import { Roster } from "../hub/roster.ts";
 import { hashOf, newSecret } from "../hub/secret.ts";
 import { ServerList } from "../hub/servers.ts";
@@ -22,10 +22,13 @@ import { Troubles } from "../hub/trouble.ts";
 import type { Actor } from "../hub/who.ts";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { sampleType } from "./hostile.ts";
+import { namesOf } from "./model.ts";
 import { listening } from "./store.ts";
 
 const administrator: Actor = { kind: "administrator", name: "alice", origin: "10.0.0.9" };
 const path = (last: string): string => `/api/monitoring/${last}`;
+
+type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string }>;
 
 export interface Answer {
   readonly status: number;
@@ -163,6 +166,25 @@ export class Receiver {
     return node;
   }
 
+  /** A sample of some time ago. */
+  sampled(agoMs: number, more: Init = {}): HostInfo {
+    return create(HostInfoSchema, {
+      ...{ hostname: "gpu7", agentVersion: "1", sampled: BigInt(this.now - agoMs), cpu: { busy: 50 } },
+      ...more,
+    });
+  }
+
+  linkOf(host: string): HostLink | undefined {
+    return this.live.host(host)?.link;
+  }
+
+  /** What history was given of a host: milliseconds from now, and values of each device. */
+  kept(host: string): [number, [string, Record<string, number>][]][] {
+    return this.samples
+      .filter((one) => one.host === host)
+      .map(({ at, devices }) => [at - this.now, devices.map((one) => [`${one.level} ${one.key}`, namesOf(one)])]);
+  }
+
   /** What an administrator does with a machine. */
   approve = (hostname: string): void => this.#change(hostname, { state: "approved" });
   reset = (hostname: string): void => this.#change(hostname, { token: undefined, reset: true });
@@ -182,12 +204,14 @@ export class Receiver {
   }
 
   /** Makes an enrolment token. @returns its secret */
-  enrolment(name: string, expires?: number): string {
+  enrolment = (name: string, expires?: number): string => this.token(name, "enroll", expires);
+
+  /** Makes an API token. @returns its secret */
+  token(name: string, scope: Scope, expires?: number): string {
     const secret = newSecret();
     const { now: created } = this;
-    this.#do(name, (book) =>
-      book.addToken(hashOf(secret), { name, scope: "enroll", created, creator: "administrator alice", expires }),
-    );
+    const creator = "administrator alice";
+    this.#do(name, (book) => book.addToken(hashOf(secret), { name, scope, created, creator, expires }));
     return secret;
   }
 

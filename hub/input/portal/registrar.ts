@@ -80,10 +80,13 @@ export class Registrar {
     const own = this.#rates.get(network) ?? new RateLimit(networkRate, now);
     remember(this.#rates, network, own);
     const charge = Math.max(bytes, leastCharge);
-    const waits = [own.take(charge, now), this.#rate.take(charge, now)];
-    if (waits.includes(undefined))
+    // What one address sends beyond its own rate must not use up that of all.
+    const ownWait = own.take(charge, now);
+    const allWait = ownWait === undefined ? undefined : this.#rate.take(charge, now);
+    if (ownWait === undefined || allWait === undefined) {
       throw new Fault("busy", "Too many registrations come at once: try again in some seconds.");
-    const wait = Math.max(...waits.map((one) => one ?? 0));
+    }
+    const wait = Math.max(ownWait, allWait);
     if (wait > 0) await new Promise<void>((done) => clock.after(wait, done));
   }
 
