@@ -12,6 +12,8 @@ export interface HostileBody {
   readonly body: Uint8Array;
   /** Status of the answer. */
   readonly status: number;
+  /** What administrators see, if it is accepted. */
+  readonly trouble?: string;
 }
 
 const MB = 1_000_000;
@@ -50,6 +52,7 @@ export const hostileBodies: readonly HostileBody[] = [
     type: sampleType,
     body: sample({ gpus: many(10_000, (id) => ({ id, temp: 40 })) }),
     status: 200,
+    trouble: "more than 256 devices",
   },
   {
     name: "a megabyte of text in a sample",
@@ -84,6 +87,7 @@ export const hostileBodies: readonly HostileBody[] = [
     type: json,
     body: jsonOf({ hostname: "h", nics: many(900, (i) => ({ name: `${i}${'=1+1,"\u0000'.repeat(80)}` })) }),
     status: 200,
+    trouble: "more than 256 devices",
   },
   {
     name: "130,000 times NaN",

@@ -1,19 +1,24 @@
 // Reports made to exhaust the hub or to deceive those who read it: what they cost, and what others notice meanwhile.
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { type OutgoingHttpHeaders, request } from "node:http";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { hostileBodies, sampleType } from "../hostile.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
+import { top } from "../program.ts";
 
 let at: HubFolder;
 let hub: RunningHub;
 let polled: PlayedHost;
 let honest: string;
 let peak: number;
+let administrator: Readonly<Record<string, string>>;
 const sockets: Socket[] = [];
 /** Megabytes by which the hub may grow in one attack. */
 const mostGrowth = 200;
@@ -99,6 +104,14 @@ async function history(host: string, metric: string): Promise<Series[]> {
   return ((await answer.json()) as { series: Series[] }).series.filter(({ t }) => t.length > 0);
 }
 
+/** What administrators see to be wrong with a host. */
+async function troubles(hostname: string): Promise<readonly string[]> {
+  const { nodes } = (await (await fetch(`${hub.url}/api/v1/admin/nodes`, { headers: administrator })).json()) as {
+    nodes: readonly { name: string; trouble: string[] }[];
+  };
+  return nodes.find(({ name }) => name === hostname)?.trouble ?? [];
+}
+
 function memory(name: "VmRSS" | "VmHWM"): number {
   const status = readFileSync(`/proc/${hub.child.pid}/status`, "utf8");
   return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) / 1024;
@@ -111,6 +124,9 @@ beforeAll(async () => {
   hub = await startHub(at, { GOHM_PUSH_REGISTER: "open" });
   const { text } = await json("register", { hostname: "honest", capabilities: {} });
   honest = (JSON.parse(text) as { token: string }).token;
+  const gohm = [join(top, "dist/gohm.mjs"), "token", "create", "test", "--scope", "admin"];
+  const { stdout } = await promisify(execFile)(process.execPath, gohm, { env: { GOHM_DATA: at.data } });
+  administrator = { authorization: `Bearer ${stdout.trim()}` };
   peak = memory("VmHWM");
 });
 
@@ -171,14 +187,16 @@ test("a gigabyte that is sent in chunks is cut off", async () => {
   expect(sent).toBeLessThan(2 ** 30);
 });
 
-test.each(hostileBodies)("$name: $status", async ({ type, headers, body, status }) => {
-  const { token } = await enrolled();
+test.each(hostileBodies)("$name: $status", async ({ type, headers, body, status, trouble }) => {
+  const { token, hostname } = await enrolled();
   for (let i = 0; i < 4; i++) {
     const answer = await post("report", body, { token, headers: { "content-type": type, ...headers } });
     // Of a body that is too large, the rest is not read: the answer may be lost with the connection.
     if (answer.status !== 0 || status !== 413) expect(answer.status).toBe(status);
     expect(answer.text.length).toBeLessThan(2000);
   }
+  const shown = status === 200 ? trouble : "A report was refused: ";
+  expect(await troubles(hostname)).toEqual(shown === undefined ? [] : [expect.stringContaining(shown)]);
 });
 
 test("of ten thousand cards in a sample as many are kept as one machine may have", async () => {
