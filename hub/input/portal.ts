@@ -77,14 +77,7 @@ class Portal implements RunningInput<typeof table> {
   /** Adds, changes and removes machines as the book has them. */
   #adopt(): void {
     this.#roll.renew();
-    let records: ReadonlyMap<string, NodeRecord>;
-    try {
-      records = this.#roll.nodes();
-    } catch (error) {
-      // The book says so by itself, and calls again when it can be read.
-      if (error instanceof Fault) return;
-      throw error;
-    }
+    const records = this.#roll.nodes();
     for (const [hostname, node] of this.#nodes) {
       if (records.get(hostname)?.id === node.record.id) continue;
       node.remove();

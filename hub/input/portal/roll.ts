@@ -1,30 +1,35 @@
 import type { BookReader, HostRecord, NodeRecord } from "../../book/book.ts";
+import { Fault } from "../../fault.ts";
 
-/** Registered machines and what administrators have set for them, read from the book once after each change. */
+/** Registered machines and what administrators have set for them, as the book had them when it could be read last. */
 export class Roll {
   readonly #book: Pick<BookReader, "nodes" | "hosts">;
-  #nodes: ReadonlyMap<string, NodeRecord> | undefined;
-  #hosts: ReadonlyMap<string, HostRecord> | undefined;
+  #nodes: ReadonlyMap<string, NodeRecord> = new Map();
+  #hosts: ReadonlyMap<string, HostRecord> = new Map();
 
   constructor(book: Pick<BookReader, "nodes" | "hosts">) {
     this.#book = book;
   }
 
-  /** Forgets what was read: the book has changed. */
+  /** Reads the book, which has changed. While it cannot be used, what it said before holds. */
   renew(): void {
-    this.#nodes = undefined;
-    this.#hosts = undefined;
+    try {
+      const nodes = this.#book.nodes();
+      const hosts = this.#book.hosts();
+      this.#nodes = new Map(nodes.map((node) => [node.hostname, node]));
+      this.#hosts = new Map(hosts.map((host) => [host.name, host]));
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === "book_unusable")) throw error;
+    }
   }
 
-  /** Machines by the host names that they registered with. @throws Fault book_unusable */
+  /** Machines by the host names that they registered with. */
   nodes(): ReadonlyMap<string, NodeRecord> {
-    this.#nodes ??= new Map(this.#book.nodes().map((node) => [node.hostname, node]));
     return this.#nodes;
   }
 
-  /** Records of hosts by name. @throws Fault book_unusable */
+  /** Records of hosts by name. */
   hosts(): ReadonlyMap<string, HostRecord> {
-    this.#hosts ??= new Map(this.#book.hosts().map((host) => [host.name, host]));
     return this.#hosts;
   }
 }
