@@ -50,7 +50,7 @@ const meanings = {
   sign_in_refused: { kind: "unauthenticated", text: "There is no account with this name and password." },
   too_many_attempts: {
     kind: "resource_exhausted",
-    text: "Too many attempts to sign in failed, from this address or with this name.",
+    text: "Too many attempts to sign in or to register failed, from this address or with this name.",
   },
   password_weak: { kind: "invalid_argument", text: "The new password is too short or too easy to guess." },
   link_unknown: {
@@ -109,7 +109,7 @@ const meanings = {
   },
   request_too_slow: { kind: "deadline_exceeded", http: 408, text: "The request did not arrive in time." },
   canceled: { kind: "canceled", text: "The client disconnected before its request was answered." },
-  busy: { kind: "unavailable", text: "Too many large answers are being made or sent." },
+  busy: { kind: "unavailable", text: "Too many large answers are being made or sent, or too many reports come at once." },
   setting_bad: {
     kind: "internal",
     text: "The settings file, a flag or an environment variable cannot be used; the message names it.",
