@@ -131,7 +131,7 @@ export class Node {
    * @throws Fault busy
    */
   async admit(bytes: number): Promise<() => void> {
-    if (this.#requests >= mostRequests) throw this.#busy("more requests at a time than one after the other");
+    if (this.#requests >= mostRequests) throw this.#busy("reports at the same time, not one after the other");
     const { clock } = this.#options.context;
     const wait = this.#allowance.take(Math.max(bytes, leastCharge), clock.now());
     if (wait === undefined) throw this.#busy("more than the hub takes of one machine");

@@ -181,7 +181,12 @@ export class Registrar {
   #checkAttempts(network: string, now: number): void {
     const { since = 0, count = 0 } = this.#wrong.get(network) ?? {};
     if (count < mostWrong || Math.abs(now - since) >= wrongMs) return;
-    throw new Fault("too_many_attempts", "Too many wrong secrets came from this address: try again in a minute.");
+    const retryAfter = Math.ceil((since + wrongMs - now) / 1000);
+    throw new Fault(
+      "too_many_attempts",
+      `Too many wrong secrets came from this address: try again in ${retryAfter} s.`,
+      { retryAfter },
+    );
   }
 
   #countWrong(network: string, now: number): void {
