@@ -109,7 +109,10 @@ const meanings = {
   },
   request_too_slow: { kind: "deadline_exceeded", http: 408, text: "The request did not arrive in time." },
   canceled: { kind: "canceled", text: "The client disconnected before its request was answered." },
-  busy: { kind: "unavailable", text: "Too many large answers are being made or sent, or too many reports come at once." },
+  busy: {
+    kind: "unavailable",
+    text: "Too many large answers are being made or sent, or too many reports come at once.",
+  },
   setting_bad: {
     kind: "internal",
     text: "The settings file, a flag or an environment variable cannot be used; the message names it.",
