@@ -279,8 +279,11 @@ export class Ingest {
 
   /** True if the reports are those of a machine that nobody has approved, under a name that others have a right to. */
   #restrained(name: string, by: Owner, { claims }: ClaimedHost): boolean {
-    if (claims.size === 1 || !needsApproval(by) || this.#targets.directory?.approved(name) !== false) return false;
-    return ![...claims.keys()].every(needsApproval);
+    if (claims.size === 1 || !needsApproval(by) || by.approved === true) return false;
+    const owners = [...claims.keys()];
+    // What makes the host an approved one may be another machine.
+    if (owners.some(({ approved }) => approved)) return true;
+    return this.#targets.directory?.approved(name) === false && !owners.every(needsApproval);
   }
 
   /** @param feeding the machine that feeds the host, if the report comes from a second one */

@@ -1,12 +1,17 @@
 /** Sources of host names by precedence: settings.json, the hub's own list, the host itself. */
 const origins = ["settings", "book", "push"] as const;
 
-/** An input, with the source of the names of its hosts. Compared by reference: an input uses one constant for each source. */
+/**
+ * An input, with the source of the names of its hosts. Compared by reference: an input that polls uses one constant for each
+ * source, and one that takes reports has one for each machine.
+ */
 export interface Owner {
   readonly input: string;
   readonly origin: (typeof origins)[number];
   /** True if hosts that report by themselves need no approval here. */
   readonly trusted?: true;
+  /** True if it is one machine that reports by itself, and an administrator has approved it. */
+  readonly approved?: boolean;
 }
 
 /** What a report says of the machine that it comes from. */

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { networkOf } from "../../program/network.ts";
 import { clean } from "../../proto/clean.ts";
-import type { HostConfig, NodeRecord } from "../book/book.ts";
+import type { HostConfig, NodeRecord, NodeState } from "../book/book.ts";
 import { Fault } from "../fault.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { pushRoutes, registrationLimit, reportLimit } from "../route/push.ts";
@@ -9,7 +9,7 @@ import type { Actor } from "../who.ts";
 import type { Input, InputContext, RunningInput } from "./input.ts";
 import { BodyReader, declaredLength, mediaTypeOf } from "./portal/body.ts";
 import { Node, type Report } from "./portal/node.ts";
-import { RateLimit } from "./portal/rate.ts";
+import { RateLimit, type RateLimits } from "./portal/rate.ts";
 import { Registrar } from "./portal/registrar.ts";
 import { parseRegistration } from "./portal/registration.ts";
 import { parseReport, parseSample } from "./portal/report.ts";
@@ -32,9 +32,14 @@ const acceptPost = "application/json, application/x-protobuf; messageType=gpu.Ho
 /** Limits of bodies that are read at the same time: registrations, which anybody may send, and reports. */
 const registrationBodies = { total: 32 * registrationLimit, perSender: 4 * registrationLimit };
 const reportBodies = { total: 64 * reportLimit, perSender: 2 * reportLimit };
+/** The same for reports of machines that wait for approval, by network. */
+const waitingBodies = { total: 16 * reportLimit, perSender: 4 * reportLimit };
 
-/** Stored samples per second of all machines together, so that after an outage others are still heard. */
-const lateLimits = { rate: 600, burst: 600, waitMs: 4000 };
+/** Stored samples per second of all machines of a state together, so that after an outage others are still heard. */
+const lateLimits: Readonly<Record<NodeState, RateLimits>> = {
+  approved: { rate: 600, burst: 600, waitMs: 4000 },
+  waiting: { rate: 60, burst: 60, waitMs: 4000 },
+};
 
 class Portal implements RunningInput<typeof table> {
   readonly #context: InputContext;
@@ -45,7 +50,8 @@ class Portal implements RunningInput<typeof table> {
   readonly #nodes = new Map<string, Node>();
   readonly #registrations = new BodyReader(registrationBodies);
   readonly #reports = new BodyReader(reportBodies);
-  readonly #late: RateLimit;
+  readonly #waitingReports = new BodyReader(waitingBodies);
+  readonly #late: Readonly<Record<NodeState, RateLimit>>;
   readonly #unsubscribe: () => void;
 
   readonly routes = serve(pushRoutes, {
@@ -58,7 +64,11 @@ class Portal implements RunningInput<typeof table> {
     this.#context = context;
     this.#settings = settings;
     this.#roll = new Roll(context.book);
-    this.#late = new RateLimit(lateLimits, context.clock.now());
+    const now = context.clock.now();
+    this.#late = {
+      approved: new RateLimit(lateLimits.approved, now),
+      waiting: new RateLimit(lateLimits.waiting, now),
+    };
     this.#registrar = new Registrar({ context, roll: this.#roll, settings: () => this.#settings });
     this.#unsubscribe = context.book.onChange(() => this.#adopt());
     this.#adopt();
@@ -136,8 +146,9 @@ class Portal implements RunningInput<typeof table> {
 
   async #receive(c: Context, by: Actor, sender: Node | undefined): Promise<Response> {
     const type = mediaTypeOf(c, reports);
-    if (sender?.behind === true) await this.#takeTurn();
-    const bytes = await this.#reports.read(c, sender?.record.hostname ?? by.origin, reportLimit);
+    if (sender?.behind === true) await this.#takeTurn(sender.record.state);
+    const bytes = await this.#bytesOf(c, by, sender?.record);
+    if (sender !== undefined) this.#checkPresent(sender);
     const info = type === "json" ? parseReport(bytes) : parseSample(bytes);
     const node = sender ?? this.#nodeOf(by, info.hostname);
     if (sender === undefined) (await node.admit(bytes.length))();
@@ -147,10 +158,23 @@ class Portal implements RunningInput<typeof table> {
     return c.json({ ok: true, configVersion: this.#configOf(node.record.hostname)?.configVersion ?? 0 });
   }
 
+  /** Reads a report. Bodies of those whom nobody has approved take no place of the others'. @throws Fault body_too_large, busy, canceled */
+  #bytesOf(c: Context, by: Actor, sender: NodeRecord | undefined): Promise<Buffer> {
+    if (sender?.state === "waiting") return this.#waitingReports.read(c, networkOf(by.origin), reportLimit);
+    return this.#reports.read(c, sender?.hostname ?? by.origin, reportLimit);
+  }
+
+  /** Its token may have been revoked while its report was on the way. @throws Fault sign_in_needed */
+  #checkPresent({ record }: Node): void {
+    const now = this.#nodes.get(record.hostname)?.record;
+    if (now?.id === record.id && !now.reset) return;
+    throw new Fault("sign_in_needed", "This token is not valid any more: it was reset, or the machine was deleted.");
+  }
+
   /** Waits for the turn of a stored sample. @throws Fault busy */
-  async #takeTurn(): Promise<void> {
+  async #takeTurn(state: NodeState): Promise<void> {
     const { clock } = this.#context;
-    const wait = this.#late.take(1, clock.now());
+    const wait = this.#late[state].take(1, clock.now());
     if (wait === undefined) {
       throw new Fault("busy", "Many machines send samples that they stored: send this one again in some seconds.");
     }

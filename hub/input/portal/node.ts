@@ -7,9 +7,6 @@ import { DeviceLimit } from "./devices.ts";
 import { Moments } from "./moment.ts";
 import { RateLimit, type RateLimits } from "./rate.ts";
 
-/** Owns the hosts of machines that report by themselves. */
-const owner: Owner = { input: "portal", origin: "push" };
-
 /** A node counts as down after this time without a current report, or after so many of its intervals. Milliseconds. */
 const leastSilenceMs = 30_000;
 const silentIntervals = 3;
@@ -58,6 +55,8 @@ export interface NodeOptions {
 export class Node {
   readonly #options: NodeOptions;
   #record: NodeRecord;
+  /** Its own: several machines may be one host, and one that waits for approval must get nothing of what others have. */
+  readonly #owner: Owner;
   #address: string;
   #interval: number | undefined;
   readonly #moments = new Moments();
@@ -77,6 +76,14 @@ export class Node {
     const { record, context } = options;
     this.#options = options;
     this.#record = record;
+    const isApproved = (): boolean => this.#record.state === "approved";
+    this.#owner = {
+      input: "portal",
+      origin: "push",
+      get approved() {
+        return isApproved();
+      },
+    };
     this.#address = record.usedFrom ?? record.origin;
     this.#taken = record.taken?.version;
     this.#allowance = new RateLimit(allowances[record.state], context.clock.now());
@@ -109,7 +116,7 @@ export class Node {
     if (record.registered !== before.registered) this.#taken = record.taken?.version;
     if (record.state !== before.state) this.#allowance = new RateLimit(allowances[record.state], clock.now());
     if (record.host === before.host) return;
-    ingest.release(before.host, owner);
+    ingest.release(before.host, this.#owner);
     this.#claim();
     this.#down = false;
   }
@@ -122,7 +129,7 @@ export class Node {
   /** Gives up its host: the machine was deleted. */
   remove(): void {
     this.close();
-    this.#options.context.ingest.release(this.#record.host, owner);
+    this.#options.context.ingest.release(this.#record.host, this.#owner);
   }
 
   /**
@@ -149,13 +156,13 @@ export class Node {
     this.#limit(info);
     if (late) {
       this.#fallBehind();
-      ingest.late(host, info, owner);
+      ingest.late(host, info, this.#owner);
       return;
     }
     this.#hear();
     this.#place(address);
     this.#disregardTime(info);
-    ingest.received(host, info, owner);
+    ingest.received(host, info, this.#owner);
   }
 
   /** True if a report describes the past: its machine stored it. A report without a time does not. */
@@ -195,7 +202,7 @@ export class Node {
   #fallBehind(): void {
     if (this.#behind) return;
     this.#behind = true;
-    if (this.#down) this.#options.context.ingest.failed(this.#record.host, this.#reason(), owner);
+    if (this.#down) this.#options.context.ingest.failed(this.#record.host, this.#reason(), this.#owner);
   }
 
   /** Ingest takes the times of hosts as evidence of the hub's own clock, which a stranger must not make it doubt. */
@@ -217,7 +224,7 @@ export class Node {
   }
 
   #claim(): void {
-    this.#options.context.ingest.claim(this.#record.host, owner, this.#address, this.#interval);
+    this.#options.context.ingest.claim(this.#record.host, this.#owner, this.#address, this.#interval);
   }
 
   /** Seconds between its reports, if it has a longer interval than usual that nobody configured (--interval). */
@@ -260,7 +267,7 @@ export class Node {
     const reason = this.#reason();
     if (!this.#down && this.#heard !== undefined) log.warn(`${hostname} is down: ${reason}`);
     this.#down = true;
-    ingest.failed(host, reason, owner);
+    ingest.failed(host, reason, this.#owner);
     // What keeps it silent may change.
     this.#watch();
   }

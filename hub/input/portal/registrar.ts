@@ -105,6 +105,10 @@ export class Registrar {
     const ground = this.#groundOf(by, asked.secret);
     const known = roll.nodes().get(asked.hostname);
     if (known?.reset === false) throw taken(asked.hostname);
+    // Another machine was recognized as the host of this name.
+    if (known === undefined && [...roll.nodes().values()].some(({ host }) => host === asked.hostname)) {
+      throw taken(asked.hostname);
+    }
     if ([...roll.hosts().values()].some(({ name, shown }) => shown === asked.hostname && name !== asked.hostname)) {
       throw taken(asked.hostname);
     }
