@@ -171,7 +171,7 @@ const remove: Command = {
   name: "node delete",
   summary: "remove a host and what was set for it; its token is revoked",
   details:
-    'A host of settings.json must be removed from "servers" there first. History is kept unless --history is given.',
+    'A host of settings.json must be removed from "servers" there first: until then, only machines that registered for it are removed. History is kept unless --history is given.',
   positionals: [name],
   options: [{ name: "history", help: "Deletes its history, too, also if nothing but history is left of it." }],
   async run({ words: [word = ""], given: { flags }, hub, show }) {

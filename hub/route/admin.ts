@@ -216,7 +216,7 @@ export const adminRoutes = {
     path: "/api/v1/admin/nodes/{name}",
     summary: "Removes a host, and what was set for it; its token is revoked",
     description:
-      "With `history=true` its history is deleted, too, also if nothing but history is left of the host. A host of settings.json must be removed there first.",
+      "With `history=true` its history is deleted, too, also if nothing but history is left of the host. A host of settings.json must be removed there first: without `history=true`, the machines that registered for it are removed, if there are any, and it stays.",
     params: { name: host, history: choice(["true", "false"], { help: "Deletes its history, too.", example: "true" }) },
     answer: { "application/json": done },
     refuses: ["bad_request", "host_unknown", "host_in_settings", "book_unusable", "history_unwritable"],

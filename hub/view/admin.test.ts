@@ -193,6 +193,17 @@ describe("a host that is deleted", () => {
     expect([status, value.error.code, await known()]).toEqual([409, "host_in_settings", ["gpu2"]]);
   });
 
+  test("of the settings loses what registered under its name, and stays; nothing that waits there adds to its devices", async () => {
+    const secret = scene.register("gpu2");
+    expect(await scene.node("gpu2")).toMatchObject({ ways: ["settings", "push"], capabilities: { gpus: [] } });
+    expect((await remove("gpu2", "true")).status).toBe(409);
+    expect(await remove("gpu2")).toEqual({ status: 200, value: { ok: true } });
+    expect(scene.audit().at(-1)).toMatchObject({ action: "node.delete", target: "gpu2" });
+    expect(scene.book.nodeOf(hashOf(secret))).toBeUndefined();
+    expect(await scene.node("gpu2")).toMatchObject({ ways: ["settings"], registration: null });
+    expect((await remove("gpu2")).value.error.code).toBe("host_in_settings");
+  });
+
   test("is answered before a deletion of years of history ends", async () => {
     scene.register("pushing");
     remember("pushing");

@@ -147,6 +147,12 @@ export const adminEn: AdminText = {
     "The machine can no longer report. To connect it again, delete the agent's token file there and start it: it registers under the same name, once. The approval stays.",
   deleteHint: "Remove this host if its machine is gone.",
   inSettings: "This host is in the hub's settings.json. To remove it, remove it there.",
+  unregisterHint:
+    "A machine registered by itself under the name of this host, which is in the hub's settings.json. Remove the registration if it is not this machine.",
+  unregister: "Remove registration",
+  unregisterTitle: (name) => `Remove the registration of ${name}?`,
+  unregisterConsequence: "Its token stops working at once. The host stays, and is polled as before.",
+  unregistered: (name) => `The registration of ${name} was removed.`,
   deleteHost: "Delete host",
   deleteTitle: (name) => `Delete ${name}?`,
   deleteConsequence: (pushes) =>

@@ -143,6 +143,12 @@ export const adminZhCN: AdminText = {
     "这台机器将无法继续上报。要重新连接，请删除机器上 agent 的令牌文件并重新启动，它会以同样的名称注册一次。批准状态保留。",
   deleteHint: "如果机器已经不在了，可以删除这台主机。",
   inSettings: "这台主机写在 hub 的 settings.json 里，要删除请在那里删除。",
+  unregisterHint:
+    "有机器以这台主机的名称自行注册；这台主机写在 hub 的 settings.json 里。如果不是同一台机器，请移除这个注册。",
+  unregister: "移除注册",
+  unregisterTitle: (name) => `移除 ${name} 的注册？`,
+  unregisterConsequence: "它的令牌立即失效。主机保留，照常轮询。",
+  unregistered: (name) => `已移除 ${name} 的注册。`,
   deleteHost: "删除主机",
   deleteTitle: (name) => `删除 ${name}？`,
   deleteConsequence: (pushes) =>

@@ -143,6 +143,12 @@ export const adminZhTW: AdminText = {
     "這台機器將無法繼續回報。要重新連線，請刪除機器上 agent 的權杖檔案並重新啟動，它會以同樣的名稱註冊一次。核准狀態保留。",
   deleteHint: "如果機器已經不在了，可以刪除這台主機。",
   inSettings: "這台主機寫在 hub 的 settings.json 裡，要刪除請在那裡刪除。",
+  unregisterHint:
+    "有機器以這台主機的名稱自行註冊；這台主機寫在 hub 的 settings.json 裡。如果不是同一台機器，請移除這個註冊。",
+  unregister: "移除註冊",
+  unregisterTitle: (name) => `移除 ${name} 的註冊？`,
+  unregisterConsequence: "它的權杖立即失效。主機保留，照常輪詢。",
+  unregistered: (name) => `已移除 ${name} 的註冊。`,
   deleteHost: "刪除主機",
   deleteTitle: (name) => `刪除 ${name}？`,
   deleteConsequence: (pushes) =>

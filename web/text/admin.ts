@@ -154,6 +154,11 @@ export interface AdminText {
   readonly resetTitle: (name: string) => string;
   readonly resetConsequence: string;
   readonly deleteHint: string;
+  readonly unregisterHint: string;
+  readonly unregister: string;
+  readonly unregisterTitle: (name: string) => string;
+  readonly unregisterConsequence: string;
+  readonly unregistered: (name: string) => string;
   readonly inSettings: string;
   readonly deleteHost: string;
   readonly deleteTitle: (name: string) => string;

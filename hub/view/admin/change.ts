@@ -11,6 +11,7 @@ import { Fault } from "../../fault.ts";
 import type { adminRoutes } from "../../route/admin.ts";
 import type { RouteRequest } from "../../route/handler.ts";
 import { isServerAddress, isServerName, serverAddressWanted, serverNameWanted } from "../../servers.ts";
+import type { Actor } from "../../who.ts";
 import type { HubView } from "../view.ts";
 import { type AdminHost, type AdminNode, hostNamed, isHost, isPolled, nodeOf } from "./host.ts";
 
@@ -216,7 +217,8 @@ export async function deleteNode(
   const host = await removable(hub, given.name, history);
   const { name } = host;
   if (host.listed !== undefined) {
-    throw new Fault("host_in_settings", `"${name}" is in the settings file: remove it from "servers" there first.`);
+    removeRegistrations(hub, by, { host, asked: given.name, history });
+    return { ok: true };
   }
   const action: Action<void> = {
     name: "node.delete",
@@ -231,6 +233,31 @@ export async function deleteNode(
   if (history) await patiently(hub, name, hub.forget(by, action, name));
   else hub.desk.do(by, action);
   return { ok: true };
+}
+
+/**
+ * Removes the machines that registered for a host of the settings, which stays: a stranger may have taken its name.
+ * @throws Fault host_in_settings if there is none, or the history is to go
+ */
+function removeRegistrations(
+  { desk }: HubView,
+  by: Actor,
+  { host, asked, history }: { readonly host: AdminHost; readonly asked: string; readonly history: boolean },
+): void {
+  const { name, nodes } = host;
+  if (nodes.length === 0 || history) {
+    throw new Fault("host_in_settings", `"${name}" is in the settings file: remove it from "servers" there first.`);
+  }
+  const removed = registered(host, asked);
+  desk.do(by, {
+    name: "node.delete",
+    needs: "admin",
+    target: name,
+    details: { registration: removed.map(({ hostname }) => hostname).join(", ") },
+    write(book) {
+      for (const { id } of removed) book.removeNode(id);
+    },
+  });
 }
 
 /** Waits for a deletion of history for as long as a client does. @throws Fault history_unwritable */

@@ -111,7 +111,10 @@ export function nodeOf(hub: HubView, host: AdminHost): AdminNode {
     capabilities: plain(
       joined([
         ...(live?.info === undefined ? [] : [capabilitiesOf({ ...live.info, ...hub.offered(name) })]),
-        ...nodes.map(({ capabilities }) => capabilities),
+        // Of a polled host, a stranger says nothing.
+        ...nodes.flatMap(({ state, capabilities }) =>
+          state === "approved" || roster.waits(name) ? [capabilities] : [],
+        ),
       ]),
     ),
     config: configOf(record),

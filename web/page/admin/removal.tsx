@@ -16,6 +16,7 @@ export function Removal({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Elem
   const close = (): void => {
     asked.value = "";
   };
+  const inSettings = node.ways.includes("settings");
   return (
     <section class="table">
       <h2>{t.machine}</h2>
@@ -29,15 +30,19 @@ export function Removal({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Elem
         </div>
       )}
       <div class="deed">
-        <p>{node.ways.includes("settings") ? t.inSettings : t.deleteHint}</p>
-        {node.ways.includes("settings") ? null : (
+        <p>{!inSettings ? t.deleteHint : node.registration === null ? t.inSettings : t.unregisterHint}</p>
+        {inSettings && node.registration === null ? null : (
           <button type="button" class="button grave" onClick={() => (asked.value = "delete")}>
-            {t.deleteHost}
+            {inSettings ? t.unregister : t.deleteHost}
           </button>
         )}
       </div>
       {asked.value === "reset" ? <Reset node={node} nodes={nodes} close={close} /> : null}
-      {asked.value === "delete" ? <Delete node={node} close={close} /> : null}
+      {asked.value !== "delete" ? null : inSettings ? (
+        <Unregister node={node} nodes={nodes} close={close} />
+      ) : (
+        <Delete node={node} close={close} />
+      )}
     </section>
   );
 }
@@ -86,6 +91,27 @@ function Reset({ node, nodes, close }: DialogProps & { nodes: Nodes }): JSX.Elem
       work={async () => putNode(nodes, await administer("resetNode", { name: node.name }))}
     >
       <p>{t.resetConsequence}</p>
+    </Confirm>
+  );
+}
+
+/** Of a host in the settings, only what registered under its name can be removed. */
+function Unregister({ node, nodes, close }: DialogProps & { nodes: Nodes }): JSX.Element {
+  const t = adminText();
+  return (
+    <Confirm
+      title={t.unregisterTitle(node.shown)}
+      verb={t.unregister}
+      close={close}
+      work={async () => {
+        await administer("deleteNode", { name: node.name });
+        await nodes.again();
+        tell({ place: "hosts", words: t.unregistered(node.shown) });
+        refreshViewer().catch(() => {}); // the badge follows later
+        location.replace(adminPath);
+      }}
+    >
+      <p>{t.unregisterConsequence}</p>
     </Confirm>
   );
 }
