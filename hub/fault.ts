@@ -80,7 +80,7 @@ const meanings = {
   },
   too_many_nodes: {
     kind: "resource_exhausted",
-    text: "Too many machines wait for approval, in all or from this address.",
+    text: "Too many machines are registered, or wait for approval in all or from this address.",
   },
   name_refused: {
     kind: "permission_denied",

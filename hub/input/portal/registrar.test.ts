@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { Receiver } from "../../../test/receiver.ts";
+import { hashOf, newSecret } from "../../secret.ts";
 
 const second = 1000;
 const hour = 3_600_000;
@@ -164,4 +165,22 @@ test("registrations without end are slowed down by their address, and others are
   await hub.pass(10 * second);
   await Promise.all(flood);
   expect([200, 429, 503].map((status) => statuses.filter((one) => one === status).length)).toEqual([16, 304, 1180]);
+});
+
+test("however machines may register, there are at most 5000, and administrators see it", async () => {
+  start({ register: "open" });
+  const one = { state: "approved", registered: hub.now, origin: "10.0.0.6" } as const;
+  const capabilities = { gpus: [], disks: [], nics: [] };
+  hub.book.write((book) => {
+    for (let i = 0; i < 4999; i++) {
+      book.addNode({ ...one, hostname: `n${i}`, host: `n${i}`, capabilities }, hashOf(newSecret()));
+    }
+  });
+  expect((await hub.register("last")).status).toBe(200);
+  expect(hub.notices.get("push")).toContain("5000 machines are registered");
+  expect((await hub.register("more", { secret: hub.enrolment("lab") })).status).toBe(429);
+  hub.reset("last");
+  expect((await hub.register("last")).status).toBe(200);
+  hub.remove("n0");
+  expect([hub.notices.get("push"), (await hub.register("more")).status]).toEqual([undefined, 200]);
 });

@@ -14,6 +14,8 @@ import type { PushSettings } from "./settings.ts";
 /** Most machines that wait for approval: of one address (of IPv6, one /64), and in all. */
 const mostOfNetwork = 16;
 const mostWaiting = 256;
+/** Most machines in all: where everybody may register, nothing else ends a flood of names. */
+const mostNodes = 5000;
 /** For how long a machine waits. */
 const waitingMs = 7 * 86_400_000;
 /** How often those that waited too long are looked for. */
@@ -112,6 +114,7 @@ export class Registrar {
     if ([...roll.hosts().values()].some(({ name, shown }) => shown === asked.hostname && name !== asked.hostname)) {
       throw taken(asked.hostname);
     }
+    if (known === undefined && roll.nodes().size >= mostNodes) throw new Fault("too_many_nodes", full);
     const state = this.#stateOf(by, ground, known);
     if (state === "waiting" && known?.state !== "waiting") this.#checkRoom(by.origin);
     const token = newSecret();
@@ -209,9 +212,9 @@ export class Registrar {
 
   /** Tells administrators that no further machine can register, or takes that back. */
   notice(): void {
-    const full = this.#waiting().length >= mostWaiting;
     const text = `${mostWaiting} machines wait for approval, so that no further one can register: approve those that you know, and delete the others.`;
-    this.#options.context.notice("push", full ? text : undefined);
+    const waiting = this.#waiting().length >= mostWaiting ? text : undefined;
+    this.#options.context.notice("push", this.#options.roll.nodes().size >= mostNodes ? full : waiting);
   }
 
   /** Removes machines that nobody has approved for too long. */
@@ -239,6 +242,8 @@ export class Registrar {
     }
   }
 }
+
+const full = `${mostNodes} machines are registered, and no further one can be: an administrator must delete those that are gone.`;
 
 const taken = (hostname: string): Fault =>
   new Fault(
