@@ -7,8 +7,10 @@ import { BootGuard, type FeedingBoot, secondText } from "./ingest/boot.ts";
 import {
   ahead,
   type Claim,
+  disown,
   hear,
   heardAt,
+  isRestrained,
   type Machine,
   needsApproval,
   newClaim,
@@ -16,6 +18,7 @@ import {
   paceOf,
   rankOf,
   recognize,
+  unclaimed,
 } from "./ingest/claim.ts";
 import { sanitize } from "./ingest/clean.ts";
 import type { HostDirectory } from "./ingest/directory.ts";
@@ -158,6 +161,7 @@ export class Ingest {
     const host = this.#hosts.get(name);
     const claim = host?.claims.get(by);
     if (host === undefined || claim === undefined || this.#restrained(name, by, host)) return;
+    this.#disown(name, host);
     claim.state = "down";
     claim.reason = cleanText(reason, limitOf("err"));
     if (![...host.claims.values()].some(({ state }) => state === "up")) this.#targets.live.failed(name, claim.reason);
@@ -277,13 +281,13 @@ export class Ingest {
     live.describe(name, Object.keys(profile).length === 0 ? undefined : profile);
   }
 
-  /** True if the reports are those of a machine that nobody has approved, under a name that others have a right to. */
   #restrained(name: string, by: Owner, { claims }: ClaimedHost): boolean {
-    if (claims.size === 1 || !needsApproval(by) || by.approved === true) return false;
-    const owners = [...claims.keys()];
-    // What makes the host an approved one may be another machine.
-    if (owners.some(({ approved }) => approved)) return true;
-    return this.#targets.directory?.approved(name) === false && !owners.every(needsApproval);
+    return isRestrained(by, claims, this.#targets.directory?.approved(name) !== false);
+  }
+
+  /** Takes from machines that wait for approval what they had before others got a right to their name. */
+  #disown(name: string, { claims, boot }: ClaimedHost): void {
+    for (const by of disown(claims, this.#targets.directory?.approved(name) !== false)) boot.release(by);
   }
 
   /** @param feeding the machine that feeds the host, if the report comes from a second one */
@@ -322,6 +326,7 @@ export class Ingest {
   /** Updates live state after a change of owners. */
   #settle(name: string, host: ClaimedHost): void {
     const { live } = this.#targets;
+    this.#disown(name, host);
     const claims = [...host.claims].sort(([a], [b]) => rankOf(a) - rankOf(b)).map(([, claim]) => claim);
     const address = claims[0]?.address ?? "";
     if (claims.every(({ state }) => state === "new")) {
@@ -390,9 +395,6 @@ export class Ingest {
     );
   }
 }
-
-const unclaimed = (name: string): Fault =>
-  new Fault("host_unknown", `No input has claimed a host "${name}": its report was not taken.`);
 
 const doubt = (now: number): string =>
   `This machine's clock says ${new Date(now).toISOString().slice(0, 16)}Z, which cannot be right`;

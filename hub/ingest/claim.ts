@@ -1,3 +1,5 @@
+import { Fault } from "../fault.ts";
+
 /** Sources of host names by precedence: settings.json, the hub's own list, the host itself. */
 const origins = ["settings", "book", "push"] as const;
 
@@ -59,6 +61,27 @@ export function paceOf(claims: Claims): number | undefined {
 export const rankOf = ({ origin }: Owner): number => origins.indexOf(origin);
 
 export const needsApproval = ({ origin, trusted }: Owner): boolean => origin === "push" && trusted !== true;
+
+/**
+ * True if the reports are those of a machine that nobody has approved, under a name that others have a right to.
+ * @param approved true if any machine of the host is approved, or it has none
+ */
+export function isRestrained(by: Owner, claims: Claims, approved: boolean): boolean {
+  if (claims.size === 1 || !needsApproval(by) || by.approved === true) return false;
+  const owners = [...claims.keys()];
+  // What makes the host an approved one may be another machine.
+  return owners.some((owner) => owner.approved) || (!approved && !owners.every(needsApproval));
+}
+
+/** Takes from restrained owners what they have heard. @returns these owners */
+export function disown(claims: Claims, approved: boolean): readonly Owner[] {
+  const owners = [...claims.keys()].filter((by) => isRestrained(by, claims, approved));
+  for (const by of owners) Object.assign(claims.get(by) ?? {}, { state: "new", heard: undefined } as const);
+  return owners;
+}
+
+export const unclaimed = (name: string): Fault =>
+  new Fault("host_unknown", `No input has claimed a host "${name}": its report was not taken.`);
 
 /** Claims of owners of higher precedence. Of two owners with one origin, the first to claim the host is higher. */
 export function ahead(by: Owner, claims: Claims): readonly Claim[] {

@@ -79,6 +79,35 @@ test("a machine that waits under the name of a polled host gets nothing of the a
   expect(busyOf("gpu1")).toBe(30);
 });
 
+test("what a machine reported that waits is not that of a host which is added under its name", async () => {
+  hub = new Receiver();
+  const stranger = await hub.enrolled("gpu1", {}, { from: "10.6.6.6" });
+  expect((await hub.report(stranger, { cpuUsagePct: 99 }, { from: "10.6.6.6" })).status).toBe(200);
+  expect(busyOf("gpu1")).toBe(99);
+  polled("gpu1");
+  expect(hub.live.host("gpu1")).toMatchObject({ address, link: { state: "idle" } });
+  expect(busyOf("gpu1")).toBeUndefined();
+  hub.ingest.failed("gpu1", "connection refused", poll);
+  expect(hub.live.host("gpu1")?.link).toMatchObject({ state: "waiting", reason: "connection refused" });
+});
+
+test("a machine that lost its approval does not make its host seem to be up", async () => {
+  hub = new Receiver();
+  const token = await hub.enrolled("gpu1");
+  hub.approve("gpu1");
+  polled("gpu1");
+  hub.ingest.failed("gpu1", "connection refused", poll);
+  expect((await hub.report(token, { cpuUsagePct: 5 })).status).toBe(200);
+  expect(hub.live.host("gpu1")?.link.state).toBe("open");
+  hub.reset("gpu1");
+  // From elsewhere: it waits again.
+  const other = await hub.enrolled("gpu1", {}, { from: "10.6.6.6" });
+  expect((await hub.report(other, { cpuUsagePct: 99 }, { from: "10.6.6.6" })).status).toBe(200);
+  expect(busyOf("gpu1")).toBe(5);
+  hub.ingest.failed("gpu1", "connection refused", poll);
+  expect(hub.live.host("gpu1")?.link).toMatchObject({ state: "waiting", reason: "connection refused" });
+});
+
 test("of two approved machines of one host, one can be given its own host back", async () => {
   hub = new Receiver();
   const one = await hub.enrolled("gpu1");
