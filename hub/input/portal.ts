@@ -148,10 +148,10 @@ class Portal implements RunningInput<typeof table> {
     const type = mediaTypeOf(c, reports);
     if (sender?.behind === true) await this.#takeTurn(sender.record.state);
     const bytes = await this.#bytesOf(c, by, sender?.record);
-    if (sender !== undefined) this.#checkPresent(sender);
     const info = type === "json" ? parseReport(bytes) : parseSample(bytes);
     const node = sender ?? this.#nodeOf(by, info.hostname);
     if (sender === undefined) (await node.admit(bytes.length))();
+    this.#checkPresent(node, sender !== undefined);
     const report: Report = { info, sent: type === "json" ? undefined : sentAt(c), address: by.origin };
     node.take(report, node.isLate(report));
     c.header("Accept-Post", acceptPost);
@@ -164,11 +164,11 @@ class Portal implements RunningInput<typeof table> {
     return this.#reports.read(c, sender?.hostname ?? by.origin, reportLimit);
   }
 
-  /** Its token may have been revoked while its report was on the way. @throws Fault sign_in_needed */
-  #checkPresent({ record }: Node): void {
-    const now = this.#nodes.get(record.hostname)?.record;
-    if (now?.id === record.id && !now.reset) return;
-    throw new Fault("sign_in_needed", "This token is not valid any more: it was reset, or the machine was deleted.");
+  /** A machine may be deleted, or its token reset, while its report is on the way. @throws Fault sign_in_needed */
+  #checkPresent(node: Node, byItself: boolean): void {
+    const { hostname, reset } = node.record;
+    if (this.#nodes.get(hostname) === node && !(byItself && reset)) return;
+    throw new Fault("sign_in_needed", "The machine was deleted or its token reset while its report was on the way.");
   }
 
   /** Waits for the turn of a stored sample. @throws Fault busy */
