@@ -382,11 +382,10 @@ export class Ingest {
 
   /** @throws Fault sample_bad, history_unwritable */
   #lateTime(name: string, { sampled }: HostInfo): number {
-    const { now, retentionMs } = this.#targets;
-    const at = now();
+    const at = this.#targets.now();
     if (!this.#clock.accepts(at))
       throw new Fault("history_unwritable", `${doubt(at)}: nothing is kept until it is set.`);
-    const least = Math.max(earliest, at - (retentionMs?.() ?? Number.POSITIVE_INFINITY) + marginMs);
+    const least = Math.max(earliest, at - (this.#targets.retentionMs?.() ?? Number.POSITIVE_INFINITY) + marginMs);
     const most = at + skewMs;
     if (sampled !== undefined && sampled >= least && sampled <= most) return Number(sampled);
     throw new Fault(
