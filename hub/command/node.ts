@@ -146,7 +146,7 @@ const reset: Command = {
   ...common,
   name: "node reset",
   summary: "revoke the token of a machine that reports by itself, so that its host name may register once more",
-  details: `It stays approved. ${shown}`,
+  details: `It stays approved, if it registers from the network address that it had. ${shown}`,
   positionals: [name],
   async run({ words: [word = ""], hub, show }) {
     show(listingOf([await hub().call(adminRoutes.resetNode, { name: word })]));
@@ -206,9 +206,15 @@ const listingOf = (nodes: readonly Node[]): Listing<Node> => ({
   json: nodes.length === 1 ? nodes[0] : { nodes },
 });
 
-/** How many GPUs a host has; undefined if nothing was ever heard from it. */
-const gpusOf = ({ seen, registration, capabilities }: Omit<Node, "config">): number | undefined =>
-  seen === null && registration === null ? undefined : capabilities.gpus.length;
+/** How many GPUs a host has, and how many of them are kept; undefined if nothing was ever heard from it. */
+function gpusOf({ seen, registration, capabilities, config }: Node): { kept: number; all: number } | undefined {
+  if (seen === null && registration === null) return undefined;
+  const { gpuIndices } = config;
+  const { gpus } = capabilities;
+  // Cards that are gone may still be selected.
+  const kept = gpuIndices === null ? gpus : gpus.filter(({ index }) => gpuIndices.includes(index));
+  return { kept: kept.length, all: gpus.length };
+}
 
 const columns: readonly ListingColumn<Node>[] = [
   {
@@ -239,11 +245,10 @@ const columns: readonly ListingColumn<Node>[] = [
   },
   {
     name: "gpus",
-    value: ({ config, ...node }) => config.gpuIndices?.length ?? gpusOf(node),
-    text({ config: { gpuIndices }, ...node }) {
-      const all = gpusOf(node);
-      if (gpuIndices === null || all === undefined) return gpuIndices?.length ?? all;
-      return `${gpuIndices.length} of ${all}`;
+    value: (node) => gpusOf(node)?.kept,
+    text(node) {
+      const gpus = gpusOf(node);
+      return gpus === undefined || node.config.gpuIndices === null ? gpus?.all : `${gpus.kept} of ${gpus.all}`;
     },
   },
   {

@@ -206,7 +206,8 @@ export const adminRoutes = {
     method: "DELETE",
     path: "/api/v1/admin/nodes/{name}/token",
     summary: "Revokes the token of a machine that reports by itself; its host name may register once more",
-    description: "It stays approved.",
+    description:
+      "It stays approved, if it registers from the network address that it had, or with an enrolment token; else it waits for approval again, unless `push.register` lets it in.",
     params: { name: host },
     answer: { "application/json": node },
     refuses: ["bad_request", "host_unknown", "book_unusable"],

@@ -40,7 +40,8 @@ async function begin(): Promise<RunningHub> {
           registered: 1_800_000_000_000,
           origin: "10.0.0.9",
         };
-        writer.addNode({ ...node, capabilities: { gpus: [], disks: [], nics: [] } }, hashOf(`token ${i}`));
+        const gpus = [0, 1].map((index) => ({ index, name: "A100" }));
+        writer.addNode({ ...node, capabilities: { gpus, disks: [], nics: [] } }, hashOf(`token ${i}`));
       }
       const token = { name: "old", scope: "admin" as const, created: 1_800_000_000_000, creator: "owner" };
       writer.addToken(hashOf(expired), { ...token, expires: token.created + 1 });
@@ -90,6 +91,8 @@ function administer(input: Input): void {
     config: JSON.parse(config),
     configVersion: 1,
   });
+  // Of selected cards only those count that are there.
+  expect(said(["node", "set", "pushing", "--config", '{"gpuIndices":[0,7]}'], input)).toMatch(/ 1 of 2 /);
   const labels = ["--label", "rack=7", "--label", "owner=a=b"];
   expect(json(["node", "set", "pushing", "--group", "lab", ...labels], input)).toMatchObject({
     group: "lab",

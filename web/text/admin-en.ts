@@ -38,7 +38,8 @@ export const adminEn: AdminText = {
     host_unknown: "This host no longer exists.",
     account_unknown: "This account no longer exists.",
     token_unknown: "This token no longer exists.",
-    host_in_settings: "The hub's settings.json says this: change it there.",
+    host_in_settings:
+      "The hub's settings.json says this. Whoever may change that file on the hub's machine changes it there.",
     book_unusable: "The hub cannot write its administration data. Nothing was changed.",
     history_unwritable: "The hub cannot write its history. Nothing was changed.",
   },
@@ -144,9 +145,10 @@ export const adminEn: AdminText = {
   resetToken: "Reset token",
   resetTitle: (name) => `Reset the token of ${name}?`,
   resetConsequence:
-    "The machine can no longer report. To connect it again, delete the agent's token file there and start it: it registers under the same name, once. The approval stays.",
+    "The machine can no longer report. To connect it again, delete the agent's token file there and start it: it registers under the same name, once. The approval stays if it has the network address that it had.",
   deleteHint: "Remove this host if its machine is gone.",
-  inSettings: "This host is in the hub's settings.json. To remove it, remove it there.",
+  inSettings:
+    "This host is in the hub's settings.json. Whoever may change that file on the hub's machine removes it there.",
   unregisterHint:
     "A machine registered by itself under the name of this host, which is in the hub's settings.json. Remove the registration if it is not this machine.",
   unregister: "Remove registration",

@@ -36,7 +36,7 @@ export const adminZhCN: AdminText = {
     host_unknown: "这台主机已不存在。",
     account_unknown: "这个账号已不存在。",
     token_unknown: "这个令牌已不存在。",
-    host_in_settings: "这一项写在 hub 的 settings.json 里，请在那里修改。",
+    host_in_settings: "这一项写在 hub 的 settings.json 里，请有权修改 hub 机器上这个文件的人在那里修改。",
     book_unusable: "hub 无法写入管理数据，没有做任何更改。",
     history_unwritable: "hub 无法写入历史数据，没有做任何更改。",
   },
@@ -140,9 +140,9 @@ export const adminZhCN: AdminText = {
   resetToken: "重置令牌",
   resetTitle: (name) => `重置 ${name} 的令牌？`,
   resetConsequence:
-    "这台机器将无法继续上报。要重新连接，请删除机器上 agent 的令牌文件并重新启动，它会以同样的名称注册一次。批准状态保留。",
+    "这台机器将无法继续上报。要重新连接，请删除机器上 agent 的令牌文件并重新启动，它会以同样的名称注册一次。网络地址与原来相同时，批准状态保留。",
   deleteHint: "如果机器已经不在了，可以删除这台主机。",
-  inSettings: "这台主机写在 hub 的 settings.json 里，要删除请在那里删除。",
+  inSettings: "这台主机写在 hub 的 settings.json 里，要删除，请有权修改 hub 机器上这个文件的人在那里删除。",
   unregisterHint:
     "有机器以这台主机的名称自行注册；这台主机写在 hub 的 settings.json 里。如果不是同一台机器，请移除这个注册。",
   unregister: "移除注册",

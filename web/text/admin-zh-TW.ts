@@ -36,7 +36,7 @@ export const adminZhTW: AdminText = {
     host_unknown: "這台主機已不存在。",
     account_unknown: "這個帳號已不存在。",
     token_unknown: "這個權杖已不存在。",
-    host_in_settings: "這一項寫在 hub 的 settings.json 裡，請在那裡修改。",
+    host_in_settings: "這一項寫在 hub 的 settings.json 裡，請有權修改 hub 機器上這個檔案的人在那裡修改。",
     book_unusable: "hub 無法寫入管理資料，沒有做任何變更。",
     history_unwritable: "hub 無法寫入歷史資料，沒有做任何變更。",
   },
@@ -140,9 +140,9 @@ export const adminZhTW: AdminText = {
   resetToken: "重設權杖",
   resetTitle: (name) => `重設 ${name} 的權杖？`,
   resetConsequence:
-    "這台機器將無法繼續回報。要重新連線，請刪除機器上 agent 的權杖檔案並重新啟動，它會以同樣的名稱註冊一次。核准狀態保留。",
+    "這台機器將無法繼續回報。要重新連線，請刪除機器上 agent 的權杖檔案並重新啟動，它會以同樣的名稱註冊一次。網路位址與原來相同時，核准狀態保留。",
   deleteHint: "如果機器已經不在了，可以刪除這台主機。",
-  inSettings: "這台主機寫在 hub 的 settings.json 裡，要刪除請在那裡刪除。",
+  inSettings: "這台主機寫在 hub 的 settings.json 裡，要刪除，請有權修改 hub 機器上這個檔案的人在那裡刪除。",
   unregisterHint:
     "有機器以這台主機的名稱自行註冊；這台主機寫在 hub 的 settings.json 裡。如果不是同一台機器，請移除這個註冊。",
   unregister: "移除註冊",
