@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { inFile } from "../program/setting.ts";
+import { cases } from "../test/cases.ts";
 import { addresses, partsOf } from "./servers.ts";
-import { parseFile, type Settings, settle } from "./settings.ts";
+import { parseFile, type Settings, settle, table } from "./settings.ts";
 
 const parsed = (text: string): unknown => parseFile(text, "s.json");
 const settled = (text: string | undefined, env: Record<string, string> = {}): Settings =>
@@ -68,6 +70,51 @@ test("any JSON is read as JSON.parse reads it", () => {
         expect(parsed(text)).toEqual(JSON.parse(text));
       },
     ),
+    cases,
+  );
+});
+
+const names = Object.values(table)
+  .filter(inFile)
+  .map(({ name }) => name);
+const values = fc.oneof(
+  fc.jsonValue(),
+  fc.string({ unit: "binary" }),
+  fc.integer(),
+  fc.double({ noNaN: true }),
+  fc.constantFrom("open", "secret", "login", "hidden", "30d", "1GB", "127.0.0.1:1", "https://h", ["h"], { a: "h:1" }),
+  fc.constant("sesame\nsesame"),
+);
+
+/** A settings file that gives some settings values. */
+function fileOf(given: readonly (readonly [string, unknown])[]): string {
+  const file: Record<string, unknown> = {};
+  for (const [name, value] of given) {
+    const path = name.split(".");
+    let at = file;
+    for (const part of path.slice(0, -1)) {
+      at[part] ??= {};
+      at = at[part] as Record<string, unknown>;
+    }
+    at[path.at(-1) ?? ""] = value;
+  }
+  return JSON.stringify(file);
+}
+
+test("any values of any settings are taken, or refused in short words that show no secret", () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.constantFrom(...names), values), { maxLength: 4 }), (given) => {
+      try {
+        expect(Object.keys(settled(fileOf(given)).byName)).toHaveLength(Object.keys(table).length);
+      } catch (error) {
+        expect(error).toMatchObject({ name: "Fault", code: "setting_bad" });
+        const { message } = error as Error;
+        expect(message).toMatch(/^(Cannot read |Unknown setting )/);
+        expect(message.length).toBeLessThan(1000);
+        if (message.includes(".secret") || message.includes(".token")) expect(message).not.toContain("sesame");
+      }
+    }),
+    cases,
   );
 });
 
