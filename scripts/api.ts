@@ -118,11 +118,13 @@ function exampleOf(ok: Response | undefined): string {
 /** Returns the fields of a body; "" if there is none, or the document has no schema of it. */
 function bodyOf({ requestBody }: Operation): string {
   const { properties, required = [] } = schemaOf(requestBody) ?? {};
-  if (properties === undefined) return "";
+  if (properties === undefined || requestBody === undefined) return "";
+  const others = Object.keys(requestBody.content ?? {}).filter((type) => type !== "application/json");
+  const more = others.map((type) => `, or \`${type}\``).join("");
   const fields = Object.entries(properties).map(
     ([name, one]) => `\`${name}\` (${typeOf(one)}${required.includes(name) ? ", required" : ""})`,
   );
-  return `\nBody: JSON with ${fields.join(", ")}. ${requestBody?.description}\n`;
+  return `\nBody: JSON with ${fields.join(", ")}${more}. ${requestBody.description}\n`;
 }
 
 /** Returns the values of a field in words: "text or null", "`read` or `push`". */
@@ -130,7 +132,7 @@ function typeOf({ type = "", enum: values, items, anyOf = [] }: Allowed): string
   if (values !== undefined) return values.map((value) => `\`${value}\``).join(" or ");
   if (anyOf.length > 0) return anyOf.map(typeOf).join(" or ");
   if (items !== undefined) return `list of ${typeOf(items)}`;
-  return { string: "text", integer: "whole number", boolean: "true or false" }[type] ?? type;
+  return { string: "text", integer: "whole number", boolean: "true or false", array: "list" }[type] ?? type;
 }
 
 /** Returns the request of a route as a command line, with the examples of what it requires. */
@@ -155,7 +157,9 @@ function section(route: Route): string {
   const operation = operationOf(route) ?? { responses: {} };
   const { responses } = operation;
   const { default: _, ...statuses } = responses;
-  const request = needs === "owner" ? "" : `\n\`\`\`sh\n${curl(route)}\n\`\`\`\n`;
+  // A change of a session is the page's alone: curl would be refused.
+  const isForPage = route.tag === "session" && method !== "GET";
+  const request = needs === "owner" || isForPage ? "" : `\n\`\`\`sh\n${curl(route)}\n\`\`\`\n`;
   return `### \`${method} ${path}\`
 
 ${summary}. ${description}${description === "" ? "" : " "}For ${who[needs]}.

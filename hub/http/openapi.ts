@@ -120,10 +120,12 @@ const options = (titled: Titled): ConversionConfig => ({
 
 const isSchema = (one: GenericSchema | "text" | "bytes"): one is GenericSchema => typeof one === "object";
 
-const schemasOf = ({ answer, body }: Route): GenericSchema[] => [
-  ...Object.values(answer).filter(isSchema),
-  ...(body === undefined ? [] : [body]),
-];
+/** Bodies of a route by media type. */
+const bodiesOf = ({ body, takes = {} }: Route): NonNullable<Route["takes"]> =>
+  body === undefined ? takes : { "application/json": body };
+
+const schemasOf = (route: Route): GenericSchema[] =>
+  [...Object.values(route.answer), ...Object.values(bodiesOf(route))].filter(isSchema);
 
 function nameOf(schema: GenericSchema): [string, GenericSchema][] {
   const title = getTitle(schema as Parameters<typeof getTitle>[0]);
@@ -131,7 +133,8 @@ function nameOf(schema: GenericSchema): [string, GenericSchema][] {
 }
 
 function operation(name: string, route: Route, titled: Titled): object {
-  const { params = {}, body, limit = bodyLimit, description } = route;
+  const { params = {}, limit = bodyLimit, description } = route;
+  const bodies = Object.entries(bodiesOf(route)).map(([type, one]) => [type, content(one, titled, "input")] as const);
   const parameters = Object.entries(params).map(([key, one]) => parameter(key, one, route.path));
   return {
     operationId: name,
@@ -141,13 +144,13 @@ function operation(name: string, route: Route, titled: Titled): object {
     security: security[route.needs].map((scheme) => (scheme === "none" ? {} : { [scheme]: [] })),
     "x-needs": route.needs,
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(body === undefined
+    ...(bodies.length === 0
       ? {}
       : {
           requestBody: {
             description: `At most ${limit} bytes.`,
             required: true,
-            content: { "application/json": content(body, titled, "input") },
+            content: Object.fromEntries(bodies),
           },
         }),
     responses: responses(route, titled),

@@ -1,7 +1,9 @@
 import fc from "fast-check";
+import { getExamples } from "valibot";
 import { afterEach, expect, test } from "vitest";
 import { cases } from "../../test/cases.ts";
 import { Receiver } from "../../test/receiver.ts";
+import { pushRoutes } from "../route/push.ts";
 
 const second = 1000;
 let hub: Receiver;
@@ -132,7 +134,7 @@ test("which version of its configuration a machine took, and when, is in the boo
   expect(hub.node("gpu7").taken?.time).toBe(time);
 });
 
-test("a card that comes by its index alone and then with its uuid is one series from then on", async () => {
+test("a card that came with its uuid and then comes by its index alone goes on in its series", async () => {
   start();
   const token = await hub.enrolled("gpu7");
   await hub.sample(token, hub.sampled(0, { gpus: [{ id: 0, uuid: "GPU-a", name: "A100", temp: 40 }] }));
@@ -218,6 +220,16 @@ test("a host whose name is changed and whose configuration was never saved is co
   });
   expect((await hub.config(token)).body).toEqual({});
   expect((await hub.report(token)).body).toEqual({ ok: true, configVersion: 0 });
+});
+
+test("the examples of the interface's description are taken", async () => {
+  start();
+  const [registration] = getExamples(pushRoutes.register.takes["application/json"]);
+  const [report] = getExamples(pushRoutes.report.takes["application/json"]);
+  const { status, body } = await hub.post("register", registration);
+  expect([status, hub.node("gpu7").capabilities.gpus.length]).toEqual([200, 1]);
+  expect((await hub.post("report", report, { token: String(body.token) })).status).toBe(200);
+  expect(hub.live.host("gpu7")?.info).toMatchObject({ gpus: [{ temp: 61, power: 388_000 }], system: { load5: 1 } });
 });
 
 test("any body at any route is answered with JSON and a status of the interface, and the hub goes on", async () => {

@@ -28,6 +28,8 @@ export interface Route {
   readonly params?: Parameters;
   /** Schema of a JSON body. */
   readonly body?: GenericSchema;
+  /** Bodies by media type that the handler reads by itself; of a foreign protocol, the schema only describes them. */
+  readonly takes?: Readonly<Record<string, GenericSchema | "bytes">>;
   /** Most bytes of the body; `bodyLimit` if absent. */
   readonly limit?: number;
   /** Content of status 200 by media type: JSON by its schema. Empty if the route never answers 200. */
