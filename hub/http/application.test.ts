@@ -11,11 +11,13 @@ import { application } from "./application.ts";
 
 const plain = { method: "GET", needs: "open", tag: "test", summary: "", answer: {}, refuses: [] } as const;
 const job = v.object({ name: v.string(), cards: v.pipe(v.number(), v.integer()) });
+const strictJob = v.strictObject(job.entries);
 
 /** A view that nobody has: its routes in one place, its handlers in another. */
 const routes = {
   read: { ...plain, path: "/read", needs: "read" },
   add: { ...plain, path: "/jobs", method: "POST", needs: "admin", body: job },
+  addStrict: { ...plain, path: "/strict", method: "POST", needs: "admin", body: strictJob },
   push: { ...plain, path: "/push", method: "POST", needs: "node", faults: "logger", body: job, limit: 100_000 },
   report: { ...plain, path: "/report", faults: "portal" },
   job: { ...plain, path: "/jobs/{name}", params: { name: text({ help: "", example: "x" }) } },
@@ -37,6 +39,7 @@ beforeEach(() => {
 const served = serve(routes, {
   read: ({ by }) => Response.json(by),
   add: ({ body }) => Response.json(got.push(body)),
+  addStrict: ({ body }) => Response.json(got.push(body)),
   push: ({ body }) => Response.json(got.push(body)),
   report: () => {
     throw thrown;
@@ -105,6 +108,19 @@ test("a body is what its route declares, or is refused without being repeated", 
     refusal("bad_request", 'The body\'s "cards" must be number.'),
   ]);
   expect(await send("[]")).toEqual([400, refusal("bad_request", 'The body\'s "name" must be "name".')]);
+  const strict = async (content: string) => {
+    const answer = await administrator.request("/strict", body(content).init);
+    return [answer.status, await answer.text()];
+  };
+  expect(await strict('{"name":"a","cards":1}')).toEqual([200, "2"]);
+  expect(await strict('{"name":"a","cards":1,"card":1}')).toEqual([
+    400,
+    refusal("bad_request", 'The body must not have a key "card": did you mean "cards"?'),
+  ]);
+  expect(await strict('{"name":"a","cards":1,"\u202ewhat":1}')).toEqual([
+    400,
+    refusal("bad_request", 'The body must not have a key "what": it may have name, cards.'),
+  ]);
   expect(await send(`"${"x".repeat(70_000)}"`)).toEqual([
     413,
     refusal("body_too_large", "The body must not be larger than 65536 bytes."),
@@ -114,7 +130,7 @@ test("a body is what its route declares, or is refused without being repeated", 
     415,
     refusal("media_type_refused", 'The body must have the type application/json: it has "text/plain".'),
   ]);
-  expect(got).toHaveLength(1);
+  expect(got).toHaveLength(2);
 });
 
 test("a body may have as many bytes as its route declares, and the document says how many", async () => {

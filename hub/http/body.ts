@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { type BaseIssue, type GenericSchema, getDotPath, type InferOutput, safeParse } from "valibot";
+import { nearest } from "../../program/hint.ts";
 import { clean } from "../../proto/clean.ts";
 import { Fault } from "../fault.ts";
 
@@ -29,12 +30,26 @@ export async function readBody<S extends GenericSchema>(
   // A schema of an object takes a list for one without fields.
   if (success && Array.isArray(value)) throw new Fault("bad_request", "The body must be an object.");
   if (success) return output;
+  const [issue] = issues;
+  if (issue.type === "strict_object" && issue.expected === "never") {
+    const message = Array.isArray(value) ? "The body must be an object." : unknownKey(String(issue.input), schema);
+    throw new Fault("bad_request", message);
+  }
   // The value is not repeated: it may be as long as the body.
-  const place = getDotPath(issues[0]);
+  const place = getDotPath(issue);
   throw new Fault(
     "bad_request",
-    `${place === null ? "The body" : `The body's "${clean(place)}"`} must be ${wantedOf(issues[0])}.`,
+    `${place === null ? "The body" : `The body's "${clean(place)}"`} must be ${wantedOf(issue)}.`,
   );
+}
+
+/** Says that an object must not have a key: a mistyped one would change nothing, without a word. */
+function unknownKey(given: string, schema: GenericSchema): string {
+  const known = "entries" in schema ? Object.keys(schema.entries as object) : [];
+  const key = clean(given, 64);
+  const hint = nearest(key, known);
+  const more = hint === undefined ? `it may have ${known.join(", ")}.` : `did you mean "${hint}"?`;
+  return `The body must not have a key ${JSON.stringify(key)}: ${more}`;
 }
 
 /** What a value must be: as its schema says, where that has words of its own. */

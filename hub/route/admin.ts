@@ -43,7 +43,7 @@ const selected = { gpuIndices: [0, 1], diskMounts: ["/"], nicNames: null, report
 
 /** The portal's own object; null is everything. */
 const config = v.pipe(v.object(selections), v.title("HostConfig"), v.examples([selected]));
-const configChange = v.pipe(v.partial(v.object(selections)), v.title("HostConfigChange"), v.examples([selected]));
+const configChange = v.pipe(v.partial(v.strictObject(selections)), v.title("HostConfigChange"), v.examples([selected]));
 
 const machine = v.pipe(
   v.object({
@@ -168,7 +168,7 @@ export const adminRoutes = {
       "What is absent stays; null removes it. `labels` replaces all labels, `setLabels` changes some of them. `parted` true separates a machine that reports by itself from the polled host of another name that it was taken for. Address and group of a host of settings.json are changed there.",
     params: { name: host },
     body: v.pipe(
-      v.object({
+      v.strictObject({
         shown: v.optional(v.nullable(label)),
         group: v.optional(v.nullable(label)),
         labels: v.optional(labels),
@@ -227,7 +227,7 @@ export const adminRoutes = {
     path: "/api/v1/admin/servers",
     summary: "Adds a host to poll; it may be known already by its own reports",
     body: v.pipe(
-      v.object({ name: v.pipe(v.string(), v.trim(), v.maxLength(64, "at most 64 characters")), address }),
+      v.strictObject({ name: v.pipe(v.string(), v.trim(), v.maxLength(64, "at most 64 characters")), address }),
       v.title("NewServer"),
       v.examples([{ name: "gpu9", address: "10.0.0.9:9203" }]),
     ),
@@ -246,7 +246,7 @@ export const adminRoutes = {
     path: "/api/v1/admin/accounts",
     summary: "Creates an account, with a password or a link that lets a person set one",
     body: v.pipe(
-      v.object({ name: label, role: v.picklist(roles), password: v.optional(password) }),
+      v.strictObject({ name: label, role: v.picklist(roles), password: v.optional(password) }),
       v.title("AccountToCreate"),
       v.examples([{ name: "alice", role: "administrator" }]),
     ),
@@ -271,7 +271,7 @@ export const adminRoutes = {
     summary: "Changes the role or the password of an account; a new password ends its sessions",
     params: { name: required("name an account", text({ help: "Name of the account.", example: "alice" })) },
     body: v.pipe(
-      v.object({ role: v.optional(v.picklist(roles)), password: v.optional(password) }),
+      v.strictObject({ role: v.optional(v.picklist(roles)), password: v.optional(password) }),
       v.title("AccountChange"),
       v.examples([{ role: "viewer" }]),
     ),
@@ -300,7 +300,7 @@ export const adminRoutes = {
     summary: "Makes a link that signs in once and sets a password",
     description:
       "For the account of that name; without a name for the only administrator, or for a first one called `admin`. If there is no such account, following the link creates an administrator. Earlier links of the account end.",
-    body: v.pipe(v.object({ name: v.optional(label) }), v.title("LinkToMake"), v.examples([{ name: "alice" }])),
+    body: v.pipe(v.strictObject({ name: v.optional(label) }), v.title("LinkToMake"), v.examples([{ name: "alice" }])),
     answer: {
       "application/json": v.pipe(
         v.object({ name: v.string(), path: v.string(), url: v.string(), expires: time }),
@@ -322,7 +322,7 @@ export const adminRoutes = {
     summary: "Creates a token, which is shown once",
     description: "`days` until it expires; absent or null for never.",
     body: v.pipe(
-      v.object({
+      v.strictObject({
         name: label,
         scope: v.picklist(scopes),
         days: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(3650)))),

@@ -80,6 +80,15 @@ describe("a configuration", () => {
     expect(scene.book.host("gpu2")).toBeUndefined();
   });
 
+  test("with a mistyped key is refused, and counts no version", async () => {
+    const { status, value } = await scene.ask(routes.configureNode, { name: "gpu2" }, { gpuIndexes: [0] });
+    expect([status, value.error.message]).toEqual([
+      400,
+      'The body must not have a key "gpuIndexes": did you mean "gpuIndices"?',
+    ]);
+    expect(await scene.node("gpu2")).toMatchObject({ configVersion: 0 });
+  });
+
   test("has a version that no other change counts", async () => {
     scene.register("pushing");
     await scene.ask(routes.configureNode, { name: "pushing" }, { gpuIndices: [0] });
