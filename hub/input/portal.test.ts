@@ -146,6 +146,22 @@ test("a card that came with its uuid and then comes by its index alone goes on i
   expect(keys).toEqual(["GPU-a", "GPU-a"]);
 });
 
+test("of two machines with one token, as a copied disk has it, the first one is kept, and administrators see both", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  const boots = [
+    { bootId: "11111111-aaaa", uptime: 600n },
+    { bootId: "22222222-bbbb", uptime: 300n },
+  ];
+  for (let i = 0; i < 6; i++) {
+    const system = { ...boots[i % 2], load1: i % 2 };
+    expect((await hub.sample(token, hub.sampled(0, { system }))).status).toBe(200);
+    await hub.pass(5 * second);
+  }
+  expect([hub.live.host("gpu7")?.info?.system?.bootId, hub.samples.length]).toEqual(["11111111-aaaa", 3]);
+  expect(hub.troubles.of("gpu7")).toEqual([expect.stringMatching(/Two machines.*11111111….*22222222…/)]);
+});
+
 test.each([
   ["text/plain", {}, 415],
   ["application/json", { "Content-Encoding": "gzip" }, 415],
