@@ -34,7 +34,7 @@ interface Push {
   readonly body: Uint8Array;
 }
 
-/** @returns status and body of the answer; status 0 if there is none */
+/** @returns status and body of the answer; status 0 if the hub does not answer */
 function push({ url, agent, token, type, body }: Push): Promise<{ status: number; text: string }> {
   const headers = {
     "content-type": type,

@@ -26,7 +26,7 @@ export async function newPassword({ input, prompts }: Terminal, piped: boolean):
 
 async function typed(input: Terminal["input"], prompts: Terminal["prompts"]): Promise<string> {
   const lines = createInterface({ input, output: silent(), terminal: true, historySize: 0 });
-  // The terminal is back in its usual mode before the program ends as any other does.
+  // Restores the terminal, which is in raw mode, before Ctrl-C ends the program.
   lines.on("SIGINT", () => {
     lines.close();
     prompts.write("\n");
