@@ -33,6 +33,15 @@ const rights: Readonly<Record<Principal["kind"], readonly Needs[]>> = {
   owner: ["open", "read", "node", "admin", "owner"],
 };
 
+/** Principals in messages: as people know them, who create accounts of a role and tokens of a scope. */
+const holders: Readonly<Record<Exclude<Principal["kind"], "anonymous">, string>> = {
+  viewer: 'a "viewer" or a token of scope "read"',
+  administrator: 'an "administrator" or a token of scope "admin"',
+  node: "the token of a machine",
+  reporter: 'a token of scope "push"',
+  owner: "the hub's own user",
+};
+
 /** True if a principal has a right. @param open true if everyone may read (`auth.read` is "open") */
 export const may = ({ kind }: Principal, needs: Needs, open = false): boolean =>
   rights[kind].includes(needs) || (open && needs === "read");
@@ -46,10 +55,7 @@ export function admit(by: Principal, needs: Needs, { what = "This path", open = 
   if (may(by, needs, open)) return;
   const { kind } = by;
   if (kind === "anonymous") throw new Fault("sign_in_needed", `${what} requires an account or a token.`);
-  throw new Fault(
-    "access_denied",
-    `${what} requires the right "${needs}", which a principal of kind "${kind}" does not have.`,
-  );
+  throw new Fault("access_denied", `${what} requires the right "${needs}", which ${holders[kind]} does not have.`);
 }
 
 /** The head of a request, as far as it tells who sends it. */

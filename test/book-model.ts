@@ -70,7 +70,8 @@ export class BookModel implements BookWriter {
   audit({ before = Number.POSITIVE_INFINITY, limit, actor, action, target }: AuditPage): readonly NumberedEntry[] {
     const fits = (entry: NumberedEntry): boolean =>
       entry.id < before &&
-      (actor === undefined || entry.actor === actor) &&
+      (actor === undefined ||
+        ["", "administrator ", "viewer ", "token "].some((role) => entry.actor === `${role}${actor}`)) &&
       (target === undefined || entry.target === target) &&
       (action === undefined ||
         entry.action === action ||

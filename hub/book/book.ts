@@ -31,7 +31,7 @@ export interface AuditPage {
   readonly before?: number | undefined;
   /** 1 to 1000 entries. */
   readonly limit: number;
-  /** Only entries of this actor, action or target, each compared as a whole; an action may be the part before the dot: "account". */
+  /** Only entries of this actor, action or target, each compared as a whole; an actor may be its name alone, "alice", and an action the part before the dot: "account". */
   readonly actor?: string | undefined;
   readonly action?: string | undefined;
   readonly target?: string | undefined;

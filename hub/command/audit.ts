@@ -8,12 +8,12 @@ export const audit: Command = {
   name: "audit",
   summary: "list who changed what, when and from where; newest first",
   details:
-    "Each filter is compared as a whole, except that an action may be the part before its dot. Attempts of people without the right are there as well, as refused.",
+    "Each filter is compared as a whole, except that an actor may be a name without its role, and an action the part before its dot. Attempts of people without the right are there as well, as refused.",
   positionals: [],
   needs: "hub",
   lists: true,
   options: [
-    { name: "actor", value: "ACTOR", help: 'Only changes of this actor: "administrator alice", "owner".' },
+    { name: "actor", value: "ACTOR", help: 'Only changes of this actor: "alice", "administrator alice", "owner".' },
     { name: "action", value: "ACTION", help: 'Only this action, or all of its kind: "account.create", "account".' },
     { name: "target", value: "NAME", help: "Only changes of this host, account or token." },
     { name: "limit", value: "COUNT", help: "Most entries, 1 to 1000; 100 by default." },

@@ -86,7 +86,7 @@ function offerAdministration({ first }: Hub, url: string, log: Log): void {
   }
   const link = `${url.replace(/\/$/, "")}/${path}`;
   process.stdout.write(
-    `There is no administrator yet. To become it, open this link; it works once, within 24 hours:\n\n  ${link}\n\n`,
+    `There is no administrator yet. To become the administrator, open this link: it works once, within 24 hours:\n\n  ${link}\n\n`,
   );
 }
 

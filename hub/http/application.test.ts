@@ -183,7 +183,7 @@ test("each group of routes has its own shape of errors, also where the method or
   expect(await error("/report")).toEqual({ error: "There is no such host." });
   expect(await error("/push", body("{}").init)).toEqual({
     success: false,
-    detail: 'This path requires the right "node", which a principal of kind "viewer" does not have.',
+    detail: 'This path requires the right "node", which a "viewer" or a token of scope "read" does not have.',
     error_code: "ACCESS_DENIED",
   });
   expect(await error("/push")).toMatchObject({ success: false, error_code: "METHOD_REFUSED" });

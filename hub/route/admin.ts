@@ -348,7 +348,7 @@ export const adminRoutes = {
     params: {
       before: count({ help: "Only entries with a smaller number.", example: "1000" }),
       limit: count({ help: "Most entries, 1 to 1000. Default: 100.", example: "100" }),
-      actor: text({ help: "Only entries of this actor.", example: "administrator alice" }),
+      actor: text({ help: "Only entries of this actor, with or without its role.", example: "alice" }),
       action: text({ help: "Only this action, or all of its kind: `account`.", example: "account.create" }),
       target: text({ help: "Only entries on this host, account or token.", example: "gpu1" }),
     },

@@ -41,7 +41,7 @@ const usualLimit = 100;
 
 /** A page of the audit log. @throws Fault bad_request */
 function audit(
-  { book }: HubView,
+  { book, roster }: HubView,
   { given }: RouteRequest<typeof adminRoutes.audit>,
 ): JsonAnswer<typeof adminRoutes.audit> {
   const { limit = usualLimit, before, actor, action, target } = given;
@@ -50,7 +50,12 @@ function audit(
     ...(before === undefined ? {} : { before }),
     ...(actor === undefined ? {} : { actor }),
     ...(action === undefined ? {} : { action }),
-    ...(target === undefined ? {} : { target }),
+    ...(target === undefined ? {} : { target: targetOf({ book, roster }, target) }),
   };
   return { entries: book.audit(page).map(({ details, ...entry }) => ({ ...entry, details: { ...details } })) };
+}
+
+/** A name that is only shown of a host is that host's own, as which its changes are recorded. */
+function targetOf({ book, roster }: Pick<HubView, "book" | "roster">, asked: string): string {
+  return book.audit({ limit: 1, target: asked }).length > 0 ? asked : roster.keyOf(asked);
 }

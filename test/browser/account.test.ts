@@ -201,7 +201,7 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
     await hers.getByText("You are signed in as grace, who may not see this page.").waitFor(patience);
 
     const item = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: "grace" }) });
-    await item.getByText("signed in in 1 browser").waitFor(patience);
+    await item.getByText("signed in with 1 browser").waitFor(patience);
     await item.getByLabel("Role of grace").selectOption("administrator");
     await item.getByText("Role is now: Administrator.").waitFor(patience);
     expect(await item.getByLabel("Role of grace").inputValue()).toBe("administrator");

@@ -233,7 +233,7 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
         .getByRole("dialog")
         .getByRole("button", { name: /^Delete host/ })
         .click();
-      await page.getByText(`${name} was deleted.`).waitFor(patience);
+      await page.getByText(`${name}${history ? " and its history were" : " was"} deleted.`).waitFor(patience);
       expect(page.url()).toBe(`${hub.url}/#/admin`);
       expect(await page.getByRole("link", { name, exact: true }).count()).toBe(0);
       expect((await pushing.report()).status).toBe(401);

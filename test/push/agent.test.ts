@@ -122,7 +122,7 @@ describe("an agent that pushes to a hub", () => {
       ...{ name: "dgx", ways: ["push"], configVersion: 0, trouble: [] },
       capabilities: { gpus: expect.objectContaining({ length: cards }) },
     });
-    expect(program.output()).toContain("as dgx (registered)");
+    expect(program.output()).toContain("as dgx (registered): dgx is registered and waits for approval");
     const { token } = JSON.parse(readFileSync(join(at.folder, "push.json"), "utf8")) as { token: string };
     expect(program.output() + hub.output()).not.toContain(token);
 

@@ -76,7 +76,7 @@ export function SignInPage({ needs }: { needs: "open" | "read" | "admin" }): JSX
   return (
     <section class="gate">
       <h1>{needs === "admin" ? t.forAdministrators : text.value.signIn}</h1>
-      {name == null ? null : <p>{t.lacksRight(name)}</p>}
+      {name != null ? <p>{t.lacksRight(name)}</p> : needs === "read" ? <p>{t.forAccounts}</p> : null}
       <SignInForm />
     </section>
   );

@@ -167,6 +167,7 @@ export function NewPasswordFields({ of, error, typed, first = false }: NewPasswo
         first={first}
         value={of.value.value}
         change={change(of.value)}
+        hint={t.passwordHint}
         error={error}
       />
       <Field

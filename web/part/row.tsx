@@ -30,6 +30,8 @@ export interface RowProps {
   readonly idle?: Idle | undefined;
   /** The hub's clock in Unix milliseconds. */
   readonly now: number;
+  /** True if its host waits for approval, which is said of the host: the card has no state. */
+  readonly waiting?: boolean;
   /** Shows its holders as buttons that filter the page; undefined if its processes are listed elsewhere. */
   readonly chips?: { readonly user: string; onUser(user: string): void };
 }
@@ -164,7 +166,7 @@ function Who(props: RowProps): JSX.Element {
   );
 }
 
-function Words({ gpu, parent, verdict, fresh, idle, now }: RowProps): JSX.Element {
+function Words({ gpu, parent, verdict, fresh, waiting = false, idle, now }: RowProps): JSX.Element {
   const t = text.value;
   const broken: CardFault[] = cardFaults(gpu, parent);
   const slowed = gpu.throttle.filter((reason) => harmfulThrottles.has(reason));
@@ -181,7 +183,7 @@ function Words({ gpu, parent, verdict, fresh, idle, now }: RowProps): JSX.Elemen
       {gpu.memoryShared ? <span class="quiet">{t.memoryShared}</span> : null}
       {gpu.procsUnknown ? <span class="quiet">{t.processesUnknown}</span> : null}
       {gpu.asleep ? <span class="quiet">{t.asleep}</span> : null}
-      {verdict === "unknown" && broken.length === 0 && isDiscrete(gpu) ? (
+      {verdict === "unknown" && !waiting && broken.length === 0 && isDiscrete(gpu) ? (
         <span class="word unknown">{!fresh ? t.lastKnown : gpu.divided ? t.divided : t.verdict.unknown}</span>
       ) : null}
       {broken.map((fault) => (

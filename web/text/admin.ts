@@ -19,6 +19,8 @@ export interface AdminText {
   readonly password: string;
   /** While the hub checks a password. */
   readonly busy: string;
+  /** Where only people who are signed in may see the page. */
+  readonly forAccounts: string;
   readonly forAdministrators: string;
   /** The account that is signed in has not got the right to see the page. */
   readonly lacksRight: (name: string) => string;
@@ -28,6 +30,7 @@ export interface AdminText {
   readonly signOutEverywhere: string;
   readonly oldPassword: string;
   readonly newPassword: string;
+  readonly passwordHint: string;
   readonly repeatPassword: string;
   readonly wrongPassword: string;
   readonly passwordsDiffer: string;
@@ -135,6 +138,9 @@ export interface AdminText {
   readonly shownHint: (name: string) => string;
   readonly group: string;
   readonly labels: string;
+  /** What belongs into the two fields of a label. */
+  readonly labelNameHint: string;
+  readonly labelValueHint: string;
   readonly labelName: (line: number) => string;
   readonly labelValue: (line: number) => string;
   readonly removeLabel: (line: number) => string;
@@ -167,7 +173,7 @@ export interface AdminText {
   readonly alsoHistory: string;
   readonly alsoHistoryHint: string;
   readonly deleteWithHistory: string;
-  readonly deleted: (name: string) => string;
+  readonly deleted: (name: string, history: boolean) => string;
 
   // Accounts
 
@@ -230,6 +236,9 @@ export interface AdminText {
   readonly details: string;
   readonly from: (origin: string) => string;
   readonly refused: string;
+  readonly actorHint: string;
+  readonly actionHint: string;
+  readonly targetHint: string;
   readonly filter: string;
   readonly noEntries: string;
   readonly entriesShown: (n: number, more: boolean) => string;

@@ -14,6 +14,8 @@ export interface Text {
   readonly freeRule: (percent: number, share: number, floor: string) => string;
   readonly freeOf: (cards: number) => string;
   readonly noCardsAnywhere: string;
+  /** Machines with cards wait for approval. */
+  readonly noCardsApproved: string;
   readonly freeWere: (cards: number) => string;
   readonly noneFree: (total: number) => string;
   readonly ofTotal: (total: number) => string;
@@ -142,6 +144,8 @@ export interface Text {
   readonly back: string;
   readonly unknownHost: (name: string) => string;
   readonly address: string;
+  readonly group: string;
+  readonly labels: string;
   readonly os: string;
   readonly kernel: string;
   readonly uptime: string;

@@ -152,14 +152,16 @@ export class Portal {
     }
     if (outcomeOf(answer) !== "taken")
       throw new HubUnavailable(`it does not register this machine: ${this.#words(answer)}`);
-    const { token, status } = parseObject(answer.text) ?? {};
+    const { token, status, message } = parseObject(answer.text) ?? {};
     if (!isToken(token)) {
       throw new HubUnavailable(`its answer to the registration holds no token${reasonIn(answer, ": ", this.#secrets)}`);
     }
     file.write({ token, server });
     this.#token = token;
+    const words = (text: unknown, around: (said: string) => string): string =>
+      typeof text === "string" && text !== "" ? around(clean(redact(text, [token, ...this.#secrets]))) : "";
     log.info(
-      `push: registered with ${server} as ${hostname}${typeof status === "string" ? ` (${clean(redact(status, [token, ...this.#secrets]))})` : ""}`,
+      `push: registered with ${server} as ${hostname}${words(status, (said) => ` (${said})`)}${words(message, (said) => `: ${said}`)}`,
     );
   }
 

@@ -5,9 +5,12 @@ import { attempt, type DamageReport, jsonColumn, recordOf } from "./column.ts";
 
 const most = 1000;
 
-/** Conditions by filter. The kind of an action is the part before the dot, as in the index audit_kind. */
+/**
+ * Conditions by filter. An actor is also found by its name alone, whatever its role was then. The kind of an action is the
+ * part before the dot, as in the index audit_kind.
+ */
 const conditions = {
-  actor: "actor = @actor",
+  actor: "actor IN (@actor, 'administrator ' || @actor, 'viewer ' || @actor, 'token ' || @actor)",
   kind: "substr(action, 1, instr(action || '.', '.') - 1) = @kind",
   action: "action = @action",
   target: "target = @target",

@@ -48,10 +48,11 @@ export function Audit(): JSX.Element {
     asked.value = { actor: actor.trim(), action: kind.trim(), target: target.trim() };
     load();
   };
-  const field = (key: keyof Filter, label: string): JSX.Element => (
+  const field = (key: keyof Filter, label: string, placeholder: string): JSX.Element => (
     <Field
       label={label}
       autocomplete="off"
+      placeholder={placeholder}
       value={filter.value[key]}
       offers={offersOf(entries.value ?? [], key)}
       change={(value) => (filter.value = { ...filter.peek(), [key]: value })}
@@ -62,9 +63,9 @@ export function Audit(): JSX.Element {
     <section class="table" aria-label={t.views.audit}>
       <search>
         <form class="filter" onSubmit={submit}>
-          {field("actor", t.actor)}
-          {field("action", t.action)}
-          {field("target", t.target)}
+          {field("actor", t.actor, t.actorHint)}
+          {field("action", t.action, t.actionHint)}
+          {field("target", t.target, t.targetHint)}
           <div class="actions">
             <ActionButton action={action}>{t.filter}</ActionButton>
           </div>

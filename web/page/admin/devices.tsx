@@ -128,8 +128,9 @@ export function Devices({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Elem
             {t.discard}
           </button>
         ) : null}
-        {dirty ? <span class="quiet">{t.unsaved}</span> : <Taken node={node} />}
+        {dirty ? <span class="quiet">{t.unsaved}</span> : null}
         <Outcome of={action} />
+        {dirty ? null : <Taken node={node} />}
       </div>
     </form>
   );

@@ -160,12 +160,14 @@ function Labels({ labels, fault, change }: LabelsProps): JSX.Element {
           <input
             aria-label={t.labelName(i + 1)}
             aria-invalid={fault?.line === i}
+            placeholder={t.labelNameHint}
             value={key}
             maxLength={64}
             onInput={(event) => set(i, { key: event.currentTarget.value })}
           />
           <input
             aria-label={t.labelValue(i + 1)}
+            placeholder={t.labelValueHint}
             value={value}
             maxLength={256}
             onInput={(event) => set(i, { value: event.currentTarget.value })}

@@ -126,7 +126,7 @@ function Delete({ node, close }: DialogProps): JSX.Element {
       close={close}
       work={async () => {
         await administer("deleteNode", { name: node.name, ...(history.peek() && { history: "true" }) });
-        tell({ place: "hosts", words: t.deleted(node.shown) });
+        tell({ place: "hosts", words: t.deleted(node.shown, history.peek()) });
         refreshViewer().catch(() => {}); // the badge follows later
         location.replace(adminPath);
       }}

@@ -21,7 +21,11 @@ export function Answer(): JSX.Element {
       <div class="answer-head">
         <h1 title={t.freeRule(freeRule.utilization, freeRule.memoryShare * 100, size(freeRule.memoryFloor))}>
           {summary.cards === 0 ? (
-            t.noCardsAnywhere
+            waitingCards() ? (
+              t.noCardsApproved
+            ) : (
+              t.noCardsAnywhere
+            )
           ) : (
             <>
               <strong>{summary.count.free}</strong> {lost ? t.freeWere(summary.cards) : t.freeOf(summary.cards)}
@@ -43,6 +47,10 @@ export function Answer(): JSX.Element {
     </section>
   );
 }
+
+/** True if a machine that waits for approval has cards. */
+const waitingCards = (): boolean =>
+  fleet.entries.value.some(({ host }) => host.value.waiting && (host.value.info?.gpus.length ?? 0) > 0);
 
 /** A strip with one segment per verdict, as wide as its share of all cards. */
 function Mix({ summary }: { summary: Summary }): JSX.Element {

@@ -59,6 +59,7 @@ export function Block({ entry, picked }: BlockProps): JSX.Element {
                   verdict={host.waiting ? "unknown" : verdict(gpu, fresh, parentOf(gpus, gpu))}
                   parent={parentOf(gpus, gpu)}
                   fresh={fresh}
+                  waiting={host.waiting}
                   idle={idle.get(key)}
                   now={now}
                   chips={{ user: user.value, onUser: choose }}

@@ -18,6 +18,7 @@ export function Cards({ entry, info, fresh }: { entry: HostEntry; info: HostInfo
   const t = text.value;
   if (info.gpus.length === 0) return <p class="quiet no-cards">{noCardsReason(info) ?? t.noCards}</p>;
   const keys = keysOf(info.gpus);
+  const { waiting } = entry.host.value;
   return (
     <section class="card-list" aria-label={t.cards(info.gpus.length)}>
       <table class="columns" aria-hidden="true">
@@ -37,7 +38,8 @@ export function Cards({ entry, info, fresh }: { entry: HostEntry; info: HostInfo
               <tbody>
                 <CardRow
                   gpu={gpu}
-                  verdict={verdict(gpu, fresh, parentOf(info.gpus, gpu))}
+                  verdict={waiting ? "unknown" : verdict(gpu, fresh, parentOf(info.gpus, gpu))}
+                  waiting={waiting}
                   parent={parentOf(info.gpus, gpu)}
                   fresh={fresh}
                   idle={entry.idle.value.get(key)}

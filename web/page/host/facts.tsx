@@ -17,6 +17,13 @@ export function Facts({ host, info }: { host: HostGlance; info: HostInfo }): JSX
       t.address,
       [host.address, info.hostname, info.ip].filter((word, i, all) => word && all.indexOf(word) === i).join(" · "),
     ],
+    [t.group, host.group],
+    [
+      t.labels,
+      Object.entries(host.labels)
+        .map(([label, value]) => (value === "" ? label : `${label}: ${value}`))
+        .join(" · "),
+    ],
     [t.os, [system?.os, system?.osVersion].filter(Boolean).join(" ")],
     [t.kernel, system?.kernel],
     ["NVIDIA", drivers(system?.driverVersion, system?.cudaVersion)],
