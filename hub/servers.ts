@@ -92,7 +92,7 @@ function checkLabels(name: string, labels: unknown): void {
 /** @throws SettingError */
 function checkAddress(name: string, at: unknown): void {
   const bare: unknown = typeof at === "string" ? at.replace(/^tls:\/\//, "") : at;
-  if (address.parse(bare) === undefined) throw refusal(name, address.wanted, at);
+  if (address.parse(bare) === undefined) throw refusal(name, serverAddressWanted, at);
 }
 
 const refusal = (name: string, wanted: string, value: unknown): SettingError =>
@@ -105,7 +105,7 @@ export const serverNameWanted = "1 to 64 letters, digits, dots, underscores and 
 export const isServerName = (name: string): boolean => serverName.test(name);
 
 /** What an address of a server must be. */
-export const serverAddressWanted = `${address.wanted}, or the same after "tls://"`;
+export const serverAddressWanted = 'an address with its port, like "10.0.0.17:9203" or "tls://gpu1:9203"';
 
 export const isServerAddress = (at: string): boolean => address.parse(at.replace(/^tls:\/\//, "")) !== undefined;
 

@@ -127,6 +127,16 @@ test("the own name of a host comes before the shown one of another", async () =>
   expect((await scene.ask(routes.configureNode, { name: "later" }, {})).value).toMatchObject({ name: "later" });
 });
 
+test("the audit log has what was done to a host under the name that is shown of it", async () => {
+  await scene.ask(routes.changeNode, { name: "gpu2" }, { shown: "Blue" });
+  await scene.ask(routes.configureNode, { name: "gpu10" }, {});
+  for (const target of ["Blue", "gpu2"]) {
+    const { value } = await scene.ask(routes.audit, { target });
+    expect(value.entries.map(({ action }) => action)).toEqual(["node.change"]);
+  }
+  expect((await scene.ask(routes.audit, { target: "nobody" })).value.entries).toEqual([]);
+});
+
 describe("a registration", () => {
   test("that waits is approved, once; what is approved stays so", async () => {
     scene.register("pushing");

@@ -289,6 +289,10 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
     await expect.poll(() => rows.filter({ hasNotText: "account." }).count(), patience).toBe(0);
     expect(await rows.filter({ hasText: "account.delete" }).count()).toBe(1);
     expect(await rows.first().textContent()).toContain("administrator ada");
+    await page.getByLabel("Who", { exact: true }).fill("ada");
+    await page.getByRole("button", { name: "Filter" }).click();
+    await rows.filter({ hasText: "account.delete" }).waitFor(patience);
+    await page.getByLabel("Who", { exact: true }).fill("");
     // More entries than a page has.
     for (let i = 0; i < 30; i++) {
       const answer = await page.request.post(`${hub.url}/api/v1/admin/tokens`, {

@@ -36,6 +36,7 @@ describe.skipIf(missing)(missing ?? "a hub that requires sign-in", () => {
   test("the page shows the sign-in and goes on by itself after it, also in another tab, and shows nothing once signed out", async () => {
     const { page, errors, close } = await openPage(browser, `${hub.url}/#/host/node`);
     await page.getByRole("heading", { name: "Sign in" }).waitFor(patience);
+    await page.getByText("This page is for people with an account.").waitFor(patience);
     expect(await page.locator("body").textContent()).not.toContain("H100");
     expect(await page.getByRole("alert").count()).toBe(0);
     const other = await page.context().newPage();
@@ -59,6 +60,7 @@ describe.skipIf(missing)(missing ?? "a hub that requires sign-in", () => {
   test("a one-time link is followed without a sign-in", async () => {
     const { page, close } = await openPage(browser, `${hub.url}/${await linkFor(at, "second")}`);
     await page.getByText("For the account second, an administrator.").waitFor(patience);
+    await page.getByText("At least 10 characters.").waitFor();
     await close();
   });
 });

@@ -44,7 +44,7 @@ describe.skipIf(missing)(missing ?? "names of hosts", () => {
     const live = new Live(Date.now);
     const history = new Model();
     const ingest = new Ingest({ live, history, now: Date.now, directory: scene.roster });
-    scene.write({ hosts: [{ name: "gpu1", shown: "Blue" }], nodes: [{ hostname: "stranger" }] });
+    scene.write({ hosts: [{ name: "gpu1", shown: "Blue", group: "lab-a", labels: { rack: "7" } }], nodes: [{ hostname: "stranger" }] });
     for (const [name, by] of [["gpu1", poll] as const, ["stranger", push] as const]) {
       ingest.claim(name, by, "127.0.0.1:1");
       ingest.received(name, report(`GPU-${name}`), by);
@@ -73,6 +73,9 @@ describe.skipIf(missing)(missing ?? "names of hosts", () => {
       expect(await page.getByText("gpu1", { exact: true }).count()).toBe(0);
       await page.goto(url("#/host/Blue"));
       await page.locator("h1", { hasText: "Blue" }).waitFor();
+      const facts = page.locator(".fact-list div");
+      await facts.filter({ hasText: "Group" }).getByText("lab-a").waitFor();
+      await facts.filter({ hasText: "Labels" }).getByText("rack: 7").waitFor();
     } finally {
       await close();
     }
@@ -88,6 +91,18 @@ describe.skipIf(missing)(missing ?? "names of hosts", () => {
       await page.getByText("1 host", { exact: true }).first().waitFor();
       await page.getByRole("button", { name: /^Free/ }).click();
       await host.waitFor({ state: "detached" });
+    } finally {
+      await close();
+    }
+  });
+
+  test("a card of a machine that waits is not called free on the machine's own page either", async () => {
+    const { page, close } = await openPage(browser, url("#/host/stranger"));
+    try {
+      await page.getByText("Waits for approval").waitFor();
+      const card = page.locator("tbody .card");
+      await card.waitFor();
+      expect(await card.locator(".mark.free, .word").count()).toBe(0);
     } finally {
       await close();
     }
