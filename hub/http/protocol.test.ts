@@ -353,3 +353,11 @@ test("HEAD of the feed ends, is no viewer, and the next request on its connectio
   expect(got).toMatch(/^HTTP\/1\.1 200 OK\r\n.*text\/event-stream.*HTTP\/1\.1 200 OK\r\n.*"status":"ok"/s);
   expect(lines).toEqual([]);
 });
+
+test("a client that closes the connection and sends a long body is left to close it: it can send all and read why it is refused", async () => {
+  const head = (length: number): string =>
+    `POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`;
+  const connectionOf = async (length: number): Promise<string | undefined> =>
+    parse(await say(head(length), (got) => got.includes(blank))).headers.connection;
+  expect([await connectionOf(3_000_000), await connectionOf(10)]).toEqual(["keep-alive", "close"]);
+});

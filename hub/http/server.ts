@@ -92,6 +92,7 @@ export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, stallMs 
   };
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     for (const [name, value] of Object.entries(always)) outgoing.setHeader(name, value);
+    if (isLong(incoming)) outgoing.shouldKeepAlive = true;
     const fault = refusalOf?.(incoming);
     if (fault === undefined) {
       // The listener accepts only the shortest form of an IPv6 address.
@@ -120,6 +121,15 @@ export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, stallMs 
     else socket.destroy();
   });
 }
+
+/**
+ * True if a body does not fit into the buffers of a connection. If its request is refused by the head alone, and the connection
+ * closed as the client wished, the rest of the body is answered with a reset, and the client never reads why. So the client
+ * closes such connections, or the server when they have been idle.
+ */
+const isLong = ({ headers, httpVersion }: IncomingMessage): boolean =>
+  httpVersion === "1.1" &&
+  (Number(headers["content-length"] ?? 0) > 65_536 || headers["transfer-encoding"] !== undefined);
 
 /** Closes a server and all its connections. */
 export function shut(server: Server): Promise<void> {
