@@ -45,6 +45,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       const by = actorOf(entry, head, route.needs);
       if (route.head === false && c.req.raw.method === "HEAD") return methodRefused(c);
       const given = valuesOf(route, c);
+      const recheck = (): Actor => actorOf(entry, head, route.needs);
       const request = {
         c,
         head,
@@ -52,10 +53,12 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
         budget,
         given,
         current: () => currentActor(entry, head, { needs: route.needs, before: by }),
+        recheck,
       };
       if (route.body === undefined) return handler({ ...request, body: undefined });
       const format = { schema: route.body, limit: route.limit ?? bodyLimit };
-      return readBody(c, format).then((body) => handler({ ...request, body }));
+      // What identifies the client may have ended while the body was on its way.
+      return readBody(c, format).then((body) => handler({ ...request, by: recheck(), body }));
     });
   };
 

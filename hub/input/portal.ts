@@ -129,13 +129,14 @@ class Portal implements RunningInput<typeof table> {
     return c.json(config === undefined || configVersion === 0 ? {} : answered(config));
   }
 
-  async #report({ c, by }: RouteRequest<typeof pushRoutes.report>): Promise<Response> {
+  async #report(request: RouteRequest<typeof pushRoutes.report>): Promise<Response> {
+    const { c, by } = request;
     const sender = by.kind === "node" ? this.#nodeOf(by, undefined) : undefined;
-    if (sender === undefined) return this.#receive(c, by, undefined);
+    if (sender === undefined) return this.#receive(request, undefined);
     let done = (): void => {};
     try {
       done = await sender.admit(declaredLength(c, reportLimit) ?? reportLimit);
-      return await this.#receive(c, by, sender);
+      return await this.#receive(request, sender);
     } catch (error) {
       sender.refused(error);
       throw error;
@@ -144,14 +145,19 @@ class Portal implements RunningInput<typeof table> {
     }
   }
 
-  async #receive(c: Context, by: Actor, sender: Node | undefined): Promise<Response> {
+  async #receive(
+    { c, by, recheck }: RouteRequest<typeof pushRoutes.report>,
+    sender: Node | undefined,
+  ): Promise<Response> {
     const type = mediaTypeOf(c, reports);
     if (sender?.behind === true) await this.#takeTurn(sender.record.state);
     const bytes = await this.#bytesOf(c, by, sender?.record);
     const info = type === "json" ? parseReport(bytes) : parseSample(bytes);
     const node = sender ?? this.#nodeOf(by, info.hostname);
     if (sender === undefined) (await node.admit(bytes.length))();
-    this.#checkPresent(node, sender !== undefined);
+    // Its token may have been reset or revoked, or the machine deleted, while the report was on its way.
+    recheck();
+    if (this.#nodes.get(node.record.hostname) !== node) throw deleted();
     const report: Report = { info, sent: type === "json" ? undefined : sentAt(c), address: by.origin };
     node.take(report, node.isLate(report));
     c.header("Accept-Post", acceptPost);
@@ -162,13 +168,6 @@ class Portal implements RunningInput<typeof table> {
   #bytesOf(c: Context, by: Actor, sender: NodeRecord | undefined): Promise<Buffer> {
     if (sender?.state === "waiting") return this.#waitingReports.read(c, networkOf(by.origin), reportLimit);
     return this.#reports.read(c, sender?.hostname ?? by.origin, reportLimit);
-  }
-
-  /** A machine may be deleted, or its token reset, while its report is on the way. @throws Fault sign_in_needed */
-  #checkPresent(node: Node, byItself: boolean): void {
-    const { hostname, reset } = node.record;
-    if (this.#nodes.get(hostname) === node && !(byItself && reset)) return;
-    throw new Fault("sign_in_needed", "The machine was deleted or its token reset while its report was on the way.");
   }
 
   /** Waits for the turn of a stored sample. @throws Fault busy */
@@ -190,7 +189,7 @@ class Portal implements RunningInput<typeof table> {
     if (by.kind === "node") {
       const node = this.#nodes.get(by.name);
       if (node !== undefined) return node;
-      throw new Fault("sign_in_needed", "This token is not valid: the machine was deleted.");
+      throw deleted();
     }
     const node = hostname === undefined ? undefined : this.#nodes.get(hostname);
     if (node !== undefined) return node;
@@ -220,6 +219,8 @@ class Portal implements RunningInput<typeof table> {
     });
   }
 }
+
+const deleted = (): Fault => new Fault("sign_in_needed", "This token is not valid: the machine was deleted.");
 
 /** A configuration as the Lab Portal answers it: an interval that is not set must be absent, as exporters sleep for it. */
 function answered({ gpuIndices, diskMounts, nicNames, reportIntervalSec }: HostConfig) {

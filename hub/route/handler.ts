@@ -11,6 +11,11 @@ export interface RouteRequest<R extends Route> {
   readonly by: Actor;
   /** Who the client is now, for an answer without end: a session may end before it. Undefined if they may no longer use the route. */
   readonly current: () => Actor | undefined;
+  /**
+   * Finds out anew who the client is, after a wait: a session or token may have ended meanwhile.
+   * @throws Fault sign_in_needed, access_denied, book_unusable
+   */
+  readonly recheck: () => Actor;
   readonly budget: AnswerBudget;
   readonly given: ParameterValues<ParametersOf<R>>;
   readonly body: R extends { readonly body: infer S extends GenericSchema } ? InferOutput<S> : unknown;

@@ -7,10 +7,10 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Link } from "../../proto/gen/feed_pb.js";
 import { type HubFolder, hubFolder, type RunningHub, startHub, type Viewer, view } from "../hub.ts";
+import { type LocalHub, localHub } from "../local.ts";
 import { missingCompiler, player } from "../nvml/build.ts";
 import { h100 } from "../nvml/rig.ts";
 import { type Program, start, top } from "../program.ts";
-import { type LocalHub, localHub } from "./local.ts";
 
 const patience = { timeout: 30_000, interval: 50 };
 const missing = missingCompiler();

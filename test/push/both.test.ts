@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { type Info, machine, type PlayedHost, playHost } from "../host.ts";
 import { sampleType } from "../hostile.ts";
-import { type LocalHub, localHub } from "./local.ts";
+import { type LocalHub, localHub } from "../local.ts";
 
 const patience = { timeout: 20_000, interval: 20 };
 let hub: LocalHub;

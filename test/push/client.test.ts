@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type LocalHub, localHub } from "../local.ts";
 import { top } from "../program.ts";
-import { type LocalHub, localHub } from "./local.ts";
 
 const python = "/usr/bin/python3";
 

@@ -1,7 +1,7 @@
 // A flood of registrations from one address and from many.
 import { request } from "node:http";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type LocalHub, localHub } from "./local.ts";
+import { type LocalHub, localHub } from "../local.ts";
 
 let hub: LocalHub;
 

@@ -30,13 +30,14 @@ export const accounts = (hub: HubView): JsonAnswer<Routes["accounts"]> => ({
 /** Creates an account; without a password, with a link that sets one. @throws Fault name_taken, password_weak */
 export async function addAccount(
   hub: HubView,
-  { by, body }: RouteRequest<Routes["addAccount"]>,
+  { body, recheck }: RouteRequest<Routes["addAccount"]>,
 ): Promise<JsonAnswer<Routes["addAccount"]>> {
   const { name, role, password } = body;
   const hash = password === undefined ? undefined : await hashed(password, name);
   const created = hub.clock.now();
   const link = hash === undefined ? newLink({ name, role }, created) : undefined;
-  const account = hub.desk.do(by, {
+  // The administrator may have been deleted while the password was hashed.
+  const account = hub.desk.do(recheck(), {
     name: "account.create",
     needs: "admin",
     target: name,
@@ -66,13 +67,14 @@ function hashed(password: string, name: string): Promise<string> {
  */
 export async function changeAccount(
   hub: HubView,
-  { by, given, body }: RouteRequest<Routes["changeAccount"]>,
+  { given, body, recheck }: RouteRequest<Routes["changeAccount"]>,
 ): Promise<AccountAnswer> {
   const { role, password } = body;
   const { name } = accountNamed(hub.book, given.name);
   const hash = password === undefined ? undefined : await hashed(password, name);
   if (role !== undefined || hash !== undefined) {
-    hub.desk.do(by, {
+    // The administrator may have been deleted while the password was hashed.
+    hub.desk.do(recheck(), {
       name: "account.change",
       needs: "admin",
       target: name,

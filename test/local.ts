@@ -2,21 +2,23 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BookReader, HostConfig, NodeRecord } from "../../hub/book/book.ts";
-import { systemClock } from "../../hub/clock.ts";
-import type { Desk } from "../../hub/desk.ts";
-import { type Hub, start } from "../../hub/hub.ts";
-import { parts } from "../../hub/parts.ts";
-import { adminRoutes } from "../../hub/route/admin.ts";
-import { type Call, call } from "../../hub/route/route.ts";
-import { hashOf, newSecret } from "../../hub/secret.ts";
-import { settle } from "../../hub/settings.ts";
-import type { Task } from "../../hub/task/task.ts";
-import type { HubView } from "../../hub/view/view.ts";
-import { listening } from "../store.ts";
+import type { BookReader, HostConfig, NodeRecord } from "../hub/book/book.ts";
+import { systemClock } from "../hub/clock.ts";
+import type { Desk } from "../hub/desk.ts";
+import { type Hub, start } from "../hub/hub.ts";
+import { parts } from "../hub/parts.ts";
+import { adminRoutes } from "../hub/route/admin.ts";
+import { type Call, call } from "../hub/route/route.ts";
+import { hashOf, newSecret } from "../hub/secret.ts";
+import { settle } from "../hub/settings.ts";
+import type { Task } from "../hub/task/task.ts";
+import type { HubView } from "../hub/view/view.ts";
+import { listening } from "./store.ts";
 
 export interface LocalHub {
   readonly url: string;
+  /** The header Authorization of an administrator. */
+  readonly authorization: string;
   readonly folder: string;
   readonly live: Hub["live"];
   readonly view: HubView;
@@ -62,17 +64,18 @@ export async function localHub(file: object): Promise<LocalHub> {
     { kind: "owner", origin: "test" },
     { name: "token.create", needs: "admin", target: "test", write: (writer) => writer.addToken(hashOf(secret), token) },
   );
+  const authorization = `Bearer ${secret}`;
   const ask = async ({ method, path, headers, body }: Call): Promise<unknown> => {
     const answer = await fetch(`${url}${path}`, {
       method,
-      headers: { ...headers, Authorization: `Bearer ${secret}` },
+      headers: { ...headers, authorization },
       ...(body === undefined ? {} : { body }),
     });
     if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   };
   return {
-    url,
+    ...{ url, authorization },
     ...{ folder, live: hub.live, view, book, log },
     node(hostname) {
       const found = book.node(hostname);
