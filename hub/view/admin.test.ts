@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AdminScene, capable } from "../../test/admin.ts";
+import { cases } from "../../test/cases.ts";
 import { valuesOf } from "../../test/model.ts";
 import { Fault } from "../fault.ts";
 import { adminRoutes as routes } from "../route/admin.ts";
@@ -277,6 +279,33 @@ describe("a host to poll", () => {
   test("is added once if many ask at once", async () => {
     const all = await Promise.all(Array.from({ length: 8 }, () => add("added")));
     expect(all.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(409)]);
+  });
+
+  const anyName = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 70 }),
+    fc.constantFrom("gpu2", " added ", "a.b_c-d", "x".repeat(64), "x".repeat(65), "..", "a\nb", "__proto__", "机器"),
+  );
+  const anyAddress = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 310 }),
+    fc.constantFrom("127.0.0.1:9", " tls://[::1]:9 ", "h:0", "h:65536", "http://h:1", "h\u202e:1"),
+  );
+
+  test("of any name and address is added as it was sent, or refused in words that show as they are", async () => {
+    await fc.assert(
+      fc.asyncProperty(anyName, anyAddress, async (name, address) => {
+        const { status, value } = await add(name, address);
+        if (status === 200) {
+          expect([value.name, value.address]).toEqual([name.trim(), address.trim()]);
+          expect(value.name).toMatch(/^(?!\.+$)[A-Za-z0-9._-]{1,64}$/);
+          return;
+        }
+        expect([400, 409]).toContain(status);
+        expect(value.error.message).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+        expect(value.error.message.length).toBeLessThan(1000);
+      }),
+      cases,
+    );
+    for (const { name, address } of await scene.nodes()) expect([name, address]).not.toContain("");
   });
 });
 

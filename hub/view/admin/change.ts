@@ -1,3 +1,4 @@
+import { clean } from "../../../proto/clean.ts";
 import {
   type AuditDetails,
   type BookWriter,
@@ -84,7 +85,7 @@ function checkAddress(address: string): void {
   if (isServerAddress(address)) return;
   throw new Fault(
     "bad_request",
-    `The body's "address" must be ${serverAddressWanted}: it is ${JSON.stringify(address)}.`,
+    `The body's "address" must be ${serverAddressWanted}: it is ${JSON.stringify(clean(address))}.`,
   );
 }
 
@@ -289,7 +290,10 @@ async function removable(hub: HubView, asked: string, history: boolean): Promise
 export function addServer(hub: HubView, { by, body }: RouteRequest<Routes["addServer"]>): AdminNode {
   const { name, address } = body;
   if (!isServerName(name)) {
-    throw new Fault("bad_request", `The body's "name" must be ${serverNameWanted}: it is ${JSON.stringify(name)}.`);
+    throw new Fault(
+      "bad_request",
+      `The body's "name" must be ${serverNameWanted}: it is ${JSON.stringify(clean(name))}.`,
+    );
   }
   checkAddress(address);
   if (isHost(hub, name) && isPolled(hostNamed(hub, name)))
