@@ -3,16 +3,15 @@ import type { JSX } from "preact";
 import { adminText, text } from "../../language.ts";
 import { ActionButton, failureText, Outcome, useAction } from "../../part/action.tsx";
 import { Dialog } from "../../part/dialog.tsx";
-import { AccountName, Choice, Field, NewPasswordFields, NotEncrypted, useNewPassword } from "../../part/form.tsx";
+import { AccountName, Choice, NewPasswordFields, NotEncrypted, useNewPassword } from "../../part/form.tsx";
 import { viewer } from "../../viewer.ts";
 import { type Account, administer } from "./call.ts";
-import { Confirm } from "./confirm.tsx";
+import { AddForm, Fold, List, NameField, Remove } from "./list.tsx";
 import { type Loaded, useLoaded } from "./loaded.ts";
 import { momentOf } from "./nodes.ts";
-import { Notice, tell } from "./notice.tsx";
+import { tell } from "./notice.tsx";
 import { Once } from "./once.tsx";
 
-type List = Loaded<readonly Account[]>;
 type Role = Account["role"];
 
 /** A one-time link as the hub answered it. */
@@ -23,18 +22,26 @@ interface Link {
   readonly expires: number;
 }
 
+interface AccountsProps {
+  readonly accounts: Loaded<readonly Account[]>;
+  readonly link: (made: Link) => void;
+}
+
 /** Who may sign in. */
 export function Accounts(): JSX.Element {
   const t = adminText();
-  const accounts: List = useLoaded(async (stop) => (await administer("accounts", {}, stop)).accounts);
+  const accounts = useLoaded(async (stop) => (await administer("accounts", {}, stop)).accounts);
   const link = useSignal<Link | undefined>(undefined);
-  const all = accounts.value.value;
-  const error = accounts.error.value;
   const made = link.value;
+  const show = (next: Link): void => {
+    link.value = next;
+  };
   return (
-    <>
-      <Notice place="accounts" />
-      {error === "" ? null : <output class="standing">{text.value.partFault(error)}</output>}
+    <List
+      view="accounts"
+      of={accounts}
+      item={(account) => <Item account={account} accounts={accounts} link={show} key={account.name} />}
+    >
       {made === undefined ? null : (
         <Once
           title={t.linkOf(made.name)}
@@ -45,37 +52,19 @@ export function Accounts(): JSX.Element {
           key={made.path}
         />
       )}
-      <AddAccount accounts={accounts} link={(next) => (link.value = next)} />
-      {all === undefined ? (
-        <p class="empty">{text.value.loading}</p>
-      ) : (
-        <section class="table" aria-label={t.views.accounts}>
-          <ul class="items">
-            {all.map((account) => (
-              <Item account={account} accounts={accounts} link={(next) => (link.value = next)} key={account.name} />
-            ))}
-          </ul>
-        </section>
-      )}
-    </>
+      <AddAccount accounts={accounts} link={show} />
+    </List>
   );
 }
 
-interface AddProps {
-  readonly accounts: List;
-  readonly link: (made: Link) => void;
-}
-
-function AddAccount({ accounts, link }: AddProps): JSX.Element {
+function AddAccount({ accounts, link }: AccountsProps): JSX.Element {
   const t = adminText();
-  const open = useSignal(false);
   const name = useSignal("");
   const role = useSignal<Role>("viewer");
   const way = useSignal<"link" | "password">("link");
   const next = useNewPassword();
   const action = useAction();
-  const submit = (event: Event): void => {
-    event.preventDefault();
+  const submit = (): void => {
     const own = way.peek() === "password";
     if (own && !next.agrees()) return;
     action.run(async () => {
@@ -92,68 +81,42 @@ function AddAccount({ accounts, link }: AddProps): JSX.Element {
   const failure = action.failure.value;
   const weak = failure?.code === "password_weak";
   return (
-    <section class="table">
-      <button type="button" class="button" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
-        {t.addAccount}
-      </button>
-      {open.value ? (
-        <form class="form" onSubmit={submit}>
-          <Field
-            label={t.name}
-            autocomplete="off"
-            required
-            first
-            maxLength={64}
-            value={name.value}
-            change={(value) => {
-              name.value = value;
-              action.reset();
-            }}
-            error={failure && !weak ? failureText(failure) : ""}
-          />
-          <Choice
-            label={t.role}
-            value={role.value}
-            change={(value) => (role.value = value)}
-            options={(["viewer", "administrator"] as const).map((key) => [key, t.roles[key], t.roleHints[key]])}
-          />
-          <Choice
-            label={t.password}
-            value={way.value}
-            change={(value) => (way.value = value)}
-            options={[
-              ["link", t.byLink, t.byLinkHint],
-              ["password", t.byPassword],
-            ]}
-          />
-          {way.value === "password" ? (
-            <>
-              <NotEncrypted />
-              <NewPasswordFields of={next} error={weak ? failureText(failure) : undefined} typed={action.reset} />
-            </>
-          ) : null}
-          <div class="actions">
-            <ActionButton action={action} kind="main">
-              {t.add}
-            </ActionButton>
-            <output class="done">{action.done.value}</output>
-          </div>
-        </form>
-      ) : null}
-    </section>
+    <Fold title={t.addAccount}>
+      <AddForm action={action} verb={t.add} submit={submit}>
+        <NameField name={name} action={action} error={failure && !weak ? failureText(failure) : ""} />
+        <Choice
+          label={t.role}
+          value={role.value}
+          change={(value) => (role.value = value)}
+          options={(["viewer", "administrator"] as const).map((key) => [key, t.roles[key], t.roleHints[key]])}
+        />
+        <Choice
+          label={t.password}
+          value={way.value}
+          change={(value) => (way.value = value)}
+          options={[
+            ["link", t.byLink, t.byLinkHint],
+            ["password", t.byPassword],
+          ]}
+        />
+        {way.value === "password" ? (
+          <>
+            <NotEncrypted />
+            <NewPasswordFields of={next} error={weak ? failureText(failure) : undefined} typed={action.reset} />
+          </>
+        ) : null}
+      </AddForm>
+    </Fold>
   );
 }
 
 const byName = (a: Account, b: Account): number => a.name.localeCompare(b.name);
 
-function Item({ account, accounts, link }: AddProps & { account: Account }): JSX.Element {
+function Item({ account, accounts, link }: AccountsProps & { account: Account }): JSX.Element {
   const t = adminText();
-  const asked = useSignal<"" | "password" | "delete">("");
+  const asked = useSignal(false);
   const role = useAction();
   const linking = useAction();
-  const close = (): void => {
-    asked.value = "";
-  };
   const put = (changed: Account): void =>
     accounts.put((all) => all.map((one) => (one.name === changed.name ? changed : one)));
   const change = (next: string): void => {
@@ -204,39 +167,28 @@ function Item({ account, accounts, link }: AddProps & { account: Account }): JSX
           type="button"
           class="button"
           aria-label={t.passwordOf(account.name)}
-          onClick={() => (asked.value = "password")}
+          onClick={() => (asked.value = true)}
         >
           {t.setPassword}
         </button>
         <ActionButton action={linking} click={makeLink} label={t.makeLinkFor(account.name)}>
           {t.makeLink}
         </ActionButton>
-        <button
-          type="button"
-          class="button grave"
-          aria-label={t.deleteOf(account.name)}
-          onClick={() => (asked.value = "delete")}
-        >
-          {t.remove}
-        </button>
-      </div>
-      <Outcome of={role} />
-      <Outcome of={linking} />
-      {asked.value === "password" ? <PasswordDialog account={account} put={put} close={close} /> : null}
-      {asked.value === "delete" ? (
-        <Confirm
+        <Remove
+          label={t.deleteOf(account.name)}
           title={t.deleteAccount(account.name)}
           verb={t.remove}
-          close={close}
+          hint={t.deleteAccountHint}
           work={async () => {
             await administer("deleteAccount", { name: account.name });
             accounts.put((all) => all.filter((one) => one.name !== account.name));
             tell({ place: "accounts", words: t.accountDeleted(account.name) });
           }}
-        >
-          <p>{t.deleteAccountHint}</p>
-        </Confirm>
-      ) : null}
+        />
+      </div>
+      <Outcome of={role} />
+      <Outcome of={linking} />
+      {asked.value ? <PasswordDialog account={account} put={put} close={() => (asked.value = false)} /> : null}
     </li>
   );
 }

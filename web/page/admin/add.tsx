@@ -1,32 +1,27 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { adminText } from "../../language.ts";
-import { ActionButton, failureText, useAction } from "../../part/action.tsx";
+import { failureText, useAction } from "../../part/action.tsx";
 import { Field } from "../../part/form.tsx";
 import { administer } from "./call.ts";
+import { AddForm, Fold } from "./list.tsx";
 import type { Nodes } from "./nodes.ts";
 import { Copyable } from "./once.tsx";
 
 /** The two ways in which a host comes to the hub: the hub asks it, or it reports by itself. */
-export function AddHost({ nodes, open: first }: { nodes: Nodes; open: boolean }): JSX.Element {
+export function AddHost({ nodes, open }: { nodes: Nodes; open: boolean }): JSX.Element {
   const t = adminText();
-  const open = useSignal(first);
   return (
-    <section class="table">
-      <button type="button" class="button" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
-        {t.addHost}
-      </button>
-      {open.value ? (
-        <div class="pair-of-forms">
-          <Poll nodes={nodes} />
-          <div class="form">
-            <h3>{t.reports}</h3>
-            <p>{t.reportsHint}</p>
-            <Copyable label={t.command} words={`./hmonitor --server ${hubAddress()}`} />
-          </div>
+    <Fold title={t.addHost} open={open}>
+      <div class="pair-of-forms">
+        <Poll nodes={nodes} />
+        <div class="form">
+          <h3>{t.reports}</h3>
+          <p>{t.reportsHint}</p>
+          <Copyable label={t.command} words={`./hmonitor --server ${hubAddress()}`} />
         </div>
-      ) : null}
-    </section>
+      </div>
+    </Fold>
   );
 }
 
@@ -38,8 +33,7 @@ function Poll({ nodes }: { nodes: Nodes }): JSX.Element {
   const name = useSignal("");
   const address = useSignal("");
   const action = useAction();
-  const submit = (event: Event): void => {
-    event.preventDefault();
+  const submit = (): void => {
     action.run(async () => {
       const node = await administer("addServer", {
         body: { name: name.peek().trim(), address: address.peek().trim() },
@@ -59,7 +53,7 @@ function Poll({ nodes }: { nodes: Nodes }): JSX.Element {
   const failure = action.failure.value;
   const taken = failure?.code === "name_taken";
   return (
-    <form class="form" onSubmit={submit}>
+    <AddForm action={action} verb={t.add} submit={submit}>
       <h3>{t.polled}</h3>
       <p>{t.polledHint}</p>
       <Field
@@ -83,12 +77,6 @@ function Poll({ nodes }: { nodes: Nodes }): JSX.Element {
         hint={t.addressHint}
         error={failure && !taken ? failureText(failure) : ""}
       />
-      <div class="actions">
-        <ActionButton action={action} kind="main">
-          {t.add}
-        </ActionButton>
-        <output class="done">{action.done.value}</output>
-      </div>
-    </form>
+    </AddForm>
   );
 }

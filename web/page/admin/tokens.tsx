@@ -1,16 +1,16 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { adminText, text } from "../../language.ts";
-import { ActionButton, failureText, useAction } from "../../part/action.tsx";
-import { Choice, Field } from "../../part/form.tsx";
+import { failureText, useAction } from "../../part/action.tsx";
+import { Choice } from "../../part/form.tsx";
 import { administer, type Token } from "./call.ts";
-import { Confirm } from "./confirm.tsx";
+import { AddForm, Fold, List, NameField, Remove } from "./list.tsx";
 import { type Loaded, useLoaded } from "./loaded.ts";
 import { agoOf, hubNow, momentOf } from "./nodes.ts";
-import { Notice, tell } from "./notice.tsx";
+import { tell } from "./notice.tsx";
 import { Once } from "./once.tsx";
 
-type List = Loaded<readonly Token[]>;
+type TokenList = Loaded<readonly Token[]>;
 type Scope = Token["scope"];
 
 interface Secret {
@@ -25,15 +25,16 @@ const lives = [30, 90, 365, 0] as const;
 /** Tokens of programs: each for one purpose. */
 export function Tokens(): JSX.Element {
   const t = adminText();
-  const tokens: List = useLoaded(async (stop) => (await administer("tokens", {}, stop)).tokens);
+  const tokens = useLoaded(async (stop) => (await administer("tokens", {}, stop)).tokens);
   const made = useSignal<Secret | undefined>(undefined);
-  const all = tokens.value.value;
-  const error = tokens.error.value;
   const fresh = made.value;
   return (
-    <>
-      <Notice place="tokens" />
-      {error === "" ? null : <output class="standing">{text.value.partFault(error)}</output>}
+    <List
+      view="tokens"
+      of={tokens}
+      none={t.noTokens}
+      item={(token) => <Item token={token} tokens={tokens} key={token.id} />}
+    >
       {fresh === undefined ? null : (
         <Once
           title={t.tokenMade(fresh.token.name)}
@@ -45,32 +46,17 @@ export function Tokens(): JSX.Element {
         />
       )}
       <AddToken tokens={tokens} made={(secret) => (made.value = secret)} />
-      {all === undefined ? (
-        <p class="empty">{text.value.loading}</p>
-      ) : all.length === 0 ? (
-        <p class="table quiet">{t.noTokens}</p>
-      ) : (
-        <section class="table" aria-label={t.views.tokens}>
-          <ul class="items">
-            {all.map((token) => (
-              <Item token={token} tokens={tokens} key={token.id} />
-            ))}
-          </ul>
-        </section>
-      )}
-    </>
+    </List>
   );
 }
 
-function AddToken({ tokens, made }: { tokens: List; made: (secret: Secret) => void }): JSX.Element {
+function AddToken({ tokens, made }: { tokens: TokenList; made: (secret: Secret) => void }): JSX.Element {
   const t = adminText();
-  const open = useSignal(false);
   const name = useSignal("");
   const scope = useSignal<Scope>("read");
   const days = useSignal<number>(lives[1]);
   const action = useAction();
-  const submit = (event: Event): void => {
-    event.preventDefault();
+  const submit = (): void => {
     action.run(async () => {
       const answer = await administer("addToken", {
         body: { name: name.peek().trim(), scope: scope.peek(), days: days.peek() === 0 ? null : days.peek() },
@@ -83,60 +69,36 @@ function AddToken({ tokens, made }: { tokens: List; made: (secret: Secret) => vo
   };
   const failure = action.failure.value;
   return (
-    <section class="table">
-      <button type="button" class="button" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
-        {t.addToken}
-      </button>
-      {open.value ? (
-        <form class="form" onSubmit={submit}>
-          <Field
-            label={t.name}
-            autocomplete="off"
-            required
-            first
-            maxLength={64}
-            placeholder="grafana"
-            value={name.value}
-            change={(value) => {
-              name.value = value;
-              action.reset();
-            }}
-            error={failure ? failureText(failure) : ""}
-          />
-          <Choice
-            label={t.scope}
-            value={scope.value}
-            change={(value) => (scope.value = value)}
-            options={scopes.map((key) => [key, t.scopes[key], t.scopeHints[key]])}
-          />
-          <label class="entry">
-            {t.expires}
-            <select
-              class="menu"
-              value={String(days.value)}
-              onChange={(event) => (days.value = Number(event.currentTarget.value))}
-            >
-              {lives.map((life) => (
-                <option value={String(life)} key={life}>
-                  {life === 0 ? t.neverExpires : t.inDays(life)}
-                </option>
-              ))}
-            </select>
-          </label>
-          <div class="actions">
-            <ActionButton action={action} kind="main">
-              {t.addToken}
-            </ActionButton>
-          </div>
-        </form>
-      ) : null}
-    </section>
+    <Fold title={t.addToken}>
+      <AddForm action={action} verb={t.addToken} submit={submit}>
+        <NameField name={name} action={action} placeholder="grafana" error={failure ? failureText(failure) : ""} />
+        <Choice
+          label={t.scope}
+          value={scope.value}
+          change={(value) => (scope.value = value)}
+          options={scopes.map((key) => [key, t.scopes[key], t.scopeHints[key]])}
+        />
+        <label class="entry">
+          {t.expires}
+          <select
+            class="menu"
+            value={String(days.value)}
+            onChange={(event) => (days.value = Number(event.currentTarget.value))}
+          >
+            {lives.map((life) => (
+              <option value={String(life)} key={life}>
+                {life === 0 ? t.neverExpires : t.inDays(life)}
+              </option>
+            ))}
+          </select>
+        </label>
+      </AddForm>
+    </Fold>
   );
 }
 
-function Item({ token, tokens }: { token: Token; tokens: List }): JSX.Element {
+function Item({ token, tokens }: { token: Token; tokens: TokenList }): JSX.Element {
   const t = adminText();
-  const asked = useSignal(false);
   const expired = token.expires !== null && token.expires <= hubNow();
   return (
     <li class="item">
@@ -159,29 +121,18 @@ function Item({ token, tokens }: { token: Token; tokens: List }): JSX.Element {
         </p>
       </div>
       <div class="actions">
-        <button
-          type="button"
-          class="button grave"
-          aria-label={t.revokeOf(token.name)}
-          onClick={() => (asked.value = true)}
-        >
-          {t.revoke}
-        </button>
-      </div>
-      {asked.value ? (
-        <Confirm
+        <Remove
+          label={t.revokeOf(token.name)}
           title={t.revokeOf(token.name)}
           verb={t.revoke}
-          close={() => (asked.value = false)}
+          hint={t.revokeHint}
           work={async () => {
             await administer("revokeToken", { name: token.name });
             tokens.put((all) => all.filter(({ id }) => id !== token.id));
             tell({ place: "tokens", words: t.revoked(token.name) });
           }}
-        >
-          <p>{t.revokeHint}</p>
-        </Confirm>
-      ) : null}
+        />
+      </div>
     </li>
   );
 }
