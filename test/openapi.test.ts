@@ -22,10 +22,10 @@ import { tasks } from "../hub/task/all.ts";
 import type { RunningTask } from "../hub/task/task.ts";
 import { views } from "../hub/view/all.ts";
 import type { RunningView } from "../hub/view/view.ts";
-import type { Part } from "../program/part.ts";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
 import { routes as all } from "../scripts/api.ts";
 import { Model, valuesOf } from "./model.ts";
+import { defaults } from "./served.ts";
 import { inputContext, viewOf } from "./view.ts";
 
 const now = 1_800_003_600_000;
@@ -68,10 +68,6 @@ beforeAll(async () => {
     model.append({ host: "gpu2", at: now - minute * i, devices: [{ ...gpu, key: "GPU-3" }] });
   }
   const hub = viewOf({ live, history: model, clock: { now: () => now, after: () => () => {} }, web: folder });
-  const defaults = ({ table }: Pick<Part, "table">) =>
-    Object.fromEntries(
-      Object.entries(table).map(([key, row]) => [key, key === "address" ? "127.0.0.1:0" : row.default]),
-    );
   const { clock, log } = hub;
   const ingest = new Ingest({ live, history: model, now: clock.now });
   const desk = { do: unused };

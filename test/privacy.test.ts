@@ -5,15 +5,11 @@ import { clone, create, fromBinary, fromJsonString, toBinary } from "@bufbuild/p
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { application } from "../hub/http/application.ts";
-import { listen, type WebServer } from "../hub/http/server.ts";
 import { Ingest, type Owner } from "../hub/ingest.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
 import { Privacy, type UserPrivacy, userPrivacies } from "../hub/privacy.ts";
-import { views } from "../hub/view/all.ts";
-import type { RunningView } from "../hub/view/view.ts";
 import { socket } from "../hub/who.ts";
-import type { Part } from "../program/part.ts";
 import { EventSchema, HostSchema } from "../proto/gen/feed_pb.js";
 import { HistReqSchema } from "../proto/gen/history_pb.js";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
@@ -22,6 +18,7 @@ import { Door, start as now } from "./door.ts";
 import { Model } from "./model.ts";
 import { top } from "./program.ts";
 import { RosterFixture } from "./roster.ts";
+import { type ServedViews, serveViews } from "./served.ts";
 import { viewOf } from "./view.ts";
 
 const poll: Owner = { input: "poll", origin: "settings" };
@@ -89,8 +86,7 @@ let door: Door;
 let live: Live;
 let ingest: Ingest;
 let privacy: Privacy;
-let open: RunningView[];
-let web: WebServer;
+let served: ServedViews;
 let client: grpc.Client;
 /** Those that a change of live state sets. */
 let timers: (() => void)[];
@@ -123,22 +119,13 @@ beforeEach(async () => {
   ingest.failed("down", "what answers is a program in /home/heidi/bin", poll);
   ingest.received("stranger", unknown(), push);
   live.notice("settings", "Cannot read /home/ivan/gohm/settings.json: line 3");
-  const defaults = ({ table }: Pick<Part, "table">) =>
-    Object.fromEntries(
-      Object.entries(table).map(([key, row]) => [key, key === "address" ? "127.0.0.1:0" : row.default]),
-    );
-  open = [];
-  for (const one of views) open.push(await one.open(hub, defaults(one)));
-  const app = application(open, { log: silent, entry: identity });
-  web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
-  const place = open.flatMap(({ place }) => place?.split(" ").at(-1) ?? [])[0] ?? "";
-  client = new grpc.Client(place, grpc.credentials.createInsecure());
+  served = await serveViews(hub);
+  client = new grpc.Client(served.grpc, grpc.credentials.createInsecure());
 });
 
 afterEach(async () => {
   client.close();
-  for (const one of open) await one.close();
-  await web.close();
+  await served.close();
   door.close();
 });
 
@@ -197,7 +184,7 @@ function plain(bytes: Uint8Array): string {
 /** Events of the feed: everything, then numbers that changed, then a host whose shape changed. */
 async function feedEvents(headers: Headers): Promise<Uint8Array[]> {
   const stop = new AbortController();
-  const answer = await fetch(`http://127.0.0.1:${web.port}/feed`, {
+  const answer = await fetch(`${served.url}/feed`, {
     headers: { ...headers, "accept-encoding": "identity" },
     signal: stop.signal,
   });
@@ -227,7 +214,7 @@ async function surfaces(headers: Headers): Promise<Map<string, string>> {
   for (const [i, event] of (await feedEvents(headers)).entries()) all.set(`/feed ${i}`, plain(event));
   for (const path of Object.values(asked).flat()) {
     for (const accept of ["application/json", "application/x-protobuf"]) {
-      const answer = await fetch(`http://127.0.0.1:${web.port}${path}`, {
+      const answer = await fetch(`${served.url}${path}`, {
         headers: { ...headers, accept },
         redirect: "manual",
       });
@@ -270,12 +257,12 @@ async function holders(headers: Headers) {
 }
 
 const feedHost = async (headers: Headers, name = "dgx") => {
-  const answer = await fetch(`http://127.0.0.1:${web.port}/feed/host?name=${name}`, { headers });
+  const answer = await fetch(`${served.url}/feed/host?name=${name}`, { headers });
   return fromBinary(HostSchema, new Uint8Array(await answer.arrayBuffer())).info;
 };
 
 test("every route of the views that reads is among those that are asked here", () => {
-  const reading = open
+  const reading = served.parts
     .flatMap(({ routes }) => Object.entries(routes?.routes ?? {}))
     .filter(([, { method, needs }]) => method === "GET" && (needs === "open" || needs === "read"));
   expect(reading.map(([name]) => name).sort()).toEqual(Object.keys(asked).sort());
@@ -344,7 +331,7 @@ describe.each(["initials", "hidden"] as const)("%s", (users) => {
     const mounts = (await feedHost({}))?.disks.map(({ mount = "" }) => mount) ?? [];
     const ask = async (mount: string, headers: Headers = {}) => {
       const query = new URLSearchParams({ host: "dgx", metric: "disk_used", key: mount });
-      const answer = await fetch(`http://127.0.0.1:${web.port}/api/history?${query}`, { headers });
+      const answer = await fetch(`${served.url}/api/history?${query}`, { headers });
       return { status: answer.status, body: await answer.text() };
     };
     const home = mounts.find((mount) => mount.startsWith("/home/")) ?? "";
@@ -373,7 +360,7 @@ const without = (text: string): string => text.replace(/^(date|etag): .*$/gm, ""
 
 test("the hub's owner sees everything on the control socket", async () => {
   privacy.change("hidden");
-  const answer = await application(open, { log: silent, entry: socket }).request("/feed/host?name=dgx");
+  const answer = await application(served.parts, { log: silent, entry: socket }).request("/feed/host?name=dgx");
   expect(fromBinary(HostSchema, new Uint8Array(await answer.arrayBuffer())).info).toEqual(live.host("dgx")?.info);
 });
 

@@ -1,14 +1,9 @@
 // A machine that nobody has approved is in no count, no list and no summary, on any surface; it can be asked for by name.
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { application } from "../hub/http/application.ts";
-import { listen, type WebServer } from "../hub/http/server.ts";
 import { Ingest, type Owner } from "../hub/ingest.ts";
 import { Live } from "../hub/live.ts";
-import { silent } from "../hub/log.ts";
-import { views } from "../hub/view/all.ts";
-import type { HubView, RunningView } from "../hub/view/view.ts";
-import type { Part } from "../program/part.ts";
+import type { HubView } from "../hub/view/view.ts";
 import { HostSchema } from "../proto/gen/feed_pb.js";
 import { HistMapSchema } from "../proto/gen/history_pb.js";
 import { HostInfoSchema, State } from "../proto/gen/host_pb.js";
@@ -16,6 +11,7 @@ import { isFresh, summarize } from "../proto/summary.ts";
 import { getHistory, view } from "./hub.ts";
 import { Model } from "./model.ts";
 import { RosterFixture } from "./roster.ts";
+import { type ServedViews, serveViews } from "./served.ts";
 import { emptyBook, viewOf } from "./view.ts";
 
 const now = 1_800_000_000_000;
@@ -24,10 +20,7 @@ const push: Owner = { input: "portal", origin: "push" };
 
 let scene: RosterFixture;
 let hub: HubView;
-let open: RunningView[];
-let app: ReturnType<typeof application>;
-let web: WebServer;
-let grpc: string;
+let served: ServedViews;
 
 const clock = { now: () => now, after: () => () => {} };
 
@@ -66,28 +59,17 @@ beforeEach(async () => {
       by,
     );
   }
-  const defaults = ({ table }: Pick<Part, "table">) =>
-    Object.fromEntries(
-      Object.entries(table).map(([key, row]) => [key, key === "address" ? "127.0.0.1:0" : row.default]),
-    );
-  open = [];
-  for (const one of views) open.push(await one.open(hub, defaults(one)));
-  app = application(open, { log: silent, entry: hub.identity });
-  web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
-  grpc = open.flatMap(({ place }) => place?.split(" ").at(-1) ?? [])[0] ?? "";
+  served = await serveViews(hub);
 });
 
-afterEach(async () => {
-  for (const one of open) await one.close();
-  await web.close();
-});
+afterEach(() => served.close());
 
 // biome-ignore lint/suspicious/noExplicitAny: compared with what is wanted at once
-const json = async (path: string): Promise<any> => (await app.request(path)).json();
+const json = async (path: string): Promise<any> => (await served.app.request(path)).json();
 
 /** Hosts that the page has after its first event. */
 async function fleet() {
-  const viewer = view(`http://127.0.0.1:${web.port}`);
+  const viewer = view(served.url);
   try {
     await vi.waitFor(() => expect(viewer.events).toHaveLength(1));
     return viewer.events[0]?.hosts ?? [];
@@ -138,7 +120,7 @@ test("REST: health does not count it, the fleet's history leaves it out, /pk and
     expect((await fleetHistory(by)).groups).toMatchObject([{ name, series: 2, sum: [200_000], count: [2] }]);
   }
   expect(Object.keys(await json("/hist?type=gpu_power"))).toEqual(["known_0", "known_1"]);
-  const pk = await app.request("/pk?type=util");
+  const pk = await served.app.request("/pk?type=util");
   expect(Object.keys(fromBinary(HistMapSchema, Buffer.from(await pk.text(), "base64")).data)).toEqual([
     "known_0",
     "known_1",
@@ -156,14 +138,16 @@ test("REST: health does not count it, the fleet's history leaves it out, /pk and
 });
 
 test("gRPC: it is not listed among the servers", async () => {
-  const refused = getHistory(grpc, { id: "nobody", type: "load1" });
+  const refused = getHistory(served.grpc, { id: "nobody", type: "load1" });
   await expect(refused).rejects.toThrow(/servers are known$/);
   approve();
-  await expect(getHistory(grpc, { id: "nobody", type: "load1" })).rejects.toThrow(/servers are known, stranger$/);
+  await expect(getHistory(served.grpc, { id: "nobody", type: "load1" })).rejects.toThrow(
+    /servers are known, stranger$/,
+  );
 });
 
 test("whoever asks for it by its name gets what it sent: live, in history, in the first GOHM's forms and by gRPC", async () => {
-  const host = await app.request("/feed/host?name=stranger");
+  const host = await served.app.request("/feed/host?name=stranger");
   expect(fromBinary(HostSchema, new Uint8Array(await host.arrayBuffer()))).toMatchObject({
     name: "stranger",
     waiting: true,
@@ -172,11 +156,11 @@ test("whoever asks for it by its name gets what it sent: live, in history, in th
   const range = `from=${now - 10_000}&to=${now}`;
   expect((await json(`/api/history?host=stranger&metric=load1&${range}`)).series).toMatchObject([{ avg: [1] }]);
   expect(Object.keys(await json("/hist?host=stranger"))).toEqual(["stranger_0", "stranger_1"]);
-  expect((await getHistory(grpc, { id: "stranger_1", type: "util" })).v).toEqual([90n]);
+  expect((await getHistory(served.grpc, { id: "stranger_1", type: "util" })).v).toEqual([90n]);
 });
 
 test("a host is found under its shown name, everywhere, and keeps its own name where programs read it", async () => {
-  const host = await app.request("/feed/host?name=Blue");
+  const host = await served.app.request("/feed/host?name=Blue");
   expect(fromBinary(HostSchema, new Uint8Array(await host.arrayBuffer()))).toMatchObject({
     name: "known",
     shown: "Blue",
@@ -187,7 +171,7 @@ test("a host is found under its shown name, everywhere, and keeps its own name w
   expect(await json(`/api/history?host=known&metric=load1&${range}`)).toEqual(history);
   expect(Object.keys(await json("/hist?host=Blue"))).toEqual(["known_0", "known_1"]);
   for (const server of ["Blue", "known"]) {
-    expect((await getHistory(grpc, { id: `${server}_1`, type: "util" })).v).toEqual([90n]);
-    expect((await getHistory(grpc, { id: server, type: "load1" })).v).toHaveLength(1);
+    expect((await getHistory(served.grpc, { id: `${server}_1`, type: "util" })).v).toEqual([90n]);
+    expect((await getHistory(served.grpc, { id: server, type: "load1" })).v).toHaveLength(1);
   }
 });

@@ -1,62 +1,22 @@
 // Signing in and out, one-time links, accounts, tokens and the audit log in the page, with a real hub.
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { machine, type PlayedHost, playHost } from "../host.ts";
-import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
-import { administrator, call, linkFor, patience, signIn } from "./administration.ts";
-import { missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { administrator, call, linkFor, patience, sees, signIn } from "./administration.ts";
+import { missingBrowser } from "./browser.ts";
+import { Lab } from "./lab.ts";
 
 const missing = missingBrowser();
 /** A name that leads to this machine in the browser, which takes it for another one: plain http to it is no secure context. */
 const plainName = "gohm-hub";
-let browser: Browser;
-let at: HubFolder;
-let hub: RunningHub;
-let node: PlayedHost;
-const opened: Watched[] = [];
-
-async function open(path = "", options: Parameters<typeof openPage>[2] = {}): Promise<Page> {
-  const watched = await openPage(browser, `${hub.url}/${path}`, options);
-  opened.push(watched);
-  return watched.page;
-}
-
-/** A page of administration, signed in. */
-async function administer(path: string, options: Parameters<typeof openPage>[2] = {}): Promise<Page> {
-  const page = await open(path, options);
-  await signIn(page);
-  await page.getByRole("navigation", { name: "Administration" }).waitFor(patience);
-  return page;
-}
 
 const account = (page: Page, name: string) => page.getByRole("button", { name: `Account: ${name}` });
 const anonymous = (page: Page) => page.getByRole("banner").getByRole("button", { name: "Sign in" });
 
 describe.skipIf(missing)(missing ?? "accounts in the page", () => {
-  beforeAll(async () => {
-    browser = await openBrowser([`--host-resolver-rules=MAP ${plainName} 127.0.0.1`]);
-    at = hubFolder();
-    node = await playHost(() => machine(Date.now()));
-    at.write({ servers: { node: node.address }, poll: { interval: 1 } });
-    hub = await startHub(at);
-  });
-
-  afterEach(async () => {
-    for (const { close, errors } of opened.splice(0)) {
-      await close();
-      expect(errors).toEqual([]);
-    }
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await hub?.stop();
-    node?.close();
-    at?.remove();
-  });
+  const lab = new Lab({ accounts: false, browser: [`--host-resolver-rules=MAP ${plainName} 127.0.0.1`] });
 
   test("without an account, the sign-in says how the first administrator is made", async () => {
-    const page = await open();
+    const page = await lab.open();
     await anonymous(page).click();
     await page.getByRole("dialog").getByText("gohm account link").waitFor();
     await page.keyboard.press("Escape");
@@ -65,11 +25,11 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
   });
 
   test("a one-time link makes the first administrator: its token leaves the address at once, and works once", async () => {
-    const link = await linkFor(at, administrator.name);
+    const link = await linkFor(lab.at, administrator.name);
     const token = link.replace("#/link/", "");
-    const page = await open(link);
+    const page = await lab.open(link);
     await page.getByText("For the account ada, an administrator.").waitFor(patience);
-    expect(page.url()).toBe(`${hub.url}/#/link`);
+    expect(page.url()).toBe(`${lab.url}/#/link`);
     expect(
       await page.evaluate(() => JSON.stringify([history.state, { ...sessionStorage }, { ...localStorage }])),
     ).not.toContain(token);
@@ -93,16 +53,16 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
     await second.press("Enter");
     await account(page, "ada").waitFor(patience);
     await page.getByRole("heading", { name: "Administration" }).waitFor(patience);
-    expect(page.url()).toBe(`${hub.url}/#/admin`);
+    expect(page.url()).toBe(`${lab.url}/#/admin`);
     await page.goBack();
     expect(page.url()).not.toContain(token);
-    const late = await open(link);
+    const late = await lab.open(link);
     await late.getByText("This link was used already, or is no longer valid.").waitFor(patience);
-    expect(late.url()).toBe(`${hub.url}/#/link`);
+    expect(late.url()).toBe(`${lab.url}/#/link`);
   });
 
   test("a wrong password is said to be wrong beside its field; the right one signs in, and the menu signs out", async () => {
-    const page = await open();
+    const page = await lab.open();
     await anonymous(page).click();
     await page.getByRole("dialog").waitFor(patience);
     expect(await page.getByText("not encrypted").count()).toBe(0);
@@ -120,13 +80,13 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Sign out", exact: true }).click();
     await anonymous(page).waitFor(patience);
-    await page.goto(`${hub.url}/#/admin`);
+    await page.goto(`${lab.url}/#/admin`);
     await page.getByRole("heading", { name: "Only for administrators" }).waitFor(patience);
   });
 
   test("plain http from another machine is said to be not encrypted, and a token is copied there all the same", async () => {
-    const page = await open();
-    await page.goto(`http://${plainName}:${new URL(hub.url).port}/#/admin/tokens`);
+    const page = await lab.open();
+    await page.goto(`http://${plainName}:${new URL(lab.url).port}/#/admin/tokens`);
     expect(await page.evaluate(() => [isSecureContext, navigator.clipboard === undefined])).toEqual([false, true]);
     await page.getByText("This connection is not encrypted").waitFor(patience);
     await signIn(page);
@@ -146,7 +106,7 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
   });
 
   test("a password is changed with the old one, which ends the sessions of other browsers", async () => {
-    const [page, other] = [await administer("#/admin"), await administer("#/admin")];
+    const [page, other] = [await lab.administer(), await lab.administer()];
     await account(page, "ada").click();
     await page.getByRole("button", { name: "Change password" }).click();
     const dialog = page.getByRole("dialog");
@@ -163,7 +123,7 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
     await dialog.getByText("This is not your current password.").waitFor(patience);
     await fill(administrator.password, next);
     await dialog.getByText("Changed. Other browsers were signed out.").waitFor(patience);
-    await other.getByRole("heading", { name: "Only for administrators" }).waitFor(patience);
+    await sees(other.getByRole("heading", { name: "Only for administrators" }));
     await fill(next, administrator.password);
     await dialog.getByText("Changed. Other browsers were signed out.").waitFor(patience);
     await page.keyboard.press("Escape");
@@ -171,37 +131,37 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
   });
 
   test("signing out everywhere ends the sessions of all browsers", async () => {
-    const [page, other] = [await administer("#/admin"), await administer("#/admin")];
+    const [page, other] = [await lab.administer(), await lab.administer()];
     await account(page, "ada").click();
     await page.getByRole("button", { name: "Sign out everywhere" }).click();
     await anonymous(page).waitFor(patience);
-    await other.getByRole("heading", { name: "Only for administrators" }).waitFor(patience);
+    await sees(other.getByRole("heading", { name: "Only for administrators" }));
   });
 
   test("an account is added with a link that its person follows, gets another role and password, and is deleted", async () => {
-    const page = await administer("#/admin/accounts");
+    const page = await lab.administer("#/admin/accounts");
     await page.getByRole("button", { name: "Add an account" }).click();
     await page.getByLabel("Name", { exact: true }).fill("grace");
     await page.getByRole("button", { name: "Add", exact: true }).click();
     await page.getByText("grace was added.").waitFor(patience);
     const link = await page.getByLabel("the link", { exact: true }).inputValue();
     expect(link).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/#\/link\/[\w-]{20,}$/);
-    const hers = await open();
+    const hers = await lab.open();
     await hers.goto(link);
     await hers.getByText("For the account grace.").waitFor(patience);
     await hers.getByLabel("New password", { exact: true }).fill("a password of grace");
     await hers.getByLabel("New password, again", { exact: true }).fill("a password of grace");
     await hers.getByRole("button", { name: "Set password" }).click();
     await account(hers, "grace").waitFor(patience);
-    expect(hers.url()).toBe(`${hub.url}/#/`);
+    expect(hers.url()).toBe(`${lab.url}/#/`);
     await account(hers, "grace").click();
     await hers.getByRole("button", { name: "Sign out", exact: true }).waitFor(patience);
     expect(await hers.getByRole("link", { name: "Administration" }).count()).toBe(0);
-    await hers.goto(`${hub.url}/#/admin`);
+    await hers.goto(`${lab.url}/#/admin`);
     await hers.getByText("You are signed in as grace, who may not see this page.").waitFor(patience);
 
     const item = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: "grace" }) });
-    await item.getByText("signed in with 1 browser").waitFor(patience);
+    await sees(item.getByText("signed in with 1 browser"));
     await item.getByLabel("Role of grace").selectOption("administrator");
     await item.getByText("Role is now: Administrator.").waitFor(patience);
     expect(await item.getByLabel("Role of grace").inputValue()).toBe("administrator");
@@ -213,18 +173,18 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
     await page.getByRole("dialog").getByLabel("New password, again", { exact: true }).fill("quite another one");
     await page.getByRole("dialog").getByRole("button", { name: "Set password" }).click();
     await expect.poll(() => page.getByRole("dialog").count(), patience).toBe(0);
-    await hers.getByRole("heading", { name: "Only for administrators" }).waitFor(patience);
+    await sees(hers.getByRole("heading", { name: "Only for administrators" }));
 
     await item.getByRole("button", { name: "Delete grace" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await page.getByText("The account grace was deleted.").waitFor(patience);
     expect(await item.count()).toBe(0);
-    const refused = await call(hub.url, "POST", "/api/v1/session", { name: "grace", password: "quite another one" });
+    const refused = await call(lab.url, "POST", "/api/v1/session", { name: "grace", password: "quite another one" });
     expect(refused.status).toBe(401);
   });
 
   test("an account may get its password at once, a link later, and its name only once", async () => {
-    const page = await administer("#/admin/accounts");
+    const page = await lab.administer("#/admin/accounts");
     await page.getByRole("button", { name: "Add an account" }).click();
     await page.getByLabel("Name", { exact: true }).fill("linus");
     await page.getByLabel("I set it now").check();
@@ -232,7 +192,7 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
     await page.getByLabel("New password, again", { exact: true }).fill("a password of linus");
     await page.getByRole("button", { name: "Add", exact: true }).click();
     await page.getByText("linus was added.").waitFor(patience);
-    const signed = await call(hub.url, "POST", "/api/v1/session", { name: "linus", password: "a password of linus" });
+    const signed = await call(lab.url, "POST", "/api/v1/session", { name: "linus", password: "a password of linus" });
     expect(signed.status).toBe(200);
     await page.getByRole("button", { name: "New link for linus" }).click();
     await page.getByRole("heading", { name: "Link for linus" }).waitFor(patience);
@@ -243,7 +203,7 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
   });
 
   test("the last administrator stays one, and the choice shows what the hub says", async () => {
-    const page = await administer("#/admin/accounts");
+    const page = await lab.administer("#/admin/accounts");
     const item = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: "ada" }) });
     const meanwhile: string[] = [];
     await page.route("**/api/v1/admin/accounts/ada", async (route) => {
@@ -260,7 +220,7 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
   });
 
   test("a token is created, shown once, works, and is refused once it is revoked", async () => {
-    const page = await administer("#/admin/tokens");
+    const page = await lab.administer("#/admin/tokens");
     await page.getByRole("button", { name: "Create a token" }).first().click();
     await page.getByLabel("Name", { exact: true }).fill("script");
     await page.getByRole("radio", { name: /^Administration/ }).check();
@@ -268,7 +228,7 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
     await page.getByRole("button", { name: "Create a token" }).last().click();
     const secret = await page.getByLabel("token script", { exact: true }).inputValue(patience);
     const headers = { Authorization: `Bearer ${secret}` };
-    expect((await call(hub.url, "GET", "/api/v1/admin/tokens", undefined, headers)).status).toBe(200);
+    expect((await call(lab.url, "GET", "/api/v1/admin/tokens", undefined, headers)).status).toBe(200);
     await page.reload();
     const item = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: "script" }) });
     await item.getByText("never expires").waitFor(patience);
@@ -276,11 +236,11 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
     await item.getByRole("button", { name: "Revoke script" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
     await page.getByText("The token script was revoked.").waitFor(patience);
-    expect((await call(hub.url, "GET", "/api/v1/admin/tokens", undefined, headers)).status).toBe(401);
+    expect((await call(lab.url, "GET", "/api/v1/admin/tokens", undefined, headers)).status).toBe(401);
   });
 
   test("the audit log says who did what, is filtered, and goes back to its beginning", async () => {
-    const page = await administer("#/admin/audit");
+    const page = await lab.administer("#/admin/audit");
     const rows = page.locator("tbody tr");
     await rows.filter({ hasText: "token.revoke" }).filter({ hasText: "script" }).first().waitFor(patience);
     await page.getByLabel("What", { exact: true }).fill("account");
@@ -295,13 +255,13 @@ describe.skipIf(missing)(missing ?? "accounts in the page", () => {
     await page.getByLabel("Who", { exact: true }).fill("");
     // More entries than a page has.
     for (let i = 0; i < 30; i++) {
-      const answer = await page.request.post(`${hub.url}/api/v1/admin/tokens`, {
-        headers: { Origin: hub.url },
+      const answer = await page.request.post(`${lab.url}/api/v1/admin/tokens`, {
+        headers: { Origin: lab.url },
         data: { name: `many-${i}`, scope: "read" },
       });
       expect(answer.status()).toBe(200);
-      const gone = await page.request.delete(`${hub.url}/api/v1/admin/tokens/many-${i}`, {
-        headers: { Origin: hub.url },
+      const gone = await page.request.delete(`${lab.url}/api/v1/admin/tokens/many-${i}`, {
+        headers: { Origin: lab.url },
       });
       expect(gone.status()).toBe(200);
     }

@@ -1,34 +1,12 @@
 // What an administrator does with hosts in the page, with a real hub, polled machines and machines that report by themselves.
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { addAdministrator } from "../door.ts";
-import { machine, type PlayedHost, playHost } from "../host.ts";
-import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
-import {
-  administrator,
-  harm,
-  nasty,
-  openAdministration,
-  panel,
-  patience,
-  pusher,
-  register,
-  signIn,
-} from "./administration.ts";
-import { missingBrowser, openBrowser, openPage, type Watched } from "./browser.ts";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { machine, playHost } from "../host.ts";
+import { harm, misses, nasty, panel, patience, pusher, register, sees, signIn } from "./administration.ts";
+import { missingBrowser } from "./browser.ts";
+import { Lab } from "./lab.ts";
 
 const missing = missingBrowser();
-let browser: Browser;
-let at: HubFolder;
-let hub: RunningHub;
-let node: PlayedHost;
-let evil: PlayedHost;
-const opened: Watched[] = [];
-
-async function administer(path: string): Promise<Page> {
-  const { page } = await openAdministration(browser, hub.url, path, opened);
-  return page;
-}
 
 const group = (page: Page, name: string) => page.getByRole("group", { name: new RegExp(`^${name}`) });
 const devices = (page: Page) =>
@@ -38,36 +16,11 @@ const identity = (page: Page) =>
 const save = (form: ReturnType<typeof devices>) => form.getByRole("button", { name: "Save" }).click();
 
 describe.skipIf(missing)(missing ?? "administration of hosts in the page", () => {
-  beforeAll(async () => {
-    browser = await openBrowser();
-    at = hubFolder();
-    node = await playHost(() => machine(Date.now()));
-    evil = await playHost(harm);
-    at.write({ servers: { node: node.address, evil: evil.address }, poll: { interval: 1 } });
-    await addAdministrator(at, administrator.name, administrator.password);
-    hub = await startHub(at);
-  });
-
-  afterEach(async () => {
-    for (const { close, errors } of opened.splice(0)) {
-      await close();
-      expect(errors).toEqual([]);
-    }
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await hub?.stop();
-    node?.close();
-    evil?.close();
-    at?.remove();
-  });
+  const lab = new Lab({ machines: { node: () => machine(Date.now()), evil: harm } });
 
   test("a host that waits is seen at once, is approved where it is listed, and a card of it is unticked", async () => {
-    const gpu7 = await pusher(hub.url, "gpu7");
-    const watched = await openPage(browser, hub.url);
-    opened.push(watched);
-    const { page } = watched;
+    const gpu7 = await pusher(lab.url, "gpu7");
+    const page = await lab.open();
     await page.getByRole("region", { name: "node", exact: true }).waitFor(patience);
     await page.getByRole("region", { name: "gpu7", exact: true }).getByText("Waits for approval").waitFor(patience);
     await expect.poll(() => page.locator(".answer h1").textContent(), patience).toContain("of 4 cards");
@@ -92,20 +45,20 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
     await page.getByText("The host has not yet fetched version 1").waitFor(patience);
     expect(await gpu7.report()).toEqual({ status: 200, configVersion: 1 });
     expect(await gpu7.config()).toMatchObject({ gpuIndices: [0, 1, 3], diskMounts: null, nicNames: null });
-    await page.getByText("The host fetched version 1").waitFor(patience);
+    await sees(page.getByText("The host fetched version 1"));
     await gpu7.report();
-    await page.goto(`${hub.url}/#/`);
+    await page.goto(`${lab.url}/#/`);
     const cards = page.getByRole("region", { name: "gpu7", exact: true }).locator("tbody .card");
     await expect.poll(() => cards.count(), patience).toBe(3);
     await expect.poll(() => page.locator(".answer h1").textContent(), patience).toContain("of 7 cards");
   });
 
   test("what is not ticked of a polled host is dropped as well, until everything is ticked again", async () => {
-    const page = await administer(panel("node"));
+    const page = await lab.administer(panel("node"));
     const cards = (): Promise<number> =>
       viewer.getByRole("region", { name: "node", exact: true }).locator("tbody .card").count();
     const viewer = await page.context().newPage();
-    await viewer.goto(hub.url);
+    await viewer.goto(lab.url);
     await expect.poll(cards, patience).toBe(2);
     await group(page, "GPUs").getByRole("checkbox", { name: /^1 / }).uncheck(patience);
     expect(await group(page, "GPUs").getByRole("checkbox", { name: /^All/ }).isChecked()).toBe(false);
@@ -114,16 +67,16 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
     expect(await group(page, "GPUs").getByRole("checkbox", { name: /^1 / }).isChecked()).toBe(true);
     await group(page, "GPUs").getByRole("checkbox", { name: /^1 / }).uncheck();
     await save(devices(page));
-    await page.getByText(/^Version \d+ is in effect\.$/).waitFor(patience);
+    await sees(page.getByText(/^Version \d+ is in effect\.$/));
     await expect.poll(cards, patience).toBe(1);
-    await group(page, "GPUs").getByRole("checkbox", { name: /^1 / }).waitFor(patience);
+    await sees(group(page, "GPUs").getByRole("checkbox", { name: /^1 / }));
     await group(page, "GPUs").getByRole("checkbox", { name: /^All/ }).check();
     await save(devices(page));
     await expect.poll(cards, patience).toBe(2);
   });
 
   test("an interval that is none is said to be wrong, and nothing is saved; a right one is saved", async () => {
-    const page = await administer(panel("node"));
+    const page = await lab.administer(panel("node"));
     const field = devices(page).getByLabel("Interval in seconds");
     for (const wrong of ["0", "3601", "1.5", "soon"]) {
       await field.fill(wrong, patience);
@@ -145,7 +98,7 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
   });
 
   test("two administrators see that one has saved meanwhile", async () => {
-    const [one, other] = [await administer(panel("evil")), await administer(panel("evil"))];
+    const [one, other] = [await lab.administer(panel("evil")), await lab.administer(panel("evil"))];
     await devices(one).getByLabel("Interval in seconds").fill("9", patience);
     await devices(other).getByLabel("Interval in seconds").fill("8", patience);
     await save(devices(other));
@@ -160,8 +113,8 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
   });
 
   test("name, group and labels are changed, a taken name is refused beside its field, and what is typed is checked", async () => {
-    await pusher(hub.url, "gpu8");
-    const page = await administer(panel("gpu8"));
+    await pusher(lab.url, "gpu8");
+    const page = await lab.administer(panel("gpu8"));
     const form = identity(page);
     await form.getByLabel("Shown name").fill("node", patience);
     await save(form);
@@ -182,7 +135,7 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
     await save(form);
     await form.getByText("Saved.").waitFor(patience);
     await page.getByRole("heading", { name: "Blue box" }).waitFor(patience);
-    await page.goto(`${hub.url}/#/admin`);
+    await page.goto(`${lab.url}/#/admin`);
     const waiting = page.getByRole("listitem").filter({ hasText: "Blue box" });
     await waiting.getByRole("button", { name: "Approve Blue box" }).click(patience);
     const row = page.locator("tbody tr", { hasText: "Blue box" });
@@ -196,11 +149,11 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
   });
 
   test("a token is reset: the old one is refused, and the host name registers once more without approval", async () => {
-    const before = await pusher(hub.url, "gpu9");
-    const page = await administer(panel("gpu9"));
+    const before = await pusher(lab.url, "gpu9");
+    const page = await lab.administer(panel("gpu9"));
     await page.getByRole("button", { name: "Approve gpu9" }).click(patience);
     await page.getByText("gpu9 is approved.").waitFor(patience);
-    expect(await register(hub.url, "gpu9")).toBe(409);
+    expect(await register(lab.url, "gpu9")).toBe(409);
     await page.getByRole("button", { name: "Reset token" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
     expect((await before.report()).status).toBe(200);
@@ -208,21 +161,21 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
     await page.getByRole("dialog").getByRole("button", { name: "Reset token" }).click();
     await page.getByText("The token was reset.").waitFor(patience);
     expect((await before.report()).status).toBe(401);
-    await pusher(hub.url, "gpu9");
-    expect(await register(hub.url, "gpu9")).toBe(409);
-    await page.getByText("Lost or leaked the token?").waitFor(patience);
+    await pusher(lab.url, "gpu9");
+    expect(await register(lab.url, "gpu9")).toBe(409);
+    await sees(page.getByText("Lost or leaked the token?"));
     expect(await page.getByRole("button", { name: "Approve gpu9" }).count()).toBe(0);
   });
 
   test("a host is deleted, with its history only where that is ticked", async () => {
     const known = async (name: string): Promise<number> =>
-      (await fetch(`${hub.url}/api/history?${new URLSearchParams({ host: name, metric: "gpu_utilization" })}`)).status;
+      (await fetch(`${lab.url}/api/history?${new URLSearchParams({ host: name, metric: "gpu_utilization" })}`)).status;
     for (const [name, history] of [
       ["kept", false],
       ["gone", true],
     ] as const) {
-      const pushing = await pusher(hub.url, name);
-      const page = await administer(panel(name));
+      const pushing = await pusher(lab.url, name);
+      const page = await lab.administer(panel(name));
       await page.getByRole("button", { name: `Approve ${name}` }).click(patience);
       await page.getByText(`${name} is approved.`).waitFor(patience);
       await pushing.report();
@@ -234,7 +187,7 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
         .getByRole("button", { name: /^Delete host/ })
         .click();
       await page.getByText(`${name}${history ? " and its history were" : " was"} deleted.`).waitFor(patience);
-      expect(page.url()).toBe(`${hub.url}/#/admin`);
+      expect(page.url()).toBe(`${lab.url}/#/admin`);
       expect(await page.getByRole("link", { name, exact: true }).count()).toBe(0);
       expect((await pushing.report()).status).toBe(401);
       await expect.poll(() => known(name), patience).toBe(history ? 404 : 200);
@@ -244,10 +197,10 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
   test("a host to poll is added, its address is changed, and an address that is none is refused beside the field", async () => {
     const added = await playHost(() => ({ ...machine(Date.now()), hostname: "added" }));
     try {
-      const page = await administer("#/admin");
+      const page = await lab.administer();
       await page.getByRole("button", { name: "Add a host" }).click();
       expect(await page.getByLabel("Command to run on the machine", { exact: true }).inputValue()).toBe(
-        `./hmonitor --server ${hub.url}`,
+        `./hmonitor --server ${lab.url}`,
       );
       await page.getByLabel("Name", { exact: true }).fill("added");
       await page.getByLabel("Address", { exact: true }).fill("no port");
@@ -261,9 +214,9 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
       await identity(page).getByLabel("Address", { exact: true }).fill(added.address, patience);
       await save(identity(page));
       await identity(page).getByText("Saved.").waitFor(patience);
-      await page.goto(`${hub.url}/#/`);
+      await page.goto(`${lab.url}/#/`);
       await page.getByRole("region", { name: "added", exact: true }).locator("tbody .card").first().waitFor(patience);
-      await page.goto(`${hub.url}/${panel("added")}`);
+      await page.goto(`${lab.url}/${panel("added")}`);
       await page.getByRole("button", { name: "Delete host" }).click(patience);
       await page.getByRole("dialog").getByRole("button", { name: "Delete host" }).click();
       await page.getByText("added was deleted.").waitFor(patience);
@@ -275,41 +228,41 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
   test("a machine that is polled and reports by itself is one host, which a person parts and joins", async () => {
     const twin = await playHost(() => ({ ...machine(Date.now()), hostname: "twin", ip: "127.0.0.1" }));
     try {
-      const page = await administer("#/admin");
+      const page = await lab.administer();
       const data = { name: "rack-7", address: twin.address };
-      const added = await page.request.post(`${hub.url}/api/v1/admin/servers`, { headers: { Origin: hub.url }, data });
+      const added = await page.request.post(`${lab.url}/api/v1/admin/servers`, { headers: { Origin: lab.url }, data });
       expect(added.status()).toBe(200);
-      const own = await pusher(hub.url, "twin");
+      const own = await pusher(lab.url, "twin");
       await page.getByRole("button", { name: "Approve twin" }).click(patience);
       await page.getByText("twin is approved.").waitFor(patience);
       await own.report();
-      await expect.poll(() => page.getByRole("link", { name: "twin", exact: true }).count(), patience).toBe(0);
+      await misses(page.getByRole("link", { name: "twin", exact: true }));
       await page.getByRole("link", { name: "rack-7", exact: true }).click();
       const joined = page.getByText("its machine also reports by itself as twin");
-      await joined.waitFor(patience);
+      await sees(joined);
       await page.getByRole("button", { name: "They are two machines" }).click();
       await page.getByText("They are two hosts now.").waitFor(patience);
       await page.getByText("A person said that another machine").waitFor();
       expect((await own.report()).status).toBe(200);
-      await page.goto(`${hub.url}/#/admin`);
-      await page.getByRole("link", { name: "twin", exact: true }).waitFor(patience);
-      await page.goto(`${hub.url}/${panel("rack-7")}`);
+      await page.goto(`${lab.url}/#/admin`);
+      await sees(page.getByRole("link", { name: "twin", exact: true }));
+      await page.goto(`${lab.url}/${panel("rack-7")}`);
       await page.getByRole("button", { name: "It is the same machine" }).click(patience);
       await own.report();
-      await joined.waitFor(patience);
+      await sees(joined);
     } finally {
       twin.close();
     }
   });
 
   test("hosts that wait are approved together after their names were shown, and none that registers meanwhile", async () => {
-    for (const name of ["row-1", "row-2"]) await pusher(hub.url, name);
-    const page = await administer("#/admin");
+    for (const name of ["row-1", "row-2"]) await pusher(lab.url, name);
+    const page = await lab.administer();
     await page.getByRole("button", { name: "Approve all" }).click(patience);
     const dialog = page.getByRole("dialog");
     await dialog.getByText("row-2").waitFor();
-    await pusher(hub.url, "row-3");
-    await page.getByRole("link", { name: "row-3", exact: true }).waitFor({ ...patience, state: "attached" });
+    await pusher(lab.url, "row-3");
+    await sees(page.getByRole("link", { name: "row-3", exact: true }));
     await dialog.getByRole("button", { name: "Approve all" }).click();
     await page.getByText(/^\d+ hosts are approved\.$/).waitFor(patience);
     await page.getByRole("heading", { name: "1 host waits for approval" }).waitFor(patience);
@@ -318,22 +271,22 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
   });
 
   test("a host of settings.json cannot be deleted here, and says where", async () => {
-    const page = await administer(panel("node"));
+    const page = await lab.administer(panel("node"));
     await page.getByText("This host is in the hub's settings.json.").waitFor(patience);
     expect(await page.getByRole("button", { name: "Delete host" }).count()).toBe(0);
   });
 
   test("names that contain markup are text in every view", async () => {
-    const page = await administer(panel("evil"));
+    const page = await lab.administer(panel("evil"));
     await page.getByRole("checkbox", { name: /^0 <img/ }).waitFor(patience);
     expect(await page.locator("main").textContent()).toContain(nasty);
-    await pusher(hub.url, "nasty-1");
+    await pusher(lab.url, "nasty-1");
     const form = identity(page);
     await form.getByLabel("Group", { exact: true }).fill(nasty.slice(0, 64));
     await save(form);
     await form.getByText("Saved.").waitFor(patience);
     for (const path of ["#/admin", "#/admin/audit"]) {
-      await page.goto(`${hub.url}/${path}`);
+      await page.goto(`${lab.url}/${path}`);
       await page.locator("tbody tr", { hasText: "<img src=x" }).first().waitFor(patience);
     }
     expect(await page.evaluate(() => (window as unknown as { caught?: number }).caught)).toBeUndefined();
@@ -341,10 +294,8 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
   });
 
   test("the whole way to an approved host is walked with the keyboard alone", async () => {
-    await pusher(hub.url, "keys");
-    const watched = await openPage(browser, hub.url);
-    opened.push(watched);
-    const { page } = watched;
+    await pusher(lab.url, "keys");
+    const page = await lab.open();
     await page.getByRole("banner").getByRole("button", { name: "Sign in" }).focus();
     await page.keyboard.press("Enter");
     await page.getByLabel("Name", { exact: true }).waitFor(patience);

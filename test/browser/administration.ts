@@ -1,12 +1,11 @@
 // A hub with accounts and machines that report by themselves, and the steps that tests of administration share.
 import { create } from "@bufbuild/protobuf";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { expect } from "vitest";
 import { DiskInfoSchema, HostInfoSchema, NicInfoSchema } from "../../proto/gen/host_pb.js";
 import { type Info, machine } from "../host.ts";
 import type { HubFolder } from "../hub.ts";
 import { start } from "../program.ts";
-import { openPage, type Watched } from "./browser.ts";
 
 export const patience = { timeout: 30_000 };
 export const administrator = { name: "ada", password: "correct horse battery" };
@@ -50,25 +49,6 @@ export async function signIn(page: Page, { name, password } = administrator): Pr
 
 /** Address of a host's page of administration. */
 export const panel = (name: string): string => `#/admin/host/${encodeURIComponent(name)}`;
-
-/** Opens a page of administration, signed in, in any language. @param opened takes what must be closed */
-export async function openAdministration(
-  browser: Browser,
-  url: string,
-  path: string,
-  opened: Watched[],
-  options: BrowserContextOptions = {},
-): Promise<Watched> {
-  const watched = await openPage(browser, `${url}/#/admin`, options);
-  opened.push(watched);
-  const fields = watched.page.locator(".gate input");
-  await fields.first().fill(administrator.name);
-  await fields.last().fill(administrator.password);
-  await fields.last().press("Enter");
-  await watched.page.locator(".admin-head").waitFor(patience);
-  if (path !== "#/admin") await watched.page.goto(`${url}/${path}`);
-  return watched;
-}
 
 export const nasty = `<img src=x onerror="window.caught=1"><script>window.caught=1</script>`;
 
@@ -159,4 +139,22 @@ export async function pusher(url: string, hostname: string): Promise<Pusher> {
   if (typeof made === "number") throw new Error(`${hostname} could not register: ${made}`);
   expect((await made.report()).status).toBe(200);
   return made;
+}
+
+/**
+ * Waits until a page shows something that it must ask the hub for. It asks every few seconds, and at once when its viewer comes
+ * back to the tab, which is what happens here.
+ */
+export async function sees(what: Locator): Promise<void> {
+  await expect.poll(() => lookAgain(what), { ...patience, interval: 200 }).toBe(true);
+}
+
+/** Waits in the same way until a page does not show something any more. */
+export async function misses(what: Locator): Promise<void> {
+  await expect.poll(() => lookAgain(what), { ...patience, interval: 200 }).toBe(false);
+}
+
+async function lookAgain(what: Locator): Promise<boolean> {
+  await what.page().evaluate(() => void document.dispatchEvent(new Event("visibilitychange")));
+  return what.first().isVisible();
 }

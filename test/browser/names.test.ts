@@ -3,18 +3,14 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { application } from "../../hub/http/application.ts";
-import { listen, type WebServer } from "../../hub/http/server.ts";
 import { Ingest, type Owner } from "../../hub/ingest.ts";
 import { Live } from "../../hub/live.ts";
-import { silent } from "../../hub/log.ts";
-import { views } from "../../hub/view/all.ts";
-import type { RunningView } from "../../hub/view/view.ts";
 import { type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { machine } from "../host.ts";
 import { Model } from "../model.ts";
 import { top } from "../program.ts";
 import { RosterFixture } from "../roster.ts";
+import { type ServedViews, serveViews } from "../served.ts";
 import { viewOf } from "../view.ts";
 import { missingBrowser, openBrowser, openPage } from "./browser.ts";
 
@@ -35,8 +31,7 @@ function report(uuid: string): HostInfo {
 
 describe.skipIf(missing)(missing ?? "names of hosts", () => {
   let browser: Browser;
-  let web: WebServer;
-  const open: RunningView[] = [];
+  let served: ServedViews;
 
   beforeAll(async () => {
     browser = await openBrowser();
@@ -44,23 +39,23 @@ describe.skipIf(missing)(missing ?? "names of hosts", () => {
     const live = new Live(Date.now);
     const history = new Model();
     const ingest = new Ingest({ live, history, now: Date.now, directory: scene.roster });
-    scene.write({ hosts: [{ name: "gpu1", shown: "Blue", group: "lab-a", labels: { rack: "7" } }], nodes: [{ hostname: "stranger" }] });
+    scene.write({
+      hosts: [{ name: "gpu1", shown: "Blue", group: "lab-a", labels: { rack: "7" } }],
+      nodes: [{ hostname: "stranger" }],
+    });
     for (const [name, by] of [["gpu1", poll] as const, ["stranger", push] as const]) {
       ingest.claim(name, by, "127.0.0.1:1");
       ingest.received(name, report(`GPU-${name}`), by);
     }
     const hub = { ...viewOf({ live, history, web: join(top, "dist", "web") }), roster: scene.roster };
-    for (const view of views.filter(({ name }) => name !== "grpc")) open.push(await view.open(hub, {}));
-    const app = application(open, { log: silent, entry: hub.identity });
-    web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
+    served = await serveViews(hub);
   });
   afterAll(async () => {
     await browser?.close();
-    for (const view of open) await view.close();
-    await web?.close();
+    await served?.close();
   });
 
-  const url = (path = ""): string => `http://127.0.0.1:${web.port}/${path}`;
+  const url = (path = ""): string => `${served.url}/${path}`;
 
   test("a renamed host is called by its new name everywhere, and its links lead to it", async () => {
     const { page, close } = await openPage(browser, url());

@@ -1,14 +1,11 @@
 // The page in the oldest browsers it supports: its files name nothing that those lack, and it works where that is gone.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { addAdministrator } from "../door.ts";
-import { machine, type PlayedHost, playHost } from "../host.ts";
-import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
+import { describe, expect, test } from "vitest";
 import { top } from "../program.ts";
-import { administrator, signIn } from "./administration.ts";
-import { missingBrowser, openBrowser, openPage } from "./browser.ts";
+import { patience, signIn } from "./administration.ts";
+import { missingBrowser, openPage } from "./browser.ts";
+import { Lab } from "./lab.ts";
 import { newer } from "./newer.ts";
 
 const folder = join(top, "dist", "web");
@@ -78,7 +75,6 @@ test("the built page uses nothing that the oldest supported browsers lack", () =
 });
 
 const missing = missingBrowser();
-const patience = { timeout: 30_000 };
 
 /** Takes away what is newer: members first, then the things they belong to. */
 function takeAway(keys: readonly string[]): void {
@@ -101,31 +97,13 @@ function takeAway(keys: readonly string[]): void {
 }
 
 describe.skipIf(missing)(missing ?? "the page in an old browser", () => {
-  let browser: Browser;
-  let at: HubFolder;
-  let hub: RunningHub;
-  let node: PlayedHost;
-
-  beforeAll(async () => {
-    browser = await openBrowser();
-    at = hubFolder();
-    node = await playHost(() => machine(Date.now()));
-    at.write({ servers: { node: node.address }, poll: { interval: 1 } });
-    await addAdministrator(at, administrator.name, administrator.password);
-    hub = await startHub(at);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await hub?.stop();
-    node?.close();
-    at?.remove();
-  });
+  const lab = new Lab();
 
   test("it shows the fleet, the map, a host, its charts and administration without anything that is newer", async () => {
-    const { page, errors, close } = await openPage(browser, "about:blank");
+    const { page, errors, close } = await openPage(lab.browser, "about:blank");
     const names = lacked.flatMap((key) => /^(?:api|javascript\.builtins)\.(.+)$/.exec(key)?.[1] ?? []);
     await page.addInitScript(takeAway, names);
-    await page.goto(hub.url);
+    await page.goto(lab.url);
     const left = await page.evaluate(() => [
       "any" in AbortSignal,
       "groupBy" in Map,
@@ -137,11 +115,11 @@ describe.skipIf(missing)(missing ?? "the page in an old browser", () => {
     await page.locator("tbody .card").first().waitFor(patience);
     await page.getByRole("button", { name: "Map" }).click();
     await page.locator("canvas").waitFor(patience);
-    await page.goto(`${hub.url}/#/host/node`);
+    await page.goto(`${lab.url}/#/host/node`);
     await page.locator(".plot[data-points]:not([data-points='0'])").first().waitFor(patience);
     await page.goBack();
     await page.locator("canvas").waitFor(patience);
-    await page.goto(`${hub.url}/#/admin/host/node`);
+    await page.goto(`${lab.url}/#/admin/host/node`);
     await signIn(page);
     await page.getByRole("checkbox", { name: /^1 NVIDIA/ }).uncheck(patience);
     await page.getByRole("button", { name: "Save" }).first().click();

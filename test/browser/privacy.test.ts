@@ -5,15 +5,11 @@ import { create, fromJsonString } from "@bufbuild/protobuf";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../hub/clock.ts";
-import { application } from "../../hub/http/application.ts";
-import { listen, type WebServer } from "../../hub/http/server.ts";
 import { Live } from "../../hub/live.ts";
-import { silent } from "../../hub/log.ts";
 import { Privacy } from "../../hub/privacy.ts";
-import { views } from "../../hub/view/all.ts";
-import type { RunningView } from "../../hub/view/view.ts";
 import { type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { top } from "../program.ts";
+import { type ServedViews, serveViews } from "../served.ts";
 import { viewOf } from "../view.ts";
 import { missingBrowser, openBrowser, openPage } from "./browser.ts";
 import { h100 } from "./scene.ts";
@@ -36,8 +32,7 @@ function captured(): HostInfo {
 
 describe.skipIf(missing)(missing ?? "people on the page", () => {
   let browser: Browser;
-  let web: WebServer;
-  const open: RunningView[] = [];
+  let served: ServedViews;
   const privacy = new Privacy({ now: Date.now, users: "shown" });
 
   beforeAll(async () => {
@@ -46,17 +41,14 @@ describe.skipIf(missing)(missing ?? "people on the page", () => {
     live.expect("dgx", "127.0.0.1:1");
     live.received("dgx", captured());
     const hub = viewOf({ live, privacy, clock: systemClock, web: join(top, "dist", "web") });
-    for (const view of views.filter(({ name }) => name !== "grpc")) open.push(await view.open(hub, {}));
-    const app = application(open, { log: silent, entry: hub.identity });
-    web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
+    served = await serveViews(hub);
   });
   afterAll(async () => {
     await browser?.close();
-    for (const view of open) await view.close();
-    await web?.close();
+    await served?.close();
   });
 
-  const url = (path = ""): string => `http://127.0.0.1:${web.port}/${path}`;
+  const url = (path = ""): string => `${served.url}/${path}`;
   const words = async (page: Page): Promise<string> => (await page.locator("body").innerHTML()).toLowerCase();
 
   test("a page that is open loses the names as soon as the setting says so, and keeps what each person holds", async () => {

@@ -5,34 +5,27 @@ import { request } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { addAdministrator } from "../door.ts";
-import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
-import { missingBrowser, openBrowser } from "./browser.ts";
+import { administrator } from "./administration.ts";
+import { missingBrowser } from "./browser.ts";
+import { Lab } from "./lab.ts";
 
-const password = "correct horse battery";
+const { name: user, password } = administrator;
 const able = missingBrowser() === undefined && spawnSync("openssl", ["version"]).status === 0;
 
 describe.skipIf(!able)("the session behind a proxy", () => {
-  let at: HubFolder;
-  let hub: RunningHub;
+  const lab = new Lab({ machines: {} });
   let proxy: Server;
-  let browser: Browser;
   /** Headers that the proxy adds or replaces. */
   let added: Record<string, string> = {};
 
   beforeAll(async () => {
-    at = hubFolder();
-    at.write({ servers: {} });
-    await addAdministrator(at, "alice", password);
-    hub = await startHub(at);
-    const [key, cert] = [join(at.folder, "key.pem"), join(at.folder, "cert.pem")];
+    const [key, cert] = [join(lab.at.folder, "key.pem"), join(lab.at.folder, "cert.pem")];
     const subject = ["-subj", "/CN=localhost", "-days", "2", "-keyout", key, "-out", cert];
     execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", ...subject], { stdio: "ignore" });
     proxy = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (incoming, outgoing) => {
       const { method = "", url = "", headers } = incoming;
-      const passed = request(hub.url + url, { method, headers: { ...headers, ...added } }, (answer) => {
+      const passed = request(lab.url + url, { method, headers: { ...headers, ...added } }, (answer) => {
         outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
         answer.pipe(outgoing);
       });
@@ -41,15 +34,11 @@ describe.skipIf(!able)("the session behind a proxy", () => {
       outgoing.on("close", () => passed.destroy());
     });
     await new Promise<void>((done) => proxy.listen(0, "127.0.0.1", done));
-    browser = await openBrowser();
   });
 
-  afterAll(async () => {
-    await browser?.close();
+  afterAll(() => {
     proxy?.closeAllConnections();
     proxy?.close();
-    await hub?.stop();
-    at.remove();
   });
 
   test.each([
@@ -58,7 +47,7 @@ describe.skipIf(!able)("the session behind a proxy", () => {
     ["says nothing", { host: "hub" }, "gohm_session_http", false],
   ])("where the proxy %s, people sign in and out, with the cookie that is for it", async (_, headers, name, secure) => {
     added = headers;
-    const context = await browser.newContext({ ignoreHTTPSErrors: true });
+    const context = await lab.browser.newContext({ ignoreHTTPSErrors: true });
     const page = await context.newPage();
     await page.goto(`https://127.0.0.1:${(proxy.address() as AddressInfo).port}/`);
     const ask = (method: string, path: string, body?: object): Promise<{ status: number; body: unknown }> =>
@@ -70,9 +59,9 @@ describe.skipIf(!able)("the session behind a proxy", () => {
         },
         [method, path, body && JSON.stringify(body)] as const,
       );
-    expect(await ask("POST", "/api/v1/session", { name: "alice", password })).toMatchObject({ status: 200 });
+    expect(await ask("POST", "/api/v1/session", { name: user, password })).toMatchObject({ status: 200 });
     expect(await context.cookies()).toMatchObject([{ name, path: "/", httpOnly: true, secure, sameSite: "Lax" }]);
-    expect((await ask("GET", "/api/v1/me")).body).toMatchObject({ name: "alice", session: true });
+    expect((await ask("GET", "/api/v1/me")).body).toMatchObject({ name: user, session: true });
     expect(await ask("DELETE", "/api/v1/session")).toMatchObject({ status: 200 });
     expect(await context.cookies()).toEqual([]);
     await context.close();

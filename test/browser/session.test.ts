@@ -1,11 +1,11 @@
 // What a real browser makes of the session's cookie on plain http, and what pages of other sites can do with it.
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Browser, BrowserContext } from "playwright-core";
+import type { BrowserContext } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { addAdministrator } from "../door.ts";
-import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
-import { missingBrowser, openBrowser } from "./browser.ts";
+import { administrator } from "./administration.ts";
+import { missingBrowser } from "./browser.ts";
+import { Lab } from "./lab.ts";
 
 /**
  * A name that leads to this machine in the browser, as that of a hub in a laboratory: for a browser it is not this machine, so
@@ -13,26 +13,23 @@ import { missingBrowser, openBrowser } from "./browser.ts";
  */
 const plain = "gpuhub";
 
-const password = "correct horse battery";
+const { name: user, password } = administrator;
 
-describe.skipIf(missingBrowser() !== undefined).each(["127.0.0.1", plain])(
-  "the session in a browser, at http://%s",
-  (own) => {
-    let at: HubFolder;
-    let hub: RunningHub;
+describe.skipIf(missingBrowser() !== undefined)("the session in a browser", () => {
+  const lab = new Lab({
+    machines: {},
+    browser: [`--host-resolver-rules=MAP ${plain} 127.0.0.1, MAP elsewhere 127.0.0.1`],
+  });
+
+  describe.each(["127.0.0.1", plain])("at http://%s", (own) => {
     /** The hub's address for the browser. */
     let url = "";
-    let browser: Browser;
     let context: BrowserContext;
     /** A page of another site, which sends a form to the hub. */
     let foreign: Server;
 
     beforeAll(async () => {
-      at = hubFolder();
-      at.write({ servers: {} });
-      await addAdministrator(at, "alice", password);
-      hub = await startHub(at);
-      url = hub.url.replace("127.0.0.1", own);
+      url = lab.url.replace("127.0.0.1", own);
       foreign = createServer((_, answer) => {
         answer.setHeader("Content-Type", "text/html");
         answer.end(
@@ -40,19 +37,13 @@ describe.skipIf(missingBrowser() !== undefined).each(["127.0.0.1", plain])(
         );
       });
       await new Promise<void>((done) => foreign.listen(0, "127.0.0.1", done));
-      browser = await openBrowser([`--host-resolver-rules=MAP ${plain} 127.0.0.1, MAP elsewhere 127.0.0.1`]);
     });
 
-    afterAll(async () => {
-      await browser?.close();
-      foreign?.close();
-      await hub?.stop();
-      at.remove();
-    });
+    afterAll(() => void foreign?.close());
 
     beforeEach(async () => {
       await context?.close();
-      context = await browser.newContext();
+      context = await lab.browser.newContext();
     });
 
     async function open(): Promise<
@@ -75,14 +66,14 @@ describe.skipIf(missingBrowser() !== undefined).each(["127.0.0.1", plain])(
 
     test("the page signs in, is signed in after a reload, and signs out; no script reads the cookie", async () => {
       const ask = await open();
-      expect(await ask("POST", "/api/v1/session", { name: "alice", password: "wrong" })).toMatchObject({ status: 401 });
+      expect(await ask("POST", "/api/v1/session", { name: user, password: "wrong" })).toMatchObject({ status: 401 });
       expect(await context.cookies()).toEqual([]);
-      expect(await ask("POST", "/api/v1/session", { name: "alice", password })).toMatchObject({ status: 200 });
+      expect(await ask("POST", "/api/v1/session", { name: user, password })).toMatchObject({ status: 200 });
       expect(await context.cookies()).toMatchObject([
         { name: "gohm_session_http", path: "/", httpOnly: true, secure: false, sameSite: "Lax" },
       ]);
       const again = await open();
-      expect((await again("GET", "/api/v1/me")).body).toMatchObject({ name: "alice", session: true, encrypted: true });
+      expect((await again("GET", "/api/v1/me")).body).toMatchObject({ name: user, session: true, encrypted: true });
       expect(await again("DELETE", "/api/v1/session")).toMatchObject({ status: 200 });
       expect(await context.cookies()).toEqual([]);
       expect((await again("GET", "/api/v1/me")).body).toMatchObject({ kind: "anonymous" });
@@ -94,7 +85,7 @@ describe.skipIf(missingBrowser() !== undefined).each(["127.0.0.1", plain])(
       ["another site, to which the browser gives no cookie", "elsewhere", 415, "media_type_refused"],
     ])("a form of %s changes nothing", async (_, name, status, code) => {
       const ask = await open();
-      await ask("POST", "/api/v1/session", { name: "alice", password });
+      await ask("POST", "/api/v1/session", { name: user, password });
       const page = await context.newPage();
       await page.goto(`http://${name}:${(foreign.address() as AddressInfo).port}/`);
       const [answer] = await Promise.all([page.waitForResponse(/link\/read/), page.click("button")]);
@@ -102,12 +93,12 @@ describe.skipIf(missingBrowser() !== undefined).each(["127.0.0.1", plain])(
       const headers = await answer.request().allHeaders();
       expect(headers.cookie?.includes("gohm_session_http=") ?? false).toBe(status === 403);
       expect("sec-fetch-site" in headers).toBe(own !== plain);
-      expect((await ask("GET", "/api/v1/me")).body).toMatchObject({ name: "alice", session: true });
+      expect((await ask("GET", "/api/v1/me")).body).toMatchObject({ name: user, session: true });
     });
 
     test("a script of another origin can neither read an answer of the hub nor send a change to it", async () => {
       const ask = await open();
-      await ask("POST", "/api/v1/session", { name: "alice", password });
+      await ask("POST", "/api/v1/session", { name: user, password });
       const page = await context.newPage();
       await page.goto(`http://${own}:${(foreign.address() as AddressInfo).port}/`);
       const tried = await page.evaluate(async (url) => {
@@ -128,7 +119,7 @@ describe.skipIf(missingBrowser() !== undefined).each(["127.0.0.1", plain])(
         return Promise.all(results);
       }, url);
       expect(tried).toEqual(["refused", "refused", "refused", "refused"]);
-      expect((await ask("GET", "/api/v1/me")).body).toMatchObject({ name: "alice", session: true });
+      expect((await ask("GET", "/api/v1/me")).body).toMatchObject({ name: user, session: true });
     });
-  },
-);
+  });
+});
