@@ -70,3 +70,40 @@ test("labels of any kind are either texts within the limits, which are read as t
     cases,
   );
 });
+
+const place = fc.constantFrom("h:1", "tls://gpu.lab:65535", "[::1]:9", "h:0", "h:65536", "h", "http://h:1", " h:1");
+const name = fc.oneof(
+  fc.string({ unit: fc.constantFrom(..."aZ9._-"), maxLength: 66 }),
+  fc.string({ unit: "binary", maxLength: 20 }),
+  fc.constantFrom("__proto__", "constructor", "toString", "", ".", "a/b", "机器"),
+);
+const server = fc.oneof(
+  place,
+  fc.jsonValue(),
+  fc.record(
+    { address: fc.oneof(place, fc.jsonValue()), group: fc.oneof(fc.string({ unit: "binary" }), fc.jsonValue()) },
+    { requiredKeys: [] },
+  ),
+);
+
+test("servers of any names, addresses and groups are read as they are, or refused in words that say which one", () => {
+  fc.assert(
+    fc.property(fc.dictionary(name, server, { maxKeys: 4 }), (given) => {
+      const written = JSON.parse(JSON.stringify(given)) as Record<string, unknown>;
+      try {
+        const list = new ServerList(servers.parse(written) ?? {});
+        expect([...list.addresses().keys()]).toEqual(Object.keys(written));
+        for (const [name, address] of list.addresses()) {
+          expect(name).toMatch(/^(?!\.+$)[A-Za-z0-9._-]{1,64}$/);
+          expect(address).toMatch(/^(tls:\/\/)?(\[[0-9a-f:.]+\]|[^\s:/[\]]+):\d{1,5}$/i);
+          expect(list.group(name) ?? "").not.toMatch(/\p{Cc}/u);
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(SettingError);
+        expect((error as Error).message).toMatch(/^(Cannot read|Unknown) setting "servers/);
+        expect((error as Error).message.length).toBeLessThan(2000);
+      }
+    }),
+    cases,
+  );
+});

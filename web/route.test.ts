@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { cases } from "../test/cases.ts";
@@ -12,7 +13,7 @@ vi.stubGlobal("history", {
   },
 });
 vi.stubGlobal("addEventListener", (kind: string, call: () => void) => kind === "hashchange" && listeners.push(call));
-const { address, hostPath, linkToken, routeAt, takeLinks } = await import("./route.ts");
+const { address, hostAdminPath, hostPath, linkToken, routeAt, takeLinks } = await import("./route.ts");
 
 interface Row {
   readonly path: string;
@@ -40,12 +41,36 @@ test("a host's path leads back to the host, whatever its name", () => {
     expect(routeAt(rows, hostPath(name))).toEqual({ row: { path: "/host/:name" }, params: { name } });
 });
 
-test("whatever is in the address, there is a page for it, and a host of any name is found again", () => {
+/** The pages of the list, which only a browser can import. */
+const pages = [...readFileSync(new URL("page/all.ts", import.meta.url), "utf8").matchAll(/path: "([^"]+)"/g)].map(
+  ([, path = ""]) => ({ path }),
+) as [Row, ...Row[]];
+const pieces = [
+  ...pages.flatMap(({ path }) => path.split("/")),
+  "/",
+  "%",
+  "%2F",
+  "%E0%A4",
+  "#",
+  "?",
+  "..",
+  "__proto__",
+  "\u202e",
+];
+const typed = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.array(fc.constantFrom(...pieces), { maxLength: 8 }).map((all) => all.join("/")),
+);
+
+test("whatever is in the address, there is a page for it, and a host of any name is found again, in administration, too", () => {
+  expect(pages.length).toBeGreaterThan(7);
   fc.assert(
-    fc.property(fc.string({ unit: "binary" }), (text) => {
-      expect(rows).toContain(routeAt(rows, `#${text}`).row);
+    fc.property(typed, (text) => {
+      expect(pages).toContain(routeAt(pages, `#${text}`).row);
       const name = text.toWellFormed();
-      if (name !== "") expect(routeAt(rows, hostPath(name)).params).toEqual({ name });
+      if (name === "") return;
+      expect(routeAt(pages, hostPath(name))).toEqual({ row: { path: "/host/:name" }, params: { name } });
+      expect(routeAt(pages, hostAdminPath(name))).toEqual({ row: { path: "/admin/host/:name" }, params: { name } });
     }),
     cases,
   );

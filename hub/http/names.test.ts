@@ -1,5 +1,9 @@
+import type { IncomingMessage } from "node:http";
+import { isIP } from "node:net";
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { nameIn, namesOf } from "./names.ts";
+import { cases } from "../../test/cases.ts";
+import { HostAllowlist, nameIn, namesOf } from "./names.ts";
 
 test.each([
   ["gpus.lab", "gpus.lab"],
@@ -48,4 +52,59 @@ test("a machine's names are its host name, long and short, what its files make o
     "hub.campus.example",
     "hub.local",
   ]);
+});
+
+const parts = [
+  "gpus.lab.example",
+  "GPUS.LAB.EXAMPLE",
+  "localhost",
+  "evil.example",
+  "127.0.0.1",
+  "[::1]",
+  "::ffff:1.2.3.4",
+];
+const marks = [
+  ".",
+  ":",
+  ":80",
+  ":99999",
+  "@",
+  "/",
+  "[",
+  "]",
+  ",",
+  " ",
+  "\0",
+  "\n",
+  "\u202e",
+  "ｅ",
+  "%2e",
+  "a",
+  "-",
+  "_",
+];
+const host = fc.oneof(
+  fc.array(fc.constantFrom(...parts, ...marks), { maxLength: 6 }).map((all) => all.join("")),
+  fc.string({ unit: "binary", maxLength: 80 }),
+  fc.string({ unit: fc.constantFrom(..."aZ0.-_:[]@"), maxLength: 300 }),
+);
+
+test("whatever the header Host is, it is refused in one short sentence, or is an address, a name without a dot, or one of the hub's", () => {
+  const list = new HostAllowlist(() => ["GPUs.lab.example."]);
+  fc.assert(
+    fc.property(host, (given) => {
+      const request = { url: "/", httpVersion: "1.1", rawHeaders: ["Host", given], headers: { host: given } };
+      const fault = list.refuse(request as unknown as IncomingMessage);
+      if (fault === undefined) {
+        const name = nameIn(given) ?? "none";
+        const own = isIP(name) !== 0 || !name.includes(".") || name === "gpus.lab.example";
+        expect([given, name, own]).toEqual([given, expect.not.stringMatching(/^none$|[^a-z0-9:._-]/), true]);
+      } else {
+        expect(["bad_request", "name_refused"]).toContain(fault.code);
+        expect(fault.message).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+        expect(fault.message.length).toBeLessThan(1000);
+      }
+    }),
+    cases,
+  );
 });
