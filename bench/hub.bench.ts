@@ -9,15 +9,15 @@ import { setTimeout as wait } from "node:timers/promises";
 import { hubFolder, startHub } from "../test/hub.ts";
 import { top } from "../test/program.ts";
 import { feedSizes } from "./hub/feed.ts";
-import { pushCost, rows } from "./hub/push.ts";
-import { type Claim, cpu, ensure, freePort, memory, version } from "./measure.ts";
+import { each, pollEnds, pushCost, rows } from "./hub/push.ts";
+import { type Claim, cpu, ensure, freePort, lasting, memory, version } from "./measure.ts";
 
 const peer = "/usr/bin/prometheus";
 const hosts = 100;
 /** Seconds between two polls of a host: short, so that a minute holds thousands. */
 const interval = 1;
-const warmUp = 15_000;
-const measured = 45_000;
+const warmUp = lasting(15_000);
+const measured = lasting(30_000);
 
 interface Fleet {
   readonly child: ChildProcess;
@@ -127,13 +127,15 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
     print("");
     const pushes = await pushCost(fleet);
     for (const row of rows(pushes)) print(row);
+    const ends = pollEnds(pushes);
     const peerName = "Prometheus";
     const feed = { peer: json / 1000, unit: "KB", peerName: "JSON" };
     return [
       { name: "feed-first", ours: first / 1000, ...feed },
       { name: "feed-delta", ours: delta / 1000, ...feed },
       { name: "poll-cpu", ours: mine.each, peer: other.each, unit: "ms", peerName },
-      { name: "push-cpu", ours: pushes.each, peer: mine.each, unit: "ms", peerName: "poll" },
+      { name: "push-cpu", ours: each("sample", pushes), peer: mine.each, unit: "ms", peerName: "poll" },
+      { name: "poll-end-p99", ours: ends.sample[1], peer: ends.quiet[1], unit: "ms", peerName: "without-pushes" },
       { name: "poll-memory", ours: mine.rss / hosts / 1e6, peer: other.rss / hosts / 1e6, unit: "MB-a-host", peerName },
     ];
   } finally {

@@ -61,6 +61,25 @@ export function memory(root: number): Memory {
   return sum;
 }
 
+/** Median, 99th percentile and maximum. */
+export type Quantiles = readonly [number, number, number];
+
+export function quantiles(values: readonly number[]): Quantiles {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (part: number): number => sorted[Math.floor((sorted.length - 1) * part)] ?? 0;
+  return [at(0.5), at(0.99), at(1)];
+}
+
+export const shown = (values: Quantiles): string => values.map((value) => value.toFixed(1)).join(", ");
+
+const scale = Number(process.env.GOHM_BENCH_SCALE ?? 1);
+
+/** True if measurements are too short for results. */
+export const isTrial = scale < 1;
+
+/** How long a measurement lasts, in milliseconds. */
+export const lasting = (ms: number): number => ms * scale;
+
 /** One result of a benchmark: our figure and the peer's. */
 export interface Claim {
   readonly name: string;

@@ -1,9 +1,13 @@
-// Simulates machines that push, in a process of its own so that its cost is not counted: half of them send whole samples of
-// eight GPUs as hmonitor does, half report in JSON as the Lab Exporter does. Each has a place of its own within the interval.
+// Simulates machines that push, in a process of its own so that its cost is not counted: whole samples of eight GPUs as
+// hmonitor sends them, or JSON as the Lab Exporter does. Each machine has a place of its own within the interval.
 import { Agent, request } from "node:http";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
+import { type Quantiles, quantiles } from "./measure.ts";
 import { info } from "./reading.ts";
+
+/** What machines send: a gpu.HostInfo, or a report in JSON. */
+export type PushKind = "sample" | "report";
 
 /** What to do, received over IPC. */
 export interface PushOrder {
@@ -15,15 +19,14 @@ export interface PushOrder {
 
 /** What was done since the last question, sent over IPC. */
 export interface PushCounts {
-  readonly samples: number;
-  readonly reports: number;
+  readonly answered: number;
   readonly failed: number;
-  /** Milliseconds until an answer came, of the slowest hundredth of pushes, and of half of them. */
-  readonly slowest: number;
-  readonly middle: number;
+  /** Milliseconds until an answer came. */
+  readonly waits: Quantiles;
 }
 
-let counts = { samples: 0, reports: 0, failed: 0 };
+let kind: PushKind = "sample";
+let failed = 0;
 let waits: number[] = [];
 
 interface Push {
@@ -91,15 +94,14 @@ async function start(order: PushOrder, number: number): Promise<void> {
   const registration = Buffer.from(JSON.stringify({ hostname, capabilities }));
   const { text } = await push({ url: `${path}register`, agent, type: "application/json", body: registration });
   const { token } = JSON.parse(text) as { token: string };
-  const whole = number % 2 === 0;
-  const type = whole ? "application/x-protobuf; messageType=gpu.HostInfo" : "application/json";
   const send = async (): Promise<void> => {
+    const whole = kind === "sample";
+    const type = whole ? "application/x-protobuf; messageType=gpu.HostInfo" : "application/json";
     const body = whole ? toBinary(HostInfoSchema, create(HostInfoSchema, { ...info(), hostname })) : report(hostname);
     const begun = performance.now();
     const { status } = await push({ url: `${path}report`, agent, token, type, body });
-    waits.push(performance.now() - begun);
-    if (status !== 200) counts.failed++;
-    else counts[whole ? "samples" : "reports"]++;
+    if (status === 200) waits.push(performance.now() - begun);
+    else failed++;
   };
   const phase = ((number * interval * 1000) / order.count) % (interval * 1000);
   setTimeout(() => {
@@ -108,19 +110,21 @@ async function start(order: PushOrder, number: number): Promise<void> {
   }, phase);
 }
 
-process.on("message", async (order: PushOrder | "counts") => {
-  if (order !== "counts") {
+async function obey(order: PushOrder | PushKind | "counts"): Promise<unknown> {
+  if (typeof order === "object") {
     // A few at a time, as each registration is written to the disk.
     for (let i = 0; i < order.count; i += 20) {
       await Promise.all(Array.from({ length: Math.min(20, order.count - i) }, (_, n) => start(order, i + n)));
     }
-    process.send?.("ready");
-    return;
+  } else if (order === "counts") {
+    const counts: PushCounts = { answered: waits.length, failed, waits: quantiles(waits) };
+    [failed, waits] = [0, []];
+    return counts;
+  } else {
+    kind = order;
   }
-  const sorted = waits.toSorted((a, b) => a - b);
-  const share = (part: number): number => sorted[Math.floor(sorted.length * part)] ?? 0;
-  process.send?.({ ...counts, slowest: share(0.99), middle: share(0.5) } satisfies PushCounts);
-  counts = { samples: 0, reports: 0, failed: 0 };
-  waits = [];
-});
+  return "done";
+}
+
+process.on("message", async (order: PushOrder | PushKind | "counts") => process.send?.(await obey(order)));
 process.on("disconnect", () => process.exit(0));
