@@ -146,7 +146,7 @@ const reset: Command = {
   ...common,
   name: "node reset",
   summary: "revoke the token of a machine that reports by itself, so that its host name may register once more",
-  details: `It stays approved, if it registers from the network address that it had. ${shown}`,
+  details: `It stays approved, from whichever address it registers. ${shown}`,
   positionals: [name],
   async run({ words: [word = ""], hub, show }) {
     show(listingOf([await hub().call(adminRoutes.resetNode, { name: word })]));

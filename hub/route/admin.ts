@@ -207,7 +207,7 @@ export const adminRoutes = {
     path: "/api/v1/admin/nodes/{name}/token",
     summary: "Revokes the token of a machine that reports by itself; its host name may register once more",
     description:
-      "It stays approved, if it registers from the network address that it had, or with an enrolment token; else it waits for approval again, unless `push.register` lets it in.",
+      "It stays approved, from whichever address it registers; administrators see if that is another one than before.",
     params: { name: host },
     answer: { "application/json": node },
     refuses: ["bad_request", "host_unknown", "book_unusable"],

@@ -76,6 +76,8 @@ test("a token that is reset is refused at once; its host name registers once, an
   start();
   const token = await hub.enrolled("gpu7");
   hub.approve("gpu7");
+  expect((await hub.register("gpu7", {}, { from: "10.0.0.6" })).status).toBe(409);
+  expect(hub.troubles.of("gpu7")).toEqual([expect.stringContaining("A machine at 10.0.0.6 asked to register")]);
   hub.reset("gpu7");
   expect((await hub.report(token)).status).toBe(401);
   await hub.pass(31 * second);
@@ -83,18 +85,56 @@ test("a token that is reset is refused at once; its host name registers once, an
   const again = await hub.register("gpu7", { capabilities: { cpuCores: 8 } });
   expect(again).toMatchObject({ status: 200, body: { nodeId: 1, message: "gpu7 is registered" } });
   expect(hub.node("gpu7")).toMatchObject({ state: "approved", reset: false, capabilities: { cpuCores: 8 } });
+  // It has a token again.
+  expect(hub.troubles.of("gpu7")).toEqual([]);
   expect((await hub.register("gpu7")).status).toBe(409);
   expect((await hub.report(String(again.body.token))).status).toBe(200);
   expect((await hub.report(token)).status).toBe(401);
 });
 
-test("after a reset, a machine of another address must be approved again: anybody could take the name", async () => {
+test("after a reset a machine stays approved, from any address; administrators see for a day that it is another one", async () => {
+  start();
+  await hub.enrolled("gpu7", {}, { from: "2001:db8:0:1::7" });
+  hub.approve("gpu7");
+  const again = async (from: string) => {
+    hub.reset("gpu7");
+    await hub.enrolled("gpu7", {}, { from });
+    return [hub.node("gpu7").state, hub.troubles.of("gpu7"), hub.book.audit({ limit: 1 })[0]?.details];
+  };
+  const kept = { state: "approved", after: "reset" };
+  expect(await again("2001:db8:0:1::9")).toEqual(["approved", [], kept]);
+  const shown = [expect.stringMatching(/registered from 10\.0\.0\.66; before, it was at 2001:db8:0:1::9\./)];
+  expect(await again("10.0.0.66")).toEqual(["approved", shown, { ...kept, before: "2001:db8:0:1::9" }]);
+  // Whoever took the name must not make that disappear.
+  expect(await again("10.0.0.66")).toEqual(["approved", shown, kept]);
+  await hub.pass(day);
+  expect(hub.troubles.of("gpu7")).toEqual([]);
+});
+
+test("a machine that waits and is reset still waits", async () => {
   start();
   await hub.enrolled("gpu7");
-  hub.approve("gpu7");
   hub.reset("gpu7");
-  await hub.enrolled("gpu7", {}, { from: "10.0.0.66" });
+  await hub.enrolled("gpu7");
   expect(hub.node("gpu7").state).toBe("waiting");
+});
+
+test.each([
+  ["gpu7", "gpu7", "its own"],
+  ["front", "gpu7", "the one that is shown"],
+  ["gpu1.lan", "gpu1", "the one of the machine that is this host"],
+  ["gpu1", "gpu1", "its own, which its machine does not have"],
+])("who asks to register as %s is shown to administrators of the host %s: it is %s", async (name, host) => {
+  start();
+  for (const one of ["gpu7", "gpu1.lan"]) await hub.enrolled(one);
+  hub.book.write((book) => {
+    book.changeHost("gpu7", { shown: "front" });
+    book.changeNode(hub.node("gpu1.lan").id, { host: "gpu1" });
+  });
+  expect((await hub.register(name, {}, { from: "10.6.6.6" })).status).toBe(409);
+  expect(hub.troubles.of(host)).toEqual([
+    `A machine at 10.6.6.6 asked to register as "${name}", which is a name of this host. If it is this machine and has lost its token, reset the token; if not, give it another host name.`,
+  ]);
 });
 
 test("16 machines of one address wait, 256 in all; those with an enrolment token do not wait", async () => {

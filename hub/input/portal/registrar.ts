@@ -31,6 +31,9 @@ const networkRate: RateLimits = { rate: 64 * 1024, burst: 1024 * 1024, waitMs: 4
 const totalRate: RateLimits = { rate: 512 * 1024, burst: 4 * 1024 * 1024, waitMs: 4000 };
 const leastCharge = 4096;
 
+/** For how long administrators see that another machine may have asked for a host's name. */
+const shownMs = 86_400_000;
+
 /** The hub itself. */
 const hub: Actor = { kind: "owner", origin: "hub" };
 
@@ -42,7 +45,7 @@ export interface Registered {
 }
 
 export interface RegistrarOptions {
-  readonly context: Pick<InputContext, "book" | "desk" | "clock" | "log" | "notice">;
+  readonly context: Pick<InputContext, "book" | "desk" | "clock" | "log" | "notice" | "troubles">;
   readonly roll: Roll;
   readonly settings: () => PushSettings;
 }
@@ -106,17 +109,11 @@ export class Registrar {
     const { context, roll } = this.#options;
     const ground = this.#groundOf(by, asked.secret);
     const known = roll.nodes().get(asked.hostname);
-    if (known?.reset === false) throw taken(asked.hostname);
-    // Another machine was recognized as the host of this name.
-    if (known === undefined && [...roll.nodes().values()].some(({ host }) => host === asked.hostname)) {
-      throw taken(asked.hostname);
-    }
-    if ([...roll.hosts().values()].some(({ name, shown }) => shown === asked.hostname && name !== asked.hostname)) {
-      throw taken(asked.hostname);
-    }
+    if (this.#takenBy(asked.hostname) !== undefined) throw taken(asked.hostname);
     if (known === undefined && roll.nodes().size >= mostNodes) throw new Fault("too_many_nodes", full);
-    const state = this.#stateOf(by, ground, known);
-    if (state === "waiting" && known?.state !== "waiting") this.#checkRoom(by.origin);
+    const state = this.#stateOf(ground, known);
+    if (state === "waiting" && known === undefined) this.#checkRoom(by.origin);
+    const before = known && placeBefore(known, by.origin);
     const token = newSecret();
     const { hostname, capabilities } = asked;
     const registered = context.clock.now();
@@ -127,6 +124,7 @@ export class Registrar {
       details: {
         state,
         ...(known === undefined ? {} : { after: "reset" }),
+        ...(before === undefined ? {} : { before }),
         ...(ground.by === "token" ? { token: ground.token.name } : {}),
       },
       write(book) {
@@ -137,6 +135,8 @@ export class Registrar {
         return { ...known, ...fresh };
       },
     });
+    context.troubles.set(node.host, "name", undefined);
+    if (before !== undefined) this.#tellMove(by, node, before);
     context.log.info(`${hostname} registered from ${by.origin}${state === "waiting" ? " and waits for approval" : ""}`);
     return { node, token };
   }
@@ -159,12 +159,26 @@ export class Registrar {
     throw new Fault("secret_refused", "Invalid registration secret");
   }
 
-  /** A reset keeps the approval, if the machine comes from where it came from: anybody could take its name meanwhile. */
-  #stateOf({ origin }: Actor, ground: Ground, known: NodeRecord | undefined): NodeState {
+  /** A reset keeps the approval: an administrator opens the name for one registration. */
+  #stateOf(ground: Ground, known: NodeRecord | undefined): NodeState {
     if (this.#options.settings().register !== "approval" || ground.by === "token") return "approved";
-    if (known?.state !== "approved") return "waiting";
-    const places = [known.origin, known.usedFrom ?? known.origin].map(networkOf);
-    return places.includes(networkOf(origin)) ? "approved" : "waiting";
+    return known?.state ?? "waiting";
+  }
+
+  /** The host that has a name already, so that no machine may register with it. */
+  #takenBy(hostname: string): string | undefined {
+    const { roll } = this.#options;
+    const known = roll.nodes().get(hostname);
+    if (known?.reset === false) return known.host;
+    // Another machine was recognized as the host of this name.
+    if (known === undefined && [...roll.nodes().values()].some(({ host }) => host === hostname)) return hostname;
+    return [...roll.hosts().values()].find(({ name, shown }) => shown === hostname && name !== hostname)?.name;
+  }
+
+  /** Shows to administrators that a machine which was reset came from elsewhere: it may be another one. */
+  #tellMove({ origin }: Actor, { host }: NodeRecord, before: string): void {
+    const text = `After its token was reset, it registered from ${origin}; before, it was at ${before}. If you do not know the new address, reset the token again.`;
+    this.#options.context.troubles.set(host, "move", text, shownMs);
   }
 
   /** @throws Fault too_many_nodes */
@@ -203,11 +217,17 @@ export class Registrar {
     remember(this.#wrong, network, { since, count: count + 1 });
   }
 
-  /** Records a refused registration; of many of one kind only some are recorded. */
+  /** Shows a refused registration to administrators, or records it; of many of one kind only some are recorded. */
   #tell(by: Actor, { hostname }: Registration, { code }: Fault): void {
+    const { desk, troubles } = this.#options.context;
+    const host = code === "node_registered" ? this.#takenBy(hostname) : undefined;
+    if (host !== undefined) {
+      const text = `A machine at ${by.origin} asked to register as "${hostname}", which is a name of this host. If it is this machine and has lost its token, reset the token; if not, give it another host name.`;
+      troubles.set(host, "name", text, shownMs);
+    }
     if (code !== "secret_refused" && code !== "too_many_nodes" && code !== "too_many_attempts") return;
     const attempt: Attempt = { name: "node.register", target: hostname, details: { reason: code } };
-    this.#options.context.desk.refused(by, attempt);
+    desk.refused(by, attempt);
   }
 
   /** Tells administrators that no further machine can register, or takes that back. */
@@ -244,6 +264,11 @@ export class Registrar {
 }
 
 const full = `${mostNodes} machines are registered, and no further one can be: an administrator must delete those that are gone.`;
+
+/** Where a machine was before; undefined if that is in the network of the present address. */
+function placeBefore({ origin, usedFrom = origin }: NodeRecord, now: string): string | undefined {
+  return [origin, usedFrom].map(networkOf).includes(networkOf(now)) ? undefined : usedFrom;
+}
 
 const taken = (hostname: string): Fault =>
   new Fault(
