@@ -22,6 +22,13 @@ export interface Action<T> extends Attempt {
   write(book: BookWriter): T;
 }
 
+/**
+ * Makes a change and its audit entry, then deletes the history of a host, which no query finds from the call on.
+ * @returns once all of it is deleted
+ * @throws Fault as `Desk.do`; history_unwritable, after the change was made
+ */
+export type Forget = (who: Actor, action: Action<unknown>, host: string) => Promise<void>;
+
 /** Most values that an audit entry records. */
 const detailLimit = 32;
 /** Entries on refusals of one actor within `refusalMs`; any number of attempts must not fill the disk. */

@@ -9,7 +9,7 @@ import { openBook } from "./book/sqlite.ts";
 import type { Clock } from "./clock.ts";
 import { checkRestored, makePrivate } from "./database/folder.ts";
 import { type DatabaseSources, databases } from "./databases.ts";
-import { Desk } from "./desk.ts";
+import { Desk, type Forget } from "./desk.ts";
 import { Fault } from "./fault.ts";
 import { FirstAdministrator } from "./first.ts";
 import type { EngineContext, RunningEngine } from "./history/engine.ts";
@@ -176,6 +176,10 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const machines = new Machines({ roster, ingest, desk, clock, log });
   running.add(() => machines.close());
   const inputs: RunningInput[] = [];
+  const forget: Forget = async (who, action, host) => {
+    desk.do(who, action);
+    await history.forget(host);
+  };
   const view: HubView = {
     live,
     history,
@@ -193,10 +197,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     web: options.web,
     book,
     desk,
-    async forget(who, action, host) {
-      desk.do(who, action);
-      await history.forget(host);
-    },
+    forget,
     privacy,
     identity,
   };
@@ -213,7 +214,10 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     const onChange: Roster["onChange"] = (listener) =>
       roster.onChange(() => running.attempt(part, "the new list of machines", listener));
     const list = { polled: () => roster.polled(), onChange };
-    const input: InputContext = { ingest, roster: list, book, desk, troubles, notice, clock, random, log };
+    const input: InputContext = {
+      ...{ ingest, roster: list, book, desk, history, forget, troubles, notice },
+      ...{ clock, random, log },
+    };
     inputs.push(running.keep(part, part.open(input, running.values(part))));
   }
   const served = [...views, ...tasks, ...inputs, { routes: backup({ data: folder, sources, log }) }];

@@ -192,7 +192,7 @@ export class Ingest {
     this.#targets.live.received(name, info, this.#measureSkew(name, host, info));
     const { devices, times } = this.#meter.measure(info, host.read, false);
     host.read = times;
-    if (!this.#believed(info)) return;
+    if (!this.#believed(info) || by.liveOnly) return;
     this.#keep({ host: name, at: this.#time(info), info, devices, late: false });
     if (info.sampled !== undefined && host.recent.push(info.sampled) > mostRecent) host.recent.shift();
   }

@@ -15,7 +15,7 @@ export interface PolledHost {
 }
 
 /** A machine that reports by itself. */
-type RosterNode = Pick<NodeRecord, "id" | "hostname" | "host" | "state">;
+type RosterNode = Pick<NodeRecord, "id" | "hostname" | "host" | "state" | "history">;
 
 /** What is known of a host beside its reports. */
 interface RosterEntry {
@@ -100,6 +100,11 @@ export class Roster {
     return !this.approved(host) && this.#entries.get(host)?.polled === undefined;
   }
 
+  /** True if history has samples of another machine under the name of a host, to which those of one that waits are not added. */
+  inherits(host: string): boolean {
+    return this.#entries.get(host)?.nodes.some(({ history }) => history !== undefined) ?? false;
+  }
+
   /** True if a person said that no machine of another name is this host. */
   parted(host: string): boolean {
     return this.#entries.get(host)?.parted ?? false;
@@ -116,7 +121,9 @@ export class Roster {
     const { book } = this.#options;
     try {
       const records = book?.hosts() ?? [];
-      this.#nodes = (book?.nodes() ?? []).map(({ id, hostname, host, state }) => ({ id, hostname, host, state }));
+      this.#nodes = (book?.nodes() ?? []).map(({ id, hostname, host, state, history }) => ({
+        ...{ id, hostname, host, state, history },
+      }));
       this.#records = records;
     } catch (error) {
       if (!(error instanceof Fault && error.code === "book_unusable")) throw error;
@@ -184,7 +191,7 @@ export class Roster {
 /** The roster as views see it. */
 export type RosterView = Pick<
   Roster,
-  "keyOf" | "nameOf" | "profile" | "config" | "polled" | "nodes" | "waits" | "onChange"
+  "keyOf" | "nameOf" | "profile" | "config" | "polled" | "nodes" | "waits" | "inherits" | "onChange"
 >;
 
 function polledHost(address: string | undefined, record: HostRecord | undefined): PolledHost | undefined {

@@ -112,7 +112,10 @@ export class AdminScene {
   }
 
   /** Has a machine register by itself. @returns the secret of its token */
-  register(hostname: string, more: Partial<Pick<NodeRecord, "host" | "state" | "capabilities">> = {}): string {
+  register(
+    hostname: string,
+    more: Partial<Pick<NodeRecord, "host" | "state" | "capabilities" | "history">> = {},
+  ): string {
     const secret = randomBytes(16).toString("hex");
     const node = { hostname, host: hostname, state: "waiting" as const, capabilities: capable, ...more };
     this.book.write((book) => book.addNode({ ...node, registered: this.now, origin: "10.0.0.21" }, hashOf(secret)));

@@ -228,6 +228,7 @@ export class BookModel implements BookWriter {
     check(node.hostname, node.host, node.origin);
     this.#fresh(this.#now.nodes, token);
     const row = {
+      history: undefined,
       ...node,
       id: ++this.#now.last.node,
       reset: false,

@@ -7,8 +7,8 @@ import type { Hono } from "hono";
 import { type Book, everything, type HostConfig, type NodeRecord, type Scope } from "../hub/book/book.ts";
 import { openBook } from "../hub/book/sqlite.ts";
 import type { Clock } from "../hub/clock.ts";
-import { Desk } from "../hub/desk.ts";
-import type { HostSample } from "../hub/history/store.ts";
+import { Desk, type Forget } from "../hub/desk.ts";
+import type { DeviceFilter, HostSample } from "../hub/history/store.ts";
 import { application } from "../hub/http/application.ts";
 import { Identity } from "../hub/identity.ts";
 import { Ingest } from "../hub/ingest.ts";
@@ -81,6 +81,16 @@ export class Receiver {
           ...sample,
           devices: sample.devices.map((one) => ({ ...one, values: Float64Array.from(one.values) })),
         }),
+      known: async ({ host }: DeviceFilter = {}) =>
+        this.samples.flatMap(({ host: of, at, devices }) =>
+          of === host ? devices.map(({ level, key }) => ({ host: of, level, key, metrics: [], last: at })) : [],
+        ),
+    };
+    const forget: Forget = async (who, action, host) => {
+      this.desk.do(who, action);
+      for (const one of this.samples.filter((sample) => sample.host === host)) {
+        this.samples.splice(this.samples.indexOf(one), 1);
+      }
     };
     this.desk = new Desk({ book: this.book, clock, log });
     this.roster = new Roster({ servers: new ServerList({}), book: this.book });
@@ -90,7 +100,8 @@ export class Receiver {
     const defaults = Object.fromEntries(Object.entries(portal.table).map(([key, row]) => [key, row.default]));
     this.input = portal.open(
       {
-        ...{ ingest: this.ingest, roster: this.roster, book: this.book, desk: this.desk, troubles, notice },
+        ...{ ingest: this.ingest, roster: this.roster, book: this.book, desk: this.desk, history, forget },
+        ...{ troubles, notice },
         clock,
         random: () => 0,
         log,

@@ -31,6 +31,7 @@ const nodeRecord = ({ hostname, ...node }: Node, id: number): NodeRecord => ({
   used: undefined,
   usedFrom: undefined,
   taken: undefined,
+  history: undefined,
   ...node,
 });
 

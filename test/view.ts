@@ -39,10 +39,12 @@ export const emptyBook: Book = {
 };
 
 /** What inputs are given, for tests of inputs that use none of it. */
-export const inputContext: Pick<InputContext, "roster" | "book" | "desk" | "troubles" | "notice"> = {
+export const inputContext: Omit<InputContext, "ingest" | "clock" | "random" | "log"> = {
   roster: new Roster({ servers: new ServerList({}) }),
   book: emptyBook,
   desk: new Desk({ book: emptyBook, clock: { now: Date.now, after: () => () => {} }, log: silent }),
+  history: new Model(),
+  forget: async () => {},
   troubles: new Troubles(Date.now),
   notice: () => {},
 };

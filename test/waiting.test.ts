@@ -137,6 +137,12 @@ test("REST: health does not count it, the fleet's history leaves it out, /pk and
   ]);
 });
 
+test("REST: what history has of a host that is gone counts, also while a stranger waits under its name", async () => {
+  scene.write({ nodes: [{ hostname: "stranger", history: now - 1000 }] });
+  const range = `from=${now - 10_000}&to=${now}&step=10000`;
+  expect((await json(`/api/fleet/history?metric=gpu_power&by=all&${range}`)).groups).toMatchObject([{ series: 4 }]);
+});
+
 test("gRPC: it is not listed among the servers", async () => {
   const refused = getHistory(served.grpc, { id: "nobody", type: "load1" });
   await expect(refused).rejects.toThrow(/servers are known$/);

@@ -168,7 +168,16 @@ export interface NodeRecord {
   readonly usedFrom: string | undefined;
   /** The newest configuration that it has fetched, and when. */
   readonly taken: { readonly version: number; readonly time: number } | undefined;
+  /**
+   * Time of the newest sample that history is known to have of another machine of this name; undefined if it has none. Until
+   * this machine is approved, its own samples are not added to those.
+   */
+  readonly history: number | undefined;
 }
+
+/** A machine that registers. */
+export type NewNode = Omit<NodeRecord, "id" | "used" | "usedFrom" | "taken" | "reset" | "history"> &
+  Partial<Pick<NodeRecord, "history">>;
 
 /**
  * Administration that views may read: accounts, sessions, tokens, hosts, nodes and the audit log. A host or node whose row is
@@ -244,7 +253,7 @@ export interface BookWriter extends BookReader, Credentials {
    */
   changeHost(name: string, change: HostChange): HostRecord;
   removeHost(name: string): void;
-  addNode(node: Omit<NodeRecord, "id" | "used" | "usedFrom" | "taken" | "reset">, token: Uint8Array): NodeRecord;
+  addNode(node: NewNode, token: Uint8Array): NodeRecord;
   changeNode(id: number, change: NodeChange): void;
   removeNode(id: number): void;
   /** Removes sessions and links that have expired (see `isExpired`), unless the clock cannot be right. */

@@ -171,7 +171,7 @@ const remove: Command = {
   name: "node delete",
   summary: "remove a host and what was set for it; its token is revoked",
   details:
-    'A host of settings.json must be removed from "servers" there first: until then, only machines that registered for it are removed. History is kept unless --history is given.',
+    'A host of settings.json must be removed from "servers" there first: until then, only machines that registered for it are removed. History is kept unless --history is given; what a machine sent that was never approved is deleted with it.',
   positionals: [name],
   options: [{ name: "history", help: "Deletes its history, too, also if nothing but history is left of it." }],
   async run({ words: [word = ""], given: { flags }, hub, show }) {
@@ -179,7 +179,7 @@ const remove: Command = {
     const answer = await hub().call(adminRoutes.deleteNode, { name: word, ...(history ? { history: "true" } : {}) });
     const columns: readonly ListingColumn<string>[] = [
       { name: "name", value: (deleted) => deleted },
-      { name: "history", value: () => (history ? "deleted" : "kept") },
+      { name: "history", value: () => (answer.history ? "deleted" : "kept") },
     ];
     show({ columns, rows: [word], json: answer });
     return 0;

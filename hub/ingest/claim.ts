@@ -14,6 +14,8 @@ export interface Owner {
   readonly trusted?: true;
   /** True if it is one machine that reports by itself, and an administrator has approved it. */
   readonly approved?: boolean;
+  /** True while its current reports are not added to history, which has those of another machine of that name. */
+  readonly liveOnly?: boolean;
 }
 
 /** What a report says of the machine that it comes from. */

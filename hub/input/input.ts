@@ -2,7 +2,8 @@ import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { Book } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
-import type { Desk } from "../desk.ts";
+import type { Desk, Forget } from "../desk.ts";
+import type { HistoryReader } from "../history/store.ts";
 import type { Ingest } from "../ingest.ts";
 import type { Log } from "../log.ts";
 import type { Roster } from "../roster.ts";
@@ -19,6 +20,9 @@ export interface InputContext {
   readonly book: Pick<Book, "nodes" | "hosts" | "token" | "onChange">;
   /** Changes administration. */
   readonly desk: Pick<Desk, "do" | "refused" | "note">;
+  /** Which devices history has. */
+  readonly history: Pick<HistoryReader, "known">;
+  readonly forget: Forget;
   /** What is wrong with hosts, for administrators. */
   readonly troubles: Pick<Troubles, "set">;
   /** Shows a notice on a topic to administrators; undefined takes it back. */

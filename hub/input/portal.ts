@@ -70,7 +70,10 @@ class Portal implements RunningInput<typeof table> {
       waiting: new RateLimit(lateLimits.waiting, now),
     };
     this.#registrar = new Registrar({ context, roll: this.#roll, settings: () => this.#settings });
-    this.#unsubscribe = context.book.onChange(() => this.#adopt());
+    const ends = [context.book.onChange(() => this.#adopt()), context.roster.onChange(() => this.#disclaim())];
+    this.#unsubscribe = () => {
+      for (const end of ends) end();
+    };
     this.#adopt();
   }
 
@@ -99,6 +102,24 @@ class Portal implements RunningInput<typeof table> {
       else this.#nodes.set(hostname, this.#open(record));
     }
     this.#registrar.notice();
+    this.#disclaim();
+  }
+
+  /** Records that the hub polls a host under the name of a machine that waits: its history is not that machine's alone any more. */
+  #disclaim(): void {
+    const { roster, desk, clock } = this.#context;
+    const nodes = [...this.#roll.nodes().values()];
+    const alone = nodes.filter(({ state, history }) => state === "waiting" && history === undefined);
+    if (alone.length === 0) return;
+    const polled = roster.polled();
+    const now = clock.now();
+    for (const { id } of alone.filter(({ hostname }) => polled.has(hostname))) {
+      desk.note({
+        of: `history of node ${id}`,
+        soon: true,
+        write: (book) => book.changeNode(id, { history: now }),
+      });
+    }
   }
 
   #open(record: NodeRecord): Node {
@@ -116,7 +137,7 @@ class Portal implements RunningInput<typeof table> {
     const network = networkOf(by.origin);
     await this.#registrar.admit(network, declaredLength(c, registrationLimit) ?? registrationLimit);
     const bytes = await this.#registrations.read(c, network, registrationLimit);
-    const { node, token } = this.#registrar.register(by, parseRegistration(bytes));
+    const { node, token } = await this.#registrar.register(by, parseRegistration(bytes));
     const message = `${node.hostname} is registered${node.state === "waiting" ? " and waits for approval" : ""}`;
     return c.json({ status: "registered", token, nodeId: node.id, message });
   }

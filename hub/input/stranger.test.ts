@@ -176,3 +176,61 @@ test("stored samples of machines that wait for approval use up nothing of the ra
   expect(status).toBe(200);
   await hub.pass(5000);
 });
+
+/** Ages of the samples of a host in history, in milliseconds. */
+const kept = (host: string) => hub.samples.filter((one) => one.host === host).map(({ at }) => hub.now - at);
+
+test("samples of a machine that waits are not added to those of a host that is gone, current or late, until it is approved", async () => {
+  hub = new Receiver();
+  const gone = await hub.enrolled("gpu1");
+  hub.approve("gpu1");
+  await hub.report(gone, { cpuUsagePct: 5 });
+  hub.remove("gpu1");
+  await hub.pass(3_600_000);
+  const stranger = await hub.enrolled("gpu1", {}, { from: "10.6.6.6" });
+  expect(hub.node("gpu1").history).toBe(hub.now - 3_600_000);
+  expect((await hub.report(stranger, { cpuUsagePct: 99 })).status).toBe(200);
+  expect((await hub.sample(stranger, hub.sampled(1_800_000))).status).toBe(200);
+  // An administrator sees it as it is, and what is there.
+  expect([busyOf("gpu1"), kept("gpu1")]).toEqual([99, [3_600_000]]);
+  hub.approve("gpu1");
+  expect((await hub.report(stranger, { cpuUsagePct: 98 })).status).toBe(200);
+  expect((await hub.sample(stranger, hub.sampled(1_700_000))).status).toBe(200);
+  expect(kept("gpu1")).toEqual([3_600_000, 0, 1_700_000]);
+});
+
+test("what machines sent that nobody approved is deleted with them after seven days, and nothing else", async () => {
+  hub = new Receiver();
+  const gone = await hub.enrolled("gone");
+  hub.approve("gone");
+  await hub.report(gone, { cpuUsagePct: 5 });
+  hub.remove("gone");
+  for (const name of ["gone", "stranger", "polled", "was polled"]) {
+    const token = await hub.enrolled(name, {}, { from: "10.6.6.6" });
+    await hub.report(token, { cpuUsagePct: 99 });
+  }
+  for (const name of ["polled", "was polled"]) {
+    polled(name);
+    await hub.pass(2000);
+    hub.ingest.received(name, create(HostInfoSchema, { agentVersion: "1", cpu: { busy: 7 } }), poll);
+  }
+  hub.book.write((book) => book.removeHost("was polled"));
+  hub.ingest.release("was polled", poll);
+  await hub.pass(7 * 86_400_000 + 7_200_000);
+  expect(hub.book.nodes()).toEqual([]);
+  expect(hub.samples.map(({ host }) => host)).toEqual(["gone", "polled", "was polled", "polled", "was polled"]);
+  const entries = hub.book.audit({ limit: 10, action: "node.expire" });
+  expect(Object.fromEntries(entries.map(({ target, details }) => [target, details.history]))).toEqual({
+    gone: false,
+    stranger: true,
+    polled: false,
+    "was polled": false,
+  });
+});
+
+test("who registers under the name of a host that is polled, and was never heard, has no history to take along", async () => {
+  hub = new Receiver();
+  polled("gpu1");
+  await hub.enrolled("gpu1", {}, { from: "10.6.6.6" });
+  expect(hub.node("gpu1").history).toBe(hub.now);
+});

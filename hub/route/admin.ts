@@ -149,6 +149,13 @@ const entry = v.pipe(
 );
 
 const done = v.pipe(v.object({ ok: v.literal(true) }), v.title("Done"));
+const removed = v.pipe(
+  v.object({
+    ok: v.literal(true),
+    history: v.pipe(v.boolean(), v.description("True if its history was deleted, too.")),
+  }),
+  v.title("Removed"),
+);
 const host = required("name a host", text({ help: "Name of the host, or the name that is shown.", example: "gpu1" }));
 const of = <const T extends object>(row: T) => ({ needs: "admin", tag: "admin", ...row }) as const;
 
@@ -217,9 +224,9 @@ export const adminRoutes = {
     path: "/api/v1/admin/nodes/{name}",
     summary: "Removes a host, and what was set for it; its token is revoked",
     description:
-      "With `history=true` its history is deleted, too, also if nothing but history is left of the host. A host of settings.json must be removed there first: without `history=true`, the machines that registered for it are removed, if there are any, and it stays.",
+      "With `history=true` its history is deleted, too, also if nothing but history is left of the host. What a machine sent that nobody has approved is always deleted, unless history has samples of another machine of its name. A host of settings.json must be removed there first: without `history=true`, the machines that registered for it are removed, if there are any, and it stays.",
     params: { name: host, history: choice(["true", "false"], { help: "Deletes its history, too.", example: "true" }) },
-    answer: { "application/json": done },
+    answer: { "application/json": removed },
     refuses: ["bad_request", "host_unknown", "host_in_settings", "book_unusable", "history_unwritable"],
   }),
   addServer: of({

@@ -102,6 +102,13 @@ describe("the list of hosts", () => {
     });
   });
 
+  test("says of a machine that waits under the name of one that is gone until when history has samples of that", async () => {
+    scene.register("pushing", { history: Date.UTC(2026, 10, 20, 8, 15) });
+    const text = expect.stringMatching(/^History has samples of another machine "pushing", until 2026-11-20 08:15 UTC/);
+    expect((await scene.node("pushing"))?.trouble).toEqual([text]);
+    expect((await scene.ask(routes.approveNode, { name: "pushing" })).value.trouble).toEqual([]);
+  });
+
   test("a polled host does not wait, even if a registration for it does", async () => {
     scene.register("gpu2.lab", { host: "gpu2" });
     scene.report("gpu2");
@@ -180,23 +187,37 @@ describe("a host that is deleted", () => {
   const known = async (): Promise<string[]> => (await scene.history.known()).map(({ host }) => host);
 
   test("is gone with its record, registrations and tokens, and its history is kept", async () => {
-    const secret = scene.register("pushing");
-    scene.register("second.lab", { host: "pushing" });
+    const secret = scene.register("pushing", { state: "approved" });
+    scene.register("second.lab", { host: "pushing", state: "approved" });
     await scene.ask(routes.configureNode, { name: "pushing" }, { gpuIndices: [0] });
     remember("pushing");
-    expect(await remove("pushing")).toEqual({ status: 200, value: { ok: true } });
+    expect(await remove("pushing")).toEqual({ status: 200, value: { ok: true, history: false } });
     expect([scene.book.nodes(), scene.book.hosts(), await known()]).toEqual([[], [], ["pushing"]]);
     expect(scene.book.nodeOf(hashOf(secret))).toBeUndefined();
   });
 
   test("takes its history along if that is asked for, also when nothing else is left of it", async () => {
-    scene.register("pushing");
+    scene.register("pushing", { state: "approved" });
     remember("pushing");
     await remove("pushing");
     expect((await remove("pushing")).status).toBe(404);
     expect((await remove("pushing", "true")).status).toBe(200);
     expect(await known()).toEqual([]);
     expect((await remove("pushing", "true")).status).toBe(404);
+  });
+
+  test("takes along what it sent if nobody has approved it, so that a stranger leaves nothing behind", async () => {
+    for (const name of ["stranger", "approved", "of another", "polled"]) remember(name);
+    scene.register("stranger");
+    scene.register("approved", { state: "approved" });
+    scene.register("of another", { history: 1 });
+    await scene.ask(routes.addServer, {}, { name: "polled", address: "127.0.0.1:9" });
+    scene.register("polled");
+    for (const name of ["stranger", "approved", "of another", "polled"]) {
+      expect([name, (await remove(name)).value.history]).toEqual([name, name === "stranger"]);
+      expect(scene.audit()[0]).toMatchObject({ target: name, details: { history: name === "stranger" } });
+    }
+    expect(await known()).toEqual(["approved", "of another", "polled"]);
   });
 
   test("is one of the settings only after it was removed there", async () => {
@@ -209,7 +230,7 @@ describe("a host that is deleted", () => {
     const secret = scene.register("gpu2");
     expect(await scene.node("gpu2")).toMatchObject({ ways: ["settings", "push"], capabilities: { gpus: [] } });
     expect((await remove("gpu2", "true")).status).toBe(409);
-    expect(await remove("gpu2")).toEqual({ status: 200, value: { ok: true } });
+    expect(await remove("gpu2")).toEqual({ status: 200, value: { ok: true, history: false } });
     expect(scene.audit().at(-1)).toMatchObject({ action: "node.delete", target: "gpu2" });
     expect(scene.book.nodeOf(hashOf(secret))).toBeUndefined();
     expect(await scene.node("gpu2")).toMatchObject({ ways: ["settings"], registration: null });
@@ -225,7 +246,7 @@ describe("a host that is deleted", () => {
     // The timer of the hub's patience.
     for (let i = 0; i < 100 && scene.timers.length === 0; i++) await new Promise(setImmediate);
     for (const run of scene.timers.splice(0)) run();
-    expect(await answer).toEqual({ status: 200, value: { ok: true } });
+    expect(await answer).toEqual({ status: 200, value: { ok: true, history: true } });
     end();
   });
 

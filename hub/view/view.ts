@@ -3,7 +3,7 @@ import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { BookReader } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
-import type { Action, Desk } from "../desk.ts";
+import type { Desk, Forget } from "../desk.ts";
 import type { HistoryReader } from "../history/store.ts";
 import type { Identity } from "../identity.ts";
 import type { Ingest } from "../ingest.ts";
@@ -14,7 +14,6 @@ import type { RosterView } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
 import type { ServerList } from "../servers.ts";
 import type { TroublesView } from "../trouble.ts";
-import type { Actor } from "../who.ts";
 
 /** State of the hub as views see it: read-only, but for administration, which the desk changes. */
 export interface HubView {
@@ -45,12 +44,7 @@ export interface HubView {
   readonly book: BookReader;
   /** Changes administration, if the actor has the right. */
   readonly desk: Pick<Desk, "do" | "refused">;
-  /**
-   * Makes a change and its audit entry, then deletes the history of a host, which no query finds from the call on.
-   * @returns once all of it is deleted
-   * @throws Fault as `Desk.do`; history_unwritable, after the change was made
-   */
-  readonly forget: (who: Actor, action: Action<unknown>, host: string) => Promise<void>;
+  readonly forget: Forget;
   /** What of the people who use the machines a client sees. */
   readonly privacy: PrivacyView;
   /** Who may ask on the TCP port. A view with a port of its own admits its clients by it. */

@@ -167,21 +167,26 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
     expect(await page.getByRole("button", { name: "Approve gpu9" }).count()).toBe(0);
   });
 
-  test("a host is deleted, with its history only where that is ticked", async () => {
+  test("a host is deleted, with its history only where that is ticked, or where nobody has approved it", async () => {
     const known = async (name: string): Promise<number> =>
       (await fetch(`${lab.url}/api/history?${new URLSearchParams({ host: name, metric: "gpu_utilization" })}`)).status;
     for (const [name, history] of [
       ["kept", false],
       ["gone", true],
+      ["stranger", true],
     ] as const) {
       const pushing = await pusher(lab.url, name);
       const page = await lab.administer(panel(name));
-      await page.getByRole("button", { name: `Approve ${name}` }).click(patience);
-      await page.getByText(`${name} is approved.`).waitFor(patience);
+      const isApproved = name !== "stranger";
+      if (isApproved) {
+        await page.getByRole("button", { name: `Approve ${name}` }).click(patience);
+        await page.getByText(`${name} is approved.`).waitFor(patience);
+      }
       await pushing.report();
       await expect.poll(() => known(name), patience).toBe(200);
       await page.getByRole("button", { name: "Delete host" }).click();
-      if (history) await page.getByLabel(/^Delete its history, too/).check();
+      if (!isApproved) await page.getByText("what it sent is deleted with it").waitFor(patience);
+      else if (history) await page.getByLabel(/^Delete its history, too/).check();
       await page
         .getByRole("dialog")
         .getByRole("button", { name: /^Delete host/ })

@@ -197,7 +197,7 @@ test("a host that is added is polled at once, and is deleted with its history", 
       json(["node", "list"]).nodes.find(({ name }: { name: string }) => name === "played").state;
     await vi.waitFor(() => expect(state()).toBe("answering"), { timeout: 20_000 });
     await vi.waitFor(async () => expect(await asked()).not.toEqual(["host_unknown"]), { timeout: 20_000 });
-    expect(json(["node", "delete", "played", "--history"])).toEqual({ ok: true });
+    expect(json(["node", "delete", "played", "--history"])).toEqual({ ok: true, history: true });
     expect(await asked()).toEqual(["host_unknown"]);
     expect(json(["audit", "--action", "node.delete"]).entries[0].details).toEqual({ history: true });
   } finally {

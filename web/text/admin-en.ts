@@ -167,6 +167,8 @@ export const adminEn: AdminText = {
     pushes
       ? "Its name, group, labels and selection are lost, and its token stops working at once. If the machine registers again, it waits for approval."
       : "It is no longer polled, and its name, group, labels and selection are lost.",
+  rejectConsequence:
+    "Nobody has approved this machine: its token stops working at once, and what it sent is deleted with it. History of an earlier machine of this name stays.",
   alsoHistory: "Delete its history, too",
   alsoHistoryHint: "This cannot be undone.",
   deleteWithHistory: "Delete host and history",

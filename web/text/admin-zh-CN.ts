@@ -160,6 +160,7 @@ export const adminZhCN: AdminText = {
     pushes
       ? "名称、分组、标签和勾选设置都会丢失，令牌立即失效。机器再次注册时需要重新批准。"
       : "不再轮询这台主机，名称、分组、标签和勾选设置都会丢失。",
+  rejectConsequence: "还没有人批准这台机器：它的令牌立即失效，它上报的数据一并删除。以前同名机器的历史数据保留。",
   alsoHistory: "同时删除历史数据",
   alsoHistoryHint: "此操作无法撤销。",
   deleteWithHistory: "删除主机和历史",

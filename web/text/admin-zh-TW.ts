@@ -160,6 +160,7 @@ export const adminZhTW: AdminText = {
     pushes
       ? "名稱、群組、標籤和勾選設定都會遺失，權杖立即失效。機器再次註冊時需要重新核准。"
       : "不再輪詢這台主機，名稱、群組、標籤和勾選設定都會遺失。",
+  rejectConsequence: "還沒有人核准這台機器：它的權杖立即失效，它回報的資料一併刪除。先前同名機器的歷史資料保留。",
   alsoHistory: "同時刪除歷史資料",
   alsoHistoryHint: "此操作無法復原。",
   deleteWithHistory: "刪除主機和歷史",

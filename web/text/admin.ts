@@ -170,6 +170,8 @@ export interface AdminText {
   readonly deleteTitle: (name: string) => string;
   /** `pushes`: the machine reports by itself. */
   readonly deleteConsequence: (pushes: boolean) => string;
+  /** Of a machine that waits for approval. */
+  readonly rejectConsequence: string;
   readonly alsoHistory: string;
   readonly alsoHistoryHint: string;
   readonly deleteWithHistory: string;

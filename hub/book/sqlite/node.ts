@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { quoted } from "../../../program/setting.ts";
 import type { Database } from "../../database/database.ts";
 import { Fault } from "../../fault.ts";
-import type { Capabilities, NodeChange, NodeRecord, NodeState } from "../book.ts";
+import type { Capabilities, NewNode, NodeChange, NodeRecord, NodeState } from "../book.ts";
 import { type DamageReport, jsonColumn, optionalText, optionalWhole, readable, sha256, text, whole } from "./column.ts";
 
 interface NodeRow {
@@ -18,6 +18,7 @@ interface NodeRow {
   readonly used_from: string | null;
   readonly taken_version: number | null;
   readonly taken_time: number | null;
+  readonly history: number | null;
 }
 
 const capabilities = jsonColumn<Capabilities>(
@@ -47,6 +48,7 @@ const nodeOf = (row: NodeRow, known: Capabilities): NodeRecord => ({
     row.taken_version === null || row.taken_time === null
       ? undefined
       : { version: row.taken_version, time: row.taken_time },
+  history: row.history ?? undefined,
 });
 
 type Fields = Omit<NodeRecord, "id"> & { readonly token: Uint8Array | undefined };
@@ -67,6 +69,7 @@ const writers: { readonly [K in keyof Fields]: (value: Fields[K], owner: string)
     taken_version: optionalWhole(value?.version, "version of a configuration"),
     taken_time: optionalWhole(value?.time, "time of a configuration"),
   }),
+  history: (value) => ({ history: optionalWhole(value, "time of the last sample of another machine") }),
   token: (value) => ({ token: value === undefined ? null : sha256(value) }),
 };
 
@@ -116,11 +119,18 @@ export class NodeTable {
   }
 
   /** @throws Fault name_taken, bad_request */
-  add(node: Omit<NodeRecord, "id" | "used" | "usedFrom" | "taken" | "reset">, token: Uint8Array): NodeRecord {
+  add(node: NewNode, token: Uint8Array): NodeRecord {
     if (this.#named.get(node.hostname) !== undefined) {
       throw new Fault("name_taken", `A machine ${quoted(node.hostname)} is registered already`);
     }
-    const record = { ...node, reset: false, used: undefined, usedFrom: undefined, taken: undefined };
+    const record = {
+      history: undefined,
+      ...node,
+      reset: false,
+      used: undefined,
+      usedFrom: undefined,
+      taken: undefined,
+    };
     const columns = columnsOf({ ...record, token }, node.hostname);
     const names = Object.keys(columns);
     const values = names.map((name) => `@${name}`);

@@ -6,6 +6,8 @@ import type { DatabaseSchema } from "../../database/open.ts";
  *
  * 2. Accounts, tokens, hosts and nodes. Limits of texts and lists are those of column.ts, hashes are SHA-256, numbers of rows
  *    are never given again. The index audit_kind is on the part of an action before the dot.
+ *
+ * 3. node.history. Nothing says whether the history of a machine that already waits is its own: it counts as another's.
  */
 const steps = [
   `CREATE TABLE audit (
@@ -101,6 +103,8 @@ const steps = [
     CHECK ((taken_version IS NULL) = (taken_time IS NULL))
   ) STRICT;
   CREATE INDEX node_host ON node (host);`,
+  `ALTER TABLE node ADD COLUMN history INTEGER;
+  UPDATE node SET history = registered WHERE state = 'waiting';`,
 ];
 
 /** Form of gohm.db. */

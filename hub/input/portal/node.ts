@@ -77,11 +77,15 @@ export class Node {
     this.#options = options;
     this.#record = record;
     const isApproved = (): boolean => this.#record.state === "approved";
+    const isLiveOnly = (): boolean => this.#isLiveOnly();
     this.#owner = {
       input: "portal",
       origin: "push",
       get approved() {
         return isApproved();
+      },
+      get liveOnly() {
+        return isLiveOnly();
       },
     };
     this.#address = record.usedFrom ?? record.origin;
@@ -156,7 +160,7 @@ export class Node {
     this.#limit(info);
     if (late) {
       this.#fallBehind();
-      ingest.late(host, info, this.#owner);
+      if (!this.#isLiveOnly()) ingest.late(host, info, this.#owner);
       return;
     }
     this.#hear();
@@ -177,6 +181,12 @@ export class Node {
     if (code === "canceled" || code === "busy" || code === "internal") return;
     this.#refusal = message;
     this.#tell("report", `A report was refused: ${message}`);
+  }
+
+  /** A stranger's samples must not be added to those of a host that is gone. */
+  #isLiveOnly(): boolean {
+    const { state, history } = this.#record;
+    return state === "waiting" && history !== undefined;
   }
 
   #busy(what: string): Fault {

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { networkOf } from "../../../program/network.ts";
 import { type ApiToken, isExpired, type NodeRecord, type NodeState } from "../../book/book.ts";
-import type { Attempt } from "../../desk.ts";
+import type { Action, Attempt } from "../../desk.ts";
 import { Fault } from "../../fault.ts";
 import { hashOf, newSecret } from "../../secret.ts";
 import type { Actor } from "../../who.ts";
@@ -45,7 +45,10 @@ export interface Registered {
 }
 
 export interface RegistrarOptions {
-  readonly context: Pick<InputContext, "book" | "desk" | "clock" | "log" | "notice" | "troubles">;
+  readonly context: Pick<
+    InputContext,
+    "book" | "desk" | "history" | "forget" | "roster" | "clock" | "log" | "notice" | "troubles"
+  >;
   readonly roll: Roll;
   readonly settings: () => PushSettings;
 }
@@ -96,16 +99,23 @@ export class Registrar {
   }
 
   /** @throws Fault secret_refused, node_registered, too_many_nodes, too_many_attempts, book_unusable */
-  register(by: Actor, asked: Registration): Registered {
+  async register(by: Actor, asked: Registration): Promise<Registered> {
     try {
-      return this.#register(by, asked);
+      return this.#register(by, asked, await this.#historyOf(asked.hostname));
     } catch (error) {
       if (error instanceof Fault) this.#tell(by, asked, error);
       throw error;
     }
   }
 
-  #register(by: Actor, asked: Registration): Registered {
+  /** Time of the newest sample that history has under a name. */
+  async #historyOf(host: string): Promise<number | undefined> {
+    const known = await this.#options.context.history.known({ host });
+    return known.length === 0 ? undefined : Math.max(...known.map(({ last }) => last));
+  }
+
+  /** @param history time of the newest sample under that name */
+  #register(by: Actor, asked: Registration, history: number | undefined): Registered {
     const { context, roll } = this.#options;
     const ground = this.#groundOf(by, asked.secret);
     const known = roll.nodes().get(asked.hostname);
@@ -117,6 +127,7 @@ export class Registrar {
     const token = newSecret();
     const { hostname, capabilities } = asked;
     const registered = context.clock.now();
+    const others = history ?? (context.roster.polled().has(hostname) ? registered : undefined);
     const node = context.desk.do(by, {
       name: "node.register",
       needs: "open",
@@ -130,7 +141,8 @@ export class Registrar {
       write(book) {
         if (ground.by === "token") book.useToken(ground.token.id, registered);
         const fresh = { state, registered, origin: by.origin, capabilities };
-        if (known === undefined) return book.addNode({ hostname, host: hostname, ...fresh }, hashOf(token));
+        if (known === undefined)
+          return book.addNode({ hostname, host: hostname, history: others, ...fresh }, hashOf(token));
         book.changeNode(known.id, { ...fresh, reset: false, taken: undefined, token: hashOf(token) });
         return { ...known, ...fresh };
       },
@@ -246,20 +258,31 @@ export class Registrar {
       const overdue = this.#waiting().filter(({ registered }) => now - registered >= waitingMs);
       const before = this.#overdue;
       this.#overdue = new Set(overdue.map(({ id }) => id));
-      for (const { id, hostname, origin } of overdue) {
-        if (!before.has(id)) continue;
-        context.desk.do(hub, {
-          name: "node.expire",
-          needs: "owner",
-          target: hostname,
-          details: { from: origin },
-          write: (book) => book.removeNode(id),
-        });
-        context.log.info(`${hostname} was not approved for seven days: its registration was removed`);
-      }
+      for (const node of overdue) if (before.has(node.id)) this.#expire(node);
     } catch (error) {
       context.log.warn(`machines that wait for approval are not looked after: ${(error as Error).message}`);
     }
+  }
+
+  /** Removes a machine, and what it sent, if that is all that history has of its name. */
+  #expire({ id, hostname, origin, history }: NodeRecord): void {
+    const { desk, forget, log, roster } = this.#options.context;
+    const own = history === undefined && !roster.polled().has(hostname);
+    const action: Action<void> = {
+      name: "node.expire",
+      needs: "owner",
+      target: hostname,
+      details: { from: origin, history: own },
+      write: (book) => book.removeNode(id),
+    };
+    log.info(
+      `${hostname} was not approved for seven days: its registration is removed${own ? ", and what it sent" : ""}`,
+    );
+    if (own) {
+      forget(hub, action, hostname).catch((error: unknown) =>
+        log.error(`the registration of ${hostname}, or what it sent, is not removed: ${String(error)}`),
+      );
+    } else desk.do(hub, action);
   }
 }
 

@@ -213,14 +213,15 @@ const patienceMs = 5000;
 export async function deleteNode(
   hub: HubView,
   { by, given }: RouteRequest<Routes["deleteNode"]>,
-): Promise<{ ok: true }> {
-  const history = given.history === "true";
-  const host = await removable(hub, given.name, history);
+): Promise<{ ok: true; history: boolean }> {
+  const asked = given.history === "true";
+  const host = await removable(hub, given.name, asked);
   const { name } = host;
   if (host.listed !== undefined) {
-    removeRegistrations(hub, by, { host, asked: given.name, history });
-    return { ok: true };
+    removeRegistrations(hub, by, { host, asked: given.name, history: asked });
+    return { ok: true, history: false };
   }
+  const history = asked || isStranger(host);
   const action: Action<void> = {
     name: "node.delete",
     needs: "admin",
@@ -233,8 +234,14 @@ export async function deleteNode(
   };
   if (history) await patiently(hub, name, hub.forget(by, action, name));
   else hub.desk.do(by, action);
-  return { ok: true };
+  return { ok: true, history };
 }
+
+/** True if all that history can have of a host is what machines sent that nobody has approved. */
+const isStranger = (host: AdminHost): boolean =>
+  host.nodes.length > 0 &&
+  !isPolled(host) &&
+  host.nodes.every(({ state, history }) => state === "waiting" && history === undefined);
 
 /**
  * Removes the machines that registered for a host of the settings, which stays: a stranger may have taken its name.

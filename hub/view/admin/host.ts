@@ -5,6 +5,7 @@ import type { adminRoutes } from "../../route/admin.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { HubView } from "../view.ts";
 import { capabilitiesOf, joined } from "./capability.ts";
+import { warningsOf } from "./waiting.ts";
 
 /** A host as administrators see it. */
 export type AdminNode = JsonAnswer<typeof adminRoutes.approveNode>;
@@ -122,7 +123,7 @@ export function nodeOf(hub: HubView, host: AdminHost): AdminNode {
     taken: taken === undefined ? null : { version: taken.version, time: taken.time },
     registration: first === undefined ? null : registrationOf(first),
     skewMs: live?.skewMs ?? null,
-    trouble: troubles.of(name),
+    trouble: [...troubles.of(name), ...(roster.waits(name) ? nodes.flatMap(warningsOf) : [])],
   };
 }
 

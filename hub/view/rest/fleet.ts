@@ -113,7 +113,8 @@ async function groupsOf(hub: HubView, metric: Metric, by: Grouping): Promise<Ser
   const nameOf = naming(hub, metric, by);
   const groups = new Map<string | undefined, SeriesId[]>();
   for (const { host, level, key, metrics } of await hub.history.known({ level: metric.level })) {
-    if (!metrics.includes(metric.name) || !counts(hub, host)) continue;
+    // A stranger that waits under the name of a host that is gone does not make its history disappear.
+    if (!metrics.includes(metric.name) || !(counts(hub, host) || hub.roster.inherits(host))) continue;
     const name = nameOf(host, key);
     const series = groups.get(name);
     const id = { host, level, key, metric: metric.name };

@@ -125,23 +125,28 @@ function Delete({ node, close }: DialogProps): JSX.Element {
       verb={history.value ? t.deleteWithHistory : t.deleteHost}
       close={close}
       work={async () => {
-        await administer("deleteNode", { name: node.name, ...(history.peek() && { history: "true" }) });
-        tell({ place: "hosts", words: t.deleted(node.shown, history.peek()) });
+        const answer = await administer("deleteNode", {
+          name: node.name,
+          ...(history.peek() && { history: "true" }),
+        });
+        tell({ place: "hosts", words: t.deleted(node.shown, answer.history) });
         refreshViewer().catch(() => {}); // the badge follows later
         location.replace(adminPath);
       }}
     >
-      <p>{t.deleteConsequence(node.ways.includes("push"))}</p>
-      <label class="tick">
-        <input
-          type="checkbox"
-          checked={history.value}
-          onChange={(event) => (history.value = event.currentTarget.checked)}
-        />
-        <span>
-          {t.alsoHistory} <span class="hint">{t.alsoHistoryHint}</span>
-        </span>
-      </label>
+      <p>{node.state === "waiting" ? t.rejectConsequence : t.deleteConsequence(node.ways.includes("push"))}</p>
+      {node.state === "waiting" ? null : (
+        <label class="tick">
+          <input
+            type="checkbox"
+            checked={history.value}
+            onChange={(event) => (history.value = event.currentTarget.checked)}
+          />
+          <span>
+            {t.alsoHistory} <span class="hint">{t.alsoHistoryHint}</span>
+          </span>
+        </label>
+      )}
     </Confirm>
   );
 }
