@@ -171,9 +171,10 @@ export class Ingest {
    * Takes a current report, for live state and history. History dates it by the host's clock if it is at most 30 s old,
    * else by the hub's. A report of an owner on standby is discarded, and so is one of a second machine of that name.
    * @param info must not be used by the caller afterwards
+   * @param peer network address that it comes from; "" if unknown
    * @throws Fault host_unknown if that owner has not claimed the host
    */
-  received(name: string, info: HostInfo, by: Owner): void {
+  received(name: string, info: HostInfo, by: Owner, peer = ""): void {
     const host = this.#hosts.get(name);
     const claim = host?.claims.get(by);
     if (host === undefined || claim === undefined) throw unclaimed(name);
@@ -183,7 +184,7 @@ export class Ingest {
     if (feeding !== undefined && feeding.by !== by) claim.state = "new";
     if (this.#isSecond(name, info, feeding)) return;
     hear(claim, now);
-    this.#recognize(name, by, claim, info);
+    this.#recognize(name, by, claim, { bootId: info.system?.bootId ?? "", hostname: info.hostname ?? "", peer });
     if (ahead(by, host.claims).some(({ state }) => state === "up")) return;
     sanitize(info);
     identify(info.gpus, host.cards);
@@ -298,9 +299,8 @@ export class Ingest {
   }
 
   /** Calls the listeners if the owner hears from another machine than before. */
-  #recognize(host: string, by: Owner, claim: Claim, { hostname = "", ip = "", system }: HostInfo): void {
-    const machine = recognize(claim, { bootId: system?.bootId ?? "", hostname, ip });
-    if (machine !== undefined) for (const listener of this.#machineListeners) listener(host, by, machine);
+  #recognize(host: string, by: Owner, claim: Claim, machine: Machine): void {
+    if (recognize(claim, machine)) for (const listener of this.#machineListeners) listener(host, by, machine);
   }
 
   /** Removes devices that are not selected from a report. */

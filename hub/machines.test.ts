@@ -53,10 +53,10 @@ beforeEach(() => {
   for (const name of ["gpu1", "gpu2"]) ingest.claim(name, poll, scene.servers.addresses().get(name) ?? "");
 });
 
-/** Takes a report, and whatever follows from it. */
-function hear(host: string, by: Owner, init: Init, address = ""): void {
-  if (by === push) ingest.claim(host, push, address);
-  ingest.received(host, create(HostInfoSchema, init), by);
+/** Takes a report, and whatever follows from it. @param peer address that it comes from */
+function hear(host: string, by: Owner, init: Init, peer = ""): void {
+  if (by === push) ingest.claim(host, push, peer);
+  ingest.received(host, create(HostInfoSchema, init), by, peer);
   settle();
 }
 
@@ -88,26 +88,45 @@ test("a machine that is polled and reports by itself is one host by its boot id,
   ]);
 });
 
-test.each<[string, Init, Init, string, string]>([
-  ["address of the poll", { hostname: "Node" }, { hostname: "node" }, "10.0.0.1", "n gpu1"],
+const node = { hostname: "node" };
+test.each<[string, Init, Init, string, string, string]>([
+  ["the same address", { hostname: "Node" }, node, "10.0.0.1", "10.0.0.1", "n gpu1"],
+  ["another host name", { hostname: "other" }, node, "10.0.0.1", "10.0.0.1", "n n"],
+  ["another address", node, node, "10.0.0.1", "10.0.0.3", "n n"],
   [
-    "address that the machine reports",
-    { hostname: "node", ip: "10.9.9.9" },
-    { hostname: "node", ip: "10.9.9.9" },
-    "10.0.0.5",
-    "n gpu1",
+    "the same address in the reports alone",
+    { ...node, ip: "10.0.0.1" },
+    { ...node, ip: "10.0.0.1" },
+    "10.0.0.1",
+    "10.0.0.3",
+    "n n",
   ],
-  ["another host name", { hostname: "other" }, { hostname: "node" }, "10.0.0.1", "n n"],
-  ["another address", { hostname: "node", ip: "10.0.0.2" }, { hostname: "node", ip: "10.0.0.3" }, "10.0.0.3", "n n"],
-  ["no host name", {}, {}, "10.0.0.1", "n n"],
-  ["a boot id of the poll alone", boot("A"), { hostname: "h" }, "10.0.0.1", "n gpu1"],
-  ["a boot id of the machine's own reports alone", { hostname: "h" }, boot("A"), "10.0.0.1", "n gpu1"],
-  ["boot ids that differ", boot("A"), { ...boot("B"), hostname: "h" }, "10.0.0.1", "n n"],
-])("where a boot id is missing, host name and address decide: %s", (_what, polled, own, address, wanted) => {
+  ["no host name", {}, {}, "10.0.0.1", "10.0.0.1", "n n"],
+  ["a loopback address", node, node, "127.0.0.1", "127.0.0.1", "n n"],
+  ["an unknown address", node, node, "", "", "n n"],
+  ["a boot id of the poll alone", boot("A"), { hostname: "h" }, "10.0.0.1", "10.0.0.1", "n gpu1"],
+  ["a boot id of the machine's own reports alone", { hostname: "h" }, boot("A"), "10.0.0.1", "10.0.0.1", "n gpu1"],
+  ["boot ids that differ", boot("A"), { ...boot("B"), hostname: "h" }, "10.0.0.1", "10.0.0.1", "n n"],
+])("where a boot id is missing, host name and address decide: %s", (_what, polled, own, at, from, wanted) => {
   scene.write({ nodes: [{ hostname: "n", state: approved }] });
-  hear("gpu1", poll, polled);
-  hear("n", push, own, address);
+  hear("gpu1", poll, polled, at);
+  hear("n", push, own, from);
   expect(hosts()).toEqual([wanted]);
+});
+
+test.each([
+  ["reports come from", () => hear("other", push, { hostname: "other" }, "10.0.0.1")],
+  ["is polled at", () => hear("gpu2", poll, { hostname: "other" }, "10.0.0.1")],
+])("an address that another machine %s, as behind one proxy, tells nothing", (_, other) => {
+  scene.write({ nodes: [{ hostname: "n", state: approved }, { hostname: "other" }] });
+  other();
+  hear("gpu1", poll, node, "10.0.0.1");
+  hear("n", push, node, "10.0.0.1");
+  expect(hosts()).toEqual(["n n", "other other"]);
+  // The kernel's boot id does.
+  hear("gpu1", poll, boot("A"), "10.0.0.1");
+  hear("n", push, boot("A"), "10.0.0.1");
+  expect(hosts()).toEqual(["n gpu1", "other other"]);
 });
 
 test("a machine that waits for approval is taken for no other one; once it is approved, it is", () => {

@@ -1,3 +1,4 @@
+import { isLoopback } from "../program/network.ts";
 import type { NodeRecord } from "./book/book.ts";
 import type { Clock } from "./clock.ts";
 import type { Desk } from "./desk.ts";
@@ -30,8 +31,8 @@ interface PolledMachine {
 
 /**
  * Finds machines that are polled under one name and report by themselves under another, and makes them one host: the polled
- * one. Boot ids decide; where one of the two has none, host name and address do. A machine that nobody has approved is
- * never taken for another one, nor is one that a person has parted.
+ * one. Boot ids decide; where one of the two has none, the host name and the address that the hub itself sees do. A machine
+ * that nobody has approved is never taken for another one, nor is one that a person has parted.
  */
 export class Machines {
   readonly #options: MachinesOptions;
@@ -72,11 +73,12 @@ export class Machines {
     for (const host of this.#heard.keys()) if (!polled.has(host) && !hosts.has(host)) this.#heard.delete(host);
     const taken = new Set(nodes.flatMap(({ host, state }) => (state === "approved" ? host : [])));
     const known = this.#polledMachines([...polled.keys()].filter((name) => !roster.parted(name)));
+    const shared = repeated([...hosts].flatMap((host) => this.#heard.get(host)?.own?.peer ?? []));
     for (const { id, hostname, host, state } of nodes) {
       const own = this.#heard.get(host)?.own;
       if (own === undefined || state !== "approved" || polled.has(host)) continue;
       const isOwn = ({ name, machine }: PolledMachine): boolean => !taken.has(name) && fits(machine, own);
-      const [found] = signsOf(own, [own.ip, own.address]).flatMap((sign) => known.get(sign)?.find(isOwn) ?? []);
+      const [found] = signsOf(own, shared).flatMap((sign) => known.get(sign)?.find(isOwn) ?? []);
       if (found === undefined) continue;
       taken.add(found.name);
       this.#join({ id, hostname }, found.name);
@@ -86,10 +88,11 @@ export class Machines {
   /** What the hub polls, by what a machine can be recognized by: each event compares all of them. */
   #polledMachines(names: readonly string[]): ReadonlyMap<string, readonly PolledMachine[]> {
     const known = new Map<string, PolledMachine[]>();
+    const shared = repeated(names.flatMap((name) => this.#heard.get(name)?.polled?.peer ?? []));
     for (const name of names) {
       const machine = this.#heard.get(name)?.polled;
       if (machine === undefined) continue;
-      for (const sign of signsOf(machine, [machine.ip, hostOf(machine.address)])) {
+      for (const sign of signsOf(machine, shared)) {
         const alike = known.get(sign);
         if (alike === undefined) known.set(sign, [{ name, machine }]);
         else alike.push({ name, machine });
@@ -115,19 +118,24 @@ export class Machines {
   }
 }
 
-/** What a machine is recognized by: its boot id, and its host name with an address. */
-const signsOf = ({ bootId, hostname }: Machine, addresses: readonly string[]): string[] => [
-  ...(bootId === "" ? [] : [`boot ${bootId}`]),
-  ...addresses.flatMap((at) => (hostname === "" || at === "" ? [] : `name ${hostname.toLowerCase()}\n${at}`)),
-];
+/**
+ * What a machine is recognized by: its boot id, and its host name with the address that the hub hears it from. That address
+ * says nothing if several machines have it, as behind a proxy or NAT, nor if it is a loopback address, as behind a proxy here.
+ */
+function signsOf({ bootId, hostname, peer }: Machine, shared: ReadonlySet<string>): string[] {
+  const isPlace = peer !== "" && !isLoopback(peer) && !shared.has(peer);
+  return [
+    ...(bootId === "" ? [] : [`boot ${bootId}`]),
+    ...(hostname !== "" && isPlace ? [`name ${hostname.toLowerCase()}\n${peer}`] : []),
+  ];
+}
+
+/** Texts that are there more than once. */
+function repeated(texts: readonly string[]): ReadonlySet<string> {
+  const seen = new Set<string>();
+  return new Set(texts.filter((text) => seen.size === seen.add(text).size));
+}
 
 /** True unless both tell their boot, and these differ. */
 const fits = (one: Machine, other: Machine): boolean =>
   one.bootId === "" || other.bootId === "" || one.bootId === other.bootId;
-
-/** The host of "host:port" or "tls://host:port". */
-const hostOf = (address: string): string =>
-  address
-    .replace(/^tls:\/\//, "")
-    .replace(/:\d+$/, "")
-    .replace(/^\[(.*)\]$/, "$1");

@@ -1,6 +1,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
+import { peerAddress } from "../../program/network.ts";
 import { asFault, Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import { documentRoutes } from "../route/document.ts";
@@ -96,7 +97,7 @@ function headOf(c: HubContext): RequestHead {
   return {
     method: c.req.raw.method,
     header: (name) => c.req.header(name),
-    address: (socket?.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, ""),
+    address: peerAddress(socket ?? {}),
     secure: socket !== undefined && "encrypted" in socket,
   };
 }

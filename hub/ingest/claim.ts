@@ -18,13 +18,12 @@ export interface Owner {
   readonly liveOnly?: boolean;
 }
 
-/** What a report says of the machine that it comes from. */
+/** What a machine can be recognized by; "" for what is unknown. */
 export interface Machine {
   readonly bootId: string;
   readonly hostname: string;
-  readonly ip: string;
-  /** Address of the claim. */
-  readonly address: string;
+  /** Network address that the hub hears it from. Addresses that a report has are claims, and not used. */
+  readonly peer: string;
 }
 
 /** One owner's view of a host: nothing heard yet, up, or down for a reason. */
@@ -105,11 +104,10 @@ export function heardAt({ state, heard }: Claim, at: number, now: number): boole
   return at <= heard.to || (state === "up" && now - heard.to <= unheardMs);
 }
 
-/** Notes what machine a report comes from. @returns the machine if it is another one than before, or at another address */
-export function recognize(claim: Claim, { bootId, hostname, ip }: Omit<Machine, "address">): Machine | undefined {
-  const { machine, address } = claim;
-  const same = machine?.bootId === bootId && machine.hostname === hostname && machine.ip === ip;
-  if (same && machine.address === address) return undefined;
-  claim.machine = { bootId, hostname, ip, address };
-  return claim.machine;
+/** Notes what machine a report comes from. @returns true if it is another one than before, or at another address */
+export function recognize(claim: Claim, { bootId, hostname, peer }: Machine): boolean {
+  const { machine } = claim;
+  if (machine?.bootId === bootId && machine.hostname === hostname && machine.peer === peer) return false;
+  claim.machine = { bootId, hostname, peer };
+  return true;
 }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer as createHttp2 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
+import { playHost } from "../../../test/host.ts";
 import { type Channel, dial } from "./channel.ts";
 
 const undo: (() => void)[] = [];
@@ -120,4 +121,11 @@ test("an agent that left between two polls is refused by its machine", async () 
     const outcome = await channel.ask(10_000);
     return outcome.kind === "lost" && outcome.reason === `connection refused at ${address}: is hmonitor running there?`;
   });
+});
+
+test("an answer has the network address that it came from, which a name in the settings is resolved to", async () => {
+  const host = await playHost(() => ({ hostname: "h" }));
+  undo.push(() => host.close());
+  const address = host.address.replace("127.0.0.1", "localhost");
+  expect(await dialled(address).ask(10_000)).toMatchObject({ kind: "answer", peer: "127.0.0.1" });
 });

@@ -32,9 +32,9 @@ export interface AgentCredentials {
   readonly key: string;
 }
 
-/** Result of one call. `lost`: the connection must be replaced. */
+/** Result of one call. `peer`: network address that answered. `lost`: the connection must be replaced. */
 export type PollOutcome =
-  | { readonly kind: "answer"; readonly info: HostInfo }
+  | { readonly kind: "answer"; readonly info: HostInfo; readonly peer: string }
   | { readonly kind: "timeout"; readonly reason: string }
   | { readonly kind: "bad"; readonly reason: string }
   | { readonly kind: "lost"; readonly reason: string };
@@ -141,7 +141,7 @@ function ask(client: Client, call: PollCall): Promise<PollOutcome> {
         if (unreadable !== undefined) resolve({ kind: "bad", reason: `the answer could not be read: ${unreadable}` });
         // A connection that grpc-js gave up is closed a moment after its calls have failed.
         else if (error) setImmediate(() => resolve(failure(error, call, client)));
-        else if (info) resolve({ kind: "answer", info });
+        else if (info) resolve({ kind: "answer", info, peer: connection.peer });
         else resolve({ kind: "bad", reason: "the answer was empty" });
       },
     );

@@ -1,6 +1,7 @@
 import { isIP, type Socket } from "node:net";
 import { connect, type SecureContext } from "node:tls";
 import { CallCredentials, ChannelCredentials, type experimental } from "@grpc/grpc-js";
+import { peerAddress } from "../../../program/network.ts";
 
 type SecureConnector = experimental.SecureConnector;
 type SecureConnectResult = Awaited<ReturnType<SecureConnector["connect"]>>;
@@ -61,6 +62,11 @@ export class AgentConnection extends ChannelCredentials {
     }
     if (socket.destroyed || socket.writableEnded) return { kind: "left" };
     return { kind: spoke ? "open" : "silent" };
+  }
+
+  /** Network address of the agent, to which a host name may be resolved; "" without a connection. */
+  get peer(): string {
+    return peerAddress(this.#raw ?? {});
   }
 
   /** Must precede each call: counts received bytes from here, and drops the state of a connection that the peer closed since. */

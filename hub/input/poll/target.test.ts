@@ -19,7 +19,7 @@ let takes: number;
 let target: PollTarget;
 let live: Live;
 
-const answer = (): PollOutcome => ({ kind: "answer", info: create(HostInfoSchema) });
+const answer = (): PollOutcome => ({ kind: "answer", info: create(HostInfoSchema), peer: "10.0.0.1" });
 const silence = (): PollOutcome => ({ kind: "timeout", reason: "no answer" });
 const lost = (): PollOutcome => ({ kind: "lost", reason: "refused" });
 

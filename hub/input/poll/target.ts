@@ -104,7 +104,7 @@ export class PollTarget {
       this.#failures = 0;
       this.#wait(this.#next());
       this.#answered = true;
-      context.ingest.received(name, outcome.info, this.owner);
+      context.ingest.received(name, outcome.info, this.owner, outcome.peer);
       return;
     }
     if (this.#failures === 0) context.log.warn(`${name} cannot be reached: ${outcome.reason}`);

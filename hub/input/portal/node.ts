@@ -166,7 +166,7 @@ export class Node {
     this.#hear();
     this.#place(address);
     this.#disregardTime(info);
-    ingest.received(host, info, this.#owner);
+    ingest.received(host, info, this.#owner, address);
   }
 
   /** True if a report describes the past: its machine stored it. A report without a time does not. */
