@@ -220,6 +220,20 @@ describe("a host that is deleted", () => {
     expect(await known()).toEqual(["approved", "of another", "polled"]);
   });
 
+  test("is the one of which only history is left, before another one that has its name besides its own", async () => {
+    scene.register("gpu2.lab", { host: "gpu2", state: "approved" });
+    scene.book.write((book) => void book.changeHost("gpu2", { shown: "gone" }));
+    for (const name of ["gpu2", "gone", "gpu2.lab"]) remember(name);
+    for (const name of ["gone", "gpu2.lab"]) {
+      expect((await remove(name, "true")).value).toEqual({ ok: true, history: true });
+      expect(scene.audit()[0]).toMatchObject({ action: "node.delete", target: name });
+    }
+    expect([await known(), scene.book.nodes().length]).toEqual([["gpu2"], 1]);
+    expect(await scene.node("gpu2")).toMatchObject({ shown: "gone" });
+    // Now it means the host that has it.
+    expect((await remove("gone", "true")).value.error.code).toBe("host_in_settings");
+  });
+
   test("is one of the settings only after it was removed there", async () => {
     remember("gpu2");
     const { status, value } = await remove("gpu2", "true");

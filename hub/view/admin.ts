@@ -16,7 +16,7 @@ export const admin: View = {
     return {
       routes: serve(adminRoutes, {
         nodes: ({ c }) => c.json({ nodes: hostsOf(hub).map((host) => nodeOf(hub, host)) }),
-        changeNode: (request) => request.c.json(changeNode(hub, request)),
+        changeNode: async (request) => request.c.json(await changeNode(hub, request)),
         configureNode: (request) => request.c.json(configureNode(hub, request)),
         approveNode: (request) => request.c.json(approveNode(hub, request)),
         resetNode: (request) => request.c.json(resetNode(hub, request)),

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AdminScene } from "../../../test/admin.ts";
 import { cases } from "../../../test/cases.ts";
+import { valuesOf } from "../../../test/model.ts";
 import { everything, type HostConfig } from "../../book/book.ts";
 import { adminRoutes as routes } from "../../route/admin.ts";
 
@@ -125,6 +126,29 @@ describe("a change of a host", () => {
     const { status, value } = await change("gpu2", { shown });
     expect([status, value.error.code]).toEqual([409, "name_taken"]);
     expect((await scene.node("gpu2"))?.shown).toBe("gpu2");
+  });
+
+  test("that shows the name of a host of which only history is left is refused, as that could not be found any more", async () => {
+    const remember = (host: string): void =>
+      scene.history.append({
+        host,
+        at: scene.now,
+        devices: [{ level: "host", key: "", values: valuesOf("host", { load1: 1 }) }],
+      });
+    for (const host of ["gone", "gpu2"]) remember(host);
+    const { status, value } = await change("gpu2", { shown: "gone" });
+    expect([status, value.error.code, value.error.message]).toEqual([
+      409,
+      "name_taken",
+      'History has samples of a host "gone", which nobody could find if another one were shown by that name: choose another name, or delete them first, with "gohm node delete gone --history".',
+    ]);
+    expect((await change("gpu2", { shown: "gpu2" })).status).toBe(200);
+    await scene.history.forget("gone");
+    expect((await change("gpu2", { shown: "gone" })).value.shown).toBe("gone");
+    // What is shown already is no change.
+    remember("gone");
+    expect((await change("gpu2", { shown: "gone", group: null })).value.error?.code).toBe("host_in_settings");
+    expect((await change("gpu2", { shown: "gone", labels: {} })).status).toBe(200);
   });
 
   test("shows the host's own name again for null and for that name", async () => {

@@ -22,7 +22,12 @@ type Routes = typeof adminRoutes;
 const answered = (hub: HubView, name: string): AdminNode => nodeOf(hub, hostNamed(hub, name));
 
 /** Changes name, group, labels and address of a host. @throws Fault host_unknown, host_in_settings, name_taken, bad_request */
-export function changeNode(hub: HubView, { by, given, body }: RouteRequest<Routes["changeNode"]>): AdminNode {
+export async function changeNode(
+  hub: HubView,
+  { by, given, body }: RouteRequest<Routes["changeNode"]>,
+): Promise<AdminNode> {
+  // Asked for first: nothing may change between the checks and the change.
+  const left = body.shown ? await hub.history.known({ host: body.shown }) : [];
   const host = hostNamed(hub, given.name);
   const { name } = host;
   checkOwned(hub, host, body);
@@ -30,6 +35,7 @@ export function changeNode(hub: HubView, { by, given, body }: RouteRequest<Route
   if (address !== undefined) checkAddress(address);
   const shown = body.shown === null || body.shown === name ? null : body.shown;
   if (shown) checkFree(hub, shown, name);
+  if (shown && shown !== host.record?.shown && left.length > 0) throw inHistory(shown);
   const details: AuditDetails = {
     ...(shown === undefined ? {} : { shown, before: hub.roster.nameOf(name) }),
     ...(body.group === undefined ? {} : { group: body.group }),
@@ -102,6 +108,13 @@ function checkFree(hub: HubView, wanted: string, name: string): void {
   if (other === undefined) return;
   throw new Fault("name_taken", `"${wanted}" is a name of the host "${other}" already.`);
 }
+
+/** Of a host that is gone, the name is all by which its history is found. */
+const inHistory = (name: string): Fault =>
+  new Fault(
+    "name_taken",
+    `History has samples of a host "${name}", which nobody could find if another one were shown by that name: choose another name, or delete them first, with "gohm node delete ${name} --history".`,
+  );
 
 /** The labels after a change, without those of the settings; undefined if it changes none. */
 function labelsOf(
@@ -282,15 +295,15 @@ async function patiently(hub: HubView, name: string, forgotten: Promise<void>): 
   forgotten.catch((error: unknown) => hub.log.error(`the history of ${name} is not deleted: ${String(error)}`));
 }
 
-/** A host that can be removed: if its history is to go, also one of which nothing else is left. @throws Fault host_unknown */
+/**
+ * A host that can be removed: if its history is to go, also one of which nothing else is left. Its own name comes before the
+ * shown name of another host, and before that of a machine that belongs to another one.
+ * @throws Fault host_unknown
+ */
 async function removable(hub: HubView, asked: string, history: boolean): Promise<AdminHost> {
-  try {
-    return hostNamed(hub, asked);
-  } catch (error) {
-    const known = history ? await hub.history.known({ host: asked }) : [];
-    if (known.length === 0) throw error;
-    return { name: asked, listed: undefined, record: undefined, nodes: [], live: undefined };
-  }
+  const isLeft = history && !isHost(hub, asked) && (await hub.history.known({ host: asked })).length > 0;
+  if (!isLeft) return hostNamed(hub, asked);
+  return { name: asked, listed: undefined, record: undefined, nodes: [], live: undefined };
 }
 
 /** Adds a host to poll. @throws Fault bad_request, name_taken */
