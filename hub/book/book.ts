@@ -226,7 +226,7 @@ export type NodeChange = Partial<Omit<NodeRecord, "id" | "hostname">> & {
  * @throws Fault bad_request for a text or list that is empty, too long or not valid (see sqlite/column.ts)
  */
 export interface BookWriter extends BookReader, Credentials {
-  /** Entries are never changed or removed. @returns the number of the entry */
+  /** Entries are never changed; old refusals are removed. @returns the number of the entry */
   appendAudit(entry: AuditEntry): number;
   /** @param password a PHC string */
   addAccount(account: Pick<Account, "name" | "role" | "created">, password: string | undefined): Account;

@@ -123,11 +123,13 @@ test.each(bookSchema.steps.map((_, i) => i + 1))(
   (version) => {
     const steps = bookSchema.steps.slice(0, version);
     const old = openDatabase(path(), { ...bookSchema, newest: version, steps });
-    old.exec(
-      "INSERT INTO audit (time, actor, origin, action, target, details, result) VALUES (1, 'a', 'o', 'n', 'kept', '{}', 'done')",
-    );
+    const insert = "INSERT INTO audit (time, actor, origin, action, target, details, result)";
+    old.exec(`${insert} VALUES (1, 'a', 'o', 'n', 'kept', '{}', 'done'), (1, 'a', 'o', 'n', 'old', '{}', 'refused')`);
     old.close();
     const book = open();
+    expect(targets(book)).toEqual(["old", "kept"]);
+    fixture.now = now;
+    fixture.runTimers();
     expect(targets(book)).toEqual(["kept"]);
     book.write((writer) => fillBook(writer, now));
     expect(book.audit({ limit: 10, actor: "a", action: "n", target: "kept" })).toHaveLength(1);

@@ -9,10 +9,18 @@ import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import type { Book, BookReader, BookWriter, Credentials } from "./book.ts";
 import { bookSchema } from "./sqlite/schema.ts";
-import { writerOf } from "./sqlite/writer.ts";
+import { type FileWriter, writerOf } from "./sqlite/writer.ts";
 
 /** Interval of checking that the file is at its path, and can be used again. */
 const careMs = 30_000;
+
+/** Refused attempts that are kept: so many days, and so many at most. Anybody can cause them. */
+const refusalMs = 90 * 86_400_000;
+const mostRefusals = 100_000;
+/** Interval of deleting the others, and the pause between two steps of it, each of so many rows. */
+const pruneMs = 3_600_000;
+const stepMs = 1000;
+const stepRows = 500;
 
 const bookFile = "gohm.db";
 
@@ -44,7 +52,7 @@ export function openBook(options: BookOptions): Book {
 
 interface OpenBook {
   readonly file: Database;
-  readonly writer: BookWriter;
+  readonly writer: FileWriter;
   readonly path: DatabasePath;
 }
 
@@ -55,6 +63,7 @@ class SqliteBook implements Book {
   /** The failure that was logged last, while it lasts. */
   #trouble: string | undefined;
   #cancel: () => void;
+  #cancelPrune: () => void;
   #closed = false;
   /** True if hosts or nodes changed since the listeners were called. */
   #changed = false;
@@ -66,11 +75,13 @@ class SqliteBook implements Book {
     this.#options = options;
     this.#path = join(options.folder, bookFile);
     this.#cancel = options.clock.after(careMs, () => this.#care());
+    this.#cancelPrune = options.clock.after(careMs, () => this.#prune());
     try {
       this.#opened();
     } catch (error) {
       if (error instanceof Fault) {
         this.#cancel();
+        this.#cancelPrune();
         throw error;
       }
       this.#fails(error);
@@ -121,6 +132,7 @@ class SqliteBook implements Book {
 
   close(): void {
     this.#cancel();
+    this.#cancelPrune();
     try {
       if (this.#open?.path.lost !== undefined) this.#reinstall(this.#open);
     } catch (error) {
@@ -143,7 +155,7 @@ class SqliteBook implements Book {
   }
 
   /** Runs work on the open file. @throws Fault book_unusable, and what the work throws */
-  #use<T>(work: (file: Database, writer: BookWriter) => T): T {
+  #use<T>(work: (file: Database, writer: FileWriter) => T): T {
     if (this.#closed) throw unusable("The hub is stopping.");
     const { file, writer } = this.#ready();
     try {
@@ -264,6 +276,20 @@ class SqliteBook implements Book {
     this.#trouble = undefined;
     this.#options.log.info("administration data can be written again");
     this.#options.notice("book", undefined);
+  }
+
+  /** Deletes old refusals from the audit log, some at a time: there may be millions in a file of an earlier hub. */
+  #prune(): void {
+    const { clock } = this.#options;
+    let done = 0;
+    try {
+      const limits = { from: clock.now() - refusalMs, count: mostRefusals };
+      done = this.#use((file, writer) => file.transaction(() => writer.pruneAudit(limits, stepRows)).immediate());
+    } catch (error) {
+      // A failure of the disk is logged already. It is tried again later.
+      if (!(error instanceof Fault)) this.#options.log.error(`old refusals are not deleted: ${String(error)}`);
+    }
+    this.#cancelPrune = clock.after(done < stepRows ? pruneMs : stepMs, () => this.#prune());
   }
 
   /** Checks the file while it is not in use. */

@@ -5,16 +5,32 @@ import { attempt, type DamageReport, jsonColumn, recordOf } from "./column.ts";
 
 const most = 1000;
 
-/**
- * Conditions by filter. An actor is also found by its name alone, whatever its role was then. The kind of an action is the
- * part before the dot, as in the index audit_kind.
- */
+/** Conditions by filter. The kind of an action is the part before the dot, as in the index audit_kind. */
 const conditions = {
-  actor: "actor IN (@actor, 'administrator ' || @actor, 'viewer ' || @actor, 'token ' || @actor)",
+  actor: "actor = @actor",
   kind: "substr(action, 1, instr(action || '.', '.') - 1) = @kind",
   action: "action = @action",
   target: "target = @target",
 } as const;
+
+/** An actor is also found by its name alone, whatever its role was then. */
+const roles = ["", "administrator ", "viewer ", "token "] as const;
+
+/** Which refusals are deleted: those before a time, and those beyond a number. The index audit_refused has them in this order. */
+const refusals = {
+  old: `DELETE FROM audit WHERE id IN
+    (SELECT id FROM audit WHERE result = 'refused' AND time < @before ORDER BY time, id LIMIT @most)`,
+  newestBeyond: "SELECT time, id FROM audit WHERE result = 'refused' ORDER BY time DESC, id DESC LIMIT 1 OFFSET @kept",
+  beyond: `DELETE FROM audit WHERE id IN
+    (SELECT id FROM audit WHERE result = 'refused' AND (time, id) <= (@time, @id) ORDER BY time, id LIMIT @most)`,
+} as const;
+
+/** Refusals that are kept. */
+export interface RefusalLimits {
+  /** Unix milliseconds of the oldest one. */
+  readonly from: number;
+  readonly count: number;
+}
 
 type Value = AuditDetails[string];
 const isValue = (value: unknown): value is Value =>
@@ -30,6 +46,9 @@ export class AuditTable {
   readonly #file: Database;
   readonly #report: DamageReport;
   readonly #insert;
+  readonly #old;
+  readonly #newestBeyond;
+  readonly #beyond;
   /** By their conditions. */
   readonly #pages = new Map<string, ReturnType<Database["prepare"]>>();
 
@@ -40,6 +59,16 @@ export class AuditTable {
       `INSERT INTO audit (time, actor, origin, action, target, details, result)
        VALUES (@time, @actor, @origin, @action, @target, @details, @result)`,
     );
+    this.#old = file.prepare(refusals.old);
+    this.#newestBeyond = file.prepare(refusals.newestBeyond);
+    this.#beyond = file.prepare(refusals.beyond);
+  }
+
+  /** Deletes refusals beyond the limits, the oldest first. @param most how many at once @returns how many it were */
+  prune({ from, count }: RefusalLimits, most: number): number {
+    const { changes: old } = this.#old.run({ before: from, most });
+    const newest = old < most ? this.#newestBeyond.get({ kept: count }) : undefined;
+    return newest === undefined ? old : old + this.#beyond.run({ ...(newest as object), most: most - old }).changes;
   }
 
   append(entry: AuditEntry): number {
@@ -60,8 +89,13 @@ export class AuditTable {
       ...(action === undefined ? {} : action.includes(".") ? { action } : { kind: action }),
       ...(target === undefined ? {} : { target }),
     };
-    const rows = this.#statement(Object.keys(filter) as (keyof typeof conditions)[]).all({ ...filter, before, limit });
-    return (rows as AuditRow[]).map((row) => ({ ...row, details: this.#detailsOf(row) }));
+    const statement = this.#statement(Object.keys(filter) as (keyof typeof conditions)[]);
+    // One query for each: all in one would sort every entry of the actor.
+    const rows = (actor === undefined ? [{}] : roles.map((role) => ({ actor: `${role}${actor}` }))).flatMap(
+      (one) => statement.all({ ...filter, ...one, before, limit }) as AuditRow[],
+    );
+    const newest = rows.toSorted((a, b) => b.id - a.id).slice(0, limit);
+    return newest.map((row) => ({ ...row, details: this.#detailsOf(row) }));
   }
 
   /** Details that are damaged leave the rest of their entry in the log. */

@@ -1,13 +1,14 @@
 import type { DatabaseSchema } from "../../database/open.ts";
 
 /**
- * 1. audit: append-only. An insertion that gives the number of an entry that is there would replace it without its trigger of
- *    deletion, so that has a trigger of its own. Limits of texts are those of hub/desk.ts.
+ * 1. audit: append-only, but for step 3. An insertion that gives the number of an entry that is there would replace it without
+ *    its trigger of deletion, so that has a trigger of its own. Limits of texts are those of hub/desk.ts.
  *
  * 2. Accounts, tokens, hosts and nodes. Limits of texts and lists are those of column.ts, hashes are SHA-256, numbers of rows
  *    are never given again. The index audit_kind is on the part of an action before the dot.
  *
  * 3. node.history. Nothing says whether the history of a machine that already waits is its own: it counts as another's.
+ *    Refused attempts may be deleted, the oldest first; whoever fills the log with them must not fill the disk.
  */
 const steps = [
   `CREATE TABLE audit (
@@ -104,7 +105,12 @@ const steps = [
   ) STRICT;
   CREATE INDEX node_host ON node (host);`,
   `ALTER TABLE node ADD COLUMN history INTEGER;
-  UPDATE node SET history = registered WHERE state = 'waiting';`,
+  UPDATE node SET history = registered WHERE state = 'waiting';
+
+  DROP TRIGGER audit_delete;
+  CREATE TRIGGER audit_delete BEFORE DELETE ON audit WHEN OLD.result <> 'refused'
+    BEGIN SELECT RAISE(ABORT, 'audit entries are never deleted, but for refusals'); END;
+  CREATE INDEX audit_refused ON audit (time) WHERE result = 'refused';`,
 ];
 
 /** Form of gohm.db. */

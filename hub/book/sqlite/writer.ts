@@ -1,7 +1,7 @@
 import type { Database } from "../../database/database.ts";
 import type { BookWriter } from "../book.ts";
 import { AccountTable } from "./account.ts";
-import { AuditTable } from "./audit.ts";
+import { AuditTable, type RefusalLimits } from "./audit.ts";
 import type { DamageReport } from "./column.ts";
 import { HostTable } from "./host.ts";
 import { NodeTable } from "./node.ts";
@@ -16,7 +16,13 @@ interface BookListeners {
 }
 
 /** Everything that a transaction can do with an open file. */
-export function writerOf(file: Database, { onChange, onDamage }: BookListeners): BookWriter {
+export interface FileWriter extends BookWriter {
+  /** Deletes refusals from the audit log, as `AuditTable.prune`. */
+  pruneAudit(limits: RefusalLimits, most: number): number;
+}
+
+/** Prepares the statements of an open file. */
+export function writerOf(file: Database, { onChange, onDamage }: BookListeners): FileWriter {
   const audit = new AuditTable(file, onDamage);
   const accounts = new AccountTable(file);
   const sessions = new SessionTable(file);
@@ -31,6 +37,7 @@ export function writerOf(file: Database, { onChange, onDamage }: BookListeners):
   return {
     audit: (page) => audit.page(page),
     appendAudit: (entry) => audit.append(entry),
+    pruneAudit: (limits, most) => audit.prune(limits, most),
 
     accounts: () => accounts.all(),
     account: (name) => accounts.named(name),
