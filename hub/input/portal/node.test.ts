@@ -160,3 +160,29 @@ test("after an outage of the hub its machines send what they stored one after th
   await hub.pass(5 * second);
   expect(new Set(await Promise.all(all.flat()))).toEqual(new Set([200]));
 });
+
+/** Has a machine report from each address in turn. @param pauseMs before each report but the first */
+async function travel(token: string, addresses: readonly string[], pauseMs = 2500, boot?: string): Promise<void> {
+  for (const [i, from] of addresses.entries()) {
+    if (i > 0) await hub.pass(pauseMs);
+    const info = () => hub.sampled(0, { system: { bootId: boot ?? "", uptime: 9n } });
+    const answer = boot === undefined ? hub.report(token, {}, { from }) : hub.sample(token, info(), { from });
+    expect((await answer).status).toBe(200);
+  }
+}
+
+const [a, b, c] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+
+test.each<[string, readonly string[], number, string | undefined, readonly string[]]>([
+  ["two by turns", [a, b, a], 2500, undefined, [a, b]],
+  ["three by turns", [a, b, c, a], 1700, undefined, [a, c]],
+  ["two with an interval of a minute", [a, b, a, b, a], 30_000, undefined, [a, b]],
+  ["one that moves", [a, a, b, b, c, c], 2500, undefined, []],
+  ["one that moves and comes back later", [a, b, b, b, b, b, b, b, a], 2500, undefined, []],
+  ["one with two addresses and a boot id", [a, b, a, b], 2500, "one", []],
+])("of exporters with one token, %s, administrators see the addresses", async (_, places, pause, boot, shown) => {
+  start();
+  await travel(await hub.enrolled("gpu7"), places, pause, boot);
+  const text = `Its reports come from ${shown.join(" and ")} by turns: if these are two machines with one token, give each a host name and a token of its own.`;
+  expect(hub.troubles.of("gpu7")).toEqual(shown.length === 0 ? [] : [text]);
+});

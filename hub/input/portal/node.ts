@@ -6,6 +6,7 @@ import type { InputContext } from "../input.ts";
 import { DeviceLimit } from "./devices.ts";
 import { Moments } from "./moment.ts";
 import { RateLimit, type RateLimits } from "./rate.ts";
+import { Turns } from "./turns.ts";
 
 /** A node counts as down after this time without a current report, or after so many of its intervals. Milliseconds. */
 const leastSilenceMs = 30_000;
@@ -61,6 +62,7 @@ export class Node {
   #interval: number | undefined;
   readonly #moments = new Moments();
   readonly #devices = new DeviceLimit();
+  readonly #turns = new Turns();
   #allowance: RateLimit;
   #requests = 0;
   /** Pauses before the last current reports, and the time of the last one, in milliseconds. */
@@ -165,6 +167,8 @@ export class Node {
     }
     this.#hear();
     this.#place(address);
+    // A boot id tells two machines apart more surely (hub/ingest/boot.ts).
+    if (!info.system?.bootId) this.#checkTurns(address);
     this.#disregardTime(info);
     ingest.received(host, info, this.#owner, address);
   }
@@ -233,6 +237,16 @@ export class Node {
     this.#claim();
   }
 
+  /** Shows that two machines without boot ids report with one token. */
+  #checkTurns(address: string): void {
+    const other = this.#turns.take(address, this.#options.context.clock.now(), silentIntervals * this.#pace());
+    if (other === undefined) return;
+    this.#tell(
+      "turns",
+      `Its reports come from ${[address, other].toSorted().join(" and ")} by turns: if these are two machines with one token, give each a host name and a token of its own.`,
+    );
+  }
+
   #claim(): void {
     this.#options.context.ingest.claim(this.#record.host, this.#owner, this.#address, this.#interval);
   }
@@ -264,11 +278,16 @@ export class Node {
     this.#cancel = this.#options.context.clock.after(this.#silenceMs(), () => this.#fail());
   }
 
-  /** How long it may be silent. A machine may have an interval of its own, which only its reports show. */
+  /** How long it may be silent. */
   #silenceMs(): number {
+    return Math.max(leastSilenceMs, silentIntervals * this.#pace());
+  }
+
+  /** Milliseconds between its reports. A machine may have an interval of its own, which only its reports show. */
+  #pace(): number {
     const configured = (this.#options.interval() ?? usualInterval) * 1000;
     const own = this.#pauses.length === 0 ? 0 : Math.min(...this.#pauses);
-    return Math.max(leastSilenceMs, silentIntervals * Math.max(configured, own));
+    return Math.max(configured, own);
   }
 
   #fail(): void {
