@@ -109,6 +109,27 @@ describe("the list of hosts", () => {
     expect((await scene.ask(routes.approveNode, { name: "pushing" })).value.trouble).toEqual([]);
   });
 
+  test.each([
+    ["GPU2", ["gpu2"]],
+    ["ｇｐｕ２", ["gpu2"]],
+    ["gpu_2", ["gpu2"]],
+    ["g-p u.2", ["gpu2"]],
+    ["b l u e", ["Blue"]],
+    ["gpu１０", ["gpu10", "GPU-10"]],
+    ["gpu3", []],
+    ["gpu2", []],
+  ])("says of a machine that waits as %j that its name looks like %j", async (name, alike) => {
+    await scene.ask(routes.changeNode, { name: "gpu2" }, { shown: "Blue" });
+    scene.register("GPU-10", { state: "approved" });
+    scene.register(name);
+    const text = `Its name looks like ${alike.map((one) => `"${one}"`).join(", ")}, which is another host: check its address before you approve it.`;
+    const wanted = alike.length === 0 ? [] : [text];
+    expect((await scene.node(name))?.trouble).toEqual(wanted);
+    expect((await scene.ask(routes.resetNode, { name })).value.trouble).toEqual(wanted);
+    expect((await scene.node("GPU-10"))?.trouble).toEqual([]);
+    expect((await scene.ask(routes.approveNode, { name })).value.trouble).toEqual([]);
+  });
+
   test("a polled host does not wait, even if a registration for it does", async () => {
     scene.register("gpu2.lab", { host: "gpu2" });
     scene.report("gpu2");
@@ -141,7 +162,7 @@ test("the audit log has what was done to a host under the name that is shown of 
   await scene.ask(routes.configureNode, { name: "gpu10" }, {});
   for (const target of ["Blue", "gpu2"]) {
     const { value } = await scene.ask(routes.audit, { target });
-    expect(value.entries.map(({ action }) => action)).toEqual(["node.change"]);
+    expect(value.entries.map(({ action }: { action: string }) => action)).toEqual(["node.change"]);
   }
   expect((await scene.ask(routes.audit, { target: "nobody" })).value.entries).toEqual([]);
 });

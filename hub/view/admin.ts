@@ -4,7 +4,7 @@ import { type RouteRequest, serve } from "../route/handler.ts";
 import type { JsonAnswer } from "../route/route.ts";
 import { accounts, addAccount, addLink, changeAccount, deleteAccount } from "./admin/account.ts";
 import { addServer, approveNode, changeNode, configureNode, deleteNode, resetNode } from "./admin/change.ts";
-import { hostsOf, nodeOf } from "./admin/host.ts";
+import { nodesOf } from "./admin/host.ts";
 import { addToken, revokeToken, tokens } from "./admin/token.ts";
 import type { HubView, View } from "./view.ts";
 
@@ -15,7 +15,7 @@ export const admin: View = {
   async open(hub) {
     return {
       routes: serve(adminRoutes, {
-        nodes: ({ c }) => c.json({ nodes: hostsOf(hub).map((host) => nodeOf(hub, host)) }),
+        nodes: ({ c }) => c.json({ nodes: nodesOf(hub) }),
         changeNode: async (request) => request.c.json(await changeNode(hub, request)),
         configureNode: (request) => request.c.json(configureNode(hub, request)),
         approveNode: (request) => request.c.json(approveNode(hub, request)),

@@ -5,7 +5,7 @@ import type { adminRoutes } from "../../route/admin.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { HubView } from "../view.ts";
 import { capabilitiesOf, joined } from "./capability.ts";
-import { warningsOf } from "./waiting.ts";
+import { Lookalikes, warningsOf } from "./waiting.ts";
 
 /** A host as administrators see it. */
 export type AdminNode = JsonAnswer<typeof adminRoutes.approveNode>;
@@ -28,7 +28,7 @@ type HostSources = Pick<HubView, "book" | "live" | "roster" | "servers">;
 const order = new Intl.Collator("en", { numeric: true });
 
 /** All hosts: of the settings, with a record or a registration in the book, and those that an input reports. By shown name. */
-export function hostsOf(hub: HostSources): AdminHost[] {
+function hostsOf(hub: HostSources): AdminHost[] {
   const { book, live, roster, servers } = hub;
   const listed = servers.addresses();
   const records = new Map(book.hosts().map((record) => [record.name, record]));
@@ -91,8 +91,14 @@ export const isHost = ({ live, roster }: Pick<HubView, "live" | "roster">, name:
 export const isPolled = ({ listed, record }: AdminHost): boolean =>
   listed !== undefined || record?.address !== undefined;
 
-/** A host as the routes answer it. */
-export function nodeOf(hub: HubView, host: AdminHost): AdminNode {
+/** All hosts as the routes answer them. */
+export function nodesOf(hub: HubView): AdminNode[] {
+  const lookalikes = new Lookalikes(hub);
+  return hostsOf(hub).map((host) => nodeOf(hub, host, lookalikes));
+}
+
+/** A host as the routes answer it. @param lookalikes of all hosts */
+export function nodeOf(hub: HubView, host: AdminHost, lookalikes = new Lookalikes(hub)): AdminNode {
   const { name, listed, record, nodes, live } = host;
   const { roster, troubles } = hub;
   const { group, labels } = roster.profile(name) ?? {};
@@ -123,7 +129,10 @@ export function nodeOf(hub: HubView, host: AdminHost): AdminNode {
     taken: taken === undefined ? null : { version: taken.version, time: taken.time },
     registration: first === undefined ? null : registrationOf(first),
     skewMs: live?.skewMs ?? null,
-    trouble: [...troubles.of(name), ...(roster.waits(name) ? nodes.flatMap(warningsOf) : [])],
+    trouble: [
+      ...troubles.of(name),
+      ...(roster.waits(name) ? nodes.flatMap((node) => warningsOf(node, lookalikes)) : []),
+    ],
   };
 }
 
