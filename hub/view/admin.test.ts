@@ -122,7 +122,8 @@ describe("the list of hosts", () => {
     await scene.ask(routes.changeNode, { name: "gpu2" }, { shown: "Blue" });
     scene.register("GPU-10", { state: "approved" });
     scene.register(name);
-    const text = `Its name looks like ${alike.map((one) => `"${one}"`).join(", ")}, which is another host: check its address before you approve it.`;
+    const names = alike.map((one) => `"${one}"`).join(", ");
+    const text = `Its name looks like that of another host (${names}): check its address before you approve it.`;
     const wanted = alike.length === 0 ? [] : [text];
     expect((await scene.node(name))?.trouble).toEqual(wanted);
     expect((await scene.ask(routes.resetNode, { name })).value.trouble).toEqual(wanted);

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { Receiver } from "../../../test/receiver.ts";
 
 const second = 1000;
@@ -185,4 +185,73 @@ test.each<[string, readonly string[], number, string | undefined, readonly strin
   await travel(await hub.enrolled("gpu7"), places, pause, boot);
   const text = `Its reports come from ${shown.join(" and ")} by turns: if these are two machines with one token, give each a host name and a token of its own.`;
   expect(hub.troubles.of("gpu7")).toEqual(shown.length === 0 ? [] : [text]);
+});
+
+describe("rates of 0 in the first report of an exporter after its start, which are unknown, are absent", () => {
+  const rates = () => hub.live.host("gpu7")?.info?.nics.map(({ rxRate, txRate }) => [rxRate, txRate]);
+  const newest = (rxMbps: number, uptimeSeconds = 5000) => ({
+    uptimeSeconds,
+    nics: [
+      { name: "eth0", ipv4: "10.0.0.7", rxMbps, txMbps: 0 },
+      { name: "ib0", ipv4: "", rxMbps: 0, txMbps: 0 },
+    ],
+  });
+  const first = (uptimeSeconds = 5000) => ({ uptimeSeconds, networkRxMbps: 0, networkTxMbps: 0 });
+  const none = [undefined, undefined];
+  const zero = [0n, 0n];
+
+  test("after it has registered, also again", async () => {
+    start();
+    let token = await hub.enrolled("gpu7");
+    for (let i = 0; i < 2; i++) {
+      await hub.config(token);
+      await hub.report(token, newest(0));
+      expect(rates()).toEqual([none, none]);
+      await hub.report(token, newest(0));
+      expect(rates()).toEqual([zero, zero]);
+      hub.reset("gpu7");
+      token = await hub.enrolled("gpu7");
+    }
+  });
+
+  test("after it asked for a configuration that it had, as the newest release does at its start alone", async () => {
+    start();
+    const token = await hub.enrolled("gpu7");
+    await hub.config(token);
+    await hub.report(token, newest(1));
+    hub.configure("gpu7", { gpuIndices: [0] });
+    await hub.config(token);
+    await hub.report(token, newest(0));
+    expect(rates()).toEqual([zero, zero]);
+    await hub.config(token);
+    await hub.report(token, newest(0));
+    expect(rates()).toEqual([none, none]);
+  });
+
+  test("after the machine was booted; the first release asks for its configuration at any time", async () => {
+    start();
+    const token = await hub.enrolled("gpu7");
+    for (const [uptime, wanted] of [
+      [5000, none],
+      [5005, zero],
+      [4999, zero],
+      [30, none],
+      [35, zero],
+    ] as const) {
+      await hub.config(token);
+      await hub.report(token, first(uptime));
+      expect([uptime, rates()]).toEqual([uptime, [wanted]]);
+    }
+  });
+
+  test("unless one of them is not 0, or it is a whole sample", async () => {
+    start();
+    const token = await hub.enrolled("gpu7");
+    await hub.report(token, newest(8));
+    expect(rates()).toEqual([[1_000_000n, 0n], zero]);
+    hub.reset("gpu7");
+    const again = await hub.enrolled("gpu7");
+    await hub.sample(again, hub.sampled(0, { nics: [{ name: "eth0", rxRate: 0n, txRate: 0n }] }));
+    expect(rates()).toEqual([zero]);
+  });
 });

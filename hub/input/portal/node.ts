@@ -6,6 +6,7 @@ import type { InputContext } from "../input.ts";
 import { DeviceLimit } from "./devices.ts";
 import { Moments } from "./moment.ts";
 import { RateLimit, type RateLimits } from "./rate.ts";
+import { Starts } from "./starts.ts";
 import { Turns } from "./turns.ts";
 
 /** A node counts as down after this time without a current report, or after so many of its intervals. Milliseconds. */
@@ -62,6 +63,7 @@ export class Node {
   #interval: number | undefined;
   readonly #moments = new Moments();
   readonly #devices = new DeviceLimit();
+  readonly #starts: Starts;
   readonly #turns = new Turns();
   #allowance: RateLimit;
   #requests = 0;
@@ -92,6 +94,7 @@ export class Node {
     };
     this.#address = record.usedFrom ?? record.origin;
     this.#taken = record.taken?.version;
+    this.#starts = new Starts(record.used === undefined);
     this.#allowance = new RateLimit(allowances[record.state], context.clock.now());
     this.#claim();
     this.#watch();
@@ -108,7 +111,10 @@ export class Node {
 
   /** Marks that it took a version of its configuration. False if it had that already. */
   takes(version: number): boolean {
-    if (this.#taken === version) return false;
+    if (this.#taken === version) {
+      this.#starts.askAgain();
+      return false;
+    }
     this.#taken = version;
     return true;
   }
@@ -119,7 +125,10 @@ export class Node {
     this.#record = record;
     const { ingest, clock } = this.#options.context;
     // Registered anew after a reset.
-    if (record.registered !== before.registered) this.#taken = record.taken?.version;
+    if (record.registered !== before.registered) {
+      this.#taken = record.taken?.version;
+      this.#starts.register();
+    }
     if (record.state !== before.state) this.#allowance = new RateLimit(allowances[record.state], clock.now());
     if (record.host === before.host) return;
     ingest.release(before.host, this.#owner);
@@ -170,6 +179,7 @@ export class Node {
     // A boot id tells two machines apart more surely (hub/ingest/boot.ts).
     if (!info.system?.bootId) this.#checkTurns(address);
     this.#disregardTime(info);
+    this.#starts.apply(info);
     ingest.received(host, info, this.#owner, address);
   }
 

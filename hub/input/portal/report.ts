@@ -26,10 +26,10 @@ const [MB, GB] = [1024 ** 2, 1024 ** 3];
 const Mbps = 1_000_000 / 8;
 
 /** What the field "agent" of a host shows for machines that report as the Lab Exporter does. */
-const agent = "Lab Exporter";
+export const exporter = "Lab Exporter";
 
 /** The interface that stands for all of them, of an exporter that does not list them. */
-const allInterfaces = "total";
+export const allInterfaces = "total";
 
 /** Decodes a gpu.HostInfo. @throws Fault bad_request */
 export function parseSample(bytes: Uint8Array): HostInfo {
@@ -58,7 +58,7 @@ export function parseReport(bytes: Buffer): HostInfo {
     ...given("id", lastOctet(ip)),
     ...given("ip", ip),
     hostname,
-    agentVersion: agent,
+    agentVersion: exporter,
     gpus: objectsIn(body.gpus, mostListed).flatMap(gpuOf),
     disks: objectsIn(body.disks, mostListed).flatMap(diskOf),
     nics: nicsOf(body),

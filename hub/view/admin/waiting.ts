@@ -49,7 +49,7 @@ export function warningsOf({ host, hostname, history }: NodeRecord, lookalikes: 
   return [
     ...(alike.length === 0
       ? []
-      : [`Its name looks like ${alike.join(", ")}, which is another host: check its address before you approve it.`]),
+      : [`Its name looks like that of another host (${alike.join(", ")}): check its address before you approve it.`]),
     ...(history === undefined
       ? []
       : [
