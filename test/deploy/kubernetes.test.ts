@@ -284,6 +284,23 @@ test("the hub understands the settings it is given, and polls nothing until node
   expect(settingsOf("base").servers).toEqual({});
 });
 
+test("what docs/deploy.md adds for machines that push is valid, and lets them reach the hub's page port alone", () => {
+  const [, yaml = ""] =
+    /```yaml\n([^`]*gohm-push[^`]*)```/.exec(readFileSync(join(top, "docs/deploy.md"), "utf8")) ?? [];
+  const added = parseAllDocuments(yaml).map((document) => document.toJS() as Manifest & { readonly spec: Node });
+  expect(added.map(({ kind }) => kind)).toEqual(["Service", "NetworkPolicy"]);
+  const hub = workload("site", "StatefulSet").spec;
+  for (const each of added) {
+    expect(faults(each.kind, each)).toEqual([]);
+    expect(each.metadata.namespace).toBe("gohm");
+    const { selector, podSelector } = each.spec as { selector?: Node; podSelector?: { matchLabels: Node } };
+    expect(hub.template.metadata.labels).toMatchObject(selector ?? podSelector?.matchLabels ?? {});
+    expect(JSON.stringify(each.spec)).toContain('"http"');
+    expect(JSON.stringify(each.spec)).not.toContain("history");
+  }
+  expect(hub.template.spec.containers[0].ports.map(({ name }) => name)).toContain("http");
+});
+
 test("every file is part of one of the variants", () => {
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".yaml"));
   const named = files

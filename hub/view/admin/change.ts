@@ -58,7 +58,7 @@ export async function changeNode(
         ...(address === undefined ? {} : { address }),
         ...(parted === undefined ? {} : { parted }),
       } satisfies HostChange);
-      if (parted) part(book, name);
+      if (parted) part(book, host);
     },
   });
   return answered(hub, name);
@@ -141,10 +141,8 @@ const listed = (labels: readonly (readonly [string, string | null])[]): string =
   labels.map(([label, value]) => (value === null ? `${label} removed` : `${label}=${value}`)).join(", ");
 
 /** Gives machines of another name back to the host of their own name. */
-function part(book: BookWriter, name: string): void {
-  for (const { id, host, hostname } of book.nodes()) {
-    if (host === name && hostname !== name) book.changeNode(id, { host: hostname });
-  }
+function part(book: BookWriter, { name, nodes }: AdminHost): void {
+  for (const { id, hostname } of nodes) if (hostname !== name) book.changeNode(id, { host: hostname });
 }
 
 /** Saves what is kept of a host. @throws Fault host_unknown, bad_request */
@@ -242,7 +240,7 @@ export async function deleteNode(
     details: { history, ...(host.record?.shown === undefined ? {} : { shown: host.record.shown }) },
     write(book) {
       book.removeHost(name);
-      for (const node of book.nodes()) if (node.host === name) book.removeNode(node.id);
+      for (const { id } of host.nodes) book.removeNode(id);
     },
   };
   if (history) await patiently(hub, name, hub.forget(by, action, name));
