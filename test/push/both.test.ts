@@ -90,3 +90,26 @@ test("a copy of a machine that reports with its token is shown to administrators
   expect(await push(token, booted("cccc", { cpu: { busy: 4 }, system: { bootId: "cccc", uptime: 0n } }))).toBe(200);
   expect(hub.live.host("lab")?.info?.cpu?.busy).toBe(4);
 });
+
+test("a rejected machine leaves nothing in history; one under the name of a host that is gone leaves that host's as it was", async () => {
+  const metric = "cpu_utilization";
+  const kept = async (): Promise<Record<string, number[]>> => {
+    const answer = await fetch(`${hub.url}/api/fleet/history?metric=${metric}&by=host`);
+    const { groups } = (await answer.json()) as { groups: { name: string; max: number[] }[] };
+    return Object.fromEntries(groups.flatMap(({ name, max }) => (name === "gpu1" ? [] : [[name, max]])));
+  };
+  const gone = await register("lab");
+  await hub.approve("lab");
+  expect(await push(gone, booted("aaaa", { cpu: { busy: 1 } }))).toBe(200);
+  await hub.remove("lab");
+  const before = await kept();
+  expect(before).toEqual({ lab: [1] });
+  for (const name of ["lab", "stranger"]) {
+    expect(await push(await register(name), booted(name, { cpu: { busy: 99 } }))).toBe(200);
+    expect(hub.live.host(name)?.info?.cpu?.busy).toBe(99);
+  }
+  expect(hub.node("lab").history).toBeGreaterThan(0);
+  for (const name of ["lab", "stranger"]) await hub.remove(name);
+  expect(await hub.view.history.known({ host: "stranger" })).toEqual([]);
+  expect(await kept()).toEqual(before);
+});
