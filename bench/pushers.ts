@@ -1,9 +1,10 @@
 // Simulates machines that push, in a process of its own so that its cost is not counted: whole samples of eight GPUs as
 // hmonitor sends them, or JSON as the Lab Exporter does. Each machine has a place of its own within the interval.
-import { Agent, request } from "node:http";
+import { Agent } from "node:http";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
 import { type Quantiles, quantiles } from "./measure.ts";
+import { post } from "./post.ts";
 import { info } from "./reading.ts";
 
 /** What machines send: a gpu.HostInfo, or a report in JSON. */
@@ -29,37 +30,8 @@ let kind: PushKind = "sample";
 let failed = 0;
 let waits: number[] = [];
 
-interface Push {
-  readonly url: string;
-  readonly agent: Agent;
-  readonly token?: string;
-  readonly type: string;
-  readonly body: Uint8Array;
-}
-
-/** @returns status and body of the answer; status 0 if the hub does not answer */
-function push({ url, agent, token, type, body }: Push): Promise<{ status: number; text: string }> {
-  const headers = {
-    "content-type": type,
-    "content-length": body.length,
-    date: new Date().toUTCString(),
-    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-  };
-  return new Promise((resolve) => {
-    const sent = request(url, { method: "POST", agent, headers }, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (piece: string) => {
-        text += piece;
-      });
-      response.on("error", () => resolve({ status: 0, text: "" }));
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
-    });
-    sent.on("error", () => resolve({ status: 0, text: "" }));
-    sent.end(body);
-  });
-}
-
 const MB = 1_048_576;
+const json = "application/json";
 
 function report(hostname: string): Uint8Array {
   const { gpus, cpu, memory, disks, nics, system } = info();
@@ -92,14 +64,16 @@ async function start(order: PushOrder, number: number): Promise<void> {
   const path = `${url}/api/monitoring/`;
   const capabilities = { cpuCores: 128, memoryTotalGB: 1000, gpus: [], disks: [], nics: [] };
   const registration = Buffer.from(JSON.stringify({ hostname, capabilities }));
-  const { text } = await push({ url: `${path}register`, agent, type: "application/json", body: registration });
+  const { text } = await post(`${path}register`, registration, { "content-type": json }, agent);
   const { token } = JSON.parse(text) as { token: string };
   const send = async (): Promise<void> => {
     const whole = kind === "sample";
-    const type = whole ? "application/x-protobuf; messageType=gpu.HostInfo" : "application/json";
+    const type = whole ? "application/x-protobuf; messageType=gpu.HostInfo" : json;
     const body = whole ? toBinary(HostInfoSchema, create(HostInfoSchema, { ...info(), hostname })) : report(hostname);
     const begun = performance.now();
-    const { status } = await push({ url: `${path}report`, agent, token, type, body });
+    const date = new Date().toUTCString();
+    const headers = { "content-type": type, date, authorization: `Bearer ${token}` };
+    const { status } = await post(`${path}report`, body, headers, agent);
     if (status === 200) waits.push(performance.now() - begun);
     else failed++;
   };

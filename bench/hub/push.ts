@@ -2,13 +2,13 @@
 // compared with the same hub before anything is pushed, and what hostile pushes cost.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type HostileBody, hostileBodies } from "../../test/hostile.ts";
 import { hubFolder, type RunningHub, startHub } from "../../test/hub.ts";
 import { top } from "../../test/program.ts";
 import { cpu, lasting, memory, type Quantiles, quantiles, shown } from "../measure.ts";
+import { post } from "../post.ts";
 import type { PushCounts, PushKind, PushOrder } from "../pushers.ts";
 import { Polls } from "./lag.ts";
 
@@ -66,27 +66,6 @@ async function watch({ url, child }: RunningHub): Promise<Phase> {
   }
   const load = (cpu(pid) - used) / ((performance.now() - begun) / 1000);
   return { load, answers: quantiles(waits), polls };
-}
-
-/** Sends a body. @returns the status */
-function post(
-  url: string,
-  body: Uint8Array,
-  headers: Readonly<Record<string, string>>,
-): Promise<{ status: number; text: string }> {
-  return new Promise((resolve) => {
-    const all = { ...headers, "content-length": body.length };
-    const sent = request(url, { method: "POST", agent: false, headers: all }, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (piece: string) => {
-        text += piece;
-      });
-      response.on("error", () => resolve({ status: response.statusCode ?? 0, text }));
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
-    });
-    sent.on("error", () => resolve({ status: 0, text: "" }));
-    sent.end(body);
-  });
 }
 
 /** CPU milliseconds of one hostile push, of a machine of its own. @throws Error if the hub answers otherwise than it must */
