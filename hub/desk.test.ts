@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { listening } from "../test/store.ts";
 import type { AuditEntry, Book, NumberedEntry } from "./book/book.ts";
 import { openBook } from "./book/sqlite.ts";
-import { type Action, Desk } from "./desk.ts";
+import { type Action, type ActionName, Desk, type Details } from "./desk.ts";
 import { silent } from "./log.ts";
 import type { Actor } from "./who.ts";
 
@@ -51,8 +51,10 @@ const row: AuditEntry = {
   details: {},
   result: "done",
 };
+/** Not one of the hub. */
+const name = "test.write" as string as ActionName;
 const action = (more: Partial<Action<unknown>> = {}): Action<unknown> => ({
-  name: "test.write",
+  name,
   needs: "admin",
   target: "gpu1",
   write: (writer) => writer.appendAudit(row),
@@ -62,7 +64,7 @@ const entries = (): readonly NumberedEntry[] => book.audit({ limit: 1000 });
 const actors = (): string[] => entries().map(({ actor }) => actor);
 
 test("a change and its entry are written together, and the change's answer is given", () => {
-  const answer = desk.do(administrator, action({ details: { from: "a", to: "b" } }));
+  const answer = desk.do(administrator, action({ details: { from: "a", shown: "b" } }));
   expect(answer).toBe(1);
   expect(entries()).toEqual([
     {
@@ -72,7 +74,7 @@ test("a change and its entry are written together, and the change's answer is gi
       origin: "10.0.0.7",
       action: "test.write",
       target: "gpu1",
-      details: { from: "a", to: "b" },
+      details: { from: "a", shown: "b" },
       result: "done",
     },
     { id: 1, ...row },
@@ -171,7 +173,7 @@ test("no text of an actor, a target or a detail is longer than 256 bytes or hide
   const fits = (value: string): boolean => clean.test(value) && Buffer.byteLength(value) <= 256;
   fc.assert(
     fc.property(text, text, text, details, (name, origin, target, given) => {
-      desk.do({ kind: "administrator", name, origin }, action({ target, details: given, write: () => {} }));
+      desk.do({ kind: "administrator", name, origin }, action({ target, details: given as Details, write: () => {} }));
       const [entry] = book.audit({ limit: 1 });
       const found = entry?.details ?? {};
       const texts = [entry?.actor, entry?.origin, entry?.target, ...Object.keys(found), ...Object.values(found)];
@@ -184,7 +186,7 @@ test("no text of an actor, a target or a detail is longer than 256 bytes or hide
 
 test("of many details the first 32 are recorded, and how many are not", () => {
   const many = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`d${i}`, i]));
-  desk.do(administrator, action({ details: many }));
+  desk.do(administrator, action({ details: many as Details }));
   const { details } = entries()[0] ?? {};
   expect([Object.keys(details ?? {}).length, details?.d31, details?.d32, details?.omitted]).toEqual([
     33,
@@ -197,7 +199,7 @@ test("of many details the first 32 are recorded, and how many are not", () => {
 test("a text that turns the writing direction or ends a line is cleaned", () => {
   desk.do(
     administrator,
-    action({ target: "\u202Etoor\n2026 error", details: { "a\u200B": "b\u0000c", much: Infinity } }),
+    action({ target: "\u202Etoor\n2026 error", details: { "a\u200B": "b\u0000c", much: Infinity } as Details }),
   );
   expect(entries()[0]).toMatchObject({ target: "toor2026 error", details: { a: "bc", much: null } });
 });

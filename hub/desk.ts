@@ -5,14 +5,52 @@ import { asFault } from "./fault.ts";
 import type { Log } from "./log.ts";
 import { type Actor, admit, type Needs } from "./who.ts";
 
+/** Actions that the audit log records. The page names each in its languages. */
+export type ActionName =
+  | `account.${"change" | "create" | "delete" | "password"}`
+  | `link.${"create" | "follow"}`
+  | `node.${"add" | "approve" | "change" | "configure" | "delete" | "expire" | "join" | "register" | "reset"}`
+  | `session.${"create" | "end" | "end-all"}`
+  | `token.${"create" | "revoke"}`;
+
+/** What entries say beside their target, by name. The page names each in its languages. */
+export type DetailName =
+  | "address"
+  | "after"
+  | "before"
+  | "created"
+  | "days"
+  | "diskMounts"
+  | "from"
+  | "gpuIndices"
+  | "group"
+  | "history"
+  | "hostname"
+  | "labels"
+  | "nicNames"
+  | "omitted"
+  | "parted"
+  | "password"
+  | "reason"
+  | "registration"
+  | "reportIntervalSec"
+  | "role"
+  | "scope"
+  | "setLabels"
+  | "shown"
+  | "state"
+  | "token"
+  | "unrecorded";
+
+export type Details = Readonly<Partial<Record<DetailName, AuditDetails[string]>>>;
+
 /** What an audit entry says of an action. */
 export interface Attempt {
-  /** "account.create" */
-  readonly name: string;
+  readonly name: ActionName;
   /** What is changed: the name of an account, token or node. */
   readonly target: string;
   /** Recorded in the audit log; never a secret. */
-  readonly details?: AuditDetails;
+  readonly details?: Details;
 }
 
 /** One administrative change. */
@@ -192,7 +230,7 @@ export function actorName(who: Actor): string {
 }
 
 /** Details without hidden characters, within limits of count and length. */
-function bounded(details: AuditDetails): AuditDetails {
+function bounded(details: Details): AuditDetails {
   const entries = Object.entries(details);
   const kept = entries.slice(0, detailLimit).map(([name, value]) => [clean(name), cleanValue(value)]);
   if (entries.length > kept.length) kept.push(["omitted", entries.length - kept.length]);

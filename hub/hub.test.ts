@@ -354,7 +354,10 @@ test("what a task changes at the desk is in the book that views read, at the nex
     name: "registrar",
     table: {},
     async open({ desk }) {
-      desk.do({ kind: "owner", origin: "task" }, { name: "test.open", needs: "owner", target: "hub", write: () => {} });
+      desk.do(
+        { kind: "owner", origin: "task" },
+        { name: "token.create", needs: "owner", target: "hub", write: () => {} },
+      );
       return { change: () => {}, close: () => {} };
     },
   };
@@ -370,8 +373,8 @@ test("what a task changes at the desk is in the book that views read, at the nex
   };
   const these = { ...parts, views: [reader], tasks: [registrar] };
   hub = await begin(settings({}), these);
-  expect(await get("/reader")).toBe('["test.open"]');
+  expect(await get("/reader")).toBe('["token.create"]');
   await hub.close();
   hub = await begin(settings({}), these);
-  expect(await get("/reader")).toBe('["test.open","test.open"]');
+  expect(await get("/reader")).toBe('["token.create","token.create"]');
 });

@@ -193,6 +193,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     servers,
     troubles,
     offered: (host) => ingest.offered(host),
+    joinMachines: () => machines.joinNow(),
     url: () => (running.settings.url || placeOf(web)).replace(/\/$/, ""),
     web: options.web,
     book,

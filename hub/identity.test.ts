@@ -40,9 +40,9 @@ test.each<[string, () => RequestHead, Actor["kind"], string | undefined, readonl
 
 test("a token and an account of one name are two actors, in the audit log, too", () => {
   const by = door.identity.identify(withToken(door.token("admin", { name: "alice" })));
-  door.desk.do(by, { name: "test.write", needs: "admin", target: "x", write: () => {} });
+  door.desk.do(by, { name: "token.create", needs: "admin", target: "x", write: () => {} });
   const alice = door.identity.identify(withCookie(door.signIn("alice", "administrator")));
-  door.desk.do(alice, { name: "test.write", needs: "admin", target: "x", write: () => {} });
+  door.desk.do(alice, { name: "token.create", needs: "admin", target: "x", write: () => {} });
   expect(door.book.audit({ limit: 2 }).map(({ actor }) => actor)).toEqual(["administrator alice", "token alice"]);
 });
 

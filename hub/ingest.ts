@@ -1,9 +1,9 @@
-import { clean as cleanText, limitOf } from "../proto/clean.ts";
+import { limitOf } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import { ClockGuard, earliest } from "./clock.ts";
 import { Fault } from "./fault.ts";
 import type { DeviceSample, KnownDevice, Store } from "./history/store.ts";
-import { BootGuard, type FeedingBoot, secondText } from "./ingest/boot.ts";
+import { BootGuard, type FeedingBoot, secondMachine } from "./ingest/boot.ts";
 import {
   ahead,
   type Claim,
@@ -25,9 +25,11 @@ import type { HostDirectory } from "./ingest/directory.ts";
 import { type CardSlots, identify, recall, remember } from "./ingest/identity.ts";
 import { Meter, type ReadTimes } from "./ingest/measure.ts";
 import { type DeviceLists, type DeviceSelection, select, selectionOf, withDevices } from "./ingest/select.ts";
-import { SkewMeter, skewText } from "./ingest/skew.ts";
+import { SkewMeter, skewTrouble } from "./ingest/skew.ts";
 import type { Live } from "./live.ts";
 import { type Log, silent } from "./log.ts";
+import { doubt, notice } from "./notice.ts";
+import { cleanWords, type Words } from "./sentence.ts";
 import type { Troubles } from "./trouble.ts";
 
 export type { Machine, Owner } from "./ingest/claim.ts";
@@ -157,13 +159,13 @@ export class Ingest {
    * Marks a host as down, unless another owner hears from it.
    * @param reason may quote the host, or another program that answers at its address
    */
-  failed(name: string, reason: string, by: Owner): void {
+  failed(name: string, reason: Words, by: Owner): void {
     const host = this.#hosts.get(name);
     const claim = host?.claims.get(by);
     if (host === undefined || claim === undefined || this.#restrained(name, by, host)) return;
     this.#disown(name, host);
     claim.state = "down";
-    claim.reason = cleanText(reason, limitOf("err"));
+    claim.reason = cleanWords(reason, limitOf("err"));
     if (![...host.claims.values()].some(({ state }) => state === "up")) this.#targets.live.failed(name, claim.reason);
   }
 
@@ -294,7 +296,7 @@ export class Ingest {
   /** @param feeding the machine that feeds the host, if the report comes from a second one */
   #isSecond(name: string, info: HostInfo, feeding: FeedingBoot | undefined): boolean {
     if (feeding === undefined) return false;
-    this.#targets.troubles?.set(name, "second machine", secondText(feeding, info), secondMs);
+    this.#targets.troubles?.set(name, "second machine", secondMachine(feeding, info), secondMs);
     return true;
   }
 
@@ -318,7 +320,7 @@ export class Ingest {
   #measureSkew(name: string, host: ClaimedHost, { sampled }: HostInfo): number | undefined {
     const skew = host.skew.add(sampled, this.#targets.now());
     const skewed = skew !== undefined && Math.abs(skew) > skewMs;
-    if (skewed || host.skewed) this.#targets.troubles?.set(name, "clock", skewed ? skewText(skew) : undefined);
+    if (skewed || host.skewed) this.#targets.troubles?.set(name, "clock", skewed ? skewTrouble(skew) : undefined);
     host.skewed = skewed;
     return skew;
   }
@@ -367,10 +369,10 @@ export class Ingest {
     const believed = this.#clock.believes(at, sampled === undefined ? undefined : Number(sampled));
     if (believed !== this.#doubted) return believed;
     this.#doubted = !believed;
-    const text = `${doubt(at)}: until it is set, live values go on and nothing is kept in history.`;
-    live.notice("clock", believed ? undefined : text);
+    const words = notice("clock_wrong", { now: at });
+    live.notice("clock", believed ? undefined : words);
     if (believed) this.#log.info("the clock of this machine is plausible again: history is kept");
-    else this.#log.warn(text);
+    else this.#log.warn(words.text);
     return believed;
   }
 
@@ -394,6 +396,3 @@ export class Ingest {
     );
   }
 }
-
-const doubt = (now: number): string =>
-  `This machine's clock says ${new Date(now).toISOString().slice(0, 16)}Z, which cannot be right`;

@@ -1,13 +1,19 @@
 import { isDeepStrictEqual } from "node:util";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import { type IdleCards, idleCards } from "./live/idle.ts";
+import { type Sentence, textOf, type Words } from "./sentence.ts";
 
-/** State of the link to a host. `since` in Unix milliseconds of the hub's clock. */
+/** State of the link to a host. `since` in Unix milliseconds of the hub's clock; `cause` is the reason as a sentence of the hub. */
 export type HostLink =
   | { readonly state: "idle"; readonly since: number }
   | { readonly state: "dialling"; readonly since: number }
   | { readonly state: "open"; readonly since: number }
-  | { readonly state: "waiting"; readonly since: number; readonly reason: string };
+  | {
+      readonly state: "waiting";
+      readonly since: number;
+      readonly reason: string;
+      readonly cause?: Sentence;
+    };
 
 /** What is known of a host beside its reports. An absent field is as usual. */
 export interface HostProfile {
@@ -49,7 +55,7 @@ const unseenMs = 300_000;
 export class Live {
   readonly #now: () => number;
   readonly #hosts = new Map<string, LiveHost>();
-  readonly #notices = new Map<string, string>();
+  readonly #notices = new Map<string, Words>();
   readonly #listeners = new Set<() => void>();
   #next = 1;
 
@@ -115,24 +121,32 @@ export class Live {
     if (host !== undefined) this.#put({ ...host, info });
   }
 
-  failed(name: string, reason: string): void {
+  failed(name: string, words: Words): void {
     const host = this.#hosts.get(name);
     if (host === undefined) return;
+    const reason = textOf(words);
     if (host.link.state === "waiting" && host.link.reason === reason) return;
     const since = host.link.state === "waiting" ? host.link.since : this.#now();
-    this.#put({ ...host, link: { state: "waiting", since, reason } });
+    const cause = typeof words === "string" ? {} : { cause: words };
+    this.#put({ ...host, link: { state: "waiting", since, reason, ...cause } });
+  }
+
+  /** Texts of the messages to administrators, oldest first. */
+  notices(): string[] {
+    return this.messages().map(textOf);
   }
 
   /** Messages to administrators, oldest first. */
-  notices(): string[] {
+  messages(): readonly Words[] {
     return [...this.#notices.values()];
   }
 
   /** Sets the message of a topic; undefined removes it. */
-  notice(topic: string, text: string | undefined): void {
-    if (this.#notices.get(topic) === text) return;
-    if (text === undefined) this.#notices.delete(topic);
-    else this.#notices.set(topic, text);
+  notice(topic: string, words: Words | undefined): void {
+    const before = this.#notices.get(topic);
+    if ((before && textOf(before)) === (words && textOf(words))) return;
+    if (words === undefined) this.#notices.delete(topic);
+    else this.#notices.set(topic, words);
     this.#tell();
   }
 
@@ -153,4 +167,4 @@ export class Live {
 }
 
 /** Live state as views see it: read-only. */
-export type LiveView = Pick<Live, "hosts" | "host" | "notices" | "onChange">;
+export type LiveView = Pick<Live, "hosts" | "host" | "notices" | "messages" | "onChange">;

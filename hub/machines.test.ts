@@ -21,6 +21,7 @@ let timers: (() => void)[];
 let actions: object[];
 let failure: Error | undefined;
 let lines: string[];
+let machines: Machines;
 
 beforeEach(() => {
   scene = new RosterFixture({ gpu1: "10.0.0.1:9203", gpu2: "[fd00::2]:9203" });
@@ -30,7 +31,7 @@ beforeEach(() => {
   lines = [];
   const live = new Live(() => 0);
   ingest = new Ingest({ live, history: { append: () => {} }, now: () => 0, directory: scene.roster });
-  new Machines({
+  machines = new Machines({
     roster: scene.roster,
     ingest,
     clock: {
@@ -137,6 +138,18 @@ test("a machine that waits for approval is taken for no other one; once it is ap
   scene.write({ nodes: [{ hostname: "n", state: approved }] });
   settle();
   expect(hosts()).toEqual(["n gpu1"]);
+});
+
+test("what can be joined is joined at once when an approval asks for it, and not once more", () => {
+  scene.write({ nodes: [{ hostname: "n" }] });
+  hear("gpu1", poll, boot("A"));
+  hear("n", push, boot("A"));
+  scene.write({ nodes: [{ hostname: "n", state: approved }] });
+  expect(hosts()).toEqual(["n n"]);
+  machines.joinNow();
+  expect(hosts()).toEqual(["n gpu1"]);
+  settle();
+  expect(actions).toHaveLength(1);
 });
 
 test("what a person has parted stays parted, and is joined again when the person takes that back", () => {

@@ -57,6 +57,13 @@ export class Machines {
     this.#later();
   }
 
+  /** Joins what can be joined at once, so that the answer to an approval shows it. */
+  joinNow(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#compare();
+  }
+
   /** Compares them when the report or the change has been taken: the book is not written meanwhile. */
   #later(): void {
     this.#cancel ??= this.#options.clock.after(0, () => {

@@ -1,4 +1,5 @@
-import { clean } from "../proto/clean.ts";
+import type { FaultCode } from "./fault.ts";
+import { type Sentence, speaker } from "./sentence.ts";
 
 /** Size limit of a text, in bytes. */
 const textLimit = 512;
@@ -6,51 +7,94 @@ const textLimit = 512;
 const mostTexts = 8;
 const mostHosts = 1024;
 
-interface Trouble {
-  readonly text: string;
+/** What may be wrong with the reports of a host. The page has each sentence in its languages (`AdminText.troubleTexts`). */
+const rows = {
+  clock_ahead: ({ skewMs }: { readonly skewMs: number }) => skewText(`${Math.round(skewMs / 1000)} s ahead of`),
+  clock_behind: ({ skewMs }: { readonly skewMs: number }) => skewText(`${Math.round(skewMs / 1000)} s behind`),
+  clock_wrong: () => "Its clock differs by more than a day from the hub's, which dates its reports.",
+  /** With the beginnings of two boot ids. */
+  second_machine: ({ first, second }: { readonly first: string; readonly second: string }) =>
+    `Two machines report as this host at the same time (boot ids ${first}… and ${second}…): only the first is used. Give each its own host name and token.`,
+  report_refused: ({ message }: { readonly fault: FaultCode; readonly message: string }) =>
+    `A report was refused: ${message}`,
+  too_much: () => "It sends more than the hub takes of one machine.",
+  at_once: () => "It sends reports at the same time, not one after the other.",
+  /** `left` is how many devices of the last report were left out. */
+  too_many_devices: ({ most, left }: { readonly most: number; readonly left: number }) =>
+    `It reported more than ${most} devices in a day (push.devices): ${left} of the last report were left out.`,
+  moved: ({ origin, before }: { readonly origin: string; readonly before: string }) =>
+    `After its token was reset, it registered from ${origin}; before, it was at ${before}. If you do not know the new address, reset the token again.`,
+  name_asked: ({ origin, hostname }: { readonly origin: string; readonly hostname: string }) =>
+    `A machine at ${origin} asked to register as "${hostname}", which is a name of this host. If it is this machine and has lost its token, reset the token; if not, give it another host name.`,
+  by_turns: ({ one, other }: { readonly one: string; readonly other: string }) =>
+    `Its reports come from ${one} and ${other} by turns: if these are two machines with one token, give each a host name and a token of its own.`,
+  /** `names` are those of other hosts, in quotation marks. */
+  lookalike: ({ names }: { readonly names: string }) =>
+    `Its name looks like that of another host (${names}): check its address before you approve it.`,
+  /** `until` is the time of the newest sample, in Unix milliseconds. */
+  other_history: ({ hostname, until }: { readonly hostname: string; readonly until: number }) =>
+    `History has samples of another machine "${hostname}", until ${utc(until)}. Those of this one are added to them once it is approved; until then they are shown only.`,
+} as const;
+
+const utc = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+
+const skewText = (differs: string): string =>
+  `Its clock is ${differs} the hub's: its current reports are dated by the hub's clock, and late ones have wrong times.`;
+
+export type TroubleRows = typeof rows;
+
+/** Makes a trouble. */
+export const trouble = speaker(rows, textLimit);
+
+interface Held {
+  readonly sentence: Sentence;
   /** Unix milliseconds. */
   readonly until: number;
 }
 
 /**
- * What is wrong with the reports of hosts, as texts for administrators. Inputs and ingest write it, views read it. Bounded:
- * the oldest texts give way to new ones.
+ * What is wrong with the reports of hosts, for administrators. Inputs and ingest write it, views read it. Bounded: the oldest
+ * give way to new ones.
  */
 export class Troubles {
   readonly #now: () => number;
   /** By host and topic, the newest last. */
-  readonly #hosts = new Map<string, Map<string, Trouble>>();
+  readonly #hosts = new Map<string, Map<string, Held>>();
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
   /**
-   * Sets the text of a topic of a host; undefined removes it.
-   * @param text may quote the host
+   * Sets the trouble of a topic of a host; undefined removes it.
    * @param lastsMs after which it is removed by itself
    */
-  set(host: string, topic: string, text: string | undefined, lastsMs = Number.POSITIVE_INFINITY): void {
+  set(host: string, topic: string, sentence: Sentence | undefined, lastsMs = Number.POSITIVE_INFINITY): void {
     const before = this.#hosts.get(host);
-    if (text === undefined) {
+    if (sentence === undefined) {
       if (before?.delete(topic) === true && before.size === 0) this.#hosts.delete(host);
       return;
     }
-    const topics = before ?? new Map<string, Trouble>();
+    const topics = before ?? new Map<string, Held>();
     this.#hosts.delete(host);
     this.#hosts.set(host, topics);
     topics.delete(topic);
-    topics.set(topic, { text: clean(text, textLimit), until: this.#now() + lastsMs });
+    topics.set(topic, { sentence, until: this.#now() + lastsMs });
     shorten(topics, mostTexts);
     shorten(this.#hosts, mostHosts);
   }
 
-  /** The texts of a host, the newest last. */
+  /** The English texts of the troubles of a host, the newest last. */
   of(host: string): string[] {
+    return this.sentences(host).map(({ text }) => text);
+  }
+
+  /** The troubles of a host, the newest last. */
+  sentences(host: string): readonly Sentence[] {
     const now = this.#now();
     const topics = this.#hosts.get(host);
     for (const [topic, { until }] of topics ?? []) if (until <= now) this.set(host, topic, undefined);
-    return [...(topics?.values() ?? [])].map(({ text }) => text);
+    return [...(topics?.values() ?? [])].map(({ sentence }) => sentence);
   }
 
   /** Removes everything of a host. */
@@ -60,7 +104,7 @@ export class Troubles {
 }
 
 /** Troubles as views see them. */
-export type TroublesView = Pick<Troubles, "of">;
+export type TroublesView = Pick<Troubles, "of" | "sentences">;
 
 /** Removes the oldest entries beyond a limit. */
 function shorten(entries: Map<string, unknown>, limit: number): void {

@@ -1,4 +1,4 @@
-import { Link } from "./gen/feed_pb.js";
+import { Link, type Sentence } from "./gen/feed_pb.js";
 import { State, type Vendor } from "./gen/host_pb.js";
 import type { DiskGlance, Glance, GPUGlance, HolderGlance, HostGlance, ProcGlance } from "./glance.ts";
 import {
@@ -67,7 +67,12 @@ export function isFresh(host: HostGlance, now: number, interval: number): boolea
 
 /** One thing that is wrong with a host. */
 export type Trouble = { readonly host: string } & (
-  | { readonly kind: "unreachable"; readonly reason: string; readonly since: number | undefined }
+  | {
+      readonly kind: "unreachable";
+      readonly reason: string;
+      readonly cause: Sentence | undefined;
+      readonly since: number | undefined;
+    }
   | { readonly kind: "late"; readonly since: number }
   | { readonly kind: "card"; readonly card: number; readonly fault: CardFault }
   | { readonly kind: "slowed"; readonly card: number; readonly reasons: readonly number[] }
@@ -138,7 +143,7 @@ export function troublesOf({ host, fresh }: HostStatus): Trouble[] {
   if (host.link === Link.WAITING) {
     // For a host that never answered the time is unknown: the hub may just have started.
     const since = host.seen === undefined ? undefined : Number(host.seen);
-    return [{ host: name, kind: "unreachable", reason: host.reason, since }];
+    return [{ host: name, kind: "unreachable", reason: host.reason, cause: host.cause, since }];
   }
   const { info } = host;
   if (info === undefined) return [];

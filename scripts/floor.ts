@@ -55,8 +55,8 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["main.ts"],
   ],
   "hub/": [
-    ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "servers.ts", "trouble.ts"],
-    ["database/", "live.ts", "who.ts"],
+    ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts"],
+    ["database/", "live.ts", "notice.ts", "reason.ts", "trouble.ts", "who.ts"],
     ["book/", "history/", "privacy.ts"],
     ["databases.ts", "desk.ts", "ingest.ts", "password.ts", "roster.ts", "route/", "secret.ts"],
     ["first.ts", "identity.ts", "machines.ts"],
@@ -240,6 +240,11 @@ export const doors: readonly Door[] = [
     to: ["hub/route/session.ts"],
     from: ["web/viewer.ts", "web/text/admin.ts"],
     why: "types of the routes of sessions",
+  },
+  {
+    to: ["hub/desk.ts", "hub/fault.ts", "hub/notice.ts", "hub/reason.ts", "hub/sentence.ts", "hub/trouble.ts"],
+    from: ["web/language.ts", "web/text/"],
+    why: "types of what the hub says: the compiler finds a sentence that a language lacks",
   },
   {
     to: ["scripts/board/query.ts"],

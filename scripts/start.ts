@@ -98,7 +98,7 @@ async function startAgent(address: string): Promise<void> {
     const outcome = await channel.ask(3000);
     channel.close();
     if (outcome.kind === "answer") return "answer";
-    return /^connection refused at/.test(outcome.reason) ? "nothing" : outcome.reason;
+    return outcome.reason.code === "not_listening" ? "nothing" : outcome.reason.text;
   };
   const there = await ask();
   if (there === "answer") {

@@ -14,6 +14,7 @@ import { adminRoutes } from "../hub/route/admin.ts";
 import { type Arguments, call, type Route } from "../hub/route/route.ts";
 import { hashOf } from "../hub/secret.ts";
 import { ServerList, type Servers } from "../hub/servers.ts";
+import { Troubles } from "../hub/trouble.ts";
 import { views } from "../hub/view/all.ts";
 import { type Actor, offered } from "../hub/who.ts";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
@@ -51,6 +52,9 @@ export class AdminScene {
   readonly live: Live;
   readonly book: Book;
   readonly servers: ServerList;
+  readonly troubles = new Troubles(() => this.now);
+  /** Joins machines that are one host, as hub/machines.ts does. */
+  join = (): void => {};
   readonly #folder = mkdtempSync(join(tmpdir(), "gohm-admin-"));
   /** Timers of the clock but those of the book, by which a test lets time pass. */
   timers: (() => void)[] = [];
@@ -76,11 +80,15 @@ export class AdminScene {
   };
 
   async open(): Promise<void> {
-    const { live, history, book, clock, servers } = this;
+    const { live, history, book, clock, servers, troubles } = this;
     const view = views.find(({ name }) => name === "admin");
     if (view === undefined) throw new Error("the hub has no administration");
     const opened = await view.open(
-      viewOf({ live, history, book, clock, servers, offered: (name) => devicesOf(this.#offered.get(name)) }),
+      viewOf({
+        ...{ live, history, book, clock, servers, troubles },
+        offered: (name) => devicesOf(this.#offered.get(name)),
+        joinMachines: () => this.join(),
+      }),
       {},
     );
     this.#close.push(() => opened.close());

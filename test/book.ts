@@ -84,7 +84,8 @@ export class BookFixture {
           };
         },
       },
-      notice: (topic, text) => void (text === undefined ? this.notices.delete(topic) : this.notices.set(topic, text)),
+      notice: (topic, words) =>
+        void (words === undefined ? this.notices.delete(topic) : this.notices.set(topic, words.text)),
     });
     this.books.push(book);
     return book;

@@ -84,13 +84,13 @@ afterEach(async () => {
 const change = (name: string, change: HostChange): void =>
   desk.do(
     { kind: "owner", origin: "test" },
-    { name: "test.change", needs: "owner", target: name, write: (book) => void book.changeHost(name, change) },
+    { name: "node.change", needs: "owner", target: name, write: (book) => void book.changeHost(name, change) },
   );
 
 const hostOfNode = (): string | undefined =>
   desk.do(
     { kind: "owner", origin: "test" },
-    { name: "test.read", needs: "owner", target: "node", write: (book) => book.node("node-7")?.host },
+    { name: "node.change", needs: "owner", target: "node", write: (book) => book.node("node-7")?.host },
   );
 
 const read = async (path: string) => (await fetch(`http://127.0.0.1:${hub.port}${path}`)).json();
@@ -120,7 +120,7 @@ test("a machine that is polled and reports by itself is one host, once it is app
   const { id } = desk.do(
     { kind: "owner", origin: "test" },
     {
-      name: "test.register",
+      name: "node.register",
       needs: "owner",
       target: "node-7",
       write: (book) =>
@@ -133,7 +133,7 @@ test("a machine that is polled and reports by itself is one host, once it is app
   desk.do(
     { kind: "owner", origin: "test" },
     {
-      name: "test.approve",
+      name: "node.approve",
       needs: "owner",
       target: "node-7",
       write: (book) => book.changeNode(id, { state: "approved" }),

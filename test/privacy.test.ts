@@ -8,7 +8,9 @@ import { application } from "../hub/http/application.ts";
 import { Ingest, type Owner } from "../hub/ingest.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
+import { notice } from "../hub/notice.ts";
 import { Privacy, type UserPrivacy, userPrivacies } from "../hub/privacy.ts";
+import { reason } from "../hub/reason.ts";
 import { socket } from "../hub/who.ts";
 import { EventSchema, HostSchema } from "../proto/gen/feed_pb.js";
 import { HistReqSchema } from "../proto/gen/history_pb.js";
@@ -116,9 +118,13 @@ beforeEach(async () => {
   ingest.claim("stranger", push, "127.0.0.9");
   report();
   ingest.received("down", create(HostInfoSchema, { agentVersion: "1", sampled: BigInt(now - 1000) }), poll);
-  ingest.failed("down", "what answers is a program in /home/heidi/bin", poll);
+  ingest.failed(
+    "down",
+    reason("refused", { address: "x:1", answer: "what answers is a program in /home/heidi/bin" }),
+    poll,
+  );
   ingest.received("stranger", unknown(), push);
-  live.notice("settings", "Cannot read /home/ivan/gohm/settings.json: line 3");
+  live.notice("settings", notice("settings_bad", { message: "Cannot read /home/ivan/gohm/settings.json: line 3" }));
   served = await serveViews(hub);
   client = new grpc.Client(served.grpc, grpc.credentials.createInsecure());
 });

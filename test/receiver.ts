@@ -17,6 +17,7 @@ import type { RunningInput } from "../hub/input/input.ts";
 import { type HostLink, Live } from "../hub/live.ts";
 import { Roster } from "../hub/roster.ts";
 import { hashOf, newSecret } from "../hub/secret.ts";
+import type { Sentence } from "../hub/sentence.ts";
 import { ServerList } from "../hub/servers.ts";
 import { Troubles } from "../hub/trouble.ts";
 import type { Actor } from "../hub/who.ts";
@@ -72,8 +73,8 @@ export class Receiver {
   /** @param settings values of `push.…` by the keys of their table */
   constructor(settings: Readonly<Record<string, unknown>> = {}) {
     const { clock, log, live, troubles } = this;
-    const notice = (topic: string, text: string | undefined) =>
-      void (text === undefined ? this.notices.delete(topic) : this.notices.set(topic, text));
+    const notice = (topic: string, words: Sentence | undefined) =>
+      void (words === undefined ? this.notices.delete(topic) : this.notices.set(topic, words.text));
     this.book = openBook({ folder: this.#folder, clock, log, notice });
     const history = {
       append: (sample: HostSample) =>
@@ -227,7 +228,7 @@ export class Receiver {
   }
 
   #do(target: string, write: (book: Parameters<Parameters<Book["write"]>[0]>[0]) => unknown): void {
-    this.desk.do(administrator, { name: "test.change", needs: "admin", target, write });
+    this.desk.do(administrator, { name: "node.change", needs: "admin", target, write });
   }
 
   /** Runs what waits, without advancing time. */

@@ -66,8 +66,9 @@ export class StoreFixture {
       retention: () => this.retention,
       maxSize: () => this.maxSize,
       maxDevices: () => this.maxDevices,
-      notice: (topic, text) => void (text === undefined ? this.notices.delete(topic) : this.notices.set(topic, text)),
-      trouble: (text) => this.trouble.push(text),
+      notice: (topic, words) =>
+        void (words === undefined ? this.notices.delete(topic) : this.notices.set(topic, words.text)),
+      trouble: (words) => this.trouble.push(words?.text),
     });
     this.#open.push(made);
     return made;

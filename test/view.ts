@@ -82,6 +82,7 @@ export function viewOf({
     interval: () => 10,
     troubles: new Troubles(clock.now),
     offered: () => undefined,
+    joinMachines: () => {},
     url: () => "http://hub.lab:5000",
     web: "",
     privacy: new Privacy({ now: clock.now, users: "shown" }),

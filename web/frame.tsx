@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { language, type Theme, theme } from "./choice.ts";
-import { languages, text, timeOf } from "./language.ts";
+import { languages, saidIn, saidOf, text, timeOf } from "./language.ts";
 import { lazyAdmin } from "./part/lazy.tsx";
 import { Mark } from "./part/part.tsx";
 import { outdated, reload } from "./renew.ts";
@@ -204,9 +204,9 @@ function Notices(): JSX.Element | null {
   if (notices.length === 0) return null;
   return (
     <output class="banner held" aria-label={t.notice}>
-      {notices.map((notice) => (
-        <span key={notice}>
-          <Mark of="broken" /> {notice}
+      {notices.map(({ words, sentence }) => (
+        <span key={words}>
+          <Mark of="broken" /> {saidIn(t.notices, saidOf(sentence), words)}
         </span>
       ))}
     </output>

@@ -1,4 +1,6 @@
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import type { SentenceValues } from "../hub/sentence.ts";
+import type { Sentence } from "../proto/gen/feed_pb.js";
 import { loadWithRetry, SignIn } from "./ask.ts";
 import { language } from "./choice.ts";
 import type { AdminText } from "./text/admin.ts";
@@ -88,6 +90,35 @@ export function errorText(error: unknown): string {
   if (error instanceof SignIn) return text.peek().lostHint[error.own ? "signed-out" : "sign-in"];
   return error instanceof Error ? error.message : String(error);
 }
+
+/** What the hub says, as its answers have it. */
+export interface Said {
+  readonly code: string;
+  readonly values: SentenceValues;
+}
+
+/**
+ * A sentence of the hub in the viewer's language.
+ * @param table sentences of that language by code; undefined for the hub's own language
+ * @param english the hub's text, for a sentence that is not in the table and for texts from elsewhere
+ */
+export function saidIn(table: object | undefined, said: Said | null | undefined, english: string): string {
+  const rows = table as Readonly<Record<string, (values: SentenceValues) => string>> | undefined;
+  return (said && rows?.[said.code]?.(said.values)) ?? english;
+}
+
+/** What a sentence in the feed says; undefined for a text that is none. */
+export const saidOf = (sentence: Pick<Sentence, "code" | "texts" | "numbers"> | undefined): Said | undefined =>
+  sentence && { code: sentence.code, values: { ...sentence.texts, ...sentence.numbers } };
+
+/** Why a host is down, as the feed has it. */
+export const reasonText = ({
+  reason,
+  cause,
+}: {
+  readonly reason: string;
+  readonly cause?: Sentence | undefined;
+}): string => saidIn(text.value.reasons, saidOf(cause), reason);
 
 /** Time of day, with the date if it is not today. Both are Unix milliseconds of one clock. */
 export function timeOf(at: number, today: number): string {

@@ -1,6 +1,6 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { apply } from "../proto/delta.ts";
-import type { Event, Idle } from "../proto/gen/feed_pb.js";
+import type { Event, Idle, Sentence } from "../proto/gen/feed_pb.js";
 import type { HostGlance } from "../proto/glance.ts";
 import { isFresh, type Summary, shownName, summarize } from "../proto/summary.ts";
 import { keysOf } from "../proto/verdict.ts";
@@ -19,9 +19,16 @@ export interface HostEntry {
   readonly idle: ReadonlySignal<ReadonlyMap<string, Idle>>;
 }
 
+/** A message of the hub about itself. */
+interface HubNotice {
+  /** In the hub's own language. */
+  readonly words: string;
+  readonly sentence: Sentence | undefined;
+}
+
 export interface Fleet {
   readonly entries: ReadonlySignal<readonly HostEntry[]>;
-  readonly notices: ReadonlySignal<readonly string[]>;
+  readonly notices: ReadonlySignal<readonly HubNotice[]>;
   readonly connection: Signal<Connection>;
   /** The hub's clock in Unix milliseconds; stops without a connection. */
   readonly now: ReadonlySignal<number>;
@@ -51,7 +58,7 @@ const longestLagMs = 30_000;
 
 export function createFleet(): Fleet {
   const entries = signal<readonly HostEntry[]>([]);
-  const notices = signal<readonly string[]>([]);
+  const notices = signal<readonly HubNotice[]>([]);
   const connection = signal<Connection>({ state: "opening", since: 0 });
   const now = signal(0);
   const interval = signal(10);
@@ -118,7 +125,7 @@ export function createFleet(): Fleet {
     }
     for (const number of event.removed) byNumber.delete(number);
     if (event.whole || event.hosts.length > 0 || event.removed.length > 0) entries.value = [...byNumber.values()];
-    notices.value = event.notices;
+    notices.value = event.notices.map((words, i) => ({ words, sentence: event.noticeSentences[i] }));
     known.value = true;
     beat.value++;
   };

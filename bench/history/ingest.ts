@@ -122,8 +122,8 @@ async function ingest({ folder, played, marks }: Job): Promise<Mark[]> {
     log: silent,
     retention: () => retention,
     maxSize: () => Number.POSITIVE_INFINITY,
-    trouble: (text) => {
-      if (text !== undefined) throw new Error(text);
+    trouble: (words) => {
+      if (words !== undefined) throw new Error(words.text);
     },
   });
   const builder = new PollBuilder(played.columns);

@@ -7,6 +7,8 @@ import { databaseBytes, isDiskFailure, openDatabase } from "../database/open.ts"
 import { DatabasePath } from "../database/path.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
+import { notice } from "../notice.ts";
+import type { Sentence } from "../sentence.ts";
 import type { Book, BookReader, BookWriter, Credentials } from "./book.ts";
 import { bookSchema } from "./sqlite/schema.ts";
 import { type FileWriter, writerOf } from "./sqlite/writer.ts";
@@ -38,7 +40,7 @@ export interface BookOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Shows a notice on a topic to administrators; undefined takes it back. */
-  readonly notice: (topic: string, text: string | undefined) => void;
+  readonly notice: (topic: string, sentence: Sentence | undefined) => void;
 }
 
 /**
@@ -210,11 +212,7 @@ class SqliteBook implements Book {
     path.copyNow(file);
     this.#release();
     const aside = path.install();
-    const found =
-      aside === undefined ? "" : ` The file that was there is ${aside} now: stop the hub to restore a backup.`;
-    const text = `Administration data in ${this.#path} was ${lost} while the hub ran; it was written there again, and nothing is lost.${found}`;
-    this.#options.log.error(text);
-    this.#options.notice("book file", text);
+    this.#show("book file", notice("book_restored", { path: this.#path, lost: lost ?? "deleted", aside: aside ?? "" }));
     return this.#opened();
   }
 
@@ -245,30 +243,29 @@ class SqliteBook implements Book {
 
   #quarantine(error: unknown): void {
     const aside = quarantine(this.#path);
-    const text = `Administration data in ${this.#path} is damaged (${(error as Error).message}). It was moved to ${aside}, and a new file was begun: its content must be restored from a backup or created again.`;
-    this.#options.log.error(text);
-    this.#options.notice("book damaged", text);
+    const { message } = error as Error;
+    this.#show("book damaged", notice("book_damaged", { path: this.#path, error: message, aside }));
   }
 
   /** Reports a row that is damaged, once. The rest of the book is used as ever. */
   #reportRow({ message }: Fault): void {
     if (this.#damagedRows.has(message)) return;
     this.#damagedRows.add(message);
-    const text = `${message}. Correct it in ${this.#path} while the hub is stopped, or restore a backup.`;
-    this.#options.log.error(text);
-    this.#options.notice("book row", text);
+    this.#show("book row", notice("book_row", { path: this.#path, message }));
+  }
+
+  #show(topic: string, words: Sentence): void {
+    this.#options.log.error(words.text);
+    this.#options.notice(topic, words);
   }
 
   /** Logs a failure of the disk once; the file is tried again later. */
   #fails(error: unknown): Fault {
     if (error instanceof Fault) return error;
-    const text = `Cannot use the administration data in ${this.#path}: ${(error as Error).message}. Live values and history still work.`;
-    if (this.#trouble === undefined) {
-      this.#options.log.error(text);
-      this.#options.notice("book", text);
-    }
-    this.#trouble = text;
-    return unusable(text, error);
+    const words = notice("book_unusable", { path: this.#path, error: (error as Error).message });
+    if (this.#trouble === undefined) this.#show("book", words);
+    this.#trouble = words.text;
+    return unusable(words.text, error);
   }
 
   #works(): void {

@@ -1,4 +1,5 @@
 import { UsageError } from "../../program/line.ts";
+import { clean } from "../../proto/clean.ts";
 import { adminRoutes } from "../route/admin.ts";
 import type { JsonAnswer, JsonBody } from "../route/route.ts";
 import {
@@ -43,19 +44,27 @@ const approve: Command = {
   name: "node approve",
   summary: "approve machines that wait",
   details:
-    "They are counted from then on. A machine that is approved already stays so. If one of several names is refused, those before it are approved.",
+    "They are counted from then on. A machine that is approved already stays so. A machine that the hub polls under another name is shown under that one, which is said on standard error. If one of several names is refused, those before it are approved.",
   positionals: [{ ...name, many: true }],
-  async run({ words, hub, show }) {
+  async run({ words, hub, show, note }) {
     const client = hub();
     const nodes: Node[] = [];
     try {
-      for (const word of words) nodes.push(await client.call(adminRoutes.approveNode, { name: word }));
+      for (const word of words) {
+        const node = await client.call(adminRoutes.approveNode, { name: word });
+        nodes.push(node);
+        if (word !== node.name && word !== node.shown) note(clean(joinedText(word, node), 1024));
+      }
     } finally {
       if (nodes.length > 0) show(listingOf(nodes));
     }
     return 0;
   },
 };
+
+/** @param word the name under which a machine registered */
+const joinedText = (word: string, { shown }: Node): string =>
+  `${word} is the same machine as ${shown} and is shown as ${shown} from now on`;
 
 const set: Command = {
   ...common,

@@ -5,6 +5,7 @@ import type { StartSources } from "../../program/setting.ts";
 import { systemClock } from "../clock.ts";
 import { type Hub, start } from "../hub.ts";
 import { type Log, lineLog } from "../log.ts";
+import { notice } from "../notice.ts";
 import { keyFiles, notes, table } from "../settings.ts";
 import { loadSettings, watch } from "../watch.ts";
 import type { Command } from "./command.ts";
@@ -59,7 +60,7 @@ async function runHub(from: StartSources, version: string): Promise<void> {
         for (const note of notes(next)) log.warn(note);
       },
       bad: (fault) => {
-        hub.live.notice("settings", `${fault.message}. The previous settings remain in effect.`);
+        hub.live.notice("settings", notice("settings_bad", { message: fault.message }));
         log.error(`${fault.message}; the previous settings remain in effect`);
       },
     },

@@ -3,6 +3,7 @@ import type { Table, Values } from "../../program/setting.ts";
 import type { Clock } from "../clock.ts";
 import type { CopyOptions } from "../database/database.ts";
 import type { Log } from "../log.ts";
+import type { Sentence } from "../sentence.ts";
 import type { Local, Store } from "./store.ts";
 
 /** Everything that an engine may use. */
@@ -12,7 +13,7 @@ export interface EngineContext {
   readonly clock: Clock;
   readonly log: Log;
   /** Shows an administrator a message on a topic, or with undefined removes it. */
-  readonly notice: (topic: string, text: string | undefined) => void;
+  readonly notice: (topic: string, sentence: Sentence | undefined) => void;
 }
 
 /** Stores the history. */

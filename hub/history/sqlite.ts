@@ -22,7 +22,7 @@ export const sqlite: Engine<typeof table> = {
       maxSize: () => maxSize(values),
       maxDevices: () => values.maxDevices,
       notice,
-      trouble: (text) => notice("history", text),
+      trouble: (sentence) => notice("history", sentence),
     });
     return {
       store,

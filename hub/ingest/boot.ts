@@ -1,5 +1,7 @@
 import { clean } from "../../proto/clean.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
+import type { Sentence } from "../sentence.ts";
+import { trouble } from "../trouble.ts";
 import { type Owner, rankOf } from "./claim.ts";
 
 /** After a longer silence of the machine that feeds a host, another one may take its place. Milliseconds. */
@@ -71,7 +73,7 @@ function isRunning({ to }: FeedingBoot, started: number | undefined, now: number
 }
 
 /** Describes a second machine to administrators. */
-export function secondText(feeding: FeedingBoot, { system }: HostInfo): string {
-  const [first, second] = [feeding.id, system?.bootId ?? ""].map((id) => clean(id).slice(0, 8));
-  return `Two machines report as this host at the same time (boot ids ${first}… and ${second}…): only the first is used. Give each its own host name and token.`;
+export function secondMachine(feeding: FeedingBoot, { system }: HostInfo): Sentence {
+  const [first = "", second = ""] = [feeding.id, system?.bootId ?? ""].map((id) => clean(id).slice(0, 8));
+  return trouble("second_machine", { first, second });
 }

@@ -1,4 +1,5 @@
 import { Fault } from "../fault.ts";
+import type { Words } from "../sentence.ts";
 
 /** Sources of host names by precedence: settings.json, the hub's own list, the host itself. */
 const origins = ["settings", "book", "push"] as const;
@@ -32,7 +33,7 @@ export interface Claim {
   /** Seconds between two reports, if the host decides that by itself. */
   intervalSec: number | undefined;
   state: "new" | "up" | "down";
-  reason: string;
+  reason: Words;
   /** Unix milliseconds of the first and last report since the last time without any. */
   heard: { readonly from: number; readonly to: number } | undefined;
   machine: Machine | undefined;

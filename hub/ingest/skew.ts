@@ -1,3 +1,6 @@
+import type { Sentence } from "../sentence.ts";
+import { trouble } from "../trouble.ts";
+
 /** Reports that an estimate is made of. */
 const most = 8;
 
@@ -16,8 +19,6 @@ export class SkewMeter {
 }
 
 /** Describes a skew to administrators. */
-export function skewText(skewMs: number): string {
-  const seconds = Math.round(Math.abs(skewMs) / 1000);
-  const how = skewMs > 0 ? "ahead of" : "behind";
-  return `Its clock is ${seconds} s ${how} the hub's: its current reports are dated by the hub's clock, and late ones have wrong times.`;
+export function skewTrouble(skewMs: number): Sentence {
+  return skewMs > 0 ? trouble("clock_ahead", { skewMs }) : trouble("clock_behind", { skewMs: -skewMs });
 }

@@ -8,6 +8,7 @@ import type { Ingest } from "../ingest.ts";
 import type { Log } from "../log.ts";
 import type { Roster } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
+import type { Sentence } from "../sentence.ts";
 import type { Troubles } from "../trouble.ts";
 
 /** Everything that an input may use. */
@@ -26,7 +27,7 @@ export interface InputContext {
   /** What is wrong with hosts, for administrators. */
   readonly troubles: Pick<Troubles, "set">;
   /** Shows a notice on a topic to administrators; undefined takes it back. */
-  readonly notice: (topic: string, text: string | undefined) => void;
+  readonly notice: (topic: string, sentence: Sentence | undefined) => void;
   readonly clock: Clock;
   /** From 0 up to 1, as Math.random. */
   readonly random: () => number;

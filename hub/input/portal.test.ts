@@ -231,7 +231,7 @@ test("a host whose name is changed and whose configuration was never saved is co
   const token = await hub.enrolled("gpu7");
   const by = { kind: "administrator", name: "alice", origin: "" } as const;
   hub.desk.do(by, {
-    ...{ name: "x", needs: "admin", target: "gpu7" },
+    ...{ name: "node.change", needs: "admin", target: "gpu7" },
     write: (book) => void book.changeHost("gpu7", { shown: "front" }),
   });
   expect((await hub.config(token)).body).toEqual({});

@@ -57,6 +57,12 @@ const machine = v.pipe(
   v.description("What can be ticked: what its last report has, and what it registered with."),
 );
 
+/** What an English text says: the page makes the same sentence in another language from it. */
+const sentence = v.pipe(
+  v.object({ code: v.string(), values: v.record(v.string(), v.union([v.string(), v.number()])) }),
+  v.title("Sentence"),
+);
+
 const node = v.pipe(
   v.object({
     name: v.pipe(v.string(), v.description("Name of the host in live state and history; it never changes.")),
@@ -80,6 +86,10 @@ const node = v.pipe(
     ),
     seen: v.pipe(v.nullable(time), v.description("Last report, Unix milliseconds.")),
     reason: v.pipe(v.nullable(v.string()), v.description("Why it is silent.")),
+    cause: v.pipe(
+      v.nullable(sentence),
+      v.description("`reason` as a code with values; null if it is not a sentence of the hub."),
+    ),
     capabilities: machine,
     config,
     configVersion: whole,
@@ -103,6 +113,7 @@ const node = v.pipe(
     ),
     skewMs: v.pipe(v.nullable(v.number()), v.description("How far its clock is ahead of the hub's.")),
     trouble: v.pipe(v.array(v.string()), v.description("What is wrong with its reports, for administrators.")),
+    troubles: v.pipe(v.array(sentence), v.description("`trouble` as codes with values, in the same order.")),
   }),
   v.title("Node"),
 );
@@ -205,6 +216,8 @@ export const adminRoutes = {
     method: "POST",
     path: "/api/v1/admin/nodes/{name}/approve",
     summary: "Approves a machine that waits; for one that is approved already, does nothing",
+    description:
+      "If the hub polls the same machine under another name, the answer is that host: the reports of the machine belong to it from then on.",
     params: { name: host },
     answer: { "application/json": node },
     refuses: ["bad_request", "host_unknown", "book_unusable"],

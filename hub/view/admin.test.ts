@@ -4,8 +4,10 @@ import { AdminScene, capable } from "../../test/admin.ts";
 import { cases } from "../../test/cases.ts";
 import { valuesOf } from "../../test/model.ts";
 import { Fault } from "../fault.ts";
+import { reason } from "../reason.ts";
 import { adminRoutes as routes } from "../route/admin.ts";
 import { hashOf } from "../secret.ts";
+import { trouble } from "../trouble.ts";
 
 let scene: AdminScene;
 
@@ -35,6 +37,25 @@ describe("the list of hosts", () => {
       ["pushing", "pushing", ["push"], "10.0.0.21", "waiting", null],
       ["gpu10", "Zebra", ["settings"], "127.0.0.1:9", "silent", null],
     ]);
+  });
+
+  test("says why a host is silent and what is wrong with its reports, in English and as codes with values", async () => {
+    scene.live.expect("gpu2", "127.0.0.1:10");
+    scene.live.failed("gpu2", reason("no_route", { address: "127.0.0.1:10" }));
+    scene.troubles.set("gpu2", "clock", trouble("clock_ahead", { skewMs: 31_000 }));
+    scene.troubles.set("gpu2", "rate", trouble("too_much"));
+    expect(await scene.node("gpu2")).toMatchObject({
+      reason: "no route to 127.0.0.1:10",
+      cause: { code: "no_route", values: { address: "127.0.0.1:10" } },
+      trouble: [expect.stringMatching(/^Its clock is 31 s ahead/), "It sends more than the hub takes of one machine."],
+      troubles: [
+        { code: "clock_ahead", values: { skewMs: 31_000 } },
+        { code: "too_much", values: {} },
+      ],
+    });
+    scene.live.failed("gpu2", "gone");
+    expect(await scene.node("gpu2")).toMatchObject({ reason: "gone", cause: null });
+    expect(await scene.node("gpu10")).toMatchObject({ reason: null, cause: null, trouble: [], troubles: [] });
   });
 
   test("says of a polled host what its last report has: cards without their instances, mounts, addresses", async () => {
@@ -169,6 +190,17 @@ test("the audit log has what was done to a host under the name that is shown of 
 });
 
 describe("a registration", () => {
+  test("that turns out to be a polled machine once it is approved is answered as that host", async () => {
+    scene.register("node-7");
+    scene.join = () => {
+      const id = scene.book.node("node-7")?.id ?? 0;
+      scene.book.write((book) => book.changeNode(id, { host: "gpu2" }));
+    };
+    const { value } = await scene.ask(routes.approveNode, { name: "node-7" });
+    expect(value).toMatchObject({ name: "gpu2", registration: { hostname: "node-7", state: "approved" } });
+    expect((await scene.nodes()).map(({ name }) => name)).toEqual(["gpu2", "gpu10"]);
+  });
+
   test("that waits is approved, once; what is approved stays so", async () => {
     scene.register("pushing");
     scene.report("pushing");

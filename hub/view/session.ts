@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { isLoopback, networkOf } from "../../program/network.ts";
 import { type Account, accountKey, type BookWriter } from "../book/book.ts";
+import type { ActionName } from "../desk.ts";
 import { Fault } from "../fault.ts";
 import { checkPassword, hashPassword, verifyPassword } from "../password.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
@@ -218,7 +219,7 @@ class SignInDesk {
     head: RequestHead,
     { name, role }: Pick<Account, "name" | "role">,
     change: {
-      readonly name: string;
+      readonly name: ActionName;
       readonly details?: { readonly created: boolean };
       /** @returns number of the account */
       write(writer: BookWriter): number;

@@ -36,6 +36,8 @@ export interface HubView {
   readonly troubles: TroublesView;
   /** Devices of the last report of a host, also those that are not kept; undefined if all are. */
   readonly offered: Ingest["offered"];
+  /** Joins approved machines with the polled hosts that they are, as far as they were heard from (hub/machines.ts). */
+  readonly joinMachines: () => void;
   /** Address at which people open the page, without a slash at the end: `hub.url`, else where the hub listens. */
   readonly url: () => string;
   /** Folder with the built page. */

@@ -36,7 +36,7 @@ async function askAnew(port: number): Promise<HostInfo> {
   const channel = dial(`127.0.0.1:${port}`);
   undo.push(() => channel.close());
   const outcome = await channel.ask(20_000);
-  if (outcome.kind !== "answer") throw new Error(outcome.reason);
+  if (outcome.kind !== "answer") throw new Error(outcome.reason.text);
   return outcome.info;
 }
 

@@ -239,8 +239,8 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
       expect(added.status()).toBe(200);
       const own = await pusher(lab.url, "twin");
       await page.getByRole("button", { name: "Approve twin" }).click(patience);
-      await page.getByText("twin is approved.").waitFor(patience);
       await own.report();
+      await page.getByText("twin is the same machine as rack-7 and is shown as rack-7 from now on.").waitFor(patience);
       await misses(page.getByRole("link", { name: "twin", exact: true }));
       await page.getByRole("link", { name: "rack-7", exact: true }).click();
       const joined = page.getByText("its machine also reports by itself as twin");

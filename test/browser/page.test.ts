@@ -257,9 +257,9 @@ describe.skipIf(missing)(missing ?? "the page", () => {
     await page.getByText("谁在占用").waitFor();
     expect(await page.locator("html").getAttribute("lang")).toBe("zh-CN");
     await page.getByLabel("语言").selectOption("zh-TW");
-    await page.getByText("誰在占用").waitFor();
+    await page.getByText("誰在佔用").waitFor();
     await page.reload();
-    await page.getByText("誰在占用").waitFor();
+    await page.getByText("誰在佔用").waitFor();
     expect(await page.locator("html").getAttribute("lang")).toBe("zh-TW");
     await page.getByLabel("語言").selectOption("en");
     await page.getByText("Held by").waitFor();

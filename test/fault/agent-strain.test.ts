@@ -97,7 +97,7 @@ describe.skipIf(reason !== undefined)(`an agent with eight GPUs${reason ? `: ${r
     const channel = dial(`127.0.0.1:${agent.port}`);
     const ask = async (): Promise<HostInfo> => {
       const answer = await channel.ask(10_000);
-      if (answer.kind !== "answer") throw new Error(answer.reason);
+      if (answer.kind !== "answer") throw new Error(answer.reason.text);
       return answer.info;
     };
     const before = await ask();

@@ -11,7 +11,12 @@ import { lineLog } from "../../hub/log.ts";
 const [, , folder = "", life = "0"] = process.argv;
 const say = (line: string): void => void writeSync(1, `${line}\n`);
 const log = lineLog((line) => writeSync(1, `log ${line}`), systemClock.now);
-const book = openBook({ folder, clock: systemClock, log, notice: (topic, text) => say(`notice ${topic}: ${text}`) });
+const book = openBook({
+  folder,
+  clock: systemClock,
+  log,
+  notice: (topic, words) => say(`notice ${topic}: ${words?.text}`),
+});
 const desk = new Desk({ book, clock: systemClock, log });
 say("open");
 
@@ -41,10 +46,10 @@ for (let i = 0; ; i++) {
   desk.do(
     { kind: "owner", origin: "control" },
     {
-      name: "test.write",
+      name: "token.create",
       needs: "owner",
       target,
-      details: { text: "x".repeat(i % 200) },
+      details: { token: "x".repeat(i % 200) },
       write: (writer) =>
         writer.addToken(hash("sha256", target, "buffer"), {
           name: target,

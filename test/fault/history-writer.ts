@@ -68,7 +68,7 @@ const store = openStore({
   ),
   retention: () => ({ raw: 2 * day, fiveMinutes: 4 * day, hour: 8 * day, day: Number.POSITIVE_INFINITY }),
   maxSize: () => Number.POSITIVE_INFINITY,
-  trouble: (text) => text !== undefined && say(`trouble ${text}`),
+  trouble: (words) => words !== undefined && say(`trouble ${words.text}`),
 });
 
 /** Reads the times of samples that earlier processes reported as safe, by host. */

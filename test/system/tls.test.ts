@@ -80,7 +80,7 @@ async function outcome(address: string, trust: Partial<AgentCredentials> = {}): 
   const channel = dial(address, trust);
   const answer = await channel.ask(10_000);
   channel.close();
-  return answer.kind === "answer" ? "answer" : answer.reason;
+  return answer.kind === "answer" ? "answer" : answer.reason.text;
 }
 
 describe.skipIf(!able)("TLS (openssl)", () => {

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { Link } from "../../proto/gen/feed_pb.js";
-import { text } from "../language.ts";
+import { reasonText, text } from "../language.ts";
 import { hostAdminPath } from "../route.ts";
 import { fleet, type HostEntry } from "../store.ts";
 import { viewer } from "../viewer.ts";
@@ -35,7 +35,7 @@ export function StaleNotice({ entry }: { entry: HostEntry }): JSX.Element | null
     <output class="standing">
       <Mark of="broken" />
       <b>{headline}</b>
-      {host.reason === "" ? null : <span>{host.reason}</span>}
+      {host.reason === "" ? null : <span>{reasonText(host)}</span>}
       {age === undefined || host.info === undefined ? null : <em>{t.lastKnownFrom(age)}</em>}
     </output>
   );

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import type { Trouble } from "../../proto/summary.ts";
 import { cardName } from "../../proto/verdict.ts";
-import { text } from "../language.ts";
+import { reasonText, text } from "../language.ts";
 import { hostPath } from "../route.ts";
 import { fleet } from "../store.ts";
 import type { Text } from "../text/text.ts";
@@ -46,7 +46,7 @@ export function troubleKey(trouble: Trouble): string {
 
 export function TroubleLine({ trouble, now }: { trouble: Trouble; now: number }): JSX.Element {
   const grave = trouble.kind === "unreachable" || trouble.kind === "late" ? "unknown" : "broken";
-  const reason = "reason" in trouble ? trouble.reason : "";
+  const reason = "cause" in trouble ? reasonText(trouble) : "reason" in trouble ? trouble.reason : "";
   return (
     <li class="trouble-line" title={reason}>
       <Mark of={grave} />

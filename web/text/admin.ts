@@ -1,6 +1,10 @@
+import type { ActionName, DetailName } from "../../hub/desk.ts";
+import type { FaultCode } from "../../hub/fault.ts";
 import type { adminRoutes } from "../../hub/route/admin.ts";
 import type { JsonAnswer, JsonBody } from "../../hub/route/route.ts";
 import type { sessionRoutes } from "../../hub/route/session.ts";
+import type { Translation } from "../../hub/sentence.ts";
+import type { TroubleRows } from "../../hub/trouble.ts";
 
 type Rows = typeof adminRoutes & typeof sessionRoutes;
 /** Codes with which the routes of accounts and administration refuse. */
@@ -8,6 +12,8 @@ type RefusalCode = Rows[keyof Rows]["refuses"][number];
 type Node = JsonAnswer<Rows["nodes"]>["nodes"][number];
 type Role = JsonAnswer<Rows["accounts"]>["accounts"][number]["role"];
 type Scope = JsonBody<Rows["addToken"]>["scope"];
+/** Kinds of actors in the audit log: the first word, before a name. */
+type ActorKind = "administrator" | "viewer" | "token" | "node" | "owner" | "anonymous";
 
 /** All texts of accounts and administration in one language, which are loaded with them. */
 export interface AdminText {
@@ -78,6 +84,9 @@ export interface AdminText {
   readonly approveAll: string;
   readonly approveAllTitle: (n: number) => string;
   readonly approvedAll: (n: number) => string;
+  /** A machine that was approved is one that the hub polls. `registered` is the name under which it registered. */
+  readonly sameMachine: (registered: string, shown: string) => string;
+  readonly sentences: (all: readonly string[]) => string;
   readonly registeredFrom: (ago: string, origin: string) => string;
   readonly noGpus: string;
   readonly cores: (n: number) => string;
@@ -88,6 +97,8 @@ export interface AdminText {
   readonly ways: Readonly<Record<Node["ways"][number], string>>;
   readonly states: Readonly<Record<Node["state"], string>>;
   readonly troubles: (n: number) => string;
+  /** What is wrong with the reports of a host, by code; undefined in the hub's own language. */
+  readonly troubleTexts: Translation<TroubleRows> | undefined;
   readonly lastReport: string;
   readonly recorded: string;
   readonly everything: string;
@@ -236,6 +247,20 @@ export interface AdminText {
   readonly action: string;
   readonly target: string;
   readonly details: string;
+  readonly detail: (name: string, value: string) => string;
+  readonly actions: Readonly<Record<ActionName, string>>;
+  readonly detailNames: Readonly<Record<DetailName, string>>;
+  readonly actorKinds: Readonly<Record<ActorKind, string>>;
+  /** What the hub does by itself, such as removing an old registration. */
+  readonly hubItself: string;
+  /** A change by gohm on the hub's machine. */
+  readonly fromShell: string;
+  readonly yes: string;
+  readonly no: string;
+  readonly approvedState: string;
+  readonly selectedAll: string;
+  /** Why the hub refused something, in short. */
+  readonly faults: Readonly<Partial<Record<FaultCode, string>>>;
   readonly from: (origin: string) => string;
   readonly refused: string;
   readonly actorHint: string;
@@ -245,4 +270,9 @@ export interface AdminText {
   readonly noEntries: string;
   readonly entriesShown: (n: number, more: boolean) => string;
   readonly older: string;
+}
+
+/** Texts of a language that is not the hub's own. */
+export interface ForeignAdminText extends AdminText {
+  readonly troubleTexts: Translation<TroubleRows>;
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../../clock.ts";
 import { quarantine } from "../../database/database.ts";
 import { DatabasePath } from "../../database/path.ts";
 import type { Log } from "../../log.ts";
+import type { Sentence } from "../../sentence.ts";
 import { Querier } from "./ask.ts";
 import type { File } from "./database.ts";
 import { openFile } from "./file.ts";
@@ -27,9 +28,9 @@ export interface SqliteOptions {
   /** Maximum devices of one host; without it, no limit. */
   readonly maxDevices?: () => number;
   /** Shows an administrator a message on a topic, or with undefined removes it. */
-  readonly notice?: (topic: string, text: string | undefined) => void;
+  readonly notice?: (topic: string, sentence: Sentence | undefined) => void;
   /** Called with a message when nothing can be written, and with undefined once that works again. */
-  readonly trouble: (text: string | undefined) => void;
+  readonly trouble: (sentence: Sentence | undefined) => void;
 }
 
 /** Everything built on one database file. */

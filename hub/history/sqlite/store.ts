@@ -4,6 +4,8 @@ import { earliest } from "../../clock.ts";
 import { databaseBytes } from "../../database/open.ts";
 import type { PathLoss } from "../../database/path.ts";
 import { Fault } from "../../fault.ts";
+import { notice } from "../../notice.ts";
+import type { Sentence } from "../../sentence.ts";
 import {
   type Aggregate,
   type Columns,
@@ -49,7 +51,7 @@ export function openStore(options: SqliteOptions): Store & Local {
 class SqliteStore implements Store, Local {
   readonly #options: SqliteOptions;
   #instance: SqliteInstance;
-  readonly #troubles = new Map<"journal" | "rows", string>();
+  readonly #troubles = new Map<"journal" | "rows", Sentence>();
   #cancelWrite: (() => void) | undefined;
   #cancelTending: (() => void) | undefined;
   #lost = 0;
@@ -114,8 +116,8 @@ class SqliteStore implements Store, Local {
   flush(): void {
     this.#write();
     const [trouble] = this.#troubles.values();
-    if (this.#troubles.has("journal")) {
-      throw new Fault("history_unwritable", `${trouble} The latest samples are only in memory.`);
+    if (trouble !== undefined && this.#troubles.has("journal")) {
+      throw new Fault("history_unwritable", `${trouble.text} The latest samples are only in memory.`);
     }
   }
 
@@ -165,17 +167,16 @@ class SqliteStore implements Store, Local {
 
   /** Shows and logs hosts with more devices than history keeps. */
   #noteCrowded(): void {
-    const { clock, log, notice, maxDevices } = this.#options;
+    const { clock, log, maxDevices } = this.#options;
     const now = clock.now();
     const before = this.#crowded.size;
     for (const name of this.#instance.names.crowded()) this.#crowded.set(name, now);
     for (const [name, at] of this.#crowded) if (Math.abs(now - at) > noticeMs) this.#crowded.delete(name);
     if (this.#crowded.size === before) return;
-    const [first = "", ...others] = this.#crowded.keys();
-    const hosts = others.length > 0 ? `${first} and ${others.length} more` : first;
-    const text = `More devices than history keeps of one machine (${maxDevices?.()}, history.max_devices): ${hosts}. Those not seen for the longest time are removed from history.`;
-    if (this.#crowded.size > before) log.warn(text);
-    notice?.("devices", this.#crowded.size > 0 ? text : undefined);
+    const [host = "", ...others] = this.#crowded.keys();
+    const crowded = notice("history_crowded", { most: maxDevices?.() ?? 0, host, others: others.length });
+    if (this.#crowded.size > before) log.warn(crowded.text);
+    this.#options.notice?.("devices", this.#crowded.size > 0 ? crowded : undefined);
   }
 
   #write(): void {
@@ -219,16 +220,11 @@ class SqliteStore implements Store, Local {
   }
 
   #restored(lost: PathLoss, aside: string | undefined): void {
-    const { clock, log, notice } = this.#options;
-    const found =
-      aside === undefined
-        ? ""
-        : ` The file that stood there is ${aside} now: stop the hub before you restore a backup.`;
-    // Of an emptied file only memory and journal are left; an open file without a name is still whole.
-    const kept = lost === "emptied" ? "of what was in it, only the last hours are left" : "nothing is lost";
-    const text = `The history ${this.#instance.databasePath.path} was ${lost} while the hub ran; it was written there again, and ${kept}.${found}`;
-    log.error(text);
-    notice?.("file", text);
+    const { clock, log } = this.#options;
+    const { path } = this.#instance.databasePath;
+    const words = notice("history_restored", { path, lost, aside: aside ?? "" });
+    log.error(words.text);
+    this.#options.notice?.("file", words);
     this.#restoredAt = clock.now();
   }
 
@@ -290,12 +286,12 @@ class SqliteStore implements Store, Local {
       action();
     } catch (error) {
       if (!this.#troubles.has(what)) {
-        const text = `History cannot be written to ${folder}: ${(error as Error).message}. Live values go on; writing is tried again every ${retryMs / 1000} s.`;
+        const words = notice("history_unwritable", { folder, error: (error as Error).message, retryMs });
         if (this.#troubles.size === 0) {
-          log.error(text);
-          trouble(text);
+          log.error(words.text);
+          trouble(words);
         }
-        this.#troubles.set(what, text);
+        this.#troubles.set(what, words);
       }
       return false;
     }

@@ -4,7 +4,7 @@ import { createServer as createHttp2 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
 import { playHost } from "../../../test/host.ts";
-import { type Channel, dial } from "./channel.ts";
+import { type Channel, dial, type PollOutcome } from "./channel.ts";
 
 const undo: (() => void)[] = [];
 afterEach(() => {
@@ -29,6 +29,12 @@ function dialled(address: string, keepalive?: { time: number; timeout: number })
   return channel;
 }
 
+/** Kind and text of the outcome of a call that failed. */
+async function told(call: Promise<PollOutcome>): Promise<readonly [string, string]> {
+  const outcome = await call;
+  return outcome.kind === "answer" ? ["answer", ""] : [outcome.kind, outcome.reason.text];
+}
+
 const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
 
 test.each([
@@ -47,20 +53,20 @@ test.each([
     );
   });
   const address = await listening(server);
-  expect(await dialled(address).ask(10_000)).toEqual({ kind: "lost", reason: `refused by ${address}: ${words}` });
+  expect(await told(dialled(address).ask(10_000))).toEqual(["lost", `refused by ${address}: ${words}`]);
 });
 
 test("a peer that stops answering on an open connection hangs, and is not said to refuse this hub", async () => {
   const address = await listening(createServer((socket) => socket.resume().write(settings)));
-  expect(await dialled(address, { time: 50, timeout: 50 }).ask(60_000)).toEqual({
-    kind: "lost",
-    reason: `${address} has stopped answering: its hmonitor hangs, or the network between is interrupted`,
-  });
+  expect(await told(dialled(address, { time: 50, timeout: 50 }).ask(60_000))).toEqual([
+    "lost",
+    `${address} has stopped answering: its hmonitor hangs, or the network between is interrupted`,
+  ]);
 });
 
 test("a peer that accepts and says nothing is not said to refuse this hub", async () => {
   const address = await listening(createServer());
-  expect(await dialled(address).ask(200)).toEqual({ kind: "timeout", reason: "no answer within 0.2 s" });
+  expect(await told(dialled(address).ask(200))).toEqual(["timeout", "no answer within 0.2 s"]);
 });
 
 test.each([
@@ -68,7 +74,7 @@ test.each([
   ["ends", (socket: Socket) => socket.end()],
 ])("a peer that %s a connection without a word may not know this hub, or want TLS", async (_, then) => {
   const address = await listening(createServer(then));
-  const { reason } = (await dialled(address).ask(10_000)) as { reason: string };
+  const [, reason] = await told(dialled(address).ask(10_000));
   expect(reason).toContain("does the agent's GOHM_ALLOW name this hub's address?");
   expect(reason).toContain(`tls://${address}`);
 });
@@ -78,10 +84,7 @@ test.each([
   ["HTTP/1.1", (socket: Socket) => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n")],
 ])("a peer that speaks %s is no hmonitor", async (_, then) => {
   const address = await listening(createServer(then));
-  expect(await dialled(address).ask(10_000)).toEqual({
-    kind: "lost",
-    reason: `what answers at ${address} does not speak gRPC`,
-  });
+  expect(await told(dialled(address).ask(10_000))).toEqual(["lost", `what answers at ${address} does not speak gRPC`]);
 });
 
 test.each([
@@ -97,10 +100,7 @@ test.each([
     for (const socket of sockets) then(socket);
   });
   const address = await listening(server);
-  expect(await dialled(address).ask(10_000)).toEqual({
-    kind: "lost",
-    reason: `the connection to ${address} was ${how}`,
-  });
+  expect(await told(dialled(address).ask(10_000))).toEqual(["lost", `the connection to ${address} was ${how}`]);
 });
 
 test("an agent that left between two polls is refused by its machine", async () => {
@@ -119,7 +119,9 @@ test("an agent that left between two polls is refused by its machine", async () 
   answered?.destroy();
   await vi.waitUntil(async () => {
     const outcome = await channel.ask(10_000);
-    return outcome.kind === "lost" && outcome.reason === `connection refused at ${address}: is hmonitor running there?`;
+    return (
+      outcome.kind === "lost" && outcome.reason.text === `connection refused at ${address}: is hmonitor running there?`
+    );
   });
 });
 

@@ -7,6 +7,8 @@ import { redact } from "../../../program/redact.ts";
 import { hostPort } from "../../../program/setting.ts";
 import { decode, hostLimits } from "../../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
+import { reason } from "../../reason.ts";
+import type { Sentence } from "../../sentence.ts";
 import { AgentConnection, flooding } from "./connection.ts";
 
 const options = {
@@ -35,9 +37,9 @@ export interface AgentCredentials {
 /** Result of one call. `peer`: network address that answered. `lost`: the connection must be replaced. */
 export type PollOutcome =
   | { readonly kind: "answer"; readonly info: HostInfo; readonly peer: string }
-  | { readonly kind: "timeout"; readonly reason: string }
-  | { readonly kind: "bad"; readonly reason: string }
-  | { readonly kind: "lost"; readonly reason: string };
+  | { readonly kind: "timeout"; readonly reason: Sentence }
+  | { readonly kind: "bad"; readonly reason: Sentence }
+  | { readonly kind: "lost"; readonly reason: Sentence };
 
 /** Polls one agent over a connection that the first call opens. */
 export interface Channel {
@@ -73,11 +75,12 @@ export function dial(
   const target = address.replace(tls, "");
   let secure: SecureContext | undefined;
   try {
-    if (address.startsWith(tls)) secure = certified(trust);
+    if (address.startsWith(tls)) secure = certified(address, trust);
   } catch (error) {
     // As a lost connection: the files are read again when the host is dialled again.
-    const reason = `no TLS with ${address}: ${(error as Error).message}`;
-    return { ask: async () => ({ kind: "lost", reason }), close: () => {} };
+    const why =
+      error instanceof UnusableFiles ? error.reason : reason("no_tls", { address, error: (error as Error).message });
+    return { ask: async () => ({ kind: "lost", reason: why }), close: () => {} };
   }
   const connection = new AgentConnection(hostPort(target).host, secure);
   const client = new Client(target, connection, {
@@ -94,15 +97,25 @@ export function dial(
 
 const tls = "tls://";
 
-/** @throws Error if a file cannot be read or used, or the key belongs to another certificate. */
-function certified({ ca, cert, key }: AgentCredentials): SecureContext {
-  if ((cert === "") !== (key === "")) throw new Error("poll.cert and poll.key go together: set both or neither");
+/** Certificate and key do not go together. */
+class UnusableFiles extends Error {
+  readonly reason: Sentence;
+
+  constructor(reason: Sentence) {
+    super(reason.text);
+    this.reason = reason;
+  }
+}
+
+/** @throws UnusableFiles, and Error if a file cannot be read or used */
+function certified(address: string, { ca, cert, key }: AgentCredentials): SecureContext {
+  if ((cert === "") !== (key === "")) throw new UnusableFiles(reason("no_tls_half", { address }));
   const file = (path: string): Buffer | undefined => (path === "" ? undefined : readRegular(path));
   const own = { cert: file(cert), key: file(key) };
   const context = createSecureContext({ ca: file(ca), ...own });
   // OpenSSL keeps a certificate and a key of different kinds (RSA, EC) side by side without complaint.
   if (own.cert && own.key && !new X509Certificate(own.cert).checkPrivateKey(createPrivateKey(own.key))) {
-    throw new Error(`the key in ${key} belongs to another certificate than that in ${cert}`);
+    throw new UnusableFiles(reason("no_tls_pair", { address, key, cert }));
   }
   return context;
 }
@@ -138,11 +151,11 @@ function ask(client: Client, call: PollCall): Promise<PollOutcome> {
       request,
       { deadline: Date.now() + deadline },
       (error) => {
-        if (unreadable !== undefined) resolve({ kind: "bad", reason: `the answer could not be read: ${unreadable}` });
+        if (unreadable !== undefined) resolve({ kind: "bad", reason: reason("unreadable", { error: unreadable }) });
         // A connection that grpc-js gave up is closed a moment after its calls have failed.
         else if (error) setImmediate(() => resolve(failure(error, call, client)));
         else if (info) resolve({ kind: "answer", info, peer: connection.peer });
-        else resolve({ kind: "bad", reason: "the answer was empty" });
+        else resolve({ kind: "bad", reason: reason("empty") });
       },
     );
   });
@@ -153,9 +166,11 @@ function failure(error: ServiceError, { address, connection, deadline, token }: 
   const details = redact(error.details ?? "", [token]);
   switch (error.code) {
     case status.DEADLINE_EXCEEDED: {
-      const seconds = `${Number((deadline / 1000).toFixed(1))} s`;
-      const nothing = connection.state.kind === "unreached" ? `no connection to ${address} within` : "no answer within";
-      return { kind: "timeout", reason: `${nothing} ${seconds}` };
+      const unreached = connection.state.kind === "unreached";
+      const why = unreached
+        ? reason("no_connection_in_time", { address, deadlineMs: deadline })
+        : reason("no_answer_in_time", { deadlineMs: deadline });
+      return { kind: "timeout", reason: why };
     }
     case status.UNAVAILABLE: {
       // A channel that lost a working connection is idle; in this state none ever spoke HTTP/2.
@@ -163,16 +178,15 @@ function failure(error: ServiceError, { address, connection, deadline, token }: 
       return { kind: "lost", reason: unavailable({ connection, address, details, never }) };
     }
     case status.CANCELLED:
-      return { kind: "lost", reason: `the connection to ${address} was closed` };
+      return { kind: "lost", reason: reason("closed", { address }) };
     case status.UNIMPLEMENTED:
-      return { kind: "bad", reason: `what answers at ${address} is no hmonitor: it does not know gpu.HostMonitor` };
+      return { kind: "bad", reason: reason("not_hmonitor", { address }) };
     case status.RESOURCE_EXHAUSTED:
-      return { kind: "bad", reason: `the answer could not be read: ${short(details)}` };
-    default:
-      return {
-        kind: "bad",
-        reason: `refused by ${address}: ${short(details) || (status[error.code] ?? "with an unknown status")}`,
-      };
+      return { kind: "bad", reason: reason("unreadable", { error: short(details) }) };
+    default: {
+      const answer = short(details) || (status[error.code] ?? "with an unknown status");
+      return { kind: "bad", reason: reason("refused", { address, answer }) };
+    }
   }
 }
 
@@ -183,66 +197,58 @@ interface Unavailable extends Pick<PollCall, "connection" | "address"> {
 }
 
 /** Explains why there is no connection, from its events and codes alone: the peer chooses the words. */
-function unavailable({ connection, address, details, never }: Unavailable): string {
+function unavailable({ connection, address, details, never }: Unavailable): Sentence {
   const { state } = connection;
   switch (state.kind) {
     case "unreached":
       return unreached(address, details);
     case "left":
-      return `${address} has stopped answering: its hmonitor hangs, or the network between is interrupted`;
+      return reason("hanging", { address });
     case "reset":
     case "ended":
-      if (state.spoke && never) return foreign(address);
-      if (state.spoke) return `the connection to ${address} was ${state.kind === "reset" ? "reset" : "closed"}`;
-      return state.secured ? unknownTo(address) : refusing(address);
+      if (state.spoke && never) return reason("not_grpc", { address });
+      if (state.spoke) return reason(state.kind === "reset" ? "reset" : "closed", { address });
+      return state.secured ? reason("own_certificate", { address, error: "" }) : refusing(address);
     case "failed":
       return rejected(address, state.code);
     case "silent":
     case "open":
-      return `refused by ${address}: ${short(details)}`;
+      return reason("refused", { address, answer: short(details) });
     default:
       return state satisfies never;
   }
 }
 
-const unreachable: Readonly<Record<string, (address: string) => string>> = {
-  ECONNREFUSED: (at) => `connection refused at ${at}: is hmonitor running there?`,
-  ECONNRESET: (at) => refusing(at),
-  EHOSTUNREACH: (at) => `no route to ${at}`,
-  ENETUNREACH: (at) => `no route to ${at}`,
-  ENETDOWN: (at) => `no route to ${at}`,
-  EADDRNOTAVAIL: (at) => `no route to ${at}`,
-  ETIMEDOUT: (at) => `no connection to ${at}: nothing answers at that address`,
+const unreachable: Readonly<Record<string, (address: string) => Sentence>> = {
+  ECONNREFUSED: (address) => reason("not_listening", { address }),
+  ECONNRESET: (address) => refusing(address),
+  EHOSTUNREACH: (address) => reason("no_route", { address }),
+  ENETUNREACH: (address) => reason("no_route", { address }),
+  ENETDOWN: (address) => reason("no_route", { address }),
+  EADDRNOTAVAIL: (address) => reason("no_route", { address }),
+  ETIMEDOUT: (address) => reason("no_answer", { address }),
 };
 
 /** Explains why no peer was reached. grpc-js gives these errors as text only; no peer can have chosen it. */
-function unreached(address: string, details: string): string {
+function unreached(address: string, details: string): Sentence {
   const [, code = ""] = /\bconnect (E[A-Z]+) /.exec(details) ?? [];
-  if (details.startsWith("Name resolution failed")) return `the name in ${address} cannot be resolved`;
-  return unreachable[code]?.(address) ?? `no connection to ${address}: ${short(details)}`;
+  if (details.startsWith("Name resolution failed")) return reason("no_name", { address });
+  return unreachable[code]?.(address) ?? reason("no_connection", { address, error: short(details) });
 }
 
 /** An agent resets connections from addresses that it does not allow; with a certificate it closes those without a TLS handshake. */
-const refusing = (address: string): string =>
-  address.startsWith(tls)
-    ? `connection to ${address} was reset: does the agent's GOHM_ALLOW name this hub's address?`
-    : `connection to ${address} was reset: does the agent's GOHM_ALLOW name this hub's address? If it has a certificate, its address here is tls://${address}`;
+const refusing = (address: string): Sentence =>
+  reason(address.startsWith(tls) ? "not_allowed_tls" : "not_allowed", { address });
 
-const foreign = (address: string): string => `what answers at ${address} does not speak gRPC`;
-
-/** An agent closes a connection with an unaccepted client certificate after the TLS handshake; some libraries send an alert. */
-const unknownTo = (address: string, code = ""): string =>
-  `${address} does not accept this hub's certificate (poll.cert and poll.key): is it from an authority in GOHM_TLS_CLIENT_CA there?${code && ` (${code})`}`;
-
-function rejected(address: string, code: string): string {
-  if (code === flooding) return `what answers at ${address} sends more than any hmonitor does`;
-  if (!address.startsWith(tls)) return foreign(address);
-  if (/^ERR_SSL_.*ALERT/.test(code)) return unknownTo(address, code);
-  if (code.startsWith("ERR_SSL_") || code === "EPROTO") {
-    return `what answers at ${address} does not speak TLS: an hmonitor without a certificate has an address without tls:// (${code})`;
-  }
-  if (code.startsWith("ERR_HTTP2_")) return foreign(address);
-  return `the certificate shown at ${address} is not accepted: ${code}`;
+/** Explains why TLS or HTTP/2 failed. */
+function rejected(address: string, code: string): Sentence {
+  if (code === flooding) return reason("flooding", { address });
+  if (!address.startsWith(tls)) return reason("not_grpc", { address });
+  // An agent closes a connection with an unaccepted client certificate after the TLS handshake; some libraries send an alert.
+  if (/^ERR_SSL_.*ALERT/.test(code)) return reason("own_certificate", { address, error: code });
+  if (code.startsWith("ERR_SSL_") || code === "EPROTO") return reason("not_tls", { address, error: code });
+  if (code.startsWith("ERR_HTTP2_")) return reason("not_grpc", { address });
+  return reason("its_certificate", { address, error: code });
 }
 
 const short = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);

@@ -5,6 +5,7 @@ import { systemClock } from "../../clock.ts";
 import { Ingest } from "../../ingest.ts";
 import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
+import { reason } from "../../reason.ts";
 import type { PollOutcome } from "./channel.ts";
 import { Limiter } from "./limiter.ts";
 import type { PollSettings } from "./settings.ts";
@@ -20,8 +21,8 @@ let target: PollTarget;
 let live: Live;
 
 const answer = (): PollOutcome => ({ kind: "answer", info: create(HostInfoSchema), peer: "10.0.0.1" });
-const silence = (): PollOutcome => ({ kind: "timeout", reason: "no answer" });
-const lost = (): PollOutcome => ({ kind: "lost", reason: "refused" });
+const silence = (): PollOutcome => ({ kind: "timeout", reason: reason("no_answer_in_time", { deadlineMs: 5000 }) });
+const lost = (): PollOutcome => ({ kind: "lost", reason: reason("not_listening", { address: "x:1" }) });
 
 beforeEach(() => {
   vi.useFakeTimers({ now: start });

@@ -107,7 +107,7 @@ export class PollTarget {
       context.ingest.received(name, outcome.info, this.owner, outcome.peer);
       return;
     }
-    if (this.#failures === 0) context.log.warn(`${name} cannot be reached: ${outcome.reason}`);
+    if (this.#failures === 0) context.log.warn(`${name} cannot be reached: ${outcome.reason.text}`);
     this.#failures++;
     this.#wait(this.#pause(outcome));
     context.ingest.failed(name, outcome.reason, this.owner);

@@ -2,6 +2,9 @@ import type { HostInfo } from "../../../proto/gen/host_pb.js";
 import type { NodeRecord } from "../../book/book.ts";
 import { asFault, Fault } from "../../fault.ts";
 import type { Owner } from "../../ingest.ts";
+import { reason } from "../../reason.ts";
+import type { Sentence } from "../../sentence.ts";
+import { trouble } from "../../trouble.ts";
 import type { InputContext } from "../input.ts";
 import { DeviceLimit } from "./devices.ts";
 import { Moments } from "./moment.ts";
@@ -72,7 +75,7 @@ export class Node {
   #heard: number | undefined;
   #down = false;
   #behind = false;
-  #refusal: string | undefined;
+  #refusal: Pick<Fault, "code" | "message"> | undefined;
   #taken: number | undefined;
   #cancel: () => void = () => {};
 
@@ -153,10 +156,10 @@ export class Node {
    * @throws Fault busy
    */
   async admit(bytes: number): Promise<() => void> {
-    if (this.#requests >= mostRequests) throw this.#busy("reports at the same time, not one after the other");
+    if (this.#requests >= mostRequests) throw this.#busy("at_once");
     const { clock } = this.#options.context;
     const wait = this.#allowance.take(Math.max(bytes, leastCharge), clock.now());
-    if (wait === undefined) throw this.#busy("more than the hub takes of one machine");
+    if (wait === undefined) throw this.#busy("too_much");
     this.#requests++;
     if (wait > 0) await new Promise<void>((done) => clock.after(wait, done));
     return () => {
@@ -193,8 +196,8 @@ export class Node {
   refused(error: unknown): void {
     const { code, message } = asFault(error);
     if (code === "canceled" || code === "busy" || code === "internal") return;
-    this.#refusal = message;
-    this.#tell("report", `A report was refused: ${message}`);
+    this.#refusal = { code, message };
+    this.#tell("report", trouble("report_refused", { fault: code, message }));
   }
 
   /** A stranger's samples must not be added to those of a host that is gone. */
@@ -203,23 +206,20 @@ export class Node {
     return state === "waiting" && history !== undefined;
   }
 
-  #busy(what: string): Fault {
-    this.#tell("rate", `It sends ${what}.`);
-    return new Fault("busy", `This machine sends ${what}: send this report again in some seconds.`);
+  #busy(what: keyof typeof tooFast): Fault {
+    this.#tell("rate", trouble(what));
+    return new Fault("busy", `This machine sends ${tooFast[what]}: send this report again in some seconds.`);
   }
 
-  #tell(topic: string, text: string): void {
-    this.#options.context.troubles.set(this.#record.host, topic, text, troubleMs);
+  #tell(topic: string, sentence: Sentence): void {
+    this.#options.context.troubles.set(this.#record.host, topic, sentence, troubleMs);
   }
 
   #limit(info: HostInfo): void {
     const most = this.#options.devices();
     const left = this.#devices.apply(info, most, this.#options.context.clock.now());
     if (left === 0) return;
-    this.#tell(
-      "devices",
-      `It reported more than ${most} devices in a day (push.devices): ${left} of the last report were left out.`,
-    );
+    this.#tell("devices", trouble("too_many_devices", { most, left }));
   }
 
   /** Notes that it sends samples that it stored. */
@@ -235,7 +235,7 @@ export class Node {
     if (this.#record.state !== "waiting" || sampled === undefined) return;
     if (Math.abs(Number(sampled) - this.#options.context.clock.now()) <= wrongClockMs) return;
     info.sampled = undefined;
-    this.#tell("clock", "Its clock differs by more than a day from the hub's, which dates its reports.");
+    this.#tell("clock", trouble("clock_wrong"));
   }
 
   /** Shows the address from which reports come, and how often they do. */
@@ -251,10 +251,8 @@ export class Node {
   #checkTurns(address: string): void {
     const other = this.#turns.take(address, this.#options.context.clock.now(), silentIntervals * this.#pace());
     if (other === undefined) return;
-    this.#tell(
-      "turns",
-      `Its reports come from ${[address, other].toSorted().join(" and ")} by turns: if these are two machines with one token, give each a host name and a token of its own.`,
-    );
+    const [one = "", two = ""] = [address, other].toSorted();
+    this.#tell("turns", trouble("by_turns", { one, other: two }));
   }
 
   #claim(): void {
@@ -303,19 +301,26 @@ export class Node {
   #fail(): void {
     const { ingest, log } = this.#options.context;
     const { host, hostname } = this.#record;
-    const reason = this.#reason();
-    if (!this.#down && this.#heard !== undefined) log.warn(`${hostname} is down: ${reason}`);
+    const why = this.#reason();
+    if (!this.#down && this.#heard !== undefined) log.warn(`${hostname} is down: ${why.text}`);
     this.#down = true;
-    ingest.failed(host, reason, this.#owner);
+    ingest.failed(host, why, this.#owner);
     // What keeps it silent may change.
     this.#watch();
   }
 
-  #reason(): string {
-    const { reset } = this.#record;
-    if (reset) return "its token was reset: it must register again";
-    if (this.#refusal !== undefined) return `its reports are refused: ${this.#refusal}`;
-    if (this.#behind) return "it sends samples that it stored, the oldest first: no current one has come yet";
-    return this.#heard === undefined ? "it has sent no report since the hub started" : "it has stopped sending reports";
+  #reason(): Sentence {
+    if (this.#record.reset) return reason("token_reset");
+    if (this.#refusal !== undefined) {
+      return reason("reports_refused", { fault: this.#refusal.code, message: this.#refusal.message });
+    }
+    if (this.#behind) return reason("catching_up");
+    return reason(this.#heard === undefined ? "never_reported" : "stopped");
   }
 }
+
+/** What a machine sends that is asked to wait. */
+const tooFast = {
+  at_once: "reports at the same time, not one after the other",
+  too_much: "more than the hub takes of one machine",
+} as const;

@@ -178,7 +178,12 @@ test("a host name that is shown for another machine is taken", async () => {
   await hub.enrolled("gpu7");
   hub.desk.do(
     { kind: "administrator", name: "alice", origin: "" },
-    { name: "x", needs: "admin", target: "gpu7", write: (book) => void book.changeHost("gpu7", { shown: "front" }) },
+    {
+      name: "node.change",
+      needs: "admin",
+      target: "gpu7",
+      write: (book) => void book.changeHost("gpu7", { shown: "front" }),
+    },
   );
   expect((await hub.register("front")).status).toBe(409);
 });

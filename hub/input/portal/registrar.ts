@@ -3,7 +3,9 @@ import { networkOf } from "../../../program/network.ts";
 import { type ApiToken, isExpired, type NodeRecord, type NodeState } from "../../book/book.ts";
 import type { Action, Attempt } from "../../desk.ts";
 import { Fault } from "../../fault.ts";
+import { notice } from "../../notice.ts";
 import { hashOf, newSecret } from "../../secret.ts";
+import { trouble } from "../../trouble.ts";
 import type { Actor } from "../../who.ts";
 import type { InputContext } from "../input.ts";
 import { RateLimit, type RateLimits } from "./rate.ts";
@@ -120,7 +122,7 @@ export class Registrar {
     const ground = this.#groundOf(by, asked.secret);
     const known = roll.nodes().get(asked.hostname);
     if (this.#takenBy(asked.hostname) !== undefined) throw taken(asked.hostname);
-    if (known === undefined && roll.nodes().size >= mostNodes) throw new Fault("too_many_nodes", full);
+    if (known === undefined && roll.nodes().size >= mostNodes) throw new Fault("too_many_nodes", full.text);
     const state = this.#stateOf(ground, known);
     if (state === "waiting" && known === undefined) this.#checkRoom(by.origin);
     const before = known && placeBefore(known, by.origin);
@@ -189,8 +191,7 @@ export class Registrar {
 
   /** Shows to administrators that a machine which was reset came from elsewhere: it may be another one. */
   #tellMove({ origin }: Actor, { host }: NodeRecord, before: string): void {
-    const text = `After its token was reset, it registered from ${origin}; before, it was at ${before}. If you do not know the new address, reset the token again.`;
-    this.#options.context.troubles.set(host, "move", text, shownMs);
+    this.#options.context.troubles.set(host, "move", trouble("moved", { origin, before }), shownMs);
   }
 
   /** @throws Fault too_many_nodes */
@@ -234,8 +235,7 @@ export class Registrar {
     const { desk, troubles } = this.#options.context;
     const host = code === "node_registered" ? this.#takenBy(hostname) : undefined;
     if (host !== undefined) {
-      const text = `A machine at ${by.origin} asked to register as "${hostname}", which is a name of this host. If it is this machine and has lost its token, reset the token; if not, give it another host name.`;
-      troubles.set(host, "name", text, shownMs);
+      troubles.set(host, "name", trouble("name_asked", { origin: by.origin, hostname }), shownMs);
     }
     if (code !== "secret_refused" && code !== "too_many_nodes" && code !== "too_many_attempts") return;
     const attempt: Attempt = { name: "node.register", target: hostname, details: { reason: code } };
@@ -244,8 +244,7 @@ export class Registrar {
 
   /** Tells administrators that no further machine can register, or takes that back. */
   notice(): void {
-    const text = `${mostWaiting} machines wait for approval, so that no further one can register: approve those that you know, and delete the others.`;
-    const waiting = this.#waiting().length >= mostWaiting ? text : undefined;
+    const waiting = this.#waiting().length >= mostWaiting ? notice("nodes_waiting", { most: mostWaiting }) : undefined;
     this.#options.context.notice("push", this.#options.roll.nodes().size >= mostNodes ? full : waiting);
   }
 
@@ -286,7 +285,7 @@ export class Registrar {
   }
 }
 
-const full = `${mostNodes} machines are registered, and no further one can be: an administrator must delete those that are gone.`;
+const full = notice("nodes_full", { most: mostNodes });
 
 /** Where a machine was before; undefined if that is in the network of the present address. */
 function placeBefore({ origin, usedFrom = origin }: NodeRecord, now: string): string | undefined {

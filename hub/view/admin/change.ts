@@ -1,13 +1,6 @@
 import { clean } from "../../../proto/clean.ts";
-import {
-  type AuditDetails,
-  type BookWriter,
-  everything,
-  type HostChange,
-  type HostConfig,
-  type NodeRecord,
-} from "../../book/book.ts";
-import type { Action } from "../../desk.ts";
+import { type BookWriter, everything, type HostChange, type HostConfig, type NodeRecord } from "../../book/book.ts";
+import type { Action, Details } from "../../desk.ts";
 import { Fault } from "../../fault.ts";
 import type { adminRoutes } from "../../route/admin.ts";
 import type { RouteRequest } from "../../route/handler.ts";
@@ -36,7 +29,7 @@ export async function changeNode(
   const shown = body.shown === null || body.shown === name ? null : body.shown;
   if (shown) checkFree(hub, shown, name);
   if (shown && shown !== host.record?.shown && left.length > 0) throw inHistory(shown);
-  const details: AuditDetails = {
+  const details: Details = {
     ...(shown === undefined ? {} : { shown, before: hub.roster.nameOf(name) }),
     ...(body.group === undefined ? {} : { group: body.group }),
     ...(address === undefined ? {} : { address }),
@@ -132,7 +125,7 @@ function labelsOf(
   return Object.fromEntries(all);
 }
 
-const labelDetails = ({ labels, setLabels }: Body): AuditDetails => ({
+const labelDetails = ({ labels, setLabels }: Body): Details => ({
   ...(labels === undefined ? {} : { labels: listed(Object.entries(labels)) }),
   ...(setLabels === undefined ? {} : { setLabels: listed(Object.entries(setLabels)) }),
 });
@@ -175,7 +168,7 @@ export function configureNode(hub: HubView, { by, given, body }: RouteRequest<Ro
 /** A selection as text. */
 const chosen = (items: readonly (string | number)[] | null): string => (items === null ? "all" : items.join(", "));
 
-/** Approves the machines of a host that wait. @throws Fault host_unknown, bad_request */
+/** Approves the machines of a host that wait. @returns the polled host that one of them is, else the host @throws Fault host_unknown, bad_request */
 export function approveNode(hub: HubView, { by, given }: RouteRequest<Routes["approveNode"]>): AdminNode {
   const host = hostNamed(hub, given.name);
   const waiting = registered(host, given.name).filter(({ state }) => state === "waiting");
@@ -189,8 +182,11 @@ export function approveNode(hub: HubView, { by, given }: RouteRequest<Routes["ap
         for (const { id } of waiting) book.changeNode(id, { state: "approved" });
       },
     });
+    // Else a machine that is a polled host would vanish from the list a moment after the answer.
+    hub.joinMachines();
   }
-  return answered(hub, host.name);
+  const hosts = waiting.map(({ hostname }) => hub.book.node(hostname)?.host ?? host.name);
+  return answered(hub, hosts.find((name) => name !== host.name) ?? host.name);
 }
 
 /** Revokes the tokens of the machines of a host. @throws Fault host_unknown, bad_request */

@@ -3,6 +3,7 @@ import { Fault } from "../../fault.ts";
 import type { LiveHost } from "../../live.ts";
 import type { adminRoutes } from "../../route/admin.ts";
 import type { JsonAnswer } from "../../route/route.ts";
+import type { Sentence } from "../../sentence.ts";
 import type { HubView } from "../view.ts";
 import { capabilitiesOf, joined } from "./capability.ts";
 import { Lookalikes, warningsOf } from "./waiting.ts";
@@ -103,6 +104,10 @@ export function nodeOf(hub: HubView, host: AdminHost, lookalikes = new Lookalike
   const { roster, troubles } = hub;
   const { group, labels } = roster.profile(name) ?? {};
   const [first] = nodes;
+  const said = [
+    ...troubles.sentences(name),
+    ...(roster.waits(name) ? nodes.flatMap((node) => warningsOf(node, lookalikes)) : []),
+  ];
   const taken = nodes.flatMap((node) => node.taken ?? []).toSorted((a, b) => b.time - a.time)[0];
   return {
     name,
@@ -114,7 +119,7 @@ export function nodeOf(hub: HubView, host: AdminHost, lookalikes = new Lookalike
     parted: record?.parted ?? false,
     state: roster.waits(name) ? "waiting" : live?.link.state === "open" ? "answering" : "silent",
     seen: live?.seen ?? first?.used ?? null,
-    reason: live?.link.state === "waiting" ? live.link.reason : null,
+    ...reasonOf(live),
     capabilities: plain(
       joined([
         ...(live?.info === undefined ? [] : [capabilitiesOf({ ...live.info, ...hub.offered(name) })]),
@@ -129,12 +134,19 @@ export function nodeOf(hub: HubView, host: AdminHost, lookalikes = new Lookalike
     taken: taken === undefined ? null : { version: taken.version, time: taken.time },
     registration: first === undefined ? null : registrationOf(first),
     skewMs: live?.skewMs ?? null,
-    trouble: [
-      ...troubles.of(name),
-      ...(roster.waits(name) ? nodes.flatMap((node) => warningsOf(node, lookalikes)) : []),
-    ],
+    trouble: said.map(({ text }) => text),
+    troubles: said.map(coded),
   };
 }
+
+function reasonOf(live: LiveHost | undefined): Pick<AdminNode, "reason" | "cause"> {
+  if (live?.link.state !== "waiting") return { reason: null, cause: null };
+  const { reason, cause } = live.link;
+  return { reason, cause: cause === undefined ? null : coded(cause) };
+}
+
+/** A sentence without its English text. */
+const coded = ({ code, values }: Sentence): AdminNode["troubles"][number] => ({ code, values: { ...values } });
 
 function waysOf({ listed, record, nodes }: AdminHost): AdminNode["ways"] {
   const polled = listed !== undefined ? ["settings" as const] : record?.address !== undefined ? ["book" as const] : [];

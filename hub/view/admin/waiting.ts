@@ -1,4 +1,6 @@
 import { accountKey, type NodeRecord } from "../../book/book.ts";
+import type { Sentence } from "../../sentence.ts";
+import { trouble } from "../../trouble.ts";
 import type { HubView } from "../view.ts";
 
 /** Most names that are listed. */
@@ -44,19 +46,12 @@ function namesOf({ live, roster }: Pick<HubView, "live" | "roster">): ReadonlyMa
 }
 
 /** What administrators should know of a machine that waits, before they approve it. */
-export function warningsOf({ host, hostname, history }: NodeRecord, lookalikes: Lookalikes): string[] {
+export function warningsOf({ host, hostname, history }: NodeRecord, lookalikes: Lookalikes): Sentence[] {
   const alike = lookalikes.of(host).slice(0, mostListed).map(quoted);
   return [
-    ...(alike.length === 0
-      ? []
-      : [`Its name looks like that of another host (${alike.join(", ")}): check its address before you approve it.`]),
-    ...(history === undefined
-      ? []
-      : [
-          `History has samples of another machine ${quoted(hostname)}, until ${timeOf(history)}. Those of this one are added to them once it is approved; until then they are shown only.`,
-        ]),
+    ...(alike.length === 0 ? [] : [trouble("lookalike", { names: alike.join(", ") })]),
+    ...(history === undefined ? [] : [trouble("other_history", { hostname, until: history })]),
   ];
 }
 
 const quoted = (name: string): string => `"${name}"`;
-const timeOf = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;

@@ -1,9 +1,12 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { apply } from "../../../proto/delta.ts";
-import { type Event, EventSchema, HostSchema, Link } from "../../../proto/gen/feed_pb.js";
+import { type Event, EventSchema, type Host, HostSchema, Link } from "../../../proto/gen/feed_pb.js";
 import { HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import { Live } from "../../live.ts";
+import { notice } from "../../notice.ts";
+import { Privacy } from "../../privacy.ts";
+import { reason } from "../../reason.ts";
 import { detail, FeedEncoder } from "./encoder.ts";
 
 type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string }>;
@@ -114,6 +117,42 @@ test("a link that breaks is told with its reason, old values beside it and their
   expect(step().hosts).toMatchObject([
     { link: Link.WAITING, since: 9000n, seen: 1000n, reason: "no answer within 5 s" },
   ]);
+});
+
+test("what the hub says of a host and of itself has its code and values beside the text; what comes from elsewhere has none", () => {
+  const { live, say, step } = input();
+  live.expect("a", "x:1");
+  say("a", card(5));
+  expect(step().hosts[0]?.cause).toBeUndefined();
+  live.failed("a", reason("no_connection_in_time", { address: "x:1", deadlineMs: 5000 }));
+  live.notice("push", notice("nodes_full", { most: 5000 }));
+  live.notice("settings", "line 3");
+  const told = step();
+  expect(told.hosts).toMatchObject([
+    {
+      reason: "no connection to x:1 within 5 s",
+      cause: { code: "no_connection_in_time", texts: { address: "x:1" }, numbers: { deadlineMs: 5000 } },
+    },
+  ]);
+  expect(told.notices).toEqual([expect.stringMatching(/^5000 machines are registered/), "line 3"]);
+  expect(told.noticeSentences).toMatchObject([{ code: "nodes_full", numbers: { most: 5000 } }, { code: "" }]);
+  live.failed("a", "gone");
+  const [host] = step().hosts;
+  expect([host?.reason, host?.cause]).toEqual(["gone", undefined]);
+});
+
+test("who must not see people gets no name of one in a value either; of a machine that waits, nothing", () => {
+  const { live } = input();
+  const mask = new Privacy({ now: () => now, users: "hidden" }).maskFor({ kind: "anonymous" });
+  live.expect("a", "x:1");
+  live.failed("a", reason("refused", { address: "x:1", answer: "no /home/alice/bin" }));
+  const sent = (): Host => fromBinary(HostSchema, detail(live.host("a") ?? expect.fail(), mask));
+  expect(sent()).toMatchObject({
+    reason: "refused by x:1: no /home/#1/bin",
+    cause: { code: "refused", texts: { address: "x:1", answer: "no /home/#1/bin" } },
+  });
+  live.describe("a", { waiting: true });
+  expect([sent().reason, sent().cause]).toEqual(["", undefined]);
 });
 
 test("nothing new makes an event without hosts, which still says the time, the pace and the notices", () => {

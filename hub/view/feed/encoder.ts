@@ -6,13 +6,16 @@ import {
   type EventSchema as EventType,
   HostSchema,
   IdleSchema,
+  SentenceSchema,
   Link as WireLink,
+  type Sentence as WireSentence,
 } from "../../../proto/gen/feed_pb.js";
 import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import { glance } from "../../../proto/glance.ts";
 import { keysOf } from "../../../proto/verdict.ts";
 import type { HostLink, LiveHost } from "../../live.ts";
 import type { Mask } from "../../privacy.ts";
+import { type Sentence, textOf } from "../../sentence.ts";
 import type { HubView } from "../view.ts";
 
 /** What the encoder reads. */
@@ -78,12 +81,14 @@ export class FeedEncoder {
 
   #event(init: MessageInitShape<typeof EventType>): Uint8Array {
     const { live, clock, instance, interval, mask } = this.#input;
-    const notices = live.notices();
+    const messages = live.messages();
+    const text = (held: string): string => mask?.notice(held) ?? held;
     const event = create(EventSchema, {
       ...init,
       sequence: this.#sequence,
       now: BigInt(clock.now()),
-      notices: mask === undefined ? notices : notices.map((text) => mask.notice(text)),
+      notices: messages.map((words) => text(textOf(words))),
+      noticeSentences: messages.map((words) => wireSentence(typeof words === "string" ? undefined : words, text)),
       hub: instance,
       interval: interval(),
     });
@@ -148,7 +153,7 @@ function wire({ host, info, idle }: SentHost, mask: Mask | undefined): MessageIn
     address,
     link: links[link.state],
     since: BigInt(link.since),
-    reason: link.state === "waiting" ? text(link.reason) : "",
+    ...reasonOf(link, text),
     ...(seen === undefined ? {} : { seen: BigInt(seen) }),
     ...(info === undefined ? {} : { info }),
     idle: idle.filter((one) => one !== undefined),
@@ -158,6 +163,26 @@ function wire({ host, info, idle }: SentHost, mask: Mask | undefined): MessageIn
     ...(intervalSec === undefined ? {} : { interval: intervalSec }),
     ...(waiting === undefined ? {} : { waiting }),
   };
+}
+
+/** Why a host is down, as far as the viewer may see it. */
+function reasonOf(
+  link: HostLink,
+  text: (held: string) => string,
+): Pick<MessageInitShape<typeof HostSchema>, "reason" | "cause"> {
+  if (link.state !== "waiting") return {};
+  const reason = text(link.reason);
+  return { reason, ...(link.cause !== undefined && reason !== "" && { cause: wireSentence(link.cause, text) }) };
+}
+
+/** @param said undefined for a text that is no sentence of the hub @param text masks the texts among the values */
+function wireSentence(said: Sentence | undefined, text: (held: string) => string): WireSentence {
+  const all = Object.entries(said?.values ?? {});
+  return create(SentenceSchema, {
+    code: said?.code ?? "",
+    texts: Object.fromEntries(all.flatMap(([name, value]) => (typeof value === "string" ? [[name, text(value)]] : []))),
+    numbers: Object.fromEntries(all.flatMap(([name, value]) => (typeof value === "number" ? [[name, value]] : []))),
+  });
 }
 
 const mapValues = (texts: Readonly<Record<string, string>>, change: (text: string) => string): Record<string, string> =>

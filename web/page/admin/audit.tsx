@@ -93,6 +93,60 @@ function offersOf(entries: readonly AuditEntry[], key: keyof Filter): readonly s
   return [...new Set(values)].sort().slice(0, 100);
 }
 
+/** The word for a code in the viewer's language; a code of another version of the hub is shown as it is. */
+const wordOf = (words: Readonly<Record<string, string | undefined>>, code: string): string =>
+  Object.hasOwn(words, code) ? (words[code] ?? code) : code;
+
+/** "administrator alice": the kind of actor in the viewer's language. */
+function actorOf({ actor, origin }: AuditEntry): string {
+  const t = adminText();
+  const [kind = "", ...name] = actor.split(" ");
+  if (kind === "owner" && origin === "hub") return t.hubItself;
+  return [wordOf(t.actorKinds, kind), ...name].join(" ");
+}
+
+/** Where it was done from; the hub itself is nowhere else. */
+function originOf({ origin }: AuditEntry): string {
+  const t = adminText();
+  if (origin === "hub") return "";
+  return origin === "control" ? t.fromShell : t.from(origin);
+}
+
+type DetailValue = AuditEntry["details"][string];
+
+function detailOf(name: string, value: DetailValue): string {
+  const t = adminText();
+  return t.detail(wordOf(t.detailNames, name), textOf(name, value));
+}
+
+/** A value of an entry: words of the hub are translated, names are as they are. */
+function textOf(name: string, value: DetailValue): string {
+  const t = adminText();
+  if (typeof value === "boolean") return value ? t.yes : t.no;
+  if (value === null) return name === "days" ? t.neverExpires : "–";
+  if (typeof value === "number") return String(value);
+  switch (name) {
+    case "role":
+      return wordOf(t.roles, value);
+    case "scope":
+      return wordOf(t.scopes, value);
+    case "state":
+      return wordOf({ waiting: t.states.waiting, approved: t.approvedState }, value);
+    case "after":
+      return wordOf({ reset: t.resetToken }, value);
+    case "reason":
+      return wordOf({ ...t.refusals, ...t.faults }, value);
+    case "gpuIndices":
+    case "diskMounts":
+    case "nicNames":
+      return value === "all" ? t.selectedAll : value;
+    case "reportIntervalSec":
+      return value === "usual" ? t.usual : value;
+    default:
+      return value;
+  }
+}
+
 function Entries({ entries }: { entries: readonly AuditEntry[] }): JSX.Element {
   const t = adminText();
   return (
@@ -111,16 +165,16 @@ function Entries({ entries }: { entries: readonly AuditEntry[] }): JSX.Element {
           {entries.map((entry) => (
             <tr key={entry.id}>
               <td>{momentOf(entry.time)}</td>
-              <td>
-                {entry.actor} <span class="quiet">{t.from(entry.origin)}</span>
+              <td title={entry.actor}>
+                {actorOf(entry)} <span class="quiet">{originOf(entry)}</span>
               </td>
               <td>
-                <code>{entry.action}</code>{" "}
+                {wordOf(t.actions, entry.action)} <code>{entry.action}</code>{" "}
                 {entry.result === "refused" ? <span class="word broken">{t.refused}</span> : null}
               </td>
               <td>{entry.target}</td>
               <td class="addresses">
-                {text.value.list(Object.entries(entry.details).map(([name, value]) => `${name}: ${value ?? "–"}`))}
+                {text.value.list(Object.entries(entry.details).map(([name, value]) => detailOf(name, value)))}
               </td>
             </tr>
           ))}

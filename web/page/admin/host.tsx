@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { adminText, text } from "../../language.ts";
+import { adminText, saidIn, text } from "../../language.ts";
 import { Mark } from "../../part/part.tsx";
 import { hostPath } from "../../route.ts";
 import type { Node } from "./call.ts";
@@ -8,15 +8,16 @@ import { Identity } from "./identity.tsx";
 import { agoOf, hardwareOf, momentOf, type Nodes, useNodes, waits } from "./nodes.ts";
 import { Notice } from "./notice.tsx";
 import { Removal } from "./removal.tsx";
-import { ApproveButton, State } from "./state.tsx";
+import { ApproveButton, registeredAs, State, useSameMachines } from "./state.tsx";
 
 /** Everything that an administrator can set for one host. */
 export function HostPanel({ name }: { name: string }): JSX.Element {
   const nodes = useNodes();
   const all = nodes.value.value;
   const error = nodes.error.value;
+  useSameMachines(all, "host");
   if (all === undefined) return <p class="empty">{error === "" ? text.value.loading : error}</p>;
-  const node = all.find((one) => one.name === name) ?? all.find((one) => one.shown === name);
+  const node = all.find((one) => one.name === name) ?? all.find((one) => one.shown === name) ?? registeredAs(all, name);
   if (node === undefined) return <p class="empty">{text.value.unknownHost(name)}</p>;
   return (
     <>
@@ -47,9 +48,9 @@ function Head({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Element {
       ) : null}
       {node.trouble.length === 0 ? null : (
         <ul class="problems">
-          {node.trouble.map((words) => (
+          {node.trouble.map((words, i) => (
             <li key={words}>
-              <Mark of="broken" /> {words}
+              <Mark of="broken" /> {saidIn(t.troubleTexts, node.troubles[i], words)}
             </li>
           ))}
         </ul>

@@ -6,7 +6,7 @@ import { AddHost } from "./add.tsx";
 import type { Node } from "./call.ts";
 import { agoOf, hardwareOf, type Nodes, useNodes, waits } from "./nodes.ts";
 import { Notice } from "./notice.tsx";
-import { ApproveAll, ApproveButton, State } from "./state.tsx";
+import { ApproveAll, ApproveButton, State, useSameMachines } from "./state.tsx";
 
 /** View of all hosts: first what waits for a decision. */
 export function Hosts(): JSX.Element {
@@ -14,6 +14,7 @@ export function Hosts(): JSX.Element {
   const nodes = useNodes();
   const all = nodes.value.value;
   const error = nodes.error.value;
+  useSameMachines(all, "hosts");
   if (all === undefined) return <p class="empty">{error === "" ? text.value.loading : error}</p>;
   const waiting = all.filter(waits);
   const known = all.filter(({ state }) => state !== "waiting");

@@ -9,13 +9,14 @@ export type Nodes = Loaded<readonly Node[]>;
 /** All hosts, with those that wait for approval. */
 export const useNodes = (): Nodes => useLoaded(async (stop) => (await administer("nodes", {}, stop)).nodes);
 
-/** Shows a host as the hub answered it after a change. */
-export function putNode(nodes: Nodes, node: Node): void {
-  nodes.put((all) =>
-    all.some(({ name }) => name === node.name)
-      ? all.map((one) => (one.name === node.name ? node : one))
-      : [...all, node],
-  );
+/** Shows a host as the hub answered it after a change. @param before its name before, under which it is no longer listed */
+export function putNode(nodes: Nodes, node: Node, before = node.name): void {
+  nodes.put((all) => {
+    const rest = before === node.name ? all : all.filter(({ name }) => name !== before);
+    return rest.some(({ name }) => name === node.name)
+      ? rest.map((one) => (one.name === node.name ? node : one))
+      : [...rest, node];
+  });
 }
 
 /** True if a machine of a host waits for approval; a polled host answers meanwhile. */

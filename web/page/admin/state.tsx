@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { adminText } from "../../language.ts";
+import { useEffect } from "preact/hooks";
+import { adminText, saidIn, text } from "../../language.ts";
 import { ActionButton, Outcome, useAction } from "../../part/action.tsx";
 import { Mark } from "../../part/part.tsx";
 import { hostAdminPath } from "../../route.ts";
@@ -24,8 +25,9 @@ export function ApproveButton({ node, nodes, place }: ApproveProps): JSX.Element
     action.run(async () => {
       const answer = await administer("approveNode", { name: node.name });
       const next = { path: hostAdminPath(answer.name), words: t.devices };
-      tell({ place, words: t.approved(answer.shown), ...(place === "hosts" && { next }) });
-      putNode(nodes, answer);
+      const words = sameMachine(node, answer) ?? t.approved(answer.shown);
+      tell({ place, words, ...(place === "hosts" && { next }) });
+      putNode(nodes, answer, node.name);
       refreshViewer().catch(() => {}); // the badge follows later
       return undefined;
     });
@@ -47,13 +49,15 @@ export function ApproveAll({ waiting, nodes }: { waiting: readonly Node[]; nodes
   const asked = useSignal<readonly Node[] | undefined>(undefined);
   const chosen = asked.value;
   const approve = async (): Promise<void> => {
-    const answers: Node[] = [];
+    const done: { readonly node: Node; readonly answer: Node }[] = [];
     try {
-      for (const { name } of chosen ?? []) answers.push(await administer("approveNode", { name }));
+      for (const node of chosen ?? [])
+        done.push({ node, answer: await administer("approveNode", { name: node.name }) });
     } finally {
-      for (const answer of answers) putNode(nodes, answer);
+      for (const { node, answer } of done) putNode(nodes, answer, node.name);
     }
-    tell({ place: "hosts", words: t.approvedAll(chosen?.length ?? 0) });
+    const others = done.flatMap(({ node, answer }) => sameMachine(node, answer) ?? []);
+    tell({ place: "hosts", words: t.sentences([t.approvedAll(done.length), ...others]) });
     refreshViewer().catch(() => {}); // the badge follows later
   };
   return (
@@ -83,6 +87,35 @@ export function ApproveAll({ waiting, nodes }: { waiting: readonly Node[]; nodes
   );
 }
 
+/** Names of hosts that were approved here and may still turn out to be polled hosts. */
+const approved = new Set<string>();
+
+/** Sentence on a host that became another one when it was approved, because the hub polls that machine. */
+function sameMachine({ name, shown }: Node, answer: Node): string | undefined {
+  if (answer.name !== name) return adminText().sameMachine(shown, answer.shown);
+  approved.add(name);
+  return undefined;
+}
+
+/** Says it of those that the hub recognizes later, with their next report. */
+export function useSameMachines(all: readonly Node[] | undefined, place: ApproveProps["place"]): void {
+  const t = adminText();
+  useEffect(() => {
+    if (all === undefined) return;
+    const words = [...approved].flatMap((name) => {
+      const other = all.some((node) => node.name === name) ? undefined : registeredAs(all, name);
+      if (other === undefined) return [];
+      approved.delete(name);
+      return t.sameMachine(name, other.shown);
+    });
+    if (words.length > 0) tell({ place, words: t.sentences(words) });
+  }, [all]);
+}
+
+/** The host to which the machine belongs that registered under a name. */
+export const registeredAs = (all: readonly Node[], name: string): Node | undefined =>
+  all.find(({ registration }) => registration?.hostname === name);
+
 /** Whether a host answers, and what is wrong. */
 export function State({ node }: { node: Node }): JSX.Element {
   const t = adminText();
@@ -92,7 +125,7 @@ export function State({ node }: { node: Node }): JSX.Element {
       <span class={`word ${grave ? "unknown" : ""}`}>
         {grave ? <Mark of={node.state === "waiting" ? "held" : "unknown"} /> : null} {t.states[node.state]}
       </span>
-      {node.reason === null ? null : <span class="quiet"> {node.reason}</span>}
+      {node.reason === null ? null : <span class="quiet"> {saidIn(text.value.reasons, node.cause, node.reason)}</span>}
       {node.trouble.length === 0 ? null : (
         <span class="word broken">
           {" "}
