@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { adminText, text } from "../../language.ts";
 import { ActionButton, Outcome, useAction } from "../../part/action.tsx";
 import { Field } from "../../part/form.tsx";
+import { actorText, wordOf } from "./actor.ts";
 import { type AuditEntry, administer } from "./call.ts";
 import { momentOf } from "./nodes.ts";
 
@@ -93,17 +94,9 @@ function offersOf(entries: readonly AuditEntry[], key: keyof Filter): readonly s
   return [...new Set(values)].sort().slice(0, 100);
 }
 
-/** The word for a code in the viewer's language; a code of another version of the hub is shown as it is. */
-const wordOf = (words: Readonly<Record<string, string | undefined>>, code: string): string =>
-  Object.hasOwn(words, code) ? (words[code] ?? code) : code;
-
-/** "administrator alice": the kind of actor in the viewer's language. */
-function actorOf({ actor, origin }: AuditEntry): string {
-  const t = adminText();
-  const [kind = "", ...name] = actor.split(" ");
-  if (kind === "owner" && origin === "hub") return t.hubItself;
-  return [wordOf(t.actorKinds, kind), ...name].join(" ");
-}
+/** Who did it; the hub does some things by itself. */
+const actorOf = ({ actor, origin }: AuditEntry): string =>
+  actor === "owner" && origin === "hub" ? adminText().hubItself : actorText(actor);
 
 /** Where it was done from; the hub itself is nowhere else. */
 function originOf({ origin }: AuditEntry): string {

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { adminText, text } from "../../language.ts";
 import { failureText, useAction } from "../../part/action.tsx";
 import { Choice } from "../../part/form.tsx";
+import { actorText } from "./actor.ts";
 import { administer, type Token } from "./call.ts";
 import { AddForm, Fold, List, NameField, Remove } from "./list.tsx";
 import { type Loaded, useLoaded } from "./loaded.ts";
@@ -108,7 +109,7 @@ function Item({ token, tokens }: { token: Token; tokens: TokenList }): JSX.Eleme
         </h2>
         <p class="quiet">
           {text.value.list([
-            t.madeBy(token.creator, momentOf(token.created)),
+            t.madeBy(actorText(token.creator), momentOf(token.created)),
             token.used === null ? t.neverUsed : t.usedLast(agoOf(token.used)),
           ])}
         </p>
