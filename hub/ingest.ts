@@ -1,7 +1,5 @@
 import { limitOf } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
-import { ClockGuard, earliest } from "./clock.ts";
-import { Fault } from "./fault.ts";
 import type { DeviceSample, KnownDevice, Store } from "./history/store.ts";
 import { BootGuard, type FeedingBoot, secondMachine } from "./ingest/boot.ts";
 import {
@@ -21,6 +19,7 @@ import {
   unclaimed,
 } from "./ingest/claim.ts";
 import { sanitize } from "./ingest/clean.ts";
+import { ReportClock } from "./ingest/clock.ts";
 import type { HostDirectory } from "./ingest/directory.ts";
 import { type CardSlots, identify, recall, remember } from "./ingest/identity.ts";
 import { Meter, type ReadTimes } from "./ingest/measure.ts";
@@ -28,16 +27,13 @@ import { type DeviceLists, type DeviceSelection, select, selectionOf, withDevice
 import { SkewMeter, skewTrouble } from "./ingest/skew.ts";
 import type { Live } from "./live.ts";
 import { type Log, silent } from "./log.ts";
-import { doubt, notice } from "./notice.ts";
 import { cleanWords, type Words } from "./sentence.ts";
 import type { Troubles } from "./trouble.ts";
 
 export type { Machine, Owner } from "./ingest/claim.ts";
 
-/** Greatest age of a current report that is dated by its host's clock, and how far ahead a late one may be. */
+/** A greater error of a host's clock is shown to administrators: history dates its current reports by the hub's clock then. */
 const skewMs = 30_000;
-/** Late reports are accepted up to this long before samples are deleted, as a store may write them later than it accepts them. */
-const marginMs = 3_600_000;
 /** Current reports of a host that are recognized if they come again as late: some minutes of them. */
 const mostRecent = 16;
 /** Least time between two log lines about one listener that throws. */
@@ -101,19 +97,19 @@ export class Ingest {
   /** Cards of the hosts that were in history at the start; also of those that it has forgotten since (decision 0034). */
   readonly #recalled = new Map<string, CardSlots>();
   readonly #meter = new Meter();
-  readonly #clock: ClockGuard;
-  #doubted = false;
+  readonly #clock: ReportClock;
   /** Unix milliseconds at which an error of each listener was last logged. */
   readonly #listeners = new Map<(reading: HostReading) => void, number>();
   readonly #machineListeners = new Set<MachineListener>();
 
   constructor(targets: IngestTargets) {
-    const { known = [], log = silent } = targets;
+    const { known = [], log = silent, live, now, retentionMs } = targets;
     this.#targets = targets;
     this.#log = log;
     const gpus = known.filter(({ level }) => level === "gpu");
     for (const [host, ofHost] of Map.groupBy(gpus, ({ host }) => host)) this.#recalled.set(host, recall(ofHost));
-    this.#clock = new ClockGuard(
+    this.#clock = new ReportClock(
+      { live, now, log, retentionMs },
       known.length > 0 ? known.reduce((most, { last }) => Math.max(most, last), 0) : undefined,
     );
     targets.directory?.onChange(() => this.#refresh());
@@ -195,8 +191,8 @@ export class Ingest {
     this.#targets.live.received(name, info, this.#measureSkew(name, host, info));
     const { devices, times } = this.#meter.measure(info, host.read, false);
     host.read = times;
-    if (!this.#believed(info) || by.liveOnly) return;
-    this.#keep({ host: name, at: this.#time(info), info, devices, late: false });
+    if (!this.#clock.believes(info) || by.liveOnly) return;
+    this.#keep({ host: name, at: this.#clock.timeOf(info), info, devices, late: false });
     if (info.sampled !== undefined && host.recent.push(info.sampled) > mostRecent) host.recent.shift();
   }
 
@@ -211,7 +207,7 @@ export class Ingest {
     const host = this.#hosts.get(name);
     if (host?.claims.has(by) !== true) throw unclaimed(name);
     sanitize(info);
-    const at = this.#lateTime(name, info);
+    const at = this.#clock.lateTimeOf(name, info);
     const now = this.#targets.now();
     if (this.#restrained(name, by, host) || this.#isSecond(name, info, host.boot.late(info, at))) return;
     if (ahead(by, host.claims).some((claim) => heardAt(claim, at, now))) return;
@@ -360,39 +356,5 @@ export class Ingest {
     if (last === undefined || Math.abs(now - last) < logPauseMs) return;
     this.#listeners.set(listener, now);
     this.#log.error(`a listener to readings failed: ${error instanceof Error ? error.stack : String(error)}`);
-  }
-
-  /** True if the hub's clock can be right; else a notice says so, as samples of a wrong date stay in rollups for ever. */
-  #believed({ sampled }: HostInfo): boolean {
-    const { live, now } = this.#targets;
-    const at = now();
-    const believed = this.#clock.believes(at, sampled === undefined ? undefined : Number(sampled));
-    if (believed !== this.#doubted) return believed;
-    this.#doubted = !believed;
-    const words = notice("clock_wrong", { now: at });
-    live.notice("clock", believed ? undefined : words);
-    if (believed) this.#log.info("the clock of this machine is plausible again: history is kept");
-    else this.#log.warn(words.text);
-    return believed;
-  }
-
-  #time(info: HostInfo): number {
-    const now = this.#targets.now();
-    const own = Number(info.sampled ?? 0n);
-    return own <= now && own > now - skewMs ? own : now;
-  }
-
-  /** @throws Fault sample_bad, history_unwritable */
-  #lateTime(name: string, { sampled }: HostInfo): number {
-    const at = this.#targets.now();
-    if (!this.#clock.accepts(at))
-      throw new Fault("history_unwritable", `${doubt(at)}: nothing is kept until it is set.`);
-    const least = Math.max(earliest, at - (this.#targets.retentionMs?.() ?? Number.POSITIVE_INFINITY) + marginMs);
-    const most = at + skewMs;
-    if (sampled !== undefined && sampled >= least && sampled <= most) return Number(sampled);
-    throw new Fault(
-      "sample_bad",
-      `A late report of "${name}" must have been sampled from ${least} up to ${most} Unix milliseconds: its time is ${sampled ?? "absent"}.`,
-    );
   }
 }
