@@ -7,6 +7,7 @@ import {
   type Columns,
   checkSignal,
   type DeviceFilter,
+  type DeviceId,
   type DeviceSample,
   type GroupColumns,
   type GroupQuery,
@@ -40,7 +41,7 @@ type Sample = readonly [number, number];
 
 /** A known device without its metrics, which are those that have samples. */
 interface SeenDevice {
-  readonly device: Pick<KnownDevice, "host" | "level" | "key">;
+  readonly device: DeviceId;
   index: number | undefined;
   last: number;
 }
@@ -48,8 +49,7 @@ interface SeenDevice {
 /** Times that a Date can hold. */
 const latest = 8.64e15;
 
-const nameOf = ({ host, level, key }: Pick<SeriesId, "host" | "level" | "key">): string =>
-  JSON.stringify([host, level, key]);
+const nameOf = ({ host, level, key }: DeviceId): string => JSON.stringify([host, level, key]);
 const seriesName = (id: SeriesId): string => JSON.stringify([id.host, id.level, id.key, id.metric]);
 
 /** Functions of aggregates, over the samples of a bucket: at least one, oldest first. */
@@ -155,6 +155,21 @@ export class Model implements Store, Local {
     return [...this.#series.values()].reduce((total, samples) => total + 16 * samples.size, 0);
   }
 
+  rename({ host, level, key }: DeviceId, to: string): boolean {
+    checkName({ host, level, key: to });
+    const seen = this.#seen.get(nameOf({ host, level, key }));
+    if (seen === undefined || this.#seen.has(nameOf({ host, level, key: to }))) return false;
+    this.#seen.delete(nameOf(seen.device));
+    this.#seen.set(nameOf({ host, level, key: to }), { ...seen, device: { host, level, key: to } });
+    for (const { name: metric } of kept[level]) {
+      const samples = this.#series.get(seriesName({ host, level, key, metric }));
+      if (samples === undefined) continue;
+      this.#series.delete(seriesName({ host, level, key, metric }));
+      this.#series.set(seriesName({ host, level, key: to, metric }), samples);
+    }
+    return true;
+  }
+
   async forget(host: string): Promise<void> {
     for (const [name, { device }] of this.#seen) if (device.host === host) this.#seen.delete(name);
     for (const name of this.#series.keys()) if (JSON.parse(name)[0] === host) this.#series.delete(name);
@@ -194,10 +209,12 @@ function check({ host, at, devices }: HostSample): void {
   if (!Number.isInteger(at) || at < 0 || at > latest) {
     throw new Fault("sample_bad", `The time of a measurement must be Unix milliseconds: it is ${at}`);
   }
-  for (const { level, key } of devices) {
-    if (host === "" || /\n/.test(host + key) || !levels.includes(level)) {
-      throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);
-    }
+  for (const { level, key } of devices) checkName({ host, level, key });
+}
+
+function checkName({ host, level, key }: DeviceId): void {
+  if (host === "" || /\n/.test(host + key) || !levels.includes(level)) {
+    throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);
   }
 }
 

@@ -177,9 +177,45 @@ describe.each([["plain list", plainList] as const, ...openers])("%s", (name, ope
     const [found] = await store.read(query);
     expect(found).toEqual({ t: times(2), last: Float64Array.of(3), cut: false });
   });
+
+  const named = (key: string) => ({ host: "a", level: "gpu" as const, key });
+
+  test("a device that is renamed has all of its samples under the new key, and what comes under the old one is another device", async () => {
+    put(1, card("#0", 1), card("z", 9, 1));
+    expect(store.rename(named("#0"), "x")).toBe(true);
+    put(2, card("x", 2), card("z", 9, 1));
+    put(3, card("#0", 3), card("z", 9, 1));
+    const series = [temperature("x"), temperature("#0")];
+    const [renamed, other] = await store.read({ series, range: range(0, 9, 0), of: ["last"], most: 9 });
+    expect(renamed).toEqual({ t: times(1, 2), last: Float64Array.of(1, 2), cut: false });
+    expect(other).toEqual({ t: times(3), last: Float64Array.of(3), cut: false });
+    const known = (await store.known({ host: "a" })).map(({ key, index, last }) => [key, index, last - start]);
+    expect(known.sort()).toEqual([
+      ["#0", 0, 3],
+      ["x", 0, 2],
+      ["z", 1, 3],
+    ]);
+  });
+
+  test("a device is not renamed to one that is known, nor one that is not known, nor to what is no key", async () => {
+    put(1, card("x", 1), card("y", 2, 1), card("empty", Number.NaN, 2));
+    const before = await store.known();
+    expect(store.rename(named("x"), "y")).toBe(false);
+    expect(store.rename(named("x"), "x")).toBe(false);
+    expect(store.rename(named("other"), "z")).toBe(false);
+    expect(store.rename(named("empty"), "z")).toBe(false);
+    expect(store.rename({ ...named("x"), host: "b" }, "z")).toBe(false);
+    expect(store.rename({ ...named("x"), level: "disk" }, "z")).toBe(false);
+    expect(() => store.rename(named("x"), "y\nz")).toThrow(expect.objectContaining({ code: "sample_bad" }));
+    expect(await store.known()).toEqual(before);
+    // Nothing was measured of that one.
+    expect(store.rename(named("x"), "empty")).toBe(true);
+    expect((await store.known()).map(({ key }) => key).sort()).toEqual(["empty", "y"]);
+  });
 });
 
 const hosts = ["a", "b"] as const;
+const key = fc.constantFrom("GPU-1", "GPU-2", "GPU-3");
 const value = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: 0, max: 100 }) },
   { weight: 2, arbitrary: fc.integer({ min: -1000, max: 1000 }).map((n) => n / 100) },
@@ -231,6 +267,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: stretch },
   { weight: 2, arbitrary: fc.constantFrom("flush", "restart", "seal", "wait" as const) },
   { weight: 1, arbitrary: fc.constantFrom({ forget: "a" }, { forget: "b" }) },
+  { weight: 2, arbitrary: fc.record({ host: fc.constantFrom(...hosts), rename: key, to: key }) },
 );
 const range = fc.record({
   from: fc.oneof(
@@ -250,6 +287,7 @@ const exact: readonly Aggregate[] = ["count", "max", "min"];
 const series: readonly SeriesId[] = hosts.flatMap((host): SeriesId[] => [
   { host, level: "gpu", key: "GPU-1", metric: "gpu_temperature" },
   { host, level: "gpu", key: "GPU-2", metric: "gpu_temperature" },
+  { host, level: "gpu", key: "GPU-3", metric: "gpu_temperature" },
   { host, level: "gpu", key: "GPU-1", metric: "gpu_xid" },
   { host, level: "host", key: "", metric: "load1" },
 ]);
@@ -282,7 +320,8 @@ function near(what: object, got: Float64Array, wanted: Float64Array | undefined)
 }
 
 async function sameGroups(one: Store, model: Store, range: Range): Promise<void> {
-  const question = { groups: [series.filter(({ metric }) => metric === "gpu_temperature"), series.slice(3, 4)], range };
+  const groups = ["gpu_temperature", "load1"].map((name) => series.filter(({ metric }) => metric === name));
+  const question = { groups, range };
   const [got, plain] = [await one.fold(question), await model.fold(question)];
   for (const [i, columns] of got.entries()) {
     expect([...columns.t]).toEqual([...(plain[i]?.t ?? [])]);
@@ -299,7 +338,7 @@ function firstOfEach(): (poll: HostSample) => boolean {
 }
 
 test.each(openers)(
-  "%s: answers are those of a plain list, whatever was appended, flushed, compacted, forgotten and restarted",
+  "%s: answers are those of a plain list, whatever was appended, flushed, compacted, renamed, forgotten and restarted",
   async (name, open) => {
     await fc.assert(
       fc.asyncProperty(
@@ -321,6 +360,9 @@ test.each(openers)(
                 ({ store, local } = await open(scene));
               } else if ("forget" in step) {
                 await Promise.all([store.forget(step.forget), model.forget(step.forget)]);
+              } else if ("rename" in step) {
+                const device = { host: step.host, level: "gpu", key: step.rename } as const;
+                expect(store.rename(device, step.to)).toBe(model.rename(device, step.to));
               } else
                 for (const poll of step.filter(wanted)) {
                   store.append(poll);

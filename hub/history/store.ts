@@ -29,11 +29,15 @@ export interface DeviceSample {
   readonly values: ArrayLike<number>;
 }
 
-/** Identifies a series. */
-export interface SeriesId {
+/** Identifies a device. */
+export interface DeviceId {
   readonly host: string;
   readonly level: Level;
   readonly key: string;
+}
+
+/** Identifies a series. */
+export interface SeriesId extends DeviceId {
   readonly metric: string;
 }
 
@@ -138,6 +142,13 @@ export interface Store {
    * @throws Fault history_unwritable; if nothing could be written, the host is as it was
    */
   forget(host: string): Promise<void>;
+  /**
+   * Gives a device another permanent key: from the call on its samples, also those only in memory, are those of the new key.
+   * A sample that is appended under the old key afterwards is of another device.
+   * @returns false if the old key is not known, or the new one is: nothing has changed then
+   * @throws Fault sample_bad for a key that no device can have
+   */
+  rename(device: DeviceId, key: string): boolean;
   /** Writes what is in memory and releases all resources; no other method may be called afterwards. */
   close(): Promise<void>;
 }

@@ -5,7 +5,7 @@ import type { DeviceRecord, HostRecord, MetricRecord } from "./names.ts";
 
 /** The series of one column of a chunk. */
 export interface ChunkColumn {
-  readonly device: DeviceRecord;
+  device: DeviceRecord;
   readonly metric: MetricRecord;
   /** The metric's scale when the chunk was begun; another version of the hub may use another one. */
   readonly scale: number;
@@ -13,7 +13,7 @@ export interface ChunkColumn {
 
 /** A device of a chunk, with the column of each of its metrics by its index in `kept`; -1 for none. */
 export interface ChunkDevice {
-  readonly device: DeviceRecord;
+  device: DeviceRecord;
   readonly index: number | undefined;
   readonly columns: Int32Array;
 }

@@ -54,30 +54,54 @@ test("a hub that ends while its journal is being brought to the disk takes that 
   expect(log.lines).toEqual([]);
 });
 
-test("a journal is read by the names that its fields have had from the first", async () => {
-  const header = {
-    run: 7,
-    host: "a",
-    window: start / (4 * 3_600_000),
-    devices: [["gpu", "GPU-1", 0]],
-    columns: [[0, "gpu_temperature", 1]],
-  };
-  const text = Buffer.from(JSON.stringify(header));
-  // Time, as its difference from 0; one bit: the column changed; 40 more than 0, where 2 means "no change of a whole number".
-  const row = Buffer.alloc(16);
-  let length = putNumber(row, 0, zigzag(start + 10_000));
-  row[length++] = 1;
-  length = putNumber(row, length, zigzag(40) + 2);
-  const payload = Buffer.alloc(256);
-  let end = putNumber(payload, 0, 0);
-  end = putNumber(payload, end, text.length);
-  end += text.copy(payload, end);
-  for (const number of [7, 0, length]) end = putNumber(payload, end, number);
-  end += row.copy(payload, end, 0, length);
+/** Writes a segment of one record. */
+function segment(...entries: readonly Buffer[]): void {
+  const payload = Buffer.concat(entries);
   const head = Buffer.from([0xf5, 0x47, 0x4a, 0xfa, 0, 0, 0, 0, 0, 0, 0, 0]);
-  head.writeUInt32LE(end, 4);
-  head.writeUInt32LE(crc32(payload.subarray(0, end)), 8);
-  const file = Buffer.concat([Buffer.from("GOHM journal 1\n"), head, payload.subarray(0, end)]);
+  head.writeUInt32LE(payload.length, 4);
+  head.writeUInt32LE(crc32(payload), 8);
+  const file = Buffer.concat([Buffer.from("GOHM journal 1\n"), head, payload]);
   writeFileSync(join(scene.folder, "history.journal-3"), file);
+}
+
+function numbers(...all: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(10 * all.length);
+  return bytes.subarray(
+    0,
+    all.reduce((end, number) => putNumber(bytes, end, number), 0),
+  );
+}
+
+/** An entry in JSON. */
+function described(entry: object): Buffer {
+  const text = Buffer.from(JSON.stringify(entry));
+  return Buffer.concat([numbers(0, text.length), text]);
+}
+
+/** The first row of a chunk: 40 at ten seconds. */
+function firstRow(chunk: number): Buffer {
+  // Time, as its difference from 0; one bit: the column changed; 40 more than 0, where 2 means "no change of a whole number".
+  const row = Buffer.concat([numbers(zigzag(start + 10_000)), Buffer.of(1), numbers(zigzag(40) + 2)]);
+  return Buffer.concat([numbers(chunk, 0, row.length), row]);
+}
+
+const header = {
+  run: 7,
+  host: "a",
+  window: start / (4 * 3_600_000),
+  devices: [["gpu", "GPU-1", 0]],
+  columns: [[0, "gpu_temperature", 1]],
+};
+
+test("a journal is read by the names that its fields have had from the first", async () => {
+  segment(described(header), firstRow(7));
   expect(await pairs(scene.open(), temperature())).toEqual([[start + 10_000, 40]]);
+});
+
+test("a renamed device is read by the names that the fields of its record have had from the first, which hub 0.2.0 ignores", async () => {
+  const bare = { ...header, devices: [["gpu", "#0", 0]] };
+  const rename = { run: 8, host: "a", window: 0, devices: [["gpu", "#0", null]], columns: [], to: "GPU-1" };
+  segment(described(bare), firstRow(7), described(rename), described({ ...bare, run: 9 }), firstRow(9));
+  const store = scene.open();
+  for (const key of ["GPU-1", "#0"]) expect(await pairs(store, temperature(key))).toEqual([[start + 10_000, 40]]);
 });

@@ -15,9 +15,25 @@ import { quarantine } from "../../database/database.ts";
 import type { Log } from "../../log.ts";
 import { putNumber } from "./bytes.ts";
 import type { HeadChunk } from "./chunk.ts";
-import { type ChunkStart, entries, headerBytes, mark, type Replay, recordAt, startOf } from "./journal/record.ts";
+import {
+  type ChunkStart,
+  type DeviceRename,
+  entries,
+  headerBytes,
+  mark,
+  type Replay,
+  recordAt,
+  startOf,
+  storedRename,
+} from "./journal/record.ts";
 
-export type { ChunkStart, Replay };
+export type { ChunkStart, DeviceRename, Replay };
+
+/** Something of which the journal has records. */
+export interface Journaled {
+  /** Oldest and newest segment with records of it; 0 before they are written. */
+  segments: [first: number, last: number];
+}
 
 /** The segment that is written to. */
 interface Segment {
@@ -53,7 +69,8 @@ export class Journal {
   readonly #log: Log;
   #batch = Buffer.alloc(64 * 1024);
   #length = headerBytes;
-  #chunks = new Set<HeadChunk>();
+  #unwritten = new Set<Journaled>();
+  #renames: readonly (DeviceRename & Journaled)[] = [];
   #file: Segment | undefined;
   #next: number;
   /** Numbers of the segments, ascending. */
@@ -78,12 +95,15 @@ export class Journal {
 
   /** Adds a new chunk, with the rows that it has already. */
   begin(chunk: HeadChunk): void {
-    const text = Buffer.from(JSON.stringify(startOf(chunk)));
-    this.#room(text.length + 20);
-    this.#length = putNumber(this.#batch, this.#length, 0);
-    this.#length = putNumber(this.#batch, this.#length, text.length);
-    this.#length += text.copy(this.#batch, this.#length);
+    this.#put(startOf(chunk));
     this.rows(chunk, 0);
+  }
+
+  /** Adds that a device has another key from here on. */
+  rename(rename: DeviceRename & Journaled): void {
+    this.#put(storedRename(rename));
+    this.#unwritten.add(rename);
+    this.#renames = [...this.#renames, rename];
   }
 
   /** Adds the rows of a chunk from an offset on. */
@@ -95,7 +115,7 @@ export class Journal {
     this.#length = putNumber(this.#batch, this.#length, length);
     chunk.copy(from, this.#batch, this.#length);
     this.#length += length;
-    this.#chunks.add(chunk);
+    this.#unwritten.add(chunk);
   }
 
   /**
@@ -112,17 +132,20 @@ export class Journal {
     // At its offset, not at the end: overwrites what a failed attempt left.
     writeAll(file.fd, batch, { length: this.#length, place: file.length });
     file.length += this.#length;
-    for (const chunk of this.#chunks) {
-      if (chunk.segments[1] !== file.number) chunk.segments = [chunk.segments[0] || file.number, file.number];
+    for (const one of this.#unwritten) {
+      if (one.segments[1] !== file.number) one.segments = [one.segments[0] || file.number, file.number];
     }
     this.#clear();
     this.#unsynced = true;
   }
 
-  /** Drops what waits if it exceeds the maximum. @returns true if it did: its chunks cannot be continued */
+  /** Drops samples that wait if they exceed the maximum. @returns true if it did: its chunks cannot be continued */
   overflow(): boolean {
     if (this.#length < maxWaitingBytes) return false;
+    const renames = this.#renames;
     this.#clear();
+    // What is written already needs them.
+    for (const rename of renames) this.rename(rename);
     return true;
   }
 
@@ -256,6 +279,14 @@ export class Journal {
     this.#failing = error !== null;
   }
 
+  #put(entry: ChunkStart): void {
+    const text = Buffer.from(JSON.stringify(entry));
+    this.#room(text.length + 20);
+    this.#length = putNumber(this.#batch, this.#length, 0);
+    this.#length = putNumber(this.#batch, this.#length, text.length);
+    this.#length += text.copy(this.#batch, this.#length);
+  }
+
   #room(bytes: number): void {
     if (this.#length + bytes <= this.#batch.length) return;
     const larger = Buffer.alloc(Math.max(this.#batch.length * 2, this.#length + bytes));
@@ -265,7 +296,8 @@ export class Journal {
 
   #clear(): void {
     this.#length = headerBytes;
-    this.#chunks.clear();
+    this.#unwritten.clear();
+    this.#renames = [];
     if (this.#batch.length > 2 ** 20) this.#batch = Buffer.alloc(64 * 1024);
   }
 

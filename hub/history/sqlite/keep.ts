@@ -1,5 +1,6 @@
 import { earliest } from "../../clock.ts";
 import type { Log } from "../../log.ts";
+import type { DeviceId } from "../store.ts";
 import { ArrayPool, type HeadChunk } from "./chunk.ts";
 import type { File } from "./database.ts";
 import type { Frame } from "./frame.ts";
@@ -7,6 +8,7 @@ import type { Journal, Replay } from "./journal.ts";
 import { Compactor } from "./keep/compact.ts";
 import { erase } from "./keep/erase.ts";
 import { Head } from "./keep/head.ts";
+import { Renamer, type Renaming } from "./keep/rename.ts";
 import { Retention, type RetentionLimits } from "./keep/retention.ts";
 import { blockMs, blockOf, blocksPerDay, bucketOf, dayOf, groupOf } from "./key.ts";
 import type { HostRecord, NameTable } from "./names.ts";
@@ -58,6 +60,7 @@ export class Keeper {
   readonly head: Head;
   readonly #parts: KeeperParts;
   readonly #retention: Retention;
+  readonly #renamer: Renamer;
   readonly #compactor: Compactor;
   readonly #sql;
   #busy = Promise.resolve();
@@ -69,6 +72,7 @@ export class Keeper {
   constructor(parts: KeeperParts) {
     this.#parts = parts;
     this.head = new Head(parts.names);
+    this.#renamer = new Renamer(parts.names, this.head);
     this.#retention = new Retention({ ...parts, oldest: () => this.head.oldest() });
     this.#compactor = new Compactor(parts.rows, parts.names);
     this.#sql = {
@@ -93,6 +97,10 @@ export class Keeper {
         const chunk = this.head.replay(start, this.#parts.now());
         chunk.segments = [segment, segment];
         chunks.set(chunk.id, chunk);
+      },
+      rename: (rename, segment) => {
+        this.head.beyond(rename.id);
+        this.#renamer.replay(rename, segment, sealed.has(rename.id));
       },
       row: ({ chunk: id, offset, bytes }, segment) => {
         this.head.beyond(id);
@@ -119,7 +127,7 @@ export class Keeper {
     for (const host of this.#parts.names.hosts()) this.#parts.names.trim(host);
   }
 
-  /** Compacts blocks and rolls up days that are due, group by group, then deletes forgotten hosts; queued behind earlier work. */
+  /** Compacts blocks and rolls up days that are due, group by group, saves new keys, and deletes forgotten hosts; queued behind earlier work. */
   tend(): Promise<void> {
     const tasks = [...this.#blocksDue(), ...this.#daysDue()];
     return this.#enqueue(async () => {
@@ -134,20 +142,32 @@ export class Keeper {
   }
 
   /**
+   * Gives a device another key; the file has it from the next `tend` on.
+   * @returns what the journal must record; undefined if the old key is not known, or the new one is
+   */
+  rename(device: DeviceId, key: string): Renaming | undefined {
+    return this.#renamer.rename(device, key);
+  }
+
+  /**
    * Removes a host from memory and names, and voids its chunks in the journal, all of which must be written; `erase` deletes
    * its rows.
    * @throws SqliteError; nothing has changed
    */
   forget(host: HostRecord): void {
     const { file, names } = this.#parts;
+    const one = new Set([host]);
     file
       .transaction(() => {
-        for (const { id, segments } of this.head.of(host)) this.#sql.sealed.run(id, segments[1]);
+        for (const { id, segments } of [...this.head.of(host), ...this.#renamer.unsaved(one)]) {
+          this.#sql.sealed.run(id, segments[1]);
+        }
         names.bury(host);
       })
       .immediate();
     names.forgotten(host);
     this.head.forget(host);
+    this.#renamer.saved(one);
     this.#written = true;
   }
 
@@ -168,6 +188,7 @@ export class Keeper {
       if (done === undefined) return false;
       this.#commit([done]);
     }
+    this.#saveRenamed();
     this.#checkpoint();
     return true;
   }
@@ -260,7 +281,8 @@ export class Keeper {
       do await turn();
       while (!this.#stopped && this.#retention.shrink());
     }
-    if (groups.size > 0) this.#checkpoint();
+    const isRenamed = !this.#stopped && this.#saveRenamed();
+    if (groups.size > 0 || isRenamed) this.#checkpoint();
   }
 
   async #erase(): Promise<void> {
@@ -295,20 +317,13 @@ export class Keeper {
   }
 
   #commit(works: readonly CompactionResult[]): void {
-    const { head } = this;
-    const { file, names, rows } = this.#parts;
     const before = works.map(({ host }) => ({ host, first: host.first, last: host.last, open: [...host.open] }));
     try {
-      file
-        .transaction(() => {
-          rows.write(works.flatMap((work) => work.rows));
-          for (const work of works) this.#mark(work);
-          for (const host of new Set(works.map((work) => work.host))) names.save(host);
-        })
-        .immediate();
-      names.saved(true);
+      this.#write(new Set(works.map(({ host }) => host)), () => {
+        this.#parts.rows.write(works.flatMap((work) => work.rows));
+        for (const work of works) this.#mark(work);
+      });
     } catch (error) {
-      names.saved(false);
       for (const { host, first, last, open } of before.reverse()) {
         Object.assign(host, { first, last });
         host.open.clear();
@@ -316,8 +331,34 @@ export class Keeper {
       }
       throw error;
     }
-    for (const { host, block, chunks } of works) head.drop(host, block, chunks);
+    for (const { host, block, chunks } of works) this.head.drop(host, block, chunks);
+  }
+
+  /** Writes the names of hosts, and what belongs to them, in one transaction. @throws SqliteError; nothing has changed */
+  #write(hosts: ReadonlySet<HostRecord>, more = (): void => {}): void {
+    const { file, names } = this.#parts;
+    try {
+      file
+        .transaction(() => {
+          more();
+          for (const host of hosts) names.save(host);
+          for (const { id, segments } of this.#renamer.unsaved(hosts)) this.#sql.sealed.run(id, segments[1]);
+        })
+        .immediate();
+    } catch (error) {
+      names.saved(false);
+      throw error;
+    }
+    names.saved(true);
+    this.#renamer.saved(hosts);
     this.#written = true;
+  }
+
+  /** Writes the names of devices that were renamed since their host was last written. @returns false if there are none */
+  #saveRenamed(): boolean {
+    const hosts = this.#renamer.hosts();
+    if (hosts.size > 0) this.#write(hosts);
+    return hosts.size > 0;
   }
 
   /** Updates the host, and marks chunks as compacted; called within the transaction. */

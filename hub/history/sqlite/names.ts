@@ -24,7 +24,7 @@ export interface DeviceRecord {
   readonly id: number;
   readonly host: HostRecord;
   readonly level: Level;
-  readonly key: string;
+  key: string;
   index: number | undefined;
   /** Unix ms of its newest sample. */
   last: number;
@@ -137,6 +137,19 @@ export class NameTable {
     return made;
   }
 
+  /** Gives a device another key, which no other known device has. */
+  rename(device: DeviceRecord, key: string): void {
+    const { host, level } = device;
+    host.devices.delete(`${level}\n${device.key}`);
+    device.key = key;
+    host.devices.set(`${level}\n${key}`, device);
+  }
+
+  /** Removes a device of which nothing was measured. */
+  remove({ host, level, key }: DeviceRecord): void {
+    host.devices.delete(`${level}\n${key}`);
+  }
+
   findMetric(level: Level, name: string): MetricRecord | undefined {
     return this.#metrics.get(`${level}\n${name}`);
   }
@@ -180,7 +193,7 @@ export class NameTable {
     this.#sql.host.run(summed([host.id, host.name, finite(first), finite(last), [...open].join(" ")]));
     for (const device of host.devices.values()) {
       const { id, level, key, index, last, metrics } = device;
-      const state = `${last} ${index} ${metrics.size}`;
+      const state = `${last} ${index} ${metrics.size} ${key}`;
       if (metrics.size === 0 || this.#written.get(device) === state) continue;
       this.#sql.device.run(summed([id, host.id, level, key, index ?? null, last, [...metrics].join("\n")]));
       this.#pending.set(device, state);

@@ -11,6 +11,8 @@ import {
   type Columns,
   checkSignal,
   type DeviceFilter,
+  type DeviceId,
+  type DeviceSample,
   type GroupColumns,
   type GroupQuery,
   type HostSample,
@@ -111,6 +113,15 @@ class SqliteStore implements Store, Local {
     } catch (error) {
       throw unwritable(`The history of "${name}" cannot be read any more, but its space cannot be freed yet`, error);
     }
+  }
+
+  rename(device: DeviceId, key: string): boolean {
+    checkName(device.host, { level: device.level, key });
+    const renaming = this.#instance.keeper.rename(device, key);
+    if (renaming === undefined) return false;
+    this.#instance.journal.rename(renaming);
+    this.#cancelWrite ??= this.#options.clock.after(writeMs, () => this.#write());
+    return true;
   }
 
   flush(): void {
@@ -326,15 +337,11 @@ function checkTime(at: number): void {
 }
 
 function checkNames({ host, devices }: HostSample): void {
-  for (const { level, key } of devices) {
-    if (
-      host === "" ||
-      /\n/.test(host + key) ||
-      !host.isWellFormed() ||
-      !key.isWellFormed() ||
-      !levels.includes(level)
-    ) {
-      throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);
-    }
+  for (const device of devices) checkName(host, device);
+}
+
+function checkName(host: string, { level, key }: Pick<DeviceSample, "level" | "key">): void {
+  if (host === "" || /\n/.test(host + key) || !host.isWellFormed() || !key.isWellFormed() || !levels.includes(level)) {
+    throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);
   }
 }

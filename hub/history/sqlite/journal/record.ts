@@ -22,9 +22,25 @@ export interface ChunkRow {
   readonly bytes: Uint8Array;
 }
 
+/** A device that has another key from here on. */
+export interface DeviceRename {
+  /** An id of its own, of the same sequence as those of chunks. */
+  readonly id: number;
+  readonly host: string;
+  readonly level: Level;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Its form on the disk: versions before it take it for a chunk whose samples are too old, and ignore it. */
+interface StoredRename extends ChunkStart {
+  readonly to: string;
+}
+
 /** Receives what a journal holds, in the order it was written. */
 export interface Replay {
   start(start: ChunkStart, segment: number): void;
+  rename(rename: DeviceRename, segment: number): void;
   row(row: ChunkRow, segment: number): void;
 }
 
@@ -44,6 +60,19 @@ export function startOf({ id, host, block, slots, columns }: HeadChunk): ChunkSt
   };
 }
 
+export function storedRename({ id, host, level, from, to }: DeviceRename): StoredRename {
+  return { run: id, host, window: 0, devices: [[level, from, null]], columns: [], to };
+}
+
+/** Reads what `storedRename` made; undefined for the start of a chunk. */
+function renameOf(stored: ChunkStart | StoredRename): DeviceRename | undefined {
+  const [device] = stored.devices;
+  if (!("to" in stored) || device === undefined) return undefined;
+  const { run: id, host, to } = stored;
+  const [level, from] = device;
+  return { id, host, level, from, to };
+}
+
 /** The payload of the record at an offset; undefined where none begins there, or its checksum differs. */
 export function recordAt(bytes: Buffer, at: number): Uint8Array | undefined {
   if (at + headerBytes > bytes.length || !bytes.subarray(at, at + mark.length).equals(mark)) return undefined;
@@ -60,6 +89,11 @@ export function entries(payload: Uint8Array, to: Replay, segment: number): void 
     const offset = chunk > 0 ? reader.number() : 0;
     const bytes = reader.take(reader.number());
     if (chunk > 0) to.row({ chunk, offset, bytes }, segment);
-    else to.start(JSON.parse(Buffer.from(bytes).toString()) as ChunkStart, segment);
+    else {
+      const start = JSON.parse(Buffer.from(bytes).toString()) as ChunkStart | StoredRename;
+      const rename = renameOf(start);
+      if (rename === undefined) to.start(start, segment);
+      else to.rename(rename, segment);
+    }
   }
 }

@@ -75,7 +75,7 @@ export class Head {
     const held = this.#held(host, block);
     held.touched = now;
     const last = held.chunks.at(-1) ?? before;
-    const chunk = new HeadChunk({ id: this.#next++, host, block, ...layout(this.#names, host, poll.devices, last) });
+    const chunk = new HeadChunk({ id: this.takeId(), host, block, ...layout(this.#names, host, poll.devices, last) });
     held.chunks.push(chunk);
     if (!chunk.append(poll.at, poll.devices)) throw new Error("a chunk does not take the poll it was made for");
     return chunk;
@@ -104,6 +104,18 @@ export class Head {
   /** Assigns only greater ids from now on. */
   beyond(id: number): void {
     this.#next = Math.max(this.#next, id + 1);
+  }
+
+  /** Takes an id of the sequence of chunks. */
+  takeId(): number {
+    return this.#next++;
+  }
+
+  /** Assigns everything that chunks hold of a device to another one of its host. */
+  reassign(from: DeviceRecord, to: DeviceRecord): void {
+    for (const { slots, columns } of this.of(from.host)) {
+      for (const one of [...slots, ...columns]) if (one.device === from) one.device = to;
+    }
   }
 
   /** Removes all chunks of a host. */
