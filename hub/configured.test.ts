@@ -32,7 +32,8 @@ beforeEach(() => {
   troubles = new Troubles(() => now);
   polls = [];
   heard = [];
-  const history = { append: (poll: HostSample) => void polls.push({ ...poll, devices: [...poll.devices] }) };
+  const append = (poll: HostSample) => void polls.push({ ...poll, devices: [...poll.devices] });
+  const history = { append, rename: () => false };
   ingest = new Ingest({ live, history, now: () => now, directory: scene.roster, troubles });
   ingest.onReading(({ info }) => heard.push(info.gpus.length));
   ingest.claim("a", poll, "h:1");

@@ -24,7 +24,8 @@ beforeEach(() => {
   live = new Live(() => now);
   const line = (text: string) => void lines.push(text);
   const log = { info: line, warn: line, error: line };
-  ingest = new Ingest({ live, history: { append: (poll) => polls.push(held(poll)) }, now: () => now, log });
+  const history = { append: (poll: HostSample) => polls.push(held(poll)), rename: () => false };
+  ingest = new Ingest({ live, history, now: () => now, log });
   ingest.claim("a", settings, "x:1");
 });
 
@@ -150,7 +151,11 @@ test("while the hub's clock cannot be right, values are live and not kept, and a
   let clock = 20_000;
   const live = new Live(() => clock);
   const kept: number[] = [];
-  const at = new Ingest({ live, history: { append: (poll) => kept.push(poll.at) }, now: () => clock });
+  const at = new Ingest({
+    live,
+    history: { append: (poll) => kept.push(poll.at), rename: () => false },
+    now: () => clock,
+  });
   const readings: HostReading[] = [];
   at.onReading((reading) => readings.push(reading));
   at.claim("a", settings, "x:1");

@@ -1,4 +1,5 @@
 import { limitOf } from "../proto/clean.ts";
+import { gpuKey, indexOfKey } from "../proto/device.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import type { DeviceSample, KnownDevice, Store } from "./history/store.ts";
 import { BootGuard, type FeedingBoot, secondMachine } from "./ingest/boot.ts";
@@ -22,6 +23,7 @@ import { sanitize } from "./ingest/clean.ts";
 import { ReportClock } from "./ingest/clock.ts";
 import type { HostDirectory } from "./ingest/directory.ts";
 import { type CardSlots, identify, recall, remember } from "./ingest/identity.ts";
+import { type Arrival, CardMatcher } from "./ingest/match.ts";
 import { Meter, type ReadTimes } from "./ingest/measure.ts";
 import { type DeviceLists, type DeviceSelection, select, selectionOf, withDevices } from "./ingest/select.ts";
 import { SkewMeter, skewTrouble } from "./ingest/skew.ts";
@@ -46,7 +48,7 @@ type MachineListener = (host: string, by: Owner, machine: Machine) => void;
 /** Stores that ingest writes to, and state at the start. */
 export interface IngestTargets {
   readonly live: Live;
-  readonly history: Pick<Store, "append">;
+  readonly history: Pick<Store, "append" | "rename">;
   readonly now: () => number;
   /** Devices in history at the start. */
   readonly known?: readonly KnownDevice[];
@@ -74,6 +76,7 @@ export interface HostReading {
 interface ClaimedHost {
   readonly claims: Map<Owner, Claim>;
   readonly cards: CardSlots;
+  readonly matcher: CardMatcher;
   read: ReadTimes;
   readLate: ReadTimes;
   /** `sampled` of the last current reports, oldest first. */
@@ -96,6 +99,8 @@ export class Ingest {
   readonly #hosts = new Map<string, ClaimedHost>();
   /** Cards of the hosts that were in history at the start; also of those that it has forgotten since (decision 0034). */
   readonly #recalled = new Map<string, CardSlots>();
+  /** Hosts of which history had cards with uuids at the start. */
+  readonly #named: ReadonlySet<string>;
   readonly #meter = new Meter();
   readonly #clock: ReportClock;
   /** Unix milliseconds at which an error of each listener was last logged. */
@@ -107,6 +112,7 @@ export class Ingest {
     this.#targets = targets;
     this.#log = log;
     const gpus = known.filter(({ level }) => level === "gpu");
+    this.#named = new Set(gpus.flatMap(({ host, key }) => (indexOfKey(key) === undefined ? [host] : [])));
     for (const [host, ofHost] of Map.groupBy(gpus, ({ host }) => host)) this.#recalled.set(host, recall(ofHost));
     this.#clock = new ReportClock(
       { live, now, log, retentionMs },
@@ -129,6 +135,7 @@ export class Ingest {
     else {
       host.claims.set(by, newClaim(address, intervalSec));
       host.boot.release(by);
+      host.matcher.release(by);
     }
     this.#settle(name, host);
   }
@@ -185,7 +192,7 @@ export class Ingest {
     this.#recognize(name, by, claim, { bootId: info.system?.bootId ?? "", hostname: info.hostname ?? "", peer });
     if (ahead(by, host.claims).some(({ state }) => state === "up")) return;
     sanitize(info);
-    identify(info.gpus, host.cards);
+    this.#identify(name, host, info, { by, at: now, late: false, peer });
     remember(info.gpus, host.cards);
     this.#select(name, host, info);
     this.#targets.live.received(name, info, this.#measureSkew(name, host, info));
@@ -213,7 +220,7 @@ export class Ingest {
     if (ahead(by, host.claims).some((claim) => heardAt(claim, at, now))) return;
     // It was received, possibly dated by the hub's clock, and the confirmation was lost.
     if (info.sampled !== undefined && host.recent.includes(info.sampled)) return;
-    identify(info.gpus, host.cards);
+    this.#identify(name, host, info, { by, at, late: true, peer: "" });
     const selection = selectionOf(this.#targets.directory?.config(name));
     if (selection !== undefined) Object.assign(info, select(info, selection));
     const { devices, times } = this.#meter.measure(info, host.readLate, true);
@@ -245,6 +252,7 @@ export class Ingest {
     const host: ClaimedHost = {
       claims: new Map(),
       cards: this.#recalled.get(name) ?? new Map(),
+      matcher: new CardMatcher(this.#named.has(name)),
       read: new Map(),
       readLate: new Map(),
       recent: [],
@@ -285,8 +293,29 @@ export class Ingest {
   }
 
   /** Takes from machines that wait for approval what they had before others got a right to their name. */
-  #disown(name: string, { claims, boot }: ClaimedHost): void {
-    for (const by of disown(claims, this.#targets.directory?.approved(name) !== false)) boot.release(by);
+  #disown(name: string, { claims, boot, matcher }: ClaimedHost): void {
+    for (const by of disown(claims, this.#targets.directory?.approved(name) !== false)) {
+      boot.release(by);
+      matcher.release(by);
+    }
+  }
+
+  /** Gives cards their permanent keys. */
+  #identify(name: string, host: ClaimedHost, info: HostInfo, arrival: Omit<Arrival, "whole">): void {
+    if (!host.matcher.decided && !arrival.by.liveOnly) this.#match(name, host, info, arrival);
+    identify(info.gpus, host.cards);
+  }
+
+  /** Gives the uuids that become known now to what is kept of these cards. */
+  #match(name: string, { cards, matcher }: ClaimedHost, info: HostInfo, arrival: Omit<Arrival, "whole">): void {
+    const { history, live, directory } = this.#targets;
+    // An agent leaves out what is not selected by itself.
+    const whole = selectionOf(directory?.config(name))?.gpus === undefined;
+    const found = matcher.take(info, { ...arrival, whole });
+    if (found.length === 0) return;
+    for (const { index, uuid } of found) history.rename({ host: name, level: "gpu", key: gpuKey({ id: index }) }, uuid);
+    live.identify(name, new Map(found.map(({ index, uuid }) => [index, uuid])));
+    remember(info.gpus, cards);
   }
 
   /** @param feeding the machine that feeds the host, if the report comes from a second one */

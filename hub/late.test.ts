@@ -160,7 +160,8 @@ test("after a restart, and when it is claimed anew, a card that is reported by i
 
 test("an outage of days comes in, in batches of any order, between what was received before and after it", async () => {
   const model = new Model();
-  const both = { append: (poll: Parameters<Store["append"]>[0]) => [model, store].map((one) => one.append(poll)) };
+  const append = (poll: Parameters<Store["append"]>[0]) => [model, store].map((one) => one.append(poll));
+  const both = { append, rename: () => false };
   const to = new Ingest({ live, history: both, now: () => scene.now });
   to.claim("a", by, "127.0.0.1");
   const from = scene.now;

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { HostInfo } from "../proto/gen/host_pb.js";
-import { type IdleCards, idleCards } from "./live/idle.ts";
+import { keysOf } from "../proto/verdict.ts";
+import { type Idle, type IdleCards, idleCards } from "./live/idle.ts";
 import { type Sentence, textOf, type Words } from "./sentence.ts";
 
 /** State of the link to a host. `since` in Unix milliseconds of the hub's clock; `cause` is the reason as a sentence of the hub. */
@@ -119,6 +120,23 @@ export class Live {
   replace(name: string, info: HostInfo): void {
     const host = this.#hosts.get(name);
     if (host !== undefined) this.#put({ ...host, info });
+  }
+
+  /** Gives cards of the last report that have no uuid the one that a later report has. @param uuids by index */
+  identify(name: string, uuids: ReadonlyMap<number, string>): void {
+    const host = this.#hosts.get(name);
+    if (host?.info === undefined) return;
+    const { info, idle } = host;
+    const gpus = info.gpus.map((gpu) => {
+      const uuid = gpu.uuid || gpu.parent !== undefined ? undefined : uuids.get(gpu.id ?? 0);
+      return uuid === undefined ? gpu : { ...gpu, uuid };
+    });
+    const after = keysOf(gpus);
+    const kept = keysOf(info.gpus).flatMap((key, i): [string, Idle][] => {
+      const since = idle?.get(key);
+      return since === undefined ? [] : [[after[i] ?? key, since]];
+    });
+    this.#put({ ...host, info: { ...info, gpus }, idle: new Map(kept) });
   }
 
   failed(name: string, words: Words): void {

@@ -30,7 +30,12 @@ beforeEach(() => {
   failure = undefined;
   lines = [];
   const live = new Live(() => 0);
-  ingest = new Ingest({ live, history: { append: () => {} }, now: () => 0, directory: scene.roster });
+  ingest = new Ingest({
+    live,
+    history: { append: () => {}, rename: () => false },
+    now: () => 0,
+    directory: scene.roster,
+  });
   machines = new Machines({
     roster: scene.roster,
     ingest,

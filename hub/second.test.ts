@@ -24,7 +24,7 @@ beforeEach(() => {
   live = new Live(() => now);
   troubles = new Troubles(() => now);
   kept = [];
-  ingest = new Ingest({ live, history: { append: () => {} }, now: () => now, troubles });
+  ingest = new Ingest({ live, history: { append: () => {}, rename: () => false }, now: () => now, troubles });
   ingest.onReading(({ at, info }) => void kept.push([at - start, info.system?.load1 ?? Number.NaN]));
   ingest.claim("a", push, "10.0.0.9");
 });

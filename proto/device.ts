@@ -30,6 +30,12 @@ export function gpuKey({ uuid, id }: Pick<GPUInfo, "uuid" | "id">): string {
   return uuid ? uuid : `#${id ?? 0}`;
 }
 
+/** The index that is the key of a GPU without a uuid; undefined for other keys. */
+export function indexOfKey(key: string): number | undefined {
+  const [, index] = /^#(\d{1,9})$/.exec(key) ?? [];
+  return index === undefined ? undefined : Number(index);
+}
+
 /** The host itself, then its GPUs, disks and network interfaces, each with the key its series are kept under. */
 export function devices(info: HostInfo): Device[] {
   const all: Device[] = [{ level: "host", key: "", message: info }];

@@ -82,6 +82,7 @@ export class Receiver {
           ...sample,
           devices: sample.devices.map((one) => ({ ...one, values: Float64Array.from(one.values) })),
         }),
+      rename: () => false,
       known: async ({ host }: DeviceFilter = {}) =>
         this.samples.flatMap(({ host: of, at, devices }) =>
           of === host ? devices.map(({ level, key }) => ({ host: of, level, key, metrics: [], last: at })) : [],

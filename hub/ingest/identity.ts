@@ -89,6 +89,6 @@ function put({ id = 0, pciBusId, name }: GPUInfo, uuid: string, cards: CardSlots
 }
 
 /** A PCI address in lspci's form: NVIDIA's tools write eight digits of domain, in capitals. */
-function normalized(address: string | undefined): string | undefined {
+export function normalized(address: string | undefined): string | undefined {
   return address ? address.toLowerCase().replace(/^0000(?=[0-9a-f]{4}:)/, "") : undefined;
 }

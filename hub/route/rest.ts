@@ -193,7 +193,7 @@ export const restRoutes = {
         list({ help: "Metrics (docs/metrics.md), with commas between.", example: "gpu_utilization,gpu_power" }),
       ),
       key: repeated({
-        help: "A GPU's uuid, a mount or an interface name; may be repeated. A mount is named as the client may see it (`privacy.users`). Default: every device of the host.",
+        help: "A GPU's uuid, or # and its index, a mount or an interface name; may be repeated. A mount is named as the client may see it (`privacy.users`). Default: every device of the host.",
         example: "GPU-5f0c8c1e",
       }),
       level: choice(levels, { help: "Only metrics of this kind of device are allowed.", example: "gpu" }),

@@ -40,7 +40,7 @@ function watch(servers: Record<string, string>): void {
   list = scene.servers;
   const ingest = new Ingest({
     live,
-    history: { append: (one) => polls.push(structuredClone(one)) },
+    history: { append: (one) => polls.push(structuredClone(one)), rename: () => false },
     now: systemClock.now,
     directory: scene.roster,
   });

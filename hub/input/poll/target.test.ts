@@ -41,7 +41,7 @@ afterEach(() => {
 
 function go(settings: Partial<PollSettings> = {}, random = 1, intervalSec?: number): void {
   const whole = { interval: 10, deadline: 5, ...settings };
-  const ingest = new Ingest({ live, history: { append: () => {} }, now: systemClock.now });
+  const ingest = new Ingest({ live, history: { append: () => {}, rename: () => false }, now: systemClock.now });
   const owner = owners.settings;
   ingest.claim("a", owner, "x:1");
   target = new PollTarget({

@@ -12,7 +12,7 @@ import { parseReport, parseSample } from "./report.ts";
 const MiB = 1024 ** 2;
 
 const live = new Live(() => 0);
-const ingest = new Ingest({ live, history: { append: () => {} }, now: () => 1_800_000_000_000 });
+const ingest = new Ingest({ live, history: { append: () => {}, rename: () => false }, now: () => 1_800_000_000_000 });
 const owner = { input: "test", origin: "push" } as const;
 ingest.claim("h", owner, "x");
 

@@ -1,11 +1,12 @@
 import { weightOf } from "../../../program/accept.ts";
 import type { Metric } from "../../../proto/catalog.ts";
-import { type Device, devices } from "../../../proto/device.ts";
+import { type Device, devices, gpuKey, indexOfKey } from "../../../proto/device.ts";
+import type { HostInfo } from "../../../proto/gen/host_pb.js";
 import { Unit } from "../../../proto/gen/metric_pb.js";
 import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
 import { Fault } from "../../fault.ts";
-import { firstDay, roundStep } from "../../history/series.ts";
-import type { Aggregate, Columns, SeriesId } from "../../history/store.ts";
+import { firstDay, gpusOf, roundStep } from "../../history/series.ts";
+import type { Aggregate, Columns, KnownDevice, SeriesId } from "../../history/store.ts";
 import type { Mask } from "../../privacy.ts";
 import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
@@ -165,8 +166,11 @@ async function seriesOf(
   mask: Mask | undefined,
 ): Promise<ChartSeries[]> {
   const metrics = metric.map((name) => metricOf(name, level));
-  const keys = new Set(key);
-  const there = Map.groupBy(await devicesOf(hub, { host, keys, mask }), (device) => device.level);
+  const known = await hub.history.known({ host });
+  const info = hub.live.host(host)?.info;
+  const isCard = level === undefined || level === "gpu";
+  const keys = new Set(isCard ? key.map((one) => cardKey(one, host, { info, known })) : key);
+  const there = Map.groupBy(devicesOf(hub, { host, keys, known, mask }), (device) => device.level);
   const found = new Set(
     [...there.values()].flat().flatMap((one) => ((level ?? one.level) === one.level ? one.shown : [])),
   );
@@ -193,16 +197,35 @@ async function seriesOf(
 }
 
 /**
+ * Returns the key of the card that is meant by "#" and an index, which was its key before it had a uuid: the card that has the
+ * index now, or had it last.
+ */
+function cardKey(
+  key: string,
+  host: string,
+  { info, known }: { info: HostInfo | undefined; known: readonly KnownDevice[] },
+): string {
+  const index = indexOfKey(key);
+  if (index === undefined || [...(info ? devices(info) : []), ...known].some((one) => one.key === key)) return key;
+  const card = info?.gpus.find(({ id = 0, parent }) => id === index && parent === undefined);
+  return card === undefined ? (gpusOf(known, host).get(index)?.key ?? key) : gpuKey(card);
+}
+
+/**
  * Lists the host itself and its devices with one of the keys, or all devices if there are no keys: those of its last report
  * in their order, then those that only history knows. Keys are those that the client sees: asking for a hidden one must not
  * tell that it exists. @throws Fault host_unknown
  */
-async function devicesOf(
-  { live, history }: HubView,
-  { host, keys, mask }: { host: string; keys: ReadonlySet<string>; mask: Mask | undefined },
-): Promise<readonly ShownDevice[]> {
+function devicesOf(
+  { live }: HubView,
+  {
+    host,
+    keys,
+    known,
+    mask,
+  }: { host: string; keys: ReadonlySet<string>; known: readonly KnownDevice[]; mask: Mask | undefined },
+): readonly ShownDevice[] {
   const now = live.host(host);
-  const known = await history.known({ host });
   if (now === undefined && known.length === 0) throw new Fault("host_unknown", `There is no host "${host}".`);
   const waiting = now?.profile?.waiting === true;
   const all = new Map<string, ShownDevice>([["host\n", { level: "host", key: "", shown: "" }]]);
