@@ -16,6 +16,7 @@ export default {
     "bench/history/micro.ts",
     "test/browser/screenshots.ts",
     "test/fault/book-writer.ts",
+    "test/fault/settings-writer.ts",
     "test/fault/history-writer.ts",
     "test/fault/lookup.ts",
     "{test,proto,program,agent,hub,web,scripts}/**/*.test.{ts,tsx}",

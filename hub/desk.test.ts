@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { listening } from "../test/store.ts";
 import type { AuditEntry, Book, NumberedEntry } from "./book/book.ts";
 import { openBook } from "./book/sqlite.ts";
-import { type Action, type ActionName, Desk, type Details } from "./desk.ts";
+import { type Action, type ActionName, Desk, type Details, type Effect } from "./desk.ts";
 import { silent } from "./log.ts";
 import type { Actor } from "./who.ts";
 
@@ -268,4 +268,25 @@ test("an API token is another actor than an account of its name", () => {
   desk.do({ ...administrator, credential: "token" }, action({ write: () => {} }));
   desk.do({ ...administrator, credential: "session" }, action({ write: () => {} }));
   expect(actors()).toEqual(["administrator alice", "token alice"]);
+});
+
+test("what belongs to an action outside the book is made last, and undone unless the action is committed", () => {
+  const steps: string[] = [];
+  const effect = (more: Partial<Effect> = {}): Effect => ({
+    make: (entry) => void steps.push(`make ${entry}: ${entries().length} entries`),
+    undo: () => void steps.push("undo"),
+    keep: () => void steps.push(`keep: ${entries().length} entries`),
+    ...more,
+  });
+  desk.do(administrator, action({ effect: effect() }));
+  const failing = effect({
+    make: () => {
+      throw new Error("read-only");
+    },
+  });
+  expect(() => desk.do(administrator, action({ effect: failing }))).toThrow("read-only");
+  expect(() => desk.do(viewer, action({ effect: effect() }))).toThrow();
+  // The row of the action and its entry are written, but not committed, when the effect is made.
+  expect(steps).toEqual(["make 2: 2 entries", "keep: 2 entries", "undo"]);
+  expect(actors()).toEqual(["viewer bob", "administrator alice", "row"]);
 });

@@ -37,6 +37,7 @@ export type DetailName =
   | "role"
   | "scope"
   | "setLabels"
+  | "settings"
   | "shown"
   | "state"
   | "token"
@@ -53,11 +54,23 @@ export interface Attempt {
   readonly details?: Details;
 }
 
+/** A change outside the book: made last in the transaction of its action, and undone unless that is committed. */
+export interface Effect {
+  /** @param entry number of the audit entry @throws what keeps it from being made: nothing of the action is written */
+  make(entry: number): void;
+  /** Must not throw. Called also if it was not made. */
+  undo(): void;
+  /** Called once the action is committed. Must not throw. */
+  keep(): void;
+}
+
 /** One administrative change. */
 export interface Action<T> extends Attempt {
   readonly needs: Needs;
   /** Writes the change; if it throws, nothing is written. */
   write(book: BookWriter): T;
+  /** A change outside the book that belongs to it. */
+  readonly effect?: Effect;
 }
 
 /**
@@ -129,11 +142,21 @@ export class Desk {
       this.refused(who, action);
       throw refusal;
     }
-    return book.write((writer) => {
-      const result = action.write(writer);
-      writer.appendAudit(this.#entry(who, action, "done"));
-      return result;
-    });
+    const { effect } = action;
+    let result: T;
+    try {
+      result = book.write((writer) => {
+        const made = action.write(writer);
+        const entry = writer.appendAudit(this.#entry(who, action, "done"));
+        effect?.make(entry);
+        return made;
+      });
+    } catch (error) {
+      effect?.undo();
+      throw error;
+    }
+    effect?.keep();
+    return result;
   }
 
   /**

@@ -68,7 +68,7 @@ const meanings = {
   host_in_settings: {
     kind: "failed_precondition",
     http: 409,
-    text: "The host is in the settings file, which the hub does not change.",
+    text: "The settings file says this of the host, and the hub cannot change the file; the message says why and to whom it belongs.",
   },
   secret_refused: {
     kind: "permission_denied",

@@ -5,6 +5,7 @@ import type { Hono } from "hono";
 import { ListenError } from "../program/listen.ts";
 import { type Part, valuesOf } from "../program/part.ts";
 import type { Table, Values } from "../program/setting.ts";
+import type { BookReader } from "./book/book.ts";
 import { openBook } from "./book/sqlite.ts";
 import type { Clock } from "./clock.ts";
 import { checkRestored, makePrivate } from "./database/folder.ts";
@@ -31,10 +32,15 @@ import { ServerList } from "./servers.ts";
 import { namesOf, type Settings } from "./settings.ts";
 import type { RunningTask, TaskContext } from "./task/task.ts";
 import { Troubles } from "./trouble.ts";
-import type { HubView, RunningView } from "./view/view.ts";
+import type { HubView, RunningView, ServersFile } from "./view/view.ts";
 import { socket } from "./who.ts";
 
 export interface HubOptions {
+  /** The settings file, for administration; without it, servers of the settings cannot be changed. */
+  readonly file?: ServersFile & {
+    /** Completes or undoes an edit of an administrator that a crash interrupted. */
+    recover(book: BookReader, log: Log): void;
+  };
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: () => number;
@@ -160,6 +166,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const { store: history, local, retentionMs } = await openHistory(parts.engines, context, running);
   const book = openBook(context);
   running.add(() => book.close());
+  options.file?.recover(book, log);
   const sources: DatabaseSources = { history: local, book };
   const desk = new Desk({ book, clock, log });
   running.add(() => desk.close());
@@ -191,6 +198,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     interval: () => Math.max(0, ...inputs.map((input) => input.interval?.() ?? 0)) || defaultInterval,
     roster,
     servers,
+    file: options.file,
     troubles,
     offered: (host) => ingest.offered(host),
     joinMachines: () => machines.joinNow(),

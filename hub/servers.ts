@@ -156,3 +156,26 @@ export class ServerList {
     return () => this.#listeners.delete(listener);
   }
 }
+
+/** A change of a server of the settings file; what is absent stays. */
+export interface ServerChange {
+  readonly address?: string;
+  /** Null removes it. */
+  readonly group?: string | null;
+  /** By name; null removes one. */
+  readonly labels?: Readonly<Record<string, string | null>>;
+}
+
+/**
+ * Why the hub cannot change the settings file: its file system is read-only; it belongs to another user or its folder cannot be
+ * written; it is mounted by itself; it has further hard links; it is not valid at the moment.
+ */
+export const obstacles = ["read_only", "permission", "mount", "links", "invalid"] as const;
+
+export interface Obstacle {
+  readonly kind: (typeof obstacles)[number];
+  /** In words, without a full stop. */
+  readonly reason: string;
+  /** User to whom the file belongs; undefined if there is none. */
+  readonly owner: string | undefined;
+}

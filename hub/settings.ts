@@ -27,7 +27,7 @@ const own = {
     env: "",
     only: "file",
     default: { local: "127.0.0.1:9203" },
-    help: 'Machines to watch, each with the address of its hmonitor: "tls://host:port" if it has a certificate. History of the whole fleet can be divided by group; labels are shown. Administrators can add further machines in the page.',
+    help: 'Machines to watch, each with the address of its hmonitor: "tls://host:port" if it has a certificate. History of the whole fleet can be divided by group; labels are shown. Administrators can add further machines in the page, and edit those of the file if the hub may write it.',
     reader: servers,
   }),
   name: row({
@@ -90,6 +90,9 @@ const own = {
     reader: address,
   }),
 } satisfies Table;
+
+/** Servers that apply if no settings file has any. */
+export const defaultServers: Servers = own.servers.default;
 
 /** Every setting, by its name: those of the hub and of all its parts. */
 export const table = tableOf(listed(installed));

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Fault } from "./fault.ts";
 import { silent } from "./log.ts";
 import type { Settings } from "./settings.ts";
-import { type LoadedSettings, loadSettings, watch } from "./watch.ts";
+import { type LoadedSettings, loadSettings, SettingsFile } from "./watch.ts";
 
 let folder = "";
 let path = "";
@@ -38,11 +38,12 @@ const clock = {
 function follow(): () => void {
   const given = { flags: {}, env: { GOHM_SETTINGS: path, GOHM_POLL_TOKEN_FILE: env.token } };
   loaded = loadSettings(given);
-  return watch(
-    given,
-    { clock, log: silent, good: (settings) => heard.push(settings), bad: (fault) => heard.push(fault) },
-    loaded,
-  );
+  return new SettingsFile(given, loaded).watch({
+    clock,
+    log: silent,
+    good: (settings) => heard.push(settings),
+    bad: (fault) => heard.push(fault),
+  });
 }
 
 /** What is heard when the file is looked at next. */
@@ -98,7 +99,7 @@ test("settings that cannot be applied are logged, and the next edit is seen", ()
     heard.push(settings);
     throw new Error("no room");
   };
-  watch(given, { clock, log, good, bad: (fault) => heard.push(fault) }, loadSettings(given));
+  new SettingsFile(given, loadSettings(given)).watch({ clock, log, good, bad: (fault) => heard.push(fault) });
   for (const seconds of [3, 4]) {
     writeFileSync(path, interval(seconds));
     expect(look()).toMatchObject({ byName: { "poll.interval": seconds } });
@@ -112,11 +113,12 @@ test("an edit made between the first reading and the first look is seen", () => 
   const given = { flags: {}, env: { GOHM_SETTINGS: path } };
   const first = loadSettings(given);
   writeFileSync(path, interval(3));
-  watch(
-    given,
-    { clock, log: silent, good: (settings) => heard.push(settings), bad: (fault) => heard.push(fault) },
-    first,
-  );
+  new SettingsFile(given, first).watch({
+    clock,
+    log: silent,
+    good: (settings) => heard.push(settings),
+    bad: (fault) => heard.push(fault),
+  });
   expect(look()).toMatchObject({ byName: { "poll.interval": 3 } });
 });
 

@@ -118,6 +118,21 @@ edit the previous settings remain in effect, and the log and the page show the e
 
 ${settingsTable(hubTable)}
 
+### Editing hosts in the page
+
+Administrators change address, group and labels of a host in \`servers\`, and delete it, in the page, with \`gohm node\` and over REST, where the hub may write the file. Everything else in it stays byte for byte, comments included. The file is replaced by a new one with the same owner and mode (but without ACLs and extended attributes), which is in effect at once; each change is in the audit log.
+
+The hub may write the file if it belongs to the hub's user, in a folder that this user can write; with root it may belong to anybody. A symbolic link is followed. It may not if the file system is read-only, if the file is mounted by itself, has further hard links, or is not valid at the moment. Then the page says why, and to whom the file belongs.
+
+| installed by | may the hub write its settings file? |
+|---|---|
+| \`npm start\`, \`npx gohm\` | yes; if there is no file, it is created with the first change |
+| \`install.sh --hub\` | no, by design: the service cannot write to \`/etc\` ([how to allow it](deploy.md#the-hub)) |
+| container | as its folder is mounted: in the [example](deploy.md#containers) read-only |
+| Kubernetes | no: a ConfigMap is read-only. Edit it with \`kubectl\`, or add hosts in the page |
+
+Hosts that are added in the page are not in this file, but in the hub's data folder.
+
 ### From the settings.py of the first GOHM
 
 Run this once, in the folder of that file. It executes the file, as the first hub did, and writes its \`servers\` and nothing else. An existing \`settings.json\` is not overwritten.

@@ -308,7 +308,7 @@ export const outside: readonly Outside[] = [
     does: "addresses and networks",
     in: ["program/network.ts", "agent/allow.ts", "agent/source/net.ts"],
   },
-  { name: "jsonc-parser", does: "JSON with comments", in: ["hub/settings.ts"] },
+  { name: "jsonc-parser", does: "JSON with comments", in: ["hub/settings.ts", "hub/watch/edit.ts"] },
   { name: "koffi", also: ["@koromix"], does: "NVIDIA's C library", in: ["agent/source/nvml/koffi.ts"] },
   { name: "preact", does: "the page", in: ["web/"] },
   { name: "smol-toml", does: "the exporter's own file", in: ["agent/toml.ts"] },

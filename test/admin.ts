@@ -14,8 +14,10 @@ import { adminRoutes } from "../hub/route/admin.ts";
 import { type Arguments, call, type Route } from "../hub/route/route.ts";
 import { hashOf } from "../hub/secret.ts";
 import { ServerList, type Servers } from "../hub/servers.ts";
+import type { Settings } from "../hub/settings.ts";
 import { Troubles } from "../hub/trouble.ts";
 import { views } from "../hub/view/all.ts";
+import { loadSettings, SettingsFile } from "../hub/watch.ts";
 import { type Actor, offered } from "../hub/who.ts";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { Model } from "./model.ts";
@@ -60,6 +62,8 @@ export class AdminScene {
   timers: (() => void)[] = [];
   readonly #offered = new Map<string, HostInfo>();
   #app: ReturnType<typeof application> | undefined;
+  /** The settings file, if the scene has one. */
+  file: SettingsFile | undefined;
   #close: (() => Promise<void>)[] = [];
 
   constructor(servers: Servers = {}) {
@@ -67,6 +71,18 @@ export class AdminScene {
     this.servers = new ServerList(servers);
     const clock = { now: () => this.now, after: () => () => {} };
     this.book = openBook({ folder: this.#folder, clock, log: silent, notice: () => {} });
+  }
+
+  /** A hub with a settings file, which it may change, and reads only when it is asked to. */
+  static of(path: string): AdminScene {
+    const given = { flags: {}, env: { GOHM_SETTINGS: path } };
+    const loaded = loadSettings(given);
+    const scene = new AdminScene(loaded.settings.servers);
+    scene.file = new SettingsFile(given, loaded);
+    const clock = { now: () => scene.now, after: () => () => {} };
+    const good = ({ servers }: Pick<Settings, "servers">): void => scene.servers.change(servers);
+    scene.file.watch({ clock, log: silent, good, bad: () => {} });
+    return scene;
   }
 
   readonly clock = {
@@ -80,12 +96,12 @@ export class AdminScene {
   };
 
   async open(): Promise<void> {
-    const { live, history, book, clock, servers, troubles } = this;
+    const { live, history, book, clock, servers, file, troubles } = this;
     const view = views.find(({ name }) => name === "admin");
     if (view === undefined) throw new Error("the hub has no administration");
     const opened = await view.open(
       viewOf({
-        ...{ live, history, book, clock, servers, troubles },
+        ...{ live, history, book, clock, servers, file, troubles },
         offered: (name) => devicesOf(this.#offered.get(name)),
         joinMachines: () => this.join(),
       }),

@@ -85,6 +85,7 @@ export function viewOf({
     joinMachines: () => {},
     url: () => "http://hub.lab:5000",
     web: "",
+    file: undefined,
     privacy: new Privacy({ now: clock.now, users: "shown" }),
     ...more,
     roster: new Roster({ servers, book }),

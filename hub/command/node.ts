@@ -70,7 +70,7 @@ const set: Command = {
   ...common,
   name: "node set",
   summary: "select what is kept of a host, and set its interval, group, labels or address",
-  details: `--config takes the Lab Portal's own object: '{"gpuIndices":[0,1],"diskMounts":["/"],"nicNames":null,"reportIntervalSec":5}'. What is absent stays as it was, null is everything. ${shown}`,
+  details: `--config takes the Lab Portal's own object: '{"gpuIndices":[0,1],"diskMounts":["/"],"nicNames":null,"reportIntervalSec":5}'. What is absent stays as it was, null is everything. Address, group and labels of a host of settings.json are changed in that file, if the hub may write it. ${shown}`,
   positionals: [name],
   options: [
     {
@@ -88,7 +88,7 @@ const set: Command = {
     {
       name: "address",
       value: "ADDRESS",
-      help: "Where the hub polls it, if no settings file says so: host:port or tls://host:port.",
+      help: "Where the hub polls it: host:port or tls://host:port.",
     },
   ],
   async run(context) {
@@ -180,12 +180,19 @@ const remove: Command = {
   name: "node delete",
   summary: "remove a host and what was set for it; its token is revoked",
   details:
-    'A host of settings.json must be removed from "servers" there first: until then, only machines that registered for it are removed. History is kept unless --history is given; what a machine sent that was never approved is deleted with it.',
+    "A host of settings.json is removed from that file, if the hub may write it. History is kept unless --history is given; what a machine sent that was never approved is deleted with it.",
   positionals: [name],
-  options: [{ name: "history", help: "Deletes its history, too, also if nothing but history is left of it." }],
+  options: [
+    { name: "history", help: "Deletes its history, too, also if nothing but history is left of it." },
+    { name: "registration", help: "Removes only the machines that registered for it; a polled host stays." },
+  ],
   async run({ words: [word = ""], given: { flags }, hub, show }) {
-    const history = flags.history === true;
-    const answer = await hub().call(adminRoutes.deleteNode, { name: word, ...(history ? { history: "true" } : {}) });
+    const { history = false, registration = false } = flags;
+    const answer = await hub().call(adminRoutes.deleteNode, {
+      name: word,
+      ...(history ? { history: "true" } : {}),
+      ...(registration ? { registration: "true" } : {}),
+    });
     const columns: readonly ListingColumn<string>[] = [
       { name: "name", value: (deleted) => deleted },
       { name: "history", value: () => (answer.history ? "deleted" : "kept") },

@@ -7,7 +7,7 @@ import { type Hub, start } from "../hub.ts";
 import { type Log, lineLog } from "../log.ts";
 import { notice } from "../notice.ts";
 import { keyFiles, notes, table } from "../settings.ts";
-import { loadSettings, watch } from "../watch.ts";
+import { loadSettings, SettingsFile } from "../watch.ts";
 import type { Command } from "./command.ts";
 
 export const serve: Command = {
@@ -39,7 +39,9 @@ async function runHub(from: StartSources, version: string): Promise<void> {
   }
   for (const note of notes(settings)) log.warn(note);
   for (const warning of secretWarnings(table, from, keyFiles(settings))) log.warn(warning);
+  const file = new SettingsFile(from, loaded);
   const hub = await start({
+    file,
     settings,
     clock: systemClock,
     random: Math.random,
@@ -48,24 +50,22 @@ async function runHub(from: StartSources, version: string): Promise<void> {
     // Beside the program, which is one file.
     web: join(dirname(fileURLToPath(import.meta.url)), "web"),
   });
-  const unwatch = watch(
-    from,
-    {
-      clock: systemClock,
-      log,
-      good: (next) => {
-        hub.change(next);
-        hub.live.notice("settings", undefined);
-        log.info(`settings read again: ${Object.keys(next.servers).length} servers`);
-        for (const note of notes(next)) log.warn(note);
-      },
-      bad: (fault) => {
-        hub.live.notice("settings", notice("settings_bad", { message: fault.message }));
-        log.error(`${fault.message}; the previous settings remain in effect`);
-      },
+  const unwatch = file.watch({
+    clock: systemClock,
+    log,
+    good: (next) => {
+      hub.change(next);
+      hub.live.notice("settings", undefined);
+      log.info(`settings read again: ${Object.keys(next.servers).length} servers`);
+      for (const note of notes(next)) log.warn(note);
     },
-    loaded,
-  );
+    bad: (fault) => {
+      hub.live.notice("settings", notice("settings_bad", { message: fault.message }));
+      log.error(`${fault.message}; the previous settings remain in effect`);
+    },
+  });
+  // An edit of an administrator that a crash interrupted has been undone since the file was read.
+  file.refresh();
   stopOnSignal(log, async () => {
     unwatch();
     await hub.close();

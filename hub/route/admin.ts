@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { roles, scopes } from "../book/book.ts";
+import { obstacles } from "../servers.ts";
 import { choice, count, required, text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
@@ -28,7 +29,12 @@ const labels = v.pipe(v.record(label, labelText), v.maxEntries(32));
 const selectable = 1024;
 const list = <T extends v.GenericSchema>(item: T) => v.nullable(v.pipe(v.array(item), v.maxLength(selectable)));
 
-const address = v.pipe(v.string(), v.trim(), v.maxLength(300, "at most 300 characters"));
+const address = v.pipe(
+  v.string(),
+  v.trim(),
+  v.maxLength(300, "at most 300 characters"),
+  v.regex(visible, "a text without line breaks and hidden characters"),
+);
 
 /** Most seconds between two reports. */
 const longest = 3600;
@@ -76,6 +82,19 @@ const node = v.pipe(
       ),
     ),
     address: v.pipe(v.nullable(v.string()), v.description("Where it is polled, or its reports came from last.")),
+    file: v.pipe(
+      v.nullable(
+        v.object({
+          path: v.string(),
+          obstacle: v.nullable(v.picklist(obstacles)),
+          reason: v.nullable(v.string()),
+          owner: v.nullable(v.string()),
+        }),
+      ),
+      v.description(
+        "The settings file, if it lists the host: address, group and labels are changed there, and the host is deleted there. `obstacle` and `reason` say why the hub cannot change the file, `owner` to whom it belongs.",
+      ),
+    ),
     parted: v.pipe(
       v.boolean(),
       v.description("True if a person said that it is not the machine of another name for which it was taken."),
@@ -183,7 +202,7 @@ export const adminRoutes = {
     path: "/api/v1/admin/nodes/{name}",
     summary: "Changes the name that is shown, the group, the labels or the address of a host",
     description:
-      "What is absent stays; null removes it. `labels` replaces all labels, `setLabels` changes some of them. `parted` true separates a machine that reports by itself from the polled host of another name that it was taken for. Address and group of a host of settings.json are changed there.",
+      "What is absent stays; null removes it. `labels` replaces all labels, `setLabels` changes some of them. `parted` true separates a machine that reports by itself from the polled host of another name that it was taken for. Of a host of settings.json, address, group and labels are changed in that file, if the hub may write it (`file`); if not, only what it does not say can be changed.",
     params: { name: host },
     body: v.pipe(
       v.strictObject({
@@ -237,8 +256,12 @@ export const adminRoutes = {
     path: "/api/v1/admin/nodes/{name}",
     summary: "Removes a host, and what was set for it; its token is revoked",
     description:
-      "With `history=true` its history is deleted, too, also if nothing but history is left of the host. What a machine sent that nobody has approved is always deleted, unless history has samples of another machine of its name. A host of settings.json must be removed there first: without `history=true`, the machines that registered for it are removed, if there are any, and it stays.",
-    params: { name: host, history: choice(["true", "false"], { help: "Deletes its history, too.", example: "true" }) },
+      "With `history=true` its history is deleted, too, also if nothing but history is left of the host. What a machine sent that nobody has approved is always deleted, unless history has samples of another machine of its name. A host of settings.json is removed from that file, if the hub may write it (`file`). With `registration=true` only the machines that registered for a polled host are removed; the host stays, and is polled as before.",
+    params: {
+      name: host,
+      history: choice(["true", "false"], { help: "Deletes its history, too.", example: "true" }),
+      registration: choice(["true", "false"], { help: "Removes only what registered for it.", example: "false" }),
+    },
     answer: { "application/json": removed },
     refuses: ["bad_request", "host_unknown", "host_in_settings", "book_unusable", "history_unwritable"],
   }),

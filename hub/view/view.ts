@@ -3,7 +3,7 @@ import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { BookReader } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
-import type { Desk, Forget } from "../desk.ts";
+import type { Desk, Effect, Forget } from "../desk.ts";
 import type { HistoryReader } from "../history/store.ts";
 import type { Identity } from "../identity.ts";
 import type { Ingest } from "../ingest.ts";
@@ -12,8 +12,23 @@ import type { Log } from "../log.ts";
 import type { PrivacyView } from "../privacy.ts";
 import type { RosterView } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
-import type { ServerList } from "../servers.ts";
+import type { Obstacle, ServerChange, ServerList } from "../servers.ts";
 import type { TroublesView } from "../trouble.ts";
+
+/** The settings file, in which administration changes the servers. */
+export interface ServersFile {
+  readonly path: string;
+  /** Why the hub cannot change it; undefined if it can. */
+  obstacle(): Obstacle | undefined;
+  /** Brings into effect what was edited since it was last read. */
+  refresh(): void;
+  /**
+   * Prepares a change of a server that the settings have, or its removal (undefined), for the desk. What is in effect must be
+   * what was last read. Once it is made, it is in effect.
+   * @throws Fault host_in_settings, as `make` does; bad_request if the settings would not be valid
+   */
+  edit(name: string, change: ServerChange | undefined): Effect;
+}
 
 /** State of the hub as views see it: read-only, but for administration, which the desk changes. */
 export interface HubView {
@@ -32,6 +47,8 @@ export interface HubView {
   readonly roster: RosterView;
   /** What the settings file says of hosts; the roster has it with what administrators have set. */
   readonly servers: Pick<ServerList, "addresses" | "group" | "labels">;
+  /** The settings file; undefined if there can be none. */
+  readonly file: ServersFile | undefined;
   /** What is wrong with hosts, for administrators. */
   readonly troubles: TroublesView;
   /** Devices of the last report of a host, also those that are not kept; undefined if all are. */

@@ -1,5 +1,6 @@
 // The verbs of administration, of the real gohm beside a real hub: over its control socket, and over TCP with tokens.
 import { type SpawnSyncReturns, spawn, spawnSync } from "node:child_process";
+import { linkSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { hashOf } from "../../hub/secret.ts";
@@ -182,6 +183,29 @@ test("nothing is done elsewhere with a token to read or to report, an expired or
   expect(json(["node", "list"]).nodes.find(({ name }: { name: string }) => name === "pushing").state).toBe("waiting");
 });
 
+test("a host of the settings file is changed and deleted in it, and stays so over a restart", async () => {
+  const running = await begin();
+  at.write(`{\n  // rack 3\n  "servers": { "gpu1": "127.0.0.1:1", "gpu2": "127.0.0.1:1" }\n}\n`);
+  expect(json(["node", "set", "gpu1", "--address", "127.0.0.1:2", "--group", "lab"])).toMatchObject({
+    address: "127.0.0.1:2",
+    group: "lab",
+    file: { path: at.settings, obstacle: null },
+  });
+  expect(said(["node", "delete", "gpu2"])).toBe("NAME  HISTORY\ngpu2  kept\n");
+  const wanted = `{\n  // rack 3\n  "servers": { "gpu1": { "address": "127.0.0.1:2", "group": "lab" } }\n}\n`;
+  expect(readFileSync(at.settings, "utf8")).toBe(wanted);
+  await running.stop();
+  hub = await startHub(at);
+  const { nodes } = json(["node", "list"]) as { nodes: { name: string; address: string }[] };
+  expect(nodes.flatMap(({ name, address }) => (name.startsWith("gpu") ? [`${name} ${address}`] : []))).toEqual([
+    "gpu1 127.0.0.1:2",
+  ]);
+  expect(json(["audit", "--action", "node"]).entries.map(({ details }: { details: object }) => details)).toEqual([
+    { settings: at.settings, history: false },
+    { settings: at.settings, group: "lab", address: "127.0.0.1:2" },
+  ]);
+});
+
 test("a host that is added is polled at once, and is deleted with its history", async () => {
   const { url } = await begin();
   const machineOf = await playHost(() => machine(Date.now()));
@@ -251,14 +275,19 @@ test("no name of a machine steers the terminal, ends a line, moves a column or i
 
 test("what cannot be done ends with 1 and says why, a line that cannot be understood ends with 2", async () => {
   await begin();
+  linkSync(at.settings, join(at.folder, "same.json"));
   for (const [args, status, wanted] of [
     [["node", "approve", "nobody"], 1, /refuses: There is no host "nobody"\.$/],
     [["node", "approve", "gpu1"], 1, /refuses: The host "gpu1" is polled: no machine has registered for it\.$/],
-    [["node", "delete", "gpu1"], 1, /refuses: "gpu1" is in the settings file: remove it from "servers" there first\.$/],
+    [
+      ["node", "delete", "gpu1"],
+      1,
+      /refuses: "gpu1" is in .*settings\.json, which the hub cannot change: .* hard links,/,
+    ],
     [
       ["node", "set", "gpu1", "--group", "x"],
       1,
-      /refuses: The group of "gpu1" is in the settings file: change it there\.$/,
+      /refuses: The group of "gpu1" is in .*settings\.json, which the hub cannot change: .* hard links,/,
     ],
     [
       ["node", "set", "gpu1", "--config", '{"gpuIndices":[-1]}'],

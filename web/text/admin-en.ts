@@ -288,6 +288,7 @@ export const adminEn: AdminText = {
     role: "role",
     scope: "for",
     setLabels: "labels",
+    settings: "settings file",
     shown: "shown name",
     state: "state",
     token: "enrolment token",

@@ -315,6 +315,7 @@ export const adminZhCN: ForeignAdminText = {
     role: "角色",
     scope: "用途",
     setLabels: "标签",
+    settings: "设置文件",
     shown: "显示名称",
     state: "状态",
     token: "注册令牌",

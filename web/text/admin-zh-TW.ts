@@ -315,6 +315,7 @@ export const adminZhTW: ForeignAdminText = {
     role: "角色",
     scope: "用途",
     setLabels: "標籤",
+    settings: "設定檔",
     shown: "顯示名稱",
     state: "狀態",
     token: "註冊權杖",

@@ -7,6 +7,7 @@ import type { RouteRequest } from "../../route/handler.ts";
 import { isServerAddress, isServerName, serverAddressWanted, serverNameWanted } from "../../servers.ts";
 import type { Actor } from "../../who.ts";
 import type { HubView } from "../view.ts";
+import { divided, edited, type NodeChange, notWritable } from "./division.ts";
 import { type AdminHost, type AdminNode, hostNamed, isHost, isPolled, nodeOf } from "./host.ts";
 
 type Routes = typeof adminRoutes;
@@ -21,11 +22,12 @@ export async function changeNode(
 ): Promise<AdminNode> {
   // Asked for first: nothing may change between the checks and the change.
   const left = body.shown ? await hub.history.known({ host: body.shown }) : [];
+  hub.file?.refresh();
   const host = hostNamed(hub, given.name);
   const { name } = host;
-  checkOwned(hub, host, body);
   const { parted, address } = body;
   if (address !== undefined) checkAddress(address);
+  const { inFile, inBook } = divided(hub, host, body);
   const shown = body.shown === null || body.shown === name ? null : body.shown;
   if (shown) checkFree(hub, shown, name);
   if (shown && shown !== host.record?.shown && left.length > 0) throw inHistory(shown);
@@ -41,42 +43,17 @@ export async function changeNode(
     name: "node.change",
     needs: "admin",
     target: name,
-    details,
+    ...edited(hub, { name, change: inFile, details }),
     write(book) {
-      const labels = labelsOf(book.host(name)?.labels ?? {}, body, hub.servers.labels(name));
       book.changeHost(name, {
         ...(shown === undefined ? {} : { shown: shown ?? undefined }),
-        ...(body.group === undefined ? {} : { group: body.group ?? undefined }),
-        ...(labels === undefined ? {} : { labels }),
-        ...(address === undefined ? {} : { address }),
+        ...inBook,
         ...(parted === undefined ? {} : { parted }),
       } satisfies HostChange);
       if (parted) part(book, host);
     },
   });
   return answered(hub, name);
-}
-
-type Body = RouteRequest<Routes["changeNode"]>["body"];
-
-/** Settings decide over the book: what they say of a host is not changed here. @throws Fault host_in_settings */
-function checkOwned(
-  { servers }: HubView,
-  { name, listed }: AdminHost,
-  { address, group, labels, setLabels }: Body,
-): void {
-  if (listed === undefined) return;
-  const own = servers.labels(name) ?? {};
-  const label = Object.entries({ ...labels, ...setLabels }).find(
-    ([key, value]) => Object.hasOwn(own, key) && own[key] !== value,
-  );
-  const what = [
-    ...(address === undefined ? [] : ["address"]),
-    ...(group === undefined || servers.group(name) === undefined ? [] : ["group"]),
-    ...(label === undefined ? [] : [`label "${label[0]}"`]),
-  ];
-  if (what.length === 0) return;
-  throw new Fault("host_in_settings", `The ${what[0]} of "${name}" is in the settings file: change it there.`);
 }
 
 /** @throws Fault bad_request */
@@ -109,23 +86,7 @@ const inHistory = (name: string): Fault =>
     `History has samples of a host "${name}", which nobody could find if another one were shown by that name: choose another name, or delete them first, with "gohm node delete ${name} --history".`,
   );
 
-/** The labels after a change, without those of the settings; undefined if it changes none. */
-function labelsOf(
-  before: Readonly<Record<string, string>>,
-  { labels, setLabels }: Body,
-  own: Readonly<Record<string, string>> = {},
-): Readonly<Record<string, string>> | undefined {
-  if (labels === undefined && setLabels === undefined) return undefined;
-  const all = new Map(Object.entries(labels ?? before));
-  for (const [label, value] of Object.entries(setLabels ?? {})) {
-    if (value === null) all.delete(label);
-    else all.set(label, value);
-  }
-  for (const label of Object.keys(own)) all.delete(label);
-  return Object.fromEntries(all);
-}
-
-const labelDetails = ({ labels, setLabels }: Body): Details => ({
+const labelDetails = ({ labels, setLabels }: NodeChange): Details => ({
   ...(labels === undefined ? {} : { labels: listed(Object.entries(labels)) }),
   ...(setLabels === undefined ? {} : { setLabels: listed(Object.entries(setLabels)) }),
 });
@@ -216,24 +177,32 @@ function registered({ name, nodes }: AdminHost, asked: string): readonly NodeRec
 /** How long an answer waits for a deletion of history, which goes on afterwards. */
 const patienceMs = 5000;
 
-/** Removes a host. @throws Fault host_unknown, host_in_settings, history_unwritable */
+/** Removes a host. @throws Fault bad_request, host_unknown, host_in_settings, history_unwritable */
 export async function deleteNode(
   hub: HubView,
   { by, given }: RouteRequest<Routes["deleteNode"]>,
 ): Promise<{ ok: true; history: boolean }> {
   const asked = given.history === "true";
-  const host = await removable(hub, given.name, asked);
-  const { name } = host;
-  if (host.listed !== undefined) {
-    removeRegistrations(hub, by, { host, asked: given.name, history: asked });
+  if (given.registration === "true") {
+    if (asked) throw new Fault("bad_request", 'With "registration", a host keeps its history: leave "history" out.');
+    removeRegistrations(hub, by, given.name);
     return { ok: true, history: false };
   }
+  // Asked for first: nothing may change between the checks and the change.
+  const left = asked ? await hub.history.known({ host: given.name }) : [];
+  hub.file?.refresh();
+  const host = removable(hub, given.name, left.length > 0);
+  const { name, listed, record } = host;
+  if (listed !== undefined && (hub.file === undefined || hub.file.obstacle() !== undefined)) {
+    throw notWritable(hub, `"${name}"`);
+  }
   const history = asked || isStranger(host);
+  const details = { history, ...(record?.shown === undefined ? {} : { shown: record.shown }) };
   const action: Action<void> = {
     name: "node.delete",
     needs: "admin",
     target: name,
-    details: { history, ...(host.record?.shown === undefined ? {} : { shown: host.record.shown }) },
+    ...(listed === undefined ? { details } : edited(hub, { name, change: undefined, details })),
     write(book) {
       book.removeHost(name);
       for (const { id } of host.nodes) book.removeNode(id);
@@ -251,23 +220,22 @@ const isStranger = (host: AdminHost): boolean =>
   host.nodes.every(({ state, history }) => state === "waiting" && history === undefined);
 
 /**
- * Removes the machines that registered for a host of the settings, which stays: a stranger may have taken its name.
- * @throws Fault host_in_settings if there is none, or the history is to go
+ * Removes the machines that registered for a polled host, which stays: a stranger may have taken its name.
+ * @throws Fault bad_request, host_unknown
  */
-function removeRegistrations(
-  { desk }: HubView,
-  by: Actor,
-  { host, asked, history }: { readonly host: AdminHost; readonly asked: string; readonly history: boolean },
-): void {
-  const { name, nodes } = host;
-  if (nodes.length === 0 || history) {
-    throw new Fault("host_in_settings", `"${name}" is in the settings file: remove it from "servers" there first.`);
+function removeRegistrations(hub: HubView, by: Actor, asked: string): void {
+  const host = hostNamed(hub, asked);
+  if (!isPolled(host)) {
+    throw new Fault(
+      "bad_request",
+      `The host "${host.name}" is not polled: nothing is left of it without its registration.`,
+    );
   }
   const removed = registered(host, asked);
-  desk.do(by, {
+  hub.desk.do(by, {
     name: "node.delete",
     needs: "admin",
-    target: name,
+    target: host.name,
     details: { registration: removed.map(({ hostname }) => hostname).join(", ") },
     write(book) {
       for (const { id } of removed) book.removeNode(id);
@@ -292,11 +260,10 @@ async function patiently(hub: HubView, name: string, forgotten: Promise<void>): 
 /**
  * A host that can be removed: if its history is to go, also one of which nothing else is left. Its own name comes before the
  * shown name of another host, and before that of a machine that belongs to another one.
- * @throws Fault host_unknown
+ * @param isKnown true if history has samples under the name @throws Fault host_unknown
  */
-async function removable(hub: HubView, asked: string, history: boolean): Promise<AdminHost> {
-  const isLeft = history && !isHost(hub, asked) && (await hub.history.known({ host: asked })).length > 0;
-  if (!isLeft) return hostNamed(hub, asked);
+function removable(hub: HubView, asked: string, isKnown: boolean): AdminHost {
+  if (!isKnown || isHost(hub, asked)) return hostNamed(hub, asked);
   return { name: asked, listed: undefined, record: undefined, nodes: [], live: undefined };
 }
 

@@ -94,12 +94,26 @@ export const isPolled = ({ listed, record }: AdminHost): boolean =>
 
 /** All hosts as the routes answer them. */
 export function nodesOf(hub: HubView): AdminNode[] {
-  const lookalikes = new Lookalikes(hub);
-  return hostsOf(hub).map((host) => nodeOf(hub, host, lookalikes));
+  const shared = { lookalikes: new Lookalikes(hub), file: fileOf(hub) };
+  return hostsOf(hub).map((host) => nodeOf(hub, host, shared));
 }
 
-/** A host as the routes answer it. @param lookalikes of all hosts */
-export function nodeOf(hub: HubView, host: AdminHost, lookalikes = new Lookalikes(hub)): AdminNode {
+/** The settings file, for hosts that it lists. */
+function fileOf({ file }: HubView): AdminNode["file"] {
+  if (file === undefined) return null;
+  const { kind = null, reason = null, owner = null } = file.obstacle() ?? {};
+  return { path: file.path, obstacle: kind, reason, owner };
+}
+
+/** What the answers of all hosts share. */
+interface Shared {
+  readonly lookalikes: Lookalikes;
+  readonly file: AdminNode["file"];
+}
+
+/** A host as the routes answer it. */
+export function nodeOf(hub: HubView, host: AdminHost, shared?: Shared): AdminNode {
+  const { lookalikes, file } = shared ?? { lookalikes: new Lookalikes(hub), file: fileOf(hub) };
   const { name, listed, record, nodes, live } = host;
   const { roster, troubles } = hub;
   const { group, labels } = roster.profile(name) ?? {};
@@ -115,6 +129,7 @@ export function nodeOf(hub: HubView, host: AdminHost, lookalikes = new Lookalike
     group: group ?? null,
     labels: { ...labels },
     ways: waysOf(host),
+    file: listed === undefined ? null : file,
     address: listed ?? record?.address ?? first?.usedFrom ?? first?.origin ?? null,
     parted: record?.parted ?? false,
     state: roster.waits(name) ? "waiting" : live?.link.state === "open" ? "answering" : "silent",
