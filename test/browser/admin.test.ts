@@ -1,4 +1,6 @@
 // What an administrator does with hosts in the page, with a real hub, polled machines and machines that report by themselves.
+import { linkSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { machine, playHost } from "../host.ts";
@@ -275,10 +277,35 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
     await page.getByText("row-3 is approved.").waitFor(patience);
   });
 
-  test("a host of settings.json cannot be deleted here, and says where", async () => {
-    const page = await lab.administer(panel("node"));
-    await page.getByText("This host is in the hub's settings.json.").waitFor(patience);
+  test("a host of settings.json is changed and deleted there, and where the hub cannot write it, the page says why", async () => {
+    const { at, url } = lab;
+    const written = (): string => readFileSync(at.settings, "utf8");
+    const { servers } = JSON.parse(written()) as { servers: Readonly<Record<string, string>> };
+    const others = JSON.stringify(servers).slice(1, -1);
+    const settings = (spare: string): string =>
+      `{\n  // by hand\n  "servers": { ${others}${spare} },\n  "poll": { "interval": 1 }\n}\n`;
+    at.write(settings(', "spare": "127.0.0.1:1"'));
+    const page = await lab.administer(panel("spare"));
+    const form = identity(page);
+    await form.getByText(`This host is in ${at.settings}`).waitFor(patience);
+    await form.getByLabel("Address", { exact: true }).fill("127.0.0.1:2");
+    await form.getByLabel("Group", { exact: true }).fill("lab-a");
+    await save(form);
+    await form.getByText("Saved.").waitFor(patience);
+    expect(written()).toBe(settings(', "spare": { "address": "127.0.0.1:2", "group": "lab-a" }'));
+    const same = join(at.folder, "same.json");
+    linkSync(at.settings, same);
+    await form.getByText("it has further hard links").waitFor(patience);
+    expect(await form.getByLabel("Address", { exact: true }).count()).toBe(0);
     expect(await page.getByRole("button", { name: "Delete host" }).count()).toBe(0);
+    rmSync(same);
+    await page.getByRole("button", { name: "Delete host" }).click(patience);
+    await page.getByRole("dialog").getByText(`It is removed from ${at.settings}, too.`).waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete host" }).click();
+    await page.getByText("spare was deleted.").waitFor(patience);
+    expect(written()).toBe(settings(""));
+    await page.goto(`${url}/#/admin/audit`);
+    await page.locator("tbody tr", { hasText: "spare" }).first().getByText(at.settings).waitFor(patience);
   });
 
   test("names that contain markup are text in every view", async () => {

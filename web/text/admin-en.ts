@@ -41,7 +41,7 @@ export const adminEn: AdminText = {
     account_unknown: "This account no longer exists.",
     token_unknown: "This token no longer exists.",
     host_in_settings:
-      "The hub's settings.json says this. Whoever may change that file on the hub's machine changes it there.",
+      "This is in the hub's settings file, which the hub cannot change. Try again, or have somebody who may change that file on the hub's machine do it there.",
     book_unusable: "The hub cannot write its administration data. Nothing was changed.",
     history_unwritable: "The hub cannot write its history. Nothing was changed.",
   },
@@ -157,10 +157,18 @@ export const adminEn: AdminText = {
   resetConsequence:
     "The machine can no longer report. To connect it again, delete the agent's token file there (its log names it) and start the agent: it registers under the same name, once, and keeps its approval.",
   deleteHint: "Remove this host if its machine is gone.",
-  inSettings:
-    "This host is in the hub's settings.json. Whoever may change that file on the hub's machine removes it there.",
+  inFile: (path) => `This host is in ${path} on the hub's machine. Address, group and labels are changed there.`,
+  notInFile: (path, why, owner) =>
+    `This host is in ${path} on the hub's machine, which the hub cannot change: ${why}. What the file says is changed there, and the host is deleted there${owner === "" ? "" : `, by ${owner}`}.`,
+  obstacles: {
+    read_only: "its file system is read-only for the hub",
+    permission: "the hub may not write it or its folder",
+    mount: "it is mounted by itself; mount its folder instead",
+    links: "it has further hard links",
+  },
+  deleteInFile: (path) => `It is removed from ${path}, too.`,
   unregisterHint:
-    "A machine registered by itself under the name of this host, which is in the hub's settings.json. Remove the registration if it is not this machine.",
+    "This host is polled, and a machine registered by itself under its name. Remove the registration if it is not the same machine.",
   unregister: "Remove registration",
   unregisterTitle: (name) => `Remove the registration of ${name}?`,
   unregisterConsequence: "Its token stops working at once. The host stays, and is polled as before.",

@@ -56,7 +56,8 @@ export const adminZhCN: ForeignAdminText = {
     host_unknown: "这台主机已不存在。",
     account_unknown: "这个账号已不存在。",
     token_unknown: "这个令牌已不存在。",
-    host_in_settings: "这一项写在 hub 的 settings.json 里，请有权修改 hub 机器上这个文件的人在那里修改。",
+    host_in_settings:
+      "hub 无法修改它的设置文件（这一项写在其中）。请重试，或请有权修改 hub 机器上这个文件的人在那里修改。",
     book_unusable: "hub 无法写入管理数据，没有做任何更改。",
     history_unwritable: "hub 无法写入历史数据，没有做任何更改。",
   },
@@ -188,9 +189,17 @@ export const adminZhCN: ForeignAdminText = {
   resetConsequence:
     "这台机器将无法继续上报。要重新连接，请删除机器上 agent 的令牌文件（路径见其日志）并重新启动 agent：它会以同样的名称注册一次，批准状态保留。",
   deleteHint: "如果机器已经不在了，可以删除这台主机。",
-  inSettings: "这台主机写在 hub 的 settings.json 里，要删除，请有权修改 hub 机器上这个文件的人在那里删除。",
-  unregisterHint:
-    "有机器以这台主机的名称自行注册；这台主机写在 hub 的 settings.json 里。如果不是同一台机器，请移除这个注册。",
+  inFile: (path) => `这台主机写在 hub 所在机器的 ${path} 里，地址、分组和标签会在该文件中修改。`,
+  notInFile: (path, why, owner) =>
+    `这台主机写在 hub 所在机器的 ${path} 里，hub 无法修改这个文件：${why}。${owner === "" ? "请直接在该文件中修改地址等内容，或删除这台主机。" : `请由 ${owner} 在该文件中修改或删除。`}`,
+  obstacles: {
+    read_only: "所在文件系统对 hub 只读",
+    permission: "hub 没有写入该文件或其所在目录的权限",
+    mount: "该文件是单独挂载的，请改为挂载其所在目录",
+    links: "该文件还有其他硬链接",
+  },
+  deleteInFile: (path) => `同时会从 ${path} 中删除。`,
+  unregisterHint: "这台主机由 hub 轮询，另有机器以它的名称自行注册。如果不是同一台机器，请移除这个注册。",
   unregister: "移除注册",
   unregisterTitle: (name) => `移除 ${name} 的注册？`,
   unregisterConsequence: "它的令牌立即失效。主机保留，照常轮询。",

@@ -56,7 +56,8 @@ export const adminZhTW: ForeignAdminText = {
     host_unknown: "這台主機已不存在。",
     account_unknown: "這個帳號已不存在。",
     token_unknown: "這個權杖已不存在。",
-    host_in_settings: "這一項寫在 hub 的 settings.json 裡，請有權修改 hub 機器上這個檔案的人在那裡修改。",
+    host_in_settings:
+      "hub 無法修改它的設定檔（這一項寫在其中）。請重試，或請有權修改 hub 機器上這個檔案的人在那裡修改。",
     book_unusable: "hub 無法寫入管理資料，沒有做任何變更。",
     history_unwritable: "hub 無法寫入歷史資料，沒有做任何變更。",
   },
@@ -188,9 +189,17 @@ export const adminZhTW: ForeignAdminText = {
   resetConsequence:
     "這台機器將無法繼續回報。要重新連線，請刪除機器上 agent 的權杖檔案（路徑見其日誌）並重新啟動 agent：它會以同樣的名稱註冊一次，核准狀態保留。",
   deleteHint: "如果機器已經不在了，可以刪除這台主機。",
-  inSettings: "這台主機寫在 hub 的 settings.json 裡，要刪除，請有權修改 hub 機器上這個檔案的人在那裡刪除。",
-  unregisterHint:
-    "有機器以這台主機的名稱自行註冊；這台主機寫在 hub 的 settings.json 裡。如果不是同一台機器，請移除這個註冊。",
+  inFile: (path) => `這台主機寫在 hub 所在機器的 ${path} 裡，位址、群組和標籤會在該檔案中修改。`,
+  notInFile: (path, why, owner) =>
+    `這台主機寫在 hub 所在機器的 ${path} 裡，hub 無法修改這個檔案：${why}。${owner === "" ? "請直接在該檔案中修改位址等內容，或刪除這台主機。" : `請由 ${owner} 在該檔案中修改或刪除。`}`,
+  obstacles: {
+    read_only: "所在檔案系統對 hub 唯讀",
+    permission: "hub 沒有寫入該檔案或其所在目錄的權限",
+    mount: "該檔案是單獨掛載的，請改為掛載其所在目錄",
+    links: "該檔案還有其他硬連結",
+  },
+  deleteInFile: (path) => `同時會從 ${path} 中刪除。`,
+  unregisterHint: "這台主機由 hub 輪詢，另有機器以它的名稱自行註冊。如果不是同一台機器，請移除這個註冊。",
   unregister: "移除註冊",
   unregisterTitle: (name) => `移除 ${name} 的註冊？`,
   unregisterConsequence: "它的權杖立即失效。主機保留，照常輪詢。",

@@ -176,7 +176,11 @@ export interface AdminText {
   readonly unregisterTitle: (name: string) => string;
   readonly unregisterConsequence: string;
   readonly unregistered: (name: string) => string;
-  readonly inSettings: string;
+  readonly inFile: (path: string) => string;
+  /** `why` is one of `obstacles`, or the sentence of the hub; `owner` may be "". */
+  readonly notInFile: (path: string, why: string, owner: string) => string;
+  readonly obstacles: Readonly<Record<Exclude<NonNullable<NonNullable<Node["file"]>["obstacle"]>, "invalid">, string>>;
+  readonly deleteInFile: (path: string) => string;
   readonly deleteHost: string;
   readonly deleteTitle: (name: string) => string;
   /** `pushes`: the machine reports by itself. */

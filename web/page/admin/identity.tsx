@@ -4,6 +4,7 @@ import { adminText } from "../../language.ts";
 import { ActionButton, failureText, useAction } from "../../part/action.tsx";
 import { Field } from "../../part/form.tsx";
 import { administer, type Node } from "./call.ts";
+import { fileText, isFixed } from "./file.ts";
 import { type LabelFault, labelsOf, sameLabels, type TypedLabel, typedLabels } from "./labels.ts";
 import { type Nodes, putNode } from "./nodes.ts";
 
@@ -11,7 +12,7 @@ interface Draft {
   /** "" for the name in the history. */
   readonly shown: string;
   readonly group: string;
-  /** Where the hub polls it, if an administrator said so. */
+  /** Where the hub polls it. */
   readonly address: string;
   readonly labels: readonly TypedLabel[];
 }
@@ -30,7 +31,7 @@ interface Changes {
   labels?: Record<string, string>;
 }
 
-/** What differs from what is saved, which is all that is sent: settings.json may say the rest. Undefined if a label cannot be used. */
+/** What differs from what is saved, which is all that is sent: others may change the rest. Undefined if a label cannot be used. */
 function changesOf(held: Draft, saved: Draft): Changes | undefined {
   const made = labelsOf(held.labels);
   if ("fault" in made) return undefined;
@@ -76,6 +77,7 @@ export function Identity({ node, all, nodes }: { node: Node; all: readonly Node[
   return (
     <form class="table" onSubmit={save}>
       <h2>{t.identity}</h2>
+      <Written file={node.file} />
       <div class="groups">
         <div class="group">
           <Field
@@ -99,7 +101,7 @@ export function Identity({ node, all, nodes }: { node: Node; all: readonly Node[
             change={(group) => change({ group })}
           />
         </div>
-        {node.ways.includes("book") ? (
+        {node.ways.some((way) => way !== "push") && !isFixed(node) ? (
           <div class="group">
             <Field
               label={t.addressOf}
@@ -140,6 +142,11 @@ export function Identity({ node, all, nodes }: { node: Node; all: readonly Node[
       </div>
     </form>
   );
+}
+
+/** Where a host of the settings file is changed, before somebody fills in the form. */
+function Written({ file }: Pick<Node, "file">): JSX.Element | null {
+  return file === null ? null : <p class="hint">{fileText(file)}</p>;
 }
 
 interface LabelsProps {

@@ -6,43 +6,50 @@ import { adminPath } from "../../route.ts";
 import { refreshViewer } from "../../viewer.ts";
 import { administer, type Node } from "./call.ts";
 import { Confirm } from "./confirm.tsx";
+import { fileText, isFixed } from "./file.ts";
 import { type Nodes, putNode } from "./nodes.ts";
 import { tell } from "./notice.tsx";
 
 /** What cannot be taken back: which machine it is, its token, and its removal. */
 export function Removal({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Element {
   const t = adminText();
-  const asked = useSignal<"" | "reset" | "delete">("");
+  const asked = useSignal<"" | "reset" | "unregister" | "delete">("");
   const close = (): void => {
     asked.value = "";
   };
-  const inSettings = node.ways.includes("settings");
+  const { registration, file } = node;
+  const polled = node.ways.some((way) => way !== "push");
   return (
     <section class="table">
       <h2>{t.machine}</h2>
       <Joining node={node} nodes={nodes} />
-      {node.registration === null ? null : (
+      {registration === null ? null : (
         <div class="deed">
-          <p>{node.registration.reset ? t.resetDone : t.resetHint}</p>
+          <p>{registration.reset ? t.resetDone : t.resetHint}</p>
           <button type="button" class="button" onClick={() => (asked.value = "reset")}>
             {t.resetToken}
           </button>
         </div>
       )}
+      {registration === null || !polled ? null : (
+        <div class="deed">
+          <p>{t.unregisterHint}</p>
+          <button type="button" class="button grave" onClick={() => (asked.value = "unregister")}>
+            {t.unregister}
+          </button>
+        </div>
+      )}
       <div class="deed">
-        <p>{!inSettings ? t.deleteHint : node.registration === null ? t.inSettings : t.unregisterHint}</p>
-        {inSettings && node.registration === null ? null : (
+        <p>{file !== null && isFixed(node) ? fileText(file) : t.deleteHint}</p>
+        {isFixed(node) ? null : (
           <button type="button" class="button grave" onClick={() => (asked.value = "delete")}>
-            {inSettings ? t.unregister : t.deleteHost}
+            {t.deleteHost}
           </button>
         )}
       </div>
       {asked.value === "reset" ? <Reset node={node} nodes={nodes} close={close} /> : null}
-      {asked.value !== "delete" ? null : inSettings ? (
-        <Unregister node={node} nodes={nodes} close={close} />
-      ) : (
-        <Delete node={node} close={close} />
-      )}
+      {asked.value === "unregister" ? <Unregister node={node} nodes={nodes} close={close} /> : null}
+      {asked.value === "delete" ? <Delete node={node} close={close} /> : null}
     </section>
   );
 }
@@ -95,7 +102,7 @@ function Reset({ node, nodes, close }: DialogProps & { nodes: Nodes }): JSX.Elem
   );
 }
 
-/** Of a host in the settings, only what registered under its name can be removed. */
+/** Removes what registered under the name of a polled host, which stays. */
 function Unregister({ node, nodes, close }: DialogProps & { nodes: Nodes }): JSX.Element {
   const t = adminText();
   return (
@@ -104,7 +111,7 @@ function Unregister({ node, nodes, close }: DialogProps & { nodes: Nodes }): JSX
       verb={t.unregister}
       close={close}
       work={async () => {
-        await administer("deleteNode", { name: node.name });
+        await administer("deleteNode", { name: node.name, registration: "true" });
         await nodes.again();
         tell({ place: "hosts", words: t.unregistered(node.shown) });
         refreshViewer().catch(() => {}); // the badge follows later
@@ -135,6 +142,7 @@ function Delete({ node, close }: DialogProps): JSX.Element {
       }}
     >
       <p>{node.state === "waiting" ? t.rejectConsequence : t.deleteConsequence(node.ways.includes("push"))}</p>
+      {node.file === null ? null : <p>{t.deleteInFile(node.file.path)}</p>}
       {node.state === "waiting" ? null : (
         <label class="tick">
           <input
