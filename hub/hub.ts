@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import type { Hono } from "hono";
 import { ListenError } from "../program/listen.ts";
@@ -27,6 +27,7 @@ import type { Log } from "./log.ts";
 import { Machines } from "./machines.ts";
 import { parts as installed, type Parts } from "./parts.ts";
 import { Privacy } from "./privacy.ts";
+import { Refusals } from "./refusal.ts";
 import { Roster } from "./roster.ts";
 import { ServerList } from "./servers.ts";
 import { namesOf, type Settings } from "./settings.ts";
@@ -56,6 +57,8 @@ export interface Hub {
   /** Where its HTTP server listens. */
   readonly host: string;
   readonly port: number;
+  /** Address at which people open the page, without a slash at the end. */
+  readonly url: () => string;
   /** Further addresses on which it listens, as text. */
   readonly places: readonly string[];
   readonly first: FirstAdministrator;
@@ -175,6 +178,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const servers = new ServerList(running.settings.servers);
   const roster = new Roster({ servers, book });
   const troubles = new Troubles(clock.now);
+  const refusals = new Refusals(clock.now);
   const known = await history.known();
   const ingest = new Ingest({
     ...{ live, history, now: clock.now, known, retentionMs },
@@ -187,6 +191,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     desk.do(who, action);
     await history.forget(host);
   };
+  const url = (): string => (running.settings.url || placeOf(web)).replace(/\/$/, "");
   const view: HubView = {
     live,
     history,
@@ -200,9 +205,10 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     servers,
     file: options.file,
     troubles,
+    refusals,
     offered: (host) => ingest.offered(host),
     joinMachines: () => machines.joinNow(),
-    url: () => (running.settings.url || placeOf(web)).replace(/\/$/, ""),
+    url,
     web: options.web,
     book,
     desk,
@@ -217,7 +223,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   for (const part of parts.tasks) tasks.push(running.keep(part, await part.open(task, running.values(part))));
   let app: Hono | undefined;
   const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting();
-  const web = await listen({ fetch }, { address: hubAddress, names: () => namesOf(running.settings), log });
+  const web = await listen({ fetch }, { address: hubAddress, names: () => namesOf(running.settings), log, refusals });
   running.add(() => web.close());
   for (const part of parts.inputs) {
     const onChange: Roster["onChange"] = (listener) =>
@@ -233,11 +239,12 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const common = { log, version: options.version, budget: new AnswerBudget() };
   const control = await openSocket(application(served, { ...common, entry: socket }), { data: folder, clock, log });
   running.add(() => control.close());
-  app = application(served, { ...common, entry: identity });
+  app = application(served, { ...common, entry: identity, identified: web.identified, refusals });
   return {
     live,
     host: web.host,
     port: web.port,
+    url,
     places: views.flatMap(({ place }) => place ?? []),
     first: new FirstAdministrator({ book, desk, clock }),
     change(settings) {
@@ -249,11 +256,22 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   };
 }
 
-/** Address of the page in a browser: by this machine's name, if the hub listens on all of its addresses. */
+/** Address of the page in a browser of another machine, if the hub listens for those. */
 function placeOf({ host, port }: WebServer): string {
-  const everywhere = host === "0.0.0.0" || host === "::";
-  const name = everywhere ? hostname() : host.includes(":") ? `[${host}]` : host;
-  return `http://${name}:${port}`;
+  const name = host === "0.0.0.0" || host === "::" ? ownAddress() : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
+
+/** Interfaces of this machine to its own containers and virtual machines. */
+const inner = /^(docker|br-|virbr|veth|lxc|cni|cali|flannel)/;
+
+/** The first address of this machine that others can reach, of IPv4 if it has one; else its name, which they may not know. */
+function ownAddress(): string {
+  const all = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    inner.test(name) ? [] : addresses,
+  );
+  const outer = all.filter(({ internal, address }) => !internal && !/^(169\.254\.|fe[89ab])/i.test(address));
+  return (outer.find(({ family }) => family === "IPv4") ?? outer[0])?.address ?? hostname();
 }
 
 async function openHistory(

@@ -22,6 +22,9 @@ const rows = {
   /** `left` is how many devices of the last report were left out. */
   too_many_devices: ({ most, left }: { readonly most: number; readonly left: number }) =>
     `It reported more than ${most} devices in a day (push.devices): ${left} of the last report were left out.`,
+  same_ids: ({ more, gpus }: { readonly more: number; readonly gpus: number }) =>
+    `In its last report ${more} of ${gpus} GPUs have the id of another one: the first one counts.`,
+  large_report: ({ kib }: { readonly kib: number }) => `Its last report had ${kib} KiB, far more than usual.`,
   moved: ({ origin, before }: { readonly origin: string; readonly before: string }) =>
     `After its token was reset, it registered from ${origin}; before, it was at ${before}. If you do not know the new address, reset the token again.`,
   name_asked: ({ origin, hostname }: { readonly origin: string; readonly hostname: string }) =>

@@ -1,4 +1,6 @@
 // Who sends a request, and what each may do. The check itself is admit(), called once per request (http/application.ts) and once per action (desk.ts).
+import { isIP } from "node:net";
+import { isLoopback } from "../program/network.ts";
 import { Fault } from "./fault.ts";
 
 export type Principal =
@@ -67,6 +69,20 @@ export interface RequestHead {
   readonly address: string;
   /** True if this connection is encrypted; a proxy may have ended the encryption before it. */
   readonly secure: boolean;
+}
+
+/** The address that a proxy on this machine forwards for, as it says; undefined without one. */
+export const forwardedFor = (head: RequestHead): string | undefined =>
+  isLoopback(head.address) ? head.header("x-forwarded-for") : undefined;
+
+/**
+ * The address by which attempts and refusals are counted. All clients of a proxy on this machine have its address, so what it
+ * adds to X-Forwarded-For counts: the last address there. A client can make it up if the proxy adds none, so nothing else
+ * depends on it.
+ */
+export function addressOf(head: RequestHead): string {
+  const last = forwardedFor(head)?.split(",").at(-1)?.trim() ?? "";
+  return isIP(last) === 0 ? head.address : last;
 }
 
 /** A port or socket of the hub: the routes that it has, and who its clients are. */

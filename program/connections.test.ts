@@ -1,7 +1,15 @@
 import { EventEmitter } from "node:events";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type ConnectionLimits, Connections, type Peer, peerName, rpcLimits } from "./connections.ts";
+import {
+  type ConnectionLimits,
+  Connections,
+  type Peer,
+  peerName,
+  type RequestWorth,
+  rpcLimits,
+  withinFiles,
+} from "./connections.ts";
 
 class Fake extends EventEmitter implements Peer {
   readonly remoteAddress: string;
@@ -29,18 +37,20 @@ const from = (address: string): Fake => new Fake(address, ++port);
 
 function open(limits: Partial<ConnectionLimits> = {}) {
   const flooded: string[] = [];
+  const closed: string[] = [];
   const ticks = (): number => Date.now();
   const connections = new Connections({
     limits: { ...rpcLimits, ...limits },
     ticks,
     flooded: (at) => flooded.push(at),
+    closed: (at, reason) => closed.push(`${at} ${reason}`),
   });
   const enter = (address: string): Fake => {
     const peer = from(address);
     if (!connections.admit(peer)) peer.destroy();
     return peer;
   };
-  return { connections, enter, flooded };
+  return { connections, enter, flooded, closed };
 }
 
 test("a connection that has not asked in time is closed, one that has stays", () => {
@@ -167,3 +177,146 @@ test("a client of IPv6 that comes from many addresses of its network has the con
   expect(enter("fd00:1:2:4::1").closed).toBe(false);
   expect(enter("10.0.0.5").closed).toBe(false);
 });
+
+/** Begins a request on a connection. @returns the function that ends it */
+const ask = (connections: Connections, peer: Peer, worth: RequestWorth): (() => void) =>
+  connections.begin(peerName(peer), () => worth);
+
+test("the address that has most gives way, its least valuable connection first, in this order", () => {
+  const { connections, enter, closed } = open({ total: 6, perAddress: 6 });
+  const [known, shown, unread, idle, half, mute] = [0, 1, 2, 3, 4, 5].map(() => enter("a"));
+  if (!(known && shown && unread && idle && half && mute)) throw new Error("a connection is missing");
+  ask(connections, idle, "open")();
+  ask(connections, known, "known");
+  ask(connections, shown, "open");
+  ask(connections, unread, "unread");
+  ask(connections, half, "incomplete");
+  const order = [mute, half, idle, unread, shown, known];
+  const left = order.map(() => {
+    // Each from an address of its own, and at once in use.
+    ask(connections, enter(`b${Math.random()}`), "known");
+    return order.filter((peer) => !peer.closed);
+  });
+  // One that has proved who it is keeps its last connection.
+  expect(left).toEqual([
+    order.slice(1),
+    order.slice(2),
+    order.slice(3),
+    order.slice(4),
+    order.slice(5),
+    order.slice(5),
+  ]);
+  expect(closed).toEqual(["a room", "a room", "a room", "a room"]);
+});
+
+test("an address that has fewer loses nothing to those that have more", () => {
+  const { connections, enter } = open({ total: 12, perAddress: 6 });
+  const few = [enter("c"), enter("c")];
+  for (let i = 0; i < 40; i++) for (const at of ["a", "b"]) enter(at);
+  for (let i = 0; i < 40; i++) for (const at of ["a", "b"]) ask(connections, enter(at), "open");
+  expect(few.map(({ closed }) => closed)).toEqual([false, false]);
+  expect(enter("d").closed).toBe(false);
+});
+
+test("a new connection takes the place of one of its own address that is worth less, but never of one that has proved who it is", () => {
+  const { connections, enter } = open({ total: 8, perAddress: 3 });
+  const [report, viewer, half] = [enter("nat"), enter("nat"), enter("nat")];
+  ask(connections, report, "known");
+  ask(connections, viewer, "open");
+  ask(connections, half, "incomplete");
+  const next = enter("nat");
+  ask(connections, next, "known");
+  expect([report, viewer, half, next].map(({ closed }) => closed)).toEqual([false, false, true, false]);
+  ask(connections, enter("nat"), "known");
+  expect(viewer.closed).toBe(true);
+  expect(enter("nat").closed).toBe(true);
+  expect([report, next].map(({ closed }) => closed)).toEqual([false, false]);
+});
+
+test("one that has proved who it is gives way only if there is no lesser one, and then to an address that still has fewer", () => {
+  const { connections, enter } = open({ total: 4, perAddress: 3 });
+  const many = [enter("a"), enter("a"), enter("a")];
+  for (const peer of many) ask(connections, peer, "known");
+  const mute = enter("b");
+  expect(enter("c").closed).toBe(false);
+  expect([...many, mute].map(({ closed }) => closed)).toEqual([false, false, false, true]);
+  for (const at of ["c", "d", "e", "f"]) ask(connections, enter(at), "known");
+  expect(many.filter(({ closed }) => !closed).length).toBe(1);
+});
+
+test("in a flood, the newest connections have time to send their requests", () => {
+  const crowded = open({ total: 64, perAddress: 32 });
+  const shown = Array.from({ length: 31 }, () => crowded.enter("a"));
+  for (const peer of shown) ask(crowded.connections, peer, "open");
+  // The first of them would never get to ask if the next one replaced it.
+  const [first, next] = [crowded.enter("a"), crowded.enter("a")];
+  expect([first, next, ...shown].map(({ closed }) => closed).indexOf(true)).toBe(2);
+
+  const { connections, enter } = open({ total: 64, perAddress: 32 });
+  const feeds = Array.from({ length: 29 }, () => enter("a"));
+  for (const peer of feeds) ask(connections, peer, "open");
+  const all = [enter("a"), enter("a"), enter("a"), enter("a")];
+  // Two are newest; of the others without a request the oldest goes, and no viewer.
+  expect(all.map(({ closed }) => closed)).toEqual([true, false, false, false]);
+  expect(feeds.some(({ closed }) => closed)).toBe(false);
+});
+
+test("a connection that sent part of a request and no more is told, one that sent nothing is not", () => {
+  const { enter, closed } = open();
+  const half = enter("half");
+  half.bytesRead = 20;
+  enter("mute");
+  vi.advanceTimersByTime(rpcLimits.firstRequestMs);
+  expect(closed).toEqual(["half slow"]);
+});
+
+test("whatever comes, an address loses no connection to one that has as many, and none that is known while there is a lesser one", () => {
+  const worths = fc.constantFrom<(RequestWorth | "mute")[]>("mute", "incomplete", "unread", "open", "known");
+  const arrival = fc.record({ address: fc.integer({ min: 0, max: 5 }), worth: worths });
+  fc.assert(
+    fc.property(fc.array(arrival, { maxLength: 60 }), (arrivals) => {
+      const { connections, enter } = open({ total: 6, perAddress: 4 });
+      const all: { readonly peer: Fake; readonly worth: RequestWorth | "mute" }[] = [];
+      const alive = () => all.filter(({ peer }) => !peer.closed);
+      const of = (address: string) => alive().filter(({ peer }) => peer.remoteAddress === address);
+      for (const { address, worth } of arrivals) {
+        const at = String(address);
+        const before = alive();
+        const sizes = new Map(before.map(({ peer }) => [peer.remoteAddress, of(peer.remoteAddress).length]));
+        const own = sizes.get(at) ?? 0;
+        const peer = enter(at);
+        const lost = before.filter((one) => one.peer.closed);
+        expect(lost.length).toBeLessThanOrEqual(1);
+        for (const { peer: gone, worth: was } of lost) {
+          const theirs = sizes.get(gone.remoteAddress) ?? 0;
+          expect(gone.remoteAddress === at || theirs > own).toBe(true);
+          if (was !== "known") continue;
+          expect(theirs).toBeGreaterThanOrEqual(own + 2);
+          const mayGive = ({ remoteAddress }: Fake): boolean =>
+            remoteAddress === at || (sizes.get(remoteAddress) ?? 0) > own;
+          const lesser = before.filter((one) => one.worth !== "known" && mayGive(one.peer));
+          expect(lesser).toEqual([]);
+        }
+        // Only an address that has all its connections, or none of which may give way, is kept out.
+        if (peer.closed)
+          expect(before.filter((one) => one.worth !== "known" && one.peer.remoteAddress === at)).toEqual([]);
+        all.push({ peer, worth });
+        if (!peer.closed && worth !== "mute") ask(connections, peer, worth);
+      }
+    }),
+  );
+});
+
+test.each([
+  [Number.POSITIVE_INFINITY, 1024, 512],
+  [4096, 1024, 512],
+  [1024, 256, 128],
+  [256, 64, 32],
+  [10, 16, 8],
+])(
+  "of %d files that may be open, %d connections are a quarter, of which one address has %d",
+  (files, total, perAddress) => {
+    const limits = { ...rpcLimits, total: 1024, perAddress: 512 };
+    expect(withinFiles(limits, 4, files)).toEqual({ ...limits, total, perAddress });
+  },
+);

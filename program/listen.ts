@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { type ConnectionLimits, Connections, rpcLimits } from "./connections.ts";
+import { type ConnectionLimits, Connections, rpcLimits, withinFiles } from "./connections.ts";
 import { rateLimited } from "./rate-limit.ts";
 import { hostPort } from "./setting.ts";
 
@@ -58,6 +58,9 @@ export function listen(
   });
 }
 
+/** Each listener may use an eighth of the files that the process may open. */
+const share = 8;
+
 export interface ListenerOptions {
   /** Name of the port in log lines: "gRPC port". */
   readonly name: string;
@@ -85,7 +88,7 @@ export function makeListener({ name, allows, limits = rpcLimits, serve, log, tic
   const full = rateLimited(log, ticks, `Too many connections to the ${name}: closed one from`);
   const failed = rateLimited(log, ticks, `Cannot accept a connection to the ${name}:`);
   const flooded = rateLimited(log, ticks, `The ${name} was flooded by`);
-  const connections = new Connections({ limits, ticks, flooded });
+  const connections = new Connections({ limits: withinFiles(limits, share), ticks, flooded });
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
     // Undefined if the peer is gone already.
     const address = socket.remoteAddress;

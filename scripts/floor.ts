@@ -56,7 +56,7 @@ export const floors: Readonly<Record<string, Floors>> = {
   ],
   "hub/": [
     ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts"],
-    ["database/", "live.ts", "notice.ts", "reason.ts", "trouble.ts", "who.ts"],
+    ["database/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts", "who.ts"],
     ["book/", "history/", "privacy.ts"],
     ["databases.ts", "desk.ts", "ingest.ts", "password.ts", "roster.ts", "route/", "secret.ts"],
     ["first.ts", "identity.ts", "machines.ts"],

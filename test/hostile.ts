@@ -12,11 +12,13 @@ export interface HostileBody {
   readonly body: Uint8Array;
   /** Status of the answer. */
   readonly status: number;
-  /** What administrators see, if it is accepted. */
-  readonly trouble?: string;
+  /** What administrators see, if it is accepted: parts of the sentences. */
+  readonly trouble?: readonly string[];
 }
 
 const MB = 1_000_000;
+/** What administrators see of a report that is larger than usual ones. */
+const large = " KiB, far more than usual";
 const json = "application/json";
 const jsonOf = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 const many = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
@@ -46,19 +48,21 @@ export const hostileBodies: readonly HostileBody[] = [
     type: sampleType,
     body: sample({ gpus: [{ id: 0, procs: many(19_000, (pid) => ({ pid, username: "x".repeat(40) })) }] }),
     status: 200,
+    trouble: [large],
   },
   {
     name: "10,000 cards in a sample",
     type: sampleType,
     body: sample({ gpus: many(10_000, (id) => ({ id, temp: 40 })) }),
     status: 200,
-    trouble: "more than 256 devices",
+    trouble: ["more than 256 devices"],
   },
   {
     name: "a megabyte of text in a sample",
     type: sampleType,
     body: sample({ err: "\u202e数".repeat(MB / 7) }),
     status: 200,
+    trouble: [large],
   },
   { name: "bytes that are no sample", type: sampleType, body: Buffer.alloc(MB, 0xff), status: 400 },
   { name: "a megabyte of [", type: json, body: Buffer.alloc(MB, "["), status: 400 },
@@ -75,19 +79,21 @@ export const hostileBodies: readonly HostileBody[] = [
     type: json,
     body: Buffer.from(`{"hostname": "${"\\\\".repeat(MB / 2 - 10)}"}`),
     status: 200,
+    trouble: [large],
   },
   {
     name: "a text of a megabyte",
     type: json,
     body: jsonOf({ hostname: "h", gpus: [{ index: 0, name: "\u202e<script>".repeat(MB / 12) }] }),
     status: 200,
+    trouble: [large],
   },
   {
     name: "a thousand texts of a kilobyte",
     type: json,
     body: jsonOf({ hostname: "h", nics: many(900, (i) => ({ name: `${i}${'=1+1,"\u0000'.repeat(80)}` })) }),
     status: 200,
-    trouble: "more than 256 devices",
+    trouble: [large, "more than 256 devices"],
   },
   {
     name: "130,000 times NaN",
@@ -100,12 +106,14 @@ export const hostileBodies: readonly HostileBody[] = [
     type: json,
     body: Buffer.from(`{"hostname": "h", "loadAvg": [${"NaN,".repeat(19_000)}0]}`),
     status: 200,
+    trouble: [large],
   },
   {
     name: "numbers of a hundred thousand digits",
     type: json,
     body: Buffer.from(`{"hostname": "h", "cpuCores": ${"9".repeat(900_000)}}`),
     status: 200,
+    trouble: [large],
   },
   {
     name: "a bomb of 500 MB in gzip",

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BookReader, HostConfig, NodeRecord } from "../hub/book/book.ts";
+import type { BookReader, HostConfig, NodeRecord, Scope } from "../hub/book/book.ts";
 import { systemClock } from "../hub/clock.ts";
 import type { Desk } from "../hub/desk.ts";
 import { type Hub, start } from "../hub/hub.ts";
@@ -31,6 +31,8 @@ export interface LocalHub {
   reset(hostname: string): Promise<void>;
   remove(hostname: string): Promise<void>;
   configure(host: string, config: Partial<HostConfig>): Promise<void>;
+  /** Makes a token of the API. @returns its secret */
+  token(name: string, scope: Scope): Promise<string>;
   /** Makes an enrolment token. @returns its secret */
   enrolment(name: string): Promise<string>;
   close(): Promise<void>;
@@ -74,6 +76,10 @@ export async function localHub(file: object): Promise<LocalHub> {
     if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   };
+  const made = async (name: string, scope: Scope): Promise<string> => {
+    const answer = await ask(call(adminRoutes.addToken, {}, { name, scope }));
+    return (answer as { secret: string }).secret;
+  };
   return {
     ...{ url, authorization },
     ...{ folder, live: hub.live, view, book, log },
@@ -94,10 +100,8 @@ export async function localHub(file: object): Promise<LocalHub> {
     async configure(name, config) {
       await ask(call(adminRoutes.configureNode, { name }, config));
     },
-    async enrolment(name) {
-      const made = await ask(call(adminRoutes.addToken, {}, { name, scope: "enroll" }));
-      return (made as { secret: string }).secret;
-    },
+    token: made,
+    enrolment: (name) => made(name, "enroll"),
     async close() {
       await hub.close();
       rmSync(folder, { recursive: true });

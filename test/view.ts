@@ -7,6 +7,7 @@ import type { InputContext } from "../hub/input/input.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
 import { Privacy } from "../hub/privacy.ts";
+import { Refusals } from "../hub/refusal.ts";
 import { Roster } from "../hub/roster.ts";
 import { ServerList } from "../hub/servers.ts";
 import { Troubles } from "../hub/trouble.ts";
@@ -81,6 +82,7 @@ export function viewOf({
     name: () => "",
     interval: () => 10,
     troubles: new Troubles(clock.now),
+    refusals: new Refusals(clock.now),
     offered: () => undefined,
     joinMachines: () => {},
     url: () => "http://hub.lab:5000",

@@ -10,6 +10,7 @@ import {
   checkChoice,
   Failure,
   type HubClient,
+  isForPrograms,
   type ListingColumn,
   localTime,
 } from "./command.ts";
@@ -72,7 +73,7 @@ const create: Command = {
     const { account, link } = answer;
     const address = link === null ? undefined : addressOf(client, link);
     const withLink = [...columns, { name: "link", hidden: true, value: () => address } as const];
-    if (link === null || hasForm(given.flags)) show({ columns: withLink, rows: [account], json: answer });
+    if (link === null || isForPrograms(given.flags)) show({ columns: withLink, rows: [account], json: answer });
     else showLink(context, client, { ...link, name: account.name });
     return 0;
   },
@@ -83,9 +84,6 @@ async function isAccount(client: HubClient, word: string): Promise<boolean> {
   const { accounts } = await client.call(adminRoutes.accounts, {});
   return accounts.some(({ name }) => accountKey(name) === accountKey(word));
 }
-
-/** True if the output is for programs. */
-const hasForm = (flags: Context["given"]["flags"]): boolean => [flags.json, flags.csv, flags.parsable].includes(true);
 
 /** @throws UsageError, Failure */
 async function passwordOf({ given: { flags }, terminal }: Context): Promise<string> {

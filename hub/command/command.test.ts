@@ -43,7 +43,7 @@ test.each([
   ["stats status --jsn", 'There is no command "stats": did you mean "status"? See gohm --help.', 1],
   ["start", 'There is no command "start": did you mean "serve"? See gohm --help.', 1],
   ["version", 'There is no command "version": did you mean "--version"? See gohm --help.', 1],
-  ["node", '"node" needs one more word: list, approve, set, reset, rename, delete, add. See gohm --help.', 1],
+  ["node", '"node" needs one more word: list, approve, set, reset, rename, delete, add, refused. See gohm --help.', 1],
   ["node lst", 'There is no command "node lst": did you mean "node list"? See gohm --help.', 1],
   ["hosts", 'There is no command "hosts": did you mean "node list"? See gohm --help.', 1],
   ["token create t --scop read", "There is no option --scop: did you mean --scope? See gohm help token create.", 2],

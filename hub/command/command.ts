@@ -190,6 +190,9 @@ const forms: readonly Option[] = [
   { name: "parsable", short: "P", help: 'Prints columns with "|" between them, without units.' },
 ];
 
+/** True if the options ask for output for programs. */
+export const isForPrograms = (flags: StartSources["flags"]): boolean => forms.some(({ name }) => flags[name] === true);
+
 /** Lets a setting that is true or false take the next word as its value, as gohm always accepted. */
 const lenient = (option: Option): Option => (option.bare ? { ...option, takesNext: true } : option);
 

@@ -7,10 +7,12 @@ import {
   type Context,
   Failure,
   type HubClient,
+  isForPrograms,
   type Listing,
   type ListingColumn,
   localTime,
 } from "./command.ts";
+import { refused, refusedAt } from "./node/refused.ts";
 
 type Node = JsonAnswer<typeof adminRoutes.approveNode>;
 type Change = JsonBody<typeof adminRoutes.changeNode>;
@@ -30,11 +32,14 @@ const list: Command = {
   name: "node list",
   summary: "list all hosts with what administrators have set for them, and machines that wait for approval",
   details:
-    'The version is that of the configuration; "had" is the one that a machine that reports by itself has fetched. With --json also capabilities, configuration and registration of each host.',
+    'The version is that of the configuration; "had" is the one that a machine that reports by itself has fetched. With --json also capabilities, configuration and registration of each host. A last line on standard error says how many addresses were refused within the last hour, if there are any.',
   positionals: [],
-  async run({ hub, show }) {
-    const answer = await hub().call(adminRoutes.nodes, {});
+  async run({ given: { flags }, hub, show, note }) {
+    const client = hub();
+    const answer = await client.call(adminRoutes.nodes, {});
     show({ columns, rows: answer.nodes, json: answer });
+    const others = isForPrograms(flags) ? undefined : await refusedAt(client);
+    if (others !== undefined) note(others);
     return 0;
   },
 };
@@ -214,7 +219,7 @@ const add: Command = {
   },
 };
 
-export const nodeCommands: readonly Command[] = [list, approve, set, reset, rename, remove, add];
+export const nodeCommands: readonly Command[] = [list, approve, set, reset, rename, remove, add, refused];
 
 const listingOf = (nodes: readonly Node[]): Listing<Node> => ({
   columns,

@@ -4,11 +4,13 @@ import { HTTPException } from "hono/http-exception";
 import { peerAddress } from "../../program/network.ts";
 import { asFault, Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
+import type { Refusals } from "../refusal.ts";
 import { documentRoutes } from "../route/document.ts";
 import { type Handler, type Served, serve } from "../route/handler.ts";
 import { read } from "../route/parameter.ts";
+import { pushPath } from "../route/push.ts";
 import { bodyLimit, type ErrorShape, patternOf, type Route } from "../route/route.ts";
-import { type Actor, admit, type EntryPoint, may, type Needs, type RequestHead } from "../who.ts";
+import { type Actor, addressOf, admit, type EntryPoint, may, type Needs, type RequestHead } from "../who.ts";
 import { readBody } from "./body.ts";
 import { AnswerBudget } from "./budget.ts";
 import { errorResponse, faultOfStatus } from "./error.ts";
@@ -21,14 +23,26 @@ export interface ApplicationOptions {
   readonly entry: EntryPoint;
   /** Shared by the applications of one hub. */
   readonly budget?: AnswerBudget;
+  /** Called when it is known who sends a request, before its body is read. */
+  readonly identified?: (request: HttpBindings["incoming"]) => void;
+  /** Counts refused machines. */
+  readonly refusals?: Pick<Refusals, "count">;
 }
 
-type HubContext = Context<{ Variables: { shape: ErrorShape } }>;
+/** What a request leaves for the answer to it. */
+interface Variables {
+  shape: ErrorShape;
+  by: Actor;
+  /** Host name that a machine says it has. */
+  claimed: string;
+}
+
+type HubContext = Context<{ Variables: Partial<Variables> }>;
 
 /** Serves the routes that an entry point offers, and /openapi.json, which describes them. */
 export function application(parts: readonly { readonly routes?: Served }[], options: ApplicationOptions): Hono {
-  const { log, version = "0", entry, budget = new AnswerBudget() } = options;
-  const app = new Hono<{ Variables: { shape: ErrorShape } }>();
+  const { log, version = "0", entry, budget = new AnswerBudget(), identified, refusals } = options;
+  const app = new Hono<{ Variables: Partial<Variables> }>();
   const offered: Record<string, Route> = {};
   let text: string | undefined;
   const document = serve(documentRoutes, {
@@ -44,6 +58,9 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       const head = headOf(c);
       // Before anything of the request but its head is read.
       const by = actorOf(entry, head, route.needs);
+      c.set("by", by);
+      const bindings = c.env as Partial<HttpBindings> | undefined;
+      if (by.kind !== "anonymous" && bindings?.incoming !== undefined) identified?.(bindings.incoming);
       if (route.head === false && c.req.raw.method === "HEAD") return methodRefused(c);
       const given = valuesOf(route, c);
       const recheck = (): Actor => actorOf(entry, head, route.needs);
@@ -63,6 +80,13 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
     });
   };
 
+  /** Counts a refusal of a machine. What is wrong with the reports of one that is registered is shown with it (trouble.ts). */
+  const count = (c: HubContext, { code }: Fault): void => {
+    if (!c.req.path.startsWith(pushPath)) return;
+    if (c.get("by")?.kind === "node" && code !== "sign_in_needed") return;
+    refusals?.count(addressOf(headOf(c)), code, { host: c.get("claimed") });
+  };
+
   const methodRefused = (c: HubContext): Response => {
     const there = Object.values(offered).filter((route) => matches(app, route, c.req.path));
     const shape = there[0]?.faults ?? "gohm";
@@ -70,6 +94,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
     const allow = [...new Set(there.flatMap(methodsOf))].join(", ");
     const message = allow === "" ? "There is nothing at this path." : `${takes(allow)}: the method was ${method}.`;
     const fault = new Fault(allow === "" ? "page_unknown" : "method_refused", message);
+    count(c, fault);
     return errorResponse(fault, { shape, accept: c.req.header("accept"), allow });
   };
 
@@ -86,6 +111,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
     // Thrown by Hono and its middleware.
     const fault = error instanceof HTTPException ? faultOfStatus(error.status, error.message) : asFault(error);
     if (fault.code === "internal") log.error(`a request failed: ${error.stack ?? error.message}`);
+    count(c, fault);
     return errorResponse(fault, { shape: c.get("shape"), accept: c.req.header("accept") });
   });
   return app as unknown as Hono;

@@ -7,12 +7,20 @@ import { rawRefusal } from "./error.ts";
 /** How long a refused client may go on sending, so that it can read the answer. */
 const lingerMs = 1000;
 
-/** @param current returns the latest answer of a connection, if there is one */
-export function refuseInWords(server: Server, current: (socket: Duplex) => ServerResponse | undefined): void {
+export interface ProtocolOptions {
+  /** Returns the latest answer of a connection, if there is one. */
+  readonly current: (socket: Duplex) => ServerResponse | undefined;
+  /** Called with every fault. */
+  readonly refused?: ((socket: Duplex, fault: Fault) => void) | undefined;
+}
+
+/** Answers what Node cannot parse as a request, or what does not come in time. */
+export function refuseInWords(server: Server, { current, refused: count }: ProtocolOptions): void {
   const refused = new WeakSet<Duplex>();
   const refuse = (socket: Duplex, fault: Fault): void => {
     if (refused.has(socket)) return;
     refused.add(socket);
+    count?.(socket, fault);
     socket.on("error", () => {}); // the client has gone
     const answer = current(socket);
     // A client would take these bytes for a part of an answer that is not completely sent.

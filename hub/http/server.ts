@@ -7,7 +7,9 @@ import { listen as startListening } from "../../program/listen.ts";
 import { clean } from "../../proto/clean.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
-import { limitConnections } from "./connections.ts";
+import type { Refusals } from "../refusal.ts";
+import { pushPath } from "../route/push.ts";
+import { PageConnections } from "./connections.ts";
 import { always, errorResponse, refuse } from "./error.ts";
 import { HostAllowlist, nameIn } from "./names.ts";
 import { refuseInWords } from "./protocol.ts";
@@ -23,6 +25,8 @@ export interface WebServer {
   /** Where it listens, port filled in. */
   readonly host: string;
   readonly port: number;
+  /** Marks a request as that of a client who has proved who it is: its connection is the last to be closed if there are too many. */
+  identified(request: IncomingMessage): void;
   close(): Promise<void>;
 }
 
@@ -38,12 +42,16 @@ export interface ListenOptions {
   readonly log: Log;
   /** How long a client may read nothing before its connection is closed. */
   readonly stallMs?: number;
+  /** Counts refused machines. */
+  readonly refusals?: Pick<Refusals, "count">;
+  /** Most files that this process may open; by default as the system says. */
+  readonly files?: number;
 }
 
 /** Serves an application on TCP. @throws ListenError */
 export async function listen(
   app: Pick<Hono, "fetch">,
-  { address, names, log, stallMs = defaultStallMs }: ListenOptions,
+  { address, names, log, stallMs = defaultStallMs, refusals, files }: ListenOptions,
 ): Promise<WebServer> {
   const known = new HostAllowlist(names);
   const refused = seldom(log);
@@ -52,26 +60,38 @@ export async function listen(
     refuse: (incoming) => {
       const fault = known.refuse(incoming);
       if (fault?.code === "name_refused") refused(`a request was refused: ${fault.message}`);
+      if (fault !== undefined && isForMachines(incoming.url)) {
+        const called = fault.code === "name_refused" ? incoming.headers.host : undefined;
+        refusals?.count(incoming.socket.remoteAddress, fault.code, { called });
+      }
       return fault;
     },
+    // Nothing tells what it was for.
+    garbled: (socket, { code }) => refusals?.count((socket as Socket).remoteAddress, code),
   });
-  limitConnections(server, log);
+  const connections = new PageConnections(server, { log, refusals, ...(files === undefined ? {} : { files }) });
   const at = { address, setting: "GOHM_HUB_ADDR" };
   const { host, port } = await startListening(server, at, ({ message }) => {
     refused(`a connection to the page's port cannot be accepted: ${message}`);
   });
-  return { host, port, close: () => shut(server) };
+  return { host, port, identified: (request) => connections.identified(request), close: () => shut(server) };
 }
+
+/** True for the target of a request to the routes of machines that report by themselves, known or not. */
+const isForMachines = (target = ""): boolean =>
+  target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, "").startsWith(pushPath);
 
 interface ServerOptions {
   /** Returns a fault for a request that the application must not see. */
   readonly refuse?: (incoming: IncomingMessage) => Fault | undefined;
+  /** Called for what is no complete request. */
+  readonly garbled?: (socket: Duplex, fault: Fault) => void;
   /** As of ListenOptions; unlimited by default. */
   readonly stallMs?: number;
 }
 
 /** An HTTP server of an application. Errors that Node would answer with an empty body or not at all have a body. */
-export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, stallMs }: ServerOptions): Server {
+export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, garbled, stallMs }: ServerOptions): Server {
   // Replaces the global Response: Node's makes a stream of every body and reads it back, which takes as long as fetching a
   // day of history does.
   const respond = getRequestListener(app.fetch, {
@@ -108,7 +128,7 @@ export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, stallMs 
     const message = `The header Expect must be "100-continue": it is ${JSON.stringify(clean(incoming.headers.expect ?? ""))}.`;
     refuse(outgoing, new Fault("expectation_refused", message), { accept: incoming.headers.accept });
   });
-  refuseInWords(server, (socket) => answers.get(socket));
+  refuseInWords(server, { current: (socket) => answers.get(socket), refused: garbled });
   // Bounds the time that a client may take to send a request.
   server.headersTimeout = 15_000;
   server.requestTimeout = 30_000;

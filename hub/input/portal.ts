@@ -9,6 +9,7 @@ import type { Actor } from "../who.ts";
 import type { Input, InputContext, RunningInput } from "./input.ts";
 import { BodyReader, declaredLength, mediaTypeOf } from "./portal/body.ts";
 import { Node, type Report } from "./portal/node.ts";
+import { oddityOf } from "./portal/oddity.ts";
 import { RateLimit, type RateLimits } from "./portal/rate.ts";
 import { Registrar } from "./portal/registrar.ts";
 import { parseRegistration } from "./portal/registration.ts";
@@ -137,7 +138,8 @@ class Portal implements RunningInput<typeof table> {
     const network = networkOf(by.origin);
     await this.#registrar.admit(network, declaredLength(c, registrationLimit) ?? registrationLimit);
     const bytes = await this.#registrations.read(c, network, registrationLimit);
-    const { node, token } = await this.#registrar.register(by, parseRegistration(bytes));
+    const asked = parseRegistration(bytes, (name) => c.set("claimed", name));
+    const { node, token } = await this.#registrar.register(by, asked);
     const message = `${node.hostname} is registered${node.state === "waiting" ? " and waits for approval" : ""}`;
     return c.json({ status: "registered", token, nodeId: node.id, message });
   }
@@ -174,12 +176,14 @@ class Portal implements RunningInput<typeof table> {
     if (sender?.behind === true) await this.#takeTurn(sender.record.state);
     const bytes = await this.#bytesOf(c, by, sender?.record);
     const info = type === "json" ? parseReport(bytes) : parseSample(bytes);
+    c.set("claimed", info.hostname);
     const node = sender ?? this.#nodeOf(by, info.hostname);
     if (sender === undefined) (await node.admit(bytes.length))();
     // Its token may have been reset or revoked, or the machine deleted, while the report was on its way.
     recheck();
     if (this.#nodes.get(node.record.hostname) !== node) throw deleted();
-    const report: Report = { info, sent: type === "json" ? undefined : sentAt(c), address: by.origin };
+    const sent = type === "json" ? undefined : sentAt(c);
+    const report: Report = { info, sent, address: by.origin, oddity: oddityOf(info, type, bytes.length) };
     node.take(report, node.isLate(report));
     c.header("Accept-Post", acceptPost);
     return c.json({ ok: true, configVersion: this.#configOf(node.record.hostname)?.configVersion ?? 0 });

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { roles, scopes } from "../book/book.ts";
 import { obstacles } from "../servers.ts";
+import { refusal } from "./admin/refusal.ts";
 import { choice, count, required, text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
@@ -196,6 +197,16 @@ export const adminRoutes = {
     summary: "All hosts with what administrators have set for them, and machines that wait for approval",
     answer: { "application/json": v.pipe(v.object({ nodes: v.array(node) }), v.title("Nodes")) },
     refuses: ["book_unusable"],
+  }),
+  refusals: of({
+    method: "GET",
+    path: "/api/v1/admin/refusals",
+    summary:
+      "Addresses whose registrations, reports or connections were refused within the last hour; the most recent first",
+    description:
+      "What is wrong with the reports of a registered machine is shown with it. At most 128 addresses since the start of the hub; the one that was refused least recently gives way to a new one.",
+    answer: { "application/json": v.pipe(v.object({ refusals: v.array(refusal) }), v.title("Refusals")) },
+    refuses: [],
   }),
   changeNode: of({
     method: "PATCH",

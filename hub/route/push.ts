@@ -109,6 +109,9 @@ const report = v.pipe(
 
 const common = { tag: "push", faults: "portal" } as const;
 
+/** Start of the paths below which machines report by themselves. */
+export const pushPath = "/api/monitoring/";
+
 /** Most bytes of a registration and of a report, whether JSON or a whole sample. */
 export const registrationLimit = 262_144;
 export const reportLimit = 1_048_576;

@@ -23,6 +23,10 @@ const me = v.pipe(
       v.optional(v.pipe(v.number(), v.integer())),
       v.description("Machines that wait for approval; only for administrators."),
     ),
+    url: v.pipe(
+      v.optional(v.string()),
+      v.description("Address at which other machines reach the hub, as far as it knows; only for administrators."),
+    ),
   }),
   v.title("Me"),
   v.examples([
@@ -34,6 +38,7 @@ const me = v.pipe(
       encrypted: true,
       accounts: true,
       waiting: 2,
+      url: "http://10.0.0.2:5000",
     },
   ]),
 );

@@ -1,4 +1,5 @@
 import type { AuditPage } from "../book/book.ts";
+import type { Refusal } from "../refusal.ts";
 import { adminRoutes } from "../route/admin.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import type { JsonAnswer } from "../route/route.ts";
@@ -16,6 +17,7 @@ export const admin: View = {
     return {
       routes: serve(adminRoutes, {
         nodes: ({ c }) => c.json({ nodes: nodesOf(hub) }),
+        refusals: ({ c }) => c.json({ refusals: hub.refusals.list().map(plain) }),
         changeNode: async (request) => request.c.json(await changeNode(hub, request)),
         configureNode: (request) => request.c.json(configureNode(hub, request)),
         approveNode: (request) => request.c.json(approveNode(hub, request)),
@@ -36,6 +38,14 @@ export const admin: View = {
     };
   },
 };
+
+/** With null for what is not known. */
+const plain = ({ host, called, counts, ...refusal }: Refusal) => ({
+  ...refusal,
+  host: host ?? null,
+  called: called ?? null,
+  counts: [...counts],
+});
 
 const usualLimit = 100;
 

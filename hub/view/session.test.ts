@@ -139,7 +139,7 @@ test("signing in begins a session that only the browser reads, and that says who
   );
   expect(await me(answer.cookie)).toEqual({
     ...{ kind: "administrator", name: "Alice", rights: ["open", "read", "admin"], session: true },
-    ...{ encrypted: false, accounts: true, waiting: 0 },
+    ...{ encrypted: false, accounts: true, waiting: 0, url: "http://hub.lab:5000" },
   });
   expect(book.account("alice")?.used).toBe(now);
   expect(entries()).toEqual(["administrator Alice: session.create Alice done"]);

@@ -1,4 +1,3 @@
-import { isIP } from "node:net";
 import { isLoopback, networkOf } from "../../program/network.ts";
 import { type Account, accountKey, type BookWriter } from "../book/book.ts";
 import type { ActionName } from "../desk.ts";
@@ -7,7 +6,7 @@ import { checkPassword, hashPassword, verifyPassword } from "../password.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { sessionRoutes } from "../route/session.ts";
 import { hashOf, newSecret } from "../secret.ts";
-import { type Actor, may, type Needs, type RequestHead } from "../who.ts";
+import { type Actor, addressOf, forwardedFor, may, type Needs, type RequestHead } from "../who.ts";
 import { Attempts } from "./session/attempts.ts";
 import type { HubView, View } from "./view.ts";
 
@@ -51,7 +50,7 @@ class SignInDesk {
   }
 
   me({ c, by, head }: SignInRequest<"me">): Response {
-    const { book, identity, roster } = this.#hub;
+    const { book, identity, roster, url } = this.#hub;
     const open = identity.open();
     const nodes = may(by, "admin") ? roster.nodes() : undefined;
     return c.json({
@@ -61,7 +60,7 @@ class SignInDesk {
       session: by.credential === "session",
       encrypted: identity.isSecure(head) || isLocal(head),
       accounts: book.accounts().length > 0,
-      ...(nodes && { waiting: nodes.filter(({ state }) => state === "waiting").length }),
+      ...(nodes && { waiting: nodes.filter(({ state }) => state === "waiting").length, url: url() }),
     });
   }
 
@@ -250,20 +249,9 @@ class SignInDesk {
 const withCookie = (body: object, cookie: string): Response =>
   Response.json(body, { headers: { "Set-Cookie": cookie } });
 
-/** The address that a proxy on this machine forwards for; undefined without one. */
-function forwardedFor(head: RequestHead): string | undefined {
-  return isLoopback(head.address) ? head.header("x-forwarded-for") : undefined;
-}
-
 /** True if a password does not leave this machine on its way here. */
 const isLocal = (head: RequestHead): boolean =>
   head.address === "" || (isLoopback(head.address) && forwardedFor(head) === undefined);
 
-/**
- * The network whose attempts are counted together. All clients of a proxy have its address, so what it adds to
- * X-Forwarded-For counts: the last address there. Nothing else depends on that header.
- */
-function networkOfClient(head: RequestHead): string {
-  const last = forwardedFor(head)?.split(",").at(-1)?.trim() ?? "";
-  return networkOf(isIP(last) === 0 ? head.address : last);
-}
+/** The network whose attempts are counted together. */
+const networkOfClient = (head: RequestHead): string => networkOf(addressOf(head));

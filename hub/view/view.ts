@@ -10,6 +10,7 @@ import type { Ingest } from "../ingest.ts";
 import type { LiveView } from "../live.ts";
 import type { Log } from "../log.ts";
 import type { PrivacyView } from "../privacy.ts";
+import type { RefusalsView } from "../refusal.ts";
 import type { RosterView } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
 import type { Obstacle, ServerChange, ServerList } from "../servers.ts";
@@ -51,6 +52,8 @@ export interface HubView {
   readonly file: ServersFile | undefined;
   /** What is wrong with hosts, for administrators. */
   readonly troubles: TroublesView;
+  /** Machines that were refused, for administrators. */
+  readonly refusals: RefusalsView;
   /** Devices of the last report of a host, also those that are not kept; undefined if all are. */
   readonly offered: Ingest["offered"];
   /** Joins approved machines with the polled hosts that they are, as far as they were heard from (hub/machines.ts). */

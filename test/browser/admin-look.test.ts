@@ -2,7 +2,7 @@
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { machine } from "../host.ts";
-import { call, harm, nasty, panel, patience, pusher } from "./administration.ts";
+import { call, claim, harm, nasty, panel, patience, pusher } from "./administration.ts";
 import { cutOff, faultsOf, missingBrowser, unreadable } from "./browser.ts";
 import { Lab } from "./lab.ts";
 
@@ -17,6 +17,7 @@ describe.skipIf(missing)(missing ?? "how administration looks", () => {
   beforeAll(async () => {
     for (const name of ["waits-1", "waits-2", "a-machine-with-a-long-name.somewhere.in.the.lab.example"])
       await pusher(lab.url, name);
+    for (let i = 2; i < 10; i++) expect(await claim(lab.url, nasty, `127.0.0.${i}`)).toBe(400);
     const page = await lab.administer();
     const headers = { Origin: lab.url };
     const labels = { rack: "7", owner: nasty };
@@ -46,8 +47,9 @@ describe.skipIf(missing)(missing ?? "how administration looks", () => {
       .locator(".admin .table")
       .nth(path.includes("audit") ? 0 : 1)
       .waitFor(patience);
-    for (const button of await page.locator("button[aria-expanded=false]:not(.account button)").all())
-      await button.click();
+    if (path === "#/admin") await page.locator("#refused").waitFor(patience);
+    const folded = page.locator("button[aria-expanded=false]:not(.account button)");
+    while ((await folded.count()) > 0) await folded.first().click();
   };
 
   test.each([

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { machine, playHost } from "../host.ts";
-import { harm, misses, nasty, panel, patience, pusher, register, sees, signIn } from "./administration.ts";
+import { claim, harm, misses, nasty, panel, patience, pusher, register, sees, signIn } from "./administration.ts";
 import { missingBrowser } from "./browser.ts";
 import { Lab } from "./lab.ts";
 
@@ -19,6 +19,26 @@ const save = (form: ReturnType<typeof devices>) => form.getByRole("button", { na
 
 describe.skipIf(missing)(missing ?? "administration of hosts in the page", () => {
   const lab = new Lab({ machines: { node: () => machine(Date.now()), evil: harm } });
+
+  test("addresses that were refused are listed below the hosts, with what they claim to be and what to do", async () => {
+    const page = await lab.administer();
+    const section = page.locator("section", {
+      has: page.getByRole("heading", { name: /refused within the last hour/ }),
+    });
+    await page.getByRole("heading", { name: /^\d+ hosts?$/ }).waitFor(patience);
+    expect(await section.count()).toBe(0);
+    for (let i = 1; i <= 7; i++) expect(await claim(lab.url, nasty, `127.0.0.${10 + i}`)).toBe(400);
+    await sees(section.getByText("7 addresses were refused within the last hour"));
+    const items = section.locator("li");
+    expect(await items.count()).toBe(5);
+    expect(await items.first().textContent()).toMatch(
+      /^127\.0\.0\.17 claims to be <img src=x.*request not understood \(1×\) last .*Check which program runs there/,
+    );
+    await section.getByRole("button", { name: "Show all" }).click();
+    expect(await items.count()).toBe(7);
+    expect(await page.evaluate(() => (window as unknown as { caught?: number }).caught)).toBeUndefined();
+    expect(await page.locator("main img, main script").count()).toBe(0);
+  });
 
   test("a host that waits is seen at once, is approved where it is listed, and a card of it is unticked", async () => {
     const gpu7 = await pusher(lab.url, "gpu7");

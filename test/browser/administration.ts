@@ -1,4 +1,5 @@
 // A hub with accounts and machines that report by themselves, and the steps that tests of administration share.
+import { request } from "node:http";
 import { create } from "@bufbuild/protobuf";
 import type { Locator, Page } from "playwright-core";
 import { expect } from "vitest";
@@ -157,4 +158,19 @@ export async function misses(what: Locator): Promise<void> {
 async function lookAgain(what: Locator): Promise<boolean> {
   await what.page().evaluate(() => void document.dispatchEvent(new Event("visibilitychange")));
   return what.first().isVisible();
+}
+
+/** Has a machine at an address of this machine try to register under a name. @returns the status of the answer */
+export function claim(url: string, hostname: string, from: string): Promise<number> {
+  const body = JSON.stringify({ hostname, capabilities: {} });
+  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+  return new Promise((resolve, reject) => {
+    const options = { method: "POST", localAddress: from, agent: false, headers };
+    const sent = request(`${url}/api/monitoring/register`, options, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    sent.on("error", reject);
+    sent.end(body);
+  });
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { clean } from "../../proto/clean.ts";
 import { type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { hostileBodies, sampleType } from "../hostile.ts";
@@ -20,6 +21,8 @@ let honest: string;
 let peak: number;
 let administrator: Readonly<Record<string, string>>;
 const sockets: Socket[] = [];
+/** Stay open until the hub closes them. */
+const stopped: Socket[] = [];
 /** Megabytes by which the hub may grow in one attack. */
 const mostGrowth = 200;
 
@@ -104,6 +107,22 @@ async function history(host: string, metric: string): Promise<Series[]> {
   return ((await answer.json()) as { series: Series[] }).series.filter(({ t }) => t.length > 0);
 }
 
+interface Refusal {
+  readonly address: string;
+  readonly host: string | null;
+  readonly counts: readonly { readonly code: string; readonly count: number }[];
+}
+
+/** What administrators see of the addresses that were refused. */
+async function refusals(from: string): Promise<Refusal | undefined> {
+  const answer = await fetch(`${hub.url}/api/v1/admin/refusals`, { headers: administrator });
+  return ((await answer.json()) as { refusals: Refusal[] }).refusals.find(({ address }) => address === from);
+}
+
+/** How often an address was refused with a code. */
+const refused = async (from: string, code: string): Promise<number> =>
+  (await refusals(from))?.counts.find((one) => one.code === code)?.count ?? 0;
+
 /** What administrators see to be wrong with a host. */
 async function troubles(hostname: string): Promise<readonly string[]> {
   const { nodes } = (await (await fetch(`${hub.url}/api/v1/admin/nodes`, { headers: administrator })).json()) as {
@@ -128,6 +147,13 @@ beforeAll(async () => {
   const { stdout } = await promisify(execFile)(process.execPath, gohm, { env: { GOHM_DATA: at.data } });
   administrator = { authorization: `Bearer ${stdout.trim()}` };
   peak = memory("VmHWM");
+  // Half a head each, which the last test looks for.
+  for (let i = 0; i < 3; i++) {
+    const socket = connect({ port: Number(new URL(hub.url).port), host: "127.0.0.1", localAddress: "127.0.0.77" });
+    socket.on("error", () => {}).resume(); // to be cut off is what is wanted
+    socket.write("POST /api/monitoring/report HTTP/1.1\r\n");
+    stopped.push(socket);
+  }
 });
 
 /** Whatever came before: others are answered, and memory is bounded. */
@@ -142,6 +168,7 @@ afterEach(async () => {
 });
 
 afterAll(async () => {
+  for (const socket of stopped) socket.destroy();
   await hub.stop();
   polled.close();
   at.remove();
@@ -152,15 +179,18 @@ const info = (more: object): HostInfo =>
   create(HostInfoSchema, { hostname: "h", agentVersion: "1", sampled: BigInt(Date.now()), ...more });
 
 test("a gigabyte that is declared is refused before it is sent, with or without a token", async () => {
-  const { token } = await enrolled();
+  const { token, hostname } = await enrolled();
   const headers = { "content-length": 2 ** 30 };
+  const from = "127.0.0.81";
   expect(await post("report", "x", { token, headers }).catch((error: Error) => error)).toMatchObject({ status: 413 });
-  expect(await post("register", "x", { headers }).catch((error: Error) => error)).toMatchObject({ status: 413 });
-  expect(await post("report", "x", { headers }).catch((error: Error) => error)).toMatchObject({ status: 401 });
+  expect(await post("register", "x", { from, headers }).catch((error: Error) => error)).toMatchObject({ status: 413 });
+  expect(await post("report", "x", { from, headers }).catch((error: Error) => error)).toMatchObject({ status: 401 });
+  expect(await troubles(hostname)).toEqual([expect.stringContaining("A report was refused: ")]);
+  expect([await refused(from, "body_too_large"), await refused(from, "sign_in_needed")]).toEqual([1, 1]);
 });
 
 test("a gigabyte that is sent in chunks is cut off", async () => {
-  const { token } = await enrolled();
+  const { token, hostname } = await enrolled();
   const piece = Buffer.alloc(65_536, " ");
   let sent = 0;
   const status = await new Promise<number>((resolve) => {
@@ -185,6 +215,7 @@ test("a gigabyte that is sent in chunks is cut off", async () => {
   });
   expect([413, 0]).toContain(status);
   expect(sent).toBeLessThan(2 ** 30);
+  expect(await troubles(hostname)).toEqual([expect.stringContaining("A report was refused: ")]);
 });
 
 test.each(hostileBodies)("$name: $status", async ({ type, headers, body, status, trouble }) => {
@@ -195,8 +226,8 @@ test.each(hostileBodies)("$name: $status", async ({ type, headers, body, status,
     if (answer.status !== 0 || status !== 413) expect(answer.status).toBe(status);
     expect(answer.text.length).toBeLessThan(2000);
   }
-  const shown = status === 200 ? trouble : "A report was refused: ";
-  expect(await troubles(hostname)).toEqual(shown === undefined ? [] : [expect.stringContaining(shown)]);
+  const shown = status === 200 ? (trouble ?? []) : ["A report was refused: "];
+  expect(await troubles(hostname)).toEqual(shown.map((text) => expect.stringContaining(text)));
 });
 
 test("of ten thousand cards in a sample as many are kept as one machine may have", async () => {
@@ -204,6 +235,7 @@ test("of ten thousand cards in a sample as many are kept as one machine may have
   const gpus = Array.from({ length: 10_000 }, (_, id) => ({ id, temp: 40 }));
   expect((await sample(token, info({ gpus }))).status).toBe(200);
   expect((await history(hostname, "gpu_temperature")).length).toBeLessThanOrEqual(256);
+  expect(await troubles(hostname)).toEqual([expect.stringContaining("more than 256 devices")]);
 });
 
 test("names that change with every report are 256 devices", async () => {
@@ -213,6 +245,7 @@ test("names that change with every report are 256 devices", async () => {
     expect((await json("report", { hostname: "h", nics }, { token })).status).toBe(200);
   }
   expect(await history(hostname, "network_receive")).toHaveLength(256);
+  expect(await troubles(hostname)).toEqual([expect.stringContaining("more than 256 devices")]);
 });
 
 test("texts of a megabyte, hidden characters and what is no UTF-8 are cut and cleaned", async () => {
@@ -237,6 +270,7 @@ test("texts of a megabyte, hidden characters and what is no UTF-8 are cut and cl
     expect(key).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
     expect(Buffer.byteLength(key)).toBeLessThanOrEqual(256);
   }
+  expect(await troubles(hostname)).toEqual([expect.stringContaining(" KiB, far more than usual")]);
 });
 
 test.each([
@@ -249,7 +283,11 @@ test.each([
   "../../etc",
   "x".repeat(300),
 ])("%j is no host name", async (hostname) => {
-  expect((await json("register", { hostname, capabilities: {} })).status).toBe(400);
+  const from = "127.0.0.82";
+  const before = await refused(from, "bad_request");
+  expect((await json("register", { hostname, capabilities: {} }, { from })).status).toBe(400);
+  expect(await refused(from, "bad_request")).toBe(before + 1);
+  expect((await refusals(from))?.host).toBe(clean(hostname, 64));
 });
 
 test("cards with one id are one series, and values that cannot be are absent", async () => {
@@ -267,6 +305,7 @@ test("cards with one id are one series, and values that cannot be are absent", a
   };
   expect((await json("report", { hostname: "h", gpus: [impossible], loadAvg: [1e308] }, { token })).status).toBe(200);
   expect(await history(hostname, "gpu_power")).toEqual([]);
+  expect(await troubles(hostname)).toEqual([expect.stringContaining("49 of 50 GPUs have the id of another one")]);
 });
 
 test("times of 1970 and 2500 are refused or dated by the hub, and a sample that comes again counts once", async () => {
@@ -281,15 +320,20 @@ test("times of 1970 and 2500 are refused or dated by the hub, and a sample that 
   const [series] = await history(hostname, "gpu_temperature");
   expect(series?.t).toHaveLength(2);
   expect(series?.t.every((time) => time >= before && time <= Date.now())).toBe(true);
+  expect(await troubles(hostname)).toEqual(
+    expect.arrayContaining([expect.stringContaining("A report was refused: "), expect.stringMatching(/clock/)]),
+  );
 });
 
 test("a token is for its own machine, and one that is made up for none", async () => {
   const [one, other] = [await enrolled(), await enrolled()];
   expect((await json("report", { hostname: other.hostname, cpuUsagePct: 99 }, { token: one.token })).status).toBe(200);
   expect(await history(other.hostname, "cpu_utilization")).toEqual([]);
+  const from = "127.0.0.83";
   for (const token of ["", "x", `${one.token}x`, one.token.slice(1), "__proto__"]) {
-    expect((await json("report", { hostname: one.hostname }, { token })).status).toBe(401);
+    expect((await json("report", { hostname: one.hostname }, { token, from })).status).toBe(401);
   }
+  expect(await refused(from, "sign_in_needed")).toBe(5);
 });
 
 test("requests that stop half-way keep nobody from being answered", async () => {
@@ -308,6 +352,10 @@ test("requests that stop half-way keep nobody from being answered", async () => 
   });
   const others = await enrolled();
   expect((await json("report", { hostname: "h" }, { token: others.token })).status).toBe(200);
+});
+
+test("requests that stopped half-way are seen once the hub has closed their connections", async () => {
+  await vi.waitFor(async () => expect(await refused("127.0.0.77", "request_too_slow")).toBe(3), { timeout: 20_000 });
 });
 
 test("after all of that the polled machine is asked as before", async () => {

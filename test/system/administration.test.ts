@@ -238,6 +238,7 @@ const refusable: readonly (readonly string[])[] = [
   ["node", "rename", "pushing", "x"],
   ["node", "delete", "pushing"],
   ["node", "add", "x", "127.0.0.1:1"],
+  ["node", "refused"],
   ["account", "list"],
   ["account", "create", "x", "--password-stdin"],
   ["account", "password", "x", "--password-stdin"],
@@ -313,7 +314,11 @@ test("what cannot be done ends with 1 and says why, a line that cannot be unders
       /gohm node add wants one host and one address: it was given "x"\. See gohm help node add\.$/,
     ],
     [["node", "rename", "pushing", "gpu1"], 1, /refuses: "gpu1" is a name of the host "gpu1" already\.$/],
-    [["node"], 1, /"node" needs one more word: list, approve, set, reset, rename, delete, add\. See gohm --help\.$/],
+    [
+      ["node"],
+      1,
+      /"node" needs one more word: list, approve, set, reset, rename, delete, add, refused\. See gohm --help\.$/,
+    ],
     [["node", "lst"], 1, /There is no command "node lst": did you mean "node list"\? See gohm --help\.$/],
     [["account", "create", "x"], 2, /There is no terminal to ask for the password: use --password-stdin .*, or --link/],
     [

@@ -100,6 +100,38 @@ export const adminEn: AdminText = {
   addressHint: "Host and port of hmonitor; with tls:// before it if encrypted.",
   added: (name) => `${name} is being polled.`,
 
+  refusedAddresses: (n) => `${n === 1 ? "1 address was" : `${n} addresses were`} refused within the last hour`,
+  refusedHint: "Registrations, reports and connections that the hub did not accept.",
+  showAll: "Show all",
+  claims: (name) => `claims to be ${name}`,
+  timesRefused: (reason, n) => `${reason} (${n}×)`,
+  calledHub: (name) => `it called the hub ${name}`,
+  refusedLast: (ago) => `last ${ago}`,
+  refusalReasons: {
+    token: "token not valid",
+    secret: "wrong or no secret",
+    taken: "host name is taken",
+    full: "too many hosts wait",
+    rate: "too much at once",
+    format: "request not understood",
+    name: "unknown name of the hub",
+    slow: "request not completed",
+    crowd: "too many connections",
+  },
+  refusalAdvice: {
+    token:
+      "This machine was deleted, its token was reset, or it reports to the wrong hub. Delete the file with the token there and start the agent again, or stop the agent.",
+    secret: "Give it the registration secret or a token of the scope “Registering”.",
+    taken:
+      "If it is the host of that name, reset the token of that host; otherwise start its agent with another --hostname.",
+    full: "Approve or delete the hosts that wait, or give it a token of the scope “Registering”.",
+    rate: "It tries again by itself.",
+    format: "Check which program runs there, its host name, and which address of the hub it was given.",
+    name: "Add that name to hub.hosts in the hub's settings, or give the machine the hub's IP address.",
+    slow: "Check the network between that machine and the hub, and which program runs there.",
+    crowd: "Block the address in the firewall if you do not know it.",
+  },
+
   showHost: "Show its page",
   nameInHistory: "Name in the history",
   hardware: "Hardware",

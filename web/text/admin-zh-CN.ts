@@ -110,6 +110,9 @@ export const adminZhCN: ForeignAdminText = {
     at_once: () => "同时发送多个报告，而不是逐个发送。",
     too_many_devices: ({ most, left }) =>
       `一天内报告的设备超过 ${number(most)} 个（push.devices）：上次报告中有 ${number(left)} 个未记录。`,
+    same_ids: ({ more, gpus }) =>
+      `上次报告的 ${number(gpus)} 个 GPU 中有 ${number(more)} 个与另一个 GPU 的 ID 相同：只采用第一个。`,
+    large_report: ({ kib }) => `上次报告有 ${number(kib)} KiB，远大于正常大小。`,
     moved: ({ origin, before }) =>
       `令牌重置后，它从 ${origin} 注册；以前的地址是 ${before}。如果不认识新地址，请再次重置令牌。`,
     name_asked: ({ origin, hostname }) =>
@@ -134,6 +137,37 @@ export const adminZhCN: ForeignAdminText = {
   addressOf: "地址",
   addressHint: "hmonitor 的主机和端口；如已加密，前面加 tls://。",
   added: (name) => `已开始轮询 ${name}。`,
+
+  refusedAddresses: (n) => `过去一小时内有 ${n} 个地址被拒绝`,
+  refusedHint: "hub 没有接受的注册、上报和连接。",
+  showAll: "显示全部",
+  claims: (name) => `自称 ${name}`,
+  timesRefused: (reason, n) => `${reason}（${n} 次）`,
+  calledHub: (name) => `访问 hub 时使用的名称：${name}`,
+  refusedLast: (ago) => `最近一次：${ago}`,
+  refusalReasons: {
+    token: "令牌无效",
+    secret: "没有密钥或密钥错误",
+    taken: "主机名已被占用",
+    full: "等待批准的主机过多",
+    rate: "发送过于频繁",
+    format: "无法识别的请求",
+    name: "不认识的 hub 名称",
+    slow: "请求未发送完整",
+    crowd: "连接过多",
+  },
+  refusalAdvice: {
+    token:
+      "这台机器已被删除、令牌已被重置，或者上报到了错误的 hub。请在那台机器上删除令牌文件并重启 agent，或停止 agent。",
+    secret: "请为它配置注册密钥，或“注册”用途的令牌。",
+    taken: "如果它就是这个名称的主机，请重置该主机的令牌；否则请用另一个 --hostname 启动它的 agent。",
+    full: "请批准或删除等待中的主机，或为它配置“注册”用途的令牌。",
+    rate: "它会自动重试。",
+    format: "请检查那里运行的是什么程序、它的主机名，以及它使用的 hub 地址。",
+    name: "请把这个名称加入 hub 设置中的 hub.hosts，或让那台机器使用 hub 的 IP 地址。",
+    slow: "请检查那台机器与 hub 之间的网络，以及那里运行的是什么程序。",
+    crowd: "如果不认识这个地址，请在防火墙中阻止它。",
+  },
 
   showHost: "查看主机页面",
   nameInHistory: "历史中的名称",

@@ -110,6 +110,9 @@ export const adminZhTW: ForeignAdminText = {
     at_once: () => "同時傳送多筆回報，而不是逐筆傳送。",
     too_many_devices: ({ most, left }) =>
       `一天內回報的裝置超過 ${number(most)} 個（push.devices）：上次回報中有 ${number(left)} 個未記錄。`,
+    same_ids: ({ more, gpus }) =>
+      `上次回報的 ${number(gpus)} 個 GPU 中有 ${number(more)} 個與另一個 GPU 的 ID 相同：只採用第一個。`,
+    large_report: ({ kib }) => `上次回報有 ${number(kib)} KiB，遠大於正常大小。`,
     moved: ({ origin, before }) =>
       `權杖重設後，它從 ${origin} 註冊；先前的位址是 ${before}。如果不認得新位址，請再次重設權杖。`,
     name_asked: ({ origin, hostname }) =>
@@ -134,6 +137,37 @@ export const adminZhTW: ForeignAdminText = {
   addressOf: "位址",
   addressHint: "hmonitor 的主機和連接埠；如已加密，前面加 tls://。",
   added: (name) => `已開始輪詢 ${name}。`,
+
+  refusedAddresses: (n) => `過去一小時內有 ${n} 個位址被拒絕`,
+  refusedHint: "hub 沒有接受的註冊、回報和連線。",
+  showAll: "顯示全部",
+  claims: (name) => `自稱 ${name}`,
+  timesRefused: (reason, n) => `${reason}（${n} 次）`,
+  calledHub: (name) => `連線到 hub 時使用的名稱：${name}`,
+  refusedLast: (ago) => `最近一次：${ago}`,
+  refusalReasons: {
+    token: "權杖無效",
+    secret: "沒有金鑰或金鑰錯誤",
+    taken: "主機名稱已被使用",
+    full: "等待核准的主機過多",
+    rate: "傳送過於頻繁",
+    format: "無法辨識的請求",
+    name: "不認識的 hub 名稱",
+    slow: "請求未傳送完整",
+    crowd: "連線過多",
+  },
+  refusalAdvice: {
+    token:
+      "這台機器已被刪除、權杖已被重設，或者回報到了錯誤的 hub。請在那台機器上刪除權杖檔案並重新啟動 agent，或停止 agent。",
+    secret: "請為它設定註冊金鑰，或「註冊」用途的權杖。",
+    taken: "如果它就是這個名稱的主機，請重設該主機的權杖；否則請用另一個 --hostname 啟動它的 agent。",
+    full: "請核准或刪除等待中的主機，或為它設定「註冊」用途的權杖。",
+    rate: "它會自動重試。",
+    format: "請檢查那裡執行的是什麼程式、它的主機名稱，以及它使用的 hub 位址。",
+    name: "請把這個名稱加入 hub 設定中的 hub.hosts，或讓那台機器使用 hub 的 IP 位址。",
+    slow: "請檢查那台機器與 hub 之間的網路，以及那裡執行的是什麼程式。",
+    crowd: "如果不認識這個位址，請在防火牆中封鎖它。",
+  },
 
   showHost: "檢視主機頁面",
   nameInHistory: "歷史中的名稱",

@@ -14,6 +14,7 @@ type Role = JsonAnswer<Rows["accounts"]>["accounts"][number]["role"];
 type Scope = JsonBody<Rows["addToken"]>["scope"];
 /** Kinds of actors in the audit log: the first word, before a name. */
 type ActorKind = "administrator" | "viewer" | "token" | "node" | "owner" | "anonymous";
+type RefusalReason = JsonAnswer<Rows["refusals"]>["refusals"][number]["counts"][number]["reason"];
 
 /** All texts of accounts and administration in one language, which are loaded with them. */
 export interface AdminText {
@@ -113,6 +114,21 @@ export interface AdminText {
   readonly addressOf: string;
   readonly addressHint: string;
   readonly added: (name: string) => string;
+
+  // Addresses that were refused
+
+  readonly refusedAddresses: (n: number) => string;
+  readonly refusedHint: string;
+  readonly showAll: string;
+  /** The host name that a machine said it has. */
+  readonly claims: (name: string) => string;
+  /** `reason` is one of `refusalReasons`. */
+  readonly timesRefused: (reason: string, n: number) => string;
+  /** The name under which it called the hub. */
+  readonly calledHub: (name: string) => string;
+  readonly refusedLast: (ago: string) => string;
+  readonly refusalReasons: Readonly<Record<RefusalReason, string>>;
+  readonly refusalAdvice: Readonly<Record<RefusalReason, string>>;
 
   // A host
 

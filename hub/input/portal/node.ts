@@ -45,6 +45,8 @@ export interface Report {
   readonly sent: number | undefined;
   /** Network address that it came from. */
   readonly address: string;
+  /** What administrators should know of it, as a sentence. */
+  readonly oddity?: Sentence | undefined;
 }
 
 export interface NodeOptions {
@@ -168,9 +170,10 @@ export class Node {
   }
 
   /** Takes a report. @throws Fault sample_bad, history_unwritable */
-  take({ info, address }: Report, late: boolean): void {
+  take({ info, address, oddity }: Report, late: boolean): void {
     const { ingest } = this.#options.context;
     const { host } = this.#record;
+    if (oddity !== undefined) this.#tell("oddity", oddity);
     this.#limit(info);
     if (late) {
       this.#fallBehind();

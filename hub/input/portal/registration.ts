@@ -35,11 +35,15 @@ const mostBytes = 60_000;
 /** Letters and digits of any language; signs only where no program could take them for something else. */
 const hostName = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N} ._()-]{0,63}$/u;
 
-/** @throws Fault bad_request */
-export function parseRegistration(bytes: Buffer): Registration {
+/**
+ * @param claim is called with the host name as it was sent, before it is checked
+ * @throws Fault bad_request
+ */
+export function parseRegistration(bytes: Buffer, claim: (name: string) => void = () => {}): Registration {
   const body = objectOf(parseJson(bytes, limits));
   if (body === undefined) throw wrong("The body", "a JSON object");
   const { hostname, secret } = body;
+  if (typeof hostname === "string") claim(hostname);
   const capabilities = objectOf(body.capabilities);
   if (capabilities === undefined) throw wrong(`The body's "capabilities"`, "an object");
   return {

@@ -21,6 +21,7 @@ export const administer: Caller<Rows> = caller<Rows>({
   addToken: "POST /api/v1/admin/tokens",
   revokeToken: "DELETE /api/v1/admin/tokens/{name}",
   audit: "GET /api/v1/admin/audit",
+  refusals: "GET /api/v1/admin/refusals",
 });
 
 /** A host as administrators see it. */
@@ -28,3 +29,5 @@ export type Node = JsonAnswer<Rows["nodes"]>["nodes"][number];
 export type Account = JsonAnswer<Rows["accounts"]>["accounts"][number];
 export type Token = JsonAnswer<Rows["tokens"]>["tokens"][number];
 export type AuditEntry = JsonAnswer<Rows["audit"]>["entries"][number];
+/** An address that the hub refused. */
+export type RefusedAddress = JsonAnswer<Rows["refusals"]>["refusals"][number];

@@ -6,6 +6,7 @@ import { AddHost } from "./add.tsx";
 import type { Node } from "./call.ts";
 import { agoOf, hardwareOf, type Nodes, useNodes, waits } from "./nodes.ts";
 import { Notice } from "./notice.tsx";
+import { Refused } from "./refused.tsx";
 import { ApproveAll, ApproveButton, State, useSameMachines } from "./state.tsx";
 
 /** View of all hosts: first what waits for a decision. */
@@ -38,6 +39,7 @@ export function Hosts(): JSX.Element {
       )}
       <AddHost nodes={nodes} open={all.length === 0} />
       {known.length === 0 ? null : <Known nodes={known} />}
+      <Refused />
     </>
   );
 }
