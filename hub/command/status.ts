@@ -1,6 +1,7 @@
 import { restRoutes } from "../route/rest.ts";
 import type { JsonAnswer } from "../route/route.ts";
-import type { Command, Listing, ListingColumn } from "./command.ts";
+import { sessionRoutes } from "../route/session.ts";
+import { type Command, Failure, type HubClient, isForPrograms, type ListingColumn } from "./command.ts";
 
 type Health = JsonAnswer<typeof restRoutes.health>;
 
@@ -11,7 +12,7 @@ export const status: Command = {
   name: "status",
   summary: "ask a running hub whether all is well",
   details:
-    'Prints the name and version of the hub, how many of its machines answer and which do not, and its notices: what the page shows above the machines when something is wrong. The status is "ok" only if every machine answers and there is no notice. With --json it is that of the hub itself, which is "ok" if the hub works; "open", also in CSV and parsable output, counts the machines that answer.',
+    'Prints the name and version of the hub, how many of its machines answer and which do not, and its notices: what the page shows above the machines when something is wrong. Administrators (on the control socket, or with a token of scope "admin") also see how many machines wait for approval. The status is "ok" only if every machine answers and there is no notice. With --json it is that of the hub itself, which is "ok" if the hub works; "open", also in CSV and parsable output, counts the machines that answer.',
   positionals: [],
   needs: "hub",
   lists: true,
@@ -22,9 +23,16 @@ export const status: Command = {
     2: "the command line cannot be understood",
     3: "the hub answers, and there is a notice or a machine that does not answer",
   },
-  async run({ hub, show }) {
-    const answer = await hub().call(restRoutes.health, {});
-    show(listingOf(answer));
+  async run({ given: { flags }, hub, show }) {
+    const client = hub();
+    const answer = await client.call(restRoutes.health, {});
+    const waiting = isForPrograms(flags) ? 0 : await waitingAt(client);
+    show({
+      columns: waiting > 0 ? [...columns, waitingColumn(waiting)] : columns,
+      rows: [answer],
+      json: answer,
+      upright: true,
+    });
     return isWell(answer) ? 0 : degraded;
   },
 };
@@ -58,4 +66,19 @@ const columns: readonly ListingColumn<Health>[] = [
   { name: "notices", value: ({ notices }) => notices, tone: () => "bad" },
 ];
 
-const listingOf = (answer: Health): Listing<Health> => ({ columns, rows: [answer], json: answer, upright: true });
+/** How many machines wait for approval; 0 if the client may not know it, or the hub is older than the question. */
+async function waitingAt(client: HubClient): Promise<number> {
+  try {
+    return (await client.call(sessionRoutes.me, {})).waiting ?? 0;
+  } catch (error) {
+    if (error instanceof Failure) return 0;
+    throw error;
+  }
+}
+
+const waitingColumn = (count: number): ListingColumn<Health> => ({
+  name: "waiting",
+  value: () => count,
+  text: () => `${count} for approval (gohm node list, gohm node approve NAME)`,
+  tone: () => "bad",
+});
