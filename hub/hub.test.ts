@@ -378,3 +378,22 @@ test("what a task changes at the desk is in the book that views read, at the nex
   hub = await begin(settings({}), these);
   expect(await get("/reader")).toBe('["token.create","token.create"]');
 });
+
+test.each(["0.0.0.0:0", "[::]:0"])(
+  "a hub that listens on %s gives an address at which others can open it, and hub.url as soon as that is set",
+  async (address) => {
+    hub = await begin(settings({}, {}, address));
+    const url = hub.url();
+    expect(url).toMatch(new RegExp(`^http://.+:${hub.port}$`));
+    expect(url).not.toMatch(/0\.0\.0\.0|\[::\]|127\.|localhost/);
+    const answer = await fetch(`${url}/mirror`);
+    expect(await answer.text()).toMatch(/^none /);
+    hub.change(settings({ hub: { url: "https://gpus.lab.example/gohm/" } }));
+    expect(hub.url()).toBe("https://gpus.lab.example/gohm");
+  },
+);
+
+test("a hub that listens on one address gives that one", async () => {
+  hub = await begin(settings({}));
+  expect(hub.url()).toBe(`http://127.0.0.1:${hub.port}`);
+});

@@ -73,19 +73,19 @@ async function runHub(from: StartSources, version: string): Promise<void> {
   // The wildcard address cannot be opened in a browser.
   const url = `http://${bracket(hub.host === "0.0.0.0" || hub.host === "::" ? "127.0.0.1" : hub.host)}:${hub.port}`;
   log.info([`GOHM hub ready: ${url} (listening on ${bracket(hub.host)}:${hub.port})`, ...hub.places].join(", "));
-  offerAdministration(hub, settings.url || url, log);
+  offerAdministration(hub, log);
   if (process.send) process.send({ url });
 }
 
 /** Says how the first administrator gets an account: by a link, which only a terminal shows, as logs are kept and copied. */
-function offerAdministration({ first }: Hub, url: string, log: Log): void {
+function offerAdministration({ first, url }: Hub, log: Log): void {
   if (!first.isMissing()) return;
   const path = process.stdout.isTTY ? first.link() : undefined;
   if (path === undefined) {
     log.info("there is no administrator yet: run gohm account link to become it");
     return;
   }
-  const link = `${url.replace(/\/$/, "")}/${path}`;
+  const link = `${url()}/${path}`;
   process.stdout.write(
     `There is no administrator yet. To become the administrator, open this link: it works once, within 24 hours:\n\n  ${link}\n\n`,
   );
