@@ -3,11 +3,10 @@ import { type SpawnSyncReturns, spawn, spawnSync } from "node:child_process";
 import { linkSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { hashOf } from "../../hub/secret.ts";
-import { withBook } from "../data.ts";
 import { machine, playHost } from "../host.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { top } from "../program.ts";
+import { expired, fill, hostile } from "./waiting.ts";
 
 const program = join(top, "dist", "gohm.mjs");
 const bare = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("GOHM_")));
@@ -31,23 +30,7 @@ async function begin(): Promise<RunningHub> {
   const first = await startHub(at);
   // The book is the hub's alone while it runs.
   await first.stop();
-  withBook(at.data, (book) =>
-    book.write((writer) => {
-      for (const [i, hostname] of ["pushing", ...hostile].entries()) {
-        const node = {
-          hostname,
-          host: hostname,
-          state: "waiting" as const,
-          registered: 1_800_000_000_000,
-          origin: "10.0.0.9",
-        };
-        const gpus = [0, 1].map((index) => ({ index, name: "A100" }));
-        writer.addNode({ ...node, capabilities: { gpus, disks: [], nics: [] } }, hashOf(`token ${i}`));
-      }
-      const token = { name: "old", scope: "admin" as const, created: 1_800_000_000_000, creator: "owner" };
-      writer.addToken(hashOf(expired), { ...token, expires: token.created + 1 });
-    }),
-  );
+  fill(at.data);
   hub = await startHub(at);
   return hub;
 }
@@ -76,10 +59,7 @@ function said(args: readonly string[], input?: Input): string {
 // biome-ignore lint/suspicious/noExplicitAny: each verb has its own, and a test looks at parts of it
 const json = (args: readonly string[], input?: Input): any => JSON.parse(said([...args, "--json"], input));
 
-const hostile = ["\u001b]0;owned\u0007\u009b31mred\u202e", "=HYPERLINK(1)", "a|b\r\n", "x".repeat(250)] as const;
 const password = "correct horse 电池";
-/** A token that an administrator had once. */
-const expired = `gohm_${"x".repeat(43)}`;
 
 /** Everything that an administrator does, in order: the same wherever it is asked. */
 function administer(input: Input): void {
