@@ -1,10 +1,24 @@
 // What an administrator does with hosts in the page, with a real hub, polled machines and machines that report by themselves.
 import { linkSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
-import { machine, playHost } from "../host.ts";
-import { claim, harm, misses, nasty, panel, patience, pusher, register, sees, signIn } from "./administration.ts";
+import { SystemInfoSchema } from "../../proto/gen/host_pb.js";
+import { type Info, machine, playHost } from "../host.ts";
+import {
+  claim,
+  harm,
+  misses,
+  nasty,
+  panel,
+  patience,
+  pusher,
+  register,
+  sample,
+  sees,
+  signIn,
+} from "./administration.ts";
 import { missingBrowser } from "./browser.ts";
 import { Lab } from "./lab.ts";
 
@@ -253,7 +267,9 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
   });
 
   test("a machine that is polled and reports by itself is one host, which a person parts and joins", async () => {
-    const twin = await playHost(() => ({ ...machine(Date.now()), hostname: "twin", ip: "127.0.0.1" }));
+    const system = create(SystemInfoSchema, { bootId: "twin", uptime: 100_000n });
+    const info = (): Info => ({ ...machine(Date.now()), hostname: "twin", system });
+    const twin = await playHost(info);
     try {
       const page = await lab.administer();
       const data = { name: "rack-7", address: twin.address };
@@ -261,7 +277,7 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
       expect(added.status()).toBe(200);
       const own = await pusher(lab.url, "twin");
       await page.getByRole("button", { name: "Approve twin" }).click(patience);
-      await own.report();
+      await sample(lab.url, own, info());
       await page.getByText("twin is the same machine as rack-7 and is shown as rack-7 from now on.").waitFor(patience);
       await misses(page.getByRole("link", { name: "twin", exact: true }));
       await page.getByRole("link", { name: "rack-7", exact: true }).click();
@@ -270,12 +286,12 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
       await page.getByRole("button", { name: "They are two machines" }).click();
       await page.getByText("They are two hosts now.").waitFor(patience);
       await page.getByText("A person said that another machine").waitFor();
-      expect((await own.report()).status).toBe(200);
+      await sample(lab.url, own, info());
       await page.goto(`${lab.url}/#/admin`);
       await sees(page.getByRole("link", { name: "twin", exact: true }));
       await page.goto(`${lab.url}/${panel("rack-7")}`);
       await page.getByRole("button", { name: "It is the same machine" }).click(patience);
-      await own.report();
+      await sample(lab.url, own, info());
       await sees(joined);
     } finally {
       twin.close();

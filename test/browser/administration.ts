@@ -1,10 +1,11 @@
 // A hub with accounts and machines that report by themselves, and the steps that tests of administration share.
 import { request } from "node:http";
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import type { Locator, Page } from "playwright-core";
 import { expect } from "vitest";
 import { DiskInfoSchema, HostInfoSchema, NicInfoSchema } from "../../proto/gen/host_pb.js";
 import { type Info, machine } from "../host.ts";
+import { sampleType } from "../hostile.ts";
 import type { HubFolder } from "../hub.ts";
 import { start } from "../program.ts";
 
@@ -132,6 +133,16 @@ export async function register(url: string, hostname: string, gpus = 4): Promise
       >;
     },
   };
+}
+
+/** Sends a report as hmonitor --server does, which tells the boot of its machine. */
+export async function sample(url: string, { token }: Pusher, info: Info): Promise<void> {
+  const answer = await fetch(`${url}/api/monitoring/report`, {
+    method: "POST",
+    headers: { "Content-Type": sampleType, Authorization: `Bearer ${token}`, Date: new Date().toUTCString() },
+    body: Buffer.from(toBinary(HostInfoSchema, create(HostInfoSchema, info))),
+  });
+  expect(answer.status).toBe(200);
 }
 
 /** A machine that registers and reports once. @throws Error if the hub refuses it */

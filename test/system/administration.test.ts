@@ -349,34 +349,6 @@ test("of several machines those before the one that is refused are approved and 
   expect(stdout.trimEnd().split("\n").slice(1)).toEqual([expect.stringMatching(/^pushing\|/)]);
 });
 
-test("an approved machine that the hub polls under another name is said to be that host", async () => {
-  const played = await playHost(() => ({ ...machine(Date.now()), hostname: "twin", ip: "127.0.0.1" }));
-  try {
-    at.write({ servers: { "rack-7": played.address }, poll: { interval: 1 } });
-    hub = await startHub(at);
-    const { url } = hub;
-    const post = async (path: string, body: object, headers = {}): Promise<{ token?: string }> => {
-      const answer = await fetch(`${url}/api/monitoring/${path}`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", ...headers },
-        body: JSON.stringify(body),
-      });
-      expect(answer.status).toBe(200);
-      return (await answer.json()) as { token?: string };
-    };
-    const { token } = await post("register", { hostname: "twin", capabilities: {} });
-    await post("report", { hostname: "twin", ip: "127.0.0.1" }, { Authorization: `Bearer ${token}` });
-    const state = (): string =>
-      json(["node", "list"]).nodes.find(({ name }: { name: string }) => name === "rack-7").state;
-    await vi.waitFor(() => expect(state()).toBe("answering"), { timeout: 20_000 });
-    const { status, stdout, stderr } = gohm(["node", "approve", "twin", "--json"]);
-    expect([status, stderr]).toEqual([0, "twin is the same machine as rack-7 and is shown as rack-7 from now on\n"]);
-    expect(JSON.parse(stdout)).toMatchObject({ name: "rack-7", registration: { hostname: "twin", state: "approved" } });
-  } finally {
-    played.close();
-  }
-});
-
 test("many who create the same account and token at once get one of each", async () => {
   await begin();
   const env = { ...bare, GOHM_DATA: at.data };
