@@ -15,11 +15,11 @@ const texts: Texts = Object.fromEntries(
     .split(" ")
     .map((name) => [name, `<${name}>`]),
 );
-/** Values for any sentence. */
+/** Values for any sentence: what a new one needs beside these belongs here. */
 const values = {
   ...texts,
   ...{ fault: "bad_request", lost: "replaced", now: Date.UTC(2001, 1, 3), until: Date.UTC(2001, 1, 3) },
-  ...{ deadlineMs: 7000, retryMs: 7000, skewMs: 7000, most: 7, left: 7, others: 7 },
+  ...{ deadlineMs: 7000, retryMs: 7000, skewMs: 7000, most: 7, left: 7, others: 7, more: 7, gpus: 7, kib: 7 },
 };
 
 type Table = Readonly<Record<string, (values: object) => string>>;
