@@ -16,6 +16,7 @@ export type ActionName =
 /** What entries say beside their target, by name. The page names each in its languages. */
 export type DetailName =
   | "address"
+  | "addressBefore"
   | "after"
   | "before"
   | "created"

@@ -307,6 +307,7 @@ export const adminEn: AdminText = {
   },
   detailNames: {
     address: "address",
+    addressBefore: "address before",
     after: "after",
     before: "name before",
     created: "new account",

@@ -57,7 +57,7 @@ export const adminZhCN: ForeignAdminText = {
     account_unknown: "这个账号已不存在。",
     token_unknown: "这个令牌已不存在。",
     host_in_settings:
-      "hub 无法修改它的设置文件（这一项写在其中）。请重试，或请有权修改 hub 机器上这个文件的人在那里修改。",
+      "这一项写在 hub 的设置文件里，而 hub 无法修改该文件。请重试，或请有权限的人在 hub 所在的机器上修改该文件。",
     book_unusable: "hub 无法写入管理数据，没有做任何更改。",
     history_unwritable: "hub 无法写入历史数据，没有做任何更改。",
   },
@@ -107,16 +107,16 @@ export const adminZhCN: ForeignAdminText = {
       `有两台机器同时以这台主机的名义上报（boot ID：${first}… 和 ${second}…），只采用第一台。请为每台机器设置不同的主机名和令牌。`,
     report_refused: ({ fault, message }) => `有一次上报被拒绝：${faults[fault] ?? fault}（${message}）`,
     too_much: () => "发送的数据超过 hub 对一台机器的限制。",
-    at_once: () => "同时发送多个报告，而不是逐个发送。",
+    at_once: () => "同时上报多次，而不是逐次上报。",
     too_many_devices: ({ most, left }) =>
-      `一天内报告的设备超过 ${number(most)} 个（push.devices）：上次报告中有 ${number(left)} 个未记录。`,
+      `一天内上报的设备超过 ${number(most)} 个（push.devices）：上次上报中有 ${number(left)} 个未记录。`,
     same_ids: ({ more, gpus }) =>
-      `上次报告的 ${number(gpus)} 个 GPU 中有 ${number(more)} 个与另一个 GPU 的 ID 相同：只采用第一个。`,
-    large_report: ({ kib }) => `上次报告有 ${number(kib)} KiB，远大于正常大小。`,
+      `上次上报的 ${number(gpus)} 个 GPU 中有 ${number(more)} 个与另一个 GPU 的 ID 相同：只采用第一个。`,
+    large_report: ({ kib }) => `上次上报的数据有 ${number(kib)} KiB，远大于正常大小。`,
     moved: ({ origin, before }) =>
       `令牌重置后，它从 ${origin} 注册；以前的地址是 ${before}。如果不认识新地址，请再次重置令牌。`,
     name_asked: ({ origin, hostname }) =>
-      `${origin} 上的机器要求以“${hostname}”注册，而这是本主机的名称。如果它就是这台机器并丢失了令牌，请重置令牌；否则请给它换一个主机名。`,
+      `${origin} 上的机器请求以“${hostname}”注册，而这是本主机的名称。如果它就是这台机器并丢失了令牌，请重置令牌；否则请给它换一个主机名。`,
     by_turns: ({ one, other }) =>
       `上报轮流来自 ${one} 和 ${other}：如果是两台机器共用一个令牌，请为每台设置各自的主机名和令牌。`,
     lookalike: ({ names }) => `它的名称与另一台主机（${names}）相似：批准之前请核对地址。`,
@@ -152,7 +152,7 @@ export const adminZhCN: ForeignAdminText = {
     full: "等待批准的主机过多",
     rate: "发送过于频繁",
     format: "无法识别的请求",
-    name: "不认识的 hub 名称",
+    name: "未知的 hub 名称",
     slow: "请求未发送完整",
     crowd: "连接过多",
   },
@@ -337,6 +337,7 @@ export const adminZhCN: ForeignAdminText = {
   },
   detailNames: {
     address: "地址",
+    addressBefore: "原地址",
     after: "之前的操作",
     before: "原名称",
     created: "新账号",

@@ -13,8 +13,8 @@ const faults: Readonly<Partial<Record<FaultCode, string>>> = {
   media_type_refused: "類型不受支援",
   node_registered: "主機名稱已被註冊",
   sample_bad: "時間或名稱無效",
-  secret_refused: "沒有密鑰，或密鑰錯誤",
-  too_many_attempts: "錯誤的密鑰過多",
+  secret_refused: "沒有金鑰，或金鑰錯誤",
+  too_many_attempts: "錯誤的金鑰過多",
   too_many_nodes: "機器過多",
 };
 
@@ -57,7 +57,7 @@ export const adminZhTW: ForeignAdminText = {
     account_unknown: "這個帳號已不存在。",
     token_unknown: "這個權杖已不存在。",
     host_in_settings:
-      "hub 無法修改它的設定檔（這一項寫在其中）。請重試，或請有權修改 hub 機器上這個檔案的人在那裡修改。",
+      "這一項寫在 hub 的設定檔裡，而 hub 無法修改該檔案。請重試，或請有權限的人在 hub 所在的機器上修改該檔案。",
     book_unusable: "hub 無法寫入管理資料，沒有做任何變更。",
     history_unwritable: "hub 無法寫入歷史資料，沒有做任何變更。",
   },
@@ -107,16 +107,16 @@ export const adminZhTW: ForeignAdminText = {
       `有兩台機器同時以這台主機的名義回報（boot ID：${first}… 和 ${second}…），只採用第一台。請為每台機器設定不同的主機名稱和權杖。`,
     report_refused: ({ fault, message }) => `有一次回報被拒絕：${faults[fault] ?? fault}（${message}）`,
     too_much: () => "傳送的資料超過 hub 對一台機器的限制。",
-    at_once: () => "同時傳送多筆回報，而不是逐筆傳送。",
+    at_once: () => "同時回報多次，而不是逐次回報。",
     too_many_devices: ({ most, left }) =>
       `一天內回報的裝置超過 ${number(most)} 個（push.devices）：上次回報中有 ${number(left)} 個未記錄。`,
     same_ids: ({ more, gpus }) =>
       `上次回報的 ${number(gpus)} 個 GPU 中有 ${number(more)} 個與另一個 GPU 的 ID 相同：只採用第一個。`,
-    large_report: ({ kib }) => `上次回報有 ${number(kib)} KiB，遠大於正常大小。`,
+    large_report: ({ kib }) => `上次回報的資料有 ${number(kib)} KiB，遠大於正常大小。`,
     moved: ({ origin, before }) =>
       `權杖重設後，它從 ${origin} 註冊；先前的位址是 ${before}。如果不認得新位址，請再次重設權杖。`,
     name_asked: ({ origin, hostname }) =>
-      `${origin} 上的機器要求以「${hostname}」註冊，而這是本主機的名稱。如果它就是這台機器並遺失了權杖，請重設權杖；否則請給它換一個主機名稱。`,
+      `${origin} 上的機器請求以「${hostname}」註冊，而這是本主機的名稱。如果它就是這台機器並遺失了權杖，請重設權杖；否則請給它換一個主機名稱。`,
     by_turns: ({ one, other }) =>
       `回報輪流來自 ${one} 和 ${other}：如果是兩台機器共用一個權杖，請為每台設定各自的主機名稱和權杖。`,
     lookalike: ({ names }) => `它的名稱與另一台主機（${names}）相似：核准之前請核對位址。`,
@@ -152,7 +152,7 @@ export const adminZhTW: ForeignAdminText = {
     full: "等待核准的主機過多",
     rate: "傳送過於頻繁",
     format: "無法辨識的請求",
-    name: "不認識的 hub 名稱",
+    name: "未知的 hub 名稱",
     slow: "請求未傳送完整",
     crowd: "連線過多",
   },
@@ -337,6 +337,7 @@ export const adminZhTW: ForeignAdminText = {
   },
   detailNames: {
     address: "位址",
+    addressBefore: "原位址",
     after: "先前的操作",
     before: "原名稱",
     created: "新帳號",

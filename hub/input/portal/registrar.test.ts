@@ -104,7 +104,7 @@ test("after a reset a machine stays approved, from any address; administrators s
   const kept = { state: "approved", after: "reset" };
   expect(await again("2001:db8:0:1::9")).toEqual(["approved", [], kept]);
   const shown = [expect.stringMatching(/registered from 10\.0\.0\.66; before, it was at 2001:db8:0:1::9\./)];
-  expect(await again("10.0.0.66")).toEqual(["approved", shown, { ...kept, before: "2001:db8:0:1::9" }]);
+  expect(await again("10.0.0.66")).toEqual(["approved", shown, { ...kept, addressBefore: "2001:db8:0:1::9" }]);
   // Whoever took the name must not make that disappear.
   expect(await again("10.0.0.66")).toEqual(["approved", shown, kept]);
   await hub.pass(day);

@@ -137,7 +137,7 @@ export class Registrar {
       details: {
         state,
         ...(known === undefined ? {} : { after: "reset" }),
-        ...(before === undefined ? {} : { before }),
+        ...(before === undefined ? {} : { addressBefore: before }),
         ...(ground.by === "token" ? { token: ground.token.name } : {}),
       },
       write(book) {

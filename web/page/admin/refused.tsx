@@ -53,7 +53,7 @@ function Item({ refusal }: { refusal: RefusedAddress }): JSX.Element {
           ])}{" "}
           <span class="quiet">{t.refusedLast(agoOf(last))}</span>
         </p>
-        <p class="quiet">{counts.map(([reason]) => t.refusalAdvice[reason]).join(" ")}</p>
+        <p class="quiet">{t.sentences(counts.map(([reason]) => t.refusalAdvice[reason]))}</p>
       </div>
     </li>
   );
