@@ -218,7 +218,7 @@ export class SettingsFile implements ServersFile {
     }
   }
 
-  /** What cannot be put right now is when the hub starts next. */
+  /** Logs what fails: the hub puts the file in order at its next start. */
   #care(work: () => void): void {
     try {
       work();

@@ -274,7 +274,7 @@ export class Connections {
       const own = connection.network === network;
       if (!own && (ownOnly || size <= network.size)) continue;
       const rank = this.#rankOf(connection);
-      // A client who has proved who it is gives way only to an address that still has fewer then.
+      // A client who has proved who it is gives way only to an address that has no more than its own afterwards.
       if (rank === ranks.known && (own || size < network.size + 2)) continue;
       const candidate = { connection, rank };
       if (least === undefined || compare(candidate, least) < 0) least = candidate;
