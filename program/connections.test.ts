@@ -261,7 +261,7 @@ test("in a flood, the newest connections have time to send their requests", () =
   expect(feeds.some(({ closed }) => closed)).toBe(false);
 });
 
-test("a connection that sent part of a request and no more is told, one that sent nothing is not", () => {
+test("a connection that sent part of a request and no more is reported, one that sent nothing is not", () => {
   const { enter, closed } = open();
   const half = enter("half");
   half.bytesRead = 20;

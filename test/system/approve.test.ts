@@ -29,7 +29,7 @@ function gohm(args: readonly string[]): SpawnSyncReturns<string> {
   return spawnSync(process.execPath, [join(top, "dist", "gohm.mjs"), ...args], options);
 }
 
-test("an approved machine that the hub polls under another name is said to be that host", async () => {
+test("the answer to an approval names the polled host that the machine is", async () => {
   const system = create(SystemInfoSchema, { bootId: "twin", uptime: 100_000n });
   const info = (): Info => ({ ...machine(Date.now()), hostname: "twin", system });
   const played = await playHost(info);

@@ -11,7 +11,7 @@ test("a report as usual ones are is nothing to tell", () => {
   expect([oddityOf(usual, "json", 65_536), oddityOf(usual, "sample", 262_144)]).toEqual([undefined, undefined]);
 });
 
-test("a report that is far larger than usual, or has one GPU several times, is told", () => {
+test("administrators see that a report is far larger than usual, or has one GPU several times", () => {
   expect(oddityOf(usual, "json", 65_537)?.text).toBe("Its last report had 64 KiB, far more than usual.");
   expect(oddityOf(usual, "sample", 1_000_000)?.text).toBe("Its last report had 977 KiB, far more than usual.");
   const twice = create(HostInfoSchema, { gpus: [{ uuid: "GPU-1" }, { uuid: "GPU-1" }, { uuid: "GPU-1" }] });

@@ -248,7 +248,7 @@ test("an action that the book does not commit leaves the file as it was", async 
   expect([(await scene.node("gpu1")).address, scene.audit()]).toEqual(["127.0.0.1:9", []]);
 });
 
-test("a file that cannot be changed is told before it is tried, with who may", async () => {
+test("that a file cannot be changed, and who may, is there before it is tried", async () => {
   linkSync(path, join(folder, "same.json"));
   chmodSync(path, 0o600);
   const owner = expect.any(String);
