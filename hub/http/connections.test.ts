@@ -1,8 +1,11 @@
+import { EventEmitter } from "node:events";
+import type { IncomingMessage, Server } from "node:http";
 import { PassThrough } from "node:stream";
 import { Hono } from "hono";
 import { expect, test } from "vitest";
 import { silent } from "../log.ts";
 import { Refusals } from "../refusal.ts";
+import { PageConnections } from "./connections.ts";
 import { listen, serverOf } from "./server.ts";
 
 test("a hub that may open few files says how many connections it takes", async () => {
@@ -27,4 +30,56 @@ test("a request whose body does not come in time is counted as too slow, and byt
     ["request_too_slow", 1],
     ["bad_request", 1],
   ]);
+});
+
+/** A page's port with eight connections for each address, of sixteen in all, and what it does with those of one address. */
+function crowded() {
+  const server = new EventEmitter();
+  const refusals = new Refusals(() => 0);
+  const connections = new PageConnections(server as Server, { log: silent, files: 64, refusals });
+  const closed: number[] = [];
+  const connect = (remotePort: number) => {
+    const socket = Object.assign(new EventEmitter(), { remoteAddress: "10.0.0.7", remotePort, bytesRead: 1 });
+    const close = () => closed.push(remotePort);
+    server.emit("connection", Object.assign(socket, { destroy: close, resetAndDestroy: close }));
+    return socket;
+  };
+  const begin = (port: number, { complete, unread = 0, known = false }: BegunRequest) => {
+    const request = { socket: connect(port), complete } as unknown as IncomingMessage;
+    server.emit("request", request, Object.assign(new EventEmitter(), { socket: { writableLength: unread } }));
+    if (known) connections.identified(request);
+  };
+  return { refusals, closed, connect, begin };
+}
+
+interface BegunRequest {
+  readonly complete: boolean;
+  /** Bytes of the answer that the client has not read. */
+  readonly unread?: number;
+  readonly known?: boolean;
+}
+
+test.each<[string, BegunRequest, BegunRequest]>([
+  ["half a body", { complete: false }, { complete: true }],
+  ["an answer that nobody reads", { complete: true, unread: 1 }, { complete: true }],
+  ["a page that is read", { complete: true }, { complete: true, known: true }],
+  ["an answer that nobody reads", { complete: true, unread: 1 }, { complete: false, known: true }],
+])(
+  "where one address has every place of its own, %s gives way, although another request is older",
+  (_, lesser, best) => {
+    const { begin, connect, closed } = crowded();
+    begin(1, best);
+    for (let port = 2; port <= 8; port++) begin(port, lesser);
+    expect(closed).toEqual([]);
+    connect(9);
+    expect(closed).toEqual([2]);
+  },
+);
+
+test("a connection for which none gives way is closed itself, and administrators see it", () => {
+  const { begin, connect, closed, refusals } = crowded();
+  for (let port = 1; port <= 8; port++) begin(port, { complete: true, known: true });
+  connect(9);
+  expect(closed).toEqual([9]);
+  expect(refusals.list()).toMatchObject([{ address: "10.0.0.7", counts: [{ reason: "crowd", count: 1 }] }]);
 });
