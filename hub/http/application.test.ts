@@ -151,6 +151,19 @@ test("a body may have as many bytes as its route declares, and the document says
   expect(said).toEqual(["At most 100000 bytes.", "At most 65536 bytes."]);
 });
 
+test("a client that goes away while its body is read is no error of the hub, whose log would grow with each", async () => {
+  const lost = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.error(new Error("aborted")),
+  });
+  const init: RequestInit = { method: "POST", body: lost, headers: { "Content-Type": "application/json" } };
+  const answer = await administrator.request("/jobs", { ...init, duplex: "half" } as RequestInit);
+  expect([answer.status, await answer.json(), lines]).toEqual([
+    499,
+    { error: { code: "canceled", message: expect.stringContaining("went away") } },
+    [],
+  ]);
+});
+
 test("the owner's routes are not there on the TCP port, whoever asks, and nowhere in its document", async () => {
   for (const method of ["GET", "POST"]) {
     const answer = await as({ kind: "owner" }).request("/own", { method });

@@ -13,7 +13,7 @@ interface BodyFormat<S extends GenericSchema> {
 
 /**
  * Reads a JSON body and checks it against a schema.
- * @throws Fault media_type_refused, body_too_large, bad_request
+ * @throws Fault media_type_refused, body_too_large, canceled, bad_request
  */
 export async function readBody<S extends GenericSchema>(
   c: Context,
@@ -56,7 +56,7 @@ function unknownKey(given: string, schema: GenericSchema): string {
 const wantedOf = ({ message, expected }: BaseIssue<unknown>): string =>
   message.startsWith("Invalid ") ? (expected ?? "valid") : message;
 
-/** @param length what the client says it is, or 0 @throws Fault body_too_large */
+/** @param length what the client says it is, or 0 @throws Fault body_too_large, canceled */
 async function textOf(
   request: Request,
   { length, limit }: { readonly length: number; readonly limit: number },
@@ -65,10 +65,15 @@ async function textOf(
   if (length > limit) throw tooLarge();
   const pieces: Uint8Array[] = [];
   let size = 0;
-  for await (const piece of request.body ?? []) {
-    size += piece.length;
-    if (size > limit) throw tooLarge();
-    pieces.push(piece);
+  try {
+    for await (const piece of request.body ?? []) {
+      size += piece.length;
+      if (size > limit) throw tooLarge();
+      pieces.push(piece);
+    }
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault("canceled", "The client went away before its request was read.", { cause: error });
   }
   return Buffer.concat(pieces).toString("utf8");
 }
