@@ -107,7 +107,7 @@ test("a body is what its route declares, or is refused without being repeated", 
     400,
     refusal("bad_request", 'The body\'s "cards" must be number.'),
   ]);
-  expect(await send("[]")).toEqual([400, refusal("bad_request", 'The body\'s "name" must be "name".')]);
+  expect(await send("[]")).toEqual([400, refusal("bad_request", 'The body must have the key "name".')]);
   const strict = async (content: string) => {
     const answer = await administrator.request("/strict", body(content).init);
     return [answer.status, await answer.text()];

@@ -36,11 +36,10 @@ export async function readBody<S extends GenericSchema>(
     throw new Fault("bad_request", message);
   }
   // The value is not repeated: it may be as long as the body.
-  const place = getDotPath(issue);
-  throw new Fault(
-    "bad_request",
-    `${place === null ? "The body" : `The body's "${clean(place)}"`} must be ${wantedOf(issue)}.`,
-  );
+  const place = clean(getDotPath(issue) ?? "");
+  const isMissing = issue.received === "undefined" && issue.message.startsWith("Invalid key:");
+  if (isMissing) throw new Fault("bad_request", `The body must have the key "${place}".`);
+  throw new Fault("bad_request", `${place === "" ? "The body" : `The body's "${place}"`} must be ${wantedOf(issue)}.`);
 }
 
 /** Says that an object must not have a key: a mistyped one would change nothing, without a word. */
