@@ -71,6 +71,11 @@ test("a file with a further hard link would leave the old content there", () => 
   expect(obstacleOf(path)).toMatchObject({ kind: "links", reason: expect.stringContaining("hard links") });
 });
 
+test("a folder at the path is no file with further hard links, though it is linked by each folder in it", () => {
+  mkdirSync(join(folder, "folder", "inner"), { recursive: true });
+  expect(obstacleOf(join(folder, "folder"))).toBeUndefined();
+});
+
 /** A file in a folder of its own, each with its owner and mode. */
 function place(
   name: string,

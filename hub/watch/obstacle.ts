@@ -31,7 +31,8 @@ export function obstacleOf(path: string): Obstacle | undefined {
     if (stats === undefined) return undefined;
     accessSync(real, constants.R_OK | constants.W_OK);
     if (!isOwn(stats)) return refusal("permission", `the hub does not run as ${owner}, to whom it belongs`);
-    if (stats.nlink > 1 + undosOf(real).length) {
+    // A directory has one link more for each folder in it; what is no file cannot be read, which says more.
+    if (stats.isFile() && stats.nlink > 1 + undosOf(real).length) {
       return refusal("links", "it has further hard links, which would keep the old content");
     }
     return undefined;
