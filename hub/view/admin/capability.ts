@@ -30,32 +30,29 @@ export function capabilitiesOf(info: Pick<HostInfo, "cpu" | "memory" | "gpus" | 
 
 /**
  * What any of some lists has, the first one that has it: an exporter that obeys its configuration reports only what is
- * selected, and what is not must be there to be selected again. GPUs by index.
+ * selected, and what is not must be there to be selected again. GPUs by index; disks and interfaces in the order of the last
+ * list, so that a device keeps its place when it is no longer reported.
  */
 export function joined(all: readonly Capabilities[]): Capabilities {
-  const gpus = new Map(all.toReversed().flatMap(({ gpus }) => gpus.map((gpu) => [gpu.index, gpu] as const)));
   const [cores] = all.flatMap(({ cpuCores }) => cpuCores ?? []);
   const [memory] = all.flatMap(({ memoryTotalGB }) => memoryTotalGB ?? []);
   return {
     ...defined("cpuCores", cores),
     ...defined("memoryTotalGB", memory),
-    gpus: [...gpus.values()].sort((a, b) => a.index - b.index),
-    disks: unique(
-      all.flatMap(({ disks }) => disks),
-      ({ mount }) => mount,
-    ),
-    nics: unique(
-      all.flatMap(({ nics }) => nics),
-      ({ name }) => name,
-    ),
+    gpus: unique(lists(all, "gpus"), ({ index }) => index).sort((a, b) => a.index - b.index),
+    disks: unique(lists(all, "disks"), ({ mount }) => mount),
+    nics: unique(lists(all, "nics"), ({ name }) => name),
   };
 }
 
-/** The first of each key, in order. */
-function unique<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
-  const seen = new Set<string>();
-  return items.filter((item) => !seen.has(keyOf(item)) && seen.add(keyOf(item)));
-}
+/** One kind of device of each list, the last list first. */
+const lists = <K extends "gpus" | "disks" | "nics">(all: readonly Capabilities[], kind: K): Capabilities[K][number][] =>
+  all.toReversed().flatMap((one): readonly Capabilities[K][number][] => one[kind]);
+
+/** The last of each key, in the place of the first. */
+const unique = <T>(items: readonly T[], keyOf: (item: T) => unknown): T[] => [
+  ...new Map(items.map((item) => [keyOf(item), item])).values(),
+];
 
 const tenths = (bytes: bigint | undefined): number | undefined =>
   bytes === undefined ? undefined : Math.round((Number(bytes) / gibibyte) * 10) / 10;
