@@ -154,7 +154,7 @@ const link: Command = {
     const client = context.hub();
     const answer = await client.call(adminRoutes.addLink, {}, word === undefined ? {} : { name: word });
     if (context.given.flags.json) context.show({ columns: [], rows: [], json: answer });
-    else showLink(context, client, answer);
+    else showLink(context, client, answer, !(await isAccount(client, answer.name)));
     return 0;
   },
 };
@@ -163,10 +163,14 @@ const link: Command = {
 const addressOf = ({ base }: HubClient, { path, url }: Pick<Link, "path" | "url">): string =>
   base === undefined ? url : `${base}${path}`;
 
-function showLink({ print, note }: Context, client: HubClient, link: Link): void {
-  const { name, expires } = link;
+/** @param isNew if there is no such account: a mistyped name must not make an administrator without a word */
+function showLink({ print, note }: Context, client: HubClient, link: Link, isNew = false): void {
+  const name = `"${clean(link.name)}"`;
   print(clean(addressOf(client, link), longestAddress));
-  note(`This link sets the password of "${clean(name)}" and signs in, once, until ${localTime(expires)}.`);
+  const effect = isNew
+    ? `There is no account ${name} yet: this link creates it, as an administrator, sets its password`
+    : `This link sets the password of ${name}`;
+  note(`${effect} and signs in, once, until ${localTime(link.expires)}.`);
 }
 
 export const accountCommands: readonly Command[] = [list, create, password, role, remove, link];

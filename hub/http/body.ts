@@ -52,8 +52,14 @@ function unknownKey(given: string, schema: GenericSchema): string {
 }
 
 /** What a value must be: as its schema says, where that has words of its own. */
-const wantedOf = ({ message, expected }: BaseIssue<unknown>): string =>
-  message.startsWith("Invalid ") ? (expected ?? "valid") : message;
+function wantedOf({ type, input, message, requirement, expected }: BaseIssue<unknown>): string {
+  if (!message.startsWith("Invalid ")) return message;
+  if (type === "min_value" || type === "max_value") {
+    // A number is short enough to be repeated.
+    return `at ${type === "min_value" ? "least" : "most"} ${requirement}: it is ${input}`;
+  }
+  return expected ?? "valid";
+}
 
 /** @param length what the client says it is, or 0 @throws Fault body_too_large, canceled */
 async function textOf(

@@ -104,6 +104,10 @@ function administer(input: Input): void {
     expect.stringMatching(/^This link sets the password of "bob" and signs in, once, until 20\d\d-/),
   ]);
   expect(said(["account", "link", "bob"], input)).toMatch(/#\/link\/[\w-]{43}\n$/);
+  // A mistyped name does not make an administrator without a word.
+  expect(gohm(["account", "link", "bobb"], input).stderr).toMatch(
+    /^There is no account "bobb" yet: this link creates it, as an administrator, /,
+  );
   expect(said(["account", "role", "bob", "administrator", "-P"], input)).toMatch(/\nbob\|administrator\|none\|/);
   expect(said(["account", "password", "bob", "--password-stdin", "--csv"], made)).toMatch(/\nbob,administrator,set,/);
   expect(said(["account", "delete", "bob"], input)).toBe("DELETED\nbob\n");
@@ -273,7 +277,7 @@ test("what cannot be done ends with 1 and says why, a line that cannot be unders
     [
       ["node", "set", "gpu1", "--config", '{"gpuIndices":[-1]}'],
       1,
-      /refuses: The body's "gpuIndices\.0" must be >=0\.$/,
+      /refuses: The body's "gpuIndices\.0" must be at least 0: it is -1\.$/,
     ],
     [
       ["node", "set", "gpu1"],

@@ -72,7 +72,7 @@ export class AccountTable {
   /** @throws Fault name_taken, bad_request */
   add({ name, role, created }: Pick<Account, "name" | "role" | "created">, password: string | undefined): Account {
     const other = this.named(name);
-    if (other !== undefined) throw new Fault("name_taken", `There is an account ${quoted(other.name)} already`);
+    if (other !== undefined) throw new Fault("name_taken", `There is an account ${quoted(other.name)} already.`);
     const { lastInsertRowid } = this.#insert.run({
       name: text(name, "name of an account"),
       key: accountKey(name),

@@ -47,7 +47,7 @@ export class TokenTable {
   /** @throws Fault name_taken, bad_request */
   add(hash: Uint8Array, token: Omit<ApiToken, "id" | "used">): ApiToken {
     const { name, scope, created, creator, expires } = token;
-    if (this.#named.get(name) !== undefined) throw new Fault("name_taken", `There is a token ${quoted(name)} already`);
+    if (this.#named.get(name) !== undefined) throw new Fault("name_taken", `There is a token ${quoted(name)} already.`);
     const { lastInsertRowid } = this.#insert.run({
       hash: sha256(hash),
       name: text(name, "name of a token"),
