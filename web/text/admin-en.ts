@@ -64,7 +64,8 @@ export const adminEn: AdminText = {
   timeAndAge: (time, ago) => `${time} (${ago})`,
 
   waitingHosts: (n) => `${plural(n, "host")} ${n === 1 ? "waits" : "wait"} for approval`,
-  waitingHint: "Approve a host only if you know it. Until then its reports are kept, but it is in no count.",
+  waitingHint:
+    "Approve a host only if you know it; one that you do not know, open and delete. Until it is approved, its reports are kept, but it is in no count.",
   approve: "Approve",
   approveHost: (name) => `Approve ${name}`,
   approved: (name) => `${name} is approved.`,
@@ -74,6 +75,7 @@ export const adminEn: AdminText = {
   sameMachine: (registered, shown) =>
     `${registered} is the same machine as ${shown} and is shown as ${shown} from now on.`,
   sentences: (all) => all.join(" "),
+  clauses: (all) => all.join("; "),
   registeredFrom: (ago, origin) => `Registered ${ago} from ${origin}`,
   noGpus: "no GPU",
   cores: (n) => plural(n, "thread"),
@@ -161,7 +163,7 @@ export const adminEn: AdminText = {
   changedMeanwhile: (version) => `Somebody saved version ${version} meanwhile. Saving replaces it.`,
   identity: "Name, group, labels",
   shownName: "Shown name",
-  shownHint: (name) => `In the history it stays ${name}. Every interface takes either name.`,
+  shownHint: (name) => `In the history it stays ${name}. The API and gohm take either name.`,
   group: "Group",
   labels: "Labels",
   labelNameHint: "name",
@@ -189,9 +191,11 @@ export const adminEn: AdminText = {
   resetConsequence:
     "The machine can no longer report. To connect it again, delete the agent's token file there (its log names it) and start the agent: it registers under the same name, once, and keeps its approval.",
   deleteHint: "Remove this host if its machine is gone.",
-  inFile: (path) => `This host is in ${path} on the hub's machine. Address, group and labels are changed there.`,
+  rejectHint: "Not a machine of yours? Delete it.",
+  inFile: (path) =>
+    `This host is in ${path} on the hub's machine. Saving changes its address, group and labels in that file.`,
   notInFile: (path, why, owner) =>
-    `This host is in ${path} on the hub's machine, which the hub cannot change: ${why}. What the file says is changed there, and the host is deleted there${owner === "" ? "" : `, by ${owner}`}.`,
+    `This host is in ${path} on the hub's machine. The hub cannot change that file: ${why}. What is in it can only be changed or deleted there${owner === "" ? "" : `, by ${owner}`}.`,
   obstacles: {
     read_only: "its file system is read-only for the hub",
     permission: "the hub may not write it or its folder",
@@ -311,7 +315,7 @@ export const adminEn: AdminText = {
     after: "after",
     before: "name before",
     created: "new account",
-    days: "valid for days",
+    days: "expiry",
     diskMounts: "disks",
     from: "from",
     gpuIndices: "GPUs",
@@ -349,6 +353,7 @@ export const adminEn: AdminText = {
   no: "no",
   approvedState: "approved",
   selectedAll: "all",
+  selectedNone: "none",
   faults: {
     bad_request: "not valid",
     node_registered: "this host name is registered already",

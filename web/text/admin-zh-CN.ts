@@ -80,7 +80,7 @@ export const adminZhCN: ForeignAdminText = {
   timeAndAge: (time, ago) => `${time}（${ago}）`,
 
   waitingHosts: (n) => `${n} 台主机等待批准`,
-  waitingHint: "只批准你认识的主机。批准之前会保存它的数据，但不计入任何统计。",
+  waitingHint: "只批准你认识的主机；不认识的，请打开它并删除。批准之前会保存它的数据，但不计入任何统计。",
   approve: "批准",
   approveHost: (name) => `批准 ${name}`,
   approved: (name) => `${name} 已批准。`,
@@ -89,6 +89,7 @@ export const adminZhCN: ForeignAdminText = {
   approvedAll: (n) => `${n} 台主机已批准。`,
   sameMachine: (registered, shown) => `${registered} 与 ${shown} 是同一台机器，今后显示为 ${shown}。`,
   sentences: (all) => all.join(""),
+  clauses: (all) => all.join("；"),
   registeredFrom: (ago, origin) => `${ago}从 ${origin} 注册`,
   noGpus: "没有 GPU",
   cores: (n) => `${n} 线程`,
@@ -197,7 +198,7 @@ export const adminZhCN: ForeignAdminText = {
   changedMeanwhile: (version) => `其他人已保存版本 ${version}，继续保存会覆盖它。`,
   identity: "名称、分组、标签",
   shownName: "显示名称",
-  shownHint: (name) => `历史中仍为 ${name}。所有接口都接受这两个名称。`,
+  shownHint: (name) => `历史中仍为 ${name}。API 和 gohm 命令都接受这两个名称。`,
   group: "分组",
   labels: "标签",
   labelNameHint: "名称",
@@ -223,7 +224,8 @@ export const adminZhCN: ForeignAdminText = {
   resetConsequence:
     "这台机器将无法继续上报。要重新连接，请删除机器上 agent 的令牌文件（路径见其日志）并重新启动 agent：它会以同样的名称注册一次，批准状态保留。",
   deleteHint: "如果机器已经不在了，可以删除这台主机。",
-  inFile: (path) => `这台主机写在 hub 所在机器的 ${path} 里，地址、分组和标签会在该文件中修改。`,
+  rejectHint: "不是你们的机器？可以把它删除。",
+  inFile: (path) => `这台主机写在 hub 所在机器的 ${path} 里，在这里保存会修改该文件中的地址、分组和标签。`,
   notInFile: (path, why, owner) =>
     `这台主机写在 hub 所在机器的 ${path} 里，hub 无法修改这个文件：${why}。${owner === "" ? "请直接在该文件中修改地址等内容，或删除这台主机。" : `请由 ${owner} 在该文件中修改或删除。`}`,
   obstacles: {
@@ -341,7 +343,7 @@ export const adminZhCN: ForeignAdminText = {
     after: "之前的操作",
     before: "原名称",
     created: "新账号",
-    days: "有效天数",
+    days: "有效期",
     diskMounts: "磁盘",
     from: "来源",
     gpuIndices: "GPU",
@@ -379,6 +381,7 @@ export const adminZhCN: ForeignAdminText = {
   no: "否",
   approvedState: "已批准",
   selectedAll: "全部",
+  selectedNone: "无",
   faults,
   from: (origin) => `来自 ${origin}`,
   refused: "被拒绝",

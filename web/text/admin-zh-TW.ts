@@ -80,7 +80,7 @@ export const adminZhTW: ForeignAdminText = {
   timeAndAge: (time, ago) => `${time}（${ago}）`,
 
   waitingHosts: (n) => `${n} 台主機等待核准`,
-  waitingHint: "只核准你認識的主機。核准之前會保存它的資料，但不計入任何統計。",
+  waitingHint: "只核准你認識的主機；不認識的，請開啟它並刪除。核准之前會保存它的資料，但不計入任何統計。",
   approve: "核准",
   approveHost: (name) => `核准 ${name}`,
   approved: (name) => `${name} 已核准。`,
@@ -89,6 +89,7 @@ export const adminZhTW: ForeignAdminText = {
   approvedAll: (n) => `${n} 台主機已核准。`,
   sameMachine: (registered, shown) => `${registered} 與 ${shown} 是同一台機器，今後顯示為 ${shown}。`,
   sentences: (all) => all.join(""),
+  clauses: (all) => all.join("；"),
   registeredFrom: (ago, origin) => `${ago}從 ${origin} 註冊`,
   noGpus: "沒有 GPU",
   cores: (n) => `${n} 執行緒`,
@@ -197,7 +198,7 @@ export const adminZhTW: ForeignAdminText = {
   changedMeanwhile: (version) => `其他人已儲存版本 ${version}，繼續儲存會覆蓋它。`,
   identity: "名稱、群組、標籤",
   shownName: "顯示名稱",
-  shownHint: (name) => `歷史中仍為 ${name}。所有介面都接受這兩個名稱。`,
+  shownHint: (name) => `歷史中仍為 ${name}。API 和 gohm 指令都接受這兩個名稱。`,
   group: "群組",
   labels: "標籤",
   labelNameHint: "名稱",
@@ -223,7 +224,8 @@ export const adminZhTW: ForeignAdminText = {
   resetConsequence:
     "這台機器將無法繼續回報。要重新連線，請刪除機器上 agent 的權杖檔案（路徑見其日誌）並重新啟動 agent：它會以同樣的名稱註冊一次，核准狀態保留。",
   deleteHint: "如果機器已經不在了，可以刪除這台主機。",
-  inFile: (path) => `這台主機寫在 hub 所在機器的 ${path} 裡，位址、群組和標籤會在該檔案中修改。`,
+  rejectHint: "不是你們的機器？可以把它刪除。",
+  inFile: (path) => `這台主機寫在 hub 所在機器的 ${path} 裡，在這裡儲存會修改該檔案中的位址、群組和標籤。`,
   notInFile: (path, why, owner) =>
     `這台主機寫在 hub 所在機器的 ${path} 裡，hub 無法修改這個檔案：${why}。${owner === "" ? "請直接在該檔案中修改位址等內容，或刪除這台主機。" : `請由 ${owner} 在該檔案中修改或刪除。`}`,
   obstacles: {
@@ -341,7 +343,7 @@ export const adminZhTW: ForeignAdminText = {
     after: "先前的操作",
     before: "原名稱",
     created: "新帳號",
-    days: "有效天數",
+    days: "有效期",
     diskMounts: "磁碟",
     from: "來源",
     gpuIndices: "GPU",
@@ -379,6 +381,7 @@ export const adminZhTW: ForeignAdminText = {
   no: "否",
   approvedState: "已核准",
   selectedAll: "全部",
+  selectedNone: "無",
   faults,
   from: (origin) => `來自 ${origin}`,
   refused: "被拒絕",

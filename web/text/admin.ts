@@ -88,6 +88,8 @@ export interface AdminText {
   /** A machine that was approved is one that the hub polls. `registered` is the name under which it registered. */
   readonly sameMachine: (registered: string, shown: string) => string;
   readonly sentences: (all: readonly string[]) => string;
+  /** Joins statements that may have lists in them. */
+  readonly clauses: (all: readonly string[]) => string;
   readonly registeredFrom: (ago: string, origin: string) => string;
   readonly noGpus: string;
   readonly cores: (n: number) => string;
@@ -187,6 +189,8 @@ export interface AdminText {
   readonly resetTitle: (name: string) => string;
   readonly resetConsequence: string;
   readonly deleteHint: string;
+  /** In place of `deleteHint` while the host waits for approval. */
+  readonly rejectHint: string;
   readonly unregisterHint: string;
   readonly unregister: string;
   readonly unregisterTitle: (name: string) => string;
@@ -279,6 +283,7 @@ export interface AdminText {
   readonly no: string;
   readonly approvedState: string;
   readonly selectedAll: string;
+  readonly selectedNone: string;
   /** Why the hub refused something, in short. */
   readonly faults: Readonly<Partial<Record<FaultCode, string>>>;
   readonly from: (origin: string) => string;

@@ -64,7 +64,7 @@ function allOf(t: AdminText): [string, string][] {
   const { troubleTexts, ...texts } = t;
   return Object.entries(texts as unknown as Record<string, unknown>).flatMap(([key, value]): [string, string][] => {
     if (typeof value === "string") return [[key, value]];
-    if (key === "sentences") return [];
+    if (key === "sentences" || key === "clauses") return [];
     if (typeof value === "function")
       return [true, false].map((flag) => [key, (value as (...words: unknown[]) => string)("3 x", flag, "y")]);
     return Object.entries(value as Record<string, string>).map(([part, words]) => [`${key}.${part}`, words]);

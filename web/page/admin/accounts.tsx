@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { adminText, text } from "../../language.ts";
+import { adminText } from "../../language.ts";
 import { ActionButton, failureText, Outcome, useAction } from "../../part/action.tsx";
 import { Dialog } from "../../part/dialog.tsx";
 import { AccountName, Choice, NewPasswordFields, NotEncrypted, useNewPassword } from "../../part/form.tsx";
@@ -143,7 +143,7 @@ function Item({ account, accounts, link }: AccountsProps & { account: Account })
           {account.name} {account.name === viewer.value?.name ? <span class="quiet">{t.you}</span> : null}
         </h2>
         <p class="quiet">
-          {text.value.list([
+          {t.clauses([
             account.hasPassword ? t.lastSignIn(used) : t.noPassword,
             ...(account.sessions > 0 ? [t.sessions(account.sessions)] : []),
           ])}

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { adminText, text } from "../../language.ts";
+import { adminText } from "../../language.ts";
 import { ActionButton, Outcome, useAction } from "../../part/action.tsx";
 import { Field } from "../../part/form.tsx";
 import { actorText, wordOf } from "./actor.ts";
@@ -117,7 +117,7 @@ function textOf(name: string, value: DetailValue): string {
   const t = adminText();
   if (typeof value === "boolean") return value ? t.yes : t.no;
   if (value === null) return name === "days" ? t.neverExpires : "–";
-  if (typeof value === "number") return String(value);
+  if (typeof value === "number") return name === "days" ? t.inDays(value) : String(value);
   switch (name) {
     case "role":
       return wordOf(t.roles, value);
@@ -132,7 +132,7 @@ function textOf(name: string, value: DetailValue): string {
     case "gpuIndices":
     case "diskMounts":
     case "nicNames":
-      return value === "all" ? t.selectedAll : value;
+      return value === "all" ? t.selectedAll : value === "" ? t.selectedNone : value;
     case "reportIntervalSec":
       return value === "usual" ? t.usual : value;
     default:
@@ -167,7 +167,7 @@ function Entries({ entries }: { entries: readonly AuditEntry[] }): JSX.Element {
               </td>
               <td>{entry.target}</td>
               <td class="addresses">
-                {text.value.list(Object.entries(entry.details).map(([name, value]) => detailOf(name, value)))}
+                {t.clauses(Object.entries(entry.details).map(([name, value]) => detailOf(name, value)))}
               </td>
             </tr>
           ))}

@@ -7,7 +7,7 @@ import { Field } from "../../part/form.tsx";
 import { administer, type Node } from "./call.ts";
 import { longestSec, secondsOf } from "./interval.ts";
 import { momentOf, type Nodes, putNode } from "./nodes.ts";
-import { isSelected, listed, type Selection, sameSelection, select } from "./selection.ts";
+import { countSelected, isSelected, listed, type Selection, sameSelection, select } from "./selection.ts";
 
 /** What an administrator has chosen and not yet saved. */
 interface Draft {
@@ -166,11 +166,10 @@ function Group<T extends string | number>({ legend, selection, devices, change }
   const present = devices.map(({ id }) => id);
   const byId = new Map(devices.map((device) => [device.id, device]));
   const shown = listed(selection, present);
-  const count = shown.filter((id) => byId.has(id) && isSelected(selection, id)).length;
   return (
     <fieldset class="group">
       <legend>
-        {legend} <span class="quiet">{t.countOf(count, byId.size)}</span>
+        {legend} <span class="quiet">{t.countOf(countSelected(selection, present), byId.size)}</span>
       </legend>
       <label class="tick all">
         <input

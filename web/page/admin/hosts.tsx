@@ -7,6 +7,7 @@ import type { Node } from "./call.ts";
 import { agoOf, hardwareOf, type Nodes, useNodes, waits } from "./nodes.ts";
 import { Notice } from "./notice.tsx";
 import { Refused } from "./refused.tsx";
+import { countSelected, type Selection } from "./selection.ts";
 import { ApproveAll, ApproveButton, State, useSameMachines } from "./state.tsx";
 
 /** View of all hosts: first what waits for a decision. */
@@ -148,16 +149,32 @@ function Tags({ node }: { node: Node }): JSX.Element | null {
   );
 }
 
+/** How many devices of a kind are recorded; nothing if all are. */
+const partOf = <T,>(kind: string, selection: Selection<T>, present: readonly T[]): readonly string[] =>
+  selection === null ? [] : [`${kind} ${countSelected(selection, present)}/${present.length}`];
+
 /** "all", or which kinds of devices are recorded in part; and whether the host has taken it. */
 function recordedOf(node: Node): string {
   const t = adminText();
   const { gpuIndices, diskMounts, nicNames } = node.config;
-  const kinds: readonly (readonly [string, readonly unknown[] | null, number])[] = [
-    [t.gpus, gpuIndices, node.capabilities.gpus.length],
-    [text.value.disks, diskMounts, node.capabilities.disks.length],
-    [text.value.network, nicNames, node.capabilities.nics.length],
+  const { gpus, disks, nics } = node.capabilities;
+  const parts = [
+    ...partOf(
+      t.gpus,
+      gpuIndices,
+      gpus.map(({ index }) => index),
+    ),
+    ...partOf(
+      text.value.disks,
+      diskMounts,
+      disks.map(({ mount }) => mount),
+    ),
+    ...partOf(
+      text.value.network,
+      nicNames,
+      nics.map(({ name }) => name),
+    ),
   ];
-  const parts = kinds.flatMap(([name, list, all]) => (list === null ? [] : [`${name} ${list.length}/${all}`]));
   const late = node.ways.includes("push") && (node.taken?.version ?? 0) < node.configVersion;
   return text.value.list([...(parts.length === 0 ? [t.everything] : parts), ...(late ? [t.notTakenShort] : [])]);
 }

@@ -40,7 +40,9 @@ export function Removal({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Elem
         </div>
       )}
       <div class="deed">
-        <p>{file !== null && isFixed(node) ? fileText(file) : t.deleteHint}</p>
+        <p>
+          {file !== null && isFixed(node) ? fileText(file) : node.state === "waiting" ? t.rejectHint : t.deleteHint}
+        </p>
         {isFixed(node) ? null : (
           <button type="button" class="button grave" onClick={() => (asked.value = "delete")}>
             {t.deleteHost}

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { cases } from "../../../test/cases.ts";
-import { isSelected, listed, type Selection, sameSelection, select } from "./selection.ts";
+import { countSelected, isSelected, listed, type Selection, sameSelection, select } from "./selection.ts";
 
 const device = fc.integer({ min: 0, max: 12 });
 const present = fc.uniqueArray(device, { maxLength: 10 });
@@ -17,6 +17,12 @@ test("unticking one card of eight keeps the other seven, and ticking it again ke
 test("a device that is ticked but away stays ticked, and is listed last", () => {
   expect(listed([9, 1], [0, 1])).toEqual([0, 1, 9]);
   expect(select([9, 1], 0, true, [0, 1])).toEqual([0, 1, 9]);
+});
+
+test("a ticked device that the host lacks is not counted: of no GPU, none is recorded", () => {
+  expect(countSelected([0, 1], [])).toBe(0);
+  expect(countSelected([9, 1], [0, 1])).toBe(1);
+  expect(countSelected<number>(null, [0, 1])).toBe(2);
 });
 
 test("ticking changes one device and no other, and names none twice", () => {

@@ -22,6 +22,10 @@ export const listed = <T>(selection: Selection<T>, present: readonly T[]): reado
   ...new Set([...present, ...(selection ?? [])]),
 ];
 
+/** How many of the devices that the host has are selected. */
+export const countSelected = <T>(selection: Selection<T>, present: readonly T[]): number =>
+  [...new Set(present)].filter((one) => isSelected(selection, one)).length;
+
 /** True if both keep the same devices, in whatever order. */
 export function sameSelection<T>(a: Selection<T>, b: Selection<T>): boolean {
   if (a === null || b === null) return a === b;

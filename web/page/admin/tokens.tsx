@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { adminText, text } from "../../language.ts";
+import { adminText } from "../../language.ts";
 import { failureText, useAction } from "../../part/action.tsx";
 import { Choice } from "../../part/form.tsx";
 import { actorText } from "./actor.ts";
@@ -108,7 +108,7 @@ function Item({ token, tokens }: { token: Token; tokens: TokenList }): JSX.Eleme
           {token.name} <span class="chip">{t.scopes[token.scope]}</span>
         </h2>
         <p class="quiet">
-          {text.value.list([
+          {t.clauses([
             t.madeBy(actorText(token.creator), momentOf(token.created)),
             token.used === null ? t.neverUsed : t.usedLast(agoOf(token.used)),
           ])}
