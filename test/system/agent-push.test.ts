@@ -156,7 +156,7 @@ test("a token that the portal does not know stops the agent, with what to do, at
   writeFileSync(file, JSON.stringify({ token: "stale", server: portal.url }));
   chmodSync(file, 0o600);
   expect(await ends(report(), rejected)).toContain(
-    `rejects the token in ${file}. Ask the hub's administrator to delete the node`,
+    `rejects the token in ${file}, as after an administrator deleted this machine or reset its token. To register it again`,
   );
   rmSync(file);
   const running = report();

@@ -39,7 +39,7 @@ export interface PortalOptions {
 /** Time until the configuration is requested again. */
 const configRetryMs = 5000;
 
-/** Advice that lets a name register again. The first portals keep a node whose token is reset, and still answer 409. */
+/** Advice that lets a taken name register. The first portals keep a node whose token is reset, and still answer 409. */
 const remedy =
   "Ask the hub's administrator to delete the node or to reset its token (where a reset alone ends in 409, the node must be deleted)";
 
@@ -222,7 +222,8 @@ export class Portal {
   #rejected(answer: HubAnswer): HubRejection {
     const { server, path } = this.#options;
     return new HubRejection(
-      `${server} rejects the token in ${path}. ${remedy}, delete ${path}, and start again${this.#said(answer)}`,
+      `${server} rejects the token in ${path}, as after an administrator deleted this machine or reset its token. ` +
+        `To register it again, delete ${path}, and start again${this.#said(answer)}`,
     );
   }
 
