@@ -145,6 +145,7 @@ export const adminEn: AdminText = {
   tokenUsed: "Token last used",
   mayRegister: "May register again",
   devices: "What is recorded",
+  selectDevices: "Select what is recorded",
   devicesHint: "What is not ticked is discarded: it is on no page and in no history.",
   gpus: "GPUs",
   countOf: (selected, all) => `${selected} of ${all}`,

@@ -181,6 +181,7 @@ export const adminZhCN: ForeignAdminText = {
   tokenUsed: "令牌上次使用",
   mayRegister: "可重新注册",
   devices: "记录哪些设备",
+  selectDevices: "选择要记录的设备",
   devicesHint: "未勾选的设备会被丢弃：不显示在页面上，也不进入历史。",
   gpus: "GPU",
   countOf: (selected, all) => `${selected} / ${all}`,

@@ -181,6 +181,7 @@ export const adminZhTW: ForeignAdminText = {
   tokenUsed: "權杖上次使用",
   mayRegister: "可重新註冊",
   devices: "記錄哪些裝置",
+  selectDevices: "選擇要記錄的裝置",
   devicesHint: "未勾選的裝置會被捨棄：不顯示在頁面上，也不進入歷史。",
   gpus: "GPU",
   countOf: (selected, all) => `${selected} / ${all}`,

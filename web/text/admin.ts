@@ -145,6 +145,7 @@ export interface AdminText {
   readonly tokenUsed: string;
   readonly mayRegister: string;
   readonly devices: string;
+  readonly selectDevices: string;
   readonly devicesHint: string;
   readonly gpus: string;
   readonly countOf: (selected: number, all: number) => string;

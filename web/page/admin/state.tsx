@@ -24,7 +24,7 @@ export function ApproveButton({ node, nodes, place }: ApproveProps): JSX.Element
   const approve = (): void => {
     action.run(async () => {
       const answer = await administer("approveNode", { name: node.name });
-      const next = { path: hostAdminPath(answer.name), words: t.devices };
+      const next = { path: hostAdminPath(answer.name), words: t.selectDevices };
       const words = sameMachine(node, answer) ?? t.approved(answer.shown);
       tell({ place, words, ...(place === "hosts" && { next }) });
       putNode(nodes, answer, node.name);
