@@ -20,9 +20,11 @@ type Link = JsonAnswer<typeof adminRoutes.addLink>;
 
 const exits = {
   0: "it was done",
-  1: "the hub could not be asked, or refused, or there was no password",
+  1: "the hub could not be asked, or refused",
   2: "the command line cannot be understood",
 };
+/** Of commands that ask for a password. */
+const passwordExits = { ...exits, 1: "the hub could not be asked, or refused, or there was no password" };
 
 const name = { name: "NAME", noun: "account" };
 const shown = "Prints the account as it is afterwards.";
@@ -50,6 +52,7 @@ const list: Command = {
 
 const create: Command = {
   ...common,
+  exits: passwordExits,
   name: "account create",
   summary: "create an account",
   details: `${asked} With --link it has none until a person follows the link, which is printed alone on standard output.`,
@@ -92,6 +95,7 @@ async function passwordOf({ given: { flags }, terminal }: Context): Promise<stri
 
 const password: Command = {
   ...common,
+  exits: passwordExits,
   name: "account password",
   summary: "give an account a new password, which ends its sessions",
   details: `${asked} ${shown}`,
