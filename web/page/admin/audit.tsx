@@ -165,7 +165,7 @@ function Entries({ entries }: { entries: readonly AuditEntry[] }): JSX.Element {
                 {wordOf(t.actions, entry.action)} <code>{entry.action}</code>{" "}
                 {entry.result === "refused" ? <span class="word broken">{t.refused}</span> : null}
               </td>
-              <td>{entry.target}</td>
+              <td class="target">{entry.target}</td>
               <td class="addresses">
                 {t.clauses(Object.entries(entry.details).map(([name, value]) => detailOf(name, value)))}
               </td>
