@@ -48,6 +48,9 @@ test.each([
   expect(answer.status).toBe(status);
   if (status === 403) expect(answer.body).toEqual({ error: "Invalid registration secret" });
   expect(hub.book.node("gpu7")?.state).toBe(state);
+  // The last use of an enrolment token is recorded.
+  const used = Object.fromEntries(hub.book.tokens().map((token) => [token.name, token.used]));
+  expect(used).toEqual({ lab: sent === "enrolment" ? hub.now : undefined, old: undefined });
   const log = JSON.stringify([hub.book.audit({ limit: 100 }), hub.log.lines]);
   for (const one of [...Object.values(tokens), String(answer.body.token)]) expect(log).not.toContain(one);
 });

@@ -5,6 +5,7 @@ import { ActionButton, failureText, Outcome, useAction } from "../../part/action
 import { Dialog } from "../../part/dialog.tsx";
 import { AccountName, Choice, NewPasswordFields, NotEncrypted, useNewPassword } from "../../part/form.tsx";
 import { viewer } from "../../viewer.ts";
+import { hubAddress } from "./address.ts";
 import { type Account, administer } from "./call.ts";
 import { AddForm, Fold, List, NameField, Remove } from "./list.tsx";
 import { type Loaded, useLoaded } from "./loaded.ts";
@@ -17,7 +18,7 @@ type Role = Account["role"];
 /** A one-time link as the hub answered it. */
 interface Link {
   readonly name: string;
-  /** Relative to the hub, which the person reaches as this browser does. */
+  /** Relative to the hub. */
   readonly path: string;
   readonly expires: number;
 }
@@ -47,7 +48,7 @@ export function Accounts(): JSX.Element {
           title={t.linkOf(made.name)}
           about={t.linkAbout(made.name, momentOf(made.expires))}
           label={t.linkLabel}
-          words={new URL(made.path, document.baseURI).href}
+          words={`${hubAddress()}/${made.path}`}
           close={() => (link.value = undefined)}
           key={made.path}
         />

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { adminText } from "../../language.ts";
 import { failureText, useAction } from "../../part/action.tsx";
 import { Field } from "../../part/form.tsx";
-import { viewer } from "../../viewer.ts";
+import { hubAddress } from "./address.ts";
 import { administer } from "./call.ts";
 import { AddForm, Fold } from "./list.tsx";
 import type { Nodes } from "./nodes.ts";
@@ -24,16 +24,6 @@ export function AddHost({ nodes, open }: { nodes: Nodes; open: boolean }): JSX.E
       </div>
     </Fold>
   );
-}
-
-/** A browser on the hub's own machine, or one that reaches it through a tunnel. */
-const local = /^(localhost|127\.[\d.]+|\[::1\])$/;
-
-/** The hub's address as this browser reaches it, or as other machines do if they cannot use that; without a slash at the end. */
-function hubAddress(): string {
-  const here = new URL(".", document.baseURI);
-  const others = local.test(here.hostname) ? viewer.value?.url : undefined;
-  return (others ?? here.href).replace(/\/$/, "");
 }
 
 function Poll({ nodes }: { nodes: Nodes }): JSX.Element {
