@@ -141,6 +141,24 @@ test.each(bookSchema.steps.map((_, i) => i + 1))(
   },
 );
 
+test("of a machine that waited in a book of version 2, nothing says that the history of its name is its own", () => {
+  const old = openDatabase(path(), { ...bookSchema, newest: 2, steps: bookSchema.steps.slice(0, 2) });
+  const insert = "INSERT INTO node (hostname, host, state, reset, registered, origin, capabilities)";
+  const capabilities = `'{"gpus":[],"disks":[],"nics":[]}'`;
+  for (const state of ["waiting", "approved"]) {
+    old.exec(`${insert} VALUES ('${state}', '${state}', '${state}', 0, 7, '10.0.0.7', ${capabilities})`);
+  }
+  old.close();
+  expect(
+    open()
+      .nodes()
+      .map(({ hostname, history }) => [hostname, history]),
+  ).toEqual([
+    ["approved", undefined],
+    ["waiting", 7],
+  ]);
+});
+
 test.each(["DROP TRIGGER audit_delete", "ALTER TABLE audit RENAME COLUMN actor TO bctor", "PRAGMA application_id = 7"])(
   "a book that %s was done to is moved aside",
   (sql) => {

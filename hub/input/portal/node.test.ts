@@ -137,6 +137,21 @@ test("a machine that sends without end is slowed down and then refused, and anot
   expect(hub.troubles.of("gpu7").join()).toMatch(/It sends reports at the same time, not one after the other\./);
 });
 
+test("a machine may send as much as others from its approval on", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  for (let i = 0; i < 256; i++) await hub.report(token);
+  const next = async () => {
+    const answer = hub.report(token).then(({ status }) => status);
+    await hub.pass(1);
+    return Promise.race([answer, "waits"]);
+  };
+  expect(await next()).toBe("waits");
+  hub.approve("gpu7");
+  expect(await next()).toBe(200);
+  await hub.pass(second);
+});
+
 test("after an outage of the hub its machines send what they stored one after the other, and current reports are not late", async () => {
   start({ register: "open" });
   const tokens: string[] = [];

@@ -202,11 +202,14 @@ test("a clock that is wrong for some minutes removes no machine that waits", asy
   expect(hub.book.node("gpu7")?.state).toBe("waiting");
 });
 
-test("registrations without end are slowed down by their address, and others are answered", async () => {
+test.each([
+  ["address", () => "10.0.0.66"],
+  ["IPv6 network", (i: number) => `2001:db8:0:1::${i.toString(16)}`],
+])("registrations without end are slowed down by their %s, and others are answered", async (_, from) => {
   start();
   const statuses: number[] = [];
   const flood = Array.from({ length: 1500 }, async (_, i) => {
-    statuses.push((await hub.register(`a${i}`, {}, { from: "10.0.0.66" })).status);
+    statuses.push((await hub.register(`a${i}`, {}, { from: from(i) })).status);
   });
   // What is refused costs others nothing.
   expect((await hub.register("b")).status).toBe(200);
