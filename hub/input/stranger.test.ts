@@ -107,6 +107,22 @@ test("a machine that lost its approval does not make its host seem to be up", as
   expect(hub.live.host("gpu1")?.link).toMatchObject({ state: "waiting", reason: "connection refused" });
 });
 
+test("the time in which a machine was heard that waits takes no stored sample from the approved one of that host", async () => {
+  hub = new Receiver();
+  const stranger = await hub.enrolled("gpu1", {}, { from: "10.6.6.6" });
+  const real = await hub.enrolled("gpu1.lan");
+  hub.approve("gpu1.lan");
+  for (let i = 0; i < 20; i++) {
+    expect((await hub.report(stranger, { cpuUsagePct: 99 }, { from: "10.6.6.6" })).status).toBe(200);
+    await hub.pass(5000);
+  }
+  polled("gpu1");
+  join("gpu1.lan", "gpu1");
+  const before = hub.samples.length;
+  expect((await hub.sample(real, hub.sampled(60_000, { cpu: { busy: 11 } }))).status).toBe(200);
+  expect(hub.samples.slice(before)).toMatchObject([{ host: "gpu1" }]);
+});
+
 test("of two approved machines of one host, one can be given its own host back", async () => {
   hub = new Receiver();
   const one = await hub.enrolled("gpu1");
