@@ -70,6 +70,23 @@ describe("a registration", () => {
     expect(scene.book.nodeOf(hashOf(secret))).toBeUndefined();
   });
 
+  test("of the name that is given is the only one of its host that is approved or reset; the host's shown name means all", async () => {
+    for (const hostname of ["gpu2", "gpu2.lab"]) scene.register(hostname, { host: "gpu2" });
+    const found = () => scene.book.nodes().map(({ hostname, state, reset }) => [hostname, state, reset]);
+    await scene.ask(routes.approveNode, { name: "gpu2.lab" });
+    await scene.ask(routes.resetNode, { name: "gpu2.lab" });
+    expect(found()).toEqual([
+      ["gpu2", "waiting", false],
+      ["gpu2.lab", "approved", true],
+    ]);
+    await scene.ask(routes.changeNode, { name: "gpu2" }, { shown: "front" });
+    await scene.ask(routes.resetNode, { name: "front" });
+    expect(found()).toEqual([
+      ["gpu2", "waiting", true],
+      ["gpu2.lab", "approved", true],
+    ]);
+  });
+
   test.each(["approveNode", "resetNode"] as const)(
     "there is none of a host that is only polled: %s is refused",
     async (name) => {
