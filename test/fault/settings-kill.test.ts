@@ -1,11 +1,13 @@
 // kill -9 at random moments: the settings file and the audit log never differ, and no change that was confirmed is lost.
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { hubFolder, startHub } from "../hub.ts";
 import { top } from "../program.ts";
 
 const lives = Number(process.env.GOHM_TEST_KILLS ?? 12);
@@ -76,4 +78,25 @@ test(`${lives} kills leave no change without its entry, and no entry without its
     ).toEqual([]);
   }
   expect(verified).toBe(lives);
+});
+
+test("a hub that starts after a crash undoes an edit that its audit log does not have, and polls what was there before", async () => {
+  const at = hubFolder();
+  const [before, after] = ["before", "after"].map((name) => JSON.stringify({ servers: { [name]: "127.0.0.1:1" } }));
+  const print = createHash("sha256")
+    .update(after ?? "")
+    .digest("hex")
+    .slice(0, 16);
+  at.write(after ?? "");
+  writeFileSync(join(at.folder, `.settings.json.gohm-5-${print}`), before ?? "");
+  const hub = await startHub(at);
+  try {
+    const answer = (await (await fetch(`${hub.url}/api/health`)).json()) as { silent: string[] };
+    expect(answer.silent).toEqual(["before"]);
+    expect(readFileSync(at.settings, "utf8")).toBe(before);
+    expect(readdirSync(at.folder).sort()).toEqual(["data", "settings.json"]);
+  } finally {
+    await hub.stop();
+    at.remove();
+  }
 });

@@ -152,6 +152,15 @@ test("a machine may send as much as others from its approval on", async () => {
   await hub.pass(second);
 });
 
+test("a machine is recognized by the address that the hub hears it from, not by the one in its reports", async () => {
+  start();
+  const token = await hub.enrolled("gpu7");
+  const peers: string[] = [];
+  hub.ingest.onMachine((_host, _by, { peer }) => peers.push(peer));
+  await hub.report(token, { ip: "10.0.0.99" }, { from: "10.0.0.7" });
+  expect(peers).toEqual(["10.0.0.7"]);
+});
+
 test("after an outage of the hub its machines send what they stored one after the other, and current reports are not late", async () => {
   start({ register: "open" });
   const tokens: string[] = [];
