@@ -222,3 +222,38 @@ test("what administrators have set for a host is told of it, whole, when it chan
   const { sequence: __, ...before } = fromBinary(EventSchema, usual);
   expect(rest).toEqual(before);
 });
+
+test("of a machine that waits for approval the feed says little, whatever it sends, and its own page all", () => {
+  const { live, say, step, whole } = input();
+  const long = "長".repeat(100);
+  const many = <T>(count: number, one: T): T[] => Array.from({ length: count }, () => one);
+  const proc = { pid: 1, username: long, basename: long, podName: long };
+  const hostile: Init = {
+    hostname: long,
+    err: long,
+    gpus: many(100, { name: long, uuid: long, err: long, procs: many(4, proc), holders: many(4, { pod: long }) }),
+    disks: many(50, { device: long, mount: long }),
+    nics: many(50, { name: long, lower: many(10, long) }),
+    sources: many(10, { name: long, err: long }),
+    system: { os: long, osVersion: long, driverVersion: long },
+  };
+  for (const name of ["known", "stranger"]) {
+    live.expect(name, "x:1");
+    say(name, hostile);
+  }
+  live.describe("stranger", { waiting: true });
+  const [known, stranger] = step().hosts.map((host) => toBinary(HostSchema, host).length);
+  expect(known).toBeGreaterThan(500_000);
+  expect(stranger).toBeLessThan(10_000);
+  expect(toBinary(HostSchema, whole().hosts[1] ?? expect.fail()).length).toBe(stranger);
+  expect(detail(live.host("stranger") ?? expect.fail()).length).toBeGreaterThan(500_000);
+  say("stranger", {
+    gpus: [{ id: 0, uuid: "GPU-1", name: "H100", utilization: 5, memTotal: 7n }],
+    system: { load1: 2 },
+  });
+  const card = { id: 0, uuid: "GPU-1", name: "H100", utilization: 5, memTotal: 7n };
+  expect(step().hosts).toMatchObject([{ name: "stranger", info: { gpus: [card], system: { load1: 2 } } }]);
+  live.describe("stranger", undefined);
+  say("stranger", { gpus: many(20, { name: "H100" }) });
+  expect(step().hosts[0]?.info?.gpus).toHaveLength(20);
+});

@@ -17,6 +17,7 @@ import type { HostLink, LiveHost } from "../../live.ts";
 import type { Mask } from "../../privacy.ts";
 import { type Sentence, textOf } from "../../sentence.ts";
 import type { HubView } from "../view.ts";
+import { outline } from "./outline.ts";
 
 /** What the encoder reads. */
 export interface EncoderInput extends Pick<HubView, "live" | "clock" | "instance" | "interval"> {
@@ -64,7 +65,7 @@ export class FeedEncoder {
       const before = this.#sent.get(host.number);
       gone.delete(host.number);
       if (before?.host === host) continue;
-      const told = { host, info: host.info && glance(host.info), idle: idleOf(host) };
+      const told = toldOf(host);
       if (told.info !== undefined) mask?.report(told.info, waits(host));
       this.#sent.set(host.number, told);
       const delta = before && change(before, told);
@@ -107,6 +108,12 @@ export function detail(host: LiveHost, mask?: Mask): Uint8Array {
 }
 
 const waits = ({ profile }: LiveHost): boolean => profile?.waiting === true;
+
+/** What the feed says of a host. */
+const toldOf = (host: LiveHost): SentHost =>
+  waits(host)
+    ? { host, info: host.info && outline(host.info), idle: [] }
+    : { host, info: host.info && glance(host.info), idle: idleOf(host) };
 
 /** The new numbers of a host; undefined if something else changed. */
 function change(before: SentHost, after: SentHost): Delta | undefined {
