@@ -110,10 +110,18 @@ export class ScrapeConnections {
     line.timer = setTimeout(() => line.socket.destroy(), milliseconds).unref();
   }
 
+  /**
+   * Closes a connection if one more of this address would be too many: one of its own, or one of an address that has most, if
+   * that has more. So no address keeps out one that has fewer (docs/decisions/0059-crowds-and-refusals.md).
+   */
   #makeRoom(address: string): void {
-    const own = [...this.#lines.values()].filter((line) => line.address === address).length;
-    if (own >= limits.perAddress) this.#cut(this.#least((line) => line.address === address));
-    else if (this.#lines.size >= limits.total) this.#cut(this.#least(() => true));
+    const sizes = new Map<string, number>();
+    for (const line of this.#lines.values()) sizes.set(line.address, (sizes.get(line.address) ?? 0) + 1);
+    const own = sizes.get(address) ?? 0;
+    if (own < limits.perAddress && this.#lines.size < limits.total) return;
+    const most = Math.max(...sizes.values());
+    const isOwn = own >= limits.perAddress || own === most;
+    this.#cut(this.#least((line) => (isOwn ? line.address === address : sizes.get(line.address) === most)));
   }
 
   /** The connection to close next: by stage, then the one that has been in it the longest. */
