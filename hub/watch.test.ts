@@ -169,6 +169,16 @@ test("a file that could not be read is read again, though nothing about it has c
   expect(look()).toMatchObject({ byName: { "poll.interval": 7 } });
 });
 
+test("an edit that would make the file too large to be read again is refused, and one that makes it smaller is not", () => {
+  const servers = '{"servers": {"a": "x:1", "b": "y:2"}} //';
+  writeFileSync(path, servers.padEnd(4 * 2 ** 20, "-"));
+  const given = { flags: {}, env: { GOHM_SETTINGS: path } };
+  const file = new SettingsFile(given, loadSettings(given));
+  expect(() => file.edit("a", { group: "lab" })).toThrow("larger than 4194304 bytes");
+  file.edit("a", undefined).make(1);
+  expect(loadSettings(given).settings.servers).toEqual({ b: "y:2" });
+});
+
 test("a FIFO in the place of the file is refused without blocking", () => {
   writeFileSync(path, interval(2));
   follow();

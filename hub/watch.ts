@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { fileLimit } from "../program/file.ts";
 import type { StartSources } from "../program/setting.ts";
 import { clean } from "../proto/clean.ts";
 import type { BookReader } from "./book/book.ts";
@@ -167,6 +168,13 @@ export class SettingsFile implements ServersFile {
     const before = this.#files.read(this.#name);
     const content = before ?? `${JSON.stringify({ servers: defaultServers }, null, 2)}\n`;
     const after = editServer(content, { name, change, defaults: defaultServers });
+    // The hub would not read it when it starts next.
+    if (Buffer.byteLength(after) > fileLimit) {
+      throw new Fault(
+        "bad_request",
+        `The settings file would be larger than ${fileLimit} bytes, and could not be read.`,
+      );
+    }
     const files = this.#files.with(this.#name, after);
     const settings = checked(() => settle(this.#given, files.read));
     const replacement = new Replacement(realPath(this.path), before, after);

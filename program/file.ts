@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 
 /** Size limit for files of settings, secrets and certificates, in bytes. */
-const fileLimit = 4 * 2 ** 20;
+export const fileLimit = 4 * 2 ** 20;
 
 /**
  * Reads a whole regular file. A FIFO or a device at the path could block the program for ever, and a huge file would
