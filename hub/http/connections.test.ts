@@ -83,3 +83,14 @@ test("a connection for which none gives way is closed itself, and administrators
   expect(closed).toEqual([9]);
   expect(refusals.list()).toMatchObject([{ address: "10.0.0.7", counts: [{ reason: "crowd", count: 1 }] }]);
 });
+
+test("a client that is gone before its connection is looked at is no sign that there are too many", () => {
+  const lines: string[] = [];
+  const server = new EventEmitter();
+  const log = { ...silent, warn: (line: string) => void lines.push(line) };
+  new PageConnections(server as Server, { log, files: 65_536 });
+  let closed = 0;
+  const close = (): void => void closed++;
+  server.emit("connection", Object.assign(new EventEmitter(), { destroy: close, resetAndDestroy: close }));
+  expect([closed, lines]).toEqual([1, []]);
+});

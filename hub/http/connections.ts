@@ -56,8 +56,11 @@ export class PageConnections {
     });
     server.on("connection", (socket) => {
       if (connections.admit(socket)) return;
-      full(socket.remoteAddress);
-      refusals?.count(socket.remoteAddress, "connection_closed");
+      // Undefined if the peer is gone already.
+      if (socket.remoteAddress !== undefined) {
+        full(socket.remoteAddress);
+        refusals?.count(socket.remoteAddress, "connection_closed");
+      }
       socket.resetAndDestroy();
     });
     trackRequests(server, connections, (request, response) => this.#worthOf(request, response));
