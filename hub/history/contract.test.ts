@@ -232,6 +232,9 @@ const device = fc.oneof(
     .map(({ values, key, index }) => gpu(values, key, index)),
   fc.dictionary(fc.constantFrom("load1", "cpu_utilization"), value).map((values) => measured("host", "", values)),
 );
+/** True if groups can be read at once: an answer has 100,000 points at most. No sample is more than 60 days before the start. */
+const hasFewPoints = ({ from, to, step }: Range): boolean => (to - Math.max(from, start - 60 * day)) / step < 100_000;
+
 /** Most polls come one after the other; some late, some of the same time again, some from another day. */
 const time = fc.oneof(
   { weight: 6, arbitrary: fc.integer({ min: 0, max: 200 }).map((n) => start + n * 10_000 + (n % 7)) },
@@ -371,7 +374,7 @@ test.each(openers)(
             }
             for (const range of ranges) {
               await same(store, model, { range, most });
-              if (range.step >= 60_000 && range.to < Number.POSITIVE_INFINITY) await sameGroups(store, model, range);
+              if (range.step >= 60_000 && hasFewPoints(range)) await sameGroups(store, model, range);
             }
             expect(byName(await store.known())).toEqual(byName(await model.known()));
           } finally {
