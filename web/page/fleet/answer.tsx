@@ -40,8 +40,12 @@ export function Answer(): JSX.Element {
         <Mix summary={summary} />
       </div>
       <div class="answer-body">
-        {summary.cards === 0 ? null : <Offers offers={summary.offers} />}
-        <Holders summary={summary} />
+        {summary.cards === 0 ? null : (
+          <>
+            <Offers offers={summary.offers} />
+            <Holders summary={summary} />
+          </>
+        )}
         <Troubles summary={summary} />
       </div>
     </section>
