@@ -5,6 +5,7 @@ import type { Hono } from "hono";
 import { ListenError } from "../program/listen.ts";
 import { type Part, valuesOf } from "../program/part.ts";
 import type { Table, Values } from "../program/setting.ts";
+import type { HostInfo } from "../proto/gen/host_pb.js";
 import type { BookReader } from "./book/book.ts";
 import { openBook } from "./book/sqlite.ts";
 import type { Clock } from "./clock.ts";
@@ -174,7 +175,8 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const desk = new Desk({ book, clock, log });
   running.add(() => desk.close());
   const identity = new Identity({ book, desk, clock, settings: () => running.settings });
-  const privacy = new Privacy({ now: clock.now, users: running.settings.users });
+  const reports = (): HostInfo[] => live.hosts().flatMap(({ info, profile }) => (profile?.waiting ? [] : (info ?? [])));
+  const privacy = new Privacy({ now: clock.now, users: running.settings.users, reports });
   const servers = new ServerList(running.settings.servers);
   const roster = new Roster({ servers, book });
   const troubles = new Troubles(clock.now);

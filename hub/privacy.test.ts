@@ -271,3 +271,13 @@ test("no text makes the mask fail or take long, or leaves a known name or a home
   const long = "/a ".repeat(200_000) + "x".repeat(100_000) + "a.".repeat(100_000) + "/b-".repeat(100_000);
   expect(mask("hidden").text(long, false).length).toBeGreaterThan(1000);
 });
+
+test("a text about one machine has no name of somebody who uses another one, whatever was asked before", () => {
+  const other = create(HostInfoSchema, { gpus: [{ procs: [{ username: "grace" }], holders: [{ pod: "job-7" }] }] });
+  const live: HostInfo[] = [];
+  const privacy = new Privacy({ now: () => 0, users: "hidden", reports: () => live });
+  const said = () => privacy.maskFor({ kind: "anonymous" })?.text("grace and job-7 fill it", false);
+  expect(said()).toBe("grace and job-7 fill it");
+  live.push(other);
+  expect([said(), said()]).toEqual(["#1 and #2 fill it", "#1 and #2 fill it"]);
+});

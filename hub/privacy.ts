@@ -1,4 +1,5 @@
 // Who sees the people who use the machines: their names, home folders, commands, containers and jobs.
+import type { HostInfo } from "../proto/gen/host_pb.js";
 import type { AliasStyle } from "./privacy/alias.ts";
 import { Mask } from "./privacy/mask.ts";
 import { may, type Principal } from "./who.ts";
@@ -12,6 +13,8 @@ export type UserPrivacy = (typeof userPrivacies)[number];
 export interface PrivacyOptions {
   readonly now: () => number;
   readonly users: UserPrivacy;
+  /** The last reports of all machines that somebody has approved. */
+  readonly reports?: () => Iterable<HostInfo>;
 }
 
 /** Decides what of the people who use the machines a principal sees. Everybody with an account or a token to read sees all. */
@@ -21,14 +24,17 @@ export class Privacy {
   readonly #masks: Readonly<Record<AliasStyle, Mask>>;
   readonly #listeners = new Set<() => void>();
 
-  constructor({ now, users }: PrivacyOptions) {
+  constructor({ now, users, reports = () => [] }: PrivacyOptions) {
     this.#users = users;
-    this.#masks = { initials: new Mask("initials", now), hidden: new Mask("hidden", now) };
+    this.#masks = { initials: new Mask("initials", now, reports), hidden: new Mask("hidden", now, reports) };
   }
 
   /** The mask for everything that is sent to a principal; undefined if they see the people. */
   maskFor(by: Principal): Mask | undefined {
-    return this.#users === "shown" || may(by, "read") ? undefined : this.#masks[this.#users];
+    if (this.#users === "shown" || may(by, "read")) return undefined;
+    const mask = this.#masks[this.#users];
+    mask.learn();
+    return mask;
   }
 
   change(users: UserPrivacy): void {

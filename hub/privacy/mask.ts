@@ -64,9 +64,13 @@ const stranger: Names = {
 export class Mask {
   readonly #names: Names;
   readonly #notice: (text: string) => string;
+  readonly #reports: () => Iterable<HostInfo>;
+  readonly #learned = new WeakSet<HostInfo>();
 
-  constructor(style: AliasStyle, now: () => number) {
+  /** @param reports the last ones of all machines that somebody has approved */
+  constructor(style: AliasStyle, now: () => number, reports: () => Iterable<HostInfo>) {
     const aliases = new Aliases(style, now);
+    this.#reports = reports;
     const name = (text: string, person: boolean): string => aliases.of(text, person) ?? "?";
     this.#names = {
       person: (text) => aliases.of(text, true),
@@ -74,6 +78,18 @@ export class Mask {
       text: (text, paths) => maskText(text, { name, known: (word) => aliases.ofPerson(word), paths: paths ?? [] }),
     };
     this.#notice = (text) => maskText(text, { name, known: () => undefined });
+  }
+
+  /** Finds the people of all machines: a text of one may name somebody who uses another, and must not depend on what was asked before. */
+  learn(): void {
+    for (const info of this.#reports()) {
+      if (this.#learned.has(info)) continue;
+      this.#learned.add(info);
+      for (const { procs, holders } of info.gpus) {
+        for (const proc of procs) if (proc.username) this.#names.person(proc.username);
+        for (const holder of holders) this.#names.person(podOf(holder));
+      }
+    }
   }
 
   /** Masks a report in place. @param waiting true if its machine waits for approval */

@@ -58,6 +58,7 @@ export class FeedEncoder {
   /** Encodes what changed since the previous step; an empty event shows that the hub is alive. */
   step(): Uint8Array {
     const { mask } = this.#input;
+    mask?.learn();
     const hosts: MessageInitShape<typeof HostSchema>[] = [];
     const deltas: Delta[] = [];
     const gone = new Set(this.#sent.keys());
