@@ -74,6 +74,8 @@ test.each(
     "a\0",
     "a\u202eb",
     "a\u200bb",
+    // Invisible, although a mark of a letter.
+    "a\u034fb",
     "../etc",
     "a/b",
     "a\\b",
