@@ -114,7 +114,11 @@ test("a machine that is deleted is refused at once, and gone from live state", a
   start();
   const token = await hub.enrolled("gpu7");
   await hub.report(token);
+  expect((await hub.register("gpu7")).status).toBe(409);
+  expect(hub.troubles.of("gpu7")).toHaveLength(1);
   hub.remove("gpu7");
+  // The next machine of that name has nothing to do with it.
+  expect(hub.troubles.of("gpu7")).toEqual([]);
   expect(await hub.config(token)).toMatchObject({ status: 401, body: { error: expect.any(String) } });
   expect((await hub.report(token)).status).toBe(401);
   expect(hub.live.host("gpu7")).toBeUndefined();
