@@ -162,3 +162,7 @@ export class AdminScene {
     return this.book.audit({ limit: 1000 });
   }
 }
+
+/** What a refusal begins with or is, for a field of a body that is wrong or missing. */
+export const refusalOf = (body: object, field: string): string =>
+  field in body ? `The body's "${field}" must be` : `The body must have the key "${field}".`;

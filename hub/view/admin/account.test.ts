@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AdminScene, alice } from "../../../test/admin.ts";
+import { AdminScene, alice, refusalOf } from "../../../test/admin.ts";
 import { verifyPassword } from "../../password.ts";
 import { adminRoutes as routes } from "../../route/admin.ts";
 import { hashOf } from "../../secret.ts";
@@ -72,7 +72,7 @@ describe("an account", () => {
     [{ name: "bob", role: "viewer", password: "x".repeat(1025) }, "password"],
   ])("of %j is refused for its %s", async (body, field) => {
     const { status, value } = await scene.ask(routes.addAccount, {}, body);
-    expect([status, value.error.message]).toEqual([400, expect.stringContaining(`The body's "${field}" must be`)]);
+    expect([status, value.error.message]).toEqual([400, expect.stringContaining(refusalOf(body, field))]);
     expect(scene.book.accounts()).toEqual([]);
   });
 

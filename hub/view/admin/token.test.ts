@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { AdminScene, alice } from "../../../test/admin.ts";
+import { AdminScene, alice, refusalOf } from "../../../test/admin.ts";
 import { scopes } from "../../book/book.ts";
 import { adminRoutes as routes } from "../../route/admin.ts";
 import type { Route } from "../../route/route.ts";
@@ -55,7 +55,7 @@ test.each([
   [{ name: "a\u0000", scope: "read" }, "name"],
 ])("a token of %j is refused for its %s", async (body, field) => {
   const { status, value } = await create(body);
-  expect([status, value.error.message]).toEqual([400, expect.stringContaining(`The body's "${field}" must be`)]);
+  expect([status, value.error.message]).toEqual([400, expect.stringContaining(refusalOf(body, field))]);
   expect(scene.book.tokens()).toEqual([]);
 });
 
