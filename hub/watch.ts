@@ -12,7 +12,7 @@ import { defaultServers, readSettings, type Settings, settle, started } from "./
 import type { ServersFile } from "./view/view.ts";
 import { editServer } from "./watch/edit.ts";
 import { obstacleOf, realPath } from "./watch/obstacle.ts";
-import { Changed, Replacement, recover } from "./watch/replace.ts";
+import { Changed, Replacement, recover } from "./watch/replacement.ts";
 
 /** Interval of reading the settings file and the files of secrets. */
 const intervalMs = 2000;

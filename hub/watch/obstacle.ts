@@ -1,7 +1,7 @@
 import { accessSync, constants, lstatSync, readFileSync, realpathSync, type Stats } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Obstacle } from "../servers.ts";
-import { undosOf } from "./replace.ts";
+import { undosOf } from "./replacement.ts";
 
 /** Where a file really is: behind symbolic links, which stay. One that is missing is in its folder. @throws Error of the file system */
 export function realPath(path: string): string {

@@ -12,7 +12,7 @@ import fs, {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Changed, Replacement, recover } from "./replace.ts";
+import { Changed, Replacement, recover } from "./replacement.ts";
 
 /** Runs before a call of the file system, as something that another program does meanwhile. */
 const meanwhile = vi.hoisted(() => ({ at: "", run: (): void => {} }));
