@@ -65,7 +65,7 @@ export interface Refusal {
   readonly address: string;
   /** Host name that it claimed last. */
   readonly host: string | undefined;
-  /** Name under which it called the hub, if that is none of the hub's. */
+  /** Host name in its requests, if the hub does not answer to it. */
   readonly called: string | undefined;
   /** Unix milliseconds. */
   readonly first: number;

@@ -1,12 +1,9 @@
 // kill -9 at 500 random moments: nothing that was acknowledged is lost, nothing is damaged, nothing is made up.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { appendFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { top } from "../program.ts";
+import { bundled, dice, live } from "./writer.ts";
 
 const lives = Number(process.env.GOHM_TEST_KILLS ?? 500);
 const seed = Number(process.env.GOHM_TEST_SEED ?? Date.now() % 1_000_000);
@@ -18,18 +15,8 @@ let place: string;
 let writer: string;
 
 beforeAll(async () => {
-  // Beside the sources, as it looks for better-sqlite3 from there; one file starts faster than fifty.
   place = mkdtempSync(join(tmpdir(), "gohm-kill-"));
-  writer = join(top, "dist", `history-writer-${process.pid}.mjs`);
-  await build({
-    entryPoints: [join(top, "test/fault/history-writer.ts")],
-    outfile: writer,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    packages: "external",
-    logLevel: "error",
-  });
+  writer = await bundled("history-writer");
 });
 
 afterAll(() => {
@@ -37,43 +24,21 @@ afterAll(() => {
   rmSync(writer, { force: true });
 });
 
-/** What a life printed, up to the moment it was killed or ended. */
-async function life(folder: string, of: { from: number; seed: number; how: string; ms: number }): Promise<string[]> {
-  const child = spawn(process.execPath, [writer, folder, String(of.from), String(of.seed), of.how], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, NODE_COMPILE_CACHE: join(place, "cache") },
-  });
-  let text = "";
-  let killed: NodeJS.Timeout | undefined;
-  child.stdout.setEncoding("utf8").on("data", (piece: string) => {
-    text += piece;
-    // Some are killed while they open the file.
-    killed ??= setTimeout(() => child.kill("SIGKILL"), of.ms);
-  });
-  child.stderr.setEncoding("utf8").on("data", (piece: string) => {
-    text += `error ${piece}`;
-  });
-  if (of.how === "early") killed = setTimeout(() => child.kill("SIGKILL"), 40 + of.ms);
-  await once(child, "close");
-  clearTimeout(killed);
-  // A line that was cut short says nothing.
-  return text.slice(0, text.lastIndexOf("\n") + 1).split("\n");
-}
-
 /** Many lives in one folder, each beginning where the one before was cut off. */
 async function chain(name: string, of: { lives: number; seed: number }): Promise<{ verified: number; said: string[] }> {
   const folder = join(place, name);
-  let state = of.seed;
-  const random = (below: number): number => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % below;
-  };
+  const random = dice(of.seed);
   let from = start;
   let verified = 0;
   const said: string[] = [];
   for (let i = 0; i < of.lives; i++) {
     const how = random(12) === 0 ? "close" : random(6) === 0 ? "early" : "run";
-    const lines = await life(folder, { from, seed: random(1_000_000) + 1, how, ms: random(longest) });
+    const args = [folder, String(from), String(random(1_000_000) + 1), how];
+    const ms = random(longest);
+    // Some are killed while they open the file.
+    const early = how === "early" ? 40 + ms : undefined;
+    const env = { NODE_COMPILE_CACHE: join(place, "cache") };
+    const lines = await live(writer, args, { ms, early, env });
     const safe = lines.filter((line) => line.startsWith("safe ")).map((line) => line.slice("safe ".length));
     if (safe.length > 0) appendFileSync(join(folder, "safe.txt"), `${safe.join("\n")}\n`);
     for (const line of lines) if (line.startsWith("now ")) from = Math.max(from, Number(line.slice("now ".length)));

@@ -1,15 +1,12 @@
 // The verbs of administration, of the real gohm beside a real hub: over its control socket, and over TCP with tokens.
-import { type SpawnSyncReturns, spawn, spawnSync } from "node:child_process";
+import { type SpawnSyncReturns, spawn } from "node:child_process";
 import { linkSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { machine, playHost } from "../host.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
-import { top } from "../program.ts";
+import { bare, program, runGohm } from "./gohm.ts";
 import { expired, fill, hostile } from "./waiting.ts";
-
-const program = join(top, "dist", "gohm.mjs");
-const bare = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("GOHM_")));
 
 let at: HubFolder;
 let hub: RunningHub | undefined;
@@ -41,13 +38,8 @@ interface Input {
   readonly stdin?: string;
 }
 
-function gohm(
-  args: readonly string[],
-  { env = { GOHM_DATA: at.data }, stdin = "" }: Input = {},
-): SpawnSyncReturns<string> {
-  const options = { env: { ...bare, TZ: "UTC", ...env }, input: stdin, encoding: "utf8", timeout: 60_000 } as const;
-  return spawnSync(process.execPath, [program, ...args], options);
-}
+const gohm = (args: readonly string[], { env = { GOHM_DATA: at.data }, stdin }: Input = {}): SpawnSyncReturns<string> =>
+  runGohm(args, env, stdin);
 
 /** What a verb prints. @throws if it ends with another status than 0 */
 function said(args: readonly string[], input?: Input): string {

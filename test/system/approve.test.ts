@@ -1,15 +1,12 @@
 // What the shell says of an approval, of the real gohm beside a real hub.
-import { type SpawnSyncReturns, spawnSync } from "node:child_process";
-import { join } from "node:path";
+import type { SpawnSyncReturns } from "node:child_process";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema, SystemInfoSchema } from "../../proto/gen/host_pb.js";
 import { type Info, machine, playHost } from "../host.ts";
 import { sampleType } from "../hostile.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
-import { top } from "../program.ts";
-
-const bare = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("GOHM_")));
+import { runGohm } from "./gohm.ts";
 
 let at: HubFolder;
 let hub: RunningHub | undefined;
@@ -24,10 +21,7 @@ afterEach(async () => {
   at.remove();
 });
 
-function gohm(args: readonly string[]): SpawnSyncReturns<string> {
-  const options = { env: { ...bare, GOHM_DATA: at.data }, encoding: "utf8", timeout: 60_000 } as const;
-  return spawnSync(process.execPath, [join(top, "dist", "gohm.mjs"), ...args], options);
-}
+const gohm = (args: readonly string[]): SpawnSyncReturns<string> => runGohm(args, { GOHM_DATA: at.data });
 
 test("the answer to an approval names the polled host that the machine is", async () => {
   const system = create(SystemInfoSchema, { bootId: "twin", uptime: 100_000n });

@@ -1,13 +1,10 @@
 // Passwords that are typed for gohm account, in a real terminal: script (util-linux) opens one.
 import { spawn, spawnSync } from "node:child_process";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { withBook } from "../data.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
-import { programOf, top } from "../program.ts";
-
-const program = join(top, "dist", "gohm.mjs");
-const bare = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("GOHM_")));
+import { programOf } from "../program.ts";
+import { bare, program } from "./gohm.ts";
 
 let at: HubFolder;
 let hub: RunningHub;

@@ -1,11 +1,8 @@
 // Machines that nobody has approved, or that are refused, as gohm shows them to administrators.
-import { type SpawnSyncReturns, spawnSync } from "node:child_process";
-import { join } from "node:path";
+import type { SpawnSyncReturns } from "node:child_process";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
-import { top } from "../program.ts";
-
-const bare = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("GOHM_")));
+import { runGohm } from "./gohm.ts";
 
 let at: HubFolder;
 let hub: RunningHub;
@@ -23,10 +20,8 @@ afterEach(async () => {
 
 type Env = Readonly<Record<string, string>>;
 
-function gohm(args: readonly string[], env: Env = { GOHM_DATA: at.data }): SpawnSyncReturns<string> {
-  const options = { env: { ...bare, TZ: "UTC", ...env }, encoding: "utf8", timeout: 60_000 } as const;
-  return spawnSync(process.execPath, [join(top, "dist", "gohm.mjs"), ...args], options);
-}
+const gohm = (args: readonly string[], env: Env = { GOHM_DATA: at.data }): SpawnSyncReturns<string> =>
+  runGohm(args, env);
 
 /** What a verb prints. @throws if it ends with another status than 0 */
 function said(args: readonly string[], env?: Env): string {

@@ -8,7 +8,7 @@ import type { DatabaseSchema } from "../../database/open.ts";
  *    are never given again. The index audit_kind is on the part of an action before the dot.
  *
  * 3. node.history. Nothing says whether the history of a machine that already waits is its own: it counts as another's.
- *    Refused attempts may be deleted, the oldest first; whoever fills the log with them must not fill the disk.
+ *    Refused attempts may be deleted, the oldest first: nobody can fill the disk with them.
  */
 const steps = [
   `CREATE TABLE audit (

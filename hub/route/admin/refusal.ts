@@ -10,7 +10,7 @@ export const refusal = v.pipe(
     host: v.pipe(v.nullable(v.string()), v.description("Host name that it claimed last, if one was read.")),
     called: v.pipe(
       v.nullable(v.string()),
-      v.description("Name under which it called the hub, if that is none of the hub's."),
+      v.description("Host name in its requests, if the hub does not answer to it."),
     ),
     first: time,
     last: time,
