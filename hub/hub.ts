@@ -5,6 +5,7 @@ import type { Hono } from "hono";
 import { ListenError } from "../program/listen.ts";
 import { type Part, valuesOf } from "../program/part.ts";
 import type { Table, Values } from "../program/setting.ts";
+import { Zone } from "../program/zone.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import type { BookReader } from "./book/book.ts";
 import { openBook } from "./book/sqlite.ts";
@@ -80,6 +81,7 @@ interface RunningPart {
 /** The resources and parts of a running hub, in the order in which they were opened. */
 class RunningHub {
   settings: Settings;
+  zone: Zone;
   readonly #undo: (() => void | Promise<void>)[] = [];
   readonly #parts: { readonly part: Part; readonly opened: RunningPart }[] = [];
 
@@ -87,6 +89,7 @@ class RunningHub {
 
   constructor({ settings, log }: Pick<HubOptions, "settings" | "log">) {
     this.settings = settings;
+    this.zone = new Zone(settings.timezone);
     this.#log = log;
   }
 
@@ -111,6 +114,7 @@ class RunningHub {
   change(settings: Settings): void {
     const before = this.#parts.map(({ part }) => this.values(part));
     this.settings = settings;
+    this.zone = new Zone(settings.timezone);
     for (const [i, { part, opened }] of this.#parts.entries()) {
       const values = this.values(part);
       if (isDeepStrictEqual(values, before[i])) continue;
@@ -201,6 +205,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     log,
     version: options.version,
     instance: randomBytes(8).toString("hex"),
+    zone: () => running.zone,
     name: () => running.settings.name,
     interval: () => Math.max(0, ...inputs.map((input) => input.interval?.() ?? 0)) || defaultInterval,
     roster,
@@ -234,6 +239,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     const input: InputContext = {
       ...{ ingest, roster: list, book, desk, history, forget, troubles, notice },
       ...{ clock, random, log },
+      zone: () => running.zone,
     };
     inputs.push(running.keep(part, part.open(input, running.values(part))));
   }

@@ -23,6 +23,7 @@ import { sanitize } from "./ingest/clean.ts";
 import { ReportClock } from "./ingest/clock.ts";
 import type { HostDirectory } from "./ingest/directory.ts";
 import { type CardSlots, identify, recall, remember } from "./ingest/identity.ts";
+import { Listeners } from "./ingest/listeners.ts";
 import { type Arrival, CardMatcher } from "./ingest/match.ts";
 import { Meter, type ReadTimes } from "./ingest/measure.ts";
 import { type DeviceLists, type DeviceSelection, select, selectionOf, withDevices } from "./ingest/select.ts";
@@ -38,8 +39,6 @@ export type { Machine, Owner } from "./ingest/claim.ts";
 const skewMs = 30_000;
 /** Current reports of a host that are recognized if they come again as late: some minutes of them. */
 const mostRecent = 16;
-/** Least time between two log lines about one listener that throws. */
-const logPauseMs = 60_000;
 /** For how long administrators see that two machines had one name. */
 const secondMs = 600_000;
 
@@ -95,7 +94,6 @@ interface ClaimedHost {
  */
 export class Ingest {
   readonly #targets: IngestTargets;
-  readonly #log: Log;
   readonly #hosts = new Map<string, ClaimedHost>();
   /** Cards of the hosts that were in history at the start; also of those that it has forgotten since (decision 0034). */
   readonly #recalled = new Map<string, CardSlots>();
@@ -103,14 +101,13 @@ export class Ingest {
   readonly #named: ReadonlySet<string>;
   readonly #meter = new Meter();
   readonly #clock: ReportClock;
-  /** Unix milliseconds at which an error of each listener was last logged. */
-  readonly #listeners = new Map<(reading: HostReading) => void, number>();
+  readonly #listeners: Listeners<HostReading>;
   readonly #machineListeners = new Set<MachineListener>();
 
   constructor(targets: IngestTargets) {
     const { known = [], log = silent, live, now, retentionMs } = targets;
     this.#targets = targets;
-    this.#log = log;
+    this.#listeners = new Listeners("readings", { now, log });
     const gpus = known.filter(({ level }) => level === "gpu");
     this.#named = new Set(gpus.flatMap(({ host, key }) => (indexOfKey(key) === undefined ? [host] : [])));
     for (const [host, ofHost] of Map.groupBy(gpus, ({ host }) => host)) this.#recalled.set(host, recall(ofHost));
@@ -229,13 +226,26 @@ export class Ingest {
   }
 
   /**
+   * Takes a report of any age for history only, of a host that need not be claimed.
+   * @param info must not be used by the caller afterwards
+   * @throws Fault sample_bad if `sampled` is absent, before 2020 or more than 30 s ahead; history_unwritable as `late`
+   */
+  imported(name: string, info: HostInfo): void {
+    sanitize(info);
+    const at = this.#clock.importedTimeOf(name, info);
+    const cards = this.#hosts.get(name)?.cards ?? this.#recalled.get(name);
+    if (cards !== undefined) identify(info.gpus, cards);
+    const { devices } = this.#meter.measure(info, new Map(), true);
+    this.#keep({ host: name, at, info, devices, late: true });
+  }
+
+  /**
    * Calls a listener for every reading that is kept, after it was written to history.
    * @param listener must be synchronous; errors are logged
    * @returns a function that unsubscribes it
    */
   onReading(listener: (reading: HostReading) => void): () => void {
-    this.#listeners.set(listener, Number.NEGATIVE_INFINITY);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   /** Calls a listener when the first report of an owner of a host, or another machine than before, says what it is. */
@@ -370,20 +380,6 @@ export class Ingest {
   #keep(reading: HostReading): void {
     const { host, at, devices } = reading;
     if (devices.length > 0) this.#targets.history.append({ host, at, devices });
-    for (const listener of this.#listeners.keys()) {
-      try {
-        listener(reading);
-      } catch (error) {
-        this.#logFailure(listener, error);
-      }
-    }
-  }
-
-  #logFailure(listener: (reading: HostReading) => void, error: unknown): void {
-    const now = this.#targets.now();
-    const last = this.#listeners.get(listener);
-    if (last === undefined || Math.abs(now - last) < logPauseMs) return;
-    this.#listeners.set(listener, now);
-    this.#log.error(`a listener to readings failed: ${error instanceof Error ? error.stack : String(error)}`);
+    this.#listeners.call(reading);
   }
 }

@@ -15,6 +15,7 @@ import {
   type Values,
   webAddress,
 } from "../program/setting.ts";
+import { timeZone } from "../program/zone.ts";
 import { Fault } from "./fault.ts";
 import { parts as installed, listed } from "./parts.ts";
 import { type UserPrivacy, userPrivacies } from "./privacy.ts";
@@ -50,6 +51,13 @@ const own = {
     default: [],
     help: "Further host names under which the hub answers. IP addresses, names without a dot, this machine's own names and the host of hub.url always work. Requests with other names are refused, because another web site could use them to read the hub.",
     reader: hostNames,
+  }),
+  timezone: row({
+    name: "hub.timezone",
+    env: "GOHM_HUB_TIMEZONE",
+    default: "",
+    help: "Time zone of dates and times without one, in CSV files and in the interfaces of the NVIDIA GPU Metrics Logger; empty for that of the system.",
+    reader: timeZone,
   }),
   read: row<"open" | "login">({
     name: "auth.read",

@@ -25,6 +25,8 @@ export interface Metric {
   readonly scale: number;
   /** Path of fields from the message of the level to the scalar. */
   readonly path: readonly DescField[];
+  /** Path of the field with the same reading in more digits, which some senders fill beside `path`; undefined without one. */
+  readonly exact: readonly DescField[] | undefined;
 }
 
 /** Level of devices by the field of HostInfo that lists them. */
@@ -32,7 +34,10 @@ const levelOf = new Map<string, Level>(
   levels.flatMap((level): [string, Level][] => (level === "host" ? [] : [[listOf[level], level]])),
 );
 
-function* walk(message: DescMessage, level: Level, path: readonly DescField[]): Generator<Metric> {
+/** A metric, or the field that refines one. */
+type Declared = Metric & { readonly refines: string };
+
+function* walk(message: DescMessage, level: Level, path: readonly DescField[]): Generator<Declared> {
   for (const field of message.fields) {
     const here = [...path, field];
     if (field.fieldKind === "message") yield* walk(field.message, level, here);
@@ -40,7 +45,7 @@ function* walk(message: DescMessage, level: Level, path: readonly DescField[]): 
       const inner = levelOf.get(field.localName);
       if (inner !== undefined) yield* walk(field.message, inner, []);
     } else if (field.fieldKind === "scalar" && hasOption(field, option)) {
-      const { name, unit, kind, help, keep, prometheus, factor, legacy } = getOption(field, option);
+      const { name, unit, kind, help, keep, prometheus, factor, legacy, refines } = getOption(field, option);
       const fraction = field.scalar === ScalarType.DOUBLE || field.scalar === ScalarType.FLOAT;
       const scale = fraction ? 100 : 1;
       yield {
@@ -56,21 +61,34 @@ function* walk(message: DescMessage, level: Level, path: readonly DescField[]): 
         fraction,
         scale,
         path: here,
+        exact: undefined,
+        refines,
       };
     }
   }
 }
 
 /** All metrics, in the order of their declarations in host.proto. */
-export const catalog: readonly Metric[] = [...walk(HostInfoSchema, "host", [])];
+export const catalog: readonly Metric[] = metrics([...walk(HostInfoSchema, "host", [])]);
+
+function metrics(declared: readonly Declared[]): Metric[] {
+  const exact = new Map(declared.flatMap(({ refines, path }) => (refines === "" ? [] : [[refines, path] as const])));
+  return declared.flatMap(({ refines, ...metric }) =>
+    refines === "" ? [{ ...metric, exact: exact.get(metric.name) }] : [],
+  );
+}
 
 /**
- * Reads the value of a metric from the message of its level. An absent value is undefined, never 0. 64-bit integers beyond
- * 2^53 lose their last digits.
+ * Reads the value of a metric from the message of its level, with all its digits. An absent value is undefined, never 0.
+ * 64-bit integers beyond 2^53 lose their last digits.
  */
-export function value(metric: Metric, message: object): number | undefined {
+export function value({ path, exact }: Metric, message: object): number | undefined {
+  return (exact && read(exact, message)) ?? read(path, message);
+}
+
+function read(path: readonly DescField[], message: object): number | undefined {
   let at: unknown = message;
-  for (const field of metric.path) {
+  for (const field of path) {
     if (at === undefined) return undefined;
     at = (at as Record<string, unknown>)[field.localName];
   }

@@ -65,6 +65,8 @@ const aggregates: Readonly<Record<Aggregate, (values: readonly number[]) => numb
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 export class Model implements Store, Local {
+  async ready(): Promise<void> {}
+
   readonly #series = new Map<string, Map<number, number>>();
   readonly #seen = new Map<string, SeenDevice>();
 

@@ -21,6 +21,7 @@ import type { Sentence } from "../hub/sentence.ts";
 import { ServerList } from "../hub/servers.ts";
 import { Troubles } from "../hub/trouble.ts";
 import type { Actor } from "../hub/who.ts";
+import { Zone } from "../program/zone.ts";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { sampleType } from "./hostile.ts";
 import { namesOf } from "./model.ts";
@@ -83,6 +84,7 @@ export class Receiver {
           devices: sample.devices.map((one) => ({ ...one, values: Float64Array.from(one.values) })),
         }),
       rename: () => false,
+      ready: async () => {},
       known: async ({ host }: DeviceFilter = {}) =>
         this.samples.flatMap(({ host: of, at, devices }) =>
           of === host ? devices.map(({ level, key }) => ({ host: of, level, key, metrics: [], last: at })) : [],
@@ -105,6 +107,7 @@ export class Receiver {
         ...{ ingest: this.ingest, roster: this.roster, book: this.book, desk: this.desk, history, forget },
         ...{ troubles, notice },
         clock,
+        zone: () => new Zone("UTC"),
         random: () => 0,
         log,
       },

@@ -12,6 +12,7 @@ import { Roster } from "../hub/roster.ts";
 import { ServerList } from "../hub/servers.ts";
 import { Troubles } from "../hub/trouble.ts";
 import type { HubView } from "../hub/view/view.ts";
+import { Zone } from "../program/zone.ts";
 import { Model } from "./model.ts";
 
 /** A book without entries, which cannot be written. */
@@ -48,6 +49,7 @@ export const inputContext: Omit<InputContext, "ingest" | "clock" | "random" | "l
   forget: async () => {},
   troubles: new Troubles(Date.now),
   notice: () => {},
+  zone: () => new Zone("UTC"),
 };
 
 export interface ViewOptions
@@ -79,6 +81,7 @@ export function viewOf({
     log,
     version: "1.2.3",
     instance: "h",
+    zone: () => new Zone("UTC"),
     name: () => "",
     interval: () => 10,
     troubles: new Troubles(clock.now),

@@ -1,3 +1,4 @@
+import { round } from "../../program/round.ts";
 import type { Metric } from "../../proto/catalog.ts";
 import { Kind } from "../../proto/gen/metric_pb.js";
 import { fits, type Samples } from "../../proto/history.ts";
@@ -134,7 +135,9 @@ export async function samples(
     if (own === undefined) return integers(new Float64Array(), () => 0);
     if (metric !== "gpumem") {
       const values = metric.kind === Kind.COUNTER ? own.last : own.avg;
-      return integers(own.t, (i) => Math.round((values[i] ?? Number.NaN) * metric.scale));
+      // A percentage of the first GOHM is an integer, as Python rounds it.
+      const whole = metric.exact === undefined ? Math.round : round;
+      return integers(own.t, (i) => whole((values[i] ?? Number.NaN) * metric.scale));
     }
     return share(own, total);
   });

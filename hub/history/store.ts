@@ -22,6 +22,8 @@ export interface DeviceSample {
   readonly key: string;
   /** A GPU's index at the time of the poll; it may change, the key does not. */
   readonly index?: number;
+  /** Model name of a card, as it is known at the time. */
+  readonly name?: string;
   /**
    * One value for each metric of `kept[level]`, in the wire unit; NaN if absent. The caller may reuse the array after
    * `append`: a store copies what it keeps.
@@ -48,6 +50,8 @@ export interface KnownDevice {
   readonly key: string;
   /** Its index in the newest poll with it. */
   readonly index?: number;
+  /** Its newest model name, also after a restart; undefined if none was ever given. */
+  readonly name?: string;
   readonly metrics: readonly string[];
   /** Unix milliseconds of its newest sample. */
   readonly last: number;
@@ -118,7 +122,9 @@ export interface DeviceFilter {
  */
 export interface Store {
   /**
-   * Accepts everything that was measured on one host at one time.
+   * Accepts everything that was measured on one host at one time. A sample older than samples are kept goes into summaries
+   * alone; it may be delivered again without counting twice: of two deliveries of a 5-minute bucket whose samples are gone,
+   * the one with more samples counts.
    * @throws Fault sample_bad; nothing of the poll is kept
    */
   append(poll: HostSample): void;
@@ -149,6 +155,12 @@ export interface Store {
    * @throws Fault sample_bad for a key that no device can have
    */
   rename(device: DeviceId, key: string): boolean;
+  /**
+   * Waits until the store can take more: whoever appends much faster than time goes, as an import does, calls it every few
+   * thousand samples, so that memory stays bounded.
+   * @throws Fault history_unwritable if what was appended cannot be written
+   */
+  ready(): Promise<void>;
   /** Writes what is in memory and releases all resources; no other method may be called afterwards. */
   close(): Promise<void>;
 }

@@ -16,9 +16,9 @@ const otherLimit = 64;
 
 /** Ranges of fields by name: those of metrics, and of other numbers that views show or calculate with. */
 const ranges = new Map<string, ValueRange>([
-  ...catalog.flatMap((metric): [string, ValueRange][] => {
-    const field = metric.path.at(-1);
-    return field === undefined ? [] : [[nameOf(field), rangeOf(metric)]];
+  ...catalog.flatMap((metric): (readonly [string, ValueRange])[] => {
+    const fields = [metric.path.at(-1), metric.exact?.at(-1)];
+    return fields.flatMap((field) => (field === undefined ? [] : [[nameOf(field), rangeOf(metric)] as const]));
   }),
   // The share of a process may add up several engines of a card.
   ["gpu.ProcInfo.utilization", [0, 1000]],

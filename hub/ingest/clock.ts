@@ -52,12 +52,21 @@ export class ReportClock {
   }
 
   /** Dates a late report of a host. @throws Fault sample_bad, history_unwritable */
-  lateTimeOf(name: string, { sampled }: HostInfo): number {
+  lateTimeOf(name: string, info: HostInfo): number {
     const { now, retentionMs } = this.#options;
-    const at = now();
+    return this.#pastTimeOf(name, info, now() - (retentionMs?.() ?? Number.POSITIVE_INFINITY) + marginMs);
+  }
+
+  /** Dates an imported report of a host, which may be of any age. @throws Fault sample_bad, history_unwritable */
+  importedTimeOf(name: string, info: HostInfo): number {
+    return this.#pastTimeOf(name, info, earliest);
+  }
+
+  #pastTimeOf(name: string, { sampled }: HostInfo, oldest: number): number {
+    const at = this.#options.now();
     if (!this.#guard.accepts(at))
       throw new Fault("history_unwritable", `${doubt(at)}: nothing is kept until it is set.`);
-    const least = Math.max(earliest, at - (retentionMs?.() ?? Number.POSITIVE_INFINITY) + marginMs);
+    const least = Math.max(earliest, oldest);
     const most = at + skewMs;
     if (sampled !== undefined && sampled >= least && sampled <= most) return Number(sampled);
     throw new Fault(

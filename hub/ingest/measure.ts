@@ -12,16 +12,26 @@ interface MessagePart {
   readonly path: readonly string[];
   /** The source that fills it; undefined where its device has a state of its own. */
   readonly source: SourceName | undefined;
-  readonly fields: readonly { readonly place: number; readonly name: string; readonly fraction: boolean }[];
+  readonly fields: readonly MeasuredField[];
+}
+
+/** A scalar field of such a part. */
+interface MeasuredField {
+  readonly place: number;
+  readonly name: string;
+  readonly fraction: boolean;
+  /** The field beside it with the same reading in more digits. */
+  readonly exact: string | undefined;
 }
 
 /** Computed once, as a report of a large host has hundreds of values. */
 const parts: Readonly<Record<Level, readonly MessagePart[]>> = byLevel(partsOf);
 
 function partsOf(level: Level): MessagePart[] {
-  const named = kept[level].map(({ path, fraction }, place) => ({
+  const named = kept[level].map(({ path, fraction, exact }, place) => ({
     names: path.map((f) => f.localName),
     fraction,
+    exact: exact?.at(-1)?.localName,
     place,
   }));
   return [...Map.groupBy(named, ({ names }) => names.slice(0, -1).join("."))].map(([part, fields]) => {
@@ -77,12 +87,14 @@ export class Meter {
       this.#rows[level][used[level]] = values;
       if (!fill(values, device, stale)) continue;
       used[level]++;
-      measured.push(
-        level === "gpu" ? { level, key, index: (message as GPUInfo).id ?? 0, values } : { level, key, values },
-      );
+      measured.push(level === "gpu" ? cardOf(key, message as GPUInfo, values) : { level, key, values });
     }
     return { devices: measured, times };
   }
+}
+
+function cardOf(key: string, { id = 0, name }: GPUInfo, values: Float64Array): DeviceSample {
+  return { level: "gpu", key, index: id, ...(name ? { name } : {}), values };
 }
 
 const none: ReadonlySet<string> = new Set();
@@ -114,10 +126,12 @@ function fill(values: Float64Array, { level, message }: Device, stale: ReadonlyS
     let at: object | undefined = message;
     for (const name of part.path) at = (at as Record<string, object | undefined> | undefined)?.[name];
     if (at === undefined) continue;
-    for (const { place, name, fraction } of part.fields) {
-      const read = (at as Record<string, number | bigint | undefined>)[name];
+    for (const { place, name, fraction, exact } of part.fields) {
+      const fields = at as Record<string, number | bigint | undefined>;
+      const refined = exact === undefined ? undefined : fields[exact];
+      const read = refined ?? fields[name];
       if (read === undefined) continue;
-      const value = fraction ? rounded(Number(read)) : Number(read);
+      const value = fraction || refined !== undefined ? rounded(Number(read)) : Number(read);
       if (!Number.isFinite(value)) continue;
       values[place] = value;
       any = true;

@@ -1,9 +1,10 @@
 import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
+import type { Zone } from "../../program/zone.ts";
 import type { Book } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
 import type { Desk, Forget } from "../desk.ts";
-import type { HistoryReader } from "../history/store.ts";
+import type { Store } from "../history/store.ts";
 import type { Ingest } from "../ingest.ts";
 import type { Log } from "../log.ts";
 import type { Roster } from "../roster.ts";
@@ -21,14 +22,16 @@ export interface InputContext {
   readonly book: Pick<Book, "nodes" | "hosts" | "token" | "onChange">;
   /** Changes administration. */
   readonly desk: Pick<Desk, "do" | "refused" | "note">;
-  /** Which devices history has. */
-  readonly history: Pick<HistoryReader, "known">;
+  /** Which devices history has, and when it can take more. */
+  readonly history: Pick<Store, "known" | "ready">;
   readonly forget: Forget;
   /** What is wrong with hosts, for administrators. */
   readonly troubles: Pick<Troubles, "set">;
   /** Shows a notice on a topic to administrators; undefined takes it back. */
   readonly notice: (topic: string, sentence: Sentence | undefined) => void;
   readonly clock: Clock;
+  /** Time zone of dates and times without one (`hub.timezone`). */
+  readonly zone: () => Zone;
   /** From 0 up to 1, as Math.random. */
   readonly random: () => number;
   readonly log: Log;

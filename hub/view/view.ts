@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
+import type { Zone } from "../../program/zone.ts";
 import type { BookReader } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
 import type { Desk, Effect, Forget } from "../desk.ts";
@@ -40,6 +41,8 @@ export interface HubView {
   readonly version: string;
   /** Random; changes at each start of the hub. */
   readonly instance: string;
+  /** Time zone of dates and times without one (`hub.timezone`). */
+  readonly zone: () => Zone;
   /** Name of the hub (`hub.name`), or "". */
   readonly name: () => string;
   /** Seconds between two reports of a host at the moment; the longest where inputs differ. */

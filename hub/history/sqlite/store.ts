@@ -124,6 +124,10 @@ class SqliteStore implements Store, Local {
     return true;
   }
 
+  async ready(): Promise<void> {
+    this.flush();
+  }
+
   flush(): void {
     this.#write();
     const [trouble] = this.#troubles.values();
