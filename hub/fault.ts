@@ -36,6 +36,11 @@ const meanings = {
     kind: "invalid_argument",
     text: "The request or one of its parameters is not valid; the message names it and what is expected.",
   },
+  validation_error: {
+    kind: "invalid_argument",
+    http: 422,
+    text: "The body of a request in the form of the GPU Metrics Logger is not valid; `errors` of the answer names each place.",
+  },
   page_unknown: { kind: "not_found", text: "There is nothing at that path." },
   method_refused: {
     kind: "unimplemented",
@@ -145,9 +150,21 @@ export type FaultCode = keyof typeof meanings;
 /** Every fault code of the hub. docs/faults.md lists the same; a test compares them. */
 export const faults: Readonly<Record<FaultCode, FaultMeaning>> = meanings;
 
+/** A place in a body that is not valid, in the form of FastAPI, whose clients read it. */
+export interface BodyError {
+  /** "body", then keys and indices. */
+  readonly loc: readonly (string | number)[];
+  /** Never the value itself, which may be as long as the body. */
+  readonly msg: string;
+  /** "missing", "json_invalid", or what the value should have been. */
+  readonly type: string;
+}
+
 interface FaultOptions extends ErrorOptions {
   /** Seconds after which a client may try again. */
   readonly retryAfter?: number;
+  /** What is wrong with the body, place by place. */
+  readonly errors?: readonly BodyError[];
 }
 
 /** An error that the hub expects. HTTP and gRPC map the kind of its code to a status of their own. */
@@ -156,17 +173,24 @@ export class Fault extends Error {
   readonly code: FaultCode;
   /** Seconds after which a client may try again; undefined if that is not known. */
   readonly retryAfter: number | undefined;
+  /** What is wrong with the body, place by place; undefined for faults of other things. */
+  readonly errors: readonly BodyError[] | undefined;
 
   constructor(code: FaultCode, message: string, options?: FaultOptions) {
     super(message, options);
     this.code = code;
     this.retryAfter = options?.retryAfter;
+    this.errors = options?.errors;
   }
 
   get kind(): FaultKind {
     return faults[this.code].kind;
   }
 }
+
+/** The fault of a body in the form of the GPU Metrics Logger, with the detail that its server answers. */
+export const validationFault = (errors: readonly BodyError[], options?: ErrorOptions): Fault =>
+  new Fault("validation_error", "資料格式驗證失敗", { ...options, errors });
 
 /** Converts anything thrown to a Fault: an unexpected error is `internal`. */
 export function asFault(error: unknown): Fault {

@@ -24,6 +24,9 @@ const routes = {
   page: { ...plain, path: "/pages/{name}", pattern: "/pages/*", params: { name: text({ help: "", example: "x" }) } },
   own: { ...plain, path: "/own", needs: "owner" },
   thrown: { ...plain, path: "/thrown" },
+  loggerThrown: { ...plain, path: "/logger/thrown", faults: "logger" },
+  mixed: { ...plain, path: "/mixed/one" },
+  mixedPortal: { ...plain, path: "/mixed/portal/one", faults: "portal" },
 } as const satisfies Routes;
 
 let thrown: Error;
@@ -50,6 +53,11 @@ const served = serve(routes, {
   thrown: () => {
     throw thrown;
   },
+  loggerThrown: () => {
+    throw thrown;
+  },
+  mixed: () => Response.json({}),
+  mixedPortal: () => Response.json({}),
 });
 
 /** The application as a principal finds it. */
@@ -200,8 +208,57 @@ test("each group of routes has its own shape of errors, also where the method or
     error_code: "ACCESS_DENIED",
   });
   expect(await error("/push")).toMatchObject({ success: false, error_code: "METHOD_REFUSED" });
-  const node = as({ kind: "node", name: "a" });
-  expect(await (await node.request("/push", body("x").init)).json()).toMatchObject({ error_code: "BAD_REQUEST" });
+});
+
+test.each([
+  ['{"cards":1}', ["body", "name"], 'The body must have the key "name".', "missing"],
+  ['{"name":"a","cards":"3"}', ["body", "cards"], 'The body\'s "cards" must be number.', "number"],
+  ['{"name":"a","cards":', ["body"], "The body is not valid JSON.", "json_invalid"],
+  ["[]", ["body", "name"], 'The body must have the key "name".', "missing"],
+  [
+    '{"name":"a","cards":1,"constructor":1}',
+    ["body"],
+    'The body must not have a key "constructor".',
+    "extra_forbidden",
+  ],
+])("a logger's body %s is refused as its server does: 422 with the place %j", async (content, loc, msg, type) => {
+  const answer = await as({ kind: "node", name: "a" }).request("/push", body(content).init);
+  expect([answer.status, await answer.json()]).toEqual([
+    422,
+    {
+      success: false,
+      detail: "資料格式驗證失敗",
+      error_code: "VALIDATION_ERROR",
+      errors: [{ loc, msg, type }],
+    },
+  ]);
+});
+
+test("an error of the hub itself has the logger's name on its routes", async () => {
+  thrown = new Error("a secret");
+  const answer = await viewer.request("/logger/thrown");
+  expect([answer.status, await answer.json()]).toEqual([
+    500,
+    {
+      success: false,
+      detail: "The hub failed to answer; its log has the details.",
+      error_code: "INTERNAL_SERVER_ERROR",
+    },
+  ]);
+  expect(lines).toEqual([expect.stringContaining("a secret")]);
+});
+
+test.each([
+  ["/logger/nothing", { success: false, detail: "There is nothing at this path.", error_code: "PAGE_UNKNOWN" }],
+  ["/logger", { success: false, detail: "There is nothing at this path.", error_code: "PAGE_UNKNOWN" }],
+  ["/logger/thrown/more/", { success: false, detail: "There is nothing at this path.", error_code: "PAGE_UNKNOWN" }],
+  ["/loggers", { error: { code: "page_unknown", message: "There is nothing at this path." } }],
+  ["/mixed/nothing", { error: { code: "page_unknown", message: "There is nothing at this path." } }],
+  ["/mixed/portal/nothing", { error: "There is nothing at this path." }],
+  ["/", { error: { code: "page_unknown", message: "There is nothing at this path." } }],
+])("at %s is nothing, in the shape of the routes beside it", async (path, wanted) => {
+  const answer = await viewer.request(path, { method: "POST" });
+  expect([answer.status, await answer.json()]).toEqual([404, wanted]);
 });
 
 test.each([

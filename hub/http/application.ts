@@ -1,17 +1,18 @@
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
+import type { GenericSchema } from "valibot";
 import { peerAddress } from "../../program/network.ts";
-import { asFault, Fault } from "../fault.ts";
+import { asFault, Fault, validationFault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import type { Refusals } from "../refusal.ts";
 import { documentRoutes } from "../route/document.ts";
 import { type Handler, type Served, serve } from "../route/handler.ts";
 import { read } from "../route/parameter.ts";
 import { pushPath } from "../route/push.ts";
-import { bodyLimit, type ErrorShape, patternOf, type Route } from "../route/route.ts";
+import { bodyLimit, type ErrorShape, patternOf, type Route, type Routes } from "../route/route.ts";
 import { type Actor, addressOf, admit, type EntryPoint, may, type Needs, type RequestHead } from "../who.ts";
-import { readBody } from "./body.ts";
+import { type BodyFormat, readBody } from "./body.ts";
 import { AnswerBudget } from "./budget.ts";
 import { errorResponse, faultOfStatus } from "./error.ts";
 import { openapi } from "./openapi.ts";
@@ -76,7 +77,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       if (route.body === undefined) return handler({ ...request, body: undefined });
       const format = { schema: route.body, limit: route.limit ?? bodyLimit };
       // What identifies the client may have ended while the body was on its way.
-      return readBody(c, format).then((body) => handler({ ...request, by: recheck(), body }));
+      return bodyOf(c, format, route.faults).then((body) => handler({ ...request, by: recheck(), body }));
     });
   };
 
@@ -89,7 +90,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
 
   const methodRefused = (c: HubContext): Response => {
     const there = Object.values(offered).filter((route) => matches(app, route, c.req.path));
-    const shape = there[0]?.faults ?? "gohm";
+    const shape = there[0] === undefined ? shapeNear(offered, c.req.path) : there[0].faults;
     const { method } = c.req.raw;
     const allow = [...new Set(there.flatMap(methodsOf))].join(", ");
     const message = allow === "" ? "There is nothing at this path." : `${takes(allow)}: the method was ${method}.`;
@@ -159,6 +160,26 @@ function currentActor(
   } catch (error) {
     // While the book cannot be read, nothing is known to have ended.
     return asFault(error).code === "book_unusable" ? before : undefined;
+  }
+}
+
+/** Shape of errors at a path without routes: that of the routes in its nearest folder with some, if all have the same. */
+function shapeNear(routes: Routes, path: string): ErrorShape | undefined {
+  for (let folder = path; folder !== ""; folder = folder.slice(0, folder.lastIndexOf("/"))) {
+    const near = Object.values(routes).filter((one) => one.path === folder || one.path.startsWith(`${folder}/`));
+    const [shape, ...others] = new Set(near.map(({ faults }) => faults));
+    if (near.length > 0) return others.length === 0 ? shape : undefined;
+  }
+  return undefined;
+}
+
+/** Reads a JSON body. What is wrong with it is a fault of the route's shape. @throws Fault as readBody, validation_error */
+async function bodyOf(c: Context, format: BodyFormat<GenericSchema>, shape: ErrorShape | undefined): Promise<unknown> {
+  try {
+    return await readBody(c, format);
+  } catch (error) {
+    const { errors } = asFault(error);
+    throw shape === "logger" && errors !== undefined ? validationFault(errors, { cause: error }) : error;
   }
 }
 

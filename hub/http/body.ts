@@ -5,7 +5,7 @@ import { clean } from "../../proto/clean.ts";
 import { Fault } from "../fault.ts";
 
 /** What a JSON body must be. */
-interface BodyFormat<S extends GenericSchema> {
+export interface BodyFormat<S extends GenericSchema> {
   readonly schema: S;
   /** Most bytes. */
   readonly limit: number;
@@ -28,18 +28,29 @@ export async function readBody<S extends GenericSchema>(
   const value = parse(text);
   const { success, output, issues } = safeParse(schema, value, { abortEarly: true });
   // A schema of an object takes a list for one without fields.
-  if (success && Array.isArray(value)) throw new Fault("bad_request", "The body must be an object.");
+  if (success && Array.isArray(value)) throw wrong("The body must be an object.", { type: "object" });
   if (success) return output;
   const [issue] = issues;
+  const at = (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : clean(String(key), 64)));
   if (issue.type === "strict_object" && issue.expected === "never") {
-    const message = Array.isArray(value) ? "The body must be an object." : unknownKey(String(issue.input), schema);
-    throw new Fault("bad_request", message);
+    if (Array.isArray(value)) throw wrong("The body must be an object.", { type: "object" });
+    throw wrong(unknownKey(String(issue.input), schema), { at, type: "extra_forbidden" });
   }
   // The value is not repeated: it may be as long as the body.
   const place = clean(getDotPath(issue) ?? "");
   const isMissing = issue.received === "undefined" && issue.message.startsWith("Invalid key:");
-  if (isMissing) throw new Fault("bad_request", `The body must have the key "${place}".`);
-  throw new Fault("bad_request", `${place === "" ? "The body" : `The body's "${place}"`} must be ${wantedOf(issue)}.`);
+  if (isMissing) throw wrong(`The body must have the key "${place}".`, { at, type: "missing" });
+  const subject = place === "" ? "The body" : `The body's "${place}"`;
+  throw wrong(`${subject} must be ${wantedOf(issue)}.`, { at, type: issue.type });
+}
+
+/** @param at keys and indices of the wrong place; the whole body by default */
+function wrong(
+  message: string,
+  { at = [], type }: { readonly at?: readonly (string | number)[]; readonly type: string },
+  options?: ErrorOptions,
+): Fault {
+  return new Fault("bad_request", message, { ...options, errors: [{ loc: ["body", ...at], msg: message, type }] });
 }
 
 /** Says that an object must not have a key: a mistyped one would change nothing, without a word. */
@@ -89,12 +100,12 @@ const unusable: ReadonlySet<string> = new Set(["__proto__", "constructor", "prot
 function parse(text: string): unknown {
   try {
     return JSON.parse(text, (key, value: unknown) => {
-      if (unusable.has(key)) throw new Fault("bad_request", `The body must not have a key "${key}".`);
+      if (unusable.has(key)) throw wrong(`The body must not have a key "${key}".`, { type: "extra_forbidden" });
       return value;
     });
   } catch (error) {
     if (error instanceof Fault) throw error;
     // JavaScript's message quotes the body.
-    throw new Fault("bad_request", "The body is not valid JSON.", { cause: error });
+    throw wrong("The body is not valid JSON.", { type: "json_invalid" }, { cause: error });
   }
 }

@@ -60,7 +60,12 @@ interface ErrorFormat {
 /** Bodies of the error shapes. */
 const bodies: Readonly<Record<ErrorShape, (fault: Fault) => object>> = {
   gohm: ({ code, message }) => ({ error: { code, message } }),
-  logger: ({ code, message }) => ({ success: false, detail: message, error_code: code.toUpperCase() }),
+  logger: ({ code, message, errors }) => ({
+    success: false,
+    detail: message,
+    error_code: code === "internal" ? "INTERNAL_SERVER_ERROR" : code.toUpperCase(),
+    ...(errors === undefined ? {} : { errors }),
+  }),
   portal: ({ code, message }) => ({
     ...(code === "node_registered" ? { status: "already_registered" } : {}),
     error: message,

@@ -30,7 +30,24 @@ const errors = {
   LoggerError: {
     type: "object",
     required: ["success", "detail", "error_code"],
-    properties: { success: { const: false }, detail: string, error_code: string },
+    properties: {
+      success: { const: false },
+      detail: string,
+      error_code: { type: "string", description: "A code of docs/faults.md in capitals, or INTERNAL_SERVER_ERROR." },
+      errors: {
+        description: "With status 422: what is wrong with the body, place by place.",
+        type: "array",
+        items: {
+          type: "object",
+          required: ["loc", "msg", "type"],
+          properties: {
+            loc: { type: "array", items: { type: ["string", "integer"] } },
+            msg: string,
+            type: string,
+          },
+        },
+      },
+    },
   },
   PortalError: {
     type: "object",
@@ -181,9 +198,9 @@ function content(schema: GenericSchema | "text" | "bytes", titled: Titled, typeM
 }
 
 /** Faults of a route that its declaration follows from. */
-function faultsOf({ refuses, body, needs }: Route): readonly FaultCode[] {
-  const ofBody: readonly FaultCode[] =
-    body === undefined ? [] : ["bad_request", "body_too_large", "media_type_refused"];
+function faultsOf({ refuses, body, needs, faults: shape }: Route): readonly FaultCode[] {
+  const invalid: FaultCode = shape === "logger" ? "validation_error" : "bad_request";
+  const ofBody: readonly FaultCode[] = body === undefined ? [] : [invalid, "body_too_large", "media_type_refused"];
   const ofNeeds: readonly FaultCode[] = security[needs].length === 0 ? [] : ["sign_in_needed", "access_denied"];
   return [...new Set([...refuses, ...ofBody, ...ofNeeds])];
 }
