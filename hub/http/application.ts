@@ -32,7 +32,7 @@ export interface ApplicationOptions {
 
 /** What a request leaves for the answer to it. */
 interface Variables {
-  shape: ErrorShape;
+  route: Route;
   by: Actor;
   /** Host name that a machine says it has. */
   claimed: string;
@@ -54,8 +54,8 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
   });
 
   const add = (route: Route, handler: Handler): void => {
-    app.on(route.method, patternOf(route), (c: HubContext): Response | Promise<Response> => {
-      c.set("shape", route.faults ?? "gohm");
+    const answer = (c: HubContext): Response | Promise<Response> => {
+      c.set("route", route);
       const head = headOf(c);
       // Before anything of the request but its head is read.
       const by = actorOf(entry, head, route.needs);
@@ -78,7 +78,8 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       const format = { schema: route.body, limit: route.limit ?? bodyLimit };
       // What identifies the client may have ended while the body was on its way.
       return bodyOf(c, format, route.faults).then((body) => handler({ ...request, by: recheck(), body }));
-    });
+    };
+    app.on(route.method, patternOf(route), route.cors ? async (c: HubContext) => toAny(await answer(c)) : answer);
   };
 
   /** Counts a refusal of a machine. What is wrong with the reports of one that is registered is shown with it (trouble.ts). */
@@ -92,11 +93,14 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
     const there = Object.values(offered).filter((route) => matches(app, route, c.req.path));
     const shape = there[0] === undefined ? shapeNear(offered, c.req.path) : there[0].faults;
     const { method } = c.req.raw;
+    const shared = there.filter(({ cors }) => cors);
+    if (shared.length > 0 && isPreflight(c)) return preflight(shared.flatMap(methodsOf));
     const allow = [...new Set(there.flatMap(methodsOf))].join(", ");
     const message = allow === "" ? "There is nothing at this path." : `${takes(allow)}: the method was ${method}.`;
     const fault = new Fault(allow === "" ? "page_unknown" : "method_refused", message);
     count(c, fault);
-    return errorResponse(fault, { shape, accept: c.req.header("accept"), allow });
+    const answer = errorResponse(fault, { shape, accept: c.req.header("accept"), allow });
+    return shared.length > 0 ? toAny(answer) : answer;
   };
 
   for (const { routes, handlers } of [document, ...parts.flatMap((part) => part.routes ?? [])]) {
@@ -113,7 +117,9 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
     const fault = error instanceof HTTPException ? faultOfStatus(error.status, error.message) : asFault(error);
     if (fault.code === "internal") log.error(`a request failed: ${error.stack ?? error.message}`);
     count(c, fault);
-    return errorResponse(fault, { shape: c.get("shape"), accept: c.req.header("accept") });
+    const { faults: shape, cors } = c.get("route") ?? {};
+    const answer = errorResponse(fault, { shape, accept: c.req.header("accept") });
+    return cors ? toAny(answer) : answer;
   });
   return app as unknown as Hono;
 }
@@ -161,6 +167,29 @@ function currentActor(
     // While the book cannot be read, nothing is known to have ended.
     return asFault(error).code === "book_unusable" ? before : undefined;
   }
+}
+
+/** Lets pages of any web site read an answer. */
+function toAny(answer: Response): Response {
+  answer.headers.set("Access-Control-Allow-Origin", "*");
+  return answer;
+}
+
+/** True for a browser's question whether a page of another site may send a request. */
+const isPreflight = ({ req }: HubContext): boolean =>
+  req.raw.method === "OPTIONS" &&
+  req.header("origin") !== undefined &&
+  req.header("access-control-request-method") !== undefined;
+
+/** Allows pages of any site to send requests with any headers; not with cookies, which a browser sends only if that is allowed by name. */
+function preflight(methods: readonly string[]): Response {
+  const headers = {
+    "Access-Control-Allow-Methods": methods.join(", "),
+    // The asterisk does not stand for Authorization, in which a page may send a token that it was given.
+    "Access-Control-Allow-Headers": "*, Authorization",
+    "Access-Control-Max-Age": "600",
+  };
+  return toAny(new Response(null, { headers }));
 }
 
 /** Shape of errors at a path without routes: that of the routes in its nearest folder with some, if all have the same. */

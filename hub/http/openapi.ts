@@ -149,15 +149,18 @@ function nameOf(schema: GenericSchema): [string, GenericSchema][] {
   return title === undefined ? [] : [[title, schema]];
 }
 
+const anySite = "Pages of any web site may use it, without cookies (CORS).";
+
 function operation(name: string, route: Route, titled: Titled): object {
-  const { params = {}, limit = bodyLimit, description } = route;
+  const { params = {}, limit = bodyLimit } = route;
+  const description = [route.description, route.cors && anySite].filter(Boolean).join(" ");
   const bodies = Object.entries(bodiesOf(route)).map(([type, one]) => [type, content(one, titled, "input")] as const);
   const parameters = Object.entries(params).map(([key, one]) => parameter(key, one, route.path));
   return {
     operationId: name,
     tags: [route.tag],
     summary: route.summary,
-    ...(description === undefined ? {} : { description }),
+    ...(description === "" ? {} : { description }),
     security: security[route.needs].map((scheme) => (scheme === "none" ? {} : { [scheme]: [] })),
     "x-needs": route.needs,
     ...(parameters.length > 0 ? { parameters } : {}),
