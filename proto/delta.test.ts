@@ -34,6 +34,7 @@ const readings = fc
 function gpu(procs: number) {
   return fc.record({
     utilization: maybe(fc.integer({ min: -1, max: 100 })),
+    utilizationExact: maybe(fc.integer({ min: 0, max: 10_000 }).map((hundredths) => hundredths / 100)),
     memUsed: maybe(big),
     power: maybe(fc.nat(700_000)),
     state: maybe(fc.constantFrom(1, 2, 3, 4)),

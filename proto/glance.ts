@@ -25,7 +25,7 @@ const drawn = {
   // biome-ignore format: by what they tell
   GPUInfo: [
     "id", "name", "uuid", "vendor", "vendorIndex", "parent", "divided", "integrated", "asleep", "procs", "procsUnknown", "holders",
-    "utilization", "memUsed", "memTotal", "memReserved", "memoryShared", "temp", "fanspeed", "power", "powerLimit",
+    "utilization", "utilizationExact", "memUsed", "memTotal", "memReserved", "memoryShared", "temp", "fanspeed", "power", "powerLimit",
     "state", "err", "throttle", "eccUncorrected", "xidCount", "xidLast", "xidTime", "xidWorst", "xidWorstTime", "xidAction",
     "nvlink",
   ],
@@ -73,6 +73,8 @@ const coarse: Readonly<Record<string, (value: number) => number>> = {
   "CpuInfo.busy": Math.round,
   // One decimal, with as many zero bits behind it as a double can have: they cost nothing once packed.
   "SystemInfo.load1": (value) => Math.fround(Math.round(value * 10) / 10),
+  // Two decimals survive.
+  "GPUInfo.utilizationExact": Math.fround,
   "GPUInfo.power": (milliwatts) => Math.round(milliwatts / 1000) * 1000,
 };
 

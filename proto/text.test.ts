@@ -1,7 +1,9 @@
+import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readExposition } from "../test/exposition.ts";
 import { catalog } from "./catalog.ts";
+import { GPUInfoSchema } from "./gen/host_pb.js";
 import { Kind } from "./gen/metric_pb.js";
 import { exposition, type Format, labels, type MetricFamily, scaled, withLabels } from "./text.ts";
 
@@ -101,4 +103,13 @@ test("values come in the unit of the name, without the crumbs of binary fraction
   expect(metric("gpu_power").map((m) => scaled(m, { power: 287_316 }))).toEqual([287.316]);
   expect(metric("gpu_clock_sm").map((m) => scaled(m, { clockSm: 1065 }))).toEqual([1_065_000_000]);
   expect(metric("gpu_power").map((m) => scaled(m, {}))).toEqual([undefined]);
+});
+
+test("a reading with decimals is written with them", () => {
+  const card = create(GPUInfoSchema, { utilization: 37, utilizationExact: 37.45, memUtilization: 8, power: 412_340 });
+  const written = ["gpu_utilization", "gpu_memory_utilization", "gpu_power"].map((name) => {
+    const metric = catalog.find((one) => one.name === name) ?? expect.fail();
+    return scaled(metric, card);
+  });
+  expect(written).toEqual([37.45, 8, 412.34]);
 });

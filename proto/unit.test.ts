@@ -24,6 +24,18 @@ test.each([
   expect(show(value, unit)).toBe(text);
 });
 
+test.each([
+  [37.456, Unit.PERCENT, "37.46%"],
+  [37, Unit.PERCENT, "37%"],
+  [412_345, Unit.MILLIWATTS, "412.35 W"],
+  [412_500, Unit.MILLIWATTS, "412.5 W"],
+  [1.37, Unit.COUNT, "1.37"],
+  [41.26, Unit.CELSIUS, "41 °C"],
+  [80 * 2 ** 30, Unit.BYTES, "80 GiB"],
+])("show(%d, %s) with two decimals is %s", (value, unit, text) => {
+  expect(show(value, unit, 2)).toBe(text);
+});
+
 const units = Object.values(Unit).filter((unit): unit is Unit => typeof unit === "number");
 
 test("neighbouring labels of an axis are never written alike", () => {

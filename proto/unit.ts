@@ -1,8 +1,12 @@
 import { Unit } from "./gen/metric_pb.js";
 import { size, span } from "./quantity.ts";
 
-/** Text of a value in its wire unit: `show(85899345920, Unit.BYTES)` is "80 GiB". */
-export function show(value: number, unit: Unit): string {
+/**
+ * Text of a value in its wire unit: `show(85899345920, Unit.BYTES)` is "80 GiB".
+ * @param digits Most decimals of percentages, watts and plain numbers; otherwise they have as many as labels need
+ */
+export function show(value: number, unit: Unit, digits?: number): string {
+  const decimals = (amount: number, usual = 0): number => Number(amount.toFixed(digits ?? usual));
   switch (unit) {
     case Unit.BYTES:
       return size(value);
@@ -11,11 +15,11 @@ export function show(value: number, unit: Unit): string {
     case Unit.BYTES_PER_SECOND:
       return `${size(value)}/s`;
     case Unit.PERCENT:
-      return `${Math.round(value)}%`;
+      return `${decimals(value)}%`;
     case Unit.CELSIUS:
       return `${Math.round(value)} °C`;
     case Unit.MILLIWATTS:
-      return `${Math.round(value / 1000)} W`;
+      return `${decimals(value / 1000)} W`;
     case Unit.MILLIJOULES:
       // Electricity is billed in kilowatt-hours.
       return `${(value / 3.6e9).toFixed(1)} kWh`;
@@ -25,7 +29,7 @@ export function show(value: number, unit: Unit): string {
       return span(value);
     case Unit.COUNT:
     case Unit.UNSPECIFIED:
-      return String(Number(value.toFixed(1)));
+      return String(decimals(value, 1));
     default:
       return unit satisfies never;
   }

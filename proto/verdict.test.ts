@@ -57,6 +57,8 @@ test.each([
   ["a newer agent judges a code that is not known here", { xidCount: 1n, xidWorst: 4711, xidAction: 1 }, "free"],
   ["an agent of the first GOHM names no state", { state: undefined as never }, "free"],
   ["utilization is at the limit", { utilization: 5 }, "busy"],
+  ["decimals tell that utilization is below the limit", { utilization: 5, utilizationExact: 4.99 }, "free"],
+  ["decimals tell that utilization is at the limit", { utilization: 5, utilizationExact: 5.01 }, "busy"],
   ["a process computes", { utilization: 90, procs }, "busy"],
   ["a process is there and utilization is not measured", { utilization: undefined as never, procs }, "busy"],
   ["a process sits there", { procs }, "held"],

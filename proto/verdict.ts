@@ -110,9 +110,14 @@ function graveXidOf(gpu: GPUGlance): { code: number; at: number } | undefined {
   return { code, at: Number(gpu.xidWorstTime ?? gpu.xidTime ?? 0n) };
 }
 
-/** True if utilization is below the rule's limit; undefined if it was not measured. */
+/** Utilization in percent, with two decimals if the sender knows them; undefined if it was not measured. */
+export const utilizationOf = ({ utilizationExact: exact, utilization }: GPUGlance): number | undefined =>
+  exact === undefined ? utilization : Math.round(exact * 100) / 100;
+
+/** True if utilization is below the rule's limit: 4.6 % is, which rounds to 5 %. Undefined if it was not measured. */
 export function isIdle(gpu: GPUGlance): boolean | undefined {
-  return gpu.utilization === undefined ? undefined : gpu.utilization < freeRule.utilization;
+  const utilization = utilizationOf(gpu);
+  return utilization === undefined ? undefined : utilization < freeRule.utilization;
 }
 
 /** False for graphics integrated in a processor: these are shown, but never counted as cards to compute on. */

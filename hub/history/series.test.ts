@@ -101,6 +101,28 @@ test("a fraction is given in hundredths, and what no unsigned integer can hold i
   ]);
 });
 
+test("a percentage with decimals is an integer, rounded half to even, as is the mean of a bucket", async () => {
+  const values = [2.5, 3.5, 37.45, 4.51, 0];
+  const held = model(
+    "gpu",
+    values.map((value, i) => [i, { gpu_utilization: value, gpu_memory_utilization: value }]),
+  );
+  const wanted = ["gpu_utilization", "gpu_memory_utilization"].map(
+    (name) => ({ host: "a", level: "gpu", key: "k", metric: metric(name) }) as const,
+  );
+  const raw = await samples(held, wanted, all);
+  expect(raw.map(({ v }) => v)).toEqual([Float64Array.of(2, 4, 37, 5, 0), Float64Array.of(2, 4, 37, 5, 0)]);
+  // (2.5 + 3.5) / 2, (37.45 + 4.51) / 2, 0
+  const [buckets] = await samples(held, wanted, { ...all, range: { from: 0, to: 6, step: 2 } });
+  expect(buckets?.v).toEqual(Float64Array.of(3, 21, 0));
+  const even = model("gpu", [
+    [1, { gpu_utilization: 2 }],
+    [2, { gpu_utilization: 3 }],
+  ]);
+  const [mean] = await samples(even, wanted.slice(0, 1), { ...all, range: { from: 0, to: 10, step: 10 } });
+  expect(mean?.v).toEqual(Float64Array.of(2));
+});
+
 test("a bucket is told by its mean, and of a counter by what it had reached", async () => {
   const held = model("gpu", [
     [1, { gpu_temperature: 40, gpu_xid: 1 }],

@@ -108,7 +108,9 @@ test("what a newer or a foreign agent has a number for, and this hub no word, is
 });
 
 test("every metric of the catalogue has its range at the door: one below it is absent", () => {
-  for (const metric of catalog) {
+  const refined = catalog.flatMap((metric) => (metric.exact === undefined ? [] : { ...metric, path: metric.exact }));
+  expect(refined).toHaveLength(2);
+  for (const metric of [...catalog, ...refined]) {
     const field = metric.path.at(-1);
     // A field that has no presence cannot be absent; it is never negative either.
     if (field === undefined || field.presence === 3 || field.fieldKind !== "scalar") continue;
@@ -123,6 +125,21 @@ test("every metric of the catalogue has its range at the door: one below it is a
     const message = metric.level === "host" ? info : info[list[metric.level]][0];
     expect(message && value(metric, message), `${metric.name} beyond ${least} to ${greatest}`).toBeUndefined();
   }
+});
+
+test("a percentage with decimals has two of them, and one out of range leaves the whole number", () => {
+  const cards = [
+    { utilization: 2, utilizationExact: 2.499_999, memUtilizationExact: 33.333_333_333 },
+    { utilization: 99, utilizationExact: 101, memUtilization: 7, memUtilizationExact: Number.NaN },
+  ];
+  const { gpus } = cleaned({ gpus: cards });
+  const readings = gpus.map((gpu) =>
+    catalog.filter(({ exact }) => exact !== undefined).map((metric) => value(metric, gpu)),
+  );
+  expect(readings).toEqual([
+    [2.5, 33.33],
+    [99, 7],
+  ]);
 });
 
 test("no list is longer than its limit", () => {

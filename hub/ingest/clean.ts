@@ -1,4 +1,5 @@
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { round } from "../../program/round.ts";
 import { catalog } from "../../proto/catalog.ts";
 import { clean as cleanText, limitOf } from "../../proto/clean.ts";
 import { listOf } from "../../proto/device.ts";
@@ -26,6 +27,9 @@ const ranges = new Map<string, ValueRange>([
   ["gpu.NicInfo.speed", [0, 1e14]],
 ]);
 
+/** Fields that give a metric with more digits. */
+const refining: ReadonlySet<string> = new Set(catalog.flatMap(({ exact }) => exact?.at(-1) ?? []).map(nameOf));
+
 /** The greatest integer that a double represents exactly. */
 const most = Number.MAX_SAFE_INTEGER;
 
@@ -45,7 +49,7 @@ const sanitizeHost = sanitizerOf(HostInfoSchema);
 /**
  * Sanitizes a host's report in place. Cuts lists and texts to their limits, removes hidden characters and unknown fields,
  * and drops numbers out of the range of their metric, integers that a double cannot represent (NVML's "not available" is
- * 2^64-1), and amounts in use above their total. Restores the zeros that an agent of the first GOHM omits.
+ * 2^64-1), and amounts in use above their total. Rounds percentages with decimals to two of them. Restores the zeros that an agent of the first GOHM omits.
  */
 export function sanitize(info: HostInfo): void {
   sanitizeHost(info as unknown as Message);
@@ -158,9 +162,11 @@ function scalarOf(field: DescField, scalar: ScalarType): ((value: unknown) => un
     }
     case ScalarType.DOUBLE: {
       const [least, greatest] = range ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+      // Two decimals are what history keeps: every view shows the same value.
+      const kept = refining.has(nameOf(field)) ? (double: number) => round(double, 2) : (double: number) => double;
       return (value) => {
         const double = value as number;
-        return Number.isFinite(double) && double >= least && double <= greatest ? value : undefined;
+        return Number.isFinite(double) && double >= least && double <= greatest ? kept(double) : undefined;
       };
     }
     default:

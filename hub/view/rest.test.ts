@@ -137,6 +137,26 @@ test("many metrics of many devices are one answer, each told by the aggregates t
   expect(alone.series.map((series: { key: string }) => series.key)).toEqual(["GPU-2", "GPU-2"]);
 });
 
+test("decimals of percentages and watts reach every answer, and the first GOHM's as integers", async () => {
+  put(start - 30_000, { gpu_utilization: 37.45, gpu_memory_utilization: 0.07, gpu_power: 412_340 });
+  put(start - 20_000, { gpu_utilization: 62.5, gpu_memory_utilization: 99.99, gpu_power: 412_350 });
+  const range = `from=${start - minute}&to=${start}`;
+  const { series } = await json(
+    `/api/history?host=a&metric=gpu_utilization,gpu_memory_utilization,gpu_power&of=min,max&step=0&${range}`,
+  );
+  const raw = (at: number): number[] => series.map((one: { min: number[] }) => one.min[at]);
+  expect([raw(0), raw(1)]).toEqual([
+    [37.45, 0.07, 412_340],
+    [62.5, 99.99, 412_350],
+  ]);
+  const bucket = await json(`/api/history?host=a&metric=gpu_utilization&step=${minute}&${range}`);
+  expect(bucket.series[0]).toMatchObject({ avg: [49.975], min: [37.45], max: [62.5] });
+  const fleet = await json(`/api/fleet/history?metric=gpu_utilization&step=${minute}&${range}`);
+  expect(fleet.groups[0]).toMatchObject({ avg: [49.975], min: [37.45], max: [62.5], sum: [49.975], count: [1] });
+  expect(await json("/hist?type=util")).toEqual({ a_0: [37, 62] });
+  expect((await pk("?type=gpu_memory_utilization")).data.a_0?.v).toEqual([0n, 100n]);
+});
+
 test("whoever accepts protobuf gets the same numbers in it", async () => {
   for (let i = 0; i < 50; i++) put(start - 10_000 * i, { gpu_temperature: 40 + (i % 7), gpu_utilization: i });
   const path = `/api/history?host=a&metric=gpu_temperature,gpu_utilization&step=${minute}&from=${start - day}`;

@@ -38,7 +38,9 @@ function gpu(id: number): GPU {
     memTotal: 80n * GiB,
     utilization: id === 3 ? 100 : id * 5,
     temp: 40 + id,
-    power: 1_300_000,
+    // A sender that knows decimals, of which the whole numbers are the rounded ones.
+    ...(id === 5 && { utilizationExact: 25.25, memUtilization: 12, memUtilizationExact: 12.49 }),
+    power: id === 5 ? 1_312_340 : 1_300_000,
     powerLimit: 1_400_000,
     fanspeed: 100,
     state: 1,
@@ -208,6 +210,38 @@ describe.skipIf(missing)(missing ?? "charts", () => {
     await over.hover({ position: { x: width - 2, y: 40 } });
     await expect.poll(() => tip.locator("span").count(), patience).toBe(12);
     expect(await tip.innerText()).toContain("4 more");
+  });
+
+  test("decimals of a sender that knows them are on its card, on the map and under the cursor; others have whole numbers", async () => {
+    const { page } = watched;
+    const util = (id: number) =>
+      page.getByRole("article", { name: `card ${id}`, exact: true }).locator(".util .figure");
+    expect([await util(5).innerText(), await util(4).innerText()]).toEqual(["25.25%", "20%"]);
+    expect(await page.getByRole("article", { name: "card 5", exact: true }).innerText()).toContain("12.49%");
+    const tipOf = async (title: string): Promise<string> => {
+      const plot = page.locator(".plot", { has: page.locator("figcaption", { hasText: title }) }).first();
+      const over = plot.locator(".u-over");
+      await over.scrollIntoViewIfNeeded();
+      const { width = 0 } = (await over.boundingBox()) ?? {};
+      await expect
+        .poll(async () => {
+          await over.hover({ position: { x: width - 2, y: title === "Utilization" ? 110 : 5 } });
+          return over.locator(".tip").innerText();
+        }, patience)
+        .toMatch(/card 5/);
+      return over.locator(".tip").innerText();
+    };
+    const utilization = await tipOf("Utilization");
+    expect(utilization).toMatch(/card 5\s*25\.25%/);
+    expect(utilization).toMatch(/card 4\s*20%/);
+    expect(await tipOf("Power")).toMatch(/card 5\s*1312\.34 W/);
+    const map = await open("");
+    await map.page.getByRole("button", { name: "Map" }).click();
+    await map.page.locator("canvas").focus();
+    for (let card = 0; card <= 5; card++) await map.page.keyboard.press("ArrowRight");
+    await map.page.locator(".heat-detail", { hasText: "card 5" }).waitFor();
+    expect(await map.page.locator(".heat-detail").innerText()).toContain("25.25%");
+    await map.close();
   });
 
   test("sixteen cards have sixteen strokes, and each keeps its own, hidden or not, when others go", async () => {

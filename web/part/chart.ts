@@ -184,7 +184,7 @@ function showValues(plot: uPlot, { lines, unit, tag, theme, more }: ChartOptions
     const [value, low, high] = [1, 2, 3].map((column) => (idx == null ? null : plot.data[i * 3 + column]?.[idx]));
     if (!one.shown || value == null) return [];
     const [least, most] = one.below ? [high, low] : [low, high];
-    const word = (number: number): string => show(one.below ? -number : number, unit);
+    const word = (number: number): string => show(one.below ? -number : number, unit, 2);
     const spread = least != null && most != null && least !== most ? ` (${word(least)} – ${word(most)})` : "";
     return [{ one, text: word(value) + spread, away: Math.abs(plot.valToPos(value, "y") - (top ?? 0)) }];
   });

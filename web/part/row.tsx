@@ -13,6 +13,7 @@ import {
   isDiscrete,
   modelOf,
   percentOf,
+  utilizationOf,
   type Verdict,
 } from "../../proto/verdict.ts";
 import { printing } from "../choice.ts";
@@ -55,8 +56,8 @@ export function CardRow(props: RowProps): JSX.Element {
         {gpu.name ? modelOf(gpu) : <span class="absent">–</span>}
       </td>
       <td class="util">
-        <Bar percent={gpu.utilization} tone={verdict} />
-        <Figure unit="%">{gpu.utilization}</Figure>
+        <Bar percent={utilizationOf(gpu)} tone={verdict} />
+        <Figure unit="%">{utilizationOf(gpu)}</Figure>
       </td>
       <Memory gpu={gpu} verdict={verdict} />
       <td class={`temp ${(gpu.temp ?? 0) >= hot || slow ? "hot" : ""}`}>

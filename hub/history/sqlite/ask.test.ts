@@ -1,7 +1,7 @@
 // Questions over many hosts, long times and what was asked before.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { all, ask, day, gpu, hour, StoreFixture, start, temperature } from "../../../test/store.ts";
-import type { Store } from "../store.ts";
+import type { SeriesId, Store } from "../store.ts";
 
 let scene: StoreFixture;
 beforeEach(() => {
@@ -116,4 +116,19 @@ test.each([
   } finally {
     vi.restoreAllMocks();
   }
+});
+
+test("sums of percentages with decimals are exact: a mean is that of whole hundredths", async () => {
+  const hundredths = Array.from({ length: 17_280 }, (_, i) => (i * 7919 + (i % 7) * 137) % 10_001);
+  const store = scene.open();
+  for (const [i, value] of hundredths.entries()) {
+    store.append({ host: "a", at: start + i * 10_000, devices: [gpu({ gpu_utilization: value / 100 })] });
+  }
+  await scene.leap(3 * day);
+  const series: SeriesId[] = [{ host: "a", level: "gpu", key: "GPU-1", metric: "gpu_utilization" }];
+  const range = { from: start, to: start + 2 * day, step: day };
+  const [read] = await store.read({ series, range, of: ["avg", "count"], most: 9 });
+  const sums = [0, 1].map((of) => hundredths.slice(of * 8640, of * 8640 + 8640).reduce((sum, one) => sum + one));
+  expect([...(read?.avg ?? [])]).toEqual(sums.map((sum) => sum / 100 / 8640));
+  expect([...(read?.count ?? [])]).toEqual([8640, 8640]);
 });

@@ -275,7 +275,9 @@ export class NameTable {
 
   #keep(id: number, level: Level, name: string): MetricRecord {
     const declared = kept[level].find((metric) => metric.name === name);
-    const made = { id, level, name, scale: declared?.scale ?? 1, counter: declared?.kind === Kind.COUNTER };
+    // Values of a metric that some senders give with decimals have two of them.
+    const scale = declared?.exact === undefined ? (declared?.scale ?? 1) : 100;
+    const made = { id, level, name, scale, counter: declared?.kind === Kind.COUNTER };
     this.#metrics.set(`${level}\n${name}`, made);
     this.#metricsById.set(id, made);
     return made;

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { apply } from "../../../proto/delta.ts";
 import { type Event, EventSchema, type Host, HostSchema, Link } from "../../../proto/gen/feed_pb.js";
 import { HostInfoSchema } from "../../../proto/gen/host_pb.js";
+import { utilizationOf } from "../../../proto/verdict.ts";
 import { Live } from "../../live.ts";
 import { notice } from "../../notice.ts";
 import { Privacy } from "../../privacy.ts";
@@ -47,6 +48,19 @@ test("a host that only changed its numbers is sent as a delta, one that changed 
   expect(step()).toMatchObject({ hosts: [], deltas: [{ number: 1, seen: 2000n, integers: [3n] }], now: 2000n });
   say("a", card(8, "H200"));
   expect(step()).toMatchObject({ hosts: [{ name: "a" }], deltas: [] });
+});
+
+test("decimals of a utilization reach every viewer, in a delta too", () => {
+  const { live, say, step } = input();
+  live.expect("a", "x:1");
+  say("a", { gpus: [{ id: 0, utilization: 37, utilizationExact: 37.45 }] });
+  const [shown] = step().hosts;
+  expect(shown?.info?.gpus.map(utilizationOf)).toEqual([37.45]);
+  say("a", { gpus: [{ id: 0, utilization: 37, utilizationExact: 36.58 }] });
+  const [delta] = step().deltas;
+  if (shown?.info === undefined || delta === undefined) return expect.fail();
+  apply(shown.info, delta);
+  expect(shown.info.gpus.map(utilizationOf)).toEqual([36.58]);
 });
 
 test("what is not drawn of every host is told of one that is asked for, and is no news to the others", () => {

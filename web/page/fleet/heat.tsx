@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { size } from "../../../proto/quantity.ts";
 import { shownName } from "../../../proto/summary.ts";
-import { cardName, keysOf, modelOf, parentOf, verdict, verdicts } from "../../../proto/verdict.ts";
+import { cardName, keysOf, modelOf, parentOf, utilizationOf, verdict, verdicts } from "../../../proto/verdict.ts";
 import { text } from "../../language.ts";
 import { cellUnder, draw, type HeatRow, layOut, type Paint } from "../../part/heat.ts";
 import { Figure, Mark, title } from "../../part/part.tsx";
@@ -133,7 +133,7 @@ function rowOf({ entry, picked }: Item): Row {
       : [
           {
             verdict: host.waiting ? "unknown" : verdict(gpu, fresh, parentOf(gpus, gpu)),
-            utilization: gpu.utilization,
+            utilization: utilizationOf(gpu),
           },
         ];
   });
@@ -185,7 +185,7 @@ function Detail({ items, spot }: { items: readonly Item[]; spot: Spot | undefine
             <Mark of={state} /> {live ? t.verdict[state] : t.lastKnown}
           </span>
           <span class={live ? "" : "old"}>
-            <Figure unit="%">{gpu.utilization}</Figure> ·{" "}
+            <Figure unit="%">{utilizationOf(gpu)}</Figure> ·{" "}
             <Figure>{gpu.memUsed === undefined ? undefined : size(Number(gpu.memUsed))}</Figure> ·{" "}
             <Figure unit=" °C">{gpu.temp}</Figure>
           </span>

@@ -63,6 +63,7 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
   const megahertz = (value: number | undefined): string => (value === undefined ? "–" : show(value, Unit.MEGAHERTZ));
   const reasons = gpu.throttle.filter((reason) => reason !== Throttle.IDLE);
   const xids = Number(gpu.xidCount ?? 0n);
+  const memoryUse = gpu.memUtilizationExact ?? gpu.memUtilization;
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["UUID", gpu.uuid],
     ["PCI", gpu.pciBusId],
@@ -76,7 +77,7 @@ function Behind({ gpu }: { gpu: GPUInfo }): JSX.Element {
         ? undefined
         : `${t.clockSm} ${megahertz(gpu.clockSm)} · ${t.clockMemory} ${megahertz(gpu.clockMem)}`,
     ],
-    [t.memoryUse, gpu.memUtilization === undefined ? undefined : `${gpu.memUtilization}%`],
+    [t.memoryUse, memoryUse === undefined ? undefined : `${memoryUse}%`],
     [
       t.limits,
       gpu.throttle.length === 0 ? undefined : t.list(reasons.map((r) => t.throttle[r] ?? t.throttle[0])) || t.noLimits,
