@@ -69,7 +69,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["main.ts"],
   ],
   "hub/history/sqlite/": [
-    ["bucket.ts", "bytes.ts", "codec.ts", "database.ts", "key.ts", "lru.ts", "settings.ts", "turns.ts"],
+    ["bucket.ts", "bytes.ts", "codec.ts", "database.ts", "key.ts", "lru.ts", "pool.ts", "settings.ts", "turns.ts"],
     ["backup.ts", "frame.ts", "names.ts"],
     ["chunk.ts", "row.ts"],
     ["journal.ts"],

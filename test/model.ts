@@ -43,6 +43,9 @@ type Sample = readonly [number, number];
 interface SeenDevice {
   readonly device: DeviceId;
   index: number | undefined;
+  /** Its model, and the time of the newest sample that gave one. */
+  name: string | undefined;
+  named: number;
   last: number;
 }
 
@@ -132,9 +135,10 @@ export class Model implements Store, Local {
     const seen = [...this.#seen.values()].filter(
       ({ device }) => (name ?? device.host) === device.host && (level ?? device.level) === device.level,
     );
-    return seen.map(({ device, index, last }) => ({
+    return seen.map(({ device, index, name, last }) => ({
       ...device,
       ...(index === undefined ? {} : { index }),
+      ...(name === undefined ? {} : { name }),
       metrics: kept[device.level]
         .map((metric) => metric.name)
         .filter((metric) => this.#series.has(seriesName({ ...device, metric }))),
@@ -186,9 +190,16 @@ export class Model implements Store, Local {
     return samples;
   }
 
-  #see(device: SeenDevice["device"], { index }: DeviceSample, at: number): void {
-    const seen = this.#seen.get(nameOf(device)) ?? { device, index, last: at };
+  #see(device: SeenDevice["device"], { index, name }: DeviceSample, at: number): void {
+    const seen = this.#seen.get(nameOf(device)) ?? {
+      device,
+      index,
+      name: undefined,
+      named: Number.NEGATIVE_INFINITY,
+      last: at,
+    };
     if (at >= seen.last) Object.assign(seen, { index, last: at });
+    if (name !== undefined && at >= seen.named) Object.assign(seen, { name, named: at });
     this.#seen.set(nameOf(device), seen);
   }
 
@@ -211,10 +222,11 @@ function check({ host, at, devices }: HostSample): void {
   if (!Number.isInteger(at) || at < 0 || at > latest) {
     throw new Fault("sample_bad", `The time of a measurement must be Unix milliseconds: it is ${at}`);
   }
-  for (const { level, key } of devices) checkName({ host, level, key });
+  for (const { level, key, name } of devices) checkName({ host, level, key }, name);
 }
 
-function checkName({ host, level, key }: DeviceId): void {
+function checkName({ host, level, key }: DeviceId, name = ""): void {
+  if (name.includes("\n")) throw new Fault("sample_bad", `A model must be one line of text: it is "${name}"`);
   if (host === "" || /\n/.test(host + key) || !levels.includes(level)) {
     throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);
   }

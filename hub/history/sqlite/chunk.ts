@@ -1,7 +1,8 @@
 import type { DeviceSample } from "../store.ts";
 import { NumberReader, putNumber, unzigzag, zigzag } from "./bytes.ts";
 import { columnId, type Frame } from "./frame.ts";
-import type { DeviceRecord, HostRecord, MetricRecord } from "./names.ts";
+import { type DeviceRecord, type HostRecord, type MetricRecord, nameDevice } from "./names.ts";
+import type { ArrayPool } from "./pool.ts";
 
 /** The series of one column of a chunk. */
 export interface ChunkColumn {
@@ -15,6 +16,8 @@ export interface ChunkColumn {
 export interface ChunkDevice {
   device: DeviceRecord;
   readonly index: number | undefined;
+  /** The model name that its polls give, if they give one. */
+  readonly name: string | undefined;
   readonly columns: Int32Array;
 }
 
@@ -30,8 +33,11 @@ const roomFor = (columns: number): number => 16 + Math.ceil(columns / 8) + colum
 
 const doubles = new DataView(new ArrayBuffer(8));
 
-const fits = ({ device, index }: ChunkDevice, measured: DeviceSample): boolean =>
-  device.key === measured.key && device.level === measured.level && index === measured.index;
+const fits = ({ device, index, name }: ChunkDevice, measured: DeviceSample): boolean =>
+  device.key === measured.key &&
+  device.level === measured.level &&
+  index === measured.index &&
+  (measured.name === undefined || measured.name === name);
 
 /**
  * Appends the polls of one host within one block, one row each, in the order of their times: the time as a delta of deltas,
@@ -63,8 +69,9 @@ export class HeadChunk {
   readonly #now: Float64Array;
   readonly #base: Float64Array;
   readonly #next: Float64Array;
-  /** Devices with values in the newest poll. */
+  /** Devices with values in the newest poll, and those of them whose name it gives. */
   readonly #measured: ChunkDevice[] = [];
+  readonly #named: ChunkDevice[] = [];
 
   constructor(of: {
     id: number;
@@ -140,6 +147,7 @@ export class HeadChunk {
   #gather(devices: readonly DeviceSample[]): boolean {
     const next = this.#next.fill(Number.NaN);
     this.#measured.length = 0;
+    this.#named.length = 0;
     for (let i = 0; i < devices.length; i++) {
       const measured = devices[i];
       if (measured === undefined) continue;
@@ -156,18 +164,21 @@ export class HeadChunk {
         next[column] = value;
         any = true;
       }
-      if (any && slot !== undefined) this.#measured.push(slot);
+      if (!any || slot === undefined) continue;
+      this.#measured.push(slot);
+      if (measured.name !== undefined) this.#named.push(slot);
     }
     return true;
   }
 
-  /** Updates time and index of the devices of the newest row. */
+  /** Updates time, index and name of the devices of the newest row. */
   #note(at: number): void {
     for (const { device, index } of this.#measured) {
       if (at < device.last) continue;
       device.last = at;
       if (index !== undefined) device.index = index;
     }
+    for (const { device, name } of this.#named) nameDevice(device, name, at);
   }
 
   /** Finds the slot of a device, which usually has the same place in every poll. */
@@ -226,33 +237,6 @@ export class HeadChunk {
     const larger = new Uint8Array(Math.ceil(this.#bytes.length * 1.5));
     larger.set(this.#bytes.subarray(0, this.length));
     this.#bytes = larger;
-  }
-}
-
-/** Maximum arrays that are kept for the next block: 25 MB. */
-const mostKept = 2048;
-
-/** Reuses large arrays: allocating them for each block takes longer than filling them (bench/history/micro.ts). */
-export class ArrayPool {
-  readonly #held: Float64Array[] = [];
-  #next = 0;
-
-  /** Takes all arrays back. */
-  clear(): void {
-    this.#next = 0;
-  }
-
-  /** Lends an array; its values are not defined. */
-  take(length: number): Float64Array {
-    const place = this.#next++;
-    // A host with thousands of network interfaces must not occupy its memory for ever.
-    if (place >= mostKept) return new Float64Array(length);
-    let held = this.#held[place];
-    if (held === undefined || held.length < length) {
-      held = new Float64Array(Math.max(length, 1536));
-      this.#held[place] = held;
-    }
-    return held.subarray(0, length);
   }
 }
 

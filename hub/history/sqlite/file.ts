@@ -21,14 +21,16 @@ import { convert } from "./file/first.ts";
 
 /** Application id in the header of our files: "GOHM" in ASCII. */
 const application = 0x474f484d;
-const newest = 2;
+
+/** The schema of version 0.1.0, which had other tables. */
+const first = 1;
 
 /**
  * host, device, metric: names and their numbers in keys and rows, with a checksum (names.ts). raw: the samples of one metric
  * of one host within one block, and the times of its polls in a row of their own; five, hour, day: rollups by 5 minutes,
  * hour and day (keys: key.ts, contents: row.ts). sealed: ids (`run`) of head chunks in the journal that are compacted.
  */
-const schema = `
+const second = `
   CREATE TABLE host (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first INTEGER, last INTEGER, open TEXT NOT NULL,
     sum INTEGER NOT NULL
@@ -46,6 +48,12 @@ const schema = `
   CREATE TABLE day (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
   CREATE TABLE sealed (run INTEGER PRIMARY KEY, segment INTEGER NOT NULL);
 `;
+/** name: a card's model, and named: the time of the newest sample that gave it. */
+const third = "ALTER TABLE device ADD COLUMN name TEXT; ALTER TABLE device ADD COLUMN named INTEGER;";
+
+/** Steps from one version of the schema to the next, beginning with the second. */
+const steps = [second, third] as const;
+const newest = first + steps.length;
 
 /** Bytes. Rows have 0.3 to 22 KB: small pages leave little space unused beside them. */
 const pageSize = 1024;
@@ -105,9 +113,13 @@ function open(path: string, log: Log, check: (file: File) => void): File {
     if (checkpoint(file)) checkLength(file, path);
     // After the change to WAL: a check before it keeps the file locked against checkpoints (SQLite 3.5x).
     if (size < quickBytes || !ended) checkPages(file);
-    if (version === 0) create(file);
-    if (version === 1) return upgraded(file, { path, log, check });
-    checkTables(file);
+    if (version === 0) migrate(file, first);
+    if (version === first) return upgraded(file, { path, log, check });
+    if (version > first) {
+      checkTables(file, version);
+      migrate(file, version);
+    }
+    checkTables(file, newest);
     check(file);
     return file;
   } catch (error) {
@@ -148,7 +160,7 @@ function versionOf(file: File, path: string): number {
   const empty = Number(file.prepare("SELECT count(*) FROM sqlite_schema").pluck().get()) === 0;
   if (!empty && owner !== application) {
     // With our tables: only the application id was damaged.
-    if (definitionsOf(file) === tables()) throw databaseError("it has another application ID", "SQLITE_CORRUPT");
+    if (definitionsOf(file) === tables(version)) throw databaseError("it has another application ID", "SQLITE_CORRUPT");
     throw new Fault(
       "data_folder_unusable",
       `${path} belongs to another program; set GOHM_DATA to a folder of the hub's own`,
@@ -159,18 +171,18 @@ function versionOf(file: File, path: string): number {
   return empty ? 0 : version;
 }
 
-/** SQL of the tables of this version. */
-function tables(): string {
+/** SQL of the tables of a version. */
+function tables(version: number): string {
   const fresh = new Database(":memory:");
-  fresh.exec(schema);
+  for (const step of steps.slice(0, Math.max(0, version - first))) fresh.exec(step);
   const made = definitionsOf(fresh);
   fresh.close();
   return made;
 }
 
-/** Compares the tables with those of this version: no other check detects a corrupted column name. @throws SqliteError */
-function checkTables(file: File): void {
-  if (definitionsOf(file) === tables()) return;
+/** Compares the tables with those of a version: no other check detects a corrupted column name. @throws SqliteError */
+function checkTables(file: File, version: number): void {
+  if (definitionsOf(file) === tables(version)) return;
   throw databaseError("its tables are not those of its version", "SQLITE_CORRUPT");
 }
 
@@ -180,9 +192,11 @@ function checkPages(file: File): void {
   if (found !== "ok") throw databaseError(found.replaceAll("\n", " "), "SQLITE_CORRUPT");
 }
 
-function create(file: File): void {
+/** Brings the tables of a version, or an empty file, to the newest one in one transaction. */
+function migrate(file: File, from: number): void {
+  if (from === newest) return;
   file.transaction(() => {
-    file.exec(schema);
+    for (const step of steps.slice(from - first)) file.exec(step);
     file.pragma(`application_id = ${application}`);
     file.pragma(`user_version = ${newest}`);
   })();
@@ -200,7 +214,7 @@ function upgraded(old: File, { path, log, check }: { path: string; log: Log; che
     const file = lock(beside);
     try {
       file.pragma("synchronous = NORMAL");
-      create(file);
+      migrate(file, first);
       convert(old, file, log);
     } finally {
       file.close();

@@ -1,17 +1,18 @@
-import { earliest } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { DeviceId } from "../store.ts";
-import { ArrayPool, type HeadChunk } from "./chunk.ts";
+import type { HeadChunk } from "./chunk.ts";
 import type { File } from "./database.ts";
 import type { Frame } from "./frame.ts";
-import type { Journal, Replay } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 import { Compactor } from "./keep/compact.ts";
 import { erase } from "./keep/erase.ts";
 import { Head } from "./keep/head.ts";
 import { Renamer, type Renaming } from "./keep/rename.ts";
+import { replay } from "./keep/replay.ts";
 import { Retention, type RetentionLimits } from "./keep/retention.ts";
-import { blockMs, blockOf, blocksPerDay, bucketOf, dayOf, groupOf } from "./key.ts";
+import { blockMs, blocksPerDay, bucketOf, dayOf, groupOf } from "./key.ts";
 import type { HostRecord, NameTable } from "./names.ts";
+import { ArrayPool } from "./pool.ts";
 import type { Entry, Rows } from "./row.ts";
 import { atOnce, inTurns, turn, type Work } from "./turns.ts";
 
@@ -85,46 +86,8 @@ export class Keeper {
   /** Loads head chunks that the journal holds and that are not compacted. */
   replay(journal: Journal, log: Log): void {
     const sealed = new Set(this.#sql.all.all() as number[]);
-    for (const id of sealed) this.head.beyond(id);
-    const chunks = new Map<number, HeadChunk>();
-    let lost = 0;
-    const to: Replay = {
-      start: (start, segment) => {
-        this.head.beyond(start.run);
-        if (sealed.has(start.run) || chunks.has(start.run)) return;
-        // Of a clock that cannot be right: an earlier version kept such samples.
-        if (start.window < blockOf(earliest)) return void sealed.add(start.run);
-        const chunk = this.head.replay(start, this.#parts.now());
-        chunk.segments = [segment, segment];
-        chunks.set(chunk.id, chunk);
-      },
-      rename: (rename, segment) => {
-        this.head.beyond(rename.id);
-        this.#renamer.replay(rename, segment, sealed.has(rename.id));
-      },
-      row: ({ chunk: id, offset, bytes }, segment) => {
-        this.head.beyond(id);
-        if (sealed.has(id)) return;
-        const chunk = chunks.get(id);
-        // Rows before it are missing: its differences would give wrong values.
-        if (chunk?.length !== offset) return void lost++;
-        chunk.replay(bytes);
-        chunk.segments = [chunk.segments[0], segment];
-      },
-    };
-    journal.replay(to, log);
-    if (lost > 0)
-      log.error(`${lost} polls cannot be read from the journal of the history, as what came before is missing`);
-    for (const chunk of chunks.values()) {
-      if (chunk.rows === 0) this.head.drop(chunk.host, chunk.block, [chunk]);
-      for (const { device, metric } of chunk.columns) device.metrics.add(metric.name);
-      for (const { device, index } of chunk.slots) {
-        if (chunk.last < device.last) continue;
-        device.last = chunk.last;
-        device.index = index ?? device.index;
-      }
-    }
-    for (const host of this.#parts.names.hosts()) this.#parts.names.trim(host);
+    const { names, now } = this.#parts;
+    replay(journal, log, { head: this.head, renamer: this.#renamer, names, sealed, now: now() });
   }
 
   /** Compacts blocks and rolls up days that are due, group by group, saves new keys, and deletes forgotten hosts; queued behind earlier work. */

@@ -26,6 +26,9 @@ export interface DeviceRecord {
   readonly level: Level;
   key: string;
   index: number | undefined;
+  /** Its model name, and the Unix ms of the newest sample that gave one. */
+  name: string | undefined;
+  named: number;
   /** Unix ms of its newest sample. */
   last: number;
   readonly metrics: Set<string>;
@@ -42,6 +45,13 @@ export interface MetricRecord {
   readonly counter: boolean;
 }
 
+/** Gives a device the name of one of its samples, unless a later one gave it another. */
+export function nameDevice(device: DeviceRecord, name: string | undefined, at: number): void {
+  if (name === undefined || at < device.named) return;
+  device.name = name;
+  device.named = at;
+}
+
 interface HostRow {
   readonly id: number;
   readonly name: string;
@@ -49,6 +59,21 @@ interface HostRow {
   readonly last: number | null;
   readonly open: string;
 }
+
+interface DeviceRow {
+  readonly id: number;
+  readonly host: number;
+  readonly level: Level;
+  readonly key: string;
+  readonly idx: number | null;
+  readonly last: number;
+  readonly metrics: string;
+  readonly name: string | null;
+  readonly named: number | null;
+}
+
+/** Columns of a device's row that its checksum always covers, in this order. */
+const deviceCells = "id, host, level, key, idx, last, metrics";
 
 /**
  * Maps hosts, devices and metrics to their numbers in rows. A number is assigned at first sight, and written in the
@@ -80,7 +105,7 @@ export class NameTable {
     this.#sql = {
       host: file.prepare("INSERT OR REPLACE INTO host (id, name, first, last, open, sum) VALUES (?, ?, ?, ?, ?, ?)"),
       device: file.prepare(
-        "INSERT OR REPLACE INTO device (id, host, level, key, idx, last, metrics, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        `INSERT OR REPLACE INTO device (${deviceCells}, sum, name, named) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       ),
       metric: file.prepare("INSERT OR IGNORE INTO metric (id, level, name, sum) VALUES (?, ?, ?, ?)"),
       forgetDevices: file.prepare("DELETE FROM device WHERE host = ?"),
@@ -129,6 +154,8 @@ export class NameTable {
       level,
       key,
       index: undefined,
+      name: undefined,
+      named: -Infinity,
       last: -Infinity,
       metrics: new Set(),
       forgotten: false,
@@ -192,10 +219,12 @@ export class NameTable {
     const { first, last, open } = host;
     this.#sql.host.run(summed([host.id, host.name, finite(first), finite(last), [...open].join(" ")]));
     for (const device of host.devices.values()) {
-      const { id, level, key, index, last, metrics } = device;
-      const state = `${last} ${index} ${metrics.size} ${key}`;
+      const { id, level, key, index, name, named, last, metrics } = device;
+      const state = JSON.stringify([last, index, metrics.size, key, name, named]);
       if (metrics.size === 0 || this.#written.get(device) === state) continue;
-      this.#sql.device.run(summed([id, host.id, level, key, index ?? null, last, [...metrics].join("\n")]));
+      const cells = [id, host.id, level, key, index ?? null, last, [...metrics].join("\n")];
+      const naming = name === undefined ? [] : [name, named];
+      this.#sql.device.run(...cells, sumOf([...cells, ...naming]), naming[0] ?? null, naming[1] ?? null);
       this.#pending.set(device, state);
     }
     if (this.#forgotten.size === 0) return;
@@ -205,7 +234,7 @@ export class NameTable {
 
   /** Keeps the greatest number ever assigned, under no host: rows may still hold columns of deleted devices. */
   #keepNumbers(): void {
-    this.#sql.device.run(summed([this.#nextDevice++, 0, "", "", null, 0, ""]));
+    this.#sql.device.run(summed([this.#nextDevice++, 0, "", "", null, 0, ""]), null, null);
   }
 
   /** Ends the transaction of `save`. @param kept true if it was committed */
@@ -315,11 +344,11 @@ export class NameTable {
       byId.set(id, host);
       this.#nextHost = id + 1;
     }
-    for (const row of rows("SELECT id, host, level, key, idx, last, metrics, sum FROM device ORDER BY id")) {
-      const held = row as { id: number; host: number; level: Level; key: string; idx: number | null } & {
-        last: number;
-        metrics: string;
-      };
+    const devices = this.#file.prepare(`SELECT ${deviceCells}, name, named, sum FROM device ORDER BY id`).all();
+    for (const row of devices) {
+      const { name, named, ...cells } = row as DeviceRow;
+      // The checksum covers a name if there is one: rows of version 0.2.0 have none.
+      const held = sound(name === null ? cells : row) as DeviceRow;
       this.#nextDevice = held.id + 1;
       const host = byId.get(held.host);
       if (host === undefined) continue;
@@ -329,6 +358,8 @@ export class NameTable {
         level: held.level,
         key: held.key,
         index: held.idx ?? undefined,
+        name: name ?? undefined,
+        named: (name === null ? null : named) ?? Number.NEGATIVE_INFINITY,
         last: held.last,
         metrics: new Set(held.metrics.split("\n")),
         forgotten: false,
@@ -337,11 +368,12 @@ export class NameTable {
   }
 }
 
-const knownOf = ({ host, level, key, index, metrics, last }: DeviceRecord): KnownDevice => ({
+const knownOf = ({ host, level, key, index, name, metrics, last }: DeviceRecord): KnownDevice => ({
   host: host.name,
   level,
   key,
   ...(index === undefined ? {} : { index }),
+  ...(name === undefined ? {} : { name }),
   metrics: [...metrics],
   last,
 });

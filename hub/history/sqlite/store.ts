@@ -344,8 +344,11 @@ function checkNames({ host, devices }: HostSample): void {
   for (const device of devices) checkName(host, device);
 }
 
-function checkName(host: string, { level, key }: Pick<DeviceSample, "level" | "key">): void {
-  if (host === "" || /\n/.test(host + key) || !host.isWellFormed() || !key.isWellFormed() || !levels.includes(level)) {
+function checkName(host: string, { level, key, name = "" }: Pick<DeviceSample, "level" | "key" | "name">): void {
+  if (host === "" || !isName(host) || !isName(key) || !levels.includes(level)) {
     throw new Fault("sample_bad", `A measurement must name its host and device: they are "${host}" and "${key}"`);
   }
+  if (!isName(name)) throw new Fault("sample_bad", `The model of a card must be one line of text: it is "${name}"`);
 }
+
+const isName = (text: string): boolean => !text.includes("\n") && text.isWellFormed();

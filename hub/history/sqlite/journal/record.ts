@@ -10,7 +10,7 @@ export interface ChunkStart {
   readonly host: string;
   /** The block, counted from the epoch. */
   readonly window: number;
-  readonly devices: readonly (readonly [level: Level, key: string, index: number | null])[];
+  readonly devices: readonly (readonly [level: Level, key: string, index: number | null, name?: string])[];
   /** Place in `devices`, the metric's name, and the scale that its values were multiplied by. */
   readonly columns: readonly (readonly [device: number, metric: string, scale: number])[];
 }
@@ -55,7 +55,9 @@ export function startOf({ id, host, block, slots, columns }: HeadChunk): ChunkSt
     run: id,
     host: host.name,
     window: block,
-    devices: slots.map(({ device, index }) => [device.level, device.key, index ?? null]),
+    devices: slots.map(({ device: { level, key }, index = null, name }) =>
+      name === undefined ? [level, key, index] : [level, key, index, name],
+    ),
     columns: columns.map(({ device, metric, scale }) => [places.get(device) ?? 0, metric.name, scale]),
   };
 }

@@ -90,8 +90,8 @@ export class Head {
       return device ? [{ device, metric: this.#names.metric(device.level, name), scale }] : [];
     });
     const slots = devices.map((device, i): ChunkDevice => {
-      const index = start.devices[i]?.[2] ?? undefined;
-      return { device, index, columns: new Int32Array(0) };
+      const [, , index, name] = start.devices[i] ?? [];
+      return { device, index: index ?? undefined, name, columns: new Int32Array(0) };
     });
     const chunk = new HeadChunk({ id: start.run, host, block: start.window, slots, columns });
     this.#next = Math.max(this.#next, chunk.id + 1);
@@ -163,10 +163,12 @@ function layout(
 ): { slots: ChunkDevice[]; columns: ChunkColumn[] } {
   const columns: ChunkColumn[] = [];
   const slots = new Map<DeviceRecord, ChunkDevice>();
-  const slot = (device: DeviceRecord, index: number | undefined): ChunkDevice => {
-    const held = slots.get(device) ?? { device, index, columns: new Int32Array(kept[device.level].length).fill(-1) };
-    slots.set(device, held);
-    return held;
+  const slot = (device: DeviceRecord, { index, name }: Pick<ChunkDevice, "index" | "name">): ChunkDevice => {
+    const held = slots.get(device);
+    if (held !== undefined) return held;
+    const made = { device, index, name, columns: new Int32Array(kept[device.level].length).fill(-1) };
+    slots.set(device, made);
+    return made;
   };
   const column = (of: ChunkDevice, place: number): void => {
     const metric = kept[of.device.level][place];
@@ -176,18 +178,18 @@ function layout(
     const named = names.metric(of.device.level, metric.name);
     columns.push({ device: of.device, metric: named, scale: named.scale });
   };
-  for (const { level, key, index, values } of devices) {
+  for (const { level, key, index, name, values } of devices) {
     const device = names.device(host, level, key);
     for (let i = 0; i < values.length; i++) {
       const value = values[i] ?? Number.NaN;
-      if (Number.isFinite(value)) column(slot(device, index), i);
+      if (Number.isFinite(value)) column(slot(device, { index, name }), i);
     }
   }
   names.trim(host, slots);
-  for (const { device, index, columns: places } of before?.slots ?? []) {
-    if (device.forgotten) continue;
-    for (const [place, at] of places.entries())
-      if (at >= 0 && before?.seen[at] === 1) column(slot(device, index), place);
+  for (const old of before?.slots ?? []) {
+    if (old.device.forgotten) continue;
+    for (const [place, at] of old.columns.entries())
+      if (at >= 0 && before?.seen[at] === 1) column(slot(old.device, old), place);
   }
   return { slots: [...slots.values()], columns };
 }
