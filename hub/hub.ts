@@ -29,6 +29,7 @@ import type { Log } from "./log.ts";
 import { Machines } from "./machines.ts";
 import { parts as installed, type Parts } from "./parts.ts";
 import { Privacy } from "./privacy.ts";
+import { Registrar } from "./push/registrar.ts";
 import { Refusals } from "./refusal.ts";
 import { Roster } from "./roster.ts";
 import { ServerList } from "./servers.ts";
@@ -197,6 +198,11 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     desk.do(who, action);
     await history.forget(host);
   };
+  const registrar = new Registrar(
+    { book, desk, history, forget, roster, troubles, notice, clock, log },
+    () => running.settings.push,
+  );
+  running.add(() => registrar.close());
   const url = (): string => (running.settings.url || placeOf(web)).replace(/\/$/, "");
   const view: HubView = {
     live,
@@ -237,8 +243,9 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
       roster.onChange(() => running.attempt(part, "the new list of machines", listener));
     const list = { polled: () => roster.polled(), onChange };
     const input: InputContext = {
-      ...{ ingest, roster: list, book, desk, history, forget, troubles, notice },
+      ...{ ingest, roster: list, book, desk, history, registrar, troubles, notice },
       ...{ clock, random, log },
+      push: () => running.settings.push,
       zone: () => running.zone,
     };
     inputs.push(running.keep(part, part.open(input, running.values(part))));

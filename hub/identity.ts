@@ -66,10 +66,10 @@ export class Identity implements EntryPoint {
 
   readonly open = (): boolean => this.#options.settings().read === "open";
 
-  identify(head: RequestHead): Actor {
+  identify(head: RequestHead, enrolls = false): Actor {
     const origin = head.address;
     const authorization = tokenHeader(head);
-    if (authorization !== undefined) return { ...this.#ofToken(authorization, origin), origin };
+    if (authorization !== undefined) return { ...this.#ofToken(authorization, origin, enrolls), origin };
     const session = this.session(head);
     if (session === undefined) return { kind: "anonymous", origin };
     // A browser sends the cookie for any site that makes a request.
@@ -155,7 +155,7 @@ export class Identity implements EntryPoint {
   }
 
   /** @throws Fault sign_in_needed, access_denied, book_unusable */
-  #ofToken(authorization: string, origin: string): Principal & Pick<Actor, "credential"> {
+  #ofToken(authorization: string, origin: string, enrolls: boolean): Principal & Pick<Actor, "credential"> {
     const { book, clock, desk } = this.#options;
     const [, token] = bearerForm.exec(authorization) ?? [];
     const hash = token === undefined ? undefined : hashOf(token);
@@ -163,7 +163,7 @@ export class Identity implements EntryPoint {
     const now = clock.now();
     if (api !== undefined && !isExpired(api, now)) {
       const { id } = api;
-      const principal = holderOf(api);
+      const principal = holderOf(api, enrolls);
       desk.note({ of: `token ${id}`, write: (writer) => writer.useToken(id, now) });
       return { ...principal, credential: "token" };
     }
@@ -228,8 +228,9 @@ const kinds = { read: "viewer", admin: "administrator", push: "reporter" } as co
 >;
 
 /** @throws Fault access_denied */
-function holderOf({ name, scope }: ApiToken): Principal {
+function holderOf({ name, scope }: ApiToken, enrolls: boolean): Principal {
   if (scope !== "enroll") return { kind: kinds[scope], name };
+  if (enrolls) return { kind: "enroller", name };
   throw new Fault(
     "access_denied",
     'A token of the scope "enroll" only registers machines: it belongs into the body of the registration, as "secret".',

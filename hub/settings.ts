@@ -19,6 +19,7 @@ import { timeZone } from "../program/zone.ts";
 import { Fault } from "./fault.ts";
 import { parts as installed, listed } from "./parts.ts";
 import { type UserPrivacy, userPrivacies } from "./privacy.ts";
+import { type PushSettings, table as pushTable } from "./push/settings.ts";
 import { type Servers, servers } from "./servers.ts";
 
 /** Settings of the hub itself; inputs, engines, views and tasks bring their own. */
@@ -107,6 +108,8 @@ export const table = tableOf(listed(installed));
 
 /** Values of the hub's own settings, and of all by their names, from which `valuesOf` gives a part its own. */
 export interface Settings extends Values<typeof own> {
+  /** Those of machines that report by themselves. */
+  readonly push: PushSettings;
   readonly byName: ValuesByName;
 }
 
@@ -115,10 +118,14 @@ export const namesOf = ({ hosts, url }: Settings): readonly string[] =>
   url === "" ? hosts : [...hosts, new URL(url).hostname];
 
 function tableOf(parts: readonly Part[]): Table {
-  return joinTables([{ name: "hub", table: own }, ...parts]);
+  return joinTables([{ name: "hub", table: own }, { name: "push", table: pushTable }, ...parts]);
 }
 
-const settingsOf = (byName: ValuesByName): Settings => ({ ...valuesOf(own, byName), byName });
+const settingsOf = (byName: ValuesByName): Settings => ({
+  ...valuesOf(own, byName),
+  push: valuesOf(pushTable, byName),
+  byName,
+});
 
 /** Advice on settings that work but should be written otherwise. */
 export const notes = (settings: Settings, parts: readonly Part[] = listed(installed)): string[] =>

@@ -12,6 +12,8 @@ export type Principal =
   | { readonly kind: "node"; readonly name: string }
   /** An API token of scope "push", which may report for any host. */
   | { readonly kind: "reporter"; readonly name: string }
+  /** An API token of scope "enroll", on routes that register machines. */
+  | { readonly kind: "enroller"; readonly name: string }
   /** The hub's own user or root, on the control socket. */
   | { readonly kind: "owner" };
 
@@ -32,6 +34,7 @@ const rights: Readonly<Record<Principal["kind"], readonly Needs[]>> = {
   administrator: ["open", "read", "admin"],
   node: ["open", "node"],
   reporter: ["open", "node"],
+  enroller: ["open"],
   owner: ["open", "read", "node", "admin", "owner"],
 };
 
@@ -41,6 +44,7 @@ const holders: Readonly<Record<Exclude<Principal["kind"], "anonymous">, string>>
   administrator: 'an "administrator" or a token of scope "admin"',
   node: "the token of a machine",
   reporter: 'a token of scope "push"',
+  enroller: 'a token of scope "enroll"',
   owner: "the hub's own user",
 };
 
@@ -93,9 +97,10 @@ export interface EntryPoint {
   readonly open: () => boolean;
   /**
    * Finds out who sends a request. A cookie of a session that has ended identifies nobody: the browser cannot remove it.
+   * @param enrolls true if a token of scope "enroll" is one of the route; it is refused otherwise
    * @throws Fault sign_in_needed for a token that is not valid, access_denied for a request of another web site, book_unusable
    */
-  identify(request: RequestHead): Actor;
+  identify(request: RequestHead, enrolls?: boolean): Actor;
 }
 
 /** The control socket, which only the hub's own user and root can open. */

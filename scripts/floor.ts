@@ -59,7 +59,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["database/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts", "who.ts"],
     ["book/", "history/", "privacy.ts"],
     ["databases.ts", "desk.ts", "ingest.ts", "password.ts", "roster.ts", "route/", "secret.ts"],
-    ["first.ts", "identity.ts", "machines.ts"],
+    ["first.ts", "identity.ts", "machines.ts", "push/"],
     ["input/", "view/"],
     ["http/", "task/"],
     ["parts.ts"],
@@ -78,6 +78,10 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["instance.ts"],
     ["store.ts"],
     ["copy.ts"],
+  ],
+  "hub/push/": [
+    ["body.ts", "devices.ts", "json.ts", "rate.ts", "roll.ts", "settings.ts", "turns.ts"],
+    ["registrar.ts"],
   ],
   "hub/http/": [
     ["body.ts", "budget.ts", "connections.ts", "error.ts", "names.ts"],
@@ -301,7 +305,7 @@ export const outside: readonly Outside[] = [
   {
     name: "hono",
     does: "routes of HTTP",
-    in: ["hub/http/", "hub/route/handler.ts", "hub/view/", "hub/hub.ts", "hub/input/portal.ts", "hub/input/portal/"],
+    in: ["hub/http/", "hub/route/handler.ts", "hub/view/", "hub/hub.ts", "hub/input/portal.ts", "hub/push/body.ts"],
   },
   {
     name: "ipaddr.js",

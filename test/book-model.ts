@@ -223,12 +223,13 @@ export class BookModel implements BookWriter {
   nodeOf(hash: Uint8Array): NodeRecord | undefined {
     return this.#now.nodes.find((one) => one.hash === hex(hash))?.row;
   }
-  addNode(node: Parameters<BookWriter["addNode"]>[0], token: Uint8Array): NodeRecord {
+  addNode(node: Parameters<BookWriter["addNode"]>[0], token: Uint8Array | undefined): NodeRecord {
     if (this.node(node.hostname)) throw new Fault("name_taken", node.hostname);
     check(node.hostname, node.host, node.origin);
-    this.#fresh(this.#now.nodes, token);
-    const row = {
+    if (token !== undefined) this.#fresh(this.#now.nodes, token);
+    const row: NodeRecord = {
       history: undefined,
+      way: "portal",
       ...node,
       id: ++this.#now.last.node,
       reset: false,
@@ -236,7 +237,7 @@ export class BookModel implements BookWriter {
       usedFrom: undefined,
       taken: undefined,
     };
-    this.#now.nodes.push({ hash: hex(token), row });
+    this.#now.nodes.push({ hash: token && hex(token), row });
     this.changed = true;
     return row;
   }

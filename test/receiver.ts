@@ -13,14 +13,18 @@ import { application } from "../hub/http/application.ts";
 import { Identity } from "../hub/identity.ts";
 import { Ingest } from "../hub/ingest.ts";
 import { inputs } from "../hub/input/all.ts";
-import type { RunningInput } from "../hub/input/input.ts";
+import type { InputContext, RunningInput } from "../hub/input/input.ts";
 import { type HostLink, Live } from "../hub/live.ts";
+import { Registrar } from "../hub/push/registrar.ts";
+import { type PushSettings, table as pushTable } from "../hub/push/settings.ts";
+import { Refusals } from "../hub/refusal.ts";
 import { Roster } from "../hub/roster.ts";
 import { hashOf, newSecret } from "../hub/secret.ts";
 import type { Sentence } from "../hub/sentence.ts";
-import { ServerList } from "../hub/servers.ts";
+import { ServerList, type Servers } from "../hub/servers.ts";
 import { Troubles } from "../hub/trouble.ts";
 import type { Actor } from "../hub/who.ts";
+import type { Table } from "../program/setting.ts";
 import { Zone } from "../program/zone.ts";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { sampleType } from "./hostile.ts";
@@ -45,18 +49,29 @@ export interface Sending {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Settings of the logger's input by the keys of its table, and servers of the settings file. */
+export interface ReceiverOptions extends Readonly<Record<string, unknown>> {
+  readonly servers?: Servers;
+}
+
+const defaultsOf = (table: Table): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(table).map(([key, row]) => [key, row.default]));
+
 export class Receiver {
   now = 1_800_000_000_000;
   readonly log = listening();
   readonly notices = new Map<string, string>();
   readonly troubles = new Troubles(() => this.now);
+  readonly refusals = new Refusals(() => this.now);
   readonly samples: HostSample[] = [];
   readonly live = new Live(() => this.now);
   readonly roster: Roster;
   readonly ingest: Ingest;
   readonly book: Book;
   readonly desk: Desk;
-  readonly input: RunningInput;
+  readonly inputs: readonly RunningInput[];
+  readonly registrar: Registrar;
+  zone = new Zone("UTC");
   readonly #app: Hono;
   readonly #folder = mkdtempSync(join(tmpdir(), "gohm-receiver-"));
   #timers: { readonly at: number; readonly run: () => void }[] = [];
@@ -71,8 +86,8 @@ export class Receiver {
     },
   };
 
-  /** @param settings values of `push.…` by the keys of their table */
-  constructor(settings: Readonly<Record<string, unknown>> = {}) {
+  /** @param settings values of `push.…` for all inputs, by the keys of their table */
+  constructor(settings: Partial<PushSettings> = {}, { servers = {}, ...logger }: ReceiverOptions = {}) {
     const { clock, log, live, troubles } = this;
     const notice = (topic: string, words: Sentence | undefined) =>
       void (words === undefined ? this.notices.delete(topic) : this.notices.set(topic, words.text));
@@ -97,33 +112,32 @@ export class Receiver {
       }
     };
     this.desk = new Desk({ book: this.book, clock, log });
-    this.roster = new Roster({ servers: new ServerList({}), book: this.book });
+    this.roster = new Roster({ servers: new ServerList(servers), book: this.book });
     this.ingest = new Ingest({ live, history, now: clock.now, directory: this.roster, troubles, log });
-    const portal = inputs.find(({ name }) => name === "portal");
-    if (portal === undefined) throw new Error("There is no input for machines that push");
-    const defaults = Object.fromEntries(Object.entries(portal.table).map(([key, row]) => [key, row.default]));
-    this.input = portal.open(
-      {
-        ...{ ingest: this.ingest, roster: this.roster, book: this.book, desk: this.desk, history, forget },
-        ...{ troubles, notice },
-        clock,
-        zone: () => new Zone("UTC"),
-        random: () => 0,
-        log,
-      },
-      { ...defaults, ...settings },
-    );
+    const push = { ...defaultsOf(pushTable), ...settings } as PushSettings;
+    const common = { book: this.book, desk: this.desk, history, roster: this.roster, troubles, notice, clock, log };
+    this.registrar = new Registrar({ ...common, forget }, () => push);
+    const context: InputContext = {
+      ...common,
+      ...{ ingest: this.ingest, registrar: this.registrar, push: () => push },
+      zone: () => this.zone,
+      random: () => 0,
+    };
+    this.inputs = inputs
+      .filter(({ name }) => name !== "poll")
+      .map(({ name, table, open }) => open(context, { ...defaultsOf(table), ...(name === "logger" ? logger : {}) }));
     const identity = new Identity({
       book: this.book,
       desk: this.desk,
       clock,
       settings: () => ({ read: "open", url: "", hosts: [] }),
     });
-    this.#app = application([this.input], { log, entry: identity });
+    this.#app = application(this.inputs, { log, entry: identity, refusals: this.refusals });
   }
 
   async close(): Promise<void> {
-    await this.input.close();
+    for (const input of this.inputs) await input.close();
+    this.registrar.close();
     this.desk.close();
     this.book.close();
     rmSync(this.#folder, { recursive: true });

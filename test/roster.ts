@@ -23,6 +23,7 @@ const nodeRecord = ({ hostname, ...node }: Node, id: number): NodeRecord => ({
   id,
   hostname,
   host: hostname,
+  way: "portal",
   state: "waiting",
   reset: false,
   registered: 0,

@@ -7,6 +7,7 @@ import type { InputContext } from "../hub/input/input.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
 import { Privacy } from "../hub/privacy.ts";
+import { Roll } from "../hub/push/roll.ts";
 import { Refusals } from "../hub/refusal.ts";
 import { Roster } from "../hub/roster.ts";
 import { ServerList } from "../hub/servers.ts";
@@ -40,13 +41,23 @@ export const emptyBook: Book = {
   close: () => {},
 };
 
+const refuseMachine = async (): Promise<never> => {
+  throw new Error("no machine can register here");
+};
+
 /** What inputs are given, for tests of inputs that use none of it. */
 export const inputContext: Omit<InputContext, "ingest" | "clock" | "random" | "log"> = {
   roster: new Roster({ servers: new ServerList({}) }),
   book: emptyBook,
   desk: new Desk({ book: emptyBook, clock: { now: Date.now, after: () => () => {} }, log: silent }),
   history: new Model(),
-  forget: async () => {},
+  registrar: {
+    roll: new Roll(emptyBook),
+    admit: async () => {},
+    register: refuseMachine,
+    enter: refuseMachine,
+  },
+  push: () => ({ register: "approval", secret: "", devices: 256 }),
   troubles: new Troubles(Date.now),
   notice: () => {},
   zone: () => new Zone("UTC"),

@@ -149,6 +149,10 @@ export interface Capabilities {
 
 export type NodeState = "waiting" | "approved";
 
+/** How a machine reports by itself: with a token of its own, or as a client of the GPU Metrics Logger, which has none. */
+export const nodeWays = ["portal", "logger"] as const;
+export type NodeWay = (typeof nodeWays)[number];
+
 /** A machine that reports by itself. Only the SHA-256 of its token is stored. */
 export interface NodeRecord {
   readonly id: number;
@@ -156,6 +160,7 @@ export interface NodeRecord {
   readonly hostname: string;
   /** The host that its reports belong to: of the same name, or that polled host which is the same machine. */
   readonly host: string;
+  readonly way: NodeWay;
   readonly state: NodeState;
   /** True after its token was reset: this host name may register once. */
   readonly reset: boolean;
@@ -175,9 +180,9 @@ export interface NodeRecord {
   readonly history: number | undefined;
 }
 
-/** A machine that registers. */
-export type NewNode = Omit<NodeRecord, "id" | "used" | "usedFrom" | "taken" | "reset" | "history"> &
-  Partial<Pick<NodeRecord, "history">>;
+/** A machine that registers; `way` is "portal" if absent. */
+export type NewNode = Omit<NodeRecord, "id" | "used" | "usedFrom" | "taken" | "reset" | "history" | "way"> &
+  Partial<Pick<NodeRecord, "history" | "way">>;
 
 /**
  * Administration that views may read: accounts, sessions, tokens, hosts, nodes and the audit log. A host or node whose row is
@@ -253,7 +258,8 @@ export interface BookWriter extends BookReader, Credentials {
    */
   changeHost(name: string, change: HostChange): HostRecord;
   removeHost(name: string): void;
-  addNode(node: NewNode, token: Uint8Array): NodeRecord;
+  /** @param token undefined for a machine without one */
+  addNode(node: NewNode, token: Uint8Array | undefined): NodeRecord;
   changeNode(id: number, change: NodeChange): void;
   removeNode(id: number): void;
   /** Removes sessions and links that have expired (see `isExpired`), unless the clock cannot be right. */

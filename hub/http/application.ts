@@ -58,13 +58,13 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       c.set("route", route);
       const head = headOf(c);
       // Before anything of the request but its head is read.
-      const by = actorOf(entry, head, route.needs);
+      const by = actorOf(entry, head, route);
       c.set("by", by);
       const bindings = c.env as Partial<HttpBindings> | undefined;
       if (by.kind !== "anonymous" && bindings?.incoming !== undefined) identified?.(bindings.incoming);
       if (route.head === false && c.req.raw.method === "HEAD") return methodRefused(c);
       const given = valuesOf(route, c);
-      const recheck = (): Actor => actorOf(entry, head, route.needs);
+      const recheck = (): Actor => actorOf(entry, head, route);
       const request = {
         c,
         head,
@@ -139,11 +139,11 @@ function headOf(c: HubContext): RequestHead {
  * Finds out who sends a request, and checks that they have the right that a route needs.
  * @throws Fault sign_in_needed, access_denied, book_unusable
  */
-function actorOf(entry: EntryPoint, head: RequestHead, needs: Needs): Actor {
+function actorOf(entry: EntryPoint, head: RequestHead, { needs, enrolls }: Pick<Route, "needs" | "enrolls">): Actor {
   const open = entry.open();
   const anonymous: Actor = { kind: "anonymous", origin: head.address };
   try {
-    const by = entry.identify(head);
+    const by = entry.identify(head, enrolls);
     admit(by, needs, { open });
     return by;
   } catch (error) {

@@ -3,10 +3,12 @@ import type { Table, Values } from "../../program/setting.ts";
 import type { Zone } from "../../program/zone.ts";
 import type { Book } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
-import type { Desk, Forget } from "../desk.ts";
+import type { Desk } from "../desk.ts";
 import type { Store } from "../history/store.ts";
 import type { Ingest } from "../ingest.ts";
 import type { Log } from "../log.ts";
+import type { Registrar } from "../push/registrar.ts";
+import type { PushSettings } from "../push/settings.ts";
 import type { Roster } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
 import type { Sentence } from "../sentence.ts";
@@ -24,7 +26,10 @@ export interface InputContext {
   readonly desk: Pick<Desk, "do" | "refused" | "note">;
   /** Which devices history has, and when it can take more. */
   readonly history: Pick<Store, "known" | "ready">;
-  readonly forget: Forget;
+  /** Registers machines that report by themselves. */
+  readonly registrar: Pick<Registrar, "roll" | "admit" | "register" | "enter">;
+  /** Settings of all inputs that take reports. */
+  readonly push: () => PushSettings;
   /** What is wrong with hosts, for administrators. */
   readonly troubles: Pick<Troubles, "set">;
   /** Shows a notice on a topic to administrators; undefined takes it back. */

@@ -3,25 +3,23 @@ import { networkOf } from "../../program/network.ts";
 import { clean } from "../../proto/clean.ts";
 import type { HostConfig, NodeRecord, NodeState } from "../book/book.ts";
 import { Fault } from "../fault.ts";
+import { BodyReader, declaredLength, mediaTypeOf } from "../push/body.ts";
+import { RateLimit, type RateLimits } from "../push/rate.ts";
+import type { Roll } from "../push/roll.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { pushRoutes, registrationLimit, reportLimit } from "../route/push.ts";
 import type { Actor } from "../who.ts";
 import type { Input, InputContext, RunningInput } from "./input.ts";
-import { BodyReader, declaredLength, mediaTypeOf } from "./portal/body.ts";
 import { Node, type Report } from "./portal/node.ts";
 import { oddityOf } from "./portal/oddity.ts";
-import { RateLimit, type RateLimits } from "./portal/rate.ts";
-import { Registrar } from "./portal/registrar.ts";
 import { parseRegistration } from "./portal/registration.ts";
 import { parseReport, parseSample } from "./portal/report.ts";
-import { Roll } from "./portal/roll.ts";
-import { type PushSettings, table } from "./portal/settings.ts";
 
 /** Receives reports of machines that register and send them by themselves, as the Lab Exporter and hmonitor --server do. */
-export const portal: Input<typeof table> = {
+export const portal: Input = {
   name: "portal",
-  table,
-  open: (context, settings) => new Portal(context, settings),
+  table: {},
+  open: (context) => new Portal(context),
 };
 
 const json = { json: ["application/json"] } as const;
@@ -42,11 +40,10 @@ const lateLimits: Readonly<Record<NodeState, RateLimits>> = {
   waiting: { rate: 60, burst: 60, waitMs: 4000 },
 };
 
-class Portal implements RunningInput<typeof table> {
+class Portal implements RunningInput {
   readonly #context: InputContext;
-  #settings: PushSettings;
   readonly #roll: Roll;
-  readonly #registrar: Registrar;
+  readonly #registrar: InputContext["registrar"];
   /** Registered machines by host name. */
   readonly #nodes = new Map<string, Node>();
   readonly #registrations = new BodyReader(registrationBodies);
@@ -61,16 +58,15 @@ class Portal implements RunningInput<typeof table> {
     report: (request) => this.#report(request),
   });
 
-  constructor(context: InputContext, settings: PushSettings) {
+  constructor(context: InputContext) {
     this.#context = context;
-    this.#settings = settings;
-    this.#roll = new Roll(context.book);
+    this.#registrar = context.registrar;
+    this.#roll = context.registrar.roll;
     const now = context.clock.now();
     this.#late = {
       approved: new RateLimit(lateLimits.approved, now),
       waiting: new RateLimit(lateLimits.waiting, now),
     };
-    this.#registrar = new Registrar({ context, roll: this.#roll, settings: () => this.#settings });
     const ends = [context.book.onChange(() => this.#adopt()), context.roster.onChange(() => this.#disclaim())];
     this.#unsubscribe = () => {
       for (const end of ends) end();
@@ -78,20 +74,16 @@ class Portal implements RunningInput<typeof table> {
     this.#adopt();
   }
 
-  change(settings: PushSettings): void {
-    this.#settings = settings;
-  }
+  change(): void {}
 
   close(): void {
     this.#unsubscribe();
-    this.#registrar.close();
     for (const node of this.#nodes.values()) node.close();
   }
 
   /** Adds, changes and removes machines as the book has them. */
   #adopt(): void {
-    this.#roll.renew();
-    const records = this.#roll.nodes();
+    const records = new Map([...this.#roll.nodes()].filter(([, { way }]) => way === "portal"));
     for (const [hostname, node] of this.#nodes) {
       if (records.get(hostname)?.id === node.record.id) continue;
       node.remove();
@@ -102,7 +94,6 @@ class Portal implements RunningInput<typeof table> {
       if (node !== undefined) node.change(record);
       else this.#nodes.set(hostname, this.#open(record));
     }
-    this.#registrar.notice();
     this.#disclaim();
   }
 
@@ -129,7 +120,7 @@ class Portal implements RunningInput<typeof table> {
       context: this.#context,
       record,
       interval: () => this.#configOf(hostname)?.config.reportIntervalSec ?? undefined,
-      devices: () => this.#settings.devices,
+      devices: () => this.#context.push().devices,
     });
   }
 

@@ -39,6 +39,8 @@ export interface Route {
   /** Faults of its own, beside those of every route. */
   readonly refuses: readonly FaultCode[];
   readonly faults?: ErrorShape;
+  /** True if an API token of scope "enroll" identifies a client here: the route registers machines. */
+  readonly enrolls?: true;
   /** True if pages of any web site may send the request and read the answer, without the browser's credentials (CORS). */
   readonly cors?: true;
 }

@@ -2,13 +2,14 @@ import * as v from "valibot";
 import { quoted } from "../../../program/setting.ts";
 import type { Database } from "../../database/database.ts";
 import { Fault } from "../../fault.ts";
-import type { Capabilities, NewNode, NodeChange, NodeRecord, NodeState } from "../book.ts";
+import type { Capabilities, NewNode, NodeChange, NodeRecord, NodeState, NodeWay } from "../book.ts";
 import { type DamageReport, jsonColumn, optionalText, optionalWhole, readable, sha256, text, whole } from "./column.ts";
 
 interface NodeRow {
   readonly id: number;
   readonly hostname: string;
   readonly host: string;
+  readonly way: NodeWay;
   readonly state: NodeState;
   readonly reset: 0 | 1;
   readonly registered: number;
@@ -37,6 +38,7 @@ const nodeOf = (row: NodeRow, known: Capabilities): NodeRecord => ({
   id: row.id,
   hostname: row.hostname,
   host: row.host,
+  way: row.way,
   state: row.state,
   reset: row.reset === 1,
   registered: row.registered,
@@ -58,6 +60,7 @@ type Columns = Readonly<Record<string, string | number | Uint8Array | null>>;
 const writers: { readonly [K in keyof Fields]: (value: Fields[K], owner: string) => Columns } = {
   hostname: (value) => ({ hostname: text(value, "host name of a machine") }),
   host: (value) => ({ host: text(value, "host of a machine") }),
+  way: (way) => ({ way }),
   state: (state) => ({ state }),
   reset: (value) => ({ reset: value ? 1 : 0 }),
   registered: (value) => ({ registered: whole(value, "time of a registration") }),
@@ -119,12 +122,13 @@ export class NodeTable {
   }
 
   /** @throws Fault name_taken, bad_request */
-  add(node: NewNode, token: Uint8Array): NodeRecord {
+  add(node: NewNode, token: Uint8Array | undefined): NodeRecord {
     if (this.#named.get(node.hostname) !== undefined) {
       throw new Fault("name_taken", `A machine ${quoted(node.hostname)} is registered already`);
     }
-    const record = {
+    const record: Omit<NodeRecord, "id"> = {
       history: undefined,
+      way: "portal",
       ...node,
       reset: false,
       used: undefined,

@@ -9,6 +9,8 @@ import type { DatabaseSchema } from "../../database/open.ts";
  *
  * 3. node.history. Nothing says whether the history of a machine that already waits is its own: it counts as another's.
  *    Refused attempts may be deleted, the oldest first: nobody can fill the disk with them.
+ *
+ * 4. node.way. Before, every machine that reports by itself had a token.
  */
 const steps = [
   `CREATE TABLE audit (
@@ -111,6 +113,7 @@ const steps = [
   CREATE TRIGGER audit_delete BEFORE DELETE ON audit WHEN OLD.result <> 'refused'
     BEGIN SELECT RAISE(ABORT, 'audit entries are never deleted, but for refusals'); END;
   CREATE INDEX audit_refused ON audit (time) WHERE result = 'refused';`,
+  `ALTER TABLE node ADD COLUMN way TEXT NOT NULL DEFAULT 'portal' CHECK (way IN ('portal', 'logger'));`,
 ];
 
 /** Form of gohm.db. */

@@ -2,15 +2,15 @@ import type { HostInfo } from "../../../proto/gen/host_pb.js";
 import type { NodeRecord } from "../../book/book.ts";
 import { asFault, Fault } from "../../fault.ts";
 import type { Owner } from "../../ingest.ts";
+import { DeviceLimit } from "../../push/devices.ts";
+import { RateLimit, type RateLimits } from "../../push/rate.ts";
+import { Turns } from "../../push/turns.ts";
 import { reason } from "../../reason.ts";
 import type { Sentence } from "../../sentence.ts";
 import { trouble } from "../../trouble.ts";
 import type { InputContext } from "../input.ts";
-import { DeviceLimit } from "./devices.ts";
 import { Moments } from "./moment.ts";
-import { RateLimit, type RateLimits } from "./rate.ts";
 import { Starts } from "./starts.ts";
-import { Turns } from "./turns.ts";
 
 /** A node counts as down after this time without a current report, or after so many of its intervals. Milliseconds. */
 const leastSilenceMs = 30_000;

@@ -11,15 +11,8 @@ import {
   parseJson,
   textOf,
   wholeOf,
-} from "./json.ts";
-
-/** A machine that asks to be registered. */
-export interface Registration {
-  readonly hostname: string;
-  readonly capabilities: Capabilities;
-  /** The hub's registration secret, or an enrolment token; "" without one. */
-  readonly secret: string;
-}
+} from "../../push/json.ts";
+import type { Registration } from "../../push/registrar.ts";
 
 const limits: JsonLimits = { depth: 8, values: 8000 };
 

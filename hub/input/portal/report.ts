@@ -12,7 +12,7 @@ import {
   parseJson,
   textOf,
   wholeOf,
-} from "./json.ts";
+} from "../../push/json.ts";
 
 type HostInit = Exclude<Parameters<typeof create<typeof HostInfoSchema>>[1], undefined>;
 

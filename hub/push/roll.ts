@@ -1,5 +1,5 @@
-import type { BookReader, HostRecord, NodeRecord } from "../../book/book.ts";
-import { Fault } from "../../fault.ts";
+import type { BookReader, HostRecord, NodeRecord } from "../book/book.ts";
+import { Fault } from "../fault.ts";
 
 /** Registered machines and what administrators have set for them, as the book had them when it could be read last. */
 export class Roll {

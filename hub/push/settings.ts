@@ -1,4 +1,4 @@
-import { number, oneOf, row, type Table, text, type Values } from "../../../program/setting.ts";
+import { number, oneOf, row, type Table, text, type Values } from "../../program/setting.ts";
 
 /** Who may register: everybody, everybody until an administrator approves, or only those that know a secret. */
 const modes = ["open", "approval", "secret"] as const;

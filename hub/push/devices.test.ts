@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { HostInfoSchema } from "../../../proto/gen/host_pb.js";
+import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { DeviceLimit } from "./devices.ts";
 
 const now = 1_800_000_000_000;

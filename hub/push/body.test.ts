@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { expect, test } from "vitest";
-import { asFault } from "../../fault.ts";
+import { asFault } from "../fault.ts";
 import { BodyReader, declaredLength, mediaTypeOf } from "./body.ts";
 
 const types = { json: ["application/json"], sample: ["application/x-protobuf", "application/protobuf"] } as const;

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
-import { Receiver } from "../../../test/receiver.ts";
-import { hashOf, newSecret } from "../../secret.ts";
+import { Receiver } from "../../test/receiver.ts";
+import { hashOf, newSecret } from "../secret.ts";
 
 const second = 1000;
 const hour = 3_600_000;

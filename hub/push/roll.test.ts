@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { NodeRecord } from "../../book/book.ts";
-import { Fault } from "../../fault.ts";
+import type { NodeRecord } from "../book/book.ts";
+import { Fault } from "../fault.ts";
 import { Roll } from "./roll.ts";
 
 const node = (hostname: string) => ({ hostname }) as NodeRecord;

@@ -1,5 +1,5 @@
-import { clean } from "../../../proto/clean.ts";
-import { Fault } from "../../fault.ts";
+import { clean } from "../../proto/clean.ts";
+import { Fault } from "../fault.ts";
 
 /** Most levels of nesting, and most values, of a JSON text. */
 export interface JsonLimits {

@@ -1,6 +1,6 @@
-import { clean } from "../../../proto/clean.ts";
-import { gpuKey } from "../../../proto/device.ts";
-import type { HostInfo } from "../../../proto/gen/host_pb.js";
+import { clean } from "../../proto/clean.ts";
+import { gpuKey } from "../../proto/device.ts";
+import type { HostInfo } from "../../proto/gen/host_pb.js";
 
 /** A device that was not reported for so long makes room for another one. */
 const unseenMs = 86_400_000;

@@ -1,16 +1,27 @@
 import { timingSafeEqual } from "node:crypto";
-import { networkOf } from "../../../program/network.ts";
-import { type ApiToken, isExpired, type NodeRecord, type NodeState } from "../../book/book.ts";
-import type { Action, Attempt } from "../../desk.ts";
-import { Fault } from "../../fault.ts";
-import { notice } from "../../notice.ts";
-import { hashOf, newSecret } from "../../secret.ts";
-import { trouble } from "../../trouble.ts";
-import type { Actor } from "../../who.ts";
-import type { InputContext } from "../input.ts";
+import { networkOf } from "../../program/network.ts";
+import {
+  type ApiToken,
+  type Book,
+  type Capabilities,
+  isExpired,
+  type NodeRecord,
+  type NodeState,
+  type NodeWay,
+} from "../book/book.ts";
+import type { Clock } from "../clock.ts";
+import type { Action, Attempt, Desk, Forget } from "../desk.ts";
+import { Fault } from "../fault.ts";
+import type { Store } from "../history/store.ts";
+import type { Log } from "../log.ts";
+import { notice } from "../notice.ts";
+import type { Roster } from "../roster.ts";
+import { hashOf, newSecret } from "../secret.ts";
+import type { Sentence } from "../sentence.ts";
+import { type Troubles, trouble } from "../trouble.ts";
+import type { Actor } from "../who.ts";
 import { RateLimit, type RateLimits } from "./rate.ts";
-import type { Registration } from "./registration.ts";
-import type { Roll } from "./roll.ts";
+import { Roll } from "./roll.ts";
 import type { PushSettings } from "./settings.ts";
 
 /** Most machines that wait for approval: of one address (of IPv6, one /64), and in all. */
@@ -39,6 +50,14 @@ const shownMs = 86_400_000;
 /** The hub itself. */
 const hub: Actor = { kind: "owner", origin: "hub" };
 
+/** A machine that asks to be registered. */
+export interface Registration {
+  readonly hostname: string;
+  readonly capabilities: Capabilities;
+  /** The hub's registration secret, or an enrolment token; "" without one. */
+  readonly secret: string;
+}
+
 /** A registered machine. */
 export interface Registered {
   readonly node: NodeRecord;
@@ -46,24 +65,41 @@ export interface Registered {
   readonly token: string;
 }
 
-export interface RegistrarOptions {
-  readonly context: Pick<
-    InputContext,
-    "book" | "desk" | "history" | "forget" | "roster" | "clock" | "log" | "notice" | "troubles"
-  >;
-  readonly roll: Roll;
-  readonly settings: () => PushSettings;
+export interface RegistrarContext {
+  readonly book: Pick<Book, "nodes" | "hosts" | "token" | "onChange">;
+  readonly desk: Pick<Desk, "do" | "refused">;
+  readonly history: Pick<Store, "known">;
+  readonly forget: Forget;
+  readonly roster: Pick<Roster, "polled">;
+  readonly troubles: Pick<Troubles, "set">;
+  readonly notice: (topic: string, sentence: Sentence | undefined) => void;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
 /** Why a machine may register. */
 type Ground =
   | { readonly by: "nothing" }
   | { readonly by: "secret" }
-  | { readonly by: "token"; readonly token: ApiToken };
+  | { readonly by: "token"; readonly token: Pick<ApiToken, "name"> & Partial<Pick<ApiToken, "id">> };
+
+/** What a registration writes, whichever way the machine comes. */
+interface Entry {
+  readonly by: Actor;
+  readonly asked: Pick<Registration, "hostname" | "capabilities">;
+  readonly way: NodeWay;
+  readonly ground: Ground;
+  /** Time of the newest sample that history has under the name. */
+  readonly history: number | undefined;
+  readonly token: Uint8Array | undefined;
+}
 
 /** Registers machines that report by themselves, and removes those that nobody approves. */
 export class Registrar {
-  readonly #options: RegistrarOptions;
+  readonly roll: Roll;
+  readonly #context: RegistrarContext;
+  readonly #settings: () => PushSettings;
+  readonly #unsubscribe: () => void;
   /** Wrong secrets by network, the least recent first. */
   readonly #wrong = new Map<string, { readonly since: number; count: number }>();
   readonly #rates = new Map<string, RateLimit>();
@@ -72,20 +108,29 @@ export class Registrar {
   #overdue: ReadonlySet<number> = new Set();
   #cancel: () => void;
 
-  constructor(options: RegistrarOptions) {
-    this.#options = options;
-    const { clock } = options.context;
-    this.#rate = new RateLimit(totalRate, clock.now());
-    this.#cancel = clock.after(0, () => this.#care());
+  constructor(context: RegistrarContext, settings: () => PushSettings) {
+    this.#context = context;
+    this.#settings = settings;
+    this.roll = new Roll(context.book);
+    this.#rate = new RateLimit(totalRate, context.clock.now());
+    this.#cancel = context.clock.after(0, () => this.#care());
+    this.#unsubscribe = context.book.onChange(() => this.#renew());
+    this.#renew();
   }
 
   close(): void {
+    this.#unsubscribe();
     this.#cancel();
+  }
+
+  #renew(): void {
+    this.roll.renew();
+    this.#notice();
   }
 
   /** Waits until a network may send a registration of so many bytes. @throws Fault busy */
   async admit(network: string, bytes: number): Promise<void> {
-    const { clock } = this.#options.context;
+    const { clock } = this.#context;
     const now = clock.now();
     const own = this.#rates.get(network) ?? new RateLimit(networkRate, now);
     remember(this.#rates, network, own);
@@ -100,10 +145,35 @@ export class Registrar {
     if (wait > 0) await new Promise<void>((done) => clock.after(wait, done));
   }
 
-  /** @throws Fault secret_refused, node_registered, too_many_nodes, too_many_attempts, book_unusable */
+  /**
+   * Registers a machine that asks for a token.
+   * @throws Fault secret_refused, node_registered, too_many_nodes, too_many_attempts, book_unusable
+   */
   async register(by: Actor, asked: Registration): Promise<Registered> {
     try {
-      return this.#register(by, asked, await this.#historyOf(asked.hostname));
+      const history = await this.#historyOf(asked.hostname);
+      const token = newSecret();
+      const ground = this.#groundOf(by, asked.secret);
+      const node = this.#enter({ by, asked, way: "portal", ground, history, token: hashOf(token) });
+      return { node, token };
+    } catch (error) {
+      if (error instanceof Fault) this.#tell(by, asked, error);
+      throw error;
+    }
+  }
+
+  /**
+   * Registers a client of the logger, which gets no token. It may prove that somebody trusts it by one of the API.
+   * @throws Fault as `register`
+   */
+  async enter(by: Actor, asked: Omit<Registration, "secret">): Promise<NodeRecord> {
+    try {
+      const history = await this.#historyOf(asked.hostname);
+      const ground = this.#groundOfClient(by);
+      // It may have registered meanwhile, by another request.
+      const known = this.roll.nodes().get(asked.hostname);
+      if (known !== undefined) return known;
+      return this.#enter({ by, asked, way: "logger", ground, history, token: undefined });
     } catch (error) {
       if (error instanceof Fault) this.#tell(by, asked, error);
       throw error;
@@ -112,21 +182,20 @@ export class Registrar {
 
   /** Time of the newest sample that history has under a name. */
   async #historyOf(host: string): Promise<number | undefined> {
-    const known = await this.#options.context.history.known({ host });
+    const known = await this.#context.history.known({ host });
     return known.length === 0 ? undefined : Math.max(...known.map(({ last }) => last));
   }
 
-  /** @param history time of the newest sample under that name */
-  #register(by: Actor, asked: Registration, history: number | undefined): Registered {
-    const { context, roll } = this.#options;
-    const ground = this.#groundOf(by, asked.secret);
+  /** @throws Fault node_registered, too_many_nodes, book_unusable */
+  #enter({ by, asked, way, ground, history, token }: Entry): NodeRecord {
+    const roll = this.roll;
+    const context = this.#context;
     const known = roll.nodes().get(asked.hostname);
     if (this.#takenBy(asked.hostname) !== undefined) throw taken(asked.hostname);
     if (known === undefined && roll.nodes().size >= mostNodes) throw new Fault("too_many_nodes", full.text);
     const state = this.#stateOf(ground, known);
     if (state === "waiting" && known === undefined) this.#checkRoom(by.origin);
     const before = known && placeBefore(known, by.origin);
-    const token = newSecret();
     const { hostname, capabilities } = asked;
     const registered = context.clock.now();
     const others = history ?? (context.roster.polled().has(hostname) ? registered : undefined);
@@ -141,24 +210,23 @@ export class Registrar {
         ...(ground.by === "token" ? { token: ground.token.name } : {}),
       },
       write(book) {
-        if (ground.by === "token") book.useToken(ground.token.id, registered);
-        const fresh = { state, registered, origin: by.origin, capabilities };
-        if (known === undefined)
-          return book.addNode({ hostname, host: hostname, history: others, ...fresh }, hashOf(token));
-        book.changeNode(known.id, { ...fresh, reset: false, taken: undefined, token: hashOf(token) });
+        if (ground.by === "token" && ground.token.id !== undefined) book.useToken(ground.token.id, registered);
+        const fresh = { way, state, registered, origin: by.origin, capabilities };
+        if (known === undefined) return book.addNode({ hostname, host: hostname, history: others, ...fresh }, token);
+        book.changeNode(known.id, { ...fresh, reset: false, taken: undefined, token });
         return { ...known, ...fresh };
       },
     });
     context.troubles.set(node.host, "name", undefined);
     if (before !== undefined) this.#tellMove(by, node, before);
     context.log.info(`${hostname} registered from ${by.origin}${state === "waiting" ? " and waits for approval" : ""}`);
-    return { node, token };
+    return node;
   }
 
   /** @throws Fault secret_refused, too_many_attempts */
   #groundOf({ origin }: Actor, given: string): Ground {
-    const { context, settings } = this.#options;
-    const { register, secret } = settings();
+    const context = this.#context;
+    const { register, secret } = this.#settings();
     const network = networkOf(origin);
     const now = context.clock.now();
     if (given !== "") {
@@ -173,15 +241,26 @@ export class Registrar {
     throw new Fault("secret_refused", "Invalid registration secret");
   }
 
+  /** The ground of a client of the logger, whose protocol has no field for a secret. @throws Fault secret_refused */
+  #groundOfClient(by: Actor): Ground {
+    const { register, secret } = this.#settings();
+    if (by.kind === "reporter" || by.kind === "enroller") return { by: "token", token: { name: by.name } };
+    if (secret === "" && register !== "secret") return { by: "nothing" };
+    throw new Fault(
+      "secret_refused",
+      "This hub registers only machines that know its secret or have a token (push.register, push.secret): a client of the logger sends a token of the scope push or enroll as Authorization: Bearer.",
+    );
+  }
+
   /** A reset keeps the approval: an administrator opens the name for one registration. */
   #stateOf(ground: Ground, known: NodeRecord | undefined): NodeState {
-    if (this.#options.settings().register !== "approval" || ground.by === "token") return "approved";
+    if (this.#settings().register !== "approval" || ground.by === "token") return "approved";
     return known?.state ?? "waiting";
   }
 
   /** The host that has a name already, so that no machine may register with it. */
   #takenBy(hostname: string): string | undefined {
-    const { roll } = this.#options;
+    const { roll } = this;
     const known = roll.nodes().get(hostname);
     if (known?.reset === false) return known.host;
     // Another machine was recognized as the host of this name.
@@ -191,7 +270,7 @@ export class Registrar {
 
   /** Shows to administrators that a machine which was reset came from elsewhere: it may be another one. */
   #tellMove({ origin }: Actor, { host }: NodeRecord, before: string): void {
-    this.#options.context.troubles.set(host, "move", trouble("moved", { origin, before }), shownMs);
+    this.#context.troubles.set(host, "move", trouble("moved", { origin, before }), shownMs);
   }
 
   /** @throws Fault too_many_nodes */
@@ -208,7 +287,7 @@ export class Registrar {
   }
 
   #waiting(): readonly NodeRecord[] {
-    return [...this.#options.roll.nodes().values()].filter(({ state }) => state === "waiting");
+    return [...this.roll.nodes().values()].filter(({ state }) => state === "waiting");
   }
 
   /** @throws Fault too_many_attempts */
@@ -231,8 +310,8 @@ export class Registrar {
   }
 
   /** Shows a refused registration to administrators, or records it; of many of one kind only some are recorded. */
-  #tell(by: Actor, { hostname }: Registration, { code }: Fault): void {
-    const { desk, troubles } = this.#options.context;
+  #tell(by: Actor, { hostname }: Pick<Registration, "hostname">, { code }: Fault): void {
+    const { desk, troubles } = this.#context;
     const host = code === "node_registered" ? this.#takenBy(hostname) : undefined;
     if (host !== undefined) {
       troubles.set(host, "name", trouble("name_asked", { origin: by.origin, hostname }), shownMs);
@@ -243,14 +322,14 @@ export class Registrar {
   }
 
   /** Tells administrators that no further machine can register, or takes that back. */
-  notice(): void {
+  #notice(): void {
     const waiting = this.#waiting().length >= mostWaiting ? notice("nodes_waiting", { most: mostWaiting }) : undefined;
-    this.#options.context.notice("push", this.#options.roll.nodes().size >= mostNodes ? full : waiting);
+    this.#context.notice("push", this.roll.nodes().size >= mostNodes ? full : waiting);
   }
 
   /** Removes machines that nobody has approved for too long. */
   #care(): void {
-    const { context } = this.#options;
+    const context = this.#context;
     this.#cancel = context.clock.after(careMs, () => this.#care());
     try {
       const now = context.clock.now();
@@ -265,7 +344,7 @@ export class Registrar {
 
   /** Removes a machine, and what it sent, if that is all that history has of its name. */
   #expire({ id, hostname, origin, history }: NodeRecord): void {
-    const { desk, forget, log, roster } = this.#options.context;
+    const { desk, forget, log, roster } = this.#context;
     const own = history === undefined && !roster.polled().has(hostname);
     const action: Action<void> = {
       name: "node.expire",

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { cases } from "../../../test/cases.ts";
-import { Fault } from "../../fault.ts";
+import { cases } from "../../test/cases.ts";
+import { Fault } from "../fault.ts";
 import { numberOf, objectsIn, parseJson, textOf, wholeOf } from "./json.ts";
 
 const limits = { depth: 8, values: 1000 };

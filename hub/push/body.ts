@@ -1,6 +1,6 @@
 import type { Context } from "hono";
-import { clean } from "../../../proto/clean.ts";
-import { Fault } from "../../fault.ts";
+import { clean } from "../../proto/clean.ts";
+import { Fault } from "../fault.ts";
 
 /** Types of bodies that a route takes, each with other names of it. */
 export type MediaTypes<T extends string> = Readonly<Record<T, readonly string[]>>;
