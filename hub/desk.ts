@@ -8,6 +8,7 @@ import { type Actor, admit, type Needs } from "./who.ts";
 /** Actions that the audit log records. The page names each in its languages. */
 export type ActionName =
   | `account.${"change" | "create" | "delete" | "password"}`
+  | "history.import"
   | `link.${"create" | "follow"}`
   | `node.${"add" | "approve" | "change" | "configure" | "delete" | "expire" | "join" | "register" | "reset"}`
   | `session.${"create" | "end" | "end-all"}`
@@ -22,6 +23,7 @@ export type DetailName =
   | "created"
   | "days"
   | "diskMounts"
+  | "failed"
   | "from"
   | "gpuIndices"
   | "group"
@@ -36,6 +38,7 @@ export type DetailName =
   | "registration"
   | "reportIntervalSec"
   | "role"
+  | "rows"
   | "scope"
   | "setLabels"
   | "settings"

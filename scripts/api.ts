@@ -10,6 +10,7 @@ import { pushRoutes } from "../hub/route/push.ts";
 import { restRoutes } from "../hub/route/rest.ts";
 import { call, type Route, type Routes } from "../hub/route/route.ts";
 import { sessionRoutes } from "../hub/route/session.ts";
+import { transferRoutes } from "../hub/route/transfer.ts";
 import type { Needs } from "../hub/who.ts";
 
 /** Every route of the hub; test/openapi.test.ts compares them with those of its parts. */
@@ -19,6 +20,7 @@ export const routes: Routes = {
   ...sessionRoutes,
   ...adminRoutes,
   ...pushRoutes,
+  ...transferRoutes,
   ...documentRoutes,
   ...backupRoutes,
   ...pageRoutes,
@@ -31,6 +33,7 @@ const groups: Readonly<Record<string, string>> = {
   session: "Sign-in",
   admin: "Administration",
   push: "Machines that report by themselves",
+  transfer: "CSV",
   hub: "The hub",
   owner: "For the hub's own user",
   page: "The page",

@@ -58,7 +58,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts"],
     ["database/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts", "who.ts"],
     ["book/", "history/", "privacy.ts"],
-    ["databases.ts", "desk.ts", "ingest.ts", "password.ts", "roster.ts", "route/", "secret.ts"],
+    ["csv/", "databases.ts", "desk.ts", "ingest.ts", "password.ts", "roster.ts", "route/", "secret.ts"],
     ["first.ts", "identity.ts", "machines.ts", "push/"],
     ["input/", "view/"],
     ["http/", "task/"],
@@ -83,6 +83,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["body.ts", "devices.ts", "json.ts", "rate.ts", "roll.ts", "settings.ts", "turns.ts"],
     ["registrar.ts"],
   ],
+  "hub/csv/": [["form.ts", "kind.ts"], ["read.ts"]],
   "hub/http/": [
     ["body.ts", "budget.ts", "connections.ts", "error.ts", "names.ts"],
     ["openapi.ts", "protocol.ts"],
@@ -305,7 +306,15 @@ export const outside: readonly Outside[] = [
   {
     name: "hono",
     does: "routes of HTTP",
-    in: ["hub/http/", "hub/route/handler.ts", "hub/view/", "hub/hub.ts", "hub/input/portal.ts", "hub/push/body.ts"],
+    in: [
+      "hub/http/",
+      "hub/route/handler.ts",
+      "hub/view/",
+      "hub/hub.ts",
+      "hub/input/portal.ts",
+      "hub/input/import.ts",
+      "hub/push/body.ts",
+    ],
   },
   {
     name: "ipaddr.js",

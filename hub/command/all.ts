@@ -4,6 +4,7 @@ import { backup } from "./backup.ts";
 import type { Command } from "./command.ts";
 import { completion } from "./completion.ts";
 import { help } from "./help.ts";
+import { importFiles } from "./import.ts";
 import { nodeCommands } from "./node.ts";
 import { restore } from "./restore.ts";
 import { schema } from "./schema.ts";
@@ -18,6 +19,7 @@ export const commands: readonly [Command, ...Command[]] = [
   ...nodeCommands,
   ...accountCommands,
   ...tokenCommands,
+  importFiles,
   audit,
   backup,
   restore,

@@ -6,20 +6,23 @@ import { redact } from "../../program/redact.ts";
 import { load, type StartSources } from "../../program/setting.ts";
 import { clean } from "../../proto/clean.ts";
 import { requestOn } from "../http/socket.ts";
-import { type Call, call, isAnswerOf, type Route } from "../route/route.ts";
+import { type Call, call, isAnswerOf, type JsonAnswer, type JsonRoute, type Route } from "../route/route.ts";
 import { started } from "../settings.ts";
 import { offered } from "../who.ts";
-import { connection, Failure, type HubClient } from "./command.ts";
+import { connection, Failure, type HubClient, Refusal } from "./command.ts";
 
 /** Time limits of a request, in milliseconds. */
 export interface Timeouts {
   /** Between two bytes, the connection included. */
   readonly silenceMs: number;
-  /** Until the answer is complete. */
+  /** Until the answer is complete; 0 without a limit. */
   readonly totalMs: number;
 }
 
 const usual: Timeouts = { silenceMs: 10_000, totalMs: 60_000 };
+
+/** Of bodies and answers of any length: the hub may work for a while on what it has. */
+const long: Timeouts = { silenceMs: 120_000, totalMs: 0 };
 
 /** Size limit for an answer that is read into memory. Bytes. */
 const largest = 64 * 2 ** 20;
@@ -40,13 +43,33 @@ export function openHub(given: StartSources, timeouts: Timeouts = usual): HubCli
     base: endpoint.kind === "address" ? endpoint.base.href : undefined,
     async call(route, args, body) {
       checkOffered(endpoint, route);
-      const answer = await send(endpoint, call(route, args, body), timeouts);
-      if (answer.status !== 200) throw refused(endpoint, route.path, answer);
-      const value = parsed(endpoint, answer.body);
-      if (!isAnswerOf(route, value)) throw strange(endpoint);
-      return value;
+      const request = call(route, args, body);
+      return answerValue(
+        endpoint,
+        route,
+        await send(endpoint, request, timeouts, (sent) => void sent.end(request.body)),
+      );
+    },
+    async send(route, args, { type, pieces }) {
+      checkOffered(endpoint, route);
+      const request = { ...call(route, args), headers: { "Content-Type": type } };
+      return answerValue(endpoint, route, await send(endpoint, request, long, (sent) => void pump(sent, pieces)));
+    },
+    async receive(route, args) {
+      checkOffered(endpoint, route);
+      const response = await responseTo(endpoint, call(route, args));
+      if (response.statusCode === 200) return response;
+      throw refused(endpoint, route.path, await complete(response));
     },
   };
+}
+
+/** @throws Failure */
+function answerValue<R extends JsonRoute>(endpoint: HubEndpoint, route: R, answer: HubAnswer): JsonAnswer<R> {
+  if (answer.status !== 200) throw refused(endpoint, route.path, answer);
+  const value = parsed(endpoint, answer.body);
+  if (!isAnswerOf(route, value)) throw strange(endpoint);
+  return value;
 }
 
 /** The TCP port has no routes of the owner: its answer would be that of an older hub. @throws Failure */
@@ -76,13 +99,64 @@ interface HubAnswer {
   readonly body: string;
 }
 
-/** @throws Failure */
-async function send(endpoint: HubEndpoint, request: Call, timeouts: Timeouts): Promise<HubAnswer> {
+/** @param write sends the body @throws Failure; the error of a body */
+async function send(
+  endpoint: HubEndpoint,
+  request: Call,
+  timeouts: Timeouts,
+  write: (sent: ClientRequest) => void,
+): Promise<HubAnswer> {
   try {
-    return await answerOf(begin(endpoint, request), request.body, timeouts);
+    return await answerOf(begin(endpoint, request), write, timeouts);
   } catch (error) {
+    if (error instanceof BodyError) throw error.cause;
     throw error instanceof Failure ? error : unreachable(endpoint, error as NodeJS.ErrnoException);
   }
+}
+
+/** An error of the body that is sent, not of the connection. */
+class BodyError extends Error {}
+
+/** Sends pieces as fast as they are taken, until the hub answers. */
+async function pump(sent: ClientRequest, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  let isOver = false;
+  let wake = (): void => {};
+  const over = (): void => {
+    isOver = true;
+    wake();
+  };
+  sent
+    .once("response", over)
+    .once("close", over)
+    .on("drain", () => wake());
+  try {
+    for await (const piece of pieces) {
+      if (isOver) return;
+      if (sent.write(piece)) continue;
+      await new Promise<void>((done) => {
+        wake = done;
+        if (isOver) done();
+      });
+    }
+    sent.end();
+  } catch (error) {
+    sent.destroy(new BodyError("the body cannot be read", { cause: error }));
+  }
+}
+
+/** The head of an answer, whose body is the caller's to read. @throws Failure */
+function responseTo(endpoint: HubEndpoint, request: Call): Promise<IncomingMessage> {
+  return new Promise((done, fail) => {
+    const failed = (error: NodeJS.ErrnoException): void => fail(unreachable(endpoint, error));
+    try {
+      const sent = begin(endpoint, request);
+      const late = new Error(`no data for ${long.silenceMs / 1000} s`);
+      sent.setTimeout(long.silenceMs, () => sent.destroy(Object.assign(late, { code: "ETIMEDOUT" })));
+      sent.once("error", failed).once("response", done).end();
+    } catch (error) {
+      failed(error as NodeJS.ErrnoException);
+    }
+  });
 }
 
 /** @throws Error of the file system */
@@ -97,10 +171,15 @@ function begin(endpoint: HubEndpoint, { method, path, headers }: Call): ClientRe
   return request(url, { method, headers: { ...accepting, ...authorization } });
 }
 
-function answerOf(sent: ClientRequest, body: string | undefined, { silenceMs, totalMs }: Timeouts): Promise<HubAnswer> {
+function answerOf(
+  sent: ClientRequest,
+  write: (sent: ClientRequest) => void,
+  { silenceMs, totalMs }: Timeouts,
+): Promise<HubAnswer> {
   return new Promise((done, fail) => {
     const late = (text: string): void => void sent.destroy(Object.assign(new Error(text), { code: "ETIMEDOUT" }));
-    const timer = setTimeout(() => late(`its answer takes longer than ${totalMs / 1000} s`), totalMs);
+    const timer =
+      totalMs === 0 ? undefined : setTimeout(() => late(`its answer takes longer than ${totalMs / 1000} s`), totalMs);
     const failed = (error: Error): void => {
       clearTimeout(timer);
       fail(error);
@@ -108,24 +187,35 @@ function answerOf(sent: ClientRequest, body: string | undefined, { silenceMs, to
     sent.setTimeout(silenceMs, () => late(`no data for ${silenceMs / 1000} s`));
     sent.once("error", failed);
     sent.once("response", (response: IncomingMessage) => {
-      const pieces: Buffer[] = [];
-      let size = 0;
-      response.on("data", (piece: Buffer) => {
-        size += piece.length;
-        if (size > largest) sent.destroy(new Error(`its answer is larger than ${largest} bytes`));
-        else pieces.push(piece);
-      });
-      response.once("error", failed);
-      response.once("end", () => {
+      complete(response).then((answer) => {
         clearTimeout(timer);
-        done({
-          status: response.statusCode ?? 0,
-          location: response.headers.location ?? "",
-          body: Buffer.concat(pieces).toString("utf8"),
-        });
+        done(answer);
+        // The hub may answer before it has read the body.
+        if (!sent.writableFinished) sent.destroy();
+      }, failed);
+    });
+    write(sent);
+  });
+}
+
+/** Reads an answer to its end. @throws Error of the connection, or if it is too large */
+function complete(response: IncomingMessage): Promise<HubAnswer> {
+  return new Promise((done, fail) => {
+    const pieces: Buffer[] = [];
+    let size = 0;
+    response.on("data", (piece: Buffer) => {
+      size += piece.length;
+      if (size > largest) response.destroy(new Error(`its answer is larger than ${largest} bytes`));
+      else pieces.push(piece);
+    });
+    response.once("error", fail);
+    response.once("end", () => {
+      done({
+        status: response.statusCode ?? 0,
+        location: response.headers.location ?? "",
+        body: Buffer.concat(pieces).toString("utf8"),
       });
     });
-    sent.end(body);
   });
 }
 
@@ -220,10 +310,13 @@ function refused(endpoint: HubEndpoint, path: string, { status, location, body }
   if (code === "page_unknown" || code === "method_refused") {
     return new Failure(`${hub} does not know ${path}: it is older than this program; upgrade it`);
   }
-  if (words !== "") return new Failure(`${hub} refuses: ${words}`);
+  if (words !== "") return new (isForBody(status) ? Refusal : Failure)(`${hub} refuses: ${words}`);
   if (status === 403) return new Failure(`${hub} does not allow this (status 403)`);
   return status >= 500 ? new Failure(`${hub} failed to answer (status ${status})`) : strange(endpoint);
 }
+
+/** True for a status that says that something is wrong with what was sent. */
+const isForBody = (status: number): boolean => [400, 413, 415, 422].includes(status);
 
 /** Code and message of an error body; empty if it is not one of a hub. */
 function errorIn(body: string): { code: string; message: string } {

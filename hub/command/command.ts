@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { type Completion, type Line, type Option, readLine, UsageError, verbOf } from "../../program/line.ts";
 import {
   optionsOf,
@@ -9,7 +10,7 @@ import {
   webAddress,
 } from "../../program/setting.ts";
 import type { Log } from "../log.ts";
-import type { Arguments, JsonAnswer, JsonRoute } from "../route/route.ts";
+import type { Arguments, JsonAnswer, JsonRoute, Route } from "../route/route.ts";
 import { table as settings } from "../settings.ts";
 
 /** A word after the verb that is no option. */
@@ -91,6 +92,22 @@ export interface HubClient {
    * @throws Failure
    */
   call<R extends JsonRoute>(route: R, args: Arguments<R>, body?: unknown): Promise<JsonAnswer<R>>;
+  /**
+   * Sends a body of any length. An error of its pieces ends the request, and is thrown.
+   * @throws Failure; Refusal if the hub does not take the body
+   */
+  send<R extends JsonRoute>(route: R, args: Arguments<R>, body: StreamedBody): Promise<JsonAnswer<R>>;
+  /**
+   * Asks for an answer of any length. It ends with an error if the connection is cut before it is complete.
+   * @throws Failure
+   */
+  receive<R extends Route>(route: R, args: Arguments<R>): Promise<Readable>;
+}
+
+/** A body that is sent while it is read. */
+export interface StreamedBody {
+  readonly type: string;
+  readonly pieces: AsyncIterable<Uint8Array>;
 }
 
 /** A value in a row. Undefined is unknown, which is never shown as 0; a list may be shown with one entry per line. */
@@ -138,6 +155,11 @@ export function checkChoice(what: string, word: unknown, allowed: readonly strin
 /** An expected failure of a command; the message is for the user. */
 export class Failure extends Error {
   override name = "Failure";
+}
+
+/** The hub refuses a request for what it contains; others may succeed. */
+export class Refusal extends Failure {
+  override name = "Refusal";
 }
 
 /** Address of a hub; a name or an IP address with a port may lack its "http://". */

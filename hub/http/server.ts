@@ -17,6 +17,10 @@ import { refuseInWords } from "./protocol.ts";
 /** How long a client may read nothing of what was sent to it. */
 const defaultStallMs = 60_000;
 
+/** How long a request with a body may take, beside a second for each `patientBytes` of it that have arrived. */
+const requestMs = 30_000;
+const patientBytes = 16_384;
+
 /** Limit for pipelined requests that wait for the answer before theirs; only a client that does not read exceeds it. */
 const mostWaiting = 16;
 
@@ -113,6 +117,7 @@ export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, garbled,
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     for (const [name, value] of Object.entries(always)) outgoing.setHeader(name, value);
     if (isLong(incoming)) outgoing.shouldKeepAlive = true;
+    limitBody(server, incoming);
     const fault = refusalOf?.(incoming);
     if (fault === undefined) {
       // The listener accepts only the shortest form of an IPv6 address.
@@ -131,7 +136,8 @@ export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, garbled,
   refuseInWords(server, { current: (socket) => answers.get(socket), refused: garbled });
   // Bounds the time that a client may take to send a request.
   server.headersTimeout = 15_000;
-  server.requestTimeout = 30_000;
+  // Node would also end a large file that comes fast: `limitBody` bounds the time of bodies.
+  server.requestTimeout = 0;
   if (stallMs === undefined) return server;
   return server.setTimeout(stallMs, (socket: Socket) => {
     const answer = answers.get(socket);
@@ -140,6 +146,24 @@ export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, garbled,
       socket.setTimeout(socket.timeout ?? stallMs);
     else socket.destroy();
   });
+}
+
+/** Ends a request whose body comes too slowly: large ones may take longer. */
+function limitBody(server: Server, incoming: IncomingMessage): void {
+  const { headers, socket } = incoming;
+  if (headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) === 0) return;
+  const begun = performance.now();
+  const read = socket.bytesRead;
+  const check = (): void => {
+    const allowed = requestMs + (1000 * (socket.bytesRead - read)) / patientBytes;
+    // What waits to be read is late by the hub's own doing.
+    const left = incoming.readableLength > 0 ? requestMs : begun + allowed - performance.now();
+    if (left > 0) timer = setTimeout(check, left).unref();
+    else server.emit("clientError", Object.assign(new Error(), { code: "ERR_HTTP_REQUEST_TIMEOUT" }), socket);
+  };
+  let timer = setTimeout(check, requestMs).unref();
+  const end = (): void => clearTimeout(timer);
+  incoming.once("end", end).once("close", end);
 }
 
 /**

@@ -1,0 +1,96 @@
+import type { Context } from "hono";
+import { clean } from "../../proto/clean.ts";
+import { Fault } from "../fault.ts";
+import { type RouteRequest, serve } from "../route/handler.ts";
+import type { JsonAnswer } from "../route/route.ts";
+import { csvTypes, importLimit, transferRoutes } from "../route/transfer.ts";
+import { FileImport } from "./import/file.ts";
+import type { Input, InputContext } from "./input.ts";
+
+/** Files that are read at the same time. */
+const mostImports = 2;
+
+/** Takes files of the NVIDIA GPU Metrics Logger into the history. */
+export const importer: Input = {
+  name: "import",
+  table: {},
+  open(context) {
+    let running = 0;
+    return {
+      routes: serve(
+        { import: transferRoutes.import },
+        {
+          async import(request) {
+            checkHead(request.c);
+            if (running >= mostImports) throw new Fault("busy", "Other files are being imported: try again later.");
+            running++;
+            try {
+              return request.c.json(await take(context, request));
+            } finally {
+              running--;
+            }
+          },
+        },
+      ),
+      change: () => {},
+      close: () => {},
+    };
+  },
+};
+
+/** @throws Fault media_type_refused, body_too_large */
+function checkHead(c: Context): void {
+  const type = (c.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+  if (!csvTypes.some((one) => one === type)) {
+    const given = type === "" ? "none" : JSON.stringify(clean(type, 64));
+    throw new Fault("media_type_refused", `The body must have the type text/csv: it has ${given}.`);
+  }
+  const coding = c.req.header("content-encoding")?.trim().toLowerCase() ?? "";
+  if (coding !== "" && coding !== "identity") {
+    const given = JSON.stringify(clean(coding, 64));
+    throw new Fault("media_type_refused", `The body must not be compressed: its Content-Encoding is ${given}.`);
+  }
+  if (Number(c.req.header("content-length") ?? 0) > importLimit) throw tooLarge();
+}
+
+const tooLarge = (): Fault => new Fault("body_too_large", `The body must not be larger than ${importLimit} bytes.`);
+
+type Imported = JsonAnswer<typeof transferRoutes.import>;
+
+/** Reads the body. What was stored is recorded also if it stops half-way. */
+async function take(
+  context: InputContext,
+  { c, by, given, recheck }: RouteRequest<typeof transferRoutes.import>,
+): Promise<Imported> {
+  const file = new FileImport({ ...context, zone: context.zone(), client: given.client, pause: () => void recheck() });
+  const name = given.name ?? "text/csv";
+  try {
+    let bytes = 0;
+    for await (const piece of c.req.raw.body ?? []) {
+      bytes += piece.length;
+      if (bytes > importLimit) throw tooLarge();
+      await file.add(piece);
+    }
+    return await file.end();
+  } catch (error) {
+    file.flush();
+    if (error instanceof Fault) throw error;
+    if (c.req.raw.signal.aborted || isCut(error)) {
+      throw new Fault("canceled", "The client went away before its request was read.", { cause: error });
+    }
+    throw error;
+  } finally {
+    const { stored, failed, hosts } = file.result;
+    if (stored > 0) {
+      const details = { rows: stored, failed };
+      context.log.info(`${stored} rows of ${hosts.length} hosts were imported from ${clean(name)}, ${failed} failed`);
+      context.desk.do(by, { name: "history.import", target: name, details, needs: "admin", write: () => {} });
+    }
+  }
+}
+
+/** True for the error of a body whose connection was closed. */
+const isCut = (error: unknown): boolean =>
+  ["ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE", "ABORT_ERR"].includes(String((error as { code?: unknown }).code)) ||
+  (error as Error).name === "AbortError" ||
+  (error as Error).message === "aborted";

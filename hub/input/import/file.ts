@@ -1,0 +1,205 @@
+import { create } from "@bufbuild/protobuf";
+import { CsvReader, type CsvRecord } from "../../../program/csv.ts";
+import { LineDecoder } from "../../../program/encoding.ts";
+import type { Zone } from "../../../program/zone.ts";
+import { GPUInfoSchema, HostInfoSchema } from "../../../proto/gen/host_pb.js";
+import { foreignKind, kindBytes } from "../../csv/kind.ts";
+import { FormError, type ReadCard, type ReadRow, RowReader } from "../../csv/read.ts";
+import { Fault } from "../../fault.ts";
+import type { JsonAnswer } from "../../route/route.ts";
+import type { transferRoutes } from "../../route/transfer.ts";
+import type { InputContext } from "../input.ts";
+
+/** Milliseconds of work before it yields to polls and viewers. */
+const patienceMs = 4;
+/** Rows between two looks at the time. */
+const stride = 64;
+/** Reports that the history takes before it is asked whether it can take more. */
+const mostReports = 2000;
+/** Hosts of one file: more of them are a mistake, and history has their names for ever. */
+const mostHosts = 1000;
+/** Cards of a report. */
+const mostCards = 256;
+/** Errors that are reported. */
+const mostErrors = 20;
+
+interface FileImportOptions extends Pick<InputContext, "ingest" | "history"> {
+  readonly zone: Zone;
+  /** Client of rows without one. */
+  readonly client: string | undefined;
+  /** Called now and then; ends the import by throwing. */
+  readonly pause: () => void;
+}
+
+/** Rows of one host and time. */
+interface Report {
+  readonly client: string;
+  readonly at: number;
+  readonly cards: Map<number, ReadCard>;
+  /** Lines of its rows. */
+  readonly lines: number[];
+}
+
+type Imported = JsonAnswer<typeof transferRoutes.import>;
+
+/** Takes one file into the history, piece by piece. */
+export class FileImport {
+  readonly #options: FileImportOptions;
+  readonly #decoder = new LineDecoder();
+  readonly #records = new CsvReader();
+  readonly #rows: RowReader;
+  #start: Buffer | undefined = Buffer.alloc(0);
+  /** The report of each client that is not complete. */
+  readonly #reports = new Map<string, Report>();
+  readonly #hosts = new Set<string>();
+  #given = 0;
+  #begun = 0;
+  #count = { rows: 0, stored: 0, failed: 0 };
+  #half = false;
+  #from = Number.POSITIVE_INFINITY;
+  #to = Number.NEGATIVE_INFINITY;
+  readonly #errors: { line: number; message: string }[] = [];
+
+  constructor(options: FileImportOptions) {
+    this.#options = options;
+    this.#rows = new RowReader(options);
+  }
+
+  /** What was imported until now. */
+  get result(): Imported {
+    const isKnown = this.#from <= this.#to;
+    return {
+      ...this.#count,
+      unreadable: this.#rows.unreadable,
+      half: this.#half,
+      encoding: this.#decoder.encoding ?? "ascii",
+      hosts: [...this.#hosts].sort(),
+      from: isKnown ? this.#from : null,
+      to: isKnown ? this.#to : null,
+      errors: this.#errors,
+    };
+  }
+
+  /** @throws Fault media_type_refused, bad_request, history_unwritable */
+  async add(piece: Uint8Array): Promise<void> {
+    if (this.#start === undefined) return this.#read(piece);
+    this.#start = Buffer.concat([this.#start, piece]);
+    if (this.#start.length >= kindBytes) await this.#open(this.#start);
+  }
+
+  /** @throws Fault as `add` */
+  async end(): Promise<Imported> {
+    if (this.#start !== undefined) await this.#open(this.#start);
+    await this.#take(this.#records.read(this.#decoder.end()));
+    this.#last();
+    this.flush();
+    await this.#options.history.ready();
+    return this.result;
+  }
+
+  /** Stores the reports that wait for further rows. */
+  flush(): void {
+    for (const report of this.#reports.values()) this.#store(report);
+    this.#reports.clear();
+  }
+
+  /** @throws Fault media_type_refused for what is not CSV */
+  async #open(start: Buffer): Promise<void> {
+    this.#start = undefined;
+    const kind = foreignKind(start.subarray(0, kindBytes));
+    if (kind !== undefined) throw new Fault("media_type_refused", `The body must be CSV: it is ${kind}.`);
+    await this.#read(start);
+  }
+
+  async #read(piece: Uint8Array): Promise<void> {
+    await this.#take(this.#records.read(this.#decoder.read(piece)));
+  }
+
+  async #take(records: Iterable<CsvRecord>): Promise<void> {
+    let seen = 0;
+    this.#begun = performance.now();
+    for (const record of records) {
+      this.#row(record);
+      if (this.#given >= mostReports) {
+        this.#given = 0;
+        this.#options.pause();
+        await this.#options.history.ready();
+        this.#begun = performance.now();
+      }
+      if (++seen % stride > 0 || performance.now() - this.#begun < patienceMs) continue;
+      await new Promise<void>((done) => setImmediate(done));
+      this.#begun = performance.now();
+    }
+  }
+
+  /** The line after the last line end: half of one, unless it shows that it is whole. */
+  #last(): void {
+    const last = this.#records.end();
+    if (last === undefined) return;
+    const { line, cells, closed } = last;
+    if (cells !== undefined && (closed || !this.#rows.begun || this.#rows.knows(cells))) {
+      this.#row(last);
+      return;
+    }
+    this.#half = true;
+    this.#count.rows++;
+    this.#fail(line, "the line stops half-way");
+  }
+
+  #row({ line, cells }: CsvRecord): void {
+    const row = cells === undefined ? { message: "its quotes are wrong" } : this.#parsed(cells);
+    if (row === undefined) return;
+    this.#count.rows++;
+    if ("message" in row) this.#fail(line, row.message);
+    else this.#group(row, line);
+  }
+
+  /** @throws Fault bad_request if nothing of the file can be read */
+  #parsed(cells: readonly string[]): ReturnType<RowReader["read"]> {
+    try {
+      return this.#rows.read(cells);
+    } catch (error) {
+      if (!(error instanceof FormError)) throw error;
+      if (this.#count.rows === 0) throw new Fault("bad_request", `${error.message}.`, { cause: error });
+      return { message: error.message };
+    }
+  }
+
+  #group({ at, client, gpu, card }: ReadRow, line: number): void {
+    if (!this.#hosts.has(client) && this.#hosts.size + this.#reports.size >= mostHosts && !this.#reports.has(client)) {
+      this.#fail(line, `a file may have rows of ${mostHosts} clients: this is a further one`);
+      return;
+    }
+    let report = this.#reports.get(client);
+    if (report !== undefined && (report.at !== at || report.cards.has(gpu) || report.cards.size >= mostCards)) {
+      this.#store(report);
+      report = undefined;
+    }
+    report ??= { client, at, cards: new Map(), lines: [] };
+    this.#reports.set(client, report);
+    report.cards.set(gpu, card);
+    report.lines.push(line);
+  }
+
+  /** @throws Fault history_unwritable */
+  #store({ client, at, cards, lines }: Report): void {
+    const gpus = [...cards].map(([id, card]) => create(GPUInfoSchema, { ...card, id }));
+    try {
+      this.#options.ingest.imported(client, create(HostInfoSchema, { sampled: BigInt(at), gpus }));
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === "sample_bad")) throw error;
+      for (const line of lines) this.#fail(line, "its time must be from December 2019 up to now");
+      return;
+    }
+    this.#given++;
+    this.#hosts.add(client);
+    this.#count.stored += lines.length;
+    this.#from = Math.min(this.#from, at);
+    this.#to = Math.max(this.#to, at);
+  }
+
+  #fail(line: number, message: string): void {
+    this.#count.failed++;
+    if (this.#errors.length < mostErrors) this.#errors.push({ line, message });
+  }
+}
