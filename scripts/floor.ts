@@ -83,7 +83,10 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["body.ts", "devices.ts", "json.ts", "rate.ts", "roll.ts", "settings.ts", "turns.ts"],
     ["registrar.ts"],
   ],
-  "hub/csv/": [["form.ts", "kind.ts"], ["read.ts"]],
+  "hub/csv/": [
+    ["form.ts", "kind.ts", "sheet.ts"],
+    ["day.ts", "read.ts"],
+  ],
   "hub/http/": [
     ["body.ts", "budget.ts", "connections.ts", "error.ts", "names.ts"],
     ["openapi.ts", "protocol.ts"],

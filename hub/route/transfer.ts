@@ -1,5 +1,7 @@
 import * as v from "valibot";
-import { text } from "./parameter.ts";
+import { levels } from "../../proto/device.ts";
+import { choice, list, milliseconds, repeated, text } from "./parameter.ts";
+import { aggregates } from "./rest.ts";
 import type { Routes } from "./route.ts";
 
 /** Most bytes of a file that is imported: 500 million rows. */
@@ -52,6 +54,12 @@ const imported = v.pipe(
   ]),
 );
 
+/** Forms of an export. */
+const forms = ["logger", "long", "wide"] as const;
+
+const when =
+  "a local date (2026-11-27), a local time (2026-11-27 08:30:00), one with an offset (2026-11-27T08:30:00+08:00), or Unix milliseconds";
+
 export const transferRoutes = {
   import: {
     method: "POST",
@@ -72,5 +80,47 @@ export const transferRoutes = {
     limit: importLimit,
     answer: { "application/json": imported },
     refuses: ["bad_request", "media_type_refused", "body_too_large", "busy", "history_unwritable"],
+  },
+  export: {
+    method: "GET",
+    path: "/api/v1/export",
+    needs: "read",
+    tag: "transfer",
+    summary: "History as a CSV file",
+    description:
+      "The form `logger` is the file of the NVIDIA GPU Metrics Logger (gpu_metrics_YYYYMMDD.csv), byte for byte: a row for each sample of a card. `long` has a row for each value, with the columns time, host, level, key, index, metric, unit and value; `wide` a row for each time and device, with the columns time, host, level, key, index and one for each metric. Rows are ordered by time, then host, then index; times, ranges and rows of any number: the answer is made while it is read. Unknown values are empty cells. Where samples are not kept any more, rows are those of the summaries (docs/logger.md). Hosts that wait for approval are left out.",
+    params: {
+      form: choice(forms, { help: "Form of the file. Default: `logger`.", example: "wide" }),
+      host: repeated({
+        help: "Name of a host, or its shown name; may be repeated. Default: all hosts.",
+        example: "gpu-server-1",
+      }),
+      client: repeated({ help: "The same as `host`.", example: "gpu-server-1" }),
+      gpu: list({ help: "Indices of GPUs, with commas between. Default: all.", example: "0,1" }),
+      from: text({ help: `Start: ${when}. Default: the start of the day of the end.`, example: "2026-11-27" }),
+      to: text({
+        help: `End: ${when}. A date is included, a time is not. Default: now.`,
+        example: "2026-11-27",
+      }),
+      metric: list({
+        help: "Metrics (docs/metrics.md), with commas between, of the forms `long` and `wide`. Default: all.",
+        example: "gpu_utilization,gpu_power",
+      }),
+      level: choice(levels, { help: "Only this kind of device, of the forms `long` and `wide`.", example: "gpu" }),
+      step: milliseconds({
+        help: "Width of a bucket in milliseconds, of the forms `long` and `wide`. Default: 0, every sample.",
+        example: "3600000",
+      }),
+      of: choice(aggregates, {
+        help: "What of a bucket is given. Default: the mean, and of a counter the newest value.",
+        example: "max",
+      }),
+      time: choice(["local", "unix"], {
+        help: "Times of the forms `long` and `wide`: local with the offset from UTC (2026-11-27T08:30:00.000+08:00), or Unix milliseconds. Default: `local`.",
+        example: "unix",
+      }),
+    },
+    answer: { "text/csv": "text" },
+    refuses: ["bad_request", "host_unknown", "device_unknown", "metric_unknown", "busy"],
   },
 } as const satisfies Routes;

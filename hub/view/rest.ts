@@ -4,11 +4,15 @@ import { until } from "../history/store.ts";
 import { shownName } from "../live.ts";
 import { serve } from "../route/handler.ts";
 import { restRoutes } from "../route/rest.ts";
+import { transferRoutes } from "../route/transfer.ts";
 import { type Actor, may } from "../who.ts";
 import { charts } from "./rest/chart.ts";
+import { exported } from "./rest/export.ts";
 import { fleet } from "./rest/fleet.ts";
 import { Maps } from "./rest/map.ts";
 import type { HubView, View } from "./view.ts";
+
+const routes = { ...restRoutes, export: transferRoutes.export };
 
 /** Paths for programs: those of the first GOHM, and history as charts and scripts ask for it. */
 export const rest: View = {
@@ -19,7 +23,8 @@ export const rest: View = {
     /** The hub as one request sees it: its queries end when the client goes away. */
     const seen = (c: Context): HubView => ({ ...hub, history: until(hub.history, c.req.raw.signal) });
     return {
-      routes: serve(restRoutes, {
+      routes: serve(routes, {
+        export: (request) => exported(seen(request.c), request),
         history: (request) => charts(seen(request.c), request),
         fleetHistory: (request) => fleet(seen(request.c), request),
         pk: (request) => maps.pk(request),
