@@ -37,6 +37,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
       log: lineLog((text) => process.stderr.write(text), systemClock.now),
       hub: () => openHub(given),
       print,
+      output,
       note: (text) => void process.stderr.write(`${text}\n`),
       terminal: { input: process.stdin, prompts: process.stderr },
       show: (listing) => show(listing, flags, sinkOf(output(), given)),

@@ -3,6 +3,7 @@ import { audit } from "./audit.ts";
 import { backup } from "./backup.ts";
 import type { Command } from "./command.ts";
 import { completion } from "./completion.ts";
+import { exportFile } from "./export.ts";
 import { help } from "./help.ts";
 import { importFiles } from "./import.ts";
 import { nodeCommands } from "./node.ts";
@@ -20,6 +21,7 @@ export const commands: readonly [Command, ...Command[]] = [
   ...accountCommands,
   ...tokenCommands,
   importFiles,
+  exportFile,
   audit,
   backup,
   restore,

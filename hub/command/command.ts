@@ -66,6 +66,8 @@ export interface Context {
   hub(): HubClient;
   /** Prints a line as it is. Not for text from a machine or a hub. */
   print(line: string): void;
+  /** Standard output, for output of any length. */
+  output(): NodeJS.WritableStream;
   /** Prints a line for people on standard error, which a script that takes the output does not get. */
   note(line: string): void;
   /** Standard input, and where its prompts go. */

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { levels } from "../../proto/device.ts";
+import type { Aggregate } from "../history/store.ts";
 import { choice, list, milliseconds, repeated, text } from "./parameter.ts";
-import { aggregates } from "./rest.ts";
 import type { Routes } from "./route.ts";
 
 /** Most bytes of a file that is imported: 500 million rows. */
@@ -55,7 +55,9 @@ const imported = v.pipe(
 );
 
 /** Forms of an export. */
-const forms = ["logger", "long", "wide"] as const;
+export const exportForms = ["logger", "long", "wide"] as const;
+
+const aggregates = ["avg", "min", "max", "last", "p95", "count"] as const satisfies readonly Aggregate[];
 
 const when =
   "a local date (2026-11-27), a local time (2026-11-27 08:30:00), one with an offset (2026-11-27T08:30:00+08:00), or Unix milliseconds";
@@ -90,7 +92,7 @@ export const transferRoutes = {
     description:
       "The form `logger` is the file of the NVIDIA GPU Metrics Logger (gpu_metrics_YYYYMMDD.csv), byte for byte: a row for each sample of a card. `long` has a row for each value, with the columns time, host, level, key, index, metric, unit and value; `wide` a row for each time and device, with the columns time, host, level, key, index and one for each metric. Rows are ordered by time, then host, then index; times, ranges and rows of any number: the answer is made while it is read. Unknown values are empty cells. Where samples are not kept any more, rows are those of the summaries (docs/logger.md). Hosts that wait for approval are left out.",
     params: {
-      form: choice(forms, { help: "Form of the file. Default: `logger`.", example: "wide" }),
+      form: choice(exportForms, { help: "Form of the file. Default: `logger`.", example: "wide" }),
       host: repeated({
         help: "Name of a host, or its shown name; may be repeated. Default: all hosts.",
         example: "gpu-server-1",
