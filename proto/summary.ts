@@ -58,7 +58,7 @@ export const shownName = ({ name, shown }: Pick<HostGlance, "name" | "shown">): 
  * @param now The hub's clock, Unix milliseconds.
  * @param interval Seconds between reports of hosts that have no interval of their own.
  */
-export function isFresh(host: HostGlance, now: number, interval: number): boolean {
+export function isFresh(host: Pick<HostGlance, "link" | "seen" | "interval">, now: number, interval: number): boolean {
   const { link, seen } = host;
   const own = host.interval > 0 ? host.interval : interval;
   const lateAfterMs = Math.max(3 * own, own + 10) * 1000;
@@ -203,21 +203,28 @@ function addOffer(offers: Map<string, Draft>, host: string, gpu: GPUGlance, stat
 const sum = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined ? b : b === undefined ? a : a + b;
 
-function addHolders(holders: Map<string, Omit<HolderUsage, "user">>, gpu: GPUGlance, state: Verdict): void {
+/**
+ * Who holds a card, with the bytes of device memory of each; undefined if unknown. Users of its processes; if no process is
+ * visible, the pods that it is allocated to.
+ */
+export function holdersOf(gpu: GPUGlance): Map<string, number | undefined> {
   const here = new Map<string, number | undefined>();
   const procs = holdingProcs(gpu);
   for (const proc of procs) {
     const user = userOf(proc);
     here.set(user, sum(here.get(user), proc.mem === undefined ? undefined : Number(proc.mem)));
   }
-  if (procs.length === 0) {
-    const pods = podsOf(gpu);
-    // A single pod has all memory in use; how several pods divide it is unknown.
-    const known = pods.length === 1 && gpu.memUsed !== undefined;
-    const memory = known ? Math.max(0, Number((gpu.memUsed ?? 0n) - (gpu.memReserved ?? 0n))) : undefined;
-    for (const pod of pods) here.set(pod, memory);
-  }
-  for (const [user, memory] of here) {
+  if (procs.length > 0) return here;
+  const pods = podsOf(gpu);
+  // A single pod has all memory in use; how several pods divide it is unknown.
+  const known = pods.length === 1 && gpu.memUsed !== undefined;
+  const memory = known ? Math.max(0, Number((gpu.memUsed ?? 0n) - (gpu.memReserved ?? 0n))) : undefined;
+  for (const pod of pods) here.set(pod, memory);
+  return here;
+}
+
+function addHolders(holders: Map<string, Omit<HolderUsage, "user">>, gpu: GPUGlance, state: Verdict): void {
+  for (const [user, memory] of holdersOf(gpu)) {
     const held = holders.get(user) ?? { cards: 0, idle: 0, memory: undefined };
     holders.set(user, {
       cards: held.cards + 1,

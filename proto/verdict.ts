@@ -41,7 +41,9 @@ function heldAbove(total: number): number {
  * Processes that hold a card: all except graphics processes with almost no memory, such as a display server on every card
  * of its machine. Graphics processes hold the card if together they use more than that.
  */
-export function holdingProcs(gpu: GPUGlance): readonly ProcGlance[] {
+export function holdingProcs<P extends ProcGlance>(
+  gpu: Omit<GPUGlance, "procs"> & { readonly procs: readonly P[] },
+): readonly P[] {
   const inUse = gpu.memoryShared ? undefined : usedOf(gpu);
   const limit = heldAbove(gpu.memoryShared ? 0 : Number(gpu.memTotal ?? 0n));
   const found = gpu.procs.filter(({ compute, graphics, mem }) => {
@@ -179,14 +181,20 @@ export function selector(gpu: GPUGlance): string {
   return gpu.parent === undefined ? String(gpu.vendorIndex ?? gpu.id ?? 0) : (gpu.uuid ?? "");
 }
 
-/** Environment variables that restrict a command to the given cards, written as a shell prefix. */
-export function environment(vendor: Vendor | undefined, selectors: readonly string[]): string {
+/** Environment variables that restrict a program to the given cards. */
+export function variables(vendor: Vendor | undefined, selectors: readonly string[]): Readonly<Record<string, string>> {
   const list = selectors.join(",");
-  if (vendor === Vendor.AMD) return `HIP_VISIBLE_DEVICES=${list}`;
-  if (vendor === Vendor.INTEL) return `ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 ZE_AFFINITY_MASK=${list}`;
+  if (vendor === Vendor.AMD) return { HIP_VISIBLE_DEVICES: list };
+  if (vendor === Vendor.INTEL) return { ZE_ENABLE_PCI_ID_DEVICE_ORDER: "1", ZE_AFFINITY_MASK: list };
   // Without the order CUDA numbers the fastest card 0, and its numbers differ from the driver's.
-  return `CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=${list}`;
+  return { CUDA_DEVICE_ORDER: "PCI_BUS_ID", CUDA_VISIBLE_DEVICES: list };
 }
+
+/** Variables as the prefix of a shell command. A machine chooses the uuids of its cards, so what a shell may run is quoted. */
+export const environment = (vendor: Vendor | undefined, selectors: readonly string[]): string =>
+  Object.entries(variables(vendor, selectors))
+    .map(([name, value]) => `${name}=${/^[\w.,:/-]*$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`}`)
+    .join(" ");
 
 /** Percentage of `total` that is used; undefined if either is unknown or `total` is 0. */
 export function percentOf(used: bigint | undefined, total: bigint | undefined): number | undefined {

@@ -55,7 +55,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["main.ts"],
   ],
   "hub/": [
-    ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts"],
+    ["clock.ts", "csv.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts"],
     ["database/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts", "who.ts"],
     ["book/", "history/", "privacy.ts"],
     ["csv/", "databases.ts", "desk.ts", "ingest.ts", "password.ts", "roster.ts", "route/", "secret.ts"],
@@ -121,6 +121,7 @@ export const contracts: readonly string[] = [
   "hub/route/parameter.ts",
   "hub/route/route.ts",
   "hub/task/task.ts",
+  "hub/view/body.ts",
   "hub/view/view.ts",
   "web/part/part.tsx",
   "web/text/admin.ts",

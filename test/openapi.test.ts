@@ -106,6 +106,7 @@ function closed(schema: unknown): unknown {
 function wrong(schema: object, value: unknown): string {
   const ajv = new Ajv2020({ strict: true, strictTypes: false, allErrors: true });
   ajv.addVocabulary(["components"]);
+  ajv.addFormat("date-time", (text) => new Date(text).toISOString() === text);
   ajv.addSchema({ $id: "doc", components: closed(document.components) } as object);
   // The document's own references are to itself.
   const text = JSON.stringify(schema).replaceAll('"#/', '"doc#/');
@@ -160,6 +161,7 @@ test("it has every route of every view, task and input, and none of the owner's"
 });
 
 const chart = "/api/history?host=gpu1&metric=gpu_power";
+const v1Chart = "/api/v1/history?host=gpu1&metric=gpu_power";
 const bad: Readonly<Record<string, readonly string[]>> = {
   history: [
     "/api/history",
@@ -173,6 +175,35 @@ const bad: Readonly<Record<string, readonly string[]>> = {
   pk: ["/pk?from=1.5", "/pk?host=nobody", "/pk?type=colour"],
   hist: ["/hist?from=1.5", "/hist?host=nobody", "/hist?type=colour"],
   feedHost: ["/feed/host", "/feed/host?name=nobody"],
+  listHosts: ["/api/v1/hosts?grup=x", "/api/v1/hosts?state=lost", "/api/v1/hosts?limit=5001", "/api/v1/hosts?cursor=x"],
+  getHost: ["/api/v1/hosts/nobody"],
+  listGpus: [
+    "/api/v1/gpus?verdict=good",
+    "/api/v1/gpus?host=nobody",
+    "/api/v1/gpus?vendor=acme",
+    "/api/v1/gpus?limit=0",
+  ],
+  findFree: [
+    "/api/v1/free?min_mem=40",
+    "/api/v1/free?host=nobody",
+    "/api/v1/free?same_host=maybe",
+    "/api/v1/free?count=0",
+  ],
+  listUsers: ["/api/v1/users?name=alice", "/api/v1/users?format=xml"],
+  getHistory: [
+    "/api/v1/history",
+    `${v1Chart}&from=yesterday`,
+    `${v1Chart}&from=2027-02-30`,
+    `${v1Chart}&form=csv`,
+    "/api/v1/history?host=nobody&metric=load1",
+    "/api/v1/history?host=gpu1&metric=colour",
+    `${v1Chart}&key=GPU-9`,
+  ],
+  getFleetHistory: [
+    "/api/v1/fleet/history",
+    "/api/v1/fleet/history?metric=colour",
+    "/api/v1/fleet/history?metric=load1&from=2027-01-15T25:00:00Z",
+  ],
   pageFile: ["/nothing.js"],
 };
 
@@ -189,6 +220,14 @@ test.each(Object.entries(bad))("every refusal of %s is as the document says, in 
 test.each<readonly [string, string]>([
   ["history", "application/json"],
   ["history", "application/x-protobuf"],
+  ["getHistory", "application/json"],
+  ["getHistory", "text/csv"],
+  ["getFleetHistory", "text/csv"],
+  ...["listHosts", "listGpus", "findFree", "listUsers"].flatMap((name) => [
+    [name, "application/json"] as const,
+    [name, "text/csv"] as const,
+  ]),
+  ["getHost", "*/*"],
   ["page", "text/html"],
   ["page", "application/json"],
   ...["fleetHistory", "pk", "hist", "health", "feed", "feedHost", "hostPage", "pageFile", "openapi"].map(

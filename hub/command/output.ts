@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import { clean, hidden } from "../../proto/clean.ts";
+import { csvRow } from "../csv.ts";
 import type { Cell, Listing, ListingColumn } from "./command.ts";
 
 /** Target of output, and its capabilities. */
@@ -55,20 +56,9 @@ function json(value: unknown): string {
 const escaped = (text: string): string =>
   text.split("").reduce((all, unit) => `${all}\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`, "");
 
-/** Starts of a text that a spreadsheet takes for a formula. */
-const formula = /^[=+\-@\t\r]/;
-
-/** RFC 4180, lines ended by CRLF. A text that a spreadsheet would calculate gets an apostrophe before it; numbers never do. */
-function csv<T>({ columns, rows }: Listing<T>): string {
-  const field = (cell: Cell): string => {
-    if (typeof cell === "number") return String(cell);
-    const text = textsOf(cell).join("; ");
-    const guarded = formula.test(text) ? `'${text}` : text;
-    return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
-  };
-  const lines = [columns.map(({ name }) => name), ...rows.map((row) => columns.map(({ value }) => field(value(row))))];
-  return lines.map((line) => `${line.join(",")}\r\n`).join("");
-}
+/** RFC 4180. */
+const csv = <T>({ columns, rows }: Listing<T>): string =>
+  [columns.map(({ name }) => name), ...rows.map((row) => columns.map(({ value }) => value(row)))].map(csvRow).join("");
 
 /** As `sacct -P`: names of the columns, then a line a row, with "|" between. A "|" in a value reads "¦": columns never move. */
 function parsable<T>({ columns, rows }: Listing<T>): string {

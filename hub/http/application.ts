@@ -2,7 +2,9 @@ import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { GenericSchema } from "valibot";
+import { nearest } from "../../program/hint.ts";
 import { peerAddress } from "../../program/network.ts";
+import { clean } from "../../proto/clean.ts";
 import { asFault, Fault, validationFault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import type { Refusals } from "../refusal.ts";
@@ -224,16 +226,26 @@ function matches(app: Pick<Hono, "router">, route: Route, path: string): boolean
 }
 
 /** @throws Fault bad_request */
-function valuesOf({ path: form, params }: Route, c: Context): Record<string, unknown> {
-  if (params === undefined) return {};
+function valuesOf({ path: form, params, strict }: Route, c: Context): Record<string, unknown> {
+  if (params === undefined && !strict) return {};
   const query = c.req.queries();
+  const known = Object.keys(params ?? {}).filter((name) => !form.includes(`{${name}}`));
+  const stranger = strict && Object.keys(query).find((name) => !known.includes(name));
+  if (typeof stranger === "string") throw unknownParameter(stranger, known);
   const path = c.req.param() as Readonly<Record<string, string>>;
   const values: Record<string, unknown> = {};
-  for (const [name, parameter] of Object.entries(params)) {
+  for (const [name, parameter] of Object.entries(params ?? {})) {
     // A pattern of the router's own may match without a value.
     const isInPath = form.includes(`{${name}}`);
     const texts = isInPath ? [path[name] ?? ""] : Object.hasOwn(query, name) ? query[name] : undefined;
     values[name] = read(name, parameter, texts ?? []);
   }
   return values;
+}
+
+function unknownParameter(given: string, known: readonly string[]): Fault {
+  const name = clean(given, 64);
+  const hint = nearest(name, known);
+  const more = hint === undefined ? `parameters are ${known.join(", ") || "(none)"}.` : `did you mean "${hint}"?`;
+  return new Fault("bad_request", `There is no parameter ${JSON.stringify(name)}: ${more}`);
 }

@@ -149,11 +149,12 @@ function nameOf(schema: GenericSchema): [string, GenericSchema][] {
   return title === undefined ? [] : [[title, schema]];
 }
 
+const strictly = "A parameter that is not listed is refused.";
 const anySite = "Pages of any web site may use it, without cookies (CORS).";
 
 function operation(name: string, route: Route, titled: Titled): object {
   const { params = {}, limit = bodyLimit } = route;
-  const description = [route.description, route.cors && anySite].filter(Boolean).join(" ");
+  const description = [route.description, route.strict && strictly, route.cors && anySite].filter(Boolean).join(" ");
   const bodies = Object.entries(bodiesOf(route)).map(([type, one]) => [type, content(one, titled, "input")] as const);
   const parameters = Object.entries(params).map(([key, one]) => parameter(key, one, route.path));
   return {
@@ -201,11 +202,12 @@ function content(schema: GenericSchema | "text" | "bytes", titled: Titled, typeM
 }
 
 /** Faults of a route that its declaration follows from. */
-function faultsOf({ refuses, body, needs, faults: shape }: Route): readonly FaultCode[] {
+function faultsOf({ refuses, body, needs, faults: shape, strict }: Route): readonly FaultCode[] {
   const invalid: FaultCode = shape === "logger" ? "validation_error" : "bad_request";
   const ofBody: readonly FaultCode[] = body === undefined ? [] : [invalid, "body_too_large", "media_type_refused"];
   const ofNeeds: readonly FaultCode[] = security[needs].length === 0 ? [] : ["sign_in_needed", "access_denied"];
-  return [...new Set([...refuses, ...ofBody, ...ofNeeds])];
+  const ofQuery: readonly FaultCode[] = strict ? ["bad_request"] : [];
+  return [...new Set([...refuses, ...ofQuery, ...ofBody, ...ofNeeds])];
 }
 
 function responses(route: Route, titled: Titled): Readonly<Record<string, object>> {

@@ -15,6 +15,7 @@ import { silent } from "../log.ts";
 import { feed } from "../view/feed.ts";
 import { page } from "../view/page.ts";
 import { rest } from "../view/rest.ts";
+import { v1 } from "../view/v1.ts";
 import type { RunningView } from "../view/view.ts";
 import { application } from "./application.ts";
 import { listen, type WebServer } from "./server.ts";
@@ -40,7 +41,7 @@ beforeAll(async () => {
   }
   const log = { ...silent, error: (line: string) => void lines.push(line) };
   const hub = viewOf({ live, history: model, clock: systemClock, log, web: folder });
-  open = [await feed.open(hub, {}), await rest.open(hub, {}), await page.open(hub, {})];
+  open = [await feed.open(hub, {}), await rest.open(hub, {}), await v1.open(hub, {}), await page.open(hub, {})];
   const app = application(open, { log: hub.log, entry: hub.identity });
   // Every route that the views have, with something to fill its parameters.
   const filled: Readonly<Record<string, string>> = {
@@ -49,6 +50,9 @@ beforeAll(async () => {
     "/feed/host": "/feed/host?name=a",
     "/api/history": "/api/history?host=a&metric=gpu_power&from=0",
     "/api/fleet/history": "/api/fleet/history?metric=gpu_power&from=0",
+    "/api/v1/history": "/api/v1/history?host=a&metric=gpu_power&from=0",
+    "/api/v1/fleet/history": "/api/v1/fleet/history?metric=gpu_power&from=0",
+    "/api/v1/hosts/:name": "/api/v1/hosts/a",
   };
   paths = app.routes.map(({ path }) => filled[path] ?? path);
   web = await listen(app, { address: "127.0.0.1:0", names: () => ["gpus.lab.example"], log: silent });
@@ -129,7 +133,7 @@ function refused(answer: RawAnswer, status: number, code: string): void {
 }
 
 test("there is a request for every route", () => {
-  expect(paths).toHaveLength(11);
+  expect(paths).toHaveLength(18);
   expect(paths.join()).not.toMatch(/[*{:]/);
 });
 

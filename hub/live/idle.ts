@@ -57,8 +57,7 @@ function changedHands(before: GPUInfo, after: GPUInfo): boolean {
 
 function occupantsOf(gpu: GPUInfo): Set<string> {
   // A display server stays on the card whoever occupies it.
-  const holding = new Set<object>(holdingProcs(gpu));
-  const procs = gpu.procs.filter((proc) => holding.has(proc));
+  const procs = holdingProcs(gpu);
   if (procs.length > 0) return new Set(procs.map(({ pid, uid }) => `${pid} ${uid}`));
   const { holders } = gpu;
   return new Set(holders.map(({ namespace, pod }) => `${namespace}/${pod}`));

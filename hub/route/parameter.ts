@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { Zone } from "../../program/zone.ts";
 import { Fault } from "../fault.ts";
 
 /** A parameter of the path or the query. `T` is what a handler gets. */
@@ -64,12 +65,73 @@ export const nanoseconds = (words: ParameterText): Parameter<string | undefined>
   wanted: "a whole number of nanoseconds",
 });
 
-export const count = (words: ParameterText): Parameter<number | undefined> => ({
+/** @param most the greatest value; none if absent */
+export const count = (words: ParameterText, most = Number.MAX_SAFE_INTEGER): Parameter<number | undefined> => ({
   ...words,
-  schema: v.pipe(v.string(), v.transform(Number), v.number(), v.integer(), v.minValue(1)),
+  schema: v.pipe(v.string(), v.transform(Number), v.number(), v.integer(), v.minValue(1), v.maxValue(most)),
   form: "one",
-  wanted: "a whole number from 1",
+  wanted: `a whole number from 1${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ""}`,
 });
+
+const powers: Readonly<Record<string, number>> = { "": 0, K: 1, M: 2, G: 3, T: 4, P: 5 };
+const written = /^([0-9]{1,16}(?:\.[0-9]{1,6})?) ?([KMGTP]?)(i?)B?$/i;
+/** A smaller number without a unit was meant in another one. */
+const leastBytes = 1_000_000;
+
+/** Bytes of a size: K, M, G, T and P are powers of 1000, with an "i" of 1024; without a unit they are bytes. NaN if it is none. */
+function bytesOf(text: string): number {
+  const [, count, unit = "", binary] = written.exec(text) ?? [];
+  if (count === undefined || (unit === "" && binary)) return Number.NaN;
+  const value = Number(count) * (binary ? 1024 : 1000) ** (powers[unit.toUpperCase()] ?? Number.NaN);
+  return unit === "" && value < leastBytes ? Number.NaN : value;
+}
+
+/** A size in bytes. */
+export const size = (words: ParameterText): Parameter<number | undefined> => ({
+  ...words,
+  schema: v.pipe(v.string(), v.transform(bytesOf), v.number(), v.finite(), v.minValue(0)),
+  form: "one",
+  wanted: `a size such as 40G (10^9 bytes) or 40Gi (2^30 bytes), or whole bytes from ${leastBytes}`,
+});
+
+const truths: Readonly<Record<string, boolean>> = { true: true, "1": true, false: false, "0": false };
+
+export const flag = (words: ParameterText): Parameter<boolean | undefined> => ({
+  ...words,
+  schema: v.pipe(
+    v.string(),
+    v.transform((text) => truths[text]),
+    v.boolean(),
+  ),
+  form: "one",
+  wanted: "true or false",
+});
+
+/** A time as `timeOf` reads it. */
+export const time = (words: ParameterText): Parameter<string | undefined> => ({
+  ...words,
+  schema: v.pipe(v.string(), v.regex(/^([0-9]{1,16}|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}.{0,24})?)$/)),
+  form: "one",
+  wanted: wantedTime,
+});
+
+const wantedTime = "Unix milliseconds, or a time such as 2026-11-28T08:30:00Z, 2026-11-28T08:30 or 2026-11-28";
+
+/**
+ * Unix milliseconds of the text of a time: these, or a time or day of ISO 8601, which is one of the hub's time zone if it has
+ * no offset from UTC. A "+" that was not encoded reaches the hub as a space.
+ * @throws Fault bad_request
+ */
+export function timeOf(name: string, text: string | undefined, zone: Zone): number | undefined {
+  if (text === undefined) return undefined;
+  const digits = /^[0-9]+$/.test(text) ? Number(text) : undefined;
+  const iso = text
+    .replace(/^(.{10}[T ][0-9:.]+) ([0-9]{2}:?[0-9]{2})$/, "$1+$2")
+    .replace(/^(.{10}[T ][0-9]{2}:[0-9]{2})(?!:)/, "$1:00");
+  const found = digits ?? (iso.length === 10 ? zone.startOfDay(iso) : zone.parse(iso));
+  if (found !== undefined && found <= latest) return found;
+  throw new Fault("bad_request", `The parameter "${name}" must be ${wantedTime}: it is "${text}".`);
+}
 
 export const choice = <const T extends string>(
   allowed: readonly T[],
@@ -87,6 +149,12 @@ export const list = (words: ParameterText): Parameter<readonly string[]> => ({
   schema: v.array(v.string()),
   form: "list",
   wanted: "names with commas between",
+});
+
+/** Chooses the form of an answer where a browser cannot choose the header Accept. */
+export const format = choice(["json", "csv"], {
+  help: "Form of the answer, for a browser; without it the header Accept decides: `text/csv` is CSV without, `csv` here a file with a byte order mark, by which spreadsheets read it as UTF-8.",
+  example: "json",
 });
 
 export const choices = <const T extends string>(

@@ -1,7 +1,19 @@
 import * as v from "valibot";
 import { levels } from "../../proto/device.ts";
 import type { Aggregate } from "../history/store.ts";
-import { choice, choices, count, list, milliseconds, nanoseconds, repeated, required, text } from "./parameter.ts";
+import {
+  choice,
+  choices,
+  count,
+  format,
+  list,
+  milliseconds,
+  nanoseconds,
+  repeated,
+  required,
+  text,
+  time as written,
+} from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
 /** In the order in which an answer has them. */
@@ -270,5 +282,42 @@ export const restRoutes = {
       "`status` is `ok` from every hub that works, whether its hosts answer or not; `open` counts those that answer now, out of `hosts`, and `silent` names up to 20 of the others.",
     answer: { "application/json": health },
     refuses: [],
+  },
+} as const satisfies Routes;
+
+/** Parameters `from` and `to` under /api/v1, which are also texts. */
+const range = (before: string) => {
+  const both = "Unix milliseconds, or ISO 8601, without an offset in the hub's time zone (`hub.timezone`)";
+  return {
+    from: written({
+      help: `Start of the range; a sample at this time is in it: ${both}. Default: ${before} before the end.`,
+      example: "2027-01-15T07:00:00Z",
+    }),
+    to: written({
+      help: `End of the range; a sample at this time is not in it: ${both}. Default: now.`,
+      example: "2027-01-15T08:00:00Z",
+    }),
+  };
+};
+const rows =
+  "As CSV, each bucket or sample is a line with its time in ISO 8601, UTC; text that a spreadsheet would calculate has an apostrophe before it.";
+
+/** History under /api/v1: what /api/history and /api/fleet/history answer, as JSON or CSV. */
+export const v1HistoryRoutes = {
+  getHistory: {
+    ...restRoutes.history,
+    path: "/api/v1/history",
+    strict: true,
+    description: `${restRoutes.history.description} ${rows}`,
+    params: { ...restRoutes.history.params, ...range("an hour"), format },
+    answer: { ...restRoutes.history.answer, "text/csv": "text" },
+  },
+  getFleetHistory: {
+    ...restRoutes.fleetHistory,
+    path: "/api/v1/fleet/history",
+    strict: true,
+    description: `${restRoutes.fleetHistory.description} ${rows}`,
+    params: { ...restRoutes.fleetHistory.params, ...range("a day"), format },
+    answer: { ...restRoutes.fleetHistory.answer, "text/csv": "text" },
   },
 } as const satisfies Routes;

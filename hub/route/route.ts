@@ -43,6 +43,8 @@ export interface Route {
   readonly enrolls?: true;
   /** True if pages of any web site may send the request and read the answer, without the browser's credentials (CORS). */
   readonly cors?: true;
+  /** True if a query parameter that is not declared is refused: a mistyped filter must not change nothing without a word. */
+  readonly strict?: true;
 }
 
 /** Routes by name. A name is also the operationId of OpenAPI. */

@@ -4,6 +4,7 @@ import { history } from "./grpc.ts";
 import { page } from "./page.ts";
 import { rest } from "./rest.ts";
 import { session } from "./session.ts";
+import { v1 } from "./v1.ts";
 import type { View } from "./view.ts";
 
-export const views: readonly View[] = [feed, rest, session, admin, page, history];
+export const views: readonly View[] = [feed, rest, v1, session, admin, page, history];

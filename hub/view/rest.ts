@@ -3,18 +3,20 @@ import { clean } from "../../proto/clean.ts";
 import { until } from "../history/store.ts";
 import { shownName } from "../live.ts";
 import { serve } from "../route/handler.ts";
-import { restRoutes } from "../route/rest.ts";
+import { timeOf } from "../route/parameter.ts";
+import { restRoutes, v1HistoryRoutes } from "../route/rest.ts";
 import { transferRoutes } from "../route/transfer.ts";
 import { type Actor, may } from "../who.ts";
+import { tableForm } from "./body.ts";
 import { charts } from "./rest/chart.ts";
 import { exported } from "./rest/export.ts";
 import { fleet } from "./rest/fleet.ts";
 import { Maps } from "./rest/map.ts";
 import type { HubView, View } from "./view.ts";
 
-const routes = { ...restRoutes, export: transferRoutes.export };
+const routes = { ...restRoutes, ...v1HistoryRoutes, export: transferRoutes.export };
 
-/** Paths for programs: those of the first GOHM, and history as charts and scripts ask for it. */
+/** Paths for programs: those of the first GOHM, and history as charts and scripts ask for it, the latter under /api/v1. */
 export const rest: View = {
   name: "rest",
   table: {},
@@ -22,6 +24,12 @@ export const rest: View = {
     const maps = new Maps(hub);
     /** The hub as one request sees it: its queries end when the client goes away. */
     const seen = (c: Context): HubView => ({ ...hub, history: until(hub.history, c.req.raw.signal) });
+    /** The request with its times as those of /api/history. */
+    const timed = <G extends { readonly from: string | undefined; readonly to: string | undefined }>(given: G) => ({
+      ...given,
+      from: timeOf("from", given.from, hub.zone()),
+      to: timeOf("to", given.to, hub.zone()),
+    });
     return {
       routes: serve(routes, {
         export: (request) => exported(seen(request.c), request),
@@ -29,6 +37,10 @@ export const rest: View = {
         fleetHistory: (request) => fleet(seen(request.c), request),
         pk: (request) => maps.pk(request),
         hist: (request) => maps.hist(request),
+        getHistory: ({ given, ...request }) =>
+          charts(seen(request.c), { ...request, given: timed(given) }, tableForm(request.c, given.format)),
+        getFleetHistory: ({ given, ...request }) =>
+          fleet(seen(request.c), { ...request, given: timed(given) }, tableForm(request.c, given.format)),
         health: ({ c, by }) => c.json(health(hub, by)),
       }),
       close: async () => maps.close(),

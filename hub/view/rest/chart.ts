@@ -4,6 +4,7 @@ import { type Device, devices, gpuKey, indexOfKey } from "../../../proto/device.
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
 import { Unit } from "../../../proto/gen/metric_pb.js";
 import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
+import { byteOrderMark, csvRow } from "../../csv.ts";
 import { Fault } from "../../fault.ts";
 import { firstDay, gpusOf, roundStep } from "../../history/series.ts";
 import type { Aggregate, Columns, KnownDevice, SeriesId } from "../../history/store.ts";
@@ -11,10 +12,11 @@ import type { Mask } from "../../privacy.ts";
 import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import { aggregates, type restRoutes } from "../../route/rest.ts";
+import { answer, type TableForm, tableHeaders, whole } from "../body.ts";
 import { type HubView, intervalOf } from "../view.ts";
-import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, rangeOf } from "./query.ts";
+import { tableRows } from "./table.ts";
 
 /** Points of one series if the request has no step. */
 const points = 2000;
@@ -50,24 +52,31 @@ interface ShownDevice extends Pick<Device, "level" | "key"> {
   readonly shown: string;
 }
 
+/** What is read of a request for series. */
+export type ChartQuestion = Pick<RouteRequest<typeof restRoutes.history>, "c" | "by" | "budget" | "given">;
+
 /**
  * Series of one host: `{host, from, to, step, series: [{level, key, metric, unit, cut, t, min, avg, max}]}`, times in
  * Unix ms, values in wire units; or a HistoryAnswer for clients that accept application/x-protobuf.
+ * @param form of a route that also answers with a table
  */
 export async function charts(
   hub: HubView,
-  { c, by, budget, given }: RouteRequest<typeof restRoutes.history>,
+  { c, by, budget, given }: ChartQuestion,
+  form: TableForm = "json",
 ): Promise<Response> {
-  const packed = weightOf(c.req.header("accept"), "application/x-protobuf", "application/protobuf") > 0;
+  const packed =
+    form === "json" && weightOf(c.req.header("accept"), "application/x-protobuf", "application/protobuf") > 0;
   const request = await chartRequest(hub, given, hub.privacy.maskFor(by));
   const { of, series } = request;
   // Each point that is read at a time has its time and values, and the text of some waits to be sent.
   const each = likely(hub, request);
   const points = Math.max(each, Math.min(batch, each * series.length));
   await budget.reserve(c, whole + 8 * (1 + of.length) * points);
-  const type = packed ? "application/x-protobuf" : "application/json; charset=utf-8";
-  return answer({ c, log: hub.log }, (packed ? protobuf : json)(hub, request), {
-    "Content-Type": type,
+  const made = packed ? protobuf(hub, request) : form === "json" ? json(hub, request) : csv(hub, request, form);
+  return answer({ c, log: hub.log }, made, {
+    ...tableHeaders(form, "history"),
+    ...(packed ? { "Content-Type": "application/x-protobuf" } : {}),
     Vary: "Accept",
     // Mount points depend on who asks.
     "Cache-Control": "no-store",
@@ -93,6 +102,16 @@ async function* json(hub: HubView, request: ChartRequest): AsyncGenerator<Uint8A
     before = "},";
   }
   yield Buffer.from(before === "" ? "]}" : "}]}");
+}
+
+async function* csv(hub: HubView, request: ChartRequest, form: TableForm): AsyncGenerator<Uint8Array> {
+  const { host, of } = request;
+  const names = ["time", "host", "level", "key", "metric", "unit", ...of];
+  yield Buffer.from((form === "file" ? byteOrderMark : "") + csvRow(names));
+  for await (const [{ id, metric, key }, read] of series(hub, request)) {
+    const columns = of.map((name) => read[name]);
+    yield* tableRows(read.t, [host, id.level, key, metric.name, unitOf(metric)], columns);
+  }
 }
 
 /** `,"avg":[1,2,3]`, in slices of which each takes about a millisecond. */

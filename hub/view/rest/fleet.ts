@@ -2,16 +2,18 @@ import type { Metric } from "../../../proto/catalog.ts";
 import { devices } from "../../../proto/device.ts";
 import type { GPUInfo } from "../../../proto/gen/host_pb.js";
 import { Unit } from "../../../proto/gen/metric_pb.js";
+import { byteOrderMark, csvRow } from "../../csv.ts";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { GroupColumns, Range, SeriesId } from "../../history/store.ts";
 import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import type { groupings, restRoutes } from "../../route/rest.ts";
+import { answer, type TableForm, tableHeaders, whole } from "../body.ts";
 import { counts, type HubView } from "../view.ts";
-import { answer, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 import { metricOf, rangeOf } from "./query.ts";
+import { tableRows } from "./table.ts";
 
 /** Buckets of one group if the request has no step, and buckets over all groups of one answer. */
 const points = 500;
@@ -38,32 +40,65 @@ interface FleetRequest {
 const collator = new Intl.Collator("en", { numeric: true });
 const order = ["avg", "min", "max", "sum", "count"] as const;
 
-/** One metric over the fleet: `{metric, unit, by, from, to, step, groups: [{name, series, t, avg, min, max, sum, count}]}`. */
+/** What is read of a request for groups of series. */
+export type FleetQuestion = Pick<RouteRequest<typeof restRoutes.fleetHistory>, "c" | "budget" | "given">;
+
+/** One metric over the fleet, as a table or `{metric, unit, by, from, to, step, groups: [{name, series, t, avg, min, max, sum, count}]}`. */
 export async function fleet(
   hub: HubView,
-  { c, budget, given }: RouteRequest<typeof restRoutes.fleetHistory>,
+  { c, budget, given }: FleetQuestion,
+  form: TableForm = "json",
 ): Promise<Response> {
   const request = await fleetRequest(hub, given);
   const { range, groups } = request;
   const buckets = ((range.to - range.from) / range.step) * Math.min(together, groups.length);
   await budget.reserve(c, whole + 8 * (1 + order.length) * Math.min(mostPoints, buckets));
-  return answer({ c, log: hub.log }, json(hub, request), { "Content-Type": "application/json; charset=utf-8" });
+  const made = form === "json" ? json(hub, request) : csv(hub, request, form);
+  return answer({ c, log: hub.log }, made, tableHeaders(form, "fleet-history"));
 }
 
-async function* json({ history }: HubView, { metric, by, groups, range }: FleetRequest): AsyncGenerator<Uint8Array> {
-  const unit = Unit[metric.unit].toLowerCase();
+const unitOf = ({ unit }: Metric): string => Unit[unit].toLowerCase();
+
+async function* json(hub: HubView, request: FleetRequest): AsyncGenerator<Uint8Array> {
+  const { metric, by, range } = request;
   const { from, to, step } = range;
-  const head = { metric: metric.name, unit, by, from, to, step };
+  const head = { metric: metric.name, unit: unitOf(metric), by, from, to, step };
   yield Buffer.from(`${JSON.stringify(head).slice(0, -1)},"groups":[`);
-  for (let at = 0; at < groups.length; at += together) {
-    const some = groups.slice(at, at + together);
-    const folded = await history.fold({ groups: some.map(({ series }) => series), range });
-    for (const [i, group] of some.entries()) {
-      const columns = folded[i];
-      if (columns !== undefined) yield groupJson(group, columns, at + i === 0 ? "" : ",");
-    }
+  let before = "";
+  for await (const [group, columns] of folded(hub, request)) {
+    yield groupJson(group, columns, before);
+    before = ",";
   }
   yield Buffer.from("]}");
+}
+
+async function* csv(hub: HubView, request: FleetRequest, form: TableForm): AsyncGenerator<Uint8Array> {
+  const { metric, by } = request;
+  const names = ["time", "metric", "unit", by, "series", ...order];
+  yield Buffer.from((form === "file" ? byteOrderMark : "") + csvRow(names));
+  for await (const [{ name, series }, columns] of folded(hub, request)) {
+    const lead = [metric.name, unitOf(metric), name, series.length];
+    yield* tableRows(
+      columns.t,
+      lead,
+      order.map((one) => columns[one]),
+    );
+  }
+}
+
+/** Reads groups some at a time, which bounds the memory. */
+async function* folded(
+  { history }: HubView,
+  { groups, range }: FleetRequest,
+): AsyncGenerator<[SeriesGroup, GroupColumns]> {
+  for (let at = 0; at < groups.length; at += together) {
+    const some = groups.slice(at, at + together);
+    const read = await history.fold({ groups: some.map(({ series }) => series), range });
+    for (const [i, group] of some.entries()) {
+      const columns = read[i];
+      if (columns !== undefined) yield [group, columns];
+    }
+  }
 }
 
 function groupJson({ name, series }: SeriesGroup, columns: GroupColumns, before: string): Uint8Array {

@@ -6,8 +6,8 @@ import { checkSignal, type HistoryReader, type Range, until } from "../../histor
 import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import type { restRoutes } from "../../route/rest.ts";
+import { answer, turn, whole } from "../body.ts";
 import { counts, type HubView, matchesEtag } from "../view.ts";
-import { answer, turn, whole } from "./body.ts";
 import { numbers } from "./json.ts";
 
 /** Samples in one answer, over all series: the newest ones of each. */

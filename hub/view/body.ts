@@ -1,7 +1,10 @@
+import { createHash } from "node:crypto";
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
-import { Fault } from "../../fault.ts";
-import type { Log } from "../../log.ts";
+import { weightOf } from "../../program/accept.ts";
+import { Fault } from "../fault.ts";
+import type { Log } from "../log.ts";
+import { matchesEtag } from "./view.ts";
 
 /** Bytes of an answer that is sent whole, with its length. A longer one goes out piece by piece. */
 export const whole = 1_048_576;
@@ -11,10 +14,31 @@ const patience = 4;
 /** Yields to polls and other viewers. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/** Bytes up to which an answer has an entity tag, where it is to have one. */
+export const mostTagged = 4 * whole;
+
+/** Forms in which a table is answered; a file is CSV that spreadsheets read as UTF-8. */
+export type TableForm = "json" | "csv" | "file";
+
+/** The form that a request wants: by its parameter `format`, else by its header Accept. */
+export function tableForm(c: Context, format: "json" | "csv" | undefined): TableForm {
+  if (format !== undefined) return format === "csv" ? "file" : "json";
+  const accept = c.req.header("accept");
+  return weightOf(accept, "text/csv") > weightOf(accept, "application/json") ? "csv" : "json";
+}
+
+/** Headers of a table. @param name that of the file, without its ending */
+export const tableHeaders = (form: TableForm, name: string): Readonly<Record<string, string>> => ({
+  "Content-Type": form === "json" ? "application/json; charset=utf-8" : "text/csv; charset=utf-8",
+  ...(form === "file" ? { "Content-Disposition": `attachment; filename="${name}.csv"` } : {}),
+});
+
 /** The request to answer, and the log for errors. */
 export interface BodyTarget {
   readonly c: Context;
   readonly log: Log;
+  /** True to give the answer an entity tag, made of its content, and to answer a client that has it already by status 304. */
+  readonly tagged?: true;
 }
 
 /**
@@ -22,15 +46,25 @@ export interface BodyTarget {
  * first piece, so that it can still be the answer.
  */
 export async function answer(
-  { c, log }: BodyTarget,
+  { c, log, tagged }: BodyTarget,
   made: AsyncIterator<Uint8Array>,
   headers: Readonly<Record<string, string>>,
 ): Promise<Response> {
   const pieces = yielding(made);
   const first: Uint8Array[] = [];
-  for (let size = 0; size < whole; ) {
+  const hash = tagged && createHash("sha256");
+  for (let size = 0; size < (tagged ? mostTagged : whole); ) {
     const { done, value } = await pieces.next();
-    if (done) return new Response(Buffer.concat(first), { headers });
+    if (done) {
+      if (!hash) return new Response(Buffer.concat(first), { headers });
+      // Weak: a proxy that compresses the answer keeps the tag.
+      const etag = `W/"${hash.digest("base64url").slice(0, 22)}"`;
+      const all = { ...headers, ETag: etag };
+      return matchesEtag(c, etag)
+        ? new Response(null, { status: 304, headers: all })
+        : new Response(Buffer.concat(first), { headers: all });
+    }
+    hash?.update(value);
     first.push(value);
     size += value.length;
   }

@@ -2,12 +2,12 @@ import { get, type IncomingMessage, request } from "node:http";
 import { Socket } from "node:net";
 import type { Context } from "hono";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { application } from "../../http/application.ts";
-import { listen, type WebServer } from "../../http/server.ts";
-import { silent } from "../../log.ts";
-import { serve } from "../../route/handler.ts";
-import type { Routes } from "../../route/route.ts";
-import { socket } from "../../who.ts";
+import { application } from "../http/application.ts";
+import { listen, type WebServer } from "../http/server.ts";
+import { silent } from "../log.ts";
+import { serve } from "../route/handler.ts";
+import type { Routes } from "../route/route.ts";
+import { socket } from "../who.ts";
 import { answer, turn } from "./body.ts";
 
 const piece = Buffer.alloc(1_000_000, "x");

@@ -1,0 +1,128 @@
+import { clone } from "@bufbuild/protobuf";
+import { Link } from "../../../proto/gen/feed_pb.js";
+import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
+import { compareNames, isFresh } from "../../../proto/summary.ts";
+import { Fault } from "../../fault.ts";
+import { type LiveHost, shownName } from "../../live.ts";
+import type { Mask } from "../../privacy.ts";
+import type { HostState } from "../../route/v1.ts";
+import type { Actor } from "../../who.ts";
+import { turn } from "../body.ts";
+import { counts, type HubView, intervalOf } from "../view.ts";
+
+/** Milliseconds of work before it yields. */
+const patienceMs = 4;
+
+/** A host as a client sees it. */
+export interface SeenHost {
+  readonly host: LiveHost;
+  readonly shown: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The last report, without what the client may not see. */
+  readonly info: HostInfo | undefined;
+  /** True if the last report may be shown as live. */
+  readonly fresh: boolean;
+  readonly state: HostState;
+  /** Since when it has been in this state, Unix milliseconds. */
+  readonly since: number;
+  /** Why it is down. */
+  readonly reason: string | undefined;
+  readonly intervalSec: number;
+}
+
+/** Hosts that a request is about; all that count where it names none. */
+export interface HostFilter {
+  readonly group?: string | undefined;
+  /** "name=value", or "name" for any value. */
+  readonly label?: readonly string[];
+  /** Names or shown names. */
+  readonly host?: readonly string[];
+}
+
+/** Orders names as people count; no two are equal. */
+export const inOrder = (a: string, b: string): number => compareNames(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+
+/**
+ * Lists hosts in the order of their names, without those that wait for approval; it yields to other work of the hub.
+ * @throws Fault host_unknown
+ */
+export async function* seenHosts(hub: HubView, by: Actor, filter: HostFilter): AsyncGenerator<SeenHost> {
+  const mask = hub.privacy.maskFor(by);
+  const wanted = filter.host?.length ? new Set(filter.host.map((name) => keyOf(hub, name))) : undefined;
+  const hosts = hub.live
+    .hosts()
+    .filter(({ name, profile }) => counts(hub, name) && (wanted?.has(name) ?? true) && inGroup(profile, filter))
+    .sort((a, b) => inOrder(a.name, b.name));
+  let begun = performance.now();
+  for (const host of hosts) {
+    const labels = labelsOf(host, mask);
+    if (!(filter.label ?? []).every((label) => hasLabel(labels, label))) continue;
+    yield seen(hub, host, { mask, labels });
+    if (performance.now() - begun > patienceMs) {
+      await turn();
+      begun = performance.now();
+    }
+  }
+}
+
+/** One host by its name or the one that is shown. @throws Fault host_unknown */
+export function seenHost(hub: HubView, by: Actor, name: string): SeenHost {
+  const host = hub.live.host(keyOf(hub, name));
+  if (host === undefined) throw unknown(name);
+  const mask = hub.privacy.maskFor(by);
+  return seen(hub, host, { mask, labels: labelsOf(host, mask) });
+}
+
+/** Key of a host that counts. @throws Fault host_unknown */
+function keyOf(hub: HubView, name: string): string {
+  const key = hub.roster.keyOf(name);
+  if (hub.live.host(key) === undefined || !counts(hub, key)) throw unknown(name);
+  return key;
+}
+
+const unknown = (name: string): Fault => new Fault("host_unknown", `There is no host "${name}".`);
+
+const inGroup = (profile: LiveHost["profile"], { group }: HostFilter): boolean =>
+  group === undefined || profile?.group === group;
+
+/** Labels as the client sees them: a filter must not tell what they hide. */
+const labelsOf = ({ profile }: LiveHost, mask: Mask | undefined): Readonly<Record<string, string>> => {
+  const labels = profile?.labels ?? {};
+  if (mask === undefined) return labels;
+  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, mask.text(value, false)]));
+};
+
+function hasLabel(labels: Readonly<Record<string, string>>, label: string): boolean {
+  const at = label.indexOf("=");
+  const name = at < 0 ? label : label.slice(0, at);
+  return Object.hasOwn(labels, name) && (at < 0 || labels[name] === label.slice(at + 1));
+}
+
+function seen(
+  hub: HubView,
+  host: LiveHost,
+  { mask, labels }: { readonly mask: Mask | undefined; readonly labels: SeenHost["labels"] },
+): SeenHost {
+  const { link, seen: at } = host;
+  const isDown = link.state === "waiting";
+  const age = { link: isDown ? Link.WAITING : Link.OPEN, interval: host.profile?.intervalSec ?? 0 };
+  const fresh = at !== undefined && isFresh({ ...age, seen: BigInt(at) }, hub.clock.now(), hub.interval());
+  return {
+    host,
+    shown: shownName(host),
+    labels,
+    info: masked(host.info, mask),
+    fresh,
+    state: isDown ? "down" : at === undefined ? "pending" : fresh ? "up" : "stale",
+    since: isDown || fresh || at === undefined ? link.since : at,
+    reason: isDown ? (mask?.text(link.reason, false) ?? link.reason) : undefined,
+    intervalSec: intervalOf(hub, host.name),
+  };
+}
+
+function masked(info: HostInfo | undefined, mask: Mask | undefined): HostInfo | undefined {
+  if (info === undefined || mask === undefined) return info;
+  const copy = clone(HostInfoSchema, info);
+  mask.report(copy, false);
+  return copy;
+}
