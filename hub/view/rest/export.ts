@@ -14,7 +14,7 @@ import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import type { transferRoutes } from "../../route/transfer.ts";
 import { counts, type HubView, intervalOf } from "../view.ts";
-import { answer, whole } from "./body.ts";
+import { answer, whole } from "../body.ts";
 import { metricOf } from "./query.ts";
 
 type ExportParameters = ParameterValues<typeof transferRoutes.export.params>;
