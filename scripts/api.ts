@@ -2,6 +2,7 @@
 import { openapi } from "../hub/http/openapi.ts";
 import { adminRoutes } from "../hub/route/admin.ts";
 import { backupRoutes } from "../hub/route/backup.ts";
+import { docsRoutes } from "../hub/route/docs.ts";
 import { documentRoutes } from "../hub/route/document.ts";
 import { feedRoutes } from "../hub/route/feed.ts";
 import { pageRoutes } from "../hub/route/page.ts";
@@ -25,6 +26,7 @@ export const routes: Routes = {
   ...pushRoutes,
   ...transferRoutes,
   ...documentRoutes,
+  ...docsRoutes,
   ...backupRoutes,
   ...pageRoutes,
 };

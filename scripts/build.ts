@@ -20,6 +20,7 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { build, type Metafile, type Plugin } from "esbuild";
 import { browsers } from "./browsers.ts";
 import { notices } from "./notices.ts";
+import { buildViewers, viewerPackages } from "./viewers.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 const bin = join(top, "node_modules", ".bin");
@@ -248,6 +249,7 @@ function writePackageFile(): void {
 
 async function buildPage(): Promise<void> {
   const out = join(top, "dist", "web");
+  const target = Object.entries(browsers).map(([name, version]) => `${name}${version}`);
   rmSync(out, { recursive: true, force: true });
   const result = await build({
     absWorkingDir: top,
@@ -256,7 +258,7 @@ async function buildPage(): Promise<void> {
     bundle: true,
     format: "esm",
     splitting: true,
-    target: Object.entries(browsers).map(([name, version]) => `${name}${version}`),
+    target,
     minify: true,
     jsx: "automatic",
     jsxImportSource: "preact",
@@ -276,7 +278,9 @@ async function buildPage(): Promise<void> {
     .replace("%STYLE%", named(/^app-.*\.css$/));
   copyFileSync(join(top, "web", "favicon.svg"), join(out, "favicon.svg"));
   writeFileSync(join(out, "index.html"), html);
-  writeNotices(join("web", "licenses.txt"), result.metafile);
+  const viewers = await buildViewers(top, join(out, "docs"), target);
+  const inputs = { ...result.metafile.inputs, ...viewers.inputs };
+  writeNotices(join("web", "licenses.txt"), { ...result.metafile, inputs }, viewerPackages);
 }
 
 const parts: Readonly<Record<string, () => Promise<void>>> = { agent: buildAgent, hub: buildHub, page: buildPage };

@@ -96,13 +96,13 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["backup.ts"],
   ],
   "web/": [
-    ["ask.ts", "choice.ts", "route.ts", "stroke.ts", "wall.ts"],
+    ["ask.ts", "choice.ts", "locale.ts", "route.ts", "stroke.ts", "wall.ts"],
     ["call.ts", "feed.ts", "history.ts", "renew.ts", "sheet.ts", "theme.ts"],
     ["store.ts", "text/", "viewer.ts"],
     ["language.ts"],
     ["part/"],
     ["frame.tsx", "page/"],
-    ["main.tsx"],
+    ["docs.ts", "main.tsx"],
   ],
 };
 

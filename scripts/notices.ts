@@ -6,6 +6,12 @@ import type { Metafile } from "esbuild";
 /** Packages without a licence file, and the package whose file has the same text. Copyright lines come from their sources. */
 const elsewhere: Readonly<Record<string, string>> = { "@bufbuild/protobuf": "@grpc/grpc-js" };
 
+/** Further files that must go with a package: notices, and the licences of what is bundled in it. */
+const along: Readonly<Record<string, readonly string[]>> = {
+  redoc: ["bundles/redoc.standalone.js.LICENSE.txt"],
+  "swagger-ui-dist": ["NOTICE", "swagger-ui-bundle.js.LICENSE.txt"],
+};
+
 /** Third-party parts of a package's native code, and their folders in the package, which hold their licences. */
 const within: Readonly<Record<string, readonly string[]>> = {
   koffi: ["vendor/node-addon-api", "vendor/node-api-headers"],
@@ -15,7 +21,7 @@ export interface Bundle {
   /** Path of node_modules. */
   readonly modules: string;
   readonly metafile: Metafile;
-  /** Packages that are shipped with the bundle but not part of its code: native libraries, programs. */
+  /** Packages that are shipped with the bundle but not part of its code: native libraries, programs, whole files. */
   readonly beside?: readonly string[];
 }
 
@@ -52,14 +58,17 @@ function notice(folder: string, name: string, files: readonly string[]): string 
     if (its === undefined) throw new Error(`${name}/${part} has no licence file: look at scripts/notices.ts`);
     return `${part}:\n\n${its}`;
   });
+  const further = (along[name] ?? []).map((file) => `${file}:\n\n${textOf(join(folder, file))}`);
   const line = "=".repeat(80);
-  return [`${line}\n${name} ${version} (${license})\n${line}\n`, ...headers, text, ...inner].join("\n");
+  return [`${line}\n${name} ${version} (${license})\n${line}\n`, ...headers, text, ...inner, ...further].join("\n");
 }
 
 function licenceOf(folder: string): string | undefined {
   const file = existsSync(folder) ? readdirSync(folder).find((each) => /^licen[cs]e(\.\w+)?$/i.test(each)) : undefined;
-  return file && `${readFileSync(join(folder, file), "utf8").replaceAll("\r\n", "\n").trim()}\n`;
+  return file && textOf(join(folder, file));
 }
+
+const textOf = (path: string): string => `${readFileSync(path, "utf8").replaceAll("\r\n", "\n").trim()}\n`;
 
 /** Returns the distinct head comments of files that contain a copyright. */
 function copyrights(top: string, files: readonly string[]): string[] {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { languages, pickLanguage } from "./language.ts";
+import { languages, pickLanguage } from "./locale.ts";
 import { en } from "./text/en.ts";
 import { zhCN } from "./text/zh-CN.ts";
 import { zhTW } from "./text/zh-TW.ts";

@@ -3,35 +3,17 @@ import type { SentenceValues } from "../hub/sentence.ts";
 import type { Sentence } from "../proto/gen/feed_pb.js";
 import { loadWithRetry, SignIn } from "./ask.ts";
 import { language } from "./choice.ts";
+import { pickLanguage, type Tag } from "./locale.ts";
 import type { AdminText } from "./text/admin.ts";
 import { en } from "./text/en.ts";
 import type { Text } from "./text/text.ts";
 
-type Tag = "en" | "zh-CN" | "zh-TW";
-
-/** Languages under their own names. All except English are loaded on demand. */
-export const languages: readonly { readonly tag: Tag; readonly name: string }[] = [
-  { tag: "en", name: "English" },
-  { tag: "zh-CN", name: "简体中文" },
-  { tag: "zh-TW", name: "繁體中文" },
-];
+/** All except English are loaded on demand. */
 const loaders: Readonly<Record<Tag, () => Promise<Text>>> = {
   en: async () => en,
   "zh-CN": async () => (await import("./text/zh-CN.ts")).zhCN,
   "zh-TW": async () => (await import("./text/zh-TW.ts")).zhTW,
 };
-
-/** Picks the language: the chosen one, else the browser's first preference that exists, else English. */
-export function pickLanguage(chosen: string, preferred: readonly string[]): Tag {
-  const exact = languages.find((l) => l.tag === chosen);
-  if (exact) return exact.tag;
-  for (const tag of preferred.map((w) => w.toLowerCase())) {
-    if (/^zh\b.*(hant|-tw|-hk|-mo)/.test(tag)) return "zh-TW";
-    if (/^zh\b/.test(tag)) return "zh-CN";
-    if (/^en\b/.test(tag)) return "en";
-  }
-  return "en";
-}
 
 const chosenTag = computed(() => pickLanguage(language.value, navigator.languages));
 const current = signal<Text>(en);

@@ -20,8 +20,7 @@ export const pageRoutes = {
     needs: "open",
     tag: "page",
     summary: "The page, or for a client that prefers JSON, what this hub is",
-    description:
-      "`docs_url` is what clients of the GPU Metrics Logger expect. There are no pages at `/docs` yet; `GET /openapi.json` describes the interface.",
+    description: "`docs_url` is where clients of the GPU Metrics Logger expect the documentation of the interface.",
     answer: { "text/html": "text", "application/json": about },
     others: statuses,
     refuses: [],

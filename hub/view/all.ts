@@ -1,4 +1,5 @@
 import { admin } from "./admin.ts";
+import { docs } from "./docs.ts";
 import { feed } from "./feed.ts";
 import { history } from "./grpc.ts";
 import { page } from "./page.ts";
@@ -7,4 +8,4 @@ import { session } from "./session.ts";
 import { v1 } from "./v1.ts";
 import type { View } from "./view.ts";
 
-export const views: readonly View[] = [feed, rest, v1, session, admin, page, history];
+export const views: readonly View[] = [feed, rest, v1, session, admin, docs, page, history];

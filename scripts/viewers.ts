@@ -1,0 +1,70 @@
+// Builds the files of /docs and /redoc into a folder: Swagger UI, ReDoc and ours, each compressed.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build, type Metafile } from "esbuild";
+
+/** A text that a file must contain once, and what replaces it. */
+type Change = readonly [RegExp, string];
+
+/** A file of a package. */
+interface Copied {
+  /** Path in node_modules. */
+  readonly from: string;
+  readonly changes: readonly Change[];
+}
+
+/** Maps of sources are not shipped: a browser's tools would ask for them in vain. */
+const sourceMap: Change = [/\n(\/\/|\/\*)# sourceMappingURL=\S+?\.map(\*\/)?\s*$/, "\n"];
+const licence: Change = [/(?<=^\/\*! For license information please see )\S+(?= \*\/)/, "licenses.txt"];
+
+const copied: readonly Copied[] = [
+  { from: "swagger-ui-dist/swagger-ui.css", changes: [sourceMap] },
+  { from: "swagger-ui-dist/swagger-ui-bundle.js", changes: [licence] },
+  {
+    from: "redoc/bundles/redoc.standalone.js",
+    // ReDoc fetches its logo from another host, and removes the image if that fails.
+    changes: [licence, [/https:\/\/cdn\.redoc\.ly\/redoc\/logo-mini\.svg/, "data:,"], sourceMap],
+  },
+];
+
+/** Packages of these files, for the licences. */
+export const viewerPackages = ["redoc", "swagger-ui-dist"] as const;
+
+/** @throws Error if a file is not the one that these changes are for */
+function changed(text: string, { from, changes }: Copied): string {
+  return changes.reduce((before, [pattern, by]) => {
+    const count = [...before.matchAll(new RegExp(pattern.source, "g"))].length;
+    if (count !== 1)
+      throw new Error(`${from} contains ${pattern} ${count} times, not once: look at scripts/viewers.ts`);
+    return before.replace(pattern, by);
+  }, text);
+}
+
+/** @param target oldest browsers, as esbuild names them @returns what is bundled in our script */
+export async function buildViewers(top: string, folder: string, target: readonly string[]): Promise<Metafile> {
+  mkdirSync(folder, { recursive: true });
+  const write = (path: string, content: string | Uint8Array): void => {
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    writeFileSync(join(folder, `${name}.gz`), gzipSync(content, { level: 9 }));
+  };
+  for (const one of copied) {
+    write(one.from, changed(readFileSync(join(top, "node_modules", one.from), "utf8"), one));
+  }
+  for (const page of ["swagger.html", "redoc.html"]) write(page, readFileSync(join(top, "web", "docs", page)));
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: top,
+    entryPoints: { start: join(top, "web", "docs.ts"), style: join(top, "web", "docs", "style.css") },
+    outdir: folder,
+    bundle: true,
+    format: "esm",
+    target: [...target],
+    minify: true,
+    write: false,
+    metafile: true,
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  for (const { path, contents } of outputFiles) write(path, contents);
+  return metafile;
+}

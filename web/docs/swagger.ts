@@ -1,0 +1,55 @@
+/** An operation of the document, as much of it as is used here. */
+interface Operation {
+  /** The right that it needs. */
+  readonly "x-needs"?: string;
+  readonly responses?: Readonly<Record<string, { readonly content?: object }>>;
+}
+
+export interface OpenApi {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+}
+
+type Selector = (state: unknown, path: string, method: string) => boolean;
+
+/** Settings of Swagger UI: https://swagger.io/docs/open-source-tools/swagger-ui/usage/configuration */
+interface SwaggerSettings {
+  readonly spec: OpenApi;
+  readonly dom_id: string;
+  readonly deepLinking: boolean;
+  readonly docExpansion: "list";
+  readonly defaultModelsExpandDepth: number;
+  readonly displayRequestDuration: boolean;
+  readonly validatorUrl: null;
+  readonly plugins: readonly object[];
+  readonly onComplete: () => void;
+}
+
+declare const SwaggerUIBundle: (settings: SwaggerSettings) => unknown;
+
+/**
+ * True if a person may send an operation's request from the documentation: those that only read, and end. A signed-in
+ * administrator would otherwise delete an account with the example of its documentation.
+ */
+export function mayTry({ paths }: OpenApi, path: string, method: string): boolean {
+  const operation = paths[path]?.[method];
+  if (operation === undefined || (method !== "get" && operation["x-needs"] !== "read")) return false;
+  return !("text/event-stream" in (operation.responses?.[200]?.content ?? {}));
+}
+
+/** Shows a document in Swagger UI. @param done called when it is shown */
+export function showInSwagger(spec: OpenApi, done: () => void): void {
+  const allow: Selector = (_, path, method) => mayTry(spec, path, method);
+  const tryReadsOnly = { statePlugins: { spec: { wrapSelectors: { allowTryItOutFor: () => allow } } } };
+  SwaggerUIBundle({
+    spec,
+    dom_id: "#viewer",
+    deepLinking: true,
+    docExpansion: "list",
+    defaultModelsExpandDepth: 0,
+    displayRequestDuration: true,
+    // The document is not sent to anybody for validation.
+    validatorUrl: null,
+    plugins: [tryReadsOnly],
+    onComplete: done,
+  });
+}
