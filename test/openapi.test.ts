@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { Ajv2020 } from "ajv/dist/2020.js";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { application } from "../hub/http/application.ts";
 import { openapi } from "../hub/http/openapi.ts";
@@ -17,7 +17,7 @@ import { silent } from "../hub/log.ts";
 import { backupRoutes } from "../hub/route/backup.ts";
 import { documentRoutes } from "../hub/route/document.ts";
 import { restRoutes } from "../hub/route/rest.ts";
-import { call, type Route, type Routes } from "../hub/route/route.ts";
+import { call, type Route, type Routes, tags } from "../hub/route/route.ts";
 import { tasks } from "../hub/task/all.ts";
 import type { RunningTask } from "../hub/task/task.ts";
 import { views } from "../hub/view/all.ts";
@@ -40,14 +40,30 @@ let document: Document;
 
 /** As much of a document as is looked at here. */
 interface Document {
+  readonly tags: readonly { readonly name: string; readonly description: string; readonly "x-displayName": string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: { readonly schemas: Readonly<Record<string, object>> };
 }
 
+interface Media {
+  readonly schema?: object;
+  readonly example?: unknown;
+}
+
 interface Operation {
   readonly operationId: string;
-  readonly parameters?: readonly { readonly name: string; readonly required?: boolean; readonly schema: object }[];
-  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: object }>>;
+  readonly summary: string;
+  readonly tags: readonly string[];
+  readonly parameters?: readonly {
+    readonly name: string;
+    readonly required?: boolean;
+    readonly schema: object;
+    readonly example?: unknown;
+  }[];
+  readonly requestBody?: { readonly content: Readonly<Record<string, Media>> };
+  readonly responses: Readonly<
+    Record<string, { readonly description: string; readonly content?: Readonly<Record<string, Media>> }>
+  >;
 }
 
 beforeAll(async () => {
@@ -79,6 +95,8 @@ beforeAll(async () => {
   const app = application(open, { log: silent, version: "1.2.3", entry: hub.identity });
   web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
   document = (await (await get("/openapi.json")).json()) as Document;
+  answers = new Schemas(closed(document.components));
+  bodies = new Schemas(document.components);
 });
 
 afterAll(async () => {
@@ -102,17 +120,31 @@ function closed(schema: unknown): unknown {
   return "properties" in copy && !("additionalProperties" in copy) ? { ...copy, additionalProperties: false } : copy;
 }
 
-/** What is wrong with a value of a schema of the document, or "". */
-function wrong(schema: object, value: unknown): string {
-  const ajv = new Ajv2020({ strict: true, strictTypes: false, allErrors: true });
-  ajv.addVocabulary(["components"]);
-  ajv.addFormat("date-time", (text) => new Date(text).toISOString() === text);
-  ajv.addSchema({ $id: "doc", components: closed(document.components) } as object);
-  // The document's own references are to itself.
-  const text = JSON.stringify(schema).replaceAll('"#/', '"doc#/');
-  const check = ajv.compile(JSON.parse(text));
-  return check(value) ? "" : ajv.errorsText(check.errors);
+/** Compiled schemas of the document. */
+class Schemas {
+  readonly #ajv = new Ajv2020({ strict: true, strictTypes: false, allErrors: true });
+  readonly #compiled = new Map<string, ValidateFunction>();
+
+  constructor(components: unknown) {
+    this.#ajv.addVocabulary(["components"]);
+    this.#ajv.addFormat("date-time", (text) => new Date(text).toISOString() === text);
+    this.#ajv.addSchema({ $id: "doc", components } as object);
+  }
+
+  /** What is wrong with a value of a schema of the document, or "". */
+  wrong(schema: object, value: unknown): string {
+    // The document's own references are to itself.
+    const text = JSON.stringify(schema).replaceAll('"#/', '"doc#/');
+    const check = this.#compiled.get(text) ?? this.#ajv.compile(JSON.parse(text));
+    this.#compiled.set(text, check);
+    return check(value) ? "" : this.#ajv.errorsText(check.errors);
+  }
 }
+
+/** Of answers: they have what the document names, and no more. */
+let answers: Schemas;
+/** Of bodies, in which clients may send more. */
+let bodies: Schemas;
 
 const operationOf = (name: string): Operation => {
   const found = Object.values(document.paths)
@@ -128,12 +160,12 @@ async function check(name: string, answer: Response): Promise<string | undefined
   expect(response, `${name}: status ${answer.status}`).toBeDefined();
   if (answer.status === 302 || answer.status === 304) return undefined;
   const type = answer.headers.get("content-type")?.split(";")[0] ?? "";
-  const content = (response?.content ?? {}) as Record<string, { readonly schema?: object }>;
+  const content = response?.content ?? {};
   const declared = content[type] ?? content["*/*"];
   expect(declared, `${name}: ${answer.status} ${type}`).toBeDefined();
   if (!type.endsWith("json")) return void (await answer.body?.cancel());
   const value = (await answer.json()) as { code?: string; error?: { code?: string } };
-  expect(wrong(declared?.schema ?? {}, value), `${name} ${answer.url}`).toBe("");
+  expect(answers.wrong(declared?.schema ?? {}, value), `${name} ${answer.url}`).toBe("");
   if (answer.status < 400) return undefined;
   const code = value.error?.code ?? value.code ?? "";
   expect(response?.description, `${name}: ${answer.status} is not documented for ${code}`).toContain(`\`${code}\``);
@@ -142,11 +174,49 @@ async function check(name: string, answer: Response): Promise<string | undefined
 
 test("the document is one of OpenAPI 3.1, and every schema in it is one that ajv takes", async () => {
   expect(await new Validator().validate(JSON.parse(JSON.stringify(document)))).toEqual({ valid: true });
-  const schemas = Object.values(document.components.schemas) as { readonly examples?: readonly unknown[] }[];
+  const schemas = Object.entries(document.components.schemas);
   // A schema that ajv does not take throws.
-  for (const schema of schemas) wrong(schema, {});
-  const examples = schemas.flatMap((schema) => (schema.examples ?? []).map((one) => wrong(schema, one)));
-  expect([...new Set(examples)]).toEqual([""]);
+  for (const [name] of schemas) answers.wrong({ $ref: `#/components/schemas/${name}` }, {});
+});
+
+/** Everything in the document that has a schema, by where it is: bodies, answers and parameters. */
+function shown(): (readonly [string, Media])[] {
+  const all = Object.values(document.paths).flatMap((operations) => Object.values(operations));
+  return all.flatMap(({ operationId, requestBody, responses, parameters = [] }) => {
+    const contents = { body: requestBody?.content ?? {}, answer: responses[200]?.content ?? {} };
+    const media = Object.entries(contents).flatMap(([what, content]) =>
+      Object.entries(content)
+        .filter(([type]) => type.endsWith("json"))
+        .map(([, one]) => [`${what} of ${operationId}`, one] as const),
+    );
+    return [...media, ...parameters.map((one) => [`${one.name} of ${operationId}`, one] as const)];
+  });
+}
+
+test("every JSON body, every JSON answer and every parameter has an example, which is valid", () => {
+  const named = Object.values(document.components.schemas) as { readonly examples?: readonly unknown[] }[];
+  const ofSchemas = named.flatMap((schema) => (schema.examples ?? []).map((one) => bodies.wrong(schema, one)));
+  expect([...new Set(ofSchemas)]).toEqual([""]);
+  const all = shown();
+  expect(all.length).toBeGreaterThan(80);
+  expect(all.filter(([, { example }]) => example === undefined).map(([name]) => name)).toEqual([]);
+  const invalid = all.map(([name, { schema = {}, example }]) => {
+    const schemas = name.startsWith("body of ") ? bodies : answers;
+    return [name, schemas.wrong(schema, example)];
+  });
+  expect(invalid.filter(([, why]) => why !== "")).toEqual([]);
+});
+
+test("every operation has a sentence of its own and a group, and every group says what it is for", () => {
+  const all = Object.values(document.paths).flatMap((operations) => Object.values(operations));
+  const sentences = all.map(({ summary }) => summary);
+  expect(sentences.filter((one) => one.length < 5 || one.endsWith("."))).toEqual([]);
+  expect(new Set(sentences).size).toBe(sentences.length);
+  const used = new Set(all.flatMap(({ tags: [one = ""] }) => one));
+  expect(document.tags.map(({ name }) => name)).toEqual(Object.keys(tags).filter((name) => used.has(name)));
+  expect([...used].filter((name) => !Object.hasOwn(tags, name))).toEqual([]);
+  for (const one of document.tags)
+    expect([one.description.length > 20, one["x-displayName"] !== ""]).toEqual([true, true]);
 });
 
 test("it has every route of every view, task and input, and none of the owner's", () => {

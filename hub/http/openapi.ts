@@ -1,8 +1,8 @@
 import { type ConversionConfig, toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
-import { type GenericSchema, getTitle } from "valibot";
+import { type GenericSchema, getExamples, getTitle } from "valibot";
 import { type FaultCode, faults } from "../fault.ts";
 import { type Parameter, read } from "../route/parameter.ts";
-import { bodyLimit, type ErrorShape, type Route, type Routes } from "../route/route.ts";
+import { bodyLimit, type ErrorShape, type Route, type Routes, tags } from "../route/route.ts";
 import type { Needs } from "../who.ts";
 import { statusOf } from "./error.ts";
 
@@ -87,6 +87,14 @@ const security: Readonly<Record<Needs, readonly (keyof typeof schemes | "none")[
   owner: [],
 };
 
+const about = `Times are Unix milliseconds unless a parameter says otherwise. A parameter may be given once, unless it is repeated; an empty one counts as not given, and unknown ones are ignored.
+
+**Who may ask.** Each operation says what it needs (\`x-needs\`): \`open\` is for everyone, \`read\` for everyone unless the setting \`auth.read\` is \`login\`, \`admin\` for administrators, \`node\` for machines that report by themselves. A program sends an API token, \`Authorization: Bearer TOKEN\`, which an administrator creates; a browser has the session of an account.
+
+**Errors.** \`{"error": {"code": "…", "message": "…"}}\`, or a problem of RFC 9457 where the header Accept names \`application/problem+json\`; groups of routes that speak the protocol of another program have its shape. docs/faults.md lists the codes.
+
+**Limits.** The address and headers of a request may have 16 KiB, a body ${bodyLimit / 1024} KiB unless its operation says otherwise. Answers of many megabytes are limited together: a client waits up to 10 seconds for its turn, then gets 503 with the header Retry-After; one that reads nothing for 30 seconds is disconnected.`;
+
 /** The OpenAPI 3.1 document of some routes. */
 export function openapi(routes: Routes, version: string): object {
   const all = Object.entries(routes);
@@ -106,18 +114,27 @@ export function openapi(routes: Routes, version: string): object {
     info: {
       title: "GOHM hub",
       version,
-      description: "Watches GPU machines. Times are Unix milliseconds unless a parameter says otherwise.",
+      summary: "Watches GPU machines: which card is free, who holds the others, and which machine is broken.",
+      description: about,
       license: { name: "MIT", identifier: "MIT" },
     },
     // Relative to this document, so that a proxy may serve the hub under a path.
     servers: [{ url: "./" }],
-    tags: [...new Set(all.map(([, { tag }]) => tag))].map((tag) => ({ name: tag })),
+    tags: groupsOf(all.map(([, { tag }]) => tag)),
     paths,
     components: {
       schemas: { ...defined, ...pick(errors, used) },
       ...(needed.size > 0 ? { securitySchemes: pick(schemes, needed) } : {}),
     },
   };
+}
+
+/** The groups of some routes, in the order of `tags`. */
+function groupsOf(named: readonly string[]): object[] {
+  const used = new Set(named);
+  return Object.entries(tags)
+    .filter(([name]) => used.has(name))
+    .map(([name, { title, description }]) => ({ name, description, "x-displayName": title }));
 }
 
 type Titled = ReadonlyMap<string, GenericSchema>;
@@ -196,9 +213,11 @@ function content(schema: GenericSchema | "text" | "bytes", titled: Titled, typeM
   if (schema === "bytes") return {};
   if (schema === "text") return { schema: string };
   const [named] = nameOf(schema);
-  if (named !== undefined) return { schema: ref(named[0]) };
+  const [example]: readonly unknown[] = getExamples(schema as Parameters<typeof getExamples>[0]);
+  const shown = example === undefined ? {} : { example };
+  if (named !== undefined) return { schema: ref(named[0]), ...shown };
   const { $schema: _, $defs: __, ...plain } = toJsonSchema(schema, { ...options(titled), typeMode });
-  return { schema: plain };
+  return { schema: plain, ...shown };
 }
 
 /** Faults of a route that its declaration follows from. */

@@ -1,12 +1,14 @@
 import * as v from "valibot";
 import { roles, scopes } from "../book/book.ts";
-import { configChange, node } from "./admin/node.ts";
-import { refusal } from "./admin/refusal.ts";
+import { account, exampleAccount, exampleLink } from "./admin/account.ts";
+import { entry, exampleEntry } from "./admin/entry.ts";
+import { configChange, exampleNode, node } from "./admin/node.ts";
+import { exampleRefusal, refusal } from "./admin/refusal.ts";
+import { exampleToken, token } from "./admin/token.ts";
 import { choice, count, required, text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
 const time = v.pipe(v.number(), v.integer());
-const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 /** Characters that a person's text must not have: those that proto/clean.ts removes from names of machines. */
 const visible = /^[^\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]*$/u;
 /** A name of a person's choice. Names of machines come as they are. */
@@ -36,52 +38,14 @@ const address = v.pipe(
 
 const password = v.pipe(v.string(), v.maxLength(1024, "at most 1024 characters"));
 
-const account = v.pipe(
-  v.object({
-    name: v.string(),
-    role: v.picklist(roles),
-    hasPassword: v.boolean(),
-    created: time,
-    used: v.nullable(time),
-    sessions: whole,
-  }),
-  v.title("Account"),
-);
-
-const token = v.pipe(
-  v.object({
-    id: whole,
-    name: v.string(),
-    scope: v.picklist(scopes),
-    created: time,
-    creator: v.string(),
-    expires: v.nullable(time),
-    used: v.nullable(time),
-  }),
-  v.title("Token"),
-);
-
-const entry = v.pipe(
-  v.object({
-    id: whole,
-    time,
-    actor: v.string(),
-    origin: v.string(),
-    action: v.string(),
-    target: v.string(),
-    details: v.record(v.string(), v.nullable(v.union([v.string(), v.number(), v.boolean()]))),
-    result: v.picklist(["done", "refused"]),
-  }),
-  v.title("AuditEntry"),
-);
-
-const done = v.pipe(v.object({ ok: v.literal(true) }), v.title("Done"));
+const done = v.pipe(v.object({ ok: v.literal(true) }), v.title("Done"), v.examples([{ ok: true }]));
 const removed = v.pipe(
   v.object({
     ok: v.literal(true),
     history: v.pipe(v.boolean(), v.description("True if its history was deleted, too.")),
   }),
   v.title("Removed"),
+  v.examples([{ ok: true, history: false }]),
 );
 const host = required("name a host", text({ help: "Name of the host, or the name that is shown.", example: "gpu1" }));
 const of = <const T extends object>(row: T) => ({ needs: "admin", tag: "admin", ...row }) as const;
@@ -91,7 +55,13 @@ export const adminRoutes = {
     method: "GET",
     path: "/api/v1/admin/nodes",
     summary: "All hosts with what administrators have set for them, and machines that wait for approval",
-    answer: { "application/json": v.pipe(v.object({ nodes: v.array(node) }), v.title("Nodes")) },
+    answer: {
+      "application/json": v.pipe(
+        v.object({ nodes: v.array(node) }),
+        v.title("Nodes"),
+        v.examples([{ nodes: [exampleNode] }]),
+      ),
+    },
     refuses: ["book_unusable"],
   }),
   refusals: of({
@@ -101,7 +71,13 @@ export const adminRoutes = {
       "Addresses whose registrations, reports or connections were refused within the last hour; the most recent first",
     description:
       "What is wrong with the reports of a registered machine is shown with it. At most 128 addresses since the start of the hub; the one that was refused least recently gives way to a new one.",
-    answer: { "application/json": v.pipe(v.object({ refusals: v.array(refusal) }), v.title("Refusals")) },
+    answer: {
+      "application/json": v.pipe(
+        v.object({ refusals: v.array(refusal) }),
+        v.title("Refusals"),
+        v.examples([{ refusals: [exampleRefusal] }]),
+      ),
+    },
     refuses: [],
   }),
   changeNode: of({
@@ -188,7 +164,13 @@ export const adminRoutes = {
     method: "GET",
     path: "/api/v1/admin/accounts",
     summary: "All accounts",
-    answer: { "application/json": v.pipe(v.object({ accounts: v.array(account) }), v.title("Accounts")) },
+    answer: {
+      "application/json": v.pipe(
+        v.object({ accounts: v.array(account) }),
+        v.title("Accounts"),
+        v.examples([{ accounts: [exampleAccount] }]),
+      ),
+    },
     refuses: ["book_unusable"],
   }),
   addAccount: of({
@@ -211,6 +193,9 @@ export const adminRoutes = {
           ),
         }),
         v.title("NewAccount"),
+        v.examples([
+          { account: { ...exampleAccount, hasPassword: false, used: null, sessions: 0 }, link: exampleLink },
+        ]),
       ),
     },
     refuses: ["bad_request", "name_taken", "password_weak", "too_many_attempts", "book_unusable"],
@@ -255,6 +240,7 @@ export const adminRoutes = {
       "application/json": v.pipe(
         v.object({ name: v.string(), path: v.string(), url: v.string(), expires: time }),
         v.title("Link"),
+        v.examples([{ name: "alice", ...exampleLink }]),
       ),
     },
     refuses: ["bad_request", "book_unusable"],
@@ -263,7 +249,13 @@ export const adminRoutes = {
     method: "GET",
     path: "/api/v1/admin/tokens",
     summary: "All tokens of the API, without their secrets",
-    answer: { "application/json": v.pipe(v.object({ tokens: v.array(token) }), v.title("Tokens")) },
+    answer: {
+      "application/json": v.pipe(
+        v.object({ tokens: v.array(token) }),
+        v.title("Tokens"),
+        v.examples([{ tokens: [exampleToken] }]),
+      ),
+    },
     refuses: ["book_unusable"],
   }),
   addToken: of({
@@ -280,7 +272,13 @@ export const adminRoutes = {
       v.title("TokenToCreate"),
       v.examples([{ name: "grafana", scope: "read", days: 365 }]),
     ),
-    answer: { "application/json": v.pipe(v.object({ token, secret: v.string() }), v.title("NewToken")) },
+    answer: {
+      "application/json": v.pipe(
+        v.object({ token, secret: v.string() }),
+        v.title("NewToken"),
+        v.examples([{ token: exampleToken, secret: "mV2kT9xQ4bL7nR0cY5sH8jD3fA6wE1gUzP2oI5tK9yB" }]),
+      ),
+    },
     refuses: ["bad_request", "name_taken", "book_unusable"],
   }),
   revokeToken: of({
@@ -302,7 +300,13 @@ export const adminRoutes = {
       action: text({ help: "Only this action, or all of its kind: `account`.", example: "account.create" }),
       target: text({ help: "Only entries on this host, account or token.", example: "gpu1" }),
     },
-    answer: { "application/json": v.pipe(v.object({ entries: v.array(entry) }), v.title("Audit")) },
+    answer: {
+      "application/json": v.pipe(
+        v.object({ entries: v.array(entry) }),
+        v.title("Audit"),
+        v.examples([{ entries: [exampleEntry] }]),
+      ),
+    },
     refuses: ["bad_request", "book_unusable"],
   }),
 } as const satisfies Routes;

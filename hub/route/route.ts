@@ -6,6 +6,58 @@ import type { Parameter, Parameters } from "./parameter.ts";
 /** Shape of the errors of a group of routes: ours, or that of a program whose protocol the hub speaks. */
 export type ErrorShape = "gohm" | "logger" | "portal";
 
+/** A group of routes. */
+interface Tag {
+  readonly title: string;
+  readonly description: string;
+}
+
+/** Groups of routes in the order of the documents: first those for people and their programs. */
+export const tags: Readonly<Record<string, Tag>> = {
+  v1: {
+    title: "Hosts, GPUs, users and history",
+    description:
+      "What people and their programs ask today: which cards are free, who holds the others, and how they were used.",
+  },
+  history: {
+    title: "History",
+    description: "Metrics over time: of one host, or over all of them. docs/history.md says what is kept for how long.",
+  },
+  transfer: {
+    title: "CSV",
+    description: "History as tables for spreadsheets, and files of the GPU Metrics Logger. docs/logger.md tells their form.",
+  },
+  live: {
+    title: "Live state",
+    description: "What the page shows, as it changes: messages of proto/feed.proto.",
+  },
+  logger: {
+    title: "GPU Metrics Logger",
+    description:
+      "The interface of the NVIDIA GPU Metrics Logger, for its clients, dashboards and scripts. A client is a host, named by `client_name`. Errors have its shape.",
+  },
+  first: {
+    title: "The first GOHM",
+    description: "Two queries of the first GOHM, in its form; new programs ask `GET /api/history`.",
+  },
+  push: {
+    title: "Machines that report by themselves",
+    description:
+      "The protocol of the Lab Portal, which its exporters and `hmonitor --server` speak (docs/push.md). Errors have its shape.",
+  },
+  session: {
+    title: "Sign-in",
+    description: "Sessions of accounts, for the hub's own page; programs use a token.",
+  },
+  admin: {
+    title: "Administration",
+    description: "Hosts, accounts, tokens and the audit log, for administrators.",
+  },
+  hub: { title: "The hub", description: "The hub itself, and what describes its interface." },
+  page: { title: "The page", description: "What a browser loads." },
+  owner: { title: "For the hub's own user", description: "Only on the control socket in the data folder." },
+};
+
 /** Most bytes of the body of a route that declares no limit. */
 export const bodyLimit = 65_536;
 
@@ -22,6 +74,7 @@ export interface Route {
   /** False if HEAD is refused; otherwise GET answers it, without a body. */
   readonly head?: false;
   readonly needs: Needs;
+  /** Its group, one of `tags`. */
   readonly tag: string;
   readonly summary: string;
   readonly description?: string;

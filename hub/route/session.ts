@@ -6,7 +6,11 @@ const name = v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(64));
 /** A text of a person; scrypt takes any. */
 const password = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
 
-const account = v.pipe(v.object({ name: v.string(), role: v.picklist(roles) }), v.title("AccountName"));
+const account = v.pipe(
+  v.object({ name: v.string(), role: v.picklist(roles) }),
+  v.title("AccountName"),
+  v.examples([{ name: "alice", role: "administrator" }]),
+);
 
 const me = v.pipe(
   v.object({
@@ -65,7 +69,7 @@ const passwordChange = v.pipe(
   v.examples([{ old: examplePassword, new: "staple of the battery" }]),
 );
 
-const done = v.pipe(v.object({ ok: v.literal(true) }), v.title("Done"));
+const done = v.pipe(v.object({ ok: v.literal(true) }), v.title("Done"), v.examples([{ ok: true }]));
 
 export const sessionRoutes = {
   me: {

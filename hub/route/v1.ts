@@ -46,7 +46,7 @@ const notes =
 const paging = `A page has ${mostRows} rows at most; the header Link names the next one.`;
 
 const of = <const T extends object>(row: T) =>
-  ({ method: "GET", needs: "read", tag: "fleet", strict: true, others: unchanged, ...row }) as const;
+  ({ method: "GET", needs: "read", tag: "v1", strict: true, others: unchanged, ...row }) as const;
 
 export const v1Routes = {
   listHosts: of({

@@ -45,6 +45,43 @@ const sentence = v.pipe(
   v.title("Sentence"),
 );
 
+export const exampleNode = {
+  name: "gpu7",
+  shown: "gpu7",
+  group: "lab-a",
+  labels: { rack: "7" },
+  ways: ["push" as const],
+  address: "10.0.0.7",
+  file: null,
+  parted: false,
+  state: "answering" as const,
+  seen: 1_800_003_600_000,
+  reason: null,
+  cause: null,
+  capabilities: {
+    gpus: [{ index: 0, name: "NVIDIA A100-SXM4-80GB", memoryTotalMB: 81_920 }],
+    disks: [{ mount: "/", totalGB: 1800.5 }],
+    nics: [{ name: "eth0", ipv4: "10.0.0.7" }],
+    cpuCores: 64,
+    memoryTotalGB: 503.6,
+  },
+  config: selected,
+  configVersion: 3,
+  taken: { version: 3, time: 1_800_003_600_000 },
+  registration: {
+    hostname: "gpu7",
+    state: "approved" as const,
+    registered: 1_800_000_000_000,
+    origin: "10.0.0.7",
+    used: 1_800_003_600_000,
+    usedFrom: "10.0.0.7",
+    reset: false,
+  },
+  skewMs: 12,
+  trouble: [],
+  troubles: [],
+};
+
 /** A host as administrators see it. */
 export const node = v.pipe(
   v.object({
@@ -112,4 +149,5 @@ export const node = v.pipe(
     troubles: v.pipe(v.array(sentence), v.description("`trouble` as codes with values, in the same order.")),
   }),
   v.title("Node"),
+  v.examples([exampleNode]),
 );

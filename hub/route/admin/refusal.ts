@@ -3,6 +3,15 @@ import { refusalReasons } from "../../refusal.ts";
 
 const time = v.pipe(v.number(), v.integer());
 
+export const exampleRefusal = {
+  address: "10.0.0.7",
+  host: "gpu7",
+  called: null,
+  first: 1_800_000_000_000,
+  last: 1_800_003_600_000,
+  counts: [{ reason: "secret" as const, code: "secret_refused", count: 12 }],
+};
+
 /** An address that was refused, as administrators see it. */
 export const refusal = v.pipe(
   v.object({
@@ -31,4 +40,5 @@ export const refusal = v.pipe(
     ),
   }),
   v.title("Refusal"),
+  v.examples([exampleRefusal]),
 );
