@@ -13,7 +13,6 @@ import { call, type Route, type Routes, tags } from "../hub/route/route.ts";
 import { sessionRoutes } from "../hub/route/session.ts";
 import { transferRoutes } from "../hub/route/transfer.ts";
 import { v1Routes } from "../hub/route/v1.ts";
-import type { Needs } from "../hub/who.ts";
 
 /** Every route of the hub; test/openapi.test.ts compares them with those of its parts. */
 export const routes: Routes = {
@@ -29,14 +28,6 @@ export const routes: Routes = {
   ...docsRoutes,
   ...backupRoutes,
   ...pageRoutes,
-};
-
-const who: Readonly<Record<Needs, string>> = {
-  open: "everyone",
-  read: 'everyone who can connect to the hub, or with `auth.read` "login" only for those with an account or a token',
-  node: "a machine that reports by itself",
-  admin: "an administrator",
-  owner: "the hub's own user and root, on the control socket",
 };
 
 interface Documented {
@@ -56,6 +47,7 @@ interface Carrier {
 }
 
 interface Operation {
+  readonly description: string;
   readonly requestBody?: Carrier & { readonly description: string };
   readonly parameters?: readonly { readonly name: string; readonly schema: Allowed }[];
   readonly responses: Readonly<Record<string, Response>>;
@@ -145,19 +137,19 @@ function curl(route: Route): string {
 }
 
 function section(route: Route): string {
-  const { method, path, needs, summary, description = "", params = {}, strict } = route;
+  const { method, path, needs, summary, params = {} } = route;
   const rows = Object.entries(params).map((one) => parameterRow(one, route));
   const table =
     rows.length > 0 ? `\n| parameter | | what it is | example |\n|---|---|---|---|\n${rows.join("\n")}\n` : "";
-  const operation = operationOf(route) ?? { responses: {} };
-  const { responses } = operation;
+  const operation = operationOf(route) ?? { description: "", responses: {} };
+  const { description, responses } = operation;
   const { default: _, ...statuses } = responses;
   // A change of a session is the page's alone: curl would be refused.
   const isForPage = route.tag === "session" && method !== "GET";
   const request = needs === "owner" || isForPage ? "" : `\n\`\`\`sh\n${curl(route)}\n\`\`\`\n`;
   return `### \`${method} ${path}\`
 
-${[`${summary}.`, description, strict ? "A parameter that is not listed is refused." : "", `For ${who[needs]}.`].filter((one) => one !== "").join(" ")}
+${summary}. ${description}
 ${request}${bodyOf(operation)}${table}
 Answers: ${Object.entries(statuses).map(statusText).join("; ")}.
 ${exampleOf(responses[200])}`;

@@ -27,9 +27,6 @@ const routes = {
   loggerThrown: { ...plain, path: "/logger/thrown", faults: "logger" },
   mixed: { ...plain, path: "/mixed/one" },
   mixedPortal: { ...plain, path: "/mixed/portal/one", faults: "portal" },
-  shared: { ...plain, path: "/shared", cors: true },
-  sharedPut: { ...plain, path: "/shared", method: "PUT", needs: "read", body: job, cors: true },
-  sharedOwn: { ...plain, path: "/shared", method: "DELETE" },
 } as const satisfies Routes;
 
 let thrown: Error;
@@ -61,9 +58,6 @@ const served = serve(routes, {
   },
   mixed: () => Response.json({}),
   mixedPortal: () => Response.json({}),
-  shared: () => Response.json({ read: true }),
-  sharedPut: ({ body }) => Response.json(body),
-  sharedOwn: () => Response.json({}),
 });
 
 /** The application as a principal finds it. */
@@ -383,65 +377,4 @@ test("a fault that says when to try again is answered with it", async () => {
   thrown = new Fault("too_many_attempts", "Try again.", { retryAfter: 7 });
   const answer = await viewer.request("/thrown");
   expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, "7"]);
-});
-
-const foreign = { Origin: "http://other.example" };
-const preflight = { ...foreign, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-any" };
-
-/** The headers of CORS that an answer has. */
-const corsOf = (answer: Response): Record<string, string> =>
-  Object.fromEntries([...answer.headers].filter(([name]) => name.startsWith("access-control-")));
-
-test("pages of any site may use the routes that say so, with any headers but without cookies", async () => {
-  const answer = await viewer.request("/shared", { method: "OPTIONS", headers: preflight });
-  expect([answer.status, await answer.text(), corsOf(answer)]).toEqual([
-    200,
-    "",
-    {
-      "access-control-allow-origin": "*",
-      // Another method of the path is not for them.
-      "access-control-allow-methods": "GET, HEAD, PUT",
-      "access-control-allow-headers": "*, Authorization",
-      "access-control-max-age": "600",
-    },
-  ]);
-  const any = { "access-control-allow-origin": "*" };
-  const anonymous = as({ kind: "anonymous" });
-  const put = (content: string): RequestInit => ({ ...body(content).init, method: "PUT" });
-  // They can read what is wrong, too.
-  for (const [app, init, status] of [
-    [viewer, { headers: foreign }, 200],
-    [viewer, { method: "HEAD", headers: foreign }, 200],
-    [viewer, put('{"name":"a","cards":1}'), 200],
-    [viewer, put("{}"), 400],
-    [anonymous, put("{}"), 401],
-    [viewer, { method: "PATCH", headers: foreign }, 405],
-    // Without the question of a browser, OPTIONS is a method that the path does not have.
-    [viewer, { method: "OPTIONS" }, 405],
-  ] as const) {
-    const answer = await app.request("/shared", init);
-    expect([answer.status, corsOf(answer)]).toEqual([status, any]);
-  }
-});
-
-test.each(["/read", "/jobs", "/logger/thrown", "/nothing", "/openapi.json"])(
-  "%s is for no other site, whatever a browser asks",
-  async (path) => {
-    const statuses: number[] = [];
-    for (const method of ["OPTIONS", "GET", "POST"]) {
-      const answer = await viewer.request(path, { method, headers: preflight });
-      statuses.push(answer.status);
-      expect(corsOf(answer)).toEqual({});
-    }
-    expect(statuses[0]).toBe(path === "/nothing" ? 404 : 405);
-  },
-);
-
-test("the document says which routes pages of any site may use", async () => {
-  const { paths } = (await (await viewer.request("/openapi.json")).json()) as {
-    paths: Record<string, Record<string, { readonly description?: string }>>;
-  };
-  const said = Object.values(paths["/shared"] ?? {}).map(({ description }) => description);
-  const sentence = "Pages of any web site may use it, without cookies (CORS).";
-  expect(said).toEqual([sentence, sentence, undefined]);
 });

@@ -89,7 +89,7 @@ const security: Readonly<Record<Needs, readonly (keyof typeof schemes | "none")[
 
 const about = `Times are Unix milliseconds unless a parameter says otherwise. A parameter may be given once, unless it is repeated; an empty one counts as not given, and unknown ones are ignored.
 
-**Who may ask.** Each operation says what it needs (\`x-needs\`): \`open\` is for everyone, \`read\` for everyone unless the setting \`auth.read\` is \`login\`, \`admin\` for administrators, \`node\` for machines that report by themselves. A program sends an API token, \`Authorization: Bearer TOKEN\`, which an administrator creates; a browser has the session of an account.
+**Who may ask.** Each operation says for whom it is (\`x-needs\`). A program sends an API token that an administrator has created, \`Authorization: Bearer TOKEN\`; a browser has the session of an account.
 
 **Errors.** \`{"error": {"code": "…", "message": "…"}}\`, or a problem of RFC 9457 where the header Accept names \`application/problem+json\`; groups of routes that speak the protocol of another program have its shape. docs/faults.md lists the codes.
 
@@ -169,16 +169,26 @@ function nameOf(schema: GenericSchema): [string, GenericSchema][] {
 const strictly = "A parameter that is not listed is refused.";
 const anySite = "Pages of any web site may use it, without cookies (CORS).";
 
+/** Who may use a route, in words. */
+const clients: Readonly<Record<Needs, string>> = {
+  open: "everyone",
+  read: 'everyone who can connect to the hub, or with `auth.read` "login" only for those with an account or a token',
+  node: "a machine that reports by itself",
+  admin: "an administrator",
+  owner: "the hub's own user and root, on the control socket",
+};
+
 function operation(name: string, route: Route, titled: Titled): object {
   const { params = {}, limit = bodyLimit } = route;
-  const description = [route.description, route.strict && strictly, route.cors && anySite].filter(Boolean).join(" ");
+  const notes = [route.strict && strictly, `For ${clients[route.needs]}.`, route.cors && anySite];
+  const description = [route.description, ...notes].filter(Boolean).join(" ");
   const bodies = Object.entries(bodiesOf(route)).map(([type, one]) => [type, content(one, titled, "input")] as const);
   const parameters = Object.entries(params).map(([key, one]) => parameter(key, one, route.path));
   return {
     operationId: name,
     tags: [route.tag],
     summary: route.summary,
-    ...(description === "" ? {} : { description }),
+    description,
     security: security[route.needs].map((scheme) => (scheme === "none" ? {} : { [scheme]: [] })),
     "x-needs": route.needs,
     ...(parameters.length > 0 ? { parameters } : {}),

@@ -1,5 +1,13 @@
+interface Parameter {
+  readonly name: string;
+  readonly description?: string;
+  readonly required?: boolean;
+  readonly example?: unknown;
+}
+
 /** An operation of the document, as much of it as is used here. */
 interface Operation {
+  readonly parameters?: readonly Parameter[];
   /** The right that it needs. */
   readonly "x-needs"?: string;
   readonly responses?: Readonly<Record<string, { readonly content?: object }>>;
@@ -7,6 +15,7 @@ interface Operation {
 
 export interface OpenApi {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly [more: string]: unknown;
 }
 
 type Selector = (state: unknown, path: string, method: string) => boolean;
@@ -36,12 +45,30 @@ export function mayTry({ paths }: OpenApi, path: string, method: string): boolea
   return !("text/event-stream" in (operation.responses?.[200]?.content ?? {}));
 }
 
+/** Swagger UI sends the example of every parameter. Of those that may be left out, it becomes a part of the description. */
+export function withoutOptions(spec: OpenApi): OpenApi {
+  const plain = (one: Parameter): Parameter => {
+    if (one.required || one.example === undefined) return one;
+    const { example, description = "", ...rest } = one;
+    return { ...rest, description: `${description} Example: \`${[example].flat().join(",")}\`` };
+  };
+  const operation = (one: Operation): Operation =>
+    one.parameters === undefined ? one : { ...one, parameters: one.parameters.map(plain) };
+  const paths = Object.entries(spec.paths).map(([path, operations]) => [
+    path,
+    Object.fromEntries(Object.entries(operations).map(([method, one]) => [method, operation(one)])),
+  ]);
+  return { ...spec, paths: Object.fromEntries(paths) };
+}
+
 /** Shows a document in Swagger UI. @param done called when it is shown */
 export function showInSwagger(spec: OpenApi, done: () => void): void {
   const allow: Selector = (_, path, method) => mayTry(spec, path, method);
   const tryReadsOnly = { statePlugins: { spec: { wrapSelectors: { allowTryItOutFor: () => allow } } } };
+  // There is one server, that of the page.
+  const oneServer = { wrapComponents: { ServersContainer: () => () => null } };
   SwaggerUIBundle({
-    spec,
+    spec: withoutOptions(spec),
     dom_id: "#viewer",
     deepLinking: true,
     docExpansion: "list",
@@ -49,7 +76,7 @@ export function showInSwagger(spec: OpenApi, done: () => void): void {
     displayRequestDuration: true,
     // The document is not sent to anybody for validation.
     validatorUrl: null,
-    plugins: [tryReadsOnly],
+    plugins: [tryReadsOnly, oneServer],
     onComplete: done,
   });
 }
