@@ -1,7 +1,8 @@
 // The document against what a listening hub with data answers.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
@@ -70,6 +71,9 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "gohm-openapi-"));
   writeFileSync(join(folder, "index.html"), "<title>page</title>");
   writeFileSync(join(folder, "favicon.svg"), "<svg/>");
+  mkdirSync(join(folder, "docs"));
+  for (const name of ["swagger.html", "redoc.html", "start.js"])
+    writeFileSync(join(folder, "docs", `${name}.gz`), gzipSync(name));
   const live = new Live(() => now);
   live.expect("gpu1", "127.0.0.1:1");
   live.expect("gpu2", "127.0.0.1:2");
@@ -275,6 +279,7 @@ const bad: Readonly<Record<string, readonly string[]>> = {
     "/api/v1/fleet/history?metric=load1&from=2027-01-15T25:00:00Z",
   ],
   pageFile: ["/nothing.js"],
+  docsFile: ["/docs/nothing.js"],
 };
 
 test.each(Object.entries(bad))("every refusal of %s is as the document says, in either form", async (name, paths) => {
@@ -303,6 +308,7 @@ test.each<readonly [string, string]>([
   ...["fleetHistory", "pk", "hist", "health", "feed", "feedHost", "hostPage", "pageFile", "openapi"].map(
     (name) => [name, "*/*"] as const,
   ),
+  ...["docs", "redoc", "docsFile"].map((name) => [name, "*/*"] as const),
 ])("%s, asked with the document's examples and Accept: %s, answers as the document says", async (name, accept) => {
   const route: Route = routes[name] ?? documentRoutes.openapi;
   const examples = Object.entries(route.params ?? {}).map(([key, { example }]) => [key, example.split(",")]);
