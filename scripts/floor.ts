@@ -55,7 +55,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["main.ts"],
   ],
   "hub/": [
-    ["clock.ts", "csv.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts"],
+    ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts"],
     ["database/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts", "who.ts"],
     ["book/", "history/", "privacy.ts"],
     ["csv/", "databases.ts", "desk.ts", "ingest.ts", "password.ts", "roster.ts", "route/", "secret.ts"],
@@ -84,7 +84,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["registrar.ts"],
   ],
   "hub/csv/": [
-    ["form.ts", "kind.ts", "sheet.ts"],
+    ["form.ts", "kind.ts", "row.ts", "sheet.ts"],
     ["day.ts", "read.ts"],
   ],
   "hub/http/": [

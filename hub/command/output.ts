@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { clean, hidden } from "../../proto/clean.ts";
-import { csvRow } from "../csv.ts";
+import { csvRow } from "../csv/row.ts";
 import type { Cell, Listing, ListingColumn } from "./command.ts";
 
 /** Target of output, and its capabilities. */

@@ -133,7 +133,7 @@ function refused(answer: RawAnswer, status: number, code: string): void {
 }
 
 test("there is a request for every route", () => {
-  expect(paths).toHaveLength(18);
+  expect(paths).toHaveLength(19);
   expect(paths.join()).not.toMatch(/[*{:]/);
 });
 

@@ -307,6 +307,7 @@ export const v1HistoryRoutes = {
   getHistory: {
     ...restRoutes.history,
     path: "/api/v1/history",
+    summary: "Series of one host, as JSON or CSV",
     strict: true,
     description: `${restRoutes.history.description} ${rows}`,
     params: { ...restRoutes.history.params, ...range("an hour"), format },
@@ -315,6 +316,7 @@ export const v1HistoryRoutes = {
   getFleetHistory: {
     ...restRoutes.fleetHistory,
     path: "/api/v1/fleet/history",
+    summary: "One metric over all hosts, as JSON or CSV",
     strict: true,
     description: `${restRoutes.fleetHistory.description} ${rows}`,
     params: { ...restRoutes.fleetHistory.params, ...range("a day"), format },

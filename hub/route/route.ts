@@ -25,7 +25,8 @@ export const tags: Readonly<Record<string, Tag>> = {
   },
   transfer: {
     title: "CSV",
-    description: "History as tables for spreadsheets, and files of the GPU Metrics Logger. docs/logger.md tells their form.",
+    description:
+      "History as tables for spreadsheets, and files of the GPU Metrics Logger. docs/logger.md tells their form.",
   },
   live: {
     title: "Live state",

@@ -4,7 +4,7 @@ import { type Device, devices, gpuKey, indexOfKey } from "../../../proto/device.
 import type { HostInfo } from "../../../proto/gen/host_pb.js";
 import { Unit } from "../../../proto/gen/metric_pb.js";
 import { packSeries, packSpan, type Span } from "../../../proto/history.ts";
-import { byteOrderMark, csvRow } from "../../csv.ts";
+import { byteOrderMark, csvRow } from "../../csv/row.ts";
 import { Fault } from "../../fault.ts";
 import { firstDay, gpusOf, roundStep } from "../../history/series.ts";
 import type { Aggregate, Columns, KnownDevice, SeriesId } from "../../history/store.ts";

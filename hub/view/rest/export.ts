@@ -13,8 +13,8 @@ import { type Aggregate, type KnownDevice, kept, type Range } from "../../histor
 import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import type { transferRoutes } from "../../route/transfer.ts";
-import { counts, type HubView, intervalOf } from "../view.ts";
 import { answer, whole } from "../body.ts";
+import { counts, type HubView, intervalOf } from "../view.ts";
 import { metricOf } from "./query.ts";
 
 type ExportParameters = ParameterValues<typeof transferRoutes.export.params>;

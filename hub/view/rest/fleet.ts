@@ -2,7 +2,7 @@ import type { Metric } from "../../../proto/catalog.ts";
 import { devices } from "../../../proto/device.ts";
 import type { GPUInfo } from "../../../proto/gen/host_pb.js";
 import { Unit } from "../../../proto/gen/metric_pb.js";
-import { byteOrderMark, csvRow } from "../../csv.ts";
+import { byteOrderMark, csvRow } from "../../csv/row.ts";
 import { Fault } from "../../fault.ts";
 import { firstDay, roundStep } from "../../history/series.ts";
 import type { GroupColumns, Range, SeriesId } from "../../history/store.ts";

@@ -1,5 +1,5 @@
 // Series as CSV.
-import { type CsvCell, csvRow } from "../../csv.ts";
+import { type CsvCell, csvRow } from "../../csv/row.ts";
 
 /** Rows written at a time: about a millisecond. */
 const slice = 500;

@@ -13,7 +13,7 @@ import {
   type Verdict,
   verdict,
 } from "../../../proto/verdict.ts";
-import type { CsvCell } from "../../csv.ts";
+import type { CsvCell } from "../../csv/row.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { VendorName, v1Routes } from "../../route/v1.ts";
 import { type HostFilter, inOrder, type SeenHost } from "./fleet.ts";

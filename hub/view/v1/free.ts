@@ -1,6 +1,6 @@
 import { compareNames, isCounted } from "../../../proto/summary.ts";
 import { environment, selector, variables } from "../../../proto/verdict.ts";
-import type { CsvCell } from "../../csv.ts";
+import type { CsvCell } from "../../csv/row.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { v1Routes } from "../../route/v1.ts";
 import { freeMemoryOf, numberOf, placeOf, type SeenCard } from "./card.ts";

@@ -1,7 +1,7 @@
 import type { DiskInfo, NicInfo, SourceInfo } from "../../../proto/gen/host_pb.js";
 import { State } from "../../../proto/gen/host_pb.js";
 import { percentOf } from "../../../proto/verdict.ts";
-import type { CsvCell } from "../../csv.ts";
+import type { CsvCell } from "../../csv/row.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { v1Routes } from "../../route/v1.ts";
 import { cardRow, cardsOf, countVerdicts, isoTime, measured, numberOf, readingOf } from "./card.ts";

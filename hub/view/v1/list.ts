@@ -1,4 +1,4 @@
-import { byteOrderMark, type CsvCell, csvRow } from "../../csv.ts";
+import { byteOrderMark, type CsvCell, csvRow } from "../../csv/row.ts";
 import { Fault } from "../../fault.ts";
 import type { RouteRequest } from "../../route/handler.ts";
 import type { Route } from "../../route/route.ts";

@@ -1,6 +1,6 @@
 import { holdersOf, isCounted, userOf } from "../../../proto/summary.ts";
 import { holdingProcs } from "../../../proto/verdict.ts";
-import type { CsvCell } from "../../csv.ts";
+import type { CsvCell } from "../../csv/row.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { v1Routes } from "../../route/v1.ts";
 import { placeOf, type SeenCard, utilizationOf } from "./card.ts";

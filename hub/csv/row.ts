@@ -1,16 +1,11 @@
-import { clean } from "../proto/clean.ts";
+import { defused, quoted } from "../../program/csv.ts";
+import { clean } from "../../proto/clean.ts";
 
 /** A value in a row of CSV. Absent is empty, never 0; a list is one cell. */
 export type CsvCell = string | number | boolean | null | undefined | readonly string[];
 
 /** Size limit of a text, in bytes. Names are shorter; a reason may be a long sentence. */
 const longest = 4096;
-
-/**
- * Starts of a text that a spreadsheet takes for a formula, also in the wide forms of Chinese and Japanese keyboards, and behind
- * spaces, which some of them skip.
- */
-const formula = /^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]/;
 
 /** Bytes with which a file begins that Excel reads as UTF-8. */
 export const byteOrderMark = "\ufeff";
@@ -26,6 +21,5 @@ function cellText(cell: CsvCell): string {
   if (typeof cell === "number") return Number.isFinite(cell) ? String(cell) : "";
   if (typeof cell === "boolean") return String(cell);
   const text = typeof cell === "string" ? clean(cell, longest) : cell.map((one) => clean(one, longest)).join("; ");
-  const guarded = formula.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+  return quoted(defused(text));
 }
