@@ -232,7 +232,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const views: RunningView[] = [];
   for (const part of parts.views) views.push(running.keep(part, await part.open(view, running.values(part))));
   const tasks: RunningTask[] = [];
-  const task: TaskContext = { view, onReading: (listener) => ingest.onReading(listener), desk };
+  const task: TaskContext = { view, onReading: (listener) => ingest.onReading(listener), desk, notice, retentionMs };
   for (const part of parts.tasks) tasks.push(running.keep(part, await part.open(task, running.values(part))));
   let app: Hono | undefined;
   const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting();

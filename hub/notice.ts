@@ -25,6 +25,16 @@ const rows = {
     `${message}. Correct it in ${path} while the hub is stopped, or restore a backup.`,
   book_unusable: ({ path, error }: { readonly path: string; readonly error: string }) =>
     `Cannot use the administration data in ${path}: ${error}. Live values and history still work.`,
+  export_failed: ({
+    path,
+    error,
+    retryMs,
+  }: {
+    readonly path: string;
+    readonly error: string;
+    readonly retryMs: number;
+  }) =>
+    `The daily CSV file cannot be written to ${path} (export.folder): ${error}. It is tried again every ${retryMs / 60_000} minutes.`,
   history_unwritable: (values: { readonly folder: string; readonly error: string; readonly retryMs: number }) =>
     `History cannot be written to ${values.folder}: ${values.error}. Live values go on; writing is tried again every ${values.retryMs / 1000} s.`,
   /** `others` is the number of hosts beside the one that is named. */

@@ -93,7 +93,8 @@ beforeAll(async () => {
   const desk = { do: unused };
   const context = { ...inputContext, ingest, clock, random: () => 0, log };
   for (const view of views) open.push(await view.open(hub, defaults(view)));
-  for (const task of tasks) open.push(await task.open({ view: hub, onReading: () => () => {}, desk }, defaults(task)));
+  const task = { view: hub, onReading: () => () => {}, desk, notice: () => {} };
+  for (const part of tasks) open.push(await part.open(task, defaults(part)));
   for (const input of inputs) open.push(input.open(context, defaults(input)));
   routes = Object.fromEntries(open.flatMap((part) => Object.entries(part.routes?.routes ?? {})));
   const app = application(open, { log: silent, version: "1.2.3", entry: hub.identity });

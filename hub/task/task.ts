@@ -3,6 +3,7 @@ import type { Table, Values } from "../../program/setting.ts";
 import type { Desk } from "../desk.ts";
 import type { Ingest } from "../ingest.ts";
 import type { Served } from "../route/handler.ts";
+import type { Sentence } from "../sentence.ts";
 import type { HubView } from "../view/view.ts";
 
 /** Everything that a task may use. */
@@ -12,6 +13,10 @@ export interface TaskContext {
   readonly onReading: Ingest["onReading"];
   /** Changes administration. */
   readonly desk: Pick<Desk, "do">;
+  /** Shows a notice on a topic to administrators; undefined takes it back. */
+  readonly notice: (topic: string, sentence: Sentence | undefined) => void;
+  /** Milliseconds for which history keeps every sample; absent if forever. */
+  readonly retentionMs?: (() => number) | undefined;
 }
 
 /** Work that the hub does by itself, without a request: it reads what the hub knows and writes files or messages. */

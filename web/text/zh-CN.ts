@@ -305,6 +305,8 @@ export const zhCN: ForeignText = {
       `无法将历史写入 ${folder}：${error}。实时数据照常显示，每 ${seconds(retryMs)}重试一次。`,
     history_crowded: ({ most, host, others }) =>
       `${host}${others > 0 ? ` 和另外 ${number(others)} 台主机` : " "}的设备超过了历史为每台机器保留的数量（${number(most)}，history.max_devices）。最久没有出现的设备会从历史中删除。`,
+    export_failed: ({ path, error, retryMs }) =>
+      `每日 CSV 文件无法写入 ${path}（export.folder）：${error}。每 ${number(retryMs / 60_000)} 分钟重试一次。`,
     history_restored: ({ path, lost, aside }) =>
       `历史 ${path} 在 hub 运行期间被${losses[lost]}，已在原处重新写入，${lost === "emptied" ? "其中只剩最近几小时的数据" : "数据没有丢失"}。${aside && `当时在那里的文件现名为 ${aside}。要恢复备份，请先停止 hub。`}`,
   },

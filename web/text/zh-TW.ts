@@ -305,6 +305,8 @@ export const zhTW: ForeignText = {
       `無法將歷史寫入 ${folder}：${error}。即時資料照常顯示，每 ${seconds(retryMs)}重試一次。`,
     history_crowded: ({ most, host, others }) =>
       `${host}${others > 0 ? ` 和另外 ${number(others)} 台主機` : " "}的裝置超過了歷史為每台機器保留的數量（${number(most)}，history.max_devices）。最久沒有出現的裝置會從歷史中刪除。`,
+    export_failed: ({ path, error, retryMs }) =>
+      `每日 CSV 檔案無法寫入 ${path}（export.folder）：${error}。每 ${number(retryMs / 60_000)} 分鐘重試一次。`,
     history_restored: ({ path, lost, aside }) =>
       `歷史 ${path} 在 hub 執行期間被${losses[lost]}，已在原處重新寫入，${lost === "emptied" ? "其中只剩最近幾小時的資料" : "資料沒有遺失"}。${aside && `當時在那裡的檔案現名為 ${aside}。要還原備份，請先停止 hub。`}`,
   },

@@ -1,0 +1,121 @@
+import { createReadStream } from "node:fs";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { dayAfter } from "../../../program/zone.ts";
+import { cardsOf, loggerFile } from "../../csv/day.ts";
+import { fileOf } from "../../csv/form.ts";
+import { until } from "../../history/store.ts";
+import { counts, type HubView, intervalOf } from "../../view/view.ts";
+
+export interface DayFileOptions {
+  readonly view: HubView;
+  readonly folder: string;
+  /** "YYYY-MM-DD" */
+  readonly day: string;
+  /** Ends the writing. */
+  readonly signal: AbortSignal;
+}
+
+const newline = 10;
+
+/** The file of a day. */
+export class DayFile {
+  readonly #options: DayFileOptions;
+
+  constructor(options: DayFileOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Writes the file, which appears when it is complete. One with more rows is never replaced: another program may have written
+   * it, or history may have lost some.
+   * @param fuller true if one with as many rows is not replaced either
+   * @returns rows that history has of the day; without any, no file is written
+   * @throws Error of the file system; Fault of the history
+   */
+  async write(fuller: boolean): Promise<number> {
+    const { folder, day, view } = this.#options;
+    const path = join(folder, fileOf(day));
+    const part = join(folder, `.${fileOf(day)}.partial`);
+    try {
+      const rows = await this.#make(part);
+      if (rows === 0) return 0;
+      const before = await rowsOf(path);
+      if (before > rows || (fuller && before === rows)) {
+        if (before > rows) {
+          view.log.info(
+            `${path} is left as it is: it has ${before} rows, and history ${rows}; gohm import takes it in`,
+          );
+        }
+        return rows;
+      }
+      await rename(part, path);
+      await sync(folder);
+      view.log.info(`${path} was written: ${rows} rows`);
+      return rows;
+    } finally {
+      await rm(part, { force: true }).catch(() => {
+        // An earlier error explains it.
+      });
+    }
+  }
+
+  /** @returns number of rows */
+  async #make(part: string): Promise<number> {
+    // Who may read the folder may read its files.
+    const { mode } = await stat(this.#options.folder);
+    const file = await open(part, "w", 0o600);
+    try {
+      await file.chmod(mode & 0o666);
+      const rows = await this.#fill(file);
+      await file.sync();
+      return rows;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #fill(file: FileHandle): Promise<number> {
+    const { view, day, signal } = this.#options;
+    const zone = view.zone();
+    const from = zone.startOfDay(day) ?? 0;
+    const to = zone.startOfDay(dayAfter(day)) ?? from;
+    const history = until(view.history, signal);
+    const known = (await history.known({ level: "gpu" })).filter(
+      ({ host, last }) => last >= from && counts(view, host),
+    );
+    const paces = new Set(known.map(({ host }) => intervalOf(view, host)));
+    const intervalMs = 1000 * Math.max(1, Math.min(60, ...paces));
+    let lines = 0;
+    for await (const piece of loggerFile({ history, zone, cards: cardsOf(known), from, to, intervalMs })) {
+      for (let at = piece.indexOf(newline); at >= 0; at = piece.indexOf(newline, at + 1)) lines++;
+      await file.writeFile(piece);
+    }
+    return lines - 1;
+  }
+}
+
+/** Rows of a file, without its heading; 0 if there is none. */
+async function rowsOf(path: string): Promise<number> {
+  let lines = 0;
+  let last = newline;
+  try {
+    for await (const piece of createReadStream(path, { highWaterMark: 262_144 }) as AsyncIterable<Buffer>) {
+      for (let at = piece.indexOf(newline); at >= 0; at = piece.indexOf(newline, at + 1)) lines++;
+      last = piece.at(-1) ?? last;
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
+    throw error;
+  }
+  return Math.max(0, lines + (last === newline ? 0 : 1) - 1);
+}
+
+async function sync(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
