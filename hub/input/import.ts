@@ -65,19 +65,10 @@ async function take(
   const file = new FileImport({ ...context, zone: context.zone(), client: given.client, pause: () => void recheck() });
   const name = given.name ?? "text/csv";
   try {
-    let bytes = 0;
-    for await (const piece of c.req.raw.body ?? []) {
-      bytes += piece.length;
-      if (bytes > importLimit) throw tooLarge();
-      await file.add(piece);
-    }
+    for await (const piece of piecesOf(c)) await file.add(piece);
     return await file.end();
   } catch (error) {
-    file.flush();
-    if (error instanceof Fault) throw error;
-    if (c.req.raw.signal.aborted || isCut(error)) {
-      throw new Fault("canceled", "The client went away before its request was read.", { cause: error });
-    }
+    await file.stop();
     throw error;
   } finally {
     const { stored, failed, hosts } = file.result;
@@ -89,8 +80,17 @@ async function take(
   }
 }
 
-/** True for the error of a body whose connection was closed. */
-const isCut = (error: unknown): boolean =>
-  ["ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE", "ABORT_ERR"].includes(String((error as { code?: unknown }).code)) ||
-  (error as Error).name === "AbortError" ||
-  (error as Error).message === "aborted";
+/** The body, piece by piece. @throws Fault body_too_large, canceled */
+async function* piecesOf(c: Context): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  try {
+    for await (const piece of c.req.raw.body ?? []) {
+      bytes += piece.length;
+      if (bytes > importLimit) throw tooLarge();
+      yield piece;
+    }
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault("canceled", "The client went away before its request was read.", { cause: error });
+  }
+}

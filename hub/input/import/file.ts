@@ -92,15 +92,26 @@ export class FileImport {
     if (this.#start !== undefined) await this.#open(this.#start);
     await this.#take(this.#records.read(this.#decoder.end()));
     this.#last();
-    this.flush();
+    this.#flush();
     await this.#options.history.ready();
     return this.result;
   }
 
+  /** Stores what was read before an error. */
+  async stop(): Promise<void> {
+    try {
+      if (this.#start !== undefined) await this.#open(this.#start);
+      this.#flush();
+    } catch {
+      // The error before is reported, and explains this one.
+    }
+  }
+
   /** Stores the reports that wait for further rows. */
-  flush(): void {
-    for (const report of this.#reports.values()) this.#store(report);
+  #flush(): void {
+    const reports = [...this.#reports.values()];
     this.#reports.clear();
+    for (const report of reports) this.#store(report);
   }
 
   /** @throws Fault media_type_refused for what is not CSV */
