@@ -5,7 +5,6 @@ import type { Metric } from "../../../proto/catalog.ts";
 import { levels } from "../../../proto/device.ts";
 import { Kind, Unit } from "../../../proto/gen/metric_pb.js";
 import { byText, cardsOf, loggerFile } from "../../csv/day.ts";
-import { fileOf } from "../../csv/form.ts";
 import { type SheetDevice, sheet, sheetBytes } from "../../csv/sheet.ts";
 import { Fault } from "../../fault.ts";
 import { some } from "../../history/series.ts";
@@ -49,9 +48,8 @@ export async function exported(
 
 /** "gpu_metrics_20261127.csv"; of several days, with the first and the last. */
 function nameOf(form: string, { from, to }: Omit<Range, "step">, zone: Zone): string {
-  const [first, last] = [zone.dayOf(from), zone.dayOf(to - 1)];
-  const days = first === last ? first : `${first}-${last}`;
-  return form === "logger" ? fileOf(days) : `history_${days.replace(/(\d{4})-(\d\d)-(\d\d)/g, "$1$2$3")}.csv`;
+  const days = [...new Set([zone.dayOf(from), zone.dayOf(to - 1)])].map((day) => day.replaceAll("-", ""));
+  return `${form === "logger" ? "gpu_metrics" : "history"}_${days.join("-")}.csv`;
 }
 
 /** @throws Fault bad_request */

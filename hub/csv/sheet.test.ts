@@ -1,0 +1,120 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Model, valuesOf } from "../../test/model.ts";
+import type { Aggregate } from "../history/store.ts";
+import { type SheetDevice, sheet } from "./sheet.ts";
+
+const start = 1_800_000_000_000;
+const names = ["gpu_power", "gpu_fan"] as const;
+
+/** Samples of one card: its host and index, a time after `start`, and which of its two values there are. */
+const sample = fc.record({
+  host: fc.constantFrom("a", "b"),
+  index: fc.nat(1),
+  at: fc.oneof(fc.nat(5000), fc.nat(40_000_000)),
+  values: fc.constantFrom([1, 2], [3, Number.NaN], [Number.NaN, 4]),
+});
+
+interface Sample {
+  readonly host: string;
+  readonly index: number;
+  readonly at: number;
+  readonly values: readonly number[];
+}
+
+const devices: SheetDevice[] = ["a", "b"].flatMap((host) =>
+  [0, 1].map((index) => ({
+    ...{ host, level: "gpu" as const, key: `#${index}` },
+    series: names.map((metric, place) => ({ metric, of: "avg" as const, place })),
+  })),
+);
+
+function modelOf(samples: readonly Sample[]): Model {
+  const model = new Model();
+  for (const { host, index, at, values } of samples) {
+    const named = Object.fromEntries(names.map((name, i) => [name, values[i] ?? Number.NaN]));
+    const device = { level: "gpu" as const, key: `#${index}`, index, values: valuesOf("gpu", named) };
+    model.append({ host, at: start + at, devices: [device] });
+  }
+  return model;
+}
+
+interface Query {
+  readonly from?: number;
+  readonly to?: number;
+  readonly step?: number;
+  readonly grain?: number;
+  readonly intervalMs?: number;
+}
+
+async function rows(model: Pick<Model, "read">, query: Query = {}): Promise<string[]> {
+  const made = sheet({
+    ...{ history: model, devices, width: 2, from: start, to: start + 50_000_000, step: 0, grain: 1, intervalMs: 1000 },
+    ...query,
+    line: ({ host, key }, at, values) => `${at - start} ${host}${key} ${[...values].join(" ")}\n`,
+  });
+  let text = "";
+  for await (const piece of made) text += Buffer.from(piece).toString();
+  return text.split("\n").slice(0, -1);
+}
+
+/** The rows as the contract says: by time, then by device, the values of one time in one row. */
+function wanted(samples: readonly Sample[], grain: number): string[] {
+  const merged = new Map<string, { order: number; at: number; name: string; values: number[] }>();
+  for (const { host, index, at, values } of samples) {
+    const name = `${host}#${index}`;
+    const held = merged.get(`${name} ${at}`) ?? { order: (host === "a" ? 0 : 2) + index, at, name, values: [NaN, NaN] };
+    merged.set(`${name} ${at}`, held);
+    for (const [i, value] of values.entries()) if (!Number.isNaN(value)) held.values[i] = value;
+  }
+  const all = [...merged.values()].sort(
+    (a, b) =>
+      Math.floor((start + a.at) / grain) - Math.floor((start + b.at) / grain) || a.order - b.order || a.at - b.at,
+  );
+  return all.map(({ at, name, values }) => `${at} ${name} ${values.join(" ")}`);
+}
+
+test("rows are ordered by time, then by device, however many samples there are and however long the windows", async () => {
+  const samples = fc.array(sample, { maxLength: 30 });
+  await fc.assert(
+    fc.asyncProperty(
+      samples,
+      fc.constantFrom(1, 1000),
+      fc.constantFrom(1, 1000, 86_400_000),
+      async (all, grain, ms) => {
+        expect(await rows(modelOf(all), { grain, intervalMs: ms })).toEqual(wanted(all, grain));
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("buckets are whole where windows meet", async () => {
+  const all = Array.from({ length: 200 }, (_, i) => ({ host: "a", index: 0, at: i * 100_000, values: [i, NaN] }));
+  const step = 7_000_000;
+  const aligned = Math.floor(start / step) * step;
+  const read = await rows(modelOf(all), { from: aligned, step, intervalMs: 1 });
+  const [series] = await modelOf(all).read({
+    series: [{ host: "a", level: "gpu", key: "#0", metric: "gpu_power" }],
+    range: { from: aligned, to: start + 50_000_000, step },
+    of: ["avg"],
+    most: 100,
+  });
+  expect(read.length).toBeGreaterThan(2);
+  expect(read).toEqual([...(series?.t ?? [])].map((at, i) => `${at - start} a#0 ${series?.avg[i]} NaN`));
+});
+
+test("a window with more samples than the interval says is read in parts", async () => {
+  const all = Array.from({ length: 3000 }, (_, i) => ({ host: "a", index: 0, at: i * 10, values: [i, NaN] }));
+  const model = modelOf(all);
+  const sizes: number[] = [];
+  const history: Pick<Model, "read"> = {
+    async read<A extends Aggregate>(query: Parameters<Model["read"]>[0] & { of: readonly A[] }) {
+      const answer = await model.read<A>({ ...query, most: Math.min(query.most, 500) });
+      sizes.push(...answer.map(({ t }) => t.length));
+      return answer;
+    },
+  };
+  expect(await rows(history, { intervalMs: 60_000 })).toEqual(wanted(all, 1));
+  expect(Math.max(...sizes)).toBe(500);
+});
