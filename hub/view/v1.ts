@@ -1,39 +1,46 @@
+import type { Log } from "../log.ts";
 import type { RouteRequest } from "../route/handler.ts";
 import { serve } from "../route/handler.ts";
 import { v1Routes } from "../route/v1.ts";
 import { cardCell, cardColumns, cardRow, cardsOf, cardTest, countVerdicts, indexOf, type SeenCard } from "./v1/card.ts";
-import { type SeenHost, seenHost, seenHosts } from "./v1/fleet.ts";
+import { Fleet, type SeenHost } from "./v1/fleet.ts";
 import { choose, freeCell, freeColumns, freeRow, isOffered, usesOf } from "./v1/free.ts";
 import { hostCell, hostColumns, hostDetails, hostRow } from "./v1/host.ts";
 import { lazily, listed, pageOf } from "./v1/list.ts";
-import { Users, userCell, userColumns, userPosition } from "./v1/user.ts";
-import type { HubView, View } from "./view.ts";
+import { Holders, holderPosition, userCell, userColumns, userRow } from "./v1/user.ts";
+import type { View } from "./view.ts";
 
 /** `/api/v1`: hosts, cards and users as they are now, for people and programs. */
 export const v1: View = {
   name: "v1",
   table: {},
   async open(hub) {
+    const seen = { log: hub.log, fleet: new Fleet(hub) };
     return {
       routes: serve(v1Routes, {
-        listHosts: (request) => listHosts(hub, request),
-        getHost: (request) => getHost(hub, request),
-        listGpus: (request) => listGpus(hub, request),
-        findFree: (request) => findFree(hub, request),
-        listUsers: (request) => listUsers(hub, request),
+        listHosts: (request) => listHosts(seen, request),
+        getHost: (request) => getHost(seen, request),
+        listGpus: (request) => listGpus(seen, request),
+        findFree: (request) => findFree(seen, request),
+        listUsers: (request) => listUsers(seen, request),
       }),
       close: async () => {},
     };
   },
 };
 
+interface Seen {
+  readonly log: Log;
+  readonly fleet: Fleet;
+}
+
 type V1Request<K extends keyof typeof v1Routes> = RouteRequest<(typeof v1Routes)[K]>;
 
-async function listHosts(hub: HubView, request: V1Request<"listHosts">): Promise<Response> {
+async function listHosts({ log, fleet }: Seen, request: V1Request<"listHosts">): Promise<Response> {
   const { given, by } = request;
   const part = given.name?.toLowerCase();
   const found: SeenHost[] = [];
-  for await (const seen of seenHosts(hub, by, given)) {
+  for await (const seen of fleet.hosts(by, given)) {
     const isNamed =
       part === undefined || [seen.host.name, seen.shown].some((name) => name.toLowerCase().includes(part));
     if (isNamed && (given.state.length === 0 || given.state.includes(seen.state))) found.push(seen);
@@ -42,7 +49,7 @@ async function listHosts(hub: HubView, request: V1Request<"listHosts">): Promise
   const count = { up: 0, stale: 0, down: 0, pending: 0 };
   for (const { state } of found) count[state]++;
   const shown = lazily(rows, hostRow);
-  return listed(hub, request, {
+  return listed(log, request, {
     name: "hosts",
     json: { hosts: shown, count, total, next },
     rows: shown,
@@ -54,21 +61,21 @@ async function listHosts(hub: HubView, request: V1Request<"listHosts">): Promise
 }
 
 /** @throws Fault host_unknown */
-async function getHost(hub: HubView, request: V1Request<"getHost">): Promise<Response> {
-  const details = hostDetails(seenHost(hub, request.by, request.given.name));
+async function getHost({ log, fleet }: Seen, request: V1Request<"getHost">): Promise<Response> {
+  const details = hostDetails(fleet.host(request.by, request.given.name));
   const { gpus, disks, nics } = details;
   const size = gpus.length + disks.length + nics.length;
-  return listed(hub, request, { name: "host", json: details, rows: [], columns: [], cell: () => "", size });
+  return listed(log, request, { name: "host", json: details, rows: [], columns: [], cell: () => "", size });
 }
 
-async function listGpus(hub: HubView, request: V1Request<"listGpus">): Promise<Response> {
+async function listGpus({ log, fleet }: Seen, request: V1Request<"listGpus">): Promise<Response> {
   const { given, by } = request;
   const test = cardTest(given);
   const found: SeenCard[] = [];
-  for await (const seen of seenHosts(hub, by, given)) found.push(...cardsOf(seen).filter(test));
+  for await (const seen of fleet.hosts(by, given)) found.push(...cardsOf(seen).filter(test));
   const { rows, total, next } = pageOf(found, (card) => [card.seen.host.name, ...indexOf(card), card.key], given);
   const shown = lazily(rows, cardRow);
-  return listed(hub, request, {
+  return listed(log, request, {
     name: "gpus",
     json: { gpus: shown, count: countVerdicts(found), total, next },
     rows: shown,
@@ -79,18 +86,18 @@ async function listGpus(hub: HubView, request: V1Request<"listGpus">): Promise<R
   });
 }
 
-async function findFree(hub: HubView, request: V1Request<"findFree">): Promise<Response> {
+async function findFree({ log, fleet }: Seen, request: V1Request<"findFree">): Promise<Response> {
   const { given, by } = request;
   const need = { count: given.count ?? 1, memory: given.min_mem, together: given.same_host ?? false };
   const test = cardTest(given);
   const found: SeenCard[] = [];
-  for await (const seen of seenHosts(hub, by, given))
+  for await (const seen of fleet.hosts(by, given))
     found.push(...cardsOf(seen).filter((card) => test(card) && isOffered(card, need)));
   const chosen = choose(found, need);
   const satisfied = chosen.length === need.count;
   const hosts = satisfied ? usesOf(chosen) : [];
   const gpus = chosen.map(freeRow);
-  return listed(hub, request, {
+  return listed(log, request, {
     name: "free",
     json: { satisfied, count: need.count, matching: found.length, gpus, hosts },
     rows: gpus,
@@ -100,18 +107,19 @@ async function findFree(hub: HubView, request: V1Request<"findFree">): Promise<R
   });
 }
 
-async function listUsers(hub: HubView, request: V1Request<"listUsers">): Promise<Response> {
+async function listUsers({ log, fleet }: Seen, request: V1Request<"listUsers">): Promise<Response> {
   const { given, by } = request;
-  const users = new Users();
-  for await (const seen of seenHosts(hub, by, given)) for (const card of cardsOf(seen)) users.add(card);
-  const { rows, total, next } = pageOf(users.rows(given.user), userPosition, given);
-  return listed(hub, request, {
+  const holders = new Holders();
+  for await (const seen of fleet.hosts(by, given)) for (const card of cardsOf(seen)) holders.add(card);
+  const { rows, total, next } = pageOf(holders.list(given.user), holderPosition, given);
+  const shown = lazily(rows, userRow);
+  return listed(log, request, {
     name: "users",
-    json: { users: rows, total, next },
-    rows,
+    json: { users: shown, total, next },
+    rows: shown,
     columns: userColumns,
     cell: userCell,
-    size: rows.reduce((all, { cards }) => all + cards, 0),
+    size: rows.reduce((all, { held }) => all + held.length, 0),
     next,
   });
 }

@@ -11,6 +11,7 @@ const user = v.pipe(
     utilization_percent: number("Mean utilization of these cards."),
     hosts: texts("Names of the hosts of these cards."),
     jobs: texts("Slurm jobs of their processes on these cards."),
+    pods: texts("Kubernetes pods of their processes on these cards."),
     gpus: v.pipe(
       v.array(
         v.object({
@@ -40,6 +41,7 @@ export const users = v.pipe(
           utilization_percent: 91.25,
           hosts: ["gpu1"],
           jobs: ["884422"],
+          pods: [],
           gpus: [
             {
               host: "gpu1",

@@ -172,9 +172,12 @@ export function cardRow(card: SeenCard): CardRow {
   };
 }
 
+/** Pod that a process runs in: "namespace/pod". */
+export function podOfProcess({ podName: pod, podNamespace: namespace }: ProcInfo): string | undefined {
+  return pod ? podOf({ pod, ...(namespace === undefined ? {} : { namespace }) }) : undefined;
+}
+
 function processRow(proc: ProcInfo, holds: boolean): CardRow["processes"][number] {
-  const { podName, podNamespace: namespace } = proc;
-  const pod = podName && podOf({ pod: podName, ...(namespace === undefined ? {} : { namespace }) });
   return {
     pid: proc.pid ?? null,
     user: userOf(proc),
@@ -183,7 +186,7 @@ function processRow(proc: ProcInfo, holds: boolean): CardRow["processes"][number
     utilization_percent: proc.utilization ?? null,
     started: isoTime(proc.started),
     container: proc.container || null,
-    pod: pod || null,
+    pod: podOfProcess(proc) ?? null,
     job: proc.job || null,
     holds,
   };

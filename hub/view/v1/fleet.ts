@@ -42,42 +42,83 @@ export interface HostFilter {
 /** Orders names as people count; no two are equal. */
 export const inOrder = (a: string, b: string): number => compareNames(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 
-/**
- * Lists hosts in the order of their names, without those that wait for approval; it yields to other work of the hub.
- * @throws Fault host_unknown
- */
-export async function* seenHosts(hub: HubView, by: Actor, filter: HostFilter): AsyncGenerator<SeenHost> {
-  const mask = hub.privacy.maskFor(by);
-  const wanted = filter.host?.length ? new Set(filter.host.map((name) => keyOf(hub, name))) : undefined;
-  const hosts = hub.live
-    .hosts()
-    .filter(({ name, profile }) => counts(hub, name) && (wanted?.has(name) ?? true) && inGroup(profile, filter))
-    .sort((a, b) => inOrder(a.name, b.name));
-  let begun = performance.now();
-  for (const host of hosts) {
-    const labels = labelsOf(host, mask);
-    if (!(filter.label ?? []).every((label) => hasLabel(labels, label))) continue;
-    yield seen(hub, host, { mask, labels });
-    if (performance.now() - begun > patienceMs) {
-      await turn();
-      begun = performance.now();
+/** The hosts of the hub as its clients see them. */
+export class Fleet {
+  readonly #hub: HubView;
+  /** Reports without the people, by what is removed: they serve until the next report of the host. */
+  readonly #masked = new WeakMap<Mask, WeakMap<HostInfo, HostInfo>>();
+
+  constructor(hub: HubView) {
+    this.#hub = hub;
+  }
+
+  /**
+   * Lists hosts in the order of their names, without those that wait for approval; it yields to other work of the hub.
+   * @throws Fault host_unknown
+   */
+  async *hosts(by: Actor, filter: HostFilter): AsyncGenerator<SeenHost> {
+    const hub = this.#hub;
+    const mask = hub.privacy.maskFor(by);
+    const wanted = filter.host?.length ? new Set(filter.host.map((name) => this.#keyOf(name))) : undefined;
+    const hosts = hub.live
+      .hosts()
+      .filter(({ name, profile }) => counts(hub, name) && (wanted?.has(name) ?? true) && inGroup(profile, filter))
+      .sort((a, b) => inOrder(a.name, b.name));
+    let begun = performance.now();
+    for (const host of hosts) {
+      const labels = labelsOf(host, mask);
+      if ((filter.label ?? []).every((label) => hasLabel(labels, label))) yield this.#seen(host, mask, labels);
+      if (performance.now() - begun > patienceMs) {
+        await turn();
+        begun = performance.now();
+      }
     }
   }
-}
 
-/** One host by its name or the one that is shown. @throws Fault host_unknown */
-export function seenHost(hub: HubView, by: Actor, name: string): SeenHost {
-  const host = hub.live.host(keyOf(hub, name));
-  if (host === undefined) throw unknown(name);
-  const mask = hub.privacy.maskFor(by);
-  return seen(hub, host, { mask, labels: labelsOf(host, mask) });
-}
+  /** One host by its name or the one that is shown. @throws Fault host_unknown */
+  host(by: Actor, name: string): SeenHost {
+    const host = this.#hub.live.host(this.#keyOf(name));
+    if (host === undefined) throw unknown(name);
+    const mask = this.#hub.privacy.maskFor(by);
+    return this.#seen(host, mask, labelsOf(host, mask));
+  }
 
-/** Key of a host that counts. @throws Fault host_unknown */
-function keyOf(hub: HubView, name: string): string {
-  const key = hub.roster.keyOf(name);
-  if (hub.live.host(key) === undefined || !counts(hub, key)) throw unknown(name);
-  return key;
+  /** Key of a host that counts. @throws Fault host_unknown */
+  #keyOf(name: string): string {
+    const key = this.#hub.roster.keyOf(name);
+    if (this.#hub.live.host(key) === undefined || !counts(this.#hub, key)) throw unknown(name);
+    return key;
+  }
+
+  #seen(host: LiveHost, mask: Mask | undefined, labels: SeenHost["labels"]): SeenHost {
+    const { clock, interval } = this.#hub;
+    const { link, seen: at } = host;
+    const isDown = link.state === "waiting";
+    const age = { link: isDown ? Link.WAITING : Link.OPEN, interval: host.profile?.intervalSec ?? 0 };
+    const fresh = at !== undefined && isFresh({ ...age, seen: BigInt(at) }, clock.now(), interval());
+    return {
+      host,
+      shown: shownName(host),
+      labels,
+      info: host.info && mask ? this.#mask(host.info, mask) : host.info,
+      fresh,
+      state: isDown ? "down" : at === undefined ? "pending" : fresh ? "up" : "stale",
+      since: isDown || fresh || at === undefined ? link.since : at,
+      reason: isDown ? (mask?.text(link.reason, false) ?? link.reason) : undefined,
+      intervalSec: intervalOf(this.#hub, host.name),
+    };
+  }
+
+  #mask(info: HostInfo, mask: Mask): HostInfo {
+    const made = this.#masked.get(mask) ?? new WeakMap<HostInfo, HostInfo>();
+    this.#masked.set(mask, made);
+    const before = made.get(info);
+    if (before !== undefined) return before;
+    const copy = clone(HostInfoSchema, info);
+    mask.report(copy, false);
+    made.set(info, copy);
+    return copy;
+  }
 }
 
 const unknown = (name: string): Fault => new Fault("host_unknown", `There is no host "${name}".`);
@@ -96,33 +137,4 @@ function hasLabel(labels: Readonly<Record<string, string>>, label: string): bool
   const at = label.indexOf("=");
   const name = at < 0 ? label : label.slice(0, at);
   return Object.hasOwn(labels, name) && (at < 0 || labels[name] === label.slice(at + 1));
-}
-
-function seen(
-  hub: HubView,
-  host: LiveHost,
-  { mask, labels }: { readonly mask: Mask | undefined; readonly labels: SeenHost["labels"] },
-): SeenHost {
-  const { link, seen: at } = host;
-  const isDown = link.state === "waiting";
-  const age = { link: isDown ? Link.WAITING : Link.OPEN, interval: host.profile?.intervalSec ?? 0 };
-  const fresh = at !== undefined && isFresh({ ...age, seen: BigInt(at) }, hub.clock.now(), hub.interval());
-  return {
-    host,
-    shown: shownName(host),
-    labels,
-    info: masked(host.info, mask),
-    fresh,
-    state: isDown ? "down" : at === undefined ? "pending" : fresh ? "up" : "stale",
-    since: isDown || fresh || at === undefined ? link.since : at,
-    reason: isDown ? (mask?.text(link.reason, false) ?? link.reason) : undefined,
-    intervalSec: intervalOf(hub, host.name),
-  };
-}
-
-function masked(info: HostInfo | undefined, mask: Mask | undefined): HostInfo | undefined {
-  if (info === undefined || mask === undefined) return info;
-  const copy = clone(HostInfoSchema, info);
-  mask.report(copy, false);
-  return copy;
 }

@@ -1,10 +1,10 @@
 import { byteOrderMark, type CsvCell, csvRow } from "../../csv/row.ts";
 import { Fault } from "../../fault.ts";
+import type { Log } from "../../log.ts";
 import type { RouteRequest } from "../../route/handler.ts";
 import type { Route } from "../../route/route.ts";
 import { mostRows } from "../../route/v1.ts";
 import { answer, mostTagged, type TableForm, tableForm, tableHeaders } from "../body.ts";
-import type { HubView } from "../view.ts";
 import { inOrder } from "./fleet.ts";
 
 /** Bytes of a row, as a guess for the memory of an answer. */
@@ -90,7 +90,7 @@ export const lazily = <T, R>(rows: readonly T[], map: (row: T) => R): Iterable<R
 
 /** Answers with JSON or CSV, as the request wants, and with an entity tag. @throws Fault busy */
 export async function listed<T>(
-  { log }: HubView,
+  log: Log,
   { c, budget, given }: RouteRequest<Route>,
   listing: Listing<T>,
 ): Promise<Response> {

@@ -3,7 +3,7 @@ import { holdingProcs } from "../../../proto/verdict.ts";
 import type { CsvCell } from "../../csv/row.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { v1Routes } from "../../route/v1.ts";
-import { placeOf, type SeenCard, utilizationOf } from "./card.ts";
+import { placeOf, podOfProcess, type SeenCard, utilizationOf } from "./card.ts";
 import { inOrder } from "./fleet.ts";
 import type { Position } from "./list.ts";
 
@@ -15,8 +15,16 @@ interface HeldCard {
   readonly memory: number | undefined;
 }
 
-/** Who holds cards of hosts that answer, those with most cards first, then those with most memory. */
-export class Users {
+/** A user, or a pod, with the cards that they hold. */
+export interface Holder {
+  readonly name: string;
+  readonly held: readonly HeldCard[];
+  /** Bytes of device memory on all of them; undefined if unknown. */
+  readonly memory: number | undefined;
+}
+
+/** Who holds cards of hosts that answer. */
+export class Holders {
   readonly #held = new Map<string, HeldCard[]>();
 
   add(card: SeenCard): void {
@@ -28,33 +36,40 @@ export class Users {
     }
   }
 
-  /** @param only name of the only user to list */
-  rows(only: string | undefined): UserRow[] {
+  /**
+   * Lists those with most cards first, then those with most memory.
+   * @param only name of the only user to list
+   */
+  list(only: string | undefined): Holder[] {
     return [...this.#held]
       .filter(([name]) => only === undefined || name === only)
-      .map(([name, held]) => userRow(name, held))
-      .sort((a, b) => b.cards - a.cards || (b.memory_bytes ?? 0) - (a.memory_bytes ?? 0) || inOrder(a.name, b.name));
+      .map(([name, held]) => ({ name, held, memory: memoryOf(held) }))
+      .sort((a, b) => b.held.length - a.held.length || (b.memory ?? 0) - (a.memory ?? 0) || inOrder(a.name, b.name));
   }
 }
 
 /** Place of a user in the list. */
-export const userPosition = ({ cards, memory_bytes, name }: UserRow): Position => [-cards, -(memory_bytes ?? 0), name];
+export const holderPosition = ({ name, held, memory }: Holder): Position => [-held.length, -(memory ?? 0), name];
 
-function userRow(name: string, held: readonly HeldCard[]): UserRow {
-  const memory = held.flatMap(({ memory }) => memory ?? []);
+function memoryOf(held: readonly HeldCard[]): number | undefined {
+  const known = held.flatMap(({ memory }) => memory ?? []);
+  return known.length === 0 ? undefined : sum(known);
+}
+
+/** A user as /api/v1/users has them. */
+export function userRow({ name, held, memory: total }: Holder): UserRow {
   const utilization = held.flatMap(({ card }) => utilizationOf(card.gpu) ?? []);
-  const jobs = held.flatMap(({ card }) =>
-    holdingProcs(card.gpu).flatMap((proc) => (userOf(proc) === name && proc.job ? [proc.job] : [])),
-  );
+  const own = held.flatMap(({ card }) => holdingProcs(card.gpu).filter((proc) => userOf(proc) === name));
   return {
     name,
     cards: held.length,
     idle_cards: held.filter(({ card }) => card.verdict === "held").length,
-    memory_bytes: memory.length === 0 ? null : sum(memory),
+    memory_bytes: total ?? null,
     utilization_percent:
       utilization.length === 0 ? null : Math.round((sum(utilization) / utilization.length) * 100) / 100,
     hosts: [...new Set(held.map(({ card }) => card.seen.host.name))],
-    jobs: [...new Set(jobs)],
+    jobs: [...new Set(own.flatMap(({ job }) => job || []))],
+    pods: [...new Set(own.flatMap((proc) => podOfProcess(proc) ?? []))],
     gpus: held.map(({ card, memory }) => ({
       ...placeOf(card),
       memory_bytes: memory ?? null,
@@ -67,6 +82,15 @@ function userRow(name: string, held: readonly HeldCard[]): UserRow {
 const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
 
 /** Columns of users in CSV. */
-export const userColumns = ["name", "cards", "idle_cards", "memory_bytes", "utilization_percent", "hosts", "jobs"];
+export const userColumns = [
+  "name",
+  "cards",
+  "idle_cards",
+  "memory_bytes",
+  "utilization_percent",
+  "hosts",
+  "jobs",
+  "pods",
+];
 
 export const userCell = (row: UserRow, column: string): CsvCell => row[column as Exclude<keyof UserRow, "gpus">];
