@@ -143,6 +143,30 @@ test("REST: what history has of a host that is gone counts, also while a strange
   expect((await json(`/api/fleet/history?metric=gpu_power&by=all&${range}`)).groups).toMatchObject([{ series: 4 }]);
 });
 
+test("/api/v1: it is in no list, no count and no free card, and not found by its name", async () => {
+  const everything = async () => ({
+    hosts: await json("/api/v1/hosts"),
+    gpus: await json("/api/v1/gpus"),
+    free: await json("/api/v1/free?count=9"),
+    users: await json("/api/v1/users"),
+  });
+  const counted = await everything();
+  expect(counted).toMatchObject({
+    hosts: { total: 1, count: { up: 1 }, hosts: [{ name: "known", shown_name: "Blue" }] },
+    gpus: { total: 2, count: { free: 1, busy: 1 } },
+    free: { satisfied: false, matching: 1 },
+    users: { total: 1, users: [{ name: "known" }] },
+  });
+  expect(JSON.stringify(counted)).not.toContain("stranger");
+  for (const path of ["hosts/stranger", "gpus?host=stranger", "free?host=stranger"])
+    expect((await json(`/api/v1/${path}`)).error).toEqual({
+      code: "host_unknown",
+      message: 'There is no host "stranger".',
+    });
+  approve();
+  expect(await everything()).toMatchObject({ hosts: { total: 2 }, gpus: { total: 4 }, users: { total: 2 } });
+});
+
 test("gRPC: it is not listed among the servers", async () => {
   const refused = getHistory(served.grpc, { id: "nobody", type: "load1" });
   await expect(refused).rejects.toThrow(/servers are known$/);
