@@ -61,9 +61,15 @@ export class ClockGuard {
   /** True if nothing contradicts the clock. For samples of the past, which are no evidence of the current time. */
   accepts(now: number): boolean {
     const newest = this.#newest ?? now;
-    return (
-      now >= earliest && Number.isNaN(this.#since) && now >= newest - disagreementMs && now <= newest + longestOffMs
-    );
+    return this.acceptsPast(now) && Number.isNaN(this.#since) && now <= newest + longestOffMs;
+  }
+
+  /**
+   * True if nothing says that the clock is behind. For imports, which are as old as their data: after one of an archive of
+   * years ago the newest sample of the history is as old.
+   */
+  acceptsPast(now: number): boolean {
+    return now >= earliest && now >= (this.#newest ?? now) - disagreementMs;
   }
 
   #plausible(now: number, peer: number | undefined): boolean {

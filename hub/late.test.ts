@@ -319,3 +319,24 @@ test("whatever comes late, twice or between restarts, history is that of a plain
     { numRuns: 30 },
   );
 });
+
+test("an archive of years ago can be imported, in parts and after restarts, and does not make the hub doubt its clock", async () => {
+  const old = scene.now;
+  scene.now += 2 * 365 * day;
+  for (const i of [0, 1]) {
+    ingest.imported("archived", report(old + i * minute, i));
+    await restart();
+  }
+  ingest.received("a", report(scene.now, 5), by);
+  expect(live.notices()).toEqual([]);
+  const archived: SeriesId = { ...load, host: "archived" };
+  expect(await pairs(store, archived)).toEqual([
+    [old, 0],
+    [old + minute, 1],
+  ]);
+  expect(await pairs(store, load)).toEqual([[scene.now, 5]]);
+  // A clock that is behind cannot tell what is too new.
+  scene.now -= 2 * day;
+  await restart();
+  expect(() => ingest.imported("archived", report(old, 1))).toThrow(/nothing is kept until it is set/);
+});

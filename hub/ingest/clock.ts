@@ -54,18 +54,20 @@ export class ReportClock {
   /** Dates a late report of a host. @throws Fault sample_bad, history_unwritable */
   lateTimeOf(name: string, info: HostInfo): number {
     const { now, retentionMs } = this.#options;
-    return this.#pastTimeOf(name, info, now() - (retentionMs?.() ?? Number.POSITIVE_INFINITY) + marginMs);
+    const at = now();
+    if (!this.#guard.accepts(at)) throw doubtful(at);
+    return this.#pastTimeOf(name, info, at - (retentionMs?.() ?? Number.POSITIVE_INFINITY) + marginMs);
   }
 
   /** Dates an imported report of a host, which may be of any age. @throws Fault sample_bad, history_unwritable */
   importedTimeOf(name: string, info: HostInfo): number {
+    const at = this.#options.now();
+    if (!this.#guard.acceptsPast(at)) throw doubtful(at);
     return this.#pastTimeOf(name, info, earliest);
   }
 
   #pastTimeOf(name: string, { sampled }: HostInfo, oldest: number): number {
     const at = this.#options.now();
-    if (!this.#guard.accepts(at))
-      throw new Fault("history_unwritable", `${doubt(at)}: nothing is kept until it is set.`);
     const least = Math.max(earliest, oldest);
     const most = at + skewMs;
     if (sampled !== undefined && sampled >= least && sampled <= most) return Number(sampled);
@@ -75,3 +77,6 @@ export class ReportClock {
     );
   }
 }
+
+const doubtful = (at: number): Fault =>
+  new Fault("history_unwritable", `${doubt(at)}: nothing is kept until it is set.`);

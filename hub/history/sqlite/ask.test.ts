@@ -1,4 +1,6 @@
 // Questions over many hosts, long times and what was asked before.
+import { join } from "node:path";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { all, ask, day, gpu, hour, StoreFixture, start, temperature } from "../../../test/store.ts";
 import type { SeriesId, Store } from "../store.ts";
@@ -131,4 +133,21 @@ test("sums of percentages with decimals are exact: a mean is that of whole hundr
   const sums = [0, 1].map((of) => hundredths.slice(of * 8640, of * 8640 + 8640).reduce((sum, one) => sum + one));
   expect([...(read?.avg ?? [])]).toEqual(sums.map((sum) => sum / 100 / 8640));
   expect([...(read?.count ?? [])]).toEqual([8640, 8640]);
+});
+
+test("the first and last day of a host are told by their summaries when nothing else is left, wherever in them it began and ended", async () => {
+  let store = scene.open();
+  const times = [start + 5 * hour, start + day + 13 * hour];
+  for (const at of times) store.append({ host: "a", at, devices: [gpu({ gpu_temperature: 7 })] });
+  await scene.leap(4 * day);
+  scene.shut(store);
+  const file = new Database(join(scene.folder, "history.db"));
+  file.exec("DELETE FROM raw; DELETE FROM five; DELETE FROM hour");
+  file.close();
+  store = scene.open();
+  for (const most of [1, 9]) {
+    const range = { from: start, to: Number.POSITIVE_INFINITY, step: day };
+    const [read] = await store.read({ series: [temperature()], range, of: ["max"], most });
+    expect([...(read?.t ?? [])]).toEqual([start, start + day].slice(-most));
+  }
 });

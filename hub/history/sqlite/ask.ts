@@ -155,7 +155,7 @@ export class Querier {
   async #gather(wanted: SeriesSelection, { most, ...asked }: Scan & { most: number }): Promise<SeriesPoints[]> {
     const { step, metric, all } = wanted;
     const gathered = [...wanted.devices.keys()].map(() => new SeriesPoints(step, metric, all));
-    const { first, last } = this.#span(wanted.host, asked);
+    const { first, last } = this.#span(wanted, asked);
     const points = ((last - first + 1) * blockMs) / step;
     if (points < most) {
       for (const gather of gathered) gather.reserve(Math.min(points + 1, likely));
@@ -172,8 +172,13 @@ export class Querier {
   }
 
   /** Returns the first and last block with data of a host within a range. */
-  #span(host: HostRecord, { from, to }: Pick<Scan, "from" | "to">): { first: number; last: number } {
-    const { oldest, newest } = this.#blocks(host);
+  #span({ host, tier }: SeriesSelection, { from, to }: Pick<Scan, "from" | "to">): { first: number; last: number } {
+    let { oldest, newest } = this.#blocks(host);
+    // Of a day whose hours have expired, only a whole one can be read.
+    if (tier === "day" && oldest <= newest) {
+      oldest = dayOf(oldest) * blocksPerDay;
+      newest = (dayOf(newest) + 1) * blocksPerDay - 1;
+    }
     return {
       first: Math.max(oldest, blockOf(Math.max(from, 0))),
       last: Math.min(newest, blockOf(Math.ceil(to) - 1)),
@@ -188,7 +193,7 @@ export class Querier {
   ): Promise<void> {
     const { host } = wanted;
     const reader = new BlockReader({ rows: this.#rows, memory: this.#memory }, wanted, spare);
-    const { first, last } = this.#span(host, { from, to });
+    const { first, last } = this.#span(wanted, { from, to });
     let empty = 0;
     for (let block = first; block <= last; block++) {
       const before = reader.pieces;
@@ -208,7 +213,7 @@ export class Querier {
   async #backward(wanted: SeriesSelection, { from, to, most, yielder }: Scan & { most: number }): Promise<Piece[][]> {
     const { host, step } = wanted;
     const reader = new BlockReader({ rows: this.#rows, memory: this.#memory }, wanted);
-    const { first, last } = this.#span(host, { from, to });
+    const { first, last } = this.#span(wanted, { from, to });
     const parts: Piece[][][] = [];
     const points = Array.from({ length: wanted.devices.size }, () => 0);
     let empty = 0;

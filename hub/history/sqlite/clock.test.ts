@@ -86,10 +86,10 @@ test("what is sealed is not counted again when the hub is killed before the jour
   const one = scene.open();
   one.append(poll(scene.now, temp(1)));
   await scene.leap(day);
-  // Late, for a block of which the samples were let go: it is added to what its summary has.
+  // Late, for a block of which the samples were let go: its summary has them beside what it had.
   scene.now += 10 * day;
   await scene.pass(2 * hour);
-  one.append(poll(start + 5000, temp(3)));
+  one.append(poll(start + hour / 2, temp(3)));
   await scene.pass(hour);
   const copy = new StoreFixture();
   cpSync(scene.folder, copy.folder, { recursive: true });
@@ -104,13 +104,33 @@ test("what is sealed is not counted again when the hub is killed before the jour
   copy.remove();
 });
 
-test("late samples of a block whose samples did not fit any more are added to its summaries, however often they come", async () => {
+test("late samples of a block whose samples did not fit any more are in its summaries once, however often they come", async () => {
   const one = scene.open();
   for (let i = 0; i < 60; i++) one.append(poll(start + i * 10_000, temp(20)));
   await scene.leap(2 * day);
   scene.shut(one);
   const file = new Database(join(scene.folder, "history.db"));
   file.exec("DELETE FROM raw");
+  file.close();
+  const two = scene.open();
+  for (const late of [1, 2, 3]) {
+    two.append(poll(start + late, temp(40)));
+    two.append(poll(start + 600_000, temp(40)));
+    await scene.leap(2 * day);
+    for (const step of [300_000, hour, day]) {
+      const { count } = await ask(two, temperature(), { ...all, step }, "count");
+      expect([step, count.reduce((a, b) => a + b)]).toEqual([step, 61]);
+    }
+  }
+});
+
+test("late samples of a block whose samples are damaged are added to its summaries, however often they come", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 60; i++) one.append(poll(start + i * 10_000, temp(20)));
+  await scene.leap(2 * day);
+  scene.shut(one);
+  const file = new Database(join(scene.folder, "history.db"));
+  file.exec("UPDATE raw SET data = zeroblob(20) WHERE id = (SELECT min(id) FROM raw)");
   file.close();
   const two = scene.open();
   for (const late of [1, 2, 3]) {
@@ -155,7 +175,7 @@ function writeEarly(): void {
     return [columnId(device.id, id), Float64Array.of(50)];
   });
   const fresh = [{ times: Float64Array.of(20_000), columns: new Map(columns) }];
-  rows.write(atOnce(compactor.block(host, 0, { fresh, expired: { raw: false, five: false } })));
+  rows.write(atOnce(compactor.block(host, 0, fresh)));
   rows.write(atOnce(compactor.day(host, 0)));
   Object.assign(host, { first: 0, last: 0 });
   host.open.add(0);

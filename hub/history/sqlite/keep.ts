@@ -74,7 +74,11 @@ export class Keeper {
     this.#parts = parts;
     this.head = new Head(parts.names);
     this.#renamer = new Renamer(parts.names, this.head);
-    this.#retention = new Retention({ ...parts, oldest: () => this.head.oldest() });
+    this.#retention = new Retention({
+      ...parts,
+      oldest: () => this.head.oldest(),
+      unfinished: () => this.#unfinished(),
+    });
     this.#compactor = new Compactor(parts.rows, parts.names);
     this.#sql = {
       sealed: parts.file.prepare("INSERT OR REPLACE INTO sealed (run, segment) VALUES (?, ?)"),
@@ -204,6 +208,13 @@ export class Keeper {
     });
   }
 
+  /** Lists days with samples in memory, or with rows that are not rolled up yet, ascending. */
+  #unfinished(): number[] {
+    const days = new Set(Array.from(this.head.all(), ({ block }) => dayOf(block)));
+    for (const { open } of this.#parts.names.hosts()) for (const day of open) days.add(day);
+    return [...days].sort((a, b) => a - b);
+  }
+
   /** Lists days that have ended and are compacted. */
   #daysDue(): CompactionTask[] {
     const { head } = this;
@@ -271,12 +282,7 @@ export class Keeper {
       fresh.push(chunk.frame(({ device }) => !device.forgotten, this.#room));
       yield;
     }
-    const expired = this.#retention.expired(block);
-    return {
-      ...task,
-      chunks,
-      rows: chunks.length > 0 ? yield* this.#compactor.block(host, block, { fresh, expired }) : [],
-    };
+    return { ...task, chunks, rows: chunks.length > 0 ? yield* this.#compactor.block(host, block, fresh) : [] };
   }
 
   #commit(works: readonly CompactionResult[]): void {
@@ -332,7 +338,7 @@ export class Keeper {
     }
     host.first = Math.min(host.first, block);
     host.last = Math.max(host.last, block);
-    if (!this.#retention.expired(block).five) host.open.add(dayOf(block));
+    host.open.add(dayOf(block));
     for (const chunk of chunks) this.#sql.sealed.run(chunk.id, chunk.segments[1]);
   }
 

@@ -145,8 +145,10 @@ export class Rows {
     return this.#readSafely(what, () => this.#after[table].get(key) as number | undefined);
   }
 
-  /** True if the row of a rollup has a section of a host. */
+  /** True if there is data of a host at a place, be it damaged. */
   has(place: RowRef): boolean {
+    if (place.table === "raw")
+      return this.#readPlace(place, () => this.#get.raw.get(keyOf(place)) !== undefined) ?? true;
     return this.#readPlace(place, () => this.#sections(place).has(place.host % groupSize)) === true;
   }
 

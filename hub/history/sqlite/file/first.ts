@@ -80,7 +80,7 @@ export function convert(from: File, to: File, log: Log): void {
         host.first = Math.min(host.first, block);
         host.last = Math.max(host.last, block);
         host.open.add(dayOf(block));
-        rows.write(atOnce(compactor.block(host, block, { fresh, expired: { raw: false, five: false } })));
+        rows.write(atOnce(compactor.block(host, block, fresh)));
       }
       const host = names.find(name);
       if (host) names.save(host);

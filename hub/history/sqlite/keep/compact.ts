@@ -5,19 +5,18 @@ import type { HostRecord, MetricRecord, NameTable } from "../names.ts";
 import { bucketsData, type Entry, type Rows, samplesData, timesData } from "../row.ts";
 import type { Work } from "../turns.ts";
 
-/** Which data of a block has expired when late samples come. */
-export interface Expired {
-  /** The samples: late ones are added to the rollups. */
-  readonly raw: boolean;
-  /** The 5-minute rollup of the day: late samples are added to its hours and to the day. */
-  readonly five: boolean;
-}
-
 /** Rows of more devices than this are encoded in a step of their own. */
 const wide = 64;
 
 /** Buckets of one metric by device. */
 type DeviceBuckets = Map<number, Buckets>;
+
+/** New buckets of one metric of a host. */
+interface FreshBuckets {
+  readonly fresh: DeviceBuckets;
+  readonly host: HostRecord;
+  readonly metric: MetricRecord;
+}
 
 /** Compacts head chunks into rows, and rolls up 5-minute rows into hours and days. */
 export class Compactor {
@@ -32,23 +31,22 @@ export class Compactor {
   /**
    * Makes the rows of a block out of new samples and those of its present rows, which they replace; writes nothing. One
    * metric at a time: all of a host with thousands of devices take too much memory and time for one step.
+   *
+   * A block older than samples are kept is no exception: its rows are deleted once its day is rolled up, so that whatever
+   * comes until then in several pieces is merged.
    * @param fresh new samples, oldest first
    */
-  *block(
-    host: HostRecord,
-    block: number,
-    { fresh, expired }: { fresh: readonly Frame[]; expired: Expired },
-  ): Work<Entry[]> {
+  *block(host: HostRecord, block: number, fresh: readonly Frame[]): Work<Entry[]> {
     const devices = namesOf(host);
-    const times = expired.raw ? undefined : this.#rows.times(host.id, block);
-    // A block whose samples have expired or are damaged cannot be rolled up again: new samples are added to its rollups.
-    const whole = times !== undefined || !this.#rolledUp(host, block);
-    const raw = !expired.raw && whole;
+    const times = this.#rows.times(host.id, block);
+    // A block whose samples are deleted or damaged cannot be rolled up again.
+    const whole = times !== undefined || !this.#has("five", host, block);
+    const damaged = !whole && this.#has("raw", host, block);
     const merger = new Merger([...(times ? [times] : []), ...fresh.map((frame) => frame.times)]);
     const news = fresh.map(({ columns }) => byMetric(columns));
     yield;
-    const rows: Entry[] = raw
-      ? [this.#row("raw", { block, host, metric: timesRow }, timesData(merger.times, block))]
+    const rows: Entry[] = whole
+      ? [this.#row("raw", { span: block, host, metric: timesRow }, timesData(merger.times, block))]
       : [];
     const places = bucketsOf(merger.times, block * blockMs, bucketOf.five);
     for (const metric of [...this.#names.metrics()].sort((a, b) => a.id - b.id)) {
@@ -57,8 +55,8 @@ export class Compactor {
       if (merged.size === 0) continue;
       const columns = [...merged].map(([id, values]): [number, Float64Array] => [deviceOf(id), values]);
       columns.sort(([one], [other]) => one - other);
-      const at = { block, host, metric: metric.id };
-      if (raw) {
+      const at = { span: block, host, metric: metric.id };
+      if (whole) {
         if (columns.length > wide) yield;
         rows.push(this.#row("raw", at, samplesData(columns, merger.times.length)));
         if (columns.length > wide) yield;
@@ -66,8 +64,12 @@ export class Compactor {
       const five: DeviceBuckets = new Map();
       for (const [device, values] of columns)
         five.set(device, rollUp(values, places, { length: bucketsInRow, of: metric }));
-      if (expired.five) rows.push(...this.#late(five, { host, block, metric }));
-      else rows.push(this.#row("five", at, dataOf(whole ? five : this.#added("five", five, { host, block, metric }))));
+      const joined = (): DeviceBuckets => {
+        const merge = { fresh: five, host, metric };
+        // Of deleted samples, those that come may be the same once more; of damaged ones, they are others.
+        return damaged ? this.#added("five", block * blockMs, merge) : this.#placed("five", block * blockMs, merge);
+      };
+      rows.push(this.#row("five", at, dataOf(whole ? five : joined())));
       yield;
     }
     return rows;
@@ -93,57 +95,42 @@ export class Compactor {
       }
       if (hours.size > wide) yield;
       if (hours.size === 0) continue;
-      const at = { host, block: day * blocksPerDay, metric };
-      rows.push(this.#placed("hour", start, { fresh: hours, ...at }));
-      rows.push(this.#placed("day", start, { fresh: folded(hours, 24, metric), ...at }));
+      const of = { host, metric };
+      const all = this.#placed("hour", start, { fresh: hours, ...of });
+      // Hours whose 5-minute buckets have expired are in the row already.
+      const ofDay = hoursOfDay(all, hours, Math.floor(start / bucketOf.hour) % bucketsInRow);
+      const days = this.#placed("day", start, { fresh: folded(ofDay, 24, metric), ...of });
+      for (const [tier, series] of [["hour", all] as const, ["day", days] as const]) {
+        const place = { span: spanOf(tier, start), host, metric: metric.id };
+        rows.push(this.#row(tier, place, dataOf(series)));
+      }
       yield;
     }
     return rows;
   }
 
-  /** True if the block was rolled up before. */
-  #rolledUp({ id: host, first, last }: HostRecord, block: number): boolean {
+  /** True if a table has something of a host in a block. */
+  #has(table: "raw" | "five", { id: host, first, last }: HostRecord, block: number): boolean {
     if (block < first || block > last) return false;
-    for (const metric of this.#names.metricIds()) {
-      if (this.#rows.has({ table: "five", span: block, host, metric })) return true;
+    for (const metric of [timesRow, ...this.#names.metricIds()]) {
+      if (this.#rows.has({ table, span: block, host, metric })) return true;
     }
     return false;
   }
 
   #row(
     table: Entry["table"],
-    { block, host, metric }: { block: number; host: HostRecord; metric: number },
+    { span, host, metric }: { span: number; host: HostRecord; metric: number },
     data: Uint8Array,
   ): Entry {
-    return { table, span: block, host: host.id, metric, data };
+    return { table, span, host: host.id, metric, data };
   }
 
-  /** Adds samples that came after the 5-minute rollup had expired to hours and day. */
-  #late(five: DeviceBuckets, of: { host: HostRecord; block: number; metric: MetricRecord }): Entry[] {
-    const hours = folded(five, bucketOf.hour / bucketOf.five, of.metric);
-    const day = folded(hours, blockMs / bucketOf.hour, of.metric);
-    const start = of.block * blockMs;
-    const row = (tier: Tier, series: DeviceBuckets): Entry => ({
-      table: tier,
-      span: spanOf(tier, start),
-      host: of.host.id,
-      metric: of.metric.id,
-      data: dataOf(this.#added(tier, series, of)),
-    });
-    return [row("hour", hours), row("day", day)];
-  }
-
-  /** Adds buckets, from the start of a block on, to those of a rollup. */
-  #added(
-    tier: Tier,
-    fresh: DeviceBuckets,
-    { host, block, metric }: { host: HostRecord; block: number; metric: MetricRecord },
-  ): DeviceBuckets {
-    const start = block * blockMs;
+  /** Adds buckets, from a time on, to those of a rollup. */
+  #added(tier: Tier, start: number, { fresh, host, metric }: FreshBuckets): DeviceBuckets {
     const { series, first } = this.#held(tier, start, { host, metric });
     for (const [device, from] of fresh) {
-      const to = series.get(device) ?? emptyBuckets(bucketsInRow);
-      series.set(device, to);
+      const to = seriesOf(series, device);
       for (let i = 0; i < from.count.length; i++)
         add({ buckets: to, place: first + i }, { buckets: from, place: i }, metric);
     }
@@ -153,21 +140,16 @@ export class Compactor {
   /**
    * Replaces buckets of a rollup from a time on. A bucket of more samples stays: the samples it was made of have expired.
    */
-  #placed(
-    tier: Tier,
-    start: number,
-    { fresh, host, metric }: { fresh: DeviceBuckets; host: HostRecord; metric: MetricRecord },
-  ): Entry {
+  #placed(tier: Tier, start: number, { fresh, host, metric }: FreshBuckets): DeviceBuckets {
     const { series, first } = this.#held(tier, start, { host, metric });
     for (const [device, from] of fresh) {
-      const to = series.get(device) ?? emptyBuckets(bucketsInRow);
-      series.set(device, to);
+      const to = seriesOf(series, device);
       for (let i = 0; i < from.count.length; i++) {
         if ((from.count[i] ?? 0) < (to.count[first + i] ?? 0)) continue;
         for (const name of ["count", "min", "max", "sum"] as const) to[name][first + i] = from[name][i] ?? Number.NaN;
       }
     }
-    return { table: tier, span: spanOf(tier, start), host: host.id, metric: metric.id, data: dataOf(series) };
+    return series;
   }
 
   #held(
@@ -187,6 +169,23 @@ export class Compactor {
 const namesOf = (host: HostRecord): ReadonlySet<number> => new Set(Array.from(host.devices.values(), ({ id }) => id));
 
 const dataOf = (series: DeviceBuckets): Uint8Array => bucketsData([...series].sort(([a], [b]) => a - b));
+
+function seriesOf(series: DeviceBuckets, device: number): Buckets {
+  const held = series.get(device) ?? emptyBuckets(bucketsInRow);
+  series.set(device, held);
+  return held;
+}
+
+/** Returns the buckets of a day out of those of a row of hours, of the devices that some others have. */
+function hoursOfDay(all: DeviceBuckets, devices: DeviceBuckets, first: number): DeviceBuckets {
+  const cut = (held: Float64Array): Float64Array => held.subarray(first, first + bucketOf.day / bucketOf.hour);
+  return new Map(
+    [...devices.keys()].map((device) => {
+      const { count, min, max, sum } = seriesOf(all, device);
+      return [device, { count: cut(count), min: cut(min), max: cut(max), sum: cut(sum) }];
+    }),
+  );
+}
 
 /** Merges each `ratio` buckets into one. */
 function folded(series: DeviceBuckets, ratio: number, of: MetricRecord): DeviceBuckets {

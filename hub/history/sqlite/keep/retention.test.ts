@@ -51,6 +51,7 @@ test.each(["their age", "the size of the file"])(
           }),
           now: () => now,
           oldest: () => newest,
+          unfinished: () => [],
         });
         let steps = 0;
         while (whole.size > 0 && retention.step() && ++steps <= 10 * whole.size)

@@ -6,7 +6,6 @@ import {
   blocksPerDay,
   bucketOf,
   bucketsInRow,
-  dayOf,
   firstKey,
   groupKeys,
   spanOf,
@@ -14,7 +13,6 @@ import {
 } from "../key.ts";
 import type { NameTable } from "../names.ts";
 import { type Rows, type RowTable, tables } from "../row.ts";
-import type { Expired } from "./compact.ts";
 
 /** Retention of each table in milliseconds, and maximum bytes of the file; Infinity without a limit. */
 export interface RetentionLimits {
@@ -33,6 +31,8 @@ interface RetentionParts {
   readonly now: () => number;
   /** Returns the oldest block of the head. */
   readonly oldest: () => number;
+  /** Lists days, ascending, that are not rolled up as their last samples want it. */
+  readonly unfinished: () => readonly number[];
 }
 
 /**
@@ -66,25 +66,17 @@ export class Retention {
     const newest = Math.max(...[...names.hosts()].map(({ last }) => (last + 1) * blockMs));
     this.#time = Number.isFinite(newest) ? newest : now();
     this.#sql = {
-      first: each((table) => file.prepare(`SELECT min(id) FROM ${table}`).pluck()),
+      first: each((table) => file.prepare(`SELECT min(id) FROM ${table} WHERE id >= ?`).pluck()),
       drop: each((table) =>
         file.prepare(
           // A group as a whole: samples without the times of their polls are taken for damage (row.ts).
-          `DELETE FROM ${table} WHERE id < min(@end, max(
-            coalesce((SELECT id / ${groupKeys} FROM ${table} ORDER BY id LIMIT 1 OFFSET ${rowsInStep}), @end),
-            (SELECT min(id) / ${groupKeys} FROM ${table}) + 1
+          `DELETE FROM ${table} WHERE id >= @start AND id < min(@end, max(
+            coalesce((SELECT id / ${groupKeys} FROM ${table} WHERE id >= @start ORDER BY id LIMIT 1 OFFSET ${rowsInStep}), @end),
+            (SELECT min(id) / ${groupKeys} FROM ${table} WHERE id >= @start) + 1
           ) * ${groupKeys})`,
         ),
       ),
     };
-  }
-
-  /** Says which data of a block has expired. */
-  expired(block: number): Expired {
-    const { raw, five } = this.#parts.limits();
-    const before = (kept: number): number => blockOf(Math.max(0, this.#now() - kept));
-    // A day is rolled up from all of its blocks.
-    return { raw: block < before(raw), five: dayOf(block) * blocksPerDay < before(five) };
   }
 
   /** Deletes some expired rows. @returns true if there is more to do */
@@ -129,14 +121,26 @@ export class Retention {
     return this.#time;
   }
 
-  /** Deletes some rows whose whole span is before a time. @returns true if it did */
+  /**
+   * Deletes some rows whose whole span is before a time, except those of which a day is still to be made: an import brings
+   * samples of long ago, whose day is rolled up once all of them came. @returns true if it did
+   */
   #drop(table: RowTable, before: number): boolean {
     if (!(before > 0)) return false;
     const span = table === "raw" ? blockOf(before) : spanOf(table, before);
-    const first = this.#first(table);
-    if (first === undefined || spanOfKey(first) >= span) return false;
-    this.#sql.drop[table].run({ end: firstKey(span) });
-    return true;
+    const days = table === "raw" || table === "five" ? this.#parts.unfinished() : [];
+    let start = 0;
+    for (const day of [...days, Number.POSITIVE_INFINITY]) {
+      const first = this.#first(table, start);
+      if (first === undefined || spanOfKey(first) >= span) return false;
+      const end = Math.min(span, day * blocksPerDay);
+      if (spanOfKey(first) < end) {
+        this.#sql.drop[table].run({ start, end: firstKey(end) });
+        return true;
+      }
+      start = firstKey((day + 1) * blocksPerDay);
+    }
+    return false;
   }
 
   /** Deletes the oldest samples, or if there are none the oldest rows of the finest rollup; the newest rows stay. @returns false if nothing is left to delete */
@@ -146,14 +150,15 @@ export class Retention {
       const now = this.#parts.now();
       const span = table === "raw" ? blockOf(now) : spanOf(table, now);
       if (first === undefined || spanOfKey(first) >= span - 1) continue;
-      this.#sql.drop[table].run({ end: firstKey(spanOfKey(first) + 1) });
+      this.#sql.drop[table].run({ start: 0, end: firstKey(spanOfKey(first) + 1) });
       return true;
     }
     return false;
   }
 
-  #first(table: RowTable): number | undefined {
-    return (this.#sql.first[table].get() as number | null) ?? undefined;
+  /** Returns the first key from one on. */
+  #first(table: RowTable, start = 0): number | undefined {
+    return (this.#sql.first[table].get(start) as number | null) ?? undefined;
   }
 
   /** Returns the bytes in use, without free pages. */

@@ -1,0 +1,160 @@
+// Samples older than samples are kept, as imports bring them: in the summaries exactly, and once however often they come.
+import fc from "fast-check";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { cases } from "../../../test/cases.ts";
+import { Model } from "../../../test/model.ts";
+import { ask, day, gpu, hour, StoreFixture, start } from "../../../test/store.ts";
+import type { HostSample, SeriesId, Store } from "../store.ts";
+
+let scene: StoreFixture;
+beforeEach(() => {
+  scene = new StoreFixture();
+});
+afterEach(() => scene.remove());
+
+/** The clock of the hub, and ages of samples of which all summaries are kept, those of hours and days, and those of days. */
+const now = start + 48 * day;
+const ages = { five: 5 * day, hour: 12 * day, day: 40 * day } as const;
+const steps = { five: 300_000, hour, day } as const;
+const retention = { raw: 2 * day, fiveMinutes: 8 * day, hour: 20 * day, day: Number.POSITIVE_INFINITY };
+
+const keys = ["GPU-1", "GPU-2"];
+const series: readonly SeriesId[] = keys.flatMap((key): SeriesId[] =>
+  ["gpu_temperature", "gpu_xid"].map((metric) => ({ host: "a", level: "gpu", key, metric })),
+);
+
+const polls = fc
+  .uniqueArray(
+    fc.record({
+      at: fc.integer({ min: 0, max: 2 * 24 * 60 - 1 }),
+      value: fc.integer({ min: 0, max: 90 }),
+      gpus: fc.constantFrom([0], [1], [0, 1]),
+    }),
+    { minLength: 1, maxLength: 60, selector: ({ at }) => at },
+  )
+  .map((all) => all.sort((a, b) => a.at - b.at));
+
+type Poll = { readonly at: number; readonly value: number; readonly gpus: readonly number[] };
+
+/** What waits between two batches: nothing, a tick of the keeper, an end of the hub, or an hour in which all is tidied up. */
+const wait = fc.constantFrom("no", "tick", "restart", "hour");
+
+async function answers(
+  store: Store,
+  age: number,
+  of: readonly (300_000 | typeof hour | typeof day)[],
+): Promise<object[]> {
+  const range = { from: now - age, to: now - age + 2 * day };
+  const found: object[] = [];
+  for (const step of of) {
+    for (const id of series) {
+      const { t, count, min, max, avg } = await ask(store, id, { ...range, step }, "count", "min", "max", "avg");
+      // The mean of a counter means nothing.
+      const mean = id.metric === "gpu_xid" ? [] : Array.from(avg, (one) => Math.round(one * 1e6));
+      found.push({ id, step, t: [...t], count: [...count], min: [...min], max: [...max], mean });
+    }
+  }
+  return found;
+}
+
+/** Lets the keeper do all that is due, and retention with it. */
+const settle = (): Promise<void> => scene.pass(40 * 60_000);
+
+test.each(["five", "hour", "day"] as const)(
+  "whatever is imported, in whatever batches, is in the summaries as if it had been there in time, and once if it comes again: %s",
+  async (tier) => {
+    const age = ages[tier];
+    const coarse = ([300_000, hour, day] as const).filter((step) => step >= steps[tier]);
+    await fc.assert(
+      fc.asyncProperty(
+        polls,
+        fc.array(fc.tuple(fc.nat(60), wait), { maxLength: 4 }),
+        fc.boolean(),
+        async (all, cuts, reverse) => {
+          scene.remove();
+          scene = new StoreFixture();
+          scene.now = now;
+          scene.retention = retention;
+          let store = scene.open();
+          const model = new Model();
+          const sampleOf = ({ at, value, gpus }: Poll): HostSample => ({
+            host: "a",
+            at: now - age + at * 60_000,
+            devices: gpus.map((i) => gpu({ gpu_temperature: value + i, gpu_xid: at }, keys[i], i)),
+          });
+          for (const poll of all) model.append(sampleOf(poll));
+          const wanted = await answers(model, age, coarse);
+          const deliver = async (waits: boolean): Promise<void> => {
+            const waiting = new Map(cuts.map(([place, how]) => [place % all.length, how]));
+            for (const [i, poll] of (reverse ? all.toReversed() : all).entries()) {
+              const how = waiting.get(i);
+              if (how === "tick") await scene.pass(30_000);
+              if (how === "hour" && waits) await settle();
+              if (how === "restart") {
+                scene.shut(store);
+                store = scene.open();
+              }
+              store.append(sampleOf(poll));
+              await store.ready();
+            }
+            await settle();
+          };
+          // An interruption that retention had time to follow may cost a part of a bucket at its seam, until all comes again.
+          const seamless = cuts.every(([, how]) => how !== "hour");
+          await deliver(true);
+          if (seamless) expect(await answers(store, age, coarse)).toEqual(wanted);
+          await deliver(false);
+          expect(await answers(store, age, coarse)).toEqual(wanted);
+        },
+      ),
+      { numRuns: Math.ceil(cases.numRuns / 300) },
+    );
+  },
+  30 * cases.numRuns,
+);
+
+const at = (age: number, ms: number): HostSample => ({
+  host: "a",
+  at: now - age + ms,
+  devices: [gpu({ gpu_temperature: 7 })],
+});
+const counts = async (store: Store, age: number, step: number): Promise<number[]> => {
+  const range = { from: now - age, to: now - age + day, step };
+  return [
+    ...(await ask(store, { ...at(age, 0), level: "gpu", key: "GPU-1", metric: "gpu_temperature" }, range, "count"))
+      .count,
+  ];
+};
+
+test.each(["five", "hour", "day"] as const)(
+  "an import of a day may take longer than a round of retention, and come back to where it was: %s",
+  async (tier) => {
+    scene.now = now;
+    scene.retention = retention;
+    const store = scene.open();
+    store.append(at(ages[tier], 0));
+    for (let i = 0; i < 90; i++) {
+      store.append(at(ages[tier], 12 * hour + i * 1000));
+      await scene.pass(20_000);
+    }
+    store.append(at(ages[tier], 1000));
+    await settle();
+    for (const step of [300_000, hour, day].filter((one) => one >= steps[tier])) {
+      const found = await counts(store, ages[tier], step);
+      expect([step, found]).toEqual([step, step === day ? [92] : [2, 90]]);
+    }
+  },
+);
+
+test("an hour that is imported anew with more samples is in its day beside the other hours, whose 5 minutes are gone", async () => {
+  scene.now = now;
+  scene.retention = retention;
+  const store = scene.open();
+  for (let i = 0; i < 48; i++) store.append(at(ages.hour, (i * hour) / 2));
+  await settle();
+  for (let i = 0; i < 5; i++) store.append(at(ages.hour, 3 * hour + i * 1000));
+  await settle();
+  const hours = Array.from({ length: 24 }, (_, i) => (i === 3 ? 5 : 2));
+  expect(await counts(store, ages.hour, hour)).toEqual(hours);
+  expect(await counts(store, ages.hour, day)).toEqual([51]);
+});
