@@ -85,7 +85,7 @@ class DailyExport implements RunningTask<typeof table> {
 
   #schedule(ms: number): void {
     this.#cancel?.();
-    if (this.#abort.signal.aborted || (this.#settings.folder === "" && ms > 0)) return;
+    if (this.#abort.signal.aborted || this.#settings.folder === "") return;
     this.#cancel = this.#context.view.clock.after(ms, () => {
       this.#work ??= this.#tick().finally(() => {
         this.#work = undefined;
@@ -150,7 +150,7 @@ class DailyExport implements RunningTask<typeof table> {
     return now - Math.min(this.#context.retentionMs?.() ?? Number.POSITIVE_INFINITY, mostDays * 86_400_000);
   }
 
-  /** Days up to one whose files are missing, and the last ones with a file after a start; the oldest first. */
+  /** Days up to one whose files are missing, are due for the first time, or may lack late samples; the oldest first. */
   async #missing(folder: string, last: string, now: number): Promise<{ day: string; isThere: boolean }[]> {
     const zone = this.#context.view.zone();
     const there = new Set((await readdir(folder)).map(dayOfFile));
@@ -159,7 +159,7 @@ class DailyExport implements RunningTask<typeof table> {
     let count = 0;
     for (let day = last; (zone.startOfDay(day) ?? 0) >= oldest; day = this.#dayBefore(day)) {
       const isThere = there.has(day);
-      const isRecent = this.#checked === undefined && count++ < recentDays;
+      const isRecent = this.#checked === undefined ? count++ < recentDays : day > this.#checked;
       if ((!isThere || isRecent) && !this.#empty.has(day)) days.push({ day, isThere });
     }
     return days.reverse();

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { dayAfter } from "../../../program/zone.ts";
 import { cardsOf, loggerFile } from "../../csv/day.ts";
 import { fileOf } from "../../csv/form.ts";
-import { until } from "../../history/store.ts";
+import { checkSignal, until } from "../../history/store.ts";
 import { counts, type HubView, intervalOf } from "../../view/view.ts";
 
 export interface DayFileOptions {
@@ -88,6 +88,7 @@ export class DayFile {
     const intervalMs = 1000 * Math.max(1, Math.min(60, ...paces));
     let lines = 0;
     for await (const piece of loggerFile({ history, zone, cards: cardsOf(known), from, to, intervalMs })) {
+      checkSignal(signal);
       for (let at = piece.indexOf(newline); at >= 0; at = piece.indexOf(newline, at + 1)) lines++;
       await file.writeFile(piece);
     }
