@@ -3,6 +3,8 @@ import type { SettingReader } from "./setting.ts";
 const dayMs = 86_400_000;
 /** Every change of an offset since 1970 is at a multiple of this. Milliseconds. */
 const sliceMs = 900_000;
+/** No zone changes its offset twice within this time. Milliseconds. */
+const strideMs = 8 * dayMs;
 /** Slices whose offset is remembered. */
 const mostSlices = 20_000;
 
@@ -12,6 +14,14 @@ const date = /^(\d{4})-(\d\d)-(\d\d)$/;
 
 /** Name of the system's time zone. */
 const systemZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** A time without a change of the offset: from ≤ t < to, Unix milliseconds. */
+export interface OffsetSpan {
+  readonly from: number;
+  readonly to: number;
+  /** Milliseconds by which local time is ahead of UTC. */
+  readonly offset: number;
+}
 
 /** Converts between Unix milliseconds and the local time of a time zone. */
 export class Zone {
@@ -91,6 +101,35 @@ export class Zone {
     return date.test(day) ? this.parse(`${day} 00:00:00`) : undefined;
   }
 
+  /** Divides a range of time at every change of the offset; no span for an empty range. */
+  spans(from: number, to: number): OffsetSpan[] {
+    const spans: OffsetSpan[] = [];
+    for (let start = from; start < to; ) {
+      const end = this.#change(start, to);
+      spans.push({ from: start, to: end, offset: this.offset(start) });
+      start = end;
+    }
+    return spans;
+  }
+
+  /** The first change of the offset after a time; `to` if there is none before it. */
+  #change(start: number, to: number): number {
+    const offset = this.offset(start);
+    for (let same = start; same < to; same += strideMs) {
+      const next = Math.min(same + strideMs, to);
+      if (this.offset(next) === offset) continue;
+      let low = Math.floor(same / sliceMs);
+      let high = Math.floor(next / sliceMs);
+      while (high - low > 1) {
+        const middle = Math.floor((low + high) / 2);
+        if (this.offset(middle * sliceMs) === offset) low = middle;
+        else high = middle;
+      }
+      return high * sliceMs;
+    }
+    return to;
+  }
+
   #instant(local: number): number {
     const before = this.offset(local - dayMs);
     const early = local - before;
@@ -99,6 +138,16 @@ export class Zone {
     return this.offset(local - after) === after ? local - after : early;
   }
 }
+
+/** Counts the days from 1970-01-01 to a day. @param day "YYYY-MM-DD" @returns undefined if it is not a day */
+export function dayNumber(day: string): number | undefined {
+  const start = date.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
+  // Some engines take 30 February for 2 March.
+  return Number.isNaN(start) || dayText(start / dayMs) !== day ? undefined : start / dayMs;
+}
+
+/** The day that is a number of days after 1970-01-01: "YYYY-MM-DD". */
+export const dayText = (number: number): string => new Date(number * dayMs).toISOString().slice(0, 10);
 
 /** The day after a day, both "YYYY-MM-DD". */
 export const dayAfter = (day: string): string =>

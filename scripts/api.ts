@@ -5,6 +5,7 @@ import { backupRoutes } from "../hub/route/backup.ts";
 import { docsRoutes } from "../hub/route/docs.ts";
 import { documentRoutes } from "../hub/route/document.ts";
 import { feedRoutes } from "../hub/route/feed.ts";
+import { loggerQueryRoutes } from "../hub/route/logger-query.ts";
 import { pageRoutes } from "../hub/route/page.ts";
 import type { Parameter } from "../hub/route/parameter.ts";
 import { pushRoutes } from "../hub/route/push.ts";
@@ -24,6 +25,7 @@ export const routes: Routes = {
   ...adminRoutes,
   ...pushRoutes,
   ...transferRoutes,
+  ...loggerQueryRoutes,
   ...documentRoutes,
   ...docsRoutes,
   ...backupRoutes,

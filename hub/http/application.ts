@@ -204,13 +204,18 @@ function shapeNear(routes: Routes, path: string): ErrorShape | undefined {
   return undefined;
 }
 
-/** Reads a JSON body. What is wrong with it is a fault of the route's shape. @throws Fault as readBody, validation_error */
+/**
+ * Reads a JSON body. What is wrong with it is a fault of the route's shape. The logger's server reads bodies without a type,
+ * so its clients need not send one.
+ * @throws Fault as readBody, validation_error
+ */
 async function bodyOf(c: Context, format: BodyFormat<GenericSchema>, shape: ErrorShape | undefined): Promise<unknown> {
+  const isLogger = shape === "logger";
   try {
-    return await readBody(c, format);
+    return await readBody(c, { ...format, anyType: isLogger });
   } catch (error) {
     const { errors } = asFault(error);
-    throw shape === "logger" && errors !== undefined ? validationFault(errors, { cause: error }) : error;
+    throw isLogger && errors !== undefined ? validationFault(errors, { cause: error }) : error;
   }
 }
 

@@ -9,6 +9,8 @@ export interface BodyFormat<S extends GenericSchema> {
   readonly schema: S;
   /** Most bytes. */
   readonly limit: number;
+  /** True if the header Content-Type may say anything, or be missing. */
+  readonly anyType?: boolean;
 }
 
 /**
@@ -17,10 +19,10 @@ export interface BodyFormat<S extends GenericSchema> {
  */
 export async function readBody<S extends GenericSchema>(
   c: Context,
-  { schema, limit }: BodyFormat<S>,
+  { schema, limit, anyType = false }: BodyFormat<S>,
 ): Promise<InferOutput<S>> {
   const type = (c.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
-  if (type !== "application/json") {
+  if (type !== "application/json" && !anyType) {
     const message = `The body must have the type application/json: it has ${type === "" ? "none" : JSON.stringify(clean(type))}.`;
     throw new Fault("media_type_refused", message);
   }

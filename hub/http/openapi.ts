@@ -142,8 +142,8 @@ type Titled = ReadonlyMap<string, GenericSchema>;
 const options = (titled: Titled): ConversionConfig => ({
   target,
   definitions: Object.fromEntries(titled) as NonNullable<ConversionConfig["definitions"]>,
-  // Changes that a text survives, and which its document does not need.
-  ignoreActions: ["trim", "normalize"],
+  // Changes that a text survives, and which its document does not need; what a check wants is in the description.
+  ignoreActions: ["trim", "normalize", "check"],
   // JSON Schema reads every pattern as Unicode: the flag "u" of a regular expression is no loss.
   overrideAction: ({ valibotAction, jsonSchema }) =>
     "requirement" in valibotAction && valibotAction.requirement instanceof RegExp
@@ -232,8 +232,9 @@ function content(schema: GenericSchema | "text" | "bytes", titled: Titled, typeM
 
 /** Faults of a route that its declaration follows from. */
 function faultsOf({ refuses, body, needs, faults: shape, strict }: Route): readonly FaultCode[] {
-  const invalid: FaultCode = shape === "logger" ? "validation_error" : "bad_request";
-  const ofBody: readonly FaultCode[] = body === undefined ? [] : [invalid, "body_too_large", "media_type_refused"];
+  const invalid: readonly FaultCode[] =
+    shape === "logger" ? ["validation_error"] : ["bad_request", "media_type_refused"];
+  const ofBody: readonly FaultCode[] = body === undefined ? [] : [...invalid, "body_too_large"];
   const ofNeeds: readonly FaultCode[] = security[needs].length === 0 ? [] : ["sign_in_needed", "access_denied"];
   const ofQuery: readonly FaultCode[] = strict ? ["bad_request"] : [];
   return [...new Set([...refuses, ...ofQuery, ...ofBody, ...ofNeeds])];

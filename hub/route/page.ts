@@ -25,6 +25,18 @@ export const pageRoutes = {
     others: statuses,
     refuses: [],
   },
+  about: {
+    method: "GET",
+    path: "/api",
+    needs: "open",
+    tag: "logger",
+    faults: "logger",
+    cors: true,
+    summary: "What this hub is, as clients of the logger ask for it",
+    description: "The same as `GET /` for a client that prefers JSON.",
+    answer: { "application/json": about },
+    refuses: [],
+  },
   hostPage: {
     method: "GET",
     path: "/host/{name}",

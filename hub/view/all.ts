@@ -2,10 +2,11 @@ import { admin } from "./admin.ts";
 import { docs } from "./docs.ts";
 import { feed } from "./feed.ts";
 import { history } from "./grpc.ts";
+import { logger } from "./logger.ts";
 import { page } from "./page.ts";
 import { rest } from "./rest.ts";
 import { session } from "./session.ts";
 import { v1 } from "./v1.ts";
 import type { View } from "./view.ts";
 
-export const views: readonly View[] = [feed, rest, v1, session, admin, docs, page, history];
+export const views: readonly View[] = [feed, rest, v1, session, admin, logger, docs, page, history];

@@ -51,14 +51,15 @@ export const page: View = {
   table: {},
   async open({ web, version, name }) {
     const files = new PageFiles(web);
+    const about = (): object => ({ message: name() || "GOHM", version, docs_url: "/docs" });
     return {
       routes: serve(pageRoutes, {
         page: ({ c }) => {
           c.header("Vary", "Accept");
-          if (wantsJson(c.req.header("accept")))
-            return c.json({ message: name() || "GOHM", version, docs_url: "/docs" });
+          if (wantsJson(c.req.header("accept"))) return c.json(about());
           return files.serve(c, "index.html");
         },
+        about: ({ c }) => c.json(about()),
         hostPage: ({ c }) => c.redirect(hostAddress(c.req.url)),
         pageFile: ({ c }) => files.serve(c, c.req.path.slice(1)),
       }),

@@ -102,6 +102,13 @@ export function counts({ live, roster }: Pick<HubView, "live" | "roster">, name:
   return host === undefined ? !roster.waits(name) : host.profile?.waiting !== true;
 }
 
+/**
+ * True if the history of a host is in counts, lists and summaries: also while another machine waits under its name, as a
+ * stranger must not make the history of a host that is gone disappear.
+ */
+export const countsInHistory = (view: Pick<HubView, "live" | "roster">, name: string): boolean =>
+  counts(view, name) || view.roster.inherits(name);
+
 /** Seconds between two reports of a host. */
 export const intervalOf = (
   { live, roster, interval }: Pick<HubView, "live" | "roster" | "interval">,

@@ -10,7 +10,7 @@ import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import type { groupings, restRoutes } from "../../route/rest.ts";
 import { answer, type TableForm, tableHeaders, whole } from "../body.ts";
-import { counts, type HubView } from "../view.ts";
+import { countsInHistory, type HubView } from "../view.ts";
 import { numbers } from "./json.ts";
 import { metricOf, rangeOf } from "./query.ts";
 import { tableRows } from "./table.ts";
@@ -148,8 +148,7 @@ async function groupsOf(hub: HubView, metric: Metric, by: Grouping): Promise<Ser
   const nameOf = naming(hub, metric, by);
   const groups = new Map<string | undefined, SeriesId[]>();
   for (const { host, level, key, metrics } of await hub.history.known({ level: metric.level })) {
-    // A stranger that waits under the name of a host that is gone does not make its history disappear.
-    if (!metrics.includes(metric.name) || !(counts(hub, host) || hub.roster.inherits(host))) continue;
+    if (!metrics.includes(metric.name) || !countsInHistory(hub, host)) continue;
     const name = nameOf(host, key);
     const series = groups.get(name);
     const id = { host, level, key, metric: metric.name };

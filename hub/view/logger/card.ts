@@ -1,0 +1,64 @@
+import { gpuKey, indexOfKey } from "../../../proto/device.ts";
+import type { KnownDevice } from "../../history/store.ts";
+import type { RosterView } from "../../roster.ts";
+import { countsInHistory, type HubView } from "../view.ts";
+
+/** A card that history knows, as a GPU of one of the logger's clients. */
+export interface LoggerCard {
+  /** The name that is shown of its host. */
+  readonly client: string;
+  /** Its index on the host. Cards that replaced one another have the same. */
+  readonly gpuId: number;
+  /** Model; "" if it is not known. */
+  readonly name: string;
+  readonly device: KnownDevice;
+}
+
+/** What a question says of the cards that it is about. */
+export interface CardFilter {
+  readonly gpu_id?: number | string | null | undefined;
+  readonly client_name?: string | null | undefined;
+}
+
+/** Lists every physical card with samples. @throws Fault canceled */
+export async function cardsOf(hub: HubView): Promise<LoggerCard[]> {
+  const { history, live, roster } = hub;
+  const known = await history.known({ level: "gpu" });
+  const clients = new Map<string, string | undefined>();
+  for (const { host } of known) {
+    if (!clients.has(host)) clients.set(host, countsInHistory(hub, host) ? roster.nameOf(host) : undefined);
+  }
+  return known.flatMap((device): LoggerCard[] => {
+    const client = clients.get(device.host);
+    const gpuId = device.index ?? indexOfKey(device.key);
+    if (client === undefined || gpuId === undefined) return [];
+    const now = live.host(device.host)?.info?.gpus.find((gpu) => gpuKey(gpu) === device.key);
+    // The logger knows whole cards only; an instance (MIG) has the index of its card.
+    if (now?.parent !== undefined || device.key.startsWith("MIG-")) return [];
+    return [{ client, gpuId, name: device.name ?? now?.name ?? "", device }];
+  });
+}
+
+/** Finds the cards that a question is about. A client may be named by the host's own name, too. */
+export function matching(
+  cards: readonly LoggerCard[],
+  { gpu_id, client_name }: CardFilter,
+  roster: Pick<RosterView, "keyOf">,
+): readonly LoggerCard[] {
+  const gpuId = idOf(gpu_id);
+  const host = client_name ? roster.keyOf(client_name) : undefined;
+  return cards.filter(
+    (card) =>
+      (gpuId === null || card.gpuId === gpuId) &&
+      (host === undefined || card.device.host === host || card.client === client_name),
+  );
+}
+
+/** The `gpu_id` of a question as a number; null if it was not given. */
+export const idOf = (given: CardFilter["gpu_id"]): number | null => (given == null ? null : Number(given));
+
+/** Groups cards by client and index: the newest of each first. */
+export const byGpu = (cards: readonly LoggerCard[]): LoggerCard[][] =>
+  [...Map.groupBy(cards, ({ client, gpuId }) => `${gpuId}\n${client}`).values()].map((some) =>
+    some.sort((a, b) => b.device.last - a.device.last),
+  );
