@@ -75,6 +75,10 @@ const meanings = {
     http: 409,
     text: "The settings file says this of the host, and the hub cannot change the file; the message says why and to whom it belongs.",
   },
+  sender_refused: {
+    kind: "permission_denied",
+    text: "Records of a client of the GPU Metrics Logger are not taken from this address, or not under this name; the message says why.",
+  },
   secret_refused: {
     kind: "permission_denied",
     text: "The registration needs the hub's secret or an enrolment token, and sent neither or a wrong one.",

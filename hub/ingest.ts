@@ -37,7 +37,7 @@ export type { Machine, Owner } from "./ingest/claim.ts";
 
 /** A greater error of a host's clock is shown to administrators: history dates its current reports by the hub's clock then. */
 const skewMs = 30_000;
-/** Current reports of a host that are recognized if they come again as late: some minutes of them. */
+/** Current reports that the hub dated, and that are recognized if they come again as late: some minutes of a host's. */
 const mostRecent = 16;
 /** For how long administrators see that two machines had one name. */
 const secondMs = 600_000;
@@ -78,7 +78,7 @@ interface ClaimedHost {
   readonly matcher: CardMatcher;
   read: ReadTimes;
   readLate: ReadTimes;
-  /** `sampled` of the last current reports, oldest first. */
+  /** `sampled` of the last current reports that have another time in history, oldest first. */
   readonly recent: bigint[];
   readonly skew: SkewMeter;
   skewed: boolean;
@@ -174,7 +174,7 @@ export class Ingest {
    * else by the hub's. A report of an owner on standby is discarded, and so is one of a second machine of that name.
    * @param info must not be used by the caller afterwards
    * @param peer network address that it comes from; "" if unknown
-   * @throws Fault host_unknown if that owner has not claimed the host
+   * @throws Fault host_unknown if that owner has not claimed the host; history_unwritable as `late`, of an owner whose samples have exact times
    */
   received(name: string, info: HostInfo, by: Owner, peer = ""): void {
     const host = this.#hosts.get(name);
@@ -195,9 +195,17 @@ export class Ingest {
     this.#targets.live.received(name, info, this.#measureSkew(name, host, info));
     const { devices, times } = this.#meter.measure(info, host.read, false);
     host.read = times;
-    if (!this.#clock.believes(info) || by.liveOnly) return;
-    this.#keep({ host: name, at: this.#clock.timeOf(info), info, devices, late: false });
-    if (info.sampled !== undefined && host.recent.push(info.sampled) > mostRecent) host.recent.shift();
+    const believed = this.#clock.believes(info);
+    if (by.liveOnly) return;
+    if (!believed) {
+      if (by.exact) throw this.#clock.doubted();
+      return;
+    }
+    const at = this.#clock.timeOf(info, by.exact);
+    this.#keep({ host: name, at, info, devices, late: false });
+    const { sampled } = info;
+    // One that is dated by its own time is the same sample if it comes again, as history has one value at one time.
+    if (sampled !== undefined && Number(sampled) !== at && host.recent.push(sampled) > mostRecent) host.recent.shift();
   }
 
   /**
@@ -251,6 +259,12 @@ export class Ingest {
   /** Calls a listener when the first report of an owner of a host, or another machine than before, says what it is. */
   onMachine(listener: MachineListener): void {
     this.#machineListeners.add(listener);
+  }
+
+  /** Addresses at which the hub has reached a host that it polls, as it sees them. */
+  peers(name: string): string[] {
+    const claims = [...(this.#hosts.get(name)?.claims ?? [])];
+    return claims.flatMap(([{ origin }, { machine }]) => (origin === "push" ? [] : machine?.peer || []));
   }
 
   /** Devices of the last report of a host, also those that are not selected; undefined if nothing is left out. */

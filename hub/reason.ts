@@ -1,4 +1,5 @@
 import { limitOf } from "../proto/clean.ts";
+import { span } from "../proto/quantity.ts";
 import type { FaultCode } from "./fault.ts";
 import { speaker } from "./sentence.ts";
 
@@ -52,6 +53,9 @@ const rows = {
     `its reports are refused: ${message}`,
   catching_up: () => "it sends samples that it stored, the oldest first: no current one has come yet",
   never_reported: () => "it has sent no report since the hub started",
+  /** Its newest record is so old that it tells nothing of now. */
+  records_old: ({ behindMs }: { readonly behindMs: number }) =>
+    `its newest record is ${span(behindMs / 1000)} old: it catches up, or its clock or time zone is wrong`,
   stopped: () => "it has stopped sending reports",
 } as const;
 

@@ -12,12 +12,14 @@ const nameLimit = 64;
 /** Fault codes that are counted, by what a person can do about them. Faults of the hub itself are not: notices show those. */
 const codesOf = {
   token: ["sign_in_needed", "access_denied"],
+  sender: ["sender_refused"],
   secret: ["secret_refused", "too_many_attempts"],
   taken: ["node_registered"],
   full: ["too_many_nodes"],
   rate: ["busy"],
   format: [
     "bad_request",
+    "validation_error",
     "body_too_large",
     "media_type_refused",
     "sample_bad",
@@ -33,6 +35,7 @@ const codesOf = {
 /** What a network was refused for; "crowd": its connections were closed because the hub had too many. */
 export const refusalReasons = [
   "token",
+  "sender",
   "secret",
   "taken",
   "full",

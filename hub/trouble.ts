@@ -1,3 +1,4 @@
+import { span } from "../proto/quantity.ts";
 import type { FaultCode } from "./fault.ts";
 import { type Sentence, speaker } from "./sentence.ts";
 
@@ -31,6 +32,22 @@ const rows = {
     `A machine at ${origin} asked to register as "${hostname}", which is a name of this host. If it is this machine and has lost its token, reset the token; if not, give it another host name.`,
   by_turns: ({ one, other }: { readonly one: string; readonly other: string }) =>
     `Its reports come from ${one} and ${other} by turns: if these are two machines with one token, give each a host name and a token of its own.`,
+  names_by_turns: ({ one, other }: { readonly one: string; readonly other: string }) =>
+    `Records under its name come from ${one} and ${other} by turns: if these are two machines, give each a client_name of its own.`,
+  /** `zone` is the hub's time zone. */
+  records_ahead: ({ differenceMs, zone }: { readonly differenceMs: number; readonly zone: string }) =>
+    `Its records are ${span(differenceMs / 1000)} ahead of the hub's clock in the time zone ${zone}: they are dated as if they were right by that. Set hub.timezone to the zone of its clients, or correct the clock of the machine.`,
+  records_behind: ({ differenceMs, zone }: { readonly differenceMs: number; readonly zone: string }) =>
+    `Its records are ${span(differenceMs / 1000)} behind the hub's clock in the time zone ${zone}: current ones are dated as if they were right by that. Set hub.timezone to the zone of its clients, or correct the clock of the machine.`,
+  records_old: ({ differenceMs, zone }: { readonly differenceMs: number; readonly zone: string }) =>
+    `Its newest record is ${span(differenceMs / 1000)} old by the hub's clock in the time zone ${zone}: history has the records at the times that they name. If they are current, set hub.timezone to the zone of its clients, or correct the clock of the machine.`,
+  /** `example` is what is wrong with one of them. */
+  bad_records: ({ failed, example }: { readonly failed: number; readonly example: string }) =>
+    `${failed} of the records in its last request could not be taken: ${example}.`,
+  records_elsewhere: ({ origin, hostname }: { readonly origin: string; readonly hostname: string }) =>
+    `A client of the logger at ${origin} sends records under the name "${hostname}", which are refused: this machine has registered with a token and reports from elsewhere. If it is another machine, give it another client_name; if not, it needs a token of scope push.`,
+  records_too_large: ({ mib }: { readonly mib: string }) =>
+    `Its last request with records was larger than ${mib} (push.body) and is refused again each time: allow larger ones.`,
   /** `names` are those of other hosts, in quotation marks. */
   lookalike: ({ names }: { readonly names: string }) =>
     `Its name looks like that of another host (${names}): check its address before you approve it.`,

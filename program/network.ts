@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 
 /** Returns the network that one client can choose addresses in: the first 64 bits of an IPv6 address, all of an IPv4 address. */
@@ -14,3 +15,48 @@ export const peerAddress = ({ remoteAddress = "" }: { readonly remoteAddress?: s
 /** True for an address of this machine's loopback interface. */
 export const isLoopback = (address: string): boolean =>
   ipaddr.isValid(address) && ipaddr.process(address).range() === "loopback";
+
+type Range = ReturnType<typeof ipaddr.parseCIDR>;
+
+/** Parses an address, IPv4 inside IPv6 as IPv4; undefined if it is not one. A zone (fe80::1%eth0) is ignored when matching. */
+function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  // ipaddr.js reads 10.1 and 010.0.0.0 in its own way; only what Node calls an address is one.
+  return isIP(text) === 0 ? undefined : ipaddr.process(text);
+}
+
+function parsePiece(piece: string): Range | undefined {
+  const [address = "", length, ...more] = piece.split("/");
+  const at = parseAddress(address);
+  if (at === undefined || more.length > 0 || address.includes("%")) return undefined;
+  const mapped = at.kind() === "ipv4" && isIP(address) === 6;
+  const whole = at.kind() === "ipv4" ? 32 : 128;
+  if (length === undefined) return [at, whole] as Range;
+  if (!/^\d{1,3}$/.test(length)) return undefined;
+  const bits = Number(length) - (mapped ? 96 : 0);
+  return bits >= 0 && bits <= whole ? ([at, bits] as Range) : undefined;
+}
+
+/** Networks of a list. */
+export interface NetworkList {
+  has(address: string): boolean;
+  /** The first part that is not a network; undefined if all are. */
+  readonly wrong: string | undefined;
+}
+
+/** Reads networks and single addresses, IPv4 and IPv6, separated by commas: "10.0.0.0/8, 192.168.1.5, fd00::/8". */
+export function networksIn(text: string): NetworkList {
+  const pieces = text.split(",").map((piece) => piece.trim());
+  const ranges = pieces.flatMap((piece) => {
+    const range = parsePiece(piece);
+    return range === undefined ? [] : [range];
+  });
+  return {
+    wrong: pieces.find((piece) => parsePiece(piece) === undefined),
+    has(address) {
+      const peer = parseAddress(address);
+      if (peer === undefined) return false;
+      // Networks of the other family never match: 0.0.0.0/0 lets no IPv6 peer in.
+      return ranges.some((range) => range[0].kind() === peer.kind() && peer.match(range));
+    },
+  };
+}

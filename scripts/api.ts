@@ -6,6 +6,7 @@ import { docsRoutes } from "../hub/route/docs.ts";
 import { documentRoutes } from "../hub/route/document.ts";
 import { feedRoutes } from "../hub/route/feed.ts";
 import { loggerQueryRoutes } from "../hub/route/logger-query.ts";
+import { loggerReceiveRoutes } from "../hub/route/logger.ts";
 import { pageRoutes } from "../hub/route/page.ts";
 import type { Parameter } from "../hub/route/parameter.ts";
 import { pushRoutes } from "../hub/route/push.ts";
@@ -26,6 +27,7 @@ export const routes: Routes = {
   ...pushRoutes,
   ...transferRoutes,
   ...loggerQueryRoutes,
+  ...loggerReceiveRoutes,
   ...documentRoutes,
   ...docsRoutes,
   ...backupRoutes,

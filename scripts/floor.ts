@@ -80,7 +80,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["copy.ts"],
   ],
   "hub/push/": [
-    ["body.ts", "devices.ts", "json.ts", "rate.ts", "roll.ts", "settings.ts", "turns.ts"],
+    ["body.ts", "devices.ts", "json.ts", "pace.ts", "rate.ts", "roll.ts", "settings.ts", "turns.ts"],
     ["registrar.ts"],
   ],
   "hub/csv/": [
@@ -88,7 +88,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["day.ts", "read.ts"],
   ],
   "hub/http/": [
-    ["body.ts", "budget.ts", "connections.ts", "error.ts", "names.ts"],
+    ["body.ts", "budget.ts", "connections.ts", "error.ts", "machine.ts", "names.ts"],
     ["openapi.ts", "protocol.ts"],
     ["application.ts"],
     ["server.ts"],
@@ -323,7 +323,7 @@ export const outside: readonly Outside[] = [
   {
     name: "ipaddr.js",
     does: "addresses and networks",
-    in: ["program/network.ts", "agent/allow.ts", "agent/source/net.ts"],
+    in: ["program/network.ts", "agent/source/net.ts"],
   },
   { name: "jsonc-parser", does: "JSON with comments", in: ["hub/settings.ts", "hub/watch/edit.ts"] },
   { name: "koffi", also: ["@koromix"], does: "NVIDIA's C library", in: ["agent/source/nvml/koffi.ts"] },

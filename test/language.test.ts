@@ -11,7 +11,7 @@ import { zhTW } from "../web/text/zh-TW.ts";
 
 type Texts = Readonly<Record<string, string>>;
 const texts: Texts = Object.fromEntries(
-  `address answer aside before cert error first folder host hostname key message names one origin other path second`
+  `address answer aside before cert error example first folder host hostname key message mib names one origin other path second zone`
     .split(" ")
     .map((name) => [name, `<${name}>`]),
 );
@@ -19,7 +19,20 @@ const texts: Texts = Object.fromEntries(
 const values = {
   ...texts,
   ...{ fault: "bad_request", lost: "replaced", now: Date.UTC(2001, 1, 3), until: Date.UTC(2001, 1, 3) },
-  ...{ deadlineMs: 7000, retryMs: 7000, skewMs: 7000, most: 7, left: 7, others: 7, more: 7, gpus: 7, kib: 7 },
+  ...{
+    deadlineMs: 7000,
+    retryMs: 7000,
+    skewMs: 7000,
+    differenceMs: 7000,
+    behindMs: 7000,
+    failed: 7,
+    most: 7,
+    left: 7,
+    others: 7,
+    more: 7,
+    gpus: 7,
+    kib: 7,
+  },
 };
 
 type Table = Readonly<Record<string, (values: object) => string>>;

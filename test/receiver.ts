@@ -32,7 +32,7 @@ import { namesOf } from "./model.ts";
 import { listening } from "./store.ts";
 
 const administrator: Actor = { kind: "administrator", name: "alice", origin: "10.0.0.9" };
-const path = (last: string): string => `/api/monitoring/${last}`;
+const path = (last: string): string => (last.startsWith("/") ? last : `/api/monitoring/${last}`);
 
 type Init = Exclude<MessageInitShape<typeof HostInfoSchema>, { $typeName: string }>;
 
@@ -162,6 +162,24 @@ export class Receiver {
   post(last: string, body: unknown, sending: Sending = {}): Promise<Answer> {
     const headers = { "Content-Type": "application/json", ...sending.headers };
     return this.ask("POST", last, { ...sending, headers }, typeof body === "string" ? body : JSON.stringify(body));
+  }
+
+  /** Sends records as a client of the logger does. */
+  records(body: unknown, sending: Sending = {}, path = "/api/receive-data"): Promise<Answer> {
+    return this.post(path, body, sending);
+  }
+
+  /** Records of the first cards of a client. @param agoMs age by the clock of the hub, in its time zone */
+  tick(agoMs: number, cards = 1, more: object = {}): object[] {
+    return Array.from({ length: cards }, (_, gpu_id) => ({
+      ...{
+        timestamp: this.zone.format(this.now - agoMs),
+        gpu_id,
+        gpu_name: "NVIDIA A100",
+        utilization_gpu: 50 + gpu_id,
+      },
+      ...{ client_name: "lab1", ...more },
+    }));
   }
 
   register(hostname: unknown, more: object = {}, sending: Sending = {}): Promise<Answer> {

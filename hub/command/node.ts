@@ -247,11 +247,12 @@ const columns: readonly ListingColumn<Node>[] = [
   {
     name: "state",
     value: ({ state }) => state,
-    text: ({ state, registration }) =>
+    text: ({ state, registration, ways }) =>
       [
         state,
         ...(state !== "waiting" && registration?.state === "waiting" ? ["registration waits"] : []),
         ...(registration?.reset ? ["may register again"] : []),
+        ...(ways.includes("logger") ? ["without a token"] : []),
       ].join(", "),
     tone: ({ state }) => (state === "answering" ? "good" : "bad"),
   },

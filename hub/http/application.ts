@@ -11,12 +11,12 @@ import type { Refusals } from "../refusal.ts";
 import { documentRoutes } from "../route/document.ts";
 import { type Handler, type Served, serve } from "../route/handler.ts";
 import { read } from "../route/parameter.ts";
-import { pushPath } from "../route/push.ts";
 import { bodyLimit, type ErrorShape, patternOf, type Route, type Routes } from "../route/route.ts";
 import { type Actor, addressOf, admit, type EntryPoint, may, type Needs, type RequestHead } from "../who.ts";
 import { type BodyFormat, readBody } from "./body.ts";
 import { AnswerBudget } from "./budget.ts";
 import { errorResponse, faultOfStatus } from "./error.ts";
+import { isForMachines } from "./machine.ts";
 import { openapi } from "./openapi.ts";
 
 export interface ApplicationOptions {
@@ -86,7 +86,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
 
   /** Counts a refusal of a machine. What is wrong with the reports of one that is registered is shown with it (trouble.ts). */
   const count = (c: HubContext, { code }: Fault): void => {
-    if (!c.req.path.startsWith(pushPath)) return;
+    if (!isForMachines(c.req.path)) return;
     if (c.get("by")?.kind === "node" && code !== "sign_in_needed") return;
     refusals?.count(addressOf(headOf(c)), code, { host: c.get("claimed") });
   };

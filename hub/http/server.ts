@@ -8,9 +8,9 @@ import { clean } from "../../proto/clean.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import type { Refusals } from "../refusal.ts";
-import { pushPath } from "../route/push.ts";
 import { PageConnections } from "./connections.ts";
 import { always, errorResponse, refuse } from "./error.ts";
+import { isForMachines } from "./machine.ts";
 import { HostAllowlist, nameIn } from "./names.ts";
 import { refuseInWords } from "./protocol.ts";
 
@@ -64,7 +64,7 @@ export async function listen(
     refuse: (incoming) => {
       const fault = known.refuse(incoming);
       if (fault?.code === "name_refused") refused(`a request was refused: ${fault.message}`);
-      if (fault !== undefined && isForMachines(incoming.url)) {
+      if (fault !== undefined && isForMachines(pathOf(incoming.url))) {
         const called = fault.code === "name_refused" ? incoming.headers.host : undefined;
         refusals?.count(incoming.socket.remoteAddress, fault.code, { called });
       }
@@ -81,9 +81,8 @@ export async function listen(
   return { host, port, identified: (request) => connections.identified(request), close: () => shut(server) };
 }
 
-/** True for the target of a request to the routes of machines that report by themselves, known or not. */
-const isForMachines = (target = ""): boolean =>
-  target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, "").startsWith(pushPath);
+/** The path in the target of a request. */
+const pathOf = (target = ""): string => target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "");
 
 interface ServerOptions {
   /** Returns a fault for a request that the application must not see. */

@@ -17,6 +17,10 @@ export interface Owner {
   readonly approved?: boolean;
   /** True while its current reports are not added to history, which has those of another machine of that name. */
   readonly liveOnly?: boolean;
+  /** True if other owners of its origin have precedence, whenever they claimed the host. */
+  readonly yields?: true;
+  /** True if its samples are recognized by their times: history dates current ones by these alone, or refuses them. */
+  readonly exact?: true;
 }
 
 /** What a machine can be recognized by; "" for what is unknown. */
@@ -60,7 +64,7 @@ export function paceOf(claims: Claims): number | undefined {
 }
 
 /** Position in the precedence of owners: 0 is the highest. */
-export const rankOf = ({ origin }: Owner): number => origins.indexOf(origin);
+export const rankOf = ({ origin, yields }: Owner): number => origins.indexOf(origin) + (yields ? 0.5 : 0);
 
 export const needsApproval = ({ origin, trusted }: Owner): boolean => origin === "push" && trusted !== true;
 

@@ -44,25 +44,30 @@ export class ReportClock {
     return believed;
   }
 
-  /** Dates a current report. */
-  timeOf(info: HostInfo): number {
+  /** Dates a current report. @param exact true if its own time counts up to 30 s ahead of the hub's clock, too */
+  timeOf(info: HostInfo, exact = false): number {
     const now = this.#options.now();
     const own = Number(info.sampled ?? 0n);
-    return own <= now && own > now - skewMs ? own : now;
+    return own <= (exact ? now + skewMs : now) && own > now - skewMs ? own : now;
+  }
+
+  /** What a report of a sender that keeps what is refused is told while the hub's clock cannot be right. */
+  doubted(): Fault {
+    return new Fault("history_unwritable", `${doubt(this.#options.now())}: nothing is kept until it is set.`);
   }
 
   /** Dates a late report of a host. @throws Fault sample_bad, history_unwritable */
   lateTimeOf(name: string, info: HostInfo): number {
     const { now, retentionMs } = this.#options;
     const at = now();
-    if (!this.#guard.accepts(at)) throw doubtful(at);
+    if (!this.#guard.accepts(at)) throw this.doubted();
     return this.#pastTimeOf(name, info, at - (retentionMs?.() ?? Number.POSITIVE_INFINITY) + marginMs);
   }
 
   /** Dates an imported report of a host, which may be of any age. @throws Fault sample_bad, history_unwritable */
   importedTimeOf(name: string, info: HostInfo): number {
     const at = this.#options.now();
-    if (!this.#guard.acceptsPast(at)) throw doubtful(at);
+    if (!this.#guard.acceptsPast(at)) throw this.doubted();
     return this.#pastTimeOf(name, info, earliest);
   }
 
@@ -78,5 +83,3 @@ export class ReportClock {
   }
 }
 
-const doubtful = (at: number): Fault =>
-  new Fault("history_unwritable", `${doubt(at)}: nothing is kept until it is set.`);

@@ -1,6 +1,7 @@
 import { importer } from "./import.ts";
 import type { Input } from "./input.ts";
+import { logger } from "./logger.ts";
 import { poll } from "./poll.ts";
 import { portal } from "./portal.ts";
 
-export const inputs: readonly Input[] = [poll, portal, importer];
+export const inputs: readonly Input[] = [poll, portal, logger, importer];

@@ -10,16 +10,21 @@ export type MediaTypes<T extends string> = Readonly<Record<T, readonly string[]>
  * @throws Fault media_type_refused for any other type, and for compressed bodies: nothing tells how large they become
  */
 export function mediaTypeOf<T extends string>(c: Context, types: MediaTypes<T>): T {
-  const coding = c.req.header("content-encoding")?.trim().toLowerCase() ?? "";
-  if (coding !== "" && coding !== "identity") {
-    const message = `The body must not be compressed: its Content-Encoding is ${JSON.stringify(clean(coding, 64))}.`;
-    throw new Fault("media_type_refused", message);
-  }
+  checkCoding(c);
   const type = (c.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
   for (const name of Object.keys(types) as T[]) if (types[name].includes(type)) return name;
   const wanted = Object.values<readonly string[]>(types).map(([first]) => first);
   const given = type === "" ? "none" : JSON.stringify(clean(type, 64));
   throw new Fault("media_type_refused", `The body must have the type ${wanted.join(" or ")}: it has ${given}.`);
+}
+
+/** @throws Fault media_type_refused for compressed bodies */
+export function checkCoding(c: Context): void {
+  const coding = c.req.header("content-encoding")?.trim().toLowerCase() ?? "";
+  if (coding !== "" && coding !== "identity") {
+    const message = `The body must not be compressed: its Content-Encoding is ${JSON.stringify(clean(coding, 64))}.`;
+    throw new Fault("media_type_refused", message);
+  }
 }
 
 export interface BodyLimits {

@@ -83,7 +83,12 @@ export const adminEn: AdminText = {
   findHost: "Name, address, group, label",
   host: "Host",
   way: "Connection",
-  ways: { settings: "polled (settings.json)", book: "polled", push: "reports by itself" },
+  ways: {
+    settings: "polled (settings.json)",
+    book: "polled",
+    push: "reports by itself",
+    logger: "GPU Metrics Logger, without a token",
+  },
   states: { answering: "answering", silent: "silent", waiting: "waits for approval" },
   troubles: (n) => plural(n, "problem"),
   troubleTexts: undefined,
@@ -111,6 +116,7 @@ export const adminEn: AdminText = {
   refusedLast: (ago) => `last ${ago}`,
   refusalReasons: {
     token: "token not valid",
+    sender: "may not send records",
     secret: "wrong or no secret",
     taken: "host name is taken",
     full: "too many hosts wait",
@@ -123,6 +129,8 @@ export const adminEn: AdminText = {
   refusalAdvice: {
     token:
       "This machine was deleted, its token was reset, or it reports to the wrong hub. Delete the file with the token there and start the agent again, or stop the agent.",
+    sender:
+      "Add its network to push.logger in the hub's settings, give it a token of the scope “Reporting”, or, if the name belongs to another machine, another client_name.",
     secret: "Give it the registration secret or a token of the scope “Registering”.",
     taken:
       "If it is the host of that name, reset the token of that host; otherwise start its agent with another --hostname.",

@@ -1,22 +1,5 @@
-import type { FaultCode } from "../../hub/fault.ts";
-import { span } from "../../proto/quantity.ts";
 import type { ForeignAdminText } from "./admin.ts";
-
-const number = new Intl.NumberFormat("zh-CN").format;
-const time = new Intl.DateTimeFormat("zh-CN", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format;
-const age = (ms: number): string => span(ms / 1000, { d: " 天", h: " 小时", min: " 分钟", s: " 秒" });
-const datedByHub = "当前数据的时间以 hub 为准，补传数据的时间不准确。";
-const faults: Readonly<Partial<Record<FaultCode, string>>> = {
-  bad_request: "内容无效",
-  body_too_large: "内容过大",
-  history_unwritable: "历史无法写入",
-  media_type_refused: "类型不受支持",
-  node_registered: "主机名已被注册",
-  sample_bad: "时间或名称无效",
-  secret_refused: "没有密钥，或密钥错误",
-  too_many_attempts: "错误密钥过多",
-  too_many_nodes: "机器过多",
-};
+import { faults, troubleTexts } from "./admin-zh-CN/trouble.ts";
 
 export const adminZhCN: ForeignAdminText = {
   notEncrypted: "连接没有加密：同一网络中的其他人可能看到密码。",
@@ -97,33 +80,10 @@ export const adminZhCN: ForeignAdminText = {
   findHost: "名称、地址、分组、标签",
   host: "主机",
   way: "连接方式",
-  ways: { settings: "轮询（settings.json）", book: "轮询", push: "主动上报" },
+  ways: { settings: "轮询（settings.json）", book: "轮询", push: "主动上报", logger: "GPU Metrics Logger（无令牌）" },
   states: { answering: "正常", silent: "无应答", waiting: "等待批准" },
   troubles: (n) => `${n} 个问题`,
-  troubleTexts: {
-    clock_ahead: ({ skewMs }) => `时钟比 hub 快 ${age(skewMs)}：${datedByHub}`,
-    clock_behind: ({ skewMs }) => `时钟比 hub 慢 ${age(skewMs)}：${datedByHub}`,
-    clock_wrong: () => "时钟与 hub 相差一天以上，数据的时间以 hub 为准。",
-    second_machine: ({ first, second }) =>
-      `有两台机器同时以这台主机的名义上报（boot ID：${first}… 和 ${second}…），只采用第一台。请为每台机器设置不同的主机名和令牌。`,
-    report_refused: ({ fault, message }) => `有一次上报被拒绝：${faults[fault] ?? fault}（${message}）`,
-    too_much: () => "发送的数据超过 hub 对一台机器的限制。",
-    at_once: () => "同时上报多次，而不是逐次上报。",
-    too_many_devices: ({ most, left }) =>
-      `一天内上报的设备超过 ${number(most)} 个（push.devices）：上次上报中有 ${number(left)} 个未记录。`,
-    same_ids: ({ more, gpus }) =>
-      `上次上报的 ${number(gpus)} 个 GPU 中有 ${number(more)} 个与另一个 GPU 的 ID 相同：只采用第一个。`,
-    large_report: ({ kib }) => `上次上报的数据有 ${number(kib)} KiB，远大于正常大小。`,
-    moved: ({ origin, before }) =>
-      `令牌重置后，它从 ${origin} 注册；以前的地址是 ${before}。如果不认识新地址，请再次重置令牌。`,
-    name_asked: ({ origin, hostname }) =>
-      `${origin} 上的机器请求以“${hostname}”注册，而这是本主机的名称。如果它就是这台机器并丢失了令牌，请重置令牌；否则请给它换一个主机名。`,
-    by_turns: ({ one, other }) =>
-      `上报轮流来自 ${one} 和 ${other}：如果是两台机器共用一个令牌，请为每台设置各自的主机名和令牌。`,
-    lookalike: ({ names }) => `它的名称与另一台主机（${names}）相似：批准之前请核对地址。`,
-    other_history: ({ hostname, until }) =>
-      `历史中有另一台机器“${hostname}”的数据，截至 ${time(until)}。批准之后，这台机器的数据会并入其中；在此之前只显示，不记录。`,
-  },
+  troubleTexts,
   lastReport: "上次报告",
   recorded: "记录内容",
   everything: "全部设备",
@@ -148,6 +108,7 @@ export const adminZhCN: ForeignAdminText = {
   refusedLast: (ago) => `最近一次：${ago}`,
   refusalReasons: {
     token: "令牌无效",
+    sender: "无权发送记录",
     secret: "没有密钥或密钥错误",
     taken: "主机名已被占用",
     full: "等待批准的主机过多",
@@ -160,6 +121,8 @@ export const adminZhCN: ForeignAdminText = {
   refusalAdvice: {
     token:
       "这台机器已被删除、令牌已被重置，或者上报到了错误的 hub。请在那台机器上删除令牌文件并重启 agent，或停止 agent。",
+    sender:
+      "请在 hub 设置的 push.logger 中加入它所在的网段，或为它配置“上报”用途的令牌；如果这个名称属于另一台机器，请换一个 client_name。",
     secret: "请为它配置注册密钥，或“注册”用途的令牌。",
     taken: "如果它就是这个名称的主机，请重置该主机的令牌；否则请用另一个 --hostname 启动它的 agent。",
     full: "请批准或删除等待中的主机，或为它配置“注册”用途的令牌。",

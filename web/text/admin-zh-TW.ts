@@ -1,22 +1,5 @@
-import type { FaultCode } from "../../hub/fault.ts";
-import { span } from "../../proto/quantity.ts";
 import type { ForeignAdminText } from "./admin.ts";
-
-const number = new Intl.NumberFormat("zh-TW").format;
-const time = new Intl.DateTimeFormat("zh-TW", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format;
-const age = (ms: number): string => span(ms / 1000, { d: " 天", h: " 小時", min: " 分鐘", s: " 秒" });
-const datedByHub = "目前資料的時間以 hub 為準，補傳資料的時間不準確。";
-const faults: Readonly<Partial<Record<FaultCode, string>>> = {
-  bad_request: "內容無效",
-  body_too_large: "內容過大",
-  history_unwritable: "歷史無法寫入",
-  media_type_refused: "類型不受支援",
-  node_registered: "主機名稱已被註冊",
-  sample_bad: "時間或名稱無效",
-  secret_refused: "沒有金鑰，或金鑰錯誤",
-  too_many_attempts: "錯誤的金鑰過多",
-  too_many_nodes: "機器過多",
-};
+import { faults, troubleTexts } from "./admin-zh-TW/trouble.ts";
 
 export const adminZhTW: ForeignAdminText = {
   notEncrypted: "連線沒有加密：同一網路中的其他人可能看到密碼。",
@@ -97,33 +80,10 @@ export const adminZhTW: ForeignAdminText = {
   findHost: "名稱、位址、群組、標籤",
   host: "主機",
   way: "連線方式",
-  ways: { settings: "輪詢（settings.json）", book: "輪詢", push: "主動回報" },
+  ways: { settings: "輪詢（settings.json）", book: "輪詢", push: "主動回報", logger: "GPU Metrics Logger（無權杖）" },
   states: { answering: "正常", silent: "無回應", waiting: "等待核准" },
   troubles: (n) => `${n} 個問題`,
-  troubleTexts: {
-    clock_ahead: ({ skewMs }) => `時鐘比 hub 快 ${age(skewMs)}：${datedByHub}`,
-    clock_behind: ({ skewMs }) => `時鐘比 hub 慢 ${age(skewMs)}：${datedByHub}`,
-    clock_wrong: () => "時鐘與 hub 相差一天以上，資料的時間以 hub 為準。",
-    second_machine: ({ first, second }) =>
-      `有兩台機器同時以這台主機的名義回報（boot ID：${first}… 和 ${second}…），只採用第一台。請為每台機器設定不同的主機名稱和權杖。`,
-    report_refused: ({ fault, message }) => `有一次回報被拒絕：${faults[fault] ?? fault}（${message}）`,
-    too_much: () => "傳送的資料超過 hub 對一台機器的限制。",
-    at_once: () => "同時回報多次，而不是逐次回報。",
-    too_many_devices: ({ most, left }) =>
-      `一天內回報的裝置超過 ${number(most)} 個（push.devices）：上次回報中有 ${number(left)} 個未記錄。`,
-    same_ids: ({ more, gpus }) =>
-      `上次回報的 ${number(gpus)} 個 GPU 中有 ${number(more)} 個與另一個 GPU 的 ID 相同：只採用第一個。`,
-    large_report: ({ kib }) => `上次回報的資料有 ${number(kib)} KiB，遠大於正常大小。`,
-    moved: ({ origin, before }) =>
-      `權杖重設後，它從 ${origin} 註冊；先前的位址是 ${before}。如果不認得新位址，請再次重設權杖。`,
-    name_asked: ({ origin, hostname }) =>
-      `${origin} 上的機器請求以「${hostname}」註冊，而這是本主機的名稱。如果它就是這台機器並遺失了權杖，請重設權杖；否則請給它換一個主機名稱。`,
-    by_turns: ({ one, other }) =>
-      `回報輪流來自 ${one} 和 ${other}：如果是兩台機器共用一個權杖，請為每台設定各自的主機名稱和權杖。`,
-    lookalike: ({ names }) => `它的名稱與另一台主機（${names}）相似：核准之前請核對位址。`,
-    other_history: ({ hostname, until }) =>
-      `歷史中有另一台機器「${hostname}」的資料，截至 ${time(until)}。核准之後，這台機器的資料會併入其中；在此之前只顯示，不記錄。`,
-  },
+  troubleTexts,
   lastReport: "上次回報",
   recorded: "記錄內容",
   everything: "全部裝置",
@@ -148,6 +108,7 @@ export const adminZhTW: ForeignAdminText = {
   refusedLast: (ago) => `最近一次：${ago}`,
   refusalReasons: {
     token: "權杖無效",
+    sender: "無權傳送記錄",
     secret: "沒有金鑰或金鑰錯誤",
     taken: "主機名稱已被使用",
     full: "等待核准的主機過多",
@@ -160,6 +121,8 @@ export const adminZhTW: ForeignAdminText = {
   refusalAdvice: {
     token:
       "這台機器已被刪除、權杖已被重設，或者回報到了錯誤的 hub。請在那台機器上刪除權杖檔案並重新啟動 agent，或停止 agent。",
+    sender:
+      "請在 hub 設定的 push.logger 中加入它所在的網段，或為它設定「回報」用途的權杖；如果這個名稱屬於另一台機器，請換一個 client_name。",
     secret: "請為它設定註冊金鑰，或「註冊」用途的權杖。",
     taken: "如果它就是這個名稱的主機，請重設該主機的權杖；否則請用另一個 --hostname 啟動它的 agent。",
     full: "請核准或刪除等待中的主機，或為它設定「註冊」用途的權杖。",

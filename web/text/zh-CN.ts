@@ -5,6 +5,8 @@ import type { ForeignText } from "./text.ts";
 const number = new Intl.NumberFormat("zh-CN").format;
 const seconds = (ms: number): string => `${number(ms / 1000)} 秒`;
 const time = new Intl.DateTimeFormat("zh-CN", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format;
+const units = { d: " 天", h: " 小时", min: " 分钟", s: " 秒" };
+const age = (ms: number): string => span(ms / 1000, units);
 const losses = { deleted: "删除", replaced: "替换", emptied: "清空" };
 /** Why a report is refused, before the hub's own words. */
 const faults: Readonly<Partial<Record<FaultCode, string>>> = {
@@ -110,7 +112,7 @@ export const zhCN: ForeignText = {
   up: (age) => `已运行 ${age}`,
   driver: (version) => `驱动 ${version}`,
   cuda: (version) => `CUDA ${version}`,
-  span: (seconds) => span(seconds, { d: " 天", h: " 小时", min: " 分钟", s: " 秒" }),
+  span: (seconds) => span(seconds, units),
   idleFor: (age, orLonger) => `未用 ${age}${orLonger ? "以上" : ""}`,
   divided: "已划分为多个实例",
   noProcess: "显存被占用，但看不到进程",
@@ -287,6 +289,7 @@ export const zhCN: ForeignText = {
     reports_refused: ({ fault, message }) => `上报被拒绝${faults[fault] ?? ""}：${message}`,
     catching_up: () => "正在补传之前积存的样本，从最早的开始，还没有当前数据",
     never_reported: () => "hub 启动以来没有上报过",
+    records_old: ({ behindMs }) => `最新的记录已是 ${age(behindMs)}之前的：正在补传，或者它的时钟、时区不对`,
     stopped: () => "已停止上报",
   },
   notices: {
@@ -295,6 +298,10 @@ export const zhCN: ForeignText = {
     settings_bad: ({ message }) => `设置有误，仍沿用之前的设置：${message}`,
     nodes_waiting: ({ most }) => `已有 ${number(most)} 台机器等待批准，无法再注册新机器。请批准认识的，删除其余的。`,
     nodes_full: ({ most }) => `已注册 ${number(most)} 台机器，无法再注册新机器。请管理员删除已经不用的。`,
+    records_refused: ({ origin, example }) =>
+      `${origin} 上的 GPU Metrics Logger 客户端发送的记录无法接收：${example}。`,
+    logger_gateway: ({ origin }) =>
+      `GPU Metrics Logger 的记录来自 ${origin}，即 hub 所在网络的网关：无论从哪里来，经过它的客户端都显示为这个地址。如果 hub 在容器中，请让它使用主机网络，或把 push.logger 设为 "token"。`,
     book_restored: ({ path, lost, aside }) =>
       `管理数据 ${path} 在 hub 运行期间被${losses[lost]}，已在原处重新写入，数据没有丢失。${aside && `当时在那里的文件现名为 ${aside}。要恢复备份，请先停止 hub。`}`,
     book_damaged: ({ path, error, aside }) =>

@@ -5,6 +5,8 @@ import type { ForeignText } from "./text.ts";
 const number = new Intl.NumberFormat("zh-TW").format;
 const seconds = (ms: number): string => `${number(ms / 1000)} 秒`;
 const time = new Intl.DateTimeFormat("zh-TW", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format;
+const units = { d: " 天", h: " 小時", min: " 分鐘", s: " 秒" };
+const age = (ms: number): string => span(ms / 1000, units);
 const losses = { deleted: "刪除", replaced: "取代", emptied: "清空" };
 /** Why a report is refused, before the hub's own words. */
 const faults: Readonly<Partial<Record<FaultCode, string>>> = {
@@ -110,7 +112,7 @@ export const zhTW: ForeignText = {
   up: (age) => `已運作 ${age}`,
   driver: (version) => `驅動程式 ${version}`,
   cuda: (version) => `CUDA ${version}`,
-  span: (seconds) => span(seconds, { d: " 天", h: " 小時", min: " 分鐘", s: " 秒" }),
+  span: (seconds) => span(seconds, units),
   idleFor: (age, orLonger) => `未用 ${age}${orLonger ? "以上" : ""}`,
   divided: "已劃分為多個執行個體",
   noProcess: "VRAM 被佔用，但看不到行程",
@@ -287,6 +289,7 @@ export const zhTW: ForeignText = {
     reports_refused: ({ fault, message }) => `回報被拒絕${faults[fault] ?? ""}：${message}`,
     catching_up: () => "正在補傳先前積存的樣本，從最早的開始，還沒有目前的資料",
     never_reported: () => "hub 啟動以來沒有回報過",
+    records_old: ({ behindMs }) => `最新的記錄已是 ${age(behindMs)}之前的：正在補傳，或者它的時鐘、時區不對`,
     stopped: () => "已停止回報",
   },
   notices: {
@@ -295,6 +298,10 @@ export const zhTW: ForeignText = {
     settings_bad: ({ message }) => `設定有誤，仍沿用先前的設定：${message}`,
     nodes_waiting: ({ most }) => `已有 ${number(most)} 台機器等待核准，無法再註冊新機器。請核准認識的，刪除其餘的。`,
     nodes_full: ({ most }) => `已註冊 ${number(most)} 台機器，無法再註冊新機器。請管理員刪除已經不用的。`,
+    records_refused: ({ origin, example }) =>
+      `${origin} 上的 GPU Metrics Logger 用戶端傳送的記錄無法接收：${example}。`,
+    logger_gateway: ({ origin }) =>
+      `GPU Metrics Logger 的記錄來自 ${origin}，即 hub 所在網路的閘道：無論從哪裡來，經過它的用戶端都顯示為這個位址。如果 hub 在容器中，請讓它使用主機網路，或把 push.logger 設為 "token"。`,
     book_restored: ({ path, lost, aside }) =>
       `管理資料 ${path} 在 hub 執行期間被${losses[lost]}，已在原處重新寫入，資料沒有遺失。${aside && `當時在那裡的檔案現名為 ${aside}。要還原備份，請先停止 hub。`}`,
     book_damaged: ({ path, error, aside }) =>

@@ -11,6 +11,10 @@ const reasons: Readonly<Record<Reason, { readonly text: string; readonly advice:
     text: "token not valid",
     advice: "it was deleted or reset, or reports to the wrong hub: delete the file with its token there, or stop it",
   },
+  sender: {
+    text: "may not send records",
+    advice: "add its network to push.logger, give it a token of scope push, or another client_name",
+  },
   secret: { text: "wrong or no secret", advice: "give it the registration secret or an enrolment token" },
   taken: {
     text: "host name is taken",

@@ -3,6 +3,7 @@ import type { NodeRecord } from "../../book/book.ts";
 import { asFault, Fault } from "../../fault.ts";
 import type { Owner } from "../../ingest.ts";
 import { DeviceLimit } from "../../push/devices.ts";
+import { leastSilenceMs, Pace, silentIntervals } from "../../push/pace.ts";
 import { RateLimit, type RateLimits } from "../../push/rate.ts";
 import { Turns } from "../../push/turns.ts";
 import { reason } from "../../reason.ts";
@@ -12,16 +13,8 @@ import type { InputContext } from "../input.ts";
 import { Moments } from "./moment.ts";
 import { Starts } from "./starts.ts";
 
-/** A node counts as down after this time without a current report, or after so many of its intervals. Milliseconds. */
-const leastSilenceMs = 30_000;
-const silentIntervals = 3;
 /** Interval of the exporters if none is configured, in seconds. */
 const usualInterval = 5;
-/** Pauses between reports of which the shortest is a node's interval. */
-const pausesKept = 3;
-const longestPauseMs = 3_600_000;
-/** Shorter ones are of samples that were stored for some seconds. */
-const shortestPauseMs = 900;
 
 /** A clock that differs by more is not believed before its machine is approved. */
 const wrongClockMs = 86_400_000;
@@ -72,9 +65,7 @@ export class Node {
   readonly #turns = new Turns();
   #allowance: RateLimit;
   #requests = 0;
-  /** Pauses before the last current reports, and the time of the last one, in milliseconds. */
-  readonly #pauses: number[] = [];
-  #heard: number | undefined;
+  readonly #pace = new Pace();
   #down = false;
   #behind = false;
   #refusal: Pick<Fault, "code" | "message"> | undefined;
@@ -252,7 +243,7 @@ export class Node {
 
   /** Shows that two machines without boot ids report with one token. */
   #checkTurns(address: string): void {
-    const other = this.#turns.take(address, this.#options.context.clock.now(), silentIntervals * this.#pace());
+    const other = this.#turns.take(address, this.#options.context.clock.now(), silentIntervals * this.#paceMs());
     if (other === undefined) return;
     const [one = "", two = ""] = [address, other].toSorted();
     this.#tell("turns", trouble("by_turns", { one, other: two }));
@@ -264,19 +255,12 @@ export class Node {
 
   /** Seconds between its reports, if it has a longer interval than usual that nobody configured (--interval). */
   #ownInterval(): number | undefined {
-    const own = this.#pauses.length < pausesKept ? 0 : Math.min(...this.#pauses);
-    if (this.#options.interval() !== undefined || own * silentIntervals <= leastSilenceMs) return undefined;
-    const before = (this.#interval ?? 0) * 1000;
-    return Math.abs(own - before) < before / 5 ? this.#interval : Math.round(own / 1000);
+    return this.#options.interval() === undefined ? this.#pace.unusualSec(this.#interval) : undefined;
   }
 
   #hear(): void {
     const { clock, log } = this.#options.context;
-    const now = clock.now();
-    const pause = this.#heard === undefined ? 0 : now - this.#heard;
-    if (pause >= shortestPauseMs && this.#pauses.push(Math.min(longestPauseMs, pause)) > pausesKept)
-      this.#pauses.shift();
-    this.#heard = now;
+    this.#pace.hear(clock.now());
     this.#behind = false;
     this.#refusal = undefined;
     if (this.#down) log.info(`${this.#record.hostname} reports again`);
@@ -291,21 +275,20 @@ export class Node {
 
   /** How long it may be silent. */
   #silenceMs(): number {
-    return Math.max(leastSilenceMs, silentIntervals * this.#pace());
+    return Math.max(leastSilenceMs, silentIntervals * this.#paceMs());
   }
 
   /** Milliseconds between its reports. A machine may have an interval of its own, which only its reports show. */
-  #pace(): number {
+  #paceMs(): number {
     const configured = (this.#options.interval() ?? usualInterval) * 1000;
-    const own = this.#pauses.length === 0 ? 0 : Math.min(...this.#pauses);
-    return Math.max(configured, own);
+    return Math.max(configured, this.#pace.ownMs ?? 0);
   }
 
   #fail(): void {
     const { ingest, log } = this.#options.context;
     const { host, hostname } = this.#record;
     const why = this.#reason();
-    if (!this.#down && this.#heard !== undefined) log.warn(`${hostname} is down: ${why.text}`);
+    if (!this.#down && this.#pace.heard !== undefined) log.warn(`${hostname} is down: ${why.text}`);
     this.#down = true;
     ingest.failed(host, why, this.#owner);
     // What keeps it silent may change.
@@ -318,7 +301,7 @@ export class Node {
       return reason("reports_refused", { fault: this.#refusal.code, message: this.#refusal.message });
     }
     if (this.#behind) return reason("catching_up");
-    return reason(this.#heard === undefined ? "never_reported" : "stopped");
+    return reason(this.#pace.heard === undefined ? "never_reported" : "stopped");
   }
 }
 

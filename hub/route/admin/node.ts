@@ -90,9 +90,9 @@ export const node = v.pipe(
     group: v.nullable(v.string()),
     labels: v.record(v.string(), v.string()),
     ways: v.pipe(
-      v.array(v.picklist(["settings", "book", "push"])),
+      v.array(v.picklist(["settings", "book", "push", "logger"])),
       v.description(
-        "How the hub hears from it: polled as settings.json or an administrator says, or by its own reports.",
+        "How the hub hears from it: polled as settings.json or an administrator says, by its own reports (`push`), or by records of the GPU Metrics Logger without a token.",
       ),
     ),
     address: v.pipe(v.nullable(v.string()), v.description("Where it is polled, or its reports came from last.")),

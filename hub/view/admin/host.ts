@@ -165,7 +165,8 @@ const coded = ({ code, values }: Sentence): AdminNode["troubles"][number] => ({ 
 
 function waysOf({ listed, record, nodes }: AdminHost): AdminNode["ways"] {
   const polled = listed !== undefined ? ["settings" as const] : record?.address !== undefined ? ["book" as const] : [];
-  return nodes.length > 0 ? [...polled, "push"] : polled;
+  const own = new Set(nodes.map(({ way }) => (way === "portal" ? ("push" as const) : way)));
+  return [...polled, ...own];
 }
 
 function configOf(record: HostRecord | undefined): AdminNode["config"] {

@@ -6,7 +6,7 @@ import { Field } from "../../part/form.tsx";
 import { administer, type Node } from "./call.ts";
 import { fileText, isFixed } from "./file.ts";
 import { type LabelFault, labelsOf, sameLabels, type TypedLabel, typedLabels } from "./labels.ts";
-import { type Nodes, putNode } from "./nodes.ts";
+import { isPolled, type Nodes, putNode } from "./nodes.ts";
 
 interface Draft {
   /** "" for the name in the history. */
@@ -101,7 +101,7 @@ export function Identity({ node, all, nodes }: { node: Node; all: readonly Node[
             change={(group) => change({ group })}
           />
         </div>
-        {node.ways.some((way) => way !== "push") && !isFixed(node) ? (
+        {isPolled(node) && !isFixed(node) ? (
           <div class="group">
             <Field
               label={t.addressOf}

@@ -23,6 +23,9 @@ export function putNode(nodes: Nodes, node: Node, before = node.name): void {
 export const waits = ({ state, registration }: Node): boolean =>
   state === "waiting" || registration?.state === "waiting";
 
+/** True if the hub polls a host. */
+export const isPolled = ({ ways }: Node): boolean => ways.includes("settings") || ways.includes("book");
+
 /** The hub's clock, Unix milliseconds. Not followed: ages are as old as the list. */
 export const hubNow = (): number => (fleet.known.peek() ? fleet.now.peek() : Date.now());
 

@@ -7,7 +7,7 @@ import { refreshViewer } from "../../viewer.ts";
 import { administer, type Node } from "./call.ts";
 import { Confirm } from "./confirm.tsx";
 import { fileText, isFixed } from "./file.ts";
-import { type Nodes, putNode } from "./nodes.ts";
+import { isPolled, type Nodes, putNode } from "./nodes.ts";
 import { tell } from "./notice.tsx";
 
 /** What cannot be taken back: which machine it is, its token, and its removal. */
@@ -18,7 +18,7 @@ export function Removal({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Elem
     asked.value = "";
   };
   const { registration, file } = node;
-  const polled = node.ways.some((way) => way !== "push");
+  const polled = isPolled(node);
   return (
     <section class="table">
       <h2>{t.machine}</h2>
@@ -60,7 +60,7 @@ export function Removal({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Elem
 function Joining({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Element | null {
   const t = adminText();
   const action = useAction();
-  const polled = node.ways.some((way) => way !== "push");
+  const polled = isPolled(node);
   // Of one name, they are one host in any case.
   const joined = polled && node.registration !== null && node.registration.hostname !== node.name;
   // It may take the hub until the next report to find that it is the same machine.
@@ -143,7 +143,7 @@ function Delete({ node, close }: DialogProps): JSX.Element {
         location.replace(adminPath);
       }}
     >
-      <p>{node.state === "waiting" ? t.rejectConsequence : t.deleteConsequence(node.ways.includes("push"))}</p>
+      <p>{node.state === "waiting" ? t.rejectConsequence : t.deleteConsequence(node.registration !== null)}</p>
       {node.file === null ? null : <p>{t.deleteInFile(node.file.path)}</p>}
       {node.state === "waiting" ? null : (
         <label class="tick">

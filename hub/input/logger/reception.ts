@@ -1,0 +1,221 @@
+import type { Zone } from "../../../program/zone.ts";
+import { clean } from "../../../proto/clean.ts";
+import { asFault, type BodyError, Fault, validationFault } from "../../fault.ts";
+import { type JsonLimits, parseJson } from "../../push/json.ts";
+import type { Client } from "./client.ts";
+import { type BadRecord, type LoggerRecord, RecordReader } from "./record.ts";
+import { type Element, Splitter } from "./splitter.ts";
+
+/** Most bytes of a record; a usual one has 300. */
+const longestRecord = 65_536;
+const recordLimits: JsonLimits = { depth: 64, values: 20_000 };
+/** Most records of a request. */
+const mostRecords = 1_000_000;
+/** Records that are parsed before others get a turn, and that are in memory before they are stored. */
+const parsedAtOnce = 256;
+const heldRecords = 4096;
+/** Most clients of one request. */
+const mostClients = 64;
+
+export interface ReceptionOptions {
+  readonly zone: Zone;
+  /** Network address of the sender, for what is shown of a host. */
+  readonly address: string;
+  /** Finds the client of a name, or makes it. @throws Fault if records of that name are not taken */
+  readonly clientOf: (name: string, first: LoggerRecord) => Promise<Client>;
+  /** Called when records were stored: throws if they cannot be written. */
+  readonly written: () => Promise<void>;
+}
+
+/** What came of a request. */
+export interface Received {
+  readonly form: "array" | "object";
+  readonly received: number;
+  readonly failed: number;
+  /** Time of the record, if there was one alone. */
+  readonly timestamp: string | undefined;
+}
+
+const invalid: BodyError = { loc: ["body"], msg: "JSON decode error", type: "json_invalid" };
+const tooManyClients: BodyError = {
+  loc: ["body", "client_name"],
+  msg: `A request may have records of at most ${mostClients} clients`,
+  type: "too_long",
+};
+
+/** Receives one request with records: parses them while they arrive, and gives them to their clients. */
+export class Reception {
+  readonly #options: ReceptionOptions;
+  readonly #reader: RecordReader;
+  readonly #splitter = new Splitter(longestRecord);
+  /** Records that are not stored yet, by client. */
+  #held = new Map<string, LoggerRecord[]>();
+  #heldCount = 0;
+  readonly #clients = new Map<string, Client | Fault>();
+  /** Clients whose clock turned out to be ahead in the middle of the request, with their newest time. */
+  readonly #ahead = new Map<Client, number>();
+  #received = 0;
+  #failed = 0;
+  #timestamp: string | undefined;
+  #errors: readonly BodyError[] = [invalid];
+  /** The first bad record of each client, and how many are bad; "" for those without a name. */
+  readonly bad = new Map<string, { count: number; readonly example: string }>();
+
+  constructor(options: ReceptionOptions) {
+    this.#options = options;
+    this.#reader = new RecordReader(options.zone);
+  }
+
+  /** The clients of the request that are hosts. */
+  *clients(): Generator<readonly [string, Client]> {
+    for (const [name, client] of this.#clients) if (!(client instanceof Fault)) yield [name, client];
+  }
+
+  /**
+   * Receives a body. What was complete is stored, also if the rest cannot be read.
+   * @throws Fault validation_error, what keeps the records of all clients from being taken, and what reading throws
+   */
+  async receive(pieces: AsyncIterable<Buffer>): Promise<Received> {
+    let failure: unknown;
+    try {
+      await this.#read(pieces);
+    } catch (error) {
+      failure = error;
+    }
+    await this.#store(true);
+    for (const [client, newest] of this.#ahead) client.learn(newest);
+    if (failure !== undefined) throw failure;
+    if (this.#ahead.size > 0) throw clockUnknown();
+    const { form, complete } = this.#splitter;
+    if (form === undefined || !complete) throw validationFault([invalid]);
+    const refusal = [...this.#clients.values()].find((one) => one instanceof Fault);
+    if (this.#received === 0 && refusal !== undefined) throw refusal;
+    if (form === "object" && this.#received === 0) throw validationFault(this.#errors);
+    return { form, received: this.#received, failed: this.#failed, timestamp: this.#timestamp };
+  }
+
+  async #read(pieces: AsyncIterable<Buffer>): Promise<void> {
+    let count = 0;
+    for await (const piece of pieces) {
+      for (const element of this.#splitter.push(piece)) {
+        if (this.#received + this.#failed + this.#heldCount >= mostRecords) {
+          throw new Fault("body_too_large", `A request must not have more than ${mostRecords} records.`);
+        }
+        // Before the next one: so the last part of a request is never empty.
+        if (this.#heldCount >= heldRecords) await this.#store(false);
+        this.#take(element);
+        if (++count % parsedAtOnce === 0) await turn();
+      }
+      if (this.#splitter.broken) throw validationFault([invalid]);
+    }
+  }
+
+  #take(element: Element): void {
+    const value = element === undefined ? undefined : parsed(element);
+    if (value === undefined) {
+      this.#refuse({ errors: [invalid], client: undefined });
+      return;
+    }
+    const read = this.#reader.parse(value.json);
+    if ("bad" in read) {
+      this.#refuse(read.bad);
+      return;
+    }
+    const { record } = read;
+    this.#timestamp ??= record.timestamp;
+    const held = this.#held.get(record.client);
+    if (held !== undefined) held.push(record);
+    else if (this.#clients.size + this.#held.size < 2 * mostClients) this.#held.set(record.client, [record]);
+    else {
+      this.#refuse({ errors: [tooManyClients], client: undefined });
+      return;
+    }
+    this.#heldCount++;
+  }
+
+  #refuse({ errors, client = "" }: BadRecord, count = 1): void {
+    this.#failed += count;
+    const before = this.bad.get(client);
+    if (before !== undefined) before.count += count;
+    else if (this.bad.size <= mostClients) this.bad.set(client, { count, example: exampleOf(errors) });
+    if (this.#errors[0] === invalid) this.#errors = errors;
+  }
+
+  /** Stores what is held. @param isLast true if no record follows */
+  async #store(isLast: boolean): Promise<void> {
+    const held = this.#held;
+    this.#held = new Map();
+    this.#heldCount = 0;
+    for (const [name, records] of held) {
+      const client = await this.#clientOf(name, records);
+      if (client instanceof Fault) {
+        this.#failed += records.length;
+        continue;
+      }
+      if (this.#isAhead(client, records, isLast)) continue;
+      const { kept, failed } = await client.take(records, { isLast, address: this.#options.address, yielded: turn });
+      this.#received += kept;
+      if (failed > 0) this.#refuse({ errors: [outOfRange], client: name }, failed);
+    }
+    if (held.size > 0) await this.#options.written();
+  }
+
+  /** True if the clock of a client is not known, so that its records must come again when it is. */
+  #isAhead(client: Client, records: readonly LoggerRecord[], isLast: boolean): boolean {
+    const known = this.#ahead.get(client);
+    if (isLast && known === undefined) return false;
+    const newest = records.reduce((most, { at }) => Math.max(most, at), known ?? Number.NEGATIVE_INFINITY);
+    if (known === undefined && !client.isAhead(newest)) return false;
+    this.#ahead.set(client, newest);
+    return true;
+  }
+
+  async #clientOf(name: string, [first]: readonly LoggerRecord[]): Promise<Client | Fault> {
+    const known = this.#clients.get(name);
+    if (known !== undefined || first === undefined) return known ?? new Fault("internal", "no record");
+    if (this.#clients.size >= mostClients) return validationFault([tooManyClients]);
+    const found = await this.#options.clientOf(name, first).catch((error: unknown) => {
+      const fault = asFault(error);
+      // What is wrong with the hub is wrong for all.
+      if (fault.code === "internal" || fault.kind === "unavailable") throw error;
+      return fault;
+    });
+    this.#clients.set(name, found);
+    return found;
+  }
+}
+
+const clockUnknown = (): Fault =>
+  new Fault(
+    "busy",
+    "The clock or the time zone of this client is another one than the hub's, by how much is known now: send the records again.",
+  );
+
+const outOfRange: BodyError = {
+  loc: ["body", "timestamp"],
+  msg: "Input should be a time that history can have: since 2020, and not ahead of the hub's clock",
+  type: "datetime_out_of_range",
+};
+
+/** The first error as text. Never a value, which may be anything. */
+function exampleOf([error]: readonly BodyError[]): string {
+  const { loc, msg } = error ?? invalid;
+  return clean(loc.length > 1 ? `${loc.slice(1).join(".")}: ${msg}` : msg);
+}
+
+/** Parses an element; undefined if it is not valid JSON. NaN and infinite numbers, as Python writes them, are null. */
+function parsed(element: Buffer): { readonly json: unknown } | undefined {
+  const text = element.toString("utf8");
+  try {
+    return { json: JSON.parse(text) };
+  } catch {
+    // Below, as this is slower.
+  }
+  try {
+    return { json: parseJson(element, recordLimits) };
+  } catch {
+    return undefined;
+  }
+}
+
+const turn = (): Promise<void> => new Promise((done) => setImmediate(done));
