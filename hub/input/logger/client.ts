@@ -20,7 +20,7 @@ const forgottenMs = 86_400_000;
 /** Most cards that are shown of a host; ingest keeps no more. */
 const mostCards = 256;
 /** Cards that are stored before others get a turn. */
-const cardsAtOnce = 128;
+const cardsAtOnce = 64;
 /** For how long administrators see what was wrong with records. */
 const troubleMs = 600_000;
 /** A difference of clocks is shown from here on. */

@@ -12,8 +12,8 @@ const recordLimits: JsonLimits = { depth: 64, values: 20_000 };
 /** Most records of a request. */
 const mostRecords = 1_000_000;
 /** Records that are parsed before others get a turn, and that are in memory before they are stored. */
-const parsedAtOnce = 256;
-const heldRecords = 4096;
+const parsedAtOnce = 128;
+const heldRecords = 2048;
 /** Most clients of one request. */
 const mostClients = 64;
 
