@@ -5,6 +5,22 @@ import type { Routes } from "./route.ts";
 const reading = (text: string) =>
   v.pipe(v.optional(v.nullable(v.union([v.number(), v.string()]))), v.description(text));
 
+const example = {
+  timestamp: "2026-11-28 08:30:05",
+  gpu_id: 0,
+  gpu_name: "NVIDIA A100-SXM4-80GB",
+  utilization_gpu: 71.25,
+  utilization_memory: 43,
+  memory_total: 81920,
+  memory_used: 70123,
+  memory_free: 11796,
+  temperature: 61,
+  power_draw: 388.12,
+  power_limit: 400,
+  fan_speed: 0,
+  client_name: "gpu7",
+};
+
 /** As clients of the NVIDIA GPU Metrics Logger send it; unknown keys are ignored. */
 const record = v.pipe(
   v.looseObject({
@@ -23,26 +39,10 @@ const record = v.pipe(
     client_name: v.pipe(v.string(), v.description("Name of the host.")),
   }),
   v.title("LoggerRecord"),
-  v.examples([
-    {
-      timestamp: "2026-11-28 08:30:05",
-      gpu_id: 0,
-      gpu_name: "NVIDIA A100-SXM4-80GB",
-      utilization_gpu: 71.25,
-      utilization_memory: 43,
-      memory_total: 81920,
-      memory_used: 70123,
-      memory_free: 11796,
-      temperature: 61,
-      power_draw: 388.12,
-      power_limit: 400,
-      fan_speed: 0,
-      client_name: "gpu7",
-    },
-  ]),
+  v.examples([example]),
 );
 
-const records = v.pipe(v.union([record, v.array(record)]), v.title("LoggerRecords"));
+const records = v.pipe(v.union([record, v.array(record)]), v.title("LoggerRecords"), v.examples([[example]]));
 
 /** As the logger's server answers, with the keys that later clients read beside. */
 const answer = v.pipe(
@@ -105,6 +105,10 @@ export const loggerReceiveRoutes = {
     description:
       "One record, or an array of any number up to `push.body`, which is read while it arrives. A client is a host of the name `client_name`. Of an array, good records are taken and bad ones counted; one record that is bad is 422. A record that comes again counts once. Who may send: `push.logger`.",
   },
-  receiveGpuData: { ...common, path: receivePaths[1], summary: "As `POST /api/receive-data`" },
-  receiveGpuBatch: { ...common, path: receivePaths[2], summary: "As `POST /api/receive-data`" },
+  receiveGpuData: { ...common, path: receivePaths[1], summary: "Takes one record, as `POST /api/receive-data` does" },
+  receiveGpuBatch: {
+    ...common,
+    path: receivePaths[2],
+    summary: "Takes a list of records, as `POST /api/receive-data` does",
+  },
 } as const satisfies Routes;
