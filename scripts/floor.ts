@@ -42,7 +42,7 @@ export type Floors = readonly (readonly string[])[];
  */
 export const floors: Readonly<Record<string, Floors>> = {
   "agent/": [
-    ["allow.ts", "clean.ts", "log.ts", "number.ts", "token.ts"],
+    ["allow.ts", "clean.ts", "log.ts", "number.ts", "token.ts", "upload/"],
     ["machine/"],
     ["source/"],
     ["process.ts", "roster.ts"],
@@ -110,6 +110,7 @@ export const floors: Readonly<Record<string, Floors>> = {
 export const contracts: readonly string[] = [
   "agent/machine/machine.ts",
   "agent/source/source.ts",
+  "agent/upload/client.ts",
   "hub/book/book.ts",
   "hub/command/command.ts",
   "hub/database/database.ts",
@@ -214,7 +215,6 @@ export const doors: readonly Door[] = [
     from: ["test/scrape.ts"],
     why: "what the exporter makes of a reading, for captured machines",
   },
-  { to: ["agent/serve/push/"], from: ["test/push.ts"], why: "a hub and a time that a test plays" },
   {
     to: ["hub/history/sqlite/store.ts"],
     from: ["test/store.ts", "test/fault/history-writer.ts", "bench/delay.bench.ts", "bench/history/"],

@@ -4,17 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { afterAll } from "vitest";
-import type { BacklogLimits } from "../agent/serve/push/backlog.ts";
-import type { HubAnswer, HubRequest } from "../agent/serve/push/client.ts";
 import { Pusher } from "../agent/serve/push.ts";
+import type { BacklogLimits } from "../agent/upload/backlog.ts";
+import type { UploadAnswer, UploadRequest } from "../agent/upload/client.ts";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+import { SimulatedTime } from "./simulated-time.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "push-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 export const server = "http://hub:5000";
 export const takes = { "accept-post": "application/x-protobuf; messageType=gpu.HostInfo" };
-export const answer = (status: number, body: unknown = {}, headers: Record<string, string> = {}): HubAnswer => ({
+export const answer = (status: number, body: unknown = {}, headers: Record<string, string> = {}): UploadAnswer => ({
   status,
   headers,
   text: typeof body === "string" ? body : JSON.stringify(body),
@@ -26,8 +27,7 @@ interface Begin extends Partial<Pick<SimulatedHub, "state" | "rich" | "ask" | "i
 }
 
 /** A simulated hub and clock; time advances only by `pass`. Samples have the times of this clock. */
-export class SimulatedHub {
-  now = 0;
+export class SimulatedHub extends SimulatedTime {
   rich = true;
   /** True if answers to reports announce the accepted types, too. */
   tells = false;
@@ -41,13 +41,13 @@ export class SimulatedHub {
   readonly taken: number[] = [];
   readonly asked: { at: number; what: string }[] = [];
   readonly log: string[] = [];
-  readonly pauses: { until: number; end: () => void }[] = [];
   collections = 0;
   info: (at: number) => HostInfo = (at) => create(HostInfoSchema, { sampled: BigInt(at), cpu: { busy: 1 } });
   readonly pusher: Pusher;
   readonly path = join(folder, `${Math.random()}.json`);
 
   constructor({ registered = true, room = { count: 1000, bytes: 1e6 }, ...begin }: Begin = {}) {
+    super();
     Object.assign(this, begin);
     if (registered) writeFileSync(this.path, JSON.stringify({ token: "t", server }), { mode: 0o600 });
     const log = { info: (line: string) => this.log.push(line), warn: (line: string) => this.log.push(line) };
@@ -71,25 +71,16 @@ export class SimulatedHub {
       },
       {
         ask: (request) => this.ask(request),
-        pause: (ms, signal) =>
-          new Promise((resolve) => {
-            if (signal.aborted) return resolve();
-            signal.addEventListener("abort", () => resolve());
-            this.pauses.push({ until: this.now + ms, end: resolve });
-          }),
+        pause: (ms, signal) => this.pause(ms, signal),
         close: () => undefined,
       },
       room,
     );
   }
 
-  async ask({ path, type, body }: HubRequest): Promise<HubAnswer> {
+  async ask({ path, type, body }: UploadRequest): Promise<UploadAnswer> {
     this.asked.push({ at: this.now, what: path.slice(path.lastIndexOf("/") + 1) });
-    if (this.delay > 0) {
-      await new Promise<void>((end) => {
-        this.pauses.push({ until: this.now + this.delay, end });
-      });
-    }
+    if (this.delay > 0) await this.pause(this.delay);
     if (this.state === "gone") throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
     if (typeof this.state === "number") return answer(this.state);
     if (path.endsWith("register")) return answer(200, { token: "given", status: "ok" });
@@ -102,26 +93,6 @@ export class SimulatedHub {
     // A JSON report has no time of its own.
     this.taken.push(rich && body ? Number(fromBinary(HostInfoSchema, body).sampled) : this.now);
     return answer(200, { ok: true, configVersion }, this.tells ? headers : {});
-  }
-
-  /** Runs pending callbacks, without advancing time. */
-  async settle(): Promise<void> {
-    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
-  }
-
-  async pass(seconds: number): Promise<void> {
-    const end = this.now + seconds * 1000;
-    await this.settle();
-    for (;;) {
-      this.pauses.sort((a, b) => a.until - b.until);
-      const next = this.pauses[0];
-      if (next === undefined || next.until > end) break;
-      this.pauses.shift();
-      this.now = Math.max(this.now, next.until);
-      next.end();
-      await this.settle();
-    }
-    this.now = end;
   }
 
   times(what: string): number[] {

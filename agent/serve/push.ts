@@ -1,13 +1,18 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { toBinary } from "@bufbuild/protobuf";
 import { SettingError } from "../../program/setting.ts";
-import { isPlaintextPeer, sslReason } from "../../program/tls.ts";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import type { Log } from "../source/source.ts";
-import { authorities } from "./push/authorities.ts";
-import { Backlog, type BacklogLimits } from "./push/backlog.ts";
-import { backoffMs } from "./push/backoff.ts";
-import { type HubAnswer, type HubRequest, PushClient } from "./push/client.ts";
+import { describeError } from "../upload/answer.ts";
+import { authorities } from "../upload/authorities.ts";
+import { Backlog, type BacklogLimits } from "../upload/backlog.ts";
+import { backoffMs } from "../upload/backoff.ts";
+import {
+  environmentOf,
+  type UploadAnswer,
+  UploadClient,
+  type UploadEnvironment,
+  type UploadRequest,
+} from "../upload/client.ts";
 import { defaultPath, loadCredentials, reserveTokenFile } from "./push/credentials.ts";
 import { HubRejection, HubUnavailable, Portal } from "./push/portal.ts";
 import { select } from "./push/report.ts";
@@ -36,14 +41,6 @@ export interface PushOptions {
   readonly ticks: () => number;
 }
 
-/** Connection to the hub, and time; tests replace both. */
-export interface PushEnvironment {
-  ask(request: HubRequest, signal: AbortSignal): Promise<HubAnswer>;
-  /** Resolves after so many milliseconds, or when the signal aborts. */
-  pause(ms: number, signal: AbortSignal): Promise<void>;
-  close(): void;
-}
-
 /** The reason why reporting has ended. */
 export interface PushEnd {
   readonly message: string;
@@ -64,7 +61,7 @@ const usualRoom: BacklogLimits = { count: 10_000, bytes: 4 * 1024 * 1024 };
 /** Collects samples and sends them, each at its own pace. */
 export class Pusher implements Push {
   readonly #options: PushOptions;
-  readonly #outside: PushEnvironment;
+  readonly #outside: UploadEnvironment;
   readonly #path: string;
   readonly #portal: Portal;
   readonly #backlog: Backlog;
@@ -80,14 +77,14 @@ export class Pusher implements Push {
   readonly #sending: Promise<PushEnd | undefined>;
   readonly ended: Promise<PushEnd>;
 
-  constructor(options: PushOptions, outside: PushEnvironment, room: BacklogLimits = usualRoom) {
+  constructor(options: PushOptions, outside: UploadEnvironment, room: BacklogLimits = usualRoom) {
     const { server, hostname, secret, log } = options;
     this.#options = options;
     this.#outside = outside;
     this.#backlog = new Backlog(room);
     const path = options.path || defaultPath(options.env);
     this.#path = path;
-    const ask = (request: HubRequest): Promise<HubAnswer> => this.#ask(request);
+    const ask = (request: UploadRequest): Promise<UploadAnswer> => this.#ask(request);
     this.#portal = new Portal(
       { server, hostname, path, secret, log, ask },
       loadCredentials(path, server, log.warn)?.token,
@@ -163,7 +160,7 @@ export class Pusher implements Push {
     }
   }
 
-  async #ask(request: HubRequest): Promise<HubAnswer> {
+  async #ask(request: UploadRequest): Promise<UploadAnswer> {
     const { ticks, debug } = this.#options;
     const begun = ticks();
     const { method, path, body } = request;
@@ -173,7 +170,7 @@ export class Pusher implements Push {
       debug(`${what}: ${answer.status} in ${Math.round(ticks() - begun)} ms`);
       return answer;
     } catch (error) {
-      throw new HubUnavailable(unreached(error as NodeJS.ErrnoException));
+      throw new HubUnavailable(describeError(error as NodeJS.ErrnoException));
     }
   }
 
@@ -237,16 +234,6 @@ export class Pusher implements Push {
   }
 }
 
-/** Describes an error of the connection. */
-function unreached(error: NodeJS.ErrnoException): string {
-  const { code = "", message } = error;
-  if (/SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code)) {
-    return `its certificate is not from a trusted authority (${code}): --server-ca names a file of further ones`;
-  }
-  if (isPlaintextPeer(error)) return "it does not speak TLS: its address may begin with http://";
-  return sslReason(error) ?? (message || code);
-}
-
 const samples = (count: number): string => `${count} ${count === 1 ? "sample" : "samples"}`;
 
 /** Milliseconds for one exchange, and the size limit of an answer in bytes. */
@@ -260,11 +247,6 @@ const limit = 256 * 1024;
 export function startPush(options: PushOptions): Push {
   const { server, ca, env } = options;
   const trusted = server.startsWith("https:") ? authorities({ ca, env }) : [];
-  const client = new PushClient({ server, authorities: trusted, deadline, limit });
-  return new Pusher(options, {
-    ask: (request, signal) => client.ask(request, signal),
-    // Rejects only when stopped, which the caller checks next.
-    pause: (ms, signal) => pause(ms, undefined, { signal }).catch(() => undefined),
-    close: () => client.close(),
-  });
+  const client = new UploadClient({ server, authorities: trusted, deadline, limit });
+  return new Pusher(options, environmentOf(client));
 }

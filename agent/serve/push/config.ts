@@ -1,3 +1,5 @@
+import { parseObject } from "../../upload/answer.ts";
+
 /** Devices that the hub's administrator selected. An undefined set means all. */
 export interface ReportConfig {
   readonly gpus: ReadonlySet<number> | undefined;
@@ -34,16 +36,4 @@ export function parseConfig(text: string): ReportConfig {
     nics: chosen(body.nicNames, isName, "a list of texts as nicNames"),
     interval: sane ? Math.min(3600, Math.max(1, interval)) : defaultInterval,
   };
-}
-
-/** Parses a JSON object; undefined if the text is something else. */
-export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined; // not JSON
-  }
 }

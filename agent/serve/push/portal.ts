@@ -3,10 +3,11 @@ import { redact } from "../../../program/redact.ts";
 import { clean } from "../../../proto/clean.ts";
 import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import type { Log } from "../../source/source.ts";
-import type { HubAnswer, HubRequest } from "./client.ts";
-import { parseConfig, parseObject, type ReportConfig } from "./config.ts";
+import { describeAnswer, parseObject, reasonIn } from "../../upload/answer.ts";
+import type { UploadAnswer, UploadRequest } from "../../upload/client.ts";
+import { parseConfig, type ReportConfig } from "./config.ts";
 import { isToken, type TokenFile } from "./credentials.ts";
-import { describeAnswer, outcomeOf, reasonIn, sampleType, takesSamples } from "./outcome.ts";
+import { outcomeOf, sampleType, takesSamples } from "./outcome.ts";
 import { type ReportBody, registration, report, shortened, withoutNulls } from "./report.ts";
 
 /** The hub cannot be reached or does not work at the moment: to be tried again. */
@@ -33,7 +34,7 @@ export interface PortalOptions {
   readonly secret: string;
   readonly log: Log;
   /** One exchange. @throws HubUnavailable */
-  readonly ask: (request: HubRequest) => Promise<HubAnswer>;
+  readonly ask: (request: UploadRequest) => Promise<UploadAnswer>;
 }
 
 /** Time until the configuration is requested again. */
@@ -60,7 +61,7 @@ const encode = (body: ReportBody, { gapless, short }: JsonForm): string => {
 };
 
 /** Returns the form to try after a refusal. */
-function other(form: JsonForm, { status }: HubAnswer): JsonForm {
+function other(form: JsonForm, { status }: UploadAnswer): JsonForm {
   if (status === 413) return { ...form, short: true };
   return status === 400 || status === 422 ? { ...form, gapless: true } : form;
 }
@@ -93,11 +94,11 @@ export class Portal {
     return [this.#token ?? "", this.#options.secret];
   }
 
-  #words(answer: HubAnswer): string {
-    return describeAnswer(answer, this.#secrets);
+  #words(answer: UploadAnswer): string {
+    return describeAnswer(answer, this.#secrets, "--server");
   }
 
-  #said(answer: HubAnswer): string {
+  #said(answer: UploadAnswer): string {
     return reasonIn(answer, ". It says: ", this.#secrets);
   }
 
@@ -219,7 +220,7 @@ export class Portal {
     this.#version = version;
   }
 
-  #rejected(answer: HubAnswer): HubRejection {
+  #rejected(answer: UploadAnswer): HubRejection {
     const { server, path } = this.#options;
     return new HubRejection(
       `${server} rejects the token in ${path}, as after an administrator deleted this machine or reset its token. ` +
@@ -228,9 +229,9 @@ export class Portal {
   }
 
   /** POSTs JSON, and again in another form if the hub refuses it; an accepted form is used from then on. */
-  async #post(path: string, body: ReportBody): Promise<HubAnswer> {
+  async #post(path: string, body: ReportBody): Promise<UploadAnswer> {
     const { server, log, ask } = this.#options;
-    const send = (json: string): Promise<HubAnswer> =>
+    const send = (json: string): Promise<UploadAnswer> =>
       ask({ method: "POST", path, token: this.#token, body: Buffer.from(json, "utf8") });
     const first = encode(body, this.#form);
     const answer = await send(first);

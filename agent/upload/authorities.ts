@@ -1,6 +1,6 @@
 import { rootCertificates } from "node:tls";
-import { readText } from "../../../program/file.ts";
-import { SettingError } from "../../../program/setting.ts";
+import { readText } from "../../program/file.ts";
+import { SettingError } from "../../program/setting.ts";
 
 /** Files of trusted certificates: Debian, Red Hat, SUSE, Alpine. */
 const bundles = [

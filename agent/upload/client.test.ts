@@ -2,14 +2,17 @@ import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, createServer as createListener } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
-import { PushClient } from "./client.ts";
+import { UploadClient, type UploadClientOptions } from "./client.ts";
 
 const open: (() => void)[] = [];
 afterEach(() => {
   for (const close of open.splice(0)) close();
 });
 
-async function hub(answer: RequestListener, prepare: (server: Server) => void = () => undefined): Promise<PushClient> {
+async function hub(
+  answer: RequestListener,
+  prepare: (server: Server) => void = () => undefined,
+): Promise<UploadClient> {
   const server = createServer(answer);
   prepare(server);
   server.listen(0, "127.0.0.1");
@@ -21,8 +24,9 @@ async function hub(answer: RequestListener, prepare: (server: Server) => void = 
   return client((server.address() as AddressInfo).port);
 }
 
-function client(port: number, deadline = 5000): PushClient {
-  const made = new PushClient({ server: `http://127.0.0.1:${port}/below`, authorities: [], deadline, limit: 1000 });
+function client(port: number, deadline = 5000, more: Partial<UploadClientOptions> = {}): UploadClient {
+  const server = `http://127.0.0.1:${port}/below`;
+  const made = new UploadClient({ server, authorities: [], deadline, limit: 1000, ...more });
   open.push(() => made.close());
   return made;
 }
@@ -75,6 +79,13 @@ test("no proxy of the environment comes between", async () => {
   delete process.env.NODE_USE_ENV_PROXY;
 });
 
+test("an error's text is cut at the limit, and its status is told", async () => {
+  const door = await hub((_, response) => void response.writeHead(422).end("x".repeat(100_000)));
+  expect(await door.ask(get, never)).toEqual(expect.objectContaining({ status: 422, text: "x".repeat(1000) }));
+  // The connection that was cut with it is not used again.
+  expect(await door.ask(get, never)).toMatchObject({ status: 422 });
+});
+
 test("an answer without end is cut off at the limit", async () => {
   let ended = false;
   const door = await hub((_, response) => {
@@ -103,6 +114,16 @@ test.each([
   });
   const door = client((server.address() as AddressInfo).port, 30);
   await expect(door.ask(get, never)).rejects.toThrow("no answer in 0.03 s");
+});
+
+test("a connection may take less time than an answer: a handshake of TLS that does not end is given up earlier", async () => {
+  const listener = createListener((socket) => void socket.on("error", () => undefined));
+  listener.listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  open.push(() => listener.close());
+  const { port } = listener.address() as AddressInfo;
+  const secure = client(port, 60_000, { server: `https://127.0.0.1:${port}`, connecting: 30 });
+  await expect(secure.ask(get, never)).rejects.toThrow("no connection in 0.03 s");
 });
 
 test("an answer that breaks off is an error", async () => {

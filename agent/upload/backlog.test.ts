@@ -82,3 +82,11 @@ test("whatever comes and goes: never over its room, always in order, every sampl
     }),
   );
 });
+
+test("a sample counts as many records as it has, and dropping it counts them all", () => {
+  const backlog = new Backlog({ count: 10, bytes: 100 });
+  for (const records of [4, 3, 3]) backlog.add(new Uint8Array(1), records);
+  expect([backlog.size, backlog.records, backlog.takeDropped()]).toEqual([3, 10, 0]);
+  backlog.add(new Uint8Array(1), 1);
+  expect([backlog.size, backlog.records, backlog.takeDropped()]).toEqual([3, 7, 4]);
+});

@@ -22,3 +22,8 @@ test("never more than a minute, never less than half of the whole wait", () => {
     }),
   );
 });
+
+test("other steps grow by their own factor, up to their own longest", () => {
+  const steps = { firstMs: 5000, factor: 3, longestMs: 30_000 };
+  expect([1, 2, 3].map((failures) => backoffMs(failures, 0, steps))).toEqual([5000, 15_000, 30_000]);
+});
