@@ -1,4 +1,4 @@
-import { hidden } from "../proto/clean.ts";
+import { oneLine } from "../proto/clean.ts";
 
 /** The hub's log. Each message is one line. */
 export interface Log {
@@ -7,13 +7,10 @@ export interface Log {
   error(message: string): void;
 }
 
-// Names come from other machines: they must not steer a terminal, nor make a line read as another.
-const unseen = new RegExp(`${hidden.source}+`, "gu");
-
 /** ISO time, level, plain words. Hidden characters become spaces, so that a peer's text can never forge a line. */
 export function lineLog(write: (line: string) => void, now: () => number): Log {
   const line = (level: string) => (message: string) =>
-    write(`${new Date(now()).toISOString()} ${level} ${message.replace(unseen, " ")}\n`);
+    write(`${new Date(now()).toISOString()} ${level} ${oneLine(message)}\n`);
   return { info: line("info"), warn: line("warn"), error: line("error") };
 }
 

@@ -4,6 +4,7 @@ import { joinTables, type Part, type ValuesByName, valuesOf } from "../program/p
 import {
   address,
   hostNames,
+  limit,
   load,
   oneOf,
   path,
@@ -73,6 +74,20 @@ const own = {
     default: "shown",
     help: 'What those who are not signed in see of the people who use the machines: "shown" is everything, "initials" the first character of a name, "hidden" numbers instead of names; with both, no commands, containers, jobs and home folders (docs/accounts.md). What each person uses is still added up.',
     reader: oneOf(...userPrivacies),
+  }),
+  logFile: row({
+    name: "log.file",
+    env: "GOHM_LOG_FILE",
+    default: "",
+    help: "File to which the log is appended as well; for machines without a journal.",
+    reader: path("file"),
+  }),
+  logSize: row({
+    name: "log.size",
+    env: "GOHM_LOG_SIZE",
+    default: "10MB",
+    help: "Size at which the log file is renamed to its name with .1, and a new one begun; three earlier files are kept. Empty: it grows.",
+    reader: limit("1MB"),
   }),
   settings: row({
     name: "settings",

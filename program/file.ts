@@ -38,7 +38,8 @@ export function readText(path: string, limit = fileLimit): string {
   return bytes.toString("utf8");
 }
 
-function checkKind(path: string, stats: Stats): void {
+/** @throws Error naming the kind of file, unless it is a regular one */
+export function checkKind(path: string, stats: Stats): void {
   if (stats.isFile()) return;
   const found = stats.isDirectory()
     ? "a directory"

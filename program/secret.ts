@@ -15,7 +15,7 @@ function readable(path: string): boolean {
 /**
  * Lists warnings about secrets that other users of this machine can read: on the command line, which the list of processes
  * shows, and in files with permissions for others.
- * @param keys Paths of private keys; "" for none.
+ * @param keys Paths of private keys and of other files with secrets; "" for none.
  */
 export function secretWarnings(table: Table, { flags, env }: StartSources, keys: readonly string[]): string[] {
   const secrets: readonly Row<unknown>[] = Object.values(table).filter((row) => row.secret === true);

@@ -27,5 +27,10 @@ export function clean(text: string, limit = nameLimit): string {
   return decoder.decode(bytes.subarray(0, end));
 }
 
+const run = new RegExp(`${hidden.source}+`, "gu");
+
+/** Replaces hidden characters by spaces: a text becomes one line, which cannot steer a terminal or read as another line. */
+export const oneLine = (text: string): string => text.replace(run, " ");
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -1,12 +1,13 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { keptLogFiles, LogFile } from "../../program/log-file.ts";
 import { secretWarnings } from "../../program/secret.ts";
-import type { StartSources } from "../../program/setting.ts";
+import { bytes, type StartSources } from "../../program/setting.ts";
 import { systemClock } from "../clock.ts";
 import { type Hub, start } from "../hub.ts";
 import { type Log, lineLog } from "../log.ts";
 import { notice } from "../notice.ts";
-import { keyFiles, notes, table } from "../settings.ts";
+import { keyFiles, notes, type Settings, table } from "../settings.ts";
 import { loadSettings, SettingsFile } from "../watch.ts";
 import type { Command } from "./command.ts";
 
@@ -31,17 +32,33 @@ export const serve: Command = {
 
 /** Runs the hub until it is stopped. @throws Fault if it cannot start */
 async function runHub(from: StartSources, version: string): Promise<void> {
-  const log = lineLog((line) => process.stdout.write(line), systemClock.now);
   const loaded = loadSettings(from);
   const { settings } = loaded;
+  let file = logFileOf(settings, (line) => log.warn(line));
+  const log = lineLog((line) => {
+    process.stdout.write(line);
+    file?.write(line);
+  }, systemClock.now);
+  let logged = settings;
+  const reopen = (next: Settings): void => {
+    if (next.logFile === logged.logFile && next.logSize === logged.logSize) return;
+    const before = file;
+    try {
+      file = logFileOf(next, (line) => log.warn(line));
+      logged = next;
+      void before?.close();
+    } catch (error) {
+      log.error(`${(error as Error).message}; the log goes where it went before`);
+    }
+  };
   if (!loaded.found) {
     log.info(`there is no settings file ${settings.settings} (GOHM_SETTINGS): the defaults apply until it exists`);
   }
   for (const note of notes(settings)) log.warn(note);
   for (const warning of secretWarnings(table, from, keyFiles(settings))) log.warn(warning);
-  const file = new SettingsFile(from, loaded);
+  const settingsFile = new SettingsFile(from, loaded);
   const hub = await start({
-    file,
+    file: settingsFile,
     settings,
     clock: systemClock,
     random: Math.random,
@@ -50,10 +67,11 @@ async function runHub(from: StartSources, version: string): Promise<void> {
     // Beside the program, which is one file.
     web: join(dirname(fileURLToPath(import.meta.url)), "web"),
   });
-  const unwatch = file.watch({
+  const unwatch = settingsFile.watch({
     clock: systemClock,
     log,
     good: (next) => {
+      reopen(next);
       hub.change(next);
       hub.live.notice("settings", undefined);
       log.info(`settings read again: ${Object.keys(next.servers).length} servers`);
@@ -65,7 +83,7 @@ async function runHub(from: StartSources, version: string): Promise<void> {
     },
   });
   // An edit of an administrator that a crash interrupted has been undone since the file was read.
-  file.refresh();
+  settingsFile.refresh();
   stopOnSignal(log, async () => {
     unwatch();
     await hub.close();
@@ -75,6 +93,13 @@ async function runHub(from: StartSources, version: string): Promise<void> {
   log.info([`GOHM hub ready: ${url} (listening on ${bracket(hub.host)}:${hub.port})`, ...hub.places].join(", "));
   offerAdministration(hub, log);
   if (process.send) process.send({ url });
+}
+
+/** The log file of the settings, if they name one. @throws SettingError if it cannot be written */
+function logFileOf({ logFile: path, logSize }: Settings, warn: (line: string) => void): LogFile | undefined {
+  if (path === "") return undefined;
+  const size = logSize === "" ? Number.POSITIVE_INFINITY : bytes(logSize);
+  return new LogFile({ path, size, keep: keptLogFiles, setting: 'setting "log.file" (GOHM_LOG_FILE)', warn });
 }
 
 /** Says how the first administrator gets an account: by a link, which only a terminal shows, as logs are kept and copied. */
