@@ -24,6 +24,8 @@ const help = `hmonitor ${version}: reports this machine's GPUs, CPUs, memory, di
 
   hmonitor [OPTIONS]               serve until stopped
   hmonitor --server URL [OPTIONS]  report to a hub until stopped
+  hmonitor --logger-config FILE [OPTIONS]
+                                   send records as the client of NVIDIA GPU Metrics Logger does, with its file, until stopped
   hmonitor info [OPTIONS]          print one reading as JSON
   hmonitor health [--ready] [OPTIONS]
                                    check that the hmonitor started with the same options answers, with --ready also

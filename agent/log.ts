@@ -1,3 +1,5 @@
+import { oneLine } from "../proto/clean.ts";
+
 /** Log levels, least verbose first. */
 export const levels = ["error", "warn", "info", "debug"] as const;
 export type LogLevel = (typeof levels)[number];
@@ -27,24 +29,49 @@ export function rustLevel(text: string): LogLevel | undefined {
   return ranks.length > 0 ? levels[Math.max(...ranks)] : undefined;
 }
 
-/** The program's log: info and debug on the standard output, errors and warnings on the standard error. */
+/** Where the log goes, and what of it. */
+export interface LogSettings {
+  readonly level: LogLevel;
+  /** Path of the log file; "" for none. */
+  readonly file: string;
+  /** True if standard output and standard error get the log, too. */
+  readonly console: boolean;
+  /** Bytes at which the log file is rotated; Infinity for never. */
+  readonly size: number;
+  /** Number of earlier log files. */
+  readonly keep: number;
+}
+
+/** The program's log: info and debug on the standard output, errors and warnings on the standard error, and all in a file. */
 class Log {
   level: LogLevel = "info";
+  /** False if only the file gets lines; errors are shown all the same. */
+  console = true;
+  /** Appends a line to the log file, if there is one. */
+  file: ((line: string) => void) | undefined;
 
   error(message: string): void {
-    process.stderr.write(`${message}\n`);
+    this.#write("error", message);
   }
 
   warn(message: string): void {
-    if (this.level !== "error") process.stderr.write(`${message}\n`);
+    this.#write("warn", message);
   }
 
   info(message: string): void {
-    if (this.level === "info" || this.level === "debug") process.stdout.write(`${message}\n`);
+    this.#write("info", message);
   }
 
   debug(message: string): void {
-    if (this.level === "debug") process.stdout.write(`${message}\n`);
+    this.#write("debug", message);
+  }
+
+  #write(level: LogLevel, message: string): void {
+    if (levels.indexOf(level) > levels.indexOf(this.level)) return;
+    const stream = level === "error" || level === "warn" ? process.stderr : process.stdout;
+    if (this.console || level === "error") stream.write(`${message}\n`);
+    // A journal adds time and level to what it gets; a file has them in each line.
+    this.file?.(`${new Date().toISOString()} ${level} ${oneLine(message)}\n`);
   }
 }
 

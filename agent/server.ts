@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
+import { keptLogFiles, LogFile } from "../program/log-file.ts";
 import { secretWarnings } from "../program/secret.ts";
-import { SettingError, type StartSources } from "../program/setting.ts";
+import { bytes, SettingError, type StartSources } from "../program/setting.ts";
 import { usesTls } from "../program/tls.ts";
 import { clean } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import { type Allow, parseAllow } from "./allow.ts";
-import { log, rustLevel } from "./log.ts";
+import { type LogSettings, log, rustLevel } from "./log.ts";
 import { capturedMachine, isCapture } from "./machine/capture.ts";
 import { liveMachine } from "./machine/live.ts";
 import type { Machine } from "./machine/machine.ts";
@@ -15,7 +16,7 @@ import { requestedPause } from "./pause.ts";
 import type { ExporterOptions } from "./serve/exporter.ts";
 import { serveGrpc } from "./serve/grpc.ts";
 import { type Push, startPush } from "./serve/push.ts";
-import { exporterEnabled, pauseSeconds, type Settings, servesGrpc, table, tlsFiles } from "./settings.ts";
+import { exporterEnabled, isSet, pauseSeconds, type Settings, servesGrpc, table, tlsFiles } from "./settings.ts";
 import { Snapshot } from "./snapshot.ts";
 import { sources } from "./source/all.ts";
 import type { Log } from "./source/source.ts";
@@ -62,7 +63,8 @@ type Shutdown = () => Promise<void> | undefined;
  * @throws ListenError
  */
 export async function serve(settings: Settings, given: StartSources): Promise<undefined> {
-  log.level = settings.debug ? "debug" : settings.logLevel || (rustLevel(given.env.RUST_LOG ?? "") ?? "info");
+  const logger = await prepareLogger(settings);
+  openLog(settings, given, logger?.config.logging);
   const allow = parseAllow(settings.allow);
   const exporting = await prepareExporter(settings);
   const machine = machineAt(settings.root);
@@ -76,8 +78,8 @@ export async function serve(settings: Settings, given: StartSources): Promise<un
   pauseOnSignal(snapshot);
   // The agent may be stopped as soon as it listens.
   const ends: Shutdown[] = [() => snapshot.close()];
-  const stop = stopOnSignals(ends);
-  for (const warning of secretWarnings(table, given, [settings.tlsKey])) log.warn(warning);
+  const stop = stopOnSignals(ends, logger ? loggerGraceMs + 1000 : 2000);
+  for (const warning of secretWarnings(table, given, [settings.tlsKey, logger?.secretFile ?? ""])) log.warn(warning);
   const opened = snapshot.open();
   const grpc = servesGrpc(settings, given) ? await listen(settings, allow, served) : undefined;
   ends.unshift(() => grpc?.close(500));
@@ -86,6 +88,8 @@ export async function serve(settings: Settings, given: StartSources): Promise<un
   if (exporting && exporter) log.info(`Metrics: http://${named(exporting.address, exporter.port)}/metrics`);
   const push = settings.server === "" ? undefined : report(settings, machine, snapshot);
   ends.unshift(() => push?.close(1000));
+  const sending = logger?.start(machine, snapshot);
+  ends.unshift(() => sending?.close(loggerGraceMs));
   push?.ended.then(({ message, rejected }) => {
     log.error(message);
     stop(rejected ? rejectedStatus : 1);
@@ -139,6 +143,58 @@ function report(settings: Settings, machine: Machine, snapshot: Snapshot): Push 
   });
 }
 
+/** Time for the last records when the program is stopped. */
+const loggerGraceMs = 3000;
+
+/** Loads the client of the logger if the settings name its file. @throws SettingError if the file cannot be used */
+async function prepareLogger({ loggerConfig, loggerToken, ca }: Settings) {
+  if (loggerConfig === "") return undefined;
+  const { addressOf, loadLoggerConfig, startLogger } = await import("./serve/logger.ts");
+  const config = loadLoggerConfig(loggerConfig);
+  return {
+    config,
+    /** The file, if it has a password. */
+    secretFile: config.server.includes("@") ? loggerConfig : "",
+    start(machine: Machine, snapshot: Snapshot) {
+      log.info(`hmonitor ${version} sends records to ${addressOf(config)} as ${clean(config.clientName)}`);
+      if (config.unknown.length > 0)
+        log.warn(`Nothing reads these keys of ${loggerConfig}: ${config.unknown.join(", ")}`);
+      return startLogger({
+        config,
+        token: loggerToken,
+        ca,
+        env: process.env,
+        collect: () => snapshot.collect(),
+        log,
+        debug: (line) => log.debug(line),
+        ticks: () => machine.ticks(),
+        now: () => machine.now(),
+      });
+    },
+  };
+}
+
+/**
+ * Sets level and file of the log; settings of the agent count before those of the logger's client.
+ * @throws SettingError if the file cannot be written
+ */
+function openLog(settings: Settings, given: StartSources, client: LogSettings | undefined): void {
+  const { debug, logLevel, logFile, logSize } = settings;
+  log.level = debug ? "debug" : logLevel || client?.level || (rustLevel(given.env.RUST_LOG ?? "") ?? "info");
+  const own = client === undefined || isSet("logFile", given);
+  const path = own ? logFile : client.file;
+  if (path === "") return;
+  const file = new LogFile({
+    path,
+    size: own || isSet("logSize", given) ? (logSize === "" ? Number.POSITIVE_INFINITY : bytes(logSize)) : client.size,
+    keep: own ? keptLogFiles : client.keep,
+    setting: own ? 'setting "log.file" (GOHM_LOG_FILE)' : `[LOGGING] log_file in ${settings.loggerConfig}`,
+    warn: (line) => log.warn(line),
+  });
+  log.file = (line) => file.write(line);
+  log.console = own || client.console;
+}
+
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
 
 /** Loads the exporter's modules if it is enabled; agents without it save their memory. */
@@ -183,15 +239,16 @@ function pauseOnSignal(snapshot: Snapshot): void {
 /**
  * Stops the program on SIGTERM, SIGINT or the exit of the parent that forked it, with status 0.
  * @param ends Parts to stop; more are added while the program starts.
+ * @param graceMs Time in which they must have stopped.
  * @returns Function that stops the program with another status.
  */
-function stopOnSignals(ends: readonly Shutdown[]): (status: number) => void {
+function stopOnSignals(ends: readonly Shutdown[], graceMs: number): (status: number) => void {
   let stopping = false;
   const stop = (status: number): void => {
     // A second signal does not wait.
     if (stopping) process.exit(status);
     stopping = true;
-    setTimeout(() => process.exit(status), 2000).unref();
+    setTimeout(() => process.exit(status), graceMs).unref();
     Promise.allSettled(ends.map((end) => end())).then(() => process.exit(status));
   };
   process.on("SIGTERM", () => stop(0));

@@ -134,6 +134,8 @@ test.each([
   [["--server", "http://hub"], { GOHM_ADDR: "127.0.0.1:1" }, true],
   [["--server", "http://hub", "--addr", "127.0.0.1:1"], {}, true],
   [[], { GOHM_SERVER: "http://hub" }, false],
+  [["--logger-config", "client_config.ini"], {}, false],
+  [[], { GOHM_LOGGER_CONFIG: "client_config.ini", GOHM_ADDR: "127.0.0.1:1" }, true],
 ])("with %j and %j it listens: %s", (args, env, expected) => {
   const { flags } = parseCommandLine(args);
   expect(servesGrpc(given(args, env), { flags, env })).toBe(expected);

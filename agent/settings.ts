@@ -3,6 +3,7 @@ import { type Line, type Option, readLine, UsageError } from "../program/line.ts
 import {
   address,
   flagOf,
+  limit,
   number,
   oneOf,
   optionsOf,
@@ -230,6 +231,23 @@ export const table = {
     reader: text("a path"),
     only: "start",
   },
+  loggerConfig: {
+    name: "logger.config",
+    env: "GOHM_LOGGER_CONFIG",
+    default: "",
+    help: "client_config.ini of NVIDIA GPU Metrics Logger: records are sent to its server or to a hub, as its client does (docs/logger.md); the agent then listens only if GOHM_ADDR or --addr is set.",
+    reader: text("a path"),
+    only: "start",
+  },
+  loggerToken: {
+    name: "logger.token",
+    env: "GOHM_LOGGER_TOKEN",
+    default: "",
+    help: 'API token of the scope "push", sent with these records to a hub whose push.logger is "token"; GOHM_LOGGER_TOKEN_FILE names a file that contains it.',
+    reader: text("a text without blanks and line breaks", (value) => /^[\x21-\x7e]*$/.test(value)),
+    only: "start",
+    secret: true,
+  },
   nogpu: {
     name: "nogpu",
     env: "GOHM_NOGPU",
@@ -244,6 +262,22 @@ export const table = {
     default: "" as LogLevel | "",
     help: "What is logged: only errors (error), also warnings (warn), also events (info), or also each exchange (debug). If empty, the level of RUST_LOG, else info.",
     reader: oneOf<LogLevel | "">("", ...levels),
+    only: "start",
+  },
+  logFile: {
+    name: "log.file",
+    env: "GOHM_LOG_FILE",
+    default: "",
+    help: "File to which the log is appended as well, with times; for machines without a journal.",
+    reader: text("a path"),
+    only: "start",
+  },
+  logSize: {
+    name: "log.size",
+    env: "GOHM_LOG_SIZE",
+    default: "10MB",
+    help: "Size at which the log file is renamed to its name with .1, and a new one begun; three earlier files are kept. Empty: it grows.",
+    reader: limit("1MB"),
     only: "start",
   },
   debug: {
@@ -278,8 +312,8 @@ export const isSet = (setting: keyof typeof table, { flags, env }: StartSources)
   flags[flagOf(table[setting])] !== undefined || Boolean(env[table[setting].env]);
 
 /** True if the agent serves gRPC: one that reports to a server does so only if an address is set. */
-export const servesGrpc = (settings: Settings, given: StartSources): boolean =>
-  settings.server === "" || isSet("addr", given);
+export const servesGrpc = ({ server, loggerConfig }: Settings, given: StartSources): boolean =>
+  (server === "" && loggerConfig === "") || isSet("addr", given);
 
 /** Options that are no settings. */
 const switches: readonly Option[] = [

@@ -28,6 +28,7 @@ const pages = [
   "docs/develop.md",
   "docs/exporter.md",
   "docs/history.md",
+  "docs/logger.md",
   "docs/push.md",
   "docs/settings.md",
 ];

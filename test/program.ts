@@ -2,7 +2,7 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 export const top = fileURLToPath(new URL("..", import.meta.url));
@@ -28,7 +28,7 @@ export function start(file: string, args: readonly string[], env: Readonly<Recor
 }
 
 /** Wraps a child process whose output is piped. */
-export function programOf(child: ChildProcessByStdio<null, Readable, Readable>, name: string): Program {
+export function programOf(child: ChildProcessByStdio<Writable | null, Readable, Readable>, name: string): Program {
   let text = "";
   const heard = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr]) {
