@@ -217,7 +217,13 @@ export const doors: readonly Door[] = [
   },
   {
     to: ["hub/history/sqlite/store.ts"],
-    from: ["test/store.ts", "test/fault/history-writer.ts", "bench/delay.bench.ts", "bench/history/"],
+    from: [
+      "test/store.ts",
+      "test/fault/history-writer.ts",
+      "test/fault/import-writer.ts",
+      "bench/delay.bench.ts",
+      "bench/history/",
+    ],
     why: "the engine alone: with a clock that is turned by hand, killed while it writes, and measured",
   },
   {

@@ -165,3 +165,19 @@ onDisk("a read-only file system is refused, with what to do, and is left as it i
   expect(readFileSync(join(scene.folder, "history.db")).equals(bytes)).toBe(true);
   expect(await pairs(scene.open(log), temperature())).toEqual(taken);
 });
+
+onDisk("an import on a full disk is refused more, and goes on when there is space", async () => {
+  const one = scene.open(log);
+  const from = scene.now - 60 * 24 * hour;
+  const deliver = (): Promise<void> => {
+    for (let i = 0; i < 500; i++) one.append(poll(from + i * 60_000, gpu({ gpu_temperature: noise(), gpu_power: i })));
+    return one.ready();
+  };
+  await deliver();
+  disk.fill();
+  await expect(deliver()).rejects.toMatchObject({ code: "history_unwritable" });
+  disk.free();
+  await deliver();
+  await scene.pass(hour);
+  expect(await pairs(one, { ...temperature(), metric: "gpu_power" })).toHaveLength(500);
+});

@@ -31,6 +31,9 @@ const largest = 2 ** 51;
 /** Maximum bytes of a row: time, one bit a column, and for each column a token and a double. */
 const roomFor = (columns: number): number => 16 + Math.ceil(columns / 8) + columns * 9;
 
+/** Bytes of memory of a column beside its values. */
+const columnBytes = 100;
+
 const doubles = new DataView(new ArrayBuffer(8));
 
 const fits = ({ device, index, name }: ChunkDevice, measured: DeviceSample): boolean =>
@@ -92,6 +95,11 @@ export class HeadChunk {
     this.#now = new Float64Array(width).fill(Number.NaN);
     this.#base = new Float64Array(width);
     this.#next = new Float64Array(width);
+  }
+
+  /** Approximate bytes of memory. */
+  get size(): number {
+    return this.#bytes.length + this.columns.length * columnBytes;
   }
 
   /** Copies the bytes from an offset on. Rows are short: a loop is faster than a view (bench/history/micro.ts). */

@@ -1,10 +1,14 @@
 // Samples older than samples are kept, as imports bring them: in the summaries exactly, and once however often they come.
+import { cpSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { cases } from "../../../test/cases.ts";
 import { Model } from "../../../test/model.ts";
-import { ask, day, gpu, hour, StoreFixture, start } from "../../../test/store.ts";
-import type { HostSample, SeriesId, Store } from "../store.ts";
+import { all, ask, day, gpu, hour, poll, StoreFixture, start, temperature } from "../../../test/store.ts";
+import { type HostSample, kept, type SeriesId, type Store } from "../store.ts";
+import { blockMs, groupKeys } from "./key.ts";
 
 let scene: StoreFixture;
 beforeEach(() => {
@@ -18,6 +22,7 @@ const ages = { five: 5 * day, hour: 12 * day, day: 40 * day } as const;
 const steps = { five: 300_000, hour, day } as const;
 const retention = { raw: 2 * day, fiveMinutes: 8 * day, hour: 20 * day, day: Number.POSITIVE_INFINITY };
 
+const temp = (value: number) => gpu({ gpu_temperature: value });
 const keys = ["GPU-1", "GPU-2"];
 const series: readonly SeriesId[] = keys.flatMap((key): SeriesId[] =>
   ["gpu_temperature", "gpu_xid"].map((metric) => ({ host: "a", level: "gpu", key, metric })),
@@ -157,4 +162,59 @@ test("an hour that is imported anew with more samples is in its day beside the o
   const hours = Array.from({ length: 24 }, (_, i) => (i === 3 ? 5 : 2));
   expect(await counts(store, ages.hour, hour)).toEqual(hours);
   expect(await counts(store, ages.hour, day)).toEqual([51]);
+});
+
+test("an import that is larger than memory is written while it goes on, the oldest blocks first", async () => {
+  scene.now = now;
+  const store = scene.open();
+  // Fractions that never repeat take nine bytes each: 1.3 MB of a block.
+  const values = new Float64Array(kept.gpu.length);
+  const cards = Array.from({ length: 5 }, (_, i) => ({ level: "gpu", key: `GPU-${i}`, index: i, values }) as const);
+  const blocks = 44;
+  const perBlock = 1440;
+  for (let i = 0; i < blocks * perBlock; i++) {
+    for (let k = 0; k < values.length; k++) values[k] = Math.sqrt(2 + i + k / 32);
+    store.append({ host: "a", at: now - 30 * day + i * 10_000, devices: cards });
+    if (i % perBlock === 0) await store.ready();
+  }
+  const copy = new StoreFixture();
+  cpSync(scene.folder, copy.folder, { recursive: true });
+  const file = new Database(join(copy.folder, "history.db"), { readonly: true });
+  const sql = `SELECT DISTINCT id / ${groupKeys * 2 ** 14} FROM raw ORDER BY 1`;
+  const written = file.prepare(sql).pluck().all() as number[];
+  file.close();
+  copy.remove();
+  const oldest = (now - 30 * day) / blockMs;
+  expect(written.length).toBeGreaterThan(3);
+  expect(written.length).toBeLessThan(blocks / 2);
+  expect(written.map((block) => block - oldest)).toEqual([...written.keys()]);
+  // So that the end does not take long: the rest stays in the journal.
+  scene.tick = 1000;
+});
+
+test("late samples of a block that was let go are in its summaries, unless those have as many of their 5 minutes", async () => {
+  scene.retention = { raw: 2 * day, fiveMinutes: Infinity, hour: Infinity, day: Infinity };
+  const one = scene.open();
+  for (let i = 0; i < 60; i++) one.append(poll(start + i * 10_000, temp(20)));
+  await scene.leap(4 * day);
+  await scene.pass(1.5 * hour);
+  expect((await ask(one, temperature(), all, "max")).t).toHaveLength(2);
+  // Twice, as a file that is imported again: of the first bucket fewer than there were, of the second more, of a third all.
+  for (const _ of [1, 2]) {
+    for (let i = 0; i < 29; i++) one.append(poll(start + i * 10_000 + 5000, temp(40)));
+    for (let i = 0; i < 31; i++) one.append(poll(start + 300_000 + i * 9000 + 5000, temp(60)));
+    for (let i = 0; i < 10; i++) one.append(poll(start + 600_000 + i * 9000, temp(80)));
+    await scene.leap(day);
+    const fives = await ask(one, temperature(), { ...all, step: 300_000 }, "count", "min", "max");
+    expect([[...fives.count], [...fives.min], [...fives.max]]).toEqual([
+      [30, 31, 10],
+      [20, 60, 80],
+      [20, 60, 80],
+    ]);
+    for (const step of [hour, day]) {
+      const { count, min, max, avg } = await ask(one, temperature(), { ...all, step }, "count", "min", "max", "avg");
+      expect([step, ...count, ...min, ...max]).toEqual([step, 71, 20, 80]);
+      expect(avg[0]).toBeCloseTo((30 * 20 + 31 * 60 + 10 * 80) / 71);
+    }
+  }
 });

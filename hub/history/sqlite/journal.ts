@@ -93,6 +93,11 @@ export class Journal {
     return this.#length > headerBytes;
   }
 
+  /** Number of the newest segment. */
+  get newest(): number {
+    return this.#next - 1;
+  }
+
   /** Adds a new chunk, with the rows that it has already. */
   begin(chunk: HeadChunk): void {
     this.#put(startOf(chunk));

@@ -6,7 +6,8 @@ import type { Frame } from "./frame.ts";
 import type { Journal } from "./journal.ts";
 import { Compactor } from "./keep/compact.ts";
 import { erase } from "./keep/erase.ts";
-import { Head } from "./keep/head.ts";
+import { Head, type HeadBlock } from "./keep/head.ts";
+import { relief } from "./keep/relief.ts";
 import { Renamer, type Renaming } from "./keep/rename.ts";
 import { replay } from "./keep/replay.ts";
 import { Retention, type RetentionLimits } from "./keep/retention.ts";
@@ -106,6 +107,16 @@ export class Keeper {
   compactAll(): Promise<void> {
     const tasks = [...this.head.all()];
     return this.#enqueue(() => this.#run(tasks));
+  }
+
+  /** Compacts so many blocks that memory and journal stay bounded, if they are too large; queued behind earlier work. */
+  async relieve(journal: Journal): Promise<void> {
+    const due = (): HeadBlock[] => relief(this.head.all(), journal, this.#parts.now());
+    if (due().length === 0) return;
+    await this.#enqueue(async () => {
+      await this.#run(due());
+      if (!this.#stopped) this.release(journal);
+    });
   }
 
   /**

@@ -302,33 +302,6 @@ test("samples go when they are older than is kept, summaries stay, and a device 
   expect((await one.known()).map(({ key }) => key)).toEqual(["GPU-2"]);
 });
 
-test("late samples of a block that was let go are in its summaries, unless those have as many of their 5 minutes", async () => {
-  scene.retention = { raw: 2 * day, fiveMinutes: Infinity, hour: Infinity, day: Infinity };
-  const one = scene.open();
-  for (let i = 0; i < 60; i++) one.append(poll(start + i * 10_000, temp(20)));
-  await scene.leap(4 * day);
-  await scene.pass(1.5 * hour);
-  expect((await ask(one, temperature(), all, "max")).t).toHaveLength(2);
-  // Twice, as a file that is imported again: of the first bucket fewer than there were, of the second more, of a third all.
-  for (const _ of [1, 2]) {
-    for (let i = 0; i < 29; i++) one.append(poll(start + i * 10_000 + 5000, temp(40)));
-    for (let i = 0; i < 31; i++) one.append(poll(start + 300_000 + i * 9000 + 5000, temp(60)));
-    for (let i = 0; i < 10; i++) one.append(poll(start + 600_000 + i * 9000, temp(80)));
-    await scene.leap(day);
-    const fives = await ask(one, temperature(), { ...all, step: 300_000 }, "count", "min", "max");
-    expect([[...fives.count], [...fives.min], [...fives.max]]).toEqual([
-      [30, 31, 10],
-      [20, 60, 80],
-      [20, 60, 80],
-    ]);
-    for (const step of [hour, day]) {
-      const { count, min, max, avg } = await ask(one, temperature(), { ...all, step }, "count", "min", "max", "avg");
-      expect([step, ...count, ...min, ...max]).toEqual([step, 71, 20, 80]);
-      expect(avg[0]).toBeCloseTo((30 * 20 + 31 * 60 + 10 * 80) / 71);
-    }
-  }
-});
-
 test("the file stays below its greatest size: the oldest samples go first, and the space is used again", async () => {
   const one = scene.open();
   scene.maxSize = 300_000;

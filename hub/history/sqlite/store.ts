@@ -25,6 +25,7 @@ import { backUp } from "./backup.ts";
 import { damaged } from "./file.ts";
 import { assemble, renewed, restored, type SqliteInstance, type SqliteOptions } from "./instance.ts";
 import { blockOf, latest } from "./key.ts";
+import { turn } from "./turns.ts";
 
 /** Interval at which samples are written to the journal; docs/history.md promises a second. */
 const writeMs = 800;
@@ -126,6 +127,12 @@ class SqliteStore implements Store, Local {
 
   async ready(): Promise<void> {
     this.flush();
+    try {
+      await this.#with(({ keeper, journal }) => keeper.relieve(journal));
+    } catch (error) {
+      throw unwritable("The history takes no more samples, as those before cannot be written", error);
+    }
+    await turn();
   }
 
   flush(): void {

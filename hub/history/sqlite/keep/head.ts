@@ -9,6 +9,14 @@ interface OpenBlock {
   readonly chunks: HeadChunk[];
   /** When the newest poll came, by the hub's clock. Unix ms. */
   touched: number;
+  /** Greater for a block whose newest poll came later. */
+  order: number;
+}
+
+/** A block with its place. */
+export interface HeadBlock extends Readonly<OpenBlock> {
+  readonly host: HostRecord;
+  readonly block: number;
 }
 
 /** Head chunks, by host and block: polls that are not compacted yet. */
@@ -18,6 +26,7 @@ export class Head {
   /** Rollups of chunks that were queried; they are continued as the chunks grow. */
   readonly #rollups = new WeakMap<HeadChunk, Map<MetricRecord, ChunkRollup>>();
   #next = 1;
+  #order = 0;
 
   constructor(names: NameTable) {
     this.#names = names;
@@ -40,9 +49,9 @@ export class Head {
   }
 
   /** Lists all blocks. */
-  *all(): Generator<{ host: HostRecord; block: number; chunks: readonly HeadChunk[]; touched: number }> {
+  *all(): Generator<HeadBlock> {
     for (const [host, blocks] of this.#hosts) {
-      for (const [block, { chunks, touched }] of blocks) yield { host, block, chunks, touched };
+      for (const [block, held] of blocks) yield { host, block, ...held };
     }
   }
 
@@ -65,6 +74,7 @@ export class Head {
     const open = held?.chunks.at(-1);
     if (held === undefined || !open?.append(poll.at, poll.devices)) return undefined;
     held.touched = now;
+    held.order = ++this.#order;
     return open;
   }
 
@@ -74,6 +84,7 @@ export class Head {
     const before = this.#newest(host);
     const held = this.#held(host, block);
     held.touched = now;
+    held.order = ++this.#order;
     const last = held.chunks.at(-1) ?? before;
     const chunk = new HeadChunk({ id: this.takeId(), host, block, ...layout(this.#names, host, poll.devices, last) });
     held.chunks.push(chunk);
@@ -137,7 +148,7 @@ export class Head {
   #held(host: HostRecord, block: number): OpenBlock {
     const blocks = this.#hosts.get(host) ?? new Map<number, OpenBlock>();
     this.#hosts.set(host, blocks);
-    const held = blocks.get(block) ?? { chunks: [], touched: 0 };
+    const held = blocks.get(block) ?? { chunks: [], touched: 0, order: 0 };
     blocks.set(block, held);
     return held;
   }
