@@ -17,6 +17,7 @@ import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
 import { backupRoutes } from "../hub/route/backup.ts";
 import { documentRoutes } from "../hub/route/document.ts";
+import { loggerQueryRoutes } from "../hub/route/logger-query.ts";
 import { restRoutes } from "../hub/route/rest.ts";
 import { call, type Route, type Routes, tags } from "../hub/route/route.ts";
 import { tasks } from "../hub/task/all.ts";
@@ -309,7 +310,7 @@ test.each<readonly [string, string]>([
   ...["fleetHistory", "pk", "hist", "health", "feed", "feedHost", "hostPage", "pageFile", "openapi"].map(
     (name) => [name, "*/*"] as const,
   ),
-  ...["docs", "redoc", "docsFile"].map((name) => [name, "*/*"] as const),
+  ...["docs", "redoc", "docsFile", "about"].map((name) => [name, "*/*"] as const),
 ])("%s, asked with the document's examples and Accept: %s, answers as the document says", async (name, accept) => {
   const route: Route = routes[name] ?? documentRoutes.openapi;
   const examples = Object.entries(route.params ?? {}).map(([key, { example }]) => [key, example.split(",")]);
@@ -320,6 +321,16 @@ test.each<readonly [string, string]>([
   await check(name, answer);
   if (etag !== null) await check(name, await get(path, { Accept: accept, "If-None-Match": etag }));
 });
+
+test.each(Object.entries(loggerQueryRoutes))(
+  "%s, sent the document's example, answers as it says",
+  async (name, route) => {
+    const body = JSON.stringify(operationOf(name).requestBody?.content["application/json"]?.example);
+    const answer = await fetch(`http://127.0.0.1:${web.port}${route.path}`, { method: route.method, body });
+    expect(answer.status).toBe(200);
+    await check(name, answer);
+  },
+);
 
 /** Of each parameter of the REST routes: a value that changes the answer, and one that is refused where there is one. */
 type Tried = readonly [good: string, refused?: string];

@@ -11,6 +11,7 @@ import { silent } from "../hub/log.ts";
 import { notice } from "../hub/notice.ts";
 import { Privacy, type UserPrivacy, userPrivacies } from "../hub/privacy.ts";
 import { reason } from "../hub/reason.ts";
+import { loggerQueryRoutes } from "../hub/route/logger-query.ts";
 import { socket } from "../hub/who.ts";
 import { EventSchema, HostSchema } from "../proto/gen/feed_pb.js";
 import { HistReqSchema } from "../proto/gen/history_pb.js";
@@ -182,6 +183,8 @@ const asked: Readonly<Record<string, readonly string[]>> = {
   listUsers: ["", "?format=csv", "?user=alic%65"].map((query) => `/api/v1/users${query}`),
   getHistory: ["", "&format=csv"].map((form) => `/api/v1/history?host=dgx&metric=disk_used,gpu_power${form}`),
   getFleetHistory: ["/api/v1/fleet/history?metric=disk_used&by=host&format=csv"],
+  about: ["/api"],
+  loggerHealth: ["/health"],
   page: ["/"],
   hostPage: ["/host/dgx"],
   pageFile: ["/app.js"],
@@ -234,6 +237,12 @@ async function surfaces(headers: Headers): Promise<Map<string, string>> {
       const heads = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
       all.set(`${accept} ${path}`, heads.toLowerCase() + plain(new Uint8Array(await answer.arrayBuffer())));
     }
+  }
+  const body = JSON.stringify({ start_date: "2027-01-14", end_date: "2027-01-16" });
+  for (const { path, method } of Object.values(loggerQueryRoutes)) {
+    if (method !== "POST") continue;
+    const answer = await fetch(`${served.url}${path}`, { method, headers: { ...headers, origin: served.url }, body });
+    all.set(`POST ${path}`, plain(new Uint8Array(await answer.arrayBuffer())));
   }
   for (const [id, type] of [
     ["dgx_0", "util"],
