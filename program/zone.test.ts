@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { dayAfter, timeZone, Zone } from "./zone.ts";
+import { dayAfter, dayNumber, dayText, timeZone, Zone } from "./zone.ts";
 
 const at = (iso: string): number => Date.parse(iso);
 
@@ -88,4 +88,53 @@ test("any second is written and read back, but for an hour that comes twice", ()
 test("a time zone is a name that the system knows", () => {
   expect(["", "UTC", "Asia/Shanghai"].map((name) => timeZone.parse(name))).toEqual(["", "UTC", "Asia/Shanghai"]);
   expect(["Mars/Base", "+08:00", 8, null].map((name) => timeZone.parse(name))).toEqual(Array(4).fill(undefined));
+});
+
+test.each(["UTC", "Asia/Kathmandu", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia"])(
+  "in %s a range is divided where the offset changes, and nowhere else",
+  (name) => {
+    const zone = new Zone(name);
+    const minutes = 15 * 60_000;
+    const [first, last] = [at("2010-01-01T00:00:00Z") / minutes, at("2028-01-01T00:00:00Z") / minutes];
+    const moment = fc.integer({ min: first, max: last });
+    const check = (a: number, b: number): void => {
+      const [from, to] = [Math.min(a, b) * minutes, Math.max(a, b) * minutes];
+      const spans = zone.spans(from, to);
+      expect([spans[0]?.from ?? from, spans.at(-1)?.to ?? to]).toEqual([from, to]);
+      for (const [i, span] of spans.entries()) {
+        const next = spans[i + 1];
+        expect([span.from < span.to, zone.offset(span.from)]).toEqual([true, span.offset]);
+        expect(zone.offset(span.to - 1)).toBe(span.offset);
+        if (next === undefined) continue;
+        expect(next.from).toBe(span.to);
+        expect(next.offset).not.toBe(span.offset);
+      }
+    };
+    fc.assert(fc.property(moment, moment, check), { numRuns: 20 });
+    expect(zone.spans(last, first)).toEqual([]);
+  },
+);
+
+test("days have numbers, from 1970-01-01 on and before", () => {
+  for (const [day, number] of [
+    ["1970-01-01", 0],
+    ["1969-12-31", -1],
+    ["2028-02-29", 21_243],
+    ["0001-01-01", -719_162],
+    ["9999-12-31", 2_932_896],
+  ] as const) {
+    expect([dayNumber(day), dayText(number)]).toEqual([number, day]);
+  }
+  for (const wrong of [
+    "",
+    "2026-02-30",
+    "2027-02-29",
+    "2026-13-01",
+    "2026-1-01",
+    "10000-01-01",
+    "2026-01-01 ",
+    "today",
+  ]) {
+    expect(dayNumber(wrong)).toBeUndefined();
+  }
 });
