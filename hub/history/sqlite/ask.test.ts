@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { all, ask, day, gpu, hour, StoreFixture, start, temperature } from "../../../test/store.ts";
+import { all, ask, day, gpu, hour, pairs, StoreFixture, start, temperature } from "../../../test/store.ts";
 import type { SeriesId, Store } from "../store.ts";
 
 let scene: StoreFixture;
@@ -150,4 +150,31 @@ test("the first and last day of a host are told by their summaries when nothing 
     const [read] = await store.read({ series: [temperature()], range, of: ["max"], most });
     expect([...(read?.t ?? [])]).toEqual([start, start + day].slice(-most));
   }
+});
+
+test("the last minutes are the same however often they are asked for while polls come, also late ones and cards that go", async () => {
+  const one = scene.open();
+  const taken = new Map<number, number>();
+  const put = (at: number, value: number): void => {
+    if (!Number.isNaN(value)) taken.set(at, value);
+    one.append({ host: "a", at, devices: [gpu({ gpu_temperature: value, gpu_power: 1 })] });
+  };
+  let state = 7;
+  const dice = (most: number): number => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % most;
+  };
+  const minute = 60_000;
+  for (let at = start; at < start + 90 * minute; at += 1000 + dice(9000)) {
+    // A card is silent for ten minutes.
+    put(at, at > start + 50 * minute && at < start + 60 * minute ? Number.NaN : dice(100));
+    // Of two values at one time the later one counts.
+    if (dice(250) === 0) put(at - dice(9 * minute), dice(100));
+    if (dice(200) === 0) await scene.leap(minute);
+    if (dice(6) > 0) continue;
+    const from = at - dice(8) * minute;
+    const wanted = [...taken].filter(([time]) => time >= from && time <= at).sort(([a], [b]) => a - b);
+    expect(await pairs(one, temperature(), { from, to: at + 1, step: 0 })).toEqual(wanted);
+  }
+  expect(taken.size).toBeGreaterThan(700);
 });

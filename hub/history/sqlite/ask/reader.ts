@@ -11,6 +11,8 @@ export interface HeadView {
   /** Head chunks of a block, in the order in which they were begun. */
   chunks(host: HostRecord, block: number): readonly HeadChunk[];
   blocks(host: HostRecord): Iterable<number>;
+  /** Rows of a chunk from a time on, if that is in its last minutes; undefined if they must be decoded with all others. */
+  tail(chunk: HeadChunk, metric: MetricRecord, from: number): Frame | undefined;
   /** 5-minute buckets of a chunk, by device; they are valid until the chunk grows. */
   rolled(chunk: HeadChunk, metric: MetricRecord): ReadonlyMap<number, Buckets>;
 }
@@ -125,7 +127,7 @@ export class BlockReader {
 
   /** Reads samples of a block; if they have expired, the finest rollup, each bucket at its start. */
   #samples(block: number, { from, to, sink }: TimeClip): void {
-    const frame = this.#frame(block);
+    const frame = this.#frame(block, from);
     if (frame === undefined) {
       this.#instead({ from, to, sink });
       return;
@@ -150,12 +152,15 @@ export class BlockReader {
     }
   }
 
-  #frame(block: number): Frame | undefined {
+  /** Reads the samples of a block, at least those from a time on. */
+  #frame(block: number, from: number): Frame | undefined {
     const { host, metric, devices } = this.#wanted;
     const held = this.#rows.frame({ host: host.id, block, metrics: [metric.id], devices, spare: this.#column });
     const chunks = this.#memory.chunks(host, block);
     if (chunks.length === 0) return held;
-    const fresh = chunks.map((chunk) => chunk.frame((column) => column.metric === metric));
+    const fresh = chunks.map(
+      (chunk) => this.#memory.tail(chunk, metric, from) ?? chunk.frame((column) => column.metric === metric),
+    );
     return merge(held ? [held, ...fresh] : fresh);
   }
 

@@ -1,9 +1,17 @@
 import { type DeviceSample, type HostSample, kept } from "../../store.ts";
 import type { Buckets } from "../bucket.ts";
 import { type ChunkColumn, type ChunkDevice, HeadChunk } from "../chunk.ts";
+import type { Frame } from "../frame.ts";
 import type { ChunkStart } from "../journal.ts";
+import { mostMetrics } from "../key.ts";
 import type { DeviceRecord, HostRecord, MetricRecord, NameTable } from "../names.ts";
 import { ChunkRollup } from "./rollup.ts";
+import { ChunkTail, tailMs } from "./tail.ts";
+
+/** Tails that are held; each has some kilobytes. */
+const mostTails = 4096;
+/** A chunk with fewer rows is decoded as fast as it is looked for. */
+const fewRows = 64;
 
 interface OpenBlock {
   readonly chunks: HeadChunk[];
@@ -25,6 +33,8 @@ export class Head {
   readonly #hosts = new Map<HostRecord, Map<number, OpenBlock>>();
   /** Rollups of chunks that were queried; they are continued as the chunks grow. */
   readonly #rollups = new WeakMap<HeadChunk, Map<MetricRecord, ChunkRollup>>();
+  /** Tails of chunks whose last minutes were queried, by chunk and metric; the least recently used first. */
+  readonly #tails = new Map<number, ChunkTail>();
   #next = 1;
   #order = 0;
 
@@ -46,6 +56,17 @@ export class Head {
     const rolled = held.get(metric) ?? new ChunkRollup(chunk, metric);
     held.set(metric, rolled);
     return rolled.buckets();
+  }
+
+  tail(chunk: HeadChunk, metric: MetricRecord, from: number): Frame | undefined {
+    if (chunk.rows < fewRows || !(from >= chunk.last - tailMs)) return undefined;
+    const key = tailKey(chunk, metric);
+    const tail = this.#tails.get(key) ?? new ChunkTail(chunk, metric);
+    this.#tails.delete(key);
+    this.#tails.set(key, tail);
+    const [oldest] = this.#tails.keys();
+    if (oldest !== undefined && this.#tails.size > mostTails) this.#tails.delete(oldest);
+    return tail.frame();
   }
 
   /** Lists all blocks. */
@@ -131,6 +152,7 @@ export class Head {
 
   /** Removes all chunks of a host. */
   forget(host: HostRecord): void {
+    for (const chunk of this.of(host)) this.#release(chunk);
     this.#hosts.delete(host);
   }
 
@@ -139,10 +161,15 @@ export class Head {
     const blocks = this.#hosts.get(host);
     const held = blocks?.get(block);
     if (blocks === undefined || held === undefined) return;
+    for (const chunk of gone) this.#release(chunk);
     const left = held.chunks.filter((chunk) => !gone.includes(chunk));
     if (left.length > 0) blocks.set(block, { ...held, chunks: left });
     else blocks.delete(block);
     if (blocks.size === 0) this.#hosts.delete(host);
+  }
+
+  #release(chunk: HeadChunk): void {
+    for (const { metric } of chunk.columns) this.#tails.delete(tailKey(chunk, metric));
   }
 
   #held(host: HostRecord, block: number): OpenBlock {
@@ -164,6 +191,8 @@ export class Head {
     return newest;
   }
 }
+
+const tailKey = (chunk: HeadChunk, metric: MetricRecord): number => chunk.id * mostMetrics + metric.id;
 
 /** Lays out columns for the series of a poll and of the chunk before it: series that come and go need no new chunk each time. */
 function layout(
