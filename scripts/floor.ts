@@ -84,7 +84,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["registrar.ts"],
   ],
   "hub/csv/": [
-    ["form.ts", "kind.ts", "row.ts", "sheet.ts"],
+    ["form.ts", "kind.ts", "name.ts", "row.ts", "sheet.ts"],
     ["day.ts", "read.ts"],
   ],
   "hub/http/": [

@@ -1,9 +1,10 @@
 import { undefused } from "../../program/csv.ts";
 import { round } from "../../program/round.ts";
 import type { Zone } from "../../program/zone.ts";
-import { clean, hidden } from "../../proto/clean.ts";
+import { clean } from "../../proto/clean.ts";
 import type { GPUInfo } from "../../proto/gen/host_pb.js";
 import { type Column, columns, halfMebibyte, mebibyte } from "./form.ts";
+import { hostNameOf, nameWanted } from "./name.ts";
 
 /** A card as far as a row tells. Absent values are unknown. */
 export type ReadCard = Partial<
@@ -93,7 +94,7 @@ export class RowReader {
     }
     const given = cells[name] ?? "";
     const client = this.#clientOf(given === "" ? (this.#options.client ?? "") : given);
-    if (client === undefined) return bad("client_name", given, clientWanted);
+    if (client === undefined) return bad("client_name", given, nameWanted);
     return { at, client, gpu, card: this.#cardOf(cells, places) };
   }
 
@@ -162,17 +163,6 @@ function bad(column: Column, text: string, wanted: string): BadRow {
   return { message: `${column} must be ${wanted}: ${given}` };
 }
 
-const hostName = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N} ._()-]{0,63}$/u;
-const clientWanted =
-  "a name of 1 to 64 letters, digits, spaces, dots, underscores, hyphens and parentheses that begins with a letter or digit";
-
-/** The host of a client; undefined for a text that cannot be the name of a host. */
-export function hostNameOf(text: string): string | undefined {
-  if (text.length > 1024) return undefined;
-  const name = text.normalize("NFC").trim();
-  return hostName.test(name) && name.search(hidden) < 0 ? name : undefined;
-}
-
 const isHeader = (cells: readonly string[], timestamp: number): boolean =>
   keyOf(cells[timestamp] ?? "") === "timestamp" && cells.some((cell) => keyOf(cell) === "gpu_id");
 
@@ -229,12 +219,9 @@ const milliwatts = (watts: number | undefined): number | undefined =>
   watts === undefined ? undefined : Math.round(watts * 1000);
 
 /** The logger rounds total, used and free down to whole MB, each by itself. */
-function setMemory(
-  card: ReadCard,
-  total: number | undefined,
-  used: number | undefined,
-  free: number | undefined,
-): void {
+function setMemory(card: ReadCard, size: number | undefined, used: number | undefined, free: number | undefined): void {
+  // No card is without memory.
+  const total = size === 0 ? undefined : size;
   const all = total ?? (used !== undefined && free !== undefined ? used + free : undefined);
   const taken = used ?? (total !== undefined && free !== undefined ? total - free : undefined);
   if (all !== undefined && all >= 0) card.memTotal = bytesOf(all);

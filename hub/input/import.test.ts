@@ -216,7 +216,7 @@ test("bad rows are counted and named by their lines, and cost no other row", asy
     '2 timestamp must be a time as 2026-11-28 08:30:05: it is "2026-02-30 00:00:00"',
     '4 gpu_id must be a whole number from 0 to 999999: it is "-1"',
     "5 gpu_id must be a whole number from 0 to 999999: it is empty",
-    expect.stringMatching(/^6 client_name must be a name .*: it is empty$/),
+    expect.stringMatching(/^6 client_name must be 1 to 64 letters, .*: it is empty$/),
     expect.stringMatching(/^7 client_name .*: it is "..\/..\/etc"$/),
     expect.stringMatching(/^8 client_name .*: it is "toor"$/),
     expect.stringMatching(/^9 client_name .*: it is "=cmd/),
