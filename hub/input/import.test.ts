@@ -334,24 +334,22 @@ test("a third file at the same time is refused, and taken once one of the others
 });
 
 test("an import waits while the history cannot take more, and ends when it fails", async () => {
-  let release = (): void => {};
+  const full = new Fault("history_unwritable", "The disk is full.");
+  const asked = Promise.withResolvers<void>();
+  const takes = Promise.withResolvers<void>();
   let calls = 0;
   const ready = (): Promise<void> => {
-    calls++;
-    if (calls > 1) return Promise.reject(full);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    release = resolve;
-    return promise;
+    asked.resolve();
+    return ++calls > 1 ? Promise.reject(full) : takes.promise;
   };
-  const full = new Fault("history_unwritable", "The disk is full.");
   context = { ...context, history: { known: () => model.known(), ready } };
   open();
   const times = Array.from({ length: 6000 }, (_, i) => zone.format(Date.UTC(2026, 10, 27) + 1000 * i));
   const answer = send(heading + times.map((time) => row.replace("2026-11-27 08:30:05", time)).join(""));
-  await expect.poll(() => calls).toBe(1);
+  await asked.promise;
   const waiting = (await stored()).gpu_fan?.length ?? 0;
   expect([waiting > 1000, waiting < 3000]).toEqual([true, true]);
-  release();
+  takes.resolve();
   expect((await answer).value.error).toEqual({ code: "history_unwritable", message: full.message });
 });
 

@@ -110,7 +110,7 @@ async function pass(ms: number): Promise<void> {
     const due = timers.filter(({ at }) => at <= now);
     timers = timers.filter(({ at }) => at > now);
     for (const { run } of due) run();
-    if (due.length > 0) await expect.poll(() => timers.length, { interval: 1 }).toBeGreaterThan(0);
+    if (due.length > 0) await expect.poll(() => timers.length, { interval: 1, timeout: 15_000 }).toBeGreaterThan(0);
     else if (now >= end) return;
   }
 }
