@@ -137,6 +137,25 @@ test("REST: health does not count it, the fleet's history leaves it out, /pk and
   ]);
 });
 
+test("export: its rows are in no file until it is approved, and the others' are found by either name", async () => {
+  const hosts = async (query: string): Promise<string[]> => {
+    const text = await (await served.app.request(`/api/v1/export?${query}`)).text();
+    return [
+      ...new Set(
+        text
+          .split("\r\n")
+          .slice(1, -1)
+          .map((line) => line.split(",").at(-1) ?? ""),
+      ),
+    ];
+  };
+  expect(await hosts("")).toEqual(["known"]);
+  expect(await hosts("host=Blue")).toEqual(["known"]);
+  expect((await json("/api/v1/export?host=stranger")).error.code).toBe("host_unknown");
+  approve();
+  expect(await hosts("")).toEqual(["known", "stranger"]);
+});
+
 test("REST: what history has of a host that is gone counts, also while a stranger waits under its name", async () => {
   scene.write({ nodes: [{ hostname: "stranger", history: now - 1000 }] });
   const range = `from=${now - 10_000}&to=${now}&step=10000`;

@@ -41,8 +41,6 @@ export const metrics = [
   "gpu_fan",
 ] as const;
 
-export type LoggerMetric = (typeof metrics)[number];
-
 /** A row of the file, with values as history has them; NaN if unknown. */
 export interface LoggerRow {
   /** Local time: "YYYY-MM-DD HH:MM:SS". */
@@ -65,7 +63,7 @@ export function dayOfFile(name: string): string | undefined {
 }
 
 /** A text as a cell. A spreadsheet does not calculate it. */
-export const textCell = (text: string): string => quoted(defused(text));
+const textCell = (text: string): string => quoted(defused(text));
 
 /** A row as a line of the file, with its line end. */
 export function lineOf({ time, gpu, name, client, values }: LoggerRow): string {

@@ -289,3 +289,41 @@ test("many changes within a second are one event", async () => {
   await vi.waitFor(() => expect(events()).toBe(3), { timeout: 3000 });
   socket.destroy();
 });
+
+test("a body may take longer than half a minute if it comes at a steady pace, and no longer if it does not", async () => {
+  let received = 0;
+  const fetch = async ({ body }: Request): Promise<Response> => {
+    for await (const piece of body ?? []) received += piece.length;
+    return new Response("all of it");
+  };
+  const slowly = await listen({ fetch }, { address: "127.0.0.1:0", names: () => [], log: silent });
+  const sockets: Socket[] = [];
+  const send = (length: number, body: Buffer): { socket: Socket; heard: () => string } => {
+    const socket = connect(slowly.port, "127.0.0.1");
+    sockets.push(socket);
+    let text = "";
+    socket.on("error", () => {}); // the hub closes it
+    socket.setEncoding("utf8").on("data", (piece: string) => {
+      text += piece;
+    });
+    socket.write(`POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n`);
+    socket.write(body);
+    return { socket, heard: () => text };
+  };
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  try {
+    const stuck = send(100, Buffer.alloc(1));
+    const steady = send(1_048_576, Buffer.alloc(1_000_000));
+    while (received < 1_000_001) await new Promise((done) => setImmediate(done));
+    vi.advanceTimersByTime(31_000);
+    while (!stuck.socket.destroyed) await new Promise((done) => setImmediate(done));
+    vi.advanceTimersByTime(50_000);
+    steady.socket.write(Buffer.alloc(48_576));
+    while (steady.heard() === "" && !steady.socket.destroyed) await new Promise((done) => setImmediate(done));
+    expect(steady.heard()).toMatch(/^HTTP\/1.1 200 /);
+  } finally {
+    vi.useRealTimers();
+    for (const socket of sockets) socket.destroy();
+    await slowly.close();
+  }
+});

@@ -221,6 +221,15 @@ test("late samples bring a day's file up to date once no more of them come", asy
   expect([statSync(join(folder, yesterday)).mtimeMs, reads]).toEqual([mtimeMs, before]);
 });
 
+test("late samples of a day whose samples are not kept any more write nothing", async () => {
+  await begin();
+  await pass(minute);
+  const before = reads;
+  put(now - 31 * day, { late: true });
+  await pass(hour);
+  expect([reads, files()]).toEqual([before, []]);
+});
+
 test("late samples that never cease bring it up to date every hour", async () => {
   put(now - hour);
   await begin();

@@ -119,9 +119,9 @@ class DailyExport implements RunningTask<typeof table> {
       this.#checked = last;
     }
     for (const day of this.#late.due(now, last)) {
-      if ((this.#context.view.zone().startOfDay(day) ?? 0) < this.#oldest(now)) continue;
-      // Until it is written, samples of it that come meanwhile mark it again.
+      // Samples of it that come while it is written mark it again.
       const first = this.#late.take(day);
+      if ((this.#context.view.zone().startOfDay(day) ?? 0) < this.#oldest(now)) continue;
       try {
         await this.#write(folder, day, false);
       } catch (error) {

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { Zone } from "../../../program/zone.ts";
 import { hidden } from "../../../proto/clean.ts";
 import { cases } from "../../../test/cases.ts";
+import { hostNameOf } from "../../csv/name.ts";
 import { cardOf } from "./card.ts";
-import { hostNameOf } from "./name.ts";
 import { type ParsedRecord, RecordReader } from "./record.ts";
 
 const shanghai = new Zone("Asia/Shanghai");

@@ -1,6 +1,6 @@
 import type { Zone } from "../../../program/zone.ts";
+import { hostNameOf, nameWanted } from "../../csv/name.ts";
 import type { BodyError } from "../../fault.ts";
-import { hostNameOf, nameWanted } from "./name.ts";
 
 /** Readings of one GPU at one time. An absent one is not known. */
 export interface LoggerRecord {
