@@ -307,6 +307,7 @@ export const v1HistoryRoutes = {
   getHistory: {
     ...restRoutes.history,
     path: "/api/v1/history",
+    tag: "v1",
     summary: "Series of one host, as JSON or CSV",
     strict: true,
     description: `${restRoutes.history.description} ${rows}`,
@@ -316,6 +317,7 @@ export const v1HistoryRoutes = {
   getFleetHistory: {
     ...restRoutes.fleetHistory,
     path: "/api/v1/fleet/history",
+    tag: "v1",
     summary: "One metric over all hosts, as JSON or CSV",
     strict: true,
     description: `${restRoutes.fleetHistory.description} ${rows}`,

@@ -8,9 +8,10 @@ import { users } from "./v1/user.ts";
 export type HostState = (typeof hostStates)[number];
 export type VendorName = (typeof vendors)[number];
 
-/** Most rows of one page, and most cards that can be asked for. */
+/** Most rows of one page. */
 export const mostRows = 5000;
-export const mostCards = 1024;
+/** Most cards that can be asked for. */
+const mostCards = 1024;
 
 const csv = "text/csv";
 

@@ -143,3 +143,32 @@ test("who asks for the headers of a long answer alone leaves nothing of it behin
   });
   expect([status, ended, made < pieces]).toEqual([200, true, true]);
 });
+
+/** An answer with an entity tag, of so many pieces of a megabyte, to a client that has one of this tag. */
+function tagged(count: number, etag?: string): Promise<Response> {
+  async function* some(): AsyncGenerator<Uint8Array> {
+    for (let i = 0; i < count; i++) yield piece;
+  }
+  const req = { raw: new Request("http://hub/"), header: () => etag };
+  return answer({ c: { req, env: {} } as unknown as Context, log: silent, tagged: true }, some(), { "X-Own": "1" });
+}
+
+test("a tag is of the content: who has the same is told so without it, also where a proxy made the tag weak or sent others", async () => {
+  const first = await tagged(2);
+  const etag = first.headers.get("etag") ?? "";
+  expect(etag).toMatch(/^W\/"[\w-]{22}"$/);
+  expect((await first.arrayBuffer()).byteLength).toBe(2 * piece.length);
+  for (const had of [etag, etag.slice(2), `"other", ${etag}`, "*"]) {
+    const again = await tagged(2, had);
+    expect([again.status, again.headers.get("etag"), again.headers.get("x-own")]).toEqual([304, etag, "1"]);
+    expect((await again.arrayBuffer()).byteLength).toBe(0);
+  }
+  const other = await tagged(3, etag);
+  expect([other.status, other.headers.get("etag") === etag]).toEqual([200, false]);
+});
+
+test("an answer of more than 4 MiB goes out in pieces, without a tag and whole", async () => {
+  const large = await tagged(6, "*");
+  expect([large.status, large.headers.get("etag")]).toEqual([200, null]);
+  expect((await large.arrayBuffer()).byteLength).toBe(6 * piece.length);
+});

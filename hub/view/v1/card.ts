@@ -100,7 +100,7 @@ export const measured = (level: Level, message: object): Record<string, number> 
   );
 
 /** Reads a metric of a GPU with all its digits; null if it was not measured. */
-export function reader(name: string, factor = 1): (gpu: GPUInfo) => number | null {
+function reader(name: string, factor = 1): (gpu: GPUInfo) => number | null {
   const metric = metricsOf.gpu.find((one) => one.name === name);
   if (metric === undefined) throw new Error(`There is no metric ${name}`);
   return (gpu) => {

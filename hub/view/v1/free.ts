@@ -53,7 +53,8 @@ export function choose(cards: readonly SeenCard[], { count, together }: Need): r
   return chosen.slice(0, count);
 }
 
-const modelOf = ({ gpu }: SeenCard): string => gpu.name ?? "";
+/** Model and vendor. */
+const modelOf = ({ gpu }: SeenCard): string => `${gpu.name ?? ""}\n${gpu.vendor ?? 0}`;
 
 /** Orders offers, the best first; equal ones stay in the order of their hosts. */
 function compareOffers(a: Offer, b: Offer, count: number): number {

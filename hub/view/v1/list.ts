@@ -140,7 +140,7 @@ export function* jsonTexts(object: Readonly<Record<string, unknown>>): Generator
 }
 
 /** Joins texts to pieces of bytes. */
-export async function* pieces(texts: Iterable<string>): AsyncGenerator<Uint8Array> {
+async function* pieces(texts: Iterable<string>): AsyncGenerator<Uint8Array> {
   let text = "";
   for (const one of texts) {
     text += one;

@@ -1,0 +1,108 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Zone } from "../../program/zone.ts";
+import { cases } from "../../test/cases.ts";
+import { count, flag, read, size, time, timeOf } from "./parameter.ts";
+
+const words = { help: "", example: "" };
+const bytes = (text: string): unknown => read("min_mem", size(words), [text]);
+
+test.each([
+  ["40G", 40e9],
+  ["40GB", 40e9],
+  ["40g", 40e9],
+  ["40Gi", 40 * 2 ** 30],
+  ["40GiB", 40 * 2 ** 30],
+  ["1.5 Ti", 1.5 * 2 ** 40],
+  ["512M", 512e6],
+  ["42949672960", 42_949_672_960],
+  ["0G", 0],
+])("the size %s is %d bytes", (text, wanted) => {
+  expect(bytes(text)).toBe(wanted);
+});
+
+// A number alone was meant in gigabytes: as bytes, every card would have as much.
+test.each(["40", "40GG", "-1G", "1e3G", "G", "i", "40iB", "0x10G", "40 G i", "∞"])("%s is no size", (text) => {
+  expect(() => bytes(text)).toThrow(/"min_mem" must be a size such as 40G \(10\^9 bytes\) or 40Gi/);
+});
+
+test("a size is its number times its unit, and every other text is refused with its name", () => {
+  const unit = fc.constantFrom("K", "M", "G", "T", "P");
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 999_999 }), unit, fc.boolean(), fc.constantFrom("", "B"), (n, u, i, b) => {
+      const power = "KMGTP".indexOf(u) + 1;
+      expect(bytes(`${n}${u}${i ? "i" : ""}${b}`)).toBe(n * (i ? 1024 : 1000) ** power);
+    }),
+    cases,
+  );
+  fc.assert(
+    fc.property(fc.string({ maxLength: 12 }), (text) => {
+      try {
+        const value = bytes(text);
+        expect(value === undefined || (typeof value === "number" && value >= 0 && Number.isFinite(value))).toBe(true);
+      } catch (error) {
+        expect(String(error)).toContain('"min_mem"');
+      }
+    }),
+    cases,
+  );
+});
+
+const shanghai = new Zone("Asia/Shanghai");
+const at = (text: string): unknown => timeOf("from", read("from", time(words), [text]) as string, shanghai);
+
+test.each([
+  ["1800000000000", 1_800_000_000_000],
+  ["0", 0],
+  ["2027-01-15T08:00:00Z", 1_800_000_000_000],
+  ["2027-01-15T08:00:00.250Z", 1_800_000_000_250],
+  ["2027-01-15T08:00Z", 1_800_000_000_000],
+  ["2027-01-15T16:00:00+08:00", 1_800_000_000_000],
+  // A plus that was not encoded.
+  ["2027-01-15T16:00:00 08:00", 1_800_000_000_000],
+  ["2027-01-15T16:00 0800", 1_800_000_000_000],
+  ["2027-01-15T03:00:00-05:00", 1_800_000_000_000],
+  ["2027-01-15T16:00:00", 1_800_000_000_000],
+  ["2027-01-15 16:00", 1_800_000_000_000],
+  ["2027-01-15", 1_799_942_400_000],
+])("the time %s is %d", (text, wanted) => {
+  expect(at(text)).toBe(wanted);
+});
+
+test.each([
+  "yesterday",
+  "2027-02-30",
+  "2027-01-15T25:00:00Z",
+  "2027-13-01",
+  "1e3",
+  "-5",
+  "9999999999999999",
+  "2027-01",
+])("%s is no time, and the message names the parameter, the value and what was wanted", (text) => {
+  expect(() => at(text)).toThrow(`The parameter "from" must be Unix milliseconds, or a time such as`);
+  expect(() => at(text)).toThrow(`: it is "${text}".`);
+});
+
+test("every time is read back from its ISO 8601, whichever way it is written", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 4_102_444_800_000 }), (ms) => {
+      expect(at(String(ms))).toBe(ms);
+      expect(at(new Date(ms).toISOString())).toBe(ms);
+      expect(at(shanghai.format(ms))).toBe(ms - (ms % 1000));
+    }),
+    cases,
+  );
+});
+
+test("a flag is true or false, and a count has its bounds", () => {
+  expect(["true", "1", "false", "0"].map((text) => read("same_host", flag(words), [text]))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+  for (const text of ["yes", "TRUE", "2", "constructor"])
+    expect(() => read("same_host", flag(words), [text])).toThrow('"same_host" must be true or false');
+  expect(read("limit", count(words, 5), ["5"])).toBe(5);
+  for (const text of ["6", "0", "x"]) expect(() => read("limit", count(words, 5), [text])).toThrow("from 1 to 5");
+});
