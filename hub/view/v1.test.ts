@@ -203,6 +203,18 @@ test.each([
     expect((await ask(`${list}${query}`, { accept })).headers.get("content-type")).toBe(type);
 });
 
+test("one host is JSON, whatever is preferred, and its lists are whole", async () => {
+  const answer = await ask("hosts/gpu10", { accept: "text/csv" });
+  expect(answer.headers.get("content-type")).toBe("application/json; charset=utf-8");
+  const host = await answer.json();
+  expect(host.gpus).toMatchObject([
+    { uuid: "GPU-gpu10-0", verdict: "free", metrics: { gpu_utilization: 0, gpu_power: 68_250 } },
+    { uuid: "GPU-gpu10-1", verdict: "busy", metrics: { gpu_utilization: 43.21 } },
+  ]);
+  expect([host.disks, host.nics, host.sources, host.gpu_count.free]).toEqual([[], [], [], 1]);
+  expect(await json("hosts/new")).toMatchObject({ state: "pending", seen: null, gpus: [], metrics: {} });
+});
+
 test("CSV has a line for each row, formulas defused and numbers as they are; for spreadsheets a file with a byte order mark", async () => {
   const plain = await (await ask("hosts", { accept: "text/csv" })).text();
   const [head = "", ...rows] = plain.trimEnd().split("\r\n");

@@ -50,11 +50,8 @@ async function listHosts({ log, fleet }: Seen, request: V1Request<"listHosts">):
   for (const { state } of found) count[state]++;
   const shown = lazily(rows, hostRow);
   return listed(log, request, {
-    name: "hosts",
     json: { hosts: shown, count, total, next },
-    rows: shown,
-    columns: hostColumns,
-    cell: hostCell,
+    table: { name: "hosts", rows: shown, columns: hostColumns, cell: hostCell },
     size: rows.length,
     next,
   });
@@ -62,10 +59,9 @@ async function listHosts({ log, fleet }: Seen, request: V1Request<"listHosts">):
 
 /** @throws Fault host_unknown */
 async function getHost({ log, fleet }: Seen, request: V1Request<"getHost">): Promise<Response> {
-  const details = hostDetails(fleet.host(request.by, request.given.name));
-  const { gpus, disks, nics } = details;
-  const size = gpus.length + disks.length + nics.length;
-  return listed(log, request, { name: "host", json: details, rows: [], columns: [], cell: () => "", size });
+  const seen = fleet.host(request.by, request.given.name);
+  const { gpus = [], disks = [], nics = [] } = seen.info ?? {};
+  return listed(log, request, { json: hostDetails(seen), size: gpus.length + disks.length + nics.length });
 }
 
 async function listGpus({ log, fleet }: Seen, request: V1Request<"listGpus">): Promise<Response> {
@@ -76,11 +72,8 @@ async function listGpus({ log, fleet }: Seen, request: V1Request<"listGpus">): P
   const { rows, total, next } = pageOf(found, (card) => [card.seen.host.name, ...indexOf(card), card.key], given);
   const shown = lazily(rows, cardRow);
   return listed(log, request, {
-    name: "gpus",
     json: { gpus: shown, count: countVerdicts(found), total, next },
-    rows: shown,
-    columns: cardColumns,
-    cell: cardCell,
+    table: { name: "gpus", rows: shown, columns: cardColumns, cell: cardCell },
     size: rows.length,
     next,
   });
@@ -98,11 +91,8 @@ async function findFree({ log, fleet }: Seen, request: V1Request<"findFree">): P
   const hosts = satisfied ? usesOf(chosen) : [];
   const gpus = chosen.map(freeRow);
   return listed(log, request, {
-    name: "free",
     json: { satisfied, count: need.count, matching: found.length, gpus, hosts },
-    rows: gpus,
-    columns: freeColumns,
-    cell: (row, column) => freeCell(row, column, hosts),
+    table: { name: "free", rows: gpus, columns: freeColumns, cell: (row, column) => freeCell(row, column, hosts) },
     size: gpus.length,
   });
 }
@@ -114,11 +104,8 @@ async function listUsers({ log, fleet }: Seen, request: V1Request<"listUsers">):
   const { rows, total, next } = pageOf(holders.list(given.user), holderPosition, given);
   const shown = lazily(rows, userRow);
   return listed(log, request, {
-    name: "users",
     json: { users: shown, total, next },
-    rows: shown,
-    columns: userColumns,
-    cell: userCell,
+    table: { name: "users", rows: shown, columns: userColumns, cell: userCell },
     size: rows.reduce((all, { held }) => all + held.length, 0),
     next,
   });

@@ -6,6 +6,7 @@ import type { JsonAnswer } from "../../route/route.ts";
 import type { v1Routes } from "../../route/v1.ts";
 import { cardRow, cardsOf, countVerdicts, isoTime, measured, numberOf, readingOf } from "./card.ts";
 import type { SeenHost } from "./fleet.ts";
+import { lazily } from "./list.ts";
 
 type HostRow = JsonAnswer<typeof v1Routes.listHosts>["hosts"][number];
 type HostDetails = JsonAnswer<typeof v1Routes.getHost>;
@@ -65,20 +66,22 @@ function diskFigures(
   };
 }
 
-/** Everything of a host, as /api/v1/hosts/{name} has it. */
-export function hostDetails(seen: SeenHost): HostDetails {
+/** Everything of a host, as /api/v1/hosts/{name} has it; its lists are made when they are written. */
+export function hostDetails(seen: SeenHost): { readonly [K in keyof HostDetails]: Rows<HostDetails[K]> } {
   const { host, info } = seen;
   return {
     ...hostRow(seen),
     cpu_model: info?.cpu?.model || null,
     clock_skew_ms: host.skewMs ?? null,
     metrics: info === undefined ? {} : measured("host", info),
-    gpus: cardsOf(seen).map((card) => ({ ...cardRow(card), metrics: measured("gpu", card.gpu) })),
-    disks: (info?.disks ?? []).map(diskRow),
-    nics: (info?.nics ?? []).map(nicRow),
-    sources: (info?.sources ?? []).map(sourceRow),
+    gpus: lazily(cardsOf(seen), (card) => ({ ...cardRow(card), metrics: measured("gpu", card.gpu) })),
+    disks: lazily(info?.disks ?? [], diskRow),
+    nics: lazily(info?.nics ?? [], nicRow),
+    sources: lazily(info?.sources ?? [], sourceRow),
   };
 }
+
+type Rows<T> = T extends (infer R)[] ? Iterable<R> : T;
 
 const diskRow = (disk: DiskInfo): HostDetails["disks"][number] => ({
   mount: disk.mount ?? null,

@@ -66,15 +66,20 @@ function compare(a: Position, b: Position): number {
   return 0;
 }
 
-/** An answer in both of its forms. */
-export interface Listing<T> {
+/** Rows as CSV. */
+interface Table<T> {
   /** File name without its ending. */
   readonly name: string;
-  /** JSON, with its lists in pieces. */
-  readonly json: Readonly<Record<string, unknown>>;
   readonly rows: Iterable<T>;
   readonly columns: readonly string[];
   cell(row: T, column: string): CsvCell;
+}
+
+interface Listing<T> {
+  /** JSON, with its lists in pieces. */
+  readonly json: Readonly<Record<string, unknown>>;
+  /** Absent if it is answered as JSON alone. */
+  readonly table?: Table<T>;
   /** Number of rows. */
   readonly size: number;
   /** Cursor of the next page. */
@@ -95,17 +100,17 @@ export async function listed<T>(
   listing: Listing<T>,
 ): Promise<Response> {
   const { format } = given as { readonly format?: "json" | "csv" };
-  const form = tableForm(c, format);
-  await budget.reserve(c, Math.min(mostTagged, rowBytes * (1 + listing.size)));
-  const { next, name } = listing;
+  const { json, table, size, next } = listing;
+  const form = table === undefined ? "json" : tableForm(c, format);
+  await budget.reserve(c, Math.min(mostTagged, rowBytes * (1 + size)));
   const headers = {
-    ...tableHeaders(form, name),
+    ...tableHeaders(form, table?.name ?? ""),
     // What is in it depends on who asks.
     "Cache-Control": "private, no-cache",
     Vary: "Accept, Authorization, Cookie",
     ...(next ? { Link: `<${nextPage(c.req.url, next)}>; rel="next"` } : {}),
   };
-  const texts = form === "json" ? jsonTexts(listing.json) : csvTexts(listing, form);
+  const texts = table === undefined || form === "json" ? jsonTexts(json) : csvTexts(table, form);
   return answer({ c, log, tagged: true }, pieces(texts), headers);
 }
 
@@ -116,7 +121,7 @@ function nextPage(url: string, cursor: string): string {
   return `?${query}`;
 }
 
-function* csvTexts<T>({ rows, columns, cell }: Listing<T>, form: TableForm): Generator<string> {
+function* csvTexts<T>({ rows, columns, cell }: Table<T>, form: TableForm): Generator<string> {
   yield (form === "file" ? byteOrderMark : "") + csvRow(columns);
   for (const row of rows) yield csvRow(columns.map((column) => cell(row, column)));
 }
