@@ -127,7 +127,7 @@ test("the command to copy numbers cards as the driver does", () => {
   expect(environment(Vendor.INTEL, ["1"])).toBe("ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 ZE_AFFINITY_MASK=1");
   // A shell must not run what a machine calls its cards.
   expect(environment(Vendor.NVIDIA, ["MIG-1", "$(id)'; id"])).toBe(
-    "CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES='MIG-1,$(id)'\\''; id'",
+    String.raw`CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=MIG-1,\$\(id\)\'\;\ id`,
   );
 });
 

@@ -190,10 +190,10 @@ export function variables(vendor: Vendor | undefined, selectors: readonly string
   return { CUDA_DEVICE_ORDER: "PCI_BUS_ID", CUDA_VISIBLE_DEVICES: list };
 }
 
-/** Variables as the prefix of a shell command. A machine chooses the uuids of its cards, so what a shell may run is quoted. */
+/** Variables as the prefix of a shell command. A machine chooses the uuids of its cards, so what a shell may run is escaped. */
 export const environment = (vendor: Vendor | undefined, selectors: readonly string[]): string =>
   Object.entries(variables(vendor, selectors))
-    .map(([name, value]) => `${name}=${/^[\w.,:/-]*$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`}`)
+    .map(([name, value]) => `${name}=${value.replace(/[^\w.,:/-]/gu, "\\$&")}`)
     .join(" ");
 
 /** Percentage of `total` that is used; undefined if either is unknown or `total` is 0. */

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -123,7 +124,7 @@ test("as many as are needed if there are that many, each once, and on one host i
   );
 });
 
-test("how to use cards is said host by host, by the variables of their vendors, quoted for the shell", () => {
+test("how to use cards is said host by host, by the variables of their vendors, escaped for the shell", () => {
   const cards = [
     card({ host: "a", index: 1 }),
     card({ host: "a", index: 2 }),
@@ -142,7 +143,16 @@ test("how to use cards is said host by host, by the variables of their vendors, 
       host: "c",
       shown_name: "c",
       variables: { CUDA_DEVICE_ORDER: "PCI_BUS_ID", CUDA_VISIBLE_DEVICES: "MIG-$(reboot)" },
-      shell: "export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES='MIG-$(reboot)'",
+      shell: String.raw`export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=MIG-\$\(reboot\)`,
     },
   ]);
+});
+
+test("a shell that runs the line has the id as the machine told it, and runs nothing of it", () => {
+  const printable = String.fromCharCode(...Array.from({ length: 95 }, (_, i) => 32 + i));
+  const uuid = `MIG-${printable}机器👍`;
+  const [use] = usesOf([card({ host: "a", index: 1001, uuid, parent: "GPU-x" })]);
+  const told = execFileSync("sh", ["-c", `${use?.shell}; printf %s "$CUDA_VISIBLE_DEVICES"`], { encoding: "utf8" });
+  expect(told).toBe(uuid);
+  expect(use?.variables.CUDA_VISIBLE_DEVICES).toBe(uuid);
 });
