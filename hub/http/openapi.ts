@@ -87,7 +87,7 @@ const security: Readonly<Record<Needs, readonly (keyof typeof schemes | "none")[
   owner: [],
 };
 
-const about = `Times are Unix milliseconds unless a parameter says otherwise. A parameter may be given once, unless it is repeated; an empty one counts as not given, and unknown ones are ignored.
+const about = `Times are Unix milliseconds unless a parameter or a field says otherwise. A parameter may be given once, unless it is repeated; an empty one counts as not given, and unknown ones are ignored, except where an operation says that they are refused.
 
 **Who may ask.** Each operation says for whom it is (\`x-needs\`). A program sends an API token that an administrator has created, \`Authorization: Bearer TOKEN\`; a browser has the session of an account.
 

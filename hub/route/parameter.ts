@@ -153,7 +153,7 @@ export const list = (words: ParameterText): Parameter<readonly string[]> => ({
 
 /** Chooses the form of an answer where a browser cannot choose the header Accept. */
 export const format = choice(["json", "csv"], {
-  help: "Form of the answer, for a browser; without it the header Accept decides: `text/csv` is CSV without, `csv` here a file with a byte order mark, by which spreadsheets read it as UTF-8.",
+  help: "Form of the answer, where the header Accept cannot be chosen, as in a browser: `csv` is a file with a byte order mark, by which spreadsheets read it as UTF-8. Default: CSV without that mark for `Accept: text/csv`, else JSON.",
   example: "json",
 });
 

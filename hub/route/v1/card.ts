@@ -18,7 +18,7 @@ const process = v.object({
   command: text("Name of its command."),
   memory_bytes: bytes("Device memory."),
   utilization_percent: number("Share of the card's time."),
-  started: time("Start of the process."),
+  started: time("Start of the process, by the clock of the machine."),
   container: text("Container that it runs in."),
   pod: text("Kubernetes pod, with its namespace."),
   job: text("Slurm job."),
@@ -30,7 +30,7 @@ const fault = v.object({
   count: count("Number of events, or of NVLinks that are down."),
   of: number("Of `nvlink`: number of links."),
   code: number("Of `xid`: code of the event."),
-  time: time("Of `xid`: time of the event."),
+  time: time("Of `xid`: time of the event, by the clock of the machine."),
 });
 
 /** Fields that name a card. */
@@ -57,7 +57,7 @@ export const card = v.pipe(
     ),
     counted: yes("False for graphics in a processor, and for a card divided by MIG, whose instances count instead."),
     fresh: yes("True if its host answered recently; otherwise the readings are the last ones."),
-    sampled: time("When the readings were taken."),
+    sampled: time("When the readings were taken, by the clock of the machine."),
     utilization_percent: number("Share of the last sample period in which a kernel ran."),
     memory_total_bytes: bytes("Device memory."),
     memory_used_bytes: bytes("Device memory in use, with what the driver reserves."),

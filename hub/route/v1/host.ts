@@ -74,7 +74,7 @@ const nic = v.object({
 const source = v.object({
   name: text("What the agent reads: `nvidia`, `disk`, …"),
   state: reading,
-  sampled: time("When it was last read."),
+  sampled: time("When it was last read, by the clock of the machine."),
   error: text("Why it could not be read."),
 });
 
