@@ -23,8 +23,14 @@ const copied: readonly Copied[] = [
   { from: "swagger-ui-dist/swagger-ui-bundle.js", changes: [licence] },
   {
     from: "redoc/bundles/redoc.standalone.js",
-    // ReDoc fetches its logo from another host, and removes the image if that fails.
-    changes: [licence, [/https:\/\/cdn\.redoc\.ly\/redoc\/logo-mini\.svg/, "data:,"], sourceMap],
+    changes: [
+      licence,
+      // ReDoc fetches its logo from another host, and removes the image if that fails.
+      [/https:\/\/cdn\.redoc\.ly\/redoc\/logo-mini\.svg/, "data:,"],
+      // Its theme has no setting for the colour of a pattern.
+      [/(?<=color: )#0e7c86(?=;)/, "var(--pattern, #0e7c86)"],
+      sourceMap,
+    ],
   },
 ];
 

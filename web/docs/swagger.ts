@@ -61,14 +61,40 @@ export function withoutOptions(spec: OpenApi): OpenApi {
   return { ...spec, paths: Object.fromEntries(paths) };
 }
 
+/** The part of a document at a path, with the named schemas in the places that refer to them. */
+export function inlined(spec: OpenApi, path: readonly string[]): unknown {
+  const at = (keys: readonly string[]): unknown =>
+    keys.reduce<unknown>((value, key) => (value as Readonly<Record<string, unknown>> | undefined)?.[key], spec);
+  const inline = (value: unknown, within: readonly string[]): unknown => {
+    if (Array.isArray(value)) return value.map((one) => inline(one, within));
+    if (typeof value !== "object" || value === null) return value;
+    const { $ref } = value as { readonly $ref?: unknown };
+    if (typeof $ref !== "string")
+      return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, inline(one, within)]));
+    // A schema that contains itself would have no end.
+    return within.includes($ref) ? {} : inline(at($ref.split("/").slice(1)), [...within, $ref]);
+  };
+  return inline(at(path), []);
+}
+
+interface System {
+  readonly specActions: { updateResolvedSubtree(path: readonly string[], value: unknown): void };
+}
+
 /** Shows a document in Swagger UI. @param done called when it is shown */
 export function showInSwagger(spec: OpenApi, done: () => void): void {
   const allow: Selector = (_, path, method) => mayTry(spec, path, method);
-  const tryReadsOnly = { statePlugins: { spec: { wrapSelectors: { allowTryItOutFor: () => allow } } } };
+  const shownSpec = withoutOptions(spec);
+  // Its own way reads the whole document for every operation that is opened, which takes half a second.
+  const resolve =
+    (_: unknown, { specActions }: System) =>
+    (path: readonly string[]): void =>
+      queueMicrotask(() => specActions.updateResolvedSubtree(path, inlined(shownSpec, path)));
+  const ofSpec = { wrapSelectors: { allowTryItOutFor: () => allow }, wrapActions: { requestResolvedSubtree: resolve } };
   // There is one server, that of the page.
   const oneServer = { wrapComponents: { ServersContainer: () => () => null } };
   SwaggerUIBundle({
-    spec: withoutOptions(spec),
+    spec: shownSpec,
     dom_id: "#viewer",
     deepLinking: true,
     docExpansion: "list",
@@ -76,7 +102,7 @@ export function showInSwagger(spec: OpenApi, done: () => void): void {
     displayRequestDuration: true,
     // The document is not sent to anybody for validation.
     validatorUrl: null,
-    plugins: [tryReadsOnly, oneServer],
+    plugins: [{ statePlugins: { spec: ofSpec } }, oneServer],
     onComplete: done,
   });
 }
