@@ -38,6 +38,11 @@ const packages: readonly SystemPackage[] = [
     shownBy: "/usr/lib/python3/dist-packages/grpc_tools",
     tests: "tests with a Python client",
   },
+  {
+    name: "python3-jsonschema",
+    shownBy: "/usr/lib/python3/dist-packages/jsonschema",
+    tests: "tests with a Python client of the OpenAPI document",
+  },
   { name: "shellcheck", shownBy: "/usr/bin/shellcheck", tests: "checks of the installer with shellcheck" },
   { name: "systemd", shownBy: "/usr/bin/systemd-analyze", tests: "checks of the units with systemd-analyze" },
   { name: "zsh", shownBy: "/usr/bin/zsh", tests: "tests of shell completion" },
