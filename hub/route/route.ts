@@ -37,10 +37,6 @@ export const tags: Readonly<Record<string, Tag>> = {
     description:
       "The interface of the NVIDIA GPU Metrics Logger, for its clients, dashboards and scripts. A client is a host, named by `client_name`. Errors have its shape.",
   },
-  transfer: {
-    title: "Import and export",
-    description: "History as CSV files: those of the GPU Metrics Logger, and any metric.",
-  },
   first: {
     title: "The first GOHM",
     description: "Two queries of the first GOHM, in its form; new programs ask `GET /api/history`.",
