@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
 import { notices } from "../../scripts/notices.ts";
 import { top } from "../program.ts";
@@ -44,6 +45,26 @@ test.each(Object.entries(licences))("of the %s each licence is there as a whole,
     expect(kinds, title).not.toEqual([]);
     for (const kind of kinds) expect(part, title).toMatch(essence[kind] ?? /$^/);
     expect(part, title).toMatch(/copyright/i);
+  }
+});
+
+test("Swagger UI and ReDoc come with the notices that their licences ask for, and with those of what is in them", () => {
+  const text = licences.page;
+  expect(packages(text)).toEqual(expect.arrayContaining(["redoc 2.5.4", "swagger-ui-dist 5.35.0"]));
+  for (const [name, file] of [
+    ["swagger-ui-dist", "NOTICE"],
+    ["swagger-ui-dist", "swagger-ui-bundle.js.LICENSE.txt"],
+    ["redoc", "bundles/redoc.standalone.js.LICENSE.txt"],
+  ] as const) {
+    const whole = readFileSync(join(top, "node_modules", name, file), "utf8").trim();
+    expect(text.includes(`\n${file}:\n\n${whole}\n`), file).toBe(true);
+  }
+  // Both scripts name the file.
+  for (const script of ["swagger-ui-bundle.js", "redoc.standalone.js"]) {
+    const code = gunzipSync(readFileSync(join(top, "dist/web/docs", `${script}.gz`))).toString();
+    expect(code.startsWith("/*! For license information please see licenses.txt */")).toBe(true);
+    // Its map is not shipped, and its logo is not fetched.
+    expect(/\n\/\/# sourceMappingURL=\S+\s*$|cdn\.redoc\.ly/.test(code), script).toBe(false);
   }
 });
 
