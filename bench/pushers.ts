@@ -3,8 +3,8 @@
 import { Agent } from "node:http";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
+import { post } from "../test/post.ts";
 import { type Quantiles, quantiles } from "./measure.ts";
-import { post } from "./post.ts";
 import { info } from "./reading.ts";
 
 /** What machines send: a gpu.HostInfo, or a report in JSON. */

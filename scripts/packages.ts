@@ -43,6 +43,11 @@ const packages: readonly SystemPackage[] = [
     shownBy: "/usr/lib/python3/dist-packages/jsonschema",
     tests: "tests with a Python client of the OpenAPI document",
   },
+  {
+    name: "python3-pandas",
+    shownBy: "/usr/lib/python3/dist-packages/pandas",
+    tests: "comparisons of the logger's queries with pandas",
+  },
   { name: "shellcheck", shownBy: "/usr/bin/shellcheck", tests: "checks of the installer with shellcheck" },
   { name: "systemd", shownBy: "/usr/bin/systemd-analyze", tests: "checks of the units with systemd-analyze" },
   { name: "zsh", shownBy: "/usr/bin/zsh", tests: "tests of shell completion" },

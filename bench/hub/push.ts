@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type HostileBody, hostileBodies } from "../../test/hostile.ts";
 import { hubFolder, type RunningHub, startHub } from "../../test/hub.ts";
+import { post } from "../../test/post.ts";
 import { top } from "../../test/program.ts";
 import { cpu, lasting, memory, type Quantiles, quantiles, shown } from "../measure.ts";
-import { post } from "../post.ts";
 import type { PushCounts, PushKind, PushOrder } from "../pushers.ts";
 import { Polls } from "./lag.ts";
 
