@@ -9,10 +9,11 @@ import * as delay from "./delay.bench.ts";
 import * as history from "./history.bench.ts";
 import * as hub from "./hub.bench.ts";
 import { conditions, isTrial, ratio } from "./measure.ts";
+import * as usage from "./usage.bench.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 const results = join(top, "bench", "results.md");
-const benches = [agent, delay, history, hub];
+const benches = [agent, delay, history, hub, usage];
 
 /** Replaces the section of one benchmark in the results, and keeps the others. */
 function keep(name: string, lines: readonly string[]): void {
