@@ -6,7 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { top } from "../../test/program.ts";
 import { ensure, freePort } from "../measure.ts";
 
-export const python = "/usr/bin/python3";
+const python = "/usr/bin/python3";
 const modules = "/usr/lib/python3/dist-packages";
 
 export interface PlainServer {
