@@ -69,10 +69,12 @@ export class Receiver {
   readonly ingest: Ingest;
   readonly book: Book;
   readonly desk: Desk;
-  readonly inputs: readonly RunningInput[];
+  readonly #open: () => readonly RunningInput[];
+  readonly #serve: () => Hono;
+  #inputs: readonly RunningInput[];
   readonly registrar: Registrar;
   zone = new Zone("UTC");
-  readonly #app: Hono;
+  #app: Hono;
   readonly #folder = mkdtempSync(join(tmpdir(), "gohm-receiver-"));
   #timers: { readonly at: number; readonly run: () => void }[] = [];
   readonly clock: Clock = {
@@ -123,20 +125,30 @@ export class Receiver {
       zone: () => this.zone,
       random: () => 0,
     };
-    this.inputs = inputs
-      .filter(({ name }) => name !== "poll")
-      .map(({ name, table, open }) => open(context, { ...defaultsOf(table), ...(name === "logger" ? logger : {}) }));
+    this.#open = () =>
+      inputs
+        .filter(({ name }) => name !== "poll")
+        .map(({ name, table, open }) => open(context, { ...defaultsOf(table), ...(name === "logger" ? logger : {}) }));
     const identity = new Identity({
       book: this.book,
       desk: this.desk,
       clock,
       settings: () => ({ read: "open", url: "", hosts: [] }),
     });
-    this.#app = application(this.inputs, { log, entry: identity, refusals: this.refusals });
+    this.#serve = () => application(this.#inputs, { log, entry: identity, refusals: this.refusals });
+    this.#inputs = this.#open();
+    this.#app = this.#serve();
+  }
+
+  /** Opens the inputs anew, as a hub that is started again. */
+  async restart(): Promise<void> {
+    for (const input of this.#inputs) await input.close();
+    this.#inputs = this.#open();
+    this.#app = this.#serve();
   }
 
   async close(): Promise<void> {
-    for (const input of this.inputs) await input.close();
+    for (const input of this.#inputs) await input.close();
     this.registrar.close();
     this.desk.close();
     this.book.close();

@@ -1,7 +1,10 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { getExamples, safeParse } from "valibot";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Receiver } from "../../test/receiver.ts";
+import { loggerReceiveRoutes } from "../route/logger.ts";
 
 const second = 1000;
+const minute = 60_000;
 let hub: Receiver;
 
 beforeEach(() => {
@@ -9,8 +12,13 @@ beforeEach(() => {
 });
 afterEach(() => hub.close());
 
+async function start(...options: ConstructorParameters<typeof Receiver>): Promise<void> {
+  await hub.close();
+  hub = new Receiver(...options);
+}
+
 /** Milliseconds from now, and values of each GPU, as history was given them. */
-const kept = (host = "lab1") =>
+const kept = (host = "lab1"): (readonly [number, Readonly<Record<string, number | undefined>>])[] =>
   hub
     .kept(host)
     .map(([at, devices]) => [at, Object.fromEntries(devices.map(([key, values]) => [key, values.gpu_utilization]))]);
@@ -55,4 +63,114 @@ test("one record is answered with its own time, at each of the three paths", asy
       },
     ]);
   }
+});
+
+test("the document's own example is taken, and what is answered is as the document says", async () => {
+  const { takes, answer } = loggerReceiveRoutes.receiveData;
+  const [example] = getExamples(takes["application/json"].options[0]);
+  for (const body of [{ ...(example as object), timestamp: hub.zone.format(hub.now) }, []]) {
+    const { status, body: answered } = await hub.records(body);
+    expect([status, safeParse(answer["application/json"], answered).success]).toEqual([200, true]);
+  }
+});
+
+describe("records that cannot be taken", () => {
+  const bad = (): object => ({ ...hub.tick(0, 1)[0], gpu_id: "x" });
+
+  test("one alone is 422 with the places, and registers nobody", async () => {
+    const { status, body } = await hub.records(bad());
+    expect([status, body]).toEqual([
+      422,
+      {
+        success: false,
+        detail: "資料格式驗證失敗",
+        error_code: "VALIDATION_ERROR",
+        errors: [
+          {
+            loc: ["body", "gpu_id"],
+            msg: "Input should be a valid integer, unable to parse string as an integer",
+            type: "int_parsing",
+          },
+        ],
+      },
+    ]);
+    expect(hub.book.nodes()).toEqual([]);
+    expect(hub.refusals.list()).toMatchObject([{ counts: [{ reason: "format", code: "validation_error" }] }]);
+  });
+
+  test("in an array the others are taken, these are counted, logged once, and shown to administrators", async () => {
+    for (let i = 0; i < 3; i++) {
+      const records = [...hub.tick(0, 2), bad(), 7, null, [], { ...hub.tick(0, 1)[0], timestamp: "soon" }];
+      const { status, body } = await hub.records(records);
+      expect([status, body.received_count, body.failed_count]).toEqual([200, 2, 5]);
+      expect(body.message).toBe("Batch data received: 2 successful, 5 failed");
+    }
+    expect(hub.troubles.of("lab1")).toEqual([
+      "2 of the records in its last request could not be taken: gpu_id: Input should be a valid integer, unable to parse string as an integer.",
+    ]);
+    expect(hub.log.lines.filter((line) => line.includes("cannot be taken"))).toHaveLength(2);
+    expect(hub.notices.get("logger records")).toMatch(/^Records of a client of the GPU Metrics Logger at 10\.0\.0\.5/);
+    await hub.pass(11 * minute);
+    expect([hub.troubles.of("lab1"), hub.notices.get("logger records")]).toEqual([[], undefined]);
+  });
+
+  test("an empty array is 200 with 0 and 0", async () => {
+    expect((await hub.records([])).body).toMatchObject({ success: true, received_count: 0, failed_count: 0 });
+  });
+
+  test.each([
+    ["", "json_invalid"],
+    ["3", "json_invalid"],
+    ["%PDF-1.7", "json_invalid"],
+    ['"text"', "json_invalid"],
+    ["{", "json_invalid"],
+    ["{}x", "json_invalid"],
+    ["{}", "missing"],
+    ["[1] 2", "json_invalid"],
+  ])("the body %j is 422: %s", async (body, type) => {
+    const { status, body: answer } = await hub.records(body);
+    expect([status, answer]).toMatchObject([
+      422,
+      { error_code: "VALIDATION_ERROR", errors: expect.arrayContaining([expect.objectContaining({ type })]) },
+    ]);
+  });
+
+  test("of an array that stops half-way the complete records are kept, and the client is told to send it again", async () => {
+    const text = JSON.stringify(hub.tick(0, 4));
+    const { status, body } = await hub.records(text.slice(0, text.lastIndexOf("{") + 30));
+    expect([status, body.error_code]).toEqual([422, "VALIDATION_ERROR"]);
+    expect(Object.keys(kept()[0]?.[1] ?? {})).toHaveLength(3);
+    expect((await hub.records(text)).body.received_count).toBe(4);
+    expect(new Set(kept().map(([at]) => at)).size).toBe(1);
+  });
+
+  test("NaN and infinite numbers as Python writes them are not known", async () => {
+    const text = JSON.stringify(hub.tick(0, 1, { utilization_gpu: 5, power_draw: 77_777, temperature: 66_666 }));
+    const { body } = await hub.records(text.replace("77777", "NaN").replace("66666", "-Infinity"));
+    expect(body.received_count).toBe(1);
+    expect(kept()).toEqual([[0, { "gpu #0": 5 }]]);
+  });
+
+  test("a compressed body is refused, and no type, or any other one, is asked for", async () => {
+    const headers = { "Content-Encoding": "gzip" };
+    expect((await hub.records([], { headers })).body).toMatchObject({ error_code: "MEDIA_TYPE_REFUSED" });
+    for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8"]) {
+      expect((await hub.records(hub.tick(0, 1), { headers: { "Content-Type": type } })).status).toBe(200);
+    }
+    const body = JSON.stringify(hub.tick(0, 1));
+    expect((await hub.ask("POST", "/api/receive-data", {}, new Blob([body]))).status).toBe(200);
+  });
+
+  test("a larger body than push.body is 413, by its length or as it comes, which administrators see", async () => {
+    await start({ register: "open" }, { body: "1MiB" });
+    await hub.records(hub.tick(0, 1));
+    const body = JSON.stringify(hub.tick(0, 9000));
+    expect(body.length).toBeGreaterThan(1024 ** 2);
+    const refused = { status: 413, body: { success: false, error_code: "BODY_TOO_LARGE" } };
+    expect(await hub.records(body, { headers: { "Content-Length": String(body.length) } })).toMatchObject(refused);
+    const stream = new Blob([body]).stream();
+    const headers = { "Transfer-Encoding": "chunked" };
+    expect(await hub.ask("POST", "/api/receive-data", { headers }, stream)).toMatchObject(refused);
+    expect(hub.troubles.of("lab1").join()).toContain("larger than 1MiB (push.body)");
+  });
 });

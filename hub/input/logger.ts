@@ -53,7 +53,7 @@ class Logger implements RunningInput<typeof table> {
   readonly #own = new Map<string, Client>();
   /** Clients that are hosts of other inputs, by name. */
   readonly #guests = new Map<string, Client>();
-  /** Until when names are refused whose clients were deleted while they waited. */
+  /** When clients were deleted while they waited, by name, the longest ago first. */
   readonly #rejected = new Map<string, number>();
   /** Clients with bad records that were logged. */
   readonly #logged = new Set<string>();
@@ -117,7 +117,7 @@ class Logger implements RunningInput<typeof table> {
 
   /** An administrator who deletes a client that waits does not want to see it again at its next request. */
   #reject(name: string): void {
-    this.#rejected.set(name, this.#context.clock.now() + rejectedMs);
+    this.#rejected.set(name, this.#context.clock.now());
     const oldest = this.#rejected.keys().next();
     if (this.#rejected.size > mostRejected && !oldest.done) this.#rejected.delete(oldest.value);
   }
@@ -184,7 +184,7 @@ class Logger implements RunningInput<typeof table> {
     const own = this.#own.get(name);
     if (own !== undefined) return own;
     const rejected = this.#rejected.get(name);
-    if (rejected !== undefined && Math.abs(rejected - clock.now()) <= rejectedMs && !trusts) {
+    if (rejected !== undefined && Math.abs(clock.now() - rejected) < rejectedMs && !trusts) {
       throw new Fault(
         "sender_refused",
         `The client ${JSON.stringify(name)} was deleted here: it may register again tomorrow.`,
