@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { cases } from "../../test/cases.ts";
-import { card, SimulatedServer } from "../../test/logger.ts";
+import { card, SimulatedServer } from "../../test/logger-client.ts";
 
 // Records have local times, which the tests read again.
 const zone = process.env.TZ;

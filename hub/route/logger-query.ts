@@ -180,7 +180,7 @@ const list = v.pipe(
     },
   ]),
 );
-export const scopes = [
+const scopes = [
   "all_clients_all_gpus",
   "single_client_all_gpus",
   "all_clients_single_gpu",

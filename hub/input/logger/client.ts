@@ -27,7 +27,7 @@ const troubleMs = 600_000;
 const shownDriftMs = 30_000;
 
 /** What the field "agent" of a host shows for clients of the logger. */
-export const agent = "GPU Metrics Logger";
+const agent = "GPU Metrics Logger";
 
 /** The host that records belong to, and the right by which they do. */
 export interface ClientIdentity {
