@@ -53,7 +53,7 @@ test.each([
   [{ retryDelay: 90, retryBackoff: 1 }, 90],
 ])("with %j it waits neither nothing nor for ever: %d s", async (network, seconds) => {
   const world = new SimulatedServer({ state: "gone", network: { batchSize: 1, ...network } });
-  await world.pass(400);
+  await world.pass(200);
   const [last = 0, before = 0] = at(world).toReversed();
   expect(last - before).toBeCloseTo(seconds);
 });
