@@ -153,15 +153,17 @@ const sheetsByAddress: Plugin = {
 const oneFirstFile: Plugin = {
   name: "one-first-file",
   setup({ onResolve, onLoad }) {
-    const first = ["frame.tsx", "page/all.ts"].map((file) => `import ${JSON.stringify(join(top, "web", file))};`);
+    const first = ["frame.tsx", "page/all.ts", "theme.ts"].map((file) => `import ${JSON.stringify(join(top, "web", file))};`);
     const later = new Set<string>();
     onResolve({ filter: /^\./ }, ({ kind, path, resolveDir }) => {
       if (kind === "dynamic-import") later.add(join(resolveDir, path));
       return undefined;
     });
-    onLoad({ filter: /\/web\/.*\.tsx$/ }, ({ path }) =>
-      later.has(path) ? { contents: `${first.join("")}${readFileSync(path, "utf8")}`, loader: "tsx" } : undefined,
-    );
+    onLoad({ filter: /\/web\/.*\.tsx?$/ }, ({ path }) => {
+      if (!later.has(path)) return undefined;
+      const contents = `${first.join("")}${readFileSync(path, "utf8")}`;
+      return { contents, loader: path.endsWith("x") ? "tsx" : "ts" };
+    });
   },
 };
 
@@ -260,6 +262,8 @@ async function buildPage(): Promise<void> {
     splitting: true,
     target,
     minify: true,
+    // Escapes of Chinese characters take more bytes, compressed too.
+    charset: "utf8",
     jsx: "automatic",
     jsxImportSource: "preact",
     entryNames: "[name]-[hash]",
