@@ -153,7 +153,9 @@ const sheetsByAddress: Plugin = {
 const oneFirstFile: Plugin = {
   name: "one-first-file",
   setup({ onResolve, onLoad }) {
-    const first = ["frame.tsx", "page/all.ts", "theme.ts"].map((file) => `import ${JSON.stringify(join(top, "web", file))};`);
+    const first = ["frame.tsx", "page/all.ts", "theme.ts"].map(
+      (file) => `import ${JSON.stringify(join(top, "web", file))};`,
+    );
     const later = new Set<string>();
     onResolve({ filter: /^\./ }, ({ kind, path, resolveDir }) => {
       if (kind === "dynamic-import") later.add(join(resolveDir, path));
