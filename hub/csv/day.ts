@@ -22,12 +22,12 @@ export interface LoggerQuery {
 /** The cards of a list of devices, in the order in which the file has those of one time: by host, then by index. */
 export function cardsOf(known: Iterable<KnownDevice>): LoggerCard[] {
   const cards: LoggerCard[] = [];
-  for (const { host, level, key, index, name = "", metrics: own } of known) {
+  for (const { host, level, key, index, name = "", last, metrics: own } of known) {
     if (level !== "gpu" || index === undefined) continue;
     const series = metrics.flatMap((metric, place) =>
       own.includes(metric) ? [{ metric, of: "avg" as const, place }] : [],
     );
-    cards.push({ host, level, key, index, name, series });
+    cards.push({ host, level, key, index, name, last, series });
   }
   return cards.sort((a, b) => byText(a.host, b.host) || a.index - b.index || byText(a.key, b.key));
 }

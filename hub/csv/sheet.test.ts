@@ -24,7 +24,7 @@ interface Sample {
 
 const devices: SheetDevice[] = ["a", "b"].flatMap((host) =>
   [0, 1].map((index) => ({
-    ...{ host, level: "gpu" as const, key: `#${index}` },
+    ...{ host, level: "gpu" as const, key: `#${index}`, last: start + 50_000_000 },
     series: names.map((metric, place) => ({ metric, of: "avg" as const, place })),
   })),
 );
@@ -45,6 +45,7 @@ interface Query {
   readonly step?: number;
   readonly grain?: number;
   readonly intervalMs?: number;
+  readonly devices?: readonly SheetDevice[];
 }
 
 async function rows(model: Pick<Model, "read">, query: Query = {}): Promise<string[]> {
@@ -117,4 +118,27 @@ test("a window with more samples than the interval says is read in parts", async
   };
   expect(await rows(history, { intervalMs: 60_000 })).toEqual(wanted(all, 1));
   expect(Math.max(...sizes)).toBe(500);
+});
+
+test("a sample that comes while rows are read is in none of them, rather than in part", async () => {
+  const sample = (at: number): Sample => ({ host: "a", index: 0, at, values: [1, 2] });
+  const model = modelOf([sample(0), sample(1000)]);
+  const powers = devices.map((one) => ({ ...one, last: start + 1000 }));
+  const series =
+    powers[0]?.series.map((one, i) => ({ ...one, of: i === 0 ? ("avg" as const) : ("last" as const) })) ?? [];
+  const history: Pick<Model, "read"> = {
+    async read(query) {
+      const answer = await model.read(query);
+      const device = {
+        level: "gpu" as const,
+        key: "#0",
+        index: 0,
+        values: valuesOf("gpu", { gpu_power: 1, gpu_fan: 2 }),
+      };
+      model.append({ host: "a", at: start + 2000, devices: [device] });
+      return answer;
+    },
+  };
+  const asked = powers.map((one) => ({ ...one, series }));
+  expect(await rows(history, { devices: asked })).toEqual(["0 a#0 1 2", "1000 a#0 1 2"]);
 });

@@ -6,6 +6,8 @@ export interface SheetDevice {
   readonly host: string;
   readonly level: Level;
   readonly key: string;
+  /** Time of its newest sample when the rows are asked for. Of a later one some metrics may come too late to be read. Unix ms. */
+  readonly last: number;
   /** Metrics of its row, with the aggregate of each; those that it has not are unknown. */
   readonly series: readonly { readonly metric: string; readonly of: Aggregate; readonly place: number }[];
 }
@@ -116,6 +118,7 @@ function* linesOf<D extends SheetDevice>(
     const cursor = heap.first;
     const at = cursor.at;
     cursor.take(values);
+    if (at > cursor.device.last) continue;
     text += line(cursor.device, at, values);
     if (text.length < pieceLength) continue;
     yield Buffer.from(text);

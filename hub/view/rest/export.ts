@@ -183,7 +183,7 @@ interface Wanted {
 
 function namedOf(
   { live }: HubView,
-  { host, level, key, index, metrics: own }: KnownDevice,
+  { host, level, key, index, last, metrics: own }: KnownDevice,
   { metrics, of, step, mask }: Wanted,
 ): NamedDevice & { readonly order: number } {
   const waiting = live.host(host)?.profile?.waiting === true;
@@ -194,7 +194,7 @@ function namedOf(
     return [{ metric: metric.name, of: of ?? usual, place }];
   });
   const head = `${quoted(defused(host))},${level},${quoted(defused(shown))},${index ?? ""},`;
-  return { host, level, key, series, head, order: 1000 * levels.indexOf(level) + (index ?? 0) };
+  return { host, level, key, last, series, head, order: 1000 * levels.indexOf(level) + (index ?? 0) };
 }
 
 /** "2026-11-27T08:30:00.000+08:00" */
