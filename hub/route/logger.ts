@@ -105,10 +105,14 @@ export const loggerReceiveRoutes = {
     description:
       "One record, or an array of any number up to `push.body`, which is read while it arrives. A client is a host of the name `client_name`. Of an array, good records are taken and bad ones counted; one record that is bad is 422. A record that comes again counts once. Who may send: `push.logger`.",
   },
-  receiveGpuData: { ...common, path: receivePaths[1], summary: "Takes one record, as `POST /api/receive-data` does" },
+  receiveGpuData: {
+    ...common,
+    path: receivePaths[1],
+    summary: "The same as `POST /api/receive-data`, at the path of the server's documents",
+  },
   receiveGpuBatch: {
     ...common,
     path: receivePaths[2],
-    summary: "Takes a list of records, as `POST /api/receive-data` does",
+    summary: "The same as `POST /api/receive-data`, at the documents' path for arrays",
   },
 } as const satisfies Routes;
