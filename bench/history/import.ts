@@ -1,4 +1,4 @@
-// npx node bench/history/import.ts [polls in thousands] [newest first]: an import into the history while a host is polled:
+// npx node bench/history/import.ts [polls in thousands] [newest | backwards]: an import into the history while a host is polled:
 // memory, bytes on disk, the longest pause of the event loop, and whether all of it is in the summaries.
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,9 @@ const clients = 6;
 /** Polls between two calls of `ready`. */
 const every = 500;
 const polls = Number(process.argv[2] ?? 1250) * 1000;
-const newestFirst = process.argv[3] === "newest";
+/** The newest day first, or every sample before those that came: each then begins a chunk of its own. */
+const backwards = process.argv[3] === "backwards";
+const newestFirst = backwards || process.argv[3] === "newest";
 const metrics = [
   ...["gpu_utilization", "gpu_memory_utilization", "gpu_temperature", "gpu_power", "gpu_fan"],
   ...["gpu_memory_used", "gpu_memory_total", "gpu_clock_sm", "gpu_clock_memory"],
@@ -87,8 +89,9 @@ console.log(
 for (let i = 0; i < days && done < polls; i++) {
   const date = end - (newestFirst ? i + 1 : days - i) * day;
   for (let minute = 0; minute < day / paceMs && done < polls; minute++) {
+    const at = date + (backwards ? day - (minute + 1) * paceMs : minute * paceMs);
     for (let client = 0; client < clients; client++) {
-      store.append({ host: `client${client}`, at: date + minute * paceMs, devices: devices() });
+      store.append({ host: `client${client}`, at, devices: devices() });
       if (++done % every === 0) await store.ready();
     }
   }

@@ -31,8 +31,9 @@ const largest = 2 ** 51;
 /** Maximum bytes of a row: time, one bit a column, and for each column a token and a double. */
 const roomFor = (columns: number): number => 16 + Math.ceil(columns / 8) + columns * 9;
 
-/** Bytes of memory of a column beside its values. */
-const columnBytes = 100;
+/** Bytes of memory of a chunk, and of each of its columns, beside its values. */
+const chunkBytes = 5000;
+const columnBytes = 80;
 
 const doubles = new DataView(new ArrayBuffer(8));
 
@@ -99,7 +100,7 @@ export class HeadChunk {
 
   /** Approximate bytes of memory. */
   get size(): number {
-    return this.#bytes.length + this.columns.length * columnBytes;
+    return this.#bytes.length + chunkBytes + this.columns.length * columnBytes;
   }
 
   /** Copies the bytes from an offset on. Rows are short: a loop is faster than a view (bench/history/micro.ts). */

@@ -170,7 +170,7 @@ test("an import that is larger than memory is written while it goes on, the olde
   // Fractions that never repeat take nine bytes each: 1.3 MB of a block.
   const values = new Float64Array(kept.gpu.length);
   const cards = Array.from({ length: 5 }, (_, i) => ({ level: "gpu", key: `GPU-${i}`, index: i, values }) as const);
-  const blocks = 44;
+  const blocks = 30;
   const perBlock = 1440;
   for (let i = 0; i < blocks * perBlock; i++) {
     for (let k = 0; k < values.length; k++) values[k] = Math.sqrt(2 + i + k / 32);
@@ -186,7 +186,7 @@ test("an import that is larger than memory is written while it goes on, the olde
   copy.remove();
   const oldest = (now - 30 * day) / blockMs;
   expect(written.length).toBeGreaterThan(3);
-  expect(written.length).toBeLessThan(blocks / 2);
+  expect(written.length).toBeLessThan(blocks / 2 + 3);
   expect(written.map((block) => block - oldest)).toEqual([...written.keys()]);
   // So that the end does not take long: the rest stays in the journal.
   scene.tick = 1000;

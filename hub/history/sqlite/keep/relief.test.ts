@@ -23,24 +23,18 @@ const chosen = (blocks: readonly HeadBlock[], bytes = 0): number[] =>
   relief(blocks, journal(bytes), now).map(({ order }) => order);
 
 test("nothing is compacted early while memory and journal are small, or only blocks that go on are large", () => {
-  expect(chosen([block(a, 10, 1, 20), block(a, 11, 2, 20), block(b, 1000, 3, 500, 1)], 100)).toEqual([]);
+  expect(chosen([block(a, 10, 1, 15), block(a, 11, 2, 15), block(b, 1000, 3, 500, 1)], 100)).toEqual([]);
 });
 
 test("blocks that were not touched for the longest time go first, until the rest is small", () => {
-  const blocks = [
-    block(a, 12, 4, 10),
-    block(a, 10, 2, 10),
-    block(a, 11, 1, 10),
-    block(b, 10, 3, 10),
-    block(b, 9, 5, 10),
-  ];
-  expect(chosen(blocks)).toEqual([1]);
-  expect(chosen([...blocks, block(b, 8, 6, 10), block(a, 7, 7, 1)])).toEqual([1, 2, 3]);
+  const blocks = [block(a, 12, 4, 7), block(a, 10, 2, 7), block(a, 11, 1, 7), block(b, 10, 3, 7), block(b, 9, 5, 7)];
+  expect(chosen(blocks)).toEqual([1, 2]);
+  expect(chosen([...blocks, block(b, 8, 6, 7), block(a, 7, 7, 1)])).toEqual([1, 2, 3]);
 });
 
 test("the block that was touched last of each host goes only if the others are not enough", () => {
-  expect(chosen([block(a, 1, 1, 30), block(b, 1, 2, 15), block(b, 2, 3, 5)])).toEqual([2]);
-  expect(chosen([block(a, 1, 1, 30), block(b, 1, 2, 5), block(b, 2, 3, 25)])).toEqual([2, 1]);
+  expect(chosen([block(a, 1, 1, 20), block(b, 1, 2, 11), block(b, 2, 3, 4)])).toEqual([2]);
+  expect(chosen([block(a, 1, 1, 20), block(b, 1, 2, 4), block(b, 2, 3, 16)])).toEqual([2, 1]);
 });
 
 test("a journal that is too large loses its oldest segments: the blocks in them go, those that go on too", () => {

@@ -3,8 +3,8 @@ import type { HostRecord } from "../names.ts";
 import type { HeadBlock } from "./head.ts";
 
 /** Memory of head chunks of blocks that have ended, beyond which some are compacted, and what is left then. Bytes. */
-const mostHeadBytes = 48 * 2 ** 20;
-const leftHeadBytes = 40 * 2 ** 20;
+const mostHeadBytes = 32 * 2 ** 20;
+const leftHeadBytes = 26 * 2 ** 20;
 /** Size of the journal beyond which blocks that keep its oldest segments are compacted. Bytes. */
 const mostJournalBytes = 128 * 2 ** 20;
 /** The newest segments, which are left then. */
