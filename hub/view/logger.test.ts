@@ -164,6 +164,13 @@ describe("which cards", () => {
     }
   });
 
+  test("the history of a host that is gone is under its name, also where another one is shown under it now", async () => {
+    scene.put("2026-11-27 08:00:00", { gpu_utilization: 90 }, { host: "Blue" });
+    scene.roster.write({ hosts: [{ name: "gpu2", shown: "Blue" }] });
+    expect(await scene.ask("list", { client_name: "Blue" })).toHaveLength(2);
+    expect(await scene.ask("statistics", { client_name: "Blue" })).toMatchObject({ period_average: 70 });
+  });
+
   test("cards that replaced one another are one GPU, and an instance of a card is none", async () => {
     scene.put("2026-11-27 08:00:05", { gpu_utilization: 70 }, { key: "GPU-new" });
     scene.put("2026-11-27 08:00:05", { gpu_utilization: 100 }, { key: "MIG-4f3" });

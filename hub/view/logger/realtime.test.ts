@@ -49,10 +49,15 @@ test.each([
   expect(await scene.ask("realtime")).toMatchObject({ temperature: mean, utilization_gpu: 0, gpu_count: 1 });
 });
 
-test("power is the mean of watts with two decimals, as records have them", async () => {
+test.each([
+  // Records of 10 W, 10 W and 10.01 W; the mean of what was measured is 10.0057 W.
+  [[10_004, 10_004, 10_009], 10],
   // 71.545 W are 71.55 W in a record, as Python rounds them, and 71.535 W are 71.53 W.
-  for (const [i, gpu_power] of [71_545, 71_535, 71_544].entries()) scene.put(`2026-11-27 08:00:0${i}`, { gpu_power });
-  expect(await scene.ask("realtime")).toMatchObject({ power_draw: 71.54 });
+  [[71_545], 71.55],
+  [[71_535], 71.53],
+])("power of %j mW is %d W: the mean of records, which have watts with two decimals", async (values, mean) => {
+  for (const [i, gpu_power] of values.entries()) scene.put(`2026-11-27 08:00:0${i}`, { gpu_power });
+  expect(await scene.ask("realtime")).toMatchObject({ power_draw: mean });
 });
 
 test.each([
