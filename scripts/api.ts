@@ -52,7 +52,7 @@ interface Carrier {
 
 interface Operation {
   readonly description: string;
-  readonly requestBody?: Carrier & { readonly description: string };
+  readonly requestBody?: Carrier & { readonly description?: string };
   readonly parameters?: readonly { readonly name: string; readonly schema: Allowed }[];
   readonly responses: Readonly<Record<string, Response>>;
 }
@@ -115,7 +115,8 @@ function bodyOf({ requestBody }: Operation): string {
   const fields = Object.entries(properties).map(
     ([name, one]) => `\`${name}\` (${typeOf(one)}${required.includes(name) ? ", required" : ""})`,
   );
-  return `\nBody: JSON with ${fields.join(", ")}${more}. ${requestBody.description}\n`;
+  const { description = "" } = requestBody;
+  return `\nBody: JSON with ${fields.join(", ")}${more}.${description === "" ? "" : ` ${description}`}\n`;
 }
 
 /** Returns the values of a field in words: "text or null", "`read` or `push`". */

@@ -196,7 +196,10 @@ function operation(name: string, route: Route, titled: Titled): object {
       ? {}
       : {
           requestBody: {
-            description: `At most ${limit} bytes.`,
+            // Where a handler reads the body by itself, only the row knows.
+            ...(route.body === undefined && route.limit === undefined
+              ? {}
+              : { description: `At most ${limit} bytes.` }),
             required: true,
             content: Object.fromEntries(bodies),
           },
