@@ -27,8 +27,10 @@ const copied: readonly Copied[] = [
       licence,
       // ReDoc fetches its logo from another host, and removes the image if that fails.
       [/https:\/\/cdn\.redoc\.ly\/redoc\/logo-mini\.svg/, "data:,"],
-      // Its theme has no setting for the colour of a pattern.
+      // Its theme has no settings for the colours of a pattern, and of the buttons of alternatives.
       [/(?<=color: )#0e7c86(?=;)/, "var(--pattern, #0e7c86)"],
+      [/(?<=\$active\?`\\n {6}color: )white(?=;)/, "var(--chosen, white)"],
+      [/(?<=\\n {8}background-color: )white(?=;\\n {6}`\})/, "var(--choice, white)"],
       sourceMap,
     ],
   },

@@ -162,7 +162,7 @@ describe.skipIf(missingBrowser() !== undefined)("the documentation of the interf
   test.each(["light", "dark"])("ReDoc has the theme that the viewer chose on the page: %s", async (theme) => {
     const { page, noise } = await open();
     await page.evaluate((chosen) => localStorage.setItem("gohm.theme", chosen), theme);
-    await shorten(page, ["/api/history", "/api/v1/session", "/api/v1/admin/nodes/{name}"]);
+    await shorten(page, ["/api/history", "/api/receive-data", "/api/v1/session", "/api/v1/admin/nodes/{name}"]);
     await go(page, "redoc");
     expect(await page.locator(`html[data-theme=${theme}]`).count()).toBe(1);
     expect(await faultsOf(page, theirs.redoc)).toEqual([]);
