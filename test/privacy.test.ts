@@ -234,10 +234,7 @@ async function surfaces(headers: Headers): Promise<Map<string, string>> {
   for (const [i, event] of (await feedEvents(headers)).entries()) all.set(`/feed ${i}`, plain(event));
   for (const path of Object.values(asked).flat()) {
     for (const accept of ["application/json", "application/x-protobuf"]) {
-      const answer = await fetch(`${served.url}${path}`, {
-        headers: { ...headers, accept },
-        redirect: "manual",
-      });
+      const answer = await fetch(`${served.url}${path}`, { headers: { ...headers, accept }, redirect: "manual" });
       const heads = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
       all.set(`${accept} ${path}`, heads.toLowerCase() + plain(new Uint8Array(await answer.arrayBuffer())));
     }
