@@ -4,7 +4,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { dayAfter, type Zone } from "../../program/zone.ts";
 
-export const header =
+const header =
   "timestamp,gpu_id,gpu_name,utilization_gpu,utilization_memory,memory_total,memory_used,memory_free,temperature,power_draw,power_limit,fan_speed,client_name";
 
 /** Models of the clients' cards: name, memory in MiB, power limit in watts. One has a comma and quotes in its name. */
