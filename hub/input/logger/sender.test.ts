@@ -173,6 +173,17 @@ describe("whose name it is", () => {
     expect(kept().map(([, values]) => values["gpu #0"])).toEqual([50, 7]);
   });
 
+  test("a machine that registers later has precedence, too", async () => {
+    await start({}, polled);
+    await hub.records(gpu1(), { from: "10.0.0.1" });
+    const token = await hub.enrolled("gpu1", { secret: hub.enrolment("lab") }, { from: "10.0.0.2" });
+    hub.now += 5 * second;
+    await hub.report(token, { hostname: "gpu1", gpus: [{ index: 0, utilizationPct: 7 }] }, { from: "10.0.0.2" });
+    hub.now += 5 * second;
+    await hub.records(gpu1(), { from: "10.0.0.1" });
+    expect(kept("gpu1").map(([, values]) => values["gpu #0"])).toEqual([50, 7]);
+  });
+
   test("an address that several machines have is nobody's", async () => {
     await hub.enrolled("lab1", {}, { from: "10.0.0.7" });
     await hub.enrolled("lab2", {}, { from: "10.0.0.7" });
