@@ -39,14 +39,14 @@ declare const SwaggerUIBundle: (settings: SwaggerSettings) => unknown;
  * True if a person may send an operation's request from the documentation: those that only read, and end. A signed-in
  * administrator would otherwise delete an account with the example of its documentation.
  */
-export function mayTry({ paths }: OpenApi, path: string, method: string): boolean {
+function mayTry({ paths }: OpenApi, path: string, method: string): boolean {
   const operation = paths[path]?.[method];
   if (operation === undefined || (method !== "get" && operation["x-needs"] !== "read")) return false;
   return !("text/event-stream" in (operation.responses?.[200]?.content ?? {}));
 }
 
 /** Swagger UI sends the example of every parameter. Of those that may be left out, it becomes a part of the description. */
-export function withoutOptions(spec: OpenApi): OpenApi {
+function withoutOptions(spec: OpenApi): OpenApi {
   const plain = (one: Parameter): Parameter => {
     if (one.required || one.example === undefined) return one;
     const { example, description = "", ...rest } = one;
@@ -62,7 +62,7 @@ export function withoutOptions(spec: OpenApi): OpenApi {
 }
 
 /** The part of a document at a path, with the named schemas in the places that refer to them. */
-export function inlined(spec: OpenApi, path: readonly string[]): unknown {
+function inlined(spec: OpenApi, path: readonly string[]): unknown {
   const at = (keys: readonly string[]): unknown =>
     keys.reduce<unknown>((value, key) => (value as Readonly<Record<string, unknown>> | undefined)?.[key], spec);
   const inline = (value: unknown, within: readonly string[]): unknown => {
