@@ -123,6 +123,7 @@ export const contracts: readonly string[] = [
   "hub/route/route.ts",
   "hub/task/task.ts",
   "hub/view/body.ts",
+  "hub/view/card.ts",
   "hub/view/view.ts",
   "web/part/part.tsx",
   "web/text/admin.ts",

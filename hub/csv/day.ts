@@ -3,33 +3,41 @@ import type { KnownDevice, Store } from "../history/store.ts";
 import { heading, lineOf, metrics } from "./form.ts";
 import { type SheetDevice, sheet } from "./sheet.ts";
 
-/** A card with what a row of the logger's file says of it. */
-interface LoggerCard extends SheetDevice {
-  readonly index: number;
+/** What a row of the logger's file says of a card. */
+export interface FileCard {
+  readonly client: string;
+  readonly gpuId: number;
   readonly name: string;
+  readonly device: KnownDevice;
+}
+
+interface FileDevice extends SheetDevice {
+  readonly card: FileCard;
 }
 
 export interface LoggerQuery {
   readonly history: Pick<Store, "read">;
   readonly zone: Zone;
-  readonly cards: readonly LoggerCard[];
+  /** In any order. */
+  readonly cards: readonly FileCard[];
   /** Unix milliseconds, half-open. */
   readonly from: number;
   readonly to: number;
   readonly intervalMs: number;
 }
 
-/** The cards of a list of devices, in the order in which the file has those of one time: by host, then by index. */
-export function cardsOf(known: Iterable<KnownDevice>): LoggerCard[] {
-  const cards: LoggerCard[] = [];
-  for (const { host, level, key, index, name = "", last, metrics: own } of known) {
-    if (level !== "gpu" || index === undefined) continue;
+/** Cards in the order in which the file has those of one time. */
+function devicesOf(cards: readonly FileCard[]): FileDevice[] {
+  const sorted = cards.toSorted(
+    (a, b) => byText(a.client, b.client) || a.gpuId - b.gpuId || byText(a.device.key, b.device.key),
+  );
+  return sorted.map((card) => {
+    const { device } = card;
     const series = metrics.flatMap((metric, place) =>
-      own.includes(metric) ? [{ metric, of: "avg" as const, place }] : [],
+      device.metrics.includes(metric) ? [{ metric, of: "avg" as const, place }] : [],
     );
-    cards.push({ host, level, key, index, name, last, series });
-  }
-  return cards.sort((a, b) => byText(a.host, b.host) || a.index - b.index || byText(a.key, b.key));
+    return { ...device, card, series };
+  });
 }
 
 export const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
@@ -45,16 +53,16 @@ export async function* loggerFile({ zone, cards, ...query }: LoggerQuery): Async
   let time = "";
   yield* sheet({
     ...query,
-    devices: cards,
+    devices: devicesOf(cards),
     step: 0,
     grain: 1000,
     width: metrics.length,
-    line({ index, name, host }, at, values) {
+    line({ card: { client, gpuId, name } }, at, values) {
       if (Math.floor(at / 1000) !== second) {
         second = Math.floor(at / 1000);
         time = zone.format(at);
       }
-      return lineOf({ time, gpu: index, name, client: host, values });
+      return lineOf({ time, gpu: gpuId, name, client, values });
     },
   });
 }

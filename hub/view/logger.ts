@@ -8,7 +8,7 @@ import { until } from "../history/store.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { loggerQueryRoutes, mostDays } from "../route/logger-query.ts";
 import { answer, whole } from "./body.ts";
-import { byGpu, type CardFilter, cardsOf, idOf, type LoggerCard, matching } from "./logger/card.ts";
+import { byGpu, type CardFilter, idOf, type LoggerCard, loggerCards, matching } from "./card.ts";
 import { clipped, type DayRange, dayMs, hourMs, localGrid } from "./logger/grid.ts";
 import { current, newestOf, type Realtime, realtimeOf } from "./logger/realtime.ts";
 import { statisticsOf } from "./logger/statistics.ts";
@@ -128,7 +128,7 @@ async function read(
   { days, unitMs, rows }: UsageQuestion,
 ): Promise<{ usage: Usage; first: number }> {
   const zone = hub.zone();
-  const cards = matching(await cardsOf(hub), body, hub.roster);
+  const cards = matching(await loggerCards(hub), body, hub.roster);
   const grid = localGrid(await daysWithSamples(hub, cards, days), zone, unitMs);
   const reservation = await budget.reserve(c, whole + rowBytes * rows + usageBytes(grid));
   const usage = await usageOf(hub.history, cards, grid);
@@ -166,7 +166,7 @@ const echo = ({ gpu_id, client_name }: CardFilter): object => ({
 
 async function list(hub: HubView, { c, body }: ListRequest): Promise<Response> {
   const zone = hub.zone();
-  const newest = byGpu(matching(await cardsOf(hub), body, hub.roster)).flatMap(([card]) => card ?? []);
+  const newest = byGpu(matching(await loggerCards(hub), body, hub.roster)).flatMap(([card]) => card ?? []);
   newest.sort((a, b) => (a.client === b.client ? a.gpuId - b.gpuId : a.client < b.client ? -1 : 1));
   const data = newest.map(({ gpuId, name, client, device }) => ({
     gpu_id: gpuId,
@@ -191,7 +191,7 @@ async function realtime(hub: HubView, { c, budget, body }: RealtimeRequest): Pro
   const { history, zone, clock, roster } = hub;
   const data = (at: number, scope: string, means: Realtime): Response =>
     c.json({ success: true, data: { timestamp: zone().format(at), type: "average", scope, ...means } });
-  const all = await cardsOf(hub);
+  const all = await loggerCards(hub);
   const newest = newestOf(all);
   if (newest === undefined) return data(clock.now(), "no_data", nothing);
   const cards = matching(current(all, newest), body, roster);

@@ -2,10 +2,11 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { dayAfter } from "../../../program/zone.ts";
-import { cardsOf, loggerFile } from "../../csv/day.ts";
+import { loggerFile } from "../../csv/day.ts";
 import { fileOf } from "../../csv/form.ts";
 import { checkSignal, until } from "../../history/store.ts";
-import { counts, type HubView, intervalOf } from "../../view/view.ts";
+import { loggerCards } from "../../view/card.ts";
+import { type HubView, intervalOf } from "../../view/view.ts";
 
 export interface DayFileOptions {
   readonly view: HubView;
@@ -81,13 +82,12 @@ export class DayFile {
     const from = zone.startOfDay(day) ?? 0;
     const to = zone.startOfDay(dayAfter(day)) ?? from;
     const history = until(view.history, signal);
-    const known = (await history.known({ level: "gpu" })).filter(
-      ({ host, last }) => last >= from && counts(view, host),
-    );
-    const paces = new Set(known.map(({ host }) => intervalOf(view, host)));
+    const all = await loggerCards({ ...view, history });
+    const cards = all.filter(({ device }) => device.last >= from);
+    const paces = new Set(cards.map(({ client }) => intervalOf(view, client)));
     const intervalMs = 1000 * Math.max(1, Math.min(60, ...paces));
     let lines = 0;
-    for await (const piece of loggerFile({ history, zone, cards: cardsOf(known), from, to, intervalMs })) {
+    for await (const piece of loggerFile({ history, zone, cards, from, to, intervalMs })) {
       checkSignal(signal);
       for (let at = piece.indexOf(newline); at >= 0; at = piece.indexOf(newline, at + 1)) lines++;
       await file.writeFile(piece);

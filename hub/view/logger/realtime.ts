@@ -1,6 +1,6 @@
 import { round } from "../../../program/round.ts";
 import type { HistoryReader, SeriesId } from "../../history/store.ts";
-import { byGpu, type LoggerCard } from "./card.ts";
+import { byGpu, type LoggerCard } from "../card.ts";
 
 /** The newest samples that count as current. Milliseconds, both ends inclusive. */
 const windowMs = 300_000;

@@ -1,6 +1,6 @@
 import type { Columns, HistoryReader, SeriesId } from "../../history/store.ts";
 import { turn } from "../body.ts";
-import type { LoggerCard } from "./card.ts";
+import type { LoggerCard } from "../card.ts";
 import type { LocalGrid } from "./grid.ts";
 
 const metric = "gpu_utilization";

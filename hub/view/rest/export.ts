@@ -4,7 +4,7 @@ import { dayAfter } from "../../../program/zone.ts";
 import type { Metric } from "../../../proto/catalog.ts";
 import { levels } from "../../../proto/device.ts";
 import { Kind, Unit } from "../../../proto/gen/metric_pb.js";
-import { byText, cardsOf, loggerFile } from "../../csv/day.ts";
+import { byText, loggerFile } from "../../csv/day.ts";
 import { type SheetDevice, sheet, sheetBytes } from "../../csv/sheet.ts";
 import { Fault } from "../../fault.ts";
 import { some } from "../../history/series.ts";
@@ -13,7 +13,8 @@ import type { RouteRequest } from "../../route/handler.ts";
 import type { ParameterValues } from "../../route/parameter.ts";
 import type { transferRoutes } from "../../route/transfer.ts";
 import { answer, whole } from "../body.ts";
-import { counts, type HubView, intervalOf } from "../view.ts";
+import { loggerCards } from "../card.ts";
+import { counts, countsInHistory, type HubView, intervalOf } from "../view.ts";
 import { metricOf } from "./query.ts";
 
 type ExportParameters = ParameterValues<typeof transferRoutes.export.params>;
@@ -36,7 +37,7 @@ export async function exported(
   const { form = "logger" } = given;
   const made =
     form === "logger"
-      ? logger(hub, given, { known, range, zone })
+      ? await logger(hub, given, { known, range, zone })
       : listing(hub, given, { known, range, zone, mask: hub.privacy.maskFor(by), isLong: form === "long" });
   return answer({ c, log: hub.log }, made, {
     "Content-Type": "text/csv; charset=utf-8; header=present",
@@ -79,7 +80,7 @@ async function devicesOf(
   { host, client, gpu }: ExportParameters,
   { from }: Pick<Range, "from">,
 ): Promise<readonly KnownDevice[]> {
-  const all = (await hub.history.known()).filter((one) => counts(hub, one.host));
+  const all = (await hub.history.known()).filter((one) => countsInHistory(hub, one.host));
   const named = [...host, ...client];
   const hosts = new Set(all.map((one) => one.host));
   for (const { name } of hub.live.hosts()) if (counts(hub, name)) hosts.add(name);
@@ -113,18 +114,20 @@ const paceOf = (hub: HubView, known: readonly KnownDevice[]): number =>
   1000 * Math.max(1, Math.min(60, ...new Set(known.map(({ host }) => intervalOf(hub, host)))));
 
 /** @throws Fault bad_request */
-function logger(
+async function logger(
   hub: HubView,
   given: ExportParameters,
   { known, range, zone }: ExportScope,
-): AsyncGenerator<Uint8Array> {
+): Promise<AsyncGenerator<Uint8Array>> {
   const others = { metric: given.metric[0], level: given.level, step: given.step, of: given.of, time: given.time };
   for (const [name, value] of Object.entries(others)) {
     if (value === undefined) continue;
     throw new Fault("bad_request", `The parameter "${name}" is for the forms long and wide: name one with "form".`);
   }
   const { history } = hub;
-  return loggerFile({ history, zone, cards: cardsOf(known), ...range, intervalMs: paceOf(hub, known) });
+  const wanted = new Set(known.map(({ host, level, key }) => `${host}\n${level}\n${key}`));
+  const cards = (await loggerCards(hub)).filter(({ client, device }) => wanted.has(`${client}\ngpu\n${device.key}`));
+  return loggerFile({ history, zone, cards, ...range, intervalMs: paceOf(hub, known) });
 }
 
 interface ListingScope extends ExportScope {

@@ -1,11 +1,11 @@
-import { gpuKey, indexOfKey } from "../../../proto/device.ts";
-import type { KnownDevice } from "../../history/store.ts";
-import type { RosterView } from "../../roster.ts";
-import { countsInHistory, type HubView } from "../view.ts";
+import { gpuKey, indexOfKey } from "../../proto/device.ts";
+import type { KnownDevice } from "../history/store.ts";
+import type { RosterView } from "../roster.ts";
+import { countsInHistory, type HubView } from "./view.ts";
 
-/** A card that history knows, as a GPU of one of the logger's clients. */
+/** A card that history knows, as a GPU of one of the logger's clients: what its queries and its files are about. */
 export interface LoggerCard {
-  /** The name that is shown of its host. */
+  /** Its host's own name, which never changes: files are imported again under it. */
   readonly client: string;
   /** Its index on the host. Cards that replaced one another have the same. */
   readonly gpuId: number;
@@ -14,6 +14,8 @@ export interface LoggerCard {
   readonly device: KnownDevice;
 }
 
+export type CardSources = Pick<HubView, "history" | "live" | "roster">;
+
 /** What a question says of the cards that it is about. */
 export interface CardFilter {
   readonly gpu_id?: number | string | null | undefined;
@@ -21,17 +23,15 @@ export interface CardFilter {
 }
 
 /** Lists every physical card with samples. @throws Fault canceled */
-export async function cardsOf(hub: HubView): Promise<LoggerCard[]> {
-  const { history, live, roster } = hub;
+export async function loggerCards(hub: CardSources): Promise<LoggerCard[]> {
+  const { history, live } = hub;
   const known = await history.known({ level: "gpu" });
-  const clients = new Map<string, string | undefined>();
-  for (const { host } of known) {
-    if (!clients.has(host)) clients.set(host, countsInHistory(hub, host) ? roster.nameOf(host) : undefined);
-  }
+  const hosts = new Set(known.map(({ host }) => host));
+  for (const host of hosts) if (!countsInHistory(hub, host)) hosts.delete(host);
   return known.flatMap((device): LoggerCard[] => {
-    const client = clients.get(device.host);
+    const client = device.host;
     const gpuId = device.index ?? indexOfKey(device.key);
-    if (client === undefined || gpuId === undefined) return [];
+    if (!hosts.has(client) || gpuId === undefined) return [];
     const now = live.host(device.host)?.info?.gpus.find((gpu) => gpuKey(gpu) === device.key);
     // The logger knows whole cards only; an instance (MIG) has the index of its card.
     if (now?.parent !== undefined || device.key.startsWith("MIG-")) return [];
@@ -39,7 +39,7 @@ export async function cardsOf(hub: HubView): Promise<LoggerCard[]> {
   });
 }
 
-/** Finds the cards that a question is about. A client may be named by the host's own name, too. */
+/** Finds the cards that a question is about. A client may be named by the shown name of the host, too. */
 export function matching(
   cards: readonly LoggerCard[],
   { gpu_id, client_name }: CardFilter,
@@ -50,7 +50,7 @@ export function matching(
   return cards.filter(
     (card) =>
       (gpuId === null || card.gpuId === gpuId) &&
-      (host === undefined || card.device.host === host || card.client === client_name),
+      (host === undefined || card.client === host || card.client === client_name),
   );
 }
 
