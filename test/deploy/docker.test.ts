@@ -146,7 +146,7 @@ describe.each(files)("%s", (file) => {
     ].map(([, name]) => name);
     expect(set.filter((name) => !settings.some(({ env }) => env === name))).toEqual([]);
     const table = file.startsWith("agent") ? agentTable : hubTable;
-    const ports = Object.values(table).flatMap((row) => /:(\d+)$/.exec(String(row.default))?.[1] ?? []);
+    const ports = Object.values(table).flatMap((row) => /^[\d.[\]:]+:(\d{3,})$/.exec(String(row.default))?.[1] ?? []);
     expect(of("EXPOSE")[0]?.words).toEqual(expect.arrayContaining(ports));
   });
 });
