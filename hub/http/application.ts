@@ -212,7 +212,7 @@ function shapeNear(routes: Routes, path: string): ErrorShape | undefined {
 async function bodyOf(c: Context, format: BodyFormat<GenericSchema>, shape: ErrorShape | undefined): Promise<unknown> {
   const isLogger = shape === "logger";
   try {
-    return await readBody(c, { ...format, anyType: isLogger });
+    return await readBody(c, { ...format, anyType: isLogger, everyPlace: isLogger });
   } catch (error) {
     const { errors } = asFault(error);
     throw isLogger && errors !== undefined ? validationFault(errors, { cause: error }) : error;

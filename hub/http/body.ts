@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { type BaseIssue, type GenericSchema, getDotPath, type InferOutput, safeParse } from "valibot";
 import { nearest } from "../../program/hint.ts";
 import { clean } from "../../proto/clean.ts";
-import { Fault } from "../fault.ts";
+import { type BodyError, Fault } from "../fault.ts";
 
 /** What a JSON body must be. */
 export interface BodyFormat<S extends GenericSchema> {
@@ -11,6 +11,8 @@ export interface BodyFormat<S extends GenericSchema> {
   readonly limit: number;
   /** True if the header Content-Type may say anything, or be missing. */
   readonly anyType?: boolean;
+  /** True if an error names every wrong place, not only the first. */
+  readonly everyPlace?: boolean;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface BodyFormat<S extends GenericSchema> {
  */
 export async function readBody<S extends GenericSchema>(
   c: Context,
-  { schema, limit, anyType = false }: BodyFormat<S>,
+  { schema, limit, anyType = false, everyPlace = false }: BodyFormat<S>,
 ): Promise<InferOutput<S>> {
   const type = (c.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
   if (type !== "application/json" && !anyType) {
@@ -28,31 +30,31 @@ export async function readBody<S extends GenericSchema>(
   }
   const text = await textOf(c.req.raw, { length: Number(c.req.header("content-length") ?? 0), limit });
   const value = parse(text);
-  const { success, output, issues } = safeParse(schema, value, { abortEarly: true });
   // A schema of an object takes a list for one without fields.
-  if (success && Array.isArray(value)) throw wrong("The body must be an object.", { type: "object" });
+  if (Array.isArray(value)) throw wrong("The body must be an object.", { type: "object" });
+  const { success, output, issues } = safeParse(schema, value, { abortEarly: !everyPlace });
   if (success) return output;
-  const [issue] = issues;
-  const at = (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : clean(String(key), 64)));
-  if (issue.type === "strict_object" && issue.expected === "never") {
-    if (Array.isArray(value)) throw wrong("The body must be an object.", { type: "object" });
-    throw wrong(unknownKey(String(issue.input), schema), { at, type: "extra_forbidden" });
-  }
-  // The value is not repeated: it may be as long as the body.
-  const place = clean(getDotPath(issue) ?? "");
-  const isMissing = issue.received === "undefined" && issue.message.startsWith("Invalid key:");
-  if (isMissing) throw wrong(`The body must have the key "${place}".`, { at, type: "missing" });
-  const subject = place === "" ? "The body" : `The body's "${place}"`;
-  throw wrong(`${subject} must be ${wantedOf(issue)}.`, { at, type: issue.type });
+  const errors = issues.map((issue) => errorOf(issue, schema));
+  throw new Fault("bad_request", errors[0]?.msg ?? "The body is not valid.", { errors });
 }
 
-/** @param at keys and indices of the wrong place; the whole body by default */
-function wrong(
-  message: string,
-  { at = [], type }: { readonly at?: readonly (string | number)[]; readonly type: string },
-  options?: ErrorOptions,
-): Fault {
-  return new Fault("bad_request", message, { ...options, errors: [{ loc: ["body", ...at], msg: message, type }] });
+/** What is wrong with one place. The value is not repeated: it may be as long as the body. */
+function errorOf(issue: BaseIssue<unknown>, schema: GenericSchema): BodyError {
+  const keys = (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : clean(String(key), 64)));
+  const loc = ["body", ...keys];
+  if (issue.type === "strict_object" && issue.expected === "never") {
+    return { loc, msg: unknownKey(String(issue.input), schema), type: "extra_forbidden" };
+  }
+  const place = clean(getDotPath(issue) ?? "");
+  const isMissing = issue.received === "undefined" && issue.message.startsWith("Invalid key:");
+  if (isMissing) return { loc, msg: `The body must have the key "${place}".`, type: "missing" };
+  const subject = place === "" ? "The body" : `The body's "${place}"`;
+  return { loc, msg: `${subject} must be ${wantedOf(issue)}.`, type: issue.type };
+}
+
+/** The fault of a body that is wrong as a whole. */
+function wrong(message: string, { type }: Pick<BodyError, "type">, options?: ErrorOptions): Fault {
+  return new Fault("bad_request", message, { ...options, errors: [{ loc: ["body"], msg: message, type }] });
 }
 
 /** Says that an object must not have a key: a mistyped one would change nothing, without a word. */
