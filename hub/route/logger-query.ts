@@ -30,7 +30,7 @@ const gpuId = v.nullish(
   ),
 );
 const clientName = v.nullish(
-  v.pipe(v.string("text"), v.description("Name of the host, or the name that is shown; empty is every host.")),
+  v.pipe(v.string("text"), v.description("Name of the host, or the name that is shown of it; empty is every host.")),
 );
 const filter = { gpu_id: gpuId, client_name: clientName };
 
@@ -237,7 +237,7 @@ const health = v.pipe(
 );
 
 const cards =
-  "Over every host of the hub, whichever way its data came; `client_name` is the name that is shown of the host, `gpu_id` the index of a physical card. Nothing that matches is no error.";
+  "Over every host of the hub, whichever way its data came; `client_name` is the name of the host, as in files; a question may have the name that is shown of it. `gpu_id` is the index of a physical card. Nothing that matches is no error.";
 const exact =
   "Exact where samples are kept (`history.retention.raw`), and after that by the summaries of five minutes; once only those of an hour are left, approximate in time zones that are not whole hours from UTC.";
 const grid = `At most ${mostDays} days; an \`end_date\` before \`start_date\` gives an empty list.`;
