@@ -2,6 +2,7 @@ import { defused, quoted } from "../../../program/csv.ts";
 import type { Zone } from "../../../program/zone.ts";
 import { dayAfter } from "../../../program/zone.ts";
 import type { Metric } from "../../../proto/catalog.ts";
+import { clean } from "../../../proto/clean.ts";
 import { levels } from "../../../proto/device.ts";
 import { Kind, Unit } from "../../../proto/gen/metric_pb.js";
 import { byText, loggerFile } from "../../csv/day.ts";
@@ -58,7 +59,8 @@ function rangeOf(given: Pick<ExportParameters, "from" | "to">, zone: Zone, now: 
   const to = given.to === undefined ? now + 1 : timeOf("to", given.to, zone, true);
   const from = given.from === undefined ? (zone.startOfDay(zone.dayOf(to - 1)) ?? 0) : timeOf("from", given.from, zone);
   if (from < to) return { from, to };
-  throw new Fault("bad_request", `"from" must be before "to": they are ${zone.format(from)} and ${zone.format(to)}.`);
+  const [start, end] = [given.from ?? zone.format(from), given.to ?? zone.format(to)].map((text) => clean(text, 64));
+  throw new Fault("bad_request", `"from" must be before "to": they are ${start} and ${end}.`);
 }
 
 /** @param end true if a day ends the range: it is included @throws Fault bad_request */
