@@ -74,6 +74,8 @@ export class Receiver {
   #inputs: readonly RunningInput[];
   readonly registrar: Registrar;
   zone = new Zone("UTC");
+  /** For how long history keeps every sample. */
+  retentionMs = Number.POSITIVE_INFINITY;
   #app: Hono;
   readonly #folder = mkdtempSync(join(tmpdir(), "gohm-receiver-"));
   #timers: { readonly at: number; readonly run: () => void }[] = [];
@@ -115,7 +117,8 @@ export class Receiver {
     };
     this.desk = new Desk({ book: this.book, clock, log });
     this.roster = new Roster({ servers: new ServerList(servers), book: this.book });
-    this.ingest = new Ingest({ live, history, now: clock.now, directory: this.roster, troubles, log });
+    const retentionMs = (): number => this.retentionMs;
+    this.ingest = new Ingest({ live, history, now: clock.now, directory: this.roster, troubles, log, retentionMs });
     const push = { ...defaultsOf(pushTable), ...settings } as PushSettings;
     const common = { book: this.book, desk: this.desk, history, roster: this.roster, troubles, notice, clock, log };
     this.registrar = new Registrar({ ...common, forget }, () => push);

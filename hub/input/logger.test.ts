@@ -25,6 +25,18 @@ const kept = (host = "lab1"): (readonly [number, Readonly<Record<string, number 
 const cards = (host = "lab1") =>
   hub.live.host(host)?.info?.gpus.map(({ id, utilization, state }) => [id, utilization, state]);
 
+/** A body whose sender goes away after a text. */
+function brokenOff(text: string): ReadableStream<Uint8Array> {
+  const pieces = [Buffer.from(text)];
+  return new ReadableStream({
+    pull(controller) {
+      const piece = pieces.shift();
+      if (piece === undefined) controller.error(new Error("gone"));
+      else controller.enqueue(piece);
+    },
+  });
+}
+
 test("an array of a client's records is its host: live, in history, and answered as the logger's server does", async () => {
   const answer = await hub.records(hub.tick(2 * second, 2));
   expect([answer.status, answer.body]).toEqual([
@@ -142,6 +154,15 @@ describe("records that cannot be taken", () => {
     expect(Object.keys(kept()[0]?.[1] ?? {})).toHaveLength(3);
     expect((await hub.records(text)).body.received_count).toBe(4);
     expect(new Set(kept().map(([at]) => at)).size).toBe(1);
+  });
+
+  test.each<readonly [string, (text: string) => BodyInit]>([
+    ["is followed by something else", (text) => `${text}x`],
+    ["is cut off with the connection", (text) => brokenOff(text)],
+  ])("of an array that %s the complete records are kept", async (_, bodyOf) => {
+    const { status } = await hub.ask("POST", "/api/receive-data", {}, bodyOf(JSON.stringify(hub.tick(0, 3))));
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(Object.keys(kept()[0]?.[1] ?? {})).toHaveLength(3);
   });
 
   test("NaN and infinite numbers as Python writes them are not known", async () => {

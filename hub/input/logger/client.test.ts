@@ -164,6 +164,21 @@ describe("clocks and time zones", () => {
     },
   );
 
+  test("a record older than samples are kept is in the history of a client that is approved, and of no other", async () => {
+    const old = hub.tick(48 * hour, 1);
+    for (const [register, received_count] of [
+      ["open", 1],
+      ["approval", 0],
+    ] as const) {
+      await hub.close();
+      hub = new Receiver({ register });
+      hub.retentionMs = 24 * hour;
+      await hub.records(hub.tick(0, 1));
+      expect((await hub.records(old)).body).toMatchObject({ received_count, failed_count: 1 - received_count });
+      expect(kept().filter(([at]) => at === -48 * hour)).toHaveLength(received_count);
+    }
+  });
+
   test("while the hub's clock cannot be right nothing is lost: the client is told to send it again", async () => {
     const now = hub.now;
     await hub.records(hub.tick(0, 1));
