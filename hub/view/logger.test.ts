@@ -183,8 +183,9 @@ describe("which cards", () => {
     ];
     scene.live.received("gpu1", create(HostInfoSchema, { gpus }));
     expect(await scene.ask("statistics", { gpu_id: 0, client_name: "gpu1" })).toMatchObject({ period_average: 40 });
-    expect((await scene.ask("list", { client_name: "gpu1" })).map((one: { gpu_id: number }) => one.gpu_id)).toEqual([
-      0, 1,
+    expect(await scene.ask("list", { client_name: "gpu1" })).toMatchObject([
+      { gpu_id: 0, gpu_name: "H100", last_update: "2026-11-27 08:00:05" },
+      { gpu_id: 1, gpu_name: "", last_update: "2026-11-27 08:00:00" },
     ]);
     expect(await scene.ask("realtime", { client_name: "gpu1" })).toMatchObject({ gpu_count: 2, client_count: 1 });
   });

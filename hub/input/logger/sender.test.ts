@@ -71,6 +71,25 @@ describe("who may send", () => {
     ]);
   });
 
+  test("a token that ends while records are on their way takes no more of them", async () => {
+    await start({ register: "open" }, { senders: "token" });
+    const token = hub.token("relay", "push", hub.now + second);
+    const records = Array.from({ length: 6000 }, (_, i) => hub.tick((6000 - i) * second, 1)).flat();
+    const pieces = [records.slice(0, 3000), records.slice(3000)].map((some) => JSON.stringify(some));
+    const text = `${pieces[0]?.slice(0, -1)},`;
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(Buffer.from(text)),
+      pull(controller) {
+        hub.now += 2 * second;
+        controller.enqueue(Buffer.from(pieces[1]?.slice(1) ?? ""));
+        controller.close();
+      },
+    });
+    const { status } = await hub.ask("POST", "/api/receive-data", { token }, body);
+    expect(status).toBe(401);
+    expect(kept().length).toBeLessThan(6000);
+  });
+
   test("a machine's own token is for its own name", async () => {
     const token = await hub.enrolled("lab1", {}, { from: "203.0.113.9" });
     expect(await from("203.0.113.5", { token })).toBe("taken");

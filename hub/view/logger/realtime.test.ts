@@ -83,6 +83,14 @@ test.each([
   });
 });
 
+test("a GPU counts whose only sample is five minutes older than the newest one, and one with an older sample does not", async () => {
+  scene.put("2026-11-27 07:54:59.999", { gpu_utilization: 30 }, { host: "gpu2" });
+  scene.put("2026-11-27 07:55:00", { gpu_utilization: 50 }, { host: "gpu3" });
+  scene.put("2026-11-27 08:00:00", { gpu_utilization: 10 });
+  expect(await scene.ask("realtime")).toMatchObject({ utilization_gpu: 30, gpu_count: 2, client_count: 2 });
+  expect(await scene.ask("realtime", { client_name: "gpu3" })).toMatchObject({ utilization_gpu: 50, gpu_count: 1 });
+});
+
 test("without any data it is now", async () => {
   expect(await scene.ask("realtime", { client_name: "gpu1" })).toEqual({
     ...{ timestamp: "2026-11-28 08:30:05", type: "average", scope: "no_data" },
