@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Zone } from "../../program/zone.ts";
 import { Model } from "../../test/model.ts";
+import { RosterFixture } from "../../test/roster.ts";
 import { inputContext } from "../../test/view.ts";
 import { heading, metrics } from "../csv/form.ts";
 import { Fault } from "../fault.ts";
@@ -167,6 +168,11 @@ test("a file without client_name needs the name of its client", async () => {
     'The first line must have the columns client_name: it is "timestamp,gpu_id,utilization_gpu"; the client of such a file can be named (client).',
   ]);
   expect((await send(text, "?client=old%20server")).value).toMatchObject({ hosts: ["old server"], stored: 1 });
+  const names = new RosterFixture();
+  names.write({ hosts: [{ name: "gpu7", shown: "Blue" }] });
+  context = { ...context, roster: names.roster };
+  open();
+  expect((await send(text, "?client=Blue")).value).toMatchObject({ hosts: ["gpu7"], stored: 1 });
 });
 
 test.each([

@@ -62,7 +62,8 @@ async function take(
   context: InputContext,
   { c, by, given, recheck }: RouteRequest<typeof transferRoutes.import>,
 ): Promise<Imported> {
-  const file = new FileImport({ ...context, zone: context.zone(), client: given.client, pause: () => void recheck() });
+  const client = given.client === undefined ? undefined : context.roster.keyOf(given.client);
+  const file = new FileImport({ ...context, zone: context.zone(), client, pause: () => void recheck() });
   const name = given.name ?? "text/csv";
   try {
     for await (const piece of piecesOf(c)) await file.add(piece);

@@ -18,8 +18,8 @@ import type { Troubles } from "../trouble.ts";
 export interface InputContext {
   /** Accepts reports of hosts. */
   readonly ingest: Ingest;
-  /** The hosts to poll. */
-  readonly roster: Pick<Roster, "polled" | "onChange">;
+  /** The hosts to poll, and what names mean. */
+  readonly roster: Pick<Roster, "polled" | "keyOf" | "onChange">;
   /** Administration, to read. */
   readonly book: Pick<Book, "nodes" | "hosts" | "token" | "onChange">;
   /** Changes administration. */

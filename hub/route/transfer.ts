@@ -74,7 +74,7 @@ export const transferRoutes = {
     params: {
       name: text({ help: "Name of the file, for the audit log.", example: "gpu_metrics_20261127.csv" }),
       client: text({
-        help: "Name of the host of all rows that have no `client_name`.",
+        help: "Name of the host of all rows that have no `client_name`, or its shown name.",
         example: "gpu-server-1",
       }),
     },
