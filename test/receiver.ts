@@ -74,6 +74,8 @@ export class Receiver {
   #inputs: readonly RunningInput[];
   readonly registrar: Registrar;
   zone = new Zone("UTC");
+  /** Waits until history can take more. */
+  ready = async (): Promise<void> => {};
   /** For how long history keeps every sample. */
   retentionMs = Number.POSITIVE_INFINITY;
   #app: Hono;
@@ -103,7 +105,7 @@ export class Receiver {
           devices: sample.devices.map((one) => ({ ...one, values: Float64Array.from(one.values) })),
         }),
       rename: () => false,
-      ready: async () => {},
+      ready: () => this.ready(),
       known: async ({ host }: DeviceFilter = {}) =>
         this.samples.flatMap(({ host: of, at, devices }) =>
           of === host ? devices.map(({ level, key }) => ({ host: of, level, key, metrics: [], last: at })) : [],

@@ -1,6 +1,7 @@
 import { getExamples, safeParse } from "valibot";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Receiver } from "../../test/receiver.ts";
+import { Fault } from "../fault.ts";
 import { loggerReceiveRoutes } from "../route/logger.ts";
 
 const second = 1000;
@@ -84,6 +85,25 @@ test("the document's own example is taken, and what is answered is as the docume
     const { status, body: answered } = await hub.records(body);
     expect([status, safeParse(answer["application/json"], answered).success]).toEqual([200, true]);
   }
+});
+
+test("records are answered once history can take more, and asked for again if they cannot be written", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  hub.ready = () => promise;
+  let answered = false;
+  const answer = hub.records(hub.tick(0, 1)).finally(() => {
+    answered = true;
+  });
+  await hub.settle();
+  await hub.settle();
+  expect(answered).toBe(false);
+  resolve();
+  expect((await answer).status).toBe(200);
+  hub.ready = () => Promise.reject(new Fault("history_unwritable", "The disk is full."));
+  expect(await hub.records(hub.tick(0, 1))).toMatchObject({
+    status: 503,
+    body: { success: false, detail: "The disk is full.", error_code: "HISTORY_UNWRITABLE" },
+  });
 });
 
 describe("records that cannot be taken", () => {

@@ -129,6 +129,14 @@ describe("clocks and time zones", () => {
     expect(hub.troubles.of("lab1")).toEqual([]);
   });
 
+  test("a record up to 30 s ahead of the hub's clock has its own time, so that it counts once when it comes again", async () => {
+    const record = hub.tick(-20 * second, 1);
+    await hub.records(record);
+    hub.now += 5 * second;
+    await hub.records(record);
+    expect(new Set(kept().map(([at]) => at))).toEqual(new Set([15 * second]));
+  });
+
   test("a backlog of a client that is ahead is asked for again once, and is then stored at the right times", async () => {
     const agos = Array.from({ length: 1200 }, (_, i) => 1199 - i);
     const backlog = agos.flatMap((ago) => hub.tick(ago * 30 * second - 8 * hour, 2));
@@ -185,6 +193,8 @@ describe("clocks and time zones", () => {
     const record = hub.tick(0, 1);
     hub.now = Date.UTC(1971, 1, 1);
     expect((await hub.records(record)).status).toBe(503);
+    // By a clock that is as wrong a record is a current one.
+    expect((await hub.records(hub.tick(0, 1, { client_name: "lab2" }))).status).toBe(503);
     hub.now = now + 5 * second;
     expect((await hub.records(hub.tick(0, 1))).status).toBe(200);
   });
