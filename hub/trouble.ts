@@ -53,7 +53,7 @@ const rows = {
     `Its name looks like that of another host (${names}): check its address before you approve it.`,
   /** `until` is the time of the newest sample, in Unix milliseconds. */
   other_history: ({ hostname, until }: { readonly hostname: string; readonly until: number }) =>
-    `History has samples of another machine "${hostname}", until ${utc(until)}. Those of this one are added to them once it is approved; until then they are shown only.`,
+    `History has samples under the name "${hostname}" already, of an import or of another machine, until ${utc(until)}. Those of this machine are shown only, and not kept, until it is approved; from then on they are added.`,
 } as const;
 
 const utc = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;

@@ -80,21 +80,30 @@ interface EncodedError {
   readonly body: string;
 }
 
-function encode(fault: Fault, { shape = "gohm", accept, allow = reading }: ErrorFormat): EncodedError {
-  const { code, message } = fault;
-  const status = statusOf(code);
+/** True for RFC 9457, where the client names it and does not prefer plain JSON. */
+function isProblem({ shape = "gohm", accept }: ErrorFormat): boolean {
   const wanted = weightOf(accept, problemType);
-  // RFC 9457, where the client names it and does not prefer plain JSON.
-  const problem = shape === "gohm" && wanted > 0 && wanted >= weightOf(accept, "application/json");
-  const body = problem ? { title: faults[code].text, status, detail: message, code } : bodies[shape](fault);
+  return shape === "gohm" && wanted > 0 && wanted >= weightOf(accept, "application/json");
+}
+
+/** The body that an error has in an answer. */
+export function errorBody(fault: Fault, format: ErrorFormat): object {
+  const { code, message } = fault;
+  if (!isProblem(format)) return bodies[format.shape ?? "gohm"](fault);
+  return { title: faults[code].text, status: statusOf(code), detail: message, code };
+}
+
+function encode(fault: Fault, format: ErrorFormat): EncodedError {
+  const { allow = reading } = format;
+  const status = statusOf(fault.code);
   const retryAfter = fault.retryAfter ?? (status === 503 ? pause : undefined);
   const headers = {
-    "Content-Type": problem ? problemType : "application/json; charset=utf-8",
+    "Content-Type": isProblem(format) ? problemType : "application/json; charset=utf-8",
     ...(retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) }),
     ...(status === 405 ? { Allow: allow } : {}),
     ...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
   };
-  return { status, headers, body: JSON.stringify(body) };
+  return { status, headers, body: JSON.stringify(errorBody(fault, format)) };
 }
 
 /** The answer to a request that the application refuses. */

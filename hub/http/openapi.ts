@@ -1,10 +1,10 @@
 import { type ConversionConfig, toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
 import { type GenericSchema, getExamples, getTitle } from "valibot";
-import { type FaultCode, faults } from "../fault.ts";
+import { Fault, type FaultCode, faults } from "../fault.ts";
 import { type Parameter, read } from "../route/parameter.ts";
 import { bodyLimit, type ErrorShape, type Route, type Routes, tags } from "../route/route.ts";
 import type { Needs } from "../who.ts";
-import { statusOf } from "./error.ts";
+import { errorBody, statusOf } from "./error.ts";
 
 const target = "draft-2020-12";
 const ref = (name: string): object => ({ $ref: `#/components/schemas/${name}` });
@@ -210,7 +210,8 @@ function operation(name: string, route: Route, titled: Titled): object {
 
 function parameter(name: string, one: Parameter, path: string): object {
   const inPath = path.includes(`{${name}}`);
-  const { $schema: _, ...schema } = toJsonSchema(one.schema, { target, typeMode: "output", errorMode: "ignore" });
+  const typeMode = one.isText ? "input" : "output";
+  const { $schema: _, ...schema } = toJsonSchema(one.schema, { target, typeMode, errorMode: "ignore" });
   return {
     name,
     in: inPath ? "path" : "query",
@@ -218,7 +219,7 @@ function parameter(name: string, one: Parameter, path: string): object {
     ...(inPath || one.required !== undefined ? { required: true } : {}),
     ...(one.form === "one" ? {} : { style: "form", explode: one.form === "repeated" }),
     schema,
-    example: read(name, one, [one.example]),
+    example: one.isText ? one.example : read(name, one, [one.example]),
   };
 }
 
@@ -246,21 +247,25 @@ function faultsOf({ refuses, body, needs, faults: shape, strict }: Route): reado
 function responses(route: Route, titled: Titled): Readonly<Record<string, object>> {
   const { answer, others = {}, faults: shape = "gohm" } = route;
   const ok = Object.entries(answer).map(([type, one]) => [type, content(one, titled, "output")] as const);
-  const error = Object.fromEntries(
-    Object.entries(contents[shape]).map(([type, name]) => [type, { schema: ref(name) }]),
-  );
+  const error = (code: FaultCode = "internal"): object =>
+    Object.fromEntries(
+      Object.entries(contents[shape]).map(([type, name]) => [
+        type,
+        { schema: ref(name), example: errorBody(new Fault(code, faults[code].text), { shape, accept: type }) },
+      ]),
+    );
   const refused = [...Map.groupBy(faultsOf(route), statusOf)].map(
     ([status, group]) =>
       [
         status,
-        { description: group.map((code) => `\`${code}\`: ${faults[code].text}`).join(" "), content: error },
+        { description: group.map((code) => `\`${code}\`: ${faults[code].text}`).join(" "), content: error(group[0]) },
       ] as const,
   );
   return {
     ...(ok.length > 0 ? { 200: { description: "The answer.", content: Object.fromEntries(ok) } } : {}),
     ...Object.fromEntries(Object.entries(others).map(([status, description]) => [status, { description }])),
     ...Object.fromEntries(refused),
-    default: { description: "A fault that any path may answer with (docs/faults.md).", content: error },
+    default: { description: "A fault that any path may answer with (docs/faults.md).", content: error() },
   };
 }
 

@@ -108,11 +108,11 @@ export const loggerReceiveRoutes = {
   receiveGpuData: {
     ...common,
     path: receivePaths[1],
-    summary: "The same as `POST /api/receive-data`, at the path of the server's documents",
+    summary: "The same as POST /api/receive-data, at the path of the server's documents",
   },
   receiveGpuBatch: {
     ...common,
     path: receivePaths[2],
-    summary: "The same as `POST /api/receive-data`, at the documents' path for arrays",
+    summary: "The same as POST /api/receive-data, at the documents' path for arrays",
   },
 } as const satisfies Routes;

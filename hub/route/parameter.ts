@@ -4,8 +4,10 @@ import { Fault } from "../fault.ts";
 
 /** A parameter of the path or the query. `T` is what a handler gets. */
 export interface Parameter<T = unknown> {
-  /** From text (of "one") or texts to the value. OpenAPI's schema is made of its output. */
+  /** From text (of "one") or texts to the value. OpenAPI's schema is made of its output, or, with `isText`, of its input. */
   readonly schema: v.GenericSchema<string, unknown> | v.GenericSchema<string[], unknown>;
+  /** True if clients write a text that is no number, though the value is one. */
+  readonly isText?: boolean;
   /** One value; one value that is a list separated by commas; or the parameter repeated. */
   readonly form: "one" | "list" | "repeated";
   /** Follows "must be" in messages. */
@@ -90,6 +92,7 @@ function bytesOf(text: string): number {
 export const size = (words: ParameterText): Parameter<number | undefined> => ({
   ...words,
   schema: v.pipe(v.string(), v.transform(bytesOf), v.number(), v.finite(), v.minValue(0)),
+  isText: true,
   form: "one",
   wanted: `a size such as 40G (10^9 bytes) or 40Gi (2^30 bytes), or whole bytes from ${leastBytes}`,
 });

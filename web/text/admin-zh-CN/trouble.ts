@@ -56,5 +56,5 @@ export const troubleTexts: ForeignAdminText["troubleTexts"] = {
     `它最近一次发送的记录超过 ${mib}（push.body），之后每次重发也会被拒绝：请调大这个限制。`,
   lookalike: ({ names }) => `它的名称与另一台主机（${names}）相似：批准之前请核对地址。`,
   other_history: ({ hostname, until }) =>
-    `历史中有另一台机器“${hostname}”的数据，截至 ${time(until)}。批准之后，这台机器的数据会并入其中；在此之前只显示，不记录。`,
+    `历史中已有名为“${hostname}”的数据（导入的，或来自另一台机器），截至 ${time(until)}。批准之后，这台机器的数据会并入其中；在此之前只显示，不保存。`,
 };

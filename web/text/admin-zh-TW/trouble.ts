@@ -56,5 +56,5 @@ export const troubleTexts: ForeignAdminText["troubleTexts"] = {
     `它最近一次傳送的記錄超過 ${mib}（push.body），之後每次重送也會被拒絕：請調大這個限制。`,
   lookalike: ({ names }) => `它的名稱與另一台主機（${names}）相似：核准之前請核對位址。`,
   other_history: ({ hostname, until }) =>
-    `歷史中有另一台機器「${hostname}」的資料，截至 ${time(until)}。核准之後，這台機器的資料會併入其中；在此之前只顯示，不記錄。`,
+    `歷史中已有名為「${hostname}」的資料（匯入的，或來自另一台機器），截至 ${time(until)}。核准之後，這台機器的資料會併入其中；在此之前只顯示，不儲存。`,
 };
