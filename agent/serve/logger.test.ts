@@ -83,7 +83,9 @@ test.each([
     await world.pass(80);
     expect(world.times()).toEqual(every5(0, 685));
     expect(world.times(1)).toEqual(every5(0, 685));
-    expect(world.log.at(-1)).toMatch(/^logger: http:\/\/logger:5000 takes records again: \d+ records kept meanwhile$/);
+    expect(world.log.at(-1)).toMatch(
+      /^logger: http:\/\/logger:5000 takes records again(: [1-9]\d* records? still to be sent)?$/,
+    );
   },
 );
 

@@ -220,7 +220,9 @@ export class LoggerClient {
   #recover(): void {
     this.#lastSent = this.#options.ticks();
     if (this.#failures > 0) {
-      this.#options.log.info(`logger: ${this.#server} takes records again: ${records(this.#waiting)} kept meanwhile`);
+      // Those of the first request are delivered already.
+      const more = this.#waiting > 0 ? `: ${records(this.#waiting)} still to be sent` : "";
+      this.#options.log.info(`logger: ${this.#server} takes records again${more}`);
     }
     this.#failures = 0;
     this.#trouble = "";

@@ -281,8 +281,11 @@ export class Client {
     const differenceMs = newest - now;
     const seemsMs = differenceMs - this.#drift.correctionMs;
     this.#behindMs = seemsMs < -freshMs ? -seemsMs : undefined;
-    const values = { differenceMs: Math.abs(differenceMs), zone: zone().name };
-    const isOff = Math.abs(differenceMs) > shownDriftMs;
+    const offMs = Math.abs(differenceMs);
+    // Of a record of a moment ago in a zone eight hours away, people must read 8 h, and not 7 h 59 min.
+    const shownMs = offMs < 3_600_000 ? offMs : Math.round(offMs / 60_000) * 60_000;
+    const values = { differenceMs: shownMs, zone: zone().name };
+    const isOff = offMs > shownDriftMs;
     const sentence =
       differenceMs > 0
         ? trouble("records_ahead", values)
