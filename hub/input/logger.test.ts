@@ -146,6 +146,12 @@ describe("records that cannot be taken", () => {
     expect([hub.troubles.of("lab1"), hub.notices.get("logger records")]).toEqual([[], undefined]);
   });
 
+  test("a request may have records of 64 clients, and registers no more", async () => {
+    const records = Array.from({ length: 200 }, (_, i) => hub.tick(0, 1, { client_name: `lab${i}` })).flat();
+    expect((await hub.records(records)).body).toMatchObject({ received_count: 64, failed_count: 136 });
+    expect(hub.live.hosts()).toHaveLength(64);
+  });
+
   test("an empty array is 200 with 0 and 0", async () => {
     expect((await hub.records([])).body).toMatchObject({ success: true, received_count: 0, failed_count: 0 });
   });
