@@ -9,7 +9,7 @@ import { Zone } from "../../program/zone.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { bare, program } from "../system/gohm.ts";
 import { cards, clients, type Month, writeMonth } from "./month.ts";
-import { ask, askPandas, differing, filtersOf, missingPandas, questionsOf } from "./question.ts";
+import { ask, askPandas, differing, type Filter, filtersOf, missingPandas, questionsOf } from "./question.ts";
 
 /** Its clocks are set back in the month: on 26 October the hour from 2 to 3 comes twice. */
 const zone = new Zone("Europe/Berlin");
@@ -76,7 +76,10 @@ describe.skipIf(missing !== undefined)(`a month of six clients with eight GPUs${
       period("2025-09-01"),
       period(last, first),
     ];
-    const questions = questionsOf([...filtersOf(clients, cards), { client_name: "nobody" }, { gpu_id: 8 }], periods);
+    const filters = [...filtersOf(clients, cards), { client_name: "nobody" }, { gpu_id: 8 }];
+    // Of a single GPU, of which there are many, the month and the three special days.
+    const isOne = ({ client_name, gpu_id }: Filter): boolean => client_name !== undefined && gpu_id !== undefined;
+    const questions = filters.flatMap((filter) => questionsOf([filter], isOne(filter) ? periods.slice(0, 4) : periods));
     const [ours, { rows, answers }] = [await ask(hub.url, questions), await askPandas(exported, questions)];
     expect([rows, ours.length]).toEqual([written.rows - written.twice, questions.length]);
     expect(differing(questions, ours, answers).slice(0, 5)).toEqual([]);
