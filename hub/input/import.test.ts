@@ -193,6 +193,12 @@ test.each([
   expect((await stored()).gpu_utilization?.[0]?.[1]).toBe(value);
 });
 
+test("a total of 0, as a driver that fails has it, is not known, and used memory is", async () => {
+  const text = "timestamp,gpu_id,memory_total,memory_used,client_name\n2026-11-27 08:30:05,0,0,7,gpu1\n";
+  expect((await send(text)).value).toMatchObject({ stored: 1, unreadable: 0 });
+  expect(await stored()).toEqual({ gpu_memory_used: [["2026-11-27 08:30:05", 7 * mib]] });
+});
+
 test("a cell that is no number is counted, and the rest of its row is stored", async () => {
   const { value } = await send(`${heading}2026-11-27 08:30:05,0,,=75+1,0x10,,,,warm,,,50,gpu1\r\n`);
   expect(value).toMatchObject({ stored: 1, failed: 0, unreadable: 3 });

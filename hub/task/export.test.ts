@@ -280,6 +280,20 @@ test("a file that cannot be completed leaves nothing, and the one before it as i
   expect(rows(yesterday)).toHaveLength(1);
 });
 
+test("late samples of a day whose file could not be written then are in it once it can", async () => {
+  put(now - hour);
+  await begin();
+  await pass(minute);
+  put(now - 2 * hour, { late: true });
+  const read = model.read.bind(model);
+  model.read = () => Promise.reject(new Error("no history"));
+  await pass(15 * minute);
+  expect([rows(yesterday).length, notices.at(-1)]).toEqual([1, expect.stringContaining("no history")]);
+  model.read = read;
+  await pass(15 * minute);
+  expect([rows(yesterday).length, notices.at(-1)]).toEqual([2, undefined]);
+});
+
 test("files can be read by those who may read the folder", async () => {
   put(now - hour);
   chmodSync(folder, 0o750);
