@@ -152,6 +152,14 @@ describe("records that cannot be taken", () => {
     expect(hub.live.hosts()).toHaveLength(64);
   });
 
+  test("a request may have a million records", async () => {
+    await start({ register: "open" }, { body: "" });
+    const [first] = hub.tick(0, 1);
+    const answer = await hub.records(`[${JSON.stringify(first)},${"1,".repeat(999_999)}1]`);
+    expect(answer).toMatchObject({ status: 413, body: { success: false, error_code: "BODY_TOO_LARGE" } });
+    expect(kept()).toHaveLength(1);
+  });
+
   test("an empty array is 200 with 0 and 0", async () => {
     expect((await hub.records([])).body).toMatchObject({ success: true, received_count: 0, failed_count: 0 });
   });

@@ -56,6 +56,14 @@ describe("statistics", () => {
     });
   });
 
+  test("a mean of means is that of an exact sum, as Python's fsum makes it", async () => {
+    // Added up one by one, these are less by the last bit, and the mean is 48.83.
+    for (const [i, gpu_utilization] of [13.88, 98.49, 3.58, 79.39].entries()) {
+      scene.put(`2026-11-27 0${i}:00:00`, { gpu_utilization });
+    }
+    expect(await scene.ask("statistics")).toMatchObject({ hourly_average: 48.84 });
+  });
+
   test("zeros for an unknown client, an unknown GPU, a range without samples and one that ends before it starts", async () => {
     scene.put("2026-11-27 08:00:00", { gpu_utilization: 50 });
     const zeros = {
