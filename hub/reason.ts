@@ -53,7 +53,7 @@ const rows = {
     `its reports are refused: ${message}`,
   catching_up: () => "it sends samples that it stored, the oldest first: no current one has come yet",
   never_reported: () => "it has sent no report since the hub started",
-  /** Its newest record is so old that it tells nothing of now. */
+  /** Its newest record is too old for the present state. */
   records_old: ({ behindMs }: { readonly behindMs: number }) =>
     `its newest record is ${span(behindMs / 1000)} old: it catches up, or its clock or time zone is wrong`,
   stopped: () => "it has stopped sending reports",

@@ -54,7 +54,7 @@ function fail(error: unknown): void {
   message.hidden = false;
 }
 
-/** Tells that everything is on the page. */
+/** Marks that everything is on the page. */
 const done = (): void => {
   root.dataset.shown = "";
 };

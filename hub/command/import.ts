@@ -34,10 +34,12 @@ export const importFiles: Command = {
   positionals: [{ name: "FILE", noun: "file or folder", many: true, completion: "file" }],
   needs: "hub",
   lists: true,
-  options: [{ name: "client", value: "NAME", help: "The host of rows that have no client_name, by either of its names." }],
+  options: [
+    { name: "client", value: "NAME", help: "The host of rows that have no client_name, by either of its names." },
+  ],
   exits: {
     0: "all rows are in the history",
-    1: "the hub could not be asked, or a file could not be read or is none of the logger",
+    1: "the hub could not be asked, or a file could not be read or is not one of the logger",
     2: "the command line cannot be understood",
     [partly]: "some rows could not be stored, and all others are in the history",
     [interrupted]: "interrupted by Ctrl-C",

@@ -6,7 +6,7 @@ import type { GPUInfo } from "../../proto/gen/host_pb.js";
 import { type Column, columns, halfMebibyte, mebibyte } from "./form.ts";
 import { hostNameOf, nameWanted } from "./name.ts";
 
-/** A card as far as a row tells. Absent values are unknown. */
+/** Readings of a card in a row. Absent values are unknown. */
 export type ReadCard = Partial<
   Pick<
     GPUInfo,

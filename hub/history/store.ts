@@ -156,7 +156,7 @@ export interface Store {
    */
   rename(device: DeviceId, key: string): boolean;
   /**
-   * Waits until the store can take more: whoever appends much faster than time goes, as an import does, calls it every few
+   * Waits until the store can take more: a caller that appends much faster than time passes, as an import, calls it every few
    * thousand samples, so that memory stays bounded.
    * @throws Fault history_unwritable if what was appended cannot be written
    */

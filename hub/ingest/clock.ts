@@ -51,7 +51,7 @@ export class ReportClock {
     return own <= (exact ? now + skewMs : now) && own > now - skewMs ? own : now;
   }
 
-  /** What a report of a sender that keeps what is refused is told while the hub's clock cannot be right. */
+  /** The fault while the hub's clock cannot be right, for a sender that keeps what is refused. */
   doubted(): Fault {
     return new Fault("history_unwritable", `${doubt(this.#options.now())}: nothing is kept until it is set.`);
   }

@@ -80,7 +80,7 @@ const written = /^([0-9]{1,16}(?:\.[0-9]{1,6})?) ?([KMGTP]?)(i?)B?$/i;
 /** A smaller number without a unit was meant in another one. */
 const leastBytes = 1_000_000;
 
-/** Bytes of a size: K, M, G, T and P are powers of 1000, with an "i" of 1024; without a unit they are bytes. NaN if it is none. */
+/** Bytes of a size: K, M, G, T and P are powers of 1000, with an "i" of 1024; without a unit they are bytes. NaN for other texts. */
 function bytesOf(text: string): number {
   const [, count, unit = "", binary] = written.exec(text) ?? [];
   if (count === undefined || (unit === "" && binary)) return Number.NaN;

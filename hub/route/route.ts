@@ -26,7 +26,7 @@ export const tags: Readonly<Record<string, Tag>> = {
   transfer: {
     title: "CSV",
     description:
-      "History as tables for spreadsheets, and files of the GPU Metrics Logger. docs/logger.md tells their form.",
+      "History as tables for spreadsheets, and files of the GPU Metrics Logger. docs/logger.md describes their form.",
   },
   live: {
     title: "Live state",

@@ -37,7 +37,7 @@ export interface EncodedReading {
 }
 
 /**
- * Encodes the whole cards of a reading. The client knows no parts of a card, and tells nothing of a card that is gone; cards
+ * Encodes the whole cards of a reading. The client knows no parts of a card, and sends nothing for a card that is gone; cards
  * without memory of their own in the processor are no cards to compute on.
  * @param begun Unix milliseconds at which the reading began. Readings begin an interval apart, but may take longer or shorter:
  * servers know a record by its second.

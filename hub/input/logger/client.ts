@@ -48,7 +48,7 @@ export interface ClientOptions {
   readonly identity: ClientIdentity;
 }
 
-/** What came of the records of one request. */
+/** Outcome of the records of one request. */
 export interface Taken {
   readonly kept: number;
   /** Records whose times no history can have. */
@@ -67,7 +67,7 @@ interface Tick {
   readonly records: ReadonlyMap<number, LoggerRecord>;
 }
 
-/** A client of the logger, while the hub runs: its claim to a host, the cards that it tells, and its schedule. */
+/** A client of the logger, while the hub runs: its claim to a host, the cards that it reports, and its schedule. */
 export class Client {
   readonly #options: ClientOptions;
   #identity: ClientIdentity;
@@ -243,11 +243,11 @@ export class Client {
     return create(HostInfoSchema, { hostname: name, agentVersion: agent, sampled: BigInt(at), gpus });
   }
 
-  /** All cards that it tells, by their indices. One that it stopped telling is stale, and later forgotten. */
+  /** All cards that it reports, by index. One that it stopped reporting is stale, and later forgotten. */
   #shown(at: number): GPUInfo[] {
     const staleMs = this.#silenceMs();
     for (const [gpu, card] of this.#cards) if (at - card.at > forgottenMs) this.#cards.delete(gpu);
-    // Of more cards than a host can have, those that were told last.
+    // Of more cards than a host can have, those that were reported last.
     const told = [...this.#cards.values()];
     const cards = told.length <= mostCards ? told : told.toSorted((a, b) => b.at - a.at).slice(0, mostCards);
     for (const gpu of this.#cards.keys()) {

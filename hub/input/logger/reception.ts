@@ -27,7 +27,7 @@ export interface ReceptionOptions {
   readonly written: () => Promise<void>;
 }
 
-/** What came of a request. */
+/** Outcome of a request. */
 export interface Received {
   readonly form: "array" | "object";
   readonly received: number;
