@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -7,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -292,6 +294,28 @@ test("late samples of a day whose file could not be written then are in it once 
   model.read = read;
   await pass(15 * minute);
   expect([rows(yesterday).length, notices.at(-1)]).toEqual([2, undefined]);
+});
+
+test("a link that others left in the folder leads nowhere: what it names stays as it is", async () => {
+  put(now - hour);
+  const others = join(folder, "others");
+  writeFileSync(others, "precious");
+  symlinkSync(others, join(folder, `.${yesterday}.partial`));
+  await begin();
+  await pass(minute);
+  expect([readFileSync(others, "utf8"), rows(yesterday).length, files()]).toEqual([
+    "precious",
+    1,
+    [yesterday, "others"],
+  ]);
+});
+
+test.each([yesterday, `.${yesterday}.partial`])("a pipe called %s does not hold up the files", async (name) => {
+  put(now - hour);
+  execFileSync("mkfifo", [join(folder, name)]);
+  await begin();
+  await pass(minute);
+  expect([files(), rows(yesterday).length]).toEqual([[yesterday], 1]);
 });
 
 test("files can be read by those who may read the folder", async () => {

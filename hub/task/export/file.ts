@@ -65,7 +65,9 @@ export class DayFile {
   async #make(part: string): Promise<number> {
     // Who may read the folder may read its files.
     const { mode } = await stat(this.#options.folder);
-    const file = await open(part, "w", 0o600);
+    // Others may write to the folder, too: what stands there is never opened, as it may be a link to another file, or a pipe.
+    await rm(part, { force: true });
+    const file = await open(part, "wx", 0o600);
     try {
       await file.chmod(mode & 0o666);
       const rows = await this.#fill(file);
@@ -96,11 +98,12 @@ export class DayFile {
   }
 }
 
-/** Rows of a file, without its heading; 0 if there is none. */
+/** Rows of a file, without its heading; 0 if there is none, or what stands there is no file. */
 async function rowsOf(path: string): Promise<number> {
   let lines = 0;
   let last = newline;
   try {
+    if (!(await stat(path)).isFile()) return 0;
     for await (const piece of createReadStream(path, { highWaterMark: 262_144 }) as AsyncIterable<Buffer>) {
       for (let at = piece.indexOf(newline); at >= 0; at = piece.indexOf(newline, at + 1)) lines++;
       last = piece.at(-1) ?? last;
