@@ -11,7 +11,7 @@ import { trouble } from "../trouble.ts";
 import type { Actor, RequestHead } from "../who.ts";
 import type { Input, InputContext, RunningInput } from "./input.ts";
 import { Client, type ClientIdentity } from "./logger/client.ts";
-import { isGateway } from "./logger/gateway.ts";
+import { Gateways } from "./logger/gateway.ts";
 import { type Received, Reception } from "./logger/reception.ts";
 import type { LoggerRecord } from "./logger/record.ts";
 import { placeOf, Senders, senderOf } from "./logger/sender.ts";
@@ -49,6 +49,7 @@ class Logger implements RunningInput<typeof table> {
   #settings: LoggerSettings;
   #senders: Senders;
   readonly #traffic: Traffic;
+  readonly #gateways: Gateways;
   /** Clients that are nodes of their own, by name. */
   readonly #own = new Map<string, Client>();
   /** Clients that are hosts of other inputs, by name. */
@@ -71,6 +72,7 @@ class Logger implements RunningInput<typeof table> {
     this.#settings = settings;
     this.#senders = new Senders(settings.senders);
     this.#traffic = new Traffic(context.clock);
+    this.#gateways = new Gateways(context.clock.now);
     this.#ends = [context.book.onChange(() => this.#adopt()), context.roster.onChange(() => this.#adopt())];
     this.#adopt();
   }
@@ -278,7 +280,7 @@ class Logger implements RunningInput<typeof table> {
   }
 
   #checkGateway({ kind, origin }: Actor): void {
-    if (kind === "anonymous" && isGateway(origin))
+    if (kind === "anonymous" && this.#gateways.has(origin))
       this.#context.notice("logger gateway", notice("logger_gateway", { origin }));
   }
 }
