@@ -5,6 +5,8 @@ export interface CsvRecord {
   readonly line: number;
   /** Undefined if its quotes are wrong: of such a record only the first line is left out. */
   readonly cells: readonly string[] | undefined;
+  /** True if there are no cells because the line is too long. */
+  readonly isLong?: boolean;
 }
 
 /** A record without a line end at the end of a text. */
@@ -59,7 +61,7 @@ export class CsvReader {
     }
     this.#rest = at === 0 ? text : text.slice(at);
     if (this.#rest.length < longest) return;
-    yield { line: this.#line, cells: undefined };
+    yield { line: this.#line, cells: undefined, isLong: !this.#rest.includes('"') };
     this.#rest = "";
     this.#skips = true;
   }

@@ -93,8 +93,9 @@ export class RowReader {
       return bad("gpu_id", cells[id] ?? "", "a whole number from 0 to 999999");
     }
     const given = cells[name] ?? "";
-    const client = this.#clientOf(given === "" ? (this.#options.client ?? "") : given);
-    if (client === undefined) return bad("client_name", given, nameWanted);
+    const called = given === "" ? (this.#options.client ?? "") : given;
+    const client = this.#clientOf(called);
+    if (client === undefined) return bad("client_name", called, nameWanted);
     return { at, client, gpu, card: this.#cardOf(cells, places) };
   }
 

@@ -52,6 +52,8 @@ export class FileImport {
   /** The report of each client that is not complete. */
   readonly #reports = new Map<string, Report>();
   readonly #hosts = new Set<string>();
+  /** Names that count towards the limit: those of hosts, and of reports that are not complete. */
+  readonly #clients = new Set<string>();
   #given = 0;
   #begun = 0;
   #count = { rows: 0, stored: 0, failed: 0 };
@@ -157,8 +159,9 @@ export class FileImport {
     this.#fail(line, "the line stops half-way");
   }
 
-  #row({ line, cells }: CsvRecord): void {
-    const row = cells === undefined ? { message: "its quotes are wrong" } : this.#parsed(cells);
+  #row({ line, cells, isLong }: CsvRecord): void {
+    const wrong = isLong ? "the line is too long" : "its quotes are wrong";
+    const row = cells === undefined ? { message: wrong } : this.#parsed(cells);
     if (row === undefined) return;
     this.#count.rows++;
     if ("message" in row) this.#fail(line, row.message);
@@ -177,10 +180,11 @@ export class FileImport {
   }
 
   #group({ at, client, gpu, card }: ReadRow, line: number): void {
-    if (!this.#hosts.has(client) && this.#hosts.size + this.#reports.size >= mostHosts && !this.#reports.has(client)) {
+    if (this.#clients.size >= mostHosts && !this.#clients.has(client)) {
       this.#fail(line, `a file may have rows of ${mostHosts} clients: this is a further one`);
       return;
     }
+    this.#clients.add(client);
     let report = this.#reports.get(client);
     if (report !== undefined && (report.at !== at || report.cards.has(gpu) || report.cards.size >= mostCards)) {
       this.#store(report);
