@@ -185,7 +185,9 @@ function placesOf(cells: readonly string[], client: string | undefined): Places 
     throw new FormError(`The columns are separated by ${word}: they must be separated by commas`);
   }
   const found = clean(cells.join(","), 200);
-  const hint = missing.includes("client_name") ? "; the client of such a file can be named (client)" : "";
+  const hint = missing.includes("client_name")
+    ? "; of such a file, name the client in the request (gohm import --client NAME)"
+    : "";
   throw new FormError(
     `The first line must have the columns ${missing.join(", ")}: it is ${JSON.stringify(found)}${missing.length < 3 ? hint : ""}`,
   );

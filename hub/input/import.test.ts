@@ -165,7 +165,7 @@ test("a file without client_name needs the name of its client", async () => {
   const refused = await send(text);
   expect([refused.status, refused.value.error.message]).toEqual([
     400,
-    'The first line must have the columns client_name: it is "timestamp,gpu_id,utilization_gpu"; the client of such a file can be named (client).',
+    'The first line must have the columns client_name: it is "timestamp,gpu_id,utilization_gpu"; of such a file, name the client in the request (gohm import --client NAME).',
   ]);
   expect((await send(text, "?client=old%20server")).value).toMatchObject({ hosts: ["old server"], stored: 1 });
   const names = new RosterFixture();

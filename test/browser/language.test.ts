@@ -107,6 +107,13 @@ describe.skipIf(missing)(missing ?? "what the hub says, on a page in another lan
     async ({ locale, reason, trouble, action, entry, details }) => {
       const page = await administer("#/admin", locale);
       await page.locator("tbody tr", { hasText: "away" }).getByText(reason).waitFor(patience);
+      // One that waits shows where it is approved that something is wrong.
+      await page
+        .getByRole("listitem")
+        .filter({ hasText: "gpu7" })
+        .locator(".word.broken")
+        .getByText("1")
+        .waitFor(patience);
       await page.goto(`${hub.url}/#/admin/host/gpu7`);
       await page.locator(".problems", { hasText: trouble }).waitFor(patience);
       await page.goto(`${hub.url}/#/admin/audit`);

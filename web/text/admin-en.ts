@@ -65,7 +65,7 @@ export const adminEn: AdminText = {
 
   waitingHosts: (n) => `${plural(n, "host")} ${n === 1 ? "waits" : "wait"} for approval`,
   waitingHint:
-    "Approve only hosts that you know; to reject another one, open it and delete it. Until a host is approved, its reports are kept, but it is in no count.",
+    "Approve only hosts that you know; to reject another one, open it and delete it. Until a host is approved, it is in no count; its reports are kept, unless history has samples of its name already.",
   approve: "Approve",
   approveHost: (name) => `Approve ${name}`,
   approved: (name) => `${name} is approved.`,

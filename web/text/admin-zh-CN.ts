@@ -63,7 +63,8 @@ export const adminZhCN: ForeignAdminText = {
   timeAndAge: (time, ago) => `${time}（${ago}）`,
 
   waitingHosts: (n) => `${n} 台主机等待批准`,
-  waitingHint: "只批准你认识的主机；不认识的，请打开它并删除。批准之前会保存它的数据，但不计入任何统计。",
+  waitingHint:
+    "只批准你认识的主机；不认识的，请打开它并删除。批准之前不计入任何统计；数据会保存，除非历史中已有同名数据。",
   approve: "批准",
   approveHost: (name) => `批准 ${name}`,
   approved: (name) => `${name} 已批准。`,

@@ -63,7 +63,8 @@ export const adminZhTW: ForeignAdminText = {
   timeAndAge: (time, ago) => `${time}（${ago}）`,
 
   waitingHosts: (n) => `${n} 台主機等待核准`,
-  waitingHint: "只核准你認識的主機；不認識的，請開啟它並刪除。核准之前會保存它的資料，但不計入任何統計。",
+  waitingHint:
+    "只核准你認識的主機；不認識的，請開啟它並刪除。核准之前不計入任何統計；資料會保存，除非歷史中已有同名資料。",
   approve: "核准",
   approveHost: (name) => `核准 ${name}`,
   approved: (name) => `${name} 已核准。`,

@@ -87,9 +87,12 @@ function Facts({ node }: { node: Node }): JSX.Element {
           [t.registeredAt, text.value.list([at(registration.registered), registration.origin])],
           [
             t.tokenUsed,
-            registration.used === null
-              ? t.never
-              : text.value.list([at(registration.used), registration.usedFrom ?? ""].filter((word) => word !== "")),
+            // A client of the logger has no token, though its registration is used.
+            node.ways.every((way) => way === "logger")
+              ? ""
+              : registration.used === null
+                ? t.never
+                : text.value.list([at(registration.used), registration.usedFrom ?? ""].filter((word) => word !== "")),
           ],
           [t.mayRegister, registration.reset ? t.once : ""],
         ] as const)),

@@ -8,7 +8,7 @@ import { agoOf, hardwareOf, type Nodes, useNodes, waits } from "./nodes.ts";
 import { Notice } from "./notice.tsx";
 import { Refused } from "./refused.tsx";
 import { countSelected, type Selection } from "./selection.ts";
-import { ApproveAll, ApproveButton, State, useSameMachines } from "./state.tsx";
+import { ApproveAll, ApproveButton, State, Troubles, useSameMachines } from "./state.tsx";
 
 /** View of all hosts: first what waits for a decision. */
 export function Hosts(): JSX.Element {
@@ -58,6 +58,7 @@ function Waiting({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Element {
         {registration === null ? null : (
           <p class="quiet">{t.registeredFrom(agoOf(registration.registered), registration.origin)}</p>
         )}
+        <Troubles node={node} />
       </div>
       <ApproveButton node={node} nodes={nodes} place="hosts" />
     </li>

@@ -126,12 +126,18 @@ export function State({ node }: { node: Node }): JSX.Element {
         {grave ? <Mark of={node.state === "waiting" ? "held" : "unknown"} /> : null} {t.states[node.state]}
       </span>
       {node.reason === null ? null : <span class="quiet"> {saidIn(text.value.reasons, node.cause, node.reason)}</span>}
-      {node.trouble.length === 0 ? null : (
-        <span class="word broken">
-          {" "}
-          <Mark of="broken" /> {t.troubles(node.trouble.length)}
-        </span>
-      )}
+      <Troubles node={node} />
     </>
+  );
+}
+
+/** How many things are wrong with a host; nothing if none is. */
+export function Troubles({ node: { trouble } }: { node: Node }): JSX.Element | null {
+  if (trouble.length === 0) return null;
+  return (
+    <span class="word broken">
+      {" "}
+      <Mark of="broken" /> {adminText().troubles(trouble.length)}
+    </span>
   );
 }
