@@ -120,7 +120,9 @@ describe("the list of hosts", () => {
 
   test("says of a machine that waits under the name of one that is gone until when history has samples of that", async () => {
     scene.register("pushing", { history: Date.UTC(2026, 10, 20, 8, 15) });
-    const text = expect.stringMatching(/^History has samples under the name "pushing" already, .* until 2026-11-20 08:15 UTC/);
+    const text = expect.stringMatching(
+      /^History has samples under the name "pushing" already, .* until 2026-11-20 08:15 UTC/,
+    );
     expect((await scene.node("pushing"))?.trouble).toEqual([text]);
     expect((await scene.ask(routes.approveNode, { name: "pushing" })).value.trouble).toEqual([]);
   });
