@@ -1,4 +1,5 @@
 import { gpuKey, indexOfKey } from "../../proto/device.ts";
+import { hostNameOf } from "../csv/name.ts";
 import type { KnownDevice } from "../history/store.ts";
 import type { RosterView } from "../roster.ts";
 import { countsInHistory, type HubView } from "./view.ts";
@@ -39,18 +40,19 @@ export async function loggerCards(hub: CardSources): Promise<LoggerCard[]> {
   });
 }
 
-/** Finds the cards that a question is about. A client may be named by the shown name of the host, too. */
+/** Finds the cards that a question is about. A client may be named by the shown name of the host, too, and in any Unicode form. */
 export function matching(
   cards: readonly LoggerCard[],
   { gpu_id, client_name }: CardFilter,
   roster: Pick<RosterView, "keyOf">,
 ): readonly LoggerCard[] {
   const gpuId = idOf(gpu_id);
-  const host = client_name ? roster.keyOf(client_name) : undefined;
+  const names = client_name ? [client_name, hostNameOf(client_name) ?? client_name] : undefined;
+  const hosts = names?.map((name) => roster.keyOf(name));
   return cards.filter(
     (card) =>
       (gpuId === null || card.gpuId === gpuId) &&
-      (host === undefined || card.client === host || card.client === client_name),
+      (names === undefined || hosts?.includes(card.client) || names.includes(card.client)),
   );
 }
 

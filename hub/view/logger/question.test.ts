@@ -122,3 +122,11 @@ test("its state has the hub's local time with microseconds and without an offset
   const answer = await scene.request("/health");
   expect(await answer.json()).toEqual({ status: "healthy", timestamp: "2026-11-28T08:30:05.123000" });
 });
+
+test("a client is found by its name as its records have it, however that is composed", async () => {
+  scene.put("2026-11-27 08:00:00", { gpu_utilization: 10 }, { host: "caf\u00e9 1" });
+  for (const client_name of ["caf\u00e9 1", "cafe\u0301 1", " caf\u00e9 1 "]) {
+    expect(await scene.ask("list", { client_name })).toMatchObject([{ client_name: "caf\u00e9 1" }]);
+  }
+  expect(await scene.ask("list", { client_name: "cafe 1" })).toEqual([]);
+});
