@@ -243,7 +243,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
       roster.onChange(() => running.attempt(part, "the new list of machines", listener));
     const list = { polled: () => roster.polled(), keyOf: (name: string) => roster.keyOf(name), onChange };
     const input: InputContext = {
-      ...{ ingest, roster: list, book, desk, history, registrar, troubles, notice },
+      ...{ ingest, roster: list, book, desk, history, registrar, troubles, refusals, notice },
       ...{ clock, random, log },
       push: () => running.settings.push,
       zone: () => running.zone,

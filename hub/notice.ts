@@ -16,9 +16,6 @@ const rows = {
     `${most} machines wait for approval, so that no further one can register: approve those that you know, and delete the others.`,
   nodes_full: ({ most }: { readonly most: number }) =>
     `${most} machines are registered, and no further one can be: an administrator must delete those that are gone.`,
-  /** `example` is what is wrong with one of the records. */
-  records_refused: ({ origin, example }: { readonly origin: string; readonly example: string }) =>
-    `Records of a client of the GPU Metrics Logger at ${origin} cannot be taken: ${example}.`,
   logger_gateway: ({ origin }: { readonly origin: string }) =>
     `Records of the GPU Metrics Logger come from ${origin}, the gateway of this hub's network: behind it all clients seem to have this address, from wherever they come. If the hub is in a container, give it the network of its machine, or set push.logger to "token".`,
   /** `aside` is what the file that was found there is called now, or "". */

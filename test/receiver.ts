@@ -126,7 +126,7 @@ export class Receiver {
     this.registrar = new Registrar({ ...common, forget }, () => push);
     const context: InputContext = {
       ...common,
-      ...{ ingest: this.ingest, registrar: this.registrar, push: () => push },
+      ...{ ingest: this.ingest, registrar: this.registrar, refusals: this.refusals, push: () => push },
       zone: () => this.zone,
       random: () => 0,
     };

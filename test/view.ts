@@ -59,6 +59,7 @@ export const inputContext: Omit<InputContext, "ingest" | "clock" | "random" | "l
   },
   push: () => ({ register: "approval", secret: "", devices: 256 }),
   troubles: new Troubles(Date.now),
+  refusals: new Refusals(Date.now),
   notice: () => {},
   zone: () => new Zone("UTC"),
 };

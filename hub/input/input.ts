@@ -9,6 +9,7 @@ import type { Ingest } from "../ingest.ts";
 import type { Log } from "../log.ts";
 import type { Registrar } from "../push/registrar.ts";
 import type { PushSettings } from "../push/settings.ts";
+import type { Refusals } from "../refusal.ts";
 import type { Roster } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
 import type { Sentence } from "../sentence.ts";
@@ -32,6 +33,8 @@ export interface InputContext {
   readonly push: () => PushSettings;
   /** What is wrong with hosts, for administrators. */
   readonly troubles: Pick<Troubles, "set">;
+  /** Counts what is refused to senders that are no hosts, for administrators. */
+  readonly refusals: Pick<Refusals, "count">;
   /** Shows a notice on a topic to administrators; undefined takes it back. */
   readonly notice: (topic: string, sentence: Sentence | undefined) => void;
   readonly clock: Clock;

@@ -141,9 +141,13 @@ describe("records that cannot be taken", () => {
       "2 of the records in its last request could not be taken: gpu_id: Input should be a valid integer, unable to parse string as an integer.",
     ]);
     expect(hub.log.lines.filter((line) => line.includes("cannot be taken"))).toHaveLength(2);
-    expect(hub.notices.get("logger records")).toMatch(/^Records of a client of the GPU Metrics Logger at 10\.0\.0\.5/);
+    // Records of no client are refusals of their sender. No notice: everybody sees those, and may send such records.
+    expect(hub.refusals.list()).toMatchObject([
+      { address: "10.0.0.5", counts: [{ code: "validation_error", count: 3 }] },
+    ]);
+    expect(hub.notices.size).toBe(0);
     await hub.pass(11 * minute);
-    expect([hub.troubles.of("lab1"), hub.notices.get("logger records")]).toEqual([[], undefined]);
+    expect(hub.troubles.of("lab1")).toEqual([]);
   });
 
   test("a request may have records of 64 clients, and registers no more", async () => {

@@ -27,9 +27,8 @@ export const logger: Input<typeof table> = {
 
 /** Bytes that a registration counts as. */
 const registrationBytes = 4096;
-/** For how long administrators see that records of a name are refused, and that records cannot be taken. */
+/** For how long administrators see that records of a name are refused. */
 const elsewhereMs = 86_400_000;
-const noticeMs = 600_000;
 /** A client that was deleted while it waited may register again after this time. */
 const rejectedMs = 86_400_000;
 const mostRejected = 1000;
@@ -59,7 +58,6 @@ class Logger implements RunningInput<typeof table> {
   /** Clients with bad records that were logged. */
   readonly #logged = new Set<string>();
   readonly #ends: readonly (() => void)[];
-  #cancelNotice: () => void = () => {};
 
   readonly routes = serve(loggerReceiveRoutes, {
     receiveData: (request) => this.#receive(request),
@@ -85,7 +83,6 @@ class Logger implements RunningInput<typeof table> {
 
   close(): void {
     for (const end of this.#ends) end();
-    this.#cancelNotice();
     for (const client of [...this.#own.values(), ...this.#guests.values()]) client.close();
   }
 
@@ -263,20 +260,13 @@ class Logger implements RunningInput<typeof table> {
     const clients = new Map(reception.clients());
     for (const [name, { count, example }] of reception.bad) {
       const client = clients.get(name);
-      if (client === undefined) this.#noticeBad(origin, example);
+      if (client === undefined) this.#context.refusals.count(origin, "validation_error");
       else client.tell("records", trouble("bad_records", { failed: count, example }));
       const key = client === undefined ? origin : name;
       if (this.#logged.has(key) || this.#logged.size > mostRejected) continue;
       this.#logged.add(key);
       this.#context.log.warn(`${count} records of ${name || origin} cannot be taken: ${example}`);
     }
-  }
-
-  #noticeBad(origin: string, example: string): void {
-    const { notice: show, clock } = this.#context;
-    show("logger records", notice("records_refused", { origin, example }));
-    this.#cancelNotice();
-    this.#cancelNotice = clock.after(noticeMs, () => show("logger records", undefined));
   }
 
   #checkGateway({ kind, origin }: Actor): void {

@@ -298,8 +298,6 @@ export const zhCN: ForeignText = {
     settings_bad: ({ message }) => `设置有误，仍沿用之前的设置：${message}`,
     nodes_waiting: ({ most }) => `已有 ${number(most)} 台机器等待批准，无法再注册新机器。请批准认识的，删除其余的。`,
     nodes_full: ({ most }) => `已注册 ${number(most)} 台机器，无法再注册新机器。请管理员删除已经不用的。`,
-    records_refused: ({ origin, example }) =>
-      `${origin} 上的 GPU Metrics Logger 客户端发送的记录无法接收：${example}。`,
     logger_gateway: ({ origin }) =>
       `GPU Metrics Logger 的记录来自 ${origin}，即 hub 所在网络的网关：无论从哪里来，经过它的客户端都显示为这个地址。如果 hub 在容器中，请让它使用主机网络，或把 push.logger 设为 "token"。`,
     book_restored: ({ path, lost, aside }) =>

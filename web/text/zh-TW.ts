@@ -298,8 +298,6 @@ export const zhTW: ForeignText = {
     settings_bad: ({ message }) => `設定有誤，仍沿用先前的設定：${message}`,
     nodes_waiting: ({ most }) => `已有 ${number(most)} 台機器等待核准，無法再註冊新機器。請核准認識的，刪除其餘的。`,
     nodes_full: ({ most }) => `已註冊 ${number(most)} 台機器，無法再註冊新機器。請管理員刪除已經不用的。`,
-    records_refused: ({ origin, example }) =>
-      `${origin} 上的 GPU Metrics Logger 用戶端傳送的記錄無法接收：${example}。`,
     logger_gateway: ({ origin }) =>
       `GPU Metrics Logger 的記錄來自 ${origin}，即 hub 所在網路的閘道：無論從哪裡來，經過它的用戶端都顯示為這個位址。如果 hub 在容器中，請讓它使用主機網路，或把 push.logger 設為 "token"。`,
     book_restored: ({ path, lost, aside }) =>

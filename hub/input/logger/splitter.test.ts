@@ -46,6 +46,11 @@ test("an element that is too long is left out, and the next one is read", () => 
   }
 });
 
+test("an escape that a piece ends with counts for the next byte, also past an empty piece", () => {
+  for (const cuts of [[4], [4, 4]])
+    expect(split('["a\\"]",1]', cuts)).toEqual({ elements: ['"a\\"]"', "1"], complete: true, form: "array" });
+});
+
 test("any array has the elements that JSON.parse gives it, wherever it is cut", () => {
   fc.assert(
     fc.property(

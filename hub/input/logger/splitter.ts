@@ -53,6 +53,7 @@ export class Splitter {
 
   /** Takes the next bytes. @returns the elements that end in them */
   *push(piece: Buffer): Generator<Element> {
+    if (piece.length === 0) return;
     let start = 0;
     for (let at = this.#inText ? this.#endOfText(piece, 0) + 1 : 0; at < piece.length && !this.#junk; at++) {
       const byte = piece[at] ?? 0;
