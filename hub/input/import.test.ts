@@ -377,20 +377,8 @@ test("an administrator whose session ends while a file is read cannot go on", as
   expect((await stored()).gpu_fan?.length).toBeLessThan(5000);
 });
 
-test("a file of more clients than machines are likely costs no more names than that, and each counts once", async () => {
-  const line = (second: number, i: number): string => `2026-11-27 08:30:0${second},0,,50,,,,,,,,,host${i}\r\n`;
-  const text = [600, 602, 1500].map((hosts, second) =>
-    Array.from({ length: hosts }, (_, i) => line(second, i)).join(""),
-  );
-  const { value } = await send(heading + text.join(""));
-  expect([value.stored, value.failed, value.hosts.length]).toEqual([2202, 500, 1000]);
-});
-
-test("a line that is too long is told as such, and a name that is given for a file as what it is", async () => {
-  const part = "x".repeat(2_000_000);
-  const pieces = [heading, part, part, `\r\n${row}`].map((text) => Buffer.from(text));
-  const long = await send(new Blob(pieces).stream());
-  expect(long.value).toMatchObject({ stored: 1, errors: [{ line: 2, message: expect.stringContaining("too long") }] });
-  const { value } = await send(heading + row.replace(/[^,]*\r\n$/, "\r\n"), "?client=a%2Fb");
-  expect(value.errors).toEqual([{ line: 2, message: expect.stringContaining('it is "a/b"') }]);
+test("a file of more clients than machines are likely costs no more names than that", async () => {
+  const text = Array.from({ length: 1500 }, (_, i) => `2026-11-27 08:30:05,0,,50,,,,,,,,,host${i}\r\n`).join("");
+  const { value } = await send(heading + text);
+  expect([value.stored, value.failed, value.hosts.length]).toEqual([1000, 500, 1000]);
 });
