@@ -318,12 +318,15 @@ test.each([yesterday, `.${yesterday}.partial`])("a pipe called %s does not hold 
   expect([files(), rows(yesterday).length]).toEqual([[yesterday], 1]);
 });
 
-test("files can be read by those who may read the folder", async () => {
+test.each([
+  [0o750, 0o640],
+  [0o1777, 0o644],
+])("files can be read by those who may read the folder, and written by the hub alone: %i, %i", async (mode, wanted) => {
   put(now - hour);
-  chmodSync(folder, 0o750);
+  chmodSync(folder, mode);
   await begin();
   await pass(minute);
-  expect(statSync(join(folder, yesterday)).mode & 0o777).toBe(0o640);
+  expect(statSync(join(folder, yesterday)).mode & 0o777).toBe(wanted);
 });
 
 test("a hub that ends while a file is written leaves no part of it", async () => {

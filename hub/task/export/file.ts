@@ -69,7 +69,7 @@ export class DayFile {
     await rm(part, { force: true });
     const file = await open(part, "wx", 0o600);
     try {
-      await file.chmod(mode & 0o666);
+      await file.chmod((mode & 0o444) | 0o200);
       const rows = await this.#fill(file);
       await file.sync();
       return rows;
