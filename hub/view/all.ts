@@ -9,4 +9,4 @@ import { session } from "./session.ts";
 import { v1 } from "./v1.ts";
 import type { View } from "./view.ts";
 
-export const views: readonly View[] = [feed, rest, v1, session, admin, logger, docs, page, history];
+export const views: readonly View[] = [feed, v1, rest, session, admin, logger, docs, page, history];

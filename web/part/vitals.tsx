@@ -6,10 +6,14 @@ import { percentOf } from "../../proto/verdict.ts";
 import { text } from "../language.ts";
 import { Bar, Figure } from "./part.tsx";
 
-/** Readings of the host itself: CPU, memory, load, network, disks, in the same columns for every host. */
-export function Vitals({ info }: { info: Glance }): JSX.Element {
+/**
+ * Readings of the host itself: CPU, memory, load, network, disks, in the same columns for every host; null for one that
+ * tells its GPUs alone, as a client of the GPU Metrics Logger.
+ */
+export function Vitals({ info }: { info: Glance }): JSX.Element | null {
   const t = text.value;
-  const { cpu, memory, system } = info;
+  const { cpu, memory, system, nics, disks } = info;
+  if (!cpu && !memory && !system && nics.length + disks.length === 0) return null;
   const used = memory?.used === undefined ? undefined : Number(memory.used);
   const mem = memory?.total === undefined ? undefined : sizePair(used, Number(memory.total));
   return (

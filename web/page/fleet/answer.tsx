@@ -10,6 +10,7 @@ import { Figure, Mark, Spoken } from "../../part/part.tsx";
 import { TroubleLine, troubleKey } from "../../part/trouble.tsx";
 import { hostPath } from "../../route.ts";
 import { fleet } from "../../store.ts";
+import type { Text } from "../../text/text.ts";
 
 /** The summary at the top: how many cards are free and where, who holds the others, and what is broken. */
 export function Answer(): JSX.Element {
@@ -181,16 +182,18 @@ function HostButton({ offer }: { offer: HostOffer }): JSX.Element {
   );
 }
 
+/** What is said where no holder is known: cards in use are those of somebody. */
+function withoutHolders({ cards, count }: Summary, t: Text): string {
+  if (count.busy + count.held > 0) return t.processesUnknown;
+  return cards > 0 && count.unknown === cards ? t.verdict.unknown : t.noHolders;
+}
+
 function Holders({ summary }: { summary: Summary }): JSX.Element {
   const t = text.value;
   const most = Math.max(1, ...summary.holders.map((holder) => holder.cards));
   return (
     <Column kind="busy" title={t.heldBy} count={summary.holders.length}>
-      {summary.holders.length > 0 ? null : (
-        <p class="quiet">
-          {summary.cards > 0 && summary.count.unknown === summary.cards ? t.verdict.unknown : t.noHolders}
-        </p>
-      )}
+      {summary.holders.length > 0 ? null : <p class="quiet">{withoutHolders(summary, t)}</p>}
       <Folded items={summary.holders} first={6}>
         {(holder) => (
           <li class="holder" key={holder.user}>
