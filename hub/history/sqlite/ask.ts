@@ -197,7 +197,7 @@ export class Querier {
     let empty = 0;
     for (let block = first; block <= last; block++) {
       const before = reader.pieces;
-      if (this.#wholeDay(wanted, block, { from, to }) && reader.day(block * blockMs, sink)) {
+      if (covers(wanted, block, { from, to }) && reader.day(block * blockMs, sink, this.#settled(host, block))) {
         block += blocksPerDay - 1;
       } else reader.block(block, { from, to, sink });
       empty = reader.pieces > before ? 0 : empty + 1;
@@ -222,7 +222,7 @@ export class Querier {
       const part = points.map((): Piece[] => []);
       const sink = { put: (place: number, piece: Piece): void => void part[place]?.push(piece) };
       const day = block + 1 - blocksPerDay;
-      if (this.#wholeDay(wanted, day, { from, to }) && reader.day(day * blockMs, sink)) block = day;
+      if (covers(wanted, day, { from, to }) && reader.day(day * blockMs, sink, this.#settled(host, day))) block = day;
       else reader.block(block, { from, to, sink });
       parts.push(part);
       for (const [i, pieces] of part.entries()) points[i] = (points[i] ?? 0) + count(pieces, step);
@@ -237,10 +237,9 @@ export class Querier {
     return points.map((_, place) => parts.flatMap((part) => part[place] ?? []));
   }
 
-  /** True if the day that begins with a block can be answered from its rollup alone. */
-  #wholeDay({ host, tier }: SeriesSelection, day: number, { from, to }: { from: number; to: number }): boolean {
-    if (tier !== "day" || day % blocksPerDay !== 0 || host.open.has(dayOf(day))) return false;
-    if (from > day * blockMs || to < (day + blocksPerDay) * blockMs) return false;
+  /** True if nothing came of the day that begins with a block since it was rolled up. */
+  #settled(host: HostRecord, day: number): boolean {
+    if (host.open.has(dayOf(day))) return false;
     for (let i = 0; i < blocksPerDay; i++) if (this.#memory.chunks(host, day + i).length > 0) return false;
     return true;
   }
@@ -275,6 +274,10 @@ export class Querier {
     return found;
   }
 }
+
+/** True if the whole day that begins with a block is asked for, as one bucket or part of one. */
+const covers = ({ tier }: SeriesSelection, day: number, { from, to }: { from: number; to: number }): boolean =>
+  tier === "day" && day % blocksPerDay === 0 && from <= day * blockMs && to >= (day + blocksPerDay) * blockMs;
 
 /** Lists each series with the index of a group that names it. */
 function* membersOf(groups: readonly (readonly SeriesId[])[]): Generator<readonly [SeriesId, number]> {

@@ -176,7 +176,7 @@ function writeEarly(): void {
   });
   const fresh = [{ times: Float64Array.of(20_000), columns: new Map(columns) }];
   rows.write(atOnce(compactor.block(host, 0, fresh)));
-  rows.write(atOnce(compactor.day(host, 0)));
+  rows.write(atOnce(compactor.day(host, 0)).rows);
   Object.assign(host, { first: 0, last: 0 });
   host.open.add(0);
   names.save(host);

@@ -75,7 +75,8 @@ test.each(["five", "hour", "day"] as const)(
         polls,
         fc.array(fc.tuple(fc.nat(60), wait), { maxLength: 4 }),
         fc.boolean(),
-        async (all, cuts, reverse) => {
+        fc.boolean(),
+        async (all, cuts, reverse, raised) => {
           scene.remove();
           scene = new StoreFixture();
           scene.now = now;
@@ -107,7 +108,18 @@ test.each(["five", "hour", "day"] as const)(
           // An interruption that retention had time to follow may cost a part of a bucket at its seam, until all comes again.
           const seamless = cuts.every(([, how]) => how !== "hour");
           await deliver(true);
-          if (seamless) expect(await answers(store, age, coarse)).toEqual(wanted);
+          if (seamless) {
+            expect(await answers(store, age, coarse)).toEqual(wanted);
+            // Some of it once more, at every moment, also if it is not too old any more.
+            if (raised) scene.retention = { ...retention, raw: 50 * day, fiveMinutes: 50 * day };
+            for (const poll of all) if (poll.at % 3 === 0) store.append(sampleOf(poll));
+            for (const ms of [0, 65_000, 30_000]) {
+              await scene.pass(ms);
+              expect(await answers(store, age, coarse)).toEqual(wanted);
+            }
+            await settle();
+            expect(await answers(store, age, coarse)).toEqual(wanted);
+          }
           await deliver(false);
           expect(await answers(store, age, coarse)).toEqual(wanted);
         },
@@ -163,6 +175,42 @@ test("an hour that is imported anew with more samples is in its day beside the o
   expect(await counts(store, ages.hour, hour)).toEqual(hours);
   expect(await counts(store, ages.hour, day)).toEqual([51]);
 });
+
+test.each(["going on", "started again"])(
+  "means of hours that are imported once retention is longer do not take the place of the samples that they were made of: a hub %s",
+  async (how) => {
+    const id = { ...at(0, 0), level: "gpu", key: "GPU-1", metric: "gpu_temperature" } as const;
+    const range = { from: now - ages.five, to: now - ages.five + day };
+    const aggregates = ["count", "min", "max", "avg"] as const;
+    const read = async (store: Store, step: number): Promise<object> =>
+      ask(store, id, { ...range, step }, ...aggregates);
+    const sample = (ms: number, value: number): HostSample => ({ ...at(ages.five, ms), devices: [temp(value)] });
+    scene.now = now;
+    scene.retention = { ...retention, raw: day, fiveMinutes: 2 * day };
+    let store = scene.open();
+    const deliver = (): void => {
+      for (let i = 0; i < 1440; i++) store.append(sample(i * 60_000, i % 101));
+    };
+    deliver();
+    await settle();
+    const before = await Promise.all([0, 300_000, hour, day].map((step) => read(store, step)));
+    expect(await counts(store, ages.five, 300_000)).toEqual(Array.from({ length: 24 }, () => 60));
+    if (how === "started again") scene.shut(store);
+    scene.retention = { ...retention, raw: 30 * day, fiveMinutes: 365 * day };
+    if (how === "started again") store = scene.open();
+    for (let i = 0; i < 24; i++) store.append(sample(i * hour, 50));
+    for (let i = 0; i < 8; i++) {
+      expect(await Promise.all([hour, day].map((step) => read(store, step)))).toEqual(before.slice(2));
+      await scene.pass(30_000);
+    }
+    await settle();
+    expect(await Promise.all([0, 300_000, hour, day].map((step) => read(store, step)))).toEqual(before);
+    deliver();
+    await settle();
+    expect(await Promise.all([hour, day].map((step) => read(store, step)))).toEqual(before.slice(2));
+    expect(await counts(store, ages.five, 0)).toHaveLength(1440);
+  },
+);
 
 test("an import that is larger than memory is written while it goes on, the oldest blocks first", async () => {
   scene.now = now;

@@ -55,6 +55,8 @@ interface CompactionTask {
 interface CompactionResult extends CompactionTask {
   readonly rows: readonly Entry[];
   readonly chunks: readonly HeadChunk[];
+  /** Blocks of a day whose samples and summaries of 5 minutes are deleted. */
+  readonly outdone?: readonly number[];
 }
 
 /** Decides what is compacted, rolled up and deleted, and when; works in turns, so that polls go on. */
@@ -283,7 +285,7 @@ export class Keeper {
 
   *#work(task: CompactionTask): Work<CompactionResult> {
     const { host, block, day } = task;
-    if (day !== undefined) return { ...task, chunks: [], rows: yield* this.#compactor.day(host, day) };
+    if (day !== undefined) return { ...task, chunks: [], ...(yield* this.#compactor.day(host, day)) };
     const chunks = [...this.head.chunks(host, block)];
     // From now on polls of this block go into new chunks, which are newer than the rows that are made here.
     for (const chunk of chunks) chunk.frozen = true;
@@ -342,8 +344,11 @@ export class Keeper {
   }
 
   /** Updates the host, and marks chunks as compacted; called within the transaction. */
-  #mark({ host, block, day, chunks }: CompactionResult): void {
+  #mark({ host, block, day, chunks, outdone = [] }: CompactionResult): void {
     if (day !== undefined) {
+      for (const lost of outdone) {
+        for (const table of ["raw", "five"] as const) this.#parts.rows.erase(table, lost, host.id);
+      }
       host.open.delete(day);
       return;
     }

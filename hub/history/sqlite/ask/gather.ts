@@ -37,6 +37,14 @@ export function pointsOf(piece: Piece, step: number): number {
   return step > 0 ? pointsIn(piece, step) : samplesIn(piece);
 }
 
+/** Counts the samples of a piece. */
+export function samplesOf(piece: Piece): number {
+  if (!("buckets" in piece)) return samplesIn(piece);
+  let samples = 0;
+  for (let i = piece.low; i < piece.high; i++) samples += piece.buckets.count[i] ?? 0;
+  return samples;
+}
+
 function samplesIn({ values, low, high }: SamplePiece): number {
   let points = 0;
   for (let i = low; i < high; i++) if (!Number.isNaN(values[i] ?? Number.NaN)) points++;

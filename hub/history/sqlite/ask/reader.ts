@@ -4,7 +4,7 @@ import { columnId, type Frame, merge, within } from "../frame.ts";
 import { blockMs, blockOf, bucketOf, bucketsInRow, dayOf, spanOf, type Tier, tiers } from "../key.ts";
 import type { HostRecord, MetricRecord } from "../names.ts";
 import type { Rows } from "../row.ts";
-import type { PieceSink } from "./gather.ts";
+import { type Piece, type PieceSink, samplesOf } from "./gather.ts";
 
 /** Samples that are not compacted yet. */
 export interface HeadView {
@@ -50,6 +50,7 @@ export class BlockReader {
   readonly #spare: BufferPool | undefined;
   readonly #column: ((device: number, count: number) => Float64Array) | undefined;
   readonly #held = new Map<Tier, CachedBuckets>();
+  #frames: { readonly block: number; readonly from: number; readonly frame: Frame | undefined } | undefined;
   /** Number of pieces that were found. */
   pieces = 0;
 
@@ -65,6 +66,7 @@ export class BlockReader {
   /** Drops cached rows: other work runs now, and may change them. */
   reset(): void {
     this.#held.clear();
+    this.#frames = undefined;
   }
 
   /** Reads one block. */
@@ -73,18 +75,87 @@ export class BlockReader {
     const clip = { from: Math.max(from, start), to: Math.min(to, start + blockMs), sink };
     const { tier, host } = this.#wanted;
     const [chunk, ...more] = this.#memory.chunks(host, block);
-    // Head chunks may replace samples that a rollup has counted.
-    if (tier === undefined || (chunk && (more.length > 0 || block <= host.last))) this.#samples(block, clip);
-    else if (chunk) this.#headRollup(chunk, clip);
-    else this.#rollup(tier === "five" || host.open.has(dayOf(block)) ? "five" : "hour", clip);
+    if (tier === undefined) this.#samples(block, clip);
+    else if (chunk && more.length === 0 && block > host.last) this.#headRollup(chunk, clip);
+    else if (chunk || host.open.has(dayOf(block))) this.#unfinished(block, clip, chunk !== undefined);
+    else this.#rollup(tier === "five" ? "five" : "hour", clip);
   }
 
-  /** Reads a whole day that has no head chunks. @returns false if it is not rolled up */
-  day(start: number, sink: PieceSink): boolean {
+  /**
+   * Reads a whole day from its rollup.
+   * @param settled false if samples of it may have come since
+   * @returns false if it is not rolled up
+   */
+  day(start: number, sink: PieceSink, settled: boolean): boolean {
     const held = this.#buckets("day", start);
-    if (held === undefined) return false;
-    this.#emit("day", held, { from: start, to: start + bucketOf.day, sink });
+    const clip = { from: start, to: start + bucketOf.day, sink };
+    if (held === undefined || !(settled || this.#counts("day", held, clip))) return false;
+    if (settled) this.#emit("day", held, clip);
+    else {
+      // Its pieces are of several blocks, and must stay valid.
+      const reader = new BlockReader({ rows: this.#rows, memory: this.#memory }, this.#wanted);
+      this.#most("day", clip, ({ from, to, sink: into }) => {
+        for (let at = from; at < to; at += blockMs) reader.block(blockOf(at), { from: at, to, sink: into });
+      });
+      this.pieces += reader.pieces;
+    }
     return true;
+  }
+
+  /** Reads a block that is not rolled up, or of which more came after it was. */
+  #unfinished(block: number, clip: TimeClip, inMemory: boolean): void {
+    const { tier, host } = this.#wanted;
+    // Head chunks may replace samples that a rollup has counted.
+    const samples = (part: TimeClip): void => this.#samples(block, part);
+    const isGone = inMemory && this.#rows.times(host.id, block) === undefined;
+    const five = (part: TimeClip): void => {
+      if (isGone) this.#most("five", part, samples);
+      else if (inMemory) samples(part);
+      else this.#rollup("five", part);
+    };
+    if (tier === "five") five(clip);
+    else this.#most("hour", clip, five);
+  }
+
+  /**
+   * Reads each whole bucket from a rollup if that has more samples than what is finer, as compaction decides it (compact.ts):
+   * samples that it was made of may be gone, and some of them have come once more.
+   */
+  #most(tier: Tier, { from, to, sink }: TimeClip, finer: (clip: TimeClip) => void): void {
+    const bucket = bucketOf[tier];
+    const low = Math.ceil(from / bucket) * bucket;
+    const high = Math.floor(to / bucket) * bucket;
+    const held = low < high ? this.#buckets(tier, low) : undefined;
+    if (held === undefined || !this.#counts(tier, held, { from: low, to: high })) {
+      if (from < to) finer({ from, to, sink });
+      return;
+    }
+    if (from < low) finer({ from, to: low, sink });
+    for (let at = low; at < high; at += bucket) {
+      const place = Math.round(at / bucket) - held.span * bucketsInRow;
+      const pieces: [number, Piece][] = [];
+      const clip = { from: at, to: at + bucket };
+      const put = (device: number, piece: Piece): void => {
+        // Where nothing finer is left, this bucket or one around it stands in.
+        if (!("buckets" in piece && piece.bucket >= bucket)) pieces.push([device, piece]);
+      };
+      finer({ ...clip, sink: { put } });
+      const counts = new Map<number, number>();
+      for (const [device, piece] of pieces) counts.set(device, (counts.get(device) ?? 0) + samplesOf(piece));
+      const fuller = (held.buckets ?? []).map((one, device) =>
+        (one?.count[place] ?? 0) > (counts.get(device) ?? 0) ? one : undefined,
+      );
+      for (const [device, piece] of pieces) if (fuller[device] === undefined) sink.put(device, piece);
+      this.#emit(tier, { span: held.span, buckets: fuller }, { ...clip, sink });
+    }
+    if (high < to) finer({ from: high, to, sink });
+  }
+
+  /** True if a rollup has a sample within a range. */
+  #counts(tier: Tier, { span, buckets }: CachedBuckets, { from, to }: { from: number; to: number }): boolean {
+    const first = span * bucketsInRow;
+    const [low, high] = [from, to].map((t) => Math.round(t / bucketOf[tier]) - first);
+    return (buckets ?? []).some((one) => one?.count.subarray(low, high).some((count) => count > 0));
   }
 
   /** Reads a block that is in one head chunk: whole buckets from the chunk's rollup, the ends from its samples. */
@@ -154,6 +225,14 @@ export class BlockReader {
 
   /** Reads the samples of a block, at least those from a time on. */
   #frame(block: number, from: number): Frame | undefined {
+    const before = this.#frames;
+    if (before?.block === block && before.from <= from) return before.frame;
+    const frame = this.#decode(block, from);
+    this.#frames = { block, from, frame };
+    return frame;
+  }
+
+  #decode(block: number, from: number): Frame | undefined {
     const { host, metric, devices } = this.#wanted;
     const held = this.#rows.frame({ host: host.id, block, metrics: [metric.id], devices, spare: this.#column });
     const chunks = this.#memory.chunks(host, block);

@@ -18,6 +18,12 @@ interface FreshBuckets {
   readonly metric: MetricRecord;
 }
 
+/** Rows of a day, and its blocks in which no hour has as many samples as the row of hours counts. */
+interface DayRows {
+  readonly rows: Entry[];
+  readonly outdone: number[];
+}
+
 /** Compacts head chunks into rows, and rolls up 5-minute rows into hours and days. */
 export class Compactor {
   readonly #rows: Rows;
@@ -75,9 +81,10 @@ export class Compactor {
     return rows;
   }
 
-  /** Rolls up the 5-minute rows of a day into hours and the day. */
-  *day(host: HostRecord, day: number): Work<Entry[]> {
+  /** Rolls up the 5-minute rows of a day into hours and the day. An hour of more samples stays, and so does a day. */
+  *day(host: HostRecord, day: number): Work<DayRows> {
     const rows: Entry[] = [];
+    const blocks = Array.from({ length: blocksPerDay }, () => ({ counts: false, outdone: false }));
     const start = day * bucketOf.day;
     const known = namesOf(host);
     for (const metric of this.#names.metrics()) {
@@ -99,6 +106,14 @@ export class Compactor {
       const all = this.#placed("hour", start, { fresh: hours, ...of });
       // Hours whose 5-minute buckets have expired are in the row already.
       const ofDay = hoursOfDay(all, hours, Math.floor(start / bucketOf.hour) % bucketsInRow);
+      for (const [device, { count }] of hours) {
+        for (const [i, fresh] of count.entries()) {
+          const block = blocks[Math.floor((i * bucketOf.hour) / blockMs)];
+          if (fresh === 0 || block === undefined) continue;
+          if (fresh < (ofDay.get(device)?.count[i] ?? 0)) block.outdone = true;
+          else block.counts = true;
+        }
+      }
       const days = this.#placed("day", start, { fresh: folded(ofDay, 24, metric), ...of });
       for (const [tier, series] of [["hour", all] as const, ["day", days] as const]) {
         const place = { span: spanOf(tier, start), host, metric: metric.id };
@@ -106,7 +121,8 @@ export class Compactor {
       }
       yield;
     }
-    return rows;
+    const outdone = blocks.flatMap((block, i) => (block.outdone && !block.counts ? [day * blocksPerDay + i] : []));
+    return { rows, outdone };
   }
 
   /** True if a table has something of a host in a block. */
