@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Zone } from "../../program/zone.ts";
 import { Model, valuesOf } from "../../test/model.ts";
+import { StoreFixture } from "../../test/store.ts";
 import { viewOf } from "../../test/view.ts";
 import { heading } from "../csv/form.ts";
 import type { HostReading } from "../ingest.ts";
@@ -169,6 +170,46 @@ test("days that a hub was off are made up for, as far as samples are kept; days 
   await pass(hour);
   expect(reads).toBe(before);
 });
+
+test.each(["Europe/Berlin", "Asia/Kolkata"])(
+  "a day of whose samples summaries are left has no file, although retention was raised, until they come again: %s",
+  async (name) => {
+    zone = new Zone(name);
+    now = local("2026-11-28 00:11:00");
+    const scene = new StoreFixture();
+    try {
+      scene.now = now;
+      scene.retention = { ...scene.retention, raw: 2 * day, fiveMinutes: 3 * day };
+      const store = scene.open();
+      model = store as unknown as Model;
+      const fill = (date: number): void => {
+        for (let i = 0; i < 600; i++) put(local(`2026-11-${date} 00:00:00`) + i * 2 * minute);
+      };
+      // Of the second day only the first hours are gone.
+      for (const date of [22, 26, 27]) fill(date);
+      await scene.pass(2 * hour);
+      scene.retention = { ...scene.retention, raw: 30 * day, fiveMinutes: 30 * day };
+      await begin();
+      await pass(minute);
+      expect(files()).toEqual([yesterday]);
+      const told = log.filter((line) => /is not written: of \d+ samples history has no more than \d+ rows/.test(line));
+      expect(told).toHaveLength(2);
+      fill(22);
+      await scene.pass(2 * hour);
+      heard?.({
+        host: "gpu1",
+        at: local("2026-11-22 12:00:00"),
+        devices: [{ level: "gpu" }],
+        late: true,
+      } as unknown as HostReading);
+      await pass(20 * minute);
+      expect(files()).toEqual(["gpu_metrics_20261122.csv", yesterday]);
+      expect(rows("gpu_metrics_20261122.csv")).toHaveLength(600);
+    } finally {
+      scene.remove();
+    }
+  },
+);
 
 test.each([
   ["2026-03-29", "2026-03-29 01:59:59", "2026-03-29 03:00:00", 23],
