@@ -8,11 +8,16 @@ import { type Element, Splitter } from "./splitter.ts";
 
 /** Most bytes of a record; a usual one has 300. */
 const longestRecord = 65_536;
-const recordLimits: JsonLimits = { depth: 64, values: 20_000 };
+/** Of a record that is longer than usual, or has numbers that only Python writes: many values take long to parse. */
+const shortRecord = 2048;
+const recordLimits: JsonLimits = { depth: 64, values: 1000 };
 /** Most records of a request. */
 const mostRecords = 1_000_000;
-/** Records that are parsed before others get a turn, and that are in memory before they are stored. */
-const parsedAtOnce = 128;
+/** Bytes that are parsed before others get a turn: of the costliest elements some milliseconds. */
+const parsedAtOnce = 49_152;
+/** Bytes that an element counts as, beside its own. */
+const elementBytes = 1024;
+/** Records that are in memory before they are stored. */
 const heldRecords = 2048;
 /** Most clients of one request. */
 const mostClients = 64;
@@ -95,7 +100,13 @@ export class Reception {
   }
 
   async #read(pieces: AsyncIterable<Buffer>): Promise<void> {
-    let count = 0;
+    let parsedBytes = 0;
+    const spend = async (bytes: number): Promise<void> => {
+      parsedBytes += bytes;
+      if (parsedBytes < parsedAtOnce) return;
+      parsedBytes = 0;
+      await turn();
+    };
     for await (const piece of pieces) {
       for (const element of this.#splitter.push(piece)) {
         if (this.#received + this.#failed + this.#heldCount >= mostRecords) {
@@ -104,9 +115,11 @@ export class Reception {
         // Before the next one: so the last part of a request is never empty.
         if (this.#heldCount >= heldRecords) await this.#store(false);
         this.#take(element);
-        if (++count % parsedAtOnce === 0) await turn();
+        await spend(elementBytes + (element?.length ?? 0));
       }
       if (this.#splitter.broken) throw validationFault([invalid]);
+      // Splitting takes time as well, also of what never becomes an element.
+      await spend(piece.length / 4);
     }
   }
 
@@ -205,11 +218,12 @@ function exampleOf([error]: readonly BodyError[]): string {
 
 /** Parses an element; undefined if it is not valid JSON. NaN and infinite numbers, as Python writes them, are null. */
 function parsed(element: Buffer): { readonly json: unknown } | undefined {
-  const text = element.toString("utf8");
-  try {
-    return { json: JSON.parse(text) };
-  } catch {
-    // Below, as this is slower.
+  if (element.length <= shortRecord) {
+    try {
+      return { json: JSON.parse(element.toString("utf8")) };
+    } catch {
+      // Below, as this is slower.
+    }
   }
   try {
     return { json: parseJson(element, recordLimits) };
