@@ -48,6 +48,8 @@ const rows = {
     `A client of the logger at ${origin} sends records under the name "${hostname}", which are refused: this machine has registered with a token and reports from elsewhere. If it is another machine, give it another client_name; if not, it needs a token of scope push.`,
   records_too_large: ({ mib }: { readonly mib: string }) =>
     `Its last request with records was larger than ${mib} (push.body) and is refused again each time: allow larger ones.`,
+  records_too_many: ({ most }: { readonly most: number }) =>
+    `Its last request had more than ${most} records: those after them were refused, and are again each time. Let it send fewer at once, or import them as CSV.`,
   /** `names` are those of other hosts, in quotation marks. */
   lookalike: ({ names }: { readonly names: string }) =>
     `Its name looks like that of another host (${names}): check its address before you approve it.`,

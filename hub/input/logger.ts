@@ -7,6 +7,7 @@ import { notice } from "../notice.ts";
 import { checkCoding, declaredLength } from "../push/body.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { loggerReceiveRoutes } from "../route/logger.ts";
+import type { Sentence } from "../sentence.ts";
 import { trouble } from "../trouble.ts";
 import type { Actor, RequestHead } from "../who.ts";
 import type { Input, InputContext, RunningInput } from "./input.ts";
@@ -144,6 +145,7 @@ class Logger implements RunningInput<typeof table> {
           this.#noteUse(client, by.origin);
           return client;
         },
+        tooMany: (most) => this.#tooMany(by.origin, most),
         written: async () => {
           // A token may have been revoked while the records were on their way.
           recheck();
@@ -249,10 +251,19 @@ class Logger implements RunningInput<typeof table> {
   /** Shows to administrators that a client sends more than is allowed: it will send it again, and more each time. */
   #tooLarge(origin: string): Fault {
     const mib = this.#settings.body;
-    for (const client of [...this.#own.values(), ...this.#guests.values()]) {
-      if (client.address === origin) client.tell("size", trouble("records_too_large", { mib }));
-    }
+    this.#tellSize(origin, trouble("records_too_large", { mib }));
     return new Fault("body_too_large", `A request with records must not be larger than ${mib} (push.body).`);
+  }
+
+  #tooMany(origin: string, most: number): Fault {
+    this.#tellSize(origin, trouble("records_too_many", { most }));
+    return new Fault("body_too_large", `A request must not have more than ${most} records: send the rest in others.`);
+  }
+
+  #tellSize(origin: string, sentence: Sentence): void {
+    for (const client of [...this.#own.values(), ...this.#guests.values()]) {
+      if (client.address === origin) client.tell("size", sentence);
+    }
   }
 
   /** Shows bad records to administrators, and logs the first one of each client. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Zone } from "../../../program/zone.ts";
+import { Fault } from "../../fault.ts";
 import { Reception } from "./reception.ts";
 
 const reception = (): Reception =>
@@ -7,6 +8,7 @@ const reception = (): Reception =>
     zone: new Zone("UTC"),
     address: "10.0.0.5",
     clientOf: () => Promise.reject(new Error("no client was expected")),
+    tooMany: () => new Fault("body_too_large", "too many"),
     written: async () => {},
   });
 

@@ -13,6 +13,8 @@ const shortRecord = 2048;
 const recordLimits: JsonLimits = { depth: 64, values: 1000 };
 /** Most records of a request. */
 const mostRecords = 1_000_000;
+/** Most bytes after them that are read, to be ignored: most clients read an answer only when they have sent everything. */
+const ignoredBytes = 1024 ** 3;
 /** Bytes that are parsed before others get a turn: of the costliest elements some milliseconds. */
 const parsedAtOnce = 49_152;
 /** Bytes that an element counts as, beside its own. */
@@ -28,6 +30,8 @@ export interface ReceptionOptions {
   readonly address: string;
   /** Finds the client of a name, or makes it. @throws Fault if records of that name are not taken */
   readonly clientOf: (name: string, first: LoggerRecord) => Promise<Client>;
+  /** Makes the fault of a request with too many records. */
+  readonly tooMany: (most: number) => Fault;
   /** Called when records were stored: throws if they cannot be written. */
   readonly written: () => Promise<void>;
 }
@@ -59,6 +63,7 @@ export class Reception {
   readonly #clients = new Map<string, Client | Fault>();
   /** Clients whose clock turned out to be ahead in the middle of the request, with their newest time. */
   readonly #ahead = new Map<Client, number>();
+  #isFull = false;
   #received = 0;
   #failed = 0;
   #timestamp: string | undefined;
@@ -90,6 +95,7 @@ export class Reception {
     await this.#store(true);
     for (const [client, newest] of this.#ahead) client.learn(newest);
     if (failure !== undefined) throw failure;
+    if (this.#isFull) throw this.#options.tooMany(mostRecords);
     if (this.#ahead.size > 0) throw clockUnknown();
     const { form, complete } = this.#splitter;
     if (form === undefined || !complete) throw validationFault([invalid]);
@@ -107,11 +113,16 @@ export class Reception {
       parsedBytes = 0;
       await turn();
     };
+    let ignored = 0;
     for await (const piece of pieces) {
+      if (this.#isFull) {
+        ignored += piece.length;
+        if (ignored > ignoredBytes) break;
+        continue;
+      }
       for (const element of this.#splitter.push(piece)) {
-        if (this.#received + this.#failed + this.#heldCount >= mostRecords) {
-          throw new Fault("body_too_large", `A request must not have more than ${mostRecords} records.`);
-        }
+        this.#isFull = this.#received + this.#failed + this.#heldCount >= mostRecords;
+        if (this.#isFull) break;
         // Before the next one: so the last part of a request is never empty.
         if (this.#heldCount >= heldRecords) await this.#store(false);
         this.#take(element);

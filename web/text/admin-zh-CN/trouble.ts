@@ -54,6 +54,8 @@ export const troubleTexts: ForeignAdminText["troubleTexts"] = {
     `${origin} 上的 Logger 客户端以“${hostname}”的名称发送记录，已被拒绝：这台机器已用令牌注册，并从别处上报。如果那是另一台机器，请换一个 client_name；如果是同一台，请为客户端配置“上报”用途的令牌。`,
   records_too_large: ({ mib }) =>
     `它最近一次发送的记录超过 ${mib}（push.body），之后每次重发也会被拒绝：请调大这个限制。`,
+  records_too_many: ({ most }) =>
+    `它最近一次请求的记录超过 ${number(most)} 条，多出的部分已被拒绝，之后每次重发也会被拒绝：请减少每次发送的条数，或改用 CSV 导入。`,
   lookalike: ({ names }) => `它的名称与另一台主机（${names}）相似：批准之前请核对地址。`,
   other_history: ({ hostname, until }) =>
     `历史中已有名为“${hostname}”的数据（导入的，或来自另一台机器），截至 ${time(until)}。批准之后，这台机器的数据会并入其中；在此之前只显示，不保存。`,

@@ -54,6 +54,8 @@ export const troubleTexts: ForeignAdminText["troubleTexts"] = {
     `${origin} 上的 Logger 用戶端以「${hostname}」的名稱傳送記錄，已被拒絕：這台機器已用權杖註冊，並從別處回報。如果那是另一台機器，請換一個 client_name；如果是同一台，請為用戶端設定「回報」用途的權杖。`,
   records_too_large: ({ mib }) =>
     `它最近一次傳送的記錄超過 ${mib}（push.body），之後每次重送也會被拒絕：請調大這個限制。`,
+  records_too_many: ({ most }) =>
+    `它最近一次請求的記錄超過 ${number(most)} 筆，多出的部分已被拒絕，之後每次重送也會被拒絕：請減少每次傳送的筆數，或改用 CSV 匯入。`,
   lookalike: ({ names }) => `它的名稱與另一台主機（${names}）相似：核准之前請核對位址。`,
   other_history: ({ hostname, until }) =>
     `歷史中已有名為「${hostname}」的資料（匯入的，或來自另一台機器），截至 ${time(until)}。核准之後，這台機器的資料會併入其中；在此之前只顯示，不儲存。`,
