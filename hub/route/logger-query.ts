@@ -283,7 +283,7 @@ export const loggerQueryRoutes = {
     description: `${cards} Sorted by \`client_name\` and \`gpu_id\`.`,
     body: listBody,
     answer: { "application/json": list },
-    refuses: [],
+    refuses: ["busy"],
   },
   loggerRealtime: {
     ...common,

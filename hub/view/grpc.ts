@@ -7,7 +7,7 @@ import { Fault, type FaultKind } from "../fault.ts";
 import { find, type PresentGpus, samples } from "../history/series.ts";
 import { until } from "../history/store.ts";
 import { admit } from "../who.ts";
-import { Turns } from "./grpc/turns.ts";
+import { Turns } from "./turns.ts";
 import { counts, type HubView, type View } from "./view.ts";
 
 /** gRPC status of each kind of fault. */

@@ -1,4 +1,4 @@
-import type { Context } from "hono";
+import { networkOf } from "../../program/network.ts";
 import { round } from "../../program/round.ts";
 import { dayNumber, dayText } from "../../program/zone.ts";
 import { earliest } from "../clock.ts";
@@ -10,6 +10,7 @@ import { loggerQueryRoutes, mostDays } from "../route/logger-query.ts";
 import { answer, whole } from "./body.ts";
 import { byGpu, type CardFilter, idOf, type LoggerCard, loggerCards, matching } from "./card.ts";
 import { clipped, type DayRange, dayMs, hourMs, localGrid } from "./logger/grid.ts";
+import { Lane } from "./logger/lane.ts";
 import { current, newestOf, type Realtime, realtimeOf } from "./logger/realtime.ts";
 import { statisticsOf } from "./logger/statistics.ts";
 import { meanAt, seriesOf, type Usage, usageBytes, usageOf } from "./logger/usage.ts";
@@ -19,6 +20,8 @@ import type { HubView, View } from "./view.ts";
 const rowBytes = 80;
 /** In a longer range the first sample is looked up. */
 const shortDays = 366;
+/** Days of a short question, which does not wait for long ones. */
+const mostShort = 31;
 
 type StatisticsRequest = RouteRequest<typeof loggerQueryRoutes.loggerStatistics>;
 type UsageRequest = RouteRequest<typeof loggerQueryRoutes.loggerHourlyUsage>;
@@ -30,15 +33,26 @@ export const logger: View = {
   name: "logger-query",
   table: {},
   async open(hub) {
-    /** The hub as one request sees it: its queries end when the client goes away. */
-    const seen = (c: Context): HubView => ({ ...hub, history: until(hub.history, c.req.raw.signal) });
+    const lanes = { short: new Lane(), long: new Lane() };
+    /** Waits for the turn of a question, and gives it the hub as it sees it: its queries end when the client goes away. */
+    const inTurn = (
+      { c, by }: Pick<ListRequest, "c" | "by">,
+      work: (hub: HubView) => Promise<Response>,
+      days?: DayRange,
+    ): Promise<Response> => {
+      const { signal } = c.req.raw;
+      const isLong = days !== undefined && lengthOf(days) > mostShort;
+      const lane = isLong ? lanes.long : lanes.short;
+      const asker = { address: networkOf(by.origin), signal };
+      return lane.ask(asker, () => work({ ...hub, history: until(hub.history, signal) }));
+    };
     return {
       routes: serve(loggerQueryRoutes, {
-        loggerStatistics: (request) => statistics(seen(request.c), request),
-        loggerHourlyUsage: (request) => hourlyUsage(seen(request.c), request),
-        loggerDailyUsage: (request) => dailyUsage(seen(request.c), request),
-        loggerList: (request) => list(seen(request.c), request),
-        loggerRealtime: (request) => realtime(seen(request.c), request),
+        loggerStatistics: (request) => inTurn(request, (seen) => statistics(seen, request), spanOf(request.body)),
+        loggerHourlyUsage: (request) => inTurn(request, (seen) => hourlyUsage(seen, request), spanOf(request.body)),
+        loggerDailyUsage: (request) => inTurn(request, (seen) => dailyUsage(seen, request), spanOf(request.body)),
+        loggerList: (request) => inTurn(request, (seen) => list(seen, request)),
+        loggerRealtime: (request) => inTurn(request, (seen) => realtime(seen, request)),
         loggerHealth: ({ c }) => c.json({ status: "healthy", timestamp: localTime(hub) }),
       }),
       close: async () => {},
@@ -53,12 +67,15 @@ function localTime({ zone, clock }: HubView): string {
   return `${zone().format(now).replace(" ", "T")}.${micro}`;
 }
 
+/** The days that a question is about: without dates, all of time. */
+const spanOf = ({ start_date, end_date }: StatisticsRequest["body"]): DayRange => ({
+  first: dayNumber(start_date ?? "") ?? Number.NEGATIVE_INFINITY,
+  last: dayNumber(end_date ?? "") ?? Number.POSITIVE_INFINITY,
+});
+
 async function statistics(hub: HubView, { c, budget, body }: StatisticsRequest): Promise<Response> {
   const { start_date, end_date } = body;
-  const days = {
-    first: dayNumber(start_date ?? "") ?? Number.NEGATIVE_INFINITY,
-    last: dayNumber(end_date ?? "") ?? Number.POSITIVE_INFINITY,
-  };
+  const days = spanOf(body);
   const { usage } = await read(hub, { c, budget, body }, { days, unitMs: hourMs, rows: 0 });
   const period = { start_date: start_date ?? null, end_date: end_date ?? null };
   return c.json({ success: true, data: { ...statisticsOf(usage), period, ...echo(body) } });

@@ -34,11 +34,11 @@ afterEach(async () => {
   await web.close();
 });
 
-function ask(query: string, answered: (answer: IncomingMessage) => void = () => {}): ClientRequest {
+function ask(query: string, answered: (answer: IncomingMessage) => void = () => {}, days = range): ClientRequest {
   const path = `/api/gpu/${query}`;
   const asked = request({ host: "127.0.0.1", port: web.port, path, method: "POST", agent: false }, answered);
   asked.on("error", () => {}); // the reset that the test itself causes
-  asked.end(JSON.stringify(range));
+  asked.end(JSON.stringify(days));
   return asked;
 }
 
@@ -63,4 +63,21 @@ test("others are answered while a long question is read", async () => {
   expect([status, history.running]).toEqual([200, 1]);
   asked.destroy();
   await vi.waitFor(() => expect(history.running).toBe(0));
+});
+
+test("of one address two long questions are worked on at a time, and short ones do not wait for them", async () => {
+  const decade = { start_date: "2020-01-01", end_date: "2029-12-31" };
+  const long = ["statistics", "daily-usage", "hourly-usage", "daily-usage"].map((query) =>
+    ask(query, () => {}, decade),
+  );
+  await vi.waitFor(() => expect(history.running).toBe(2));
+  const status = await new Promise((resolve) => ask("list", (answer) => resolve(answer.resume().statusCode)));
+  const short = ask("hourly-usage");
+  await vi.waitFor(() => expect(history.running).toBe(3));
+  expect(status).toBe(200);
+  short.destroy();
+  await vi.waitFor(() => expect(history.ended).toHaveLength(1));
+  for (const one of long) one.destroy();
+  await vi.waitFor(() => expect(history).toMatchObject({ running: 0, ended: Array(3).fill(expect.anything()) }));
+  expect(errors).toEqual([]);
 });

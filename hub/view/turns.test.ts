@@ -13,6 +13,15 @@ test("an address that has its turns waits, and others pass it", () => {
   expect(started).toEqual(["a1", "a2", "b1", "a3"]);
 });
 
+test("an address that comes later does not wait for all that others asked before", () => {
+  const turns = new Turns({ total: 2, perAddress: 1 });
+  const started: string[] = [];
+  const names = ["a1", "b1", "a2", "a3", "a4", "b2", "b3", "c1"];
+  const [a1, b1, a2] = names.map((name) => turns.enter(name.slice(0, 1), () => started.push(name)));
+  for (const leave of [a1, b1, a2]) leave?.();
+  expect(started).toEqual(["a1", "b1", "a2", "b2", "c1"]);
+});
+
 test("one that gives up waiting takes no turn", () => {
   const turns = new Turns({ total: 1, perAddress: 1 });
   const started: string[] = [];
