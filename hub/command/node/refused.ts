@@ -22,7 +22,7 @@ const reasons: Readonly<Record<Reason, { readonly text: string; readonly advice:
   },
   full: { text: "too many machines wait", advice: "approve or delete those that wait, or give it an enrolment token" },
   rate: { text: "too much at once", advice: "it tries again by itself" },
-  format: { text: "not understood", advice: "check what runs there, its host name, and its --server" },
+  format: { text: "not understood", advice: "check what runs there, its host name, and its --server or server_host" },
   name: { text: "hub called by another name", advice: "add the name to hub.hosts, or use an address" },
   slow: { text: "requests not completed", advice: "check the network between, or what runs there" },
   crowd: { text: "too many connections", advice: "block it if you do not know it" },
