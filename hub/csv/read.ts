@@ -221,8 +221,12 @@ const isUnknown = (cell: string): boolean => /^(|n\/?a|\[.*\]|nan|none|null|unkn
 const milliwatts = (watts: number | undefined): number | undefined =>
   watts === undefined ? undefined : Math.round(watts * 1000);
 
+const mostMegabytes = 2 ** 32;
+
 /** The logger rounds total, used and free down to whole MB, each by itself. */
-function setMemory(card: ReadCard, size: number | undefined, used: number | undefined, free: number | undefined): void {
+function setMemory(card: ReadCard, ...sizes: (number | undefined)[]): void {
+  // No card is as large: that is no measurement.
+  const [size, used, free] = sizes.map((value) => (value !== undefined && value <= mostMegabytes ? value : undefined));
   // No card is without memory.
   const total = size === 0 ? undefined : size;
   const all = total ?? (used !== undefined && free !== undefined ? used + free : undefined);
@@ -233,4 +237,4 @@ function setMemory(card: ReadCard, size: number | undefined, used: number | unde
   card.memUsed = bytesOf(taken) + BigInt(half);
 }
 
-const bytesOf = (megabytes: number): bigint => BigInt(Math.round(Math.min(megabytes, 2 ** 32) * mebibyte));
+const bytesOf = (megabytes: number): bigint => BigInt(Math.round(megabytes * mebibyte));

@@ -382,3 +382,9 @@ test("a file of more clients than machines are likely costs no more names than t
   const { value } = await send(heading + text);
   expect([value.stored, value.failed, value.hosts.length]).toEqual([1000, 500, 1000]);
 });
+
+test("memory that no card has, as 1e300 MB, is not known", async () => {
+  const text = "timestamp,gpu_id,memory_total,memory_used,client_name\n2026-11-27 08:30:05,0,1e300,7,gpu1\n";
+  expect((await send(text)).value).toMatchObject({ stored: 1, failed: 0 });
+  expect(await stored()).toEqual({ gpu_memory_used: [["2026-11-27 08:30:05", 7 * mib]] });
+});
