@@ -73,7 +73,7 @@ function wantedOf({ type, input, message, requirement, expected }: BaseIssue<unk
     // A number is short enough to be repeated.
     return `at ${type === "min_value" ? "least" : "most"} ${requirement}: it is ${input}`;
   }
-  return expected ?? "valid";
+  return expected === "Object" ? "an object" : (expected ?? "valid");
 }
 
 /** @param length what the client says it is, or 0 @throws Fault body_too_large, canceled */

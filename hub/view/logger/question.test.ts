@@ -28,8 +28,8 @@ test.each<readonly [query: string, body: string, loc: readonly string[], msg: un
     [query, "", ["body"], "The body is not valid JSON."] as const,
     [query, '{"client_name":', ["body"], "The body is not valid JSON."] as const,
     [query, "[]", ["body"], "The body must be an object."] as const,
-    [query, "null", ["body"], expect.stringMatching(/^The body must be/)] as const,
-    [query, '"3"', ["body"], expect.stringMatching(/^The body must be/)] as const,
+    [query, "null", ["body"], "The body must be an object."] as const,
+    [query, '"3"', ["body"], "The body must be an object."] as const,
   ]),
   ...["statistics", "hourly-usage", "daily-usage"].flatMap((query) =>
     ["2026-02-30", "2026-1-2", "20261128", "28/11/2026", "2026-11-28 00:00:00", "today", " 2026-11-28", 20261128].map(
