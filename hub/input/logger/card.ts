@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { round } from "../../../program/round.ts";
-import { type GPUInfo, GPUInfoSchema } from "../../../proto/gen/host_pb.js";
+import { type GPUInfo, GPUInfoSchema, Vendor } from "../../../proto/gen/host_pb.js";
 import type { LoggerRecord, Readings } from "./record.ts";
 
 type CardInit = Exclude<MessageInitShape<typeof GPUInfoSchema>, { $typeName: string }>;
@@ -14,7 +14,7 @@ export function cardOf({ gpu, name, readings }: LoggerRecord, more: CardInit = {
   return create(GPUInfoSchema, {
     id: gpu,
     procsUnknown: true,
-    ...(name === undefined ? {} : { name }),
+    ...(name === undefined ? {} : { name, ...vendorOf(name) }),
     ...percent("utilization", "utilizationExact", utilization),
     ...percent("memUtilization", "memUtilizationExact", memUtilization),
     ...memoryOf(readings),
@@ -24,6 +24,19 @@ export function cardOf({ gpu, name, readings }: LoggerRecord, more: CardInit = {
     ...whole("fanspeed", fan, 0, 200),
     ...more,
   });
+}
+
+/** How names of cards begin. */
+const makers: readonly (readonly [RegExp, Vendor])[] = [
+  [/^(nvidia|geforce|tesla|quadro)\b/i, Vendor.NVIDIA],
+  [/^(amd|radeon|instinct)\b/i, Vendor.AMD],
+  [/^intel\b/i, Vendor.INTEL],
+];
+
+/** The maker of a card by its name, which a record does not tell otherwise. */
+function vendorOf(name: string): { readonly vendor?: Vendor } {
+  const vendor = makers.find(([beginning]) => beginning.test(name))?.[1];
+  return vendor === undefined ? {} : { vendor };
 }
 
 /** A percentage as a whole number, rounded as the logger does, and with its fraction if it has one. */

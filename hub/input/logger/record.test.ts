@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Zone } from "../../../program/zone.ts";
 import { hidden } from "../../../proto/clean.ts";
+import { Vendor } from "../../../proto/gen/host_pb.js";
 import { cases } from "../../../test/cases.ts";
 import { hostNameOf } from "../../csv/name.ts";
 import { cardOf } from "./card.ts";
@@ -213,4 +214,24 @@ test("any value is a bad record, or one of a host's name and a card's index with
     }),
     cases,
   );
+});
+
+test.each<readonly [string | null, Vendor | undefined]>([
+  ["NVIDIA H100 80GB HBM3", Vendor.NVIDIA],
+  ["nvidia A40", Vendor.NVIDIA],
+  ["GeForce RTX 4090", Vendor.NVIDIA],
+  ["Tesla V100-SXM2-32GB", Vendor.NVIDIA],
+  ["Quadro RTX 8000", Vendor.NVIDIA],
+  ["AMD Instinct MI300X", Vendor.AMD],
+  ["Radeon Pro W7900", Vendor.AMD],
+  ["Instinct MI210", Vendor.AMD],
+  ["Intel(R) Data Center GPU Max 1550", Vendor.INTEL],
+  ["Intel Arc A770", Vendor.INTEL],
+  ["Intelligent card", undefined],
+  ["Amdahl", undefined],
+  ["My NVIDIA card", undefined],
+  ["", undefined],
+  [null, undefined],
+])("the vendor of the card %j is %j", (gpu_name, vendor) => {
+  expect(card({ gpu_name }).vendor).toBe(vendor);
 });
