@@ -1,6 +1,5 @@
 import { networkOf } from "../../program/network.ts";
 import { bytes, hostPort } from "../../program/setting.ts";
-import { clean } from "../../proto/clean.ts";
 import type { NodeRecord } from "../book/book.ts";
 import { Fault } from "../fault.ts";
 import { notice } from "../notice.ts";
@@ -11,7 +10,8 @@ import type { Sentence } from "../sentence.ts";
 import { trouble } from "../trouble.ts";
 import type { Actor, RequestHead } from "../who.ts";
 import type { Input, InputContext, RunningInput } from "./input.ts";
-import { Client, type ClientIdentity } from "./logger/client.ts";
+import { hardwareOf } from "./logger/card.ts";
+import { Client, type ClientIdentity, mostCards } from "./logger/client.ts";
 import { Gateways } from "./logger/gateway.ts";
 import { type Received, Reception } from "./logger/reception.ts";
 import type { LoggerRecord } from "./logger/record.ts";
@@ -156,6 +156,7 @@ class Logger implements RunningInput<typeof table> {
       const received = await reception
         .receive(transfer.read(body, mostBytes, tooLarge))
         .finally(() => this.#tellBad(reception, by.origin));
+      for (const [, client] of reception.clients()) this.#noteCards(client);
       this.#checkGateway(by);
       return c.json(answerOf(received, zone.format(this.#context.clock.now())));
     } finally {
@@ -192,9 +193,7 @@ class Logger implements RunningInput<typeof table> {
       );
     }
     await registrar.admit(networkOf(by.origin), registrationBytes);
-    const { gpu: index, name: model, readings } = first;
-    const card = { index, name: clean(model ?? "", 128), ...(readings.total ? { memoryTotalMB: readings.total } : {}) };
-    await registrar.enter(by, { hostname: name, capabilities: { gpus: [card], disks: [], nics: [] } });
+    await registrar.enter(by, { hostname: name, capabilities: { gpus: [hardwareOf(first)], disks: [], nics: [] } });
     const client = this.#own.get(name);
     if (client === undefined) throw new Fault("busy", `The client ${JSON.stringify(name)} was removed meanwhile.`);
     return client;
@@ -246,6 +245,19 @@ class Logger implements RunningInput<typeof table> {
     if (node === undefined) return;
     const used = clock.now();
     desk.note({ of: `node ${node.id}`, write: (book) => book.changeNode(node.id, { used, usedFrom }) });
+  }
+
+  /** Notes in the book which cards a client has, of which its registration names one: the hub knows them when it starts again. */
+  #noteCards({ identity: { name, own }, newest }: Client): void {
+    const { registrar, desk } = this.#context;
+    const node = own ? registrar.roll.nodes().get(name) : undefined;
+    if (node === undefined) return;
+    const known = new Set(node.capabilities.gpus.map(({ index }) => index));
+    if (newest.every(({ gpu }) => known.has(gpu)) || known.size >= mostCards) return;
+    const fresh = newest.filter(({ gpu }) => !known.has(gpu)).map(hardwareOf);
+    const gpus = [...node.capabilities.gpus, ...fresh].slice(0, mostCards).sort((a, b) => a.index - b.index);
+    const capabilities = { ...node.capabilities, gpus };
+    desk.note({ of: `cards of node ${node.id}`, write: (book) => book.changeNode(node.id, { capabilities }) });
   }
 
   /** Shows to administrators that a client sends more than is allowed: it will send it again, and more each time. */

@@ -1,6 +1,8 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { round } from "../../../program/round.ts";
+import { clean } from "../../../proto/clean.ts";
 import { type GPUInfo, GPUInfoSchema, Vendor } from "../../../proto/gen/host_pb.js";
+import type { Capabilities } from "../../book/book.ts";
 import type { LoggerRecord, Readings } from "./record.ts";
 
 type CardInit = Exclude<MessageInitShape<typeof GPUInfoSchema>, { $typeName: string }>;
@@ -24,6 +26,18 @@ export function cardOf({ gpu, name, readings }: LoggerRecord, more: CardInit = {
     ...whole("fanspeed", fan, 0, 200),
     ...more,
   });
+}
+
+type Hardware = Capabilities["gpus"][number];
+
+/** A card as the book has it. */
+export function hardwareOf(record: LoggerRecord): Hardware {
+  const { memTotal } = cardOf(record);
+  return {
+    index: record.gpu,
+    name: clean(record.name ?? "", 64),
+    ...(memTotal === undefined ? {} : { memoryTotalMB: Math.round(Number(memTotal) / MiB) }),
+  };
 }
 
 /** How names of cards begin. */

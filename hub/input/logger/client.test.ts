@@ -114,6 +114,29 @@ describe("a client that stops", () => {
   });
 });
 
+test("the book knows every card of a client, also of one that sends them one by one; that is no administration", async () => {
+  for (const record of hub.tick(0, 8, { memory_total: 81_920 })) await hub.records(record);
+  await hub.pass(61 * second);
+  const cards = Array.from({ length: 8 }, (_, index) => ({ index, name: "NVIDIA A100", memoryTotalMB: 81_920 }));
+  expect(hub.node("lab1").capabilities.gpus).toEqual(cards);
+  await hub.restart();
+  await hub.records(hub.tick(0, 1));
+  await hub.pass(61 * second);
+  expect(hub.node("lab1").capabilities.gpus).toHaveLength(8);
+  expect(hub.book.audit({ limit: 10 }).map(({ action }) => action)).toEqual(["node.register"]);
+});
+
+test("of cards whose indices change all the time the book keeps 256 at most", async () => {
+  const names = { gpu_name: '"'.repeat(200) };
+  for (let i = 0; i < 4; i++) {
+    const records = Array.from({ length: 100 }, (_, gpu) => ({ ...hub.tick(0, 1, names)[0], gpu_id: 100 * i + gpu }));
+    await hub.records(records);
+    await hub.pass(61 * second);
+  }
+  expect(hub.node("lab1").capabilities.gpus).toHaveLength(256);
+  expect(hub.node("lab1").used).toBe(hub.now - 61 * second);
+});
+
 describe("clocks and time zones", () => {
   test("records of another time zone are live at once, at the right time, and administrators see what to set", async () => {
     for (let i = 0; i < 3; i++) {

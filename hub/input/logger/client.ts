@@ -18,7 +18,7 @@ const usualPaceMs = 30_000;
 /** A card is forgotten so long after its last record. */
 const forgottenMs = 86_400_000;
 /** Most cards that are shown of a host; ingest keeps no more. */
-const mostCards = 256;
+export const mostCards = 256;
 /** Cards that are stored before others get a turn. */
 const cardsAtOnce = 64;
 /** For how long administrators see what was wrong with records. */
@@ -114,6 +114,11 @@ export class Client {
   /** Network address that it was heard from last. */
   get address(): string {
     return this.#address;
+  }
+
+  /** The newest record of each card that it reports now. */
+  get newest(): readonly LoggerRecord[] {
+    return [...this.#cards.values()].map(({ record }) => record);
   }
 
   /** Takes a change of its node: an approval, or another host that its records belong to. */
