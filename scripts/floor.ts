@@ -124,6 +124,7 @@ export const contracts: readonly string[] = [
   "hub/task/task.ts",
   "hub/view/body.ts",
   "hub/view/card.ts",
+  "hub/view/turns.ts",
   "hub/view/view.ts",
   "web/part/part.tsx",
   "web/text/admin.ts",
