@@ -136,7 +136,8 @@ export const adminEn: AdminText = {
       "If it is the host of that name, reset the token of that host; otherwise start its agent with another --hostname.",
     full: "Approve or delete the hosts that wait, or give it a token of the scope “Registering”.",
     rate: "It tries again by itself.",
-    format: "Check which program runs there, its host name, and which address of the hub it was given (--server, or server_host of a client of the logger).",
+    format:
+      "Check which program runs there, its host name, and which address of the hub it was given (--server, or server_host of a client of the logger).",
     name: "Add that name to hub.hosts in the hub's settings, or give the machine the hub's IP address.",
     slow: "Check the network between that machine and the hub, and which program runs there.",
     crowd: "Block the address in the firewall if you do not know it.",

@@ -128,7 +128,8 @@ export const adminZhCN: ForeignAdminText = {
     taken: "如果它就是这个名称的主机，请重置该主机的令牌；否则请用另一个 --hostname 启动它的 agent。",
     full: "请批准或删除等待中的主机，或为它配置“注册”用途的令牌。",
     rate: "它会自动重试。",
-    format: "请检查那里运行的是什么程序、它的主机名，以及它使用的 hub 地址（--server，Logger 客户端则为 server_host）。",
+    format:
+      "请检查那里运行的是什么程序、它的主机名，以及它使用的 hub 地址（--server，Logger 客户端则为 server_host）。",
     name: "请把这个名称加入 hub 设置中的 hub.hosts，或让那台机器使用 hub 的 IP 地址。",
     slow: "请检查那台机器与 hub 之间的网络，以及那里运行的是什么程序。",
     crowd: "如果不认识这个地址，请在防火墙中阻止它。",

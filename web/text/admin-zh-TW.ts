@@ -128,7 +128,8 @@ export const adminZhTW: ForeignAdminText = {
     taken: "如果它就是這個名稱的主機，請重設該主機的權杖；否則請用另一個 --hostname 啟動它的 agent。",
     full: "請核准或刪除等待中的主機，或為它設定「註冊」用途的權杖。",
     rate: "它會自動重試。",
-    format: "請檢查那裡執行的是什麼程式、它的主機名稱，以及它使用的 hub 位址（--server，Logger 用戶端則為 server_host）。",
+    format:
+      "請檢查那裡執行的是什麼程式、它的主機名稱，以及它使用的 hub 位址（--server，Logger 用戶端則為 server_host）。",
     name: "請把這個名稱加入 hub 設定中的 hub.hosts，或讓那台機器使用 hub 的 IP 位址。",
     slow: "請檢查那台機器與 hub 之間的網路，以及那裡執行的是什麼程式。",
     crowd: "如果不認識這個位址，請在防火牆中封鎖它。",
