@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Zone } from "../../program/zone.ts";
 import { Model, valuesOf } from "../../test/model.ts";
-import { StoreFixture } from "../../test/store.ts";
+import { ask, StoreFixture } from "../../test/store.ts";
 import { viewOf } from "../../test/view.ts";
 import { heading } from "../csv/form.ts";
 import type { HostReading } from "../ingest.ts";
@@ -187,21 +187,22 @@ test.each(["Europe/Berlin", "Asia/Kolkata"])(
       };
       // Of the second day only the first hours are gone.
       for (const date of [22, 26, 27]) fill(date);
-      await scene.pass(2 * hour);
+      const id = { host: "gpu1", level: "gpu", key: "#0", metric: "gpu_power" } as const;
+      const left = async (date: number): Promise<number> => {
+        const from = local(`2026-11-${date} 00:00:00`);
+        return (await ask(store, id, { from, to: from + day, step: 0 }, "count")).t.length;
+      };
+      // Deletion waits for turns of the event loop, of which a busy machine needs more.
+      for (let i = 0; i < 60 && ((await left(22)) > 24 || (await left(26)) === 600); i++) await scene.pass(10 * minute);
       scene.retention = { ...scene.retention, raw: 30 * day, fiveMinutes: 30 * day };
       await begin();
       await pass(minute);
       expect(files()).toEqual([yesterday]);
-      const told = log.filter((line) => /is not written: of \d+ samples history has no more than \d+ rows/.test(line));
-      expect(told).toHaveLength(2);
+      for (const date of [22, 26])
+        expect(log.join()).toMatch(new RegExp(`202611${date}.csv is not written: of \\d+ samples .* \\d+ rows`));
       fill(22);
       await scene.pass(2 * hour);
-      heard?.({
-        host: "gpu1",
-        at: local("2026-11-22 12:00:00"),
-        devices: [{ level: "gpu" }],
-        late: true,
-      } as unknown as HostReading);
+      put(local("2026-11-22 00:00:00"), { late: true });
       await pass(20 * minute);
       expect(files()).toEqual(["gpu_metrics_20261122.csv", yesterday]);
       expect(rows("gpu_metrics_20261122.csv")).toHaveLength(600);

@@ -39,7 +39,7 @@ export class DayFile {
    * Writes the file, which appears when it is complete. One with more rows is never replaced: another program may have written
    * it, or history may have lost some.
    * @param fuller true if one with as many rows is not replaced either
-   * @returns rows that history has of the day; without any no file is written, and neither if it has summaries instead of some
+   * @returns rows that history has of the day; 0 if it has none, or summaries instead of samples: no file is written then
    * @throws Error of the file system; Fault of the history
    */
   async write(fuller: boolean): Promise<number> {
@@ -51,7 +51,7 @@ export class DayFile {
       if (rows === 0) return 0;
       if (rows < samples) {
         view.log.info(`${path} is not written: of ${samples} samples history has no more than ${rows} rows`);
-        return rows;
+        return 0;
       }
       const before = await rowsOf(path);
       if (before > rows || (fuller && before === rows)) {
