@@ -166,9 +166,10 @@ const sheetsByAddress: Plugin = {
 const oneFirstFile: Plugin = {
   name: "one-first-file",
   setup({ onResolve, onLoad }) {
-    const first = ["frame.tsx", "page/all.ts", "theme.ts"].map(
-      (file) => `import ${JSON.stringify(join(top, "web", file))};`,
-    );
+    const importOf = (file: string): string => `import ${JSON.stringify(join(top, "web", file))};`;
+    const first = ["frame.tsx", "page/all.ts", "theme.ts"].map(importOf).join("");
+    // Parts of what is for those who sign in: one file of them, too.
+    const signedIn = ["part/dialog.tsx", "part/form.tsx"].map(importOf).join("");
     const later = new Set<string>();
     onResolve({ filter: /^\./ }, ({ kind, path, resolveDir }) => {
       if (kind === "dynamic-import") later.add(join(resolveDir, path));
@@ -176,7 +177,8 @@ const oneFirstFile: Plugin = {
     });
     onLoad({ filter: /\/web\/.*\.tsx?$/ }, ({ path }) => {
       if (!later.has(path)) return undefined;
-      const contents = `${first.join("")}${readFileSync(path, "utf8")}`;
+      const more = /\/(account|admin|link|sign-in)\.tsx$/.test(path) ? signedIn : "";
+      const contents = `${first}${more}${readFileSync(path, "utf8")}`;
       return { contents, loader: path.endsWith("x") ? "tsx" : "ts" };
     });
   },
