@@ -1,4 +1,5 @@
 // A hub that answers the queries of the GPU Metrics Logger, over a history of plain lists.
+
 import { expect } from "vitest";
 import { application } from "../hub/http/application.ts";
 import { Live } from "../hub/live.ts";
@@ -6,6 +7,7 @@ import { silent } from "../hub/log.ts";
 import { logger } from "../hub/view/logger.ts";
 import type { HubView } from "../hub/view/view.ts";
 import { Zone } from "../program/zone.ts";
+import { jsonOf } from "./answer.ts";
 import { Model, valuesOf } from "./model.ts";
 import { RosterFixture } from "./roster.ts";
 import { viewOf } from "./view.ts";
@@ -55,10 +57,9 @@ export class LoggerFixture {
   }
 
   /** Sends a query, and returns the data of the answer, whatever it is. */
-  // biome-ignore lint/suspicious/noExplicitAny: compared with what is wanted at once
-  async ask(query: string, body: object = {}): Promise<any> {
+  async ask(query: string, body: object = {}) {
     const answer = await this.request(`/api/gpu/${query}`, { method: "POST", body: JSON.stringify(body) });
-    const { success, data } = (await answer.json()) as { success: unknown; data: unknown };
+    const { success, data } = await jsonOf(answer);
     expect([answer.status, success]).toEqual([200, true]);
     return data;
   }

@@ -250,6 +250,14 @@ export class Receiver {
       .map(({ at, devices }) => [at - this.now, devices.map((one) => [`${one.level} ${one.key}`, namesOf(one)])]);
   }
 
+  /** As `kept`, of the utilization of each GPU. */
+  utilization(host: string): [number, Readonly<Record<string, number | undefined>>][] {
+    return this.kept(host).map(([at, devices]) => [
+      at,
+      Object.fromEntries(devices.map(([key, values]) => [key, values.gpu_utilization])),
+    ]);
+  }
+
   /** What an administrator does with a machine. */
   approve = (hostname: string): void => this.#change(hostname, { state: "approved" });
   reset = (hostname: string): void => this.#change(hostname, { token: undefined, reset: true });

@@ -1,4 +1,5 @@
 // What /api/v1 says, against what the page, the agent's exporter, the history and gRPC say of the same machines.
+
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -11,6 +12,7 @@ import { HostSchema } from "../proto/gen/feed_pb.js";
 import { type HostInfo, State } from "../proto/gen/host_pb.js";
 import { isFresh, type Summary, summarize } from "../proto/summary.ts";
 import { environment } from "../proto/verdict.ts";
+import { jsonOf } from "./answer.ts";
 import { readExposition } from "./exposition.ts";
 import { getHistory, view } from "./hub.ts";
 import { labReports } from "./lab.ts";
@@ -77,8 +79,7 @@ beforeAll(async () => {
 
 afterAll(() => served.close());
 
-// biome-ignore lint/suspicious/noExplicitAny: compared with what is wanted at once
-const json = async (path: string): Promise<any> => (await served.app.request(`/api/v1/${path}`)).json();
+const json = async (path: string) => jsonOf(await served.app.request(`/api/v1/${path}`));
 
 interface Card {
   readonly host: string;

@@ -1,4 +1,5 @@
 // A machine that nobody has approved is in no count, no list and no summary, on any surface; it can be asked for by name.
+
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Ingest, type Owner } from "../hub/ingest.ts";
@@ -8,6 +9,7 @@ import { HostSchema } from "../proto/gen/feed_pb.js";
 import { HistMapSchema } from "../proto/gen/history_pb.js";
 import { HostInfoSchema, State } from "../proto/gen/host_pb.js";
 import { isFresh, summarize } from "../proto/summary.ts";
+import { jsonOf } from "./answer.ts";
 import { getHistory, view } from "./hub.ts";
 import { Model } from "./model.ts";
 import { RosterFixture } from "./roster.ts";
@@ -64,8 +66,7 @@ beforeEach(async () => {
 
 afterEach(() => served.close());
 
-// biome-ignore lint/suspicious/noExplicitAny: compared with what is wanted at once
-const json = async (path: string): Promise<any> => (await served.app.request(path)).json();
+const json = async (path: string) => jsonOf(await served.app.request(path));
 
 /** Hosts that the page has after its first event. */
 async function fleet() {

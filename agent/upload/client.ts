@@ -135,7 +135,7 @@ export class UploadClient {
         if (size <= limit) return;
         const failed = (response.statusCode ?? 0) >= 400;
         if (failed) resolve(Buffer.concat(pieces).toString("utf8", 0, limit));
-        // An error would reach the request as well, and might be told before the text.
+        // An error would reach the request as well, perhaps before the text is read.
         response.destroy(failed ? undefined : new Error(`its answer is over ${limit} bytes`));
       });
       response.on("end", () => resolve(Buffer.concat(pieces).toString("utf8")));

@@ -2,6 +2,7 @@ import { gzipSync } from "node:zlib";
 import type { Hono } from "hono";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Zone } from "../../program/zone.ts";
+import { jsonOf } from "../../test/answer.ts";
 import { Model } from "../../test/model.ts";
 import { RosterFixture } from "../../test/roster.ts";
 import { inputContext } from "../../test/view.ts";
@@ -63,15 +64,14 @@ function open(): void {
 
 type Body = string | Uint8Array | ReadableStream<Uint8Array>;
 
-// biome-ignore lint/suspicious/noExplicitAny: compared with what is wanted at once
-async function send(body: Body, query = "", type = "text/csv"): Promise<{ status: number; value: any }> {
+async function send(body: Body, query = "", type = "text/csv") {
   const response = await app.request(`/api/v1/import${query}`, {
     method: "POST",
     headers: { "Content-Type": type },
     body,
     duplex: "half",
   } as RequestInit);
-  return { status: response.status, value: await response.json() };
+  return { status: response.status, value: await jsonOf(response) };
 }
 
 /** What history has of a card: its samples of each metric, from the first. */

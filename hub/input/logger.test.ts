@@ -18,11 +18,7 @@ async function start(...options: ConstructorParameters<typeof Receiver>): Promis
   hub = new Receiver(...options);
 }
 
-/** Milliseconds from now, and values of each GPU, as history was given them. */
-const kept = (host = "lab1"): (readonly [number, Readonly<Record<string, number | undefined>>])[] =>
-  hub
-    .kept(host)
-    .map(([at, devices]) => [at, Object.fromEntries(devices.map(([key, values]) => [key, values.gpu_utilization]))]);
+const kept = (host = "lab1") => hub.utilization(host);
 const cards = (host = "lab1") =>
   hub.live.host(host)?.info?.gpus.map(({ id, utilization, state }) => [id, utilization, state]);
 

@@ -4,6 +4,7 @@ import type { Level } from "../../proto/device.ts";
 import { HistMapSchema } from "../../proto/gen/history_pb.js";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { unpackAnswer } from "../../proto/history.ts";
+import { jsonOf } from "../../test/answer.ts";
 import { Model, valuesOf } from "../../test/model.ts";
 import { viewOf } from "../../test/view.ts";
 import { application } from "../http/application.ts";
@@ -66,10 +67,7 @@ function put(
 }
 
 /** What an answer holds, whatever it holds. */
-// biome-ignore lint/suspicious/noExplicitAny: compared with what is wanted at once
-async function json(path: string): Promise<any> {
-  return (await app.request(path)).json();
-}
+const json = async (path: string) => jsonOf(await app.request(path));
 
 const card = "/api/history?host=a&metric=gpu_temperature";
 

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { beforeEach, expect, test } from "vitest";
 import { type HostInfo, HostInfoSchema, State, Vendor } from "../../proto/gen/host_pb.js";
+import { jsonOf } from "../../test/answer.ts";
 import { RosterFixture } from "../../test/roster.ts";
 import { viewOf } from "../../test/view.ts";
 import { application } from "../http/application.ts";
@@ -66,8 +67,7 @@ beforeEach(async () => {
 
 const ask = async (path: string, headers: Record<string, string> = {}): Promise<Response> =>
   app.request(`/api/v1/${path}`, { headers });
-// biome-ignore lint/suspicious/noExplicitAny: compared with what is wanted at once
-const json = async (path: string): Promise<any> => (await ask(path)).json();
+const json = async (path: string) => jsonOf(await ask(path));
 const names = async (path: string): Promise<string[]> =>
   ((await json(path)).hosts as { name: string }[]).map(({ name }) => name);
 const cards = async (query: string): Promise<string[]> =>

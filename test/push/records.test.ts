@@ -1,17 +1,14 @@
 // A client of the NVIDIA GPU Metrics Logger, in Python, against the real hub: what it sends is in history once.
-import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Zone } from "../../program/zone.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { top } from "../program.ts";
+import { PythonClient, python } from "./python.ts";
 
-const python = "/usr/bin/python3";
 const zone = "Asia/Shanghai";
 const cards = 8;
 
@@ -23,40 +20,7 @@ interface Event {
   readonly answer?: Readonly<Record<string, unknown>>;
 }
 
-/** A running client. */
-class Client {
-  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
-  readonly #events: AsyncIterator<string>;
-  #errors = "";
-
-  constructor(args: readonly string[]) {
-    this.#child = spawn(python, [join(top, "test/push/logger.py"), ...args], { stdio: ["pipe", "pipe", "pipe"] });
-    this.#child.stderr.setEncoding("utf8").on("data", (piece: string) => {
-      this.#errors += piece;
-    });
-    this.#child.stdin.on("error", () => {}); // it has ended
-    this.#events = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
-  }
-
-  async next(): Promise<Event> {
-    const { value, done } = await this.#events.next();
-    if (done) throw new Error(`the client has ended: ${this.#errors}`);
-    return JSON.parse(value) as Event;
-  }
-
-  /** Lets it do something. @returns what happened */
-  does(line: string): Promise<Event> {
-    this.#child.stdin.write(`${line}\n`);
-    return this.next();
-  }
-
-  async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const closed = once(this.#child, "close");
-    this.#child.kill("SIGKILL");
-    await closed;
-  }
-}
+type Client = PythonClient<Event>;
 
 let at: HubFolder;
 let hub: RunningHub | undefined;
@@ -103,7 +67,15 @@ async function samples({ url }: RunningHub, from: number): Promise<ReadonlyMap<s
 describe.skipIf(!existsSync(python))("the logger's client in Python (python3)", () => {
   test("delivers through approval, an outage of hours, lost answers and kill -9 of the hub: every record once", async () => {
     const running = await up();
-    const started = new Client([running.url, "--name", "lab1", "--gpus", String(cards), "--batch-size", "100000"]);
+    const started = new PythonClient<Event>("logger.py", [
+      running.url,
+      "--name",
+      "lab1",
+      "--gpus",
+      String(cards),
+      "--batch-size",
+      "100000",
+    ]);
     client = started;
     await started.next();
     const clock = new Zone(zone);
@@ -158,7 +130,13 @@ describe.skipIf(!existsSync(python))("the logger's client in Python (python3)", 
   test("keeps its records while the hub refuses it, and delivers them when it may", async () => {
     at.write({ servers: {}, hub: { timezone: zone }, push: { register: "open", logger: "token" } });
     const running = await up();
-    const started = new Client([running.url, "--name", "lab1", "--endpoint", "/api/gpu/receive-data-batch"]);
+    const started = new PythonClient<Event>("logger.py", [
+      running.url,
+      "--name",
+      "lab1",
+      "--endpoint",
+      "/api/gpu/receive-data-batch",
+    ]);
     client = started;
     await started.next();
     const time = Math.floor(Date.now() / 1000) * 1000 - 20_000;

@@ -86,7 +86,7 @@ test("what is sealed is not counted again when the hub is killed before the jour
   const one = scene.open();
   one.append(poll(scene.now, temp(1)));
   await scene.leap(day);
-  // Late, for a block of which the samples were let go: its summary has them beside what it had.
+  // Late, for a block whose samples were deleted: its summary counts them in addition.
   scene.now += 10 * day;
   await scene.pass(2 * hour);
   one.append(poll(start + hour / 2, temp(3)));

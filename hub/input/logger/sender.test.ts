@@ -15,11 +15,7 @@ async function start(...options: ConstructorParameters<typeof Receiver>): Promis
   hub = new Receiver(...options);
 }
 
-/** Milliseconds from now, and values of each GPU, as history was given them. */
-const kept = (host = "lab1"): (readonly [number, Readonly<Record<string, number | undefined>>])[] =>
-  hub
-    .kept(host)
-    .map(([at, devices]) => [at, Object.fromEntries(devices.map(([key, values]) => [key, values.gpu_utilization]))]);
+const kept = (host = "lab1") => hub.utilization(host);
 describe("who may send", () => {
   const from = async (address: string, sending: object = {}) =>
     (await hub.records(hub.tick(0, 1), { from: address, ...sending })).body.error_code ?? "taken";

@@ -127,7 +127,7 @@ async function samplesOf(
   return samples;
 }
 
-/** Rows of a file, without its heading; 0 if there is none, or what stands there is no file. */
+/** Number of rows of a file, without its heading; 0 if it does not exist or is not a regular file. */
 async function rowsOf(path: string): Promise<number> {
   let lines = 0;
   let last = newline;

@@ -1,6 +1,8 @@
 // History under /api/v1, against that of the older routes.
+
 import { beforeEach, expect, test } from "vitest";
 import { Zone } from "../../../program/zone.ts";
+import { jsonOf } from "../../../test/answer.ts";
 import { Model, valuesOf } from "../../../test/model.ts";
 import { RosterFixture } from "../../../test/roster.ts";
 import { viewOf } from "../../../test/view.ts";
@@ -33,8 +35,7 @@ beforeEach(async () => {
 
 const text = async (path: string): Promise<string> =>
   (await app.request(path, { headers: { accept: "text/csv" } })).text();
-// biome-ignore lint/suspicious/noExplicitAny: compared with what is wanted at once
-const json = async (path: string): Promise<any> => (await app.request(path)).json();
+const json = async (path: string) => jsonOf(await app.request(path));
 const rows = (csv: string): string[][] =>
   csv
     .trimEnd()

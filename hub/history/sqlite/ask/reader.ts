@@ -136,7 +136,7 @@ export class BlockReader {
       const pieces: [number, Piece][] = [];
       const clip = { from: at, to: at + bucket };
       const put = (device: number, piece: Piece): void => {
-        // Where nothing finer is left, this bucket or one around it stands in.
+        // Where nothing finer is left, this bucket or a wider one is used instead.
         if (!("buckets" in piece && piece.bucket >= bucket)) pieces.push([device, piece]);
       };
       finer({ ...clip, sink: { put } });
