@@ -83,6 +83,10 @@ const meanings = {
     kind: "permission_denied",
     text: "The registration needs the hub's secret or an enrolment token, and sent neither or a wrong one.",
   },
+  approval_needed: {
+    kind: "unavailable",
+    text: "A client of the GPU Metrics Logger waits for approval under a name that another machine has or had, so its records are not kept yet; it sends them again until it is approved.",
+  },
   node_registered: {
     kind: "already_exists",
     text: "A machine with this host name is registered already.",

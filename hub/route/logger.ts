@@ -86,6 +86,7 @@ const common = {
     "sign_in_needed",
     "sender_refused",
     "secret_refused",
+    "approval_needed",
     "node_registered",
     "too_many_nodes",
     "media_type_refused",

@@ -64,6 +64,8 @@ class SqliteStore implements Store, Local {
   /** When hosts last lost devices to the limit, by name. */
   readonly #crowded = new Map<string, number>();
   #closed = false;
+  /** Fulfilled when what was appended before is written; undefined if nobody has asked in this turn. */
+  #ready: Promise<void> | undefined;
 
   constructor(instance: SqliteInstance, options: SqliteOptions) {
     this.#instance = instance;
@@ -125,14 +127,21 @@ class SqliteStore implements Store, Local {
     return true;
   }
 
-  async ready(): Promise<void> {
+  ready(): Promise<void> {
+    this.#ready ??= this.#makeReady();
+    return this.#ready;
+  }
+
+  /** Writes the journal once for all who ask in one turn. */
+  async #makeReady(): Promise<void> {
+    await turn();
+    this.#ready = undefined;
     this.flush();
     try {
       await this.#with(({ keeper, journal }) => keeper.relieve(journal));
     } catch (error) {
       throw unwritable("The history takes no more samples, as those before cannot be written", error);
     }
-    await turn();
   }
 
   flush(): void {

@@ -63,6 +63,8 @@ export class Reception {
   readonly #clients = new Map<string, Client | Fault>();
   /** Clients whose clock turned out to be ahead in the middle of the request, with their newest time. */
   readonly #ahead = new Map<Client, number>();
+  /** A client whose records are not kept before it is approved. */
+  #unapproved: string | undefined;
   #isFull = false;
   #received = 0;
   #failed = 0;
@@ -97,6 +99,7 @@ export class Reception {
     if (failure !== undefined) throw failure;
     if (this.#isFull) throw this.#options.tooMany(mostRecords);
     if (this.#ahead.size > 0) throw clockUnknown();
+    if (this.#unapproved !== undefined) throw notApproved(this.#unapproved);
     const { form, complete } = this.#splitter;
     if (form === undefined || !complete) throw validationFault([invalid]);
     const refusal = [...this.#clients.values()].find((one) => one instanceof Fault);
@@ -177,6 +180,7 @@ export class Reception {
         continue;
       }
       if (this.#isAhead(client, records, isLast)) continue;
+      if (client.identity.liveOnly) this.#unapproved = name;
       const { kept, failed } = await client.take(records, { isLast, address: this.#options.address, yielded: turn });
       this.#received += kept;
       if (failed > 0) this.#refuse({ errors: [outOfRange], client: name }, failed);
@@ -213,6 +217,12 @@ const clockUnknown = (): Fault =>
   new Fault(
     "busy",
     "The clock or the time zone of this client is another one than the hub's, by how much is known now: send the records again.",
+  );
+
+const notApproved = (name: string): Fault =>
+  new Fault(
+    "approval_needed",
+    `The name ${JSON.stringify(name)} is, or was, another machine's, so records of this client are not kept until an administrator approves it: send them again.`,
   );
 
 const outOfRange: BodyError = {

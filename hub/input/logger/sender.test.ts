@@ -118,13 +118,34 @@ describe("who may send", () => {
     expect(hub.live.host("lab1")?.profile?.waiting).toBe(true);
     expect(kept()).toHaveLength(1);
     hub.remove("lab1");
+    hub.samples.length = 0;
     expect(hub.live.host("lab1")).toBeUndefined();
     expect(await from("10.0.0.5")).toBe("SENDER_REFUSED");
     await hub.pass(25 * hour);
     expect(await from("10.0.0.5")).toBe("taken");
     hub.approve("lab1");
     hub.remove("lab1");
+    hub.samples.length = 0;
     expect(await from("10.0.0.5")).toBe("taken");
+  });
+
+  test("a client that waits under a name of which history has samples is shown, and keeps its records until it is approved", async () => {
+    await start({});
+    hub.ingest.imported("lab1", hub.sampled(40 * 24 * hour, { gpus: [{ id: 0, utilization: 7 }] }));
+    const before = hub.tick(15 * second, 2);
+    expect(await hub.records(before)).toMatchObject({ status: 503, body: { error_code: "APPROVAL_NEEDED" } });
+    expect(hub.live.host("lab1")?.profile?.waiting).toBe(true);
+    expect(kept()).toHaveLength(1);
+    // It comes again, with what was measured meanwhile and with records of another client, which are kept.
+    await hub.pass(5 * second);
+    const all = [...before, ...hub.tick(5 * second, 2), ...hub.tick(0, 1, { client_name: "lab2" })];
+    expect((await hub.records(all)).status).toBe(503);
+    expect([kept().length, kept("lab2").length]).toEqual([1, 1]);
+    hub.approve("lab1");
+    const { status, body } = await hub.records(all);
+    expect([status, body.received_count]).toEqual([200, 5]);
+    const [, first, newest] = kept().map(([at]) => at);
+    expect([first, newest]).toEqual([-20 * second, -5 * second]);
   });
 
   test("a flood of names ends at the limits of registration, within a request and over requests", async () => {
@@ -167,7 +188,7 @@ describe("whose name it is", () => {
   test("from elsewhere it is a client that waits, which gets nothing of the host, and does not keep the host's own out", async () => {
     await start({}, polled);
     hub.ingest.claim("gpu1", poll, "10.0.0.1:9203");
-    expect((await hub.records(gpu1(), { from: "10.0.0.66" })).status).toBe(200);
+    expect((await hub.records(gpu1(), { from: "10.0.0.66" })).body.error_code).toBe("APPROVAL_NEEDED");
     expect([hub.node("gpu1").state, kept("gpu1"), hub.live.host("gpu1")?.info]).toEqual(["waiting", [], undefined]);
     await hub.records(gpu1(), { from: "10.0.0.1" });
     expect(kept("gpu1")).toHaveLength(1);
