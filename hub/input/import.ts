@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { clean } from "../../proto/clean.ts";
 import { Fault } from "../fault.ts";
+import { piecesOf } from "../push/body.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import type { JsonAnswer } from "../route/route.ts";
 import { csvTypes, importLimit, transferRoutes } from "../route/transfer.ts";
@@ -66,7 +67,7 @@ async function take(
   const file = new FileImport({ ...context, zone: context.zone(), client, pause: () => void recheck() });
   const name = given.name ?? "text/csv";
   try {
-    for await (const piece of piecesOf(c)) await file.add(piece);
+    for await (const piece of limited(c)) await file.add(piece);
     return await file.end();
   } catch (error) {
     await file.stop();
@@ -82,10 +83,10 @@ async function take(
 }
 
 /** The body, piece by piece. @throws Fault body_too_large, canceled */
-async function* piecesOf(c: Context): AsyncGenerator<Uint8Array> {
+async function* limited(c: Context): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   try {
-    for await (const piece of c.req.raw.body ?? []) {
+    for await (const piece of piecesOf(c)) {
       bytes += piece.length;
       if (bytes > importLimit) throw tooLarge();
       yield piece;

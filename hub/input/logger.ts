@@ -3,7 +3,7 @@ import { bytes, hostPort } from "../../program/setting.ts";
 import type { NodeRecord } from "../book/book.ts";
 import { Fault } from "../fault.ts";
 import { notice } from "../notice.ts";
-import { checkCoding, declaredLength } from "../push/body.ts";
+import { checkCoding, declaredLength, piecesOf } from "../push/body.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { loggerReceiveRoutes } from "../route/logger.ts";
 import type { Sentence } from "../sentence.ts";
@@ -152,9 +152,8 @@ class Logger implements RunningInput<typeof table> {
           await this.#context.history.ready();
         },
       });
-      const body = (c.req.raw.body ?? []) as AsyncIterable<Uint8Array>;
       const received = await reception
-        .receive(transfer.read(body, mostBytes, tooLarge))
+        .receive(transfer.read(piecesOf(c), mostBytes, tooLarge))
         .finally(() => this.#tellBad(reception, by.origin));
       for (const [, client] of reception.clients()) this.#noteCards(client);
       this.#checkGateway(by);

@@ -1,3 +1,5 @@
+import { Readable } from "node:stream";
+import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { clean } from "../../proto/clean.ts";
 import { Fault } from "../fault.ts";
@@ -95,11 +97,22 @@ export function declaredLength(c: Context, most: number): number | undefined {
   return length;
 }
 
+/**
+ * The pieces of a body while they arrive. Node's own stream costs half of what the one of the Fetch API around it does; who
+ * stops reading does not end it, as the connection has yet to carry the answer.
+ * @throws Error of the connection
+ */
+export function piecesOf(c: Context): AsyncIterable<Buffer> {
+  const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
+  if (incoming instanceof Readable) return incoming.iterator({ destroyOnReturn: false });
+  return (c.req.raw.body ?? []) as AsyncIterable<Buffer>;
+}
+
 /** @throws Fault body_too_large */
 async function counted(c: Context, most: number): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   let size = 0;
-  for await (const piece of c.req.raw.body ?? []) {
+  for await (const piece of piecesOf(c)) {
     size += piece.length;
     if (size > most) throw tooLarge(most);
     pieces.push(piece);

@@ -78,6 +78,7 @@ export class Journal {
   #unsynced = false;
   #syncedAt: number;
   #failing = false;
+  #written = 0;
 
   constructor(folder: string, { now, log }: { now: () => number; log: Log }) {
     this.#folder = folder;
@@ -91,6 +92,11 @@ export class Journal {
   /** True if something waits to be written. */
   get waiting(): boolean {
     return this.#length > headerBytes;
+  }
+
+  /** Bytes that were written since it was opened. */
+  get written(): number {
+    return this.#written;
   }
 
   /** Number of the newest segment. */
@@ -137,6 +143,7 @@ export class Journal {
     // At its offset, not at the end: overwrites what a failed attempt left.
     writeAll(file.fd, batch, { length: this.#length, place: file.length });
     file.length += this.#length;
+    this.#written += this.#length;
     for (const one of this.#unwritten) {
       if (one.segments[1] !== file.number) one.segments = [one.segments[0] || file.number, file.number];
     }

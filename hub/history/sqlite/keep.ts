@@ -33,6 +33,8 @@ const mostRows = 8192;
 const mostChunks = 32;
 /** Columns of all chunks of a block beyond which it is compacted before its end: each takes some 100 bytes of memory. */
 const mostColumns = 500_000;
+/** Bytes that the journal writes between two looks at what is to be relieved. */
+const reliefBytes = 256 * 1024;
 
 export { Compactor, type RetentionLimits };
 
@@ -72,6 +74,8 @@ export class Keeper {
   /** True if rows were written since the journal was last released. */
   #written = false;
   #stopped = false;
+  /** What the journal had written when memory and journal were looked at last. Bytes. */
+  #relievedAt = 0;
 
   constructor(parts: KeeperParts) {
     this.#parts = parts;
@@ -113,6 +117,9 @@ export class Keeper {
 
   /** Compacts so many blocks that memory and journal stay bounded, if they are too large; queued behind earlier work. */
   async relieve(journal: Journal): Promise<void> {
+    // Looking at every block costs as much as receiving a small request.
+    if (journal.written - this.#relievedAt < reliefBytes) return;
+    this.#relievedAt = journal.written;
     const due = (): HeadBlock[] => relief(this.head.all(), journal, this.#parts.now());
     if (due().length === 0) return;
     await this.#enqueue(async () => {
