@@ -60,7 +60,7 @@ export class BodyReader {
     const declared = declaredLength(c, most);
     const release = this.#reserve(sender, declared ?? most);
     try {
-      return declared === undefined ? await counted(c, most) : Buffer.from(await c.req.arrayBuffer());
+      return await counted(c, most);
     } catch (error) {
       if (error instanceof Fault) throw error;
       throw new Fault("canceled", "The client went away before its request was read.", { cause: error });
