@@ -4,16 +4,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildAll } from "../scripts/build.ts";
-import * as agent from "./agent.bench.ts";
-import * as delay from "./delay.bench.ts";
-import * as history from "./history.bench.ts";
-import * as hub from "./hub.bench.ts";
 import { conditions, isTrial, ratio } from "./measure.ts";
-import * as usage from "./usage.bench.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
 const results = join(top, "bench", "results.md");
-const benches = [agent, delay, history, hub, usage];
 
 /** Replaces the section of one benchmark in the results, and keeps the others. */
 function keep(name: string, lines: readonly string[]): void {
@@ -29,13 +23,22 @@ function keep(name: string, lines: readonly string[]): void {
   writeFileSync(results, old.test(text) ? text.replace(old, part) : text + part);
 }
 
+// They import what the build generates, which a fresh clone does not have yet.
+await buildAll();
+const benches = await Promise.all([
+  import("./agent.bench.ts"),
+  import("./delay.bench.ts"),
+  import("./history.bench.ts"),
+  import("./hub.bench.ts"),
+  import("./usage.bench.ts"),
+]);
+
 const [wanted] = process.argv.slice(2);
 const chosen = benches.filter(({ name }) => wanted === undefined || name === wanted);
 if (chosen.length === 0) {
   console.error(`Unknown benchmark "${wanted}". Benchmarks: ${benches.map(({ name }) => name).join(", ")}.`);
   process.exit(1);
 }
-await buildAll();
 for (const { name, run } of chosen) {
   const lines = [conditions(), ""];
   const print = (line: string): void => {

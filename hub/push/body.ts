@@ -1,5 +1,4 @@
 import { Readable } from "node:stream";
-import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { clean } from "../../proto/clean.ts";
 import { Fault } from "../fault.ts";
@@ -103,7 +102,7 @@ export function declaredLength(c: Context, most: number): number | undefined {
  * @throws Error of the connection
  */
 export function piecesOf(c: Context): AsyncIterable<Buffer> {
-  const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
+  const { incoming } = (c.env ?? {}) as { incoming?: unknown };
   if (incoming instanceof Readable) return incoming.iterator({ destroyOnReturn: false });
   return (c.req.raw.body ?? []) as AsyncIterable<Buffer>;
 }
