@@ -3,10 +3,11 @@ import { basename, join } from "node:path";
 import { PassThrough, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
+import { Zone } from "../../program/zone.ts";
 import { clean } from "../../proto/clean.ts";
 import type { JsonAnswer } from "../route/route.ts";
 import { transferRoutes } from "../route/transfer.ts";
-import { type Command, type Context, Failure, type ListingColumn, localTime, Refusal } from "./command.ts";
+import { type Command, type Context, Failure, type ListingColumn, Refusal } from "./command.ts";
 import { Progress } from "./import/progress.ts";
 
 type Imported = JsonAnswer<typeof transferRoutes.import>;
@@ -161,8 +162,12 @@ class Run {
   }
 }
 
-const times = ({ from, to }: Imported): string | undefined =>
-  from === null || to === null ? undefined : `${localTime(from)} to ${localTime(to)}`;
+/** Times in the hub's zone, as the file has them: that of the shell may be another one. */
+function times({ from, to, timezone }: Imported): string | undefined {
+  if (from === null || to === null) return undefined;
+  const zone = new Zone(timezone);
+  return `${zone.format(from)} to ${zone.format(to)} ${zone.name}`;
+}
 
 const columns: readonly ListingColumn<ImportedFile>[] = [
   { name: "file", value: ({ file }) => file },

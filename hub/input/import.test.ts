@@ -96,6 +96,7 @@ test("a row is a sample of its host at its own time in the hub's zone, with all 
       ...{ rows: 1, stored: 1, failed: 0, unreadable: 0, half: false, encoding: "ascii", hosts: ["gpu1"], errors: [] },
       from: Date.UTC(2026, 10, 27, 0, 30, 5),
       to: Date.UTC(2026, 10, 27, 0, 30, 5),
+      timezone: "Asia/Shanghai",
     },
   ]);
   const at = "2026-11-27 08:30:05";

@@ -32,6 +32,10 @@ const imported = v.pipe(
     hosts: v.pipe(v.array(v.string()), v.description("Hosts that have rows, by name: 1,000 at most.")),
     from: v.pipe(v.nullable(time), v.description("Time of the earliest row that was stored, in Unix milliseconds.")),
     to: v.pipe(v.nullable(time), v.description("Time of the latest one.")),
+    timezone: v.pipe(
+      v.string(),
+      v.description("IANA name of the time zone in which the times of the rows were read (`hub.timezone`)."),
+    ),
     errors: v.pipe(
       v.array(v.object({ line: whole, message: v.string() })),
       v.description("Why rows failed: the first 20 of them, with the numbers of their lines."),
@@ -49,6 +53,7 @@ const imported = v.pipe(
       hosts: ["gpu-server-1"],
       from: 1_800_000_000_000,
       to: 1_800_086_395_000,
+      timezone: "Asia/Shanghai",
       errors: [{ line: 138_242, message: "the line stops half-way" }],
     },
   ]),

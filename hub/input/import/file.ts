@@ -78,6 +78,7 @@ export class FileImport {
       hosts: [...this.#hosts].sort(),
       from: isKnown ? this.#from : null,
       to: isKnown ? this.#to : null,
+      timezone: this.#options.zone.name,
       errors: this.#errors,
     };
   }
