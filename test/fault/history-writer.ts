@@ -6,15 +6,16 @@ import { join } from "node:path";
 import { openStore } from "../../hub/history/sqlite/store.ts";
 import { type DeviceSample, type HostSample, kept, type Local, type Store } from "../../hub/history/store.ts";
 import { lineLog } from "../../hub/log.ts";
+import { SimulatedClock } from "./simulated-clock.ts";
 
 const [, , folder = "", from = "0", seed = "0", how = "new"] = process.argv;
 const hour = 3_600_000;
 const day = 24 * hour;
 const hosts = ["a", "b", "c", "ü \u{1f600}", "a_0"];
-/** Milliseconds before now within which samples are verified: their retention is a day longer. */
+/** Milliseconds before the present within which samples are verified: their retention is a day longer. */
 const lookedFor = day;
 
-let now = Number(from);
+const clock = new SimulatedClock(Number(from));
 let state = Number(seed) % 2_147_483_646;
 const random = (below: number): number => {
   state = (Math.imul(state, 48_271) >>> 0) % 2_147_483_647;
@@ -36,36 +37,10 @@ function devicesOf(host: string, at: number): DeviceSample[] {
   return [{ level: "gpu", key: "GPU-1", index: 0, values }, ...(at % 7 === 0 ? [second] : [])];
 }
 
-/** Timers of simulated time. */
-let timers: { at: number; run: () => void }[] = [];
-function elapse(ms: number): void {
-  const end = now + ms;
-  for (;;) {
-    const [next] = timers.toSorted((a, b) => a.at - b.at);
-    if (next === undefined || next.at > end) break;
-    timers = timers.filter((timer) => timer !== next);
-    now = Math.max(now, next.at);
-    next.run();
-  }
-  now = end;
-}
-
 const store = openStore({
   folder,
-  clock: {
-    now: () => now,
-    after: (ms, run) => {
-      const timer = { at: now + ms, run };
-      timers.push(timer);
-      return () => {
-        timers = timers.filter((other) => other !== timer);
-      };
-    },
-  },
-  log: lineLog(
-    (line) => writeSync(1, `log ${line}`),
-    () => now,
-  ),
+  clock,
+  log: lineLog((line) => writeSync(1, `log ${line}`), clock.now),
   retention: () => ({ raw: 2 * day, fiveMinutes: 4 * day, hour: 8 * day, day: Number.POSITIVE_INFINITY }),
   maxSize: () => Number.POSITIVE_INFINITY,
   trouble: (words) => words !== undefined && say(`trouble ${words.text}`),
@@ -79,7 +54,8 @@ function safe(): Map<string, Set<number>> {
   for (const line of readFileSync(path, "utf8").split("\n")) {
     const [place, at] = line.split(" ");
     const host = hosts[Number(place)];
-    if (host !== undefined && at !== undefined && Number(at) > now - lookedFor) found.get(host)?.add(Number(at));
+    if (host !== undefined && at !== undefined && Number(at) > clock.now() - lookedFor)
+      found.get(host)?.add(Number(at));
   }
   return found;
 }
@@ -90,7 +66,7 @@ async function verify(one: Store): Promise<void> {
     const series = ["gpu_temperature", "gpu_power", "gpu_xid"].map(
       (metric) => ({ host, level: "gpu", key: "GPU-1", metric }) as const,
     );
-    const range = { from: now - lookedFor, to: Number.POSITIVE_INFINITY, step: 0 };
+    const range = { from: clock.now() - lookedFor, to: Number.POSITIVE_INFINITY, step: 0 };
     const answers = await one.read({ series, range, of: ["last"], most: 1_000_000 });
     for (const [i, { t, last }] of answers.entries()) {
       const there = new Set(t);
@@ -103,7 +79,7 @@ async function verify(one: Store): Promise<void> {
       count += t.length;
     }
     // A block that is aggregated twice, or not at all, shows in its count.
-    const step = { ...range, from: Math.ceil((now - lookedFor) / hour) * hour, step: hour };
+    const step = { ...range, from: Math.ceil((clock.now() - lookedFor) / hour) * hour, step: hour };
     const [sums] = await one.read({ series: series.slice(0, 1), range: step, of: ["count"], most: 1_000_000 });
     const summed = (sums?.count ?? new Float64Array()).reduce((sum, n) => sum + n, 0);
     const held = answers[0]?.t.filter((at) => at >= step.from).length ?? 0;
@@ -119,16 +95,16 @@ async function live(one: Store & Local): Promise<never> {
     const taken: string[] = [];
     for (const [place, host] of hosts.entries()) {
       const late = random(40) === 0;
-      const at = late ? now - 1 - random(20 * hour) : now + random(900);
+      const at = late ? clock.now() - 1 - random(20 * hour) : clock.now() + random(900);
       one.append({ host, at, devices: devicesOf(host, at) } satisfies HostSample);
       taken.push(`safe ${place} ${at}`);
     }
     // Written at once, or by the timer a second later.
     if (random(10) === 0) one.flush();
-    else elapse(1000);
+    else clock.elapse(1000);
     say(taken.join("\n"));
-    say(`now ${now}`);
-    elapse(random(400) === 0 ? 3 * hour : 9000);
+    say(`now ${clock.now()}`);
+    clock.elapse(random(400) === 0 ? 3 * hour : 9000);
     for (let i = 0; i < 4; i++) await turn();
     if (how === "close" && round === 40) {
       one.close();

@@ -5,6 +5,7 @@ import { writeSync } from "node:fs";
 import { openStore } from "../../hub/history/sqlite/store.ts";
 import { type DeviceSample, kept, type SeriesId } from "../../hub/history/store.ts";
 import { lineLog } from "../../hub/log.ts";
+import { SimulatedClock } from "./simulated-clock.ts";
 
 const [, , folder = "", from = "0", taken = "0", seed = "1"] = process.argv;
 const hour = 3_600_000;
@@ -14,7 +15,6 @@ const polls = 3 * 24 * 60;
 const hosts = ["a", "b"];
 const cards = ["GPU-1", "GPU-2"];
 
-let now = Number(from);
 /** Midnight 40 days before the first of these processes began. */
 const first = Math.floor((Date.UTC(2026, 0, 1) - 40 * day) / day) * day;
 let state = Number(seed);
@@ -24,36 +24,13 @@ const random = (below: number): number => {
 };
 const say = (line: string): void => void writeSync(1, `${line}\n`);
 
-let timers: { at: number; run: () => void }[] = [];
-async function elapse(ms: number): Promise<void> {
-  const end = now + ms;
-  for (;;) {
-    const [next] = timers.toSorted((a, b) => a.at - b.at);
-    if (next === undefined || next.at > end) break;
-    timers = timers.filter((timer) => timer !== next);
-    now = Math.max(now, next.at);
-    next.run();
-    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-  }
-  now = end;
-}
+const clock = new SimulatedClock(Number(from));
+const elapse = (ms: number): Promise<void> => clock.elapseWithTurns(ms, 20);
 
 const store = openStore({
   folder,
-  clock: {
-    now: () => now,
-    after: (ms, run) => {
-      const timer = { at: now + ms, run };
-      timers.push(timer);
-      return () => {
-        timers = timers.filter((other) => other !== timer);
-      };
-    },
-  },
-  log: lineLog(
-    (line) => writeSync(1, `log ${line}`),
-    () => now,
-  ),
+  clock,
+  log: lineLog((line) => writeSync(1, `log ${line}`), clock.now),
   retention: () => ({ raw: 2 * day, fiveMinutes: 400 * day, hour: Infinity, day: Infinity }),
   maxSize: () => Number.POSITIVE_INFINITY,
   trouble: (words) => words !== undefined && say(`trouble ${words.text}`),
@@ -95,7 +72,7 @@ for (let i = 0; i < polls; i++) {
   await store.ready();
   say(`taken ${i + 1}`);
   if (random(6) === 0) await elapse(random(12) * 60_000);
-  say(`now ${now}`);
+  say(`now ${clock.now()}`);
 }
 await elapse(2 * hour);
 for (const step of [300_000, hour, day]) await verify(step, polls);
