@@ -39,37 +39,20 @@ const copied: readonly Copied[] = [
 /** Packages of these files, for the licences. */
 export const viewerPackages = ["redoc", "swagger-ui-dist"] as const;
 
-/** Values of the marks in web/docs/page.html. */
-interface ViewerPage {
-  readonly viewer: string;
-  readonly name: string;
-  /** Its path below the hub's address. */
-  readonly path: string;
-  readonly script: string;
-  /** Element of its style, or "". */
-  readonly style: string;
-  /** Element that the viewer fills. ReDoc has no landmark "main" of its own. */
-  readonly element: string;
-}
-
-const pages: readonly ViewerPage[] = [
-  {
-    ...{ viewer: "swagger", name: "Swagger UI", path: "docs", script: "swagger-ui-bundle.js", element: "div" },
-    style: '<link rel="stylesheet" href="docs/swagger-ui.css" />',
-  },
-  { viewer: "redoc", name: "ReDoc", path: "redoc", script: "redoc.standalone.js", element: "main", style: "" },
-];
-
-/** @throws Error for a mark without a value */
-function filled(page: string, { path, ...values }: ViewerPage): string {
-  const known: Readonly<Record<string, string>> = values;
-  const text = page.replace(/\{\{(\w+)\}\}/g, (mark, name: string) => {
-    const value = known[name];
-    if (value === undefined) throw new Error(`web/docs/page.html has ${mark}, which is not known`);
-    return value;
-  });
-  return text.replace(`<a href="${path}">`, `<a href="${path}" aria-current="page">`);
-}
+/** What makes the page of ReDoc from that of Swagger UI. */
+const redocPage: Copied = {
+  from: "web/docs/page.html",
+  changes: [
+    [/(?<=in )Swagger UI(?=\." \/>)/, "ReDoc"],
+    [/\n *<link rel="stylesheet" href="docs\/swagger-ui\.css" \/>/, ""],
+    [/swagger-ui-bundle/, "redoc.standalone"],
+    [/(?<=<body class=")swagger/, "redoc"],
+    [/(?<=<a href="docs") aria-current="page"/, ""],
+    [/(?<=<a href="redoc")(?=>)/, ' aria-current="page"'],
+    // Swagger UI has a landmark of its own.
+    [/<div id="viewer"><\/div>/, '<main id="viewer"></main>'],
+  ],
+};
 
 /** @throws Error if a file is not the one that these changes are for */
 function changed(text: string, { from, changes }: Copied): string {
@@ -91,8 +74,9 @@ export async function buildViewers(top: string, folder: string, target: readonly
   for (const one of copied) {
     write(one.from, changed(readFileSync(join(top, "node_modules", one.from), "utf8"), one));
   }
-  const page = readFileSync(join(top, "web", "docs", "page.html"), "utf8");
-  for (const one of pages) write(`${one.viewer}.html`, filled(page, one));
+  const page = readFileSync(join(top, redocPage.from), "utf8");
+  write("swagger.html", page);
+  write("redoc.html", changed(page, redocPage));
   const { outputFiles, metafile } = await build({
     absWorkingDir: top,
     entryPoints: { start: join(top, "web", "docs.ts"), style: join(top, "web", "docs", "style.css") },
