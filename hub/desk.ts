@@ -24,6 +24,7 @@ export type DetailName =
   | "days"
   | "diskMounts"
   | "failed"
+  | "files"
   | "from"
   | "gpuIndices"
   | "group"
@@ -161,6 +162,22 @@ export class Desk {
     }
     effect?.keep();
     return result;
+  }
+
+  /**
+   * Records how far an action in several steps is. It becomes an entry of the audit log by `complete`, or by the next start of
+   * the hub if this one is killed before.
+   * @param key of the action: a later call replaces an earlier one
+   * @throws Fault as `do`
+   */
+  draft(key: string, who: Actor, action: Attempt & Pick<Action<unknown>, "needs">): void {
+    admit(who, action.needs, { what: `The action "${action.name}"` });
+    this.#options.book.write((writer) => writer.draftAudit(key, this.#entry(who, action, "done")));
+  }
+
+  /** Appends what `draft` recorded under a key to the audit log; without one all, as at a start. @throws Fault book_unusable */
+  complete(key?: string): void {
+    this.#options.book.write((writer) => writer.appendDrafts(key));
   }
 
   /**

@@ -2,6 +2,7 @@
 import {
   type Account,
   type ApiToken,
+  type AuditEntry,
   type AuditPage,
   accountKey,
   type BookWriter,
@@ -24,6 +25,7 @@ interface Lists {
   hosts: HostRecord[];
   nodes: { hash: string | undefined; row: NodeRecord }[];
   entries: NumberedEntry[];
+  drafts: { key: string; entry: AuditEntry }[];
   /** Numbers given so far. */
   last: { account: number; token: number; node: number };
 }
@@ -51,6 +53,7 @@ export class BookModel implements BookWriter {
     hosts: [],
     nodes: [],
     entries: [],
+    drafts: [],
     last: { account: 0, token: 0, node: 0 },
   };
   /** True if hosts or nodes changed. */
@@ -80,6 +83,15 @@ export class BookModel implements BookWriter {
   }
   appendAudit(entry: Omit<NumberedEntry, "id">): number {
     return this.#now.entries.push({ ...entry, id: this.#now.entries.length + 1 });
+  }
+  draftAudit(key: string, entry: AuditEntry): void {
+    check(key);
+    this.#now.drafts = [...this.#now.drafts.filter((one) => one.key !== key), { key, entry }];
+  }
+  appendDrafts(key?: string): void {
+    const chosen = this.#now.drafts.filter((one) => key === undefined || one.key === key);
+    this.#now.drafts = this.#now.drafts.filter((one) => !chosen.includes(one));
+    for (const { entry } of chosen.toSorted((a, b) => a.entry.time - b.entry.time)) this.appendAudit(entry);
   }
 
   #account(name: string): Lists["accounts"][number] | undefined {

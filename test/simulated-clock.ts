@@ -1,11 +1,11 @@
-import type { Clock } from "../../hub/clock.ts";
+import type { Clock } from "../hub/clock.ts";
 
 interface Timer {
   readonly at: number;
   readonly run: () => void;
 }
 
-/** Clock of a program that is killed: hours of timers pass within moments, so that blocks are compacted and old samples deleted. */
+/** A clock whose timers end when a test or a program lets time pass. */
 export class SimulatedClock implements Clock {
   #time: number;
   #timers: Timer[] = [];

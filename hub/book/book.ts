@@ -233,6 +233,10 @@ export type NodeChange = Partial<Omit<NodeRecord, "id" | "hostname">> & {
 export interface BookWriter extends BookReader, Credentials {
   /** Entries are never changed; old refusals are removed. @returns the number of the entry */
   appendAudit(entry: AuditEntry): number;
+  /** Keeps the entry of an action that is not complete, in place of the one before with that key. No page of the log has it. */
+  draftAudit(key: string, entry: AuditEntry): void;
+  /** Appends the entry that is kept for a key, or without one all of them, and keeps them no longer. */
+  appendDrafts(key?: string): void;
   /** @param password a PHC string */
   addAccount(account: Pick<Account, "name" | "role" | "created">, password: string | undefined): Account;
   changeAccount(id: number, change: { role?: Role; password?: string | undefined; used?: number }): void;

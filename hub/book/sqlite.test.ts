@@ -89,6 +89,27 @@ test.each([
   expect(targets(open())).toEqual(["kept"]);
 });
 
+test("an entry that is not complete is in no page; a later one replaces it, and it is appended by its key or with all", () => {
+  const book = open();
+  const of = (target: string, time: number): AuditEntry => ({ ...entry(target), time });
+  book.write((writer) => {
+    writer.draftAudit("a", of("first", 1));
+    writer.draftAudit("a", of("second", 5));
+    writer.draftAudit("b", of("other", 3));
+  });
+  expect(targets(book)).toEqual([]);
+  book.write((writer) => writer.appendDrafts("none"));
+  book.write((writer) => writer.appendDrafts("b"));
+  book.write((writer) => writer.appendDrafts("b"));
+  expect(targets(book)).toEqual(["other"]);
+  book.write((writer) => writer.draftAudit("c", of("early", 2)));
+  book.close();
+  const again = open();
+  again.write((writer) => writer.appendDrafts());
+  again.write((writer) => writer.appendDrafts());
+  expect(targets(again)).toEqual(["second", "early", "other"]);
+});
+
 test("a change that throws leaves nothing behind, and numbers of entries are never given again", () => {
   const book = open();
   append(book, "before");

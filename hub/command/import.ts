@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { createReadStream, readdirSync, type Stats, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { PassThrough, type Readable } from "node:stream";
@@ -83,6 +84,7 @@ class Run {
   readonly #context: Context;
   readonly #sources: readonly Source[];
   readonly #progress: Progress;
+  readonly #key = randomUUID();
   readonly done: ImportedFile[] = [];
   #stopped = false;
   #current: Readable | undefined;
@@ -122,13 +124,20 @@ class Run {
     return interrupted;
   }
 
+  /** What makes several files one entry of the audit log. */
+  #place(source: Source): { readonly run?: string; readonly last?: "true" } {
+    if (this.#sources.length === 1) return {};
+    return { run: this.#key, ...(source === this.#sources.at(-1) ? { last: "true" } : {}) };
+  }
+
   /** @returns 0, 1 for a file that is not taken, or `partly` */
-  async #one({ path }: Source): Promise<number> {
+  async #one(source: Source): Promise<number> {
+    const { path } = source;
     const { hub, given, note } = this.#context;
     const file = path === "-" ? "standard input" : path;
     const client = given.flags.client;
     try {
-      const args = { name: basename(file), ...(typeof client === "string" ? { client } : {}) };
+      const args = { name: basename(file), ...(typeof client === "string" ? { client } : {}), ...this.#place(source) };
       const pieces = this.#pieces(path);
       const answer = await hub().send(transferRoutes.import, args, { type: "text/csv", pieces });
       this.done.push({ file, ...answer });

@@ -6,6 +6,7 @@ import { type RouteRequest, serve } from "../route/handler.ts";
 import type { JsonAnswer } from "../route/route.ts";
 import { csvTypes, importLimit, transferRoutes } from "../route/transfer.ts";
 import { FileImport } from "./import/file.ts";
+import { Runs } from "./import/run.ts";
 import type { Input, InputContext } from "./input.ts";
 
 /** Files that are read at the same time. */
@@ -17,6 +18,7 @@ export const importer: Input = {
   table: {},
   open(context) {
     let running = 0;
+    const runs = new Runs(context);
     return {
       routes: serve(
         { import: transferRoutes.import },
@@ -26,7 +28,7 @@ export const importer: Input = {
             if (running >= mostImports) throw new Fault("busy", "Other files are being imported: try again later.");
             running++;
             try {
-              return request.c.json(await take(context, request));
+              return request.c.json(await take(context, runs, request));
             } finally {
               running--;
             }
@@ -34,7 +36,7 @@ export const importer: Input = {
         },
       ),
       change: () => {},
-      close: () => {},
+      close: () => runs.close(),
     };
   },
 };
@@ -61,11 +63,18 @@ type Imported = JsonAnswer<typeof transferRoutes.import>;
 /** Reads the body. What was stored is recorded also if it stops half-way. */
 async function take(
   context: InputContext,
+  runs: Runs,
   { c, by, given, recheck }: RouteRequest<typeof transferRoutes.import>,
 ): Promise<Imported> {
   const client = given.client === undefined ? undefined : context.roster.keyOf(given.client);
-  const file = new FileImport({ ...context, zone: context.zone(), client, pause: () => void recheck() });
   const name = given.name ?? "text/csv";
+  const entry = runs.begin(by, given.run);
+  const imported = () => ({ name, rows: file.result.stored, failed: file.result.failed });
+  const pause = (): void => {
+    recheck();
+    entry.note(imported());
+  };
+  const file = new FileImport({ ...context, zone: context.zone(), client, pause });
   try {
     for await (const piece of limited(c)) await file.add(piece);
     return await file.end();
@@ -74,11 +83,9 @@ async function take(
     throw error;
   } finally {
     const { stored, failed, hosts } = file.result;
-    if (stored > 0) {
-      const details = { rows: stored, failed };
+    if (stored > 0)
       context.log.info(`${stored} rows of ${hosts.length} hosts were imported from ${clean(name)}, ${failed} failed`);
-      context.desk.do(by, { name: "history.import", target: name, details, needs: "admin", write: () => {} });
-    }
+    entry.end(imported(), given.run === undefined || given.last === true);
   }
 }
 

@@ -24,7 +24,7 @@ export interface InputContext {
   /** Administration, to read. */
   readonly book: Pick<Book, "nodes" | "hosts" | "token" | "onChange">;
   /** Changes administration. */
-  readonly desk: Pick<Desk, "do" | "refused" | "note">;
+  readonly desk: Pick<Desk, "do" | "draft" | "complete" | "refused" | "note">;
   /** Which devices history has, and when it can take more. */
   readonly history: Pick<Store, "known" | "ready">;
   /** Registers machines that report by themselves. */

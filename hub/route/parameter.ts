@@ -97,6 +97,14 @@ export const size = (words: ParameterText): Parameter<number | undefined> => ({
   wanted: `a size such as 40G (10^9 bytes) or 40Gi (2^30 bytes), or whole bytes from ${leastBytes}`,
 });
 
+/** A name that a client makes up, to be recognized by it. */
+export const key = (words: ParameterText): Parameter<string | undefined> => ({
+  ...words,
+  schema: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/)),
+  form: "one",
+  wanted: "1 to 64 letters, digits, _ or -",
+});
+
 const truths: Readonly<Record<string, boolean>> = { true: true, "1": true, false: false, "0": false };
 
 export const flag = (words: ParameterText): Parameter<boolean | undefined> => ({

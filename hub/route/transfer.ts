@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { levels } from "../../proto/device.ts";
 import type { Aggregate } from "../history/store.ts";
-import { choice, list, milliseconds, repeated, text } from "./parameter.ts";
+import { choice, flag, key, list, milliseconds, repeated, text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
 /** Most bytes of a file that is imported: 500 million rows. */
@@ -82,6 +82,11 @@ export const transferRoutes = {
         help: "Name of the host of all rows that have no `client_name`, or its shown name.",
         example: "gpu-server-1",
       }),
+      run: key({
+        help: "Made up by a client that sends several files: they have one entry in the audit log, once the last one or none for a minute has come. Default: an entry for each file.",
+        example: "2f1c9a60",
+      }),
+      last: flag({ help: "True with the last file of a `run`.", example: "true" }),
     },
     takes: { "text/csv": "bytes" },
     limit: importLimit,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { openStore } from "../../hub/history/sqlite/store.ts";
 import { type DeviceSample, type HostSample, kept, type Local, type Store } from "../../hub/history/store.ts";
 import { lineLog } from "../../hub/log.ts";
-import { SimulatedClock } from "./simulated-clock.ts";
+import { SimulatedClock } from "../simulated-clock.ts";
 
 const [, , folder = "", from = "0", seed = "0", how = "new"] = process.argv;
 const hour = 3_600_000;

@@ -5,7 +5,7 @@ import { writeSync } from "node:fs";
 import { openStore } from "../../hub/history/sqlite/store.ts";
 import { type DeviceSample, kept, type SeriesId } from "../../hub/history/store.ts";
 import { lineLog } from "../../hub/log.ts";
-import { SimulatedClock } from "./simulated-clock.ts";
+import { SimulatedClock } from "../simulated-clock.ts";
 
 const [, , folder = "", from = "0", taken = "0", seed = "1"] = process.argv;
 const hour = 3_600_000;

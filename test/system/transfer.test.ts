@@ -97,6 +97,9 @@ test("what was imported is exported byte for byte, from a folder in any order, a
     { rows: 2880, stored: 2880, failed: 0, encoding: "utf-8", hosts: ["gpu-1", "机房 2"] },
     { rows: 2880, stored: 2880, failed: 0, unreadable: 0, half: false },
   ]);
+  const audited = JSON.parse(gohm("audit", "--json", "--action", "history.import").stdout);
+  const target = `${fileOf(first?.day ?? "")} … ${fileOf(second?.day ?? "")}.gz`;
+  expect(audited.entries).toMatchObject([{ target, details: { files: 2, rows: 5760, failed: 0 } }]);
   const one = ["--from", second?.day ?? "", "--to", second?.day ?? ""];
   expect(gohm("export", ...one).stdout === second?.text).toBe(true);
   const again = gohm("import", folder);

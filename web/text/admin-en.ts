@@ -329,6 +329,7 @@ export const adminEn: AdminText = {
     days: "expiry",
     diskMounts: "disks",
     failed: "failed rows",
+    files: "files",
     from: "from",
     gpuIndices: "GPUs",
     group: "group",

@@ -313,6 +313,7 @@ export const adminZhCN: ForeignAdminText = {
     days: "有效期",
     diskMounts: "磁盘",
     failed: "失败行数",
+    files: "文件数",
     from: "来源",
     gpuIndices: "GPU",
     group: "分组",

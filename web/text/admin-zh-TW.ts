@@ -313,6 +313,7 @@ export const adminZhTW: ForeignAdminText = {
     days: "有效期",
     diskMounts: "磁碟",
     failed: "失敗列數",
+    files: "檔案數",
     from: "來源",
     gpuIndices: "GPU",
     group: "群組",

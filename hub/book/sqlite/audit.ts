@@ -41,11 +41,17 @@ const details = jsonColumn<AuditDetails>("details", recordOf(isValue), Number.PO
 
 type AuditRow = Omit<NumberedEntry, "details"> & { readonly details: string };
 
+const rowOf = (entry: AuditEntry) => ({ ...entry, details: details.write(entry.details, entry.action) });
+
 /** The table of audit entries, with its statements prepared. */
 export class AuditTable {
   readonly #file: Database;
   readonly #report: DamageReport;
   readonly #insert;
+  readonly #draft;
+  readonly #drafts;
+  readonly #publish;
+  readonly #discard;
   readonly #old;
   readonly #newestBeyond;
   readonly #beyond;
@@ -55,10 +61,13 @@ export class AuditTable {
   constructor(file: Database, report: DamageReport) {
     this.#file = file;
     this.#report = report;
-    this.#insert = file.prepare(
-      `INSERT INTO audit (time, actor, origin, action, target, details, result)
-       VALUES (@time, @actor, @origin, @action, @target, @details, @result)`,
-    );
+    const columns = "time, actor, origin, action, target, details, result";
+    const values = "@time, @actor, @origin, @action, @target, @details, @result";
+    this.#insert = file.prepare(`INSERT INTO audit (${columns}) VALUES (${values})`);
+    this.#draft = file.prepare(`INSERT OR REPLACE INTO draft (key, ${columns}) VALUES (@key, ${values})`);
+    this.#drafts = file.prepare("SELECT key FROM draft ORDER BY time");
+    this.#publish = file.prepare(`INSERT INTO audit (${columns}) SELECT ${columns} FROM draft WHERE key = ?`);
+    this.#discard = file.prepare("DELETE FROM draft WHERE key = ?");
     this.#old = file.prepare(refusals.old);
     this.#newestBeyond = file.prepare(refusals.newestBeyond);
     this.#beyond = file.prepare(refusals.beyond);
@@ -72,8 +81,17 @@ export class AuditTable {
   }
 
   append(entry: AuditEntry): number {
-    const row = { ...entry, details: details.write(entry.details, entry.action) };
-    return Number(this.#insert.run(row).lastInsertRowid);
+    return Number(this.#insert.run(rowOf(entry)).lastInsertRowid);
+  }
+
+  draft(key: string, entry: AuditEntry): void {
+    this.#draft.run({ key, ...rowOf(entry) });
+  }
+
+  /** Appends the draft of a key, or all drafts. */
+  publish(key: string | undefined): void {
+    const keys = key === undefined ? (this.#drafts.all() as { key: string }[]).map((row) => row.key) : [key];
+    for (const one of keys) if (this.#publish.run(one).changes > 0) this.#discard.run(one);
   }
 
   /** @throws Fault bad_request */

@@ -11,6 +11,8 @@ import type { DatabaseSchema } from "../../database/open.ts";
  *    Refused attempts may be deleted, the oldest first: nobody can fill the disk with them.
  *
  * 4. node.way. Before, every machine that reports by itself had a token.
+ *
+ * 5. draft: entries of actions that are not complete, which are not in the audit log yet.
  */
 const steps = [
   `CREATE TABLE audit (
@@ -114,6 +116,16 @@ const steps = [
     BEGIN SELECT RAISE(ABORT, 'audit entries are never deleted, but for refusals'); END;
   CREATE INDEX audit_refused ON audit (time) WHERE result = 'refused';`,
   `ALTER TABLE node ADD COLUMN way TEXT NOT NULL DEFAULT 'portal' CHECK (way IN ('portal', 'logger'));`,
+  `CREATE TABLE draft (
+    key TEXT PRIMARY KEY CHECK (octet_length(key) BETWEEN 1 AND 1024),
+    time INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    details TEXT NOT NULL CHECK (json_type(details) = 'object'),
+    result TEXT NOT NULL CHECK (result IN ('done', 'refused'))
+  ) STRICT, WITHOUT ROWID;`,
 ];
 
 /** Form of gohm.db. */

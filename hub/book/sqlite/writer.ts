@@ -37,6 +37,8 @@ export function writerOf(file: Database, { onChange, onDamage }: BookListeners):
   return {
     audit: (page) => audit.page(page),
     appendAudit: (entry) => audit.append(entry),
+    draftAudit: (key, entry) => audit.draft(key, entry),
+    appendDrafts: (key) => audit.publish(key),
     pruneAudit: (limits, most) => audit.prune(limits, most),
 
     accounts: () => accounts.all(),

@@ -1,0 +1,134 @@
+import { randomUUID } from "node:crypto";
+import { actorName } from "../../desk.ts";
+import { asFault } from "../../fault.ts";
+import type { Actor } from "../../who.ts";
+import type { InputContext } from "../input.ts";
+
+/** Milliseconds without a file after which a run has ended: its client was killed. */
+const idleMs = 60_000;
+/** Shortest time between two records of a file that is being read. Milliseconds. */
+const noteMs = 5000;
+/** Runs at the same time. */
+const mostRuns = 100;
+
+/** What was imported of one file until now. */
+interface FileCount {
+  readonly name: string;
+  readonly rows: number;
+  readonly failed: number;
+}
+
+/** One file of a run, while it is read. */
+export interface FileEntry {
+  /** Records how far it is, now and then. @throws Fault book_unusable, and access_denied to one whose right has ended */
+  note(file: FileCount): void;
+  /** Counts the whole file. @param isLast true if no other file of the run follows @throws Fault as `note` */
+  end(file: FileCount, isLast: boolean): void;
+}
+
+interface Run {
+  /** False for a file that is sent alone. */
+  readonly hasMany: boolean;
+  /** Files that are being read. */
+  reading: number;
+  files: number;
+  rows: number;
+  failed: number;
+  /** Name of the first file of which rows were stored. */
+  first: string | undefined;
+  noted: number;
+  cancel: () => void;
+}
+
+/**
+ * Entries of imports in the audit log. Files of one command have one: how many files and rows there are, and how many rows
+ * failed. If the hub is killed, the log has what was imported before, once it is started again.
+ */
+export class Runs {
+  readonly #context: Pick<InputContext, "desk" | "clock" | "log">;
+  readonly #runs = new Map<string, Run>();
+
+  constructor(context: Pick<InputContext, "desk" | "clock" | "log">) {
+    this.#context = context;
+    // Of a hub that was killed.
+    this.#complete(undefined);
+  }
+
+  /** Begins a file. @param id of its run, as the client gave it; undefined for a file alone */
+  begin(by: Actor, id: string | undefined): FileEntry {
+    const key = `${actorName(by)} ${id ?? randomUUID()}`;
+    const run = this.#runs.get(key) ?? this.#open(key, id !== undefined);
+    run.cancel();
+    run.reading++;
+    return {
+      note: (file) => this.#note({ key, run, by }, file),
+      end: (file, isLast) => this.#end({ key, run, by }, file, isLast),
+    };
+  }
+
+  close(): void {
+    for (const key of [...this.#runs.keys()]) this.#finish(key);
+  }
+
+  #open(key: string, hasMany: boolean): Run {
+    const [oldest] = this.#runs.keys();
+    if (oldest !== undefined && this.#runs.size >= mostRuns) this.#finish(oldest);
+    const counts = { reading: 0, files: 0, rows: 0, failed: 0 };
+    const noted = Number.NEGATIVE_INFINITY;
+    const run: Run = { hasMany, ...counts, first: undefined, noted, cancel: () => {} };
+    this.#runs.set(key, run);
+    return run;
+  }
+
+  #note(of: RunFile, file: FileCount): void {
+    const now = this.#context.clock.now();
+    if (file.rows === 0 || Math.abs(now - of.run.noted) < noteMs) return;
+    of.run.noted = now;
+    this.#draft(of, file);
+  }
+
+  #end(of: RunFile, file: FileCount, isLast: boolean): void {
+    const { key, run } = of;
+    run.reading--;
+    try {
+      if (run.files > 0 || file.rows > 0) this.#draft(of, file);
+    } finally {
+      run.files += file.rows > 0 ? 1 : 0;
+      run.rows += file.rows;
+      run.failed += file.failed;
+      if (file.rows > 0) run.first ??= file.name;
+      if (isLast) this.#finish(key);
+      else if (run.reading === 0) run.cancel = this.#context.clock.after(idleMs, () => this.#finish(key));
+    }
+  }
+
+  /** Records the run with one file more. */
+  #draft({ key, run, by }: RunFile, { name, rows, failed }: FileCount): void {
+    const sums = { rows: run.rows + rows, failed: run.failed + failed };
+    const details = run.hasMany ? { files: run.files + (rows > 0 ? 1 : 0), ...sums } : sums;
+    const target = run.first === undefined ? name : `${run.first} … ${name}`;
+    this.#context.desk.draft(key, by, { name: "history.import", target, details, needs: "admin" });
+  }
+
+  #finish(key: string): void {
+    this.#runs.get(key)?.cancel();
+    this.#runs.delete(key);
+    this.#complete(key);
+  }
+
+  /** What cannot be written now is, when the hub starts again. */
+  #complete(key: string | undefined): void {
+    const { desk, log } = this.#context;
+    try {
+      desk.complete(key);
+    } catch (error) {
+      if (asFault(error).code !== "book_unusable") log.error(`an import is not in the audit log: ${String(error)}`);
+    }
+  }
+}
+
+interface RunFile {
+  readonly key: string;
+  readonly run: Run;
+  readonly by: Actor;
+}
