@@ -92,6 +92,41 @@ test.each([
   }
 });
 
+test("years of which only other hosts have samples are passed over, but for what was imported meanwhile", async () => {
+  const one = scene.open();
+  const last = 100 * day;
+  for (let at = 0; at <= last; at += day / 2) one.append({ host: "b", at: start + at, devices: [temp(1)] });
+  const times = [0, 49, 50, 100].map((days) => start + days * day);
+  for (const at of times) one.append({ host: "a", at, devices: [temp(at / day)] });
+  await scene.leap(102 * day);
+  for (let i = 0; i < 8; i++) await scene.leap(hour);
+  const told = async (): Promise<unknown> => {
+    const range = { from: start, to: start + last + day, step: 0 };
+    const [newest, all] = [
+      await ask(one, temperature(), range, "avg"),
+      await ask(one, temperature(), { ...range, step: 60_000 }, "p95"),
+    ];
+    const [folded] = await one.fold({ groups: [[temperature()]], range: { ...range, step: 600_000 } });
+    expect([...all.t]).toEqual([...newest.t]);
+    expect([...(folded?.t ?? [])]).toEqual([...newest.t]);
+    return [...newest.t];
+  };
+  // Each block is followed by a look at the clock.
+  const looks = vi.spyOn(performance, "now");
+  try {
+    expect(await told()).toEqual(times);
+    expect(looks.mock.calls.length).toBeLessThan(3 * 40);
+  } finally {
+    vi.restoreAllMocks();
+  }
+  const late = start + 70 * day;
+  one.append({ host: "a", at: late, devices: [temp(1)] });
+  for (let i = 0; i < 12; i++) {
+    expect(await told()).toEqual([...times, late].sort((a, b) => a - b));
+    await scene.pass(30_000);
+  }
+});
+
 test.each([
   ["read", (one: Store, signal: AbortSignal) => one.read({ ...week, of: ["avg"], most: 1_000_000 }, signal)],
   ["read, newest first", (one: Store, signal: AbortSignal) => one.read({ ...week, of: ["avg"], most: 100 }, signal)],

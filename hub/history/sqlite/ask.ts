@@ -5,24 +5,13 @@ import { type Piece, type PieceSink, pointsOf, SeriesPoints } from "./ask/gather
 import { GroupFold, GroupSums } from "./ask/group.ts";
 import { BlockReader, type HeadView, type SeriesSelection } from "./ask/reader.ts";
 import { BufferPool } from "./bucket.ts";
-import {
-  blockMs,
-  blockOf,
-  blocksPerDay,
-  bucketOf,
-  bucketsInRow,
-  dayOf,
-  firstKey,
-  spanOf,
-  spanOfKey,
-  tiers,
-} from "./key.ts";
+import { blockMs, blockOf, blocksPerDay, bucketOf, bucketsInRow, dayOf, tiers } from "./key.ts";
 import type { HostRecord, MetricRecord, NameTable } from "./names.ts";
 import type { Rows } from "./row.ts";
 import { Yielder } from "./turns.ts";
 
-/** Consecutive empty blocks after which the next one with data is looked up. */
-const mostEmpty = 8;
+/** Consecutive empty blocks after which the next day with data is looked up. */
+const mostEmpty = 2;
 /** Maximum points of a group. */
 const mostBuckets = 100_000;
 /** Maximum points for which memory is reserved in advance. */
@@ -201,7 +190,7 @@ export class Querier {
         block += blocksPerDay - 1;
       } else reader.block(block, { from, to, sink });
       empty = reader.pieces > before ? 0 : empty + 1;
-      if (empty >= mostEmpty) block = this.#after(host, block + 1) - 1;
+      if (empty >= mostEmpty) block = this.#after(host, block + 1, { reader, last }) - 1;
       if (yielder.due) {
         reader.reset();
         await yielder.yield();
@@ -227,7 +216,7 @@ export class Querier {
       parts.push(part);
       for (const [i, pieces] of part.entries()) points[i] = (points[i] ?? 0) + count(pieces, step);
       empty = part.some(({ length }) => length > 0) ? 0 : empty + 1;
-      if (empty >= mostEmpty) block = this.#before(host, block - 1) + 1;
+      if (empty >= mostEmpty) block = this.#before(host, block - 1, { reader, first }) + 1;
       if (yielder.due) {
         reader.reset();
         await yielder.yield();
@@ -244,34 +233,29 @@ export class Querier {
     return true;
   }
 
-  /** Finds the newest block, not after the one given, that may have data; -1 if none. */
-  #before(host: HostRecord, block: number): number {
-    let found = -1;
-    for (const held of this.#memory.blocks(host)) if (held <= block) found = Math.max(found, held);
-    const raw = this.#rows.before("raw", firstKey(block + 1));
-    if (raw !== undefined) found = Math.max(found, spanOfKey(raw));
-    for (const tier of tiers) {
-      const key = this.#rows.before(tier, firstKey(spanOf(tier, block * blockMs) + 1));
-      if (key === undefined) continue;
-      const end = blockOf((spanOfKey(key) + 1) * bucketOf[tier] * bucketsInRow - 1);
-      found = Math.max(found, Math.min(block, end));
+  /** Finds the newest block, not after the one given, that may have data; one before `first` if none. */
+  #before(host: HostRecord, block: number, { reader, first }: { reader: BlockReader; first: number }): number {
+    for (let day = dayOf(block); (day + 1) * blocksPerDay > first; ) {
+      const found = Math.max(reader.dayBefore(day), ...this.#unsettled(host).filter((one) => one <= day));
+      if (found === day) return Math.min(block, (day + 1) * blocksPerDay - 1);
+      day = found;
     }
-    return found;
+    return first - 1;
   }
 
-  /** Finds the oldest block, not before the one given, that may have data; Infinity if none. */
-  #after(host: HostRecord, block: number): number {
-    let found = Number.POSITIVE_INFINITY;
-    for (const held of this.#memory.blocks(host)) if (held >= block) found = Math.min(found, held);
-    const raw = this.#rows.after("raw", firstKey(block));
-    if (raw !== undefined) found = Math.min(found, spanOfKey(raw));
-    for (const tier of tiers) {
-      const key = this.#rows.after(tier, firstKey(spanOf(tier, block * blockMs)));
-      if (key === undefined) continue;
-      const begin = blockOf(spanOfKey(key) * bucketOf[tier] * bucketsInRow);
-      found = Math.min(found, Math.max(block, begin));
+  /** Finds the oldest block, not before the one given, that may have data; one after `last` if none. */
+  #after(host: HostRecord, block: number, { reader, last }: { reader: BlockReader; last: number }): number {
+    for (let day = dayOf(block); day * blocksPerDay <= last; ) {
+      const found = Math.min(reader.dayAfter(day), ...this.#unsettled(host).filter((one) => one >= day));
+      if (found === day) return Math.max(block, day * blocksPerDay);
+      day = found;
     }
-    return found;
+    return last + 1;
+  }
+
+  /** Lists days of which more may have come since they were rolled up. */
+  #unsettled(host: HostRecord): number[] {
+    return [...host.open, ...Array.from(this.#memory.blocks(host), dayOf)];
   }
 }
 

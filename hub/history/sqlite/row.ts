@@ -49,7 +49,6 @@ export class Rows {
   readonly #log: Log;
   readonly #get;
   readonly #put;
-  readonly #before;
   readonly #after;
   readonly #drop;
   readonly #group;
@@ -70,9 +69,6 @@ export class Rows {
     });
     this.#get = each((table) => file.prepare(`SELECT data FROM ${table} WHERE id = ?`).pluck());
     this.#put = each((table) => file.prepare(`INSERT OR REPLACE INTO ${table} (id, data) VALUES (?, ?)`));
-    this.#before = each((table) =>
-      file.prepare(`SELECT id FROM ${table} WHERE id < ? ORDER BY id DESC LIMIT 1`).pluck(),
-    );
     this.#drop = each((table) => file.prepare(`DELETE FROM ${table} WHERE id = ?`));
     this.#group = each((table) => file.prepare(`SELECT id, data FROM ${table} WHERE id >= ? AND id < ?`).raw());
     this.#eraseRaw = file.prepare("DELETE FROM raw WHERE id >= ? AND id < ? AND id % ? = ?");
@@ -131,12 +127,6 @@ export class Rows {
     const sections = held ?? new Map<number, Uint8Array>();
     for (const { host, data } of group) sections.set(host % groupSize, data);
     return joined(sections);
-  }
-
-  /** Finds the greatest key less than `key`. */
-  before(table: RowTable, key: number): number | undefined {
-    const what = () => `${table} before ${spanOfKey(key)}`;
-    return this.#readSafely(what, () => this.#before[table].get(key) as number | undefined);
   }
 
   /** Finds the least key that is not less than `key`. */
@@ -230,12 +220,10 @@ export class Rows {
 
   /**
    * Reads the buckets of each device of a host in a rollup's row into what `into` returns for it, if anything.
-   * @returns true if the row has a section of the host
+   * @returns true if the row has a section of the host; undefined if it is damaged
    */
-  read(place: RowRef, into: (device: number) => Buckets | undefined): boolean {
-    return (
-      this.#readPlace(place, () => this.#sections(place).read(place.host % groupSize, maskOf(place), into)) === true
-    );
+  read(place: RowRef, into: (device: number) => Buckets | undefined): boolean | undefined {
+    return this.#readPlace(place, () => this.#sections(place).read(place.host % groupSize, maskOf(place), into));
   }
 
   /** @throws CorruptChunk for a text: one flipped bit turns SQLite's bytes into one */

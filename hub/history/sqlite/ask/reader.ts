@@ -40,6 +40,8 @@ export interface TimeClip {
 interface CachedBuckets {
   readonly span: number;
   readonly buckets: readonly (Buckets | undefined)[] | undefined;
+  /** True if there may be buckets that cannot be read. */
+  readonly damaged?: boolean;
 }
 
 /** Reads some series from rows and head chunks, block by block. */
@@ -100,6 +102,31 @@ export class BlockReader {
       this.pieces += reader.pieces;
     }
     return true;
+  }
+
+  /**
+   * Finds the first day, counted from the epoch and not before the one given, of which a rollup has samples. Where there is no
+   * rollup, the first day after it, of which nothing is said. A day that has no sample in its rollup has none at all, unless
+   * some came since.
+   */
+  dayAfter(day: number): number {
+    return this.#findDay(day, 1);
+  }
+
+  /** Finds the last day, not after the one given, as `dayAfter` finds the first. */
+  dayBefore(day: number): number {
+    return this.#findDay(day, -1);
+  }
+
+  #findDay(from: number, step: 1 | -1): number {
+    const { span, buckets, damaged } = this.#cached("day", from * bucketOf.day);
+    if (damaged) return from;
+    const first = span * bucketsInRow;
+    const end = step > 0 ? first + bucketsInRow : first - 1;
+    if (buckets === undefined) return end;
+    let day = from;
+    while (day !== end && !buckets.some((one) => (one?.count[day - first] ?? 0) > 0)) day += step;
+    return day;
   }
 
   /** Reads a block that is not rolled up, or of which more came after it was. */
@@ -244,9 +271,14 @@ export class BlockReader {
   }
 
   #buckets(tier: Tier, t: number): CachedBuckets | undefined {
+    const held = this.#cached(tier, t);
+    return held.buckets ? held : undefined;
+  }
+
+  #cached(tier: Tier, t: number): CachedBuckets {
     const span = spanOf(tier, t);
     const before = this.#held.get(tier);
-    if (before?.span === span) return before.buckets ? before : undefined;
+    if (before?.span === span) return before;
     const { host, metric, devices } = this.#wanted;
     const buckets: (Buckets | undefined)[] = [];
     const there = this.#rows.read({ table: tier, span, host: host.id, metric: metric.id }, (device) => {
@@ -256,9 +288,9 @@ export class BlockReader {
       buckets[place] = room;
       return room;
     });
-    const held = { span, buckets: there ? buckets : undefined };
+    const held = { span, buckets: there ? buckets : undefined, damaged: there === undefined };
     this.#held.set(tier, held);
-    return held.buckets ? held : undefined;
+    return held;
   }
 
   /** Passes on the buckets that begin within the clip. */
@@ -270,9 +302,14 @@ export class BlockReader {
     if (low >= high || buckets === undefined) return;
     for (let place = 0; place < buckets.length; place++) {
       const held = buckets[place];
-      if (held === undefined) continue;
+      if (held === undefined || isEmpty(held, low, high)) continue;
       this.pieces++;
       sink.put(place, { buckets: held, start, bucket, low, high });
     }
   }
+}
+
+function isEmpty({ count }: Buckets, low: number, high: number): boolean {
+  for (let i = low; i < high; i++) if ((count[i] ?? 0) > 0) return false;
+  return true;
 }
