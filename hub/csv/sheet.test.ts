@@ -5,13 +5,14 @@ import type { Aggregate } from "../history/store.ts";
 import { type SheetDevice, sheet } from "./sheet.ts";
 
 const start = 1_800_000_000_000;
+const day = 86_400_000;
 const names = ["gpu_power", "gpu_fan"] as const;
 
 /** Samples of one card: its host and index, a time after `start`, and which of its two values there are. */
 const sample = fc.record({
   host: fc.constantFrom("a", "b"),
   index: fc.nat(1),
-  at: fc.oneof(fc.nat(5000), fc.nat(40_000_000)),
+  at: fc.oneof(fc.nat(5000), fc.nat(40_000_000), fc.nat(200 * day)),
   values: fc.constantFrom([1, 2], [3, Number.NaN], [Number.NaN, 4]),
 });
 
@@ -24,7 +25,7 @@ interface Sample {
 
 const devices: SheetDevice[] = ["a", "b"].flatMap((host) =>
   [0, 1].map((index) => ({
-    ...{ host, level: "gpu" as const, key: `#${index}`, last: start + 50_000_000 },
+    ...{ host, level: "gpu" as const, key: `#${index}`, last: start + 201 * day },
     series: names.map((metric, place) => ({ metric, of: "avg" as const, place })),
   })),
 );
@@ -50,7 +51,7 @@ interface Query {
 
 async function rows(model: Pick<Model, "read">, query: Query = {}): Promise<string[]> {
   const made = sheet({
-    ...{ history: model, devices, width: 2, from: start, to: start + 50_000_000, step: 0, grain: 1, intervalMs: 1000 },
+    ...{ history: model, devices, width: 2, from: start, to: start + 201 * day, step: 0, grain: 1, intervalMs: 1000 },
     ...query,
     line: ({ host, key }, at, values) => `${at - start} ${host}${key} ${[...values].join(" ")}\n`,
   });
@@ -78,14 +79,9 @@ function wanted(samples: readonly Sample[], grain: number): string[] {
 test("rows are ordered by time, then by device, however many samples there are and however long the windows", async () => {
   const samples = fc.array(sample, { maxLength: 30 });
   await fc.assert(
-    fc.asyncProperty(
-      samples,
-      fc.constantFrom(1, 1000),
-      fc.constantFrom(1, 1000, 86_400_000),
-      async (all, grain, ms) => {
-        expect(await rows(modelOf(all), { grain, intervalMs: ms })).toEqual(wanted(all, grain));
-      },
-    ),
+    fc.asyncProperty(samples, fc.constantFrom(1, 1000), fc.constantFrom(1, 1000, day), async (all, grain, ms) => {
+      expect(await rows(modelOf(all), { grain, intervalMs: ms })).toEqual(wanted(all, grain));
+    }),
     { numRuns: 300 },
   );
 });
@@ -141,4 +137,43 @@ test("a sample that comes while rows are read is in none of them, rather than in
   };
   const asked = powers.map((one) => ({ ...one, series }));
   expect(await rows(history, { devices: asked })).toEqual(["0 a#0 1 2", "1000 a#0 1 2"]);
+});
+
+test("few samples cost few reads, however many devices and years there are, and buckets are whole", async () => {
+  const many = Array.from(
+    { length: 600 },
+    (_, i): SheetDevice => ({
+      ...{ host: `h${i}`, level: "gpu", key: "#0", last: start + 3000 * day },
+      series: names.map((metric, place) => ({ metric, of: "avg" as const, place })),
+    }),
+  );
+  const model = new Model();
+  const wantedRows: string[] = [];
+  const append = (host: string, at: number): void => {
+    const values = valuesOf("gpu", { gpu_power: 1, gpu_fan: at });
+    model.append({ host, at: start + at, devices: [{ level: "gpu", key: "#0", index: 0, values }] });
+    wantedRows.push(`${at} ${host}#0 1 ${at}`);
+  };
+  // One host is busy for a day, others have a sample now and then.
+  for (let i = 0; i < 300; i++) append("h7", 1000 * day + i * 120_000);
+  for (let i = 0; i < 20; i++) append(`h${i * 25 + 1}`, 1100 * day + i * 93 * day);
+  let series = 0;
+  const history: Pick<Model, "read"> = {
+    read(query) {
+      series += query.series.length;
+      return model.read(query);
+    },
+  };
+  const range = { devices: many, from: start, to: start + 3000 * day, intervalMs: 10_000 };
+  expect(await rows(history, range)).toEqual(wantedRows);
+  // All are looked at once, those that have samples some times more.
+  expect(series).toBeLessThan(2 * 600 + 100);
+  const hours = await rows(history, { ...range, step: 3_600_000 });
+  expect(hours).toHaveLength(10 + 20);
+  // Buckets that do not end with days.
+  const border = Math.ceil(start / (48 * day)) * 48 * day - start;
+  const near = modelOf([-1, 1].map((at) => ({ host: "a", index: 0, at: border + at, values: [at + 2, at + 2] })));
+  const odd = { from: start, to: start + 201 * day, step: 7_000_000 };
+  const first = Math.floor((start + border) / odd.step) * odd.step - start;
+  expect(await rows(near, odd)).toEqual([`${first} a#0 2 2`]);
 });

@@ -1,5 +1,6 @@
 import type { Level } from "../../proto/device.ts";
 import type { Aggregate, SeriesId, Store } from "../history/store.ts";
+import { partsOf, type SheetPart, slicesOf } from "./sheet/part.ts";
 
 /** A device, of which each time is a row. */
 export interface SheetDevice {
@@ -34,49 +35,61 @@ export interface SheetQuery<D extends SheetDevice> {
 /** Points that are read at a time, over all series, and their bytes: of each its time and value. */
 const mostPoints = 1_000_000;
 export const sheetBytes = 16 * mostPoints;
+/** Series of one call of the history: if they have too many points, the others are not read in vain. */
+const mostSeries = 1024;
 /** Milliseconds that history keeps together: reading a part of them costs as much as reading all. */
 const blockMs = 14_400_000;
 /** Characters of a piece. */
 const pieceLength = 65_536;
 
 /**
- * Makes the lines of devices, ordered by time, then by device. History is read in windows, so that memory stays bounded.
+ * Makes the lines of devices, ordered by time, then by device. History is read in windows, so that memory stays bounded; of each
+ * only the devices that have samples then, so that few samples cost little, however many devices and years there are.
  * @throws Fault canceled
  */
 export async function* sheet<D extends SheetDevice>(query: SheetQuery<D>): AsyncGenerator<Uint8Array> {
-  const { history, devices, from, to, step, intervalMs } = query;
+  const devices = query.devices.map((device, order): OrderedDevice<D> => ({ device, order }));
+  for await (const part of partsOf({ ...query, devices }, mostPoints)) yield* linesOfPart(query, part);
+}
+
+async function* linesOfPart<D extends SheetDevice>(
+  query: SheetQuery<D>,
+  { devices, from, to, samples }: SheetPart<OrderedDevice<D>>,
+): AsyncGenerator<Uint8Array> {
+  const { history, step, intervalMs } = query;
   const groups = groupsOf(devices);
-  const count = devices.reduce((sum, { series }) => sum + series.length, 0);
-  if (count === 0) return;
+  const count = groups.reduce((sum, { members }) => sum + members.length, 0);
   const each = Math.max(4, Math.floor(mostPoints / count));
-  const usual = widthOf(each * Math.max(step, intervalMs), step);
-  let width = usual;
+  let width = widthOf(samples <= mostPoints ? to - from : each * Math.max(step, intervalMs), step);
   for (let start = from; start < to; ) {
     const end = Math.min(to, (Math.floor(start / width) + 1) * width);
     const range = { from: start, to: end, step };
-    const cursors: Cursor<D>[] = [];
+    const cursors = new Map<number, Cursor<D>>();
+    let points = 0;
     let isCut = false;
     for (const { of, members } of groups) {
       const ids = members.map(({ id }) => id);
-      const read = await history.read({ series: ids, range, of: [of], most: 4 * each });
-      for (const [i, { order, place }] of members.entries()) {
+      const read = await history.read({ series: ids, range, of: [of], most: Math.ceil((2 * mostPoints) / ids.length) });
+      for (const [i, { device, order, place }] of members.entries()) {
         const columns = read[i];
         if (columns === undefined || columns.t.length === 0) continue;
         isCut ||= columns.cut;
-        const device = devices[order] as D;
-        cursors[order] ??= new Cursor(device, order);
-        cursors[order]?.add(place, columns.t, columns[of]);
+        points += columns.t.length;
+        const cursor = cursors.get(order) ?? new Cursor(device, order);
+        cursors.set(order, cursor);
+        cursor.add(place, columns.t, columns[of]);
       }
+      isCut ||= points > 2 * mostPoints;
+      if (isCut) break;
     }
     if (isCut && width > Math.max(step, 1)) {
-      // There are more samples than the interval says.
       width = widthOf(width / 2, step);
       continue;
     }
-    const found = cursors.filter((cursor) => cursor !== undefined);
-    yield* linesOf(query, found);
+    yield* linesOf(query, [...cursors.values()]);
     start = end;
-    width = found.length === 0 ? width * 2 : Math.min(width, usual);
+    if (points > mostPoints) width = widthOf(width / 2, step);
+    else if (points < mostPoints / 4) width = widthOf(width * 2, step);
   }
 }
 
@@ -88,24 +101,30 @@ function widthOf(ms: number, step: number): number {
   return Math.max(unit, Math.floor(blockMs / Math.ceil(blockMs / ms) / unit) * unit);
 }
 
-interface Member {
-  readonly id: SeriesId;
-  /** Of its device. */
+interface OrderedDevice<D> {
+  readonly device: D;
   readonly order: number;
+}
+
+interface Member<D> extends OrderedDevice<D> {
+  readonly id: SeriesId;
   readonly place: number;
 }
 
-/** All series, by the aggregate that is read of them. */
-function groupsOf(devices: readonly SheetDevice[]): { readonly of: Aggregate; readonly members: Member[] }[] {
-  const groups = new Map<Aggregate, Member[]>();
-  for (const [order, { host, level, key, series }] of devices.entries()) {
+/** All series, by the aggregate that is read of them, so many at a time. */
+function groupsOf<D extends SheetDevice>(
+  devices: readonly OrderedDevice<D>[],
+): { readonly of: Aggregate; readonly members: readonly Member<D>[] }[] {
+  const groups = new Map<Aggregate, Member<D>[]>();
+  for (const { device, order } of devices) {
+    const { host, level, key, series } = device;
     for (const { metric, of, place } of series) {
       const members = groups.get(of) ?? [];
       groups.set(of, members);
-      members.push({ id: { host, level, key, metric }, order, place });
+      members.push({ id: { host, level, key, metric }, device, order, place });
     }
   }
-  return [...groups].map(([of, members]) => ({ of, members }));
+  return [...groups].flatMap(([of, members]) => slicesOf(members, mostSeries).map((slice) => ({ of, members: slice })));
 }
 
 function* linesOf<D extends SheetDevice>(
