@@ -30,6 +30,9 @@ const rows = {
     `After its token was reset, it registered from ${origin}; before, it was at ${before}. If you do not know the new address, reset the token again.`,
   name_asked: ({ origin, hostname }: { readonly origin: string; readonly hostname: string }) =>
     `A machine at ${origin} asked to register as "${hostname}", which is a name of this host. If it is this machine and has lost its token, reset the token; if not, give it another host name.`,
+  /** As `name_asked`, of a host that is a client of the logger. */
+  client_name_asked: ({ origin, hostname }: { readonly origin: string; readonly hostname: string }) =>
+    `A machine at ${origin} asked to register as "${hostname}", which is the name of this client of the logger. If it is this machine, open the name for its agent (gohm node reset); if not, give it another host name.`,
   by_turns: ({ one, other }: { readonly one: string; readonly other: string }) =>
     `Its reports come from ${one} and ${other} by turns: if these are two machines with one token, give each a host name and a token of its own.`,
   names_by_turns: ({ one, other }: { readonly one: string; readonly other: string }) =>

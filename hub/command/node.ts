@@ -160,7 +160,7 @@ const reset: Command = {
   ...common,
   name: "node reset",
   summary: "revoke the token of a machine that reports by itself, so that its host name may register once more",
-  details: `It stays approved, from whichever address it registers. ${shown}`,
+  details: `It stays approved, from whichever address it registers. A client of the GPU Metrics Logger has no token: its name is opened for one agent (hmonitor --server), which then is that host. ${shown}`,
   positionals: [name],
   async run({ words: [word = ""], hub, show }) {
     show(listingOf([await hub().call(adminRoutes.resetNode, { name: word })]));
@@ -251,8 +251,8 @@ const columns: readonly ListingColumn<Node>[] = [
       [
         state,
         ...(state !== "waiting" && registration?.state === "waiting" ? ["registration waits"] : []),
-        ...(registration?.reset ? ["may register again"] : []),
         ...(ways.includes("logger") ? ["without a token"] : []),
+        ...(registration?.reset ? [ways.includes("logger") ? "an agent may register" : "may register again"] : []),
       ].join(", "),
     tone: ({ state }) => (state === "answering" ? "good" : "bad"),
   },

@@ -242,3 +242,18 @@ describe("records that cannot be taken", () => {
     expect(hub.troubles.of("lab1").join()).toContain("larger than 1MiB (push.body)");
   });
 });
+
+test("an agent under the name of a client is told what opens it, and administrators, too", async () => {
+  await hub.records(hub.tick(0));
+  const { status, body } = await hub.register("lab1", {}, { from: "10.0.0.6" });
+  expect([status, body.error]).toEqual([
+    409,
+    'A client of the GPU Metrics Logger has the name "lab1": an administrator can open it for this agent (gohm node reset).',
+  ]);
+  expect(hub.troubles.of("lab1")).toEqual([
+    'A machine at 10.0.0.6 asked to register as "lab1", which is the name of this client of the logger. If it is this machine, open the name for its agent (gohm node reset); if not, give it another host name.',
+  ]);
+  hub.reset("lab1");
+  expect((await hub.register("lab1", {}, { from: "10.0.0.6" })).status).toBe(200);
+  expect((await hub.register("lab1", {}, { from: "10.0.0.6" })).body.error).toMatch(/registered already/);
+});

@@ -191,7 +191,7 @@ export class Registrar {
     const roll = this.roll;
     const context = this.#context;
     const known = roll.nodes().get(asked.hostname);
-    if (this.#takenBy(asked.hostname) !== undefined) throw taken(asked.hostname);
+    if (this.#takenBy(asked.hostname) !== undefined) throw taken(asked.hostname, known?.way);
     if (known === undefined && roll.nodes().size >= mostNodes) throw new Fault("too_many_nodes", full.text);
     const state = this.#stateOf(ground, known);
     if (state === "waiting" && known === undefined) this.#checkRoom(by.origin);
@@ -314,7 +314,8 @@ export class Registrar {
     const { desk, troubles } = this.#context;
     const host = code === "node_registered" ? this.#takenBy(hostname) : undefined;
     if (host !== undefined) {
-      troubles.set(host, "name", trouble("name_asked", { origin: by.origin, hostname }), shownMs);
+      const asked = this.roll.nodes().get(hostname)?.way === "logger" ? "client_name_asked" : "name_asked";
+      troubles.set(host, "name", trouble(asked, { origin: by.origin, hostname }), shownMs);
     }
     if (code !== "secret_refused" && code !== "too_many_nodes" && code !== "too_many_attempts") return;
     const attempt: Attempt = { name: "node.register", target: hostname, details: { reason: code } };
@@ -371,10 +372,12 @@ function placeBefore({ origin, usedFrom = origin }: NodeRecord, now: string): st
   return [origin, usedFrom].map(networkOf).includes(networkOf(now)) ? undefined : usedFrom;
 }
 
-const taken = (hostname: string): Fault =>
+const taken = (hostname: string, way: NodeWay | undefined): Fault =>
   new Fault(
     "node_registered",
-    `A machine with the host name "${hostname}" is registered already: an administrator can reset its token or delete it.`,
+    way === "logger"
+      ? `A client of the GPU Metrics Logger has the name "${hostname}": an administrator can open it for this agent (gohm node reset).`
+      : `A machine with the host name "${hostname}" is registered already: an administrator can reset its token or delete it.`,
   );
 
 /** Sets an entry as the most recent one, and removes the least recent ones beyond a number of networks. */

@@ -118,6 +118,7 @@ describe.skipIf(!existsSync(python))("the logger's client in Python (python3)", 
     await started.does(`${clock.format(last)}|1.25`);
     await started.does("flush");
     expect(await gohm("node", "list")).toMatch(/lab1.*answering, without a token/);
+    expect(await gohm("node", "reset", "lab1")).toMatch(/lab1.*answering, without a token, an agent may register/);
 
     // What was answered is on the disk.
     await third.stop("SIGKILL");

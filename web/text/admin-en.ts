@@ -60,7 +60,6 @@ export const adminEn: AdminText = {
   shownOnce: "It is shown only now. Copy it before you leave this page.",
   taken: "I have it",
   never: "never",
-  once: "once",
   timeAndAge: (time, ago) => `${time} (${ago})`,
 
   waitingHosts: (n) => `${plural(n, "host")} ${n === 1 ? "waits" : "wait"} for approval`,
@@ -133,7 +132,7 @@ export const adminEn: AdminText = {
       "Add its network to push.logger in the hub's settings, give it a token of the scope “Reporting”, or, if the name belongs to another machine, another client_name.",
     secret: "Give it the registration secret or a token of the scope “Registering”.",
     taken:
-      "If it is the host of that name, reset the token of that host; otherwise start its agent with another --hostname.",
+      "If it is the host of that name, reset its token or open its name there; otherwise start its agent with another --hostname.",
     full: "Approve or delete the hosts that wait, or give it a token of the scope “Registering”.",
     rate: "It tries again by itself.",
     format:
@@ -152,7 +151,6 @@ export const adminEn: AdminText = {
   registeredAs: "Host name",
   registeredAt: "Registered",
   tokenUsed: "Token last used",
-  mayRegister: "May register again",
   devices: "What is recorded",
   selectDevices: "Select what is recorded",
   devicesHint: "What is not ticked is discarded: it is on no page and in no history.",
@@ -197,9 +195,12 @@ export const adminEn: AdminText = {
   resetDone:
     "The token was reset. On the machine, delete the agent's token file (its log names it) and start the agent again: this host name may register once.",
   resetToken: "Reset token",
-  resetTitle: (name) => `Reset the token of ${name}?`,
   resetConsequence:
     "The machine can no longer report. To connect it again, delete the agent's token file there (its log names it) and start the agent: it registers under the same name, once, and keeps its approval.",
+  openHint: "A client of the logger has no token. To replace it by an agent, open its name.",
+  openName: "Open the name",
+  openEffect:
+    "The next agent (hmonitor --server) that registers under this host name is this host. Until then the client's records are taken.",
   deleteHint: "Remove this host if its machine is gone.",
   rejectHint: "Not a machine of yours? Delete it.",
   inFile: (path) =>

@@ -59,7 +59,6 @@ export const adminZhCN: ForeignAdminText = {
   shownOnce: "只显示这一次，离开页面前请先复制。",
   taken: "我已保存",
   never: "从未",
-  once: "一次",
   timeAndAge: (time, ago) => `${time}（${ago}）`,
 
   waitingHosts: (n) => `${n} 台主机等待批准`,
@@ -125,7 +124,7 @@ export const adminZhCN: ForeignAdminText = {
     sender:
       "请在 hub 设置的 push.logger 中加入它所在的网段，或为它配置“上报”用途的令牌；如果这个名称属于另一台机器，请换一个 client_name。",
     secret: "请为它配置注册密钥，或“注册”用途的令牌。",
-    taken: "如果它就是这个名称的主机，请重置该主机的令牌；否则请用另一个 --hostname 启动它的 agent。",
+    taken: "如果它就是这个名称的主机，请重置该主机的令牌或开放名称；否则请用另一个 --hostname 启动它的 agent。",
     full: "请批准或删除等待中的主机，或为它配置“注册”用途的令牌。",
     rate: "它会自动重试。",
     format:
@@ -144,7 +143,6 @@ export const adminZhCN: ForeignAdminText = {
   registeredAs: "主机名",
   registeredAt: "注册时间",
   tokenUsed: "令牌上次使用",
-  mayRegister: "可重新注册",
   devices: "记录哪些设备",
   selectDevices: "选择要记录的设备",
   devicesHint: "未勾选的设备会被丢弃：不显示在页面上，也不进入历史。",
@@ -186,9 +184,11 @@ export const adminZhCN: ForeignAdminText = {
   resetDone:
     "令牌已重置。请在机器上删除 agent 的令牌文件（路径见其日志）并重新启动 agent，这个主机名可以重新注册一次。",
   resetToken: "重置令牌",
-  resetTitle: (name) => `重置 ${name} 的令牌？`,
   resetConsequence:
-    "这台机器将无法继续上报。要重新连接，请删除机器上 agent 的令牌文件（路径见其日志）并重新启动 agent：它会以同样的名称注册一次，批准状态保留。",
+    "这台机器将无法继续上报。要重新连接，请在机器上删除 agent 的令牌文件（路径见其日志）并重新启动 agent，这个主机名可以重新注册一次，批准状态保留。",
+  openHint: "logger 的客户端没有令牌。如果要改用 agent，请开放名称。",
+  openName: "开放名称",
+  openEffect: "下一个以这个主机名注册的 agent（hmonitor --server）就是这台主机。在此之前，记录照常接收。",
   deleteHint: "如果机器已经不在了，可以删除这台主机。",
   rejectHint: "不是你们的机器？可以把它删除。",
   inFile: (path) => `这台主机写在 hub 所在机器的 ${path} 里，在这里保存会修改该文件中的地址、分组和标签。`,

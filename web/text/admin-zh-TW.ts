@@ -59,7 +59,6 @@ export const adminZhTW: ForeignAdminText = {
   shownOnce: "只顯示這一次，離開頁面前請先複製。",
   taken: "我已儲存",
   never: "從未",
-  once: "一次",
   timeAndAge: (time, ago) => `${time}（${ago}）`,
 
   waitingHosts: (n) => `${n} 台主機等待核准`,
@@ -125,7 +124,7 @@ export const adminZhTW: ForeignAdminText = {
     sender:
       "請在 hub 設定的 push.logger 中加入它所在的網段，或為它設定「回報」用途的權杖；如果這個名稱屬於另一台機器，請換一個 client_name。",
     secret: "請為它設定註冊金鑰，或「註冊」用途的權杖。",
-    taken: "如果它就是這個名稱的主機，請重設該主機的權杖；否則請用另一個 --hostname 啟動它的 agent。",
+    taken: "如果它就是這個名稱的主機，請重設該主機的權杖或開放名稱；否則請用另一個 --hostname 啟動它的 agent。",
     full: "請核准或刪除等待中的主機，或為它設定「註冊」用途的權杖。",
     rate: "它會自動重試。",
     format:
@@ -144,7 +143,6 @@ export const adminZhTW: ForeignAdminText = {
   registeredAs: "主機名稱",
   registeredAt: "註冊時間",
   tokenUsed: "權杖上次使用",
-  mayRegister: "可重新註冊",
   devices: "記錄哪些裝置",
   selectDevices: "選擇要記錄的裝置",
   devicesHint: "未勾選的裝置會被捨棄：不顯示在頁面上，也不進入歷史。",
@@ -186,9 +184,11 @@ export const adminZhTW: ForeignAdminText = {
   resetDone:
     "權杖已重設。請在機器上刪除 agent 的權杖檔案（路徑見其日誌）並重新啟動 agent，這個主機名稱可以重新註冊一次。",
   resetToken: "重設權杖",
-  resetTitle: (name) => `重設 ${name} 的權杖？`,
   resetConsequence:
-    "這台機器將無法繼續回報。要重新連線，請刪除機器上 agent 的權杖檔案（路徑見其日誌）並重新啟動 agent：它會以同樣的名稱註冊一次，核准狀態保留。",
+    "這台機器將無法繼續回報。要重新連線，請在機器上刪除 agent 的權杖檔案（路徑見其日誌）並重新啟動 agent，這個主機名稱可以重新註冊一次，核准狀態保留。",
+  openHint: "logger 的用戶端沒有權杖。如果要改用 agent，請開放名稱。",
+  openName: "開放名稱",
+  openEffect: "下一個以這個主機名稱註冊的 agent（hmonitor --server）就是這台主機。在此之前，記錄照常接收。",
   deleteHint: "如果機器已經不在了，可以刪除這台主機。",
   rejectHint: "不是你們的機器？可以把它刪除。",
   inFile: (path) => `這台主機寫在 hub 所在機器的 ${path} 裡，在這裡儲存會修改該檔案中的位址、群組和標籤。`,

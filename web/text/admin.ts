@@ -72,7 +72,6 @@ export interface AdminText {
   /** Closes a secret that was taken. */
   readonly taken: string;
   readonly never: string;
-  readonly once: string;
   readonly timeAndAge: (time: string, ago: string) => string;
 
   // Hosts
@@ -143,7 +142,6 @@ export interface AdminText {
   readonly registeredAs: string;
   readonly registeredAt: string;
   readonly tokenUsed: string;
-  readonly mayRegister: string;
   readonly devices: string;
   readonly selectDevices: string;
   readonly devicesHint: string;
@@ -187,8 +185,11 @@ export interface AdminText {
   readonly resetHint: string;
   readonly resetDone: string;
   readonly resetToken: string;
-  readonly resetTitle: (name: string) => string;
   readonly resetConsequence: string;
+  /** In place of those before for a client of the logger, which has no token. */
+  readonly openHint: string;
+  readonly openName: string;
+  readonly openEffect: string;
   readonly deleteHint: string;
   /** In place of `deleteHint` while the host waits for approval. */
   readonly rejectHint: string;

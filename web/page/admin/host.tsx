@@ -94,7 +94,6 @@ function Facts({ node }: { node: Node }): JSX.Element {
                 ? t.never
                 : text.value.list([at(registration.used), registration.usedFrom ?? ""].filter((word) => word !== "")),
           ],
-          [t.mayRegister, registration.reset ? t.once : ""],
         ] as const)),
   ];
   return (

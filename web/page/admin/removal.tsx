@@ -19,15 +19,18 @@ export function Removal({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Elem
   };
   const { registration, file } = node;
   const polled = isPolled(node);
+  const [hint, done, verb] = isTokenless(node)
+    ? [t.openHint, t.openEffect, t.openName]
+    : [t.resetHint, t.resetDone, t.resetToken];
   return (
     <section class="table">
       <h2>{t.machine}</h2>
       <Joining node={node} nodes={nodes} />
       {registration === null ? null : (
         <div class="deed">
-          <p>{registration.reset ? t.resetDone : t.resetHint}</p>
+          <p>{registration.reset ? done : hint}</p>
           <button type="button" class="button" onClick={() => (asked.value = "reset")}>
-            {t.resetToken}
+            {verb}
           </button>
         </div>
       )}
@@ -92,17 +95,21 @@ interface DialogProps {
 
 function Reset({ node, nodes, close }: DialogProps & { nodes: Nodes }): JSX.Element {
   const t = adminText();
+  const verb = isTokenless(node) ? t.openName : t.resetToken;
   return (
     <Confirm
-      title={t.resetTitle(node.shown)}
-      verb={t.resetToken}
+      title={`${verb}: ${node.shown}`}
+      verb={verb}
       close={close}
       work={async () => putNode(nodes, await administer("resetNode", { name: node.name }))}
     >
-      <p>{t.resetConsequence}</p>
+      <p>{isTokenless(node) ? t.openEffect : t.resetConsequence}</p>
     </Confirm>
   );
 }
+
+/** True for a client of the logger. It has no token to be reset: its name is opened for an agent. */
+const isTokenless = ({ ways }: Node): boolean => ways.includes("logger");
 
 /** Removes what registered under the name of a polled host, which stays. */
 function Unregister({ node, nodes, close }: DialogProps & { nodes: Nodes }): JSX.Element {
