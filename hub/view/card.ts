@@ -1,7 +1,9 @@
 import { gpuKey, indexOfKey } from "../../proto/device.ts";
+import type { GPUInfo, HostInfo } from "../../proto/gen/host_pb.js";
 import { hostNameOf } from "../csv/name.ts";
 import type { KnownDevice } from "../history/store.ts";
 import type { RosterView } from "../roster.ts";
+import { turn } from "./body.ts";
 import { countsInHistory, type HubView } from "./view.ts";
 
 /** A card that history knows, as a GPU of one of the logger's clients: what its queries and its files are about. */
@@ -23,37 +25,69 @@ export interface CardFilter {
   readonly client_name?: string | null | undefined;
 }
 
-/** Lists every physical card with samples. @throws Fault canceled */
-export async function loggerCards(hub: CardSources): Promise<LoggerCard[]> {
-  const { history, live } = hub;
-  const known = await history.known({ level: "gpu" });
-  const hosts = new Set(known.map(({ host }) => host));
-  for (const host of hosts) if (!countsInHistory(hub, host)) hosts.delete(host);
-  return known.flatMap((device): LoggerCard[] => {
+/** Other work waits for at most this long while cards are listed. Milliseconds. */
+const patienceMs = 4;
+
+/** Lists the physical cards with samples that a question is about; all by default. @throws Fault canceled */
+export async function loggerCards(hub: CardSources, filter: CardFilter = {}): Promise<LoggerCard[]> {
+  const { history } = hub;
+  const gpuId = idOf(filter.gpu_id);
+  const names = hostsOf(filter, hub.roster);
+  const asked = names === undefined ? [{}] : [...names].map((host) => ({ host }));
+  const known = await Promise.all(asked.map((one) => history.known({ ...one, level: "gpu" })));
+  const cards: LoggerCard[] = [];
+  let seen: { readonly host: string; readonly is: boolean; readonly now: PresentCards } | undefined;
+  let begun = performance.now();
+  for (const device of known.flat()) {
     const client = device.host;
-    const gpuId = device.index ?? indexOfKey(device.key);
-    if (!hosts.has(client) || gpuId === undefined) return [];
-    const now = live.host(device.host)?.info?.gpus.find((gpu) => gpuKey(gpu) === device.key);
+    if (seen?.host !== client) {
+      if (performance.now() - begun > patienceMs) {
+        await turn();
+        begun = performance.now();
+      }
+      seen = { host: client, is: countsInHistory(hub, client), now: presentCards(hub.live.host(client)?.info) };
+    }
+    const id = device.index ?? indexOfKey(device.key);
+    if (!seen.is || id === undefined || (gpuId !== null && id !== gpuId)) continue;
+    const now = seen.now.get(device.key);
     // The logger knows whole cards only; an instance (MIG) has the index of its card.
-    if (now?.parent !== undefined || device.key.startsWith("MIG-")) return [];
-    return [{ client, gpuId, name: device.name ?? now?.name ?? "", device }];
-  });
+    if (now?.parent !== undefined || device.key.startsWith("MIG-")) continue;
+    cards.push({ client, gpuId: id, name: device.name ?? now?.name ?? "", device });
+  }
+  return cards;
 }
 
-/** Finds the cards that a question is about. A client may be named by the shown name of the host, too, and in any Unicode form. */
+type PresentCards = ReadonlyMap<string, GPUInfo>;
+
+/** Cards of reports by their keys: a report never changes. */
+const present = new WeakMap<HostInfo, PresentCards>();
+const noCards: PresentCards = new Map();
+
+function presentCards(info: HostInfo | undefined): PresentCards {
+  if (info === undefined) return noCards;
+  const made = present.get(info) ?? new Map(info.gpus.toReversed().map((gpu) => [gpuKey(gpu), gpu]));
+  present.set(info, made);
+  return made;
+}
+
+/** Finds the cards that a question is about among all. */
 export function matching(
   cards: readonly LoggerCard[],
-  { gpu_id, client_name }: CardFilter,
+  filter: CardFilter,
   roster: Pick<RosterView, "keyOf">,
 ): readonly LoggerCard[] {
-  const gpuId = idOf(gpu_id);
-  const names = client_name ? [client_name, hostNameOf(client_name) ?? client_name] : undefined;
-  const hosts = names?.map((name) => roster.keyOf(name));
+  const gpuId = idOf(filter.gpu_id);
+  const hosts = hostsOf(filter, roster);
   return cards.filter(
-    (card) =>
-      (gpuId === null || card.gpuId === gpuId) &&
-      (names === undefined || hosts?.includes(card.client) || names.includes(card.client)),
+    (card) => (gpuId === null || card.gpuId === gpuId) && (hosts === undefined || hosts.has(card.client)),
   );
+}
+
+/** Hosts that a client's name may mean: it may be the shown name of the host, and in any Unicode form. Undefined if any may be. */
+function hostsOf({ client_name }: CardFilter, roster: Pick<RosterView, "keyOf">): ReadonlySet<string> | undefined {
+  if (!client_name) return undefined;
+  const names = [client_name, hostNameOf(client_name) ?? client_name];
+  return new Set([...names.map((name) => roster.keyOf(name)), ...names]);
 }
 
 /** The `gpu_id` of a question as a number; null if it was not given. */

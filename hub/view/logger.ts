@@ -1,6 +1,6 @@
 import { networkOf } from "../../program/network.ts";
 import { round } from "../../program/round.ts";
-import { dayNumber, dayText } from "../../program/zone.ts";
+import { dayNumber, dayText, type Zone } from "../../program/zone.ts";
 import { earliest } from "../clock.ts";
 import { validationFault } from "../fault.ts";
 import { firstDay } from "../history/series.ts";
@@ -145,7 +145,7 @@ async function read(
   { days, unitMs, rows }: UsageQuestion,
 ): Promise<{ usage: Usage; first: number }> {
   const zone = hub.zone();
-  const cards = matching(await loggerCards(hub), body, hub.roster);
+  const cards = await loggerCards(hub, body);
   const grid = localGrid(await daysWithSamples(hub, cards, days), zone, unitMs);
   const reservation = await budget.reserve(c, whole + rowBytes * rows + usageBytes(grid));
   const usage = await usageOf(hub.history, cards, grid);
@@ -183,16 +183,31 @@ const echo = ({ gpu_id, client_name }: CardFilter): object => ({
 
 async function list(hub: HubView, { c, body }: ListRequest): Promise<Response> {
   const zone = hub.zone();
-  const newest = byGpu(matching(await loggerCards(hub), body, hub.roster)).flatMap(([card]) => card ?? []);
+  const newest = byGpu(await loggerCards(hub, body)).flatMap(([card]) => card ?? []);
   newest.sort((a, b) => (a.client === b.client ? a.gpuId - b.gpuId : a.client < b.client ? -1 : 1));
-  const data = newest.map(({ gpuId, name, client, device }) => ({
-    gpu_id: gpuId,
-    gpu_name: name,
-    client_name: client,
-    status: "active",
-    last_update: zone.format(device.last),
-  }));
-  return c.json({ success: true, data });
+  return answer({ c, log: hub.log }, listed(newest, zone), { "Content-Type": "application/json; charset=utf-8" });
+}
+
+/** JSON of a list of cards, in pieces. */
+async function* listed(cards: readonly LoggerCard[], zone: Zone): AsyncGenerator<Uint8Array> {
+  // Cards of one host have the time of its newest report.
+  const times = new Map<number, string>();
+  const timeOf = (at: number): string => {
+    const second = Math.floor(at / 1000);
+    const text = times.get(second) ?? zone.format(at);
+    times.set(second, text);
+    return text;
+  };
+  let text = '{"success":true,"data":[';
+  for (const [place, { gpuId, name, client, device }] of cards.entries()) {
+    const last_update = timeOf(device.last);
+    const row = { gpu_id: gpuId, gpu_name: name, client_name: client, status: "active", last_update };
+    text += `${place > 0 ? "," : ""}${JSON.stringify(row)}`;
+    if (text.length < 16_384) continue;
+    yield Buffer.from(text);
+    text = "";
+  }
+  yield Buffer.from(`${text}]}`);
 }
 
 const nothing: Realtime = {

@@ -161,3 +161,19 @@ test("polls go on while a long history is deleted", async () => {
   expect(polls).toBeGreaterThan(360);
   expect(await pairs(one, temperature("GPU-1", "c"))).toHaveLength(polls);
 });
+
+test("a host that is deleted while the devices of many are listed is not among them, and others have their turn", async () => {
+  const one = await filled();
+  vi.spyOn(performance, "now").mockImplementation(
+    (
+      (looks) => () =>
+        1000 * ++looks
+    )(0),
+  );
+  const listed = one.known();
+  await new Promise(setImmediate);
+  const gone = one.forget("a");
+  const known = await listed;
+  expect(new Set(known.map(({ host }) => host))).toEqual(new Set(["b", "c"]));
+  await gone;
+});

@@ -6,6 +6,7 @@ import { type DeviceFilter, type KnownDevice, kept } from "../store.ts";
 import { CorruptChunk } from "./codec.ts";
 import type { File } from "./database.ts";
 import { blockOf, dayOf, mostHosts, mostMetrics, timesRow } from "./key.ts";
+import { knownOf } from "./names/known.ts";
 
 export interface HostRecord {
   readonly id: number;
@@ -201,16 +202,17 @@ export class NameTable {
     return this.#metricsById.get(id);
   }
 
-  known({ host: name, level }: DeviceFilter = {}): KnownDevice[] {
+  /** Lists devices that have samples, host by host. */
+  *known({ host: name, level }: DeviceFilter = {}): Generator<readonly [HostRecord, readonly KnownDevice[]]> {
     const found = name === undefined ? undefined : this.#hosts.get(name);
     const hosts = name === undefined ? this.#hosts.values() : found ? [found] : [];
-    const all: KnownDevice[] = [];
     for (const host of hosts) {
+      const devices: KnownDevice[] = [];
       for (const device of host.devices.values()) {
-        if (device.metrics.size > 0 && (level === undefined || device.level === level)) all.push(knownOf(device));
+        if (device.metrics.size > 0 && (level === undefined || device.level === level)) devices.push(knownOf(device));
       }
+      yield [host, devices];
     }
-    return all;
   }
 
   /** Writes a host with its devices, and all metrics; to be called within the transaction that writes its rows. */
@@ -367,16 +369,6 @@ export class NameTable {
     }
   }
 }
-
-const knownOf = ({ host, level, key, index, name, metrics, last }: DeviceRecord): KnownDevice => ({
-  host: host.name,
-  level,
-  key,
-  ...(index === undefined ? {} : { index }),
-  ...(name === undefined ? {} : { name }),
-  metrics: [...metrics],
-  last,
-});
 
 /** Begins the name in a tombstone, before the host's number: no host's name has a line break. */
 const grave = "\n";

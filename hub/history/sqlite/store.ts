@@ -6,26 +6,26 @@ import type { PathLoss } from "../../database/path.ts";
 import { Fault } from "../../fault.ts";
 import { notice } from "../../notice.ts";
 import type { Sentence } from "../../sentence.ts";
-import {
-  type Aggregate,
-  type Columns,
-  checkSignal,
-  type DeviceFilter,
-  type DeviceId,
-  type DeviceSample,
-  type GroupColumns,
-  type GroupQuery,
-  type HostSample,
-  type KnownDevice,
-  type Local,
-  type SeriesQuery,
-  type Store,
+import type {
+  Aggregate,
+  Columns,
+  DeviceFilter,
+  DeviceId,
+  DeviceSample,
+  GroupColumns,
+  GroupQuery,
+  HostSample,
+  KnownDevice,
+  Local,
+  SeriesQuery,
+  Store,
 } from "../store.ts";
 import { backUp } from "./backup.ts";
 import { damaged } from "./file.ts";
 import { assemble, renewed, restored, type SqliteInstance, type SqliteOptions } from "./instance.ts";
 import { blockOf, latest } from "./key.ts";
-import { turn } from "./turns.ts";
+import type { HostRecord } from "./names.ts";
+import { turn, Yielder } from "./turns.ts";
 
 /** Interval at which samples are written to the journal; docs/history.md promises a second. */
 const writeMs = 800;
@@ -96,9 +96,17 @@ class SqliteStore implements Store, Local {
     return this.#with((instance) => instance.query.fold(query, signal));
   }
 
-  async known(filter?: DeviceFilter, signal?: AbortSignal): Promise<readonly KnownDevice[]> {
-    checkSignal(signal);
-    return this.#instance.names.known(filter);
+  known(filter?: DeviceFilter, signal?: AbortSignal): Promise<readonly KnownDevice[]> {
+    return this.#with(async ({ names }) => {
+      const yielder = new Yielder(signal);
+      const found: (readonly [HostRecord, readonly KnownDevice[]])[] = [];
+      for (const one of names.known(filter)) {
+        found.push(one);
+        if (yielder.due) await yielder.yield();
+      }
+      // Some may have been forgotten while others were listed.
+      return found.flatMap(([host, devices]) => (host.forgotten ? [] : devices));
+    });
   }
 
   async forget(name: string): Promise<void> {
