@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Zone } from "../../program/zone.ts";
 import { cases } from "../../test/cases.ts";
-import { count, flag, read, size, time, timeOf } from "./parameter.ts";
+import { count, duration, flag, read, size, time, timeOf } from "./parameter.ts";
 
 const words = { help: "", example: "" };
 const bytes = (text: string): unknown => read("min_mem", size(words), [text]);
@@ -94,6 +94,28 @@ test("every time is read back from its ISO 8601, whichever way it is written", (
     cases,
   );
 });
+
+test.each([
+  ["0", 0],
+  ["300000", 300_000],
+  ["0h", 0],
+  ["90s", 90_000],
+  ["5m", 300_000],
+  ["6h", 21_600_000],
+  ["1d", 86_400_000],
+  ["2w", 1_209_600_000],
+])("a step of %s is %d milliseconds", (text, wanted) => {
+  expect(read("step", duration(words), [text])).toBe(wanted);
+});
+
+test.each(["h", "6 h", "6H", "1.5h", "-1h", "1e3", "1y", "9999999999999999", "100000000000w", "６h", "constructor"])(
+  "a step of %s is refused, with what was wanted",
+  (text) => {
+    expect(() => read("step", duration(words), [text])).toThrow(
+      `The parameter "step" must be whole milliseconds, or a length such as 30s, 5m, 6h, 1d or 1w: it is "${text}".`,
+    );
+  },
+);
 
 test("a flag is true or false, and a count has its bounds", () => {
   expect(["true", "1", "false", "0"].map((text) => read("same_host", flag(words), [text]))).toEqual([

@@ -59,6 +59,30 @@ export const milliseconds = (words: ParameterText): Parameter<number | undefined
   wanted: "a whole number of milliseconds",
 });
 
+const unitMs: Readonly<Record<string, number>> = {
+  "": 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+/** Milliseconds of "30s", "5m", "6h", "1d" or "2w", or of whole milliseconds. NaN for other texts. */
+function durationOf(text: string): number {
+  const [, count, unit = ""] = /^([0-9]{1,16})([smhdw]?)$/.exec(text) ?? [];
+  return Number(count) * (unitMs[unit] ?? Number.NaN);
+}
+
+/** A length of time in milliseconds. */
+export const duration = (words: ParameterText): Parameter<number | undefined> => ({
+  ...words,
+  schema: v.pipe(v.string(), v.transform(durationOf), v.number(), v.integer(), v.minValue(0), v.maxValue(latest)),
+  isText: true,
+  form: "one",
+  wanted: "whole milliseconds, or a length such as 30s, 5m, 6h, 1d or 1w",
+});
+
 /** Digits: nanoseconds of today are beyond the integers that a double holds. */
 export const nanoseconds = (words: ParameterText): Parameter<string | undefined> => ({
   ...words,

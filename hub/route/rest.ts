@@ -5,6 +5,7 @@ import {
   choice,
   choices,
   count,
+  duration,
   format,
   list,
   milliseconds,
@@ -299,6 +300,9 @@ const range = (before: string) => {
     }),
   };
 };
+/** The parameter `step` under /api/v1, which may have a unit, too. */
+const step = (rest: string) =>
+  duration({ help: `Width of a bucket in milliseconds, or with a unit: s, m, h, d or w${rest}`, example: "6h" });
 const rows =
   "As CSV, each bucket or sample is a line with its time in ISO 8601, UTC; text that a spreadsheet would calculate has an apostrophe before it.";
 
@@ -311,7 +315,14 @@ export const v1HistoryRoutes = {
     summary: "Series of one host, as JSON or CSV",
     strict: true,
     description: `${restRoutes.history.description} ${rows}`,
-    params: { ...restRoutes.history.params, ...range("an hour"), format },
+    params: {
+      ...restRoutes.history.params,
+      ...range("an hour"),
+      step: step(
+        "; 0 gives every sample. Default: every sample of a short range, at most 2,000 buckets of a long one.",
+      ),
+      format,
+    },
     answer: { ...restRoutes.history.answer, "text/csv": "text" },
   },
   getFleetHistory: {
@@ -321,7 +332,12 @@ export const v1HistoryRoutes = {
     summary: "One metric over all hosts, as JSON or CSV",
     strict: true,
     description: `${restRoutes.fleetHistory.description} ${rows}`,
-    params: { ...restRoutes.fleetHistory.params, ...range("a day"), format },
+    params: {
+      ...restRoutes.fleetHistory.params,
+      ...range("a day"),
+      step: step(", greater than 0. Default: at most 500 buckets."),
+      format,
+    },
     answer: { ...restRoutes.fleetHistory.answer, "text/csv": "text" },
   },
 } as const satisfies Routes;

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { levels } from "../../proto/device.ts";
 import type { Aggregate } from "../history/store.ts";
-import { choice, flag, key, list, milliseconds, repeated, text } from "./parameter.ts";
+import { choice, duration, flag, key, list, repeated, text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
 /** Most bytes of a file that is imported: 500 million rows. */
@@ -119,9 +119,9 @@ export const transferRoutes = {
         example: "gpu_utilization,gpu_power",
       }),
       level: choice(levels, { help: "Only this kind of device, of the forms `long` and `wide`.", example: "gpu" }),
-      step: milliseconds({
-        help: "Width of a bucket in milliseconds, of the forms `long` and `wide`. Default: 0, every sample.",
-        example: "3600000",
+      step: duration({
+        help: "Width of a bucket in milliseconds, or with a unit: s, m, h, d or w; of the forms `long` and `wide`. Default: 0, every sample.",
+        example: "6h",
       }),
       of: choice(aggregates, {
         help: "What of a bucket is given. Default: the mean, and of a counter the newest value.",
