@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Zone } from "../../../program/zone.ts";
 import { Model } from "../../../test/model.ts";
 import { heading } from "../../csv/form.ts";
@@ -29,6 +29,31 @@ test("a line that is too long is told as such, and the next one is read", async 
   const part = "x".repeat(2_000_000);
   const { stored, errors } = await imported([heading, part, part, `\r\n${row(0, "gpu1")}`]);
   expect([stored, errors]).toEqual([1, [{ line: 2, message: "the line is too long" }]]);
+});
+
+test("other work has its turn while a line without an end comes in many pieces", async () => {
+  // Every look at the clock finds that others have waited for long enough.
+  let looks = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => 1000 * ++looks);
+  try {
+    let turns = 0;
+    let isOver = false;
+    const count = (): void => {
+      turns++;
+      if (!isOver) setImmediate(count);
+    };
+    setImmediate(count);
+    const { stored } = await imported([
+      heading,
+      ...Array.from({ length: 40 }, () => "x".repeat(65_536)),
+      `\r\n${row(0, "gpu1")}`,
+    ]);
+    isOver = true;
+    expect(stored).toBe(1);
+    expect(turns).toBeGreaterThan(39);
+  } finally {
+    vi.restoreAllMocks();
+  }
 });
 
 test("a name that is given for a file and that no host can have is told as it is", async () => {

@@ -131,7 +131,6 @@ export class FileImport {
 
   async #take(records: Iterable<CsvRecord>): Promise<void> {
     let seen = 0;
-    this.#begun = performance.now();
     for (const record of records) {
       this.#row(record);
       if (this.#given >= mostReports) {
@@ -140,10 +139,17 @@ export class FileImport {
         await this.#options.history.ready();
         this.#begun = performance.now();
       }
-      if (++seen % stride > 0 || performance.now() - this.#begun < patienceMs) continue;
-      await new Promise<void>((done) => setImmediate(done));
-      this.#begun = performance.now();
+      if (++seen % stride === 0) await this.#pause();
     }
+    // Also a piece without a record: a line may be a gigabyte long.
+    await this.#pause();
+  }
+
+  /** Lets other work run if that is due. */
+  async #pause(): Promise<void> {
+    if (performance.now() - this.#begun < patienceMs) return;
+    await new Promise<void>((done) => setImmediate(done));
+    this.#begun = performance.now();
   }
 
   /** The line after the last line end: half of one, unless it shows that it is whole. */
