@@ -46,6 +46,10 @@ describe.skipIf(missing)(missing ?? "a client of the logger on the page", () => 
     await page.goto(`${hub.url}/#/host/lab%201`);
     await expect.poll(() => page.locator(".whole-card").count(), patience).toBe(8);
     expect(await page.locator(".vitals").count()).toBe(0);
+    // No chart of what no record tells: temperature, power, the host, its interfaces.
+    await expect.poll(() => page.locator(".plot canvas").count(), patience).toBe(2);
+    expect(await page.locator(".plot").count()).toBe(2);
+    expect(await page.getByText("No samples in this range yet.").count()).toBe(0);
     expect(await faultsOf(page)).toEqual([]);
   });
 });

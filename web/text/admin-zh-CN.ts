@@ -186,9 +186,9 @@ export const adminZhCN: ForeignAdminText = {
   resetToken: "重置令牌",
   resetConsequence:
     "这台机器将无法继续上报。要重新连接，请在机器上删除 agent 的令牌文件（路径见其日志）并重新启动 agent，这个主机名可以重新注册一次，批准状态保留。",
-  openHint: "logger 的客户端没有令牌。如果要改用 agent，请开放名称。",
+  openHint: "logger 的客户端没有令牌。要改用 agent，请开放名称。",
   openName: "开放名称",
-  openEffect: "下一个以这个主机名注册的 agent（hmonitor --server）就是这台主机。在此之前，记录照常接收。",
+  openEffect: "下一个以这个主机名注册的 agent（hmonitor --server）就是这台主机，之前照常接收记录。",
   deleteHint: "如果机器已经不在了，可以删除这台主机。",
   rejectHint: "不是你们的机器？可以把它删除。",
   inFile: (path) => `这台主机写在 hub 所在机器的 ${path} 里，在这里保存会修改该文件中的地址、分组和标签。`,

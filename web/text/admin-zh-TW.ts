@@ -186,9 +186,9 @@ export const adminZhTW: ForeignAdminText = {
   resetToken: "重設權杖",
   resetConsequence:
     "這台機器將無法繼續回報。要重新連線，請在機器上刪除 agent 的權杖檔案（路徑見其日誌）並重新啟動 agent，這個主機名稱可以重新註冊一次，核准狀態保留。",
-  openHint: "logger 的用戶端沒有權杖。如果要改用 agent，請開放名稱。",
+  openHint: "logger 的用戶端沒有權杖。要改用 agent，請開放名稱。",
   openName: "開放名稱",
-  openEffect: "下一個以這個主機名稱註冊的 agent（hmonitor --server）就是這台主機。在此之前，記錄照常接收。",
+  openEffect: "下一個以這個主機名稱註冊的 agent（hmonitor --server）就是這台主機，之前照常接收記錄。",
   deleteHint: "如果機器已經不在了，可以刪除這台主機。",
   rejectHint: "不是你們的機器？可以把它刪除。",
   inFile: (path) => `這台主機寫在 hub 所在機器的 ${path} 裡，在這裡儲存會修改該檔案中的位址、群組和標籤。`,

@@ -95,7 +95,7 @@ interface DialogProps {
 
 function Reset({ node, nodes, close }: DialogProps & { nodes: Nodes }): JSX.Element {
   const t = adminText();
-  const verb = isTokenless(node) ? t.openName : t.resetToken;
+  const [verb, effect] = isTokenless(node) ? [t.openName, t.openEffect] : [t.resetToken, t.resetConsequence];
   return (
     <Confirm
       title={`${verb}: ${node.shown}`}
@@ -103,7 +103,7 @@ function Reset({ node, nodes, close }: DialogProps & { nodes: Nodes }): JSX.Elem
       close={close}
       work={async () => putNode(nodes, await administer("resetNode", { name: node.name }))}
     >
-      <p>{isTokenless(node) ? t.openEffect : t.resetConsequence}</p>
+      <p>{effect}</p>
     </Confirm>
   );
 }

@@ -9,7 +9,7 @@ const shown: ChartSlots = { cards: new Map(), nics: new Map(), sampled: new Set(
 
 const info = create(HostInfoSchema, {
   gpus: [
-    { id: 0, uuid: "GPU-a", utilization: 1, pcieRxRate: 5n, pcieTxRate: 0n, nvlink: { linksUp: 18 } },
+    { id: 0, uuid: "GPU-a", utilization: 1, power: 1, pcieRxRate: 5n, pcieTxRate: 0n, nvlink: { linksUp: 18 } },
     { id: 1, uuid: "GPU-b", utilization: 1 },
   ],
 });
@@ -30,7 +30,8 @@ test("traffic is charted, and asked for, of the cards that tell of it", () => {
 });
 
 test("a host whose cards tell of no traffic has no chart of it", () => {
-  const ids = panelsOf(create(HostInfoSchema, { gpus: [{ id: 0, utilization: 1 }] }), shown, en).map(({ id }) => id);
+  const gpus = [{ id: 0, utilization: 1, power: 1 }];
+  const ids = panelsOf(create(HostInfoSchema, { gpus }), shown, en).map(({ id }) => id);
   expect(ids).toContain("power");
   expect(ids).not.toContain("pcie");
   expect(ids).not.toContain("nvlink");
@@ -40,6 +41,28 @@ test("traffic that a card had in the range is charted while it tells of none now
   const sampled = new Set(["gpu GPU-b gpu_nvlink_transmit"]);
   const lines = panelsOf(info, { ...shown, sampled }, en).find(({ id }) => id === "nvlink")?.tracks;
   expect(lines?.map(({ key }) => key)).toEqual(["GPU-a", "GPU-a", "GPU-b", "GPU-b"]);
+});
+
+test("a host that reports GPUs alone, and no temperature, has charts of nothing else", () => {
+  const client = create(HostInfoSchema, { gpus: [{ id: 0, utilization: 1, memUsed: 1n, power: 1 }, { id: 1 }] });
+  const ids = (sampled: readonly string[]) =>
+    panelsOf(client, { ...shown, sampled: new Set(sampled) }, en).map(({ id }) => id);
+  expect(ids([])).toEqual(["utilization", "memory", "power"]);
+  expect(ids(["gpu #1 gpu_temperature"])).toEqual(["utilization", "memory", "temperature", "power"]);
+  // Its agent was replaced by a client of the logger within the range.
+  expect(ids(["host  swap_used", "host  load1"])).toEqual(["utilization", "memory", "power", "host-memory", "load"]);
+});
+
+test("a host without GPUs has charts of what it reports", () => {
+  const report = create(HostInfoSchema, { cpu: { busy: 0 }, memory: { used: 0n }, system: { load1: 0 } });
+  const nics = new Map([["eth0", 0]]);
+  expect(panelsOf(report, { ...shown, nics }, en).map(({ id }) => id)).toEqual([
+    "cpu",
+    "host-memory",
+    "load",
+    "network",
+  ]);
+  expect(panelsOf(create(HostInfoSchema), shown, en)).toEqual([]);
 });
 
 test("a card's stroke goes by its key, and what it sends has the same one below the axis", () => {

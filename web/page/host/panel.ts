@@ -89,7 +89,10 @@ export interface ChartSlots {
   readonly sampled: ReadonlySet<string>;
 }
 
-/** Charts of a host, most important first. */
+/**
+ * Charts of a host, most important first: of what it reports, or has reported within the range. A client of the logger, for
+ * example, reports GPUs alone.
+ */
 export function panelsOf(info: HostInfo, shown: ChartSlots, t: Text): Panel[] {
   const cards = info.gpus.map((gpu, i): CardTrack => {
     const key = gpuKey(gpu);
@@ -98,34 +101,48 @@ export function panelsOf(info: HostInfo, shown: ChartSlots, t: Text): Panel[] {
   const ofCards = (metric: string): Track[] => cards.map(({ gpu: _, ...of }) => ({ ...of, metric }));
   const host = (...named: readonly (readonly [string, string])[]): Track[] =>
     named.map(([metric, name], slot) => ({ level: "host", key: "", metric, name, slot }));
-  const gpus: Panel[] = [
-    panel({ id: "utilization", title: t.utilization, tracks: ofCards("gpu_utilization"), top: 100 }),
-    panel({ id: "memory", title: t.memory, tracks: ofCards("gpu_memory_used"), top: memoryOf(info.gpus) }),
-    panel({ id: "temperature", title: t.temperature, tracks: ofCards("gpu_temperature") }),
-    panel({ id: "power", title: t.power, tracks: ofCards("gpu_power") }),
-  ];
   const { sampled } = shown;
+  const { gpus, cpu, memory, system } = info;
+  /** A chart, unless nothing is known of it. */
+  const known = (isReported: boolean, of: PanelOptions): Panel[] =>
+    isReported || of.tracks.some((track) => sampled.has(seriesId(track))) ? [panel(of)] : [];
+  const reports = (reading: (gpu: GPUInfo) => unknown): boolean => gpus.some((gpu) => reading(gpu) !== undefined);
   return [
-    ...(info.gpus.length === 0 ? [] : gpus),
+    ...known(
+      reports((gpu) => gpu.utilization),
+      { id: "utilization", title: t.utilization, tracks: ofCards("gpu_utilization"), top: 100 },
+    ),
+    ...known(
+      reports((gpu) => gpu.memUsed),
+      { id: "memory", title: t.memory, tracks: ofCards("gpu_memory_used"), top: memoryOf(gpus) },
+    ),
+    ...known(
+      reports((gpu) => gpu.temp),
+      { id: "temperature", title: t.temperature, tracks: ofCards("gpu_temperature") },
+    ),
+    ...known(
+      reports((gpu) => gpu.power),
+      { id: "power", title: t.power, tracks: ofCards("gpu_power") },
+    ),
     ...traffic({ id: "pcie", title: "PCIe", reports: hasTraffic.pcie, metrics: pcieMetrics, cards, sampled }, t),
     ...traffic(
       { id: "nvlink", title: "NVLink", reports: hasTraffic.nvlink, metrics: nvlinkMetrics, cards, sampled },
       t,
     ),
-    panel({
+    ...known(cpu?.busy !== undefined, {
       id: "cpu",
       title: t.cpu,
       tracks: host(["cpu_utilization", t.cpu], ["cpu_iowait", t.iowait]),
       top: 100,
     }),
-    panel({
+    ...known(memory?.used !== undefined, {
       id: "host-memory",
       title: t.hostMemory,
       tracks: host(["memory_used", t.hostMemory], ["swap_used", t.swap]),
-      top: Number(info.memory?.total ?? 0n),
+      top: Number(memory?.total ?? 0n),
     }),
-    panel({ id: "load", title: t.load, tracks: host(["load1", t.load]) }),
-    panel({
+    ...known(system?.load1 !== undefined, { id: "load", title: t.load, tracks: host(["load1", t.load]) }),
+    ...known(shown.nics.size > 0, {
       id: "network",
       title: t.network,
       tracks: [...shown.nics].flatMap(([key, slot]) =>
@@ -135,8 +152,10 @@ export function panelsOf(info: HostInfo, shown: ChartSlots, t: Text): Panel[] {
   ];
 }
 
+type PanelOptions = Omit<Panel, "unit" | "top"> & { readonly top?: number };
+
 /** Adds the unit, which all metrics of a chart have in common. */
-function panel({ top = 0, ...rest }: Omit<Panel, "unit" | "top"> & { readonly top?: number }): Panel {
+function panel({ top = 0, ...rest }: PanelOptions): Panel {
   return { ...rest, top, unit: unitByMetric.get(rest.tracks[0]?.metric ?? "") ?? Unit.UNSPECIFIED };
 }
 

@@ -57,7 +57,8 @@ export function Plots({ entry, detail }: { entry: HostEntry; detail: ReadonlySig
           </Plot>
         ))}
       </div>
-      {ranges[range.value].step === 0 ? null : <p class="quiet note">{t.band}</p>}
+      {panels.length === 0 ? <p class="quiet">{t.noHistory}</p> : null}
+      {ranges[range.value].step === 0 || panels.length === 0 ? null : <p class="quiet note">{t.band}</p>}
     </>
   );
 }

@@ -40,7 +40,7 @@ export const troubleTexts: ForeignAdminText["troubleTexts"] = {
   name_asked: ({ origin, hostname }) =>
     `${origin} 上的机器请求以“${hostname}”注册，而这是本主机的名称。如果它就是这台机器并丢失了令牌，请重置令牌；否则请给它换一个主机名。`,
   client_name_asked: ({ origin, hostname }) =>
-    `${origin} 上的机器请求以“${hostname}”注册，而这是本主机的名称。如果它就是这台机器并改用 agent，请开放名称；否则请给它换一个主机名。`,
+    `${origin} 上的机器请求以“${hostname}”注册，而这是本主机的名称。如果它就是这台机器，请开放名称；否则请给它换一个主机名。`,
   by_turns: ({ one, other }) =>
     `上报轮流来自 ${one} 和 ${other}：如果是两台机器共用一个令牌，请为每台设置各自的主机名和令牌。`,
   names_by_turns: ({ one, other }) =>

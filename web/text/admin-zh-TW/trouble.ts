@@ -40,7 +40,7 @@ export const troubleTexts: ForeignAdminText["troubleTexts"] = {
   name_asked: ({ origin, hostname }) =>
     `${origin} 上的機器請求以「${hostname}」註冊，而這是本主機的名稱。如果它就是這台機器並遺失了權杖，請重設權杖；否則請給它換一個主機名稱。`,
   client_name_asked: ({ origin, hostname }) =>
-    `${origin} 上的機器請求以「${hostname}」註冊，而這是本主機的名稱。如果它就是這台機器並改用 agent，請開放名稱；否則請給它換一個主機名稱。`,
+    `${origin} 上的機器請求以「${hostname}」註冊，而這是本主機的名稱。如果它就是這台機器，請開放名稱；否則請給它換一個主機名稱。`,
   by_turns: ({ one, other }) =>
     `回報輪流來自 ${one} 和 ${other}：如果是兩台機器共用一個權杖，請為每台設定各自的主機名稱和權杖。`,
   names_by_turns: ({ one, other }) =>
