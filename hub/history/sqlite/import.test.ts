@@ -194,13 +194,17 @@ test.each(["going on", "started again"])(
     deliver();
     for (let i = 0; i < 10 && (await counts(store, ages.five, 300_000)).length > 24; i++) await settle();
     const before = await Promise.all([0, 300_000, hour, day].map((step) => read(store, step)));
+    const tops = async (one: Store): Promise<object[]> =>
+      Promise.all([2 * hour, day].map((step) => ask(one, id, { ...range, step }, "p95")));
+    const topsBefore = await tops(store);
     expect(await counts(store, ages.five, 300_000)).toEqual(Array.from({ length: 24 }, () => 60));
     if (how === "started again") scene.shut(store);
     scene.retention = { ...retention, raw: 30 * day, fiveMinutes: 365 * day };
     if (how === "started again") store = scene.open();
     for (let i = 0; i < 24; i++) store.append(sample(i * hour, 50));
     for (let i = 0; i < 8; i++) {
-      expect(await Promise.all([hour, day].map((step) => read(store, step)))).toEqual(before.slice(2));
+      expect(await Promise.all([0, 300_000, hour, day].map((step) => read(store, step)))).toEqual(before);
+      expect(await tops(store)).toEqual(topsBefore);
       await scene.pass(30_000);
     }
     await settle();

@@ -77,9 +77,9 @@ export class BlockReader {
     const clip = { from: Math.max(from, start), to: Math.min(to, start + blockMs), sink };
     const { tier, host } = this.#wanted;
     const [chunk, ...more] = this.#memory.chunks(host, block);
-    if (tier === undefined) this.#samples(block, clip);
-    else if (chunk && more.length === 0 && block > host.last) this.#headRollup(chunk, clip);
+    if (tier !== undefined && chunk && more.length === 0 && block > host.last) this.#headRollup(chunk, clip);
     else if (chunk || host.open.has(dayOf(block))) this.#unfinished(block, clip, chunk !== undefined);
+    else if (tier === undefined) this.#samples(block, clip);
     else this.#rollup(tier === "five" ? "five" : "hour", clip);
   }
 
@@ -137,11 +137,10 @@ export class BlockReader {
     const isGone = inMemory && this.#rows.times(host.id, block) === undefined;
     const five = (part: TimeClip): void => {
       if (isGone) this.#most("five", part, samples);
-      else if (inMemory) samples(part);
+      else if (inMemory || tier === undefined) samples(part);
       else this.#rollup("five", part);
     };
-    if (tier === "five") five(clip);
-    else this.#most("hour", clip, five);
+    this.#most("hour", clip, five);
   }
 
   /**
