@@ -80,7 +80,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["copy.ts"],
   ],
   "hub/push/": [
-    ["body.ts", "devices.ts", "json.ts", "pace.ts", "rate.ts", "roll.ts", "settings.ts", "turns.ts"],
+    ["body.ts", "devices.ts", "json.ts", "pace.ts", "rate.ts", "roll.ts", "settings.ts", "timing.ts", "turns.ts"],
     ["registrar.ts"],
   ],
   "hub/csv/": [

@@ -248,6 +248,8 @@ export class BookModel implements BookWriter {
       used: undefined,
       usedFrom: undefined,
       taken: undefined,
+      intervalMs: undefined,
+      clock: undefined,
     };
     this.#now.nodes.push({ hash: token && hex(token), row });
     this.changed = true;

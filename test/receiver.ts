@@ -64,15 +64,17 @@ export class Receiver {
   readonly troubles = new Troubles(() => this.now);
   readonly refusals = new Refusals(() => this.now);
   readonly samples: HostSample[] = [];
-  readonly live = new Live(() => this.now);
+  live = new Live(() => this.now);
   readonly roster: Roster;
-  readonly ingest: Ingest;
+  ingest: Ingest;
   readonly book: Book;
   readonly desk: Desk;
+  readonly #begin: () => Ingest;
+  readonly #enlist: () => Registrar;
   readonly #open: () => readonly RunningInput[];
   readonly #serve: () => Hono;
   #inputs: readonly RunningInput[];
-  readonly registrar: Registrar;
+  registrar: Registrar;
   zone = new Zone("UTC");
   /** Waits until history can take more. */
   ready = async (): Promise<void> => {};
@@ -94,7 +96,7 @@ export class Receiver {
 
   /** @param settings values of `push.…` for all inputs, by the keys of their table */
   constructor(settings: Partial<PushSettings> = {}, { servers = {}, ...logger }: ReceiverOptions = {}) {
-    const { clock, log, live, troubles } = this;
+    const { clock, log, troubles } = this;
     const notice = (topic: string, words: Sentence | undefined) =>
       void (words === undefined ? this.notices.delete(topic) : this.notices.set(topic, words.text));
     this.book = openBook({ folder: this.#folder, clock, log, notice });
@@ -120,20 +122,24 @@ export class Receiver {
     this.desk = new Desk({ book: this.book, clock, log });
     this.roster = new Roster({ servers: new ServerList(servers), book: this.book });
     const retentionMs = (): number => this.retentionMs;
-    this.ingest = new Ingest({ live, history, now: clock.now, directory: this.roster, troubles, log, retentionMs });
-    const push = { ...defaultsOf(pushTable), ...settings } as PushSettings;
     const common = { book: this.book, desk: this.desk, history, roster: this.roster, troubles, notice, clock, log };
-    this.registrar = new Registrar({ ...common, forget }, () => push);
-    const context: InputContext = {
+    this.#begin = () => new Ingest({ ...common, live: this.live, now: clock.now, directory: this.roster, retentionMs });
+    this.ingest = this.#begin();
+    const push = { ...defaultsOf(pushTable), ...settings } as PushSettings;
+    this.#enlist = () => new Registrar({ ...common, forget }, () => push);
+    this.registrar = this.#enlist();
+    const context = (): InputContext => ({
       ...common,
       ...{ ingest: this.ingest, registrar: this.registrar, refusals: this.refusals, push: () => push },
       zone: () => this.zone,
       random: () => 0,
-    };
+    });
     this.#open = () =>
       inputs
         .filter(({ name }) => name !== "poll")
-        .map(({ name, table, open }) => open(context, { ...defaultsOf(table), ...(name === "logger" ? logger : {}) }));
+        .map(({ name, table, open }) =>
+          open(context(), { ...defaultsOf(table), ...(name === "logger" ? logger : {}) }),
+        );
     const identity = new Identity({
       book: this.book,
       desk: this.desk,
@@ -148,6 +154,10 @@ export class Receiver {
   /** Opens the inputs anew, as a hub that is started again. */
   async restart(): Promise<void> {
     for (const input of this.#inputs) await input.close();
+    this.registrar.close();
+    this.live = new Live(() => this.now);
+    this.ingest = this.#begin();
+    this.registrar = this.#enlist();
     this.#inputs = this.#open();
     this.#app = this.#serve();
   }

@@ -32,6 +32,8 @@ const nodeRecord = ({ hostname, ...node }: Node, id: number): NodeRecord => ({
   used: undefined,
   usedFrom: undefined,
   taken: undefined,
+  intervalMs: undefined,
+  clock: undefined,
   history: undefined,
   ...node,
 });

@@ -178,10 +178,23 @@ export interface NodeRecord {
    * this machine is approved, its own samples are not added to those.
    */
   readonly history: number | undefined;
+  /** Milliseconds between its reports, as they have shown; undefined until they have. */
+  readonly intervalMs: number | undefined;
+  /** By how much the times of its reports are ahead, as the hub has found out; undefined if they are right. */
+  readonly clock: NodeClock | undefined;
+}
+
+export interface NodeClock {
+  readonly aheadMs: number;
+  /** Time zone in which the hub read them; undefined if they have their own. */
+  readonly zone: string | undefined;
 }
 
 /** A machine that registers; `way` is "portal" if absent. */
-export type NewNode = Omit<NodeRecord, "id" | "used" | "usedFrom" | "taken" | "reset" | "history" | "way"> &
+export type NewNode = Omit<
+  NodeRecord,
+  "id" | "used" | "usedFrom" | "taken" | "reset" | "history" | "way" | "intervalMs" | "clock"
+> &
   Partial<Pick<NodeRecord, "history" | "way">>;
 
 /**

@@ -4,6 +4,7 @@ import type { NodeRecord } from "../book/book.ts";
 import { Fault } from "../fault.ts";
 import { notice } from "../notice.ts";
 import { checkCoding, declaredLength, piecesOf } from "../push/body.ts";
+import { keepTiming } from "../push/timing.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { loggerReceiveRoutes } from "../route/logger.ts";
 import type { Sentence } from "../sentence.ts";
@@ -101,7 +102,7 @@ class Logger implements RunningInput<typeof table> {
       if (node.way !== "logger") continue;
       const client = this.#own.get(name);
       const identity = ownIdentity(node);
-      if (client === undefined) this.#own.set(name, new Client({ context: this.#context, identity }));
+      if (client === undefined) this.#own.set(name, new Client({ context: this.#context, identity, timing: node }));
       else client.change(identity);
     }
     for (const [name, client] of this.#guests) {
@@ -155,7 +156,10 @@ class Logger implements RunningInput<typeof table> {
       const received = await reception
         .receive(transfer.read(piecesOf(c), mostBytes, tooLarge))
         .finally(() => this.#tellBad(reception, by.origin));
-      for (const [, client] of reception.clients()) this.#noteCards(client);
+      for (const [, client] of reception.clients()) {
+        this.#noteCards(client);
+        this.#noteTiming(client);
+      }
       this.#checkGateway(by);
       return c.json(answerOf(received, zone.format(this.#context.clock.now())));
     } finally {
@@ -257,6 +261,12 @@ class Logger implements RunningInput<typeof table> {
     const gpus = [...node.capabilities.gpus, ...fresh].slice(0, mostCards).sort((a, b) => a.index - b.index);
     const capabilities = { ...node.capabilities, gpus };
     desk.note({ of: `cards of node ${node.id}`, write: (book) => book.changeNode(node.id, { capabilities }) });
+  }
+
+  #noteTiming(client: Client): void {
+    const timing = client.takeTiming();
+    const node = this.#context.registrar.roll.nodes().get(client.identity.name);
+    if (timing !== undefined && node !== undefined) keepTiming(this.#context.desk, node.id, timing);
   }
 
   /** Shows to administrators that a client sends more than is allowed: it will send it again, and more each time. */

@@ -6,6 +6,7 @@ import { Fault } from "../fault.ts";
 import { BodyReader, declaredLength, mediaTypeOf } from "../push/body.ts";
 import { RateLimit, type RateLimits } from "../push/rate.ts";
 import type { Roll } from "../push/roll.ts";
+import { keepTiming } from "../push/timing.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { pushRoutes, registrationLimit, reportLimit } from "../route/push.ts";
 import type { Actor } from "../who.ts";
@@ -121,6 +122,7 @@ class Portal implements RunningInput {
       record,
       interval: () => this.#configOf(hostname)?.config.reportIntervalSec ?? undefined,
       devices: () => this.#context.push().devices,
+      keep: (timing) => keepTiming(this.#context.desk, record.id, timing),
     });
   }
 

@@ -7,11 +7,18 @@ const shortestPauseMs = 900;
 /** A machine counts as down after this time without a current report, or after so many of its intervals. Milliseconds. */
 export const leastSilenceMs = 30_000;
 export const silentIntervals = 3;
+/** The same before its first report to a hub that was just started, which does not know when the last one was. */
+const firstIntervals = 2;
 
 /** Finds out how often a machine reports. Times are Unix milliseconds. */
 export class Pace {
   readonly #pauses: number[] = [];
   #heard: number | undefined;
+
+  /** @param knownMs interval that it had before the hub was started, if that is known */
+  constructor(knownMs?: number) {
+    if (knownMs !== undefined) this.#pauses.push(...Array.from({ length: pausesKept }, () => knownMs));
+  }
 
   /** Time of the last current report; undefined before the first one. */
   get heard(): number | undefined {
@@ -26,6 +33,11 @@ export class Pace {
   /** As `ownMs`, once enough reports show it. */
   get steadyMs(): number | undefined {
     return this.#pauses.length < pausesKept ? undefined : this.ownMs;
+  }
+
+  /** How long it may be silent. @param intervalMs that it should have */
+  silenceMs(intervalMs: number): number {
+    return Math.max(leastSilenceMs, (this.#heard === undefined ? firstIntervals : silentIntervals) * intervalMs);
   }
 
   hear(now: number): void {

@@ -20,6 +20,9 @@ interface NodeRow {
   readonly taken_version: number | null;
   readonly taken_time: number | null;
   readonly history: number | null;
+  readonly interval_ms: number | null;
+  readonly ahead_ms: number | null;
+  readonly ahead_zone: string | null;
 }
 
 const capabilities = jsonColumn<Capabilities>(
@@ -51,6 +54,8 @@ const nodeOf = (row: NodeRow, known: Capabilities): NodeRecord => ({
       ? undefined
       : { version: row.taken_version, time: row.taken_time },
   history: row.history ?? undefined,
+  intervalMs: row.interval_ms ?? undefined,
+  clock: row.ahead_ms === null ? undefined : { aheadMs: row.ahead_ms, zone: row.ahead_zone ?? undefined },
 });
 
 type Fields = Omit<NodeRecord, "id"> & { readonly token: Uint8Array | undefined };
@@ -73,6 +78,11 @@ const writers: { readonly [K in keyof Fields]: (value: Fields[K], owner: string)
     taken_time: optionalWhole(value?.time, "time of a configuration"),
   }),
   history: (value) => ({ history: optionalWhole(value, "time of the last sample of another machine") }),
+  intervalMs: (value) => ({ interval_ms: optionalWhole(value, "interval of a machine") }),
+  clock: (value) => ({
+    ahead_ms: optionalWhole(value?.aheadMs, "error of a clock"),
+    ahead_zone: optionalText(value?.zone, "time zone of a clock"),
+  }),
   token: (value) => ({ token: value === undefined ? null : sha256(value) }),
 };
 
@@ -85,7 +95,7 @@ function columnsOf(fields: Partial<Fields>, owner: string): Columns {
 }
 
 /** Fields that change while a machine reports as ever. */
-const routine = new Set(["used", "usedFrom", "taken"]);
+const routine = new Set(["used", "usedFrom", "taken", "intervalMs", "clock"]);
 
 /** The table of machines that report by themselves, with its statements prepared. */
 export class NodeTable {
@@ -134,6 +144,8 @@ export class NodeTable {
       used: undefined,
       usedFrom: undefined,
       taken: undefined,
+      intervalMs: undefined,
+      clock: undefined,
     };
     const columns = columnsOf({ ...record, token }, node.hostname);
     const names = Object.keys(columns);

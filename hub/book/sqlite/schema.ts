@@ -13,6 +13,8 @@ import type { DatabaseSchema } from "../../database/open.ts";
  * 4. node.way. Before, every machine that reports by itself had a token.
  *
  * 5. draft: entries of actions that are not complete, which are not in the audit log yet.
+ *
+ * 6. node.interval_ms, and how far the clock of a node is ahead: else its first reports after a start of the hub would be old.
  */
 const steps = [
   `CREATE TABLE audit (
@@ -126,6 +128,9 @@ const steps = [
     details TEXT NOT NULL CHECK (json_type(details) = 'object'),
     result TEXT NOT NULL CHECK (result IN ('done', 'refused'))
   ) STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE node ADD COLUMN interval_ms INTEGER;
+  ALTER TABLE node ADD COLUMN ahead_ms INTEGER;
+  ALTER TABLE node ADD COLUMN ahead_zone TEXT CHECK (octet_length(ahead_zone) BETWEEN 1 AND 1024);`,
 ];
 
 /** Form of gohm.db. */

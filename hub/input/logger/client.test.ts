@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Zone } from "../../../program/zone.ts";
 import { Receiver } from "../../../test/receiver.ts";
 
 const second = 1000;
@@ -99,14 +100,71 @@ describe("a client that stops", () => {
     expect(hub.live.host("lab1")?.profile?.intervalSec).toBe(60);
   });
 
-  test("is a host that sends nothing after a restart of the hub", async () => {
+  test("is a host that sends nothing after a restart of the hub, once two of its intervals have passed", async () => {
     await hub.records(hub.tick(0, 1));
     await hub.restart();
-    await hub.pass(91 * second);
+    await hub.pass(59 * second);
+    expect(hub.linkOf("lab1")?.state).toBe("idle");
+    await hub.pass(2 * second);
     expect(hub.linkOf("lab1")).toMatchObject({
       state: "waiting",
       reason: "it has sent no report since the hub started",
     });
+  });
+});
+
+describe("after a restart of the hub", () => {
+  const restart = async () => {
+    await hub.pass(61 * second);
+    await hub.restart();
+  };
+
+  test.each([
+    [10, 30],
+    [120, 240],
+  ])("a client with requests each %i s is not down before %i s have passed", async (every, silent) => {
+    for (let i = 0; i < 5; i++) {
+      await hub.records(hub.tick(0, 1));
+      await hub.pass(every * second);
+    }
+    await restart();
+    expect(hub.live.host("lab1")?.profile?.intervalSec).toBe(every === 120 ? 120 : undefined);
+    await hub.pass((silent - 1) * second);
+    expect(hub.linkOf("lab1")?.state).toBe("idle");
+    await hub.pass(2 * second);
+    expect(hub.linkOf("lab1")?.state).toBe("waiting");
+    await hub.records(hub.tick(0, 1));
+    expect(hub.linkOf("lab1")?.state).toBe("open");
+  });
+
+  test.each([-8 * hour, 8 * hour])(
+    "a clock or time zone that is %i ms off is known with the first request",
+    async (off) => {
+      for (let i = 0; i < 4; i++) {
+        await hub.records(hub.tick(-off, 1));
+        await hub.pass(30 * second);
+      }
+      await restart();
+      hub.samples.length = 0;
+      await hub.records(hub.tick(-off, 1));
+      expect(hub.linkOf("lab1")?.state).toBe("open");
+      expect(kept().map(([at]) => at)).toEqual([0]);
+      // It is right again, or the hub has another time zone.
+      await hub.records(hub.tick(0, 1, { gpu_id: 1 }));
+      expect(kept().map(([at]) => at)).toEqual([0, 0]);
+    },
+  );
+
+  test("the time zone of the hub is another one: what was found out for the one before is not used", async () => {
+    for (let i = 0; i < 4; i++) {
+      await hub.records(hub.tick(8 * hour, 1));
+      await hub.pass(30 * second);
+    }
+    await restart();
+    hub.zone = new Zone("Asia/Shanghai");
+    hub.samples.length = 0;
+    await hub.records(hub.tick(0, 1));
+    expect(kept().map(([at]) => at)).toEqual([0]);
   });
 });
 

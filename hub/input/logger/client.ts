@@ -3,7 +3,8 @@ import { type GPUInfo, type HostInfo, HostInfoSchema, State } from "../../../pro
 import { asFault, Fault } from "../../fault.ts";
 import type { Owner } from "../../ingest.ts";
 import { DeviceLimit } from "../../push/devices.ts";
-import { leastSilenceMs, Pace, silentIntervals } from "../../push/pace.ts";
+import { Pace, silentIntervals } from "../../push/pace.ts";
+import { type Timing, TimingRecord } from "../../push/timing.ts";
 import { Turns } from "../../push/turns.ts";
 import { reason } from "../../reason.ts";
 import type { Sentence } from "../../sentence.ts";
@@ -46,6 +47,8 @@ export interface ClientIdentity {
 export interface ClientOptions {
   readonly context: Pick<InputContext, "ingest" | "clock" | "log" | "troubles" | "push" | "zone">;
   readonly identity: ClientIdentity;
+  /** What the book has of a client that is a node of its own. */
+  readonly timing?: Timing | undefined;
 }
 
 /** Outcome of the records of one request. */
@@ -76,8 +79,9 @@ export class Client {
   #intervalSec: number | undefined;
   readonly #cards = new Map<number, Card>();
   readonly #devices = new DeviceLimit();
-  readonly #drift = new Drift();
-  readonly #pace = new Pace();
+  readonly #drift: Drift;
+  readonly #pace: Pace;
+  readonly #timing: TimingRecord | undefined;
   readonly #turns = new Turns();
   #isDown = false;
   /** Milliseconds by which its newest record was too old; undefined if it was current. */
@@ -103,6 +107,11 @@ export class Client {
       },
     };
     this.#address = options.identity.address;
+    const { timing } = options;
+    this.#drift = new Drift(timing?.clock);
+    this.#pace = new Pace(timing?.intervalMs);
+    this.#timing = timing && new TimingRecord(timing);
+    this.#intervalSec = this.#pace.unusualSec(undefined);
     this.#claim();
     this.#watch();
   }
@@ -114,6 +123,13 @@ export class Client {
   /** Network address that it was heard from last. */
   get address(): string {
     return this.#address;
+  }
+
+  /** What its records have shown of its timing, if the book does not have it. */
+  takeTiming(): Timing | undefined {
+    const { correctionMs: aheadMs } = this.#drift;
+    const clock = aheadMs === 0 ? undefined : { aheadMs, zone: this.#options.context.zone().name };
+    return this.#timing?.take({ intervalMs: this.#pace.steadyMs, clock });
   }
 
   /** The newest record of each card that it reports now. */
@@ -250,7 +266,7 @@ export class Client {
 
   /** All cards that it reports, by index. One that it stopped reporting is stale, and later forgotten. */
   #shown(at: number): GPUInfo[] {
-    const staleMs = this.#silenceMs();
+    const staleMs = this.#pace.silenceMs(this.#paceMs());
     for (const [gpu, card] of this.#cards) if (at - card.at > forgottenMs) this.#cards.delete(gpu);
     // Of more cards than a host can have, those that were reported last.
     const told = [...this.#cards.values()];
@@ -327,12 +343,7 @@ export class Client {
 
   #watch(): void {
     this.#cancel();
-    this.#cancel = this.#options.context.clock.after(this.#silenceMs(), () => this.#fail());
-  }
-
-  /** How long it may be silent. */
-  #silenceMs(): number {
-    return Math.max(leastSilenceMs, silentIntervals * this.#paceMs());
+    this.#cancel = this.#options.context.clock.after(this.#pace.silenceMs(this.#paceMs()), () => this.#fail());
   }
 
   #paceMs(): number {

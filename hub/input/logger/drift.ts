@@ -25,6 +25,12 @@ export class Drift {
   #zone: string | undefined;
   #doubt: { readonly offsetMs: number; readonly at: number; readonly count: number } | undefined;
 
+  /** @param known correction that was found out before the hub was started, and the time zone that it is for */
+  constructor(known?: { readonly aheadMs: number; readonly zone: string | undefined }) {
+    this.#correctionMs = known?.aheadMs ?? 0;
+    this.#zone = known?.zone;
+  }
+
   /** Milliseconds to subtract from the times of records. */
   get correctionMs(): number {
     return this.#correctionMs;

@@ -1,5 +1,5 @@
 /** Greatest age of a current sample, and most that two measurements of a clock's error may differ. Milliseconds. */
-const freshMs = 30_000;
+export const freshMs = 30_000;
 /** Measurements of a clock's error that are remembered: some minutes of them. */
 const mostOffsets = 32;
 /** Consecutive measurements that show that a clock was set anew. */
@@ -31,6 +31,11 @@ export class Moments {
   readonly #offsets: number[] = [];
   #doubt: { readonly offset: number; readonly at: number; readonly count: number } | undefined;
   #last = Number.NEGATIVE_INFINITY;
+
+  /** @param skewMs error of the clock before the hub was started. Of one that is ahead the first report shows it. */
+  constructor(skewMs = 0) {
+    if (skewMs < 0) this.#offsets.push(skewMs);
+  }
 
   /** Milliseconds by which the machine's clock is ahead of the hub's; undefined until it was measured. */
   get skewMs(): number | undefined {

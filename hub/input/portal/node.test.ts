@@ -66,6 +66,62 @@ test("a machine with a long interval of its own is fresh between its reports, an
   expect(interval()).toBeUndefined();
 });
 
+describe("after a restart of the hub", () => {
+  const restart = async () => {
+    await hub.pass(61 * second);
+    await hub.restart();
+  };
+
+  test("a machine with a long interval of its own is down once two of them have passed", async () => {
+    start();
+    const token = await hub.enrolled("gpu7");
+    for (let i = 0; i < 5; i++) {
+      await hub.report(token);
+      await hub.pass(60 * second);
+    }
+    await restart();
+    expect(hub.live.host("gpu7")?.profile?.intervalSec).toBe(60);
+    await hub.pass(119 * second);
+    expect(hub.linkOf("gpu7")?.state).toBe("idle");
+    await hub.pass(2 * second);
+    expect(hub.linkOf("gpu7")?.state).toBe("waiting");
+  });
+
+  test("the first report of a machine with a slow clock is current, and one that it stored is not", async () => {
+    start();
+    const token = await hub.enrolled("gpu7");
+    const slow = 300 * second;
+    const send = (agoMs: number) =>
+      hub.sample(token, hub.sampled(slow + agoMs), { headers: { Date: new Date(hub.now - slow).toUTCString() } });
+    for (let i = 0; i < 6; i++) {
+      await send(100);
+      await hub.pass(5 * second);
+    }
+    await restart();
+    await send(90 * second);
+    expect(hub.linkOf("gpu7")?.state).toBe("idle");
+    hub.now += second;
+    await send(100);
+    expect(hub.linkOf("gpu7")?.state).toBe("open");
+  });
+
+  test("a clock that was slow and is right is right at once", async () => {
+    start();
+    const token = await hub.enrolled("gpu7");
+    const slow = 300 * second;
+    for (let i = 0; i < 6; i++) {
+      await hub.sample(token, hub.sampled(slow), { headers: { Date: new Date(hub.now - slow).toUTCString() } });
+      await hub.pass(5 * second);
+    }
+    await restart();
+    await hub.sample(token, hub.sampled(100));
+    expect(hub.linkOf("gpu7")?.state).toBe("open");
+    await hub.pass(5 * second);
+    await hub.sample(token, hub.sampled(slow));
+    expect(hub.live.host("gpu7")?.info?.sampled).toBe(BigInt(hub.now - 5 * second - 100));
+  });
+});
+
 test("a sample is dated by its own time; one that comes late is in history only", async () => {
   start();
   const token = await hub.enrolled("gpu7");

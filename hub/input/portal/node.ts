@@ -3,14 +3,15 @@ import type { NodeRecord } from "../../book/book.ts";
 import { asFault, Fault } from "../../fault.ts";
 import type { Owner } from "../../ingest.ts";
 import { DeviceLimit } from "../../push/devices.ts";
-import { leastSilenceMs, Pace, silentIntervals } from "../../push/pace.ts";
+import { Pace, silentIntervals } from "../../push/pace.ts";
 import { RateLimit, type RateLimits } from "../../push/rate.ts";
+import { type Timing, TimingRecord } from "../../push/timing.ts";
 import { Turns } from "../../push/turns.ts";
 import { reason } from "../../reason.ts";
 import type { Sentence } from "../../sentence.ts";
 import { trouble } from "../../trouble.ts";
 import type { InputContext } from "../input.ts";
-import { Moments } from "./moment.ts";
+import { freshMs, Moments } from "./moment.ts";
 import { Starts } from "./starts.ts";
 
 /** Interval of the exporters if none is configured, in seconds. */
@@ -47,6 +48,8 @@ export interface NodeOptions {
   readonly record: NodeRecord;
   /** Seconds between reports, as configured; undefined for the usual interval. */
   readonly interval: () => number | undefined;
+  /** Keeps in the book what its reports have shown of its timing. */
+  readonly keep: (timing: Timing) => void;
   /** Most devices of the host. */
   readonly devices: () => number;
 }
@@ -59,13 +62,14 @@ export class Node {
   readonly #owner: Owner;
   #address: string;
   #interval: number | undefined;
-  readonly #moments = new Moments();
+  readonly #moments: Moments;
   readonly #devices = new DeviceLimit();
   readonly #starts: Starts;
   readonly #turns = new Turns();
   #allowance: RateLimit;
   #requests = 0;
-  readonly #pace = new Pace();
+  readonly #pace: Pace;
+  readonly #timing: TimingRecord;
   #down = false;
   #behind = false;
   #refusal: Pick<Fault, "code" | "message"> | undefined;
@@ -92,6 +96,10 @@ export class Node {
     this.#taken = record.taken?.version;
     this.#starts = new Starts(record.used === undefined);
     this.#allowance = new RateLimit(allowances[record.state], context.clock.now());
+    this.#moments = new Moments(record.clock?.aheadMs);
+    this.#pace = new Pace(record.intervalMs);
+    this.#timing = new TimingRecord(record);
+    this.#interval = this.#ownInterval();
     this.#claim();
     this.#watch();
   }
@@ -261,6 +269,8 @@ export class Node {
   #hear(): void {
     const { clock, log } = this.#options.context;
     this.#pace.hear(clock.now());
+    const changed = this.#timing.take({ intervalMs: this.#pace.steadyMs, clock: this.#slowClock() });
+    if (changed !== undefined) this.#options.keep(changed);
     this.#behind = false;
     this.#refusal = undefined;
     if (this.#down) log.info(`${this.#record.hostname} reports again`);
@@ -270,12 +280,13 @@ export class Node {
 
   #watch(): void {
     this.#cancel();
-    this.#cancel = this.#options.context.clock.after(this.#silenceMs(), () => this.#fail());
+    this.#cancel = this.#options.context.clock.after(this.#pace.silenceMs(this.#paceMs()), () => this.#fail());
   }
 
-  /** How long it may be silent. */
-  #silenceMs(): number {
-    return Math.max(leastSilenceMs, silentIntervals * this.#paceMs());
+  /** Error of a clock that is slow; one that is ahead need not be known before a report shows it. */
+  #slowClock(): NodeRecord["clock"] {
+    const { skewMs = 0 } = this.#moments;
+    return skewMs < -freshMs ? { aheadMs: Math.round(skewMs), zone: undefined } : undefined;
   }
 
   /** Milliseconds between its reports. A machine may have an interval of its own, which only its reports show. */
