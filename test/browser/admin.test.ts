@@ -204,12 +204,7 @@ describe.skipIf(missing)(missing ?? "administration of hosts in the page", () =>
   });
 
   test("the name of a client of the logger, which has no token, is opened for an agent, which is that host then", async () => {
-    const body = JSON.stringify({
-      timestamp: "2026-11-27 08:30:00",
-      gpu_id: 0,
-      gpu_name: "H100",
-      client_name: "client 1",
-    });
+    const body = '{"timestamp":"2026-11-27 08:30:00","gpu_id":0,"gpu_name":"H100","client_name":"client 1"}';
     await fetch(`${lab.url}/api/receive-data`, { method: "POST", body });
     const page = await lab.administer(panel("client 1"));
     await page.getByRole("button", { name: "Approve client 1" }).click(patience);
