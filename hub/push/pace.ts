@@ -5,7 +5,7 @@ const longestPauseMs = 3_600_000;
 const shortestPauseMs = 900;
 
 /** A machine counts as down after this time without a current report, or after so many of its intervals. Milliseconds. */
-export const leastSilenceMs = 30_000;
+const leastSilenceMs = 30_000;
 export const silentIntervals = 3;
 /** The same before its first report to a hub that was just started, which does not know when the last one was. */
 const firstIntervals = 2;
