@@ -70,6 +70,7 @@ describe("load()", () => {
       'Unknown setting "poll.intervall" in the settings file: did you mean "poll.interval"?',
     );
     expect(() => load(table, { ...sources, file: { interval: 5 } })).toThrow('did you mean "poll.interval"?');
+    expect(() => load(table, { ...sources, file: { pol: {} } })).toThrow(/: did you mean "poll"\?$/);
     expect(() => load(table, { ...sources, file: { qqqqqqqq: 5 } })).toThrow(
       /^Unknown setting "qqqqqqqq" in the settings file$/,
     );

@@ -140,6 +140,7 @@ function checkKeys(table: Table, file: unknown): void {
   const names = Object.values(table)
     .filter(inFile)
     .map((row) => row.name);
+  const groups = new Set(names.flatMap((name) => [...name.matchAll(/\./g)].map(({ index }) => name.slice(0, index))));
   const visit = (held: object, prefix: string): void => {
     for (const [key, inner] of Object.entries(held)) {
       const name = prefix + key;
@@ -148,7 +149,8 @@ function checkKeys(table: Table, file: unknown): void {
       if (group && typeof inner === "object" && inner !== null && !Array.isArray(inner)) visit(inner, `${name}.`);
       else if (group) throw new SettingError(`Cannot read setting "${name}" (settings file): must be an object`);
       else {
-        const hint = nearest(name, names);
+        // As "token" instead of "token_file".
+        const hint = names.find((one) => one.startsWith(`${name}_`)) ?? nearest(name, [...names, ...groups]);
         throw new SettingError(
           `Unknown setting "${name}" in the settings file${hint ? `: did you mean "${hint}"?` : ""}`,
         );
