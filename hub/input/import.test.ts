@@ -238,8 +238,8 @@ test("bad rows are counted and named by their lines, and cost no other row", asy
     expect.stringMatching(/^7 client_name .*: it is "..\/..\/etc"$/),
     expect.stringMatching(/^8 client_name .*: it is "toor"$/),
     expect.stringMatching(/^9 client_name .*: it is "=cmd/),
-    "10 its time must be from December 2019 up to now",
-    "11 its time must be from December 2019 up to now",
+    "10 its time must be from December 2019 up to now: it is 2010-01-01 00:00:00 in the time zone Asia/Shanghai (hub.timezone)",
+    "11 its time must be from December 2019 up to now: it is 2030-01-01 00:00:00 in the time zone Asia/Shanghai (hub.timezone)",
     "12 its quotes are wrong",
   ]);
 });

@@ -210,7 +210,10 @@ export class FileImport {
       this.#options.ingest.imported(client, create(HostInfoSchema, { sampled: BigInt(at), gpus }));
     } catch (error) {
       if (!(error instanceof Fault && error.code === "sample_bad")) throw error;
-      for (const line of lines) this.#fail(line, "its time must be from December 2019 up to now");
+      // With the zone: where another one is set than that of the file, its newest rows seem to be of the future.
+      const { zone } = this.#options;
+      const given = `${zone.format(at)} in the time zone ${zone.name} (hub.timezone)`;
+      for (const line of lines) this.#fail(line, `its time must be from December 2019 up to now: it is ${given}`);
       return;
     }
     this.#given++;
