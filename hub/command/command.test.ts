@@ -76,6 +76,7 @@ test.each([
   ["backup", [], "gohm backup wants one file or one folder: it was given none. See gohm help backup."],
   ["backup", ["x", "y"], 'gohm backup wants one file or one folder: it was given "x y". See gohm help backup.'],
   ["backup", [""], 'gohm backup wants one file or one folder: it was given "". See gohm help backup.'],
+  ["import", [], "gohm import wants at least one file or folder: it was given none. See gohm help import."],
   ["status", ["x"], 'gohm status wants no further word: it was given "x". See gohm help status.'],
 ])("gohm %s with the words %j is refused", (name, words, message) => {
   expect(() => checkWords(row(name), words)).toThrow(expect.objectContaining({ message }));

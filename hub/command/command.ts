@@ -323,7 +323,9 @@ export function checkWords(command: Command, words: readonly string[]): void {
   const least = positionals.filter(({ optional }) => !optional).length;
   const most = positionals.at(-1)?.many ? Number.POSITIVE_INFINITY : positionals.length;
   if (words.length >= least && words.length <= most && !words.includes("")) return;
-  const wanted = positionals.map(({ noun, optional }) => `${optional ? "at most " : ""}one ${noun}`).join(" and ");
+  const wanted = positionals
+    .map(({ noun, optional, many }) => `${optional ? "at most " : many ? "at least " : ""}one ${noun}`)
+    .join(" and ");
   const given = words.length === 0 ? "none" : `"${words.join(" ")}"`;
   throw new Misuse(command, `gohm ${name} wants ${wanted || "no further word"}: it was given ${given}`);
 }
