@@ -124,7 +124,8 @@ describe("a host that is deleted", () => {
     scene.register("pushing", { state: "approved" });
     remember("pushing");
     await remove("pushing");
-    expect((await remove("pushing")).status).toBe(404);
+    const left = 'There is no host "pushing", only its history, which "gohm node delete pushing --history" deletes.';
+    expect((await remove("pushing")).value).toEqual({ error: { code: "host_unknown", message: left } });
     expect((await remove("pushing", "true")).status).toBe(200);
     expect(await known()).toEqual([]);
     expect((await remove("pushing", "true")).status).toBe(404);

@@ -189,9 +189,9 @@ export async function deleteNode(
     return { ok: true, history: false };
   }
   // Asked for first: nothing may change between the checks and the change.
-  const left = asked ? await hub.history.known({ host: given.name }) : [];
+  const isKnown = (await hub.history.known({ host: given.name })).length > 0;
   hub.file?.refresh();
-  const host = removable(hub, given.name, left.length > 0);
+  const host = removable(hub, given.name, { asked, isKnown });
   const { name, listed, record } = host;
   if (listed !== undefined && (hub.file === undefined || hub.file.obstacle() !== undefined)) {
     throw notWritable(hub, `"${name}"`);
@@ -260,11 +260,21 @@ async function patiently(hub: HubView, name: string, forgotten: Promise<void>): 
 /**
  * A host that can be removed: if its history is to go, also one of which nothing else is left. Its own name comes before the
  * shown name of another host, and before that of a machine that belongs to another one.
- * @param isKnown true if history has samples under the name @throws Fault host_unknown
+ * @param history.asked true if its history is to go @param history.isKnown true if there is some under the name
+ * @throws Fault host_unknown
  */
-function removable(hub: HubView, asked: string, isKnown: boolean): AdminHost {
-  if (!isKnown || isHost(hub, asked)) return hostNamed(hub, asked);
-  return { name: asked, listed: undefined, record: undefined, nodes: [], live: undefined };
+function removable(hub: HubView, name: string, history: { asked: boolean; isKnown: boolean }): AdminHost {
+  if (history.asked && history.isKnown && !isHost(hub, name)) {
+    return { name, listed: undefined, record: undefined, nodes: [], live: undefined };
+  }
+  try {
+    return hostNamed(hub, name);
+  } catch (error) {
+    if (!history.isKnown) throw error;
+    // As after an import.
+    const text = `There is no host "${name}", only its history, which "gohm node delete ${name} --history" deletes.`;
+    throw new Fault("host_unknown", text, { cause: error });
+  }
 }
 
 /** Adds a host to poll. @throws Fault bad_request, name_taken */
