@@ -85,7 +85,7 @@ const meanings = {
   },
   approval_needed: {
     kind: "unavailable",
-    text: "A client of the GPU Metrics Logger waits for approval under a name that another machine has or had, so its records are not kept yet; it sends them again until it is approved.",
+    text: "A client of the GPU Metrics Logger waits for approval under a name that history has from an import, or that another machine has or had, so its records are not kept yet; it sends them again until it is approved.",
   },
   node_registered: {
     kind: "already_exists",

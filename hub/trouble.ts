@@ -59,6 +59,9 @@ const rows = {
   /** `until` is the time of the newest sample, in Unix milliseconds. */
   other_history: ({ hostname, until }: { readonly hostname: string; readonly until: number }) =>
     `History has samples under the name "${hostname}" already, of an import or of another machine, until ${utc(until)}. Those of this machine are shown only, and not kept, until it is approved; from then on they are added.`,
+  /** As `other_history`, of a client of the logger, which loses nothing while it waits. */
+  client_history: ({ hostname, until }: { readonly hostname: string; readonly until: number }) =>
+    `History has samples under the name "${hostname}" already, of an import or of another machine, until ${utc(until)}. Records of this client are only shown until it is approved: it keeps them, and sends all of them then.`,
 } as const;
 
 const utc = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;

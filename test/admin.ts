@@ -138,7 +138,7 @@ export class AdminScene {
   /** Has a machine register by itself. @returns the secret of its token */
   register(
     hostname: string,
-    more: Partial<Pick<NodeRecord, "host" | "state" | "capabilities" | "history">> = {},
+    more: Partial<Pick<NodeRecord, "host" | "state" | "capabilities" | "history" | "way">> = {},
   ): string {
     const secret = randomBytes(16).toString("hex");
     const node = { hostname, host: hostname, state: "waiting" as const, capabilities: capable, ...more };

@@ -222,7 +222,7 @@ const clockUnknown = (): Fault =>
 const notApproved = (name: string): Fault =>
   new Fault(
     "approval_needed",
-    `The name ${JSON.stringify(name)} is, or was, another machine's, so records of this client are not kept until an administrator approves it: send them again.`,
+    `The hub knows the name ${JSON.stringify(name)} already, from an import or of another machine, so records of this client are not kept until an administrator approves it: send them again.`,
   );
 
 const outOfRange: BodyError = {

@@ -133,7 +133,10 @@ describe("who may send", () => {
     await start({});
     hub.ingest.imported("lab1", hub.sampled(40 * 24 * hour, { gpus: [{ id: 0, utilization: 7 }] }));
     const before = hub.tick(15 * second, 2);
-    expect(await hub.records(before)).toMatchObject({ status: 503, body: { error_code: "APPROVAL_NEEDED" } });
+    const detail = expect.stringMatching(
+      /^The hub knows the name "lab1" already, from an import or .* approves it: send/,
+    );
+    expect(await hub.records(before)).toMatchObject({ status: 503, body: { error_code: "APPROVAL_NEEDED", detail } });
     expect(hub.live.host("lab1")?.profile?.waiting).toBe(true);
     expect(kept()).toHaveLength(1);
     // It comes again, with what was measured meanwhile and with records of another client, which are kept.

@@ -124,6 +124,11 @@ describe("the list of hosts", () => {
       /^History has samples under the name "pushing" already, .* until 2026-11-20 08:15 UTC/,
     );
     expect((await scene.node("pushing"))?.trouble).toEqual([text]);
+    scene.register("lab1", { history: Date.UTC(2026, 10, 20, 8, 15), way: "logger" });
+    const ofClient = expect.stringMatching(
+      /^History has samples .*, until 2026-11-20 08:15 UTC\. .* sends all of them then\.$/,
+    );
+    expect((await scene.node("lab1"))?.trouble).toEqual([ofClient]);
     expect((await scene.ask(routes.approveNode, { name: "pushing" })).value.trouble).toEqual([]);
   });
 

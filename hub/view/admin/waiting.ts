@@ -46,11 +46,12 @@ function namesOf({ live, roster }: Pick<HubView, "live" | "roster">): ReadonlyMa
 }
 
 /** What administrators should know of a machine that waits, before they approve it. */
-export function warningsOf({ host, hostname, history }: NodeRecord, lookalikes: Lookalikes): Sentence[] {
+export function warningsOf({ host, hostname, history, way }: NodeRecord, lookalikes: Lookalikes): Sentence[] {
   const alike = lookalikes.of(host).slice(0, mostListed).map(quoted);
+  const known = way === "logger" ? "client_history" : "other_history";
   return [
     ...(alike.length === 0 ? [] : [trouble("lookalike", { names: alike.join(", ") })]),
-    ...(history === undefined ? [] : [trouble("other_history", { hostname, until: history })]),
+    ...(history === undefined ? [] : [trouble(known, { hostname, until: history })]),
   ];
 }
 

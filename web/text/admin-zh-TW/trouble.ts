@@ -61,4 +61,6 @@ export const troubleTexts: ForeignAdminText["troubleTexts"] = {
   lookalike: ({ names }) => `它的名稱與另一台主機（${names}）相似：核准之前請核對位址。`,
   other_history: ({ hostname, until }) =>
     `歷史中已有名為「${hostname}」的資料（匯入的，或來自另一台機器），截至 ${time(until)}。核准之後，這台機器的資料會併入其中；在此之前只顯示，不儲存。`,
+  client_history: ({ hostname, until }) =>
+    `歷史中已有名為「${hostname}」的資料（匯入的，或來自另一台機器），截至 ${time(until)}。核准之前，這個用戶端的記錄只顯示，不儲存；用戶端會保留這些記錄，核准之後全部補送。`,
 };
