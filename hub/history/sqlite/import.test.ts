@@ -90,13 +90,16 @@ test.each(["five", "hour", "day"] as const)(
           });
           for (const poll of all) model.append(sampleOf(poll));
           const wanted = await answers(model, age, coarse);
+          // An interruption that retention had time to follow may cost a part of a bucket at its seam, until all comes again in
+          // one go: a bucket whose samples are gone takes the greater of two deliveries, and one that ends in it is two.
+          const seamless = cuts.every(([, how]) => how !== "hour");
           const deliver = async (waits: boolean): Promise<void> => {
             const waiting = new Map(cuts.map(([place, how]) => [place % all.length, how]));
             for (const [i, poll] of (reverse ? all.toReversed() : all).entries()) {
               const how = waiting.get(i);
               if (how === "tick") await scene.pass(30_000);
               if (how === "hour" && waits) await settle();
-              if (how === "restart") {
+              if (how === "restart" && (waits || seamless)) {
                 scene.shut(store);
                 store = scene.open();
               }
@@ -105,8 +108,6 @@ test.each(["five", "hour", "day"] as const)(
             }
             await settle();
           };
-          // An interruption that retention had time to follow may cost a part of a bucket at its seam, until all comes again.
-          const seamless = cuts.every(([, how]) => how !== "hour");
           await deliver(true);
           if (seamless) {
             expect(await answers(store, age, coarse)).toEqual(wanted);
