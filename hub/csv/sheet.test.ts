@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { cases } from "../../test/cases.ts";
 import { Model, valuesOf } from "../../test/model.ts";
 import type { Aggregate } from "../history/store.ts";
 import { type SheetDevice, sheet } from "./sheet.ts";
@@ -83,6 +84,18 @@ test("rows are ordered by time, then by device, however many samples there are a
       expect(await rows(modelOf(all), { grain, intervalMs: ms })).toEqual(wanted(all, grain));
     }),
     { numRuns: 300 },
+  );
+});
+
+test("rows are those of the range alone, also where it begins and ends within a day", async () => {
+  const range = fc.tuple(fc.nat(2 * day), fc.integer({ min: 4 * day, max: 6 * day }));
+  const near = sample.map((one) => ({ ...one, at: one.at % (6 * day) }));
+  await fc.assert(
+    fc.asyncProperty(fc.array(near, { minLength: 8, maxLength: 40 }), range, async (samples, [from, to]) => {
+      const within = samples.filter(({ at }) => at >= from && at < to);
+      expect(await rows(modelOf(samples), { from: start + from, to: start + to })).toEqual(wanted(within, 1));
+    }),
+    { numRuns: Math.ceil(cases.numRuns / 10) },
   );
 });
 
