@@ -35,7 +35,11 @@ export const exportFile: Command = {
       help: "Metrics of the forms long and wide (docs/metrics.md). All by default.",
     },
     { name: "level", value: "LEVEL", help: `Only devices of one kind: ${levels.join(", ")}.`, completion: levels },
-    { name: "step", value: "DURATION", help: "Width of a bucket, as 5m or 1h. Every sample by default." },
+    {
+      name: "step",
+      value: "DURATION",
+      help: "Width of a bucket, as 5m or 1h, for the forms long and wide; buckets are counted from the epoch, in UTC. Every sample by default.",
+    },
     { name: "of", value: "WHAT", help: "What of a bucket is written: avg, min, max, last, p95 or count." },
     {
       name: "time",
