@@ -1,4 +1,4 @@
-import { closeSync, createWriteStream, fsyncSync, lstatSync, openSync, renameSync, rmSync } from "node:fs";
+import { closeSync, createWriteStream, fchmodSync, fsyncSync, lstatSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -47,7 +47,13 @@ export const exportFile: Command = {
       help: "Times of the forms long and wide: local or unix.",
       completion: ["local", "unix"],
     },
-    { name: "output", short: "o", value: "FILE", help: "File to write, which is replaced.", completion: "file" },
+    {
+      name: "output",
+      short: "o",
+      value: "FILE",
+      help: "File to write. One that is there is replaced and keeps its rights; a new one may be read by its owner only.",
+      completion: "file",
+    },
   ],
   exits: {
     0: "the file is complete",
@@ -110,6 +116,8 @@ async function write(answer: Readable, path: string): Promise<void> {
     await Promise.race([pipeline(answer, out), failed]);
     if (!isPlain) return;
     const file = openSync(part, "r+");
+    // Those who could read the file before can read the new one.
+    if (found !== undefined) fchmodSync(file, found.mode & 0o777);
     fsyncSync(file);
     closeSync(file);
     renameSync(part, path);

@@ -1,7 +1,7 @@
 // Files of the NVIDIA GPU Metrics Logger move into the built hub and out of it, through the commands that people type.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -181,6 +181,7 @@ test("a file of an export appears when it is complete, and an error leaves the o
   await begin();
   const out = join(at.folder, "out.csv");
   writeFileSync(out, "before");
+  chmodSync(out, 0o644);
   expect(gohm("export", "--host", "nobody", "-o", out)).toMatchObject({
     status: 1,
     stdout: "",
@@ -190,6 +191,7 @@ test("a file of an export appears when it is complete, and an error leaves the o
   expect(gohm("export", "-o", join(at.folder, "none", "out.csv")).stderr).toMatch(/^gohm: Cannot write .*: ENOENT/);
   expect(gohm("export", "-o", out).status).toBe(0);
   expect(readFileSync(out, "utf8")).toBe(`${header}\r\n`);
+  expect(statSync(out).mode & 0o777).toBe(0o644);
   expect(readdirSync(at.folder).filter((name) => name.includes("partial"))).toEqual([]);
   expect(gohm("export", "--step", "5")).toMatchObject({
     status: 2,
