@@ -206,6 +206,11 @@ describe("clocks and time zones", () => {
     expect(hub.troubles.of("lab1")).toEqual([]);
   });
 
+  test("a difference of an hour is told as one, although the record is a second old", async () => {
+    await hub.records(hub.tick(-hour + second, 2));
+    expect(hub.troubles.of("lab1")).toEqual([expect.stringMatching(/^Its records are 1 h ahead /)]);
+  });
+
   test("a record up to 30 s ahead of the hub's clock has its own time, so that it counts once when it comes again", async () => {
     const record = hub.tick(-20 * second, 1);
     await hub.records(record);

@@ -303,8 +303,8 @@ export class Client {
     const seemsMs = differenceMs - this.#drift.correctionMs;
     this.#behindMs = seemsMs < -freshMs ? -seemsMs : undefined;
     const offMs = Math.abs(differenceMs);
-    // Of a record of a moment ago in a zone eight hours away, people must read 8 h, and not 7 h 59 min.
-    const shownMs = offMs < 3_600_000 ? offMs : Math.round(offMs / 60_000) * 60_000;
+    // Of a record of a moment ago in a zone an hour away, people must read 1 h, and not 59 min.
+    const shownMs = offMs < 600_000 ? offMs : Math.round(offMs / 60_000) * 60_000;
     const values = { differenceMs: shownMs, zone: zone().name };
     const isOff = offMs > shownDriftMs;
     const sentence =
