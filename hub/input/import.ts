@@ -68,11 +68,11 @@ async function take(
 ): Promise<Imported> {
   const client = given.client === undefined ? undefined : context.roster.keyOf(given.client);
   const name = given.name ?? "text/csv";
-  const entry = runs.begin(by, given.run);
   const imported = () => ({ name, rows: file.result.stored, failed: file.result.failed });
+  const entry = runs.begin(by, given.run, imported);
   const pause = (): void => {
     recheck();
-    entry.note(imported());
+    entry.note();
   };
   const file = new FileImport({ ...context, zone: context.zone(), client, pause });
   try {
@@ -85,7 +85,7 @@ async function take(
     const { stored, failed, hosts } = file.result;
     if (stored > 0)
       context.log.info(`${stored} rows of ${hosts.length} hosts were imported from ${clean(name)}, ${failed} failed`);
-    entry.end(imported(), given.run === undefined || given.last === true);
+    entry.end(given.run === undefined || given.last === true);
   }
 }
 

@@ -21,9 +21,9 @@ interface FileCount {
 /** One file of a run, while it is read. */
 export interface FileEntry {
   /** Records how far it is, now and then. @throws Fault book_unusable, and access_denied to one whose right has ended */
-  note(file: FileCount): void;
+  note(): void;
   /** Counts the whole file. @param isLast true if no other file of the run follows @throws Fault as `note` */
-  end(file: FileCount, isLast: boolean): void;
+  end(isLast: boolean): void;
 }
 
 interface Run {
@@ -47,6 +47,9 @@ interface Run {
 export class Runs {
   readonly #context: Pick<InputContext, "desk" | "clock" | "log">;
   readonly #runs = new Map<string, Run>();
+  /** Records files that are being read, as far as they are. */
+  readonly #files = new Set<() => void>();
+  #closed = false;
 
   constructor(context: Pick<InputContext, "desk" | "clock" | "log">) {
     this.#context = context;
@@ -54,19 +57,33 @@ export class Runs {
     this.#complete(undefined);
   }
 
-  /** Begins a file. @param id of its run, as the client gave it; undefined for a file alone */
-  begin(by: Actor, id: string | undefined): FileEntry {
+  /**
+   * Begins a file.
+   * @param id of its run, as the client gave it; undefined for a file alone
+   * @param now says how far it is
+   */
+  begin(by: Actor, id: string | undefined, now: () => FileCount): FileEntry {
     const key = `${actorName(by)} ${id ?? randomUUID()}`;
     const run = this.#runs.get(key) ?? this.#open(key, id !== undefined);
     run.cancel();
     run.reading++;
+    const record = (): void => {
+      if (run.files > 0 || now().rows > 0) this.#draft({ key, run, by }, now());
+    };
+    this.#files.add(record);
     return {
-      note: (file) => this.#note({ key, run, by }, file),
-      end: (file, isLast) => this.#end({ key, run, by }, file, isLast),
+      note: () => this.#note(run, now(), record),
+      end: (isLast) => {
+        this.#files.delete(record);
+        this.#end({ key, run, record }, now(), isLast);
+      },
     };
   }
 
+  /** Ends all runs, with what was imported until now. */
   close(): void {
+    for (const record of this.#files) this.#attempt(record);
+    this.#closed = true;
     for (const key of [...this.#runs.keys()]) this.#finish(key);
   }
 
@@ -80,23 +97,24 @@ export class Runs {
     return run;
   }
 
-  #note(of: RunFile, file: FileCount): void {
+  #note(run: Run, { rows }: FileCount, record: () => void): void {
     const now = this.#context.clock.now();
-    if (file.rows === 0 || Math.abs(now - of.run.noted) < noteMs) return;
-    of.run.noted = now;
-    this.#draft(of, file);
+    if (this.#closed || rows === 0 || Math.abs(now - run.noted) < noteMs) return;
+    run.noted = now;
+    record();
   }
 
-  #end(of: RunFile, file: FileCount, isLast: boolean): void {
-    const { key, run } = of;
+  #end({ key, run, record }: EndOfFile, { name, rows, failed }: FileCount, isLast: boolean): void {
     run.reading--;
+    // Its run has its entry.
+    if (this.#closed) return;
     try {
-      if (run.files > 0 || file.rows > 0) this.#draft(of, file);
+      record();
     } finally {
-      run.files += file.rows > 0 ? 1 : 0;
-      run.rows += file.rows;
-      run.failed += file.failed;
-      if (file.rows > 0) run.first ??= file.name;
+      run.files += rows > 0 ? 1 : 0;
+      run.rows += rows;
+      run.failed += failed;
+      if (rows > 0) run.first ??= name;
       if (isLast) this.#finish(key);
       else if (run.reading === 0) run.cancel = this.#context.clock.after(idleMs, () => this.#finish(key));
     }
@@ -116,13 +134,18 @@ export class Runs {
     this.#complete(key);
   }
 
-  /** What cannot be written now is, when the hub starts again. */
   #complete(key: string | undefined): void {
-    const { desk, log } = this.#context;
+    this.#attempt(() => this.#context.desk.complete(key));
+  }
+
+  /** What cannot be written now is, when the hub starts again. */
+  #attempt(work: () => void): void {
     try {
-      desk.complete(key);
+      work();
     } catch (error) {
-      if (asFault(error).code !== "book_unusable") log.error(`an import is not in the audit log: ${String(error)}`);
+      const { code } = asFault(error);
+      if (code !== "book_unusable" && code !== "access_denied")
+        this.#context.log.error(`an import is not in the audit log: ${String(error)}`);
     }
   }
 }
@@ -131,4 +154,8 @@ interface RunFile {
   readonly key: string;
   readonly run: Run;
   readonly by: Actor;
+}
+
+interface EndOfFile extends Omit<RunFile, "by"> {
+  readonly record: () => void;
 }
