@@ -86,8 +86,15 @@ test("any second is written and read back, but for an hour that comes twice", ()
 });
 
 test("a time zone is a name that the system knows", () => {
-  expect(["", "UTC", "Asia/Shanghai"].map((name) => timeZone.parse(name))).toEqual(["", "UTC", "Asia/Shanghai"]);
-  expect(["Mars/Base", "+08:00", 8, null].map((name) => timeZone.parse(name))).toEqual(Array(4).fill(undefined));
+  expect(["", "UTC", "Asia/Shanghai", "ROC"].map((name) => timeZone.parse(name))).toEqual([
+    "",
+    "UTC",
+    "Asia/Shanghai",
+    "ROC",
+  ]);
+  expect(["Mars/Base", "+08:00", "CST", "ist", 8, null].map((name) => timeZone.parse(name))).toEqual(
+    Array(6).fill(undefined),
+  );
 });
 
 test.each(["UTC", "Asia/Kathmandu", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia"])(

@@ -153,12 +153,19 @@ export const dayText = (number: number): string => new Date(number * dayMs).toIS
 export const dayAfter = (day: string): string =>
   new Date(Date.parse(`${day}T00:00:00Z`) + dayMs).toISOString().slice(0, 10);
 
+/**
+ * True for abbreviations that engines know beside the names of IANA, which mean something else than most who write them think:
+ * CST is Chicago's time there, and China's for many.
+ */
+const isAmbiguous = (name: string): boolean =>
+  /^[a-z]{3}$/i.test(name) && !/^(UTC|UCT|GMT|CET|EET|MET|WET|EST|HST|MST|PRC|ROC|ROK)$/i.test(name);
+
 /** An IANA time zone; "" for the system's. */
 export const timeZone: SettingReader<string> = {
   wanted: 'a time zone such as "Asia/Shanghai" or "UTC", or nothing',
   schema: { type: "string" },
   parse(value) {
-    if (typeof value !== "string" || /^[+-]/.test(value)) return undefined;
+    if (typeof value !== "string" || /^[+-]/.test(value) || isAmbiguous(value)) return undefined;
     try {
       return value === "" ? "" : new Zone(value).name && value;
     } catch {
