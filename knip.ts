@@ -22,6 +22,7 @@ export default {
     "test/fault/history-writer.ts",
     "test/fault/import-writer.ts",
     "test/fault/lookup.ts",
+    "test/fault/report-writer.ts",
     "{test,proto,program,agent,hub,web,scripts}/**/*.test.{ts,tsx}",
   ],
   project: ["{proto,program,agent,hub,web}/**/*.{ts,tsx}!", "{scripts,test,bench}/**/*.{ts,tsx}"],

@@ -15,7 +15,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/{system,attack,fault,wire,nvml,browser,deploy,push,logger}/**/*.test.ts"],
+          include: ["test/{system,attack,fault,wire,nvml,browser,deploy,push,logger,report}/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 2,

@@ -126,6 +126,14 @@ const meanings = {
     kind: "unavailable",
     text: "Too many large answers are being made or sent, or too many reports come at once.",
   },
+  report_unknown: {
+    kind: "not_found",
+    text: "There is no report of that node and day, or it has no file of that name.",
+  },
+  source_failed: {
+    kind: "unavailable",
+    text: "A program that the hub reads from, such as Netdata on a node, did not answer, or not in the expected form.",
+  },
   setting_bad: {
     kind: "internal",
     text: "The settings file, a flag or an environment variable cannot be used; the message names it.",

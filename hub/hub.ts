@@ -31,6 +31,8 @@ import { parts as installed, type Parts } from "./parts.ts";
 import { Privacy } from "./privacy.ts";
 import { Registrar } from "./push/registrar.ts";
 import { Refusals } from "./refusal.ts";
+import { ReportRuns } from "./report/runs.ts";
+import { planOf, type ReportPlan } from "./report/settings.ts";
 import { Roster } from "./roster.ts";
 import { ServerList } from "./servers.ts";
 import { namesOf, type Settings } from "./settings.ts";
@@ -79,10 +81,13 @@ interface RunningPart {
   close(): void | Promise<void>;
 }
 
+const reportPlan = ({ reports, data, timezone }: Settings): ReportPlan => planOf(reports, data, timezone);
+
 /** The resources and parts of a running hub, in the order in which they were opened. */
 class RunningHub {
   settings: Settings;
   zone: Zone;
+  reports: ReportPlan;
   readonly #undo: (() => void | Promise<void>)[] = [];
   readonly #parts: { readonly part: Part; readonly opened: RunningPart }[] = [];
 
@@ -91,6 +96,7 @@ class RunningHub {
   constructor({ settings, log }: Pick<HubOptions, "settings" | "log">) {
     this.settings = settings;
     this.zone = new Zone(settings.timezone);
+    this.reports = reportPlan(settings);
     this.#log = log;
   }
 
@@ -116,6 +122,7 @@ class RunningHub {
     const before = this.#parts.map(({ part }) => this.values(part));
     this.settings = settings;
     this.zone = new Zone(settings.timezone);
+    this.reports = reportPlan(settings);
     for (const [i, { part, opened }] of this.#parts.entries()) {
       const values = this.values(part);
       if (isDeepStrictEqual(values, before[i])) continue;
@@ -186,6 +193,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const roster = new Roster({ servers, book });
   const troubles = new Troubles(clock.now);
   const refusals = new Refusals(clock.now);
+  const reportRuns = new ReportRuns();
   const known = await history.known();
   const ingest = new Ingest({
     ...{ live, history, now: clock.now, known, retentionMs },
@@ -212,6 +220,8 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     version: options.version,
     instance: randomBytes(8).toString("hex"),
     zone: () => running.zone,
+    reports: () => running.reports,
+    reportRuns,
     name: () => running.settings.name,
     interval: () => Math.max(0, ...inputs.map((input) => input.interval?.() ?? 0)) || defaultInterval,
     roster,
@@ -232,7 +242,8 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const views: RunningView[] = [];
   for (const part of parts.views) views.push(running.keep(part, await part.open(view, running.values(part))));
   const tasks: RunningTask[] = [];
-  const task: TaskContext = { view, onReading: (listener) => ingest.onReading(listener), desk, notice, retentionMs };
+  const onReading: Ingest["onReading"] = (listener) => ingest.onReading(listener);
+  const task: TaskContext = { view, onReading, desk, notice, reportRuns, retentionMs };
   for (const part of parts.tasks) tasks.push(running.keep(part, await part.open(task, running.values(part))));
   let app: Hono | undefined;
   const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting();
@@ -247,6 +258,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
       ...{ clock, random, log },
       push: () => running.settings.push,
       zone: () => running.zone,
+      reports: () => running.reports,
     };
     inputs.push(running.keep(part, part.open(input, running.values(part))));
   }

@@ -2,13 +2,15 @@ import { limitOf } from "../proto/clean.ts";
 import { gpuKey, indexOfKey } from "../proto/device.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import type { DeviceSample, KnownDevice, Store } from "./history/store.ts";
-import { BootGuard, type FeedingBoot, secondMachine } from "./ingest/boot.ts";
+import { BootGuard, type FeedingBoot, secondMachine, secondMs } from "./ingest/boot.ts";
 import {
   ahead,
   type Claim,
   disown,
+  fail,
   hear,
   heardAt,
+  isLastKnown,
   isRestrained,
   type Machine,
   needsApproval,
@@ -39,8 +41,6 @@ export type { Machine, Owner } from "./ingest/claim.ts";
 const skewMs = 30_000;
 /** Current reports that the hub dated, and that are recognized if they come again as late: some minutes of a host's. */
 const mostRecent = 16;
-/** For how long administrators see that two machines had one name. */
-const secondMs = 600_000;
 
 type MachineListener = (host: string, by: Owner, machine: Machine) => void;
 
@@ -161,12 +161,10 @@ export class Ingest {
    */
   failed(name: string, reason: Words, by: Owner): void {
     const host = this.#hosts.get(name);
-    const claim = host?.claims.get(by);
-    if (host === undefined || claim === undefined || this.#restrained(name, by, host)) return;
+    if (host?.claims.has(by) !== true || this.#restrained(name, by, host)) return;
     this.#disown(name, host);
-    claim.state = "down";
-    claim.reason = cleanWords(reason, limitOf("err"));
-    if (![...host.claims.values()].some(({ state }) => state === "up")) this.#targets.live.failed(name, claim.reason);
+    const shown = fail(by, host.claims, cleanWords(reason, limitOf("err")));
+    if (shown !== undefined) this.#targets.live.failed(name, shown);
   }
 
   /**
@@ -231,18 +229,20 @@ export class Ingest {
     const { devices, times } = this.#meter.measure(info, host.readLate, true);
     host.readLate = times;
     this.#keep({ host: name, at, info, devices, late: true });
+    if (isLastKnown(by, host.claims, now - at)) this.#targets.live.recall(name, info, at);
   }
 
   /**
    * Takes a report of any age for history only, of a host that need not be claimed.
-   * @param info must not be used by the caller afterwards
+   * @param isIndexed true for the index of a card that history knows at that time, by its index alone
    * @throws Fault sample_bad if `sampled` is absent, before 2020 or more than 30 s ahead; history_unwritable as `late`
    */
-  imported(name: string, info: HostInfo): void {
+  imported(name: string, info: HostInfo, isIndexed: (index: number) => boolean = () => false): void {
     sanitize(info);
     const at = this.#clock.importedTimeOf(name, info);
     const cards = this.#hosts.get(name)?.cards ?? this.#recalled.get(name);
-    if (cards !== undefined) identify(info.gpus, cards);
+    const others = info.gpus.filter(({ id = 0 }) => !isIndexed(id));
+    if (cards !== undefined) identify(others, cards);
     const { devices } = this.#meter.measure(info, new Map(), true);
     this.#keep({ host: name, at, info, devices, late: true });
   }

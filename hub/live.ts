@@ -116,6 +116,16 @@ export class Live {
     this.#put({ ...host, link, seen: now, info, idle: idleCards(info, last, now), skewMs });
   }
 
+  /**
+   * Sets the last report of a host that is not up, if it is newer than the one before.
+   * @param at when it was measured
+   */
+  recall(name: string, info: HostInfo, at: number): void {
+    const host = this.#hosts.get(name);
+    if (host === undefined || host.link.state === "open" || (host.seen !== undefined && host.seen >= at)) return;
+    this.#put({ ...host, info, seen: at });
+  }
+
   /** Replaces the last report by one with other devices. */
   replace(name: string, info: HostInfo): void {
     const host = this.#hosts.get(name);

@@ -6,6 +6,21 @@ const limit = 16_384;
 /** What happened to a file of the hub that was open. */
 type Loss = "deleted" | "replaced" | "emptied";
 
+/** Nodes of daily reports: one, and the number of the others. */
+interface Nodes {
+  readonly node: string;
+  readonly others: number;
+}
+
+interface Gpus {
+  /** "YYYY-MM-DD". */
+  readonly date: string;
+  /** Cards of the node that is named. */
+  readonly gpus: string;
+}
+
+const nodesOf = (node: string, others: number): string => (others > 0 ? `${node} and ${others} more` : node);
+
 /** Messages about the hub itself, for administrators. The page has each sentence in its languages (`Text.notices`). */
 const rows = {
   /** `now` is the time that the clock says, in Unix milliseconds. */
@@ -37,6 +52,30 @@ const rows = {
     readonly retryMs: number;
   }) =>
     `The daily CSV file cannot be written to ${path} (export.folder): ${error}. It is tried again every ${retryMs / 60_000} minutes.`,
+  /** `others` is the number of nodes beside the one that is named. */
+  report_failed: ({ node, others, error }: Nodes & { readonly error: string }) =>
+    `Daily reports of ${nodesOf(node, others)} lack data: ${error}. The source is asked again at least every hour, and days that are missing are made up.`,
+  report_unwritable: ({ node, others, error }: Nodes & { readonly error: string }) =>
+    `Daily reports of ${nodesOf(node, others)} cannot be written (reports.folder): ${error}. It is tried again at least every hour.`,
+  report_rows: ({
+    date,
+    node,
+    others,
+    gpus,
+    missing,
+    expected,
+  }: Nodes & Gpus & { readonly missing: number; readonly expected: number }) =>
+    `The daily report of ${nodesOf(node, others)} of ${date} is not whole: ${missing} of ${expected} rows of ${node} are missing (${gpus}).`,
+  report_values: ({ date, node, others, gpus, count }: Nodes & Gpus & { readonly count: number }) =>
+    `The daily report of ${nodesOf(node, others)} of ${date} has values below 0 % or above 100 %: ${count} rows of ${node} (${gpus}).`,
+  /** `before` is the date of the last report with these cards. */
+  report_cards: ({ date, node, others, gpus, before }: Nodes & Gpus & { readonly before: string }) =>
+    `The daily report of ${nodesOf(node, others)} of ${date} lacks cards that were there before: ${node} had ${gpus} on ${before}.`,
+  /** `most` is the greatest number of users of one card at a time. */
+  report_shared: ({ date, node, others, gpus, most }: Nodes & Gpus & { readonly most: number }) =>
+    `On ${date} several users had tasks on one card at the same time on ${nodesOf(node, others)}: up to ${most} users (${gpus} of ${node}).`,
+  report_users: ({ date, message }: { readonly date: string; readonly message: string }) =>
+    `Users in the daily reports of ${date} may be missing or wrong. ${message}`,
   history_unwritable: (values: { readonly folder: string; readonly error: string; readonly retryMs: number }) =>
     `History cannot be written to ${values.folder}: ${values.error}. Live values go on; writing is tried again every ${values.retryMs / 1000} s.`,
   /** `others` is the number of hosts beside the one that is named. */

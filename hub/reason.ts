@@ -56,6 +56,10 @@ const rows = {
   /** Its newest record is too old for the present state. */
   records_old: ({ behindMs }: { readonly behindMs: number }) =>
     `its newest record is ${span(behindMs / 1000)} old: it catches up, or its clock or time zone is wrong`,
+  /** No report comes, but rows of its Netdata enter history. */
+  means_only: () =>
+    "its Netdata gives means of 10 minutes, for history only: with hmonitor on this machine its present state is shown",
+  netdata_unread: ({ error }: { readonly error: string }) => `its Netdata cannot be read: ${error}`,
   stopped: () => "it has stopped sending reports",
 } as const;
 

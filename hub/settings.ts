@@ -21,6 +21,7 @@ import { Fault } from "./fault.ts";
 import { parts as installed, listed } from "./parts.ts";
 import { type UserPrivacy, userPrivacies } from "./privacy.ts";
 import { type PushSettings, table as pushTable } from "./push/settings.ts";
+import { type ReportSettings, table as reportTable } from "./report/settings.ts";
 import { type Servers, servers } from "./servers.ts";
 
 /** Settings of the hub itself; inputs, engines, views and tasks bring their own. */
@@ -125,6 +126,8 @@ export const table = tableOf(listed(installed));
 export interface Settings extends Values<typeof own> {
   /** Those of machines that report by themselves. */
   readonly push: PushSettings;
+  /** Those of daily reports. */
+  readonly reports: ReportSettings;
   readonly byName: ValuesByName;
 }
 
@@ -133,12 +136,18 @@ export const namesOf = ({ hosts, url }: Settings): readonly string[] =>
   url === "" ? hosts : [...hosts, new URL(url).hostname];
 
 function tableOf(parts: readonly Part[]): Table {
-  return joinTables([{ name: "hub", table: own }, { name: "push", table: pushTable }, ...parts]);
+  return joinTables([
+    { name: "hub", table: own },
+    { name: "push", table: pushTable },
+    ...parts,
+    { name: "reports", table: reportTable },
+  ]);
 }
 
 const settingsOf = (byName: ValuesByName): Settings => ({
   ...valuesOf(own, byName),
   push: valuesOf(pushTable, byName),
+  reports: valuesOf(reportTable, byName),
   byName,
 });
 

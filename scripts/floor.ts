@@ -58,7 +58,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts"],
     ["database/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts", "who.ts"],
     ["book/", "history/", "privacy.ts"],
-    ["csv/", "databases.ts", "desk.ts", "ingest.ts", "password.ts", "roster.ts", "route/", "secret.ts"],
+    ["csv/", "databases.ts", "desk.ts", "ingest.ts", "password.ts", "report/", "roster.ts", "route/", "secret.ts"],
     ["first.ts", "identity.ts", "machines.ts", "push/"],
     ["input/", "view/"],
     ["http/", "task/"],
@@ -78,6 +78,12 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["instance.ts"],
     ["store.ts"],
     ["copy.ts"],
+  ],
+  "hub/report/": [
+    ["issue.ts", "number.ts", "place.ts", "report.ts", "request.ts"],
+    ["charts.ts", "day.ts", "figures.ts", "form.ts", "runs.ts", "settings.ts", "shelf.ts", "source.ts"],
+    ["check.ts", "folder.ts", "holder.ts"],
+    ["history.ts", "make.ts", "netdata.ts", "print.ts"],
   ],
   "hub/push/": [
     ["body.ts", "devices.ts", "json.ts", "pace.ts", "rate.ts", "roll.ts", "settings.ts", "timing.ts", "turns.ts"],
@@ -124,10 +130,12 @@ export const contracts: readonly string[] = [
   "hub/task/task.ts",
   "hub/view/body.ts",
   "hub/view/card.ts",
+  "hub/view/lane.ts",
   "hub/view/turns.ts",
   "hub/view/view.ts",
   "web/part/part.tsx",
   "web/text/admin.ts",
+  "web/text/report.ts",
   "web/text/text.ts",
 ];
 
@@ -245,7 +253,14 @@ export const doors: readonly Door[] = [
   },
   {
     to: ["hub/route/route.ts"],
-    from: ["web/call.ts", "web/viewer.ts", "web/page/admin/call.ts", "web/text/admin.ts"],
+    from: [
+      "web/call.ts",
+      "web/viewer.ts",
+      "web/page/admin/call.ts",
+      "web/page/reports/call.ts",
+      "web/text/admin.ts",
+      "web/text/report.ts",
+    ],
     why: "types of requests and answers; the page contains none of the routes' code",
   },
   {
@@ -254,12 +269,25 @@ export const doors: readonly Door[] = [
     why: "types of the routes of administration",
   },
   {
+    to: ["hub/route/v1.ts"],
+    from: ["web/page/reports/call.ts", "web/text/report.ts"],
+    why: "types of the routes of daily reports",
+  },
+  {
     to: ["hub/route/session.ts"],
     from: ["web/viewer.ts", "web/text/admin.ts"],
     why: "types of the routes of sessions",
   },
   {
-    to: ["hub/desk.ts", "hub/fault.ts", "hub/notice.ts", "hub/reason.ts", "hub/sentence.ts", "hub/trouble.ts"],
+    to: [
+      "hub/desk.ts",
+      "hub/fault.ts",
+      "hub/notice.ts",
+      "hub/reason.ts",
+      "hub/report/issue.ts",
+      "hub/sentence.ts",
+      "hub/trouble.ts",
+    ],
     from: ["web/language.ts", "web/text/"],
     why: "types of what the hub says: the compiler finds a sentence that a language lacks",
   },
@@ -315,6 +343,7 @@ export const outside: readonly Outside[] = [
   { name: "@preact/signals", does: "state of the page", in: ["web/"] },
   { name: "better-sqlite3", does: "SQLite", in: ["hub/database/", "hub/history/sqlite/"] },
   { name: "@valibot/to-json-schema", does: "the document of the routes", in: ["hub/http/openapi.ts"] },
+  { name: "croner", does: "times of day in a zone", in: ["hub/task/report/"] },
   {
     name: "hono",
     does: "routes of HTTP",
@@ -340,8 +369,8 @@ export const outside: readonly Outside[] = [
   { name: "uplot", does: "charts", in: ["web/part/chart.ts"] },
   {
     name: "valibot",
-    does: "schemas of the routes, and of JSON in the book",
-    in: ["hub/route/", "hub/http/", "hub/book/sqlite/"],
+    does: "schemas of the routes, of JSON in the book, and of what other programs answer",
+    in: ["hub/route/", "hub/http/", "hub/book/sqlite/", "hub/report/"],
   },
 ];
 

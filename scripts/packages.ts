@@ -30,6 +30,7 @@ const packages: readonly SystemPackage[] = [
   { name: "fonts-noto-cjk", shownBy: "/usr/share/fonts/opentype/noto", tests: "browser tests of Chinese text" },
   { name: "gcc", shownBy: "/usr/bin/gcc", tests: "tests with the NVML player" },
   { name: "libc6-dev", shownBy: "/usr/include/stdio.h", tests: "tests with the NVML player" },
+  { name: "netdata-core", shownBy: "/usr/sbin/netdata", tests: "tests with a real Netdata" },
   { name: "openssl", shownBy: "/usr/bin/openssl", tests: "TLS tests" },
   { name: "prometheus", shownBy: "/usr/bin/promtool", tests: "tests with a real Prometheus" },
   { name: "python3-grpcio", shownBy: "/usr/lib/python3/dist-packages/grpc", tests: "tests with a Python client" },
@@ -46,7 +47,7 @@ const packages: readonly SystemPackage[] = [
   {
     name: "python3-pandas",
     shownBy: "/usr/lib/python3/dist-packages/pandas",
-    tests: "comparisons of the logger's queries with pandas",
+    tests: "comparisons of the logger's queries and of daily reports with pandas",
   },
   { name: "shellcheck", shownBy: "/usr/bin/shellcheck", tests: "checks of the installer with shellcheck" },
   { name: "systemd", shownBy: "/usr/bin/systemd-analyze", tests: "checks of the units with systemd-analyze" },

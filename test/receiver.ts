@@ -18,6 +18,7 @@ import { type HostLink, Live } from "../hub/live.ts";
 import { Registrar } from "../hub/push/registrar.ts";
 import { type PushSettings, table as pushTable } from "../hub/push/settings.ts";
 import { Refusals } from "../hub/refusal.ts";
+import type { ReportPlan } from "../hub/report/settings.ts";
 import { Roster } from "../hub/roster.ts";
 import { hashOf, newSecret } from "../hub/secret.ts";
 import type { Sentence } from "../hub/sentence.ts";
@@ -30,6 +31,7 @@ import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { sampleType } from "./hostile.ts";
 import { namesOf } from "./model.ts";
 import { listening } from "./store.ts";
+import { noReports } from "./view.ts";
 
 const administrator: Actor = { kind: "administrator", name: "alice", origin: "10.0.0.9" };
 const path = (last: string): string => (last.startsWith("/") ? last : `/api/monitoring/${last}`);
@@ -76,6 +78,8 @@ export class Receiver {
   #inputs: readonly RunningInput[];
   registrar: Registrar;
   zone = new Zone("UTC");
+  plan: ReportPlan = noReports();
+  random = (): number => 0;
   /** Waits until history can take more. */
   ready = async (): Promise<void> => {};
   /** For how long history keeps every sample. */
@@ -132,7 +136,8 @@ export class Receiver {
       ...common,
       ...{ ingest: this.ingest, registrar: this.registrar, refusals: this.refusals, push: () => push },
       zone: () => this.zone,
-      random: () => 0,
+      reports: () => this.plan,
+      random: () => this.random(),
     });
     this.#open = () =>
       inputs

@@ -9,6 +9,8 @@ import { silent } from "../hub/log.ts";
 import { Privacy } from "../hub/privacy.ts";
 import { Roll } from "../hub/push/roll.ts";
 import { Refusals } from "../hub/refusal.ts";
+import { ReportRuns } from "../hub/report/runs.ts";
+import type { ReportPlan } from "../hub/report/settings.ts";
 import { Roster } from "../hub/roster.ts";
 import { ServerList } from "../hub/servers.ts";
 import { Troubles } from "../hub/trouble.ts";
@@ -45,6 +47,15 @@ const refuseMachine = async (): Promise<never> => {
   throw new Error("no machine can register here");
 };
 
+/** Without nodes of daily reports. */
+export const noReports = (): ReportPlan => ({
+  nodes: [],
+  folder: "",
+  zone: new Zone("UTC"),
+  time: "23:45",
+  tasks: undefined,
+});
+
 /** What inputs are given, for tests of inputs that use none of it. */
 export const inputContext: Omit<InputContext, "ingest" | "clock" | "random" | "log"> = {
   roster: new Roster({ servers: new ServerList({}) }),
@@ -62,6 +73,7 @@ export const inputContext: Omit<InputContext, "ingest" | "clock" | "random" | "l
   refusals: new Refusals(Date.now),
   notice: () => {},
   zone: () => new Zone("UTC"),
+  reports: noReports,
 };
 
 export interface ViewOptions
@@ -94,6 +106,8 @@ export function viewOf({
     version: "1.2.3",
     instance: "h",
     zone: () => new Zone("UTC"),
+    reports: noReports,
+    reportRuns: new ReportRuns(),
     name: () => "",
     interval: () => 10,
     troubles: new Troubles(clock.now),

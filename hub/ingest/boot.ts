@@ -72,6 +72,9 @@ function isRunning({ to }: FeedingBoot, started: number | undefined, now: number
   return started === undefined ? silentMs <= shortSilenceMs : silentMs <= silenceMs && started + delayMs < to;
 }
 
+/** For how long administrators see that two machines had one name. */
+export const secondMs = 600_000;
+
 /** Describes a second machine to administrators. */
 export function secondMachine(feeding: FeedingBoot, { system }: HostInfo): Sentence {
   const [first = "", second = ""] = [feeding.id, system?.bootId ?? ""].map((id) => clean(id).slice(0, 8));

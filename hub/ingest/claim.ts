@@ -19,6 +19,8 @@ export interface Owner {
   readonly liveOnly?: boolean;
   /** True if other owners of its origin have precedence, whenever they claimed the host. */
   readonly yields?: true;
+  /** True if it has means of the past only: the newest ones are shown as what is known last, if it is the only owner. */
+  readonly means?: true;
   /** True if its samples are recognized by their times: history dates current ones by these alone, or refuses them. */
   readonly exact?: true;
 }
@@ -103,11 +105,28 @@ export function hear(claim: Claim, now: number): void {
   claim.state = "up";
 }
 
+/**
+ * Marks that the owner does not hear from the host.
+ * @returns the reason to show; undefined if another owner is up, or if one before it has failed and this one did not feed the host
+ */
+export function fail(by: Owner, claims: Claims, reason: Words): Words | undefined {
+  const claim = claims.get(by);
+  if (claim === undefined) return undefined;
+  const fed = claim.state === "up";
+  Object.assign(claim, { state: "down", reason } satisfies Partial<Claim>);
+  if (!fed && ahead(by, claims).some(({ state }) => state === "down")) return undefined;
+  return [...claims.values()].some(({ state }) => state === "up") ? undefined : reason;
+}
+
 /** True if the owner heard from the host at that time, as far as its last reports without an interruption show. */
 export function heardAt({ state, heard }: Claim, at: number, now: number): boolean {
   if (heard === undefined || at < heard.from) return false;
   return at <= heard.to || (state === "up" && now - heard.to <= unheardMs);
 }
+
+/** True if means of that age are shown as what is known last of a host: nobody else has it, and they are not those of an outage. */
+export const isLastKnown = ({ means }: Owner, claims: Claims, ageMs: number): boolean =>
+  means === true && claims.size === 1 && ageMs <= 3_600_000;
 
 /** Notes what machine a report comes from. @returns true if it is another one than before, or at another address */
 export function recognize(claim: Claim, { bootId, hostname, peer }: Machine): boolean {

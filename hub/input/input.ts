@@ -10,6 +10,7 @@ import type { Log } from "../log.ts";
 import type { Registrar } from "../push/registrar.ts";
 import type { PushSettings } from "../push/settings.ts";
 import type { Refusals } from "../refusal.ts";
+import type { ReportPlan } from "../report/settings.ts";
 import type { Roster } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
 import type { Sentence } from "../sentence.ts";
@@ -40,6 +41,8 @@ export interface InputContext {
   readonly clock: Clock;
   /** Time zone of dates and times without one (`hub.timezone`). */
   readonly zone: () => Zone;
+  /** Nodes of daily reports, whose rows are history, too. */
+  readonly reports: () => ReportPlan;
   /** From 0 up to 1, as Math.random. */
   readonly random: () => number;
   readonly log: Log;

@@ -101,6 +101,11 @@ export class Mask {
     maskHost(info as unknown as Message, { ...names, text: (text) => names.text(text, paths) });
   }
 
+  /** The alias of a person; "?" if too many people have one. */
+  person(name: string): string {
+    return this.#names.person(name) ?? "?";
+  }
+
   /** Masks a path or mount point of a machine. @param waiting true if it waits for approval */
   path(path: string, waiting: boolean): string {
     return this.#of(waiting).path(path);

@@ -2,6 +2,7 @@ import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { Desk } from "../desk.ts";
 import type { Ingest } from "../ingest.ts";
+import type { ReportRuns } from "../report/runs.ts";
 import type { Served } from "../route/handler.ts";
 import type { Sentence } from "../sentence.ts";
 import type { HubView } from "../view/view.ts";
@@ -15,6 +16,8 @@ export interface TaskContext {
   readonly desk: Pick<Desk, "do">;
   /** Shows a notice on a topic to administrators; undefined takes it back. */
   readonly notice: (topic: string, sentence: Sentence | undefined) => void;
+  /** What became of daily reports, for views. */
+  readonly reportRuns: ReportRuns;
   /** Milliseconds for which history keeps every sample; absent if forever. */
   readonly retentionMs?: (() => number) | undefined;
 }

@@ -12,6 +12,8 @@ import type { LiveView } from "../live.ts";
 import type { Log } from "../log.ts";
 import type { PrivacyView } from "../privacy.ts";
 import type { RefusalsView } from "../refusal.ts";
+import type { ReportRunsView } from "../report/runs.ts";
+import type { ReportPlan } from "../report/settings.ts";
 import type { RosterView } from "../roster.ts";
 import type { Served } from "../route/handler.ts";
 import type { Obstacle, ServerChange, ServerList } from "../servers.ts";
@@ -43,6 +45,10 @@ export interface HubView {
   readonly instance: string;
   /** Time zone of dates and times without one (`hub.timezone`). */
   readonly zone: () => Zone;
+  /** What daily reports are made by (`reports.…`). */
+  readonly reports: () => ReportPlan;
+  /** Daily reports that were made since the start. */
+  readonly reportRuns: ReportRunsView;
   /** Name of the hub (`hub.name`), or "". */
   readonly name: () => string;
   /** Seconds between two reports of a host at the moment; the longest where inputs differ. */

@@ -64,6 +64,7 @@ export const en: Text = {
   signIn: "Sign in",
   account: (name) => `Account: ${name}`,
   administration: "Administration",
+  reports: "Daily reports",
   waiting: (n) => (n === 1 ? "1 host waits" : `${n} hosts wait`),
   version: (version) => `GOHM ${version}`,
 

@@ -64,6 +64,7 @@ export interface Text {
   /** Button of the menu of an account. */
   readonly account: (name: string) => string;
   readonly administration: string;
+  readonly reports: string;
   /** Hosts that wait for approval. */
   readonly waiting: (n: number) => string;
   readonly version: (version: string) => string;

@@ -7,6 +7,8 @@ const seconds = (ms: number): string => `${number(ms / 1000)} 秒`;
 const time = new Intl.DateTimeFormat("zh-CN", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format;
 const units = { d: " 天", h: " 小时", min: " 分钟", s: " 秒" };
 const age = (ms: number): string => span(ms / 1000, units);
+const nodes = (node: string, others: number): string =>
+  `${node}${others > 0 ? ` 和另外 ${number(others)} 个节点` : " "}`;
 const losses = { deleted: "删除", replaced: "替换", emptied: "清空" };
 /** Why a report is refused, before the hub's own words. */
 const faults: Readonly<Partial<Record<FaultCode, string>>> = {
@@ -78,6 +80,7 @@ export const zhCN: ForeignText = {
   signIn: "登录",
   account: (name) => `账号：${name}`,
   administration: "管理",
+  reports: "每日报告",
   waiting: (n) => `${n} 台主机待批准`,
   version: (version) => `GOHM ${version}`,
 
@@ -290,6 +293,8 @@ export const zhCN: ForeignText = {
     catching_up: () => "正在补传之前积存的样本，从最早的开始，还没有当前数据",
     never_reported: () => "hub 启动以来没有上报过",
     records_old: ({ behindMs }) => `最新的记录已是 ${age(behindMs)}之前的：正在补传，或者它的时钟、时区不对`,
+    means_only: () => "其 Netdata 只提供 10 分钟的平均值，仅计入历史：在该机器上运行 hmonitor 后即可显示当前状态",
+    netdata_unread: ({ error }) => `无法读取其 Netdata：${error}`,
     stopped: () => "已停止上报",
   },
   notices: {
@@ -312,6 +317,19 @@ export const zhCN: ForeignText = {
       `${host}${others > 0 ? ` 和另外 ${number(others)} 台主机` : " "}的设备超过了历史为每台机器保留的数量（${number(most)}，history.max_devices）。最久没有出现的设备会从历史中删除。`,
     export_failed: ({ path, error, retryMs }) =>
       `每日 CSV 文件无法写入 ${path}（export.folder）：${error}。每 ${number(retryMs / 60_000)} 分钟重试一次。`,
+    report_failed: ({ node, others, error }) =>
+      `${nodes(node, others)}的每日报告缺少数据：${error}。至少每小时会再次读取，缺少的日期会自动补上。`,
+    report_unwritable: ({ node, others, error }) =>
+      `${nodes(node, others)}的每日报告无法写入（reports.folder）：${error}。至少每小时重试一次。`,
+    report_rows: ({ date, node, others, gpus, missing, expected }) =>
+      `${date} 的每日报告不完整：${nodes(node, others)}缺少数据，其中 ${node} 应有 ${number(expected)} 行，缺 ${number(missing)} 行（${gpus}）。`,
+    report_values: ({ date, node, others, gpus, count }) =>
+      `${date} 的每日报告中，${nodes(node, others)}有低于 0% 或高于 100% 的数值，其中 ${node} 有 ${number(count)} 行（${gpus}）。`,
+    report_cards: ({ date, node, others, gpus, before }) =>
+      `${date} 的每日报告中，${nodes(node, others)}缺少以前有的卡：${before} 时 ${node} 还有 ${gpus}。`,
+    report_shared: ({ date, node, others, gpus, most }) =>
+      `${date}，${nodes(node, others)}上有多个用户的任务同时使用同一张卡：最多 ${number(most)} 个用户（${node} 的 ${gpus}）。`,
+    report_users: ({ date, message }) => `${date} 的每日报告中，用户可能缺失或有误：${message}`,
     history_restored: ({ path, lost, aside }) =>
       `历史 ${path} 在 hub 运行期间被${losses[lost]}，已在原处重新写入，${lost === "emptied" ? "其中只剩最近几小时的数据" : "数据没有丢失"}。${aside && `当时在那里的文件现名为 ${aside}。要恢复备份，请先停止 hub。`}`,
   },

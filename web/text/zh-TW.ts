@@ -7,6 +7,8 @@ const seconds = (ms: number): string => `${number(ms / 1000)} 秒`;
 const time = new Intl.DateTimeFormat("zh-TW", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format;
 const units = { d: " 天", h: " 小時", min: " 分鐘", s: " 秒" };
 const age = (ms: number): string => span(ms / 1000, units);
+const nodes = (node: string, others: number): string =>
+  `${node}${others > 0 ? ` 和另外 ${number(others)} 個節點` : " "}`;
 const losses = { deleted: "刪除", replaced: "取代", emptied: "清空" };
 /** Why a report is refused, before the hub's own words. */
 const faults: Readonly<Partial<Record<FaultCode, string>>> = {
@@ -78,6 +80,7 @@ export const zhTW: ForeignText = {
   signIn: "登入",
   account: (name) => `帳號：${name}`,
   administration: "管理",
+  reports: "每日報告",
   waiting: (n) => `${n} 台主機待核准`,
   version: (version) => `GOHM ${version}`,
 
@@ -290,6 +293,8 @@ export const zhTW: ForeignText = {
     catching_up: () => "正在補傳先前積存的樣本，從最早的開始，還沒有目前的資料",
     never_reported: () => "hub 啟動以來沒有回報過",
     records_old: ({ behindMs }) => `最新的記錄已是 ${age(behindMs)}之前的：正在補傳，或者它的時鐘、時區不對`,
+    means_only: () => "其 Netdata 只提供 10 分鐘的平均值，僅計入歷史：在該機器上執行 hmonitor 後即可顯示目前狀態",
+    netdata_unread: ({ error }) => `無法讀取其 Netdata：${error}`,
     stopped: () => "已停止回報",
   },
   notices: {
@@ -312,6 +317,19 @@ export const zhTW: ForeignText = {
       `${host}${others > 0 ? ` 和另外 ${number(others)} 台主機` : " "}的裝置超過了歷史為每台機器保留的數量（${number(most)}，history.max_devices）。最久沒有出現的裝置會從歷史中刪除。`,
     export_failed: ({ path, error, retryMs }) =>
       `每日 CSV 檔案無法寫入 ${path}（export.folder）：${error}。每 ${number(retryMs / 60_000)} 分鐘重試一次。`,
+    report_failed: ({ node, others, error }) =>
+      `${nodes(node, others)}的每日報告缺少資料：${error}。至少每小時會再次讀取，缺少的日期會自動補上。`,
+    report_unwritable: ({ node, others, error }) =>
+      `${nodes(node, others)}的每日報告無法寫入（reports.folder）：${error}。至少每小時重試一次。`,
+    report_rows: ({ date, node, others, gpus, missing, expected }) =>
+      `${date} 的每日報告不完整：${nodes(node, others)}缺少資料，其中 ${node} 應有 ${number(expected)} 列，缺 ${number(missing)} 列（${gpus}）。`,
+    report_values: ({ date, node, others, gpus, count }) =>
+      `${date} 的每日報告中，${nodes(node, others)}有低於 0% 或高於 100% 的數值，其中 ${node} 有 ${number(count)} 列（${gpus}）。`,
+    report_cards: ({ date, node, others, gpus, before }) =>
+      `${date} 的每日報告中，${nodes(node, others)}缺少以前有的卡：${before} 時 ${node} 還有 ${gpus}。`,
+    report_shared: ({ date, node, others, gpus, most }) =>
+      `${date}，${nodes(node, others)}上有多位使用者的工作同時使用同一張卡：最多 ${number(most)} 位使用者（${node} 的 ${gpus}）。`,
+    report_users: ({ date, message }) => `${date} 的每日報告中，使用者可能缺漏或有誤：${message}`,
     history_restored: ({ path, lost, aside }) =>
       `歷史 ${path} 在 hub 執行期間被${losses[lost]}，已在原處重新寫入，${lost === "emptied" ? "其中只剩最近幾小時的資料" : "資料沒有遺失"}。${aside && `當時在那裡的檔案現名為 ${aside}。要還原備份，請先停止 hub。`}`,
   },

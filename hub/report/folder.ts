@@ -1,0 +1,272 @@
+// Writes the files of a report: whole or not at all, beside their place first, and never less than what is there (decision 68).
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, lstat, mkdir, open, rename, rm, rmdir, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { serverNameWanted } from "../servers.ts";
+import { mostSummaryBytes, readReport } from "./figures.ts";
+import { filesOf, type KnownTasks, type ReportFile, tasksIn } from "./form.ts";
+import { codeOf, foldersOf, gpuFile, readFileOf, statOf, summaryFile } from "./place.ts";
+import type { CardFigures, DayTasks, NodeDay, ReportCard, ReportFigures, ReportRow } from "./report.ts";
+
+/** What became of the files. */
+export interface Written {
+  /** False if what is there has all of it, and more. */
+  readonly written: boolean;
+  /** Indices of the GPUs whose rows were kept, as there are more of them. */
+  readonly kept: readonly number[];
+}
+
+/** Name of a folder in that of a day: files are made in it, and only by one program at a time. */
+const partial = ".partial";
+/** A program that has not made a file for so long is gone. Milliseconds. */
+const goneMs = 30_000;
+/** Milliseconds between two looks whether another program is done. */
+const waitMs = 50;
+
+/**
+ * Writes the report of a node and day into NODE/YYYY-MM-DD/ of the folder of reports, which is made if there is none. Of each
+ * GPU of which the files that are there have more rows, these stay, and averages and summary are made with them; users stay
+ * while no task of the day is known. If it fails, all files are as they were.
+ * @throws Error of the file system, with its code; Error if there is something else at a place
+ */
+export async function writeReport(folder: string, nodeDay: NodeDay, tasks: DayTasks): Promise<Written> {
+  const { node, day } = nodeDay;
+  const folders = foldersOf(folder, node.name, day.date);
+  if (folders === undefined) {
+    throw new Error(`The name of a node must be ${serverNameWanted}: it is ${JSON.stringify(node.name)}`);
+  }
+  const owner = await ownerOf(folder);
+  const made: string[] = [];
+  try {
+    for (const path of folders) if (await makeFolder(path, owner)) made.unshift(path);
+    return await writeInto(folder, folders[1], owner, nodeDay, tasks);
+  } catch (error) {
+    // Folders that were made for nothing. One in which something is stays.
+    for (const path of made) await rmdir(path).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function writeInto(
+  folder: string,
+  path: string,
+  owner: Stats,
+  nodeDay: NodeDay,
+  tasks: DayTasks,
+): Promise<Written> {
+  const part = join(path, partial);
+  await take(part, owner);
+  try {
+    const { date } = nodeDay.day;
+    const report = await readReport(folder, nodeDay.node.name, date);
+    const there = report?.figures;
+    // Its files have the names of other GPUs of this form.
+    if (there !== undefined && there.rows > 0 && report?.isByCard) {
+      return { written: false, kept: there.cards.map(({ index }) => index) };
+    }
+    const { merged, kept } = fuller(nodeDay, there);
+    const own = new Set(kept.map((index) => gpuFile(index, date)));
+    const known = await knownTasks(path, date, tasks, there);
+    const changed: ReportFile[] = [];
+    for await (const file of filesOf(merged, tasks, known)) {
+      if (!own.has(file.name) && !(await isThere(path, file))) changed.push(file);
+    }
+    await replace(path, part, changed, owner);
+    return { written: changed.length > 0 || kept.length === 0, kept };
+  } finally {
+    await rm(part, { recursive: true, force: true });
+  }
+}
+
+/** Makes the folder of reports, if there is none. @returns what its folders and files get: its owner and rights @throws Error */
+async function ownerOf(folder: string): Promise<Stats> {
+  const first = await makeFolders(resolve(folder));
+  if (first !== undefined && isRoot()) {
+    // A hub runs as another user, and its data folder is that user's.
+    const parent = await stat(dirname(first));
+    for (let path = resolve(folder); path !== dirname(first); path = dirname(path)) await give(path, parent);
+  }
+  return await stat(folder);
+}
+
+/**
+ * Makes a folder and those that it is in. Node's own way to do so never ends, and takes a thread of its few, where a folder is
+ * there in which none can be made: /proc, mount points of an automounter.
+ * @param path absolute @returns the first that was made; undefined if all were there @throws Error
+ */
+async function makeFolders(path: string): Promise<string | undefined> {
+  const make = async (): Promise<string | undefined> => {
+    try {
+      await mkdir(path);
+      return path;
+    } catch (error) {
+      if ((await stat(path).catch(() => undefined))?.isDirectory()) return undefined;
+      throw error;
+    }
+  };
+  try {
+    return await make();
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT" || dirname(path) === path) throw error;
+  }
+  const first = await makeFolders(dirname(path));
+  const made = await make();
+  return first ?? made;
+}
+
+/** What file systems of Windows, shares and FUSE answer if they have no owners, rights, or synchronization of folders. */
+const unsupported = ["EPERM", "EINVAL", "ENOTSUP", "ENOSYS"];
+
+async function ifSupported(work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!unsupported.includes(codeOf(error) ?? "")) throw error;
+  }
+}
+
+const isRoot = (): boolean => process.geteuid?.() === 0;
+
+/** Makes a folder with owner and rights of another. @returns true if there was none @throws Error */
+async function makeFolder(path: string, owner: Stats): Promise<boolean> {
+  const there = await statOf(path);
+  if (there?.isDirectory()) return false;
+  if (there?.isSymbolicLink()) {
+    throw new Error(`${path} is a symbolic link: none below the folder of reports is followed`);
+  }
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (codeOf(error) === "EEXIST" && (await lstat(path)).isDirectory()) return false;
+    throw error;
+  }
+  await give(path, owner, owner.mode & 0o2777);
+  await sync(dirname(path));
+  return true;
+}
+
+const directory = constants.O_RDONLY | constants.O_DIRECTORY;
+
+/** Sets owner and rights of a folder. Opened first: another user could put a link in its place. */
+async function give(path: string, { uid, gid }: Stats, mode?: number): Promise<void> {
+  const handle = await open(path, directory | constants.O_NOFOLLOW);
+  try {
+    // Before the rights: a change of the owner may clear some.
+    if (isRoot()) await ifSupported(handle.chown(uid, gid));
+    if (mode !== undefined) await ifSupported(handle.chmod(mode));
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Takes the folder in which files are made, and waits for another program that has it. @throws Error */
+async function take(part: string, owner: Stats): Promise<void> {
+  for (let waited = 0; ; waited += waitMs) {
+    try {
+      await mkdir(part, { mode: 0o700 });
+      // That the hub can remove what a command of root left.
+      return await give(part, owner);
+    } catch (error) {
+      if (codeOf(error) !== "EEXIST") throw error;
+    }
+    const there = await statOf(part);
+    // It was given back meanwhile, and may be taken again by now.
+    if (there === undefined) continue;
+    // A time in the future is that of another clock.
+    const isGone = !there.isDirectory() || Math.abs(Date.now() - there.mtimeMs) > goneMs;
+    if (isGone) await rm(part, { recursive: true, force: true });
+    else if (waited > 2 * goneMs) throw new Error(`${part}: another program writes this report without end`);
+    else await setTimeout(waitMs);
+  }
+}
+
+/** A report with the cards that are there already, and of each card the rows that are there, if they are more. */
+function fuller(nodeDay: NodeDay, there: ReportFigures | undefined): { merged: NodeDay; kept: number[] } {
+  const cards = new Map(nodeDay.cards.map((card) => [card.index, card]));
+  const kept: number[] = [];
+  for (const old of there?.cards ?? []) {
+    const card = cards.get(old.index);
+    if (isFuller(old.rows, card?.rows ?? [], nodeDay)) kept.push(old.index);
+    else if (card !== undefined) continue;
+    cards.set(old.index, cardOf(old, card));
+  }
+  const all = [...cards.values()].sort((a, b) => a.index - b.index);
+  return { merged: { ...nodeDay, cards: all }, kept };
+}
+
+const cardOf = ({ index, card = index, rows }: CardFigures, now: ReportCard | undefined): ReportCard => ({
+  index,
+  card: now?.card ?? card,
+  rows: rows.length === 0 ? undefined : rows,
+});
+
+/** True if rows are more than others, or say more: one in which both values are 0 may be all that is left of a gap. */
+function isFuller(rows: readonly ReportRow[], others: readonly ReportRow[], { day }: NodeDay): boolean {
+  const own = rows.filter(({ at }) => at > day.from && at <= day.to);
+  return own.length > others.length || own.filter(hasValue).length > others.filter(hasValue).length;
+}
+
+const hasValue = ({ gpu, vram }: ReportRow): boolean => gpu !== 0 || vram !== 0;
+
+/** What the files that are there say of tasks, while no task of the day is known. */
+async function knownTasks(
+  path: string,
+  date: string,
+  tasks: DayTasks,
+  there: ReportFigures | undefined,
+): Promise<KnownTasks | undefined> {
+  if (there === undefined || [...tasks.values()].some(({ length }) => length > 0)) return undefined;
+  const summary = await readFileOf(path, summaryFile(date), mostSummaryBytes);
+  return {
+    users: new Map(there.cards.flatMap(({ index, user }) => (user === undefined ? [] : [[index, user]]))),
+    text: tasksIn(summary?.toString() ?? ""),
+  };
+}
+
+/** True if a file is there with the same bytes. */
+async function isThere(path: string, { name, text }: ReportFile): Promise<boolean> {
+  const bytes = Buffer.from(text);
+  return (await readFileOf(path, name, bytes.length))?.equals(bytes) ?? false;
+}
+
+/** Makes files, and renames them when all of them are on the disk. @throws Error */
+async function replace(path: string, part: string, files: readonly ReportFile[], owner: Stats): Promise<void> {
+  if (files.length === 0) return;
+  for (const { name } of files) {
+    if ((await statOf(join(path, name)))?.isDirectory()) throw new Error(`${join(path, name)} is a directory`);
+  }
+  const made: FileHandle[] = [];
+  try {
+    for (const file of files) made.push(await make(part, file, owner));
+    // Together: the file system can write them at once.
+    await Promise.all(made.map((file) => file.sync()));
+  } finally {
+    await Promise.all(made.map((file) => file.close()));
+  }
+  for (const { name } of files) await rename(join(part, name), join(path, name));
+  await sync(path);
+}
+
+/** Makes a file that those may read who may read the folder of reports. @returns it, open */
+async function make(part: string, { name, text }: ReportFile, { mode, uid, gid }: Stats): Promise<FileHandle> {
+  const file = await open(join(part, name), "wx", 0o600);
+  try {
+    await file.writeFile(text);
+    if (isRoot()) await ifSupported(file.chown(uid, gid));
+    await ifSupported(file.chmod((mode & 0o444) | 0o200));
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function sync(folder: string): Promise<void> {
+  const handle = await open(folder, directory);
+  try {
+    await ifSupported(handle.sync());
+  } finally {
+    await handle.close();
+  }
+}

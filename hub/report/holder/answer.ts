@@ -1,0 +1,255 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { clean } from "../../../proto/clean.ts";
+import { jsonNumber, pythonFloat } from "../number.ts";
+import type { GpuTask } from "../report.ts";
+
+/** A GPU of a task, before its index in its node is known. */
+export interface HeldGpu extends Omit<GpuTask, "index"> {
+  /** Host as the task API names it. */
+  readonly host: string;
+}
+
+/** GPUs of the tasks of an answer. */
+export interface Held {
+  /** In the order of the summary. */
+  readonly gpus: readonly HeldGpu[];
+  /** What was not in the expected form, and was left out or replaced. */
+  readonly wrong: readonly string[];
+}
+
+/** An answer of another form than the task API's. The message is the rest of "The task API answers …". */
+export class FormError extends Error {}
+
+/** Greatest length of the JSON of one task, beyond which nothing is read any more, and of one of its texts. */
+const longestTask = 262_144;
+/** Most strings, brackets and commas of a task: one with 256 GPUs has 4000. */
+const mostMarks = 8192;
+const longestText = 1024;
+/** Most GPUs of an answer. */
+const mostGpus = 20_000;
+/** What was wrong is listed up to so many times. */
+const mostWrong = 5;
+/** Other work of the program waits no longer than this. Milliseconds. */
+const longestMs = 5;
+
+/**
+ * Reads an answer, task by task, while other work has its turn. GPUs are keyed by their uuid: a later task on one replaces the
+ * earlier, and takes its place in the order.
+ * @throws FormError if it is not an object of tasks
+ */
+export async function readAnswer(text: string): Promise<Held> {
+  const gpus = new Map<string, HeldGpu>();
+  const wrong = new Wrong();
+  let tasks = 0;
+  let readable = 0;
+  let since = performance.now();
+  for (const [key, json] of entriesOf(text)) {
+    tasks++;
+    const task = new TaskText(key, wrong);
+    for (const gpu of task.read(json)) {
+      if (gpus.size < mostGpus || gpus.has(gpu.uuid)) gpus.set(gpu.uuid, gpu);
+      else wrong.add(`There are more than ${mostGpus} GPUs: the rest is left out`);
+    }
+    if (task.isTask) readable++;
+    if (performance.now() - since < longestMs) continue;
+    await turn();
+    since = performance.now();
+  }
+  if (tasks > 0 && readable === 0) throw new FormError("another form than tasks by their ids");
+  return { gpus: [...gpus.values()], wrong: wrong.list() };
+}
+
+/** Counts what was wrong, and keeps the first of it. */
+class Wrong {
+  readonly #first = new Set<string>();
+  #more = 0;
+
+  add(words: string): void {
+    if (this.#first.has(words)) return;
+    if (this.#first.size < mostWrong) this.#first.add(words);
+    else this.#more++;
+  }
+
+  list(): string[] {
+    return [...this.#first, ...(this.#more > 0 ? [`${this.#more} more values of tasks have another form`] : [])];
+  }
+}
+
+const quote = '"';
+
+/**
+ * Divides the JSON of an object into its keys and the JSON of their values. JSON.parse would order keys that are numbers, as
+ * ids of tasks may be, before all others.
+ * @throws FormError
+ */
+function* entriesOf(text: string): Generator<readonly [key: string, json: string]> {
+  const space = /\s*/y;
+  const skip = (at: number): number => {
+    space.lastIndex = at;
+    space.test(text);
+    return space.lastIndex;
+  };
+  let at = skip(0);
+  if (text[at] === "<") throw new FormError("with HTML instead of JSON");
+  if (text[at] !== "{") throw new FormError(at === text.length ? "with nothing" : "another form than an object");
+  at = skip(at + 1);
+  if (text[at] === "}") return checkEnd(text, skip(at + 1));
+  for (;;) {
+    if (text[at] !== quote) throw broken(text, at);
+    const keyEnd = stringEnd(text, at);
+    const key = parsed(text.slice(at, keyEnd));
+    at = skip(keyEnd);
+    if (text[at] !== ":" || typeof key !== "string") throw broken(text, at);
+    const start = skip(at + 1);
+    const end = valueEnd(text, start);
+    yield [key, text.slice(start, end)];
+    if (text[end] === "}") return checkEnd(text, skip(end + 1));
+    at = skip(end + 1);
+  }
+}
+
+function checkEnd(text: string, at: number): void {
+  if (at < text.length) throw broken(text, at);
+}
+
+const broken = (text: string, at: number): FormError =>
+  new FormError(at >= text.length ? "JSON that ends in the middle" : "what is not JSON");
+
+/** @throws FormError */
+function checkLength(start: number, end: number): void {
+  if (end - start > longestTask) throw new FormError(`a task of more than ${longestTask / 1024} KiB`);
+}
+
+/** Place after the quote that ends a string. @throws FormError */
+function stringEnd(text: string, start: number): number {
+  for (let end = text.indexOf(quote, start + 1); end >= 0; end = text.indexOf(quote, end + 1)) {
+    checkLength(start, end);
+    let escapes = 0;
+    while (text[end - 1 - escapes] === "\\") escapes++;
+    if (escapes % 2 === 0) return end + 1;
+  }
+  throw broken(text, text.length);
+}
+
+/** Place of the comma or brace after a value of the outer object. @throws FormError */
+function valueEnd(text: string, start: number): number {
+  const mark = /["{}[\],]/g;
+  let depth = 0;
+  let marks = 0;
+  for (mark.lastIndex = start; ; ) {
+    const found = mark.exec(text);
+    if (found === null) throw broken(text, text.length);
+    checkLength(start, found.index);
+    if (++marks > mostMarks) throw new FormError(`a task of more than ${mostMarks} parts`);
+    const [sign] = found;
+    if (sign === quote) mark.lastIndex = stringEnd(text, found.index);
+    else if (sign === "{" || sign === "[") depth++;
+    else if (depth === 0) return found.index;
+    else if (sign !== ",") depth--;
+  }
+}
+
+/** A number in JSON, whose text shows whether it is whole: Python prints 5 and 5.0 differently. */
+class NumberText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** @returns undefined if it is not JSON */
+function parsed(json: string): unknown {
+  const keepText = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
+    typeof value === "number" ? new NumberText(context?.source ?? String(value)) : value;
+  try {
+    return JSON.parse(json, keepText);
+  } catch {
+    return undefined; // the caller says which value it was
+  }
+}
+
+/** Python writes these, although JSON does not have them. */
+const notFinite = /(?<=[:,[]\s*)-?(?:NaN|Infinity)(?=\s*[,\]}])/g;
+
+type Values = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Values =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof NumberText);
+
+/** The JSON of one task. */
+class TaskText {
+  readonly #id: string;
+  readonly #wrong: Wrong;
+  /** True if it was one. */
+  isTask = false;
+
+  constructor(id: string, wrong: Wrong) {
+    this.#id = clean(id, 64);
+    this.#wrong = wrong;
+  }
+
+  read(json: string): HeldGpu[] {
+    const task = parsed(json) ?? parsed(json.replace(notFinite, "null"));
+    if (!isObject(task)) return this.#refuse("is not an object");
+    this.isTask = true;
+    const { gpus = null, task: details = null } = task;
+    if (gpus !== null && !Array.isArray(gpus)) return this.#refuse('has "gpus" that are not a list');
+    if (details !== null && !isObject(details)) this.#refuse('has a "task" that is not an object');
+    const more = isObject(details) ? details : {};
+    const common = {
+      host: this.#text(task, "hostname", "unknown"),
+      user: this.#text(task, "username", "unknown"),
+      type: this.#text(more, "_type", "unknown"),
+      project: this.#text(more, "project_uuid", ""),
+      image: this.#text(more, "image", ""),
+      start: this.#text(task, "start", ""),
+      end: this.#text(task, "end", ""),
+      seconds: this.#seconds(task.total_seconds ?? null),
+    };
+    return (gpus ?? []).flatMap((gpu: unknown) => {
+      if (!isObject(gpu)) return this.#refuse("has a GPU that is not an object");
+      return {
+        ...common,
+        uuid: this.#text(gpu, "uuid", ""),
+        id: this.#number(gpu),
+        model: this.#text(gpu, "name", "Unknown GPU"),
+        memory: this.#text(gpu, "memory", "0"),
+      };
+    });
+  }
+
+  #refuse(words: string): [] {
+    this.#wrong.add(`Task ${this.#id} ${words}`);
+    return [];
+  }
+
+  #text(from: Values, name: string, other: string): string {
+    const value = from[name] ?? null;
+    if (value === null) return other;
+    const text = value instanceof NumberText ? printed(value.text) : value;
+    if (typeof text === "string") return text.slice(0, longestText).toWellFormed();
+    this.#refuse(`has a "${name}" that is not a text`);
+    return other;
+  }
+
+  #number(gpu: Values): number | string {
+    const text = this.#text(gpu, "id", "");
+    return /^\d{1,15}$/.test(text) ? Number(text) : text;
+  }
+
+  #seconds(value: unknown): number {
+    if (value === null) return 0;
+    const text = value instanceof NumberText ? value.text : typeof value === "string" ? value.trim() : "";
+    const seconds = text === "" ? Number.NaN : Number(text);
+    if (Number.isFinite(seconds)) return seconds;
+    this.#refuse('has "total_seconds" that are not a number');
+    return 0;
+  }
+}
+
+/** A number of JSON as Python prints it; undefined if it is not finite. */
+function printed(source: string): string | undefined {
+  const number = jsonNumber(source);
+  return number && (number.text ?? pythonFloat(number.value));
+}

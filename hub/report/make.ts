@@ -1,0 +1,196 @@
+import type { Clock } from "../clock.ts";
+import { Fault } from "../fault.ts";
+import { checkSignal } from "../history/store.ts";
+import { type Checked, checkDay, lastFigures, sharedCards } from "./check.ts";
+import { readFigures } from "./figures.ts";
+import { writeReport } from "./folder.ts";
+import { issue } from "./issue.ts";
+import type {
+  DataIssue,
+  DayTasks,
+  NodeDay,
+  NodeOutcome,
+  ReadNode,
+  ReportDay,
+  ReportFigures,
+  ReportNode,
+  TaskAnswer,
+  TaskReader,
+} from "./report.ts";
+import type { ReportPlan } from "./settings.ts";
+
+/** Nodes that are read at the same time. */
+const atOnce = 8;
+/** A node that has not answered by then is given up. Milliseconds. */
+const nodeLimitMs = 120_000;
+/** An interval that ended later than this before a node is read need not be in its source yet. Seconds. */
+const settleSec = 60;
+
+export interface MakeOptions {
+  readonly day: ReportDay;
+  /** Nodes of which reports are made, and the folder of reports. */
+  readonly plan: Pick<ReportPlan, "nodes" | "folder">;
+  readonly read: ReadNode;
+  /** Absent: reports name nobody. */
+  readonly tasks?: TaskReader | undefined;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /** Called with what the task API, or its last answer, says. */
+  readonly onTasks?: (answer: TaskAnswer) => void;
+  /** Called when a node was read, or could not be: this is what takes time. */
+  readonly onRead?: (done: number, total: number) => void;
+  /** Called when the files of a node were written, or not. */
+  readonly onNode?: (outcome: NodeOutcome, done: number, total: number) => void;
+  /** True if a node whose source has nothing of the day gets no files. */
+  readonly skipEmpty?: boolean;
+}
+
+/** A node that was read, and the checks of its data. */
+interface ReadDay extends Checked {
+  readonly data: NodeDay;
+  readonly failure: "source" | undefined;
+}
+
+/**
+ * Makes the reports of a day: reads all nodes, then the tasks, which need the cards of nodes, and writes the files. What a
+ * node lacks, and however long it takes, leaves the others whole.
+ * @returns outcomes in the order of the nodes
+ * @throws Fault canceled
+ */
+export async function makeReports(options: MakeOptions): Promise<readonly NodeOutcome[]> {
+  const { plan, signal, onRead, onNode } = options;
+  const { nodes } = plan;
+  let read = 0;
+  const days = await each(nodes, signal, async (node) => {
+    const one = await readDay(node, options);
+    onRead?.(++read, nodes.length);
+    return one;
+  });
+  const tasks = await readTasks(days, options);
+  let written = 0;
+  return await each(days, signal, async (one) => {
+    const outcome = await write(one, tasks, options);
+    onNode?.(outcome, ++written, nodes.length);
+    return outcome;
+  });
+}
+
+/** @throws Fault canceled */
+async function readTasks(days: readonly ReadDay[], options: MakeOptions): Promise<DayTasks> {
+  const { day, tasks, signal, onTasks, skipEmpty = false } = options;
+  // No file is made: of a month that is made up, most days may be from before the nodes were there.
+  if (skipEmpty && days.every(({ isEmpty }) => isEmpty)) return new Map();
+  const cards = new Map(days.map(({ data }) => [data.node.name, cardNumbers(data)]));
+  const answer = await tasks?.read(day, (node) => cards.get(node) ?? [], signal);
+  checkSignal(signal);
+  if (answer !== undefined) onTasks?.(answer);
+  return answer?.tasks ?? new Map();
+}
+
+/** Numbers of cards by index; -1, which is none, where an index has no card. */
+function cardNumbers({ cards }: NodeDay): number[] {
+  const numbers: number[] = Array.from({ length: Math.max(0, ...cards.map(({ index }) => index + 1)) }, () => -1);
+  for (const { index, card } of cards) numbers[index] = card;
+  return numbers;
+}
+
+async function readDay(node: ReportNode, options: MakeOptions): Promise<ReadDay> {
+  const { day, plan, clock } = options;
+  // What an old report, or a hostile file, contains must not cost a new one.
+  const last = await lastFigures(plan.folder, node.name, day.date).catch(() => undefined);
+  const until = Math.floor(clock.now() / 1000) - settleSec;
+  try {
+    const found = await readInTime(node, options);
+    const data = found.cards.length > 0 ? found : { ...found, cards: cardsWithout(node, last) };
+    return { data, failure: undefined, ...checkDay(data, until, last) };
+  } catch (error) {
+    checkSignal(options.signal);
+    const data = { node, day, cards: cardsWithout(node, last), issues: [reasonOf(error)] };
+    return { data, failure: "source", ...checkDay(data, until, undefined) };
+  }
+}
+
+/** @throws Fault source_failed, canceled, or any error of a source */
+async function readInTime(node: ReportNode, { day, read, signal, clock }: MakeOptions): Promise<NodeDay> {
+  const own = new AbortController();
+  let cancel = (): void => {};
+  let stop = (): void => {};
+  const limit = new Promise<never>((_, reject) => {
+    cancel = clock.after(nodeLimitMs, () => {
+      reject(new Fault("source_failed", `${node.name} was not read within ${nodeLimitMs / 1000} s`));
+    });
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop);
+    if (signal.aborted) stop();
+  });
+  try {
+    return await Promise.race([read(node, day, own.signal), limit]);
+  } finally {
+    cancel();
+    signal.removeEventListener("abort", stop);
+    own.abort();
+  }
+}
+
+/** Cards of a node that could not be read. */
+function cardsWithout({ cards }: ReportNode, last: ReportFigures | undefined): NodeDay["cards"] {
+  if (cards !== undefined) return cards.map((card, index) => ({ index, card, rows: undefined }));
+  return (last?.cards ?? []).map(({ index, card = index }) => ({ index, card, rows: undefined }));
+}
+
+const reasonOf = (error: unknown): DataIssue => (error instanceof Error ? error.message : String(error));
+
+async function write(one: ReadDay, tasks: DayTasks, { plan, skipEmpty = false }: MakeOptions): Promise<NodeOutcome> {
+  const { data, failure, rows, expected, isEmpty } = one;
+  const node = data.node.name;
+  const outcome: NodeOutcome = {
+    node,
+    state: stateOf(one),
+    ...(failure === undefined ? {} : { failure }),
+    rows,
+    expected,
+    issues: [...data.issues, ...one.issues, ...sharedCards(tasks.get(node) ?? [])],
+    written: false,
+  };
+  if (isEmpty && skipEmpty) return outcome;
+  try {
+    // What another report has of a source that is away now is not touched: the time of its folder says when it was asked.
+    if (failure !== undefined && (await readFigures(plan.folder, node, data.day.date)) !== undefined) return outcome;
+    const { written } = await writeReport(plan.folder, data, tasks);
+    return { ...outcome, written };
+  } catch (error) {
+    const failed = issue("write_failed", { path: plan.folder, error: writeReason(error as NodeJS.ErrnoException) });
+    return { ...outcome, state: "failed", failure: "folder", issues: [failed, ...outcome.issues] };
+  }
+}
+
+function stateOf({ data, failure, rows, expected, isEmpty }: ReadDay): NodeOutcome["state"] {
+  if (failure !== undefined || data.cards.length === 0) return "failed";
+  // In the first minutes of a day there are no rows yet.
+  if (rows === expected) return "complete";
+  return isEmpty ? "failed" : "partial";
+}
+
+/** Why files cannot be written, in words for people. */
+function writeReason({ code, message, path = "it" }: NodeJS.ErrnoException): string {
+  if (code === "EACCES" || code === "EPERM") return "this user may not write there";
+  if (code === "ENOSPC" || code === "EDQUOT") return "the disk is full";
+  if (code === "EROFS") return "the file system is read-only";
+  if (code === "EEXIST" || code === "ENOTDIR") return `${path} is a file, and must be a folder`;
+  if (code === "ENOENT") return `${path} cannot be made`;
+  return message;
+}
+
+/** Calls a function for each item, some at a time. @returns what it gives, in the order of the items */
+async function each<T, R>(items: readonly T[], signal: AbortSignal, run: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let place = next++; place < items.length; place = next++) {
+      checkSignal(signal);
+      results[place] = await run(items[place] as T);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work));
+  return results;
+}
