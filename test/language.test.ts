@@ -11,7 +11,7 @@ import { zhTW } from "../web/text/zh-TW.ts";
 
 type Texts = Readonly<Record<string, string>>;
 const texts: Texts = Object.fromEntries(
-  `address answer aside before cert error example first folder host hostname key message mib names one origin other path second zone`
+  `address answer aside before cert date error example first folder host hostname key message mib names node one origin other path second why zone`
     .split(" ")
     .map((name) => [name, `<${name}>`]),
 );
@@ -32,6 +32,9 @@ const values = {
     more: 7,
     gpus: 7,
     kib: 7,
+    missing: 7,
+    expected: 7,
+    count: 7,
   },
 };
 

@@ -20,6 +20,7 @@ import { ask, StoreFixture } from "../../test/store.ts";
 import { viewOf } from "../../test/view.ts";
 import { heading } from "../csv/form.ts";
 import type { HostReading } from "../ingest.ts";
+import { ReportRuns } from "../report/runs.ts";
 import { dailyExport } from "./export.ts";
 import type { RunningTask, TaskContext } from "./task.ts";
 
@@ -98,6 +99,7 @@ async function begin(settings: Partial<Settings> = {}): Promise<void> {
       };
     },
     notice: (_, words) => notices.push(words?.text),
+    reportRuns: new ReportRuns(),
     retentionMs: () => retentionMs,
   };
   task = await dailyExport.open(context, { folder, time: "00:10", ...settings });
