@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { CsvReader, type CsvRecord } from "../../../program/csv.ts";
 import { LineDecoder } from "../../../program/encoding.ts";
 import type { Zone } from "../../../program/zone.ts";
+import { gpuKey } from "../../../proto/device.ts";
 import { GPUInfoSchema, HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import { foreignKind, kindBytes } from "../../csv/kind.ts";
 import { FormError, type ReadCard, type ReadRow, RowReader } from "../../csv/read.ts";
@@ -54,6 +55,10 @@ export class FileImport {
   readonly #hosts = new Set<string>();
   /** Names that count towards the limit: those of hosts, and of reports that are not complete. */
   readonly #clients = new Set<string>();
+  /** Of each client, until when history has cards that are known by their indices alone, by index. Unix milliseconds. */
+  readonly #indexed = new Map<string, ReadonlyMap<number, number>>();
+  /** Clients of which that is to be asked. */
+  #strangers: string[] = [];
   #given = 0;
   #begun = 0;
   #count = { rows: 0, stored: 0, failed: 0 };
@@ -95,6 +100,7 @@ export class FileImport {
     if (this.#start !== undefined) await this.#open(this.#start);
     await this.#take(this.#records.read(this.#decoder.end()));
     this.#last();
+    await this.#learn();
     this.#flush();
     await this.#options.history.ready();
     return this.result;
@@ -104,6 +110,7 @@ export class FileImport {
   async stop(): Promise<void> {
     try {
       if (this.#start !== undefined) await this.#open(this.#start);
+      await this.#learn();
       this.#flush();
     } catch {
       // The error before is reported, and explains this one.
@@ -133,6 +140,7 @@ export class FileImport {
     let seen = 0;
     for (const record of records) {
       this.#row(record);
+      if (this.#strangers.length > 0) await this.#learn();
       if (this.#given >= mostReports) {
         this.#given = 0;
         this.#options.pause();
@@ -143,6 +151,17 @@ export class FileImport {
     }
     // Also a piece without a record: a line may be a gigabyte long.
     await this.#pause();
+  }
+
+  /** Asks history for the cards of clients that are new in the file, before their first report is stored. */
+  async #learn(): Promise<void> {
+    for (const host of this.#strangers.splice(0)) {
+      const cards = await this.#options.history.known({ host, level: "gpu" });
+      const indexed = cards.flatMap(({ key, index: id, last }) =>
+        id !== undefined && key === gpuKey({ id }) ? [[id, last] as const] : [],
+      );
+      this.#indexed.set(host, new Map(indexed));
+    }
   }
 
   /** Lets other work run if that is due. */
@@ -191,6 +210,7 @@ export class FileImport {
       this.#fail(line, `a file may have rows of ${mostHosts} clients: this is a further one`);
       return;
     }
+    if (!this.#clients.has(client)) this.#strangers.push(client);
     this.#clients.add(client);
     let report = this.#reports.get(client);
     if (report !== undefined && (report.at !== at || report.cards.has(gpu) || report.cards.size >= mostCards)) {
@@ -206,8 +226,10 @@ export class FileImport {
   /** @throws Fault history_unwritable */
   #store({ client, at, cards, lines }: Report): void {
     const gpus = [...cards].map(([id, card]) => create(GPUInfoSchema, { ...card, id }));
+    // Records of a client that has become an agent since have no uuid, and must not be there again under that of the card.
+    const isIndexed = (id: number): boolean => at <= (this.#indexed.get(client)?.get(id) ?? Number.NEGATIVE_INFINITY);
     try {
-      this.#options.ingest.imported(client, create(HostInfoSchema, { sampled: BigInt(at), gpus }));
+      this.#options.ingest.imported(client, create(HostInfoSchema, { sampled: BigInt(at), gpus }), isIndexed);
     } catch (error) {
       if (!(error instanceof Fault && error.code === "sample_bad")) throw error;
       // With the zone: where another one is set than that of the file, its newest rows seem to be of the future.
