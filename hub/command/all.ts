@@ -7,6 +7,7 @@ import { exportFile } from "./export.ts";
 import { help } from "./help.ts";
 import { importFiles } from "./import.ts";
 import { nodeCommands } from "./node.ts";
+import { report } from "./report.ts";
 import { restore } from "./restore.ts";
 import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
@@ -22,6 +23,7 @@ export const commands: readonly [Command, ...Command[]] = [
   ...tokenCommands,
   importFiles,
   exportFile,
+  report,
   audit,
   backup,
   restore,

@@ -3,6 +3,7 @@ import { clean } from "../../proto/clean.ts";
 import { until } from "../history/store.ts";
 import { shownName } from "../live.ts";
 import { serve } from "../route/handler.ts";
+import { intervalRoutes } from "../route/interval.ts";
 import { timeOf } from "../route/parameter.ts";
 import { restRoutes, v1HistoryRoutes } from "../route/rest.ts";
 import { transferRoutes } from "../route/transfer.ts";
@@ -11,10 +12,11 @@ import { tableForm } from "./body.ts";
 import { charts } from "./rest/chart.ts";
 import { exported } from "./rest/export.ts";
 import { fleet } from "./rest/fleet.ts";
+import { intervals } from "./rest/interval.ts";
 import { Maps } from "./rest/map.ts";
 import type { HubView, View } from "./view.ts";
 
-const routes = { ...restRoutes, ...v1HistoryRoutes, export: transferRoutes.export };
+const routes = { ...restRoutes, ...v1HistoryRoutes, ...intervalRoutes, export: transferRoutes.export };
 
 /** Paths for programs: those of the first GOHM, and history as charts and scripts ask for it, the latter under /api/v1. */
 export const rest: View = {
@@ -35,6 +37,7 @@ export const rest: View = {
         export: (request) => exported(seen(request.c), request),
         history: (request) => charts(seen(request.c), request),
         fleetHistory: (request) => fleet(seen(request.c), request),
+        intervals: (request) => intervals(seen(request.c), request),
         pk: (request) => maps.pk(request),
         hist: (request) => maps.hist(request),
         getHistory: ({ given, ...request }) =>
