@@ -15,6 +15,7 @@ import { inputs } from "../hub/input/all.ts";
 import type { RunningInput } from "../hub/input/input.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
+import { ReportRuns } from "../hub/report/runs.ts";
 import { backupRoutes } from "../hub/route/backup.ts";
 import { documentRoutes } from "../hub/route/document.ts";
 import { loggerQueryRoutes } from "../hub/route/logger-query.ts";
@@ -27,8 +28,10 @@ import type { RunningView } from "../hub/view/view.ts";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
 import { routes as all } from "../scripts/api.ts";
 import { Model, valuesOf } from "./model.ts";
+import { refused } from "./refused.ts";
+import { writeExample } from "./report/written.ts";
 import { defaults } from "./served.ts";
-import { inputContext, viewOf } from "./view.ts";
+import { inputContext, noReports, viewOf } from "./view.ts";
 
 const now = 1_800_003_600_000;
 const minute = 60_000;
@@ -88,13 +91,19 @@ beforeAll(async () => {
     model.append({ host: "gpu1", at: now - minute * i, devices: [gpu, other, host] });
     model.append({ host: "gpu2", at: now - minute * i, devices: [{ ...gpu, key: "GPU-3" }] });
   }
-  const hub = viewOf({ live, history: model, clock: { now: () => now, after: () => () => {} }, web: folder });
+  const reports = join(folder, "reports");
+  writeExample(reports);
+  const clocked = {
+    clock: { now: () => now, after: () => () => {} },
+    reports: () => ({ ...noReports(), folder: reports }),
+  };
+  const hub = viewOf({ live, history: model, web: folder, ...clocked });
   const { clock, log } = hub;
   const ingest = new Ingest({ live, history: model, now: clock.now });
   const desk = { do: unused };
   const context = { ...inputContext, ingest, clock, random: () => 0, log };
   for (const view of views) open.push(await view.open(hub, defaults(view)));
-  const task = { view: hub, onReading: () => () => {}, desk, notice: () => {} };
+  const task = { view: hub, onReading: () => () => {}, desk, notice: () => {}, reportRuns: new ReportRuns() };
   for (const part of tasks) open.push(await part.open(task, defaults(part)));
   for (const input of inputs) open.push(input.open(context, defaults(input)));
   routes = Object.fromEntries(open.flatMap((part) => Object.entries(part.routes?.routes ?? {})));
@@ -236,63 +245,18 @@ test("it has every route of every view, task and input, and none of the owner's"
   expect(openapi(backupRoutes, "1")).toHaveProperty(["paths", backupRoutes.backup.path]);
 });
 
-const chart = "/api/history?host=gpu1&metric=gpu_power";
-const v1Chart = "/api/v1/history?host=gpu1&metric=gpu_power";
-const bad: Readonly<Record<string, readonly string[]>> = {
-  history: [
-    "/api/history",
-    `${chart}&from=x`,
-    "/api/history?host=nobody&metric=load1",
-    "/api/history?host=gpu1&metric=colour",
-    `${chart}&key=GPU-9`,
-    "/api/history?host=gpu1&metric=gpu_power&host=gpu2",
-  ],
-  fleetHistory: ["/api/fleet/history", "/api/fleet/history?metric=colour", "/api/fleet/history?metric=load1&step=0"],
-  pk: ["/pk?from=1.5", "/pk?host=nobody", "/pk?type=colour"],
-  hist: ["/hist?from=1.5", "/hist?host=nobody", "/hist?type=colour"],
-  feedHost: ["/feed/host", "/feed/host?name=nobody"],
-  listHosts: ["/api/v1/hosts?grup=x", "/api/v1/hosts?state=lost", "/api/v1/hosts?limit=5001", "/api/v1/hosts?cursor=x"],
-  getHost: ["/api/v1/hosts/nobody"],
-  listGpus: [
-    "/api/v1/gpus?verdict=good",
-    "/api/v1/gpus?host=nobody",
-    "/api/v1/gpus?vendor=acme",
-    "/api/v1/gpus?limit=0",
-  ],
-  findFree: [
-    "/api/v1/free?min_mem=40",
-    "/api/v1/free?host=nobody",
-    "/api/v1/free?same_host=maybe",
-    "/api/v1/free?count=0",
-  ],
-  listUsers: ["/api/v1/users?name=alice", "/api/v1/users?format=xml"],
-  getHistory: [
-    "/api/v1/history",
-    `${v1Chart}&from=yesterday`,
-    `${v1Chart}&from=2027-02-30`,
-    `${v1Chart}&form=csv`,
-    "/api/v1/history?host=nobody&metric=load1",
-    "/api/v1/history?host=gpu1&metric=colour",
-    `${v1Chart}&key=GPU-9`,
-  ],
-  getFleetHistory: [
-    "/api/v1/fleet/history",
-    "/api/v1/fleet/history?metric=colour",
-    "/api/v1/fleet/history?metric=load1&from=2027-01-15T25:00:00Z",
-  ],
-  pageFile: ["/nothing.js"],
-  docsFile: ["/docs/nothing.js"],
-};
-
-test.each(Object.entries(bad))("every refusal of %s is as the document says, in either form", async (name, paths) => {
-  const codes: (string | undefined)[] = [];
-  for (const path of paths) {
-    codes.push(await check(name, await get(path)));
-    await check(name, await get(path, { Accept: "application/problem+json" }));
-  }
-  // What is documented also occurs; that places are taken is a test of its own (test/attack/places.test.ts).
-  expect([...new Set(codes)].sort()).toEqual(routes[name]?.refuses.filter((code) => code !== "busy").sort());
-});
+test.each(Object.entries(refused))(
+  "every refusal of %s is as the document says, in either form",
+  async (name, paths) => {
+    const codes: (string | undefined)[] = [];
+    for (const path of paths) {
+      codes.push(await check(name, await get(path)));
+      await check(name, await get(path, { Accept: "application/problem+json" }));
+    }
+    // What is documented also occurs; that places are taken is a test of its own (test/attack/places.test.ts).
+    expect([...new Set(codes)].sort()).toEqual(routes[name]?.refuses.filter((code) => code !== "busy").sort());
+  },
+);
 
 test.each<readonly [string, string]>([
   ["history", "application/json"],
@@ -300,11 +264,14 @@ test.each<readonly [string, string]>([
   ["getHistory", "application/json"],
   ["getHistory", "text/csv"],
   ["getFleetHistory", "text/csv"],
-  ...["listHosts", "listGpus", "findFree", "listUsers"].flatMap((name) => [
+  ...["listHosts", "listGpus", "findFree", "listUsers", "listReports"].flatMap((name) => [
     [name, "application/json"] as const,
     [name, "text/csv"] as const,
   ]),
   ["getHost", "*/*"],
+  ["getReport", "application/json"],
+  ["getReportPage", "text/html"],
+  ["getReportFile", "*/*"],
   ["page", "text/html"],
   ["page", "application/json"],
   ...["fleetHistory", "pk", "hist", "health", "feed", "feedHost", "hostPage", "pageFile", "openapi"].map(

@@ -1,7 +1,8 @@
 // What of the people who use the machines is sent to whom, on every surface of the hub.
-import { readFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { clone, create, fromBinary, fromJsonString, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { application } from "../hub/http/application.ts";
@@ -17,75 +18,20 @@ import { EventSchema, HostSchema } from "../proto/gen/feed_pb.js";
 import { HistReqSchema } from "../proto/gen/history_pb.js";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { summarize } from "../proto/summary.ts";
+import { asked, dailyReport as daily } from "./asked.ts";
 import { Door, start as now } from "./door.ts";
 import { Model } from "./model.ts";
-import { top } from "./program.ts";
+import { captured, commands, people, places } from "./people.ts";
+import { writeExample } from "./report/written.ts";
 import { RosterFixture } from "./roster.ts";
 import { type ServedViews, serveViews } from "./served.ts";
-import { viewOf } from "./view.ts";
+import { noReports, viewOf } from "./view.ts";
 
 const poll: Owner = { input: "poll", origin: "settings" };
 const push: Owner = { input: "portal", origin: "push" };
-const capture = join(top, "test/capture/ubuntu22.04-x86_64__8x-h100-80gb-hbm3__550.54.15");
-
-/** Words that only tell of people: of the captured machine, and of what `captured` adds. Lower case. */
-const people = [
-  "alice",
-  "bob",
-  "carol",
-  "dmitri",
-  "erin",
-  "grace",
-  "hopper",
-  "heidi",
-  "ivan",
-  "judy",
-  "mallory",
-  "31337",
-];
-const commands = ["python3", "vllm", "ollama", "ipykernel"];
-const places = ["8d1e2f3a4b5c", "9f3c-pod-uid", "884422", "notebook"];
-
-/** A captured machine with eight cards, four users, and everything else that may tell of people. */
-function captured(): HostInfo {
-  const read = (name: string): HostInfo => fromJsonString(HostInfoSchema, readFileSync(join(capture, name), "utf8"));
-  const info = {
-    ...read("host.json"),
-    gpus: read("expected.json").gpus,
-    sampled: BigInt(now - 1000),
-    agentVersion: "1",
-  };
-  const more = create(HostInfoSchema, {
-    err: "a program of dmitri has the driver",
-    gpus: [
-      {
-        procs: [{ uid: 31_337, mem: 10n, compute: true }],
-        err: "cannot open /home/alice/my models/x.so for carol: refused by CORP\\judy",
-      },
-      { holders: [{ namespace: "erin", pod: "erin-notebook-0", container: "erin-main" }] },
-    ],
-    disks: [
-      { mount: "/home/alice", device: "nas:/export/home/alice", used: 96n, total: 100n, fstype: "nfs4" },
-      { mount: "/mnt/Grace Hopper", device: "//nas/grace", used: 1n, total: 100n },
-      { mount: "/run/user/31337", device: "heidi@nas:/data", used: 1n, total: 100n },
-    ],
-    sources: [{ name: "disk", state: 2, err: "/mnt/Grace Hopper did not answer, nor did /srv/bob" }],
-  });
-  const [first, , , , fifth, , seventh] = info.gpus;
-  const [added, pods] = more.gpus;
-  if (!first || !fifth || !seventh || !added || !pods) throw new Error("the captured machine has eight cards");
-  first.procs.push(...added.procs);
-  first.err = added.err ?? "";
-  Object.assign(first.procs[0] ?? {}, { container: "8d1e2f3a4b5c", job: "884422", pod: "9f3c-pod-uid" });
-  Object.assign(fifth.procs[0] ?? {}, { podName: "bob-train-0", podNamespace: "bob" });
-  Object.assign(seventh, { holders: pods.holders, memUsed: 70_000_000_000n, memReserved: 0n });
-  info.err = more.err ?? "";
-  info.disks.push(...more.disks);
-  info.sources.push(...more.sources);
-  return clone(HostInfoSchema, info);
-}
-
 let door: Door;
+/** Of the daily reports. */
+let folder: string;
 let live: Live;
 let ingest: Ingest;
 let privacy: Privacy;
@@ -114,7 +60,10 @@ beforeEach(async () => {
   ingest = new Ingest({ live, history, now: clock.now, directory: scene.roster });
   privacy = new Privacy({ now: clock.now, users: "shown" });
   const { identity, book, desk } = door;
-  const hub = { ...viewOf({ live, history, clock, privacy }), roster: scene.roster, identity, book, desk };
+  folder = mkdtempSync(join(tmpdir(), "gohm-privacy-"));
+  writeExample(folder);
+  const reports = () => ({ ...noReports(), folder });
+  const hub = { ...viewOf({ live, history, clock, privacy, reports }), roster: scene.roster, identity, book, desk };
   for (const name of ["dgx", "down"]) ingest.claim(name, poll, "127.0.0.1:1");
   ingest.claim("stranger", push, "127.0.0.9");
   report();
@@ -134,6 +83,7 @@ afterEach(async () => {
   client.close();
   await served.close();
   door.close();
+  rmSync(folder, { recursive: true });
 });
 
 const report = (change: (info: HostInfo) => void = () => {}): void => {
@@ -165,34 +115,6 @@ const clients = {
   "token of an administrator": (): Headers => bearer(door.token("admin")),
 };
 const bearer = (token: string): Headers => ({ authorization: `Bearer ${token}` });
-
-/** What each route that reads is asked. */
-const asked: Readonly<Record<string, readonly string[]>> = {
-  feed: [],
-  feedHost: ["/feed/host?name=dgx", "/feed/host?name=down", "/feed/host?name=stranger", "/feed/host?name=nobody"],
-  history: ["dgx", "stranger"].map((host) => `/api/history?host=${host}&metric=disk_used,gpu_power,load1`),
-  fleetHistory: ["/api/fleet/history?metric=disk_used&by=host", "/api/fleet/history?metric=gpu_power&by=model"],
-  pk: ["/pk", "/pk?host=dgx&type=util", "/pk?host=nobody"],
-  hist: ["/hist?type=gpu_power", "/hist?type=nothing"],
-  health: ["/api/health"],
-  me: ["/api/v1/me"],
-  listHosts: ["", "?format=csv", "?label=owner", "?label=owner%3Dalice"].map((query) => `/api/v1/hosts${query}`),
-  getHost: ["/api/v1/hosts/dgx", "/api/v1/hosts/down", "/api/v1/hosts/stranger"],
-  listGpus: ["", "?format=csv", "?user=alic%65"].map((query) => `/api/v1/gpus${query}`),
-  findFree: ["/api/v1/free?count=8"],
-  listUsers: ["", "?format=csv", "?user=alic%65"].map((query) => `/api/v1/users${query}`),
-  getHistory: ["", "&format=csv"].map((form) => `/api/v1/history?host=dgx&metric=disk_used,gpu_power${form}`),
-  getFleetHistory: ["/api/v1/fleet/history?metric=disk_used&by=host&format=csv"],
-  export: ["?form=wide&level=disk", "?form=long&metric=disk_used", ""].map((query) => `/api/v1/export${query}`),
-  docs: ["/docs"],
-  redoc: ["/redoc"],
-  docsFile: ["/docs/start.js"],
-  about: ["/api"],
-  loggerHealth: ["/health"],
-  page: ["/"],
-  hostPage: ["/host/dgx"],
-  pageFile: ["/app.js"],
-};
 
 /** Bytes of an answer as text, and what base64 in it contains. */
 function plain(bytes: Uint8Array): string {
@@ -304,6 +226,8 @@ describe.each(["initials", "hidden"] as const)("%s", (users) => {
         expect(sent.get(path)).toMatch(/gpu-[\s\S]*\/home[\s\S]*nas/);
       expect(sent.get("application/json /api/health")).toContain("cannot read /home/");
       expect(sent.get(`application/json ${asked.history?.[0]}`)).toContain('"key":"/raid"');
+      for (const path of [daily, `${daily}/page`, `${daily}/gpu0_2025-08-01.csv`])
+        expect(sent.get(`application/json ${path}`)).toContain("45.67");
     },
   );
 
@@ -319,6 +243,8 @@ describe.each(["initials", "hidden"] as const)("%s", (users) => {
       for (const word of [...places, "erin", "hopper", "judy"])
         expect(sent.get("application/json /feed/host?name=dgx")).toContain(word);
       expect(sent.get(`application/json ${asked.history?.[0]}`)).toContain('"key":"/home/alice"');
+      for (const path of [daily, `${daily}/page`, `${daily}/summary_2025-08-01.txt`])
+        expect(sent.get(`application/json ${path}`)).toContain("alice");
       expect(sent.get("application/json /api/health")).toContain("/home/ivan/gohm");
       expect(await feedHost(headers)).toEqual(live.host("dgx")?.info);
     },

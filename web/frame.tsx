@@ -7,7 +7,7 @@ import { languages } from "./locale.ts";
 import { lazyAdmin } from "./part/lazy.tsx";
 import { Mark } from "./part/part.tsx";
 import { outdated, reload } from "./renew.ts";
-import { address, adminPath, fleetPath } from "./route.ts";
+import { address, adminPath, fleetPath, reportsPath } from "./route.ts";
 import { fleet } from "./store.ts";
 import { viewer } from "./viewer.ts";
 import { wall } from "./wall.ts";
@@ -44,6 +44,14 @@ export function Frame({ version, needs, children }: FrameProps): JSX.Element {
           GOHM
         </a>
         <Link />
+        {viewer.value?.reports ? (
+          <a class="button reports-link" href={reportsPath} aria-label={t.reports} title={t.reports}>
+            <svg viewBox="0 0 16 16" aria-hidden="true">
+              <path d="M1 15h14M3 12V8m5 4V2m5 10V5" fill="none" stroke="currentColor" stroke-width="2" />
+            </svg>
+            <span>{t.reports}</span>
+          </a>
+        ) : null}
         <span class="spring" />
         <ThemeButton />
         <select

@@ -24,23 +24,35 @@ const adminLoaders: Readonly<Record<Tag, () => Promise<AdminText>>> = {
   "zh-CN": async () => (await import("./text/admin-zh-CN.ts")).adminZhCN,
   "zh-TW": async () => (await import("./text/admin-zh-TW.ts")).adminZhTW,
 };
-const currentAdmin = signal<AdminText | undefined>(undefined);
-/** Texts of accounts and administration. @throws Error before `loadAdminText` */
-export function adminText(): AdminText {
-  if (currentAdmin.value === undefined) throw new Error("the texts of administration are not loaded");
-  return currentAdmin.value;
+/** Texts of a part of the page, which are loaded with it. */
+export interface PartText<T> {
+  /** @throws Error before `load` */
+  readonly text: () => T;
+  /** Loads them now and whenever the language changes. @throws Error if they cannot be fetched */
+  readonly load: () => Promise<void>;
 }
 
-/** Loads the texts of accounts and administration, now and whenever the language changes. @throws Error if they cannot be fetched */
-export async function loadAdminText(): Promise<void> {
-  if (currentAdmin.peek() !== undefined) return;
-  const words = await adminLoaders[chosenTag.peek()]();
-  if (currentAdmin.peek() !== undefined) return;
-  currentAdmin.value = words;
-  follow(adminLoaders, (words) => {
-    currentAdmin.value = words;
-  });
+export function partText<T>(loaders: Readonly<Record<Tag, () => Promise<T>>>): PartText<T> {
+  const words = signal<T | undefined>(undefined);
+  return {
+    text() {
+      if (words.value === undefined) throw new Error("the texts of this part of the page are not loaded");
+      return words.value;
+    },
+    async load() {
+      if (words.peek() !== undefined) return;
+      const first = await loaders[chosenTag.peek()]();
+      if (words.peek() !== undefined) return;
+      words.value = first;
+      follow(loaders, (next) => {
+        words.value = next;
+      });
+    },
+  };
 }
+
+/** Texts of accounts and administration. */
+export const { text: adminText, load: loadAdminText } = partText(adminLoaders);
 
 /** Loads the language now and whenever it changes. Resolves when the first is loaded, or failed to load. */
 export function loadLanguage(): Promise<void> {

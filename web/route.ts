@@ -44,6 +44,9 @@ function decoded(value: string): string {
 export const hostPath = (name: string): string => `#/host/${encodeURIComponent(name)}`;
 export const fleetPath = "#/";
 export const adminPath = "#/admin";
+export const reportsPath = "#/reports";
+/** The report of a node and day. */
+export const reportPath = (node: string, date: string): string => `${reportsPath}/${encodeURIComponent(node)}/${date}`;
 /** Where an administrator sets what concerns one host. */
 export const hostAdminPath = (name: string): string => `${adminPath}/host/${encodeURIComponent(name)}`;
 

@@ -1,20 +1,25 @@
-import href from "./style/admin.css?href";
+const loading = new Map<string, Promise<void>>();
 
-let loading: Promise<void> | undefined;
-
-/** Loads the styles of accounts and administration. @throws Error if they cannot be fetched; the next call tries again */
-export function loadSheet(): Promise<void> {
-  loading ??= new Promise((done, failed) => {
+/**
+ * Loads a style sheet of a part of the page.
+ * @param href its address, as importing it with "?href" gives it
+ * @throws Error if it cannot be fetched; the next call tries again
+ */
+export function loadSheet(href: string): Promise<void> {
+  const before = loading.get(href);
+  if (before !== undefined) return before;
+  const loaded = new Promise<void>((done, failed) => {
     const link = document.createElement("link");
     link.rel = "stylesheet";
     link.href = href;
     link.onload = () => done();
     link.onerror = () => {
       link.remove();
-      loading = undefined;
+      loading.delete(href);
       failed(new Error(href));
     };
     document.head.append(link);
   });
-  return loading;
+  loading.set(href, loaded);
+  return loaded;
 }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Zone } from "../../program/zone.ts";
+import { dayNumber, type Zone } from "../../program/zone.ts";
 import { Fault } from "../fault.ts";
 
 /** A parameter of the path or the query. `T` is what a handler gets. */
@@ -148,6 +148,18 @@ export const time = (words: ParameterText): Parameter<string | undefined> => ({
   schema: v.pipe(v.string(), v.regex(/^([0-9]{1,16}|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}.{0,24})?)$/)),
   form: "one",
   wanted: wantedTime,
+});
+
+/** A day: "YYYY-MM-DD". */
+export const day = (words: ParameterText): Parameter<string | undefined> => ({
+  ...words,
+  schema: v.pipe(
+    v.string(),
+    v.regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/),
+    v.check((date) => dayNumber(date) !== undefined),
+  ),
+  form: "one",
+  wanted: "a day such as 2026-11-27",
 });
 
 const wantedTime = "Unix milliseconds, or a time such as 2026-11-28T08:30:00Z, 2026-11-28T08:30 or 2026-11-28";

@@ -23,6 +23,11 @@ export const tags: Readonly<Record<string, Tag>> = {
     title: "History",
     description: "Metrics over time: of one host, or over all of them. docs/history.md says what is kept for how long.",
   },
+  reports: {
+    title: "Daily reports",
+    description:
+      "What the cards of each node did on a day, from the files in the folder of the reports. docs/reports.md describes them.",
+  },
   transfer: {
     title: "CSV",
     description:

@@ -23,6 +23,10 @@ const me = v.pipe(
     session: v.pipe(v.boolean(), v.description("True if it came with the cookie of a session.")),
     encrypted: v.pipe(v.boolean(), v.description("False where a password would be readable on the network.")),
     accounts: v.pipe(v.boolean(), v.description("True if there is an account to sign in to.")),
+    reports: v.pipe(
+      v.optional(v.literal(true)),
+      v.description("There are daily reports, or they are set up; only for those who may read them."),
+    ),
     waiting: v.pipe(
       v.optional(v.pipe(v.number(), v.integer())),
       v.description("Machines that wait for approval; only for administrators."),

@@ -1,8 +1,9 @@
 import { verdicts } from "../../proto/verdict.ts";
-import { choice, choices, count, flag, format, repeated, required, size, text } from "./parameter.ts";
+import { choice, choices, count, day, flag, format, repeated, required, size, text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 import { cards, free, vendors } from "./v1/card.ts";
 import { host, hostStates, hosts } from "./v1/host.ts";
+import { reportDetails, reports } from "./v1/report.ts";
 import { users } from "./v1/user.ts";
 
 export type HostState = (typeof hostStates)[number];
@@ -10,6 +11,8 @@ export type VendorName = (typeof vendors)[number];
 
 /** Most rows of one page. */
 export const mostRows = 5000;
+/** Most rows of a page of reports: the files of each are read. */
+export const mostReports = 200;
 /** Most cards that can be asked for. */
 const mostCards = 1024;
 
@@ -46,8 +49,18 @@ const notes =
   "The answer has an entity tag, made of its content, if it is not larger than 4 MiB. CSV has a line of names first; text that a spreadsheet would calculate has an apostrophe before it.";
 const paging = `A page has ${mostRows} rows at most; the header Link names the next one.`;
 
-const of = <const T extends object>(row: T) =>
-  ({ method: "GET", needs: "read", tag: "v1", strict: true, others: unchanged, ...row }) as const;
+const rowOf =
+  <const G extends string>(tag: G) =>
+  <const T extends object>(row: T) =>
+    ({ method: "GET", needs: "read", tag, strict: true, others: unchanged, ...row }) as const;
+const of = rowOf("v1");
+const ofReports = rowOf("reports");
+
+/** Names a report in a path. */
+const reportName = {
+  node: required("name a node", text({ help: "Name of the node.", example: "colab-gpu1" })),
+  date: required("name a day", day({ help: "Day of the report: YYYY-MM-DD.", example: "2025-08-01" })),
+};
 
 export const v1Routes = {
   listHosts: of({
@@ -126,5 +139,65 @@ export const v1Routes = {
     params: { user: text({ help: "Only this user or pod.", example: "alice" }), group, label, ...page },
     answer: { "application/json": users, [csv]: "text" },
     refuses: ["bad_request", "busy"],
+  }),
+  listReports: ofReports({
+    path: "/api/v1/reports",
+    summary: "Daily reports by day and node, with their averages",
+    description: `The latest day first, then in the order of the nodes' names. Figures are those of the files in the folder of the reports (docs/reports.md), whoever wrote them. A page has ${mostReports} rows at most; the header Link names the next one. The answer has an entity tag, made of its content.`,
+    params: {
+      from: day({ help: "First day: YYYY-MM-DD.", example: "2025-07-01" }),
+      to: day({ help: "Last day; it is included.", example: "2025-08-31" }),
+      node: repeated({ help: "Only reports of this node. May be repeated.", example: "colab-gpu1" }),
+      limit: count(
+        { help: `Most rows of the answer. Default: ${mostReports}, which is also the greatest value.`, example: "50" },
+        mostReports,
+      ),
+      cursor: text({
+        help: "Begins after a row: `next` of the page before.",
+        example: "Wy0yMDMwMiwiY29sYWItZ3B1MSJd",
+      }),
+      format,
+    },
+    answer: { "application/json": reports, [csv]: "text" },
+    refuses: ["bad_request", "busy"],
+  }),
+  getReport: ofReports({
+    path: "/api/v1/reports/{node}/{date}",
+    summary: "One daily report with the rows of every card",
+    description: "The same figures as its files.",
+    params: reportName,
+    answer: { "application/json": reportDetails },
+    refuses: ["bad_request", "report_unknown", "busy"],
+  }),
+  getReportPage: ofReports({
+    path: "/api/v1/reports/{node}/{date}/page",
+    summary: "One daily report as a page to print",
+    description: "HTML that needs nothing else: charts are SVG in it, and it has no script.",
+    params: {
+      ...reportName,
+      lang: choice(["en", "zh-CN", "zh-TW"], { help: "Language of the page. Default: `en`.", example: "zh-TW" }),
+    },
+    answer: { "text/html": "text" },
+    refuses: ["bad_request", "report_unknown", "busy"],
+  }),
+  getReportFile: ofReports({
+    path: "/api/v1/reports/{node}/{date}/{file}",
+    // Other names are not those of a report's files.
+    pattern: "/api/v1/reports/:node/:date/:file{[a-z0-9]+_[0-9-]+\\.(?:csv|txt)}",
+    summary: "A file of a daily report, byte for byte",
+    description:
+      "Where `privacy.users` hides the users, `average` and `summary`, which name them, are only for clients with an account or a token; `gpu` files name nobody.",
+    params: {
+      ...reportName,
+      file: required(
+        "name a file",
+        text({
+          help: "`gpuN_DATE.csv`, `average_DATE.csv` or `summary_DATE.txt`, with the same day as the path.",
+          example: "average_2025-08-01.csv",
+        }),
+      ),
+    },
+    answer: { "text/csv": "bytes", "text/plain": "bytes" },
+    refuses: ["bad_request", "report_unknown", "busy"],
   }),
 } as const satisfies Routes;

@@ -3,6 +3,7 @@ import { type Account, accountKey, type BookWriter } from "../book/book.ts";
 import type { ActionName } from "../desk.ts";
 import { Fault } from "../fault.ts";
 import { checkPassword, hashPassword, verifyPassword } from "../password.ts";
+import { isShelf } from "../report/shelf.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { sessionRoutes } from "../route/session.ts";
 import { hashOf, newSecret } from "../secret.ts";
@@ -49,9 +50,11 @@ class SignInDesk {
     this.#hub = hub;
   }
 
-  me({ c, by, head }: SignInRequest<"me">): Response {
-    const { book, identity, roster, url } = this.#hub;
+  async me({ c, by, head }: SignInRequest<"me">): Promise<Response> {
+    const { book, identity, roster, url, reports } = this.#hub;
     const open = identity.open();
+    const { nodes: reported, folder } = reports();
+    const hasReports = may(by, "read", open) && (reported.length > 0 || (await isShelf(folder)));
     const nodes = may(by, "admin") ? roster.nodes() : undefined;
     return c.json({
       kind: by.kind,
@@ -60,6 +63,7 @@ class SignInDesk {
       session: by.credential === "session",
       encrypted: identity.isSecure(head) || isLocal(head),
       accounts: book.accounts().length > 0,
+      ...(hasReports && { reports: true }),
       ...(nodes && { waiting: nodes.filter(({ state }) => state === "waiting").length, url: url() }),
     });
   }

@@ -7,15 +7,17 @@ import { Fleet, type SeenHost } from "./v1/fleet.ts";
 import { choose, freeCell, freeColumns, freeRow, isOffered, usesOf } from "./v1/free.ts";
 import { hostCell, hostColumns, hostDetails, hostRow } from "./v1/host.ts";
 import { lazily, listed, pageOf } from "./v1/list.ts";
+import { Reports } from "./v1/report.ts";
 import { Holders, holderPosition, userCell, userColumns, userRow } from "./v1/user.ts";
 import type { View } from "./view.ts";
 
-/** `/api/v1`: hosts, cards and users as they are now, for people and programs. */
+/** `/api/v1`: hosts, cards and users as they are now, and daily reports, for people and programs. */
 export const v1: View = {
   name: "v1",
   table: {},
   async open(hub) {
     const seen = { log: hub.log, fleet: new Fleet(hub) };
+    const reports = new Reports(hub);
     return {
       routes: serve(v1Routes, {
         listHosts: (request) => listHosts(seen, request),
@@ -23,6 +25,10 @@ export const v1: View = {
         listGpus: (request) => listGpus(seen, request),
         findFree: (request) => findFree(seen, request),
         listUsers: (request) => listUsers(seen, request),
+        listReports: (request) => reports.list(request),
+        getReport: (request) => reports.details(request),
+        getReportPage: (request) => reports.page(request),
+        getReportFile: (request) => reports.file(request),
       }),
       close: async () => {},
     };

@@ -28,8 +28,10 @@ function loaded(name: string, later?: (name: string) => boolean, found = new Set
 
 /** Scripts of accounts and administration, which nobody loads without signing in. */
 const isAdministration = (name: string): boolean => /^(account|admin|link|sign-in)-/.test(name);
+/** Those of daily reports, which nobody loads without any. */
+const isReports = (name: string): boolean => /^reports?-/.test(name);
 
-test("the fleet page is at most 60 KB compressed, everything with charts at most 100 KB, administration at most 25 KB more", () => {
+test("the fleet page is at most 60 KB compressed, everything with charts at most 100 KB, administration at most 25 KB more, reports at most 8 KB more", () => {
   const html = read("index.html");
   const script = /src="([^"]+\.js)"/.exec(html)?.[1] ?? "";
   const style = /href="([^"]+\.css)"/.exec(html)?.[1] ?? "";
@@ -37,20 +39,32 @@ test("the fleet page is at most 60 KB compressed, everything with charts at most
   // Nobody loads a second language.
   const languages = names.filter((name) => /^zh-.*\.js$/.test(name)).sort((a, b) => packed([a]) - packed([b]));
   expect(languages).toHaveLength(2);
-  const viewers = loaded(script, (name) => name !== languages[0] && !isAdministration(name));
+  const viewers = loaded(script, (name) => name !== languages[0] && !isAdministration(name) && !isReports(name));
   const all = packed([...viewers, style]);
-  const further = names.filter((name) => /\.(js|css)$/.test(name) && ![...viewers, style, languages[0]].includes(name));
+  const others = names.filter((name) => /\.(js|css)$/.test(name) && ![...viewers, style, languages[0]].includes(name));
+  const reportTexts = others
+    .filter((name) => /^report-(en|zh)\b.*\.js$/.test(name))
+    .sort((a, b) => packed([b]) - packed([a]));
+  expect(reportTexts).toHaveLength(3);
+  const reports = packed(others.filter((name) => isReports(name) && !reportTexts.slice(1).includes(name)));
+  const further = others.filter((name) => !isReports(name));
   const texts = further.filter((name) => /^admin-(en|zh)\b/.test(name)).sort((a, b) => packed([b]) - packed([a]));
   expect(texts).toHaveLength(3);
   const administration = packed(further.filter((name) => !texts.includes(name) || name === texts[0]));
-  const [fleet, charts, more] = [first, all, administration].map((bytes) => (bytes / 1000).toFixed(1));
-  console.log(`fleet ${fleet} KB, with charts ${charts} KB, administration ${more} KB`);
+  const sizes = { fleet: first, "with charts": all, administration, reports };
+  console.log(
+    Object.entries(sizes)
+      .map(([name, bytes]) => `${name} ${(bytes / 1000).toFixed(1)} KB`)
+      .join(", "),
+  );
   expect(first).toBeGreaterThan(20_000);
   expect(first).toBeLessThanOrEqual(60_000);
   expect(all).toBeGreaterThan(first + 30_000);
   expect(all).toBeLessThanOrEqual(100_000);
   expect(administration).toBeGreaterThan(10_000);
   expect(administration).toBeLessThanOrEqual(25_000);
+  expect(reports).toBeGreaterThan(2000);
+  expect(reports).toBeLessThanOrEqual(8000);
 });
 
 test("the page names no other host and holds no inline script", () => {

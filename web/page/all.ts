@@ -15,6 +15,7 @@ interface Page {
 }
 
 const admin = () => import("./admin.tsx");
+const reports = (): string => text.value.reports;
 const administration = (): string => text.value.administration;
 
 /** Every page. The first is the home page; a path comes before another that also matches its addresses. */
@@ -25,6 +26,18 @@ export const pages: readonly [Page, ...Page[]] = [
     needs: "read",
     Show: lazy(async () => (await import("./host.tsx")).HostPage),
     title: ({ name = "" }) => name,
+  },
+  {
+    path: "/reports",
+    needs: "read",
+    Show: lazy(async () => (await import("./reports.tsx")).openReports()),
+    title: reports,
+  },
+  {
+    path: "/reports/:node/:date",
+    needs: "read",
+    Show: lazy(async () => (await import("./reports.tsx")).openReport()),
+    title: ({ node = "", date = "" }) => `${node} ${date}`,
   },
   {
     path: "/link",

@@ -5,6 +5,7 @@ import { loadWithRetry } from "../ask.ts";
 import { errorText, loadAdminText, text } from "../language.ts";
 import { reload } from "../renew.ts";
 import { loadSheet } from "../sheet.ts";
+import adminSheet from "../style/admin.css?href";
 
 /** Component that is loaded when it is first shown, with retries and a message meanwhile. */
 export function lazy<P extends object>(load: () => Promise<FunctionComponent<P>>): FunctionComponent<P> {
@@ -45,5 +46,5 @@ export function lazy<P extends object>(load: () => Promise<FunctionComponent<P>>
 
 /** The same for a part of accounts or administration, with their texts and styles. */
 export function lazyAdmin<P extends object>(load: () => Promise<FunctionComponent<P>>): FunctionComponent<P> {
-  return lazy(async () => (await Promise.all([load(), loadAdminText(), loadSheet()]))[0]);
+  return lazy(async () => (await Promise.all([load(), loadAdminText(), loadSheet(adminSheet)]))[0]);
 }

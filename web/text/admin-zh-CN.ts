@@ -3,7 +3,7 @@ import { faults, troubleTexts } from "./admin-zh-CN/trouble.ts";
 
 export const adminZhCN: ForeignAdminText = {
   notEncrypted: "连接没有加密：同一网络中的其他人可能看到密码。",
-  noAccounts: "还没有账号。请在 hub 所在的机器上运行 gohm account link，它会输出一个链接，用来创建第一个管理员。",
+  noAccounts: "还没有账号。请在 hub 所在的机器上运行 gohm account link，它会输出创建第一个管理员的链接。",
   name: "名称",
   password: "密码",
   busy: "正在验证…",
@@ -119,16 +119,14 @@ export const adminZhCN: ForeignAdminText = {
     crowd: "连接过多",
   },
   refusalAdvice: {
-    token:
-      "这台机器已被删除、令牌已被重置，或者上报到了错误的 hub。请在那台机器上删除令牌文件并重启 agent，或停止 agent。",
+    token: "这台机器已被删除、令牌已被重置，或者上报到了错误的 hub。请在那台机器上删除令牌文件并重启 agent。",
     sender:
       "请在 hub 设置的 push.logger 中加入它所在的网段，或为它配置“上报”用途的令牌；如果这个名称属于另一台机器，请换一个 client_name。",
     secret: "请为它配置注册密钥，或“注册”用途的令牌。",
     taken: "如果它就是这个名称的主机，请重置该主机的令牌或开放名称；否则请用另一个 --hostname 启动它的 agent。",
     full: "请批准或删除等待中的主机，或为它配置“注册”用途的令牌。",
     rate: "它会自动重试。",
-    format:
-      "请检查那里运行的是什么程序、它的主机名，以及它使用的 hub 地址（--server，Logger 客户端则为 server_host）。",
+    format: "请检查那里运行的是什么程序、它的主机名，以及它使用的 hub 地址（--server 或 server_host）。",
     name: "请把这个名称加入 hub 设置中的 hub.hosts，或让那台机器使用 hub 的 IP 地址。",
     slow: "请检查那台机器与 hub 之间的网络，以及那里运行的是什么程序。",
     crowd: "如果不认识这个地址，请在防火墙中阻止它。",
@@ -188,7 +186,7 @@ export const adminZhCN: ForeignAdminText = {
     "这台机器将无法继续上报。要重新连接，请在机器上删除 agent 的令牌文件（路径见其日志）并重新启动 agent，这个主机名可以重新注册一次，批准状态保留。",
   openHint: "logger 的客户端没有令牌。要改用 agent，请开放名称。",
   openName: "开放名称",
-  openEffect: "下一个以这个主机名注册的 agent（hmonitor --server）就是这台主机，之前照常接收记录。",
+  openEffect: "下一个以这个主机名注册的 agent 就是这台主机，之前照常接收记录。",
   deleteHint: "如果机器已经不在了，可以删除这台主机。",
   rejectHint: "不是你们的机器？可以把它删除。",
   inFile: (path) => `这台主机写在 hub 所在机器的 ${path} 里，在这里保存会修改该文件中的地址、分组和标签。`,

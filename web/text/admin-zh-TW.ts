@@ -3,7 +3,7 @@ import { faults, troubleTexts } from "./admin-zh-TW/trouble.ts";
 
 export const adminZhTW: ForeignAdminText = {
   notEncrypted: "連線沒有加密：同一網路中的其他人可能看到密碼。",
-  noAccounts: "還沒有帳號。請在 hub 所在的機器上執行 gohm account link，它會輸出一個連結，用來建立第一個管理員。",
+  noAccounts: "還沒有帳號。請在 hub 所在的機器上執行 gohm account link，它會輸出建立第一個管理員的連結。",
   name: "名稱",
   password: "密碼",
   busy: "正在驗證…",
@@ -119,16 +119,14 @@ export const adminZhTW: ForeignAdminText = {
     crowd: "連線過多",
   },
   refusalAdvice: {
-    token:
-      "這台機器已被刪除、權杖已被重設，或者回報到了錯誤的 hub。請在那台機器上刪除權杖檔案並重新啟動 agent，或停止 agent。",
+    token: "這台機器已被刪除、權杖已被重設，或者回報到了錯誤的 hub。請在那台機器上刪除權杖檔案並重新啟動 agent。",
     sender:
       "請在 hub 設定的 push.logger 中加入它所在的網段，或為它設定「回報」用途的權杖；如果這個名稱屬於另一台機器，請換一個 client_name。",
     secret: "請為它設定註冊金鑰，或「註冊」用途的權杖。",
     taken: "如果它就是這個名稱的主機，請重設該主機的權杖或開放名稱；否則請用另一個 --hostname 啟動它的 agent。",
     full: "請核准或刪除等待中的主機，或為它設定「註冊」用途的權杖。",
     rate: "它會自動重試。",
-    format:
-      "請檢查那裡執行的是什麼程式、它的主機名稱，以及它使用的 hub 位址（--server，Logger 用戶端則為 server_host）。",
+    format: "請檢查那裡執行的是什麼程式、它的主機名稱，以及它使用的 hub 位址（--server 或 server_host）。",
     name: "請把這個名稱加入 hub 設定中的 hub.hosts，或讓那台機器使用 hub 的 IP 位址。",
     slow: "請檢查那台機器與 hub 之間的網路，以及那裡執行的是什麼程式。",
     crowd: "如果不認識這個位址，請在防火牆中封鎖它。",
@@ -188,7 +186,7 @@ export const adminZhTW: ForeignAdminText = {
     "這台機器將無法繼續回報。要重新連線，請在機器上刪除 agent 的權杖檔案（路徑見其日誌）並重新啟動 agent，這個主機名稱可以重新註冊一次，核准狀態保留。",
   openHint: "logger 的用戶端沒有權杖。要改用 agent，請開放名稱。",
   openName: "開放名稱",
-  openEffect: "下一個以這個主機名稱註冊的 agent（hmonitor --server）就是這台主機，之前照常接收記錄。",
+  openEffect: "下一個以這個主機名稱註冊的 agent 就是這台主機，之前照常接收記錄。",
   deleteHint: "如果機器已經不在了，可以刪除這台主機。",
   rejectHint: "不是你們的機器？可以把它刪除。",
   inFile: (path) => `這台主機寫在 hub 所在機器的 ${path} 裡，在這裡儲存會修改該檔案中的位址、群組和標籤。`,

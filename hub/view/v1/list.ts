@@ -35,11 +35,22 @@ interface PageWish {
 export function pageOf<T>(rows: readonly T[], positionOf: (row: T) => Position, wish: PageWish): Page<T> {
   const { limit = mostRows, cursor } = wish;
   const after = cursor === undefined ? undefined : decode(cursor);
-  const at = after === undefined ? 0 : rows.findIndex((row) => compare(positionOf(row), after) > 0);
-  const shown = at < 0 ? [] : rows.slice(at, at + limit);
+  const at = after === undefined ? 0 : firstAfter(rows, (row) => compare(positionOf(row), after) > 0);
+  const shown = rows.slice(at, at + limit);
   const last = shown.at(-1);
   const isLast = last === undefined || at + limit >= rows.length;
   return { rows: shown, total: rows.length, next: isLast ? null : encode(positionOf(last)) };
+}
+
+/** Place of the first row that lies behind a position, by halves: a list may have very many. */
+function firstAfter<T>(rows: readonly T[], isAfter: (row: T) => boolean): number {
+  let [low, high] = [0, rows.length];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (isAfter(rows[middle] as T)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 const encode = (position: Position): string => Buffer.from(JSON.stringify(position)).toString("base64url");
@@ -145,7 +156,7 @@ export function* jsonTexts(object: Readonly<Record<string, unknown>>): Generator
 }
 
 /** Joins texts to pieces of bytes. */
-async function* pieces(texts: Iterable<string>): AsyncGenerator<Uint8Array> {
+export async function* pieces(texts: Iterable<string>): AsyncGenerator<Uint8Array> {
   let text = "";
   for (const one of texts) {
     text += one;

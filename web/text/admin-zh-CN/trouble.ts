@@ -62,5 +62,5 @@ export const troubleTexts: ForeignAdminText["troubleTexts"] = {
   other_history: ({ hostname, until }) =>
     `历史中已有名为“${hostname}”的数据（导入的，或来自另一台机器），截至 ${time(until)}。批准之后，这台机器的数据会并入其中；在此之前只显示，不保存。`,
   client_history: ({ hostname, until }) =>
-    `历史中已有名为“${hostname}”的数据（导入的，或来自另一台机器），截至 ${time(until)}。批准之前，这个客户端的记录只显示，不保存；客户端会保留这些记录，批准之后全部补发。`,
+    `历史中已有名为“${hostname}”的数据（导入的，或来自另一台机器），截至 ${time(until)}。批准之前只显示，不保存；批准之后，客户端会全部补发。`,
 };

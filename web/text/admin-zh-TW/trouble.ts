@@ -62,5 +62,5 @@ export const troubleTexts: ForeignAdminText["troubleTexts"] = {
   other_history: ({ hostname, until }) =>
     `歷史中已有名為「${hostname}」的資料（匯入的，或來自另一台機器），截至 ${time(until)}。核准之後，這台機器的資料會併入其中；在此之前只顯示，不儲存。`,
   client_history: ({ hostname, until }) =>
-    `歷史中已有名為「${hostname}」的資料（匯入的，或來自另一台機器），截至 ${time(until)}。核准之前，這個用戶端的記錄只顯示，不儲存；用戶端會保留這些記錄，核准之後全部補送。`,
+    `歷史中已有名為「${hostname}」的資料（匯入的，或來自另一台機器），截至 ${time(until)}。核准之前只顯示，不儲存；核准之後，用戶端會全部補送。`,
 };

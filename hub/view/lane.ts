@@ -1,5 +1,5 @@
-import { Fault } from "../../fault.ts";
-import { Turns } from "../turns.ts";
+import { Fault } from "../fault.ts";
+import { Turns } from "./turns.ts";
 
 /** Most questions that are worked on at the same time: all read the same history, and share one processor. */
 const working = { total: 4, perAddress: 2 } as const;
