@@ -30,6 +30,7 @@ const benches = await Promise.all([
   import("./delay.bench.ts"),
   import("./history.bench.ts"),
   import("./hub.bench.ts"),
+  import("./report.bench.ts"),
   import("./usage.bench.ts"),
 ]);
 

@@ -5,6 +5,7 @@ import { backupRoutes } from "../hub/route/backup.ts";
 import { docsRoutes } from "../hub/route/docs.ts";
 import { documentRoutes } from "../hub/route/document.ts";
 import { feedRoutes } from "../hub/route/feed.ts";
+import { intervalRoutes } from "../hub/route/interval.ts";
 import { loggerReceiveRoutes } from "../hub/route/logger.ts";
 import { loggerQueryRoutes } from "../hub/route/logger-query.ts";
 import { pageRoutes } from "../hub/route/page.ts";
@@ -21,6 +22,7 @@ export const routes: Routes = {
   ...v1Routes,
   ...v1HistoryRoutes,
   ...restRoutes,
+  ...intervalRoutes,
   ...feedRoutes,
   ...sessionRoutes,
   ...adminRoutes,

@@ -12,8 +12,8 @@ export function missingPrometheus(): string | undefined {
   return there ? undefined : "the package prometheus is not installed";
 }
 
-/** Finds a free port: Prometheus does not print which one it listens on. */
-async function freePort(): Promise<number> {
+/** Finds a free port, for a program that does not print which one it listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

@@ -9,6 +9,7 @@ import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { machine, type PlayedHost, playHost } from "../host.ts";
 import { type HubFolder, hubFolder, type RunningHub, startHub } from "../hub.ts";
 import { start, top } from "../program.ts";
+import { writeFiles } from "../report/written.ts";
 
 const python = "/usr/bin/python3";
 const able = existsSync("/usr/lib/python3/dist-packages/jsonschema");
@@ -36,6 +37,11 @@ describe.skipIf(!able)("a Python client made of the document (python3-jsonschema
       const made = create(HostInfoSchema, machine(Date.now()));
       for (const gpu of made.gpus.slice(0, 1)) gpu.uuid = "GPU-5f0c8c1e";
       return made;
+    });
+    const card = { card: 1, rows: [[1_754_007_000, 7, 9]] as const, user: "alice" };
+    writeFiles(join(at.data, "reports"), {
+      ...{ node: "colab-gpu1", date: "2025-08-01", format: () => "2025-08-01 00:10:00" },
+      cards: Array.from({ length: 8 }, () => card),
     });
     at.write({ servers: { gpu1: node.address }, poll: { interval: 1 } });
     hub = await startHub(at);
