@@ -8,7 +8,8 @@ import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
 import { Model, valuesOf } from "../../test/model.ts";
-import { viewOf } from "../../test/view.ts";
+import { writeFiles } from "../../test/report/written.ts";
+import { noReports, viewOf } from "../../test/view.ts";
 import { systemClock } from "../clock.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
@@ -25,6 +26,7 @@ let open: RunningView[];
 let web: WebServer;
 let paths: string[];
 const lines: string[] = [];
+const report = { card: 1, rows: [[1_754_007_000, 7, 9]] as const, user: "alice" };
 const live = new Live(Date.now);
 
 beforeAll(async () => {
@@ -40,7 +42,9 @@ beforeAll(async () => {
     model.append({ host: "a", at: Date.now() - 1000 * i, devices: [{ ...card, values }] });
   }
   const log = { ...silent, error: (line: string) => void lines.push(line) };
-  const hub = viewOf({ live, history: model, clock: systemClock, log, web: folder });
+  writeFiles(folder, { node: "n", date: "2025-08-01", format: () => "2025-08-01 00:10:00", cards: [report] });
+  const reports = () => ({ ...noReports(), folder });
+  const hub = viewOf({ live, history: model, clock: systemClock, log, web: folder, reports });
   open = [await feed.open(hub, {}), await rest.open(hub, {}), await v1.open(hub, {}), await page.open(hub, {})];
   const app = application(open, { log: hub.log, entry: hub.identity });
   // Every route that the views have, with something to fill its parameters.
@@ -53,6 +57,11 @@ beforeAll(async () => {
     "/api/v1/history": "/api/v1/history?host=a&metric=gpu_power&from=0",
     "/api/v1/fleet/history": "/api/v1/fleet/history?metric=gpu_power&from=0",
     "/api/v1/hosts/:name": "/api/v1/hosts/a",
+    "/api/history/intervals": "/api/history/intervals?host=a&from=1754006400000&to=1754092800000",
+    "/api/v1/reports/:node/:date": "/api/v1/reports/n/2025-08-01",
+    "/api/v1/reports/:node/:date/page": "/api/v1/reports/n/2025-08-01/page",
+    "/api/v1/reports/:node/:date/:file{[a-z0-9]+_[0-9-]+\\.(?:csv|txt)}":
+      "/api/v1/reports/n/2025-08-01/gpu0_2025-08-01.csv",
   };
   paths = app.routes.map(({ path }) => filled[path] ?? path);
   web = await listen(app, { address: "127.0.0.1:0", names: () => ["gpus.lab.example"], log: silent });
@@ -136,7 +145,7 @@ function refused(answer: RawAnswer, status: number, code: string, path = ""): vo
 }
 
 test("there is a request for every route", () => {
-  expect(paths).toHaveLength(20);
+  expect(paths).toHaveLength(25);
   expect(paths.join()).not.toMatch(/[*{:]/);
 });
 

@@ -39,7 +39,9 @@ describe.skipIf(reason !== undefined)(`a real Netdata${reason ? `: ${reason}` : 
     const window = { after: now() - 30, before: now() - 1, stepSec: 1 };
     const reply = await reader.rows(metric, card, models, window, signal);
     if (reply.state !== "ok") return [];
-    return [...reply.value.rows.values()].map((values) => values.map((value) => value?.source ?? String(value?.value)).join());
+    return [...reply.value.rows.values()].map((values) =>
+      values.map((value) => value?.source ?? String(value?.value)).join(),
+    );
   }
 
   test("its list of charts has the cards, and which of their charts there are", async () => {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -41,6 +41,21 @@ test("a sample can be read before it is written, after it, after a restart and a
   expect(await pairs(two, temperature())).toEqual(wanted);
 });
 
+test("ready is after the write of all that was appended before it, each time, also where several ask at once", async () => {
+  const one = scene.open();
+  for (let i = 0; i < 3; i++) {
+    one.append(poll(start + 2 * i * 1000, temp(i)));
+    const first = one.ready();
+    one.append(poll(start + (2 * i + 1) * 1000, temp(i)));
+    await Promise.all([first, one.ready()]);
+    const copy = new StoreFixture();
+    for (const name of readdirSync(scene.folder)) copyFileSync(join(scene.folder, name), join(copy.folder, name));
+    copy.now = scene.now;
+    expect(await pairs(copy.open(), temperature())).toHaveLength(2 * (i + 1));
+    copy.remove();
+  }
+});
+
 test("what was flushed is there after the process was killed, without any closing", async () => {
   const one = scene.open();
   for (let i = 0; i < 50; i++) one.append(poll(start + i * 1000, temp(i)));
@@ -48,9 +63,7 @@ test("what was flushed is there after the process was killed, without any closin
   const before = await pairs(one, temperature());
   // Nothing of the first one goes on; its lock goes with its process, which a copy of the folder stands for.
   const copy = new StoreFixture();
-  for (const name of readdirSync(scene.folder)) {
-    writeFileSync(join(copy.folder, name), (await import("node:fs")).readFileSync(join(scene.folder, name)));
-  }
+  for (const name of readdirSync(scene.folder)) copyFileSync(join(scene.folder, name), join(copy.folder, name));
   copy.now = scene.now;
   const two = copy.open();
   expect(await pairs(two, temperature())).toEqual(before);
