@@ -114,7 +114,10 @@ function open(path: string, log: Log, check: (file: File) => void): File {
     // After the change to WAL: a check before it keeps the file locked against checkpoints (SQLite 3.5x).
     if (size < quickBytes || !ended) checkPages(file);
     if (version === 0) migrate(file, first);
-    if (version === first) return upgraded(file, { path, log, check });
+    if (version === first) {
+      checkFirst(file);
+      return upgraded(file, { path, log, check });
+    }
     if (version > first) {
       checkTables(file, version);
       migrate(file, version);
@@ -184,6 +187,12 @@ function tables(version: number): string {
 function checkTables(file: File, version: number): void {
   if (definitionsOf(file) === tables(version)) return;
   throw databaseError("its tables are not those of its version", "SQLITE_CORRUPT");
+}
+
+/** Checks that a file has a table that only the first schema has: else its version is damaged. @throws SqliteError */
+function checkFirst(file: File): void {
+  const found = file.prepare("SELECT count(*) FROM sqlite_schema WHERE name = 'layout'").pluck().get();
+  if (found === 0) throw databaseError("its tables are not those of its version", "SQLITE_CORRUPT");
 }
 
 function checkPages(file: File): void {
