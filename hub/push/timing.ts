@@ -18,7 +18,7 @@ export class TimingRecord {
     this.#known = known;
   }
 
-  /** @returns what the book must be told; undefined for a timing that is about the same */
+  /** @returns what the book must store; undefined if the timing has hardly changed */
   take({ intervalMs = this.#known.intervalMs, clock }: Timing): Timing | undefined {
     if (isNear(this.#known.intervalMs, intervalMs) && isSame(this.#known.clock, clock)) return undefined;
     this.#known = { intervalMs, clock };

@@ -143,7 +143,7 @@ export const v1Routes = {
   listReports: ofReports({
     path: "/api/v1/reports",
     summary: "Daily reports by day and node, with their averages",
-    description: `The latest day first, then in the order of the nodes' names. Figures are those of the files in the folder of the reports (docs/reports.md), whoever wrote them. A page has ${mostReports} rows at most; the header Link names the next one. The answer has an entity tag, made of its content.`,
+    description: `The latest day first, then in the order of the nodes' names. Figures are read from the files in the report folder (docs/reports.md), also from files that another program wrote. A page has ${mostReports} rows at most; the header Link names the next one. The answer has an entity tag, made of its content.`,
     params: {
       from: day({ help: "First day: YYYY-MM-DD.", example: "2025-07-01" }),
       to: day({ help: "Last day; it is included.", example: "2025-08-31" }),
