@@ -49,10 +49,10 @@ export const report: Command = {
     { name: "node", value: "NAME", help: "Only this node, and its tasks; may be repeated.", many: true },
   ],
   exits: {
-    0: "the report of at least one node is complete, or the tasks were printed",
+    0: "the report of at least one node has all rows that the day has until now, also if they are there from before, or the tasks were printed",
     1: "the date or the settings cannot be used",
     2: "the command line cannot be understood",
-    [none]: "no node's report is complete: what there is was written",
+    [none]: "no node's report has all rows, or none can be written: what there is was written",
     [interrupted]: "interrupted by Ctrl-C",
   },
   async run(context) {
@@ -149,7 +149,7 @@ class Run {
       onNode: (outcome) => {
         for (const words of outcome.issues) this.#say(`${outcome.node}: ${lineOf(words)}`, true);
         // The table has those that are complete.
-        if (!this.#line.isDrawn || outcome.state !== "complete") this.#say(summaryOf(outcome));
+        if (!this.#line.isDrawn || outcome.state !== "complete" || !outcome.written) this.#say(summaryOf(outcome));
       },
     });
   }

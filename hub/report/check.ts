@@ -18,21 +18,24 @@ const mostNamed = 8;
 const mostReports = 7;
 
 /** What the rows of a node and day are. */
-export interface Checked {
-  /** True if no card has any row. */
-  readonly isEmpty: boolean;
+interface Checked {
   /** Intervals of all cards with rows, of those that are expected up to now. */
   readonly rows: number;
   readonly expected: number;
   readonly issues: readonly DataIssue[];
 }
 
+/** True if no card has any row. */
+export const isEmptyDay = ({ cards }: Pick<NodeDay, "cards">): boolean =>
+  cards.every(({ rows = [] }) => rows.length === 0);
+
 /**
  * Checks the data of a node.
  * @param until Unix seconds: rows of intervals that ended up to then are expected
  * @param last the last report of the node, whose cards are looked for
  */
-export function checkDay({ day, cards }: NodeDay, until: number, last: ReportFigures | undefined): Checked {
+export function checkDay(nodeDay: NodeDay, until: number, last: ReportFigures | undefined): Checked {
+  const { day, cards } = nodeDay;
   const wanted = expectedRows(day, until).length;
   const lacking = cards.flatMap((card) => {
     // Rows of a source with another step are not at the ends of the intervals.
@@ -42,14 +45,12 @@ export function checkDay({ day, cards }: NodeDay, until: number, last: ReportFig
   });
   const missing = lacking.reduce((sum, { missing }) => sum + missing, 0);
   const expected = wanted * Math.max(1, cards.length);
-  const isEmpty = cards.every(({ rows = [] }) => rows.length === 0);
   const gpus = list(lacking.map(({ card }) => gpuOf(card)));
   return {
-    isEmpty,
     rows: cards.length === 0 ? 0 : expected - missing,
     expected,
     issues: [
-      ...(missing > 0 && !isEmpty ? [issue("rows_missing", { gpus, missing, expected })] : []),
+      ...(missing > 0 && !isEmptyDay(nodeDay) ? [issue("rows_missing", { gpus, missing, expected })] : []),
       ...outOfRange(cards),
       ...goneCards(cards, last),
     ],

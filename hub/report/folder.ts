@@ -1,6 +1,6 @@
 // Writes the files of a report: whole or not at all, beside their place first, and never less than what is there (decision 68).
 import { constants, type Stats } from "node:fs";
-import { type FileHandle, lstat, mkdir, open, rename, rm, rmdir, stat } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, rename, rm, rmdir, stat, utimes } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { serverNameWanted } from "../servers.ts";
@@ -15,6 +15,16 @@ export interface Written {
   readonly written: boolean;
   /** Indices of the GPUs whose rows were kept, as there are more of them. */
   readonly kept: readonly number[];
+  /** Cards with their rows as the files have them now. */
+  readonly cards: readonly ReportCard[];
+}
+
+export interface WriteOptions {
+  /**
+   * True if the source did not answer: then the files that are there get users and cards only, and their folder keeps its time,
+   * which says when its source was asked last.
+   */
+  readonly isUnasked?: boolean;
 }
 
 /** Name of a folder in that of a day: files are made in it, and only by one program at a time. */
@@ -30,7 +40,12 @@ const waitMs = 50;
  * while no task of the day is known. If it fails, all files are as they were.
  * @throws Error of the file system, with its code; Error if there is something else at a place
  */
-export async function writeReport(folder: string, nodeDay: NodeDay, tasks: DayTasks): Promise<Written> {
+export async function writeReport(
+  folder: string,
+  nodeDay: NodeDay,
+  tasks: DayTasks,
+  { isUnasked = false }: WriteOptions = {},
+): Promise<Written> {
   const { node, day } = nodeDay;
   const folders = foldersOf(folder, node.name, day.date);
   if (folders === undefined) {
@@ -40,7 +55,8 @@ export async function writeReport(folder: string, nodeDay: NodeDay, tasks: DayTa
   const made: string[] = [];
   try {
     for (const path of folders) if (await makeFolder(path, owner)) made.unshift(path);
-    return await writeInto(folder, folders[1], owner, nodeDay, tasks);
+    const place: Place = { folder, path: folders[1], owner };
+    return isUnasked ? await keepingTime(place, nodeDay, tasks) : await writeInto(place, nodeDay, tasks);
   } catch (error) {
     // Folders that were made for nothing. One in which something is stays.
     for (const path of made) await rmdir(path).catch(() => undefined);
@@ -48,13 +64,48 @@ export async function writeReport(folder: string, nodeDay: NodeDay, tasks: DayTa
   }
 }
 
-async function writeInto(
-  folder: string,
-  path: string,
-  owner: Stats,
-  nodeDay: NodeDay,
-  tasks: DayTasks,
-): Promise<Written> {
+/** Where a report is written. */
+interface Place {
+  /** Of reports. */
+  readonly folder: string;
+  /** Of the node and day. */
+  readonly path: string;
+  readonly owner: Stats;
+}
+
+/** Writes a report, and leaves the time of its folder as it is. */
+async function keepingTime(place: Place, nodeDay: NodeDay, tasks: DayTasks): Promise<Written> {
+  const { path } = place;
+  const { atime, mtime } = await stat(path);
+  const setTime = async (): Promise<boolean> =>
+    await utimes(path, atime, mtime).then(
+      () => true,
+      () => false,
+    );
+  // Only its owner can: else rows that the source still has would never be asked for.
+  if (!(await setTime())) {
+    const report = await readReport(place.folder, nodeDay.node.name, nodeDay.day.date);
+    return { written: false, ...fuller(nodeDay, report?.figures) };
+  }
+  try {
+    const { changed, kept, cards } = await writeFiles(place, nodeDay, tasks);
+    return { written: changed, kept, cards };
+  } finally {
+    await setTime();
+  }
+}
+
+async function writeInto(place: Place, nodeDay: NodeDay, tasks: DayTasks): Promise<Written> {
+  const { changed, kept, cards } = await writeFiles(place, nodeDay, tasks);
+  return { written: changed || kept.length === 0, kept, cards };
+}
+
+interface Changed extends Fuller {
+  /** True if a file was written. */
+  readonly changed: boolean;
+}
+
+async function writeFiles({ folder, path, owner }: Place, nodeDay: NodeDay, tasks: DayTasks): Promise<Changed> {
   const part = join(path, partial);
   await take(part, owner);
   try {
@@ -63,17 +114,21 @@ async function writeInto(
     const there = report?.figures;
     // Its files have the names of other GPUs of this form.
     if (there !== undefined && there.rows > 0 && report?.isByCard) {
-      return { written: false, kept: there.cards.map(({ index }) => index) };
+      return {
+        changed: false,
+        kept: there.cards.map(({ index }) => index),
+        cards: there.cards.map((one) => cardOf(one)),
+      };
     }
-    const { merged, kept } = fuller(nodeDay, there);
+    const { cards, kept } = fuller(nodeDay, there);
     const own = new Set(kept.map((index) => gpuFile(index, date)));
     const known = await knownTasks(path, date, tasks, there);
-    const changed: ReportFile[] = [];
-    for await (const file of filesOf(merged, tasks, known)) {
-      if (!own.has(file.name) && !(await isThere(path, file))) changed.push(file);
+    const files: ReportFile[] = [];
+    for await (const file of filesOf({ ...nodeDay, cards }, tasks, known)) {
+      if (!own.has(file.name) && !(await isThere(path, file))) files.push(file);
     }
-    await replace(path, part, changed, owner);
-    return { written: changed.length > 0 || kept.length === 0, kept };
+    await replace(path, part, files, owner);
+    return { changed: files.length > 0, kept, cards };
   } finally {
     await rm(part, { recursive: true, force: true });
   }
@@ -181,8 +236,13 @@ async function take(part: string, owner: Stats): Promise<void> {
   }
 }
 
-/** A report with the cards that are there already, and of each card the rows that are there, if they are more. */
-function fuller(nodeDay: NodeDay, there: ReportFigures | undefined): { merged: NodeDay; kept: number[] } {
+interface Fuller {
+  readonly cards: readonly ReportCard[];
+  readonly kept: readonly number[];
+}
+
+/** The cards of a report with those that are there already, and of each card the rows that are there, if they are more. */
+function fuller(nodeDay: NodeDay, there: ReportFigures | undefined): Fuller {
   const cards = new Map(nodeDay.cards.map((card) => [card.index, card]));
   const kept: number[] = [];
   for (const old of there?.cards ?? []) {
@@ -191,11 +251,10 @@ function fuller(nodeDay: NodeDay, there: ReportFigures | undefined): { merged: N
     else if (card !== undefined) continue;
     cards.set(old.index, cardOf(old, card));
   }
-  const all = [...cards.values()].sort((a, b) => a.index - b.index);
-  return { merged: { ...nodeDay, cards: all }, kept };
+  return { cards: [...cards.values()].sort((a, b) => a.index - b.index), kept };
 }
 
-const cardOf = ({ index, card = index, rows }: CardFigures, now: ReportCard | undefined): ReportCard => ({
+const cardOf = ({ index, card = index, rows }: CardFigures, now?: ReportCard): ReportCard => ({
   index,
   card: now?.card ?? card,
   rows: rows.length === 0 ? undefined : rows,

@@ -355,7 +355,9 @@ test("a source that is away leaves a report that is there as it was, also the ti
   const evening = 1000 * dayOf("2025-08-01").from;
   utimesSync(path, evening / 1000, evening / 1000);
   const [outcome] = await make(() => Promise.reject(new Error("away")));
-  expect([outcome?.state, outcome?.written, statSync(path).mtimeMs]).toEqual(["failed", false, evening]);
+  expect([outcome?.failure, outcome?.state, outcome?.rows, outcome?.written, statSync(path).mtimeMs]).toEqual([
+    ...["source", "partial", 138, false, evening],
+  ]);
 });
 
 test("without data, no files are made of a day that is made up", async () => {

@@ -1,12 +1,11 @@
 import type { Clock } from "../clock.ts";
 import { Fault } from "../fault.ts";
 import { checkSignal } from "../history/store.ts";
-import { type Checked, checkDay, lastFigures, sharedCards } from "./check.ts";
+import { checkDay, isEmptyDay, lastFigures, sharedCards } from "./check.ts";
 import { readFigures } from "./figures.ts";
 import { writeReport } from "./folder.ts";
 import { issue } from "./issue.ts";
 import type {
-  DataIssue,
   DayTasks,
   NodeDay,
   NodeOutcome,
@@ -45,10 +44,16 @@ export interface MakeOptions {
   readonly skipEmpty?: boolean;
 }
 
-/** A node that was read, and the checks of its data. */
-interface ReadDay extends Checked {
+/** A node that was read. */
+interface ReadDay {
   readonly data: NodeDay;
   readonly failure: "source" | undefined;
+  /** The last report of the node, whose cards it should have; undefined without a source. */
+  readonly last: ReportFigures | undefined;
+  /** Unix seconds: rows of intervals that ended up to then are expected. */
+  readonly until: number;
+  /** True if a report without data leaves the folder as it is. */
+  readonly isLeft: boolean;
 }
 
 /**
@@ -77,9 +82,9 @@ export async function makeReports(options: MakeOptions): Promise<readonly NodeOu
 
 /** @throws Fault canceled */
 async function readTasks(days: readonly ReadDay[], options: MakeOptions): Promise<DayTasks> {
-  const { day, tasks, signal, onTasks, skipEmpty = false } = options;
+  const { day, tasks, signal, onTasks } = options;
   // No file is made: of a month that is made up, most days may be from before the nodes were there.
-  if (skipEmpty && days.every(({ isEmpty }) => isEmpty)) return new Map();
+  if (days.every(({ isLeft }) => isLeft)) return new Map();
   const cards = new Map(days.map(({ data }) => [data.node.name, cardNumbers(data)]));
   const answer = await tasks?.read(day, (node) => cards.get(node) ?? [], signal);
   checkSignal(signal);
@@ -95,20 +100,25 @@ function cardNumbers({ cards }: NodeDay): number[] {
 }
 
 async function readDay(node: ReportNode, options: MakeOptions): Promise<ReadDay> {
-  const { day, plan, clock } = options;
+  const { day, plan, clock, skipEmpty = false } = options;
   // What an old report, or a hostile file, contains must not cost a new one.
   const last = await lastFigures(plan.folder, node.name, day.date).catch(() => undefined);
   const until = Math.floor(clock.now() / 1000) - settleSec;
-  try {
-    const found = await readInTime(node, options);
-    const data = found.cards.length > 0 ? found : { ...found, cards: cardsWithout(node, last) };
-    return { data, failure: undefined, ...checkDay(data, until, last) };
-  } catch (error) {
+  const found = await readInTime(node, options).catch((error: unknown) => {
     checkSignal(options.signal);
-    const data = { node, day, cards: cardsWithout(node, last), issues: [reasonOf(error)] };
-    return { data, failure: "source", ...checkDay(data, until, undefined) };
-  }
+    return reasonOf(error);
+  });
+  const failure = typeof found === "string" ? "source" : undefined;
+  const known = typeof found === "string" ? { node, day, cards: [], issues: [found] } : found;
+  const there = isEmptyDay(known) ? await thereOf(plan.folder, node.name, day.date) : undefined;
+  const data = known.cards.length > 0 ? known : { ...known, cards: cardsWithout(node, there ?? last) };
+  const isLeft = skipEmpty && isEmptyDay(data) && there === undefined;
+  return { data, failure, last: failure === undefined ? last : undefined, until, isLeft };
 }
+
+/** The report of the day that is there; undefined if it cannot be read, which writing will say. */
+const thereOf = async (...of: Parameters<typeof readFigures>): Promise<ReportFigures | undefined> =>
+  await readFigures(...of).catch(() => undefined);
 
 /** @throws Fault source_failed, canceled, or any error of a source */
 async function readInTime(node: ReportNode, { day, read, signal, clock }: MakeOptions): Promise<NodeDay> {
@@ -138,37 +148,38 @@ function cardsWithout({ cards }: ReportNode, last: ReportFigures | undefined): N
   return (last?.cards ?? []).map(({ index, card = index }) => ({ index, card, rows: undefined }));
 }
 
-const reasonOf = (error: unknown): DataIssue => (error instanceof Error ? error.message : String(error));
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function write(one: ReadDay, tasks: DayTasks, { plan, skipEmpty = false }: MakeOptions): Promise<NodeOutcome> {
-  const { data, failure, rows, expected, isEmpty } = one;
-  const node = data.node.name;
-  const outcome: NodeOutcome = {
-    node,
-    state: stateOf(one),
-    ...(failure === undefined ? {} : { failure }),
-    rows,
-    expected,
-    issues: [...data.issues, ...one.issues, ...sharedCards(tasks.get(node) ?? [])],
-    written: false,
-  };
-  if (isEmpty && skipEmpty) return outcome;
+  const { data, failure, isLeft } = one;
+  if (isLeft) return outcomeOf(one, data.cards, tasks);
   try {
-    // What another report has of a source that is away now is not touched: the time of its folder says when it was asked.
-    if (failure !== undefined && (await readFigures(plan.folder, node, data.day.date)) !== undefined) return outcome;
-    const { written } = await writeReport(plan.folder, data, tasks);
-    return { ...outcome, written };
+    // Users come from elsewhere: a report that is there gets them without its source, too.
+    const isUnasked = failure !== undefined || (skipEmpty && isEmptyDay(data));
+    const { written, cards } = await writeReport(plan.folder, data, tasks, { isUnasked });
+    return { ...outcomeOf(one, cards, tasks), written };
   } catch (error) {
     const failed = issue("write_failed", { path: plan.folder, error: writeReason(error as NodeJS.ErrnoException) });
+    const outcome = outcomeOf(one, data.cards, tasks);
     return { ...outcome, state: "failed", failure: "folder", issues: [failed, ...outcome.issues] };
   }
 }
 
-function stateOf({ data, failure, rows, expected, isEmpty }: ReadDay): NodeOutcome["state"] {
-  if (failure !== undefined || data.cards.length === 0) return "failed";
+/** @param cards those of the report with their rows, some of which an earlier one may have read */
+function outcomeOf({ data, failure, last, until }: ReadDay, cards: NodeDay["cards"], tasks: DayTasks): NodeOutcome {
+  const node = data.node.name;
+  const report = { ...data, cards };
+  const { rows, expected, issues } = checkDay(report, until, last);
+  const isEmpty = isEmptyDay(report);
   // In the first minutes of a day there are no rows yet.
-  if (rows === expected) return "complete";
-  return isEmpty ? "failed" : "partial";
+  const isWhole = rows === expected && cards.length > 0 && !(isEmpty && failure !== undefined);
+  return {
+    node,
+    state: isWhole ? "complete" : isEmpty ? "failed" : "partial",
+    ...(failure === undefined ? {} : { failure }),
+    ...{ rows, expected, written: false },
+    issues: [...data.issues, ...issues, ...sharedCards(tasks.get(node) ?? [])],
+  };
 }
 
 /** Why files cannot be written, in words for people. */

@@ -122,11 +122,14 @@ export interface TaskReader {
 /** What became of a node's report. */
 export interface NodeOutcome {
   readonly node: string;
-  /** "complete": every card has all rows up to now; "partial": some are missing; "failed": no card has any, or see `failure`. */
+  /**
+   * The report that is there now, also with rows that were read earlier. "complete": every card has all rows up to now;
+   * "partial": some are missing; "failed": no card has any, or its files could not be written.
+   */
   readonly state: "complete" | "partial" | "failed";
   /** Its source could not be read, or its files not be written: the first issue says why. */
   readonly failure?: "source" | "folder";
-  /** Rows of all cards that were read, of those that the day has until now. */
+  /** Rows of all its cards, of those that the day has until now. */
   readonly rows: number;
   readonly expected: number;
   readonly issues: readonly DataIssue[];

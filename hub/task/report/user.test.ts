@@ -48,6 +48,30 @@ test("users that the task API did not tell at the end of the day are asked for a
   expect(scene.count("gpu1 2026-11-28")).toBe(5);
 });
 
+test("users come to a whole report while its node is away, which is asked as before", async () => {
+  scene.set({ tasks: { url: "http://127.0.0.1:1", token: "", tokenFile: "", folder: scene.root } });
+  scene.held = [amy];
+  scene.lacksUsers = true;
+  await scene.begin();
+  await scene.passTo("2026-11-28 01:00:00");
+  expect([scene.rows("2026-11-27"), scene.lines("2026-11-27", "average")?.[1]?.endsWith(",未使用")]).toEqual([
+    144,
+    true,
+  ]);
+  scene.away.add("gpu1");
+  scene.lacksUsers = false;
+  await scene.passTo("2026-11-28 01:20:00");
+  expect([scene.rows("2026-11-27"), scene.lines("2026-11-27", "average")?.[1]?.endsWith(",amy")]).toEqual([144, true]);
+  const log = scene.log.length;
+  const before = scene.count("gpu1 2026-11-27");
+  // After 10, 20 and 60 minutes.
+  await scene.passTo("2026-11-28 03:20:00");
+  expect([scene.count("gpu1 2026-11-27") - before, scene.log.length - log]).toEqual([3, 0]);
+  scene.away.clear();
+  await scene.passTo("2026-11-28 23:44:00");
+  expect(scene.count("gpu1 2026-11-27") - before).toBe(4);
+});
+
 test("the notice of users is gone with the task API of the settings, and a node with a new address is read again today", async () => {
   const tasks = { url: "http://127.0.0.1:1", token: "", tokenFile: "", folder: scene.root };
   scene.set({ nodes: nodesNamed("gpu1"), tasks });
