@@ -210,6 +210,42 @@ test("a node that hangs holds up no other one, and not for ever", async () => {
     .toMatchObject({ reason: expect.stringMatching(/no complete answer within 20 s/) });
 });
 
+test("a node that answers slowly gives up its place, and what was read by then is kept: the rest follows", async () => {
+  const cards = Array.from({ length: 56 }, (_, card) => ({ card }));
+  const node = { cards, since: at(3600 * second) / second };
+  const waiting: (() => void)[] = [];
+  // A card takes 15 s, two are read at a time: all would take 420 s.
+  const wait = (chart: string) =>
+    chart.startsWith("amdgpu.gpu_utilization") ? new Promise<void>((done) => waiting.push(done)) : undefined;
+  netdata.nodes.set("gpu1", { ...node, wait });
+  // The history of the host is not empty, so that it is read from then on.
+  hub.ingest.claim("gpu1", poll, "127.0.0.1:1");
+  const report = { hostname: "gpu1", sampled: BigInt(hub.now), gpus: [{ id: 99, utilization: 1 }] };
+  hub.ingest.received("gpu1", create(HostInfoSchema, report), poll);
+  hub.ingest.release("gpu1", poll);
+  plan({});
+  hub.now += 41 * minute;
+  await hub.pass(0);
+  while (reads === 0) {
+    await expect.poll(() => waiting.length === 2 || reads > 0, { interval: 1 }).toBe(true);
+    await hub.pass(15 * second);
+    for (const done of waiting.splice(0)) done();
+  }
+  const counts = () =>
+    cards.map(({ card }) => rowsOf(`gpu #${card}`).filter(([, values]) => values !== undefined).length);
+  // 19 pairs are read in 285 s.
+  expect(counts()).toEqual(cards.map(({ card }) => (card < 38 ? 3 : 0)));
+  expect(hub.linkOf("gpu1")).toMatchObject({
+    reason: expect.stringMatching(/not all was read within 300 s, and the rest follows with the next interval$/),
+  });
+  netdata.nodes.set("gpu1", node);
+  await read(10 * minute);
+  expect([counts(), hub.linkOf("gpu1")]).toMatchObject([
+    cards.map(() => 4),
+    { reason: expect.stringMatching(/^its Netdata gives/) },
+  ]);
+});
+
 test.each([
   [700, 6],
   [-700, 4],

@@ -54,6 +54,8 @@ export interface PlayedNode {
   cards: readonly PlayedCard[];
   /** A fault of all answers, or of those for which a function gives one. @param chart "" for the list of charts */
   fault?: PlayedFault | ((chart: string) => PlayedFault | undefined) | undefined;
+  /** What an answer waits for. @param chart "" for the list of charts */
+  wait?: (chart: string) => Promise<void> | undefined;
   /** Unix seconds of the first sample: rows before are null, and a time without samples is 404. */
   since?: number;
   /** Seconds between two samples, from which rows are made: 7 gives rows every 602 s instead of 600. */
@@ -153,7 +155,10 @@ export class PlayedNetdata {
     response.setHeader("Date", new Date((this.now() + (node.aheadSec ?? 0)) * 1000).toUTCString());
     const fault = typeof node.fault === "function" ? node.fault(chart) : node.fault;
     const text = what === "charts" ? this.#charts(name, node) : this.#data(node, chart, query, fault);
-    reply(fault, response, text, request.url ?? "/");
+    const wait = node.wait?.(chart);
+    const answer = (): void => reply(fault, response, text, request.url ?? "/");
+    if (wait === undefined) answer();
+    else void wait.then(answer);
   }
 
   #charts(name: string, node: PlayedNode): string {

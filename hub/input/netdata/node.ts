@@ -31,6 +31,8 @@ const mostRows = 288;
 const graceMs = 30_000;
 /** Reads of different nodes are spread over so many milliseconds. */
 const spreadMs = 30_000;
+/** Time limit of a node, in milliseconds: one that answers slowly must not keep the place of others. */
+const nodeMs = 300_000;
 /** Cards of a node that are read at the same time, each with two requests. */
 const cardsAtOnce = 2;
 /** Most cards of a host; ingest keeps no more. */
@@ -47,6 +49,14 @@ interface NodeHistoryOptions {
   readonly node: NetdataNode;
   /** Its name in history. */
   readonly host: string;
+}
+
+/** What ends the reading of a node. */
+interface ReadTime {
+  /** Aborts with the time of the node, or the input. */
+  readonly signal: AbortSignal;
+  /** Aborts with the input: then nothing is stored any more. */
+  readonly closing: AbortSignal;
 }
 
 /** A card while its node is read. */
@@ -96,23 +106,33 @@ export class NodeHistory {
     this.#options.context.ingest.release(this.host, owner);
   }
 
-  /** Stores what is new. Never in the way of the next read: what failed is read again then. */
-  async read(signal: AbortSignal): Promise<void> {
+  /** Stores what is new. Never in the way of the next read: what failed, or was not read in time, is read then. */
+  async read(closing: AbortSignal): Promise<void> {
     const { clock, random } = this.#options.context;
     this.#isRunning = true;
+    const ending = new AbortController();
+    const end = (): void => ending.abort();
+    closing.addEventListener("abort", end);
+    if (closing.aborted) end();
+    const cancel = clock.after(nodeMs, end);
     try {
-      const why = await this.#read(signal);
-      if (this.#closed || signal.aborted) return;
-      this.#say(why === "" ? reason("means_only") : reason("netdata_unread", { error: why }));
-      this.#log(why);
+      const why = await this.#read({ signal: ending.signal, closing });
+      if (this.#closed || closing.aborted) return;
+      const { netdata } = this.#options.node;
+      const late = `${netdata}: not all was read within ${nodeMs / 1000} s, and the rest follows with the next interval`;
+      const error = why !== "" && ending.signal.aborted ? late : why;
+      this.#say(error === "" ? reason("means_only") : reason("netdata_unread", { error }));
+      this.#log(error);
     } finally {
+      cancel();
+      closing.removeEventListener("abort", end);
       this.#isRunning = false;
       this.dueAt = (Math.floor(clock.now() / intervalMs) + 1) * intervalMs + graceMs + random() * spreadMs;
     }
   }
 
   /** @returns why something was not read; "" if all was */
-  async #read(signal: AbortSignal): Promise<string> {
+  async #read(time: ReadTime): Promise<string> {
     const { context, node, host } = this.#options;
     const { clock, history } = context;
     const known = await history.known({ host, level: "gpu" });
@@ -130,7 +150,7 @@ export class NodeHistory {
       if (start >= ended(clock.now() - graceMs)) return "";
     }
     const reader = new CardChartReader({ address: node.netdata, clock });
-    const charts = await reader.cards(signal);
+    const charts = await reader.cards(time.signal);
     if (charts.state === "away" || (charts.state !== "ok" && node.cards === undefined)) return charts.why;
     const names = new Map(known.map(({ index, name }) => [index, name]));
     const cards = cardsOf(charts, node.cards).map((one) => ({ ...one, name: names.get(one.index) ?? one.name }));
@@ -138,7 +158,7 @@ export class NodeHistory {
     for (const { card } of cards) if (!this.#through.has(card)) this.#through.set(card, start);
     // By both clocks the interval is over.
     const until = ended(clock.now() + Math.min(0, reader.aheadMs ?? 0) - graceMs);
-    return await this.#readRows(reader, cards, until, signal);
+    return await this.#readRows(reader, cards, until, time);
   }
 
   /** Reads rows of all cards in turn, the oldest first. */
@@ -146,7 +166,7 @@ export class NodeHistory {
     reader: CardChartReader,
     cards: readonly CardReading[],
     until: number,
-    signal: AbortSignal,
+    { signal, closing }: ReadTime,
   ): Promise<string> {
     const failed = new Map<number, string>();
     for (;;) {
@@ -172,7 +192,8 @@ export class NodeHistory {
         }
       };
       await Promise.all(Array.from({ length: cardsAtOnce }, work));
-      if (signal.aborted || this.#closed) return away;
+      if (closing.aborted || this.#closed) return away;
+      // Also when time is up: a node so slow that it never ends gets on with each read.
       await this.#store(ticks);
       for (const card of done) this.#through.set(card, window.before);
       if (away !== "") return away;
