@@ -198,6 +198,59 @@ test("a node that is down says why, and is read later", async () => {
   expect(hub.samples).toHaveLength(7);
 });
 
+test("a node that stays down is in the log once, and again with another reason and when it answers", async () => {
+  const since = at(3600 * second) / second;
+  const lines = () => hub.log.lines.filter((line) => line.includes("Netdata"));
+  const set = (fault?: "html" | "down"): void =>
+    void netdata.nodes.set("gpu1", { cards: [{ card: 1 }], since, ...(fault && { fault }) });
+  set("html");
+  plan({});
+  await read();
+  for (let i = 0; i < 3; i++) await read(11 * minute);
+  const first = [expect.stringMatching(/^gpu1 cannot be read from its Netdata: .*page \(HTML\)/)];
+  expect(lines()).toEqual(first);
+  set("down");
+  for (let i = 0; i < 3; i++) await read(11 * minute);
+  const both = [...first, expect.stringMatching(/^gpu1 cannot be read from its Netdata: .*the connection was cut$/)];
+  expect(lines()).toEqual(both);
+  set();
+  for (let i = 0; i < 3; i++) await read(11 * minute);
+  expect(lines()).toEqual([...both, "gpu1 is read from its Netdata again"]);
+});
+
+test("eight nodes are read at a time, those first that were due first", async () => {
+  const names = Array.from({ length: 20 }, (_, i) => `gpu${i}`);
+  const waiting: { readonly name: string; readonly done: () => void }[] = [];
+  for (const name of names) {
+    netdata.nodes.set(name, { cards: [], wait: () => new Promise((done) => waiting.push({ name, done })) });
+  }
+  const read: string[] = [];
+  // Each node is due sooner than those that were read before it.
+  hub.random = () => 1 - ++reads / 100;
+  /** Reads all nodes, one after the other. */
+  const readAll = async (): Promise<void> => {
+    for (let left = names.length; left > 0; left--) {
+      await expect.poll(() => waiting.length, { interval: 1 }).toBe(Math.min(8, left));
+      const [first] = waiting.splice(0, 1);
+      const before = reads;
+      first?.done();
+      read.push(first?.name ?? "");
+      await ended(before + 1);
+    }
+  };
+  plan(...names.map((name) => ({ name, netdata: netdata.url(name) })));
+  await hub.pass(0);
+  await readAll();
+  expect(read.toSorted()).toEqual(names.toSorted());
+  const order = read.splice(0).reverse();
+  hub.now += 11 * minute;
+  await hub.pass(0);
+  await expect.poll(() => waiting.length, { interval: 1 }).toBe(8);
+  expect(waiting.map(({ name }) => name).toSorted()).toEqual(order.slice(0, 8).toSorted());
+  await readAll();
+  expect(read.slice(8)).toEqual(order.slice(8));
+});
+
 test("a node that hangs holds up no other one, and not for ever", async () => {
   netdata.nodes.set("gpu1", { cards: [{ card: 1 }], fault: "hang" });
   netdata.nodes.set("gpu2", { cards: [{ card: 1 }], since: at(3600 * second) / second });
