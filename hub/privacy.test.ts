@@ -4,8 +4,11 @@ import { expect, test } from "vitest";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
 import { userOf } from "../proto/summary.ts";
 import { cases } from "../test/cases.ts";
+import { cause } from "./cause.ts";
+import { notice } from "./notice.ts";
 import { Aliases, type AliasStyle } from "./privacy/alias.ts";
-import { Privacy, type UserPrivacy } from "./privacy.ts";
+import { noticesFor, Privacy, type UserPrivacy } from "./privacy.ts";
+import { textOf } from "./sentence.ts";
 import type { Principal } from "./who.ts";
 
 const styles = ["initials", "hidden"] as const;
@@ -212,10 +215,25 @@ test.each([
   expect(one.text(text, false)).toBe(sent);
 });
 
-test("a text about the hub says nothing of who is known: a machine may have chosen its words", () => {
+test("a message about the hub names no address, path or person to those who may not see people", () => {
+  const why = cause("netdata", { address: "http://10.0.0.17:19999", why: cause("nothing_listens") });
+  const messages = [
+    notice("report_failed", { node: "gpu1", others: 0, error: why }),
+    notice("settings_bad", { message: "bob cannot read /home/alice/settings.json" }),
+    "bob is at 10.0.0.18",
+  ];
+  const told = noticesFor(messages, mask("hidden"));
+  expect(told.map(textOf)).toEqual([
+    "Daily reports of gpu1 lack data: nothing listens there. The source is asked again at least every hour, and days that are missing are made up.",
+    "The settings have an error. The previous settings remain in effect.",
+  ]);
+  expect(JSON.stringify(told)).not.toMatch(/10\.0|bob|alice/);
+  expect(noticesFor(messages, undefined)).toEqual(messages);
+});
+
+test("a machine that waits for approval has no aliases: it may have chosen the names", () => {
   const one = mask("hidden");
   one.report(create(HostInfoSchema, { gpus: [{ procs: [{ username: "bob" }] }] }), false);
-  expect(one.notice("bob cannot read /home/alice/settings.json")).toBe("bob cannot read /home/#2/settings.json");
   expect(one.text("bob", true)).toBe("");
   expect(one.path("/home/bob", true)).toBe("/home/?");
 });

@@ -1,7 +1,9 @@
-// Who sees the people who use the machines: their names, home folders, commands, containers and jobs.
+// Who sees the people who use the machines: their names, home folders, commands, containers and jobs. Who does not sees no
+// addresses and paths in messages about the hub, either.
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import type { AliasStyle } from "./privacy/alias.ts";
 import { Mask } from "./privacy/mask.ts";
+import { openText, textOf, type Words } from "./sentence.ts";
 import { may, type Principal } from "./who.ts";
 
 export type { Mask } from "./privacy/mask.ts";
@@ -49,6 +51,10 @@ export class Privacy {
     return () => this.#listeners.delete(listener);
   }
 }
+
+/** Messages about the hub as a viewer may see them. @param mask of the viewer; undefined if they see all */
+export const noticesFor = (messages: readonly Words[], mask: Mask | undefined): readonly Words[] =>
+  mask === undefined ? messages : messages.map(openText).filter((words) => textOf(words) !== "");
 
 /** The privacy as views see it. */
 export type PrivacyView = Pick<Privacy, "maskFor" | "onChange">;

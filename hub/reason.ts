@@ -59,6 +59,7 @@ const rows = {
   /** No report comes, but rows of its Netdata enter history. */
   means_only: () =>
     "its Netdata gives means of 10 minutes, for history only: with hmonitor on this machine its present state is shown",
+  /** `error` is a cause (hub/cause.ts). */
   netdata_unread: ({ error }: { readonly error: string }) => `its Netdata cannot be read: ${error}`,
   stopped: () => "it has stopped sending reports",
 } as const;
@@ -66,4 +67,4 @@ const rows = {
 export type ReasonRows = typeof rows;
 
 /** Makes the reason why a host is down. */
-export const reason = speaker(rows, limitOf("err"));
+export const reason = speaker(rows, { limit: limitOf("err") });

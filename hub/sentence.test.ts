@@ -9,7 +9,7 @@ const say = speaker(
     plain: () => "all is well",
     of: ({ name, count }: { readonly name: string; readonly count: number }) => `${name} has ${count}`,
   },
-  64,
+  { limit: 64 },
 );
 
 test("a sentence has a code, its values, and the English text that is made of them", () => {

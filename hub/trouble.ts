@@ -72,7 +72,7 @@ const skewText = (differs: string): string =>
 export type TroubleRows = typeof rows;
 
 /** Makes a trouble. */
-export const trouble = speaker(rows, textLimit);
+export const trouble = speaker(rows, { limit: textLimit });
 
 interface Held {
   readonly sentence: Sentence;

@@ -56,7 +56,7 @@ export const floors: Readonly<Record<string, Floors>> = {
   ],
   "hub/": [
     ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts"],
-    ["database/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts", "who.ts"],
+    ["cause.ts", "database/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts", "who.ts"],
     ["book/", "history/", "privacy.ts"],
     ["csv/", "databases.ts", "desk.ts", "ingest.ts", "password.ts", "report/", "roster.ts", "route/", "secret.ts"],
     ["first.ts", "identity.ts", "machines.ts", "push/"],
@@ -136,6 +136,7 @@ export const contracts: readonly string[] = [
   "web/part/part.tsx",
   "web/text/admin.ts",
   "web/text/report.ts",
+  "web/text/said.ts",
   "web/text/text.ts",
 ];
 
@@ -280,6 +281,7 @@ export const doors: readonly Door[] = [
   },
   {
     to: [
+      "hub/cause.ts",
       "hub/desk.ts",
       "hub/fault.ts",
       "hub/notice.ts",

@@ -1,17 +1,21 @@
 // What the hub says, in the languages of the page. That none is missing is checked by the compiler.
 import { describe, expect, test } from "vitest";
+import { cause } from "../hub/cause.ts";
 import { notice } from "../hub/notice.ts";
 import { reason } from "../hub/reason.ts";
+import { issue } from "../hub/report/issue.ts";
 import type { Sentence } from "../hub/sentence.ts";
 import { trouble } from "../hub/trouble.ts";
 import { adminZhCN } from "../web/text/admin-zh-CN.ts";
 import { adminZhTW } from "../web/text/admin-zh-TW.ts";
-import { zhCN } from "../web/text/zh-CN.ts";
-import { zhTW } from "../web/text/zh-TW.ts";
+import { reportZhCN } from "../web/text/report-zh-CN.ts";
+import { reportZhTW } from "../web/text/report-zh-TW.ts";
+import { saidZhCN } from "../web/text/said-zh-CN.ts";
+import { saidZhTW } from "../web/text/said-zh-TW.ts";
 
 type Texts = Readonly<Record<string, string>>;
 const texts: Texts = Object.fromEntries(
-  `address answer aside before cert date error example first folder host hostname key message mib names node one origin other path second why zone`
+  `address answer aside before cards cert date error example first folder host hostname hosts id ids key message names node one origin other path place second strange task then to url why zone`
     .split(" ")
     .map((name) => [name, `<${name}>`]),
 );
@@ -31,6 +35,12 @@ const values = {
     others: 7,
     more: 7,
     gpus: 7,
+    mib: 7,
+    firstId: 7,
+    aheadMs: 7000,
+    limitMs: 7000,
+    status: 7,
+    stepSec: 7,
     kib: 7,
     missing: 7,
     expected: 7,
@@ -45,17 +55,41 @@ type Say = (code: string, values: object) => Sentence;
 const pairs = (table: object, say: unknown): [string, string, string][] =>
   Object.entries(table as Table).map(([code, row]) => [code, (say as Say)(code, values).text, row(values)]);
 
+/** Code, and what those are told who may not see addresses and paths. */
+const opened = (table: object, say: unknown): [string, string, string][] =>
+  Object.entries(table as Table).map(([code, row]) => {
+    // Causes that are part of others have no addresses of their own here.
+    const { open } = (say as Say)(code, { ...values, why: cause("disk_full") });
+    if (open === undefined) throw new Error(`${code} has no open form`);
+    return [code, open.text, row(open.values)];
+  });
+
 describe.each([
-  ["zh-CN", zhCN, adminZhCN],
-  ["zh-TW", zhTW, adminZhTW],
-])("%s", (_, text, admin) => {
-  const all = [...pairs(text.reasons, reason), ...pairs(text.notices, notice), ...pairs(admin.troubleTexts, trouble)];
+  ["zh-CN", saidZhCN, adminZhCN, reportZhCN],
+  ["zh-TW", saidZhTW, adminZhTW, reportZhTW],
+])("%s", (_, said, admin, report) => {
+  const all = [
+    ...pairs(said.reasons, reason),
+    ...pairs(said.notices, notice),
+    ...pairs(said.causes, cause),
+    ...pairs(report.issues ?? {}, issue),
+    ...pairs(admin.troubleTexts, trouble),
+  ];
 
   test.each(all)("%s is said in Chinese, with each value that the English sentence has", (_code, english, chinese) => {
     expect(chinese).toMatch(/\p{Script=Han}/u);
     expect(chinese).not.toMatch(/\p{Script=Han}[,.:;!?]|\p{Script=Han} +\p{Script=Han}|undefined|NaN/u);
     const wanted = english.match(/<\w+>|\b7\b|2001/g) ?? [];
     for (const value of wanted) expect(chinese).toContain(value);
+  });
+
+  const open = [...opened(said.notices, notice), ...opened(said.causes, cause)];
+
+  test.each(open)("%s is a whole sentence without addresses, paths and texts from elsewhere", (_code, ...words) => {
+    for (const text of words) {
+      expect(text).not.toMatch(/<(?!(node|host|hosts|date|before|gpus|then|ids|key)>)/);
+      expect(text).not.toMatch(/["“「（(]["”」）)]|[:：,，、(（]( ?[.。:：)）]|$)|[^…] {2}|^[ :：]| $|undefined|null/);
+    }
   });
 
   test("no two sentences are the same", () => {

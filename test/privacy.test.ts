@@ -224,7 +224,10 @@ describe.each(["initials", "hidden"] as const)("%s", (users) => {
       // What is asked for is there, so that nothing is clean by being empty.
       for (const path of ["/feed 0", "/feed 2", "application/json /feed/host?name=dgx"])
         expect(sent.get(path)).toMatch(/gpu-[\s\S]*\/home[\s\S]*nas/);
-      expect(sent.get("application/json /api/health")).toContain("cannot read /home/");
+      // Of a message, what it quotes is left out as a whole.
+      expect(sent.get("application/json /api/health")).toContain(
+        '"notices":["the settings have an error. the previous',
+      );
       expect(sent.get(`application/json ${asked.history?.[0]}`)).toContain('"key":"/raid"');
       for (const path of [daily, `${daily}/page`, `${daily}/gpu0_2025-08-01.csv`])
         expect(sent.get(`application/json ${path}`)).toContain("45.67");

@@ -215,7 +215,7 @@ function Notices(): JSX.Element | null {
     <output class="banner held" aria-label={t.notice}>
       {notices.map(({ words, sentence }) => (
         <span key={words}>
-          <Mark of="broken" /> {saidIn(t.notices, saidOf(sentence), words)}
+          <Mark of="broken" /> {saidIn("notices", saidOf(sentence), words)}
         </span>
       ))}
     </output>

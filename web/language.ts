@@ -6,6 +6,7 @@ import { language } from "./choice.ts";
 import { pickLanguage, type Tag } from "./locale.ts";
 import type { AdminText } from "./text/admin.ts";
 import { en } from "./text/en.ts";
+import type { SaidText } from "./text/said.ts";
 import type { Text } from "./text/text.ts";
 
 /** All except English are loaded on demand. */
@@ -91,14 +92,61 @@ export interface Said {
   readonly values: SentenceValues;
 }
 
+const saidLoaders: Readonly<Record<Tag, () => Promise<SaidText | null>>> = {
+  // The hub's own language.
+  en: async () => null,
+  "zh-CN": async () => (await import("./text/said-zh-CN.ts")).saidZhCN,
+  "zh-TW": async () => (await import("./text/said-zh-TW.ts")).saidZhTW,
+};
+const saidTables = signal<SaidText | null | undefined>(undefined);
+let isSaying = false;
+
+/** Tables of what the hub says, loaded with the first sentence; null for its own language, undefined while they are loaded. */
+function tablesOfHub(): SaidText | null | undefined {
+  if (!isSaying) {
+    isSaying = true;
+    const take = (tables: SaidText | null): void => {
+      saidTables.value = tables;
+    };
+    // English is better than nothing.
+    queueMicrotask(() => follow(saidLoaders, take).then(() => take(saidTables.peek() ?? null)));
+  }
+  return saidTables.value;
+}
+
+type Rows = Readonly<Record<string, (values: SentenceValues) => string>>;
+
 /**
  * A sentence of the hub in the viewer's language.
- * @param table sentences of that language by code; undefined for the hub's own language
- * @param english the hub's text, for a sentence that is not in the table and for texts from elsewhere
+ * @param of the hub's own sentences of that kind, or those of a part of the page by code; undefined for the hub's own language
+ * @param english the hub's text, for a sentence that is in no table and for texts from elsewhere
+ * @returns "" while the sentences are loaded
  */
-export function saidIn(table: object | undefined, said: Said | null | undefined, english: string): string {
-  const rows = table as Readonly<Record<string, (values: SentenceValues) => string>> | undefined;
-  return (said && rows?.[said.code]?.(said.values)) ?? english;
+export function saidIn(
+  of: keyof SaidText | object | undefined,
+  said: Said | null | undefined,
+  english: string,
+): string {
+  if (of === undefined || !said?.code) return english;
+  const tables = tablesOfHub();
+  if (tables === undefined) return "";
+  if (tables === null) return english;
+  const causes = tables.causes as unknown as Rows;
+  const rows = (typeof of === "string" ? tables[of] : of) as unknown as Rows;
+  return makeSentence(rows[said.code] ?? causes[said.code], said.values, causes) ?? english;
+}
+
+/** @param causes of the values that are sentences themselves (hub/sentence.ts) */
+function makeSentence(row: Rows[string] | undefined, values: SentenceValues, causes: Rows): string | undefined {
+  const whole = Object.entries(values).map(([name, value]) => {
+    const row = causes[values[`${name}.code`] ?? ""];
+    const start = `${name}.`;
+    const inner = Object.entries(values).flatMap(([key, held]) =>
+      key.startsWith(start) ? [[key.slice(start.length), held]] : [],
+    );
+    return [name, makeSentence(row, Object.fromEntries(inner), causes) ?? value];
+  });
+  return row?.(Object.fromEntries(whole));
 }
 
 /** What a sentence in the feed says; undefined for a text that is none. */
@@ -112,7 +160,7 @@ export const reasonText = ({
 }: {
   readonly reason: string;
   readonly cause?: Sentence | undefined;
-}): string => saidIn(text.value.reasons, saidOf(cause), reason);
+}): string => saidIn("reasons", saidOf(cause), reason);
 
 /** Time of day, with the date if it is not today. Both are Unix milliseconds of one clock. */
 export function timeOf(at: number, today: number): string {

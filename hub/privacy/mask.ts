@@ -63,7 +63,6 @@ const stranger: Names = {
 /** Removes people from what is sent to viewers who may not see them. What each of them uses can still be added up. */
 export class Mask {
   readonly #names: Names;
-  readonly #notice: (text: string) => string;
   readonly #reports: () => Iterable<HostInfo>;
   readonly #learned = new WeakSet<HostInfo>();
 
@@ -77,7 +76,6 @@ export class Mask {
       path: (path) => maskPath(path, name),
       text: (text, paths) => maskText(text, { name, known: (word) => aliases.ofPerson(word), paths: paths ?? [] }),
     };
-    this.#notice = (text) => maskText(text, { name, known: () => undefined });
   }
 
   /** Finds the people of all machines: a text of one may name somebody who uses another, and must not depend on what was asked before. */
@@ -114,11 +112,6 @@ export class Mask {
   /** Masks a text about a machine. @param waiting true if it waits for approval */
   text(text: string, waiting: boolean): string {
     return this.#of(waiting).text(text) ?? "";
-  }
-
-  /** Masks the paths in a text about the hub. It may quote names that a machine chose, so it has no aliases of such words. */
-  notice(text: string): string {
-    return this.#notice(text);
   }
 
   #of(waiting: boolean): Names {

@@ -1,6 +1,7 @@
 import { clean } from "../../proto/clean.ts";
+import { cause, causeOf } from "../cause.ts";
 import type { Clock } from "../clock.ts";
-import { asFault } from "../fault.ts";
+import type { Sentence, Words } from "../sentence.ts";
 import { ChartList } from "./charts/list.ts";
 import { type ChartRows, readRows } from "./charts/rows.ts";
 import { requestText, type TextAnswer, type TextRequest } from "./request.ts";
@@ -35,12 +36,12 @@ export interface ChartWindow {
 
 /**
  * An answer, or why there is none: "none" for a chart or a time that the Netdata does not have, "away" if nothing
- * answers, "odd" if what answers is no Netdata. `why` is a sentence without its end.
+ * answers, "odd" if what answers is no Netdata. `why` is a cause.
  */
 export type Reply<T> =
   | { readonly state: "ok"; readonly value: T }
-  | { readonly state: "none"; readonly why: string }
-  | { readonly state: "away" | "odd"; readonly why: string };
+  | { readonly state: "none"; readonly why: Sentence }
+  | { readonly state: "away" | "odd"; readonly why: Sentence };
 
 /** Charts of the cards of a node. */
 export interface CardCharts {
@@ -84,7 +85,7 @@ export class CardChartReader {
       return !list.broken && size <= listSize;
     });
     if (reply.state !== "ok") return reply;
-    if (!list.complete) return this.#odd("its list of charts is not whole, or not in the form of Netdata");
+    if (!list.complete) return this.#odd(cause("charts_broken"));
     const models = new Map<number, string[]>();
     for (const id of list.ids) {
       const [, model = "", card] = utilization.exec(id) ?? [];
@@ -107,7 +108,7 @@ export class CardChartReader {
     window: ChartWindow,
     signal: AbortSignal,
   ): Promise<Reply<ChartRows>> {
-    let reply: Reply<ChartRows> = { state: "none", why: this.#sentence("it has no such chart") };
+    let reply: Reply<ChartRows> = { state: "none", why: this.#sentence(cause("no_chart")) };
     for (const model of models) {
       const next = await this.#rows(chartOf(metric, model, card), window, signal);
       if (reply.state !== "ok") reply = next;
@@ -132,9 +133,9 @@ export class CardChartReader {
       const value = readRows(reply.value);
       if (value !== undefined) return { state: "ok", value };
     } catch {
-      return this.#odd("its answer is not whole, or not valid JSON");
+      return this.#odd(cause("rows_broken"));
     }
-    return this.#odd('its answer has no list "data"');
+    return this.#odd(cause("rows_none"));
   }
 
   /** Asks for something. @param take see `TextRequest` @returns the text, or why there is none */
@@ -151,7 +152,7 @@ export class CardChartReader {
       if (answer.at !== undefined) this.#aheadMs = answer.at - clock.now();
       return this.#check(answer);
     } catch (error) {
-      const why = signal.aborted ? "there was no more time to read it" : asFault(error).message;
+      const why = signal.aborted ? cause("no_time") : causeOf(error);
       return { state: "away", why: this.#sentence(why) };
     }
   }
@@ -159,18 +160,18 @@ export class CardChartReader {
   #check({ status, type, location, text }: TextAnswer): Reply<string> {
     const isPage = /\bhtml\b/i.test(type);
     if (status === 404 && !isPage) {
-      return { state: "none", why: this.#sentence("it has no such chart, or nothing of that time") };
+      return { state: "none", why: this.#sentence(cause("no_chart_then")) };
     }
     if (status >= 300 && status < 400) {
-      return this.#odd(`it redirects to ${clean(location, 128)}: the settings must have the address itself`);
+      return this.#odd(cause("redirected", { to: clean(location, 128) }));
     }
-    if (status !== 200) return this.#odd(`it answers with status ${status}`);
-    return isPage ? this.#odd("it answers with a page (HTML) and not with JSON") : { state: "ok", value: text };
+    if (status !== 200) return this.#odd(cause("status", { status }));
+    return isPage ? this.#odd(cause("html")) : { state: "ok", value: text };
   }
 
-  #odd = (why: string): Reply<never> => ({ state: "odd", why: this.#sentence(why) });
+  #odd = (why: Sentence): Reply<never> => ({ state: "odd", why: this.#sentence(why) });
 
-  #sentence = (why: string): string => `${this.#source.address}: ${why}`;
+  #sentence = (why: Words): Sentence => cause("netdata", { address: this.#source.address, why });
 }
 
 function merge(one: ChartRows, two: ChartRows): ChartRows {

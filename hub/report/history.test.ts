@@ -185,7 +185,7 @@ test("cards that were removed long before the day are not in its report, unless 
   put(model, 1000 * day.from - 90 * 86_400_000, { gpu: 1, used: 1, index: 7 });
   put(model, 1000 * day.from - 7 * 86_400_000, { gpu: 1, used: 1, index: 1 });
   expect((await read(model, day)).cards).toEqual([{ index: 1, card: 1, rows: undefined }]);
-  expect((await read(model, day)).issues).toEqual(['history has no samples of "gpu1" of that day']);
+  expect((await read(model, day)).issues.map(textOf)).toEqual(['history has no samples of "gpu1" of that day']);
   put(model, 1000 * day.from, { gpu: 1, used: 1, index: 0 });
   expect((await read(model, day)).cards.map(({ index }) => index)).toEqual([0]);
   // One that was there on the day, and was removed since.

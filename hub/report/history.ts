@@ -1,4 +1,4 @@
-import { Fault } from "../fault.ts";
+import { cause, SourceFault } from "../cause.ts";
 import { some } from "../history/series.ts";
 import { type Columns, checkSignal, type HistoryReader, type KnownDevice } from "../history/store.ts";
 import { gpuOf, list } from "./check.ts";
@@ -60,15 +60,18 @@ export const historyReader =
       const count = memoryless.reduce((sum, { rows = [] }) => sum + rows.length, 0);
       issues.push(issue("values_no_vram", { gpus: list(memoryless.map(gpuOf)), count }));
     }
-    if (cards.every(({ rows }) => rows === undefined))
-      issues.push(`history has no samples of "${node.host}" of that day`);
+    if (cards.every(({ rows }) => rows === undefined)) issues.push(issue("history_empty", { host: node.host ?? "" }));
     return { node, day, cards, issues };
   };
 
-async function unknownHost(history: HistoryReader, { host = "" }: ReportNode, signal: AbortSignal): Promise<Fault> {
+async function unknownHost(
+  history: HistoryReader,
+  { host = "" }: ReportNode,
+  signal: AbortSignal,
+): Promise<SourceFault> {
   const all = await history.known({ level: "gpu" }, signal);
   const hosts = [...new Set(all.map((device) => device.host))].sort();
-  return new Fault("source_failed", `history has no GPU of a host "${host}": hosts are ${some(hosts)}`);
+  return new SourceFault(cause("host_without_gpus", { host, hosts: some(hosts) }));
 }
 
 /** A card of the report, with the devices that had its index: after a swap those that had it before, too. */

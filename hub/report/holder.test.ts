@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Zone } from "../../program/zone.ts";
 import { PlayedTasks, playedTask, type TaskFault } from "../../test/report/tasks.ts";
+import { textOf } from "../sentence.ts";
 import { taskReader } from "./holder.ts";
 import type { ReportDay, ReportNode, TaskAnswer } from "./report.ts";
 import type { TaskSource } from "./settings.ts";
@@ -48,7 +49,10 @@ const sourceOf = (more: Partial<TaskSource> = {}): TaskSource => ({
   ...more,
 });
 
-async function read(options: Options = {}): Promise<TaskAnswer> {
+type Answer = Omit<TaskAnswer, "issues"> & { readonly issues: readonly string[] };
+
+/** What is read, with the texts of what is wrong. */
+async function read(options: Options = {}): Promise<Answer> {
   const say = (text: string): void => void log.push(text);
   const clock = {
     now: () => now,
@@ -61,11 +65,12 @@ async function read(options: Options = {}): Promise<TaskAnswer> {
     ...{ source: sourceOf(options.source), nodes: options.nodes ?? nodes, clock },
     log: { info: say, warn: say, error: say },
   });
-  return await reader.read(day, () => options.cards ?? mi300x, options.signal);
+  const { issues, ...answer } = await reader.read(day, () => options.cards ?? mi300x, options.signal);
+  return { ...answer, issues: issues.map(textOf) };
 }
 
 /** Host, user and index of each GPU, in order. */
-const brief = ({ tasks }: TaskAnswer): string[] =>
+const brief = ({ tasks }: Answer): string[] =>
   [...tasks].flatMap(([host, all]) => all.map(({ user, index }) => `${host} ${user} ${index}`));
 
 test("the tasks of a local day are asked for with the token, and found on the GPUs of nodes by their cards", async () => {

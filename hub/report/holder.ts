@@ -1,8 +1,9 @@
 import { redact } from "../../program/redact.ts";
 import { clean } from "../../proto/clean.ts";
+import { cause, SourceFault } from "../cause.ts";
 import type { Clock } from "../clock.ts";
-import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
+import type { Sentence } from "../sentence.ts";
 import { FormError, type Held, type HeldGpu, readAnswer } from "./holder/answer.ts";
 import { type Kept, KeptAnswers } from "./holder/kept.ts";
 import { readToken } from "./holder/token.ts";
@@ -32,8 +33,15 @@ export const taskReader = (options: TaskReaderOptions): TaskReader => ({
   read: (day, cardsOf, signal) => new Reading(options, day, signal).read(cardsOf),
 });
 
-/** Why there is no good answer; the message is a sentence without its full stop. */
-class NoAnswer extends Error {}
+/** Why there is no good answer, as a sentence without its full stop. */
+class NoAnswer extends Error {
+  readonly words: Sentence;
+
+  constructor(words: Sentence) {
+    super(words.text);
+    this.words = words;
+  }
+}
 
 /** One question for the tasks of a day. */
 class Reading {
@@ -41,7 +49,7 @@ class Reading {
   readonly #day: ReportDay;
   readonly #signal: AbortSignal | undefined;
   readonly #kept: KeptAnswers;
-  readonly #issues: string[] = [];
+  readonly #issues: Sentence[] = [];
   #isUnknown = false;
 
   constructor(options: TaskReaderOptions, day: ReportDay, signal: AbortSignal | undefined) {
@@ -70,20 +78,16 @@ class Reading {
     const { clock } = this.#options;
     try {
       const { gpus, wrong } = await this.#ask();
-      for (const words of wrong) this.#say(`The task API: ${words}`);
+      for (const why of wrong) this.#say(cause("tasks_wrong", { why }));
       await this.#keep({ at: clock.now(), gpus });
       return gpus;
     } catch (error) {
       if (this.#signal?.aborted) return [];
-      const why = error instanceof NoAnswer ? error.message : `The task API cannot be asked: ${wordsOf(error)}`;
+      const why = error instanceof NoAnswer ? error.words : cause("tasks_unasked", { error: wordsOf(error) });
       const kept = await this.#last();
       this.#isUnknown = kept === undefined;
       const then = kept && this.#day.zone.format(kept.at);
-      this.#say(
-        kept
-          ? `${why}: users are those of its answer of ${then}`
-          : `${why}: no earlier answer of that day is kept, so users are unknown`,
-      );
+      this.#say(then === undefined ? cause("users_unknown", { why }) : cause("users_earlier", { why, then }));
       return kept?.gpus ?? [];
     }
   }
@@ -91,10 +95,11 @@ class Reading {
   /** @throws NoAnswer */
   async #ask(): Promise<Held> {
     const { source, clock, fetch, log } = this.#options;
-    const { token, issue } = readToken(source);
-    if (token === undefined) throw new NoAnswer(issue);
+    const read = readToken(source);
+    if (read.token === undefined) throw new NoAnswer(read.why);
+    const { token, warning } = read;
     // Users are right all the same.
-    if (issue !== undefined) log.warn(issue);
+    if (warning !== undefined) log.warn(warning);
     const { date } = this.#day;
     const query = new URLSearchParams({ start_t: `${date} 00:00:00`, end_t: `${date} 23:59:59` });
     const answer = await requestText({
@@ -106,8 +111,8 @@ class Reading {
       fetch,
       signal: this.#signal,
     }).catch((error: unknown) => {
-      throw error instanceof Fault
-        ? new NoAnswer(`The task API at ${source.url} cannot be reached: ${error.message}`)
+      throw error instanceof SourceFault
+        ? new NoAnswer(cause("tasks_away", { url: source.url, why: error.words }))
         : error;
     });
     if (answer.status !== 200) throw new NoAnswer(refusal(source.url, answer, token));
@@ -115,7 +120,7 @@ class Reading {
       return await readAnswer(answer.text);
     } catch (error) {
       if (!(error instanceof FormError)) throw error;
-      throw new NoAnswer(`The task API at ${source.url} answers ${error.message}`);
+      throw new NoAnswer(cause("tasks_odd", { url: source.url, why: error.words }));
     }
   }
 
@@ -131,32 +136,29 @@ class Reading {
     try {
       return await this.#kept.read(this.#day.date);
     } catch (error) {
-      this.#say(`The last answer of the task API cannot be read: ${wordsOf(error)}`);
+      this.#say(cause("answer_unread", { error: wordsOf(error) }));
       return undefined;
     }
   }
 
-  #say(words: string): void {
+  #say(words: Sentence): void {
     this.#issues.push(words);
-    this.#options.log.warn(words);
+    this.#options.log.warn(words.text);
   }
 }
 
 const wordsOf = (error: unknown): string => clean(error instanceof Error ? error.message : String(error), longestQuote);
 
 /** Why an answer without tasks was given. Nothing of its text is quoted, which may be a page, or name the token. */
-function refusal(url: string, { status, location }: TextAnswer, token: string): string {
-  if (status === 401 || status === 403) {
-    return `The task API at ${url} rejects the token (status ${status}): it may have expired`;
-  }
+function refusal(url: string, { status, location }: TextAnswer, token: string): Sentence {
+  if (status === 401 || status === 403) return cause("tasks_refused", { url, status });
   if (status >= 300 && status < 400) {
     // Not its query, in which an address to sign in has what was asked, and maybe the token in another form.
     const [address = ""] = location.split(/[?#]/);
     const to = clean(redact(address, [token, encodeURIComponent(token)]), longestQuote);
-    return `The task API at ${url} redirects to ${to || "another address"}, which is not followed: set reports.tasks.url to where it is`;
+    return cause("tasks_redirected", { url, to });
   }
-  if (status === 404) return `There is no task API at ${url}${path} (status 404): check reports.tasks.url`;
-  return `The task API at ${url} failed (status ${status})`;
+  return status === 404 ? cause("tasks_missing", { url: `${url}${path}` }) : cause("tasks_failed", { url, status });
 }
 
 /** Where the GPUs of tasks are in the nodes of reports. */
@@ -190,21 +192,23 @@ class Places {
   }
 
   /** What is probably wrong with the settings. */
-  *issues(tasks: ReadonlyMap<string, unknown>): Generator<string> {
+  *issues(tasks: ReadonlyMap<string, unknown>): Generator<Sentence> {
     for (const [host, id] of this.#strange) {
       const node = this.#nodes.get(host);
       if (node?.ids === "node" && node.first === undefined) {
-        yield `The ids of GPUs of ${host} count through the nodes, and reports.tasks.first does not have its first one`;
+        yield cause("ids_without_first", { node: host });
         continue;
       }
-      const own = node?.ids === "node" ? `those from ${node.first} on` : this.#numbersOf(host);
-      yield `The task API names GPU "${clean(String(id), 64)}" of ${host}, whose ids are ${own}: check reports.tasks.ids`;
+      const strange = { id: clean(String(id), 64), node: host };
+      yield node?.ids === "node"
+        ? cause("id_strange_first", { ...strange, firstId: node.first ?? 0 })
+        : cause("id_strange", { ...strange, ids: this.#numbersOf(host) });
     }
     const names = new Map([...this.#nodes.keys()].map((name) => [shortOf(name), name]));
     for (const host of tasks.keys()) {
       const near = this.#nodes.has(host) ? undefined : names.get(shortOf(host));
       if (near !== undefined && !tasks.has(near)) {
-        yield `The task API names the host "${clean(host, 64)}", which is not the node ${near}: a node must have the name that the task API uses`;
+        yield cause("host_strange", { strange: clean(host, 64), node: near });
       }
     }
   }

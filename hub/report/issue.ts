@@ -24,7 +24,7 @@ const rows = {
   /** `most` is the greatest number of users of one card at a time. */
   cards_shared: ({ gpus, most }: { readonly gpus: string; readonly most: number }) =>
     `tasks of ${most} users at the same time on one card: ${gpus}`,
-  /** `why` is an English text of the reader. */
+  /** `why` is a cause (hub/cause.ts), as are `error` and `why` of the others. */
   rows_unread: ({ gpus, why }: { readonly gpus: string; readonly why: string }) => `no rows of ${gpus}: ${why}`,
   charts_unknown: ({ why }: { readonly why: string }) =>
     `its charts cannot be listed, so those of cards of an unknown model are read: ${why}`,
@@ -41,11 +41,11 @@ const rows = {
     `its rows are ${stepSec} s apart, and not 600 s: ${gpus}`,
   clock_off: ({ aheadMs }: { readonly aheadMs: number }) =>
     `its clock is ${span(Math.abs(aheadMs) / 1000)} ${aheadMs > 0 ? "ahead of" : "behind"} this one`,
-  write_failed: ({ path, error }: { readonly path: string; readonly error: string }) =>
-    `files cannot be written to ${path}: ${error}`,
+  /** `host` is the one whose history is read. */
+  history_empty: ({ host }: { readonly host: string }) => `history has no samples of "${host}" of that day`,
 } as const;
 
 export type IssueRows = typeof rows;
 
 /** Makes an issue. */
-export const issue = speaker(rows, limit);
+export const issue = speaker(rows, { limit });

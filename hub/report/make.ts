@@ -1,10 +1,9 @@
+import { cause, causeOf, SourceFault, writeCause } from "../cause.ts";
 import type { Clock } from "../clock.ts";
-import { Fault } from "../fault.ts";
 import { checkSignal } from "../history/store.ts";
 import { checkDay, isEmptyDay, lastFigures, sharedCards } from "./check.ts";
 import { readFigures } from "./figures.ts";
 import { writeReport } from "./folder.ts";
-import { issue } from "./issue.ts";
 import type {
   DayTasks,
   NodeDay,
@@ -106,10 +105,10 @@ async function readDay(node: ReportNode, options: MakeOptions): Promise<ReadDay>
   const until = Math.floor(clock.now() / 1000) - settleSec;
   const found = await readInTime(node, options).catch((error: unknown) => {
     checkSignal(options.signal);
-    return reasonOf(error);
+    return { node, day, cards: [], issues: [causeOf(error)], failure: "source" as const };
   });
-  const failure = typeof found === "string" ? "source" : undefined;
-  const known = typeof found === "string" ? { node, day, cards: [], issues: [found] } : found;
+  const failure = "failure" in found ? found.failure : undefined;
+  const known: NodeDay = found;
   const there = isEmptyDay(known) ? await thereOf(plan.folder, node.name, day.date) : undefined;
   const data = known.cards.length > 0 ? known : { ...known, cards: cardsWithout(node, there ?? last) };
   const isLeft = skipEmpty && isEmptyDay(data) && there === undefined;
@@ -127,7 +126,7 @@ async function readInTime(node: ReportNode, { day, read, signal, clock }: MakeOp
   let stop = (): void => {};
   const limit = new Promise<never>((_, reject) => {
     cancel = clock.after(nodeLimitMs, () => {
-      reject(new Fault("source_failed", `${node.name} was not read within ${nodeLimitMs / 1000} s`));
+      reject(new SourceFault(cause("not_read_in_time", { node: node.name, limitMs: nodeLimitMs })));
     });
     stop = () => reject(signal.reason);
     signal.addEventListener("abort", stop);
@@ -148,8 +147,6 @@ function cardsWithout({ cards }: ReportNode, last: ReportFigures | undefined): N
   return (last?.cards ?? []).map(({ index, card = index }) => ({ index, card, rows: undefined }));
 }
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 async function write(one: ReadDay, tasks: DayTasks, { plan, skipEmpty = false }: MakeOptions): Promise<NodeOutcome> {
   const { data, failure, isLeft } = one;
   if (isLeft) return outcomeOf(one, data.cards, tasks);
@@ -159,7 +156,7 @@ async function write(one: ReadDay, tasks: DayTasks, { plan, skipEmpty = false }:
     const { written, cards } = await writeReport(plan.folder, data, tasks, { isUnasked });
     return { ...outcomeOf(one, cards, tasks), written };
   } catch (error) {
-    const failed = issue("write_failed", { path: plan.folder, error: writeReason(error as NodeJS.ErrnoException) });
+    const failed = cause("write_failed", { path: plan.folder, error: writeCause(error as NodeJS.ErrnoException) });
     const outcome = outcomeOf(one, data.cards, tasks);
     return { ...outcome, state: "failed", failure: "folder", issues: [failed, ...outcome.issues] };
   }
@@ -180,16 +177,6 @@ function outcomeOf({ data, failure, last, until }: ReadDay, cards: NodeDay["card
     ...{ rows, expected, written: false },
     issues: [...data.issues, ...issues, ...sharedCards(tasks.get(node) ?? [])],
   };
-}
-
-/** Why files cannot be written, in words for people. */
-function writeReason({ code, message, path = "it" }: NodeJS.ErrnoException): string {
-  if (code === "EACCES" || code === "EPERM") return "this user may not write there";
-  if (code === "ENOSPC" || code === "EDQUOT") return "the disk is full";
-  if (code === "EROFS") return "the file system is read-only";
-  if (code === "EEXIST" || code === "ENOTDIR") return `${path} is a file, and must be a folder`;
-  if (code === "ENOENT") return `${path} cannot be made`;
-  return message;
 }
 
 /** Calls a function for each item, some at a time. @returns what it gives, in the order of the items */

@@ -1,5 +1,7 @@
+import { cause, SourceFault } from "../cause.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { Fault } from "../fault.ts";
+import type { Sentence } from "../sentence.ts";
 import {
   CardChartReader,
   type CardCharts,
@@ -65,8 +67,8 @@ interface NodeReadingOptions {
 /** What was wrong with the data of a card. */
 interface CardIssues {
   readonly card: ReportCard;
-  /** Why it has no rows; "" if it has. */
-  readonly why: string;
+  /** Why it has no rows; undefined if it has. */
+  readonly why: Sentence | undefined;
   /** Rows without a value of the utilization, and of VRAM. */
   readonly none: number;
   readonly noVram: number;
@@ -112,9 +114,9 @@ class NodeReading {
     const { node } = this.#options;
     const listed = charts.state === "ok" ? [...charts.value.models.keys()] : [];
     if (node.cards === undefined || charts.state === "away") {
-      if (charts.state !== "ok") throw new Fault("source_failed", charts.why);
+      if (charts.state !== "ok") throw new SourceFault(charts.why);
       if (listed.length > 0) return listed;
-      throw new Fault("source_failed", `${node.netdata}: this Netdata has no charts of AMD GPUs`);
+      throw new SourceFault(cause("netdata", { address: node.netdata ?? "", why: cause("no_charts") }));
     }
     if (charts.state !== "ok") this.#issues.push(issue("charts_unknown", { why: charts.why }));
     else {
@@ -144,7 +146,7 @@ class NodeReading {
       reader.rows("mem_vram_usage_perc", card, models, window, signal),
     ]);
     if (gpu.state !== "ok" || vram.state !== "ok") {
-      const why = gpu.state !== "ok" ? gpu.why : vram.state !== "ok" ? vram.why : "";
+      const why = gpu.state !== "ok" ? gpu.why : vram.state !== "ok" ? vram.why : undefined;
       return { card: { index, card, rows: undefined }, why, none: 0, noVram: 0, bad: 0, stepSec: intervalSec };
     }
     return this.#rowsOf({ index, card }, gpu.value, vram.value);
@@ -176,7 +178,7 @@ class NodeReading {
         vramText: memory === undefined ? "0" : textOf(memory),
       });
     }
-    return { card: { ...gpuCard, rows }, why: "", none, noVram, bad, stepSec: stepOf(stamps) };
+    return { card: { ...gpuCard, rows }, why: undefined, none, noVram, bad, stepSec: stepOf(stamps) };
   }
 
   #checkClock(asked: number): void {
@@ -190,9 +192,11 @@ class NodeReading {
 
   /** Makes issues of those of the cards: one for all that have the same. */
   #tell(read: readonly CardIssues[]): void {
-    const failed = Map.groupBy(read, ({ why }) => why);
-    failed.delete("");
-    for (const [why, cards] of failed) this.#issues.push(issue("rows_unread", { gpus: namesOf(cards), why }));
+    const failed = Map.groupBy(read, ({ why }) => why?.text);
+    for (const cards of failed.values()) {
+      const why = cards[0]?.why;
+      if (why !== undefined) this.#issues.push(issue("rows_unread", { gpus: namesOf(cards), why }));
+    }
     for (const [key, code] of counted) {
       const cards = read.filter((card) => card[key] > 0);
       const count = cards.reduce((sum, card) => sum + card[key], 0);

@@ -60,7 +60,7 @@ export interface ReportCard {
   readonly rows: readonly ReportRow[] | undefined;
 }
 
-/** What was wrong with the data of a node: a sentence of `issue.ts`, or a text of a source in English. */
+/** What was wrong with the data of a node: a sentence of `issue.ts` or a cause (hub/cause.ts), or a text from elsewhere. */
 export type DataIssue = Words;
 
 /** What a source has of a node and day. */

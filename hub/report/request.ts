@@ -1,5 +1,7 @@
+import { cause, SourceFault } from "../cause.ts";
 import type { Clock } from "../clock.ts";
 import { Fault } from "../fault.ts";
+import type { Sentence } from "../sentence.ts";
 
 /** A request to another program. */
 export interface TextRequest {
@@ -29,37 +31,42 @@ export interface TextAnswer {
 }
 
 /** Reasons why a connection fails, by error code. */
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nothing listens there",
-  ECONNRESET: "the connection was cut",
-  UND_ERR_SOCKET: "the connection was cut",
-  EHOSTUNREACH: "there is no route to that machine",
-  ENETUNREACH: "there is no route to that network",
-  ETIMEDOUT: "that machine does not answer",
-  UND_ERR_CONNECT_TIMEOUT: "that machine does not answer",
-  ENOTFOUND: "there is no machine of that name",
-  EAI_AGAIN: "the name could not be looked up",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is signed by itself (NODE_EXTRA_CA_CERTS can name it)",
-  SELF_SIGNED_CERT_IN_CHAIN: "the authority of its certificate is not known here (NODE_EXTRA_CA_CERTS can name it)",
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    "the authority of its certificate is not known here (NODE_EXTRA_CA_CERTS can name it)",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    "the authority of its certificate is not known here (NODE_EXTRA_CA_CERTS can name it)",
-  CERT_HAS_EXPIRED: "its certificate has expired",
-  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name",
-};
+const reasons = {
+  ECONNREFUSED: "nothing_listens",
+  ECONNRESET: "connection_cut",
+  UND_ERR_SOCKET: "connection_cut",
+  EHOSTUNREACH: "no_route_to_machine",
+  ENETUNREACH: "no_route_to_network",
+  ETIMEDOUT: "machine_silent",
+  UND_ERR_CONNECT_TIMEOUT: "machine_silent",
+  ENOTFOUND: "machine_unknown",
+  EAI_AGAIN: "name_not_looked_up",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "certificate_own",
+  SELF_SIGNED_CERT_IN_CHAIN: "certificate_authority",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "certificate_authority",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "certificate_authority",
+  CERT_HAS_EXPIRED: "certificate_expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "certificate_name",
+} as const;
 
 /** A limit that ended a request. */
-class LimitError extends Error {}
+class LimitError extends Error {
+  readonly words: Sentence;
+
+  constructor(words: Sentence) {
+    super(words.text);
+    this.words = words;
+  }
+}
 
 /**
  * Requests a text by GET, whatever its status. Follows no redirect, so that no header reaches another server.
- * @throws Fault source_failed with a reason that quotes neither headers nor the answer; canceled
+ * @throws SourceFault with a reason that quotes neither headers nor the answer; Fault canceled
  */
 export async function requestText(request: TextRequest): Promise<TextAnswer> {
   const { url, headers = {}, limitMs, clock, signal, fetch: ask = fetch } = request;
   const own = new AbortController();
-  const cancel = clock.after(limitMs, () => own.abort(new LimitError(`no complete answer within ${limitMs / 1000} s`)));
+  const cancel = clock.after(limitMs, () => own.abort(new LimitError(cause("answer_late", { limitMs }))));
   const stop = (): void => own.abort(signal?.reason);
   signal?.addEventListener("abort", stop);
   if (signal?.aborted) stop();
@@ -77,7 +84,7 @@ export async function requestText(request: TextRequest): Promise<TextAnswer> {
     };
   } catch (error) {
     if (signal?.aborted) throw new Fault("canceled", "The report was canceled.", { cause: error });
-    throw new Fault("source_failed", reasonOf(own.signal.aborted ? own.signal.reason : error), { cause: error });
+    throw new SourceFault(reasonOf(own.signal.aborted ? own.signal.reason : error), { cause: error });
   } finally {
     cancel();
     signal?.removeEventListener("abort", stop);
@@ -93,7 +100,7 @@ async function textOf({ body }: Response, { limitBytes, take }: TextRequest): Pr
   // A loop that is left early cancels the rest.
   for await (const bytes of body as unknown as AsyncIterable<Uint8Array>) {
     size += bytes.length;
-    if (size > limitBytes) throw new LimitError(`an answer of more than ${limitBytes / 2 ** 20} MiB`);
+    if (size > limitBytes) throw new LimitError(cause("answer_large", { mib: limitBytes / 2 ** 20 }));
     const piece = decoder.decode(bytes, { stream: true });
     if (take === undefined) text += piece;
     else if (!take(piece)) return "";
@@ -101,17 +108,14 @@ async function textOf({ body }: Response, { limitBytes, take }: TextRequest): Pr
   return text + decoder.decode();
 }
 
-function reasonOf(error: unknown): string {
-  if (error instanceof LimitError) return error.message;
-  // Node says so of an answer that ends before it is complete.
-  if (error instanceof TypeError && error.message === "terminated") return "the answer was cut off";
-  const { cause } = error as Error;
+function reasonOf(error: unknown): Sentence {
+  if (error instanceof LimitError) return error.words;
+  if (error instanceof TypeError && error.message === "terminated") return cause("answer_cut");
+  const { cause: inner } = error as Error;
   // Node gives it no code: 6000 and 10080 are such ports.
-  if (cause instanceof Error && cause.message === "bad port")
-    return "its port is one of another service, which the Fetch standard blocks: give it another one";
-  const all = cause instanceof AggregateError ? cause.errors : [cause ?? error];
+  if (inner instanceof Error && inner.message === "bad port") return cause("port_blocked");
+  const all = inner instanceof AggregateError ? inner.errors : [inner ?? error];
   const code = String((all[0] as NodeJS.ErrnoException | undefined)?.code ?? "");
-  if (reasons[code] !== undefined) return reasons[code];
-  if (code.startsWith("HPE_")) return "what answers there does not speak HTTP";
-  return code === "" ? "the connection failed" : `the connection failed (${code})`;
+  if (Object.hasOwn(reasons, code)) return cause(reasons[code as keyof typeof reasons]);
+  return code.startsWith("HPE_") ? cause("not_http") : cause("connection_failed", { error: code });
 }

@@ -2,8 +2,10 @@ import { statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import { path, row, type Table, text, type Values } from "../../program/setting.ts";
+import { cause, writeCause } from "../cause.ts";
 import { dayOfFile } from "../csv/form.ts";
 import { notice } from "../notice.ts";
+import type { Words } from "../sentence.ts";
 import { DayFile } from "./export/file.ts";
 import { LateDays } from "./export/late.ts";
 import type { RunningTask, Task, TaskContext } from "./task.ts";
@@ -185,13 +187,10 @@ class DailyExport implements RunningTask<typeof table> {
   }
 }
 
-/** Why files cannot be written, in words for people. */
-function reasonOf(error: Error, folder: string): string {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === "ENOENT" && statSync(folder, { throwIfNoEntry: false }) === undefined)
-    return "the folder does not exist";
-  if (code === "EACCES" || code === "EPERM") return "the hub may not write there";
-  if (code === "ENOSPC" || code === "EDQUOT") return "the disk is full";
-  if (code === "EROFS") return "the file system is read-only";
-  return error.message;
+/** Why files cannot be written: the folder must be there. */
+function reasonOf(error: NodeJS.ErrnoException, folder: string): Words {
+  const { code } = error;
+  if (code === "EACCES" || code === "EPERM") return cause("hub_may_not_write");
+  if (code !== "ENOENT") return writeCause(error);
+  return statSync(folder, { throwIfNoEntry: false }) === undefined ? cause("no_folder") : error.message;
 }

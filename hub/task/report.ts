@@ -9,7 +9,7 @@ import { netdataReader } from "../report/netdata.ts";
 import type { NodeOutcome, ReadNode, ReportDay, ReportNode, TaskAnswer, TaskReader } from "../report/report.ts";
 import type { ReportPlan, TaskSource } from "../report/settings.ts";
 import { readNode } from "../report/source.ts";
-import { type Sentence, textOf } from "../sentence.ts";
+import { type Sentence, textOf, type Words } from "../sentence.ts";
 import { NodeDays } from "./report/node.ts";
 import { checkNotices, type NodeReport } from "./report/notices.ts";
 import { Schedule, type TodayRun } from "./report/schedule.ts";
@@ -50,7 +50,7 @@ const pauseMs = 600_000;
 /** Why the last report of a node failed. */
 interface Failing {
   readonly of: NonNullable<NodeOutcome["failure"]>;
-  readonly error: string;
+  readonly error: Words;
 }
 
 /** Later samples are of days whose reports are not made any more. Milliseconds. */
@@ -242,8 +242,8 @@ export class DailyReport implements RunningTask<typeof table> {
     const isNothing = failure === undefined && outcome.state === "failed" && !outcome.written;
     if (!isNothing) reportRuns.set(node, { date: day.date, at: now, outcome });
     if (failure !== undefined) {
-      const error = issues[0] === undefined ? "" : textOf(issues[0]);
-      if (this.#failing.get(node)?.of !== failure) log.warn(`daily report of ${node}, ${day.date}: ${error}`);
+      const error = issues[0] ?? "";
+      if (this.#failing.get(node)?.of !== failure) log.warn(`daily report of ${node}, ${day.date}: ${textOf(error)}`);
       this.#failing.set(node, { of: failure, error });
       return;
     }
@@ -259,7 +259,7 @@ export class DailyReport implements RunningTask<typeof table> {
     if (date < this.#usersOf) return;
     this.#usersOf = date;
     const [first] = issues;
-    const words = first === undefined ? undefined : notice("report_users", { date, message: textOf(first) });
+    const words = first === undefined ? undefined : notice("report_users", { date, message: first });
     this.#context.notice("report-users", words);
   }
 

@@ -2,11 +2,13 @@ import type { Context } from "hono";
 import { clean } from "../../proto/clean.ts";
 import { until } from "../history/store.ts";
 import { shownName } from "../live.ts";
+import { noticesFor } from "../privacy.ts";
 import { serve } from "../route/handler.ts";
 import { intervalRoutes } from "../route/interval.ts";
 import { timeOf } from "../route/parameter.ts";
 import { restRoutes, v1HistoryRoutes } from "../route/rest.ts";
 import { transferRoutes } from "../route/transfer.ts";
+import { textOf } from "../sentence.ts";
 import { type Actor, may } from "../who.ts";
 import { tableForm } from "./body.ts";
 import { charts } from "./rest/chart.ts";
@@ -62,6 +64,6 @@ function health({ live, version, instance, name, identity, privacy }: HubView, b
   const reads = may(by, "read", identity.open());
   const silent = reads ? closed.slice(0, mostSilent).map((host) => clean(shownName(host))) : undefined;
   const mask = privacy.maskFor(by);
-  const notices = (reads ? live.notices() : []).map((text) => mask?.notice(text) ?? text);
+  const notices = reads ? noticesFor(live.messages(), mask).map(textOf) : [];
   return { status: "ok", name: name(), version, hub: instance, hosts: hosts.length, open, silent, notices };
 }

@@ -16,7 +16,7 @@ const models = ["unknown_AMD_GPU"];
 const now = (): number => Math.floor(Date.now() / 1000);
 
 const found = <T>(reply: Reply<T>): T => {
-  if (reply.state !== "ok") throw new Error(reply.why);
+  if (reply.state !== "ok") throw new Error(reply.why.text);
   return reply.value;
 };
 

@@ -243,7 +243,4 @@ export const en: Text = {
   sides: "in above, out below",
   band: "The band shows minimum to maximum, the line the average.",
   toggle: (name) => `Show or hide ${name}`,
-
-  reasons: undefined,
-  notices: undefined,
 };

@@ -54,7 +54,7 @@ export const reportZhCN: ReportText = {
     values_no_vram: ({ gpus, count }) => `${number(count)} 行没有显存数值，按 0 计：${gpus}`,
     rows_bad: ({ gpus, count }) => `${number(count)} 行无法读取，已略去：${gpus}`,
     rows_spaced: ({ gpus, stepSec }) => `各行间隔为 ${number(stepSec)} 秒，而不是 600 秒：${gpus}`,
+    history_empty: ({ host }) => `历史中没有主机“${host}”当天的样本`,
     clock_off: ({ aheadMs }) => `它的时钟比本机${aheadMs > 0 ? "快" : "慢"} ${age(Math.abs(aheadMs))}`,
-    write_failed: ({ path, error }) => `文件无法写入 ${path}：${error}`,
   },
 };

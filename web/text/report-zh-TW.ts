@@ -54,7 +54,7 @@ export const reportZhTW: ReportText = {
     values_no_vram: ({ gpus, count }) => `${number(count)} 列沒有顯示記憶體數值，以 0 計：${gpus}`,
     rows_bad: ({ gpus, count }) => `${number(count)} 列無法讀取，已略去：${gpus}`,
     rows_spaced: ({ gpus, stepSec }) => `各列間隔為 ${number(stepSec)} 秒，而不是 600 秒：${gpus}`,
+    history_empty: ({ host }) => `歷史中沒有主機「${host}」當天的樣本`,
     clock_off: ({ aheadMs }) => `它的時鐘比本機${aheadMs > 0 ? "快" : "慢"} ${age(Math.abs(aheadMs))}`,
-    write_failed: ({ path, error }) => `檔案無法寫入 ${path}：${error}`,
   },
 };

@@ -1,6 +1,3 @@
-import type { NoticeRows } from "../../hub/notice.ts";
-import type { ReasonRows } from "../../hub/reason.ts";
-import type { Translation } from "../../hub/sentence.ts";
 import type { Throttle } from "../../proto/gen/host_pb.js";
 import type { CardFault, Verdict } from "../../proto/verdict.ts";
 import type { LossReason } from "../feed.ts";
@@ -197,14 +194,4 @@ export interface Text {
   readonly sides: string;
   readonly band: string;
   readonly toggle: (name: string) => string;
-
-  /** The hub's sentences, why a host is down and about the hub itself, by code; undefined in the hub's own language. */
-  readonly reasons: Translation<ReasonRows> | undefined;
-  readonly notices: Translation<NoticeRows> | undefined;
-}
-
-/** A language that is not the hub's own. */
-export interface ForeignText extends Text {
-  readonly reasons: Translation<ReasonRows>;
-  readonly notices: Translation<NoticeRows>;
 }

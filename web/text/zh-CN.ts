@@ -1,25 +1,9 @@
-import type { FaultCode } from "../../hub/fault.ts";
 import { span } from "../../proto/quantity.ts";
-import type { ForeignText } from "./text.ts";
+import type { Text } from "./text.ts";
 
-const number = new Intl.NumberFormat("zh-CN").format;
-const seconds = (ms: number): string => `${number(ms / 1000)} 秒`;
-const time = new Intl.DateTimeFormat("zh-CN", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format;
 const units = { d: " 天", h: " 小时", min: " 分钟", s: " 秒" };
-const age = (ms: number): string => span(ms / 1000, units);
-const nodes = (node: string, others: number): string =>
-  `${node}${others > 0 ? ` 和另外 ${number(others)} 个节点` : " "}`;
-const losses = { deleted: "删除", replaced: "替换", emptied: "清空" };
-/** Why a report is refused, before the hub's own words. */
-const faults: Readonly<Partial<Record<FaultCode, string>>> = {
-  bad_request: "（内容无效）",
-  body_too_large: "（内容过大）",
-  media_type_refused: "（类型不受支持）",
-  sample_bad: "（时间或名称无效）",
-  history_unwritable: "（历史无法写入）",
-};
 
-export const zhCN: ForeignText = {
+export const zhCN: Text = {
   tag: "zh-CN",
   name: "简体中文",
 
@@ -258,79 +242,4 @@ export const zhCN: ForeignText = {
   sides: "上收下发",
   band: "色带表示最小值到最大值，线表示平均值。",
   toggle: (name) => `显示或隐藏 ${name}`,
-
-  reasons: {
-    no_connection_in_time: ({ address, deadlineMs }) => `${seconds(deadlineMs)}内未能连接到 ${address}`,
-    no_answer_in_time: ({ deadlineMs }) => `${seconds(deadlineMs)}内没有应答`,
-    no_tls: ({ address, error }) => `无法与 ${address} 建立 TLS 连接：${error}`,
-    no_tls_half: ({ address }) => `无法与 ${address} 建立 TLS 连接：poll.cert 和 poll.key 必须同时设置，或都不设置`,
-    no_tls_pair: ({ address, key, cert }) =>
-      `无法与 ${address} 建立 TLS 连接：${key} 中的私钥与 ${cert} 中的证书不匹配`,
-    unreadable: ({ error }) => `无法读取应答：${error}`,
-    empty: () => "应答为空",
-    not_hmonitor: ({ address }) => `${address} 上应答的不是 hmonitor：它不支持 gpu.HostMonitor`,
-    not_grpc: ({ address }) => `${address} 上应答的程序不支持 gRPC`,
-    not_tls: ({ address, error }) =>
-      `${address} 上应答的程序不支持 TLS：如果 hmonitor 没有配置证书，地址前不要加 tls://（${error}）`,
-    flooding: ({ address }) => `${address} 上应答的程序发送的数据远远超过 hmonitor`,
-    refused: ({ address, answer }) => `被 ${address} 拒绝：${answer}`,
-    closed: ({ address }) => `与 ${address} 的连接已关闭`,
-    reset: ({ address }) => `与 ${address} 的连接被重置`,
-    hanging: ({ address }) => `${address} 不再应答：hmonitor 没有响应，或者中间的网络断开`,
-    not_allowed: ({ address }) =>
-      `与 ${address} 的连接被重置：agent 的 GOHM_ALLOW 是否包含本 hub 的地址？如果 agent 配置了证书，这里的地址应为 tls://${address}`,
-    not_allowed_tls: ({ address }) => `与 ${address} 的连接被重置：agent 的 GOHM_ALLOW 是否包含本 hub 的地址？`,
-    not_listening: ({ address }) => `${address} 拒绝连接：那里是否运行着 hmonitor？`,
-    no_route: ({ address }) => `没有到 ${address} 的路由`,
-    no_answer: ({ address }) => `无法连接到 ${address}：该地址没有响应`,
-    no_name: ({ address }) => `无法解析 ${address} 中的主机名`,
-    no_connection: ({ address, error }) => `无法连接到 ${address}：${error}`,
-    own_certificate: ({ address, error }) =>
-      `${address} 不接受本 hub 的证书（poll.cert 和 poll.key）：它是否由那里 GOHM_TLS_CLIENT_CA 中的机构签发？${error && `（${error}）`}`,
-    its_certificate: ({ address, error }) => `${address} 出示的证书未通过验证：${error}`,
-    token_reset: () => "令牌已重置，需要重新注册",
-    reports_refused: ({ fault, message }) => `上报被拒绝${faults[fault] ?? ""}：${message}`,
-    catching_up: () => "正在补传之前积存的样本，从最早的开始，还没有当前数据",
-    never_reported: () => "hub 启动以来没有上报过",
-    records_old: ({ behindMs }) => `最新的记录已是 ${age(behindMs)}之前的：正在补传，或者它的时钟、时区不对`,
-    means_only: () => "其 Netdata 只提供 10 分钟的平均值，仅计入历史：在该机器上运行 hmonitor 后即可显示当前状态",
-    netdata_unread: ({ error }) => `无法读取其 Netdata：${error}`,
-    stopped: () => "已停止上报",
-  },
-  notices: {
-    clock_wrong: ({ now }) =>
-      `hub 所在机器的时钟为 ${time(now)}，不可能正确。校准之前，实时数据照常显示，但不记入历史。`,
-    settings_bad: ({ message }) => `设置有误，仍沿用之前的设置：${message}`,
-    nodes_waiting: ({ most }) => `已有 ${number(most)} 台机器等待批准，无法再注册新机器。请批准认识的，删除其余的。`,
-    nodes_full: ({ most }) => `已注册 ${number(most)} 台机器，无法再注册新机器。请管理员删除已经不用的。`,
-    logger_gateway: ({ origin }) =>
-      `GPU Metrics Logger 的记录来自 ${origin}，即 hub 所在网络的网关：无论从哪里来，经过它的客户端都显示为这个地址。如果 hub 在容器中，请让它使用主机网络，或把 push.logger 设为 "token"。`,
-    book_restored: ({ path, lost, aside }) =>
-      `管理数据 ${path} 在 hub 运行期间被${losses[lost]}，已在原处重新写入，数据没有丢失。${aside && `当时在那里的文件现名为 ${aside}。要恢复备份，请先停止 hub。`}`,
-    book_damaged: ({ path, error, aside }) =>
-      `管理数据 ${path} 已损坏（${error}），已移到 ${aside}，并新建了文件。原有内容需要从备份恢复，或重新创建。`,
-    book_row: ({ path, message }) => `管理数据 ${path} 中有损坏的记录：${message}。请停止 hub 后更正，或恢复备份。`,
-    book_unusable: ({ path, error }) => `无法使用管理数据 ${path}：${error}。实时数据和历史不受影响。`,
-    history_unwritable: ({ folder, error, retryMs }) =>
-      `无法将历史写入 ${folder}：${error}。实时数据照常显示，每 ${seconds(retryMs)}重试一次。`,
-    history_crowded: ({ most, host, others }) =>
-      `${host}${others > 0 ? ` 和另外 ${number(others)} 台主机` : " "}的设备超过了历史为每台机器保留的数量（${number(most)}，history.max_devices）。最久没有出现的设备会从历史中删除。`,
-    export_failed: ({ path, error, retryMs }) =>
-      `每日 CSV 文件无法写入 ${path}（export.folder）：${error}。每 ${number(retryMs / 60_000)} 分钟重试一次。`,
-    report_failed: ({ node, others, error }) =>
-      `${nodes(node, others)}的每日报告缺少数据：${error}。至少每小时会再次读取，缺少的日期会自动补上。`,
-    report_unwritable: ({ node, others, error }) =>
-      `${nodes(node, others)}的每日报告无法写入（reports.folder）：${error}。至少每小时重试一次。`,
-    report_rows: ({ date, node, others, gpus, missing, expected }) =>
-      `${date} 的每日报告不完整：${nodes(node, others)}缺少数据，其中 ${node} 应有 ${number(expected)} 行，缺 ${number(missing)} 行（${gpus}）。`,
-    report_values: ({ date, node, others, gpus, count }) =>
-      `${date} 的每日报告中，${nodes(node, others)}有低于 0% 或高于 100% 的数值，其中 ${node} 有 ${number(count)} 行（${gpus}）。`,
-    report_cards: ({ date, node, others, gpus, before }) =>
-      `${date} 的每日报告中，${nodes(node, others)}缺少以前有的卡：${before} 时 ${node} 还有 ${gpus}。`,
-    report_shared: ({ date, node, others, gpus, most }) =>
-      `${date}，${nodes(node, others)}上有多个用户的任务同时使用同一张卡：最多 ${number(most)} 个用户（${node} 的 ${gpus}）。`,
-    report_users: ({ date, message }) => `${date} 的每日报告中，用户可能缺失或有误：${message}`,
-    history_restored: ({ path, lost, aside }) =>
-      `历史 ${path} 在 hub 运行期间被${losses[lost]}，已在原处重新写入，${lost === "emptied" ? "其中只剩最近几小时的数据" : "数据没有丢失"}。${aside && `当时在那里的文件现名为 ${aside}。要恢复备份，请先停止 hub。`}`,
-  },
 };

@@ -1,25 +1,9 @@
-import type { FaultCode } from "../../hub/fault.ts";
 import { span } from "../../proto/quantity.ts";
-import type { ForeignText } from "./text.ts";
+import type { Text } from "./text.ts";
 
-const number = new Intl.NumberFormat("zh-TW").format;
-const seconds = (ms: number): string => `${number(ms / 1000)} 秒`;
-const time = new Intl.DateTimeFormat("zh-TW", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format;
 const units = { d: " 天", h: " 小時", min: " 分鐘", s: " 秒" };
-const age = (ms: number): string => span(ms / 1000, units);
-const nodes = (node: string, others: number): string =>
-  `${node}${others > 0 ? ` 和另外 ${number(others)} 個節點` : " "}`;
-const losses = { deleted: "刪除", replaced: "取代", emptied: "清空" };
-/** Why a report is refused, before the hub's own words. */
-const faults: Readonly<Partial<Record<FaultCode, string>>> = {
-  bad_request: "（內容無效）",
-  body_too_large: "（內容過大）",
-  media_type_refused: "（類型不受支援）",
-  sample_bad: "（時間或名稱無效）",
-  history_unwritable: "（歷史無法寫入）",
-};
 
-export const zhTW: ForeignText = {
+export const zhTW: Text = {
   tag: "zh-TW",
   name: "繁體中文",
 
@@ -258,79 +242,4 @@ export const zhTW: ForeignText = {
   sides: "上收下送",
   band: "色帶表示最小值到最大值，線表示平均值。",
   toggle: (name) => `顯示或隱藏 ${name}`,
-
-  reasons: {
-    no_connection_in_time: ({ address, deadlineMs }) => `${seconds(deadlineMs)}內未能連線到 ${address}`,
-    no_answer_in_time: ({ deadlineMs }) => `${seconds(deadlineMs)}內沒有回應`,
-    no_tls: ({ address, error }) => `無法與 ${address} 建立 TLS 連線：${error}`,
-    no_tls_half: ({ address }) => `無法與 ${address} 建立 TLS 連線：poll.cert 和 poll.key 必須同時設定，或都不設定`,
-    no_tls_pair: ({ address, key, cert }) =>
-      `無法與 ${address} 建立 TLS 連線：${key} 中的私密金鑰與 ${cert} 中的憑證不相符`,
-    unreadable: ({ error }) => `無法讀取回應：${error}`,
-    empty: () => "回應是空的",
-    not_hmonitor: ({ address }) => `${address} 上回應的不是 hmonitor：它不支援 gpu.HostMonitor`,
-    not_grpc: ({ address }) => `${address} 上回應的程式不支援 gRPC`,
-    not_tls: ({ address, error }) =>
-      `${address} 上回應的程式不支援 TLS：如果 hmonitor 沒有設定憑證，位址前不要加 tls://（${error}）`,
-    flooding: ({ address }) => `${address} 上回應的程式傳送的資料遠遠超過 hmonitor`,
-    refused: ({ address, answer }) => `被 ${address} 拒絕：${answer}`,
-    closed: ({ address }) => `與 ${address} 的連線已關閉`,
-    reset: ({ address }) => `與 ${address} 的連線被重設`,
-    hanging: ({ address }) => `${address} 不再回應：hmonitor 沒有反應，或者中間的網路中斷`,
-    not_allowed: ({ address }) =>
-      `與 ${address} 的連線被重設：agent 的 GOHM_ALLOW 是否包含本 hub 的位址？如果 agent 設定了憑證，這裡的位址應為 tls://${address}`,
-    not_allowed_tls: ({ address }) => `與 ${address} 的連線被重設：agent 的 GOHM_ALLOW 是否包含本 hub 的位址？`,
-    not_listening: ({ address }) => `${address} 拒絕連線：那裡是否有 hmonitor 在執行？`,
-    no_route: ({ address }) => `沒有到 ${address} 的路由`,
-    no_answer: ({ address }) => `無法連線到 ${address}：該位址沒有回應`,
-    no_name: ({ address }) => `無法解析 ${address} 中的主機名稱`,
-    no_connection: ({ address, error }) => `無法連線到 ${address}：${error}`,
-    own_certificate: ({ address, error }) =>
-      `${address} 不接受本 hub 的憑證（poll.cert 和 poll.key）：它是否由那裡 GOHM_TLS_CLIENT_CA 中的機構簽發？${error && `（${error}）`}`,
-    its_certificate: ({ address, error }) => `${address} 出示的憑證未通過驗證：${error}`,
-    token_reset: () => "權杖已重設，需要重新註冊",
-    reports_refused: ({ fault, message }) => `回報被拒絕${faults[fault] ?? ""}：${message}`,
-    catching_up: () => "正在補傳先前積存的樣本，從最早的開始，還沒有目前的資料",
-    never_reported: () => "hub 啟動以來沒有回報過",
-    records_old: ({ behindMs }) => `最新的記錄已是 ${age(behindMs)}之前的：正在補傳，或者它的時鐘、時區不對`,
-    means_only: () => "其 Netdata 只提供 10 分鐘的平均值，僅計入歷史：在該機器上執行 hmonitor 後即可顯示目前狀態",
-    netdata_unread: ({ error }) => `無法讀取其 Netdata：${error}`,
-    stopped: () => "已停止回報",
-  },
-  notices: {
-    clock_wrong: ({ now }) =>
-      `hub 所在機器的時鐘為 ${time(now)}，不可能正確。校正之前，即時資料照常顯示，但不記入歷史。`,
-    settings_bad: ({ message }) => `設定有誤，仍沿用先前的設定：${message}`,
-    nodes_waiting: ({ most }) => `已有 ${number(most)} 台機器等待核准，無法再註冊新機器。請核准認識的，刪除其餘的。`,
-    nodes_full: ({ most }) => `已註冊 ${number(most)} 台機器，無法再註冊新機器。請管理員刪除已經不用的。`,
-    logger_gateway: ({ origin }) =>
-      `GPU Metrics Logger 的記錄來自 ${origin}，即 hub 所在網路的閘道：無論從哪裡來，經過它的用戶端都顯示為這個位址。如果 hub 在容器中，請讓它使用主機網路，或把 push.logger 設為 "token"。`,
-    book_restored: ({ path, lost, aside }) =>
-      `管理資料 ${path} 在 hub 執行期間被${losses[lost]}，已在原處重新寫入，資料沒有遺失。${aside && `當時在那裡的檔案現名為 ${aside}。要還原備份，請先停止 hub。`}`,
-    book_damaged: ({ path, error, aside }) =>
-      `管理資料 ${path} 已損毀（${error}），已移到 ${aside}，並建立了新檔案。原有內容需要從備份還原，或重新建立。`,
-    book_row: ({ path, message }) => `管理資料 ${path} 中有損毀的記錄：${message}。請停止 hub 後更正，或還原備份。`,
-    book_unusable: ({ path, error }) => `無法使用管理資料 ${path}：${error}。即時資料和歷史不受影響。`,
-    history_unwritable: ({ folder, error, retryMs }) =>
-      `無法將歷史寫入 ${folder}：${error}。即時資料照常顯示，每 ${seconds(retryMs)}重試一次。`,
-    history_crowded: ({ most, host, others }) =>
-      `${host}${others > 0 ? ` 和另外 ${number(others)} 台主機` : " "}的裝置超過了歷史為每台機器保留的數量（${number(most)}，history.max_devices）。最久沒有出現的裝置會從歷史中刪除。`,
-    export_failed: ({ path, error, retryMs }) =>
-      `每日 CSV 檔案無法寫入 ${path}（export.folder）：${error}。每 ${number(retryMs / 60_000)} 分鐘重試一次。`,
-    report_failed: ({ node, others, error }) =>
-      `${nodes(node, others)}的每日報告缺少資料：${error}。至少每小時會再次讀取，缺少的日期會自動補上。`,
-    report_unwritable: ({ node, others, error }) =>
-      `${nodes(node, others)}的每日報告無法寫入（reports.folder）：${error}。至少每小時重試一次。`,
-    report_rows: ({ date, node, others, gpus, missing, expected }) =>
-      `${date} 的每日報告不完整：${nodes(node, others)}缺少資料，其中 ${node} 應有 ${number(expected)} 列，缺 ${number(missing)} 列（${gpus}）。`,
-    report_values: ({ date, node, others, gpus, count }) =>
-      `${date} 的每日報告中，${nodes(node, others)}有低於 0% 或高於 100% 的數值，其中 ${node} 有 ${number(count)} 列（${gpus}）。`,
-    report_cards: ({ date, node, others, gpus, before }) =>
-      `${date} 的每日報告中，${nodes(node, others)}缺少以前有的卡：${before} 時 ${node} 還有 ${gpus}。`,
-    report_shared: ({ date, node, others, gpus, most }) =>
-      `${date}，${nodes(node, others)}上有多位使用者的工作同時使用同一張卡：最多 ${number(most)} 位使用者（${node} 的 ${gpus}）。`,
-    report_users: ({ date, message }) => `${date} 的每日報告中，使用者可能缺漏或有誤：${message}`,
-    history_restored: ({ path, lost, aside }) =>
-      `歷史 ${path} 在 hub 執行期間被${losses[lost]}，已在原處重新寫入，${lost === "emptied" ? "其中只剩最近幾小時的資料" : "資料沒有遺失"}。${aside && `當時在那裡的檔案現名為 ${aside}。要還原備份，請先停止 hub。`}`,
-  },
 };

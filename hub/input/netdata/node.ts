@@ -1,6 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { type GPUInfo, type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
+import { cause } from "../../cause.ts";
 import { asFault } from "../../fault.ts";
 import type { Owner } from "../../ingest.ts";
 import { reason } from "../../reason.ts";
@@ -76,7 +77,8 @@ export class NodeHistory {
   #newest = Number.NEGATIVE_INFINITY;
   #isRunning = false;
   #closed = false;
-  #why = "";
+  /** Why the last read failed; undefined if it did not. */
+  #why: Sentence | undefined;
   dueAt: number;
 
   constructor(options: NodeHistoryOptions) {
@@ -119,9 +121,9 @@ export class NodeHistory {
       const why = await this.#read({ signal: ending.signal, closing });
       if (this.#closed || closing.aborted) return;
       const { netdata } = this.#options.node;
-      const late = `${netdata}: not all was read within ${nodeMs / 1000} s, and the rest follows with the next interval`;
-      const error = why !== "" && ending.signal.aborted ? late : why;
-      this.#say(error === "" ? reason("means_only") : reason("netdata_unread", { error }));
+      const late = cause("netdata", { address: netdata, why: cause("rest_follows", { limitMs: nodeMs }) });
+      const error = why !== undefined && ending.signal.aborted ? late : why;
+      this.#say(error === undefined ? reason("means_only") : reason("netdata_unread", { error }));
       this.#log(error);
     } finally {
       cancel();
@@ -131,8 +133,8 @@ export class NodeHistory {
     }
   }
 
-  /** @returns why something was not read; "" if all was */
-  async #read(time: ReadTime): Promise<string> {
+  /** @returns why something was not read; undefined if all was */
+  async #read(time: ReadTime): Promise<Sentence | undefined> {
     const { context, node, host } = this.#options;
     const { clock, history } = context;
     const known = await history.known({ host, level: "gpu" });
@@ -147,14 +149,14 @@ export class NodeHistory {
     if (isFed) {
       // Another input stored samples up to then.
       for (const [card, through] of this.#through) this.#through.set(card, Math.max(through, start));
-      if (start >= ended(clock.now() - graceMs)) return "";
+      if (start >= ended(clock.now() - graceMs)) return undefined;
     }
     const reader = new CardChartReader({ address: node.netdata, clock });
     const charts = await reader.cards(time.signal);
     if (charts.state === "away" || (charts.state !== "ok" && node.cards === undefined)) return charts.why;
     const names = new Map(known.map(({ index, name }) => [index, name]));
     const cards = cardsOf(charts, node.cards).map((one) => ({ ...one, name: names.get(one.index) ?? one.name }));
-    if (cards.length === 0) return `${node.netdata}: this Netdata has no charts of AMD GPUs`;
+    if (cards.length === 0) return cause("netdata", { address: node.netdata, why: cause("no_charts") });
     for (const { card } of cards) if (!this.#through.has(card)) this.#through.set(card, start);
     // By both clocks the interval is over.
     const until = ended(clock.now() + Math.min(0, reader.aheadMs ?? 0) - graceMs);
@@ -167,21 +169,21 @@ export class NodeHistory {
     cards: readonly CardReading[],
     until: number,
     { signal, closing }: ReadTime,
-  ): Promise<string> {
-    const failed = new Map<number, string>();
+  ): Promise<Sentence | undefined> {
+    const failed = new Map<number, Sentence>();
     for (;;) {
       const waiting = cards.filter(({ card }) => !failed.has(card) && this.#behind(card, until));
       const after = Math.min(...waiting.map(({ card }) => this.#through.get(card) ?? until));
-      if (waiting.length === 0 || this.#closed) return [...failed.values()][0] ?? "";
+      if (waiting.length === 0 || this.#closed) return [...failed.values()][0];
       const before = Math.min(until, after + mostRows * intervalSec);
       // Netdata makes one interval of 601 s of a window of 600: it is asked for two at least.
       const window = { after: Math.min(after, before - 2 * intervalSec), before, stepSec: intervalSec };
       const ticks = new Map<number, GPUInfo[]>();
       const done: number[] = [];
       const due = waiting.filter(({ card }) => this.#behind(card, window.before));
-      let away = "";
+      let away: Sentence | undefined;
       const work = async (): Promise<void> => {
-        for (let next = due.shift(); next !== undefined && away === ""; next = due.shift()) {
+        for (let next = due.shift(); next !== undefined && away === undefined; next = due.shift()) {
           const reply = await readCard(reader, next, window, signal);
           if (reply.state === "away") away = reply.why;
           else if (reply.state === "odd") failed.set(next.card, reply.why);
@@ -196,7 +198,7 @@ export class NodeHistory {
       // Also when time is up: a node so slow that it never ends gets on with each read.
       await this.#store(ticks);
       for (const card of done) this.#through.set(card, window.before);
-      if (away !== "") return away;
+      if (away !== undefined) return away;
     }
   }
 
@@ -255,12 +257,12 @@ export class NodeHistory {
     this.#options.context.ingest.failed(this.host, words, owner);
   }
 
-  #log(why: string): void {
+  #log(why: Sentence | undefined): void {
     const { log } = this.#options.context;
-    if (why === this.#why) return;
+    if (why?.text === this.#why?.text) return;
     this.#why = why;
-    if (why === "") log.info(`${this.host} is read from its Netdata again`);
-    else log.warn(`${this.host} cannot be read from its Netdata: ${why}`);
+    if (why === undefined) log.info(`${this.host} is read from its Netdata again`);
+    else log.warn(`${this.host} cannot be read from its Netdata: ${why.text}`);
   }
 }
 
@@ -297,8 +299,7 @@ async function readCard(
     reader.rows("mem_vram_usage", card, models, window, signal),
   ]);
   for (const reply of [share, bytes]) if (reply.state === "away" || reply.state === "odd") return reply;
-  if (share.state !== "ok" && bytes.state !== "ok")
-    return { state: "none", why: share.state === "none" ? share.why : "" };
+  if (share.state === "none" && bytes.state === "none") return share;
   const utilization = share.state === "ok" ? valuesOf(share.value, "utilization") : undefined;
   const used = bytes.state === "ok" ? valuesOf(bytes.value, "used") : undefined;
   const free = bytes.state === "ok" ? valuesOf(bytes.value, "free") : undefined;

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { cases } from "../../../test/cases.ts";
 import { manyTasks } from "../../../test/report/tasks.ts";
+import { textOf } from "../../sentence.ts";
 import { FormError, readAnswer } from "./answer.ts";
 
 test("keys that a task lacks have the defaults of the old tool, and a task without GPUs is none", async () => {
@@ -29,7 +30,7 @@ test("values of other types are replaced and named, and cost no other task", asy
     { user: "NaN, Infinity", memory: "0", seconds: 0, image: "" },
     { user: "eve", memory: "0", seconds: 0, image: "" },
   ]);
-  expect(wrong).toEqual([
+  expect(wrong.map(textOf)).toEqual([
     'Task 1 has a "username" that is not a text',
     'Task 1 has "total_seconds" that are not a number',
     "Task 1 has a GPU that is not an object",
@@ -72,7 +73,7 @@ test("ten thousand tasks are read while other work has its turn", async () => {
 test("of more GPUs than any site has the rest is left out, and a later task on one that is there counts", async () => {
   const tasks = Array.from({ length: 20_002 }, (_, i) => `"${i}":{"gpus":[{"uuid":"u${i}"}],"username":"amy"}`);
   const { gpus, wrong } = await readAnswer(`{${tasks.join()},"z":{"gpus":[{"uuid":"u0"}],"username":"bob"}}`);
-  expect([gpus.length, gpus[0]?.user, wrong]).toEqual([
+  expect([gpus.length, gpus[0]?.user, wrong.map(textOf)]).toEqual([
     20_000,
     "bob",
     ["There are more than 20000 GPUs: the rest is left out"],

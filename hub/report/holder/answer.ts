@@ -1,5 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { clean } from "../../../proto/clean.ts";
+import { cause } from "../../cause.ts";
+import type { Sentence } from "../../sentence.ts";
 import { jsonNumber, pythonFloat } from "../number.ts";
 import type { GpuTask } from "../report.ts";
 
@@ -14,11 +16,18 @@ export interface Held {
   /** In the order of the summary. */
   readonly gpus: readonly HeldGpu[];
   /** What was not in the expected form, and was left out or replaced. */
-  readonly wrong: readonly string[];
+  readonly wrong: readonly Sentence[];
 }
 
-/** An answer of another form than the task API's. The message is the rest of "The task API answers …". */
-export class FormError extends Error {}
+/** An answer of another form than the task API's. Its words are the rest of "The task API answers …". */
+export class FormError extends Error {
+  readonly words: Sentence;
+
+  constructor(words: Sentence) {
+    super(words.text);
+    this.words = words;
+  }
+}
 
 /** Greatest length of the JSON of one task, beyond which nothing is read any more, and of one of its texts. */
 const longestTask = 262_144;
@@ -48,30 +57,31 @@ export async function readAnswer(text: string): Promise<Held> {
     const task = new TaskText(key, wrong);
     for (const gpu of task.read(json)) {
       if (gpus.size < mostGpus || gpus.has(gpu.uuid)) gpus.set(gpu.uuid, gpu);
-      else wrong.add(`There are more than ${mostGpus} GPUs: the rest is left out`);
+      else wrong.add(cause("gpus_left_out", { most: mostGpus }));
     }
     if (task.isTask) readable++;
     if (performance.now() - since < longestMs) continue;
     await turn();
     since = performance.now();
   }
-  if (tasks > 0 && readable === 0) throw new FormError("another form than tasks by their ids");
+  if (tasks > 0 && readable === 0) throw new FormError(cause("form_no_tasks"));
   return { gpus: [...gpus.values()], wrong: wrong.list() };
 }
 
 /** Counts what was wrong, and keeps the first of it. */
 class Wrong {
-  readonly #first = new Set<string>();
+  /** By their texts. */
+  readonly #first = new Map<string, Sentence>();
   #more = 0;
 
-  add(words: string): void {
-    if (this.#first.has(words)) return;
-    if (this.#first.size < mostWrong) this.#first.add(words);
+  add(words: Sentence): void {
+    if (this.#first.has(words.text)) return;
+    if (this.#first.size < mostWrong) this.#first.set(words.text, words);
     else this.#more++;
   }
 
-  list(): string[] {
-    return [...this.#first, ...(this.#more > 0 ? [`${this.#more} more values of tasks have another form`] : [])];
+  list(): Sentence[] {
+    return [...this.#first.values(), ...(this.#more > 0 ? [cause("values_more", { more: this.#more })] : [])];
   }
 }
 
@@ -90,8 +100,8 @@ function* entriesOf(text: string): Generator<readonly [key: string, json: string
     return space.lastIndex;
   };
   let at = skip(0);
-  if (text[at] === "<") throw new FormError("with HTML instead of JSON");
-  if (text[at] !== "{") throw new FormError(at === text.length ? "with nothing" : "another form than an object");
+  if (text[at] === "<") throw new FormError(cause("form_html"));
+  if (text[at] !== "{") throw new FormError(cause(at === text.length ? "form_nothing" : "form_no_object"));
   at = skip(at + 1);
   if (text[at] === "}") return checkEnd(text, skip(at + 1));
   for (;;) {
@@ -113,11 +123,11 @@ function checkEnd(text: string, at: number): void {
 }
 
 const broken = (text: string, at: number): FormError =>
-  new FormError(at >= text.length ? "JSON that ends in the middle" : "what is not JSON");
+  new FormError(cause(at >= text.length ? "form_ends" : "form_no_json"));
 
 /** @throws FormError */
 function checkLength(start: number, end: number): void {
-  if (end - start > longestTask) throw new FormError(`a task of more than ${longestTask / 1024} KiB`);
+  if (end - start > longestTask) throw new FormError(cause("task_large", { kib: longestTask / 1024 }));
 }
 
 /** Place after the quote that ends a string. @throws FormError */
@@ -140,7 +150,7 @@ function valueEnd(text: string, start: number): number {
     const found = mark.exec(text);
     if (found === null) throw broken(text, text.length);
     checkLength(start, found.index);
-    if (++marks > mostMarks) throw new FormError(`a task of more than ${mostMarks} parts`);
+    if (++marks > mostMarks) throw new FormError(cause("task_parts", { most: mostMarks }));
     const [sign] = found;
     if (sign === quote) mark.lastIndex = stringEnd(text, found.index);
     else if (sign === "{" || sign === "[") depth++;
@@ -191,11 +201,11 @@ class TaskText {
 
   read(json: string): HeldGpu[] {
     const task = parsed(json) ?? parsed(json.replace(notFinite, "null"));
-    if (!isObject(task)) return this.#refuse("is not an object");
+    if (!isObject(task)) return this.#refuse("task_no_object");
     this.isTask = true;
     const { gpus = null, task: details = null } = task;
-    if (gpus !== null && !Array.isArray(gpus)) return this.#refuse('has "gpus" that are not a list');
-    if (details !== null && !isObject(details)) this.#refuse('has a "task" that is not an object');
+    if (gpus !== null && !Array.isArray(gpus)) return this.#refuse("task_gpus");
+    if (details !== null && !isObject(details)) this.#refuse("task_details");
     const more = isObject(details) ? details : {};
     const common = {
       host: this.#text(task, "hostname", "unknown"),
@@ -208,7 +218,7 @@ class TaskText {
       seconds: this.#seconds(task.total_seconds ?? null),
     };
     return (gpus ?? []).flatMap((gpu: unknown) => {
-      if (!isObject(gpu)) return this.#refuse("has a GPU that is not an object");
+      if (!isObject(gpu)) return this.#refuse("task_gpu");
       return {
         ...common,
         uuid: this.#text(gpu, "uuid", ""),
@@ -219,8 +229,8 @@ class TaskText {
     });
   }
 
-  #refuse(words: string): [] {
-    this.#wrong.add(`Task ${this.#id} ${words}`);
+  #refuse(code: "task_no_object" | "task_gpus" | "task_details" | "task_gpu" | "task_seconds"): [] {
+    this.#wrong.add(cause(code, { task: this.#id }));
     return [];
   }
 
@@ -229,7 +239,7 @@ class TaskText {
     if (value === null) return other;
     const text = value instanceof NumberText ? printed(value.text) : value;
     if (typeof text === "string") return text.slice(0, longestText).toWellFormed();
-    this.#refuse(`has a "${name}" that is not a text`);
+    this.#wrong.add(cause("task_text", { task: this.#id, key: name }));
     return other;
   }
 
@@ -243,7 +253,7 @@ class TaskText {
     const text = value instanceof NumberText ? value.text : typeof value === "string" ? value.trim() : "";
     const seconds = text === "" ? Number.NaN : Number(text);
     if (Number.isFinite(seconds)) return seconds;
-    this.#refuse('has "total_seconds" that are not a number');
+    this.#refuse("task_seconds");
     return 0;
   }
 }

@@ -14,7 +14,7 @@ import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import { glance } from "../../../proto/glance.ts";
 import { keysOf } from "../../../proto/verdict.ts";
 import type { HostLink, LiveHost } from "../../live.ts";
-import type { Mask } from "../../privacy.ts";
+import { type Mask, noticesFor } from "../../privacy.ts";
 import { type Sentence, textOf } from "../../sentence.ts";
 import type { HubView } from "../view.ts";
 import { outline } from "./outline.ts";
@@ -83,14 +83,13 @@ export class FeedEncoder {
 
   #event(init: MessageInitShape<typeof EventType>): Uint8Array {
     const { live, clock, instance, interval, mask } = this.#input;
-    const messages = live.messages();
-    const text = (held: string): string => mask?.notice(held) ?? held;
+    const messages = noticesFor(live.messages(), mask);
     const event = create(EventSchema, {
       ...init,
       sequence: this.#sequence,
       now: BigInt(clock.now()),
-      notices: messages.map((words) => text(textOf(words))),
-      noticeSentences: messages.map((words) => wireSentence(typeof words === "string" ? undefined : words, text)),
+      notices: messages.map(textOf),
+      noticeSentences: messages.map((words) => wireSentence(typeof words === "string" ? undefined : words)),
       hub: instance,
       interval: interval(),
     });
@@ -184,14 +183,19 @@ function reasonOf(
 }
 
 /** @param said undefined for a text that is no sentence of the hub @param text masks the texts among the values */
-function wireSentence(said: Sentence | undefined, text: (held: string) => string): WireSentence {
+function wireSentence(said: Sentence | undefined, text = (held: string): string => held): WireSentence {
   const all = Object.entries(said?.values ?? {});
   return create(SentenceSchema, {
     code: said?.code ?? "",
-    texts: Object.fromEntries(all.flatMap(([name, value]) => (typeof value === "string" ? [[name, text(value)]] : []))),
+    texts: Object.fromEntries(
+      all.flatMap(([name, value]) => (typeof value === "string" ? [[name, isCode(name) ? value : text(value)]] : [])),
+    ),
     numbers: Object.fromEntries(all.flatMap(([name, value]) => (typeof value === "number" ? [[name, value]] : []))),
   });
 }
+
+/** Codes of sentences among the values. */
+const isCode = (name: string): boolean => name.endsWith(".code");
 
 const mapValues = (texts: Readonly<Record<string, string>>, change: (text: string) => string): Record<string, string> =>
   Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, change(text)]));

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { adminText, saidIn, text } from "../../language.ts";
+import { adminText, saidIn } from "../../language.ts";
 import { ActionButton, Outcome, useAction } from "../../part/action.tsx";
 import { Mark } from "../../part/part.tsx";
 import { hostAdminPath } from "../../route.ts";
@@ -125,7 +125,7 @@ export function State({ node }: { node: Node }): JSX.Element {
       <span class={`word ${grave ? "unknown" : ""}`}>
         {grave ? <Mark of={node.state === "waiting" ? "held" : "unknown"} /> : null} {t.states[node.state]}
       </span>
-      {node.reason === null ? null : <span class="quiet"> {saidIn(text.value.reasons, node.cause, node.reason)}</span>}
+      {node.reason === null ? null : <span class="quiet"> {saidIn("reasons", node.cause, node.reason)}</span>}
       <Troubles node={node} />
     </>
   );

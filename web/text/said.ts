@@ -1,0 +1,17 @@
+import type { CauseRows } from "../../hub/cause.ts";
+import type { NoticeRows } from "../../hub/notice.ts";
+import type { ReasonRows } from "../../hub/reason.ts";
+import type { Translation } from "../../hub/sentence.ts";
+
+/**
+ * What the hub says, by code, in a language that is not the hub's own; loaded with the first sentence that is shown. A language
+ * without one of them does not compile.
+ */
+export interface SaidText {
+  /** Why a host is down. */
+  readonly reasons: Translation<ReasonRows>;
+  /** Messages about the hub itself. */
+  readonly notices: Translation<NoticeRows>;
+  /** Causes, which are part of other sentences. */
+  readonly causes: Translation<CauseRows>;
+}
