@@ -1,7 +1,7 @@
 import { limitOf } from "../proto/clean.ts";
 import { span } from "../proto/quantity.ts";
 import type { FaultCode } from "./fault.ts";
-import { speaker } from "./sentence.ts";
+import { type Sentence, speaker } from "./sentence.ts";
 
 /** With an address of a host. */
 interface At {
@@ -65,6 +65,16 @@ const rows = {
 } as const;
 
 export type ReasonRows = typeof rows;
+
+/** Code of the reason of a host that is not down. */
+const historyOnly = "means_only" satisfies keyof ReasonRows;
+
+/**
+ * True if only rows of the past come of a host, and nothing else is expected of it: it is neither up nor down. If their source
+ * cannot be read, it is down.
+ */
+export const isHistoryOnly = (link: { readonly state: string; readonly cause?: Sentence }): boolean =>
+  link.state === "waiting" && link.cause?.code === historyOnly;
 
 /** Makes the reason why a host is down. */
 export const reason = speaker(rows, { limit: limitOf("err") });

@@ -196,6 +196,14 @@ test("a host that does not answer has only that trouble: its last answer may be 
   expect(troublesOf(host("a", info, false))).toEqual([{ host: "a", kind: "late", since: 1000 }]);
 });
 
+test("a host of which only history knows is neither broken nor a trouble, and its cards are unknown", () => {
+  const past = host("a", { gpus: [free(0), held(1, 90, "ada")] }, false, Link.HISTORY);
+  const { count, troubled, holders } = summarize([past]);
+  expect([hostVerdict(past), count.unknown, troubled, holders]).toEqual(["unknown", 2, 0, []]);
+  // However new its newest row is.
+  expect(isFresh({ link: Link.HISTORY, seen: 1000n, interval: 10 }, 1001, 10)).toBe(false);
+});
+
 test.each([
   ["a driver that fails", { err: "mismatch", sources: [{ name: "nvidia", state: State.STALE }] }, "mismatch"],
   ["no driver at all", { err: "no library", sources: [{ name: "nvidia", state: State.UNSUPPORTED }] }, undefined],

@@ -62,7 +62,7 @@ export function isFresh(host: Pick<HostGlance, "link" | "seen" | "interval">, no
   const { link, seen } = host;
   const own = host.interval > 0 ? host.interval : interval;
   const lateAfterMs = Math.max(3 * own, own + 10) * 1000;
-  return link !== Link.WAITING && seen !== undefined && now - Number(seen) < lateAfterMs;
+  return link !== Link.WAITING && link !== Link.HISTORY && seen !== undefined && now - Number(seen) < lateAfterMs;
 }
 
 /** One thing that is wrong with a host. */
@@ -146,7 +146,8 @@ export function troublesOf({ host, fresh }: HostStatus): Trouble[] {
     return [{ host: name, kind: "unreachable", reason: host.reason, cause: host.cause, since }];
   }
   const { info } = host;
-  if (info === undefined) return [];
+  // A host of which only history knows is as it should be.
+  if (info === undefined || host.link === Link.HISTORY) return [];
   if (!fresh) return [{ host: name, kind: "late", since: Number(host.seen ?? host.since) }];
   const broken = info.sources.filter(
     (s) => s.state === State.STALE || s.state === State.HUNG || s.state === State.LOST,

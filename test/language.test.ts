@@ -4,8 +4,10 @@ import { cause } from "../hub/cause.ts";
 import { notice } from "../hub/notice.ts";
 import { reason } from "../hub/reason.ts";
 import { issue } from "../hub/report/issue.ts";
-import type { Sentence } from "../hub/sentence.ts";
+import type { Sentence, Words } from "../hub/sentence.ts";
 import { trouble } from "../hub/trouble.ts";
+import { language } from "../web/choice.ts";
+import { saidIn } from "../web/language.ts";
 import { adminZhCN } from "../web/text/admin-zh-CN.ts";
 import { adminZhTW } from "../web/text/admin-zh-TW.ts";
 import { reportZhCN } from "../web/text/report-zh-CN.ts";
@@ -95,4 +97,23 @@ describe.each([
   test("no two sentences are the same", () => {
     expect(new Set(all.map(([, , chinese]) => chinese)).size).toBe(all.length);
   });
+});
+
+test("a reason inside a sentence of the hub is in the viewer's language, too, and one that no table has is as the hub says it", async () => {
+  language.value = "zh-CN";
+  const said = (error: Words) => {
+    const sentence = notice("report_failed", { node: "gpu1", others: 0, error });
+    return saidIn("notices", sentence, sentence.text);
+  };
+  const why = cause("tasks_away", { url: "http://10.0.0.9", why: cause("answer_late", { limitMs: 30_000 }) });
+  // Nothing is shown until the words are there.
+  expect(said(why)).toBe("");
+  await expect
+    .poll(() => said(why), { interval: 5 })
+    .toContain("无法连接任务 API http://10.0.0.9：30 秒内没有收到完整的应答。");
+  expect(said("EWEIRD")).toContain("缺少数据：EWEIRD。");
+  const newer = { code: "of_a_newer_hub", values: {} };
+  expect(saidIn("notices", newer, "Something new.")).toBe("Something new.");
+  language.value = "en";
+  await expect.poll(() => said(why), { interval: 5 }).toContain("no complete answer within 30 s");
 });

@@ -254,7 +254,7 @@ const columns: readonly ListingColumn<Node>[] = [
         ...(ways.includes("logger") ? ["without a token"] : []),
         ...(registration?.reset ? [ways.includes("logger") ? "an agent may register" : "may register again"] : []),
       ].join(", "),
-    tone: ({ state }) => (state === "answering" ? "good" : "bad"),
+    tone: ({ state }) => (state === "answering" ? "good" : state === "history" ? undefined : "bad"),
   },
   { name: "group", value: ({ group }) => group ?? undefined },
   { name: "labels", value: ({ labels }) => Object.entries(labels).map(([label, value]) => `${label}=${value}`) },

@@ -141,13 +141,24 @@ const health = v.pipe(
   v.object({
     status: v.pipe(
       v.literal("ok"),
-      v.description("The hub itself works, whether its hosts answer or not: for those, compare `open` with `hosts`."),
+      v.description(
+        "The hub itself works, whether its hosts answer or not: for those, compare `open` and `history` with `hosts`.",
+      ),
     ),
     name: v.pipe(v.string(), v.description("The hub's own name (`hub.name`); may be empty.")),
     version: v.string(),
     hub: v.pipe(v.string(), v.description("Random at each start of the hub.")),
     hosts: v.pipe(v.number(), v.integer(), v.description("Number of hosts, without those that wait for approval.")),
     open: v.pipe(v.number(), v.integer(), v.description("Number of hosts that answer now.")),
+    history: v.optional(
+      v.pipe(
+        v.number(),
+        v.integer(),
+        v.description(
+          "Number of hosts that never report live, and of which only history knows: they are neither open nor silent. Older hubs do not say it.",
+        ),
+      ),
+    ),
     silent: v.optional(
       v.pipe(
         v.array(v.string()),
@@ -170,6 +181,7 @@ const health = v.pipe(
       hub: "5f1d0c9a33e1b2a4",
       hosts: 12,
       open: 11,
+      history: 0,
       silent: ["gpu7"],
       notices: [],
     },
@@ -280,7 +292,7 @@ export const restRoutes = {
     tag: "hub",
     summary: "State of the hub",
     description:
-      "`status` is `ok` from every hub that works, whether its hosts answer or not; `open` counts those that answer now, out of `hosts`, and `silent` names up to 20 of the others.",
+      "`status` is `ok` from every hub that works, whether its hosts answer or not; `open` counts those that answer now, out of `hosts`, `history` those that never report live (of which only Netdata tells), and `silent` names up to 20 of the others.",
     answer: { "application/json": health },
     refuses: [],
   },

@@ -10,6 +10,7 @@ import { viewOf } from "../../test/view.ts";
 import { application } from "../http/application.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
+import { reason } from "../reason.ts";
 import { ServerList } from "../servers.ts";
 import { rest } from "./rest.ts";
 import type { RunningView } from "./view.ts";
@@ -346,6 +347,13 @@ test("base64 of many cards is one text, wherever its pieces end", async () => {
   const { data } = await pk();
   expect(Object.keys(data)).toHaveLength(40);
   expect(data.a_39?.v).toEqual([9750n]);
+});
+
+test("a host of which only history knows is neither open nor silent", async () => {
+  live.failed("a", reason("means_only"));
+  expect(await json("/api/health")).toMatchObject({ hosts: 1, open: 0, history: 1, silent: [] });
+  live.failed("a", reason("netdata_unread", { error: "gone" }));
+  expect(await json("/api/health")).toMatchObject({ hosts: 1, open: 0, history: 0, silent: ["a"] });
 });
 
 test("where reading needs an account, the state of the hub tells strangers how many hosts answer, and no names", async () => {

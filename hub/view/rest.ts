@@ -3,6 +3,7 @@ import { clean } from "../../proto/clean.ts";
 import { until } from "../history/store.ts";
 import { shownName } from "../live.ts";
 import { noticesFor } from "../privacy.ts";
+import { isHistoryOnly } from "../reason.ts";
 import { serve } from "../route/handler.ts";
 import { intervalRoutes } from "../route/interval.ts";
 import { timeOf } from "../route/parameter.ts";
@@ -58,12 +59,13 @@ const mostSilent = 20;
 
 function health({ live, version, instance, name, identity, privacy }: HubView, by: Actor): object {
   const hosts = live.hosts().filter(({ profile }) => profile?.waiting !== true);
-  const closed = hosts.filter(({ link }) => link.state !== "open");
-  const open = hosts.length - closed.length;
+  const history = hosts.filter(({ link }) => isHistoryOnly(link)).length;
+  const closed = hosts.filter(({ link }) => link.state !== "open" && !isHistoryOnly(link));
+  const open = hosts.length - history - closed.length;
   // Anyone may ask, also a probe without a right to read names, which notices may contain.
   const reads = may(by, "read", identity.open());
   const silent = reads ? closed.slice(0, mostSilent).map((host) => clean(shownName(host))) : undefined;
   const mask = privacy.maskFor(by);
   const notices = reads ? noticesFor(live.messages(), mask).map(textOf) : [];
-  return { status: "ok", name: name(), version, hub: instance, hosts: hosts.length, open, silent, notices };
+  return { status: "ok", name: name(), version, hub: instance, hosts: hosts.length, open, history, silent, notices };
 }

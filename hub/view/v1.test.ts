@@ -4,10 +4,12 @@ import { type HostInfo, HostInfoSchema, State, Vendor } from "../../proto/gen/ho
 import { jsonOf } from "../../test/answer.ts";
 import { RosterFixture } from "../../test/roster.ts";
 import { viewOf } from "../../test/view.ts";
+import { cause } from "../cause.ts";
 import { application } from "../http/application.ts";
 import { Live } from "../live.ts";
 import { silent } from "../log.ts";
 import { Privacy } from "../privacy.ts";
+import { reason } from "../reason.ts";
 import { v1 } from "./v1.ts";
 
 const start = 1_800_000_000_000;
@@ -129,10 +131,23 @@ test("a card that is held without computing says since when", async () => {
   expect((await json("users?user=bob")).users).toMatchObject([{ cards: 1, idle_cards: 1, memory_bytes: 30 * GiB }]);
 });
 
+test("a host of which only Netdata tells is in a state of its own, and one whose Netdata cannot be read is down", async () => {
+  const why = reason("means_only");
+  live.failed("gpu2", why);
+  expect((await json("hosts?state=history")).count).toEqual({ up: 0, stale: 0, down: 0, pending: 0, history: 1 });
+  expect(await json("hosts/gpu2")).toMatchObject({ state: "history", reason: why.text });
+  expect((await json("gpus")).count).toMatchObject({ broken: 0, unknown: 1 });
+  live.failed("gpu2", reason("netdata_unread", { error: cause("nothing_listens") }));
+  expect(await json("hosts/gpu2")).toMatchObject({
+    state: "down",
+    reason: "its Netdata cannot be read: nothing listens there",
+  });
+});
+
 test("a host that is late is stale, one that failed is down, and nobody holds their cards", async () => {
   now += 40_000;
   live.failed("gpu2", "it went to /home/carol");
-  expect((await json("hosts")).count).toEqual({ up: 0, stale: 1, down: 1, pending: 1 });
+  expect((await json("hosts")).count).toEqual({ up: 0, stale: 1, down: 1, pending: 1, history: 0 });
   expect(await json("hosts/gpu10")).toMatchObject({
     state: "stale",
     since: new Date(start).toISOString(),

@@ -52,7 +52,7 @@ async function listHosts({ log, fleet }: Seen, request: V1Request<"listHosts">):
     if (isNamed && (given.state.length === 0 || given.state.includes(seen.state))) found.push(seen);
   }
   const { rows, total, next } = pageOf(found, ({ host }) => [host.name], given);
-  const count = { up: 0, stale: 0, down: 0, pending: 0 };
+  const count = { up: 0, stale: 0, down: 0, pending: 0, history: 0 };
   for (const { state } of found) count[state]++;
   const shown = lazily(rows, hostRow);
   return listed(log, request, {

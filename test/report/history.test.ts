@@ -1,6 +1,9 @@
 // The built hub reads the Netdata of a node into its history: what API, queries of the logger and the page's feed say of it.
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HubFolder, hubFolder, type RunningHub, startHub, view } from "../hub.ts";
+import { top } from "../program.ts";
 import { PlayedNetdata } from "./netdata.ts";
 
 const patience = { timeout: 20_000, interval: 50 };
@@ -20,6 +23,15 @@ afterEach(async () => {
   await netdata.stop();
   at.remove();
 });
+
+const gohm = (word: string, hub: string) => {
+  const { status, stdout } = spawnSync(process.execPath, [join(top, "dist", "gohm"), word], {
+    env: { PATH: process.env.PATH, GOHM_HUB: hub },
+    encoding: "utf8",
+    timeout: 20_000,
+  });
+  return { status, output: stdout };
+};
 
 const ask = async (path: string, body?: object) => {
   const init = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
@@ -47,7 +59,9 @@ test("rows of Netdata are history: by hour, of the card that they are of, and th
   hub = await startHub(at);
   const viewer = view(hub.url);
   const reason = expect.stringMatching(/^its Netdata gives means of 10 minutes/);
-  await expect.poll(() => ask("/api/v1/hosts/colab-gpu1"), patience).toMatchObject({ state: "down", reason });
+  await expect.poll(() => ask("/api/v1/hosts/colab-gpu1"), patience).toMatchObject({ state: "history", reason });
+  const status = gohm("status", hub.url);
+  expect(status).toEqual({ status: 0, output: expect.stringMatching(/^status +ok$[\s\S]*^history only +1$/m) });
 
   const day = new Date((midnight - 86_400) * 1000).toISOString().slice(0, 10);
   const hourly = await ask("/api/gpu/hourly-usage", {

@@ -28,12 +28,19 @@ export function StaleNotice({ entry }: { entry: HostEntry }): JSX.Element | null
   if (entry.fresh.value) return null;
   const seen = host.seen === undefined ? undefined : Number(host.seen);
   const age = seen === undefined ? undefined : t.span((fleet.now.value - seen) / 1000);
+  const past = host.link === Link.HISTORY;
   const away = host.link === Link.WAITING;
-  if (!away && host.info === undefined) return <p class="standing connecting">{t.connecting}</p>;
-  const headline = away ? (age === undefined ? t.neverReached : t.unreachableSince(age)) : t.late(age ?? "");
+  if (!away && !past && host.info === undefined) return <p class="standing connecting">{t.connecting}</p>;
+  const headline = past
+    ? t.historyOnly
+    : away
+      ? age === undefined
+        ? t.neverReached
+        : t.unreachableSince(age)
+      : t.late(age ?? "");
   return (
-    <output class="standing">
-      <Mark of="broken" />
+    <output class={`standing ${past ? "connecting" : ""}`}>
+      <Mark of={past ? "unknown" : "broken"} />
       <b>{headline}</b>
       {host.reason === "" ? null : <span>{reasonText(host)}</span>}
       {age === undefined || host.info === undefined ? null : <em>{t.lastKnownFrom(age)}</em>}

@@ -88,7 +88,7 @@ export const adminEn: AdminText = {
     push: "reports by itself",
     logger: "GPU Metrics Logger, without a token",
   },
-  states: { answering: "answering", silent: "silent", waiting: "waits for approval" },
+  states: { answering: "answering", silent: "silent", history: "history only", waiting: "waits for approval" },
   troubles: (n) => plural(n, "problem"),
   troubleTexts: undefined,
   lastReport: "Last report",

@@ -81,7 +81,7 @@ export const adminZhCN: ForeignAdminText = {
   host: "主机",
   way: "连接方式",
   ways: { settings: "轮询（settings.json）", book: "轮询", push: "主动上报", logger: "GPU Metrics Logger（无令牌）" },
-  states: { answering: "正常", silent: "无应答", waiting: "等待批准" },
+  states: { answering: "正常", silent: "无应答", history: "仅历史", waiting: "等待批准" },
   troubles: (n) => `${n} 个问题`,
   troubleTexts,
   lastReport: "上次报告",

@@ -81,7 +81,7 @@ export const adminZhTW: ForeignAdminText = {
   host: "主機",
   way: "連線方式",
   ways: { settings: "輪詢（settings.json）", book: "輪詢", push: "主動回報", logger: "GPU Metrics Logger（無權杖）" },
-  states: { answering: "正常", silent: "無回應", waiting: "等待核准" },
+  states: { answering: "正常", silent: "無回應", history: "僅歷史", waiting: "等待核准" },
   troubles: (n) => `${n} 個問題`,
   troubleTexts,
   lastReport: "上次回報",

@@ -88,6 +88,7 @@ export const en: Text = {
   notice: "Notice from the hub",
 
   unreachableSince: (age) => `Unreachable for ${age}`,
+  historyOnly: "History only",
   neverReached: "Never reached",
   waits: "Waits for approval",
   waitsHint: "This machine registered by itself. It counts once an administrator has approved it.",

@@ -81,6 +81,8 @@ export interface Text {
   readonly notice: string;
 
   readonly unreachableSince: (age: string) => string;
+  /** A host that never reports live. */
+  readonly historyOnly: string;
   readonly neverReached: string;
   readonly waits: string;
   readonly waitsHint: string;

@@ -87,6 +87,7 @@ export const zhCN: Text = {
   notice: "hub 的提示",
 
   unreachableSince: (age) => `已失联 ${age}`,
+  historyOnly: "仅历史数据",
   neverReached: "从未连上",
   waits: "等待批准",
   waitsHint: "这台机器自行注册。管理员批准后才会计入。",

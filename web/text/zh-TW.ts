@@ -87,6 +87,7 @@ export const zhTW: Text = {
   notice: "hub 的提示",
 
   unreachableSince: (age) => `已失聯 ${age}`,
+  historyOnly: "僅歷史資料",
   neverReached: "從未連上",
   waits: "等待核准",
   waitsHint: "這台機器自行註冊。管理員核准後才會計入。",

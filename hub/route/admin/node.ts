@@ -114,11 +114,13 @@ export const node = v.pipe(
       v.description("True if a person said that it is not the machine of another name for which it was taken."),
     ),
     state: v.pipe(
-      v.picklist(["answering", "silent", "waiting"]),
-      v.description("`waiting` for approval; such a host is in no count."),
+      v.picklist(["answering", "silent", "history", "waiting"]),
+      v.description(
+        "`history`: never reports live, as only its Netdata tells of it; `waiting` for approval; such a host is in no count.",
+      ),
     ),
     seen: v.pipe(v.nullable(time), v.description("Last report, Unix milliseconds.")),
-    reason: v.pipe(v.nullable(v.string()), v.description("Why it is silent.")),
+    reason: v.pipe(v.nullable(v.string()), v.description("Why it is silent, or has history only.")),
     cause: v.pipe(
       v.nullable(sentence),
       v.description("`reason` as a code with values; null if it is not a sentence of the hub."),

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { card, cardExample, verdictCounts } from "./card.ts";
 import { bytes, count, metrics, name, number, page, text, texts, time, yes } from "./field.ts";
 
-export const hostStates = ["up", "stale", "down", "pending"] as const;
+export const hostStates = ["up", "stale", "down", "pending", "history"] as const;
 const readings = ["ok", "stale", "hung", "lost", "unsupported"] as const;
 
 const reading = v.pipe(
@@ -19,11 +19,11 @@ const summary = {
   state: v.pipe(
     v.picklist(hostStates),
     v.description(
-      "`up`: answers; `stale`: its last report is older than three intervals; `down`: the last attempt failed; `pending`: it was not heard from yet.",
+      "`up`: answers; `stale`: its last report is older than three intervals; `down`: the last attempt failed; `pending`: it was not heard from yet; `history`: it never reports live, and its rows (of the Netdata of a node of daily reports) enter history only: it is neither up nor down.",
     ),
   ),
   since: time("When that began."),
-  reason: text("Why it is down."),
+  reason: text("Why it is down, or has history only."),
   seen: time("When its last report came. What follows is of that report."),
   interval_seconds: number("Seconds between two reports."),
   agent_version: text("Version of its agent."),
@@ -119,13 +119,16 @@ export const hosts = v.pipe(
         stale: count("…stale."),
         down: count("…down."),
         pending: count("…pending."),
+        history: count("…of which only history knows."),
       }),
       v.description("All hosts that match, by state."),
     ),
     ...page,
   }),
   v.title("HostList"),
-  v.examples([{ hosts: [hostExample], count: { up: 1, stale: 0, down: 0, pending: 0 }, total: 1, next: null }]),
+  v.examples([
+    { hosts: [hostExample], count: { up: 1, stale: 0, down: 0, pending: 0, history: 0 }, total: 1, next: null },
+  ]),
 );
 
 export const host = v.pipe(

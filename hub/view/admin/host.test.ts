@@ -48,6 +48,8 @@ describe("the list of hosts", () => {
         { code: "too_much", values: {} },
       ],
     });
+    scene.live.failed("gpu2", reason("means_only"));
+    expect(await scene.node("gpu2")).toMatchObject({ state: "history", cause: { code: "means_only" } });
     scene.live.failed("gpu2", "gone");
     expect(await scene.node("gpu2")).toMatchObject({ reason: "gone", cause: null });
     expect(await scene.node("gpu10")).toMatchObject({ reason: null, cause: null, trouble: [], troubles: [] });

@@ -1,6 +1,7 @@
 import { type Capabilities, everything, type HostRecord, type NodeRecord } from "../../book/book.ts";
 import { Fault } from "../../fault.ts";
 import type { LiveHost } from "../../live.ts";
+import { isHistoryOnly } from "../../reason.ts";
 import type { adminRoutes } from "../../route/admin.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { Sentence } from "../../sentence.ts";
@@ -132,7 +133,7 @@ export function nodeOf(hub: HubView, host: AdminHost, shared?: Shared): AdminNod
     file: listed === undefined ? null : file,
     address: listed ?? record?.address ?? first?.usedFrom ?? first?.origin ?? null,
     parted: record?.parted ?? false,
-    state: roster.waits(name) ? "waiting" : live?.link.state === "open" ? "answering" : "silent",
+    state: roster.waits(name) ? "waiting" : stateOf(live),
     seen: live?.seen ?? first?.used ?? null,
     ...reasonOf(live),
     capabilities: plain(
@@ -152,6 +153,11 @@ export function nodeOf(hub: HubView, host: AdminHost, shared?: Shared): AdminNod
     trouble: said.map(({ text }) => text),
     troubles: said.map(coded),
   };
+}
+
+function stateOf(live: LiveHost | undefined): AdminNode["state"] {
+  if (live?.link.state === "open") return "answering";
+  return live !== undefined && isHistoryOnly(live.link) ? "history" : "silent";
 }
 
 function reasonOf(live: LiveHost | undefined): Pick<AdminNode, "reason" | "cause"> {

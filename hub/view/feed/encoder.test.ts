@@ -133,6 +133,13 @@ test("a link that breaks is told with its reason, old values beside it and their
   ]);
 });
 
+test("a host of which only history knows has a link of its own, and its reason", () => {
+  const { live, step } = input();
+  live.expect("a", "x:1");
+  live.failed("a", reason("means_only"));
+  expect(step().hosts).toMatchObject([{ link: Link.HISTORY, cause: { code: "means_only" } }]);
+});
+
 test("what the hub says of a host and of itself has its code and values beside the text; what comes from elsewhere has none", () => {
   const { live, say, step } = input();
   live.expect("a", "x:1");

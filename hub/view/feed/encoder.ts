@@ -15,6 +15,7 @@ import { glance } from "../../../proto/glance.ts";
 import { keysOf } from "../../../proto/verdict.ts";
 import type { HostLink, LiveHost } from "../../live.ts";
 import { type Mask, noticesFor } from "../../privacy.ts";
+import { isHistoryOnly } from "../../reason.ts";
 import { type Sentence, textOf } from "../../sentence.ts";
 import type { HubView } from "../view.ts";
 import { outline } from "./outline.ts";
@@ -158,7 +159,7 @@ function wire({ host, info, idle }: SentHost, mask: Mask | undefined): MessageIn
     number,
     name,
     address,
-    link: links[link.state],
+    link: isHistoryOnly(link) ? WireLink.HISTORY : links[link.state],
     since: BigInt(link.since),
     ...reasonOf(link, text),
     ...(seen === undefined ? {} : { seen: BigInt(seen) }),

@@ -5,6 +5,7 @@ import { compareNames, isFresh } from "../../../proto/summary.ts";
 import { Fault } from "../../fault.ts";
 import { type LiveHost, shownName } from "../../live.ts";
 import type { Mask } from "../../privacy.ts";
+import { isHistoryOnly } from "../../reason.ts";
 import type { HostState } from "../../route/v1.ts";
 import type { Actor } from "../../who.ts";
 import { turn } from "../body.ts";
@@ -25,7 +26,7 @@ export interface SeenHost {
   readonly state: HostState;
   /** Since when it has been in this state, Unix milliseconds. */
   readonly since: number;
-  /** Why it is down. */
+  /** Why it is down, or has history only. */
   readonly reason: string | undefined;
   readonly intervalSec: number;
 }
@@ -93,8 +94,13 @@ export class Fleet {
   #seen(host: LiveHost, mask: Mask | undefined, labels: SeenHost["labels"]): SeenHost {
     const { clock, interval } = this.#hub;
     const { link, seen: at } = host;
-    const isDown = link.state === "waiting";
-    const age = { link: isDown ? Link.WAITING : Link.OPEN, interval: host.profile?.intervalSec ?? 0 };
+    const isPast = isHistoryOnly(link);
+    const isDown = link.state === "waiting" && !isPast;
+    const hasReason = link.state === "waiting";
+    const age = {
+      link: isDown ? Link.WAITING : isPast ? Link.HISTORY : Link.OPEN,
+      interval: host.profile?.intervalSec ?? 0,
+    };
     const fresh = at !== undefined && isFresh({ ...age, seen: BigInt(at) }, clock.now(), interval());
     return {
       host,
@@ -102,9 +108,9 @@ export class Fleet {
       labels,
       info: host.info && mask ? this.#mask(host.info, mask) : host.info,
       fresh,
-      state: isDown ? "down" : at === undefined ? "pending" : fresh ? "up" : "stale",
-      since: isDown || fresh || at === undefined ? link.since : at,
-      reason: isDown ? (mask?.text(link.reason, false) ?? link.reason) : undefined,
+      state: isDown ? "down" : isPast ? "history" : at === undefined ? "pending" : fresh ? "up" : "stale",
+      since: hasReason || fresh || at === undefined ? link.since : at,
+      reason: hasReason ? (mask?.text(link.reason, false) ?? link.reason) : undefined,
       intervalSec: intervalOf(this.#hub, host.name),
     };
   }

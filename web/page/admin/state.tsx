@@ -119,7 +119,7 @@ export const registeredAs = (all: readonly Node[], name: string): Node | undefin
 /** Whether a host answers, and what is wrong. */
 export function State({ node }: { node: Node }): JSX.Element {
   const t = adminText();
-  const grave = node.state !== "answering";
+  const grave = node.state !== "answering" && node.state !== "history";
   return (
     <>
       <span class={`word ${grave ? "unknown" : ""}`}>
