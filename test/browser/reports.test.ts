@@ -162,6 +162,8 @@ describe.skipIf(missing)(missing ?? "daily reports", () => {
   test("without nodes and reports there is no link to them, and their page says how they are set up", async () => {
     const page = await open();
     await page.getByText('"netdata": "http://').waitFor(patience);
+    // What is to be done first comes first.
+    expect(await page.locator(".empty").innerText()).toMatch(/Name nodes[^]*"netdata"[^]*written every day at 23:45/);
     await page.getByText("Sign in").first().waitFor(patience);
     expect(await page.getByRole("link", { name: "Daily reports" }).count()).toBe(0);
     nodes = [{ name: "n7" }];
@@ -196,6 +198,27 @@ describe.skipIf(missing)(missing ?? "daily reports", () => {
       expect(wide, hash).toBeLessThanOrEqual(room);
     }
   });
+
+  test.each(["en", "zh-CN", "zh-TW"])(
+    "%s: the coverage of a node of eight cards has one line at 1280 pixels",
+    async (locale) => {
+      const from = (zone.startOfDay("2025-08-01") ?? 0) / 1000;
+      const cards = Array.from({ length: 8 }, (_, card) => ({
+        ...{ card, user: "" },
+        rows: Array.from({ length: card === 0 ? 100 : 144 }, (_, i) => [from + 600 * (i + 1), 30, 10] as const),
+      }));
+      writeFiles(folder, { node: "n8", date: "2025-08-01", format: (at) => zone.format(at * 1000), cards });
+      const page = await open("#/reports", { viewport: { width: 1280, height: 800 }, locale });
+      const coverage = page.locator(".coverage").first();
+      await coverage.getByText("1,108").waitFor(patience);
+      const lines = await coverage.evaluate((whole) => {
+        const range = document.createRange();
+        range.selectNodeContents(whole);
+        return new Set([...range.getClientRects()].map(({ bottom }) => Math.round(bottom / 8))).size;
+      });
+      expect(lines).toBe(1);
+    },
+  );
 
   test("the page to print has the figures of the file, no script, and one sheet of A4", async () => {
     write();

@@ -13,18 +13,22 @@ const example = `"reports": {
 /** In place of a list without reports: when the first one comes, or how they are set up. */
 export function NoReports({ list: { configured, time, timezone, nodes } }: { list: ReportList }): JSX.Element {
   const t = reportText();
+  const first = <p>{t.first(time, timezone)}</p>;
   return (
     <div class="empty">
       <h1>{t.none}</h1>
-      <p>{t.first(time, timezone)}</p>
       {configured ? (
-        <p class="quiet">{text.value.list(nodes)}</p>
+        <>
+          {first}
+          <p class="quiet">{text.value.list(nodes)}</p>
+        </>
       ) : (
         <>
           <p>{t.setUp}</p>
           <pre>
             <code>{example}</code>
           </pre>
+          {first}
         </>
       )}
       <p class="quiet">{t.setUpMore}</p>
