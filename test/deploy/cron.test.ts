@@ -1,7 +1,7 @@
 // The script that stands in a crontab in place of the tool before GOHM.
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { top } from "../program.ts";
@@ -45,6 +45,25 @@ test("output and messages are appended to the log, which others may not read, an
   writeFileSync(log, "x".repeat(10_000_001));
   run(["3"], { GOHM_REPORT_LOG: log });
   expect([readFileSync(log, "utf8"), statSync(`${log}.1`).size]).toEqual(["<report><3>problem\n", 10_000_001]);
+});
+
+test("a log that cannot be written costs no report: its output is cron's, and it says why", () => {
+  const log = join(folder, "missing", "report.log");
+  const { status, stdout, stderr } = run(["2025-08-01"], { GOHM_REPORT_LOG: log });
+  expect([status, stdout, stderr]).toEqual([
+    3,
+    "<report><2025-08-01>",
+    `daily-report.sh: the log ${log} (GOHM_REPORT_LOG) cannot be written by ${userInfo().username}: output follows here\nproblem\n`,
+  ]);
+});
+
+test("a large log that cannot be renamed is emptied", () => {
+  const log = join(folder, "report.log");
+  writeFileSync(log, "x".repeat(10_000_001));
+  // Cannot be renamed for root either, as in /var/log for a user who has only this file there.
+  mkdirSync(`${log}.1/report.log/taken`, { recursive: true });
+  expect(run(["1"], { GOHM_REPORT_LOG: log })).toMatchObject({ status: 3, stderr: "" });
+  expect(readFileSync(log, "utf8")).toBe("<report><1>problem\n");
 });
 
 test("a program that is not there is named", () => {
