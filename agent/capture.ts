@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { makeFoldersSync } from "../program/folder.ts";
 import type { Recorded } from "./machine/capture.ts";
 
 /** First uid of people, by the custom of all Linux systems (login.defs UID_MIN); below are the system's own. */
@@ -24,7 +25,7 @@ export function withoutPeople({ capture: { grants: _, ...capture }, files }: Rec
  * @throws Error if it is not empty.
  */
 export function makeEmpty(folder: string): void {
-  mkdirSync(folder, { recursive: true });
+  makeFoldersSync(folder);
   if (readdirSync(folder).length > 0) throw new Error(`${folder} is not empty: name a folder that is, or a new one`);
 }
 
@@ -32,7 +33,7 @@ export function makeEmpty(folder: string): void {
 export function writeCapture(folder: string, { capture, files }: Recorded, answer: string): void {
   for (const [path, text] of files) {
     const file = join(folder, path);
-    mkdirSync(dirname(file), { recursive: true });
+    makeFoldersSync(dirname(file));
     writeFileSync(file, text);
   }
   writeFileSync(join(folder, "capture.json"), `${JSON.stringify(capture, null, 2)}\n`);

@@ -14,6 +14,7 @@ import {
   symlinkSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { makeFoldersSync } from "../program/folder.ts";
 import type { Clock } from "./clock.ts";
 import { type DatabaseKind, headerOf } from "./database/database.ts";
 import { commitRestore, completeRestore, isPartial, partialRestore, partialsIn } from "./database/folder.ts";
@@ -69,7 +70,7 @@ async function prepare(folder: string, { path, log }: RestoreOptions): Promise<b
   try {
     if (!existsSync(path)) throw failed(path, "it does not exist");
     if (!existsSync(folder)) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFoldersSync(folder, 0o700);
       return true;
     }
     if (completeRestore(folder)) log.warn(`completed an interrupted restore into ${folder}`);

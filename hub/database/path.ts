@@ -1,15 +1,6 @@
-import {
-  type BigIntStats,
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from "node:fs";
+import { type BigIntStats, closeSync, fsyncSync, openSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { makeFoldersSync } from "../../program/folder.ts";
 import { fileSize } from "../../proto/quantity.ts";
 import { type Database, quarantine } from "./database.ts";
 
@@ -81,7 +72,7 @@ export class DatabasePath {
 
   #prepare(file: Database): void {
     const folder = dirname(this.path);
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFoldersSync(folder, 0o700);
     for (const tail of ["", "-wal", "-shm", "-journal"]) rmSync(this.#beside + tail, { force: true });
     const size = (pragma: string): number => Number(file.pragma(pragma, { simple: true }));
     const wanted = size("page_count") * size("page_size");

@@ -1,9 +1,10 @@
 // The control socket: the hub's HTTP interface for its own user, in a folder that only this user can enter.
-import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, lstatSync, openSync, readdirSync, rmSync } from "node:fs";
 import { type ClientRequest, request, type Server } from "node:http";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import type { Hono } from "hono";
+import { makeFoldersSync } from "../../program/folder.ts";
 import type { Clock } from "../clock.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
@@ -133,7 +134,7 @@ function bound(server: Server, path: string): Promise<void> {
 
 /** Makes an empty folder that only this user can enter. @throws Error of the file system */
 function clear(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFoldersSync(folder, 0o700);
   if (!lstatSync(folder).isDirectory()) throw new Error(`${folder} is not a directory`);
   chmodSync(folder, 0o700);
   for (const name of readdirSync(folder)) rmSync(join(folder, name), { force: true, recursive: true });

@@ -3,6 +3,7 @@ import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, rename, rm, rmdir, stat, utimes } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { makeFolders } from "../../program/folder.ts";
 import { serverNameWanted } from "../servers.ts";
 import { mostSummaryBytes, readReport } from "./figures.ts";
 import { filesOf, type KnownTasks, type ReportFile, tasksIn } from "./form.ts";
@@ -136,38 +137,13 @@ async function writeFiles({ folder, path, owner }: Place, nodeDay: NodeDay, task
 
 /** Makes the folder of reports, if there is none. @returns what its folders and files get: its owner and rights @throws Error */
 async function ownerOf(folder: string): Promise<Stats> {
-  const first = await makeFolders(resolve(folder));
+  const first = await makeFolders(folder);
   if (first !== undefined && isRoot()) {
     // A hub runs as another user, and its data folder is that user's.
     const parent = await stat(dirname(first));
     for (let path = resolve(folder); path !== dirname(first); path = dirname(path)) await give(path, parent);
   }
   return await stat(folder);
-}
-
-/**
- * Makes a folder and those that it is in. Node's own way to do so never ends, and takes a thread of its few, where a folder is
- * there in which none can be made: /proc, mount points of an automounter.
- * @param path absolute @returns the first that was made; undefined if all were there @throws Error
- */
-async function makeFolders(path: string): Promise<string | undefined> {
-  const make = async (): Promise<string | undefined> => {
-    try {
-      await mkdir(path);
-      return path;
-    } catch (error) {
-      if ((await stat(path).catch(() => undefined))?.isDirectory()) return undefined;
-      throw error;
-    }
-  };
-  try {
-    return await make();
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT" || dirname(path) === path) throw error;
-  }
-  const first = await makeFolders(dirname(path));
-  const made = await make();
-  return first ?? made;
 }
 
 /** What file systems of Windows, shares and FUSE answer if they have no owners, rights, or synchronization of folders. */

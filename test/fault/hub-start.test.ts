@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HubFolder, hubFolder, launch, startHub } from "../hub.ts";
 import { type Program, start } from "../program.ts";
+import { runGohm } from "../system/gohm.ts";
 
 let at: HubFolder;
 
@@ -55,6 +56,18 @@ test("a data folder that cannot be created is named", async () => {
   expect(said).toMatch(
     /^gohm: Cannot use the data folder \S+\/file\/data \(GOHM_DATA\): .*set GOHM_DATA to another folder\n$/,
   );
+});
+
+test("a data folder where none can be made is named by the hub and by a restore, and neither tries without end", () => {
+  const data = "/proc/gohm/data";
+  const wanted = "ENOENT: no such file or directory, mkdir '/proc/gohm'";
+  const hub = runGohm([], { GOHM_SETTINGS: at.settings, GOHM_DATA: data });
+  expect([hub.status, hub.stderr]).toEqual([
+    1,
+    `gohm: Cannot use the data folder ${data} (GOHM_DATA): ${wanted}; make it writable for this user or set GOHM_DATA to another folder\n`,
+  ]);
+  const restore = runGohm(["restore", at.settings], { GOHM_DATA: data });
+  expect([restore.status, restore.stderr]).toEqual([1, expect.stringContaining(wanted)]);
 });
 
 test("a data folder that is a file is named", async () => {

@@ -14,6 +14,13 @@ export function runGohm(
   env: Readonly<Record<string, string>>,
   stdin = "",
 ): SpawnSyncReturns<string> {
-  const options = { env: { ...bare, TZ: "UTC", ...env }, input: stdin, encoding: "utf8", timeout: 60_000 } as const;
+  const options = {
+    env: { ...bare, TZ: "UTC", ...env },
+    input: stdin,
+    encoding: "utf8",
+    timeout: 60_000,
+    // One that does not end may not hear of others.
+    killSignal: "SIGKILL",
+  } as const;
   return spawnSync(process.execPath, [program, ...args], options);
 }

@@ -1,17 +1,8 @@
-import {
-  closeSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { readText } from "../../../program/file.ts";
+import { makeFoldersSync } from "../../../program/folder.ts";
 import { SettingError } from "../../../program/setting.ts";
 
 /** Credentials from the registration, as stored in the token file. */
@@ -101,7 +92,7 @@ export function reserveTokenFile(path: string): TokenFile {
   const draft = `${path}.${process.pid}.new`;
   let file: number;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFoldersSync(dirname(path), 0o700);
     rmSync(draft, { force: true });
     file = openSync(draft, "wx", 0o600);
     // A full disk fails now, not when there is a token to lose.

@@ -1,16 +1,7 @@
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { accessSync, closeSync, constants, existsSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
+import { makeFoldersSync } from "../../../program/folder.ts";
 import { checkVersion, databaseError, definitionsOf, isDamage, quarantine } from "../../database/database.ts";
 import { checkLength, checkpoint, lockNow } from "../../database/open.ts";
 import { Fault } from "../../fault.ts";
@@ -87,7 +78,7 @@ export function openFile(folder: string, { log }: { readonly log: Log }, check: 
 
 function prepare(folder: string, path: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFoldersSync(folder, 0o700);
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
     const found = statSync(path, { throwIfNoEntry: false });

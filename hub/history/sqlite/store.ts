@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { makeFoldersSync } from "../../../program/folder.ts";
 import { levels } from "../../../proto/device.ts";
 import { earliest } from "../../clock.ts";
 import { databaseBytes } from "../../database/open.ts";
@@ -244,7 +244,7 @@ class SqliteStore implements Store, Local {
     const { folder, log } = this.#options;
     if (journal.lost) {
       log.error(`a journal file in ${folder} was deleted while the hub ran; what was in it is brought into rows now`);
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFoldersSync(folder, 0o700);
       for (const { chunks } of head.all()) for (const chunk of chunks) chunk.frozen = true;
       journal.renew();
       await keeper.compactAll();
