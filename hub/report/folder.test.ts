@@ -259,12 +259,26 @@ describe("whole or not at all", () => {
     mkdirSync(part, { recursive: true });
     const steps = [
       () => rmSync(part, { recursive: true }),
-      () => mkdirSync(part),
+      () => mkdirSync(join(part, "other"), { recursive: true }),
       () => rmSync(part, { recursive: true }),
     ];
     looked.at = (what) => void (what === part && steps.shift()?.());
     await writeReport(folder, report(rowsAt([0])), nobody);
     expect(steps).toEqual([]);
+  });
+
+  test("a program that another took for gone writes its report anew, and does not mix it with the other's", async () => {
+    await writeReport(folder, report(rowsAt(upTo(9))), nobody);
+    let taken = 0;
+    looked.at = (what) => {
+      if (what !== join(path, `average_${date}.csv`) || ++taken > 2) return;
+      rmSync(join(path, ".partial"), { recursive: true });
+    };
+    await writeReport(folder, report(rowsAt(upTo(144))), nobody);
+    expect(taken).toBeGreaterThan(2);
+    expect(filesIn(path)).toEqual(await textsOf(report(rowsAt(upTo(144))), nobody));
+    taken = Number.NEGATIVE_INFINITY;
+    await expect(writeReport(folder, report(rowsAt(upTo(144), 3)), nobody)).rejects.toMatchObject({ code: "ENOENT" });
   });
 
   test("a folder in the place of a file is an error, and no file is changed", async () => {

@@ -1,11 +1,12 @@
 // Writes the files of a report: whole or not at all, beside their place first, and never less than what is there (decision 68).
-import { constants, type Stats } from "node:fs";
-import { type FileHandle, lstat, mkdir, open, rename, rm, rmdir, stat, utimes } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { type FileHandle, lstat, mkdir, open, rename, rmdir, stat, utimes } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { setTimeout } from "node:timers/promises";
 import { makeFolders } from "../../program/folder.ts";
 import { serverNameWanted } from "../servers.ts";
 import { mostSummaryBytes, readReport } from "./figures.ts";
+import { takeLock } from "./folder/lock.ts";
+import { directory, give, ifSupported, isRoot } from "./folder/rights.ts";
 import { filesOf, type KnownTasks, type ReportFile, tasksIn } from "./form.ts";
 import { codeOf, foldersOf, gpuFile, readFileOf, statOf, summaryFile } from "./place.ts";
 import type { CardFigures, DayTasks, NodeDay, ReportCard, ReportFigures, ReportRow } from "./report.ts";
@@ -28,12 +29,8 @@ export interface WriteOptions {
   readonly isUnasked?: boolean;
 }
 
-/** Name of a folder in that of a day: files are made in it, and only by one program at a time. */
-const partial = ".partial";
-/** A program that has not made a file for so long is gone. Milliseconds. */
-const goneMs = 30_000;
-/** Milliseconds between two looks whether another program is done. */
-const waitMs = 50;
+/** How often a report is begun anew, as another machine took this program for gone. */
+const mostTries = 3;
 
 /**
  * Writes the report of a node and day into NODE/YYYY-MM-DD/ of the folder of reports, which is made if there is none. Of each
@@ -106,9 +103,9 @@ interface Changed extends Fuller {
   readonly changed: boolean;
 }
 
-async function writeFiles({ folder, path, owner }: Place, nodeDay: NodeDay, tasks: DayTasks): Promise<Changed> {
-  const part = join(path, partial);
-  await take(part, owner);
+async function writeFiles(place: Place, nodeDay: NodeDay, tasks: DayTasks, tries = 1): Promise<Changed> {
+  const { folder, path, owner } = place;
+  const lock = await takeLock(path, owner);
   try {
     const { date } = nodeDay.day;
     const report = await readReport(folder, nodeDay.node.name, date);
@@ -128,10 +125,13 @@ async function writeFiles({ folder, path, owner }: Place, nodeDay: NodeDay, task
     for await (const file of filesOf({ ...nodeDay, cards }, tasks, known)) {
       if (!own.has(file.name) && !(await isThere(path, file))) files.push(file);
     }
-    await replace(path, part, files, owner);
+    await replace(path, lock.path, files, owner);
     return { changed: files.length > 0, kept, cards };
+  } catch (error) {
+    if (tries === mostTries || (await lock.isHeld())) throw error;
+    return await writeFiles(place, nodeDay, tasks, tries + 1);
   } finally {
-    await rm(part, { recursive: true, force: true });
+    await lock.release();
   }
 }
 
@@ -145,19 +145,6 @@ async function ownerOf(folder: string): Promise<Stats> {
   }
   return await stat(folder);
 }
-
-/** What file systems of Windows, shares and FUSE answer if they have no owners, rights, or synchronization of folders. */
-const unsupported = ["EPERM", "EINVAL", "ENOTSUP", "ENOSYS"];
-
-async function ifSupported(work: Promise<void>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (!unsupported.includes(codeOf(error) ?? "")) throw error;
-  }
-}
-
-const isRoot = (): boolean => process.geteuid?.() === 0;
 
 /** Makes a folder with owner and rights of another. @returns true if there was none @throws Error */
 async function makeFolder(path: string, owner: Stats): Promise<boolean> {
@@ -175,41 +162,6 @@ async function makeFolder(path: string, owner: Stats): Promise<boolean> {
   await give(path, owner, owner.mode & 0o2777);
   await sync(dirname(path));
   return true;
-}
-
-const directory = constants.O_RDONLY | constants.O_DIRECTORY;
-
-/** Sets owner and rights of a folder. Opened first: another user could put a link in its place. */
-async function give(path: string, { uid, gid }: Stats, mode?: number): Promise<void> {
-  const handle = await open(path, directory | constants.O_NOFOLLOW);
-  try {
-    // Before the rights: a change of the owner may clear some.
-    if (isRoot()) await ifSupported(handle.chown(uid, gid));
-    if (mode !== undefined) await ifSupported(handle.chmod(mode));
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Takes the folder in which files are made, and waits for another program that has it. @throws Error */
-async function take(part: string, owner: Stats): Promise<void> {
-  for (let waited = 0; ; waited += waitMs) {
-    try {
-      await mkdir(part, { mode: 0o700 });
-      // That the hub can remove what a command of root left.
-      return await give(part, owner);
-    } catch (error) {
-      if (codeOf(error) !== "EEXIST") throw error;
-    }
-    const there = await statOf(part);
-    // It was given back meanwhile, and may be taken again by now.
-    if (there === undefined) continue;
-    // A time in the future is that of another clock.
-    const isGone = !there.isDirectory() || Math.abs(Date.now() - there.mtimeMs) > goneMs;
-    if (isGone) await rm(part, { recursive: true, force: true });
-    else if (waited > 2 * goneMs) throw new Error(`${part}: another program writes this report without end`);
-    else await setTimeout(waitMs);
-  }
 }
 
 interface Fuller {

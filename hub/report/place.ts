@@ -9,6 +9,9 @@ export const gpuFile = (index: number, date: string): string => `gpu${index}_${d
 export const averageFile = (date: string): string => `average_${date}.csv`;
 export const summaryFile = (date: string): string => `summary_${date}.txt`;
 
+/** Name of a folder in that of a day: files are made in it, and only by one program at a time. */
+export const partialFolder = ".partial";
+
 /** The index of the GPU in the name of a file of a day; undefined for other files. */
 export function gpuOfFile(name: string, date: string): number | undefined {
   const [, index] = /^gpu(0|[1-9]\d{0,4})_/.exec(name) ?? [];

@@ -104,9 +104,11 @@ test("after a restart only days without data, and those that ended lately and ar
   // This one is of the evening of its day, as the tool before GOHM wrote it.
   const evening = scene.local("2026-11-24 23:45:00") / 1000;
   utimesSync(join(scene.root, "gpu1", "2026-11-24"), evening, evening);
+  // In this one a program was killed while it wrote.
+  mkdirSync(join(scene.root, "gpu1", "2026-11-23", ".partial"));
   await scene.begin();
   await scene.pass(hour);
-  expect(scene.asked.filter((one) => one > "gpu1 2026-11-19")).toEqual(["gpu1 2026-11-24"]);
+  expect(scene.asked.filter((one) => one > "gpu1 2026-11-19")).toEqual(["gpu1 2026-11-24", "gpu1 2026-11-23"]);
 });
 
 test("a node that does not answer leaves others whole; its days are made up when it does, and a notice names it until then", async () => {

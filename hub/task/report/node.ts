@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readFigures } from "../../report/figures.ts";
-import { gpuOfFile } from "../../report/place.ts";
+import { gpuOfFile, partialFolder } from "../../report/place.ts";
 import type { NodeOutcome, ReportDay } from "../../report/report.ts";
 
 const hourMs = 3_600_000;
@@ -98,8 +98,10 @@ export class NodeDays {
    */
   async #isSettled(day: ReportDay, now: number): Promise<boolean> {
     const folder = join(this.#folder, this.#name, day.date);
-    const names = await readdir(folder).catch(() => []);
+    const names: readonly string[] = await readdir(folder).catch(() => []);
     if (!names.some((name) => gpuOfFile(name, day.date) !== undefined)) return false;
+    // A program that was killed while it wrote has left it: the time of the folder says nothing then.
+    if (names.some((name) => name.startsWith(partialFolder))) return false;
     // Files are made in the folder, so that its time is that of the last report, also if nothing in them was new.
     const { mtimeMs } = await stat(folder).catch(() => ({ mtimeMs: 0 }));
     if (mtimeMs < 1000 * day.to) return false;
