@@ -9,6 +9,7 @@ import type {
   NodeDay,
   NodeOutcome,
   ReadNode,
+  ReadOptions,
   ReportDay,
   ReportFigures,
   ReportNode,
@@ -41,6 +42,8 @@ export interface MakeOptions {
   readonly onNode?: (outcome: NodeOutcome, done: number, total: number) => void;
   /** True if a node whose source has nothing of the day gets no files. */
   readonly skipEmpty?: boolean;
+  /** True if rows of a node without an earlier report begin with its first value: there is nothing that they would fit to. */
+  readonly fromFirstValue?: boolean;
 }
 
 /** A node that was read. */
@@ -103,7 +106,8 @@ async function readDay(node: ReportNode, options: MakeOptions): Promise<ReadDay>
   // What an old report, or a hostile file, contains must not cost a new one.
   const last = await lastFigures(plan.folder, node.name, day.date).catch(() => undefined);
   const until = Math.floor(clock.now() / 1000) - settleSec;
-  const found = await readInTime(node, options).catch((error: unknown) => {
+  const fromFirstValue = options.fromFirstValue === true && last === undefined;
+  const found = await readInTime(node, options, { fromFirstValue }).catch((error: unknown) => {
     checkSignal(options.signal);
     return { node, day, cards: [], issues: [causeOf(error)], failure: "source" as const };
   });
@@ -120,7 +124,11 @@ const thereOf = async (...of: Parameters<typeof readFigures>): Promise<ReportFig
   await readFigures(...of).catch(() => undefined);
 
 /** @throws Fault source_failed, canceled, or any error of a source */
-async function readInTime(node: ReportNode, { day, read, signal, clock }: MakeOptions): Promise<NodeDay> {
+async function readInTime(
+  node: ReportNode,
+  { day, read, signal, clock }: MakeOptions,
+  how: ReadOptions,
+): Promise<NodeDay> {
   const own = new AbortController();
   let cancel = (): void => {};
   let stop = (): void => {};
@@ -133,7 +141,7 @@ async function readInTime(node: ReportNode, { day, read, signal, clock }: MakeOp
     if (signal.aborted) stop();
   });
   try {
-    return await Promise.race([read(node, day, own.signal), limit]);
+    return await Promise.race([read(node, day, own.signal, how), limit]);
   } finally {
     cancel();
     signal.removeEventListener("abort", stop);

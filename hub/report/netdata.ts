@@ -40,7 +40,7 @@ export interface NetdataReaderOptions {
 /** Reads what the Netdata of a node has of a day. */
 export const netdataReader =
   ({ clock = systemClock, fetch }: NetdataReaderOptions = {}): ReadNode =>
-  async (node, day, signal) => {
+  async (node, day, signal, { fromFirstValue = false } = {}) => {
     const reader = new CardChartReader({ address: node.netdata ?? "", clock, fetch });
     const ending = new AbortController();
     const end = (): void => ending.abort();
@@ -48,7 +48,7 @@ export const netdataReader =
     if (signal.aborted) end();
     const cancel = clock.after(nodeMs, end);
     try {
-      const result = await new NodeReading({ node, day, reader, now: clock.now }).read(ending.signal);
+      const result = await new NodeReading({ node, day, reader, now: clock.now, fromFirstValue }).read(ending.signal);
       if (signal.aborted) throw new Fault("canceled", "The report was canceled.");
       return result;
     } finally {
@@ -62,6 +62,7 @@ interface NodeReadingOptions {
   readonly day: ReportDay;
   readonly reader: CardChartReader;
   readonly now: () => number;
+  readonly fromFirstValue: boolean;
 }
 
 /** What was wrong with the data of a card. */
@@ -153,7 +154,7 @@ class NodeReading {
   }
 
   #rowsOf(gpuCard: { readonly index: number; readonly card: number }, gpu: ChartRows, vram: ChartRows): CardIssues {
-    const { day, reader, now } = this.#options;
+    const { day, reader, now, fromFirstValue } = this.#options;
     const nodeNow = (now() + (reader.aheadMs ?? 0)) / 1000;
     const [gpuAt, vramAt] = [columnOf(gpu, ["utilization"]), columnOf(vram, ["usage", "used"])];
     let [none, noVram, bad] = [0, 0, gpu.bad + vram.bad];
@@ -168,6 +169,8 @@ class NodeReading {
         continue;
       }
       const memory = vram.rows.get(at)?.[vramAt];
+      const hasValue = value.value !== null || (memory?.value ?? null) !== null;
+      if (fromFirstValue && rows.length === 0 && !hasValue) continue;
       if (value.value === null) none++;
       else if ((memory?.value ?? null) === null) noVram++;
       rows.push({

@@ -72,8 +72,18 @@ export interface NodeDay {
   readonly issues: readonly DataIssue[];
 }
 
+export interface ReadOptions {
+  /** True to leave out rows before the first value of a card: its source began then. Otherwise they are 0, as those of a gap. */
+  readonly fromFirstValue?: boolean;
+}
+
 /** Reads what there is of a node and day. @throws Fault source_failed */
-export type ReadNode = (node: ReportNode, day: ReportDay, signal: AbortSignal) => Promise<NodeDay>;
+export type ReadNode = (
+  node: ReportNode,
+  day: ReportDay,
+  signal: AbortSignal,
+  options?: ReadOptions,
+) => Promise<NodeDay>;
 
 /** A task on one GPU, its texts as the task API has them, or that API's defaults. */
 export interface GpuTask {

@@ -10,8 +10,9 @@ export interface NodeSources {
 /** Reads a node from its own source: from its Netdata, or from the history of its host. */
 export const readNode =
   ({ netdata, history }: NodeSources): ReadNode =>
-  async (node, day, signal) => {
-    if (node.netdata !== undefined) return await netdata(node, day, signal);
-    if (history !== undefined) return await history(node, day, signal);
+  async (...given) => {
+    const [node] = given;
+    if (node.netdata !== undefined) return await netdata(...given);
+    if (history !== undefined) return await history(...given);
     throw new Fault("source_failed", `${node.name} is read from the history of a hub, which must run for it`);
   };

@@ -215,7 +215,7 @@ export class DailyReport implements RunningTask<typeof table> {
     reportRuns.advance({ date: day.date, done: 0, total: nodes.length });
     try {
       const outcomes = await makeReports({
-        ...{ day, clock, skipEmpty, signal: this.#abort.signal },
+        ...{ day, clock, skipEmpty, fromFirstValue: true, signal: this.#abort.signal },
         plan: { folder: plan.folder, nodes },
         read: this.#sources.read,
         tasks: plan.tasks && this.#sources.tasks(plan.tasks, plan.nodes),
