@@ -37,9 +37,9 @@ export class UsageError extends Error {
 
 /**
  * Takes arguments apart. Options may be anywhere, with one dash or two, their values after a blank or "="; all that follows
- * "--" is words. @throws UsageError
+ * "--" is words. @param nouns What words are: "date", for who takes it for an option. @throws UsageError
  */
-export function readLine(args: readonly string[], options: readonly Option[]): Line {
+export function readLine(args: readonly string[], options: readonly Option[], nouns: readonly string[] = []): Line {
   const flags: Record<string, string | boolean> = {};
   const words: string[] = [];
   const lists: Record<string, string[]> = {};
@@ -53,7 +53,7 @@ export function readLine(args: readonly string[], options: readonly Option[]): L
       words.push(arg);
       continue;
     }
-    const { option, inline } = optionOf(arg, options);
+    const { option, inline } = optionOf(arg, options, nouns);
     const next = args[i + 1];
     if (option.bare !== undefined) {
       const fits = inline === undefined && next !== undefined && option.bare(next);
@@ -92,10 +92,15 @@ function find(arg: string, options: readonly Option[]): Option | undefined {
 const isOption = (word: string, options: readonly Option[]): boolean =>
   word.startsWith("-") && find(word, options) !== undefined;
 
-function optionOf(arg: string, options: readonly Option[]): { option: Option; inline: string | undefined } {
+function optionOf(
+  arg: string,
+  options: readonly Option[],
+  nouns: readonly string[],
+): { option: Option; inline: string | undefined } {
   const [, name = "", inline] = written.exec(arg) ?? [];
   const option = find(arg, options);
   if (option !== undefined) return { option, inline };
+  if (nouns.includes(name)) throw new UsageError(`There is no option --${name}: give the ${name} as a word of its own`);
   const near = nearest(
     name,
     options.map((each) => each.name),

@@ -117,11 +117,20 @@ const longestQuote = 200;
 /** A value as JSON for a message: cut where it is long, and never an error of its own, however deep it is nested. */
 export function quoted(value: unknown): string {
   try {
-    const text = JSON.stringify(value) ?? "missing";
+    const text =
+      JSON.stringify(value, (_key, one) => (typeof one === "string" ? withoutPassword(one) : one)) ?? "missing";
     return text.length > longestQuote ? `${text.slice(0, longestQuote)}…` : text;
   } catch {
     return "too deeply nested to show"; // JSON.stringify recurses once for each level
   }
+}
+
+/** An address without the user and password that may be in it, also where it is none because of them. */
+function withoutPassword(text: string): string {
+  const end = text.lastIndexOf("@");
+  const [scheme = ""] = /^[a-z][a-z0-9+.-]*:\/{1,2}/i.exec(text) ?? [];
+  const hasUser = end >= scheme.length && (scheme !== "" || text.slice(0, end).includes(":"));
+  return hasUser ? `${scheme}***${text.slice(end)}` : text;
 }
 
 function lookUp(file: unknown, name: string): unknown {

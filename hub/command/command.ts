@@ -274,7 +274,8 @@ export function invocationOf(args: readonly string[], commands: readonly [Comman
   const [first] = commands;
   const found = misused(first, () => findVerb(args, commands));
   const command = found?.verb ?? first;
-  const { flags, words, ...more } = misused(command, () => readLine(args, takenOptions(command)));
+  const nouns = command.positionals.map(({ noun }) => noun);
+  const { flags, words, ...more } = misused(command, () => readLine(args, takenOptions(command), nouns));
   const asked = forms.flatMap(({ name }) => (flags[name] === true ? [`--${name}`] : []));
   if (asked.length > 1) {
     throw new Misuse(command, `${asked.join(" and ")} exclude each other: name one form of output`);

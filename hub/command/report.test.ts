@@ -339,6 +339,7 @@ test("settings without nodes are explained", async () => {
 
 test.each([
   [`${date} --user-report --json`, "--user-report has no form but its own. See gohm help report."],
+  [`--date ${date}`, "There is no option --date: give the date as a word of its own. See gohm help report."],
   [`${date} --frob`, "There is no option --frob. See gohm help report."],
   [`${date} 2025-08-02`, `gohm report wants at most one date: it was given "${date} 2025-08-02"`],
 ])("gohm report %s ends with status 2", async (line, words) => {

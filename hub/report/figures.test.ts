@@ -155,6 +155,14 @@ describe("what others put into the folder", () => {
     expect(await readFigures(folder, "gpu1", text)).toBeUndefined();
   });
 
+  test("a number has no more characters than the longest that Python prints of a float", async () => {
+    const cells = ["-1.7976931348623157e+308", "-2.2250738585072014e-308", `1${"0".repeat(24)}`, `0.${"1".repeat(23)}`];
+    const rows = cells.map((cell, i) => `${1754006400 + 600 * i},"2025-08-01 00:00:00",${cell},0\n`);
+    put({ [`gpu0_${date}.csv`]: heading + rows.join("") });
+    const [card] = (await readFigures(folder, "gpu1", date))?.cards ?? [];
+    expect(card?.rows.map(({ gpu }) => gpu)).toEqual([-Number.MAX_VALUE, -(2 ** -1022)]);
+  });
+
   test("links are not followed, neither to files nor to folders", async () => {
     const secret = join(folder, "secret");
     writeFileSync(secret, "GPU[0],1.00,2.00,bo\n");

@@ -233,10 +233,12 @@ function userOf(cell: string | undefined): string | undefined {
   return user === unused || user === "" ? undefined : user;
 }
 
+/** Characters of the longest number that Python prints of a float: "-1.7976931348623157e+308". */
+const longestNumber = 24;
 const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 function numberOf(cell: string): number | undefined {
-  const value = cell.length <= 64 && number.test(cell) ? Number(cell) : Number.NaN;
+  const value = cell.length <= longestNumber && number.test(cell) ? Number(cell) : Number.NaN;
   return Number.isFinite(value) ? value : undefined;
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { planOf, type ReportSettings } from "./settings.ts";
+import { load } from "../../program/setting.ts";
+import { planOf, type ReportSettings, table } from "./settings.ts";
 
 const settings: ReportSettings = {
   nodes: {
@@ -35,4 +36,25 @@ test("a node has the ids and the first one of reports.tasks, unless it has its o
     folder: "/srv",
     zone: { name: "UTC" },
   });
+});
+
+test.each([
+  ["http://u:p4ss@10.0.0.17:19999", "http://***@10.0.0.17:19999"],
+  ["http://u:p/4ss@word@10.0.0.17", "http://***@10.0.0.17"],
+  ["http:/u:p4ss@10.0.0.17", "http:/***@10.0.0.17"],
+  ["u:p4ss@10.0.0.17:19999", "***@10.0.0.17:19999"],
+  ['http://u:p"4ss \\n@10.0.0.17', "http://***@10.0.0.17"],
+  [`http://u:${"p4ss".repeat(1000)}@10.0.0.17`, "http://***@10.0.0.17"],
+])("the password of the address %j is not quoted", (netdata, shown) => {
+  const bad = [
+    { reports: { nodes: { gpu1: { netdata } } } },
+    { reports: { nodes: { gpu1: { netdata, host: "gpu1" } } } },
+    { reports: { nodes: { gpu1: [netdata] } } },
+    { reports: { tasks: { url: netdata } } },
+  ];
+  for (const file of bad) {
+    const read = () => load(table, { file, flags: {}, env: {} });
+    expect(read).toThrow(`"${shown}"`);
+    expect(read).not.toThrow("4ss");
+  }
 });
