@@ -323,3 +323,10 @@ test("without a token nothing is asked", async () => {
   expect(issues).toEqual([expect.stringContaining("There is no token for the task API (reports.tasks.token_file,")]);
   expect(api.requests).toEqual([]);
 });
+
+test("a value that says nothing of users is in the log, and makes no user doubtful", async () => {
+  api.tasks = { a: playedTask("alice", "colab-gpu1", [{ uuid: "u1", id: 1 }], { total_seconds: "soon" as never }) };
+  const answer = await read();
+  expect([brief(answer), answer.issues]).toEqual([["colab-gpu1 alice 0"], []]);
+  expect(log).toEqual(['The task API: Task a has "total_seconds" that are not a number']);
+});

@@ -77,8 +77,10 @@ class Reading {
   async #gpus(): Promise<readonly HeldGpu[]> {
     const { clock } = this.#options;
     try {
-      const { gpus, wrong } = await this.#ask();
+      const { gpus, wrong, wrongDetails } = await this.#ask();
       for (const why of wrong) this.#say(cause("tasks_wrong", { why }));
+      // Users are right all the same.
+      for (const why of wrongDetails) this.#options.log.warn(cause("tasks_wrong", { why }).text);
       await this.#keep({ at: clock.now(), gpus });
       return gpus;
     } catch (error) {

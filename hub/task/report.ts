@@ -1,6 +1,7 @@
 import type { Table } from "../../program/setting.ts";
 import { earliest } from "../clock.ts";
 import type { HostReading } from "../ingest.ts";
+import type { Log } from "../log.ts";
 import { notice } from "../notice.ts";
 import { historyReader } from "../report/history.ts";
 import { taskReader } from "../report/holder.ts";
@@ -12,6 +13,7 @@ import { readNode } from "../report/source.ts";
 import { type Sentence, textOf, type Words } from "../sentence.ts";
 import { NodeDays } from "./report/node.ts";
 import { checkNotices, type NodeReport } from "./report/notices.ts";
+import { PastLog } from "./report/past.ts";
 import { Schedule, type TodayRun } from "./report/schedule.ts";
 import type { RunningTask, Task, TaskContext } from "./task.ts";
 
@@ -20,7 +22,7 @@ const table = {} satisfies Table;
 /** What reports are made of. */
 export interface ReportSources {
   readonly read: ReadNode;
-  tasks(source: TaskSource, nodes: readonly ReportNode[]): TaskReader;
+  tasks(source: TaskSource, nodes: readonly ReportNode[], log: Log): TaskReader;
 }
 
 /** Writes the daily reports of nodes, at the time of the settings and for days that were missed. */
@@ -31,13 +33,13 @@ export const dailyReport: Task<typeof table> = {
 };
 
 function sourcesOf({ view }: TaskContext): ReportSources {
-  const { history, clock, log, roster } = view;
+  const { history, clock, roster } = view;
   return {
     read: readNode({
       netdata: netdataReader({ clock }),
       history: historyReader({ history, now: clock.now, keyOf: (name) => roster.keyOf(name) }),
     }),
-    tasks: (source, nodes) => taskReader({ source, nodes, clock, log }),
+    tasks: (source, nodes, log) => taskReader({ source, nodes, clock, log }),
   };
 }
 
@@ -79,10 +81,12 @@ export class DailyReport implements RunningTask<typeof table> {
   #lacksUsers = false;
   /** Nodes whose last report failed. */
   readonly #failing = new Map<string, Failing>();
+  readonly #past: PastLog;
 
   constructor(context: TaskContext, sources: ReportSources) {
     this.#context = context;
     this.#sources = sources;
+    this.#past = new PastLog(context.view.log);
     this.#unsubscribe = context.onReading((reading) => this.#onReading(reading));
     this.#wait(0);
   }
@@ -94,6 +98,7 @@ export class DailyReport implements RunningTask<typeof table> {
     this.#abort.abort();
     this.#cancel?.();
     await this.#work;
+    this.#past.flush();
   }
 
   #wait(ms: number): void {
@@ -152,6 +157,7 @@ export class DailyReport implements RunningTask<typeof table> {
       await this.#make(day, this.#answering(due), { skipEmpty: !isScheduled });
       return true;
     }
+    this.#past.flush();
     return false;
   }
 
@@ -211,6 +217,8 @@ export class DailyReport implements RunningTask<typeof table> {
     const plan = this.#plan;
     if (plan === undefined) return;
     const { clock, log } = view;
+    const past = this.#past;
+    const warn = (words: string): void => past.add(undefined, day.date, words);
     this.#lacksUsers = false;
     reportRuns.advance({ date: day.date, done: 0, total: nodes.length });
     try {
@@ -218,10 +226,10 @@ export class DailyReport implements RunningTask<typeof table> {
         ...{ day, clock, skipEmpty, fromFirstValue: true, signal: this.#abort.signal },
         plan: { folder: plan.folder, nodes },
         read: this.#sources.read,
-        tasks: plan.tasks && this.#sources.tasks(plan.tasks, plan.nodes),
+        tasks: plan.tasks && this.#sources.tasks(plan.tasks, plan.nodes, skipEmpty ? { ...log, warn } : log),
         onTasks: (answer) => this.#noteTasks(day, answer),
         onRead: (done, total) => reportRuns.advance({ date: day.date, done, total }),
-        onNode: (outcome) => this.#note(day, outcome),
+        onNode: (outcome) => this.#note(day, outcome, skipEmpty),
       });
       // Others were in the log before.
       if (outcomes.some(({ written }) => written)) log.info(`daily reports of ${day.date}: ${tallyOf(outcomes)}`);
@@ -231,7 +239,7 @@ export class DailyReport implements RunningTask<typeof table> {
     }
   }
 
-  #note(day: ReportDay, outcome: NodeOutcome): void {
+  #note(day: ReportDay, outcome: NodeOutcome, isMadeUp: boolean): void {
     const { view, reportRuns } = this.#context;
     const { clock, log } = view;
     const now = clock.now();
@@ -249,7 +257,10 @@ export class DailyReport implements RunningTask<typeof table> {
     }
     if (this.#failing.delete(node)) log.info(`daily reports of ${node} are made again`);
     if (isNothing) return;
-    for (const issue of issues) log.warn(`daily report of ${node}, ${day.date}: ${textOf(issue)}`);
+    for (const issue of issues) {
+      if (isMadeUp) this.#past.add(node, day.date, issue);
+      else log.warn(`daily report of ${node}, ${day.date}: ${textOf(issue)}`);
+    }
   }
 
   /** The reader of tasks has logged them. */

@@ -22,7 +22,7 @@ test("values of other types are replaced and named, and cost no other task", asy
     "2": "nothing", "3": {"gpus": "all"}, "4": {"username": 42, "hostname": "colab-gpu1", "gpus": [{"uuid": "u2", "id": 9, "memory": 1e400}], "total_seconds": "61.5"},
     "5": {"username": "NaN, Infinity", "hostname": "colab-gpu1", "gpus": [{"uuid": "u3", "id": 17}], "total_seconds": NaN, "task": {"image": true}},
     "6": {"username": "eve", "hostname": "colab-gpu1", "gpus": [{"uuid": "u4", "id": 25}], "total_seconds": 1e999}}`;
-  const { gpus, wrong } = await readAnswer(answer);
+  const { gpus, wrong, wrongDetails } = await readAnswer(answer);
   const of = gpus.map(({ user, memory, seconds, image }) => ({ user, memory, seconds, image }));
   expect(of).toEqual([
     { user: "unknown", memory: "196592.5", seconds: 0, image: "" },
@@ -32,12 +32,19 @@ test("values of other types are replaced and named, and cost no other task", asy
   ]);
   expect(wrong.map(textOf)).toEqual([
     'Task 1 has a "username" that is not a text',
-    'Task 1 has "total_seconds" that are not a number',
     "Task 1 has a GPU that is not an object",
     "Task 2 is not an object",
     'Task 3 has "gpus" that are not a list',
-    "3 more values of tasks have another form",
   ]);
+  // They say nothing of users.
+  expect(wrongDetails.map(textOf)).toEqual([
+    'Task 1 has "total_seconds" that are not a number',
+    'Task 4 has a "memory" that is not a text',
+    'Task 5 has a "image" that is not a text',
+    'Task 6 has "total_seconds" that are not a number',
+  ]);
+  const many = Array.from({ length: 9 }, (_, i) => `"${i}": {"gpus": 1}`);
+  expect((await readAnswer(`{${many.join()}, "x": {}}`)).wrong.map(textOf).at(-1)).toBe("4 more values of tasks have another form");
 });
 
 test.each([

@@ -15,8 +15,10 @@ export interface HeldGpu extends Omit<GpuTask, "index"> {
 export interface Held {
   /** In the order of the summary. */
   readonly gpus: readonly HeldGpu[];
-  /** What was not in the expected form, and was left out or replaced. */
+  /** What was not in the expected form, and was left out or replaced: users may be missing or wrong. */
   readonly wrong: readonly Sentence[];
+  /** The same of what the summary says beside the user of a card, as times and models: users are right. */
+  readonly wrongDetails: readonly Sentence[];
 }
 
 /** An answer of another form than the task API's. Its words are the rest of "The task API answers …". */
@@ -49,12 +51,13 @@ const longestMs = 5;
 export async function readAnswer(text: string): Promise<Held> {
   const gpus = new Map<string, HeldGpu>();
   const wrong = new Wrong();
+  const wrongDetails = new Wrong();
   let tasks = 0;
   let readable = 0;
   let since = performance.now();
   for (const [key, json] of entriesOf(text)) {
     tasks++;
-    const task = new TaskText(key, wrong);
+    const task = new TaskText(key, wrong, wrongDetails);
     for (const gpu of task.read(json)) {
       if (gpus.size < mostGpus || gpus.has(gpu.uuid)) gpus.set(gpu.uuid, gpu);
       else wrong.add(cause("gpus_left_out", { most: mostGpus }));
@@ -65,7 +68,7 @@ export async function readAnswer(text: string): Promise<Held> {
     since = performance.now();
   }
   if (tasks > 0 && readable === 0) throw new FormError(cause("form_no_tasks"));
-  return { gpus: [...gpus.values()], wrong: wrong.list() };
+  return { gpus: [...gpus.values()], wrong: wrong.list(), wrongDetails: wrongDetails.list() };
 }
 
 /** Counts what was wrong, and keeps the first of it. */
@@ -191,12 +194,14 @@ const isObject = (value: unknown): value is Values =>
 class TaskText {
   readonly #id: string;
   readonly #wrong: Wrong;
+  readonly #wrongDetails: Wrong;
   /** True if it was one. */
   isTask = false;
 
-  constructor(id: string, wrong: Wrong) {
+  constructor(id: string, wrong: Wrong, wrongDetails: Wrong) {
     this.#id = clean(id, 64);
     this.#wrong = wrong;
+    this.#wrongDetails = wrongDetails;
   }
 
   read(json: string): HeldGpu[] {
@@ -205,16 +210,16 @@ class TaskText {
     this.isTask = true;
     const { gpus = null, task: details = null } = task;
     if (gpus !== null && !Array.isArray(gpus)) return this.#refuse("task_gpus");
-    if (details !== null && !isObject(details)) this.#refuse("task_details");
+    if (details !== null && !isObject(details)) this.#refuse("task_details", this.#wrongDetails);
     const more = isObject(details) ? details : {};
     const common = {
       host: this.#text(task, "hostname", "unknown"),
       user: this.#text(task, "username", "unknown"),
-      type: this.#text(more, "_type", "unknown"),
-      project: this.#text(more, "project_uuid", ""),
-      image: this.#text(more, "image", ""),
-      start: this.#text(task, "start", ""),
-      end: this.#text(task, "end", ""),
+      type: this.#detail(more, "_type", "unknown"),
+      project: this.#detail(more, "project_uuid", ""),
+      image: this.#detail(more, "image", ""),
+      start: this.#detail(task, "start", ""),
+      end: this.#detail(task, "end", ""),
       seconds: this.#seconds(task.total_seconds ?? null),
     };
     return (gpus ?? []).flatMap((gpu: unknown) => {
@@ -223,23 +228,28 @@ class TaskText {
         ...common,
         uuid: this.#text(gpu, "uuid", ""),
         id: this.#number(gpu),
-        model: this.#text(gpu, "name", "Unknown GPU"),
-        memory: this.#text(gpu, "memory", "0"),
+        model: this.#detail(gpu, "name", "Unknown GPU"),
+        memory: this.#detail(gpu, "memory", "0"),
       };
     });
   }
 
-  #refuse(code: "task_no_object" | "task_gpus" | "task_details" | "task_gpu" | "task_seconds"): [] {
-    this.#wrong.add(cause(code, { task: this.#id }));
+  #refuse(
+    code: "task_no_object" | "task_gpus" | "task_details" | "task_gpu" | "task_seconds",
+    wrong = this.#wrong,
+  ): [] {
+    wrong.add(cause(code, { task: this.#id }));
     return [];
   }
 
-  #text(from: Values, name: string, other: string): string {
+  #detail = (from: Values, name: string, other: string): string => this.#text(from, name, other, this.#wrongDetails);
+
+  #text(from: Values, name: string, other: string, wrong = this.#wrong): string {
     const value = from[name] ?? null;
     if (value === null) return other;
     const text = value instanceof NumberText ? printed(value.text) : value;
     if (typeof text === "string") return text.slice(0, longestText).toWellFormed();
-    this.#wrong.add(cause("task_text", { task: this.#id, key: name }));
+    wrong.add(cause("task_text", { task: this.#id, key: name }));
     return other;
   }
 
@@ -253,7 +263,7 @@ class TaskText {
     const text = value instanceof NumberText ? value.text : typeof value === "string" ? value.trim() : "";
     const seconds = text === "" ? Number.NaN : Number(text);
     if (Number.isFinite(seconds)) return seconds;
-    this.#refuse("task_seconds");
+    this.#refuse("task_seconds", this.#wrongDetails);
     return 0;
   }
 }

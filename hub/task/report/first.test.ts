@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ReportScene } from "../../../test/report/hub.ts";
 import { PlayedNetdata } from "../../../test/report/netdata.ts";
+import { PlayedTasks } from "../../../test/report/tasks.ts";
 import { makeReports } from "../../report/make.ts";
 import { netdataReader } from "../../report/netdata.ts";
 import { DailyReport, dailyReport } from "../report.ts";
@@ -75,4 +76,25 @@ test("a gap at the beginning of a day counts as 0 where there is an earlier repo
   renameSync(join(path, "2026-11-25", "gpu0_2026-11-26.csv"), join(path, "2026-11-25", "gpu0_2026-11-25.csv"));
   await makeReports({ ...options, day: day("2026-11-26"), fromFirstValue: true });
   expect(scene.rows("2026-11-26")).toBe(144);
+});
+
+test("what is the same of many days that are made up is one line of the log, with their number", async () => {
+  const api = await new PlayedTasks().up();
+  try {
+    api.fault = "html";
+    scene.set({ tasks: { url: api.url, token: api.token, tokenFile: "", folder: join(scene.root, "tasks") } });
+    const from = scene.local("2026-10-01 00:00:00") / 1000;
+    const value = (at: number) => ((at - from) % 86_400 === 43_200 ? null : 50);
+    netdata.nodes.set("gpu1", { cards: [{ card: 1, gpu: value, vram: value }] });
+    scene.now = scene.local("2026-11-27 10:00:00");
+    await scene.begin(null);
+    await scene.pass(10 * 60_000);
+    expect(scene.dates()).toHaveLength(31);
+    expect(scene.log.filter((line) => !/^daily reports of [0-9-]+: 1 complete/.test(line)).toSorted()).toEqual([
+      "daily report of gpu1, 2026-11-26 and 30 more days: 1 rows have no value, and count as 0: GPU[0] (card 1)",
+      `daily reports of 2026-11-26 and 30 more days: The task API at ${api.url} answers with HTML instead of JSON: no earlier answer of that day is kept, so users are unknown`,
+    ]);
+  } finally {
+    await api.down();
+  }
 });
