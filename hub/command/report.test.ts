@@ -66,10 +66,11 @@ interface Result {
 interface Options {
   readonly isTerminal?: boolean;
   readonly hub?: Partial<HubClient>;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs a command line. @throws Failure, Misuse */
-async function gohm(line: string, { isTerminal = false, hub }: Options = {}): Promise<Result> {
+async function gohm(line: string, { isTerminal = false, hub, env = {} }: Options = {}): Promise<Result> {
   const { command, line: read } = invocationOf(["report", ...line.split(" ").filter(Boolean)], commands);
   checkWords(command, read.words);
   const texts = { out: "", err: "", drawn: "" };
@@ -86,7 +87,7 @@ async function gohm(line: string, { isTerminal = false, hub }: Options = {}): Pr
   const err = streamOf("err");
   const given = {
     flags: read.flags,
-    env: { GOHM_SETTINGS: join(folder, "settings.json"), GOHM_DATA: join(folder, "data") },
+    env: { GOHM_SETTINGS: join(folder, "settings.json"), GOHM_DATA: join(folder, "data"), ...env },
   };
   const context: Context = {
     ...{ words: read.words, given, version: "1", commands },
@@ -332,6 +333,22 @@ test("a token in the settings is not taken for that of another setting", async (
   await expect(gohm(date)).rejects.toThrow(/"reports\.tasks\.token" .*did you mean "reports\.tasks\.token_file"\?$/);
 });
 
+test("a token that others may read is warned of, by the name of its file alone", async () => {
+  settle({ tasks: { url: api.url } });
+  const path = join(folder, "token");
+  const run = async (mode: number): Promise<string> => {
+    fs.chmodSync(path, mode);
+    const { status, stderr } = await gohm(date, { env: { GOHM_REPORTS_TASKS_TOKEN_FILE: path } });
+    expect([status, stderr.includes(api.token)]).toEqual([0, false]);
+    return stderr;
+  };
+  expect(await run(0o644)).toContain(
+    `warn Every user of this machine can read the secret in ${path}: chmod o-rwx ${path}\n`,
+  );
+  expect(await run(0o600)).not.toContain("warn");
+  expect(api.wrong).toEqual([]);
+});
+
 test("settings without nodes are explained", async () => {
   settle({ nodes: {} });
   await expect(gohm(date)).rejects.toThrow(/no nodes of daily reports .*"reports": \{"nodes": .*docs\/reports\.md/);
@@ -339,6 +356,7 @@ test("settings without nodes are explained", async () => {
 
 test.each([
   [`${date} --user-report --json`, "--user-report has no form but its own. See gohm help report."],
+  [`${date} --data-dir=`, "--data-dir wants a folder: it was given nothing. See gohm help report."],
   [`--date ${date}`, "There is no option --date: give the date as a word of its own. See gohm help report."],
   [`${date} --frob`, "There is no option --frob. See gohm help report."],
   [`${date} 2025-08-02`, `gohm report wants at most one date: it was given "${date} 2025-08-02"`],
@@ -346,4 +364,5 @@ test.each([
   const error = await gohm(line).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(Misuse);
   expect([(error as Misuse).status, (error as Misuse).message.startsWith(words)]).toEqual([2, true]);
+  expect([netdata.requests, fs.existsSync(join(folder, "reports"))]).toEqual([[], false]);
 });
