@@ -11,7 +11,7 @@ interface At {
 /** As programs write it: "2.5 s". */
 const seconds = (ms: number): string => `${Number((ms / 1000).toFixed(1))} s`;
 
-/** Why a host cannot be reached, or sends no reports. The page has each sentence in its languages (`Text.reasons`). */
+/** Why a host cannot be reached, or sends no reports. The page has each sentence in its languages (`SaidText.reasons`). */
 const rows = {
   no_connection_in_time: ({ address, deadlineMs }: At & { readonly deadlineMs: number }) =>
     `no connection to ${address} within ${seconds(deadlineMs)}`,

@@ -8,7 +8,7 @@ const textLimit = 512;
 const mostTexts = 8;
 const mostHosts = 1024;
 
-/** What may be wrong with the reports of a host. The page has each sentence in its languages (`AdminText.troubleTexts`). */
+/** What may be wrong with the reports of a host. The page has each sentence in its languages (`SaidText.troubles`). */
 const rows = {
   clock_ahead: ({ skewMs }: { readonly skewMs: number }) => skewText(`${Math.round(skewMs / 1000)} s ahead of`),
   clock_behind: ({ skewMs }: { readonly skewMs: number }) => skewText(`${Math.round(skewMs / 1000)} s behind`),

@@ -14,12 +14,10 @@ import {
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { base64Decode } from "@bufbuild/protobuf/wire";
-import { type DescriptorProto, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { build, type Metafile, type Plugin } from "esbuild";
 import { browsers } from "./browsers.ts";
 import { notices } from "./notices.ts";
+import { tableOfFields } from "./schema.ts";
 import { buildViewers, viewerPackages } from "./viewers.ts";
 
 const top = fileURLToPath(new URL("..", import.meta.url));
@@ -87,40 +85,6 @@ const leaveOutGrpcClient: Plugin = {
   },
 };
 
-/**
- * Removes field options (names, help, units of metrics) from the page's descriptors: 3 KB less, compressed. Embeds them as
- * text that the browser converts to base64, because base64 hides repeated names from the compressor: 2 KB less. Removes the
- * oneofs of optional fields: 1 KB less.
- */
-const leaveOutFieldOptions: Plugin = {
-  name: "leave-out-field-options",
-  setup(build) {
-    build.onLoad({ filter: /proto\/gen\/\w+_pb\.js$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8")
-        .replace(/^import { file_metric } .*$/m, "")
-        .replace(/fileDesc\("([^"]+)"(?:, \[file_metric\])?/, (_, packed: string) => {
-          const file = fromBinary(FileDescriptorProtoSchema, base64Decode(packed));
-          for (const message of file.messageType) {
-            for (const field of message.field) delete field.options;
-            leaveOutSyntheticOneofs(message);
-          }
-          const bytes = Buffer.from(toBinary(FileDescriptorProtoSchema, file)).toString("latin1");
-          return `fileDesc(/*@__PURE__*/ btoa(${JSON.stringify(bytes)})`;
-        }),
-      loader: "js",
-    }));
-  },
-};
-
-/** An optional field is in a oneof of its own, for programs that know no optional fields: one name more for each of them. */
-function leaveOutSyntheticOneofs(message: DescriptorProto): void {
-  const optional = message.field.filter(({ proto3Optional }) => proto3Optional);
-  // A oneof that is none of these would be found by its index.
-  if (message.oneofDecl.length > optional.length) return;
-  message.oneofDecl = [];
-  for (const field of optional) Reflect.deleteProperty(field, "oneofIndex");
-}
-
 /** Gives the page the part of the field options that it needs: the unit of each metric, and the enum of units. */
 const tableOfUnits: Plugin = {
   name: "table-of-units",
@@ -134,6 +98,20 @@ const tableOfUnits: Plugin = {
       const { Unit } = await import("../proto/gen/metric_pb.js");
       const values = Object.entries(Unit).filter(([, value]) => typeof value === "number");
       return { contents: `export enum Unit { ${values.map((pair) => pair.join(" = ")).join(", ")} }`, loader: "ts" };
+    });
+  },
+};
+
+/** Leaves out the lines of uPlot that charts do not draw: bars, steps and splines, and its functions for other programs. */
+const leaveOutUnusedLines: Plugin = {
+  name: "leave-out-unused-lines",
+  setup(build) {
+    build.onLoad({ filter: /\/uplot\/dist\/uPlot\.esm\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      const end = text.lastIndexOf("uPlot.assign = assign;");
+      const exported = text.lastIndexOf("export { uPlot as default };");
+      if (end < 0 || exported < end) throw new Error(`${path} does not end as expected`);
+      return { contents: text.slice(0, end) + text.slice(exported), loader: "js" };
     });
   },
 };
@@ -169,7 +147,9 @@ const oneFirstFile: Plugin = {
     const importOf = (file: string): string => `import ${JSON.stringify(join(top, "web", file))};`;
     const first = ["frame.tsx", "page/all.ts", "theme.ts"].map(importOf).join("");
     // Parts of what is for those who sign in: one file of them, too.
-    const signedIn = ["part/dialog.tsx", "part/form.tsx"].map(importOf).join("");
+    const signedIn = ["part/dialog.tsx", "part/form.tsx", "frame/account.tsx", "frame/sign-in.tsx", "page/link.tsx"]
+      .map(importOf)
+      .join("");
     const later = new Set<string>();
     onResolve({ filter: /^\./ }, ({ kind, path, resolveDir }) => {
       if (kind === "dynamic-import") later.add(join(resolveDir, path));
@@ -289,19 +269,30 @@ async function buildPage(): Promise<void> {
     metafile: true,
     legalComments: "none",
     define: { "process.env.GOHM_VERSION": JSON.stringify(version) },
-    plugins: [tableOfUnits, leaveOutFieldOptions, sheetsByAddress, oneFirstFile],
+    plugins: [tableOfUnits, tableOfFields, leaveOutUnusedLines, sheetsByAddress, oneFirstFile],
     logLevel: "warning",
   });
   const files = Object.keys(result.metafile.outputs).map((path) => path.slice(path.lastIndexOf("/") + 1));
   const named = (pattern: RegExp): string => files.find((file) => pattern.test(file)) ?? "";
+  const script = named(/^app-.*\.js$/);
   const html = readFileSync(join(top, "web", "index.html"), "utf8")
-    .replace("%SCRIPT%", named(/^app-.*\.js$/))
+    .replace("%SCRIPT%", script)
+    .replace("%FIRST%", importOf(result.metafile, script))
     .replace("%STYLE%", named(/^app-.*\.css$/));
   copyFileSync(join(top, "web", "favicon.svg"), join(out, "favicon.svg"));
   writeFileSync(join(out, "index.html"), html);
   const viewers = await buildViewers(top, join(out, "docs"), target);
   const inputs = { ...result.metafile.inputs, ...viewers.inputs };
   writeNotices(join("web", "licenses.txt"), { ...result.metafile, inputs }, viewerPackages);
+}
+
+/** The one file that a script imports: the page names it, so that it is loaded beside the script and not after it. */
+function importOf({ outputs }: Metafile, script: string): string {
+  const output = Object.entries(outputs).find(([path]) => path.endsWith(`/${script}`))?.[1];
+  const [first, ...others] = output?.imports.filter(({ kind }) => kind === "import-statement") ?? [];
+  if (first === undefined || others.length > 0)
+    throw new Error(`${script} imports ${others.length + 1} files, not one`);
+  return first.path.slice(first.path.lastIndexOf("/") + 1);
 }
 
 const parts: Readonly<Record<string, () => Promise<void>>> = { agent: buildAgent, hub: buildHub, page: buildPage };

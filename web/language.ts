@@ -3,22 +3,25 @@ import type { SentenceValues } from "../hub/sentence.ts";
 import type { Sentence } from "../proto/gen/feed_pb.js";
 import { loadWithRetry, SignIn } from "./ask.ts";
 import { language } from "./choice.ts";
-import { pickLanguage, type Tag } from "./locale.ts";
+import { languages, pickLanguage, type Tag } from "./locale.ts";
 import type { AdminText } from "./text/admin.ts";
-import { en } from "./text/en.ts";
 import type { SaidText } from "./text/said.ts";
 import type { Text } from "./text/text.ts";
 
-/** All except English are loaded on demand. */
+/** Only the language that is chosen is loaded; what the hub says in it comes with it, if it was shown before. */
 const loaders: Readonly<Record<Tag, () => Promise<Text>>> = {
-  en: async () => en,
-  "zh-CN": async () => (await import("./text/zh-CN.ts")).zhCN,
-  "zh-TW": async () => (await import("./text/zh-TW.ts")).zhTW,
+  en: async () => (await import("./text/en.ts")).en,
+  "zh-CN": async () => (await withSaid("zh-CN", import("./text/zh-CN.ts"))).zhCN,
+  "zh-TW": async () => (await withSaid("zh-TW", import("./text/zh-TW.ts"))).zhTW,
 };
 
 const chosenTag = computed(() => pickLanguage(language.value, navigator.languages));
-const current = signal<Text>(en);
-export const text: ReadonlySignal<Text> = current;
+const current = signal<Text | undefined>(undefined);
+/** Nothing is rendered before `loadLanguage` has brought the first. */
+export const text: ReadonlySignal<Text> = computed(() => {
+  if (current.value === undefined) throw new Error("no language is loaded");
+  return current.value;
+});
 
 const adminLoaders: Readonly<Record<Tag, () => Promise<AdminText>>> = {
   en: async () => (await import("./text/admin-en.ts")).adminEn,
@@ -55,10 +58,23 @@ export function partText<T>(loaders: Readonly<Record<Tag, () => Promise<T>>>): P
 /** Texts of accounts and administration. */
 export const { text: adminText, load: loadAdminText } = partText(adminLoaders);
 
-/** Loads the language now and whenever it changes. Resolves when the first is loaded, or failed to load. */
-export function loadLanguage(): Promise<void> {
-  return follow(loaders, (words) => {
+/**
+ * Loads the language now and whenever it changes. Resolves when there is one: if the chosen one cannot be fetched, any other
+ * that can be, as a browser may have it still, stands in for it until it is.
+ * @param failed called while none can be fetched
+ */
+export async function loadLanguage(failed: () => void): Promise<void> {
+  await follow(loaders, (words) => {
     current.value = words;
+  });
+  const any = async (): Promise<void> => {
+    const words = await Promise.any(languages.map(({ tag }) => loaders[tag]()));
+    current.value ??= words;
+  };
+  if (current.peek() !== undefined) return;
+  await loadWithRetry(any, () => {
+    if (current.peek() === undefined) failed();
+    return current.peek() === undefined;
   });
 }
 
@@ -100,6 +116,12 @@ const saidLoaders: Readonly<Record<Tag, () => Promise<SaidText | null>>> = {
 };
 const saidTables = signal<SaidText | null | undefined>(undefined);
 let isSaying = false;
+
+/** Words, with what the hub says in the same language, so that both change at once. */
+async function withSaid<T>(tag: Tag, words: Promise<T>): Promise<T> {
+  if (isSaying) await saidLoaders[tag]().catch(() => undefined);
+  return words;
+}
 
 /** Tables of what the hub says, loaded with the first sentence; null for its own language, undefined while they are loaded. */
 function tablesOfHub(): SaidText | null | undefined {

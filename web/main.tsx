@@ -36,12 +36,6 @@ takeOver();
 takeLinks();
 followAddress((hash) => routeAt(pages, hash).row === pages[0]);
 paintRoot(document.documentElement);
-effect(() => {
-  document.documentElement.lang = text.value.tag;
-});
-effect(() => {
-  document.title = title();
-});
 
 const askViewer = followViewer(() => {
   // What the feed sends depends on who receives it.
@@ -98,6 +92,19 @@ addEventListener("pageshow", updateConnection);
 addEventListener("pagehide", following.rest);
 addEventListener("online", updateConnection);
 
+/** In every language, as none is there. */
+const unloaded = "The hub cannot be reached. Trying again. 无法连接 hub，正在重试。無法連線至 hub，正在重試。";
+
 const root = document.getElementById("page");
 // Rendering before the language is loaded would flicker.
-loadLanguage().then(() => root && render(<Page />, root));
+loadLanguage(() => {
+  if (root !== null) root.textContent = unloaded;
+}).then(() => {
+  effect(() => {
+    document.documentElement.lang = text.value.tag;
+  });
+  effect(() => {
+    document.title = title();
+  });
+  if (root !== null) render(<Page />, root);
+});

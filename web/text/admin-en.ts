@@ -90,7 +90,6 @@ export const adminEn: AdminText = {
   },
   states: { answering: "answering", silent: "silent", history: "history only", waiting: "waits for approval" },
   troubles: (n) => plural(n, "problem"),
-  troubleTexts: undefined,
   lastReport: "Last report",
   recorded: "Recorded",
   everything: "all devices",

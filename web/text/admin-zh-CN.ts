@@ -1,7 +1,6 @@
-import type { ForeignAdminText } from "./admin.ts";
-import { faults, troubleTexts } from "./admin-zh-CN/trouble.ts";
+import type { AdminText } from "./admin.ts";
 
-export const adminZhCN: ForeignAdminText = {
+export const adminZhCN: AdminText = {
   notEncrypted: "连接没有加密：同一网络中的其他人可能看到密码。",
   noAccounts: "还没有账号。请在 hub 所在的机器上运行 gohm account link，它会输出创建第一个管理员的链接。",
   name: "名称",
@@ -83,7 +82,6 @@ export const adminZhCN: ForeignAdminText = {
   ways: { settings: "轮询（settings.json）", book: "轮询", push: "主动上报", logger: "GPU Metrics Logger（无令牌）" },
   states: { answering: "正常", silent: "无应答", history: "仅历史", waiting: "等待批准" },
   troubles: (n) => `${n} 个问题`,
-  troubleTexts,
   lastReport: "上次报告",
   recorded: "记录内容",
   everything: "全部设备",
@@ -350,7 +348,18 @@ export const adminZhCN: ForeignAdminText = {
   approvedState: "已批准",
   selectedAll: "全部",
   selectedNone: "无",
-  faults,
+  faults: {
+    bad_request: "内容无效",
+    body_too_large: "内容过大",
+    history_unwritable: "历史无法写入",
+    media_type_refused: "类型不受支持",
+    node_registered: "主机名已被注册",
+    sample_bad: "时间或名称无效",
+    secret_refused: "没有密钥，或密钥错误",
+    sender_refused: "无权发送记录",
+    too_many_attempts: "错误密钥过多",
+    too_many_nodes: "机器过多",
+  },
   from: (origin) => `来自 ${origin}`,
   refused: "被拒绝",
   actorHint: "账号或令牌的名称",

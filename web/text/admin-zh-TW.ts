@@ -1,7 +1,6 @@
-import type { ForeignAdminText } from "./admin.ts";
-import { faults, troubleTexts } from "./admin-zh-TW/trouble.ts";
+import type { AdminText } from "./admin.ts";
 
-export const adminZhTW: ForeignAdminText = {
+export const adminZhTW: AdminText = {
   notEncrypted: "連線沒有加密：同一網路中的其他人可能看到密碼。",
   noAccounts: "還沒有帳號。請在 hub 所在的機器上執行 gohm account link，它會輸出建立第一個管理員的連結。",
   name: "名稱",
@@ -83,7 +82,6 @@ export const adminZhTW: ForeignAdminText = {
   ways: { settings: "輪詢（settings.json）", book: "輪詢", push: "主動回報", logger: "GPU Metrics Logger（無權杖）" },
   states: { answering: "正常", silent: "無回應", history: "僅歷史", waiting: "等待核准" },
   troubles: (n) => `${n} 個問題`,
-  troubleTexts,
   lastReport: "上次回報",
   recorded: "記錄內容",
   everything: "全部裝置",
@@ -350,7 +348,18 @@ export const adminZhTW: ForeignAdminText = {
   approvedState: "已核准",
   selectedAll: "全部",
   selectedNone: "無",
-  faults,
+  faults: {
+    bad_request: "內容無效",
+    body_too_large: "內容過大",
+    history_unwritable: "歷史無法寫入",
+    media_type_refused: "類型不受支援",
+    node_registered: "主機名稱已被註冊",
+    sample_bad: "時間或名稱無效",
+    secret_refused: "沒有金鑰，或金鑰錯誤",
+    sender_refused: "無權傳送記錄",
+    too_many_attempts: "錯誤的金鑰過多",
+    too_many_nodes: "機器過多",
+  },
   from: (origin) => `來自 ${origin}`,
   refused: "被拒絕",
   actorHint: "帳號或權杖的名稱",

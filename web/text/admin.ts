@@ -3,8 +3,6 @@ import type { FaultCode } from "../../hub/fault.ts";
 import type { adminRoutes } from "../../hub/route/admin.ts";
 import type { JsonAnswer, JsonBody } from "../../hub/route/route.ts";
 import type { sessionRoutes } from "../../hub/route/session.ts";
-import type { Translation } from "../../hub/sentence.ts";
-import type { TroubleRows } from "../../hub/trouble.ts";
 
 type Rows = typeof adminRoutes & typeof sessionRoutes;
 /** Codes with which the routes of accounts and administration refuse. */
@@ -99,8 +97,6 @@ export interface AdminText {
   readonly ways: Readonly<Record<Node["ways"][number], string>>;
   readonly states: Readonly<Record<Node["state"], string>>;
   readonly troubles: (n: number) => string;
-  /** What is wrong with the reports of a host, by code; undefined in the hub's own language. */
-  readonly troubleTexts: Translation<TroubleRows> | undefined;
   readonly lastReport: string;
   readonly recorded: string;
   readonly everything: string;
@@ -297,9 +293,4 @@ export interface AdminText {
   readonly noEntries: string;
   readonly entriesShown: (n: number, more: boolean) => string;
   readonly older: string;
-}
-
-/** Texts of a language that is not the hub's own. */
-export interface ForeignAdminText extends AdminText {
-  readonly troubleTexts: Translation<TroubleRows>;
 }

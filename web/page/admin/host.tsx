@@ -50,7 +50,7 @@ function Head({ node, nodes }: { node: Node; nodes: Nodes }): JSX.Element {
         <ul class="problems">
           {node.trouble.map((words, i) => (
             <li key={words}>
-              <Mark of="broken" /> {saidIn(t.troubleTexts, node.troubles[i], words)}
+              <Mark of="broken" /> {saidIn("troubles", node.troubles[i], words)}
             </li>
           ))}
         </ul>
