@@ -123,7 +123,10 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
     const bytes = await measure(folder, all);
     print(`peer: ${versions()}; medians of ${rounds} runs by turns, each from the start of its program`);
     for (const row of rowsOf(all)) print(row);
+    const program: [string, ...string[]] = [process.execPath, join(top, "dist", "gohm"), "--version"];
+    const alone = await costOf(program, { file: join(folder, "cost.json"), env: {} });
     print("");
+    print(`The program itself (gohm --version) has ${Math.round(alone.rss / 2 ** 20)} MiB.`);
     print(
       `The files are the same, byte for byte: ${count * (cards + 2)} of them, ${(bytes / 2 ** 20).toFixed(1)} MiB.`,
     );

@@ -57,6 +57,7 @@ const rows = {
   no_chart: () => "it has no such chart",
   no_chart_then: () => "it has no such chart, or nothing of that time",
   no_charts: () => "this Netdata has no charts of AMD GPUs",
+  charts_long: ({ mib }: { readonly mib: number }) => `its list of charts has more than ${mib} MiB`,
   charts_broken: () => "its list of charts is not whole, or not in the form of Netdata",
   rows_broken: () => "its answer is not whole, or not valid JSON",
   rows_none: () => 'its answer has no list "data"',

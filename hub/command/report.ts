@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { setFlagsFromString } from "node:v8";
 import { UsageError } from "../../program/line.ts";
 import { bar, ProgressLine } from "../../program/progress-line.ts";
 import { secretWarnings } from "../../program/secret.ts";
@@ -56,6 +57,7 @@ export const report: Command = {
     [interrupted]: "interrupted by Ctrl-C",
   },
   async run(context) {
+    thrift();
     const { given, words, log } = context;
     const printsTasks = given.flags["user-report"] === true;
     if (printsTasks && isForPrograms(given.flags)) throw new UsageError("--user-report has no form but its own");
@@ -67,6 +69,16 @@ export const report: Command = {
     return printsTasks ? await run.printTasks() : await run.write();
   },
 };
+
+/**
+ * Keeps V8 from letting garbage pile up: a report runs beside other work. New objects get the space that they had at the start,
+ * and the heap may grow by 60 % before it is cleaned, rather than to three times its size. Measured with 100 nodes of 8 cards:
+ * 160 MiB rather than 267 (bench/results.md).
+ */
+function thrift(): void {
+  setFlagsFromString("--semi-space-growth-factor=1");
+  setFlagsFromString("--heap-growing-percent=60");
+}
 
 /** @throws Failure */
 function dayOf(text: string | undefined, { zone }: ReportPlan): ReportDay {

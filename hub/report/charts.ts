@@ -85,6 +85,7 @@ export class CardChartReader {
       return !list.broken && size <= listSize;
     });
     if (reply.state !== "ok") return reply;
+    if (size > listSize) return this.#odd(cause("charts_long", { mib: listSize / 1024 ** 2 }));
     if (!list.complete) return this.#odd(cause("charts_broken"));
     const models = new Map<number, string[]>();
     for (const id of list.ids) {

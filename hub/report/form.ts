@@ -82,13 +82,30 @@ function figuresOf(
   };
 }
 
-function gpuText(rows: readonly ReportRow[], { zone }: ReportDay): string {
-  let text = "時間戳,日期時間,GPU使用率(%),VRAM使用率(%)\n";
+function gpuText(rows: readonly ReportRow[], day: ReportDay): string {
+  const times = timesOf(day);
+  const lines = ["時間戳,日期時間,GPU使用率(%),VRAM使用率(%)\n"];
   for (const row of rows) {
     const { gpuText = pythonFloat(row.gpu), vramText = pythonFloat(row.vram) } = row;
-    text += `${row.at},"${zone.format(row.at * 1000)}",${gpuText},${vramText}\n`;
+    let time = times.get(row.at);
+    if (time === undefined) {
+      time = `${row.at},"${day.zone.format(row.at * 1000)}",`;
+      if (times.size < mostTimes) times.set(row.at, time);
+    }
+    lines.push(time, gpuText, ",", vramText, "\n");
   }
-  return text;
+  return lines.join("");
+}
+
+/** Beginnings of rows by their time: those of all cards of all nodes have the same times. */
+const times = new WeakMap<ReportDay, Map<number, string>>();
+/** Sources with another step may have any time of the day. */
+const mostTimes = 1000;
+
+function timesOf(day: ReportDay): Map<number, string> {
+  const known = times.get(day) ?? new Map<number, string>();
+  times.set(day, known);
+  return known;
 }
 
 function averageText({ cards, gpu, vram }: Figures): string {

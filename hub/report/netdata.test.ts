@@ -270,7 +270,7 @@ test.each<[PlayedFault, RegExp]>([
   ["half", /list of charts is not whole/],
   ["array", /list of charts is not whole/],
   ["redirect", /redirects/],
-  ["endless", /list of charts is not whole/],
+  ["endless", /list of charts has more than 32 MiB/],
 ])("a list of charts with the fault %s is no reason not to read the cards of the settings", async (fault, why) => {
   play({ cards: [{ card: 1, gpu: () => 3 }], fault: (chart) => (chart === list ? fault : undefined) });
   await expect(read()).rejects.toMatchObject({ code: "source_failed", message: expect.stringMatching(why) });

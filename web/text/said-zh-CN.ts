@@ -126,6 +126,7 @@ export const saidZhCN: SaidText = {
     rest_follows: ({ limitMs }) => `${limitMs / 1000} 秒内没有全部读完，其余的在下个间隔继续读取`,
     no_chart_then: () => "没有这个图表，或这段时间没有数据",
     no_charts: () => "这个 Netdata 没有 AMD GPU 的图表",
+    charts_long: ({ mib }) => `它的图表列表超过 ${mib} MiB`,
     charts_broken: () => "它的图表列表不完整，或不是 Netdata 的格式",
     rows_broken: () => "它的应答不完整，或不是有效的 JSON",
     rows_none: () => "它的应答中没有“data”列表",

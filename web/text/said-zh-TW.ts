@@ -126,6 +126,7 @@ export const saidZhTW: SaidText = {
     rest_follows: ({ limitMs }) => `${limitMs / 1000} 秒內沒有全部讀完，其餘的在下個間隔繼續讀取`,
     no_chart_then: () => "沒有這個圖表，或這段時間沒有資料",
     no_charts: () => "這個 Netdata 沒有 AMD GPU 的圖表",
+    charts_long: ({ mib }) => `它的圖表清單超過 ${mib} MiB`,
     charts_broken: () => "它的圖表清單不完整，或不是 Netdata 的格式",
     rows_broken: () => "它的回應不完整，或不是有效的 JSON",
     rows_none: () => "它的回應中沒有「data」清單",

@@ -58,9 +58,14 @@ export function readRows(text: string): ChartRows | undefined {
   for (const row of data) {
     const at: unknown = Array.isArray(row) ? numberOf(row[time]) : undefined;
     if (!Array.isArray(row) || !isTime(at)) bad++;
-    else if (!rows.has(at)) rows.set(at, row.toSpliced(time, 1).map(readValue));
+    else if (!rows.has(at)) rows.set(at, valuesOf(row, time));
   }
   return { labels: names.toSpliced(time, 1), rows, bad };
+}
+
+/** Values of a row without its time. Most have one: a list that grows would take room for 16 more. */
+function valuesOf(row: readonly unknown[], time: number): readonly (ChartValue | undefined)[] {
+  return row.length === 2 ? [readValue(row[1 - time])] : row.toSpliced(time, 1).map(readValue);
 }
 
 function readValue(value: unknown): ChartValue | undefined {

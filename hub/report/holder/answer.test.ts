@@ -44,7 +44,9 @@ test("values of other types are replaced and named, and cost no other task", asy
     'Task 6 has "total_seconds" that are not a number',
   ]);
   const many = Array.from({ length: 9 }, (_, i) => `"${i}": {"gpus": 1}`);
-  expect((await readAnswer(`{${many.join()}, "x": {}}`)).wrong.map(textOf).at(-1)).toBe("4 more values of tasks have another form");
+  expect((await readAnswer(`{${many.join()}, "x": {}}`)).wrong.map(textOf).at(-1)).toBe(
+    "4 more values of tasks have another form",
+  );
 });
 
 test.each([
