@@ -1,96 +1,31 @@
 import { gzipSync } from "node:zlib";
-import type { Hono } from "hono";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Zone } from "../../program/zone.ts";
-import { jsonOf } from "../../test/answer.ts";
-import { Model } from "../../test/model.ts";
+import { alice, ImportScene, now, piecewise, row } from "../../test/import.ts";
 import { RosterFixture } from "../../test/roster.ts";
-import { SimulatedClock } from "../../test/simulated-clock.ts";
-import { inputContext } from "../../test/view.ts";
 import { heading, metrics } from "../csv/form.ts";
 import { Fault } from "../fault.ts";
-import { application } from "../http/application.ts";
-import { Ingest } from "../ingest.ts";
-import { Live } from "../live.ts";
-import { silent } from "../log.ts";
-import type { Actor } from "../who.ts";
-import { importer } from "./import.ts";
-import type { InputContext, RunningInput } from "./input.ts";
 
-const now = Date.UTC(2026, 10, 28);
-const alice: Actor = { kind: "administrator", name: "alice", origin: "10.0.0.7", credential: "session" };
-
-let who: Actor;
-let model: Model;
-let live: Live;
-let audit: unknown[];
-let clock: SimulatedClock;
-let zone: Zone;
-let context: InputContext;
-let input: RunningInput;
-let app: Hono;
+let scene: ImportScene;
 
 beforeEach(() => {
-  who = alice;
-  model = new Model();
-  live = new Live(() => now);
-  audit = [];
-  clock = new SimulatedClock(now);
-  zone = new Zone("Asia/Shanghai");
-  context = {
-    ...inputContext,
-    ingest: new Ingest({ live, history: model, now: () => now }),
-    history: model,
-    clock,
-    random: () => 0,
-    log: silent,
-    zone: () => zone,
-    desk: {
-      do: (by, { name, target, details }) => {
-        audit.push({ by: by.kind, name, target, details });
-        return undefined as never;
-      },
-      draft: (_, by, { name, target, details }) => void audit.push({ by: by.kind, name, target, details }),
-      complete: () => {},
-      refused: () => {},
-      note: () => {},
-    },
-  };
-  open();
+  scene = new ImportScene();
 });
 
-afterEach(() => input.close());
+afterEach(() => scene.close());
 
-function open(): void {
-  input = importer.open(context, {});
-  const entry = { offers: ["open", "read", "admin"] as const, open: () => true, identify: () => who };
-  app = application([input], { log: silent, entry });
-}
-
-type Body = string | Uint8Array | ReadableStream<Uint8Array>;
-
-async function send(body: Body, query = "", type = "text/csv") {
-  const response = await app.request(`/api/v1/import${query}`, {
-    method: "POST",
-    headers: { "Content-Type": type },
-    body,
-    duplex: "half",
-  } as RequestInit);
-  return { status: response.status, value: await jsonOf(response) };
-}
+const send: ImportScene["send"] = (...sent) => scene.send(...sent);
 
 /** What history has of a card: its samples of each metric, from the first. */
 async function stored(host = "gpu1", key = "#0"): Promise<Record<string, (readonly [string, number])[]>> {
   const series = metrics.map((metric) => ({ host, level: "gpu" as const, key, metric }));
-  const read = await model.read({ series, range: { from: 0, to: 2 * now, step: 0 }, of: ["avg"], most: 1e6 });
+  const read = await scene.model.read({ series, range: { from: 0, to: 2 * now, step: 0 }, of: ["avg"], most: 1e6 });
   const all = read.map(({ t, avg }, i) => [
     metrics[i],
-    [...t].map((at, n) => [zone.format(at), avg[n] as number] as const),
+    [...t].map((at, n) => [scene.zone.format(at), avg[n] as number] as const),
   ]);
   return Object.fromEntries(all.filter(([, samples]) => samples?.length));
 }
 
-const row = "2026-11-27 08:30:05,0,NVIDIA H100,75.25,12.5,81559,4012,77546,45,120.553,700.0,30,gpu1\r\n";
 const mib = 1_048_576;
 
 test("a row is a sample of its host at its own time in the hub's zone, with all its readings", async () => {
@@ -121,7 +56,7 @@ test("an import shows no live host, and a second one changes nothing", async () 
   await send(heading + row);
   const before = await stored();
   expect((await send(heading + row)).value).toMatchObject({ stored: 1, failed: 0 });
-  expect([await stored(), live.hosts()]).toEqual([before, []]);
+  expect([await stored(), scene.live.hosts()]).toEqual([before, []]);
 });
 
 test("rows of several clients, times and cards that are mixed are each at their place", async () => {
@@ -140,7 +75,7 @@ test("rows of several clients, times and cards that are mixed are each at their 
   ]);
 });
 
-test.each<[string, Body]>([
+test.each<[string, string | Uint8Array]>([
   ["LF", `${heading}${row}`.replaceAll("\r", "")],
   ["a byte order mark", `\ufeff${heading}${row}`],
   ["no header", row],
@@ -153,9 +88,8 @@ test.each<[string, Body]>([
 ])("%s is read", async (_, body) => {
   await send(heading + row);
   const wanted = await stored();
-  model = new Model();
-  context = { ...context, history: model, ingest: new Ingest({ live, history: model, now: () => now }) };
-  open();
+  await scene.close();
+  scene = new ImportScene();
   expect((await send(body)).value).toMatchObject({ stored: 1, failed: 0, unreadable: 0 });
   expect(await stored()).toEqual(wanted);
 });
@@ -176,8 +110,7 @@ test("a file without client_name needs the name of its client", async () => {
   expect((await send(text, "?client=old%20server")).value).toMatchObject({ hosts: ["old server"], stored: 1 });
   const names = new RosterFixture();
   names.write({ hosts: [{ name: "gpu7", shown: "Blue" }] });
-  context = { ...context, roster: names.roster };
-  open();
+  scene.reopen({ roster: names.roster });
   expect((await send(text, "?client=Blue")).value).toMatchObject({ hosts: ["gpu7"], stored: 1 });
 });
 
@@ -261,7 +194,7 @@ test.each<[string, string, number, boolean]>([
   if (half) expect(value.errors).toEqual([{ line: 3, message: "the line stops half-way" }]);
 });
 
-test.each<[string, Body]>([
+test.each<[string, string | Uint8Array]>([
   ["a PDF", "%PDF-1.7\n1 0 obj"],
   ["a ZIP archive, as .xlsx and .ods are", Buffer.from("PK\u0003\u0004xxxx")],
   ["an Excel workbook", Buffer.from([0xd0, 0xcf, 0x11, 0xe0, 1, 2])],
@@ -274,7 +207,7 @@ test.each<[string, Body]>([
   const { status, value } = await send(body);
   expect([status, value.error.code]).toEqual([415, "media_type_refused"]);
   expect(value.error.message).toContain(`it is ${what}`);
-  expect(audit).toEqual([]);
+  expect(scene.audit).toEqual([]);
 });
 
 test.each<[string, string]>([
@@ -297,36 +230,20 @@ test("an empty file has no rows", async () => {
   for (const body of ["", heading, "\ufeff", "\r\n"]) {
     expect((await send(body)).value).toMatchObject({ rows: 0, stored: 0, failed: 0, half: false, from: null });
   }
-  expect(audit).toEqual([]);
+  expect(scene.audit).toEqual([]);
 });
 
 test("only administrators may import, and what they import is in the audit log", async () => {
-  who = { kind: "viewer", name: "bob", origin: "10.0.0.8" };
+  scene.who = { kind: "viewer", name: "bob", origin: "10.0.0.8" };
   expect((await send(heading + row)).status).toBe(403);
-  who = { kind: "anonymous", origin: "10.0.0.8" };
+  scene.who = { kind: "anonymous", origin: "10.0.0.8" };
   expect((await send(heading + row)).status).toBe(401);
   expect(await stored()).toEqual({});
-  who = alice;
+  scene.who = alice;
   await send(`${heading}${row}x\r\n`, "?name=gpu_metrics_20261127.csv");
   const entry = { by: "administrator", name: "history.import", target: "gpu_metrics_20261127.csv" };
-  expect(audit).toEqual([{ ...entry, details: { rows: 1, failed: 1 } }]);
+  expect(scene.audit).toEqual([{ ...entry, details: { rows: 1, failed: 1 } }]);
 });
-
-/** A body that a test sends piece by piece. */
-function piecewise() {
-  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  const stream = new ReadableStream<Uint8Array>({
-    start(given) {
-      controller = given;
-    },
-  });
-  return {
-    stream,
-    put: (text: string) => controller?.enqueue(Buffer.from(text)),
-    end: () => controller?.close(),
-    fail: (error: Error) => controller?.error(error),
-  };
-}
 
 test("of a body that stops half-way, the rows that came are stored, and the whole file can be sent again", async () => {
   const body = piecewise();
@@ -336,7 +253,7 @@ test("of a body that stops half-way, the rows that came are stored, and the whol
   body.fail(Object.assign(new Error("aborted"), { code: "ECONNRESET" }));
   expect((await answer).value.error.code).toBe("canceled");
   expect((await stored()).gpu_fan).toHaveLength(1);
-  expect(audit).toHaveLength(1);
+  expect(scene.audit).toHaveLength(1);
   const later = row.replace(":05", ":10");
   await send(heading + row + later);
   expect((await stored()).gpu_fan).toHaveLength(2);
@@ -360,9 +277,8 @@ test("an import waits while the history cannot take more, and ends when it fails
     asked.resolve();
     return ++calls > 1 ? Promise.reject(full) : takes.promise;
   };
-  context = { ...context, history: { known: () => model.known(), ready } };
-  open();
-  const times = Array.from({ length: 6000 }, (_, i) => zone.format(Date.UTC(2026, 10, 27) + 1000 * i));
+  scene.reopen({ history: { known: () => scene.model.known(), ready } });
+  const times = Array.from({ length: 6000 }, (_, i) => scene.zone.format(Date.UTC(2026, 10, 27) + 1000 * i));
   const answer = send(heading + times.map((time) => row.replace("2026-11-27 08:30:05", time)).join(""));
   await asked.promise;
   const waiting = (await stored()).gpu_fan?.length ?? 0;
@@ -372,12 +288,11 @@ test("an import waits while the history cannot take more, and ends when it fails
 });
 
 test("an administrator whose session ends while a file is read cannot go on", async () => {
-  const times = Array.from({ length: 6000 }, (_, i) => zone.format(Date.UTC(2026, 10, 27) + 1000 * i));
+  const times = Array.from({ length: 6000 }, (_, i) => scene.zone.format(Date.UTC(2026, 10, 27) + 1000 * i));
   const ready = async (): Promise<void> => {
-    who = { kind: "anonymous", origin: "10.0.0.7" };
+    scene.who = { kind: "anonymous", origin: "10.0.0.7" };
   };
-  context = { ...context, history: { known: () => model.known(), ready } };
-  open();
+  scene.reopen({ history: { known: () => scene.model.known(), ready } });
   const { status } = await send(heading + times.map((time) => row.replace("2026-11-27 08:30:05", time)).join(""));
   expect(status).toBe(401);
   expect((await stored()).gpu_fan?.length).toBeLessThan(5000);
