@@ -252,7 +252,12 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   for (const part of parts.inputs) {
     const onChange: Roster["onChange"] = (listener) =>
       roster.onChange(() => running.attempt(part, "the new list of machines", listener));
-    const list = { polled: () => roster.polled(), keyOf: (name: string) => roster.keyOf(name), onChange };
+    const list = {
+      polled: () => roster.polled(),
+      keyOf: (name: string) => roster.keyOf(name),
+      names: () => roster.names(),
+      onChange,
+    };
     const input: InputContext = {
       ...{ ingest, roster: list, book, desk, history, registrar, troubles, refusals, notice },
       ...{ clock, random, log },

@@ -61,6 +61,11 @@ export class Roster {
     );
   }
 
+  /** Names of all hosts, those that are shown as well. */
+  names(): readonly string[] {
+    return [...this.#entries.keys(), ...this.#shown.keys()];
+  }
+
   nodes(): readonly RosterNode[] {
     return this.#nodes;
   }

@@ -8,7 +8,7 @@ import { Zone } from "../../program/zone.ts";
 import { clean } from "../../proto/clean.ts";
 import type { JsonAnswer } from "../route/route.ts";
 import { transferRoutes } from "../route/transfer.ts";
-import { type Command, type Context, Failure, type ListingColumn, Refusal } from "./command.ts";
+import { type Command, type Context, Failure, isForPrograms, type ListingColumn, Refusal } from "./command.ts";
 import { Progress } from "./import/progress.ts";
 
 type Imported = JsonAnswer<typeof transferRoutes.import>;
@@ -50,7 +50,10 @@ export const importFiles: Command = {
     const sources = context.words.flatMap(sourcesOf);
     const run = new Run(context, sources);
     const status = await run.all();
-    context.show({ columns, rows: run.done, json: { files: run.done } });
+    // A heading alone would say nothing to people.
+    if (run.done.length > 0 || isForPrograms(context.given.flags)) {
+      context.show({ columns, rows: run.done, json: { files: run.done } });
+    }
     return status;
   },
 };
@@ -143,6 +146,7 @@ class Run {
       this.done.push({ file, ...answer });
       this.#progress.clear();
       for (const { line, message } of answer.errors) note(`${clean(file, 1024)}:${line}: ${clean(message, 1024)}`);
+      for (const message of answer.notes ?? []) note(`${clean(file, 1024)}: ${clean(message, 1024)}`);
       const more = answer.failed - answer.errors.length;
       if (more > 0) note(`${clean(file, 1024)}: ${more} more rows could not be stored`);
       return answer.failed > 0 ? partly : 0;

@@ -5,6 +5,7 @@ import { piecesOf } from "../push/body.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import type { JsonAnswer } from "../route/route.ts";
 import { csvTypes, importLimit, transferRoutes } from "../route/transfer.ts";
+import { NamedClient } from "./import/client.ts";
 import { FileImport } from "./import/file.ts";
 import { Runs } from "./import/run.ts";
 import type { Input, InputContext } from "./input.ts";
@@ -66,7 +67,7 @@ async function take(
   runs: Runs,
   { c, by, given, recheck }: RouteRequest<typeof transferRoutes.import>,
 ): Promise<Imported> {
-  const client = given.client === undefined ? undefined : context.roster.keyOf(given.client);
+  const client = given.client === undefined ? undefined : await NamedClient.find(given.client, context);
   const name = given.name ?? "text/csv";
   const imported = () => ({ name, rows: file.result.stored, failed: file.result.failed });
   const entry = runs.begin(by, given.run, imported);
@@ -74,18 +75,22 @@ async function take(
     recheck();
     entry.note();
   };
-  const file = new FileImport({ ...context, zone: context.zone(), client, pause });
+  const file = new FileImport({ ...context, zone: context.zone(), client: client?.key, pause });
+  let isCut = false;
   try {
     for await (const piece of limited(c)) await file.add(piece);
-    return await file.end();
+    const result = await file.end();
+    const notes = client?.notes(result.hosts) ?? [];
+    return notes.length === 0 ? result : { ...result, notes };
   } catch (error) {
+    isCut = error instanceof Fault && error.code === "canceled";
     await file.stop();
     throw error;
   } finally {
     const { stored, failed, hosts } = file.result;
     if (stored > 0)
       context.log.info(`${stored} rows of ${hosts.length} hosts were imported from ${clean(name)}, ${failed} failed`);
-    entry.end(given.run === undefined || given.last === true);
+    entry.end({ isLast: given.run === undefined || given.last === true, isCut });
   }
 }
 

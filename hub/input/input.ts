@@ -21,7 +21,7 @@ export interface InputContext {
   /** Accepts reports of hosts. */
   readonly ingest: Ingest;
   /** The hosts to poll, and what names mean. */
-  readonly roster: Pick<Roster, "polled" | "keyOf" | "onChange">;
+  readonly roster: Pick<Roster, "polled" | "keyOf" | "names" | "onChange">;
   /** Administration, to read. */
   readonly book: Pick<Book, "nodes" | "hosts" | "token" | "onChange">;
   /** Changes administration. */

@@ -42,7 +42,21 @@ describe("files of one command", () => {
     expect(scene.audit).toMatchObject([{ target: "b.csv" }]);
   });
 
-  test("are an entry a minute after the last one, if the client was killed", async () => {
+  test("are an entry at once if the client was killed while it sent one", async () => {
+    await send(heading + row, "?name=a.csv&run=r1");
+    const body = piecewise();
+    const answer = send(body.stream, "?name=b.csv&run=r1");
+    body.put(heading + other(1) + other(2).slice(0, 30));
+    await new Promise((done) => setImmediate(done));
+    body.fail(Object.assign(new Error("aborted"), { code: "ECONNRESET" }));
+    expect((await answer).value.error.code).toBe("canceled");
+    const entry = { ...many, target: "a.csv … b.csv", details: { files: 2, rows: 2, failed: 0 } };
+    expect([scene.audit, scene.drafts.size]).toEqual([[entry], 0]);
+    scene.clock.elapse(600_000);
+    expect(scene.audit).toHaveLength(1);
+  });
+
+  test("are an entry a minute after the last one, if the client was killed between two", async () => {
     await send(heading + row, "?name=a.csv&run=r1");
     scene.clock.elapse(59_000);
     await send(heading + row, "?name=b.csv&run=r1");

@@ -40,6 +40,14 @@ const imported = v.pipe(
       v.array(v.object({ line: whole, message: v.string() })),
       v.description("Why rows failed: the first 20 of them, with the numbers of their lines."),
     ),
+    notes: v.optional(
+      v.pipe(
+        v.array(v.string()),
+        v.description(
+          "What may not be meant, in sentences: a `client` that was no host before, or that no row needs. Absent if there is nothing.",
+        ),
+      ),
+    ),
   }),
   v.title("Imported"),
   v.examples([
@@ -83,7 +91,7 @@ export const transferRoutes = {
         example: "gpu-server-1",
       }),
       run: key({
-        help: "Made up by a client that sends several files: they have one entry in the audit log, once the last one or none for a minute has come. Default: an entry for each file.",
+        help: "Made up by a client that sends several files: they have one entry in the audit log, once the last one has come, or none for a minute, or one was cut off. Default: an entry for each file.",
         example: "2f1c9a60",
       }),
       last: flag({ help: "True with the last file of a `run`.", example: "true" }),

@@ -160,6 +160,14 @@ test("files that are none are named, the others are imported, and the status tel
   const pdf = write("scan.csv", "%PDF-1.7\n");
   const broken = write("broken.csv.gz", "no gzip");
   expect(gohm("import", half)).toMatchObject({ status: 3, stderr: `${half}:3: the line stops half-way\n` });
+  // Without a file that was taken, there is no table.
+  expect(gohm("import", pdf)).toMatchObject({ status: 1, stdout: "" });
+  expect(JSON.parse(gohm("import", "--json", pdf).stdout)).toEqual({ files: [] });
+  const nameless = write("nameless.csv", `${header}\r\n${row.replace("gpu-1", "")}`);
+  expect(gohm("import", "--client", "gqu-1", nameless)).toMatchObject({
+    status: 0,
+    stderr: `${nameless}: There was no host "gqu-1" before, so it has these rows alone: did you mean "gpu-1"?\n`,
+  });
   const { status, stdout, stderr } = gohm("import", pdf, broken, good);
   expect(status).toBe(1);
   expect(stderr.split("\n")).toEqual([
@@ -219,7 +227,8 @@ test("Ctrl-C ends an import: what was sent is in the history, and it is said wha
   const [status] = await once(started, "close");
   expect(status).toBe(130);
   expect((await said)?.join("")).toMatch(/^Interrupted: 1 of 1 files are not complete in the history/);
-  expect((await out)?.join("")).toMatch(/^FILE/);
+  // No file is complete.
+  expect((await out)?.join("")).toBe("");
   expect(gohm("export", "--from", day, "--to", day).stdout === text).toBe(true);
 });
 

@@ -26,7 +26,7 @@ test("a hub that stops while files are read has what was imported of them in the
   const first = runs.begin(alice, "run", count);
   rows = 100;
   alone.note();
-  first.end(false);
+  first.end({ isLast: false, isCut: false });
   const second = runs.begin(alice, "run", count);
   const empty = runs.begin(alice, undefined, () => ({ ...count(), rows: 0 }));
   rows = 250;
@@ -39,6 +39,6 @@ test("a hub that stops while files are read has what was imported of them in the
   // Rows that still come are of no other entry.
   rows = 300;
   alone.note();
-  for (const file of [alone, second, empty]) file.end(false);
+  for (const file of [alone, second, empty]) file.end({ isLast: false, isCut: false });
   expect([audit, drafts.size]).toEqual([wanted, 0]);
 });

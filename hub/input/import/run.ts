@@ -22,8 +22,16 @@ interface FileCount {
 export interface FileEntry {
   /** Records how far it is, now and then. @throws Fault book_unusable, and access_denied to one whose right has ended */
   note(): void;
-  /** Counts the whole file. @param isLast true if no other file of the run follows @throws Fault as `note` */
-  end(isLast: boolean): void;
+  /** Counts the whole file. @throws Fault as `note` */
+  end(how: EndedFile): void;
+}
+
+/** How a file ended. */
+interface EndedFile {
+  /** True if no other file of the run follows. */
+  readonly isLast: boolean;
+  /** True if its client went away while it sent the file: a command that was killed sends no other one. */
+  readonly isCut: boolean;
 }
 
 interface Run {
@@ -73,9 +81,9 @@ export class Runs {
     this.#files.add(record);
     return {
       note: () => this.#note(run, now(), record),
-      end: (isLast) => {
+      end: (how) => {
         this.#files.delete(record);
-        this.#end({ key, run, record }, now(), isLast);
+        this.#end({ key, run, record }, now(), how);
       },
     };
   }
@@ -104,7 +112,7 @@ export class Runs {
     record();
   }
 
-  #end({ key, run, record }: EndOfFile, { name, rows, failed }: FileCount, isLast: boolean): void {
+  #end({ key, run, record }: EndOfFile, { name, rows, failed }: FileCount, { isLast, isCut }: EndedFile): void {
     run.reading--;
     // Its run has its entry.
     if (this.#closed) return;
@@ -115,7 +123,7 @@ export class Runs {
       run.rows += rows;
       run.failed += failed;
       if (rows > 0) run.first ??= name;
-      if (isLast) this.#finish(key);
+      if (isLast || (isCut && run.reading === 0)) this.#finish(key);
       else if (run.reading === 0) run.cancel = this.#context.clock.after(idleMs, () => this.#finish(key));
     }
   }
