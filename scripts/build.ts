@@ -201,6 +201,15 @@ async function buildAgent(): Promise<void> {
 /** Oldest Node that the hub runs on. On older ones better-sqlite3 crashes without a message. */
 const oldestNode = "22.19";
 
+/**
+ * Escapes what esbuild leaves in comments and regular expressions: with one character beyond Latin-1, V8 keeps the whole source,
+ * for as long as the program runs, with two bytes a character. (String.raw`…` has no such character here: it would change.)
+ */
+function toAscii(path: string): void {
+  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  writeFileSync(path, readFileSync(path, "utf8").replace(/[\u0080-\uffff]/g, escaped));
+}
+
 async function buildHub(): Promise<void> {
   const { metafile } = await build({
     absWorkingDir: top,
@@ -223,6 +232,7 @@ async function buildHub(): Promise<void> {
     define: { "process.env.GOHM_VERSION": JSON.stringify(version) },
     logLevel: "warning",
   });
+  toAscii(join(top, "dist", "gohm.mjs"));
   chmodSync(join(top, "dist", "gohm.mjs"), 0o755);
   await build({
     entryPoints: [join(top, "hub", "launcher.ts")],
