@@ -8,7 +8,7 @@ import { type Book, everything, type HostConfig, type NodeRecord, type Scope } f
 import { openBook } from "../hub/book/sqlite.ts";
 import type { Clock } from "../hub/clock.ts";
 import { Desk, type Forget } from "../hub/desk.ts";
-import type { DeviceFilter, HostSample } from "../hub/history/store.ts";
+import type { DeviceFilter, HostSample, KnownDevice } from "../hub/history/store.ts";
 import { application } from "../hub/http/application.ts";
 import { Identity } from "../hub/identity.ts";
 import { Ingest } from "../hub/ingest.ts";
@@ -112,10 +112,18 @@ export class Receiver {
         }),
       rename: () => false,
       ready: () => this.ready(),
-      known: async ({ host }: DeviceFilter = {}) =>
-        this.samples.flatMap(({ host: of, at, devices }) =>
-          of === host ? devices.map(({ level, key }) => ({ host: of, level, key, metrics: [], last: at })) : [],
-        ),
+      known: async ({ host, level: wanted }: DeviceFilter = {}) => {
+        const known = new Map<string, KnownDevice>();
+        for (const { host: of, at, devices } of this.samples) {
+          for (const { level, key, index } of devices) {
+            if (of !== host || (wanted ?? level) !== level) continue;
+            const last = Math.max(at, known.get(`${level} ${key}`)?.last ?? at);
+            const device = { host: of, level, key, metrics: [], last, ...(index === undefined ? {} : { index }) };
+            known.set(`${level} ${key}`, device);
+          }
+        }
+        return [...known.values()];
+      },
     };
     const forget: Forget = async (who, action, host) => {
       this.desk.do(who, action);

@@ -188,6 +188,27 @@ test("a card whose chart fails is read again, and the others meanwhile", async (
   expect(hub.linkOf("gpu1")).toMatchObject({ reason: expect.stringMatching(/^its Netdata gives means/) });
 });
 
+test.each(["never had a row", "lagged"])(
+  "a card that %s when the hub ended gets all its rows after the start",
+  async (how) => {
+    const node = { cards: [{ card: 1 }, { card: 2 }], since: at(3600 * second) / second };
+    const fault = (chart: string) => (chart === gpu ? "half" : undefined);
+    netdata.nodes.set("gpu1", how === "lagged" ? node : { ...node, fault });
+    plan({});
+    await read();
+    netdata.nodes.set("gpu1", { ...node, fault });
+    await read(30 * minute);
+    netdata.nodes.set("gpu1", node);
+    const before = reads;
+    await hub.restart();
+    await ended(before + 1);
+    for (const card of ["gpu #0", "gpu #1"]) {
+      const times = rowsOf(card).flatMap(([time, values]) => (values === undefined ? [] : [time]));
+      expect(new Set(times).size, card).toBe(9);
+    }
+  },
+);
+
 test("a node that is down says why, and is read later", async () => {
   netdata.nodes.set("gpu1", { cards: [{ card: 1 }], fault: "html", since: at(3600 * second) / second });
   plan({});

@@ -141,11 +141,9 @@ export class NodeHistory {
     const newest = known.reduce((most, { last }) => Math.max(most, last), Number.NEGATIVE_INFINITY);
     const isFed = newest > this.#newest;
     // After a start of the hub its own newest row is read once more, as nothing else is known of the host by then.
-    const isOwn = this.#newest === Number.NEGATIVE_INFINITY && newest % intervalMs === intervalMs / 2;
-    const start = Math.max(
-      ended(clock.now() - mostBackSec * 1000),
-      isFed ? nextBorder(newest) - (isOwn ? intervalSec : 0) : Number.NEGATIVE_INFINITY,
-    );
+    const isOwn = this.#newest === Number.NEGATIVE_INFINITY && isMeans(newest);
+    const oldest = ended(clock.now() - mostBackSec * 1000);
+    const start = Math.max(oldest, isFed ? nextBorder(newest) - (isOwn ? intervalSec : 0) : Number.NEGATIVE_INFINITY);
     if (isFed) {
       // Another input stored samples up to then.
       for (const [card, through] of this.#through) this.#through.set(card, Math.max(through, start));
@@ -157,7 +155,13 @@ export class NodeHistory {
     const names = new Map(known.map(({ index, name }) => [index, name]));
     const cards = cardsOf(charts, node.cards).map((one) => ({ ...one, name: names.get(one.index) ?? one.name }));
     if (cards.length === 0) return cause("netdata", { address: node.netdata, why: cause("no_charts") });
-    for (const { card } of cards) if (!this.#through.has(card)) this.#through.set(card, start);
+    for (const { index, card } of cards) {
+      if (this.#through.has(card)) continue;
+      const last = known.find((device) => device.index === index)?.last;
+      // Before this start of the hub, its chart may have failed while those of others were read.
+      const lags = isOwn && (last === undefined || isMeans(last));
+      this.#through.set(card, lags ? Math.min(start, Math.max(oldest, nextBorder(last ?? 0))) : start);
+    }
     // By both clocks the interval is over.
     const until = ended(clock.now() + Math.min(0, reader.aheadMs ?? 0) - graceMs);
     return await this.#readRows(reader, cards, until, time);
@@ -268,6 +272,9 @@ export class NodeHistory {
 
 /** Unix seconds of the end of the last interval that is over at a time in Unix milliseconds. */
 const ended = (ms: number): number => Math.floor(ms / 1000 / intervalSec) * intervalSec;
+
+/** True for the time of a sample that this input stored: the middle of an interval, in Unix milliseconds. */
+const isMeans = (ms: number): boolean => ms % intervalMs === intervalMs / 2;
 
 /** Unix seconds of the first border of intervals at or after a time in Unix milliseconds. */
 const nextBorder = (ms: number): number => Math.ceil(ms / 1000 / intervalSec) * intervalSec;
