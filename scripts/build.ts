@@ -156,8 +156,10 @@ const oneFirstFile: Plugin = {
       return undefined;
     });
     onLoad({ filter: /\/web\/.*\.tsx?$/ }, ({ path }) => {
-      if (!later.has(path)) return undefined;
-      const more = /\/(account|admin|link|sign-in)\.tsx$/.test(path) ? signedIn : "";
+      // These import one another, so that each may be loaded before it is known to be imported later.
+      const isSignedIn = /\/(account|admin|link|sign-in)\.tsx$/.test(path);
+      if (!later.has(path) && !isSignedIn) return undefined;
+      const more = isSignedIn ? signedIn : "";
       const contents = `${first}${more}${readFileSync(path, "utf8")}`;
       return { contents, loader: path.endsWith("x") ? "tsx" : "ts" };
     });

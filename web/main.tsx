@@ -106,5 +106,6 @@ loadLanguage(() => {
   effect(() => {
     document.title = title();
   });
+  root?.replaceChildren();
   if (root !== null) render(<Page />, root);
 });

@@ -163,7 +163,9 @@ describe.skipIf(missing)(missing ?? "daily reports", () => {
     const page = await open();
     await page.getByText('"netdata": "http://').waitFor(patience);
     // What is to be done first comes first.
-    expect(await page.locator(".empty").innerText()).toMatch(/Name nodes[\s\S]*"netdata"[\s\S]*written every day at 23:45/);
+    expect(await page.locator(".empty").innerText()).toMatch(
+      /Name nodes[\s\S]*"netdata"[\s\S]*written every day at 23:45/,
+    );
     await page.getByText("Sign in").first().waitFor(patience);
     expect(await page.getByRole("link", { name: "Daily reports" }).count()).toBe(0);
     nodes = [{ name: "n7" }];

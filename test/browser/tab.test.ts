@@ -161,6 +161,23 @@ describe.skipIf(missing)(missing ?? "one tab over time", () => {
     await page.getByText("所有主机").first().waitFor(patience);
   });
 
+  test("without the chosen language another one stands in for it, and without any the page says in all that it tries again", async () => {
+    const { page } = watched;
+    const all = /\/(en|zh-CN|zh-TW)-\w+\.js$/;
+    await page.route(all, (route) => route.abort());
+    await page.goto(`${hub.url}/#/host/node`);
+    await page.getByText("The hub cannot be reached. Trying again. 无法连接 hub，正在重试。").waitFor(patience);
+    await page.unroute(all);
+    await page.route(/\/en-\w+\.js$/, (route) => route.abort());
+    await page
+      .getByText(/所有主机|所有主機/)
+      .first()
+      .waitFor(patience);
+    expect(await page.getByText("Trying again").count()).toBe(0);
+    await page.unroute(/\/en-\w+\.js$/);
+    await page.getByText("All hosts").first().waitFor(patience);
+  });
+
   test("details and history that could not be fetched are requested again, also if the host sends nothing new", async () => {
     const { page } = watched;
     const quiet = await playHost(() => machine(Date.now()));
