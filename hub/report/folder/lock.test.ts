@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  stat,
   statSync,
   utimesSync,
   writeFileSync,
@@ -23,7 +24,8 @@ vi.mock("node:timers/promises", async (original) => ({
   ...(await original<typeof import("node:timers/promises")>()),
   setTimeout: async () => {
     paused.at();
-    await new Promise((done) => setImmediate(done));
+    // As long as any access to files: on a busy machine, those of the program that is waited for take long, too.
+    await new Promise((done) => stat(tmpdir(), done));
   },
 }));
 vi.mock("node:net", async (original) => {
@@ -46,13 +48,15 @@ const boot = existsSync("/proc/sys/kernel/random/boot_id")
   : "";
 const [own, other] = ["0".repeat(16), "f".repeat(32)];
 
+let folder: string;
 let day: string;
 let part: string;
 let children: ChildProcess[];
 let waits: number;
 
 beforeEach(() => {
-  day = mkdtempSync(join(tmpdir(), "gohm-lock-"));
+  folder = mkdtempSync(join(tmpdir(), "gohm-lock-"));
+  day = folder;
   part = join(day, ".partial");
   children = [];
   waits = 0;
@@ -64,7 +68,7 @@ beforeEach(() => {
 
 afterEach(() => {
   for (const child of children) child.kill("SIGKILL");
-  rmSync(day, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 });
 
 const take = () => takeLock(day, statSync(day));
@@ -79,14 +83,17 @@ function left(name: string): string {
   return path;
 }
 
-const listening = `require("node:net").createServer().listen(process.argv[1], () => console.log("on"))`;
+// By a name, as the path of a socket may not be as long as that of a folder.
+const listening = `require("node:net").createServer().listen("alive", () => console.log("on"))`;
 
 /** Lets another program listen in a folder. @param how command before that of Node */
 async function listenIn(path: string, ...how: string[]): Promise<ChildProcess> {
-  const [command = "", ...args] = [...how, process.execPath, "-e", listening, join(path, "alive")];
+  const [command = "", ...args] = [...how, process.execPath, "-e", listening];
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"], cwd: path });
   children.push(child);
-  await once(child.stdout, "data");
+  const ended = once(child, "exit").then(([code]) => Promise.reject(new Error(`it ended with ${String(code)}`)));
+  ended.catch(() => {});
+  await Promise.race([once(child.stdout, "data"), ended]);
   return child;
 }
 
