@@ -232,6 +232,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     offered: (host) => ingest.offered(host),
     joinMachines: () => machines.joinNow(),
     url,
+    door: () => running.settings.door,
     web: options.web,
     book,
     desk,

@@ -4,6 +4,7 @@ import { clean } from "../proto/clean.ts";
 import { type ApiToken, type Book, isExpired, type Link, type Scope, type Session } from "./book/book.ts";
 import type { Clock } from "./clock.ts";
 import type { Desk } from "./desk.ts";
+import type { DoorSettings } from "./door/settings.ts";
 import { Fault } from "./fault.ts";
 import { hashOf } from "./secret.ts";
 import { type Actor, type EntryPoint, offered, type Principal, type RequestHead } from "./who.ts";
@@ -40,19 +41,21 @@ export interface HeldSession extends Session {
 }
 
 /** What the settings say of those who may ask. */
-export interface DoorSettings {
+export interface IdentitySettings {
   readonly read: "open" | "login";
   /** Address at which people open the page; "" if it is not set. */
   readonly url: string;
   /** Further names of the hub. */
   readonly hosts: readonly string[];
+  /** By which ways people come in. */
+  readonly door: DoorSettings;
 }
 
 export interface IdentityOptions {
   readonly book: Pick<Book, "session" | "token" | "nodeOf" | "link" | "passwordOf">;
   readonly desk: Pick<Desk, "note">;
   readonly clock: Pick<Clock, "now">;
-  readonly settings: () => DoorSettings;
+  readonly settings: () => IdentitySettings;
 }
 
 /** The TCP port: finds out who sends a request, by the book. */

@@ -17,6 +17,7 @@ import {
   webAddress,
 } from "../program/setting.ts";
 import { timeZone } from "../program/zone.ts";
+import { type DoorSettings, table as doorTable } from "./door/settings.ts";
 import { Fault } from "./fault.ts";
 import { parts as installed, listed } from "./parts.ts";
 import { type UserPrivacy, userPrivacies } from "./privacy.ts";
@@ -124,6 +125,8 @@ export const table = tableOf(listed(installed));
 
 /** Values of the hub's own settings, and of all by their names, from which `valuesOf` gives a part its own. */
 export interface Settings extends Values<typeof own> {
+  /** Those of who may come in, and by which way. */
+  readonly door: DoorSettings;
   /** Those of machines that report by themselves. */
   readonly push: PushSettings;
   /** Those of daily reports. */
@@ -138,6 +141,7 @@ export const namesOf = ({ hosts, url }: Settings): readonly string[] =>
 function tableOf(parts: readonly Part[]): Table {
   return joinTables([
     { name: "hub", table: own },
+    { name: "door", table: doorTable },
     { name: "push", table: pushTable },
     ...parts,
     { name: "reports", table: reportTable },
@@ -146,6 +150,7 @@ function tableOf(parts: readonly Part[]): Table {
 
 const settingsOf = (byName: ValuesByName): Settings => ({
   ...valuesOf(own, byName),
+  door: valuesOf(doorTable, byName),
   push: valuesOf(pushTable, byName),
   reports: valuesOf(reportTable, byName),
   byName,

@@ -39,7 +39,7 @@ test("an anonymous principal is asked to sign in, any other one is told that it 
 test("the TCP port offers everything but what is the owner's, who alone is on the control socket", () => {
   expect(offered).toEqual(needs.filter((need) => need !== "owner"));
   expect(socket.offers).toEqual(needs);
-  const by = socket.identify({ method: "GET", header: () => "Bearer x", address: "", secure: false });
+  const by = socket.identify({ method: "GET", header: () => "Bearer x", address: "", peer: "", secure: false });
   expect(by).toEqual({ kind: "owner", origin: "control" });
   expect(allowed(by, socket.open())).toEqual(needs);
 });
@@ -52,5 +52,5 @@ test.each([
   ["10.0.0.7", "10.0.0.9", "10.0.0.7"],
 ])("attempts and refusals of %s, which forwards for %s, are those of %s", (address, forwarded, counted) => {
   const header = (name: string) => (name === "x-forwarded-for" ? forwarded : undefined);
-  expect(addressOf({ method: "GET", header, address, secure: false })).toBe(counted);
+  expect(addressOf({ method: "GET", header, address, peer: address, secure: false })).toBe(counted);
 });

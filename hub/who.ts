@@ -71,6 +71,8 @@ export interface RequestHead {
   header(name: string): string | undefined;
   /** Network address of the client; "" for a request without a connection. */
   readonly address: string;
+  /** Network address of the other end of the connection, which is that of a proxy if there is one: access lists compare it. */
+  readonly peer: string;
   /** True if this connection is encrypted; a proxy may have ended the encryption before it. */
   readonly secure: boolean;
 }

@@ -6,20 +6,26 @@ import {
   type AuditPage,
   accountKey,
   type BookWriter,
+  type ExternalIdentity,
   everything,
   type HostRecord,
   isExpired,
   type Link,
+  type ListedSession,
+  type NewSession,
   type NodeRecord,
   type NumberedEntry,
   type Session,
 } from "../hub/book/book.ts";
 import { earliest } from "../hub/clock.ts";
 import { Fault } from "../hub/fault.ts";
+import { clean } from "../proto/clean.ts";
+
+type SessionRow = Omit<Session, "account">;
 
 interface Lists {
   accounts: { row: Account; password: string | undefined }[];
-  sessions: { hash: string; account: number; row: Omit<Session, "account"> }[];
+  sessions: { hash: string; account: number; row: SessionRow }[];
   links: { hash: string; row: Link }[];
   tokens: { hash: string; row: ApiToken }[];
   hosts: HostRecord[];
@@ -31,6 +37,8 @@ interface Lists {
 }
 
 const hex = (hash: Uint8Array): string => Buffer.from(hash).toString("hex");
+/** The number of a session in lists: the first 12 bytes of its hash. */
+const numberOf = (hash: string): string => Buffer.from(hash.slice(0, 24), "hex").toString("base64url");
 const byText = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other));
 
 const fits = (text: string | undefined): boolean =>
@@ -107,12 +115,19 @@ export class BookModel implements BookWriter {
   passwordOf(name: string): string | undefined {
     return this.#account(name)?.password;
   }
-  addAccount({ name, role, created }: Pick<Account, "name" | "role" | "created">, password?: string): Account {
+  externalAccount({ issuer, subject }: ExternalIdentity): Account | undefined {
+    const isTheirs = ({ external }: Account): boolean => external?.issuer === issuer && external.subject === subject;
+    return this.accounts().find(isTheirs);
+  }
+  addAccount({ name, role, created, external }: Parameters<BookWriter["addAccount"]>[0], password?: string): Account {
     if (this.#account(name)) throw new Fault("name_taken", name);
     check(name);
     checkPassword(password);
+    check(external?.issuer, external?.subject);
+    if (external && this.externalAccount(external)) throw new Fault("name_taken", external.subject);
     const id = ++this.#now.last.account;
-    const row = { id, name, role, created, hasPassword: password !== undefined, used: undefined };
+    const hasPassword = password !== undefined;
+    const row = { id, name, role, created, hasPassword, ...(external && { external }), used: undefined };
     this.#now.accounts.push({ row, password });
     return row;
   }
@@ -139,7 +154,18 @@ export class BookModel implements BookWriter {
     const account = this.#now.accounts.find(({ row }) => row.id === found?.account)?.row;
     return found && account && { account, ...found.row };
   }
-  addSession(hash: Uint8Array, row: Omit<Session, "account">, account: number): void {
+  sessionList(id: number, now: number): ListedSession[] {
+    const valid = this.#now.sessions.filter(({ account, row }) => account === id && !isExpired(row, now));
+    valid.sort((one, other) => other.row.used - one.row.used || byText(one.hash, other.hash));
+    return valid.map(({ hash, row }) => ({ id: numberOf(hash), ...row }));
+  }
+  removeListedSession(id: number, number: string): boolean {
+    const found = this.#now.sessions.find(({ account, hash }) => account === id && numberOf(hash) === number);
+    this.#now.sessions = this.#now.sessions.filter((one) => one !== found);
+    return found !== undefined;
+  }
+  addSession(hash: Uint8Array, { way = "password", agent = "", ...more }: NewSession, account: number): void {
+    const row = { ...more, way, agent: clean(agent) };
     check(row.origin);
     if (!this.#now.accounts.some((one) => one.row.id === account)) return;
     this.#fresh(this.#now.sessions, hash);

@@ -7,16 +7,21 @@ import type { Book, Role, Scope } from "../hub/book/book.ts";
 import { openBook } from "../hub/book/sqlite.ts";
 import { systemClock } from "../hub/clock.ts";
 import { Desk } from "../hub/desk.ts";
-import { type DoorSettings, Identity } from "../hub/identity.ts";
+import { type DoorSettings, table } from "../hub/door/settings.ts";
+import { Identity, type IdentitySettings } from "../hub/identity.ts";
 import { silent } from "../hub/log.ts";
 import { hashPassword } from "../hub/password.ts";
 import { hashOf, newSecret } from "../hub/secret.ts";
 import type { RequestHead } from "../hub/who.ts";
+import { load } from "../program/setting.ts";
 import { BookFixture } from "./book.ts";
 import type { HubFolder } from "./hub.ts";
 
 export const start = 1_800_000_000_000;
 export const day = 86_400_000;
+
+/** The settings of the hub's door, as they are without any. */
+export const defaultDoor: DoorSettings = load(table, { flags: {}, env: {}, file: {} });
 
 /** The hub as its clients call it. */
 export const host = "hub.lab:5000";
@@ -28,7 +33,8 @@ export interface HeadOptions extends Partial<Omit<RequestHead, "header">> {
 /** A request of a client at 10.0.0.7, without credentials. */
 export function head({ headers = {}, ...more }: HeadOptions = {}): RequestHead {
   const all: Readonly<Record<string, string | undefined>> = { host, ...headers };
-  return { method: "GET", address: "10.0.0.7", secure: false, header: (name) => all[name], ...more };
+  const address = more.address ?? "10.0.0.7";
+  return { method: "GET", address, peer: address, secure: false, header: (name) => all[name], ...more };
 }
 
 export const withCookie = (secret: string, more: HeadOptions = {}): RequestHead =>
@@ -59,7 +65,7 @@ export const shaped = fc.oneof(
 export class Door {
   /** The hub's clock. */
   now = start;
-  settings: DoorSettings = { read: "open", url: "", hosts: [] };
+  settings: IdentitySettings = { read: "open", url: "", hosts: [], door: defaultDoor };
   timers: (() => void)[] = [];
   readonly book: Book;
   readonly desk: Desk;

@@ -28,6 +28,7 @@ import type { Actor } from "../hub/who.ts";
 import type { Table } from "../program/setting.ts";
 import { Zone } from "../program/zone.ts";
 import { type HostInfo, HostInfoSchema } from "../proto/gen/host_pb.js";
+import { defaultDoor } from "./door.ts";
 import { sampleType } from "./hostile.ts";
 import { namesOf } from "./model.ts";
 import { listening } from "./store.ts";
@@ -157,7 +158,7 @@ export class Receiver {
       book: this.book,
       desk: this.desk,
       clock,
-      settings: () => ({ read: "open", url: "", hosts: [] }),
+      settings: () => ({ read: "open", url: "", hosts: [], door: defaultDoor }),
     });
     this.#serve = () => application(this.#inputs, { log, entry: identity, refusals: this.refusals });
     this.#inputs = this.#open();

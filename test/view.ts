@@ -16,6 +16,7 @@ import { ServerList } from "../hub/servers.ts";
 import { Troubles } from "../hub/trouble.ts";
 import type { HubView } from "../hub/view/view.ts";
 import { Zone } from "../program/zone.ts";
+import { defaultDoor } from "./door.ts";
 import { Model } from "./model.ts";
 
 /** A book without entries, which cannot be written. */
@@ -23,7 +24,9 @@ export const emptyBook: Book = {
   audit: () => [],
   accounts: () => [],
   account: () => undefined,
+  externalAccount: () => undefined,
   sessions: () => 0,
+  sessionList: () => [],
   tokens: () => [],
   hosts: () => [],
   host: () => undefined,
@@ -115,6 +118,7 @@ export function viewOf({
     offered: () => undefined,
     joinMachines: () => {},
     url: () => "http://hub.lab:5000",
+    door: () => defaultDoor,
     web: "",
     file: undefined,
     privacy: new Privacy({ now: clock.now, users: "shown" }),
@@ -127,6 +131,11 @@ export function viewOf({
       desk.do(who, action);
       await history.forget?.(host);
     },
-    identity: new Identity({ book, desk, clock, settings: () => ({ read: read(), url: "", hosts: [] }) }),
+    identity: new Identity({
+      book,
+      desk,
+      clock,
+      settings: () => ({ read: read(), url: "", hosts: [], door: defaultDoor }),
+    }),
   };
 }

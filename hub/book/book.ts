@@ -47,11 +47,21 @@ export interface Account {
   /** Unique, upper and lower case not distinguished. */
   readonly name: string;
   readonly role: Role;
-  /** False if it can only be entered by a link. */
+  /** False if it can only be entered by a link, or from elsewhere. */
   readonly hasPassword: boolean;
+  /** Who vouches for the person, if the account is one that signs in elsewhere: it has no password, and its role is set at each sign-in. */
+  readonly external?: ExternalIdentity;
   readonly created: number;
   /** Time of the last sign-in. */
   readonly used: number | undefined;
+}
+
+/** A person as an OpenID Connect provider knows them. Names may change and be given again, subjects may not. */
+export interface ExternalIdentity {
+  /** Address of the provider. */
+  readonly issuer: string;
+  /** The provider's own identifier of the person. */
+  readonly subject: string;
 }
 
 /** Names with the same key are one account: case, width and ligatures make no difference. */
@@ -65,6 +75,22 @@ export interface Session {
   readonly expires: number;
   /** Network address of the sign-in. */
   readonly origin: string;
+  readonly way: SignInWay;
+  /** The browser, as its header User-Agent says: at most 256 characters, "" if it says nothing. */
+  readonly agent: string;
+}
+
+/** By what a session began. */
+export const signInWays = ["password", "link", "oidc"] as const;
+export type SignInWay = (typeof signInWays)[number];
+
+/** A session that begins: with a password if `way` is absent. `agent` is cut to its longest length. */
+export type NewSession = Omit<Session, "account" | "way" | "agent"> & Partial<Pick<Session, "way" | "agent">>;
+
+/** A session in a list of them. Its number tells nothing of its secret. */
+export interface ListedSession extends Omit<Session, "account"> {
+  /** The first 12 bytes of its hash, as base64url. */
+  readonly id: string;
 }
 
 /** What an API token is for. "push" sends reports, "enroll" registers machines that send their own. */
@@ -208,8 +234,12 @@ export interface BookReader {
   /** By name. */
   accounts(): readonly Account[];
   account(name: string): Account | undefined;
+  /** The account of a person who signs in elsewhere. */
+  externalAccount(identity: ExternalIdentity): Account | undefined;
   /** Number of sessions of an account that are valid at a time. */
   sessions(account: number, now: number): number;
+  /** These sessions, last used first; at most 1000. */
+  sessionList(account: number, now: number): readonly ListedSession[];
   /** Tokens of the API, the newest last. */
   tokens(): readonly ApiToken[];
   hosts(): readonly HostRecord[];
@@ -251,15 +281,20 @@ export interface BookWriter extends BookReader, Credentials {
   /** Appends the entry that is kept for a key, or without one all of them, and keeps them no longer. */
   appendDrafts(key?: string): void;
   /** @param password a PHC string */
-  addAccount(account: Pick<Account, "name" | "role" | "created">, password: string | undefined): Account;
+  addAccount(
+    account: Pick<Account, "name" | "role" | "created"> & { readonly external?: ExternalIdentity },
+    password: string | undefined,
+  ): Account;
   changeAccount(id: number, change: { role?: Role; password?: string | undefined; used?: number }): void;
   /** Removes its sessions and the links of its name, too: a link would create it again. */
   removeAccount(id: number): void;
   /** Does nothing if the account does not exist any more. */
-  addSession(hash: Uint8Array, session: Omit<Session, "account">, account: number): void;
+  addSession(hash: Uint8Array, session: NewSession, account: number): void;
   /** Marks it as used. */
   useSession(hash: Uint8Array, used: number, expires: number): void;
   removeSession(hash: Uint8Array): void;
+  /** Removes one session of an account by its number (ListedSession). @returns false if there is none of that number */
+  removeListedSession(account: number, id: string): boolean;
   /** Removes all sessions of an account. @returns how many there were */
   removeSessions(account: number): number;
   addLink(hash: Uint8Array, link: Link): void;

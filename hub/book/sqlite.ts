@@ -94,6 +94,9 @@ class SqliteBook implements Book {
   readonly accounts: Book["accounts"] = () => this.#read((book) => book.accounts());
   readonly account: Book["account"] = (name) => this.#read((book) => book.account(name));
   readonly sessions: Book["sessions"] = (account, now) => this.#read((book) => book.sessions(account, now));
+  readonly externalAccount: Book["externalAccount"] = (identity) =>
+    this.#read((book) => book.externalAccount(identity));
+  readonly sessionList: Book["sessionList"] = (account, now) => this.#read((book) => book.sessionList(account, now));
   readonly tokens: Book["tokens"] = () => this.#read((book) => book.tokens());
   readonly hosts: Book["hosts"] = () => this.#read((book) => book.hosts());
   readonly host: Book["host"] = (name) => this.#read((book) => book.host(name));

@@ -133,6 +133,7 @@ function headOf(c: HubContext): RequestHead {
     method: c.req.raw.method,
     header: (name) => c.req.header(name),
     address: peerAddress(socket ?? {}),
+    peer: peerAddress(socket ?? {}),
     secure: socket !== undefined && "encrypted" in socket,
   };
 }

@@ -90,7 +90,7 @@ export const history: View<typeof table> = {
 function admitReader({ identity }: HubView, { address, token }: CallContext): void {
   const authorization = token === "" ? undefined : `Bearer ${token}`;
   const header = (name: string): string | undefined => (name === "authorization" ? authorization : undefined);
-  const by = identity.identify({ method: "GET", header, address, secure: false });
+  const by = identity.identify({ method: "GET", header, address, peer: address, secure: false });
   admit(by, "read", { what: "gpu.History", open: identity.open() });
 }
 

@@ -1,5 +1,5 @@
 import { isLoopback, networkOf } from "../../program/network.ts";
-import { type Account, accountKey, type BookWriter } from "../book/book.ts";
+import { type Account, accountKey, type BookWriter, type SignInWay } from "../book/book.ts";
 import type { ActionName } from "../desk.ts";
 import { Fault } from "../fault.ts";
 import { checkPassword, hashPassword, verifyPassword } from "../password.ts";
@@ -98,6 +98,7 @@ class SignInDesk {
     const owner = { name: account?.name ?? name, role: account?.role ?? link.role };
     const cookie = this.#begin(head, owner, {
       name: "link.follow",
+      way: "link",
       details: { created: account === undefined },
       write: (writer) => {
         writer.removeLinks(name);
@@ -226,6 +227,7 @@ class SignInDesk {
       readonly details?: { readonly created: boolean };
       /** @returns number of the account */
       write(writer: BookWriter): number;
+      readonly way?: SignInWay;
     },
   ): string {
     const { clock, desk, identity } = this.#hub;
@@ -242,7 +244,8 @@ class SignInDesk {
         const id = change.write(writer);
         writer.expire(now);
         if (before !== undefined) writer.removeSession(before.hash);
-        writer.addSession(hashOf(secret), { ...identity.lifetime(now), origin: head.address }, id);
+        const begun = { ...identity.lifetime(now), origin: head.address, agent: head.header("user-agent") ?? "" };
+        writer.addSession(hashOf(secret), { ...begun, way: change.way ?? "password" }, id);
         writer.changeAccount(id, { used: now });
       },
     });

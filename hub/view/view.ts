@@ -5,6 +5,7 @@ import type { Zone } from "../../program/zone.ts";
 import type { BookReader } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
 import type { Desk, Effect, Forget } from "../desk.ts";
+import type { DoorSettings } from "../door/settings.ts";
 import type { HistoryReader } from "../history/store.ts";
 import type { Identity } from "../identity.ts";
 import type { Ingest } from "../ingest.ts";
@@ -69,6 +70,8 @@ export interface HubView {
   readonly joinMachines: () => void;
   /** Address at which people open the page, without a slash at the end: `hub.url`, else where the hub listens. */
   readonly url: () => string;
+  /** By which ways people come in, anew each time. */
+  readonly door: () => DoorSettings;
   /** Folder with the built page. */
   readonly web: string;
   /** Administration, read-only. */

@@ -1,7 +1,7 @@
 import { quoted } from "../../../program/setting.ts";
 import type { Database } from "../../database/database.ts";
 import { Fault } from "../../fault.ts";
-import { type Account, accountKey, type Role } from "../book.ts";
+import { type Account, accountKey, type ExternalIdentity, type Role } from "../book.ts";
 import { passwordHash, text, whole } from "./column.ts";
 
 /** An account as statements select it. */
@@ -12,15 +12,18 @@ export interface AccountRow {
   readonly has_password: 0 | 1;
   readonly created: number;
   readonly used: number | null;
+  readonly issuer: string | null;
+  readonly subject: string | null;
 }
 
-const columns = "id, name, role, password IS NOT NULL AS has_password, created, used";
+const columns = "id, name, role, password IS NOT NULL AS has_password, created, used, issuer, subject";
 
-export const accountOf = ({ id, name, role, has_password, created, used }: AccountRow): Account => ({
+export const accountOf = ({ id, name, role, has_password, created, used, issuer, subject }: AccountRow): Account => ({
   id,
   name,
   role,
   hasPassword: has_password === 1,
+  ...(issuer !== null && subject !== null && { external: { issuer, subject } }),
   created,
   used: used ?? undefined,
 });
@@ -36,6 +39,7 @@ interface AccountChange {
 export class AccountTable {
   readonly #all;
   readonly #named;
+  readonly #external;
   readonly #password;
   readonly #insert;
   readonly #setRole;
@@ -46,9 +50,11 @@ export class AccountTable {
   constructor(file: Database) {
     this.#all = file.prepare(`SELECT ${columns} FROM account ORDER BY key`);
     this.#named = file.prepare(`SELECT ${columns} FROM account WHERE key = ?`);
+    this.#external = file.prepare(`SELECT ${columns} FROM account WHERE issuer = ? AND subject = ?`);
     this.#password = file.prepare("SELECT password FROM account WHERE key = ?").pluck();
     this.#insert = file.prepare(
-      "INSERT INTO account (name, key, role, password, created) VALUES (@name, @key, @role, @password, @created)",
+      `INSERT INTO account (name, key, role, password, created, issuer, subject)
+       VALUES (@name, @key, @role, @password, @created, @issuer, @subject)`,
     );
     this.#setRole = file.prepare("UPDATE account SET role = ? WHERE id = ?");
     this.#setPassword = file.prepare("UPDATE account SET password = ? WHERE id = ?");
@@ -65,22 +71,42 @@ export class AccountTable {
     return row && accountOf(row);
   }
 
+  external({ issuer, subject }: ExternalIdentity): Account | undefined {
+    const row = this.#external.get(issuer, subject) as AccountRow | undefined;
+    return row && accountOf(row);
+  }
+
   passwordOf(name: string): string | undefined {
     return (this.#password.get(accountKey(name)) as string | null | undefined) ?? undefined;
   }
 
   /** @throws Fault name_taken, bad_request */
-  add({ name, role, created }: Pick<Account, "name" | "role" | "created">, password: string | undefined): Account {
+  add(
+    {
+      name,
+      role,
+      created,
+      external,
+    }: Pick<Account, "name" | "role" | "created"> & { readonly external?: ExternalIdentity },
+    password: string | undefined,
+  ): Account {
     const other = this.named(name);
     if (other !== undefined) throw new Fault("name_taken", `There is an account ${quoted(other.name)} already.`);
-    const { lastInsertRowid } = this.#insert.run({
+    const row = {
       name: text(name, "name of an account"),
       key: accountKey(name),
       role,
       password: passwordHash(password),
       created: whole(created, "time of creation"),
-    });
-    return { id: Number(lastInsertRowid), name, role, hasPassword: password !== undefined, created, used: undefined };
+      issuer: external === undefined ? null : text(external.issuer, "issuer of an account"),
+      subject: external === undefined ? null : text(external.subject, "subject of an account"),
+    };
+    const same = external && this.external(external);
+    if (same !== undefined) throw new Fault("name_taken", `The account ${quoted(same.name)} is that person's already.`);
+    const { lastInsertRowid } = this.#insert.run(row);
+    const id = Number(lastInsertRowid);
+    const hasPassword = password !== undefined;
+    return { id, name, role, hasPassword, ...(external && { external }), created, used: undefined };
   }
 
   change(id: number, change: AccountChange): void {

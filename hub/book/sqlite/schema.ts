@@ -15,6 +15,8 @@ import type { DatabaseSchema } from "../../database/open.ts";
  * 5. draft: entries of actions that are not complete, which are not in the audit log yet.
  *
  * 6. node.interval_ms, and how far the clock of a node is ahead: else its first reports after a start of the hub would be old.
+ *
+ * 7. Accounts of people who sign in elsewhere; by what a session began, and in which browser.
  */
 const steps = [
   `CREATE TABLE audit (
@@ -131,6 +133,11 @@ const steps = [
   `ALTER TABLE node ADD COLUMN interval_ms INTEGER;
   ALTER TABLE node ADD COLUMN ahead_ms INTEGER;
   ALTER TABLE node ADD COLUMN ahead_zone TEXT CHECK (octet_length(ahead_zone) BETWEEN 1 AND 1024);`,
+  `ALTER TABLE account ADD COLUMN issuer TEXT CHECK (octet_length(issuer) BETWEEN 1 AND 1024);
+  ALTER TABLE account ADD COLUMN subject TEXT CHECK ((subject IS NULL) = (issuer IS NULL) AND octet_length(subject) BETWEEN 1 AND 1024);
+  CREATE UNIQUE INDEX account_external ON account (issuer, subject) WHERE issuer IS NOT NULL;
+  ALTER TABLE session ADD COLUMN way TEXT NOT NULL DEFAULT 'password' CHECK (way IN ('password', 'link', 'oidc'));
+  ALTER TABLE session ADD COLUMN agent TEXT NOT NULL DEFAULT '' CHECK (octet_length(agent) <= 1024);`,
 ];
 
 /** Form of gohm.db. */

@@ -1,23 +1,46 @@
+import { clean } from "../../../proto/clean.ts";
 import { earliest } from "../../clock.ts";
 import type { Database } from "../../database/database.ts";
-import { accountKey, type Link, latestCreation, type Session } from "../book.ts";
+import {
+  accountKey,
+  type Link,
+  type ListedSession,
+  latestCreation,
+  type NewSession,
+  type Session,
+  type SignInWay,
+} from "../book.ts";
 import { type AccountRow, accountOf } from "./account.ts";
 import { sha256, text, whole } from "./column.ts";
 
-type SessionRow = AccountRow & {
+interface SessionColumns {
   readonly began: number;
   readonly last: number;
   readonly expires: number;
   readonly origin: string;
-};
+  readonly way: SignInWay;
+  readonly agent: string;
+}
+
+type SessionRow = AccountRow & SessionColumns;
+
+/** Characters of a User-Agent that are kept. */
+const longestAgent = 256;
+
+/** Most sessions in one list. */
+const mostListed = 1000;
+
+const columns = "session.created AS began, session.used AS last, expires, origin, way, agent";
 
 /** The tables of sessions and of links, which both end by themselves, with their statements prepared. */
 export class SessionTable {
   readonly #get;
   readonly #count;
+  readonly #list;
   readonly #insert;
   readonly #use;
   readonly #remove;
+  readonly #removeListed;
   readonly #removeOf;
   readonly #link;
   readonly #insertLink;
@@ -27,19 +50,24 @@ export class SessionTable {
 
   constructor(file: Database) {
     this.#get = file.prepare(
-      `SELECT account.id, name, role, password IS NOT NULL AS has_password, account.created, account.used,
-         session.created AS began, session.used AS last, expires, origin
+      `SELECT account.id, name, role, password IS NOT NULL AS has_password, account.created, account.used, issuer, subject,
+         ${columns}
        FROM session JOIN account ON account.id = session.account WHERE hash = ?`,
     );
     this.#count = file
       .prepare("SELECT count(*) FROM session WHERE account = @account AND expires > @now AND created <= @latest")
       .pluck();
+    this.#list = file.prepare(
+      `SELECT hash, ${columns} FROM session
+       WHERE account = @account AND expires > @now AND created <= @latest ORDER BY used DESC, hash LIMIT ${mostListed}`,
+    );
     this.#insert = file.prepare(
-      `INSERT INTO session (hash, account, created, used, expires, origin)
-       SELECT @hash, id, @created, @used, @expires, @origin FROM account WHERE id = @account`,
+      `INSERT INTO session (hash, account, created, used, expires, origin, way, agent)
+       SELECT @hash, id, @created, @used, @expires, @origin, @way, @agent FROM account WHERE id = @account`,
     );
     this.#use = file.prepare("UPDATE session SET used = ?, expires = ? WHERE hash = ?");
     this.#remove = file.prepare("DELETE FROM session WHERE hash = ?");
+    this.#removeListed = file.prepare("DELETE FROM session WHERE account = @account AND substr(hash, 1, 12) = @start");
     this.#removeOf = file.prepare("DELETE FROM session WHERE account = ?");
     this.#link = file.prepare("SELECT name, role, created, expires FROM link WHERE hash = ?");
     this.#insertLink = file.prepare(
@@ -58,15 +86,24 @@ export class SessionTable {
   get(hash: Uint8Array): Session | undefined {
     const row = this.#get.get(hash) as SessionRow | undefined;
     if (row === undefined) return undefined;
-    const { began, last, expires, origin } = row;
-    return { account: accountOf(row), created: began, used: last, expires, origin };
+    return { account: accountOf(row), ...sessionOf(row) };
   }
 
   count(account: number, now: number): number {
     return Number(this.#count.get({ account, now, latest: latestCreation(now) }));
   }
 
-  add(hash: Uint8Array, { created, used, expires, origin }: Omit<Session, "account">, account: number): void {
+  /** The valid sessions of an account, last used first. */
+  list(account: number, now: number): ListedSession[] {
+    const rows = this.#list.all({ account, now, latest: latestCreation(now) }) as (SessionColumns & { hash: Buffer })[];
+    return rows.map((row) => ({ id: idOf(row.hash), ...sessionOf(row) }));
+  }
+
+  add(
+    hash: Uint8Array,
+    { created, used, expires, origin, way = "password", agent = "" }: NewSession,
+    account: number,
+  ): void {
     this.#insert.run({
       hash: sha256(hash),
       account,
@@ -74,6 +111,8 @@ export class SessionTable {
       used: whole(used, "last use of a session"),
       expires: whole(expires, "end of a session"),
       origin: text(origin, "address of a sign-in"),
+      way,
+      agent: clean(agent, longestAgent),
     });
   }
 
@@ -83,6 +122,12 @@ export class SessionTable {
 
   remove(hash: Uint8Array): void {
     this.#remove.run(hash);
+  }
+
+  /** Removes a session of an account by its number. @returns false if there is none */
+  removeListed(account: number, id: string): boolean {
+    const start = /^[A-Za-z0-9_-]{16}$/.test(id) ? Buffer.from(id, "base64url") : undefined;
+    return start !== undefined && this.#removeListed.run({ account, start }).changes > 0;
   }
 
   /** Removes all sessions of an account. @returns how many there were */
@@ -119,3 +164,15 @@ export class SessionTable {
     for (const { statement, limit } of this.#expire) statement.run(limit(now));
   }
 }
+
+const sessionOf = ({ began, last, expires, origin, way, agent }: SessionColumns): Omit<Session, "account"> => ({
+  created: began,
+  used: last,
+  expires,
+  origin,
+  way,
+  agent,
+});
+
+/** Number of a session: its secret cannot be found by it, nor can its hash. */
+const idOf = (hash: Buffer): string => hash.subarray(0, 12).toString("base64url");

@@ -7,7 +7,7 @@ import { BookModel } from "../../../test/book-model.ts";
 import { cases } from "../../../test/cases.ts";
 import { earliest } from "../../clock.ts";
 import { Fault } from "../../fault.ts";
-import { type BookReader, type BookWriter, type Credentials, everything, roles, scopes } from "../book.ts";
+import { type BookReader, type BookWriter, type Credentials, everything, roles, scopes, signInWays } from "../book.ts";
 import { bookSchema } from "./schema.ts";
 import { writerOf } from "./writer.ts";
 
@@ -104,14 +104,29 @@ const entry = fc.record({
   result: fc.constantFrom("done" as const, "refused" as const),
 });
 
+const external = fc.record({ issuer: text, subject: fc.constantFrom("7", "8") });
+const session = fc.record(
+  { created: time, used: time, expires: time, origin: text, way: fc.constantFrom(...signInWays), agent: fc.string() },
+  { requiredKeys: ["created", "used", "expires", "origin"] },
+);
+/** The number of a session. */
+const listed = secret.map((hash) => Buffer.from(hash).subarray(0, 12).toString("base64url"));
+
 const methods: { readonly [K in keyof BookWriter]?: fc.Arbitrary<Parameters<BookWriter[K]>> } = {
   appendAudit: fc.tuple(entry),
-  addAccount: fc.tuple(fc.record({ name, role: fc.constantFrom(...roles), created: time }), orNone(text)),
+  addAccount: fc.tuple(
+    fc.record(
+      { name, role: fc.constantFrom(...roles), created: time, external },
+      { requiredKeys: ["name", "role", "created"] },
+    ),
+    orNone(text),
+  ),
   changeAccount: fc.tuple(id, fc.record({ role: fc.constantFrom(...roles), password: orNone(text), used: time }, some)),
   removeAccount: fc.tuple(id),
-  addSession: fc.tuple(secret, fc.record({ created: time, used: time, expires: time, origin: text }), id),
+  addSession: fc.tuple(secret, session, id),
   useSession: fc.tuple(secret, time, time),
   removeSession: fc.tuple(secret),
+  removeListedSession: fc.tuple(id, fc.oneof(listed, fc.string())),
   removeSessions: fc.tuple(id),
   addLink: fc.tuple(secret, fc.record({ name, role: fc.constantFrom(...roles), created: time, expires: time })),
   removeLink: fc.tuple(secret),
@@ -247,6 +262,8 @@ test("only lists and links are read row by row: the number of rows slows nothing
     // As many entries of an index as are kept, however many there are.
     "FROM audit WHERE result = 'refused' ORDER BY time DESC, id DESC LIMIT 1 OFFSET @kept",
     "FROM account ORDER BY key",
+    // Found by its index, then sorted: the list of one account's sessions.
+    "FROM session",
     // Administrators make few links.
     "FROM link WHERE expires <= ?",
     "FROM link WHERE created > ?",

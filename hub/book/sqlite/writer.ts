@@ -43,6 +43,7 @@ export function writerOf(file: Database, { onChange, onDamage }: BookListeners):
 
     accounts: () => accounts.all(),
     account: (name) => accounts.named(name),
+    externalAccount: (identity) => accounts.external(identity),
     passwordOf: (name) => accounts.passwordOf(name),
     addAccount: (account, password) => accounts.add(account, password),
     changeAccount: (id, change) => accounts.change(id, change),
@@ -52,10 +53,12 @@ export function writerOf(file: Database, { onChange, onDamage }: BookListeners):
     },
 
     sessions: (account, now) => sessions.count(account, now),
+    sessionList: (account, now) => sessions.list(account, now),
     session: (hash) => sessions.get(hash),
     addSession: (hash, session, account) => sessions.add(hash, session, account),
     useSession: (hash, used, expires) => sessions.use(hash, used, expires),
     removeSession: (hash) => sessions.remove(hash),
+    removeListedSession: (account, id) => sessions.removeListed(account, id),
     removeSessions: (account) => sessions.removeOf(account),
 
     link: (hash) => sessions.link(hash),
