@@ -475,6 +475,8 @@ install_hub() {
   put "$top/dist/gohm.licenses.txt" "$program/dist/gohm.licenses.txt" 644
   put_tree "$top/dist/web" "$program/dist/web"
   put "$sqlite/package.json" "$program/node_modules/better-sqlite3/package.json" 644
+  koffi=node_modules/@koromix/koffi-linux-$arch/linux_$arch/koffi.node
+  [ ! -f "$top/$koffi" ] || put "$top/$koffi" "$program/$koffi" 644
   put_tree "$sqlite/lib" "$program/node_modules/better-sqlite3/lib"
   put "$sqlite/prebuilds/linux-$arch.node" "$program/node_modules/better-sqlite3/prebuilds/linux-$arch.node" 644
   put_command

@@ -55,7 +55,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["main.ts"],
   ],
   "hub/": [
-    ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts"],
+    ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts", "systemd.ts"],
     ["cause.ts", "database/", "door/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts", "who.ts"],
     ["book/", "history/", "privacy.ts"],
     ["csv/", "databases.ts", "desk.ts", "ingest.ts", "password.ts", "report/", "roster.ts", "route/", "secret.ts"],

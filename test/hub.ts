@@ -38,8 +38,9 @@ export interface RunningHub extends Program {
   readonly history: string;
 }
 
-export function launch(at: HubFolder, env: Readonly<Record<string, string>> = {}): Program {
-  return start("gohm.mjs", [], {
+/** @param file of the hub, relative to dist/ */
+export function launch(at: HubFolder, env: Readonly<Record<string, string>> = {}, file = "gohm.mjs"): Program {
+  return start(file, [], {
     GOHM_SETTINGS: at.settings,
     GOHM_DATA: at.data,
     GOHM_HUB_ADDR: "127.0.0.1:0",
@@ -48,8 +49,12 @@ export function launch(at: HubFolder, env: Readonly<Record<string, string>> = {}
   });
 }
 
-export async function startHub(at: HubFolder, env: Readonly<Record<string, string>> = {}): Promise<RunningHub> {
-  const program = launch(at, env);
+export async function startHub(
+  at: HubFolder,
+  env: Readonly<Record<string, string>> = {},
+  file?: string,
+): Promise<RunningHub> {
+  const program = launch(at, env, file);
   const [, url = "", history = ""] = await program.line(/hub ready: (http:\/\/\S+) .*gRPC on (\S+)/);
   return { ...program, url, history };
 }

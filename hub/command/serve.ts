@@ -8,6 +8,7 @@ import { type Hub, start } from "../hub.ts";
 import { type Log, lineLog } from "../log.ts";
 import { notice } from "../notice.ts";
 import { keyFiles, notes, type Settings, table } from "../settings.ts";
+import { serviceManager } from "../systemd.ts";
 import { loadSettings, SettingsFile } from "../watch.ts";
 import type { Command } from "./command.ts";
 
@@ -32,6 +33,8 @@ export const serve: Command = {
 
 /** Runs the hub until it is stopped. @throws Fault if it cannot start */
 async function runHub(from: StartSources, version: string): Promise<void> {
+  // At once: what reads the variables of systemd must be the first, and a start may take its time.
+  const manager = serviceManager({ env: process.env, pid: process.pid, log: { warn: (line) => log.warn(line) } });
   const loaded = loadSettings(from);
   const { settings } = loaded;
   let file = logFileOf(settings, (line) => log.warn(line));
@@ -85,12 +88,14 @@ async function runHub(from: StartSources, version: string): Promise<void> {
   // An edit of an administrator that a crash interrupted has been undone since the file was read.
   settingsFile.refresh();
   stopOnSignal(log, async () => {
+    manager.stopping();
     unwatch();
     await hub.close();
   });
   // The wildcard address cannot be opened in a browser.
   const url = `http://${bracket(hub.host === "0.0.0.0" || hub.host === "::" ? "127.0.0.1" : hub.host)}:${hub.port}`;
   log.info([`GOHM hub ready: ${url} (listening on ${bracket(hub.host)}:${hub.port})`, ...hub.places].join(", "));
+  manager.ready(`serving ${url}`);
   offerAdministration(hub, log);
   if (process.send) process.send({ url });
 }

@@ -28,8 +28,8 @@ function exposure(file: string): number {
 
 describe.skipIf(reason !== undefined)(`units${reason ? `: ${reason}` : ""}`, () => {
   test.each([
-    ["hmonitor.service", 2.5],
-    ["gohm.service", 2.0],
+    ["hmonitor.service", 1.7],
+    ["gohm.service", 1.3],
   ])("%s is exposed at most %f", (name, most) => {
     expect(exposure(join(units, name))).toBeLessThanOrEqual(most);
   });
