@@ -27,6 +27,8 @@ const rows = {
   not_tls: ({ address, error }: At & { readonly error: string }) =>
     `what answers at ${address} does not speak TLS: an hmonitor without a certificate has an address without tls:// (${error})`,
   flooding: ({ address }: At) => `what answers at ${address} sends more than any hmonitor does`,
+  link_local: ({ address }: At) =>
+    `the hub does not connect to ${address}: link-local addresses (169.254.0.0/16, fe80::/10) are those of cloud metadata services; give the machine another address`,
   /** `answer` is what the peer said. */
   refused: ({ address, answer }: At & { readonly answer: string }) => `refused by ${address}: ${answer}`,
   closed: ({ address }: At) => `the connection to ${address} was closed`,

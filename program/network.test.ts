@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { networkOf } from "./network.ts";
+import { isLinkLocal, networkOf } from "./network.ts";
 
 test.each([
   ["10.0.0.5", "10.0.0.5"],
@@ -10,4 +10,24 @@ test.each([
   ["no address", "no address"],
 ])("clients at %s are counted as %s", (address, network) => {
   expect(networkOf(address)).toBe(network);
+});
+
+test.each([
+  ["169.254.169.254", true],
+  ["169.254.0.1", true],
+  ["::ffff:169.254.169.254", true],
+  ["::ffff:a9fe:a9fe", true],
+  ["fe80::1", true],
+  ["fe80::1%eth0", true],
+  ["febf::1", true],
+  ["fd00:ec2::254", true],
+  ["169.253.255.255", false],
+  ["10.0.0.5", false],
+  ["127.0.0.1", false],
+  ["fec0::1", false],
+  ["fd00::254", false],
+  ["gpu1", false],
+  ["", false],
+])("%s: link-local is %s", (address, wanted) => {
+  expect(isLinkLocal(address)).toBe(wanted);
 });

@@ -16,6 +16,20 @@ export const peerAddress = ({ remoteAddress = "" }: { readonly remoteAddress?: s
 export const isLoopback = (address: string): boolean =>
   ipaddr.isValid(address) && ipaddr.process(address).range() === "loopback";
 
+/**
+ * True for a link-local address (RFC 3927, RFC 4291 §2.5.6), also inside IPv6 and with a zone, and for the address of a cloud's
+ * metadata service. At 169.254.169.254 every virtual machine of a cloud finds the credentials of its owner.
+ */
+export function isLinkLocal(address: string): boolean {
+  const [plain = ""] = address.split("%");
+  if (!ipaddr.isValid(plain)) return false;
+  const parsed = ipaddr.process(plain);
+  return parsed.range() === "linkLocal" || metadata.has(parsed.toNormalizedString());
+}
+
+/** Amazon's, which is not link-local with IPv6. */
+const metadata: ReadonlySet<string> = new Set(["fd00:ec2:0:0:0:0:0:254"]);
+
 type Range = ReturnType<typeof ipaddr.parseCIDR>;
 
 /** Parses an address, IPv4 inside IPv6 as IPv4; undefined if it is not one. A zone (fe80::1%eth0) is ignored when matching. */

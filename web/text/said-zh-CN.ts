@@ -42,6 +42,8 @@ export const saidZhCN: SaidText = {
     not_tls: ({ address, error }) =>
       `${address} 上应答的程序不支持 TLS：如果 hmonitor 没有配置证书，地址前不要加 tls://（${error}）`,
     flooding: ({ address }) => `${address} 上应答的程序发送的数据远远超过 hmonitor`,
+    link_local: ({ address }) =>
+      `hub 不会连接 ${address}：链路本地地址（169.254.0.0/16、fe80::/10）也是云平台元数据服务的地址，请为该机器换一个地址`,
     refused: ({ address, answer }) => `被 ${address} 拒绝：${answer}`,
     closed: ({ address }) => `与 ${address} 的连接已关闭`,
     reset: ({ address }) => `与 ${address} 的连接被重置`,

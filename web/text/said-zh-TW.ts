@@ -42,6 +42,8 @@ export const saidZhTW: SaidText = {
     not_tls: ({ address, error }) =>
       `${address} 上回應的程式不支援 TLS：如果 hmonitor 沒有設定憑證，位址前不要加 tls://（${error}）`,
     flooding: ({ address }) => `${address} 上回應的程式傳送的資料遠遠超過 hmonitor`,
+    link_local: ({ address }) =>
+      `hub 不會連線到 ${address}：鏈路本地位址（169.254.0.0/16、fe80::/10）也是雲端平台中繼資料服務的位址，請為該機器換一個位址`,
     refused: ({ address, answer }) => `被 ${address} 拒絕：${answer}`,
     closed: ({ address }) => `與 ${address} 的連線已關閉`,
     reset: ({ address }) => `與 ${address} 的連線被重設`,

@@ -1,10 +1,11 @@
 // Why a poll failed, as a hub says it: over real connections to peers that behave in each of the ways.
 import { once } from "node:events";
 import { createServer as createHttp2 } from "node:http2";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { type AddressInfo, createServer, Socket } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
 import { playHost } from "../../../test/host.ts";
 import { type Channel, dial, type PollOutcome } from "./channel.ts";
+import { AgentConnection, linkLocal } from "./connection.ts";
 
 const undo: (() => void)[] = [];
 afterEach(() => {
@@ -130,4 +131,23 @@ test("an answer has the network address that it came from, which a name in the s
   undo.push(() => host.close());
   const address = host.address.replace("127.0.0.1", "localhost");
   expect(await dialled(address).ask(10_000)).toMatchObject({ kind: "answer", peer: "127.0.0.1" });
+});
+
+test.each(["169.254.169.254:9203", "tls://169.254.1.1:443", "[fe80::1]:9203", "[::ffff:169.254.169.254]:80"])(
+  "nothing is sent to the link-local address %s",
+  async (address) => {
+    expect(await told(dialled(address).ask(10_000))).toEqual([
+      "bad",
+      expect.stringContaining(`does not connect to ${address}`),
+    ]);
+  },
+);
+
+test("a name that leads to a link-local address is refused before anything is sent", async () => {
+  const raw = new Socket();
+  const write = vi.spyOn(raw, "write");
+  vi.spyOn(raw, "remoteAddress", "get").mockReturnValue("::ffff:169.254.169.254");
+  const connection = new AgentConnection("metadata.lab", undefined);
+  await expect(connection._createSecureConnector().connect(raw)).rejects.toThrow("link-local");
+  expect([connection.state, raw.destroyed, write.mock.calls]).toEqual([{ kind: "failed", code: linkLocal }, true, []]);
 });

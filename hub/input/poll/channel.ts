@@ -3,13 +3,14 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Client, connectivityState, type ServiceError, status } from "@grpc/grpc-js";
 import { readRegular } from "../../../program/file.ts";
+import { isLinkLocal } from "../../../program/network.ts";
 import { redact } from "../../../program/redact.ts";
 import { hostPort } from "../../../program/setting.ts";
 import { decode, hostLimits } from "../../../proto/bound.ts";
 import { type HostInfo, HostInfoSchema, HostMonitor, RequestInfoSchema } from "../../../proto/gen/host_pb.js";
 import { reason } from "../../reason.ts";
 import type { Sentence } from "../../sentence.ts";
-import { AgentConnection, flooding } from "./connection.ts";
+import { AgentConnection, flooding, linkLocal } from "./connection.ts";
 
 const options = {
   // A peer that never speaks HTTP/2 leaves a subchannel connecting for ever; shared, it would poison the next channel too.
@@ -82,7 +83,11 @@ export function dial(
       error instanceof UnusableFiles ? error.reason : reason("no_tls", { address, error: (error as Error).message });
     return { ask: async () => ({ kind: "lost", reason: why }), close: () => {} };
   }
-  const connection = new AgentConnection(hostPort(target).host, secure);
+  const { host } = hostPort(target);
+  if (isLinkLocal(host)) {
+    return { ask: async () => ({ kind: "bad", reason: reason("link_local", { address }) }), close: () => {} };
+  }
+  const connection = new AgentConnection(host, secure);
   const client = new Client(target, connection, {
     ...options,
     "grpc.keepalive_time_ms": keepalive.time,
@@ -243,6 +248,7 @@ const refusing = (address: string): Sentence =>
 /** Explains why TLS or HTTP/2 failed. */
 function rejected(address: string, code: string): Sentence {
   if (code === flooding) return reason("flooding", { address });
+  if (code === linkLocal) return reason("link_local", { address });
   if (!address.startsWith(tls)) return reason("not_grpc", { address });
   // An agent closes a connection with an unaccepted client certificate after the TLS handshake; some libraries send an alert.
   if (/^ERR_SSL_.*ALERT/.test(code)) return reason("own_certificate", { address, error: code });

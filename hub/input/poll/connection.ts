@@ -1,7 +1,7 @@
 import { isIP, type Socket } from "node:net";
 import { connect, type SecureContext } from "node:tls";
 import { CallCredentials, ChannelCredentials, type experimental } from "@grpc/grpc-js";
-import { peerAddress } from "../../../program/network.ts";
+import { isLinkLocal, peerAddress } from "../../../program/network.ts";
 
 type SecureConnector = experimental.SecureConnector;
 type SecureConnectResult = Awaited<ReturnType<SecureConnector["connect"]>>;
@@ -26,6 +26,9 @@ const floodBytes = 4 * 2 ** 20;
 const floodCheckMs = 500;
 /** Code of a connection that was closed because of a flood. */
 export const flooding = "FLOODING";
+
+/** Code of a connection to an address that the hub does not speak to, to which a name may lead. */
+export const linkLocal = "LINK_LOCAL";
 
 /** Codes that mean that the peer closed the connection. */
 const resets = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"]);
@@ -99,6 +102,12 @@ export class AgentConnection extends ChannelCredentials {
     this.#secured = false;
     this.#watch(raw);
     this.#count(raw);
+    if (isLinkLocal(this.peer)) {
+      // Before anything is sent, a token above all.
+      this.#over = { code: linkLocal };
+      raw.destroy();
+      return Promise.reject(new Error("a link-local address"));
+    }
     const secureContext = this.#secure;
     if (secureContext === undefined) return Promise.resolve({ socket: raw, secure: false });
     // Server names exclude IP addresses (RFC 6066); the certificate is checked against them all the same.
