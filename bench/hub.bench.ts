@@ -9,6 +9,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { hubFolder, startHub } from "../test/hub.ts";
 import { top } from "../test/program.ts";
 import { feedSizes } from "./hub/feed.ts";
+import { holeCost, holeRows, lateEnds } from "./hub/hole.ts";
 import { each, pollEnds, pushCost, rows } from "./hub/push.ts";
 import { type Claim, cpu, ensure, freePort, lasting, memory, version } from "./measure.ts";
 
@@ -128,6 +129,10 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
     const pushes = await pushCost(fleet);
     for (const row of rows(pushes)) print(row);
     const ends = pollEnds(pushes);
+    const holes = await holeCost(fleet);
+    print("");
+    for (const row of holeRows(holes)) print(row);
+    const late = lateEnds(holes);
     const peerName = "Prometheus";
     const feed = { peer: json / 1000, unit: "KB", peerName: "JSON" };
     return [
@@ -136,6 +141,7 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
       { name: "poll-cpu", ours: mine.each, peer: other.each, unit: "ms", peerName },
       { name: "push-cpu", ours: each("sample", pushes), peer: mine.each, unit: "ms", peerName: "poll" },
       { name: "poll-end-p99", ours: ends.sample[1], peer: ends.quiet[1], unit: "ms", peerName: "without-pushes" },
+      { name: "hole-p99", ours: late.holes[1], peer: late.alone[1], unit: "ms", peerName: "without-them" },
       { name: "poll-memory", ours: mine.rss / hosts / 1e6, peer: other.rss / hosts / 1e6, unit: "MB-a-host", peerName },
     ];
   } finally {

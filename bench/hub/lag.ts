@@ -1,7 +1,9 @@
 // How late polls are against their schedule, found out from what the hub shows of its hosts.
+import { setTimeout as wait } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { HostSchema } from "../../proto/gen/feed_pb.js";
-import { type Quantiles, quantiles } from "../measure.ts";
+import type { RunningHub } from "../../test/hub.ts";
+import { cpu, type Quantiles, quantiles } from "../measure.ts";
 
 /** When a simulated machine was asked, and when the hub had its answer. Unix milliseconds of one clock. */
 interface Poll {
@@ -54,13 +56,51 @@ export class Polls {
     return found;
   }
 
-  lateness(schedules: Schedules): Readonly<Record<"starts" | "ends", Quantiles>> {
-    const late = [...this.#byHost].flatMap(([name, polls]) =>
-      polls.map((poll) => {
-        const start = this.#offset(poll, schedules.get(name) ?? poll.asked);
-        return { start, end: start + poll.ended - poll.asked };
-      }),
+  /** How late polls began and ended. */
+  static lateness(all: readonly Polls[], schedules: Schedules): Readonly<Record<"starts" | "ends", Quantiles>> {
+    const late = all.flatMap((one) =>
+      [...one.#byHost].flatMap(([name, polls]) =>
+        polls.map((poll) => {
+          const start = one.#offset(poll, schedules.get(name) ?? poll.asked);
+          return { start, end: start + poll.ended - poll.asked };
+        }),
+      ),
     );
     return { starts: quantiles(late.map(({ start }) => start)), ends: quantiles(late.map(({ end }) => end)) };
   }
+}
+
+/** What a hub did for some time. */
+export interface Phase {
+  /** CPU seconds per second. */
+  readonly load: number;
+  /** How late an answer to a page is. */
+  readonly answers: Quantiles;
+  readonly polls: Polls;
+}
+
+interface Watched {
+  /** Hosts h0, h1, …, of which each is asked for about once within the interval of its polls. */
+  readonly hosts: number;
+  readonly intervalMs: number;
+  readonly forMs: number;
+}
+
+/** Watches a hub for a time: its CPU, its polls, and how late its answers are. */
+export async function watch({ url, child }: RunningHub, { hosts, intervalMs, forMs }: Watched): Promise<Phase> {
+  const pid = child.pid ?? 0;
+  const [used, begun] = [cpu(pid), performance.now()];
+  const waits: number[] = [];
+  const polls = new Polls(intervalMs);
+  for (let i = 0; performance.now() < begun + forMs; i++) {
+    const name = `h${i % hosts}`;
+    const sent = performance.now();
+    const answer = await fetch(`${url}/feed/host?name=${name}`);
+    const body = await answer.bytes();
+    waits.push(performance.now() - sent);
+    polls.see(name, body);
+    await wait(intervalMs / hosts);
+  }
+  const load = (cpu(pid) - used) / ((performance.now() - begun) / 1000);
+  return { load, answers: quantiles(waits), polls };
 }

@@ -8,9 +8,9 @@ import { type HostileBody, hostileBodies } from "../../test/hostile.ts";
 import { hubFolder, type RunningHub, startHub } from "../../test/hub.ts";
 import { post } from "../../test/post.ts";
 import { top } from "../../test/program.ts";
-import { cpu, lasting, memory, type Quantiles, quantiles, shown } from "../measure.ts";
+import { cpu, lasting, memory, type Quantiles, shown } from "../measure.ts";
 import type { PushCounts, PushKind, PushOrder } from "../pushers.ts";
-import { Polls } from "./lag.ts";
+import { type Phase, Polls, watch } from "./lag.ts";
 
 const polled = 200;
 /** Seconds between two polls of a host. */
@@ -23,20 +23,16 @@ const warmUp = 2 * pollInterval * 1000;
 const settling = lasting(5000);
 const measured = lasting(30_000);
 const attempts = 12;
+const watched = { hosts: polled, intervalMs: pollInterval * 1000, forMs: measured };
 
 /** What the hub did while one kind of push arrived, or none. */
-interface Phase {
-  /** CPU seconds per second. */
-  readonly load: number;
-  /** How late an answer to a page is. */
-  readonly answers: Quantiles;
-  readonly polls: Polls;
+interface PushPhase extends Phase {
   readonly pushes?: PushCounts;
 }
 
 export interface PushCost {
-  readonly quiet: Phase;
-  readonly phases: Readonly<Record<PushKind, Phase>>;
+  readonly quiet: PushPhase;
+  readonly phases: Readonly<Record<PushKind, PushPhase>>;
   readonly rss: number;
   /** CPU milliseconds of each hostile push. */
   readonly hostile: readonly { readonly name: string; readonly bytes: number; readonly each: number }[];
@@ -46,26 +42,6 @@ async function asked<T>(child: ChildProcess, question: PushOrder | PushKind | "c
   child.send(question);
   const [answer] = (await once(child, "message")) as [T];
   return answer;
-}
-
-/** Watches the hub for a time: its CPU, its polls, and how late its answers are. */
-async function watch({ url, child }: RunningHub): Promise<Phase> {
-  const pid = child.pid ?? 0;
-  const [used, begun] = [cpu(pid), performance.now()];
-  const waits: number[] = [];
-  const polls = new Polls(pollInterval * 1000);
-  // Each host is asked for about once within the interval of its polls.
-  for (let i = 0; performance.now() < begun + measured; i++) {
-    const name = `h${i % polled}`;
-    const sent = performance.now();
-    const answer = await fetch(`${url}/feed/host?name=${name}`);
-    const body = await answer.bytes();
-    waits.push(performance.now() - sent);
-    polls.see(name, body);
-    await wait((pollInterval * 1000) / polled);
-  }
-  const load = (cpu(pid) - used) / ((performance.now() - begun) / 1000);
-  return { load, answers: quantiles(waits), polls };
 }
 
 /** CPU milliseconds of one hostile push, of a machine of its own. @throws Error if the hub answers otherwise than it must */
@@ -99,16 +75,16 @@ export async function pushCost(fleet: { readonly grpc: number }): Promise<PushCo
   at.write({ servers, poll: { interval: pollInterval }, push: { register: "open" } });
   const hub = await startHub(at);
   const pushers = fork(join(top, "bench", "pushers.ts"));
-  const during = async (kind: PushKind): Promise<Phase> => {
+  const during = async (kind: PushKind): Promise<PushPhase> => {
     await asked(pushers, kind);
     await wait(settling);
     await asked<PushCounts>(pushers, "counts");
-    const phase = await watch(hub);
+    const phase = await watch(hub, watched);
     return { ...phase, pushes: await asked<PushCounts>(pushers, "counts") };
   };
   try {
     await wait(warmUp);
-    const quiet = await watch(hub);
+    const quiet = await watch(hub, watched);
     await asked(pushers, { url: hub.url, count: pushing, interval: pushInterval });
     // Each machine sends its first report.
     await wait(pushInterval * 1000);
@@ -142,9 +118,9 @@ export function pollEnds(cost: PushCost): Readonly<Record<"quiet" | PushKind, Qu
 function latenessOf({ quiet, phases: { sample, report } }: PushCost) {
   const schedules = Polls.schedules([quiet.polls, sample.polls, report.polls]);
   return {
-    quiet: quiet.polls.lateness(schedules),
-    sample: sample.polls.lateness(schedules),
-    report: report.polls.lateness(schedules),
+    quiet: Polls.lateness([quiet.polls], schedules),
+    sample: Polls.lateness([sample.polls], schedules),
+    report: Polls.lateness([report.polls], schedules),
   };
 }
 
@@ -152,7 +128,7 @@ function latenessOf({ quiet, phases: { sample, report } }: PushCost) {
 export function* rows(cost: PushCost): Iterable<string> {
   const { quiet, phases, rss, hostile } = cost;
   const late = latenessOf(cost);
-  const row = (what: string, show: (phase: Phase, of: keyof typeof late) => string): string =>
+  const row = (what: string, show: (phase: PushPhase, of: keyof typeof late) => string): string =>
     `| ${what} | ${[show(quiet, "quiet"), show(phases.sample, "sample"), show(phases.report, "report")].join(" | ")} |`;
   yield `${polled} hosts are polled every ${pollInterval} s; then ${pushing} machines push every ${pushInterval} s, too: whole samples with 24 processes as hmonitor sends them, then JSON as the Lab Exporter does; times in ms: median, 99th percentile, maximum`;
   yield "| measured | polls alone | and samples | and JSON |";
