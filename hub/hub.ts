@@ -13,6 +13,7 @@ import type { Clock } from "./clock.ts";
 import { checkRestored, makePrivate } from "./database/folder.ts";
 import { type DatabaseSources, databases } from "./databases.ts";
 import { Desk, type Forget } from "./desk.ts";
+import { basePathOf } from "./door/url.ts";
 import { Fault } from "./fault.ts";
 import { FirstAdministrator } from "./first.ts";
 import type { EngineContext, RunningEngine } from "./history/engine.ts";
@@ -248,7 +249,17 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   for (const part of parts.tasks) tasks.push(running.keep(part, await part.open(task, running.values(part))));
   let app: Hono | undefined;
   const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting();
-  const web = await listen({ fetch }, { address: hubAddress, names: () => namesOf(running.settings), log, refusals });
+  const web = await listen(
+    { fetch },
+    {
+      address: hubAddress,
+      names: () => namesOf(running.settings),
+      proxies: identity.proxies,
+      base: () => basePathOf(running.settings.url),
+      log,
+      refusals,
+    },
+  );
   running.add(() => web.close());
   for (const part of parts.inputs) {
     const onChange: Roster["onChange"] = (listener) =>

@@ -1,10 +1,11 @@
 // Credentials of a request: the cookie of a session, or a token in the header Authorization.
-import { isLoopback } from "../program/network.ts";
 import { clean } from "../proto/clean.ts";
 import { type ApiToken, type Book, isExpired, type Link, type Scope, type Session } from "./book/book.ts";
 import type { Clock } from "./clock.ts";
 import type { Desk } from "./desk.ts";
+import { Proxies } from "./door/proxies.ts";
 import type { DoorSettings } from "./door/settings.ts";
+import { basePathOf } from "./door/url.ts";
 import { Fault } from "./fault.ts";
 import { hashOf } from "./secret.ts";
 import { type Actor, type EntryPoint, offered, type Principal, type RequestHead } from "./who.ts";
@@ -18,12 +19,13 @@ const longestMs = 90 * day;
 const usedMs = 60_000;
 
 /**
- * Names of the session's cookie. A browser sends the first one over https only, and no other site and no connection without
- * encryption can set it; it drops it on plain http, where the second one is used.
+ * Names of the session's cookie. A browser sends the first two over https only, and no connection without encryption can set
+ * them; it drops them on plain http, where the third one is used. The first one is of one host name and all of its paths, so no
+ * other host can set it. The second one is for a proxy that serves the hub below a path: a browser sends it to that path only.
  */
-const cookies = { secure: "__Host-gohm", plain: "gohm_session_http" } as const;
+const cookies = { host: "__Host-gohm", path: "__Secure-gohm", plain: "gohm_session_http" } as const;
 
-/** Most cookies of the name that are looked up: another service of this host name may have set some. */
+/** Most cookies of these names that are looked up: another service of this host name may have set some. */
 const mostCookies = 8;
 
 /** A session's secret (hub/secret.ts). */
@@ -61,6 +63,8 @@ export interface IdentityOptions {
 /** The TCP port: finds out who sends a request, by the book. */
 export class Identity implements EntryPoint {
   readonly offers = offered;
+  /** Proxies in front of the hub. */
+  readonly proxies = new Proxies(() => this.#options.settings().door.proxies);
   readonly #options: IdentityOptions;
 
   constructor(options: IdentityOptions) {
@@ -84,18 +88,21 @@ export class Identity implements EntryPoint {
 
   /** The session of a request's cookie; undefined if it has none that is valid, or a token. @throws Fault book_unusable */
   session(head: RequestHead): HeldSession | undefined {
-    if (tokenHeader(head) !== undefined) return undefined;
-    const now = this.#options.clock.now();
-    const name = this.isSecure(head) ? cookies.secure : cookies.plain;
-    const found = new Map<number, HeldSession>();
-    for (const value of cookiesIn(head.header("cookie") ?? "", name)) {
-      const hash = hashOf(value);
-      const session = this.#options.book.session(hash);
-      if (session !== undefined && !isExpired(session, now)) found.set(session.account.id, { ...session, hash });
-    }
+    const found = new Map(this.sessions(head).map((session) => [session.account.id, session]));
     // Of two accounts, one may be that of somebody who planted its cookie: neither is believed.
     const [one, other] = found.values();
     return other === undefined ? one : undefined;
+  }
+
+  /** All sessions of a request's cookies: a browser has several where it knows the hub by several paths. @throws Fault book_unusable */
+  sessions(head: RequestHead): HeldSession[] {
+    if (tokenHeader(head) !== undefined) return [];
+    const now = this.#options.clock.now();
+    return [...cookiesIn(head.header("cookie") ?? "", this.#cookieNames(head))].flatMap((value) => {
+      const hash = hashOf(value);
+      const session = this.#options.book.session(hash);
+      return session === undefined || isExpired(session, now) ? [] : { ...session, hash };
+    });
   }
 
   /** When a session begins and ends. @param created time of the sign-in */
@@ -106,22 +113,21 @@ export class Identity implements EntryPoint {
 
   /** The header Set-Cookie that gives a browser a session, or removes it. @param secret undefined to remove it */
   cookie(head: RequestHead, secret: string | undefined): string {
-    const secure = this.isSecure(head);
-    const name = secure ? cookies.secure : cookies.plain;
+    const path = this.#isBelowBase(head) ? this.#base() : "";
+    const isSecure = this.isSecure(head);
+    const name = isSecure ? (path === "" ? cookies.host : cookies.path) : cookies.plain;
     const age = secret === undefined ? 0 : longestMs / 1000;
-    return `${name}=${secret ?? ""}; Max-Age=${age}; Path=/; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`;
+    const rest = `Path=${path || "/"}; HttpOnly; SameSite=Lax${isSecure ? "; Secure" : ""}`;
+    return `${name}=${secret ?? ""}; Max-Age=${age}; ${rest}`;
   }
 
   /**
-   * True if the client sent a request encrypted: to this port, to a proxy on this machine that says so, or to the proxy of
-   * hub.url. A client that makes this up chooses the name of its own cookie, and nothing else.
+   * True if the client sent a request encrypted: to this port, to a proxy of hub.proxies that says so, or to the proxy of hub.url,
+   * if that says nothing. A client that makes the latter up chooses the name of its own cookie, and nothing else.
    */
-  isSecure(head: RequestHead): boolean {
-    if (head.secure) return true;
-    const forwarded = isLoopback(head.address) ? head.header("x-forwarded-proto") : undefined;
-    if (forwarded?.split(",").at(-1)?.trim() === "https") return true;
+  isSecure({ secure, host }: RequestHead): boolean {
     const { url } = this.#options.settings();
-    return /^https:/i.test(url) && originOf("https:", head.header("host")) === new URL(url).origin;
+    return secure ?? (/^https:/i.test(url) && originOf("https:", host) === new URL(url).origin);
   }
 
   /**
@@ -138,7 +144,7 @@ export class Identity implements EntryPoint {
     const from =
       site !== undefined && !known
         ? `its header Sec-Fetch-Site is ${quoted(site)}`
-        : `its header Origin is ${quoted(origin)}, and the hub was asked as ${quoted(head.header("host"))}`;
+        : `its header Origin is ${quoted(origin)}, and the hub was asked as ${quoted(head.host)}`;
     throw new Fault(
       "access_denied",
       `Only the hub's own page may do this with a cookie or a password: ${from}. Behind a proxy, set "hub.url" (GOHM_HUB_URL); programs use a token.`,
@@ -155,6 +161,22 @@ export class Identity implements EntryPoint {
   /** The PHC string of an account's password (hub/password.ts). @throws Fault book_unusable */
   passwordOf(account: string): string | undefined {
     return this.#options.book.passwordOf(account);
+  }
+
+  #base(): string {
+    return basePathOf(this.#options.settings().url);
+  }
+
+  #cookieNames(head: RequestHead): readonly string[] {
+    if (!this.isSecure(head)) return [cookies.plain];
+    return this.#base() === "" ? [cookies.host] : [cookies.host, cookies.path];
+  }
+
+  /** True if a browser sees the hub below the path of hub.url: a proxy may cut it off, and ask under another name. */
+  #isBelowBase({ peer, host, header }: RequestHead): boolean {
+    if (this.#base() === "" || !this.proxies.has(peer)) return false;
+    const { protocol, origin } = new URL(this.#options.settings().url);
+    return originOf(protocol, host) === origin || header("origin") === origin;
   }
 
   /** @throws Fault sign_in_needed, access_denied, book_unusable */
@@ -194,7 +216,7 @@ export class Identity implements EntryPoint {
     if (plain !== origin || !/^https?:$/.test(protocol)) return false;
     if (protocol === "http:" && this.isSecure(head)) return false;
     const { url, hosts } = this.#options.settings();
-    if (originOf(protocol, head.header("host")) === origin) return true;
+    if (originOf(protocol, head.host) === origin) return true;
     if (url !== "" && new URL(url).origin === origin) return true;
     // A proxy may ask under a name of its own. Another port of a name may be another service.
     return port === "" && hosts.some((host) => host.toLowerCase().replace(/\.$/, "") === hostname);
@@ -213,12 +235,12 @@ function originOf(protocol: string, host: string | undefined): string | undefine
   return /^[\w.:[\]-]+$/.test(host ?? "") && URL.canParse(address) ? new URL(address).origin : undefined;
 }
 
-/** Values of the cookies of a name that can be a session's, each once. */
-function cookiesIn(header: string, name: string): ReadonlySet<string> {
+/** Values of the cookies of some names that can be a session's, each once. */
+function cookiesIn(header: string, names: readonly string[]): ReadonlySet<string> {
   const values = new Set<string>();
   for (const pair of header.split(";")) {
     const at = pair.indexOf("=");
-    if (at < 0 || pair.slice(0, at).trim() !== name) continue;
+    if (at < 0 || !names.includes(pair.slice(0, at).trim())) continue;
     const value = pair.slice(at + 1).trim();
     if (secretForm.test(value)) values.add(value);
     if (values.size >= mostCookies) break;

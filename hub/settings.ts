@@ -14,10 +14,10 @@ import {
   type Table,
   text,
   type Values,
-  webAddress,
 } from "../program/setting.ts";
 import { timeZone } from "../program/zone.ts";
 import { type DoorSettings, table as doorTable } from "./door/settings.ts";
+import { publicAddress } from "./door/url.ts";
 import { Fault } from "./fault.ts";
 import { parts as installed, listed } from "./parts.ts";
 import { type UserPrivacy, userPrivacies } from "./privacy.ts";
@@ -46,8 +46,8 @@ const own = {
     name: "hub.url",
     env: "GOHM_HUB_URL",
     default: "",
-    help: "Address at which people open the page, if the hub is behind a proxy or has a domain name.",
-    reader: webAddress,
+    help: "Address at which people open the page, if the hub is behind a proxy or has a domain name. Below its path, the hub also answers where the proxy leaves the path in requests.",
+    reader: publicAddress,
   }),
   hosts: row<readonly string[]>({
     name: "hub.hosts",

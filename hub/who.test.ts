@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { head } from "../test/door.ts";
 import { Fault } from "./fault.ts";
-import { addressOf, admit, may, type Needs, offered, type Principal, socket } from "./who.ts";
+import { admit, may, type Needs, offered, type Principal, socket } from "./who.ts";
 
 const needs: readonly Needs[] = ["open", "read", "node", "admin", "owner"];
 
@@ -39,18 +40,7 @@ test("an anonymous principal is asked to sign in, any other one is told that it 
 test("the TCP port offers everything but what is the owner's, who alone is on the control socket", () => {
   expect(offered).toEqual(needs.filter((need) => need !== "owner"));
   expect(socket.offers).toEqual(needs);
-  const by = socket.identify({ method: "GET", header: () => "Bearer x", address: "", peer: "", secure: false });
+  const by = socket.identify(head({ address: "", headers: { authorization: "Bearer x" } }));
   expect(by).toEqual({ kind: "owner", origin: "control" });
   expect(allowed(by, socket.open())).toEqual(needs);
-});
-
-test.each([
-  ["127.0.0.1", undefined, "127.0.0.1"],
-  ["127.0.0.1", "10.1.1.1, 10.0.0.9", "10.0.0.9"],
-  ["::1", "2001:db8::9", "2001:db8::9"],
-  ["127.0.0.1", "10.0.0.9, <b>unknown</b>", "127.0.0.1"],
-  ["10.0.0.7", "10.0.0.9", "10.0.0.7"],
-])("attempts and refusals of %s, which forwards for %s, are those of %s", (address, forwarded, counted) => {
-  const header = (name: string) => (name === "x-forwarded-for" ? forwarded : undefined);
-  expect(addressOf({ method: "GET", header, address, peer: address, secure: false })).toBe(counted);
 });

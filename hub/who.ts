@@ -1,6 +1,5 @@
 // Who sends a request, and what each may do. The check itself is admit(), called once per request (http/application.ts) and once per action (desk.ts).
-import { isIP } from "node:net";
-import { isLoopback } from "../program/network.ts";
+import type { Client, Proxies } from "./door/proxies.ts";
 import { Fault } from "./fault.ts";
 
 export type Principal =
@@ -65,30 +64,12 @@ export function admit(by: Principal, needs: Needs, { what = "This path", open = 
 }
 
 /** The head of a request, as far as it tells who sends it. */
-export interface RequestHead {
+export interface RequestHead extends Client {
   readonly method: string;
   /** Value of a header, by its name in lower case. */
   header(name: string): string | undefined;
-  /** Network address of the client; "" for a request without a connection. */
-  readonly address: string;
   /** Network address of the other end of the connection, which is that of a proxy if there is one: access lists compare it. */
   readonly peer: string;
-  /** True if this connection is encrypted; a proxy may have ended the encryption before it. */
-  readonly secure: boolean;
-}
-
-/** The address that a proxy on this machine forwards for, as it says; undefined without one. */
-export const forwardedFor = (head: RequestHead): string | undefined =>
-  isLoopback(head.address) ? head.header("x-forwarded-for") : undefined;
-
-/**
- * The address by which attempts and refusals are counted. All clients of a proxy on this machine have its address, so what it
- * adds to X-Forwarded-For counts: the last address there. A client can make it up if the proxy adds none, so nothing else
- * depends on it.
- */
-export function addressOf(head: RequestHead): string {
-  const last = forwardedFor(head)?.split(",").at(-1)?.trim() ?? "";
-  return isIP(last) === 0 ? head.address : last;
 }
 
 /** A port or socket of the hub: the routes that it has, and who its clients are. */
@@ -97,6 +78,8 @@ export interface EntryPoint {
   readonly offers: readonly Needs[];
   /** True if everyone may read. */
   readonly open: () => boolean;
+  /** Proxies in front of it; none if absent. */
+  readonly proxies?: Proxies;
   /**
    * Finds out who sends a request. A cookie of a session that has ended identifies nobody: the browser cannot remove it.
    * @param enrolls true if a token of scope "enroll" is one of the route; it is refused otherwise

@@ -38,6 +38,18 @@ function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   return isIP(text) === 0 ? undefined : ipaddr.process(text);
 }
 
+/**
+ * Reads an address as proxies name their clients: "10.0.0.7", "10.0.0.7:50312", "2001:db8::7", "[2001:db8::7]:50312", each
+ * also in quotes. @returns its shortest form, undefined for any other text
+ */
+export function forwardedAddress(text: string): string | undefined {
+  const bare = /^"(.*)"$/.exec(text)?.[1] ?? text;
+  const [, inner = bare] =
+    /^\[([^\]]*)\](?::\d{1,5})?$/.exec(bare) ?? /^(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}$/.exec(bare) ?? [];
+  // A zone is an interface of the proxy's machine.
+  return parseAddress(inner.replace(/%.*$/, ""))?.toString();
+}
+
 function parsePiece(piece: string): Range | undefined {
   const [address = "", length, ...more] = piece.split("/");
   const at = parseAddress(address);

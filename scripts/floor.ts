@@ -56,7 +56,8 @@ export const floors: Readonly<Record<string, Floors>> = {
   ],
   "hub/": [
     ["clock.ts", "fault.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts", "systemd.ts"],
-    ["cause.ts", "database/", "door/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts", "who.ts"],
+    ["cause.ts", "database/", "door/", "live.ts", "notice.ts", "reason.ts", "refusal.ts", "trouble.ts"],
+    ["who.ts"],
     ["book/", "history/", "privacy.ts"],
     ["csv/", "databases.ts", "desk.ts", "ingest.ts", "password.ts", "report/", "roster.ts", "route/", "secret.ts"],
     ["first.ts", "identity.ts", "machines.ts", "push/"],

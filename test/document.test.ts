@@ -1,5 +1,6 @@
 // The document of all routes, without a hub.
 import { expect, test } from "vitest";
+import { ownParts } from "../hub/door/url.ts";
 import { openapi } from "../hub/http/openapi.ts";
 import { routes } from "../scripts/api.ts";
 
@@ -52,4 +53,11 @@ test("the example of an error has a code of its status, and not the first of all
 test("a size is a text, as Swagger UI takes no 40G in the field of a number", () => {
   const size = paths["/api/v1/free"]?.get?.parameters?.find(({ name }) => name === "min_mem");
   expect(size).toMatchObject({ schema: { type: "string" }, example: "40G" });
+});
+
+test("no path of hub.url can begin as one of the hub's own paths does", () => {
+  const firsts = new Set(Object.values(routes).map(({ path }) => path.split("/")[1] ?? ""));
+  const plain = [...firsts].filter((first) => first !== "" && !first.includes("{"));
+  expect(plain).toContain("api");
+  expect(plain.filter((first) => !ownParts.includes(first))).toEqual([]);
 });

@@ -7,6 +7,7 @@ import type { Book, Role, Scope } from "../hub/book/book.ts";
 import { openBook } from "../hub/book/sqlite.ts";
 import { systemClock } from "../hub/clock.ts";
 import { Desk } from "../hub/desk.ts";
+import { Proxies } from "../hub/door/proxies.ts";
 import { type DoorSettings, table } from "../hub/door/settings.ts";
 import { Identity, type IdentitySettings } from "../hub/identity.ts";
 import { silent } from "../hub/log.ts";
@@ -26,15 +27,26 @@ export const defaultDoor: DoorSettings = load(table, { flags: {}, env: {}, file:
 /** The hub as its clients call it. */
 export const host = "hub.lab:5000";
 
-export interface HeadOptions extends Partial<Omit<RequestHead, "header">> {
+export interface HeadOptions extends Partial<Pick<RequestHead, "method">> {
+  /** The other end of the connection. */
+  readonly address?: string;
+  /** True if the connection is encrypted. */
+  readonly secure?: boolean;
   readonly headers?: Readonly<Record<string, string | undefined>>;
 }
 
+const proxies = new Proxies(() => defaultDoor.proxies);
+
 /** A request of a client at 10.0.0.7, without credentials. */
-export function head({ headers = {}, ...more }: HeadOptions = {}): RequestHead {
+export function head({
+  headers = {},
+  address = "10.0.0.7",
+  secure = false,
+  method = "GET",
+}: HeadOptions = {}): RequestHead {
   const all: Readonly<Record<string, string | undefined>> = { host, ...headers };
-  const address = more.address ?? "10.0.0.7";
-  return { method: "GET", address, peer: address, secure: false, header: (name) => all[name], ...more };
+  const header = (name: string): string | undefined => all[name];
+  return { method, header, peer: address, ...proxies.clientOf({ peer: address, encrypted: secure, header }) };
 }
 
 export const withCookie = (secret: string, more: HeadOptions = {}): RequestHead =>

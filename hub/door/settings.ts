@@ -33,6 +33,17 @@ const list = (wanted: string): SettingReader<readonly string[]> => ({
   },
 });
 
+/** A site whose pages may show the hub's, as a Content-Security-Policy names it. */
+const site = /^https?:\/\/(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?:\d{1,5}|\*))?$/i;
+const anyList = list('addresses of sites without a path, like "https://wiki.lab.example" or "https://*.lab.example"');
+const sites: SettingReader<readonly string[]> = {
+  ...anyList,
+  parse(value) {
+    const given = anyList.parse(value)?.map((one) => one.replace(/\/$/, ""));
+    return given?.every((one) => site.test(one)) ? given : undefined;
+  },
+};
+
 /** Name of a header (RFC 9110 §5.1). */
 const headerName = text('the name of a header, like "Remote-User"', (value) =>
   /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/.test(value),
@@ -67,15 +78,15 @@ export const table = {
     name: "hub.proxies",
     env: "GOHM_HUB_PROXIES",
     default: "127.0.0.0/8, ::1",
-    help: "Reverse proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are believed. Those of other clients are ignored.",
+    help: "Reverse proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are believed: their networks. Those of other clients are ignored. Each must add to these headers or replace them (docs/deploy.md). Empty: none is believed.",
     reader: networks,
   }),
   embed: row<readonly string[]>({
     name: "hub.embed",
     env: "GOHM_HUB_EMBED",
     default: [],
-    help: 'Sites whose pages may show the hub\'s page in a frame, like "https://wiki.lab.example". Pages of the hub itself always may.',
-    reader: list("addresses of sites"),
+    help: "Sites whose pages may show the hub's page in a frame. Pages of the hub itself always may. Browsers send no session to a frame in a page of another domain: it shows what everyone may see.",
+    reader: sites,
   }),
   proxyFrom: row({
     name: "auth.proxy.from",

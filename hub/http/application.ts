@@ -5,6 +5,7 @@ import type { GenericSchema } from "valibot";
 import { nearest } from "../../program/hint.ts";
 import { peerAddress } from "../../program/network.ts";
 import { clean } from "../../proto/clean.ts";
+import { noProxies } from "../door/proxies.ts";
 import { asFault, Fault, validationFault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import type { Refusals } from "../refusal.ts";
@@ -12,7 +13,7 @@ import { documentRoutes } from "../route/document.ts";
 import { type Handler, type Served, serve } from "../route/handler.ts";
 import { read } from "../route/parameter.ts";
 import { bodyLimit, type ErrorShape, patternOf, type Route, type Routes } from "../route/route.ts";
-import { type Actor, addressOf, admit, type EntryPoint, may, type Needs, type RequestHead } from "../who.ts";
+import { type Actor, admit, type EntryPoint, may, type Needs, type RequestHead } from "../who.ts";
 import { type BodyFormat, readBody } from "./body.ts";
 import { AnswerBudget } from "./budget.ts";
 import { errorResponse, faultOfStatus } from "./error.ts";
@@ -58,7 +59,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
   const add = (route: Route, handler: Handler): void => {
     const answer = (c: HubContext): Response | Promise<Response> => {
       c.set("route", route);
-      const head = headOf(c);
+      const head = headOf(c, entry);
       // Before anything of the request but its head is read.
       const by = actorOf(entry, head, route);
       c.set("by", by);
@@ -88,7 +89,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
   const count = (c: HubContext, { code }: Fault): void => {
     if (!isForMachines(c.req.path)) return;
     if (c.get("by")?.kind === "node" && code !== "sign_in_needed") return;
-    refusals?.count(addressOf(headOf(c)), code, { host: c.get("claimed") });
+    refusals?.count(headOf(c, entry).address, code, { host: c.get("claimed") });
   };
 
   const methodRefused = (c: HubContext): Response => {
@@ -126,16 +127,13 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
   return app as unknown as Hono;
 }
 
-function headOf(c: HubContext): RequestHead {
+function headOf(c: HubContext, { proxies = noProxies }: EntryPoint): RequestHead {
   // A request without a connection is one of a test.
   const socket = (c.env as Partial<HttpBindings> | undefined)?.incoming?.socket;
-  return {
-    method: c.req.raw.method,
-    header: (name) => c.req.header(name),
-    address: peerAddress(socket ?? {}),
-    peer: peerAddress(socket ?? {}),
-    secure: socket !== undefined && "encrypted" in socket,
-  };
+  const header = (name: string): string | undefined => c.req.header(name);
+  const peer = peerAddress(socket ?? {});
+  const encrypted = socket !== undefined && "encrypted" in socket;
+  return { method: c.req.raw.method, header, peer, ...proxies.clientOf({ peer, encrypted, header }) };
 }
 
 /**

@@ -6,20 +6,18 @@ import {
   trackRequests,
   withinFiles,
 } from "../../program/connections.ts";
-import { isLoopback } from "../../program/network.ts";
 import { rateLimited } from "../../program/rate-limit.ts";
+import { noProxies, type Proxies } from "../door/proxies.ts";
 import type { Log } from "../log.ts";
 import type { Refusals } from "../refusal.ts";
 
 /** Connection limit. A viewer has one or two, and keeps one while the page is open. */
 const total = 1024;
 
-const most: ConnectionLimits = {
+const most: Omit<ConnectionLimits, "trusted"> = {
   total,
   // One address leaves half of the connections to others, however many requests it has under way.
   perAddress: total / 2,
-  // A reverse proxy on this machine has all viewers behind one address.
-  trusted: isLoopback,
   firstRequestMs: 10_000,
   answerMs: Number.POSITIVE_INFINITY,
   bytesPerSecond: Number.POSITIVE_INFINITY,
@@ -29,6 +27,8 @@ const most: ConnectionLimits = {
 export interface LimitOptions {
   readonly log: Log;
   readonly refusals?: Pick<Refusals, "count"> | undefined;
+  /** Proxies in front of the hub, each with many viewers behind one address. */
+  readonly proxies?: Pick<Proxies, "has">;
   /** Most files that this process may open, if that is known. */
   readonly files?: number;
 }
@@ -37,8 +37,8 @@ export interface LimitOptions {
 export class PageConnections {
   readonly #known = new WeakSet<IncomingMessage>();
 
-  constructor(server: Server, { log, refusals, files }: LimitOptions) {
-    const limits = withinFiles(most, 4, files);
+  constructor(server: Server, { log, refusals, proxies = noProxies, files }: LimitOptions) {
+    const limits = withinFiles({ ...most, trusted: (address) => proxies.has(address) }, 4, files);
     if (limits.total < total) {
       log.warn(
         `this process may open only few files (ulimit -n): the page's port takes ${limits.total} connections instead of ${total}`,

@@ -89,6 +89,23 @@ const host = fc.oneof(
   fc.string({ unit: fc.constantFrom(..."aZ0.-_:[]@"), maxLength: 300 }),
 );
 
+test.each([
+  ["127.0.0.1:5000", "gpus.lab.example", undefined],
+  ["127.0.0.1:5000", "GPUS.lab.example:8443", undefined],
+  ["gpus.lab.example", "gpus.lab.example", undefined],
+  // A page of another site, whose name was made to point to the proxy.
+  ["127.0.0.1:5000", "evil.example", "name_refused"],
+  ["gpus.lab.example", "evil.example", "name_refused"],
+  ["evil.example", "gpus.lab.example", "name_refused"],
+  ["127.0.0.1:5000", "a b", "bad_request"],
+  ["127.0.0.1:5000", "", "bad_request"],
+])("a proxy that asks as %s for a client that called it %s is refused: %s", (host, called, code) => {
+  const list = new HostAllowlist(() => ["gpus.lab.example"]);
+  const fault = list.refuse({ url: "/", httpVersion: "1.1", rawHeaders: ["Host", host], headers: { host } }, called);
+  expect(fault?.code).toBe(code);
+  if (code === "bad_request") expect(fault?.message).toContain("X-Forwarded-Host");
+});
+
 test("whatever the header Host is, it is refused in one short sentence, or is an address, a name without a dot, or one of the hub's", () => {
   const list = new HostAllowlist(() => ["GPUs.lab.example."]);
   fc.assert(

@@ -46,6 +46,9 @@ function read(path: string): string {
   }
 }
 
+/** A request, as far as it names the hub. */
+type NamedRequest = Pick<IncomingMessage, "url" | "httpVersion" | "rawHeaders" | "headers">;
+
 /** The allowlist of host names in requests. */
 export class HostAllowlist {
   readonly #further: () => readonly string[];
@@ -58,17 +61,28 @@ export class HostAllowlist {
     this.#now = now;
   }
 
-  /** Returns a fault if the host name of a request is missing, malformed or not allowed. */
-  refuse({ url = "", httpVersion, rawHeaders, headers }: IncomingMessage): Fault | undefined {
+  /**
+   * Returns a fault if the host name of a request is missing, malformed or not allowed. Both must be allowed where a proxy asks
+   * under a name of its own: a page of another site reaches the proxy under that site's name, too.
+   * @param called the hub as the client called it, as a proxy says that is believed
+   */
+  refuse({ url = "", httpVersion, rawHeaders, headers }: NamedRequest, called?: string): Fault | undefined {
     const given = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
     if (given > 1) return new Fault("bad_request", "The header Host must be there once.");
     // The host of an absolute target overrides the header (RFC 9112 §3.2.2).
     const target = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url)?.[1];
     const host = target ?? headers.host;
-    if (host === undefined && httpVersion === "1.0") return undefined;
+    const missing = host === undefined && httpVersion === "1.0";
+    const fault = missing ? undefined : this.#check("Host", host);
+    return (
+      fault ?? (called === undefined || called === headers.host ? undefined : this.#check("X-Forwarded-Host", called))
+    );
+  }
+
+  #check(header: string, host: string | undefined): Fault | undefined {
     const name = nameIn(host ?? "");
     if (name === undefined) {
-      const message = `The header Host must be a name or an address, with or without a port: it is ${host === undefined ? "missing" : JSON.stringify(clean(host))}.`;
+      const message = `The header ${header} must be a name or an address, with or without a port: it is ${host === undefined ? "missing" : JSON.stringify(clean(host))}.`;
       return new Fault("bad_request", message);
     }
     if (this.#allows(name)) return undefined;

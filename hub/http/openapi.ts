@@ -74,7 +74,7 @@ const schemes = {
     in: "cookie",
     name: "__Host-gohm",
     description:
-      "The session of an account (`POST /api/v1/session`); on plain http the cookie is called `gohm_session_http`. Requests that change something must come from the hub's own page.",
+      "The session of an account (`POST /api/v1/session`); where a proxy serves the hub below a path the cookie is called `__Secure-gohm`, and on plain http `gohm_session_http`. Requests that change something must come from the hub's own page.",
   },
 } as const;
 

@@ -4,7 +4,10 @@ import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
 import { listen as startListening } from "../../program/listen.ts";
+import { peerAddress } from "../../program/network.ts";
 import { clean } from "../../proto/clean.ts";
+import { type Arrival, noProxies, type Proxies } from "../door/proxies.ts";
+import { belowBase } from "../door/url.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import type { Refusals } from "../refusal.ts";
@@ -43,6 +46,10 @@ export interface ListenOptions {
   readonly address: string;
   /** Names that requests may use beside this machine's own. */
   readonly names: () => readonly string[];
+  /** Proxies in front of the hub; none by default. */
+  readonly proxies?: Proxies;
+  /** Path below which a proxy serves the hub, and may leave it in requests; none by default. */
+  readonly base?: () => string;
   readonly log: Log;
   /** How long a client may read nothing before its connection is closed. */
   readonly stallMs?: number;
@@ -55,30 +62,43 @@ export interface ListenOptions {
 /** Serves an application on TCP. @throws ListenError */
 export async function listen(
   app: Pick<Hono, "fetch">,
-  { address, names, log, stallMs = defaultStallMs, refusals, files }: ListenOptions,
+  { address, names, proxies = noProxies, base, log, stallMs = defaultStallMs, refusals, files }: ListenOptions,
 ): Promise<WebServer> {
   const known = new HostAllowlist(names);
   const refused = seldom(log);
   const server = serverOf(app, {
     stallMs,
+    base,
     refuse: (incoming) => {
-      const fault = known.refuse(incoming);
+      const client = proxies.clientOf(arrivalOf(incoming));
+      const fault = known.refuse(incoming, client.host);
       if (fault?.code === "name_refused") refused(`a request was refused: ${fault.message}`);
       if (fault !== undefined && isForMachines(pathOf(incoming.url))) {
-        const called = fault.code === "name_refused" ? incoming.headers.host : undefined;
-        refusals?.count(incoming.socket.remoteAddress, fault.code, { called });
+        const called = fault.code === "name_refused" ? client.host : undefined;
+        refusals?.count(client.address, fault.code, { called });
       }
       return fault;
     },
     // Nothing tells what it was for.
     garbled: (socket, { code }) => refusals?.count((socket as Socket).remoteAddress, code),
   });
-  const connections = new PageConnections(server, { log, refusals, ...(files === undefined ? {} : { files }) });
+  const connections = new PageConnections(server, {
+    log,
+    refusals,
+    proxies,
+    ...(files === undefined ? {} : { files }),
+  });
   const at = { address, setting: "GOHM_HUB_ADDR" };
   const { host, port } = await startListening(server, at, ({ message }) => {
     refused(`a connection to the page's port cannot be accepted: ${message}`);
   });
   return { host, port, identified: (request) => connections.identified(request), close: () => shut(server) };
+}
+
+/** A request, as far as it tells who its client is. */
+function arrivalOf({ socket, headers }: IncomingMessage): Arrival {
+  const header = (name: string): string | undefined => headers[name]?.toString();
+  return { peer: peerAddress(socket), encrypted: "encrypted" in socket, header };
 }
 
 /** The path in the target of a request. */
@@ -91,10 +111,15 @@ interface ServerOptions {
   readonly garbled?: (socket: Duplex, fault: Fault) => void;
   /** As of ListenOptions; unlimited by default. */
   readonly stallMs?: number;
+  /** As of ListenOptions. */
+  readonly base?: (() => string) | undefined;
 }
 
 /** An HTTP server of an application. Errors that Node would answer with an empty body or not at all have a body. */
-export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, garbled, stallMs }: ServerOptions): Server {
+export function serverOf(
+  app: Pick<Hono, "fetch">,
+  { refuse: refusalOf, garbled, stallMs, base = () => "" }: ServerOptions,
+): Server {
   // Replaces the global Response: Node's makes a stream of every body and reads it back, which takes as long as fetching a
   // day of history does.
   const respond = getRequestListener(app.fetch, {
@@ -117,7 +142,14 @@ export function serverOf(app: Pick<Hono, "fetch">, { refuse: refusalOf, garbled,
     for (const [name, value] of Object.entries(always)) outgoing.setHeader(name, value);
     if (isLong(incoming)) outgoing.shouldKeepAlive = true;
     limitBody(server, incoming);
+    const target = belowBase(incoming.url ?? "", base());
+    incoming.url = target ?? "/";
     const fault = refusalOf?.(incoming);
+    if (fault === undefined && target === undefined && /^(GET|HEAD)$/.test(incoming.method ?? "")) {
+      // Relative to the base path itself, whatever the client called the hub.
+      const folder = base().slice(base().lastIndexOf("/") + 1);
+      return void outgoing.writeHead(308, { Location: `${folder}/`, "Content-Length": 0 }).end();
+    }
     if (fault === undefined) {
       // The listener accepts only the shortest form of an IPv6 address.
       const name = nameIn(incoming.headers.host ?? "");

@@ -5,12 +5,16 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Context } from "hono";
 import { codingFor } from "../../program/accept.ts";
+import { documentHeaders } from "../door/document.ts";
 import { Fault } from "../fault.ts";
 import { docsRoutes } from "../route/docs.ts";
-import { type AnswerBudget, serve } from "../route/handler.ts";
+import { type AnswerBudget, type RouteRequest, serve } from "../route/handler.ts";
 import { matchesEtag, type View } from "./view.ts";
 
-/** What a page may load: its own files, and images in its style sheets. @param more of it */
+/**
+ * What a page may load: its own files, and images in its style sheets. Neither works with Trusted Types, as both fill elements
+ * with HTML that they make (docs/decisions/0074-behind-proxies.md). @param more of it
+ */
 const policy = ({ style = "", worker = "" }): string =>
   [
     "default-src 'none'",
@@ -50,21 +54,24 @@ interface DocsFile {
   readonly packed: Buffer<ArrayBuffer>;
 }
 
+type DocsRequest = Pick<RouteRequest<typeof docsRoutes.docs>, "c" | "budget" | "head">;
+
 /** The interface of the hub in Swagger UI and ReDoc, from files of its own: labs are often offline. */
 export const docs: View = {
   name: "docs",
   table: {},
-  async open({ web }) {
+  async open({ web, identity }) {
     const files = new DocsFiles(join(web, "docs"));
-    const page = async (c: Context, budget: AnswerBudget, name: string, policy: string): Promise<Response> => {
+    const page = async ({ c, budget, head }: DocsRequest, name: string, policy: string): Promise<Response> => {
       const answer = (await files.serve(c, budget, name)) ?? missing();
-      answer.headers.set("Content-Security-Policy", policy);
+      const headers = documentHeaders({ policy, secure: identity.isSecure(head) });
+      for (const [key, value] of Object.entries(headers)) answer.headers.set(key, value);
       return answer;
     };
     return {
       routes: serve(docsRoutes, {
-        docs: ({ c, budget }) => page(c, budget, "swagger.html", swaggerPolicy),
-        redoc: ({ c, budget }) => page(c, budget, "redoc.html", redocPolicy),
+        docs: (request) => page(request, "swagger.html", swaggerPolicy),
+        redoc: (request) => page(request, "redoc.html", redocPolicy),
         docsFile: async ({ c, budget, given }) => {
           const answer = await files.serve(c, budget, given.file ?? "");
           if (answer === undefined) throw new Fault("page_unknown", "There is nothing at this path.");

@@ -90,7 +90,8 @@ export const history: View<typeof table> = {
 function admitReader({ identity }: HubView, { address, token }: CallContext): void {
   const authorization = token === "" ? undefined : `Bearer ${token}`;
   const header = (name: string): string | undefined => (name === "authorization" ? authorization : undefined);
-  const by = identity.identify({ method: "GET", header, address, peer: address, secure: false });
+  const client = { address, peer: address, secure: false, host: undefined };
+  const by = identity.identify({ method: "GET", header, ...client });
   admit(by, "read", { what: "gpu.History", open: identity.open() });
 }
 

@@ -4,20 +4,13 @@ import { extname, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Context } from "hono";
 import { codingFor, weightOf } from "../../program/accept.ts";
+import { documentHeaders, pagePolicy } from "../door/document.ts";
+import { basePathOf } from "../door/url.ts";
 import { Fault } from "../fault.ts";
 import { serve } from "../route/handler.ts";
 import { pageRoutes } from "../route/page.ts";
+import type { RequestHead } from "../who.ts";
 import { matchesEtag, type View } from "./view.ts";
-
-/** Allows requests to the hub only: labs are often offline, and a request to another host would leak who watches. */
-const policy = [
-  "default-src 'self'",
-  "img-src 'self' data:",
-  "object-src 'none'",
-  "base-uri 'none'",
-  "form-action 'self'",
-  "frame-ancestors 'self'",
-].join("; ");
 
 const kinds: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -49,19 +42,21 @@ interface PageFile {
 export const page: View = {
   name: "page",
   table: {},
-  async open({ web, version, name }) {
+  async open({ web, version, name, url, door, identity }) {
     const files = new PageFiles(web);
-    const about = (): object => ({ message: name() || "GOHM", version, docs_url: "/docs" });
+    const about = (): object => ({ message: name() || "GOHM", version, docs_url: `${basePathOf(url())}/docs` });
+    const headersFor = (head: RequestHead) =>
+      documentHeaders({ policy: pagePolicy(door().embed), secure: identity.isSecure(head) });
     return {
       routes: serve(pageRoutes, {
-        page: ({ c }) => {
+        page: ({ c, head }) => {
           c.header("Vary", "Accept");
           if (wantsJson(c.req.header("accept"))) return c.json(about());
-          return files.serve(c, "index.html");
+          return files.serve(c, "index.html", headersFor(head));
         },
         about: ({ c }) => c.json(about()),
         hostPage: ({ c }) => c.redirect(hostAddress(c.req.url)),
-        pageFile: ({ c }) => files.serve(c, c.req.path.slice(1)),
+        pageFile: ({ c, head }) => files.serve(c, c.req.path.slice(1), headersFor(head)),
       }),
       close: async () => {},
     };
@@ -92,17 +87,18 @@ class PageFiles {
     this.#folder = folder;
   }
 
-  serve(c: Context, name: string): Response {
+  /** @param more headers of the answer */
+  serve(c: Context, name: string, more: Readonly<Record<string, string>>): Response {
     const held = this.#take(name);
     if (held === undefined) {
-      if (name === "index.html") return missing();
+      if (name === "index.html") return missing(more);
       throw new Fault("page_unknown", "There is nothing at this path.");
     }
     const coding = codingFor(c.req.header("accept-encoding"), ["br", "gzip"]);
     // A strong entity tag identifies bytes: each coding has its own.
     const etag = coding === "identity" ? `"${held.tag}"` : `"${held.tag}-${coding}"`;
     const headers: Record<string, string> = {
-      "Content-Security-Policy": policy,
+      ...more,
       "Cache-Control": held.immutable ? "public, max-age=31536000, immutable" : "no-cache",
       ETag: etag,
       Vary: "Accept, Accept-Encoding",
@@ -150,12 +146,12 @@ function hold(path: string, type: string, stamp: string): PageFile {
   };
 }
 
-function missing(): Response {
+function missing(more: Readonly<Record<string, string>>): Response {
   const body =
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>GOHM</title><h1>The page was not built</h1>' +
     "<p>The hub runs, but its page is not there. Run <code>npm run build</code>, then load this page again.</p></html>";
   return new Response(body, {
     status: 503,
-    headers: { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy, "Retry-After": "5" },
+    headers: { "Content-Type": "text/html; charset=utf-8", ...more, "Retry-After": "5" },
   });
 }

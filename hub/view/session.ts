@@ -7,7 +7,7 @@ import { isShelf } from "../report/shelf.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { sessionRoutes } from "../route/session.ts";
 import { hashOf, newSecret } from "../secret.ts";
-import { type Actor, addressOf, forwardedFor, may, type Needs, type RequestHead } from "../who.ts";
+import { type Actor, may, type Needs, type RequestHead } from "../who.ts";
 import { Attempts } from "./session/attempts.ts";
 import type { HubView, View } from "./view.ts";
 
@@ -216,7 +216,7 @@ class SignInDesk {
   }
 
   /**
-   * Begins a session, in one transaction with the change that leads to it. The request's own session ends.
+   * Begins a session, in one transaction with the change that leads to it. All sessions end whose cookies the request has.
    * @returns the header Set-Cookie
    */
   #begin(
@@ -233,7 +233,7 @@ class SignInDesk {
     const { clock, desk, identity } = this.#hub;
     const now = clock.now();
     const secret = newSecret();
-    const before = identity.session(head);
+    const before = identity.sessions(head);
     const who: Actor = { kind: role, name, origin: head.address, credential: "session" };
     desk.do(who, {
       name: change.name,
@@ -243,7 +243,7 @@ class SignInDesk {
       write: (writer) => {
         const id = change.write(writer);
         writer.expire(now);
-        if (before !== undefined) writer.removeSession(before.hash);
+        for (const { hash } of before) writer.removeSession(hash);
         const begun = { ...identity.lifetime(now), origin: head.address, agent: head.header("user-agent") ?? "" };
         writer.addSession(hashOf(secret), { ...begun, way: change.way ?? "password" }, id);
         writer.changeAccount(id, { used: now });
@@ -256,9 +256,9 @@ class SignInDesk {
 const withCookie = (body: object, cookie: string): Response =>
   Response.json(body, { headers: { "Set-Cookie": cookie } });
 
-/** True if a password does not leave this machine on its way here. */
-const isLocal = (head: RequestHead): boolean =>
-  head.address === "" || (isLoopback(head.address) && forwardedFor(head) === undefined);
+/** True if a password does not leave this machine on its way here: whoever forwards it may have received it from elsewhere. */
+const isLocal = ({ address, header }: RequestHead): boolean =>
+  address === "" || (isLoopback(address) && header("x-forwarded-for") === undefined);
 
 /** The network whose attempts are counted together. */
-const networkOfClient = (head: RequestHead): string => networkOf(addressOf(head));
+const networkOfClient = (head: RequestHead): string => networkOf(head.address);

@@ -21,7 +21,7 @@ export class Senders {
     if (this.#text === "off") {
       throw new Fault("sender_refused", 'This hub takes no records of the GPU Metrics Logger (push.logger is "off").');
     }
-    const from = [by.origin, ...forwarded(head)];
+    const from = [head.peer, head.address, ...forwarded(head)];
     const stranger = from.find((address) => !this.#has(address));
     if (stranger === undefined || hasToken(by)) return stranger === undefined;
     if (this.#text === "token") {
@@ -41,8 +41,8 @@ export class Senders {
 const hasToken = ({ kind }: Actor): boolean => kind === "reporter" || kind === "enroller" || kind === "node";
 
 /**
- * Address that a proxy names. It can take a right away, never give one: through a proxy on the hub's machine everybody would
- * be a neighbour.
+ * Address that a proxy names, one that is believed (hub.proxies) or another. It can take a right away, never give one: through a
+ * proxy on the hub's machine everybody would be a neighbour.
  */
 function forwarded(head: RequestHead): string[] {
   const last = head.header("x-forwarded-for")?.split(",").at(-1)?.trim();

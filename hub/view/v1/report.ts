@@ -1,6 +1,7 @@
 import { networkOf } from "../../../program/network.ts";
 import { dayNumber } from "../../../program/zone.ts";
 import type { CsvCell } from "../../csv/row.ts";
+import { documentHeaders } from "../../door/document.ts";
 import { Fault } from "../../fault.ts";
 import type { Mask } from "../../privacy.ts";
 import { expectedRows, reportDay } from "../../report/day.ts";
@@ -103,7 +104,7 @@ export class Reports {
 
   /** @throws Fault report_unknown */
   page(request: ReportRequest<"getReportPage">): Promise<Response> {
-    const { c, budget, given } = request;
+    const { c, budget, given, head } = request;
     return this.#inTurn(request, async () => {
       const { figures, day } = await this.#read(request);
       await budget.reserve(c, pageBytes);
@@ -115,7 +116,7 @@ export class Reports {
       const headers = {
         ...personal,
         "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": printPolicy,
+        ...documentHeaders({ policy: printPolicy, secure: this.#hub.identity.isSecure(head) }),
       };
       return answer({ c, log: this.#hub.log, tagged: true }, pieces(texts), headers);
     });
