@@ -3,6 +3,7 @@ import type { IncomingMessage, Server } from "node:http";
 import { PassThrough } from "node:stream";
 import { Hono } from "hono";
 import { expect, test } from "vitest";
+import { Proxies } from "../door/proxies.ts";
 import { silent } from "../log.ts";
 import { Refusals } from "../refusal.ts";
 import { PageConnections } from "./connections.ts";
@@ -33,10 +34,15 @@ test("a request whose body does not come in time is counted as too slow, and byt
 });
 
 /** A page's port with eight connections for each address, of sixteen in all, and what it does with those of one address. */
-function crowded() {
+function crowded(proxies?: Proxies) {
   const server = new EventEmitter();
   const refusals = new Refusals(() => 0);
-  const connections = new PageConnections(server as Server, { log: silent, files: 64, refusals });
+  const connections = new PageConnections(server as Server, {
+    log: silent,
+    files: 64,
+    refusals,
+    ...(proxies && { proxies }),
+  });
   const closed: number[] = [];
   const connect = (remotePort: number) => {
     const socket = Object.assign(new EventEmitter(), { remoteAddress: "10.0.0.7", remotePort, bytesRead: 1 });
@@ -75,6 +81,14 @@ test.each<[string, BegunRequest, BegunRequest]>([
     expect(closed).toEqual([2]);
   },
 );
+
+test("a proxy of the settings, behind which many are, may have the places of all addresses", () => {
+  const { begin, connect, closed } = crowded(new Proxies(() => "10.0.0.7"));
+  for (let port = 1; port <= 16; port++) begin(port, { complete: true });
+  expect(closed).toEqual([]);
+  connect(17);
+  expect(closed).toHaveLength(1);
+});
 
 test("a connection for which none gives way is closed itself, and administrators see it", () => {
   const { begin, connect, closed, refusals } = crowded();
