@@ -3,7 +3,7 @@ import { basename, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { keptLogFiles, LogFile } from "../program/log-file.ts";
 import { secretWarnings } from "../program/secret.ts";
-import { bytes, SettingError, type StartSources } from "../program/setting.ts";
+import { bytes, hostPort, SettingError, type StartSources } from "../program/setting.ts";
 import { usesTls } from "../program/tls.ts";
 import { clean } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
@@ -85,7 +85,12 @@ export async function serve(settings: Settings, given: StartSources): Promise<un
   ends.unshift(() => grpc?.close(500));
   const exporter = await exporting?.serve(served);
   ends.unshift(() => exporter?.close(500));
-  if (exporting && exporter) log.info(`Metrics: http://${named(exporting.address, exporter.port)}/metrics`);
+  if (exporting && exporter) {
+    log.info(`Metrics: http://${named(exporting.address, exporter.port)}/metrics`);
+    // Only this machine's own hub reaches an agent on its loopback address; only it can scrape such an exporter.
+    const local = grpc !== undefined && isLoopback(grpc.host);
+    if (local || !isLoopback(hostPort(exporting.address).host)) snapshot.exporterPort = exporter.port;
+  }
   const push = settings.server === "" ? undefined : report(settings, machine, snapshot);
   ends.unshift(() => push?.close(1000));
   const sending = logger?.start(machine, snapshot);
@@ -104,7 +109,7 @@ export async function serve(settings: Settings, given: StartSources): Promise<un
 const named = (addr: string, port: number): string => addr.replace(/\d+$/, String(port));
 
 /** Serves gRPC. @throws ListenError @throws SettingError if the TLS files cannot be used */
-async function listen(settings: Settings, allow: Allow, served: Served): Promise<Closable> {
+async function listen(settings: Settings, allow: Allow, served: Served): Promise<Closable & { readonly host: string }> {
   const files = tlsFiles(settings);
   const tls = usesTls(files) ? files : undefined;
   const at = { address: settings.addr, setting: table.addr.env };

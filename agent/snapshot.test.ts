@@ -1,8 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema, State } from "../proto/gen/host_pb.js";
+import { valueRetentionMs } from "../proto/source.ts";
 import { machineOf, options } from "../test/machine.ts";
-import { Snapshot, valueRetentionMs } from "./snapshot.ts";
+import { Snapshot } from "./snapshot.ts";
 import { Hung, type Source, type SourcePart, type SourceReader, Unsupported } from "./source/source.ts";
 
 let now = 0;

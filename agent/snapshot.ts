@@ -9,6 +9,7 @@ import {
   SourceInfoSchema,
   State,
 } from "../proto/gen/host_pb.js";
+import { valueRetentionMs } from "../proto/source.ts";
 import { cleanAll } from "./clean.ts";
 import type { Grant, Machine } from "./machine/machine.ts";
 import { Processes } from "./process.ts";
@@ -16,8 +17,6 @@ import { Roster } from "./roster.ts";
 import { hold } from "./source/kubelet.ts";
 import type { Source, SourceOptions, SourceReader } from "./source/source.ts";
 
-/** Time for which values that can no longer be read are still shown, with their age. */
-export const valueRetentionMs = 300_000;
 /** Time until a source that could not be opened is tried again. */
 const retryMs = 60_000;
 
@@ -249,6 +248,8 @@ export class Snapshot {
   readonly #watches: readonly SourceState[];
   readonly #numbers: GpuNumbers;
   #running: Promise<HostInfo> | undefined;
+  /** Port of the exporter, for the hub's list of scrape targets; undefined if there is none that others can reach. */
+  exporterPort: number | undefined;
 
   constructor(all: SnapshotOptions) {
     this.#all = all;
@@ -285,6 +286,7 @@ export class Snapshot {
     const err = this.#gpuError(answer);
     if (err !== undefined) answer.err ??= err;
     answer.agentVersion = this.#all.version;
+    if (this.exporterPort !== undefined) answer.exporterPort = this.exporterPort;
     answer.sampled = BigInt(this.#all.machine.now());
     cleanAll(HostInfoSchema, answer);
     return answer;

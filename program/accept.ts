@@ -38,3 +38,21 @@ export function codingFor<T extends string>(header: string | undefined, offered:
   }
   return (named("identity") ?? 0) > best.weight ? "identity" : best.coding;
 }
+
+/**
+ * Text format of numbers for a scraper: OpenMetrics for those who ask for it by name and like it no less than text; everybody
+ * else gets text. Scrapers of old ask for text by name, and act on types: they get those that the earlier exporter declared.
+ */
+export function expositionFor(accept: string | undefined): {
+  readonly format: "text" | "openmetrics";
+  readonly typed?: boolean;
+} {
+  const all = parseAccept(accept);
+  const best = (fits: (item: AcceptItem) => boolean): number =>
+    Math.max(0, ...all.filter(fits).map(({ weight }) => weight));
+  const text = best(({ name }) => name === "text/plain");
+  const open = best(
+    ({ name, version }) => name === "application/openmetrics-text" && (version === undefined || version === "1.0.0"),
+  );
+  return open > 0 && open >= text ? { format: "openmetrics" } : { format: "text", typed: text > 0 };
+}

@@ -1,9 +1,9 @@
 // Reports of a machine with NVIDIA cards, and the samples that a scraper reads from the exporter's output of them.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { dcgm } from "../agent/serve/exporter/dcgm.ts";
-import { hardware } from "../agent/serve/exporter/hardware.ts";
-import { exporterInput } from "../agent/serve/exporter/input.ts";
 import { type HostInfo, HostInfoSchema, State, Vendor } from "../proto/gen/host_pb.js";
+import { hardware } from "../proto/hardware.ts";
+import { exporterInput } from "../proto/reading.ts";
 import { exposition } from "../proto/text.ts";
 import { readExposition } from "./exposition.ts";
 

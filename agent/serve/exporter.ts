@@ -2,16 +2,17 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
+import { expositionFor } from "../../program/accept.ts";
 import { trackRequests } from "../../program/connections.ts";
 import { type ListenAddress, makeListener } from "../../program/listen.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
+import { hardware, metrics } from "../../proto/hardware.ts";
+import { exporterInput } from "../../proto/reading.ts";
 import { contentType, exposition } from "../../proto/text.ts";
 import type { Allow } from "../allow.ts";
-import { formFor, gzipFor } from "./exporter/accept.ts";
+import { gzipFor } from "./exporter/accept.ts";
 import { type ConnectionTimeouts, ScrapeConnections, defaultTimeouts as usual } from "./exporter/connections.ts";
 import { type DcgmNames, dcgm } from "./exporter/dcgm.ts";
-import { hardware, metrics } from "./exporter/hardware.ts";
-import { exporterInput } from "./exporter/input.ts";
 import { metricsObject, nodeObject } from "./exporter/node.ts";
 
 /** Options of the metrics' content. */
@@ -94,7 +95,7 @@ function pages(options: ExporterOptions, isReady: () => boolean): ReadonlyMap<st
   const alive: Page = () => state(200, "healthy");
   const ready: Page = () => (isReady() ? state(200, "healthy") : state(503, "not ready"));
   const show: Page = async ({ headers, socket }) => {
-    const form = formFor(headers.accept);
+    const form = expositionFor(headers.accept);
     const now = await scene();
     if (socket.destroyed) return plain(503, "cut off");
     const families = [...hardware(now, options.off), ...(options.dcgm === "" ? [] : dcgm(now, options.dcgm))];

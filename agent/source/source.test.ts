@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { State } from "../../proto/gen/host_pb.js";
-import { sourceNames } from "../../proto/source.ts";
+import { gpuSourceNames, sourceNames } from "../../proto/source.ts";
 import { sources } from "./all.ts";
 import { Baseline, dropImplausible, type Gpu } from "./source.ts";
 
@@ -61,4 +61,5 @@ test("readings in quick succession all count over at least a second", () => {
 
 test("the sources of an agent are those whose names the wire declares, in that order", () => {
   expect(sources.map(({ name }) => name)).toEqual(sourceNames);
+  expect(sources.filter(({ gpus }) => gpus).map(({ name }) => name)).toEqual(gpuSourceNames);
 });

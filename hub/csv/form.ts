@@ -1,6 +1,6 @@
 // gpu_metrics_YYYYMMDD.csv, the daily file of the NVIDIA GPU Metrics Logger v2.
 import { defused, quoted } from "../../program/csv.ts";
-import { round } from "../../program/round.ts";
+import { round } from "../../proto/round.ts";
 
 /** Its columns, in their order. */
 export const columns = [

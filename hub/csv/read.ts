@@ -1,8 +1,8 @@
 import { undefused } from "../../program/csv.ts";
-import { round } from "../../program/round.ts";
 import type { Zone } from "../../program/zone.ts";
 import { clean } from "../../proto/clean.ts";
 import type { GPUInfo } from "../../proto/gen/host_pb.js";
+import { round } from "../../proto/round.ts";
 import { type Column, columns, halfMebibyte, mebibyte } from "./form.ts";
 import { hostNameOf, nameWanted } from "./name.ts";
 

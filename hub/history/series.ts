@@ -1,7 +1,7 @@
-import { round } from "../../program/round.ts";
 import type { Metric } from "../../proto/catalog.ts";
 import { Kind } from "../../proto/gen/metric_pb.js";
 import { fits, type Samples } from "../../proto/history.ts";
+import { round } from "../../proto/round.ts";
 import { Fault } from "../fault.ts";
 import {
   type Aggregate,

@@ -1,10 +1,10 @@
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { round } from "../../program/round.ts";
 import { catalog } from "../../proto/catalog.ts";
 import { clean as cleanText, limitOf } from "../../proto/clean.ts";
 import { listOf } from "../../proto/device.ts";
 import { type HostInfo, HostInfoSchema, State, Throttle, XidAction } from "../../proto/gen/host_pb.js";
 import { rangeOf, type ValueRange } from "../../proto/range.ts";
+import { round } from "../../proto/round.ts";
 
 /** Most entries of a list, by its field; further ones are dropped. */
 const limits: Readonly<Record<string, number>> = {
@@ -25,6 +25,7 @@ const ranges = new Map<string, ValueRange>([
   ["gpu.ProcInfo.utilization", [0, 1000]],
   ["gpu.GPUInfo.id", [0, 999_999]],
   ["gpu.NicInfo.speed", [0, 1e14]],
+  ["gpu.HostInfo.exporterPort", [1, 65_535]],
 ]);
 
 /** Fields that give a metric with more digits. */

@@ -4,8 +4,8 @@ import { opendir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { undefused } from "../../program/csv.ts";
-import { fixed } from "../../program/round.ts";
 import { clean, oneLine } from "../../proto/clean.ts";
+import { fixed } from "../../proto/round.ts";
 import { isServerName } from "../servers.ts";
 import { mean } from "./number.ts";
 import {

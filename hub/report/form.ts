@@ -1,8 +1,8 @@
 // The files of a daily report (docs/reports.md): exactly those that the tool before GOHM wrote.
 import { setImmediate } from "node:timers/promises";
 import { defused, quoted } from "../../program/csv.ts";
-import { fixed } from "../../program/round.ts";
 import { clean, oneLine } from "../../proto/clean.ts";
+import { fixed } from "../../proto/round.ts";
 import { mean, pythonFloat } from "./number.ts";
 import { averageFile, gpuFile, summaryFile } from "./place.ts";
 import {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { fixed } from "../../program/round.ts";
+import { fixed } from "../../proto/round.ts";
 import { cases } from "../../test/cases.ts";
 import { top } from "../../test/program.ts";
 import { expectedFolder, reportOf, textsOf } from "../../test/report/input.ts";

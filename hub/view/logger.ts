@@ -1,6 +1,6 @@
 import { networkOf } from "../../program/network.ts";
-import { round } from "../../program/round.ts";
 import { dayNumber, dayText, type Zone } from "../../program/zone.ts";
+import { round } from "../../proto/round.ts";
 import { earliest } from "../clock.ts";
 import { validationFault } from "../fault.ts";
 import { firstDay } from "../history/series.ts";

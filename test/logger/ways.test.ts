@@ -10,9 +10,9 @@ import { type Hub, start } from "../../hub/hub.ts";
 import { silent } from "../../hub/log.ts";
 import { listed, parts } from "../../hub/parts.ts";
 import { settle } from "../../hub/settings.ts";
-import { round } from "../../program/round.ts";
 import { Zone } from "../../program/zone.ts";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { round } from "../../proto/round.ts";
 import { type Info, type PlayedHost, playHost } from "../host.ts";
 import { ask, type Filter, type Period, questionsOf } from "./question.ts";
 

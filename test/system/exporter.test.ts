@@ -210,6 +210,18 @@ describe("the exporter", () => {
     other.close();
   });
 
+  test.each([
+    ["0.0.0.0:0", "0.0.0.0:0", true],
+    ["127.0.0.1:0", "127.0.0.1:0", true],
+    ["0.0.0.0:0", "127.0.0.1:0", false],
+  ])("with gRPC on %s, the report names the port of an exporter on %s: %s", async (grpc, metrics, named) => {
+    const agent = await startAgent({ GOHM_ADDR: grpc, GOHM_METRICS_ADDR: metrics });
+    const { port } = new URL(await metricsOf(agent));
+    await agent.program.line(/^GPUs: /m);
+    expect((await agent.info()).exporterPort).toBe(named ? Number(port) : undefined);
+    await agent.stop();
+  });
+
   test("allows the addresses that gRPC allows, and no others", async () => {
     const agent = await startAgent({ GOHM_METRICS_ADDR: "127.0.0.1:0", GOHM_ALLOW: "127.0.0.2" });
     await expect(fetch(await metricsOf(agent))).rejects.toThrow();

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { formFor, gzipFor } from "./accept.ts";
+import { expositionFor } from "../../../program/accept.ts";
+import { gzipFor } from "./accept.ts";
 
 test.each([
   [undefined, "text"],
@@ -30,7 +31,7 @@ test.each([
     "text",
   ],
 ])("Accept: %s gets %s", (accept, format) => {
-  expect(formFor(accept).format).toBe(format);
+  expect(expositionFor(accept).format).toBe(format);
 });
 
 test.each([
@@ -41,7 +42,7 @@ test.each([
   ["text/plain", true],
   ["text/plain;version=0.0.4;q=1,*/*;q=0.1", true],
 ])("Accept: %s asks for the earlier exporter's types is %s", (accept, typed) => {
-  expect(formFor(accept)).toEqual({ format: "text", typed });
+  expect(expositionFor(accept)).toEqual({ format: "text", typed });
 });
 
 test.each([

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { Vendor } from "../../../proto/gen/host_pb.js";
+import { exporterInput } from "../../../proto/reading.ts";
 import { exposition } from "../../../proto/text.ts";
 import { readExposition } from "../../../test/exposition.ts";
 import { card, machine } from "../../../test/scrape.ts";
 import { dcgm } from "./dcgm.ts";
-import { exporterInput } from "./input.ts";
 
 test("dcgm-exporter's names come with its labels and units", () => {
   const scene = exporterInput(

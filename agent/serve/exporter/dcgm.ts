@@ -1,7 +1,7 @@
 import { type GPUInfo, Vendor } from "../../../proto/gen/host_pb.js";
 import { Kind } from "../../../proto/gen/metric_pb.js";
+import { type ExporterInput, gpuMemory } from "../../../proto/reading.ts";
 import { labels, type MetricFamily } from "../../../proto/text.ts";
-import { type ExporterInput, gpuMemory } from "./input.ts";
 
 /** Which names: those up to dcgm-exporter 4.8, those since, or both. */
 export type DcgmNames = "old" | "new" | "both";

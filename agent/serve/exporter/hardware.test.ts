@@ -1,10 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { ComputeMode, HostInfoSchema, State, Throttle, XidAction } from "../../../proto/gen/host_pb.js";
+import { hardware } from "../../../proto/hardware.ts";
+import { exporterInput } from "../../../proto/reading.ts";
 import { exposition } from "../../../proto/text.ts";
 import { card, gib, gpu, machine, node, now, scraped } from "../../../test/scrape.ts";
-import { hardware } from "./hardware.ts";
-import { exporterInput } from "./input.ts";
 import { nodeObject } from "./node.ts";
 
 test("every metric of the earlier exporter has its name and exactly its labels", () => {

@@ -10,7 +10,7 @@ import {
   memoryShare,
   stateWord,
   usedCores,
-} from "./input.ts";
+} from "../../../proto/reading.ts";
 
 const known = <T>(value: T | undefined): T | null => value ?? null;
 const count = (value: bigint | undefined): number | null => (value === undefined ? null : Number(value));
@@ -44,10 +44,10 @@ export function nodeObject(scene: ExporterInput) {
     memory_available_bytes: count(memory?.available),
     memory_usage_percent: known(memoryShare(info)),
     gpu_count: known(gpuCount(info)),
-    gpu_used_count: known(gpusInUse(info)),
+    gpu_used_count: known(gpusInUse(scene)),
     gpu_devices: gpus
       .filter(({ message, shown }) => shown && message.state !== State.LOST)
-      .map(({ message }) => ({ ...gpuObject(message), age_secs: known(age(info, message.sampled)) })),
+      .map(({ message }) => ({ ...gpuObject(message), age_secs: known(age(scene, message.sampled)) })),
     gpu_type_counts: Object.fromEntries(gpuTypes(info)),
     gpu_lost: gpus.filter(({ message }) => message.state === State.LOST).map(({ message }) => known(message.id)),
   };

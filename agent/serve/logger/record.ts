@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { round } from "../../../program/round.ts";
 import { type GPUInfo, GPUInfoSchema, type HostInfo, HostInfoSchema, State } from "../../../proto/gen/host_pb.js";
+import { round } from "../../../proto/round.ts";
 import type { Readings } from "./config.ts";
 
 /** Names of the readings in a record, in the order of the client. */

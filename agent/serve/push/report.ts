@@ -1,5 +1,5 @@
-import { round } from "../../../program/round.ts";
 import { type GPUInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
+import { round } from "../../../proto/round.ts";
 import { type SourceName, sourceOf } from "../../../proto/source.ts";
 import type { ReportConfig } from "./config.ts";
 

@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { round } from "../../../program/round.ts";
 import { clean } from "../../../proto/clean.ts";
 import { type GPUInfo, GPUInfoSchema, Vendor } from "../../../proto/gen/host_pb.js";
+import { round } from "../../../proto/round.ts";
 import type { Capabilities } from "../../book/book.ts";
 import type { LoggerRecord, Readings } from "./record.ts";
 

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
-import { round } from "../../../program/round.ts";
 import { type GPUInfo, GPUInfoSchema, Vendor } from "../../../proto/gen/host_pb.js";
+import { round } from "../../../proto/round.ts";
 import { unknownModel } from "../../report/charts.ts";
 
 /** Means of an interval; undefined for what there was no sample of. */

@@ -1,4 +1,4 @@
-import { round } from "../../../program/round.ts";
+import { round } from "../../../proto/round.ts";
 import type { HistoryReader, SeriesId } from "../../history/store.ts";
 import { byGpu, type LoggerCard } from "../card.ts";
 

@@ -1,4 +1,4 @@
-import { round } from "../../../program/round.ts";
+import { round } from "../../../proto/round.ts";
 import { mean, meanAt, type Usage } from "./usage.ts";
 
 /** Averages and extremes of a period in percent, with two decimals; 0 without samples. */

@@ -2,8 +2,8 @@
 // in time zones of all kinds, before and after samples are compacted and deleted.
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { round } from "../../../program/round.ts";
 import { dayText, Zone } from "../../../program/zone.ts";
+import { round } from "../../../proto/round.ts";
 import { cases } from "../../../test/cases.ts";
 import { RosterFixture } from "../../../test/roster.ts";
 import { gpu, StoreFixture } from "../../../test/store.ts";

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { GPUInfoSchema, type ProcInfo } from "../../../proto/gen/host_pb.js";
+import { GPUInfoSchema, type ProcInfo } from "../gen/host_pb.js";
 import { sharesOf } from "./people.ts";
 
 type Proc = Omit<Partial<ProcInfo>, "$typeName" | "$unknown">;

@@ -1,9 +1,8 @@
-import { round } from "../../../program/round.ts";
-import type { Device, Level } from "../../../proto/device.ts";
-import { type DiskInfo, type GPUInfo, type HostInfo, type NicInfo, State } from "../../../proto/gen/host_pb.js";
-import { labels } from "../../../proto/text.ts";
-import { valueRetentionMs } from "../../snapshot.ts";
-import { sources } from "../../source/all.ts";
+import type { Device, Level } from "./device.ts";
+import { type DiskInfo, type GPUInfo, type HostInfo, type NicInfo, State } from "./gen/host_pb.js";
+import { round } from "./round.ts";
+import { gpuSourceNames, valueRetentionMs } from "./source.ts";
+import { labels } from "./text.ts";
 
 /** A device with the labels of all of its samples. */
 export interface Labelled<T extends object = object> {
@@ -16,6 +15,8 @@ export interface Labelled<T extends object = object> {
 /** One reading of the machine as the exporter's metrics need it, with labels written once. */
 export interface ExporterInput {
   readonly info: HostInfo;
+  /** Seconds since the report was made; 0 for one that is made now. */
+  readonly reportAge: number;
   /** Value of the `node` label. */
   readonly node: string;
   readonly host: Labelled<HostInfo>;
@@ -27,12 +28,16 @@ export interface ExporterInput {
   readonly nics: readonly Labelled<NicInfo>[];
 }
 
-/** @param name Name of this node; its host name if undefined. */
-export function exporterInput(info: HostInfo, name: string | undefined): ExporterInput {
+/**
+ * @param name Name of the node; its host name if undefined.
+ * @param reportAge Seconds since the report was made.
+ */
+export function exporterInput(info: HostInfo, name: string | undefined, reportAge = 0): ExporterInput {
   const node = name ?? info.hostname ?? "";
-  const isShown = (device: GPUInfo | DiskInfo): boolean => current(info, device);
+  const isShown = (device: GPUInfo | DiskInfo): boolean => current({ info, reportAge }, device);
   return {
     info,
+    reportAge,
     node,
     host: { message: info, labels: labels({ node }), shown: true },
     gpus: cards(info).map((gpu) => ({
@@ -55,9 +60,12 @@ export function exporterInput(info: HostInfo, name: string | undefined): Exporte
   };
 }
 
+/** A report and its age. */
+type AgedReport = Pick<ExporterInput, "info" | "reportAge">;
+
 /** True for values of this reading, and for stale ones that are still shown. */
-const current = (info: HostInfo, { state, sampled }: GPUInfo | DiskInfo): boolean =>
-  state === State.OK || (age(info, sampled) ?? 0) < valueRetentionMs / 1000;
+const current = (report: AgedReport, { state, sampled }: GPUInfo | DiskInfo): boolean =>
+  state === State.OK || (age(report, sampled) ?? 0) < valueRetentionMs / 1000;
 
 const isPart = ({ parent }: GPUInfo): boolean => parent !== undefined;
 
@@ -86,10 +94,13 @@ export function devicesOf(scene: ExporterInput, level: Level): readonly Labelled
   }
 }
 
-/** Returns the seconds since a reading, by the machine's clock; 0 if that was set back meanwhile. */
-export function age(info: HostInfo, sampled: bigint | undefined): number | undefined {
+/**
+ * Returns the seconds since a reading: by the machine's clock until its report was made, where a clock that was set back counts as
+ * 0, and the age of that.
+ */
+export function age({ info, reportAge }: AgedReport, sampled: bigint | undefined): number | undefined {
   if (info.sampled === undefined || sampled === undefined) return undefined;
-  return Math.max(0, Number(info.sampled - sampled) / 1000);
+  return Math.max(0, Number(info.sampled - sampled) / 1000) + reportAge;
 }
 
 /** Cards that are present: lost ones stay listed, but are not counted. */
@@ -102,7 +113,7 @@ export function gpuTypes(info: HostInfo): Map<string, number> {
   return counts;
 }
 
-const gpuSources = new Set<string>(sources.filter(({ gpus }) => gpus).map(({ name }) => name));
+const gpuSources: ReadonlySet<string> = new Set(gpuSourceNames);
 
 /** True if a driver is present whose cards have not been read, or not for longer than values are kept. */
 const mute = (info: HostInfo): boolean =>
@@ -117,21 +128,22 @@ export const gpuCount = (info: HostInfo): number | undefined => (mute(info) ? un
 const computes = ({ procs }: GPUInfo): boolean => procs.some(({ compute = true }) => compute);
 
 /** True if an empty `procs` means that no process uses the GPU: the list is complete and not expired. */
-const listed = (info: HostInfo, gpu: GPUInfo): boolean =>
-  gpu.procsUnknown !== true && (gpu.state === State.OK || gpu.sampled !== undefined) && current(info, gpu);
+const listed = (report: AgedReport, gpu: GPUInfo): boolean =>
+  gpu.procsUnknown !== true && (gpu.state === State.OK || gpu.sampled !== undefined) && current(report, gpu);
 
 /**
  * Number of cards with a compute process, on themselves or on one of their instances; undefined if a card without a visible one
  * may have others.
  */
-export function gpusInUse(info: HostInfo): number | undefined {
+export function gpusInUse(report: AgedReport): number | undefined {
+  const { info } = report;
   if (mute(info)) return undefined;
   let used = 0;
   for (const card of present(info)) {
     const parts = info.gpus.filter(({ parent }) => parent !== undefined && parent === card.uuid);
     const all = [card, ...parts];
     if (all.some(computes)) used++;
-    else if (!all.every((gpu) => listed(info, gpu))) return undefined;
+    else if (!all.every((gpu) => listed(report, gpu))) return undefined;
   }
   return used;
 }

@@ -1,4 +1,4 @@
-import type { GPUInfo, ProcInfo } from "../../../proto/gen/host_pb.js";
+import type { GPUInfo, ProcInfo } from "../gen/host_pb.js";
 
 /** Resources of one GPU that the processes of one user have together. */
 export interface Share {

@@ -1,7 +1,8 @@
-import { catalog } from "../../../proto/catalog.ts";
-import { type GPUInfo, State } from "../../../proto/gen/host_pb.js";
-import { Kind } from "../../../proto/gen/metric_pb.js";
-import { labels, type MetricFamily, type Sample, scaled, withLabels } from "../../../proto/text.ts";
+import { catalog } from "./catalog.ts";
+import { type GPUInfo, State } from "./gen/host_pb.js";
+import { Kind } from "./gen/metric_pb.js";
+import { sharesOf } from "./hardware/people.ts";
+import { computeModes, partitions, throttles, worstXids } from "./hardware/trait.ts";
 import {
   age,
   devicesOf,
@@ -14,11 +15,10 @@ import {
   memoryShare,
   stateWord,
   usedCores,
-} from "./input.ts";
-import { sharesOf } from "./people.ts";
-import { computeModes, partitions, throttles, worstXids } from "./trait.ts";
+} from "./reading.ts";
+import { labels, type MetricFamily, type Sample, scaled, withLabels } from "./text.ts";
 
-/** A metric of the exporter. */
+/** A metric of the exporter, and of the hub's page with all hosts. */
 export interface HardwareMetric {
   /** Whole Prometheus name. */
   readonly name: string;
@@ -118,7 +118,7 @@ const ofDevice = (prefix: "gpu" | "gpu_instance", pick: Pick): readonly Hardware
     states(pick(scene)),
   ),
   gauge(`${prefix}_sample_age_seconds`, "Time since the GPU's values were read.", "gpu_state", (scene) =>
-    pick(scene).map(({ message, labels: set }) => given(set, age(scene.info, message.sampled))),
+    pick(scene).map(({ message, labels: set }) => given(set, age(scene, message.sampled))),
   ),
   gauge(
     `${prefix}_process_unknown`,
@@ -239,7 +239,7 @@ const own: readonly HardwareMetric[] = [
     "gpu_used_count",
     "GPUs with at least one compute process; absent where processes cannot be listed.",
     "gpu_used_count",
-    ofGpuHost(({ info }) => gpusInUse(info)),
+    ofGpuHost((scene) => gpusInUse(scene)),
   ),
   gauge("gpu_type_count", "GPUs of one kind.", "gpu_type_count", ({ info, node }) =>
     [...gpuTypes(info)].map(([gpu_type, value]) => ({ labels: labels({ node, gpu_type }), value })),
@@ -323,7 +323,7 @@ const own: readonly HardwareMetric[] = [
     "source_age_seconds",
     "Time since the last reading that succeeded.",
     "source",
-    ofSources(({ sampled }, { info }) => age(info, sampled)),
+    ofSources(({ sampled }, scene) => age(scene, sampled)),
   ),
 ];
 
@@ -356,7 +356,7 @@ const catalogued: readonly HardwareMetric[] = catalog.flatMap((metric): Hardware
   return [...whole, ...family(part, ({ instances }) => instances.filter(({ shown }) => shown))];
 });
 
-/** Every metric of the exporter. */
+/** Every metric of a reading. */
 export const metrics: readonly HardwareMetric[] = [...own, ...catalogued];
 
 /** @param off Keys of [metrics.enabled] that are switched off. */

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { State } from "../../../proto/gen/host_pb.js";
+import { exporterInput } from "../../../proto/reading.ts";
 import { card, gpu, machine, now, scraped } from "../../../test/scrape.ts";
-import { exporterInput } from "./input.ts";
 import { nodeObject } from "./node.ts";
 
 test("whether a card is used is not known where its processes cannot be listed, and then the count is not either", () => {

@@ -1,7 +1,7 @@
 // Modes and traits of a GPU as labels: each of these metrics is 1 where the reading is known.
-import { ComputeModeSchema, type Throttle, ThrottleSchema, XidActionSchema } from "../../../proto/gen/host_pb.js";
-import { type Sample, withLabels } from "../../../proto/text.ts";
-import type { ExporterInput } from "./input.ts";
+import { ComputeModeSchema, type Throttle, ThrottleSchema, XidActionSchema } from "../gen/host_pb.js";
+import type { ExporterInput } from "../reading.ts";
+import { type Sample, withLabels } from "../text.ts";
 
 /** THROTTLE_HW_THERMAL is "hw_thermal". */
 const reason = (throttle: Throttle): string =>
