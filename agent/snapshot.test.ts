@@ -8,7 +8,6 @@ import { Hung, type Source, type SourcePart, type SourceReader, Unsupported } fr
 
 let now = 0;
 let ticks = 0;
-
 beforeEach(() => {
   vi.useFakeTimers();
   now = 1_700_000_000_000;

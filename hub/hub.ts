@@ -25,11 +25,14 @@ import { checkAlone, openSocket } from "./http/socket.ts";
 import { Identity } from "./identity.ts";
 import { Ingest } from "./ingest.ts";
 import type { InputContext, RunningInput } from "./input/input.ts";
+import { Instruments } from "./instrument.ts";
 import { Live } from "./live.ts";
 import type { Log } from "./log.ts";
 import { Machines } from "./machines.ts";
+import { countReading, metered, requestCounter } from "./metered.ts";
 import { parts as installed, type Parts } from "./parts.ts";
 import { Privacy } from "./privacy.ts";
+import { measureProcess } from "./process.ts";
 import { Registrar } from "./push/registrar.ts";
 import { Refusals } from "./refusal.ts";
 import { ReportRuns } from "./report/runs.ts";
@@ -177,10 +180,13 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     folder,
     databases.map(({ file }) => file),
   );
+  const instruments = new Instruments();
+  running.add(measureProcess(instruments));
   const live = new Live(clock.now);
   const notice = live.notice.bind(live);
-  const context = { folder, clock, log, notice };
-  const { store: history, local, retentionMs } = await openHistory(parts.engines, context, running);
+  const context = { folder, clock, log, notice, instruments };
+  const { store, local, retentionMs } = await openHistory(parts.engines, context, running);
+  const history = metered(store, instruments);
   const book = openBook(context);
   running.add(() => book.close());
   options.file?.recover(book, log);
@@ -200,6 +206,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     ...{ live, history, now: clock.now, known, retentionMs },
     ...{ directory: roster, troubles, log },
   });
+  ingest.onReading((reading) => countReading(reading, instruments));
   const machines = new Machines({ roster, ingest, desk, clock, log });
   running.add(() => machines.close());
   const inputs: RunningInput[] = [];
@@ -232,6 +239,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     refusals,
     offered: (host) => ingest.offered(host),
     joinMachines: () => machines.joinNow(),
+    instruments,
     url,
     door: () => running.settings.door,
     web: options.web,
@@ -248,7 +256,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const task: TaskContext = { view, onReading, desk, notice, reportRuns, retentionMs };
   for (const part of parts.tasks) tasks.push(running.keep(part, await part.open(task, running.values(part))));
   let app: Hono | undefined;
-  const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting();
+  const fetch: Hono["fetch"] = (...request) => app?.fetch(...request) ?? starting(request[0]);
   const web = await listen(
     { fetch },
     {
@@ -272,7 +280,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     };
     const input: InputContext = {
       ...{ ingest, roster: list, book, desk, history, registrar, troubles, refusals, notice },
-      ...{ clock, random, log },
+      ...{ clock, random, log, instruments },
       push: () => running.settings.push,
       zone: () => running.zone,
       reports: () => running.reports,
@@ -283,7 +291,8 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const common = { log, version: options.version, budget: new AnswerBudget() };
   const control = await openSocket(application(served, { ...common, entry: socket }), { data: folder, clock, log });
   running.add(() => control.close());
-  app = application(served, { ...common, entry: identity, identified: web.identified, refusals });
+  const answered = requestCounter(instruments);
+  app = application(served, { ...common, entry: identity, identified: web.identified, refusals, answered });
   return {
     live,
     host: web.host,

@@ -1,7 +1,7 @@
 import { limitOf } from "../proto/clean.ts";
 import { gpuKey, indexOfKey } from "../proto/device.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
-import type { DeviceSample, KnownDevice, Store } from "./history/store.ts";
+import type { KnownDevice, Store } from "./history/store.ts";
 import { BootGuard, type FeedingBoot, secondMachine, secondMs } from "./ingest/boot.ts";
 import {
   ahead,
@@ -25,7 +25,7 @@ import { sanitize } from "./ingest/clean.ts";
 import { ReportClock } from "./ingest/clock.ts";
 import type { HostDirectory } from "./ingest/directory.ts";
 import { type CardSlots, identify, recall, remember } from "./ingest/identity.ts";
-import { Listeners } from "./ingest/listeners.ts";
+import { type HostReading, Listeners } from "./ingest/listeners.ts";
 import { type Arrival, CardMatcher } from "./ingest/match.ts";
 import { Meter, type ReadTimes } from "./ingest/measure.ts";
 import { type DeviceLists, type DeviceSelection, select, selectionOf, withDevices } from "./ingest/select.ts";
@@ -36,6 +36,7 @@ import { cleanWords, type Words } from "./sentence.ts";
 import type { Troubles } from "./trouble.ts";
 
 export type { Machine, Owner } from "./ingest/claim.ts";
+export type { HostReading } from "./ingest/listeners.ts";
 
 /** A greater error of a host's clock is shown to administrators: history dates its current reports by the hub's clock then. */
 const skewMs = 30_000;
@@ -56,19 +57,6 @@ export interface IngestTargets {
   readonly directory?: HostDirectory;
   readonly troubles?: Pick<Troubles, "set" | "forget">;
   readonly log?: Log;
-}
-
-/** A report that was kept. */
-export interface HostReading {
-  readonly host: string;
-  /** Unix milliseconds of the measurement, as in history. A late reading that comes again has the same host and time. */
-  readonly at: number;
-  /** Sanitized; never changed afterwards. */
-  readonly info: HostInfo;
-  /** Devices that were measured for this report. Arrays of values are reused for the next one: copy what you keep. */
-  readonly devices: readonly DeviceSample[];
-  /** True for a report of the past, which comes in any order. */
-  readonly late: boolean;
 }
 
 /** A host with at least one owner. */
@@ -200,7 +188,7 @@ export class Ingest {
       return;
     }
     const at = this.#clock.timeOf(info, by.exact);
-    this.#keep({ host: name, at, info, devices, late: false });
+    this.#keep({ host: name, input: by.input, at, info, devices, late: false });
     const { sampled } = info;
     // One that is dated by its own time is the same sample if it comes again, as history has one value at one time.
     if (sampled !== undefined && Number(sampled) !== at && host.recent.push(sampled) > mostRecent) host.recent.shift();
@@ -228,7 +216,7 @@ export class Ingest {
     if (selection !== undefined) Object.assign(info, select(info, selection));
     const { devices, times } = this.#meter.measure(info, host.readLate, true);
     host.readLate = times;
-    this.#keep({ host: name, at, info, devices, late: true });
+    this.#keep({ host: name, input: by.input, at, info, devices, late: true });
     if (isLastKnown(by, host.claims, now - at)) this.#targets.live.recall(name, info, at);
   }
 
@@ -244,7 +232,7 @@ export class Ingest {
     const others = info.gpus.filter(({ id = 0 }) => !isIndexed(id));
     if (cards !== undefined) identify(others, cards);
     const { devices } = this.#meter.measure(info, new Map(), true);
-    this.#keep({ host: name, at, info, devices, late: true });
+    this.#keep({ host: name, input: "import", at, info, devices, late: true });
   }
 
   /**

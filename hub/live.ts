@@ -169,6 +169,11 @@ export class Live {
     return [...this.#notices.values()];
   }
 
+  /** True if there is a message on a topic. */
+  warns(topic: string): boolean {
+    return this.#notices.has(topic);
+  }
+
   /** Sets the message of a topic; undefined removes it. */
   notice(topic: string, words: Words | undefined): void {
     const before = this.#notices.get(topic);
@@ -195,4 +200,4 @@ export class Live {
 }
 
 /** Live state as views see it: read-only. */
-export type LiveView = Pick<Live, "hosts" | "host" | "notices" | "messages" | "onChange">;
+export type LiveView = Pick<Live, "hosts" | "host" | "notices" | "messages" | "warns" | "onChange">;

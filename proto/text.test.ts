@@ -5,7 +5,7 @@ import { readExposition } from "../test/exposition.ts";
 import { catalog } from "./catalog.ts";
 import { GPUInfoSchema } from "./gen/host_pb.js";
 import { Kind } from "./gen/metric_pb.js";
-import { exposition, type Format, labels, type MetricFamily, scaled, withLabels } from "./text.ts";
+import { exposition, type Format, histogramSamples, labels, type MetricFamily, scaled, withLabels } from "./text.ts";
 
 const formats: readonly Format[] = ["text", "openmetrics"];
 const gauge = (name: string, ...samples: MetricFamily["samples"]): MetricFamily => ({
@@ -112,4 +112,24 @@ test("a reading with decimals is written with them", () => {
     return scaled(metric, card);
   });
   expect(written).toEqual([37.45, 8, 412.34]);
+});
+
+test.each(formats)("a histogram in %s has cumulative buckets up to +Inf, their count and sum", (format) => {
+  const set = labels({ query: "read" });
+  const samples = [
+    ...histogramSamples(set, [0.5, 1, 2.5], { counts: [2, 0, 1, 4], sum: 61.5 }),
+    ...histogramSamples("", [0.5, 1, 2.5], { counts: [0, 0, 0, 0], sum: 0 }),
+  ];
+  const text = exposition([{ name: "wait_seconds", help: "h", kind: "histogram", samples }], { format });
+  const [family] = readExposition(text, format);
+  expect(family).toMatchObject({ name: "wait_seconds", type: "histogram" });
+  expect(text.split("\n").filter((line) => line.includes("read"))).toEqual([
+    'wait_seconds_bucket{query="read",le="0.5"} 2',
+    'wait_seconds_bucket{query="read",le="1.0"} 2',
+    'wait_seconds_bucket{query="read",le="2.5"} 3',
+    'wait_seconds_bucket{query="read",le="+Inf"} 7',
+    'wait_seconds_count{query="read"} 7',
+    'wait_seconds_sum{query="read"} 61.5',
+  ]);
+  expect(text).toContain('\nwait_seconds_bucket{le="1.0"} 0\n');
 });

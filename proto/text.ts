@@ -10,6 +10,8 @@ export const contentType: Readonly<Record<Format, string>> = {
 };
 
 export interface Sample {
+  /** End of the sample's name, after that of the family: only histograms have some. */
+  readonly suffix?: "_bucket" | "_count" | "_sum";
   /** Labels as written by `labels`: `{node="a"}`, or "" for none. */
   readonly labels: string;
   readonly value: number;
@@ -20,7 +22,7 @@ export interface MetricFamily {
   /** Name of the samples in both formats. */
   readonly name: string;
   readonly help: string;
-  readonly kind: Kind;
+  readonly kind: Kind | "histogram";
   /** Says its kind in Prometheus text whatever its name: see TextOptions. */
   readonly typed?: true;
   readonly samples: readonly Sample[];
@@ -68,9 +70,10 @@ function number(amount: number): string {
 
 /** Returns name and type under which the family is declared. */
 function declared(
-  { name, kind, typed: own }: MetricFamily,
+  { name, kind, typed: own }: Omit<MetricFamily, "samples">,
   { format, typed = own }: TextOptions,
 ): { family: string; type: string } {
+  if (kind === "histogram") return { family: name, type: kind };
   const counter = kind === Kind.COUNTER;
   const total = name.endsWith("_total");
   if (format === "openmetrics") {
@@ -84,6 +87,27 @@ function declared(
 
 const units = ["bytes", "bytes_per_second", "celsius", "hertz", "joules", "percent", "seconds", "watts"];
 
+/** A distribution: how many observations there were, up to each bound and in all, and their sum. */
+export interface Distribution {
+  /** Observations that are greater than the bound before and at most this one; the last is of those above every bound. */
+  readonly counts: ArrayLike<number>;
+  readonly sum: number;
+}
+
+/** Upper bound as a label: both formats name the same series, and OpenMetrics wants a fraction. */
+const boundOf = (bound: number): string => (Number.isInteger(bound) ? bound.toFixed(1) : String(bound));
+
+/** Samples of a histogram: cumulative buckets, count and sum. @param set labels, as written by `labels` */
+export function histogramSamples(set: string, bounds: readonly number[], { counts, sum }: Distribution): Sample[] {
+  let count = 0;
+  const buckets = [...bounds, Number.POSITIVE_INFINITY].map((bound, i): Sample => {
+    count += counts[i] ?? 0;
+    const le = bound === Number.POSITIVE_INFINITY ? "+Inf" : boundOf(bound);
+    return { suffix: "_bucket", labels: withLabels(set, { le }), value: count };
+  });
+  return [...buckets, { suffix: "_count", labels: set, value: count }, { suffix: "_sum", labels: set, value: sum }];
+}
+
 /**
  * Writes families, each with HELP and TYPE once. Families without samples are left out, and so are values that are NaN
  * (nothing was read) and samples with the labels of another one.
@@ -91,20 +115,34 @@ const units = ["bytes", "bytes_per_second", "celsius", "hertz", "joules", "perce
 export function exposition(families: readonly MetricFamily[], options: TextOptions): string {
   const lines: string[] = [];
   for (const family of families) {
-    const seen = new Set<string>();
-    const begin = lines.length;
-    for (const { labels: set, value: amount } of family.samples) {
-      if (Number.isNaN(amount) || seen.has(set)) continue;
-      seen.add(set);
-      lines.push(`${family.name}${set} ${number(amount)}`);
-    }
-    if (seen.size > 0) lines.splice(begin, 0, ...head(family, options));
+    const written = sampleLines(family.name, family.samples);
+    if (written.length === 0) continue;
+    lines.push(...familyHead(family, options));
+    for (const line of written) lines.push(line);
   }
-  if (options.format === "openmetrics") lines.push("# EOF");
+  if (options.format === "openmetrics") lines.push(endLine);
   return lines.length > 0 ? `${lines.join("\n")}\n` : "";
 }
 
-function head(family: MetricFamily, options: TextOptions): string[] {
+/** Last line of OpenMetrics. */
+export const endLine = "# EOF";
+
+/** Lines of samples of one name, without values that are NaN and samples with the labels of another one. */
+export function sampleLines(name: string, samples: readonly Sample[]): string[] {
+  const lines: string[] = [];
+  // Most metrics of a host have one sample.
+  const seen = samples.length > 1 ? new Set<string>() : undefined;
+  for (const { suffix = "", labels: set, value: amount } of samples) {
+    const series = `${name}${suffix}${set}`;
+    if (Number.isNaN(amount) || seen?.has(series)) continue;
+    seen?.add(series);
+    lines.push(`${series} ${number(amount)}`);
+  }
+  return lines;
+}
+
+/** Lines that declare a family: HELP, TYPE, and UNIT in OpenMetrics. They stand before its samples. */
+export function familyHead(family: Omit<MetricFamily, "samples">, options: TextOptions): string[] {
   const { family: name, type } = declared(family, options);
   const unit = options.format === "openmetrics" ? units.find((each) => name.endsWith(`_${each}`)) : undefined;
   return [

@@ -5,11 +5,13 @@ import { backupRoutes } from "../hub/route/backup.ts";
 import { docsRoutes } from "../hub/route/docs.ts";
 import { documentRoutes } from "../hub/route/document.ts";
 import { feedRoutes } from "../hub/route/feed.ts";
+import { healthRoutes } from "../hub/route/health.ts";
 import { intervalRoutes } from "../hub/route/interval.ts";
 import { loggerReceiveRoutes } from "../hub/route/logger.ts";
 import { loggerQueryRoutes } from "../hub/route/logger-query.ts";
 import { pageRoutes } from "../hub/route/page.ts";
 import type { Parameter } from "../hub/route/parameter.ts";
+import { prometheusRoutes } from "../hub/route/prometheus.ts";
 import { pushRoutes } from "../hub/route/push.ts";
 import { restRoutes, v1HistoryRoutes } from "../hub/route/rest.ts";
 import { call, type Route, type Routes, tags } from "../hub/route/route.ts";
@@ -30,6 +32,8 @@ export const routes: Routes = {
   ...transferRoutes,
   ...loggerQueryRoutes,
   ...loggerReceiveRoutes,
+  ...prometheusRoutes,
+  ...healthRoutes,
   ...documentRoutes,
   ...docsRoutes,
   ...backupRoutes,

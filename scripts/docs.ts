@@ -8,6 +8,7 @@ import { exporterTable } from "../agent/toml.ts";
 import { commands } from "../hub/command/all.ts";
 import { type Command, connection, settingsOf, shownOptions, usageOf } from "../hub/command/command.ts";
 import { sentence } from "../hub/command/help.ts";
+import { hostMetrics, hubMetrics } from "../hub/instrument.ts";
 import { table as hubTable } from "../hub/settings.ts";
 import { formOf } from "../program/line.ts";
 import { defaultOf, flagOf, inFile, jsonSchema, onLine, type Table } from "../program/setting.ts";
@@ -57,6 +58,20 @@ function exporterRows(): string {
   return `| Prometheus name | What it is |\n|---|---|\n${rows.join("\n")}\n`;
 }
 
+/** Rows of the metrics of the hub itself, and of what it knows of each host. */
+function hubRows(): string {
+  const rows = Object.entries(hubMetrics).map(
+    ([name, { kind, labels = [], help }]) =>
+      `| \`${name}\` | ${kind} | ${labels.map((label) => `\`${label}\``).join(", ")} | ${help} |`,
+  );
+  return `| Prometheus name | Kind | Labels | What it is |\n|---|---|---|---|\n${rows.join("\n")}\n`;
+}
+
+function hostRows(): string {
+  const rows = Object.entries(hostMetrics).map(([name, help]) => `| \`${name}\` | ${help} |`);
+  return `| Prometheus name | What it is |\n|---|---|\n${rows.join("\n")}\n`;
+}
+
 function metrics(): string {
   const parts = (Object.keys(levels) as Level[]).map((level) => {
     const rows = catalog.filter((m) => m.level === level).map(metricRow);
@@ -82,7 +97,15 @@ These are not in the catalogue, or have another help there. Instances of a divid
 
 ${exporterRows()}
 [exporter.md](exporter.md) describes their labels, and how to switch some of them off.
-`;
+
+## Metrics of the hub
+
+\`GET /metrics\` of the hub ([prometheus.md](prometheus.md)). A histogram has the samples \`…_bucket\` (label \`le\`), \`…_count\` and \`…_sum\`.
+
+${hubRows()}
+\`GET /metrics/fleet\` of the hub has the metrics of every host above, with the server's name as the label \`node\`, and these:
+
+${hostRows()}`;
 }
 
 function exporterSettings(): string {

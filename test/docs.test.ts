@@ -29,6 +29,7 @@ const pages = [
   "docs/exporter.md",
   "docs/history.md",
   "docs/logger.md",
+  "docs/prometheus.md",
   "docs/push.md",
   "docs/settings.md",
 ];

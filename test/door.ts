@@ -147,3 +147,14 @@ export async function addAdministrator({ data }: HubFolder, name: string, passwo
   book.write((writer) => writer.addAccount({ name, role: "administrator", created: Date.now() }, phc));
   book.close();
 }
+
+/** Adds an API token to the data of a hub that is not running. @returns its secret */
+export function addToken({ data }: HubFolder, name: string, scope: Scope): string {
+  mkdirSync(data, { mode: 0o700, recursive: true });
+  const secret = newSecret();
+  const book = openBook({ folder: data, clock: systemClock, log: silent, notice: () => {} });
+  const token = { name, scope, created: Date.now(), creator: "administrator alice", expires: undefined };
+  book.write((writer) => writer.addToken(hashOf(secret), token));
+  book.close();
+  return secret;
+}

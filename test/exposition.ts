@@ -16,8 +16,8 @@ export interface ReadFamily {
 }
 
 const types: Readonly<Record<Format, readonly string[]>> = {
-  text: ["counter", "gauge", "untyped"],
-  openmetrics: ["counter", "gauge", "unknown"],
+  text: ["counter", "gauge", "histogram", "untyped"],
+  openmetrics: ["counter", "gauge", "histogram", "unknown"],
 };
 const number = /^[+-]?(\d+(\.\d+)?([eE][+-]?\d+)?|Inf)$|^NaN$/;
 
@@ -92,11 +92,18 @@ function describe(family: ReadFamily, { what, rest }: { what: string; rest: stri
   family[key] = key === "help" ? unescaped(rest, format === "openmetrics") : rest;
 }
 
+/** Series of each family that were read. */
+const series = new WeakMap<ReadFamily, Set<string>>();
+
 function take(family: ReadFamily, sample: ReadSample, format: Format): void {
-  const suffix = format === "openmetrics" && family.type === "counter" ? "_total" : "";
-  if (sample.name !== family.name + suffix) throw new Error(`sample ${sample.name} in family ${family.name}`);
-  const key = JSON.stringify(Object.entries(sample.labels).sort());
-  const twice = family.samples.some(({ labels }) => JSON.stringify(Object.entries(labels).sort()) === key);
-  if (twice) throw new Error(`${sample.name} twice with ${key}`);
+  const total = format === "openmetrics" && family.type === "counter" ? "_total" : "";
+  const suffixes = family.type === "histogram" ? ["_bucket", "_count", "_sum"] : [total];
+  if (!suffixes.some((suffix) => sample.name === family.name + suffix))
+    throw new Error(`sample ${sample.name} in family ${family.name}`);
+  const key = `${sample.name} with ${JSON.stringify(Object.entries(sample.labels).sort())}`;
+  const seen = series.get(family) ?? new Set<string>();
+  series.set(family, seen);
+  if (seen.has(key)) throw new Error(`twice ${key}`);
+  seen.add(key);
   family.samples.push(sample);
 }

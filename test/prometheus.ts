@@ -34,16 +34,20 @@ export interface Prometheus {
 }
 
 /** Starts Prometheus with scrape targets. @param folder for its files @param targets as host:port */
-export async function startPrometheus(folder: string, targets: readonly string[]): Promise<Prometheus> {
-  const config = join(folder, "prometheus.yml");
-  writeFileSync(
-    config,
+export const startPrometheus = (folder: string, targets: readonly string[]): Promise<Prometheus> =>
+  runPrometheus(
+    folder,
     `global: { scrape_interval: 500ms, scrape_timeout: 500ms }
 scrape_configs:
   - job_name: gohm
     static_configs: [{ targets: ${JSON.stringify(targets)} }]
 `,
   );
+
+/** Starts Prometheus. @param folder for its files @param settings text of its settings file */
+export async function runPrometheus(folder: string, settings: string): Promise<Prometheus> {
+  const config = join(folder, "prometheus.yml");
+  writeFileSync(config, settings);
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawn(
     "/usr/bin/prometheus",

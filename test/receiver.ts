@@ -14,6 +14,7 @@ import { Identity } from "../hub/identity.ts";
 import { Ingest } from "../hub/ingest.ts";
 import { inputs } from "../hub/input/all.ts";
 import type { InputContext, RunningInput } from "../hub/input/input.ts";
+import { Instruments } from "../hub/instrument.ts";
 import { type HostLink, Live } from "../hub/live.ts";
 import { Registrar } from "../hub/push/registrar.ts";
 import { type PushSettings, table as pushTable } from "../hub/push/settings.ts";
@@ -147,6 +148,7 @@ export class Receiver {
       zone: () => this.zone,
       reports: () => this.plan,
       random: () => this.random(),
+      instruments: new Instruments(),
     });
     this.#open = () =>
       inputs

@@ -4,6 +4,7 @@ import { Desk } from "../hub/desk.ts";
 import type { HistoryReader, Store } from "../hub/history/store.ts";
 import { Identity } from "../hub/identity.ts";
 import type { InputContext } from "../hub/input/input.ts";
+import { Instruments } from "../hub/instrument.ts";
 import { Live } from "../hub/live.ts";
 import { silent } from "../hub/log.ts";
 import { Privacy } from "../hub/privacy.ts";
@@ -75,6 +76,7 @@ export const inputContext: Omit<InputContext, "ingest" | "clock" | "random" | "l
   troubles: new Troubles(Date.now),
   refusals: new Refusals(Date.now),
   notice: () => {},
+  instruments: new Instruments(),
   zone: () => new Zone("UTC"),
   reports: noReports,
 };
@@ -117,6 +119,7 @@ export function viewOf({
     refusals: new Refusals(clock.now),
     offered: () => undefined,
     joinMachines: () => {},
+    instruments: new Instruments(),
     url: () => "http://hub.lab:5000",
     door: () => defaultDoor,
     web: "",

@@ -41,5 +41,5 @@ USER 65532:65532
 ENV GOHM_DATA=/data GOHM_SETTINGS=/etc/gohm/settings.json
 VOLUME /data
 EXPOSE 5000 9204
-HEALTHCHECK --interval=30s --timeout=5s --start-period=2m CMD ["node", "-e", "fetch('http://127.0.0.1:5000/').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=2m CMD ["node", "-e", "fetch('http://127.0.0.1:5000/livez').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "/opt/gohm/dist/gohm.mjs"]

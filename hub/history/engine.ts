@@ -2,6 +2,7 @@ import type { Part } from "../../program/part.ts";
 import type { Table, Values } from "../../program/setting.ts";
 import type { Clock } from "../clock.ts";
 import type { CopyOptions } from "../database/database.ts";
+import type { Instruments } from "../instrument.ts";
 import type { Log } from "../log.ts";
 import type { Sentence } from "../sentence.ts";
 import type { Local, Store } from "./store.ts";
@@ -12,6 +13,8 @@ export interface EngineContext {
   readonly folder: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Measures the hub itself, for /metrics. */
+  readonly instruments?: Pick<Instruments, "observe" | "read">;
   /** Shows an administrator a message on a topic, or with undefined removes it. */
   readonly notice: (topic: string, sentence: Sentence | undefined) => void;
 }

@@ -12,7 +12,7 @@ export const sqlite: Engine<typeof table> = {
   table,
   check,
   notes,
-  async open({ folder, clock, log, notice }, first) {
+  async open({ folder, clock, log, notice, instruments }, first) {
     let values = first;
     const store = openStore({
       folder,
@@ -23,7 +23,10 @@ export const sqlite: Engine<typeof table> = {
       maxDevices: () => values.maxDevices,
       notice,
       trouble: (sentence) => notice("history", sentence),
+      wrote: (ms) => instruments?.observe("gohm_history_write_seconds", {}, ms / 1000),
     });
+    instruments?.read("gohm_history_size_bytes", () => [[{}, store.bytes()]]);
+    instruments?.read("gohm_history_unwritten_bytes", () => [[{}, store.unwritten()]]);
     return {
       store,
       local: store,

@@ -29,6 +29,8 @@ export interface ApplicationOptions {
   readonly budget?: AnswerBudget;
   /** Called when it is known who sends a request, before its body is read. */
   readonly identified?: (request: HttpBindings["incoming"]) => void;
+  /** Called when an answer is made. @param group that of the routes; undefined where there is no such path @param ms since its head came */
+  readonly answered?: (group: string | undefined, status: number, ms: number) => void;
   /** Counts refused machines. */
   readonly refusals?: Pick<Refusals, "count">;
 }
@@ -39,13 +41,15 @@ interface Variables {
   by: Actor;
   /** Host name that a machine says it has. */
   claimed: string;
+  /** When its head came, as `performance.now()` has it. */
+  begun: number;
 }
 
 type HubContext = Context<{ Variables: Partial<Variables> }>;
 
 /** Serves the routes that an entry point offers, and /openapi.json, which describes them. */
 export function application(parts: readonly { readonly routes?: Served }[], options: ApplicationOptions): Hono {
-  const { log, version = "0", entry, budget = new AnswerBudget(), identified, refusals } = options;
+  const { log, version = "0", entry, budget = new AnswerBudget(), identified, refusals, answered } = options;
   const app = new Hono<{ Variables: Partial<Variables> }>();
   const offered: Record<string, Route> = {};
   let text: string | undefined;
@@ -55,6 +59,13 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       return c.body(text, { headers: { "Content-Type": "application/json" } });
     },
   });
+
+  /** Notes that an answer is made. */
+  const noted = (c: HubContext, answer: Response): Response => {
+    const now = performance.now();
+    answered?.(c.get("route")?.tag, answer.status, now - (c.get("begun") ?? now));
+    return answer;
+  };
 
   const add = (route: Route, handler: Handler): void => {
     const answer = (c: HubContext): Response | Promise<Response> => {
@@ -82,7 +93,12 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       // What identifies the client may have ended while the body was on its way.
       return bodyOf(c, format, route.faults).then((body) => handler({ ...request, by: recheck(), body }));
     };
-    app.on(route.method, patternOf(route), route.cors ? async (c: HubContext) => toAny(await answer(c)) : answer);
+    const shared = route.cors ? async (c: HubContext) => toAny(await answer(c)) : answer;
+    app.on(route.method, patternOf(route), (c: HubContext): Response | Promise<Response> => {
+      c.set("begun", performance.now());
+      const made = shared(c);
+      return made instanceof Promise ? made.then((one) => noted(c, one)) : noted(c, made);
+    });
   };
 
   /** Counts a refusal of a machine. What is wrong with the reports of one that is registered is shown with it (trouble.ts). */
@@ -114,7 +130,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
       add(route, handlers[name] as Handler);
     }
   }
-  app.notFound(methodRefused);
+  app.notFound((c) => noted(c, methodRefused(c)));
   app.onError((error, c) => {
     // Thrown by Hono and its middleware.
     const fault = error instanceof HTTPException ? faultOfStatus(error.status, error.message) : asFault(error);
@@ -122,7 +138,7 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
     count(c, fault);
     const { faults: shape, cors } = c.get("route") ?? {};
     const answer = errorResponse(fault, { shape, accept: c.req.header("accept") });
-    return cors ? toAny(answer) : answer;
+    return noted(c, cors ? toAny(answer) : answer);
   });
   return app as unknown as Hono;
 }

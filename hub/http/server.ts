@@ -11,6 +11,7 @@ import { belowBase } from "../door/url.ts";
 import { Fault } from "../fault.ts";
 import type { Log } from "../log.ts";
 import type { Refusals } from "../refusal.ts";
+import { healthRoutes } from "../route/health.ts";
 import { PageConnections } from "./connections.ts";
 import { always, errorResponse, refuse } from "./error.ts";
 import { isForMachines } from "./machine.ts";
@@ -37,9 +38,14 @@ export interface WebServer {
   close(): Promise<void>;
 }
 
+/** Paths of liveness probes: a program that starts must not be killed for it. */
+const liveness: ReadonlySet<string> = new Set([healthRoutes.livez.path, healthRoutes.prometheusHealthy.path]);
+
 /** Answers requests that arrive before all parts are open. */
-export const starting = (): Response =>
-  errorResponse(new Fault("busy", "The hub is starting: ask again in some seconds."), {});
+export const starting = ({ url }: Request): Response =>
+  liveness.has(new URL(url).pathname)
+    ? new Response("ok\n", { headers: { "Content-Type": "text/plain; charset=UTF-8" } })
+    : errorResponse(new Fault("busy", "The hub is starting: ask again in some seconds."), {});
 
 export interface ListenOptions {
   /** "host:port"; port 0 takes any. */

@@ -1,4 +1,21 @@
+import type { HostInfo } from "../../proto/gen/host_pb.js";
+import type { DeviceSample } from "../history/store.ts";
 import type { Log } from "../log.ts";
+
+/** A report that was kept. */
+export interface HostReading {
+  readonly host: string;
+  /** The input that it came by; "import" for one of a file. */
+  readonly input: string;
+  /** Unix milliseconds of the measurement, as in history. A late reading that comes again has the same host and time. */
+  readonly at: number;
+  /** Sanitized; never changed afterwards. */
+  readonly info: HostInfo;
+  /** Devices that were measured for this report. Arrays of values are reused for the next one: copy what you keep. */
+  readonly devices: readonly DeviceSample[];
+  /** True for a report of the past, which comes in any order. */
+  readonly late: boolean;
+}
 
 /** Least time between two log lines about one listener that throws. Milliseconds. */
 const logPauseMs = 60_000;

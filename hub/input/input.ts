@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import type { Desk } from "../desk.ts";
 import type { Store } from "../history/store.ts";
 import type { Ingest } from "../ingest.ts";
+import type { Instruments } from "../instrument.ts";
 import type { Log } from "../log.ts";
 import type { Registrar } from "../push/registrar.ts";
 import type { PushSettings } from "../push/settings.ts";
@@ -38,6 +39,8 @@ export interface InputContext {
   readonly refusals: Pick<Refusals, "count">;
   /** Shows a notice on a topic to administrators; undefined takes it back. */
   readonly notice: (topic: string, sentence: Sentence | undefined) => void;
+  /** Measures the hub itself, for /metrics. */
+  readonly instruments: Pick<Instruments, "count" | "observe" | "read">;
   readonly clock: Clock;
   /** Time zone of dates and times without one (`hub.timezone`). */
   readonly zone: () => Zone;

@@ -13,6 +13,8 @@ const secrets = ["token", "ca", "cert", "key"] as const;
 function start(context: InputContext, first: PollSettings): RunningInput<typeof table> {
   const { ingest, roster } = context;
   const limiter = new Limiter(first.concurrency);
+  context.instruments.read("gohm_polls_running", () => [[{}, limiter.running]]);
+  context.instruments.read("gohm_polls_queued", () => [[{}, limiter.queued]]);
   const targets = new Map<string, PollTarget>();
   let settings = first;
 

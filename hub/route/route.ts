@@ -59,6 +59,11 @@ export const tags: Readonly<Record<string, Tag>> = {
     title: "Administration",
     description: "Hosts, accounts, tokens and the audit log, for administrators.",
   },
+  prometheus: {
+    title: "Prometheus",
+    description:
+      "Metrics of the hub and of all hosts, and the exporters that Prometheus can scrape itself (docs/prometheus.md).",
+  },
   hub: { title: "The hub", description: "The hub itself, and what describes its interface." },
   page: { title: "The page", description: "What a browser loads." },
   owner: { title: "For the hub's own user", description: "Only on the control socket in the data folder." },

@@ -94,6 +94,7 @@ class Feed {
   constructor(hub: HubView) {
     this.#hub = hub;
     this.#page = pageOf(hub.web);
+    hub.instruments.read("gohm_viewers", () => [[{}, this.#viewers.size]]);
     this.#unsubscribe = [hub.live.onChange(() => this.#changed()), hub.privacy.onChange(() => this.#dismiss())];
   }
 

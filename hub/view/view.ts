@@ -9,6 +9,7 @@ import type { DoorSettings } from "../door/settings.ts";
 import type { HistoryReader } from "../history/store.ts";
 import type { Identity } from "../identity.ts";
 import type { Ingest } from "../ingest.ts";
+import type { Instruments } from "../instrument.ts";
 import type { LiveView } from "../live.ts";
 import type { Log } from "../log.ts";
 import type { PrivacyView } from "../privacy.ts";
@@ -81,6 +82,8 @@ export interface HubView {
   readonly forget: Forget;
   /** What of the people who use the machines a client sees. */
   readonly privacy: PrivacyView;
+  /** Measures the hub itself, for /metrics. */
+  readonly instruments: Pick<Instruments, "read" | "families">;
   /** Who may ask on the TCP port. A view with a port of its own admits its clients by it. */
   readonly identity: Identity;
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { listedMetrics } from "../../agent/serve/exporter.ts";
+import { hostMetrics, hubMetrics } from "../../hub/instrument.ts";
 import { free } from "../../scripts/board/query.ts";
 import { top } from "../program.ts";
 import { missingPrometheus } from "../prometheus.ts";
@@ -20,10 +21,21 @@ interface Case {
   readonly alert_rule_test: readonly { readonly alertname: string; readonly exp_alerts: readonly unknown[] }[];
 }
 
-const file = join(top, "deploy", "prometheus", "gohm.rules.yaml");
-const played = join(top, "test", "deploy", "rules.test.yaml");
-const { groups } = parse(readFileSync(file, "utf8")) as { groups: readonly { rules: readonly Rule[] }[] };
-const rules = groups.flatMap((group) => group.rules);
+const shipped = join(top, "deploy", "prometheus");
+/** Files of rules, each with the file in which they are played through, and the metrics that they may use. */
+const files = [
+  { name: "gohm.rules.yaml", played: "rules.test.yaml", known: listedMetrics.map(({ name }) => name) },
+  {
+    name: "hub.rules.yaml",
+    played: "hub-rules.test.yaml",
+    known: [...Object.keys(hubMetrics), ...Object.keys(hostMetrics)],
+  },
+].map(({ name, played, known }) => {
+  const file = join(shipped, name);
+  const { groups } = parse(readFileSync(file, "utf8")) as { groups: readonly { rules: readonly Rule[] }[] };
+  const rules = groups.flatMap((group) => group.rules);
+  return { name, file, played: join(top, "test", "deploy", played), known: new Set(known), rules };
+});
 
 const promtool = (...args: string[]): { status: number | null; said: string } => {
   const { status, stdout, stderr } = spawnSync("promtool", args, { encoding: "utf8" });
@@ -32,15 +44,23 @@ const promtool = (...args: string[]): { status: number | null; said: string } =>
 
 const reason = missingPrometheus();
 describe.skipIf(reason !== undefined)(`alert rules${reason ? `: ${reason}` : ""}`, () => {
-  test("Prometheus accepts them", () => {
+  test.each(files)("Prometheus accepts $name", ({ file, rules }) => {
     const { status, said } = promtool("check", "rules", "--lint=all", "--lint-fatal", file);
     expect([status, said]).toEqual([0, expect.stringContaining(`SUCCESS: ${rules.length} rules found`)]);
   });
 
-  test("each alert fires when it should, says what happened, and does not fire for a sound machine", () => {
-    const { status, said } = promtool("test", "rules", played);
-    expect([status, said]).toEqual([0, expect.stringContaining("SUCCESS")]);
+  test("Prometheus accepts the settings that name them", () => {
+    const { status, said } = promtool("check", "config", join(shipped, "prometheus.yml"));
+    expect([status, said]).toEqual([0, expect.stringContaining("SUCCESS: 2 rule files found")]);
   });
+
+  test.each(files)(
+    "each alert of $name fires when it should, says what happened, and not while all is well",
+    ({ played }) => {
+      const { status, said } = promtool("test", "rules", played);
+      expect([status, said]).toEqual([0, expect.stringContaining("SUCCESS")]);
+    },
+  );
 });
 
 const GiB = 1024 ** 3;
@@ -124,7 +144,7 @@ test.skipIf(reason !== undefined)("the board's free cards are those that somebod
   expect([status, said]).toEqual([0, expect.stringContaining("SUCCESS")]);
 });
 
-test("each alert is tested firing and silent", () => {
+test.each(files)("each alert of $name is tested firing and silent", ({ played, rules }) => {
   const { tests } = parse(readFileSync(played, "utf8"), { merge: true }) as { tests: readonly Case[] };
   const cases = tests.flatMap(({ alert_rule_test }) => alert_rule_test);
   const names = (some: boolean) =>
@@ -133,14 +153,13 @@ test("each alert is tested firing and silent", () => {
   expect([names(true), names(false)]).toEqual([all, all]);
 });
 
-test("they use only metrics of the exporter, and name machine and severity", () => {
-  const known = new Set(listedMetrics.map(({ name }) => name));
+test.each(files)("$name uses only metrics that there are, and names machine and severity", ({ rules, known }) => {
   for (const { alert, expr, labels, annotations } of rules) {
-    expect([
-      alert,
-      (expr.replaceAll(/"[^"]*"/g, "").match(/\bhw_\w+/g) ?? []).filter((name) => !known.has(name)),
-    ]).toEqual([alert, []]);
-    expect(annotations.summary).toMatch(/^\{\{ \$labels\.node \}\}: /);
+    const used = (expr.replaceAll(/"[^"]*"/g, "").match(/\b(hw|gohm)_\w+/g) ?? []).map((name) =>
+      known.has(name) ? name : name.replace(/_(bucket|count|sum)$/, ""),
+    );
+    expect([alert, used.filter((name) => !known.has(name))]).toEqual([alert, []]);
+    expect(annotations.summary).toMatch(/^\{\{ \$labels\.node \}\}|\{\{ \$labels\.instance \}\}/);
     expect(labels.severity).toMatch(/^(critical|warning)$/);
   }
 });

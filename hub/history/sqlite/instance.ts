@@ -29,6 +29,8 @@ export interface SqliteOptions {
   readonly maxDevices?: () => number;
   /** Shows an administrator a message on a topic, or with undefined removes it. */
   readonly notice?: (topic: string, sentence: Sentence | undefined) => void;
+  /** Called after each write to the journal with the milliseconds that it took. */
+  readonly wrote?: (ms: number) => void;
   /** Called with a message when nothing can be written, and with undefined once that works again. */
   readonly trouble: (sentence: Sentence | undefined) => void;
 }

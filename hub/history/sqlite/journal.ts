@@ -94,6 +94,11 @@ export class Journal {
     return this.#length > headerBytes;
   }
 
+  /** Bytes that wait to be written. */
+  get pending(): number {
+    return this.#length - headerBytes;
+  }
+
   /** Bytes that were written since it was opened. */
   get written(): number {
     return this.#written;

@@ -47,7 +47,7 @@ export type { SqliteOptions };
  * Opens the history in a folder.
  * @throws Fault data_folder_unusable, data_folder_busy, data_newer
  */
-export function openStore(options: SqliteOptions): Store & Local {
+export function openStore(options: SqliteOptions): Store & Local & Pick<SqliteStore, "unwritten"> {
   return new SqliteStore(assemble(options), options);
 }
 
@@ -167,6 +167,11 @@ class SqliteStore implements Store, Local {
     });
   }
 
+  /** Bytes of samples that are only in memory. */
+  unwritten(): number {
+    return this.#instance.journal.pending;
+  }
+
   bytes(): number {
     return databaseBytes(this.#instance.databasePath.path) + this.#instance.journal.bytes();
   }
@@ -221,7 +226,11 @@ class SqliteStore implements Store, Local {
   #write(): void {
     this.#cancelWrite?.();
     this.#cancelWrite = undefined;
-    if (this.#try("journal", () => this.#instance.journal.write())) return;
+    const { journal } = this.#instance;
+    const begun = journal.waiting ? performance.now() : undefined;
+    const isWritten = this.#try("journal", () => journal.write());
+    if (begun !== undefined && isWritten) this.#options.wrote?.(performance.now() - begun);
+    if (isWritten) return;
     if (this.#instance.journal.overflow())
       for (const { chunks } of this.#instance.head.all()) for (const chunk of chunks) chunk.frozen = true;
     this.#shed();

@@ -13,6 +13,16 @@ export class Limiter {
     this.size = size;
   }
 
+  /** Number of polls that were started and not released. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Number of polls that wait. */
+  get queued(): number {
+    return this.#waiting.answering.length + this.#waiting.doubtful.length;
+  }
+
   /** Calls `start` as soon as the limit allows it; `release` must follow when the poll has ended. */
   start(answering: boolean, start: () => void): void {
     this.#waiting[answering ? "answering" : "doubtful"].push(start);

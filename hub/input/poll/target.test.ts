@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema } from "../../../proto/gen/host_pb.js";
 import { systemClock } from "../../clock.ts";
 import { Ingest } from "../../ingest.ts";
+import { Instruments } from "../../instrument.ts";
 import { Live } from "../../live.ts";
 import { silent } from "../../log.ts";
 import { reason } from "../../reason.ts";
@@ -25,6 +26,7 @@ const silence = (): PollOutcome => ({ kind: "timeout", reason: reason("no_answer
 const lost = (): PollOutcome => ({ kind: "lost", reason: reason("not_listening", { address: "x:1" }) });
 
 beforeEach(() => {
+  instruments = new Instruments();
   vi.useFakeTimers({ now: start });
   asked = [];
   dialled = 0;
@@ -39,6 +41,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+let instruments: Instruments;
+
 function go(settings: Partial<PollSettings> = {}, random = 1, intervalSec?: number): void {
   const whole = { interval: 10, deadline: 5, ...settings };
   const ingest = new Ingest({ live, history: { append: () => {}, rename: () => false }, now: systemClock.now });
@@ -49,7 +53,7 @@ function go(settings: Partial<PollSettings> = {}, random = 1, intervalSec?: numb
     address: "x:1",
     owner,
     intervalSec,
-    context: { ingest, clock: systemClock, random: () => random, log: silent },
+    context: { ingest, clock: systemClock, random: () => random, log: silent, instruments },
     limiter: new Limiter(8),
     settings: () => whole,
     dial: () => {
@@ -166,4 +170,24 @@ test("a host that has an interval of its own is asked at that, and at once when 
   target.pace(undefined);
   await seconds(15);
   expect(asked.slice(7)).toEqual([111_000, 121_000]);
+});
+
+test("a poll is measured: how late it began, how long it took, how it ended, and why it failed", async () => {
+  takes = 400;
+  go();
+  // Other work kept it from beginning.
+  vi.setSystemTime(start + 2000);
+  await seconds(1);
+  outcome = lost;
+  await seconds(10);
+  const found = new Map((await instruments.families()).map(({ name, samples }) => [name, samples]));
+  const of = (name: string, suffix?: string) =>
+    (found.get(name) ?? []).flatMap((sample) => (sample.suffix === suffix ? [[sample.labels, sample.value]] : []));
+  expect(of("gohm_polls_total")).toEqual([
+    ['{result="answer"}', 1],
+    ['{result="lost"}', 1],
+  ]);
+  expect(of("gohm_poll_failures_total")).toEqual([['{reason="not_listening"}', 1]]);
+  expect([of("gohm_poll_lag_seconds", "_count"), of("gohm_poll_lag_seconds", "_sum")]).toEqual([[["", 2]], [["", 2]]]);
+  expect(of("gohm_poll_duration_seconds", "_sum")).toEqual([["", 0.8]]);
 });

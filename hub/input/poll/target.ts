@@ -16,7 +16,7 @@ export interface PollTargetOptions {
   readonly owner: Owner;
   /** Seconds between two polls of this host; undefined for the usual interval. */
   readonly intervalSec: number | undefined;
-  readonly context: Pick<InputContext, "ingest" | "clock" | "random" | "log">;
+  readonly context: Pick<InputContext, "ingest" | "clock" | "random" | "log" | "instruments">;
   readonly limiter: Limiter;
   readonly dial: (address: string) => Channel;
   readonly settings: () => Pick<PollSettings, "interval" | "deadline">;
@@ -85,13 +85,25 @@ export class PollTarget {
     limiter.start(answering, () => {
       if (this.#closed) return limiter.release(answering);
       context.ingest.dialling(name);
+      const begun = context.clock.now();
+      context.instruments.observe("gohm_poll_lag_seconds", {}, (begun - this.#due) / 1000);
       this.#channel ??= this.#options.dial(this.address);
       this.#channel
         .ask(this.#options.settings().deadline * 1000)
-        .then((outcome) => this.#settle(outcome))
+        .then((outcome) => {
+          this.#measure(outcome, begun);
+          this.#settle(outcome);
+        })
         .catch((error: unknown) => context.log.error(`poll of ${name}: ${String(error)}`))
         .finally(() => limiter.release(answering));
     });
+  }
+
+  #measure(outcome: PollOutcome, begun: number): void {
+    const { clock, instruments } = this.#options.context;
+    instruments.observe("gohm_poll_duration_seconds", {}, (clock.now() - begun) / 1000);
+    instruments.count("gohm_polls_total", { result: outcome.kind });
+    if (outcome.kind !== "answer") instruments.count("gohm_poll_failures_total", { reason: outcome.reason.code });
   }
 
   #settle(outcome: PollOutcome): void {

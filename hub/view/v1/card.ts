@@ -16,7 +16,7 @@ import {
 import type { CsvCell } from "../../csv/row.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { VendorName, v1Routes } from "../../route/v1.ts";
-import { type HostFilter, inOrder, type SeenHost } from "./fleet.ts";
+import { type HostFilter, inOrder, type SeenHost } from "../fleet.ts";
 
 /** A card with its verdict, and since when it has been held without computing. */
 export interface SeenCard {

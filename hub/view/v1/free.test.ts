@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { GPUInfoSchema, Vendor } from "../../../proto/gen/host_pb.js";
 import { cases } from "../../../test/cases.ts";
+import type { SeenHost } from "../fleet.ts";
 import type { SeenCard } from "./card.ts";
-import type { SeenHost } from "./fleet.ts";
 import { choose, isOffered, type Need, usesOf } from "./free.ts";
 
 interface Given {

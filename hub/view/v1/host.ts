@@ -4,8 +4,8 @@ import { percentOf } from "../../../proto/verdict.ts";
 import type { CsvCell } from "../../csv/row.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { v1Routes } from "../../route/v1.ts";
+import type { SeenHost } from "../fleet.ts";
 import { cardRow, cardsOf, countVerdicts, isoTime, measured, numberOf, readingOf } from "./card.ts";
-import type { SeenHost } from "./fleet.ts";
 import { lazily } from "./list.ts";
 
 type HostRow = JsonAnswer<typeof v1Routes.listHosts>["hosts"][number];

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { cases } from "../../../test/cases.ts";
-import { inOrder } from "./fleet.ts";
+import { inOrder } from "../fleet.ts";
 import { jsonTexts, type Page, type Position, pageOf } from "./list.ts";
 
 const sorted = (names: Iterable<string>): string[] => [...names].sort(inOrder);

@@ -5,7 +5,7 @@ import type { RouteRequest } from "../../route/handler.ts";
 import type { Route } from "../../route/route.ts";
 import { mostRows } from "../../route/v1.ts";
 import { answer, mostTagged, type TableForm, tableForm, tableHeaders } from "../body.ts";
-import { inOrder } from "./fleet.ts";
+import { inOrder } from "../fleet.ts";
 
 /** Bytes of a row, as a guess for the memory of an answer. */
 const rowBytes = 2048;

@@ -14,9 +14,9 @@ import type { JsonAnswer, Route } from "../../route/route.ts";
 import { mostReports, type v1Routes } from "../../route/v1.ts";
 import { admit } from "../../who.ts";
 import { answer, turn } from "../body.ts";
+import { inOrder } from "../fleet.ts";
 import { Lane } from "../lane.ts";
 import type { HubView } from "../view.ts";
-import { inOrder } from "./fleet.ts";
 import { lazily, listed, type Position, pageOf, pieces } from "./list.ts";
 import { meansOf, ReportSummaries, type ReportSummary } from "./summary.ts";
 

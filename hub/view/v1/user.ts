@@ -3,8 +3,8 @@ import { holdingProcs } from "../../../proto/verdict.ts";
 import type { CsvCell } from "../../csv/row.ts";
 import type { JsonAnswer } from "../../route/route.ts";
 import type { v1Routes } from "../../route/v1.ts";
+import { inOrder } from "../fleet.ts";
 import { placeOf, podOfProcess, type SeenCard, utilizationOf } from "./card.ts";
-import { inOrder } from "./fleet.ts";
 import type { Position } from "./list.ts";
 
 type UserRow = JsonAnswer<typeof v1Routes.listUsers>["users"][number];

@@ -1,15 +1,15 @@
 import { clone } from "@bufbuild/protobuf";
-import { Link } from "../../../proto/gen/feed_pb.js";
-import { type HostInfo, HostInfoSchema } from "../../../proto/gen/host_pb.js";
-import { compareNames, isFresh } from "../../../proto/summary.ts";
-import { Fault } from "../../fault.ts";
-import { type LiveHost, shownName } from "../../live.ts";
-import type { Mask } from "../../privacy.ts";
-import { isHistoryOnly } from "../../reason.ts";
-import type { HostState } from "../../route/v1.ts";
-import type { Actor } from "../../who.ts";
-import { turn } from "../body.ts";
-import { counts, type HubView, intervalOf } from "../view.ts";
+import { Link } from "../../proto/gen/feed_pb.js";
+import { type HostInfo, HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { compareNames, isFresh } from "../../proto/summary.ts";
+import { Fault } from "../fault.ts";
+import { type LiveHost, shownName } from "../live.ts";
+import type { Mask } from "../privacy.ts";
+import { isHistoryOnly } from "../reason.ts";
+import type { HostState } from "../route/v1.ts";
+import type { Actor } from "../who.ts";
+import { turn } from "./body.ts";
+import { counts, type HubView, intervalOf } from "./view.ts";
 
 /** Milliseconds of work before it yields. */
 const patienceMs = 4;
@@ -91,26 +91,29 @@ export class Fleet {
     return key;
   }
 
-  #seen(host: LiveHost, mask: Mask | undefined, labels: SeenHost["labels"]): SeenHost {
+  /** State of a host. */
+  stateOf({ link, seen: at, profile }: LiveHost): HostState {
     const { clock, interval } = this.#hub;
+    if (isHistoryOnly(link)) return "history";
+    if (link.state === "waiting") return "down";
+    if (at === undefined) return "pending";
+    const age = { link: Link.OPEN, interval: profile?.intervalSec ?? 0, seen: BigInt(at) };
+    return isFresh(age, clock.now(), interval()) ? "up" : "stale";
+  }
+
+  #seen(host: LiveHost, mask: Mask | undefined, labels: SeenHost["labels"]): SeenHost {
     const { link, seen: at } = host;
-    const isPast = isHistoryOnly(link);
-    const isDown = link.state === "waiting" && !isPast;
-    const hasReason = link.state === "waiting";
-    const age = {
-      link: isDown ? Link.WAITING : isPast ? Link.HISTORY : Link.OPEN,
-      interval: host.profile?.intervalSec ?? 0,
-    };
-    const fresh = at !== undefined && isFresh({ ...age, seen: BigInt(at) }, clock.now(), interval());
+    const state = this.stateOf(host);
+    const fresh = state === "up";
     return {
       host,
       shown: shownName(host),
       labels,
       info: host.info && mask ? this.#mask(host.info, mask) : host.info,
       fresh,
-      state: isDown ? "down" : isPast ? "history" : at === undefined ? "pending" : fresh ? "up" : "stale",
-      since: hasReason || fresh || at === undefined ? link.since : at,
-      reason: hasReason ? (mask?.text(link.reason, false) ?? link.reason) : undefined,
+      state,
+      since: state === "stale" && at !== undefined ? at : link.since,
+      reason: link.state === "waiting" ? (mask?.text(link.reason, false) ?? link.reason) : undefined,
       intervalSec: intervalOf(this.#hub, host.name),
     };
   }
