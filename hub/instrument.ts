@@ -28,7 +28,7 @@ const rows = {
   gohm_notices: { kind: "gauge", help: "Messages to administrators that are shown at the moment." },
   gohm_hosts: {
     kind: "gauge",
-    help: "Hosts by state: up, stale (the last report is too old to be current), down, pending (no report yet), waiting (for approval).",
+    help: "Hosts by state: up, stale (the last report is too old to be current), down, pending (no report yet), history (only its Netdata is read), waiting (for approval).",
     labels: ["state"],
   },
   gohm_poll_lag_seconds: {

@@ -11,7 +11,7 @@ export function setGauges({ instruments, live, roster, book, clock, version }: H
   instruments.read("gohm_health", () => partNames.map((part) => [{ part }, Number(isHealthy(live, part))]));
   instruments.read("gohm_notices", () => [[none, live.messages().length]]);
   instruments.read("gohm_hosts", () => {
-    const count = { up: 0, stale: 0, down: 0, pending: 0, waiting: 0 };
+    const count = { up: 0, stale: 0, down: 0, pending: 0, history: 0, waiting: 0 };
     for (const host of live.hosts()) count[host.profile?.waiting ? "waiting" : fleet.stateOf(host)]++;
     return Object.entries(count).map(([state, value]) => [{ state }, value]);
   });
