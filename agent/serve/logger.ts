@@ -1,9 +1,9 @@
+import { authorities } from "../../program/authorities.ts";
 import { readText } from "../../program/file.ts";
 import { SettingError } from "../../program/setting.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
 import type { Log } from "../source/source.ts";
 import { describeAnswer, describeError } from "../upload/answer.ts";
-import { authorities } from "../upload/authorities.ts";
 import { Backlog, type BacklogLimits } from "../upload/backlog.ts";
 import { backoffMs } from "../upload/backoff.ts";
 import {
@@ -277,7 +277,7 @@ export function startLogger(options: LoggerOptions): LoggerClient {
   const connecting = config.connectionTimeout * 1000;
   const client = new UploadClient({
     server,
-    authorities: server.startsWith("https:") ? authorities({ ca, env }) : [],
+    authorities: server.startsWith("https:") ? authorities({ ca, setting: '"server.ca" (GOHM_SERVER_CA)', env }) : [],
     deadline: connecting + config.readTimeout * 1000,
     connecting,
     limit: 256 * 1024,

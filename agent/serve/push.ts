@@ -1,9 +1,9 @@
 import { toBinary } from "@bufbuild/protobuf";
+import { authorities } from "../../program/authorities.ts";
 import { SettingError } from "../../program/setting.ts";
 import { type HostInfo, HostInfoSchema, State } from "../../proto/gen/host_pb.js";
 import type { Log } from "../source/source.ts";
 import { describeError } from "../upload/answer.ts";
-import { authorities } from "../upload/authorities.ts";
 import { Backlog, type BacklogLimits } from "../upload/backlog.ts";
 import { backoffMs } from "../upload/backoff.ts";
 import {
@@ -246,7 +246,7 @@ const limit = 256 * 1024;
  */
 export function startPush(options: PushOptions): Push {
   const { server, ca, env } = options;
-  const trusted = server.startsWith("https:") ? authorities({ ca, env }) : [];
+  const trusted = server.startsWith("https:") ? authorities({ ca, setting: '"server.ca" (GOHM_SERVER_CA)', env }) : [];
   const client = new UploadClient({ server, authorities: trusted, deadline, limit });
   return new Pusher(options, environmentOf(client));
 }

@@ -1,6 +1,6 @@
 import { rootCertificates } from "node:tls";
-import { readText } from "../../program/file.ts";
-import { SettingError } from "../../program/setting.ts";
+import { readText } from "./file.ts";
+import { SettingError } from "./setting.ts";
 
 /** Files of trusted certificates: Debian, Red Hat, SUSE, Alpine. */
 const bundles = [
@@ -13,6 +13,8 @@ const bundles = [
 export interface TrustOptions {
   /** PEM file of further authorities; "" for none. */
   readonly ca: string;
+  /** The setting that names it, for errors: '"server.ca" (GOHM_SERVER_CA)'. */
+  readonly setting: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** @throws Error if the file does not exist or cannot be read. */
   readonly read?: (path: string) => string;
@@ -23,7 +25,7 @@ export interface TrustOptions {
  * none, and the given ones. Node itself would use its own list only.
  * @throws SettingError if the given file cannot be read or contains no certificate.
  */
-export function authorities({ ca, env, read = readText }: TrustOptions): string[] {
+export function authorities({ ca, setting, env, read = readText }: TrustOptions): string[] {
   const attempt = (path: string): string | undefined => {
     try {
       return read(path);
@@ -40,7 +42,7 @@ export function authorities({ ca, env, read = readText }: TrustOptions): string[
   if (ca !== "" && !given?.includes("-----BEGIN CERTIFICATE-----")) {
     const why = given === undefined ? "cannot be read" : "contains no certificate";
     throw new SettingError(
-      `Cannot read setting "server.ca" (GOHM_SERVER_CA): must be a file of certificates, PEM: ${JSON.stringify(ca)} ${why}`,
+      `Cannot read setting ${setting}: must be a file of certificates, PEM: ${JSON.stringify(ca)} ${why}`,
     );
   }
   return [...(system === undefined ? rootCertificates : [system]), more, given].filter((pem) => pem !== undefined);

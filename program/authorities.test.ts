@@ -10,12 +10,13 @@ const from = (files: Record<string, string>) => (path: string) => {
   return text;
 };
 
+const setting = '"server.ca" (GOHM_SERVER_CA)';
 const debian = "/etc/ssl/certs/ca-certificates.crt";
 
 test("the system vouches, and whom the settings and Node's own variable name", () => {
   const read = from({ [debian]: pem("system"), "/lab.pem": pem("lab"), "/more.pem": pem("more") });
-  expect(authorities({ ca: "", env: {}, read })).toEqual([pem("system")]);
-  expect(authorities({ ca: "/lab.pem", env: { NODE_EXTRA_CA_CERTS: "/more.pem" }, read })).toEqual([
+  expect(authorities({ setting, ca: "", env: {}, read })).toEqual([pem("system")]);
+  expect(authorities({ setting, ca: "/lab.pem", env: { NODE_EXTRA_CA_CERTS: "/more.pem" }, read })).toEqual([
     pem("system"),
     pem("more"),
     pem("lab"),
@@ -24,19 +25,19 @@ test("the system vouches, and whom the settings and Node's own variable name", (
 
 test("SSL_CERT_FILE stands for the system's", () => {
   const read = from({ [debian]: pem("system"), "/mine.pem": pem("mine") });
-  expect(authorities({ ca: "", env: { SSL_CERT_FILE: "/mine.pem" }, read })).toEqual([pem("mine")]);
+  expect(authorities({ setting, ca: "", env: { SSL_CERT_FILE: "/mine.pem" }, read })).toEqual([pem("mine")]);
 });
 
 test("a system without a list of its own gets Node's", () => {
-  expect(authorities({ ca: "", env: {}, read: from({}) })).toEqual([...rootCertificates]);
+  expect(authorities({ setting, ca: "", env: {}, read: from({}) })).toEqual([...rootCertificates]);
 });
 
 test.each([
   ["/gone.pem", "cannot be read"],
   ["/key.pem", "contains no certificate"],
-])("%s, which %s, stops the agent", (ca, why) => {
+])("%s, which %s, is an error", (ca, why) => {
   const read = from({ [debian]: pem("system"), "/key.pem": "-----BEGIN PRIVATE KEY-----" });
-  expect(() => authorities({ ca, env: {}, read })).toThrow(
+  expect(() => authorities({ setting, ca, env: {}, read })).toThrow(
     `(GOHM_SERVER_CA): must be a file of certificates, PEM: "${ca}" ${why}`,
   );
 });
